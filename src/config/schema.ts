@@ -1,0 +1,191 @@
+import { z } from "zod";
+
+/** Bytes: a whole number, or a number with KiB, MiB or GiB. */
+const bytes = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^\d+(\.\d+)?\s*(B|KiB|MiB|GiB)$/, "a size such as 64MiB")
+      .transform((text) => {
+        const unit = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }[/[A-Z]i?B$/i.exec(text)![0]]!;
+        return Number.parseFloat(text) * unit;
+      }),
+  ])
+  .pipe(z.number().int().positive());
+
+/** Milliseconds: a whole number, or a number with ms, s, m, h or d. */
+const duration = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^\d+(\.\d+)?\s*(ms|s|m|h|d)$/, "a duration such as 30s")
+      .transform((text) => {
+        const unit = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[/[a-z]+$/.exec(text)![0]]!;
+        return Math.round(Number.parseFloat(text) * unit);
+      }),
+  ])
+  .pipe(z.number().int().nonnegative());
+
+/** host:port, where [::1]:4317 and :0 (any free port) are fine. */
+const listen = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, "an address such as 127.0.0.1:4317")
+  .refine((address) => Number(address.slice(address.lastIndexOf(":") + 1)) < 65536, "a port below 65536");
+
+const path = z.string().min(1);
+const count = z.number().int().positive();
+
+/** Section defaults come from the fields': `{}` is parsed, so that each default stands once. */
+function section<T extends z.ZodRawShape>(shape: T) {
+  return z.strictObject(shape).prefault({} as never);
+}
+
+const serverTls = z
+  .strictObject({
+    cert_file: path,
+    key_file: path,
+    /** Set: clients must show a certificate that this authority signed (mTLS). */
+    client_ca_file: path.optional(),
+    /** How often the files are looked at for change. */
+    reload_interval: duration.default(10_000),
+  })
+  .optional();
+
+const clientTls = z
+  .strictObject({
+    /** Authority of the downstream's certificate; the system's where it is not set. */
+    ca_file: path.optional(),
+    cert_file: path.optional(),
+    key_file: path.optional(),
+    server_name_override: z.string().min(1).optional(),
+    insecure_skip_verify: z.boolean().default(false),
+    reload_interval: duration.default(10_000),
+  })
+  .refine((tls) => !tls.cert_file === !tls.key_file, "cert_file and key_file go together")
+  .optional();
+
+const receive = section({
+  grpc: section({
+    enabled: z.boolean().default(true),
+    endpoint: listen.default("127.0.0.1:4317"),
+    tls: serverTls,
+    max_concurrent_streams: count.default(128),
+    keepalive: section({
+      time: duration.default(7_200_000),
+      timeout: duration.default(20_000),
+      max_connection_idle: duration.optional(),
+      max_connection_age: duration.optional(),
+      max_connection_age_grace: duration.optional(),
+    }),
+    /** The services beside OTLP's own. */
+    health: z.boolean().default(false),
+    reflection: z.boolean().default(false),
+  }),
+  http: section({
+    enabled: z.boolean().default(true),
+    endpoint: listen.default("127.0.0.1:4318"),
+    tls: serverTls,
+    /** From a request's first byte to its last. */
+    request_timeout: duration.default(30_000),
+    keep_alive_timeout: duration.default(60_000),
+  }),
+  limits: section({
+    /** Of one request, before and after decompression. */
+    max_request_size: bytes.default(64 * 2 ** 20),
+    /** Requests in work at once, both protocols together. */
+    max_concurrent_requests: count.default(256),
+    /** Bytes of all requests in work at once, decompressed. */
+    max_inflight_size: bytes.default(256 * 2 ** 20),
+    /** A protocol's open connections. */
+    max_connections: count.default(1024),
+    /** All headers of one request together. */
+    max_header_size: bytes.default(16 * 2 ** 10),
+  }),
+  /** Name of the header or gRPC metadata key that names the tenant; without it every sender is `default`. */
+  tenant_header: z
+    .string()
+    .regex(/^[a-z0-9-]+$/, "a header name in lower case")
+    .optional(),
+});
+
+const detect = section({
+  enabled: z.boolean().default(true),
+  /** Resource attributes whose values make a stream's key, besides tenant and signal. */
+  stream_by: z.array(z.string().min(1)).max(8).default(["service.name"]),
+  baseline: section({
+    /** Records that a stream shows before it is judged: a dictionary from the first part, limits from the rest. */
+    records: count.min(64).max(1_000_000).default(1_000),
+    /** Of the masked, deduplicated text that is kept; LZ4 looks back 64 KiB at the most. */
+    dictionary_size: bytes.pipe(z.number().min(1024).max(65_536)).default(32 * 2 ** 10),
+  }),
+  window: section({
+    records: count.min(8).max(100_000).default(256),
+    hop: count.max(100_000).default(128),
+  }),
+  budget: section({
+    /** Alarms a stream and day that an operator can bear. */
+    per_stream_per_day: z.number().positive().max(1e6).default(1),
+  }),
+  /** Of the window metrics that explain an anomaly. */
+  codec: z.enum(["openzl", "zstd", "lz4", "gzip"]).default("zstd"),
+  permutations: z.number().int().min(0).max(9_999).default(999),
+  seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(42),
+  threads: z.number().int().min(1).max(16).default(1),
+  /** Streams held at once; the least recently used goes first, counted. */
+  max_streams: count.max(1_000_000).default(10_000),
+});
+
+const forward = section({
+  /** http(s)://host:port; a path is kept for HTTP, with /v1/logs and so on behind it. */
+  endpoint: z.url({ protocol: /^https?$/, error: "a URL such as http://127.0.0.1:14317" }).default("http://127.0.0.1:14317"),
+  protocol: z.enum(["grpc", "http"]).default("grpc"),
+  /** all: in line. flagged: a tap, anomalous records alone. */
+  mode: z.enum(["all", "flagged"]).default("all"),
+  compression: z.enum(["none", "gzip", "zstd"]).default("gzip"),
+  headers: z.record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "a header name"), z.string()).default({}),
+  tls: clientTls,
+  /** Of one attempt. */
+  timeout: duration.default(10_000),
+  retry: section({
+    enabled: z.boolean().default(true),
+    initial_interval: duration.default(500),
+    max_interval: duration.default(5_000),
+    /** From the first attempt on; then the sender is told to try again later. */
+    max_elapsed_time: duration.default(30_000),
+  }),
+  queue: section({
+    /** Requests sent at once. */
+    concurrency: count.max(1_000).default(10),
+    /** Bytes that wait or are on their way; beyond it the sender is told to come back. */
+    max_size: bytes.default(128 * 2 ** 20),
+  }),
+});
+
+export const configSchema = z.strictObject({
+  receive,
+  detect,
+  forward,
+  api: section({
+    enabled: z.boolean().default(true),
+    endpoint: listen.default("127.0.0.1:8080"),
+  }),
+  telemetry: section({
+    service_name: z.string().min(1).default("driftlock"),
+    environment: z.string().min(1).default("dev"),
+    log_level: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
+    /** OTLP/gRPC endpoint for Driftlock's own traces; none are made where it is not set. */
+    traces_endpoint: z.url({ protocol: /^https?$/ }).optional(),
+  }),
+  /** From SIGTERM until what is still undelivered is reported and given up. */
+  shutdown_timeout: duration.default(10_000),
+  data_dir: path.default("./driftlock-data"),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type ReceiveConfig = Config["receive"];
+export type DetectConfig = Config["detect"];
+export type ForwardConfig = Config["forward"];
+export type ServerTls = NonNullable<ReceiveConfig["grpc"]["tls"]>;
+export type ClientTls = NonNullable<ForwardConfig["tls"]>;

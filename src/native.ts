@@ -1,0 +1,132 @@
+/** The one file that loads the addon. Its types are the whole native surface: few, coarse calls. */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import type { Signal } from "./otlp.ts";
+
+export type CodecName = "openzl" | "zstd" | "lz4" | "gzip";
+
+/** How bytes are read as a column: its type picks the OpenZL graph. Other codecs see the bytes alone. */
+export type ColumnType =
+  | { kind: "bytes" }
+  /** Little-endian integers of so many bytes; `sorted` for timestamps and counters: delta, then entropy. */
+  | { kind: "numeric"; width: 1 | 2 | 4 | 8; sorted?: boolean }
+  /** Fixed-width records. */
+  | { kind: "struct"; width: number }
+  /** Strings laid end to end; `lengths` in bytes, summing to the input's length. Tokenised, as strings repeat. */
+  | { kind: "string"; lengths: Uint32Array };
+
+export interface PermutationOptions {
+  /** Permutations at the most (N of the p-value). */
+  permutations: number;
+  /** Records moved together; 1 permutes records, more keeps what neighbours share. */
+  block: number;
+  /** Besag-Clifford: stop after so many permutations at least as extreme; 0 draws them all. */
+  stopAfter: number;
+  /** Of ChaCha20; the same seed gives the same p-value. */
+  seed: bigint;
+  codec: CodecName;
+  level?: number;
+}
+
+export interface PermutationResult {
+  pValue: number;
+  /** Drawn, at most `permutations`. */
+  permutations: number;
+  /** At least as extreme as observed. */
+  exceeding: number;
+  observed: number;
+}
+
+export interface WindowMetrics {
+  /** C_W / |W| */
+  compressionRatio: number;
+  /** C_B / |B| */
+  baselineRatio: number;
+  /** ((C_B - C_W) x 8) / |W|, bits a byte. */
+  deltaBits: number;
+  /** Shannon entropy of the window, bits a byte. */
+  entropy: number;
+  /** Textbook NCD of baseline and window. */
+  ncd: number;
+  /** NCD of the window and a piece of the baseline as long as it. */
+  ncdSizeMatched: number;
+}
+
+export interface EngineOptions {
+  streamBy: string[];
+  baselineRecords: number;
+  dictionarySize: number;
+  windowRecords: number;
+  windowHop: number;
+  alarmsPerStreamPerDay: number;
+  codec: CodecName;
+  permutations: number;
+  seed: bigint;
+  threads: number;
+  maxStreams: number;
+  /** Forward flagged records alone, with their resources and scopes. */
+  flaggedOnly: boolean;
+}
+
+export interface EngineOutcome {
+  /** What goes on: the request's own Buffer where nothing was flagged, a new one otherwise; null for nothing at all. */
+  forward: Buffer | null;
+  /** Records in the request: log records, spans or metric points. */
+  records: number;
+  /** Records that carry the CBAD attributes now. */
+  flagged: number;
+  /** driftlock.v1.Anomaly messages, in wire order of their records. */
+  anomalies: Uint8Array[];
+}
+
+export interface EngineStats {
+  streams: number;
+  /** Streams still without limits. */
+  learning: number;
+  /** Streams given up for newer ones since the start. */
+  evicted: number;
+  /** Bytes that streams hold. */
+  bytes: number;
+  /** Requests handed over and not answered. */
+  pending: number;
+}
+
+export interface NativeEngine {
+  /**
+   * Judges one Export*ServiceRequest on the engine's threads, in the order of calls for each stream.
+   * `request` is read in place: it must stay unchanged and attached until the promise settles.
+   * Rejects with a `MalformedRequest` error (code "ERR_OTLP_MALFORMED") that names the field and the offset.
+   */
+  process(signal: Signal, tenant: string, request: Uint8Array): Promise<EngineOutcome>;
+  stats(): EngineStats;
+  /** Waits for what is pending; later calls reject. */
+  close(): Promise<void>;
+}
+
+export interface Native {
+  readonly versions: Readonly<Record<"openzl" | "openzlFormat" | "zstd" | "lz4" | "zlib", string>>;
+
+  compress(codec: CodecName, bytes: Uint8Array, level?: number, column?: ColumnType): Buffer;
+  /** @throws RangeError when the result would be larger than `maxSize` bytes: bombs are refused before they expand. */
+  decompress(codec: CodecName, bytes: Uint8Array, maxSize: number): Buffer;
+  /** Bytes that `compress` would give, without giving them. */
+  compressedSize(codec: CodecName, bytes: Uint8Array, level?: number, column?: ColumnType): number;
+
+  entropy(bytes: Uint8Array): number;
+  compressionRatio(bytes: Uint8Array, codec: CodecName, level?: number): number;
+  deltaBits(baseline: Uint8Array, window: Uint8Array, codec: CodecName, level?: number): number;
+  ncd(a: Uint8Array, b: Uint8Array, codec: CodecName, level?: number): number;
+  ncdSizeMatched(baseline: Uint8Array, window: Uint8Array, codec: CodecName, level?: number): number;
+  windowMetrics(baseline: Uint8Array, window: Uint8Array, codec: CodecName, level?: number): WindowMetrics;
+  permutationTest(baseline: Uint8Array[], window: Uint8Array[], options: PermutationOptions): Promise<PermutationResult>;
+  /** ChaCha20 key stream of RFC 8439: key 32 bytes, nonce 12 bytes. */
+  chacha20(key: Uint8Array, counter: number, nonce: Uint8Array, length: number): Buffer;
+
+  Engine: new (options: EngineOptions) => NativeEngine;
+}
+
+const require = createRequire(import.meta.url);
+const load = require("node-gyp-build") as (root: string) => Native;
+
+/** The addon: a prebuild where one fits, else what `make build` or an install built. */
+export const native: Native = load(fileURLToPath(new URL("..", import.meta.url)));

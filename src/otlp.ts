@@ -1,0 +1,80 @@
+/**
+ * What the OpenTelemetry protocol fixes and every room needs: signals, paths, statuses, partial success.
+ * Specification: OTLP 1.11.0, https://opentelemetry.io/docs/specs/otlp/
+ */
+
+export const signals = ["logs", "traces", "metrics"] as const;
+export type Signal = (typeof signals)[number];
+
+/** Full gRPC method of a signal's Export call. */
+export const grpcMethod: Readonly<Record<Signal, string>> = {
+  logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+  traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+  metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+};
+
+/** Path of a signal on an OTLP/HTTP endpoint. */
+export const httpPath: Readonly<Record<Signal, string>> = {
+  logs: "/v1/logs",
+  traces: "/v1/traces",
+  metrics: "/v1/metrics",
+};
+
+/** The gRPC status codes that Driftlock itself gives or interprets; numbers as on the wire. */
+export const Code = {
+  OK: 0,
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  OUT_OF_RANGE: 11,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  DATA_LOSS: 15,
+  UNAUTHENTICATED: 16,
+} as const;
+export type Code = (typeof Code)[keyof typeof Code];
+
+/** A consumer took the request, but for some records. Never a reason to send again. */
+export interface PartialSuccess {
+  /** Log records, spans or data points that were refused. */
+  rejected: number;
+  message: string;
+}
+
+/**
+ * An export that failed as a whole. `retryAfterMs` set: the sender may try again, after so many milliseconds;
+ * it becomes RetryInfo on gRPC and Retry-After on HTTP.
+ */
+export class ExportError extends Error {
+  override readonly name = "ExportError";
+  readonly code: Code;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: Code, message: string, retryAfterMs?: number, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** One Export request on its way through the process. */
+export interface ExportRequest {
+  signal: Signal;
+  tenant: string;
+  /** The Export*ServiceRequest as protobuf bytes, decompressed. Nobody writes to it. */
+  body: Buffer;
+  /** Aborted when the sender has gone away or its deadline has passed. */
+  abort: AbortSignal;
+}
+
+/**
+ * Takes a request and answers once it is safe: delivered, or kept. Resolves to the partial success to pass back, if any.
+ * @throws {ExportError} when the request was not taken; nothing of it is kept then.
+ */
+export type Consumer = (request: ExportRequest) => Promise<PartialSuccess | undefined>;
