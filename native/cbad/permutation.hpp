@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "../bytes.hpp"
+#include "../codec/codec.hpp"
+
+namespace driftlock {
+
+struct PermutationOptions {
+  /// Permutations at the most (N), > 0.
+  std::uint32_t permutations = 999;
+  /// Records moved together, > 0. 1 permutes records; more keeps what neighbours share, since records of a stream are
+  /// seldom exchangeable one by one.
+  std::uint32_t block = 1;
+  /// h of Besag and Clifford: stop after so many permutations at least as extreme. 0 draws all.
+  std::uint32_t stopAfter = 0;
+  /// Of ChaCha20Random.
+  std::uint64_t seed = 0;
+};
+
+struct PermutationResult {
+  /// In (0, 1].
+  double pValue = 1;
+  /// Drawn.
+  std::uint32_t permutations = 0;
+  /// Of those, at least as extreme as observed.
+  std::uint32_t exceeding = 0;
+  /// The statistic of the data as they came.
+  double observed = 0;
+};
+
+/// Draws until `permutations` or until `stopAfter` draws are >= observed. `draw()` gives the statistic under the null.
+/// All drawn, g of them >= observed: p = (1 + g) / (1 + N). Stopped at the l-th: p = h / l. Both are valid: under the null,
+/// P(p <= a) <= a.
+/// J. Besag and P. Clifford, Sequential Monte Carlo p-values, Biometrika 78(2), 1991.
+template <class Draw>
+PermutationResult monteCarloTest(double observed, std::uint32_t permutations, std::uint32_t stopAfter, Draw&& draw) {
+  PermutationResult result{.observed = observed};
+  while (result.permutations < permutations) {
+    ++result.permutations;
+    if (draw() < observed) continue;
+    if (++result.exceeding == stopAfter) {
+      result.pValue = static_cast<double>(stopAfter) / result.permutations;
+      return result;
+    }
+  }
+  result.pValue = (1.0 + result.exceeding) / (1.0 + permutations);
+  return result;
+}
+
+/// Are the window's records drawn from where the baseline's are? The statistic is computed for the records as they came and
+/// for random exchanges of blocks between the two parts. Each part is cut into blocks of `options.block` records; what is
+/// left over (the baseline's oldest, the window's newest) stays where it is, so that all blocks that move are alike.
+/// The same input gives the same result, bit for bit.
+/// @throws std::out_of_range when an option is, or when either part has fewer records than a block;
+///         std::length_error when the records of either part are together longer than `codec.reach()`.
+PermutationResult permutationTest(std::span<const Bytes> baseline, std::span<const Bytes> window, const Codec& codec,
+                                  const PermutationOptions& options);
+
+}  // namespace driftlock

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "../bytes.hpp"
+
+namespace driftlock {
+
+/// How bytes are read as a column: its kind picks the OpenZL graph. The other codecs see the bytes alone.
+struct Column {
+  enum class Kind : std::uint8_t { bytes, numeric, fixed, string };
+
+  Kind kind = Kind::bytes;
+  /// Bytes of one value. numeric: 1, 2, 4 or 8, little-endian. fixed (a struct): any but 0.
+  std::size_t width = 1;
+  /// numeric: ascending, as timestamps and counters are.
+  bool sorted = false;
+  /// string: the bytes of each string; they sum to the input's length.
+  std::span<const std::uint32_t> lengths{};
+};
+
+enum class CodecName : std::uint8_t { openzl, zstd, lz4, gzip };
+
+std::string_view toString(CodecName name);
+std::optional<CodecName> codecNamed(std::string_view name);
+
+/// Bytes on the heap with one owner. Unlike a vector's, they are not zeroed before they are written.
+struct OwnedBytes {
+  std::unique_ptr<std::uint8_t[]> data;
+  std::size_t size = 0;
+
+  operator Bytes() const { return {data.get(), size}; }
+};
+
+/// A compressor at one level. Immutable: any number of threads may share it; each has its own contexts and scratch.
+/// The same bytes, column and level give the same output, on every thread and however often.
+class Codec {
+ public:
+  virtual ~Codec() = default;
+
+  /// The compressed bytes, in the calling thread's scratch: valid until this thread compresses again.
+  /// @throws std::invalid_argument where the column does not fit the bytes; std::length_error where they are too many.
+  virtual Bytes compress(Bytes bytes, const Column& column = {}) const = 0;
+
+  /// Bytes that compress gives.
+  std::size_t compressedSize(Bytes bytes, const Column& column = {}) const { return compress(bytes, column).size(); }
+
+  /// How far back a match may lie, in bytes. A distance between texts longer than that measures the codec, not them.
+  virtual std::size_t reach() const = 0;
+
+  CodecName name() const { return name_; }
+  int level() const { return level_; }
+
+ protected:
+  Codec(CodecName name, int level) : name_(name), level_(level) {}
+
+ private:
+  CodecName name_;
+  int level_;
+};
+
+/// Levels: openzl 1..9 (6 by default), zstd 1..19 (3), lz4 1..12 (1; from 2 on, the high-compression searches), gzip 1..9 (6).
+/// @throws std::out_of_range for another level.
+std::unique_ptr<const Codec> makeCodec(CodecName name, std::optional<int> level = {});
+
+/// The original bytes of what compress gave, whatever its level and column; strings come back end to end.
+/// Never holds more than `maxSize` bytes of output, however much a frame claims or expands to.
+/// @throws std::length_error when the output is larger than `maxSize`; std::runtime_error when the input is damaged.
+OwnedBytes decompress(CodecName name, Bytes bytes, std::size_t maxSize);
+
+}  // namespace driftlock
