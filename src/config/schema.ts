@@ -1,18 +1,29 @@
 import { z } from "zod";
 
+/**
+ * What people are told of a key, read by keys.ts: `description` completes "must be …", `unit` says how a number is
+ * shown, `secret` that a value is never shown.
+ */
+export interface KeyMeta {
+  description?: string;
+  unit?: "bytes" | "ms";
+  secret?: boolean;
+}
+
 /** Bytes: a whole number, or a number with KiB, MiB or GiB. */
 const bytes = z
   .union([
     z.number(),
     z
       .string()
-      .regex(/^\d+(\.\d+)?\s*(B|KiB|MiB|GiB)$/, "a size such as 64MiB")
+      .regex(/^\d+(\.\d+)?\s*(B|KiB|MiB|GiB)$/)
       .transform((text) => {
-        const unit = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }[/[A-Z]i?B$/i.exec(text)![0]]!;
+        const unit = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }[/([KMG]i)?B$/.exec(text)![0]]!;
         return Number.parseFloat(text) * unit;
       }),
   ])
-  .pipe(z.number().int().positive());
+  .pipe(z.number().int().positive())
+  .meta({ description: "a size such as 64MiB", unit: "bytes" } satisfies KeyMeta);
 
 /** Milliseconds: a whole number, or a number with ms, s, m, h or d. */
 const duration = z
@@ -20,22 +31,33 @@ const duration = z
     z.number(),
     z
       .string()
-      .regex(/^\d+(\.\d+)?\s*(ms|s|m|h|d)$/, "a duration such as 30s")
+      .regex(/^\d+(\.\d+)?\s*(ms|s|m|h|d)$/)
       .transform((text) => {
         const unit = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[/[a-z]+$/.exec(text)![0]]!;
         return Math.round(Number.parseFloat(text) * unit);
       }),
   ])
-  .pipe(z.number().int().nonnegative());
+  .pipe(z.number().int().nonnegative())
+  .meta({ description: "a duration such as 30s", unit: "ms" } satisfies KeyMeta);
 
 /** host:port, where [::1]:4317 and :0 (any free port) are fine. */
 const listen = z
   .string()
-  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, "an address such as 127.0.0.1:4317")
-  .refine((address) => Number(address.slice(address.lastIndexOf(":") + 1)) < 65536, "a port below 65536");
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/)
+  .refine(
+    (address) => Number(address.slice(address.lastIndexOf(":") + 1)) < 65536,
+    "must have a port below 65536",
+  )
+  .meta({ description: "an address such as 127.0.0.1:4317" } satisfies KeyMeta);
 
-const path = z.string().min(1);
+const path = z
+  .string()
+  .min(1)
+  .meta({ description: "a path" } satisfies KeyMeta);
 const count = z.number().int().positive();
+const url = z
+  .url({ protocol: /^https?$/ })
+  .meta({ description: "a URL such as http://127.0.0.1:14317" } satisfies KeyMeta);
 
 /** Section defaults come from the fields': `{}` is parsed, so that each default stands once. */
 function section<T extends z.ZodRawShape>(shape: T) {
@@ -63,7 +85,7 @@ const clientTls = z
     insecure_skip_verify: z.boolean().default(false),
     reload_interval: duration.default(10_000),
   })
-  .refine((tls) => !tls.cert_file === !tls.key_file, "cert_file and key_file go together")
+  .refine((tls) => !tls.cert_file === !tls.key_file, "must have both cert_file and key_file, or neither")
   .optional();
 
 const receive = section({
@@ -106,7 +128,8 @@ const receive = section({
   /** Name of the header or gRPC metadata key that names the tenant; without it every sender is `default`. */
   tenant_header: z
     .string()
-    .regex(/^[a-z0-9-]+$/, "a header name in lower case")
+    .regex(/^[a-z0-9-]+$/)
+    .meta({ description: "a header name in lower case" } satisfies KeyMeta)
     .optional(),
 });
 
@@ -139,12 +162,15 @@ const detect = section({
 
 const forward = section({
   /** http(s)://host:port; a path is kept for HTTP, with /v1/logs and so on behind it. */
-  endpoint: z.url({ protocol: /^https?$/, error: "a URL such as http://127.0.0.1:14317" }).default("http://127.0.0.1:14317"),
+  endpoint: url.default("http://127.0.0.1:14317"),
   protocol: z.enum(["grpc", "http"]).default("grpc"),
   /** all: in line. flagged: a tap, anomalous records alone. */
   mode: z.enum(["all", "flagged"]).default("all"),
   compression: z.enum(["none", "gzip", "zstd"]).default("gzip"),
-  headers: z.record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "a header name"), z.string()).default({}),
+  headers: z
+    .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), z.string())
+    .meta({ description: "header names and values", secret: true } satisfies KeyMeta)
+    .default({}),
   tls: clientTls,
   /** Of one attempt. */
   timeout: duration.default(10_000),
@@ -176,7 +202,7 @@ export const configSchema = z.strictObject({
     environment: z.string().min(1).default("dev"),
     log_level: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).default("info"),
     /** OTLP/gRPC endpoint for Driftlock's own traces; none are made where it is not set. */
-    traces_endpoint: z.url({ protocol: /^https?$/ }).optional(),
+    traces_endpoint: url.optional(),
   }),
   /** From SIGTERM until what is still undelivered is reported and given up. */
   shutdown_timeout: duration.default(10_000),

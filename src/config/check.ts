@@ -1,0 +1,168 @@
+/** What the schema cannot say: how keys go together, and what the machine has to have. */
+import { accessSync, constants, statSync } from "node:fs";
+import { isLoopback, listenersClash, parseListen, parseTarget, reaches } from "./address.ts";
+import type { Problem } from "./problem.ts";
+import type { Config } from "./schema.ts";
+
+interface Listener {
+  key: string;
+  endpoint: string;
+}
+
+function listeners(config: Config): Listener[] {
+  const { receive, api } = config;
+  return [
+    ...(receive.grpc.enabled ? [{ key: "receive.grpc.endpoint", endpoint: receive.grpc.endpoint }] : []),
+    ...(receive.http.enabled ? [{ key: "receive.http.endpoint", endpoint: receive.http.endpoint }] : []),
+    ...(api.enabled ? [{ key: "api.endpoint", endpoint: api.endpoint }] : []),
+  ];
+}
+
+/** RFC 9110 field values that every transport carries: visible ASCII, with spaces and tabs inside. */
+const headerValue = /^([\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?)?$/;
+
+/** Keys that contradict each other. */
+export function contradictions(config: Config): Problem[] {
+  const problems: Problem[] = [];
+  const problem = (key: string, message: string) => problems.push({ key, message });
+  const { receive, detect, forward, telemetry } = config;
+
+  if (!receive.grpc.enabled && !receive.http.enabled) {
+    problem("receive", "receives nothing; enable receive.grpc or receive.http");
+  }
+  const all = listeners(config);
+  for (const [i, a] of all.entries()) {
+    for (const b of all.slice(i + 1)) {
+      if (listenersClash(parseListen(a.endpoint), parseListen(b.endpoint))) {
+        problem(b.key, `${b.endpoint} is taken by ${a.key} (${a.endpoint}); choose another port`);
+      }
+    }
+  }
+  for (const [key, target] of [
+    ["forward.endpoint", forward.endpoint],
+    ["telemetry.traces_endpoint", telemetry.traces_endpoint],
+  ] as const) {
+    if (target === undefined) continue;
+    const own = all.find(({ endpoint }) => reaches(parseTarget(target), parseListen(endpoint)));
+    if (own !== undefined) {
+      problem(
+        key,
+        `${new URL(target).host} is Driftlock's own ${own.key}, a loop; name the next OTLP endpoint`,
+      );
+    }
+    const { username, password } = new URL(target);
+    if (username || password) {
+      problem(key, "credentials in the URL are not sent; use forward.headers, such as {authorization: …}");
+    }
+  }
+
+  if (detect.window.hop > detect.window.records) {
+    const { hop, records } = detect.window;
+    problem(
+      "detect.window.hop",
+      `must be at most detect.window.records (${records}), is ${hop}; records between windows would not be seen`,
+    );
+  }
+
+  const url = new URL(forward.endpoint);
+  if (forward.protocol === "grpc") {
+    if (url.pathname !== "/" || url.search || url.hash) {
+      problem(
+        "forward.endpoint",
+        "has a path, which gRPC cannot use; leave it off or set forward.protocol: http",
+      );
+    }
+    if (forward.compression === "zstd") {
+      problem(
+        "forward.compression",
+        "zstd goes with forward.protocol: http alone; use gzip or none for gRPC",
+      );
+    }
+  } else if (url.search || url.hash) {
+    problem("forward.endpoint", "must end with its path; leave off what follows ? or #");
+  }
+  if (forward.tls !== undefined && url.protocol === "http:") {
+    problem("forward.tls", "is set, but forward.endpoint is http; write https:// or leave tls out");
+  }
+  for (const [name, value] of Object.entries(forward.headers)) {
+    if (!headerValue.test(value)) {
+      problem(`forward.headers.${name}`, "must be visible ASCII characters with no space at either end");
+    }
+  }
+  if (forward.retry.initial_interval > forward.retry.max_interval) {
+    problem("forward.retry.initial_interval", "must be at most forward.retry.max_interval");
+  }
+
+  const size = receive.limits.max_request_size;
+  if (size > receive.limits.max_inflight_size) {
+    problem("receive.limits.max_inflight_size", "must be at least receive.limits.max_request_size");
+  }
+  if (size > forward.queue.max_size) {
+    problem(
+      "forward.queue.max_size",
+      "must be at least receive.limits.max_request_size, or the largest requests could never be sent on",
+    );
+  }
+  return problems;
+}
+
+/** Files that the configuration names and that cannot be read. */
+export function missingFiles(config: Config): Problem[] {
+  const problems: Problem[] = [];
+  const sections = {
+    "receive.grpc.tls": config.receive.grpc.enabled ? config.receive.grpc.tls : undefined,
+    "receive.http.tls": config.receive.http.enabled ? config.receive.http.tls : undefined,
+    "forward.tls": config.forward.tls,
+  };
+  for (const [section, tls] of Object.entries(sections)) {
+    for (const [name, file] of Object.entries(tls ?? {})) {
+      if (!name.endsWith("_file") || typeof file !== "string") continue;
+      const why = unreadable(file);
+      if (why !== undefined) problems.push({ key: `${section}.${name}`, message: `${file}: ${why}` });
+    }
+  }
+  return problems;
+}
+
+function unreadable(file: string): string | undefined {
+  try {
+    accessSync(file, constants.R_OK);
+    return statSync(file).isFile() ? undefined : "is not a file; name a PEM file";
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return "does not exist; create it or change the path";
+    if (code === "EACCES") return "may not be read by this user; change its permissions";
+    return `cannot be read (${code})`;
+  }
+}
+
+/** What works and is yet unsafe. */
+export function warnings(config: Config): string[] {
+  const found: string[] = [];
+  const { receive, forward, api } = config;
+  for (const protocol of ["grpc", "http"] as const) {
+    const { enabled, endpoint, tls } = receive[protocol];
+    if (!enabled || isLoopback(parseListen(endpoint).host)) continue;
+    if (tls === undefined) {
+      found.push(
+        `receive.${protocol}: ${endpoint} takes data from the network without TLS; set receive.${protocol}.tls`,
+      );
+    } else if (tls.client_ca_file === undefined) {
+      found.push(
+        `receive.${protocol}: ${endpoint} takes data from anyone on the network; set receive.${protocol}.tls.client_ca_file`,
+      );
+    }
+  }
+  if (api.enabled && !isLoopback(parseListen(api.endpoint).host)) {
+    found.push(`api: ${api.endpoint} is open to the network without authentication; bind it to 127.0.0.1`);
+  }
+  if (new URL(forward.endpoint).protocol === "http:" && !isLoopback(parseTarget(forward.endpoint).host)) {
+    found.push("forward: data leaves this machine unencrypted; use an https:// endpoint");
+  }
+  if (forward.tls?.insecure_skip_verify) {
+    found.push(
+      "forward.tls.insecure_skip_verify: the downstream's certificate is not checked; set forward.tls.ca_file",
+    );
+  }
+  return found;
+}

@@ -1,0 +1,56 @@
+/** The schema's issues in the words of the product: what the key must be, and what it is. */
+import type { z } from "zod";
+import { type Key, keyAt } from "./keys.ts";
+import { nearest } from "./nearest.ts";
+import { formatNumber } from "./text.ts";
+
+type Issue = z.core.$ZodIssue;
+
+function valueAt(tree: unknown, path: readonly PropertyKey[]): unknown {
+  let value = tree;
+  for (const part of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[part];
+  return value;
+}
+
+function shown(key: Key | undefined, value: unknown): string {
+  if (key?.secret || value === undefined) return "";
+  const text = JSON.stringify(value);
+  return `, is ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
+}
+
+/** A bound of a number, or of a list's length. */
+function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, key: Key | undefined): string {
+  const [word, limit] =
+    issue.code === "too_small"
+      ? [issue.inclusive ? "at least" : "more than", Number(issue.minimum)]
+      : [issue.inclusive ? "at most" : "less than", Number(issue.maximum)];
+  if (issue.origin === "array") return `must have ${word} ${limit} elements`;
+  if (issue.origin === "string") return "must not be empty";
+  return `must be ${word} ${key ? formatNumber(key, limit) : limit}`;
+}
+
+/** What is wrong with the value at `issue.path` of `tree`, for people. Values of secret keys are not shown. */
+export function explain(issue: Issue, tree: unknown): string {
+  const key = keyAt(issue.path);
+  const value = valueAt(tree, issue.path);
+  const inside = key !== undefined && issue.path.length > key.path.length;
+  switch (issue.code) {
+    case "custom":
+      return issue.message;
+    case "too_small":
+    case "too_big":
+      return `${bound(issue, key)}${issue.origin === "number" ? shown(key, value) : ""}`;
+    case "invalid_key":
+      return "is no header name: letters, digits and !#$%&'*+-.^_`|~ alone may stand in one";
+    case "invalid_value": {
+      const guess = typeof value === "string" ? nearest(value, key?.choices ?? []) : undefined;
+      return `must be ${key?.expected ?? issue.values.join(", ")}${shown(key, value)}${guess ? `; did you mean ${guess}?` : ""}`;
+    }
+    default: {
+      if (value === undefined || value === null) return "is missing; set it";
+      const expected = inside ? "text" : (key?.expected ?? "a section");
+      const quote = expected === "text" && typeof value !== "object" ? "; put it in quotes" : "";
+      return `must be ${expected}${shown(key, value)}${quote}`;
+    }
+  }
+}

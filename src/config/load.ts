@@ -1,0 +1,126 @@
+import { readFileSync, statSync } from "node:fs";
+import { contradictions, warnings } from "./check.ts";
+import { readEnv } from "./env.ts";
+import { type FileContent, readYaml } from "./file.ts";
+import { explain } from "./issues.ts";
+import { keyAt, keyByName, keys } from "./keys.ts";
+import { type Assignment, ConfigError, type Problem } from "./problem.ts";
+import { type Config, configSchema } from "./schema.ts";
+import { parseText } from "./text.ts";
+import { unknownName } from "./unknown.ts";
+
+export interface LoadOptions {
+  /** Path of a YAML file. */
+  file?: string | undefined;
+  env: NodeJS.ProcessEnv;
+  /** Texts by the keys' dotted names. */
+  flags?: Readonly<Record<string, string>>;
+}
+
+export interface Loaded {
+  config: Config;
+  /** By dotted name, the place that each value which is no default comes from. */
+  sources: ReadonlyMap<string, string>;
+  /** What works and is yet unsafe. */
+  warnings: string[];
+}
+
+/** Of a configuration file, in bytes. */
+const maxFileSize = 2 ** 20;
+
+function readFile(file: string): string {
+  try {
+    if (statSync(file).size > maxFileSize) {
+      throw new ConfigError([{ key: "", message: `${file}: larger than ${maxFileSize} bytes` }]);
+    }
+    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why =
+      code === "ENOENT"
+        ? "no such file; name the configuration with --config"
+        : code === "ERR_ENCODING_INVALID_ENCODED_DATA"
+          ? "not UTF-8 text"
+          : `cannot be read (${code ?? message})`;
+    throw new ConfigError([{ key: "", message: `${file}: ${why}` }]);
+  }
+}
+
+function readFlags(flags: Readonly<Record<string, string>>): {
+  values: Map<string, Assignment>;
+  problems: Problem[];
+} {
+  const values = new Map<string, Assignment>();
+  const problems: Problem[] = [];
+  for (const [name, text] of Object.entries(flags)) {
+    const key = keyByName.get(name);
+    const place = `flag --${name}`;
+    if (key !== undefined) values.set(name, { value: parseText(key, text), place });
+    else problems.push({ key: "", message: unknownName("flag", name, keyByName.keys()), place });
+  }
+  return { values, problems };
+}
+
+/** The input that the schema parses: nothing but what was set. */
+function tree(values: ReadonlyMap<string, Assignment>, sections: Iterable<string>): Record<string, unknown> {
+  const top: Record<string, unknown> = {};
+  const open = (path: readonly string[]) => {
+    let node = top;
+    for (const part of path) {
+      node[part] ??= {};
+      node = node[part] as Record<string, unknown>;
+    }
+    return node;
+  };
+  // An empty section of the file counts: `tls: {}` asks for TLS.
+  for (const name of sections) if (name) open(name.split("."));
+  for (const [name, { value }] of values) {
+    const { path } = keyByName.get(name)!;
+    open(path.slice(0, -1))[path.at(-1)!] = value;
+  }
+  return top;
+}
+
+/**
+ * The configuration: flags over environment over file over defaults, key by key (a list or map is one value).
+ * @throws {ConfigError} with every problem found, each with its place.
+ */
+export function loadConfig({ file, env, flags = {} }: LoadOptions): Loaded {
+  const nothing: FileContent = { values: new Map(), sections: new Map(), problems: [] };
+  const fromFile = file === undefined ? nothing : readYaml(readFile(file), file, env);
+  const api = fromFile.values.get("api.endpoint")?.value ?? configSchema.shape.api.parse(undefined).endpoint;
+  const fromEnv = readEnv(env, String(api));
+  const fromFlags = readFlags(flags);
+  const problems = [...fromFile.problems, ...fromEnv.problems, ...fromFlags.problems];
+
+  const values = new Map([...fromFile.values, ...fromEnv.values, ...fromFlags.values]);
+  const placeOf = (path: readonly PropertyKey[]): string | undefined => {
+    const name = path.join(".");
+    const own = values.get(keyAt(path)?.name ?? name);
+    if (own !== undefined) return own.parts?.get(name) ?? own.place;
+    if (fromFile.sections.has(name)) return fromFile.sections.get(name);
+    if (path.length === 0) return undefined;
+    const beside = keys.find((key) => key.name.startsWith(`${name}.`) && values.has(key.name));
+    return beside ? values.get(beside.name)!.place : placeOf(path.slice(0, -1));
+  };
+
+  const input = tree(values, fromFile.sections.keys());
+  const parsed = configSchema.safeParse(input);
+  if (parsed.success) {
+    for (const found of contradictions(parsed.data)) {
+      problems.push({ ...found, place: placeOf(found.key.split(".")) });
+    }
+  } else {
+    for (const issue of parsed.error.issues) {
+      problems.push({
+        key: issue.path.join("."),
+        message: explain(issue, input),
+        place: placeOf(issue.path),
+      });
+    }
+  }
+  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
+  const sources = new Map([...values].map(([name, { place }]) => [name, place]));
+  return { config: parsed.data, sources, warnings: warnings(parsed.data) };
+}

@@ -1,0 +1,409 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the configuration's own substitution
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { missingFiles } from "../../src/config/check.ts";
+import { keys } from "../../src/config/keys.ts";
+import { type Loaded, loadConfig } from "../../src/config/load.ts";
+import { printConfig } from "../../src/config/print.ts";
+import { ConfigError } from "../../src/config/problem.ts";
+import { configSchema } from "../../src/config/schema.ts";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "driftlock-config-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function load(yaml: string, env: NodeJS.ProcessEnv = {}, flags: Record<string, string> = {}): Loaded {
+  const file = join(folder, "driftlock.yaml");
+  writeFileSync(file, yaml);
+  return loadConfig({ file, env, flags });
+}
+
+/** The problems as lines, the folder left out of their places. */
+function problems(yaml: string, env: NodeJS.ProcessEnv = {}, flags: Record<string, string> = {}): string[] {
+  try {
+    load(yaml, env, flags);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.message.replaceAll(`${folder}/`, "").split("\n");
+  }
+  return [];
+}
+
+describe("keys", () => {
+  it("gives every key a variable of its own", () => {
+    expect(new Set(keys.map((key) => key.env)).size).toBe(keys.length);
+    expect(keys.map((key) => key.name)).toContain("receive.grpc.tls.client_ca_file");
+    expect(keys.find((key) => key.name === "receive.grpc.endpoint")?.env).toBe(
+      "DRIFTLOCK_RECEIVE_GRPC_ENDPOINT",
+    );
+  });
+
+  it("reads each default back from its variable's text", () => {
+    const defaults = configSchema.parse({});
+    for (const key of keys) {
+      const value = key.path.reduce<unknown>(
+        (node, part) => (node as Record<string, unknown> | undefined)?.[part],
+        defaults,
+      );
+      if (value === undefined || key.type === "map") continue;
+      const { config } = loadConfig({
+        env: { [key.env]: Array.isArray(value) ? value.join(",") : String(value) },
+      });
+      expect(config, key.name).toEqual(defaults);
+    }
+  });
+});
+
+describe("precedence", () => {
+  it("takes flags over environment over file over defaults, key by key", () => {
+    const yaml = "detect: {seed: 1, threads: 2, permutations: 99}\nshutdown_timeout: 3s\n";
+    const { config, sources } = load(
+      yaml,
+      { DRIFTLOCK_DETECT_THREADS: "3", DRIFTLOCK_DETECT_PERMUTATIONS: "199" },
+      { "detect.permutations": "499" },
+    );
+    expect(config.detect).toMatchObject({ seed: 1, threads: 3, permutations: 499, max_streams: 10_000 });
+    expect(config.shutdown_timeout).toBe(3_000);
+    expect(Object.fromEntries(sources)).toEqual({
+      "detect.seed": `${folder}/driftlock.yaml:1:16`,
+      "detect.threads": "env DRIFTLOCK_DETECT_THREADS",
+      "detect.permutations": "flag --detect.permutations",
+      shutdown_timeout: `${folder}/driftlock.yaml:2:19`,
+    });
+  });
+
+  it("parses text as the key's type reads it", () => {
+    const { config } = loadConfig({
+      env: {
+        DRIFTLOCK_RECEIVE_HTTP_ENABLED: "false",
+        DRIFTLOCK_RECEIVE_LIMITS_MAX_REQUEST_SIZE: "8MiB",
+        DRIFTLOCK_DETECT_STREAM_BY: "service.name, k8s.pod.name",
+        DRIFTLOCK_DETECT_BUDGET_PER_STREAM_PER_DAY: "0.5",
+        DRIFTLOCK_FORWARD_HEADERS: "{authorization: Basic a=b, x-id: 0123}",
+      },
+      flags: { "forward.retry.max_interval": "1m", "detect.seed": "7" },
+    });
+    expect(config.receive.http.enabled).toBe(false);
+    expect(config.receive.limits.max_request_size).toBe(8 * 2 ** 20);
+    expect(config.detect.stream_by).toEqual(["service.name", "k8s.pod.name"]);
+    expect(config.detect.budget.per_stream_per_day).toBe(0.5);
+    expect(config.forward.headers).toEqual({ authorization: "Basic a=b", "x-id": "0123" });
+    expect(config.forward.retry.max_interval).toBe(60_000);
+    expect(config.detect.seed).toBe(7);
+
+    const others = loadConfig({
+      env: {},
+      flags: { "detect.stream_by": "[a, b]", "forward.headers": "a=1=2, b=" },
+    });
+    expect(others.config.detect.stream_by).toEqual(["a", "b"]);
+    expect(others.config.forward.headers).toEqual({ a: "1=2", b: "" });
+  });
+
+  it("reads an empty file, an empty section and an empty variable as nothing set", () => {
+    const defaults = configSchema.parse({});
+    expect(load("").config).toEqual(defaults);
+    expect(load("receive:\n  grpc:\ndetect:\n  seed:\n", { DRIFTLOCK_DETECT_SEED: "" }).config).toEqual(
+      defaults,
+    );
+  });
+});
+
+describe("standard variables", () => {
+  it("names the downstream as OpenTelemetry does", () => {
+    const { config } = loadConfig({
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: "https://otel.example:4318/base",
+        OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
+        OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20abc,x-a=1",
+        OTEL_EXPORTER_OTLP_COMPRESSION: "zstd",
+        OTEL_SERVICE_NAME: "edge",
+        OTEL_ENV: "prod",
+        PORT: "9090",
+        DRIFTLOCK_VERSION: "9.9.9",
+      },
+    });
+    expect(config.forward).toMatchObject({
+      endpoint: "https://otel.example:4318/base",
+      protocol: "http",
+      compression: "zstd",
+      headers: { authorization: "Bearer abc", "x-a": "1" },
+    });
+    expect(config.telemetry).toMatchObject({ service_name: "edge", environment: "prod" });
+    expect(config.api.endpoint).toBe("127.0.0.1:9090");
+  });
+
+  it("yields to Driftlock's own variables, and keeps the file's host with PORT", () => {
+    const env = { OTEL_SERVICE_NAME: "a", DRIFTLOCK_TELEMETRY_SERVICE_NAME: "b", PORT: "81" };
+    const { config } = load('api: {endpoint: "[::1]:80"}', env);
+    expect(config.telemetry.service_name).toBe("b");
+    expect(config.api.endpoint).toBe("[::1]:81");
+  });
+
+  it("refuses what it cannot follow", () => {
+    expect(problems("", { OTEL_EXPORTER_OTLP_PROTOCOL: "http/json", PORT: "http" })).toEqual([
+      'forward.protocol: must be grpc or http/protobuf, is "http/json" (env OTEL_EXPORTER_OTLP_PROTOCOL)',
+      'api.endpoint: must be a port number, is "http" (env PORT)',
+    ]);
+  });
+});
+
+describe("substitution", () => {
+  it("puts variables in, with the key's type", () => {
+    const yaml = [
+      'receive: {grpc: {endpoint: "${env:HOST}:${PORT4:-5317}"}}',
+      "detect:\n  threads: ${env:THREADS}\n  stream_by: ${env:BY}",
+      'forward: {headers: {authorization: "Bearer ${env:TOKEN}", x: "$$5 ${env:EMPTY}$"}}',
+    ].join("\n");
+    const { config } = load(yaml, { HOST: "127.0.0.1", THREADS: "4", BY: "a,b", TOKEN: "t", EMPTY: "" });
+    expect(config.receive.grpc.endpoint).toBe("127.0.0.1:5317");
+    expect(config.detect.threads).toBe(4);
+    expect(config.detect.stream_by).toEqual(["a", "b"]);
+    expect(config.forward.headers).toEqual({ authorization: "Bearer t", x: "$5 $" });
+  });
+
+  it("names a variable that is missing and a form that it does not know", () => {
+    expect(problems("detect: {threads: '${env:NONE}'}\ndata_dir: ${file:x}")).toEqual([
+      "detect.threads: needs the environment variable NONE, which is not set; set it or write ${env:NONE:-default} (driftlock.yaml:1:19)",
+      "data_dir: does not understand ${file:x}; write ${env:NAME} or ${env:NAME:-default}, and $$ for a dollar sign (driftlock.yaml:2:11)",
+    ]);
+  });
+});
+
+describe("problems", () => {
+  it("lists all of them, each with its place", () => {
+    const yaml = [
+      "recieve: {}",
+      "receive:",
+      "  grcp: {}",
+      "  grpc:",
+      "    endpoint: 4317",
+      "    tls: {}",
+      "  limits:",
+      "    max_request_size: 64MB",
+      "    max_connections: 1.5",
+      "    max_header_size: 0",
+      "detect:",
+      "  stream_by: [1, '']",
+      "  window: {records: 4}",
+      "  enabled: yes",
+      "forward:",
+      "  protocol: gprc",
+      "  headers: {'a b': c, x-token: 3}",
+      "  max_request_size: 3",
+      "api: 8080",
+    ].join("\n");
+    expect(
+      problems(
+        yaml,
+        { DRIFTLOCK_FORWARD_ENDPONT: "x", DRIFTLOCK_DETECT_SEED: "-1" },
+        { "detect.treads": "1" },
+      ),
+    ).toEqual([
+      "recieve: unknown key; did you mean receive? (driftlock.yaml:1:1)",
+      "receive.grcp: unknown key; did you mean receive.grpc? (driftlock.yaml:3:3)",
+      "forward.max_request_size: unknown key; did you mean receive.limits.max_request_size? (driftlock.yaml:18:3)",
+      "api: must be a section with the keys enabled, endpoint (driftlock.yaml:19:6)",
+      "unknown variable; did you mean DRIFTLOCK_FORWARD_ENDPOINT? (env DRIFTLOCK_FORWARD_ENDPONT)",
+      "unknown flag; did you mean detect.threads? (flag --detect.treads)",
+      "receive.grpc.endpoint: must be an address such as 127.0.0.1:4317, is 4317 (driftlock.yaml:5:15)",
+      "receive.grpc.tls.cert_file: is missing; set it (driftlock.yaml:6:10)",
+      "receive.grpc.tls.key_file: is missing; set it (driftlock.yaml:6:10)",
+      'receive.limits.max_request_size: must be a size such as 64MiB, is "64MB" (driftlock.yaml:8:23)',
+      "receive.limits.max_connections: must be a whole number, is 1.5 (driftlock.yaml:9:22)",
+      "receive.limits.max_header_size: must be more than 0, is 0 (driftlock.yaml:10:22)",
+      'detect.enabled: must be true or false, is "yes" (driftlock.yaml:14:12)',
+      "detect.stream_by.0: must be text, is 1; put it in quotes (driftlock.yaml:12:15)",
+      "detect.stream_by.1: must not be empty (driftlock.yaml:12:18)",
+      "detect.window.records: must be at least 8, is 4 (driftlock.yaml:13:21)",
+      "detect.seed: must be at least 0, is -1 (env DRIFTLOCK_DETECT_SEED)",
+      'forward.protocol: must be one of grpc, http, is "gprc"; did you mean grpc? (driftlock.yaml:16:13)',
+      "forward.headers.a b: is no header name: letters, digits and !#$%&'*+-.^_`|~ alone may stand in one (driftlock.yaml:17:20)",
+      "forward.headers.x-token: must be text; put it in quotes (driftlock.yaml:17:32)",
+    ]);
+  });
+
+  it("names a section by a flag or variable that opened it", () => {
+    expect(problems("", { DRIFTLOCK_RECEIVE_GRPC_TLS_CERT_FILE: "a.pem" })).toEqual([
+      "receive.grpc.tls.key_file: is missing; set it (env DRIFTLOCK_RECEIVE_GRPC_TLS_CERT_FILE)",
+    ]);
+  });
+
+  it("gives line and column of broken YAML", () => {
+    expect(problems("receive:\n  grpc: {endpoint: x\n")[0]).toMatch(
+      /^not valid YAML: .* \(driftlock\.yaml:\d:\d+\)$/,
+    );
+    expect(problems("a: 1\na: 2\n")[0]).toMatch(
+      /^not valid YAML: Map keys must be unique \(driftlock\.yaml:2:1\)$/,
+    );
+    expect(problems("data_dir: !!js/function x\n")[0]).toMatch(/Unresolved tag/);
+    expect(problems(`receive: ${"[".repeat(50_000)}`).length).toBeGreaterThan(0);
+  });
+
+  it("follows aliases, but no bomb and no circle", () => {
+    expect(
+      load(
+        "receive: {grpc: {endpoint: &a '127.0.0.1:1'}, http: {endpoint: '127.0.0.1:2'}}\napi: {endpoint: '127.0.0.1:3'}\ndetect: {stream_by: [&x a, *x]}",
+      ).config.detect.stream_by,
+    ).toEqual(["a", "a"]);
+    const bomb = ["data_dir: &a0 [x, x]"];
+    for (let i = 1; i < 30; i++) bomb.push(`k${i}: &a${i} [*a${i - 1}, *a${i - 1}]`);
+    bomb.push("detect: {stream_by: *a29}");
+    expect(problems(bomb.join("\n"))).toContainEqual(
+      expect.stringContaining("follows more than 100 aliases"),
+    );
+    expect(problems("detect: {stream_by: &s [*s]}")).toContainEqual(
+      expect.stringContaining("follows more than 100 aliases"),
+    );
+  });
+
+  it("takes a hostile key as unknown", () => {
+    expect(problems("__proto__: {polluted: true}\nconstructor: 1\n")).toHaveLength(2);
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+    expect(load("forward: {headers: {__proto__: x}}").config.forward.headers).not.toHaveProperty("polluted");
+  });
+
+  it("says why a file cannot be read", () => {
+    const error = (file: string) => {
+      try {
+        loadConfig({ file, env: {} });
+      } catch (thrown) {
+        return (thrown as Error).message;
+      }
+    };
+    expect(error(join(folder, "none.yaml"))).toBe(
+      `${folder}/none.yaml: no such file; name the configuration with --config`,
+    );
+    expect(error(folder)).toBe(`${folder}: cannot be read (EISDIR)`);
+    writeFileSync(join(folder, "latin1.yaml"), Buffer.from([0x61, 0x3a, 0xe9]));
+    expect(error(join(folder, "latin1.yaml"))).toContain("not UTF-8 text");
+    writeFileSync(join(folder, "large.yaml"), `#${"x".repeat(2 ** 20)}`);
+    expect(error(join(folder, "large.yaml"))).toContain("larger than 1048576 bytes");
+  });
+
+  it("lets Kubernetes' service links be", () => {
+    const env = {
+      DRIFTLOCK_SERVICE_HOST: "10.0.0.1",
+      DRIFTLOCK_SERVICE_PORT_OTLP_GRPC: "4317",
+      DRIFTLOCK_PORT_4317_TCP_ADDR: "10.0.0.1",
+      DRIFTLOCK_API_PORT: "tcp://10.0.0.1:80",
+    };
+    expect(problems("", env)).toEqual([]);
+  });
+});
+
+describe("contradictions", () => {
+  const only = (yaml: string) => {
+    const found = problems(yaml);
+    expect(found).toHaveLength(1);
+    return found[0];
+  };
+
+  it("refuses two listeners on one port", () => {
+    expect(only("receive: {http: {endpoint: 'localhost:4317'}}")).toBe(
+      "receive.http.endpoint: localhost:4317 is taken by receive.grpc.endpoint (127.0.0.1:4317); choose another port (driftlock.yaml:1:28)",
+    );
+    expect(only("api: {endpoint: '0.0.0.0:4318'}")).toContain("is taken by receive.http.endpoint");
+    expect(problems("receive: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}}")).toEqual(
+      [],
+    );
+    expect(problems("receive: {grpc: {enabled: false}, http: {endpoint: '127.0.0.1:4317'}}")).toEqual([]);
+  });
+
+  it("refuses to send to itself", () => {
+    expect(only("forward: {endpoint: 'http://localhost:4317'}")).toBe(
+      "forward.endpoint: localhost:4317 is Driftlock's own receive.grpc.endpoint, a loop; name the next OTLP endpoint (driftlock.yaml:1:21)",
+    );
+    expect(
+      only("receive: {grpc: {endpoint: '0.0.0.0:4317'}}\nforward: {endpoint: 'http://[::1]:4317'}"),
+    ).toContain("a loop");
+    expect(only("telemetry: {traces_endpoint: 'http://127.0.0.1:4317'}")).toContain(
+      "telemetry.traces_endpoint",
+    );
+    expect(problems("forward: {endpoint: 'http://10.1.2.3:4317'}")).toEqual([]);
+  });
+
+  it("refuses keys that do not go together", () => {
+    expect(only("detect: {window: {records: 64, hop: 65}}")).toContain(
+      "detect.window.hop: must be at most detect.window.records (64), is 65",
+    );
+    expect(only("forward: {compression: zstd}")).toContain(
+      "forward.compression: zstd goes with forward.protocol: http alone",
+    );
+    expect(only("forward: {endpoint: 'http://a.example:1/x'}")).toContain(
+      "has a path, which gRPC cannot use",
+    );
+    expect(
+      problems("forward: {endpoint: 'http://a.example:1/x', protocol: http, compression: zstd}"),
+    ).toEqual([]);
+    expect(only("forward: {endpoint: 'http://u:secret@a.example:1'}")).toMatch(
+      /^forward.endpoint: credentials(?!.*secret)/,
+    );
+    expect(only("forward: {tls: {ca_file: x}}")).toContain("write https:// or leave tls out");
+    expect(only("forward: {endpoint: 'https://a.example', tls: {cert_file: x}}")).toContain(
+      "forward.tls: must have both",
+    );
+    expect(only('forward: {headers: {a: "b\\r\\nc: d"}}')).toContain(
+      "forward.headers.a: must be visible ASCII",
+    );
+    expect(only("forward: {retry: {initial_interval: 1m}}")).toContain("forward.retry.initial_interval");
+    expect(only("receive: {grpc: {enabled: false}, http: {enabled: false}}")).toContain("receives nothing");
+    expect(only("receive: {limits: {max_inflight_size: 1MiB}}")).toContain(
+      "receive.limits.max_inflight_size",
+    );
+    expect(only("forward: {queue: {max_size: 1MiB}}")).toContain("forward.queue.max_size");
+  });
+
+  it("warns of what is unsafe", () => {
+    expect(loadConfig({ env: {} }).warnings).toEqual([]);
+    const { warnings } = load(
+      "receive: {grpc: {endpoint: '0.0.0.0:4317'}, http: {endpoint: '[::]:4318', tls: {cert_file: c, key_file: k}}}\n" +
+        "api: {endpoint: '10.0.0.1:80'}\nforward: {endpoint: 'http://otel.example:4317'}",
+    );
+    expect(warnings).toEqual([
+      expect.stringMatching(/^receive.grpc: .* without TLS/),
+      expect.stringMatching(/^receive.http: .* from anyone .*client_ca_file/),
+      expect.stringMatching(/^api: .* without authentication/),
+      expect.stringMatching(/^forward: .* unencrypted/),
+    ]);
+  });
+
+  it("names files that cannot be read", () => {
+    const cert = join(folder, "cert.pem");
+    writeFileSync(cert, "");
+    const { config } = load(
+      `receive: {grpc: {tls: {cert_file: '${cert}', key_file: '${folder}/none.pem', client_ca_file: '${folder}'}}}`,
+    );
+    expect(missingFiles(config)).toEqual([
+      {
+        key: "receive.grpc.tls.key_file",
+        message: `${folder}/none.pem: does not exist; create it or change the path`,
+      },
+      { key: "receive.grpc.tls.client_ca_file", message: `${folder}: is not a file; name a PEM file` },
+    ]);
+    if (process.getuid?.() !== 0) {
+      chmodSync(cert, 0);
+      expect(missingFiles(config)).toHaveLength(3);
+    }
+  });
+});
+
+describe("print", () => {
+  it("shows sources, units and no secret, and reads back as it was", () => {
+    const env = { OTEL_EXPORTER_OTLP_HEADERS: "authorization=hunter2" };
+    const { config, sources } = load(
+      "receive: {limits: {max_request_size: 1536KiB}}\nforward: {timeout: 90s}",
+      env,
+    );
+    const text = printConfig(config, sources);
+    expect(text).toContain(`max_request_size: 1536KiB # ${folder}/driftlock.yaml:1:38`);
+    expect(text).toContain(`timeout: 90s # ${folder}/driftlock.yaml:2:20`);
+    expect(text).toMatch(/headers: \{ ?authorization: "\[redacted\]" ?\} # env OTEL_EXPORTER_OTLP_HEADERS\n/);
+    expect(text).not.toContain("hunter2");
+    expect(text).toContain("max_inflight_size: 256MiB\n");
+    expect(load(text, env).config).toEqual(config);
+  });
+});
