@@ -94,6 +94,8 @@ const receive = section({
     endpoint: listen.default("127.0.0.1:4317"),
     tls: serverTls,
     max_concurrent_streams: count.default(128),
+    /** From a request's headers to its last byte. */
+    request_timeout: duration.default(30_000),
     keepalive: section({
       time: duration.default(7_200_000),
       timeout: duration.default(20_000),
