@@ -1,0 +1,15 @@
+import pino, { type DestinationStream, type Logger } from "pino";
+import type { Config } from "../config/schema.ts";
+
+export type { Logger } from "pino";
+
+/** One JSON object a line, on standard output unless told otherwise. */
+export function createLogger(config: Config["telemetry"], destination?: DestinationStream): Logger {
+  const options: pino.LoggerOptions = {
+    level: config.log_level,
+    base: { service: config.service_name, environment: config.environment },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  };
+  return destination === undefined ? pino(options) : pino(options, destination);
+}
