@@ -44,8 +44,8 @@ class Codec {
   virtual ~Codec() = default;
 
   /// The compressed bytes, in the calling thread's scratch: valid until this thread compresses again.
-  /// @throws std::invalid_argument where the column does not fit the bytes; std::length_error where they are too many.
-  virtual Bytes compress(Bytes bytes, const Column& column = {}) const = 0;
+  /// @throws std::invalid_argument where the column does not fit the bytes; std::length_error beyond `maxInput` bytes.
+  Bytes compress(Bytes bytes, const Column& column = {}) const;
 
   /// Bytes that compress gives.
   std::size_t compressedSize(Bytes bytes, const Column& column = {}) const { return compress(bytes, column).size(); }
@@ -56,10 +56,16 @@ class Codec {
   CodecName name() const { return name_; }
   int level() const { return level_; }
 
+  /// The most bytes that one call takes: LZ4's own limit, for all.
+  static constexpr std::size_t maxInput = 0x7E000000;
+
  protected:
   Codec(CodecName name, int level) : name_(name), level_(level) {}
 
  private:
+  /// `column` fits.
+  virtual Bytes encode(Bytes bytes, const Column& column) const = 0;
+
   CodecName name_;
   int level_;
 };

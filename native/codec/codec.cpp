@@ -1,0 +1,117 @@
+#include "codec.hpp"
+
+#include <array>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "implementations.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr std::array<std::string_view, 4> names{"openzl", "zstd", "lz4", "gzip"};
+
+void check(Bytes bytes, const Column& column) {
+  switch (column.kind) {
+    case Column::Kind::bytes:
+      return;
+    case Column::Kind::numeric:
+      if (column.width != 1 && column.width != 2 && column.width != 4 && column.width != 8)
+        throw std::invalid_argument("column.width is " + std::to_string(column.width) + ": numbers are 1, 2, 4 or 8 bytes wide");
+      break;
+    case Column::Kind::fixed:
+      if (column.width == 0) throw std::invalid_argument("column.width is 0: a struct is at least 1 byte wide");
+      break;
+    case Column::Kind::string: {
+      const auto sum = std::accumulate(column.lengths.begin(), column.lengths.end(), std::uint64_t{0});
+      if (sum != bytes.size())
+        throw std::invalid_argument("column.lengths sum to " + std::to_string(sum) + ", but there are " +
+                                    std::to_string(bytes.size()) + " bytes");
+      return;
+    }
+  }
+  if (bytes.size() % column.width != 0)
+    throw std::invalid_argument(std::to_string(bytes.size()) + " bytes are not a whole number of values of column.width " +
+                                std::to_string(column.width));
+}
+
+}  // namespace
+
+std::string_view toString(CodecName name) { return names[static_cast<std::size_t>(name)]; }
+
+std::optional<CodecName> codecNamed(std::string_view name) {
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (names[i] == name) return static_cast<CodecName>(i);
+  return {};
+}
+
+Bytes Codec::compress(Bytes bytes, const Column& column) const {
+  if (bytes.size() > maxInput || column.lengths.size() > maxInput / sizeof(std::uint32_t))
+    throw std::length_error("more than " + std::to_string(maxInput) + " bytes in one call: compress them in pieces");
+  check(bytes, column);
+  return encode(bytes, column);
+}
+
+std::unique_ptr<const Codec> makeCodec(CodecName name, std::optional<int> level) {
+  switch (name) {
+    case CodecName::openzl:
+      return codecs::makeOpenzl(level);
+    case CodecName::zstd:
+      return codecs::makeZstd(level);
+    case CodecName::lz4:
+      return codecs::makeLz4(level);
+    case CodecName::gzip:
+      return codecs::makeGzip(level);
+  }
+  throw std::invalid_argument("unknown codec");
+}
+
+OwnedBytes decompress(CodecName name, Bytes bytes, std::size_t maxSize) {
+  switch (name) {
+    case CodecName::openzl:
+      return codecs::decompressOpenzl(bytes, maxSize);
+    case CodecName::zstd:
+      return codecs::decompressZstd(bytes, maxSize);
+    case CodecName::lz4:
+      return codecs::decompressLz4(bytes, maxSize);
+    case CodecName::gzip:
+      return codecs::decompressGzip(bytes, maxSize);
+  }
+  throw std::invalid_argument("unknown codec");
+}
+
+namespace codecs {
+
+int checkedLevel(CodecName name, std::optional<int> level, Levels levels) {
+  if (!level) return levels.usual;
+  if (*level < levels.lowest || *level > levels.highest)
+    throw std::out_of_range("level " + std::to_string(*level) + " is out of range: " + std::string(toString(name)) + " takes " +
+                            std::to_string(levels.lowest) + " to " + std::to_string(levels.highest));
+  return *level;
+}
+
+std::span<std::uint8_t> scratch(std::size_t size) {
+  // A thread that once compressed something huge gives the memory back at its next call.
+  constexpr std::size_t keep = 16 << 20;
+  thread_local OwnedBytes buffer;
+  if (size > buffer.size || (buffer.size > keep && size <= keep)) {
+    buffer = {};
+    buffer = allocate(size);
+  }
+  return {buffer.data.get(), buffer.size};
+}
+
+OwnedBytes allocate(std::size_t size) { return {std::make_unique_for_overwrite<std::uint8_t[]>(size), size}; }
+
+std::runtime_error damaged(CodecName name, std::string_view what) {
+  return std::runtime_error(std::string(toString(name)) + ": the input is damaged: " + std::string(what));
+}
+
+std::length_error tooLarge(CodecName name, std::size_t maxSize) {
+  return std::length_error(std::string(toString(name)) + ": the output is larger than maxSize, " + std::to_string(maxSize) +
+                           " bytes");
+}
+
+}  // namespace codecs
+}  // namespace driftlock

@@ -1,0 +1,206 @@
+#include <openzl/openzl.h>
+#include <openzl/zl_public_nodes.h>
+#include <zstd.h>
+
+#include <bit>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "implementations.hpp"
+
+namespace driftlock::codecs {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "OpenZL reads numbers in the machine's byte order, columns are little-endian");
+
+struct Free {
+  void operator()(ZL_Compressor* compressor) const { ZL_Compressor_free(compressor); }
+  void operator()(ZL_CCtx* context) const { ZL_CCtx_free(context); }
+  void operator()(ZL_DCtx* context) const { ZL_DCtx_free(context); }
+  void operator()(ZL_TypedRef* ref) const { ZL_TypedRef_free(ref); }
+  void operator()(ZL_TypedBuffer* buffer) const { ZL_TypedBuffer_free(buffer); }
+  void operator()(ZL_FrameInfo* info) const { ZL_FrameInfo_free(info); }
+};
+
+template <class T>
+using Owned = std::unique_ptr<T, Free>;
+
+template <class T>
+Owned<T> owned(T* object) {
+  if (object == nullptr) throw std::bad_alloc();
+  return Owned<T>(object);
+}
+
+/// The message alone of OpenZL's report, which goes on with nodes and a stack trace.
+std::string shortly(const char* context, ZL_Report report) {
+  const std::string text = context ? context : "";
+  constexpr std::string_view label = "Message: ";
+  if (const auto at = text.find(label); at != std::string::npos) {
+    const auto start = at + label.size();
+    if (const auto end = text.find('\n', start); end != start) return text.substr(start, end - start);
+  }
+  return ZL_ErrorCode_toString(ZL_errorCode(report));
+}
+
+/// The graphs, made once and read by all threads.
+class Graphs {
+ public:
+  static const Graphs& get() {
+    static const Graphs graphs;
+    return graphs;
+  }
+
+  const ZL_Compressor* compressor() const { return compressor_.get(); }
+
+  ZL_GraphID of(const Column& column) const {
+    switch (column.kind) {
+      case Column::Kind::bytes:
+        break;
+      case Column::Kind::numeric:
+        return column.sorted ? sorted_ : numeric_;
+      case Column::Kind::fixed:
+        // A lane costs some bytes of its own; very wide structs are rows with few repeats within a lane.
+        return column.width <= 64 ? lanes_ : ZL_GRAPH_ZSTD;
+      case Column::Kind::string:
+        return strings_;
+    }
+    return ZL_GRAPH_COMPRESS_GENERIC;
+  }
+
+ private:
+  Graphs() : compressor_(owned(ZL_Compressor_create())) {
+    auto* const c = compressor_.get();
+    require(ZL_Compressor_setParameter(c, ZL_CParam_formatVersion, ZL_MAX_FORMAT_VERSION));
+    const auto then = [c](ZL_NodeID node, ZL_GraphID next) {
+      return require(ZL_Compressor_registerStaticGraph_fromNode1o(c, node, next));
+    };
+    // Steps, in units of their greatest common divisor (a clock's resolution), in as few bytes as the largest needs.
+    const auto entropy = require(ZL_Compressor_registerTransposeSplitGraph(c, ZL_GRAPH_ENTROPY));
+    sorted_ = then(ZL_NODE_DELTA_INT, then(ZL_NODE_DIVIDE_BY, then(ZL_NODE_RANGE_PACK, entropy)));
+    numeric_ = then(ZL_NODE_RANGE_PACK, ZL_GRAPH_FIELD_LZ);
+    lanes_ = require(ZL_Compressor_registerTransposeSplitGraph(c, ZL_GRAPH_ZSTD));
+    // A sorted alphabet, in which neighbours share prefixes, and indices into it.
+    const ZL_GraphID ofPrefix[] = {ZL_GRAPH_COMPRESS_GENERIC, ZL_GRAPH_FIELD_LZ};
+    const auto alphabet = require(ZL_Compressor_registerStaticGraph_fromNode(c, ZL_NODE_PREFIX, ofPrefix, 2));
+    strings_ = require(ZL_Compressor_registerTokenizeGraph(c, ZL_Type_string, true, alphabet, ZL_GRAPH_FIELD_LZ));
+    require(ZL_Compressor_selectStartingGraphID(c, ZL_GRAPH_COMPRESS_GENERIC));
+  }
+
+  static ZL_GraphID require(ZL_GraphID graph) {
+    if (!ZL_GraphID_isValid(graph)) throw std::runtime_error("openzl: a graph is invalid");
+    return graph;
+  }
+  void require(ZL_Report report) const {
+    if (ZL_isError(report))
+      throw std::runtime_error("openzl: " + shortly(ZL_Compressor_getErrorContextString(compressor_.get(), report), report));
+  }
+
+  Owned<ZL_Compressor> compressor_;
+  ZL_GraphID sorted_{}, numeric_{}, lanes_{}, strings_{};
+};
+
+/// One frame of one typed input, in the newest format, without checksums: they would add 8 bytes that tell nothing.
+class Openzl final : public Codec {
+ public:
+  explicit Openzl(int level) : Codec(CodecName::openzl, level) {}
+
+  /// Bytes go to zstd, at the same level.
+  std::size_t reach() const override {
+    return std::size_t{1} << ZSTD_getCParams(level(), ZSTD_CONTENTSIZE_UNKNOWN, 0).windowLog;
+  }
+
+ private:
+  Bytes encode(Bytes bytes, const Column& column) const override {
+    thread_local Owned<ZL_CCtx> context;
+    if (!context) context = owned(ZL_CCtx_create());
+    const auto require = [](ZL_Report report) {
+      if (!ZL_isError(report)) return ZL_validResult(report);
+      const auto message = "openzl: " + shortly(ZL_CCtx_getErrorContextString(context.get(), report), report);
+      context.reset();
+      throw std::runtime_error(message);
+    };
+    const auto& graphs = Graphs::get();
+    require(ZL_CCtx_resetParameters(context.get()));
+    require(ZL_CCtx_refCompressor(context.get(), graphs.compressor()));
+    require(ZL_CCtx_selectStartingGraphID(context.get(), graphs.compressor(), graphs.of(column), nullptr));
+    require(ZL_CCtx_setParameter(context.get(), ZL_CParam_compressionLevel, level()));
+    require(ZL_CCtx_setParameter(context.get(), ZL_CParam_formatVersion, ZL_MAX_FORMAT_VERSION));
+    require(ZL_CCtx_setParameter(context.get(), ZL_CParam_contentChecksum, ZL_TernaryParam_disable));
+    require(ZL_CCtx_setParameter(context.get(), ZL_CParam_compressedChecksum, ZL_TernaryParam_disable));
+
+    std::unique_ptr<std::uint64_t[]> aligned;
+    const auto input = typed(bytes, column, aligned);
+    // What does not shrink is stored: lengths of strings then take 4 bytes each.
+    const auto out = scratch(ZL_compressBound(bytes.size() + column.lengths.size_bytes()));
+    return out.first(require(ZL_CCtx_compressTypedRef(context.get(), out.data(), out.size(), input.get())));
+  }
+
+  static Owned<ZL_TypedRef> typed(Bytes bytes, const Column& column, std::unique_ptr<std::uint64_t[]>& aligned) {
+    static constexpr std::uint64_t nothing = 0;
+    const void* data = bytes.empty() ? reinterpret_cast<const void*>(&nothing) : bytes.data();
+    switch (column.kind) {
+      case Column::Kind::bytes:
+        break;
+      case Column::Kind::numeric:
+        if (reinterpret_cast<std::uintptr_t>(data) % column.width != 0) {
+          aligned = std::make_unique_for_overwrite<std::uint64_t[]>(bytes.size() / sizeof(std::uint64_t) + 1);
+          data = std::memcpy(aligned.get(), data, bytes.size());
+        }
+        return owned(ZL_TypedRef_createNumeric(data, column.width, bytes.size() / column.width));
+      case Column::Kind::fixed:
+        return owned(ZL_TypedRef_createStruct(data, column.width, bytes.size() / column.width));
+      case Column::Kind::string: {
+        static constexpr std::uint32_t none = 0;
+        const auto* lengths = column.lengths.empty() ? &none : column.lengths.data();
+        return owned(ZL_TypedRef_createString(data, bytes.size(), lengths, column.lengths.size()));
+      }
+    }
+    return owned(ZL_TypedRef_createSerial(data, bytes.size()));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Codec> makeOpenzl(std::optional<int> level) {
+  return std::make_unique<Openzl>(checkedLevel(CodecName::openzl, level, {1, 9, ZL_COMPRESSIONLEVEL_DEFAULT}));
+}
+
+OwnedBytes decompressOpenzl(Bytes bytes, std::size_t maxSize) {
+  const auto ask = [](ZL_Report report) -> std::uint64_t {
+    if (ZL_isError(report)) throw damaged(CodecName::openzl, ZL_ErrorCode_toString(ZL_errorCode(report)));
+    return ZL_validResult(report);
+  };
+  const Owned<ZL_FrameInfo> info(ZL_FrameInfo_create(bytes.data(), bytes.size()));
+  if (!info) throw damaged(CodecName::openzl, "no frame header");
+  if (ask(ZL_FrameInfo_getNumOutputs(info.get())) != 1) throw damaged(CodecName::openzl, "more than one column");
+  const bool strings = ask(ZL_FrameInfo_getOutputType(info.get(), 0)) == ZL_Type_string;
+  const auto size = ask(ZL_FrameInfo_getDecompressedSize(info.get(), 0));
+  if (size > maxSize) throw tooLarge(CodecName::openzl, maxSize);
+
+  thread_local Owned<ZL_DCtx> context;
+  if (!context) context = owned(ZL_DCtx_create());
+  const auto require = [](ZL_Report report) {
+    if (!ZL_isError(report)) return ZL_validResult(report);
+    const auto message = shortly(ZL_DCtx_getErrorContextString(context.get(), report), report);
+    context.reset();
+    throw damaged(CodecName::openzl, message);
+  };
+  auto out = allocate(size);
+  if (!strings) {
+    ZL_OutputInfo written;
+    require(ZL_DCtx_decompressTyped(context.get(), &written, out.data.get(), out.size, bytes.data(), bytes.size()));
+    if (written.decompressedByteSize != size) throw damaged(CodecName::openzl, "its size is not what its header says");
+    return out;
+  }
+  // Lengths take room of their own. Strings may be empty, so that their number is not bounded by their bytes.
+  const auto count = ask(ZL_FrameInfo_getNumElts(info.get(), 0));
+  if (count > maxSize && count - maxSize > 1 << 18) throw tooLarge(CodecName::openzl, maxSize);
+  const auto lengths = std::make_unique_for_overwrite<std::uint32_t[]>(count + 1);
+  const auto buffer = owned(ZL_TypedBuffer_createWrapString(out.data.get(), out.size, lengths.get(), count));
+  if (require(ZL_DCtx_decompressTBuffer(context.get(), buffer.get(), bytes.data(), bytes.size())) != size)
+    throw damaged(CodecName::openzl, "its size is not what its header says");
+  return out;
+}
+
+}  // namespace driftlock::codecs

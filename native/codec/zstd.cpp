@@ -1,0 +1,72 @@
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include <algorithm>
+#include <bit>
+#include <new>
+
+#include "implementations.hpp"
+
+namespace driftlock::codecs {
+namespace {
+
+struct Free {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
+/// One frame with its content's size and no checksum: what is the same in every frame tells nothing of the bytes.
+class Zstd final : public Codec {
+ public:
+  explicit Zstd(int level) : Codec(CodecName::zstd, level) {}
+
+  std::size_t reach() const override {
+    return std::size_t{1} << ZSTD_getCParams(level(), ZSTD_CONTENTSIZE_UNKNOWN, 0).windowLog;
+  }
+
+ private:
+  Bytes encode(Bytes bytes, const Column&) const override {
+    thread_local const std::unique_ptr<ZSTD_CCtx, Free> context{ZSTD_createCCtx()};
+    if (!context) throw std::bad_alloc();
+    const auto out = scratch(ZSTD_compressBound(bytes.size()));
+    const auto size = ZSTD_compressCCtx(context.get(), out.data(), out.size(), bytes.data(), bytes.size(), level());
+    if (ZSTD_isError(size)) throw std::runtime_error(std::string("zstd: ") + ZSTD_getErrorName(size));
+    return out.first(size);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const Codec> makeZstd(std::optional<int> level) {
+  // Beyond 19 a context takes hundreds of megabytes.
+  return std::make_unique<Zstd>(checkedLevel(CodecName::zstd, level, {1, 19, 3}));
+}
+
+OwnedBytes decompressZstd(Bytes bytes, std::size_t maxSize) {
+  thread_local const std::unique_ptr<ZSTD_DCtx, Free> context{ZSTD_createDCtx()};
+  if (!context) throw std::bad_alloc();
+  // Of all frames, from their headers alone. Where a header is silent, the number of its blocks bounds the size.
+  const auto declared = ZSTD_findDecompressedSize(bytes.data(), bytes.size());
+  const auto bound = ZSTD_decompressBound(bytes.data(), bytes.size());
+  if (bytes.empty() || declared == ZSTD_CONTENTSIZE_ERROR || bound == ZSTD_CONTENTSIZE_ERROR)
+    throw damaged(CodecName::zstd, "not a whole frame");
+  const bool known = declared != ZSTD_CONTENTSIZE_UNKNOWN;
+  if (known && declared > maxSize) throw tooLarge(CodecName::zstd, maxSize);
+
+  const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(known ? declared : bound, maxSize));
+  auto capacity = known ? most : std::min(most, std::max<std::size_t>(8 * bytes.size(), 1 << 16));
+  for (;;) {
+    auto out = allocate(capacity);
+    const auto size = ZSTD_decompressDCtx(context.get(), out.data.get(), capacity, bytes.data(), bytes.size());
+    if (!ZSTD_isError(size)) {
+      out.size = size;
+      return out;
+    }
+    if (ZSTD_getErrorCode(size) != ZSTD_error_dstSize_tooSmall) throw damaged(CodecName::zstd, ZSTD_getErrorName(size));
+    if (capacity == most && bound > maxSize) throw tooLarge(CodecName::zstd, maxSize);
+    if (capacity == most) throw damaged(CodecName::zstd, "it expands beyond what its headers say");
+    capacity = std::min(most, 4 * capacity);
+  }
+}
+
+}  // namespace driftlock::codecs
