@@ -1,0 +1,396 @@
+#include "cbad/sequence.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "cbad/portable_math.hpp"
+#include "cbad/state_bytes.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr int orders = 3;
+constexpr std::uint32_t beginning = 0xFFFFFFFEu;
+constexpr std::uint32_t order_mask = 3;
+constexpr std::uint32_t used_bit = 4;
+constexpr std::uint32_t identity = ~used_bit;
+constexpr std::uint32_t order_0_key = 8;
+/// Successors of one context of order 1 to 3. It bounds the work of exclusion; a context with more says little anyway.
+constexpr std::uint32_t max_fan_out = 128;
+/// A context's counts are halved at this total, so that it follows a stream that changes.
+constexpr std::uint16_t max_total = 32768;
+/// Learnt costs that the mean looks back on.
+constexpr std::uint64_t mean_memory = 2048;
+/// Bits above the mean that a cost must have to count against a session.
+constexpr double slack = 2;
+constexpr std::uint8_t snapshot_version = 1;
+
+constexpr std::uint64_t mix(std::uint64_t x) {  // the finaliser of SplitMix64
+  x += 0x9E3779B97F4A7C15u;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+/// Keys of a context's suffixes, from order 0 to its length.
+struct Keys {
+  std::array<std::uint32_t, orders + 1> key;
+  int longest;
+  explicit Keys(const SequenceContext& context) : longest(std::min<int>(context.length, orders)) {
+    std::uint64_t hash = 0x5EC0;
+    key[0] = order_0_key;
+    for (int k = 1; k <= longest; ++k) {
+      hash = mix(hash ^ context.ids[k - 1]);
+      key[k] = (static_cast<std::uint32_t>(hash >> 32) & ~(used_bit | order_mask)) | static_cast<std::uint32_t>(k);
+    }
+  }
+};
+
+/// The ids seen in longer contexts: at most `orders` times the fan-out.
+class Excluded {
+ public:
+  bool contains(std::uint32_t id) const {
+    if (size_ == 0) return false;
+    for (std::uint32_t i = slot(id); used_[i / 64] >> (i % 64) & 1; i = (i + 1) & (capacity - 1))
+      if (ids_[i] == id) return true;
+    return false;
+  }
+  void add(std::uint32_t id) {
+    if (size_ == 0) used_.fill(0);
+    std::uint32_t i = slot(id);
+    for (; used_[i / 64] >> (i % 64) & 1; i = (i + 1) & (capacity - 1))
+      if (ids_[i] == id) return;
+    used_[i / 64] |= std::uint64_t{1} << (i % 64);
+    ids_[i] = id;
+    ++size_;
+  }
+
+ private:
+  static constexpr std::uint32_t capacity = 1024;
+  static_assert(orders * max_fan_out < capacity / 2);
+  static std::uint32_t slot(std::uint32_t id) { return (id * 0x9E3779B1u) >> 22; }
+  std::array<std::uint32_t, capacity> ids_;
+  std::array<std::uint64_t, capacity / 64> used_;
+  std::uint32_t size_ = 0;
+};
+
+}  // namespace
+
+void SequenceContext::push(std::uint32_t id) {
+  ids[2] = ids[1];
+  ids[1] = ids[0];
+  ids[0] = std::min(id, largest_id);
+  length = static_cast<std::uint8_t>(std::min<int>(length + 1, orders));
+}
+
+SequenceModel::SequenceModel(SequenceLimits limits) : limits_(limits) {
+  limits_.contexts = std::bit_ceil(std::clamp<std::uint32_t>(limits.contexts, 16, 32768));
+  limits_.successors = std::clamp<std::uint32_t>(limits.successors, 64, 65534);
+  slots_.resize(limits_.contexts);
+  nodes_.resize(limits_.successors);
+  clear();
+}
+
+std::size_t SequenceModel::bytes() const {
+  return sizeof *this + slots_.capacity() * sizeof(Slot) + nodes_.capacity() * sizeof(Node);
+}
+
+/// The place of `key`, or the free place where it would go. There is always a free place.
+std::uint32_t SequenceModel::find(std::uint32_t key) const {
+  const std::uint32_t mask = limits_.contexts - 1;
+  for (std::uint32_t i = (key * 0x9E3779B1u) >> 7;; ++i) {
+    const Slot& slot = slots_[i & mask];
+    if (slot.key == 0 || (slot.key & identity) == key) return i & mask;
+  }
+}
+
+double SequenceModel::probability(const SequenceContext& context, std::uint32_t id) const {
+  const Keys keys(context);
+  Excluded excluded;
+  double escaped = 1;
+  for (int k = keys.longest; k >= 0; --k) {
+    const Slot& slot = slots_[find(keys.key[k])];
+    std::uint32_t total = 0, distinct = 0, count = 0, once = 0;
+    for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) {
+      const Node& node = nodes_[n - 1];
+      if (excluded.contains(node.id)) continue;
+      total += node.count;
+      ++distinct;
+      once += node.count == 1;
+      if (node.id == id) count = node.count;
+    }
+    if (distinct == 0) continue;
+    const double escape = k == 0 ? once + 1 : distinct;
+    const double whole = total + escape;
+    if (count != 0) return escaped * count / whole;
+    escaped *= escape / whole;
+    if (k > 0)
+      for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) excluded.add(nodes_[n - 1].id);
+  }
+  return escaped;
+}
+
+double SequenceModel::cost(const SequenceContext& context, std::uint32_t id) const {
+  return -portable_log2(probability(context, std::min(id, largest_id)));
+}
+
+double SequenceModel::end_cost(const SequenceContext& context) const {
+  return -portable_log2(probability(context, end_of_session));
+}
+
+double SequenceModel::novelty(const SequenceContext& context) const { return probability(context, beginning); }
+
+std::vector<ExpectedId> SequenceModel::expected(const SequenceContext& context, std::size_t limit) const {
+  const Keys keys(context);
+  Excluded excluded;
+  double escaped = 1;
+  std::vector<ExpectedId> all;
+  for (int k = keys.longest; k >= 0; --k) {
+    const Slot& slot = slots_[find(keys.key[k])];
+    const std::size_t first = all.size();
+    double total = 0, once = 0;
+    for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) {
+      const Node& node = nodes_[n - 1];
+      if (excluded.contains(node.id)) continue;
+      total += node.count;
+      once += node.count == 1;
+      all.push_back({node.id, static_cast<double>(node.count)});
+    }
+    if (all.size() == first) continue;
+    const double escape = k == 0 ? once + 1 : static_cast<double>(all.size() - first);
+    for (std::size_t i = first; i < all.size(); ++i) {
+      if (k > 0) excluded.add(all[i].id);
+      all[i].probability *= escaped / (total + escape);
+    }
+    escaped *= escape / (total + escape);
+  }
+  std::sort(all.begin(), all.end(), [](const ExpectedId& a, const ExpectedId& b) {
+    return a.probability != b.probability ? a.probability > b.probability : a.id < b.id;
+  });
+  if (all.size() > limit) all.resize(limit);
+  return all;
+}
+
+void SequenceModel::learn(SequenceContext& context, std::uint32_t id, double bits) {
+  update(context, std::min(id, largest_id), bits);
+  context.push(id);
+}
+
+void SequenceModel::learn_end(const SequenceContext& context, double bits) { update(context, end_of_session, bits); }
+
+/// Update exclusion: the contexts that did not foresee the id learn it, and the longest one that did. Order 0 learns
+/// always, for it also says how often anything new comes.
+void SequenceModel::update(const SequenceContext& context, std::uint32_t id, double bits) {
+  const Keys keys(context);
+  for (int k = keys.longest; k >= 1; --k)
+    if (add(keys.key[k], id)) break;
+  add(order_0_key, id);
+  ++learnt_;
+  mean_cost_ += (bits - mean_cost_) / static_cast<double>(std::min(learnt_, mean_memory));
+}
+
+/// Counts `id` in a context. True when it was known there.
+bool SequenceModel::add(std::uint32_t key, std::uint32_t id) {
+  std::uint32_t at = find(key);
+  if (slots_[at].key == 0) {
+    if (free_slots_ <= limits_.contexts / 8) {  // the table stays open enough for short probes
+      make_room();
+      at = find(key);
+    }
+    slots_[at].key = key;
+    --free_slots_;
+  }
+  Slot* slot = &slots_[at];
+  slot->key |= used_bit;
+  std::uint32_t distinct = 0;
+  for (std::uint16_t* link = &slot->head; *link != 0; link = &nodes_[*link - 1].next) {
+    ++distinct;
+    Node& node = nodes_[*link - 1];
+    if (node.id != id) continue;
+    ++node.count;
+    ++slot->total;
+    const std::uint16_t found = *link;  // to the front: what happens often is found soon
+    *link = node.next;
+    node.next = slot->head;
+    slot->head = found;
+    if (slot->total >= max_total) halve(*slot);
+    return true;
+  }
+  while (distinct >= max_fan_out && (key & order_mask) != 0) distinct = halve(*slot);
+  if (free_ == 0) {
+    make_room();
+    slot = &slots_[find(key)];
+    if (slot->key == 0) --free_slots_;
+    slot->key = key | used_bit;
+  }
+  const std::uint16_t fresh = free_;
+  Node& node = nodes_[fresh - 1];
+  free_ = node.next;
+  --free_nodes_;
+  node = {id, 1, slot->head};
+  slot->head = fresh;
+  ++slot->total;
+  if (slot->total >= max_total) halve(*slot);
+  return false;
+}
+
+/// Halves a context's counts, gives up successors seen once, and returns how many are left.
+std::uint32_t SequenceModel::halve(Slot& slot) {
+  std::uint32_t left = 0;
+  slot.total = 0;
+  for (std::uint16_t* link = &slot.head; *link != 0;) {
+    Node& node = nodes_[*link - 1];
+    node.count /= 2;
+    if (node.count == 0) {
+      const std::uint16_t gone = *link;
+      *link = node.next;
+      node.next = free_;
+      free_ = gone;
+      ++free_nodes_;
+    } else {
+      slot.total = static_cast<std::uint16_t>(slot.total + node.count);
+      ++left;
+      link = &node.next;
+    }
+  }
+  return left;
+}
+
+/// Frees at least a quarter of the contexts and of the successors. Whole passes only, so that the outcome does not
+/// depend on where in the table a context lies. Order 0, the alphabet, comes last.
+void SequenceModel::make_room() {
+  const auto enough = [&] {
+    return free_slots_ >= limits_.contexts / 8 + limits_.contexts / 4 && free_nodes_ >= limits_.successors / 4;
+  };
+  const auto halve_order = [&](std::uint32_t order) {
+    sweep([&](Slot& slot) {
+      if ((slot.key & order_mask) == order) halve(slot);
+    });
+  };
+  for (std::uint32_t order = orders; order >= 1 && !enough(); --order)
+    sweep([&](Slot& slot) {
+      if ((slot.key & order_mask) == order && (slot.key & used_bit) == 0)
+        while (halve(slot) != 0) {
+        }
+    });
+  for (int round = 0; round < std::bit_width(max_total) && !enough(); ++round)
+    for (std::uint32_t order = orders; order >= 1 && !enough(); --order) halve_order(order);
+  while (!enough()) halve_order(0);
+  for (Slot& slot : slots_) slot.key &= identity;
+}
+
+/// Applies `f` to each context, then puts those that still have successors into a fresh table.
+template <class F>
+void SequenceModel::sweep(F f) {
+  std::vector<Slot> old(slots_.size());
+  old.swap(slots_);
+  free_slots_ = limits_.contexts;
+  for (Slot& slot : old) {
+    if (slot.key == 0) continue;
+    f(slot);
+    if (slot.head == 0) continue;
+    slots_[find(slot.key & identity)] = slot;
+    --free_slots_;
+  }
+}
+
+void SequenceModel::clear() {
+  std::fill(slots_.begin(), slots_.end(), Slot{});
+  for (std::uint32_t i = 0; i < limits_.successors; ++i)
+    nodes_[i] = {0, 0, static_cast<std::uint16_t>(i + 1 < limits_.successors ? i + 2 : 0)};
+  free_ = 1;
+  free_slots_ = limits_.contexts;
+  free_nodes_ = limits_.successors;
+  learnt_ = 0;
+  mean_cost_ = 0;
+}
+
+void SequenceModel::snapshot(std::vector<std::uint8_t>& out) const {
+  std::vector<Slot> contexts;
+  for (const Slot& slot : slots_)
+    if (slot.key != 0) contexts.push_back(slot);
+  std::sort(contexts.begin(), contexts.end(),
+            [](const Slot& a, const Slot& b) { return (a.key & identity) < (b.key & identity); });
+  put<std::uint8_t>(out, snapshot_version);
+  put<std::uint32_t>(out, limits_.contexts);
+  put<std::uint32_t>(out, limits_.successors);
+  put<std::uint64_t>(out, learnt_);
+  put_double(out, mean_cost_);
+  put<std::uint32_t>(out, static_cast<std::uint32_t>(contexts.size()));
+  for (const Slot& slot : contexts) {
+    std::vector<Node> successors;
+    for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) successors.push_back(nodes_[n - 1]);
+    std::sort(successors.begin(), successors.end(), [](const Node& a, const Node& b) { return a.id < b.id; });
+    put<std::uint32_t>(out, slot.key);
+    put<std::uint16_t>(out, static_cast<std::uint16_t>(successors.size()));
+    for (const Node& node : successors) {
+      put<std::uint32_t>(out, node.id);
+      put<std::uint16_t>(out, node.count);
+    }
+  }
+}
+
+bool SequenceModel::restore(Bytes in) {
+  StateReader read(in);
+  if (read.get<std::uint8_t>() != snapshot_version) return false;
+  SequenceModel fresh(limits_);
+  if (read.get<std::uint32_t>() != limits_.contexts || read.get<std::uint32_t>() != limits_.successors) return false;
+  fresh.learnt_ = read.get<std::uint64_t>();
+  fresh.mean_cost_ = read.get_double();
+  const std::uint32_t contexts = read.get<std::uint32_t>();
+  if (!read.ok() || !std::isfinite(fresh.mean_cost_) || fresh.mean_cost_ < 0) return false;
+  if (contexts > limits_.contexts - limits_.contexts / 8) return false;
+  std::uint32_t previous = 0;
+  for (std::uint32_t i = 0; i < contexts; ++i) {
+    const std::uint32_t key = read.get<std::uint32_t>();
+    const std::uint16_t distinct = read.get<std::uint16_t>();
+    const bool order_0 = (key & order_mask) == 0;
+    if (!read.ok() || (key & identity) <= previous || distinct == 0 || distinct > fresh.free_nodes_) return false;
+    if (order_0 ? (key & identity) != order_0_key : distinct > max_fan_out) return false;
+    previous = key & identity;
+    Slot& slot = fresh.slots_[fresh.find(previous)];
+    slot.key = key;
+    --fresh.free_slots_;
+    std::uint32_t total = 0;
+    for (std::uint16_t d = 0; d < distinct; ++d) {
+      const std::uint32_t id = read.get<std::uint32_t>();
+      const std::uint16_t count = read.get<std::uint16_t>();
+      if (!read.ok() || count == 0 || id == beginning) return false;
+      if (d > 0 && id <= fresh.nodes_[slot.head - 1].id) return false;
+      const std::uint16_t at = fresh.free_;
+      Node& node = fresh.nodes_[at - 1];
+      fresh.free_ = node.next;
+      --fresh.free_nodes_;
+      node = {id, count, slot.head};
+      slot.head = at;
+      total += count;
+    }
+    if (total >= max_total) return false;
+    slot.total = static_cast<std::uint16_t>(total);
+  }
+  if (!read.done()) return false;
+  *this = std::move(fresh);
+  return true;
+}
+
+void SequenceScore::add(double bits, double mean) {
+  if (run_.sum <= 0) run_ = {count_, count_, count_, bits, 0};
+  run_.sum += bits - (mean + slack);
+  run_.last = count_;
+  if (bits > run_.peak_bits) {
+    run_.peak = count_;
+    run_.peak_bits = bits;
+  }
+  if (count_ == 0 || run_.sum > best_.sum) best_ = run_;
+  bits_ += bits;
+  ++count_;
+}
+
+double SequenceScore::value() const {
+  if (count_ == 0) return -std::numeric_limits<double>::infinity();
+  return best_.sum - portable_log2(count_);
+}
+
+}  // namespace driftlock
