@@ -56,6 +56,12 @@ export function contradictions(config: Config): Problem[] {
     }
   }
 
+  if (forward.mode === "flagged" && !detect.enabled) {
+    problem(
+      "forward.mode",
+      "flagged forwards nothing while detect.enabled is false; set detect.enabled: true or forward.mode: all",
+    );
+  }
   if (detect.window.hop > detect.window.records) {
     const { hop, records } = detect.window;
     problem(

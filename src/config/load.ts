@@ -23,6 +23,8 @@ export interface Loaded {
   sources: ReadonlyMap<string, string>;
   /** What works and is yet unsafe. */
   warnings: string[];
+  /** The place to blame for a key or section, by dotted name; undefined where defaults alone made it. */
+  placeOf(name: string): string | undefined;
 }
 
 /** Of a configuration file, in bytes. */
@@ -122,5 +124,10 @@ export function loadConfig({ file, env, flags = {} }: LoadOptions): Loaded {
   }
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   const sources = new Map([...values].map(([name, { place }]) => [name, place]));
-  return { config: parsed.data, sources, warnings: warnings(parsed.data) };
+  return {
+    config: parsed.data,
+    sources,
+    warnings: warnings(parsed.data),
+    placeOf: (name) => placeOf(name.split(".")),
+  };
 }

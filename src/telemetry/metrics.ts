@@ -1,12 +1,12 @@
 /**
- * Driftlock's own metrics. Labels are bounded: signals, transports, codes and channels; never a tenant or a stream.
+ * Driftlock's own metrics. Labels are bounded: signals, transports, codes, channels and reasons; never a tenant or a
+ * stream.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { EngineStats } from "../native.ts";
-import { Code, type Signal, signals } from "../otlp.ts";
+import { Code, signals } from "../otlp.ts";
 import type { Versions } from "./version.ts";
 
-export type Transport = "grpc" | "http";
 export const transports = ["grpc", "http"] as const;
 
 /** Seconds: from what the engine takes for a small request to what a retried delivery takes. */
@@ -21,11 +21,11 @@ export function codeName(code: number): string {
   return codeNames.get(code) ?? "OTHER";
 }
 
-/** What is read when the metrics are. */
+/** What is asked when the metrics are read. */
 export interface Gauges {
+  /** Undefined where nothing is judged. */
   engine(): EngineStats | undefined;
-  /** Bytes that wait or are on their way downstream. */
-  queueBytes(): number;
+  forwarder(): { inflight: number; queued: number; queuedBytes: number; healthy: boolean };
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -37,80 +37,105 @@ export function createMetrics(versions: Versions) {
 
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
     new Counter({ name: `driftlock_${name}`, help, labelNames, registers });
-  const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
-    new Histogram({ name: `driftlock_${name}`, help, labelNames, buckets: latencyBuckets, registers });
+  const seconds = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Histogram({
+      name: `driftlock_${name}_seconds`,
+      help,
+      labelNames,
+      buckets: latencyBuckets,
+      registers,
+    });
+
+  const receiver = {
+    requests: counter("receiver_requests_total", "Export requests answered, by status code.", [
+      "signal",
+      "transport",
+      "code",
+    ]),
+    bytes: counter("receiver_bytes_total", "Bytes of export requests as protobuf, decompressed.", [
+      "signal",
+      "transport",
+    ]),
+    wireBytes: counter("receiver_wire_bytes_total", "Bytes of export requests as sent.", [
+      "signal",
+      "transport",
+    ]),
+    refusedConnections: counter(
+      "receiver_refused_connections_total",
+      "Connections beyond receive.limits.max_connections.",
+      ["transport"],
+    ),
+    seconds: seconds(
+      "receiver_duration",
+      "From a request's headers to its answer: engine and downstream included.",
+      ["signal", "transport"],
+    ),
+  };
+
+  const engine = {
+    records: counter("receiver_records_total", "Log records, spans and metric points that the engine read.", [
+      "signal",
+    ]),
+    flagged: counter("flagged_records_total", "Records that were given CBAD attributes.", ["signal"]),
+    anomalies: counter("anomalies_total", "Anomalies reported.", ["signal", "channel"]),
+    seconds: seconds("engine_duration", "From handing a request to the engine to its verdicts.", ["signal"]),
+  };
+
+  const forward = {
+    attempts: counter("forward_attempts_total", "Attempts to send a request downstream, by status code.", [
+      "signal",
+      "code",
+    ]),
+    requests: counter("forwarded_requests_total", "Requests that the downstream took.", ["signal"]),
+    bytes: counter(
+      "forwarded_bytes_total",
+      "Bytes of requests that the downstream took, before compression.",
+      ["signal"],
+    ),
+    records: counter("forwarded_records_total", "Records in requests that the downstream took.", ["signal"]),
+    rejected: counter("rejected_records_total", "Records that the downstream refused by partial success.", [
+      "signal",
+    ]),
+    undelivered: counter("undelivered_requests_total", "Requests handed back to their senders undelivered.", [
+      "signal",
+      "reason",
+    ]),
+    refused: counter("refused_records_total", "Records handed back to their senders undelivered.", [
+      "signal",
+      "code",
+    ]),
+    seconds: seconds(
+      "forward_duration",
+      "Until the downstream took a request, waiting and retries included.",
+      ["signal"],
+    ),
+  };
+
+  // A series that is there from the start can be alarmed on: from 0 to 1 is a rise.
+  for (const signal of signals) {
+    for (const transport of transports) {
+      receiver.requests.inc({ signal, transport, code: "OK" }, 0);
+      receiver.bytes.inc({ signal, transport }, 0);
+      receiver.wireBytes.inc({ signal, transport }, 0);
+    }
+    for (const each of [engine.records, engine.flagged, forward.records, forward.rejected])
+      each.inc({ signal }, 0);
+  }
 
   const build = new Gauge({
     name: "driftlock_build_info",
-    help: "1; the versions are its labels.",
+    help: "1, with the versions as labels.",
     labelNames: ["version", "node", "openzl", "zstd", "lz4"],
     registers,
   });
   const { version, node, codecs } = versions;
   build.set({ version, node, openzl: codecs.openzl, zstd: codecs.zstd, lz4: codecs.lz4 }, 1);
 
-  const requests = counter("receiver_requests_total", "Export requests answered, by status code.", [
-    "signal",
-    "transport",
-    "code",
-  ]);
-  const bytes = counter("receiver_bytes_total", "Bytes of export requests, decompressed.", [
-    "signal",
-    "transport",
-  ]);
-  const receiveSeconds = histogram(
-    "receiver_duration_seconds",
-    "From a whole request until its answer: the engine and the downstream included.",
-    ["signal", "transport"],
-  );
-
-  const records = counter(
-    "receiver_records_total",
-    "Log records, spans and metric points that the engine read.",
-    ["signal"],
-  );
-  const flagged = counter("flagged_records_total", "Records that carry CBAD attributes.", ["signal"]);
-  const anomalies = counter("anomalies_total", "Anomalies reported.", ["signal", "channel"]);
-  const engineSeconds = histogram(
-    "engine_duration_seconds",
-    "From handing a request to the engine until its verdicts.",
-    ["signal"],
-  );
-
-  const forwarded = counter("forwarded_records_total", "Records that the downstream took.", ["signal"]);
-  const refused = counter(
-    "refused_records_total",
-    "Records handed back to their sender with an error, by its status code; the sender still has them.",
-    ["signal", "code"],
-  );
-  const dropped = counter("dropped_records_total", "Records lost: refused by the downstream for good.", [
-    "signal",
-  ]);
-  const forwardSeconds = histogram(
-    "forward_duration_seconds",
-    "Until the downstream took a request, retries included.",
-    ["signal"],
-  );
-
-  // A series that is there from the start can be alarmed on: from 0 to 1 is a rise.
-  for (const signal of signals) {
-    for (const transport of transports) bytes.labels(signal, transport).inc(0);
-    for (const each of [records, flagged, forwarded, dropped]) each.labels(signal).inc(0);
-  }
-
   return {
     registry,
-    requests,
-    bytes,
-    receiveSeconds,
-    records,
-    flagged,
-    anomalies,
-    engineSeconds,
-    forwarded,
-    refused,
-    dropped,
-    forwardSeconds,
+    receiver,
+    engine,
+    forward,
 
     /** Gauges that ask `source` when the metrics are read. */
     watch(source: Gauges): void {
@@ -123,22 +148,24 @@ export function createMetrics(versions: Versions) {
             this.set(read());
           },
         });
-      gauge("streams", "Streams held.", () => source.engine()?.streams ?? 0);
+      const stats = (name: keyof EngineStats) => () => source.engine()?.[name] ?? 0;
+      gauge("streams", "Streams held.", stats("streams"));
+      gauge("streams_learning", "Streams that have no limits yet and raise no alarm.", stats("learning"));
+      gauge("streams_evicted", "Streams given up for newer ones since the start.", stats("evicted"));
+      gauge("engine_bytes", "Bytes that streams hold.", stats("bytes"));
+      gauge("engine_pending_requests", "Requests in the engine.", stats("pending"));
       gauge(
-        "streams_learning",
-        "Streams that have no limits yet and raise no alarm.",
-        () => source.engine()?.learning ?? 0,
+        "queue_bytes",
+        "Bytes that wait or are on their way downstream.",
+        () => source.forwarder().queuedBytes,
       );
+      gauge("queue_requests", "Requests that wait to be sent downstream.", () => source.forwarder().queued);
       gauge(
-        "streams_evicted",
-        "Streams given up for newer ones since the start.",
-        () => source.engine()?.evicted ?? 0,
+        "forward_inflight_requests",
+        "Requests on their way downstream.",
+        () => source.forwarder().inflight,
       );
-      gauge("engine_bytes", "Bytes that streams hold.", () => source.engine()?.bytes ?? 0);
-      gauge("engine_pending_requests", "Requests in the engine.", () => source.engine()?.pending ?? 0);
-      gauge("queue_bytes", "Bytes that wait or are on their way downstream.", () => source.queueBytes());
+      gauge("downstream_up", "1 where the downstream answers.", () => Number(source.forwarder().healthy));
     },
   };
 }
-
-export type SignalLabel = Signal;

@@ -351,6 +351,9 @@ describe("contradictions", () => {
     );
     expect(only("forward: {retry: {initial_interval: 1m}}")).toContain("forward.retry.initial_interval");
     expect(only("receive: {grpc: {enabled: false}, http: {enabled: false}}")).toContain("receives nothing");
+    expect(only("detect: {enabled: false}\nforward: {mode: flagged}")).toContain(
+      "forward.mode: flagged forwards nothing",
+    );
     expect(only("receive: {limits: {max_inflight_size: 1MiB}}")).toContain(
       "receive.limits.max_inflight_size",
     );
