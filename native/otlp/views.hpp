@@ -1,6 +1,5 @@
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -8,32 +7,15 @@
 
 #include "../bytes.hpp"
 #include "reader.hpp"
+#include "value.hpp"
 #include "wire.hpp"
 
 /// Records as plain structs whose bytes stay in the request. The bytes given here come from an `Index`, which has checked
 /// them; from others the views read as far as the wire format holds, and stop there.
 namespace driftlock::otlp {
 
-/// An attribute's value or a log record's body. A value that arrives in several pieces is the last member set; arrays
-/// and lists in pieces are not joined.
-struct AnyValue {
-  enum class Type : std::uint8_t { None, String, Bool, Int, Double, Array, List, Bytes };
-
-  Type type = Type::None;
-  /// The bits of a Bool, Int or Double.
-  std::uint64_t bits = 0;
-  /// A String's or Bytes' own; an Array's or List's encoded message, for `Values` and `Attributes`.
-  Bytes bytes;
-
-  bool boolean() const { return bits != 0; }
-  std::int64_t integer() const { return static_cast<std::int64_t>(bits); }
-  double real() const { return std::bit_cast<double>(bits); }
-};
-
-struct KeyValue {
-  Bytes key;
-  AnyValue value;
-};
+/// In any form, also those that `readPlain` does not know.
+KeyValue readKeyValue(Bytes message);
 
 /// The KeyValue fields of one number in a message, in wire order: `for (const KeyValue& attribute : attributes)`.
 class Attributes {
@@ -41,29 +23,46 @@ class Attributes {
   /// No attributes.
   Attributes() = default;
   /// Those of `message`, in field `number`.
-  Attributes(Bytes message, std::uint32_t number) : messages_(), inner_(message), outerNumber_(0), number_(number) {}
+  Attributes(Bytes message, std::uint32_t number) : bytes_(message), number_(number) {}
   /// Those in field `number` of every message in field `outerNumber` of `messages`, as one list.
   Attributes(Bytes messages, std::uint32_t outerNumber, std::uint32_t number)
-      : messages_(messages), inner_(), outerNumber_(outerNumber), number_(number) {}
+      : bytes_(messages), outerNumber_(outerNumber), number_(number) {}
 
   class iterator {
    public:
     using value_type = KeyValue;
     using difference_type = std::ptrdiff_t;
 
-    explicit iterator(const Attributes& of)
-        : outer_(of.messages_), inner_(of.inner_), outerNumber_(of.outerNumber_), number_(of.number_) {
+    explicit iterator(const Attributes& of) : outerNumber_(of.outerNumber_), number_(of.number_) {
+      (outerNumber_ ? outer_ : inner_) = Cursor(of.bytes_);
       ++*this;
     }
     const KeyValue& operator*() const { return current_; }
     const KeyValue* operator->() const { return &current_; }
-    iterator& operator++();
+    iterator& operator++() {
+      std::uint32_t tag;
+      while ((tag = inner_.tag()) != otlp::tag(number_, Wire::Length)) {
+        if (tag) inner_.skip(tag);
+        else if (!nextMessage()) return *this;
+      }
+      const Bytes message = inner_.payload();
+      if (!readPlain(message, current_)) current_ = readKeyValue(message);
+      return *this;
+    }
     void operator++(int) { ++*this; }
     bool operator==(std::default_sentinel_t) const { return ended_; }
     /// The whole field of the current attribute, tag and length included.
     Bytes field() const { return Bytes(inner_.start(), inner_.at()); }
 
    private:
+    bool nextMessage() {
+      std::uint32_t tag;
+      while ((tag = outer_.tag()) && tag != otlp::tag(outerNumber_, Wire::Length)) outer_.skip(tag);
+      if (tag) inner_ = Cursor(outer_.payload());
+      else ended_ = true;
+      return !ended_;
+    }
+
     Cursor outer_;
     Cursor inner_;
     std::uint32_t outerNumber_;
@@ -76,8 +75,8 @@ class Attributes {
   std::default_sentinel_t end() const { return {}; }
 
  private:
-  Bytes messages_;
-  Bytes inner_;
+  Bytes bytes_;
+  /// 0: `bytes_` is the one message itself.
   std::uint32_t outerNumber_ = 0;
   std::uint32_t number_ = 0;
 };
@@ -98,10 +97,12 @@ class Messages {
     using difference_type = std::ptrdiff_t;
 
     iterator(Bytes message, std::uint32_t number) : cursor_(message), number_(number) { ++*this; }
-    value_type operator*() const { return Read(field_.payload); }
+    value_type operator*() const { return Read(message_); }
     iterator& operator++() {
-      do ended_ = !cursor_.next(field_);
-      while (!ended_ && field_.tag != tag(number_, Wire::Length));
+      std::uint32_t tag;
+      while ((tag = cursor_.tag()) && tag != otlp::tag(number_, Wire::Length)) cursor_.skip(tag);
+      ended_ = !tag;
+      if (!ended_) message_ = cursor_.payload();
       return *this;
     }
     void operator++(int) { ++*this; }
@@ -109,7 +110,7 @@ class Messages {
 
    private:
     Cursor cursor_;
-    Field field_;
+    Bytes message_;
     std::uint32_t number_;
     bool ended_ = false;
   };
@@ -145,31 +146,33 @@ class Numbers {
     iterator(Bytes message, std::uint32_t number) : cursor_(message), number_(number) { ++*this; }
     Number operator*() const { return std::bit_cast<Number>(bits_); }
     iterator& operator++() {
-      while (!fromPack()) {
-        Field field;
-        if (!cursor_.next(field)) {
+      while (pack_.done()) {
+        const std::uint32_t tag = cursor_.tag();
+        if (!tag) {
           ended_ = true;
-          break;
+          return *this;
         }
-        if (field.tag == tag(number_, Element)) {
-          bits_ = field.value;
-          break;
+        if (tag == otlp::tag(number_, Element)) {
+          bits_ = read(cursor_);
+          return *this;
         }
-        if (field.tag == tag(number_, Wire::Length)) pack_ = Cursor(field.payload);
+        if (tag == otlp::tag(number_, Wire::Length)) pack_ = Cursor(cursor_.payload());
+        else cursor_.skip(tag);
       }
+      bits_ = read(pack_);
       return *this;
     }
     void operator++(int) { ++*this; }
     bool operator==(std::default_sentinel_t) const { return ended_; }
 
    private:
-    bool fromPack() {
-      if constexpr (Element == Wire::Varint) return pack_.varint(bits_);
-      else return pack_.fixed64(bits_);
+    static std::uint64_t read(Cursor& cursor) {
+      if constexpr (Element == Wire::Varint) return cursor.varint();
+      else return cursor.fixed64();
     }
 
     Cursor cursor_;
-    Cursor pack_{Bytes()};
+    Cursor pack_;
     std::uint64_t bits_ = 0;
     std::uint32_t number_;
     bool ended_ = false;

@@ -15,77 +15,105 @@ enum class Wire : std::uint8_t { Varint = 0, Fixed64 = 1, Length = 2, Fixed32 = 
 /// The tag of a field: its number and how it is laid on the wire.
 constexpr std::uint32_t tag(std::uint32_t number, Wire wire) { return number << 3 | static_cast<std::uint32_t>(wire); }
 
-/// One field as read. `value` holds the bits of a varint or fixed field, `payload` the bytes of a length-delimited one;
-/// the other of the two is stale.
-struct Field {
-  std::uint32_t tag = 0;
-  std::uint64_t value = 0;
-  Bytes payload;
-
-  std::uint32_t number() const { return tag >> 3; }
-  Wire wire() const { return static_cast<Wire>(tag & 7); }
-  double real() const { return std::bit_cast<double>(value); }
-};
-
-/// Reads the fields of one message in wire order and never past its end.
+/// Reads one message, a tag and then its value, in wire order and never past its end. Whatever is no proto3 stops it:
+/// it is then at the end like after the last field, values read as zero and empty, and `failure` tells why. So a loop
+/// over the fields needs no check but that of the tag:
+///
+///     while (const std::uint32_t tag = cursor.tag()) switch (tag) { ...; default: cursor.skip(tag); }
 class Cursor {
  public:
+  Cursor() = default;
   explicit Cursor(Bytes message) : at_(message.data()), end_(at_ + message.size()) {}
 
-  /// The next field, whole. False at the end of the message and where the bytes are no field: `failure` tells which.
-  [[nodiscard]] bool next(Field& field) {
-    if (at_ == end_) return false;
+  /// The next field's tag; 0 at the end. Its value must be read or skipped next.
+  std::uint32_t tag() {
+    if (at_ == end_) return 0;
     start_ = at_;
-    if (*at_ >= 8 && *at_ < 0x80) [[likely]] {
-      field.tag = *at_++;
-    } else if (!longTag(field)) {
-      return false;
-    }
-    switch (field.wire()) {
-      case Wire::Length: {
-        std::uint64_t length;
-        if (!varint(length)) return false;
-        if (length > static_cast<std::uint64_t>(end_ - at_)) [[unlikely]] return fail("length beyond the enclosing message");
-        field.payload = Bytes(at_, static_cast<std::size_t>(length));
-        at_ += length;
-        return true;
-      }
-      case Wire::Varint:
-        return varint(field.value);
-      case Wire::Fixed64:
-        return fixed64(field.value) || fail("truncated 64-bit value");
-      case Wire::Fixed32:
-        if (end_ - at_ < 4) [[unlikely]] return fail("truncated 32-bit value");
-        field.value = littleEndian<std::uint32_t>(at_);
-        at_ += 4;
-        return true;
-    }
-    return fail("group or unknown wire type");
+    if (*at_ >= 8 && *at_ < 0x80) [[likely]] return *at_++;
+    const std::uint64_t tag = varint();
+    if (failure_) [[unlikely]] return 0;
+    if (tag < 8 || tag > UINT32_MAX) [[unlikely]] return fail("field number out of range"), 0;
+    return static_cast<std::uint32_t>(tag);
   }
 
-  /// A bare varint, as in a packed field.
-  [[nodiscard]] bool varint(std::uint64_t& value) {
-    if (at_ != end_ && *at_ < 0x80) [[likely]] {
-      value = *at_++;
-      return true;
+  std::uint64_t varint() {
+    if (at_ != end_ && *at_ < 0x80) [[likely]] return *at_++;
+    if (end_ - at_ >= 2 && at_[1] < 0x80) {
+      at_ += 2;
+      return (at_[-2] & 0x7fu) | static_cast<std::uint64_t>(at_[-1]) << 7;
     }
-    return longVarint(value);
+    const Varint read = longVarint(at_, end_);
+    if (!read.after) [[unlikely]] return fail(read.value ? "varint beyond 64 bits" : "truncated varint"), 0;
+    at_ = read.after;
+    return read.value;
   }
 
-  /// A bare 64-bit value, as in a packed field.
-  [[nodiscard]] bool fixed64(std::uint64_t& value) {
-    if (end_ - at_ < 8) return false;
-    value = littleEndian<std::uint64_t>(at_);
+  std::uint64_t fixed64() {
+    if (end_ - at_ < 8) [[unlikely]] return fail("truncated 64-bit value"), 0;
     at_ += 8;
-    return true;
+    return littleEndian<std::uint64_t>(at_ - 8);
   }
 
+  std::uint32_t fixed32() {
+    if (end_ - at_ < 4) [[unlikely]] return fail("truncated 32-bit value"), 0;
+    at_ += 4;
+    return littleEndian<std::uint32_t>(at_ - 4);
+  }
+
+  double real() { return std::bit_cast<double>(fixed64()); }
+
+  /// The content of a length-delimited field.
+  Bytes payload() {
+    const std::uint64_t length = varint();
+    if (length > static_cast<std::uint64_t>(end_ - at_)) [[unlikely]] fail("length beyond the enclosing message");
+    else at_ += length;
+    return Bytes(at_ - (failure_ ? 0 : length), at_);
+  }
+
+  /// Steps over the value behind `tag`.
+  void skip(std::uint32_t tag) {
+    switch (static_cast<Wire>(tag & 7)) {
+      case Wire::Varint: varint(); return;
+      case Wire::Fixed64: fixed64(); return;
+      case Wire::Length: payload(); return;
+      case Wire::Fixed32: fixed32(); return;
+    }
+    fail("group or unknown wire type");
+  }
+
+  /// Goes to the end of the message, for this reason.
+  void fail(const char* what) {
+    failure_ = what;
+    at_ = end_;
+  }
+
+  bool done() const { return at_ == end_; }
+  /// Why reading stopped before the end; null when it did not.
+  const char* failure() const { return failure_; }
   /// Where the field last read begins: its tag.
   const std::uint8_t* start() const { return start_; }
   /// Where reading goes on.
   const std::uint8_t* at() const { return at_; }
-  /// Why reading stopped before the end; null when it did not.
-  const char* failure() const { return failure_; }
+
+ private:
+  struct Varint {
+    /// Null where there is none: it is cut short, or `value` is set and it is too long.
+    const std::uint8_t* after;
+    std::uint64_t value;
+  };
+
+  /// By value, not a member: a cursor whose address escapes would live in memory instead of registers.
+  static Varint longVarint(const std::uint8_t* at, const std::uint8_t* end) {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 70; shift += 7) {
+      if (at == end) return {nullptr, 0};
+      const std::uint8_t byte = *at++;
+      if (shift == 63 && byte > 1) break;
+      value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) return {at, value};
+    }
+    return {nullptr, 1};
+  }
 
   template <typename Unsigned>
   static Unsigned littleEndian(const std::uint8_t* from) {
@@ -95,35 +123,8 @@ class Cursor {
     return value;
   }
 
- private:
-  bool fail(const char* what) {
-    failure_ = what;
-    return false;
-  }
-
-  bool longVarint(std::uint64_t& value) {
-    value = 0;
-    for (unsigned shift = 0; shift < 70; shift += 7) {
-      if (at_ == end_) return fail("truncated varint");
-      const std::uint8_t byte = *at_++;
-      if (shift == 63 && byte > 1) break;
-      value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) return true;
-    }
-    return fail("varint beyond 64 bits");
-  }
-
-  bool longTag(Field& field) {
-    std::uint64_t value;
-    field.tag = 0;
-    if (!varint(value)) return false;
-    if (value < 8 || value > UINT32_MAX) return fail("field number out of range");
-    field.tag = static_cast<std::uint32_t>(value);
-    return true;
-  }
-
-  const std::uint8_t* at_;
-  const std::uint8_t* end_;
+  const std::uint8_t* at_ = nullptr;
+  const std::uint8_t* end_ = nullptr;
   const std::uint8_t* start_ = nullptr;
   const char* failure_ = nullptr;
 };
