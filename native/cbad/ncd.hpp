@@ -24,4 +24,10 @@ double ncd(Bytes a, Bytes b, const Codec& codec);
 /// @throws std::length_error when `window` is longer than the codec's reach.
 double ncdSizeMatched(Bytes baseline, Bytes window, const Codec& codec);
 
+/// `b` behind `a`.
+OwnedBytes join(Bytes a, Bytes b);
+
+/// @throws std::length_error, naming `what`, when `size` bytes are more than the codec's reach.
+void requireReach(const Codec& codec, const char* what, std::size_t size);
+
 }  // namespace driftlock

@@ -27,7 +27,7 @@ struct PermutationResult {
   std::uint32_t permutations = 0;
   /// Of those, at least as extreme as observed.
   std::uint32_t exceeding = 0;
-  /// The statistic of the data as they came.
+  /// The statistic of the data as they came; of permutationTest: bits a byte.
   double observed = 0;
 };
 
@@ -50,12 +50,15 @@ PermutationResult monteCarloTest(double observed, std::uint32_t permutations, st
   return result;
 }
 
-/// Are the window's records drawn from where the baseline's are? The statistic is computed for the records as they came and
-/// for random exchanges of blocks between the two parts. Each part is cut into blocks of `options.block` records; what is
-/// left over (the baseline's oldest, the window's newest) stays where it is, so that all blocks that move are alike.
-/// The same input gives the same result, bit for bit.
+/// Does the window hold more news than chance puts there? The statistic is the window's surprise given the baseline,
+///     ((C_BW - C_B) x 8) / |W| bits a byte, with C(W|B) = C_BW - C_B as in Cilibrasi and Vitanyi (see ncd.hpp),
+/// of the records as they came and of random exchanges of blocks between the two parts. Each part is cut into blocks of
+/// `options.block` records; what is left over (the baseline's oldest, the window's newest) stays where it is, so that all
+/// blocks that move are alike. Exact where blocks are exchangeable. Not the NCD: it also looks at how alike a part is in
+/// itself, which any exchange destroys, and rejects 7 to 65 % of normal windows of BGL and HDFS at a nominal 5 %; this
+/// statistic 0 to 15 %. The same input gives the same result, bit for bit.
 /// @throws std::out_of_range when an option is, or when either part has fewer records than a block;
-///         std::length_error when the records of either part are together longer than `codec.reach()`.
+///         std::length_error when the records of either part are together longer than `codec.reach()`, or the window's empty.
 PermutationResult permutationTest(std::span<const Bytes> baseline, std::span<const Bytes> window, const Codec& codec,
                                   const PermutationOptions& options);
 

@@ -2,6 +2,7 @@
 #include <openzl/zl_public_nodes.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <new>
@@ -32,15 +33,16 @@ Owned<T> owned(T* object) {
   return Owned<T>(object);
 }
 
-/// The message alone of OpenZL's report, which goes on with nodes and a stack trace.
+/// Code and message of OpenZL's report, which goes on with values, nodes and a stack trace.
 std::string shortly(const char* context, ZL_Report report) {
-  const std::string text = context ? context : "";
+  const std::string code = ZL_ErrorCode_toString(ZL_errorCode(report));
+  const std::string_view text = context ? context : "";
   constexpr std::string_view label = "Message: ";
-  if (const auto at = text.find(label); at != std::string::npos) {
-    const auto start = at + label.size();
-    if (const auto end = text.find('\n', start); end != start) return text.substr(start, end - start);
-  }
-  return ZL_ErrorCode_toString(ZL_errorCode(report));
+  const auto at = text.find(label);
+  if (at == text.npos) return code;
+  auto message = text.substr(at + label.size());
+  message = message.substr(0, std::min(message.find('\n'), message.find(" where:")));
+  return message.empty() ? code : code + " (" + std::string(message) + ")";
 }
 
 /// The graphs, made once and read by all threads.
