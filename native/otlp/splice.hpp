@@ -24,7 +24,8 @@ struct Edit {
 enum class Keep : std::uint8_t {
   /// All, edited or not.
   All,
-  /// Those of the edits alone, with their resource, scope and metric; what holds no such record is left out.
+  /// Those of the edits alone, with their resource, scope and metric; what holds no such record is left out. The parts of
+  /// a metric's data stay together even where one holds none, since they may share the temporality.
   Edited,
 };
 
@@ -39,6 +40,23 @@ class Splicer {
 
   /// Fills exactly as many bytes as `plan` said.
   void write(std::uint8_t* out) const;
+
+ private:
+  /// What becomes of a frame.
+  struct Fate {
+    /// Bytes that its content grows by; negative where it shrinks.
+    std::int64_t growth = 0;
+    bool kept = false;
+    bool changed = false;
+  };
+
+  void grow(std::uint32_t frame, std::int64_t bytes);
+
+  const Index* index_ = nullptr;
+  std::span<const Edit> edits_;
+  Keep keep_ = Keep::All;
+  std::vector<Fate> fates_;
+  std::int64_t growth_ = 0;
 };
 
 }  // namespace driftlock::otlp
