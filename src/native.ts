@@ -66,6 +66,8 @@ export interface EngineOptions {
   maxStreams: number;
   /** Forward flagged records alone, with their resources and scopes. */
   flaggedOnly: boolean;
+  /** Give every record's score as well, for replay. */
+  scores: boolean;
 }
 
 export interface EngineOutcome {
@@ -77,6 +79,8 @@ export interface EngineOutcome {
   flagged: number;
   /** driftlock.v1.Anomaly messages, in wire order of their records. */
   anomalies: Uint8Array[];
+  /** Where asked for, three numbers a record: score, p-value, and 1 where it was flagged. */
+  scores?: Float64Array;
 }
 
 export interface EngineStats {

@@ -155,7 +155,7 @@ const detect = section({
   }),
   /** Of the window metrics that explain an anomaly. */
   codec: z.enum(["openzl", "zstd", "lz4", "gzip"]).default("zstd"),
-  permutations: z.number().int().min(0).max(9_999).default(999),
+  permutations: z.number().int().min(0).max(9_999).default(199),
   seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(42),
   threads: z.number().int().min(1).max(16).default(1),
   /** Streams held at once; the least recently used goes first, counted. */

@@ -1,0 +1,230 @@
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "binding/binding.hpp"
+#include "stream/engine.hpp"
+
+namespace driftlock::binding {
+namespace {
+
+/// A task and what JavaScript waits for. The reference keeps the request's memory in place.
+struct Job : Task {
+  Job(Napi::Env env, Napi::Uint8Array bytes) : deferred(Napi::Promise::Deferred::New(env)), buffer(Napi::Persistent(bytes)) {}
+
+  Napi::Promise::Deferred deferred;
+  Napi::Reference<Napi::Uint8Array> buffer;
+};
+
+template <typename Value>
+Value get(const Napi::Object& options, const char* name) {
+  return options.Get(name).As<Value>();
+}
+
+std::uint32_t number(const Napi::Object& options, const char* name) {
+  return get<Napi::Number>(options, name).Uint32Value();
+}
+
+Settings settingsOf(const Napi::Object& options) {
+  Settings settings;
+  const auto streamBy = get<Napi::Array>(options, "streamBy");
+  for (std::uint32_t i = 0; i < streamBy.Length(); ++i) settings.streamBy.push_back(streamBy.Get(i).ToString());
+  settings.baselineRecords = number(options, "baselineRecords");
+  settings.dictionarySize = number(options, "dictionarySize");
+  settings.windowRecords = number(options, "windowRecords");
+  settings.windowHop = number(options, "windowHop");
+  settings.alarmsPerStreamPerDay = get<Napi::Number>(options, "alarmsPerStreamPerDay").DoubleValue();
+  const std::string codec = get<Napi::String>(options, "codec");
+  const auto name = codecNamed(codec);
+  if (!name) throw Napi::TypeError::New(options.Env(), "codec: \"" + codec + "\" is none of openzl, zstd, lz4, gzip");
+  settings.codec = *name;
+  settings.permutations = number(options, "permutations");
+  bool lossless = false;
+  settings.seed = get<Napi::BigInt>(options, "seed").Uint64Value(&lossless);
+  settings.threads = number(options, "threads");
+  settings.maxStreams = number(options, "maxStreams");
+  settings.flaggedOnly = get<Napi::Boolean>(options, "flaggedOnly");
+  settings.scores = get<Napi::Boolean>(options, "scores");
+  if (settings.baselineRecords < 2 || settings.windowRecords < 1 || settings.windowHop < 1 || settings.threads < 1 ||
+      settings.maxStreams < 1 || !(settings.alarmsPerStreamPerDay > 0)) {
+    throw Napi::RangeError::New(options.Env(), "baselineRecords (>= 2), windowRecords, windowHop, threads, maxStreams and "
+                                               "alarmsPerStreamPerDay must be positive");
+  }
+  return settings;
+}
+
+otlp::Signal signalOf(const Napi::Value& value) {
+  const std::string name = value.ToString();
+  if (name == "logs") return otlp::Signal::Logs;
+  if (name == "traces") return otlp::Signal::Traces;
+  if (name == "metrics") return otlp::Signal::Metrics;
+  throw Napi::TypeError::New(value.Env(), "signal: \"" + name + "\" is none of logs, traces, metrics");
+}
+
+Napi::Error malformed(Napi::Env env, const otlp::WireError& error) {
+  auto failure = Napi::Error::New(env, std::string(error.field) + ": " + error.what + ", at byte " + std::to_string(error.offset));
+  failure.Set("code", Napi::String::New(env, "ERR_OTLP_MALFORMED"));
+  return failure;
+}
+
+class EngineObject : public Napi::ObjectWrap<EngineObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Engine",
+                       {InstanceMethod<&EngineObject::process>("process"), InstanceMethod<&EngineObject::stats>("stats"),
+                        InstanceMethod<&EngineObject::close>("close")});
+  }
+
+  explicit EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineObject>(info) {
+    const Napi::Env env = info.Env();
+    if (!info[0].IsObject()) throw Napi::TypeError::New(env, "options: an object is needed");
+    Settings settings = settingsOf(info[0].As<Napi::Object>());
+    flaggedOnly_ = settings.flaggedOnly;
+    // Results come back in one call for all that is ready, so that a busy engine costs few wake-ups of the event loop.
+    wake_ = Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "driftlock", 0, 1);
+    wake_.Unref(env);
+    engine_ = std::make_unique<Engine>(std::move(settings), [this](std::shared_ptr<Task> task) { ready(std::move(task)); });
+    napi_add_env_cleanup_hook(env, cleanUp, this);
+  }
+
+  void Finalize(Napi::Env env) override {
+    napi_remove_env_cleanup_hook(env, cleanUp, this);
+    stop();
+  }
+
+ private:
+  static void cleanUp(void* self) { static_cast<EngineObject*>(self)->stop(); }
+
+  Napi::Value process(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    if (!engine_ || closing_) throw Napi::Error::New(env, "the engine is closed");
+    if (info.Length() < 3 || !info[2].IsTypedArray() || info[2].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+      throw Napi::TypeError::New(env, "request: a Uint8Array is needed");
+    }
+    const otlp::Signal signal = signalOf(info[0]);
+    auto bytes = info[2].As<Napi::Uint8Array>();
+    auto job = std::make_shared<Job>(env, bytes);
+    job->signal = signal;
+    job->tenant = info[1].ToString();
+    job->request = {bytes.Data(), bytes.ByteLength()};
+    const Napi::Promise promise = job->deferred.Promise();
+    if (pending_++ == 0) {
+      wake_.Ref(env);
+      Ref();
+    }
+    engine_->submit(std::move(job));
+    return promise;
+  }
+
+  /// On an engine's thread.
+  void ready(std::shared_ptr<Task> task) {
+    bool first;
+    {
+      std::lock_guard lock(mutex_);
+      first = done_.empty();
+      done_.push_back(std::move(task));
+    }
+    if (first) wake_.NonBlockingCall([this](Napi::Env env, Napi::Function) { settle(env); });
+  }
+
+  void settle(Napi::Env env) {
+    std::vector<std::shared_ptr<Task>> tasks;
+    {
+      std::lock_guard lock(mutex_);
+      tasks.swap(done_);
+    }
+    for (auto& task : tasks) {
+      const Napi::HandleScope scope(env);
+      auto& job = static_cast<Job&>(*task);
+      if (job.malformed) {
+        job.deferred.Reject(malformed(env, job.error).Value());
+      } else if (!job.failure.empty()) {
+        job.deferred.Reject(Napi::Error::New(env, "the engine failed on a request: " + job.failure).Value());
+      } else {
+        job.deferred.Resolve(outcome(env, job));
+      }
+      job.buffer.Reset();
+    }
+    pending_ -= tasks.size();
+    tasks.clear();
+    if (pending_ > 0) return;
+    wake_.Unref(env);
+    Unref();
+    if (closing_) finishClose();
+  }
+
+  Napi::Value outcome(Napi::Env env, Job& job) {
+    auto result = Napi::Object::New(env);
+    if (job.output.data) {
+      std::uint8_t* data = job.output.data.release();
+      result.Set("forward", Napi::Buffer<std::uint8_t>::NewOrCopy(env, data, job.output.size,
+                                                                  [](Napi::Env, std::uint8_t* bytes) { delete[] bytes; }));
+    } else if (flaggedOnly_) {
+      result.Set("forward", env.Null());
+    } else {
+      result.Set("forward", job.buffer.Value());
+    }
+    result.Set("records", job.records);
+    result.Set("flagged", job.flagged);
+    auto anomalies = Napi::Array::New(env, job.anomalies.size());
+    for (std::uint32_t i = 0; i < job.anomalies.size(); ++i) {
+      anomalies.Set(i, Napi::Buffer<std::uint8_t>::Copy(env, job.anomalies[i].data(), job.anomalies[i].size()));
+    }
+    result.Set("anomalies", anomalies);
+    if (!job.scores.empty()) {
+      auto scores = Napi::Float64Array::New(env, job.scores.size());
+      std::copy(job.scores.begin(), job.scores.end(), scores.Data());
+      result.Set("scores", scores);
+    }
+    return result;
+  }
+
+  Napi::Value stats(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const EngineStats stats = engine_ ? engine_->stats() : EngineStats{};
+    auto result = Napi::Object::New(env);
+    result.Set("streams", static_cast<double>(stats.streams));
+    result.Set("learning", static_cast<double>(stats.learning));
+    result.Set("evicted", static_cast<double>(stats.evicted));
+    result.Set("bytes", static_cast<double>(stats.bytes));
+    result.Set("pending", static_cast<double>(pending_));
+    return result;
+  }
+
+  Napi::Value close(const Napi::CallbackInfo& info) {
+    if (!closed_) closed_ = std::make_unique<Napi::Promise::Deferred>(Napi::Promise::Deferred::New(info.Env()));
+    const Napi::Promise promise = closed_->Promise();
+    closing_ = true;
+    if (pending_ == 0) finishClose();
+    return promise;
+  }
+
+  void finishClose() {
+    stop();
+    closed_->Resolve(Env().Undefined());
+  }
+
+  void stop() {
+    if (!engine_) return;
+    engine_.reset();
+    // What is still here was never told: the process is ending.
+    done_.clear();
+    wake_.Release();
+  }
+
+  Napi::ThreadSafeFunction wake_;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Task>> done_;
+  std::size_t pending_ = 0;
+  bool flaggedOnly_ = false;
+  bool closing_ = false;
+  std::unique_ptr<Napi::Promise::Deferred> closed_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace
+
+void exportEngine(Napi::Env env, Napi::Object exports) { exports.Set("Engine", EngineObject::define(env)); }
+
+}  // namespace driftlock::binding

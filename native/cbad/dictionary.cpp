@@ -1,0 +1,138 @@
+#include "cbad/dictionary.hpp"
+
+#include <lz4.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace driftlock {
+namespace {
+
+// LZ4 begins no match in the last 12 bytes and always ends on 5 literals. Padding moves both behind the text.
+constexpr std::size_t kPadding = 16;
+constexpr std::size_t kHead = 1;
+
+struct Scratch {
+  LZ4_stream_t stream;
+  std::vector<std::uint8_t> source, packed;
+  Scratch() { LZ4_initStream(&stream, sizeof stream); }
+};
+
+Scratch& scratch() {
+  thread_local Scratch scratch;
+  return scratch;
+}
+
+/// Length above 14 goes on in bytes of up to 255.
+std::size_t extended(const std::uint8_t*& p, std::size_t length) {
+  if (length < 15) return length;
+  std::uint8_t more;
+  do length += more = *p++;
+  while (more == 255);
+  return length;
+}
+
+}  // namespace
+
+struct Dictionary::Table {
+  LZ4_stream_t stream;
+  Table() { LZ4_initStream(&stream, sizeof stream); }
+};
+
+Dictionary::Dictionary(std::size_t capacity) : capacity_(std::min<std::size_t>(capacity, 65'536)) {}
+Dictionary::~Dictionary() = default;
+Dictionary::Dictionary(Dictionary&&) noexcept = default;
+Dictionary& Dictionary::operator=(Dictionary&&) noexcept = default;
+
+void Dictionary::add(Bytes lines) {
+  // The adaptive part keeps a quarter for itself, whatever the anchored part would take.
+  const std::size_t anchoredCapacity = capacity_ - capacity_ / 4;
+  if (lines.empty() || lines.size() > capacity_ / 4) return;
+  if (!anchored_ && anchoredSize_ + lines.size() <= anchoredCapacity) {
+    text_.insert(text_.begin() + static_cast<std::ptrdiff_t>(anchoredSize_), lines.begin(), lines.end());
+    anchoredSize_ += lines.size();
+  } else {
+    if (text_.size() + lines.size() > capacity_) {
+      // Half of the adaptive part goes at once, so that this is rare.
+      const auto adaptive = text_.begin() + static_cast<std::ptrdiff_t>(anchoredSize_);
+      const std::size_t drop = std::max(text_.size() + lines.size() - capacity_, (text_.size() - anchoredSize_) / 2);
+      auto cut = adaptive + static_cast<std::ptrdiff_t>(std::min(drop, text_.size() - anchoredSize_));
+      while (cut != text_.end() && cut != adaptive && cut[-1] != '\n') ++cut;
+      text_.erase(adaptive, cut);
+    }
+    text_.insert(text_.end(), lines.begin(), lines.end());
+  }
+  stale_ = true;
+}
+
+void Dictionary::load() {
+  if (!table_) table_ = std::make_unique<Table>();
+  LZ4_loadDictSlow(&table_->stream, reinterpret_cast<const char*>(text_.data()), static_cast<int>(text_.size()));
+  stale_ = false;
+}
+
+void Dictionary::novelty(Bytes text, Novelty& out) {
+  out.literals.clear();
+  out.literalBytes = out.matches = 0;
+  if (stale_) load();
+
+  Scratch& s = scratch();
+  const std::size_t size = kHead + text.size() + kPadding;
+  s.source.resize(size);
+  s.source[0] = '\n';  // A line begins behind a line's end, in the dictionary as well.
+  std::memcpy(s.source.data() + kHead, text.data(), text.size());
+  std::memset(s.source.data() + kHead + text.size(), 0, kPadding);
+  s.packed.resize(static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(size))));
+
+  LZ4_resetStream_fast(&s.stream);
+  LZ4_attach_dictionary(&s.stream, text_.empty() ? nullptr : &table_->stream);
+  const int packed =
+      LZ4_compress_fast_continue(&s.stream, reinterpret_cast<const char*>(s.source.data()),
+                                 reinterpret_cast<char*>(s.packed.data()), static_cast<int>(size),
+                                 static_cast<int>(s.packed.size()), 1);
+  const std::uint8_t* p = s.packed.data();
+  const std::uint8_t* const end = p + packed;
+  std::size_t at = 0;
+  while (p < end) {
+    const std::uint8_t token = *p++;
+    const std::size_t literals = extended(p, token >> 4);
+    const std::size_t from = std::max(at, kHead) - kHead;
+    const std::size_t to = std::min(std::max(at + literals, kHead) - kHead, text.size());
+    if (from < to) {
+      out.literals.push_back({static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to)});
+      out.literalBytes += static_cast<std::uint32_t>(to - from);
+    }
+    at += literals;
+    p += literals;
+    if (p >= end) break;
+    p += 2;
+    if (at < kHead + text.size()) ++out.matches;
+    at += 4 + extended(p, token & 15);
+  }
+}
+
+std::size_t Dictionary::memory() const { return text_.capacity() + (table_ ? sizeof(Table) : 0); }
+
+void Dictionary::snapshot(std::vector<std::uint8_t>& out) const {
+  const std::uint32_t sizes[] = {static_cast<std::uint32_t>(anchoredSize_), static_cast<std::uint32_t>(text_.size()),
+                                 anchored_ ? 1u : 0u};
+  for (std::uint32_t v : sizes) {
+    for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<std::uint8_t>(v >> shift));
+  }
+  out.insert(out.end(), text_.begin(), text_.end());
+}
+
+bool Dictionary::restore(Bytes& in) {
+  if (in.size() < 12) return false;
+  std::uint32_t sizes[3] = {};
+  for (std::size_t i = 0; i < 12; ++i) sizes[i / 4] |= std::uint32_t{in[i]} << (i % 4 * 8);
+  if (sizes[1] > capacity_ || sizes[0] > sizes[1] || sizes[2] > 1 || in.size() - 12 < sizes[1]) return false;
+  anchoredSize_ = sizes[0];
+  anchored_ = sizes[2] == 1;
+  text_.assign(in.begin() + 12, in.begin() + 12 + sizes[1]);
+  in = in.subspan(12 + sizes[1]);
+  stale_ = true;
+  return true;
+}
+
+}  // namespace driftlock

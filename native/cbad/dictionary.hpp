@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "bytes.hpp"
+
+namespace driftlock {
+
+/// Half-open range of bytes of a text.
+struct LiteralRun {
+  std::uint32_t start;
+  std::uint32_t end;
+};
+
+/// What of a text the dictionary does not explain.
+struct Novelty {
+  /// The parts that no match covers, ascending; LZ4's literal runs.
+  std::vector<LiteralRun> literals;
+  std::uint32_t literalBytes = 0;
+  std::uint32_t matches = 0;
+};
+
+/// A stream's baseline text as an LZ4 dictionary: what of a new text has no match in it is news.
+///
+/// Text is whole lines that end in '\n'. An anchored part is filled first and then stays; what comes later goes into an
+/// adaptive part, whose oldest lines make room. Together they are at most `capacity` bytes (LZ4 looks back 64 KiB).
+class Dictionary {
+ public:
+  explicit Dictionary(std::size_t capacity);
+  ~Dictionary();
+  Dictionary(Dictionary&&) noexcept;
+  Dictionary& operator=(Dictionary&&) noexcept;
+
+  /// Adds lines. What does not fit into the anchored part is adaptive. The next `novelty` sees them.
+  void add(Bytes lines);
+  /// From now on nothing enters the anchored part.
+  void anchor() { anchored_ = true; }
+
+  /// Compresses `text` (lines) against the dictionary and reads the literal runs off the result.
+  /// Scratch space is the thread's own; `out` is overwritten.
+  void novelty(Bytes text, Novelty& out);
+
+  /// Anchored lines, then adaptive ones.
+  Bytes text() const { return {text_.data(), text_.size()}; }
+  std::size_t memory() const;
+
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// False, and unchanged, where the bytes are not a snapshot's. Consumes what it reads.
+  bool restore(Bytes& in);
+
+ private:
+  struct Table;
+  void load();
+
+  std::size_t capacity_;
+  std::size_t anchoredSize_ = 0;
+  bool anchored_ = false;
+  bool stale_ = true;
+  std::vector<std::uint8_t> text_;
+  std::unique_ptr<Table> table_;
+};
+
+}  // namespace driftlock

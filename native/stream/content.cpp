@@ -1,0 +1,134 @@
+#include "stream/content.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "stream/hash.hpp"
+#include "text/mask.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr double kLiteralBits = 8;
+constexpr double kMatchBits = 16;
+constexpr double kShortest = 32;
+constexpr double kGravityBits = 3;
+constexpr double kGraveFrom = 8;
+constexpr std::uint64_t kAnyNumber = 0x9e3779b97f4a7c15;
+
+}  // namespace
+
+void ContentScore::clear() {
+  score = bits = 0;
+  novelBytes = 0;
+  signature = 0;
+  unknown.clear();
+  text.clear();
+}
+
+bool ContentChannel::isWord(std::uint64_t key) const {
+  for (const NumberKey& number : numberKeys_) {
+    if (number.hash == key) return number.distinct <= kMostWords;
+  }
+  return numberKeys_.size() < kMostNumberKeys;
+}
+
+void ContentChannel::score(const RecordView& record, ContentScore& out) {
+  out.clear();
+  thread_local std::vector<std::uint8_t> masked(maxTextSize);
+  thread_local std::string digits;
+
+  for (std::uint32_t i = 0; i < record.fields.size(); ++i) {
+    const Field& field = record.fields[i];
+    const std::uint64_t key = hash(field.key);
+    Bytes value = field.text;
+    std::uint64_t h;
+    if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
+      const bool word = field.kind == Field::Kind::Integer && isWord(key);
+      h = hash(word ? field.bits : kAnyNumber, key);
+      if (known_.contains(h)) continue;
+      digits.clear();
+      if (word) {
+        renderValue(field, digits);
+      } else {
+        digits += '0';
+      }
+      value = {reinterpret_cast<const std::uint8_t*>(digits.data()), digits.size()};
+    } else {
+      if (field.kind == Field::Kind::Text) value = {masked.data(), text::mask(field.text, masked.data())};
+      h = hash(value, key);
+      if (known_.contains(h)) continue;
+    }
+    ContentScore::Unknown unknown{i, h, static_cast<std::uint32_t>(out.text.size()), 0, 0};
+    if (!field.key.empty()) {
+      out.text.insert(out.text.end(), field.key.begin(), field.key.end());
+      out.text.push_back('=');
+    }
+    unknown.value = static_cast<std::uint32_t>(out.text.size());
+    out.text.insert(out.text.end(), value.begin(), value.end());
+    out.text.push_back('\n');
+    unknown.end = static_cast<std::uint32_t>(out.text.size());
+    out.unknown.push_back(unknown);
+  }
+  if (out.unknown.empty()) return;
+
+  dictionary_.novelty(out.text, out.novelty);
+  out.novelBytes = out.novelty.literalBytes;
+  out.bits = kLiteralBits * out.novelBytes + kMatchBits * out.novelty.matches;
+  for (const LiteralRun& run : out.novelty.literals) {
+    out.signature = hash(Bytes(out.text).subspan(run.start, run.end - run.start), out.signature);
+  }
+  const double grave = std::min(1.0, out.novelBytes / kGraveFrom) * static_cast<double>(gravityOf(record));
+  out.score = out.bits / (kShortest + static_cast<double>(out.text.size())) + kGravityBits * grave;
+}
+
+void ContentChannel::learn(const RecordView& record, const ContentScore& score) {
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    known_.insert(unknown.hash);
+    if (record.fields[unknown.field].kind != Field::Kind::Integer) continue;
+    const std::uint64_t key = hash(record.fields[unknown.field].key);
+    const auto number = std::find_if(numberKeys_.begin(), numberKeys_.end(), [&](auto& n) { return n.hash == key; });
+    if (number != numberKeys_.end()) {
+      ++number->distinct;
+    } else if (numberKeys_.size() < kMostNumberKeys) {
+      numberKeys_.push_back({key, 1});
+    }
+  }
+  dictionary_.add(score.text);
+}
+
+std::size_t ContentChannel::memory() const {
+  return dictionary_.memory() + known_.memory() + numberKeys_.capacity() * sizeof(NumberKey);
+}
+
+void novelRanges(const RecordView& record, const ContentScore& score, const std::vector<std::uint32_t>& starts,
+                 std::vector<LiteralRun>& out) {
+  out.clear();
+  thread_local std::vector<std::uint8_t> masked(maxTextSize);
+  thread_local std::vector<std::uint32_t> origin(maxTextSize);
+  std::size_t next = 0;
+  const std::vector<LiteralRun>& runs = score.novelty.literals;
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    const Field& field = record.fields[unknown.field];
+    const std::uint32_t start = starts[unknown.field];
+    const std::uint32_t keySize = unknown.value - unknown.begin;
+    const bool text = field.kind == Field::Kind::Text;
+    const std::size_t size = text ? text::mask(field.text, masked.data(), origin.data()) : unknown.end - unknown.value - 1;
+    // Offset in `score.text` to offset in the rendered record; a variable is news as a whole.
+    auto place = [&](std::uint32_t at, bool end) {
+      if (at < unknown.value) return start - keySize + (at - unknown.begin);
+      const std::uint32_t k = at - unknown.value;
+      if (!text) return start + k;
+      if (k >= size) return start + static_cast<std::uint32_t>(field.text.size());
+      return start + (end && k == 0 ? 0 : origin[k]);
+    };
+    while (next < runs.size() && runs[next].end <= unknown.begin) ++next;
+    for (std::size_t r = next; r < runs.size() && runs[r].start < unknown.end - 1; ++r) {
+      const std::uint32_t from = place(std::max(runs[r].start, unknown.begin), false);
+      const std::uint32_t to = place(std::min(runs[r].end, unknown.end - 1), true);
+      if (from < to) out.push_back({from, to});
+    }
+  }
+}
+
+}  // namespace driftlock

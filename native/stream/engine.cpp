@@ -1,0 +1,133 @@
+#include "stream/engine.hpp"
+
+#include <algorithm>
+
+#include "otlp/splice.hpp"
+#include "stream/report.hpp"
+
+namespace driftlock {
+namespace {
+
+/// A request that the engine fails on fails alone.
+template <typename Step>
+void guard(Task& task, Step&& step) {
+  try {
+    step();
+  } catch (const std::exception& error) {
+    std::lock_guard lock(task.mutex);
+    task.failure = error.what();
+  }
+}
+
+}  // namespace
+
+Engine::Engine(Settings settings, Done done)
+    : settings_(std::move(settings)), done_(std::move(done)), codec_(makeCodec(settings_.codec)) {
+  for (std::uint32_t i = 0; i < shardCount; ++i) shards_.push_back(std::make_unique<Shard>(settings_, *codec_));
+  const std::uint32_t threads = std::clamp(settings_.threads, 1u, shardCount);
+  for (std::uint32_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
+  for (std::uint32_t i = 0; i < threads; ++i) workers_[i]->thread = std::thread([this, i] { work(i); });
+}
+
+Engine::~Engine() {
+  {
+    std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  for (auto& worker : workers_) worker->wake.notify_all();
+  for (auto& worker : workers_) worker->thread.join();
+}
+
+void Engine::submit(std::shared_ptr<Task> task) {
+  task->remaining = static_cast<std::uint32_t>(workers_.size());
+  task->findings.resize(workers_.size());
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& worker : workers_) worker->queue.push_back(task);
+  }
+  for (auto& worker : workers_) worker->wake.notify_one();
+}
+
+void Engine::work(std::uint32_t number) {
+  Worker& self = *workers_[number];
+  for (;;) {
+    std::shared_ptr<Task> task;
+    {
+      std::unique_lock lock(mutex_);
+      self.wake.wait(lock, [&] { return closing_ || !self.queue.empty(); });
+      if (self.queue.empty()) return;
+      task = std::move(self.queue.front());
+      self.queue.pop_front();
+    }
+    guard(*task, [&] { judge(*task, number); });
+    if (task->remaining.fetch_sub(1) == 1) {
+      guard(*task, [&] { finish(*task); });
+      done_(std::move(task));
+    }
+  }
+}
+
+void Engine::judge(Task& task, std::uint32_t worker) {
+  std::call_once(task.prepared, [&] { prepare(task); });
+  if (task.malformed) return;
+  const Request request{task.index, task.keys, task.tenant};
+  for (std::uint32_t i = 0; i < task.records; ++i) {
+    const std::uint64_t shard = task.keys.hash(i) >> 32 & (shardCount - 1);
+    if (shard % workers_.size() != worker) continue;
+    const Verdict verdict = shards_[shard]->judge(request, i, task.findings[worker]);
+    if (!settings_.scores) continue;
+    task.scores[3 * i] = verdict.score;
+    task.scores[3 * i + 1] = verdict.pValue;
+    task.scores[3 * i + 2] = verdict.flagged ? 1 : 0;
+  }
+}
+
+void Engine::prepare(Task& task) const {
+  task.malformed = !otlp::index(task.signal, task.request, task.index, task.error);
+  if (task.malformed) return;
+  task.records = static_cast<std::uint32_t>(task.index.records.size());
+  task.keys.find(task.index, task.tenant, settings_.streamBy);
+  if (settings_.scores) task.scores.resize(3 * std::size_t{task.records});
+}
+
+void Engine::finish(Task& task) const {
+  if (task.malformed || !task.failure.empty()) return;
+  std::vector<Finding> findings = std::move(task.findings[0]);
+  for (std::size_t i = 1; i < task.findings.size(); ++i) {
+    for (Finding& finding : task.findings[i]) findings.push_back(std::move(finding));
+  }
+  if (findings.empty()) return;
+  std::sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) { return a.record < b.record; });
+  task.flagged = static_cast<std::uint32_t>(findings.size());
+
+  std::vector<std::uint8_t> attributes;
+  std::vector<std::size_t> ends;
+  for (const Finding& finding : findings) {
+    encodeAttributes(finding, otlp::attributesField(task.index, task.index.records[finding.record]), attributes);
+    ends.push_back(attributes.size());
+    if (finding.reported) task.anomalies.push_back(encodeAnomaly(finding));
+  }
+  std::vector<otlp::Edit> edits;
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < findings.size(); ++i) {
+    edits.push_back({findings[i].record, Bytes(attributes).subspan(begin, ends[i] - begin)});
+    begin = ends[i];
+  }
+  otlp::Splicer splicer;
+  task.output.size = splicer.plan(task.index, edits, settings_.flaggedOnly ? otlp::Keep::Edited : otlp::Keep::All);
+  task.output.data.reset(new std::uint8_t[task.output.size]);
+  splicer.write(task.output.data.get());
+}
+
+EngineStats Engine::stats() const {
+  EngineStats stats;
+  for (const auto& shard : shards_) {
+    stats.streams += shard->streams;
+    stats.learning += shard->learning;
+    stats.evicted += shard->evicted;
+    stats.bytes += shard->bytes;
+  }
+  return stats;
+}
+
+}  // namespace driftlock

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "codec/codec.hpp"
+#include "otlp/reader.hpp"
+#include "stream/settings.hpp"
+#include "stream/shard.hpp"
+
+namespace driftlock {
+
+/// One request on its way through the engine. The request's bytes are somebody else's and stay until it is done.
+struct Task {
+  otlp::Signal signal = otlp::Signal::Logs;
+  std::string tenant;
+  Bytes request;
+
+  // Results.
+  bool malformed = false;
+  otlp::WireError error;
+  /// Set where the engine itself failed, such as for want of memory; nothing else is of use then.
+  std::string failure;
+  std::uint32_t records = 0;
+  std::uint32_t flagged = 0;
+  /// The request with the attributes spliced in, where something was flagged.
+  OwnedBytes output;
+  std::vector<std::vector<std::uint8_t>> anomalies;
+  /// Score, p-value and flag (0 or 1) of each record, where the settings ask for them.
+  std::vector<double> scores;
+
+  // Working state.
+  std::once_flag prepared;
+  otlp::Index index;
+  StreamKeys keys;
+  /// By worker.
+  std::vector<std::vector<Finding>> findings;
+  std::mutex mutex;
+  std::atomic<std::uint32_t> remaining{0};
+};
+
+struct EngineStats {
+  std::uint64_t streams = 0, learning = 0, evicted = 0, bytes = 0;
+};
+
+/// Judges requests on threads of its own. Streams are dealt to shards by their hash, and a shard belongs to one thread:
+/// records of a stream are judged in the order of `submit`, and what is found does not depend on the number of threads.
+class Engine {
+ public:
+  using Done = std::function<void(std::shared_ptr<Task>)>;
+
+  /// @param done called on one of the threads when a task is ready.
+  Engine(Settings settings, Done done);
+  /// Finishes what was submitted.
+  ~Engine();
+
+  void submit(std::shared_ptr<Task> task);
+  EngineStats stats() const;
+
+ private:
+  struct Worker {
+    std::deque<std::shared_ptr<Task>> queue;
+    std::condition_variable wake;
+    std::thread thread;
+  };
+
+  void work(std::uint32_t worker);
+  void judge(Task& task, std::uint32_t worker);
+  void prepare(Task& task) const;
+  void finish(Task& task) const;
+
+  const Settings settings_;
+  Done done_;
+  std::unique_ptr<const Codec> codec_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::mutex mutex_;
+  bool closing_ = false;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace driftlock

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bytes.hpp"
+#include "otlp/reader.hpp"
+
+namespace driftlock {
+
+/// One named value of a record.
+struct Field {
+  enum class Kind : std::uint8_t {
+    /// Words among which variables are masked.
+    Text,
+    /// One of a few words, such as a severity or a span's kind: compared as it is.
+    Word,
+    Integer,
+    Real,
+  };
+
+  Bytes key;
+  Bytes text;
+  /// Of Integer and Real.
+  std::uint64_t bits = 0;
+  Kind kind = Kind::Text;
+};
+
+/// How grave a record calls itself.
+enum class Gravity : std::uint8_t { Normal, Warning, Error, Fatal };
+
+/// A record as the channels see it. Everything points into the request.
+struct RecordView {
+  std::vector<Field> fields;
+  std::uint64_t timeUnixNano = 0;
+  Bytes traceId;
+  Bytes spanId;
+  /// By severity number or span status; what only the text says is for `gravityOf`.
+  Gravity gravity = Gravity::Normal;
+  bool graded = false;
+  /// Of a span, in nanoseconds.
+  std::uint64_t duration = 0;
+  /// Of a gauge's, sum's, histogram's or summary's point: its value, or its mean.
+  double value = 0;
+  bool hasValue = false;
+
+  void clear();
+};
+
+/// Fields and bytes of text beyond these are not looked at: a record's cost has a bound.
+inline constexpr std::size_t maxFields = 256;
+inline constexpr std::size_t maxTextSize = 16 * 1024;
+inline constexpr std::size_t maxKeySize = 256;
+
+/// Reads a checked record. `out` is reused: its vectors keep their memory.
+void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out);
+/// The same from a record's bytes alone, as a window keeps them.
+void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out);
+
+/// Of a record without a severity number: the gravest level that one of its words names in capitals, as loggers do.
+Gravity gravityOf(const RecordView& record);
+
+/// A record as people read it: body, then key=value. `starts[i]` is where the i-th field's value begins in the text.
+void render(const RecordView& record, std::string& text, std::vector<std::uint32_t>* starts = nullptr);
+
+/// A field's value as text.
+void renderValue(const Field& field, std::string& text);
+
+}  // namespace driftlock

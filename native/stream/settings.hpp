@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "codec/codec.hpp"
+
+namespace driftlock {
+
+/// What the configuration's `detect` section sets; checked there.
+struct Settings {
+  /// Resource attributes whose values make a stream's key.
+  std::vector<std::string> streamBy;
+  /// Records before a stream is judged: the first half fills the dictionary, the second calibrates the limit.
+  std::uint32_t baselineRecords = 1000;
+  std::uint32_t dictionarySize = 32 * 1024;
+  std::uint32_t windowRecords = 256;
+  std::uint32_t windowHop = 128;
+  double alarmsPerStreamPerDay = 1;
+  CodecName codec = CodecName::zstd;
+  std::uint32_t permutations = 199;
+  std::uint64_t seed = 42;
+  std::uint32_t threads = 1;
+  std::uint32_t maxStreams = 10'000;
+  /// Give back flagged records alone.
+  bool flaggedOnly = false;
+  /// Give back every record's score, for replay.
+  bool scores = false;
+};
+
+}  // namespace driftlock

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <list>
+#include <unordered_map>
+
+#include "stream/keys.hpp"
+#include "stream/report.hpp"
+#include "stream/settings.hpp"
+#include "stream/stream.hpp"
+
+namespace driftlock {
+
+/// A checked request and the streams of its records.
+struct Request {
+  const otlp::Index& index;
+  const StreamKeys& keys;
+  std::string_view tenant;
+};
+
+/// Shards of an engine, whatever its threads: limits hold per shard, so verdicts do not depend on the threads.
+inline constexpr std::uint32_t shardCount = 16;
+
+/// The streams whose hash falls into one shard; used by one thread at a time.
+class Shard {
+ public:
+  Shard(const Settings& settings, const Codec& codec);
+
+  /// Judges a record of the request. Where it is flagged, a finding is added to `findings`.
+  Verdict judge(const Request& request, std::uint32_t record, std::vector<Finding>& findings);
+
+  // Read from other threads.
+  std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0};
+
+ private:
+  using Entry = std::list<Stream>::iterator;
+
+  Stream& find(const Request& request, std::uint32_t record);
+  void describe(Stream& stream, Finding& finding);
+  void test(Stream& stream, Finding& finding);
+
+  const Settings& settings_;
+  const Codec& codec_;
+  std::size_t capacity_;
+  /// Most recently used first.
+  std::list<Stream> order_;
+  std::unordered_map<std::uint64_t, Entry> streams_;
+  /// Permutation tests that may be run: one is earned every so many records, so that a storm does not stop the engine.
+  std::uint32_t tests_ = 0, sinceTest_ = 0;
+
+  RecordView view_;
+  ContentScore content_;
+};
+
+}  // namespace driftlock

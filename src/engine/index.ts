@@ -1,0 +1,74 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import type { DetectConfig } from "../config/schema.ts";
+import { type Anomaly, AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
+import { type EngineStats, type NativeEngine, native } from "../native.ts";
+import { Code, ExportError, type Signal } from "../otlp.ts";
+
+export type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
+export type { EngineStats } from "../native.ts";
+
+export interface Judged {
+  /** What goes on: the request's own Buffer where nothing was flagged; null where nothing goes on. */
+  forward: Buffer | null;
+  records: number;
+  flagged: number;
+  anomalies: Anomaly[];
+  /** Of each record: score, p-value, and 1 where it was flagged. Only where the engine was made with `scores`. */
+  scores?: Float64Array;
+}
+
+export interface EngineSettings {
+  /** all: whole requests go on; flagged: flagged records alone. */
+  mode: "all" | "flagged";
+  scores?: boolean;
+}
+
+/** Turns native verdicts into anomalies. */
+export class Engine {
+  readonly #native: NativeEngine;
+
+  constructor(config: DetectConfig, { mode, scores = false }: EngineSettings) {
+    this.#native = new native.Engine({
+      streamBy: config.stream_by,
+      baselineRecords: config.baseline.records,
+      dictionarySize: config.baseline.dictionary_size,
+      windowRecords: config.window.records,
+      windowHop: config.window.hop,
+      alarmsPerStreamPerDay: config.budget.per_stream_per_day,
+      codec: config.codec,
+      permutations: config.permutations,
+      seed: BigInt(config.seed),
+      threads: config.threads,
+      maxStreams: config.max_streams,
+      flaggedOnly: mode === "flagged",
+      scores,
+    });
+  }
+
+  /**
+   * Judges one Export*ServiceRequest. Requests are taken in the order of calls; `body` must not change until then.
+   * @throws {ExportError} INVALID_ARGUMENT where the request is not what its signal says.
+   */
+  async process(signal: Signal, tenant: string, body: Buffer): Promise<Judged> {
+    try {
+      const outcome = await this.#native.process(signal, tenant, body);
+      return { ...outcome, anomalies: outcome.anomalies.map((bytes) => fromBinary(AnomalySchema, bytes)) };
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ERR_OTLP_MALFORMED") {
+        throw new ExportError(Code.INVALID_ARGUMENT, `malformed ${signal} request: ${error.message}`, undefined, {
+          cause: error,
+        });
+      }
+      throw error;
+    }
+  }
+
+  stats(): EngineStats {
+    return this.#native.stats();
+  }
+
+  /** Finishes what is pending. */
+  close(): Promise<void> {
+    return this.#native.close();
+  }
+}
