@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ForwardConfig } from "../config/schema.ts";
+import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
+import { isRetryable } from "./codes.ts";
+import { Drop } from "./drop.ts";
+import type { Slots } from "./slots.ts";
+import type { Outcome } from "./transport.ts";
+
+type Send = (signal: Signal, body: Buffer, abort: AbortSignal) => Promise<Outcome>;
+
+/** One request on its way to the downstream: its attempts and the waits between them. */
+export class Delivery {
+  readonly signal: Signal;
+  readonly body: Buffer;
+  readonly #config: ForwardConfig;
+  readonly #slots: Slots;
+  readonly #send: Send;
+  readonly #start = performance.now();
+  /** Aborted with the Drop that ends the request, also in the midst of an attempt. */
+  readonly #stop = new AbortController();
+  /** Aborted with the Drop that ends the waiting; an attempt under way may still succeed. */
+  readonly #stopWaiting = new AbortController();
+  #attempts = 0;
+  #last: Outcome | undefined;
+
+  constructor(signal: Signal, body: Buffer, config: ForwardConfig, slots: Slots, send: Send) {
+    this.signal = signal;
+    this.body = body;
+    this.#config = config;
+    this.#slots = slots;
+    this.#send = send;
+  }
+
+  /**
+   * Resolves once the downstream has taken the request.
+   * @throws {Drop} when it was refused for good, was not taken in time, or was stopped.
+   */
+  async run(): Promise<PartialSuccess | undefined> {
+    const elapsed = setTimeout(
+      () => this.#stopWaiting.abort(this.#unavailable()),
+      this.#config.retry.max_elapsed_time,
+    );
+    try {
+      for (;;) {
+        const outcome = await this.#attempt();
+        if (outcome.code === Code.OK) return outcome.partialSuccess;
+        this.#stop.signal.throwIfAborted();
+        await this.#backOff(outcome);
+      }
+    } finally {
+      clearTimeout(elapsed);
+    }
+  }
+
+  stop(drop: Drop): void {
+    this.#stop.abort(drop);
+    this.#stopWaiting.abort(drop);
+  }
+
+  async #attempt(): Promise<Outcome> {
+    await this.#slots.acquire(this.#stopWaiting.signal);
+    try {
+      this.#attempts++;
+      this.#last = await this.#send(this.signal, this.body, this.#stop.signal);
+      return this.#last;
+    } finally {
+      this.#slots.release();
+    }
+  }
+
+  /** Exponential, with full jitter, on top of what the downstream asks for. */
+  async #backOff({ code, message, retryAfterMs }: Outcome): Promise<void> {
+    const { endpoint, retry } = this.#config;
+    if (!isRetryable(code, retryAfterMs)) {
+      throw new Drop("refused", code, `downstream ${endpoint}: ${message}`);
+    }
+    if (!retry.enabled) throw this.#unavailable();
+    // The downstream throttles its clients, not one request.
+    if (retryAfterMs) this.#slots.pause(Math.min(retryAfterMs, retry.max_elapsed_time));
+
+    const ceiling = Math.min(retry.max_interval, retry.initial_interval * 2 ** (this.#attempts - 1));
+    const delay = (retryAfterMs ?? 0) + Math.random() * ceiling;
+    if (this.#elapsed() + delay > retry.max_elapsed_time) throw this.#unavailable();
+    try {
+      await sleep(delay, undefined, { signal: this.#stopWaiting.signal });
+    } catch {
+      throw this.#stopWaiting.signal.reason;
+    }
+  }
+
+  #elapsed(): number {
+    return performance.now() - this.#start;
+  }
+
+  /** The sender keeps the request and comes again. */
+  #unavailable(): Drop {
+    const { endpoint, retry } = this.#config;
+    const seconds = (this.#elapsed() / 1e3).toFixed(1);
+    const attempts = this.#attempts === 1 ? "one attempt" : `${this.#attempts} attempts`;
+    const tried = this.#last
+      ? `was not taken in ${attempts} and ${seconds} s; the last: ${this.#last.message}`
+      : `waited ${seconds} s for its turn`;
+    return new Drop(
+      "unavailable",
+      Code.UNAVAILABLE,
+      `downstream ${endpoint}: the request ${tried}`,
+      this.#last?.retryAfterMs ?? retry.max_interval,
+    );
+  }
+}

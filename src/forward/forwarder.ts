@@ -1,0 +1,207 @@
+import type { ForwardConfig } from "../config/schema.ts";
+import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
+import { checkForward } from "./check.ts";
+import { clip } from "./codes.ts";
+import { Delivery } from "./delivery.ts";
+import { Drop, DropLog } from "./drop.ts";
+import { Health, type LastError } from "./health.ts";
+import type { ForwardHooks } from "./hooks.ts";
+import { Slots } from "./slots.ts";
+import { createTransport, type Outcome, type Transport } from "./transport.ts";
+
+export interface ForwarderState {
+  /** Requests that are being sent. */
+  inflight: number;
+  /** Requests that wait for their turn or for their next attempt. */
+  queued: number;
+  /** Of all of those, before compression; `queue.max_size` bounds it. */
+  queuedBytes: number;
+  /** The downstream answered well within the last seconds. */
+  healthy: boolean;
+  /** Failed attempts since the last good answer. */
+  consecutiveFailures: number;
+  lastError: LastError | undefined;
+}
+
+export interface Undelivered {
+  requests: number;
+  bytes: number;
+}
+
+/**
+ * Sends requests on to the downstream, each until it is taken, refused for good or given up; the sender waits for the
+ * answer and owns the data until then. Holds `queue.max_size` bytes at the most, of requests as they come; what the
+ * `queue.concurrency` attempts under way make of theirs (a compressed copy, a frame) comes on top.
+ *
+ * First attempts go out in the order of arrival. A request whose attempt failed leaves its place to others while it
+ * backs off, and queues again at the end: a few that fail cannot hold up the rest.
+ */
+export class Forwarder {
+  readonly #config: ForwardConfig;
+  readonly #hooks: ForwardHooks;
+  readonly #transport: Transport;
+  readonly #slots: Slots;
+  readonly #health: Health;
+  readonly #drops: DropLog;
+  readonly #deliveries = new Set<Delivery>();
+  #bytes = 0;
+  #inflight = 0;
+  #closing: Promise<Undelivered> | undefined;
+  readonly #undelivered: Undelivered = { requests: 0, bytes: 0 };
+  #onIdle: (() => void) | undefined;
+
+  /** @throws Error with what `checkForward` finds. */
+  constructor(config: ForwardConfig, hooks: ForwardHooks) {
+    const problems = checkForward(config);
+    if (problems.length > 0) throw new Error(problems.join("\n"));
+    this.#config = config;
+    this.#hooks = hooks;
+    this.#slots = new Slots(config.queue.concurrency);
+    this.#drops = new DropLog(hooks.log);
+    this.#transport = createTransport(config, hooks.log);
+    const nothing = Buffer.alloc(0);
+    this.#health = new Health(
+      (signal, timeoutMs, abort) => this.#attempt(signal, nothing, timeoutMs, abort),
+      hooks.log,
+    );
+  }
+
+  /**
+   * Resolves once the downstream has taken the request, to its partial success if there is one.
+   * `body` is an Export*ServiceRequest as protobuf; `abort` takes the request out wherever it is.
+   * @throws {ExportError} the downstream's own refusal, or UNAVAILABLE with `retryAfterMs` where it may be tried again.
+   */
+  async export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
+    const start = performance.now();
+    const bytes = body.length;
+    try {
+      this.#checkRoom(bytes);
+      const partialSuccess = await this.#deliver(signal, body, abort);
+      const rejected = partialSuccess?.rejected ?? 0;
+      this.#hooks.onDelivered({ signal, seconds: (performance.now() - start) / 1e3, bytes, rejected });
+      return partialSuccess;
+    } catch (error) {
+      if (error instanceof Drop) {
+        this.#hooks.onDrop({ signal, reason: error.reason, code: error.code, bytes });
+        this.#drops.report(error);
+      }
+      throw error;
+    }
+  }
+
+  state(): ForwarderState {
+    return {
+      inflight: this.#inflight,
+      queued: this.#deliveries.size - this.#inflight,
+      queuedBytes: this.#bytes,
+      healthy: this.#health.healthy && !this.#closing,
+      consecutiveFailures: this.#health.failures,
+      lastError: this.#health.lastError,
+    };
+  }
+
+  /**
+   * Takes no more requests and waits for those that it holds; after `deadlineMs` gives up the rest.
+   * Resolves to what it held and did not deliver; the senders of that have been told.
+   */
+  close(deadlineMs: number): Promise<Undelivered> {
+    this.#closing ??= this.#close(deadlineMs);
+    return this.#closing;
+  }
+
+  async #close(deadlineMs: number): Promise<Undelivered> {
+    this.#health.stop();
+    if (this.#deliveries.size > 0) {
+      const giveUp = () => {
+        for (const delivery of this.#deliveries) delivery.stop(this.#shutDown());
+      };
+      const deadline = setTimeout(giveUp, deadlineMs);
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+      clearTimeout(deadline);
+    }
+    this.#slots.close();
+    this.#transport.close();
+    return this.#undelivered;
+  }
+
+  #checkRoom(bytes: number): void {
+    const { endpoint, queue, retry } = this.#config;
+    if (this.#closing) throw this.#shutDown();
+    if (bytes > queue.max_size) {
+      throw new Drop(
+        "too_large",
+        Code.RESOURCE_EXHAUSTED,
+        `a request of ${bytes} bytes is larger than forward.queue.max_size (${queue.max_size}); make requests smaller or raise it`,
+      );
+    }
+    if (this.#bytes + bytes > queue.max_size) {
+      throw new Drop(
+        "queue_full",
+        Code.UNAVAILABLE,
+        `${this.#bytes} bytes wait for ${endpoint}, and forward.queue.max_size (${queue.max_size}) leaves no room for ${bytes} more`,
+        this.#health.failures > 0 ? retry.max_interval : retry.initial_interval,
+      );
+    }
+  }
+
+  /** Holds the request, and counts it, for as long as it is on its way. */
+  async #deliver(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
+    const delivery = new Delivery(signal, body, this.#config, this.#slots, (...attempt) =>
+      this.#send(...attempt),
+    );
+    const onAbort = () => delivery.stop(cancelled());
+    abort.addEventListener("abort", onAbort, { once: true });
+    if (abort.aborted) onAbort();
+    this.#deliveries.add(delivery);
+    this.#bytes += body.length;
+    try {
+      return await delivery.run();
+    } catch (error) {
+      if (this.#closing) {
+        this.#undelivered.requests++;
+        this.#undelivered.bytes += body.length;
+      }
+      throw error;
+    } finally {
+      abort.removeEventListener("abort", onAbort);
+      this.#bytes -= body.length;
+      this.#deliveries.delete(delivery);
+      if (this.#deliveries.size === 0) this.#onIdle?.();
+    }
+  }
+
+  async #send(signal: Signal, body: Buffer, abort: AbortSignal): Promise<Outcome> {
+    const start = performance.now();
+    this.#inflight++;
+    const outcome = await this.#attempt(signal, body, this.#config.timeout, abort);
+    this.#inflight--;
+    if (!abort.aborted) this.#health.record(outcome);
+    const seconds = (performance.now() - start) / 1e3;
+    this.#hooks.onAttempt({ signal, code: outcome.code, seconds, bytes: body.length });
+    return outcome;
+  }
+
+  async #attempt(signal: Signal, body: Buffer, timeoutMs: number, abort: AbortSignal): Promise<Outcome> {
+    try {
+      return await this.#transport.send(signal, body, timeoutMs, abort);
+    } catch (error) {
+      return { code: Code.INTERNAL, message: `INTERNAL: cannot send: ${clip(String(error))}` };
+    }
+  }
+
+  #shutDown(): Drop {
+    const { max_interval } = this.#config.retry;
+    return new Drop(
+      "shutdown",
+      Code.UNAVAILABLE,
+      "Driftlock shuts down; send again once it is back",
+      max_interval,
+    );
+  }
+}
+
+function cancelled(): Drop {
+  return new Drop("cancelled", Code.CANCELLED, "the sender gave up before the downstream had answered");
+}

@@ -1,0 +1,115 @@
+import type { BaseLogger } from "pino";
+import { Code, type Signal, signals } from "../otlp.ts";
+import type { Outcome } from "./transport.ts";
+
+/** Sends nothing as an Export request, which OTLP has a server answer with success. */
+export type Probe = (signal: Signal, timeoutMs: number, abort: AbortSignal) => Promise<Outcome>;
+
+const tickMs = 1_000;
+/** Silence from the downstream that a probe breaks. */
+const silenceMs = 1_500;
+const probeTimeoutMs = 2_000;
+/** Without a good answer for so long the pipeline is dead; it has to be known within 5 s. */
+const deadMs = 4_000;
+/** A downstream may take an empty request and no real one: for so long the word of a failed request stands. */
+const trafficWeighsMs = 10_000;
+
+export interface LastError {
+  code: Code;
+  message: string;
+  at: Date;
+}
+
+/**
+ * Whether the downstream works, by its answers alone: a good one within the last 4 s. The traffic's own answers serve;
+ * in silence an empty request asks, so that a pipeline is seen to die and to recover with or without traffic.
+ */
+export class Health {
+  readonly #probe: Probe;
+  readonly #log: BaseLogger;
+  readonly #abort = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  #signal: Signal = signals[0];
+  #lastGood = Number.NEGATIVE_INFINITY;
+  #trafficFailed = Number.NEGATIVE_INFINITY;
+  #failures = 0;
+  #lastError: LastError | undefined;
+  #probing = false;
+  #reported: boolean | undefined;
+
+  constructor(probe: Probe, log: BaseLogger) {
+    this.#probe = probe;
+    this.#log = log;
+    this.#timer = setInterval(() => this.#tick(), tickMs).unref();
+    void this.#ask();
+  }
+
+  get healthy(): boolean {
+    return performance.now() - this.#lastGood < deadMs;
+  }
+
+  /** Failures since the last good answer. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  get lastError(): LastError | undefined {
+    return this.#lastError;
+  }
+
+  /** What came of a real request. */
+  record(outcome: Outcome): void {
+    this.#trafficFailed = isGood(outcome) ? Number.NEGATIVE_INFINITY : performance.now();
+    this.#note(outcome);
+  }
+
+  #note(outcome: Outcome): void {
+    if (!isGood(outcome)) {
+      this.#failures++;
+      this.#lastError = { code: outcome.code, message: outcome.message, at: new Date() };
+    } else if (performance.now() - this.#trafficFailed >= trafficWeighsMs) {
+      this.#failures = 0;
+      this.#lastGood = performance.now();
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#abort.abort();
+  }
+
+  #tick(): void {
+    if (performance.now() - this.#lastGood >= silenceMs) void this.#ask();
+    const healthy = this.healthy;
+    if (healthy === this.#reported) return;
+    this.#reported = healthy;
+    if (healthy) this.#log.info("forward: the downstream answers");
+    else this.#log.error({ last: this.#lastError }, "forward: the downstream does not answer, or refuses");
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#probing) return;
+    this.#probing = true;
+    try {
+      // A downstream need not take every signal; one that it takes is enough.
+      let outcome: Outcome | undefined;
+      for (const signal of [this.#signal, ...signals.filter((other) => other !== this.#signal)]) {
+        outcome = await this.#probe(signal, probeTimeoutMs, this.#abort.signal);
+        if (this.#abort.signal.aborted) return;
+        if (outcome.code !== Code.UNIMPLEMENTED) {
+          this.#signal = signal;
+          break;
+        }
+      }
+      if (outcome) this.#note(outcome);
+    } finally {
+      this.#probing = false;
+    }
+  }
+}
+
+/** The downstream works, even where it does not like this request. */
+function isGood({ code, retryAfterMs }: Outcome): boolean {
+  if (code === Code.OK || code === Code.INVALID_ARGUMENT) return true;
+  return code === Code.RESOURCE_EXHAUSTED && retryAfterMs === undefined;
+}

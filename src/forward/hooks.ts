@@ -1,0 +1,28 @@
+import type { BaseLogger } from "pino";
+import type { Code, Signal } from "../otlp.ts";
+
+/** Why a request was not delivered; its sender was told and still owns the data. */
+export type DropReason =
+  /** `queue.max_size` is reached. */
+  | "queue_full"
+  /** Larger than `queue.max_size` alone. */
+  | "too_large"
+  /** The downstream refused it for good. */
+  | "refused"
+  /** The downstream did not take it within `retry.max_elapsed_time`, or at once where retries are off. */
+  | "unavailable"
+  /** The sender went away. */
+  | "cancelled"
+  /** The forwarder was closed. */
+  | "shutdown";
+
+/** What a forwarder tells whoever watches it. Sizes are bytes of the request before compression. */
+export interface ForwardHooks {
+  log: BaseLogger;
+  /** An attempt ended; a request may take several. `seconds` from its start to its answer. */
+  onAttempt(attempt: { signal: Signal; code: Code; seconds: number; bytes: number }): void;
+  /** The downstream took a request, but for `rejected` records. `seconds` since it came, waiting included. */
+  onDelivered(delivery: { signal: Signal; seconds: number; bytes: number; rejected: number }): void;
+  /** A request was not delivered. */
+  onDrop(drop: { signal: Signal; reason: DropReason; code: Code; bytes: number }): void;
+}

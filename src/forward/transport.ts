@@ -1,0 +1,33 @@
+import type { BaseLogger } from "pino";
+import type { ForwardConfig } from "../config/schema.ts";
+import type { Code, PartialSuccess, Signal } from "../otlp.ts";
+import { GrpcTransport } from "./grpc.ts";
+import { HttpTransport } from "./http.ts";
+
+/** How one attempt to send ended. */
+export interface Outcome {
+  code: Code;
+  /** For people: what the downstream or the network said, and what to do about it. Empty on OK. */
+  message: string;
+  /** The downstream asks to wait so long before the next attempt. */
+  retryAfterMs?: number | undefined;
+  partialSuccess?: PartialSuccess | undefined;
+}
+
+/** A way to the downstream. */
+export interface Transport {
+  /**
+   * One attempt. `body` is an Export*ServiceRequest, left as it is. What the network does is an outcome, the attempt's
+   * timeout DEADLINE_EXCEEDED and `abort` CANCELLED; rejects on faults of this process alone.
+   */
+  send(signal: Signal, body: Buffer, timeoutMs: number, abort: AbortSignal): Promise<Outcome>;
+  /** Ends the connections. Attempts under way are to be aborted first. */
+  close(): void;
+}
+
+/** Of an answer, after decompression. It holds a partial success or an error: more is a mistake or an attack. */
+export const maxResponseSize = 4 * 2 ** 20;
+
+export function createTransport(config: ForwardConfig, log: BaseLogger): Transport {
+  return config.protocol === "grpc" ? new GrpcTransport(config, log) : new HttpTransport(config, log);
+}

@@ -1,0 +1,157 @@
+import { setImmediate as turn } from "node:timers/promises";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Encoding, readPartialSuccess, readRetryAfter, readStatus } from "../../src/forward/answer.ts";
+import { clip } from "../../src/forward/codes.ts";
+import { checkForward } from "../../src/forward/index.ts";
+import { Replaceable } from "../../src/forward/replaceable.ts";
+import { Slots } from "../../src/forward/slots.ts";
+import { signals } from "../../src/otlp.ts";
+import { forwardConfig, type Protocol, patient, statusBytes } from "./downstream.ts";
+
+describe("answers from the network", () => {
+  const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
+  const text = fc.json().map((json) => Buffer.from(json));
+  const encoding = fc.constantFrom<Encoding>("protobuf", "json");
+
+  it("are read or left, whatever they hold", () => {
+    fc.assert(
+      fc.property(fc.oneof(bytes, text), encoding, fc.constantFrom(...signals), (body, as, signal) => {
+        const partial = readPartialSuccess(signal, body, as);
+        if (partial) expect(partial.rejected).toBeGreaterThanOrEqual(0);
+        const { retryAfterMs } = readStatus(body, as);
+        if (retryAfterMs !== undefined) expect(retryAfterMs).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+
+  it("give RetryInfo in milliseconds", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1e9 }), (milliseconds) => {
+        const { retryAfterMs } = readStatus(statusBytes(14, "later", milliseconds), "protobuf");
+        expect(retryAfterMs).toBeCloseTo(milliseconds, 3);
+      }),
+    );
+    expect(readStatus(statusBytes(8, "later"), "protobuf")).toEqual({ message: "later" });
+  });
+
+  it("give partial success in JSON", () => {
+    const json = (value: unknown) => Buffer.from(JSON.stringify(value));
+    const partial = { rejectedSpans: "12", errorMessage: "old" };
+    expect(readPartialSuccess("traces", json({ partialSuccess: partial, later: 1 }), "json")).toEqual({
+      rejected: 12,
+      message: "old",
+    });
+    expect(readPartialSuccess("traces", json({}), "json")).toBeUndefined();
+  });
+
+  it.each<[string | undefined, number | undefined]>([
+    [undefined, undefined],
+    ["0", 0],
+    [" 120 ", 120_000],
+    ["Thu, 01 Jan 1970 00:02:00 GMT", 60_000],
+    ["Thu, 01 Jan 1970 00:00:30 GMT", 0],
+    ["soon", undefined],
+    ["", undefined],
+  ])("give Retry-After %j as %j ms", (header, expected) => {
+    expect(readRetryAfter(header, 60_000)).toBe(expected);
+  });
+
+  it("are cut and put on one line", () => {
+    expect(clip("a\r\nb\u0000c ")).toBe("a b c");
+    expect(clip("x".repeat(5_000))).toBe(`${"x".repeat(1_000)}…`);
+  });
+});
+
+describe("slots", () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it("let nobody in during a pause, and the first come in after it", async () => {
+    const slots = new Slots(1);
+    const order: number[] = [];
+    slots.pause(1_000);
+    slots.pause(10);
+    for (const name of [1, 2]) void slots.acquire(patient()).then(() => order.push(name));
+    await turn();
+    vi.advanceTimersByTime(999);
+    await turn();
+    expect(order).toEqual([]);
+    vi.advanceTimersByTime(1);
+    await turn();
+    expect(order).toEqual([1]);
+    slots.release();
+    await turn();
+    expect(order).toEqual([1, 2]);
+  });
+
+  it("pass over those who gave up", async () => {
+    const slots = new Slots(1);
+    await slots.acquire(patient());
+    const leaver = new AbortController();
+    const gone = slots.acquire(leaver.signal);
+    const stays = slots.acquire(patient());
+    leaver.abort(new Error("gone"));
+    await expect(gone).rejects.toThrow("gone");
+    await expect(slots.acquire(leaver.signal)).rejects.toThrow("gone");
+    slots.release();
+    await stays;
+    slots.release();
+    await slots.acquire(patient());
+  });
+});
+
+describe("a replaceable connection", () => {
+  it("closes the former one when its last user is done", async () => {
+    const closed: string[] = [];
+    const connection = new Replaceable("first", (name) => closed.push(name));
+    let finish = () => {};
+    const used = connection.use(
+      (name) =>
+        new Promise<string>((resolve) => {
+          finish = () => resolve(name);
+        }),
+    );
+    connection.replace(() => "second");
+    connection.replace(() => "none", "first");
+    expect(await connection.use(async (name) => name)).toBe("second");
+    expect(closed).toEqual([]);
+    finish();
+    expect(await used).toBe("first");
+    expect(closed).toEqual(["first"]);
+    connection.replace(() => "third");
+    expect(closed).toEqual(["first", "second"]);
+  });
+});
+
+describe("checkForward", () => {
+  const check = (protocol: Protocol, overrides: Parameters<typeof forwardConfig>[2]) =>
+    checkForward(forwardConfig(protocol, "http://127.0.0.1:1", overrides));
+
+  it("finds nothing in what works", () => {
+    const headers = { authorization: "Bearer secret", "x-scope-orgid": "a", "trace-bin": "AAEC" };
+    expect(check("grpc", { headers })).toEqual([]);
+    expect(check("http", { headers, compression: "zstd" })).toEqual([]);
+  });
+
+  it.each<[Protocol, string, string]>([
+    ["grpc", "content-type", "x"],
+    ["http", "Content-Length", "1"],
+    ["grpc", "grpc-timeout", "1S"],
+    ["grpc", "key-bin", "not base64!"],
+    ["grpc", "a!b", "x"],
+  ])("over %s names the header %s, and not its value", (protocol, name, value) => {
+    const problems = check(protocol, { headers: { [name]: value } });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(`forward.headers.${name}: `);
+    expect(problems[0]!.replace(name, "")).not.toContain(` ${value} `);
+  });
+
+  it("finds durations that timers cannot keep", () => {
+    expect(check("grpc", { timeout: 0, retry: { max_interval: 2 ** 31, initial_interval: 0 } })).toEqual([
+      "forward.timeout: must be from 1 ms to 24 d",
+      "forward.retry.initial_interval: must be from 1 ms to 24 d",
+      "forward.retry.max_interval: must be from 1 ms to 24 d",
+    ]);
+  });
+});
