@@ -43,6 +43,18 @@ set(zstd ${vendor_dir}/zstd-sys/zstd/lib)
 set(lz4 ${vendor_dir}/lz4-sys/liblz4/lib)
 set(zlib ${vendor_dir}/libz-sys/src/zlib)
 
+# Another build of the same tree has compiled them already: the sanitizer and fuzzer builds take that.
+set(DRIFTLOCK_DEPS_LIBRARY "" CACHE FILEPATH "libdriftlock_deps.a of another build")
+if(DRIFTLOCK_DEPS_LIBRARY)
+  add_library(driftlock_deps STATIC IMPORTED)
+  set_target_properties(driftlock_deps PROPERTIES IMPORTED_LOCATION ${DRIFTLOCK_DEPS_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES "${openzl}/include;${zstd};${lz4};${zlib}"
+    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${openzl}/include;${zstd};${lz4};${zlib}"
+    INTERFACE_COMPILE_DEFINITIONS "LZ4_STATIC_LINKING_ONLY;ZSTD_STATIC_LINKING_ONLY"
+    INTERFACE_LINK_LIBRARIES m)
+  return()
+endif()
+
 file(GLOB_RECURSE openzl_sources ${openzl}/src/*.c)
 file(GLOB zstd_sources ${zstd}/common/*.c ${zstd}/compress/*.c ${zstd}/decompress/*.c ${zstd}/dictBuilder/*.c)
 file(GLOB zlib_sources ${zlib}/adler32.c ${zlib}/compress.c ${zlib}/crc32.c ${zlib}/deflate.c ${zlib}/inffast.c

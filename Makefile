@@ -1,0 +1,124 @@
+# Everything sets up what it needs; a second run does no work twice.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# npm scripts and the programs they start run on the Node that the lock file pins, whatever the machine's own is.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+# Our own install script would build the addon; here the rules below do.
+export DRIFTLOCK_SKIP_INSTALL := 1
+
+ADDON := build/Release/driftlock.node
+PROTO := $(shell find proto -name '*.proto')
+SOURCES := $(shell find src -path src/gen -prune -o -name '*.ts' -print)
+CLANGXX ?= $(shell command -v clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 | head -n 1)
+FUZZ_SECONDS ?= 60
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
+
+.PHONY: run
+run: build ## the sidecar with its embedded store, under a demo load
+	@scripts/demo.sh
+
+.PHONY: build
+build: $(ADDON) dist/.stamp ## the addon and the TypeScript
+
+.PHONY: test
+test: build test-native ## all tests but the end-to-end ones
+	vitest run --coverage
+
+.PHONY: test-native
+test-native: build/sanitized/.stamp ## the native tests under address and undefined-behaviour sanitizers
+	ctest --test-dir build/sanitized --output-on-failure
+
+.PHONY: test-e2e
+test-e2e: build ## against a real OpenTelemetry Collector (wants Go)
+	vitest run --config vitest.e2e.config.ts
+
+.PHONY: fuzz
+fuzz: build/fuzz/.stamp ## the OTLP reader and splicer for FUZZ_SECONDS (60)
+	@for target in build/fuzz/*_fuzz; do \
+	  name=$$(basename $$target _fuzz); mkdir -p build/fuzz/corpus/$$name; \
+	  $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -max_len=4096 build/fuzz/corpus/$$name native/fuzz/corpus/$$name; \
+	done
+
+.PHONY: bench
+bench: build build/bench/.stamp ## the figures of README.md, side by side
+	node bench/run.ts
+
+.PHONY: lint
+lint: src/gen/.stamp ## types and style
+	tsc --noEmit -p tsconfig.json
+	biome check .
+	buf lint
+
+.PHONY: fmt
+fmt: node_modules/.stamp ## put the code into shape
+	biome check --write .
+
+.PHONY: prebuild
+prebuild: node_modules/.stamp ## the addon for this platform, under prebuilds/
+	prebuildify --napi --strip --node-gyp $(CURDIR)/scripts/node-gyp.sh
+
+.PHONY: release
+release: prebuild build ## the npm package, tried in an empty folder without a compiler
+	scripts/try-package.sh
+
+.PHONY: docker
+docker: ## the container image
+	docker build -t driftlock:$$(node -p 'require("./package.json").version') .
+
+.PHONY: ci-check
+ci-check: ## what CI runs
+	.ci/run
+
+.PHONY: clean
+clean: ## removes what was built, not what was fetched
+	rm -rf build dist coverage prebuilds src/gen
+
+node_modules/.stamp: package.json package-lock.json
+	@scripts/require.sh
+	npm ci --loglevel=error
+	@touch $@
+
+src/gen/.stamp: $(PROTO) buf.gen.yaml buf.yaml node_modules/.stamp
+	buf generate
+	@touch $@
+
+# CMake knows what has changed; it is asked each time, which takes a second.
+.PHONY: $(ADDON)
+$(ADDON): node_modules/.stamp
+	@cmake-js build --silent --out build --parallel 2 > build.log 2>&1 || { cat build.log; exit 1; }
+
+dist/.stamp: $(SOURCES) src/gen/.stamp tsconfig.json tsconfig.build.json
+	rm -rf dist
+	tsc -p tsconfig.build.json
+	cp -r src/gen dist/gen
+	chmod +x dist/cli/main.js
+	@ln -sf ../../dist/cli/main.js node_modules/.bin/driftlock
+	@touch $@
+
+# Only our own code is sanitized: the codecs are taken from the addon's build.
+build/sanitized/.stamp: $(ADDON) FORCE
+	@cmake -S . -B build/sanitized $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDRIFTLOCK_ADDON=OFF \
+	  -DDRIFTLOCK_TESTS=ON -DDRIFTLOCK_SANITIZE=address,undefined -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
+	@cmake --build build/sanitized --parallel 2 | tail -n 1
+
+build/fuzz/.stamp: $(ADDON) FORCE
+	@test -n "$(CLANGXX)" || { echo "clang++ is missing: install it with its fuzzer runtime (Debian: apt-get install clang libclang-rt-14-dev)" >&2; exit 1; }
+	@cmake -S . -B build/fuzz $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDRIFTLOCK_ADDON=OFF \
+	  -DCMAKE_CXX_COMPILER=$(CLANGXX) -DDRIFTLOCK_FUZZ=ON -DDRIFTLOCK_SANITIZE=address,undefined \
+	  -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
+	@cmake --build build/fuzz --parallel 2 | tail -n 1
+
+build/bench/.stamp: $(ADDON) FORCE
+	@cmake -S . -B build/bench $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=Release -DDRIFTLOCK_ADDON=OFF \
+	  -DDRIFTLOCK_BENCH=ON -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
+	@cmake --build build/bench --parallel 2 | tail -n 1
+
+.PHONY: FORCE
+FORCE:

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Names what is missing to build Driftlock, a line each with its remedy.
+set -u
+missing=0
+need() { # COMMAND WHAT REMEDY
+  command -v "$1" >/dev/null 2>&1 && return
+  echo "missing: $2 ($1). $3" >&2
+  missing=1
+}
+need node "Node.js 20.19 or later" "Install it from nodejs.org or your distribution"
+need npm "npm" "It comes with Node.js"
+need c++ "a C++20 compiler" "Debian: apt-get install g++"
+need cmake "CMake 3.21 or later" "Debian: apt-get install cmake"
+if ! command -v cargo >/dev/null 2>&1 && [ ! -x "$HOME/.cargo/bin/cargo" ] && [ ! -e deps/vendor/.driftlock-lock ]; then
+  echo "missing: cargo, which fetches the pinned sources of OpenZL, zstd, lz4 and zlib. Install it from rustup.rs" >&2
+  missing=1
+fi
+if command -v node >/dev/null 2>&1; then
+  node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
+    { echo "missing: Node.js 20.19 or later; this is $(node --version)" >&2; missing=1; }
+fi
+exit $missing

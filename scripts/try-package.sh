@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Packs the npm package, installs it into an empty folder with no compiler on the PATH, and calls it.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/driftlock-package.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cd "$root"
+tarball=$(npm pack --silent --pack-destination "$work" | tail -n 1)
+tar -tzf "$work/$tarball" | grep -q '^package/prebuilds/.*\.node$' || { echo "no prebuild in the package: run make prebuild first" >&2; exit 1; }
+
+# A PATH with Node and the shell's own needs alone.
+mkdir "$work/bin" "$work/app"
+for program in node npm sh env; do ln -s "$(command -v $program)" "$work/bin/$program"; done
+cd "$work/app"
+export PATH=$work/bin
+unset DRIFTLOCK_SKIP_INSTALL
+npm init -y >/dev/null
+npm install --silent --no-audit --no-fund "$work/$tarball"
+node --input-type=module -e '
+import { compress, decompress } from "driftlock";
+const text = Buffer.from("the same words again and again, ".repeat(100));
+for (const codec of ["openzl", "zstd", "lz4", "gzip"]) {
+  const packed = compress(codec, text);
+  if (!decompress(codec, packed, text.length).equals(text)) throw new Error(`${codec}: no round trip`);
+  console.log(`${codec}: ${text.length} -> ${packed.length} bytes`);
+}'
+./node_modules/.bin/driftlock version
+echo "package $tarball: $(stat -c %s "$work/$tarball" 2>/dev/null || echo ok) bytes, works without a compiler"
