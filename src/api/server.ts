@@ -68,7 +68,16 @@ function refuse(error: Error & { code?: string }, socket: Socket): void {
   );
 }
 
-/** Starts the API. Rejects where the address cannot be bound. */
+const remedies: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another process listens there; stop it or choose another port",
+  EACCES: "not permitted; choose a port above 1023",
+  EADDRNOTAVAIL: "no interface of this machine has that address; use 127.0.0.1",
+};
+
+/**
+ * Starts the API.
+ * @throws {Error} that names the address and the remedy where it cannot be bound.
+ */
 export async function startApi(options: ApiOptions): Promise<Api> {
   const app = fastify({
     bodyLimit: limits.bodyBytes,
@@ -93,7 +102,13 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 
   const at = options.endpoint.lastIndexOf(":");
   const host = options.endpoint.slice(0, at);
-  await app.listen({ host: host.replace(/^\[|\]$/g, ""), port: Number(options.endpoint.slice(at + 1)) });
+  try {
+    await app.listen({ host: host.replace(/^\[|\]$/g, ""), port: Number(options.endpoint.slice(at + 1)) });
+  } catch (cause) {
+    const { code = "", message } = cause as NodeJS.ErrnoException;
+    const why = remedies[code] ?? message;
+    throw new Error(`api.endpoint: cannot listen on ${options.endpoint}: ${why}`, { cause });
+  }
   const bound = app.server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : 0;
   return { address: `${host}:${port}`, close: () => app.close() };
