@@ -36,6 +36,7 @@ const limits = {
   connections: 256,
   requestMs: 10_000,
   idleMs: 60_000,
+  closeMs: 1_000,
 };
 
 function routes(app: FastifyInstance, { registry, versions, readiness }: ApiOptions): void {
@@ -111,5 +112,13 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   }
   const bound = app.server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : 0;
-  return { address: `${host}:${port}`, close: () => app.close() };
+  return {
+    address: `${host}:${port}`,
+    async close() {
+      // A client that does not end its request must not hold the process.
+      const cut = setTimeout(() => app.server.closeAllConnections(), limits.closeMs);
+      await app.close();
+      clearTimeout(cut);
+    },
+  };
 }

@@ -123,6 +123,18 @@ describe("close", () => {
     await expect(get("/healthz")).rejects.toThrow();
   });
 
+  it("ends although a client does not end its request", async () => {
+    const { port } = new URL(`http://${api.address}`);
+    const socket = connect(Number(port), "127.0.0.1");
+    const gone = new Promise((resolve) => socket.on("close", resolve));
+    await new Promise<void>((resolve) =>
+      socket.write("POST /healthz HTTP/1.1\r\nhost: x\r\n", () => resolve()),
+    );
+    await get("/healthz");
+    await api.close();
+    await gone;
+  });
+
   it("names the address that it cannot bind", async () => {
     const again = startApi({
       endpoint: api.address,
