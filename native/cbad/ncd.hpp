@@ -8,8 +8,8 @@
 namespace driftlock {
 
 /// NCD = (C_BW - min(C_B, C_W)) / max(C_B, C_W), from compressed sizes in bytes; `joined` is C of B with W behind it.
-/// About 0 for equal texts, about 1 for unrelated ones, and some hundredths beyond either, as codecs are not ideal:
-/// it is given as computed, not clamped.
+/// About 0 for equal texts, about 1 for unrelated ones. Codecs are not ideal: some hundredths below 0 and, where text and
+/// noise share a table of symbols, up to .2 above 1 occur. It is given as computed, not clamped.
 /// R. Cilibrasi and P. Vitanyi, Clustering by Compression, IEEE Trans. Inf. Theory 51(4), 2005.
 double ncd(std::size_t joined, std::size_t baseline, std::size_t window);
 

@@ -1,19 +1,25 @@
 #include <openzl/openzl.h>
 #include <openzl/zl_public_nodes.h>
-#include <zstd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
+#include <initializer_list>
+#include <iterator>
+#include <mutex>
 #include <new>
 #include <string>
 
 #include "implementations.hpp"
+#include "zstd.hpp"
 
 namespace driftlock::codecs {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "OpenZL reads numbers in the machine's byte order, columns are little-endian");
+static_assert(std::endian::native == std::endian::little, "OpenZL reads numbers in the machine's order, columns are little-endian");
+
+constexpr Levels levels{1, 9, ZL_COMPRESSIONLEVEL_DEFAULT};
 
 struct Free {
   void operator()(ZL_Compressor* compressor) const { ZL_Compressor_free(compressor); }
@@ -45,12 +51,15 @@ std::string shortly(const char* context, ZL_Report report) {
   return message.empty() ? code : code + " (" + std::string(message) + ")";
 }
 
-/// The graphs, made once and read by all threads.
+/// The graphs of one level, made once and read by all threads.
 class Graphs {
  public:
-  static const Graphs& get() {
-    static const Graphs graphs;
-    return graphs;
+  static const Graphs& at(int level) {
+    static std::array<std::once_flag, levels.highest + 1> once;
+    static std::array<std::unique_ptr<const Graphs>, levels.highest + 1> made;
+    const auto i = static_cast<std::size_t>(level);
+    std::call_once(once[i], [&] { made[i].reset(new Graphs(level)); });
+    return *made[i];
   }
 
   const ZL_Compressor* compressor() const { return compressor_.get(); }
@@ -63,30 +72,55 @@ class Graphs {
         return column.sorted ? sorted_ : numeric_;
       case Column::Kind::fixed:
         // A lane costs some bytes of its own; very wide structs are rows with few repeats within a lane.
-        return column.width <= 64 ? lanes_ : ZL_GRAPH_ZSTD;
+        return column.width <= 64 ? lanes_ : bytes_;
       case Column::Kind::string:
         return strings_;
     }
-    return ZL_GRAPH_COMPRESS_GENERIC;
+    return bytes_;
   }
 
  private:
-  Graphs() : compressor_(owned(ZL_Compressor_create())) {
+  explicit Graphs(int level) : compressor_(owned(ZL_Compressor_create())) {
     auto* const c = compressor_.get();
+    require(ZL_Compressor_setParameter(c, ZL_CParam_compressionLevel, level));
     require(ZL_Compressor_setParameter(c, ZL_CParam_formatVersion, ZL_MAX_FORMAT_VERSION));
-    const auto then = [c](ZL_NodeID node, ZL_GraphID next) {
-      return require(ZL_Compressor_registerStaticGraph_fromNode1o(c, node, next));
+    require(ZL_Compressor_setParameter(c, ZL_CParam_contentChecksum, ZL_TernaryParam_disable));
+    require(ZL_Compressor_setParameter(c, ZL_CParam_compressedChecksum, ZL_TernaryParam_disable));
+    const auto then = [c](ZL_NodeID node, std::initializer_list<ZL_GraphID> next) {
+      return require(ZL_Compressor_registerStaticGraph_fromNode(c, node, next.begin(), next.size()));
     };
-    // Steps, in units of their greatest common divisor (a clock's resolution), in as few bytes as the largest needs.
-    const auto entropy = require(ZL_Compressor_registerTransposeSplitGraph(c, ZL_GRAPH_ENTROPY));
-    sorted_ = then(ZL_NODE_DELTA_INT, then(ZL_NODE_DIVIDE_BY, then(ZL_NODE_RANGE_PACK, entropy)));
-    numeric_ = then(ZL_NODE_RANGE_PACK, ZL_GRAPH_FIELD_LZ);
-    lanes_ = require(ZL_Compressor_registerTransposeSplitGraph(c, ZL_GRAPH_ZSTD));
-    // A sorted alphabet, in which neighbours share prefixes, and indices into it.
-    const ZL_GraphID ofPrefix[] = {ZL_GRAPH_COMPRESS_GENERIC, ZL_GRAPH_FIELD_LZ};
-    const auto alphabet = require(ZL_Compressor_registerStaticGraph_fromNode(c, ZL_NODE_PREFIX, ofPrefix, 2));
+    // Bytes: zstd, as OpenZL's own generic graph chooses, but with parameters that do not depend on the size.
+    bytes_ = zstd(level);
+    // Sorted numbers: steps, in units of their greatest common divisor (a clock's resolution), in as few bytes as the
+    // largest needs, each byte's place for itself.
+    const auto places = require(ZL_Compressor_registerTransposeSplitGraph(c, ZL_GRAPH_ENTROPY));
+    sorted_ = then(ZL_NODE_DELTA_INT, {then(ZL_NODE_DIVIDE_BY, {then(ZL_NODE_RANGE_PACK, {places})})});
+    // Other numbers: whole values that repeat.
+    numeric_ = then(ZL_NODE_RANGE_PACK, {ZL_GRAPH_FIELD_LZ});
+    // Structs: each byte's place for itself.
+    lanes_ = require(ZL_Compressor_registerTransposeSplitGraph(c, bytes_));
+    // Strings: a sorted alphabet, in which neighbours share prefixes, and indices into it.
+    const auto suffixes = then(ZL_NODE_SEPARATE_STRING_COMPONENTS, {bytes_, ZL_GRAPH_FIELD_LZ});
+    const auto alphabet = then(ZL_NODE_PREFIX, {suffixes, ZL_GRAPH_FIELD_LZ});
     strings_ = require(ZL_Compressor_registerTokenizeGraph(c, ZL_Type_string, true, alphabet, ZL_GRAPH_FIELD_LZ));
-    require(ZL_Compressor_selectStartingGraphID(c, ZL_GRAPH_COMPRESS_GENERIC));
+    require(ZL_Compressor_selectStartingGraphID(c, bytes_));
+  }
+
+  ZL_GraphID zstd(int level) const {
+    const auto chosen = zstdParameters(level);
+    const auto integer = [](ZSTD_cParameter id, auto value) { return ZL_IntParam{id, static_cast<int>(value)}; };
+    const ZL_IntParam parameters[] = {
+        integer(ZSTD_c_windowLog, chosen.windowLog), integer(ZSTD_c_chainLog, chosen.chainLog),
+        integer(ZSTD_c_hashLog, chosen.hashLog),     integer(ZSTD_c_searchLog, chosen.searchLog),
+        integer(ZSTD_c_minMatch, chosen.minMatch),   integer(ZSTD_c_targetLength, chosen.targetLength),
+        integer(ZSTD_c_strategy, chosen.strategy),
+    };
+    ZL_LocalParams local{};
+    local.intParams = {parameters, std::size(parameters)};
+    ZL_ParameterizedGraphDesc description{};
+    description.graph = ZL_GRAPH_ZSTD;
+    description.localParams = &local;
+    return require(ZL_Compressor_registerParameterizedGraph(compressor_.get(), &description));
   }
 
   static ZL_GraphID require(ZL_GraphID graph) {
@@ -99,18 +133,15 @@ class Graphs {
   }
 
   Owned<ZL_Compressor> compressor_;
-  ZL_GraphID sorted_{}, numeric_{}, lanes_{}, strings_{};
+  ZL_GraphID bytes_{}, sorted_{}, numeric_{}, lanes_{}, strings_{};
 };
 
 /// One frame of one typed input, in the newest format, without checksums: they would add 8 bytes that tell nothing.
 class Openzl final : public Codec {
  public:
-  explicit Openzl(int level) : Codec(CodecName::openzl, level) {}
+  explicit Openzl(int level) : Codec(CodecName::openzl, level), graphs_(Graphs::at(level)) {}
 
-  /// Bytes go to zstd, at the same level.
-  std::size_t reach() const override {
-    return std::size_t{1} << ZSTD_getCParams(level(), ZSTD_CONTENTSIZE_UNKNOWN, 0).windowLog;
-  }
+  std::size_t reach() const override { return zstdReach(zstdParameters(level())); }
 
  private:
   Bytes encode(Bytes bytes, const Column& column) const override {
@@ -122,14 +153,8 @@ class Openzl final : public Codec {
       context.reset();
       throw std::runtime_error(message);
     };
-    const auto& graphs = Graphs::get();
-    require(ZL_CCtx_resetParameters(context.get()));
-    require(ZL_CCtx_refCompressor(context.get(), graphs.compressor()));
-    require(ZL_CCtx_selectStartingGraphID(context.get(), graphs.compressor(), graphs.of(column), nullptr));
-    require(ZL_CCtx_setParameter(context.get(), ZL_CParam_compressionLevel, level()));
-    require(ZL_CCtx_setParameter(context.get(), ZL_CParam_formatVersion, ZL_MAX_FORMAT_VERSION));
-    require(ZL_CCtx_setParameter(context.get(), ZL_CParam_contentChecksum, ZL_TernaryParam_disable));
-    require(ZL_CCtx_setParameter(context.get(), ZL_CParam_compressedChecksum, ZL_TernaryParam_disable));
+    require(ZL_CCtx_refCompressor(context.get(), graphs_.compressor()));
+    require(ZL_CCtx_selectStartingGraphID(context.get(), graphs_.compressor(), graphs_.of(column), nullptr));
 
     std::unique_ptr<std::uint64_t[]> aligned;
     const auto input = typed(bytes, column, aligned);
@@ -160,12 +185,14 @@ class Openzl final : public Codec {
     }
     return owned(ZL_TypedRef_createSerial(data, bytes.size()));
   }
+
+  const Graphs& graphs_;
 };
 
 }  // namespace
 
 std::unique_ptr<const Codec> makeOpenzl(std::optional<int> level) {
-  return std::make_unique<Openzl>(checkedLevel(CodecName::openzl, level, {1, 9, ZL_COMPRESSIONLEVEL_DEFAULT}));
+  return std::make_unique<Openzl>(checkedLevel(CodecName::openzl, level, levels));
 }
 
 OwnedBytes decompressOpenzl(Bytes bytes, std::size_t maxSize) {

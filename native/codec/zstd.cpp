@@ -1,9 +1,10 @@
-#include <zstd.h>
+#include "zstd.hpp"
+
 #include <zstd_errors.h>
 
 #include <algorithm>
-#include <bit>
 #include <new>
+#include <string>
 
 #include "implementations.hpp"
 
@@ -18,21 +19,25 @@ struct Free {
 /// One frame with its content's size and no checksum: what is the same in every frame tells nothing of the bytes.
 class Zstd final : public Codec {
  public:
-  explicit Zstd(int level) : Codec(CodecName::zstd, level) {}
+  explicit Zstd(int level) : Codec(CodecName::zstd, level), parameters_(zstdParameters(level)) {}
 
-  std::size_t reach() const override {
-    return std::size_t{1} << ZSTD_getCParams(level(), ZSTD_CONTENTSIZE_UNKNOWN, 0).windowLog;
-  }
+  std::size_t reach() const override { return zstdReach(parameters_); }
 
  private:
   Bytes encode(Bytes bytes, const Column&) const override {
     thread_local const std::unique_ptr<ZSTD_CCtx, Free> context{ZSTD_createCCtx()};
     if (!context) throw std::bad_alloc();
+    const auto require = [](std::size_t result) {
+      if (ZSTD_isError(result)) throw std::runtime_error(std::string("zstd: ") + ZSTD_getErrorName(result));
+      return result;
+    };
     const auto out = scratch(ZSTD_compressBound(bytes.size()));
-    const auto size = ZSTD_compressCCtx(context.get(), out.data(), out.size(), bytes.data(), bytes.size(), level());
-    if (ZSTD_isError(size)) throw std::runtime_error(std::string("zstd: ") + ZSTD_getErrorName(size));
-    return out.first(size);
+    require(ZSTD_CCtx_reset(context.get(), ZSTD_reset_session_and_parameters));
+    require(ZSTD_CCtx_setCParams(context.get(), parameters_));
+    return out.first(require(ZSTD_compress2(context.get(), out.data(), out.size(), bytes.data(), bytes.size())));
   }
+
+  ZSTD_compressionParameters parameters_;
 };
 
 }  // namespace

@@ -1,0 +1,295 @@
+#include "codec/codec.hpp"
+
+#include <openzl/openzl.h>
+#include <zstd.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cbad/chacha20.hpp"
+#include "test.hpp"
+
+using namespace driftlock;
+
+namespace {
+
+using Data = std::vector<std::uint8_t>;
+
+constexpr std::array codecNames{CodecName::openzl, CodecName::zstd, CodecName::lz4, CodecName::gzip};
+
+Bytes bytesOf(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+
+bool same(Bytes a, Bytes b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+
+Data copy(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
+
+/// True when `call` throws just this type.
+template <class Exception, class Call>
+bool throws(Call&& call) {
+  try {
+    call();
+  } catch (const Exception&) {
+    return true;
+  } catch (...) {
+  }
+  return false;
+}
+
+Data random(std::size_t size, std::uint64_t seed, std::uint32_t values = 256) {
+  ChaCha20Random generator(seed);
+  Data data(size);
+  for (auto& byte : data) byte = static_cast<std::uint8_t>(generator.below(values));
+  return data;
+}
+
+/// A column of each kind over the same bytes, whose number is a multiple of 24.
+struct Columns {
+  std::vector<std::uint32_t> lengths;
+  std::vector<Column> all;
+
+  explicit Columns(std::size_t size) {
+    std::size_t rest = size;
+    for (std::uint32_t i = 0; rest > 0; ++i) {
+      const auto length = std::min<std::size_t>(rest, i * 7 % 23);
+      lengths.push_back(static_cast<std::uint32_t>(length));
+      rest -= length;
+    }
+    lengths.push_back(0);
+    all.push_back({});
+    for (const std::size_t width : {1, 2, 4, 8})
+      for (const bool sorted : {false, true}) all.push_back({.kind = Column::Kind::numeric, .width = width, .sorted = sorted});
+    for (const std::size_t width : {1, 2, 3, 4, 8, 12, 24}) all.push_back({.kind = Column::Kind::fixed, .width = width});
+    if (size > 0) all.push_back({.kind = Column::Kind::fixed, .width = size});
+    all.push_back({.kind = Column::Kind::string, .lengths = lengths});
+  }
+};
+
+void roundTrips() {
+  for (const std::size_t size : {0, 24, 48, 240, 4800, 120000}) {
+    for (const std::uint32_t values : {1, 4, 256}) {
+      const auto data = random(size, size + values, values);
+      const Columns columns(size);
+      for (const auto name : codecNames) {
+        const auto codec = makeCodec(name);
+        for (const auto& column : columns.all) {
+          const auto compressed = copy(codec->compress(data, column));
+          CHECK(codec->compressedSize(data, column) == compressed.size());
+          CHECK(same(decompress(name, compressed, size), data));
+          if (size > 0) CHECK(throws<std::length_error>([&] { decompress(name, compressed, size - 1); }));
+        }
+      }
+    }
+  }
+}
+
+void everyLevel() {
+  const auto data = random(30000, 1, 8);
+  const std::array<std::pair<int, int>, 4> ranges{{{1, 9}, {1, 19}, {1, 12}, {1, 9}}};
+  for (std::size_t i = 0; i < codecNames.size(); ++i) {
+    for (int level = ranges[i].first; level <= ranges[i].second; ++level) {
+      const auto codec = makeCodec(codecNames[i], level);
+      CHECK(codec->level() == level && codec->name() == codecNames[i] && codec->reach() > 32000);
+      CHECK(same(decompress(codecNames[i], copy(codec->compress(data)), data.size()), data));
+    }
+    CHECK(throws<std::out_of_range>([&] { makeCodec(codecNames[i], ranges[i].first - 1); }));
+    CHECK(throws<std::out_of_range>([&] { makeCodec(codecNames[i], ranges[i].second + 1); }));
+  }
+}
+
+/// Neither what a context did before nor the thread changes the output.
+void deterministic() {
+  const auto data = random(50000, 2, 16);
+  const Columns columns(48000);
+  const Bytes whole(data.data(), 48000);
+  for (const auto name : codecNames) {
+    for (const auto level : {std::optional<int>{}, std::optional<int>{1}, std::optional<int>{5}}) {
+      const auto codec = makeCodec(name, level);
+      std::vector<Data> first;
+      for (const auto& column : columns.all) first.push_back(copy(codec->compress(whole, column)));
+      for (std::size_t i = 0; i < 40; ++i) codec->compress(Bytes(data).subspan(i * 1000 % 7919, i * 977 % 40000));
+      for (std::size_t i = 0; i < columns.all.size(); ++i) CHECK(same(codec->compress(whole, columns.all[i]), first[i]));
+      bool equal = true;
+      std::thread([&] {
+        for (std::size_t i = 0; i < columns.all.size(); ++i) equal &= same(codec->compress(whole, columns.all[i]), first[i]);
+      }).join();
+      CHECK(equal);
+    }
+  }
+}
+
+void stringsKeepTheirLengths() {
+  const std::string text = "GET /POST /GET /GET /healthz";
+  const std::vector<std::uint32_t> lengths{5, 6, 5, 5, 0, 7};
+  const auto compressed =
+      copy(makeCodec(CodecName::openzl)->compress(bytesOf(text), {.kind = Column::Kind::string, .lengths = lengths}));
+  auto* context = ZL_DCtx_create();
+  auto* buffer = ZL_TypedBuffer_create();
+  CHECK(!ZL_isError(ZL_DCtx_decompressTBuffer(context, buffer, compressed.data(), compressed.size())));
+  CHECK(ZL_TypedBuffer_type(buffer) == ZL_Type_string);
+  CHECK(ZL_TypedBuffer_numElts(buffer) == lengths.size());
+  CHECK(std::equal(lengths.begin(), lengths.end(), ZL_TypedBuffer_rStringLens(buffer)));
+  ZL_TypedBuffer_free(buffer);
+  ZL_DCtx_free(context);
+  CHECK(same(decompress(CodecName::openzl, compressed, text.size()), bytesOf(text)));
+}
+
+/// The graph that fits a column's type beats the bytes alone.
+void graphsFit() {
+  const auto codec = makeCodec(CodecName::openzl);
+  ChaCha20Random generator(3);
+  std::vector<std::uint64_t> timestamps(4096);
+  std::uint64_t now = 1'700'000'000'000'000'000;
+  for (auto& t : timestamps) t = now += generator.below(20) * 1'000'000ull;
+  const Bytes numbers(reinterpret_cast<const std::uint8_t*>(timestamps.data()), timestamps.size() * 8);
+  const auto sorted = codec->compressedSize(numbers, {.kind = Column::Kind::numeric, .width = 8, .sorted = true});
+  CHECK(sorted < codec->compressedSize(numbers) / 4);
+  // 20 steps equally likely are log2 20 bits each; 3 % above it for the code and its table.
+  CHECK(sorted < 1.03 * 4096 * std::log2(20) / 8 + 64);
+
+  std::string text;
+  std::vector<std::uint32_t> lengths;
+  for (int i = 0; i < 4096; ++i) {
+    const auto path = "/api/v1/products/" + std::to_string(generator.below(50));
+    text += path;
+    lengths.push_back(static_cast<std::uint32_t>(path.size()));
+  }
+  CHECK(codec->compressedSize(bytesOf(text), {.kind = Column::Kind::string, .lengths = lengths}) <
+        codec->compressedSize(bytesOf(text)));
+
+  Data rows;
+  for (std::uint32_t i = 0; i < 4096; ++i) {
+    const std::uint32_t row[] = {i * 3, generator.below(4), generator.below(1000)};
+    rows.insert(rows.end(), reinterpret_cast<const std::uint8_t*>(row), reinterpret_cast<const std::uint8_t*>(row + 3));
+  }
+  CHECK(codec->compressedSize(rows, {.kind = Column::Kind::fixed, .width = 12}) < codec->compressedSize(rows));
+}
+
+void misalignedNumbers() {
+  const auto data = random(8 * 100 + 1, 4);
+  const auto bytes = Bytes(data).subspan(1);
+  const auto compressed =
+      copy(makeCodec(CodecName::openzl)->compress(bytes, {.kind = Column::Kind::numeric, .width = 8, .sorted = true}));
+  CHECK(same(decompress(CodecName::openzl, compressed, bytes.size()), bytes));
+}
+
+void columnsThatDoNotFit() {
+  const auto data = random(10, 5);
+  const std::vector<std::uint32_t> lengths{4, 5};
+  for (const auto name : codecNames) {
+    const auto codec = makeCodec(name);
+    const auto refuses = [&](const Column& column) {
+      return throws<std::invalid_argument>([&] { codec->compress(data, column); });
+    };
+    CHECK(refuses({.kind = Column::Kind::numeric, .width = 3}));
+    CHECK(refuses({.kind = Column::Kind::numeric, .width = 4}));
+    CHECK(refuses({.kind = Column::Kind::fixed, .width = 0}));
+    CHECK(refuses({.kind = Column::Kind::fixed, .width = 3}));
+    CHECK(refuses({.kind = Column::Kind::string, .lengths = lengths}));
+  }
+}
+
+/// Frames that other programs made, without a size in the header, in several pieces, or with a lie.
+void foreignFrames() {
+  const auto data = random(300000, 6, 4);
+  // zstd, streamed: no content size.
+  auto* context = ZSTD_createCCtx();
+  ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
+  Data unsized(ZSTD_compressBound(data.size()));
+  unsized.resize(ZSTD_compress2(context, unsized.data(), unsized.size(), data.data(), data.size()));
+  ZSTD_freeCCtx(context);
+  CHECK(ZSTD_getFrameContentSize(unsized.data(), unsized.size()) == ZSTD_CONTENTSIZE_UNKNOWN);
+  CHECK(same(decompress(CodecName::zstd, unsized, data.size()), data));
+  CHECK(same(decompress(CodecName::zstd, unsized, 1 << 30), data));
+  CHECK(throws<std::length_error>([&] { decompress(CodecName::zstd, unsized, data.size() - 1); }));
+
+  // Members and frames one after another are their contents one after another.
+  for (const auto name : {CodecName::zstd, CodecName::gzip}) {
+    auto twice = copy(makeCodec(name)->compress(data));
+    const auto once = twice;
+    twice.insert(twice.end(), once.begin(), once.end());
+    auto expected = data;
+    expected.insert(expected.end(), data.begin(), data.end());
+    CHECK(same(decompress(name, twice, expected.size()), expected));
+    CHECK(throws<std::length_error>([&] { decompress(name, twice, expected.size() - 1); }));
+  }
+
+  // gzip's trailer understates or overstates the size: zlib itself finds the lie.
+  for (const int byte : {1, 4}) {
+    auto lying = copy(makeCodec(CodecName::gzip)->compress(data));
+    lying[lying.size() - static_cast<std::size_t>(byte)] ^= 0x55;
+    CHECK(throws<std::runtime_error>([&] { decompress(CodecName::gzip, lying, data.size()); }));
+  }
+
+  // LZ4: a length that no block of this size can have, and one beyond 32 bits.
+  CHECK(throws<std::runtime_error>([] { decompress(CodecName::lz4, Data{0xFF, 0xFF, 0xFF, 0x7F, 0x00}, 1ull << 40); }));
+  CHECK(throws<std::runtime_error>([] { decompress(CodecName::lz4, Data{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00}, 1ull << 40); }));
+  CHECK(throws<std::length_error>([] { decompress(CodecName::lz4, Data{0xFF, 0xFF, 0xFF, 0x7F, 0x00}, 1000); }));
+}
+
+/// A gigabyte of zeros in a few kilobytes is refused for what it claims, before it expands.
+void bombs() {
+  const Data zeros(8 << 20);
+  for (const auto name : codecNames) {
+    const auto bomb = copy(makeCodec(name)->compress(zeros));
+    CHECK(bomb.size() < zeros.size() / 200);
+    CHECK(throws<std::length_error>([&] { decompress(name, bomb, 1 << 16); }));
+    CHECK(throws<std::length_error>([&] { decompress(name, bomb, 0); }));
+    CHECK(same(decompress(name, bomb, zeros.size()), zeros));
+  }
+  // Strings without bytes are output as well: their lengths.
+  const std::vector<std::uint32_t> lengths(1 << 20, 0);
+  const auto empty = copy(makeCodec(CodecName::openzl)->compress({}, {.kind = Column::Kind::string, .lengths = lengths}));
+  CHECK(throws<std::length_error>([&] { decompress(CodecName::openzl, empty, 1000); }));
+  CHECK(decompress(CodecName::openzl, empty, 1 << 20).size == 0);
+}
+
+/// Damaged input gives an error or bytes within the bound, never more.
+void damage() {
+  const auto data = random(600, 7, 6);
+  const Columns columns(600);
+  ChaCha20Random generator(8);
+  for (const auto name : codecNames) {
+    CHECK(throws<std::runtime_error>([&] { decompress(name, {}, 100); }));
+    const auto codec = makeCodec(name);
+    for (const auto& column : columns.all) {
+      const auto whole = copy(codec->compress(data, column));
+      for (int i = 0; i < 300; ++i) {
+        auto frame = whole;
+        for (auto flips = generator.below(3) + 1; flips > 0; --flips)
+          frame[generator.below(static_cast<std::uint32_t>(frame.size()))] ^= static_cast<std::uint8_t>(1 + generator.below(255));
+        if (generator.below(4) == 0) frame.resize(generator.below(static_cast<std::uint32_t>(frame.size())));
+        try {
+          CHECK(decompress(name, frame, 2000).size <= 2000);
+        } catch (const std::length_error&) {
+        } catch (const std::runtime_error&) {
+        }
+      }
+    }
+  }
+}
+
+void names() {
+  for (const auto name : codecNames) CHECK(codecNamed(toString(name)) == name);
+  CHECK(!codecNamed("brotli"));
+}
+
+}  // namespace
+
+int main() {
+  names();
+  roundTrips();
+  everyLevel();
+  deterministic();
+  stringsKeepTheirLengths();
+  graphsFit();
+  misalignedNumbers();
+  columnsThatDoNotFit();
+  foreignFrames();
+  bombs();
+  damage();
+  return driftlock::test::report();
+}
