@@ -1,0 +1,101 @@
+import { createGunzip, createInflate } from "node:zlib";
+import { Code, ExportError } from "../otlp.ts";
+import type { Permit } from "./admission.ts";
+
+export const encodings = ["gzip", "deflate", "zstd"] as const;
+export type Encoding = (typeof encodings)[number];
+
+/** Output that one job of the thread pool fills, where nothing better is known. */
+const minChunk = 64 * 2 ** 10;
+
+/**
+ * Decompresses a body while the permit grows with the output, so that a bomb is refused before it has expanded
+ * beyond `maxSize` bytes or the memory that is left. On return the permit holds the result alone.
+ * @throws {ExportError} RESOURCE_EXHAUSTED when larger than `maxSize`, INVALID_ARGUMENT when malformed.
+ */
+export async function decompress(
+  encoding: Encoding,
+  bytes: Buffer,
+  maxSize: number,
+  permit: Permit,
+): Promise<Buffer> {
+  const result =
+    encoding === "zstd"
+      ? await unzstd(bytes, maxSize, permit)
+      : await inflate(encoding, bytes, maxSize, permit);
+  permit.hold(result.length);
+  return result;
+}
+
+function inflate(
+  encoding: "gzip" | "deflate",
+  bytes: Buffer,
+  maxSize: number,
+  permit: Permit,
+): Promise<Buffer> {
+  // A gzip member ends with its size (RFC 1952, ISIZE): a chunk that fits it means one job and no copy. It may lie, so it
+  // decides nothing else; one byte more lets zlib see the end within the same chunk.
+  const hint =
+    encoding === "gzip" && bytes.length >= 18 ? bytes.readUInt32LE(bytes.length - 4) : 4 * bytes.length;
+  const chunkSize = Math.max(minChunk, Math.min(hint, maxSize) + 1);
+  const stream = encoding === "gzip" ? createGunzip({ chunkSize }) : createInflate({ chunkSize });
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const fail = (error: unknown) => {
+      stream.destroy();
+      reject(error);
+    };
+    /** zlib fills whole chunks, one ahead of what it gave. */
+    const account = () => permit.hold(bytes.length + (Math.floor(length / chunkSize) + 1) * chunkSize);
+    stream.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
+      length += chunk.length;
+      try {
+        if (length > maxSize) throw tooLarge(maxSize);
+        account();
+      } catch (error) {
+        fail(error);
+      }
+    });
+    stream.on("error", (error) => fail(malformed(encoding, error)));
+    stream.on("end", () => {
+      // A chunk much larger than what is in it would be held with it.
+      const fits = chunks.length === 1 && 2 * length >= chunkSize;
+      resolve(fits ? chunks[0]! : Buffer.concat(chunks, length));
+    });
+    try {
+      account();
+      stream.end(bytes);
+    } catch (error) {
+      fail(error);
+    }
+  });
+}
+
+async function unzstd(bytes: Buffer, maxSize: number, permit: Permit): Promise<Buffer> {
+  const { native } = await import("../native.ts");
+  // The call is synchronous: what is free now is free until it returns, and no more is granted to it.
+  const room = permit.headroom - bytes.length;
+  try {
+    return native.decompress("zstd", bytes, Math.min(maxSize, Math.max(0, room)));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw malformed("zstd", error);
+    if (room < maxSize) permit.hold(bytes.length + room + 1);
+    throw tooLarge(maxSize);
+  }
+}
+
+function tooLarge(maxSize: number): ExportError {
+  return new ExportError(
+    Code.RESOURCE_EXHAUSTED,
+    `the request is larger than receive.limits.max_request_size (${maxSize} bytes) once decompressed`,
+  );
+}
+
+function malformed(encoding: Encoding, cause: unknown): ExportError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ExportError(Code.INVALID_ARGUMENT, `the body is not valid ${encoding}: ${reason}`, undefined, {
+    cause,
+  });
+}

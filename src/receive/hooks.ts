@@ -1,0 +1,25 @@
+import type { Logger } from "pino";
+import type { Code, Signal } from "../otlp.ts";
+
+export type Transport = "grpc" | "http";
+
+/** One Export request that was answered, whatever the answer. */
+export interface RequestEvent {
+  signal: Signal;
+  transport: Transport;
+  code: Code;
+  /** Of the body as sent; 0 where the request was refused before its body was there. */
+  wireBytes: number;
+  /** Of the body as handed to the consumer: decompressed protobuf. */
+  bytes: number;
+  /** From the request's headers to the consumer's answer. */
+  seconds: number;
+}
+
+/** What the receivers tell the rest of the process. Called on the event loop for each request: be brief, never throw. */
+export interface ReceiveHooks {
+  log: Logger;
+  onRequest(event: RequestEvent): void;
+  /** A connection beyond `limits.max_connections` was closed unread. */
+  onConnectionRefused(transport: Transport): void;
+}

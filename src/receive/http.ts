@@ -1,0 +1,289 @@
+/** OTLP/HTTP over node:http: a framework between would add only its own parsing and copying of bodies. */
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type ServerOptions,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { ReceiveConfig } from "../config/schema.ts";
+import { Code, ExportError, httpPath, type PartialSuccess, type Signal, signals } from "../otlp.ts";
+import type { Permit } from "./admission.ts";
+import { encodeResponse, encodeStatus, responseJson, statusJson } from "./answer.ts";
+import { decompress, type Encoding, encodings } from "./decompress.ts";
+import type { ReceiveHooks } from "./hooks.ts";
+import { readBody } from "./http-body.ts";
+import type { Intake, Received } from "./intake.ts";
+import { JsonReader } from "./json.ts";
+import { type Endpoint, handshakeTimeout, listen, maxTimer } from "./listen.ts";
+import { loadServerContext, reloadServerContext } from "./tls.ts";
+
+const signalOf = new Map<string | undefined, Signal>(signals.map((signal) => [httpPath[signal], signal]));
+
+const protobuf = "application/x-protobuf";
+const json = "application/json";
+
+/** An error of HTTP itself, with a status that its code alone would not give it. */
+class HttpError extends ExportError {
+  readonly status: number;
+  readonly headers: OutgoingHttpHeaders;
+
+  constructor(status: number, code: Code, message: string, headers: OutgoingHttpHeaders = {}) {
+    super(code, message);
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+/** @throws {Error} that names the key of the configuration, when it cannot listen or TLS files are wrong. */
+export async function startHttp(
+  config: ReceiveConfig,
+  intake: Intake,
+  hooks: ReceiveHooks,
+): Promise<Endpoint> {
+  const { http, limits } = config;
+  const requestTimeout = Math.min(http.request_timeout, maxTimer);
+  const options: ServerOptions = {
+    maxHeaderSize: limits.max_header_size,
+    requestTimeout,
+    headersTimeout: requestTimeout,
+    // How late a timeout may be noticed.
+    connectionsCheckingInterval: Math.min(Math.max(requestTimeout / 10, 50), 1_000),
+    keepAliveTimeout: Math.min(http.keep_alive_timeout, maxTimer),
+    noDelay: true,
+  };
+  const tls = http.tls && (await loadServerContext(http.tls, "receive.http.tls"));
+  const secure = tls && createSecureServer({ ...options, ...tls, handshakeTimeout });
+  const stopReload = secure && reloadServerContext(secure, http.tls!, "receive.http.tls", tls, hooks.log);
+  const server = secure ?? createServer(options);
+
+  const jsonReader = new JsonReader();
+  /** The request that each connection is in, to tell it of a timeout. */
+  const exchanges = new WeakMap<Duplex, Exchange>();
+  let closing = false;
+  const serve = async (request: IncomingMessage, response: ServerResponse) => {
+    const exchange = new Exchange(request, response, config, jsonReader);
+    exchanges.set(request.socket, exchange);
+    await exchange.serve(intake, () => closing);
+    if (exchanges.get(request.socket) === exchange) exchanges.delete(request.socket);
+  };
+  server.on("request", serve);
+  // Instead of "request" where the sender waits to be told to go on; it is told when the body is wanted.
+  server.on("checkContinue", serve);
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
+    hooks.log.debug({ err: error }, "receive.http: a connection failed");
+    const exchange = exchanges.get(socket);
+    if (exchange !== undefined && error.code === "ERR_HTTP_REQUEST_TIMEOUT") exchange.timeOut();
+    else refuseConnection(error, socket as Socket, exchange !== undefined);
+  });
+  server.on("tlsClientError", (error) =>
+    hooks.log.debug({ err: error }, "receive.http.tls: a handshake failed"),
+  );
+
+  let listening: Awaited<ReturnType<typeof listen>>;
+  try {
+    listening = await listen(server, "http", http.endpoint, limits.max_connections, hooks);
+  } catch (error) {
+    stopReload?.();
+    throw error;
+  }
+  return {
+    address: listening.address,
+    async close() {
+      closing = true;
+      stopReload?.();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      // To Node, a connection that has not sent a byte is not idle.
+      for (const socket of listening.sockets) if (socket.bytesRead === 0) socket.destroy();
+      await closed;
+      jsonReader.close();
+    },
+    destroy() {
+      for (const socket of listening.sockets) socket.destroy();
+    },
+  };
+}
+
+/** One request and its answer. */
+class Exchange {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #config: ReceiveConfig;
+  readonly #jsonReader: JsonReader;
+  readonly #abort = new AbortController();
+  readonly #contentType: string;
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    config: ReceiveConfig,
+    jsonReader: JsonReader,
+  ) {
+    this.#request = request;
+    this.#response = response;
+    this.#config = config;
+    this.#jsonReader = jsonReader;
+    this.#contentType = mediaType(request.headers["content-type"]);
+  }
+
+  async serve(intake: Intake, closing: () => boolean): Promise<void> {
+    const { signal: abort } = this.#abort;
+    // Its end is told by "close" of the response.
+    this.#request.on("error", () => {});
+    this.#response.once("close", () => {
+      if (!this.#response.writableFinished) {
+        this.#abort.abort(new ExportError(Code.CANCELLED, "the sender closed the connection"));
+      }
+    });
+    let status = 200;
+    let headers: OutgoingHttpHeaders = {};
+    let body: Uint8Array | string;
+    try {
+      const signal = this.#route();
+      const partial = await intake.take({
+        signal,
+        transport: "http",
+        header: (name) => this.#request.headers[name],
+        abort,
+        receive: (permit) => this.#receive(signal, permit),
+      });
+      body = this.#encodeResponse(signal, partial);
+    } catch (caught) {
+      const error = caught as ExportError;
+      status = error instanceof HttpError ? error.status : httpStatus(error);
+      headers = error instanceof HttpError ? error.headers : {};
+      if (error.retryAfterMs !== undefined)
+        headers["retry-after"] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000)));
+      body = this.#encodeStatus(error);
+    }
+    if (this.#response.destroyed) return;
+    if (closing() || status === 408) headers.connection = "close";
+    const length = Buffer.byteLength(body);
+    this.#response.writeHead(status, {
+      "content-type": this.#answerType,
+      "content-length": length,
+      ...headers,
+    });
+    this.#response.end(body);
+    // What is still to come is read past, as long as request_timeout allows: a connection closed now would cost the sender
+    // the answer.
+    this.#request.resume();
+  }
+
+  /** The request has not arrived in time. */
+  timeOut(): void {
+    if (this.#response.headersSent) {
+      this.#request.socket.destroy();
+      return;
+    }
+    const limit = `receive.http.request_timeout (${this.#config.http.request_timeout} ms)`;
+    this.#abort.abort(
+      new HttpError(408, Code.DEADLINE_EXCEEDED, `the request did not arrive within ${limit}`),
+    );
+  }
+
+  #route(): Signal {
+    const path = this.#request.url?.split("?", 1)[0];
+    const signal = signalOf.get(path);
+    if (signal === undefined) {
+      const known = Object.values(httpPath).join(", ");
+      throw new HttpError(404, Code.UNIMPLEMENTED, `no such path; requests go to ${known}`);
+    }
+    if (this.#request.method !== "POST") {
+      throw new HttpError(405, Code.UNIMPLEMENTED, "requests are sent with POST", { allow: "POST" });
+    }
+    return signal;
+  }
+
+  async #receive(signal: Signal, permit: Permit): Promise<Received> {
+    const { max_request_size: maxSize } = this.#config.limits;
+    if (this.#contentType !== protobuf && this.#contentType !== json) {
+      throw new HttpError(415, Code.INVALID_ARGUMENT, `content-type is neither ${protobuf} nor ${json}`);
+    }
+    const encoding = this.#encoding();
+    if (this.#request.headers.expect !== undefined) this.#response.writeContinue();
+    let body = await readBody(this.#request, maxSize, permit, this.#abort.signal);
+    const wireBytes = body.length;
+    if (encoding !== undefined) body = await decompress(encoding, body, maxSize, permit);
+    if (this.#contentType === json) body = await this.#jsonReader.read(signal, body, permit);
+    return { body, wireBytes };
+  }
+
+  #encoding(): Encoding | undefined {
+    const text = (this.#request.headers["content-encoding"] ?? "identity").trim().toLowerCase();
+    if (text === "identity" || text === "") return undefined;
+    if (encodings.includes(text as Encoding)) return text as Encoding;
+    const accepted = encodings.join(", ");
+    throw new HttpError(415, Code.INVALID_ARGUMENT, `content-encoding is not one of ${accepted}, identity`, {
+      "accept-encoding": accepted,
+    });
+  }
+
+  /** The request's own type, as OTLP says; people who try it by hand are better served with JSON. */
+  get #answerType(): string {
+    return this.#contentType === protobuf ? protobuf : json;
+  }
+
+  #encodeResponse(signal: Signal, partial: PartialSuccess | undefined): Uint8Array | string {
+    return this.#answerType === json
+      ? JSON.stringify(responseJson(signal, partial))
+      : encodeResponse(signal, partial);
+  }
+
+  #encodeStatus(error: ExportError): Uint8Array | string {
+    return this.#answerType === json ? JSON.stringify(statusJson(error)) : encodeStatus(error);
+  }
+}
+
+/** Without parameters, such as charset. */
+function mediaType(contentType: string | undefined): string {
+  return (contentType ?? "").split(";", 1)[0]!.trim().toLowerCase();
+}
+
+/**
+ * OTLP/HTTP senders try again after 429, 502, 503 and 504, and after nothing else
+ * (https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes).
+ */
+function httpStatus(error: ExportError): number {
+  if (error.retryAfterMs !== undefined) return error.code === Code.RESOURCE_EXHAUSTED ? 429 : 503;
+  switch (error.code) {
+    case Code.INVALID_ARGUMENT:
+    case Code.FAILED_PRECONDITION:
+      return 400;
+    case Code.UNAUTHENTICATED:
+      return 401;
+    case Code.PERMISSION_DENIED:
+      return 403;
+    case Code.RESOURCE_EXHAUSTED:
+      return 413;
+    case Code.UNIMPLEMENTED:
+      return 501;
+    case Code.DEADLINE_EXCEEDED:
+      return 504;
+    case Code.CANCELLED:
+    case Code.ABORTED:
+    case Code.OUT_OF_RANGE:
+    case Code.UNAVAILABLE:
+    case Code.DATA_LOSS:
+      return 503;
+    default:
+      return 500;
+  }
+}
+
+/** For a connection whose bytes are no request; `busy` with the answer to the one before, it takes no other. */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Socket, busy: boolean): void {
+  const status = {
+    HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+    HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
+    ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+  }[error.code ?? ""];
+  if (socket.writable && !busy) {
+    socket.write(`HTTP/1.1 ${status ?? "400 Bad Request"}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  }
+  socket.destroySoon();
+}

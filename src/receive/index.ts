@@ -1,0 +1,60 @@
+/** The receivers: OTLP/gRPC and OTLP/HTTP in, bytes of Export*ServiceRequest out to one consumer. */
+import type { ReceiveConfig } from "../config/schema.ts";
+import type { Consumer } from "../otlp.ts";
+import { type GrpcEndpoint, startGrpc } from "./grpc.ts";
+import type { ReceiveHooks } from "./hooks.ts";
+import { startHttp } from "./http.ts";
+import { Intake } from "./intake.ts";
+import { type Endpoint, maxTimer } from "./listen.ts";
+
+export type { ReceiveHooks, RequestEvent, Transport } from "./hooks.ts";
+
+export interface Receivers {
+  /** host:port as bound; undefined where the configuration disables it. */
+  readonly addresses: { readonly grpc: string | undefined; readonly http: string | undefined };
+  /** Requests in work, and the bytes that they hold. */
+  inWork(): { requests: number; bytes: number };
+  /** What the gRPC health service tells, where it is on; at first, that it serves. */
+  setServing(serving: boolean): void;
+  /**
+   * Takes no more connections or requests, lets those in flight be answered, and after `deadlineMs` cuts what is left.
+   * Resolves when all connections are closed.
+   */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/**
+ * Ready for requests once it resolves.
+ * @throws {Error} that names the key of the configuration and the remedy; nothing is left open then.
+ */
+export async function startReceivers(
+  config: ReceiveConfig,
+  consumer: Consumer,
+  hooks: ReceiveHooks,
+): Promise<Receivers> {
+  const intake = new Intake(config, consumer, hooks);
+  let grpc: GrpcEndpoint | undefined;
+  let http: Endpoint | undefined;
+  const close = async (deadlineMs: number) => {
+    const endpoints = [grpc, http].filter((endpoint) => endpoint !== undefined);
+    const cut = () => {
+      for (const endpoint of endpoints) endpoint.destroy();
+    };
+    const timer = setTimeout(cut, Math.min(deadlineMs, maxTimer));
+    await Promise.all(endpoints.map((endpoint) => endpoint.close()));
+    clearTimeout(timer);
+  };
+  try {
+    if (config.grpc.enabled) grpc = await startGrpc(config, intake, hooks);
+    if (config.http.enabled) http = await startHttp(config, intake, hooks);
+  } catch (error) {
+    await close(0);
+    throw error;
+  }
+  return {
+    addresses: { grpc: grpc?.address, http: http?.address },
+    inWork: () => ({ requests: intake.admission.requests, bytes: intake.admission.bytes }),
+    setServing: (serving) => grpc?.setServing(serving),
+    close,
+  };
+}

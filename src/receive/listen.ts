@@ -1,0 +1,76 @@
+import type { AddressInfo, Server, Socket } from "node:net";
+import { parseListen } from "../config/address.ts";
+import type { ReceiveHooks, Transport } from "./hooks.ts";
+
+/** A server that takes Export requests. */
+export interface Endpoint {
+  /** host:port, with the port that was bound. */
+  address: string;
+  /** Takes no more connections or requests; resolves when those in flight are answered. */
+  close(): Promise<void>;
+  /** Cuts what is still open. */
+  destroy(): void;
+}
+
+/** Timers take 31 bits of milliseconds; longer is as good as that. */
+export const maxTimer = 2 ** 31 - 1;
+
+/** From the TCP connection until TLS, and then HTTP/2, are agreed. */
+export const handshakeTimeout = 10_000;
+
+export interface Listening {
+  address: string;
+  /** Open connections, those without a TLS handshake as well. */
+  sockets: ReadonlySet<Socket>;
+}
+
+/** @throws {Error} that names the key, the address and the remedy. */
+export async function listen(
+  server: Server,
+  transport: Transport,
+  endpoint: string,
+  maxConnections: number,
+  hooks: ReceiveHooks,
+): Promise<Listening> {
+  const key = `receive.${transport}`;
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.maxConnections = maxConnections;
+  server.on("drop", () => hooks.onConnectionRefused(transport));
+
+  await new Promise<void>((resolve, reject) => {
+    const refuse = (error: NodeJS.ErrnoException) => {
+      reject(new Error(`${key}.endpoint: cannot listen on ${endpoint}: ${reason(error)}`, { cause: error }));
+    };
+    server.once("error", refuse);
+    server.listen(parseListen(endpoint), () => {
+      server.off("error", refuse);
+      server.on("error", (error) => hooks.log.error({ err: error }, `${key}: the listening socket failed`));
+      resolve();
+    });
+  });
+  const bound = server.address() as AddressInfo;
+  return {
+    address: `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`,
+    sockets,
+  };
+}
+
+function reason(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case "EADDRINUSE":
+      return "another process listens there; stop it or choose another port";
+    case "EACCES":
+      return "not permitted; choose a port above 1023, or allow this process to bind low ports";
+    case "EADDRNOTAVAIL":
+      return "no interface of this machine has that address; use 127.0.0.1, or 0.0.0.0 for all of them";
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return "the host name does not resolve; use an IP address of this machine";
+    default:
+      return error.message;
+  }
+}
