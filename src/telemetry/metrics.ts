@@ -23,6 +23,7 @@ export function codeName(code: number): string {
 
 /** What is asked when the metrics are read. */
 export interface Gauges {
+  receivers(): { requests: number; bytes: number };
   /** Undefined where nothing is judged. */
   engine(): EngineStats | undefined;
   forwarder(): { inflight: number; queued: number; queuedBytes: number; healthy: boolean };
@@ -149,6 +150,12 @@ export function createMetrics(versions: Versions) {
           },
         });
       const stats = (name: keyof EngineStats) => () => source.engine()?.[name] ?? 0;
+      gauge(
+        "receiver_inflight_requests",
+        "Requests received and not answered.",
+        () => source.receivers().requests,
+      );
+      gauge("receiver_inflight_bytes", "Bytes that those hold.", () => source.receivers().bytes);
       gauge("streams", "Streams held.", stats("streams"));
       gauge("streams_learning", "Streams that have no limits yet and raise no alarm.", stats("learning"));
       gauge("streams_evicted", "Streams given up for newer ones since the start.", stats("evicted"));

@@ -1,0 +1,84 @@
+import process from "node:process";
+import type { Config } from "../config/schema.ts";
+import { type Sidecar, startSidecar } from "../sidecar.ts";
+import { anomalyLog } from "../telemetry/anomaly-log.ts";
+import { createLogger, type Logger } from "../telemetry/log.ts";
+import { parseConfigArgs } from "./args.ts";
+import { exit, type Io } from "./io.ts";
+import { loadWhole } from "./load-whole.ts";
+
+export const help = `Usage: driftlock run [--config FILE] [--KEY VALUE]...
+
+Receives OTLP data, judges it and forwards it, until SIGTERM or SIGINT. Then it takes no more requests and delivers what
+it has accepted, for up to shutdown_timeout; a second signal exits at once. Logs are JSON lines on standard output.
+
+  --config FILE  the configuration in YAML
+
+Every key of the configuration is a flag, such as --receive.grpc.endpoint 127.0.0.1:4317, and a variable, such as
+DRIFTLOCK_RECEIVE_GRPC_ENDPOINT. Flags go before variables, those before the file. OTEL_EXPORTER_OTLP_ENDPOINT,
+_PROTOCOL, _HEADERS and _COMPRESSION name the downstream; OTEL_SERVICE_NAME, OTEL_ENV and PORT are read as well.
+\`driftlock validate --print\` prints all keys with their values.
+
+Exit code: 0 when stopped with everything delivered, 1 otherwise, 2 for wrong usage.
+`;
+
+/** Resolves to the first signal's name. The second exits at once. */
+function stopSignal(log: Logger): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let stopping = false;
+    for (const name of ["SIGTERM", "SIGINT"] as const) {
+      process.on(name, () => {
+        if (stopping) {
+          log.fatal({ signal: name }, "told to stop again: exiting without delivery");
+          process.exit(exit.failure);
+        }
+        stopping = true;
+        resolve(name);
+      });
+    }
+  });
+}
+
+/** A process in an unknown state must not judge or forward: its senders still own what it has not answered. */
+function exitOnUncaught(log: Logger): void {
+  process.on("uncaughtException", (err, origin) => {
+    log.fatal({ err, origin }, "an unexpected error; exiting");
+    process.exit(exit.failure);
+  });
+}
+
+function announce(log: Logger, config: Config, { addresses }: Sidecar): void {
+  const { forward, detect } = config;
+  const listening = Object.entries(addresses)
+    .filter(([, address]) => address !== undefined)
+    .map(([name, address]) => `${name} ${address}`);
+  log.info(
+    {
+      addresses,
+      downstream: { endpoint: forward.endpoint, protocol: forward.protocol, mode: forward.mode },
+      detect: detect.enabled,
+    },
+    `listening on ${listening.join(", ")}; forwarding ${forward.mode} by ${forward.protocol} to ${forward.endpoint}`,
+  );
+}
+
+export async function run(args: string[], io: Io): Promise<number> {
+  const { config, warnings } = await loadWhole(parseConfigArgs(args), io.env);
+  const log = createLogger(config.telemetry);
+  exitOnUncaught(log);
+  const stopped = stopSignal(log);
+  const sidecar = await startSidecar(config, { log, onAnomaly: [anomalyLog(log)] });
+  announce(log, config, sidecar);
+  for (const warning of warnings) log.warn(warning);
+  if (!config.detect.enabled) log.warn("detect.enabled is false: requests pass unjudged");
+
+  const signal = await stopped;
+  log.info({ signal, shutdown_timeout_ms: config.shutdown_timeout }, "stopping: delivering what is in work");
+  const undelivered = await sidecar.close();
+  if (undelivered.requests > 0) {
+    log.error({ undelivered }, "stopped with requests undelivered; their senders have been told");
+    return exit.failure;
+  }
+  log.info("stopped; everything accepted was delivered");
+  return exit.ok;
+}

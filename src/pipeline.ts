@@ -1,0 +1,120 @@
+/** The way of a request through the process: engine, anomalies, forwarder. */
+import { type Context, ROOT_CONTEXT, SpanKind, type Tracer } from "@opentelemetry/api";
+import type { Engine } from "./engine/index.ts";
+import type { Forwarder } from "./forward/index.ts";
+import type { Anomaly } from "./gen/driftlock/v1/anomaly_pb.js";
+import { Code, ExportError, type ExportRequest, type PartialSuccess } from "./otlp.ts";
+import { channelName } from "./telemetry/anomaly-log.ts";
+import { codeName, type Metrics } from "./telemetry/metrics.ts";
+import { withSpan } from "./telemetry/span.ts";
+
+/** Told of each anomaly as it is found: be brief, never throw. */
+export type AnomalySink = (anomaly: Anomaly) => void;
+
+export interface Parts {
+  /** Undefined where detection is off: requests pass as they are, and their records are not counted. */
+  engine: Engine | undefined;
+  forwarder: Forwarder;
+  metrics: Metrics;
+  tracer: Tracer | undefined;
+  sinks: readonly AnomalySink[];
+}
+
+interface Judged {
+  /** Null where nothing goes on. */
+  forward: Buffer | null;
+  records: number;
+}
+
+export interface Undelivered {
+  requests: number;
+  /** As far as the engine had read them. */
+  records: number;
+  bytes: number;
+}
+
+export class Pipeline {
+  readonly #parts: Parts;
+  /** Requests in the engine and when each was handed over, oldest first. */
+  readonly #judging = new Set<{ since: number; bytes: number }>();
+  #draining = false;
+  readonly #failed: Undelivered = { requests: 0, records: 0, bytes: 0 };
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** A `Consumer`. */
+  readonly take = (request: ExportRequest): Promise<PartialSuccess | undefined> => {
+    const { tracer } = this.#parts;
+    return withSpan(tracer, `export ${request.signal}`, SpanKind.SERVER, ROOT_CONTEXT, (context) =>
+      this.#take(request, context),
+    );
+  };
+
+  /** Milliseconds for which the oldest request has been in the engine; 0 where there is none. */
+  get judgingFor(): number {
+    const [oldest] = this.#judging;
+    return oldest === undefined ? 0 : performance.now() - oldest.since;
+  }
+
+  /** From now on, what fails counts as undelivered: no more comes, and its sender may not find anyone to send it to. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** What has failed since `drain`, and what the engine still holds. */
+  undelivered(): Undelivered {
+    const total = { ...this.#failed };
+    for (const { bytes } of this.#judging) {
+      total.requests++;
+      total.bytes += bytes;
+    }
+    return total;
+  }
+
+  async #take(request: ExportRequest, context: Context): Promise<PartialSuccess | undefined> {
+    const { forwarder, metrics, tracer } = this.#parts;
+    const { signal, abort } = request;
+    let judged: Judged | undefined;
+    try {
+      judged = await withSpan(tracer, "engine", SpanKind.INTERNAL, context, () => this.#judge(request));
+      const { forward, records } = judged;
+      if (forward === null) return undefined;
+      const partial = await withSpan(tracer, "forward", SpanKind.CLIENT, context, () =>
+        forwarder.export(signal, forward, abort),
+      );
+      metrics.forward.records.inc({ signal }, records);
+      return partial;
+    } catch (error) {
+      const code = error instanceof ExportError ? error.code : Code.INTERNAL;
+      metrics.forward.refused.inc({ signal, code: codeName(code) }, judged?.records ?? 0);
+      if (this.#draining && code !== Code.INVALID_ARGUMENT) {
+        this.#failed.requests++;
+        this.#failed.records += judged?.records ?? 0;
+        this.#failed.bytes += request.body.length;
+      }
+      throw error;
+    }
+  }
+
+  async #judge({ signal, tenant, body }: ExportRequest): Promise<Judged> {
+    const { engine, metrics, sinks } = this.#parts;
+    if (engine === undefined) return { forward: body, records: 0 };
+    const entry = { since: performance.now(), bytes: body.length };
+    this.#judging.add(entry);
+    try {
+      const outcome = await engine.process(signal, tenant, body);
+      metrics.engine.records.inc({ signal }, outcome.records);
+      metrics.engine.flagged.inc({ signal }, outcome.flagged);
+      for (const anomaly of outcome.anomalies) {
+        metrics.engine.anomalies.inc({ signal, channel: channelName(anomaly.channel) });
+        for (const sink of sinks) sink(anomaly);
+      }
+      return outcome;
+    } finally {
+      this.#judging.delete(entry);
+      metrics.engine.seconds.observe({ signal }, (performance.now() - entry.since) / 1_000);
+    }
+  }
+}

@@ -1,0 +1,146 @@
+/** The composition: receivers, engine, forwarder and API, for the CLI, the SDK and tests. */
+import { type Component, startApi } from "./api/server.ts";
+import type { Config } from "./config/schema.ts";
+import { Engine } from "./engine/index.ts";
+import { Forwarder, type ForwarderState } from "./forward/index.ts";
+import { native } from "./native.ts";
+import { type AnomalySink, Pipeline, type Undelivered } from "./pipeline.ts";
+import { startReceivers } from "./receive/index.ts";
+import { forwardHooks, receiveHooks } from "./telemetry/hooks.ts";
+import type { Logger } from "./telemetry/log.ts";
+import { codeName, createMetrics } from "./telemetry/metrics.ts";
+import { startTracing } from "./telemetry/traces.ts";
+import { versions as allVersions } from "./telemetry/version.ts";
+
+export interface SidecarOptions {
+  log: Logger;
+  onAnomaly?: readonly AnomalySink[];
+}
+
+export interface Sidecar {
+  /** host:port as bound; undefined where the configuration disables it. */
+  addresses: { grpc: string | undefined; http: string | undefined; api: string | undefined };
+  /**
+   * Takes no more requests, waits up to `shutdown_timeout` for those in work, then gives up the rest. Resolves to what
+   * was accepted and not delivered; its senders have been told. A second call waits for the first.
+   */
+  close(): Promise<Undelivered>;
+}
+
+/** So long in the engine and a request says that it is stuck: a dead pipeline is not ready within 5 s. */
+const stuckMs = 4_000;
+
+/** How often the gRPC health service is told. */
+const healthMs = 1_000;
+
+/** For what comes after the deadline: answers to senders, the last spans. */
+const graceMs = 1_000;
+
+function receiversState(closing: boolean, addresses: (string | undefined)[]): Component {
+  const reason = closing ? "shutting down" : `listening on ${addresses.filter(Boolean).join(", ")}`;
+  return { name: "receivers", ready: !closing, reason };
+}
+
+function engineState(engine: Engine | undefined, pipeline: Pipeline): Component {
+  const name = "engine";
+  if (engine === undefined) return { name, ready: true, reason: "detect.enabled is false" };
+  if (pipeline.judgingFor > stuckMs) {
+    return { name, ready: false, reason: `no verdict for ${Math.round(pipeline.judgingFor / 1_000)} s` };
+  }
+  const { streams, learning } = engine.stats();
+  return { name, ready: true, reason: `streams: ${streams}, of which learning: ${learning}` };
+}
+
+function downstreamState(endpoint: string, { healthy, lastError }: ForwarderState): Component {
+  const failure = lastError ? `${codeName(lastError.code)}: ${lastError.message}` : "no answer yet";
+  return { name: "downstream", ready: healthy, reason: healthy ? `${endpoint} answers` : failure };
+}
+
+/** Resolves with `work`, or without it after `ms`. */
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const elapsed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, elapsed]);
+  clearTimeout(timer);
+}
+
+/**
+ * Starts everything that `config` enables; ready for requests once it resolves.
+ * @throws {Error} that names the key and the remedy; what had started is closed then.
+ */
+export async function startSidecar(
+  config: Config,
+  { log, onAnomaly = [] }: SidecarOptions,
+): Promise<Sidecar> {
+  const { receive, detect, forward, telemetry } = config;
+  const versions = allVersions(native.versions);
+  const metrics = createMetrics(versions);
+  // What has to be undone when the start fails half-way, last first.
+  const started: (() => Promise<unknown>)[] = [];
+  let closing = false;
+
+  try {
+    const engine = detect.enabled ? new Engine(detect, { mode: forward.mode }) : undefined;
+    if (engine) started.push(() => engine.close());
+    const forwarder = new Forwarder(forward, forwardHooks(metrics, log));
+    started.push(() => forwarder.close(0));
+    const tracing = await startTracing(telemetry, versions.version);
+    if (tracing) started.push(() => atMost(graceMs, tracing.close()));
+    const pipeline = new Pipeline({ engine, forwarder, metrics, tracer: tracing?.tracer, sinks: onAnomaly });
+    const receivers = await startReceivers(receive, pipeline.take, receiveHooks(metrics, log));
+    started.push(() => receivers.close(0));
+    metrics.watch({
+      receivers: () => receivers.inWork(),
+      engine: () => engine?.stats(),
+      forwarder: () => forwarder.state(),
+    });
+
+    const { grpc, http } = receivers.addresses;
+    const readiness = (): Component[] => [
+      receiversState(closing, [grpc, http]),
+      engineState(engine, pipeline),
+      downstreamState(forward.endpoint, forwarder.state()),
+    ];
+    const tellHealth = () => receivers.setServing(readiness().every(({ ready }) => ready));
+    const healthTimer = receive.grpc.health ? setInterval(tellHealth, healthMs).unref() : undefined;
+    const api = config.api.enabled
+      ? await startApi({
+          endpoint: config.api.endpoint,
+          registry: metrics.registry,
+          versions,
+          readiness,
+          log,
+        })
+      : undefined;
+
+    const close = async (): Promise<Undelivered> => {
+      closing = true;
+      clearInterval(healthTimer);
+      receivers.setServing(false);
+      pipeline.drain();
+      const drained = receivers.close(config.shutdown_timeout + graceMs);
+      await atMost(config.shutdown_timeout, drained);
+      // Past the deadline: senders of what is still held are told, and what comes out of the engine goes no further.
+      await forwarder.close(0);
+      await drained;
+      const undelivered = pipeline.undelivered();
+      if (engine) await atMost(graceMs, engine.close());
+      await api?.close();
+      if (tracing) await atMost(graceMs, tracing.close());
+      return undelivered;
+    };
+    let closed: Promise<Undelivered> | undefined;
+    return {
+      addresses: { grpc, http, api: api?.address },
+      close() {
+        closed ??= close();
+        return closed;
+      },
+    };
+  } catch (error) {
+    for (const undo of started.reverse()) await undo();
+    throw error;
+  }
+}

@@ -1,0 +1,38 @@
+/** What receivers and forwarder tell, as metrics. */
+import type { ForwardHooks } from "../forward/hooks.ts";
+import type { ReceiveHooks } from "../receive/hooks.ts";
+import type { Logger } from "./log.ts";
+import { codeName, type Metrics } from "./metrics.ts";
+
+export function receiveHooks({ receiver }: Metrics, log: Logger): ReceiveHooks {
+  return {
+    log,
+    onRequest({ signal, transport, code, bytes, wireBytes, seconds }) {
+      receiver.requests.inc({ signal, transport, code: codeName(code) });
+      receiver.bytes.inc({ signal, transport }, bytes);
+      receiver.wireBytes.inc({ signal, transport }, wireBytes);
+      receiver.seconds.observe({ signal, transport }, seconds);
+    },
+    onConnectionRefused(transport) {
+      receiver.refusedConnections.inc({ transport });
+    },
+  };
+}
+
+export function forwardHooks({ forward }: Metrics, log: Logger): ForwardHooks {
+  return {
+    log,
+    onAttempt({ signal, code }) {
+      forward.attempts.inc({ signal, code: codeName(code) });
+    },
+    onDelivered({ signal, seconds, bytes, rejected }) {
+      forward.requests.inc({ signal });
+      forward.bytes.inc({ signal }, bytes);
+      forward.rejected.inc({ signal }, rejected);
+      forward.seconds.observe({ signal }, seconds);
+    },
+    onDrop({ signal, reason }) {
+      forward.undelivered.inc({ signal, reason });
+    },
+  };
+}

@@ -1,0 +1,205 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterEach, describe, expect, it } from "vitest";
+import { type Downstream, gate, startDownstream } from "../forward/downstream.ts";
+import { logs, normalLines, sendGrpc, strangeLine } from "./sender.ts";
+
+const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const open: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+interface Running {
+  child: ChildProcess;
+  /** Lines of standard output so far. */
+  lines: string[];
+  stderr(): string;
+  /** The first line that holds `text`, as soon as it is there. */
+  line(text: string): Promise<Record<string, unknown>>;
+  code: Promise<number | null>;
+}
+
+function driftlock(args: string[], nodeOptions: string[] = []): Running {
+  const child = spawn(process.execPath, [...nodeOptions, main, ...args], {
+    env: { PATH: process.env.PATH },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  open.push(() => child.kill("SIGKILL"));
+  const lines: string[] = [];
+  const waiting = new Set<() => void>();
+  let stderr = "";
+  let ended = false;
+  const look = () => {
+    for (const check of waiting) check();
+  };
+  createInterface({ input: child.stdout! }).on("line", (line) => {
+    lines.push(line);
+    look();
+  });
+  child.stderr!.setEncoding("utf8").on("data", (text) => {
+    stderr += text;
+  });
+  const code = once(child, "close").then(([exitCode]) => {
+    ended = true;
+    look();
+    return exitCode as number | null;
+  });
+  return {
+    child,
+    lines,
+    stderr: () => stderr,
+    line: (text) =>
+      new Promise((resolve, reject) => {
+        const check = () => {
+          const found = lines.find((line) => line.includes(text));
+          if (found === undefined && !ended) return;
+          waiting.delete(check);
+          if (found === undefined)
+            reject(new Error(`ended without "${text}":\n${lines.join("\n")}\n${stderr}`));
+          else resolve(JSON.parse(found));
+        };
+        waiting.add(check);
+        check();
+      }),
+    code,
+  };
+}
+
+async function downstream(handler?: Parameters<typeof startDownstream>[1]): Promise<Downstream> {
+  const target = await startDownstream("grpc", handler);
+  open.push(target.close);
+  return target;
+}
+
+/** `run` on free ports; resolves once it listens. */
+async function run(
+  target: string,
+  args: string[] = [],
+  nodeOptions: string[] = [],
+): Promise<Running & { grpc: string }> {
+  const anyPort = ["receive.grpc", "receive.http", "api"].map((name) => `--${name}.endpoint=127.0.0.1:0`);
+  const running = driftlock(["run", ...anyPort, `--forward.endpoint=${target}`, ...args], nodeOptions);
+  const { addresses } = await running.line("listening on");
+  return { ...running, grpc: (addresses as { grpc: string }).grpc };
+}
+
+describe("a process of its own", () => {
+  it("prints its version", async () => {
+    const { code, lines } = driftlock(["version"]);
+    expect(await code).toBe(0);
+    expect(lines[0]).toMatch(/^driftlock \d+\.\d+\.\d+/);
+    expect(lines).toContainEqual(expect.stringMatching(/^openzl \d/));
+  });
+
+  it("validates", async () => {
+    const good = driftlock(["validate"]);
+    expect(await good.code).toBe(0);
+    expect(good.lines).toEqual(["OK"]);
+    const bad = driftlock(["validate", "--detect.seed", "x"]);
+    expect(await bad.code).toBe(1);
+    expect(bad.stderr()).toBe('detect.seed: must be a whole number, is "x" (flag --detect.seed)\n');
+    expect(await driftlock(["validate", "--print", "--nothing"]).code).toBe(2);
+  });
+});
+
+describe("run", () => {
+  it("says what it does, delivers, logs anomalies, and stops on SIGTERM with 0", async () => {
+    const target = await downstream();
+    const running = await run(target.endpoint, ["--detect.baseline.records=200", "--detect.permutations=99"]);
+    const start = await running.line("listening on");
+    expect(start).toMatchObject({
+      level: "info",
+      downstream: { endpoint: target.endpoint, protocol: "grpc", mode: "all" },
+      msg: expect.stringContaining(`grpc ${running.grpc}, `),
+    });
+    for (let i = 0; i < 5; i++) await sendGrpc(running.grpc, logs(normalLines(100, i * 100)));
+    await sendGrpc(running.grpc, logs([strangeLine]));
+    expect(await running.line('"msg":"anomaly"')).toMatchObject({
+      anomaly: { stream: expect.stringContaining("checkout"), channel: "content" },
+    });
+    running.child.kill("SIGTERM");
+    expect(await running.code).toBe(0);
+    expect(JSON.parse(running.lines.at(-1)!)).toMatchObject({
+      msg: "stopped; everything accepted was delivered",
+    });
+    expect(target.received).toHaveLength(6);
+    expect(running.stderr()).toBe("");
+  });
+
+  it("reports what is undelivered at the deadline, with 1", async () => {
+    const arrived = gate();
+    const target = await downstream(() => {
+      arrived.open();
+      return new Promise(() => {});
+    });
+    const running = await run(target.endpoint, ["--shutdown_timeout=100ms"]);
+    const answer = expect(sendGrpc(running.grpc, logs(normalLines(3)))).rejects.toThrow();
+    await arrived.opened;
+    running.child.kill("SIGTERM");
+    expect(await running.code).toBe(1);
+    expect(JSON.parse(running.lines.at(-1)!)).toMatchObject({
+      level: "error",
+      undelivered: { requests: 1, records: 3 },
+    });
+    await answer;
+  });
+
+  it("exits at once on a second signal", async () => {
+    const arrived = gate();
+    const target = await downstream(() => {
+      arrived.open();
+      return new Promise(() => {});
+    });
+    const running = await run(target.endpoint, ["--shutdown_timeout=10m"]);
+    const answer = expect(sendGrpc(running.grpc, logs(normalLines(3)))).rejects.toThrow();
+    await arrived.opened;
+    running.child.kill("SIGTERM");
+    await running.line("stopping");
+    running.child.kill("SIGINT");
+    expect(await running.code).toBe(1);
+    expect(JSON.parse(running.lines.at(-1)!)).toMatchObject({ level: "fatal", signal: "SIGINT" });
+    await answer;
+  });
+
+  it("logs an uncaught error and exits with 1", async () => {
+    const target = await downstream();
+    const fault = 'process.on("SIGUSR2", () => { throw new Error("out of the blue"); })';
+    const running = await run(
+      target.endpoint,
+      [],
+      ["--import", `data:text/javascript,${encodeURIComponent(fault)}`],
+    );
+    running.child.kill("SIGUSR2");
+    expect(await running.code).toBe(1);
+    const last = JSON.parse(running.lines.at(-1)!);
+    expect(last).toMatchObject({ level: "fatal", err: { message: "out of the blue" } });
+  });
+
+  it("warns of what is unsafe", async () => {
+    const running = await run("http://downstream.invalid:4317");
+    expect(await running.line("unencrypted")).toMatchObject({ level: "warn" });
+    running.child.kill("SIGTERM");
+    expect(await running.code).toBe(0);
+  });
+
+  it("fails to start with one line and 1", async () => {
+    const target = await downstream();
+    const first = await run(target.endpoint);
+    const second = driftlock([
+      "run",
+      `--receive.grpc.endpoint=${first.grpc}`,
+      "--receive.http.enabled=false",
+      "--api.enabled=false",
+      `--forward.endpoint=${target.endpoint}`,
+    ]);
+    expect(await second.code).toBe(1);
+    expect(second.stderr()).toMatch(
+      /^driftlock: receive\.grpc\.endpoint: cannot listen on .*another process[^\n]*\n$/,
+    );
+    first.child.kill("SIGTERM");
+    expect(await first.code).toBe(0);
+  });
+});

@@ -1,0 +1,234 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import pino from "pino";
+import { afterEach, describe, expect, it } from "vitest";
+import { configSchema } from "../../src/config/schema.ts";
+import { type Anomaly, Channel } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
+import { Code } from "../../src/otlp.ts";
+import { type Sidecar, startSidecar } from "../../src/sidecar.ts";
+import { type Downstream, gate, startDownstream } from "../forward/downstream.ts";
+import { logs, normalLines, sendGrpc, sendHttp, strangeLine } from "./sender.ts";
+
+const log = pino({ level: "silent" });
+const open: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+async function downstream(...args: Parameters<typeof startDownstream>): Promise<Downstream> {
+  const started = await startDownstream(...args);
+  open.push(started.close);
+  return started;
+}
+
+interface Overrides {
+  receive?: object;
+  detect?: object;
+  forward?: object;
+  api?: object;
+  shutdown_timeout?: number;
+}
+
+async function sidecar(
+  endpoint: string,
+  overrides: Overrides = {},
+): Promise<{ sidecar: Sidecar; anomalies: Anomaly[] }> {
+  const anyPort = { endpoint: "127.0.0.1:0" };
+  const config = configSchema.parse({
+    receive: { grpc: anyPort, http: anyPort, ...overrides.receive },
+    detect: { baseline: { records: 200 }, permutations: 99, ...overrides.detect },
+    forward: { endpoint, compression: "none", ...overrides.forward },
+    api: { ...anyPort, ...overrides.api },
+    shutdown_timeout: overrides.shutdown_timeout ?? 5_000,
+  });
+  const anomalies: Anomaly[] = [];
+  const started = await startSidecar(config, { log, onAnomaly: [(anomaly) => anomalies.push(anomaly)] });
+  open.push(() => started.close());
+  return { sidecar: started, anomalies };
+}
+
+/** The value of a series on the sidecar's own /metrics. */
+async function metric({ addresses }: Sidecar, series: string): Promise<number | undefined> {
+  const text = await (await fetch(`http://${addresses.api}/metrics`)).text();
+  const line = text.split("\n").find((candidate) => candidate.startsWith(`${series} `));
+  return line === undefined ? undefined : Number(line.slice(series.length));
+}
+
+describe("the way of a request", () => {
+  it("hands on what is normal byte by byte, over both protocols", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running } = await sidecar(target.endpoint);
+    const first = logs(normalLines(50));
+    const second = logs(normalLines(50, 50));
+    await sendGrpc(running.addresses.grpc!, first);
+    const response = await sendHttp(running.addresses.http!, second);
+    expect(response.status).toBe(200);
+    expect(target.received.map(({ body }) => body)).toEqual([first, second]);
+    expect(await metric(running, 'driftlock_receiver_records_total{signal="logs"}')).toBe(100);
+    expect(await metric(running, 'driftlock_forwarded_records_total{signal="logs"}')).toBe(100);
+    const grpc = 'driftlock_receiver_requests_total{signal="logs",transport="grpc",code="OK"}';
+    expect(await metric(running, grpc)).toBe(1);
+    expect(await metric(running, 'driftlock_receiver_bytes_total{signal="logs",transport="http"}')).toBe(
+      second.length,
+    );
+    expect(await metric(running, "driftlock_streams")).toBe(1);
+    expect(await metric(running, "driftlock_streams_learning")).toBe(1);
+  });
+
+  it("flags what is strange, tells the sinks, and leaves the rest of the bytes", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running, anomalies } = await sidecar(target.endpoint);
+    for (let i = 0; i < 5; i++) await sendGrpc(running.addresses.grpc!, logs(normalLines(100, i * 100)));
+    expect(anomalies).toEqual([]);
+    const lines = normalLines(10, 500);
+    lines[4] = strangeLine;
+    const sent = logs(lines);
+    await sendGrpc(running.addresses.grpc!, sent);
+
+    expect(anomalies).toHaveLength(1);
+    expect(anomalies[0]).toMatchObject({ tenant: "default", channel: Channel.CONTENT });
+    expect(anomalies[0]!.record?.text).toContain("kernel panic");
+    const forwarded = fromBinary(ExportLogsServiceRequestSchema, target.received.at(-1)!.body);
+    const records = forwarded.resourceLogs[0]!.scopeLogs[0]!.logRecords;
+    const flagged = records.filter(({ attributes }) => attributes.some(({ key }) => key === "cbad.anomaly"));
+    expect(flagged).toHaveLength(1);
+    expect(records.indexOf(flagged[0]!)).toBe(4);
+    const id = flagged[0]!.attributes.find(({ key }) => key === "cbad.anomaly.id")?.value?.value.value;
+    expect(id).toBe(anomalies[0]!.id);
+    for (const record of records) record.attributes = [];
+    expect(forwarded).toEqual(fromBinary(ExportLogsServiceRequestSchema, sent));
+    expect(await metric(running, 'driftlock_flagged_records_total{signal="logs"}')).toBe(1);
+    expect(await metric(running, 'driftlock_anomalies_total{signal="logs",channel="content"}')).toBe(1);
+  });
+
+  it("as a tap, hands on flagged records alone", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running } = await sidecar(target.endpoint, { forward: { mode: "flagged" } });
+    for (let i = 0; i < 5; i++) await sendGrpc(running.addresses.grpc!, logs(normalLines(100, i * 100)));
+    expect(target.received).toEqual([]);
+    await sendGrpc(running.addresses.grpc!, logs([...normalLines(5, 500), strangeLine]));
+    expect(target.received).toHaveLength(1);
+    const { resourceLogs } = fromBinary(ExportLogsServiceRequestSchema, target.received[0]!.body);
+    expect(
+      resourceLogs.flatMap(({ scopeLogs }) => scopeLogs.flatMap(({ logRecords }) => logRecords)),
+    ).toHaveLength(1);
+  });
+
+  it("with detection off, hands on anything", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running } = await sidecar(target.endpoint, { detect: { enabled: false } });
+    const bytes = Buffer.from("no protobuf at all");
+    await sendGrpc(running.addresses.grpc!, bytes);
+    expect(target.received[0]!.body).toEqual(bytes);
+  });
+
+  it("refuses what is malformed and says where", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running } = await sidecar(target.endpoint);
+    const torn = logs(normalLines(3)).subarray(0, -5);
+    await expect(sendGrpc(running.addresses.grpc!, torn)).rejects.toMatchObject({
+      code: Code.INVALID_ARGUMENT,
+      details: expect.stringContaining("malformed logs request"),
+    });
+    expect(target.received).toEqual([]);
+  });
+
+  it("passes refusals and partial success back, and counts both", async () => {
+    const target = await downstream("grpc", (_, index) =>
+      index === 0
+        ? { status: Code.PERMISSION_DENIED, message: "not you" }
+        : { partialSuccess: { rejected: 2, message: "too old" } },
+    );
+    const { sidecar: running } = await sidecar(target.endpoint);
+    await expect(sendGrpc(running.addresses.grpc!, logs(normalLines(7)))).rejects.toMatchObject({
+      code: Code.PERMISSION_DENIED,
+    });
+    const refused = 'driftlock_refused_records_total{signal="logs",code="PERMISSION_DENIED"}';
+    expect(await metric(running, refused)).toBe(7);
+    expect(
+      await metric(running, 'driftlock_undelivered_requests_total{signal="logs",reason="refused"}'),
+    ).toBe(1);
+    const answer = await sendGrpc(running.addresses.grpc!, logs(normalLines(7)));
+    expect(answer.toString()).toContain("too old");
+    expect(await metric(running, 'driftlock_rejected_records_total{signal="logs"}')).toBe(2);
+  });
+});
+
+describe("readiness", () => {
+  const ready = async ({ addresses }: Sidecar) => {
+    const response = await fetch(`http://${addresses.api}/readyz`);
+    const body = (await response.json()) as {
+      components: { name: string; ready: boolean; reason: string }[];
+    };
+    return {
+      status: response.status,
+      components: Object.fromEntries(body.components.map((c) => [c.name, c])),
+    };
+  };
+
+  it("follows the downstream", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running } = await sidecar(target.endpoint);
+    await sendGrpc(running.addresses.grpc!, logs(normalLines(1)));
+    const { status, components } = await ready(running);
+    expect(status).toBe(200);
+    expect(components.receivers!.reason).toContain(running.addresses.grpc);
+    expect(components.engine!.reason).toBe("streams: 1, of which learning: 1");
+    await target.close();
+    await expect.poll(async () => (await ready(running)).status, { timeout: 15_000 }).toBe(503);
+    const { downstream: down } = (await ready(running)).components;
+    expect(down).toMatchObject({ ready: false, reason: expect.stringContaining("ECONNREFUSED") });
+  });
+});
+
+describe("stopping", () => {
+  it("delivers what is in work", async () => {
+    const held = gate();
+    const arrived = gate();
+    const target = await downstream("grpc", async () => {
+      arrived.open();
+      await held.opened;
+      return {};
+    });
+    const { sidecar: running } = await sidecar(target.endpoint);
+    const answer = sendGrpc(running.addresses.grpc!, logs(normalLines(5)));
+    await arrived.opened;
+    const closed = running.close();
+    await expect
+      .poll(async () => (await fetch(`http://${running.addresses.api}/readyz`)).json())
+      .toMatchObject({ status: "not ready" });
+    held.open();
+    expect(await closed).toEqual({ requests: 0, records: 0, bytes: 0 });
+    await expect(answer).resolves.toBeInstanceOf(Buffer);
+    await expect(sendGrpc(running.addresses.grpc!, logs(["late"]))).rejects.toMatchObject({
+      code: Code.UNAVAILABLE,
+    });
+  });
+
+  it("reports what it could not deliver in time, and tells the sender", async () => {
+    const arrived = gate();
+    const target = await downstream("grpc", () => {
+      arrived.open();
+      return new Promise(() => {});
+    });
+    const { sidecar: running } = await sidecar(target.endpoint, { shutdown_timeout: 50 });
+    const body = logs(normalLines(5));
+    const answer = expect(sendGrpc(running.addresses.grpc!, body)).rejects.toMatchObject({
+      code: Code.UNAVAILABLE,
+    });
+    await arrived.opened;
+    expect(await running.close()).toEqual({ requests: 1, records: 5, bytes: body.length });
+    await answer;
+  });
+});
+
+describe("starting", () => {
+  it("names the key of a taken port, and leaves nothing behind", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: first } = await sidecar(target.endpoint);
+    const taken = sidecar(target.endpoint, { receive: { http: { endpoint: first.addresses.http } } });
+    await expect(taken).rejects.toThrow(`receive.http.endpoint: cannot listen on ${first.addresses.http}`);
+    const api = sidecar(target.endpoint, { api: { endpoint: first.addresses.api } });
+    await expect(api).rejects.toThrow(`api.endpoint: cannot listen on ${first.addresses.api}`);
+  });
+});

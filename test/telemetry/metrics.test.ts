@@ -1,0 +1,97 @@
+import pino from "pino";
+import { describe, expect, it } from "vitest";
+import { Code } from "../../src/otlp.ts";
+import { forwardHooks, receiveHooks } from "../../src/telemetry/hooks.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+
+const versions = {
+  version: "1.2.3",
+  node: "24.0.0",
+  codecs: { openzl: "0.3.0", zstd: "1.5.7", lz4: "1.10.0" },
+};
+const log = pino({ level: "silent" });
+
+/** Series of the exposition text, by name and labels. */
+async function read(metrics: ReturnType<typeof createMetrics>): Promise<Map<string, number>> {
+  const lines = (await metrics.registry.metrics())
+    .split("\n")
+    .filter((line) => line && !line.startsWith("#"));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+  );
+}
+
+describe("metrics", () => {
+  it("has its series from the start, and the process's", async () => {
+    const series = await read(createMetrics(versions));
+    expect(series.get('driftlock_receiver_records_total{signal="logs"}')).toBe(0);
+    expect(series.get('driftlock_flagged_records_total{signal="metrics"}')).toBe(0);
+    expect(series.get('driftlock_receiver_requests_total{signal="traces",transport="http",code="OK"}')).toBe(
+      0,
+    );
+    const build =
+      'driftlock_build_info{version="1.2.3",node="24.0.0",openzl="0.3.0",zstd="1.5.7",lz4="1.10.0"}';
+    expect(series.get(build)).toBe(1);
+    expect(series.get("process_resident_memory_bytes")).toBeGreaterThan(0);
+  });
+
+  it("counts what the receivers tell", async () => {
+    const metrics = createMetrics(versions);
+    const hooks = receiveHooks(metrics, log);
+    const event = {
+      signal: "logs",
+      transport: "grpc",
+      bytes: 1_000,
+      wireBytes: 100,
+      seconds: 0.003,
+    } as const;
+    hooks.onRequest({ ...event, code: Code.OK });
+    hooks.onRequest({ ...event, code: Code.UNAVAILABLE });
+    hooks.onConnectionRefused("http");
+    const series = await read(metrics);
+    const labels = 'signal="logs",transport="grpc"';
+    expect(series.get(`driftlock_receiver_requests_total{${labels},code="OK"}`)).toBe(1);
+    expect(series.get(`driftlock_receiver_requests_total{${labels},code="UNAVAILABLE"}`)).toBe(1);
+    expect(series.get(`driftlock_receiver_bytes_total{${labels}}`)).toBe(2_000);
+    expect(series.get(`driftlock_receiver_wire_bytes_total{${labels}}`)).toBe(200);
+    expect(series.get(`driftlock_receiver_duration_seconds_bucket{le="0.005",${labels}}`)).toBe(2);
+    expect(series.get(`driftlock_receiver_duration_seconds_bucket{le="0.0025",${labels}}`)).toBe(0);
+    expect(series.get('driftlock_receiver_refused_connections_total{transport="http"}')).toBe(1);
+  });
+
+  it("counts what the forwarder tells, with bounded codes", async () => {
+    const metrics = createMetrics(versions);
+    const hooks = forwardHooks(metrics, log);
+    hooks.onAttempt({ signal: "traces", code: 99 as Code, seconds: 1, bytes: 10 });
+    hooks.onAttempt({ signal: "traces", code: 98 as Code, seconds: 1, bytes: 10 });
+    hooks.onDelivered({ signal: "traces", seconds: 0.2, bytes: 10, rejected: 3 });
+    hooks.onDrop({ signal: "traces", reason: "queue_full", code: Code.UNAVAILABLE, bytes: 10 });
+    const series = await read(metrics);
+    expect(series.get('driftlock_forward_attempts_total{signal="traces",code="OTHER"}')).toBe(2);
+    expect(series.get('driftlock_forwarded_requests_total{signal="traces"}')).toBe(1);
+    expect(series.get('driftlock_forwarded_bytes_total{signal="traces"}')).toBe(10);
+    expect(series.get('driftlock_rejected_records_total{signal="traces"}')).toBe(3);
+    expect(series.get('driftlock_undelivered_requests_total{signal="traces",reason="queue_full"}')).toBe(1);
+    expect(series.get('driftlock_forward_duration_seconds_count{signal="traces"}')).toBe(1);
+  });
+
+  it("asks its sources when it is read", async () => {
+    const metrics = createMetrics(versions);
+    let streams = 3;
+    metrics.watch({
+      receivers: () => ({ requests: 7, bytes: 70 }),
+      engine: () => ({ streams, learning: 1, evicted: 2, bytes: 4_096, pending: 5 }),
+      forwarder: () => ({ inflight: 1, queued: 2, queuedBytes: 300, healthy: true }),
+    });
+    expect((await read(metrics)).get("driftlock_streams")).toBe(3);
+    streams = 4;
+    const series = await read(metrics);
+    expect(series.get("driftlock_streams")).toBe(4);
+    expect(series.get("driftlock_receiver_inflight_requests")).toBe(7);
+    expect(series.get("driftlock_streams_learning")).toBe(1);
+    expect(series.get("driftlock_streams_evicted")).toBe(2);
+    expect(series.get("driftlock_engine_bytes")).toBe(4_096);
+    expect(series.get("driftlock_queue_bytes")).toBe(300);
+    expect(series.get("driftlock_downstream_up")).toBe(1);
+  });
+});
