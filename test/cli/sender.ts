@@ -58,7 +58,11 @@ export function sendGrpc(address: string, body: Buffer): Promise<Buffer> {
   }).finally(() => client.close());
 }
 
-export function sendHttp(address: string, body: Buffer): Promise<Response> {
-  const headers = { "content-type": "application/x-protobuf" };
+export function sendHttp(
+  address: string,
+  body: Buffer,
+  extra: Record<string, string> = {},
+): Promise<Response> {
+  const headers = { "content-type": "application/x-protobuf", ...extra };
   return fetch(`http://${address}/v1/logs`, { method: "POST", headers, body: new Uint8Array(body) });
 }

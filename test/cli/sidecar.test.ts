@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { configSchema } from "../../src/config/schema.ts";
 import { type Anomaly, Channel } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
+import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import { Code } from "../../src/otlp.ts";
 import { type Sidecar, startSidecar } from "../../src/sidecar.ts";
 import { type Downstream, gate, startDownstream } from "../forward/downstream.ts";
@@ -26,6 +27,7 @@ interface Overrides {
   detect?: object;
   forward?: object;
   api?: object;
+  telemetry?: object;
   shutdown_timeout?: number;
 }
 
@@ -39,6 +41,7 @@ async function sidecar(
     detect: { baseline: { records: 200 }, permutations: 99, ...overrides.detect },
     forward: { endpoint, compression: "none", ...overrides.forward },
     api: { ...anyPort, ...overrides.api },
+    telemetry: overrides.telemetry,
     shutdown_timeout: overrides.shutdown_timeout ?? 5_000,
   });
   const anomalies: Anomaly[] = [];
@@ -151,6 +154,48 @@ describe("the way of a request", () => {
     const answer = await sendGrpc(running.addresses.grpc!, logs(normalLines(7)));
     expect(answer.toString()).toContain("too old");
     expect(await metric(running, 'driftlock_rejected_records_total{signal="logs"}')).toBe(2);
+  });
+});
+
+describe("own telemetry", () => {
+  it("never names a tenant or a stream in a metric", async () => {
+    const target = await downstream("grpc");
+    const receive = { tenant_header: "x-tenant" };
+    const { sidecar: running } = await sidecar(target.endpoint, { receive });
+    const series = async () =>
+      (await (await fetch(`http://${running.addresses.api}/metrics`)).text()).split("\n");
+    const send = (tenant: string) =>
+      sendHttp(running.addresses.http!, logs([`hello from ${tenant}`], `service-of-${tenant}`), {
+        "x-tenant": tenant,
+      });
+    await send("tenant-0");
+    const before = await series();
+    for (let i = 1; i < 20; i++) expect((await send(`tenant-${i}`)).status).toBe(200);
+    const after = await series();
+    expect(after.filter((line) => /tenant-\d|service-of/.test(line))).toEqual([]);
+    expect(after.length).toBe(before.length);
+    expect(await metric(running, "driftlock_streams")).toBe(20);
+  });
+
+  it("traces each request through engine and forwarder", async () => {
+    const target = await downstream("grpc");
+    const traces = await downstream("grpc");
+    const { sidecar: running } = await sidecar(target.endpoint, {
+      telemetry: { traces_endpoint: traces.endpoint },
+    });
+    await sendGrpc(running.addresses.grpc!, logs(normalLines(3)));
+    await running.close();
+    const spans = traces.received
+      .flatMap(({ body }) => fromBinary(ExportTraceServiceRequestSchema, body).resourceSpans)
+      .flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans));
+    const root = spans.find(({ name }) => name === "export logs")!;
+    expect(root.parentSpanId).toHaveLength(0);
+    for (const name of ["engine", "forward"]) {
+      expect(spans.find((span) => span.name === name)).toMatchObject({
+        traceId: root.traceId,
+        parentSpanId: root.spanId,
+      });
+    }
   });
 });
 
