@@ -3,7 +3,13 @@ import { native } from "./native.ts";
 
 export { type Config, configSchema, type DetectConfig } from "./config/schema.ts";
 export { type Anomaly, Engine, type EngineSettings, type EngineStats, type Judged } from "./engine/index.ts";
-export type { CodecName, ColumnType, PermutationOptions, PermutationResult, WindowMetrics } from "./native.ts";
+export type {
+  CodecName,
+  ColumnType,
+  PermutationOptions,
+  PermutationResult,
+  WindowMetrics,
+} from "./native.ts";
 export { Code, ExportError, type PartialSuccess, type Signal, signals } from "./otlp.ts";
 
 /** The codecs and the CBAD mathematics; see `Native` for shapes, units and errors. */

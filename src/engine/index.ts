@@ -55,9 +55,14 @@ export class Engine {
       return { ...outcome, anomalies: outcome.anomalies.map((bytes) => fromBinary(AnomalySchema, bytes)) };
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "ERR_OTLP_MALFORMED") {
-        throw new ExportError(Code.INVALID_ARGUMENT, `malformed ${signal} request: ${error.message}`, undefined, {
-          cause: error,
-        });
+        throw new ExportError(
+          Code.INVALID_ARGUMENT,
+          `malformed ${signal} request: ${error.message}`,
+          undefined,
+          {
+            cause: error,
+          },
+        );
       }
       throw error;
     }

@@ -1,0 +1,171 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+import { type Config, configSchema } from "../../src/config/schema.ts";
+import { Engine, type Judged } from "../../src/engine/index.ts";
+import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
+import { Code, ExportError } from "../../src/otlp.ts";
+import { logsRequest, normalLine, random, strangeLine } from "./requests.ts";
+
+const detect = (overrides: object = {}): Config["detect"] =>
+  configSchema.parse({ detect: { baseline: { records: 400 }, ...overrides } }).detect;
+
+/** An engine that has learned a service's normal lines. */
+async function learned(mode: "all" | "flagged" = "all", overrides: object = {}) {
+  const engine = new Engine(detect(overrides), { mode });
+  const next = random(1);
+  for (let i = 0; i < 5; i++)
+    await engine.process("logs", "default", logsRequest(Array.from({ length: 100 }, () => normalLine(next))));
+  return { engine, next };
+}
+
+const records = (body: Buffer) =>
+  fromBinary(ExportLogsServiceRequestSchema, body).resourceLogs.flatMap((r) =>
+    r.scopeLogs.flatMap((s) => s.logRecords),
+  );
+
+test("a request without anything strange goes on as the very same Buffer", async () => {
+  const { engine, next } = await learned();
+  const request = logsRequest(Array.from({ length: 50 }, () => normalLine(next)));
+  const judged = await engine.process("logs", "default", request);
+  expect(judged).toMatchObject({ records: 50, flagged: 0, anomalies: [] });
+  expect(judged.forward).toBe(request);
+  await engine.close();
+});
+
+test("a strange record alone is flagged, and says why", async () => {
+  const { engine, next } = await learned();
+  const lines = Array.from({ length: 20 }, () => normalLine(next));
+  lines[7] = strangeLine();
+  const request = logsRequest(lines);
+  const judged = await engine.process("logs", "default", request);
+  expect(judged.flagged).toBe(1);
+  expect(judged.anomalies).toHaveLength(1);
+  const [anomaly] = judged.anomalies;
+  expect(anomaly).toMatchObject({ tenant: "default", stream: "logs service.name=shop", occurrence: 1n });
+  expect(anomaly!.score).toBeGreaterThan(anomaly!.limit);
+  expect(anomaly!.pValue).toBeLessThan(0.001);
+  const { text, novel } = anomaly!.record!;
+  const news = novel.map((range) => Buffer.from(text).subarray(range.start, range.end).toString()).join("");
+  expect(news).toContain("HikariPool");
+  expect(anomaly!.explanation).toContain("new to this stream");
+  expect(anomaly!.window!.ncd).toBeGreaterThan(0);
+  expect(anomaly!.window!.entropy).toBeGreaterThan(3);
+
+  const before = records(request);
+  const after = records(judged.forward!);
+  expect(after).toHaveLength(20);
+  for (const [i, record] of after.entries()) {
+    if (i !== 7) expect(record).toEqual(before[i]);
+  }
+  const attributes = Object.fromEntries(
+    after[7]!.attributes.map(({ key, value }) => [key, value!.value.value]),
+  );
+  expect(attributes).toMatchObject({
+    "cbad.anomaly": true,
+    "cbad.anomaly.id": anomaly!.id,
+    "cbad.stream": "logs service.name=shop",
+    "cbad.channel": "content",
+    "cbad.score": anomaly!.score,
+    "cbad.p_value": anomaly!.pValue,
+    "cbad.codec": "zstd",
+  });
+  await engine.close();
+});
+
+test("as a tap, flagged records alone go on, or nothing", async () => {
+  const { engine, next } = await learned("flagged");
+  const lines = Array.from({ length: 20 }, () => normalLine(next));
+  expect((await engine.process("logs", "default", logsRequest(lines))).forward).toBeNull();
+  lines[3] = strangeLine();
+  const judged = await engine.process("logs", "default", logsRequest(lines));
+  expect(records(judged.forward!).map((record) => record.body!.value.value)).toEqual([strangeLine().body]);
+  await engine.close();
+});
+
+test("a storm of one kind is one anomaly, reported at powers of two", async () => {
+  const { engine } = await learned();
+  const judged = await engine.process(
+    "logs",
+    "default",
+    logsRequest(Array.from({ length: 100 }, () => strangeLine())),
+  );
+  expect(judged.flagged).toBe(100);
+  expect(new Set(judged.anomalies.map((anomaly) => anomaly.id)).size).toBe(1);
+  expect(judged.anomalies.map((anomaly) => Number(anomaly.occurrence))).toEqual([1, 2, 4, 8, 16, 32, 64]);
+  await engine.close();
+});
+
+test("nothing is flagged before a stream has its limits", async () => {
+  const engine = new Engine(detect(), { mode: "all" });
+  const judged = await engine.process("logs", "default", logsRequest([strangeLine()]));
+  expect(judged).toMatchObject({ records: 1, flagged: 0 });
+  expect(engine.stats()).toMatchObject({ streams: 1, learning: 1, pending: 0 });
+  await engine.close();
+});
+
+test("a malformed request is refused with field and offset, and the engine goes on", async () => {
+  const { engine, next } = await learned();
+  const request = logsRequest([normalLine(next)]);
+  const failure = await engine.process("logs", "default", request.subarray(0, -1)).catch((error) => error);
+  expect(failure).toBeInstanceOf(ExportError);
+  expect(failure.code).toBe(Code.INVALID_ARGUMENT);
+  expect(failure.message).toMatch(/malformed logs request: .*at byte \d+/);
+  expect((await engine.process("logs", "default", request)).records).toBe(1);
+  expect(await engine.process("logs", "default", Buffer.alloc(0))).toMatchObject({ records: 0, flagged: 0 });
+  await engine.close();
+});
+
+test("verdicts do not depend on the number of threads", async () => {
+  const next = random(7);
+  const services = Array.from({ length: 12 }, (_, i) => `service-${i}`);
+  const requests = Array.from({ length: 120 }, (_, i) =>
+    logsRequest(
+      Array.from({ length: 60 }, (_, k) => {
+        const service = services[Math.floor(next() * services.length)]!;
+        return i > 100 && k % 20 === 0 ? strangeLine(service) : normalLine(next, service);
+      }),
+    ),
+  );
+  const run = async (threads: number): Promise<Judged[]> => {
+    const engine = new Engine(detect({ threads, baseline: { records: 300 } }), { mode: "all", scores: true });
+    const judged = await Promise.all(requests.map((request) => engine.process("logs", "default", request)));
+    await engine.close();
+    return judged;
+  };
+  const [one, four, eight] = [await run(1), await run(4), await run(8)];
+  expect(one.reduce((sum, judged) => sum + judged.flagged, 0)).toBeGreaterThan(10);
+  for (const other of [four, eight]) {
+    for (const [i, judged] of one.entries()) {
+      expect(other[i]!.scores).toEqual(judged.scores);
+      expect(other[i]!.anomalies).toEqual(judged.anomalies);
+      expect(Buffer.compare(other[i]!.forward!, judged.forward!)).toBe(0);
+    }
+  }
+});
+
+test("streams are held up to the limit; the oldest goes first and is counted", async () => {
+  const engine = new Engine(detect({ max_streams: 16 }), { mode: "all" });
+  const next = random(3);
+  for (let i = 0; i < 2_000; i++)
+    await engine.process("logs", "default", logsRequest([normalLine(next, `svc-${i}`)]));
+  const { streams, evicted } = engine.stats();
+  expect(streams).toBeLessThanOrEqual(16 * 5);
+  expect(streams + evicted).toBe(2_000);
+  await engine.close();
+});
+
+test("tenants do not share streams", async () => {
+  const { engine } = await learned();
+  const judged = await engine.process("logs", "other", logsRequest([strangeLine()]));
+  expect(judged.flagged).toBe(0);
+  expect(engine.stats().streams).toBe(2);
+  await engine.close();
+});
+
+test("a closed engine refuses, and closing waits for what is pending", async () => {
+  const { engine, next } = await learned();
+  const pending = engine.process("logs", "default", logsRequest([normalLine(next)]));
+  await engine.close();
+  expect((await pending).records).toBe(1);
+  await expect(engine.process("logs", "default", Buffer.alloc(0))).rejects.toThrow("closed");
+});
