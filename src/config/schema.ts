@@ -180,7 +180,7 @@ const forward = section({
     enabled: z.boolean().default(true),
     initial_interval: duration.default(500),
     max_interval: duration.default(5_000),
-    /** From the first attempt on; then the sender is told to try again later. */
+    /** From a request's arrival on; then the sender is told to try again later. */
     max_elapsed_time: duration.default(30_000),
   }),
   queue: section({
