@@ -73,3 +73,6 @@ endif()
 if(UNIX)
   target_link_libraries(driftlock_deps PUBLIC m)
 endif()
+# OpenZL allocates whatever a frame asks for; here it asks native/codec/openzl_memory.cpp, which keeps a budget.
+set_source_files_properties(${openzl}/src/openzl/common/allocation.c PROPERTIES COMPILE_DEFINITIONS
+  "malloc=driftlock_openzl_malloc;calloc=driftlock_openzl_calloc;realloc=driftlock_openzl_realloc")

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "implementations.hpp"
+#include "openzl_memory.hpp"
 #include "zstd.hpp"
 
 namespace driftlock::codecs {
@@ -20,6 +21,9 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "OpenZL reads numbers in the machine's order, columns are little-endian");
 
 constexpr Levels levels{1, 9, ZL_COMPRESSIONLEVEL_DEFAULT};
+
+constexpr std::size_t budgetBase = 16 << 20;
+constexpr std::size_t budgetTimes = 16;
 
 struct Free {
   void operator()(ZL_Compressor* compressor) const { ZL_Compressor_free(compressor); }
@@ -205,30 +209,35 @@ OwnedBytes decompressOpenzl(Bytes bytes, std::size_t maxSize) {
   if (ask(ZL_FrameInfo_getNumOutputs(info.get())) != 1) throw damaged(CodecName::openzl, "more than one column");
   const bool strings = ask(ZL_FrameInfo_getOutputType(info.get(), 0)) == ZL_Type_string;
   const auto size = ask(ZL_FrameInfo_getDecompressedSize(info.get(), 0));
-  if (size > maxSize) throw tooLarge(CodecName::openzl, maxSize);
+  // Lengths take room of their own. Strings may be empty, so that their number is not bounded by their bytes.
+  const auto count = strings ? ask(ZL_FrameInfo_getNumElts(info.get(), 0)) : 0;
+  constexpr std::size_t emptyStrings = 1 << 18;
+  if (size > maxSize || (count > maxSize && count - maxSize > emptyStrings)) throw tooLarge(CodecName::openzl, maxSize);
 
   thread_local Owned<ZL_DCtx> context;
   if (!context) context = owned(ZL_DCtx_create());
-  const auto require = [](ZL_Report report) {
+  auto out = allocate(size);
+  const auto lengths = std::make_unique_for_overwrite<std::uint32_t[]>(count + 1);
+
+  // Streams between the codecs of our graphs add up to some times the output; more is a bomb.
+  const OpenzlBudget budget(budgetBase + budgetTimes * (size + count * sizeof(std::uint32_t)));
+  const auto require = [&](ZL_Report report) {
     if (!ZL_isError(report)) return ZL_validResult(report);
     const auto message = shortly(ZL_DCtx_getErrorContextString(context.get(), report), report);
     context.reset();
+    if (budget.exceeded()) throw std::length_error("openzl: the frame asks for more memory than its output explains");
     throw damaged(CodecName::openzl, message);
   };
-  auto out = allocate(size);
-  if (!strings) {
-    ZL_OutputInfo written;
-    require(ZL_DCtx_decompressTyped(context.get(), &written, out.data.get(), out.size, bytes.data(), bytes.size()));
-    if (written.decompressedByteSize != size) throw damaged(CodecName::openzl, "its size is not what its header says");
-    return out;
+  std::size_t written = 0;
+  if (strings) {
+    const auto buffer = owned(ZL_TypedBuffer_createWrapString(out.data.get(), out.size, lengths.get(), count));
+    written = require(ZL_DCtx_decompressTBuffer(context.get(), buffer.get(), bytes.data(), bytes.size()));
+  } else {
+    ZL_OutputInfo output;
+    require(ZL_DCtx_decompressTyped(context.get(), &output, out.data.get(), out.size, bytes.data(), bytes.size()));
+    written = output.decompressedByteSize;
   }
-  // Lengths take room of their own. Strings may be empty, so that their number is not bounded by their bytes.
-  const auto count = ask(ZL_FrameInfo_getNumElts(info.get(), 0));
-  if (count > maxSize && count - maxSize > 1 << 18) throw tooLarge(CodecName::openzl, maxSize);
-  const auto lengths = std::make_unique_for_overwrite<std::uint32_t[]>(count + 1);
-  const auto buffer = owned(ZL_TypedBuffer_createWrapString(out.data.get(), out.size, lengths.get(), count));
-  if (require(ZL_DCtx_decompressTBuffer(context.get(), buffer.get(), bytes.data(), bytes.size())) != size)
-    throw damaged(CodecName::openzl, "its size is not what its header says");
+  if (written != size) throw damaged(CodecName::openzl, "its size is not what its header says");
   return out;
 }
 

@@ -230,7 +230,7 @@ void foreignFrames() {
   CHECK(throws<std::length_error>([] { decompress(CodecName::lz4, Data{0xFF, 0xFF, 0xFF, 0x7F, 0x00}, 1000); }));
 }
 
-/// A gigabyte of zeros in a few kilobytes is refused for what it claims, before it expands.
+/// Megabytes of zeros in a few kilobytes are refused for what they claim, before they expand.
 void bombs() {
   const Data zeros(8 << 20);
   for (const auto name : codecNames) {
@@ -245,6 +245,13 @@ void bombs() {
   const auto empty = copy(makeCodec(CodecName::openzl)->compress({}, {.kind = Column::Kind::string, .lengths = lengths}));
   CHECK(throws<std::length_error>([&] { decompress(CodecName::openzl, empty, 1000); }));
   CHECK(decompress(CodecName::openzl, empty, 1 << 20).size == 0);
+
+  // An OpenZL frame that claims ten bytes and holds 32 MiB inside. The claim, plus 1, is the varint behind magic and type.
+  auto lying = copy(makeCodec(CodecName::openzl)->compress(Data(32 << 20)));
+  const Data claim{0x81, 0x80, 0x80, 0x10}, lie{0x8b, 0x80, 0x80, 0x00};
+  CHECK(std::equal(claim.begin(), claim.end(), lying.begin() + 6));
+  std::copy(lie.begin(), lie.end(), lying.begin() + 6);
+  CHECK(throws<std::length_error>([&] { decompress(CodecName::openzl, lying, 1000); }));
 }
 
 /// Damaged input gives an error or bytes within the bound, never more.

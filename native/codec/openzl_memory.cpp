@@ -1,0 +1,50 @@
+#include "openzl_memory.hpp"
+
+#include <cstdlib>
+#include <limits>
+
+namespace driftlock::codecs {
+namespace {
+
+constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+
+thread_local std::size_t left = unlimited;
+thread_local bool refused = false;
+
+bool granted(std::size_t size) {
+  if (left == unlimited) return true;
+  if (size > left) {
+    refused = true;
+    return false;
+  }
+  left -= size;
+  return true;
+}
+
+}  // namespace
+
+OpenzlBudget::OpenzlBudget(std::size_t bytes) {
+  left = bytes;
+  refused = false;
+}
+
+OpenzlBudget::~OpenzlBudget() { left = unlimited; }
+
+bool OpenzlBudget::exceeded() const { return refused; }
+
+}  // namespace driftlock::codecs
+
+extern "C" {
+
+void* driftlock_openzl_malloc(std::size_t size) { return driftlock::codecs::granted(size) ? std::malloc(size) : nullptr; }
+
+void* driftlock_openzl_calloc(std::size_t count, std::size_t size) {
+  if (size != 0 && count > std::numeric_limits<std::size_t>::max() / size) return nullptr;
+  return driftlock::codecs::granted(count * size) ? std::calloc(count, size) : nullptr;
+}
+
+void* driftlock_openzl_realloc(void* memory, std::size_t size) {
+  return driftlock::codecs::granted(size) ? std::realloc(memory, size) : nullptr;
+}
+
+}  // extern "C"
