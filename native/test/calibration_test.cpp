@@ -1,0 +1,284 @@
+#include "cbad/calibration.hpp"
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "cbad/portable_math.hpp"
+#include "test.hpp"
+
+using namespace driftlock;
+
+namespace {
+
+struct Source {
+  std::uint64_t state;
+  double uniform() {  // in (0, 1)
+    state += 0x9E3779B97F4A7C15u;
+    std::uint64_t x = state;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    x ^= x >> 31;
+    return (static_cast<double>(x >> 11) + 0.5) * 0x1p-53;
+  }
+  double exponential() { return -portable_log(uniform()); }
+  double normal() { return std::sqrt(2 * exponential()) * std::cos(6.283185307179586 * uniform()); }
+};
+
+void mathematics_is_right() {
+  for (double x = 1e-300; x < 1e300; x *= 3.7) {
+    CHECK(std::fabs(portable_log(x) - std::log(x)) <= 4e-16 * std::max(1.0, std::fabs(std::log(x))));
+    CHECK(std::fabs(portable_log2(x) - std::log2(x)) <= 1e-15 * std::max(1.0, std::fabs(std::log2(x))));
+  }
+  for (double x = -700; x < 700; x += 0.37) CHECK_NEAR(portable_exp(x) / std::exp(x), 1, 2e-15);
+  for (double x = 0.01; x < 1e6; x *= 1.3)
+    CHECK(std::fabs(portable_lgamma(x) - std::lgamma(x)) <= 1e-13 * std::max(1.0, std::fabs(std::lgamma(x))));
+  CHECK(portable_log(0) < -1e300 && portable_log(-1) < -1e300);
+  CHECK(portable_exp(-1000) == 0 && std::isinf(portable_exp(1000)));
+}
+
+void small_samples_by_hand() {
+  Calibration past(1);
+  CHECK(past.p_value(5) == 1);
+  past.learn(std::numeric_limits<double>::quiet_NaN());
+  CHECK(past.learnt() == 0);
+  for (const double score : {1.0, 2.0, 3.0, 4.0}) past.learn(score);
+  CHECK(past.p_value(0) == 1);
+  CHECK_NEAR(past.p_value(3), 3.0 / 5, 1e-12);  // ties count as reached
+  CHECK_NEAR(past.p_value(4), 2.0 / 5, 1e-12);
+  CHECK(past.p_value(5) <= 1.0 / 5);
+  CHECK(past.p_value(1e30) >= 1.0 / 25 - 1e-12);  // never below the square of what ranks show
+  CHECK(past.p_value(std::numeric_limits<double>::quiet_NaN()) == 1);
+  CHECK(past.median() == 3);
+}
+
+/// Under exchangeable scores a p-value is at most alpha with probability alpha, about.
+void p_values_are_uniform() {
+  for (const std::string kind : {"normal", "heavy", "ties"}) {
+    Calibration past(1);
+    Source source{kind.size()};
+    constexpr int n = 400000;
+    const std::vector<double> alphas{0.3, 0.1, 0.03, 0.01, 0.001, 0.0001};
+    std::vector<int> at_most(alphas.size());
+    double previous_limit = -1;
+    for (int i = 0; i < n; ++i) {
+      const double score = kind == "normal" ? source.normal()
+                           : kind == "heavy" ? 1 / std::sqrt(source.uniform())
+                                             : std::floor(2 * std::fabs(source.normal()));
+      const double p = past.p_value(score);
+      for (std::size_t a = 0; a < alphas.size(); ++a) at_most[a] += p <= alphas[a];
+      past.learn(score);
+      if (i % 100000 == 99999) {
+        const double limit = past.limit(0.001);
+        CHECK(past.p_value(limit) <= 0.001 && past.p_value(std::nextafterf(static_cast<float>(limit), -1e30f)) > 0.001);
+        previous_limit = limit;
+      }
+    }
+    if (kind == "normal") CHECK(previous_limit > 2.6 && previous_limit < 3.8);  // exact: 3.09
+    for (std::size_t a = 0; a < alphas.size(); ++a) {
+      const double expected = alphas[a] * n;
+      CHECK(at_most[a] <= 1.15 * expected + 4 * std::sqrt(expected) + 2);
+      if (kind != "ties") CHECK(at_most[a] >= 0.5 * expected - 4 * std::sqrt(expected));
+    }
+  }
+}
+
+void p_values_fall_with_the_score() {
+  Source source{9};
+  for (const int n : {3, 20, 70, 300, 5000, 70000}) {
+    Calibration past(0.5);
+    for (int i = 0; i < n; ++i) past.learn(source.exponential());
+    double previous = 1;
+    for (double score = -1; score < 60; score += 0.05) {
+      const double p = past.p_value(score);
+      CHECK(p > 0 && p <= previous);
+      previous = p;
+    }
+  }
+}
+
+void tail_is_sane() {
+  // Exponential scores: the tail beyond 2,000 of them should be within a few factors, and never claim much too much.
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Source source{seed};
+    Calibration past(0.1);
+    for (int i = 0; i < 2000; ++i) past.learn(source.exponential());
+    for (const double score : {9.0, 11.0, 13.0}) CHECK(past.p_value(score) > 0.2 * portable_exp(-score));
+    CHECK(past.p_value(20) < 1e-4);
+  }
+  // A stream that never scores knows no scale of its own; the unit stands in.
+  Calibration silent(2);
+  for (int i = 0; i < 1000; ++i) silent.learn(0);
+  CHECK(silent.p_value(0) == 1);
+  CHECK(silent.p_value(1) > silent.p_value(20));
+  CHECK(silent.p_value(60) < 2e-5);
+  CHECK(silent.p_value(1e9) >= 0.9 / (1001.0 * 1001.0));
+  CHECK(std::isinf(silent.limit(1e-9)));
+}
+
+void anomalies_do_not_hide_the_next() {
+  Source source{4};
+  Calibration past(1);
+  for (int i = 0; i < 20000; ++i) past.learn(source.normal());
+  const double limit = past.limit(1e-4);
+  const double before = past.p_value(15);
+  for (int i = 0; i < 5; ++i) {
+    past.learn(15, Alarm::raised, 1e-4);
+    past.learn(15, Alarm::related, 1e-4);
+  }
+  CHECK(past.p_value(15) < 20 * before && past.p_value(15) < 1e-4);
+  CHECK(past.limit(1e-4) > limit);
+  for (int i = 0; i < 12; ++i) past.learn(15, Alarm::withheld, 1e-4);
+  CHECK(past.p_value(15) > 0.01);
+}
+
+void combined_values() {
+  CHECK(combine_p_values({}) == 1);
+  CHECK_NEAR(combine_p_values(std::vector{0.01, 0.01, 0.01}), 0.01, 1e-12);
+  CHECK_NEAR(combine_p_values(std::vector{0.001, 1.0}), 2 / 1001.0, 1e-12);
+  CHECK(combine_p_values(std::vector{0.0, 1.0}) > 0);
+  Source source{5};
+  for (const double shared : {0.0, 0.7, 1.0}) {  // how much the channels have in common
+    int at_most = 0;
+    constexpr int n = 200000;
+    for (int i = 0; i < n; ++i) {
+      const double common = source.normal();
+      std::vector<double> p;
+      for (int k = 0; k < 4; ++k)
+        p.push_back(std::erfc((shared * common + std::sqrt(1 - shared * shared) * source.normal()) / std::sqrt(2)) / 2);
+      at_most += combine_p_values(p) <= 0.001;
+    }
+    CHECK(at_most <= 1.25 * 0.001 * n + 4 * std::sqrt(0.001 * n));
+  }
+}
+
+/// Alarms over the days of a stream without anomalies.
+double alarms(const std::string& kind, double per_day, double per_second, double days) {
+  Calibration past(1);
+  AlarmBudget budget(per_day);
+  Source source{11};
+  double state = 0, flagged = -1e9;
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(days * 86400 * per_second); ++i) {
+    const double time = static_cast<double>(i) / per_second;
+    state = 0.99 * state + source.normal();
+    double score = 0;
+    if (kind == "normal") score = source.normal();
+    if (kind == "heavy") score = 1 / std::sqrt(source.uniform());
+    if (kind == "ties") score = source.uniform() < 0.95 ? 0 : std::floor(4 * source.exponential());
+    if (kind == "ar1") score = state;
+    if (kind == "trend") score = source.normal() + time / 86400;
+    if (kind == "rising") score = static_cast<double>(i);  // stranger with every unit: the worst case
+    budget.observe(1000000000u + static_cast<std::uint64_t>(time * 1e9));
+    const Alarm judged = budget.judge(past.p_value(score), time - flagged < 60);
+    if (judged != Alarm::none) flagged = time;
+    past.learn(score, judged, budget.limit());
+  }
+  return static_cast<double>(budget.raised());
+}
+
+void budget_is_kept() {
+  for (const std::string kind : {"normal", "heavy", "ties", "ar1", "trend", "rising"})
+    for (const double per_day : {1.0, 10.0, 100.0}) CHECK(alarms(kind, per_day, 0.01, 30) <= 1.1 * per_day * 30);
+  CHECK(alarms("heavy", 10, 0.3, 10) <= 1.2 * 10 * 10);
+}
+
+void budget_by_hand() {
+  AlarmBudget budget(2);
+  std::uint64_t time = 1700000000000000000u;
+  for (int i = 0; i < 86400; ++i) budget.observe(time += 1000000000u);
+  // One unit a second with forgetting over a day: 1 - 1/e of a day's units in as many of its seconds, and the grace.
+  CHECK_NEAR(budget.units_per_day(), 86400, 60);
+  CHECK_NEAR(budget.limit(), 1.0 / 86400, 1e-7);
+  CHECK(budget.judge(1, false) == Alarm::none);
+  CHECK(budget.judge(std::numeric_limits<double>::quiet_NaN(), false) == Alarm::none);
+  CHECK(budget.judge(1e-5, true) == Alarm::related);
+  CHECK(budget.judge(1e-5, false) == Alarm::raised);
+  CHECK(budget.judge(1e-5, false) == Alarm::raised);
+  CHECK(budget.judge(1e-5, false) == Alarm::withheld);
+  CHECK(budget.judge(1e-8, false) == Alarm::raised);  // overdrawn
+  CHECK(budget.judge(1e-8, false) == Alarm::raised);
+  CHECK(budget.judge(1e-8, false) == Alarm::withheld);
+  CHECK(budget.raised() == 4 && budget.withheld() == 2);
+  budget.observe(time -= 5000000000u);  // backwards: no time has passed
+  CHECK(budget.judge(1e-8, false) == Alarm::withheld);
+  // Rare units: nothing more usual than 1 in 100 is strange, whatever the budget.
+  AlarmBudget generous(100);
+  for (int i = 0; i < 10; ++i) generous.observe(time += 8640000000000u);
+  CHECK(generous.limit() == 0.01);
+}
+
+void snapshots_continue() {
+  Source source{3};
+  for (const int n : {0, 5, 300, 30000}) {
+    Calibration past(1.5);
+    for (int i = 0; i < n; ++i) past.learn(source.exponential());
+    std::vector<std::uint8_t> bytes;
+    past.snapshot(bytes);
+    Calibration other(9);
+    CHECK(other.restore(bytes));
+    for (int i = 0; i < 2000; ++i) {
+      const double score = source.exponential();
+      CHECK(past.p_value(score) == other.p_value(score));
+      past.learn(score);
+      other.learn(score);
+    }
+    std::vector<std::uint8_t> a, b;
+    past.snapshot(a);
+    other.snapshot(b);
+    CHECK(a == b);
+    for (std::size_t cut = 0; cut < bytes.size(); cut += 11) CHECK(!other.restore(Bytes(bytes).first(cut)));
+    for (std::size_t i = 0; i < bytes.size(); i += 3) {
+      std::vector<std::uint8_t> hostile = bytes;
+      hostile[i] ^= 0xFF;
+      Calibration victim(1);
+      if (victim.restore(hostile)) CHECK(victim.p_value(3) > 0);
+    }
+  }
+  CHECK(Calibration::bytes() <= 3072);
+
+  AlarmBudget budget(5);
+  for (std::uint64_t i = 1; i < 1000; ++i) {
+    budget.observe(i * 1000000000u);
+    budget.judge(1e-6, false);
+  }
+  std::vector<std::uint8_t> bytes, a, b;
+  budget.snapshot(bytes);
+  AlarmBudget other(5);
+  CHECK(other.restore(bytes));
+  for (std::uint64_t i = 1000; i < 100000; ++i) {
+    budget.observe(i * 1000000000u);
+    other.observe(i * 1000000000u);
+    CHECK(budget.judge(1e-6, false) == other.judge(1e-6, false));
+  }
+  budget.snapshot(a);
+  other.snapshot(b);
+  CHECK(a == b);
+  AlarmBudget smaller(1);
+  CHECK(smaller.restore(bytes));
+  CHECK(!smaller.restore(Bytes(bytes).first(bytes.size() - 1)));
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    std::vector<std::uint8_t> hostile = bytes;
+    hostile[i] ^= 0xFF;
+    AlarmBudget victim(5);
+    victim.restore(hostile);
+    victim.observe(5);
+    CHECK(victim.limit() > 0 && victim.limit() <= 0.01);
+  }
+}
+
+}  // namespace
+
+int main() {
+  mathematics_is_right();
+  small_samples_by_hand();
+  p_values_are_uniform();
+  p_values_fall_with_the_score();
+  tail_is_sane();
+  anomalies_do_not_hide_the_next();
+  combined_values();
+  budget_is_kept();
+  budget_by_hand();
+  snapshots_continue();
+  return driftlock::test::report();
+}
