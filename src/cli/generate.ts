@@ -1,0 +1,128 @@
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { anomalyKinds, anomalyNames } from "../generate/anomalies.ts";
+import { type Batch, ShopTelemetry } from "../generate/shop-telemetry.ts";
+import type { Signal } from "../otlp.ts";
+import { writeTo } from "./generate/files.ts";
+import { type GenerateOptions, parseGenerateArgs } from "./generate/options.ts";
+import { sendTo } from "./generate/send.ts";
+import { type Sink, type Tally, tally } from "./generate/sink.ts";
+import { exit, type Io } from "./io.ts";
+
+const width = Math.max(...anomalyNames.map((name) => name.length));
+const anomalyHelp = anomalyNames
+  .map((name) => `  ${name.padEnd(width)}  ${anomalyKinds[name].service}: ${anomalyKinds[name].summary}`)
+  .join("\n");
+
+export const help = `Usage: driftlock generate [OPTION]...
+
+Sends the telemetry of a small synthetic shop over OTLP: logs, traces and metrics of five services, with anomalies at
+known times. The same options, --start included, give the same bytes. Stops on SIGINT, SIGTERM or after --duration.
+
+  --endpoint URL            where to (http://127.0.0.1:4317, for http http://127.0.0.1:4318)
+  --protocol grpc|http      (grpc)
+  --allow-remote            let --endpoint be another machine
+  --out FILE                write to a file instead, as fast as possible: requests behind their lengths (4 bytes,
+                            big-endian), one signal a file; %s in FILE stands for the signal
+  --signals LIST            of logs, traces, metrics (all)
+  --rate N                  records a second of wall time (500)
+  --speed N                 seconds of stream time in a second of wall time (1); at 1440 a day takes a minute
+  --duration D              of stream time, such as 90s or 7d (until stopped)
+  --start TIME              of the stream, ISO 8601 (now)
+  --seed TEXT               (42)
+  --records-per-request N   at the most (100); once a second what waits is sent
+  --anomaly NAME@START[+DURATION]
+                            inject an anomaly so long after the start, in stream time; may be given again
+                            (all in turn, one each 20 s of wall time once the default baselines are learned)
+  --no-anomalies            inject none
+  --label                   mark records of anomalies with driftlock.truth=NAME; on metrics as metadata
+
+Anomalies:
+${anomalyHelp}
+
+Exit code: 0, 1 where requests were not taken, 2 for wrong usage.
+`;
+
+/** Hands each batch over when its time has come; in order within a signal, signals beside one another. */
+async function play(batches: Iterable<Batch>, sink: Sink, speed: number, stop: AbortSignal): Promise<void> {
+  const start = performance.now();
+  const last = new Map<Signal, Promise<void>>();
+  try {
+    for (const batch of batches) {
+      const wait = start + batch.time / speed - performance.now();
+      if (wait > 1) await sleep(wait, undefined, { signal: stop });
+      await last.get(batch.signal);
+      if (stop.aborted) return;
+      const written = sink.write(batch);
+      // Awaited before the signal's next one; until then a failure must not be an unhandled one.
+      written.catch(() => {});
+      last.set(batch.signal, written);
+    }
+    await Promise.all(last.values());
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  } finally {
+    await Promise.allSettled(last.values());
+  }
+}
+
+function summary(to: GenerateOptions["to"], totals: Tally, shop: ShopTelemetry, seconds: number): string {
+  const done = to.kind === "files" ? `wrote to ${to.pattern}` : `sent to ${to.endpoint}`;
+  const lines = [
+    `${done}: ${totals.records} records in ${totals.requests} requests, ${totals.bytes} bytes, ${seconds.toFixed(1)} s`,
+  ];
+  if (totals.refused > 0) lines.push(`not taken: ${totals.refused} records`);
+  for (const [name, { times, records, withheld }] of shop.injected) {
+    if (times === 0) continue;
+    const parts = [
+      ...(records > 0 ? [`${records} records`] : []),
+      ...(withheld > 0 ? [`${withheld} withheld`] : []),
+    ];
+    lines.push(`injected ${name.padEnd(width)} x${times}: ${parts.join(", ") || "nothing fell into it"}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** Aborted by the first SIGINT or SIGTERM; the second ends the process as ever. */
+function stopSignal(): { stop: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const onSignal = () => {
+    release();
+    controller.abort();
+  };
+  const release = () => {
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+  };
+  process.on("SIGINT", onSignal);
+  process.on("SIGTERM", onSignal);
+  return { stop: controller.signal, release };
+}
+
+export async function generate(args: string[], io: Io): Promise<number> {
+  if (args.includes("--help") || args.includes("-h")) {
+    io.out(help);
+    return exit.ok;
+  }
+  const { shop: options, to } = parseGenerateArgs(args);
+  const shop = new ShopTelemetry(options);
+  const totals = tally();
+  const { stop, release } = stopSignal();
+  const start = performance.now();
+  try {
+    const sink =
+      to.kind === "files"
+        ? writeTo(to.pattern, options.signals, totals)
+        : sendTo(to, totals, (message) => io.err(`driftlock: ${message}\n`), stop);
+    try {
+      const speed = to.kind === "files" ? Number.POSITIVE_INFINITY : options.speed;
+      await play(shop.batches(), sink, speed, stop);
+    } finally {
+      await sink.close();
+    }
+  } finally {
+    release();
+    io.out(summary(to, totals, shop, (performance.now() - start) / 1_000));
+  }
+  return totals.refused > 0 ? exit.failure : exit.ok;
+}

@@ -1,0 +1,153 @@
+import type { Signal } from "../otlp.ts";
+import { type AnomalyName, anomalyKinds, type Schedule } from "./anomalies.ts";
+import { Encoder } from "./encode.ts";
+import { Injections } from "./injections.ts";
+import { createInstruments, type Instrument } from "./instruments.ts";
+import { Random } from "./random.ts";
+import type { Item } from "./records.ts";
+import { Traffic } from "./traffic.ts";
+
+export interface ShopOptions {
+  seed: string;
+  startUnixNano: bigint;
+  signals: readonly Signal[];
+  /** Records a second of wall time, on average. */
+  rate: number;
+  /** Stream time per wall time. */
+  speed: number;
+  /** Of stream time, in milliseconds; may be infinite. */
+  duration: number;
+  /** A request's most records, but for those of one instant. */
+  recordsPerRequest: number;
+  /** In the order of starts. */
+  schedule: Iterable<Schedule>;
+  label: boolean;
+}
+
+export interface Batch {
+  signal: Signal;
+  /** An Export*ServiceRequest. */
+  body: Buffer;
+  /** Milliseconds of stream time at which it is complete. */
+  time: number;
+  /** The anomaly of each record, in wire order. */
+  truths: (AnomalyName | undefined)[];
+}
+
+/** Of all records, where there are others as well. */
+const metricsShare = 0.1;
+const nanosPerDay = 86_400_000_000_000n;
+
+type Pace = Pick<ShopOptions, "signals" | "rate" | "speed">;
+
+/** Milliseconds of stream time from one scrape of the shop's metrics to the next. */
+export function scrapeInterval({ signals, rate, speed }: Pace): number {
+  const share = signals.length > 1 ? metricsShare : 1;
+  return (createInstruments().length / (share * rate)) * speed * 1_000;
+}
+
+/** Records of these signals that a visit leaves, on average. */
+function recordsPerJourney(signals: readonly Signal[]): number {
+  const visits = 2_000;
+  const traffic = new Traffic("mean", 0n, new Injections([], "mean"), signals);
+  let records = 0;
+  for (let i = 0; i < visits; i++) records += traffic.journey(0).length;
+  return records / visits;
+}
+
+/** The shop's telemetry as requests, in the order of time. The same options give the same bytes. */
+export class ShopTelemetry {
+  readonly #options: ShopOptions;
+  readonly #injections: Injections;
+  readonly #traffic: Traffic;
+  readonly #encoder: Encoder;
+  readonly #instruments: Instrument[] = createInstruments();
+  readonly #pending: Map<Signal, Item[]>;
+  /** Visits a second of stream time. */
+  readonly #load: number;
+
+  constructor(options: ShopOptions) {
+    const { seed, startUnixNano, schedule, signals, label, rate, speed } = options;
+    this.#options = options;
+    this.#injections = new Injections(schedule, seed);
+    this.#traffic = new Traffic(seed, startUnixNano, this.#injections, signals);
+    this.#encoder = new Encoder(seed, label);
+    this.#pending = new Map(signals.map((signal) => [signal, []]));
+    const others = signals.filter((signal) => signal !== "metrics");
+    const share = others.length < signals.length ? 1 - metricsShare : 1;
+    this.#load = others.length > 0 ? (share * rate) / speed / recordsPerJourney(others) : 0;
+  }
+
+  /** What each anomaly has done so far. */
+  get injected(): Injections["totals"] {
+    return this.#injections.totals;
+  }
+
+  *batches(): Generator<Batch, void> {
+    const { seed, duration, speed, signals } = this.#options;
+    const random = new Random(`${seed}/arrivals`);
+    const end = duration * 1_000;
+    const gap = 1e6 / this.#load;
+    const scrape = signals.includes("metrics") ? scrapeInterval(this.#options) * 1_000 : Infinity;
+    // A second of wall time, as batch processors wait.
+    const flush = 1e6 * speed;
+    let arrival = this.#load > 0 ? random.exponential(gap) : Infinity;
+    let nextScrape = scrape;
+    let nextFlush = flush;
+    for (;;) {
+      const time = Math.min(arrival, nextScrape, nextFlush, this.#injections.due);
+      if (time >= end) break;
+      for (const injection of this.#injections.advance(time)) this.#add(this.#traffic.shot(injection, time));
+      if (time === arrival) {
+        this.#add(this.#traffic.journey(Math.round(time)));
+        arrival += random.exponential(gap);
+      }
+      if (time === nextScrape) {
+        this.#add(this.#scrape(time, scrape / 1e6));
+        nextScrape += scrape;
+      }
+      yield* this.#flush(time, time === nextFlush ? 1 : this.#options.recordsPerRequest);
+      if (time === nextFlush) nextFlush += flush;
+    }
+    yield* this.#flush(end, 1);
+  }
+
+  #add(items: readonly Item[]): void {
+    for (const item of items) this.#pending.get(item.signal)?.push(item);
+  }
+
+  /** Requests of all signals for which at least so many records wait. */
+  *#flush(time: number, least: number): Generator<Batch, void> {
+    for (const [signal, items] of this.#pending) {
+      while (items.length >= least) {
+        const taken = items.splice(0, this.#options.recordsPerRequest).sort((a, b) => a.time - b.time);
+        yield { signal, time: time / 1_000, ...this.#encoder.encode(signal, taken) };
+      }
+    }
+  }
+
+  #scrape(time: number, seconds: number): Item[] {
+    const { seed, startUnixNano } = this.#options;
+    const unixNano = startUnixNano + BigInt(Math.round(time)) * 1_000n;
+    const scrape = {
+      random: new Random(`${seed}/scrape/${time}`),
+      startUnixNano,
+      unixNano,
+      seconds,
+      day: Number(unixNano % nanosPerDay) / Number(nanosPerDay),
+      load: this.#load,
+    };
+    const silence = this.#injections.find("silence");
+    return this.#instruments.flatMap((instrument): Item[] => {
+      const { service, shows } = instrument;
+      const injection = shows && this.#injections.find(shows);
+      const record = instrument.read(scrape, injection !== undefined);
+      if (silence && service === anomalyKinds.silence.service) {
+        this.#injections.withhold(silence, 1);
+        return [];
+      }
+      const truth = injection && this.#injections.mark(injection);
+      return [{ signal: "metrics", service, time, truth, record }];
+    });
+  }
+}
