@@ -1,0 +1,291 @@
+// The value channel: what it must find, what must leave it silent, and that a restart changes nothing.
+
+#include "cbad/value.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "cbad/portable_math.hpp"
+#include "test.hpp"
+
+namespace {
+
+using namespace driftlock;
+
+constexpr std::uint64_t second = 1'000'000'000;
+constexpr std::uint64_t start = 1'700'006'400 * second;  // midnight, UTC
+constexpr std::uint64_t five_minutes = 300 * second;
+constexpr int day = 288;
+
+/// A small generator of its own: the same numbers everywhere.
+struct Random {
+  std::uint64_t state = 88172645463325252u;
+  double uniform() {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return static_cast<double>(state >> 11) / 9007199254740992.0;
+  }
+  /// Close to a normal: the sum of twelve uniforms.
+  double normal() {
+    double s = -6;
+    for (int i = 0; i < 12; ++i) s += uniform();
+    return s;
+  }
+};
+
+std::vector<ValueResult> run(const std::vector<double>& values, std::uint64_t step = five_minutes) {
+  ValueChannel channel;
+  std::vector<ValueResult> results;
+  for (std::size_t i = 0; i < values.size(); ++i) results.push_back(channel.observe(start + i * step, values[i]));
+  return results;
+}
+
+double highest(const std::vector<ValueResult>& r, std::size_t from, std::size_t to) {
+  double best = 0;
+  for (std::size_t i = from; i < std::min(to, r.size()); ++i) best = std::max(best, r[i].score);
+  return best;
+}
+
+std::vector<double> noise(std::size_t n, double level, double spread, std::uint64_t seed = 1) {
+  Random random;
+  random.state ^= seed * 0x9E3779B97F4A7C15u;
+  std::vector<double> values;
+  for (std::size_t i = 0; i < n; ++i) values.push_back(level + spread * random.normal());
+  return values;
+}
+
+/// High by day, low by night, with noise.
+std::vector<double> daily(std::size_t n, std::uint64_t seed = 1) {
+  auto values = noise(n, 20, 1, seed);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t t = i % day;
+    if (t >= 100 && t < 200) values[i] += 60;
+  }
+  return values;
+}
+
+void finds_a_spike() {
+  for (const double unit : {1e-9, 1.0, 1e12}) {
+    auto values = noise(2000, 50 * unit, 2 * unit);
+    values[1500] = 90 * unit;
+    const auto r = run(values);
+    CHECK(r[1500].score > 30);
+    CHECK(r[1500].score > 2 * highest(r, 110, 1500));
+    CHECK(r[1500].rarity_bits > r[1500].usual_bits);
+    CHECK(r[1500].surprise_bits > r[1499].surprise_bits + 5);
+    CHECK(r[1501].score < 1 || r[1501].score > r[1500].score);
+  }
+}
+
+void finds_a_level_shift_once() {
+  auto values = noise(4000, 50, 2);
+  for (std::size_t i = 3000; i < values.size(); ++i) values[i] += 20;
+  const auto r = run(values);
+  CHECK(highest(r, 3000, 3003) > 20);
+  CHECK(highest(r, 3000, 3003) > 2 * highest(r, 110, 3000));
+  int peaks = 0;
+  for (std::size_t i = 3000; i < values.size(); ++i) peaks += r[i].score > 20;
+  CHECK(peaks >= 1 && peaks <= 8);
+  CHECK(highest(r, 3300, 4000) < 20);
+}
+
+void finds_a_day_that_stays_dead() {
+  auto values = daily(12 * day);
+  const auto usual = run(values);
+  const auto quiet = noise(12 * day, 20, 1, 9);
+  for (int i = 10 * day; i < 11 * day; ++i) values[i] = quiet[i];
+  const auto r = run(values);
+  const double found = highest(r, 10 * day + 95, 10 * day + 125);
+  CHECK(found > 5);
+  CHECK(found > highest(usual, 10 * day + 95, 10 * day + 125));
+  const auto& first = *std::max_element(r.begin() + 10 * day + 95, r.begin() + 10 * day + 125,
+                                        [](const auto& a, const auto& b) { return a.score < b.score; });
+  CHECK(first.blame == ValueView::day || first.blame == ValueView::week);
+}
+
+void finds_a_change_of_rate() {
+  // Spikes of the usual height, but eight times as many.
+  std::vector<double> values(4000, 0.0);
+  Random random;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = 0.1 * random.uniform();
+    if (i % 20 == 7 || (i >= 3000 && i < 3200 && random.uniform() < 0.35)) values[i] = 10;
+  }
+  const auto r = run(values, 7 * second);
+  CHECK(highest(r, 3000, 3200) > highest(r, 600, 3000));
+}
+
+void is_silent_where_nothing_happens() {
+  for (const double level : {0.0, 45.0, -1e-300, 1e300, 1e-15}) {
+    const auto r = run(std::vector<double>(3000, level));
+    CHECK(highest(r, 0, r.size()) < 1);
+  }
+  std::vector<double> square(12 * day);
+  for (std::size_t i = 0; i < square.size(); ++i) square[i] = i % day >= 100 && i % day < 200 ? 80 : 20;
+  CHECK(highest(run(square), 4 * day, square.size()) < 12);
+  CHECK(highest(run(square), 9 * day, square.size()) < 5);
+}
+
+void is_calibrated_on_noise() {
+  // Each view's rarity is -log2 of a p-value: b bits or more happen 2^-b of the time or, erring to silence, less.
+  const int n = 20000;
+  const auto r = run(noise(n, 10, 3), 61 * second);
+  for (std::size_t view = 0; view < value_views; ++view) {
+    for (const int bits : {4, 6, 8}) {
+      int rare = 0;
+      for (int i = 2000; i < n; ++i) rare += r[i].view_bits[view] >= bits;
+      const double share = rare / double(n - 2000) * (1 << bits);
+      CHECK(share < 1.5);
+      CHECK(share > 0.1);
+    }
+  }
+  // Some 130 blocks of noise: hardly a peak far above the usual one.
+  int high = 0;
+  for (int i = 600; i < n; ++i) high += r[i].score > 20;
+  CHECK(high <= 6);
+}
+
+void says_when_it_learns() {
+  const auto r = run(noise(300, 5, 1));
+  CHECK(r[0].learning && r[0].progress == 0 && r[0].score == 0);
+  CHECK(r[50].learning && r[50].progress == 0.5);
+  CHECK(!r[ValueChannel::learning_points].learning && r[ValueChannel::learning_points].progress == 1);
+}
+
+void expects_a_range() {
+  ValueChannel channel;
+  CHECK(std::isnan(channel.expected(start).low));
+  const auto values = noise(3000, 50, 2);
+  for (std::size_t i = 0; i < values.size(); ++i) channel.observe(start + i * five_minutes, values[i]);
+  const auto range = channel.expected(start + values.size() * five_minutes);
+  CHECK(range.low > 40 && range.low < 47);
+  CHECK(range.high > 53 && range.high < 60);
+
+  ValueChannel cyclic;
+  const auto days = daily(10 * day);
+  for (std::size_t i = 0; i < days.size(); ++i) cyclic.observe(start + i * five_minutes, days[i]);
+  // Still night: whichever model leads, it expects the night's values.
+  const auto night = cyclic.expected(start + 10ull * day * five_minutes);
+  CHECK(night.low > 10 && night.low < 20 && night.high > 20 && night.high < 40);
+}
+
+bool same(const ValueResult& a, const ValueResult& b) {
+  return a.scored == b.scored && a.learning == b.learning && a.progress == b.progress && a.surprise_bits == b.surprise_bits &&
+         a.rarity_bits == b.rarity_bits && a.usual_bits == b.usual_bits && a.excess_bits == b.excess_bits && a.score == b.score &&
+         a.blame == b.blame && a.view_bits == b.view_bits;
+}
+
+void goes_on_from_a_snapshot() {
+  auto values = daily(9 * day, 5);
+  values[8 * day + 30] = 500;
+  for (const std::size_t stop : {std::size_t{0}, std::size_t{7}, std::size_t{16}, std::size_t{90}, std::size_t{8 * day + 31}}) {
+    ValueChannel one;
+    for (std::size_t i = 0; i < stop; ++i) one.observe(start + i * five_minutes, values[i]);
+    std::vector<std::uint8_t> bytes;
+    one.snapshot(bytes);
+    CHECK(bytes.size() <= 16 * 1024);
+    ValueChannel two;
+    CHECK(two.restore(bytes));
+    bool equal = true;
+    for (std::size_t i = stop; i < values.size(); ++i) {
+      equal = equal && same(one.observe(start + i * five_minutes, values[i]), two.observe(start + i * five_minutes, values[i]));
+    }
+    CHECK(equal);
+    std::vector<std::uint8_t> after_one, after_two;
+    one.snapshot(after_one), two.snapshot(after_two);
+    CHECK(after_one == after_two);
+  }
+}
+
+void refuses_what_is_no_snapshot() {
+  ValueChannel channel;
+  const auto values = daily(3 * day);
+  for (std::size_t i = 0; i < values.size(); ++i) channel.observe(start + i * five_minutes, values[i]);
+  std::vector<std::uint8_t> good;
+  channel.snapshot(good);
+  CHECK(!channel.restore({}));
+  CHECK(!channel.restore(Bytes(good).first(good.size() - 1)));
+  auto longer = good;
+  longer.push_back(0);
+  CHECK(!channel.restore(longer));
+  auto other = good;
+  other[0] ^= 0xFF;
+  CHECK(!channel.restore(other));
+  std::vector<std::uint8_t> after;
+  channel.snapshot(after);
+  CHECK(after == good);
+  // Whatever bytes get through, the channel keeps its footing.
+  Random random;
+  for (int round = 0; round < 2000; ++round) {
+    auto bad = good;
+    for (int k = 0; k < 4; ++k) bad[1 + static_cast<std::size_t>(random.uniform() * (bad.size() - 1))] = static_cast<std::uint8_t>(random.state);
+    ValueChannel victim;
+    if (!victim.restore(bad)) continue;
+    for (int i = 0; i < 300; ++i) {
+      const auto r = victim.observe(start + i * five_minutes, random.normal());
+      CHECK(std::isfinite(r.score) && r.score >= 0);
+    }
+  }
+}
+
+void survives_hostile_input() {
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  const double odd[] = {std::numeric_limits<double>::quiet_NaN(), inf, -inf, 0.0, -0.0, 1e308, -1e308, 5e-324, -5e-324,
+                        std::numeric_limits<double>::max(), 1e100, 1, -1};
+  Random random;
+  ValueChannel channel;
+  for (int i = 0; i < 20000; ++i) {
+    const double value = odd[static_cast<std::size_t>(random.uniform() * std::size(odd))];
+    // Times jump about, stand still and reach both ends.
+    const std::uint64_t time = random.uniform() < 0.1 ? 0 : random.uniform() < 0.1 ? ~0ull : static_cast<std::uint64_t>(random.uniform() * 1.8e19);
+    const auto r = channel.observe(time, value);
+    CHECK(r.scored == std::isfinite(value));
+    CHECK(std::isfinite(r.score) && std::isfinite(r.surprise_bits) && std::isfinite(r.rarity_bits));
+  }
+  // It still learns after all that.
+  std::vector<std::uint8_t> bytes;
+  channel.snapshot(bytes);
+  ValueChannel copy;
+  CHECK(copy.restore(bytes));
+
+  // Values that are not numbers change nothing.
+  ValueChannel a, b;
+  bool equal = true;
+  const auto values = noise(600, 5, 1);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    b.observe(start + i * five_minutes, inf);
+    equal = equal && same(a.observe(start + i * five_minutes, values[i]), b.observe(start + i * five_minutes, values[i]));
+  }
+  CHECK(equal);
+}
+
+void scores_before_it_learns() {
+  // The score of a prefix does not depend on what follows.
+  auto values = noise(1200, 50, 2);
+  const auto all = run(values);
+  values.resize(900);
+  const auto prefix = run(values);
+  bool equal = true;
+  for (std::size_t i = 0; i < prefix.size(); ++i) equal = equal && same(all[i], prefix[i]);
+  CHECK(equal);
+}
+
+}  // namespace
+
+int main() {
+  finds_a_spike();
+  finds_a_level_shift_once();
+  finds_a_day_that_stays_dead();
+  finds_a_change_of_rate();
+  is_silent_where_nothing_happens();
+  is_calibrated_on_noise();
+  says_when_it_learns();
+  expects_a_range();
+  goes_on_from_a_snapshot();
+  refuses_what_is_no_snapshot();
+  survives_hostile_input();
+  scores_before_it_learns();
+  static_assert(sizeof(ValueChannel) <= 16 * 1024);
+  return driftlock::test::report();
+}
