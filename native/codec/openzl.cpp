@@ -168,8 +168,7 @@ class Openzl final : public Codec {
   }
 
   static Owned<ZL_TypedRef> typed(Bytes bytes, const Column& column, std::unique_ptr<std::uint64_t[]>& aligned) {
-    static constexpr std::uint64_t nothing = 0;
-    const void* data = bytes.empty() ? reinterpret_cast<const void*>(&nothing) : bytes.data();
+    const void* data = bytes.data();
     switch (column.kind) {
       case Column::Kind::bytes:
         break;
