@@ -159,14 +159,13 @@ class Indexer {
 
   bool attribute(Bytes message, std::uint32_t depth) {
     KeyValue plain;
-    return readPlain(message, plain) || check(schemas::keyValue, message, depth);
+    return (depth < maxDepth && readPlain(message, plain)) || check(schemas::keyValue, message, depth);
   }
 
   bool value(Bytes message, std::uint32_t depth) {
-    AnyValue plain;
-    if (readPlain(message, plain)) return true;
     if (depth == maxDepth) [[unlikely]] return refuse("nested more than 32 deep", "AnyValue", message.data());
-    return check(schemas::anyValue, message, depth + 1);
+    AnyValue plain;
+    return readPlain(message, plain) || check(schemas::anyValue, message, depth + 1);
   }
 
   bool packed(const Rule& rule, Cursor& at) {

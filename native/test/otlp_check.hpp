@@ -56,6 +56,7 @@ inline const char* wronglySpliced(const Index& before, std::span<const Edit> edi
 
   auto edit = edits.begin();
   std::size_t at = 0;
+  std::uint32_t scope = none;
   for (std::uint32_t id = 0; id < before.records.size(); ++id) {
     const bool chosen = edit != edits.end() && edit->record == id;
     const Bytes added = chosen ? edit->attributes : Bytes();
@@ -68,11 +69,13 @@ inline const char* wronglySpliced(const Index& before, std::span<const Edit> edi
       return index.bytes(Range{frame.field, frame.end});
     };
     if (added.empty() && !equal(whole(after, is.frame), whole(before, was.frame))) return "a record not to be touched";
-    if (json(readResource(after, after.resourceOf(is)).attributes) !=
-        json(readResource(before, before.resourceOf(was)).attributes))
+    if (was.scope != scope && json(readResource(after, after.resourceOf(is)).attributes) !=
+                                  json(readResource(before, before.resourceOf(was)).attributes))
       return "the resource of a record";
-    if (json(readScope(after, after.scopeOf(is))) != json(readScope(before, before.scopeOf(was))))
+    if (was.scope != scope &&
+        json(readScope(after, after.scopeOf(is))) != json(readScope(before, before.scopeOf(was))))
       return "the scope of a record";
+    scope = was.scope;
     if (before.signal != Signal::Metrics) continue;
     const Metric& metricWas = before.metricOf(was);
     const Metric& metricIs = after.metricOf(is);

@@ -218,7 +218,7 @@ function isMetric(item: LogRecord | Span | Metric): item is Metric {
 }
 
 /** The records of a request, in wire order. */
-function records(request: ExportServiceRequest): OtlpRecord[] {
+export function records(request: ExportServiceRequest): OtlpRecord[] {
   return tree(request).flatMap(({ scopes }) =>
     scopes.flatMap(({ items }) =>
       items.flatMap((item): OtlpRecord[] => (isMetric(item) ? (item.data.value?.dataPoints ?? []) : [item])),
