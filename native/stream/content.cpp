@@ -5,6 +5,7 @@
 
 #include "stream/hash.hpp"
 #include "text/mask.hpp"
+#include "text/readable.hpp"
 
 namespace driftlock {
 namespace {
@@ -21,7 +22,7 @@ constexpr std::uint64_t kAnyNumber = 0x9e3779b97f4a7c15;
 void ContentScore::clear() {
   score = bits = 0;
   novelBytes = 0;
-  signature = 0;
+  signature = templateHash = 0;
   unknown.clear();
   text.clear();
 }
@@ -46,6 +47,7 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
     if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
       const bool word = field.kind == Field::Kind::Integer && isWord(key);
       h = hash(word ? field.bits : kAnyNumber, key);
+      if (i == 0) out.templateHash = h;
       if (known_.contains(h)) continue;
       digits.clear();
       if (word) {
@@ -57,6 +59,7 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
     } else {
       if (field.kind == Field::Kind::Text) value = {masked.data(), text::mask(field.text, masked.data())};
       h = hash(value, key);
+      if (i == 0) out.templateHash = h;
       if (known_.contains(h)) continue;
     }
     ContentScore::Unknown unknown{i, h, static_cast<std::uint32_t>(out.text.size()), 0, 0};
@@ -99,6 +102,27 @@ void ContentChannel::learn(const RecordView& record, const ContentScore& score) 
 
 std::size_t ContentChannel::memory() const {
   return dictionary_.memory() + known_.memory() + numberKeys_.capacity() * sizeof(NumberKey);
+}
+
+std::string blamedField(const RecordView& record, const ContentScore& score, otlp::Signal signal) {
+  std::uint32_t most = 0;
+  const ContentScore::Unknown* blamed = nullptr;
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    std::uint32_t bytes = 0;
+    for (const LiteralRun& run : score.novelty.literals) {
+      const std::uint32_t from = std::max(run.start, unknown.begin), to = std::min(run.end, unknown.end);
+      if (from < to) bytes += to - from;
+    }
+    if (bytes <= most) continue;
+    most = bytes;
+    blamed = &unknown;
+  }
+  if (!blamed) return {};
+  const Bytes key = record.fields[blamed->field].key;
+  std::string name(key.begin(), key.end());
+  if (name.empty()) name = signal == otlp::Signal::Traces ? "name" : "body";
+  text::makeReadable(name);
+  return name;
 }
 
 void novelRanges(const RecordView& record, const ContentScore& score, const std::vector<std::uint32_t>& starts,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "cbad/dictionary.hpp"
@@ -18,6 +19,8 @@ struct ContentScore {
   std::uint32_t novelBytes = 0;
   /// Equal for records that bring the same news.
   std::uint64_t signature = 0;
+  /// Of the first field (a body, a span's name), masked: records of one template share it.
+  std::uint64_t templateHash = 0;
 
   /// A field that the baseline does not hold as it is: `key=value\n` in `text`, variables masked.
   struct Unknown {
@@ -68,6 +71,9 @@ class ContentChannel {
   KnownSet known_{1024};
   std::vector<NumberKey> numberKeys_;
 };
+
+/// The field that brings most of the news: "body" or "name" for the first, else its key.
+std::string blamedField(const RecordView& record, const ContentScore& score, otlp::Signal signal);
 
 /// Parts of the rendered record (`render`) that are news, ascending.
 void novelRanges(const RecordView& record, const ContentScore& score, const std::vector<std::uint32_t>& starts,

@@ -22,8 +22,8 @@ void guard(Task& task, Step&& step) {
 }  // namespace
 
 Engine::Engine(Settings settings, Done done)
-    : settings_(std::move(settings)), done_(std::move(done)), codec_(makeCodec(settings_.codec)) {
-  for (std::uint32_t i = 0; i < shardCount; ++i) shards_.push_back(std::make_unique<Shard>(settings_, *codec_));
+    : settings_(std::move(settings)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)) {
+  for (std::uint32_t i = 0; i < shardCount; ++i) shards_.push_back(std::make_unique<Shard>(settings_, *codec_, *excerpts_));
   const std::uint32_t threads = std::clamp(settings_.threads, 1u, shardCount);
   for (std::uint32_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
   for (std::uint32_t i = 0; i < threads; ++i) workers_[i]->thread = std::thread([this, i] { work(i); });
@@ -97,21 +97,23 @@ void Engine::finish(Task& task) const {
     for (Finding& finding : task.findings[i]) findings.push_back(std::move(finding));
   }
   if (findings.empty()) return;
-  std::sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) { return a.record < b.record; });
-  task.flagged = static_cast<std::uint32_t>(findings.size());
-
+  // In the order of records; what is about none stays behind the record that brought it to light.
+  std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) { return a.at < b.at; });
   std::vector<std::uint8_t> attributes;
-  std::vector<std::size_t> ends;
+  std::vector<std::pair<std::uint32_t, std::size_t>> ends;
   for (const Finding& finding : findings) {
-    encodeAttributes(finding, otlp::attributesField(task.index, task.index.records[finding.record]), attributes);
-    ends.push_back(attributes.size());
     if (finding.reported) task.anomalies.push_back(encodeAnomaly(finding));
+    if (finding.record == Finding::noRecord) continue;
+    encodeAttributes(finding, otlp::attributesField(task.index, task.index.records[finding.record]), attributes);
+    ends.emplace_back(finding.record, attributes.size());
   }
+  task.flagged = static_cast<std::uint32_t>(ends.size());
+  if (ends.empty()) return;
   std::vector<otlp::Edit> edits;
   std::size_t begin = 0;
-  for (std::size_t i = 0; i < findings.size(); ++i) {
-    edits.push_back({findings[i].record, Bytes(attributes).subspan(begin, ends[i] - begin)});
-    begin = ends[i];
+  for (const auto& [record, end] : ends) {
+    edits.push_back({record, Bytes(attributes).subspan(begin, end - begin)});
+    begin = end;
   }
   otlp::Splicer splicer;
   task.output.size = splicer.plan(task.index, edits, settings_.flaggedOnly ? otlp::Keep::Edited : otlp::Keep::All);

@@ -79,7 +79,7 @@ class Engine {
 
   const Settings settings_;
   Done done_;
-  std::unique_ptr<const Codec> codec_;
+  std::unique_ptr<const Codec> codec_, excerpts_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::mutex mutex_;
   bool closing_ = false;

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "otlp/views.hpp"
+#include "stream/hash.hpp"
 
 namespace driftlock {
 namespace {
@@ -53,6 +54,7 @@ class Collector {
   void attributes(const otlp::Attributes& attributes) {
     for (const otlp::KeyValue& attribute : attributes) {
       if (full()) return;
+      if (view(attribute.key) == "session.id") out_.session = hash(attribute.value.bytes, attribute.value.bits | 1);
       value(attribute.key, attribute.value);
     }
   }
@@ -110,6 +112,8 @@ void readLog(Bytes record, RecordView& out) {
   }
   if (!log.eventName.empty()) fields.text(literal("event_name"), log.eventName);
   fields.attributes(log.attributes);
+  if (out.session == 0 && !log.traceId.empty()) out.session = hash(log.traceId, 1);
+  out.last = view(log.eventName) == "session.end";
 }
 
 void readSpan(Bytes record, RecordView& out) {
@@ -130,6 +134,8 @@ void readSpan(Bytes record, RecordView& out) {
     fields.text(literal("event"), event.name);
     fields.attributes(event.attributes);
   }
+  out.session = hash(span.traceId, 1);
+  out.last = span.parentSpanId.empty();
 }
 
 void readPoint(otlp::MetricType type, Bytes record, RecordView& out) {
@@ -138,10 +144,12 @@ void readPoint(otlp::MetricType type, Bytes record, RecordView& out) {
   out.graded = true;
   const bool noRecordedValue = (point.flags & 1) != 0;
   if (point.number != otlp::PointView::Number::None) {
-    out.value = point.number == otlp::PointView::Number::Int ? static_cast<double>(point.asInt) : point.asDouble;
+    out.value = out.sum = point.number == otlp::PointView::Number::Int ? static_cast<double>(point.asInt) : point.asDouble;
     out.hasValue = !noRecordedValue;
   } else if (point.count > 0 && point.sum) {
-    out.value = *point.sum / static_cast<double>(point.count);
+    out.sum = *point.sum;
+    out.count = static_cast<double>(point.count);
+    out.value = out.sum / out.count;
     out.hasValue = !noRecordedValue;
   }
   Collector(out).attributes(point.attributes);
@@ -168,11 +176,11 @@ void append(std::string& text, Number number) {
 
 void RecordView::clear() {
   fields.clear();
-  timeUnixNano = duration = 0;
+  timeUnixNano = duration = session = 0;
   traceId = spanId = {};
   gravity = Gravity::Normal;
-  graded = hasValue = false;
-  value = 0;
+  graded = hasValue = last = false;
+  value = sum = count = 0;
 }
 
 void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out) {

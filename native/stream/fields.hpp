@@ -36,13 +36,17 @@ struct RecordView {
   std::uint64_t timeUnixNano = 0;
   Bytes traceId;
   Bytes spanId;
+  /// Of the trace, or of the attribute session.id; 0 for none.
+  std::uint64_t session = 0;
+  /// The session ends with this record: the event session.end, or the span that has no parent.
+  bool last = false;
   /// By severity number or span status; what only the text says is for `gravityOf`.
   Gravity gravity = Gravity::Normal;
   bool graded = false;
   /// Of a span, in nanoseconds.
   std::uint64_t duration = 0;
-  /// Of a gauge's, sum's, histogram's or summary's point: its value, or its mean.
-  double value = 0;
+  /// Of a gauge's, sum's, histogram's or summary's point: its value, or its mean; its sum, and how many values are in it.
+  double value = 0, sum = 0, count = 0;
   bool hasValue = false;
 
   void clear();

@@ -5,6 +5,7 @@
 #include "otlp/views.hpp"
 #include "stream/fields.hpp"
 #include "stream/hash.hpp"
+#include "text/readable.hpp"
 
 namespace driftlock {
 namespace {
@@ -13,7 +14,7 @@ constexpr std::size_t kMaxName = 512;
 constexpr std::size_t kMaxValue = 128;
 
 Bytes bytes(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
-std::string_view text(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+std::string_view view(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 std::uint64_t hashOf(const otlp::AnyValue& value, std::uint64_t seed) {
   return hash(value.bytes, hash(value.bits, seed + static_cast<std::uint64_t>(value.type)));
@@ -22,7 +23,7 @@ std::uint64_t hashOf(const otlp::AnyValue& value, std::uint64_t seed) {
 /// The value of the resource's attribute of that name; None where it has none.
 otlp::AnyValue attribute(const otlp::ResourceView& resource, std::string_view name) {
   for (const otlp::KeyValue& attribute : resource.attributes) {
-    if (text(attribute.key) == name) return attribute.value;
+    if (view(attribute.key) == name) return attribute.value;
   }
   return {};
 }
@@ -88,22 +89,25 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
     key.name += ' ' + name + '=';
     appendValue(attribute(resource, name), key.name);
   }
+  key.service = view(attribute(resource, "service.name").bytes).substr(0, kMaxValue);
   if (record.metric != otlp::none) {
     const otlp::Metric& metric = index.metricOf(record);
     key.metricType = metric.type;
+    key.cumulative = metric.temporality == otlp::Temporality::Cumulative;
+    key.monotonic = metric.monotonic;
     key.name += ' ';
-    key.name += text(index.bytes(metric.name)).substr(0, kMaxValue);
+    key.name += view(index.bytes(metric.name)).substr(0, kMaxValue);
     for (const otlp::KeyValue& attribute : otlp::readPoint(metric.type, index.bytes(record)).attributes) {
       if (key.name.size() > kMaxName) break;
       key.name += ' ';
-      key.name += text(attribute.key).substr(0, kMaxValue);
+      key.name += view(attribute.key).substr(0, kMaxValue);
       key.name += '=';
       appendValue(attribute.value, key.name);
     }
   }
   if (key.name.size() > kMaxName) key.name.resize(kMaxName);
-  std::vector<LiteralRun> none;
-  makeReadable(key.name, none);
+  text::makeReadable(key.name);
+  text::makeReadable(key.service);
   return key;
 }
 

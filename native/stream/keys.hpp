@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "otlp/reader.hpp"
-#include "stream/report.hpp"
 #include "stream/stream.hpp"
 
 namespace driftlock {

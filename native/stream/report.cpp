@@ -7,27 +7,12 @@
 
 #include "otlp/attributes.hpp"
 #include "otlp/wire.hpp"
+#include "text/readable.hpp"
 
 namespace driftlock {
 namespace {
 
-constexpr std::size_t kMaxText = 4096;
 constexpr std::size_t kMaxQuote = 96;
-
-/// Length of the well-formed UTF-8 sequence at `p`, 0 for none (Unicode 15, table 3-7).
-std::size_t sequence(const std::uint8_t* p, std::size_t n) {
-  const std::uint8_t c = p[0];
-  if (c < 0x80) return 1;
-  const std::size_t size = c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
-  if (size == 0 || size > n) return 0;
-  const std::uint8_t low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-  const std::uint8_t high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-  if (p[1] < low || p[1] > high) return 0;
-  for (std::size_t i = 2; i < size; ++i) {
-    if ((p[i] & 0xc0) != 0x80) return 0;
-  }
-  return size;
-}
 
 /// Writes the fields of one message; defaults are left out, as proto3 does.
 class Writer {
@@ -73,67 +58,100 @@ std::string_view toString(Channel channel) {
       return "none";
     case Channel::Content:
       return "content";
+    case Channel::Sequence:
+      return "sequence";
+    case Channel::Volume:
+      return "volume";
+    case Channel::Value:
+      return "value";
+    case Channel::Fields:
+      return "fields";
   }
   return "none";
 }
 
-void makeReadable(std::string& text, std::vector<LiteralRun>& novel) {
-  auto* bytes = reinterpret_cast<std::uint8_t*>(text.data());
-  std::size_t end = 0;
-  for (std::size_t i = 0; i < text.size();) {
-    std::size_t size = sequence(bytes + i, text.size() - i);
-    if (size == 0) {
-      text[i] = '?';
-      size = 1;
-    }
-    if (i + size > kMaxText) break;
-    i += size;
-    end = i;
-  }
-  text.resize(end);
-  // A range must not begin or end within a character.
-  auto inside = [&](std::size_t at) { return at < text.size() && (static_cast<std::uint8_t>(text[at]) & 0xc0) == 0x80; };
-  for (LiteralRun& run : novel) {
-    run.start = std::min<std::uint32_t>(run.start, static_cast<std::uint32_t>(end));
-    run.end = std::min<std::uint32_t>(run.end, static_cast<std::uint32_t>(end));
-    while (inside(run.start)) --run.start;
-    while (inside(run.end)) ++run.end;
-  }
-  std::erase_if(novel, [](const LiteralRun& run) { return run.start >= run.end; });
+namespace {
+
+/// A piece of a record's text between quotes, on one line, at most so long.
+std::string quoted(std::string piece) {
+  const bool cut = piece.size() > kMaxQuote;
+  if (cut) piece.resize(kMaxQuote);
+  text::makeReadable(piece);
+  std::replace_if(piece.begin(), piece.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  return '"' + piece + (cut ? "…\"" : "\"");
 }
 
-std::string explain(const Finding& f) {
+std::string format(const char* pattern, auto... values) {
+  char buffer[256];
+  std::snprintf(buffer, sizeof buffer, pattern, values...);
+  return buffer;
+}
+
+std::string explainContent(const Finding& f) {
   std::size_t bytes = 0;
   const LiteralRun* longest = nullptr;
   for (const LiteralRun& run : f.novel) {
     bytes += run.end - run.start;
     if (!longest || run.end - run.start > longest->end - longest->start) longest = &run;
   }
-  char buffer[256];
-  std::snprintf(buffer, sizeof buffer, "%zu of %zu bytes are new to this stream", bytes, f.text.size());
-  std::string sentence = buffer;
-  if (longest) {
-    std::string quote = f.text.substr(longest->start, std::min<std::size_t>(longest->end - longest->start, kMaxQuote));
-    std::vector<LiteralRun> none;
-    makeReadable(quote, none);
-    std::replace_if(quote.begin(), quote.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-    sentence += " (\"" + quote + (longest->end - longest->start > kMaxQuote ? "…\")" : "\")");
+  std::string sentence = format("%zu of the record's %zu bytes are new to this stream", bytes, f.text.size());
+  if (longest) sentence += ", such as " + quoted(f.text.substr(longest->start, longest->end - longest->start));
+  if (!f.field.empty()) sentence += " in " + f.field;
+  return sentence + format("; they cost %.0f bits", f.verdict.bits);
+}
+
+std::string explainSequence(const Finding& f) {
+  std::string sentence = f.record == Finding::noRecord ? "A session broke off where it usually goes on"
+                                                       : "This record does not usually come here in its session";
+  sentence += format(": %.1f bits where %.1f are usual", f.verdict.bits, f.verdict.usualBits);
+  if (!f.next.empty()) sentence += "; expected was " + quoted(f.next.front());
+  return sentence;
+}
+
+std::string explainValue(const Finding& f) {
+  if (f.signal == otlp::Signal::Traces) {
+    return format("The span took %.3g ms where %.3g to %.3g ms are usual", f.observed / 1e6, f.range.low / 1e6, f.range.high / 1e6);
   }
-  std::snprintf(buffer, sizeof buffer, "; it costs %.0f bits where the stream's records cost %.0f; score %.2f against a limit of %.2f, p = %.2g",
-                f.surpriseBits, f.baselineBits, f.verdict.score, f.limit, f.verdict.pValue);
-  return sentence + buffer;
+  return format("The value is %.6g where %.6g to %.6g is usual; it costs %.1f bits where strange values here cost %.1f",
+                f.observed, f.range.low, f.range.high, f.verdict.bits, f.verdict.usualBits);
+}
+
+}  // namespace
+
+std::string explain(const Finding& f) {
+  std::string sentence;
+  switch (f.verdict.channel) {
+    case Channel::Content:
+      sentence = explainContent(f);
+      break;
+    case Channel::Sequence:
+      sentence = explainSequence(f);
+      break;
+    case Channel::Value:
+      sentence = explainValue(f);
+      break;
+    default:
+      return {};
+  }
+  return sentence + format("; score %.2f against a limit of %.2f, p = %.2g", f.verdict.channelScore, f.limit, f.verdict.pValue);
+}
+
+std::uint32_t severity(const Finding& f) {
+  const int grave = f.gravity == Gravity::Fatal ? 2 : f.gravity == Gravity::Error ? 1 : 0;
+  const int far = f.verdict.channelScore > 2 * f.limit ? 2 : f.verdict.channelScore > 1.25 * f.limit ? 1 : 0;
+  return static_cast<std::uint32_t>(std::min(4, 1 + grave + far));
 }
 
 void encodeAttributes(const Finding& f, std::uint32_t number, std::vector<std::uint8_t>& out) {
   otlp::AttributeEncoder encode(out, number);
   encode.boolean("cbad.anomaly", true);
-  encode.string("cbad.anomaly.id", f.id);
+  encode.string("cbad.anomaly.id", f.anomaly.id);
   encode.string("cbad.stream", f.stream);
   encode.string("cbad.channel", toString(f.verdict.channel));
-  encode.real("cbad.score", f.verdict.score);
+  encode.real("cbad.score", f.verdict.channelScore);
   encode.real("cbad.p_value", f.verdict.pValue);
-  encode.real("cbad.surprise_bits", f.surpriseBits);
-  encode.real("cbad.baseline_bits", f.baselineBits);
+  encode.real("cbad.surprise_bits", f.verdict.bits);
+  encode.real("cbad.baseline_bits", f.verdict.usualBits);
   if (f.hasMetrics) {
     encode.real("cbad.ncd", f.metrics.ncd);
     encode.real("cbad.compression_ratio", f.metrics.compressionRatio);
@@ -147,7 +165,7 @@ void encodeAttributes(const Finding& f, std::uint32_t number, std::vector<std::u
 std::vector<std::uint8_t> encodeAnomaly(const Finding& f) {
   std::vector<std::uint8_t> out, inner, range;
   Writer writer(out);
-  writer.string(1, f.id);
+  writer.string(1, f.anomaly.id);
   writer.integer(2, static_cast<std::uint64_t>(f.signal));
   writer.string(3, f.tenant);
   writer.string(4, f.stream);
@@ -155,28 +173,30 @@ std::vector<std::uint8_t> encodeAnomaly(const Finding& f) {
   writer.fixed(6, f.timeUnixNano);
   writer.bytes(7, f.traceId);
   writer.bytes(8, f.spanId);
-  writer.real(9, f.verdict.score);
+  writer.real(9, f.verdict.channelScore);
   writer.real(10, f.limit);
   writer.real(11, f.verdict.pValue);
-  writer.real(12, f.surpriseBits);
-  writer.real(13, f.baselineBits);
-  writer.integer(14, f.occurrence);
+  writer.real(12, f.verdict.bits);
+  writer.real(13, f.verdict.usualBits);
+  writer.integer(14, f.anomaly.occurrences);
 
-  Writer record(inner);
-  record.string(1, f.text);
-  for (const LiteralRun& run : f.novel) {
-    range.clear();
-    Writer(range).integer(1, run.start);
-    Writer(range).integer(2, run.end);
-    record.message(2, range);
+  if (f.record != Finding::noRecord) {
+    Writer record(inner);
+    record.string(1, f.text);
+    for (const LiteralRun& run : f.novel) {
+      range.clear();
+      Writer(range).integer(1, run.start);
+      Writer(range).integer(2, run.end);
+      record.message(2, range);
+    }
+    record.integer(3, f.record);
+    writer.message(15, inner);
   }
-  record.integer(3, f.record);
-  writer.message(15, inner);
-
   if (f.hasMetrics) {
     inner.clear();
     Writer window(inner);
     window.integer(1, f.windowRecords);
+    window.integer(2, f.windowBytes);
     window.string(3, f.codec);
     window.real(4, f.metrics.compressionRatio);
     window.real(5, f.metrics.deltaBits);
@@ -188,6 +208,27 @@ std::vector<std::uint8_t> encodeAnomaly(const Finding& f) {
     writer.message(16, inner);
   }
   writer.string(17, f.explanation);
+  writer.fixed(18, f.anomaly.startUnixNano);
+  writer.fixed(19, f.anomaly.endUnixNano);
+  writer.integer(20, f.ended ? 1 : 0);
+  writer.integer(21, f.ended ? 0 : severity(f));
+  writer.string(22, f.service);
+  writer.string(23, f.field);
+  inner.clear();
+  Writer expected(inner);
+  for (const std::string& next : f.next) expected.string(2, next);
+  if (f.verdict.channel == Channel::Value) {
+    expected.real(3, f.range.low);
+    expected.real(4, f.range.high);
+  }
+  writer.bytes(24, inner);
+  if (f.windowExcerpt.size > 0) {
+    inner.clear();
+    Writer excerpts(inner);
+    excerpts.bytes(1, f.baselineExcerpt);
+    excerpts.bytes(2, f.windowExcerpt);
+    writer.message(25, inner);
+  }
   return out;
 }
 

@@ -9,45 +9,57 @@
 
 namespace driftlock {
 
-/// A flagged record with all that is said of it, in the data and in the anomaly message.
+/// A flagged verdict with all that is said of it, in the data and in the anomaly message.
 struct Finding {
+  /// In the request; `noRecord` for what is about none.
+  std::uint32_t record = 0;
+  static constexpr std::uint32_t noRecord = UINT32_MAX;
+  /// The record that was being judged.
+  std::uint32_t at = 0;
+  /// The anomaly is told at this verdict; others only carry its id.
+  bool reported = false;
+
   // Copies: the stream may be gone before the request is.
   otlp::Signal signal = otlp::Signal::Logs;
-  std::string tenant, stream;
-  std::string id;
-  /// Flagged records of this anomaly so far, this one included.
-  std::uint64_t occurrence = 0;
+  std::string tenant, stream, service;
+  OpenAnomaly anomaly;
+  bool ended = false;
   Verdict verdict;
   double limit = 0;
-  double surpriseBits = 0;
-  double baselineBits = 0;
+  Gravity gravity = Gravity::Normal;
   std::uint64_t timeUnixNano = 0;
   Bytes traceId, spanId;
-  /// In the request.
-  std::uint32_t record = 0;
-  /// The anomaly is told at this record; others only carry its id.
-  bool reported = false;
 
   /// UTF-8, at most 4 KiB.
   std::string text;
   std::vector<LiteralRun> novel;
+  /// To blame; empty for none.
+  std::string field;
+  /// What was expected: the usual next templates, the usual range.
+  std::vector<std::string> next;
+  ValueRange range;
+  /// What was observed, in the range's unit.
+  double observed = 0;
   /// One sentence.
   std::string explanation;
 
   bool hasMetrics = false;
   WindowMetrics metrics;
   std::uint32_t windowRecords = 0;
+  std::uint64_t windowBytes = 0;
   std::string_view codec;
   PermutationResult permutation;
+  /// OpenZL-compressed texts; empty but for an anomaly's first report.
+  OwnedBytes baselineExcerpt, windowExcerpt;
 };
 
 std::string_view toString(Channel channel);
 
-/// Cuts a text to what a report holds, and makes every byte that is not UTF-8 a '?', so that offsets stay.
-void makeReadable(std::string& text, std::vector<LiteralRun>& novel);
-
-/// What is new in the record, and how much against what is usual.
+/// What is strange and how much, against what is usual.
 std::string explain(const Finding& finding);
+
+/// Of an anomaly, from 1 (low) to 4 (critical): how far beyond the limit, and how grave the record calls itself.
+std::uint32_t severity(const Finding& finding);
 
 /// Appends the CBAD attributes as KeyValue fields of that number.
 void encodeAttributes(const Finding& finding, std::uint32_t number, std::vector<std::uint8_t>& out);

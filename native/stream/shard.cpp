@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+
+#include "text/readable.hpp"
 
 namespace driftlock {
 namespace {
@@ -11,6 +14,7 @@ constexpr std::uint32_t kRecordsPerTest = 4096;
 constexpr std::uint32_t kMostTests = 4;
 constexpr std::uint32_t kBlock = 8;
 constexpr std::uint32_t kStopAfter = 10;
+constexpr std::size_t kMostNext = 3;
 
 /// Shares of `maxStreams` differ by chance: four standard deviations on top of the mean let all of them in.
 std::size_t shareOf(std::uint32_t maxStreams) {
@@ -20,8 +24,12 @@ std::size_t shareOf(std::uint32_t maxStreams) {
 
 }  // namespace
 
-Shard::Shard(const Settings& settings, const Codec& codec)
-    : settings_(settings), codec_(codec), capacity_(shareOf(settings.maxStreams)), tests_(kMostTests) {}
+Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts)
+    : settings_(settings),
+      codec_(codec),
+      excerpts_(excerpts),
+      capacity_(shareOf(settings.maxStreams)),
+      tests_(kMostTests) {}
 
 Stream& Shard::find(const Request& request, std::uint32_t record) {
   const std::uint64_t key = request.keys.hash(record);
@@ -54,53 +62,105 @@ Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<F
   Stream& stream = find(request, number);
   const bool wasLearning = stream.learning();
   readFields(request.index, record, view_);
-  const Verdict verdict = stream.observe(view_, request.index.bytes(record), content_);
+  events_.clear();
+  const Verdict verdict = stream.observe(view_, request.index.bytes(record), content_, events_);
   if (wasLearning && !stream.learning()) --learning;
   if (stream.seen() % kAccountEvery == 1) {
     const std::size_t memory = stream.memory();
     bytes += memory - stream.accounted;
     stream.accounted = memory;
   }
-  if (!verdict.flagged) return verdict;
-
-  Finding& finding = findings.emplace_back();
-  finding.reported = stream.report(view_.timeUnixNano, content_.signature);
-  finding.verdict = verdict;
-  finding.record = number;
-  describe(stream, finding);
-  if (finding.reported && finding.occurrence == 1) test(stream, finding);
+  for (const Event& event : events_) tell(stream, event, number, Finding::noRecord, findings);
+  if (verdict.flagged) tell(stream, {.verdict = verdict, .timeUnixNano = view_.timeUnixNano}, number, number, findings);
   return verdict;
 }
 
-void Shard::describe(Stream& stream, Finding& finding) {
-  finding.signal = stream.key().signal;
-  finding.tenant = stream.key().tenant;
-  finding.stream = stream.key().name;
-  finding.id = stream.anomaly().id;
-  finding.occurrence = stream.anomaly().records;
-  finding.limit = stream.limit();
-  finding.surpriseBits = content_.bits;
-  finding.baselineBits = stream.baselineBits();
-  finding.timeUnixNano = view_.timeUnixNano;
-  finding.traceId = view_.traceId;
-  finding.spanId = view_.spanId;
-  std::vector<std::uint32_t> starts;
-  render(view_, finding.text, &starts);
-  novelRanges(view_, content_, starts, finding.novel);
-  makeReadable(finding.text, finding.novel);
-  finding.explanation = explain(finding);
-  if (const WindowMetrics* metrics = stream.metrics(codec_)) {
-    finding.hasMetrics = true;
-    finding.metrics = *metrics;
-    finding.windowRecords = static_cast<std::uint32_t>(stream.windowRecords());
-    finding.codec = toString(settings_.codec);
-  }
+void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::uint32_t record,
+                 std::vector<Finding>& findings) {
+  Finding& finding = findings.emplace_back();
+  finding.at = at;
+  finding.record = record;
+  finding.verdict = event.verdict;
+  finding.timeUnixNano = event.timeUnixNano;
+  finding.ended = event.ended;
+  finding.reported = event.ended || stream.report(event.timeUnixNano, content_.signature);
+  finding.anomaly = event.ended ? event.anomaly : stream.anomaly();
+  describe(stream, finding);
+  if (!event.ended) measure(stream, finding);
 }
 
-void Shard::test(Stream& stream, Finding& finding) {
-  if (tests_ == 0 || settings_.permutations == 0) return;
+void Shard::describe(const Stream& stream, Finding& finding) {
+  const StreamKey& key = stream.key();
+  finding.signal = key.signal;
+  finding.tenant = key.tenant;
+  finding.stream = key.name;
+  finding.service = key.service;
+  if (finding.ended) {
+    finding.explanation = "Nothing was flagged for five minutes: the anomaly is over";
+    return;
+  }
+  const Channel channel = finding.verdict.channel;
+  finding.limit = stream.limit(channel);
+  if (finding.record != Finding::noRecord) describeRecord(stream, finding);
+  if (channel == Channel::Sequence) {
+    for (const ExpectedId& expected : stream.expectedNext(kMostNext)) {
+      std::string text = expected.id == end_of_session ? "the end of the session" : stream.templateText(expected.id);
+      if (!text.empty()) finding.next.push_back(std::move(text));
+    }
+    for (std::string& text : finding.next) text::makeReadable(text);
+  }
+  if (channel == Channel::Value) {
+    finding.range = stream.expectedRange();
+    finding.observed = key.signal == otlp::Signal::Traces ? static_cast<double>(view_.duration) : stream.observedValue();
+    finding.field = key.signal == otlp::Signal::Traces ? "duration" : "value";
+  }
+  finding.explanation = explain(finding);
+}
+
+void Shard::describeRecord(const Stream& stream, Finding& finding) {
+  finding.traceId = view_.traceId;
+  finding.spanId = view_.spanId;
+  finding.gravity = gravityOf(view_);
+  std::vector<std::uint32_t> starts;
+  render(view_, finding.text, &starts);
+  if (finding.verdict.channel == Channel::Content) {
+    novelRanges(view_, content_, starts, finding.novel);
+    finding.field = blamedField(view_, content_, stream.key().signal);
+  }
+  text::makeReadable(finding.text, &finding.novel);
+}
+
+void Shard::measure(Stream& stream, Finding& finding) {
+  const WindowMetrics* metrics = stream.metrics(codec_);
+  if (!metrics) return;
+  finding.hasMetrics = true;
+  finding.metrics = *metrics;
+  finding.codec = toString(settings_.codec);
+  finding.windowRecords = static_cast<std::uint32_t>(stream.windowRecords());
+  if (!finding.reported || finding.anomaly.occurrences != 1) return;
+  // The first report alone carries what it takes to judge it again, and the test that is dear.
   std::vector<std::string> baseline, window;
   stream.texts(baseline, window);
+  auto join = [](const std::vector<std::string>& texts) {
+    std::string all;
+    for (const std::string& text : texts) all += text;
+    return all;
+  };
+  auto packed = [&](const std::string& text) {
+    const Bytes bytes = excerpts_.compress({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+    OwnedBytes owned{std::make_unique_for_overwrite<std::uint8_t[]>(bytes.size()), bytes.size()};
+    std::copy(bytes.begin(), bytes.end(), owned.data.get());
+    return owned;
+  };
+  const std::string windowText = join(window);
+  finding.windowBytes = windowText.size();
+  finding.baselineExcerpt = packed(join(baseline));
+  finding.windowExcerpt = packed(windowText);
+  test(baseline, window, finding);
+}
+
+void Shard::test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding) {
+  if (tests_ == 0 || settings_.permutations == 0) return;
   auto views = [&](const std::vector<std::string>& texts) {
     std::vector<Bytes> out;
     std::size_t left = codec_.reach();

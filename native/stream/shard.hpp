@@ -3,7 +3,9 @@
 #include <atomic>
 #include <cstdint>
 #include <list>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "stream/keys.hpp"
 #include "stream/report.hpp"
@@ -25,9 +27,10 @@ inline constexpr std::uint32_t shardCount = 16;
 /// The streams whose hash falls into one shard; used by one thread at a time.
 class Shard {
  public:
-  Shard(const Settings& settings, const Codec& codec);
+  /// `excerpts` compresses what an anomaly keeps of its window; `codec` measures the window.
+  Shard(const Settings& settings, const Codec& codec, const Codec& excerpts);
 
-  /// Judges a record of the request. Where it is flagged, a finding is added to `findings`.
+  /// Judges a record of the request. What is flagged, and what has ended, is added to `findings`.
   Verdict judge(const Request& request, std::uint32_t record, std::vector<Finding>& findings);
 
   // Read from other threads.
@@ -37,20 +40,25 @@ class Shard {
   using Entry = std::list<Stream>::iterator;
 
   Stream& find(const Request& request, std::uint32_t record);
-  void describe(Stream& stream, Finding& finding);
-  void test(Stream& stream, Finding& finding);
+  void tell(Stream& stream, const Event& event, std::uint32_t at, std::uint32_t record, std::vector<Finding>& findings);
+  void describe(const Stream& stream, Finding& finding);
+  void describeRecord(const Stream& stream, Finding& finding);
+  void measure(Stream& stream, Finding& finding);
+  void test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding);
 
   const Settings& settings_;
   const Codec& codec_;
+  const Codec& excerpts_;
   std::size_t capacity_;
   /// Most recently used first.
   std::list<Stream> order_;
   std::unordered_map<std::uint64_t, Entry> streams_;
   /// Permutation tests that may be run: one is earned every so many records, so that a storm does not stop the engine.
-  std::uint32_t tests_ = 0, sinceTest_ = 0;
+  std::uint32_t tests_, sinceTest_ = 0;
 
   RecordView view_;
   ContentScore content_;
+  std::vector<Event> events_;
 };
 
 }  // namespace driftlock

@@ -1,8 +1,12 @@
 #include "stream/stream.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 
+#include "cbad/portable_math.hpp"
+#include "otlp/views.hpp"
 #include "stream/hash.hpp"
 
 namespace driftlock {
@@ -11,20 +15,27 @@ namespace {
 /// Of a window and of a baseline's excerpt; codecs with the shortest reach still see both whole.
 constexpr std::uint32_t kExcerptBytes = 12 * 1024;
 
-constexpr double kNanosPerDay = 86'400e9;
-/// Where records carry no times, or all the same, one a second is assumed.
-constexpr double kAssumedPerDay = 86'400;
-constexpr double kMostChance = 0.01;
-constexpr double kLeastChance = 1e-12;
-
-/// News that costs less than this share of the limit is learned at once; other news once it has come so often.
-constexpr double kHarmless = 0.25;
+/// News this much likelier than what is flagged is learned at once; other news once it has come so often.
+constexpr double kHarmless = 16;
 constexpr std::uint32_t kSightings = 16;
 constexpr std::size_t kSightingSlots = 256;
 
-/// An anomaly is over when nothing was flagged for so long, or for so many records where there are no times.
+/// An anomaly is over when nothing was flagged for so long.
 constexpr std::uint64_t kQuietNanos = 300'000'000'000;
-constexpr std::uint64_t kQuietRecords = 1000;
+
+/// Records without times are taken to come one a second.
+constexpr std::uint64_t kAssumedStep = 1'000'000'000;
+
+/// How close to the least p-value that a stream's past can show counts as that.
+constexpr double kFarOut = 8;
+/// Nothing more usual is an anomaly, however little is known.
+constexpr double kLargestLimit = 0.001;
+
+constexpr std::size_t kMostOperations = 64;
+constexpr std::size_t kExpiredAtOnce = 2;
+
+/// A difference that means something, in the unit of each channel's score.
+constexpr std::array<double, channelCount> kUnits = {1, 0.5, 1, 1, 1, 1};
 
 std::string hexId(std::uint64_t a, std::uint64_t b) {
   constexpr char digits[] = "0123456789abcdef";
@@ -35,80 +46,218 @@ std::string hexId(std::uint64_t a, std::uint64_t b) {
   return id;
 }
 
+std::uint32_t idOf(std::uint64_t templateHash) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(templateHash & 0xffffffff, largest_id));
+}
+
 }  // namespace
 
 Stream::Stream(StreamKey key, const Settings& settings)
     : key_(std::move(key)),
       settings_(settings),
-      content_(settings.dictionarySize),
+      budget_(settings.alarmsPerStreamPerDay),
       baseline_(settings.windowRecords, kExcerptBytes),
-      window_(settings.windowRecords, kExcerptBytes) {}
-
-Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& content) {
-  Verdict verdict;
-  if (record.timeUnixNano != 0) {
-    if (firstUnixNano_ == 0) firstUnixNano_ = record.timeUnixNano;
-    lastUnixNano_ = std::max(lastUnixNano_, record.timeUnixNano);
-  }
-  content_.score(record, content);
-  verdict.score = content.score;
-  verdict.channel = content.score > 0 ? Channel::Content : Channel::None;
-  window_.push(raw);
-  if (learning()) {
-    learn(record, content, verdict);
+      window_(settings.windowRecords, kExcerptBytes) {
+  if (key_.signal == otlp::Signal::Metrics) {
+    value_ = std::make_unique<ValueChannel>();
   } else {
-    verdict.pValue = limit_.pValue(content.score);
-    verdict.flagged = content.score > limit_.limit();
-    if (!verdict.flagged && !content.unknown.empty()) adapt(record, content);
+    content_ = std::make_unique<ContentChannel>(settings.dictionarySize);
   }
+}
+
+std::uint32_t Stream::learningRecords() const {
+  // The value channel calibrates itself; what it needs is its own.
+  return value_ ? ValueChannel::learning_points : settings_.baselineRecords;
+}
+
+Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& content, std::vector<Event>& events) {
+  const std::uint64_t time = record.timeUnixNano != 0 ? record.timeUnixNano : (seen_ + 1) * kAssumedStep;
+  Verdict verdict;
+  verdict.learning = learning();
+  says_.clear();
+  latency_ = nullptr;
+  budget_.observe(time);
+  endAnomaly(time, events);
+
+  bool ordered = false;
+  if (content_) {
+    content_->score(record, content);
+    say(Channel::Content, content.score, content.bits, 0);
+    if (record.session != 0 && !(sequence_ && sequence_->trivial())) {
+      if (!sequence_) sequence_ = std::make_unique<SequenceChannel>();
+      const SequenceVerdict sequence = sequence_->observe(record.session, idOf(content.templateHash), record.last, time);
+      ordered = true;
+      say(Channel::Sequence, sequence.score, sequence.bits, sequence.usualBits, sequence.ended);
+    }
+    if (key_.signal == otlp::Signal::Traces) observeLatency(record, content.templateHash);
+  }
+  if (value_) observeValue(record);
+  window_.push(raw);
+
+  if (!verdict.learning) judge(time, verdict);
+  if (calibrating()) learnScores(verdict);
+  if (latency_ && !verdict.flagged) latency_->learn(record.duration);
+  if (ordered) sequence_->accept(verdict.flagged);
+  if (content_) settleContent(record, content, verdict);
+
   ++seen_;
+  if (verdict.learning && !learning()) {
+    if (content_) content_->anchor();
+    baseline_ = window_;
+  }
+  if (sequence_) expireSessions(time, events);
   return verdict;
 }
 
-void Stream::learn(const RecordView& record, const ContentScore& content, Verdict& verdict) {
-  verdict.learning = true;
-  if (seen_ >= settings_.baselineRecords / 2) {
-    limit_.add(content.score);
-    heldOutBits_.push_back(static_cast<float>(content.bits));
-  }
-  content_.learn(record, content);
-  if (seen_ + 1 < settings_.baselineRecords) return;
-
-  content_.anchor();
-  baseline_ = window_;
-  const auto median = heldOutBits_.begin() + static_cast<std::ptrdiff_t>(heldOutBits_.size() / 2);
-  std::nth_element(heldOutBits_.begin(), median, heldOutBits_.end());
-  baselineBits_ = *median;
-  heldOutBits_ = {};
-  const double days = static_cast<double>(lastUnixNano_ - firstUnixNano_) / kNanosPerDay;
-  const double perDay = days > 0 ? static_cast<double>(seen_ + 1) / days : kAssumedPerDay;
-  limit_.fit(std::clamp(settings_.alarmsPerStreamPerDay / perDay, kLeastChance, kMostChance));
+void Stream::say(Channel channel, double score, double bits, double usualBits, bool whole) {
+  says_.push_back({channel, score, bits, usualBits, whole, 1});
 }
 
-void Stream::adapt(const RecordView& record, const ContentScore& content) {
-  if (content.score > kHarmless * limit_.limit()) {
+void Stream::observeLatency(const RecordView& record, std::uint64_t operation) {
+  auto found = std::find_if(operations_.begin(), operations_.end(), [&](const Operation& o) { return o.hash == operation; });
+  if (found == operations_.end()) {
+    if (operations_.size() >= kMostOperations) return;
+    operations_.push_back({operation, {}});
+    found = operations_.end() - 1;
+  }
+  latency_ = &found->latency;
+  const double bits = latency_->cost(record.duration);
+  expected_ = {.low = latency_->low(), .high = latency_->high()};
+  say(Channel::Value, bits, bits, 0);
+}
+
+void Stream::observeValue(const RecordView& record) {
+  if (!record.hasValue) return;
+  double value = record.value;
+  if (key_.cumulative && (key_.monotonic || key_.metricType != otlp::MetricType::Sum)) {
+    // A counter's rate, or the mean of what a histogram has taken in since its last point. A reset gives none.
+    const double seconds = static_cast<double>(record.timeUnixNano - pointUnixNano_) / 1e9;
+    const double count = record.count - pointCount_, rise = record.sum - pointValue_;
+    const bool continues = pointUnixNano_ != 0 && record.timeUnixNano > pointUnixNano_ && count >= 0 && rise >= 0;
+    pointUnixNano_ = record.timeUnixNano;
+    pointValue_ = record.sum;
+    pointCount_ = record.count;
+    if (!continues) return;
+    if (key_.metricType != otlp::MetricType::Sum && count == 0) return;
+    value = key_.metricType == otlp::MetricType::Sum ? rise / seconds : rise / count;
+  }
+  observed_ = value;
+  expected_ = value_->expected(record.timeUnixNano);
+  const ValueResult result = value_->observe(record.timeUnixNano, value);
+  if (result.scored) say(Channel::Value, result.score, result.rarity_bits, result.usual_bits);
+}
+
+void Stream::judge(std::uint64_t time, Verdict& verdict) {
+  std::array<double, channelCount> p;
+  std::size_t n = 0;
+  for (Say& say : says_) {
+    const auto& calibration = calibrations_[static_cast<std::size_t>(say.channel)];
+    // Nothing is more usual than no strangeness at all: no need to ask.
+    say.pValue = calibration && say.score > 0 ? calibration->p_value(say.score) : 1;
+    p[n++] = say.pValue;
+    if (verdict.channel != Channel::None && say.pValue >= verdict.pValue) continue;
+    if (say.score <= 0) continue;
+    verdict.pValue = say.pValue;
+    verdict.channel = say.channel;
+    verdict.channelScore = say.score;
+    verdict.bits = say.bits;
+    verdict.usualBits = say.usualBits;
+  }
+  verdict.pValue = combine_p_values({p.data(), n});
+  verdict.score = std::max(0.0, -portable_log2(verdict.pValue));
+  const bool strange = verdict.pValue <= strangeEnough(verdict.channel);
+  verdict.alarm = budget_.judge(strange ? std::min(verdict.pValue, budget_.limit()) : 1, anomaly_.occurrences > 0 && !quiet(time));
+  verdict.flagged = verdict.alarm == Alarm::raised || verdict.alarm == Alarm::related;
+}
+
+double Stream::strangeEnough(Channel channel) const {
+  // A young stream cannot show p-values as small as a busy stream's budget asks for: n scores show no less than n^-2. What
+  // lies that far out is strange enough all the same; the budget's bank still limits how many alarms that makes.
+  const auto& calibration = calibrations_[static_cast<std::size_t>(channel)];
+  if (!calibration) return 0;
+  const double n = static_cast<double>(calibration->learnt());
+  return std::max(budget_.limit(), std::min(kFarOut / (n * n), kLargestLimit));
+}
+
+void Stream::learnScores(const Verdict& verdict) {
+  for (const Say& say : says_) {
+    if (!say.whole) continue;
+    auto& calibration = calibrations_[static_cast<std::size_t>(say.channel)];
+    if (!calibration) calibration = std::make_unique<Calibration>(kUnits[static_cast<std::size_t>(say.channel)]);
+    // What another channel was flagged for says nothing against this one's score.
+    calibration->learn(say.score, say.channel == verdict.channel ? verdict.alarm : Alarm::none, strangeEnough(say.channel));
+  }
+}
+
+void Stream::settleContent(const RecordView& record, const ContentScore& content, const Verdict& verdict) {
+  if (content.unknown.empty() || verdict.flagged) return;
+  if (!verdict.learning && verdict.pValue < kHarmless * strangeEnough(verdict.channel)) {
     if (sightings_.empty()) sightings_.resize(kSightingSlots);
     Sighting& sighting = sightings_[content.signature % kSightingSlots];
     const auto signature = static_cast<std::uint32_t>(content.signature >> 32);
     if (sighting.signature != signature) sighting = {signature, 0};
     if (++sighting.count < kSightings) return;
   }
-  content_.learn(record, content);
+  content_->learn(record, content);
+}
+
+void Stream::expireSessions(std::uint64_t time, std::vector<Event>& events) {
+  for (std::size_t i = 0; i < kExpiredAtOnce; ++i) {
+    const std::optional<SequenceVerdict> ended = sequence_->expire(time);
+    if (!ended) return;
+    if (!calibrating()) continue;
+    says_.clear();
+    say(Channel::Sequence, ended->score, ended->bits, ended->usualBits);
+    Verdict verdict;
+    if (!learning()) {
+      budget_.observe(time);
+      judge(time, verdict);
+    }
+    learnScores(verdict);
+    if (verdict.flagged) events.push_back({.verdict = verdict, .timeUnixNano = time});
+  }
+}
+
+bool Stream::quiet(std::uint64_t time) const { return time > anomaly_.endUnixNano + kQuietNanos; }
+
+void Stream::endAnomaly(std::uint64_t time, std::vector<Event>& events) {
+  if (anomaly_.occurrences == 0 || !quiet(time)) return;
+  events.push_back({.verdict = {}, .timeUnixNano = time, .ended = true, .anomaly = anomaly_});
+  anomaly_ = {};
 }
 
 bool Stream::report(std::uint64_t timeUnixNano, std::uint64_t signature) {
-  const bool timed = timeUnixNano != 0 && lastFlaggedUnixNano_ != 0;
-  const bool quiet = timed ? timeUnixNano > lastFlaggedUnixNano_ + kQuietNanos : seen_ > lastFlaggedSeen_ + kQuietRecords;
-  if (anomaly_.records == 0 || quiet) {
-    ++anomalies_;
+  const std::uint64_t time = timeUnixNano != 0 ? timeUnixNano : seen_ * kAssumedStep;
+  if (anomaly_.occurrences == 0) {
     const std::uint64_t a = hash(signature, hash(settings_.seed, key_.hash));
-    anomaly_ = {hexId(a, hash(anomalies_, hash(timeUnixNano, a))), timeUnixNano, 0};
+    anomaly_ = {hexId(a, hash(++anomalies_, hash(time, a))), time, time, 0};
     metrics_.reset();
   }
-  lastFlaggedUnixNano_ = std::max(lastFlaggedUnixNano_, timeUnixNano);
-  lastFlaggedSeen_ = seen_;
-  ++anomaly_.records;
-  return (anomaly_.records & (anomaly_.records - 1)) == 0;
+  anomaly_.endUnixNano = std::max(anomaly_.endUnixNano, time);
+  return std::has_single_bit(++anomaly_.occurrences);
+}
+
+double Stream::limit(Channel channel) const {
+  const auto& calibration = calibrations_[static_cast<std::size_t>(channel)];
+  return calibration ? calibration->limit(strangeEnough(channel)) : std::numeric_limits<double>::infinity();
+}
+
+std::string Stream::templateText(std::uint32_t id) const {
+  if (!content_) return {};
+  const Bytes text = content_->dictionary().text();
+  const std::uint64_t key = hash(Bytes());
+  for (std::size_t begin = 0, end; begin < text.size(); begin = end + 1) {
+    end = begin;
+    while (end < text.size() && text[end] != '\n') ++end;
+    if (idOf(hash(text.subspan(begin, end - begin), key)) == id) {
+      return {reinterpret_cast<const char*>(text.data()) + begin, end - begin};
+    }
+  }
+  return {};
+}
+
+std::vector<ExpectedId> Stream::expectedNext(std::size_t most) const {
+  return sequence_ ? sequence_->expected(most) : std::vector<ExpectedId>{};
 }
 
 void Stream::texts(std::vector<std::string>& baseline, std::vector<std::string>& window) const {
@@ -126,7 +275,7 @@ void Stream::texts(std::vector<std::string>& baseline, std::vector<std::string>&
 }
 
 const WindowMetrics* Stream::metrics(const Codec& codec) {
-  if (metrics_ && seen_ < metricsSeen_ + settings_.windowHop) return &*metrics_;
+  if (metrics_ && seen_ < metricsAt_ + settings_.windowHop) return &*metrics_;
   thread_local std::vector<std::string> baseline, window;
   texts(baseline, window);
   auto join = [&](const std::vector<std::string>& texts) {
@@ -140,14 +289,18 @@ const WindowMetrics* Stream::metrics(const Codec& codec) {
   if (b.empty() || w.empty()) return nullptr;
   auto bytes = [](const std::string& s) { return Bytes(reinterpret_cast<const std::uint8_t*>(s.data()), s.size()); };
   metrics_ = windowMetrics(bytes(b), bytes(w), codec);
-  metricsSeen_ = seen_;
+  metricsAt_ = seen_;
   return &*metrics_;
 }
 
 std::size_t Stream::memory() const {
-  return sizeof *this + key_.name.capacity() + key_.tenant.capacity() + content_.memory() + limit_.memory() +
-         heldOutBits_.capacity() * sizeof(float) + baseline_.memory() + window_.memory() +
-         sightings_.capacity() * sizeof(Sighting);
+  std::size_t bytes = sizeof *this + key_.name.capacity() + key_.tenant.capacity() + baseline_.memory() + window_.memory() +
+                      sightings_.capacity() * sizeof(Sighting) + operations_.capacity() * sizeof(Operation);
+  if (content_) bytes += content_->memory();
+  if (sequence_) bytes += sequence_->memory();
+  if (value_) bytes += sizeof(ValueChannel);
+  for (const auto& calibration : calibrations_) bytes += calibration ? Calibration::bytes() : 0;
+  return bytes;
 }
 
 }  // namespace driftlock

@@ -1,70 +1,106 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cbad/calibration.hpp"
+#include "cbad/latency.hpp"
+#include "cbad/value.hpp"
 #include "cbad/window_metrics.hpp"
 #include "otlp/reader.hpp"
 #include "stream/content.hpp"
 #include "stream/fields.hpp"
-#include "stream/limit.hpp"
+#include "stream/sessions.hpp"
 #include "stream/settings.hpp"
 #include "stream/window.hpp"
 
 namespace driftlock {
 
-enum class Channel : std::uint8_t { None = 0, Content = 1 };
+enum class Channel : std::uint8_t { None, Content, Sequence, Volume, Value, Fields };
+inline constexpr std::size_t channelCount = 6;
 
 /// What makes a stream; constant for its life.
 struct StreamKey {
   std::uint64_t hash = 0;
   otlp::Signal signal = otlp::Signal::Logs;
+  /// Of metrics: the type of its points, whether they accumulate, and whether they only rise.
   otlp::MetricType metricType = otlp::MetricType::None;
+  bool cumulative = false, monotonic = false;
   std::string tenant{};
   /// As shown to people: "logs service.name=checkout".
   std::string name{};
+  /// Value of service.name, where the resource has one.
+  std::string service{};
 };
 
-/// What the engine says of one record.
+/// What the engine says of one record, or of something that ended between records.
 struct Verdict {
   bool learning = false;
+  Alarm alarm = Alarm::none;
+  /// Strange enough, and within the budget or part of an anomaly that is open.
   bool flagged = false;
-  Channel channel = Channel::None;
-  double score = 0;
+  /// Of all channels together.
   double pValue = 1;
+  /// -log2 of it: higher is stranger.
+  double score = 0;
+
+  /// The channel with the smallest p-value, and what it has to say in its own unit.
+  Channel channel = Channel::None;
+  double channelScore = 0;
+  double bits = 0;
+  double usualBits = 0;
 };
 
-/// An anomaly that is going on: flagged records of one stream that follow one another are one anomaly.
+/// Flagged verdicts of one stream that follow one another are one anomaly.
 struct OpenAnomaly {
   std::string id;
-  std::uint64_t startUnixNano = 0;
-  std::uint64_t records = 0;
+  std::uint64_t startUnixNano = 0, endUnixNano = 0;
+  /// Flagged verdicts.
+  std::uint64_t occurrences = 0;
 };
 
-/// One stream: its baseline, its window, its limits.
+/// A verdict about no record: a session that broke off, or an anomaly that is over.
+struct Event {
+  Verdict verdict;
+  std::uint64_t timeUnixNano = 0;
+  /// True: nothing was flagged for the quiet time, `anomaly` is over.
+  bool ended = false;
+  OpenAnomaly anomaly{};
+};
+
+/// One stream: its baseline, its channels, its window, its decisions.
 class Stream {
  public:
   Stream(StreamKey key, const Settings& settings);
 
-  /// Judges the next record and learns from it. `scratch` then holds what the content channel found.
-  Verdict observe(const RecordView& record, Bytes raw, ContentScore& scratch);
+  /// Judges the next record and learns from it. `content` then holds what the content channel found, `events` what ended.
+  Verdict observe(const RecordView& record, Bytes raw, ContentScore& content, std::vector<Event>& events);
 
-  /// Counts a flagged record in; true where it is to be reported: at the 1st, 2nd, 4th, 8th … of an anomaly.
+  /// Counts a flagged verdict in; true where it is to be reported: at the 1st, 2nd, 4th, 8th … of an anomaly.
   bool report(std::uint64_t timeUnixNano, std::uint64_t signature);
 
   /// The window's figures against the baseline: made anew when a hop has passed. Null where either is empty.
   const WindowMetrics* metrics(const Codec& codec);
-  /// Texts of the records of the window and of the baseline's excerpt, as `render` gives them.
+  /// Texts of the records of the window and of the baseline's excerpt, as `render` gives them, a line each.
   void texts(std::vector<std::string>& baseline, std::vector<std::string>& window) const;
+
+  /// The channel's score at which its p-value alone is strange enough.
+  double limit(Channel channel) const;
+  /// The masked text of a template, as far as the baseline still holds it.
+  std::string templateText(std::uint32_t id) const;
+  std::vector<ExpectedId> expectedNext(std::size_t most) const;
+  /// Usual range of the value, or of the span's latency in nanoseconds, as it was before the last record.
+  const ValueRange& expectedRange() const { return expected_; }
+  /// What the value channel made of the last point: its value, a rate, or a mean.
+  double observedValue() const { return observed_; }
 
   const StreamKey& key() const { return key_; }
   const OpenAnomaly& anomaly() const { return anomaly_; }
-  double limit() const { return limit_.limit(); }
-  /// Median bits of held-out records.
-  double baselineBits() const { return baselineBits_; }
-  bool learning() const { return seen_ < settings_.baselineRecords; }
+  bool learning() const { return seen_ < learningRecords(); }
   /// Records judged or learned from.
   std::uint64_t seen() const { return seen_; }
   std::size_t windowRecords() const { return window_.records(); }
@@ -73,17 +109,53 @@ class Stream {
   std::size_t accounted = 0;
 
  private:
-  void learn(const RecordView& record, const ContentScore& content, Verdict& verdict);
-  void adapt(const RecordView& record, const ContentScore& content);
+  /// One channel's say on the unit at hand.
+  struct Say {
+    Channel channel;
+    double score, bits, usualBits;
+    /// Whole: a session's score is one unit, however many records it has, and is learned when it ends.
+    bool whole;
+    double pValue;
+  };
+
+  std::uint32_t learningRecords() const;
+  bool calibrating() const { return seen_ >= learningRecords() / 2; }
+  void say(Channel channel, double score, double bits, double usualBits, bool whole = true);
+  void judge(std::uint64_t timeUnixNano, Verdict& verdict);
+  double strangeEnough(Channel channel) const;
+  void learnScores(const Verdict& verdict);
+  void observeLatency(const RecordView& record, std::uint64_t operation);
+  void observeValue(const RecordView& record);
+  void settleContent(const RecordView& record, const ContentScore& content, const Verdict& verdict);
+  void expireSessions(std::uint64_t timeUnixNano, std::vector<Event>& events);
+  void endAnomaly(std::uint64_t timeUnixNano, std::vector<Event>& events);
+  bool quiet(std::uint64_t timeUnixNano) const;
 
   StreamKey key_;
   const Settings& settings_;
   std::uint64_t seen_ = 0;
-  std::uint64_t firstUnixNano_ = 0, lastUnixNano_ = 0;
-  ContentChannel content_;
-  Limit limit_;
-  std::vector<float> heldOutBits_;
-  double baselineBits_ = 0;
+
+  // Channels; each is there where the signal has one.
+  std::unique_ptr<ContentChannel> content_;
+  std::unique_ptr<SequenceChannel> sequence_;
+  std::unique_ptr<ValueChannel> value_;
+  struct Operation {
+    std::uint64_t hash;
+    LatencyModel latency;
+  };
+  std::vector<Operation> operations_;
+
+  std::array<std::unique_ptr<Calibration>, channelCount> calibrations_;
+  AlarmBudget budget_;
+  std::vector<Say> says_;
+  LatencyModel* latency_ = nullptr;
+  ValueRange expected_;
+  double observed_ = 0;
+
+  /// The last point of a metric that accumulates.
+  std::uint64_t pointUnixNano_ = 0;
+  double pointValue_ = 0, pointCount_ = 0;
+
   Window baseline_, window_;
 
   /// Unflagged news and how often it came: what keeps coming becomes normal.
@@ -94,11 +166,10 @@ class Stream {
   std::vector<Sighting> sightings_;
 
   OpenAnomaly anomaly_;
-  std::uint64_t anomalies_ = 0;
-  std::uint64_t lastFlaggedUnixNano_ = 0, lastFlaggedSeen_ = 0;
+  std::uint64_t anomalies_ = 0, flaggedAt_ = 0;
 
   std::optional<WindowMetrics> metrics_;
-  std::uint64_t metricsSeen_ = 0;
+  std::uint64_t metricsAt_ = 0;
 };
 
 }  // namespace driftlock

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "cbad/dictionary.hpp"
+
+namespace driftlock::text {
+
+/// The most bytes of a text that a report holds.
+inline constexpr std::size_t maxReadable = 4096;
+
+/// Cuts a text to `maxReadable` bytes, at a character, and makes every byte that is not UTF-8 a '?', so that offsets stay.
+/// `runs` are widened to whole characters, and cut with the text.
+void makeReadable(std::string& text, std::vector<LiteralRun>* runs = nullptr);
+
+}  // namespace driftlock::text
