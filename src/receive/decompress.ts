@@ -1,4 +1,5 @@
 import { createGunzip, createInflate } from "node:zlib";
+import { native } from "../native.ts";
 import { Code, ExportError } from "../otlp.ts";
 import type { Permit } from "./admission.ts";
 
@@ -20,9 +21,7 @@ export async function decompress(
   permit: Permit,
 ): Promise<Buffer> {
   const result =
-    encoding === "zstd"
-      ? await unzstd(bytes, maxSize, permit)
-      : await inflate(encoding, bytes, maxSize, permit);
+    encoding === "zstd" ? unzstd(bytes, maxSize, permit) : await inflate(encoding, bytes, maxSize, permit);
   permit.hold(result.length);
   return result;
 }
@@ -73,8 +72,7 @@ function inflate(
   });
 }
 
-async function unzstd(bytes: Buffer, maxSize: number, permit: Permit): Promise<Buffer> {
-  const { native } = await import("../native.ts");
+function unzstd(bytes: Buffer, maxSize: number, permit: Permit): Buffer {
   // The call is synchronous: what is free now is free until it returns, and no more is granted to it.
   const room = permit.headroom - bytes.length;
   try {

@@ -24,7 +24,7 @@ import type { ReceiveConfig } from "../config/schema.ts";
 import { file_opentelemetry_proto_collector_logs_v1_logs_service as logs } from "../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { file_opentelemetry_proto_collector_metrics_v1_metrics_service as metrics } from "../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { file_opentelemetry_proto_collector_trace_v1_trace_service as traces } from "../gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
-import { grpcMethod } from "../otlp.ts";
+import { Code, grpcMethod } from "../otlp.ts";
 
 /** Bytes that one call may send: these services take a few each, but reflection answers each with a file. */
 const maxSent = 64 * 2 ** 10;
@@ -66,6 +66,10 @@ export class GrpcServices {
     return method !== undefined && this.#methods.has(method);
   }
 
+  /**
+   * @param stream open, a POST, and of a content type of gRPC: grpc-js throws past all handlers when it refuses a stream
+   * that has been reset meanwhile.
+   */
   serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     if (this.#session.closed) {
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
@@ -73,16 +77,22 @@ export class GrpcServices {
     }
     const call = this.#session.request(headers);
     let sent = 0;
-    let trailers: IncomingHttpHeaders = {};
+    // Those of a call that ends without any: what serves it is gone.
+    let trailers: IncomingHttpHeaders = {
+      "grpc-status": String(Code.UNAVAILABLE),
+      "grpc-message": "shutting down",
+    };
     stream.on("data", (chunk: Buffer) => {
       sent += chunk.length;
       if (sent > maxSent) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     });
     stream.pipe(call);
-    stream.on("wantTrailers", () => stream.sendTrailers(trailers));
+    stream.on("wantTrailers", () => {
+      if (!stream.closed) stream.sendTrailers(trailers);
+    });
     stream.on("close", () => call.close(constants.NGHTTP2_CANCEL));
     call.on("response", (response, flags) => {
-      if (stream.destroyed) return;
+      if (stream.closed || stream.destroyed) return;
       const alone = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
       stream.respond(response, alone ? { endStream: true } : { waitForTrailers: true });
       if (!alone) call.pipe(stream);
@@ -92,7 +102,10 @@ export class GrpcServices {
     });
     call.on("error", () => {});
     call.on("close", () => {
-      if (!call.readableEnded) stream.close(constants.NGHTTP2_CANCEL);
+      if (stream.closed || stream.destroyed) return;
+      const alone = { ":status": 200, "content-type": "application/grpc", ...trailers };
+      if (stream.headersSent) stream.end();
+      else stream.respond(alone, { endStream: true });
     });
   }
 

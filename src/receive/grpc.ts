@@ -76,17 +76,28 @@ export async function startGrpc(
   server.on("stream", (stream, headers, _flags, rawHeaders) => {
     // Its "close" tells all there is to know.
     stream.on("error", () => {});
+    if (!answerable(stream)) return;
     // The peer may never acknowledge our settings, and then they do not hold.
     const headerSize = rawHeaders.reduce((sum, part) => sum + part.length + 16, 0);
     if (headerSize > limits.max_header_size) {
-      const text = `the headers have ${headerSize} bytes, more than receive.limits.max_header_size (${limits.max_header_size})`;
-      return refuse(stream, new ExportError(Code.RESOURCE_EXHAUSTED, text));
+      const limit = `receive.limits.max_header_size (${limits.max_header_size})`;
+      const text = `the headers have ${headerSize} bytes, more than ${limit}`;
+      refuse(stream, new ExportError(Code.RESOURCE_EXHAUSTED, text));
+      return;
+    }
+    if (headers[":method"] !== "POST") {
+      answerShort(stream, { ":status": 405, allow: "POST" });
+      return;
+    }
+    if (!/^application\/grpc(\+proto)?(;|$)/.test(headers["content-type"] ?? "")) {
+      answerShort(stream, { ":status": 415 });
+      return;
     }
     const path = headers[":path"];
     const signal = signalOf.get(path);
-    if (signal !== undefined) return serveExport(stream, headers, signal, config, intake);
-    if (services?.has(path)) return services.serve(stream, headers);
-    refuse(stream, new ExportError(Code.UNIMPLEMENTED, `no method ${path}`));
+    if (signal !== undefined) void serveExport(stream, headers, signal, config, intake);
+    else if (services?.has(path)) services.serve(stream, headers);
+    else refuse(stream, new ExportError(Code.UNIMPLEMENTED, `no method ${path}`));
   });
 
   let listening: Awaited<ReturnType<typeof listen>>;
@@ -94,6 +105,7 @@ export async function startGrpc(
     listening = await listen(server, "grpc", grpc.endpoint, limits.max_connections, hooks);
   } catch (error) {
     stopReload?.();
+    services?.close();
     throw error;
   }
   return {
@@ -120,11 +132,6 @@ async function serveExport(
   config: ReceiveConfig,
   intake: Intake,
 ): Promise<void> {
-  if (headers[":method"] !== "POST")
-    return stream.respond({ ":status": 405, allow: "POST" }, { endStream: true });
-  if (!/^application\/grpc(\+proto)?(;|$)/.test(headers["content-type"] ?? "")) {
-    return stream.respond({ ":status": 415 }, { endStream: true });
-  }
   const abort = new AbortController();
   const giveUp = (code: Code, message: string) => abort.abort(new ExportError(code, message));
   const gone = () => giveUp(Code.CANCELLED, "the sender cancelled the call or went away");
@@ -232,19 +239,25 @@ function parseTimeout(text: string | string[] | undefined): number | undefined {
   return Math.min(Number(match[1]) * unit, maxTimer);
 }
 
+/** A stream that its peer has reset throws when it is answered, and may come to us so. */
+function answerable(stream: ServerHttp2Stream): boolean {
+  return !stream.headersSent && !stream.closed && !stream.destroyed;
+}
+
 function succeed(stream: ServerHttp2Stream, signal: Signal, partial: PartialSuccess | undefined): void {
-  if (stream.headersSent || stream.destroyed) return;
+  if (!answerable(stream)) return;
   stream.respond(
     { ":status": 200, "content-type": contentType, ...acceptEncoding },
     { waitForTrailers: true },
   );
-  stream.once("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+  stream.once("wantTrailers", () => {
+    if (!stream.closed) stream.sendTrailers({ "grpc-status": "0" });
+  });
   stream.end(frame(encodeResponse(signal, partial)));
 }
 
-/** Answers with a status and nothing else; what is still to come of the request is not read. */
 function refuse(stream: ServerHttp2Stream, error: ExportError): void {
-  if (stream.headersSent || stream.destroyed) return;
+  if (!answerable(stream)) return;
   const headers: OutgoingHttpHeaders = {
     ":status": 200,
     "content-type": contentType,
@@ -255,6 +268,11 @@ function refuse(stream: ServerHttp2Stream, error: ExportError): void {
   if (error.retryAfterMs !== undefined) {
     headers["grpc-status-details-bin"] = Buffer.from(encodeStatus(error)).toString("base64");
   }
+  answerShort(stream, headers);
+}
+
+/** Answers with headers and nothing else; what is still to come of the request is not read. */
+function answerShort(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders): void {
   stream.respond(headers, { endStream: true });
   if (!stream.readableEnded) {
     stream.resume();

@@ -4,6 +4,7 @@ import type { Permit } from "./admission.ts";
 
 /**
  * Reads a body of at most `maxSize` bytes. Where its length is known, that is held before the first byte is read.
+ * @param begin called when the body is wanted, for senders that wait for it.
  * @throws {ExportError} RESOURCE_EXHAUSTED when it is larger; the reason of `abort`; what `Permit.hold` throws.
  */
 export async function readBody(
@@ -11,12 +12,17 @@ export async function readBody(
   maxSize: number,
   permit: Permit,
   abort: AbortSignal,
+  begin: () => void,
 ): Promise<Buffer> {
   const header = request.headers["content-length"];
-  if (header === undefined) return readChunks(request, maxSize, permit, abort);
+  if (header === undefined) {
+    begin();
+    return readChunks(request, maxSize, permit, abort);
+  }
   const length = Number(header);
   check(length, maxSize);
   permit.hold(length);
+  begin();
   const body = Buffer.allocUnsafeSlow(length);
   let filled = 0;
   // Node's parser ends the body where its length says.

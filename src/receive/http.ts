@@ -205,8 +205,9 @@ class Exchange {
       throw new HttpError(415, Code.INVALID_ARGUMENT, `content-type is neither ${protobuf} nor ${json}`);
     }
     const encoding = this.#encoding();
-    if (this.#request.headers.expect !== undefined) this.#response.writeContinue();
-    let body = await readBody(this.#request, maxSize, permit, this.#abort.signal);
+    let body = await readBody(this.#request, maxSize, permit, this.#abort.signal, () => {
+      if (this.#request.headers.expect !== undefined) this.#response.writeContinue();
+    });
     const wireBytes = body.length;
     if (encoding !== undefined) body = await decompress(encoding, body, maxSize, permit);
     if (this.#contentType === json) body = await this.#jsonReader.read(signal, body, permit);

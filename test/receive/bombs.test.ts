@@ -1,0 +1,167 @@
+/** Decompression bombs (CVE-2024-36129), over both protocols: 1 GiB of zeros against a limit of 8 MiB. */
+
+import { connect } from "node:http2";
+import { constants, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { native } from "../../src/native.ts";
+import { grpcMethod } from "../../src/otlp.ts";
+import { afterwards, httpExport, type Running, start, until } from "./support.ts";
+
+const mib = 2 ** 20;
+const gib = 2 ** 30;
+const zeros = Buffer.alloc(16 * mib);
+const limits = { max_request_size: 8 * mib, max_inflight_size: 64 * mib };
+
+/** One stream of a gibibyte: 64 blocks of 16 MiB of zeros. */
+function expanding(head: Buffer, tail: Buffer): Buffer {
+  const block = deflateRawSync(zeros, { finishFlush: constants.Z_SYNC_FLUSH });
+  return Buffer.concat([head, ...Array.from({ length: gib / zeros.length }, () => block), tail]);
+}
+
+const gzipHead = gzipSync("").subarray(0, 10);
+
+/** Ends with a size, which says a gibibyte, or lies. */
+function gzipBomb(size: number): Buffer {
+  const tail = Buffer.alloc(10);
+  tail[0] = 3;
+  tail.writeUInt32LE(size, 6);
+  return expanding(gzipHead, tail);
+}
+
+const bombs: [string, string, Buffer][] = [
+  ["gzip", "gzip", gzipBomb(gib)],
+  ["gzip that says it is small", "gzip", gzipBomb(100)],
+  ["gzip that says it is larger still", "gzip", gzipBomb(2 ** 32 - 1)],
+  [
+    "gzip of many members",
+    "gzip",
+    Buffer.concat(Array.from({ length: gib / zeros.length }, () => gzipSync(zeros))),
+  ],
+  ["deflate", "deflate", expanding(deflateSync("").subarray(0, 2), Buffer.of(3, 0, 0, 0, 0, 0))],
+  [
+    "zstd of many frames",
+    "zstd",
+    Buffer.concat(Array.from({ length: gib / zeros.length }, () => native.compress("zstd", zeros))),
+  ],
+];
+
+/** Resolves to grpc-status. */
+async function grpcBomb({ grpc }: Running, encoding: string, bomb: Buffer): Promise<string | undefined> {
+  const session = connect(`http://${grpc}`);
+  session.on("error", () => {});
+  afterwards(() => session.destroy());
+  const stream = session.request({
+    ":method": "POST",
+    ":path": grpcMethod.logs,
+    "content-type": "application/grpc",
+    "grpc-encoding": encoding,
+  });
+  let status: string | undefined;
+  let retry: unknown;
+  const note = (headers: Record<string, unknown>) => {
+    status ??= headers["grpc-status"] as string;
+    retry ??= headers["grpc-status-details-bin"];
+  };
+  stream.on("response", note);
+  stream.on("trailers", note);
+  stream.on("error", () => {});
+  stream.resume();
+  const prefix = Buffer.of(1, 0, 0, 0, 0);
+  prefix.writeUInt32BE(bomb.length, 1);
+  stream.end(Buffer.concat([prefix, bomb]));
+  await new Promise((resolve) => stream.on("close", resolve));
+  expect(retry === undefined).toBe(status !== "14");
+  return status;
+}
+
+/** Watches memory while `work` runs: resident bytes beyond those at the start, and bytes held by permits, at their most. */
+async function peak(
+  running: Running,
+  work: () => Promise<unknown>,
+): Promise<{ resident: number; held: number }> {
+  const before = process.memoryUsage.rss();
+  let resident = 0;
+  let held = 0;
+  let done = false;
+  const watch = async () => {
+    while (!done) {
+      resident = Math.max(resident, process.memoryUsage.rss() - before);
+      held = Math.max(held, running.receivers.inWork().bytes);
+      await new Promise(setImmediate);
+    }
+  };
+  const watching = watch();
+  await work();
+  done = true;
+  await watching;
+  return { resident, held };
+}
+
+describe.each(bombs)("%s", (_name, encoding, bomb) => {
+  test("is a small thing that grows", () => {
+    expect(bomb.length).toBeLessThan(2 * mib);
+  });
+
+  test("is refused over gRPC before it has grown", async () => {
+    const running = await start({ limits });
+    const { resident, held } = await peak(running, async () => {
+      expect(await grpcBomb(running, encoding, bomb)).toBe("8");
+    });
+    expect(running.taken).toEqual([]);
+    expect(held).toBeLessThan(20 * mib);
+    expect(resident).toBeLessThan(128 * mib);
+    expect(running.receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
+  });
+
+  test("is refused over HTTP before it has grown", async () => {
+    const running = await start({ limits });
+    const { resident, held } = await peak(running, async () => {
+      const answer = await httpExport(running.http, "logs", bomb, {
+        headers: { "content-encoding": encoding },
+      });
+      expect(answer.status).toBe(413);
+    });
+    expect(running.taken).toEqual([]);
+    expect(held).toBeLessThan(20 * mib);
+    expect(resident).toBeLessThan(128 * mib);
+    expect(running.receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
+  });
+});
+
+test("many bombs at once stay within max_inflight_size (CVE-2024-37168)", async () => {
+  const running = await start({ limits });
+  const bomb = bombs[1]![2];
+  const { resident, held } = await peak(running, async () => {
+    const statuses = await Promise.all(Array.from({ length: 40 }, () => grpcBomb(running, "gzip", bomb)));
+    // Too large, or no room at the moment.
+    for (const status of statuses) expect(status).toMatch(/^(8|14)$/);
+  });
+  expect(running.taken).toEqual([]);
+  expect(held).toBeLessThanOrEqual(64 * mib);
+  expect(resident).toBeLessThan(256 * mib);
+  expect(running.receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
+});
+
+test("messages announced and not sent stay within max_inflight_size", async () => {
+  const running = await start({ limits });
+  const announce = async (): Promise<string | undefined> => {
+    const session = connect(`http://${running.grpc}`);
+    afterwards(() => session.destroy());
+    session.on("error", () => {});
+    const stream = session.request({
+      ":method": "POST",
+      ":path": grpcMethod.logs,
+      "content-type": "application/grpc",
+    });
+    stream.on("error", () => {});
+    const prefix = Buffer.alloc(6);
+    prefix.writeUInt32BE(8 * mib, 1);
+    stream.write(prefix);
+    const headers = await new Promise<Record<string, unknown>>((resolve) => stream.on("response", resolve));
+    return headers["grpc-status"] as string;
+  };
+  for (let i = 0; i < 8; i += 1) void announce();
+  await until(() => running.receivers.inWork().bytes === 64 * mib);
+  for (let i = 0; i < 20; i += 1) expect(await announce()).toBe("14");
+  expect(running.receivers.inWork()).toEqual({ requests: 8, bytes: 64 * mib });
+});
