@@ -1,0 +1,164 @@
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import process from "node:process";
+import type { Readable, Writable } from "node:stream";
+import type { Config } from "../config/schema.ts";
+import { Engine } from "../engine/index.ts";
+import { exit, type Io } from "./io.ts";
+import {
+  readCsv,
+  readLines,
+  readSessions,
+  recordsOf,
+  type Session,
+  sessionRequests,
+} from "./replay/formats.ts";
+import type { Input, Source } from "./replay/input.ts";
+import { judge } from "./replay/judge.ts";
+import { configFor, parseReplayArgs, type ReplayOptions, serviceOf } from "./replay/options.ts";
+import { JsonLines } from "./replay/output.ts";
+import { Progress } from "./replay/progress.ts";
+import { readRequests } from "./replay/requests.ts";
+
+export const help = `Usage: driftlock replay --format FORMAT [OPTION]... FILE
+
+Judges a recorded file as \`driftlock run\` would have judged it and prints one JSON line a record:
+  {"i":0,"kind":"record","stream":"…","score":0,"p":1,"flagged":false,"channel":null}
+A higher score is stranger; what a record gets depends on those before it alone. Behind a record with which an anomaly
+was reported comes its window, "kind":"window". The same file and configuration give the same lines. FILE - is standard
+input.
+
+  --format lines      a log line each
+  --format sequences  a session a line: ids between spaces, behind "id," where sessions have ids; one line a session
+  --format csv        timestamp,value a line; ISO 8601 or a time since 1970; a header may come first
+  --format otlp       Export*ServiceRequests behind their lengths (4 bytes, big-endian), of one --signal
+  --signal SIGNAL     logs, traces or metrics
+  --train N           records, for sequences sessions, to learn from first (detect.baseline.records)
+  --progress          tell on standard error how far it has come, also where that is no terminal
+  --config FILE       the configuration in YAML
+
+Every key of the configuration is a flag, such as --detect.window.records 128.
+
+Exit code: 0, 1 where the file cannot be read, 2 for wrong usage.
+`;
+
+/** The most that `detect.baseline.records` takes; it bounds what is held of sessions. */
+const maxTraining = 1_000_000;
+
+interface Streams {
+  input: Readable;
+  output: Writable;
+}
+
+/** How the format is read, and the configuration for it. */
+async function open(
+  options: ReplayOptions,
+  input: Readable,
+  env: NodeJS.ProcessEnv,
+): Promise<{ config: Config; inputs: AsyncIterable<Input> }> {
+  const { format, signal, train, file } = options;
+  const source: Source = { name: file === "-" ? "standard input" : file, service: serviceOf(file) };
+  if (format === "sequences") return openSessions(options, input, source, env);
+  const config = configFor(options.config, env, train);
+  switch (format) {
+    case "lines":
+      return { config, inputs: readLines(input, source) };
+    case "csv":
+      return { config, inputs: readCsv(input, source) };
+    case "otlp":
+      return {
+        config,
+        inputs: readRequests(input, source, signal!, config.receive.limits.max_request_size),
+      };
+  }
+}
+
+/** The engine counts records: those of the first `train` sessions are known once these have been read. */
+async function openSessions(
+  { train, config: options }: ReplayOptions,
+  input: Readable,
+  source: Source,
+  env: NodeJS.ProcessEnv,
+): Promise<{ config: Config; inputs: AsyncIterable<Input> }> {
+  const sessions = readSessions(input, source);
+  if (train === undefined) {
+    return { config: configFor(options, env), inputs: sessionRequests(sessions, source) };
+  }
+  const first: Session[] = [];
+  let records = 0;
+  while (first.length < train) {
+    const { value, done } = await sessions.next();
+    if (done) break;
+    first.push(value);
+    records += recordsOf(value);
+    if (records > maxTraining) {
+      throw new Error(
+        `${source.name}: the first ${first.length} sessions hold more than ${maxTraining} events; lower --train`,
+      );
+    }
+  }
+  const config = configFor(options, env, records, `events of the ${first.length} sessions of --train`);
+  const all = async function* () {
+    yield* first;
+    yield* sessions;
+  };
+  return { config, inputs: sessionRequests(all(), source) };
+}
+
+/** Reads, judges and writes until the input ends or nobody reads the output any more. */
+async function replayStream(
+  options: ReplayOptions,
+  { input, output }: Streams,
+  env: NodeJS.ProcessEnv,
+  onProgress: (records: number) => void,
+): Promise<void> {
+  const { config, inputs } = await open(options, input, env);
+  const engine = new Engine(config.detect, { mode: "all", scores: true });
+  const out = new JsonLines(output);
+  let records = 0;
+  try {
+    for await (const judgement of judge(inputs, engine, config.detect.stream_by)) {
+      if (!(await out.write(judgement.lines))) return;
+      records += judgement.records;
+      onProgress(records);
+    }
+  } finally {
+    out.close();
+    await engine.close();
+  }
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  if (file === "-") return undefined;
+  try {
+    const found = await stat(file);
+    if (found.isDirectory()) throw new Error(`${file}: is a folder, no file`);
+    return found.isFile() ? found.size : undefined;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new Error(`${file}: ${code === "ENOENT" ? "no such file" : `cannot be read (${message})`}`);
+  }
+}
+
+export async function replay(args: string[], io: Io): Promise<number> {
+  if (args.includes("--help") || args.includes("-h")) {
+    io.out(help);
+    return exit.ok;
+  }
+  const options = parseReplayArgs(args);
+  const { file } = options;
+  const size = await sizeOf(file);
+  const input: Readable & { bytesRead?: number } =
+    file === "-" ? process.stdin : createReadStream(file, { highWaterMark: 2 ** 18 });
+  const progress = process.stderr.isTTY || options.progress ? new Progress(process.stderr, size) : undefined;
+  try {
+    await replayStream(options, { input, output: process.stdout }, io.env, (records) =>
+      progress?.update(input.bytesRead ?? 0, records),
+    );
+  } finally {
+    progress?.close();
+    input.destroy();
+  }
+  return exit.ok;
+}

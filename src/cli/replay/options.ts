@@ -1,0 +1,95 @@
+import { basename, extname } from "node:path";
+import { loadConfig } from "../../config/load.ts";
+import { ConfigError } from "../../config/problem.ts";
+import type { Config } from "../../config/schema.ts";
+import { type Signal, signals } from "../../otlp.ts";
+import { type Options, parseConfigArgs } from "../args.ts";
+import { UsageError } from "../io.ts";
+import { takeOwnOptions } from "./own-options.ts";
+
+export const formats = ["otlp", "lines", "sequences", "csv"] as const;
+export type Format = (typeof formats)[number];
+
+export interface ReplayOptions {
+  format: Format;
+  /** Of `otlp`. */
+  signal: Signal | undefined;
+  /** Records, or sessions, of the baseline. */
+  train: number | undefined;
+  progress: boolean;
+  /** "-" for standard input. */
+  file: string;
+  config: Options;
+}
+
+function choice<T extends string>(option: string, text: string | undefined, choices: readonly T[]): T {
+  const found = choices.find((each) => each === text);
+  if (found !== undefined) return found;
+  const is = text === undefined ? "" : `, is ${JSON.stringify(text)}`;
+  throw new UsageError(`${option} must be one of ${choices.join(", ")}${is}`);
+}
+
+/** @throws {UsageError} */
+export function parseReplayArgs(args: string[]): ReplayOptions {
+  const { values, switches, positionals, rest } = takeOwnOptions(
+    args,
+    ["format", "train", "signal"],
+    ["progress"],
+  );
+  const format = choice("--format", values.get("format"), formats);
+  const signal = values.get("signal");
+  if (signal !== undefined && format !== "otlp") {
+    throw new UsageError(`--signal is for --format otlp; ${format} says itself what it is`);
+  }
+  const train = values.get("train");
+  if (train !== undefined && !/^[1-9]\d{0,8}$/.test(train)) {
+    throw new UsageError(`--train must be a whole number above 0, is ${JSON.stringify(train)}`);
+  }
+  const config = parseConfigArgs(rest);
+  if (train !== undefined && "detect.baseline.records" in config.flags) {
+    throw new UsageError("--train and --detect.baseline.records say the same: leave one out");
+  }
+  if (positionals.length !== 1) {
+    throw new UsageError(
+      positionals.length === 0
+        ? "a file is missing; - is standard input"
+        : `takes one file, has ${positionals.length}`,
+    );
+  }
+  return {
+    format,
+    signal: format === "otlp" ? choice("--signal", signal, signals) : undefined,
+    train: train === undefined ? undefined : Number(train),
+    progress: switches.has("progress"),
+    file: positionals[0]!,
+    config,
+  };
+}
+
+/**
+ * The configuration, with a baseline of so many records.
+ * @param what to blame where there are too few or too many, such as "--train".
+ * @throws {ConfigError}
+ */
+export function configFor(
+  { config: file, flags }: Options,
+  env: NodeJS.ProcessEnv,
+  records?: number,
+  what = "--train",
+): Config {
+  const key = "detect.baseline.records";
+  const all = records === undefined ? flags : { ...flags, [key]: String(records) };
+  try {
+    return loadConfig({ file, env, flags: all }).config;
+  } catch (error) {
+    if (!(error instanceof ConfigError) || records === undefined) throw error;
+    throw new ConfigError(
+      error.problems.map((problem) => (problem.key === key ? { ...problem, place: what } : problem)),
+    );
+  }
+}
+
+/** The service that a file's records are said to come from: the file's name without its ending. */
+export function serviceOf(file: string): string {
+  return file === "-" ? "stdin" : basename(file, extname(file));
+}

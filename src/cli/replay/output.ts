@@ -1,0 +1,37 @@
+import { once } from "node:events";
+import type { Writable } from "node:stream";
+
+/** JSON lines to a stream, no faster than it takes them. */
+export class JsonLines {
+  readonly #out: Writable;
+  #error: NodeJS.ErrnoException | undefined;
+  readonly #onError = (error: NodeJS.ErrnoException) => {
+    this.#error ??= error;
+  };
+
+  constructor(out: Writable) {
+    this.#out = out;
+    out.on("error", this.#onError);
+  }
+
+  /**
+   * False once the reader has gone away, as `head` does: no more is wanted.
+   * @throws Error where lines cannot be written for another reason.
+   */
+  async write(lines: readonly unknown[]): Promise<boolean> {
+    if (this.#error === undefined && lines.length > 0) {
+      const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+      if (!this.#out.write(text)) {
+        // What goes wrong is kept by #onError.
+        await Promise.race([once(this.#out, "drain"), once(this.#out, "close")]).catch(() => {});
+      }
+    }
+    if (this.#error === undefined) return true;
+    if (this.#error.code === "EPIPE") return false;
+    throw new Error(`cannot write the output: ${this.#error.message}`, { cause: this.#error });
+  }
+
+  close(): void {
+    this.#out.off("error", this.#onError);
+  }
+}

@@ -1,0 +1,33 @@
+const firstAfterMs = 2_000;
+
+/** Tells on standard error how far long work has come. */
+export class Progress {
+  readonly #out: NodeJS.WriteStream;
+  readonly #size: number | undefined;
+  readonly #everyMs: number;
+  readonly #start = performance.now();
+  #due = firstAfterMs;
+  #shown = false;
+
+  /** `size`: bytes of the whole input, where that is known. */
+  constructor(out: NodeJS.WriteStream, size: number | undefined) {
+    this.#out = out;
+    this.#size = size;
+    this.#everyMs = out.isTTY ? 500 : 10_000;
+  }
+
+  update(bytes: number, records: number): void {
+    const elapsed = performance.now() - this.#start;
+    if (elapsed < this.#due) return;
+    this.#due = elapsed + this.#everyMs;
+    this.#shown = true;
+    const seconds = elapsed / 1_000;
+    const done = this.#size ? `${Math.min(100, (100 * bytes) / this.#size).toFixed(0)} %, ` : "";
+    const text = `replay: ${done}${records} records, ${Math.round(records / seconds)}/s`;
+    this.#out.write(this.#out.isTTY ? `\r\x1b[2K${text}` : `${text}\n`);
+  }
+
+  close(): void {
+    if (this.#shown && this.#out.isTTY) this.#out.write("\r\x1b[2K");
+  }
+}

@@ -1,0 +1,55 @@
+import type { Readable } from "node:stream";
+import type { Signal } from "../../otlp.ts";
+import type { Input, Source } from "./input.ts";
+
+const lengthSize = 4;
+
+/**
+ * Export*ServiceRequests, each behind its length in 4 bytes, big-endian.
+ * @param maxSize bytes of the largest request that is read.
+ * @throws Error that names the request and where it begins.
+ */
+export async function* readRequests(
+  input: Readable,
+  { name }: Source,
+  signal: Signal,
+  maxSize: number,
+): AsyncGenerator<Input, void> {
+  let number = 1;
+  let offset = 0;
+  let parts: Buffer[] = [];
+  let size = 0;
+  /** Bytes of the request that is being read, its length included; undefined while that is unknown. */
+  let needed: number | undefined;
+  const place = () => `${name}: request ${number} at byte ${offset}`;
+
+  for await (const chunk of input as AsyncIterable<Buffer>) {
+    parts.push(chunk);
+    size += chunk.length;
+    while (size >= (needed ?? lengthSize)) {
+      const joined: Buffer = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+      parts = [joined];
+      if (needed === undefined) {
+        const length = joined.readUInt32BE(0);
+        if (length > maxSize) {
+          throw new Error(
+            `${place()} says it has ${length} bytes, receive.limits.max_request_size is ${maxSize}; is the file length-delimited OTLP?`,
+          );
+        }
+        needed = lengthSize + length;
+        continue;
+      }
+      // A copy: the chunk that holds others' bytes as well can go.
+      yield { signal, body: Buffer.from(joined.subarray(lengthSize, needed)), place: place() };
+      parts = [joined.subarray(needed)];
+      size -= needed;
+      offset += needed;
+      needed = undefined;
+      number++;
+    }
+  }
+  if (size > 0) {
+    const what = needed === undefined ? "its length" : `${needed - lengthSize} bytes`;
+    throw new Error(`${place()} is cut off: ${what} should follow; is the file length-delimited OTLP?`);
+  }
+}

@@ -1,0 +1,250 @@
+import process from "node:process";
+import { styleText } from "node:util";
+import type { Anomaly } from "../engine/index.ts";
+import { Severity, State } from "../gen/driftlock/v1/anomaly_pb.js";
+import { channelName } from "../telemetry/anomaly-log.ts";
+import { type Cell, columnsOf, cut, toCells } from "./view/cells.ts";
+import { excerpt } from "./view/excerpt.ts";
+
+export interface ViewStats {
+  recordsPerSecond: number;
+  streams: number;
+  /** Streams still without limits. */
+  learning: number;
+  /** Records, since the start. */
+  flagged: number;
+  /** Records that the downstream has taken, since the start. */
+  forwarded: number;
+}
+
+export interface View {
+  /** Shows a reported anomaly; never throws. */
+  anomaly(anomaly: Anomaly): void;
+  /** Renews the status line, on a terminal. */
+  tick(stats: ViewStats): void;
+  /** Leaves the last status behind. */
+  close(): void;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Where the output is no terminal. */
+const defaultColumns = 120;
+const leastColumns = 40;
+const recordLines = 3;
+const indent = "  ";
+/** Pairs for which room is kept; more may take another line. */
+const maxBrackets = 16;
+/** Of what the terminal has not taken; beyond it anomalies are counted and not shown. */
+const maxBacklog = 2 ** 20;
+
+const severityStyles: Readonly<Record<Severity, Style>> = {
+  [Severity.UNSPECIFIED]: [],
+  [Severity.LOW]: [],
+  [Severity.MEDIUM]: "yellow",
+  [Severity.HIGH]: "red",
+  [Severity.CRITICAL]: ["bold", "red"],
+};
+
+const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+
+function precise(value: number, digits = 3): string {
+  return Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : String(value);
+}
+
+function probability(p: number): string {
+  if (p === 0) return "< 1e-300";
+  return p < 0.001 ? p.toExponential(1) : precise(p, 2);
+}
+
+/** Event time in UTC; anomalies of the same day are meant. */
+function clock(unixNano: bigint): string {
+  const ms = Number(unixNano / 1_000_000n);
+  return ms > 0 && ms < 8.64e15 ? `${new Date(ms).toISOString().slice(11, 19)}Z` : "--:--:--";
+}
+
+/** Items side by side, in as many lines as the width asks for. */
+function flow(items: readonly string[], columns: number): string[] {
+  const lines: string[] = [];
+  for (const item of items.map((item) => cut(item, columns))) {
+    const last = lines.at(-1);
+    const joined = `${last}   ${item}`;
+    if (last !== undefined && columnsOf(joined) <= columns) lines[lines.length - 1] = joined;
+    else lines.push(item);
+  }
+  return lines;
+}
+
+function scores({ score, limit, pValue, surpriseBits, baselineBits }: Anomaly): string[] {
+  return [
+    `score ${precise(score)} over limit ${precise(limit)}`,
+    `p ${probability(pValue)}`,
+    `${precise(surpriseBits)} bits, usually ${precise(baselineBits)}`,
+  ];
+}
+
+function figures({ window }: Anomaly): string[] {
+  if (window === undefined) return [];
+  return [
+    `window of ${window.records}${window.codec && `, ${window.codec}`}`,
+    `CR ${window.compressionRatio.toFixed(3)}`,
+    `NCD ${window.ncd.toFixed(3)} (size-matched ${window.ncdSizeMatched.toFixed(3)})`,
+    `delta ${window.deltaBits.toFixed(3)} bits/B`,
+    `entropy ${window.entropy.toFixed(2)} bits/B`,
+    ...(window.permutations > 0 ? [`permutation p ${probability(window.pValue)}`] : []),
+  ];
+}
+
+function usualRange(low: number | undefined, high: number | undefined): string {
+  if (low === undefined) return `usually at most ${precise(high!)}`;
+  return high === undefined
+    ? `usually at least ${precise(low)}`
+    : `usually ${precise(low)} to ${precise(high)}`;
+}
+
+function expectation({ expected }: Anomaly): string[] {
+  if (expected === undefined) return [];
+  const { nearest, next, low, high } = expected;
+  return [
+    ...(next.length > 0 ? [`usual next: ${next.join(", ")}`] : []),
+    ...(low !== undefined || high !== undefined ? [usualRange(low, high)] : []),
+    ...(nearest ? [`nearest known: ${nearest}`] : []),
+  ];
+}
+
+/**
+ * The live view of a terminal: each reported anomaly with the record, its novel bytes marked, and the figures; beneath
+ * them one status line that is renewed in place. What comes from records is escaped: it cannot steer the terminal.
+ * Colours follow NO_COLOR, FORCE_COLOR and TERM; without them novel bytes stand in ⟦ ⟧.
+ */
+export function createView(out: NodeJS.WriteStream): View {
+  const live = out.isTTY === true;
+  const colours = live && out.getColorDepth(process.env) > 1;
+  let status = "";
+  let notShown = 0;
+
+  const columns = () => Math.max(leastColumns, out.columns ?? defaultColumns);
+  const paint = (style: Style, text: string) =>
+    colours && text !== "" ? styleText(style, text, { validateStream: false }) : text;
+
+  /** The status line gives way to lines above it. */
+  function print(lines: readonly string[]): void {
+    const text = lines.map((line) => `${line}\n`).join("");
+    out.write(live ? `\r\x1b[2K${text}${status}` : text);
+  }
+
+  function record({ record }: Anomaly, width: number): string[] {
+    if (record === undefined) return [];
+    const cells = toCells(record.text, record.novel);
+    // Brackets take room as well.
+    const brackets = colours ? 0 : 2 * Math.min(maxBrackets, record.novel.length);
+    const shown = excerpt(cells, recordLines * width - brackets);
+    return wrap(colours ? shown : bracketed(shown), width).map((line) => indent + render(line));
+  }
+
+  function render(cells: readonly Cell[]): string {
+    let text = "";
+    for (let start = 0, end = 0; start < cells.length; start = end) {
+      const { novel } = cells[start]!;
+      while (end < cells.length && cells[end]!.novel === novel) end++;
+      const run = cells
+        .slice(start, end)
+        .map((cell) => cell.text)
+        .join("");
+      text += novel ? paint(["bold", "red"], run) : run;
+    }
+    return text;
+  }
+
+  function header(anomaly: Anomaly, width: number): string {
+    const { timeUnixNano, channel, severity, occurrence, stream, field } = anomaly;
+    const time = clock(timeUnixNano);
+    const name = channelName(channel);
+    const grade = severity === Severity.UNSPECIFIED ? "" : Severity[severity].toLowerCase();
+    const count = occurrence > 1n ? `×${occurrence}` : "";
+    const others = [name, grade, count].filter((part) => part !== "");
+    const taken = time.length + 2 + others.reduce((sum, part) => sum + part.length + 2, 0);
+    const about = field ? `${stream} in ${field}` : stream;
+    return [
+      paint("dim", time),
+      paint("bold", cut(about, Math.max(8, width - taken))),
+      paint("cyan", name),
+      ...(grade ? [paint(severityStyles[severity], grade)] : []),
+      ...(count ? [paint("bold", count)] : []),
+    ].join("  ");
+  }
+
+  function ended({ timeUnixNano, stream, occurrence }: Anomaly, width: number): string {
+    return paint("dim", cut(`${clock(timeUnixNano)}  over: ${stream}, ×${occurrence}`, width));
+  }
+
+  function block(anomaly: Anomaly): string[] {
+    const width = columns();
+    if (anomaly.state === State.ENDED) return [ended(anomaly, width)];
+    const inner = width - indent.length;
+    const marked = (anomaly.record?.novel.length ?? 0) > 0;
+    return [
+      header(anomaly, width),
+      ...record(anomaly, inner),
+      // Novel bytes speak for themselves.
+      ...(marked || !anomaly.explanation ? [] : [indent + cut(anomaly.explanation, inner)]),
+      ...flow(expectation(anomaly), inner).map((line) => indent + line),
+      ...flow(scores(anomaly), inner).map((line) => indent + line),
+      ...flow(figures(anomaly), inner).map((line) => indent + paint("dim", line)),
+      "",
+    ];
+  }
+
+  return {
+    anomaly(anomaly) {
+      if (out.writableLength > maxBacklog) {
+        notShown++;
+        return;
+      }
+      const missed = notShown > 0 ? [`${notShown} anomalies not shown: the terminal could not keep up`] : [];
+      notShown = 0;
+      print([...missed, ...block(anomaly)]);
+    },
+
+    tick({ recordsPerSecond, streams, learning, flagged, forwarded }) {
+      const text = [
+        `${grouped.format(recordsPerSecond)} records/s`,
+        `${streams} streams, ${learning > 0 ? `${learning} learning` : "all ready"}`,
+        `flagged ${grouped.format(flagged)}`,
+        `forwarded ${grouped.format(forwarded)}`,
+      ].join("   ");
+      // The last column stays free: some terminals wrap when it is filled.
+      status = paint("inverse", cut(` ${text} `, columns() - 1));
+      if (live && out.writableLength <= maxBacklog) out.write(`\r\x1b[2K${status}`);
+    },
+
+    close() {
+      if (notShown > 0) print([`${notShown} anomalies not shown: the terminal could not keep up`]);
+      if (status !== "") out.write(live ? "\n" : `${status}\n`);
+      status = "";
+    },
+  };
+}
+
+/** Lines of at most `width` columns. */
+function wrap(cells: readonly Cell[], width: number): Cell[][] {
+  const lines: Cell[][] = [];
+  let left = 0;
+  for (const cell of cells) {
+    if (cell.width > left || lines.length === 0) {
+      lines.push([]);
+      left = width;
+    }
+    lines.at(-1)!.push(cell);
+    left -= cell.width;
+  }
+  return lines;
+}
+
+function bracketed(cells: readonly Cell[]): Cell[] {
+  return cells.flatMap((cell, i) => [
+    ...(cell.novel && !cells[i - 1]?.novel ? [{ text: "⟦", width: 1, novel: false }] : []),
+    cell,
+    ...(cell.novel && !cells[i + 1]?.novel ? [{ text: "⟧", width: 1, novel: false }] : []),
+  ]);
+}

@@ -1,0 +1,81 @@
+/** Text as a terminal shows it: cells of known width that cannot move the cursor, change colours or reorder text. */
+
+export interface Cell {
+  text: string;
+  /** In columns. */
+  width: number;
+  novel: boolean;
+}
+
+/** Half-open, in bytes of UTF-8. */
+export interface ByteRange {
+  start: number;
+  end: number;
+}
+
+const names: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+/** Controls, formats (among them those that turn the direction of text), lone surrogates, private use, line separators. */
+const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029]/u;
+const mark = /\p{M}/u;
+const spacing = /\p{Mc}/u;
+/** Of one character; more would spill over other lines. */
+const maxMarks = 3;
+/** East Asian Wide and Fullwidth (UAX #11), and emoji. */
+const wide =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
+
+function escaped(character: string): string {
+  const code = character.codePointAt(0)!;
+  if (names[character]) return names[character];
+  return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
+}
+
+function cell(character: string, novel: boolean): Cell {
+  if (unprintable.test(character)) {
+    const text = escaped(character);
+    return { text, width: text.length, novel };
+  }
+  return { text: character, width: wide.test(character) ? 2 : 1, novel };
+}
+
+/** `novel` ascending. */
+export function toCells(text: string, novel: readonly ByteRange[] = []): Cell[] {
+  const cells: Cell[] = [];
+  let at = 0;
+  let range = 0;
+  let marks = maxMarks;
+  for (const character of text) {
+    while (range < novel.length && novel[range]!.end <= at) range++;
+    const inside = range < novel.length && novel[range]!.start <= at;
+    at += Buffer.byteLength(character);
+    if (!mark.test(character)) {
+      const next = cell(character, inside);
+      cells.push(next);
+      // Nothing joins an escape.
+      marks = next.text === character ? 0 : maxMarks;
+    } else if (marks < maxMarks) {
+      const last = cells.at(-1)!;
+      last.text += character;
+      last.width += spacing.test(character) ? 1 : 0;
+      last.novel ||= inside;
+      marks++;
+    } else {
+      cells.push({ text: `\u25cc${character}`, width: spacing.test(character) ? 2 : 1, novel: inside });
+    }
+  }
+  return cells;
+}
+
+/** Safe text of at most so many columns; what is cut off leaves an ellipsis. */
+export function cut(text: string, columns: number): string {
+  const cells = toCells(text);
+  let width = cells.reduce((sum, cell) => sum + cell.width, 0);
+  if (width <= columns) return cells.map((cell) => cell.text).join("");
+  while (cells.length > 0 && width > columns - 1) width -= cells.pop()!.width;
+  return `${cells.map((cell) => cell.text).join("")}…`;
+}
+
+/** Columns that safe text takes. */
+export function columnsOf(text: string): number {
+  return toCells(text).reduce((sum, cell) => sum + cell.width, 0);
+}
