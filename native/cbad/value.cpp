@@ -55,13 +55,20 @@ constexpr double season_rate = 0.2;
 
 // Peaks: the usual one is the quadratic mean of the maxima of blocks of 150 values.
 constexpr std::uint32_t block = 150;
-constexpr double block_fading = 0.05;
+constexpr double block_fading = 0.1;
 constexpr double block_prior = 22;
 constexpr double block_prior_weight = 4;
 /// A block says at most this many times the usual peak: an anomaly must not hide the next one.
 constexpr double block_limit = 1.5;
 /// The wake of a peak lasts at most this many values.
 constexpr double wake = 200;
+
+/// Peaks are sought from here on; before, ranks are too few.
+constexpr std::uint64_t first_peak = 64;
+
+// Episodes: two peaks are alike at a distance of about this, in asinh units (a factor of 1.4 in the tails).
+constexpr double likeness = 0.35;
+constexpr ValueView peak_views[4] = {ValueView::level, ValueView::step, ValueView::mean16, ValueView::mean64};
 
 constexpr std::size_t at(ValueView view) { return static_cast<std::size_t>(view); }
 
@@ -161,6 +168,12 @@ std::uint32_t AdaptiveHistogram::bin_of(double x, double centre, double scale) {
   const auto& ends = bin_ends();
   const auto out = static_cast<std::int32_t>(std::upper_bound(ends.begin(), ends.end(), std::fabs(z)) - ends.begin());
   return static_cast<std::uint32_t>(static_cast<std::int32_t>(bins / 2) + (z < 0 ? -out : out));
+}
+
+double AdaptiveHistogram::position(double x) const {
+  const double z = (x - centre_) / scale_;
+  const double y = portable_log(std::fabs(z) + std::sqrt(z * z + 1));
+  return z < 0 ? -y : y;
 }
 
 double AdaptiveHistogram::value_of(double bin) const { return centre_ + scale_ * sinh_of((bin - middle) * bin_width); }
@@ -350,6 +363,43 @@ double ValueChannel::usual_peak() const {
   return std::sqrt((peak_mass_ + block_prior_weight * block_prior * block_prior) / (peak_blocks_ + block_prior_weight));
 }
 
+double ValueChannel::similar(const Peak& peak) const {
+  double sum = 0;
+  for (std::size_t i = 0; i < std::min<std::size_t>(peak_count_, remembered_peaks); ++i) {
+    double squares = 0;
+    for (std::size_t k = 0; k < peak.size(); ++k) {
+      const AdaptiveHistogram& h = histograms_[at(peak_views[k])];
+      if (!h.ready()) continue;
+      const double d = (h.position(peak[k]) - h.position(peaks_[i][k])) / likeness;
+      squares += d * d;
+    }
+    sum += portable_exp(-squares);
+  }
+  return sum;
+}
+
+void ValueChannel::judge(ValueResult& result, const Peak& peak) {
+  result.excess_bits = result.rarity_bits - result.usual_bits;
+  double worth = std::max(0.0, result.excess_bits);
+  if (worth > 0) {
+    // Half a count for news against the episodes of this kind, as Krichevsky and Trofimov would have it.
+    result.similar = similar(peak);
+    worth *= 0.5 / (0.5 + result.similar);
+  }
+  const double wake_level = std::max(0.0, envelope_ - envelope_step_);
+  if (worth > wake_level) {
+    envelope_ = worth;
+    envelope_step_ = worth / wake;
+    peaks_[peak_count_ % remembered_peaks] = peak;
+    // Counts on within the ring's second turn, so that it never overflows.
+    peak_count_ = peak_count_ + 1 < 2 * remembered_peaks ? peak_count_ + 1 : static_cast<std::uint32_t>(remembered_peaks);
+  } else {
+    envelope_ = wake_level;
+    worth = worth / (1 + worth);
+  }
+  if (!result.learning) result.score = worth;
+}
+
 ValueResult ValueChannel::observe(std::uint64_t time_unix_nano, double value) {
   ValueResult result;
   result.learning = seen_ < learning_points;
@@ -421,24 +471,14 @@ ValueResult ValueChannel::observe(std::uint64_t time_unix_nano, double value) {
   result.rarity_bits = judges > 0 ? sum * value_views / static_cast<double>(judges) : 0;
   result.usual_bits = usual_peak();
 
-  if (!result.learning) {
-    result.excess_bits = result.rarity_bits - result.usual_bits;
-    const double worth = std::max(0.0, result.excess_bits);
-    const double wake_level = std::max(0.0, envelope_ - envelope_step_);
-    if (worth > wake_level) {
-      result.score = worth;
-      envelope_ = worth;
-      envelope_step_ = worth / wake;
-    } else {
-      envelope_ = wake_level;
-      result.score = worth / (1 + worth);
-    }
+  if (seen_ >= first_peak) {
+    judge(result, {x, view[at(ValueView::step)], mean16_, mean64_});
   }
 
   // Learn. Differences below a thousandth of the stream's spread, or a millionth of its level, are not told apart.
   const AdaptiveHistogram& level = histograms_[at(ValueView::level)];
   const double resolution = std::max({1e-12, 1e-6 * std::fabs(x), 1e-3 * level.scale()});
-  if (seen_ > 64) {
+  if (seen_ >= first_peak) {
     block_peak_ = std::max(block_peak_, result.rarity_bits);
     if (++block_count_ >= block) {
       const double peak = std::min(block_peak_, block_limit * result.usual_bits);
@@ -524,7 +564,10 @@ bool ValueChannel::valid() const {
   for (const double x : {peak_mass_, peak_blocks_, block_peak_, envelope_, envelope_step_}) {
     if (!(x >= 0 && x <= 1e12)) return false;
   }
-  return block_count_ < block;
+  for (const Peak& peak : peaks_) {
+    if (!std::all_of(peak.begin(), peak.end(), bounded)) return false;
+  }
+  return block_count_ < block && peak_count_ < 2 * remembered_peaks;
 }
 
 }  // namespace driftlock

@@ -45,6 +45,8 @@ class AdaptiveHistogram {
 
   bool ready() const { return scale_ > 0; }
   double scale() const { return scale_; }
+  /// Where x lies on the axis of the bins: asinh((x - centre) / scale).
+  double position(double x) const;
   Estimate estimate(double x) const;
   /// `resolution`: the smallest scale worth having.
   void add(double x, std::uint32_t bin, double resolution);
@@ -105,7 +107,8 @@ struct ValueResult {
   double rarity_bits = 0;    ///< rarity over all views, summed
   double usual_bits = 0;     ///< rarity of the strangest value of a usual stretch of the stream
   double excess_bits = 0;    ///< rarity_bits - usual_bits
-  double score = 0;          ///< the excess at a new peak of an episode; below 1 in its wake
+  double similar = 0;        ///< past episodes like this one; each makes it less of a novelty
+  double score = 0;          ///< the excess that is news, at a new peak of an episode; below 1 in its wake
   ValueView blame = ValueView::level;            ///< the rarest view
   std::array<float, value_views> view_bits{};    ///< rarity a view
 };
@@ -122,6 +125,7 @@ struct ValueRange {
 class ValueChannel {
  public:
   static constexpr std::uint32_t learning_points = 100;
+  static constexpr std::size_t remembered_peaks = 16;
 
   ValueChannel();
 
@@ -160,7 +164,12 @@ class ValueChannel {
     bool known;
     double usual;
   };
+  /// An episode's peak, as the values of four views.
+  using Peak = std::array<double, 4>;
+
   std::array<Cycle, 3> cycles(std::uint64_t seconds) const;
+  double similar(const Peak& peak) const;
+  void judge(ValueResult& result, const Peak& peak);
   double usual_peak() const;
   bool valid() const;
 
@@ -171,6 +180,7 @@ class ValueChannel {
     hour_.visit(v), day_.visit(v), week_.visit(v);
     v(seen_), v(offset_), v(last_), v(mean16_), v(mean20_), v(mean64_), v(trust_);
     v(peak_mass_), v(peak_blocks_), v(block_peak_), v(block_count_), v(envelope_), v(envelope_step_);
+    v(peaks_), v(peak_count_);
   }
 
   std::array<AdaptiveHistogram, value_views> histograms_;
@@ -185,6 +195,8 @@ class ValueChannel {
   double peak_mass_ = 0, peak_blocks_ = 0, block_peak_ = 0;
   std::uint32_t block_count_ = 0;
   double envelope_ = 0, envelope_step_ = 0;
+  std::array<Peak, remembered_peaks> peaks_{};  ///< a ring
+  std::uint32_t peak_count_ = 0;
 };
 
 }  // namespace driftlock
