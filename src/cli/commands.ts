@@ -12,6 +12,10 @@ interface Command {
 const commands: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
   run: { summary: "receive, judge and forward OTLP data until told to stop", load: () => import("./run.ts") },
   validate: { summary: "check a configuration, or print it", load: () => import("./validate.ts") },
+  replay: {
+    summary: "judge a recorded file, one JSON line a record",
+    load: async () => ({ run: (await import("./replay.ts")).replay }),
+  },
   generate: {
     summary: "send a synthetic OTLP stream with named anomalies",
     load: async () => ({ run: (await import("./generate.ts")).generate }),

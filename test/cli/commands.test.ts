@@ -36,7 +36,7 @@ describe("help and usage", () => {
   it("lists the commands", async () => {
     const help = await driftlock(["help"]);
     expect(help).toMatchObject({ code: 0, err: "" });
-    for (const name of ["run", "validate", "generate", "version", "help"]) {
+    for (const name of ["run", "validate", "replay", "generate", "version", "help"]) {
       expect(help.out).toMatch(new RegExp(`^ {2}${name} +\\S`, "m"));
     }
     expect(await driftlock(["--help"])).toEqual(help);

@@ -108,15 +108,18 @@ describe("a process of its own", () => {
 describe("run", () => {
   it("says what it does, delivers, logs anomalies, and stops on SIGTERM with 0", async () => {
     const target = await downstream();
-    const running = await run(target.endpoint, ["--detect.baseline.records=200", "--detect.permutations=99"]);
+    const running = await run(target.endpoint, [
+      "--detect.baseline.records=200",
+      "--detect.budget.per_stream_per_day=1000",
+    ]);
     const start = await running.line("listening on");
     expect(start).toMatchObject({
       level: "info",
       downstream: { endpoint: target.endpoint, protocol: "grpc", mode: "all" },
       msg: expect.stringContaining(`grpc ${running.grpc}, `),
     });
-    for (let i = 0; i < 5; i++) await sendGrpc(running.grpc, logs(normalLines(100, i * 100)));
-    await sendGrpc(running.grpc, logs([strangeLine]));
+    for (let i = 0; i < 5; i++) await sendGrpc(running.grpc, logs(normalLines(100, i * 100), i * 100));
+    await sendGrpc(running.grpc, logs([strangeLine], 500));
     expect(await running.line('"msg":"anomaly"')).toMatchObject({
       anomaly: { stream: expect.stringContaining("checkout"), channel: "content" },
     });

@@ -7,8 +7,8 @@ import {
 } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { grpcMethod } from "../../src/otlp.ts";
 
-/** An ExportLogsServiceRequest of one service, a record a line. */
-export function logs(lines: string[], service = "checkout"): Buffer {
+/** An ExportLogsServiceRequest of one service, a record a line and second, from so many seconds after a fixed time on. */
+export function logs(lines: string[], from = 0, service = "checkout"): Buffer {
   const text = (value: string) => ({ value: { case: "stringValue" as const, value } });
   const request: ExportLogsServiceRequest = create(ExportLogsServiceRequestSchema, {
     resourceLogs: [
@@ -17,7 +17,7 @@ export function logs(lines: string[], service = "checkout"): Buffer {
         scopeLogs: [
           {
             logRecords: lines.map((line, i) => ({
-              timeUnixNano: 1_700_000_000_000_000_000n + BigInt(i) * 1_000_000n,
+              timeUnixNano: 1_700_000_000_000_000_000n + BigInt(from + i) * 1_000_000_000n,
               body: text(line),
             })),
           },

@@ -38,7 +38,7 @@ async function sidecar(
   const anyPort = { endpoint: "127.0.0.1:0" };
   const config = configSchema.parse({
     receive: { grpc: anyPort, http: anyPort, ...overrides.receive },
-    detect: { baseline: { records: 200 }, permutations: 99, ...overrides.detect },
+    detect: { baseline: { records: 200 }, budget: { per_stream_per_day: 1_000 }, ...overrides.detect },
     forward: { endpoint, compression: "none", ...overrides.forward },
     api: { ...anyPort, ...overrides.api },
     telemetry: overrides.telemetry,
@@ -81,11 +81,12 @@ describe("the way of a request", () => {
   it("flags what is strange, tells the sinks, and leaves the rest of the bytes", async () => {
     const target = await downstream("grpc");
     const { sidecar: running, anomalies } = await sidecar(target.endpoint);
-    for (let i = 0; i < 5; i++) await sendGrpc(running.addresses.grpc!, logs(normalLines(100, i * 100)));
+    for (let i = 0; i < 5; i++)
+      await sendGrpc(running.addresses.grpc!, logs(normalLines(100, i * 100), i * 100));
     expect(anomalies).toEqual([]);
     const lines = normalLines(10, 500);
     lines[4] = strangeLine;
-    const sent = logs(lines);
+    const sent = logs(lines, 500);
     await sendGrpc(running.addresses.grpc!, sent);
 
     expect(anomalies).toHaveLength(1);
@@ -107,9 +108,10 @@ describe("the way of a request", () => {
   it("as a tap, hands on flagged records alone", async () => {
     const target = await downstream("grpc");
     const { sidecar: running } = await sidecar(target.endpoint, { forward: { mode: "flagged" } });
-    for (let i = 0; i < 5; i++) await sendGrpc(running.addresses.grpc!, logs(normalLines(100, i * 100)));
+    for (let i = 0; i < 5; i++)
+      await sendGrpc(running.addresses.grpc!, logs(normalLines(100, i * 100), i * 100));
     expect(target.received).toEqual([]);
-    await sendGrpc(running.addresses.grpc!, logs([...normalLines(5, 500), strangeLine]));
+    await sendGrpc(running.addresses.grpc!, logs([...normalLines(5, 500), strangeLine], 500));
     expect(target.received).toHaveLength(1);
     const { resourceLogs } = fromBinary(ExportLogsServiceRequestSchema, target.received[0]!.body);
     expect(
@@ -163,9 +165,9 @@ describe("own telemetry", () => {
     const receive = { tenant_header: "x-tenant" };
     const { sidecar: running } = await sidecar(target.endpoint, { receive });
     const series = async () =>
-      (await (await fetch(`http://${running.addresses.api}/metrics`)).text()).split("\n");
+      (await (await fetch(`http://${running.addresses.api}/metrics`)).text()).match(/^driftlock_.*/gm)!;
     const send = (tenant: string) =>
-      sendHttp(running.addresses.http!, logs([`hello from ${tenant}`], `service-of-${tenant}`), {
+      sendHttp(running.addresses.http!, logs([`hello from ${tenant}`], 0, `service-of-${tenant}`), {
         "x-tenant": tenant,
       });
     await send("tenant-0");
