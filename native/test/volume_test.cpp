@@ -1,0 +1,308 @@
+#include "cbad/volume.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "test.hpp"
+
+using namespace driftlock;
+
+namespace {
+
+constexpr std::uint64_t second = 1000000000u;
+constexpr std::uint64_t tick = 10 * second;
+constexpr std::uint64_t day = 86400 * second;
+constexpr std::uint64_t noon = 1700000000u * second / day * day;  // a midnight, in fact
+
+struct Source {
+  std::uint64_t state = 1;
+  double uniform() {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (static_cast<double>(state >> 11) + 0.5) * 0x1p-53;
+  }
+  std::uint64_t exponential(double mean) { return static_cast<std::uint64_t>(-std::log(uniform()) * mean); }
+};
+
+/// Records of several templates, each a Poisson process or regular, in order of time.
+struct Stream {
+  struct Template {
+    std::uint32_t id;
+    double mean_gap;  // seconds
+    bool regular;
+    double next = 0;
+  };
+  std::vector<Template> templates;
+  Source source;
+  double now = 0;
+  double largest = 0;
+  std::vector<VolumeTick> ticks;
+
+  /// @param skip a template that stops, or 0
+  void run(VolumeChannel& channel, double seconds, std::uint32_t skip = 0, double speed = 1) {
+    const double until = now + seconds;
+    for (Template& t : templates)
+      if (t.next < now) t.next = now + t.mean_gap / speed * (t.regular ? 1 : source.uniform());
+    while (true) {
+      Template* first = &templates[0];
+      for (Template& t : templates)
+        if (t.next < first->next) first = &t;
+      if (first->next >= until) break;
+      const auto time = noon + static_cast<std::uint64_t>(first->next * 1e9);
+      if (first->id != skip) {
+        if (const auto closed = channel.advance(time)) ticks.push_back(*closed);
+        channel.count(time, first->id);
+      }
+      now = first->next;
+      first->next += first->mean_gap / speed * (first->regular ? 1 : -std::log(source.uniform()));
+    }
+    now = until;
+    if (const auto closed = channel.advance(noon + static_cast<std::uint64_t>(now * 1e9))) ticks.push_back(*closed);
+  }
+  VolumeTick strangest() {
+    VolumeTick result;
+    result.score = -1e9;
+    for (const VolumeTick& t : ticks)
+      if (t.score > result.score) result = t;
+    ticks.clear();
+    return result;
+  }
+};
+
+Stream usual_stream() { return {{{1, 0.5, false}, {2, 1.5, false}, {3, 5, false}, {4, 60, true}, {5, 40, false}}, {}, 0, 0, {}}; }
+
+void bursts_are_found() {
+  for (const std::uint32_t id : {2u, 3u, 5u}) {
+    VolumeChannel channel(tick, day);
+    Stream stream = usual_stream();
+    stream.run(channel, 3600);
+    stream.strangest();
+    stream.run(channel, 3600);
+    const double usual = stream.strangest().score;
+    const auto time = noon + static_cast<std::uint64_t>(stream.now * 1e9);
+    for (int i = 0; i < 30; ++i) channel.count(time + static_cast<std::uint64_t>(i) * second / 10, id);
+    const auto closed = channel.advance(time + tick);
+    CHECK(closed && closed->score > usual + 5);
+    CHECK(closed && closed->strangest.kind == VolumeKind::burst);
+    CHECK(closed && (closed->strangest.id == id || closed->strangest.total));
+    CHECK(closed && closed->strangest.count >= 30 && closed->strangest.high < 30);
+  }
+}
+
+void drops_and_silences_are_found() {
+  // A template that stops, of a Poisson process and of a heartbeat; then the whole stream.
+  for (const std::uint32_t id : {1u, 2u, 4u}) {
+    VolumeChannel channel(tick, day);
+    Stream stream = usual_stream();
+    stream.run(channel, 7200);
+    stream.strangest();
+    stream.run(channel, 7200);
+    const double usual = stream.strangest().score;
+    stream.run(channel, 240, id);
+    const VolumeTick found = stream.strangest();
+    CHECK(found.score > usual + 1);
+    CHECK(found.strangest.kind == VolumeKind::silence && !found.strangest.total && found.strangest.id == id);
+    CHECK(found.strangest.silent_for > 5 * second);
+    // It is news for a while only.
+    stream.run(channel, 3600, id);
+    stream.strangest();
+    stream.run(channel, 3600, id);
+    CHECK(stream.strangest().score < found.score);
+  }
+  VolumeChannel channel(tick, day);
+  Stream stream = usual_stream();
+  stream.run(channel, 7200);
+  stream.strangest();
+  stream.run(channel, 3600);
+  const double usual = stream.strangest().score;
+  stream.run(channel, 100, 0, 0.2);
+  const VolumeTick drop = stream.strangest();
+  CHECK(drop.score > usual);
+  CHECK(drop.strangest.kind == VolumeKind::drop || drop.strangest.kind == VolumeKind::silence);
+  const auto closed = channel.advance(noon + static_cast<std::uint64_t>(stream.now * 1e9) + 3 * tick);
+  CHECK(closed && closed->strangest.total && closed->strangest.kind == VolumeKind::silence && closed->score > usual);
+}
+
+void usual_streams_are_usual() {
+  VolumeChannel channel(tick, day);
+  Stream stream = usual_stream();
+  stream.run(channel, 100);
+  CHECK(channel.ticks() > 5);
+  stream.ticks.clear();
+  stream.run(channel, 40000);
+  std::size_t high = 0;
+  for (const VolumeTick& t : stream.ticks) {
+    high += t.score > 12;
+    CHECK(t.end == t.start + tick && t.strangest.low <= t.strangest.expected && t.strangest.expected <= t.strangest.high);
+  }
+  CHECK(stream.ticks.size() == 4000 && high <= 4);
+  // One record of a new template is no burst.
+  const auto time = noon + static_cast<std::uint64_t>(stream.now * 1e9);
+  channel.count(time, 77);
+  const auto closed = channel.advance(time + tick);
+  CHECK(closed && !(closed->strangest.kind == VolumeKind::burst && closed->strangest.id == 77 && closed->score > 3));
+}
+
+void records_can_be_the_clock() {
+  VolumeChannel channel(50, 0);
+  Source source;
+  double usual = -1e9;
+  std::uint64_t now = 0;
+  const auto feed = [&](std::uint32_t id) {
+    const auto closed = channel.advance(now);
+    channel.count(now++, id);
+    return closed ? closed->score : -1e9;
+  };
+  for (int i = 0; i < 5000; ++i) {
+    const double score = feed(static_cast<std::uint32_t>(source.uniform() * source.uniform() * 12));
+    if (i > 1000) usual = std::max(usual, score);
+  }
+  CHECK(!channel.seasonal());
+  double burst = -1e9;
+  for (int i = 0; i < 51; ++i) burst = std::max(burst, feed(i < 15 ? 11 : static_cast<std::uint32_t>(source.uniform() * source.uniform() * 12)));
+  CHECK(burst > usual);
+}
+
+void hours_of_the_day_are_learnt() {
+  VolumeChannel channel(60 * second, day);
+  Source source;
+  const auto rate = [](std::uint64_t time) { return time % day < day / 3 ? 0.02 : 0.5; };  // records a second
+  std::uint64_t time = noon;
+  double usual = -1e9;
+  while (time < noon + 6 * day) {
+    time += source.exponential(1e9 / rate(time)) + 1;
+    const auto closed = channel.advance(time);
+    if (closed && time > noon + 4 * day) usual = std::max(usual, closed->score);
+    channel.count(time, 1);
+  }
+  CHECK(channel.seasonal());
+  // The same flat stream must not be taken for seasonal.
+  VolumeChannel flat(60 * second, day);
+  for (std::uint64_t t = noon; t < noon + 6 * day; t += source.exponential(2e9) + 1) {
+    flat.advance(t);
+    flat.count(t, 1);
+  }
+  CHECK(!flat.seasonal());
+  // The day's rate at night is a burst.
+  time = noon + 6 * day + day / 6;
+  channel.advance(time);
+  const auto night = channel.advance(time + 60 * second);
+  CHECK(night && night->score < 12);
+  double burst = -1e9;
+  for (int i = 0; i < 60; ++i) {
+    time += 2 * second;
+    const auto closed = channel.advance(time + 60 * second);
+    if (closed) burst = std::max(burst, closed->score);
+    channel.count(time + 60 * second, 1);
+  }
+  CHECK(burst > 5);
+}
+
+void rejected_ticks_are_not_learnt() {
+  VolumeChannel a(tick, 0), b(tick, 0);
+  Stream stream = usual_stream();
+  stream.run(a, 3600);
+  b = a;
+  const auto time = noon + static_cast<std::uint64_t>(stream.now * 1e9);
+  for (VolumeChannel* channel : {&a, &b})
+    for (int repeat = 0; repeat < 20; ++repeat) {
+      for (std::uint64_t i = 0; i < 200; ++i) channel->count(time + static_cast<std::uint64_t>(repeat) * tick, 2);
+      channel->advance(time + static_cast<std::uint64_t>(repeat + 1) * tick);
+      if (channel == &b) channel->reject();
+    }
+  CHECK(a.ticks() >= b.ticks() + 18);
+  for (VolumeChannel* channel : {&a, &b})
+    for (int i = 0; i < 200; ++i) channel->count(time + 20 * tick, 2);
+  const auto used = a.advance(time + 21 * tick), kept = b.advance(time + 21 * tick);
+  CHECK(used && kept && kept->score > used->score + 3);
+}
+
+void clocks_may_jump() {
+  VolumeChannel channel(tick, day);
+  Source source;
+  std::uint64_t time = noon;
+  for (int i = 0; i < 3000; ++i) {
+    const double kind = source.uniform();
+    if (kind < 0.02) time = static_cast<std::uint64_t>(source.uniform() * 1.8e19);
+    else if (kind < 0.04) time = ~std::uint64_t{0};
+    else if (kind < 0.06) time = 0;
+    else if (kind < 0.5) time += source.exponential(3e9);
+    const auto closed = channel.advance(time);
+    if (closed) CHECK(std::isfinite(closed->score) && closed->end >= closed->start);
+    channel.count(time, static_cast<std::uint32_t>(source.uniform() * 500));
+  }
+}
+
+void memory_is_bounded() {
+  CHECK(VolumeChannel::bytes() <= 16 * 1024);
+  VolumeChannel channel(100, 0);
+  Source source;
+  for (std::uint64_t i = 0; i < 200000; ++i) {
+    channel.advance(i);
+    channel.count(i, i % 3 == 0 ? 7 : static_cast<std::uint32_t>(source.uniform() * 4e9));
+  }
+  // The busy template is still followed among the many.
+  double burst = 0;
+  for (std::uint64_t i = 200000; i < 200100; ++i) channel.count(i, 8);
+  const auto closed = channel.advance(200100);
+  if (closed) burst = closed->score;
+  CHECK(closed && burst > 5);
+}
+
+void snapshots_continue() {
+  VolumeChannel a(tick, day), b(tick, day);
+  Stream stream = usual_stream();
+  stream.run(a, 20000);
+  a.count(noon + static_cast<std::uint64_t>(stream.now * 1e9), 3);  // in the midst of a tick
+  std::vector<std::uint8_t> bytes, x, y;
+  a.snapshot(bytes);
+  CHECK(b.restore(bytes));
+  Stream other = stream;
+  stream.ticks.clear();
+  other.ticks.clear();
+  stream.run(a, 20000, 2);
+  other.run(b, 20000, 2);
+  CHECK(stream.ticks.size() == other.ticks.size());
+  for (std::size_t i = 0; i < stream.ticks.size(); ++i) CHECK(stream.ticks[i].score == other.ticks[i].score);
+  a.snapshot(x);
+  b.snapshot(y);
+  CHECK(x == y);
+  VolumeChannel wrong(tick + 1, day);
+  CHECK(!wrong.restore(bytes));
+  for (std::size_t cut = 0; cut < bytes.size(); cut += 13) CHECK(!b.restore(Bytes(bytes).first(cut)));
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    for (const std::uint8_t flip : {0x01, 0x80, 0xFF}) {
+      std::vector<std::uint8_t> hostile = bytes;
+      hostile[i] ^= flip;
+      VolumeChannel victim(tick, day);
+      if (!victim.restore(hostile)) {
+        ++refused;
+        continue;
+      }
+      const auto time = noon + static_cast<std::uint64_t>(stream.now * 1e9);
+      victim.advance(time);
+      victim.count(time, 2);
+      const auto closed = victim.advance(time + tick);
+      CHECK(!closed || !std::isnan(closed->score));
+    }
+  CHECK(refused > 100);
+  y.clear();
+  b.snapshot(y);
+  CHECK(x == y);  // a refused restore changes nothing
+}
+
+}  // namespace
+
+int main() {
+  bursts_are_found();
+  drops_and_silences_are_found();
+  usual_streams_are_usual();
+  records_can_be_the_clock();
+  hours_of_the_day_are_learnt();
+  rejected_ticks_are_not_learnt();
+  clocks_may_jump();
+  memory_is_bounded();
+  snapshots_continue();
+  return driftlock::test::report();
+}
