@@ -56,6 +56,8 @@ export interface EngineOptions {
   streamBy: string[];
   baselineRecords: number;
   dictionarySize: number;
+  /** News that keeps coming for so long, in event time, becomes normal. */
+  acceptAfterMs: number;
   windowRecords: number;
   windowHop: number;
   alarmsPerStreamPerDay: number;
@@ -122,7 +124,11 @@ export interface Native {
   ncd(a: Uint8Array, b: Uint8Array, codec: CodecName, level?: number): number;
   ncdSizeMatched(baseline: Uint8Array, window: Uint8Array, codec: CodecName, level?: number): number;
   windowMetrics(baseline: Uint8Array, window: Uint8Array, codec: CodecName, level?: number): WindowMetrics;
-  permutationTest(baseline: Uint8Array[], window: Uint8Array[], options: PermutationOptions): Promise<PermutationResult>;
+  permutationTest(
+    baseline: Uint8Array[],
+    window: Uint8Array[],
+    options: PermutationOptions,
+  ): Promise<PermutationResult>;
   /** ChaCha20 key stream of RFC 8439: key 32 bytes, nonce 12 bytes. */
   chacha20(key: Uint8Array, counter: number, nonce: Uint8Array, length: number): Buffer;
 

@@ -32,6 +32,7 @@ Settings settingsOf(const Napi::Object& options) {
   for (std::uint32_t i = 0; i < streamBy.Length(); ++i) settings.streamBy.push_back(streamBy.Get(i).ToString());
   settings.baselineRecords = number(options, "baselineRecords");
   settings.dictionarySize = number(options, "dictionarySize");
+  settings.acceptAfterNanos = static_cast<std::uint64_t>(get<Napi::Number>(options, "acceptAfterMs").DoubleValue() * 1e6);
   settings.windowRecords = number(options, "windowRecords");
   settings.windowHop = number(options, "windowHop");
   settings.alarmsPerStreamPerDay = get<Napi::Number>(options, "alarmsPerStreamPerDay").DoubleValue();

@@ -106,7 +106,9 @@ double Calibration::tail(int j, double score, double rank) const {
   const double scale = std::max(unit_, a0 * (1 - std::min(shape, 0.9)));
   const double above = (score - from) / scale;
   const double share = static_cast<double>(m) / static_cast<double>(n);
-  const double fitted = share / block_of(j) * portable_exp(-portable_log(1 + shape * above) / shape);
+  // Excesses of less than a unit say nothing of the shape: then the unit alone is the tail.
+  const double exponent = a0 < unit_ ? above : portable_log(1 + shape * above) / shape;
+  const double fitted = share / block_of(j) * portable_exp(-exponent);
   return std::clamp(fitted, rank * rank, rank);
 }
 

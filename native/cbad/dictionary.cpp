@@ -63,6 +63,8 @@ void Dictionary::add(Bytes lines) {
     text_.insert(text_.end(), lines.begin(), lines.end());
   }
   stale_ = true;
+  // Growing by doubling stops at what it can come to.
+  if (text_.capacity() < capacity_ && text_.size() > capacity_ / 2) text_.reserve(capacity_);
 }
 
 void Dictionary::load() {

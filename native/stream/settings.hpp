@@ -15,6 +15,8 @@ struct Settings {
   /// Records before a stream is judged: the first half fills the dictionary, the second calibrates the limit.
   std::uint32_t baselineRecords = 1000;
   std::uint32_t dictionarySize = 32 * 1024;
+  /// News that keeps coming for so long becomes normal.
+  std::uint64_t acceptAfterNanos = 86'400'000'000'000;
   std::uint32_t windowRecords = 256;
   std::uint32_t windowHop = 128;
   double alarmsPerStreamPerDay = 1;

@@ -15,8 +15,9 @@ namespace {
 /// Of a window and of a baseline's excerpt; codecs with the shortest reach still see both whole.
 constexpr std::uint32_t kExcerptBytes = 12 * 1024;
 
-/// News this much likelier than what is flagged is learned at once; other news once it has come so often.
-constexpr double kHarmless = 16;
+/// News of hardly any bits is learned at once. Other news becomes normal once it has come so often, for as long as the
+/// settings say: until then it stays news, and only its p-value tells how common it has become.
+constexpr double kHarmless = 0.5;
 constexpr std::uint32_t kSightings = 16;
 constexpr std::size_t kSightingSlots = 256;
 
@@ -30,6 +31,13 @@ constexpr std::uint64_t kAssumedStep = 1'000'000'000;
 constexpr double kFarOut = 8;
 /// Nothing more usual is an anomaly, however little is known.
 constexpr double kLargestLimit = 0.001;
+
+/// Scores that more than one in so many exceeds count as p = 1; where that lies is asked again every so many scores.
+constexpr double kUsualChance = 0.1;
+constexpr std::uint64_t kUsualEvery = 1024;
+
+/// What one held-out score in so many exceeds is the measure of its channel: it makes scores of channels comparable.
+constexpr double kScaleChance = 0.01;
 
 constexpr std::size_t kMostOperations = 64;
 constexpr std::size_t kExpiredAtOnce = 2;
@@ -94,16 +102,24 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
   if (value_) observeValue(record);
   window_.push(raw);
 
+  for (const Say& say : says_) {
+    if (verdict.learning) break;
+    verdict.score = std::max(verdict.score, say.score / scales_[static_cast<std::size_t>(say.channel)]);
+  }
   if (!verdict.learning) judge(time, verdict);
   if (calibrating()) learnScores(verdict);
   if (latency_ && !verdict.flagged) latency_->learn(record.duration);
   if (ordered) sequence_->accept(verdict.flagged);
-  if (content_) settleContent(record, content, verdict);
+  if (content_) settleContent(record, content, time);
 
   ++seen_;
   if (verdict.learning && !learning()) {
     if (content_) content_->anchor();
     baseline_ = window_;
+    baseline_.compact();
+    for (std::size_t c = 0; c < channelCount; ++c) {
+      if (calibrations_[c]) scales_[c] = std::max(kUnits[c], calibrations_[c]->limit(kScaleChance));
+    }
   }
   if (sequence_) expireSessions(time, events);
   return verdict;
@@ -151,9 +167,9 @@ void Stream::judge(std::uint64_t time, Verdict& verdict) {
   std::array<double, channelCount> p;
   std::size_t n = 0;
   for (Say& say : says_) {
-    const auto& calibration = calibrations_[static_cast<std::size_t>(say.channel)];
-    // Nothing is more usual than no strangeness at all: no need to ask.
-    say.pValue = calibration && say.score > 0 ? calibration->p_value(say.score) : 1;
+    const auto channel = static_cast<std::size_t>(say.channel);
+    // Most scores are usual, and how usual they are does not matter: asking is dear.
+    say.pValue = calibrations_[channel] && say.score > usual_[channel] ? calibrations_[channel]->p_value(say.score) : 1;
     p[n++] = say.pValue;
     if (verdict.channel != Channel::None && say.pValue >= verdict.pValue) continue;
     if (say.score <= 0) continue;
@@ -164,7 +180,6 @@ void Stream::judge(std::uint64_t time, Verdict& verdict) {
     verdict.usualBits = say.usualBits;
   }
   verdict.pValue = combine_p_values({p.data(), n});
-  verdict.score = std::max(0.0, -portable_log2(verdict.pValue));
   const bool strange = verdict.pValue <= strangeEnough(verdict.channel);
   verdict.alarm = budget_.judge(strange ? std::min(verdict.pValue, budget_.limit()) : 1, anomaly_.occurrences > 0 && !quiet(time));
   verdict.flagged = verdict.alarm == Alarm::raised || verdict.alarm == Alarm::related;
@@ -186,17 +201,20 @@ void Stream::learnScores(const Verdict& verdict) {
     if (!calibration) calibration = std::make_unique<Calibration>(kUnits[static_cast<std::size_t>(say.channel)]);
     // What another channel was flagged for says nothing against this one's score.
     calibration->learn(say.score, say.channel == verdict.channel ? verdict.alarm : Alarm::none, strangeEnough(say.channel));
+    if (calibration->learnt() % kUsualEvery == 0) {
+      usual_[static_cast<std::size_t>(say.channel)] = std::max(0.0, calibration->limit(kUsualChance));
+    }
   }
 }
 
-void Stream::settleContent(const RecordView& record, const ContentScore& content, const Verdict& verdict) {
-  if (content.unknown.empty() || verdict.flagged) return;
-  if (!verdict.learning && verdict.pValue < kHarmless * strangeEnough(verdict.channel)) {
+void Stream::settleContent(const RecordView& record, const ContentScore& content, std::uint64_t time) {
+  if (content.unknown.empty()) return;
+  if (!learning() && content.score >= kHarmless) {
     if (sightings_.empty()) sightings_.resize(kSightingSlots);
     Sighting& sighting = sightings_[content.signature % kSightingSlots];
     const auto signature = static_cast<std::uint32_t>(content.signature >> 32);
-    if (sighting.signature != signature) sighting = {signature, 0};
-    if (++sighting.count < kSightings) return;
+    if (sighting.signature != signature) sighting = {signature, 0, time};
+    if (++sighting.count < kSightings || time < sighting.firstUnixNano + settings_.acceptAfterNanos) return;
   }
   content_->learn(record, content);
 }
@@ -209,6 +227,7 @@ void Stream::expireSessions(std::uint64_t time, std::vector<Event>& events) {
     says_.clear();
     say(Channel::Sequence, ended->score, ended->bits, ended->usualBits);
     Verdict verdict;
+    verdict.score = ended->score / scales_[static_cast<std::size_t>(Channel::Sequence)];
     if (!learning()) {
       budget_.observe(time);
       judge(time, verdict);

@@ -45,7 +45,8 @@ struct Verdict {
   bool flagged = false;
   /// Of all channels together.
   double pValue = 1;
-  /// -log2 of it: higher is stranger.
+  /// Higher is stranger: the largest of the channels' scores, each by the measure that its learning period gave. It does not
+  /// wear off as the p-value does when strange things become common.
   double score = 0;
 
   /// The channel with the smallest p-value, and what it has to say in its own unit.
@@ -126,7 +127,7 @@ class Stream {
   void learnScores(const Verdict& verdict);
   void observeLatency(const RecordView& record, std::uint64_t operation);
   void observeValue(const RecordView& record);
-  void settleContent(const RecordView& record, const ContentScore& content, const Verdict& verdict);
+  void settleContent(const RecordView& record, const ContentScore& content, std::uint64_t timeUnixNano);
   void expireSessions(std::uint64_t timeUnixNano, std::vector<Event>& events);
   void endAnomaly(std::uint64_t timeUnixNano, std::vector<Event>& events);
   bool quiet(std::uint64_t timeUnixNano) const;
@@ -146,6 +147,8 @@ class Stream {
   std::vector<Operation> operations_;
 
   std::array<std::unique_ptr<Calibration>, channelCount> calibrations_;
+  std::array<double, channelCount> scales_ = {1, 1, 1, 1, 1, 1};
+  std::array<double, channelCount> usual_{};
   AlarmBudget budget_;
   std::vector<Say> says_;
   LatencyModel* latency_ = nullptr;
@@ -158,10 +161,11 @@ class Stream {
 
   Window baseline_, window_;
 
-  /// Unflagged news and how often it came: what keeps coming becomes normal.
+  /// News and how often it came: what keeps coming becomes normal.
   struct Sighting {
     std::uint32_t signature = 0;
     std::uint32_t count = 0;
+    std::uint64_t firstUnixNano = 0;
   };
   std::vector<Sighting> sightings_;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -23,14 +24,25 @@ class Window {
       used_ -= sizes_.front();
       sizes_.pop_front();
     }
-    // The bytes slide back once half of the buffer is behind the window, so that each is moved at most once.
-    if (begin_ > maxBytes_) {
+    // The bytes slide back once the buffer is a half longer than it must be: each is moved twice at the most.
+    if (begin_ > maxBytes_ / 2) {
       bytes_.erase(bytes_.begin(), bytes_.begin() + begin_);
       begin_ = 0;
+    }
+    // Doubling, but never beyond what it can come to.
+    if (const std::size_t needed = bytes_.size() + size; needed > bytes_.capacity()) {
+      bytes_.reserve(std::max(needed, std::min<std::size_t>(2 * needed, maxBytes_ + maxBytes_ / 2 + size)));
     }
     bytes_.insert(bytes_.end(), record.begin(), record.end());
     sizes_.push_back(size);
     used_ += size;
+  }
+
+  /// Gives back what growing has taken too much.
+  void compact() {
+    bytes_.erase(bytes_.begin(), bytes_.begin() + begin_);
+    begin_ = 0;
+    bytes_.shrink_to_fit();
   }
 
   /// Oldest first.

@@ -143,6 +143,8 @@ const detect = section({
     /** Records that a stream shows before it is judged: a dictionary from the first part, limits from the rest. */
     records: count.min(64).max(1_000_000).default(1_000),
     /** Of the masked, deduplicated text that is kept; LZ4 looks back 64 KiB at the most. */
+    /** News that keeps coming for so long becomes normal; until then it stays flagged, as one open anomaly. */
+    accept_after: duration.default(86_400_000),
     dictionary_size: bytes.pipe(z.number().min(1024).max(65_536)).default(32 * 2 ** 10),
   }),
   window: section({

@@ -32,6 +32,7 @@ export class Engine {
       streamBy: config.stream_by,
       baselineRecords: config.baseline.records,
       dictionarySize: config.baseline.dictionary_size,
+      acceptAfterMs: config.baseline.accept_after,
       windowRecords: config.window.records,
       windowHop: config.window.hop,
       alarmsPerStreamPerDay: config.budget.per_stream_per_day,
