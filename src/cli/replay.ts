@@ -106,7 +106,7 @@ async function openSessions(
 }
 
 /** Reads, judges and writes until the input ends or nobody reads the output any more. */
-async function replayStream(
+export async function replayStream(
   options: ReplayOptions,
   { input, output }: Streams,
   env: NodeJS.ProcessEnv,

@@ -76,9 +76,9 @@ export async function* judge(
 }
 
 function toLines(input: Input, outcome: Judged, streamBy: readonly string[], first: number): Judgement {
-  const { records, anomalies, forward, scores } = outcome;
+  const { records, anomalies, forward, scores = new Float64Array(0) } = outcome;
   const descriptions = describeRecords(input.signal, forward ?? input.body, streamBy);
-  if (descriptions.length !== records || scores?.length !== 3 * records) {
+  if (descriptions.length !== records || scores.length !== 3 * records) {
     throw new Error(`${input.place}: holds ${descriptions.length} records, the engine read ${records}`);
   }
   const units = input.units ?? Array.from<number>({ length: records }).fill(1);

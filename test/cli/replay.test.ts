@@ -1,0 +1,494 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, Readable, Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { fromBinary } from "@bufbuild/protobuf";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { csvPoints, parseTime } from "../../src/cli/replay/csv.ts";
+import { describeRecords } from "../../src/cli/replay/describe.ts";
+import { readSessions, sessionRequests } from "../../src/cli/replay/formats.ts";
+import type { RecordLine, WindowLine } from "../../src/cli/replay/judge.ts";
+import { parseReplayArgs } from "../../src/cli/replay/options.ts";
+import { JsonLines } from "../../src/cli/replay/output.ts";
+import { readRequests } from "../../src/cli/replay/requests.ts";
+import { textLines } from "../../src/cli/replay/text-lines.ts";
+import { replayStream } from "../../src/cli/replay.ts";
+import { configSchema } from "../../src/config/schema.ts";
+import { Engine } from "../../src/engine/index.ts";
+import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
+import { ShopTelemetry } from "../../src/generate/shop-telemetry.ts";
+import { type Signal, signals } from "../../src/otlp.ts";
+
+const source = { name: "f", service: "s" };
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+/** The input in pieces of so many bytes. */
+function inPieces(input: string | Buffer, size: number): Readable {
+  const bytes = Buffer.from(input);
+  const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+    bytes.subarray(i * size, (i + 1) * size),
+  );
+  return Readable.from(pieces);
+}
+
+function framed(bodies: readonly Buffer[]): Buffer {
+  return Buffer.concat(
+    bodies.flatMap((body) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(body.length);
+      return [length, body];
+    }),
+  );
+}
+
+type Line = RecordLine | WindowLine;
+
+/** Replays in this process, through the real engine. */
+async function replay(input: Readable, ...args: string[]): Promise<{ lines: Line[]; records: RecordLine[] }> {
+  const output = new PassThrough();
+  const text = collect(output.setEncoding("utf8"));
+  try {
+    await replayStream(parseReplayArgs([...args, "-"]), { input, output }, {}, () => {});
+  } finally {
+    output.end();
+  }
+  const lines = (await text)
+    .join("")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Line);
+  return { lines, records: lines.filter((line) => line.kind === "record") };
+}
+
+/** Chance that a positive outscores a negative; ties count half. */
+function auc(scores: readonly number[], labels: readonly boolean[]): number {
+  const positive = scores.filter((_, i) => labels[i]);
+  const negative = scores.filter((_, i) => !labels[i]);
+  let wins = 0;
+  for (const a of positive) for (const b of negative) wins += a > b ? 1 : a === b ? 0.5 : 0;
+  return wins / (positive.length * negative.length);
+}
+
+const normalLine = (i: number) => `worker ${i % 7} finished job ${i} in ${(i * 37) % 90} ms`;
+
+describe("lines", () => {
+  it("are read across pieces, with either end, the last one without", async () => {
+    const text = "first\r\n\nthird ü\nlast";
+    for (const size of [1, 2, 5, 100]) {
+      expect(await collect(textLines(inPieces(text, size), "f"))).toEqual([
+        { text: "first", number: 1 },
+        { text: "", number: 2 },
+        { text: "third ü", number: 3 },
+        { text: "last", number: 4 },
+      ]);
+    }
+    expect(await collect(textLines(inPieces("a\n", 1), "f"))).toHaveLength(1);
+    expect(await collect(textLines(Readable.from([]), "f"))).toHaveLength(0);
+  });
+
+  it("may hold 64 KiB and no more; the error names the line", async () => {
+    const long = "x".repeat(64 * 1024);
+    expect(await collect(textLines(inPieces(`a\n${long}\nb`, 1_000), "f"))).toHaveLength(3);
+    for (const end of ["", "\n"]) {
+      const read = collect(textLines(inPieces(`a\nb\n${long}y${end}`, 1_000), "f.log"));
+      await expect(read).rejects.toThrow("f.log:3: the line is longer than 65536 bytes");
+    }
+  });
+
+  it("become a record each, the strange one on top; the same file gives the same lines", async () => {
+    const lines = Array.from({ length: 400 }, (_, i) => normalLine(i));
+    lines[350] = "kernel panic: attempted to kill init, rip ffffffff81 corrupted";
+    const once = await replay(inPieces(lines.join("\n"), 777), "--format", "lines", "--train", "200");
+    expect(once.records.map(({ i }) => i)).toEqual(lines.map((_, i) => i));
+    expect(new Set(once.records.map(({ stream }) => stream))).toEqual(new Set(["logs service.name=stdin"]));
+    const ranked = once.records.slice(200).toSorted((a, b) => b.score - a.score);
+    expect(ranked[0]).toMatchObject({ i: 350 });
+    expect(ranked[0]!.p).toBeLessThan(0.01);
+    const again = await replay(inPieces(lines.join("\n"), 50_000), "--format", "lines", "--train", "200");
+    expect(again.lines).toEqual(once.lines);
+  });
+
+  it("get what they get whatever follows them", async () => {
+    const lines = Array.from({ length: 700 }, (_, i) =>
+      i % 60 === 59 ? `odd ${"xyz".repeat(i % 11)}` : normalLine(i),
+    );
+    const all = await replay(inPieces(lines.join("\n"), 1e6), "--format", "lines", "--train", "200");
+    const some = await replay(
+      inPieces(lines.slice(0, 600).join("\n"), 1e6),
+      "--format",
+      "lines",
+      "--train",
+      "200",
+    );
+    expect(some.records).toEqual(all.records.slice(0, 600));
+  });
+});
+
+describe("sequences", () => {
+  it("become log records with their session, which an event ends", async () => {
+    const text = "abc-1,5 22 5\n7 login\n\n";
+    const sessions = await collect(readSessions(inPieces(text, 3), source));
+    expect(sessions).toEqual([
+      { id: "abc-1", events: ["5", "22", "5"], line: 1 },
+      { id: "2", events: ["7", "login"], line: 2 },
+      { id: "3", events: [], line: 3 },
+    ]);
+    const [input, ...more] = await collect(sessionRequests(sessions, source));
+    expect(more).toEqual([]);
+    expect(input).toMatchObject({ signal: "logs", units: [4, 3, 1], place: "f:1" });
+    const { resourceLogs } = fromBinary(ExportLogsServiceRequestSchema, input!.body);
+    const records = resourceLogs[0]!.scopeLogs[0]!.logRecords;
+    expect(records.map(({ eventName }) => eventName)).toEqual([
+      "5",
+      "22",
+      "5",
+      "session.end",
+      "7",
+      "login",
+      "session.end",
+      "session.end",
+    ]);
+    expect(records.map(({ body }) => body?.value.value).slice(0, 4)).toEqual([
+      "event ⑤",
+      "event ②②",
+      "event ⑤",
+      "session end",
+    ]);
+    expect(records[1]!.attributes).toMatchObject([
+      { key: "session.id", value: { value: { value: "abc-1" } } },
+    ]);
+  });
+
+  it("give a line a session; N sessions of training may be any number of events", async () => {
+    const sessions = Array.from(
+      { length: 300 },
+      (_, i) => `s-${i},${i % 3 === 0 ? "1 2 3 4 5" : "1 2 4 3 5"}`,
+    );
+    sessions[250] = "s-250,9 9 8 7 6";
+    const { records } = await replay(
+      inPieces(sessions.join("\n"), 1e6),
+      "--format",
+      "sequences",
+      "--train",
+      "100",
+    );
+    expect(records.map(({ i }) => i)).toEqual(sessions.map((_, i) => i));
+    expect(records.slice(100).toSorted((a, b) => b.score - a.score)[0]!.i).toBe(250);
+  });
+
+  it("must hold enough events to learn from", async () => {
+    const replayed = replay(inPieces("1 2 3\n1 2 3\n", 1e6), "--format", "sequences", "--train", "2");
+    await expect(replayed).rejects.toThrow(
+      /detect\.baseline\.records: must be at least 64, is 8 \(events of the 2 sessions of --train\)/,
+    );
+  });
+});
+
+describe("csv", () => {
+  const nanos = (text: string) => BigInt(Date.parse(text)) * 1_000_000n;
+
+  it.each([
+    ["2014-04-01 00:05:00", nanos("2014-04-01T00:05:00Z")],
+    ["2014-04-01T00:05:00Z", nanos("2014-04-01T00:05:00Z")],
+    ["2014-04-01T00:05:00.250+02:00", nanos("2014-03-31T22:05:00.250Z")],
+    ["2014-04-01", nanos("2014-04-01T00:00:00Z")],
+    ["1396310700", 1_396_310_700_000_000_000n],
+    ["1396310700.5", 1_396_310_700_500_000_000n],
+    ["1396310700000", 1_396_310_700_000_000_000n],
+    ["1396310700000000", 1_396_310_700_000_000_000n],
+    ["1396310700000000123", 1_396_310_700_000_000_123n],
+    ["2014-13-01", undefined],
+    ["soon", undefined],
+    ["-5", undefined],
+  ])("reads the time %s", (text, expected) => {
+    expect(parseTime(text)).toBe(expected);
+  });
+
+  it("takes a header, a byte order mark, quotes, spaces and missing values", async () => {
+    const text = '\ufefftimestamp,value\r\n"2014-04-01 00:00:00", 20.5\n\n1396310700,-1e3\n1396310701,\n';
+    expect(await collect(csvPoints(inPieces(text, 4), "f"))).toEqual([
+      { unixNano: nanos("2014-04-01T00:00:00Z"), value: 20.5, line: 2 },
+      { unixNano: 1_396_310_700_000_000_000n, value: -1000, line: 4 },
+      { unixNano: 1_396_310_701_000_000_000n, value: undefined, line: 5 },
+    ]);
+  });
+
+  it.each([
+    [
+      "1396310700,1\nsoon,2",
+      'f.csv: line 2, column 1: timestamp must be ISO 8601 or a time since 1970, is "soon"',
+    ],
+    ["1396310700,1\n1396310701,many", 'f.csv: line 2, column 2: value must be a number, or empty, is "many"'],
+    ["1396310700,1\n1396310701", "f.csv: line 2: must have two columns, timestamp and value, has 1"],
+    ["1396310700,1,2", "f.csv: line 1: must have two columns, timestamp and value, has 3"],
+    ["soon,1", "f.csv: line 1, column 1"],
+  ])("names line and column of what is wrong in %j", async (text, message) => {
+    await expect(collect(csvPoints(inPieces(text, 1e6), "f.csv"))).rejects.toThrow(message);
+  });
+
+  it("becomes points of a gauge, a line each", async () => {
+    const rows = Array.from({ length: 600 }, (_, i) => `${1_396_310_700 + 300 * i},${20 + (i % 12)}`);
+    const { records } = await replay(
+      inPieces(`timestamp,value\n${rows.join("\n")}`, 999),
+      "--format",
+      "csv",
+      "--train",
+      "100",
+    );
+    expect(records).toHaveLength(600);
+    expect(records[599]).toMatchObject({ i: 599, stream: "metrics service.name=stdin value" });
+  });
+});
+
+describe("otlp", () => {
+  const anomalies = new Map<Signal, boolean[]>();
+  const files = new Map<Signal, Buffer>();
+
+  beforeAll(() => {
+    const shop = new ShopTelemetry({
+      seed: "3",
+      startUnixNano: 1_767_225_600_000_000_000n,
+      signals,
+      rate: 400,
+      speed: 1,
+      duration: 60_000,
+      recordsPerRequest: 100,
+      schedule: [
+        { name: "new-error", start: 45_000, end: 53_000 },
+        { name: "error-status", start: 45_000, end: 53_000 },
+      ],
+      label: false,
+    });
+    const all = [...shop.batches()];
+    for (const signal of signals) {
+      const own = all.filter((batch) => batch.signal === signal);
+      anomalies.set(
+        signal,
+        own.flatMap(({ truths }) => truths.map((truth) => truth !== undefined)),
+      );
+      files.set(signal, framed(own.map(({ body }) => body)));
+    }
+  });
+
+  it.each([
+    ["logs", 8],
+    ["traces", 10],
+  ] as const)("ranks what was never seen in %s above the rest", async (signal, least) => {
+    const labels = anomalies.get(signal)!;
+    expect(labels.filter((label) => label).length).toBeGreaterThanOrEqual(least);
+    const { records } = await replay(
+      inPieces(files.get(signal)!, 65_536),
+      ...["--format", "otlp", "--signal", signal, "--train", "500"],
+    );
+    expect(records.map(({ i }) => i)).toEqual(labels.map((_, i) => i));
+    // By then every stream has learned.
+    const first = labels.indexOf(true);
+    const scores = records.slice(first).map(({ score }) => score);
+    expect(auc(scores, labels.slice(first))).toBeGreaterThan(0.95);
+  });
+
+  it.each(signals)("names the streams of %s as the engine does", async (signal) => {
+    const config = configSchema.parse({
+      detect: { baseline: { records: 64 }, budget: { per_stream_per_day: 1e6 } },
+    });
+    const engine = new Engine(config.detect, { mode: "all", scores: true });
+    let compared = 0;
+    for await (const { body } of readRequests(inPieces(files.get(signal)!, 1e6), source, signal, 1e6)) {
+      const { forward, records, anomalies } = await engine.process(signal, "default", body);
+      const described = describeRecords(signal, forward!, config.detect.stream_by);
+      expect(described).toHaveLength(records);
+      for (const { stream, record } of anomalies) {
+        if (record === undefined) continue;
+        expect(described[record.index]!.stream).toBe(stream);
+        expect(described[record.index]!.channel).not.toBeNull();
+        compared++;
+      }
+    }
+    await engine.close();
+    // Metrics repeat themselves: nothing in them need be strange.
+    if (signal !== "metrics") expect(compared).toBeGreaterThan(0);
+  });
+
+  it("is read across pieces", async () => {
+    const bodies = ["", "a", "bc", "x".repeat(300)].map((text) => Buffer.from(text));
+    for (const size of [1, 3, 7, 1_000]) {
+      const read = await collect(readRequests(inPieces(framed(bodies), size), source, "logs", 300));
+      expect(read.map(({ body }) => body.toString())).toEqual(bodies.map(String));
+      expect(read[2]!.place).toBe("f: request 3 at byte 9");
+    }
+  });
+
+  it.each([
+    [framed([Buffer.from("abc")]).subarray(0, 6), /request 1 at byte 0 is cut off: 3 bytes should follow/],
+    [
+      Buffer.concat([framed([Buffer.from("abc")]), Buffer.alloc(2)]),
+      /request 2 at byte 7 is cut off: its length/,
+    ],
+    [
+      Buffer.from('{"resourceLogs":[]}'),
+      /says it has 2065855077 bytes, .*is the file length-delimited OTLP\?/,
+    ],
+  ])("that is no sound file is refused, with the place", async (bytes, message) => {
+    await expect(collect(readRequests(inPieces(bytes, 4), source, "logs", 1_000))).rejects.toThrow(message);
+  });
+
+  it("that is no request of its signal is refused, with the place", async () => {
+    const bytes = framed([Buffer.alloc(0), Buffer.from([0x0a, 0x05, 0x01])]);
+    await expect(replay(inPieces(bytes, 4), "--format", "otlp", "--signal", "logs")).rejects.toThrow(
+      /standard input: request 2 at byte 4: malformed logs request/,
+    );
+  });
+});
+
+describe("arguments", () => {
+  it.each([
+    [["f"], /--format must be one of otlp, lines, sequences, csv$/],
+    [["--format", "line", "f"], /--format must be one of .*, is "line"/],
+    [["--format", "otlp", "f"], /--signal must be one of logs, traces, metrics/],
+    [["--format", "lines", "--signal", "logs", "f"], /--signal is for --format otlp/],
+    [["--format", "lines"], /a file is missing/],
+    [["--format", "lines", "a", "b"], /takes one file, has 2/],
+    [["--format", "lines", "--train", "0", "f"], /--train must be a whole number above 0/],
+    [
+      ["--format", "lines", "--train", "70", "--detect.baseline.records", "70", "f"],
+      /say the same: leave one out/,
+    ],
+    [["--format", "lines", "--trian", "70", "f"], /unknown option --trian; did you mean --train\?/],
+    [["--format", "lines", "--detect.sed", "70", "f"], /did you mean --detect\.seed\?/],
+    [["--format", "lines", "--progress=yes", "f"], /--progress takes no value/],
+    [["--format", "lines", "--train"], /--train needs a value/],
+  ])("refuses %j", (args, message) => {
+    expect(() => parseReplayArgs(args)).toThrow(message);
+  });
+
+  it("takes flags of the configuration and a file in any order", () => {
+    const parsed = parseReplayArgs([
+      "--detect.seed",
+      "7",
+      "a.log",
+      "--format=lines",
+      "--config",
+      "c.yaml",
+      "--train=80",
+    ]);
+    expect(parsed).toMatchObject({
+      format: "lines",
+      file: "a.log",
+      train: 80,
+      config: { config: "c.yaml", flags: { "detect.seed": "7" } },
+    });
+  });
+});
+
+describe("output", () => {
+  it("waits for a slow reader", async () => {
+    const taken: string[] = [];
+    let resume = () => {};
+    const slow = new Writable({
+      highWaterMark: 1,
+      write(chunk, _, done) {
+        taken.push(String(chunk));
+        resume = done;
+      },
+    });
+    const out = new JsonLines(slow);
+    let written = false;
+    const writing = out.write([{ a: 1 }]).then(() => {
+      written = true;
+    });
+    await new Promise(setImmediate);
+    expect(written).toBe(false);
+    resume();
+    await writing;
+    expect(taken).toEqual(['{"a":1}\n']);
+  });
+
+  it("ends with its reader, and fails on other faults", async () => {
+    const failing = (code: string) =>
+      new Writable({
+        highWaterMark: 1,
+        write(_chunk, _encoding, done) {
+          done(Object.assign(new Error(code), { code }));
+        },
+      });
+    expect(await new JsonLines(failing("EPIPE")).write([1])).toBe(false);
+    await expect(new JsonLines(failing("ENOSPC")).write([1])).rejects.toThrow(
+      "cannot write the output: ENOSPC",
+    );
+  });
+});
+
+describe("the command", () => {
+  const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+  let folder: string;
+  let file: string;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "driftlock-replay-"));
+    file = join(folder, "app.log");
+    writeFileSync(file, Array.from({ length: 5_000 }, (_, i) => `${normalLine(i)}\n`).join(""));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  function start(args: string[]) {
+    const child = spawn(process.execPath, [main, "replay", ...args]);
+    let err = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      err += text;
+    });
+    const ended = new Promise<{ code: number | null; err: string }>((resolve) => {
+      child.on("close", (code) => resolve({ code, err }));
+    });
+    return { child, ended };
+  }
+
+  it("reads a file or standard input and writes JSON lines", async () => {
+    const { child, ended } = start(["--format", "lines", "--train", "100", file]);
+    const text = (await collect(child.stdout.setEncoding("utf8"))).join("");
+    expect(await ended).toEqual({ code: 0, err: "" });
+    const lines = text.trimEnd().split("\n");
+    expect(lines.filter((line) => line.includes('"kind":"record"'))).toHaveLength(5_000);
+    expect(JSON.parse(lines[0]!)).toEqual({
+      i: 0,
+      kind: "record",
+      stream: "logs service.name=app",
+      score: expect.any(Number),
+      p: 1,
+      flagged: false,
+      channel: null,
+    });
+
+    const piped = start(["--format", "lines", "-"]);
+    piped.child.stdin.end("one line\n");
+    const out = (await collect(piped.child.stdout.setEncoding("utf8"))).join("");
+    expect(await piped.ended).toEqual({ code: 0, err: "" });
+    expect(JSON.parse(out)).toMatchObject({ i: 0, stream: "logs service.name=stdin" });
+  });
+
+  it("ends in peace when its reader has enough", async () => {
+    const { child, ended } = start(["--format", "lines", file]);
+    child.stdout.once("data", () => child.stdout.destroy());
+    expect(await ended).toEqual({ code: 0, err: "" });
+  });
+
+  it("says what is wrong, and gives 1 for the file and 2 for its use", async () => {
+    const missing = start(["--format", "lines", join(folder, "none.log")]);
+    expect(await missing.ended).toEqual({ code: 1, err: `driftlock: ${folder}/none.log: no such file\n` });
+    const folderGiven = start(["--format", "lines", folder]);
+    expect(await folderGiven.ended).toEqual({ code: 1, err: `driftlock: ${folder}: is a folder, no file\n` });
+    const few = start(["--format", "lines", "--train", "10", file]);
+    expect(await few.ended).toEqual({
+      code: 1,
+      err: "detect.baseline.records: must be at least 64, is 10 (--train)\n",
+    });
+    const wrong = start(["--format", "xml", file]);
+    expect((await wrong.ended).code).toBe(2);
+  });
+});
