@@ -104,12 +104,7 @@ void writeEdited(const Index& index, const Edit& edit, Copier& copier) {
 }  // namespace
 
 void Splicer::grow(std::uint32_t frame, std::int64_t bytes) {
-  if (frame == none) {
-    growth_ += bytes;
-    return;
-  }
-  fates_[frame].growth += bytes;
-  fates_[frame].changed = true;
+  (frame == none ? growth_ : fates_[frame].growth) += bytes;
 }
 
 std::size_t Splicer::plan(const Index& index, std::span<const Edit> edits, Keep keep) {
@@ -117,7 +112,7 @@ std::size_t Splicer::plan(const Index& index, std::span<const Edit> edits, Keep 
   edits_ = edits;
   keep_ = keep;
   growth_ = 0;
-  fates_.assign(index.frames.size(), Fate{.growth = 0, .kept = keep == Keep::All, .changed = false});
+  fates_.assign(index.frames.size(), Fate{.growth = 0, .kept = keep == Keep::All});
 
   for (const Edit& edit : edits) {
     const Record& record = index.records[edit.record];
@@ -143,7 +138,7 @@ std::size_t Splicer::plan(const Index& index, std::span<const Edit> edits, Keep 
     const Frame& frame = index.frames[id];
     const Fate& fate = fates_[id];
     if (!fate.kept) grow(frame.parent, -fieldSize(frame));
-    else if (fate.changed) grow(frame.parent, fieldGrowth(index, frame, frame.end - frame.begin + fate.growth));
+    else if (fate.growth != 0) grow(frame.parent, fieldGrowth(index, frame, frame.end - frame.begin + fate.growth));
   }
   return static_cast<std::size_t>(static_cast<std::int64_t>(index.request.size()) + growth_);
 }
@@ -174,8 +169,9 @@ void Splicer::write(std::uint8_t* out) const {
     const Frame& frame = index.frames[id];
     recordsBefore(frame.field);
     if (copier.past(frame.field)) continue;
-    if (!fates_[id].kept) copier.leaveOut(frame.field, frame.end);
-    else if (fates_[id].changed) copier.replaceLength(frame, frame.end - frame.begin + fates_[id].growth);
+    const Fate& fate = fates_[id];
+    if (!fate.kept) copier.leaveOut(frame.field, frame.end);
+    else if (fate.growth != 0) copier.replaceLength(frame, frame.end - frame.begin + fate.growth);
   }
   const auto end = static_cast<std::uint32_t>(index.request.size());
   recordsBefore(end);

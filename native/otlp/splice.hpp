@@ -47,9 +47,9 @@ class Splicer {
     /// Bytes that its content grows by; negative where it shrinks.
     std::int64_t growth = 0;
     bool kept = false;
-    bool changed = false;
   };
 
+  /// Adds to what a frame, or the request for `none`, grows by.
   void grow(std::uint32_t frame, std::int64_t bytes);
 
   const Index* index_ = nullptr;

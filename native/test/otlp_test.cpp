@@ -118,6 +118,8 @@ void refusals() {
   refused(logs, around(log(field(6, field(2, "\x0a\x05")))), "length beyond the enclosing message",
           "AnyValue.string_value", 10);
   refused(logs, around(log(field(6, "\x0a\x7f"))), "length beyond the enclosing message", "KeyValue.key", 8);
+  refused(logs, around(log(field(6, field(1, "k") + "\x12\x03\x0a\x03" "abc"))),
+          "length beyond the enclosing message", "AnyValue.string_value", 13);
   refused(logs, field(1, field(1, field(1, "\x12\x03"))), "length beyond the enclosing message", "KeyValue.value", 6);
 
   refused(Signal::Traces, around(field(2, field(11, "\x0a\x00"s))), "another wire type than this field has",
@@ -229,6 +231,29 @@ void pieces() {
   CHECK(view.attributes.begin() != view.attributes.end());
   const AnyValue body = readLogRecord(index.bytes(index.records[0])).body;
   CHECK(body.type == AnyValue::Type::Int && body.integer() == 7);
+}
+
+/// Values at the edges of the quick way to read them.
+void values() {
+  const auto body = [](std::string_view value) {
+    const std::string record = field(5, value);
+    return test::json(readLogRecord(bytes(record)).body);
+  };
+  for (const std::size_t size : {0, 1, 127, 128, 129, 16383, 16384}) {
+    const std::string text(size, 'x');
+    CHECK(body(field(1, text)) == "{\"string\":" + test::hex(bytes(text)) + '}');
+  }
+  const std::string rest = field(99, std::string(124, 'x'));
+  const std::string padded = "\x0a\x80\x00"s + rest;
+  CHECK(padded.size() == 130);
+  CHECK(body(padded) == "{\"string\":\"\"}");
+  for (const std::uint64_t number : {0ull, 127ull, 128ull, 16383ull, 16384ull, ~0ull})
+    CHECK(body(field(3, number)) == "{\"int\":\"" + std::to_string(static_cast<std::int64_t>(number)) + "\"}");
+  CHECK(body(field(2, 0)) == "{\"bool\":false}");
+  CHECK(body(field(2, 2)) == "{\"bool\":true}");
+  CHECK(body(field(2, 1ull << 40)) == "{\"bool\":true}");
+  CHECK(body("") == "null");
+  CHECK(body(field(3, 5) + field(2, 0)) == "{\"bool\":false}");
 }
 
 void splice() {
@@ -376,6 +401,7 @@ int main() {
   limits();
   oneofs();
   pieces();
+  values();
   splice();
   attributes();
   damage();

@@ -13,8 +13,8 @@ export class Dump {
   readonly #lines: AsyncIterator<string>;
 
   constructor() {
-    const path = process.env.DRIFTLOCK_OTLP_DUMP ?? "build/native-tests/otlp_dump";
-    if (!existsSync(path)) throw new Error(`${path} is not built: run "make build-native-tests"`);
+    const path = process.env.DRIFTLOCK_OTLP_DUMP ?? "build/sanitized/otlp_dump";
+    if (!existsSync(path)) throw new Error(`${path} is not built: run "make test-native"`);
     this.#program = spawn(path, { stdio: ["pipe", "pipe", "inherit"] });
     this.#lines = createInterface({ input: this.#program.stdout! })[Symbol.asyncIterator]();
   }
