@@ -1,8 +1,10 @@
 #include "cbad/value.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <type_traits>
 
 #include "cbad/portable_math.hpp"
@@ -45,8 +47,7 @@ constexpr double tail_prior_weight = 10;
 constexpr double most_rarity = 16;
 
 /// Views that predict the value itself, in the order of trust_: their densities are mixed.
-constexpr ValueView models[6] = {ValueView::level, ValueView::step, ValueView::deviation,
-                                 ValueView::day,   ValueView::hour, ValueView::week};
+constexpr ValueView models[5] = {ValueView::level, ValueView::step, ValueView::day, ValueView::hour, ValueView::week};
 /// A value may be drawn from another model than the one before with this probability (fixed share).
 constexpr double share = 0.005;
 
@@ -56,7 +57,7 @@ constexpr double season_rate = 0.2;
 // Peaks: the usual one is the quadratic mean of the maxima of blocks of 150 values.
 constexpr std::uint32_t block = 150;
 constexpr double block_fading = 0.1;
-constexpr double block_prior = 22;
+constexpr double block_prior = 18;
 constexpr double block_prior_weight = 4;
 /// A block says at most this many times the usual peak: an anomaly must not hide the next one.
 constexpr double block_limit = 1.5;
@@ -157,7 +158,7 @@ struct Reader {
 }  // namespace
 
 std::string_view name_of(ValueView view) {
-  constexpr std::string_view names[value_views] = {"step", "deviation", "mean16", "mean64", "hour", "day", "week", "level"};
+  constexpr std::string_view names[value_views] = {"step", "mean16", "mean64", "hour", "day", "week", "level"};
   return names[at(view)];
 }
 
@@ -296,7 +297,7 @@ double SurpriseCalibrator::rarity(double s) const {
   // The tail: the highest bins that together hold at most tail_share, but at least one value.
   double tail = 0;
   double moment = 0;
-  std::size_t k = bins;
+  std::size_t k = highest_ + 1;
   while (k > 0 && (tail == 0 || tail + counts_[k - 1] <= tail_share * total_)) {
     --k;
     tail += counts_[k];
@@ -316,13 +317,18 @@ double SurpriseCalibrator::rarity(double s) const {
 
 void SurpriseCalibrator::add(double s) {
   const double position = std::clamp((s - lowest_surprise) / surprise_bin, 0.0, bins - 1.0);
+  const auto bin = static_cast<std::uint32_t>(position);
   weight_ *= 1 + fading;
-  counts_[static_cast<std::size_t>(position)] += static_cast<float>(weight_);
+  counts_[bin] += static_cast<float>(weight_);
+  highest_ = std::max(highest_, bin);
   total_ += weight_;
   rescale(counts_, total_, weight_);
 }
 
-bool SurpriseCalibrator::valid() const { return valid_counts(counts_, total_, weight_); }
+bool SurpriseCalibrator::valid() const {
+  return highest_ < bins && std::all_of(counts_.begin() + highest_ + 1, counts_.end(), [](float c) { return c == 0; }) &&
+         valid_counts(counts_, total_, weight_);
+}
 
 // --- ValueChannel ---
 
@@ -346,8 +352,8 @@ void ValueChannel::Season<Phases, PhaseSeconds>::add(std::uint64_t seconds, doub
 }
 
 ValueChannel::ValueChannel()
-    : histograms_{AdaptiveHistogram(true),  AdaptiveHistogram(true), AdaptiveHistogram(false), AdaptiveHistogram(false),
-                  AdaptiveHistogram(true),  AdaptiveHistogram(true), AdaptiveHistogram(true),  AdaptiveHistogram(false)} {
+    : histograms_{AdaptiveHistogram(true), AdaptiveHistogram(false), AdaptiveHistogram(false), AdaptiveHistogram(true),
+                  AdaptiveHistogram(true), AdaptiveHistogram(true),  AdaptiveHistogram(false)} {
   trust_.fill(1.0 / trust_.size());
 }
 
@@ -408,7 +414,7 @@ ValueResult ValueChannel::observe(std::uint64_t time_unix_nano, double value) {
   result.scored = true;
   const double x = std::clamp(value, -largest_value, largest_value);
   const std::uint64_t seconds = time_unix_nano / 1'000'000'000;
-  if (seen_ == 0) offset_ = last_ = mean16_ = mean20_ = mean64_ = x;
+  if (seen_ == 0) offset_ = last_ = mean16_ = mean64_ = x;
 
   // The views of this value. The means take it in: they are what a smoothed chart would show now.
   const double n = static_cast<double>(seen_) + 1;
@@ -422,7 +428,6 @@ ValueResult ValueChannel::observe(std::uint64_t time_unix_nano, double value) {
     view[at(v)] = there ? what : 0;
   };
   look(ValueView::step, seen_ > 0, x - last_);
-  look(ValueView::deviation, seen_ > 0, x - mean20_);
   look(ValueView::mean16, seen_ > 16, mean16_);
   look(ValueView::mean64, seen_ > 16, mean64_);
   look(ValueView::hour, cycle[0].known, x - cycle[0].usual);
@@ -505,7 +510,6 @@ ValueResult ValueChannel::observe(std::uint64_t time_unix_nano, double value) {
     day_.add(seconds, x, offset_);
     week_.add(seconds, x, offset_);
   }
-  mean20_ += (x - mean20_) * std::max(1.0 / 20, 1 / n);
   last_ = x;
   ++seen_;
   return result;
@@ -514,8 +518,8 @@ ValueResult ValueChannel::observe(std::uint64_t time_unix_nano, double value) {
 ValueRange ValueChannel::expected(std::uint64_t time_unix_nano) const {
   const auto cycle = cycles(time_unix_nano / 1'000'000'000);
   // In the order of `models`.
-  const double base[6] = {0, last_, mean20_, cycle[1].usual, cycle[0].usual, cycle[2].usual};
-  const bool there[6] = {true, seen_ > 0, seen_ > 0, cycle[1].known, cycle[0].known, cycle[2].known};
+  const double base[5] = {0, last_, cycle[1].usual, cycle[0].usual, cycle[2].usual};
+  const bool there[5] = {true, seen_ > 0, cycle[1].known, cycle[0].known, cycle[2].known};
   std::size_t best = trust_.size();
   for (std::size_t m = 0; m < trust_.size(); ++m) {
     if (!there[m] || !histograms_[at(models[m])].ready()) continue;
@@ -529,8 +533,7 @@ ValueRange ValueChannel::expected(std::uint64_t time_unix_nano) const {
 void ValueChannel::snapshot(std::vector<std::uint8_t>& out) const {
   out.push_back(snapshot_version);
   Writer writer{out};
-  // visit() changes nothing in the hands of a Writer.
-  const_cast<ValueChannel*>(this)->visit(writer);
+  visit(*this, writer);
 }
 
 bool ValueChannel::restore(Bytes snapshot) {
@@ -538,7 +541,7 @@ bool ValueChannel::restore(Bytes snapshot) {
   if (in.get<std::uint8_t>() != snapshot_version) return false;
   ValueChannel next;
   Reader reader{in};
-  next.visit(reader);
+  visit(next, reader);
   if (!in.done() || !next.valid()) return false;
   *this = next;
   return true;
@@ -558,7 +561,7 @@ bool ValueChannel::valid() const {
   for (const double t : trust_) {
     if (!(t > 0 && t <= 1)) return false;
   }
-  for (const double x : {offset_, last_, mean16_, mean20_, mean64_}) {
+  for (const double x : {offset_, last_, mean16_, mean64_}) {
     if (!bounded(x)) return false;
   }
   for (const double x : {peak_mass_, peak_blocks_, block_peak_, envelope_, envelope_step_}) {

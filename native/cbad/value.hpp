@@ -12,16 +12,15 @@ namespace driftlock {
 
 /// The views of a metric that the value channel codes, each against its own past.
 enum class ValueView : std::uint8_t {
-  step,       ///< change since the last value
-  deviation,  ///< distance from the mean of about the last 20 values
-  mean16,     ///< mean of about the last 16 values
-  mean64,     ///< mean of about the last 64 values
-  hour,       ///< distance from the usual value at this minute of the hour
-  day,        ///< distance from the usual value at this time of the day
-  week,       ///< distance from the usual value at this hour of the week
-  level,      ///< the value itself, under the mixture of all models of it
+  step,   ///< change since the last value
+  mean16, ///< mean of about the last 16 values
+  mean64, ///< mean of about the last 64 values
+  hour,   ///< distance from the usual value at this minute of the hour
+  day,    ///< distance from the usual value at this time of the day
+  week,   ///< distance from the usual value at this hour of the week
+  level,  ///< the value itself, under the mixture of all models of it
 };
-inline constexpr std::size_t value_views = 8;
+inline constexpr std::size_t value_views = 7;
 
 /// The view's name as it stands in explanations, such as "step".
 std::string_view name_of(ValueView view);
@@ -54,9 +53,10 @@ class AdaptiveHistogram {
   /// The value below which the share q of the (decayed) past lies; NaN before ready().
   double quantile(double q) const;
 
-  template <class Visitor>
-  void visit(Visitor& v) {
-    v(counts_), v(total_), v(weight_), v(centre_), v(scale_), v(seen_), v(next_fit_);
+  /// Shows the whole state to v, for snapshots.
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v) {
+    v(self.counts_), v(self.total_), v(self.weight_), v(self.centre_), v(self.scale_), v(self.seen_), v(self.next_fit_);
   }
   bool valid() const;
 
@@ -86,9 +86,9 @@ class SurpriseCalibrator {
   double rarity(double surprise_bits) const;
   void add(double surprise_bits);
 
-  template <class Visitor>
-  void visit(Visitor& v) {
-    v(counts_), v(total_), v(weight_);
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v) {
+    v(self.counts_), v(self.total_), v(self.weight_), v(self.highest_);
   }
   bool valid() const;
 
@@ -96,6 +96,7 @@ class SurpriseCalibrator {
   std::array<float, bins> counts_{};
   double total_ = 0;
   double weight_ = 1;
+  std::uint32_t highest_ = 0;  ///< no bin above was ever hit
 };
 
 /// What one value was worth. All figures come from the past alone: the value is scored before it is learned.
@@ -154,9 +155,9 @@ class ValueChannel {
     double usual(std::uint64_t seconds, double offset) const { return offset + mean[(seconds / PhaseSeconds) % Phases]; }
     void add(std::uint64_t seconds, double value, double offset);
 
-    template <class Visitor>
-    void visit(Visitor& v) {
-      v(mean), v(visits), v(current), v(sum), v(count);
+    template <class Self, class Visitor>
+    static void visit(Self& self, Visitor& v) {
+      v(self.mean), v(self.visits), v(self.current), v(self.sum), v(self.count);
     }
   };
 
@@ -173,14 +174,14 @@ class ValueChannel {
   double usual_peak() const;
   bool valid() const;
 
-  template <class Visitor>
-  void visit(Visitor& v) {
-    for (auto& h : histograms_) h.visit(v);
-    for (auto& c : calibrators_) c.visit(v);
-    hour_.visit(v), day_.visit(v), week_.visit(v);
-    v(seen_), v(offset_), v(last_), v(mean16_), v(mean20_), v(mean64_), v(trust_);
-    v(peak_mass_), v(peak_blocks_), v(block_peak_), v(block_count_), v(envelope_), v(envelope_step_);
-    v(peaks_), v(peak_count_);
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v) {
+    for (auto& h : self.histograms_) AdaptiveHistogram::visit(h, v);
+    for (auto& c : self.calibrators_) SurpriseCalibrator::visit(c, v);
+    self.hour_.visit(self.hour_, v), self.day_.visit(self.day_, v), self.week_.visit(self.week_, v);
+    v(self.seen_), v(self.offset_), v(self.last_), v(self.mean16_), v(self.mean64_), v(self.trust_);
+    v(self.peak_mass_), v(self.peak_blocks_), v(self.block_peak_), v(self.block_count_);
+    v(self.envelope_), v(self.envelope_step_), v(self.peaks_), v(self.peak_count_);
   }
 
   std::array<AdaptiveHistogram, value_views> histograms_;
@@ -190,11 +191,14 @@ class ValueChannel {
   Season<168, 3600> week_;
   std::uint64_t seen_ = 0;
   double offset_ = 0;  ///< the first value: seasons are stored as floats around it
-  double last_ = 0, mean16_ = 0, mean20_ = 0, mean64_ = 0;
-  std::array<double, 6> trust_;  ///< posterior weights of the models of the level
-  double peak_mass_ = 0, peak_blocks_ = 0, block_peak_ = 0;
+  double last_ = 0, mean16_ = 0, mean64_ = 0;
+  std::array<double, 5> trust_;  ///< posterior weights of the models of the level
+  double peak_mass_ = 0;         ///< sum of the squares of the blocks' peaks, and their number, both fading
+  double peak_blocks_ = 0;
+  double block_peak_ = 0;
   std::uint32_t block_count_ = 0;
-  double envelope_ = 0, envelope_step_ = 0;
+  double envelope_ = 0;  ///< what a value must exceed to be a new peak, and how fast it falls
+  double envelope_step_ = 0;
   std::array<Peak, remembered_peaks> peaks_{};  ///< a ring
   std::uint32_t peak_count_ = 0;
 };

@@ -116,6 +116,26 @@ void finds_a_change_of_rate() {
   CHECK(highest(r, 3000, 3200) > highest(r, 600, 3000));
 }
 
+void lets_a_recurring_spike_become_usual() {
+  // A job once a day, at no fixed time; on the last day a spike of another height.
+  auto values = noise(14 * day, 20, 1);
+  Random random;
+  std::vector<std::size_t> jobs;
+  for (std::size_t d = 1; d < 14; ++d) {
+    jobs.push_back(d * day + static_cast<std::size_t>(random.uniform() * 100));
+    values[jobs.back()] = 60 + random.normal();
+  }
+  values[jobs.back()] = 140;
+  const auto r = run(values);
+  CHECK(r[jobs[0]].score > 10);
+  for (std::size_t j = 6; j + 1 < jobs.size(); ++j) {
+    CHECK(r[jobs[j]].score < r[jobs[0]].score / 4);
+    CHECK(r[jobs[j]].similar > 1);
+  }
+  CHECK(r[jobs.back()].score > r[jobs[0]].score / 2);
+  CHECK(r[jobs.back()].similar < 0.5);
+}
+
 void is_silent_where_nothing_happens() {
   for (const double level : {0.0, 45.0, -1e-300, 1e300, 1e-15}) {
     const auto r = run(std::vector<double>(3000, level));
@@ -172,7 +192,7 @@ void expects_a_range() {
 
 bool same(const ValueResult& a, const ValueResult& b) {
   return a.scored == b.scored && a.learning == b.learning && a.progress == b.progress && a.surprise_bits == b.surprise_bits &&
-         a.rarity_bits == b.rarity_bits && a.usual_bits == b.usual_bits && a.excess_bits == b.excess_bits && a.score == b.score &&
+         a.rarity_bits == b.rarity_bits && a.usual_bits == b.usual_bits && a.excess_bits == b.excess_bits && a.similar == b.similar && a.score == b.score &&
          a.blame == b.blame && a.view_bits == b.view_bits;
 }
 
@@ -278,6 +298,7 @@ int main() {
   finds_a_level_shift_once();
   finds_a_day_that_stays_dead();
   finds_a_change_of_rate();
+  lets_a_recurring_spike_become_usual();
   is_silent_where_nothing_happens();
   is_calibrated_on_noise();
   says_when_it_learns();
