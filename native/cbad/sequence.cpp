@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "cbad/portable_math.hpp"
 #include "cbad/state_bytes.hpp"
@@ -16,7 +17,6 @@ constexpr std::uint32_t beginning = 0xFFFFFFFEu;
 constexpr std::uint32_t order_mask = 3;
 constexpr std::uint32_t used_bit = 4;
 constexpr std::uint32_t identity = ~used_bit;
-constexpr std::uint32_t order_0_key = 8;
 /// Successors of one context of order 1 to 3. It bounds the work of exclusion; a context with more says little anyway.
 constexpr std::uint32_t max_fan_out = 128;
 /// A context's counts are halved at this total, so that it follows a stream that changes.
@@ -34,13 +34,12 @@ constexpr std::uint64_t mix(std::uint64_t x) {  // the finaliser of SplitMix64
   return x ^ (x >> 31);
 }
 
-/// Keys of a context's suffixes, from order 0 to its length.
+/// Keys of a context's suffixes, from order 1 to its length.
 struct Keys {
   std::array<std::uint32_t, orders + 1> key;
   int longest;
   explicit Keys(const SequenceContext& context) : longest(std::min<int>(context.length, orders)) {
     std::uint64_t hash = 0x5EC0;
-    key[0] = order_0_key;
     for (int k = 1; k <= longest; ++k) {
       hash = mix(hash ^ context.ids[k - 1]);
       key[k] = (static_cast<std::uint32_t>(hash >> 32) & ~(used_bit | order_mask)) | static_cast<std::uint32_t>(k);
@@ -54,24 +53,27 @@ class Excluded {
   bool contains(std::uint32_t id) const {
     if (size_ == 0) return false;
     for (std::uint32_t i = slot(id); used_[i / 64] >> (i % 64) & 1; i = (i + 1) & (capacity - 1))
-      if (ids_[i] == id) return true;
+      if (table_[i] == id) return true;
     return false;
   }
   void add(std::uint32_t id) {
     if (size_ == 0) used_.fill(0);
     std::uint32_t i = slot(id);
     for (; used_[i / 64] >> (i % 64) & 1; i = (i + 1) & (capacity - 1))
-      if (ids_[i] == id) return;
+      if (table_[i] == id) return;
     used_[i / 64] |= std::uint64_t{1} << (i % 64);
-    ids_[i] = id;
-    ++size_;
+    table_[i] = id;
+    ids_[size_++] = id;
   }
+  const std::uint32_t* begin() const { return ids_.data(); }
+  const std::uint32_t* end() const { return ids_.data() + size_; }
 
  private:
   static constexpr std::uint32_t capacity = 1024;
   static_assert(orders * max_fan_out < capacity / 2);
   static std::uint32_t slot(std::uint32_t id) { return (id * 0x9E3779B1u) >> 22; }
-  std::array<std::uint32_t, capacity> ids_;
+  std::array<std::uint32_t, orders * max_fan_out> ids_;
+  std::array<std::uint32_t, capacity> table_;
   std::array<std::uint64_t, capacity / 64> used_;
   std::uint32_t size_ = 0;
 };
@@ -89,12 +91,16 @@ SequenceModel::SequenceModel(SequenceLimits limits) : limits_(limits) {
   limits_.contexts = std::bit_ceil(std::clamp<std::uint32_t>(limits.contexts, 16, 32768));
   limits_.successors = std::clamp<std::uint32_t>(limits.successors, 64, 65534);
   slots_.resize(limits_.contexts);
+  limits_.alphabet = std::bit_ceil(std::clamp<std::uint32_t>(limits.alphabet, 16, 32768));
   nodes_.resize(limits_.successors);
+  ids_.resize(limits_.alphabet);
+  id_counts_.resize(limits_.alphabet);
   clear();
 }
 
 std::size_t SequenceModel::bytes() const {
-  return sizeof *this + slots_.capacity() * sizeof(Slot) + nodes_.capacity() * sizeof(Node);
+  return sizeof *this + slots_.capacity() * sizeof(Slot) + nodes_.capacity() * sizeof(Node) +
+         ids_.capacity() * sizeof(std::uint32_t) + id_counts_.capacity() * sizeof(std::uint16_t);
 }
 
 /// The place of `key`, or the free place where it would go. There is always a free place.
@@ -110,26 +116,32 @@ double SequenceModel::probability(const SequenceContext& context, std::uint32_t 
   const Keys keys(context);
   Excluded excluded;
   double escaped = 1;
-  for (int k = keys.longest; k >= 0; --k) {
+  for (int k = keys.longest; k >= 1; --k) {
     const Slot& slot = slots_[find(keys.key[k])];
-    std::uint32_t total = 0, distinct = 0, count = 0, once = 0;
+    std::uint32_t total = 0, distinct = 0, count = 0;
     for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) {
       const Node& node = nodes_[n - 1];
       if (excluded.contains(node.id)) continue;
       total += node.count;
       ++distinct;
-      once += node.count == 1;
       if (node.id == id) count = node.count;
     }
     if (distinct == 0) continue;
-    const double escape = k == 0 ? once + 1 : distinct;
-    const double whole = total + escape;
+    const double whole = total + distinct;
     if (count != 0) return escaped * count / whole;
-    escaped *= escape / whole;
-    if (k > 0)
-      for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) excluded.add(nodes_[n - 1].id);
+    escaped *= distinct / whole;
+    for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) excluded.add(nodes_[n - 1].id);
   }
-  return escaped;
+  std::uint32_t total = id_total_, once = ids_once_;
+  for (const std::uint32_t other : excluded) {
+    const std::uint16_t count = id_counts_[find_id(other)];
+    total -= count;
+    once -= count == 1;
+  }
+  if (total == 0) return escaped;
+  const double escape = once + 1;
+  const std::uint16_t count = id_counts_[find_id(id)];
+  return escaped * (count != 0 ? count : escape) / (total + escape);
 }
 
 double SequenceModel::cost(const SequenceContext& context, std::uint32_t id) const {
@@ -148,16 +160,19 @@ std::vector<ExpectedId> SequenceModel::expected(const SequenceContext& context, 
   double escaped = 1;
   std::vector<ExpectedId> all;
   for (int k = keys.longest; k >= 0; --k) {
-    const Slot& slot = slots_[find(keys.key[k])];
     const std::size_t first = all.size();
     double total = 0, once = 0;
-    for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) {
-      const Node& node = nodes_[n - 1];
-      if (excluded.contains(node.id)) continue;
-      total += node.count;
-      once += node.count == 1;
-      all.push_back({node.id, static_cast<double>(node.count)});
-    }
+    const auto see = [&](std::uint32_t id, std::uint16_t count) {
+      if (count == 0 || excluded.contains(id)) return;
+      total += count;
+      once += count == 1;
+      all.push_back({id, static_cast<double>(count)});
+    };
+    if (k > 0)
+      for (std::uint16_t n = slots_[find(keys.key[k])].head; n != 0; n = nodes_[n - 1].next)
+        see(nodes_[n - 1].id, nodes_[n - 1].count);
+    else
+      for (std::uint32_t i = 0; i < limits_.alphabet; ++i) see(ids_[i], id_counts_[i]);
     if (all.size() == first) continue;
     const double escape = k == 0 ? once + 1 : static_cast<double>(all.size() - first);
     for (std::size_t i = first; i < all.size(); ++i) {
@@ -186,9 +201,54 @@ void SequenceModel::update(const SequenceContext& context, std::uint32_t id, dou
   const Keys keys(context);
   for (int k = keys.longest; k >= 1; --k)
     if (add(keys.key[k], id)) break;
-  add(order_0_key, id);
+  add_id(id);
   ++learnt_;
   mean_cost_ += (bits - mean_cost_) / static_cast<double>(std::min(learnt_, mean_memory));
+}
+
+/// The place of `id` in the alphabet, or the free place where it would go.
+std::uint32_t SequenceModel::find_id(std::uint32_t id) const {
+  const std::uint32_t mask = limits_.alphabet - 1;
+  std::uint32_t i = (id * 0x9E3779B1u) >> 7 & mask;
+  while (id_counts_[i] != 0 && ids_[i] != id) i = (i + 1) & mask;
+  return i;
+}
+
+void SequenceModel::add_id(std::uint32_t id) {
+  std::uint32_t at = find_id(id);
+  if (id_counts_[at] == 0) {
+    const std::uint32_t most = limits_.alphabet - limits_.alphabet / 8;
+    if (known_ids_ >= most) {
+      while (known_ids_ > most - most / 4) halve_alphabet();
+      at = find_id(id);
+    }
+    ids_[at] = id;
+    ++known_ids_;
+    ++ids_once_;
+  } else {
+    ids_once_ -= id_counts_[at] == 1;
+  }
+  ++id_counts_[at];
+  if (++id_total_ >= max_total) halve_alphabet();
+}
+
+/// Halves the counts of the alphabet, and gives up ids seen once.
+void SequenceModel::halve_alphabet() {
+  std::vector<std::uint32_t> ids(ids_.size());
+  std::vector<std::uint16_t> counts(id_counts_.size());
+  ids.swap(ids_);
+  counts.swap(id_counts_);
+  known_ids_ = id_total_ = ids_once_ = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const std::uint16_t count = counts[i] / 2;
+    if (count == 0) continue;
+    const std::uint32_t at = find_id(ids[i]);
+    ids_[at] = ids[i];
+    id_counts_[at] = count;
+    ++known_ids_;
+    id_total_ += count;
+    ids_once_ += count == 1;
+  }
 }
 
 /// Counts `id` in a context. True when it was known there.
@@ -218,7 +278,7 @@ bool SequenceModel::add(std::uint32_t key, std::uint32_t id) {
     if (slot->total >= max_total) halve(*slot);
     return true;
   }
-  while (distinct >= max_fan_out && (key & order_mask) != 0) distinct = halve(*slot);
+  while (distinct >= max_fan_out) distinct = halve(*slot);
   if (free_ == 0) {
     make_room();
     slot = &slots_[find(key)];
@@ -259,7 +319,7 @@ std::uint32_t SequenceModel::halve(Slot& slot) {
 }
 
 /// Frees at least a quarter of the contexts and of the successors. Whole passes only, so that the outcome does not
-/// depend on where in the table a context lies. Order 0, the alphabet, comes last.
+/// depend on where in the table a context lies.
 void SequenceModel::make_room() {
   const auto enough = [&] {
     return free_slots_ >= limits_.contexts / 8 + limits_.contexts / 4 && free_nodes_ >= limits_.successors / 4;
@@ -277,7 +337,6 @@ void SequenceModel::make_room() {
     });
   for (int round = 0; round < std::bit_width(max_total) && !enough(); ++round)
     for (std::uint32_t order = orders; order >= 1 && !enough(); --order) halve_order(order);
-  while (!enough()) halve_order(0);
   for (Slot& slot : slots_) slot.key &= identity;
 }
 
@@ -303,6 +362,8 @@ void SequenceModel::clear() {
   free_ = 1;
   free_slots_ = limits_.contexts;
   free_nodes_ = limits_.successors;
+  std::fill(id_counts_.begin(), id_counts_.end(), std::uint16_t{0});
+  known_ids_ = id_total_ = ids_once_ = 0;
   learnt_ = 0;
   mean_cost_ = 0;
 }
@@ -316,8 +377,18 @@ void SequenceModel::snapshot(std::vector<std::uint8_t>& out) const {
   put<std::uint8_t>(out, snapshot_version);
   put<std::uint32_t>(out, limits_.contexts);
   put<std::uint32_t>(out, limits_.successors);
+  put<std::uint32_t>(out, limits_.alphabet);
   put<std::uint64_t>(out, learnt_);
   put_double(out, mean_cost_);
+  std::vector<std::pair<std::uint32_t, std::uint16_t>> alphabet;
+  for (std::size_t i = 0; i < ids_.size(); ++i)
+    if (id_counts_[i] != 0) alphabet.emplace_back(ids_[i], id_counts_[i]);
+  std::sort(alphabet.begin(), alphabet.end());
+  put<std::uint32_t>(out, static_cast<std::uint32_t>(alphabet.size()));
+  for (const auto& [id, count] : alphabet) {
+    put(out, id);
+    put(out, count);
+  }
   put<std::uint32_t>(out, static_cast<std::uint32_t>(contexts.size()));
   for (const Slot& slot : contexts) {
     std::vector<Node> successors;
@@ -336,19 +407,33 @@ bool SequenceModel::restore(Bytes in) {
   StateReader read(in);
   if (read.get<std::uint8_t>() != snapshot_version) return false;
   SequenceModel fresh(limits_);
-  if (read.get<std::uint32_t>() != limits_.contexts || read.get<std::uint32_t>() != limits_.successors) return false;
+  for (const std::uint32_t limit : {limits_.contexts, limits_.successors, limits_.alphabet})
+    if (read.get<std::uint32_t>() != limit) return false;
   fresh.learnt_ = read.get<std::uint64_t>();
   fresh.mean_cost_ = read.get_double();
-  const std::uint32_t contexts = read.get<std::uint32_t>();
   if (!read.ok() || !std::isfinite(fresh.mean_cost_) || fresh.mean_cost_ < 0) return false;
-  if (contexts > limits_.contexts - limits_.contexts / 8) return false;
+  const std::uint32_t known = read.get<std::uint32_t>();
+  if (known > limits_.alphabet - limits_.alphabet / 8) return false;
+  for (std::uint32_t i = 0, before = 0; i < known; ++i) {
+    const std::uint32_t id = read.get<std::uint32_t>();
+    const std::uint16_t count = read.get<std::uint16_t>();
+    if (!read.ok() || count == 0 || id == beginning || (i > 0 && id <= before)) return false;
+    before = id;
+    const std::uint32_t at = fresh.find_id(id);
+    fresh.ids_[at] = id;
+    fresh.id_counts_[at] = count;
+    ++fresh.known_ids_;
+    fresh.ids_once_ += count == 1;
+    if ((fresh.id_total_ += count) >= max_total) return false;
+  }
+  const std::uint32_t contexts = read.get<std::uint32_t>();
+  if (!read.ok() || contexts > limits_.contexts - limits_.contexts / 8) return false;
   std::uint32_t previous = 0;
   for (std::uint32_t i = 0; i < contexts; ++i) {
     const std::uint32_t key = read.get<std::uint32_t>();
     const std::uint16_t distinct = read.get<std::uint16_t>();
-    const bool order_0 = (key & order_mask) == 0;
     if (!read.ok() || (key & identity) <= previous || distinct == 0 || distinct > fresh.free_nodes_) return false;
-    if (order_0 ? (key & identity) != order_0_key : distinct > max_fan_out) return false;
+    if ((key & order_mask) == 0 || distinct > max_fan_out) return false;
     previous = key & identity;
     Slot& slot = fresh.slots_[fresh.find(previous)];
     slot.key = key;

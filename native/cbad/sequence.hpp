@@ -16,13 +16,15 @@ inline constexpr std::uint32_t end_of_session = 0xFFFFFFFFu;
 /// Ids of the caller are at most this; larger ones count as this one.
 inline constexpr std::uint32_t largest_id = 0xFFFFFFFDu;
 
-/// The bounds of a model. All of its memory is taken when it is made, 24 KiB by default; ageing takes a passing copy of
-/// the contexts.
+/// The bounds of a model. All of its memory is taken when it is made, 26 KiB by default; ageing takes a passing copy of
+/// a table.
 struct SequenceLimits {
-  /// Contexts (of orders 0 to 3) in the table: 16 to 32,768, rounded up to a power of two. 8 bytes each.
+  /// Contexts (of orders 1 to 3) in the table: 16 to 32,768, rounded up to a power of two. 8 bytes each.
   std::uint32_t contexts = 1024;
   /// Pairs of context and next id: 64 to 65,534. 8 bytes each.
-  std::uint32_t successors = 2048;
+  std::uint32_t successors = 1536;
+  /// Ids (order 0) in the table: 16 to 32,768, rounded up to a power of two. 6 bytes each.
+  std::uint32_t alphabet = 1024;
   friend bool operator==(const SequenceLimits&, const SequenceLimits&) = default;
 };
 
@@ -105,6 +107,9 @@ class SequenceModel {
   void update(const SequenceContext& context, std::uint32_t id, double bits);
   std::uint32_t find(std::uint32_t key) const;
   bool add(std::uint32_t key, std::uint32_t id);
+  std::uint32_t find_id(std::uint32_t id) const;
+  void add_id(std::uint32_t id);
+  void halve_alphabet();
   std::uint32_t halve(Slot& slot);
   void make_room();
   template <class F>
@@ -116,6 +121,9 @@ class SequenceModel {
   std::vector<Node> nodes_;
   std::uint32_t free_slots_ = 0;
   std::uint32_t free_nodes_ = 0;
+  std::vector<std::uint32_t> ids_;          // the alphabet, by open addressing
+  std::vector<std::uint16_t> id_counts_;    // 0 is free
+  std::uint32_t known_ids_ = 0, id_total_ = 0, ids_once_ = 0;
   std::uint16_t free_ = 0;  // 1 + index of the first free node; they are linked by `next`
   std::uint64_t learnt_ = 0;
   double mean_cost_ = 0;
