@@ -31,7 +31,9 @@ type Style = Parameters<typeof styleText>[0];
 /** Where the output is no terminal. */
 const defaultColumns = 120;
 const leastColumns = 40;
+const leastStream = 8;
 const recordLines = 3;
+const explanationLines = 2;
 const indent = "  ";
 /** Pairs for which room is kept; more may take another line. */
 const maxBrackets = 16;
@@ -142,6 +144,12 @@ export function createView(out: NodeJS.WriteStream): View {
     return wrap(colours ? shown : bracketed(shown), width).map((line) => indent + render(line));
   }
 
+  function paragraph(text: string, width: number): string[] {
+    if (text === "") return [];
+    const shown = excerpt(toCells(text), explanationLines * width);
+    return wrap(shown, width).map((line) => indent + render(line));
+  }
+
   function render(cells: readonly Cell[]): string {
     let text = "";
     for (let start = 0, end = 0; start < cells.length; start = end) {
@@ -160,15 +168,15 @@ export function createView(out: NodeJS.WriteStream): View {
     const { timeUnixNano, channel, severity, occurrence, stream, field } = anomaly;
     const time = clock(timeUnixNano);
     const name = channelName(channel);
+    const where = field && field !== name ? cut(`${name} in ${field}`, width >> 1) : name;
     const grade = severity === Severity.UNSPECIFIED ? "" : Severity[severity].toLowerCase();
     const count = occurrence > 1n ? `×${occurrence}` : "";
-    const others = [name, grade, count].filter((part) => part !== "");
-    const taken = time.length + 2 + others.reduce((sum, part) => sum + part.length + 2, 0);
-    const about = field ? `${stream} in ${field}` : stream;
+    const others = [where, grade, count].filter((part) => part !== "");
+    const taken = time.length + 2 + others.reduce((sum, part) => sum + columnsOf(part) + 2, 0);
     return [
       paint("dim", time),
-      paint("bold", cut(about, Math.max(8, width - taken))),
-      paint("cyan", name),
+      paint("bold", cut(stream, Math.max(leastStream, width - taken))),
+      paint("cyan", where),
       ...(grade ? [paint(severityStyles[severity], grade)] : []),
       ...(count ? [paint("bold", count)] : []),
     ].join("  ");
@@ -187,7 +195,7 @@ export function createView(out: NodeJS.WriteStream): View {
       header(anomaly, width),
       ...record(anomaly, inner),
       // Novel bytes speak for themselves.
-      ...(marked || !anomaly.explanation ? [] : [indent + cut(anomaly.explanation, inner)]),
+      ...(marked ? [] : paragraph(anomaly.explanation, inner)),
       ...flow(expectation(anomaly), inner).map((line) => indent + line),
       ...flow(scores(anomaly), inner).map((line) => indent + line),
       ...flow(figures(anomaly), inner).map((line) => indent + paint("dim", line)),

@@ -92,7 +92,7 @@ describe("an anomaly", () => {
     view.anomaly(
       anomaly("0.97", [], {
         channel: Channel.VALUE,
-        field: "value",
+        field: "http.status",
         occurrence: 16n,
         severity: Severity.UNSPECIFIED,
         explanation: "the value is far above its range",
@@ -100,7 +100,7 @@ describe("an anomaly", () => {
       }),
     );
     const lines = text().split("\n");
-    expect(lines[0]).toBe("01:02:03Z  logs service.name=payments in value  value  ×16");
+    expect(lines[0]).toBe("01:02:03Z  logs service.name=payments  value in http.status  ×16");
     expect(lines[2]).toBe("  the value is far above its range");
     expect(lines[3]).toBe("  usual next: a, b   usually 0.1 to 0.451   nearest known: 0.4");
   });
