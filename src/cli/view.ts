@@ -33,7 +33,7 @@ const defaultColumns = 120;
 const leastColumns = 40;
 const leastStream = 8;
 const recordLines = 3;
-const explanationLines = 2;
+const explanationColumns = 240;
 const indent = "  ";
 /** Pairs for which room is kept; more may take another line. */
 const maxBrackets = 16;
@@ -66,15 +66,19 @@ function clock(unixNano: bigint): string {
 }
 
 /** Items side by side, in as many lines as the width asks for. */
-function flow(items: readonly string[], columns: number): string[] {
+function flow(items: readonly string[], columns: number, gap = "   "): string[] {
   const lines: string[] = [];
   for (const item of items.map((item) => cut(item, columns))) {
     const last = lines.at(-1);
-    const joined = `${last}   ${item}`;
+    const joined = `${last}${gap}${item}`;
     if (last !== undefined && columnsOf(joined) <= columns) lines[lines.length - 1] = joined;
     else lines.push(item);
   }
   return lines;
+}
+
+function sentence({ explanation }: Anomaly, columns: number): string[] {
+  return explanation === "" ? [] : flow(cut(explanation, explanationColumns).split(" "), columns, " ");
 }
 
 function scores({ score, limit, pValue, surpriseBits, baselineBits }: Anomaly): string[] {
@@ -144,12 +148,6 @@ export function createView(out: NodeJS.WriteStream): View {
     return wrap(colours ? shown : bracketed(shown), width).map((line) => indent + render(line));
   }
 
-  function paragraph(text: string, width: number): string[] {
-    if (text === "") return [];
-    const shown = excerpt(toCells(text), explanationLines * width);
-    return wrap(shown, width).map((line) => indent + render(line));
-  }
-
   function render(cells: readonly Cell[]): string {
     let text = "";
     for (let start = 0, end = 0; start < cells.length; start = end) {
@@ -195,7 +193,7 @@ export function createView(out: NodeJS.WriteStream): View {
       header(anomaly, width),
       ...record(anomaly, inner),
       // Novel bytes speak for themselves.
-      ...(marked ? [] : paragraph(anomaly.explanation, inner)),
+      ...(marked ? [] : sentence(anomaly, inner)).map((line) => indent + line),
       ...flow(expectation(anomaly), inner).map((line) => indent + line),
       ...flow(scores(anomaly), inner).map((line) => indent + line),
       ...flow(figures(anomaly), inner).map((line) => indent + paint("dim", line)),
