@@ -109,9 +109,9 @@ struct Index {
   const Metric& metricOf(const Record& record) const { return metrics[record.metric]; }
 };
 
-/// Checks an Export*ServiceRequest and says where its records lie. Everything that the views (views.hpp) read is checked
-/// down to the last nested length, so they cannot fail afterwards. False, and `error` filled, for a request that is
-/// malformed, beyond a limit above, or longer than 2 GiB (protobuf's own limit); `out` is of no use then.
+/// Checks an Export*ServiceRequest and says where its records lie. What the views (views.hpp) read is checked down to
+/// the last nested length, so they cannot fail afterwards. False, and `error` filled, for a request that is malformed,
+/// beyond a limit above, or longer than 2 GiB (protobuf's own limit); `out` is of no use then.
 ///
 /// What the protocol leaves open, and what is done here:
 /// - A known field of another wire type is malformed, as for the Collector. Unknown fields are stepped over; groups,

@@ -45,7 +45,9 @@ constexpr Entry bytes(std::uint32_t number, const char* name) { return {number, 
 constexpr Entry varint(std::uint32_t number, const char* name) { return {number, {name, Step::Varint}}; }
 constexpr Entry fixed64(std::uint32_t number, const char* name) { return {number, {name, Step::Fixed64}}; }
 constexpr Entry fixed32(std::uint32_t number, const char* name) { return {number, {name, Step::Fixed32}}; }
-constexpr Entry varints(std::uint32_t number, const char* name) { return {number, {name, Step::Varint, nullptr, true}}; }
+constexpr Entry varints(std::uint32_t number, const char* name) {
+  return {number, {name, Step::Varint, nullptr, true}};
+}
 constexpr Entry fixed64s(std::uint32_t number, const char* name) {
   return {number, {name, Step::Fixed64, nullptr, true}};
 }

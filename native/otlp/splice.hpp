@@ -24,8 +24,8 @@ struct Edit {
 enum class Keep : std::uint8_t {
   /// All, edited or not.
   All,
-  /// Those of the edits alone, with their resource, scope and metric; what holds no such record is left out. The parts of
-  /// a metric's data stay together even where one holds none, since they may share the temporality.
+  /// Those of the edits alone, with their resource, scope and metric; what holds no such record is left out. The parts
+  /// of a metric's data stay together even where one holds none, since they may share the temporality.
   Edited,
 };
 

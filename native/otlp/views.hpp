@@ -10,14 +10,15 @@
 #include "value.hpp"
 #include "wire.hpp"
 
-/// Records as plain structs whose bytes stay in the request. The bytes given here come from an `Index`, which has checked
-/// them; from others the views read as far as the wire format holds, and stop there.
+/// Records as plain structs whose bytes stay in the request. The bytes given here come from an `Index`, which has
+/// checked them; from others the views read as far as the wire format holds, and stop there.
 namespace driftlock::otlp {
 
 /// In any form, also those that `readPlain` does not know.
 KeyValue readKeyValue(Bytes message);
 
 /// The KeyValue fields of one number in a message, in wire order: `for (const KeyValue& attribute : attributes)`.
+/// Each is there until the next is read; its bytes stay with the request.
 class Attributes {
  public:
   /// No attributes.

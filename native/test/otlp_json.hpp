@@ -1,7 +1,7 @@
 #pragma once
 
-// Everything that the reader sees in a request, as one line of JSON. 64-bit integers are decimal strings, doubles the 16
-// hex digits of their bits, strings and bytes hex: nothing is lost on the way to another language.
+// Everything that the reader sees in a request, as one line of JSON. 64-bit integers are decimal strings, doubles the
+// 16 hex digits of their bits, strings and bytes hex: nothing is lost on the way to another language.
 
 #include <bit>
 #include <cstdio>

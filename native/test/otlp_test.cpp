@@ -35,7 +35,9 @@ std::string varint(std::uint64_t value) {
 std::string field(std::uint32_t number, std::string_view content) {
   return varint(tag(number, Wire::Length)) + varint(content.size()) + std::string(content);
 }
-std::string field(std::uint32_t number, std::uint64_t value) { return varint(tag(number, Wire::Varint)) + varint(value); }
+std::string field(std::uint32_t number, std::uint64_t value) {
+  return varint(tag(number, Wire::Varint)) + varint(value);
+}
 
 /// A request of one resource and one scope around `items`: records, or metrics.
 std::string around(std::string_view items) { return field(1, field(2, items)); }
@@ -292,14 +294,15 @@ void splice() {
   const std::string scope = field(1, field(1, "scope"));
   const std::string url = field(3, "url");
   const std::string unknown = field(50, 1);
+  const std::string two = field(2, scope + log("") + url + log(""));
   const std::string request = field(1, resource + field(2, scope + log("") + url)) + field(1, "") + unknown +
-                              field(1, field(2, scope) + unknown + resource + field(2, scope + log("") + url + log("")));
+                              field(1, field(2, scope) + unknown + resource + two);
   CHECK(written(request, {{2, Bytes()}}, Keep::Edited) ==
         unknown + field(1, unknown + resource + field(2, scope + url + log(""))));
   CHECK(written(request, {}, Keep::Edited) == unknown);
   CHECK(written(request, {{0, Bytes()}, {1, Bytes()}, {2, Bytes()}}, Keep::Edited) ==
         field(1, resource + field(2, scope + log("") + url)) + unknown +
-            field(1, unknown + resource + field(2, scope + log("") + url + log(""))));
+            field(1, unknown + resource + two));
   CHECK(written("", {}, Keep::All).empty());
 }
 
