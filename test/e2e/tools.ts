@@ -1,0 +1,91 @@
+/** The OpenTelemetry programs that Driftlock is tried with: where they come from and how they are started. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { Signal } from "../../src/otlp.ts";
+import { freePort, Program } from "./programs.ts";
+
+/** Builds them from Go modules, and keeps what is built. It lies beside the checkout. */
+const buildScript = fileURLToPath(new URL("../../../shared/tools/otelcol/build.sh", import.meta.url));
+const binaries = join(tmpdir(), "otelcol-bin");
+const targets = ["core", "telemetrygen", "otelload"];
+
+export const toolsAvailable = existsSync(buildScript);
+export const missingTools = `the build script of the Collector and telemetrygen is missing: ${buildScript}`;
+
+/** @throws {Error} that says what is missing, or what the compiler said. */
+export async function buildTools(): Promise<void> {
+  if (!toolsAvailable) throw new Error(`${missingTools}; DRIFTLOCK_E2E_SKIP=1 goes on without`);
+  try {
+    const { stdout } = await promisify(execFile)(buildScript, [binaries, ...targets]);
+    process.stderr.write(stdout);
+  } catch (error) {
+    throw new Error(`${buildScript} failed: ${(error as { stderr?: string }).stderr ?? error}`, {
+      cause: error,
+    });
+  }
+}
+
+export const otelload = join(binaries, "otelload");
+export const telemetrygen = join(binaries, "telemetrygen");
+const otelcol = join(binaries, "otelcol-core");
+
+export interface Collector {
+  program: Program;
+  /** host:port */
+  grpc: string;
+  http: string;
+}
+
+/** `config`: a file of this folder, which reads GRPC and HTTP (where to listen) and `env`. */
+export async function startCollector(config: string, env: Record<string, string>): Promise<Collector> {
+  const grpc = `127.0.0.1:${await freePort()}`;
+  const http = `127.0.0.1:${await freePort()}`;
+  const file = fileURLToPath(new URL(config, import.meta.url));
+  const program = new Program(otelcol, ["--config", file], { GRPC: grpc, HTTP: http, ...env });
+  await program.said(/Everything is ready/);
+  return { program, grpc, http };
+}
+
+export interface Sink {
+  program: Program;
+  /** host:port */
+  address: string;
+  /** Ends it; what it took, by signal. */
+  totals(): Promise<Partial<Record<Signal, { requests: number; records: number }>>>;
+}
+
+/** A cheap OTLP/gRPC back end that counts; `args` as `otelload sink -h` lists them. */
+export async function startSink(args: string[] = [], address = "127.0.0.1:0"): Promise<Sink> {
+  const program = new Program(otelload, ["sink", "-addr", address, ...args]);
+  const [, bound] = await program.said(/sink on (\S+)/);
+  return {
+    program,
+    address: bound!,
+    async totals() {
+      program.kill("SIGTERM");
+      return JSON.parse(await program.succeeded()).signals;
+    },
+  };
+}
+
+export interface Load {
+  requests: number;
+  records: number;
+  seconds: number;
+  /** Failed requests by gRPC status. */
+  errors: Record<string, number>;
+  latency_ms?: { p50: number; p95: number; p99: number; max: number };
+  bytes_per_record: number;
+}
+
+/** Sends requests to host:port; `args` as `otelload gen -h` lists them. Resolves when it is done, failures or not. */
+export async function sendLoad(target: string, args: string[]): Promise<Load> {
+  const program = new Program(otelload, ["gen", "-target", target, ...args]);
+  await program.exit;
+  if (program.stdout === "") throw new Error(`otelload gen: ${program.stderr}`);
+  return { errors: {}, ...JSON.parse(program.stdout) };
+}
