@@ -78,12 +78,6 @@ export function contradictions(config: Config): Problem[] {
         "has a path, which gRPC cannot use; leave it off or set forward.protocol: http",
       );
     }
-    if (forward.compression === "zstd") {
-      problem(
-        "forward.compression",
-        "zstd goes with forward.protocol: http alone; use gzip or none for gRPC",
-      );
-    }
   } else if (url.search || url.hash) {
     problem("forward.endpoint", "must end with its path; leave off what follows ? or #");
   }

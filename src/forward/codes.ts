@@ -1,12 +1,16 @@
-import { status } from "@grpc/grpc-js";
 import { Code } from "../otlp.ts";
+
+const codes: ReadonlySet<number> = new Set(Object.values(Code));
+const names: Readonly<Record<number, string>> = {
+  ...Object.fromEntries(Object.entries(Code).map(([name, code]) => [code, name])),
+  5: "NOT_FOUND",
+  6: "ALREADY_EXISTS",
+};
 
 /** Of any status on the wire, also of those that this process does not give itself. */
 export function codeName(code: number): string {
-  return status[code] ?? `status ${code}`;
+  return names[code] ?? `status ${code}`;
 }
-
-const codes: ReadonlySet<number> = new Set(Object.values(Code));
 
 /** A status from the wire as one that this process gives. */
 export function toCode(status: number): Code {
@@ -74,7 +78,7 @@ function remedy(code: Code, protocol: "grpc" | "http"): string | undefined {
     case Code.UNIMPLEMENTED:
       return protocol === "http"
         ? "check the path of forward.endpoint, and that the downstream takes OTLP/HTTP with protobuf for this signal"
-        : "check forward.endpoint and forward.protocol, and that the downstream takes OTLP/gRPC for this signal";
+        : "check forward.endpoint and forward.protocol, and that the downstream takes OTLP/gRPC with forward.compression for this signal";
     case Code.RESOURCE_EXHAUSTED:
       return "raise the downstream's limit, or let the sender make smaller requests";
     case Code.FAILED_PRECONDITION:
@@ -86,10 +90,10 @@ function remedy(code: Code, protocol: "grpc" | "http"): string | undefined {
   }
 }
 
-/** First match wins. Node, OpenSSL and grpc-js name these faults by code or only by text. */
+/** First match wins. Node and OpenSSL name these faults by code or only by text. */
 const networkRemedies: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED/, "nothing listens there: start the downstream or correct forward.endpoint"],
-  [/ENOTFOUND|EAI_AGAIN|Name resolution failed/i, "the host's name does not resolve: check forward.endpoint"],
+  [/ENOTFOUND|EAI_AGAIN/, "the host's name does not resolve: check forward.endpoint"],
   [/EHOSTUNREACH|ENETUNREACH/, "no route to the host: check forward.endpoint"],
   [
     /wrong version number|packet length too long|unsupported protocol|tlsv1 alert protocol version/i,

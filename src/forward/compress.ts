@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
 import * as zlib from "node:zlib";
 import type { ForwardConfig } from "../config/schema.ts";
+import { native } from "../native.ts";
 
 export type Compressor = (body: Buffer) => Promise<Buffer>;
 
@@ -15,7 +16,6 @@ async function zstd(body: Buffer): Promise<Buffer> {
     const compress = promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdCompress);
     return compress(body, { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } });
   }
-  const { native } = await import("../native.ts");
   return native.compress("zstd", body, level);
 }
 
@@ -28,5 +28,20 @@ export function createCompressor(compression: ForwardConfig["compression"]): Com
       return (body) => gzip(body, { level });
     case "zstd":
       return zstd;
+  }
+}
+
+/**
+ * An answer's bytes, which are few; undefined where the encoding is none of ours.
+ * @throws {RangeError} beyond `maxSize` bytes; another error when malformed.
+ */
+export function expand(encoding: string, bytes: Buffer, maxSize: number): Buffer | undefined {
+  switch (encoding) {
+    case "gzip":
+      return zlib.gunzipSync(bytes, { maxOutputLength: maxSize });
+    case "zstd":
+      return native.decompress("zstd", bytes, maxSize);
+    default:
+      return undefined;
   }
 }

@@ -1,0 +1,78 @@
+/** What the answer to a unary call says, as an outcome. */
+import { constants, type IncomingHttpHeaders } from "node:http2";
+import { Code, type Signal } from "../otlp.ts";
+import { readPartialSuccess, readStatus } from "./answer.ts";
+import { clip, codeName, toCode, withRemedy } from "./codes.ts";
+import { expand } from "./compress.ts";
+import { percentDecode, readMessage } from "./grpc-message.ts";
+import { maxResponseSize, type Outcome } from "./transport.ts";
+
+/**
+ * @param headers of the response; @param trailers undefined where the headers are all there is.
+ * @returns undefined where the stream ended without a status.
+ */
+export function readAnswer(
+  signal: Signal,
+  headers: IncomingHttpHeaders,
+  trailers: IncomingHttpHeaders | undefined,
+  body: Buffer,
+): Outcome | undefined {
+  const last = trailers ?? headers;
+  const status = last["grpc-status"];
+  if (status === undefined) return undefined;
+  if (status === "0") return success(signal, headers, body);
+
+  const number = /^\d{1,9}$/.test(String(status)) ? Number(status) : Code.UNKNOWN;
+  const code = toCode(number);
+  const binary = last["grpc-status-details-bin"];
+  const { retryAfterMs } =
+    typeof binary === "string" ? readStatus(Buffer.from(binary, "base64"), "protobuf") : {};
+  const said = clip(percentDecode(String(last["grpc-message"] ?? ""))) || "no message";
+  return {
+    code,
+    message: withRemedy(`${codeName(number)}: ${said}`, code, retryAfterMs, "grpc"),
+    retryAfterMs,
+  };
+}
+
+function success(signal: Signal, headers: IncomingHttpHeaders, body: Buffer): Outcome {
+  const done: Outcome = { code: Code.OK, message: "" };
+  const message = readMessage(body);
+  if (!message?.compressed) {
+    return { ...done, partialSuccess: message && readPartialSuccess(signal, message.bytes, "protobuf") };
+  }
+  try {
+    const bytes = expand(String(headers["grpc-encoding"]), message.bytes, maxResponseSize);
+    return { ...done, partialSuccess: bytes && readPartialSuccess(signal, bytes, "protobuf") };
+  } catch (error) {
+    return error instanceof RangeError ? tooLarge() : done;
+  }
+}
+
+export function tooLarge(): Outcome {
+  const message = `RESOURCE_EXHAUSTED: the answer is larger than ${maxResponseSize} bytes`;
+  return { code: Code.RESOURCE_EXHAUSTED, message };
+}
+
+/** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md */
+const httpStatuses: Readonly<Record<number, Code>> = {
+  400: Code.INTERNAL,
+  401: Code.UNAUTHENTICATED,
+  403: Code.PERMISSION_DENIED,
+  404: Code.UNIMPLEMENTED,
+  429: Code.UNAVAILABLE,
+  502: Code.UNAVAILABLE,
+  503: Code.UNAVAILABLE,
+  504: Code.UNAVAILABLE,
+};
+
+/** A response of something that does not speak gRPC, such as a proxy; undefined where it is gRPC's. */
+export function notGrpc(headers: IncomingHttpHeaders): Outcome | undefined {
+  const status = Number(headers[":status"]);
+  const type = headers["content-type"];
+  if (headers["grpc-status"] !== undefined) return undefined;
+  if (status === constants.HTTP_STATUS_OK && type?.startsWith("application/grpc")) return undefined;
+  const code = httpStatuses[status] ?? Code.UNKNOWN;
+  const text = `${codeName(code)}: HTTP ${status} with content-type ${clip(type ?? "none", 100)}, not gRPC`;
+  return { code, message: withRemedy(text, code, undefined, "grpc") };
+}

@@ -1,0 +1,120 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from "node:http2";
+import { Code, type Signal } from "../otlp.ts";
+import { clip, codeName, explainNetwork } from "./codes.ts";
+import { notGrpc, readAnswer, tooLarge } from "./grpc-answer.ts";
+import type { GrpcConnection } from "./grpc-connection.ts";
+import { messagePrefix, timeoutHeader } from "./grpc-message.ts";
+import { maxResponseSize, type Outcome } from "./transport.ts";
+
+export interface Message {
+  signal: Signal;
+  /** Pseudo-headers and metadata. */
+  headers: OutgoingHttpHeaders;
+  bytes: Buffer;
+  compressed: boolean;
+}
+
+/** One unary call, the connection to it included. */
+export function call(
+  connection: GrpcConnection,
+  message: Message,
+  timeoutMs: number,
+  abort: AbortSignal,
+): Promise<Outcome> {
+  return new Promise((resolve) => {
+    if (abort.aborted) return resolve(aborted);
+    const deadline = performance.now() + timeoutMs;
+    let session: ClientHttp2Session | undefined;
+    let stream: ClientHttp2Stream | undefined;
+    let settled = false;
+    const settle = (outcome: Outcome) => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      abort.removeEventListener("abort", cancel);
+      // What is still to be sent or to come changes nothing.
+      if (stream && !(stream.writableFinished && stream.readableEnded))
+        stream.close(constants.NGHTTP2_CANCEL);
+      resolve(outcome);
+    };
+    const cancel = () => settle(aborted);
+    const late = () => {
+      settle(failed(Code.DEADLINE_EXCEEDED, `no answer within ${timeoutMs} ms`));
+      if (session) connection.unanswered(session);
+    };
+    const timer = setTimeout(late, timeoutMs);
+    abort.addEventListener("abort", cancel, { once: true });
+
+    const send = (on: ClientHttp2Session) => {
+      if (settled) return;
+      session = on;
+      const timeout = { "grpc-timeout": timeoutHeader(deadline - performance.now()) };
+      stream = session.request({ ...message.headers, ...timeout });
+      receive(stream, message.signal, settle, () => connection.answered());
+      // Together, so that they leave as one write and no copy is made to join them.
+      stream.cork();
+      stream.write(messagePrefix(message.bytes.length, message.compressed));
+      stream.end(message.bytes);
+    };
+    connection
+      .session()
+      .then(send)
+      .catch((error) => settle(failed(Code.UNAVAILABLE, explainNetwork(error))));
+  });
+}
+
+function receive(
+  stream: ClientHttp2Stream,
+  signal: Signal,
+  settle: (outcome: Outcome) => void,
+  onAnswer: () => void,
+): void {
+  let headers: IncomingHttpHeaders = {};
+  let trailers: IncomingHttpHeaders | undefined;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const answer = () => readAnswer(signal, headers, trailers, Buffer.concat(chunks));
+  stream.on("response", (received) => {
+    headers = received;
+    onAnswer();
+    const strange = notGrpc(received);
+    if (strange) settle(strange);
+  });
+  stream.on("data", (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > maxResponseSize) return settle(tooLarge());
+    chunks.push(chunk);
+  });
+  stream.on("trailers", (received) => {
+    trailers = received;
+  });
+  stream.on("end", () => {
+    const said = answer();
+    if (said) settle(said);
+  });
+  // A stream that was reset or lost its connection may have had its answer before.
+  stream.on("error", (error) => settle(answer() ?? failed(Code.UNAVAILABLE, explainNetwork(error))));
+  stream.on("close", () => settle(answer() ?? failed(Code.UNAVAILABLE, explainNetwork(ending(stream)))));
+}
+
+/**
+ * Always to be tried again: where no status was said, it is the connection that failed and not the request. gRPC's own table
+ * makes INTERNAL of most resets, which OTLP would have the sender drop.
+ */
+function ending(stream: ClientHttp2Stream): Error {
+  if (stream.session === undefined || stream.session.closed)
+    return new Error("Connection closed before an answer");
+  return new Error(`the stream ended without a status (HTTP/2 code ${stream.rstCode})`);
+}
+
+const aborted: Outcome = { code: Code.CANCELLED, message: "aborted" };
+
+function failed(code: Code, text: string): Outcome {
+  return { code, message: `${codeName(code)}: ${clip(text)}` };
+}

@@ -1,0 +1,142 @@
+import { type ClientHttp2Session, connect } from "node:http2";
+import type { Socket } from "node:net";
+
+/** A refused connection costs next to nothing, and a downstream that is back should be seen to be. */
+const firstPauseMs = 100;
+const longestPauseMs = 2_000;
+
+/**
+ * Calls not answered in time, with no answer between them, after which a connection is taken for dead. Pings would tell no
+ * sooner: in silence the forwarder's own probes are calls, and grpc-go ends a connection on which it counts three pings.
+ */
+const maxUnanswered = 2;
+
+/**
+ * An HTTP/2 connection that is made when it is wanted, and made anew when it is lost; the name is resolved each time.
+ * Between attempts that fail there is a pause, in which whoever wants it gets the last failure at once.
+ */
+export class GrpcConnection {
+  readonly #origin: string;
+  readonly #dial: () => Socket;
+  readonly #timeoutMs: number;
+  #session: ClientHttp2Session | undefined;
+  #connecting: Promise<ClientHttp2Session> | undefined;
+  /** Those of the current session, and of former ones whose calls are not done. */
+  readonly #sockets = new Set<Socket>();
+  #failures = 0;
+  #failure: unknown;
+  #notBefore = 0;
+  #unanswered = 0;
+  #closed = false;
+
+  /** @param timeoutMs from the name's resolution to the peer's settings. @param dial opens a socket to `origin`. */
+  constructor(origin: string, timeoutMs: number, dial: () => Socket) {
+    this.#origin = origin;
+    this.#timeoutMs = timeoutMs;
+    this.#dial = dial;
+  }
+
+  /**
+   * A session of which the peer's settings, and with them its limit of streams, are known.
+   * Rejects with the network's error.
+   */
+  async session(): Promise<ClientHttp2Session> {
+    if (this.#session && !this.#session.closed) return this.#session;
+    if (performance.now() < this.#notBefore) throw this.#failure;
+    this.#connecting ??= this.#connect();
+    return this.#connecting;
+  }
+
+  /** A call on it was answered. */
+  answered(): void {
+    this.#unanswered = 0;
+  }
+
+  /** A call on it was not answered in time. */
+  unanswered(session: ClientHttp2Session): void {
+    if (session === this.#session && ++this.#unanswered === maxUnanswered) this.renew();
+  }
+
+  /** Later calls go on a new connection; those under way end where they are. */
+  renew(): void {
+    this.#session?.close();
+    this.#session = undefined;
+    this.#connecting = undefined;
+    this.#failures = 0;
+    this.#notBefore = 0;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #connect(): Promise<ClientHttp2Session> {
+    const attempt: Promise<ClientHttp2Session> = this.#handshake().then(
+      (session) => {
+        if (attempt === this.#connecting) this.#succeed(session);
+        return session;
+      },
+      (error) => {
+        if (attempt === this.#connecting) this.#fail(error);
+        throw error;
+      },
+    );
+    return attempt;
+  }
+
+  #succeed(session: ClientHttp2Session): void {
+    this.#connecting = undefined;
+    this.#failures = 0;
+    this.#unanswered = 0;
+    this.#session = session;
+  }
+
+  #fail(error: unknown): void {
+    const pause = Math.min(longestPauseMs, firstPauseMs * 2 ** this.#failures++);
+    this.#connecting = undefined;
+    this.#failure = error;
+    // Spread, or all who lost the same downstream come back to it together.
+    this.#notBefore = performance.now() + pause * (0.8 + 0.4 * Math.random());
+  }
+
+  #handshake(): Promise<ClientHttp2Session> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(new Error("Connection closed"));
+      const socket = this.#dial();
+      this.#sockets.add(socket);
+      const session = connect(this.#origin, {
+        createConnection: () => socket,
+        settings: { enablePush: false },
+        // Counts what waits to be sent, which the queue bounds already.
+        maxSessionMemory: Number.MAX_SAFE_INTEGER,
+      });
+      const late = () =>
+        socket.destroy(new Error(`Failed to connect: no HTTP/2 settings within ${this.#timeoutMs} ms`));
+      const timer = setTimeout(late, this.#timeoutMs);
+      session.once("remoteSettings", () => {
+        clearTimeout(timer);
+        resolve(session);
+      });
+      // Calls under way see their own streams fail.
+      session.on("error", reject);
+      session.once("goaway", () => this.#forget(session));
+      session.once("close", () => this.#forget(session));
+      // The session does not end by itself when TLS fails after the handshake, as it does where our certificate is refused.
+      socket.on("error", (error) => {
+        reject(error);
+        socket.destroy();
+      });
+      socket.once("close", () => {
+        clearTimeout(timer);
+        this.#sockets.delete(socket);
+        this.#forget(session);
+        reject(new Error("Connection closed before HTTP/2 was agreed"));
+      });
+    });
+  }
+
+  #forget(session: ClientHttp2Session): void {
+    if (session === this.#session) this.#session = undefined;
+  }
+}
