@@ -45,8 +45,8 @@ std::vector<std::string> lines(std::size_t bytes, std::uint64_t seed) {
   ChaCha20Random random(seed);
   std::vector<std::string> result;
   for (std::size_t total = 0; total < bytes; total += result.back().size())
-    result.push_back("2024-05-0" + std::to_string(1 + random.below(9)) + "T10:" + std::to_string(10 + random.below(50)) + " " +
-                     templates[random.below(6)] + std::to_string(random.below(1000000)) + "\n");
+    result.push_back("2024-05-0" + std::to_string(1 + random.below(9)) + "T10:" + std::to_string(10 + random.below(50)) +
+                     " " + templates[random.below(6)] + std::to_string(random.below(1000000)) + "\n");
   return result;
 }
 
@@ -105,13 +105,15 @@ int main() {
   for (const auto name : {CodecName::openzl, CodecName::zstd, CodecName::lz4}) {
     const auto codec = makeCodec(name);
     std::printf("%-8s ncd %10.1f   size-matched %10.1f   windowMetrics %10.1f\n", std::string(toString(name)).c_str(),
-                microseconds([&] { ncd(baseline, window, *codec); }), microseconds([&] { ncdSizeMatched(baseline, window, *codec); }),
+                microseconds([&] { ncd(baseline, window, *codec); }),
+                microseconds([&] { ncdSizeMatched(baseline, window, *codec); }),
                 microseconds([&] { windowMetrics(baseline, window, *codec); }));
   }
 
   const auto asViews = [](const std::vector<std::string>& records) {
     std::vector<Bytes> views;
-    for (const auto& record : records) views.emplace_back(reinterpret_cast<const std::uint8_t*>(record.data()), record.size());
+    for (const auto& record : records)
+      views.emplace_back(reinterpret_cast<const std::uint8_t*>(record.data()), record.size());
     return views;
   };
   const auto past = lines(56 << 10, 4), present = lines(7 << 10, 5);
@@ -124,8 +126,8 @@ int main() {
         result = permutationTest(asViews(past), asViews(present), *codec,
                                  {.permutations = 999, .block = 8, .stopAfter = stopAfter, .seed = 1});
       });
-      std::printf("%-8s stop after %2u: %8.1f ms, %3u drawn, p = %.3f\n", std::string(toString(name)).c_str(), stopAfter, time / 1000,
-                  result.permutations, result.pValue);
+      std::printf("%-8s stop after %2u: %8.1f ms, %3u drawn, p = %.3f\n", std::string(toString(name)).c_str(), stopAfter,
+                  time / 1000, result.permutations, result.pValue);
     }
   }
 }

@@ -1,8 +1,9 @@
-#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "arguments.hpp"
@@ -133,15 +134,19 @@ Napi::Value permutationTestOf(const Napi::CallbackInfo& info) {
     const auto given = info[2].As<Napi::Object>();
     constexpr double most = 1'000'000;
     PermutationOptions options;
-    options.permutations = static_cast<std::uint32_t>(integerArgument(given.Get("permutations"), "options.permutations", 1, most));
-    options.block = static_cast<std::uint32_t>(integerArgument(given.Get("block"), "options.block", 1, most));
-    options.stopAfter = static_cast<std::uint32_t>(integerArgument(given.Get("stopAfter"), "options.stopAfter", 0, most));
+    const auto count = [&](const char* name, double lowest) {
+      return static_cast<std::uint32_t>(integerArgument(given.Get(name), std::string("options.") + name, lowest, most));
+    };
+    options.permutations = count("permutations", 1);
+    options.block = count("block", 1);
+    options.stopAfter = count("stopAfter", 0);
     const Napi::Value seed = given.Get("seed");
     if (!seed.IsBigInt()) throw std::invalid_argument("options.seed must be a bigint");
     bool lossless = false;
     options.seed = seed.As<Napi::BigInt>().Uint64Value(&lossless);
     if (!lossless) throw std::out_of_range("options.seed must be from 0 to 2^64 - 1");
-    auto codec = makeCodec(codecArgument(given.Get("codec"), "options.codec"), levelArgument(given.Get("level"), "options.level"));
+    const auto name = codecArgument(given.Get("codec"), "options.codec");
+    auto codec = makeCodec(name, levelArgument(given.Get("level"), "options.level"));
     auto baseline = std::make_unique<const Records>(info[0], "baseline");
     auto window = std::make_unique<const Records>(info[1], "window");
     // Deletes itself once it has settled the promise.
@@ -156,11 +161,17 @@ Napi::Value chacha20Of(const Napi::CallbackInfo& info) {
   return guarded(info, [&] {
     const auto counter =
         static_cast<std::uint32_t>(integerArgument(info[1], "counter", 0, std::numeric_limits<std::uint32_t>::max()));
-    const auto length = static_cast<std::size_t>(integerArgument(info[3], "length", 0, std::numeric_limits<std::int32_t>::max()));
+    const auto length =
+        static_cast<std::size_t>(integerArgument(info[3], "length", 0, std::numeric_limits<std::int32_t>::max()));
     const auto key = bytesArgument(info[0], "key");
     const auto nonce = bytesArgument(info[2], "nonce");
-    if (key.size() != 32) throw std::out_of_range("key is " + std::to_string(key.size()) + " bytes long: ChaCha20 takes 32");
-    if (nonce.size() != 12) throw std::out_of_range("nonce is " + std::to_string(nonce.size()) + " bytes long: ChaCha20 takes 12");
+    const auto require = [](Bytes bytes, const char* name, std::size_t size) {
+      if (bytes.size() != size)
+        throw std::out_of_range(std::string(name) + " is " + std::to_string(bytes.size()) + " bytes long: ChaCha20 takes " +
+                                std::to_string(size));
+    };
+    require(key, "key", 32);
+    require(nonce, "nonce", 12);
     auto stream = Napi::Buffer<std::uint8_t>::New(info.Env(), length);
     chacha20(key.first<32>(), counter, nonce.first<12>(), {stream.Data(), length});
     return stream;

@@ -18,7 +18,7 @@
 namespace driftlock::codecs {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "OpenZL reads numbers in the machine's order, columns are little-endian");
+static_assert(std::endian::native == std::endian::little, "columns are little-endian, OpenZL reads the machine's order");
 
 constexpr Levels levels{1, 9, ZL_COMPRESSIONLEVEL_DEFAULT};
 
