@@ -1,6 +1,8 @@
 // What codecs and CBAD figures cost on this machine: microseconds a call, the best of several runs.
 
 #include <lz4.h>
+#include <openzl/openzl.h>
+#include <openzl/zl_public_nodes.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -8,6 +10,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -77,8 +80,22 @@ double raw(CodecName name, int level, Bytes bytes, std::vector<std::uint8_t>& ou
         uLongf size = out.size();
         compress2(out.data(), &size, bytes.data(), bytes.size(), level);
       });
-    case CodecName::openzl:
-      break;
+    case CodecName::openzl: {
+      auto* compressor = ZL_Compressor_create();
+      auto* context = ZL_CCtx_create();
+      const bool ready = !ZL_isError(ZL_Compressor_selectStartingGraphID(compressor, ZL_GRAPH_COMPRESS_GENERIC)) &&
+                         !ZL_isError(ZL_CCtx_setParameter(context, ZL_CParam_stickyParameters, 1)) &&
+                         !ZL_isError(ZL_CCtx_setParameter(context, ZL_CParam_compressionLevel, level)) &&
+                         !ZL_isError(ZL_CCtx_setParameter(context, ZL_CParam_formatVersion, ZL_MAX_FORMAT_VERSION));
+      const double time = microseconds([&] {
+        if (!ready || ZL_isError(ZL_CCtx_refCompressor(context, compressor)) ||
+            ZL_isError(ZL_CCtx_compress(context, out.data(), out.size(), bytes.data(), bytes.size())))
+          std::exit(1);
+      });
+      ZL_CCtx_free(context);
+      ZL_Compressor_free(compressor);
+      return time;
+    }
   }
   return 0;
 }
