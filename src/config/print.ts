@@ -13,6 +13,7 @@ function shown(value: unknown, path: readonly string[]): unknown {
     return Object.fromEntries(entries.map(([name, inner]) => [name, shown(inner, [...path, name])]));
   }
   if (key.secret) {
+    if (typeof value !== "object") return value === undefined ? undefined : redacted;
     return Object.fromEntries(Object.keys(value as Record<string, unknown>).map((name) => [name, redacted]));
   }
   return typeof value === "number" ? formatNumber(key, value) : value;

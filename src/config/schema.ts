@@ -193,10 +193,28 @@ const forward = section({
   }),
 });
 
+const store = section({
+  /** A PostgreSQL database; without it, a file in `data_dir`. */
+  url: z
+    .url({ protocol: /^postgres(ql)?$/ })
+    .meta({
+      description: "a URL such as postgres://user@127.0.0.1/driftlock",
+      secret: true,
+    } satisfies KeyMeta)
+    .optional(),
+  /** Of each tenant; what is older or beyond the size goes, oldest first. */
+  retention: section({
+    /** Since an anomaly was last reported. */
+    max_age: duration.pipe(z.number().positive()).default(7_776_000_000),
+    max_size: bytes.default(2 ** 30),
+  }),
+});
+
 export const configSchema = z.strictObject({
   receive,
   detect,
   forward,
+  store,
   api: section({
     enabled: z.boolean().default(true),
     endpoint: listen.default("127.0.0.1:8080"),
@@ -217,5 +235,6 @@ export type Config = z.output<typeof configSchema>;
 export type ReceiveConfig = Config["receive"];
 export type DetectConfig = Config["detect"];
 export type ForwardConfig = Config["forward"];
+export type StoreConfig = Config["store"];
 export type ServerTls = NonNullable<ReceiveConfig["grpc"]["tls"]>;
 export type ClientTls = NonNullable<ForwardConfig["tls"]>;
