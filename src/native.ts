@@ -81,8 +81,26 @@ export interface EngineOutcome {
   flagged: number;
   /** driftlock.v1.Anomaly messages, in wire order of their records. */
   anomalies: Uint8Array[];
-  /** Where asked for, three numbers a record: score, p-value, and 1 where it was flagged. */
+  /** Where asked for, four numbers a record: score, p-value, 1 where it was flagged, and the channel as in the .proto. */
   scores?: Float64Array;
+  /** Likewise the windows that ended in the request, in the order of their last records. */
+  windows?: EngineWindow[];
+}
+
+export interface EngineWindow {
+  /** Index in the request of the record that completed it. */
+  record: number;
+  stream: string;
+  /** Of the strangest that was judged in the window. */
+  score: number;
+  pValue: number;
+  flagged: boolean;
+  /** As in the .proto. */
+  channel: number;
+  compressionRatio: number;
+  deltaBits: number;
+  entropy: number;
+  ncd: number;
 }
 
 export interface EngineStats {

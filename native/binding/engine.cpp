@@ -177,8 +177,26 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
       auto scores = Napi::Float64Array::New(env, job.scores.size());
       std::copy(job.scores.begin(), job.scores.end(), scores.Data());
       result.Set("scores", scores);
+      auto windows = Napi::Array::New(env, job.windows.size());
+      for (std::uint32_t i = 0; i < job.windows.size(); ++i) windows.Set(i, windowOf(env, job.windows[i]));
+      result.Set("windows", windows);
     }
     return result;
+  }
+
+  static Napi::Object windowOf(Napi::Env env, const WindowReport& report) {
+    auto window = Napi::Object::New(env);
+    window.Set("record", report.record);
+    window.Set("stream", report.stream);
+    window.Set("score", report.verdict.score);
+    window.Set("pValue", report.verdict.pValue);
+    window.Set("flagged", report.verdict.flagged);
+    window.Set("channel", static_cast<std::uint32_t>(report.verdict.channel));
+    window.Set("compressionRatio", report.metrics.compressionRatio);
+    window.Set("deltaBits", report.metrics.deltaBits);
+    window.Set("entropy", report.metrics.entropy);
+    window.Set("ncd", report.metrics.ncd);
+    return window;
   }
 
   Napi::Value stats(const Napi::CallbackInfo& info) {

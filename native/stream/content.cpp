@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "stream/hash.hpp"
 #include "text/mask.hpp"
@@ -15,6 +16,10 @@ constexpr double kMatchBits = 16;
 constexpr double kShortest = 32;
 constexpr double kGravityBits = 3;
 constexpr double kGraveFrom = 8;
+constexpr std::string_view kEventName = "event_name";
+
+Bytes bytes(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+
 constexpr std::uint64_t kAnyNumber = 0x9e3779b97f4a7c15;
 
 }  // namespace
@@ -24,6 +29,7 @@ void ContentScore::clear() {
   novelBytes = 0;
   signature = templateHash = 0;
   unknown.clear();
+  nameUnknown = false;
   text.clear();
 }
 
@@ -73,6 +79,10 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
     unknown.end = static_cast<std::uint32_t>(out.text.size());
     out.unknown.push_back(unknown);
   }
+  if (!record.eventName.empty()) {
+    out.templateHash = hash(record.eventName, hash(bytes(kEventName)));
+    out.nameUnknown = record.session != 0 && !known_.contains(out.templateHash);
+  }
   if (out.unknown.empty()) return;
 
   dictionary_.novelty(out.text, out.novelty);
@@ -98,6 +108,13 @@ void ContentChannel::learn(const RecordView& record, const ContentScore& score) 
     }
   }
   dictionary_.add(score.text);
+  if (!score.nameUnknown) return;
+  known_.insert(score.templateHash);
+  std::string line(kEventName);
+  line += '=';
+  line.append(record.eventName.begin(), record.eventName.end());
+  line += '\n';
+  dictionary_.add(bytes(line));
 }
 
 std::size_t ContentChannel::memory() const {

@@ -19,7 +19,7 @@ struct ContentScore {
   std::uint32_t novelBytes = 0;
   /// Equal for records that bring the same news.
   std::uint64_t signature = 0;
-  /// Of the first field (a body, a span's name), masked: records of one template share it.
+  /// Of the event's name, else of the first field (a body, a span's name), masked: records of one template share it.
   std::uint64_t templateHash = 0;
 
   /// A field that the baseline does not hold as it is: `key=value\n` in `text`, variables masked.
@@ -29,6 +29,8 @@ struct ContentScore {
     std::uint32_t begin, value, end;
   };
   std::vector<Unknown> unknown;
+  /// The event's name is not in the baseline; it is to be, so that explanations can name it.
+  bool nameUnknown = false;
   std::vector<std::uint8_t> text;
   Novelty novelty;
 
@@ -68,7 +70,7 @@ class ContentChannel {
   bool isWord(std::uint64_t key) const;
 
   Dictionary dictionary_;
-  KnownSet known_{1024};
+  KnownSet known_{512};
   std::vector<NumberKey> numberKeys_;
 };
 

@@ -41,6 +41,7 @@ Engine::~Engine() {
 void Engine::submit(std::shared_ptr<Task> task) {
   task->remaining = static_cast<std::uint32_t>(workers_.size());
   task->findings.resize(workers_.size());
+  task->windowsOf.resize(workers_.size());
   {
     std::lock_guard lock(mutex_);
     for (auto& worker : workers_) worker->queue.push_back(task);
@@ -74,11 +75,13 @@ void Engine::judge(Task& task, std::uint32_t worker) {
   for (std::uint32_t i = 0; i < task.records; ++i) {
     const std::uint64_t shard = task.keys.hash(i) >> 32 & (shardCount - 1);
     if (shard % workers_.size() != worker) continue;
-    const Verdict verdict = shards_[shard]->judge(request, i, task.findings[worker]);
+    const Verdict verdict = shards_[shard]->judge(request, i, task.findings[worker], settings_.scores ? &task.windowsOf[worker] : nullptr);
     if (!settings_.scores) continue;
-    task.scores[3 * i] = verdict.score;
-    task.scores[3 * i + 1] = verdict.pValue;
-    task.scores[3 * i + 2] = verdict.flagged ? 1 : 0;
+    double* score = &task.scores[scoreWidth * i];
+    score[0] = verdict.score;
+    score[1] = verdict.pValue;
+    score[2] = verdict.flagged ? 1 : 0;
+    score[3] = static_cast<double>(verdict.channel);
   }
 }
 
@@ -87,11 +90,15 @@ void Engine::prepare(Task& task) const {
   if (task.malformed) return;
   task.records = static_cast<std::uint32_t>(task.index.records.size());
   task.keys.find(task.index, task.tenant, settings_.streamBy);
-  if (settings_.scores) task.scores.resize(3 * std::size_t{task.records});
+  if (settings_.scores) task.scores.resize(scoreWidth * std::size_t{task.records});
 }
 
 void Engine::finish(Task& task) const {
   if (task.malformed || !task.failure.empty()) return;
+  for (auto& windows : task.windowsOf) {
+    for (WindowReport& window : windows) task.windows.push_back(std::move(window));
+  }
+  std::stable_sort(task.windows.begin(), task.windows.end(), [](auto& a, auto& b) { return a.record < b.record; });
   std::vector<Finding> findings = std::move(task.findings[0]);
   for (std::size_t i = 1; i < task.findings.size(); ++i) {
     for (Finding& finding : task.findings[i]) findings.push_back(std::move(finding));

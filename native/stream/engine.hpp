@@ -18,6 +18,9 @@
 
 namespace driftlock {
 
+/// Numbers that a record has in `Task::scores`.
+inline constexpr std::size_t scoreWidth = 4;
+
 /// One request on its way through the engine. The request's bytes are somebody else's and stay until it is done.
 struct Task {
   otlp::Signal signal = otlp::Signal::Logs;
@@ -34,8 +37,10 @@ struct Task {
   /// The request with the attributes spliced in, where something was flagged.
   OwnedBytes output;
   std::vector<std::vector<std::uint8_t>> anomalies;
-  /// Score, p-value and flag (0 or 1) of each record, where the settings ask for them.
+  /// Score, p-value, flag (0 or 1) and channel of each record, where the settings ask for them.
   std::vector<double> scores;
+  /// Likewise the windows that ended.
+  std::vector<WindowReport> windows;
 
   // Working state.
   std::once_flag prepared;
@@ -43,6 +48,7 @@ struct Task {
   StreamKeys keys;
   /// By worker.
   std::vector<std::vector<Finding>> findings;
+  std::vector<std::vector<WindowReport>> windowsOf;
   std::mutex mutex;
   std::atomic<std::uint32_t> remaining{0};
 };

@@ -54,7 +54,11 @@ class Collector {
   void attributes(const otlp::Attributes& attributes) {
     for (const otlp::KeyValue& attribute : attributes) {
       if (full()) return;
-      if (view(attribute.key) == "session.id") out_.session = hash(attribute.value.bytes, attribute.value.bits | 1);
+      // It names the session and says nothing of the record.
+      if (view(attribute.key) == "session.id") {
+        out_.session = hash(attribute.value.bytes, attribute.value.bits | 1);
+        continue;
+      }
       value(attribute.key, attribute.value);
     }
   }
@@ -110,10 +114,12 @@ void readLog(Bytes record, RecordView& out) {
   } else if (out.graded) {
     fields.word("severity", literal(kLevels[static_cast<std::size_t>(out.gravity)]));
   }
-  if (!log.eventName.empty()) fields.text(literal("event_name"), log.eventName);
   fields.attributes(log.attributes);
   if (out.session == 0 && !log.traceId.empty()) out.session = hash(log.traceId, 1);
   out.last = view(log.eventName) == "session.end";
+  out.eventName = log.eventName;
+  // Within a session, what a new kind of record is worth is for the sequence channel to say.
+  if (!log.eventName.empty() && out.session == 0) fields.word("event_name", log.eventName);
 }
 
 void readSpan(Bytes record, RecordView& out) {
@@ -177,7 +183,7 @@ void append(std::string& text, Number number) {
 void RecordView::clear() {
   fields.clear();
   timeUnixNano = duration = session = 0;
-  traceId = spanId = {};
+  traceId = spanId = eventName = {};
   gravity = Gravity::Normal;
   graded = hasValue = last = false;
   value = sum = count = 0;

@@ -36,6 +36,8 @@ struct RecordView {
   std::uint64_t timeUnixNano = 0;
   Bytes traceId;
   Bytes spanId;
+  /// What kind of record it is, where it says so itself.
+  Bytes eventName;
   /// Of the trace, or of the attribute session.id; 0 for none.
   std::uint64_t session = 0;
   /// The session ends with this record: the event session.end, or the span that has no parent.

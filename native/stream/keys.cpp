@@ -72,7 +72,7 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const s
     if (record.metric != otlp::none) {
       const otlp::Metric& metric = index.metricOf(record);
       h = driftlock::hash(index.bytes(metric.name), h + static_cast<std::uint64_t>(metric.type));
-      h = driftlock::hash(hashOf(otlp::readPoint(metric.type, index.bytes(record)).attributes), h);
+      h = driftlock::hash(hashOf(otlp::Attributes(index.bytes(record), otlp::attributesField(index, record))), h);
     }
     hashes_.push_back(h);
   }
@@ -97,7 +97,7 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
     key.monotonic = metric.monotonic;
     key.name += ' ';
     key.name += view(index.bytes(metric.name)).substr(0, kMaxValue);
-    for (const otlp::KeyValue& attribute : otlp::readPoint(metric.type, index.bytes(record)).attributes) {
+    for (const otlp::KeyValue& attribute : otlp::Attributes(index.bytes(record), otlp::attributesField(index, record))) {
       if (key.name.size() > kMaxName) break;
       key.name += ' ';
       key.name += view(attribute.key).substr(0, kMaxValue);

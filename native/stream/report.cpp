@@ -116,6 +116,22 @@ std::string explainValue(const Finding& f) {
                 f.observed, f.range.low, f.range.high, f.verdict.bits, f.verdict.usualBits);
 }
 
+std::string explainVolume(const Finding& f) {
+  const VolumeFinding& v = f.volume;
+  const std::string what = v.total ? "records of the stream" : f.next.empty() ? "records of one template" : "records like " + quoted(f.next.front());
+  switch (v.kind) {
+    case VolumeKind::burst:
+      return format("A burst: %u ", v.count) + what + format(" where %.1f to %.1f are usual", v.low, v.high);
+    case VolumeKind::drop:
+      return format("A drop: %u ", v.count) + what + format(" where %.1f to %.1f are usual", v.low, v.high);
+    case VolumeKind::silence:
+      return "Silence: no " + what + format(" where %.1f a tick are usual", v.expected);
+    case VolumeKind::none:
+      return "An unusual number of " + what;
+  }
+  return what;
+}
+
 }  // namespace
 
 std::string explain(const Finding& f) {
@@ -126,6 +142,9 @@ std::string explain(const Finding& f) {
       break;
     case Channel::Sequence:
       sentence = explainSequence(f);
+      break;
+    case Channel::Volume:
+      sentence = explainVolume(f);
       break;
     case Channel::Value:
       sentence = explainValue(f);
@@ -216,8 +235,10 @@ std::vector<std::uint8_t> encodeAnomaly(const Finding& f) {
   writer.string(23, f.field);
   inner.clear();
   Writer expected(inner);
-  for (const std::string& next : f.next) expected.string(2, next);
-  if (f.verdict.channel == Channel::Value) {
+  if (f.verdict.channel == Channel::Sequence) {
+    for (const std::string& next : f.next) expected.string(2, next);
+  }
+  if (f.verdict.channel == Channel::Value || f.verdict.channel == Channel::Volume) {
     expected.real(3, f.range.low);
     expected.real(4, f.range.high);
   }

@@ -40,6 +40,8 @@ struct Finding {
   ValueRange range;
   /// What was observed, in the range's unit.
   double observed = 0;
+  /// Of a tick.
+  VolumeFinding volume;
   /// One sentence.
   std::string explanation;
 

@@ -8,60 +8,28 @@ namespace {
 /// A session without records for so long has ended.
 constexpr std::uint64_t kQuietNanos = 30'000'000'000;
 
-/// Half of the model's own defaults: a stream has few templates that matter.
-constexpr SequenceLimits kLimits{.contexts = 512, .successors = 1024};
-
 }  // namespace
 
-SequenceChannel::SequenceChannel() : model_(kLimits) {}
-
 SequenceVerdict SequenceChannel::observe(std::uint64_t key, std::uint32_t id, bool last, std::uint64_t timeUnixNano) {
-  current_ = &stream_;
-  if (key != 0) {
-    const auto found = sessions_.find(key);
-    if (found != sessions_.end()) {
-      order_.splice(order_.begin(), order_, found->second);
-    } else {
-      order_.push_front({.key = key});
-      sessions_[key] = order_.begin();
-    }
-    current_ = &order_.front();
-  }
-  current_->lastUnixNano = std::max(current_->lastUnixNano, timeUnixNano);
-  before_ = current_->context;
-  id_ = std::min(id, largest_id);
-  last_ = last && key != 0;
-  bits_ = model_.cost(before_, id_);
-  SequenceVerdict verdict{.score = bits_ - model_.mean_cost(), .bits = bits_, .usualBits = model_.mean_cost()};
-  if (key == 0) return verdict;
-  current_->score.add(bits_, model_.mean_cost());
-  if (last_) {
-    SequenceContext behind = before_;
-    behind.push(id_);
-    endBits_ = model_.end_cost(behind);
-    current_->score.add(endBits_, model_.mean_cost());
-    verdict.ended = true;
-  }
-  verdict.score = current_->score.value();
-  return verdict;
-}
-
-void SequenceChannel::accept(bool flagged) {
-  if (!current_) return;
-  // The stream itself goes on after a strange record; a session that has gone astray is not learned from any more.
-  if (current_ != &stream_) current_->flagged |= flagged;
-  if (flagged || current_->flagged) {
-    current_->context.push(id_);
+  if (const auto found = sessions_.find(key); found != sessions_.end()) {
+    order_.splice(order_.begin(), order_, found->second);
   } else {
-    model_.learn(current_->context, id_, bits_);
-    if (last_) model_.learn_end(current_->context, endBits_);
+    order_.emplace_front().key = key;
+    sessions_[key] = order_.begin();
   }
-  if (last_) {
-    count(*current_);
-    sessions_.erase(current_->key);
-    order_.pop_front();
-  }
-  current_ = nullptr;
+  current_ = order_.begin();
+  Session& session = *current_;
+  session.lastUnixNano = std::max(session.lastUnixNano, timeUnixNano);
+  id = std::min(id, largest_id);
+  before_ = session.context;
+  const double usual = model_.mean_cost();
+  const double bits = model_.cost(before_, id);
+  session.score.add(bits, usual);
+  session.context.push(id);
+  session.waiting.push_back(id);
+  ended_ = paidEnd_ = last;
+  if (last) session.score.add(model_.end_cost(session.context), usual);
+  return {.score = session.score.value(), .bits = bits, .usualBits = usual, .ended = last};
 }
 
 std::optional<SequenceVerdict> SequenceChannel::expire(std::uint64_t timeUnixNano) {
@@ -69,27 +37,58 @@ std::optional<SequenceVerdict> SequenceChannel::expire(std::uint64_t timeUnixNan
   Session& oldest = order_.back();
   const bool quiet = oldest.lastUnixNano != 0 && timeUnixNano > oldest.lastUnixNano + kQuietNanos;
   if (!quiet && order_.size() <= kMostSessions) return {};
-  // Whether it was cut short by us or ended by itself is not known: only a quiet session pays for its end.
-  SequenceVerdict verdict{.score = oldest.score.value(), .usualBits = model_.mean_cost(), .ended = true};
+  current_ = std::prev(order_.end());
+  before_ = oldest.context;
+  ended_ = true;
+  // Whether a session that gives way would have gone on is not known: only a quiet one pays for its end.
+  paidEnd_ = quiet;
+  SequenceVerdict verdict{.usualBits = model_.mean_cost(), .ended = true};
   if (quiet) {
     verdict.bits = model_.end_cost(oldest.context);
-    oldest.score.add(verdict.bits, model_.mean_cost());
-    verdict.score = oldest.score.value();
-    if (!oldest.flagged) model_.learn_end(oldest.context, verdict.bits);
+    oldest.score.add(verdict.bits, verdict.usualBits);
   }
-  count(oldest);
-  sessions_.erase(oldest.key);
-  order_.pop_back();
+  verdict.score = oldest.score.value();
   return verdict;
 }
 
-std::size_t SequenceChannel::memory() const {
-  return sizeof *this + model_.bytes() + order_.size() * (sizeof(Session) + 6 * sizeof(void*));
+void SequenceChannel::accept(Lesson lesson) {
+  if (current_ == order_.end()) return;
+  Session& session = *current_;
+  session.strange |= lesson == Lesson::Strange;
+  const bool learn = lesson == Lesson::Learn && !session.strange;
+  if (session.strange) {
+    session.waiting.clear();
+  } else if (ended_ && learn) {
+    passOn(session, session.waiting.size(), true);
+    if (paidEnd_) model_.learn_end(session.learned, model_.end_cost(session.learned));
+  } else if (!ended_ && session.waiting.size() > kWaiting) {
+    passOn(session, 1, learn);
+  }
+  if (ended_) {
+    ++closed_;
+    closedIds_ += session.score.count();
+    sessions_.erase(session.key);
+    order_.erase(current_);
+  }
+  current_ = order_.end();
 }
 
-void SequenceChannel::count(const Session& session) {
-  ++closed_;
-  closedIds_ += session.score.count();
+void SequenceChannel::passOn(Session& session, std::size_t count, bool learn) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t id = session.waiting[i];
+    if (learn) {
+      model_.learn(session.learned, id, model_.cost(session.learned, id));
+    } else {
+      session.learned.push(id);
+    }
+  }
+  session.waiting.erase(session.waiting.begin(), session.waiting.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+std::size_t SequenceChannel::memory() const {
+  std::size_t bytes = sizeof *this + model_.bytes() + order_.size() * (sizeof(Session) + 6 * sizeof(void*));
+  for (const Session& session : order_) bytes += session.waiting.capacity() * sizeof(std::uint32_t);
+  return bytes;
 }
 
 }  // namespace driftlock

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <list>
 #include <optional>
-#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -12,31 +11,31 @@
 
 namespace driftlock {
 
-/// What the sequence channel says of a record, or of a session that has ended.
+/// What the sequence channel says of a session so far, or of one that has ended.
 struct SequenceVerdict {
-  /// Strangeness of the session so far, in bits; of a record of no session, its own bits above what is usual.
+  /// Strangeness of the session, in bits.
   double score = 0;
-  /// What this id cost, and what ids usually cost.
+  /// What the id at hand cost, and what ids usually cost.
   double bits = 0;
   double usualBits = 0;
-  /// Of a session that ended with it.
   bool ended = false;
 };
 
-/// The sequence channel of one stream: what follows what, in a trace, a session, or the stream itself.
+/// The sequence channel of one stream: what follows what in a trace or a session.
 ///
-/// Each session is a path through one model (SequenceModel). What is judged strange is not learned: `accept` is called with
-/// the decision. Open sessions are bounded; the one that has been quiet longest ends first.
+/// All sessions are paths through one model (SequenceModel). A session is learned as a whole, when it has ended and its score
+/// is worth a lesson: a strange one teaches nothing, not even by its harmless beginning, and one that the model foresees
+/// would only make it surer of itself, and what is rare but normal stranger by the day. Of a long one, what lies more than
+/// 32 ids back is learned as it goes on. Open sessions are bounded; the one that has been quiet longest ends first.
 class SequenceChannel {
  public:
-  SequenceChannel();
-
-  /// Scores `id` in the session of that key; key 0 is the stream itself. `last`: the session ends behind it.
+  /// Scores `id` in the session of that key, which is not 0. `last`: the session ends behind it.
   SequenceVerdict observe(std::uint64_t session, std::uint32_t id, bool last, std::uint64_t timeUnixNano);
-  /// Learns what `observe` saw, unless it or its session was flagged.
-  void accept(bool flagged);
+  enum class Lesson : std::uint8_t { Learn, Known, Strange };
+  /// Decides what the session that `observe` or `expire` spoke of teaches. Once strange, it stays so.
+  void accept(Lesson lesson);
 
-  /// Ends a session that has been quiet, or gives way to new ones, if there is one: its verdict. Call until there is none.
+  /// Ends a session that has been quiet, or gives way to new ones, if there is one: its verdict, to be followed by `accept`.
   std::optional<SequenceVerdict> expire(std::uint64_t timeUnixNano);
 
   /// The usual next ids where the observed record stands, likeliest first.
@@ -45,33 +44,35 @@ class SequenceChannel {
   bool trivial() const { return closed_ >= kProbe && closedIds_ < closed_ + closed_ / 4; }
 
   std::size_t memory() const;
+
  private:
   struct Session {
     std::uint64_t key = 0;
     SequenceContext context{};
     SequenceScore score{};
     std::uint64_t lastUnixNano = 0;
-    bool flagged = false;
+    bool strange = false;
+    /// Ids that are not learned yet, and where they begin.
+    std::vector<std::uint32_t> waiting;
+    SequenceContext learned{};
   };
   static constexpr std::size_t kMostSessions = 128;
+  static constexpr std::size_t kWaiting = 32;
   static constexpr std::uint64_t kProbe = 64;
 
-  SequenceVerdict end(Session& session);
-  void count(const Session& session);
+  /// Moves the point of learning over so many waiting ids.
+  void passOn(Session& session, std::size_t count, bool learn);
 
   SequenceModel model_;
   /// Least recently used last.
   std::list<Session> order_;
   std::unordered_map<std::uint64_t, std::list<Session>::iterator> sessions_;
-  Session stream_{};
   std::uint64_t closed_ = 0, closedIds_ = 0;
 
-  // The observation that `accept` decides on.
-  Session* current_ = nullptr;
+  // What `accept` decides on.
+  std::list<Session>::iterator current_ = order_.end();
   SequenceContext before_;
-  std::uint32_t id_ = 0;
-  double bits_ = 0, endBits_ = 0;
-  bool last_ = false;
+  bool ended_ = false, paidEnd_ = false;
 };
 
 }  // namespace driftlock

@@ -14,7 +14,7 @@ struct Settings {
   std::vector<std::string> streamBy;
   /// Records before a stream is judged: the first half fills the dictionary, the second calibrates the limit.
   std::uint32_t baselineRecords = 1000;
-  std::uint32_t dictionarySize = 32 * 1024;
+  std::uint32_t dictionarySize = 24 * 1024;
   /// News that keeps coming for so long becomes normal.
   std::uint64_t acceptAfterNanos = 86'400'000'000'000;
   std::uint32_t windowRecords = 256;

@@ -53,7 +53,8 @@ Stream& Shard::find(const Request& request, std::uint32_t record) {
   return order_.front();
 }
 
-Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<Finding>& findings) {
+Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<Finding>& findings,
+                     std::vector<WindowReport>* windows) {
   if (++sinceTest_ >= kRecordsPerTest) {
     sinceTest_ = 0;
     tests_ = std::min(tests_ + 1, kMostTests);
@@ -70,6 +71,9 @@ Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<F
     bytes += memory - stream.accounted;
     stream.accounted = memory;
   }
+  if (const auto window = stream.window(); windows && window) {
+    windows->push_back({number, stream.key().name, *window, stream.metrics(codec_) ? *stream.metrics(codec_) : WindowMetrics{}});
+  }
   for (const Event& event : events_) tell(stream, event, number, Finding::noRecord, findings);
   if (verdict.flagged) tell(stream, {.verdict = verdict, .timeUnixNano = view_.timeUnixNano}, number, number, findings);
   return verdict;
@@ -83,6 +87,7 @@ void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::uint
   finding.verdict = event.verdict;
   finding.timeUnixNano = event.timeUnixNano;
   finding.ended = event.ended;
+  finding.volume = event.volume;
   finding.reported = event.ended || stream.report(event.timeUnixNano, content_.signature);
   finding.anomaly = event.ended ? event.anomaly : stream.anomaly();
   describe(stream, finding);
@@ -108,6 +113,14 @@ void Shard::describe(const Stream& stream, Finding& finding) {
       if (!text.empty()) finding.next.push_back(std::move(text));
     }
     for (std::string& text : finding.next) text::makeReadable(text);
+  }
+  if (channel == Channel::Volume) {
+    finding.range = {.low = finding.volume.low, .high = finding.volume.high};
+    finding.observed = finding.volume.count;
+    std::string text = finding.volume.total ? "" : stream.templateText(finding.volume.id);
+    text::makeReadable(text);
+    if (!text.empty()) finding.next.push_back(std::move(text));
+    finding.field = "count";
   }
   if (channel == Channel::Value) {
     finding.range = stream.expectedRange();

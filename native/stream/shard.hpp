@@ -21,6 +21,15 @@ struct Request {
   std::string_view tenant;
 };
 
+/// A window's verdict, for replay.
+struct WindowReport {
+  /// That completed it, in the request.
+  std::uint32_t record = 0;
+  std::string stream;
+  WindowVerdict verdict;
+  WindowMetrics metrics;
+};
+
 /// Shards of an engine, whatever its threads: limits hold per shard, so verdicts do not depend on the threads.
 inline constexpr std::uint32_t shardCount = 16;
 
@@ -30,8 +39,10 @@ class Shard {
   /// `excerpts` compresses what an anomaly keeps of its window; `codec` measures the window.
   Shard(const Settings& settings, const Codec& codec, const Codec& excerpts);
 
-  /// Judges a record of the request. What is flagged, and what has ended, is added to `findings`.
-  Verdict judge(const Request& request, std::uint32_t record, std::vector<Finding>& findings);
+  /// Judges a record of the request. What is flagged, and what has ended, is added to `findings`; the verdict of a window
+  /// that it completes to `windows`, where wanted.
+  Verdict judge(const Request& request, std::uint32_t record, std::vector<Finding>& findings,
+                std::vector<WindowReport>* windows);
 
   // Read from other threads.
   std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0};

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <deque>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +13,7 @@
 #include "cbad/calibration.hpp"
 #include "cbad/latency.hpp"
 #include "cbad/value.hpp"
+#include "cbad/volume.hpp"
 #include "cbad/window_metrics.hpp"
 #include "otlp/reader.hpp"
 #include "stream/content.hpp"
@@ -64,13 +68,33 @@ struct OpenAnomaly {
   std::uint64_t occurrences = 0;
 };
 
-/// A verdict about no record: a session that broke off, or an anomaly that is over.
+/// A verdict about no record: a session that broke off, a tick, or an anomaly that is over.
 struct Event {
   Verdict verdict;
   std::uint64_t timeUnixNano = 0;
+  /// Of a tick.
+  VolumeFinding volume{};
   /// True: nothing was flagged for the quiet time, `anomaly` is over.
   bool ended = false;
   OpenAnomaly anomaly{};
+};
+
+/// A window's verdict: the strangest of what was judged in it.
+struct WindowVerdict {
+  double score = 0;
+  double pValue = 1;
+  bool flagged = false;
+  Channel channel = Channel::None;
+
+  /// Of a Verdict or a WindowVerdict.
+  void include(const auto& verdict) {
+    if (verdict.score > score) {
+      score = verdict.score;
+      channel = verdict.channel;
+    }
+    pValue = std::min(pValue, verdict.pValue);
+    flagged |= verdict.flagged;
+  }
 };
 
 /// One stream: its baseline, its channels, its window, its decisions.
@@ -80,6 +104,9 @@ class Stream {
 
   /// Judges the next record and learns from it. `content` then holds what the content channel found, `events` what ended.
   Verdict observe(const RecordView& record, Bytes raw, ContentScore& content, std::vector<Event>& events);
+
+  /// The verdict of the window that the last record completed, if it did: one every hop, once the stream is judged.
+  std::optional<WindowVerdict> window() const;
 
   /// Counts a flagged verdict in; true where it is to be reported: at the 1st, 2nd, 4th, 8th … of an anomaly.
   bool report(std::uint64_t timeUnixNano, std::uint64_t signature);
@@ -120,14 +147,21 @@ class Stream {
   };
 
   std::uint32_t learningRecords() const;
+  std::size_t hopsPerWindow() const;
   bool calibrating() const { return seen_ >= learningRecords() / 2; }
   void say(Channel channel, double score, double bits, double usualBits, bool whole = true);
   void judge(std::uint64_t timeUnixNano, Verdict& verdict);
+  SequenceChannel::Lesson lesson(const SequenceVerdict& sequence, const Verdict& verdict) const;
+  /// The unit at hand is no model for what is normal. Never so while learning.
+  bool strange(Channel channel) const;
+  void markStrange(std::uint64_t timeUnixNano);
+  double comparable(Channel channel, double score) const;
   double strangeEnough(Channel channel) const;
   void learnScores(const Verdict& verdict);
   void observeLatency(const RecordView& record, std::uint64_t operation);
   void observeValue(const RecordView& record);
   void settleContent(const RecordView& record, const ContentScore& content, std::uint64_t timeUnixNano);
+  void observeVolume(std::uint64_t timeUnixNano, std::uint32_t id, std::vector<Event>& events);
   void expireSessions(std::uint64_t timeUnixNano, std::vector<Event>& events);
   void endAnomaly(std::uint64_t timeUnixNano, std::vector<Event>& events);
   bool quiet(std::uint64_t timeUnixNano) const;
@@ -139,7 +173,12 @@ class Stream {
   // Channels; each is there where the signal has one.
   std::unique_ptr<ContentChannel> content_;
   std::unique_ptr<SequenceChannel> sequence_;
+  /// Its sessions hold a record each: their order says nothing.
+  bool unordered_ = false;
   std::unique_ptr<ValueChannel> value_;
+  std::unique_ptr<VolumeChannel> volume_;
+  /// Counts are per tick of event time; of records where they carry no times.
+  bool timed_ = false;
   struct Operation {
     std::uint64_t hash;
     LatencyModel latency;
@@ -147,8 +186,13 @@ class Stream {
   std::vector<Operation> operations_;
 
   std::array<std::unique_ptr<Calibration>, channelCount> calibrations_;
-  std::array<double, channelCount> scales_ = {1, 1, 1, 1, 1, 1};
-  std::array<double, channelCount> usual_{};
+  /// Scores of a channel that are reached with a chance of 10 % lately, and of 1 % when learning ended.
+  struct Marks {
+    double usual = 0;
+    double strange = std::numeric_limits<double>::infinity();
+  };
+  std::array<Marks, channelCount> marks_{};
+  std::uint64_t markedAt_ = 0;
   AlarmBudget budget_;
   std::vector<Say> says_;
   LatencyModel* latency_ = nullptr;
@@ -160,6 +204,8 @@ class Stream {
   double pointValue_ = 0, pointCount_ = 0;
 
   Window baseline_, window_;
+  /// The strangest of each hop of the current window, latest last.
+  std::deque<WindowVerdict> hops_;
 
   /// News and how often it came: what keeps coming becomes normal.
   struct Sighting {

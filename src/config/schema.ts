@@ -127,12 +127,56 @@ const receive = section({
     /** All headers of one request together. */
     max_header_size: bytes.default(16 * 2 ** 10),
   }),
-  /** Name of the header or gRPC metadata key that names the tenant; without it every sender is `default`. */
+});
+
+const network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]);
+
+const auth = section({
+  /** Off only where all that listens is on loopback or asks for client certificates. */
+  enabled: z.boolean().default(false),
+  /** Access tokens as JWTs, beside API keys. */
+  oidc: z
+    .strictObject({
+      /** As in the token's `iss`; its keys are found by OpenID Connect Discovery. */
+      issuer: url,
+      audience: z.string().min(1),
+      /** Of the issuer's JSON Web Key Set, where there is no discovery. */
+      jwks_url: url.optional(),
+      /** Claim that names the tenant. */
+      tenant_claim: z.string().min(1).default("tenant"),
+      /** Claim with the scopes, as a list or by spaces. */
+      scopes_claim: z.string().min(1).default("scope"),
+      /** What stands before ingest, read and admin there. */
+      scope_prefix: z.string().default("driftlock:"),
+    })
+    .optional(),
+  /** Header or gRPC metadata key that names the tenant; where it is not set, or not sent, the tenant is `default`. */
   tenant_header: z
     .string()
     .regex(/^[a-z0-9-]+$/)
     .meta({ description: "a header name in lower case" } satisfies KeyMeta)
     .optional(),
+  /** Addresses or networks whose tenant header is believed without a key: they may ingest and read. */
+  trusted_proxies: z
+    .array(
+      z
+        .string()
+        .refine((text) => network.safeParse(text).success, "must be an address or network such as 10.0.0.0/8"),
+    )
+    .default([]),
+});
+
+/** Of each tenant; without limit where not set. */
+const limits = section({
+  /** Of senders; those who ask have as many again. */
+  requests_per_second: count.optional(),
+  records_per_second: count.optional(),
+  /** Of requests as protobuf, decompressed. */
+  bytes_per_second: bytes.optional(),
+  /** From midnight to midnight, UTC. */
+  records_per_day: count.optional(),
+  bytes_per_day: bytes.optional(),
+  streams: count.optional(),
 });
 
 const detect = section({
@@ -145,7 +189,7 @@ const detect = section({
     /** Of the masked, deduplicated text that is kept; LZ4 looks back 64 KiB at the most. */
     /** News that keeps coming for so long becomes normal; until then it stays flagged, as one open anomaly. */
     accept_after: duration.default(86_400_000),
-    dictionary_size: bytes.pipe(z.number().min(1024).max(65_536)).default(32 * 2 ** 10),
+    dictionary_size: bytes.pipe(z.number().min(1024).max(65_536)).default(24 * 2 ** 10),
   }),
   window: section({
     records: count.min(8).max(100_000).default(256),
@@ -215,9 +259,15 @@ export const configSchema = z.strictObject({
   detect,
   forward,
   store,
+  auth,
+  limits,
   api: section({
     enabled: z.boolean().default(true),
     endpoint: listen.default("127.0.0.1:8080"),
+    /** Origins whose pages may use the API in a browser, besides its own. */
+    cors_origins: z
+      .array(z.url({ protocol: /^https?$/ }).refine((text) => new URL(text).origin === text, "must be an origin such as https://ops.example.com"))
+      .default([]),
   }),
   telemetry: section({
     service_name: z.string().min(1).default("driftlock"),
@@ -236,5 +286,7 @@ export type ReceiveConfig = Config["receive"];
 export type DetectConfig = Config["detect"];
 export type ForwardConfig = Config["forward"];
 export type StoreConfig = Config["store"];
+export type AuthConfig = Config["auth"];
+export type LimitsConfig = Config["limits"];
 export type ServerTls = NonNullable<ReceiveConfig["grpc"]["tls"]>;
 export type ClientTls = NonNullable<ForwardConfig["tls"]>;

@@ -1,11 +1,11 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import type { DetectConfig } from "../config/schema.ts";
 import { type Anomaly, AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
-import { type EngineStats, type NativeEngine, native } from "../native.ts";
+import { type EngineStats, type EngineWindow, type NativeEngine, native } from "../native.ts";
 import { Code, ExportError, type Signal } from "../otlp.ts";
 
 export type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
-export type { EngineStats } from "../native.ts";
+export type { EngineStats, EngineWindow } from "../native.ts";
 
 export interface Judged {
   /** What goes on: the request's own Buffer where nothing was flagged; null where nothing goes on. */
@@ -13,8 +13,9 @@ export interface Judged {
   records: number;
   flagged: number;
   anomalies: Anomaly[];
-  /** Of each record: score, p-value, and 1 where it was flagged. Only where the engine was made with `scores`. */
+  /** As in EngineOutcome, where the engine was made with `scores`. */
   scores?: Float64Array;
+  windows?: EngineWindow[];
 }
 
 export interface EngineSettings {

@@ -74,14 +74,6 @@ export async function* readSessions(input: Readable, { name }: Source): AsyncGen
 }
 
 /**
- * An id as a word of text. Digits are written as circled ones: the engine takes numbers in text for variables, and an
- * event's id is none.
- */
-function spell(id: string): string {
-  return id.replace(/\d/g, (digit) => "⓪①②③④⑤⑥⑦⑧⑨"[Number(digit)]!);
-}
-
-/**
  * Each event a log record that names it, with its session; behind a session's last one the event `session.end`, by which
  * the engine knows that no more will follow. A line of output for each session.
  */
@@ -102,10 +94,9 @@ export async function* sessionRequests(
     if (units.length === 0) place = `${source.name}:${line}`;
     units.push(recordsOf({ events }));
     const attributes = [attribute("session.id", id)];
-    const push = (eventName: string, value: string) =>
-      records.push({ eventName, body: { value: { case: "stringValue", value } }, attributes });
-    for (const event of events) push(event, `event ${spell(event)}`);
-    push("session.end", "session end");
+    const push = (eventName: string) => records.push({ eventName, attributes });
+    for (const event of events) push(event);
+    push("session.end");
     if (records.length >= recordsPerRequest || units.length === recordsPerRequest) yield take();
   }
   if (units.length > 0) yield take();

@@ -1,10 +1,13 @@
-import type { Anomaly, Engine, Judged } from "../../engine/index.ts";
+import type { Engine, EngineWindow, Judged } from "../../engine/index.ts";
 import { channelName } from "../../telemetry/anomaly-log.ts";
-import { type Description, describeRecords } from "./describe.ts";
 import type { Input } from "./input.ts";
+import { streamsOf } from "./streams.ts";
 
 /** Requests in the engine at once: enough to keep its threads busy while lines are written. */
 const depth = 8;
+
+/** Numbers that the engine gives of a record. */
+const width = 4;
 
 export interface RecordLine {
   i: number;
@@ -14,29 +17,23 @@ export interface RecordLine {
   score: number;
   p: number;
   flagged: boolean;
-  /** Null where nothing was flagged. */
+  /** That found it strangest; null where nothing is strange. */
   channel: string | null;
 }
 
-/** The window that ends with record `i`, where the engine reported an anomaly. */
+/** The window that ends with record `i`: the strangest that was judged in it, and how it compares with the baseline. */
 export interface WindowLine {
   i: number;
   kind: "window";
   stream: string;
-  /** The anomaly's. */
   score: number;
-  /** Of the permutation test. */
   p: number;
-  flagged: true;
-  channel: string;
-  anomaly: string;
-  records: number;
-  codec: string;
+  flagged: boolean;
+  channel: string | null;
   compression_ratio: number;
   delta_bits: number;
   entropy: number;
   ncd: number;
-  ncd_size_matched: number;
 }
 
 export type Line = RecordLine | WindowLine;
@@ -76,26 +73,21 @@ export async function* judge(
 }
 
 function toLines(input: Input, outcome: Judged, streamBy: readonly string[], first: number): Judgement {
-  const { records, anomalies, forward, scores = new Float64Array(0) } = outcome;
-  const descriptions = describeRecords(input.signal, forward ?? input.body, streamBy);
-  if (descriptions.length !== records || scores.length !== 3 * records) {
-    throw new Error(`${input.place}: holds ${descriptions.length} records, the engine read ${records}`);
+  const { records, scores = new Float64Array(0), windows = [] } = outcome;
+  const streams = streamsOf(input.signal, input.body, streamBy);
+  if (streams.length !== records || scores.length !== width * records) {
+    throw new Error(`${input.place}: holds ${streams.length} records, the engine read ${records}`);
   }
   const units = input.units ?? Array.from<number>({ length: records }).fill(1);
   const lines: Line[] = [];
   let record = 0;
-  let reported = 0;
+  let window = 0;
   units.forEach((length, unit) => {
     const i = first + unit;
-    lines.push({ i, kind: "record", ...strangest(scores, descriptions, record, length) });
+    lines.push({ i, kind: "record", ...strangest(scores, streams, record, length) });
     record += length;
-    const last = unit === units.length - 1;
-    for (; reported < anomalies.length; reported++) {
-      const anomaly = anomalies[reported]!;
-      // One that is about no record comes with the record before it.
-      if (!last && (anomaly.record?.index ?? 0) >= record) break;
-      const window = windowLine(i, anomaly);
-      if (window) lines.push(window);
+    for (; window < windows.length && windows[window]!.record < record; window++) {
+      lines.push(windowLine(i, windows[window]!));
     }
   });
   return { lines, records };
@@ -104,42 +96,41 @@ function toLines(input: Input, outcome: Judged, streamBy: readonly string[], fir
 /** Of the records `first` to `first + length`: what the strangest one got. A later one wins a tie. */
 function strangest(
   scores: Float64Array,
-  descriptions: readonly Description[],
+  streams: readonly string[],
   first: number,
   length: number,
 ): Omit<RecordLine, "i" | "kind"> {
   let at = first;
-  let flagged: number | undefined;
+  let flagged = false;
   for (let record = first; record < first + length; record++) {
-    if (scores[3 * record]! >= scores[3 * at]!) at = record;
-    if (scores[3 * record + 2] === 1) flagged = record;
+    if (scores[width * record]! >= scores[width * at]!) at = record;
+    flagged ||= scores[width * record + 2] === 1;
   }
   return {
-    stream: descriptions[at]!.stream,
-    score: scores[3 * at]!,
-    p: scores[3 * at + 1]!,
-    flagged: flagged !== undefined,
-    channel: descriptions[flagged ?? at]!.channel,
+    stream: streams[at]!,
+    score: scores[width * at]!,
+    p: scores[width * at + 1]!,
+    flagged,
+    channel: nameOf(scores[width * at + 3]!),
   };
 }
 
-function windowLine(i: number, { id, stream, score, channel, window }: Anomaly): WindowLine | undefined {
-  if (window === undefined) return undefined;
+function windowLine(i: number, window: EngineWindow): WindowLine {
   return {
     i,
     kind: "window",
-    stream,
-    score,
+    stream: window.stream,
+    score: window.score,
     p: window.pValue,
-    flagged: true,
-    channel: channelName(channel),
-    anomaly: id,
-    records: window.records,
-    codec: window.codec,
+    flagged: window.flagged,
+    channel: nameOf(window.channel),
     compression_ratio: window.compressionRatio,
     delta_bits: window.deltaBits,
     entropy: window.entropy,
     ncd: window.ncd,
-    ncd_size_matched: window.ncdSizeMatched,
   };
+}
+
+function nameOf(channel: number): string | null {
+  return channel === 0 ? null : channelName(channel);
 }

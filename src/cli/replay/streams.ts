@@ -1,4 +1,4 @@
-/** What is known of a judged request's records besides their scores: stream and channel. */
+/** The streams of a request's records, as the engine names them: "logs service.name=checkout". */
 import { fromBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ExportMetricsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
@@ -6,13 +6,6 @@ import { ExportTraceServiceRequestSchema } from "../../gen/opentelemetry/proto/c
 import type { AnyValue, KeyValue } from "../../gen/opentelemetry/proto/common/v1/common_pb.js";
 import type { Resource } from "../../gen/opentelemetry/proto/resource/v1/resource_pb.js";
 import type { Signal } from "../../otlp.ts";
-
-export interface Description {
-  /** As the engine names it: "logs service.name=checkout". */
-  stream: string;
-  /** The channel that flagged the record; null where none did. */
-  channel: string | null;
-}
 
 /** Of a value in a stream's name, and of the name. */
 const maxValue = 128;
@@ -35,39 +28,33 @@ function find(attributes: readonly KeyValue[], name: string): string | undefined
   return attribute && shown(attribute.value);
 }
 
-function describe(attributes: readonly KeyValue[], stream: string): Description {
-  return { stream: stream.slice(0, maxName), channel: find(attributes, "cbad.channel") ?? null };
+function named(stream: string): string {
+  return stream.slice(0, maxName);
 }
 
-/** One a record, in wire order. `judged` is the request as the engine passed it on. */
-export function describeRecords(
-  signal: Signal,
-  judged: Uint8Array,
-  streamBy: readonly string[],
-): Description[] {
+/** One a record, in wire order. */
+export function streamsOf(signal: Signal, request: Uint8Array, streamBy: readonly string[]): string[] {
   const ofResource = (resource: Resource | undefined): string => {
     const values = streamBy.map((name) => ` ${name}=${find(resource?.attributes ?? [], name) ?? ""}`);
     return `${signal}${values.join("")}`;
   };
   switch (signal) {
     case "logs": {
-      const { resourceLogs } = fromBinary(ExportLogsServiceRequestSchema, judged);
+      const { resourceLogs } = fromBinary(ExportLogsServiceRequestSchema, request);
       return resourceLogs.flatMap(({ resource, scopeLogs }) => {
-        const stream = ofResource(resource);
-        return scopeLogs.flatMap(({ logRecords }) =>
-          logRecords.map(({ attributes }) => describe(attributes, stream)),
-        );
+        const stream = named(ofResource(resource));
+        return scopeLogs.flatMap(({ logRecords }) => logRecords.map(() => stream));
       });
     }
     case "traces": {
-      const { resourceSpans } = fromBinary(ExportTraceServiceRequestSchema, judged);
+      const { resourceSpans } = fromBinary(ExportTraceServiceRequestSchema, request);
       return resourceSpans.flatMap(({ resource, scopeSpans }) => {
-        const stream = ofResource(resource);
-        return scopeSpans.flatMap(({ spans }) => spans.map(({ attributes }) => describe(attributes, stream)));
+        const stream = named(ofResource(resource));
+        return scopeSpans.flatMap(({ spans }) => spans.map(() => stream));
       });
     }
     case "metrics": {
-      const { resourceMetrics } = fromBinary(ExportMetricsServiceRequestSchema, judged);
+      const { resourceMetrics } = fromBinary(ExportMetricsServiceRequestSchema, request);
       return resourceMetrics.flatMap(({ resource, scopeMetrics }) => {
         const stream = ofResource(resource);
         const points = scopeMetrics.flatMap(({ metrics }) =>
@@ -76,9 +63,8 @@ export function describeRecords(
           ),
         );
         return points.map(({ name, attributes }) => {
-          const own = attributes.filter(({ key }) => !key.startsWith("cbad."));
-          const pairs = own.map(({ key, value }) => ` ${key.slice(0, maxValue)}=${shown(value)}`);
-          return describe(attributes, `${stream} ${name.slice(0, maxValue)}${pairs.join("")}`);
+          const pairs = attributes.map(({ key, value }) => ` ${key.slice(0, maxValue)}=${shown(value)}`);
+          return named(`${stream} ${name.slice(0, maxValue)}${pairs.join("")}`);
         });
       });
     }
