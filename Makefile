@@ -22,7 +22,7 @@ help: ## this list
 
 .PHONY: run
 run: build ## the sidecar with its embedded store, under a demo load
-	@scripts/demo.sh
+	@node scripts/demo.ts $(ARGS)
 
 .PHONY: build
 build: $(ADDON) dist/.stamp ## the addon and the TypeScript

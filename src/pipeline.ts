@@ -33,8 +33,17 @@ export interface Undelivered {
   bytes: number;
 }
 
+/** Records since the start. */
+export interface Counts {
+  records: number;
+  flagged: number;
+  /** In requests that the downstream took. */
+  forwarded: number;
+}
+
 export class Pipeline {
   readonly #parts: Parts;
+  readonly counts: Counts = { records: 0, flagged: 0, forwarded: 0 };
   /** Requests in the engine and when each was handed over, oldest first. */
   readonly #judging = new Set<{ since: number; bytes: number }>();
   #draining = false;
@@ -85,6 +94,7 @@ export class Pipeline {
         forwarder.export(signal, forward, abort),
       );
       metrics.forward.records.inc({ signal }, records);
+      this.counts.forwarded += records;
       return partial;
     } catch (error) {
       const code = error instanceof ExportError ? error.code : Code.INTERNAL;
@@ -107,6 +117,8 @@ export class Pipeline {
       const outcome = await engine.process(signal, tenant, body);
       metrics.engine.records.inc({ signal }, outcome.records);
       metrics.engine.flagged.inc({ signal }, outcome.flagged);
+      this.counts.records += outcome.records;
+      this.counts.flagged += outcome.flagged;
       for (const anomaly of outcome.anomalies) {
         metrics.engine.anomalies.inc({ signal, channel: channelName(anomaly.channel) });
         for (const sink of sinks) sink(anomaly);

@@ -4,7 +4,7 @@ import type { Config } from "./config/schema.ts";
 import { Engine } from "./engine/index.ts";
 import { Forwarder, type ForwarderState } from "./forward/index.ts";
 import { native } from "./native.ts";
-import { type AnomalySink, Pipeline, type Undelivered } from "./pipeline.ts";
+import { type AnomalySink, type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
 import { startReceivers } from "./receive/index.ts";
 import { forwardHooks, receiveHooks } from "./telemetry/hooks.ts";
 import type { Logger } from "./telemetry/log.ts";
@@ -20,6 +20,8 @@ export interface SidecarOptions {
 export interface Sidecar {
   /** host:port as bound; undefined where the configuration disables it. */
   addresses: { grpc: string | undefined; http: string | undefined; api: string | undefined };
+  /** What went through so far, and the engine's streams. */
+  stats(): Counts & { streams: number; learning: number };
   /**
    * Takes no more requests, waits up to `shutdown_timeout` for those in work, then gives up the rest. Resolves to what
    * was accepted and not delivered; its senders have been told. A second call waits for the first.
@@ -134,6 +136,10 @@ export async function startSidecar(
     let closed: Promise<Undelivered> | undefined;
     return {
       addresses: { grpc, http, api: api?.address },
+      stats() {
+        const { streams, learning } = engine?.stats() ?? { streams: 0, learning: 0 };
+        return { ...pipeline.counts, streams, learning };
+      },
       close() {
         closed ??= close();
         return closed;

@@ -1,11 +1,16 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import process from "node:process";
+import pino from "pino";
 import type { Config } from "../config/schema.ts";
+import type { AnomalySink } from "../pipeline.ts";
 import { type Sidecar, startSidecar } from "../sidecar.ts";
 import { anomalyLog } from "../telemetry/anomaly-log.ts";
 import { createLogger, type Logger } from "../telemetry/log.ts";
 import { parseConfigArgs } from "./args.ts";
 import { exit, type Io } from "./io.ts";
 import { loadWhole } from "./load-whole.ts";
+import { createView } from "./view.ts";
 
 export const help = `Usage: driftlock run [--config FILE] [--KEY VALUE]...
 
@@ -13,6 +18,7 @@ Receives OTLP data, judges it and forwards it, until SIGTERM or SIGINT. Then it 
 it has accepted, for up to shutdown_timeout; a second signal exits at once. Logs are JSON lines on standard output.
 
   --config FILE  the configuration in YAML
+  --view         show what is flagged, and why, in the terminal; logs go to driftlock.log in data_dir
 
 Every key of the configuration is a flag, such as --receive.grpc.endpoint 127.0.0.1:4317, and a variable, such as
 DRIFTLOCK_RECEIVE_GRPC_ENDPOINT. Flags go before variables, those before the file. OTEL_EXPORTER_OTLP_ENDPOINT,
@@ -62,17 +68,44 @@ function announce(log: Logger, config: Config, { addresses }: Sidecar): void {
   );
 }
 
+/** Shows anomalies and a status line that is renewed each second; the logs make way. */
+function watch(config: Config): { log: Logger; sink: AnomalySink; start(sidecar: Sidecar): () => void } {
+  mkdirSync(config.data_dir, { recursive: true });
+  const log = createLogger(config.telemetry, pino.destination(join(config.data_dir, "driftlock.log")));
+  const view = createView(process.stdout);
+  const start = (sidecar: Sidecar) => {
+    let before = { records: 0, at: performance.now() };
+    const timer = setInterval(() => {
+      const { records, ...stats } = sidecar.stats();
+      const now = { records, at: performance.now() };
+      const recordsPerSecond = ((now.records - before.records) / (now.at - before.at)) * 1_000;
+      view.tick({ ...stats, recordsPerSecond });
+      before = now;
+    }, 1_000);
+    return () => {
+      clearInterval(timer);
+      view.close();
+    };
+  };
+  return { log, sink: view.anomaly, start };
+}
+
 export async function run(args: string[], io: Io): Promise<number> {
-  const { config, warnings } = await loadWhole(parseConfigArgs(args), io.env);
-  const log = createLogger(config.telemetry);
+  const options = parseConfigArgs(args, ["view"]);
+  const { config, warnings } = await loadWhole(options, io.env);
+  const watched = options.switches.has("view") ? watch(config) : undefined;
+  const log = watched?.log ?? createLogger(config.telemetry);
   exitOnUncaught(log);
   const stopped = stopSignal(log);
-  const sidecar = await startSidecar(config, { log, onAnomaly: [anomalyLog(log)] });
+  const onAnomaly = [anomalyLog(log), ...(watched ? [watched.sink] : [])];
+  const sidecar = await startSidecar(config, { log, onAnomaly });
+  const unwatch = watched?.start(sidecar);
   announce(log, config, sidecar);
   for (const warning of warnings) log.warn(warning);
   if (!config.detect.enabled) log.warn("detect.enabled is false: requests pass unjudged");
 
   const signal = await stopped;
+  unwatch?.();
   log.info({ signal, shutdown_timeout_ms: config.shutdown_timeout }, "stopping: delivering what is in work");
   const undelivered = await sidecar.close();
   if (undelivered.requests > 0) {
