@@ -1,0 +1,547 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { type Kysely, type RawBuilder, sql } from "kysely";
+import {
+  type Anomaly,
+  AnomalySchema,
+  type Channel,
+  type Severity,
+  type Signal,
+} from "../gen/driftlock/v1/anomaly_pb.js";
+import { checkId, checkTenant, checkText } from "./arguments.ts";
+import { appendAudit, ensureTenants } from "./audit.ts";
+import { BulkInsert } from "./bulk.ts";
+import type { Context } from "./context.ts";
+import { InvalidArgument } from "./errors.ts";
+import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
+import { encodeReport, type Report, searchable, serviceName, streamId, streamKey } from "./report.ts";
+import type { Settings } from "./settings.ts";
+import { recordStreams } from "./streams.ts";
+import type { Tables } from "./tables.ts";
+
+/** What a person made of an anomaly. */
+export const dispositions = ["acknowledged", "resolved", "accepted", "false"] as const;
+export type Disposition = (typeof dispositions)[number];
+/** open and ended (nothing flagged for the quiet time) until a person has said something. */
+export type AnomalyState = "open" | "ended" | Disposition;
+
+export interface StoredReport {
+  /** As it was reported, `excerpts` with the first alone. */
+  anomaly: Anomaly;
+  /** driftlock.v1.Anomaly */
+  bytes: Uint8Array;
+  settingsHash: string;
+}
+
+/** What all reports of an anomaly say together. */
+export interface AnomalySummary {
+  tenant: string;
+  id: string;
+  stream: string;
+  streamId: string;
+  service: string;
+  signal: Signal;
+  /** Of all reports. */
+  channels: Channel[];
+  /** The highest of all reports. */
+  severity: Severity;
+  /** Event times of the first flagged verdict and of the latest, nanoseconds since 1970. */
+  startTime: bigint;
+  endTime: bigint;
+  occurrences: bigint;
+  ended: boolean;
+  state: AnomalyState;
+  /** Milliseconds since 1970: when the first report was stored, and the latest. */
+  recordedAt: number;
+  changedAt: number;
+  /** Whose score is the highest multiple of its limit. None where only the anomaly's end has been told. */
+  strongest: StoredReport | undefined;
+}
+
+export interface AnomalyEvent {
+  state: Disposition;
+  author: string;
+  /** Milliseconds since 1970. */
+  time: number;
+  note: string;
+}
+
+export interface AnomalyDetail extends AnomalySummary {
+  first: StoredReport | undefined;
+  /** Up to five with distinct records, by occurrence. */
+  examples: StoredReport[];
+  /** Oldest first. */
+  events: AnomalyEvent[];
+  /** Of the reports above. */
+  settings: Settings[];
+}
+
+/** Members narrow together; the values of one are alternatives. */
+export interface AnomalyFilter {
+  /** Of the anomaly's start, nanoseconds since 1970; `until` is no part of the range. */
+  from?: bigint;
+  until?: bigint;
+  /** The stream's key, or its id. */
+  stream?: string;
+  streamId?: string;
+  service?: string;
+  signal?: readonly Signal[];
+  channel?: readonly Channel[];
+  severity?: readonly Severity[];
+  state?: readonly AnomalyState[];
+  /** In an explanation or a record, whatever the case of its letters. */
+  text?: string;
+}
+
+export interface AnomalyPatch {
+  state: Disposition;
+  author: string;
+  note?: string;
+}
+
+const maxExamples = 5;
+const maxAuthor = 256;
+const maxNote = 4_096;
+const maxSearch = 256;
+/** Anomalies a statement that thins out reports. */
+const thinned = 100;
+
+const summaryColumns = [
+  "tenant",
+  "id",
+  "stream",
+  "stream_id",
+  "service",
+  "signal",
+  "channels",
+  "severity",
+  "start_time",
+  "end_time",
+  "occurrences",
+  "ended",
+  "state",
+  "recorded_at",
+  "changed_at",
+] as const;
+type SummaryRow = {
+  [C in Exclude<
+    (typeof summaryColumns)[number],
+    "tenant" | "id" | "stream" | "stream_id" | "service" | "state"
+  >]: bigint;
+} & { tenant: string; id: string; stream: string; stream_id: string; service: string; state: string };
+
+function least(column: string): RawBuilder<bigint> {
+  const [ours, theirs] = [sql.ref(`anomalies.${column}`), sql.ref(`excluded.${column}`)];
+  return sql`case when ${theirs} < ${ours} then ${theirs} else ${ours} end`;
+}
+
+function greatest(column: string): RawBuilder<bigint> {
+  const [ours, theirs] = [sql.ref(`anomalies.${column}`), sql.ref(`excluded.${column}`)];
+  return sql`case when ${theirs} > ${ours} then ${theirs} else ${ours} end`;
+}
+
+/** Minima, maxima and a union alone: reports may come in any order, and more than once. */
+const upsertAnomalies = new BulkInsert<"anomalies">(
+  [
+    "tenant",
+    "id",
+    "stream_id",
+    "stream",
+    "service",
+    "signal",
+    "channels",
+    "severity",
+    "start_time",
+    "end_time",
+    "occurrences",
+    "ended",
+    "recorded_at",
+    "changed_at",
+  ],
+  (db, rows) =>
+    db
+      .insertInto("anomalies")
+      .values(rows)
+      .onConflict((conflict) =>
+        conflict.columns(["tenant", "id"]).doUpdateSet({
+          channels: sql`anomalies.channels | excluded.channels`,
+          severity: greatest("severity"),
+          start_time: least("start_time"),
+          end_time: greatest("end_time"),
+          occurrences: greatest("occurrences"),
+          ended: greatest("ended"),
+          recorded_at: least("recorded_at"),
+          changed_at: greatest("changed_at"),
+        }),
+      ),
+);
+
+const insertReports = new BulkInsert<"anomaly_reports">(
+  [
+    "tenant",
+    "anomaly_id",
+    "hash",
+    "record_hash",
+    "settings_hash",
+    "occurrence",
+    "strength",
+    "size",
+    "text",
+    "report",
+  ],
+  (db, rows) =>
+    db
+      .insertInto("anomaly_reports")
+      .values(rows)
+      .onConflict((conflict) => conflict.doNothing()),
+);
+
+/** A statement may meet a row once: the nth report of an anomaly goes into the nth wave. */
+function waves(reports: readonly Report[]): Report[][] {
+  const result: Report[][] = [];
+  const seen = new Map<string, number>();
+  for (const report of reports) {
+    const name = `${report.tenant}\0${report.id}`;
+    const n = seen.get(name) ?? 0;
+    seen.set(name, n + 1);
+    result[n] ??= [];
+    result[n].push(report);
+  }
+  return result;
+}
+
+/** Keeps of each anomaly's reports the first, the strongest, and the first of each of the first five distinct records. */
+async function thinOut(
+  db: Kysely<Tables>,
+  anomalies: readonly { tenant: string; id: string }[],
+): Promise<void> {
+  for (let at = 0; at < anomalies.length; at += thinned) {
+    const names = anomalies.slice(at, at + thinned).map(({ tenant, id }) => sql`(${tenant}, ${id})`);
+    await sql`
+      with ranked as (
+        select tenant, anomaly_id, hash, occurrence,
+          row_number() over (partition by tenant, anomaly_id order by occurrence, hash) as nth,
+          row_number() over (partition by tenant, anomaly_id order by strength desc, occurrence, hash) as by_strength,
+          row_number() over (partition by tenant, anomaly_id, record_hash order by occurrence, hash) as of_record
+        from anomaly_reports where (tenant, anomaly_id) in (values ${sql.join(names)})
+      ), counted as (
+        select tenant, anomaly_id, hash, nth, by_strength, of_record,
+          sum(case when of_record = 1 then 1 else 0 end)
+            over (partition by tenant, anomaly_id order by occurrence, hash) as records
+        from ranked
+      )
+      delete from anomaly_reports where (tenant, anomaly_id, hash) in (
+        select tenant, anomaly_id, hash from counted
+        where nth > 1 and by_strength > 1 and not (of_record = 1 and records <= ${sql.lit(maxExamples)})
+      )`.execute(db);
+  }
+}
+
+function mask(channels: readonly number[]): bigint {
+  return channels.reduce((bits, channel) => bits | (1n << BigInt(channel & 31)), 0n);
+}
+
+function channelsOf(bits: bigint): Channel[] {
+  return Array.from({ length: 32 }, (_, channel) => channel).filter(
+    (channel) => (bits & (1n << BigInt(channel))) !== 0n,
+  );
+}
+
+function toSummary(row: SummaryRow, strongest: StoredReport | undefined): AnomalySummary {
+  return {
+    tenant: row.tenant,
+    id: row.id,
+    stream: row.stream,
+    streamId: row.stream_id,
+    service: row.service,
+    signal: Number(row.signal),
+    channels: channelsOf(row.channels),
+    severity: Number(row.severity),
+    startTime: row.start_time,
+    endTime: row.end_time,
+    occurrences: row.occurrences,
+    ended: row.ended === 1n,
+    state: row.state as AnomalyState,
+    recordedAt: Number(row.recorded_at),
+    changedAt: Number(row.changed_at),
+    strongest,
+  };
+}
+
+interface ReportRow {
+  settings_hash: string;
+  report: Uint8Array;
+}
+
+function toReport({ settings_hash: settingsHash, report: bytes }: ReportRow): StoredReport {
+  return { anomaly: fromBinary(AnomalySchema, bytes), bytes, settingsHash };
+}
+
+export class Anomalies {
+  readonly #context: Context;
+  readonly #settings: Settings;
+
+  /** @param settings what the reports to come are computed with. */
+  constructor(context: Context, settings: Settings) {
+    this.#context = context;
+    this.#settings = settings;
+  }
+
+  /**
+   * Stores reports, of any tenants, or none of them.
+   * @throws {InvalidArgument} for a report without a tenant or an id that can be stored.
+   */
+  async record(batch: readonly Anomaly[]): Promise<void> {
+    await this.recordReports(batch.map(encodeReport));
+  }
+
+  async recordReports(reports: readonly Report[]): Promise<void> {
+    const { database, now } = this.#context;
+    // In one order everywhere, so that two writers never wait for each other in a ring.
+    const sorted = reports.toSorted((a, b) => compare(a.tenant, b.tenant) || compare(a.id, b.id));
+    await database.write.transaction().execute((trx) => this.#record(trx, sorted, now()));
+  }
+
+  /** By start, the latest first. */
+  async list(
+    tenant: string,
+    filter: AnomalyFilter = {},
+    page: PageRequest = {},
+  ): Promise<Page<AnomalySummary>> {
+    checkTenant(tenant);
+    const limit = pageLimit(page);
+    const position = parsePosition(page);
+    const db = this.#context.database.read;
+    let query = db
+      .selectFrom("anomalies")
+      .select(summaryColumns)
+      .where("tenant", "=", tenant)
+      .orderBy("start_time", "desc")
+      .orderBy("id", "desc")
+      .limit(limit + 1);
+    if (position)
+      query = query.where(sql<boolean>`(start_time, id) < (${position.major}, ${position.minor})`);
+    if (filter.from !== undefined) query = query.where("start_time", ">=", filter.from);
+    if (filter.until !== undefined) query = query.where("start_time", "<", filter.until);
+    if (filter.stream !== undefined)
+      query = query.where("stream_id", "=", streamId(streamKey(filter.stream)));
+    if (filter.streamId !== undefined) query = query.where("stream_id", "=", filter.streamId);
+    if (filter.service !== undefined) query = query.where("service", "=", serviceName(filter.service));
+    if (filter.signal) query = query.where("signal", "in", filter.signal.map(BigInt));
+    if (filter.severity) query = query.where("severity", "in", filter.severity.map(BigInt));
+    if (filter.state) query = query.where("state", "in", filter.state);
+    if (filter.channel) query = query.where(sql<boolean>`(channels & ${mask(filter.channel)}) <> 0`);
+    if (filter.text !== undefined) {
+      if (filter.text.length > maxSearch) {
+        throw new InvalidArgument("text", `must be at most ${maxSearch} characters`);
+      }
+      const pattern = `%${searchable(filter.text).replace(/[\\%_]/g, "\\$&")}%`;
+      query = query.where(({ exists, selectFrom }) =>
+        exists(
+          selectFrom("anomaly_reports as r")
+            .select("r.hash")
+            .where("r.tenant", "=", tenant)
+            .whereRef("r.anomaly_id", "=", "anomalies.id")
+            .where(sql<boolean>`r.text like ${pattern} escape '\\'`),
+        ),
+      );
+    }
+    const rows = await query.execute();
+    const strongest = await this.#strongest(
+      tenant,
+      rows.slice(0, limit).map(({ id }) => id),
+    );
+    return toPage(
+      rows,
+      limit,
+      ({ start_time, id }) => ({ major: start_time, minor: id }),
+      (row) => toSummary(row, strongest.get(row.id)),
+    );
+  }
+
+  async get(tenant: string, id: string): Promise<AnomalyDetail | undefined> {
+    checkTenant(tenant);
+    checkId("id", id);
+    const db = this.#context.database.read;
+    const row = await db
+      .selectFrom("anomalies")
+      .select(summaryColumns)
+      .where("tenant", "=", tenant)
+      .where("id", "=", id)
+      .executeTakeFirst();
+    if (row === undefined) return undefined;
+    const reports = await db
+      .selectFrom("anomaly_reports")
+      .select(["record_hash", "settings_hash", "strength", "report"])
+      .where("tenant", "=", tenant)
+      .where("anomaly_id", "=", id)
+      .orderBy("occurrence")
+      .orderBy("hash")
+      .execute();
+    const events = await db
+      .selectFrom("anomaly_events")
+      .select(["state", "author", "time", "note"])
+      .where("tenant", "=", tenant)
+      .where("anomaly_id", "=", id)
+      .orderBy("seq")
+      .execute();
+    const hashes = [...new Set(reports.map(({ settings_hash }) => settings_hash))];
+    const settings =
+      hashes.length === 0
+        ? []
+        : await db.selectFrom("settings").select(["hash", "body"]).where("hash", "in", hashes).execute();
+
+    const stored = reports.map(toReport);
+    const strength = Math.max(...reports.map((report) => report.strength));
+    const records = new Set<string>();
+    const examples = stored.filter((_, i) => {
+      const { record_hash: record } = reports[i]!;
+      return !records.has(record) && records.add(record).size <= maxExamples;
+    });
+    return {
+      ...toSummary(row, stored[reports.findIndex((report) => report.strength === strength)]),
+      first: stored[0],
+      examples,
+      events: events.map((event) => ({
+        ...event,
+        state: event.state as Disposition,
+        time: Number(event.time),
+      })),
+      settings,
+    };
+  }
+
+  /**
+   * Says what a person made of an anomaly, with an entry in the audit log. Undefined where there is no such anomaly.
+   * @throws {InvalidArgument}
+   */
+  async patch(tenant: string, id: string, patch: AnomalyPatch): Promise<AnomalyDetail | undefined> {
+    checkTenant(tenant);
+    checkId("id", id);
+    const { state } = patch;
+    if (!dispositions.includes(state)) {
+      throw new InvalidArgument("state", `must be one of ${dispositions.join(", ")}`);
+    }
+    const author = checkText("author", patch.author, { min: 1, max: maxAuthor });
+    const note = checkText("note", patch.note ?? "", { max: maxNote });
+    const { database, now } = this.#context;
+    await database.write.transaction().execute(async (trx) => {
+      // Takes the lock of the row, in which events line up.
+      const changed = await trx
+        .updateTable("anomalies")
+        .set({ disposition: state })
+        .where("tenant", "=", tenant)
+        .where("id", "=", id)
+        .returning("id")
+        .executeTakeFirst();
+      if (changed === undefined) return;
+      const { last } = await trx
+        .selectFrom("anomaly_events")
+        .select((eb) => eb.fn.coalesce(eb.fn.max("seq"), eb.lit(0)).as("last"))
+        .where("tenant", "=", tenant)
+        .where("anomaly_id", "=", id)
+        .executeTakeFirstOrThrow();
+      const time = now();
+      await trx
+        .insertInto("anomaly_events")
+        .values({ tenant, anomaly_id: id, seq: BigInt(last) + 1n, state, author, time, note })
+        .execute();
+      await appendAudit(
+        trx,
+        tenant,
+        { actor: author, action: `anomaly.${state}`, target: id, detail: { note } },
+        time,
+      );
+    });
+    return this.get(tenant, id);
+  }
+
+  async #record(trx: Kysely<Tables>, reports: readonly Report[], now: number): Promise<void> {
+    const { hash, body } = this.#settings;
+    await ensureTenants(trx, new Set(reports.map(({ tenant }) => tenant)), now);
+    await trx
+      .insertInto("settings")
+      .values({ hash, body, created_at: now })
+      .onConflict((conflict) => conflict.column("hash").doNothing())
+      .execute();
+    await recordStreams(
+      trx,
+      reports.map((report) => ({
+        tenant: report.tenant,
+        key: report.stream,
+        signal: report.signal,
+        service: report.service,
+        state: "watching",
+        firstSeen: report.startTime,
+        lastSeen: report.endTime,
+        records: 0n,
+      })),
+    );
+    for (const wave of waves(reports)) {
+      await upsertAnomalies.run(
+        trx,
+        wave.map((report) => ({
+          tenant: report.tenant,
+          id: report.id,
+          stream_id: report.streamId,
+          stream: report.stream,
+          service: report.service,
+          signal: report.signal,
+          channels: report.ended ? 0n : mask([report.channel]),
+          severity: report.severity,
+          start_time: report.startTime,
+          end_time: report.endTime,
+          occurrences: report.occurrence,
+          ended: report.ended ? 1 : 0,
+          recorded_at: now,
+          changed_at: now,
+        })),
+      );
+    }
+    // The end of an anomaly is about no record.
+    const told = reports.filter(({ ended }) => !ended);
+    await insertReports.run(
+      trx,
+      told.map((report) => ({
+        tenant: report.tenant,
+        anomaly_id: report.id,
+        hash: report.hash,
+        record_hash: report.recordHash,
+        settings_hash: hash,
+        occurrence: report.occurrence,
+        strength: report.strength,
+        size: report.size,
+        text: report.text,
+        report: report.bytes,
+      })),
+    );
+    const repeated = told.filter(({ occurrence }) => occurrence > 1n);
+    await thinOut(trx, [...new Map(repeated.map((each) => [`${each.tenant}\0${each.id}`, each])).values()]);
+  }
+
+  async #strongest(tenant: string, ids: readonly string[]): Promise<Map<string, StoredReport>> {
+    if (ids.length === 0) return new Map();
+    const db = this.#context.database.read;
+    const rows = await db
+      .selectFrom((eb) =>
+        eb
+          .selectFrom("anomaly_reports")
+          .select(["anomaly_id", "settings_hash", "report"])
+          .select(
+            sql<bigint>`row_number() over (partition by anomaly_id order by strength desc, occurrence, hash)`.as(
+              "nth",
+            ),
+          )
+          .where("tenant", "=", tenant)
+          .where("anomaly_id", "in", ids)
+          .as("ranked"),
+      )
+      .select(["anomaly_id", "settings_hash", "report"])
+      .where("nth", "=", 1n)
+      .execute();
+    return new Map(rows.map((row) => [row.anomaly_id, toReport(row)]));
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

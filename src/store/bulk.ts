@@ -1,0 +1,44 @@
+import { type Compilable, CompiledQuery, type Insertable, type Kysely } from "kysely";
+import type { Tables } from "./tables.ts";
+
+/** Rows a statement, the most that fits first: three texts, prepared once, whatever comes. */
+const sizes = [64, 8, 1] as const;
+
+/** Inserts many rows with few statements. To build one costs more than to run it, so that each is built once. */
+export class BulkInsert<T extends keyof Tables & string> {
+  readonly #columns: readonly (keyof Insertable<Tables[T]> & string)[];
+  readonly #build: (db: Kysely<Tables>, rows: Insertable<Tables[T]>[]) => Compilable;
+  readonly #texts = new Map<number, string>();
+
+  /** @param build the statement for these rows; its parameters are their values and no other. */
+  constructor(
+    columns: readonly (keyof Insertable<Tables[T]> & string)[],
+    build: (db: Kysely<Tables>, rows: Insertable<Tables[T]>[]) => Compilable,
+  ) {
+    this.#columns = columns;
+    this.#build = build;
+  }
+
+  async run(db: Kysely<Tables>, rows: readonly Insertable<Tables[T]>[]): Promise<void> {
+    let at = 0;
+    for (const size of sizes) {
+      for (; rows.length - at >= size; at += size) {
+        const parameters = rows
+          .slice(at, at + size)
+          .flatMap((row) => this.#columns.map((column) => row[column]));
+        await db.executeQuery(CompiledQuery.raw(this.#text(db, size), parameters));
+      }
+    }
+  }
+
+  #text(db: Kysely<Tables>, size: number): string {
+    const known = this.#texts.get(size);
+    if (known !== undefined) return known;
+    const row = Object.fromEntries(this.#columns.map((column) => [column, 0]));
+    const rows = Array.from({ length: size }, () => row) as unknown as Insertable<Tables[T]>[];
+    const { sql, parameters } = this.#build(db, rows).compile();
+    if (parameters.length !== size * this.#columns.length) throw new Error("a parameter beside the rows");
+    this.#texts.set(size, sql);
+    return sql;
+  }
+}

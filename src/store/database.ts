@@ -1,0 +1,156 @@
+/** One of the two databases, migrated. */
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { Kysely, sql } from "kysely";
+import { Migrator } from "kysely/migration";
+import type { Config } from "../config/schema.ts";
+import { isUnavailable, reasonOf, StoreUnavailable } from "./errors.ts";
+import { type DatabaseKind, migrations } from "./migrations.ts";
+import { connectPostgres, postgresPlace } from "./postgres.ts";
+import { SqliteThreadDialect } from "./sqlite/dialect.ts";
+import type { Tables } from "./tables.ts";
+
+export interface MigrationState {
+  applied: string[];
+  pending: string[];
+}
+
+export class Database {
+  readonly kind: DatabaseKind;
+  /** For people: a file, or a URL without credentials. */
+  readonly place: string;
+  readonly #url: string | undefined;
+  readonly #write: Kysely<Tables>;
+  readonly #read: Kysely<Tables>;
+  #migrated = false;
+  #why = "not connected yet";
+
+  /** Nothing is connected and no file opened before the first query. */
+  constructor({ data_dir, store }: Pick<Config, "data_dir" | "store">) {
+    this.#url = store.url;
+    if (store.url !== undefined) {
+      this.kind = "postgres";
+      this.place = postgresPlace(store.url);
+      this.#write = connectPostgres(store.url, { timeouts: true });
+      this.#read = this.#write;
+    } else {
+      this.kind = "sqlite";
+      this.place = join(data_dir, "driftlock.db");
+      this.#write = this.#sqlite(false);
+      // A thread of its own: a long search does not hold up what is to be written.
+      this.#read = this.#sqlite(true);
+    }
+  }
+
+  /**
+   * For statements that do not write.
+   * @throws {StoreUnavailable} before `migrate` has succeeded.
+   */
+  get read(): Kysely<Tables> {
+    return this.#usable(this.#read);
+  }
+
+  /** @throws {StoreUnavailable} before `migrate` has succeeded. */
+  get write(): Kysely<Tables> {
+    return this.#usable(this.#write);
+  }
+
+  get migrated(): boolean {
+    return this.#migrated;
+  }
+
+  /**
+   * Brings the schema up to date, one process at a time: PostgreSQL has an advisory lock, SQLite an immediate transaction.
+   * @throws {StoreUnavailable} where the database cannot be reached now.
+   * @throws {Error} that names the key and the remedy.
+   */
+  async migrate(): Promise<void> {
+    if (this.#migrated) return;
+    try {
+      await this.#withMigrator(async (migrator) => {
+        const { error } = await migrator.migrateToLatest();
+        if (error !== undefined) throw error;
+      });
+      this.#migrated = true;
+    } catch (error) {
+      throw this.#explained(error);
+    }
+  }
+
+  /** @throws as `migrate` does. */
+  async migrationState(): Promise<MigrationState> {
+    try {
+      return await this.#withMigrator(async (migrator) => {
+        const all = await migrator.getMigrations();
+        const names = (done: boolean) =>
+          all.filter(({ executedAt }) => (executedAt !== undefined) === done).map(({ name }) => name);
+        return { applied: names(true), pending: names(false) };
+      });
+    } catch (error) {
+      throw this.#explained(error);
+    }
+  }
+
+  /** Resolves where the database answers. */
+  async ping(): Promise<void> {
+    await sql`select 1`.execute(this.write);
+  }
+
+  async close(): Promise<void> {
+    this.#migrated = false;
+    this.#why = "closed";
+    if (this.#read !== this.#write) await this.#read.destroy();
+    await this.#write.destroy();
+  }
+
+  #sqlite(readOnly: boolean): Kysely<Tables> {
+    return new Kysely<Tables>({ dialect: new SqliteThreadDialect({ file: this.place, readOnly }) });
+  }
+
+  async #withMigrator<T>(work: (migrator: Migrator) => Promise<T>): Promise<T> {
+    const provider = migrations(this.kind);
+    if (this.#url === undefined) {
+      createPrivately(this.place);
+      return work(new Migrator({ db: this.#write, provider }));
+    }
+    // To build an index, or to wait for another process that does, may take longer than a query may.
+    const db = connectPostgres(this.#url, { timeouts: false });
+    try {
+      return await work(new Migrator({ db, provider }));
+    } finally {
+      await db.destroy();
+    }
+  }
+
+  #usable(db: Kysely<Tables>): Kysely<Tables> {
+    if (!this.#migrated) throw new StoreUnavailable(`${this.place}: ${this.#why}`);
+    return db;
+  }
+
+  #explained(cause: unknown): Error {
+    const reason = reasonOf(cause);
+    if (this.kind === "postgres" && isUnavailable(cause)) {
+      this.#why = reason;
+      return new StoreUnavailable(`${this.place}: ${reason}`, { cause });
+    }
+    const key = this.kind === "postgres" ? "store.url" : "data_dir";
+    const remedy = /^corrupted migrations/.test(reason)
+      ? "a newer Driftlock has written this database; use that version or another database"
+      : `${reason}; ${this.kind === "postgres" ? postgresRemedy(cause) : "check that the folder exists, has space and is Driftlock's alone"}`;
+    return new Error(`${key}: ${this.place}: ${remedy}`, { cause });
+  }
+}
+
+function postgresRemedy(error: unknown): string {
+  const { code = "" } = error as { code?: string };
+  if (code.startsWith("28")) return "check user and password, and the server's pg_hba.conf";
+  if (code === "3D000") return "create the database with createdb";
+  if (code === "42501") return "grant the user CREATE on the schema";
+  return "check the URL";
+}
+
+/** Anomalies quote records: the file is for its owner alone. */
+function createPrivately(file: string): void {
+  mkdirSync(join(file, ".."), { recursive: true, mode: 0o700 });
+  closeSync(openSync(file, "a", 0o600));
+}

@@ -1,0 +1,111 @@
+import { sql } from "kysely";
+import { checkId, checkTenant, checkText } from "./arguments.ts";
+import { appendAudit } from "./audit.ts";
+import type { Context } from "./context.ts";
+import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
+
+/** What is known of an evidence bundle; its bytes are elsewhere. */
+export interface EvidenceBundle {
+  id: string;
+  /** Where it is about one. */
+  anomalyId?: string;
+  author: string;
+  size: number;
+  /** Of its bytes, hex. */
+  sha256: string;
+  location: string;
+}
+
+export interface StoredBundle extends EvidenceBundle {
+  tenant: string;
+  /** Milliseconds since 1970. */
+  createdAt: number;
+}
+
+interface Row {
+  tenant: string;
+  id: string;
+  anomaly_id: string | null;
+  author: string;
+  created_at: bigint;
+  size: bigint;
+  sha256: string;
+  location: string;
+}
+
+function toBundle(row: Row): StoredBundle {
+  return {
+    tenant: row.tenant,
+    id: row.id,
+    ...(row.anomaly_id === null ? {} : { anomalyId: row.anomaly_id }),
+    author: row.author,
+    createdAt: Number(row.created_at),
+    size: Number(row.size),
+    sha256: row.sha256,
+    location: row.location,
+  };
+}
+
+export class Evidence {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  async add(tenant: string, bundle: EvidenceBundle): Promise<StoredBundle> {
+    checkTenant(tenant);
+    const { database, now } = this.#context;
+    const createdAt = now();
+    const row = {
+      tenant,
+      id: checkId("id", bundle.id),
+      anomaly_id: bundle.anomalyId === undefined ? null : checkId("anomalyId", bundle.anomalyId),
+      author: checkText("author", bundle.author, { min: 1, max: 256 }),
+      created_at: BigInt(createdAt),
+      size: BigInt(bundle.size),
+      sha256: checkText("sha256", bundle.sha256, { min: 64, max: 64 }),
+      location: checkText("location", bundle.location, { min: 1, max: 1_024 }),
+    };
+    await database.write.transaction().execute(async (trx) => {
+      await trx.insertInto("evidence_bundles").values(row).execute();
+      const detail = { anomaly: row.anomaly_id, sha256: row.sha256 };
+      const input = { actor: row.author, action: "evidence.created", target: row.id, detail };
+      await appendAudit(trx, tenant, input, createdAt);
+    });
+    return toBundle(row);
+  }
+
+  async get(tenant: string, id: string): Promise<StoredBundle | undefined> {
+    checkTenant(tenant);
+    const row = await this.#context.database.read
+      .selectFrom("evidence_bundles")
+      .selectAll()
+      .where("tenant", "=", tenant)
+      .where("id", "=", checkId("id", id))
+      .executeTakeFirst();
+    return row && toBundle(row);
+  }
+
+  /** Newest first. */
+  async list(tenant: string, page: PageRequest = {}): Promise<Page<StoredBundle>> {
+    checkTenant(tenant);
+    const limit = pageLimit(page);
+    const position = parsePosition(page);
+    let query = this.#context.database.read
+      .selectFrom("evidence_bundles")
+      .selectAll()
+      .where("tenant", "=", tenant)
+      .orderBy("created_at", "desc")
+      .orderBy("id", "desc")
+      .limit(limit + 1);
+    if (position)
+      query = query.where(sql<boolean>`(created_at, id) < (${position.major}, ${position.minor})`);
+    return toPage(
+      await query.execute(),
+      limit,
+      ({ created_at, id }) => ({ major: created_at, minor: id }),
+      toBundle,
+    );
+  }
+}

@@ -1,0 +1,224 @@
+/** What was found, who may ask, what was done: in SQLite or PostgreSQL, each row bound to one tenant. */
+import type { Config } from "../config/schema.ts";
+import type { AnomalySink } from "../pipeline.ts";
+import type { Logger } from "../telemetry/log.ts";
+import type { Versions } from "../telemetry/version.ts";
+import { Anomalies } from "./anomalies.ts";
+import { Audit } from "./audit.ts";
+import { Database, type MigrationState } from "./database.ts";
+import { reasonOf, StoreUnavailable } from "./errors.ts";
+import { Evidence } from "./evidence.ts";
+import { Keys } from "./keys.ts";
+import type { DatabaseKind } from "./migrations.ts";
+import { Retention } from "./retention.ts";
+import { settingsOf } from "./settings.ts";
+import { Streams } from "./streams.ts";
+import { Usage } from "./usage.ts";
+import { Writer, type WriterLimits } from "./writer.ts";
+
+export type {
+  Anomalies,
+  AnomalyDetail,
+  AnomalyEvent,
+  AnomalyFilter,
+  AnomalyPatch,
+  AnomalyState,
+  AnomalySummary,
+  Disposition,
+  StoredReport,
+} from "./anomalies.ts";
+export { dispositions } from "./anomalies.ts";
+export type { Audit, AuditEntry, AuditInput, AuditVerdict, ChainedEntry } from "./audit.ts";
+export { canonicalJson, type Json } from "./canonical.ts";
+export { InvalidArgument, isUnavailable, StoreUnavailable } from "./errors.ts";
+export type { Evidence, EvidenceBundle, StoredBundle } from "./evidence.ts";
+export { type ApiKey, type Identity, type Keys, type NewKey, type Scope, scopes } from "./keys.ts";
+export type { DatabaseKind } from "./migrations.ts";
+export type { Page, PageRequest } from "./page.ts";
+export { streamId } from "./report.ts";
+export type { Retention, RetentionResult } from "./retention.ts";
+export { type Settings, settingsOf } from "./settings.ts";
+export type { Stream, StreamFilter, StreamObservation, StreamState, Streams } from "./streams.ts";
+export type { Amount, DailyUsage, Usage } from "./usage.ts";
+export type { Writer, WriterState } from "./writer.ts";
+
+type StoreSettings = Pick<Config, "data_dir" | "store" | "detect">;
+
+export interface StoreOptions {
+  log: Logger;
+  /** Kept with each anomaly, with the settings of the detection. */
+  versions: Versions;
+  /** Milliseconds since 1970. */
+  now?: () => number;
+  writer?: Partial<WriterLimits>;
+}
+
+export interface Health {
+  ready: boolean;
+  /** Why, in either case. */
+  reason: string;
+}
+
+/** What an operator of the whole installation may ask: it crosses tenants, and nothing else does. */
+export interface Admin {
+  /** Tenants known, by name; `after` is the last of the page before. */
+  tenants(page?: { after?: string; limit?: number }): Promise<string[]>;
+}
+
+/** How often the database is asked whether it is there, and told what waits in memory. */
+const beatMs = 1_000;
+/** Without an answer for so long it is taken to be away. */
+const silentMs = 3_000;
+const retentionMs = 60_000;
+/** For what waits when the store closes. */
+const closeMs = 5_000;
+
+export class Store {
+  readonly kind: DatabaseKind;
+  readonly anomalies: Anomalies;
+  readonly streams: Streams;
+  readonly keys: Keys;
+  readonly audit: Audit;
+  readonly usage: Usage;
+  readonly evidence: Evidence;
+  readonly retention: Retention;
+  readonly admin: Admin;
+  readonly writer: Writer;
+  readonly #database: Database;
+  readonly #log: Logger;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #health: Health = { ready: false, reason: "not connected yet" };
+  #beating = false;
+  #closed: Promise<void> | undefined;
+
+  /** `openStore` makes one. */
+  constructor(config: StoreSettings, options: StoreOptions) {
+    const { log, versions, now = Date.now, writer } = options;
+    const database = new Database(config);
+    const context = { database, now };
+    this.kind = database.kind;
+    this.#database = database;
+    this.#log = log;
+    this.anomalies = new Anomalies(context, settingsOf(config.detect, versions));
+    this.streams = new Streams(context);
+    this.keys = new Keys(context);
+    this.audit = new Audit(context);
+    this.usage = new Usage(context);
+    this.evidence = new Evidence(context);
+    this.retention = new Retention(context, config.store.retention);
+    this.writer = new Writer((reports) => this.anomalies.recordReports(reports), log, writer);
+    this.admin = {
+      async tenants({ after = "", limit = 1_000 } = {}) {
+        const query = database.read.selectFrom("tenants").select("id").where("id", ">", after);
+        return (await query.orderBy("id").limit(limit).execute()).map(({ id }) => id);
+      },
+    };
+  }
+
+  /** Migrates, then looks after the database in the background. A PostgreSQL that is away is waited for there. */
+  async open(): Promise<void> {
+    try {
+      await this.#database.migrate();
+      this.#health = this.#well();
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) {
+        await this.#database.close();
+        throw error;
+      }
+      this.#health = { ready: false, reason: error.message };
+      this.#log.warn({ reason: error.message }, "the store is away; anomalies wait in memory");
+    }
+    const every = (ms: number, work: () => Promise<unknown>) =>
+      this.#timers.push(setInterval(() => void work(), ms).unref());
+    every(beatMs, () => this.#beat());
+    every(retentionMs, () => this.#retain());
+  }
+
+  /** As last seen, a second or so ago. */
+  health(): Health {
+    const { queued, dropped } = this.writer.state();
+    const { ready, reason } = this.#health;
+    if (ready) return { ready, reason };
+    return { ready, reason: `${reason}; reports of anomalies waiting: ${queued}, dropped: ${dropped}` };
+  }
+
+  /** Writes what waits, for some seconds at the most. A second call waits for the first. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  #well(): Health {
+    return { ready: true, reason: `${this.#database.place} answers` };
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#beating) return;
+    this.#beating = true;
+    const { place } = this.#database;
+    const late = setTimeout(() => {
+      this.#health = { ready: false, reason: `${place}: no answer for ${silentMs / 1_000} s` };
+    }, silentMs).unref();
+    try {
+      await this.#database.migrate();
+      await this.#database.ping();
+      await this.usage.flush();
+      await this.keys.flush();
+      const { failure } = this.writer.state();
+      this.#health = failure === undefined ? this.#well() : { ready: false, reason: `${place}: ${failure}` };
+    } catch (error) {
+      const reason = reasonOf(error);
+      this.#health = { ready: false, reason: reason.includes(place) ? reason : `${place}: ${reason}` };
+    } finally {
+      clearTimeout(late);
+      this.#beating = false;
+    }
+  }
+
+  async #retain(): Promise<void> {
+    if (!this.#health.ready) return;
+    try {
+      const result = await this.retention.run();
+      if (result.anomalies > 0) this.#log.info(result, "retention");
+    } catch (error) {
+      this.#log.warn({ reason: reasonOf(error) }, "retention failed; it is tried again in a minute");
+    }
+  }
+
+  async #close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.retention.close();
+    await this.writer.close(closeMs);
+    await Promise.allSettled([this.usage.flush(), this.keys.flush()]);
+    await this.#database.close();
+  }
+}
+
+/**
+ * Opens the store and brings its schema up to date, one process at a time. A PostgreSQL that cannot be reached is tried
+ * again in the background: until then methods throw what `isUnavailable` knows, and `health` says why.
+ * @throws {Error} that names the key and the remedy, where to try again would not help.
+ */
+export async function openStore(config: StoreSettings, options: StoreOptions): Promise<Store> {
+  const store = new Store(config, options);
+  await store.open();
+  return store;
+}
+
+/** Keeps each anomaly that is found. */
+export function anomalySink(store: Store): AnomalySink {
+  return store.writer.offer;
+}
+
+/** Which migrations a database has, and which are to come; changes nothing that is stored. */
+export async function migrationState(
+  config: Pick<Config, "data_dir" | "store">,
+): Promise<MigrationState & { kind: DatabaseKind; place: string }> {
+  const database = new Database(config);
+  try {
+    const { kind, place } = database;
+    return { kind, place, ...(await database.migrationState()) };
+  } finally {
+    await database.close();
+  }
+}

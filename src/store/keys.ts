@@ -1,0 +1,270 @@
+/** API keys: `dlk_`, the id's 16 hex digits, `_`, 256 random bits. Shown once, stored as a hash. */
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import { sql } from "kysely";
+import { checkId, checkTenant, checkText } from "./arguments.ts";
+import { appendAudit } from "./audit.ts";
+import { sha256 } from "./canonical.ts";
+import type { Context } from "./context.ts";
+import { InvalidArgument, isUnavailable } from "./errors.ts";
+import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
+
+export const scopes = ["ingest", "read", "admin"] as const;
+export type Scope = (typeof scopes)[number];
+
+export interface ApiKey {
+  id: string;
+  /** The key's beginning, by which people know it. */
+  prefix: string;
+  tenant: string;
+  name: string;
+  scopes: Scope[];
+  createdBy: string;
+  /** Milliseconds since 1970, as all times here. */
+  createdAt: number;
+  expiresAt?: number;
+  revokedAt?: number;
+  /** To the minute, about. */
+  lastUsedAt?: number;
+}
+
+export interface NewKey {
+  name: string;
+  scopes: readonly Scope[];
+  expiresAt?: number;
+}
+
+/** What a valid key stands for. */
+export interface Identity {
+  id: string;
+  prefix: string;
+  tenant: string;
+  name: string;
+  scopes: Scope[];
+}
+
+interface Known {
+  key: ApiKey;
+  hash: string;
+  /** When it was read. */
+  at: number;
+}
+
+/** So long a key that was read is taken as it was: another process's revocation is seen after it. */
+const freshMs = 10_000;
+/** So long while the database is away. */
+const staleMs = 300_000;
+const maxKnown = 10_000;
+const usedMs = 60_000;
+const maxName = 128;
+const maxAuthor = 256;
+
+const columns = [
+  "id",
+  "tenant",
+  "name",
+  "scopes",
+  "created_by",
+  "created_at",
+  "expires_at",
+  "revoked_at",
+  "last_used_at",
+] as const;
+
+interface Row {
+  id: string;
+  tenant: string;
+  name: string;
+  scopes: string;
+  created_by: string;
+  created_at: bigint;
+  expires_at: bigint | null;
+  revoked_at: bigint | null;
+  last_used_at: bigint | null;
+}
+
+function prefixOf(id: string): string {
+  return `dlk_${id}`;
+}
+
+function toKey(row: Row): ApiKey {
+  return {
+    id: row.id,
+    prefix: prefixOf(row.id),
+    tenant: row.tenant,
+    name: row.name,
+    scopes: row.scopes.split(" ") as Scope[],
+    createdBy: row.created_by,
+    createdAt: Number(row.created_at),
+    ...(row.expires_at === null ? {} : { expiresAt: Number(row.expires_at) }),
+    ...(row.revoked_at === null ? {} : { revokedAt: Number(row.revoked_at) }),
+    ...(row.last_used_at === null ? {} : { lastUsedAt: Number(row.last_used_at) }),
+  };
+}
+
+export class Keys {
+  readonly #context: Context;
+  readonly #known = new Map<string, Known>();
+  /** When keys were last used, as far as the database has not been told; and when it was. */
+  readonly #used = new Map<string, number>();
+  readonly #told = new Map<string, number>();
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /**
+   * Resolves to the whole key, which is nowhere else from then on, and what is stored of it.
+   * @throws {InvalidArgument}
+   */
+  async create(
+    tenant: string,
+    { name, scopes: granted, expiresAt }: NewKey,
+    author: string,
+  ): Promise<{ secret: string; key: ApiKey }> {
+    checkTenant(tenant);
+    const { database, now } = this.#context;
+    const createdAt = now();
+    checkText("name", name, { min: 1, max: maxName });
+    checkText("author", author, { min: 1, max: maxAuthor });
+    const ordered = scopes.filter((scope) => granted.includes(scope));
+    if (ordered.length === 0 || granted.some((scope) => !scopes.includes(scope))) {
+      throw new InvalidArgument("scopes", `must be some of ${scopes.join(", ")}`);
+    }
+    if (expiresAt !== undefined && !(Number.isSafeInteger(expiresAt) && expiresAt > createdAt)) {
+      throw new InvalidArgument("expiresAt", "must be in the future");
+    }
+    const id = randomBytes(8).toString("hex");
+    const secret = `${prefixOf(id)}_${randomBytes(32).toString("base64url")}`;
+    const row = {
+      id,
+      tenant,
+      name,
+      scopes: ordered.join(" "),
+      created_by: author,
+      created_at: BigInt(createdAt),
+      expires_at: expiresAt === undefined ? null : BigInt(expiresAt),
+      revoked_at: null,
+      last_used_at: null,
+    };
+    await database.write.transaction().execute(async (trx) => {
+      await trx
+        .insertInto("api_keys")
+        .values({ ...row, hash: sha256(secret) })
+        .execute();
+      const detail = { name, scopes: ordered, expires_at: expiresAt ?? null };
+      await appendAudit(trx, tenant, { actor: author, action: "key.created", target: id, detail }, createdAt);
+    });
+    return { secret, key: toKey(row) };
+  }
+
+  /**
+   * Whom a key stands for; undefined for one that is unknown, expired or revoked. It alone names no tenant: the key does.
+   * @throws {StoreUnavailable} and the like while the database is away, but for keys seen in the last minutes.
+   */
+  async verify(secret: string): Promise<Identity | undefined> {
+    const [, id] = /^dlk_([0-9a-f]{16})_[\w-]{43}$/.exec(secret) ?? [];
+    if (id === undefined) return undefined;
+    const known = await this.#read(id);
+    if (known === undefined) return undefined;
+    const hash = Buffer.from(sha256(secret), "hex");
+    if (!timingSafeEqual(hash, Buffer.from(known.hash, "hex"))) return undefined;
+    const { prefix, tenant, name, scopes: granted, expiresAt, revokedAt } = known.key;
+    const now = this.#context.now();
+    if (revokedAt !== undefined || (expiresAt !== undefined && expiresAt <= now)) return undefined;
+    this.#used.set(id, now);
+    return { id, prefix, tenant, name, scopes: granted };
+  }
+
+  /** Undefined where the tenant has no such key. To revoke again changes nothing. */
+  async revoke(tenant: string, id: string, author: string): Promise<ApiKey | undefined> {
+    checkTenant(tenant);
+    checkId("id", id);
+    checkText("author", author, { min: 1, max: maxAuthor });
+    const { database, now } = this.#context;
+    const revokedAt = now();
+    const row = await database.write.transaction().execute(async (trx) => {
+      const revoked = await trx
+        .updateTable("api_keys")
+        .set({ revoked_at: revokedAt })
+        .where("tenant", "=", tenant)
+        .where("id", "=", id)
+        .where("revoked_at", "is", null)
+        .returning(columns)
+        .executeTakeFirst();
+      if (revoked !== undefined) {
+        await appendAudit(trx, tenant, { actor: author, action: "key.revoked", target: id }, revokedAt);
+        return revoked;
+      }
+      return trx
+        .selectFrom("api_keys")
+        .select(columns)
+        .where("tenant", "=", tenant)
+        .where("id", "=", id)
+        .executeTakeFirst();
+    });
+    if (row !== undefined) this.#known.delete(id);
+    return row && toKey(row);
+  }
+
+  /** Newest first, revoked and expired ones too. */
+  async list(tenant: string, page: PageRequest = {}): Promise<Page<ApiKey>> {
+    checkTenant(tenant);
+    const limit = pageLimit(page);
+    const position = parsePosition(page);
+    let query = this.#context.database.read
+      .selectFrom("api_keys")
+      .select(columns)
+      .where("tenant", "=", tenant)
+      .orderBy("created_at", "desc")
+      .orderBy("id", "desc")
+      .limit(limit + 1);
+    if (position)
+      query = query.where(sql<boolean>`(created_at, id) < (${position.major}, ${position.minor})`);
+    return toPage(
+      await query.execute(),
+      limit,
+      ({ created_at, id }) => ({ major: created_at, minor: id }),
+      toKey,
+    );
+  }
+
+  /** Tells the database when keys were last used, each once a minute. */
+  async flush(): Promise<void> {
+    const now = this.#context.now();
+    for (const [id, at] of this.#used) {
+      if (now - (this.#told.get(id) ?? Number.NEGATIVE_INFINITY) < usedMs) continue;
+      await this.#context.database.write
+        .updateTable("api_keys")
+        .set({ last_used_at: at })
+        .where("id", "=", id)
+        .execute();
+      this.#used.delete(id);
+      this.#told.set(id, now);
+    }
+    for (const [id, at] of this.#told) {
+      if (now - at >= usedMs) this.#told.delete(id);
+    }
+  }
+
+  async #read(id: string): Promise<Known | undefined> {
+    const now = this.#context.now();
+    const known = this.#known.get(id);
+    if (known !== undefined && now - known.at < freshMs) return known;
+    try {
+      const row = await this.#context.database.read
+        .selectFrom("api_keys")
+        .select([...columns, "hash"])
+        .where("id", "=", id)
+        .executeTakeFirst();
+      this.#known.delete(id);
+      if (row === undefined) return undefined;
+      const fresh = { key: toKey(row), hash: row.hash, at: now };
+      this.#known.set(id, fresh);
+      if (this.#known.size > maxKnown) this.#known.delete(this.#known.keys().next().value!);
+      return fresh;
+    } catch (error) {
+      if (known !== undefined && now - known.at < staleMs && isUnavailable(error)) return known;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** Pages by key: a page goes on after the last row of the one before, whatever was added meanwhile. */
+import { InvalidArgument } from "./errors.ts";
+
+export interface PageRequest {
+  /** At most 1,000; 100 where it is not set. */
+  limit?: number;
+  /** `next` of the page before. */
+  after?: string;
+}
+
+export interface Page<T> {
+  items: T[];
+  /** Set where there is more. */
+  next?: string;
+}
+
+export const maxPage = 1_000;
+
+/** @throws {InvalidArgument} */
+export function pageLimit({ limit = 100 }: PageRequest): number {
+  if (!Number.isInteger(limit) || limit < 1 || limit > maxPage) {
+    throw new InvalidArgument("limit", `must be a whole number from 1 to ${maxPage}`);
+  }
+  return limit;
+}
+
+/** Where a page ended: a 64-bit integer, then a text that makes it one of a kind. */
+export interface Position {
+  major: bigint;
+  minor: string;
+}
+
+/** @throws {InvalidArgument} */
+export function parsePosition({ after }: PageRequest): Position | undefined {
+  if (after === undefined) return undefined;
+  const text = after.length <= 512 ? Buffer.from(after, "base64url").toString() : "";
+  const [, major, minor] = /^(-?\d{1,19}) ([^\0]{1,256})$/s.exec(text) ?? [];
+  if (major === undefined || minor === undefined || BigInt.asIntN(64, BigInt(major)) !== BigInt(major)) {
+    throw new InvalidArgument("after", "is not the cursor of a page; take `next` of the page before");
+  }
+  return { major: BigInt(major), minor };
+}
+
+/** @param rows one more than `limit` where there is more. */
+export function toPage<R, T>(
+  rows: readonly R[],
+  limit: number,
+  position: (row: R) => Position,
+  item: (row: R) => T,
+): Page<T> {
+  const items = rows.slice(0, limit).map(item);
+  if (rows.length <= limit) return { items };
+  const { major, minor } = position(rows[limit - 1]!);
+  return { items, next: Buffer.from(`${major} ${minor}`).toString("base64url") };
+}

@@ -1,0 +1,16 @@
+import type { DetectConfig } from "../config/schema.ts";
+import type { Versions } from "../telemetry/version.ts";
+import { canonicalJson, type Json, sha256 } from "./canonical.ts";
+
+/** What verdicts were computed with: the same settings and the same records give the same verdicts. */
+export interface Settings {
+  /** SHA-256 of `body`, hex. */
+  hash: string;
+  /** Canonical JSON: `detect` as configured, the seed with it, and `versions`. */
+  body: string;
+}
+
+export function settingsOf(detect: DetectConfig, versions: Versions): Settings {
+  const body = canonicalJson({ detect, versions } as unknown as Json);
+  return { hash: sha256(body), body };
+}

@@ -1,0 +1,120 @@
+import { type Kysely, sql } from "kysely";
+import { checkTenant } from "./arguments.ts";
+import { ensureTenants } from "./audit.ts";
+import { BulkInsert } from "./bulk.ts";
+import type { Context } from "./context.ts";
+import { InvalidArgument } from "./errors.ts";
+import type { Tables } from "./tables.ts";
+
+export interface Amount {
+  requests: number;
+  records: number;
+  bytes: number;
+}
+
+export interface DailyUsage {
+  tenant: string;
+  /** UTC, as 2026-01-31. */
+  day: string;
+  requests: bigint;
+  records: bigint;
+  bytes: bigint;
+}
+
+/** Tenants and days that wait for the database at the most. */
+const maxWaiting = 10_000;
+const maxDays = 400;
+
+const upsert = new BulkInsert<"usage">(["tenant", "day", "requests", "records", "bytes"], (db, rows) =>
+  db
+    .insertInto("usage")
+    .values(rows)
+    .onConflict((conflict) =>
+      conflict.columns(["tenant", "day"]).doUpdateSet({
+        requests: sql`usage.requests + excluded.requests`,
+        records: sql`usage.records + excluded.records`,
+        bytes: sql`usage.bytes + excluded.bytes`,
+      }),
+    ),
+);
+
+export function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10);
+}
+
+export class Usage {
+  readonly #context: Context;
+  #waiting = new Map<string, DailyUsage>();
+  #uncounted = 0;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** Amounts that found no room while the database was away. */
+  get uncounted(): number {
+    return this.#uncounted;
+  }
+
+  /** Adds to the tenant's day; brief, in memory, and written within a second or so. */
+  add(tenant: string, amount: Amount): void {
+    checkTenant(tenant);
+    const usage = { tenant, day: dayOf(this.#context.now()) };
+    this.#add({
+      ...usage,
+      requests: BigInt(amount.requests),
+      records: BigInt(amount.records),
+      bytes: BigInt(amount.bytes),
+    });
+  }
+
+  async flush(): Promise<void> {
+    if (this.#waiting.size === 0) return;
+    const { database, now } = this.#context;
+    const taken = this.#waiting;
+    this.#waiting = new Map();
+    try {
+      await database.write.transaction().execute(async (trx) => {
+        const rows = [...taken].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, usage]) => usage);
+        await ensureTenants(trx, new Set(rows.map(({ tenant }) => tenant)), now());
+        await upsert.run(trx as Kysely<Tables>, rows);
+      });
+    } catch (error) {
+      for (const usage of taken.values()) this.#add(usage);
+      throw error;
+    }
+  }
+
+  /** Days from `from` to `to`, both included and written 2026-01-31; as many as a year has, and some. Oldest first. */
+  async list(tenant: string, { from, to }: { from: string; to: string }): Promise<DailyUsage[]> {
+    checkTenant(tenant);
+    for (const [field, day] of Object.entries({ from, to })) {
+      if (!/^\d{4}-\d{2}-\d{2}$/.test(day))
+        throw new InvalidArgument(field, "must be a day such as 2026-01-31");
+    }
+    await this.flush();
+    return this.#context.database.read
+      .selectFrom("usage")
+      .selectAll()
+      .where("tenant", "=", tenant)
+      .where("day", ">=", from)
+      .where("day", "<=", to)
+      .orderBy("day")
+      .limit(maxDays)
+      .execute();
+  }
+
+  #add(usage: DailyUsage): void {
+    const name = `${usage.tenant}\0${usage.day}`;
+    const known = this.#waiting.get(name);
+    if (known !== undefined) {
+      known.requests += usage.requests;
+      known.records += usage.records;
+      known.bytes += usage.bytes;
+    } else if (this.#waiting.size < maxWaiting) {
+      this.#waiting.set(name, usage);
+    } else {
+      this.#uncounted += 1;
+    }
+  }
+}

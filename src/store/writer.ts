@@ -1,0 +1,189 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
+import type { Logger } from "../telemetry/log.ts";
+import { isBadData, reasonOf } from "./errors.ts";
+import { ReportQueue } from "./queue.ts";
+import { encodeReport, type Report } from "./report.ts";
+
+export interface WriterLimits {
+  /** Bytes of reports that wait. */
+  maxBytes: number;
+  /** A batch is written once it has so many reports, or its first has waited so long. */
+  batchReports: number;
+  batchBytes: number;
+  batchMs: number;
+  /** Between attempts while the database is away, doubling. */
+  retryMs: number;
+  maxRetryMs: number;
+}
+
+export interface WriterState {
+  /** Reports that wait, and their bytes. */
+  queued: number;
+  queuedBytes: number;
+  written: number;
+  /** For lack of room, while the database was away or slow. */
+  dropped: number;
+  /** That no database would take. */
+  rejected: number;
+  /** Why the last attempt failed; undefined where it did not. */
+  failure: string | undefined;
+}
+
+const defaults: WriterLimits = {
+  maxBytes: 32 * 2 ** 20,
+  batchReports: 256,
+  batchBytes: 4 * 2 ** 20,
+  batchMs: 200,
+  retryMs: 200,
+  maxRetryMs: 5_000,
+};
+
+const nothing = { reports: 0, bytes: 0 };
+
+/** Between lines of the log about the same. */
+const silenceMs = 10_000;
+
+/** Writes anomalies in batches behind the back of who found them. Takes any number at once, and never fails. */
+export class Writer {
+  readonly #record: (reports: readonly Report[]) => Promise<void>;
+  readonly #log: Logger;
+  readonly #limits: WriterLimits;
+  readonly #queue: ReportQueue;
+  /** Of the batch that is being written. */
+  #inWork: { reports: number; bytes: number } = nothing;
+  #written = 0;
+  #dropped = 0;
+  #rejected = 0;
+  #failure: string | undefined;
+  #running: Promise<void> | undefined;
+  /** Ends the wait for a batch to fill, or for the next attempt. */
+  #hurry = new AbortController();
+  #closing = false;
+  #saidAt = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    record: (reports: readonly Report[]) => Promise<void>,
+    log: Logger,
+    limits: Partial<WriterLimits> = {},
+  ) {
+    this.#record = record;
+    this.#log = log;
+    this.#limits = { ...defaults, ...limits };
+    this.#queue = new ReportQueue(this.#limits.maxBytes);
+  }
+
+  /** An `AnomalySink`: brief, and never throws. */
+  readonly offer = (anomaly: Anomaly): void => {
+    let report: Report;
+    try {
+      report = encodeReport(anomaly);
+    } catch (error) {
+      this.#reject(error);
+      return;
+    }
+    this.#drop(this.#queue.push(report));
+    if (this.#queue.length >= this.#limits.batchReports && this.#failure === undefined) this.#hurry.abort();
+    this.#running ??= this.#run();
+  };
+
+  state(): WriterState {
+    return {
+      queued: this.#queue.length + this.#inWork.reports,
+      queuedBytes: this.#queue.bytes + this.#inWork.bytes,
+      written: this.#written,
+      dropped: this.#dropped,
+      rejected: this.#rejected,
+      failure: this.#failure,
+    };
+  }
+
+  /** Resolves once nothing waits, which may take as long as the database is away. */
+  async flush(): Promise<void> {
+    while (this.#running !== undefined) {
+      this.#hurry.abort();
+      await this.#running;
+    }
+  }
+
+  /** Writes what waits, for so long at the most. Resolves to how many reports were given up. */
+  async close(maxMs: number): Promise<number> {
+    const deadline = new AbortController();
+    const elapsed = sleep(maxMs, undefined, { signal: deadline.signal }).catch(() => {});
+    await Promise.race([this.flush(), elapsed]);
+    deadline.abort();
+    this.#closing = true;
+    this.#hurry.abort();
+    const lost = this.state().queued;
+    if (lost > 0) this.#log.error({ anomalies: lost }, "anomalies not stored: the store is away");
+    return lost;
+  }
+
+  async #run(): Promise<void> {
+    await this.#wait(this.#limits.batchMs);
+    let retryMs = this.#limits.retryMs;
+    while (this.#queue.length > 0 && !this.#closing) {
+      const batch = this.#queue.take(this.#limits.batchReports, this.#limits.batchBytes);
+      this.#inWork = { reports: batch.length, bytes: batch.reduce((sum, { size }) => sum + size, 0) };
+      try {
+        await this.#write(batch);
+        if (this.#failure !== undefined)
+          this.#log.info({ queued: this.#queue.length }, "the store takes anomalies again");
+        this.#failure = undefined;
+        this.#inWork = nothing;
+        retryMs = this.#limits.retryMs;
+      } catch (error) {
+        if (this.#failure === undefined)
+          this.#log.warn({ reason: reasonOf(error) }, "the store takes no anomalies; they wait");
+        this.#failure = reasonOf(error);
+        this.#inWork = nothing;
+        this.#drop(this.#queue.putBack(batch));
+        await this.#wait(retryMs);
+        retryMs = Math.min(2 * retryMs, this.#limits.maxRetryMs);
+      }
+    }
+    this.#running = undefined;
+  }
+
+  async #wait(ms: number): Promise<void> {
+    this.#hurry = new AbortController();
+    await sleep(ms, undefined, { signal: this.#hurry.signal }).catch(() => {});
+  }
+
+  /** Looks for the one report that the database refuses, so that it does not hold up the others. */
+  async #write(batch: readonly Report[]): Promise<void> {
+    try {
+      await this.#record(batch);
+      this.#written += batch.length;
+    } catch (error) {
+      if (!isBadData(error)) throw error;
+      if (batch.length === 1) {
+        this.#reject(error);
+        return;
+      }
+      const half = batch.length >> 1;
+      await this.#write(batch.slice(0, half));
+      await this.#write(batch.slice(half));
+    }
+  }
+
+  #reject(error: unknown): void {
+    this.#rejected += 1;
+    this.#say("an anomaly that cannot be stored", { reason: reasonOf(error) });
+  }
+
+  #drop(count: number): void {
+    if (count === 0) return;
+    this.#dropped += count;
+    this.#say("the store is too slow: the least important reports of anomalies were dropped", {
+      queued: this.#queue.length,
+    });
+  }
+
+  #say(message: string, fields: object): void {
+    const now = performance.now();
+    if (now - this.#saidAt < silenceMs) return;
+    this.#saidAt = now;
+    this.#log.warn({ ...fields, dropped: this.#dropped, rejected: this.#rejected }, message);
+  }
+}
