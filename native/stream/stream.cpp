@@ -81,11 +81,6 @@ Stream::Stream(StreamKey key, const Settings& settings)
   }
 }
 
-std::uint32_t Stream::learningRecords() const {
-  // The value channel calibrates itself; what it needs is its own.
-  return value_ ? ValueChannel::learning_points : settings_.baselineRecords;
-}
-
 Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& content, std::vector<Event>& events) {
   const std::uint64_t time = record.timeUnixNano != 0 ? record.timeUnixNano : (seen_ + 1) * kAssumedStep;
   Verdict verdict;
@@ -118,8 +113,8 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
   }
 
   for (const Say& say : says_) {
-    if (verdict.learning) break;
-    verdict.score = std::max(verdict.score, comparable(say.channel, say.score));
+    // The value channel knows by itself when it has seen enough to score; to judge, its scores must be calibrated as well.
+    if (!verdict.learning || value_) verdict.score = std::max(verdict.score, comparable(say.channel, say.score));
   }
   if (!verdict.learning) judge(time, verdict);
   if (calibrating()) learnScores(verdict);

@@ -128,7 +128,7 @@ class Stream {
 
   const StreamKey& key() const { return key_; }
   const OpenAnomaly& anomaly() const { return anomaly_; }
-  bool learning() const { return seen_ < learningRecords(); }
+  bool learning() const { return seen_ < settings_.baselineRecords; }
   /// Records judged or learned from.
   std::uint64_t seen() const { return seen_; }
   std::size_t windowRecords() const { return window_.records(); }
@@ -146,9 +146,8 @@ class Stream {
     double pValue;
   };
 
-  std::uint32_t learningRecords() const;
   std::size_t hopsPerWindow() const;
-  bool calibrating() const { return seen_ >= learningRecords() / 2; }
+  bool calibrating() const { return seen_ >= settings_.baselineRecords / 2; }
   void say(Channel channel, double score, double bits, double usualBits, bool whole = true);
   void judge(std::uint64_t timeUnixNano, Verdict& verdict);
   SequenceChannel::Lesson lesson(const SequenceVerdict& sequence, const Verdict& verdict) const;

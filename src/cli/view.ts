@@ -101,19 +101,12 @@ function figures({ window }: Anomaly): string[] {
   ];
 }
 
-function usualRange(low: number | undefined, high: number | undefined): string {
-  if (low === undefined) return `usually at most ${precise(high!)}`;
-  return high === undefined
-    ? `usually at least ${precise(low)}`
-    : `usually ${precise(low)} to ${precise(high)}`;
-}
-
 function expectation({ expected }: Anomaly): string[] {
   if (expected === undefined) return [];
-  const { nearest, next, low, high } = expected;
+  // The usual range, whose unit is the channel's affair, is in the sentence.
+  const { nearest, next } = expected;
   return [
     ...(next.length > 0 ? [`usual next: ${next.join(", ")}`] : []),
-    ...(low !== undefined || high !== undefined ? [usualRange(low, high)] : []),
     ...(nearest ? [`nearest known: ${nearest}`] : []),
   ];
 }
