@@ -10,6 +10,7 @@ export class Admission {
   readonly #maxBytes: number;
   #requests = 0;
   #bytes = 0;
+  readonly #onIdle: (() => void)[] = [];
 
   constructor(limits: ReceiveConfig["limits"]) {
     this.#maxRequests = limits.max_concurrent_requests;
@@ -22,6 +23,11 @@ export class Admission {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Resolves when no request is in work. */
+  async idle(): Promise<void> {
+    if (this.#requests > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
   /** @throws {ExportError} UNAVAILABLE, to be tried again, when too many requests are in work. */
@@ -63,6 +69,8 @@ export class Admission {
   leave(held: number): void {
     this.#requests -= 1;
     this.#bytes -= held;
+    if (this.#requests > 0) return;
+    for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 }
 

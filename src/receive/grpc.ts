@@ -148,6 +148,7 @@ async function serveExport(
       signal,
       transport: "grpc",
       header: (name) => headers[name],
+      peer: stream.session?.socket.remoteAddress,
       abort: abort.signal,
       receive: (permit) => receive(stream, headers, config, permit, abort.signal, giveUp),
     });

@@ -148,6 +148,7 @@ class Exchange {
         signal,
         transport: "http",
         header: (name) => this.#request.headers[name],
+        peer: this.#request.socket.remoteAddress,
         abort,
         receive: (permit) => this.#receive(signal, permit),
       });
@@ -158,6 +159,7 @@ class Exchange {
       headers = error instanceof HttpError ? error.headers : {};
       if (error.retryAfterMs !== undefined)
         headers["retry-after"] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000)));
+      if (status === 401) headers["www-authenticate"] = "Bearer";
       body = this.#encodeStatus(error);
     }
     if (this.#response.destroyed) return;

@@ -1,17 +1,20 @@
 /** The receivers: OTLP/gRPC and OTLP/HTTP in, bytes of Export*ServiceRequest out to one consumer. */
 import type { ReceiveConfig } from "../config/schema.ts";
-import type { Consumer } from "../otlp.ts";
+import type { Consumer, PartialSuccess } from "../otlp.ts";
 import { type GrpcEndpoint, startGrpc } from "./grpc.ts";
 import type { ReceiveHooks } from "./hooks.ts";
 import { startHttp } from "./http.ts";
-import { Intake } from "./intake.ts";
+import { type Authenticate, type Call, Intake } from "./intake.ts";
 import { type Endpoint, maxTimer } from "./listen.ts";
 
 export type { ReceiveHooks, RequestEvent, Transport } from "./hooks.ts";
+export type { Authenticate, Call, Received, Sender } from "./intake.ts";
 
 export interface Receivers {
   /** host:port as bound; undefined where the configuration disables it. */
   readonly addresses: { readonly grpc: string | undefined; readonly http: string | undefined };
+  /** Takes a call that came by another way as these take theirs, within the same limits. @throws {ExportError} */
+  take(call: Call): Promise<PartialSuccess | undefined>;
   /** Requests in work, and the bytes that they hold. */
   inWork(): { requests: number; bytes: number };
   /** What the gRPC health service tells, where it is on; at first, that it serves. */
@@ -23,6 +26,9 @@ export interface Receivers {
   close(deadlineMs: number): Promise<void>;
 }
 
+/** Every sender is the one tenant. */
+const anybody: Authenticate = async () => "default";
+
 /**
  * Ready for requests once it resolves.
  * @throws {Error} that names the key of the configuration and the remedy; nothing is left open then.
@@ -31,17 +37,21 @@ export async function startReceivers(
   config: ReceiveConfig,
   consumer: Consumer,
   hooks: ReceiveHooks,
+  authenticate: Authenticate = anybody,
 ): Promise<Receivers> {
-  const intake = new Intake(config, consumer, hooks);
+  const intake = new Intake(config, authenticate, consumer, hooks);
   let grpc: GrpcEndpoint | undefined;
   let http: Endpoint | undefined;
   const close = async (deadlineMs: number) => {
     const endpoints = [grpc, http].filter((endpoint) => endpoint !== undefined);
+    const late = Promise.withResolvers<void>();
     const cut = () => {
       for (const endpoint of endpoints) endpoint.destroy();
+      late.resolve();
     };
     const timer = setTimeout(cut, Math.min(deadlineMs, maxTimer));
-    await Promise.all(endpoints.map((endpoint) => endpoint.close()));
+    const idle = Promise.race([intake.close(), late.promise]);
+    await Promise.all([idle, ...endpoints.map((endpoint) => endpoint.close())]);
     clearTimeout(timer);
   };
   try {
@@ -53,6 +63,7 @@ export async function startReceivers(
   }
   return {
     addresses: { grpc: grpc?.address, http: http?.address },
+    take: (call) => intake.take(call),
     inWork: () => ({ requests: intake.admission.requests, bytes: intake.admission.bytes }),
     setServing: (serving) => grpc?.setServing(serving),
     close,

@@ -10,29 +10,53 @@ export interface Received {
   wireBytes: number;
 }
 
+/** What is known of whoever sends, before its body is read. */
+export interface Sender {
+  header(name: string): string | string[] | undefined;
+  /** IP address of the connection's other end. */
+  peer: string | undefined;
+}
+
+/**
+ * Finds the tenant that a request belongs to.
+ * @throws {ExportError} where the sender is unknown, may not send, or is beyond its limits.
+ */
+export type Authenticate = (sender: Sender) => Promise<string>;
+
 /** An Export call as a protocol presents it. */
-export interface Call {
+export interface Call extends Sender {
   signal: Signal;
   transport: Transport;
-  header(name: string): string | string[] | undefined;
+  /** Set where the sender is authenticated already. */
+  tenant?: string;
   /** Aborted with the ExportError to report when the sender is gone or its deadline has passed. */
   abort: AbortSignal;
   /** Reads the body; called once the request is admitted. */
   receive(permit: Permit): Promise<Received>;
 }
 
-/** The way of every request, whatever the protocol: tenant, admission, body, consumer. */
+/** By then another process may have taken over. */
+const shutdownRetryMs = 1_000;
+
+/** The way of every request, whatever the protocol: admission, tenant, body, consumer. */
 export class Intake {
   readonly admission: Admission;
-  readonly #tenantHeader: string | undefined;
+  readonly #authenticate: Authenticate;
   readonly #consumer: Consumer;
   readonly #hooks: ReceiveHooks;
+  #closing = false;
 
-  constructor(config: ReceiveConfig, consumer: Consumer, hooks: ReceiveHooks) {
+  constructor(config: ReceiveConfig, authenticate: Authenticate, consumer: Consumer, hooks: ReceiveHooks) {
     this.admission = new Admission(config.limits);
-    this.#tenantHeader = config.tenant_header;
+    this.#authenticate = authenticate;
     this.#consumer = consumer;
     this.#hooks = hooks;
+  }
+
+  /** Takes no more calls; resolves when those in work are answered. */
+  close(): Promise<void> {
+    this.#closing = true;
+    return this.admission.idle();
   }
 
   /** @throws {ExportError} and nothing else. */
@@ -42,8 +66,9 @@ export class Intake {
     let received: Received | undefined;
     let code: Code = Code.OK;
     try {
-      const tenant = this.#tenant(call);
+      if (this.#closing) throw new ExportError(Code.UNAVAILABLE, "shutting down", shutdownRetryMs);
       permit = this.admission.admit();
+      const tenant = call.tenant ?? (await this.#authenticate(call));
       received = await call.receive(permit);
       call.abort.throwIfAborted();
       return await this.#consumer({ signal: call.signal, tenant, body: received.body, abort: call.abort });
@@ -63,17 +88,6 @@ export class Intake {
         seconds: (performance.now() - start) / 1_000,
       });
     }
-  }
-
-  #tenant(call: Call): string {
-    if (this.#tenantHeader === undefined) return "default";
-    const value = call.header(this.#tenantHeader);
-    if (value === undefined) return "default";
-    if (typeof value === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(value)) return value;
-    throw new ExportError(
-      Code.INVALID_ARGUMENT,
-      `header ${this.#tenantHeader}: the tenant must be one value of 1 to 64 letters, digits, dots, underscores or hyphens`,
-    );
   }
 }
 

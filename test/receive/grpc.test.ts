@@ -460,20 +460,26 @@ describe("limits over gRPC", () => {
   });
 });
 
-describe("tenants", () => {
-  test("the header names the tenant", async () => {
-    const running = await start({ tenant_header: "x-tenant" });
+describe("senders", () => {
+  test("are asked who they are", async () => {
+    const running = await start({}, undefined, async ({ header, peer }) => {
+      const name = header("x-name");
+      if (typeof name === "string") return `${name} at ${peer}`;
+      throw new ExportError(Code.PERMISSION_DENIED, "nameless");
+    });
     const client = grpcClient(running.grpc);
-    await grpcExport(client, "logs", requests.logs, { headers: { "x-tenant": "team-7.eu_west" } });
-    await grpcExport(client, "logs", requests.logs);
-    expect(running.taken.map(({ tenant }) => tenant)).toEqual(["team-7.eu_west", "default"]);
+    await grpcExport(client, "logs", requests.logs, { headers: { "x-name": "team-7" } });
+    const refused = await grpcExport(client, "logs", requests.logs);
+    expect(refused).toMatchObject({ code: Code.PERMISSION_DENIED, message: "nameless" });
+    expect(running.taken.map(({ tenant }) => tenant)).toEqual(["team-7 at 127.0.0.1"]);
   });
 
-  test.each(["", "a b", "a/b", "é", "a".repeat(65)])("%j is not a tenant", async (tenant) => {
-    const running = await start({ tenant_header: "x-tenant" });
-    const answer = await rawCall(running, [framed(requests.logs)], { "x-tenant": tenant });
-    expect(answer["grpc-status"]).toBe("3");
-    expect(decodeURIComponent(String(answer["grpc-message"]))).toContain("x-tenant");
-    expect(running.taken).toEqual([]);
+  test("beyond their limits are told when to come back", async () => {
+    const running = await start({}, undefined, async () => {
+      throw new ExportError(Code.RESOURCE_EXHAUSTED, "too many", 1_500);
+    });
+    const answer = await grpcExport(grpcClient(running.grpc), "logs", requests.logs);
+    expect(answer.code).toBe(Code.RESOURCE_EXHAUSTED);
+    expect(answer.retryInfo?.retryDelay).toMatchObject({ seconds: 1n, nanos: 500_000_000 });
   });
 });

@@ -272,15 +272,22 @@ describe("errors over HTTP", () => {
     expect(running.taken.map(({ body }) => body.length)).toEqual([1_000_000]);
   });
 
-  test("a tenant that is none: 400", async () => {
-    const running = await start({ tenant_header: "x-tenant" });
+  test("an unknown sender: 401, before its body is read", async () => {
+    const running = await start({}, undefined, async ({ header, peer }) => {
+      if (header("authorization") === "Bearer good") return `tenant of ${peer}`;
+      throw new ExportError(Code.UNAUTHENTICATED, "who are you?");
+    });
     const post = (headers: Record<string, string>) => httpExport(running.http, "logs", "x", { headers });
-    const answer = await post({ "x-tenant": "a b" });
-    expect(answer.status).toBe(400);
-    expect(fromBinary(StatusSchema, answer.body).message).toContain("x-tenant");
-    expect((await post({ "x-tenant": "a" })).status).toBe(200);
-    expect((await post({})).status).toBe(200);
-    expect(running.taken.map(({ tenant }) => tenant)).toEqual(["a", "default"]);
+    const answer = await post({});
+    expect(answer.status).toBe(401);
+    expect(answer.headers["www-authenticate"]).toBe("Bearer");
+    expect(fromBinary(StatusSchema, answer.body).message).toBe("who are you?");
+    expect((await post({ authorization: "Bearer good" })).status).toBe(200);
+    expect(running.taken.map(({ tenant }) => tenant)).toEqual(["tenant of 127.0.0.1"]);
+    expect(running.events.map(({ code, wireBytes }) => [code, wireBytes])).toEqual([
+      [Code.UNAUTHENTICATED, 0],
+      [Code.OK, 1],
+    ]);
   });
 
   test("headers beyond max_header_size: 431", async () => {

@@ -20,7 +20,12 @@ import {
   type PartialSuccess,
   type Signal,
 } from "../../src/otlp.ts";
-import { type Receivers, type RequestEvent, startReceivers } from "../../src/receive/index.ts";
+import {
+  type Authenticate,
+  type Receivers,
+  type RequestEvent,
+  startReceivers,
+} from "../../src/receive/index.ts";
 
 type Input<T> = {
   [K in keyof T]?: T[K] extends object | undefined
@@ -61,6 +66,7 @@ export function receiveConfig(input: Input<ReceiveConfig> = {}): ReceiveConfig {
 export async function start(
   input: Input<ReceiveConfig> = {},
   consumer: Consumer = async () => undefined,
+  authenticate?: Authenticate,
 ): Promise<Running> {
   const taken: ExportRequest[] = [];
   const events: RequestEvent[] = [];
@@ -78,6 +84,7 @@ export async function start(
       onRequest: (event) => void events.push(event),
       onConnectionRefused: (transport) => void refusedConnections.push(transport),
     },
+    authenticate,
   );
   afterwards(() => receivers.close(0));
   const { grpc, http } = receivers.addresses;

@@ -1,0 +1,161 @@
+/** What each tenant may send and ask: rates by token buckets, quotas by the day. In memory, of this process. */
+import type { LimitsConfig } from "../config/schema.ts";
+import { Code, ExportError } from "../otlp.ts";
+
+/** Seconds of its rate that a tenant may use at once. */
+const burst = 2;
+
+/** Tenants whose buckets are held; a full bucket is worth no memory. */
+const maxTenants = 10_000;
+
+const dayMs = 86_400_000;
+
+/**
+ * A bucket that may go below zero: what a request costs is known only once it is in, so it passes while anything is left,
+ * and those after it wait for the debt.
+ */
+class Bucket {
+  readonly #rate: number;
+  readonly #capacity: number;
+  #level: number;
+  #at: number;
+
+  /** @param rate a second. */
+  constructor(rate: number, now: number) {
+    this.#rate = rate;
+    this.#capacity = Math.max(1, rate * burst);
+    this.#level = this.#capacity;
+    this.#at = now;
+  }
+
+  /** Milliseconds until there is something again; 0 where there is. */
+  wait(now: number): number {
+    this.#fill(now);
+    return this.#level >= 1 ? 0 : ((1 - this.#level) / this.#rate) * 1_000;
+  }
+
+  take(cost: number): void {
+    this.#level -= cost;
+  }
+
+  isFull(now: number): boolean {
+    this.#fill(now);
+    return this.#level >= this.#capacity;
+  }
+
+  #fill(now: number): void {
+    this.#level = Math.min(this.#capacity, this.#level + ((now - this.#at) / 1_000) * this.#rate);
+    this.#at = now;
+  }
+}
+
+/** What is limited by the second. */
+type Rated = "ingest" | "queries" | "records" | "bytes";
+
+/** Of the tenant today; undefined where it is not known yet. */
+export interface Today {
+  records: number;
+  bytes: number;
+}
+
+export interface LimiterSources {
+  today(tenant: string): Today;
+  streams(tenant: string): number;
+  /** Milliseconds since the epoch. */
+  now?(): number;
+}
+
+export class Limiter {
+  readonly #config: LimitsConfig;
+  readonly #sources: LimiterSources;
+  readonly #now: () => number;
+  readonly #buckets = new Map<string, Partial<Record<Rated, Bucket>>>();
+
+  constructor(config: LimitsConfig, sources: LimiterSources) {
+    this.#config = config;
+    this.#sources = sources;
+    this.#now = sources.now ?? Date.now;
+  }
+
+  /**
+   * Counts a request that sends records.
+   * @throws {ExportError} RESOURCE_EXHAUSTED with the time to wait, where the tenant is beyond a rate or quota.
+   */
+  admitIngest(tenant: string): void {
+    const now = this.#now();
+    const { records_per_day, bytes_per_day, streams } = this.#config;
+    if (records_per_day !== undefined || bytes_per_day !== undefined) {
+      const today = this.#sources.today(tenant);
+      const midnight = dayMs - (now % dayMs);
+      if (today.records >= (records_per_day ?? Infinity))
+        throw exhausted("records_per_day", records_per_day!, midnight);
+      if (today.bytes >= (bytes_per_day ?? Infinity))
+        throw exhausted("bytes_per_day", bytes_per_day!, midnight);
+    }
+    if (streams !== undefined && this.#sources.streams(tenant) > streams) {
+      throw exhausted("streams", streams, 60_000);
+    }
+    this.#pass(tenant, ["records", "bytes", "ingest"], now);
+    this.#bucket(tenant, "ingest", now)?.take(1);
+  }
+
+  /**
+   * Counts a request that asks.
+   * @throws {ExportError} as `admitIngest`.
+   */
+  admitQuery(tenant: string): void {
+    const now = this.#now();
+    this.#pass(tenant, ["queries"], now);
+    this.#bucket(tenant, "queries", now)?.take(1);
+  }
+
+  charge(tenant: string, cost: { records?: number; bytes?: number }): void {
+    const now = this.#now();
+    if (cost.records) this.#bucket(tenant, "records", now)?.take(cost.records);
+    if (cost.bytes) this.#bucket(tenant, "bytes", now)?.take(cost.bytes);
+  }
+
+  #pass(tenant: string, rated: readonly Rated[], now: number): void {
+    for (const name of rated) {
+      const wait = this.#bucket(tenant, name, now)?.wait(now) ?? 0;
+      if (wait > 0) throw exhausted(keyOf[name], this.#config[keyOf[name]]!, wait);
+    }
+  }
+
+  #bucket(tenant: string, name: Rated, now: number): Bucket | undefined {
+    const rate = this.#config[keyOf[name]];
+    if (rate === undefined) return undefined;
+    let own = this.#buckets.get(tenant);
+    if (own === undefined) {
+      if (this.#buckets.size >= maxTenants) this.#makeRoom(now);
+      own = {};
+      this.#buckets.set(tenant, own);
+    }
+    own[name] ??= new Bucket(rate, now);
+    return own[name];
+  }
+
+  /** Full buckets are as good as new ones; where all are in use, the oldest goes. */
+  #makeRoom(now: number): void {
+    for (const [tenant, own] of this.#buckets) {
+      if (Object.values(own).every((bucket) => bucket.isFull(now))) this.#buckets.delete(tenant);
+    }
+    const [oldest] = this.#buckets.keys();
+    if (this.#buckets.size >= maxTenants) this.#buckets.delete(oldest!);
+  }
+}
+
+const keyOf = {
+  ingest: "requests_per_second",
+  queries: "requests_per_second",
+  records: "records_per_second",
+  bytes: "bytes_per_second",
+} as const satisfies Record<Rated, keyof LimitsConfig>;
+
+function exhausted(key: keyof LimitsConfig, limit: number, waitMs: number): ExportError {
+  return new ExportError(
+    Code.RESOURCE_EXHAUSTED,
+    `the tenant is beyond limits.${key} (${limit}); come back later`,
+    Math.ceil(waitMs),
+  );
+}

@@ -1,0 +1,18 @@
+import { BlockList, isIPv6 } from "node:net";
+
+/** Tells whether an address lies in one of the networks: addresses, or addresses with a prefix length. */
+export function networkMatcher(networks: readonly string[]): (address: string | undefined) => boolean {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [address, prefix] = network.split("/") as [string, string | undefined];
+    const family = isIPv6(address) ? "ipv6" : "ipv4";
+    if (prefix === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(prefix), family);
+  }
+  return (address) => {
+    if (address === undefined) return false;
+    // As a socket that takes both families shows IPv4.
+    const bare = address.replace(/^::ffff:(?=\d+\.)/, "");
+    return list.check(bare, isIPv6(bare) ? "ipv6" : "ipv4");
+  };
+}

@@ -1,0 +1,123 @@
+/** OIDC access tokens: JWTs signed by the issuer's keys, which are fetched once and kept. */
+import {
+  createRemoteJWKSet,
+  customFetch,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from "jose";
+import type { Logger } from "pino";
+import type { AuthConfig } from "../config/schema.ts";
+import { Code, ExportError } from "../otlp.ts";
+import { type Scope, scopes } from "../store/index.ts";
+import { boundedFetch } from "./bounded-fetch.ts";
+import { type Principal, tenantPattern } from "./principal.ts";
+
+type OidcConfig = NonNullable<AuthConfig["oidc"]>;
+
+/** No `none`, and nothing symmetric: a public key must never do as a shared secret. */
+const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
+
+const fetchTimeoutMs = 5_000;
+/** Between two tries to find a key that is not in the set, and after a failed discovery. */
+const cooldownMs = 10_000;
+const cacheMs = 3_600_000;
+/** Seconds that clocks may differ by. */
+const clockTolerance = 30;
+
+export class TokenVerifier {
+  readonly #config: OidcConfig;
+  readonly #log: Logger;
+  #keys: Promise<JWTVerifyGetKey> | undefined;
+
+  constructor(config: OidcConfig, log: Logger) {
+    this.#config = config;
+    this.#log = log;
+  }
+
+  /** @throws {ExportError} UNAUTHENTICATED or PERMISSION_DENIED, and UNAVAILABLE where the issuer cannot be asked. */
+  async verify(token: string): Promise<Principal> {
+    const { issuer, audience } = this.#config;
+    let payload: JWTPayload;
+    try {
+      this.#keys ??= this.#findKeys();
+      const keys = await this.#keys;
+      const options = { issuer, audience, algorithms, clockTolerance, requiredClaims: ["exp", "sub"] };
+      ({ payload } = await jwtVerify(token, keys, options));
+    } catch (cause) {
+      const error = refusal(cause);
+      if (error.code === Code.UNAVAILABLE)
+        this.#log.warn({ err: cause }, "auth.oidc: tokens cannot be verified");
+      throw error;
+    }
+    return this.#principal(payload);
+  }
+
+  #principal(payload: JWTPayload): Principal {
+    const { tenant_claim, scopes_claim, scope_prefix } = this.#config;
+    const tenant = payload[tenant_claim];
+    if (typeof tenant !== "string" || !tenantPattern.test(tenant)) {
+      throw new ExportError(
+        Code.PERMISSION_DENIED,
+        `the token's claim ${tenant_claim} names no tenant of 1 to 64 letters, digits, dots, underscores or hyphens`,
+      );
+    }
+    const claimed = payload[scopes_claim];
+    const names = typeof claimed === "string" ? claimed.split(" ") : Array.isArray(claimed) ? claimed : [];
+    const granted = scopes.filter((scope) => names.includes(scope_prefix + scope));
+    return { tenant, scopes: new Set<Scope>(granted), subject: `user:${payload.sub!.slice(0, 200)}` };
+  }
+
+  async #findKeys(): Promise<JWTVerifyGetKey> {
+    try {
+      const url = this.#config.jwks_url ?? (await discover(this.#config.issuer));
+      return createRemoteJWKSet(new URL(url), {
+        timeoutDuration: fetchTimeoutMs,
+        cooldownDuration: cooldownMs,
+        cacheMaxAge: cacheMs,
+        [customFetch]: boundedFetch,
+      });
+    } catch (error) {
+      setTimeout(() => {
+        this.#keys = undefined;
+      }, cooldownMs).unref();
+      throw error;
+    }
+  }
+}
+
+/** The issuer's key set, as OpenID Connect Discovery 1.0 names it. */
+async function discover(issuer: string): Promise<string> {
+  const url = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+  const response = await boundedFetch(url, {
+    signal: AbortSignal.timeout(fetchTimeoutMs),
+    redirect: "error",
+  });
+  if (!response.ok) throw new Error(`${url} answers ${response.status}`);
+  const found = (await response.json()) as { issuer?: unknown; jwks_uri?: unknown };
+  if (found.issuer !== issuer) throw new Error(`${url} names another issuer`);
+  if (typeof found.jwks_uri !== "string") throw new Error(`${url} has no jwks_uri`);
+  return found.jwks_uri;
+}
+
+const unauthenticated = (message: string) => new ExportError(Code.UNAUTHENTICATED, message);
+
+function refusal(cause: unknown): ExportError {
+  if (cause instanceof errors.JWTExpired) return unauthenticated("the token has expired");
+  if (cause instanceof errors.JWTClaimValidationFailed) {
+    return unauthenticated(`the token's claim ${cause.claim} is not what auth.oidc asks for`);
+  }
+  if (cause instanceof errors.JWKSNoMatchingKey || cause instanceof errors.JWSSignatureVerificationFailed) {
+    return unauthenticated("the token is not signed by a key of the issuer");
+  }
+  const ofTheIssuer =
+    !(cause instanceof errors.JOSEError) ||
+    cause instanceof errors.JWKSTimeout ||
+    cause instanceof errors.JWKSInvalid ||
+    cause.code === errors.JOSEError.code;
+  if (ofTheIssuer) {
+    return new ExportError(Code.UNAVAILABLE, "the issuer's keys cannot be had now", cooldownMs, { cause });
+  }
+  return unauthenticated("the token is malformed or of a kind that is not taken");
+}
