@@ -1,7 +1,7 @@
 /** The way of a request through the process: engine, anomalies, forwarder. */
 import { type Context, ROOT_CONTEXT, SpanKind, type Tracer } from "@opentelemetry/api";
 import type { Engine } from "./engine/index.ts";
-import type { Forwarder } from "./forward/index.ts";
+import type { Exporter } from "./forward/index.ts";
 import type { Anomaly } from "./gen/driftlock/v1/anomaly_pb.js";
 import { Code, ExportError, type ExportRequest, type PartialSuccess } from "./otlp.ts";
 import { channelName } from "./telemetry/anomaly-log.ts";
@@ -14,7 +14,7 @@ export type AnomalySink = (anomaly: Anomaly) => void;
 export interface Parts {
   /** Undefined where detection is off: requests pass as they are, and their records are not counted. */
   engine: Engine | undefined;
-  forwarder: Forwarder;
+  forwarder: Exporter;
   metrics: Metrics;
   tracer: Tracer | undefined;
   sinks: readonly AnomalySink[];

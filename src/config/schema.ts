@@ -232,10 +232,28 @@ const forward = section({
   queue: section({
     /** Requests sent at once. */
     concurrency: count.max(1_000).default(10),
-    /** Bytes that wait or are on their way; beyond it the sender is told to come back. */
+    /** Bytes in memory that wait or are on their way; beyond it the sender is told to come back. */
     max_size: bytes.default(128 * 2 ** 20),
   }),
 });
+    /**
+     * When a sender is answered. memory: once the downstream has taken its request. disk: once the request is kept under
+     * data_dir, from where it is delivered in order, also after a crash.
+     */
+    storage: z.enum(["memory", "disk"]).default("memory"),
+    /** Of storage: disk. */
+    disk: section({
+      /**
+       * When a request is kept. always: flushed to the device, all that wait in one flush; survives a loss of power.
+       * interval: written, and flushed every sync_interval; survives a crash of the process. off: never flushed.
+       */
+      sync: z.enum(["always", "interval", "off"]).default("always"),
+      sync_interval: duration.default(1_000),
+      /** Bytes on disk; beyond it the sender is told to come back. */
+      max_size: bytes.default(2 ** 30),
+      /** Of the requests that the downstream refused for good, by signal. */
+      max_dead_letter_size: bytes.default(64 * 2 ** 20),
+    }),
 
 const store = section({
   /** A PostgreSQL database; without it, a file in `data_dir`. */

@@ -29,12 +29,13 @@ export function checkForward(config: ForwardConfig): string[] {
   return [...checkDurations(config), ...checkHeaders(config), ...checkTls(config)];
 }
 
-function checkDurations({ timeout, retry, tls }: ForwardConfig): string[] {
+function checkDurations({ timeout, retry, queue, tls }: ForwardConfig): string[] {
   const durations: [key: string, milliseconds: number, least: number][] = [
     ["forward.timeout", timeout, 1],
     ["forward.retry.initial_interval", retry.initial_interval, 1],
     ["forward.retry.max_interval", retry.max_interval, 1],
     ["forward.retry.max_elapsed_time", retry.max_elapsed_time, 0],
+    ["forward.queue.disk.sync_interval", queue.disk.sync_interval, 1],
     ...(tls ? [["forward.tls.reload_interval", tls.reload_interval, 1] as [string, number, number]] : []),
   ];
   return durations

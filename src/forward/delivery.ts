@@ -52,9 +52,14 @@ export class Delivery {
     }
   }
 
+  /** Makes no attempt any more; one that is under way may still succeed. */
+  halt(drop: Drop): void {
+    this.#stopWaiting.abort(drop);
+  }
+
   stop(drop: Drop): void {
     this.#stop.abort(drop);
-    this.#stopWaiting.abort(drop);
+    this.halt(drop);
   }
 
   async #attempt(): Promise<Outcome> {

@@ -3,11 +3,27 @@ import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
 import { checkForward } from "./check.ts";
 import { clip } from "./codes.ts";
 import { Delivery } from "./delivery.ts";
-import { Drop, DropLog } from "./drop.ts";
+import { Drop, Drops, senderGone, shutDown } from "./drop.ts";
 import { Health, type LastError } from "./health.ts";
 import type { ForwardHooks } from "./hooks.ts";
 import { Slots } from "./slots.ts";
 import { createTransport, type Outcome, type Transport } from "./transport.ts";
+
+/** Takes requests for the downstream. */
+export interface Exporter {
+  /**
+   * Resolves once the request is delivered or, with `queue.storage: disk`, kept; to the downstream's partial success if there
+   * is one and it is known. `body` is an Export*ServiceRequest as protobuf; `abort` says that its sender has gone.
+   * @throws {ExportError} the downstream's own refusal, or UNAVAILABLE with `retryAfterMs` where it may be tried again.
+   */
+  export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined>;
+  state(): ForwarderState;
+  /**
+   * Takes no more requests and waits for those that it holds in memory; after `deadlineMs` gives up the rest.
+   * Resolves to what it held and did not deliver; the senders of that have been told.
+   */
+  close(deadlineMs: number): Promise<Undelivered>;
+}
 
 export interface ForwarderState {
   /** Requests that are being sent. */
@@ -16,6 +32,8 @@ export interface ForwarderState {
   queued: number;
   /** Of all of those, before compression; `queue.max_size` bounds it. */
   queuedBytes: number;
+  /** On disk and not delivered, those of above included; 0 with `queue.storage: memory`. */
+  storedBytes: number;
   /** The downstream answered well within the last seconds. */
   healthy: boolean;
   /** Failed attempts since the last good answer. */
@@ -36,13 +54,13 @@ export interface Undelivered {
  * First attempts go out in the order of arrival. A request whose attempt failed leaves its place to others while it
  * backs off, and queues again at the end: a few that fail cannot hold up the rest.
  */
-export class Forwarder {
+export class Forwarder implements Exporter {
   readonly #config: ForwardConfig;
   readonly #hooks: ForwardHooks;
   readonly #transport: Transport;
   readonly #slots: Slots;
   readonly #health: Health;
-  readonly #drops: DropLog;
+  readonly #drops: Drops;
   readonly #deliveries = new Set<Delivery>();
   #bytes = 0;
   #inflight = 0;
@@ -57,7 +75,7 @@ export class Forwarder {
     this.#config = config;
     this.#hooks = hooks;
     this.#slots = new Slots(config.queue.concurrency);
-    this.#drops = new DropLog(hooks.log);
+    this.#drops = new Drops(hooks);
     this.#transport = createTransport(config, hooks.log);
     const nothing = Buffer.alloc(0);
     this.#health = new Health(
@@ -66,27 +84,27 @@ export class Forwarder {
     );
   }
 
-  /**
-   * Resolves once the downstream has taken the request, to its partial success if there is one.
-   * `body` is an Export*ServiceRequest as protobuf; `abort` takes the request out wherever it is.
-   * @throws {ExportError} the downstream's own refusal, or UNAVAILABLE with `retryAfterMs` where it may be tried again.
-   */
   async export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
-    const start = performance.now();
-    const bytes = body.length;
     try {
-      this.#checkRoom(bytes);
-      const partialSuccess = await this.#deliver(signal, body, abort);
-      const rejected = partialSuccess?.rejected ?? 0;
-      this.#hooks.onDelivered({ signal, seconds: (performance.now() - start) / 1e3, bytes, rejected });
-      return partialSuccess;
+      return await this.deliver(signal, body, abort);
     } catch (error) {
-      if (error instanceof Drop) {
-        this.#hooks.onDrop({ signal, reason: error.reason, code: error.code, bytes });
-        this.#drops.report(error);
-      }
+      if (error instanceof Drop) this.#drops.report(signal, body.length, error);
       throw error;
     }
+  }
+
+  /**
+   * As `export`, for a caller that keeps what is not delivered: it counts as no drop.
+   * @throws {Drop}
+   */
+  async deliver(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
+    const start = performance.now();
+    const bytes = body.length;
+    this.#checkRoom(bytes);
+    const partialSuccess = await this.#deliver(signal, body, abort);
+    const rejected = partialSuccess?.rejected ?? 0;
+    this.#hooks.onDelivered({ signal, seconds: (performance.now() - start) / 1e3, bytes, rejected });
+    return partialSuccess;
   }
 
   state(): ForwarderState {
@@ -94,16 +112,18 @@ export class Forwarder {
       inflight: this.#inflight,
       queued: this.#deliveries.size - this.#inflight,
       queuedBytes: this.#bytes,
+      storedBytes: 0,
       healthy: this.#health.healthy && !this.#closing,
       consecutiveFailures: this.#health.failures,
       lastError: this.#health.lastError,
     };
   }
 
-  /**
-   * Takes no more requests and waits for those that it holds; after `deadlineMs` gives up the rest.
-   * Resolves to what it held and did not deliver; the senders of that have been told.
-   */
+  /** Makes no more attempts; those under way may still succeed. For a caller that keeps what is not delivered. */
+  halt(): void {
+    for (const delivery of this.#deliveries) delivery.halt(this.#shutDown());
+  }
+
   close(deadlineMs: number): Promise<Undelivered> {
     this.#closing ??= this.#close(deadlineMs);
     return this.#closing;
@@ -151,7 +171,7 @@ export class Forwarder {
     const delivery = new Delivery(signal, body, this.#config, this.#slots, (...attempt) =>
       this.#send(...attempt),
     );
-    const onAbort = () => delivery.stop(cancelled());
+    const onAbort = () => delivery.stop(senderGone());
     abort.addEventListener("abort", onAbort, { once: true });
     if (abort.aborted) onAbort();
     this.#deliveries.add(delivery);
@@ -192,16 +212,6 @@ export class Forwarder {
   }
 
   #shutDown(): Drop {
-    const { max_interval } = this.#config.retry;
-    return new Drop(
-      "shutdown",
-      Code.UNAVAILABLE,
-      "Driftlock shuts down; send again once it is back",
-      max_interval,
-    );
+    return shutDown(this.#config);
   }
-}
-
-function cancelled(): Drop {
-  return new Drop("cancelled", Code.CANCELLED, "the sender gave up before the downstream had answered");
 }

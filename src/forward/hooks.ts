@@ -1,10 +1,14 @@
 import type { BaseLogger } from "pino";
 import type { Code, Signal } from "../otlp.ts";
 
-/** Why a request was not delivered; its sender was told and still owns the data. */
+/** Why a request was not taken or not delivered; its sender was told and still owns the data. */
 export type DropReason =
-  /** `queue.max_size` is reached. */
+  /** `queue.max_size` or `queue.disk.max_size` is reached. */
   | "queue_full"
+  /** The device that holds the queue is full. */
+  | "disk_full"
+  /** The device that holds the queue failed otherwise. */
+  | "disk_error"
   /** Larger than `queue.max_size` alone. */
   | "too_large"
   /** The downstream refused it for good. */
@@ -21,8 +25,18 @@ export interface ForwardHooks {
   log: BaseLogger;
   /** An attempt ended; a request may take several. `seconds` from its start to its answer. */
   onAttempt(attempt: { signal: Signal; code: Code; seconds: number; bytes: number }): void;
-  /** The downstream took a request, but for `rejected` records. `seconds` since it came, waiting included. */
+  /**
+   * The downstream took a request, but for `rejected` records. `seconds` since it came, or left the disk, waiting included.
+   */
   onDelivered(delivery: { signal: Signal; seconds: number; bytes: number; rejected: number }): void;
-  /** A request was not delivered. */
+  /** A request was not taken or not delivered. */
   onDrop(drop: { signal: Signal; reason: DropReason; code: Code; bytes: number }): void;
+}
+
+/** What a forwarder with a queue on disk tells as well. */
+export interface DurableHooks extends ForwardHooks {
+  /** The downstream refused a request that was on disk; `kept` in the dead letters, or lost where those are full. */
+  onDeadLetter(letter: { signal: Signal; code: Code; bytes: number; kept: boolean }): void;
+  /** Bytes of the queue on disk held no whole request. */
+  onDamage(damage: { bytes: number }): void;
 }

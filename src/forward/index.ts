@@ -1,4 +1,22 @@
+import type { ForwardConfig } from "../config/schema.ts";
+import { DurableForwarder } from "./durable.ts";
+import { type Exporter, Forwarder } from "./forwarder.ts";
+import type { DurableHooks } from "./hooks.ts";
+
 export { checkForward } from "./check.ts";
-export { Forwarder, type ForwarderState, type Undelivered } from "./forwarder.ts";
+export { type Exporter, Forwarder, type ForwarderState, type Undelivered } from "./forwarder.ts";
 export type { LastError } from "./health.ts";
-export type { DropReason, ForwardHooks } from "./hooks.ts";
+export type { DropReason, DurableHooks, ForwardHooks } from "./hooks.ts";
+
+/**
+ * The forwarder that `queue.storage` asks for; what an earlier process left in `dataDir` goes on at once.
+ * @throws {Error} with what `checkForward` finds, or where the folder cannot be used.
+ */
+export async function startForwarder(
+  config: ForwardConfig,
+  hooks: DurableHooks,
+  dataDir: string,
+): Promise<Exporter> {
+  if (config.queue.storage === "memory") return new Forwarder(config, hooks);
+  return DurableForwarder.open(config, hooks, dataDir);
+}

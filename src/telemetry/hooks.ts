@@ -1,5 +1,5 @@
 /** What receivers and forwarder tell, as metrics. */
-import type { ForwardHooks } from "../forward/hooks.ts";
+import type { DurableHooks } from "../forward/hooks.ts";
 import type { ReceiveHooks } from "../receive/hooks.ts";
 import type { Logger } from "./log.ts";
 import { codeName, type Metrics } from "./metrics.ts";
@@ -19,7 +19,7 @@ export function receiveHooks({ receiver }: Metrics, log: Logger): ReceiveHooks {
   };
 }
 
-export function forwardHooks({ forward }: Metrics, log: Logger): ForwardHooks {
+export function forwardHooks({ forward }: Metrics, log: Logger): DurableHooks {
   return {
     log,
     onAttempt({ signal, code }) {
@@ -33,6 +33,12 @@ export function forwardHooks({ forward }: Metrics, log: Logger): ForwardHooks {
     },
     onDrop({ signal, reason }) {
       forward.undelivered.inc({ signal, reason });
+    },
+    onDeadLetter({ signal, kept }) {
+      (kept ? forward.deadLetters : forward.lostDeadLetters).inc({ signal });
+    },
+    onDamage({ bytes }) {
+      forward.damaged.inc(bytes);
     },
   };
 }

@@ -26,7 +26,13 @@ export interface Gauges {
   receivers(): { requests: number; bytes: number };
   /** Undefined where nothing is judged. */
   engine(): EngineStats | undefined;
-  forwarder(): { inflight: number; queued: number; queuedBytes: number; healthy: boolean };
+  forwarder(): {
+    inflight: number;
+    queued: number;
+    queuedBytes: number;
+    storedBytes: number;
+    healthy: boolean;
+  };
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -93,7 +99,11 @@ export function createMetrics(versions: Versions) {
       "Bytes of requests that the downstream took, before compression.",
       ["signal"],
     ),
-    records: counter("forwarded_records_total", "Records in requests that the downstream took.", ["signal"]),
+    records: counter(
+      "forwarded_records_total",
+      "Records in requests that the downstream took, or the queue on disk.",
+      ["signal"],
+    ),
     rejected: counter("rejected_records_total", "Records that the downstream refused by partial success.", [
       "signal",
     ]),
@@ -105,6 +115,19 @@ export function createMetrics(versions: Versions) {
       "signal",
       "code",
     ]),
+    deadLetters: counter(
+      "dead_letters_total",
+      "Requests from the queue on disk that the downstream refused for good, kept as dead letters.",
+      ["signal"],
+    ),
+    lostDeadLetters: counter("lost_dead_letters_total", "Those for which the dead letters had no room.", [
+      "signal",
+    ]),
+    damaged: counter(
+      "queue_damaged_bytes_total",
+      "Bytes of the queue on disk that held no whole request.",
+      [],
+    ),
     seconds: seconds(
       "forward_duration",
       "Until the downstream took a request, waiting and retries included.",
@@ -121,6 +144,8 @@ export function createMetrics(versions: Versions) {
     }
     for (const each of [engine.records, engine.flagged, forward.records, forward.rejected])
       each.inc({ signal }, 0);
+    for (const each of [forward.deadLetters, forward.lostDeadLetters]) each.inc({ signal }, 0);
+    forward.undelivered.inc({ signal, reason: "disk_full" }, 0);
   }
 
   const build = new Gauge({
@@ -165,6 +190,11 @@ export function createMetrics(versions: Versions) {
         "queue_bytes",
         "Bytes that wait or are on their way downstream.",
         () => source.forwarder().queuedBytes,
+      );
+      gauge(
+        "queue_disk_bytes",
+        "Bytes on disk that wait or are on their way downstream.",
+        () => source.forwarder().storedBytes,
       );
       gauge("queue_requests", "Requests that wait to be sent downstream.", () => source.forwarder().queued);
       gauge(

@@ -20,7 +20,7 @@ import {
 } from "@grpc/grpc-js";
 import pino from "pino";
 import { configSchema, type ForwardConfig } from "../../src/config/schema.ts";
-import type { DropReason, ForwardHooks } from "../../src/forward/index.ts";
+import type { DropReason, DurableHooks } from "../../src/forward/index.ts";
 import { RetryInfoSchema } from "../../src/gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.js";
 import { ExportLogsServiceResponseSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
@@ -214,20 +214,31 @@ export function forwardConfig(
   }).forward;
 }
 
-export interface Watch extends ForwardHooks {
+export interface Watch extends DurableHooks {
   attempts: Code[];
   rejected: number[];
   drops: DropReason[];
+  /** Of each dead letter, whether it was kept. */
+  letters: boolean[];
+  damage: number[];
 }
 
 export function watch(): Watch {
-  const seen = { attempts: [] as Code[], rejected: [] as number[], drops: [] as DropReason[] };
+  const seen = {
+    attempts: [] as Code[],
+    rejected: [] as number[],
+    drops: [] as DropReason[],
+    letters: [] as boolean[],
+    damage: [] as number[],
+  };
   return {
     ...seen,
     log: pino({ level: "silent" }),
     onAttempt: ({ code }) => seen.attempts.push(code),
     onDelivered: ({ rejected }) => seen.rejected.push(rejected),
     onDrop: ({ reason }) => seen.drops.push(reason),
+    onDeadLetter: ({ kept }) => seen.letters.push(kept),
+    onDamage: ({ bytes }) => seen.damage.push(bytes),
   };
 }
 

@@ -81,7 +81,7 @@ describe("metrics", () => {
     metrics.watch({
       receivers: () => ({ requests: 7, bytes: 70 }),
       engine: () => ({ streams, learning: 1, evicted: 2, bytes: 4_096, pending: 5 }),
-      forwarder: () => ({ inflight: 1, queued: 2, queuedBytes: 300, healthy: true }),
+      forwarder: () => ({ inflight: 1, queued: 2, queuedBytes: 300, storedBytes: 700, healthy: true }),
     });
     expect((await read(metrics)).get("driftlock_streams")).toBe(3);
     streams = 4;
@@ -92,6 +92,7 @@ describe("metrics", () => {
     expect(series.get("driftlock_streams_evicted")).toBe(2);
     expect(series.get("driftlock_engine_bytes")).toBe(4_096);
     expect(series.get("driftlock_queue_bytes")).toBe(300);
+    expect(series.get("driftlock_queue_disk_bytes")).toBe(700);
     expect(series.get("driftlock_downstream_up")).toBe(1);
   });
 });

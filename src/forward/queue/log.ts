@@ -1,0 +1,290 @@
+import { mkdir, rename } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Signal } from "../../otlp.ts";
+import { Cursor } from "./cursor.ts";
+import { frameHeader, headerSize } from "./frame.ts";
+import { lockFolder } from "./lock.ts";
+import { type Found, SegmentReader } from "./reader.ts";
+import { Recent } from "./recent.ts";
+import { listSegments, removeSegment, type Segment } from "./segment.ts";
+import { SegmentWriter, type Sync } from "./writer.ts";
+
+/** A file is removed when all in it is done: this much may be done and still take room. */
+const maxSegmentSize = 16 * 2 ** 20;
+
+/** Of bodies appended and not yet taken that stay in memory. */
+const maxRecentSize = 16 * 2 ** 20;
+
+/** How much is sent twice after a crash. */
+const cursorIntervalMs = 1_000;
+
+/** Errors that pass; a segment that cannot be read for another reason is set aside. */
+const passing = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN", "EBUSY"]);
+const unreadablePauseMs = 1_000;
+
+/** A request in the log, taken and not done. */
+export type Entry = Found;
+
+export interface LogOptions {
+  sync: Sync;
+  /** Of `sync: interval`, milliseconds. */
+  syncInterval: number;
+  /** Of all segments together, bytes. */
+  maxSize: number;
+  /** Of what waits in memory to be written, bytes. */
+  maxWaiting: number;
+}
+
+export interface LogEvents {
+  /** Bytes that held no whole request, such as one that was being written when the power went, or could not be read. */
+  onDamage(bytes: number, path: string): void;
+  /** In the background, so that nobody was told. */
+  onError(error: unknown): void;
+}
+
+interface Waiting {
+  signal: Signal;
+  body: Buffer;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** There is no room; `code` is that of a full device. */
+export class LogFull extends Error {
+  readonly code = "ENOSPC";
+}
+
+/**
+ * Requests on disk, in the order in which they were appended, each until it is done. Requests that wait while others are
+ * written go together into the next write and its flush. For one user at a time: `next` is not called again before it settles.
+ */
+export class SegmentLog {
+  readonly #options: LogOptions;
+  readonly #events: LogEvents;
+  readonly #unlock: () => void;
+  readonly #writer: SegmentWriter;
+  readonly #reader = new SegmentReader();
+  /** In order, those with something to do, and the active one. */
+  readonly #segments: Segment[];
+  readonly #segmentSize: number;
+  /** The end of what has been appended, and how far it was taken. */
+  #end: number;
+  #taken: number;
+  /** Taken and not done, in order. */
+  readonly #open = new Set<Entry>();
+  #waiting: Waiting[] = [];
+  #reserved = 0;
+  #writing: Promise<void> | undefined;
+  readonly #recent = new Recent(maxRecentSize);
+  #reading: Promise<Entry | undefined> | undefined;
+  #more: (() => void) | undefined;
+  readonly #closing = new AbortController();
+  readonly #cursor: Cursor;
+  readonly #timers: NodeJS.Timeout[];
+
+  /** @throws {Error} where the folder cannot be used, or another process uses it. */
+  static async open(folder: string, options: LogOptions, events: LogEvents): Promise<SegmentLog> {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const unlock = await lockFolder(folder);
+    try {
+      const cursor = new Cursor(folder);
+      const segments = await listSegments(folder);
+      return new SegmentLog(folder, options, events, unlock, segments, cursor, await cursor.read());
+    } catch (error) {
+      unlock();
+      throw error;
+    }
+  }
+
+  private constructor(
+    folder: string,
+    options: LogOptions,
+    events: LogEvents,
+    unlock: () => void,
+    segments: Segment[],
+    cursor: Cursor,
+    done: number,
+  ) {
+    this.#options = options;
+    this.#events = events;
+    this.#unlock = unlock;
+    this.#segments = segments;
+    this.#segmentSize = Math.min(maxSegmentSize, Math.ceil(options.maxSize / 8));
+    this.#writer = new SegmentWriter(folder, options.sync);
+    this.#cursor = cursor;
+    this.#taken = Math.max(done, segments[0]?.start ?? 0);
+    // Beyond a cursor whose data was lost with the power, or what is appended now would count as done.
+    this.#end = Math.max(done, segments.at(-1)?.end ?? 0);
+    const background = (ms: number, work: () => Promise<void>) =>
+      setInterval(() => void work().catch((error) => events.onError(error)), ms).unref();
+    this.#timers = [
+      background(cursorIntervalMs, () => this.#cursor.save(this.#done)),
+      ...(options.sync === "interval" ? [background(options.syncInterval, () => this.#writer.flush())] : []),
+    ];
+    void this.#removeDone();
+  }
+
+  /** Bytes of the segments. */
+  get size(): number {
+    return this.#segments.reduce((sum, { start, end }) => sum + end - start, 0);
+  }
+
+  /** Bytes of the segments that are not done. */
+  get pending(): number {
+    const done = this.#done;
+    return this.#segments.reduce((sum, { start, end }) => sum + Math.max(0, end - Math.max(start, done)), 0);
+  }
+
+  /**
+   * Resolves once the request is as safe as `sync` asks.
+   * @throws {LogFull} where `maxSize` or `maxWaiting` leaves no room; rejects with the device's error otherwise. Nothing is
+   * kept then.
+   */
+  append(signal: Signal, body: Buffer): Promise<void> {
+    const size = headerSize + body.length;
+    const used = this.#idle ? 0 : this.size;
+    if (used + this.#reserved + size > this.#options.maxSize) throw new LogFull();
+    if (this.#reserved > 0 && this.#reserved + size > this.#options.maxWaiting) throw new LogFull();
+    this.#reserved += size;
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ signal, body, resolve, reject });
+      this.#writing ??= this.#write();
+    });
+  }
+
+  /** The next request in order, once there is one; undefined when the log is closed. */
+  async next(): Promise<Entry | undefined> {
+    while (!this.#closing.signal.aborted) {
+      const recent = this.#recent.take(this.#taken);
+      if (recent) return this.#take(recent);
+      this.#reading = this.#read();
+      const entry = await this.#reading;
+      if (entry) return entry;
+      if (this.#taken < this.#end || this.#closing.signal.aborted) continue;
+      await new Promise<void>((resolve) => {
+        this.#more = resolve;
+      });
+    }
+    return undefined;
+  }
+
+  /** The request may be forgotten. */
+  done(entry: Entry): void {
+    this.#open.delete(entry);
+    void this.#removeDone();
+  }
+
+  /** What was taken and is not done is there again for the next process. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#more?.();
+    for (const timer of this.#timers) clearInterval(timer);
+    try {
+      await Promise.all([this.#writing, this.#reading]);
+      await this.#writer.seal();
+      await this.#reader.close();
+      await this.#cursor.save(this.#done);
+    } catch (error) {
+      this.#events.onError(error);
+    } finally {
+      this.#unlock();
+    }
+  }
+
+  /** Position before which all is done. */
+  get #done(): number {
+    const [first] = this.#open;
+    return first?.start ?? this.#taken;
+  }
+
+  get #idle(): boolean {
+    return this.#done === this.#end && this.#reserved === 0;
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      const buffers = batch.flatMap(({ signal, body }) => [frameHeader(signal, body), body]);
+      const size = buffers.reduce((sum, { length }) => sum + length, 0);
+      try {
+        await this.#makeActive(size);
+        await this.#writer.append(buffers, size);
+        this.#reserved -= size;
+        for (const { signal, body, resolve } of batch) {
+          const start = this.#end;
+          this.#end += headerSize + body.length;
+          this.#recent.add({ signal, body, start, end: this.#end }, this.#taken);
+          resolve();
+        }
+        this.#more?.();
+      } catch (error) {
+        this.#reserved -= size;
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#writing = undefined;
+  }
+
+  /** Has the writer ready for so many bytes. */
+  async #makeActive(size: number): Promise<void> {
+    const { active } = this.#writer;
+    const held = active ? active.end - active.start : 0;
+    // What is done in the active segment goes where it stands in the way.
+    const crowded = this.#done === this.#end && this.size + size > this.#options.maxSize;
+    if (held > 0 && (held >= this.#segmentSize || crowded)) {
+      await this.#writer.seal();
+      await this.#removeDone();
+    }
+    if (this.#writer.active) return;
+    const segment = await this.#writer.open(this.#end);
+    if (this.#segments.at(-1)?.start === segment.start) this.#segments.pop();
+    this.#segments.push(segment);
+  }
+
+  /** In one step, or what lies before it would seem to be done. */
+  #take(entry: Entry): Entry {
+    this.#open.add(entry);
+    this.#taken = entry.end;
+    return entry;
+  }
+
+  /** The next request of a segment; undefined where it has no more. Moves `#taken` past what is none. */
+  async #read(): Promise<Entry | undefined> {
+    const segment = this.#segments.find(({ end }) => end > this.#taken);
+    if (!segment) {
+      this.#taken = Math.max(this.#taken, this.#end);
+      return undefined;
+    }
+    const from = Math.max(this.#taken, segment.start);
+    // The end as it is now: what is appended meanwhile is read next.
+    const { end, path } = segment;
+    let entry: Entry | undefined;
+    try {
+      entry = await this.#reader.next({ ...segment }, from);
+    } catch (error) {
+      this.#events.onError(error);
+      if (passing.has((error as NodeJS.ErrnoException).code ?? "")) {
+        await sleep(unreadablePauseMs, undefined, { signal: this.#closing.signal }).catch(() => {});
+        return undefined;
+      }
+      await rename(path, `${path}.unreadable`).catch((failure) => this.#events.onError(failure));
+    }
+    const damaged = (entry?.start ?? end) - from;
+    if (damaged > 0) this.#events.onDamage(damaged, path);
+    if (entry) return this.#take(entry);
+    this.#taken = end;
+    return undefined;
+  }
+
+  async #removeDone(): Promise<void> {
+    const done = this.#done;
+    const { active } = this.#writer;
+    for (;;) {
+      const [segment] = this.#segments;
+      // One that starts at the end is empty, and about to be opened again under the same name.
+      if (!segment || segment.end > done || segment === active || segment.start === this.#end) return;
+      this.#segments.shift();
+      await removeSegment(segment).catch((error) => this.#events.onError(error));
+    }
+  }
+}

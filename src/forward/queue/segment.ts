@@ -1,0 +1,40 @@
+/**
+ * Segments are the log's files. A position counts all bytes that the log has ever held; a segment is named by the position of
+ * its first byte.
+ */
+import { readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+export interface Segment {
+  readonly path: string;
+  readonly start: number;
+  /** Position after its last whole frame; more than that may be in the file, and is nothing. */
+  end: number;
+}
+
+/** Enough for 2^53, so that names sort as positions do. */
+const digits = 16;
+const pattern = /^(\d{16})\.log$/;
+
+export function segmentPath(folder: string, start: number): string {
+  return join(folder, `${String(start).padStart(digits, "0")}.log`);
+}
+
+/** Those of an earlier process, in order. What they overlap, after a file that could not be cut, belongs to the later. */
+export async function listSegments(folder: string): Promise<Segment[]> {
+  const segments: Segment[] = [];
+  for (const name of (await readdir(folder)).sort()) {
+    const start = Number(pattern.exec(name)?.[1] ?? Number.NaN);
+    if (!Number.isSafeInteger(start)) continue;
+    const path = join(folder, name);
+    const { size } = await stat(path);
+    const before = segments.at(-1);
+    if (before) before.end = Math.min(before.end, start);
+    segments.push({ path, start, end: start + size });
+  }
+  return segments;
+}
+
+export async function removeSegment(segment: Segment): Promise<void> {
+  await rm(segment.path, { force: true });
+}

@@ -1,0 +1,331 @@
+import { spawnSync } from "node:child_process";
+import { createReadStream } from "node:fs";
+import { appendFile, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { readRequests } from "../../src/cli/replay/requests.ts";
+import { type Exporter, startForwarder } from "../../src/forward/index.ts";
+import { Code, type ExportError, type Signal } from "../../src/otlp.ts";
+import {
+  type Downstream,
+  forwardConfig,
+  gate,
+  patient,
+  startDownstream,
+  type Watch,
+  watch,
+} from "./downstream.ts";
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "driftlock-durable-"));
+  cleanups.push(() => rm(folder, { recursive: true }));
+  return folder;
+}
+
+async function downstream(...args: Parameters<typeof startDownstream>): Promise<Downstream> {
+  const server = await startDownstream(...args);
+  cleanups.push(() => server.close());
+  return server;
+}
+
+interface Settings {
+  concurrency?: number;
+  disk?: { sync?: string; max_size?: number; max_dead_letter_size?: number };
+  retry?: object;
+}
+
+async function durable(
+  folder: string,
+  endpoint: string,
+  { concurrency = 10, disk = {}, retry = {} }: Settings = {},
+): Promise<{ forward: Exporter; seen: Watch }> {
+  const config = forwardConfig("grpc", endpoint, {
+    queue: { concurrency, storage: "disk", disk } as never,
+    retry,
+  });
+  const seen = watch();
+  const forward = await startForwarder(config, seen, folder);
+  cleanups.push(() => forward.close(0));
+  return { forward, seen };
+}
+
+const bodies = ({ received }: Downstream) => received.map(({ body }) => body.toString());
+const names = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `request ${from + i}`);
+
+async function exportAll(forward: Exporter, texts: string[], signal: Signal = "logs"): Promise<void> {
+  await Promise.all(texts.map((text) => forward.export(signal, Buffer.from(text), patient())));
+}
+
+async function refusal(promise: Promise<unknown>): Promise<ExportError> {
+  return (await promise.then(
+    () => expect.unreachable("must reject"),
+    (error: unknown) => error,
+  )) as ExportError;
+}
+
+/** All is delivered, or a dead letter. */
+function empty(forward: Exporter): Promise<unknown> {
+  return vi.waitFor(() => expect(forward.state().storedBytes).toBe(0), 20_000);
+}
+
+/** The requests of a dead-letter file, as replay reads them. */
+async function letters(folder: string, signal: Signal): Promise<string[]> {
+  const name = join(folder, "dead-letters", `${signal}.otlp`);
+  const read: string[] = [];
+  for await (const input of readRequests(createReadStream(name), { name } as never, signal, 2 ** 20)) {
+    read.push((input as { body: Buffer }).body.toString());
+  }
+  return read;
+}
+
+const canMount = process.getuid?.() === 0 && spawnSync("sh", ["-c", "unshare -m true"]).status === 0;
+
+describe("a forwarder with its queue on disk", () => {
+  it("answers when a request is kept, before the downstream has it", async () => {
+    const { opened, open } = gate();
+    const server = await downstream("grpc", async () => {
+      await opened;
+      return {};
+    });
+    const { forward, seen } = await durable(await newFolder(), server.endpoint);
+    await exportAll(forward, names(30));
+    expect(seen.attempts).toEqual([]);
+    expect(forward.state().storedBytes).toBeGreaterThan(30 * "request 0".length);
+    open();
+    await empty(forward);
+    expect(bodies(server).sort()).toEqual(names(30).sort());
+    expect(seen.drops).toEqual([]);
+  });
+
+  it("delivers in order, through failures and restarts of both", async () => {
+    let calls = 0;
+    const handler = () => (calls++ % 3 === 1 ? { status: Code.UNAVAILABLE } : {});
+    const taken: string[] = [];
+    const first = await startDownstream("grpc", (request) => {
+      const reply = handler();
+      if (!("status" in reply)) taken.push(request.body.toString());
+      return reply;
+    });
+    const folder = await newFolder();
+    const { forward } = await durable(folder, first.endpoint, { concurrency: 1 });
+    for (const name of names(40)) await forward.export("logs", Buffer.from(name), patient());
+    await vi.waitFor(() => expect(taken.length).toBeGreaterThan(5), 10_000);
+    await first.close();
+    for (const name of names(40, 40)) await forward.export("logs", Buffer.from(name), patient());
+    expect(await forward.close(5_000)).toEqual({ requests: 0, bytes: 0 });
+
+    const second = await downstream(
+      "grpc",
+      (request) => {
+        const reply = handler();
+        if (!("status" in reply)) taken.push(request.body.toString());
+        return reply;
+      },
+      { port: first.port },
+    );
+    const { forward: again } = await durable(folder, second.endpoint, { concurrency: 1 });
+    await empty(again);
+    // Once each, but for the one whose answer the first downstream took with it.
+    expect(taken.filter((name, i) => taken.indexOf(name) === i)).toEqual(names(80));
+    expect(taken.length).toBeLessThanOrEqual(81);
+  });
+
+  it("turns what is refused for good into a dead letter, and goes on", async () => {
+    const server = await downstream("grpc", ({ body }) =>
+      body.toString().startsWith("bad") ? { status: Code.INVALID_ARGUMENT, message: "malformed" } : {},
+    );
+    const folder = await newFolder();
+    const { forward, seen } = await durable(folder, server.endpoint, { concurrency: 1 });
+    await exportAll(forward, ["good 1", "bad 1", "good 2", "bad 2", "good 3"]);
+    await exportAll(forward, ["bad 3", "good 4"], "traces");
+    await empty(forward);
+    expect(bodies(server).filter((body) => body.startsWith("good"))).toEqual([
+      "good 1",
+      "good 2",
+      "good 3",
+      "good 4",
+    ]);
+    expect(bodies(server).filter((body) => body.startsWith("bad"))).toHaveLength(3);
+    expect(await letters(folder, "logs")).toEqual(["bad 1", "bad 2"]);
+    expect(await letters(folder, "traces")).toEqual(["bad 3"]);
+    expect(seen.letters).toEqual([true, true, true]);
+    expect(seen.drops).toEqual([]);
+  });
+
+  it("bounds the dead letters, counts what they cannot hold, and cuts off one that was torn", async () => {
+    const server = await downstream("grpc", () => ({ status: Code.INVALID_ARGUMENT }));
+    const folder = await newFolder();
+    const settings = { concurrency: 1, disk: { max_dead_letter_size: 50 } };
+    const { forward, seen } = await durable(folder, server.endpoint, settings);
+    await exportAll(forward, names(3));
+    await empty(forward);
+    await appendFile(join(folder, "dead-letters", "logs.otlp"), "\x00\x00\x00\x09reque");
+    await exportAll(forward, names(3, 3));
+    await empty(forward);
+    expect(seen.letters).toEqual([true, true, true, false, false, false]);
+    await forward.close(1_000);
+
+    const { forward: again, seen: later } = await durable(folder, server.endpoint, {
+      ...settings,
+      disk: { max_dead_letter_size: 55 },
+    });
+    await exportAll(again, names(2, 6));
+    await empty(again);
+    expect(later.letters).toEqual([true, false]);
+    expect(await letters(folder, "logs")).toEqual(["request 0", "request 1", "request 2", "request 6"]);
+    expect((await stat(join(folder, "dead-letters", "logs.otlp"))).size).toBeLessThanOrEqual(55);
+  });
+
+  it("keeps what comes while the downstream refuses the credentials", async () => {
+    let valid = false;
+    const server = await downstream("grpc", () => (valid ? {} : { status: Code.UNAUTHENTICATED }));
+    const { forward, seen } = await durable(await newFolder(), server.endpoint, { concurrency: 2 });
+    await exportAll(forward, names(5));
+    await vi.waitFor(() => expect(seen.attempts.length).toBeGreaterThan(6), 10_000);
+    valid = true;
+    await empty(forward);
+    expect(new Set(bodies(server))).toEqual(new Set(names(5)));
+    expect(seen.letters).toEqual([]);
+  });
+
+  it("moves a request that alone is not taken behind the others", async () => {
+    let patientDownstream = false;
+    const server = await downstream("grpc", ({ body }) =>
+      body.toString() === "poison" && !patientDownstream ? { status: Code.UNAVAILABLE } : {},
+    );
+    const { forward, seen } = await durable(await newFolder(), server.endpoint, {
+      concurrency: 2,
+      retry: { max_elapsed_time: 50 },
+    });
+    await exportAll(forward, ["poison", ...names(100)]);
+    await vi.waitFor(() => expect(new Set(bodies(server)).size).toBe(101), 10_000);
+    expect(forward.state().storedBytes).toBeGreaterThan(0);
+    patientDownstream = true;
+    await empty(forward);
+    expect(bodies(server).at(-1)).toBe("poison");
+    expect([...seen.letters, ...seen.drops]).toEqual([]);
+  });
+
+  it("pushes back when queue.disk.max_size is reached, and takes more when there is room", async () => {
+    const { opened, open } = gate();
+    const server = await downstream("grpc", async () => {
+      await opened;
+      return {};
+    });
+    const { forward, seen } = await durable(await newFolder(), server.endpoint, {
+      disk: { max_size: 10_000 },
+    });
+    const request = Buffer.alloc(3_000, "x");
+    for (let i = 0; i < 3; i++) await forward.export("logs", request, patient());
+    const refused = await refusal(forward.export("logs", request, patient()));
+    expect(refused).toMatchObject({ code: Code.UNAVAILABLE, retryAfterMs: 20 });
+    expect(refused.message).toContain("forward.queue.disk.max_size (10000) leaves no room for 3000 more");
+    const never = await refusal(forward.export("logs", Buffer.alloc(10_000), patient()));
+    expect(never).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, retryAfterMs: undefined });
+    expect(seen.drops).toEqual(["queue_full", "too_large"]);
+    open();
+    await empty(forward);
+    await forward.export("logs", request, patient());
+    await empty(forward);
+    expect(server.received).toHaveLength(4);
+  });
+
+  it.skipIf(!canMount)("pushes back when the device is full, and takes more when there is room", async () => {
+    const folder = await newFolder();
+    expect(spawnSync("mount", ["-t", "tmpfs", "-o", "size=512k", "tmpfs", folder]).status).toBe(0);
+    cleanups.push(async () => spawnSync("umount", ["-l", folder]));
+    const { opened, open } = gate();
+    const server = await downstream("grpc", async () => {
+      await opened;
+      return {};
+    });
+    const { forward, seen } = await durable(folder, server.endpoint, { concurrency: 1 });
+    const kept: string[] = [];
+    const fill = async (from: number) => {
+      for (let i = from; ; i++) {
+        const text = `${i} `.padEnd(20_000, "x");
+        try {
+          await forward.export("logs", Buffer.from(text), patient());
+          kept.push(text);
+        } catch (error) {
+          return error as ExportError;
+        }
+      }
+    };
+    const refused = await fill(0);
+    expect(refused).toMatchObject({ code: Code.UNAVAILABLE, retryAfterMs: 20 });
+    expect(refused.message).toContain("data_dir is full (ENOSPC)");
+    expect(seen.drops).toEqual(["disk_full"]);
+    expect(kept.length).toBeGreaterThan(10);
+    open();
+    await empty(forward);
+    await fill(1_000);
+    await empty(forward);
+    expect(bodies(server)).toEqual(kept);
+    expect(kept.at(-1)).toMatch(/^1\d\d\d /);
+    expect(seen.damage).toEqual([]);
+  });
+
+  it("closes at once while the downstream is away, and keeps all", async () => {
+    const gone = await startDownstream("grpc");
+    await gone.close();
+    const folder = await newFolder();
+    const { forward, seen } = await durable(folder, gone.endpoint, {
+      retry: { initial_interval: 1e6, max_interval: 1e6 },
+    });
+    await exportAll(forward, names(20));
+    await vi.waitFor(() => expect(seen.attempts.length).toBeGreaterThanOrEqual(10), 10_000);
+    expect(await forward.close(600_000)).toEqual({ requests: 0, bytes: 0 });
+    const late = await refusal(forward.export("logs", Buffer.from("late"), patient()));
+    expect(late).toMatchObject({ code: Code.UNAVAILABLE, retryAfterMs: 1e6 });
+    const server = await downstream("grpc", undefined, { port: gone.port });
+    const { forward: again } = await durable(folder, server.endpoint);
+    await empty(again);
+    expect(bodies(server).sort()).toEqual(names(20).sort());
+  });
+
+  it("lets what is on its way arrive before it closes", async () => {
+    const { opened, open } = gate();
+    const server = await downstream("grpc", async () => {
+      await opened;
+      return {};
+    });
+    const folder = await newFolder();
+    const { forward } = await durable(folder, server.endpoint);
+    await exportAll(forward, names(3));
+    await vi.waitFor(() => expect(server.received).toHaveLength(3));
+    const closed = forward.close(600_000);
+    open();
+    await closed;
+    expect(forward.state().storedBytes).toBe(0);
+    expect((await readdir(join(folder, "queue"))).sort()).toContain("cursor");
+  });
+
+  it("refuses a sender that has gone, and a folder that another uses", async () => {
+    const server = await downstream("grpc");
+    const folder = await newFolder();
+    const { forward, seen } = await durable(folder, server.endpoint);
+    const gone = new AbortController();
+    gone.abort();
+    expect(await refusal(forward.export("logs", Buffer.from("x"), gone.signal))).toMatchObject({
+      code: Code.CANCELLED,
+    });
+    expect(seen.drops).toEqual(["cancelled"]);
+    await expect(durable(folder, server.endpoint)).rejects.toThrow(/data_dir: another process uses .*queue/);
+  });
+
+  it("counts the records that a partial success leaves out", async () => {
+    const server = await downstream("grpc", () => ({ partialSuccess: { rejected: 4, message: "old" } }));
+    const { forward, seen } = await durable(await newFolder(), server.endpoint);
+    expect(await forward.export("logs", Buffer.from("x"), patient())).toBeUndefined();
+    await empty(forward);
+    expect(seen.rejected).toEqual([4]);
+    expect(server.received).toHaveLength(1);
+  });
+});
