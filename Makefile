@@ -50,6 +50,10 @@ fuzz: build/fuzz/.stamp ## the OTLP reader and splicer for FUZZ_SECONDS (60)
 bench: build build/bench/.stamp ## the figures of README.md, side by side
 	node bench/run.ts
 
+.PHONY: bench-quality
+bench-quality: build ## how well it finds what is labelled, into docs/QUALITY.md
+	node bench/quality/run.ts
+
 .PHONY: lint
 lint: src/gen/.stamp ## types and style
 	tsc --noEmit -p tsconfig.json

@@ -1,0 +1,75 @@
+"""What the peers look at: numbers made of lines, windows, sessions, values and traces."""
+
+import re
+import zlib
+from math import log, log2
+
+import numpy as np
+from drain3 import TemplateMiner
+from drain3.template_miner_config import TemplateMinerConfig
+
+COLUMNS = 32
+
+
+class Templates:
+    """Drain3 with its default settings; what it says of a line, with no look-ahead."""
+
+    def __init__(self):
+        config = TemplateMinerConfig()
+        config.profiling_enabled = False
+        self.miner = TemplateMiner(config=config)
+        self.counts, self.lines = {}, 0
+
+    def add(self, line):
+        """Template id of the line and its rarity in bits, given the lines before."""
+        cluster = self.miner.add_log_message(line)["cluster_id"]
+        rarity = -log2((self.counts.get(cluster, 0) + 0.5) / (self.lines + 1))
+        self.counts[cluster] = self.counts.get(cluster, 0) + 1
+        self.lines += 1
+        return cluster, rarity
+
+
+def column(word):
+    return zlib.crc32(word.encode()) % COLUMNS
+
+
+def word_counts(line):
+    """Words with digits masked, hashed into columns."""
+    out = np.zeros(COLUMNS)
+    for word in line.split():
+        out[column(re.sub(r"\d+", "0", word))] += 1
+    return out
+
+
+def line_numbers(line, rarity):
+    digits = sum(c.isdigit() for c in line)
+    return np.array([len(line), len(line.split()), digits / max(1, len(line)), rarity])
+
+
+def counts(ids):
+    out = np.zeros(COLUMNS)
+    for i in ids:
+        out[column(str(i))] += 1
+    return out
+
+
+def sessions(lines):
+    return [line.split(",", 1)[-1].split() for line in lines]
+
+
+def shingles(values, width):
+    """Each value with the ones before it; the first is repeated in front."""
+    padded = np.concatenate([np.full(width - 1, values[0]), values])
+    return np.lib.stride_tricks.sliding_window_view(padded, width)
+
+
+def traces(rows):
+    """(trace, name, kind, ms, status, root) -> a row a trace: per operation how often, how long, and errors in all."""
+    names = sorted({name for _, name, *_ in rows})
+    out = np.zeros((int(rows[-1][0]) + 1, 2 * len(names) + 1))
+    for trace, name, _, ms, status, _ in rows:
+        row, at = out[int(trace)], names.index(name)
+        row[at] += 1
+        row[len(names) + at] = max(row[len(names) + at], log(1 + float(ms)))
+        row[-1] += status != ""
+    return out

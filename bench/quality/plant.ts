@@ -1,0 +1,166 @@
+/** Anomalies planted into normal lines, by windows that lie end to end behind the training part. */
+import { clone, create } from "@bufbuild/protobuf";
+import { AnyValueSchema } from "../../src/gen/opentelemetry/proto/common/v1/common_pb.js";
+import { LogRecordSchema } from "../../src/gen/opentelemetry/proto/logs/v1/logs_pb.js";
+import { Random } from "../../src/generate/random.ts";
+import { type Line, templateOf } from "./log-sets.ts";
+
+/** Lines of a window. */
+export const size = 50;
+/** So many lines come instead of one. */
+const burstFactor = 15;
+/** Windows that a stopped template stays away for. */
+const stopWindows = 3;
+/** One window of so many that follow one another, at random, holds a strange line or a burst. */
+const every = 4;
+/** From one stop to the next. */
+const stopEvery = 12;
+/** A template that comes more often than that says nothing when it comes 15 times. */
+const largestShare = 0.1;
+/** A template that stays away from more windows by itself says nothing when it stops. */
+const steadyShare = 0.8;
+
+export interface Planted {
+  lines: Line[];
+  /** 1 for what does not belong there; of a stop, all lines that come meanwhile. */
+  labels: number[];
+}
+
+/** Takes normal lines in order and builds windows of them. */
+class Windows {
+  readonly lines: Line[];
+  readonly labels: number[];
+  readonly #rest: Line[];
+  #at = 0;
+
+  constructor(normal: readonly Line[], train: number) {
+    this.lines = normal.slice(0, train);
+    this.labels = this.lines.map(() => 0);
+    this.#rest = normal.slice(train);
+  }
+
+  get left(): number {
+    return this.#rest.length - this.#at;
+  }
+
+  /** The next lines; those of `without` are passed over. */
+  normal(count: number, label = 0, without?: string): void {
+    while (count > 0 && this.left > 0) {
+      const line = this.#rest[this.#at++]!;
+      if (without !== undefined && templateOf(line.text) === without) continue;
+      this.add(line, label);
+      count--;
+    }
+  }
+
+  add(line: Line, label: number): void {
+    this.lines.push(line);
+    this.labels.push(label);
+  }
+
+  /** A line from elsewhere, or of another time, where the next one would come; of no trace. */
+  foreign({ text, record }: Line): void {
+    const before = this.lines.at(-1)?.record;
+    if (!before) {
+      this.add({ text }, 1);
+      return;
+    }
+    const copy = clone(LogRecordSchema, record ?? before);
+    if (!record) {
+      copy.attributes = [];
+      copy.body = create(AnyValueSchema, { value: { case: "stringValue", value: text } });
+    }
+    copy.timeUnixNano = before.timeUnixNano + 1_000_000n;
+    copy.observedTimeUnixNano = copy.timeUnixNano;
+    copy.traceId = copy.spanId = new Uint8Array();
+    this.add({ text, record: copy }, 1);
+  }
+
+  done(): Planted {
+    return { lines: this.lines, labels: this.labels };
+  }
+}
+
+/** Says of each window in turn whether something is planted in it: one of every four, at random. */
+function chooser(random: Random): () => boolean {
+  let at = 0;
+  let chosen = 0;
+  return () => {
+    if (at % every === 0) chosen = random.int(0, every - 1);
+    return at++ % every === chosen;
+  };
+}
+
+/** One strange line at a random place of a window, in one window of four. */
+export function strangeLines(
+  normal: readonly Line[],
+  strange: readonly Line[],
+  train: number,
+  seed: string,
+): Planted {
+  const random = new Random(`strange/${seed}`);
+  const chosen = chooser(random);
+  const windows = new Windows(normal, train);
+  while (windows.left >= size) {
+    if (!chosen()) {
+      windows.normal(size);
+      continue;
+    }
+    const before = random.int(0, size - 1);
+    windows.normal(before);
+    windows.foreign({ text: random.pick(strange).text });
+    windows.normal(size - 1 - before);
+  }
+  return windows.done();
+}
+
+/** 15 lines of one known template in place of one, in one window of four: no two of the same, where the set has so many. */
+export function bursts(normal: readonly Line[], train: number, seed: string): Planted {
+  const random = new Random(`burst/${seed}`);
+  const chosen = chooser(random);
+  const windows = new Windows(normal, train);
+  const known = Map.groupBy(normal.slice(0, train), ({ text }) => templateOf(text));
+  const templates = [...known.values()].filter((lines) => lines.length / train <= largestShare);
+  while (windows.left >= size) {
+    if (!chosen()) {
+      windows.normal(size);
+      continue;
+    }
+    const lines = random.pick(templates);
+    const first = random.int(0, lines.length - 1);
+    const before = random.int(0, size - burstFactor);
+    windows.normal(before);
+    for (let i = 0; i < burstFactor; i++) windows.foreign(lines[(first + i) % lines.length]!);
+    windows.normal(size - burstFactor - before);
+  }
+  return windows.done();
+}
+
+/** Share of windows in which each template comes. */
+function steadiness(normal: readonly Line[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  const windows = Math.floor(normal.length / size);
+  for (let w = 0; w < windows; w++) {
+    const templates = new Set(normal.slice(w * size, (w + 1) * size).map(({ text }) => templateOf(text)));
+    for (const template of templates) counts.set(template, (counts.get(template) ?? 0) + 1 / windows);
+  }
+  return counts;
+}
+
+/** A template that comes in nearly every window stays away for three of them. Undefined where the set has none such. */
+export function stops(normal: readonly Line[], train: number, seed: string): Planted | undefined {
+  const random = new Random(`stop/${seed}`);
+  const known = new Set(normal.slice(0, train).map(({ text }) => templateOf(text)));
+  const steady = [...steadiness(normal.slice(train))]
+    .filter(([template, share]) => share >= steadyShare && known.has(template))
+    .map(([template]) => template);
+  if (steady.length === 0) return undefined;
+  const windows = new Windows(normal, train);
+  while (windows.left >= 2 * stopEvery * size) {
+    const before = random.int(1, stopEvery - stopWindows);
+    windows.normal(before * size);
+    windows.normal(stopWindows * size, 1, random.pick(steady));
+    windows.normal((stopEvery - stopWindows - before) * size);
+  }
+  return windows.done();
+}

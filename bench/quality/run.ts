@@ -1,0 +1,44 @@
+/** `make bench-quality`: how well Driftlock finds what is labelled. Writes the figures into docs/QUALITY.md. */
+import { writeFile } from "node:fs/promises";
+import process from "node:process";
+import { nabDriftlock, nabTextbook } from "./nab.ts";
+import { parallel } from "./parallel.ts";
+import { built, missing } from "./places.ts";
+import { quietResults } from "./quiet.ts";
+import { rankDriftlock, rankTextbook } from "./rank.ts";
+import { bars, type Figures, verdict, write } from "./report.ts";
+import { spanResults } from "./spans.ts";
+import { makeTasks } from "./tasks.ts";
+
+const width = 2;
+
+async function step<T>(what: string, work: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await work();
+  process.stderr.write(`${what}: ${((performance.now() - start) / 1_000).toFixed(0)} s\n`);
+  return result;
+}
+
+const lacks = missing();
+if (lacks.length > 0) {
+  process.stderr.write(`bench-quality: nothing was measured, docs/QUALITY.md stays as it is.\n`);
+  for (const what of lacks) process.stderr.write(`bench-quality: it lacks ${what}\n`);
+  process.exit(1);
+}
+
+const tasks = await step("labelled inputs", makeTasks);
+const figures: Figures = {
+  driftlock: await step("lines, sessions and what was planted", () => parallel(tasks, width, rankDriftlock)),
+  textbook: await step("textbook CBAD", () => parallel(tasks, width, rankTextbook)),
+  nab: await step("NAB", nabDriftlock),
+  nabTextbook: await step("NAB, textbook CBAD", nabTextbook),
+  spans: await step("traces", spanResults),
+  quiet: await step("30 days without anomalies", quietResults),
+};
+await writeFile(`${built}/figures.json`, `${JSON.stringify(figures, null, 2)}\n`);
+process.stdout.write(`${await write(figures)}\n`);
+
+const below = bars(figures).filter((bar) => verdict(bar) === "below");
+for (const { data, measure, floor, driftlock } of below) {
+  process.stderr.write(`bench-quality: ${data}: ${measure} is ${driftlock.toFixed(3)}, the floor ${floor}\n`);
+}
