@@ -103,6 +103,20 @@ export function contradictions(config: Config): Problem[] {
       "must be at least receive.limits.max_request_size, or the largest requests could never be sent on",
     );
   }
+  if (forward.queue.storage === "disk") {
+    if (size >= forward.queue.disk.max_size) {
+      problem(
+        "forward.queue.disk.max_size",
+        "must be more than receive.limits.max_request_size, or the largest requests could never be kept",
+      );
+    }
+    if (!forward.retry.enabled) {
+      problem(
+        "forward.retry.enabled",
+        "must be true with forward.queue.storage: disk, which sends until a request is taken",
+      );
+    }
+  }
   return problems;
 }
 
@@ -128,20 +142,6 @@ function unreadable(file: string): string | undefined {
   try {
     accessSync(file, constants.R_OK);
     return statSync(file).isFile() ? undefined : "is not a file; name a PEM file";
-  if (forward.queue.storage === "disk") {
-    if (size >= forward.queue.disk.max_size) {
-      problem(
-        "forward.queue.disk.max_size",
-        "must be more than receive.limits.max_request_size, or the largest requests could never be kept",
-      );
-    }
-    if (!forward.retry.enabled) {
-      problem(
-        "forward.retry.enabled",
-        "must be true with forward.queue.storage: disk, which sends until a request is taken",
-      );
-    }
-  }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return "does not exist; create it or change the path";

@@ -234,8 +234,6 @@ const forward = section({
     concurrency: count.max(1_000).default(10),
     /** Bytes in memory that wait or are on their way; beyond it the sender is told to come back. */
     max_size: bytes.default(128 * 2 ** 20),
-  }),
-});
     /**
      * When a sender is answered. memory: once the downstream has taken its request. disk: once the request is kept under
      * data_dir, from where it is delivered in order, also after a crash.
@@ -254,6 +252,8 @@ const forward = section({
       /** Of the requests that the downstream refused for good, by signal. */
       max_dead_letter_size: bytes.default(64 * 2 ** 20),
     }),
+  }),
+});
 
 const store = section({
   /** A PostgreSQL database; without it, a file in `data_dir`. */

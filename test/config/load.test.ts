@@ -354,8 +354,6 @@ describe("contradictions", () => {
       "receive.limits.max_inflight_size",
     );
     expect(only("forward: {queue: {max_size: 1MiB}}")).toContain("forward.queue.max_size");
-  });
-
     expect(only("forward: {queue: {storage: disk, disk: {max_size: 64MiB}}}")).toContain(
       "forward.queue.disk.max_size: must be more than receive.limits.max_request_size",
     );
@@ -363,6 +361,8 @@ describe("contradictions", () => {
       "forward.retry.enabled: must be true with forward.queue.storage: disk",
     );
     expect(problems("forward: {queue: {disk: {max_size: 1MiB}}, retry: {enabled: false}}")).toEqual([]);
+  });
+
   it("warns of what is unsafe", () => {
     expect(loadConfig({ env: {} }).warnings).toEqual([]);
     const { warnings } = load(
