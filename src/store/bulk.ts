@@ -1,14 +1,15 @@
-import { type Compilable, CompiledQuery, type Insertable, type Kysely } from "kysely";
+import { type Compilable, CompiledQuery, type DialectAdapter, type Insertable, type Kysely } from "kysely";
 import type { Tables } from "./tables.ts";
 
-/** Rows a statement, the most that fits first: three texts, prepared once, whatever comes. */
-const sizes = [64, 8, 1] as const;
+/** Rows a statement, the most that fits first: four texts, prepared once, whatever comes. */
+const sizes = [64, 16, 4, 1] as const;
 
 /** Inserts many rows with few statements. To build one costs more than to run it, so that each is built once. */
 export class BulkInsert<T extends keyof Tables & string> {
   readonly #columns: readonly (keyof Insertable<Tables[T]> & string)[];
   readonly #build: (db: Kysely<Tables>, rows: Insertable<Tables[T]>[]) => Compilable;
-  readonly #texts = new Map<number, string>();
+  /** By the number of rows, for each database in the process: they differ in their dialects. */
+  readonly #texts = new WeakMap<DialectAdapter, Map<number, string>>();
 
   /** @param build the statement for these rows; its parameters are their values and no other. */
   constructor(
@@ -32,13 +33,16 @@ export class BulkInsert<T extends keyof Tables & string> {
   }
 
   #text(db: Kysely<Tables>, size: number): string {
-    const known = this.#texts.get(size);
+    const { adapter } = db.getExecutor();
+    const texts = this.#texts.get(adapter) ?? new Map<number, string>();
+    this.#texts.set(adapter, texts);
+    const known = texts.get(size);
     if (known !== undefined) return known;
     const row = Object.fromEntries(this.#columns.map((column) => [column, 0]));
     const rows = Array.from({ length: size }, () => row) as unknown as Insertable<Tables[T]>[];
     const { sql, parameters } = this.#build(db, rows).compile();
     if (parameters.length !== size * this.#columns.length) throw new Error("a parameter beside the rows");
-    this.#texts.set(size, sql);
+    texts.set(size, sql);
     return sql;
   }
 }

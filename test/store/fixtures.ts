@@ -1,0 +1,78 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { configSchema } from "../../src/config/schema.ts";
+import {
+  type Anomaly,
+  AnomalySchema,
+  Channel,
+  Severity,
+  Signal,
+  State,
+} from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import type { StoreOptions } from "../../src/store/index.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
+
+export const versions = { version: "1.2.3", node: "24.0.0", codecs: { openzl: "0.3.0" } };
+export const silent = createLogger({ service_name: "test", environment: "test", log_level: "silent" });
+
+/** 2026-01-31T00:00:00Z */
+export const midnight = 1_769_817_600_000n * 1_000_000n;
+
+export function id(n: number): string {
+  return n.toString(16).padStart(32, "0");
+}
+
+type Init = Partial<Exclude<MessageInitShape<typeof AnomalySchema>, Anomaly>>;
+
+/** A report as the engine gives one. */
+export function report(init: Init = {}): Anomaly {
+  const start = init.startTimeUnixNano ?? midnight;
+  return create(AnomalySchema, {
+    id: id(1),
+    tenant: "acme",
+    signal: Signal.LOGS,
+    stream: "logs service.name=checkout",
+    serviceName: "checkout",
+    channel: Channel.CONTENT,
+    severity: Severity.MEDIUM,
+    score: 30,
+    limit: 20,
+    pValue: 1e-4,
+    surpriseBits: 240,
+    baselineBits: 12,
+    occurrence: 1n,
+    explanation: "The record says what the baseline does not",
+    record: { text: "connection reset by peer", novel: [{ start: 0, end: 10 }], index: 3 },
+    startTimeUnixNano: start,
+    endTimeUnixNano: start,
+    timeUnixNano: start,
+    ...init,
+  });
+}
+
+/** The report that an anomaly is over: counts and times, and no verdict. */
+export function ending(init: Init = {}): Anomaly {
+  const { id, tenant, signal, stream, serviceName, occurrence, startTimeUnixNano, endTimeUnixNano } =
+    report(init);
+  return create(AnomalySchema, {
+    id,
+    tenant,
+    signal,
+    stream,
+    serviceName,
+    occurrence,
+    startTimeUnixNano,
+    endTimeUnixNano,
+    state: State.ENDED,
+    limit: Number.POSITIVE_INFINITY,
+  });
+}
+
+type StoreInput = { url?: string; retention?: { max_age?: number | string; max_size?: number | string } };
+
+export function storeConfig(data_dir: string, store: StoreInput = {}) {
+  return configSchema.parse({ data_dir, store });
+}
+
+export function options(more: Partial<StoreOptions> = {}): StoreOptions {
+  return { log: silent, versions, ...more };
+}

@@ -1,0 +1,95 @@
+/** A real PostgreSQL for a test file, run by scripts/postgres.sh. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import pg from "pg";
+
+const script = fileURLToPath(new URL("../../scripts/postgres.sh", import.meta.url));
+const password = "for tests";
+
+export const skipPostgres = process.env.DRIFTLOCK_SKIP_POSTGRES === "1";
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+export class Postgres {
+  readonly #folder = mkdtempSync(join(tmpdir(), "driftlock-postgres-"));
+  #port = 0;
+  #child: ChildProcess | undefined;
+  #databases = 0;
+
+  static async start(): Promise<Postgres> {
+    const postgres = new Postgres();
+    postgres.#port = await freePort();
+    await postgres.resume();
+    return postgres;
+  }
+
+  /** Starts it again after `stop`, with its data, on the same port. */
+  async resume(): Promise<void> {
+    const child = spawn(script, [this.#folder, String(this.#port)], {
+      env: { ...process.env, PGPASSWORD: password },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.#child = child;
+    let said = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      said = (said + chunk.toString()).slice(-2_000);
+    });
+    for (;;) {
+      if (child.exitCode !== null) throw new Error(`PostgreSQL did not start: ${said}`);
+      try {
+        await this.query("postgres", "select 1");
+        return;
+      } catch {
+        await sleep(50);
+      }
+    }
+  }
+
+  /** Ends it; SIGQUIT does not say goodbye to clients. */
+  async stop(signal: "SIGINT" | "SIGQUIT" = "SIGINT"): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null) return;
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill(signal);
+    await ended;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop("SIGQUIT");
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  url(database: string, { as = `driftlock:${encodeURIComponent(password)}` } = {}): string {
+    return `postgres://${as}@127.0.0.1:${this.#port}/${database}`;
+  }
+
+  /** A new, empty database's name. */
+  async createDatabase(): Promise<string> {
+    this.#databases += 1;
+    const name = `test_${this.#databases}`;
+    await this.query("postgres", `create database ${name}`);
+    return name;
+  }
+
+  async query(database: string, sql: string): Promise<Record<string, unknown>[]> {
+    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 2_000 });
+    client.on("error", () => {});
+    await client.connect();
+    try {
+      return (await client.query(sql)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+}
