@@ -1,0 +1,62 @@
+# syntax=docker/dockerfile:1
+# docker build -t driftlock .       The addon is compiled here, from the sources that deps/Cargo.lock pins.
+ARG DEBIAN=trixie
+ARG NODE=24
+
+FROM node:${NODE}-${DEBIAN}-slim AS base
+WORKDIR /src
+ENV DRIFTLOCK_SKIP_INSTALL=1
+
+# What runs needs no compiler and no development package.
+FROM base AS dependencies
+COPY .npmrc package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --loglevel=error
+
+FROM base AS build
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+# The image brings Node's headers: cmake-js need not fetch them.
+ENV npm_config_nodedir=/usr/local
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates cargo cmake g++ make ninja-build \
+ && rm -rf /var/lib/apt/lists/*
+# In the order in which things change, so that a change of ours compiles and fetches no more than it must.
+COPY deps ./deps
+WORKDIR /src/deps
+RUN cargo vendor --locked --quiet vendor > /dev/null \
+ && printf %s "$(sha256sum Cargo.lock | cut -c 1-64)" > vendor/.driftlock-lock
+WORKDIR /src
+COPY .npmrc package.json package-lock.json ./
+COPY scripts/install.cjs ./scripts/
+RUN npm ci --loglevel=error && touch node_modules/.stamp
+COPY . .
+RUN touch node_modules/.stamp && make build && strip --strip-unneeded build/Release/driftlock.node
+
+FROM debian:${DEBIAN}-slim
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates libstdc++6 \
+ && rm -rf /var/lib/apt/lists/* \
+ && groupadd --gid 10001 driftlock \
+ && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin driftlock \
+ && install -d -o 10001 -g 10001 /var/lib/driftlock
+COPY --from=base /usr/local/bin/node /usr/local/bin/node
+WORKDIR /opt/driftlock
+COPY --from=dependencies /src/node_modules ./node_modules
+COPY --from=build /src/LICENSE /src/NOTICE /src/package.json ./
+COPY --from=build /src/build/Release/driftlock.node ./build/Release/driftlock.node
+COPY --from=build /src/dist ./dist
+RUN ln -s /opt/driftlock/dist/cli/main.js /usr/local/bin/driftlock && driftlock version
+
+# As a number, so that Kubernetes can see that it is not root.
+USER 10001:10001
+# Addresses stay those of loopback until the configuration says who may send: see docs/DEPLOYMENT.md.
+ENV NODE_ENV=production \
+    DRIFTLOCK_DATA_DIR=/var/lib/driftlock
+VOLUME /var/lib/driftlock
+EXPOSE 4317 4318 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT ?? 8080}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["driftlock"]
+CMD ["run"]
