@@ -1,0 +1,68 @@
+/** CPU a record of the sidecar with detection on, beside the Collector as pass-through, at the same load. */
+import { sendLoad } from "../test/e2e/tools.ts";
+import { cpuSeconds, median } from "./measure.ts";
+import { type Compression, collectorPeer, driftlockPeer, type Peer } from "./peers.ts";
+import { round, table } from "./table.ts";
+
+export interface CpuResult {
+  signal: string;
+  perRequest: number;
+  compression: Compression;
+  /** Microseconds of CPU a record, medians of the rounds. */
+  driftlock: number;
+  collector: number;
+  ratio: number;
+}
+
+const signals = ["logs", "traces"];
+const sizes = [1_000, 100];
+const compressions: Compression[] = ["none", "gzip"];
+
+async function load(peer: Peer, signal: string, records: number, compression: Compression, seconds: number) {
+  const args = [`-signal=${signal}`, `-records=${records}`, `-seconds=${seconds}`, "-conns=2", "-inflight=4"];
+  const result = await sendLoad(peer.address, compression === "gzip" ? [...args, "-gzip"] : args);
+  if (Object.keys(result.errors).length > 0)
+    throw new Error(`${peer.name}: ${JSON.stringify(result.errors)}`);
+  return result.records;
+}
+
+/** Microseconds of CPU that the peer takes for one record. */
+async function measure(peer: Peer, ...args: [string, number, Compression, number]): Promise<number> {
+  const before = await cpuSeconds(peer.program.pid);
+  const records = await load(peer, ...args);
+  return (1e6 * ((await cpuSeconds(peer.program.pid)) - before)) / records;
+}
+
+export async function cpu(seconds: number, rounds: number): Promise<CpuResult[]> {
+  const results: CpuResult[] = [];
+  for (const compression of compressions) {
+    const peers = [await driftlockPeer(compression), await collectorPeer(compression)];
+    for (const signal of signals) {
+      for (const perRequest of sizes) {
+        const figures: number[][] = peers.map(() => []);
+        for (const peer of peers) await load(peer, signal, perRequest, compression, seconds);
+        for (let round = 0; round < rounds; round++) {
+          for (const [i, peer] of peers.entries()) {
+            figures[i]!.push(await measure(peer, signal, perRequest, compression, seconds));
+          }
+        }
+        const [driftlock, collector] = figures.map(median) as [number, number];
+        results.push({ signal, perRequest, compression, driftlock, collector, ratio: driftlock / collector });
+      }
+    }
+    for (const peer of peers) await peer.stop();
+  }
+  return results;
+}
+
+export const cpuTable = (results: CpuResult[]): string =>
+  table(
+    results.map((result) => ({
+      signal: result.signal,
+      "records a request": result.perRequest,
+      compression: result.compression,
+      "Driftlock, us a record": round(result.driftlock),
+      "Collector, us a record": round(result.collector),
+      ratio: round(result.ratio),
+    })),
+  );

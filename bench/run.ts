@@ -1,0 +1,71 @@
+/**
+ * `make bench`: the figures of the README, side by side in one run. Prints Markdown, writes bench/results.json.
+ *
+ *   node bench/run.ts [engine] [cpu] [latency] [memory] [--seconds N] [--rounds N] [--streams N]
+ *
+ * Seconds are those of one run, of which there are `rounds` for each figure, after one to warm up.
+ */
+import { writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { stopAll } from "../test/e2e/programs.ts";
+import { buildTools } from "../test/e2e/tools.ts";
+import { cpu, cpuTable } from "./cpu.ts";
+import { engine, engineTable } from "./engine.ts";
+import { latency, latencyTable } from "./latency.ts";
+import { memory, memoryTable } from "./memory.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: "string", default: "5" },
+    rounds: { type: "string", default: "5" },
+    streams: { type: "string", default: "10000" },
+  },
+});
+const [seconds, rounds, streams] = [values.seconds, values.rounds, values.streams].map(Number) as [
+  number,
+  number,
+  number,
+];
+
+const benches = {
+  engine: { title: "The engine alone, on one core", run: () => engine(rounds), table: engineTable },
+  cpu: { title: "CPU of the sidecar, detection on", run: () => cpu(seconds, rounds), table: cpuTable },
+  latency: {
+    title: "Latency of a request at 10,000 records/s",
+    run: () => latency(seconds, rounds),
+    table: latencyTable,
+  },
+  memory: { title: "Memory at its worst", run: () => memory(streams), table: memoryTable },
+};
+type Name = keyof typeof benches;
+const names = Object.keys(benches) as Name[];
+const unknown = positionals.filter((name) => !names.includes(name as Name));
+if (unknown.length > 0) {
+  process.stderr.write(`bench: no bench is called ${unknown.join(", ")}; there are ${names.join(", ")}\n`);
+  process.exit(2);
+}
+
+async function measure<R>(name: Name, bench: { title: string; run(): Promise<R>; table(result: R): string }) {
+  const result = await bench.run();
+  process.stdout.write(`\n### ${bench.title}\n\n${bench.table(result)}\n`);
+  return [name, result] as const;
+}
+
+await buildTools();
+const machine = { cpu: cpus()[0]!.model, cores: cpus().length, node: process.versions.node };
+process.stdout.write(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}\n`);
+const results: Record<string, unknown> = { date: new Date().toISOString(), machine, seconds, rounds };
+try {
+  for (const name of names) {
+    if (positionals.length > 0 && !positionals.includes(name)) continue;
+    const [key, result] = await measure(name, benches[name] as never);
+    results[key] = result;
+  }
+} finally {
+  await stopAll();
+}
+const file = new URL("results.json", import.meta.url);
+await writeFile(file, `${JSON.stringify(results, null, 2)}\n`);
