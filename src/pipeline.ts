@@ -11,6 +11,14 @@ import { withSpan } from "./telemetry/span.ts";
 /** Told of each anomaly as it is found: be brief, never throw. */
 export type AnomalySink = (anomaly: Anomaly) => void;
 
+/** Told what tenants send: brief, and never throws. Bytes are those of requests as protobuf. */
+export interface Meter {
+  /** Of a request that was judged, whatever becomes of it. */
+  judged(tenant: string, amount: { records: number; bytes: number }): void;
+  /** Of a request that was taken. */
+  taken(tenant: string, amount: { records: number; bytes: number }): void;
+}
+
 export interface Parts {
   /** Undefined where detection is off: requests pass as they are, and their records are not counted. */
   engine: Engine | undefined;
@@ -18,6 +26,7 @@ export interface Parts {
   metrics: Metrics;
   tracer: Tracer | undefined;
   sinks: readonly AnomalySink[];
+  meter: Meter;
 }
 
 interface Judged {
@@ -83,18 +92,22 @@ export class Pipeline {
   }
 
   async #take(request: ExportRequest, context: Context): Promise<PartialSuccess | undefined> {
-    const { forwarder, metrics, tracer } = this.#parts;
-    const { signal, abort } = request;
+    const { forwarder, metrics, tracer, meter } = this.#parts;
+    const { signal, tenant, body, abort } = request;
     let judged: Judged | undefined;
     try {
       judged = await withSpan(tracer, "engine", SpanKind.INTERNAL, context, () => this.#judge(request));
       const { forward, records } = judged;
-      if (forward === null) return undefined;
-      const partial = await withSpan(tracer, "forward", SpanKind.CLIENT, context, () =>
-        forwarder.export(signal, forward, abort),
-      );
-      metrics.forward.records.inc({ signal }, records);
-      this.counts.forwarded += records;
+      meter.judged(tenant, { records, bytes: body.length });
+      let partial: PartialSuccess | undefined;
+      if (forward !== null) {
+        partial = await withSpan(tracer, "forward", SpanKind.CLIENT, context, () =>
+          forwarder.export(signal, forward, abort),
+        );
+        metrics.forward.records.inc({ signal }, records);
+        this.counts.forwarded += records;
+      }
+      meter.taken(tenant, { records, bytes: body.length });
       return partial;
     } catch (error) {
       const code = error instanceof ExportError ? error.code : Code.INTERNAL;

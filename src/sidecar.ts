@@ -1,4 +1,8 @@
 /** The composition: receivers, engine, forwarder and API, for the CLI, the SDK and tests. */
+import { Access } from "./access/access.ts";
+import { Metering } from "./access/metering.ts";
+import { LiveHub } from "./api/live/hub.ts";
+import { liveSink, publishJudgement } from "./api/live/publish.ts";
 import { type Component, startApi } from "./api/server.ts";
 import type { Config } from "./config/schema.ts";
 import { Engine } from "./engine/index.ts";
@@ -6,6 +10,7 @@ import { type ForwarderState, startForwarder } from "./forward/index.ts";
 import { native } from "./native.ts";
 import { type AnomalySink, type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
 import { startReceivers } from "./receive/index.ts";
+import { type AnomalyDetail, type AnomalyPatch, anomalySink, openStore, type Store } from "./store/index.ts";
 import { forwardHooks, receiveHooks } from "./telemetry/hooks.ts";
 import type { Logger } from "./telemetry/log.ts";
 import { codeName, createMetrics } from "./telemetry/metrics.ts";
@@ -15,6 +20,8 @@ import { versions as allVersions } from "./telemetry/version.ts";
 export interface SidecarOptions {
   log: Logger;
   onAnomaly?: readonly AnomalySink[];
+  /** Told what a person made of an anomaly: be brief, never throw. */
+  onJudgement?: (anomaly: AnomalyDetail, patch: AnomalyPatch) => void;
 }
 
 export interface Sidecar {
@@ -58,6 +65,10 @@ function downstreamState(endpoint: string, { healthy, lastError }: ForwarderStat
   return { name: "downstream", ready: healthy, reason: healthy ? `${endpoint} answers` : failure };
 }
 
+function storeState(store: Store): Component {
+  return { name: "store", ...store.health() };
+}
+
 /** Resolves with `work`, or without it after `ms`. */
 async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -74,9 +85,9 @@ async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
  */
 export async function startSidecar(
   config: Config,
-  { log, onAnomaly = [] }: SidecarOptions,
+  { log, onAnomaly = [], onJudgement }: SidecarOptions,
 ): Promise<Sidecar> {
-  const { receive, detect, forward, telemetry } = config;
+  const { receive, detect, forward, telemetry, auth } = config;
   const versions = allVersions(native.versions);
   const metrics = createMetrics(versions);
   // What has to be undone when the start fails half-way, last first.
@@ -84,14 +95,37 @@ export async function startSidecar(
   let closing = false;
 
   try {
+    const store = await openStore(config, { log, versions });
+    started.push(() => store.close());
+    const access = new Access(auth, store.keys, log);
+    const metering = new Metering(config.limits, store.usage, log);
+    const { limiter } = metering;
+    const hub = new LiveHub();
+    started.push(async () => hub.close());
     const engine = detect.enabled ? new Engine(detect, { mode: forward.mode }) : undefined;
     if (engine) started.push(() => engine.close());
     const forwarder = await startForwarder(forward, forwardHooks(metrics, log), config.data_dir);
     started.push(() => forwarder.close(0));
     const tracing = await startTracing(telemetry, versions.version);
     if (tracing) started.push(() => atMost(graceMs, tracing.close()));
-    const pipeline = new Pipeline({ engine, forwarder, metrics, tracer: tracing?.tracer, sinks: onAnomaly });
-    const receivers = await startReceivers(receive, pipeline.take, receiveHooks(metrics, log));
+    const pipeline = new Pipeline({
+      engine,
+      forwarder,
+      metrics,
+      tracer: tracing?.tracer,
+      sinks: [anomalySink(store), liveSink(hub), ...onAnomaly],
+      meter: metering,
+    });
+    const receivers = await startReceivers(
+      receive,
+      pipeline.take,
+      receiveHooks(metrics, log),
+      async (sender) => {
+        const { tenant } = await access.admit(sender, "ingest");
+        limiter.admitIngest(tenant);
+        return tenant;
+      },
+    );
     started.push(() => receivers.close(0));
     metrics.watch({
       receivers: () => receivers.inWork(),
@@ -104,18 +138,32 @@ export async function startSidecar(
       receiversState(closing, [grpc, http]),
       engineState(engine, pipeline),
       downstreamState(forward.endpoint, forwarder.state()),
+      storeState(store),
     ];
     const tellHealth = () => receivers.setServing(readiness().every(({ ready }) => ready));
     const healthTimer = receive.grpc.health ? setInterval(tellHealth, healthMs).unref() : undefined;
     const api = config.api.enabled
       ? await startApi({
-          endpoint: config.api.endpoint,
+          config: config.api,
+          open: !auth.enabled,
+          access,
+          limiter,
+          store,
+          hub,
           registry: metrics.registry,
           versions,
           readiness,
+          take: receivers.take,
+          onJudgement(anomaly, patch) {
+            publishJudgement(hub, anomaly);
+            onJudgement?.(anomaly, patch);
+          },
           log,
         })
       : undefined;
+    if (!auth.enabled) {
+      log.info("auth.enabled is false: whoever reaches this process may send, read and change");
+    }
 
     const close = async (): Promise<Undelivered> => {
       closing = true;
@@ -132,6 +180,8 @@ export async function startSidecar(
       const undelivered = pipeline.undelivered();
       if (engine) await atMost(graceMs, engine.close());
       await api?.close();
+      hub.close();
+      await store.close();
       if (tracing) await atMost(graceMs, tracing.close());
       return undelivered;
     };

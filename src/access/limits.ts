@@ -52,29 +52,20 @@ class Bucket {
 /** What is limited by the second. */
 type Rated = "ingest" | "queries" | "records" | "bytes";
 
-/** Of the tenant today; undefined where it is not known yet. */
-export interface Today {
-  records: number;
-  bytes: number;
-}
-
-export interface LimiterSources {
-  today(tenant: string): Today;
-  streams(tenant: string): number;
-  /** Milliseconds since the epoch. */
-  now?(): number;
-}
+/** What the tenant has sent since midnight, UTC, as far as it is known. */
+export type Today = (tenant: string) => { records: number; bytes: number };
 
 export class Limiter {
   readonly #config: LimitsConfig;
-  readonly #sources: LimiterSources;
+  readonly #today: Today;
   readonly #now: () => number;
   readonly #buckets = new Map<string, Partial<Record<Rated, Bucket>>>();
 
-  constructor(config: LimitsConfig, sources: LimiterSources) {
+  /** @param now milliseconds since the epoch */
+  constructor(config: LimitsConfig, today: Today, now: () => number = Date.now) {
     this.#config = config;
-    this.#sources = sources;
-    this.#now = sources.now ?? Date.now;
+    this.#today = today;
+    this.#now = now;
   }
 
   /**
@@ -83,17 +74,13 @@ export class Limiter {
    */
   admitIngest(tenant: string): void {
     const now = this.#now();
-    const { records_per_day, bytes_per_day, streams } = this.#config;
+    const { records_per_day, bytes_per_day } = this.#config;
     if (records_per_day !== undefined || bytes_per_day !== undefined) {
-      const today = this.#sources.today(tenant);
+      const { records, bytes } = this.#today(tenant);
       const midnight = dayMs - (now % dayMs);
-      if (today.records >= (records_per_day ?? Infinity))
+      if (records >= (records_per_day ?? Infinity))
         throw exhausted("records_per_day", records_per_day!, midnight);
-      if (today.bytes >= (bytes_per_day ?? Infinity))
-        throw exhausted("bytes_per_day", bytes_per_day!, midnight);
-    }
-    if (streams !== undefined && this.#sources.streams(tenant) > streams) {
-      throw exhausted("streams", streams, 60_000);
+      if (bytes >= (bytes_per_day ?? Infinity)) throw exhausted("bytes_per_day", bytes_per_day!, midnight);
     }
     this.#pass(tenant, ["records", "bytes", "ingest"], now);
     this.#bucket(tenant, "ingest", now)?.take(1);

@@ -1,15 +1,51 @@
 /** Errors as RFC 9457 problem details; nothing of the inside leaves the process. */
 import { STATUS_CODES } from "node:http";
-import type { FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
 import type { Logger } from "pino";
+import { z } from "zod";
+import { Code, ExportError } from "../otlp.ts";
+import { InvalidArgument, isUnavailable } from "../store/index.ts";
 
 export const problemType = "application/problem+json";
 
-export interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  detail?: string;
+export const problemSchema = z
+  .object({
+    type: z.string().describe("about:blank: the title says what the status means, the detail what happened"),
+    title: z.string(),
+    status: z.int().min(400).max(599),
+    detail: z.string().optional(),
+    errors: z
+      .array(
+        z.object({
+          in: z.enum(["body", "query", "path", "headers"]),
+          field: z.string().describe("JSON pointer into the body, or the parameter's name"),
+          detail: z.string(),
+        }),
+      )
+      .optional(),
+  })
+  .meta({ description: "Problem details, RFC 9457" });
+
+export type Problem = z.output<typeof problemSchema>;
+
+/** A request that is answered with a problem. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly errors: Problem["errors"];
+
+  constructor(
+    status: number,
+    detail: string,
+    headers: Readonly<Record<string, string>> = {},
+    errors?: Problem["errors"],
+  ) {
+    super(detail);
+    this.status = status;
+    this.headers = headers;
+    this.errors = errors;
+  }
 }
 
 export function problem(status: number, detail?: string): Problem {
@@ -17,27 +53,84 @@ export function problem(status: number, detail?: string): Problem {
   return { type: "about:blank", title, status, ...(detail === undefined ? {} : { detail }) };
 }
 
-export function sendProblem(reply: FastifyReply, status: number, detail?: string): FastifyReply {
-  return reply.code(status).type(problemType).send(problem(status, detail));
+export function sendProblem(reply: FastifyReply, body: Problem): FastifyReply {
+  return reply.code(body.status).type(problemType).send(body);
+}
+
+/** Where the schema does not fit, by fastify's names. */
+const places = { body: "body", querystring: "query", params: "path", headers: "headers" } as const;
+
+function invalid(error: FastifyError): Problem {
+  const place = places[(error.validationContext ?? "body") as keyof typeof places];
+  const errors = error.validation!.map(({ instancePath, message = "is not valid" }) => ({
+    in: place,
+    field: place === "body" ? instancePath.replace(/\/$/, "") : instancePath.slice(1),
+    detail: message,
+  }));
+  const [first] = errors;
+  const at = [first!.in, first!.field].filter(Boolean).join(" ");
+  return { ...problem(400, `${at}: ${first!.detail}`), errors };
+}
+
+const statusOf: Readonly<Partial<Record<Code, number>>> = {
+  [Code.INVALID_ARGUMENT]: 400,
+  [Code.UNAUTHENTICATED]: 401,
+  [Code.PERMISSION_DENIED]: 403,
+  [Code.RESOURCE_EXHAUSTED]: 413,
+  [Code.UNIMPLEMENTED]: 501,
+  [Code.INTERNAL]: 500,
+};
+
+/** What the rooms behind the API refuse. */
+function refused({ code, message, retryAfterMs }: ExportError): ApiError {
+  if (retryAfterMs !== undefined) {
+    const headers = { "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) };
+    return new ApiError(code === Code.RESOURCE_EXHAUSTED ? 429 : 503, message, headers);
+  }
+  const headers: Record<string, string> =
+    code === Code.UNAUTHENTICATED ? { "www-authenticate": 'Bearer realm="driftlock"' } : {};
+  return new ApiError(statusOf[code] ?? 503, message, headers);
+}
+
+/** What routes and the rooms behind them throw, as what is answered. */
+function known(error: FastifyError): FastifyError | ApiError {
+  if (error instanceof ExportError) return refused(error);
+  if (error instanceof InvalidArgument) return new ApiError(400, error.message);
+  if (isUnavailable(error)) return new ApiError(503, "the store does not answer now", { "retry-after": "5" });
+  return error;
 }
 
 /** Answers whatever no route answers: unknown paths, wrong methods, and errors. */
 export function answerWithProblems(app: FastifyInstance, log: Logger): void {
+  const routes: { path: RegExp; methods: Set<string> }[] = [];
+  app.addHook("onRoute", ({ url, method }) => {
+    const path = new RegExp(`^${url.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/:\w+/g, "[^/]+")}$`);
+    routes.push({ path, methods: new Set([method].flat()) });
+  });
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split("?", 1)[0]!;
-    if (app.hasRoute({ method: "GET", url: path })) {
-      reply.header("allow", "GET, HEAD");
-      return sendProblem(reply, 405, `${path} takes GET alone`);
-    }
-    return sendProblem(reply, 404, "there is no such path");
+    const methods = new Set(routes.flatMap((route) => (route.path.test(path) ? [...route.methods] : [])));
+    if (methods.size === 0) return sendProblem(reply, problem(404, "there is no such path"));
+    const allow = [...methods].join(", ");
+    reply.header("allow", allow);
+    return sendProblem(reply, problem(405, `this path takes ${allow}`));
   });
-  app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
-    const status = error.statusCode ?? 500;
-    if (status < 500) return sendProblem(reply, status, error.message);
+  app.setErrorHandler((caught: FastifyError, request, reply) => {
+    const error = known(caught);
+    if (error instanceof ApiError) {
+      reply.headers(error.headers);
+      const { status, message, errors } = error;
+      if (status !== 500)
+        return sendProblem(reply, { ...problem(status, message), ...(errors && { errors }) });
+    } else if (error.validation !== undefined) {
+      return sendProblem(reply, invalid(error));
+    } else if (error.statusCode !== undefined && error.statusCode < 500) {
+      return sendProblem(reply, problem(error.statusCode, error.message));
+    }
     log.error(
-      { err: error, method: request.method, path: request.routeOptions.url },
+      { err: caught, method: request.method, path: request.routeOptions.url },
       "the API failed to answer",
     );
-    return sendProblem(reply, 500, "the request could not be answered; the log says why");
+    return sendProblem(reply, problem(500, "the request could not be answered; the log says why"));
   });
 }

@@ -1,25 +1,32 @@
-/** The HTTP API: health, readiness, metrics, versions. */
+/** The HTTP API. */
 import type { Socket } from "node:net";
-import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import websocket from "@fastify/websocket";
+import fastify, { type FastifyReply } from "fastify";
+import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import type { Logger } from "pino";
-import type { Registry } from "prom-client";
-import type { Versions } from "../telemetry/version.ts";
+import { parseListen } from "../config/address.ts";
+import type { Config } from "../config/schema.ts";
+import { type AnomalyOptions, anomalyRoutes } from "./anomalies.ts";
+import type { App } from "./app.ts";
+import { type EventOptions, eventRoutes } from "./events/routes.ts";
+import { evidenceRoutes } from "./evidence.ts";
+import { type Guard, guardRoutes } from "./guard.ts";
+import { type HealthOptions, healthRoutes } from "./health.ts";
+import type { LiveHub } from "./live/hub.ts";
+import { liveRoutes } from "./live/routes.ts";
+import { describeRoutes, serveDescription } from "./openapi.ts";
 import { answerWithProblems, problem, problemType, sendProblem } from "./problem.ts";
+import { secure } from "./security.ts";
+import { streamRoutes } from "./streams.ts";
+import { usageRoutes } from "./usage.ts";
 
-/** A part of the process that must work for the whole to. */
-export interface Component {
-  name: string;
-  ready: boolean;
-  /** Why, in either case. */
-  reason: string;
-}
+export type { Component } from "./health.ts";
 
-export interface ApiOptions {
-  /** host:port */
-  endpoint: string;
-  registry: Registry;
-  versions: Versions;
-  readiness(): Component[];
+export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions, Guard {
+  config: Pick<Config["api"], "endpoint" | "cors_origins">;
+  /** Nobody has to say who they are. */
+  open: boolean;
+  hub: LiveHub;
   log: Logger;
 }
 
@@ -33,26 +40,14 @@ const limits = {
   bodyBytes: 16 * 2 ** 10,
   headerBytes: 16 * 2 ** 10,
   headers: 100,
-  connections: 256,
+  /** Those who listen among them. */
+  connections: 4_096,
   requestMs: 10_000,
   idleMs: 60_000,
   closeMs: 1_000,
+  /** Of a message that a WebSocket's client sends; none is expected. */
+  messageBytes: 1_024,
 };
-
-function routes(app: FastifyInstance, { registry, versions, readiness }: ApiOptions): void {
-  app.get("/healthz", () => ({ status: "ok" }));
-  app.get("/readyz", (_request, reply) => {
-    const components = readiness();
-    const ready = components.every((component) => component.ready);
-    reply.code(ready ? 200 : 503);
-    return { status: ready ? "ready" : "not ready", components };
-  });
-  app.get("/metrics", async (_request, reply) => {
-    const text = await registry.metrics();
-    return reply.type(registry.contentType).send(text);
-  });
-  app.get("/v1/version", () => versions);
-}
 
 /** What Node's parser refuses before there is a request: answered as the rest is, then closed. */
 function refuse(error: Error & { code?: string }, socket: Socket): void {
@@ -75,12 +70,8 @@ const remedies: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "no interface of this machine has that address; use 127.0.0.1",
 };
 
-/**
- * Starts the API.
- * @throws {Error} that names the address and the remedy where it cannot be bound.
- */
-export async function startApi(options: ApiOptions): Promise<Api> {
-  const app = fastify({
+async function build(options: ApiOptions): Promise<App> {
+  const app: App = fastify({
     bodyLimit: limits.bodyBytes,
     requestTimeout: limits.requestMs,
     connectionTimeout: limits.idleMs,
@@ -91,30 +82,55 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     return503OnClosing: false,
     clientErrorHandler: refuse,
     frameworkErrors: (_error, _request, reply) =>
-      sendProblem(reply as FastifyReply, 400, "the path is malformed"),
+      sendProblem(reply as FastifyReply, problem(400, "the path is malformed")),
   });
   app.server.maxConnections = limits.connections;
   app.server.maxHeadersCount = limits.headers;
-  app.addHook("onRequest", async (_request, reply) => {
-    reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.removeContentTypeParser("text/plain");
+  await app.register(websocket, {
+    options: {
+      maxPayload: limits.messageBytes,
+      perMessageDeflate: false,
+      handleProtocols: (offered) => offered.has("driftlock") && "driftlock",
+    },
   });
+  await describeRoutes(app, options.versions.version);
+  secure(app, { corsOrigins: options.config.cors_origins, open: options.open });
+  guardRoutes(app, options);
   answerWithProblems(app, options.log);
-  routes(app, options);
+  healthRoutes(app, options);
+  anomalyRoutes(app, options);
+  streamRoutes(app, options);
+  evidenceRoutes(app, options);
+  usageRoutes(app, options);
+  liveRoutes(app, { hub: options.hub, guard: options });
+  eventRoutes(app, options);
+  serveDescription(app);
+  return app;
+}
 
-  const at = options.endpoint.lastIndexOf(":");
-  const host = options.endpoint.slice(0, at);
+/**
+ * Starts the API.
+ * @throws {Error} that names the address and the remedy where it cannot be bound.
+ */
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const app = await build(options);
+  const { endpoint } = options.config;
   try {
-    await app.listen({ host: host.replace(/^\[|\]$/g, ""), port: Number(options.endpoint.slice(at + 1)) });
+    await app.listen(parseListen(endpoint));
   } catch (cause) {
     const { code = "", message } = cause as NodeJS.ErrnoException;
     const why = remedies[code] ?? message;
-    throw new Error(`api.endpoint: cannot listen on ${options.endpoint}: ${why}`, { cause });
+    throw new Error(`api.endpoint: cannot listen on ${endpoint}: ${why}`, { cause });
   }
   const bound = app.server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : 0;
   return {
-    address: `${host}:${port}`,
+    address: `${endpoint.slice(0, endpoint.lastIndexOf(":"))}:${port}`,
     async close() {
+      options.hub.close();
       // A client that does not end its request must not hold the process.
       const cut = setTimeout(() => app.server.closeAllConnections(), limits.closeMs);
       await app.close();

@@ -21,6 +21,13 @@ function listeners(config: Config): Listener[] {
 /** RFC 9110 field values that every transport carries: visible ASCII, with spaces and tabs inside. */
 const headerValue = /^([\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?)?$/;
 
+function targets({ endpoint, failover_endpoints }: Config["forward"]): (readonly [key: string, url: string])[] {
+  return [
+    ["forward.endpoint", endpoint],
+    ...failover_endpoints.map((other) => ["forward.failover_endpoints", other] as const),
+  ];
+}
+
 /** Keys that contradict each other. */
 export function contradictions(config: Config): Problem[] {
   const problems: Problem[] = [];
@@ -39,9 +46,9 @@ export function contradictions(config: Config): Problem[] {
     }
   }
   for (const [key, target] of [
-    ["forward.endpoint", forward.endpoint],
-    ["telemetry.traces_endpoint", telemetry.traces_endpoint],
-  ] as const) {
+    ...targets(forward),
+    ["telemetry.traces_endpoint", telemetry.traces_endpoint] as const,
+  ]) {
     if (target === undefined) continue;
     const own = all.find(({ endpoint }) => reaches(parseTarget(target), parseListen(endpoint)));
     if (own !== undefined) {
@@ -70,19 +77,18 @@ export function contradictions(config: Config): Problem[] {
     );
   }
 
-  const url = new URL(forward.endpoint);
-  if (forward.protocol === "grpc") {
-    if (url.pathname !== "/" || url.search || url.hash) {
-      problem(
-        "forward.endpoint",
-        "has a path, which gRPC cannot use; leave it off or set forward.protocol: http",
-      );
+  for (const [key, target] of targets(forward)) {
+    const url = new URL(target);
+    if (forward.protocol === "grpc") {
+      if (url.pathname !== "/" || url.search || url.hash) {
+        problem(key, "has a path, which gRPC cannot use; leave it off or set forward.protocol: http");
+      }
+    } else if (url.search || url.hash) {
+      problem(key, "must end with its path; leave off what follows ? or #");
     }
-  } else if (url.search || url.hash) {
-    problem("forward.endpoint", "must end with its path; leave off what follows ? or #");
-  }
-  if (forward.tls !== undefined && url.protocol === "http:") {
-    problem("forward.tls", "is set, but forward.endpoint is http; write https:// or leave tls out");
+    if (forward.tls !== undefined && url.protocol === "http:") {
+      problem("forward.tls", `is set, but ${key} is http; write https:// or leave tls out`);
+    }
   }
   for (const [name, value] of Object.entries(forward.headers)) {
     if (!headerValue.test(value)) {
@@ -91,6 +97,31 @@ export function contradictions(config: Config): Problem[] {
   }
   if (forward.retry.initial_interval > forward.retry.max_interval) {
     problem("forward.retry.initial_interval", "must be at most forward.retry.max_interval");
+  }
+
+  const { auth, api } = config;
+  if (auth.enabled) {
+    if (auth.tenant_header !== undefined && auth.trusted_proxies.length === 0) {
+      problem(
+        "auth.tenant_header",
+        "is believed from auth.trusted_proxies alone, and there are none; name them or leave it out",
+      );
+    }
+    if (auth.tenant_header === undefined && auth.trusted_proxies.length > 0) {
+      problem("auth.trusted_proxies", "name the tenant in a header; set auth.tenant_header");
+    }
+  } else {
+    if (api.enabled && !isLoopback(parseListen(api.endpoint).host)) {
+      problem(
+        "api.endpoint",
+        `${api.endpoint} is open to the network; set auth.enabled: true or bind it to 127.0.0.1`,
+      );
+    }
+    for (const key of ["oidc", "trusted_proxies"] as const) {
+      const value = auth[key];
+      if (value === undefined || (Array.isArray(value) && value.length === 0)) continue;
+      problem(`auth.${key}`, "has no effect while auth.enabled is false; set auth.enabled: true");
+    }
   }
 
   const size = receive.limits.max_request_size;
@@ -153,7 +184,7 @@ function unreadable(file: string): string | undefined {
 /** What works and is yet unsafe. */
 export function warnings(config: Config): string[] {
   const found: string[] = [];
-  const { receive, forward, api } = config;
+  const { receive, forward, api, auth } = config;
   for (const protocol of ["grpc", "http"] as const) {
     const { enabled, endpoint, tls } = receive[protocol];
     if (!enabled || isLoopback(parseListen(endpoint).host)) continue;
@@ -161,16 +192,21 @@ export function warnings(config: Config): string[] {
       found.push(
         `receive.${protocol}: ${endpoint} takes data from the network without TLS; set receive.${protocol}.tls`,
       );
-    } else if (tls.client_ca_file === undefined) {
+    } else if (tls.client_ca_file === undefined && !auth.enabled) {
       found.push(
-        `receive.${protocol}: ${endpoint} takes data from anyone on the network; set receive.${protocol}.tls.client_ca_file`,
+        `receive.${protocol}: ${endpoint} takes data from anyone on the network; set auth.enabled or receive.${protocol}.tls.client_ca_file`,
       );
     }
   }
   if (api.enabled && !isLoopback(parseListen(api.endpoint).host)) {
-    found.push(`api: ${api.endpoint} is open to the network without authentication; bind it to 127.0.0.1`);
+    found.push(
+      `api: keys and answers pass ${api.endpoint} unencrypted; let a proxy with TLS stand before it`,
+    );
   }
-  if (new URL(forward.endpoint).protocol === "http:" && !isLoopback(parseTarget(forward.endpoint).host)) {
+  const open = targets(forward).some(
+    ([, url]) => new URL(url).protocol === "http:" && !isLoopback(parseTarget(url).host),
+  );
+  if (open) {
     found.push("forward: data leaves this machine unencrypted; use an https:// endpoint");
   }
   if (forward.tls?.insecure_skip_verify) {

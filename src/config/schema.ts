@@ -161,7 +161,10 @@ const auth = section({
     .array(
       z
         .string()
-        .refine((text) => network.safeParse(text).success, "must be an address or network such as 10.0.0.0/8"),
+        .refine(
+          (text) => network.safeParse(text).success,
+          "must be an address or network such as 10.0.0.0/8",
+        ),
     )
     .default([]),
 });
@@ -176,7 +179,6 @@ const limits = section({
   /** From midnight to midnight, UTC. */
   records_per_day: count.optional(),
   bytes_per_day: bytes.optional(),
-  streams: count.optional(),
 });
 
 const detect = section({
@@ -211,6 +213,8 @@ const detect = section({
 const forward = section({
   /** http(s)://host:port; a path is kept for HTTP, with /v1/logs and so on behind it. */
   endpoint: url.default("http://127.0.0.1:14317"),
+  /** More of the same kind, tried in this order where those before do not answer. */
+  failover_endpoints: z.array(url).max(8).default([]),
   protocol: z.enum(["grpc", "http"]).default("grpc"),
   /** all: in line. flagged: a tap, anomalous records alone. */
   mode: z.enum(["all", "flagged"]).default("all"),
@@ -284,7 +288,14 @@ export const configSchema = z.strictObject({
     endpoint: listen.default("127.0.0.1:8080"),
     /** Origins whose pages may use the API in a browser, besides its own. */
     cors_origins: z
-      .array(z.url({ protocol: /^https?$/ }).refine((text) => new URL(text).origin === text, "must be an origin such as https://ops.example.com"))
+      .array(
+        z
+          .url({ protocol: /^https?$/ })
+          .refine(
+            (text) => new URL(text).origin === text,
+            "must be an origin such as https://ops.example.com",
+          ),
+      )
       .default([]),
   }),
   telemetry: section({

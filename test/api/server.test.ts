@@ -1,37 +1,29 @@
 import { request } from "node:http";
 import { connect } from "node:net";
-import pino from "pino";
-import { Registry } from "prom-client";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Api, type Component, startApi } from "../../src/api/server.ts";
+import { beforeEach, describe, expect, it } from "vitest";
+import { problemOf, type Running, start } from "./support.ts";
 
-let api: Api;
-let components: Component[];
-let fail = false;
-let logged: string[];
+let running: Running;
+let fail: boolean;
 
 beforeEach(async () => {
-  components = [{ name: "engine", ready: true, reason: "0 streams" }];
-  logged = [];
   fail = false;
-  api = await startApi({
-    endpoint: "127.0.0.1:0",
-    registry: new Registry(),
-    versions: { version: "1.2.3", node: "24.0.0", codecs: { openzl: "0.3.0" } },
-    readiness() {
-      if (fail) throw new Error("a secret of the inside");
-      return components;
+  running = await start(
+    {},
+    {
+      readiness() {
+        if (fail) throw new Error("a secret of the inside");
+        return running.components;
+      },
     },
-    log: pino({}, { write: (line) => logged.push(line) }),
-  });
+  );
 });
-afterEach(() => api.close());
 
-const get = (path: string, init?: RequestInit) => fetch(`http://${api.address}${path}`, init);
+const get = (path: string, init?: RequestInit) => running.get(path, init);
 
 /** What the server answers to bytes that `fetch` would not send. */
 function raw(bytes: string): Promise<string> {
-  const { port } = new URL(`http://${api.address}`);
+  const { port } = new URL(running.url("/"));
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), "127.0.0.1");
     let answer = "";
@@ -53,6 +45,7 @@ describe("health and readiness", () => {
   });
 
   it("is ready when every component is, and says why it is not", async () => {
+    const { components } = running;
     expect(await (await get("/readyz")).json()).toEqual({ status: "ready", components });
     components.push({ name: "downstream", ready: false, reason: "connection refused" });
     const response = await get("/readyz");
@@ -72,9 +65,7 @@ describe("versions", () => {
 
 describe("errors", () => {
   async function expectProblem(response: Response, status: number, title: string) {
-    expect(response.status).toBe(status);
-    expect(response.headers.get("content-type")).toContain("application/problem+json");
-    const body = (await response.json()) as Record<string, unknown>;
+    const body = await problemOf(response);
     expect(body).toMatchObject({ type: "about:blank", title, status });
     return body;
   }
@@ -88,15 +79,28 @@ describe("errors", () => {
   });
 
   it("refuses a large body", async () => {
-    const init = { method: "POST", body: "x".repeat(20_000) };
-    await expectProblem(await get("/healthz", init), 413, "Payload Too Large");
+    const body = JSON.stringify({ state: "resolved", note: "x".repeat(20_000) });
+    const init = { method: "PATCH", body, headers: { "content-type": "application/json" } };
+    await expectProblem(await get("/v1/anomalies/1", init), 413, "Payload Too Large");
+  });
+
+  it("answers what is no JSON, of another type, or not as the schema says", async () => {
+    const patch = (body: string, type = "application/json") =>
+      get("/v1/anomalies/1", { method: "PATCH", body, headers: { "content-type": type } });
+    await expectProblem(await patch("{"), 400, "Bad Request");
+    await expectProblem(await patch("state=resolved", "text/plain"), 415, "Unsupported Media Type");
+    const body = await expectProblem(await patch('{"state":"gone","x":1}'), 400, "Bad Request");
+    expect(body.errors).toEqual([
+      { in: "body", field: "/state", detail: expect.stringContaining("acknowledged") },
+      { in: "body", field: "", detail: expect.stringContaining("x") },
+    ]);
   });
 
   it("keeps the inside inside, and logs it", async () => {
     fail = true;
     const body = await expectProblem(await get("/readyz"), 500, "Internal Server Error");
     expect(JSON.stringify(body)).not.toMatch(/secret|\.ts|at /);
-    expect(logged.join()).toContain("a secret of the inside");
+    expect(running.logged.join()).toContain("a secret of the inside");
   });
 
   it("answers what is no HTTP, and headers beyond the limit", async () => {
@@ -109,42 +113,107 @@ describe("errors", () => {
   });
 });
 
+describe("browsers", () => {
+  it("are told to be careful", async () => {
+    const { headers } = await get("/healthz");
+    expect(headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(headers.get("x-frame-options")).toBe("DENY");
+    expect(headers.get("access-control-allow-origin")).toBeNull();
+  });
+
+  it("may show pages of other origins an answer only where those are named", async () => {
+    const { get: ask } = await start({ api: { cors_origins: ["https://ops.example"] } });
+    const from = (origin: string, init: RequestInit = {}) =>
+      ask("/v1/version", { ...init, headers: { origin, "access-control-request-method": "GET" } });
+    expect((await from("https://ops.example")).headers.get("access-control-allow-origin")).toBe(
+      "https://ops.example",
+    );
+    const preflight = await from("https://ops.example", { method: "OPTIONS" });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get("access-control-allow-headers")).toContain("authorization");
+    expect((await from("https://else.example")).headers.get("access-control-allow-origin")).toBeNull();
+    expect((await from("https://else.example", { method: "OPTIONS" })).status).toBe(405);
+  });
+
+  it("do not reach an open API by a name that was made to point here", async () => {
+    const answer = await raw("GET /v1/streams HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+    expect(answer).toMatch(/^HTTP\/1\.1 421 /);
+    expect(answer).toContain("evil.example");
+  });
+});
+
+describe("description", () => {
+  it("is OpenAPI 3.1 with every route that is served", async () => {
+    const document = (await (await get("/openapi.json")).json()) as {
+      openapi: string;
+      paths: Record<string, Record<string, { responses: object; security?: object }>>;
+      components: { schemas: object };
+    };
+    expect(document.openapi).toBe("3.1.0");
+    expect(Object.keys(document.paths).sort()).toEqual([
+      "/healthz",
+      "/metrics",
+      "/readyz",
+      "/v1/anomalies",
+      "/v1/anomalies/{id}",
+      "/v1/events",
+      "/v1/evidence",
+      "/v1/stream/anomalies",
+      "/v1/streams",
+      "/v1/streams/{id}",
+      "/v1/usage",
+      "/v1/version",
+    ]);
+    expect(document.paths["/v1/anomalies/{id}"]!.patch!.security).toEqual([{ bearer: [] }]);
+    expect(document.paths["/healthz"]!.get!.security).toBeUndefined();
+    const references = JSON.stringify(document).match(/#\/components\/schemas\/\w+/g)!;
+    const names = references.map((reference) => reference.slice("#/components/schemas/".length));
+    expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining(names));
+  });
+
+  it("can be read as a page that needs nothing else", async () => {
+    const response = await get("/docs");
+    expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(response.headers.get("content-security-policy")).toMatch(
+      /^default-src 'none'.* style-src 'sha256-/,
+    );
+    const page = await response.text();
+    expect(page).toContain("/v1/anomalies/{id}");
+    expect(page).toContain("Acknowledge, resolve");
+    expect(page).not.toMatch(/<script|src=|href="http|undefined|\[object/);
+  });
+});
+
 describe("close", () => {
   it("ends although a client keeps its connection open", async () => {
     await new Promise<void>((resolve, reject) => {
-      const { hostname: host, port } = new URL(`http://${api.address}`);
+      const { hostname: host, port } = new URL(running.url("/"));
       request({ host, port, path: "/healthz", headers: { connection: "keep-alive" } }, (response) => {
         response.resume().on("end", resolve);
       })
         .on("error", reject)
         .end();
     });
-    await api.close();
+    await running.api.close();
     await expect(get("/healthz")).rejects.toThrow();
   });
 
   it("ends although a client does not end its request", async () => {
-    const { port } = new URL(`http://${api.address}`);
+    const { port } = new URL(running.url("/"));
     const socket = connect(Number(port), "127.0.0.1");
     const gone = new Promise((resolve) => socket.on("close", resolve));
     await new Promise<void>((resolve) =>
       socket.write("POST /healthz HTTP/1.1\r\nhost: x\r\n", () => resolve()),
     );
     await get("/healthz");
-    await api.close();
+    await running.api.close();
     await gone;
   });
 
   it("names the address that it cannot bind", async () => {
-    const again = startApi({
-      endpoint: api.address,
-      registry: new Registry(),
-      versions: { version: "", node: "", codecs: {} },
-      readiness: () => [],
-      log: pino({ level: "silent" }),
-    });
-    await expect(again).rejects.toThrow(
-      `api.endpoint: cannot listen on ${api.address}: another process listens there; stop it or choose another port`,
+    const endpoint = running.api.address;
+    await expect(start({ api: { endpoint } }, { hub: running.hub })).rejects.toThrow(
+      `api.endpoint: cannot listen on ${endpoint}: another process listens there; stop it or choose another port`,
     );
   });
 });

@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
@@ -23,8 +26,10 @@ interface Running {
 }
 
 function driftlock(args: string[], nodeOptions: string[] = []): Running {
+  const folder = mkdtempSync(join(tmpdir(), "driftlock-process-"));
+  open.push(() => rmSync(folder, { recursive: true, force: true }));
   const child = spawn(process.execPath, [...nodeOptions, main, ...args], {
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, DRIFTLOCK_DATA_DIR: folder },
     stdio: ["ignore", "pipe", "pipe"],
   });
   open.push(() => child.kill("SIGKILL"));

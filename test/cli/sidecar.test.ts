@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import pino from "pino";
 import { afterEach, describe, expect, it } from "vitest";
@@ -29,6 +32,8 @@ interface Overrides {
   api?: object;
   telemetry?: object;
   shutdown_timeout?: number;
+  auth?: object;
+  limits?: object;
 }
 
 async function sidecar(
@@ -36,12 +41,17 @@ async function sidecar(
   overrides: Overrides = {},
 ): Promise<{ sidecar: Sidecar; anomalies: Anomaly[] }> {
   const anyPort = { endpoint: "127.0.0.1:0" };
+  const data_dir = mkdtempSync(join(tmpdir(), "driftlock-sidecar-"));
+  open.push(async () => rmSync(data_dir, { recursive: true, force: true }));
   const config = configSchema.parse({
     receive: { grpc: anyPort, http: anyPort, ...overrides.receive },
     detect: { baseline: { records: 200 }, budget: { per_stream_per_day: 1_000 }, ...overrides.detect },
     forward: { endpoint, compression: "none", ...overrides.forward },
     api: { ...anyPort, ...overrides.api },
     telemetry: overrides.telemetry,
+    auth: overrides.auth,
+    limits: overrides.limits,
+    data_dir,
     shutdown_timeout: overrides.shutdown_timeout ?? 5_000,
   });
   const anomalies: Anomaly[] = [];
@@ -162,8 +172,7 @@ describe("the way of a request", () => {
 describe("own telemetry", () => {
   it("never names a tenant or a stream in a metric", async () => {
     const target = await downstream("grpc");
-    const receive = { tenant_header: "x-tenant" };
-    const { sidecar: running } = await sidecar(target.endpoint, { receive });
+    const { sidecar: running } = await sidecar(target.endpoint, { auth: { tenant_header: "x-tenant" } });
     const series = async () =>
       (await (await fetch(`http://${running.addresses.api}/metrics`)).text()).match(/^driftlock_.*/gm)!;
     const send = (tenant: string) =>

@@ -206,7 +206,7 @@ describe("problems", () => {
       "recieve: unknown key; did you mean receive? (driftlock.yaml:1:1)",
       "receive.grcp: unknown key; did you mean receive.grpc? (driftlock.yaml:3:3)",
       "forward.max_request_size: unknown key; did you mean receive.limits.max_request_size? (driftlock.yaml:18:3)",
-      "api: must be a section with the keys enabled, endpoint (driftlock.yaml:19:6)",
+      "api: must be a section with the keys enabled, endpoint, cors_origins (driftlock.yaml:19:6)",
       "unknown variable; did you mean DRIFTLOCK_FORWARD_ENDPOINT? (env DRIFTLOCK_FORWARD_ENDPONT)",
       "unknown flag; did you mean detect.threads? (flag --detect.treads)",
       "receive.grpc.endpoint: must be an address such as 127.0.0.1:4317, is 4317 (driftlock.yaml:5:15)",
@@ -306,7 +306,9 @@ describe("contradictions", () => {
     expect(only("receive: {http: {endpoint: 'localhost:4317'}}")).toBe(
       "receive.http.endpoint: localhost:4317 is taken by receive.grpc.endpoint (127.0.0.1:4317); choose another port (driftlock.yaml:1:28)",
     );
-    expect(only("api: {endpoint: '0.0.0.0:4318'}")).toContain("is taken by receive.http.endpoint");
+    expect(only("auth: {enabled: true}\napi: {endpoint: '0.0.0.0:4318'}")).toContain(
+      "is taken by receive.http.endpoint",
+    );
     expect(problems("receive: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}}")).toEqual(
       [],
     );
@@ -339,6 +341,10 @@ describe("contradictions", () => {
       /^forward.endpoint: credentials(?!.*secret)/,
     );
     expect(only("forward: {tls: {ca_file: x}}")).toContain("write https:// or leave tls out");
+    const others = (url: string) => only(`forward: {failover_endpoints: ['http://a.example:1', '${url}']}`);
+    expect(others("http://localhost:4317")).toContain("forward.failover_endpoints: localhost:4317 is Driftlock's own");
+    expect(others("http://a.example:1/x")).toContain("forward.failover_endpoints: has a path");
+    expect(others("a.example")).toContain("forward.failover_endpoints.1: must be a URL");
     expect(only("forward: {endpoint: 'https://a.example', tls: {cert_file: x}}")).toContain(
       "forward.tls: must have both",
     );
@@ -367,14 +373,32 @@ describe("contradictions", () => {
     expect(loadConfig({ env: {} }).warnings).toEqual([]);
     const { warnings } = load(
       "receive: {grpc: {endpoint: '0.0.0.0:4317'}, http: {endpoint: '[::]:4318', tls: {cert_file: c, key_file: k}}}\n" +
-        "api: {endpoint: '10.0.0.1:80'}\nforward: {endpoint: 'http://otel.example:4317'}",
+        "forward: {endpoint: 'http://otel.example:4317'}",
     );
     expect(warnings).toEqual([
       expect.stringMatching(/^receive.grpc: .* without TLS/),
       expect.stringMatching(/^receive.http: .* from anyone .*client_ca_file/),
-      expect.stringMatching(/^api: .* without authentication/),
       expect.stringMatching(/^forward: .* unencrypted/),
     ]);
+    expect(load("auth: {enabled: true}\napi: {endpoint: '10.0.0.1:80'}").warnings).toEqual([
+      expect.stringMatching(/^api: .* unencrypted/),
+    ]);
+  });
+
+  it("asks who is calling wherever the API is open to the network", () => {
+    expect(only("api: {endpoint: '0.0.0.0:8080'}")).toBe(
+      "api.endpoint: 0.0.0.0:8080 is open to the network; set auth.enabled: true or bind it to 127.0.0.1 (driftlock.yaml:1:17)",
+    );
+    expect(problems("auth: {enabled: true}\napi: {endpoint: '0.0.0.0:8080'}")).toEqual([]);
+    expect(only("auth: {trusted_proxies: [10.0.0.0/8], tenant_header: x-tenant}")).toContain(
+      "set auth.enabled",
+    );
+    expect(only("auth: {enabled: true, tenant_header: x-tenant}")).toContain("auth.trusted_proxies alone");
+    expect(only("auth: {enabled: true, trusted_proxies: [10.0.0.0/8]}")).toContain("set auth.tenant_header");
+    expect(only("auth: {enabled: true, tenant_header: x-t, trusted_proxies: [ten.0]}")).toContain(
+      "auth.trusted_proxies.0: must be an address or network such as 10.0.0.0/8",
+    );
+    expect(only("api: {cors_origins: ['https://ops.example/x']}")).toContain("must be an origin");
   });
 
   it("names files that cannot be read", () => {

@@ -1,0 +1,290 @@
+/** Anomalies as the API shows them. */
+import { z } from "zod";
+import {
+  type Anomaly as AnomalyReport,
+  Channel,
+  Severity,
+  Signal,
+  State,
+} from "../gen/driftlock/v1/anomaly_pb.js";
+import { type AnomalyDetail, type AnomalySummary, type StoredReport, streamId } from "../store/index.ts";
+import { components } from "./openapi.ts";
+import type { Columns } from "./representation.ts";
+import { formatMs, formatNanos } from "./time.ts";
+
+export const signalNames = ["logs", "traces", "metrics"] as const;
+export const channelNames = ["content", "sequence", "volume", "value", "fields"] as const;
+export const severityNames = ["low", "medium", "high", "critical"] as const;
+export const stateNames = ["open", "ended", "acknowledged", "resolved", "accepted", "false"] as const;
+
+/** Numbers of the .proto by the names of the API, and back; 0 is `unspecified` where there is no name for it. */
+const numbers = {
+  signal: { logs: Signal.LOGS, traces: Signal.TRACES, metrics: Signal.METRICS },
+  channel: {
+    content: Channel.CONTENT,
+    sequence: Channel.SEQUENCE,
+    volume: Channel.VOLUME,
+    value: Channel.VALUE,
+    fields: Channel.FIELDS,
+  },
+  severity: {
+    low: Severity.LOW,
+    medium: Severity.MEDIUM,
+    high: Severity.HIGH,
+    critical: Severity.CRITICAL,
+  },
+};
+
+export const toSignal = (name: (typeof signalNames)[number]): Signal => numbers.signal[name];
+export const toChannel = (name: (typeof channelNames)[number]): Channel => numbers.channel[name];
+export const toSeverity = (name: (typeof severityNames)[number]): Severity => numbers.severity[name];
+
+function nameIn<N extends string>(names: Readonly<Record<N, number>>, number: number): N | "unspecified" {
+  const found = (Object.entries(names) as [N, number][]).find(([, each]) => each === number);
+  return found === undefined ? "unspecified" : found[0];
+}
+
+export const signalName = (number: Signal) => nameIn(numbers.signal, number);
+export const channelName = (number: Channel) => nameIn(numbers.channel, number);
+const severityName = (number: Severity) => nameIn(numbers.severity, number);
+
+const nanos = z.string().describe("RFC 3339 in UTC, with nanoseconds");
+const ms = z.string().describe("RFC 3339 in UTC, with milliseconds");
+const figure = z.number().nullable();
+const count = z.number().int().nonnegative();
+export const signalSchema = z.enum([...signalNames, "unspecified"]);
+
+const reportSchema = z
+  .object({
+    channel: z.enum([...channelNames, "unspecified"]),
+    severity: z.enum([...severityNames, "unspecified"]),
+    time: nanos.describe("Event time of the record, or the end of the tick, that the report is about"),
+    occurrence: count.describe("Flagged verdicts of the anomaly so far"),
+    score: figure.describe("Higher is stranger, in the channel's own unit"),
+    limit: figure.describe("The stream's alarm limit on the score"),
+    p_value: figure.describe("Probability of such a score in normal data"),
+    surprise_bits: figure.describe("What the record costs, given the baseline"),
+    baseline_bits: figure.describe("What the stream's records usually cost"),
+    field: z.string().describe("The field to blame; empty where none stands out"),
+    explanation: z.string(),
+    trace_id: z.string().describe("Hexadecimal; empty where there is none"),
+    span_id: z.string().describe("Hexadecimal; empty where there is none"),
+    record: z
+      .object({
+        text: z.string(),
+        novel: z
+          .array(z.object({ start: count, end: count }))
+          .describe("Ranges of UTF-8 bytes of the text that no match in the baseline explains"),
+      })
+      .nullable(),
+    expected: z
+      .object({
+        nearest: z.string().describe("The baseline's nearest text"),
+        next: z.array(z.string()).describe("The usual next templates or spans, likeliest first"),
+        low: figure,
+        high: figure,
+      })
+      .nullable(),
+    window: z
+      .object({
+        records: count,
+        raw_bytes: count,
+        codec: z.string(),
+        compression_ratio: figure,
+        delta_bits: figure,
+        entropy: figure,
+        ncd: figure,
+        ncd_size_matched: figure,
+        p_value: figure,
+        permutations: count,
+      })
+      .nullable()
+      .describe("The window that ends with the record, against the baseline"),
+  })
+  .meta({ description: "One report of an anomaly" });
+components.add(reportSchema, { id: "Report" });
+
+const anomalyShape = {
+  id: z.string(),
+  stream: z.string().describe("The stream's key, such as `logs service.name=checkout`"),
+  stream_id: z.string(),
+  service: z.string(),
+  signal: signalSchema,
+  channels: z.array(z.enum([...channelNames, "unspecified"])),
+  severity: z.enum([...severityNames, "unspecified"]).describe("The highest of all reports"),
+  state: z
+    .enum(stateNames)
+    .describe("`open` or `ended` (nothing flagged for the quiet time) until a person has said something"),
+  start_time: nanos.describe("Event time of the first flagged verdict"),
+  end_time: nanos.describe("Event time of the latest flagged verdict"),
+  occurrences: count.describe("Flagged verdicts"),
+  recorded_at: ms,
+  changed_at: ms,
+  report: reportSchema.nullable().describe("The strongest report; in live events, the newest"),
+};
+
+export const anomalySchema = z
+  .object(anomalyShape)
+  .meta({ description: "Flagged verdicts of one stream, one after another, as one" });
+components.add(anomalySchema, { id: "Anomaly" });
+
+export const anomalyDetailSchema = z
+  .object({
+    ...anomalyShape,
+    first: reportSchema.nullable(),
+    examples: z.array(reportSchema).describe("Up to five with distinct records"),
+    events: z
+      .array(z.object({ state: z.enum(stateNames), author: z.string(), time: ms, note: z.string() }))
+      .describe("What people said of it, oldest first"),
+    excerpts: z
+      .object({
+        baseline: z.string().describe("Base64 of an OpenZL frame: lines of text, oldest first"),
+        window: z.string().describe("Likewise"),
+      })
+      .nullable()
+      .describe("What the first report's window was computed from"),
+    settings: z
+      .array(z.object({ hash: z.string(), body: z.unknown() }))
+      .describe("Configuration, versions and seed that the reports were computed with"),
+  })
+  .meta({ description: "An anomaly with all that is kept of it" });
+components.add(anomalyDetailSchema, { id: "AnomalyDetail" });
+
+export type AnomalyJson = z.output<typeof anomalySchema>;
+type ReportJson = z.output<typeof reportSchema>;
+
+/** JSON has no infinities. */
+export function finite(value: number | undefined): number | null {
+  return value !== undefined && Number.isFinite(value) ? value : null;
+}
+
+export function safeCount(value: bigint): number {
+  return Math.min(Number(value), Number.MAX_SAFE_INTEGER);
+}
+
+function reportJson(report: AnomalyReport): ReportJson {
+  const { record, expected, window } = report;
+  return {
+    channel: channelName(report.channel),
+    severity: severityName(report.severity),
+    time: formatNanos(report.timeUnixNano),
+    occurrence: safeCount(report.occurrence),
+    score: finite(report.score),
+    limit: finite(report.limit),
+    p_value: finite(report.pValue),
+    surprise_bits: finite(report.surpriseBits),
+    baseline_bits: finite(report.baselineBits),
+    field: report.field,
+    explanation: report.explanation,
+    trace_id: Buffer.from(report.traceId).toString("hex"),
+    span_id: Buffer.from(report.spanId).toString("hex"),
+    record: record
+      ? { text: record.text, novel: record.novel.map(({ start, end }) => ({ start, end })) }
+      : null,
+    expected: expected
+      ? {
+          nearest: expected.nearest,
+          next: expected.next,
+          low: finite(expected.low),
+          high: finite(expected.high),
+        }
+      : null,
+    window: window
+      ? {
+          records: window.records,
+          raw_bytes: safeCount(window.rawBytes),
+          codec: window.codec,
+          compression_ratio: finite(window.compressionRatio),
+          delta_bits: finite(window.deltaBits),
+          entropy: finite(window.entropy),
+          ncd: finite(window.ncd),
+          ncd_size_matched: finite(window.ncdSizeMatched),
+          p_value: finite(window.pValue),
+          permutations: window.permutations,
+        }
+      : null,
+  };
+}
+
+const stored = (report: StoredReport | undefined) => (report ? reportJson(report.anomaly) : null);
+
+export function anomalyJson(summary: AnomalySummary): AnomalyJson {
+  return {
+    id: summary.id,
+    stream: summary.stream,
+    stream_id: summary.streamId,
+    service: summary.service,
+    signal: signalName(summary.signal),
+    channels: summary.channels.map(channelName),
+    severity: severityName(summary.severity),
+    state: summary.state,
+    start_time: formatNanos(summary.startTime),
+    end_time: formatNanos(summary.endTime),
+    occurrences: safeCount(summary.occurrences),
+    recorded_at: formatMs(summary.recordedAt),
+    changed_at: formatMs(summary.changedAt),
+    report: stored(summary.strongest),
+  };
+}
+
+export function anomalyDetailJson(detail: AnomalyDetail): z.output<typeof anomalyDetailSchema> {
+  const excerpts = detail.first?.anomaly.excerpts;
+  return {
+    ...anomalyJson(detail),
+    first: stored(detail.first),
+    examples: detail.examples.map(({ anomaly }) => reportJson(anomaly)),
+    events: detail.events.map(({ state, author, time, note }) => ({
+      state,
+      author,
+      time: formatMs(time),
+      note,
+    })),
+    excerpts: excerpts
+      ? {
+          baseline: Buffer.from(excerpts.baseline).toString("base64"),
+          window: Buffer.from(excerpts.window).toString("base64"),
+        }
+      : null,
+    settings: detail.settings.map(({ hash, body }) => ({ hash, body: JSON.parse(body) as unknown })),
+  };
+}
+
+/** A report as it comes, before it is stored: what it alone tells of its anomaly. */
+export function liveAnomalyJson(report: AnomalyReport, now: number): AnomalyJson {
+  return {
+    id: report.id,
+    stream: report.stream,
+    stream_id: streamId(report.stream),
+    service: report.serviceName,
+    signal: signalName(report.signal),
+    channels: [channelName(report.channel)],
+    severity: severityName(report.severity),
+    state: report.state === State.ENDED ? "ended" : "open",
+    start_time: formatNanos(report.startTimeUnixNano),
+    end_time: formatNanos(report.endTimeUnixNano),
+    occurrences: safeCount(report.occurrence),
+    recorded_at: formatMs(now),
+    changed_at: formatMs(now),
+    report: reportJson(report),
+  };
+}
+
+export const anomalyColumns: Columns<AnomalyJson> = {
+  id: ({ id }) => id,
+  state: ({ state }) => state,
+  severity: ({ severity }) => severity,
+  signal: ({ signal }) => signal,
+  stream: ({ stream }) => stream,
+  service: ({ service }) => service,
+  channels: ({ channels }) => channels.join(" "),
+  start_time: (item) => item.start_time,
+  end_time: (item) => item.end_time,
+  occurrences: ({ occurrences }) => occurrences,
+  score: ({ report }) => report?.score ?? null,
+  limit: ({ report }) => report?.limit ?? null,
+  p_value: ({ report }) => report?.p_value ?? null,
+  surprise_bits: ({ report }) => report?.surprise_bits ?? null,
+  field: ({ report }) => report?.field ?? null,
+  explanation: ({ report }) => report?.explanation ?? null,
+  record: ({ report }) => report?.record?.text ?? null,
+};

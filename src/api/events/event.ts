@@ -1,0 +1,122 @@
+/** An event of plain JSON as a log record: https://opentelemetry.io/docs/specs/otel/logs/data-model/ */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { z } from "zod";
+import type { AnyValueSchema, KeyValueSchema } from "../../gen/opentelemetry/proto/common/v1/common_pb.js";
+import type { LogRecordSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
+import { components } from "../openapi.ts";
+import { time } from "../query.ts";
+import { parseNanos } from "../time.ts";
+
+type AnyValue = MessageInitShape<typeof AnyValueSchema>;
+type KeyValue = MessageInitShape<typeof KeyValueSchema>;
+
+const attributes = z.record(z.string().min(1).max(256), z.unknown());
+
+export const eventSchema = z
+  .strictObject({
+    timestamp: time.optional().describe("RFC 3339; when the event is received where it is not set"),
+    severity: z.string().max(64).optional().describe("Such as `info`, `warn` or `error`"),
+    body: z
+      .unknown()
+      .describe("Text, or any JSON")
+      .refine((body) => body !== undefined, "is missing"),
+    service: z.string().min(1).max(256).optional().describe("`service.name` of the resource"),
+    resource: attributes
+      .optional()
+      .describe("What the event comes from; `service` goes before `service.name`"),
+    attributes: attributes.optional(),
+    trace_id: z
+      .string()
+      .regex(/^[0-9a-fA-F]{32}$/)
+      .optional(),
+    span_id: z
+      .string()
+      .regex(/^[0-9a-fA-F]{16}$/)
+      .optional(),
+    event_name: z.string().max(256).optional(),
+  })
+  .meta({ description: "A log record" });
+components.add(eventSchema, { id: "Event" });
+
+export type Event = z.output<typeof eventSchema>;
+
+/** Levels of values within values. */
+const maxDepth = 16;
+
+/** SeverityNumber of the short names, and of what loggers say instead. */
+const severityNumbers: Readonly<Record<string, number>> = {
+  trace: 1,
+  debug: 5,
+  info: 9,
+  notice: 10,
+  warn: 13,
+  warning: 13,
+  error: 17,
+  critical: 21,
+  fatal: 21,
+};
+
+/** Something within an event that cannot be told as a log record. */
+export class EventFault extends Error {
+  /** JSON pointer into the event. */
+  readonly field: string;
+
+  constructor(field: string, message: string) {
+    super(message);
+    this.field = field;
+  }
+}
+
+function anyValue(value: unknown, field: string, depth: number): AnyValue {
+  if (depth > maxDepth) throw new EventFault(field, `is nested deeper than ${maxDepth} levels`);
+  switch (typeof value) {
+    case "string":
+      return { value: { case: "stringValue", value: value.toWellFormed() } };
+    case "boolean":
+      return { value: { case: "boolValue", value } };
+    case "number":
+      return Number.isSafeInteger(value) && !Object.is(value, -0)
+        ? { value: { case: "intValue", value: BigInt(value) } }
+        : { value: { case: "doubleValue", value } };
+    default:
+      if (value === null || value === undefined) return {};
+      if (Array.isArray(value)) {
+        const values = value.map((each, i) => anyValue(each, `${field}/${i}`, depth + 1));
+        return { value: { case: "arrayValue", value: { values } } };
+      }
+      return { value: { case: "kvlistValue", value: { values: keyValues(value, field, depth + 1) } } };
+  }
+}
+
+function keyValues(map: object, field: string, depth = 0): KeyValue[] {
+  return Object.entries(map).map(([key, value]) => ({
+    key: key.toWellFormed(),
+    value: anyValue(value, `${field}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`, depth),
+  }));
+}
+
+/** @throws {EventFault} */
+export function logRecord(event: Event, receivedNanos: bigint): MessageInitShape<typeof LogRecordSchema> {
+  const { timestamp, severity = "", body, trace_id = "", span_id = "", event_name = "" } = event;
+  return {
+    timeUnixNano: timestamp === undefined ? receivedNanos : unsigned(parseNanos(timestamp)),
+    observedTimeUnixNano: receivedNanos,
+    severityNumber: severityNumbers[severity.toLowerCase()] ?? 0,
+    severityText: severity.toWellFormed(),
+    body: anyValue(body, "/body", 0),
+    attributes: keyValues(event.attributes ?? {}, "/attributes"),
+    traceId: Buffer.from(trace_id, "hex"),
+    spanId: Buffer.from(span_id, "hex"),
+    eventName: event_name.toWellFormed(),
+  };
+}
+
+/** @throws {EventFault} */
+export function resourceAttributes({ service, resource = {} }: Event): KeyValue[] {
+  return keyValues(service === undefined ? resource : { ...resource, "service.name": service }, "/resource");
+}
+
+function unsigned(nanos: bigint): bigint {
+  if (nanos >= 0n) return nanos;
+  throw new EventFault("/timestamp", "is before 1970");
+}

@@ -1,0 +1,122 @@
+/** Events out of a body, each by itself: what is wrong with one does not touch the others. */
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
+import type { ResourceLogsSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
+import { EventFault, eventSchema, logRecord, resourceAttributes } from "./event.ts";
+
+export interface EventError {
+  /** Of the event in the body, or of the line, from 0. */
+  index: number;
+  /** JSON pointer into the event; empty for the event itself. */
+  field: string;
+  detail: string;
+}
+
+export interface ReadEvents {
+  /** Those that are sound, as ExportLogsServiceRequest. */
+  request: Uint8Array;
+  accepted: number;
+  rejected: number;
+  /** The first so many. */
+  errors: EventError[];
+}
+
+export class TooManyEvents extends Error {}
+
+export const maxEvents = 10_000;
+const maxErrors = 100;
+/** Events read before others may run: a millisecond or so. */
+const slice = 200;
+
+type ResourceLogs = MessageInitShape<typeof ResourceLogsSchema> & {
+  scopeLogs: [
+    {
+      logRecords: MessageInitShape<
+        typeof import("../../gen/opentelemetry/proto/logs/v1/logs_pb.js").LogRecordSchema
+      >[];
+    },
+  ];
+};
+
+/** What is in the body, in its order: values, or why there is none. */
+export type Items = Iterable<{ value: unknown } | { fault: string }>;
+
+/** @throws {SyntaxError} */
+export function jsonItems(text: string): Items {
+  const value = JSON.parse(text) as unknown;
+  return (Array.isArray(value) ? value : [value]).map((each) => ({ value: each as unknown }));
+}
+
+/** A value a line; empty lines are none. */
+export function* ndjsonItems(text: string): Generator<{ value: unknown } | { fault: string }> {
+  for (let start = 0; start < text.length; ) {
+    const found = text.indexOf("\n", start);
+    const end = found < 0 ? text.length : found;
+    const line = text.slice(start, end).trim();
+    start = end + 1;
+    if (line === "") continue;
+    try {
+      yield { value: JSON.parse(line) as unknown };
+    } catch (error) {
+      yield { fault: `is not JSON: ${(error as Error).message}` };
+    }
+  }
+}
+
+/**
+ * Events of the same resource stand together, in the order in which they came.
+ * @throws {TooManyEvents}
+ */
+export async function readEvents(items: Items, receivedMs: number): Promise<ReadEvents> {
+  const received = BigInt(receivedMs) * 1_000_000n;
+  const resources = new Map<string, ResourceLogs>();
+  const errors: EventError[] = [];
+  let index = -1;
+  let rejected = 0;
+  for (const item of items) {
+    index += 1;
+    if (index >= maxEvents) throw new TooManyEvents();
+    if (index > 0 && index % slice === 0) await new Promise(setImmediate);
+    const faults =
+      "fault" in item ? [{ field: "", detail: item.fault }] : add(item.value, received, resources);
+    if (faults.length === 0) continue;
+    rejected += 1;
+    for (const fault of faults) if (errors.length < maxErrors) errors.push({ index, ...fault });
+  }
+  const request = create(ExportLogsServiceRequestSchema, { resourceLogs: [...resources.values()] });
+  return {
+    request: toBinary(ExportLogsServiceRequestSchema, request),
+    accepted: index + 1 - rejected,
+    rejected,
+    errors,
+  };
+}
+
+function add(
+  value: unknown,
+  received: bigint,
+  resources: Map<string, ResourceLogs>,
+): { field: string; detail: string }[] {
+  const parsed = eventSchema.safeParse(value);
+  if (!parsed.success) {
+    return parsed.error.issues.map(({ path, message }) => ({
+      field: path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""),
+      detail: message,
+    }));
+  }
+  const event = parsed.data;
+  try {
+    const record = logRecord(event, received);
+    const name = JSON.stringify([event.service, event.resource]);
+    let logs = resources.get(name);
+    if (logs === undefined) {
+      logs = { resource: { attributes: resourceAttributes(event) }, scopeLogs: [{ logRecords: [] }] };
+      resources.set(name, logs);
+    }
+    logs.scopeLogs[0].logRecords.push(record);
+    return [];
+  } catch (error) {
+    if (!(error instanceof EventFault)) throw error;
+    return [{ field: error.field, detail: error.message }];
+  }
+}

@@ -1,0 +1,220 @@
+import { createHash } from "node:crypto";
+import type { FastifyRequest } from "fastify";
+import { validatorCompiler } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { Code, ExportError } from "../../otlp.ts";
+import type { Permit } from "../../receive/admission.ts";
+import { decompress, type Encoding, encodings } from "../../receive/decompress.ts";
+import { readBody } from "../../receive/http-body.ts";
+import type { Call, Received, Receivers } from "../../receive/index.ts";
+import { countJsonValues } from "../../receive/json-shape.ts";
+import type { App } from "../app.ts";
+import { senderOf } from "../guard.ts";
+import { guarded, problems } from "../openapi.ts";
+import { ApiError } from "../problem.ts";
+import { eventSchema } from "./event.ts";
+import { type Claim, IdempotencyKeys } from "./idempotency.ts";
+import { jsonItems, maxEvents, ndjsonItems, type ReadEvents, readEvents, TooManyEvents } from "./read.ts";
+
+export interface EventOptions {
+  /** Takes what was read as the receivers take OTLP. */
+  take: Receivers["take"];
+}
+
+/** Of a body, before and after decompression. */
+const maxSize = 8 * 2 ** 20;
+
+/** What text and each value in it take while they are objects, at the most: two trees and strings of 16 bits a character. */
+const bytesPerByte = 4;
+const bytesPerValue = 128;
+
+const types = { json: "application/json", ndjson: "application/x-ndjson" } as const;
+const ndjsonNames = new Set<string>([types.ndjson, "application/ndjson", "application/jsonl"]);
+
+const answerSchema = z
+  .object({
+    accepted: z.number().int().nonnegative().describe("Events that were taken"),
+    rejected: z
+      .number()
+      .int()
+      .nonnegative()
+      .describe("Events that were not: to send them again would not help"),
+    errors: z
+      .array(z.object({ index: z.number().int().nonnegative(), field: z.string(), detail: z.string() }))
+      .describe("Of the first events that were not taken: their index, and a JSON pointer into them"),
+    message: z.string().optional().describe("What the downstream said of events that it rejected"),
+  })
+  .meta({ description: "What became of the events" });
+type Answer = z.output<typeof answerSchema>;
+
+/** Passes through the intake, and says what to answer. */
+class Refusal extends ExportError {
+  readonly answer: ApiError;
+
+  constructor(answer: ApiError) {
+    super(answer.status === 413 ? Code.RESOURCE_EXHAUSTED : Code.INVALID_ARGUMENT, answer.message);
+    this.answer = answer;
+  }
+}
+
+class Repeated extends ExportError {
+  readonly answer: Answer;
+
+  constructor(answer: Answer) {
+    super(Code.OK, "answered before");
+    this.answer = answer;
+  }
+}
+
+const refuse = (...args: ConstructorParameters<typeof ApiError>) => new Refusal(new ApiError(...args));
+
+function formatOf({ headers }: FastifyRequest): keyof typeof types {
+  const type = (headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase();
+  if (type === types.json) return "json";
+  if (ndjsonNames.has(type)) return "ndjson";
+  throw new ApiError(415, `content-type is neither ${types.json} nor ${types.ndjson}`);
+}
+
+function encodingOf({ headers }: FastifyRequest): Encoding | undefined {
+  const text = (headers["content-encoding"] ?? "identity").trim().toLowerCase();
+  if (text === "identity" || text === "") return undefined;
+  if (encodings.includes(text as Encoding)) return text as Encoding;
+  const accepted = encodings.join(", ");
+  throw new ApiError(415, `content-encoding is not one of ${accepted}, identity`, {
+    "accept-encoding": accepted,
+  });
+}
+
+function idempotencyKeyOf({ headers }: FastifyRequest): string | undefined {
+  const key = headers["idempotency-key"];
+  if (key === undefined) return undefined;
+  if (typeof key === "string" && /^[\x21-\x7e]{1,255}$/.test(key)) return key;
+  throw new ApiError(400, "idempotency-key must be 1 to 255 visible ASCII characters");
+}
+
+/** @throws {Refusal} for a body that has no sound event. */
+async function read(text: Buffer, format: keyof typeof types, permit: Permit): Promise<ReadEvents> {
+  const values = await countJsonValues(text);
+  permit.hold(text.length * bytesPerByte + values * bytesPerValue);
+  let events: ReadEvents;
+  try {
+    const decoded = new TextDecoder("utf-8", { fatal: true }).decode(text);
+    events = await readEvents(format === "json" ? jsonItems(decoded) : ndjsonItems(decoded), Date.now());
+  } catch (error) {
+    if (error instanceof TooManyEvents)
+      throw refuse(413, `there are more than ${maxEvents} events; send fewer`);
+    if (error instanceof SyntaxError) throw refuse(400, `the body is not JSON: ${error.message}`);
+    if (error instanceof TypeError && "code" in error && error.code === "ERR_ENCODING_INVALID_ENCODED_DATA") {
+      throw refuse(400, "the body is not UTF-8");
+    }
+    throw error;
+  }
+  if (events.accepted > 0) return events;
+  if (events.rejected === 0) throw refuse(400, "the body has no events");
+  const errors = events.errors.map(({ index, field, detail }) => ({
+    in: "body" as const,
+    field: `/${index}${field}`,
+    detail,
+  }));
+  throw refuse(400, `none of the ${events.rejected} events was taken`, {}, errors);
+}
+
+export function eventRoutes(app: App, { take }: EventOptions): void {
+  const keys = new IdempotencyKeys();
+
+  const claim = (tenant: string, key: string, text: Buffer): Extract<Claim, { kind: "first" }> => {
+    const fingerprint = createHash("sha256").update(text).digest("base64");
+    const claimed = keys.claim(tenant, key, fingerprint, performance.now());
+    switch (claimed.kind) {
+      case "first":
+        return claimed;
+      case "again":
+        throw new Repeated(claimed.answer as Answer);
+      case "in work":
+        throw refuse(409, "the request with this idempotency-key is in work", { "retry-after": "1" });
+      case "other body":
+        throw refuse(422, "this idempotency-key was used with another body");
+    }
+  };
+
+  const handle = async (request: FastifyRequest, abort: AbortSignal): Promise<Answer> => {
+    const format = formatOf(request);
+    const encoding = encodingOf(request);
+    const key = idempotencyKeyOf(request);
+    const { tenant } = request.principal;
+    let events: ReadEvents | undefined;
+    let first: Extract<Claim, { kind: "first" }> | undefined;
+    const receive = async (permit: Permit): Promise<Received> => {
+      const body = await readBody(request.raw, maxSize, permit, abort, () => {});
+      const text = encoding === undefined ? body : await decompress(encoding, body, maxSize, permit);
+      if (key !== undefined) first = claim(tenant, key, text);
+      events = await read(text, format, permit);
+      permit.hold(events.request.length);
+      const { buffer, byteOffset, byteLength } = events.request;
+      return { body: Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength), wireBytes: body.length };
+    };
+    const call: Call = { ...senderOf(request), signal: "logs", transport: "http", tenant, abort, receive };
+    try {
+      const partial = await take(call);
+      const { accepted, rejected, errors } = events!;
+      const lost = Math.min(accepted, partial?.rejected ?? 0);
+      const answer = {
+        accepted: accepted - lost,
+        rejected: rejected + lost,
+        errors,
+        ...(partial?.message && { message: partial.message }),
+      };
+      first?.keep(answer);
+      return answer;
+    } catch (error) {
+      first?.free();
+      if (error instanceof Refusal) throw error.answer;
+      throw error;
+    }
+  };
+
+  // A scope of its own: what other routes take as JSON is read here.
+  app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser("*", (_request, _payload, done) => done(null));
+    scope.route({
+      method: "POST",
+      url: "/v1/events",
+      config: { scope: "ingest" },
+      schema: {
+        tags: ["events"],
+        security: [{ bearer: [] }],
+        summary: "Send events as plain JSON",
+        description:
+          "One event, an array of them, or one a line (`application/x-ndjson`), compressed or not (gzip, deflate, zstd); at " +
+          `most ${maxEvents} events and ${maxSize / 2 ** 20} MiB. They become log records and go the same way as OTLP: they are judged and forwarded. Each event ` +
+          "is taken or not by itself. With `Idempotency-Key` a request that is sent again within an hour is answered as the " +
+          "first time and does nothing.",
+        consumes: [types.json, types.ndjson],
+        headers: z.looseObject({ "idempotency-key": z.string().max(255).optional() }),
+        body: z.union([eventSchema, z.array(eventSchema).min(1).max(maxEvents)]),
+        response: {
+          200: answerSchema,
+          ...problems(400, ...guarded, 409, 413, 415, 422, 503),
+        },
+      },
+      validatorCompiler: (part) =>
+        part.httpPart === "body" ? (value) => ({ value }) : validatorCompiler(part as never),
+      handler: async (request, reply) => {
+        const gone = new AbortController();
+        reply.raw.once("close", () => {
+          if (!reply.raw.writableFinished) {
+            gone.abort(new ExportError(Code.CANCELLED, "the sender closed the connection"));
+          }
+        });
+        try {
+          return await handle(request as FastifyRequest, gone.signal);
+        } catch (error) {
+          if (!(error instanceof Repeated)) throw error;
+          reply.header("idempotency-replayed", "true");
+          return error.answer;
+        }
+      },
+    });
+  });
+}

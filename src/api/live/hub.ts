@@ -1,0 +1,283 @@
+/**
+ * Hands live events to those who listen, each tenant's to its own. The latest events are kept, and readers take them from
+ * there as fast as they read: a slow one holds nothing but its place, and is dropped when that is gone. Events go out in
+ * batches, with pauses ten times as long as the work: a storm costs the process a tenth of its time at the most.
+ */
+import type { AnomalyJson } from "../anomaly.ts";
+
+export type EventName = "anomaly" | "judgement";
+
+export interface LiveEvent {
+  /** Ascends within a process. */
+  id: string;
+  name: EventName;
+  data: AnomalyJson;
+}
+
+/** Events are missing before what comes next: list the anomalies to see them. */
+export interface Gap {
+  name: "gap";
+  data: { reason: string };
+}
+
+/** Readers at the same place are given the same array. */
+export type Batch = readonly (LiveEvent | Gap)[];
+
+/** A connection that listens. None of its methods throws. */
+export interface Reader {
+  readonly tenant: string;
+  /** Takes all where undefined. */
+  readonly accepts: ((item: AnomalyJson) => boolean) | undefined;
+  /** It has taken what it was given. */
+  ready(): boolean;
+  give(batch: Batch): void;
+  /** Shows that the connection lives. */
+  beat(): void;
+  /** Tells the reason and ends the connection. */
+  drop(reason: string): void;
+}
+
+interface Kept {
+  seq: number;
+  name: EventName;
+  make(): AnomalyJson;
+  size: number;
+}
+
+interface Place {
+  /** Of the last event that the reader was given. */
+  seq: number;
+  /** Since when it has not been ready; undefined while it is. */
+  stalled: number | undefined;
+}
+
+/** A tenant's events and those who read them. */
+interface Channel {
+  kept: Kept[];
+  size: number;
+  /** Of the last event that is gone. */
+  lost: number;
+  readers: Map<Reader, Place>;
+}
+
+export interface HubLimits {
+  /** Between batches, at least. */
+  batchMs: number;
+  /** Events that a reader is given at once. */
+  batchEvents: number;
+  beatMs: number;
+  /** For a reader that takes nothing. */
+  stallMs: number;
+  /** Bytes of events kept, about, those of all tenants together. */
+  keptSize: number;
+  readers: number;
+  readersOfTenant: number;
+}
+
+const defaults: HubLimits = {
+  batchMs: 100,
+  batchEvents: 25,
+  beatMs: 15_000,
+  stallMs: 30_000,
+  keptSize: 16 * 2 ** 20,
+  readers: 2_000,
+  readersOfTenant: 1_500,
+};
+
+/** Of the work itself, as a pause after it. */
+const pauseFactor = 10;
+
+export class LiveHub {
+  readonly #limits: HubLimits;
+  /** Sequences of another process are not ours. */
+  readonly #process = Date.now().toString(36);
+  readonly #channels = new Map<string, Channel>();
+  #count = 0;
+  #seq = 0;
+  #size = 0;
+  /** What was lost of tenants that have no channel now. */
+  #lost = 0;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #beats: NodeJS.Timeout;
+  #closed = false;
+
+  constructor(limits: Partial<HubLimits> = {}) {
+    this.#limits = { ...defaults, ...limits };
+    this.#beats = setInterval(() => this.#beat(), this.#limits.beatMs).unref();
+  }
+
+  get readers(): number {
+    return this.#count;
+  }
+
+  /**
+   * Brief, and never throws.
+   * @param make is called where the event is wanted, and maybe more than once
+   * @param size bytes that `make` holds, about
+   */
+  publish(tenant: string, name: EventName, make: () => AnomalyJson, size: number): void {
+    if (this.#closed) return;
+    this.#seq += 1;
+    const channel = this.#channel(tenant);
+    channel.kept.push({ seq: this.#seq, name, make, size });
+    channel.size += size;
+    this.#size += size;
+    if (this.#size > this.#limits.keptSize) this.#forget();
+    if (channel.readers.size > 0) this.#schedule(this.#limits.batchMs);
+  }
+
+  /** Why no other reader of the tenant can be had now; undefined where one can. */
+  refusal(tenant: string): string | undefined {
+    const { readers, readersOfTenant } = this.#limits;
+    if (this.#closed) return "shutting down";
+    if (this.#count >= readers) return `there are ${readers} listeners, the most that this process takes`;
+    if ((this.#channels.get(tenant)?.readers.size ?? 0) >= readersOfTenant) {
+      return `the tenant has ${readersOfTenant} listeners, the most that it may have`;
+    }
+    return undefined;
+  }
+
+  /**
+   * From now on the reader is given all events, after those since `lastId`, the last that it has had.
+   * @returns ends it.
+   */
+  subscribe(reader: Reader, lastId: string | undefined): () => void {
+    const channel = this.#channel(reader.tenant);
+    const seq = lastId === undefined ? this.#seq : this.#seqOf(lastId);
+    channel.readers.set(reader, { seq, stalled: undefined });
+    this.#count += 1;
+    if (lastId !== undefined) this.#schedule(0);
+    return () => {
+      if (!channel.readers.delete(reader)) return;
+      this.#count -= 1;
+      this.#tidy(reader.tenant, channel);
+    };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#beats);
+    clearTimeout(this.#timer);
+    for (const reader of this.#allReaders()) {
+      this.#feed(reader, this.#channels.get(reader.tenant)!, new Map());
+      reader.drop("shutting down");
+    }
+  }
+
+  #channel(tenant: string): Channel {
+    let channel = this.#channels.get(tenant);
+    if (channel === undefined) {
+      channel = { kept: [], size: 0, lost: this.#lost, readers: new Map() };
+      this.#channels.set(tenant, channel);
+    }
+    return channel;
+  }
+
+  #allReaders(): Reader[] {
+    return [...this.#channels.values()].flatMap(({ readers }) => [...readers.keys()]);
+  }
+
+  /** -1 for what is not ours. */
+  #seqOf(id: string): number {
+    const [, process, seq] = /^([0-9a-z]{1,12})-(\d{1,15})$/.exec(id) ?? [];
+    return process === this.#process && Number(seq) <= this.#seq ? Number(seq) : -1;
+  }
+
+  #schedule(ms: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#flush();
+    }, ms).unref();
+  }
+
+  #flush(): void {
+    const start = performance.now();
+    let more = false;
+    for (const channel of this.#channels.values()) {
+      const batches = new Map<number, { batch: Batch; end: number }>();
+      for (const reader of [...channel.readers.keys()]) {
+        if (this.#feed(reader, channel, batches)) more = true;
+      }
+    }
+    const pause = pauseFactor * (performance.now() - start);
+    if (more) this.#schedule(Math.max(this.#limits.batchMs, pause));
+  }
+
+  /** @returns whether there is more for the reader. */
+  #feed(reader: Reader, channel: Channel, batches: Map<number, { batch: Batch; end: number }>): boolean {
+    const place = channel.readers.get(reader);
+    const last = channel.kept.at(-1)?.seq ?? channel.lost;
+    if (place === undefined || place.seq >= last) return false;
+    if (!reader.ready()) {
+      const now = performance.now();
+      place.stalled ??= now;
+      if (now - place.stalled > this.#limits.stallMs) reader.drop("too slow: it took nothing for too long");
+      else if (place.seq < channel.lost) reader.drop("too slow: events that it has not taken are gone");
+      return true;
+    }
+    place.stalled = undefined;
+    let found = batches.get(place.seq);
+    if (found === undefined) {
+      found = this.#after(place.seq, channel);
+      batches.set(place.seq, found);
+    }
+    place.seq = found.end;
+    const { accepts } = reader;
+    const batch =
+      accepts === undefined
+        ? found.batch
+        : found.batch.filter((event) => event.name === "gap" || accepts(event.data));
+    if (batch.length > 0) reader.give(batch);
+    return place.seq < last;
+  }
+
+  #after(seq: number, { kept, lost }: Channel): { batch: Batch; end: number } {
+    const events = kept.slice(firstAfter(kept, seq)).slice(0, this.#limits.batchEvents);
+    const batch: (LiveEvent | Gap)[] = events.map(({ seq, name, make }) => ({
+      id: `${this.#process}-${seq}`,
+      name,
+      data: make(),
+    }));
+    if (seq < lost) {
+      const reason = seq < 0 ? "this process does not know the last event" : "there were too many events";
+      batch.unshift({ name: "gap", data: { reason } });
+    }
+    return { batch, end: events.at(-1)?.seq ?? lost };
+  }
+
+  #beat(): void {
+    for (const reader of this.#allReaders()) reader.beat();
+  }
+
+  /** Half of what the tenant with most has: who makes the noise loses by it, and it is seldom. */
+  #forget(): void {
+    let [tenant, heaviest] = this.#channels.entries().next().value!;
+    for (const [name, channel] of this.#channels) {
+      if (channel.size > heaviest.size) [tenant, heaviest] = [name, channel];
+    }
+    const gone = heaviest.kept.splice(0, Math.ceil(heaviest.kept.length / 2));
+    const size = gone.reduce((sum, event) => sum + event.size, 0);
+    heaviest.size -= size;
+    this.#size -= size;
+    heaviest.lost = gone.at(-1)!.seq;
+    this.#tidy(tenant, heaviest);
+  }
+
+  #tidy(tenant: string, channel: Channel): void {
+    if (channel.kept.length > 0 || channel.readers.size > 0) return;
+    this.#channels.delete(tenant);
+    this.#lost = Math.max(this.#lost, channel.lost);
+  }
+}
+
+/** Index of the first event after `seq`. */
+function firstAfter(kept: readonly Kept[], seq: number): number {
+  let [low, high] = [0, kept.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (kept[middle]!.seq > seq) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

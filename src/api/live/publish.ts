@@ -1,0 +1,27 @@
+import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
+import type { AnomalySink } from "../../pipeline.ts";
+import type { AnomalyDetail } from "../../store/index.ts";
+import { anomalyJson, liveAnomalyJson } from "../anomaly.ts";
+import type { LiveHub } from "./hub.ts";
+
+/** Of an anomaly's fields beside its texts. */
+const fixedSize = 1_024;
+
+function sizeOf({ explanation, record, stream }: Anomaly): number {
+  return fixedSize + 2 * (explanation.length + stream.length + (record?.text.length ?? 0));
+}
+
+/** Shows each report to those who listen. */
+export function liveSink(hub: LiveHub): AnomalySink {
+  return (anomaly) => {
+    // The excerpts are most of it, and are not shown.
+    const { excerpts, ...report } = anomaly;
+    const found = Date.now();
+    hub.publish(anomaly.tenant, "anomaly", () => liveAnomalyJson(report, found), sizeOf(anomaly));
+  };
+}
+
+export function publishJudgement(hub: LiveHub, anomaly: AnomalyDetail): void {
+  const json = anomalyJson(anomaly);
+  hub.publish(anomaly.tenant, "judgement", () => json, 2 * JSON.stringify(json).length);
+}

@@ -1,0 +1,116 @@
+import type { FastifyRequest } from "fastify";
+import { z } from "zod";
+import type { ExportError } from "../../otlp.ts";
+import { channelNames, severityNames, signalNames } from "../anomaly.ts";
+import type { App } from "../app.ts";
+import { type Guard, senderOf } from "../guard.ts";
+import { guarded, problems } from "../openapi.ts";
+import { ApiError } from "../problem.ts";
+import { id, oneOrMore } from "../query.ts";
+import type { LiveHub, Reader } from "./hub.ts";
+import { socketReader } from "./socket.ts";
+import { sseReader } from "./sse.ts";
+
+export interface LiveOptions {
+  hub: LiveHub;
+  guard: Guard;
+  /** How often those who listen are asked again who they are: keys are revoked and tokens expire. */
+  recheckMs?: number;
+}
+
+const filters = z.strictObject({
+  stream_id: id.optional(),
+  service: z.string().max(256).optional(),
+  signal: oneOrMore(z.enum(signalNames)),
+  channel: oneOrMore(z.enum(channelNames)),
+  severity: oneOrMore(z.enum(severityNames)),
+  last_event_id: z.string().max(64).optional().describe("For those who cannot send the header Last-Event-ID"),
+});
+type Filters = z.output<typeof filters>;
+
+function acceptsOf(query: Filters): Reader["accepts"] {
+  const { stream_id, service, signal, channel, severity } = query;
+  const all = [stream_id, service, signal, channel, severity];
+  if (all.every((each) => each === undefined)) return undefined;
+  const among = (wanted: readonly string[] | undefined, value: string) => wanted?.includes(value) ?? true;
+  return (item) =>
+    (stream_id === undefined || item.stream_id === stream_id) &&
+    (service === undefined || item.service === service) &&
+    among(signal, item.signal) &&
+    among(severity, item.severity) &&
+    item.channels.some((each) => among(channel, each));
+}
+
+const defaultRecheckMs = 60_000;
+const retryAfter = { "retry-after": "10" };
+
+export function liveRoutes(app: App, { hub, guard, recheckMs = defaultRecheckMs }: LiveOptions): void {
+  /** Keeps the reader until its connection closes. */
+  const listen = (
+    request: FastifyRequest,
+    connection: { once(event: "close", listener: () => void): unknown },
+    reader: Reader,
+    lastId: string | undefined,
+  ) => {
+    const end = hub.subscribe(reader, lastId);
+    const sender = senderOf(request);
+    const recheck = setInterval(() => {
+      guard.access.admit(sender, "read").catch((error: ExportError) => {
+        // What cannot be asked now is asked again.
+        if (error.retryAfterMs === undefined) reader.drop(error.message);
+      });
+    }, recheckMs).unref();
+    connection.once("close", () => {
+      clearInterval(recheck);
+      end();
+    });
+  };
+  const lastIdOf = ({ headers, query }: { headers: FastifyRequest["headers"]; query: Filters }) => {
+    const header = headers["last-event-id"];
+    return typeof header === "string" && header !== "" ? header : query.last_event_id;
+  };
+
+  app.route({
+    method: "GET",
+    url: "/v1/stream/anomalies",
+    exposeHeadRoute: false,
+    config: { scope: "read" },
+    schema: {
+      tags: ["live"],
+      security: [{ bearer: [] }],
+      summary: "Anomalies as they are found, by server-sent events or WebSocket",
+      description:
+        "Events are `anomaly` (a report), `judgement` (what a person made of an anomaly), both with the anomaly as data, `gap` " +
+        "(events are missing before the next: list the anomalies) and `dropped` (why the connection ends). A reader that " +
+        "comes back with `Last-Event-ID` is given what it missed. Comments and pings come every 15 s. By WebSocket an event " +
+        'is a JSON text `{"id", "event", "data"}`, and the reason why the connection ends is in the close frame; browsers ' +
+        "name their key by the subprotocols `driftlock` and `bearer.KEY`.",
+      querystring: filters,
+      response: {
+        200: {
+          description: "Events, until either side ends it",
+          content: { "text/event-stream": { schema: z.string() } },
+        },
+        ...problems(400, ...guarded, 503),
+      },
+    },
+    preHandler: async ({ principal }) => {
+      const refusal = hub.refusal(principal.tenant);
+      if (refusal !== undefined) throw new ApiError(503, refusal, retryAfter);
+    },
+    handler: (request, reply) => {
+      const { query, principal } = request;
+      reply.hijack();
+      const reader = sseReader(reply.raw, reply.getHeaders(), {
+        tenant: principal.tenant,
+        accepts: acceptsOf(query),
+      });
+      listen(request, reply.raw, reader, lastIdOf(request));
+    },
+    wsHandler: (socket, request) => {
+      const query = request.query as Filters;
+      const reader = socketReader(socket, { tenant: request.principal.tenant, accepts: acceptsOf(query) });
+      listen(request, socket, reader, lastIdOf({ headers: request.headers, query }));
+    },
+  });
+}

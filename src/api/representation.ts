@@ -1,0 +1,100 @@
+/** A page in the form that was asked for: JSON, newline-delimited JSON, or CSV. */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import { ApiError } from "./problem.ts";
+
+export const formats = ["json", "ndjson", "csv"] as const;
+export type Format = (typeof formats)[number];
+
+const types = {
+  json: "application/json",
+  ndjson: "application/x-ndjson",
+  csv: "text/csv",
+} as const satisfies Record<Format, string>;
+
+/** `format` goes before the Accept header. */
+export function formatOf(request: FastifyRequest, format: Format | undefined): Format {
+  if (format !== undefined) return format;
+  const accepted = (request.headers.accept ?? "*/*").split(",").map((part) => {
+    const [range = "", ...parameters] = part.split(";").map((piece) => piece.trim().toLowerCase());
+    const weight = parameters.find((parameter) => parameter.startsWith("q="));
+    return { range, weight: weight === undefined ? 1 : Number(weight.slice(2)) };
+  });
+  accepted.sort((a, b) => b.weight - a.weight);
+  for (const { range, weight } of accepted) {
+    if (!(weight > 0)) break;
+    const found = formats.find((name) => {
+      const type = types[name];
+      return range === type || range === "*/*" || range === `${type.slice(0, type.indexOf("/"))}/*`;
+    });
+    if (found !== undefined) return found;
+  }
+  throw new ApiError(406, `accept: can be given are ${Object.values(types).join(", ")}`);
+}
+
+/** A cell as RFC 4180 has it. Text that a spreadsheet would run as a formula is kept from that by an apostrophe. */
+function cell(value: string | number | null): string {
+  if (value === null) return "";
+  if (typeof value === "number") return String(value);
+  const tame = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
+}
+
+export type Columns<T> = Readonly<Record<string, (item: T) => string | number | null>>;
+
+function toCsv<T>(items: readonly T[], columns: Columns<T>): string {
+  const lines = items.map((item) => Object.values(columns).map((column) => cell(column(item))));
+  return [Object.keys(columns), ...lines].map((cells) => `${cells.join(",")}\r\n`).join("");
+}
+
+export interface PageOf<T> {
+  items: T[];
+  next?: string;
+}
+
+export function pageSchema<T extends z.ZodType>(item: T) {
+  return z.object({
+    items: z.array(item),
+    next: z.string().optional().describe("Set where there is more: pass it as `after`"),
+  });
+}
+
+/** What a route that answers with `sendPage` declares. */
+export function pageContent<T extends z.ZodType>(item: T, description: string) {
+  return {
+    description,
+    content: {
+      [types.json]: { schema: pageSchema(item) },
+      [types.ndjson]: { schema: z.string().describe("An item a line") },
+      [types.csv]: { schema: z.string() },
+    },
+  };
+}
+
+/** Sends the page; the next one is named in the Link header as well (RFC 8288). */
+export function sendPage<T>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  format: Format,
+  page: PageOf<T>,
+  columns: Columns<T>,
+): FastifyReply {
+  if (page.next !== undefined) {
+    const url = new URL(request.url, "http://host");
+    url.searchParams.set("after", page.next);
+    reply.header("link", `<${url.pathname}${url.search}>; rel="next"`);
+  }
+  reply.header("vary", "accept");
+  if (format === "json") return reply.type(types.json).send(page);
+  // As text: a serializer would quote it.
+  const text =
+    format === "csv"
+      ? toCsv(page.items, columns)
+      : page.items.map((item) => `${JSON.stringify(item)}\n`).join("");
+  return reply.type(`${types[format]}; charset=utf-8`).serializer(String).send(text);
+}
+
+export const paging = {
+  limit: z.coerce.number().int().min(1).max(1_000).default(100).describe("Items of a page"),
+  after: z.string().max(512).optional().describe("`next` of the page before"),
+};

@@ -1,0 +1,64 @@
+/** What guards browsers: headers of every answer, other origins, and names that were made to point here. */
+import type { FastifyInstance } from "fastify";
+import { isLoopback } from "../config/address.ts";
+import { ApiError } from "./problem.ts";
+
+const headers = {
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+};
+
+const corsMethods = "GET, HEAD, POST, PATCH";
+const corsHeaders = "authorization, content-type, content-encoding, idempotency-key, last-event-id";
+const corsExposed = "link, location, retry-after, idempotency-replayed";
+
+export interface SecurityOptions {
+  /** Origins beside our own whose pages may read answers. */
+  corsOrigins: readonly string[];
+  /** Nobody has to say who they are: then a page must not reach us by a name of its own (DNS rebinding). */
+  open: boolean;
+}
+
+function hostOf(authority: string): string {
+  return authority
+    .replace(/:\d+$/, "")
+    .replace(/^\[|\]$/g, "")
+    .toLowerCase();
+}
+
+export function secure(app: FastifyInstance, { corsOrigins, open }: SecurityOptions): void {
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers(headers);
+    const { host = "", origin } = request.headers;
+    if (open && !isLoopback(hostOf(host))) {
+      throw new ApiError(
+        421,
+        `the host ${host} is not this machine's own; without auth.enabled the API answers to localhost alone`,
+      );
+    }
+    if (origin === undefined) return;
+    if (corsOrigins.includes(origin)) {
+      reply.headers({
+        "access-control-allow-origin": origin,
+        "access-control-expose-headers": corsExposed,
+        "cross-origin-resource-policy": "cross-origin",
+        vary: "origin",
+      });
+      if (request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined) {
+        reply.headers({
+          "access-control-allow-methods": corsMethods,
+          "access-control-allow-headers": corsHeaders,
+          "access-control-max-age": "600",
+        });
+        return reply.code(204).send();
+      }
+    } else if (request.ws && URL.parse(origin)?.host !== host) {
+      // Browsers hold pages to their own origin everywhere but here.
+      throw new ApiError(403, `pages of ${origin} may not connect; name it in api.cors_origins`);
+    }
+  });
+}

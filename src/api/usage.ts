@@ -1,0 +1,61 @@
+import { z } from "zod";
+import type { Store } from "../store/index.ts";
+import { safeCount } from "./anomaly.ts";
+import type { App } from "./app.ts";
+import { guarded, problems } from "./openapi.ts";
+
+const count = z.number().int().nonnegative();
+const day = z.iso.date();
+const dayMs = 86_400_000;
+const shownDays = 30;
+
+function toDay(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+export function usageRoutes(app: App, { store }: { store: Store }): void {
+  app.get(
+    "/v1/usage",
+    {
+      config: { scope: "read" },
+      schema: {
+        tags: ["tenant"],
+        security: [{ bearer: [] }],
+        summary: "What was sent, by the day",
+        description: "Days in UTC, oldest first; those on which nothing was sent are left out.",
+        querystring: z.strictObject({
+          from: day
+            .optional()
+            .describe(`The first day; ${shownDays} days before the last where it is not set`),
+          to: day.optional().describe("The last day; today where it is not set"),
+        }),
+        response: {
+          200: z.object({
+            items: z.array(
+              z.object({
+                day: z.string(),
+                requests: count,
+                records: count,
+                bytes: count.describe("Of requests as protobuf, decompressed"),
+              }),
+            ),
+          }),
+          ...problems(400, ...guarded, 503),
+        },
+      },
+    },
+    async ({ query, principal }) => {
+      const to = query.to ?? toDay(Date.now());
+      const from = query.from ?? toDay(Date.parse(to) - (shownDays - 1) * dayMs);
+      const days = await store.usage.list(principal.tenant, { from, to });
+      return {
+        items: days.map((each) => ({
+          day: each.day,
+          requests: safeCount(each.requests),
+          records: safeCount(each.records),
+          bytes: safeCount(each.bytes),
+        })),
+      };
+    },
+  );
+}

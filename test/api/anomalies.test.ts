@@ -1,0 +1,298 @@
+import { describe, expect, it } from "vitest";
+import { Channel, Severity, Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { ending, id, midnight, report } from "../store/fixtures.ts";
+import { keyOf, problemOf, type Running, start } from "./support.ts";
+
+const second = 1_000_000_000n;
+
+interface Page {
+  items: { id: string; [field: string]: unknown }[];
+  next?: string;
+}
+
+/** Of the tenant that callers are without authentication. */
+async function fill({ store }: Running, count: number, tenant = "default"): Promise<void> {
+  await store.anomalies.record(
+    Array.from({ length: count }, (_, i) =>
+      report({ tenant, id: id(i + 1), startTimeUnixNano: midnight + BigInt(i) * second }),
+    ),
+  );
+}
+
+async function page(running: Running, path: string): Promise<Page> {
+  const response = await running.get(path);
+  expect(response.status, path).toBe(200);
+  return (await response.json()) as Page;
+}
+
+const ids = ({ items }: Page) => items.map((item) => Number.parseInt(item.id, 16));
+
+describe("the list of anomalies", () => {
+  it("shows each as it is, the latest first", async () => {
+    const running = await start();
+    await fill(running, 2);
+    const { items, next } = await page(running, "/v1/anomalies");
+    expect(next).toBeUndefined();
+    expect(items.map((item) => item.id)).toEqual([id(2), id(1)]);
+    expect(items[1]).toMatchObject({
+      stream: "logs service.name=checkout",
+      service: "checkout",
+      signal: "logs",
+      channels: ["content"],
+      severity: "medium",
+      state: "open",
+      start_time: "2026-01-31T00:00:00.000000000Z",
+      occurrences: 1,
+      report: {
+        channel: "content",
+        score: 30,
+        limit: 20,
+        p_value: 1e-4,
+        record: { text: "connection reset by peer", novel: [{ start: 0, end: 10 }] },
+        expected: null,
+      },
+    });
+    expect(items[1]).not.toHaveProperty("tenant");
+  });
+
+  it("goes through pages that nothing moves", async () => {
+    const running = await start();
+    await fill(running, 7);
+    const first = await page(running, "/v1/anomalies?limit=3");
+    expect(ids(first)).toEqual([7, 6, 5]);
+    await running.store.anomalies.record([
+      report({ tenant: "default", id: id(99), startTimeUnixNano: midnight + 99n * second }),
+    ]);
+    const response = await running.get(`/v1/anomalies?limit=3&after=${first.next}`);
+    expect(ids((await response.json()) as Page)).toEqual([4, 3, 2]);
+    const link = /^<(.*)>; rel="next"$/.exec(response.headers.get("link")!)![1]!;
+    const last = await page(running, link);
+    expect(ids(last)).toEqual([1]);
+    expect(last.next).toBeUndefined();
+  });
+
+  it("narrows by each filter, and by all together", async () => {
+    const running = await start();
+    await running.store.anomalies.record([
+      report({ tenant: "default", id: id(1) }),
+      report({
+        tenant: "default",
+        id: id(2),
+        signal: Signal.TRACES,
+        stream: "traces service.name=cart",
+        serviceName: "cart",
+        channel: Channel.VALUE,
+        severity: Severity.CRITICAL,
+        explanation: "Took 100% longer",
+        startTimeUnixNano: midnight + second,
+      }),
+      ending({ tenant: "default", id: id(3), startTimeUnixNano: midnight + 2n * second }),
+    ]);
+    const found = async (query: string) => ids(await page(running, `/v1/anomalies?${query}`));
+    expect(await found("from=2026-01-31T00:00:01Z")).toEqual([3, 2]);
+    expect(await found("from=2026-01-31T02:00:01%2B02:00&until=2026-01-31T00:00:01.000000001Z")).toEqual([2]);
+    expect(await found("stream=traces%20service.name%3Dcart")).toEqual([2]);
+    const { items } = await page(running, "/v1/anomalies?service=cart");
+    expect(await found(`stream_id=${items[0]!.stream_id}`)).toEqual([2]);
+    expect(await found("signal=traces")).toEqual([2]);
+    expect(await found("signal=traces&signal=logs")).toEqual([3, 2, 1]);
+    expect(await found("channel=value")).toEqual([2]);
+    expect(await found("severity=critical&severity=low")).toEqual([2]);
+    expect(await found("state=ended")).toEqual([3]);
+    expect(await found("text=100%25%20LONGER")).toEqual([2]);
+    expect(await found("text=reset&state=open&service=checkout")).toEqual([1]);
+    expect(await found("text=reset&service=cart")).toEqual([2]);
+    expect(await found("from=0001-01-01T00:00:00Z&until=9999-12-31T23:59:59Z")).toEqual([3, 2, 1]);
+  });
+
+  it("comes as CSV and as a line each, by the Accept header or the format", async () => {
+    const running = await start();
+    await running.store.anomalies.record([
+      report({ tenant: "default", explanation: '=HYPERLINK("x"), "quoted"\nand broken', score: Infinity }),
+    ]);
+    const csv = await running.get("/v1/anomalies?limit=5", {
+      headers: { accept: "text/html, text/csv;q=0.9" },
+    });
+    expect(csv.headers.get("content-type")).toBe("text/csv; charset=utf-8");
+    const [head, ...rows] = (await csv.text()).split("\r\n");
+    expect(head).toMatch(/^id,state,severity,signal,stream,/);
+    expect(rows.join("\r\n")).toContain(`,"'=HYPERLINK(""x""), ""quoted""\nand broken",`);
+    expect(rows.join("\r\n")).toContain(",1,,20,0.0001,");
+    const lines = await running.get("/v1/anomalies?format=ndjson", { headers: { accept: "text/csv" } });
+    expect(lines.headers.get("content-type")).toBe("application/x-ndjson; charset=utf-8");
+    expect(JSON.parse(await lines.text())).toMatchObject({ id: id(1), report: { score: null } });
+    const none = await running.get("/v1/anomalies", {
+      headers: { accept: "image/png, application/json;q=0" },
+    });
+    expect((await problemOf(none)).status).toBe(406);
+  });
+
+  it.each([
+    ["limit=0", "query limit"],
+    ["limit=1001", "query limit"],
+    ["limit=x", "query limit"],
+    ["from=yesterday", "query from"],
+    ["severity=awful", "query severity"],
+    ["after=AAAA", "after: is not the cursor"],
+    ["sevrity=high", "sevrity"],
+    [`text=${"x".repeat(257)}`, "query text"],
+  ])("refuses %s", async (query, detail) => {
+    const { get } = await start();
+    const problem = await problemOf(await get(`/v1/anomalies?${query}`));
+    expect(problem).toMatchObject({ status: 400, detail: expect.stringContaining(detail) });
+  });
+
+  it("answers 503 while the store is away", async () => {
+    const { get, store } = await start();
+    await store.close();
+    const response = await get("/v1/anomalies");
+    expect(response.headers.get("retry-after")).toBe("5");
+    expect(await problemOf(response)).toMatchObject({ status: 503, detail: "the store does not answer now" });
+  });
+});
+
+describe("an anomaly", () => {
+  it("is shown whole: reports, excerpts, settings, what people said", async () => {
+    const running = await start();
+    const excerpts = { baseline: Buffer.from("old"), window: Buffer.from("new") };
+    await running.store.anomalies.record([
+      report({ tenant: "default", excerpts }),
+      report({
+        tenant: "default",
+        occurrence: 2n,
+        score: 90,
+        record: { text: "worse", novel: [], index: 0 },
+      }),
+    ]);
+    const response = await running.get(`/v1/anomalies/${id(1)}`);
+    expect(await response.json()).toMatchObject({
+      id: id(1),
+      occurrences: 2,
+      report: { score: 90 },
+      first: { score: 30 },
+      examples: [{ record: { text: "connection reset by peer" } }, { record: { text: "worse" } }],
+      events: [],
+      excerpts: { baseline: "b2xk", window: "bmV3" },
+      settings: [{ hash: expect.stringMatching(/^[0-9a-f]{64}$/), body: { detect: { seed: 42 } } }],
+    });
+  });
+
+  it("that there is not", async () => {
+    const { get } = await start();
+    expect((await problemOf(await get(`/v1/anomalies/${id(5)}`))).status).toBe(404);
+    expect((await problemOf(await get("/v1/anomalies/a%2fb"))).status).toBe(400);
+  });
+});
+
+describe("judging an anomaly", () => {
+  const patch = (running: Running, path: string, body: object, headers: object = {}) =>
+    running.get(path, {
+      method: "PATCH",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json", ...headers },
+    });
+
+  it("keeps state, note and author, tells the engine, and is in the audit log", async () => {
+    const running = await start({ auth: { enabled: true } });
+    await running.store.anomalies.record([report({ tenant: "acme" })]);
+    const admin = await keyOf(running, "acme", "admin");
+    const [key] = (await running.store.keys.list("acme")).items;
+    const response = await patch(
+      running,
+      `/v1/anomalies/${id(1)}`,
+      { state: "false", note: "a test" },
+      admin,
+    );
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({
+      state: "false",
+      events: [{ state: "false", note: "a test", author: key!.prefix }],
+    });
+    expect(running.judgements).toEqual([{ state: "false", note: "a test", author: key!.prefix }]);
+    const [entry] = (await running.store.audit.list("acme")).items;
+    expect(entry).toMatchObject({ actor: key!.prefix, action: "anomaly.false", target: id(1) });
+    expect((await running.store.audit.verify("acme")).ok).toBe(true);
+  });
+
+  it("takes each state, one after another", async () => {
+    const running = await start();
+    await fill(running, 1);
+    for (const state of ["acknowledged", "resolved", "accepted", "false"]) {
+      expect((await patch(running, `/v1/anomalies/${id(1)}`, { state })).status).toBe(200);
+    }
+    const { events } = (await (await running.get(`/v1/anomalies/${id(1)}`)).json()) as {
+      events: { state: string; author: string }[];
+    };
+    expect(events.map(({ state }) => state)).toEqual(["acknowledged", "resolved", "accepted", "false"]);
+    expect(events[0]!.author).toBe("anonymous");
+  });
+
+  it("changes nothing that is not there", async () => {
+    const running = await start();
+    const response = await patch(running, `/v1/anomalies/${id(1)}`, { state: "resolved" });
+    expect((await problemOf(response)).status).toBe(404);
+    expect(running.judgements).toEqual([]);
+  });
+});
+
+describe("streams", () => {
+  it("are listed and shown, with the scores of their anomalies", async () => {
+    const running = await start();
+    await fill(running, 2);
+    await running.store.streams.record([
+      {
+        tenant: "default",
+        key: "logs service.name=checkout",
+        signal: Signal.LOGS,
+        service: "checkout",
+        state: "watching",
+        firstSeen: midnight,
+        lastSeen: midnight + 10n * second,
+        records: 50n,
+      },
+    ]);
+    const { items } = await page(running, "/v1/streams?signal=logs&service=checkout&state=watching");
+    expect(items).toEqual([
+      expect.objectContaining({
+        key: "logs service.name=checkout",
+        records: 50,
+        records_per_second: 5,
+        anomalies: 2,
+      }),
+    ]);
+    expect((await page(running, "/v1/streams?state=learning")).items).toEqual([]);
+    const response = await running.get(`/v1/streams/${items[0]!.id}`);
+    const { scores } = (await response.json()) as { scores: object[] };
+    expect(scores).toEqual([
+      expect.objectContaining({ anomaly: id(1), score: 30, limit: 20, channel: "content" }),
+      expect.objectContaining({ anomaly: id(2) }),
+    ]);
+    expect((await problemOf(await running.get("/v1/streams/none"))).status).toBe(404);
+  });
+});
+
+describe("usage and evidence", () => {
+  it("are listed", async () => {
+    const running = await start();
+    running.store.usage.add("default", { requests: 2, records: 30, bytes: 400 });
+    const today = new Date().toISOString().slice(0, 10);
+    expect((await page(running, "/v1/usage")).items).toEqual([
+      { day: today, requests: 2, records: 30, bytes: 400 },
+    ]);
+    expect((await page(running, "/v1/usage?to=2020-01-01")).items).toEqual([]);
+    expect((await problemOf(await running.get("/v1/usage?from=2020-13-01"))).status).toBe(400);
+
+    expect((await page(running, "/v1/evidence")).items).toEqual([]);
+    await running.store.evidence.add("default", {
+      id: "bundle-1",
+      anomalyId: id(1),
+      author: "someone",
+      size: 7,
+      sha256: "0".repeat(64),
+      location: "file:bundle-1",
+    });
+    const [bundle] = (await page(running, "/v1/evidence")).items;
+    expect(bundle).toMatchObject({ id: "bundle-1", anomaly: id(1), size: 7 });
+    expect(bundle).not.toHaveProperty("location");
+  });
+});

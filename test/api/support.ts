@@ -1,0 +1,103 @@
+/** An API over a real store, with its sockets on loopback. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pino from "pino";
+import { Registry } from "prom-client";
+import { afterEach } from "vitest";
+import { Access } from "../../src/access/access.ts";
+import { Limiter } from "../../src/access/limits.ts";
+import { LiveHub } from "../../src/api/live/hub.ts";
+import { publishJudgement } from "../../src/api/live/publish.ts";
+import { type Api, type ApiOptions, type Component, startApi } from "../../src/api/server.ts";
+import { configSchema } from "../../src/config/schema.ts";
+import type { AnomalyPatch, Scope, Store } from "../../src/store/index.ts";
+import { openStore } from "../../src/store/index.ts";
+import { options as storeOptions, versions } from "../store/fixtures.ts";
+
+const undo: (() => unknown)[] = [];
+
+export function afterwards(cleanUp: () => unknown): void {
+  undo.push(cleanUp);
+}
+
+afterEach(async () => {
+  for (const each of undo.splice(0).reverse()) await each();
+});
+
+export interface Running {
+  api: Api;
+  store: Store;
+  hub: LiveHub;
+  components: Component[];
+  /** Lines of the log. */
+  logged: string[];
+  judgements: AnomalyPatch[];
+  url(path: string): string;
+  get(path: string, init?: RequestInit): Promise<Response>;
+}
+
+type Overrides = Partial<Pick<ApiOptions, "take" | "hub" | "readiness">>;
+
+/** @param input of the configuration's sections auth, limits and api */
+export async function start(
+  input: { api?: object; auth?: object; limits?: object } = {},
+  overrides: Overrides = {},
+): Promise<Running> {
+  const folder = mkdtempSync(join(tmpdir(), "driftlock-api-"));
+  afterwards(() => rmSync(folder, { recursive: true, force: true }));
+  const { api: apiInput, ...rest } = input;
+  const config = configSchema.parse({
+    data_dir: folder,
+    api: { endpoint: "127.0.0.1:0", ...apiInput },
+    ...rest,
+  });
+  const logged: string[] = [];
+  const log = pino({}, { write: (line: string) => void logged.push(line) });
+  const store = await openStore(config, storeOptions());
+  afterwards(() => store.close());
+  const hub = overrides.hub ?? new LiveHub({ batchMs: 5 });
+  const components = [{ name: "engine", ready: true, reason: "0 streams" }];
+  const judgements: AnomalyPatch[] = [];
+  const api = await startApi({
+    config: config.api,
+    open: !config.auth.enabled,
+    access: new Access(config.auth, store.keys, log),
+    limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0 })),
+    store,
+    hub,
+    registry: new Registry(),
+    versions,
+    readiness: () => components,
+    take: async () => undefined,
+    onJudgement(anomaly, patch) {
+      judgements.push(patch);
+      publishJudgement(hub, anomaly);
+    },
+    log,
+    ...overrides,
+  });
+  afterwards(() => api.close());
+  const url = (path: string) => `http://${api.address}${path}`;
+  const get = (path: string, init?: RequestInit) => fetch(url(path), init);
+  return { api, store, hub, components, logged, judgements, url, get };
+}
+
+/** A key of the tenant, as the header that carries it. */
+export async function keyOf(
+  { store }: Pick<Running, "store">,
+  tenant: string,
+  ...scopes: Scope[]
+): Promise<{ authorization: string }> {
+  const { secret } = await store.keys.create(tenant, { name: "test", scopes }, "test");
+  return { authorization: `Bearer ${secret}` };
+}
+
+/** The body of a problem, which the answer must be. */
+export async function problemOf(response: Response): Promise<Record<string, unknown>> {
+  const type = response.headers.get("content-type");
+  if (!type?.startsWith("application/problem+json")) throw new Error(`no problem, but ${type}`);
+  const body = (await response.json()) as Record<string, unknown>;
+  if (body.status !== response.status) throw new Error(`the problem says ${body.status}`);
+  return body;
+}
