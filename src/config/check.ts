@@ -21,7 +21,10 @@ function listeners(config: Config): Listener[] {
 /** RFC 9110 field values that every transport carries: visible ASCII, with spaces and tabs inside. */
 const headerValue = /^([\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?)?$/;
 
-function targets({ endpoint, failover_endpoints }: Config["forward"]): (readonly [key: string, url: string])[] {
+function targets({
+  endpoint,
+  failover_endpoints,
+}: Config["forward"]): (readonly [key: string, url: string])[] {
   return [
     ["forward.endpoint", endpoint],
     ...failover_endpoints.map((other) => ["forward.failover_endpoints", other] as const),

@@ -214,7 +214,14 @@ const forward = section({
   /** http(s)://host:port; a path is kept for HTTP, with /v1/logs and so on behind it. */
   endpoint: url.default("http://127.0.0.1:14317"),
   /** More of the same kind, tried in this order where those before do not answer. */
-  failover_endpoints: z.array(url).max(8).default([]),
+  failover_endpoints: z
+    .array(
+      z
+        .string()
+        .refine((text) => url.safeParse(text).success, "must be a URL such as http://127.0.0.1:14317"),
+    )
+    .max(8)
+    .default([]),
   protocol: z.enum(["grpc", "http"]).default("grpc"),
   /** all: in line. flagged: a tap, anomalous records alone. */
   mode: z.enum(["all", "flagged"]).default("all"),

@@ -1,4 +1,5 @@
 import type { ForwardConfig } from "../config/schema.ts";
+import { endpoints } from "./failover.ts";
 import { TlsFiles } from "./tls.ts";
 
 /** Node's timers hold 31 bits; beyond, they fire at once. */
@@ -60,8 +61,9 @@ function checkHeaders({ headers, protocol }: ForwardConfig): string[] {
   });
 }
 
-function checkTls({ tls, endpoint }: ForwardConfig): string[] {
-  if (!tls || !endpoint.startsWith("https:")) return [];
+function checkTls(config: ForwardConfig): string[] {
+  const { tls } = config;
+  if (!tls || !endpoints(config).some((url) => url.startsWith("https:"))) return [];
   try {
     new TlsFiles(tls);
     return [];

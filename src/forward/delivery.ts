@@ -3,6 +3,7 @@ import type { ForwardConfig } from "../config/schema.ts";
 import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
 import { isRetryable } from "./codes.ts";
 import { Drop } from "./drop.ts";
+import { endpoints } from "./failover.ts";
 import type { Slots } from "./slots.ts";
 import type { Outcome } from "./transport.ts";
 
@@ -75,9 +76,9 @@ export class Delivery {
 
   /** Exponential, with full jitter, on top of what the downstream asks for. */
   async #backOff({ code, message, retryAfterMs }: Outcome): Promise<void> {
-    const { endpoint, retry } = this.#config;
+    const { retry } = this.#config;
     if (!isRetryable(code, retryAfterMs)) {
-      throw new Drop("refused", code, `downstream ${endpoint}: ${message}`);
+      throw new Drop("refused", code, `${this.#downstream}: ${message}`);
     }
     if (!retry.enabled) throw this.#unavailable();
     // The downstream throttles its clients, not one request.
@@ -93,13 +94,17 @@ export class Delivery {
     }
   }
 
+  get #downstream(): string {
+    return `downstream ${endpoints(this.#config).join(", ")}`;
+  }
+
   #elapsed(): number {
     return performance.now() - this.#start;
   }
 
   /** The sender keeps the request and comes again. */
   #unavailable(): Drop {
-    const { endpoint, retry } = this.#config;
+    const { retry } = this.#config;
     const seconds = (this.#elapsed() / 1e3).toFixed(1);
     const attempts = this.#attempts === 1 ? "one attempt" : `${this.#attempts} attempts`;
     const tried = this.#last
@@ -108,7 +113,7 @@ export class Delivery {
     return new Drop(
       "unavailable",
       Code.UNAVAILABLE,
-      `downstream ${endpoint}: the request ${tried}`,
+      `${this.#downstream}: the request ${tried}`,
       this.#last?.retryAfterMs ?? retry.max_interval,
     );
   }

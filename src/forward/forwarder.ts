@@ -4,10 +4,11 @@ import { checkForward } from "./check.ts";
 import { clip } from "./codes.ts";
 import { Delivery } from "./delivery.ts";
 import { Drop, Drops, senderGone, shutDown } from "./drop.ts";
+import { endpoints, Failover } from "./failover.ts";
 import { Health, type LastError } from "./health.ts";
 import type { ForwardHooks } from "./hooks.ts";
 import { Slots } from "./slots.ts";
-import { createTransport, type Outcome, type Transport } from "./transport.ts";
+import type { Outcome } from "./transport.ts";
 
 /** Takes requests for the downstream. */
 export interface Exporter {
@@ -57,7 +58,7 @@ export interface Undelivered {
 export class Forwarder implements Exporter {
   readonly #config: ForwardConfig;
   readonly #hooks: ForwardHooks;
-  readonly #transport: Transport;
+  readonly #downstream: Failover;
   readonly #slots: Slots;
   readonly #health: Health;
   readonly #drops: Drops;
@@ -76,12 +77,8 @@ export class Forwarder implements Exporter {
     this.#hooks = hooks;
     this.#slots = new Slots(config.queue.concurrency);
     this.#drops = new Drops(hooks);
-    this.#transport = createTransport(config, hooks.log);
-    const nothing = Buffer.alloc(0);
-    this.#health = new Health(
-      (signal, timeoutMs, abort) => this.#attempt(signal, nothing, timeoutMs, abort),
-      hooks.log,
-    );
+    this.#downstream = new Failover(config, hooks.log);
+    this.#health = new Health((...probe) => attempt(this.#downstream.probe(...probe)), hooks.log);
   }
 
   async export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
@@ -142,12 +139,12 @@ export class Forwarder implements Exporter {
       clearTimeout(deadline);
     }
     this.#slots.close();
-    this.#transport.close();
+    this.#downstream.close();
     return this.#undelivered;
   }
 
   #checkRoom(bytes: number): void {
-    const { endpoint, queue, retry } = this.#config;
+    const { queue, retry } = this.#config;
     if (this.#closing) throw this.#shutDown();
     if (bytes > queue.max_size) {
       throw new Drop(
@@ -160,7 +157,7 @@ export class Forwarder implements Exporter {
       throw new Drop(
         "queue_full",
         Code.UNAVAILABLE,
-        `${this.#bytes} bytes wait for ${endpoint}, and forward.queue.max_size (${queue.max_size}) leaves no room for ${bytes} more`,
+        `${this.#bytes} bytes wait for ${endpoints(this.#config).join(", ")}, and forward.queue.max_size (${queue.max_size}) leaves no room for ${bytes} more`,
         this.#health.failures > 0 ? retry.max_interval : retry.initial_interval,
       );
     }
@@ -195,7 +192,7 @@ export class Forwarder implements Exporter {
   async #send(signal: Signal, body: Buffer, abort: AbortSignal): Promise<Outcome> {
     const start = performance.now();
     this.#inflight++;
-    const outcome = await this.#attempt(signal, body, this.#config.timeout, abort);
+    const outcome = await attempt(this.#downstream.send(signal, body, this.#config.timeout, abort));
     this.#inflight--;
     if (!abort.aborted) this.#health.record(outcome);
     const seconds = (performance.now() - start) / 1e3;
@@ -203,15 +200,16 @@ export class Forwarder implements Exporter {
     return outcome;
   }
 
-  async #attempt(signal: Signal, body: Buffer, timeoutMs: number, abort: AbortSignal): Promise<Outcome> {
-    try {
-      return await this.#transport.send(signal, body, timeoutMs, abort);
-    } catch (error) {
-      return { code: Code.INTERNAL, message: `INTERNAL: cannot send: ${clip(String(error))}` };
-    }
-  }
-
   #shutDown(): Drop {
     return shutDown(this.#config);
+  }
+}
+
+/** What is at fault here is an outcome as well. */
+async function attempt(sending: Promise<Outcome>): Promise<Outcome> {
+  try {
+    return await sending;
+  } catch (error) {
+    return { code: Code.INTERNAL, message: `INTERNAL: cannot send: ${clip(String(error))}` };
   }
 }

@@ -1,10 +1,6 @@
 import { type ClientHttp2Session, connect } from "node:http2";
 import type { Socket } from "node:net";
 
-/** A refused connection costs next to nothing, and a downstream that is back should be seen to be. */
-const firstPauseMs = 100;
-const longestPauseMs = 2_000;
-
 /**
  * Calls not answered in time, with no answer between them, after which a connection is taken for dead. Pings would tell no
  * sooner: in silence the forwarder's own probes are calls, and grpc-go ends a connection on which it counts three pings.
@@ -13,7 +9,6 @@ const maxUnanswered = 2;
 
 /**
  * An HTTP/2 connection that is made when it is wanted, and made anew when it is lost; the name is resolved each time.
- * Between attempts that fail there is a pause, in which whoever wants it gets the last failure at once.
  */
 export class GrpcConnection {
   readonly #origin: string;
@@ -23,9 +18,6 @@ export class GrpcConnection {
   #connecting: Promise<ClientHttp2Session> | undefined;
   /** Those of the current session, and of former ones whose calls are not done. */
   readonly #sockets = new Set<Socket>();
-  #failures = 0;
-  #failure: unknown;
-  #notBefore = 0;
   #unanswered = 0;
   #closed = false;
 
@@ -42,7 +34,6 @@ export class GrpcConnection {
    */
   async session(): Promise<ClientHttp2Session> {
     if (this.#session && !this.#session.closed) return this.#session;
-    if (performance.now() < this.#notBefore) throw this.#failure;
     this.#connecting ??= this.#connect();
     return this.#connecting;
   }
@@ -62,8 +53,6 @@ export class GrpcConnection {
     this.#session?.close();
     this.#session = undefined;
     this.#connecting = undefined;
-    this.#failures = 0;
-    this.#notBefore = 0;
   }
 
   close(): void {
@@ -71,33 +60,20 @@ export class GrpcConnection {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** A `renew` meanwhile makes that of no account. */
   #connect(): Promise<ClientHttp2Session> {
-    const attempt: Promise<ClientHttp2Session> = this.#handshake().then(
-      (session) => {
-        if (attempt === this.#connecting) this.#succeed(session);
+    const attempt: Promise<ClientHttp2Session> = this.#handshake()
+      .then((session) => {
+        if (attempt === this.#connecting) {
+          this.#session = session;
+          this.#unanswered = 0;
+        }
         return session;
-      },
-      (error) => {
-        if (attempt === this.#connecting) this.#fail(error);
-        throw error;
-      },
-    );
+      })
+      .finally(() => {
+        if (attempt === this.#connecting) this.#connecting = undefined;
+      });
     return attempt;
-  }
-
-  #succeed(session: ClientHttp2Session): void {
-    this.#connecting = undefined;
-    this.#failures = 0;
-    this.#unanswered = 0;
-    this.#session = session;
-  }
-
-  #fail(error: unknown): void {
-    const pause = Math.min(longestPauseMs, firstPauseMs * 2 ** this.#failures++);
-    this.#connecting = undefined;
-    this.#failure = error;
-    // Spread, or all who lost the same downstream come back to it together.
-    this.#notBefore = performance.now() + pause * (0.8 + 0.4 * Math.random());
   }
 
   #handshake(): Promise<ClientHttp2Session> {

@@ -342,7 +342,9 @@ describe("contradictions", () => {
     );
     expect(only("forward: {tls: {ca_file: x}}")).toContain("write https:// or leave tls out");
     const others = (url: string) => only(`forward: {failover_endpoints: ['http://a.example:1', '${url}']}`);
-    expect(others("http://localhost:4317")).toContain("forward.failover_endpoints: localhost:4317 is Driftlock's own");
+    expect(others("http://localhost:4317")).toContain(
+      "forward.failover_endpoints: localhost:4317 is Driftlock's own",
+    );
     expect(others("http://a.example:1/x")).toContain("forward.failover_endpoints: has a path");
     expect(others("a.example")).toContain("forward.failover_endpoints.1: must be a URL");
     expect(only("forward: {endpoint: 'https://a.example', tls: {cert_file: x}}")).toContain(

@@ -2,6 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Encoding, readPartialSuccess, readRetryAfter, readStatus } from "../../src/forward/answer.ts";
+import { Circuit, type Verdict } from "../../src/forward/circuit.ts";
 import { clip } from "../../src/forward/codes.ts";
 import { checkForward } from "../../src/forward/index.ts";
 import { Replaceable } from "../../src/forward/replaceable.ts";
@@ -98,6 +99,85 @@ describe("slots", () => {
     await stays;
     slots.release();
     await slots.acquire(patient());
+  });
+});
+
+describe("a circuit", () => {
+  /** One with its own clock; failed until it is open. */
+  function opened(): { circuit: Circuit; advance: (ms: number) => void } {
+    let now = 0;
+    const circuit = new Circuit(100, 300, () => now);
+    for (let i = 0; i < 5; i++) circuit.enter()!("dead");
+    return {
+      circuit,
+      advance: (ms) => {
+        now += ms;
+      },
+    };
+  }
+
+  it("opens after failures in a row, and by nothing else", () => {
+    const circuit = new Circuit(100, 300);
+    const verdicts: Verdict[] = [
+      "dead",
+      "dead",
+      "dead",
+      "dead",
+      "alive",
+      "dead",
+      "dead",
+      "dead",
+      "dead",
+      "unknown",
+    ];
+    for (const verdict of verdicts) circuit.enter()!(verdict);
+    expect(circuit.open).toBe(false);
+    circuit.enter()!("dead");
+    expect(circuit.open).toBe(true);
+  });
+
+  it("lets nobody out in a pause, then one, and all when that was answered", () => {
+    const { circuit, advance } = opened();
+    advance(99);
+    expect(circuit.enter()).toBeUndefined();
+    advance(1);
+    const end = circuit.enter()!;
+    expect(circuit.enter()).toBeUndefined();
+    end("alive");
+    expect(circuit.open).toBe(false);
+    expect([circuit.enter(), circuit.enter()]).not.toContain(undefined);
+  });
+
+  it("doubles its pauses up to the longest, and begins anew after an answer", () => {
+    const { circuit, advance } = opened();
+    for (const pause of [100, 200, 300, 300]) {
+      advance(pause - 1);
+      expect(circuit.enter()).toBeUndefined();
+      advance(1);
+      circuit.enter()!("dead");
+    }
+    advance(300);
+    circuit.enter()!("alive");
+    for (let i = 0; i < 5; i++) circuit.enter()!("dead");
+    advance(100);
+    expect(circuit.enter()).toBeDefined();
+  });
+
+  it("is left by a trial that says nothing, and by an attempt from before that is answered", () => {
+    const { circuit, advance } = opened();
+    advance(100);
+    circuit.enter()!("unknown");
+    const end = circuit.enter()!;
+    end("dead");
+    expect(circuit.enter()).toBeUndefined();
+    circuit.wake();
+    expect(circuit.enter()).toBeDefined();
+
+    const other = new Circuit(100, 300);
+    const late = other.enter()!;
+    for (let i = 0; i < 5; i++) other.enter()!("dead");
+    late("alive");
+    expect(other.open).toBe(false);
   });
 });
 
