@@ -27,6 +27,8 @@ export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions,
   /** Nobody has to say who they are. */
   open: boolean;
   hub: LiveHub;
+  /** Between two looks at who listens. */
+  recheckMs?: number;
   log: Logger;
 }
 
@@ -105,7 +107,7 @@ async function build(options: ApiOptions): Promise<App> {
   streamRoutes(app, options);
   evidenceRoutes(app, options);
   usageRoutes(app, options);
-  liveRoutes(app, { hub: options.hub, guard: options });
+  liveRoutes(app, options);
   eventRoutes(app, options);
   serveDescription(app);
   return app;

@@ -37,7 +37,7 @@ export interface Running {
   get(path: string, init?: RequestInit): Promise<Response>;
 }
 
-type Overrides = Partial<Pick<ApiOptions, "take" | "hub" | "readiness">>;
+type Overrides = Partial<Pick<ApiOptions, "take" | "hub" | "readiness" | "recheckMs">>;
 
 /** @param input of the configuration's sections auth, limits and api */
 export async function start(

@@ -147,11 +147,7 @@ export class LiveHub {
     channel.readers.set(reader, { seq, stalled: undefined });
     this.#count += 1;
     if (lastId !== undefined) this.#schedule(0);
-    return () => {
-      if (!channel.readers.delete(reader)) return;
-      this.#count -= 1;
-      this.#tidy(reader.tenant, channel);
-    };
+    return () => this.#remove(reader, channel);
   }
 
   close(): void {
@@ -160,9 +156,21 @@ export class LiveHub {
     clearInterval(this.#beats);
     clearTimeout(this.#timer);
     for (const reader of this.#allReaders()) {
-      this.#feed(reader, this.#channels.get(reader.tenant)!, new Map());
-      reader.drop("shutting down");
+      const channel = this.#channels.get(reader.tenant)!;
+      this.#feed(reader, channel, new Map());
+      this.#drop(reader, channel, "shutting down");
     }
+  }
+
+  #remove(reader: Reader, channel: Channel): void {
+    if (!channel.readers.delete(reader)) return;
+    this.#count -= 1;
+    this.#tidy(reader.tenant, channel);
+  }
+
+  #drop(reader: Reader, channel: Channel, reason: string): void {
+    this.#remove(reader, channel);
+    reader.drop(reason);
   }
 
   #channel(tenant: string): Channel {
@@ -212,8 +220,11 @@ export class LiveHub {
     if (!reader.ready()) {
       const now = performance.now();
       place.stalled ??= now;
-      if (now - place.stalled > this.#limits.stallMs) reader.drop("too slow: it took nothing for too long");
-      else if (place.seq < channel.lost) reader.drop("too slow: events that it has not taken are gone");
+      if (now - place.stalled > this.#limits.stallMs) {
+        this.#drop(reader, channel, "too slow: it took nothing for too long");
+      } else if (place.seq < channel.lost) {
+        this.#drop(reader, channel, "too slow: events that it has not taken are gone");
+      }
       return true;
     }
     place.stalled = undefined;

@@ -11,9 +11,8 @@ import type { LiveHub, Reader } from "./hub.ts";
 import { socketReader } from "./socket.ts";
 import { sseReader } from "./sse.ts";
 
-export interface LiveOptions {
+export interface LiveOptions extends Guard {
   hub: LiveHub;
-  guard: Guard;
   /** How often those who listen are asked again who they are: keys are revoked and tokens expire. */
   recheckMs?: number;
 }
@@ -44,7 +43,7 @@ function acceptsOf(query: Filters): Reader["accepts"] {
 const defaultRecheckMs = 60_000;
 const retryAfter = { "retry-after": "10" };
 
-export function liveRoutes(app: App, { hub, guard, recheckMs = defaultRecheckMs }: LiveOptions): void {
+export function liveRoutes(app: App, { hub, access, recheckMs = defaultRecheckMs }: LiveOptions): void {
   /** Keeps the reader until its connection closes. */
   const listen = (
     request: FastifyRequest,
@@ -55,7 +54,7 @@ export function liveRoutes(app: App, { hub, guard, recheckMs = defaultRecheckMs 
     const end = hub.subscribe(reader, lastId);
     const sender = senderOf(request);
     const recheck = setInterval(() => {
-      guard.access.admit(sender, "read").catch((error: ExportError) => {
+      access.admit(sender, "read").catch((error: ExportError) => {
         // What cannot be asked now is asked again.
         if (error.retryAfterMs === undefined) reader.drop(error.message);
       });

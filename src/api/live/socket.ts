@@ -3,7 +3,7 @@ import type { WebSocket } from "@fastify/websocket";
 import type { Batch, Reader } from "./hub.ts";
 
 /** After a reader has been told why it is dropped. */
-const graceMs = 2_000;
+const graceMs = 5_000;
 /** Bytes that wait for a reader before it counts as slow. */
 const highWater = 64 * 2 ** 10;
 

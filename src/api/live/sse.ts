@@ -3,7 +3,7 @@ import type { OutgoingHttpHeader, ServerResponse } from "node:http";
 import type { Batch, Reader } from "./hub.ts";
 
 /** After a reader has been told why it is dropped. */
-const graceMs = 2_000;
+const graceMs = 5_000;
 /** What browsers wait before they come back. */
 const retryMs = 2_000;
 
