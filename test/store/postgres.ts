@@ -26,6 +26,7 @@ export class Postgres {
   #port = 0;
   #child: ChildProcess | undefined;
   #databases = 0;
+  readonly #clients = new Map<string, pg.Client>();
 
   static async start(): Promise<Postgres> {
     const postgres = new Postgres();
@@ -61,6 +62,7 @@ export class Postgres {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
+    await this.#disconnect();
     child.kill(signal);
     await ended;
   }
@@ -82,14 +84,21 @@ export class Postgres {
     return name;
   }
 
+  /** On a connection that stays until the server stops. */
   async query(database: string, sql: string): Promise<Record<string, unknown>[]> {
-    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 2_000 });
-    client.on("error", () => {});
-    await client.connect();
-    try {
-      return (await client.query(sql)).rows;
-    } finally {
-      await client.end();
+    let client = this.#clients.get(database);
+    if (client === undefined) {
+      client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 2_000 });
+      client.on("error", () => {});
+      await client.connect();
+      this.#clients.set(database, client);
     }
+    return (await client.query(sql)).rows;
+  }
+
+  async #disconnect(): Promise<void> {
+    const clients = [...this.#clients.values()];
+    this.#clients.clear();
+    await Promise.allSettled(clients.map((client) => client.end()));
   }
 }

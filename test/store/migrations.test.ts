@@ -1,0 +1,117 @@
+import { spawn } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, it } from "vitest";
+import { migrationState, openStore } from "../../src/store/index.ts";
+import { onEachDatabase } from "./databases.ts";
+import { id, options, report, storeConfig } from "./fixtures.ts";
+
+const opener = fileURLToPath(new URL("./opener.ts", import.meta.url));
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function folder(): string {
+  folders.push(mkdtempSync(join(tmpdir(), "driftlock-store-")));
+  return folders.at(-1)!;
+}
+
+/** Resolves to what the process said on standard error; empty where all went well. */
+async function runOpener(...args: string[]): Promise<string> {
+  const child = spawn(process.execPath, [opener, ...args], { stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const code = await new Promise((resolve) => child.once("exit", resolve));
+  return code === 0 ? "" : `exit ${code}: ${said}`;
+}
+
+onEachDatabase((databases) => {
+  it("makes the schema once, and finds it the next time", async () => {
+    const database = await databases.empty();
+    const before = await migrationState(database.config());
+    expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: ["001_initial"] });
+    const first = await database.open();
+    await first.anomalies.record([report()]);
+    await first.close();
+    const second = await database.open();
+    expect((await second.anomalies.list("acme")).items).toHaveLength(1);
+    expect(second.health().ready).toBe(true);
+    expect(await migrationState(database.config())).toMatchObject({ applied: ["001_initial"], pending: [] });
+  });
+
+  it("lets two processes start at once", { timeout: 60_000 }, async () => {
+    const database = await databases.empty();
+    const { data_dir, store } = database.config();
+    const said = await Promise.all(
+      [1, 2].map((n) => runOpener(data_dir, String(n), ...(store.url ? [store.url] : []))),
+    );
+    expect(said).toEqual(["", ""]);
+    const opened = await database.open();
+    const { items } = await opened.anomalies.list("acme");
+    expect(items.map((item) => item.id).sort()).toEqual([id(1), id(2)]);
+    expect(await opened.audit.verify("acme")).toMatchObject({ ok: true, entries: 2 });
+  });
+
+  it("refuses a database that a newer version has written", async () => {
+    const database = await databases.empty();
+    await (await database.open()).close();
+    await database.query("insert into kysely_migration values ('999_future', '2099-01-01T00:00:00.000Z')");
+    await expect(database.open()).rejects.toThrow(/^(store\.url|data_dir): .*a newer Driftlock has written/);
+  });
+
+  it("says that it is closed", async () => {
+    const database = await databases.empty();
+    const store = await database.open();
+    await store.close();
+    await store.close();
+    await expect(store.anomalies.list("acme")).rejects.toThrow("closed");
+  });
+
+  it.runIf(databases.kind === "postgres")(
+    "names the key and the remedy where PostgreSQL refuses",
+    async () => {
+      const server = databases.server()!;
+      const open = (url: string) => openStore(storeConfig(folder(), { url }), options());
+      await expect(open(server.url("postgres", { as: "driftlock:wrong" }))).rejects.toThrow(
+        /^store\.url: postgres:\/\/127\.0\.0\.1:\d+\/postgres: password authentication failed.*; check user and password/,
+      );
+      await expect(open(server.url("nowhere"))).rejects.toThrow(
+        /database "nowhere" does not exist; create the/,
+      );
+      const refused = await open(server.url("nowhere", { as: "driftlock:hidden" })).catch(String);
+      expect(refused).not.toContain("hidden");
+    },
+  );
+});
+
+it("keeps the file from other users", async () => {
+  const data = join(folder(), "new", "data");
+  const store = await openStore(storeConfig(data), options());
+  await store.anomalies.record([report()]);
+  for (const name of ["driftlock.db", "driftlock.db-wal"]) {
+    expect(statSync(join(data, name)).mode & 0o077).toBe(0);
+  }
+  await store.close();
+});
+
+it("names the key and the remedy where the file cannot be used", async () => {
+  const noDatabase = folder();
+  writeFileSync(join(noDatabase, "driftlock.db"), "this is no database, ".repeat(500));
+  await expect(openStore(storeConfig(noDatabase), options())).rejects.toThrow(
+    /^data_dir: .*driftlock\.db: .*not a database; check that/,
+  );
+  const file = join(folder(), "file");
+  writeFileSync(file, "");
+  await expect(openStore(storeConfig(file), options())).rejects.toThrow(/^data_dir: .*file.*; check that/);
+  if (process.getuid?.() !== 0) {
+    const closed = folder();
+    chmodSync(closed, 0o500);
+    await expect(openStore(storeConfig(closed), options())).rejects.toThrow(/^data_dir: .*EACCES/);
+  }
+});

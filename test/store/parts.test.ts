@@ -1,0 +1,200 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, describe, expect, it } from "vitest";
+import { storable } from "../../src/store/arguments.ts";
+import { canonicalJson, type Json, sha256 } from "../../src/store/canonical.ts";
+import { InvalidArgument } from "../../src/store/errors.ts";
+import { parsePosition, toPage } from "../../src/store/page.ts";
+import { ReportQueue } from "../../src/store/queue.ts";
+import { encodeReport, type Report } from "../../src/store/report.ts";
+import { settingsOf } from "../../src/store/settings.ts";
+import { SqliteError, SqliteThread } from "../../src/store/sqlite/thread.ts";
+import { ending, id, report, storeConfig, versions } from "./fixtures.ts";
+
+describe("canonical JSON", () => {
+  it("is the same for the same value, in whatever order it was built", () => {
+    const shuffle = (value: Json): Json => {
+      if (Array.isArray(value)) return value.map(shuffle);
+      if (typeof value !== "object" || value === null) return value;
+      return Object.fromEntries(
+        Object.entries(value)
+          .reverse()
+          .map(([name, inner]) => [name, shuffle(inner as Json)]),
+      );
+    };
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
+        const text = canonicalJson(value as Json);
+        // JSON has no minus zero.
+        expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)));
+        expect(canonicalJson(shuffle(value as Json))).toBe(text);
+      }),
+      { numRuns: 50 },
+    );
+    expect(canonicalJson({ b: [1.5, null, "ü\n"], a: {}, B: true })).toBe(
+      '{"B":true,"a":{},"b":[1.5,null,"ü\\n"]}',
+    );
+  });
+
+  it("refuses what JSON cannot hold", () => {
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, undefined, 1n]) {
+      expect(() => canonicalJson({ value } as never)).toThrow(TypeError);
+    }
+  });
+
+  it("gives settings a name by what they are", () => {
+    const { detect } = storeConfig("x");
+    const { hash, body } = settingsOf(detect, versions);
+    expect(hash).toBe(sha256(body));
+    expect(settingsOf(structuredClone(detect), { ...versions }).hash).toBe(hash);
+    expect(settingsOf({ ...detect, seed: 43 }, versions).hash).not.toBe(hash);
+  });
+});
+
+it("makes any text one that both databases take", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), fc.integer({ min: 1, max: 20 }), (text, max) => {
+      const stored = storable(`\0${text}\ud800`, max);
+      expect(stored).not.toContain("\0");
+      expect(stored.isWellFormed()).toBe(true);
+      expect(stored.length).toBeLessThanOrEqual(max);
+    }),
+  );
+});
+
+describe("cursors", () => {
+  it("lead back to where a page ended", () => {
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+        fc.stringMatching(/^[\w-]{1,64}$/),
+        (major, minor) => {
+          const page = toPage([0, 1], 1, () => ({ major, minor }), String);
+          expect(page.items).toEqual(["0"]);
+          expect(parsePosition({ after: page.next! })).toEqual({ major, minor });
+        },
+      ),
+    );
+  });
+
+  it("are refused when they are anything else", () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.base64String()), (after) => {
+        try {
+          const { major, minor } = parsePosition({ after })!;
+          expect(BigInt.asIntN(64, major)).toBe(major);
+          expect(minor).not.toContain("\0");
+        } catch (error) {
+          expect(error).toBeInstanceOf(InvalidArgument);
+        }
+      }),
+    );
+  });
+});
+
+describe("the queue of reports", () => {
+  const reports = fc
+    .array(
+      fc.record({
+        kind: fc.constantFrom("first", "update", "end"),
+        severity: fc.integer({ min: 0, max: 4 }),
+        length: fc.integer({ min: 0, max: 300 }),
+      }),
+      { maxLength: 80 },
+    )
+    .map((inits) =>
+      inits.map(({ kind, severity, length }, n) => {
+        const init = { id: id(n), severity, record: { text: "x".repeat(length) } };
+        if (kind === "end") return encodeReport(ending({ ...init, occurrence: 5n }));
+        return encodeReport(report({ ...init, occurrence: kind === "first" ? 1n : 2n }));
+      }),
+    );
+  const importance = ({ ended, occurrence, severity }: Report) =>
+    (ended ? 1 : occurrence === 1n ? 2 : 0) * 5 + severity;
+
+  it("keeps what matters most within its bytes, and counts the rest", () => {
+    fc.assert(
+      fc.property(
+        reports,
+        fc.integer({ min: 1_000, max: 20_000 }),
+        fc.integer({ min: 1, max: 9 }),
+        (all, maxBytes, n) => {
+          const queue = new ReportQueue(maxBytes);
+          let dropped = 0;
+          for (const each of all) {
+            dropped += queue.push(each);
+            expect(queue.bytes).toBeLessThanOrEqual(maxBytes);
+          }
+          // Something put back is as if it had not been taken.
+          const [bytes, length] = [queue.bytes, queue.length];
+          expect(queue.putBack(queue.take(n, 1e9))).toBe(0);
+          expect([queue.bytes, queue.length]).toEqual([bytes, length]);
+
+          const kept: Report[] = [];
+          while (queue.length > 0) {
+            const taken = queue.take(n, 3_000);
+            expect(taken.length).toBeGreaterThan(0);
+            expect(taken.length).toBeLessThanOrEqual(n);
+            kept.push(...taken);
+          }
+          expect(queue.bytes).toBe(0);
+          expect(kept.length + dropped).toBe(all.length);
+          expect(kept.map(importance)).toEqual(kept.map(importance).toSorted((a, b) => b - a));
+          if (dropped === 0) expect(new Set(kept)).toEqual(new Set(all));
+          // What was dropped matters no more than what was kept.
+          const gone = all.filter((each) => !kept.includes(each));
+          if (kept.length > 0 && gone.length > 0) {
+            expect(Math.min(...gone.map(importance))).toBeLessThanOrEqual(Math.min(...kept.map(importance)));
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe("a connection in a thread", () => {
+  const folders: string[] = [];
+  afterEach(() => {
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  });
+
+  function thread(readOnly = false): SqliteThread {
+    const folder = mkdtempSync(join(tmpdir(), "driftlock-store-"));
+    folders.push(folder);
+    return new SqliteThread({ file: join(folder, "x.db"), readOnly });
+  }
+
+  it("reads integers of 64 bits, bytes and text as they were written", async () => {
+    const db = thread();
+    const run = (sql: string, parameters: unknown[] = [], counts = false) =>
+      db.run({ sql, parameters, counts });
+    await run("create table t (i bigint, b blob, r double precision, s text)");
+    const row = [2n ** 63n - 1n, new Uint8Array([0, 255]), 0.1, "ü"];
+    expect((await run("insert into t values (?, ?, ?, ?)", row, true)).changes).toBe(1n);
+    expect((await run("select * from t")).rows).toEqual([{ i: row[0], b: row[1], r: row[2], s: row[3] }]);
+    await db.close();
+  });
+
+  it("says what SQLite says, with its code, and goes on", async () => {
+    const db = thread();
+    const run = (sql: string, parameters: unknown[] = []) => db.run({ sql, parameters, counts: false });
+    await run("create table t (i bigint primary key)");
+    await run("insert into t values (1)");
+    await expect(run("insert into t values (1)")).rejects.toMatchObject({ errcode: 1_555 });
+    await expect(run("nonsense")).rejects.toMatchObject({ errcode: 1 });
+    await expect(run("select ?, ?", [1, {}])).rejects.toBeInstanceOf(SqliteError);
+    expect((await run("select i from t")).rows).toEqual([{ i: 1n }]);
+    await db.close();
+  });
+
+  it("fails where there is no file to read, and lets the process end", async () => {
+    const db = thread(true);
+    await expect(db.run({ sql: "select 1", parameters: [], counts: false })).rejects.toMatchObject({
+      message: expect.stringContaining("unable to open database file"),
+      errcode: 14,
+    });
+    await db.close();
+  });
+});

@@ -1,0 +1,194 @@
+/** No method shows or changes anything of another tenant, whatever it is given. */
+import { expect, it } from "vitest";
+import { Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import type { Store } from "../../src/store/index.ts";
+import { fresh, onEachDatabase } from "./databases.ts";
+import { id, midnight, report } from "./fixtures.ts";
+
+const range = { from: "2000-01-01", to: "2100-01-01" };
+
+/** What belongs to `tenant`, with the same ids for each. */
+async function fill(store: Store, tenant: string) {
+  await store.anomalies.record([
+    report({ id: id(1), tenant, record: { text: `secret of ${tenant}` }, explanation: tenant }),
+    report({
+      id: id(tenant === "mine" ? 2 : 3),
+      tenant,
+      stream: `logs service.name=${tenant}`,
+      serviceName: tenant,
+    }),
+  ]);
+  await store.anomalies.patch(tenant, id(1), {
+    state: "resolved",
+    author: `person of ${tenant}`,
+    note: tenant,
+  });
+  await store.streams.record([
+    {
+      tenant,
+      key: "logs shared",
+      signal: Signal.LOGS,
+      service: tenant,
+      state: "watching",
+      firstSeen: midnight,
+      lastSeen: midnight,
+      records: tenant === "mine" ? 1n : 1_000n,
+    },
+  ]);
+  store.usage.add(tenant, { requests: 1, records: tenant === "mine" ? 1 : 1_000, bytes: 1 });
+  await store.usage.flush();
+  await store.evidence.add(tenant, {
+    id: tenant === "mine" ? "mine" : "theirs",
+    author: tenant,
+    size: 1,
+    sha256: "a".repeat(64),
+    location: tenant,
+  });
+  return store.keys.create(tenant, { name: tenant, scopes: ["read"] }, tenant);
+}
+
+/** A text in which everything of a result shows. */
+function shown(value: unknown): string {
+  return JSON.stringify(value, (_, inner) => {
+    if (typeof inner === "bigint") return String(inner);
+    return inner instanceof Uint8Array ? Buffer.from(inner).toString("latin1") : inner;
+  });
+}
+
+onEachDatabase((databases) => {
+  it("keeps tenants apart through every method", async () => {
+    const { store } = await fresh(databases);
+    const theirs = await fill(store, "theirs");
+    await fill(store, "mine");
+    const theirStreams = (await store.streams.list("theirs")).items;
+    const theirOwn = theirStreams.find(({ service, key }) => service === "theirs" && key !== "logs shared")!;
+    const everythingOfTheirs = async () =>
+      shown([
+        await store.anomalies.list("theirs"),
+        await store.anomalies.get("theirs", id(1)),
+        await store.anomalies.get("theirs", id(3)),
+        await store.streams.list("theirs"),
+        await store.keys.list("theirs"),
+        await store.audit.list("theirs"),
+        await store.usage.list("theirs", range),
+        await store.evidence.list("theirs"),
+      ]);
+    const before = await everythingOfTheirs();
+    const page = await store.anomalies.list("theirs", {}, { limit: 1 });
+
+    // As "mine", with all that is known of "theirs". What a method gives must not hold their name, except where said.
+    const tried: Record<string, (() => Promise<unknown>)[]> = {
+      "anomalies.list": [
+        () => store.anomalies.list("mine"),
+        () => store.anomalies.list("mine", {}, { after: page.next! }),
+        () => store.anomalies.list("mine", { text: "secret of theirs" }),
+        () => store.anomalies.list("mine", { stream: "logs service.name=theirs" }),
+        () => store.anomalies.list("mine", { streamId: theirOwn.id }),
+        () => store.anomalies.list("mine", { service: "theirs' or '1'='1" }),
+      ],
+      "anomalies.get": [() => store.anomalies.get("mine", id(1)), () => store.anomalies.get("mine", id(3))],
+      "anomalies.patch": [
+        () => store.anomalies.patch("mine", id(3), { state: "false", author: "mallory" }),
+        () => store.anomalies.patch("mine", id(1), { state: "false", author: "mallory" }),
+      ],
+      // The sidecar's side: reports name their own tenant.
+      "anomalies.record": [
+        () => store.anomalies.record([report({ id: id(1), tenant: "mine", occurrence: 64n })]),
+      ],
+      "anomalies.recordReports": [() => store.anomalies.recordReports([])],
+      "streams.list": [
+        () => store.streams.list("mine"),
+        () => store.streams.list("mine", { service: "theirs" }),
+      ],
+      "streams.get": [() => store.streams.get("mine", theirOwn.id)],
+      "streams.record": [() => store.streams.record([])],
+      "keys.list": [() => store.keys.list("mine")],
+      "keys.create": [() => store.keys.create("mine", { name: "new", scopes: ["admin"] }, "mallory")],
+      "keys.revoke": [() => store.keys.revoke("mine", theirs.key.id, "mallory")],
+      "keys.flush": [() => store.keys.flush()],
+      "audit.append": [() => store.audit.append("mine", { actor: "mallory", action: "x", target: id(3) })],
+      "audit.list": [() => store.audit.list("mine")],
+      "audit.verify": [() => store.audit.verify("mine")],
+      "usage.list": [() => store.usage.list("mine", range)],
+      "usage.add": [async () => store.usage.add("mine", { requests: 5, records: 5, bytes: 5 })],
+      "usage.flush": [() => store.usage.flush()],
+      "evidence.list": [() => store.evidence.list("mine")],
+      "evidence.get": [() => store.evidence.get("mine", "theirs")],
+      "evidence.add": [
+        () =>
+          store.evidence.add("mine", {
+            id: "theirs",
+            author: "m",
+            size: 1,
+            sha256: "b".repeat(64),
+            location: "m",
+          }),
+      ],
+    };
+    // It names no tenant: the key does.
+    const elsewhere = new Set(["keys.verify"]);
+
+    const rooms = ["anomalies", "streams", "keys", "audit", "usage", "evidence"] as const;
+    const methods = rooms.flatMap((room) =>
+      Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(store[room])))
+        .filter(([name, { value }]) => name !== "constructor" && typeof value === "function")
+        .map(([name]) => `${room}.${name}`),
+    );
+    expect([...Object.keys(tried), ...elsewhere].sort()).toEqual(methods.sort());
+
+    for (const [method, calls] of Object.entries(tried)) {
+      for (const call of calls) {
+        expect(shown((await call()) ?? null), method).not.toMatch(
+          /secret of theirs|"theirs"(?!,"anomaly|,"author":"m")/,
+        );
+        expect(await everythingOfTheirs(), method).toBe(before);
+      }
+    }
+    expect(await store.anomalies.get("mine", id(3))).toBeUndefined();
+    expect(await store.streams.get("mine", theirOwn.id)).toBeUndefined();
+    expect(await store.keys.revoke("mine", theirs.key.id, "mallory")).toBeUndefined();
+    expect(await store.keys.verify(theirs.secret)).toMatchObject({ tenant: "theirs" });
+    for (const tenant of ["mine", "theirs"]) expect((await store.audit.verify(tenant)).ok).toBe(true);
+  });
+
+  it("takes no tenant that could be read as another", async () => {
+    const { store } = await fresh(databases);
+    for (const tenant of ["", "a\0", "\0a", "\ud800", "x".repeat(129)]) {
+      const calls: (() => Promise<unknown>)[] = [
+        () => store.anomalies.list(tenant),
+        () => store.anomalies.get(tenant, id(1)),
+        () => store.anomalies.patch(tenant, id(1), { state: "false", author: "a" }),
+        () => store.anomalies.record([report({ tenant })]),
+        () => store.streams.list(tenant),
+        () => store.streams.get(tenant, id(1)),
+        () => store.keys.list(tenant),
+        () => store.keys.create(tenant, { name: "n", scopes: ["read"] }, "a"),
+        () => store.keys.revoke(tenant, id(1), "a"),
+        () => store.audit.list(tenant),
+        () => store.audit.verify(tenant),
+        () => store.audit.append(tenant, { actor: "a", action: "b", target: "" }),
+        () => store.usage.list(tenant, range),
+        async () => store.usage.add(tenant, { requests: 1, records: 1, bytes: 1 }),
+        () => store.evidence.list(tenant),
+        () => store.evidence.get(tenant, "x"),
+        () =>
+          store.evidence.add(tenant, {
+            id: "x",
+            author: "a",
+            size: 1,
+            sha256: "a".repeat(64),
+            location: "l",
+          }),
+      ];
+      for (const call of calls) await expect(call()).rejects.toThrow("tenant: must be 1 to 128 characters");
+    }
+    expect(await store.admin.tenants()).toEqual([]);
+  });
+
+  it("tells the tenants to who runs the installation, in pages", async () => {
+    const { store } = await fresh(databases);
+    await store.anomalies.record(["b", "c", "a"].map((tenant) => report({ tenant })));
+    expect(await store.admin.tenants()).toEqual(["a", "b", "c"]);
+    expect(await store.admin.tenants({ after: "a", limit: 1 })).toEqual(["b"]);
+  });
+});

@@ -1,0 +1,251 @@
+/** What happens to anomalies while the database is slow, away or picky. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Anomaly } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { InvalidArgument } from "../../src/store/errors.ts";
+import { anomalySink, isUnavailable, openStore, type Store } from "../../src/store/index.ts";
+import type { Report } from "../../src/store/report.ts";
+import { Writer } from "../../src/store/writer.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
+import { fresh, onEachDatabase } from "./databases.ts";
+import { ending, id, options, report, silent, storeConfig } from "./fixtures.ts";
+import { Postgres, skipPostgres } from "./postgres.ts";
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+}, 30_000);
+
+const patient = { timeout: 20_000, interval: 20 };
+const many = (n: number, from = 0): Anomaly[] =>
+  Array.from({ length: n }, (_, i) => report({ id: id(from + i) }));
+
+/** A log in memory. */
+function listen() {
+  const lines: Record<string, unknown>[] = [];
+  const destination = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(JSON.parse(chunk.toString()));
+      done();
+    },
+  });
+  const log = createLogger({ service_name: "t", environment: "t", log_level: "debug" }, destination);
+  return { lines, log };
+}
+
+onEachDatabase((databases) => {
+  it("stores what a sink is given, in batches", async () => {
+    const { store } = await fresh(databases);
+    const sink = anomalySink(store);
+    for (const anomaly of many(1_000)) sink(anomaly);
+    for (const n of [1, 2, 3]) sink(ending({ id: id(n), occurrence: 1n }));
+    await store.writer.flush();
+    expect(store.writer.state()).toEqual({
+      queued: 0,
+      queuedBytes: 0,
+      written: 1_003,
+      dropped: 0,
+      rejected: 0,
+      failure: undefined,
+    });
+    const { items } = await store.anomalies.list("acme", { state: ["ended"] });
+    expect(items.map((item) => item.id)).toEqual([id(3), id(2), id(1)]);
+    expect((await store.anomalies.list("acme", {}, { limit: 1_000 })).items).toHaveLength(1_000);
+  });
+
+  it("stores what waits when it closes", async () => {
+    const database = await databases.empty();
+    const store = await database.open();
+    for (const anomaly of many(300)) anomalySink(store)(anomaly);
+    await store.close();
+    const again = await database.open();
+    expect((await again.anomalies.list("acme", {}, { limit: 1_000 })).items).toHaveLength(300);
+  });
+
+  it("leaves out what cannot be stored, says so, and stores the rest", async () => {
+    const { lines, log } = listen();
+    const { store } = await fresh(databases, { log });
+    const sink = anomalySink(store);
+    sink(report({ tenant: "" }));
+    sink(report({ id: "no id" }));
+    for (const anomaly of many(10)) sink(anomaly);
+    await store.writer.flush();
+    expect(store.writer.state()).toMatchObject({ written: 10, rejected: 2 });
+    expect(lines).toContainEqual(
+      expect.objectContaining({ level: "warn", rejected: 1, msg: "an anomaly that cannot be stored" }),
+    );
+  });
+});
+
+describe("a writer", () => {
+  const small = { batchMs: 1, retryMs: 1, maxRetryMs: 4 };
+
+  it("finds the one report that the database refuses, and stores all others", async () => {
+    const stored: string[] = [];
+    const writer = new Writer(
+      async (reports: readonly Report[]) => {
+        if (reports.some((each) => each.id === id(13))) throw new InvalidArgument("x", "refused");
+        stored.push(...reports.map((each) => each.id));
+      },
+      silent,
+      small,
+    );
+    for (const anomaly of many(100)) writer.offer(anomaly);
+    await writer.flush();
+    expect(stored.sort()).toEqual(
+      many(100)
+        .map((each) => each.id)
+        .filter((each) => each !== id(13)),
+    );
+    expect(writer.state()).toMatchObject({ written: 99, rejected: 1, queued: 0 });
+  });
+
+  it("tries again until the database takes a batch, and loses none", async () => {
+    let away = true;
+    const stored = new Set<string>();
+    const writer = new Writer(
+      async (reports: readonly Report[]) => {
+        if (away) throw new Error("away");
+        for (const each of reports) stored.add(each.id);
+      },
+      silent,
+      small,
+    );
+    for (const anomaly of many(50)) writer.offer(anomaly);
+    await vi.waitFor(() => expect(writer.state().failure).toBe("away"), patient);
+    for (const anomaly of many(50, 50)) writer.offer(anomaly);
+    away = false;
+    await writer.flush();
+    expect(stored.size).toBe(100);
+    expect(writer.state()).toMatchObject({ written: 100, failure: undefined });
+  });
+
+  it("stays within its memory, drops what matters least and says so", async () => {
+    const { lines, log } = listen();
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const stored: Report[] = [];
+    const maxBytes = 300_000;
+    const writer = new Writer(
+      async (reports: readonly Report[]) => {
+        await gate;
+        stored.push(...reports);
+      },
+      log,
+      { ...small, maxBytes, batchReports: 10 },
+    );
+    const text = "x".repeat(1_000);
+    const kinds = [
+      (n: number) => report({ id: id(n), occurrence: 2n, severity: Severity.LOW, record: { text } }),
+      (n: number) => report({ id: id(n), occurrence: 2n, severity: Severity.CRITICAL, record: { text } }),
+      (n: number) => ending({ id: id(n), occurrence: 9n }),
+      (n: number) => report({ id: id(n), severity: Severity.HIGH, record: { text } }),
+    ];
+    let given = 0;
+    for (let n = 0; n < 60; n++) {
+      for (const kind of kinds) {
+        writer.offer(kind(n));
+        given += 1;
+        // What is being written comes on top.
+        expect(writer.state().queuedBytes).toBeLessThan(maxBytes + 30_000);
+      }
+    }
+    open();
+    await writer.flush();
+    const { dropped, written } = writer.state();
+    expect(dropped).toBeGreaterThan(0);
+    expect(written + dropped).toBe(given);
+    expect(stored).toHaveLength(written);
+    // All that opens and ends an anomaly is there.
+    expect(new Set(stored.filter((each) => each.occurrence === 1n).map((each) => each.id)).size).toBe(60);
+    expect(stored.filter((each) => each.ended)).toHaveLength(60);
+    const updates = (severity: number) =>
+      stored.filter((each) => each.occurrence === 2n && each.severity === severity).length;
+    expect(updates(Severity.CRITICAL)).toBeGreaterThan(updates(Severity.LOW));
+    expect(lines.filter(({ msg }) => String(msg).includes("least important"))).toHaveLength(1);
+  });
+
+  it("gives up at its deadline, and says how many were lost", async () => {
+    const { lines, log } = listen();
+    const writer = new Writer(() => Promise.reject(new Error("away")), log, small);
+    for (const anomaly of many(7)) writer.offer(anomaly);
+    expect(await writer.close(50)).toBe(7);
+    expect(lines).toContainEqual(expect.objectContaining({ level: "error", anomalies: 7 }));
+  });
+});
+
+describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
+  async function server(): Promise<Postgres> {
+    const postgres = await Postgres.start();
+    cleanups.push(() => postgres.remove());
+    return postgres;
+  }
+
+  async function open(postgres: Postgres, database: string): Promise<Store> {
+    const folder = mkdtempSync(join(tmpdir(), "driftlock-store-"));
+    const store = await openStore(storeConfig(folder, { url: postgres.url(database) }), options());
+    cleanups.push(async () => {
+      await store.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    return store;
+  }
+
+  it("delays anomalies and loses none; the store says that it is not ready, and why", {
+    timeout: 120_000,
+  }, async () => {
+    const postgres = await server();
+    const name = await postgres.createDatabase();
+    const store = await open(postgres, name);
+    const { secret } = await store.keys.create("acme", { name: "k", scopes: ["ingest"] }, "ann");
+    const sink = anomalySink(store);
+    for (const anomaly of many(20)) sink(anomaly);
+    await store.writer.flush();
+    expect(await store.keys.verify(secret)).toBeDefined();
+    expect(store.health()).toMatchObject({ ready: true });
+
+    await postgres.stop("SIGQUIT");
+    for (const anomaly of many(20, 20)) sink(anomaly);
+    store.usage.add("acme", { requests: 3, records: 3, bytes: 3 });
+    await vi.waitFor(() => expect(store.health().ready).toBe(false), patient);
+    await vi.waitFor(() => expect(store.writer.state().failure).toBeDefined(), patient);
+    expect(store.health().reason).toMatch(
+      /postgres:\/\/127\.0\.0\.1:\d+\/\w+: .*reports of anomalies waiting: 20, dropped: 0/,
+    );
+    expect(store.health().reason).not.toContain("tests");
+    const error = await store.anomalies.list("acme").catch((failure: unknown) => failure);
+    expect(isUnavailable(error)).toBe(true);
+    // A key that was seen a moment ago is still good.
+    expect(await store.keys.verify(secret)).toMatchObject({ tenant: "acme" });
+
+    await postgres.resume();
+    await store.writer.flush();
+    await vi.waitFor(() => expect(store.health().ready).toBe(true), patient);
+    expect((await store.anomalies.list("acme")).items).toHaveLength(40);
+    expect(store.writer.state()).toMatchObject({ written: 40, dropped: 0, rejected: 0 });
+    const [usage] = await store.usage.list("acme", { from: "2000-01-01", to: "2100-01-01" });
+    expect(usage).toMatchObject({ requests: 3n });
+  });
+
+  it("may be away when the store opens", { timeout: 120_000 }, async () => {
+    const postgres = await server();
+    const name = await postgres.createDatabase();
+    await postgres.stop();
+    const store = await open(postgres, name);
+    expect(store.health()).toMatchObject({ ready: false });
+    for (const anomaly of many(5)) anomalySink(store)(anomaly);
+    const error = await store.audit.list("acme").catch((failure: unknown) => failure);
+    expect(isUnavailable(error)).toBe(true);
+
+    await postgres.resume();
+    await vi.waitFor(() => expect(store.health().ready).toBe(true), patient);
+    await store.writer.flush();
+    expect((await store.anomalies.list("acme")).items).toHaveLength(5);
+  });
+});
