@@ -127,19 +127,21 @@ describe("the list of anomalies", () => {
     expect((await problemOf(none)).status).toBe(406);
   });
 
-  it.each([
-    ["limit=0", "query limit"],
-    ["limit=1001", "query limit"],
-    ["limit=x", "query limit"],
-    ["from=yesterday", "query from"],
-    ["severity=awful", "query severity"],
-    ["after=AAAA", "after: is not the cursor"],
-    ["sevrity=high", "sevrity"],
-    [`text=${"x".repeat(257)}`, "query text"],
-  ])("refuses %s", async (query, detail) => {
+  it("refuses what is no filter, and says which", async () => {
     const { get } = await start();
-    const problem = await problemOf(await get(`/v1/anomalies?${query}`));
-    expect(problem).toMatchObject({ status: 400, detail: expect.stringContaining(detail) });
+    for (const [query, detail] of [
+      ["limit=0", "query limit"],
+      ["limit=1001", "query limit"],
+      ["limit=x", "query limit"],
+      ["from=yesterday", "query from"],
+      ["severity=awful", "query severity"],
+      ["after=AAAA", "after: is not the cursor"],
+      ["sevrity=high", "sevrity"],
+      [`text=${"x".repeat(257)}`, "query text"],
+    ]) {
+      const problem = await problemOf(await get(`/v1/anomalies?${query}`));
+      expect(problem, query).toMatchObject({ status: 400, detail: expect.stringContaining(detail!) });
+    }
   });
 
   it("answers 503 while the store is away", async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
 import { Registry } from "prom-client";
-import { afterEach } from "vitest";
+import { afterAll, afterEach } from "vitest";
 import { Access } from "../../src/access/access.ts";
 import { Limiter } from "../../src/access/limits.ts";
 import { LiveHub } from "../../src/api/live/hub.ts";
@@ -16,14 +16,25 @@ import { openStore } from "../../src/store/index.ts";
 import { options as storeOptions, versions } from "../store/fixtures.ts";
 
 const undo: (() => unknown)[] = [];
+const undoLast: (() => unknown)[] = [];
 
 export function afterwards(cleanUp: () => unknown): void {
   undo.push(cleanUp);
 }
 
-afterEach(async () => {
-  for (const each of undo.splice(0).reverse()) await each();
-});
+async function clean(list: (() => unknown)[]): Promise<void> {
+  for (const each of list.splice(0).reverse()) await each();
+}
+
+afterEach(() => clean(undo));
+afterAll(() => clean(undoLast));
+
+/** What `make` starts lives until the end of the file. */
+export async function forFile<T>(make: () => Promise<T>): Promise<T> {
+  const made = await make();
+  undoLast.push(...undo.splice(0));
+  return made;
+}
 
 export interface Running {
   api: Api;
@@ -33,6 +44,8 @@ export interface Running {
   /** Lines of the log. */
   logged: string[];
   judgements: AnomalyPatch[];
+  /** Sets the store's clock forward. */
+  advance(ms: number): void;
   url(path: string): string;
   get(path: string, init?: RequestInit): Promise<Response>;
 }
@@ -54,7 +67,8 @@ export async function start(
   });
   const logged: string[] = [];
   const log = pino({}, { write: (line: string) => void logged.push(line) });
-  const store = await openStore(config, storeOptions());
+  let ahead = 0;
+  const store = await openStore(config, storeOptions({ now: () => Date.now() + ahead }));
   afterwards(() => store.close());
   const hub = overrides.hub ?? new LiveHub({ batchMs: 5 });
   const components = [{ name: "engine", ready: true, reason: "0 streams" }];
@@ -80,7 +94,10 @@ export async function start(
   afterwards(() => api.close());
   const url = (path: string) => `http://${api.address}${path}`;
   const get = (path: string, init?: RequestInit) => fetch(url(path), init);
-  return { api, store, hub, components, logged, judgements, url, get };
+  const advance = (ms: number) => {
+    ahead += ms;
+  };
+  return { api, store, hub, components, logged, judgements, advance, url, get };
 }
 
 /** A key of the tenant, as the header that carries it. */

@@ -1,0 +1,312 @@
+import { deflateSync, gzipSync } from "node:zlib";
+import { fromBinary } from "@bufbuild/protobuf";
+import fc from "fast-check";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { configSchema } from "../../src/config/schema.ts";
+import {
+  type ExportLogsServiceRequest,
+  ExportLogsServiceRequestSchema,
+} from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
+import { native } from "../../src/native.ts";
+import { Code, ExportError, type ExportRequest, type PartialSuccess } from "../../src/otlp.ts";
+import { type Receivers, startReceivers } from "../../src/receive/index.ts";
+import { silent } from "../store/fixtures.ts";
+import { afterwards, forFile, problemOf, type Running, start } from "./support.ts";
+
+let running: Running;
+let receivers: Receivers;
+let taken: ExportRequest[];
+let consume: () => Promise<PartialSuccess | undefined>;
+
+beforeAll(async () => {
+  const { receive } = configSchema.parse({
+    receive: { grpc: { enabled: false }, http: { endpoint: "127.0.0.1:0" } },
+  });
+  const hooks = { log: silent, onRequest() {}, onConnectionRefused() {} };
+  const consumer = (request: ExportRequest) => {
+    taken.push(request);
+    return consume();
+  };
+  running = await forFile(async () => {
+    receivers = await startReceivers(receive, consumer, hooks);
+    afterwards(() => receivers.close(0));
+    return start({}, { take: receivers.take });
+  });
+});
+
+beforeEach(() => {
+  taken = [];
+  consume = async () => undefined;
+});
+
+type Body = string | Buffer;
+
+function post(body: Body, headers: Record<string, string> = {}): Promise<Response> {
+  const bytes = new Uint8Array(Buffer.from(body as Buffer));
+  return running.get("/v1/events", {
+    method: "POST",
+    body: bytes,
+    headers: { "content-type": "application/json", ...headers },
+  });
+}
+
+const lines = { "content-type": "application/x-ndjson" };
+
+interface Answer {
+  accepted: number;
+  rejected: number;
+  errors: { index: number; field: string; detail: string }[];
+  message?: string;
+}
+
+async function answerOf(response: Response): Promise<Answer> {
+  const body = await response.json();
+  expect(response.status, JSON.stringify(body)).toBe(200);
+  return body as Answer;
+}
+
+function request(n = 0): ExportLogsServiceRequest {
+  return fromBinary(ExportLogsServiceRequestSchema, taken[n]!.body);
+}
+
+const bodies = (n = 0) =>
+  request(n).resourceLogs.flatMap(({ scopeLogs }) =>
+    scopeLogs.flatMap(({ logRecords }) => logRecords.map(({ body }) => body?.value.value)),
+  );
+
+describe("events", () => {
+  it("become log records, whole", async () => {
+    const event = {
+      timestamp: "2026-01-31T12:00:00.123456789+01:00",
+      severity: "WARN",
+      body: { text: "slow", ms: 1.5, n: 3, big: 1e300, ok: true, none: null, list: [1, "a"] },
+      service: "checkout",
+      resource: { "host.name": "a1" },
+      attributes: { "user.id": "7", "a/b": { c: [] } },
+      trace_id: "0102030405060708090a0b0c0d0e0f10",
+      span_id: "0102030405060708",
+      event_name: "slow.call",
+    };
+    expect(await answerOf(await post(JSON.stringify(event)))).toEqual({
+      accepted: 1,
+      rejected: 0,
+      errors: [],
+    });
+    expect(taken[0]).toMatchObject({ signal: "logs", tenant: "default" });
+    const [logs] = request().resourceLogs;
+    expect(logs!.resource!.attributes.map(({ key, value }) => [key, value!.value.value])).toEqual([
+      ["host.name", "a1"],
+      ["service.name", "checkout"],
+    ]);
+    const [record] = logs!.scopeLogs[0]!.logRecords;
+    expect(record).toMatchObject({
+      timeUnixNano: 1_769_857_200_123_456_789n,
+      severityNumber: 13,
+      severityText: "WARN",
+      eventName: "slow.call",
+    });
+    expect(Buffer.from(record!.traceId).toString("hex")).toBe(event.trace_id);
+    expect(Buffer.from(record!.spanId).toString("hex")).toBe(event.span_id);
+    const { values } = record!.body!.value.value as { values: { key: string; value: { value: object } }[] };
+    expect(values.map(({ key, value }) => [key, value.value])).toMatchObject([
+      ["text", { case: "stringValue", value: "slow" }],
+      ["ms", { case: "doubleValue", value: 1.5 }],
+      ["n", { case: "intValue", value: 3n }],
+      ["big", { case: "doubleValue", value: 1e300 }],
+      ["ok", { case: "boolValue", value: true }],
+      ["none", { case: undefined }],
+      ["list", { case: "arrayValue" }],
+    ]);
+    expect(record!.attributes.map(({ key }) => key)).toEqual(["user.id", "a/b"]);
+  });
+
+  it("come one, many, or a line each; those of a resource stand together", async () => {
+    await answerOf(await post('{"body":"one"}'));
+    await answerOf(
+      await post('[{"body":1,"service":"a"},{"body":2,"service":"b"},{"body":3,"service":"a"}]'),
+    );
+    await answerOf(await post('{"body":"x"}\r\n\n  {"body":"y"}\n{"body":"z"}', lines));
+    expect(bodies(0)).toEqual(["one"]);
+    expect(request(1).resourceLogs).toHaveLength(2);
+    expect(bodies(1)).toEqual([1n, 3n, 2n]);
+    expect(bodies(2)).toEqual(["x", "y", "z"]);
+  });
+
+  it.each([
+    ["gzip", (text: string) => gzipSync(text)],
+    ["deflate", (text: string) => deflateSync(text)],
+    ["zstd", (text: string) => native.compress("zstd", Buffer.from(text))],
+  ])("come compressed by %s", async (encoding, compress) => {
+    await answerOf(await post(compress('{"body":"small"}'), { "content-encoding": encoding }));
+    expect(bodies()).toEqual(["small"]);
+  });
+
+  it("are taken or not each by itself, with the place of what is wrong", async () => {
+    const text = [
+      '{"body":"good"}',
+      '{"body":"bad","timestamp":"yesterday"}',
+      "{",
+      '{"severity":"info"}',
+      "7",
+      '{"body":"x","attributes":{"a~/b":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}}',
+      '{"body":"x","msg":1}',
+      '{"body":"old","timestamp":"1969-12-31T23:59:59Z"}',
+      '{"body":"good too"}',
+    ].join("\n");
+    const answer = await answerOf(await post(text, lines));
+    expect(answer).toMatchObject({ accepted: 2, rejected: 7 });
+    expect(answer.errors.map(({ index, field }) => [index, field.slice(0, 18)])).toEqual([
+      [1, "/timestamp"],
+      [2, ""],
+      [3, "/body"],
+      [4, ""],
+      [5, "/attributes/a~0~1b"],
+      [6, ""],
+      [7, "/timestamp"],
+    ]);
+    expect(bodies()).toEqual(["good", "good too"]);
+  });
+
+  it("of which none is sound are a problem", async () => {
+    expect(await problemOf(await post('[{"body":1,"x":2},{}]'))).toMatchObject({
+      status: 400,
+      detail: "none of the 2 events was taken",
+      errors: [
+        { in: "body", field: "/0", detail: expect.stringContaining("x") },
+        { in: "body", field: "/1/body", detail: "is missing" },
+      ],
+    });
+    expect(taken).toEqual([]);
+  });
+
+  it("that the downstream rejects are counted", async () => {
+    consume = async () => ({ rejected: 2, message: "too old" });
+    expect(await answerOf(await post('[{"body":1},{"body":2},{"body":3}]'))).toEqual({
+      accepted: 1,
+      rejected: 2,
+      errors: [],
+      message: "too old",
+    });
+  });
+
+  it("that are not taken now are answered so that they are sent again", async () => {
+    consume = async () => {
+      throw new ExportError(Code.UNAVAILABLE, "the queue is full", 2_500);
+    };
+    const response = await post('{"body":1}');
+    expect(response.headers.get("retry-after")).toBe("3");
+    expect(await problemOf(response)).toMatchObject({ status: 503, detail: "the queue is full" });
+  });
+});
+
+describe("bodies", () => {
+  it.each<[string, Body, Record<string, string>, number, string]>([
+    ["no JSON", "{", {}, 400, "is not JSON"],
+    ["nothing", "", {}, 400, "is not JSON"],
+    ["no events", "[]", {}, 400, "no events"],
+    ["no lines", "\n\n", lines, 400, "no events"],
+    ["no UTF-8", Buffer.from([0x22, 0xff, 0x22]), {}, 400, "is not UTF-8"],
+    ["deeply nested", `${"[".repeat(200)}${"]".repeat(200)}`, {}, 400, "deeper than 128"],
+    ["another type", "<a/>", { "content-type": "text/xml" }, 415, "application/x-ndjson"],
+    ["another encoding", "x", { "content-encoding": "br" }, 415, "gzip, deflate, zstd"],
+    ["no gzip", "x", { "content-encoding": "gzip" }, 400, "not valid gzip"],
+    ["too many", `[${"1,".repeat(10_000)}1]`, {}, 413, "more than 10000 events"],
+    ["too large", Buffer.alloc(9 * 2 ** 20, 0x20), {}, 413, "8388608"],
+    ["a bomb", gzipSync(Buffer.alloc(9 * 2 ** 20, 0x20)), { "content-encoding": "gzip" }, 413, "8388608"],
+    ["a bad key", '{"body":1}', { "idempotency-key": "a b" }, 400, "idempotency-key"],
+  ])("that are %s are refused, and hold nothing", async (_name, body, headers, status, detail) => {
+    const problem = await problemOf(await post(body, headers));
+    expect(problem).toMatchObject({ status, detail: expect.stringContaining(detail) });
+    expect(taken).toEqual([]);
+    expect(receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
+  });
+
+  it("of any kind are answered without a fault of ours", async () => {
+    const json = fc.json({ maxDepth: 4 });
+    const event = fc.record(
+      {
+        body: fc.jsonValue(),
+        timestamp: fc.oneof(
+          fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+          fc.string(),
+        ),
+        severity: fc.oneof(fc.string(), fc.integer()),
+        attributes: fc.jsonValue(),
+        resource: fc.dictionary(fc.string(), fc.jsonValue()),
+        service: fc.string({ unit: "binary" }),
+        trace_id: fc.oneof(fc.string(), fc.constant("0".repeat(32))),
+      },
+      { requiredKeys: [] },
+    );
+    const line = fc.oneof(
+      json,
+      event.map((each) => JSON.stringify(each)),
+      fc.string(),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(line, { maxLength: 6 }), fc.boolean(), async (parts, asLines) => {
+        const response = asLines ? await post(parts.join("\n"), lines) : await post(`[${parts.join(",")}]`);
+        expect([200, 400], await response.clone().text()).toContain(response.status);
+        if (response.status === 400) await problemOf(response);
+        else expect((await answerOf(response)).accepted).toBeGreaterThan(0);
+      }),
+      { numRuns: 80 },
+    );
+  });
+});
+
+describe("a request that is sent again", () => {
+  let key: { "idempotency-key": string };
+  let n = 0;
+  beforeEach(() => {
+    n += 1;
+    key = { "idempotency-key": `order-${n}` };
+  });
+
+  it("is answered as the first time, and does nothing", async () => {
+    const body = '[{"body":1},{}]';
+    const first = await answerOf(await post(body, key));
+    const again = await post(body, key);
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+    expect(await answerOf(again)).toEqual(first);
+    expect(taken).toHaveLength(1);
+    await answerOf(await post(gzipSync(body), { ...key, "content-encoding": "gzip" }));
+    expect(taken).toHaveLength(1);
+    await answerOf(await post(body));
+    await answerOf(await post(body, { "idempotency-key": "another" }));
+    expect(taken).toHaveLength(3);
+  });
+
+  it("with another body is refused", async () => {
+    await answerOf(await post('{"body":1}', key));
+    expect((await problemOf(await post('{"body":2}', key))).status).toBe(422);
+    expect(taken).toHaveLength(1);
+  });
+
+  it("while the first is in work is told to wait", async () => {
+    let release = () => {};
+    consume = () =>
+      new Promise((resolve) => {
+        release = () => resolve(undefined);
+      });
+    const first = post('{"body":1}', key);
+    await expect.poll(() => taken.length).toBe(1);
+    const second = await post('{"body":1}', key);
+    expect(second.headers.get("retry-after")).toBe("1");
+    expect((await problemOf(second)).status).toBe(409);
+    release();
+    await answerOf(await first);
+    expect((await answerOf(await post('{"body":1}', key))).accepted).toBe(1);
+    expect(taken).toHaveLength(1);
+  });
+
+  it("after a failure is tried anew", async () => {
+    consume = async () => {
+      throw new ExportError(Code.UNAVAILABLE, "later", 1_000);
+    };
+    expect((await post('{"body":1}', key)).status).toBe(503);
+    consume = async () => undefined;
+    await answerOf(await post('{"body":1}', key));
+    expect(taken).toHaveLength(2);
+  });
+});
