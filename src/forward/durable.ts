@@ -54,7 +54,7 @@ export class DurableForwarder implements Exporter {
       return new DurableForwarder(config, hooks, forwarder, log, letters);
     } catch (error) {
       await forwarder.close(0);
-      throw error;
+      throw new Error(`data_dir: cannot keep the queue there: ${(error as Error).message}`, { cause: error });
     }
   }
 

@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import { appendFile, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { readRequests } from "../../src/cli/replay/requests.ts";
 import { type Exporter, startForwarder } from "../../src/forward/index.ts";
@@ -317,7 +318,13 @@ describe("a forwarder with its queue on disk", () => {
       code: Code.CANCELLED,
     });
     expect(seen.drops).toEqual(["cancelled"]);
-    await expect(durable(folder, server.endpoint)).rejects.toThrow(/data_dir: another process uses .*queue/);
+    await expect(durable(folder, server.endpoint)).rejects.toThrow(
+      /^data_dir: .*another process uses .*queue/,
+    );
+    const file = fileURLToPath(import.meta.url);
+    await expect(durable(file, server.endpoint)).rejects.toThrow(
+      /^data_dir: cannot keep the queue there: ENOTDIR/,
+    );
   });
 
   it("counts the records that a partial success leaves out", async () => {

@@ -1,5 +1,8 @@
 import { join } from "node:path";
 
+/** SQLITE_BUSY */
+const busy = 5;
+
 /**
  * Keeps other processes out of a folder until it is released or this process ends, however that ends. SQLite's lock, since
  * Node has none of its own.
@@ -12,9 +15,8 @@ export async function lockFolder(folder: string): Promise<() => void> {
     database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();
-    throw new Error(`data_dir: another process uses ${folder}; stop it or choose another data_dir`, {
-      cause: error,
-    });
+    if ((error as { errcode?: number }).errcode !== busy) throw error;
+    throw new Error(`another process uses ${folder}; stop it or choose another data_dir`, { cause: error });
   }
   return () => database.close();
 }
