@@ -123,6 +123,13 @@ export interface NativeEngine {
    */
   process(signal: Signal, tenant: string, request: Uint8Array): Promise<EngineOutcome>;
   stats(): EngineStats;
+  /** All streams as they are behind the calls so far and before later ones; packed, written on the engine's threads. */
+  snapshot(): Promise<Buffer>;
+  /**
+   * Takes over what `snapshot` gave; before the first call of `process`. False, with nothing changed, where the bytes are
+   * no snapshot. One of an engine with other baselines, windows, dictionary sizes, seed or streams is of no use.
+   */
+  restore(snapshot: Uint8Array): boolean;
   /** Waits for what is pending; later calls reject. */
   close(): Promise<void>;
 }

@@ -1,5 +1,7 @@
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -9,13 +11,29 @@
 namespace driftlock::binding {
 namespace {
 
-/// A task and what JavaScript waits for. The reference keeps the request's memory in place.
+/// A task and what JavaScript waits for.
 struct Job : Task {
-  Job(Napi::Env env, Napi::Uint8Array bytes) : deferred(Napi::Promise::Deferred::New(env)), buffer(Napi::Persistent(bytes)) {}
+  explicit Job(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
 
   Napi::Promise::Deferred deferred;
+  /// Of a request: keeps its memory in place.
   Napi::Reference<Napi::Uint8Array> buffer;
+  /// Of a visit: what is left to do on the engine's last thread, and what the promise then resolves to.
+  std::function<void()> complete;
+  std::function<Napi::Value(Napi::Env)> result;
 };
+
+Napi::Value copyOf(Napi::Env env, const std::vector<std::uint8_t>& bytes) {
+  return Napi::Buffer<std::uint8_t>::Copy(env, bytes.data(), bytes.size());
+}
+
+/// A Buffer of the vector's own memory.
+Napi::Value bufferOf(Napi::Env env, std::vector<std::uint8_t> bytes) {
+  auto owner = std::make_unique<std::vector<std::uint8_t>>(std::move(bytes));
+  auto* held = owner.release();
+  return Napi::Buffer<std::uint8_t>::NewOrCopy(
+      env, held->data(), held->size(), [](Napi::Env, std::uint8_t*, std::vector<std::uint8_t>* owned) { delete owned; }, held);
+}
 
 template <typename Value>
 Value get(const Napi::Object& options, const char* name) {
@@ -74,6 +92,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Engine",
                        {InstanceMethod<&EngineObject::process>("process"), InstanceMethod<&EngineObject::stats>("stats"),
+                        InstanceMethod<&EngineObject::snapshot>("snapshot"), InstanceMethod<&EngineObject::restore>("restore"),
                         InstanceMethod<&EngineObject::close>("close")});
   }
 
@@ -99,17 +118,23 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
   Napi::Value process(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    if (!engine_ || closing_) throw Napi::Error::New(env, "the engine is closed");
     if (info.Length() < 3 || !info[2].IsTypedArray() || info[2].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
       throw Napi::TypeError::New(env, "request: a Uint8Array is needed");
     }
     const otlp::Signal signal = signalOf(info[0]);
     auto bytes = info[2].As<Napi::Uint8Array>();
-    auto job = std::make_shared<Job>(env, bytes);
+    auto job = std::make_shared<Job>(env);
+    job->buffer = Napi::Persistent(bytes);
     job->signal = signal;
     job->tenant = info[1].ToString();
     job->request = {bytes.Data(), bytes.ByteLength()};
+    return submit(env, std::move(job));
+  }
+
+  Napi::Value submit(Napi::Env env, std::shared_ptr<Job> job) {
+    if (!engine_ || closing_) throw Napi::Error::New(env, "the engine is closed");
     const Napi::Promise promise = job->deferred.Promise();
+    submitted_ = true;
     if (pending_++ == 0) {
       wake_.Ref(env);
       Ref();
@@ -118,8 +143,39 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     return promise;
   }
 
+  Napi::Value snapshot(const Napi::CallbackInfo& info) {
+    auto job = std::make_shared<Job>(info.Env());
+    auto parts = std::make_shared<Snapshot>();
+    job->visit = [parts](std::uint32_t number, Shard& shard) { parts->take(number, shard); };
+    auto joined = std::make_shared<std::vector<std::uint8_t>>();
+    job->complete = [parts, joined] { *joined = parts->join(); };
+    job->result = [joined](Napi::Env env) { return bufferOf(env, std::move(*joined)); };
+    return submit(info.Env(), std::move(job));
+  }
+
+  Napi::Value restore(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+      throw Napi::TypeError::New(env, "snapshot: a Uint8Array is needed");
+    }
+    if (!engine_ || submitted_) throw Napi::Error::New(env, "restore: only before the engine's first request");
+    const auto bytes = info[0].As<Napi::Uint8Array>();
+    try {
+      return Napi::Boolean::New(env, engine_->restore({bytes.Data(), bytes.ByteLength()}));
+    } catch (const std::bad_alloc&) {
+      throw Napi::Error::New(env, "restore: out of memory");
+    }
+  }
+
   /// On an engine's thread.
   void ready(std::shared_ptr<Task> task) {
+    if (auto& job = static_cast<Job&>(*task); job.complete && job.failure.empty()) {
+      try {
+        job.complete();
+      } catch (const std::exception& error) {
+        job.failure = error.what();
+      }
+    }
     bool first;
     {
       std::lock_guard lock(mutex_);
@@ -138,10 +194,12 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     for (auto& task : tasks) {
       const Napi::HandleScope scope(env);
       auto& job = static_cast<Job&>(*task);
-      if (job.malformed) {
+      if (job.result && job.failure.empty()) {
+        job.deferred.Resolve(job.result(env));
+      } else if (job.malformed) {
         job.deferred.Reject(malformed(env, job.error).Value());
       } else if (!job.failure.empty()) {
-        job.deferred.Reject(Napi::Error::New(env, "the engine failed on a request: " + job.failure).Value());
+        job.deferred.Reject(Napi::Error::New(env, "the engine failed: " + job.failure).Value());
       } else {
         job.deferred.Resolve(outcome(env, job));
       }
@@ -170,7 +228,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     result.Set("flagged", job.flagged);
     auto anomalies = Napi::Array::New(env, job.anomalies.size());
     for (std::uint32_t i = 0; i < job.anomalies.size(); ++i) {
-      anomalies.Set(i, Napi::Buffer<std::uint8_t>::Copy(env, job.anomalies[i].data(), job.anomalies[i].size()));
+      anomalies.Set(i, copyOf(env, job.anomalies[i]));
     }
     result.Set("anomalies", anomalies);
     if (!job.scores.empty()) {
@@ -237,7 +295,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   std::vector<std::shared_ptr<Task>> done_;
   std::size_t pending_ = 0;
   bool flaggedOnly_ = false;
-  bool closing_ = false;
+  bool closing_ = false, submitted_ = false;
   std::unique_ptr<Napi::Promise::Deferred> closed_;
   std::unique_ptr<Engine> engine_;
 };

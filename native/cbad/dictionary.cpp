@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cbad/state_bytes.hpp"
+
 namespace driftlock {
 namespace {
 
@@ -116,23 +118,20 @@ void Dictionary::novelty(Bytes text, Novelty& out) {
 std::size_t Dictionary::memory() const { return text_.capacity() + (table_ ? sizeof(Table) : 0); }
 
 void Dictionary::snapshot(std::vector<std::uint8_t>& out) const {
-  const std::uint32_t sizes[] = {static_cast<std::uint32_t>(anchoredSize_), static_cast<std::uint32_t>(text_.size()),
-                                 anchored_ ? 1u : 0u};
-  for (std::uint32_t v : sizes) {
-    for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<std::uint8_t>(v >> shift));
-  }
-  out.insert(out.end(), text_.begin(), text_.end());
+  put(out, static_cast<std::uint32_t>(anchoredSize_));
+  put<std::uint8_t>(out, anchored_ ? 1 : 0);
+  put_bytes(out, text_);
 }
 
-bool Dictionary::restore(Bytes& in) {
-  if (in.size() < 12) return false;
-  std::uint32_t sizes[3] = {};
-  for (std::size_t i = 0; i < 12; ++i) sizes[i / 4] |= std::uint32_t{in[i]} << (i % 4 * 8);
-  if (sizes[1] > capacity_ || sizes[0] > sizes[1] || sizes[2] > 1 || in.size() - 12 < sizes[1]) return false;
-  anchoredSize_ = sizes[0];
-  anchored_ = sizes[2] == 1;
-  text_.assign(in.begin() + 12, in.begin() + 12 + sizes[1]);
-  in = in.subspan(12 + sizes[1]);
+bool Dictionary::restore(Bytes in) {
+  StateReader read(in);
+  const std::uint32_t anchoredSize = read.get<std::uint32_t>();
+  const std::uint8_t anchored = read.get<std::uint8_t>();
+  const Bytes text = read.get_bytes();
+  if (!read.done() || text.size() > capacity_ || anchoredSize > text.size() || anchored > 1) return false;
+  anchoredSize_ = anchoredSize;
+  anchored_ = anchored == 1;
+  text_.assign(text.begin(), text.end());
   stale_ = true;
   return true;
 }

@@ -48,8 +48,8 @@ class Dictionary {
   std::size_t memory() const;
 
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// False, and unchanged, where the bytes are not a snapshot's. Consumes what it reads.
-  bool restore(Bytes& in);
+  /// False, with nothing changed, where the bytes are no snapshot of a dictionary of at most this capacity.
+  bool restore(Bytes in);
 
  private:
   struct Table;

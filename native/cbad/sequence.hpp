@@ -35,6 +35,14 @@ struct SequenceContext {
   std::uint8_t length = 1;
 
   void push(std::uint32_t id);
+
+  /// Lists the fields, for snapshots.
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v) {
+    for (auto& id : self.ids) v(id);
+    v(self.length);
+  }
+  bool valid() const { return length >= 1 && length <= ids.size(); }
 };
 
 /// An id that a model expects.
@@ -148,6 +156,15 @@ class SequenceScore {
   std::uint32_t first() const { return best_.first; }
   std::uint32_t last() const { return best_.last; }
   std::uint32_t peak() const { return best_.peak; }
+
+  /// Lists the fields, for snapshots.
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v) {
+    for (auto* stretch : {&self.run_, &self.best_}) {
+      v(stretch->first), v(stretch->last), v(stretch->peak), v(stretch->peak_bits), v(stretch->sum);
+    }
+    v(self.bits_), v(self.count_);
+  }
 
  private:
   struct Stretch {

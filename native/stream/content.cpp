@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "cbad/state_bytes.hpp"
 #include "stream/hash.hpp"
 #include "text/mask.hpp"
 #include "text/readable.hpp"
@@ -119,6 +120,28 @@ void ContentChannel::learn(const RecordView& record, const ContentScore& score) 
 
 std::size_t ContentChannel::memory() const {
   return dictionary_.memory() + known_.memory() + numberKeys_.capacity() * sizeof(NumberKey);
+}
+
+void ContentChannel::snapshot(std::vector<std::uint8_t>& out) const {
+  put_state(out, dictionary_);
+  put_state(out, known_);
+  put(out, static_cast<std::uint32_t>(numberKeys_.size()));
+  for (const NumberKey& number : numberKeys_) {
+    put(out, number.hash);
+    put(out, number.distinct);
+  }
+}
+
+bool ContentChannel::restore(Bytes in) {
+  StateReader read(in);
+  if (!dictionary_.restore(read.get_bytes()) || !known_.restore(read.get_bytes())) return false;
+  const std::uint32_t count = read.get<std::uint32_t>();
+  if (count > kMostNumberKeys) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto key = read.get<std::uint64_t>();
+    numberKeys_.push_back({key, read.get<std::uint32_t>()});
+  }
+  return read.done();
 }
 
 std::string blamedField(const RecordView& record, const ContentScore& score, otlp::Signal signal) {

@@ -58,6 +58,10 @@ class ContentChannel {
   const Dictionary& dictionary() const { return dictionary_; }
   std::size_t memory() const;
 
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// False where the bytes are no snapshot of a channel with this dictionary size; the channel is of no use then.
+  bool restore(Bytes in);
+
  private:
   /// Integers under a key are words (status codes) until there are too many of them (sizes, durations).
   struct NumberKey {

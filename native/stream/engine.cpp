@@ -2,11 +2,15 @@
 
 #include <algorithm>
 
+#include "cbad/state_bytes.hpp"
 #include "otlp/splice.hpp"
 #include "stream/report.hpp"
 
 namespace driftlock {
 namespace {
+
+/// "DLS" and the format's version.
+constexpr std::uint32_t kMagic = 0x01534C44;
 
 /// A request that the engine fails on fails alone.
 template <typename Step>
@@ -22,11 +26,17 @@ void guard(Task& task, Step&& step) {
 }  // namespace
 
 Engine::Engine(Settings settings, Done done)
-    : settings_(std::move(settings)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)) {
-  for (std::uint32_t i = 0; i < shardCount; ++i) shards_.push_back(std::make_unique<Shard>(settings_, *codec_, *excerpts_));
+    : settings_(std::move(settings)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)), packer_(makeCodec(CodecName::zstd, 1)) {
+  shards_ = freshShards();
   const std::uint32_t threads = std::clamp(settings_.threads, 1u, shardCount);
   for (std::uint32_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
   for (std::uint32_t i = 0; i < threads; ++i) workers_[i]->thread = std::thread([this, i] { work(i); });
+}
+
+std::vector<std::unique_ptr<Shard>> Engine::freshShards() const {
+  std::vector<std::unique_ptr<Shard>> shards;
+  for (std::uint32_t i = 0; i < shardCount; ++i) shards.push_back(std::make_unique<Shard>(settings_, *codec_, *excerpts_, *packer_));
+  return shards;
 }
 
 Engine::~Engine() {
@@ -69,11 +79,17 @@ void Engine::work(std::uint32_t number) {
 }
 
 void Engine::judge(Task& task, std::uint32_t worker) {
+  if (task.visit) {
+    for (std::uint32_t shard = worker; shard < shardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
+      task.visit(shard, *shards_[shard]);
+    }
+    return;
+  }
   std::call_once(task.prepared, [&] { prepare(task); });
   if (task.malformed) return;
   const Request request{task.index, task.keys, task.tenant};
   for (std::uint32_t i = 0; i < task.records; ++i) {
-    const std::uint64_t shard = task.keys.hash(i) >> 32 & (shardCount - 1);
+    const std::uint32_t shard = shardOf(task.keys.hash(i));
     if (shard % workers_.size() != worker) continue;
     const Verdict verdict = shards_[shard]->judge(request, i, task.findings[worker], settings_.scores ? &task.windowsOf[worker] : nullptr);
     if (!settings_.scores) continue;
@@ -94,7 +110,7 @@ void Engine::prepare(Task& task) const {
 }
 
 void Engine::finish(Task& task) const {
-  if (task.malformed || !task.failure.empty()) return;
+  if (task.visit || task.malformed || !task.failure.empty()) return;
   for (auto& windows : task.windowsOf) {
     for (WindowReport& window : windows) task.windows.push_back(std::move(window));
   }
@@ -134,9 +150,33 @@ EngineStats Engine::stats() const {
     stats.streams += shard->streams;
     stats.learning += shard->learning;
     stats.evicted += shard->evicted;
-    stats.bytes += shard->bytes;
+    stats.bytes += shard->bytes + shard->shelved;
   }
   return stats;
+}
+
+bool Engine::restore(Bytes snapshot) {
+  StateReader read(snapshot);
+  if (read.get<std::uint32_t>() != kMagic || read.get<std::uint32_t>() != shardCount) return false;
+  auto shards = freshShards();
+  for (std::uint32_t i = 0; i < shardCount; ++i) {
+    if (!shards[i]->restore(read.get_bytes(), i)) return false;
+  }
+  if (!read.done()) return false;
+  std::lock_guard lock(mutex_);
+  shards_ = std::move(shards);
+  return true;
+}
+
+std::vector<std::uint8_t> Snapshot::join() const {
+  std::vector<std::uint8_t> out;
+  std::size_t size = 0;
+  for (const auto& part : parts_) size += part.size() + sizeof(std::uint32_t);
+  out.reserve(size + 2 * sizeof(std::uint32_t));
+  put(out, kMagic);
+  put(out, shardCount);
+  for (const auto& part : parts_) put_bytes(out, part);
+  return out;
 }
 
 }  // namespace driftlock

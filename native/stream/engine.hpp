@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -23,6 +24,9 @@ inline constexpr std::size_t scoreWidth = 4;
 
 /// One request on its way through the engine. The request's bytes are somebody else's and stay until it is done.
 struct Task {
+  /// In place of a request: what to do to each shard, by its number, when its turn comes. A shard is one thread's.
+  std::function<void(std::uint32_t, Shard&)> visit;
+
   otlp::Signal signal = otlp::Signal::Logs;
   std::string tenant;
   Bytes request;
@@ -57,6 +61,17 @@ struct EngineStats {
   std::uint64_t streams = 0, learning = 0, evicted = 0, bytes = 0;
 };
 
+/// All streams of an engine at one place in the order of `submit`: each shard's part is taken by a visiting task.
+class Snapshot {
+ public:
+  void take(std::uint32_t number, const Shard& shard) { shard.snapshot(parts_[number]); }
+  /// Shard by shard, streams from the least recently used on.
+  std::vector<std::uint8_t> join() const;
+
+ private:
+  std::array<std::vector<std::uint8_t>, shardCount> parts_;
+};
+
 /// Judges requests on threads of its own. Streams are dealt to shards by their hash, and a shard belongs to one thread:
 /// records of a stream are judged in the order of `submit`, and what is found does not depend on the number of threads.
 class Engine {
@@ -69,6 +84,12 @@ class Engine {
   ~Engine();
 
   void submit(std::shared_ptr<Task> task);
+
+  /// Takes over what Snapshot::join gave, before the first `submit`. False, with nothing changed, where the bytes are no
+  /// snapshot, or one that cannot be under these settings: `streamBy`, `seed`, and the sizes of baseline, dictionary and
+  /// window must be those of the engine that was written.
+  bool restore(Bytes snapshot);
+
   EngineStats stats() const;
 
  private:
@@ -80,12 +101,13 @@ class Engine {
 
   void work(std::uint32_t worker);
   void judge(Task& task, std::uint32_t worker);
+  std::vector<std::unique_ptr<Shard>> freshShards() const;
   void prepare(Task& task) const;
   void finish(Task& task) const;
 
   const Settings settings_;
   Done done_;
-  std::unique_ptr<const Codec> codec_, excerpts_;
+  std::unique_ptr<const Codec> codec_, excerpts_, packer_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::mutex mutex_;
   bool closing_ = false;

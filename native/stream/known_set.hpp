@@ -1,8 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <vector>
+
+#include "bytes.hpp"
+#include "cbad/state_bytes.hpp"
 
 namespace driftlock {
 
@@ -35,8 +40,36 @@ class KnownSet {
 
   std::size_t memory() const { return (young_.capacity() + old_.capacity()) * sizeof(std::uint64_t); }
 
-  const std::vector<std::uint64_t>& young() const { return young_; }
-  const std::vector<std::uint64_t>& old() const { return old_; }
+  /// Ascending, so that sets that hold the same write the same.
+  void snapshot(std::vector<std::uint8_t>& out) const {
+    for (const auto* table : {&old_, &young_}) {
+      std::vector<std::uint64_t> hashes;
+      std::copy_if(table->begin(), table->end(), std::back_inserter(hashes), [](std::uint64_t hash) { return hash != 0; });
+      std::sort(hashes.begin(), hashes.end());
+      put(out, static_cast<std::uint32_t>(hashes.size()));
+      for (const std::uint64_t hash : hashes) put(out, hash);
+    }
+  }
+
+  /// False, with nothing changed, where the bytes are no snapshot of a set of at most this capacity.
+  bool restore(Bytes in) {
+    StateReader read(in);
+    KnownSet fresh(capacity_);
+    for (const bool old : {true, false}) {
+      const std::uint32_t count = read.get<std::uint32_t>();
+      if (count > capacity_ || count > read.left() / sizeof(std::uint64_t)) return false;
+      for (std::uint32_t i = 0; i < count; ++i) fresh.insert(read.get<std::uint64_t>());
+      if (fresh.count_ != count) return false;
+      if (old) {
+        fresh.old_ = std::move(fresh.young_);
+        fresh.young_.clear();
+        fresh.count_ = 0;
+      }
+    }
+    if (!read.done()) return false;
+    *this = std::move(fresh);
+    return true;
+  }
 
  private:
   // Open addressing, linear probing, a power of two and at most half full; 0 is an empty slot.

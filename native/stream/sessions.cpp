@@ -1,6 +1,9 @@
 #include "stream/sessions.hpp"
 
 #include <algorithm>
+#include <iterator>
+
+#include "cbad/state_bytes.hpp"
 
 namespace driftlock {
 namespace {
@@ -83,6 +86,37 @@ void SequenceChannel::passOn(Session& session, std::size_t count, bool learn) {
     }
   }
   session.waiting.erase(session.waiting.begin(), session.waiting.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+void SequenceChannel::snapshot(std::vector<std::uint8_t>& out) const {
+  put_state(out, model_);
+  put(out, closed_);
+  put(out, closedIds_);
+  put(out, static_cast<std::uint32_t>(order_.size()));
+  StateWriter write(out);
+  for (const Session& session : order_) {
+    Session::visit(session, write);
+    put(out, static_cast<std::uint32_t>(session.waiting.size()));
+    for (const std::uint32_t id : session.waiting) put(out, id);
+  }
+}
+
+bool SequenceChannel::restore(Bytes in) {
+  StateReader read(in);
+  if (!model_.restore(read.get_bytes())) return false;
+  closed_ = read.get<std::uint64_t>();
+  closedIds_ = read.get<std::uint64_t>();
+  const std::uint32_t count = read.get<std::uint32_t>();
+  if (count > kMostSessions) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Session& session = order_.emplace_back();
+    Session::visit(session, read);
+    const std::uint32_t waiting = read.get<std::uint32_t>();
+    if (!session.context.valid() || !session.learned.valid() || waiting > kWaiting) return false;
+    for (std::uint32_t n = 0; n < waiting; ++n) session.waiting.push_back(std::min(read.get<std::uint32_t>(), largest_id));
+    if (!sessions_.emplace(session.key, std::prev(order_.end())).second) return false;
+  }
+  return read.done();
 }
 
 std::size_t SequenceChannel::memory() const {

@@ -45,6 +45,11 @@ class SequenceChannel {
 
   std::size_t memory() const;
 
+  /// Between records, that is behind `accept`.
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// Of a fresh channel. False where the bytes are no snapshot of one; the channel is of no use then.
+  bool restore(Bytes in);
+
  private:
   struct Session {
     std::uint64_t key = 0;
@@ -55,6 +60,14 @@ class SequenceChannel {
     /// Ids that are not learned yet, and where they begin.
     std::vector<std::uint32_t> waiting;
     SequenceContext learned{};
+
+    template <class Self, class Visitor>
+    static void visit(Self& self, Visitor& v) {
+      v(self.key), v(self.lastUnixNano), v(self.strange);
+      SequenceContext::visit(self.context, v);
+      SequenceContext::visit(self.learned, v);
+      SequenceScore::visit(self.score, v);
+    }
   };
   static constexpr std::size_t kMostSessions = 128;
   static constexpr std::size_t kWaiting = 32;

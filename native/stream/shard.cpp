@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <stdexcept>
 
+#include "cbad/state_bytes.hpp"
 #include "text/readable.hpp"
 
 namespace driftlock {
@@ -15,6 +17,10 @@ constexpr std::uint32_t kMostTests = 4;
 constexpr std::uint32_t kBlock = 8;
 constexpr std::uint32_t kStopAfter = 10;
 constexpr std::size_t kMostNext = 3;
+/// 64 MiB in all shards.
+constexpr std::size_t kShelfBytes = 4 << 20;
+/// Of one stream's state, however large its window is configured.
+constexpr std::size_t kMostStreamBytes = 8 << 20;
 
 /// Shares of `maxStreams` differ by chance: four standard deviations on top of the mean let all of them in.
 std::size_t shareOf(std::uint32_t maxStreams) {
@@ -24,33 +30,111 @@ std::size_t shareOf(std::uint32_t maxStreams) {
 
 }  // namespace
 
-Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts)
+Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& packer)
     : settings_(settings),
       codec_(codec),
       excerpts_(excerpts),
+      packer_(packer),
       capacity_(shareOf(settings.maxStreams)),
+      shelf_(kShelfBytes),
       tests_(kMostTests) {}
 
 Stream& Shard::find(const Request& request, std::uint32_t record) {
-  const std::uint64_t key = request.keys.hash(record);
-  if (!order_.empty() && order_.front().key().hash == key) return order_.front();
-  if (const auto found = streams_.find(key); found != streams_.end()) {
+  const StreamId id{request.keys.hash(record), request.tenant};
+  if (!order_.empty() && order_.front().id() == id) return order_.front();
+  if (const auto found = streams_.find(id); found != streams_.end()) {
     order_.splice(order_.begin(), order_, found->second);
     return order_.front();
   }
-  if (streams_.size() >= capacity_) {
-    const Stream& oldest = order_.back();
-    if (oldest.learning()) --learning;
-    bytes -= oldest.accounted;
-    streams_.erase(oldest.key().hash);
-    order_.pop_back();
-    ++evicted;
+  makeRoom();
+  const auto packed = shelf_.take(id);
+  if (!packed || !unpack(*packed)) add(request.keys.make(request.index, record, request.tenant, settings_.streamBy));
+  shelved = shelf_.bytes();
+  return order_.front();
+}
+
+void Shard::makeRoom() {
+  if (streams_.size() < capacity_) return;
+  const Stream& oldest = order_.back();
+  if (oldest.learning()) {
+    --learning;
+  } else {
+    shelf_.put(oldest.id(), pack(oldest));
   }
-  order_.emplace_front(request.keys.make(request.index, record, request.tenant, settings_.streamBy), settings_);
-  streams_[key] = order_.begin();
+  bytes -= oldest.accounted;
+  streams_.erase(oldest.id());
+  order_.pop_back();
+  ++evicted;
+}
+
+void Shard::add(StreamKey key) {
+  order_.emplace_front(std::move(key), settings_);
+  streams_[order_.front().id()] = order_.begin();
   streams = streams_.size();
   ++learning;
-  return order_.front();
+}
+
+std::vector<std::uint8_t> Shard::pack(const Stream& stream) const {
+  std::vector<std::uint8_t> state;
+  stream.snapshot(state);
+  const Bytes packed = packer_.compress(state);
+  return {packed.begin(), packed.end()};
+}
+
+bool Shard::unpack(Bytes packed) try {
+  const OwnedBytes state = decompress(packer_.name(), packed, kMostStreamBytes);
+  StateReader read(state);
+  std::optional<StreamKey> key = Stream::keyOf(read);
+  if (!key || streams_.contains({key->hash, key->tenant})) return false;
+  order_.emplace_front(std::move(*key), settings_);
+  Stream& stream = order_.front();
+  if (!stream.restore(read)) {
+    order_.pop_front();
+    return false;
+  }
+  streams_[stream.id()] = order_.begin();
+  streams = streams_.size();
+  stream.accounted = stream.memory();
+  bytes += stream.accounted;
+  if (stream.learning()) ++learning;
+  return true;
+} catch (const std::runtime_error&) {
+  return false;  // Damaged.
+} catch (const std::length_error&) {
+  return false;
+}
+
+void Shard::snapshot(std::vector<std::uint8_t>& out) const {
+  put(out, tests_);
+  put(out, sinceTest_);
+  put(out, static_cast<std::uint32_t>(order_.size()));
+  for (auto stream = order_.rbegin(); stream != order_.rend(); ++stream) put_bytes(out, pack(*stream));
+  put(out, static_cast<std::uint32_t>(shelf_.size()));
+  shelf_.forEach([&](const StreamId& id, Bytes packed) {
+    put(out, id.hash);
+    put_bytes(out, {reinterpret_cast<const std::uint8_t*>(id.tenant.data()), id.tenant.size()});
+    put_bytes(out, packed);
+  });
+}
+
+bool Shard::restore(Bytes in, std::uint32_t number) {
+  StateReader read(in);
+  tests_ = std::min(read.get<std::uint32_t>(), kMostTests);
+  sinceTest_ = std::min(read.get<std::uint32_t>(), kRecordsPerTest);
+  const auto count = read.get<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && read.ok(); ++i) {
+    const Bytes packed = read.get_bytes();
+    if (count - i > capacity_) continue;
+    if (!unpack(packed) || shardOf(order_.front().key().hash) != number) return false;
+  }
+  const auto shelved = read.get<std::uint32_t>();
+  for (std::uint32_t i = 0; i < shelved && read.ok(); ++i) {
+    const auto hash = read.get<std::uint64_t>();
+    const Bytes tenant = read.get_bytes(), packed = read.get_bytes();
+    shelf_.put({hash, {reinterpret_cast<const char*>(tenant.data()), tenant.size()}}, {packed.begin(), packed.end()});
+  }
+  this->shelved = shelf_.bytes();
+  return read.done();
 }
 
 Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<Finding>& findings,

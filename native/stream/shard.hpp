@@ -10,6 +10,7 @@
 #include "stream/keys.hpp"
 #include "stream/report.hpp"
 #include "stream/settings.hpp"
+#include "stream/shelf.hpp"
 #include "stream/stream.hpp"
 
 namespace driftlock {
@@ -32,25 +33,37 @@ struct WindowReport {
 
 /// Shards of an engine, whatever its threads: limits hold per shard, so verdicts do not depend on the threads.
 inline constexpr std::uint32_t shardCount = 16;
+inline std::uint32_t shardOf(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32) & (shardCount - 1); }
 
 /// The streams whose hash falls into one shard; used by one thread at a time.
 class Shard {
  public:
-  /// `excerpts` compresses what an anomaly keeps of its window; `codec` measures the window.
-  Shard(const Settings& settings, const Codec& codec, const Codec& excerpts);
+  /// `codec` measures the window; `excerpts` compresses what an anomaly keeps of it; `packer` (zstd) packs snapshots.
+  Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& packer);
 
   /// Judges a record of the request. What is flagged, and what has ended, is added to `findings`; the verdict of a window
   /// that it completes to `windows`, where wanted.
   Verdict judge(const Request& request, std::uint32_t record, std::vector<Finding>& findings,
                 std::vector<WindowReport>* windows);
 
+  /// Appends all streams, and what the shelf holds. Between records.
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// Of a fresh shard, the one of that number. Where the settings now allow fewer streams, the latest used are taken. False
+  /// where the bytes are no snapshot of such a shard under such settings; the shard is of no use then.
+  bool restore(Bytes in, std::uint32_t number);
+
   // Read from other threads.
-  std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0};
+  std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0}, shelved{0};
 
  private:
   using Entry = std::list<Stream>::iterator;
 
   Stream& find(const Request& request, std::uint32_t record);
+  void makeRoom();
+  /// A stream in front of all others: a fresh one, or as it was packed. False where the bytes are no stream's.
+  void add(StreamKey key);
+  bool unpack(Bytes packed);
+  std::vector<std::uint8_t> pack(const Stream& stream) const;
   void tell(Stream& stream, const Event& event, std::uint32_t at, std::uint32_t record, std::vector<Finding>& findings);
   void describe(const Stream& stream, Finding& finding);
   void describeRecord(const Stream& stream, Finding& finding);
@@ -60,10 +73,13 @@ class Shard {
   const Settings& settings_;
   const Codec& codec_;
   const Codec& excerpts_;
+  const Codec& packer_;
   std::size_t capacity_;
   /// Most recently used first.
   std::list<Stream> order_;
-  std::unordered_map<std::uint64_t, Entry> streams_;
+  std::unordered_map<StreamId, Entry, StreamId::Hash> streams_;
+  /// Streams that gave way once they had learned. One that was still learning is not worth its place.
+  Shelf shelf_;
   /// Permutation tests that may be run: one is earned every so many records, so that a storm does not stop the engine.
   std::uint32_t tests_, sinceTest_ = 0;
 

@@ -20,7 +20,6 @@ constexpr std::uint32_t kExcerptBytes = 8 * 1024;
 /// settings say: until then it stays news, and only its p-value tells how common it has become.
 constexpr double kHarmless = 0.5;
 constexpr std::uint32_t kSightings = 16;
-constexpr std::size_t kSightingSlots = 256;
 
 /// An anomaly is over when nothing was flagged for so long.
 constexpr std::uint64_t kQuietNanos = 300'000'000'000;
@@ -45,11 +44,7 @@ constexpr std::uint64_t kUsualEvery = 4096;
 /// It is also the measure that makes the scores of channels comparable.
 constexpr double kStrangeChance = 0.01;
 
-constexpr std::size_t kMostOperations = 64;
 constexpr std::size_t kExpiredAtOnce = 2;
-
-/// A difference that means something, in the unit of each channel's score.
-constexpr std::array<double, channelCount> kUnits = {1, 0.5, 1, 1, 2, 1};
 
 std::string hexId(std::uint64_t a, std::uint64_t b) {
   constexpr char digits[] = "0123456789abcdef";
@@ -144,7 +139,7 @@ void Stream::say(Channel channel, double score, double bits, double usualBits, b
 void Stream::observeLatency(const RecordView& record, std::uint64_t operation) {
   auto found = std::find_if(operations_.begin(), operations_.end(), [&](const Operation& o) { return o.hash == operation; });
   if (found == operations_.end()) {
-    if (operations_.size() >= kMostOperations) return;
+    if (operations_.size() >= mostOperations) return;
     operations_.push_back({operation, {}});
     found = operations_.end() - 1;
   }
@@ -210,7 +205,7 @@ void Stream::learnScores(const Verdict& verdict) {
   for (const Say& say : says_) {
     if (!say.whole) continue;
     auto& calibration = calibrations_[static_cast<std::size_t>(say.channel)];
-    if (!calibration) calibration = std::make_unique<Calibration>(kUnits[static_cast<std::size_t>(say.channel)]);
+    if (!calibration) calibration = std::make_unique<Calibration>(channelUnits[static_cast<std::size_t>(say.channel)]);
     // What another channel was flagged for says nothing against this one's score.
     calibration->learn(say.score, say.channel == verdict.channel ? verdict.alarm : Alarm::none, strangeEnough(say.channel));
     if (const std::uint64_t n = calibration->learnt(); std::has_single_bit(n) || n % kUsualEvery == 0) {
@@ -222,8 +217,8 @@ void Stream::learnScores(const Verdict& verdict) {
 void Stream::settleContent(const RecordView& record, const ContentScore& content, std::uint64_t time) {
   if (content.unknown.empty() && !content.nameUnknown) return;
   if (!learning() && content.score >= kHarmless) {
-    if (sightings_.empty()) sightings_.resize(kSightingSlots);
-    Sighting& sighting = sightings_[content.signature % kSightingSlots];
+    if (sightings_.empty()) sightings_.resize(sightingSlots);
+    Sighting& sighting = sightings_[content.signature % sightingSlots];
     const auto signature = static_cast<std::uint32_t>(content.signature >> 32);
     if (sighting.signature != signature) sighting = {signature, 0, time};
     if (++sighting.count < kSightings || time < sighting.firstUnixNano + settings_.acceptAfterNanos) return;
@@ -248,7 +243,7 @@ bool Stream::strange(Channel channel) const {
 void Stream::markStrange(std::uint64_t time) {
   markedAt_ = time;
   for (std::size_t c = 0; c < channelCount; ++c) {
-    if (calibrations_[c]) marks_[c].strange = std::max(kUnits[c], calibrations_[c]->limit(kStrangeChance));
+    if (calibrations_[c]) marks_[c].strange = std::max(channelUnits[c], calibrations_[c]->limit(kStrangeChance));
   }
 }
 
@@ -256,14 +251,13 @@ double Stream::comparable(Channel channel, double score) const {
   // The value channel's own score is calibrated already.
   if (value_) return score;
   const double strange = marks_[static_cast<std::size_t>(channel)].strange;
-  return score / (std::isfinite(strange) ? strange : kUnits[static_cast<std::size_t>(channel)]);
+  return score / (std::isfinite(strange) ? strange : channelUnits[static_cast<std::size_t>(channel)]);
 }
 
 void Stream::observeVolume(std::uint64_t time, std::uint32_t id, std::vector<Event>& events) {
   if (!volume_) {
     timed_ = time != 0;
-    volume_ = timed_ ? std::make_unique<VolumeChannel>(kTickNanos, kDayNanos)
-                     : std::make_unique<VolumeChannel>(settings_.windowHop, 0);
+    volume_ = makeVolume();
   }
   const std::uint64_t clock = timed_ ? time : seen_;
   if (const std::optional<VolumeTick> tick = volume_->advance(clock); tick && calibrating()) {
@@ -282,6 +276,11 @@ void Stream::observeVolume(std::uint64_t time, std::uint32_t id, std::vector<Eve
     }
   }
   volume_->count(clock, id);
+}
+
+std::unique_ptr<VolumeChannel> Stream::makeVolume() const {
+  return timed_ ? std::make_unique<VolumeChannel>(kTickNanos, kDayNanos)
+                : std::make_unique<VolumeChannel>(settings_.windowHop, 0);
 }
 
 std::size_t Stream::hopsPerWindow() const {

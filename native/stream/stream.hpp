@@ -12,6 +12,7 @@
 
 #include "cbad/calibration.hpp"
 #include "cbad/latency.hpp"
+#include "cbad/state_bytes.hpp"
 #include "cbad/value.hpp"
 #include "cbad/volume.hpp"
 #include "cbad/window_metrics.hpp"
@@ -20,12 +21,15 @@
 #include "stream/fields.hpp"
 #include "stream/sessions.hpp"
 #include "stream/settings.hpp"
+#include "stream/shelf.hpp"
 #include "stream/window.hpp"
 
 namespace driftlock {
 
 enum class Channel : std::uint8_t { None, Content, Sequence, Volume, Value, Fields };
 inline constexpr std::size_t channelCount = 6;
+/// A difference that means something, in the unit of each channel's score.
+inline constexpr std::array<double, channelCount> channelUnits = {1, 0.5, 1, 1, 2, 1};
 
 /// What makes a stream; constant for its life.
 struct StreamKey {
@@ -127,12 +131,22 @@ class Stream {
   double observedValue() const { return observed_; }
 
   const StreamKey& key() const { return key_; }
+  StreamId id() const { return {key_.hash, key_.tenant}; }
   const OpenAnomaly& anomaly() const { return anomaly_; }
   bool learning() const { return seen_ < settings_.baselineRecords; }
   /// Records judged or learned from.
   std::uint64_t seen() const { return seen_; }
   std::size_t windowRecords() const { return window_.records(); }
   std::size_t memory() const;
+
+  /// Appends the key and all that the stream holds. Taken between records; what it says next is then the same, bit for bit.
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// The key in a snapshot's bytes, which are left behind it.
+  static std::optional<StreamKey> keyOf(StateReader& snapshot);
+  /// Takes over what follows the key; of a fresh stream with that key and the settings of the one that was written. False
+  /// where the bytes are no such snapshot; the stream is of no use then.
+  bool restore(StateReader& snapshot);
+
   /// Of `memory`, what the shard has counted in.
   std::size_t accounted = 0;
 
@@ -146,7 +160,11 @@ class Stream {
     double pValue;
   };
 
+  static constexpr std::size_t mostOperations = 64;
+  static constexpr std::size_t sightingSlots = 256;
+
   std::size_t hopsPerWindow() const;
+  std::unique_ptr<VolumeChannel> makeVolume() const;
   bool calibrating() const { return seen_ >= settings_.baselineRecords / 2; }
   void say(Channel channel, double score, double bits, double usualBits, bool whole = true);
   void judge(std::uint64_t timeUnixNano, Verdict& verdict);
@@ -164,6 +182,9 @@ class Stream {
   void expireSessions(std::uint64_t timeUnixNano, std::vector<Event>& events);
   void endAnomaly(std::uint64_t timeUnixNano, std::vector<Event>& events);
   bool quiet(std::uint64_t timeUnixNano) const;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v);
 
   StreamKey key_;
   const Settings& settings_;
@@ -215,7 +236,7 @@ class Stream {
   std::vector<Sighting> sightings_;
 
   OpenAnomaly anomaly_;
-  std::uint64_t anomalies_ = 0, flaggedAt_ = 0;
+  std::uint64_t anomalies_ = 0;
 
   std::optional<WindowMetrics> metrics_;
   std::uint64_t metricsAt_ = 0;

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 #include "bytes.hpp"
+#include "cbad/state_bytes.hpp"
 
 namespace driftlock {
 
@@ -19,15 +19,18 @@ class Window {
   void push(Bytes record) {
     const auto size = static_cast<std::uint32_t>(record.size());
     if (size > maxBytes_) return;
-    while (!sizes_.empty() && (sizes_.size() >= maxRecords_ || used_ + size > maxBytes_)) {
-      begin_ += sizes_.front();
-      used_ -= sizes_.front();
-      sizes_.pop_front();
+    while (records() > 0 && (records() >= maxRecords_ || used_ + size > maxBytes_)) {
+      begin_ += sizes_[first_];
+      used_ -= sizes_[first_++];
     }
     // The bytes slide back once the buffer is a half longer than it must be: each is moved twice at the most.
     if (begin_ > maxBytes_ / 2) {
       bytes_.erase(bytes_.begin(), bytes_.begin() + begin_);
       begin_ = 0;
+    }
+    if (first_ > sizes_.size() / 2 && first_ > kSlack) {
+      sizes_.erase(sizes_.begin(), sizes_.begin() + first_);
+      first_ = 0;
     }
     // Doubling, but never beyond what it can come to.
     if (const std::size_t needed = bytes_.size() + size; needed > bytes_.capacity()) {
@@ -41,28 +44,48 @@ class Window {
   /// Gives back what growing has taken too much.
   void compact() {
     bytes_.erase(bytes_.begin(), bytes_.begin() + begin_);
-    begin_ = 0;
+    sizes_.erase(sizes_.begin(), sizes_.begin() + first_);
+    begin_ = first_ = 0;
     bytes_.shrink_to_fit();
+    sizes_.shrink_to_fit();
   }
 
   /// Oldest first.
   template <typename Visit>
   void forEach(Visit&& visit) const {
     std::size_t at = begin_;
-    for (std::uint32_t size : sizes_) {
-      visit(Bytes(bytes_).subspan(at, size));
-      at += size;
+    for (std::size_t i = first_; i < sizes_.size(); ++i) {
+      visit(Bytes(bytes_).subspan(at, sizes_[i]));
+      at += sizes_[i];
     }
   }
 
-  std::size_t records() const { return sizes_.size(); }
-  std::size_t memory() const { return bytes_.capacity() + sizes_.size() * sizeof(std::uint32_t); }
+  std::size_t records() const { return sizes_.size() - first_; }
+  std::size_t memory() const { return bytes_.capacity() + sizes_.capacity() * sizeof(std::uint32_t); }
+
+  void snapshot(std::vector<std::uint8_t>& out) const {
+    put(out, static_cast<std::uint32_t>(records()));
+    forEach([&](Bytes record) { put_bytes(out, record); });
+  }
+
+  /// Of a fresh window. False where the bytes are no snapshot of a window with these bounds; it is of no use then.
+  bool restore(Bytes in) {
+    StateReader read(in);
+    const std::uint32_t count = read.get<std::uint32_t>();
+    if (count > maxRecords_ || count > read.left() / sizeof(std::uint32_t)) return false;
+    for (std::uint32_t i = 0; i < count; ++i) push(read.get_bytes());
+    return read.done() && records() == count;
+  }
 
  private:
+  static constexpr std::uint32_t kSlack = 64;
+
   std::uint32_t maxRecords_, maxBytes_;
-  std::uint32_t begin_ = 0, used_ = 0;
+  /// Of the oldest record, in `bytes_` and in `sizes_`.
+  std::uint32_t begin_ = 0, first_ = 0;
+  std::uint32_t used_ = 0;
   std::vector<std::uint8_t> bytes_;
-  std::deque<std::uint32_t> sizes_;
+  std::vector<std::uint32_t> sizes_;
 };
 
 }  // namespace driftlock

@@ -208,6 +208,8 @@ const detect = section({
   threads: z.number().int().min(1).max(16).default(1),
   /** Streams held at once; the least recently used goes first, counted. */
   max_streams: count.max(1_000_000).default(10_000),
+  /** How often what streams have learned is saved in data_dir, besides at the end; 0: at the end alone. */
+  snapshot_interval: duration.default(300_000),
 });
 
 const forward = section({

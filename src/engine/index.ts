@@ -6,6 +6,7 @@ import { Code, ExportError, type Signal } from "../otlp.ts";
 
 export type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 export type { EngineStats, EngineWindow } from "../native.ts";
+export { SnapshotFile, type SnapshotLoad } from "./snapshot.ts";
 
 export interface Judged {
   /** What goes on: the request's own Buffer where nothing was flagged; null where nothing goes on. */
@@ -72,6 +73,16 @@ export class Engine {
 
   stats(): EngineStats {
     return this.#native.stats();
+  }
+
+  /** All streams as they are between the requests before this call and those after it. */
+  snapshot(): Promise<Buffer> {
+    return this.#native.snapshot();
+  }
+
+  /** Takes over a snapshot, before the first request; false, with nothing changed, where the bytes are none. */
+  restore(snapshot: Buffer): boolean {
+    return this.#native.restore(snapshot);
   }
 
   /** Finishes what is pending. */

@@ -1,0 +1,172 @@
+/** What streams have learned, kept in a file over restarts. */
+import { webcrypto } from "node:crypto";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Config, DetectConfig } from "../config/schema.ts";
+import type { Engine } from "./index.ts";
+
+/** Raised when the bytes of a snapshot change their meaning. */
+const format = 1;
+const magic = "driftlock-engine-snapshot";
+
+const maxHeaderSize = 64 * 2 ** 10;
+const maxSize = 2 ** 30;
+
+/** What baselines depend on: under other settings they would not be what they claim to be. */
+function settingsOf(detect: DetectConfig): Record<string, unknown> {
+  return {
+    "detect.stream_by": detect.stream_by,
+    "detect.baseline.records": detect.baseline.records,
+    "detect.baseline.dictionary_size": detect.baseline.dictionary_size,
+    "detect.window.records": detect.window.records,
+    "detect.window.hop": detect.window.hop,
+    "detect.seed": detect.seed,
+  };
+}
+
+interface Header {
+  magic: string;
+  format: number;
+  savedAt: string;
+  settings: Record<string, unknown>;
+  size: number;
+  sha256: string;
+}
+
+/** Off the event loop: a snapshot may have hundreds of megabytes. */
+async function sha256(bytes: Buffer): Promise<string> {
+  return Buffer.from(await webcrypto.subtle.digest("SHA-256", bytes)).toString("hex");
+}
+
+export type SnapshotLoad =
+  | { kind: "restored"; savedAt: string }
+  /** There is no file yet. */
+  | { kind: "none" }
+  /** There is one that is of no use; `reason` says why, for people. */
+  | { kind: "refused"; reason: string };
+
+/** The file `engine.snapshot` in `data_dir`: one line of JSON that says what it is, then the engine's bytes. */
+export class SnapshotFile {
+  readonly path: string;
+  readonly #settings: Record<string, unknown>;
+  #saving: Promise<void> | undefined;
+
+  constructor({ data_dir, detect }: Pick<Config, "data_dir" | "detect">) {
+    this.path = join(data_dir, "engine.snapshot");
+    this.#settings = settingsOf(detect);
+  }
+
+  /**
+   * Restores an engine that has judged nothing yet.
+   * @throws {Error} of the file system, but for a file that is not there.
+   */
+  async load(engine: Engine): Promise<SnapshotLoad> {
+    const file = await open(this.path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+    if (file === undefined) return { kind: "none" };
+    try {
+      const { size } = await file.stat();
+      if (size > maxSize + maxHeaderSize)
+        return { kind: "refused", reason: `it is larger than ${maxSize} bytes` };
+      const bytes = await file.readFile();
+      const lineEnd = bytes.subarray(0, maxHeaderSize).indexOf(0x0a);
+      const header = parseHeader(bytes.subarray(0, Math.max(0, lineEnd)));
+      if (header === undefined) return { kind: "refused", reason: "it is not an engine's snapshot" };
+      if (header.format !== format) {
+        return { kind: "refused", reason: `its format is ${header.format}, this version reads ${format}` };
+      }
+      const changed = this.#changed(header.settings);
+      if (changed.length > 0) return { kind: "refused", reason: changed.join("; ") };
+      const body = bytes.subarray(lineEnd + 1);
+      if (body.length !== header.size || (await sha256(body)) !== header.sha256) {
+        return { kind: "refused", reason: "it is damaged" };
+      }
+      if (!engine.restore(body)) return { kind: "refused", reason: "the engine does not know its bytes" };
+      return { kind: "restored", savedAt: header.savedAt };
+    } finally {
+      await file.close();
+    }
+  }
+
+  /**
+   * Saves what the engine holds now. The file is the old one or the new one, never a part; calls that overlap share one.
+   * @throws {Error} of the file system, or where the snapshot is larger than 1 GiB; the old file stays.
+   */
+  save(engine: Engine): Promise<void> {
+    this.#saving ??= this.#save(engine).finally(() => {
+      this.#saving = undefined;
+    });
+    return this.#saving;
+  }
+
+  /** Resolves once nothing is being saved, whatever became of it. */
+  async saved(): Promise<void> {
+    await this.#saving?.catch(() => undefined);
+  }
+
+  async #save(engine: Engine): Promise<void> {
+    const body = await engine.snapshot();
+    if (body.length > maxSize) {
+      throw new Error(
+        `${body.length} bytes are more than the ${maxSize} a snapshot may have: lower detect.max_streams`,
+      );
+    }
+    const header: Header = {
+      magic,
+      format,
+      savedAt: new Date().toISOString(),
+      settings: this.#settings,
+      size: body.length,
+      sha256: await sha256(body),
+    };
+    await mkdir(dirname(this.path), { recursive: true });
+    const temporary = `${this.path}.tmp`;
+    try {
+      // It holds pieces of records: for this user alone.
+      const file = await open(temporary, "w", 0o600);
+      try {
+        await file.writeFile(`${JSON.stringify(header)}\n`);
+        await file.writeFile(body);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, this.path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    await syncDirectory(dirname(this.path));
+  }
+
+  #changed(before: Record<string, unknown>): string[] {
+    return Object.entries(this.#settings)
+      .map(([key, now]) => [key, JSON.stringify(before[key]), JSON.stringify(now)] as const)
+      .filter(([, then, now]) => then !== now)
+      .map(([key, then, now]) => `${key} was ${then} and is ${now}`);
+  }
+}
+
+function parseHeader(line: Buffer): Header | undefined {
+  try {
+    const header: Header = JSON.parse(line.toString("utf8"));
+    return header?.magic === magic && typeof header.settings === "object" && header.settings !== null
+      ? header
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes a rename last over a loss of power, where the system can. */
+async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
