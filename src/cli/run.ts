@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { setFlagsFromString } from "node:v8";
 import pino from "pino";
 import type { Config } from "../config/schema.ts";
 import type { AnomalySink } from "../pipeline.ts";
@@ -90,7 +91,19 @@ function watch(config: Config): { log: Logger; sink: AnomalySink; start(sidecar:
   return { log, sink: view.anomaly, start };
 }
 
+/**
+ * Requests live in buffers outside of V8's heap. By default V8 marks its whole heap each time some 64 MiB of them have come
+ * and gone, which is half of a busy sidecar's CPU; counted with the heap they cost a quarter less CPU a record.
+ */
+function countBuffersWithHeap(): void {
+  // Node 24; earlier ones do not know the flag and would say so on standard error.
+  if (Number.parseInt(process.versions.v8, 10) >= 13) {
+    setFlagsFromString("--external-memory-accounted-in-global-limit");
+  }
+}
+
 export async function run(args: string[], io: Io): Promise<number> {
+  countBuffersWithHeap();
   const options = parseConfigArgs(args, ["view"]);
   const { config, warnings } = await loadWhole(options, io.env);
   const watched = options.switches.has("view") ? watch(config) : undefined;
