@@ -5,7 +5,7 @@ import { LiveHub } from "./api/live/hub.ts";
 import { liveSink, publishJudgement } from "./api/live/publish.ts";
 import { type Component, startApi } from "./api/server.ts";
 import type { Config } from "./config/schema.ts";
-import { Engine } from "./engine/index.ts";
+import { Engine, SnapshotFile } from "./engine/index.ts";
 import { type ForwarderState, startForwarder } from "./forward/index.ts";
 import { native } from "./native.ts";
 import { type AnomalySink, type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
@@ -41,6 +41,12 @@ const stuckMs = 4_000;
 
 /** How often the gRPC health service is told. */
 const healthMs = 1_000;
+
+/** For the last snapshot, after the deadline: streams by the thousand take some seconds. */
+const snapshotMs = 10_000;
+
+/** The longest that a timer takes. */
+const maxTimerMs = 2 ** 31 - 1;
 
 /** For what comes after the deadline: answers to senders, the last spans. */
 const graceMs = 1_000;
@@ -79,6 +85,30 @@ async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
   clearTimeout(timer);
 }
 
+/** Loads what streams had learned, and saves it from time to time and, by `close`, for the last time. */
+async function startSnapshots(engine: Engine, config: Config, log: Logger) {
+  const file = new SnapshotFile(config);
+  const loaded = await file.load(engine);
+  const { path } = file;
+  if (loaded.kind === "restored") {
+    const { streams } = engine.stats();
+    log.info({ path, streams, saved_at: loaded.savedAt }, "streams go on from their snapshot");
+  } else if (loaded.kind === "refused") {
+    log.warn({ path, reason: loaded.reason }, "streams learn anew: the snapshot is of no use, and will be replaced");
+  }
+  const save = () =>
+    file.save(engine).catch((err) => log.error({ err, path }, "what streams learned could not be saved"));
+  const every = config.detect.snapshot_interval;
+  const timer = every > 0 ? setInterval(save, Math.min(every, maxTimerMs)).unref() : undefined;
+  return {
+    stop: () => clearInterval(timer),
+    async close() {
+      clearInterval(timer);
+      await atMost(snapshotMs, file.saved().then(save));
+    },
+  };
+}
+
 /**
  * Starts everything that `config` enables; ready for requests once it resolves.
  * @throws {Error} that names the key and the remedy; what had started is closed then.
@@ -104,6 +134,8 @@ export async function startSidecar(
     started.push(async () => hub.close());
     const engine = detect.enabled ? new Engine(detect, { mode: forward.mode }) : undefined;
     if (engine) started.push(() => engine.close());
+    const snapshots = engine ? await startSnapshots(engine, config, log) : undefined;
+    if (snapshots) started.push(async () => snapshots.stop());
     const forwarder = await startForwarder(forward, forwardHooks(metrics, log), config.data_dir);
     started.push(() => forwarder.close(0));
     const tracing = await startTracing(telemetry, versions.version);
@@ -178,6 +210,7 @@ export async function startSidecar(
       await forwarder.close(Math.max(0, deadline - performance.now()));
       await drained;
       const undelivered = pipeline.undelivered();
+      await snapshots?.close();
       if (engine) await atMost(graceMs, engine.close());
       await api?.close();
       hub.close();
