@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { canonicalJson, sha256 } from "../../src/store/canonical.ts";
 import type { StreamObservation } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
 import { id, midnight, report } from "./fixtures.ts";
@@ -222,6 +223,38 @@ onEachDatabase((databases) => {
       );
       await restore();
       expect((await store.audit.verify("acme")).ok).toBe(true);
+    });
+
+    it("shows a forged entry whose own hash is right", async () => {
+      const { store, database } = await filled();
+      const { items } = await store.audit.list("acme");
+      for (const { seq, previousHash, hash, ...entry } of items) {
+        const forged = canonicalJson({ ...entry, seq, actor: "nobody" } as never).replaceAll("'", "''");
+        const set = (text: string, itsHash: string) =>
+          `update audit_log set entry = '${text}', hash = '${itsHash}' where tenant = 'acme' and seq = ${seq}`;
+        await database.query(set(forged, sha256(previousHash + forged)));
+        expect((await store.audit.verify("acme")).ok).toBe(false);
+        await database.query(set(canonicalJson({ ...entry, seq } as never), hash));
+        expect((await store.audit.verify("acme")).ok).toBe(true);
+      }
+    });
+
+    it("shows a tenant's log in another's place", async () => {
+      const { store, database } = await filled();
+      await database.query(
+        "update audit_log set tenant = case tenant when 'acme' then 'swapped' else 'acme' end",
+      );
+      await database.query("update audit_log set tenant = 'umbrella' where tenant = 'swapped'");
+      await database.query(
+        "update tenants set audit_hash = (select hash from audit_log a where a.tenant = tenants.id and seq = 6)",
+      );
+      for (const tenant of ["acme", "umbrella"]) {
+        expect(await store.audit.verify(tenant)).toEqual({
+          ok: false,
+          seq: 1,
+          reason: "the entry belongs elsewhere in the log",
+        });
+      }
     });
 
     it("is bounded, an entry at a time", async () => {

@@ -144,6 +144,8 @@ onEachDatabase((databases) => {
         expect(await everythingOfTheirs(), method).toBe(before);
       }
     }
+    // Not even that their records hold a text.
+    expect((await store.anomalies.list("mine", { text: "secret of theirs" })).items).toEqual([]);
     expect(await store.anomalies.get("mine", id(3))).toBeUndefined();
     expect(await store.streams.get("mine", theirOwn.id)).toBeUndefined();
     expect(await store.keys.revoke("mine", theirs.key.id, "mallory")).toBeUndefined();

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Anomaly } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
@@ -173,9 +174,21 @@ describe("a writer", () => {
 
   it("gives up at its deadline, and says how many were lost", async () => {
     const { lines, log } = listen();
-    const writer = new Writer(() => Promise.reject(new Error("away")), log, small);
+    let attempts = 0;
+    const writer = new Writer(
+      () => {
+        attempts += 1;
+        return Promise.reject(new Error("away"));
+      },
+      log,
+      small,
+    );
     for (const anomaly of many(7)) writer.offer(anomaly);
     expect(await writer.close(50)).toBe(7);
+    const before = attempts;
+    expect(before).toBeGreaterThan(0);
+    await sleep(20);
+    expect(attempts).toBe(before);
     expect(lines).toContainEqual(expect.objectContaining({ level: "error", anomalies: 7 }));
   });
 });
