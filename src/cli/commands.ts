@@ -20,6 +20,9 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
     summary: "send a synthetic OTLP stream with named anomalies",
     load: async () => ({ run: (await import("./generate.ts")).generate }),
   },
+  anomalies: { summary: "list, show and follow what was found", load: () => import("./anomalies.ts") },
+  keys: { summary: "create, list and revoke API keys", load: () => import("./keys.ts") },
+  db: { summary: "bring the store up to date, or tell what it has", load: () => import("./db.ts") },
   version: { summary: "print versions", load: () => import("./version.ts") },
 };
 

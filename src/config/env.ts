@@ -5,7 +5,7 @@ import { parseText } from "./text.ts";
 import { unknownName } from "./unknown.ts";
 
 /** Read elsewhere, and no key. */
-const notKeys = new Set(["DRIFTLOCK_VERSION"]);
+const notKeys = new Set(["DRIFTLOCK_VERSION", "DRIFTLOCK_API_KEY"]);
 
 /** What Kubernetes puts into every container beside a Service whose name starts with "driftlock". */
 const serviceLink =

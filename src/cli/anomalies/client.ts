@@ -1,0 +1,68 @@
+/** Asks the HTTP API of a running Driftlock. */
+
+const timeoutMs = 30_000;
+
+/** What the API answered instead. */
+export class ApiRefusal extends Error {
+  /** It may answer later. */
+  readonly temporary: boolean;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.temporary = status >= 500 || status === 429;
+  }
+}
+
+export class ApiClient {
+  readonly url: string;
+  readonly #key: string | undefined;
+
+  constructor(url: string, key: string | undefined) {
+    this.url = url.replace(/\/$/, "");
+    this.#key = key;
+  }
+
+  /** @throws {Error} that says what the API answered, or why it cannot be reached. */
+  async json<T>(path: string, query = new URLSearchParams()): Promise<T> {
+    try {
+      const response = await this.#get(path, query, {}, AbortSignal.timeout(timeoutMs));
+      return (await response.json()) as T;
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      const reason =
+        error.cause instanceof Error ? error.cause.message || String(error.cause) : error.message;
+      throw new Error(`${this.url} cannot be reached: ${reason}; is driftlock running, and is --url right?`, {
+        cause: error,
+      });
+    }
+  }
+
+  /**
+   * @throws {TypeError} of `fetch`, where the API cannot be reached.
+   * @throws {ApiRefusal}
+   */
+  async stream(
+    path: string,
+    query: URLSearchParams,
+    lastId: string | undefined,
+    signal: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array>> {
+    const headers: Record<string, string> = lastId === undefined ? {} : { "last-event-id": lastId };
+    return (await this.#get(path, query, headers, signal)).body!;
+  }
+
+  async #get(
+    path: string,
+    query: URLSearchParams,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const url = `${this.url}${path}${query.size > 0 ? `?${query}` : ""}`;
+    const authorization = this.#key === undefined ? {} : { authorization: `Bearer ${this.#key}` };
+    const response = await fetch(url, { headers: { ...headers, ...authorization }, signal });
+    if (response.ok) return response;
+    const problem = (await response.json().catch(() => ({}))) as { detail?: string; title?: string };
+    const reason = problem.detail ?? problem.title ?? "no reason";
+    throw new ApiRefusal(response.status, `${this.url} answers ${response.status}: ${reason}`);
+  }
+}

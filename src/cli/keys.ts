@@ -1,0 +1,142 @@
+import { userInfo } from "node:os";
+import { defaultTenant, tenantPattern } from "../access/principal.ts";
+import { type ApiKey, type Scope, type Store, scopes } from "../store/index.ts";
+import { durationMs } from "./duration.ts";
+import { exit, type Io, UsageError } from "./io.ts";
+import { takeOwnOptions } from "./replay/own-options.ts";
+import { callAction } from "./subcommand.ts";
+import { table } from "./table.ts";
+import { configOf, withStore } from "./with-store.ts";
+
+export const help = `Usage: driftlock keys create --name NAME --scopes SCOPE[,SCOPE]... [--tenant TENANT] [--expires 365d]
+       driftlock keys list [--tenant TENANT] [--json]
+       driftlock keys revoke ID [--tenant TENANT]
+
+API keys, for OTLP and the HTTP API alike: \`authorization: Bearer dlk_…\`. They work where auth.enabled is true. The store is
+that of the configuration, also while \`driftlock run\` uses it; a revoked key ends within seconds.
+To rotate a key: create another, hand it out, then revoke the old one; until then both work.
+
+  --name NAME      what the key is for
+  --scopes LIST    ingest: send records. read: ask. admin: judge anomalies, and read
+  --tenant TENANT  whose key it is (default)
+  --expires TIME   so long it works, such as 90d, or never (365d)
+  --json           one JSON line a key
+  --config FILE    the configuration in YAML; every key of it is a flag as well
+
+\`create\` prints the key, once, on standard output. It is stored as a hash.
+`;
+
+const defaultLife = "365d";
+
+function tenantOf(values: ReadonlyMap<string, string>): string {
+  const tenant = values.get("tenant") ?? defaultTenant;
+  if (tenantPattern.test(tenant)) return tenant;
+  throw new UsageError("--tenant must be 1 to 64 letters, digits, dots, underscores or hyphens");
+}
+
+function scopesOf(text: string | undefined): Scope[] {
+  const names = (text ?? "").split(",").filter(Boolean);
+  const wrong = names.find((name) => !scopes.includes(name as Scope));
+  if (names.length > 0 && wrong === undefined) return names as Scope[];
+  throw new UsageError(`--scopes must be some of ${scopes.join(",")}${wrong ? `, has ${wrong}` : ""}`);
+}
+
+function expiryOf(text: string): number | undefined {
+  if (text === "never") return undefined;
+  const ms = durationMs(text);
+  if (ms === undefined || ms === 0) throw new UsageError("--expires must be a time such as 90d, or never");
+  return Date.now() + ms;
+}
+
+/** As the audit log names who uses the command line. */
+function author(): string {
+  return `cli:${userInfo().username}`;
+}
+
+async function create(args: string[], io: Io): Promise<number> {
+  const own = takeOwnOptions(args, ["name", "scopes", "tenant", "expires"], []);
+  if (own.positionals.length > 0)
+    throw new UsageError(`unexpected argument ${JSON.stringify(own.positionals[0])}`);
+  const name = own.values.get("name");
+  if (!name) throw new UsageError("--name is missing: say what the key is for");
+  const tenant = tenantOf(own.values);
+  const granted = scopesOf(own.values.get("scopes"));
+  const expiresAt = expiryOf(own.values.get("expires") ?? defaultLife);
+  const input = { name, scopes: granted, ...(expiresAt !== undefined && { expiresAt }) };
+  const config = configOf(own.rest, io);
+  const { secret, key } = await withStore(config, (store) => store.keys.create(tenant, input, author()));
+  io.out(`${secret}\n`);
+  const ends = key.expiresAt === undefined ? "does not expire" : `expires on ${date(key.expiresAt)}`;
+  io.err(
+    `key ${key.id} of tenant ${tenant} may ${key.scopes.join(", ")}; it ${ends}. It is not shown again.\n`,
+  );
+  if (!config.auth.enabled)
+    io.err("auth.enabled is false in this configuration: nobody is asked for a key.\n");
+  return exit.ok;
+}
+
+function date(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}
+
+function stateOf({ revokedAt, expiresAt }: ApiKey): string {
+  if (revokedAt !== undefined) return `revoked ${date(revokedAt)}`;
+  if (expiresAt === undefined) return "valid";
+  return `${expiresAt <= Date.now() ? "expired" : "until"} ${date(expiresAt)}`;
+}
+
+async function allKeys(store: Store, tenant: string): Promise<ApiKey[]> {
+  const keys: ApiKey[] = [];
+  for (let after: string | undefined; ; ) {
+    const page = await store.keys.list(tenant, after === undefined ? {} : { after });
+    keys.push(...page.items);
+    if (page.next === undefined) return keys;
+    after = page.next;
+  }
+}
+
+async function list(args: string[], io: Io): Promise<number> {
+  const own = takeOwnOptions(args, ["tenant"], ["json"]);
+  if (own.positionals.length > 0)
+    throw new UsageError(`unexpected argument ${JSON.stringify(own.positionals[0])}`);
+  const tenant = tenantOf(own.values);
+  const keys = await withStore(configOf(own.rest, io), (store) => allKeys(store, tenant));
+  if (own.switches.has("json")) {
+    for (const key of keys) io.out(`${JSON.stringify(key)}\n`);
+    return exit.ok;
+  }
+  const rows = keys.map((key) => [
+    key.id,
+    key.name,
+    key.scopes.join(","),
+    stateOf(key),
+    date(key.createdAt),
+    key.lastUsedAt === undefined ? "never" : date(key.lastUsedAt),
+    key.createdBy,
+  ]);
+  io.out(table(["ID", "NAME", "SCOPES", "STATE", "CREATED", "USED", "BY"], rows));
+  return exit.ok;
+}
+
+async function revoke(args: string[], io: Io): Promise<number> {
+  const own = takeOwnOptions(args, ["tenant"], []);
+  const [text, ...more] = own.positionals;
+  if (text === undefined || more.length > 0)
+    throw new UsageError("revoke takes one key's ID; `keys list` shows it");
+  // People copy the whole prefix.
+  const id = text.replace(/^dlk_/, "");
+  const tenant = tenantOf(own.values);
+  const key = await withStore(configOf(own.rest, io), (store) => store.keys.revoke(tenant, id, author()));
+  if (key === undefined) {
+    io.err(
+      `driftlock: tenant ${tenant} has no key ${id}; \`driftlock keys list --tenant ${tenant}\` shows them\n`,
+    );
+    return exit.failure;
+  }
+  io.out(`revoked ${key.id} (${key.name})\n`);
+  return exit.ok;
+}
+
+export function run(args: string[], io: Io): Promise<number> {
+  return callAction("keys", { create, list, revoke }, args, io);
+}

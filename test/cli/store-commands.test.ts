@@ -1,0 +1,167 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { beforeEach, describe, expect, it } from "vitest";
+import { liveSink } from "../../src/api/live/publish.ts";
+import { dispatch } from "../../src/cli/commands.ts";
+import { afterwards, keyOf, start } from "../api/support.ts";
+import { id, midnight, report } from "../store/fixtures.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "driftlock-cli-"));
+  afterwards(() => rmSync(folder, { recursive: true, force: true }));
+});
+
+async function driftlock(args: string[], env: NodeJS.ProcessEnv = {}) {
+  let out = "";
+  let err = "";
+  const code = await dispatch(args, {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    env: { DRIFTLOCK_DATA_DIR: folder, ...env },
+  });
+  return { code, out, err };
+}
+
+describe("keys", () => {
+  it("are made, shown once, listed and revoked", async () => {
+    const made = await driftlock([
+      "keys",
+      "create",
+      "--name",
+      "edge",
+      "--scopes",
+      "read,ingest",
+      "--expires=90d",
+    ]);
+    expect(made.code).toBe(0);
+    expect(made.out).toMatch(/^dlk_[0-9a-f]{16}_[\w-]{43}\n$/);
+    expect(made.err).toMatch(/of tenant default may ingest, read; it expires on 20\d\d-/);
+    expect(made.err).toContain("auth.enabled is false");
+    const keyId = made.out.slice(4, 20);
+
+    await driftlock([
+      "keys",
+      "create",
+      "--name",
+      "ops",
+      "--scopes=admin",
+      "--tenant=acme",
+      "--expires",
+      "never",
+    ]);
+    const listed = await driftlock(["keys", "list"]);
+    expect(listed.out).toMatch(new RegExp(`^ID +NAME .*\\n${keyId} +edge +ingest,read +until 20\\d\\d-`));
+    expect(listed.out).not.toContain("ops");
+    expect(listed.out + listed.err).not.toContain(made.out.trim());
+    const [other] = (await driftlock(["keys", "list", "--tenant", "acme", "--json"])).out.split("\n");
+    expect(JSON.parse(other!)).toMatchObject({ name: "ops", tenant: "acme", scopes: ["admin"] });
+
+    expect(await driftlock(["keys", "revoke", keyId, "--tenant", "acme"])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(`tenant acme has no key ${keyId}`),
+    });
+    expect((await driftlock(["keys", "revoke", `dlk_${keyId}`])).out).toBe(`revoked ${keyId} (edge)\n`);
+    expect((await driftlock(["keys", "list"])).out).toMatch(/revoked 20\d\d-/);
+  });
+
+  it.each([
+    [["keys"], "keys needs one of create, list, revoke"],
+    [["keys", "creat"], "did you mean create?"],
+    [["keys", "create", "--scopes", "read"], "--name is missing"],
+    [["keys", "create", "--name", "x"], "--scopes must be some of ingest,read,admin"],
+    [["keys", "create", "--name", "x", "--scopes", "read,write"], "has write"],
+    [["keys", "create", "--name", "x", "--scopes", "read", "--expires", "soon"], "--expires must be"],
+    [["keys", "create", "--name", "x", "--scopes", "read", "--tenant", "a b"], "--tenant must be"],
+    [["keys", "revoke"], "revoke takes one key's ID"],
+    [["keys", "list", "--tenent", "x"], "did you mean --tenant?"],
+  ])("%j is wrong usage", async (args, message) => {
+    expect(await driftlock(args)).toMatchObject({ code: 2, out: "", err: expect.stringContaining(message) });
+  });
+});
+
+describe("db", () => {
+  it("tells what is to come, and brings it up to date", async () => {
+    const before = await driftlock(["db", "status"]);
+    expect(before.code).toBe(1);
+    expect(before.out).toMatch(/^sqlite .*driftlock\.db\n {2}pending {2}001_initial\n/);
+    const migrated = await driftlock(["db", "migrate"]);
+    expect(migrated).toMatchObject({ code: 0, out: expect.stringContaining(": applied 001_initial") });
+    expect((await driftlock(["db", "migrate"])).out).toContain("up to date already");
+    expect(await driftlock(["db", "status"])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("applied  001_initial"),
+    });
+  });
+});
+
+describe("anomalies", () => {
+  it("are listed and shown, by whoever has a key", async () => {
+    const running = await start({ auth: { enabled: true } });
+    await running.store.anomalies.record([
+      report({ id: id(1) }),
+      report({
+        id: id(2),
+        startTimeUnixNano: midnight + 1n,
+        explanation: "sneaky \u001b[2J text",
+        serviceName: "cart",
+      }),
+    ]);
+    const { authorization } = await keyOf(running, "acme", "read");
+    const env = { DRIFTLOCK_API_KEY: authorization.slice("Bearer ".length) };
+    const url = `--url=${running.url("")}`;
+
+    const listed = await driftlock(["anomalies", "list", url, "--severity=medium,high", "--limit=1"], env);
+    expect(listed.code).toBe(0);
+    expect(listed.out).toMatch(
+      /^STARTED +SEVERITY .*\n2026-01-31 00:00:00 +medium +open +content +cart +0+2 +sneaky/,
+    );
+    expect(listed.out).not.toContain("\u001b");
+    const cursor = /--after (\S+)/.exec(listed.err)![1]!;
+    const rest = await driftlock(["anomalies", "list", url, "--after", cursor, "--json"], env);
+    expect(JSON.parse(rest.out)).toMatchObject({ id: id(1) });
+    expect((await driftlock(["anomalies", "list", url, "--from", "1h"], env)).out).not.toContain(id(1));
+
+    const shown = await driftlock(["anomalies", "show", id(1), url], env);
+    expect(shown.out).toMatch(/^id +0+1\nstream +logs service.name=checkout\n/);
+    expect(shown.out).toContain("connection reset by peer");
+    expect(await driftlock(["anomalies", "show", id(9), url], env)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("answers 404: there is no anomaly with this id"),
+    });
+    expect((await driftlock(["anomalies", "list", url])).err).toContain("answers 401: no API key");
+    expect((await driftlock(["anomalies", "list", "--url=http://127.0.0.1:1"])).err).toContain(
+      "cannot be reached",
+    );
+  });
+
+  it("are followed until it is interrupted", async () => {
+    const running = await start();
+    const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+    const args = [main, "anomalies", "tail", "--url", running.url(""), "--service", "checkout"];
+    const child = spawn(process.execPath, args, { env: { PATH: process.env.PATH } });
+    afterwards(() => child.kill("SIGKILL"));
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    await expect.poll(() => running.hub.readers, { timeout: 20_000 }).toBe(1);
+    const tell = (n: number, serviceName = "checkout") =>
+      liveSink(running.hub)(report({ tenant: "default", id: id(n), serviceName }));
+    tell(1);
+    tell(2, "cart");
+    tell(3);
+    expect((await lines.next()).value).toMatch(
+      /^2026-01-31 00:00:00 {2}medium content {2}logs service.name=checkout {2}0+1 {2}The record says/,
+    );
+    expect((await lines.next()).value).toContain(id(3));
+    child.kill("SIGINT");
+    expect(await once(child, "close")).toEqual([0, null]);
+  });
+});
