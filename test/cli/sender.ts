@@ -1,6 +1,6 @@
 /** A sender of OTLP on loopback: requests of log lines, over gRPC and HTTP. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
+import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import {
   type ExportLogsServiceRequest,
   ExportLogsServiceRequestSchema,
@@ -44,8 +44,10 @@ export const strangeLine =
   "kernel panic: unable to mount root filesystem on unknown-block, dumping registers RAX RBX RCX to serial console";
 
 /** Resolves to the response's bytes; rejects with grpc-js's error. */
-export function sendGrpc(address: string, body: Buffer): Promise<Buffer> {
+export function sendGrpc(address: string, body: Buffer, extra: Record<string, string> = {}): Promise<Buffer> {
   const client = new Client(address, credentials.createInsecure());
+  const metadata = new Metadata();
+  for (const [name, value] of Object.entries(extra)) metadata.set(name, value);
   const identity = (bytes: Buffer) => bytes;
   return new Promise<Buffer>((resolve, reject) => {
     client.makeUnaryRequest(
@@ -53,6 +55,7 @@ export function sendGrpc(address: string, body: Buffer): Promise<Buffer> {
       identity,
       identity,
       body,
+      metadata,
       (error: ServiceError | null, answer?: Buffer) => (error ? reject(error) : resolve(answer!)),
     );
   }).finally(() => client.close());

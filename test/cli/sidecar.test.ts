@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
+import type { Metadata } from "@grpc/grpc-js";
 import pino from "pino";
 import { afterEach, describe, expect, it } from "vitest";
 import { configSchema } from "../../src/config/schema.ts";
@@ -10,6 +11,8 @@ import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/prot
 import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import { Code } from "../../src/otlp.ts";
 import { type Sidecar, startSidecar } from "../../src/sidecar.ts";
+import { openStore, type Scope } from "../../src/store/index.ts";
+import { versions } from "../../src/telemetry/version.ts";
 import { type Downstream, gate, startDownstream } from "../forward/downstream.ts";
 import { logs, normalLines, sendGrpc, sendHttp, strangeLine } from "./sender.ts";
 
@@ -39,7 +42,7 @@ interface Overrides {
 async function sidecar(
   endpoint: string,
   overrides: Overrides = {},
-): Promise<{ sidecar: Sidecar; anomalies: Anomaly[] }> {
+): Promise<{ sidecar: Sidecar; anomalies: Anomaly[]; data_dir: string }> {
   const anyPort = { endpoint: "127.0.0.1:0" };
   const data_dir = mkdtempSync(join(tmpdir(), "driftlock-sidecar-"));
   open.push(async () => rmSync(data_dir, { recursive: true, force: true }));
@@ -57,7 +60,7 @@ async function sidecar(
   const anomalies: Anomaly[] = [];
   const started = await startSidecar(config, { log, onAnomaly: [(anomaly) => anomalies.push(anomaly)] });
   open.push(() => started.close());
-  return { sidecar: started, anomalies };
+  return { sidecar: started, anomalies, data_dir };
 }
 
 /** The value of a series on the sidecar's own /metrics. */
@@ -166,6 +169,116 @@ describe("the way of a request", () => {
     const answer = await sendGrpc(running.addresses.grpc!, logs(normalLines(7)));
     expect(answer.toString()).toContain("too old");
     expect(await metric(running, 'driftlock_rejected_records_total{signal="logs"}')).toBe(2);
+  });
+});
+
+describe("what was found", () => {
+  it("is stored, listed, shown to who listens, and counted", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running, anomalies } = await sidecar(target.endpoint);
+    const { api, grpc } = running.addresses;
+    const listener = new WebSocket(`ws://${api}/v1/stream/anomalies`);
+    open.push(async () => listener.close());
+    const heard = new Promise<{ event: string; data: { id: string } }>((resolve) =>
+      listener.addEventListener("message", ({ data }) => resolve(JSON.parse(data as string))),
+    );
+    await new Promise((resolve) => listener.addEventListener("open", resolve));
+    for (let i = 0; i < 5; i++) await sendGrpc(grpc!, logs(normalLines(100, i * 100), i * 100));
+    await sendGrpc(grpc!, logs([...normalLines(5, 500), strangeLine], 500));
+    const { id } = anomalies[0]!;
+    expect(await heard).toMatchObject({ event: "anomaly", data: { id } });
+    const get = async (path: string) => (await fetch(`http://${api}${path}`)).json();
+    await expect.poll(async () => ((await get("/v1/anomalies")) as { items: object[] }).items.length).toBe(1);
+    expect(await get(`/v1/anomalies/${id}`)).toMatchObject({
+      id,
+      first: { record: { text: expect.stringContaining("kernel panic") } },
+      settings: [{ body: { detect: { seed: 42 }, versions: { codecs: { openzl: expect.any(String) } } } }],
+    });
+    expect(await get("/v1/usage")).toMatchObject({ items: [{ requests: 6, records: 506 }] });
+    const { components } = (await get("/readyz")) as { components: { name: string; ready: boolean }[] };
+    expect(components.find(({ name }) => name === "store")).toMatchObject({ ready: true });
+  });
+
+  it("is judged in plain JSON as in OTLP", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running, anomalies } = await sidecar(target.endpoint);
+    const post = (lines: string[]) =>
+      fetch(`http://${running.addresses.api}/v1/events`, {
+        method: "POST",
+        headers: { "content-type": "application/x-ndjson" },
+        body: lines.map((body) => JSON.stringify({ body, service: "shop" })).join("\n"),
+      });
+    for (let i = 0; i < 5; i++) expect((await post(normalLines(100, i * 100))).status).toBe(200);
+    expect(await (await post([...normalLines(5, 500), strangeLine])).json()).toEqual({
+      accepted: 6,
+      rejected: 0,
+      errors: [],
+    });
+    expect(anomalies.map(({ serviceName }) => serviceName)).toEqual(["shop"]);
+    const { resourceLogs } = fromBinary(ExportLogsServiceRequestSchema, target.received.at(-1)!.body);
+    expect(resourceLogs[0]!.scopeLogs[0]!.logRecords).toHaveLength(6);
+  });
+});
+
+describe("senders", () => {
+  it("have to have a key with the scope, over each protocol, and send for its tenant", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running, data_dir } = await sidecar(target.endpoint, { auth: { enabled: true } });
+    const { grpc, http, api } = running.addresses;
+    const key = async (tenant: string, scope: Scope) => {
+      const store = await openStore(configSchema.parse({ data_dir }), { log, versions: versions({}) });
+      const { secret } = await store.keys.create(tenant, { name: "test", scopes: [scope] }, "test");
+      await store.close();
+      return { authorization: `Bearer ${secret}` };
+    };
+    const body = logs(normalLines(3));
+    await expect(sendGrpc(grpc!, body)).rejects.toMatchObject({ code: Code.UNAUTHENTICATED });
+    expect((await sendHttp(http!, body)).status).toBe(401);
+    const reader = await key("acme", "read");
+    await expect(sendGrpc(grpc!, body, reader)).rejects.toMatchObject({ code: Code.PERMISSION_DENIED });
+    expect((await sendHttp(http!, body, reader)).status).toBe(403);
+    expect(target.received).toEqual([]);
+    const sender = await key("acme", "ingest");
+    await sendGrpc(grpc!, body, sender);
+    expect((await sendHttp(http!, body, sender)).status).toBe(200);
+    const usage = await fetch(`http://${api}/v1/usage`, { headers: reader });
+    expect(await usage.json()).toMatchObject({
+      items: [{ requests: 2, records: 6, bytes: 2 * body.length }],
+    });
+    const other = await fetch(`http://${api}/v1/usage`, { headers: await key("other", "read") });
+    expect(await other.json()).toEqual({ items: [] });
+  });
+
+  it("beyond their limits are told when to come back, others are not", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running } = await sidecar(target.endpoint, {
+      auth: { tenant_header: "x-tenant" },
+      limits: { records_per_day: 10 },
+    });
+    const { grpc, http, api } = running.addresses;
+    const body = logs(normalLines(10));
+    const tenant = { "x-tenant": "noisy" };
+    await sendGrpc(grpc!, body, tenant);
+    await sendGrpc(grpc!, body, tenant).then(
+      () => expect.fail("is over its quota"),
+      (error: { code: number; details: string; metadata: Metadata }) => {
+        expect(error.code).toBe(Code.RESOURCE_EXHAUSTED);
+        expect(error.details).toContain("limits.records_per_day (10)");
+        // RetryInfo: by it a sender knows that it may come back.
+        expect(error.metadata.get("grpc-status-details-bin")).toHaveLength(1);
+      },
+    );
+    const response = await sendHttp(http!, body, tenant);
+    expect(response.status).toBe(429);
+    expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+    const events = await fetch(`http://${api}/v1/events`, {
+      method: "POST",
+      headers: { ...tenant, "content-type": "application/json" },
+      body: '{"body":"x"}',
+    });
+    expect(events.status).toBe(429);
+    await sendGrpc(grpc!, body, { "x-tenant": "quiet" });
+    expect(target.received).toHaveLength(2);
   });
 });
 
