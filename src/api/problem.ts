@@ -1,6 +1,6 @@
 /** Errors as RFC 9457 problem details; nothing of the inside leaves the process. */
 import { STATUS_CODES } from "node:http";
-import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { z } from "zod";
 import { Code, ExportError } from "../otlp.ts";
@@ -107,14 +107,19 @@ export function answerWithProblems(app: FastifyInstance, log: Logger): void {
     const path = new RegExp(`^${url.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/:\w+/g, "[^/]+")}$`);
     routes.push({ path, methods: new Set([method].flat()) });
   });
-  app.setNotFoundHandler((request, reply) => {
+  const answerUnknown = (request: FastifyRequest, reply: FastifyReply) => {
     const path = request.url.split("?", 1)[0]!;
     const methods = new Set(routes.flatMap((route) => (route.path.test(path) ? [...route.methods] : [])));
     if (methods.size === 0) return sendProblem(reply, problem(404, "there is no such path"));
     const allow = [...methods].join(", ");
     reply.header("allow", allow);
     return sendProblem(reply, problem(405, `this path takes ${allow}`));
+  };
+  // At once, before its body is looked at.
+  app.addHook("onRequest", async (request, reply) => {
+    if (request.is404) return answerUnknown(request, reply);
   });
+  app.setNotFoundHandler(answerUnknown);
   app.setErrorHandler((caught: FastifyError, request, reply) => {
     const error = known(caught);
     if (error instanceof ApiError) {

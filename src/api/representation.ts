@@ -96,5 +96,9 @@ export function sendPage<T>(
 
 export const paging = {
   limit: z.coerce.number().int().min(1).max(1_000).default(100).describe("Items of a page"),
-  after: z.string().max(512).optional().describe("`next` of the page before"),
+  after: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,512}$/)
+    .optional()
+    .describe("`next` of the page before"),
 };

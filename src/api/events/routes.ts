@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
-import { validatorCompiler } from "fastify-type-provider-zod";
+import { validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { Code, ExportError } from "../../otlp.ts";
 import type { Permit } from "../../receive/admission.ts";
@@ -30,6 +30,13 @@ const bytesPerValue = 128;
 
 const types = { json: "application/json", ndjson: "application/x-ndjson" } as const;
 const ndjsonNames = new Set<string>([types.ndjson, "application/ndjson", "application/jsonl"]);
+
+const headers = z.looseObject({
+  "idempotency-key": z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, "must be 1 to 255 visible ASCII characters")
+    .optional(),
+});
 
 const answerSchema = z
   .object({
@@ -85,13 +92,6 @@ function encodingOf({ headers }: FastifyRequest): Encoding | undefined {
   });
 }
 
-function idempotencyKeyOf({ headers }: FastifyRequest): string | undefined {
-  const key = headers["idempotency-key"];
-  if (key === undefined) return undefined;
-  if (typeof key === "string" && /^[\x21-\x7e]{1,255}$/.test(key)) return key;
-  throw new ApiError(400, "idempotency-key must be 1 to 255 visible ASCII characters");
-}
-
 /** @throws {Refusal} for a body that has no sound event. */
 async function read(text: Buffer, format: keyof typeof types, permit: Permit): Promise<ReadEvents> {
   const values = await countJsonValues(text);
@@ -137,10 +137,13 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
     }
   };
 
-  const handle = async (request: FastifyRequest, abort: AbortSignal): Promise<Answer> => {
+  const handle = async (
+    request: FastifyRequest,
+    key: string | undefined,
+    abort: AbortSignal,
+  ): Promise<Answer> => {
     const format = formatOf(request);
     const encoding = encodingOf(request);
-    const key = idempotencyKeyOf(request);
     const { tenant } = request.principal;
     let events: ReadEvents | undefined;
     let first: Extract<Claim, { kind: "first" }> | undefined;
@@ -177,7 +180,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
   app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", (_request, _payload, done) => done(null));
-    scope.route({
+    scope.withTypeProvider<ZodTypeProvider>().route({
       method: "POST",
       url: "/v1/events",
       config: { scope: "ingest" },
@@ -191,8 +194,8 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
           "is taken or not by itself. With `Idempotency-Key` a request that is sent again within an hour is answered as the " +
           "first time and does nothing.",
         consumes: [types.json, types.ndjson],
-        headers: z.looseObject({ "idempotency-key": z.string().max(255).optional() }),
-        body: z.union([eventSchema, z.array(eventSchema).min(1).max(maxEvents)]),
+        headers,
+        body: z.union([eventSchema, z.array(eventSchema).min(1)]),
         response: {
           200: answerSchema,
           ...problems(400, ...guarded, 409, 413, 415, 422, 503),
@@ -208,7 +211,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
           }
         });
         try {
-          return await handle(request as FastifyRequest, gone.signal);
+          return await handle(request as FastifyRequest, request.headers["idempotency-key"], gone.signal);
         } catch (error) {
           if (!(error instanceof Repeated)) throw error;
           reply.header("idempotency-replayed", "true");
