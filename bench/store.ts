@@ -24,15 +24,15 @@ const filler = "upstream request timed out after the third attempt ".repeat(6);
 
 /** As the engine reports them: three of four are new and carry excerpts, the others grow. */
 function anomaly(n: number): Anomaly {
-  const base = Math.floor(n / 4) * 4;
   const grows = n % 4 === 3;
-  const start = 1_770_000_000_000_000_000n + BigInt(base) * 1_000_000n;
+  const subject = grows ? n - 3 : n;
+  const start = 1_770_000_000_000_000_000n + BigInt(subject) * 1_000_000n;
   return create(AnomalySchema, {
-    id: (grows ? base : n).toString(16).padStart(32, "0"),
-    tenant: `tenant-${n % 3}`.slice(0, grows ? 7 + 1 : undefined).padEnd(8, String(base % 3)),
+    id: subject.toString(16).padStart(32, "0"),
+    tenant: `tenant-${subject % 3}`,
     signal: 0,
-    stream: `logs service.name=service-${n % 40}`,
-    serviceName: `service-${n % 40}`,
+    stream: `logs service.name=service-${subject % 40}`,
+    serviceName: `service-${subject % 40}`,
     channel: 1,
     severity: 1 + (n % 4),
     score: 30 + (n % 50),

@@ -291,7 +291,7 @@ export class Anomalies {
    * @throws {InvalidArgument} for a report without a tenant or an id that can be stored.
    */
   async record(batch: readonly Anomaly[]): Promise<void> {
-    await this.recordReports(batch.map(encodeReport));
+    await this.recordReports(batch.map((anomaly) => encodeReport(anomaly)));
   }
 
   async recordReports(reports: readonly Report[]): Promise<void> {

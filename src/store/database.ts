@@ -7,13 +7,24 @@ import type { Config } from "../config/schema.ts";
 import { isUnavailable, reasonOf, StoreUnavailable } from "./errors.ts";
 import { type DatabaseKind, migrations } from "./migrations.ts";
 import { connectPostgres, postgresPlace } from "./postgres.ts";
-import { SqliteThreadDialect } from "./sqlite/dialect.ts";
+import { SqliteDialect } from "./sqlite/dialect.ts";
 import type { Tables } from "./tables.ts";
 
 export interface MigrationState {
   applied: string[];
   pending: string[];
 }
+
+export interface DatabaseOptions {
+  /**
+   * own: SQLite works in threads of its own, one to write and one to read, and PostgreSQL has several connections.
+   * this: one connection, which blocks this thread where it is SQLite's.
+   */
+  thread: "own" | "this";
+}
+
+/** To PostgreSQL, from the event loop's thread. */
+const connections = 4;
 
 export class Database {
   readonly kind: DatabaseKind;
@@ -26,19 +37,27 @@ export class Database {
   #why = "not connected yet";
 
   /** Nothing is connected and no file opened before the first query. */
-  constructor({ data_dir, store }: Pick<Config, "data_dir" | "store">) {
+  constructor(
+    { data_dir, store }: Pick<Config, "data_dir" | "store">,
+    { thread }: DatabaseOptions = { thread: "own" },
+  ) {
     this.#url = store.url;
     if (store.url !== undefined) {
       this.kind = "postgres";
       this.place = postgresPlace(store.url);
-      this.#write = connectPostgres(store.url, { timeouts: true });
+      this.#write = connectPostgres(store.url, {
+        connections: thread === "own" ? connections : 1,
+        timeouts: true,
+      });
       this.#read = this.#write;
     } else {
       this.kind = "sqlite";
       this.place = join(data_dir, "driftlock.db");
-      this.#write = this.#sqlite(false);
-      // A thread of its own: a long search does not hold up what is to be written.
-      this.#read = this.#sqlite(true);
+      const sqlite = (readOnly: boolean) =>
+        new Kysely<Tables>({ dialect: new SqliteDialect({ file: this.place, readOnly, thread }) });
+      this.#write = sqlite(false);
+      // A long search does not hold up what is to be written.
+      this.#read = thread === "own" ? sqlite(true) : this.#write;
     }
   }
 
@@ -47,12 +66,19 @@ export class Database {
    * @throws {StoreUnavailable} before `migrate` has succeeded.
    */
   get read(): Kysely<Tables> {
-    return this.#usable(this.#read);
+    this.check();
+    return this.#read;
   }
 
   /** @throws {StoreUnavailable} before `migrate` has succeeded. */
   get write(): Kysely<Tables> {
-    return this.#usable(this.#write);
+    this.check();
+    return this.#write;
+  }
+
+  /** @throws {StoreUnavailable} before `migrate` has succeeded. */
+  check(): void {
+    if (!this.#migrated) throw new StoreUnavailable(`${this.place}: ${this.#why}`);
   }
 
   get migrated(): boolean {
@@ -75,6 +101,11 @@ export class Database {
     } catch (error) {
       throw this.#explained(error);
     }
+  }
+
+  /** Takes the caller's word that `migrate` has succeeded elsewhere in the process. */
+  adopt(): void {
+    this.#migrated = true;
   }
 
   /** @throws as `migrate` does. */
@@ -103,10 +134,6 @@ export class Database {
     await this.#write.destroy();
   }
 
-  #sqlite(readOnly: boolean): Kysely<Tables> {
-    return new Kysely<Tables>({ dialect: new SqliteThreadDialect({ file: this.place, readOnly }) });
-  }
-
   async #withMigrator<T>(work: (migrator: Migrator) => Promise<T>): Promise<T> {
     const provider = migrations(this.kind);
     if (this.#url === undefined) {
@@ -114,17 +141,12 @@ export class Database {
       return work(new Migrator({ db: this.#write, provider }));
     }
     // To build an index, or to wait for another process that does, may take longer than a query may.
-    const db = connectPostgres(this.#url, { timeouts: false });
+    const db = connectPostgres(this.#url, { connections: 1, timeouts: false });
     try {
       return await work(new Migrator({ db, provider }));
     } finally {
       await db.destroy();
     }
-  }
-
-  #usable(db: Kysely<Tables>): Kysely<Tables> {
-    if (!this.#migrated) throw new StoreUnavailable(`${this.place}: ${this.#why}`);
-    return db;
   }
 
   #explained(cause: unknown): Error {

@@ -1,8 +1,13 @@
-import { SqliteError } from "./sqlite/thread.ts";
+import { SqliteError } from "./sqlite/connection.ts";
 
 /** The database cannot be used now; it may be later. */
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
+}
+
+/** Data that the database refused, in another thread. */
+export class RefusedData extends Error {
+  override readonly name = "RefusedData";
 }
 
 /** An argument that the store does not take. */
@@ -28,7 +33,7 @@ function codeOf(error: unknown): string {
 
 /** The database refused the data themselves: to try again would not help. */
 export function isBadData(error: unknown): boolean {
-  if (error instanceof InvalidArgument) return true;
+  if (error instanceof InvalidArgument || error instanceof RefusedData) return true;
   if (error instanceof SqliteError) return sqliteBadData.has((error.errcode ?? 0) & 0xff);
   // SQLSTATE classes: data exception, integrity constraint violation, program limit exceeded.
   return /^(22|23|54)...$/.test(codeOf(error));

@@ -1,4 +1,5 @@
 /** What was found, who may ask, what was done: in SQLite or PostgreSQL, each row bound to one tenant. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/schema.ts";
 import type { AnomalySink } from "../pipeline.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -10,6 +11,7 @@ import { reasonOf, StoreUnavailable } from "./errors.ts";
 import { Evidence } from "./evidence.ts";
 import { Keys } from "./keys.ts";
 import type { DatabaseKind } from "./migrations.ts";
+import { Recorder } from "./recorder.ts";
 import { Retention } from "./retention.ts";
 import { settingsOf } from "./settings.ts";
 import { Streams } from "./streams.ts";
@@ -85,6 +87,7 @@ export class Store {
   readonly admin: Admin;
   readonly writer: Writer;
   readonly #database: Database;
+  readonly #recorder: Recorder;
   readonly #log: Logger;
   readonly #timers: NodeJS.Timeout[] = [];
   #health: Health = { ready: false, reason: "not connected yet" };
@@ -99,14 +102,20 @@ export class Store {
     this.kind = database.kind;
     this.#database = database;
     this.#log = log;
-    this.anomalies = new Anomalies(context, settingsOf(config.detect, versions));
+    const settings = settingsOf(config.detect, versions);
+    this.#recorder = new Recorder({ config: { data_dir: config.data_dir, store: config.store }, settings });
+    this.anomalies = new Anomalies(context, settings);
     this.streams = new Streams(context);
     this.keys = new Keys(context);
     this.audit = new Audit(context);
     this.usage = new Usage(context);
     this.evidence = new Evidence(context);
     this.retention = new Retention(context, config.store.retention);
-    this.writer = new Writer((reports) => this.anomalies.recordReports(reports), log, writer);
+    const record = async (reports: readonly Uint8Array[]) => {
+      database.check();
+      await this.#recorder.record({ reports, now: now() });
+    };
+    this.writer = new Writer(record, log, writer);
     this.admin = {
       async tenants({ after = "", limit = 1_000 } = {}) {
         const query = database.read.selectFrom("tenants").select("id").where("id", ">", after);
@@ -189,7 +198,9 @@ export class Store {
     for (const timer of this.#timers) clearInterval(timer);
     await this.retention.close();
     await this.writer.close(closeMs);
-    await Promise.allSettled([this.usage.flush(), this.keys.flush()]);
+    const elapsed = sleep(closeMs, undefined, { ref: false });
+    await Promise.race([elapsed, Promise.allSettled([this.usage.flush(), this.keys.flush()])]);
+    await this.#recorder.close();
     await this.#database.close();
   }
 }

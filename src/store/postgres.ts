@@ -2,7 +2,6 @@ import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import type { Tables } from "./tables.ts";
 
-const connections = 4;
 const connectMs = 3_000;
 /** The server gives up a statement, then the client gives up the server. */
 const statementMs = 15_000;
@@ -17,7 +16,10 @@ const types: pg.CustomTypesConfig = {
 };
 
 /** Connects with the first query. */
-export function connectPostgres(url: string, { timeouts }: { timeouts: boolean }): Kysely<Tables> {
+export function connectPostgres(
+  url: string,
+  { connections, timeouts }: { connections: number; timeouts: boolean },
+): Kysely<Tables> {
   const pool = new pg.Pool({
     connectionString: url,
     application_name: "driftlock",

@@ -1,19 +1,34 @@
-import { Severity } from "../gen/driftlock/v1/anomaly_pb.js";
-import type { Report } from "./report.ts";
+import { type Anomaly, Severity, State } from "../gen/driftlock/v1/anomaly_pb.js";
 
-/** An anomaly's first report above its end, the end above what lies between; the graver above the less. */
-function rank({ occurrence, ended, severity }: Report): number {
-  const kind = ended ? 1 : occurrence <= 1n ? 2 : 0;
-  return kind * ranksAKind + Math.min(Math.max(severity, 0), Severity.CRITICAL);
+/** A report that waits. */
+export interface Waiting {
+  /** driftlock.v1.Anomaly */
+  bytes: Uint8Array;
+  /** 0 to `maxRank`: what has less is dropped sooner, and written later. */
+  rank: number;
 }
 
 const ranksAKind = Severity.CRITICAL + 1;
-const ranks = 3 * ranksAKind;
+export const maxRank = 3 * ranksAKind - 1;
+
+/** An anomaly's first report above its end, the end above what lies between; the graver above the less. */
+export function rankOf({ occurrence, state, severity }: Anomaly): number {
+  const kind = state === State.ENDED ? 1 : occurrence <= 1n ? 2 : 0;
+  return kind * ranksAKind + Math.min(Math.max(severity, 0), Severity.CRITICAL);
+}
+
+/** Of an entry, beside its bytes. */
+const entryBytes = 256;
+
+export function sizeOf({ bytes }: Waiting): number {
+  return bytes.length + entryBytes;
+}
 
 /** Reports that wait, bounded in bytes. What matters most goes out first; what matters least is dropped, the oldest first. */
 export class ReportQueue {
   readonly #maxBytes: number;
-  readonly #waiting: Report[][] = Array.from({ length: ranks }, () => []);
+  /** By rank, oldest first. */
+  readonly #waiting: Waiting[][] = Array.from({ length: maxRank + 1 }, () => []);
   #bytes = 0;
   #length = 0;
 
@@ -30,20 +45,20 @@ export class ReportQueue {
   }
 
   /** @returns how many reports were dropped for it, itself perhaps. */
-  push(report: Report): number {
-    this.#waiting[rank(report)]!.push(report);
+  push(report: Waiting): number {
+    this.#waiting[report.rank]!.push(report);
     this.#count(report, 1);
     return this.#trim();
   }
 
   /** Takes out up to so many reports, and so many bytes but for the first. */
-  take(maxReports: number, maxBytes: number): Report[] {
-    const taken: Report[] = [];
+  take(maxReports: number, maxBytes: number): Waiting[] {
+    const taken: Waiting[] = [];
     let bytes = 0;
     for (const reports of this.#waiting.toReversed()) {
       let n = 0;
       for (const report of reports) {
-        bytes += report.size;
+        bytes += sizeOf(report);
         if (taken.length + n >= maxReports || (bytes > maxBytes && taken.length + n > 0)) break;
         n += 1;
       }
@@ -58,9 +73,9 @@ export class ReportQueue {
   }
 
   /** Puts back what `take` gave. @returns as `push` does. */
-  putBack(reports: readonly Report[]): number {
+  putBack(reports: readonly Waiting[]): number {
     for (const report of reports.toReversed()) {
-      this.#waiting[rank(report)]!.unshift(report);
+      this.#waiting[report.rank]!.unshift(report);
       this.#count(report, 1);
     }
     return this.#trim();
@@ -77,8 +92,8 @@ export class ReportQueue {
     return dropped;
   }
 
-  #count({ size }: Report, sign: 1 | -1): void {
-    this.#bytes += sign * size;
+  #count(report: Waiting, sign: 1 | -1): void {
+    this.#bytes += sign * sizeOf(report);
     this.#length += sign;
   }
 }

@@ -72,9 +72,8 @@ function strengthOf({ score, limit }: Anomaly): number {
 }
 
 /** @throws {InvalidArgument} where the anomaly has no tenant or no id that can be stored. */
-export function encodeReport(anomaly: Anomaly): Report {
+export function encodeReport(anomaly: Anomaly, bytes: Uint8Array = toBinary(AnomalySchema, anomaly)): Report {
   const stream = streamKey(anomaly.stream);
-  const bytes = toBinary(AnomalySchema, anomaly);
   const record = anomaly.record?.text ?? "";
   const text = searchable(`${anomaly.explanation}\n${record}`);
   return {

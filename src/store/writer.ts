@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
+import { toBinary } from "@bufbuild/protobuf";
+import { type Anomaly, AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
 import type { Logger } from "../telemetry/log.ts";
+import { checkId, checkTenant } from "./arguments.ts";
 import { isBadData, reasonOf } from "./errors.ts";
-import { ReportQueue } from "./queue.ts";
-import { encodeReport, type Report } from "./report.ts";
+import { ReportQueue, rankOf, sizeOf, type Waiting } from "./queue.ts";
 
 export interface WriterLimits {
   /** Bytes of reports that wait. */
@@ -46,7 +47,7 @@ const silenceMs = 10_000;
 
 /** Writes anomalies in batches behind the back of who found them. Takes any number at once, and never fails. */
 export class Writer {
-  readonly #record: (reports: readonly Report[]) => Promise<void>;
+  readonly #record: (reports: readonly Uint8Array[]) => Promise<void>;
   readonly #log: Logger;
   readonly #limits: WriterLimits;
   readonly #queue: ReportQueue;
@@ -62,8 +63,9 @@ export class Writer {
   #closing = false;
   #saidAt = Number.NEGATIVE_INFINITY;
 
+  /** @param record stores driftlock.v1.Anomaly messages, or none of them. */
   constructor(
-    record: (reports: readonly Report[]) => Promise<void>,
+    record: (reports: readonly Uint8Array[]) => Promise<void>,
     log: Logger,
     limits: Partial<WriterLimits> = {},
   ) {
@@ -75,9 +77,11 @@ export class Writer {
 
   /** An `AnomalySink`: brief, and never throws. */
   readonly offer = (anomaly: Anomaly): void => {
-    let report: Report;
+    let report: Waiting;
     try {
-      report = encodeReport(anomaly);
+      checkTenant(anomaly.tenant);
+      checkId("id", anomaly.id);
+      report = { bytes: toBinary(AnomalySchema, anomaly), rank: rankOf(anomaly) };
     } catch (error) {
       this.#reject(error);
       return;
@@ -124,7 +128,7 @@ export class Writer {
     let retryMs = this.#limits.retryMs;
     while (this.#queue.length > 0 && !this.#closing) {
       const batch = this.#queue.take(this.#limits.batchReports, this.#limits.batchBytes);
-      this.#inWork = { reports: batch.length, bytes: batch.reduce((sum, { size }) => sum + size, 0) };
+      this.#inWork = { reports: batch.length, bytes: batch.reduce((sum, report) => sum + sizeOf(report), 0) };
       try {
         await this.#write(batch);
         if (this.#failure !== undefined)
@@ -151,9 +155,9 @@ export class Writer {
   }
 
   /** Looks for the one report that the database refuses, so that it does not hold up the others. */
-  async #write(batch: readonly Report[]): Promise<void> {
+  async #write(batch: readonly Waiting[]): Promise<void> {
     try {
-      await this.#record(batch);
+      await this.#record(batch.map(({ bytes }) => bytes));
       this.#written += batch.length;
     } catch (error) {
       if (!isBadData(error)) throw error;

@@ -3,14 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
+import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { storable } from "../../src/store/arguments.ts";
 import { canonicalJson, type Json, sha256 } from "../../src/store/canonical.ts";
 import { InvalidArgument } from "../../src/store/errors.ts";
 import { parsePosition, toPage } from "../../src/store/page.ts";
-import { ReportQueue } from "../../src/store/queue.ts";
-import { encodeReport, type Report } from "../../src/store/report.ts";
+import { maxRank, ReportQueue, rankOf, type Waiting } from "../../src/store/queue.ts";
 import { settingsOf } from "../../src/store/settings.ts";
-import { SqliteError, SqliteThread } from "../../src/store/sqlite/thread.ts";
+import { type Answer, type Query, SqliteError } from "../../src/store/sqlite/connection.ts";
+import { Thread } from "../../src/store/thread.ts";
 import { ending, id, report, storeConfig, versions } from "./fixtures.ts";
 
 describe("canonical JSON", () => {
@@ -107,12 +108,27 @@ describe("the queue of reports", () => {
     .map((inits) =>
       inits.map(({ kind, severity, length }, n) => {
         const init = { id: id(n), severity, record: { text: "x".repeat(length) } };
-        if (kind === "end") return encodeReport(ending({ ...init, occurrence: 5n }));
-        return encodeReport(report({ ...init, occurrence: kind === "first" ? 1n : 2n }));
+        const anomaly =
+          kind === "end"
+            ? ending({ ...init, occurrence: 5n })
+            : report({ ...init, occurrence: kind === "first" ? 1n : 2n });
+        return { bytes: new Uint8Array(length), rank: rankOf(anomaly) };
       }),
     );
-  const importance = ({ ended, occurrence, severity }: Report) =>
-    (ended ? 1 : occurrence === 1n ? 2 : 0) * 5 + severity;
+
+  it("ranks what opens an anomaly above what ends it, and that above what lies between", () => {
+    const ranks = [
+      report({ occurrence: 2n, severity: Severity.LOW }),
+      report({ occurrence: 4n, severity: Severity.CRITICAL }),
+      ending({ occurrence: 4n }),
+      report({ severity: Severity.LOW }),
+      report({ severity: Severity.CRITICAL }),
+      report({ severity: 99 as Severity }),
+    ].map(rankOf);
+    expect(ranks.slice(0, 5)).toEqual(ranks.slice(0, 5).toSorted((a, b) => a - b));
+    expect(new Set(ranks).size).toBe(5);
+    expect(Math.max(...ranks)).toBeLessThanOrEqual(maxRank);
+  });
 
   it("keeps what matters most within its bytes, and counts the rest", () => {
     fc.assert(
@@ -132,7 +148,7 @@ describe("the queue of reports", () => {
           expect(queue.putBack(queue.take(n, 1e9))).toBe(0);
           expect([queue.bytes, queue.length]).toEqual([bytes, length]);
 
-          const kept: Report[] = [];
+          const kept: Waiting[] = [];
           while (queue.length > 0) {
             const taken = queue.take(n, 3_000);
             expect(taken.length).toBeGreaterThan(0);
@@ -141,12 +157,16 @@ describe("the queue of reports", () => {
           }
           expect(queue.bytes).toBe(0);
           expect(kept.length + dropped).toBe(all.length);
-          expect(kept.map(importance)).toEqual(kept.map(importance).toSorted((a, b) => b - a));
+          expect(kept.map(({ rank }) => rank)).toEqual(
+            kept.map(({ rank }) => rank).toSorted((a, b) => b - a),
+          );
           if (dropped === 0) expect(new Set(kept)).toEqual(new Set(all));
           // What was dropped matters no more than what was kept.
           const gone = all.filter((each) => !kept.includes(each));
           if (kept.length > 0 && gone.length > 0) {
-            expect(Math.min(...gone.map(importance))).toBeLessThanOrEqual(Math.min(...kept.map(importance)));
+            expect(Math.min(...gone.map(({ rank }) => rank))).toBeLessThanOrEqual(
+              Math.min(...kept.map(({ rank }) => rank)),
+            );
           }
         },
       ),
@@ -160,16 +180,19 @@ describe("a connection in a thread", () => {
     for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
   });
 
-  function thread(readOnly = false): SqliteThread {
+  const worker = new URL("../../src/store/sqlite/worker.ts", import.meta.url);
+
+  function thread(readOnly = false): Thread<Query, Answer> {
     const folder = mkdtempSync(join(tmpdir(), "driftlock-store-"));
     folders.push(folder);
-    return new SqliteThread({ file: join(folder, "x.db"), readOnly });
+    const opening = { file: join(folder, "x.db"), readOnly };
+    return new Thread(worker, opening, ({ message, errcode }) => new SqliteError(message, errcode));
   }
 
   it("reads integers of 64 bits, bytes and text as they were written", async () => {
     const db = thread();
     const run = (sql: string, parameters: unknown[] = [], counts = false) =>
-      db.run({ sql, parameters, counts });
+      db.call({ sql, parameters, counts });
     await run("create table t (i bigint, b blob, r double precision, s text)");
     const row = [2n ** 63n - 1n, new Uint8Array([0, 255]), 0.1, "ü"];
     expect((await run("insert into t values (?, ?, ?, ?)", row, true)).changes).toBe(1n);
@@ -179,7 +202,7 @@ describe("a connection in a thread", () => {
 
   it("says what SQLite says, with its code, and goes on", async () => {
     const db = thread();
-    const run = (sql: string, parameters: unknown[] = []) => db.run({ sql, parameters, counts: false });
+    const run = (sql: string, parameters: unknown[] = []) => db.call({ sql, parameters, counts: false });
     await run("create table t (i bigint primary key)");
     await run("insert into t values (1)");
     await expect(run("insert into t values (1)")).rejects.toMatchObject({ errcode: 1_555 });
@@ -191,7 +214,7 @@ describe("a connection in a thread", () => {
 
   it("fails where there is no file to read, and lets the process end", async () => {
     const db = thread(true);
-    await expect(db.run({ sql: "select 1", parameters: [], counts: false })).rejects.toMatchObject({
+    await expect(db.call({ sql: "select 1", parameters: [], counts: false })).rejects.toMatchObject({
       message: expect.stringContaining("unable to open database file"),
       errcode: 14,
     });

@@ -1,4 +1,4 @@
-/** kysely on node:sqlite, in a thread. */
+/** kysely on node:sqlite. */
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -10,21 +10,43 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
-import { SqliteThread } from "./thread.ts";
-import type { Opening } from "./worker.ts";
+import { Thread } from "../thread.ts";
+import { type Answer, type Opening, type Query, SqliteConnection, SqliteError } from "./connection.ts";
+
+/** A connection, wherever it is. */
+interface Runner {
+  run(query: Query): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+function inThread(opening: Opening): Runner {
+  // Its name ends as this file's does, before and after compilation.
+  const url = new URL(`./worker${import.meta.url.slice(-3)}`, import.meta.url);
+  const thread = new Thread<Query, Answer>(
+    url,
+    opening,
+    ({ message, errcode }) => new SqliteError(message, errcode),
+  );
+  return { run: (query) => thread.call(query), close: () => thread.close() };
+}
+
+function here(opening: Opening): Runner {
+  const connection = new SqliteConnection(opening);
+  return { run: async (query) => connection.run(query), close: async () => connection.close() };
+}
 
 const counted: ReadonlySet<string> = new Set(["InsertQueryNode", "UpdateQueryNode", "DeleteQueryNode"]);
 
-class ThreadConnection implements DatabaseConnection {
-  readonly #thread: SqliteThread;
+class Connection implements DatabaseConnection {
+  readonly #runner: Runner;
 
-  constructor(thread: SqliteThread) {
-    this.#thread = thread;
+  constructor(runner: Runner) {
+    this.#runner = runner;
   }
 
   async executeQuery<R>({ sql, parameters, query }: CompiledQuery): Promise<QueryResult<R>> {
     const counts = counted.has(query.kind);
-    const { rows, changes } = await this.#thread.run({ sql, parameters, counts });
+    const { rows, changes } = await this.#runner.run({ sql, parameters, counts });
     return { rows: rows as R[], ...(changes === undefined ? {} : { numAffectedRows: changes }) };
   }
 
@@ -34,13 +56,13 @@ class ThreadConnection implements DatabaseConnection {
   }
 }
 
-class ThreadDriver implements Driver {
-  readonly #thread: SqliteThread;
-  readonly #connection: ThreadConnection;
+class SqliteDriver implements Driver {
+  readonly #runner: Runner;
+  readonly #connection: Connection;
 
-  constructor(opening: Opening) {
-    this.#thread = new SqliteThread(opening);
-    this.#connection = new ThreadConnection(this.#thread);
+  constructor(runner: Runner) {
+    this.#runner = runner;
+    this.#connection = new Connection(runner);
   }
 
   async init(): Promise<void> {}
@@ -65,7 +87,7 @@ class ThreadDriver implements Driver {
   }
 
   async destroy(): Promise<void> {
-    await this.#thread.close();
+    await this.#runner.close();
   }
 }
 
@@ -76,15 +98,21 @@ class TransactionalAdapter extends SqliteAdapter {
   }
 }
 
-export class SqliteThreadDialect implements Dialect {
-  readonly #opening: Opening;
+export interface SqliteOptions extends Opening {
+  /** Where statements run: they block that thread. */
+  thread: "own" | "this";
+}
 
-  constructor(opening: Opening) {
-    this.#opening = opening;
+export class SqliteDialect implements Dialect {
+  readonly #options: SqliteOptions;
+
+  constructor(options: SqliteOptions) {
+    this.#options = options;
   }
 
   createDriver(): Driver {
-    return new ThreadDriver(this.#opening);
+    const { thread, ...opening } = this.#options;
+    return new SqliteDriver(thread === "own" ? inThread(opening) : here(opening));
   }
 
   createQueryCompiler(): SqliteQueryCompiler {
