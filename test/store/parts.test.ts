@@ -8,7 +8,7 @@ import { storable } from "../../src/store/arguments.ts";
 import { canonicalJson, type Json, sha256 } from "../../src/store/canonical.ts";
 import { InvalidArgument } from "../../src/store/errors.ts";
 import { parsePosition, toPage } from "../../src/store/page.ts";
-import { maxRank, ReportQueue, rankOf, type Waiting } from "../../src/store/queue.ts";
+import { maxRank, ReportQueue, rankOf, sizeOf, type Waiting } from "../../src/store/queue.ts";
 import { settingsOf } from "../../src/store/settings.ts";
 import { type Answer, type Query, SqliteError } from "../../src/store/sqlite/connection.ts";
 import { Thread } from "../../src/store/thread.ts";
