@@ -1,5 +1,5 @@
 # OpenZL, zstd, lz4 and zlib as one static library, driftlock_deps. The sources of OpenZL come from the first of
-#   1. OPENZL_ROOT (a checkout or an unpacked release),  2. deps/openzl (the submodule),
+#   1. OPENZL_ROOT (a checkout or an unpacked release),  2. deps/openzl (a checkout, such as a submodule),
 #   3. deps/vendor (`cargo vendor --locked` of deps/Cargo.toml, made here where cargo is found).
 # zstd, lz4 and zlib always come from 3, whose Cargo.lock pins them.
 
@@ -37,7 +37,7 @@ endif()
 if(NOT EXISTS ${openzl}/include/openzl/openzl.h OR NOT EXISTS ${vendor_dir}/zstd-sys/zstd/lib/zstd.h)
   message(FATAL_ERROR "OpenZL is not at '${openzl}', or zstd, lz4 and zlib are not in deps/vendor. Install cargo "
     "(https://rustup.rs) so that the pinned sources can be fetched; OpenZL alone may also come from "
-    "OPENZL_ROOT=/path/to/openzl or from the submodule (git submodule update --init deps/openzl).")
+    "OPENZL_ROOT=/path/to/openzl or from a checkout of OpenZL 0.3.0 at deps/openzl.")
 endif()
 set(zstd ${vendor_dir}/zstd-sys/zstd/lib)
 set(lz4 ${vendor_dir}/lz4-sys/liblz4/lib)

@@ -15,6 +15,11 @@ if ! command -v cargo >/dev/null 2>&1 && [ ! -x "$HOME/.cargo/bin/cargo" ] && [ 
   echo "missing: cargo, which fetches the pinned sources of OpenZL, zstd, lz4 and zlib. Install it from rustup.rs" >&2
   missing=1
 fi
+if command -v cargo >/dev/null 2>&1; then
+  # deps/Cargo.lock is of version 4.
+  cargo --version | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 78) }' ||
+    { echo "missing: cargo 1.78 or later; this is $(cargo --version). Install it from rustup.rs" >&2; missing=1; }
+fi
 if command -v node >/dev/null 2>&1; then
   node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
     { echo "missing: Node.js 20.19 or later; this is $(node --version)" >&2; missing=1; }
