@@ -241,6 +241,24 @@ describe("listeners", () => {
     await connect(running);
   });
 
+  it("are given the newest, and told of a gap, where there is more than they are to be given", async () => {
+    const running = await withHub({ deliveriesPerSecond: 500, lateMs: 20 });
+    const { inbox } = await listen(running);
+    const found: Event[] = [];
+    let n = 0;
+    const storm = setInterval(() => {
+      for (let i = 0; i < 50; i++) tell(running, ++n);
+    }, 10);
+    afterwards(() => clearInterval(storm));
+    while (!found.some(({ event }) => event === "gap")) found.push(await inbox.next());
+    clearInterval(storm);
+    let last = 0;
+    while (last !== n) [last] = (await inbox.ids(1)) as [number];
+    const ids = found.filter(({ event }) => event === "anomaly").map(({ data }) => data.id!);
+    expect(ids).toEqual([...ids].sort());
+    expect(found.at(-1)).toEqual({ event: "gap", data: { reason: "there were too many events" } });
+  });
+
   it("that do not read are dropped with a reason, and hold nothing", async () => {
     const running = await withHub({ keptSize: 2 ** 20, stallMs: 200 });
     const slow = await listen(running);

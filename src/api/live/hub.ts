@@ -1,7 +1,7 @@
 /**
  * Hands live events to those who listen, each tenant's to its own. The latest events are kept, and readers take them from
  * there as fast as they read: a slow one holds nothing but its place, and is dropped when that is gone. Events go out in
- * batches, with pauses ten times as long as the work: a storm costs the process a tenth of its time at the most.
+ * batches, so many a second to all readers together: in a storm, or with many readers, each is given fewer and told so.
  */
 import type { AnomalyJson } from "../anomaly.ts";
 
@@ -39,6 +39,8 @@ export interface Reader {
 
 interface Kept {
   seq: number;
+  /** When it was published, on the clock of `performance`. */
+  at: number;
   name: EventName;
   make(): AnomalyJson;
   size: number;
@@ -47,9 +49,14 @@ interface Kept {
 interface Place {
   /** Of the last event that the reader was given. */
   seq: number;
+  /** It has had all there was once: from then on it is not to hear of what is old. */
+  live: boolean;
   /** Since when it has not been ready; undefined while it is. */
   stalled: number | undefined;
 }
+
+/** By where they begin. */
+type Batches = Map<number | "newest", { batch: Batch; end: number }>;
 
 /** A tenant's events and those who read them. */
 interface Channel {
@@ -65,7 +72,11 @@ export interface HubLimits {
   batchMs: number;
   /** Events that a reader is given at once. */
   batchEvents: number;
+  /** To all readers together, each counted; one takes some microseconds. */
+  deliveriesPerSecond: number;
   beatMs: number;
+  /** Older events are left out for a reader that has had all before them. */
+  lateMs: number;
   /** For a reader that takes nothing. */
   stallMs: number;
   /** Bytes of events kept, about, those of all tenants together. */
@@ -77,15 +88,14 @@ export interface HubLimits {
 const defaults: HubLimits = {
   batchMs: 100,
   batchEvents: 25,
+  deliveriesPerSecond: 50_000,
   beatMs: 15_000,
+  lateMs: 5_000,
   stallMs: 30_000,
   keptSize: 16 * 2 ** 20,
   readers: 2_000,
   readersOfTenant: 1_500,
 };
-
-/** Of the work itself, as a pause after it. */
-const pauseFactor = 10;
 
 export class LiveHub {
   readonly #limits: HubLimits;
@@ -97,6 +107,9 @@ export class LiveHub {
   #size = 0;
   /** What was lost of tenants that have no channel now. */
   #lost = 0;
+  #delivered = 0;
+  /** The next batches, on the clock of `performance`. */
+  #notBefore = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #beats: NodeJS.Timeout;
   #closed = false;
@@ -119,7 +132,7 @@ export class LiveHub {
     if (this.#closed) return;
     this.#seq += 1;
     const channel = this.#channel(tenant);
-    channel.kept.push({ seq: this.#seq, name, make, size });
+    channel.kept.push({ seq: this.#seq, at: performance.now(), name, make, size });
     channel.size += size;
     this.#size += size;
     if (this.#size > this.#limits.keptSize) this.#forget();
@@ -144,7 +157,7 @@ export class LiveHub {
   subscribe(reader: Reader, lastId: string | undefined): () => void {
     const channel = this.#channel(reader.tenant);
     const seq = lastId === undefined ? this.#seq : this.#seqOf(lastId);
-    channel.readers.set(reader, { seq, stalled: undefined });
+    channel.readers.set(reader, { seq, live: seq === this.#seq, stalled: undefined });
     this.#count += 1;
     if (lastId !== undefined) this.#schedule(0);
     return () => this.#remove(reader, channel);
@@ -193,27 +206,32 @@ export class LiveHub {
   }
 
   #schedule(ms: number): void {
-    this.#timer ??= setTimeout(() => {
+    if (this.#timer !== undefined) return;
+    const pause = this.#notBefore - performance.now();
+    const flush = () => {
       this.#timer = undefined;
       this.#flush();
-    }, ms).unref();
+    };
+    this.#timer = setTimeout(flush, Math.max(ms, pause)).unref();
   }
 
   #flush(): void {
-    const start = performance.now();
+    const delivered = this.#delivered;
     let more = false;
     for (const channel of this.#channels.values()) {
-      const batches = new Map<number, { batch: Batch; end: number }>();
+      const batches: Batches = new Map();
       for (const reader of [...channel.readers.keys()]) {
         if (this.#feed(reader, channel, batches)) more = true;
       }
     }
-    const pause = pauseFactor * (performance.now() - start);
-    if (more) this.#schedule(Math.max(this.#limits.batchMs, pause));
+    const { batchMs, deliveriesPerSecond } = this.#limits;
+    const pause = ((this.#delivered - delivered) / deliveriesPerSecond) * 1_000;
+    this.#notBefore = performance.now() + pause;
+    if (more) this.#schedule(batchMs);
   }
 
   /** @returns whether there is more for the reader. */
-  #feed(reader: Reader, channel: Channel, batches: Map<number, { batch: Batch; end: number }>): boolean {
+  #feed(reader: Reader, channel: Channel, batches: Batches): boolean {
     const place = channel.readers.get(reader);
     const last = channel.kept.at(-1)?.seq ?? channel.lost;
     if (place === undefined || place.seq >= last) return false;
@@ -228,30 +246,41 @@ export class LiveHub {
       return true;
     }
     place.stalled = undefined;
-    let found = batches.get(place.seq);
+    const from = place.live && this.#isLate(place.seq, channel) ? "newest" : place.seq;
+    let found = batches.get(from);
     if (found === undefined) {
-      found = this.#after(place.seq, channel);
-      batches.set(place.seq, found);
+      found = this.#after(from, channel);
+      batches.set(from, found);
     }
     place.seq = found.end;
+    place.live ||= found.end === last;
     const { accepts } = reader;
     const batch =
       accepts === undefined
         ? found.batch
         : found.batch.filter((event) => event.name === "gap" || accepts(event.data));
     if (batch.length > 0) reader.give(batch);
+    this.#delivered += batch.length;
     return place.seq < last;
   }
 
-  #after(seq: number, { kept, lost }: Channel): { batch: Batch; end: number } {
-    const events = kept.slice(firstAfter(kept, seq)).slice(0, this.#limits.batchEvents);
+  #isLate(seq: number, { kept }: Channel): boolean {
+    const first = firstAfter(kept, seq);
+    if (kept.length - first <= this.#limits.batchEvents) return false;
+    return performance.now() - kept[first]!.at > this.#limits.lateMs;
+  }
+
+  #after(from: number | "newest", { kept, lost }: Channel): { batch: Batch; end: number } {
+    const { batchEvents } = this.#limits;
+    const first = from === "newest" ? kept.length - batchEvents : firstAfter(kept, from);
+    const events = kept.slice(first, first + batchEvents);
     const batch: (LiveEvent | Gap)[] = events.map(({ seq, name, make }) => ({
       id: `${this.#process}-${seq}`,
       name,
       data: make(),
     }));
-    if (seq < lost) {
-      const reason = seq < 0 ? "this process does not know the last event" : "there were too many events";
+    if (from === "newest" || from < lost) {
+      const reason = from === -1 ? "this process does not know the last event" : "there were too many events";
       batch.unshift({ name: "gap", data: { reason } });
     }
     return { batch, end: events.at(-1)?.seq ?? lost };
