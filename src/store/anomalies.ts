@@ -1,5 +1,5 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { type Kysely, type RawBuilder, sql } from "kysely";
+import { sql } from "kysely";
 import {
   type Anomaly,
   AnomalySchema,
@@ -8,15 +8,13 @@ import {
   type Signal,
 } from "../gen/driftlock/v1/anomaly_pb.js";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
-import { appendAudit, ensureTenants } from "./audit.ts";
-import { BulkInsert } from "./bulk.ts";
+import { appendAudit } from "./audit.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument } from "./errors.ts";
 import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
-import { encodeReport, type Report, searchable, serviceName, streamId, streamKey } from "./report.ts";
+import { channelMask, maxExamples, recordReports } from "./record.ts";
+import { encodeReport, searchable, serviceName, streamId, streamKey } from "./report.ts";
 import type { Settings } from "./settings.ts";
-import { recordStreams } from "./streams.ts";
-import type { Tables } from "./tables.ts";
 
 /** What a person made of an anomaly. */
 export const dispositions = ["acknowledged", "resolved", "accepted", "false"] as const;
@@ -98,12 +96,9 @@ export interface AnomalyPatch {
   note?: string;
 }
 
-const maxExamples = 5;
 const maxAuthor = 256;
 const maxNote = 4_096;
 const maxSearch = 256;
-/** Anomalies a statement that thins out reports. */
-const thinned = 100;
 
 const summaryColumns = [
   "tenant",
@@ -128,117 +123,6 @@ type SummaryRow = {
     "tenant" | "id" | "stream" | "stream_id" | "service" | "state"
   >]: bigint;
 } & { tenant: string; id: string; stream: string; stream_id: string; service: string; state: string };
-
-function least(column: string): RawBuilder<bigint> {
-  const [ours, theirs] = [sql.ref(`anomalies.${column}`), sql.ref(`excluded.${column}`)];
-  return sql`case when ${theirs} < ${ours} then ${theirs} else ${ours} end`;
-}
-
-function greatest(column: string): RawBuilder<bigint> {
-  const [ours, theirs] = [sql.ref(`anomalies.${column}`), sql.ref(`excluded.${column}`)];
-  return sql`case when ${theirs} > ${ours} then ${theirs} else ${ours} end`;
-}
-
-/** Minima, maxima and a union alone: reports may come in any order, and more than once. */
-const upsertAnomalies = new BulkInsert<"anomalies">(
-  [
-    "tenant",
-    "id",
-    "stream_id",
-    "stream",
-    "service",
-    "signal",
-    "channels",
-    "severity",
-    "start_time",
-    "end_time",
-    "occurrences",
-    "ended",
-    "recorded_at",
-    "changed_at",
-  ],
-  (db, rows) =>
-    db
-      .insertInto("anomalies")
-      .values(rows)
-      .onConflict((conflict) =>
-        conflict.columns(["tenant", "id"]).doUpdateSet({
-          channels: sql`anomalies.channels | excluded.channels`,
-          severity: greatest("severity"),
-          start_time: least("start_time"),
-          end_time: greatest("end_time"),
-          occurrences: greatest("occurrences"),
-          ended: greatest("ended"),
-          recorded_at: least("recorded_at"),
-          changed_at: greatest("changed_at"),
-        }),
-      ),
-);
-
-const insertReports = new BulkInsert<"anomaly_reports">(
-  [
-    "tenant",
-    "anomaly_id",
-    "hash",
-    "record_hash",
-    "settings_hash",
-    "occurrence",
-    "strength",
-    "size",
-    "text",
-    "report",
-  ],
-  (db, rows) =>
-    db
-      .insertInto("anomaly_reports")
-      .values(rows)
-      .onConflict((conflict) => conflict.doNothing()),
-);
-
-/** A statement may meet a row once: the nth report of an anomaly goes into the nth wave. */
-function waves(reports: readonly Report[]): Report[][] {
-  const result: Report[][] = [];
-  const seen = new Map<string, number>();
-  for (const report of reports) {
-    const name = `${report.tenant}\0${report.id}`;
-    const n = seen.get(name) ?? 0;
-    seen.set(name, n + 1);
-    result[n] ??= [];
-    result[n].push(report);
-  }
-  return result;
-}
-
-/** Keeps of each anomaly's reports the first, the strongest, and the first of each of the first five distinct records. */
-async function thinOut(
-  db: Kysely<Tables>,
-  anomalies: readonly { tenant: string; id: string }[],
-): Promise<void> {
-  for (let at = 0; at < anomalies.length; at += thinned) {
-    const names = anomalies.slice(at, at + thinned).map(({ tenant, id }) => sql`(${tenant}, ${id})`);
-    await sql`
-      with ranked as (
-        select tenant, anomaly_id, hash, occurrence,
-          row_number() over (partition by tenant, anomaly_id order by occurrence, hash) as nth,
-          row_number() over (partition by tenant, anomaly_id order by strength desc, occurrence, hash) as by_strength,
-          row_number() over (partition by tenant, anomaly_id, record_hash order by occurrence, hash) as of_record
-        from anomaly_reports where (tenant, anomaly_id) in (values ${sql.join(names)})
-      ), counted as (
-        select tenant, anomaly_id, hash, nth, by_strength, of_record,
-          sum(case when of_record = 1 then 1 else 0 end)
-            over (partition by tenant, anomaly_id order by occurrence, hash) as records
-        from ranked
-      )
-      delete from anomaly_reports where (tenant, anomaly_id, hash) in (
-        select tenant, anomaly_id, hash from counted
-        where nth > 1 and by_strength > 1 and not (of_record = 1 and records <= ${sql.lit(maxExamples)})
-      )`.execute(db);
-  }
-}
-
-function mask(channels: readonly number[]): bigint {
-  return channels.reduce((bits, channel) => bits | (1n << BigInt(channel & 31)), 0n);
-}
 
 function channelsOf(bits: bigint): Channel[] {
   return Array.from({ length: 32 }, (_, channel) => channel).filter(
@@ -291,14 +175,8 @@ export class Anomalies {
    * @throws {InvalidArgument} for a report without a tenant or an id that can be stored.
    */
   async record(batch: readonly Anomaly[]): Promise<void> {
-    await this.recordReports(batch.map((anomaly) => encodeReport(anomaly)));
-  }
-
-  async recordReports(reports: readonly Report[]): Promise<void> {
-    const { database, now } = this.#context;
-    // In one order everywhere, so that two writers never wait for each other in a ring.
-    const sorted = reports.toSorted((a, b) => compare(a.tenant, b.tenant) || compare(a.id, b.id));
-    await database.write.transaction().execute((trx) => this.#record(trx, sorted, now()));
+    const reports = batch.map((anomaly) => encodeReport(anomaly));
+    await recordReports(this.#context, this.#settings, reports);
   }
 
   /** By start, the latest first. */
@@ -329,7 +207,7 @@ export class Anomalies {
     if (filter.signal) query = query.where("signal", "in", filter.signal.map(BigInt));
     if (filter.severity) query = query.where("severity", "in", filter.severity.map(BigInt));
     if (filter.state) query = query.where("state", "in", filter.state);
-    if (filter.channel) query = query.where(sql<boolean>`(channels & ${mask(filter.channel)}) <> 0`);
+    if (filter.channel) query = query.where(sql<boolean>`(channels & ${channelMask(filter.channel)}) <> 0`);
     if (filter.text !== undefined) {
       if (filter.text.length > maxSearch) {
         throw new InvalidArgument("text", `must be at most ${maxSearch} characters`);
@@ -455,69 +333,6 @@ export class Anomalies {
     return this.get(tenant, id);
   }
 
-  async #record(trx: Kysely<Tables>, reports: readonly Report[], now: number): Promise<void> {
-    const { hash, body } = this.#settings;
-    await ensureTenants(trx, new Set(reports.map(({ tenant }) => tenant)), now);
-    await trx
-      .insertInto("settings")
-      .values({ hash, body, created_at: now })
-      .onConflict((conflict) => conflict.column("hash").doNothing())
-      .execute();
-    await recordStreams(
-      trx,
-      reports.map((report) => ({
-        tenant: report.tenant,
-        key: report.stream,
-        signal: report.signal,
-        service: report.service,
-        state: "watching",
-        firstSeen: report.startTime,
-        lastSeen: report.endTime,
-        records: 0n,
-      })),
-    );
-    for (const wave of waves(reports)) {
-      await upsertAnomalies.run(
-        trx,
-        wave.map((report) => ({
-          tenant: report.tenant,
-          id: report.id,
-          stream_id: report.streamId,
-          stream: report.stream,
-          service: report.service,
-          signal: report.signal,
-          channels: report.ended ? 0n : mask([report.channel]),
-          severity: report.severity,
-          start_time: report.startTime,
-          end_time: report.endTime,
-          occurrences: report.occurrence,
-          ended: report.ended ? 1 : 0,
-          recorded_at: now,
-          changed_at: now,
-        })),
-      );
-    }
-    // The end of an anomaly is about no record.
-    const told = reports.filter(({ ended }) => !ended);
-    await insertReports.run(
-      trx,
-      told.map((report) => ({
-        tenant: report.tenant,
-        anomaly_id: report.id,
-        hash: report.hash,
-        record_hash: report.recordHash,
-        settings_hash: hash,
-        occurrence: report.occurrence,
-        strength: report.strength,
-        size: report.size,
-        text: report.text,
-        report: report.bytes,
-      })),
-    );
-    const repeated = told.filter(({ occurrence }) => occurrence > 1n);
-    await thinOut(trx, [...new Map(repeated.map((each) => [`${each.tenant}\0${each.id}`, each])).values()]);
-  }
-
   async #strongest(tenant: string, ids: readonly string[]): Promise<Map<string, StoredReport>> {
     if (ids.length === 0) return new Map();
     const db = this.#context.database.read;
@@ -540,8 +355,4 @@ export class Anomalies {
       .execute();
     return new Map(rows.map((row) => [row.anomaly_id, toReport(row)]));
   }
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -129,22 +129,20 @@ export class Writer {
     while (this.#queue.length > 0 && !this.#closing) {
       const batch = this.#queue.take(this.#limits.batchReports, this.#limits.batchBytes);
       this.#inWork = { reports: batch.length, bytes: batch.reduce((sum, report) => sum + sizeOf(report), 0) };
-      try {
-        await this.#write(batch);
-        if (this.#failure !== undefined)
-          this.#log.info({ queued: this.#queue.length }, "the store takes anomalies again");
+      const refused = await this.#write(batch);
+      this.#inWork = nothing;
+      if (refused === undefined) {
+        if (this.#failure !== undefined) this.#log.info("the store takes anomalies again");
         this.#failure = undefined;
-        this.#inWork = nothing;
         retryMs = this.#limits.retryMs;
-      } catch (error) {
-        if (this.#failure === undefined)
-          this.#log.warn({ reason: reasonOf(error) }, "the store takes no anomalies; they wait");
-        this.#failure = reasonOf(error);
-        this.#inWork = nothing;
-        this.#drop(this.#queue.putBack(batch));
-        await this.#wait(retryMs);
-        retryMs = Math.min(2 * retryMs, this.#limits.maxRetryMs);
+        continue;
       }
+      const { reason, left } = refused;
+      if (this.#failure === undefined) this.#log.warn({ reason }, "the store takes no anomalies; they wait");
+      this.#failure = reason;
+      this.#drop(this.#queue.putBack(left));
+      await this.#wait(retryMs);
+      retryMs = Math.min(2 * retryMs, this.#limits.maxRetryMs);
     }
     this.#running = undefined;
   }
@@ -154,21 +152,27 @@ export class Writer {
     await sleep(ms, undefined, { signal: this.#hurry.signal }).catch(() => {});
   }
 
-  /** Looks for the one report that the database refuses, so that it does not hold up the others. */
-  async #write(batch: readonly Waiting[]): Promise<void> {
-    try {
-      await this.#record(batch.map(({ bytes }) => bytes));
-      this.#written += batch.length;
-    } catch (error) {
-      if (!isBadData(error)) throw error;
-      if (batch.length === 1) {
-        this.#reject(error);
-        return;
+  /**
+   * Looks for the one report that the database refuses, so that it does not hold up the others. Resolves to what is left
+   * where the database takes none.
+   */
+  async #write(batch: Waiting[]): Promise<{ reason: string; left: Waiting[] } | undefined> {
+    const parts = [batch];
+    for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+      try {
+        await this.#record(part.map(({ bytes }) => bytes));
+        this.#written += part.length;
+      } catch (error) {
+        if (!isBadData(error)) return { reason: reasonOf(error), left: [part, ...parts.reverse()].flat() };
+        if (part.length === 1) {
+          this.#reject(error);
+          continue;
+        }
+        const half = part.length >> 1;
+        parts.push(part.slice(half), part.slice(0, half));
       }
-      const half = batch.length >> 1;
-      await this.#write(batch.slice(0, half));
-      await this.#write(batch.slice(half));
     }
+    return undefined;
   }
 
   #reject(error: unknown): void {

@@ -95,7 +95,6 @@ onEachDatabase((databases) => {
       "anomalies.record": [
         () => store.anomalies.record([report({ id: id(1), tenant: "mine", occurrence: 64n })]),
       ],
-      "anomalies.recordReports": [() => store.anomalies.recordReports([])],
       "streams.list": [
         () => store.streams.list("mine"),
         () => store.streams.list("mine", { service: "theirs" }),

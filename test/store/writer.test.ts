@@ -107,6 +107,28 @@ describe("a writer", () => {
     expect(writer.state()).toMatchObject({ written: 99, rejected: 1, queued: 0 });
   });
 
+  it("counts what is written once, when the database goes away half-way through a search", async () => {
+    const stored: string[] = [];
+    let calls = 0;
+    const writer = new Writer(
+      async (reports: readonly Uint8Array[]) => {
+        const ids = reports.map((each) => read(each).id);
+        if (ids.includes(id(13))) throw new InvalidArgument("x", "refused");
+        // Every other batch that could be stored finds the database away.
+        calls += 1;
+        if (calls % 2 === 0) throw new Error("away");
+        stored.push(...ids);
+      },
+      silent,
+      small,
+    );
+    for (const anomaly of many(40)) writer.offer(anomaly);
+    await writer.flush();
+    expect(new Set(stored).size).toBe(39);
+    expect(stored).toHaveLength(39);
+    expect(writer.state()).toMatchObject({ written: 39, rejected: 1, queued: 0 });
+  });
+
   it("tries again until the database takes a batch, and loses none", async () => {
     let away = true;
     const stored = new Set<string>();
