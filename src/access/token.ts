@@ -17,7 +17,19 @@ import { type Principal, tenantPattern } from "./principal.ts";
 type OidcConfig = NonNullable<AuthConfig["oidc"]>;
 
 /** No `none`, and nothing symmetric: a public key must never do as a shared secret. */
-const algorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
+const algorithms = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
 
 const fetchTimeoutMs = 5_000;
 /** Between two tries to find a key that is not in the set, and after a failed discovery. */

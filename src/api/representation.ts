@@ -84,7 +84,8 @@ export function sendPage<T>(
     url.searchParams.set("after", page.next);
     reply.header("link", `<${url.pathname}${url.search}>; rel="next"`);
   }
-  reply.header("vary", "accept");
+  const vary = reply.getHeader("vary");
+  reply.header("vary", vary === undefined ? "accept" : `${vary}, accept`);
   if (format === "json") return reply.type(types.json).send(page);
   // As text: a serializer would quote it.
   const text =

@@ -40,13 +40,13 @@ export function secure(app: FastifyInstance, { corsOrigins, open }: SecurityOpti
         `the host ${host} is not this machine's own; without auth.enabled the API answers to localhost alone`,
       );
     }
+    if (corsOrigins.length > 0) reply.header("vary", "origin");
     if (origin === undefined) return;
     if (corsOrigins.includes(origin)) {
       reply.headers({
         "access-control-allow-origin": origin,
         "access-control-expose-headers": corsExposed,
         "cross-origin-resource-policy": "cross-origin",
-        vary: "origin",
       });
       if (request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined) {
         reply.headers({

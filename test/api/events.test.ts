@@ -221,6 +221,24 @@ describe("bodies", () => {
     expect(receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
   });
 
+  it("hide no values behind a quote that is never closed", async () => {
+    const many = `{"body":[${"1,".repeat(3 * 2 ** 20)}1]}`;
+    for (const body of [many, `"\n${many}`]) {
+      const response = await post(body, lines);
+      expect(await problemOf(response)).toMatchObject({
+        status: 413,
+        detail: expect.stringContaining("receive.limits.max_inflight_size"),
+      });
+    }
+    expect(taken).toEqual([]);
+  });
+
+  it("are not quoted at length", async () => {
+    const keys = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`key-${i}`, 1]));
+    const text = await (await post(JSON.stringify({ body: 1, ...keys }))).text();
+    expect(text.length).toBeLessThan(1_000);
+  });
+
   it("of any kind are answered without a fault of ours", async () => {
     const json = fc.json({ maxDepth: 4 });
     const event = fc.record(

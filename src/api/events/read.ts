@@ -2,6 +2,7 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import type { ResourceLogsSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
+import { countJsonValues } from "../../receive/json-shape.ts";
 import { EventFault, eventSchema, logRecord, resourceAttributes } from "./event.ts";
 
 export interface EventError {
@@ -25,6 +26,8 @@ export class TooManyEvents extends Error {}
 
 export const maxEvents = 10_000;
 const maxErrors = 100;
+/** Characters of what is said of one: it may quote what was sent. */
+const maxDetail = 300;
 /** Events read before others may run: a millisecond or so. */
 const slice = 200;
 
@@ -63,6 +66,30 @@ export function* ndjsonItems(text: string): Generator<{ value: unknown } | { fau
   }
 }
 
+const lineFeed = 0x0a;
+
+/**
+ * An upper limit on the values and keys in so many lines. Each is counted by itself: a quote that is never closed would
+ * hide what comes after it.
+ * @throws {TooManyEvents}
+ */
+export async function countLineValues(text: Buffer): Promise<number> {
+  let values = 0;
+  let lines = 0;
+  for (let start = 0; start < text.length; ) {
+    const found = text.indexOf(lineFeed, start);
+    const end = found < 0 ? text.length : found;
+    const line = text.subarray(start, end);
+    start = end + 1;
+    if (line.length === 0) continue;
+    lines += 1;
+    if (lines > maxEvents) throw new TooManyEvents();
+    // One that is nested too deeply is refused later, with the others in peace.
+    values += await countJsonValues(line).catch(() => line.length);
+  }
+  return values;
+}
+
 /**
  * Events of the same resource stand together, in the order in which they came.
  * @throws {TooManyEvents}
@@ -81,7 +108,9 @@ export async function readEvents(items: Items, receivedMs: number): Promise<Read
       "fault" in item ? [{ field: "", detail: item.fault }] : add(item.value, received, resources);
     if (faults.length === 0) continue;
     rejected += 1;
-    for (const fault of faults) if (errors.length < maxErrors) errors.push({ index, ...fault });
+    for (const { field, detail } of faults.slice(0, maxErrors - errors.length)) {
+      errors.push({ index, field: short(field), detail: short(detail) });
+    }
   }
   const request = create(ExportLogsServiceRequestSchema, { resourceLogs: [...resources.values()] });
   return {
@@ -90,6 +119,10 @@ export async function readEvents(items: Items, receivedMs: number): Promise<Read
     rejected,
     errors,
   };
+}
+
+function short(text: string): string {
+  return text.length <= maxDetail ? text : `${text.slice(0, maxDetail).toWellFormed()}…`;
 }
 
 function add(

@@ -14,7 +14,15 @@ import { guarded, problems } from "../openapi.ts";
 import { ApiError } from "../problem.ts";
 import { eventSchema } from "./event.ts";
 import { type Claim, IdempotencyKeys } from "./idempotency.ts";
-import { jsonItems, maxEvents, ndjsonItems, type ReadEvents, readEvents, TooManyEvents } from "./read.ts";
+import {
+  countLineValues,
+  jsonItems,
+  maxEvents,
+  ndjsonItems,
+  type ReadEvents,
+  readEvents,
+  TooManyEvents,
+} from "./read.ts";
 
 export interface EventOptions {
   /** Takes what was read as the receivers take OTLP. */
@@ -94,10 +102,10 @@ function encodingOf({ headers }: FastifyRequest): Encoding | undefined {
 
 /** @throws {Refusal} for a body that has no sound event. */
 async function read(text: Buffer, format: keyof typeof types, permit: Permit): Promise<ReadEvents> {
-  const values = await countJsonValues(text);
-  permit.hold(text.length * bytesPerByte + values * bytesPerValue);
   let events: ReadEvents;
   try {
+    const values = await (format === "json" ? countJsonValues(text) : countLineValues(text));
+    permit.hold(text.length * bytesPerByte + values * bytesPerValue);
     const decoded = new TextDecoder("utf-8", { fatal: true }).decode(text);
     events = await readEvents(format === "json" ? jsonItems(decoded) : ndjsonItems(decoded), Date.now());
   } catch (error) {
