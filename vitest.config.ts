@@ -5,5 +5,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/e2e/**"],
     testTimeout: 30_000,
+    // What is waited for comes when it comes: no test is about how soon.
+    expect: { poll: { timeout: 20_000 } },
   },
 });
