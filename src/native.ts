@@ -130,6 +130,16 @@ export interface NativeEngine {
    * no snapshot. One of an engine with other baselines, windows, dictionary sizes, seed or streams is of no use.
    */
   restore(snapshot: Uint8Array): boolean;
+  /**
+   * A person's word on an anomaly, at its place in the order of calls. `accept`: what it showed is normal from now on;
+   * `false`: it was none, and scores like its own are usual. An open anomaly is over then: `ended` is the message. Not
+   * found: no stream remembers it, for each keeps its latest four, or the stream has given way to newer ones.
+   */
+  feedback(
+    tenant: string,
+    anomalyId: string,
+    kind: "accept" | "false",
+  ): Promise<{ found: boolean; ended: Buffer | null }>;
   /** Waits for what is pending; later calls reject. */
   close(): Promise<void>;
 }

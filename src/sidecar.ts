@@ -85,6 +85,29 @@ async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
   clearTimeout(timer);
 }
 
+/** Lets the stream learn what a person made of an anomaly; that it is over then goes the way of all reports. */
+function heed(
+  engine: Engine,
+  { tenant, id }: AnomalyDetail,
+  { state }: AnomalyPatch,
+  sinks: readonly AnomalySink[],
+  log: Logger,
+): void {
+  if (state !== "accepted" && state !== "false") return;
+  const outcome = state === "accepted" ? engine.accept(tenant, id) : engine.reject(tenant, id);
+  outcome.then(
+    ({ found, ended }) => {
+      if (!found)
+        log.info(
+          { tenant, anomaly: id, state },
+          "no stream remembers the anomaly: its limits stay as they are",
+        );
+      if (ended) for (const sink of sinks) sink(ended);
+    },
+    (err) => log.error({ err, tenant, anomaly: id }, "the engine could not heed what was made of an anomaly"),
+  );
+}
+
 /** Loads what streams had learned, and saves it from time to time and, by `close`, for the last time. */
 async function startSnapshots(engine: Engine, config: Config, log: Logger) {
   const file = new SnapshotFile(config);
@@ -94,7 +117,10 @@ async function startSnapshots(engine: Engine, config: Config, log: Logger) {
     const { streams } = engine.stats();
     log.info({ path, streams, saved_at: loaded.savedAt }, "streams go on from their snapshot");
   } else if (loaded.kind === "refused") {
-    log.warn({ path, reason: loaded.reason }, "streams learn anew: the snapshot is of no use, and will be replaced");
+    log.warn(
+      { path, reason: loaded.reason },
+      "streams learn anew: the snapshot is of no use, and will be replaced",
+    );
   }
   const save = () =>
     file.save(engine).catch((err) => log.error({ err, path }, "what streams learned could not be saved"));
@@ -140,12 +166,13 @@ export async function startSidecar(
     started.push(() => forwarder.close(0));
     const tracing = await startTracing(telemetry, versions.version);
     if (tracing) started.push(() => atMost(graceMs, tracing.close()));
+    const sinks = [anomalySink(store), liveSink(hub), ...onAnomaly];
     const pipeline = new Pipeline({
       engine,
       forwarder,
       metrics,
       tracer: tracing?.tracer,
-      sinks: [anomalySink(store), liveSink(hub), ...onAnomaly],
+      sinks,
       meter: metering,
     });
     const receivers = await startReceivers(
@@ -188,6 +215,7 @@ export async function startSidecar(
           take: receivers.take,
           onJudgement(anomaly, patch) {
             publishJudgement(hub, anomaly);
+            if (engine) heed(engine, anomaly, patch, sinks, log);
             onJudgement?.(anomaly, patch);
           },
           log,

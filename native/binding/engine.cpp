@@ -93,6 +93,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     return DefineClass(env, "Engine",
                        {InstanceMethod<&EngineObject::process>("process"), InstanceMethod<&EngineObject::stats>("stats"),
                         InstanceMethod<&EngineObject::snapshot>("snapshot"), InstanceMethod<&EngineObject::restore>("restore"),
+                        InstanceMethod<&EngineObject::feedback>("feedback"),
                         InstanceMethod<&EngineObject::close>("close")});
   }
 
@@ -151,6 +152,23 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     job->complete = [parts, joined] { *joined = parts->join(); };
     job->result = [joined](Napi::Env env) { return bufferOf(env, std::move(*joined)); };
     return submit(info.Env(), std::move(job));
+  }
+
+  Napi::Value feedback(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const std::string kind = info[2].ToString();
+    if (kind != "accept" && kind != "false") throw Napi::TypeError::New(env, "kind: \"" + kind + "\" is none of accept, false");
+    auto word = std::make_shared<FeedbackVisit>(info[0].ToString(), info[1].ToString(),
+                                                kind == "accept" ? Feedback::Accept : Feedback::FalseAlarm);
+    auto job = std::make_shared<Job>(env);
+    job->visit = [word](std::uint32_t, Shard& shard) { word->visit(shard); };
+    job->result = [word](Napi::Env env) {
+      auto result = Napi::Object::New(env);
+      result.Set("found", word->found());
+      result.Set("ended", word->ended().empty() ? env.Null() : copyOf(env, word->ended()));
+      return result;
+    };
+    return submit(env, std::move(job));
   }
 
   Napi::Value restore(const Napi::CallbackInfo& info) {

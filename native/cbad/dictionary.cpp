@@ -3,7 +3,9 @@
 #include <lz4.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <memory>
 
 #include "cbad/state_bytes.hpp"
 
@@ -36,15 +38,55 @@ std::size_t extended(const std::uint8_t*& p, std::size_t length) {
 
 }  // namespace
 
-struct Dictionary::Table {
-  LZ4_stream_t stream;
-  Table() { LZ4_initStream(&stream, sizeof stream); }
+namespace {
+
+/// Tables of the dictionaries that a thread asked last: one has 16 KiB, too much for each of ten thousand streams, and takes
+/// some 20 us to fill.
+struct Tables {
+  struct Slot {
+    std::uint64_t owner = 0;
+    /// Of the owner's text when the table was filled.
+    std::uint64_t version = 0;
+    std::uint64_t usedAt = 0;
+    LZ4_stream_t stream;
+  };
+  std::vector<std::unique_ptr<Slot>> slots;
+  std::uint64_t uses = 0;
+
+  /// The owner's slot, or one that it may take.
+  Slot& find(std::uint64_t owner, std::uint32_t& hint) {
+    if (hint >= slots.size() || slots[hint]->owner != owner) hint = place(owner);
+    slots[hint]->usedAt = ++uses;
+    return *slots[hint];
+  }
+
+ private:
+  static constexpr std::size_t kMost = 64;
+
+  std::uint32_t place(std::uint64_t owner) {
+    std::uint32_t oldest = 0;
+    for (std::uint32_t i = 0; i < slots.size(); ++i) {
+      if (slots[i]->owner == owner) return i;
+      if (slots[i]->usedAt < slots[oldest]->usedAt) oldest = i;
+    }
+    if (slots.size() == kMost) return oldest;
+    slots.push_back(std::make_unique<Slot>());
+    LZ4_initStream(&slots.back()->stream, sizeof(LZ4_stream_t));
+    return static_cast<std::uint32_t>(slots.size() - 1);
+  }
 };
 
-Dictionary::Dictionary(std::size_t capacity) : capacity_(std::min<std::size_t>(capacity, 65'536)) {}
-Dictionary::~Dictionary() = default;
-Dictionary::Dictionary(Dictionary&&) noexcept = default;
-Dictionary& Dictionary::operator=(Dictionary&&) noexcept = default;
+Tables& tables() {
+  thread_local Tables tables;
+  return tables;
+}
+
+}  // namespace
+
+Dictionary::Dictionary(std::size_t capacity) : capacity_(std::min<std::size_t>(capacity, 65'536)) {
+  static std::atomic<std::uint64_t> last{0};
+  name_ = ++last;
+}
 
 void Dictionary::add(Bytes lines) {
   // The adaptive part keeps a quarter for itself, whatever the anchored part would take.
@@ -64,21 +106,20 @@ void Dictionary::add(Bytes lines) {
     }
     text_.insert(text_.end(), lines.begin(), lines.end());
   }
-  stale_ = true;
+  ++version_;
   // Growing by doubling stops at what it can come to.
   if (text_.capacity() < capacity_ && text_.size() > capacity_ / 2) text_.reserve(capacity_);
-}
-
-void Dictionary::load() {
-  if (!table_) table_ = std::make_unique<Table>();
-  LZ4_loadDictSlow(&table_->stream, reinterpret_cast<const char*>(text_.data()), static_cast<int>(text_.size()));
-  stale_ = false;
 }
 
 void Dictionary::novelty(Bytes text, Novelty& out) {
   out.literals.clear();
   out.literalBytes = out.matches = 0;
-  if (stale_) load();
+  Tables::Slot& table = tables().find(name_, slot_);
+  if (table.owner != name_ || table.version != version_) {
+    table.owner = name_;
+    table.version = version_;
+    LZ4_loadDictSlow(&table.stream, reinterpret_cast<const char*>(text_.data()), static_cast<int>(text_.size()));
+  }
 
   Scratch& s = scratch();
   const std::size_t size = kHead + text.size() + kPadding;
@@ -89,7 +130,7 @@ void Dictionary::novelty(Bytes text, Novelty& out) {
   s.packed.resize(static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(size))));
 
   LZ4_resetStream_fast(&s.stream);
-  LZ4_attach_dictionary(&s.stream, text_.empty() ? nullptr : &table_->stream);
+  LZ4_attach_dictionary(&s.stream, text_.empty() ? nullptr : &table.stream);
   const int packed =
       LZ4_compress_fast_continue(&s.stream, reinterpret_cast<const char*>(s.source.data()),
                                  reinterpret_cast<char*>(s.packed.data()), static_cast<int>(size),
@@ -115,7 +156,7 @@ void Dictionary::novelty(Bytes text, Novelty& out) {
   }
 }
 
-std::size_t Dictionary::memory() const { return text_.capacity() + (table_ ? sizeof(Table) : 0); }
+std::size_t Dictionary::memory() const { return text_.capacity(); }
 
 void Dictionary::snapshot(std::vector<std::uint8_t>& out) const {
   put(out, static_cast<std::uint32_t>(anchoredSize_));
@@ -132,7 +173,7 @@ bool Dictionary::restore(Bytes in) {
   anchoredSize_ = anchoredSize;
   anchored_ = anchored == 1;
   text_.assign(text.begin(), text.end());
-  stale_ = true;
+  ++version_;
   return true;
 }
 

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "bytes.hpp"
@@ -30,9 +29,9 @@ struct Novelty {
 class Dictionary {
  public:
   explicit Dictionary(std::size_t capacity);
-  ~Dictionary();
-  Dictionary(Dictionary&&) noexcept;
-  Dictionary& operator=(Dictionary&&) noexcept;
+  // Its text must stay where it is: tables point into it.
+  Dictionary(const Dictionary&) = delete;
+  Dictionary& operator=(const Dictionary&) = delete;
 
   /// Adds lines. What does not fit into the anchored part is adaptive. The next `novelty` sees them.
   void add(Bytes lines);
@@ -45,6 +44,7 @@ class Dictionary {
 
   /// Anchored lines, then adaptive ones.
   Bytes text() const { return {text_.data(), text_.size()}; }
+  /// The text's. What speeds up the search is shared: 1 MiB a thread.
   std::size_t memory() const;
 
   void snapshot(std::vector<std::uint8_t>& out) const;
@@ -52,15 +52,13 @@ class Dictionary {
   bool restore(Bytes in);
 
  private:
-  struct Table;
-  void load();
-
   std::size_t capacity_;
   std::size_t anchoredSize_ = 0;
   bool anchored_ = false;
-  bool stale_ = true;
   std::vector<std::uint8_t> text_;
-  std::unique_ptr<Table> table_;
+  /// Finds the text's table among the thread's: no two dictionaries share a name, and a changed text has a new version.
+  std::uint64_t name_ = 0, version_ = 0;
+  std::uint32_t slot_ = 0;
 };
 
 }  // namespace driftlock

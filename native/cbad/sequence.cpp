@@ -461,21 +461,14 @@ bool SequenceModel::restore(Bytes in) {
 }
 
 void SequenceScore::add(double bits, double mean) {
-  if (run_.sum <= 0) run_ = {count_, count_, count_, bits, 0};
-  run_.sum += bits - (mean + slack);
-  run_.last = count_;
-  if (bits > run_.peak_bits) {
-    run_.peak = count_;
-    run_.peak_bits = bits;
-  }
-  if (count_ == 0 || run_.sum > best_.sum) best_ = run_;
-  bits_ += bits;
+  sum_ = std::max(sum_, 0.0) + bits - (mean + slack);
+  if (count_ == 0 || sum_ > best_) best_ = sum_;
   ++count_;
 }
 
 double SequenceScore::value() const {
   if (count_ == 0) return -std::numeric_limits<double>::infinity();
-  return best_.sum - portable_log2(count_);
+  return best_ - portable_log2(count_);
 }
 
 }  // namespace driftlock

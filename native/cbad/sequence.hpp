@@ -149,34 +149,16 @@ class SequenceScore {
   void add(double bits, double mean);
   /// In bits; minus infinity before the first cost.
   double value() const;
-  /// Sum of all costs, in bits.
-  double bits() const { return bits_; }
   std::uint32_t count() const { return count_; }
-  /// Where the strangest stretch lies: indices of its first and its last cost, and of the costliest within.
-  std::uint32_t first() const { return best_.first; }
-  std::uint32_t last() const { return best_.last; }
-  std::uint32_t peak() const { return best_.peak; }
 
   /// Lists the fields, for snapshots.
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
-    for (auto* stretch : {&self.run_, &self.best_}) {
-      v(stretch->first), v(stretch->last), v(stretch->peak), v(stretch->peak_bits), v(stretch->sum);
-    }
-    v(self.bits_), v(self.count_);
+    v(self.sum_), v(self.best_), v(self.count_);
   }
 
  private:
-  struct Stretch {
-    std::uint32_t first = 0;
-    std::uint32_t last = 0;
-    std::uint32_t peak = 0;
-    double peak_bits = 0;
-    double sum = 0;
-  };
-  Stretch run_;
-  Stretch best_;
-  double bits_ = 0;
+  double sum_ = 0, best_ = 0;
   std::uint32_t count_ = 0;
 };
 

@@ -52,6 +52,8 @@ class ContentChannel {
   void score(const RecordView& record, ContentScore& out);
   /// Makes what `score` found unknown part of the baseline.
   void learn(const RecordView& record, const ContentScore& score);
+  /// Takes a field for known by its hash alone: it costs nothing from now on, but explains nothing like it.
+  void know(std::uint64_t hash) { known_.insert(hash); }
   /// What has been learned so far stays; from now on the baseline adapts beside it.
   void anchor() { dictionary_.anchor(); }
 

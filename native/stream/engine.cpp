@@ -168,6 +168,14 @@ bool Engine::restore(Bytes snapshot) {
   return true;
 }
 
+void FeedbackVisit::visit(Shard& shard) {
+  std::vector<Finding> findings;
+  if (!shard.feedback(tenant_, anomalyId_, feedback_, findings)) return;
+  std::lock_guard lock(mutex_);
+  found_ = true;
+  for (const Finding& finding : findings) ended_ = encodeAnomaly(finding);
+}
+
 std::vector<std::uint8_t> Snapshot::join() const {
   std::vector<std::uint8_t> out;
   std::size_t size = 0;

@@ -72,6 +72,26 @@ class Snapshot {
   std::array<std::vector<std::uint8_t>, shardCount> parts_;
 };
 
+/// A person's word on an anomaly, told to the shards by a visiting task: one of them has the stream.
+class FeedbackVisit {
+ public:
+  FeedbackVisit(std::string tenant, std::string anomalyId, Feedback feedback)
+      : tenant_(std::move(tenant)), anomalyId_(std::move(anomalyId)), feedback_(feedback) {}
+
+  void visit(Shard& shard);
+  /// Some stream remembered the anomaly.
+  bool found() const { return found_; }
+  /// The message that it is over; empty where it was over before.
+  const std::vector<std::uint8_t>& ended() const { return ended_; }
+
+ private:
+  std::string tenant_, anomalyId_;
+  Feedback feedback_;
+  std::mutex mutex_;
+  bool found_ = false;
+  std::vector<std::uint8_t> ended_;
+};
+
 /// Judges requests on threads of its own. Streams are dealt to shards by their hash, and a shard belongs to one thread:
 /// records of a stream are judged in the order of `submit`, and what is found does not depend on the number of threads.
 class Engine {

@@ -155,6 +155,18 @@ std::string explain(const Finding& f) {
   return sentence + format("; score %.2f against a limit of %.2f, p = %.2g", f.verdict.channelScore, f.limit, f.verdict.pValue);
 }
 
+std::string explainEnding(Ending ending) {
+  switch (ending) {
+    case Ending::Quiet:
+      return "Nothing was flagged for five minutes: the anomaly is over";
+    case Ending::Accepted:
+      return "It was accepted as normal: the anomaly is over";
+    case Ending::FalseAlarm:
+      return "It was called a false alarm: the anomaly is over";
+  }
+  return {};
+}
+
 std::uint32_t severity(const Finding& f) {
   const int grave = f.gravity == Gravity::Fatal ? 2 : f.gravity == Gravity::Error ? 1 : 0;
   const int far = f.verdict.channelScore > 2 * f.limit ? 2 : f.verdict.channelScore > 1.25 * f.limit ? 1 : 0;

@@ -24,6 +24,7 @@ struct Finding {
   std::string tenant, stream, service;
   OpenAnomaly anomaly;
   bool ended = false;
+  Ending ending = Ending::Quiet;
   Verdict verdict;
   double limit = 0;
   Gravity gravity = Gravity::Normal;
@@ -59,6 +60,7 @@ std::string_view toString(Channel channel);
 
 /// What is strange and how much, against what is usual.
 std::string explain(const Finding& finding);
+std::string explainEnding(Ending ending);
 
 /// Of an anomaly, from 1 (low) to 4 (critical): how far beyond the limit, and how grave the record calls itself.
 std::uint32_t severity(const Finding& finding);

@@ -18,6 +18,7 @@ SequenceVerdict SequenceChannel::observe(std::uint64_t key, std::uint32_t id, bo
     order_.splice(order_.begin(), order_, found->second);
   } else {
     order_.emplace_front().key = key;
+    order_.front().waiting.reserve(kFewWaiting);
     sessions_[key] = order_.begin();
   }
   current_ = order_.begin();
@@ -29,6 +30,8 @@ SequenceVerdict SequenceChannel::observe(std::uint64_t key, std::uint32_t id, bo
   const double bits = model_.cost(before_, id);
   session.score.add(bits, usual);
   session.context.push(id);
+  // Doubling would take twice as much as there will ever be.
+  if (session.waiting.size() == kFewWaiting) session.waiting.reserve(kWaiting + 1);
   session.waiting.push_back(id);
   ended_ = paidEnd_ = last;
   if (last) session.score.add(model_.end_cost(session.context), usual);

@@ -69,8 +69,8 @@ class SequenceChannel {
       SequenceScore::visit(self.score, v);
     }
   };
-  static constexpr std::size_t kMostSessions = 128;
-  static constexpr std::size_t kWaiting = 32;
+  static constexpr std::size_t kMostSessions = 64;
+  static constexpr std::size_t kWaiting = 32, kFewWaiting = 8;
   static constexpr std::uint64_t kProbe = 64;
 
   /// Moves the point of learning over so many waiting ids.

@@ -158,24 +158,45 @@ Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<F
   if (const auto window = stream.window(); windows && window) {
     windows->push_back({number, stream.key().name, *window, stream.metrics(codec_) ? *stream.metrics(codec_) : WindowMetrics{}});
   }
-  for (const Event& event : events_) tell(stream, event, number, Finding::noRecord, findings);
-  if (verdict.flagged) tell(stream, {.verdict = verdict, .timeUnixNano = view_.timeUnixNano}, number, number, findings);
+  for (const Event& event : events_) tell(stream, event, number, findings);
+  if (verdict.flagged) tell(stream, verdict, number, request.index.bytes(record), findings);
   return verdict;
 }
 
-void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::uint32_t record,
-                 std::vector<Finding>& findings) {
+void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Finding>& findings) {
   Finding& finding = findings.emplace_back();
   finding.at = at;
-  finding.record = record;
+  finding.record = Finding::noRecord;
   finding.verdict = event.verdict;
   finding.timeUnixNano = event.timeUnixNano;
   finding.ended = event.ended;
+  finding.ending = event.ending;
   finding.volume = event.volume;
-  finding.reported = event.ended || stream.report(event.timeUnixNano, content_.signature);
+  finding.reported = event.ended || stream.report(event.verdict, {}, nullptr);
   finding.anomaly = event.ended ? event.anomaly : stream.anomaly();
   describe(stream, finding);
   if (!event.ended) measure(stream, finding);
+}
+
+void Shard::tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Finding>& findings) {
+  Finding& finding = findings.emplace_back();
+  finding.at = finding.record = record;
+  finding.verdict = verdict;
+  finding.timeUnixNano = view_.timeUnixNano;
+  finding.reported = stream.report(verdict, raw, &content_);
+  finding.anomaly = stream.anomaly();
+  describe(stream, finding);
+  measure(stream, finding);
+}
+
+bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Finding>& findings) {
+  for (Stream& stream : order_) {
+    events_.clear();
+    if (stream.key().tenant != tenant || !stream.feedback(anomalyId, feedback, events_)) continue;
+    for (const Event& event : events_) tell(stream, event, 0, findings);
+    return true;
+  }
+  return false;
 }
 
 void Shard::describe(const Stream& stream, Finding& finding) {
@@ -185,7 +206,7 @@ void Shard::describe(const Stream& stream, Finding& finding) {
   finding.stream = key.name;
   finding.service = key.service;
   if (finding.ended) {
-    finding.explanation = "Nothing was flagged for five minutes: the anomaly is over";
+    finding.explanation = explainEnding(finding.ending);
     return;
   }
   const Channel channel = finding.verdict.channel;

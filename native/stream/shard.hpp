@@ -46,6 +46,10 @@ class Shard {
   Verdict judge(const Request& request, std::uint32_t record, std::vector<Finding>& findings,
                 std::vector<WindowReport>* windows);
 
+  /// Acts on a person's word on an anomaly of that tenant; where that ends it, `findings` says so. False where no stream here
+  /// remembers the anomaly.
+  bool feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Finding>& findings);
+
   /// Appends all streams, and what the shelf holds. Between records.
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Of a fresh shard, the one of that number. Where the settings now allow fewer streams, the latest used are taken. False
@@ -64,7 +68,8 @@ class Shard {
   void add(StreamKey key);
   bool unpack(Bytes packed);
   std::vector<std::uint8_t> pack(const Stream& stream) const;
-  void tell(Stream& stream, const Event& event, std::uint32_t at, std::uint32_t record, std::vector<Finding>& findings);
+  void tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Finding>& findings);
+  void tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Finding>& findings);
   void describe(const Stream& stream, Finding& finding);
   void describeRecord(const Stream& stream, Finding& finding);
   void measure(Stream& stream, Finding& finding);

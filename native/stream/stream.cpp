@@ -20,14 +20,14 @@ constexpr std::uint32_t kExcerptBytes = 8 * 1024;
 /// settings say: until then it stays news, and only its p-value tells how common it has become.
 constexpr double kHarmless = 0.5;
 constexpr std::uint32_t kSightings = 16;
+/// Units that a channel may learn from, strange as they are, once a person has accepted what it flagged.
+constexpr std::uint32_t kPardons = 8;
 
 /// An anomaly is over when nothing was flagged for so long.
 constexpr std::uint64_t kQuietNanos = 300'000'000'000;
 
-/// Records without times are taken to come one a second.
 constexpr std::uint64_t kTickNanos = 10'000'000'000;
 constexpr std::uint64_t kDayNanos = 86'400'000'000'000;
-constexpr std::uint64_t kAssumedStep = 1'000'000'000;
 
 /// How close to the least p-value that a stream's past can show counts as that.
 constexpr double kFarOut = 8;
@@ -77,15 +77,16 @@ Stream::Stream(StreamKey key, const Settings& settings)
 }
 
 Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& content, std::vector<Event>& events) {
-  const std::uint64_t time = record.timeUnixNano != 0 ? record.timeUnixNano : (seen_ + 1) * kAssumedStep;
+  clock_.observe(record.timeUnixNano);
   Verdict verdict;
   verdict.learning = learning();
   says_.clear();
   latency_ = nullptr;
-  budget_.observe(time);
-  endAnomaly(time, events);
+  budget_.observe(clock_.now());
+  if (quiet()) endAnomaly(Ending::Quiet, events);
 
   std::optional<SequenceVerdict> ordered;
+  content.clear();
   if (content_) {
     content_->score(record, content);
     say(Channel::Content, content.score, content.bits, 0);
@@ -95,7 +96,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
     }
     if (record.session != 0 && !unordered_) {
       if (!sequence_) sequence_ = std::make_unique<SequenceChannel>();
-      ordered = sequence_->observe(record.session, idOf(content.templateHash), record.last, time);
+      ordered = sequence_->observe(record.session, idOf(content.templateHash), record.last, clock_.now());
       say(Channel::Sequence, ordered->score, ordered->bits, ordered->usualBits, ordered->ended);
     }
     if (key_.signal == otlp::Signal::Traces) observeLatency(record, content.templateHash);
@@ -111,24 +112,24 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
     // The value channel knows by itself when it has seen enough to score; to judge, its scores must be calibrated as well.
     if (!verdict.learning || value_) verdict.score = std::max(verdict.score, comparable(say.channel, say.score));
   }
-  if (!verdict.learning) judge(time, verdict);
+  if (!verdict.learning) judge(verdict);
   if (calibrating()) learnScores(verdict);
-  if (latency_ && !verdict.flagged && !strange(Channel::Value)) latency_->learn(record.duration);
+  if (latency_ && !verdict.flagged && (pardoned_ || !strange(Channel::Value))) latency_->learn(record.duration);
   if (ordered) sequence_->accept(lesson(*ordered, verdict));
-  if (content_) settleContent(record, content, time);
+  if (content_) settleContent(record, content);
 
   hops_.back().include(verdict);
-  if (content_) observeVolume(record.timeUnixNano, idOf(content.templateHash), events);
+  if (content_) observeVolume(record.timeUnixNano != 0, idOf(content.templateHash), events);
 
   ++seen_;
   if (verdict.learning && !learning()) {
     if (content_) content_->anchor();
     baseline_ = window_;
     baseline_.compact();
-    markStrange(time);
+    markStrange();
   }
-  if (!learning() && time > markedAt_ + settings_.acceptAfterNanos) markStrange(time);
-  if (sequence_) expireSessions(time, events);
+  if (!learning() && clock_.now() - markedAt_ > settings_.acceptAfterNanos) markStrange();
+  if (sequence_) expireSessions(events);
   return verdict;
 }
 
@@ -170,7 +171,8 @@ void Stream::observeValue(const RecordView& record) {
   if (result.scored) say(Channel::Value, result.score, result.rarity_bits, result.usual_bits);
 }
 
-void Stream::judge(std::uint64_t time, Verdict& verdict) {
+void Stream::judge(Verdict& verdict) {
+  pardoned_ = false;
   std::array<double, channelCount> p;
   std::size_t n = 0;
   for (Say& say : says_) {
@@ -188,8 +190,16 @@ void Stream::judge(std::uint64_t time, Verdict& verdict) {
   }
   verdict.pValue = combine_p_values({p.data(), n});
   const bool strange = verdict.pValue <= strangeEnough(verdict.channel);
-  verdict.alarm = budget_.judge(strange ? std::min(verdict.pValue, budget_.limit()) : 1, anomaly_.occurrences > 0 && !quiet(time));
+  if (strange && pardon(verdict)) return;
+  verdict.alarm = budget_.judge(strange ? std::min(verdict.pValue, budget_.limit()) : 1, anomaly_.occurrences > 0);
   verdict.flagged = verdict.alarm == Alarm::raised || verdict.alarm == Alarm::related;
+}
+
+bool Stream::pardon(const Verdict& verdict) {
+  Pardon& pardon = pardons_[static_cast<std::size_t>(verdict.channel)];
+  if (pardon.left == 0 || verdict.channelScore > pardon.score) return false;
+  --pardon.left;
+  return pardoned_ = true;
 }
 
 double Stream::strangeEnough(Channel channel) const {
@@ -214,14 +224,15 @@ void Stream::learnScores(const Verdict& verdict) {
   }
 }
 
-void Stream::settleContent(const RecordView& record, const ContentScore& content, std::uint64_t time) {
+void Stream::settleContent(const RecordView& record, const ContentScore& content) {
   if (content.unknown.empty() && !content.nameUnknown) return;
   if (!learning() && content.score >= kHarmless) {
     if (sightings_.empty()) sightings_.resize(sightingSlots);
     Sighting& sighting = sightings_[content.signature % sightingSlots];
     const auto signature = static_cast<std::uint32_t>(content.signature >> 32);
-    if (sighting.signature != signature) sighting = {signature, 0, time};
-    if (++sighting.count < kSightings || time < sighting.firstUnixNano + settings_.acceptAfterNanos) return;
+    if (sighting.signature != signature) sighting = {signature, 0, clock_.now()};
+    sighting.count = std::min(sighting.count + 1, kSightings);
+    if (sighting.count < kSightings || clock_.now() - sighting.first < settings_.acceptAfterNanos) return;
   }
   content_->learn(record, content);
 }
@@ -230,7 +241,7 @@ SequenceChannel::Lesson Stream::lesson(const SequenceVerdict& sequence, const Ve
   using Lesson = SequenceChannel::Lesson;
   if (verdict.learning) return Lesson::Learn;
   const Marks& marks = marks_[static_cast<std::size_t>(Channel::Sequence)];
-  if (verdict.flagged || sequence.score > marks.strange) return Lesson::Strange;
+  if (!pardoned_ && (verdict.flagged || sequence.score > marks.strange)) return Lesson::Strange;
   return sequence.score > marks.usual ? Lesson::Learn : Lesson::Known;
 }
 
@@ -240,8 +251,8 @@ bool Stream::strange(Channel channel) const {
   });
 }
 
-void Stream::markStrange(std::uint64_t time) {
-  markedAt_ = time;
+void Stream::markStrange() {
+  markedAt_ = clock_.now();
   for (std::size_t c = 0; c < channelCount; ++c) {
     if (calibrations_[c]) marks_[c].strange = std::max(channelUnits[c], calibrations_[c]->limit(kStrangeChance));
   }
@@ -254,25 +265,25 @@ double Stream::comparable(Channel channel, double score) const {
   return score / (std::isfinite(strange) ? strange : channelUnits[static_cast<std::size_t>(channel)]);
 }
 
-void Stream::observeVolume(std::uint64_t time, std::uint32_t id, std::vector<Event>& events) {
+void Stream::observeVolume(bool timed, std::uint32_t id, std::vector<Event>& events) {
   if (!volume_) {
-    timed_ = time != 0;
+    timed_ = timed;
     volume_ = makeVolume();
   }
-  const std::uint64_t clock = timed_ ? time : seen_;
+  const std::uint64_t clock = timed_ ? clock_.now() : seen_;
   if (const std::optional<VolumeTick> tick = volume_->advance(clock); tick && calibrating()) {
     says_.clear();
     say(Channel::Volume, tick->score, tick->strangest.bits, 0);
     Verdict verdict;
     if (!learning()) {
       verdict.score = comparable(Channel::Volume, tick->score);
-      judge(timed_ ? time : (seen_ + 1) * kAssumedStep, verdict);
+      judge(verdict);
       hops_.back().include(verdict);
     }
     learnScores(verdict);
     if (verdict.flagged) {
       volume_->reject();
-      events.push_back({.verdict = verdict, .timeUnixNano = timed_ ? tick->end : 0, .volume = tick->strangest});
+      events.push_back({.verdict = verdict, .timeUnixNano = timed_ ? clock_.eventAt(tick->end) : 0, .volume = tick->strangest});
     }
   }
   volume_->count(clock, id);
@@ -294,9 +305,9 @@ std::optional<WindowVerdict> Stream::window() const {
   return verdict;
 }
 
-void Stream::expireSessions(std::uint64_t time, std::vector<Event>& events) {
+void Stream::expireSessions(std::vector<Event>& events) {
   for (std::size_t i = 0; i < kExpiredAtOnce; ++i) {
-    const std::optional<SequenceVerdict> ended = sequence_->expire(time);
+    const std::optional<SequenceVerdict> ended = sequence_->expire(clock_.now());
     if (!ended) return;
     if (!calibrating()) {
       sequence_->accept(SequenceChannel::Lesson::Learn);
@@ -307,33 +318,84 @@ void Stream::expireSessions(std::uint64_t time, std::vector<Event>& events) {
     Verdict verdict{.learning = learning()};
     if (!verdict.learning) {
       verdict.score = comparable(Channel::Sequence, ended->score);
-      budget_.observe(time);
-      judge(time, verdict);
+      budget_.observe(clock_.now());
+      judge(verdict);
     }
     learnScores(verdict);
     sequence_->accept(lesson(*ended, verdict));
     hops_.back().include(verdict);
-    if (verdict.flagged) events.push_back({.verdict = verdict, .timeUnixNano = time});
+    if (verdict.flagged) events.push_back({.verdict = verdict, .timeUnixNano = clock_.eventAt(clock_.now())});
   }
 }
 
-bool Stream::quiet(std::uint64_t time) const { return time > anomaly_.endUnixNano + kQuietNanos; }
+bool Stream::quiet() const { return anomaly_.occurrences > 0 && clock_.now() - flaggedAt_ > kQuietNanos; }
 
-void Stream::endAnomaly(std::uint64_t time, std::vector<Event>& events) {
-  if (anomaly_.occurrences == 0 || !quiet(time)) return;
-  events.push_back({.verdict = {}, .timeUnixNano = time, .ended = true, .anomaly = anomaly_});
+void Stream::endAnomaly(Ending ending, std::vector<Event>& events) {
+  events.push_back({.verdict = {}, .timeUnixNano = clock_.eventAt(clock_.now()), .ended = true, .anomaly = anomaly_, .ending = ending});
   anomaly_ = {};
 }
 
-bool Stream::report(std::uint64_t timeUnixNano, std::uint64_t signature) {
-  const std::uint64_t time = timeUnixNano != 0 ? timeUnixNano : seen_ * kAssumedStep;
+bool Stream::report(const Verdict& verdict, Bytes record, const ContentScore* content) {
+  const std::uint64_t time = clock_.eventAt(clock_.now());
   if (anomaly_.occurrences == 0) {
-    const std::uint64_t a = hash(signature, hash(settings_.seed, key_.hash));
+    const std::uint64_t a = hash(content ? content->signature : 0, hash(settings_.seed, key_.hash));
     anomaly_ = {hexId(a, hash(++anomalies_, hash(time, a))), time, time, 0};
     metrics_.reset();
+    if (evidence_.size() == mostEvidence) evidence_.erase(evidence_.begin());
+    evidence_.emplace_back().id = anomaly_.id;
   }
+  flaggedAt_ = clock_.now();
   anomaly_.endUnixNano = std::max(anomaly_.endUnixNano, time);
+
+  Evidence& evidence = evidence_.back();
+  double& score = evidence.scores[static_cast<std::size_t>(verdict.channel)];
+  score = std::max(score, verdict.channelScore);
+  if (content) evidence.add(record, *content);
   return std::has_single_bit(++anomaly_.occurrences);
+}
+
+void Evidence::add(Bytes record, const ContentScore& content) {
+  bool fresh = false;
+  for (const ContentScore::Unknown& unknown : content.unknown) {
+    if (news.size() == mostNews || std::ranges::find(news, unknown.hash) != news.end()) continue;
+    news.push_back(unknown.hash);
+    fresh = true;
+  }
+  // The first of their kind: none gives way to a later one.
+  if (!fresh || !examples.fits(record)) return;
+  examples.push(record);
+  examples.compact();
+}
+
+bool Stream::feedback(std::string_view anomalyId, Feedback feedback, std::vector<Event>& events) {
+  const auto found = std::ranges::find(evidence_, anomalyId, &Evidence::id);
+  if (found == evidence_.end()) return false;
+  if (feedback == Feedback::Accept) {
+    accept(*found);
+  } else {
+    for (std::size_t c = 0; c < channelCount; ++c) {
+      if (found->scores[c] > 0 && calibrations_[c]) calibrations_[c]->learn(found->scores[c]);
+    }
+  }
+  evidence_.erase(found);
+  const bool open = anomaly_.occurrences > 0 && anomaly_.id == anomalyId;
+  if (open) endAnomaly(feedback == Feedback::Accept ? Ending::Accepted : Ending::FalseAlarm, events);
+  return true;
+}
+
+void Stream::accept(const Evidence& evidence) {
+  for (std::size_t c = 0; c < channelCount; ++c) {
+    if (evidence.scores[c] > 0 && static_cast<Channel>(c) != Channel::Content) pardons_[c] = {kPardons, evidence.scores[c]};
+  }
+  if (!content_) return;
+  thread_local RecordView record;
+  thread_local ContentScore content;
+  evidence.examples.forEach([&](Bytes raw) {
+    readFields(key_.signal, key_.metricType, raw, record);
+    content_->score(record, content);
+    content_->learn(record, content);
+  });
+  for (const std::uint64_t field : evidence.news) content_->know(field);
 }
 
 double Stream::limit(Channel channel) const {
@@ -401,6 +463,9 @@ std::size_t Stream::memory() const {
   if (sequence_) bytes += sequence_->memory();
   if (value_) bytes += sizeof(ValueChannel);
   for (const auto& calibration : calibrations_) bytes += calibration ? Calibration::bytes() : 0;
+  for (const Evidence& evidence : evidence_) {
+    bytes += sizeof evidence + evidence.news.capacity() * sizeof(std::uint64_t) + evidence.examples.memory();
+  }
   return bytes;
 }
 

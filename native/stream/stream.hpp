@@ -17,6 +17,7 @@
 #include "cbad/volume.hpp"
 #include "cbad/window_metrics.hpp"
 #include "otlp/reader.hpp"
+#include "stream/clock.hpp"
 #include "stream/content.hpp"
 #include "stream/fields.hpp"
 #include "stream/sessions.hpp"
@@ -72,15 +73,35 @@ struct OpenAnomaly {
   std::uint64_t occurrences = 0;
 };
 
+/// Why an anomaly is over.
+enum class Ending : std::uint8_t { Quiet, Accepted, FalseAlarm };
+
+/// What a person says of an anomaly: that what it showed is normal from now on, or that there was nothing to it.
+enum class Feedback : std::uint8_t { Accept, FalseAlarm };
+
+/// What was flagged in an anomaly, kept so that a person's word on it can be acted on.
+struct Evidence {
+  std::string id;
+  /// The largest flagged score of each channel; 0 where none was.
+  std::array<double, channelCount> scores{};
+  /// Fields that were news, by their hashes, and records with the first of them.
+  std::vector<std::uint64_t> news;
+  Window examples{4, 1024};
+
+  static constexpr std::size_t mostNews = 32;
+  void add(Bytes record, const ContentScore& content);
+};
+
 /// A verdict about no record: a session that broke off, a tick, or an anomaly that is over.
 struct Event {
   Verdict verdict;
   std::uint64_t timeUnixNano = 0;
   /// Of a tick.
   VolumeFinding volume{};
-  /// True: nothing was flagged for the quiet time, `anomaly` is over.
+  /// True: `anomaly` is over.
   bool ended = false;
   OpenAnomaly anomaly{};
+  Ending ending = Ending::Quiet;
 };
 
 /// A window's verdict: the strangest of what was judged in it.
@@ -113,7 +134,13 @@ class Stream {
   std::optional<WindowVerdict> window() const;
 
   /// Counts a flagged verdict in; true where it is to be reported: at the 1st, 2nd, 4th, 8th … of an anomaly.
-  bool report(std::uint64_t timeUnixNano, std::uint64_t signature);
+  /// `record` and `content`: as it came, and what the content channel found; empty and null where it is about none.
+  bool report(const Verdict& verdict, Bytes record, const ContentScore* content);
+
+  /// Acts on a person's word: what was news is learned, and what other channels flagged is let pass for a while so that they
+  /// learn it; or the limit takes the scores for normal. An open anomaly is over then, which `events` says. False where the
+  /// anomaly is neither open nor one of the last few.
+  bool feedback(std::string_view anomalyId, Feedback feedback, std::vector<Event>& events);
 
   /// The window's figures against the baseline: made anew when a hop has passed. Null where either is empty.
   const WindowMetrics* metrics(const Codec& codec);
@@ -162,26 +189,30 @@ class Stream {
 
   static constexpr std::size_t mostOperations = 64;
   static constexpr std::size_t sightingSlots = 256;
+  static constexpr std::size_t mostEvidence = 4;
 
   std::size_t hopsPerWindow() const;
   std::unique_ptr<VolumeChannel> makeVolume() const;
   bool calibrating() const { return seen_ >= settings_.baselineRecords / 2; }
   void say(Channel channel, double score, double bits, double usualBits, bool whole = true);
-  void judge(std::uint64_t timeUnixNano, Verdict& verdict);
+  void judge(Verdict& verdict);
+  bool pardon(const Verdict& verdict);
+  void accept(const Evidence& evidence);
   SequenceChannel::Lesson lesson(const SequenceVerdict& sequence, const Verdict& verdict) const;
   /// The unit at hand is no model for what is normal. Never so while learning.
   bool strange(Channel channel) const;
-  void markStrange(std::uint64_t timeUnixNano);
+  void markStrange();
   double comparable(Channel channel, double score) const;
   double strangeEnough(Channel channel) const;
   void learnScores(const Verdict& verdict);
   void observeLatency(const RecordView& record, std::uint64_t operation);
   void observeValue(const RecordView& record);
-  void settleContent(const RecordView& record, const ContentScore& content, std::uint64_t timeUnixNano);
-  void observeVolume(std::uint64_t timeUnixNano, std::uint32_t id, std::vector<Event>& events);
-  void expireSessions(std::uint64_t timeUnixNano, std::vector<Event>& events);
-  void endAnomaly(std::uint64_t timeUnixNano, std::vector<Event>& events);
-  bool quiet(std::uint64_t timeUnixNano) const;
+  void settleContent(const RecordView& record, const ContentScore& content);
+  void observeVolume(bool timed, std::uint32_t id, std::vector<Event>& events);
+  void expireSessions(std::vector<Event>& events);
+  void endAnomaly(Ending ending, std::vector<Event>& events);
+  /// Nothing was flagged for so long that the open anomaly is over.
+  bool quiet() const;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v);
@@ -189,6 +220,7 @@ class Stream {
   StreamKey key_;
   const Settings& settings_;
   std::uint64_t seen_ = 0;
+  StreamClock clock_;
 
   // Channels; each is there where the signal has one.
   std::unique_ptr<ContentChannel> content_;
@@ -213,6 +245,14 @@ class Stream {
   };
   std::array<Marks, channelCount> marks_{};
   std::uint64_t markedAt_ = 0;
+  /// Units of a channel that are let pass since a person accepted what it flagged: so many, none stranger than that.
+  struct Pardon {
+    std::uint32_t left = 0;
+    double score = 0;
+  };
+  std::array<Pardon, channelCount> pardons_{};
+  /// The unit at hand was let pass: it is to be learned, strange or not.
+  bool pardoned_ = false;
   AlarmBudget budget_;
   std::vector<Say> says_;
   LatencyModel* latency_ = nullptr;
@@ -231,12 +271,17 @@ class Stream {
   struct Sighting {
     std::uint32_t signature = 0;
     std::uint32_t count = 0;
-    std::uint64_t firstUnixNano = 0;
+    /// By the stream's clock.
+    std::uint64_t first = 0;
   };
   std::vector<Sighting> sightings_;
 
   OpenAnomaly anomaly_;
   std::uint64_t anomalies_ = 0;
+  /// Of the last flagged verdict, by the stream's clock.
+  std::uint64_t flaggedAt_ = 0;
+  /// Of the latest anomalies, the open one last.
+  std::vector<Evidence> evidence_;
 
   std::optional<WindowMetrics> metrics_;
   std::uint64_t metricsAt_ = 0;

@@ -87,7 +87,9 @@ void Stream::visit(Self& self, Visitor& v) {
   for (auto& marks : self.marks_) v(marks.usual), v(marks.strange);
   v(self.pointUnixNano_), v(self.pointValue_), v(self.pointCount_);
   v(self.anomaly_.id), v(self.anomaly_.startUnixNano), v(self.anomaly_.endUnixNano), v(self.anomaly_.occurrences);
-  v(self.anomalies_), v(self.metricsAt_);
+  v(self.anomalies_), v(self.flaggedAt_), v(self.metricsAt_);
+  StreamClock::visit(self.clock_, v);
+  for (auto& pardon : self.pardons_) v(pardon.left), v(pardon.score);
 }
 
 void Stream::snapshot(std::vector<std::uint8_t>& out) const {
@@ -118,7 +120,15 @@ void Stream::snapshot(std::vector<std::uint8_t>& out) const {
   }
   put(out, static_cast<std::uint32_t>(sightings_.size()));
   for (const Sighting& sighting : sightings_) {
-    write(sighting.signature), write(sighting.count), write(sighting.firstUnixNano);
+    write(sighting.signature), write(sighting.count), write(sighting.first);
+  }
+  put(out, static_cast<std::uint32_t>(evidence_.size()));
+  for (const Evidence& evidence : evidence_) {
+    write(evidence.id);
+    for (const double score : evidence.scores) write(score);
+    put(out, static_cast<std::uint32_t>(evidence.news.size()));
+    for (const std::uint64_t signature : evidence.news) write(signature);
+    put_state(out, evidence.examples);
   }
   // Figures of another codec are none of this one's.
   write(static_cast<std::uint8_t>(settings_.codec));
@@ -179,7 +189,22 @@ bool Stream::restore(StateReader& in) {
   const auto sightings = in.get<std::uint32_t>();
   if (sightings != 0 && sightings != sightingSlots) return false;
   sightings_.resize(sightings);
-  for (Sighting& sighting : sightings_) in(sighting.signature), in(sighting.count), in(sighting.firstUnixNano);
+  for (Sighting& sighting : sightings_) in(sighting.signature), in(sighting.count), in(sighting.first);
+
+  const auto evidence = in.get<std::uint32_t>();
+  if (evidence > mostEvidence) return false;
+  for (std::uint32_t i = 0; i < evidence; ++i) {
+    Evidence& one = evidence_.emplace_back();
+    in(one.id);
+    for (double& score : one.scores) in(score);
+    const auto news = in.get<std::uint32_t>();
+    if (news > Evidence::mostNews || one.id.size() > kMostId) return false;
+    one.news.resize(news);
+    for (std::uint64_t& signature : one.news) in(signature);
+    if (!one.examples.restore(in.get_bytes()) || !sound(one.examples, key_)) return false;
+  }
+  // Each report of the open anomaly adds to the last one's.
+  if (anomaly_.occurrences > 0 && (evidence_.empty() || evidence_.back().id != anomaly_.id)) return false;
 
   std::uint8_t codec = 0;
   bool measured = false;

@@ -23,8 +23,8 @@ class Window {
       begin_ += sizes_[first_];
       used_ -= sizes_[first_++];
     }
-    // The bytes slide back once the buffer is a half longer than it must be: each is moved twice at the most.
-    if (begin_ > maxBytes_ / 2) {
+    // The bytes slide back once the buffer is a quarter longer than it must be: each is moved four times at the most.
+    if (begin_ > maxBytes_ / 4) {
       bytes_.erase(bytes_.begin(), bytes_.begin() + begin_);
       begin_ = 0;
     }
@@ -34,12 +34,15 @@ class Window {
     }
     // Doubling, but never beyond what it can come to.
     if (const std::size_t needed = bytes_.size() + size; needed > bytes_.capacity()) {
-      bytes_.reserve(std::max(needed, std::min<std::size_t>(2 * needed, maxBytes_ + maxBytes_ / 2 + size)));
+      bytes_.reserve(std::max(needed, std::min<std::size_t>(2 * needed, maxBytes_ + maxBytes_ / 4)));
     }
     bytes_.insert(bytes_.end(), record.begin(), record.end());
     sizes_.push_back(size);
     used_ += size;
   }
+
+  /// Whether a record can be pushed without any other giving way.
+  bool fits(Bytes record) const { return records() < maxRecords_ && record.size() <= maxBytes_ - used_; }
 
   /// Gives back what growing has taken too much.
   void compact() {

@@ -110,15 +110,13 @@ void costs_fall_with_repetition() {
   CHECK(score_session(model, {5, 6, 5, 6, 5, 6, 7, 8}) > usual + 2);
 }
 
-void score_finds_the_place() {
+void score_of_a_stretch() {
   SequenceScore score;
   CHECK(score.value() < -1e300);
   for (int i = 0; i < 10; ++i) score.add(1, 1);
   for (const double bits : {9.0, 12.0, 8.0}) score.add(bits, 1);
   for (int i = 0; i < 10; ++i) score.add(1, 1);
-  CHECK(score.first() == 10 && score.last() == 12 && score.peak() == 11);
   CHECK_NEAR(score.value(), 29 - 3 * 3 - portable_log2(23), 1e-12);
-  CHECK_NEAR(score.bits(), 49, 1e-12);
   CHECK(score.count() == 23);
 }
 
@@ -224,7 +222,7 @@ int main() {
   known_values();
   probabilities_sum_to_one();
   costs_fall_with_repetition();
-  score_finds_the_place();
+  score_of_a_stretch();
   memory_is_bounded();
   ageing_keeps_what_is_used();
   reserved_ids_are_one();

@@ -25,6 +25,13 @@ export interface EngineSettings {
   scores?: boolean;
 }
 
+export interface FeedbackOutcome {
+  /** False where no stream remembers the anomaly: each keeps its latest four. */
+  found: boolean;
+  /** The report that the anomaly is over; undefined where it was over before. */
+  ended: Anomaly | undefined;
+}
+
 /** Turns native verdicts into anomalies. */
 export class Engine {
   readonly #native: NativeEngine;
@@ -73,6 +80,24 @@ export class Engine {
 
   stats(): EngineStats {
     return this.#native.stats();
+  }
+
+  /**
+   * Takes what an anomaly showed for normal: its news is learned, other channels let a few units of its kind pass and learn
+   * them. It is over then, if it was open.
+   */
+  accept(tenant: string, anomalyId: string): Promise<FeedbackOutcome> {
+    return this.#feedback(tenant, anomalyId, "accept");
+  }
+
+  /** Takes an anomaly for a false alarm: the stream's limit rises by scores like its own. It is over then, if it was open. */
+  reject(tenant: string, anomalyId: string): Promise<FeedbackOutcome> {
+    return this.#feedback(tenant, anomalyId, "false");
+  }
+
+  async #feedback(tenant: string, anomalyId: string, kind: "accept" | "false"): Promise<FeedbackOutcome> {
+    const { found, ended } = await this.#native.feedback(tenant, anomalyId, kind);
+    return { found, ended: ended ? fromBinary(AnomalySchema, ended) : undefined };
   }
 
   /** All streams as they are between the requests before this call and those after it. */

@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { type Config, configSchema } from "../../src/config/schema.ts";
 import { Engine, type Judged } from "../../src/engine/index.ts";
+import { State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { Code, ExportError } from "../../src/otlp.ts";
 import { logsRequest, normalLine, random, strangeLine } from "./requests.ts";
@@ -29,6 +30,29 @@ test("a request without anything strange goes on as the very same Buffer", async
   const judged = await engine.process("logs", "default", request);
   expect(judged).toMatchObject({ records: 50, flagged: 0, anomalies: [] });
   expect(judged.forward).toBe(request);
+  await engine.close();
+});
+
+test("what a person accepts is normal from then on, and ends the anomaly", async () => {
+  const { engine } = await learned();
+  const [anomaly] = (await engine.process("logs", "default", logsRequest([strangeLine()]))).anomalies;
+  expect(await engine.accept("other", anomaly!.id)).toEqual({ found: false, ended: undefined });
+  const { found, ended } = await engine.accept("default", anomaly!.id);
+  expect(found).toBe(true);
+  expect(ended).toMatchObject({ id: anomaly!.id, state: State.ENDED, stream: anomaly!.stream });
+  expect(ended!.explanation).toContain("accepted as normal");
+  expect(await engine.accept("default", anomaly!.id)).toEqual({ found: false, ended: undefined });
+  expect((await engine.process("logs", "default", logsRequest([strangeLine()]))).flagged).toBe(0);
+  await engine.close();
+});
+
+test("a false alarm raises the stream's limit, in the order of calls", async () => {
+  const { engine } = await learned();
+  const [anomaly] = (await engine.process("logs", "default", logsRequest([strangeLine()]))).anomalies;
+  const word = engine.reject("default", anomaly!.id);
+  const again = engine.process("logs", "default", logsRequest([strangeLine()]));
+  expect((await word).ended!.explanation).toContain("false alarm");
+  expect((await again).flagged).toBe(0);
   await engine.close();
 });
 
