@@ -72,7 +72,7 @@ void SequenceChannel::accept(Lesson lesson) {
   }
   if (ended_) {
     ++closed_;
-    closedIds_ += session.score.count();
+    closedIds_ += session.score.count() - (paidEnd_ ? 1 : 0);
     sessions_.erase(session.key);
     order_.erase(current_);
   }

@@ -1,0 +1,193 @@
+#include "stream/content.hpp"
+
+#include <string>
+
+#include "requests.hpp"
+#include "test.hpp"
+
+using namespace driftlock;
+using namespace driftlock::test;
+
+namespace {
+
+struct Bench {
+  const ContentScore& score(const Message& message) {
+    raw = message.bytes();
+    readFields(otlp::Signal::Logs, otlp::MetricType::None, raw, record);
+    channel.score(record, content);
+    return content;
+  }
+  void learn(const Message& message) {
+    score(message);
+    channel.learn(record, content);
+  }
+  /// The news in the rendered record, piece by piece between bars.
+  std::string news() {
+    std::string text;
+    std::vector<std::uint32_t> starts;
+    std::vector<LiteralRun> ranges;
+    render(record, text, &starts);
+    novelRanges(record, content, starts, ranges);
+    std::string out;
+    std::uint32_t last = 0;
+    for (const LiteralRun& range : ranges) {
+      CHECK(range.start >= last && range.start < range.end && range.end <= text.size());
+      last = range.end;
+      out += (out.empty() ? "" : "|") + text.substr(range.start, range.end - range.start);
+    }
+    return out;
+  }
+
+  ContentChannel channel{24 * 1024};
+  RecordView record;
+  ContentScore content;
+  std::vector<std::uint8_t> raw;
+};
+
+void known_costs_nothing() {
+  Bench b;
+  b.learn(logRecord("user 17 logged in from 10.0.0.1", {.attributes = {attribute("region", "eu-west")}}));
+  const ContentScore& again = b.score(logRecord("user 9000 logged in from 192.168.7.8", {.attributes = {attribute("region", "eu-west")}}));
+  CHECK(again.score == 0);
+  CHECK(again.bits == 0);
+  CHECK(again.unknown.empty());
+  CHECK(b.news().empty());
+  // However grave it says it is.
+  CHECK(b.score(logRecord("user 1 logged in from 10.0.0.1", {.severity = 0})).score == 0);
+}
+
+void news_is_placed() {
+  Bench b;
+  b.learn(logRecord("user 17 logged in from 10.0.0.1", {.attributes = {attribute("region", "eu-west")}}));
+  const double known = b.score(logRecord("user 12 logged in from 10.0.0.2")).score;
+  CHECK(known == 0);
+  CHECK(b.score(logRecord("user 12 logged in from 10.0.0.2 with qzxj")).score > 0);
+  CHECK(b.news().find("qzxj") != std::string::npos);
+  CHECK(b.news().find("logged") == std::string::npos);
+  CHECK(blamedField(b.record, b.content, otlp::Signal::Logs) == "body");
+  CHECK(blamedField(b.record, b.content, otlp::Signal::Traces) == "name");
+  // A key that was never seen is news as well, and its field is to blame.
+  b.score(logRecord("user 12 logged in from 10.0.0.2", {.attributes = {attribute("zone-qwjk", "plumbus")}}));
+  CHECK(b.news() == "zone-qwjk=plumbus");
+  CHECK(blamedField(b.record, b.content, otlp::Signal::Logs) == "zone-qwjk");
+  // A variable is shown as it came, not as its mask; multi-byte characters come whole.
+  b.score(logRecord("Überlauf bei Gerät 4711 – größer"));
+  CHECK(b.news() == "Überlauf bei Gerät 4711 – größer");
+}
+
+void grave_news_is_stranger() {
+  Bench b;
+  for (int i = 0; i < 3; ++i) b.learn(logRecord("all is well in the world"));
+  double last = 0;
+  for (const std::uint32_t severity : {9u, 13u, 17u, 21u}) {
+    const double score = b.score(logRecord("the pump has stopped unexpectedly", {.severity = severity})).score;
+    CHECK(score > last);
+    last = score;
+  }
+  // Without a number, a word in capitals says it.
+  CHECK(b.score(logRecord("FATAL the pump has stopped unexpectedly", {.severity = 0})).score >
+        b.score(logRecord("fatal the pump has stopped unexpectedly", {.severity = 0})).score);
+}
+
+/// A few integers under a key are words; many are a measure, and no value is news.
+void integers_are_words_until_many() {
+  Bench b;
+  const auto with = [](std::string_view key, std::uint64_t value) { return logRecord("request done", {.attributes = {attribute(key, value)}}); };
+  for (const std::uint64_t code : {200u, 201u, 404u}) b.learn(with("status", code));
+  CHECK(b.score(with("status", 404)).score == 0);
+  CHECK(b.score(with("status", 503)).score > 0);
+  for (std::uint64_t size = 0; size < 40; ++size) b.learn(with("size", 1'000'000 + size * 777));
+  CHECK(b.score(with("size", 123)).score == 0);
+  CHECK(b.score(with("status", 503)).score > 0);
+  // Keys beyond the table's bound are measures from the start: their values are not kept apart.
+  for (int key = 0; key < 80; ++key) b.learn(with("key-" + std::to_string(key) + "x", 1));
+  CHECK(b.score(with("key-79x", 99)).score == 0);
+}
+
+void known_by_hash_alone() {
+  Bench b;
+  b.learn(logRecord("all is well"));
+  b.score(logRecord("a stranger has come"));
+  CHECK(b.content.unknown.size() == 1);
+  b.channel.know(b.content.unknown.front().hash);
+  CHECK(b.score(logRecord("a stranger has come")).score == 0);
+}
+
+/// More fields than are looked at, longer keys and texts, bytes that are no text: bounded, and news stays in place.
+void hostile_records() {
+  Bench b;
+  b.learn(logRecord("normal"));
+  std::vector<Message> many;
+  for (int i = 0; i < 600; ++i) many.push_back(attribute("key" + std::to_string(i) + std::string(500, 'k'), std::string(300, 'v')));
+  b.score(logRecord(std::string(40'000, 'x'), {.attributes = many}));
+  CHECK(b.record.fields.size() <= maxFields);
+  CHECK(b.content.text.size() <= maxTextSize + maxFields * (maxKeySize + 2));
+  b.news();
+  b.channel.learn(b.record, b.content);
+  std::string binary;
+  Random random(3);
+  for (int i = 0; i < 500; ++i) binary += static_cast<char>(random.next());
+  for (int round = 0; round < 200; ++round) {
+    std::string body = binary.substr(random.below(400), random.below(100));
+    b.score(logRecord(body + "\n\n" + body, {.attributes = {attribute("", body), attribute("\n=", 7u)}}));
+    b.news();
+    b.channel.learn(b.record, b.content);
+  }
+  CHECK(b.channel.memory() < 64 * 1024);
+}
+
+void snapshot_goes_on() {
+  Bench a, b;
+  Random random(1);
+  for (int i = 0; i < 3'000; ++i) a.learn(logRecord(normalLine(random) + std::to_string(i * i) + std::string(1 + i % 90, static_cast<char>('a' + i % 26)),
+                                                    {.attributes = {attribute("n" + std::to_string(i % 30), random.below(40))}}));
+  std::vector<std::uint8_t> bytes;
+  a.channel.snapshot(bytes);
+  CHECK(b.channel.restore(bytes));
+  bool same = true;
+  for (int i = 0; i < 3'000; ++i) {
+    const Message message = logRecord(normalLine(random) + std::string(1 + i % 70, static_cast<char>('A' + i % 26)),
+                                      {.attributes = {attribute("n" + std::to_string(i % 35), random.below(50))}});
+    a.learn(message), b.learn(message);
+    same = same && a.content.score == b.content.score && a.content.signature == b.content.signature;
+  }
+  CHECK(same);
+  for (std::size_t cut = 0; cut < bytes.size(); cut += 1 + bytes.size() / 60) {
+    ContentChannel other(24 * 1024);
+    CHECK(!other.restore(Bytes(bytes).first(cut)));
+  }
+  ContentChannel smaller(1024);
+  CHECK(!smaller.restore(bytes));
+}
+
+void known_set_ages() {
+  KnownSet set(100);
+  for (std::uint64_t i = 1; i <= 100; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
+  const auto knows = [&](std::uint64_t i) { return set.contains(i * 0x9E3779B97F4A7C15u); };
+  for (std::uint64_t i = 1; i <= 100; ++i) CHECK(knows(i));
+  CHECK(!knows(101));
+  // A generation on: still there, and what is asked for now lives on.
+  for (std::uint64_t i = 200; i < 250; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
+  for (std::uint64_t i = 1; i <= 20; ++i) CHECK(knows(i));
+  for (std::uint64_t i = 300; i < 390; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
+  for (std::uint64_t i = 1; i <= 20; ++i) CHECK(knows(i));
+  CHECK(!knows(50));
+  for (std::uint64_t i = 1'000; i < 50'000; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
+  CHECK(set.memory() <= 2 * 256 * sizeof(std::uint32_t));
+  set.insert(0);
+  CHECK(set.contains(0));
+}
+
+}  // namespace
+
+int main() {
+  known_costs_nothing();
+  news_is_placed();
+  grave_news_is_stranger();
+  integers_are_words_until_many();
+  known_by_hash_alone();
+  hostile_records();
+  snapshot_goes_on();
+  known_set_ages();
+  return report();
+}

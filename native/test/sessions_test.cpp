@@ -1,0 +1,159 @@
+#include "stream/sessions.hpp"
+
+#include <vector>
+
+#include "requests.hpp"
+#include "test.hpp"
+
+using namespace driftlock;
+using namespace driftlock::test;
+using Lesson = SequenceChannel::Lesson;
+
+namespace {
+
+double run(SequenceChannel& channel, std::uint64_t key, const std::vector<std::uint32_t>& ids, Lesson lesson, std::uint64_t time = start) {
+  SequenceVerdict verdict;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    verdict = channel.observe(key, ids[i], i + 1 == ids.size(), time);
+    channel.accept(lesson);
+  }
+  CHECK(verdict.ended);
+  return verdict.score;
+}
+
+void learns_whole_sessions() {
+  SequenceChannel channel;
+  const std::vector<std::uint32_t> normal = {1, 2, 3, 4};
+  for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, normal, Lesson::Learn);
+  const double usual = run(channel, 100, normal, Lesson::Known);
+  CHECK(run(channel, 101, {1, 3, 2, 4}, Lesson::Strange) > usual + 2);
+  CHECK(run(channel, 102, {1, 2}, Lesson::Strange) > usual + 2);
+  // What was called strange taught nothing, not even when it comes again and again.
+  const double strange = run(channel, 103, {1, 2, 9, 4}, Lesson::Strange);
+  for (std::uint64_t i = 200; i < 220; ++i) CHECK(run(channel, i, {1, 2, 9, 4}, Lesson::Strange) == strange);
+  // Strange once is strange for the session's life.
+  channel.observe(300, 1, false, start);
+  channel.accept(Lesson::Strange);
+  channel.observe(300, 9, false, start);
+  channel.accept(Lesson::Learn);
+  channel.observe(300, 4, true, start);
+  channel.accept(Lesson::Learn);
+  CHECK(run(channel, 301, {1, 9, 4}, Lesson::Strange) > usual + 2);
+  // What is learned is usual.
+  for (std::uint64_t i = 400; i < 440; ++i) run(channel, i, {1, 2, 9, 4}, Lesson::Learn);
+  CHECK(run(channel, 500, {1, 2, 9, 4}, Lesson::Known) < strange - 2);
+}
+
+void sessions_are_told_apart() {
+  SequenceChannel channel;
+  for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3, 4}, Lesson::Learn);
+  const double alone = run(channel, 99, {1, 2, 3, 4}, Lesson::Known);
+  double a = 0, b = 0;
+  for (const std::uint32_t id : {1u, 2u, 3u, 4u}) {
+    a = channel.observe(1'001, id, id == 4, start).score;
+    channel.accept(Lesson::Known);
+    b = channel.observe(1'002, id, id == 4, start).score;
+    channel.accept(Lesson::Known);
+  }
+  CHECK(a == alone && b == alone);
+}
+
+void open_sessions_are_bounded() {
+  SequenceChannel channel;
+  std::size_t ended = 0, most = 0;
+  for (std::uint64_t i = 1; i <= 5'000; ++i) {
+    for (std::uint32_t id = 0; id < 3; ++id) {
+      channel.observe(i, id, false, start);
+      channel.accept(Lesson::Learn);
+    }
+    while (const auto verdict = channel.expire(start)) {
+      CHECK(verdict->ended);
+      CHECK(verdict->bits == 0);  // it gave way: whether it would have gone on is not known
+      channel.accept(Lesson::Learn);
+      ++ended;
+    }
+    most = std::max(most, channel.memory());
+  }
+  CHECK(ended >= 4'900 && ended < 5'000);
+  CHECK(most < 48 * 1024);
+  // One without end: its past is learned as it goes on, and takes no more room.
+  for (std::uint32_t i = 0; i < 100'000; ++i) {
+    channel.observe(9'999'999, i % 5, false, start);
+    channel.accept(Lesson::Learn);
+  }
+  CHECK(channel.memory() < 48 * 1024);
+}
+
+void quiet_sessions_end() {
+  SequenceChannel channel;
+  for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3}, Lesson::Learn);
+  channel.observe(7, 1, false, start);
+  channel.accept(Lesson::Known);
+  channel.observe(8, 1, false, start + 20 * second);
+  channel.accept(Lesson::Known);
+  CHECK(!channel.expire(start + 30 * second));
+  const auto first = channel.expire(start + 31 * second);
+  CHECK(first && first->ended && first->bits > 2);
+  channel.accept(Lesson::Strange);
+  CHECK(!channel.expire(start + 31 * second));
+  CHECK(channel.expire(start + 51 * second));
+  channel.accept(Lesson::Strange);
+  CHECK(!channel.expire(start + 1'000 * second));
+}
+
+void lone_records_are_trivial() {
+  SequenceChannel channel;
+  for (std::uint64_t i = 1; i <= 70; ++i) run(channel, i, {1}, Lesson::Learn);
+  CHECK(channel.trivial());
+  SequenceChannel other;
+  for (std::uint64_t i = 1; i <= 70; ++i) run(other, i, {1, 2}, Lesson::Learn);
+  CHECK(!other.trivial());
+}
+
+void snapshot_goes_on() {
+  SequenceChannel a, b;
+  Random random(2);
+  const auto step = [&](SequenceChannel& channel, std::uint64_t key, std::uint32_t id, bool last, std::uint64_t time) {
+    const SequenceVerdict verdict = channel.observe(key, id, last, time);
+    channel.accept(verdict.score > 12 ? Lesson::Strange : Lesson::Learn);
+    double sum = verdict.score + verdict.bits;
+    while (const auto ended = channel.expire(time)) {
+      sum += ended->score;
+      channel.accept(Lesson::Learn);
+    }
+    return sum;
+  };
+  std::uint64_t time = start;
+  const auto draw = [&](auto&& use) {
+    const auto key = 1 + random.below(120), id = random.below(12);
+    time += random.below(2) * second;
+    use(key, id, random.below(9) == 0);
+  };
+  for (int i = 0; i < 4'000; ++i) draw([&](auto key, auto id, bool last) { step(a, key, id, last, time); });
+  std::vector<std::uint8_t> saved;
+  a.snapshot(saved);
+  CHECK(b.restore(saved));
+  bool same = true;
+  for (int i = 0; i < 4'000; ++i) draw([&](auto key, auto id, bool last) { same = same && step(a, key, id, last, time) == step(b, key, id, last, time); });
+  CHECK(same);
+  for (std::size_t cut = 0; cut < saved.size(); cut += 1 + saved.size() / 90) CHECK(!SequenceChannel().restore(Bytes(saved).first(cut)));
+  for (int round = 0; round < 3'000; ++round) {
+    auto hostile = saved;
+    for (int k = 0; k < 2; ++k) hostile[random.below(static_cast<std::uint32_t>(hostile.size()))] = static_cast<std::uint8_t>(random.next());
+    SequenceChannel victim;
+    if (!victim.restore(hostile)) continue;
+    for (int i = 0; i < 5; ++i) draw([&](auto key, auto id, bool last) { step(victim, key, id, last, time); });
+  }
+}
+
+}  // namespace
+
+int main() {
+  learns_whole_sessions();
+  sessions_are_told_apart();
+  open_sessions_are_bounded();
+  quiet_sessions_end();
+  lone_records_are_trivial();
+  snapshot_goes_on();
+  return report();
+}

@@ -1,0 +1,398 @@
+#include "stream/stream.hpp"
+
+#include <cmath>
+#include <string>
+
+#include "requests.hpp"
+#include "test.hpp"
+
+using namespace driftlock;
+using namespace driftlock::test;
+
+namespace {
+
+Settings settingsOf() {
+  Settings settings;
+  settings.baselineRecords = 200;
+  settings.windowRecords = 64;
+  settings.windowHop = 32;
+  settings.alarmsPerStreamPerDay = 20;
+  return settings;
+}
+
+/// A stream, and all that it said of the last record.
+struct Bench {
+  explicit Bench(Settings s = settingsOf(), otlp::Signal signal = otlp::Signal::Logs)
+      : settings(s), stream({.hash = 7, .signal = signal, .metricType = otlp::MetricType::None, .tenant = "default", .name = "logs"}, settings) {}
+
+  Verdict observe(const Message& message) {
+    raw = message.bytes();
+    readFields(stream.key().signal, stream.key().metricType, raw, record);
+    events.clear();
+    const Verdict verdict = stream.observe(record, raw, content, events);
+    told = 0;
+    for (const Event& event : events) {
+      ended += event.ended;
+      if (!event.ended) told += stream.report(event.verdict, {}, nullptr);
+    }
+    if (verdict.flagged) told += stream.report(verdict, raw, &content);
+    return verdict;
+  }
+  Verdict log(const std::string& line, std::uint64_t step = second) {
+    clock += step;
+    return observe(logRecord(line, {.time = clock}));
+  }
+  void teach(int records) {
+    for (int i = 0; i < records; ++i) log(normalLine(random));
+  }
+
+  Settings settings;
+  Stream stream;
+  RecordView record;
+  ContentScore content;
+  std::vector<Event> events;
+  std::vector<std::uint8_t> raw;
+  Random random{1};
+  std::uint64_t clock = start;
+  int told = 0, ended = 0;
+};
+
+constexpr std::uint64_t day = 86'400 * second;
+const std::string kStrange = "java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available";
+
+void learns_then_judges() {
+  Bench b;
+  for (int i = 0; i < 200; ++i) {
+    const Verdict verdict = b.log(i == 50 ? kStrange : normalLine(b.random));
+    CHECK(verdict.learning);
+    CHECK(!verdict.flagged);
+    CHECK(b.told == 0);
+    CHECK(!b.stream.window());
+  }
+  CHECK(!b.stream.learning());
+  int flagged = 0;
+  for (int i = 0; i < 2'000; ++i) flagged += b.log(normalLine(b.random)).flagged;
+  CHECK(flagged <= 1);
+  const Verdict verdict = b.log("kernel panic: not syncing, attempted to kill init in interrupt handler");
+  CHECK(verdict.flagged);
+  CHECK(verdict.channel == Channel::Content);
+  CHECK(verdict.channelScore > b.stream.limit(Channel::Content));
+  CHECK(verdict.pValue < 0.01);
+  CHECK(b.told == 1);
+}
+
+void storm_is_one_anomaly() {
+  Bench b;
+  b.teach(2'000);
+  int told = 0, flagged = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    flagged += b.log(kStrange + " after " + std::to_string(i) + " ms", second / 100).flagged;
+    told += b.told;
+  }
+  CHECK(flagged > 100);
+  CHECK(told <= 11);
+  CHECK(b.ended == 0);
+  const OpenAnomaly open = b.stream.anomaly();
+  CHECK(open.id.size() == 32);
+  CHECK(open.occurrences >= static_cast<std::uint64_t>(flagged));
+  CHECK(open.endUnixNano > open.startUnixNano);
+  // Five quiet minutes end it.
+  for (int i = 0; i < 290; ++i) b.log(normalLine(b.random));
+  CHECK(b.ended == 0);
+  for (int i = 0; i < 20; ++i) b.log(normalLine(b.random));
+  CHECK(b.ended == 1);
+  CHECK(b.stream.anomaly().occurrences == 0);
+}
+
+/// News becomes normal when it has come often and for the configured time, not before.
+void lasting_news_becomes_normal() {
+  Bench b;
+  b.settings.acceptAfterNanos = 3'600 * second;
+  b.teach(2'000);
+  const auto score = [&] {
+    b.log(kStrange, 60 * second);
+    return b.content.score;
+  };
+  for (int minute = 0; minute < 55; ++minute) CHECK(score() > 1);
+  for (int minute = 0; minute < 10; ++minute) score();
+  CHECK(score() == 0);
+}
+
+void accepted_is_normal_at_once() {
+  Bench b;
+  b.teach(2'000);
+  CHECK(b.log(kStrange).flagged);
+  const std::string id = b.stream.anomaly().id;
+  std::vector<Event> events;
+  CHECK(!b.stream.feedback("0123", Feedback::Accept, events));
+  CHECK(events.empty());
+  CHECK(b.stream.feedback(id, Feedback::Accept, events));
+  CHECK(events.size() == 1);
+  CHECK(events.front().ended);
+  CHECK(events.front().ending == Ending::Accepted);
+  CHECK(events.front().anomaly.id == id);
+  CHECK(b.stream.anomaly().occurrences == 0);
+  CHECK(!b.stream.feedback(id, Feedback::Accept, events));
+  CHECK(!b.log(kStrange).flagged);
+  CHECK(b.content.score == 0);
+  // Other news stays news.
+  CHECK(b.log("kernel panic: not syncing, attempted to kill init in interrupt handler").flagged);
+}
+
+void accepted_after_it_ended() {
+  Bench b;
+  b.teach(2'000);
+  CHECK(b.log(kStrange).flagged);
+  const std::string id = b.stream.anomaly().id;
+  b.teach(400);
+  CHECK(b.ended == 1);
+  std::vector<Event> events;
+  CHECK(b.stream.feedback(id, Feedback::Accept, events));
+  CHECK(events.empty());
+  b.log(kStrange);
+  CHECK(b.content.score == 0);
+}
+
+/// More kinds of news than there is room for examples: the rest is known as it is.
+void accepted_beyond_examples() {
+  Bench b;
+  b.teach(2'000);
+  const auto line = [](int i) {
+    Random random(static_cast<std::uint32_t>(100 + i));
+    std::string line = "unheard-of";
+    for (int k = 0; k < 60; ++k) line += static_cast<char>(k % 9 == 0 ? ' ' : 'a' + random.below(26));
+    return line;
+  };
+  for (int i = 0; i < 20; ++i) b.log(line(i), second / 10);
+  const std::string id = b.stream.anomaly().id;
+  std::vector<Event> events;
+  CHECK(b.stream.feedback(id, Feedback::Accept, events));
+  for (int i = 0; i < 20; ++i) {
+    CHECK(!b.log(line(i), second / 10).flagged);
+    CHECK(b.content.score == 0);
+  }
+}
+
+void false_alarm_raises_the_limit() {
+  Bench b;
+  b.teach(2'000);
+  CHECK(b.log(kStrange).flagged);
+  const double before = b.stream.limit(Channel::Content);
+  std::vector<Event> events;
+  CHECK(b.stream.feedback(b.stream.anomaly().id, Feedback::FalseAlarm, events));
+  CHECK(events.size() == 1);
+  CHECK(events.front().ending == Ending::FalseAlarm);
+  CHECK(b.stream.limit(Channel::Content) > before);
+  // It stays news, and its like is flagged no more.
+  const Verdict again = b.log(kStrange);
+  CHECK(b.content.score > 1);
+  CHECK(!again.flagged);
+}
+
+/// One record from the future, or the past, changes nothing for those that follow.
+void wild_times_do_no_harm() {
+  for (const std::uint64_t wild : {std::uint64_t{1}, start - 400 * day, start + 30'000 * day,
+                                   UINT64_MAX, UINT64_MAX / 2, UINT64_MAX / 2 + 1}) {
+    Bench a, b;
+    a.teach(2'000), b.teach(2'000);
+    b.observe(logRecord(normalLine(b.random), {.time = wild}));
+    CHECK(b.log(kStrange).flagged);
+    CHECK(b.told == 1);
+    for (int i = 0; i < 310; ++i) b.log(normalLine(b.random));
+    CHECK(b.ended == 1);
+    // The budget fills again, so the next day's news is told.
+    b.clock += 86'000 * second;
+    for (int i = 0; i < 600; ++i) b.log(normalLine(b.random));
+    CHECK(b.log("kernel panic: not syncing, attempted to kill init in interrupt handler").flagged);
+    CHECK(b.told == 1);
+  }
+}
+
+/// Where the clock of all senders was wrong and is set right, either way, the stream goes on.
+void clock_set_right() {
+  for (const bool ahead : {false, true}) {
+    Bench b;
+    const std::uint64_t right = b.clock;
+    b.clock = ahead ? right + 5'000 * day : right - 5'000 * day;
+    b.teach(2'000);
+    CHECK(b.log(kStrange).flagged);
+    b.clock = right;
+    for (int i = 0; i < 340; ++i) b.log(normalLine(b.random));
+    CHECK(b.ended >= 1);
+    b.clock += 86'000 * second;
+    for (int i = 0; i < 600; ++i) b.log(normalLine(b.random));
+    CHECK(b.log("kernel panic: not syncing, attempted to kill init in interrupt handler").flagged);
+    CHECK(b.stream.anomaly().startUnixNano >= right);
+    CHECK(b.stream.anomaly().startUnixNano < right + 2 * day);
+  }
+}
+
+/// Late and equal times, and none at all, are taken as they come.
+void times_of_any_kind() {
+  Bench b;
+  Random times(5);
+  for (int i = 0; i < 3'000; ++i) {
+    const std::uint64_t time = i % 7 == 0 ? 0 : b.clock + second * i - times.below(20) * second;
+    b.observe(logRecord(normalLine(b.random), {.time = time}));
+  }
+  CHECK(!b.stream.learning());
+  Bench untimed;
+  for (int i = 0; i < 2'000; ++i) untimed.observe(logRecord(normalLine(untimed.random)));
+  CHECK(untimed.observe(logRecord(kStrange)).flagged);
+  for (int i = 0; i < 310; ++i) untimed.observe(logRecord(normalLine(untimed.random)));
+  CHECK(untimed.ended == 1);
+}
+
+/// A template that comes thirty times as often is told as an event of the tick.
+void burst_is_an_event() {
+  Settings settings = settingsOf();
+  settings.alarmsPerStreamPerDay = 200;
+  Bench b(settings);
+  bool burst = false;
+  int told = 0;
+  const auto tick = [&](int hits) {
+    for (int i = 0; i < 20 + hits; ++i) {
+      b.log(i < 20 ? normalLine(b.random) : "password rejected for user admin", i < 20 ? second / 2 : second / 1000);
+      for (const Event& event : b.events) {
+        burst |= event.volume.kind == VolumeKind::burst && event.verdict.channel == Channel::Volume && event.verdict.flagged;
+      }
+      told += b.told;
+    }
+  };
+  for (int i = 0; i < 600; ++i) tick(1 + static_cast<int>(b.random.below(3)));
+  CHECK(!burst);
+  for (int i = 0; i < 4; ++i) tick(60);
+  CHECK(told > 0);
+  CHECK(burst);
+}
+
+/// Diverse records, all the time: what a stream holds has a bound, 100 KiB at the default settings.
+void memory_is_bounded() {
+  struct Kind {
+    const char* name;
+    otlp::Signal signal;
+    otlp::MetricType type;
+  };
+  for (const Kind kind : {Kind{"logs", otlp::Signal::Logs, otlp::MetricType::None}, Kind{"traces", otlp::Signal::Traces, otlp::MetricType::None},
+                          Kind{"metrics", otlp::Signal::Metrics, otlp::MetricType::Gauge}}) {
+    Settings settings;
+    Stream stream({.hash = 1, .signal = kind.signal, .metricType = kind.type, .tenant = "t", .name = kind.name}, settings);
+    Random random(3);
+    RecordView record;
+    ContentScore content;
+    std::vector<Event> events;
+    std::size_t most = 0;
+    for (std::uint32_t i = 0; i < 100'000; ++i) {
+      const std::uint64_t time = start + i * second / 20;
+      std::string words;
+      for (int w = 0; w < 6; ++w) {
+        std::string word;
+        for (std::uint32_t k = 0; k < 3 + random.below(9); ++k) word += static_cast<char>('a' + random.below(26));
+        words += word + ' ';
+      }
+      Message message;
+      if (kind.signal == otlp::Signal::Metrics) {
+        message.fixed(3, time).real(4, random.below(1'000'000) * 0.37).add(7, attribute("host", words));
+      } else if (kind.signal == otlp::Signal::Traces) {
+        message = spanRecord(random.below(2) ? words : "op " + std::string(1, static_cast<char>('a' + random.below(26))),
+                             {.time = time, .duration = random.next(), .trace = "trace-" + std::to_string(10'000'000 + random.below(400)), .parent = "p0000000"});
+      } else {
+        std::vector<Message> attributes;
+        for (int a = 0; a < 4; ++a) attributes.push_back(attribute(words.substr(0, 1 + random.below(6)), random.next()));
+        message = logRecord(words, {.time = time, .trace = "s" + std::to_string(random.below(400)), .eventName = words.substr(0, 5), .attributes = attributes});
+      }
+      readFields(kind.signal, kind.type, message, record);
+      events.clear();
+      const Verdict verdict = stream.observe(record, message, content, events);
+      for (const Event& event : events) {
+        if (!event.ended) stream.report(event.verdict, {}, nullptr);
+      }
+      if (verdict.flagged) stream.report(verdict, message, &content);
+      most = std::max(most, stream.memory());
+    }
+    std::vector<std::uint8_t> snapshot;
+    stream.snapshot(snapshot);
+    std::printf("%s: %zu bytes at the most, snapshot %zu\n", kind.name, most, snapshot.size());
+    CHECK(most <= 100 * 1024);
+    CHECK(snapshot.size() <= 100 * 1024);
+  }
+}
+
+/// Bytes of a snapshot that are changed never do worse than another verdict.
+void hostile_state() {
+  Bench b;
+  for (int i = 0; i < 400; ++i) {
+    b.clock += second;
+    b.observe(logRecord(normalLine(b.random), {.time = b.clock, .trace = "trace-" + std::to_string(i / 5)}));
+  }
+  b.log(kStrange);
+  std::vector<std::uint8_t> good;
+  b.stream.snapshot(good);
+  int taken = 0;
+  Random random(11);
+  for (int round = 0; round < 3'000; ++round) {
+    std::vector<std::uint8_t> bytes = good;
+    const int changes = 1 + static_cast<int>(random.below(3));
+    for (int i = 0; i < changes; ++i) bytes[random.below(static_cast<std::uint32_t>(bytes.size()))] = static_cast<std::uint8_t>(random.next());
+    if (round % 10 == 0) bytes.resize(random.below(static_cast<std::uint32_t>(bytes.size())));
+    StateReader read(bytes);
+    auto key = Stream::keyOf(read);
+    if (!key) continue;
+    Stream victim(std::move(*key), b.settings);
+    if (!victim.restore(read)) continue;
+    ++taken;
+    Bench other;
+    for (int i = 0; i < 3; ++i) {
+      const Message message = logRecord(i == 1 ? kStrange : normalLine(random), {.time = b.clock, .trace = "trace-1"});
+      RecordView record;
+      readFields(otlp::Signal::Logs, otlp::MetricType::None, message, record);
+      std::vector<Event> events;
+      victim.observe(record, message, other.content, events);
+    }
+    std::vector<std::string> baseline, window;
+    victim.texts(baseline, window);
+    victim.expectedNext(3);
+    std::vector<Event> events;
+    victim.feedback(victim.anomaly().id, Feedback::Accept, events);
+  }
+  CHECK(taken > 10);
+  StateReader read(good);
+  auto key = Stream::keyOf(read);
+  CHECK(key.has_value());
+  Stream copy(*key, b.settings);
+  CHECK(copy.restore(read));
+  std::vector<std::uint8_t> again;
+  copy.snapshot(again);
+  CHECK(again == good);
+  // A window's record that no request could hold.
+  Bench bad;
+  const std::vector<std::uint8_t> broken = {0x0a, 0x7f, 1};
+  Message nothing;
+  RecordView record;
+  bad.stream.observe(record, broken, bad.content, bad.events);
+  std::vector<std::uint8_t> bytes;
+  bad.stream.snapshot(bytes);
+  StateReader in(bytes);
+  auto name = Stream::keyOf(in);
+  Stream victim(*name, b.settings);
+  CHECK(!victim.restore(in));
+}
+
+}  // namespace
+
+int main() {
+  learns_then_judges();
+  storm_is_one_anomaly();
+  lasting_news_becomes_normal();
+  accepted_is_normal_at_once();
+  accepted_after_it_ended();
+  accepted_beyond_examples();
+  false_alarm_raises_the_limit();
+  wild_times_do_no_harm();
+  clock_set_right();
+  times_of_any_kind();
+  burst_is_an_event();
+  memory_is_bounded();
+  hostile_state();
+  return report();
+}

@@ -1,0 +1,154 @@
+#include "stream/window.hpp"
+
+#include <deque>
+#include <string>
+
+#include "requests.hpp"
+#include "stream/clock.hpp"
+#include "stream/shelf.hpp"
+#include "test.hpp"
+
+using namespace driftlock;
+using namespace driftlock::test;
+
+namespace {
+
+Bytes bytes(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+
+std::deque<std::string> contents(const Window& window) {
+  std::deque<std::string> out;
+  window.forEach([&](Bytes record) { out.emplace_back(record.begin(), record.end()); });
+  return out;
+}
+
+/// The last records that fit, whatever their sizes; nothing but memory tells it from a list that is cut at the front.
+void keeps_the_last() {
+  Random random(1);
+  for (const auto& [records, size] : {std::pair{1u, 100u}, {7u, 100u}, {1000u, 4096u}}) {
+    Window window(records, size);
+    std::deque<std::string> expected;
+    std::size_t used = 0;
+    for (int i = 0; i < 5'000; ++i) {
+      const std::string record(random.below(i % 100 == 0 ? size + 50 : size / 6), static_cast<char>('a' + i % 26));
+      window.push(bytes(record));
+      if (record.size() <= size) {
+        expected.push_back(record);
+        used += record.size();
+        while (expected.size() > records || used > size) {
+          used -= expected.front().size();
+          expected.pop_front();
+        }
+      }
+      if (i % 499 == 0 && contents(window) != expected) CHECK(false);
+      CHECK(window.records() == expected.size());
+      CHECK(window.memory() <= size + size / 4 + 4 * (4 * records + 200));
+    }
+    CHECK(contents(window) == expected);
+    window.compact();
+    CHECK(contents(window) == expected);
+    CHECK(window.memory() == used + 4 * expected.size());
+    std::vector<std::uint8_t> saved;
+    window.snapshot(saved);
+    Window other(records, size), smaller(records, size / 2), fewer(records - 1, size);
+    CHECK(other.restore(saved));
+    CHECK(contents(other) == expected);
+    CHECK(!smaller.restore(saved) || used <= size / 2);
+    CHECK(!fewer.restore(saved) || expected.size() < records);
+    for (std::size_t cut = 0; cut < saved.size(); cut += 31) CHECK(!Window(records, size).restore(Bytes(saved).first(cut)));
+  }
+}
+
+void fits_says_so() {
+  Window window(2, 10);
+  CHECK(window.fits(bytes("0123456789")));
+  CHECK(!window.fits(bytes("0123456789a")));
+  window.push(bytes("012345"));
+  CHECK(window.fits(bytes("6789")));
+  CHECK(!window.fits(bytes("67890")));
+  window.push(bytes(""));
+  CHECK(!window.fits(bytes("")));
+}
+
+constexpr std::uint64_t day = 86'400 * second;
+
+void clock_runs_on() {
+  StreamClock clock;
+  clock.observe(0);
+  clock.observe(0);
+  CHECK(clock.now() == 2 * second);
+  clock.observe(start);
+  CHECK(clock.now() == start);
+  clock.observe(start + 5);
+  clock.observe(start + 2);
+  clock.observe(0);
+  CHECK(clock.now() == start + 5);
+  // A day's gap is one; more must be said by sixteen.
+  clock.observe(start + day);
+  CHECK(clock.now() == start + day);
+  for (int i = 0; i < 15; ++i) clock.observe(start + 4 * day);
+  CHECK(clock.now() == start + day);
+  clock.observe(start + day + 1);
+  for (int i = 0; i < 15; ++i) clock.observe(start + 4 * day);
+  CHECK(clock.now() == start + day + 1);
+  clock.observe(start + 4 * day);
+  CHECK(clock.now() == start + 4 * day);
+  CHECK(clock.eventAt(clock.now()) == start + 4 * day);
+}
+
+void clock_goes_back() {
+  StreamClock clock;
+  clock.observe(start + 900 * day);
+  for (int i = 0; i < 16; ++i) clock.observe(start + static_cast<std::uint64_t>(i) * second);
+  const std::uint64_t now = clock.now();
+  CHECK(now == start + 900 * day);
+  CHECK(clock.eventAt(now) == start + 15 * second);
+  clock.observe(start + 60 * second);
+  CHECK(clock.now() == now + 45 * second);
+  CHECK(clock.eventAt(clock.now()) == start + 60 * second);
+  // However often it is set, now only moves on, and by a month at the most.
+  Random random(1);
+  std::uint64_t last = clock.now();
+  for (int i = 0; i < 5'000; ++i) {
+    const std::uint64_t time = static_cast<std::uint64_t>(random.next()) << 32 | random.next();
+    for (int k = 0; k < 17; ++k) clock.observe(time);
+    CHECK(clock.now() >= last);
+    CHECK(clock.now() - last <= 31 * day);
+    last = clock.now();
+  }
+}
+
+void shelf_is_bounded() {
+  Shelf shelf(10'000);
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    shelf.put({i, "tenant"}, std::vector<std::uint8_t>(800, static_cast<std::uint8_t>(i)));
+    CHECK(shelf.bytes() <= 10'000);
+  }
+  CHECK(shelf.size() == 10);
+  CHECK(!shelf.take({0, "tenant"}));
+  CHECK(!shelf.take({99, "another"}));
+  const auto packed = shelf.take({99, "tenant"});
+  CHECK(packed && packed->size() == 800 && packed->front() == 99);
+  CHECK(!shelf.take({99, "tenant"}));
+  shelf.put({98, "tenant"}, {1, 2, 3});
+  CHECK(shelf.size() == 9);
+  CHECK(shelf.take({98, "tenant"})->size() == 3);
+  shelf.put({7, "tenant"}, std::vector<std::uint8_t>(20'000));
+  CHECK(!shelf.take({7, "tenant"}));
+  while (shelf.size() > 0) {
+    std::uint64_t oldest = 0;
+    shelf.forEach([&](const StreamId& id, Bytes) { oldest = id.hash; });
+    CHECK(shelf.take({oldest, "tenant"}));
+  }
+  CHECK(shelf.bytes() == 0);
+}
+
+}  // namespace
+
+int main() {
+  keeps_the_last();
+  fits_says_so();
+  clock_runs_on();
+  clock_goes_back();
+  shelf_is_bounded();
+  return report();
+}
