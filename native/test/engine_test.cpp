@@ -7,7 +7,9 @@
 #include <mutex>
 #include <string>
 
+#include "otlp/views.hpp"
 #include "requests.hpp"
+#include "stream/hash.hpp"
 #include "test.hpp"
 
 using namespace driftlock;
@@ -195,10 +197,89 @@ void hostile_snapshots() {
   CHECK(other.restore(snapshot));
 }
 
+Message linesOf(const std::string& service, Random& random, std::uint64_t& clock, int count) {
+  std::vector<Message> lines;
+  for (int i = 0; i < count; ++i) lines.push_back(logRecord(normalLine(random), {.time = clock += second}));
+  return request(service, lines);
+}
+
+/// Streams that give way and come back have forgotten nothing: an engine with room for few says what one with room for
+/// all says.
+void given_way_and_back() {
+  Settings small = settingsOf();
+  small.baselineRecords = 64;
+  Settings large = small;
+  small.maxStreams = 1;
+  Bench few(small), all(large);
+  Random random(5);
+  std::uint64_t clock = start;
+  bool equal = true;
+  for (int round = 0; round < 4; ++round) {
+    for (int service = 0; service < 120; ++service) {
+      const Message message = linesOf("service-" + std::to_string(service), random, clock, 70);
+      equal = equal && same(*few.process(otlp::Signal::Logs, message), *all.process(otlp::Signal::Logs, message));
+    }
+  }
+  CHECK(equal);
+  CHECK(few.engine.stats().streams <= 32);
+  CHECK(few.engine.stats().evicted > 300);
+  CHECK(all.engine.stats().streams == 120);
+  CHECK(all.engine.stats().evicted == 0);
+
+  // What lies on the shelf survives a restart as well; fewer streams are taken where the settings say so.
+  Bench restarted(small), smaller(small);
+  CHECK(restarted.engine.restore(few.snapshot()));
+  CHECK(restarted.engine.stats().streams == few.engine.stats().streams);
+  for (int service = 0; service < 120; ++service) {
+    const Message message = linesOf("service-" + std::to_string(service), random, clock, 10);
+    equal = equal && same(*restarted.process(otlp::Signal::Logs, message), *all.process(otlp::Signal::Logs, message));
+  }
+  CHECK(equal);
+  CHECK(smaller.engine.restore(all.snapshot()));
+  CHECK(smaller.engine.stats().streams <= 32);
+  CHECK(smaller.engine.stats().streams >= 16);
+}
+
+/// The hash of a stream's key is public: a tenant that makes its own meet another's must not share that one's stream.
+void tenants_with_one_hash() {
+  const auto seedOf = [](std::string_view tenant) {
+    const std::uint64_t base = hash(Bytes(reinterpret_cast<const std::uint8_t*>(tenant.data()), tenant.size()), 1);
+    return hash(std::uint64_t{0}, hash(base, 1) + static_cast<std::uint64_t>(otlp::AnyValue::Type::String));
+  };
+  constexpr std::uint64_t k0 = 0xa0761d6478bd642f, k1 = 0xe7037ed1a0b428db;
+  const std::string name = "checkout-service";
+  std::uint64_t a = 0, b = 0;
+  std::memcpy(&a, name.data(), 8), std::memcpy(&b, name.data() + 8, 8);
+  // The first word makes the product of the second alone, which is then as wanted.
+  const std::uint64_t first = k1 ^ 1, second = mix(a ^ k1, b ^ seedOf("victim") ^ k0) ^ seedOf("thief") ^ k0;
+  std::string forged(16, 0);
+  std::memcpy(forged.data(), &first, 8), std::memcpy(forged.data() + 8, &second, 8);
+
+  Random random(1);
+  std::uint64_t clock = start;
+  const Message theirs = linesOf(name, random, clock, 300), mine = linesOf(forged, random, clock, 300);
+  const auto hashOf = [](const Message& message, std::string_view tenant) {
+    otlp::Index index;
+    otlp::WireError error;
+    CHECK(otlp::index(otlp::Signal::Logs, message, index, error));
+    StreamKeys keys;
+    keys.find(index, tenant, {"service.name"});
+    return keys.hash(0);
+  };
+  CHECK(hashOf(theirs, "victim") == hashOf(mine, "thief"));
+  Bench bench(settingsOf());
+  bench.process(otlp::Signal::Logs, theirs, "victim");
+  bench.process(otlp::Signal::Logs, mine, "thief");
+  CHECK(bench.engine.stats().streams == 2);
+  CHECK(bench.process(otlp::Signal::Logs, theirs, "victim")->windows.front().stream == "logs service.name=checkout-service");
+}
+
 }  // namespace
 
 int main() {
   restored_goes_on();
+  given_way_and_back();
+  tenants_with_one_hash();
   hostile_snapshots();
   return report();
 }
