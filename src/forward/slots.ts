@@ -36,12 +36,19 @@ export class Slots {
   /** Lets nobody in for so long; a longer pause under way stands. */
   pause(milliseconds: number): void {
     this.#resumeAt = Math.max(this.#resumeAt, performance.now() + milliseconds);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#admit(), Math.ceil(this.#resumeAt - performance.now()));
+    this.#resume();
   }
 
   close(): void {
     clearTimeout(this.#timer);
+  }
+
+  /** A timer may fire a fraction of a millisecond before performance.now() agrees: then it is set again. */
+  #resume(): void {
+    clearTimeout(this.#timer);
+    const left = this.#resumeAt - performance.now();
+    if (left > 0) this.#timer = setTimeout(() => this.#resume(), Math.ceil(left));
+    else this.#admit();
   }
 
   #admit(): void {

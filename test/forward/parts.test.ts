@@ -68,6 +68,25 @@ describe("slots", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
   afterEach(() => void vi.useRealTimers());
 
+  it("go on after a pause though its timer fires before the clock says so", async () => {
+    const clock = vi.spyOn(performance, "now");
+    try {
+      let now = 1_000;
+      clock.mockImplementation(() => now);
+      const slots = new Slots(1);
+      slots.pause(5);
+      const entered = slots.acquire(AbortSignal.timeout(10_000));
+      // The first timer finds half a millisecond left.
+      now = 1_004.5;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      now = 1_006;
+      await entered;
+      slots.close();
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
   it("let nobody in during a pause, and the first come in after it", async () => {
     const slots = new Slots(1);
     const order: number[] = [];
