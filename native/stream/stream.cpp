@@ -208,7 +208,10 @@ double Stream::strangeEnough(Channel channel) const {
   const auto& calibration = calibrations_[static_cast<std::size_t>(channel)];
   if (!calibration) return 0;
   const double n = static_cast<double>(calibration->learnt());
-  return std::max(budget_.limit(), std::min(kFarOut / (n * n), kLargestLimit));
+  double limit = std::max(budget_.limit(), kFarOut / (n * n));
+  // The budget counts records; the volume channel's unit is the tick, of which a busy stream has far fewer.
+  if (channel == Channel::Volume && timed_) limit = std::max(limit, settings_.alarmsPerStreamPerDay / 2 * static_cast<double>(kTickNanos) / kDayNanos);
+  return std::min(limit, std::max(budget_.limit(), kLargestLimit));
 }
 
 void Stream::learnScores(const Verdict& verdict) {
