@@ -73,3 +73,14 @@ def traces(rows):
         row[len(names) + at] = max(row[len(names) + at], log(1 + float(ms)))
         row[-1] += status != ""
     return out
+
+
+def standard(scores):
+    """Standard deviations above the mean of the scores before: NAB has one threshold for all files, where forests have no
+    common scale."""
+    n = np.arange(1, len(scores) + 1)
+    mean = np.cumsum(scores) / n
+    deviation = np.sqrt(np.maximum(np.cumsum(np.square(scores)) / n - mean**2, 1e-12))
+    out = np.zeros(len(scores))
+    out[1:] = (scores[1:] - mean[:-1]) / deviation[:-1]
+    return out

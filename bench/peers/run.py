@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Scores the inputs of `make bench-quality` by what a user would try instead; writes results.json beside this file.
 
-usage: run.py [drain3] [isolation-forest] [half-space-trees] [random-cut-forest]
+usage: run.py [--only REGEX] [drain3] [isolation-forest] [half-space-trees] [random-cut-forest]
+--only   score these inputs again ("nab" and "traces-latency" are names, too), and keep the other figures
 """
 
+import argparse
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,9 +115,11 @@ def rank(labels, path, scores, skip):
     return result
 
 
-def run(key, peer):
-    out = {"name": peer.name, "ranked": {}, "traces": {}}
-    for folder in sorted((BUILT / "tasks").iterdir()):
+def run(key, peer, only, before):
+    out = {"name": peer.name, "ranked": {}, "traces": {}, **before}
+    present = [folder.name for folder in sorted((BUILT / "tasks").iterdir())]
+    out["ranked"] = {name: result for name, result in out["ranked"].items() if name in present}
+    for folder in (BUILT / "tasks" / name for name in present if only.search(name)):
         task = json.loads((folder / "task.json").read_text())
         lines = (folder / "text").read_text().split("\n")[:-1]
         scores = peer.ranked(task, lines)
@@ -122,35 +127,42 @@ def run(key, peer):
         out["ranked"][task["name"]] = rank(folder / "labels", folder / f"{key}.jsonl", scores, skip)
     if peer.traces:
         for fault, name in FAULTS.items():
+            if not only.search(f"traces-{name}"):
+                continue
             folder = BUILT / "spans" / name
             with open(folder / "spans.tsv", newline="") as file:
                 rows = list(csv.reader(file, delimiter="\t"))
             out["traces"][fault] = rank(folder / "labels", folder / f"{key}.jsonl", peer.traces(rows), DENSE_TRAIN)
-    if peer.nab:
+    if peer.nab and only.search("nab"):
         nab = DATA / "nab"
         for name in json.loads((nab / "windows.json").read_text()):
             with open(nab / "data" / name, newline="") as file:
                 values = np.array([float(row["value"]) for row in csv.DictReader(file)])
-            write(BUILT / "nab" / key / f"{name[:-4]}.jsonl", peer.nab(values))
+            write(BUILT / "nab" / key / f"{name[:-4]}.jsonl", features.standard(peer.nab(values)))
         out["nab"] = scorer("nab_score.py", nab / "windows.json", nab / "data", BUILT / "nab" / key)["nab_standard"]
     return out
 
 
-def main(wanted):
-    unknown = [name for name in wanted if name not in PEERS]
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1])
+    parser.add_argument("--only", type=re.compile)
+    parser.add_argument("peers", nargs="*")
+    args = parser.parse_args()
+    unknown = [name for name in args.peers if name not in PEERS]
     if unknown:
-        sys.exit(f"no peer is called {', '.join(unknown)}; there are {', '.join(PEERS)}")
+        parser.error(f"no peer is called {', '.join(unknown)}; there are {', '.join(PEERS)}")
     if not (BUILT / "tasks").is_dir():
         sys.exit(f"there is no {BUILT / 'tasks'}: run make bench-quality first")
     results = {r["name"]: r for r in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
     for key, peer in PEERS.items():
-        if wanted and key not in wanted:
+        if args.peers and key not in args.peers:
             continue
         print(peer.name, file=sys.stderr, flush=True)
-        results[peer.name] = run(key, peer)
+        before = results.get(peer.name, {}) if args.only else {}
+        results[peer.name] = run(key, peer, args.only or re.compile(""), before)
         ordered = [results[p.name] for p in PEERS.values() if p.name in results]
         RESULTS.write_text(json.dumps(ordered, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -99,8 +99,25 @@ export interface Visit {
 
 const usualErrors = 0.005;
 
+/** Errors that a service has never had: each altered trace shows the next one. */
+const news: readonly (readonly [type: string, message: string])[] = [
+  ["TooManyConnections", "remaining connection slots are reserved"],
+  ["DeadlockDetected", "could not serialize access, deadlock on relation stock_level"],
+  ["DiskFull", "could not extend file base/16384/2619: no space left on device"],
+  ["CertificateExpired", "x509: certificate has expired or is not yet valid"],
+  ["SchemaMismatch", "column total_gross does not exist"],
+  ["OutOfMemory", "cannot allocate 1073741824 bytes"],
+  ["ReadOnly", "cannot execute INSERT in a read-only transaction"],
+  ["BrokerUnavailable", "leader of partition 7 not found"],
+  ["InvalidCredentials", "password authentication failed for user shop"],
+  ["ChecksumMismatch", "page verification failed at block 4711"],
+  ["QuotaExceeded", "monthly quota of the tenant is used up"],
+  ["ProtocolViolation", "unexpected message type 0x52 during startup"],
+];
+
 export class Orders {
   readonly #random: Random;
+  #failures = 0;
 
   constructor(seed: string) {
     this.#random = new Random(seed);
@@ -131,7 +148,7 @@ export class Orders {
       if (fault === "missing child" && call === victim) continue;
       const failure =
         fault === "status" && call === victim
-          ? { message: "remaining connection slots are reserved", type: "TooManyConnections" }
+          ? this.#news()
           : failed && call === calls.at(-1)
             ? { message: "deadline exceeded", type: "timeout" }
             : undefined;
@@ -158,6 +175,11 @@ export class Orders {
       attributes: keyValues(operation.attributes(random)),
     });
     return { traceId: Buffer.from(id).toString("hex"), time, spans };
+  }
+
+  #news(): { type: string; message: string } {
+    const [type, message] = news[this.#failures++ % news.length]!;
+    return { type, message };
   }
 
   #pick(): Operation {

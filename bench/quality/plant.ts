@@ -13,12 +13,12 @@ const burstFactor = 15;
 const stopWindows = 3;
 /** One window of so many that follow one another, at random, holds a strange line or a burst. */
 const every = 4;
-/** From one stop to the next. */
-const stopEvery = 12;
+/** From one stop to the next, at the most. */
+const stopEvery = 16;
 /** A template that comes more often than that says nothing when it comes 15 times. */
 const largestShare = 0.1;
-/** A template that stays away from more windows by itself says nothing when it stops. */
-const steadyShare = 0.8;
+/** Windows that it came in before, each of them: who comes and goes says nothing by staying away. */
+const steadyWindows = 10;
 
 export interface Planted {
   lines: Line[];
@@ -136,31 +136,26 @@ export function bursts(normal: readonly Line[], train: number, seed: string): Pl
   return windows.done();
 }
 
-/** Share of windows in which each template comes. */
-function steadiness(normal: readonly Line[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  const windows = Math.floor(normal.length / size);
-  for (let w = 0; w < windows; w++) {
-    const templates = new Set(normal.slice(w * size, (w + 1) * size).map(({ text }) => templateOf(text)));
-    for (const template of templates) counts.set(template, (counts.get(template) ?? 0) + 1 / windows);
-  }
-  return counts;
+/** Templates that come in each of the latest windows of what has been built. */
+function steady(lines: readonly Line[]): string[] {
+  const windows = Array.from({ length: steadyWindows }, (_, w) => {
+    const end = lines.length - w * size;
+    return new Set(lines.slice(end - size, end).map(({ text }) => templateOf(text)));
+  });
+  return [...windows[0]!].filter((template) => windows.every((each) => each.has(template)));
 }
 
-/** A template that comes in nearly every window stays away for three of them. Undefined where the set has none such. */
+/** A template that came in each of the last ten windows stays away for three. Undefined where the set has none such. */
 export function stops(normal: readonly Line[], train: number, seed: string): Planted | undefined {
   const random = new Random(`stop/${seed}`);
-  const known = new Set(normal.slice(0, train).map(({ text }) => templateOf(text)));
-  const steady = [...steadiness(normal.slice(train))]
-    .filter(([template, share]) => share >= steadyShare && known.has(template))
-    .map(([template]) => template);
-  if (steady.length === 0) return undefined;
   const windows = new Windows(normal, train);
+  let planted = false;
   while (windows.left >= 2 * stopEvery * size) {
-    const before = random.int(1, stopEvery - stopWindows);
-    windows.normal(before * size);
-    windows.normal(stopWindows * size, 1, random.pick(steady));
-    windows.normal((stopEvery - stopWindows - before) * size);
+    windows.normal((steadyWindows + random.int(0, stopEvery - stopWindows - steadyWindows)) * size);
+    const templates = steady(windows.lines);
+    if (templates.length === 0) continue;
+    windows.normal(stopWindows * size, 1, random.pick(templates));
+    planted = true;
   }
-  return windows.done();
+  return planted ? windows.done() : undefined;
 }

@@ -62,12 +62,12 @@ function* visits(
   }
 }
 
-const days = 20;
+const days = 24;
 const gapMs = 60_000;
 const services = 3;
 const visitsPerRequest = 16;
 
-/** Altered traces so rare that the budget can carry each: one in 36 hours a stream, from the third day on. */
+/** Altered traces so rare that the budget can carry each: one in two days a stream, from the third day on. */
 async function rareIncidents(fault: Fault): Promise<Incidents> {
   const result = {
     name: fault,
@@ -83,8 +83,8 @@ async function rareIncidents(fault: Fault): Promise<Incidents> {
       const seed = `orders/${fault}/${service}`;
       const random = new Random(`${seed}/incidents`);
       const altered = new Map<number, Fault>();
-      for (let time = start + 2 * dayMs; time < start + (days - 1) * dayMs; time += 1.5 * dayMs) {
-        altered.set(time + random.uniform() * dayMs * 0.5, fault);
+      for (let time = start + 2 * dayMs; time < start + (days - 1) * dayMs; time += 2 * dayMs) {
+        altered.set(time + random.uniform() * dayMs, fault);
       }
       await judgeVisits(judging, `orders-${service}`, visits(seed, days, gapMs, altered), result);
     }
@@ -159,8 +159,8 @@ const incidentMs = 600_000;
 /** The synthetic shop: a trace goes through several services, each a stream; the missing span is another service's. */
 async function shopIncidents(): Promise<Incidents[]> {
   const schedule: Schedule[] = [];
-  for (let i = 0; 2 + 1.5 * i < days - 1; i++) {
-    const at = (2 + 1.5 * i) * dayMs;
+  for (let i = 0; 2 + 2 * i < days - 1; i++) {
+    const at = (2 + 2 * i) * dayMs;
     schedule.push({ name: shopKinds[i % shopKinds.length]!, start: at, end: at + incidentMs });
   }
   const shop = new ShopTelemetry({
