@@ -22,8 +22,14 @@ export class JsonLines {
     if (this.#error === undefined && lines.length > 0) {
       const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
       if (!this.#out.write(text)) {
-        // What goes wrong is kept by #onError.
-        await Promise.race([once(this.#out, "drain"), once(this.#out, "close")]).catch(() => {});
+        // What goes wrong is kept by #onError. The one that did not come must not go on waiting.
+        const waiting = new AbortController();
+        const { signal } = waiting;
+        await Promise.race([
+          once(this.#out, "drain", { signal }),
+          once(this.#out, "close", { signal }),
+        ]).catch(() => {});
+        waiting.abort();
       }
     }
     if (this.#error === undefined) return true;
