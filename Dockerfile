@@ -5,7 +5,7 @@ ARG NODE=24
 
 FROM node:${NODE}-${DEBIAN}-slim AS base
 WORKDIR /src
-ENV DRIFTLOCK_SKIP_INSTALL=1
+ENV SKIP_DRIFTLOCK_BUILD=1
 
 # What runs needs no compiler and no development package.
 FROM base AS dependencies

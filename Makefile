@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 # npm scripts and the programs they start run on the Node that the lock file pins, whatever the machine's own is.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 # Our own install script would build the addon; here the rules below do.
-export DRIFTLOCK_SKIP_INSTALL := 1
+export SKIP_DRIFTLOCK_BUILD := 1
 
 ADDON := build/Release/driftlock.node
 PROTO := $(shell find proto -name '*.proto')

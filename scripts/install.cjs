@@ -3,7 +3,7 @@ const { execFileSync, spawnSync } = require("node:child_process");
 const path = require("node:path");
 
 const root = path.join(__dirname, "..");
-if (process.env.DRIFTLOCK_SKIP_INSTALL) process.exit(0);
+if (process.env.SKIP_DRIFTLOCK_BUILD) process.exit(0);
 try {
   require("node-gyp-build")(root);
   process.exit(0);

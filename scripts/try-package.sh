@@ -13,7 +13,7 @@ mkdir "$work/bin" "$work/app"
 for program in node npm sh env; do ln -s "$(command -v $program)" "$work/bin/$program"; done
 cd "$work/app"
 export PATH=$work/bin
-unset DRIFTLOCK_SKIP_INSTALL
+unset SKIP_DRIFTLOCK_BUILD
 npm init -y >/dev/null
 npm install --silent --no-audit --no-fund "$work/$tarball"
 node --input-type=module -e '
