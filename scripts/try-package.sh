@@ -6,7 +6,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/driftlock-package.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$root"
 tarball=$(npm pack --silent --pack-destination "$work" | tail -n 1)
-tar -tzf "$work/$tarball" | grep -q '^package/prebuilds/.*\.node$' || { echo "no prebuild in the package: run make prebuild first" >&2; exit 1; }
+tar -tzf "$work/$tarball" >"$work/list"
+grep -q '^package/prebuilds/.*\.node$' "$work/list" || { echo "no prebuild in the package: run make prebuild first" >&2; exit 1; }
 
 # A PATH with Node and the shell's own needs alone.
 mkdir "$work/bin" "$work/app"
