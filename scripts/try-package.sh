@@ -3,7 +3,8 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/driftlock-package.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+rm=$(command -v rm) size=$(command -v stat)
+trap '"$rm" -rf "$work"' EXIT
 cd "$root"
 tarball=$(npm pack --silent --pack-destination "$work" | tail -n 1)
 tar -tzf "$work/$tarball" >"$work/list"
@@ -26,4 +27,4 @@ for (const codec of ["openzl", "zstd", "lz4", "gzip"]) {
   console.log(`${codec}: ${text.length} -> ${packed.length} bytes`);
 }'
 ./node_modules/.bin/driftlock version
-echo "package $tarball: $(stat -c %s "$work/$tarball" 2>/dev/null || echo ok) bytes, works without a compiler"
+echo "package $tarball: $("$size" -c %s "$work/$tarball") bytes, works without a compiler"
