@@ -2,10 +2,14 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace driftlock {
 
 /// A read-only view of bytes that somebody else owns: a request, a record, a window.
 using Bytes = std::span<const std::uint8_t>;
+
+inline Bytes bytesOf(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
+inline std::string_view textOf(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 }  // namespace driftlock

@@ -19,8 +19,6 @@ constexpr double kGravityBits = 3;
 constexpr double kGraveFrom = 8;
 constexpr std::string_view kEventName = "event_name";
 
-Bytes bytes(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
-
 constexpr std::uint64_t kAnyNumber = 0x9e3779b97f4a7c15;
 
 }  // namespace
@@ -81,7 +79,7 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
     out.unknown.push_back(unknown);
   }
   if (!record.eventName.empty()) {
-    out.templateHash = hash(record.eventName, hash(bytes(kEventName)));
+    out.templateHash = hash(record.eventName, hash(bytesOf(kEventName)));
     out.nameUnknown = record.session != 0 && !known_.contains(out.templateHash);
   }
   if (out.unknown.empty()) return;
@@ -115,7 +113,7 @@ void ContentChannel::learn(const RecordView& record, const ContentScore& score) 
   line += '=';
   line.append(record.eventName.begin(), record.eventName.end());
   line += '\n';
-  dictionary_.add(bytes(line));
+  dictionary_.add(bytesOf(line));
 }
 
 std::size_t ContentChannel::memory() const {

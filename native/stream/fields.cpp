@@ -11,16 +11,13 @@
 namespace driftlock {
 namespace {
 
-Bytes literal(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
-std::string_view view(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-
 /// Collects fields within the record's bounds.
 class Collector {
  public:
   explicit Collector(RecordView& out) : out_(out) {}
 
   void text(Bytes key, Bytes value) { add(key, value, 0, Field::Kind::Text); }
-  void word(std::string_view key, Bytes value) { add(literal(key), value, 0, Field::Kind::Word); }
+  void word(std::string_view key, Bytes value) { add(bytesOf(key), value, 0, Field::Kind::Word); }
 
   void value(Bytes key, const otlp::AnyValue& value) {
     using Type = otlp::AnyValue::Type;
@@ -31,7 +28,7 @@ class Collector {
         return shortNumber(value.bytes) ? add(key, {}, integer(value.bytes), Field::Kind::Integer)
                                         : add(key, value.bytes, 0, Field::Kind::Text);
       case Type::Bool:
-        return add(key, literal(value.boolean() ? "true" : "false"), 0, Field::Kind::Word);
+        return add(key, bytesOf(value.boolean() ? "true" : "false"), 0, Field::Kind::Word);
       case Type::Int:
         return add(key, {}, value.bits, Field::Kind::Integer);
       case Type::Double:
@@ -55,7 +52,7 @@ class Collector {
     for (const otlp::KeyValue& attribute : attributes) {
       if (full()) return;
       // It names the session and says nothing of the record.
-      if (view(attribute.key) == "session.id") {
+      if (textOf(attribute.key) == "session.id") {
         out_.session = hash(attribute.value.bytes, attribute.value.bits | 1);
         continue;
       }
@@ -112,11 +109,11 @@ void readLog(Bytes record, RecordView& out) {
   if (!log.severityText.empty()) {
     fields.word("severity", log.severityText);
   } else if (out.graded) {
-    fields.word("severity", literal(kLevels[static_cast<std::size_t>(out.gravity)]));
+    fields.word("severity", bytesOf(kLevels[static_cast<std::size_t>(out.gravity)]));
   }
   fields.attributes(log.attributes);
   if (out.session == 0 && !log.traceId.empty()) out.session = hash(log.traceId, 1);
-  out.last = view(log.eventName) == "session.end";
+  out.last = textOf(log.eventName) == "session.end";
   out.eventName = log.eventName;
   // Within a session, what a new kind of record is worth is for the sequence channel to say.
   if (!log.eventName.empty() && out.session == 0) fields.word("event_name", log.eventName);
@@ -132,12 +129,12 @@ void readSpan(Bytes record, RecordView& out) {
   out.gravity = span.statusCode == 2 ? Gravity::Error : Gravity::Normal;
   Collector fields(out);
   fields.text({}, span.name);
-  fields.word("kind", literal(kKinds[span.kind > 0 && span.kind < 6 ? static_cast<std::size_t>(span.kind) : 0]));
-  fields.word("status", literal(span.statusCode == 2 ? "error" : span.statusCode == 1 ? "ok" : "unset"));
-  if (!span.statusMessage.empty()) fields.text(literal("status.message"), span.statusMessage);
+  fields.word("kind", bytesOf(kKinds[span.kind > 0 && span.kind < 6 ? static_cast<std::size_t>(span.kind) : 0]));
+  fields.word("status", bytesOf(span.statusCode == 2 ? "error" : span.statusCode == 1 ? "ok" : "unset"));
+  if (!span.statusMessage.empty()) fields.text(bytesOf("status.message"), span.statusMessage);
   fields.attributes(span.attributes);
   for (const otlp::EventView event : span.events) {
-    fields.text(literal("event"), event.name);
+    fields.text(bytesOf("event"), event.name);
     fields.attributes(event.attributes);
   }
   out.session = hash(span.traceId, 1);
@@ -211,7 +208,7 @@ Gravity gravityOf(const RecordView& record) {
   Gravity gravest = Gravity::Normal;
   for (const Field& field : record.fields) {
     if (field.kind != Field::Kind::Text && field.kind != Field::Kind::Word) continue;
-    const std::string_view text = view(field.text);
+    const std::string_view text = textOf(field.text);
     for (std::size_t i = 0; i < text.size();) {
       if (text[i] < 'A' || text[i] > 'Z') {
         ++i;
@@ -231,7 +228,7 @@ void renderValue(const Field& field, std::string& text) {
   switch (field.kind) {
     case Field::Kind::Text:
     case Field::Kind::Word:
-      text.append(view(field.text));
+      text.append(textOf(field.text));
       return;
     case Field::Kind::Integer:
       return append(text, static_cast<std::int64_t>(field.bits));
@@ -246,7 +243,7 @@ void render(const RecordView& record, std::string& text, std::vector<std::uint32
   for (const Field& field : record.fields) {
     if (!text.empty()) text += ' ';
     if (!field.key.empty()) {
-      text.append(view(field.key));
+      text.append(textOf(field.key));
       text += '=';
     }
     if (starts) starts->push_back(static_cast<std::uint32_t>(text.size()));

@@ -13,9 +13,6 @@ namespace {
 constexpr std::size_t kMaxName = 512;
 constexpr std::size_t kMaxValue = 128;
 
-Bytes bytes(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
-std::string_view view(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
-
 std::uint64_t hashOf(const otlp::AnyValue& value, std::uint64_t seed) {
   return hash(value.bytes, hash(value.bits, seed + static_cast<std::uint64_t>(value.type)));
 }
@@ -23,7 +20,7 @@ std::uint64_t hashOf(const otlp::AnyValue& value, std::uint64_t seed) {
 /// The value of the resource's attribute of that name; None where it has none.
 otlp::AnyValue attribute(const otlp::ResourceView& resource, std::string_view name) {
   for (const otlp::KeyValue& attribute : resource.attributes) {
-    if (view(attribute.key) == name) return attribute.value;
+    if (textOf(attribute.key) == name) return attribute.value;
   }
   return {};
 }
@@ -57,7 +54,7 @@ void appendValue(const otlp::AnyValue& value, std::string& out) {
 }  // namespace
 
 void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const std::vector<std::string>& streamBy) {
-  const std::uint64_t base = driftlock::hash(bytes(tenant), static_cast<std::uint64_t>(index.signal) + 1);
+  const std::uint64_t base = driftlock::hash(bytesOf(tenant), static_cast<std::uint64_t>(index.signal) + 1);
   std::vector<std::uint64_t> ofResource;
   for (const otlp::Resource& resource : index.resources) {
     const otlp::ResourceView view = otlp::readResource(index, resource);
@@ -89,18 +86,18 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
     key.name += ' ' + name + '=';
     appendValue(attribute(resource, name), key.name);
   }
-  key.service = view(attribute(resource, "service.name").bytes).substr(0, kMaxValue);
+  key.service = textOf(attribute(resource, "service.name").bytes).substr(0, kMaxValue);
   if (record.metric != otlp::none) {
     const otlp::Metric& metric = index.metricOf(record);
     key.metricType = metric.type;
     key.cumulative = metric.temporality == otlp::Temporality::Cumulative;
     key.monotonic = metric.monotonic;
     key.name += ' ';
-    key.name += view(index.bytes(metric.name)).substr(0, kMaxValue);
+    key.name += textOf(index.bytes(metric.name)).substr(0, kMaxValue);
     for (const otlp::KeyValue& attribute : otlp::Attributes(index.bytes(record), otlp::attributesField(index, record))) {
       if (key.name.size() > kMaxName) break;
       key.name += ' ';
-      key.name += view(attribute.key).substr(0, kMaxValue);
+      key.name += textOf(attribute.key).substr(0, kMaxValue);
       key.name += '=';
       appendValue(attribute.value, key.name);
     }

@@ -55,8 +55,6 @@ std::string hexId(std::uint64_t a, std::uint64_t b) {
   return id;
 }
 
-Bytes bytes(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
-
 std::uint32_t idOf(std::uint64_t templateHash) {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(templateHash & 0xffffffff, largest_id));
 }
@@ -417,7 +415,7 @@ std::string Stream::templateText(std::uint32_t id) const {
     const std::string_view line(reinterpret_cast<const char*>(text.data()) + begin, end - begin);
     const std::string_view key = line.starts_with(eventName) ? eventName.substr(0, eventName.size() - 1) : std::string_view();
     const std::string_view value = line.substr(key.empty() ? 0 : eventName.size());
-    if (idOf(hash(bytes(value), hash(bytes(key)))) == id) return std::string(value);
+    if (idOf(hash(bytesOf(value), hash(bytesOf(key)))) == id) return std::string(value);
   }
   return {};
 }
@@ -453,7 +451,7 @@ const WindowMetrics* Stream::metrics(const Codec& codec) {
   };
   const std::string b = join(baseline), w = join(window);
   if (b.empty() || w.empty()) return nullptr;
-  metrics_ = windowMetrics(bytes(b), bytes(w), codec);
+  metrics_ = windowMetrics(bytesOf(b), bytesOf(w), codec);
   metricsAt_ = seen_;
   return &*metrics_;
 }
