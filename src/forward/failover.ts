@@ -2,6 +2,7 @@ import type { BaseLogger } from "pino";
 import type { ForwardConfig } from "../config/schema.ts";
 import { Code, type Signal } from "../otlp.ts";
 import { Circuit, type Verdict } from "./circuit.ts";
+import type { Names } from "./names.ts";
 import { createTransport, type Outcome, type Transport } from "./transport.ts";
 
 interface Way {
@@ -23,12 +24,12 @@ export class Failover implements Transport {
   readonly #log: BaseLogger;
   readonly #ways: Way[];
 
-  constructor(config: ForwardConfig, log: BaseLogger) {
+  constructor(config: ForwardConfig, log: BaseLogger, names: Names) {
     const { initial_interval, max_interval } = config.retry;
     this.#log = log;
     this.#ways = endpoints(config).map((endpoint) => ({
       endpoint,
-      transport: createTransport({ ...config, endpoint }, log),
+      transport: createTransport({ ...config, endpoint }, log, names),
       circuit: new Circuit(initial_interval, max_interval),
       failure: "",
     }));

@@ -7,6 +7,7 @@ import { Drop, Drops, senderGone, shutDown } from "./drop.ts";
 import { endpoints, Failover } from "./failover.ts";
 import { Health, type LastError } from "./health.ts";
 import type { ForwardHooks } from "./hooks.ts";
+import { type Names, systemNames } from "./names.ts";
 import { Slots } from "./slots.ts";
 import type { Outcome } from "./transport.ts";
 
@@ -70,14 +71,14 @@ export class Forwarder implements Exporter {
   #onIdle: (() => void) | undefined;
 
   /** @throws Error with what `checkForward` finds. */
-  constructor(config: ForwardConfig, hooks: ForwardHooks) {
+  constructor(config: ForwardConfig, hooks: ForwardHooks, names: Names = systemNames) {
     const problems = checkForward(config);
     if (problems.length > 0) throw new Error(problems.join("\n"));
     this.#config = config;
     this.#hooks = hooks;
     this.#slots = new Slots(config.queue.concurrency);
     this.#drops = new Drops(hooks);
-    this.#downstream = new Failover(config, hooks.log);
+    this.#downstream = new Failover(config, hooks.log, names);
     this.#health = new Health((...probe) => attempt(this.#downstream.probe(...probe)), hooks.log);
   }
 

@@ -16,8 +16,8 @@ export class GrpcConnection {
   readonly #timeoutMs: number;
   #session: ClientHttp2Session | undefined;
   #connecting: Promise<ClientHttp2Session> | undefined;
-  /** Those of the current session, and of former ones whose calls are not done. */
-  readonly #sockets = new Set<Socket>();
+  /** Of the current session, and of former ones whose calls are not done. */
+  readonly #sockets = new Map<ClientHttp2Session, Socket>();
   #unanswered = 0;
   #closed = false;
 
@@ -55,9 +55,15 @@ export class GrpcConnection {
     this.#connecting = undefined;
   }
 
+  /** That to which later calls go, where there is one. */
+  addresses(): (string | undefined)[] {
+    const socket = this.#session && this.#sockets.get(this.#session);
+    return socket ? [socket.remoteAddress] : [];
+  }
+
   close(): void {
     this.#closed = true;
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.values()) socket.destroy();
   }
 
   /** A `renew` meanwhile makes that of no account. */
@@ -80,13 +86,13 @@ export class GrpcConnection {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(new Error("Connection closed"));
       const socket = this.#dial();
-      this.#sockets.add(socket);
       const session = connect(this.#origin, {
         createConnection: () => socket,
         settings: { enablePush: false },
         // Counts what waits to be sent, which the queue bounds already.
         maxSessionMemory: Number.MAX_SAFE_INTEGER,
       });
+      this.#sockets.set(session, socket);
       const late = () =>
         socket.destroy(new Error(`Failed to connect: no HTTP/2 settings within ${this.#timeoutMs} ms`));
       const timer = setTimeout(late, this.#timeoutMs);
@@ -105,7 +111,7 @@ export class GrpcConnection {
       });
       socket.once("close", () => {
         clearTimeout(timer);
-        this.#sockets.delete(socket);
+        this.#sockets.delete(session);
         this.#forget(session);
         reject(new Error("Connection closed before HTTP/2 was agreed"));
       });

@@ -11,6 +11,7 @@ import { grpcMethod, type Signal } from "../otlp.ts";
 import { type Compressor, createCompressor } from "./compress.ts";
 import { call } from "./grpc-call.ts";
 import { GrpcConnection } from "./grpc-connection.ts";
+import { hostOf, type Names, NameWatch } from "./names.ts";
 import { TlsFiles } from "./tls.ts";
 import type { Outcome, Transport } from "./transport.ts";
 import { userAgent } from "./user-agent.ts";
@@ -23,16 +24,19 @@ export class GrpcTransport implements Transport {
   readonly #headers: OutgoingHttpHeaders;
   readonly #compress: Compressor | undefined;
   readonly #tls: TlsFiles | undefined;
+  readonly #watch: NameWatch;
 
-  constructor(config: ForwardConfig, log: BaseLogger) {
+  constructor(config: ForwardConfig, log: BaseLogger, names: Names) {
     const url = new URL(config.endpoint);
     const { compression, tls } = config;
     const files = url.protocol === "https:" ? new TlsFiles(tls) : undefined;
     this.#tls = files;
     this.#connection = new GrpcConnection(url.origin, Math.min(config.timeout, maxConnectMs), () =>
-      dial(url, files, tls),
+      dial(url, names, files, tls),
     );
-    files?.watch(log, () => this.#connection.renew());
+    const renew = () => this.#connection.renew();
+    files?.watch(log, renew);
+    this.#watch = new NameWatch(hostOf(url), names, log, () => this.#connection.addresses(), renew);
     this.#compress = createCompressor(compression);
     this.#headers = {
       ":method": "POST",
@@ -57,13 +61,14 @@ export class GrpcTransport implements Transport {
 
   close(): void {
     this.#tls?.stop();
+    this.#watch.stop();
     this.#connection.close();
   }
 }
 
-function dial(url: URL, files: TlsFiles | undefined, tls: ForwardConfig["tls"]): Socket {
-  const host = url.hostname.replace(/^\[|\]$/g, "");
-  const to = { host, port: Number(url.port) || (files ? 443 : 80), noDelay: true };
+function dial(url: URL, { lookup }: Names, files: TlsFiles | undefined, tls: ForwardConfig["tls"]): Socket {
+  const host = hostOf(url);
+  const to = { host, port: Number(url.port) || (files ? 443 : 80), noDelay: true, lookup };
   if (!files) return connect(to);
   const name = tls?.server_name_override ?? (isIP(host) ? undefined : host);
   return connectTls({

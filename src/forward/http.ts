@@ -1,5 +1,6 @@
 import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from "node:http";
 import { request as secureRequest, Agent as TlsAgent } from "node:https";
+import type { Socket } from "node:net";
 import { urlToHttpOptions } from "node:url";
 import type { BaseLogger } from "pino";
 import type { ForwardConfig } from "../config/schema.ts";
@@ -7,6 +8,7 @@ import { Code, httpPath, type Signal } from "../otlp.ts";
 import { readPartialSuccess, readRetryAfter, readStatus, type StatusDetails } from "./answer.ts";
 import { clip, codeName, explainNetwork, httpCode, isRetryableHttp, withRemedy } from "./codes.ts";
 import { type Compressor, createCompressor } from "./compress.ts";
+import { hostOf, type Names, NameWatch } from "./names.ts";
 import { Replaceable } from "./replaceable.ts";
 import { TlsFiles } from "./tls.ts";
 import { maxResponseSize, type Outcome, type Transport } from "./transport.ts";
@@ -23,8 +25,9 @@ export class HttpTransport implements Transport {
   readonly #compress: Compressor | undefined;
   readonly #agents: Replaceable<PlainAgent>;
   readonly #tls: TlsFiles | undefined;
+  readonly #watch: NameWatch;
 
-  constructor(config: ForwardConfig, log: BaseLogger) {
+  constructor(config: ForwardConfig, log: BaseLogger, names: Names) {
     const url = new URL(config.endpoint);
     const secure = url.protocol === "https:";
     this.#request = secure ? secureRequest : plainRequest;
@@ -42,7 +45,7 @@ export class HttpTransport implements Transport {
     const files = secure ? new TlsFiles(tls) : undefined;
     this.#tls = files;
     const connect = () => {
-      const options = { keepAlive: true, timeout: idleTimeoutMs };
+      const options = { keepAlive: true, timeout: idleTimeoutMs, lookup: names.lookup };
       if (!files) return new PlainAgent(options);
       return new TlsAgent({
         ...options,
@@ -52,7 +55,9 @@ export class HttpTransport implements Transport {
       });
     };
     this.#agents = new Replaceable(connect(), (agent) => agent.destroy());
-    files?.watch(log, () => this.#agents.replace(connect));
+    const renew = () => this.#agents.replace(connect);
+    files?.watch(log, renew);
+    this.#watch = new NameWatch(hostOf(url), names, log, () => addressesOf(this.#agents.current), renew);
   }
 
   async send(signal: Signal, body: Buffer, timeoutMs: number, abort: AbortSignal): Promise<Outcome> {
@@ -116,8 +121,17 @@ export class HttpTransport implements Transport {
 
   close(): void {
     this.#tls?.stop();
+    this.#watch.stop();
     this.#agents.close();
   }
+}
+
+/** Of an agent's open connections. */
+function addressesOf({ sockets, freeSockets }: PlainAgent): (string | undefined)[] {
+  const open: Socket[] = [sockets, freeSockets].flatMap((byHost) =>
+    Object.values(byHost).flatMap((list) => list ?? []),
+  );
+  return open.map(({ remoteAddress }) => remoteAddress);
 }
 
 function readAnswer(signal: Signal, response: IncomingMessage, body: Buffer): Outcome {

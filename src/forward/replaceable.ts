@@ -8,6 +8,10 @@ export class Replaceable<T> {
     this.#close = close;
   }
 
+  get current(): T {
+    return this.#current.resource;
+  }
+
   async use<R>(work: (resource: T) => Promise<R>): Promise<R> {
     const held = this.#current;
     held.users++;

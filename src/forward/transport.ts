@@ -3,6 +3,7 @@ import type { ForwardConfig } from "../config/schema.ts";
 import type { Code, PartialSuccess, Signal } from "../otlp.ts";
 import { GrpcTransport } from "./grpc.ts";
 import { HttpTransport } from "./http.ts";
+import type { Names } from "./names.ts";
 
 /** How one attempt to send ended. */
 export interface Outcome {
@@ -28,6 +29,8 @@ export interface Transport {
 /** Of an answer, after decompression. It holds a partial success or an error: more is a mistake or an attack. */
 export const maxResponseSize = 4 * 2 ** 20;
 
-export function createTransport(config: ForwardConfig, log: BaseLogger): Transport {
-  return config.protocol === "grpc" ? new GrpcTransport(config, log) : new HttpTransport(config, log);
+export function createTransport(config: ForwardConfig, log: BaseLogger, names: Names): Transport {
+  return config.protocol === "grpc"
+    ? new GrpcTransport(config, log, names)
+    : new HttpTransport(config, log, names);
 }

@@ -67,6 +67,8 @@ export interface Downstream {
 type Handler = (request: Received, index: number) => Reply | Promise<Reply>;
 
 interface Options {
+  /** 127.0.0.1 where it is not set. */
+  host?: string;
   port?: number;
   tls?: { cert: string; key: string; ca?: string };
   channel?: ChannelOptions;
@@ -107,7 +109,10 @@ export function startDownstream(
   return protocol === "grpc" ? startGrpc(handler, options) : startHttp(handler, options);
 }
 
-async function startGrpc(handler: Handler, { port = 0, tls, channel }: Options): Promise<Downstream> {
+async function startGrpc(
+  handler: Handler,
+  { host = "127.0.0.1", port = 0, tls, channel }: Options,
+): Promise<Downstream> {
   const server = new Server({ "grpc.max_receive_message_length": -1, ...channel });
   const received: Received[] = [];
   for (const signal of signals) {
@@ -143,17 +148,20 @@ async function startGrpc(handler: Handler, { port = 0, tls, channel }: Options):
     ? ServerCredentials.createSsl(tls.ca ? Buffer.from(tls.ca) : null, pair, tls.ca !== undefined)
     : ServerCredentials.createInsecure();
   const bound = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`127.0.0.1:${port}`, credentials, (error, at) => (error ? reject(error) : resolve(at))),
+    server.bindAsync(`${host}:${port}`, credentials, (error, at) => (error ? reject(error) : resolve(at))),
   );
   return {
-    endpoint: `${tls ? "https" : "http"}://127.0.0.1:${bound}`,
+    endpoint: `${tls ? "https" : "http"}://${host}:${bound}`,
     port: bound,
     received,
     close: async () => server.forceShutdown(),
   };
 }
 
-async function startHttp(handler: Handler, { port = 0, tls }: Options): Promise<Downstream> {
+async function startHttp(
+  handler: Handler,
+  { host = "127.0.0.1", port = 0, tls }: Options,
+): Promise<Downstream> {
   const received: Received[] = [];
   const decoders: Record<string, (bytes: Buffer) => Buffer> = { gzip: gunzipSync, zstd: zstdDecompressSync };
   const listener = async (request: IncomingMessage, response: ServerResponse) => {
@@ -179,11 +187,11 @@ async function startHttp(handler: Handler, { port = 0, tls }: Options): Promise<
   const server: PlainServer = tls ? createSecureServer(secure, listener) : createServer(listener);
   await new Promise<void>((resolve, reject) => {
     server.on("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
+    server.listen(port, host, resolve);
   });
   const bound = (server.address() as AddressInfo).port;
   return {
-    endpoint: `${tls ? "https" : "http"}://127.0.0.1:${bound}`,
+    endpoint: `${tls ? "https" : "http"}://${host}:${bound}`,
     port: bound,
     received,
     close: () =>
