@@ -50,6 +50,10 @@ fuzz: build/fuzz/.stamp ## the OTLP reader and splicer for FUZZ_SECONDS (60)
 bench: build build/bench/.stamp ## the figures of README.md, side by side
 	node bench/run.ts
 
+.PHONY: bench-soak
+bench-soak: build ## ten minutes before a downstream that comes and goes: counts and memory (ARGS="--minutes 10")
+	node bench/soak.ts $(ARGS)
+
 .PHONY: bench-quality
 bench-quality: build ## how well it finds what is labelled, into docs/QUALITY.md
 	node bench/quality/run.ts

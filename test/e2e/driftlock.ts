@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { Program } from "./programs.ts";
 
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const built = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 export interface Driftlock {
   program: Program;
@@ -24,7 +24,7 @@ const section = (value: unknown) => value as Record<string, Record<string, unkno
 /** `config`: the keys that matter to the caller; endpoints are free ports on loopback. */
 export async function startDriftlock(
   config: Record<string, unknown>,
-  { nodeOptions = [] as string[], env = {} as Record<string, string> } = {},
+  { nodeOptions = [] as string[], env = {} as Record<string, string>, main = built } = {},
 ): Promise<Driftlock> {
   const folder = await mkdtemp(join(tmpdir(), "driftlock-e2e-"));
   const receive = section(config.receive);
