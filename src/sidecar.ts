@@ -1,6 +1,7 @@
 /** The composition: receivers, engine, forwarder and API, for the CLI, the SDK and tests. */
 import { Access } from "./access/access.ts";
 import { Metering } from "./access/metering.ts";
+import type { SharingState } from "./access/shared-limits.ts";
 import { LiveHub } from "./api/live/hub.ts";
 import { liveSink, publishJudgement } from "./api/live/publish.ts";
 import { type Component, startApi } from "./api/server.ts";
@@ -73,6 +74,11 @@ function downstreamState(endpoint: string, { healthy, lastError }: ForwarderStat
 
 function storeState(store: Store): Component {
   return { name: "store", ...store.health() };
+}
+
+/** Limits that are kept by each process alone let pass more, and nothing is refused for it. */
+function limitsState({ shared, reason }: SharingState): Component {
+  return { name: "limits", ready: true, degraded: !shared, reason };
 }
 
 /** Resolves with `work`, or without it after `ms`. */
@@ -155,6 +161,7 @@ export async function startSidecar(
     started.push(() => store.close());
     const access = new Access(auth, store.keys, log);
     const metering = new Metering(config.limits, store.usage, log);
+    started.push(() => metering.close());
     const { limiter } = metering;
     const hub = new LiveHub();
     started.push(async () => hub.close());
@@ -190,15 +197,21 @@ export async function startSidecar(
       receivers: () => receivers.inWork(),
       engine: () => engine?.stats(),
       forwarder: () => forwarder.state(),
+      writer: () => store.writer.state(),
+      limits: () => metering.sharing(),
     });
 
     const { grpc, http } = receivers.addresses;
-    const readiness = (): Component[] => [
-      receiversState(closing, [grpc, http]),
-      engineState(engine, pipeline),
-      downstreamState([forward.endpoint, ...forward.failover_endpoints].join(" or "), forwarder.state()),
-      storeState(store),
-    ];
+    const readiness = (): Component[] => {
+      const sharing = metering.sharing();
+      return [
+        receiversState(closing, [grpc, http]),
+        engineState(engine, pipeline),
+        downstreamState([forward.endpoint, ...forward.failover_endpoints].join(" or "), forwarder.state()),
+        storeState(store),
+        ...(sharing ? [limitsState(sharing)] : []),
+      ];
+    };
     const tellHealth = () => receivers.setServing(readiness().every(({ ready }) => ready));
     const healthTimer = receive.grpc.health ? setInterval(tellHealth, healthMs).unref() : undefined;
     const api = config.api.enabled
@@ -242,6 +255,7 @@ export async function startSidecar(
       if (engine) await atMost(graceMs, engine.close());
       await api?.close();
       hub.close();
+      await metering.close();
       await store.close();
       if (tracing) await atMost(graceMs, tracing.close());
       return undelivered;

@@ -1,56 +1,21 @@
-/** What each tenant may send and ask: rates by token buckets, quotas by the day. In memory, of this process. */
+/** What each tenant may send and ask: rates by token buckets, quotas by the day. Answers at once, from memory. */
 import type { LimitsConfig } from "../config/schema.ts";
 import { Code, ExportError } from "../otlp.ts";
-
-/** Seconds of its rate that a tenant may use at once. */
-const burst = 2;
+import { Bucket } from "./bucket.ts";
 
 /** Tenants whose buckets are held; a full bucket is worth no memory. */
 const maxTenants = 10_000;
 
 const dayMs = 86_400_000;
 
-/**
- * A bucket that may go below zero: what a request costs is known only once it is in, so it passes while anything is left,
- * and those after it wait for the debt.
- */
-class Bucket {
-  readonly #rate: number;
-  readonly #capacity: number;
-  #level: number;
-  #at: number;
-
-  /** @param rate a second. */
-  constructor(rate: number, now: number) {
-    this.#rate = rate;
-    this.#capacity = Math.max(1, rate * burst);
-    this.#level = this.#capacity;
-    this.#at = now;
-  }
-
-  /** Milliseconds until there is something again; 0 where there is. */
-  wait(now: number): number {
-    this.#fill(now);
-    return this.#level >= 1 ? 0 : ((1 - this.#level) / this.#rate) * 1_000;
-  }
-
-  take(cost: number): void {
-    this.#level -= cost;
-  }
-
-  isFull(now: number): boolean {
-    this.#fill(now);
-    return this.#level >= this.#capacity;
-  }
-
-  #fill(now: number): void {
-    this.#level = Math.min(this.#capacity, this.#level + ((now - this.#at) / 1_000) * this.#rate);
-    this.#at = now;
-  }
-}
-
 /** What is limited by the second. */
 type Rated = "ingest" | "queries" | "records" | "bytes";
+
+export interface NamedBucket {
+  tenant: string;
+  name: Rated;
+  bucket: Bucket;
+}
 
 /** What the tenant has sent since midnight, UTC, as far as it is known. */
 export type Today = (tenant: string) => { records: number; bytes: number };
@@ -59,13 +24,16 @@ export class Limiter {
   readonly #config: LimitsConfig;
   readonly #today: Today;
   readonly #now: () => number;
-  readonly #buckets = new Map<string, Partial<Record<Rated, Bucket>>>();
+  readonly #buckets = new Map<string, Partial<Record<Rated, NamedBucket>>>();
+  /** Since `takeAsked`; kept where limits are shared. */
+  readonly #asked: Set<NamedBucket> | undefined;
 
   /** @param now milliseconds since the epoch */
   constructor(config: LimitsConfig, today: Today, now: () => number = Date.now) {
     this.#config = config;
     this.#today = today;
     this.#now = now;
+    this.#asked = config.store === undefined ? undefined : new Set();
   }
 
   /**
@@ -102,6 +70,13 @@ export class Limiter {
     if (cost.bytes) this.#bucket(tenant, "bytes", now)?.take(cost.bytes);
   }
 
+  /** Buckets that were looked at since the last call. */
+  takeAsked(): NamedBucket[] {
+    const asked = [...(this.#asked ?? [])];
+    this.#asked?.clear();
+    return asked;
+  }
+
   #pass(tenant: string, rated: readonly Rated[], now: number): void {
     for (const name of rated) {
       const wait = this.#bucket(tenant, name, now)?.wait(now) ?? 0;
@@ -118,14 +93,15 @@ export class Limiter {
       own = {};
       this.#buckets.set(tenant, own);
     }
-    own[name] ??= new Bucket(rate, now);
-    return own[name];
+    own[name] ??= { tenant, name, bucket: new Bucket(rate, now) };
+    this.#asked?.add(own[name]);
+    return own[name].bucket;
   }
 
   /** Full buckets are as good as new ones; where all are in use, the oldest goes. */
   #makeRoom(now: number): void {
     for (const [tenant, own] of this.#buckets) {
-      if (Object.values(own).every((bucket) => bucket.isFull(now))) this.#buckets.delete(tenant);
+      if (Object.values(own).every(({ bucket }) => bucket.isFull(now))) this.#buckets.delete(tenant);
     }
     const [oldest] = this.#buckets.keys();
     if (this.#buckets.size >= maxTenants) this.#buckets.delete(oldest!);

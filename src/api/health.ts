@@ -8,7 +8,9 @@ import { problems } from "./openapi.ts";
 export interface Component {
   name: string;
   ready: boolean;
-  /** Why, in either case. */
+  /** It works, but not as it should. */
+  degraded?: boolean;
+  /** Why, in any case. */
   reason: string;
 }
 
@@ -19,8 +21,10 @@ export interface HealthOptions {
 }
 
 const readiness = z.object({
-  status: z.enum(["ready", "not ready"]),
-  components: z.array(z.object({ name: z.string(), ready: z.boolean(), reason: z.string() })),
+  status: z.enum(["ready", "degraded", "not ready"]),
+  components: z.array(
+    z.object({ name: z.string(), ready: z.boolean(), degraded: z.boolean(), reason: z.string() }),
+  ),
 });
 
 /** Open to all: probes carry no key. No tenant is named here. */
@@ -44,14 +48,17 @@ export function healthRoutes(app: App, options: HealthOptions): void {
       schema: {
         tags,
         summary: "Whether each part works, and why not",
+        description: "200 while data are taken, also where that is `degraded`: the reason says by what.",
         response: { 200: readiness, 503: readiness, ...problems() },
       },
     },
     (_request, reply) => {
-      const components = options.readiness();
+      const components = options.readiness().map((each) => ({ degraded: false, ...each }));
       const ready = components.every((component) => component.ready);
+      const degraded = components.some((component) => component.degraded);
       reply.code(ready ? 200 : 503);
-      return { status: ready ? ("ready" as const) : ("not ready" as const), components };
+      const status = !ready ? "not ready" : degraded ? "degraded" : "ready";
+      return { status: status as z.output<typeof readiness>["status"], components };
     },
   );
   app.get(

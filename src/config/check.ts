@@ -127,6 +127,11 @@ export function contradictions(config: Config): Problem[] {
     }
   }
 
+  const { store: shared, ...limits } = config.limits;
+  if (shared !== undefined && Object.values(limits).every((limit) => limit === undefined)) {
+    problem("limits.store", "has no effect without a limit; set one, such as limits.requests_per_second");
+  }
+
   const size = receive.limits.max_request_size;
   if (size > receive.limits.max_inflight_size) {
     problem("receive.limits.max_inflight_size", "must be at least receive.limits.max_request_size");
@@ -205,6 +210,10 @@ export function warnings(config: Config): string[] {
     found.push(
       `api: keys and answers pass ${api.endpoint} unencrypted; let a proxy with TLS stand before it`,
     );
+  }
+  const { store: shared } = config.limits;
+  if (shared?.startsWith("redis:") && !isLoopback(parseTarget(shared).host)) {
+    found.push("limits.store: its password and tenants' names pass unencrypted; use a rediss:// URL");
   }
   const open = targets(forward).some(
     ([, url]) => new URL(url).protocol === "http:" && !isLoopback(parseTarget(url).host),

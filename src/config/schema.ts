@@ -171,6 +171,18 @@ const auth = section({
 
 /** Of each tenant; without limit where not set. */
 const limits = section({
+  /** A Redis in which several processes keep them together; without it, each keeps them in memory, by itself. */
+  store: z
+    .url({ protocol: /^rediss?$/ })
+    .refine(
+      (text) => /^(\/\d*)?$/.test(new URL(text).pathname),
+      "must end with a database's number, or with none",
+    )
+    .meta({
+      description: "a URL such as rediss://:password@127.0.0.1:6379/0",
+      secret: true,
+    } satisfies KeyMeta)
+    .optional(),
   /** Of senders; those who ask have as many again. */
   requests_per_second: count.optional(),
   records_per_second: count.optional(),

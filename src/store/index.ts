@@ -32,7 +32,7 @@ export type {
 export { dispositions } from "./anomalies.ts";
 export type { Audit, AuditEntry, AuditInput, AuditVerdict, ChainedEntry } from "./audit.ts";
 export { canonicalJson, type Json } from "./canonical.ts";
-export { InvalidArgument, isUnavailable, StoreUnavailable } from "./errors.ts";
+export { InvalidArgument, isUnavailable, reasonOf, StoreUnavailable } from "./errors.ts";
 export type { Evidence, EvidenceBundle, StoredBundle } from "./evidence.ts";
 export { type ApiKey, type Identity, type Keys, type NewKey, type Scope, scopes } from "./keys.ts";
 export type { DatabaseKind } from "./migrations.ts";

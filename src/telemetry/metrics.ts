@@ -33,6 +33,10 @@ export interface Gauges {
     storedBytes: number;
     healthy: boolean;
   };
+  /** Reports of anomalies on their way into the store. */
+  writer(): { queued: number; written: number; dropped: number; rejected: number };
+  /** Undefined where limits are not to be shared. */
+  limits(): { shared: boolean; failures: number } | undefined;
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -174,6 +178,17 @@ export function createMetrics(versions: Versions) {
             this.set(read());
           },
         });
+      /** Of what its source counts. */
+      const total = (name: string, help: string, read: () => number) =>
+        new Counter({
+          name: `driftlock_${name}_total`,
+          help,
+          registers,
+          collect() {
+            this.reset();
+            this.inc(read());
+          },
+        });
       const stats = (name: keyof EngineStats) => () => source.engine()?.[name] ?? 0;
       gauge(
         "receiver_inflight_requests",
@@ -203,6 +218,30 @@ export function createMetrics(versions: Versions) {
         () => source.forwarder().inflight,
       );
       gauge("downstream_up", "1 where the downstream answers.", () => Number(source.forwarder().healthy));
+      gauge(
+        "store_waiting_reports",
+        "Reports of anomalies that wait to be stored.",
+        () => source.writer().queued,
+      );
+      total("store_written_reports", "Reports of anomalies stored.", () => source.writer().written);
+      total(
+        "store_dropped_reports",
+        "Reports of anomalies that found no room while the database was away or slow.",
+        () => source.writer().dropped,
+      );
+      total(
+        "store_rejected_reports",
+        "Reports of anomalies that no database would take.",
+        () => source.writer().rejected,
+      );
+      gauge("limits_shared", "1 while limits are shared by limits.store.", () =>
+        Number(source.limits()?.shared ?? false),
+      );
+      total(
+        "limits_store_failures",
+        "Connections and exchanges with limits.store that failed.",
+        () => source.limits()?.failures ?? 0,
+      );
     },
   };
 }

@@ -46,11 +46,16 @@ describe("health and readiness", () => {
 
   it("is ready when every component is, and says why it is not", async () => {
     const { components } = running;
-    expect(await (await get("/readyz")).json()).toEqual({ status: "ready", components });
+    const shown = () => components.map((each) => ({ degraded: false, ...each }));
+    expect(await (await get("/readyz")).json()).toEqual({ status: "ready", components: shown() });
+    components.push({ name: "limits", ready: true, degraded: true, reason: "each by itself" });
+    const degraded = await get("/readyz");
+    expect(degraded.status).toBe(200);
+    expect(await degraded.json()).toEqual({ status: "degraded", components: shown() });
     components.push({ name: "downstream", ready: false, reason: "connection refused" });
     const response = await get("/readyz");
     expect(response.status).toBe(503);
-    expect(await response.json()).toEqual({ status: "not ready", components });
+    expect(await response.json()).toEqual({ status: "not ready", components: shown() });
   });
 });
 

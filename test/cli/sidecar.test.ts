@@ -220,6 +220,34 @@ describe("what was found", () => {
   });
 });
 
+describe("limits", () => {
+  it("that cannot be shared are kept, and said to be by each process itself", async () => {
+    const target = await downstream("grpc");
+    const nobody = await downstream("grpc");
+    await nobody.close();
+    const { port } = new URL(nobody.endpoint);
+    const limits = { store: `redis://:hidden@127.0.0.1:${port}`, records_per_second: 1 };
+    const { sidecar: running } = await sidecar(target.endpoint, { limits });
+    const { api, grpc } = running.addresses;
+    await sendGrpc(grpc!, logs(normalLines(200)));
+    await expect(sendGrpc(grpc!, logs(normalLines(3)))).rejects.toMatchObject({
+      code: Code.RESOURCE_EXHAUSTED,
+    });
+    const failures = () => metric(running, "driftlock_limits_store_failures_total");
+    await expect.poll(failures).toBeGreaterThan(0);
+    expect(await metric(running, "driftlock_limits_shared")).toBe(0);
+    await expect
+      .poll(async () => (await fetch(`http://${api}/readyz`)).json())
+      .toMatchObject({
+        status: "degraded",
+        components: expect.arrayContaining([
+          { name: "limits", ready: true, degraded: true, reason: expect.stringContaining("ECONNREFUSED") },
+        ]),
+      });
+    expect(await (await fetch(`http://${api}/readyz`)).text()).not.toContain("hidden");
+  });
+});
+
 describe("senders", () => {
   it("have to have a key with the scope, over each protocol, and send for its tenant", async () => {
     const target = await downstream("grpc");

@@ -369,6 +369,15 @@ describe("contradictions", () => {
       "forward.retry.enabled: must be true with forward.queue.storage: disk",
     );
     expect(problems("forward: {queue: {disk: {max_size: 1MiB}}, retry: {enabled: false}}")).toEqual([]);
+    expect(only("limits: {store: 'redis://127.0.0.1:6379'}")).toContain(
+      "limits.store: has no effect without a limit",
+    );
+    expect(only("limits: {store: 'redis://:secret@127.0.0.1/x', records_per_day: 1}")).toMatch(
+      /^limits.store: must end with a database's number(?!.*secret)/,
+    );
+    expect(only("limits: {store: 'http://:secret@127.0.0.1', records_per_day: 1}")).toMatch(
+      /^limits.store: must be a URL such as rediss:(?!.*secret)/,
+    );
   });
 
   it("warns of what is unsafe", () => {
@@ -382,6 +391,12 @@ describe("contradictions", () => {
       expect.stringMatching(/^receive.http: .* from anyone .*client_ca_file/),
       expect.stringMatching(/^forward: .* unencrypted/),
     ]);
+    const store = (url: string) => load(`limits: {store: '${url}', records_per_day: 1}`).warnings;
+    expect(store("redis://:secret@redis.example")).toEqual([
+      expect.stringMatching(/^limits.store: .* unencrypted(?!.*secret)/),
+    ]);
+    for (const url of ["redis://[::1]:1/2", "redis://localhost", "rediss://redis.example/0"])
+      expect(store(url)).toEqual([]);
     expect(load("auth: {enabled: true}\napi: {endpoint: '10.0.0.1:80'}").warnings).toEqual([
       expect.stringMatching(/^api: .* unencrypted/),
     ]);

@@ -1,25 +1,17 @@
 /** A real PostgreSQL for a test file, run by scripts/postgres.sh. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
+import { freePort } from "../free-port.ts";
 
 const script = fileURLToPath(new URL("../../scripts/postgres.sh", import.meta.url));
 const password = "for tests";
 
 export const skipPostgres = process.env.DRIFTLOCK_SKIP_POSTGRES === "1";
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 export class Postgres {
   readonly #folder = mkdtempSync(join(tmpdir(), "driftlock-postgres-"));

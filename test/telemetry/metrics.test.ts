@@ -82,6 +82,8 @@ describe("metrics", () => {
       receivers: () => ({ requests: 7, bytes: 70 }),
       engine: () => ({ streams, learning: 1, evicted: 2, bytes: 4_096, pending: 5 }),
       forwarder: () => ({ inflight: 1, queued: 2, queuedBytes: 300, storedBytes: 700, healthy: true }),
+      writer: () => ({ queued: 8, written: 90, dropped: 10, rejected: 11 }),
+      limits: () => ({ shared: true, failures: 12 }),
     });
     expect((await read(metrics)).get("driftlock_streams")).toBe(3);
     streams = 4;
@@ -94,5 +96,11 @@ describe("metrics", () => {
     expect(series.get("driftlock_queue_bytes")).toBe(300);
     expect(series.get("driftlock_queue_disk_bytes")).toBe(700);
     expect(series.get("driftlock_downstream_up")).toBe(1);
+    expect(series.get("driftlock_store_waiting_reports")).toBe(8);
+    expect(series.get("driftlock_store_written_reports_total")).toBe(90);
+    expect(series.get("driftlock_store_dropped_reports_total")).toBe(10);
+    expect(series.get("driftlock_store_rejected_reports_total")).toBe(11);
+    expect(series.get("driftlock_limits_shared")).toBe(1);
+    expect(series.get("driftlock_limits_store_failures_total")).toBe(12);
   });
 });
