@@ -89,6 +89,8 @@ function status(error: ExportError): MessageShape<typeof StatusSchema> {
   return message;
 }
 
+/** Well-formed: what is quoted of a body may be cut in the midst of a character, here or where it was read. */
 function truncate(text: string): string {
-  return text.length <= maxMessage ? text : `${text.slice(0, maxMessage - 1).toWellFormed()}…`;
+  const cut = text.length <= maxMessage ? text : `${text.slice(0, maxMessage - 1)}…`;
+  return cut.toWellFormed();
 }

@@ -3,98 +3,8 @@ import { describe, expect, test } from "vitest";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { Code, type Signal, signals } from "../../src/otlp.ts";
 import { otlpJsonToProtobuf } from "../../src/receive/otlp-json.ts";
+import { texts, traceId } from "./otlp-texts.ts";
 import { httpExport, requests, start } from "./support.ts";
-
-const resource = { attributes: [{ key: "service.name", value: { stringValue: "shop" } }] };
-const traceId = "5b8efff798038103d269b633813fc60c";
-const spanId = "EEE19B7EC3C1B174";
-const time = "1767225600000000000";
-
-/** The same requests as in support.ts, written by hand as OTLP/JSON. */
-const texts: Readonly<Record<Signal, object>> = {
-  logs: {
-    resourceLogs: [
-      {
-        resource,
-        scopeLogs: [
-          {
-            scope: { name: "orders", version: "1.2" },
-            logRecords: [
-              {
-                timeUnixNano: time,
-                severityNumber: 9,
-                severityText: "INFO",
-                body: { stringValue: "order 17 taken — é" },
-                attributes: [
-                  { key: "n", value: { intValue: "-4611686018427387904" } },
-                  { key: "raw", value: { bytesValue: "AP8H" } },
-                  { key: "list", value: { arrayValue: { values: [{ boolValue: true }] } } },
-                ],
-                traceId,
-                spanId,
-              },
-            ],
-          },
-        ],
-      },
-    ],
-  },
-  traces: {
-    resourceSpans: [
-      {
-        resource,
-        scopeSpans: [
-          {
-            spans: [
-              {
-                traceId,
-                spanId,
-                parentSpanId: "0102030405060708",
-                name: "GET /",
-                kind: 2,
-                startTimeUnixNano: time,
-                endTimeUnixNano: "1767225600000012345",
-                links: [{ traceId, spanId }],
-                events: [{ timeUnixNano: "1767225600000000001", name: "retry" }],
-                status: { code: 2, message: "no" },
-              },
-            ],
-          },
-        ],
-      },
-    ],
-  },
-  metrics: {
-    resourceMetrics: [
-      {
-        resource,
-        scopeMetrics: [
-          {
-            metrics: [
-              {
-                name: "latency",
-                histogram: {
-                  aggregationTemporality: 1,
-                  dataPoints: [
-                    {
-                      timeUnixNano: time,
-                      count: 3,
-                      sum: 1.5,
-                      bucketCounts: ["1", 2],
-                      explicitBounds: [0.5],
-                      exemplars: [{ timeUnixNano: time, traceId, spanId, asDouble: 0.25 }],
-                    },
-                  ],
-                },
-              },
-              { name: "level", gauge: { dataPoints: [{ timeUnixNano: time, asDouble: "NaN" }] } },
-            ],
-          },
-        ],
-      },
-    ],
-  },
-};
 
 function post(http: string, signal: Signal, body: string | Uint8Array) {
   return httpExport(http, signal, body, { headers: { "content-type": "application/json; charset=utf-8" } });
@@ -167,6 +77,7 @@ describe("OTLP/JSON", () => {
     ["a list that is none", logsWith({ attributes: {} }), `${record}: `],
     ["a message that is a list", logsWith({ body: [] }), `${record}: `],
     ["a value of a wrong type", logsWith({ body: { stringValue: 5 } }), `${record}.body: `],
+    ["a character of which the quotation is half", '{"a":😀}', "not JSON"],
     ["half a surrogate", '{"resourceLogs":[{"schemaUrl":"\\ud800"}]}', "resourceLogs[0]: "],
     [
       "deep within",
@@ -183,6 +94,7 @@ describe("OTLP/JSON", () => {
     expect(answer.status).toBe(400);
     expect(answer.headers["content-type"]).toBe("application/json");
     const status = JSON.parse(String(answer.body));
+    expect(status.message.isWellFormed()).toBe(true);
     expect(status.code).toBe(Code.INVALID_ARGUMENT);
     expect(status.message).toContain(where);
     expect(running.taken).toEqual([]);
