@@ -40,11 +40,12 @@ test-e2e: build ## against a real OpenTelemetry Collector (wants Go)
 	vitest run --config vitest.e2e.config.ts
 
 .PHONY: fuzz
-fuzz: build/fuzz/.stamp ## the OTLP reader and splicer for FUZZ_SECONDS (60)
+fuzz: build/fuzz/.stamp build ## what reads OTLP, OTLP/JSON and events, each for FUZZ_SECONDS (60)
 	@for target in build/fuzz/*_fuzz; do \
 	  name=$$(basename $$target _fuzz); mkdir -p build/fuzz/corpus/$$name; \
 	  $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -max_len=4096 build/fuzz/corpus/$$name native/fuzz/corpus/$$name; \
 	done
+	DRIFTLOCK_FUZZ_SECONDS=$(FUZZ_SECONDS) vitest run test/receive/fuzz.test.ts test/api/events-fuzz.test.ts
 
 .PHONY: bench
 bench: build build/bench/.stamp ## the figures of README.md, side by side

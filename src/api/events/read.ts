@@ -121,8 +121,9 @@ export async function readEvents(items: Items, receivedMs: number): Promise<Read
   };
 }
 
+/** Well-formed, as what is quoted of an event need not be. */
 function short(text: string): string {
-  return text.length <= maxDetail ? text : `${text.slice(0, maxDetail).toWellFormed()}…`;
+  return (text.length <= maxDetail ? text : `${text.slice(0, maxDetail)}…`).toWellFormed();
 }
 
 function add(

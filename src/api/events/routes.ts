@@ -111,7 +111,8 @@ async function read(text: Buffer, format: keyof typeof types, permit: Permit): P
   } catch (error) {
     if (error instanceof TooManyEvents)
       throw refuse(413, `there are more than ${maxEvents} events; send fewer`);
-    if (error instanceof SyntaxError) throw refuse(400, `the body is not JSON: ${error.message}`);
+    if (error instanceof SyntaxError)
+      throw refuse(400, `the body is not JSON: ${error.message.toWellFormed()}`);
     if (error instanceof TypeError && "code" in error && error.code === "ERR_ENCODING_INVALID_ENCODED_DATA") {
       throw refuse(400, "the body is not UTF-8");
     }
