@@ -10,23 +10,26 @@ import { configOf, withStore } from "./with-store.ts";
 
 export const help = `Usage: driftlock keys create --name NAME --scopes SCOPE[,SCOPE]... [--tenant TENANT] [--expires 365d]
        driftlock keys list [--tenant TENANT] [--json]
+       driftlock keys rotate ID [--tenant TENANT] [--grace 24h]
        driftlock keys revoke ID [--tenant TENANT]
 
 API keys, for OTLP and the HTTP API alike: \`authorization: Bearer dlk_…\`. They work where auth.enabled is true. The store is
 that of the configuration, also while \`driftlock run\` uses it; a revoked key ends within seconds.
-To rotate a key: create another, hand it out, then revoke the old one; until then both work.
+\`rotate\` makes a key of the same name, scopes and length of life; hand it out while the old one still works.
 
   --name NAME      what the key is for
   --scopes LIST    ingest: send records. read: ask. admin: judge anomalies, and read
   --tenant TENANT  whose key it is (default)
   --expires TIME   so long it works, such as 90d, or never (365d)
+  --grace TIME     so long the old key still works, or less where it ends before; 0s: not at all (24h)
   --json           one JSON line a key
   --config FILE    the configuration in YAML; every key of it is a flag as well
 
-\`create\` prints the key, once, on standard output. It is stored as a hash.
+\`create\` and \`rotate\` print the key, once, on standard output. It is stored as a hash.
 `;
 
 const defaultLife = "365d";
+const defaultGrace = "24h";
 
 function tenantOf(values: ReadonlyMap<string, string>): string {
   const tenant = values.get("tenant") ?? defaultTenant;
@@ -118,25 +121,49 @@ async function list(args: string[], io: Io): Promise<number> {
   return exit.ok;
 }
 
+function idOf(action: string, [text, ...more]: string[]): string {
+  if (text === undefined || more.length > 0)
+    throw new UsageError(`${action} takes one key's ID; \`keys list\` shows it`);
+  // People copy the whole prefix.
+  return text.replace(/^dlk_/, "");
+}
+
+function unknownKey(tenant: string, id: string, io: Io): number {
+  io.err(
+    `driftlock: tenant ${tenant} has no key ${id}; \`driftlock keys list --tenant ${tenant}\` shows them\n`,
+  );
+  return exit.failure;
+}
+
+async function rotate(args: string[], io: Io): Promise<number> {
+  const own = takeOwnOptions(args, ["tenant", "grace"], []);
+  const id = idOf("rotate", own.positionals);
+  const tenant = tenantOf(own.values);
+  const grace = durationMs(own.values.get("grace") ?? defaultGrace);
+  if (grace === undefined) throw new UsageError("--grace must be a time such as 24h, or 0s");
+  const rotated = await withStore(configOf(own.rest, io), (store) =>
+    store.keys.rotate(tenant, id, grace, author()),
+  );
+  if (rotated === undefined) return unknownKey(tenant, id, io);
+  const { secret, key, replaced } = rotated;
+  io.out(`${secret}\n`);
+  const until = new Date(replaced.expiresAt!).toISOString();
+  io.err(
+    `key ${key.id} takes the place of ${id} (${key.name}), which works until ${until}. It is not shown again.\n`,
+  );
+  return exit.ok;
+}
+
 async function revoke(args: string[], io: Io): Promise<number> {
   const own = takeOwnOptions(args, ["tenant"], []);
-  const [text, ...more] = own.positionals;
-  if (text === undefined || more.length > 0)
-    throw new UsageError("revoke takes one key's ID; `keys list` shows it");
-  // People copy the whole prefix.
-  const id = text.replace(/^dlk_/, "");
+  const id = idOf("revoke", own.positionals);
   const tenant = tenantOf(own.values);
   const key = await withStore(configOf(own.rest, io), (store) => store.keys.revoke(tenant, id, author()));
-  if (key === undefined) {
-    io.err(
-      `driftlock: tenant ${tenant} has no key ${id}; \`driftlock keys list --tenant ${tenant}\` shows them\n`,
-    );
-    return exit.failure;
-  }
+  if (key === undefined) return unknownKey(tenant, id, io);
   io.out(`revoked ${key.id} (${key.name})\n`);
   return exit.ok;
 }
 
 export function run(args: string[], io: Io): Promise<number> {
-  return callAction("keys", { create, list, revoke }, args, io);
+  return callAction("keys", { create, list, rotate, revoke }, args, io);
 }

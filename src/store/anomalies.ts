@@ -11,7 +11,7 @@ import { checkId, checkTenant, checkText } from "./arguments.ts";
 import { appendAudit } from "./audit.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument } from "./errors.ts";
-import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
+import { latestFirst, type Page, type PageRequest } from "./page.ts";
 import { channelMask, maxExamples, recordReports } from "./record.ts";
 import { encodeReport, searchable, serviceName, streamId, streamKey } from "./report.ts";
 import type { Settings } from "./settings.ts";
@@ -186,18 +186,8 @@ export class Anomalies {
     page: PageRequest = {},
   ): Promise<Page<AnomalySummary>> {
     checkTenant(tenant);
-    const limit = pageLimit(page);
-    const position = parsePosition(page);
     const db = this.#context.database.read;
-    let query = db
-      .selectFrom("anomalies")
-      .select(summaryColumns)
-      .where("tenant", "=", tenant)
-      .orderBy("start_time", "desc")
-      .orderBy("id", "desc")
-      .limit(limit + 1);
-    if (position)
-      query = query.where(sql<boolean>`(start_time, id) < (${position.major}, ${position.minor})`);
+    let query = db.selectFrom("anomalies").select(summaryColumns).where("tenant", "=", tenant);
     if (filter.from !== undefined) query = query.where("start_time", ">=", filter.from);
     if (filter.until !== undefined) query = query.where("start_time", "<", filter.until);
     if (filter.stream !== undefined)
@@ -223,17 +213,8 @@ export class Anomalies {
         ),
       );
     }
-    const rows = await query.execute();
-    const strongest = await this.#strongest(
-      tenant,
-      rows.slice(0, limit).map(({ id }) => id),
-    );
-    return toPage(
-      rows,
-      limit,
-      ({ start_time, id }) => ({ major: start_time, minor: id }),
-      (row) => toSummary(row, strongest.get(row.id)),
-    );
+    const { items, ...rest } = await latestFirst(query, "start_time", page);
+    return { items: await this.#summaries(tenant, items), ...rest };
   }
 
   async get(tenant: string, id: string): Promise<AnomalyDetail | undefined> {
@@ -331,6 +312,14 @@ export class Anomalies {
       );
     });
     return this.get(tenant, id);
+  }
+
+  async #summaries(tenant: string, rows: readonly SummaryRow[]): Promise<AnomalySummary[]> {
+    const strongest = await this.#strongest(
+      tenant,
+      rows.map(({ id }) => id),
+    );
+    return rows.map((row) => toSummary(row, strongest.get(row.id)));
   }
 
   async #strongest(tenant: string, ids: readonly string[]): Promise<Map<string, StoredReport>> {

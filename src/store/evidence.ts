@@ -1,8 +1,7 @@
-import { sql } from "kysely";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
 import { appendAudit } from "./audit.ts";
 import type { Context } from "./context.ts";
-import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
+import { latestFirst, type Page, type PageRequest } from "./page.ts";
 
 /** What is known of an evidence bundle; its bytes are elsewhere. */
 export interface EvidenceBundle {
@@ -90,22 +89,11 @@ export class Evidence {
   /** Newest first. */
   async list(tenant: string, page: PageRequest = {}): Promise<Page<StoredBundle>> {
     checkTenant(tenant);
-    const limit = pageLimit(page);
-    const position = parsePosition(page);
-    let query = this.#context.database.read
+    const query = this.#context.database.read
       .selectFrom("evidence_bundles")
       .selectAll()
-      .where("tenant", "=", tenant)
-      .orderBy("created_at", "desc")
-      .orderBy("id", "desc")
-      .limit(limit + 1);
-    if (position)
-      query = query.where(sql<boolean>`(created_at, id) < (${position.major}, ${position.minor})`);
-    return toPage(
-      await query.execute(),
-      limit,
-      ({ created_at, id }) => ({ major: created_at, minor: id }),
-      toBundle,
-    );
+      .where("tenant", "=", tenant);
+    const { items, ...rest } = await latestFirst(query, "created_at", page);
+    return { items: items.map(toBundle), ...rest };
   }
 }

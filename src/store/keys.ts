@@ -1,12 +1,13 @@
 /** API keys: `dlk_`, the id's 16 hex digits, `_`, 256 random bits. Shown once, stored as a hash. */
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { sql } from "kysely";
+import type { Transaction } from "kysely";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
 import { appendAudit } from "./audit.ts";
 import { sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument, isUnavailable } from "./errors.ts";
-import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
+import { latestFirst, type Page, type PageRequest } from "./page.ts";
+import type { Tables } from "./tables.ts";
 
 export const scopes = ["ingest", "read", "admin"] as const;
 export type Scope = (typeof scopes)[number];
@@ -31,6 +32,12 @@ export interface NewKey {
   name: string;
   scopes: readonly Scope[];
   expiresAt?: number;
+}
+
+/** A key, and the whole of it, which is nowhere else from then on. */
+export interface MadeKey {
+  secret: string;
+  key: ApiKey;
 }
 
 /** What a valid key stands for. */
@@ -101,6 +108,44 @@ function toKey(row: Row): ApiKey {
   };
 }
 
+/** @param made what the audit log is told: by whom, when, and what else. */
+async function insert(
+  trx: Transaction<Tables>,
+  tenant: string,
+  { name, scopes: granted, expiresAt }: NewKey,
+  { author, createdAt, detail }: { author: string; createdAt: number; detail: { replaces?: string } },
+): Promise<MadeKey> {
+  const id = randomBytes(8).toString("hex");
+  const secret = `${prefixOf(id)}_${randomBytes(32).toString("base64url")}`;
+  const row = {
+    id,
+    tenant,
+    name,
+    scopes: granted.join(" "),
+    created_by: author,
+    created_at: BigInt(createdAt),
+    expires_at: expiresAt === undefined ? null : BigInt(expiresAt),
+    revoked_at: null,
+    last_used_at: null,
+  };
+  await trx
+    .insertInto("api_keys")
+    .values({ ...row, hash: sha256(secret) })
+    .execute();
+  await appendAudit(
+    trx,
+    tenant,
+    {
+      actor: author,
+      action: "key.created",
+      target: id,
+      detail: { name, scopes: granted, expires_at: expiresAt ?? null, ...detail },
+    },
+    createdAt,
+  );
+  return { secret, key: toKey(row) };
+}
+
 export class Keys {
   readonly #context: Context;
   readonly #known = new Map<string, Known>();
@@ -113,14 +158,14 @@ export class Keys {
   }
 
   /**
-   * Resolves to the whole key, which is nowhere else from then on, and what is stored of it.
+   * Makes a key.
    * @throws {InvalidArgument}
    */
   async create(
     tenant: string,
     { name, scopes: granted, expiresAt }: NewKey,
     author: string,
-  ): Promise<{ secret: string; key: ApiKey }> {
+  ): Promise<MadeKey> {
     checkTenant(tenant);
     const { database, now } = this.#context;
     const createdAt = now();
@@ -133,28 +178,65 @@ export class Keys {
     if (expiresAt !== undefined && !(Number.isSafeInteger(expiresAt) && expiresAt > createdAt)) {
       throw new InvalidArgument("expiresAt", "must be in the future");
     }
-    const id = randomBytes(8).toString("hex");
-    const secret = `${prefixOf(id)}_${randomBytes(32).toString("base64url")}`;
-    const row = {
-      id,
-      tenant,
-      name,
-      scopes: ordered.join(" "),
-      created_by: author,
-      created_at: BigInt(createdAt),
-      expires_at: expiresAt === undefined ? null : BigInt(expiresAt),
-      revoked_at: null,
-      last_used_at: null,
-    };
-    await database.write.transaction().execute(async (trx) => {
-      await trx
-        .insertInto("api_keys")
-        .values({ ...row, hash: sha256(secret) })
-        .execute();
-      const detail = { name, scopes: ordered, expires_at: expiresAt ?? null };
-      await appendAudit(trx, tenant, { actor: author, action: "key.created", target: id, detail }, createdAt);
+    const input = { name, scopes: ordered, ...(expiresAt !== undefined && { expiresAt }) };
+    return database.write
+      .transaction()
+      .execute((trx) => insert(trx, tenant, input, { author, createdAt, detail: {} }));
+  }
+
+  /**
+   * Makes a key of the same name, scopes and length of life, and lets the old one go on for `graceMs` at the most.
+   * Undefined where the tenant has no such key.
+   * @throws {InvalidArgument} where the key has ended already.
+   */
+  async rotate(
+    tenant: string,
+    id: string,
+    graceMs: number,
+    author: string,
+  ): Promise<(MadeKey & { replaced: ApiKey }) | undefined> {
+    checkTenant(tenant);
+    checkId("id", id);
+    checkText("author", author, { min: 1, max: maxAuthor });
+    if (!Number.isSafeInteger(graceMs) || graceMs < 0) {
+      throw new InvalidArgument("graceMs", "must be a whole number of milliseconds, or 0");
+    }
+    const { database, now } = this.#context;
+    const createdAt = now();
+    const rotated = await database.write.transaction().execute(async (trx) => {
+      // Takes the lock of the row, so that nobody revokes it meanwhile.
+      const row = await trx
+        .updateTable("api_keys")
+        .set({ id })
+        .where("tenant", "=", tenant)
+        .where("id", "=", id)
+        .returning(columns)
+        .executeTakeFirst();
+      if (row === undefined) return undefined;
+      const old = toKey(row);
+      const { name, scopes: granted, createdAt: since, expiresAt, revokedAt } = old;
+      if (revokedAt !== undefined || (expiresAt !== undefined && expiresAt <= createdAt)) {
+        const ended = revokedAt === undefined ? "has expired" : "is revoked";
+        throw new InvalidArgument("id", `the key ${ended}; create another`);
+      }
+      const end = Math.min(expiresAt ?? Number.POSITIVE_INFINITY, createdAt + graceMs);
+      await trx.updateTable("api_keys").set({ expires_at: end }).where("id", "=", id).execute();
+      const made = await insert(
+        trx,
+        tenant,
+        {
+          name,
+          scopes: granted,
+          ...(expiresAt !== undefined && { expiresAt: createdAt + expiresAt - since }),
+        },
+        { author, createdAt, detail: { replaces: id } },
+      );
+      const detail = { replaced_by: made.key.id, expires_at: end };
+      await appendAudit(trx, tenant, { actor: author, action: "key.rotated", target: id, detail }, createdAt);
+      return { ...made, replaced: { ...old, expiresAt: end } };
     });
-    return { secret, key: toKey(row) };
+    if (rotated !== undefined) this.#known.delete(id);
+    return rotated;
   }
 
   /**
@@ -182,7 +264,7 @@ export class Keys {
     checkText("author", author, { min: 1, max: maxAuthor });
     const { database, now } = this.#context;
     const revokedAt = now();
-    const row = await database.write.transaction().execute(async (trx) => {
+    const key = await database.write.transaction().execute(async (trx) => {
       const revoked = await trx
         .updateTable("api_keys")
         .set({ revoked_at: revokedAt })
@@ -193,39 +275,29 @@ export class Keys {
         .executeTakeFirst();
       if (revoked !== undefined) {
         await appendAudit(trx, tenant, { actor: author, action: "key.revoked", target: id }, revokedAt);
-        return revoked;
+        return toKey(revoked);
       }
-      return trx
+      const row = await trx
         .selectFrom("api_keys")
         .select(columns)
         .where("tenant", "=", tenant)
         .where("id", "=", id)
         .executeTakeFirst();
+      return row && toKey(row);
     });
-    if (row !== undefined) this.#known.delete(id);
-    return row && toKey(row);
+    if (key !== undefined) this.#known.delete(id);
+    return key;
   }
 
   /** Newest first, revoked and expired ones too. */
   async list(tenant: string, page: PageRequest = {}): Promise<Page<ApiKey>> {
     checkTenant(tenant);
-    const limit = pageLimit(page);
-    const position = parsePosition(page);
-    let query = this.#context.database.read
+    const query = this.#context.database.read
       .selectFrom("api_keys")
       .select(columns)
-      .where("tenant", "=", tenant)
-      .orderBy("created_at", "desc")
-      .orderBy("id", "desc")
-      .limit(limit + 1);
-    if (position)
-      query = query.where(sql<boolean>`(created_at, id) < (${position.major}, ${position.minor})`);
-    return toPage(
-      await query.execute(),
-      limit,
-      ({ created_at, id }) => ({ major: created_at, minor: id }),
-      toKey,
-    );
+      .where("tenant", "=", tenant);
+    const { items, ...rest } = await latestFirst(query, "created_at", page);
+    return { items: items.map(toKey), ...rest };
   }
 
   /** Tells the database when keys were last used, each once a minute. */

@@ -1,4 +1,5 @@
 /** Pages by key: a page goes on after the last row of the one before, whatever was added meanwhile. */
+import { type SelectQueryBuilder, sql } from "kysely";
 import { InvalidArgument } from "./errors.ts";
 
 export interface PageRequest {
@@ -52,4 +53,28 @@ export function toPage<R, T>(
   if (rows.length <= limit) return { items };
   const { major, minor } = position(rows[limit - 1]!);
   return { items, next: Buffer.from(`${major} ${minor}`).toString("base64url") };
+}
+
+/** A page of the query's rows, the latest by `time` first; their ids order those of one time. @throws {InvalidArgument} */
+export async function latestFirst<
+  DB,
+  T extends keyof DB,
+  C extends string,
+  R extends Record<C, bigint> & { id: string },
+>(query: SelectQueryBuilder<DB, T, R>, time: C, request: PageRequest): Promise<Page<R>> {
+  const limit = pageLimit(request);
+  const position = parsePosition(request);
+  const [major, minor] = [sql.ref(time), sql.ref("id")];
+  let page = query
+    .orderBy(major, "desc")
+    .orderBy(minor, "desc")
+    .limit(limit + 1);
+  if (position)
+    page = page.where(sql<boolean>`(${major}, ${minor}) < (${position.major}, ${position.minor})`);
+  return toPage(
+    (await page.execute()) as R[],
+    limit,
+    (row) => ({ major: row[time], minor: row.id }),
+    (row) => row,
+  );
 }

@@ -74,8 +74,34 @@ describe("keys", () => {
     expect((await driftlock(["keys", "list"])).out).toMatch(/revoked 20\d\d-/);
   });
 
+  it("are rotated", async () => {
+    const made = await driftlock(["keys", "create", "--name", "edge", "--scopes", "read"]);
+    const keyId = made.out.slice(4, 20);
+    const rotated = await driftlock(["keys", "rotate", `dlk_${keyId}`, "--grace", "2d"]);
+    expect(rotated).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^dlk_[0-9a-f]{16}_[\w-]{43}\n$/),
+      err: expect.stringContaining(`takes the place of ${keyId} (edge), which works until `),
+    });
+    const lines = (await driftlock(["keys", "list", "--json"])).out.trim().split("\n");
+    const [fresh, old] = lines.map((line) => JSON.parse(line) as Record<string, number>);
+    expect(fresh).toMatchObject({ id: rotated.out.slice(4, 20), name: "edge", scopes: ["read"] });
+    expect(old!.expiresAt! - fresh!.createdAt!).toBe(2 * 86_400_000);
+    expect(await driftlock(["keys", "rotate", keyId, "--tenant", "acme"])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(`tenant acme has no key ${keyId}`),
+    });
+    await driftlock(["keys", "revoke", keyId]);
+    expect(await driftlock(["keys", "rotate", keyId])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("the key is revoked; create another"),
+    });
+  });
+
   it.each([
-    [["keys"], "keys needs one of create, list, revoke"],
+    [["keys"], "keys needs one of create, list, rotate, revoke"],
+    [["keys", "rotate"], "rotate takes one key's ID"],
+    [["keys", "rotate", "x", "--grace", "soon"], "--grace must be a time"],
     [["keys", "creat"], "did you mean create?"],
     [["keys", "create", "--scopes", "read"], "--name is missing"],
     [["keys", "create", "--name", "x"], "--scopes must be some of ingest,read,admin"],

@@ -38,6 +38,65 @@ onEachDatabase((databases) => {
       expect(log).not.toContain(secret.slice(-43));
     });
 
+    it("are rotated: another takes the place of one, which goes on for a while", async () => {
+      const start = Date.now();
+      let now = start;
+      const { store } = await fresh(databases, { now: () => now });
+      const life = 10 * 86_400_000;
+      const input = { name: "edge", scopes: ["ingest", "read"] as const, expiresAt: start + life };
+      const old = await store.keys.create("acme", input, "ann");
+      now += 1_000;
+      const { secret, key, replaced } = (await store.keys.rotate("acme", old.key.id, 5_000, "bob"))!;
+      expect(key).toMatchObject({
+        tenant: "acme",
+        name: "edge",
+        scopes: ["ingest", "read"],
+        createdBy: "bob",
+      });
+      expect(key.expiresAt).toBe(now + life);
+      expect(replaced).toEqual({ ...old.key, expiresAt: now + 5_000 });
+      for (const each of [secret, old.secret]) expect(await store.keys.verify(each)).toBeDefined();
+      // It ends sooner, never later.
+      await store.keys.rotate("acme", old.key.id, 60_000, "bob");
+      expect((await store.keys.list("acme")).items.find(({ id }) => id === old.key.id)).toEqual(replaced);
+      now += 5_000;
+      expect(await store.keys.verify(old.secret)).toBeUndefined();
+      expect(await store.keys.verify(secret)).toMatchObject({ id: key.id, tenant: "acme" });
+
+      await expect(store.keys.rotate("acme", old.key.id, 0, "bob")).rejects.toThrow(
+        "id: the key has expired",
+      );
+      await store.keys.revoke("acme", key.id, "bob");
+      await expect(store.keys.rotate("acme", key.id, 0, "bob")).rejects.toThrow("id: the key is revoked");
+      await expect(store.keys.rotate("acme", key.id, -1, "bob")).rejects.toThrow("graceMs: must be");
+      expect(await store.keys.rotate("other", key.id, 0, "bob")).toBeUndefined();
+
+      const { items } = await store.audit.list("acme");
+      const about = ({ action, target, detail }: (typeof items)[number]) => ({ action, target, detail });
+      expect(items.slice(3, 5).map(about)).toEqual([
+        {
+          action: "key.rotated",
+          target: old.key.id,
+          detail: { replaced_by: key.id, expires_at: replaced.expiresAt },
+        },
+        {
+          action: "key.created",
+          target: key.id,
+          detail: { name: "edge", scopes: key.scopes, expires_at: key.expiresAt, replaces: old.key.id },
+        },
+      ]);
+      expect(await store.audit.verify("acme")).toMatchObject({ ok: true, entries: 6 });
+    });
+
+    it("that never expire are rotated into such, and may end at once", async () => {
+      const { store } = await fresh(databases);
+      const old = await store.keys.create("acme", { name: "k", scopes: ["read"] }, "ann");
+      expect(await store.keys.verify(old.secret)).toBeDefined();
+      const { key } = (await store.keys.rotate("acme", old.key.id, 0, "ann"))!;
+      expect(key).not.toHaveProperty("expiresAt");
+      expect(await store.keys.verify(old.secret)).toBeUndefined();
+    });
+
     it("are refused when they are unknown, altered or no keys", async () => {
       const { store } = await fresh(databases);
       const { secret } = await store.keys.create("acme", { name: "ci", scopes: ["read"] }, "ann");
