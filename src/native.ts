@@ -66,6 +66,8 @@ export interface EngineOptions {
   seed: bigint;
   threads: number;
   maxStreams: number;
+  /** Of each tenant, judged at once; records of more pass unjudged. 0 for no limit. */
+  streamsPerTenant: number;
   /** Forward flagged records alone, with their resources and scopes. */
   flaggedOnly: boolean;
   /** Give every record's score as well, for replay. */
@@ -79,6 +81,8 @@ export interface EngineOutcome {
   records: number;
   /** Records that carry the CBAD attributes now. */
   flagged: number;
+  /** Records that passed unjudged: their streams are beyond the tenant's quota. */
+  limited: number;
   /** driftlock.v1.Anomaly messages, in wire order of their records. */
   anomalies: Uint8Array[];
   /** Where asked for, four numbers a record: score, p-value, 1 where it was flagged, and the channel as in the .proto. */
@@ -111,6 +115,8 @@ export interface EngineStats {
   evicted: number;
   /** Bytes that streams hold. */
   bytes: number;
+  /** Streams whose figures were lost before they were asked for, since the start. */
+  untold: number;
   /** Requests handed over and not answered. */
   pending: number;
 }
@@ -140,6 +146,11 @@ export interface NativeEngine {
     anomalyId: string,
     kind: "accept" | "false",
   ): Promise<{ found: boolean; ended: Buffer | null }>;
+  /**
+   * Figures of the streams that have changed since they were last told, about `most` of them: how many are left in 32 bits,
+   * then each stream as StreamFigures::encode in native/stream/figures.hpp says.
+   */
+  figures(most: number): Promise<Buffer>;
   /** Waits for what is pending; later calls reject. */
   close(): Promise<void>;
 }

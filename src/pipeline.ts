@@ -130,6 +130,7 @@ export class Pipeline {
       const outcome = await engine.process(signal, tenant, body);
       metrics.engine.records.inc({ signal }, outcome.records);
       metrics.engine.flagged.inc({ signal }, outcome.flagged);
+      metrics.engine.limited.inc({ signal }, outcome.limited);
       this.counts.records += outcome.records;
       this.counts.flagged += outcome.flagged;
       for (const anomaly of outcome.anomalies) {

@@ -165,7 +165,9 @@ export async function startSidecar(
     const { limiter } = metering;
     const hub = new LiveHub();
     started.push(async () => hub.close());
-    const engine = detect.enabled ? new Engine(detect, { mode: forward.mode }) : undefined;
+    const engine = detect.enabled
+      ? new Engine(detect, { mode: forward.mode, streamsPerTenant: config.limits.streams })
+      : undefined;
     if (engine) started.push(() => engine.close());
     const snapshots = engine ? await startSnapshots(engine, config, log) : undefined;
     if (snapshots) started.push(async () => snapshots.stop());

@@ -63,6 +63,7 @@ Settings settingsOf(const Napi::Object& options) {
   settings.seed = get<Napi::BigInt>(options, "seed").Uint64Value(&lossless);
   settings.threads = number(options, "threads");
   settings.maxStreams = number(options, "maxStreams");
+  settings.streamsPerTenant = number(options, "streamsPerTenant");
   settings.flaggedOnly = get<Napi::Boolean>(options, "flaggedOnly");
   settings.scores = get<Napi::Boolean>(options, "scores");
   if (settings.baselineRecords < 2 || settings.windowRecords < 1 || settings.windowHop < 1 || settings.threads < 1 ||
@@ -93,7 +94,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     return DefineClass(env, "Engine",
                        {InstanceMethod<&EngineObject::process>("process"), InstanceMethod<&EngineObject::stats>("stats"),
                         InstanceMethod<&EngineObject::snapshot>("snapshot"), InstanceMethod<&EngineObject::restore>("restore"),
-                        InstanceMethod<&EngineObject::feedback>("feedback"),
+                        InstanceMethod<&EngineObject::feedback>("feedback"), InstanceMethod<&EngineObject::figures>("figures"),
                         InstanceMethod<&EngineObject::close>("close")});
   }
 
@@ -148,10 +149,23 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     auto job = std::make_shared<Job>(info.Env());
     auto parts = std::make_shared<Snapshot>();
     job->visit = [parts](std::uint32_t number, Shard& shard) { parts->take(number, shard); };
+    job->visitQuota = [parts](const Quota& quota) { parts->take(quota); };
     auto joined = std::make_shared<std::vector<std::uint8_t>>();
     job->complete = [parts, joined] { *joined = parts->join(); };
     job->result = [joined](Napi::Env env) { return bufferOf(env, std::move(*joined)); };
     return submit(info.Env(), std::move(job));
+  }
+
+  Napi::Value figures(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    if (!info[0].IsNumber() || info[0].As<Napi::Number>().Uint32Value() < 1) throw Napi::TypeError::New(env, "most: a number from 1 on is needed");
+    auto job = std::make_shared<Job>(env);
+    auto page = std::make_shared<FiguresPage>(info[0].As<Napi::Number>().Uint32Value());
+    job->visit = [page](std::uint32_t number, Shard& shard) { page->take(number, shard); };
+    auto joined = std::make_shared<std::vector<std::uint8_t>>();
+    job->complete = [page, joined] { *joined = page->join(); };
+    job->result = [joined](Napi::Env env) { return bufferOf(env, std::move(*joined)); };
+    return submit(env, std::move(job));
   }
 
   Napi::Value feedback(const Napi::CallbackInfo& info) {
@@ -244,6 +258,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     }
     result.Set("records", job.records);
     result.Set("flagged", job.flagged);
+    result.Set("limited", job.limited);
     auto anomalies = Napi::Array::New(env, job.anomalies.size());
     for (std::uint32_t i = 0; i < job.anomalies.size(); ++i) {
       anomalies.Set(i, copyOf(env, job.anomalies[i]));
@@ -283,6 +298,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     result.Set("learning", static_cast<double>(stats.learning));
     result.Set("evicted", static_cast<double>(stats.evicted));
     result.Set("bytes", static_cast<double>(stats.bytes));
+    result.Set("untold", static_cast<double>(stats.untold));
     result.Set("pending", static_cast<double>(pending_));
     return result;
   }

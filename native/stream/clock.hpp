@@ -42,6 +42,9 @@ class StreamClock {
   /// Event time at a `now`, in nanoseconds since 1970; for people.
   std::uint64_t eventAt(std::uint64_t now) const { return latest_ == 0 ? now : latest_ - (now_ - now); }
 
+  /// The latest event time that is believed, in nanoseconds since 1970; 0 where there is none.
+  std::uint64_t latest() const { return latest_; }
+
   /// Lists the fields, for snapshots.
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {

@@ -14,6 +14,7 @@
 
 #include "codec/codec.hpp"
 #include "otlp/reader.hpp"
+#include "stream/quota.hpp"
 #include "stream/settings.hpp"
 #include "stream/shard.hpp"
 
@@ -26,6 +27,8 @@ inline constexpr std::size_t scoreWidth = 4;
 struct Task {
   /// In place of a request: what to do to each shard, by its number, when its turn comes. A shard is one thread's.
   std::function<void(std::uint32_t, Shard&)> visit;
+  /// Likewise, before: what to do with the quota.
+  std::function<void(const Quota&)> visitQuota;
 
   otlp::Signal signal = otlp::Signal::Logs;
   std::string tenant;
@@ -38,6 +41,8 @@ struct Task {
   std::string failure;
   std::uint32_t records = 0;
   std::uint32_t flagged = 0;
+  /// Records whose streams are beyond the tenant's quota: they pass unjudged.
+  std::uint32_t limited = 0;
   /// The request with the attributes spliced in, where something was flagged.
   OwnedBytes output;
   std::vector<std::vector<std::uint8_t>> anomalies;
@@ -50,6 +55,8 @@ struct Task {
   std::once_flag prepared;
   otlp::Index index;
   StreamKeys keys;
+  /// A flag a record: limited. Empty where none is.
+  std::vector<std::uint8_t> refused;
   /// By worker.
   std::vector<std::vector<Finding>> findings;
   std::vector<std::vector<WindowReport>> windowsOf;
@@ -58,17 +65,35 @@ struct Task {
 };
 
 struct EngineStats {
-  std::uint64_t streams = 0, learning = 0, evicted = 0, bytes = 0;
+  std::uint64_t streams = 0, learning = 0, evicted = 0, bytes = 0, untold = 0;
 };
 
-/// All streams of an engine at one place in the order of `submit`: each shard's part is taken by a visiting task.
+/// All streams of an engine at one place in the order of `submit`: each part is taken by a visiting task.
 class Snapshot {
  public:
   void take(std::uint32_t number, const Shard& shard) { shard.snapshot(parts_[number]); }
-  /// Shard by shard, streams from the least recently used on.
+  void take(const Quota& quota) { quota.snapshot(quota_); }
+  /// The quota, then shard by shard; a tenant's streams from the least recently used on.
   std::vector<std::uint8_t> join() const;
 
  private:
+  std::vector<std::uint8_t> quota_;
+  std::array<std::vector<std::uint8_t>, shardCount> parts_;
+};
+
+/// Figures of streams that have changed since they were last told, told to a visiting task: a page of them.
+class FiguresPage {
+ public:
+  /// @param most streams, about: each shard gives an equal part.
+  explicit FiguresPage(std::size_t most) : most_((most + shardCount - 1) / shardCount) {}
+
+  void take(std::uint32_t number, Shard& shard) { left_[number] = shard.tell(most_, parts_[number]); }
+  /// How many streams are left to tell, in 32 bits, then each stream as StreamFigures::encode has it.
+  std::vector<std::uint8_t> join() const;
+
+ private:
+  std::size_t most_;
+  std::array<std::size_t, shardCount> left_{};
   std::array<std::vector<std::uint8_t>, shardCount> parts_;
 };
 
@@ -122,13 +147,15 @@ class Engine {
   void work(std::uint32_t worker);
   void judge(Task& task, std::uint32_t worker);
   std::vector<std::unique_ptr<Shard>> freshShards() const;
-  void prepare(Task& task) const;
+  /// In the order of `submit`: a worker comes to the next task only when the one before has been prepared.
+  void prepare(Task& task);
   void finish(Task& task) const;
 
   const Settings settings_;
   Done done_;
   std::unique_ptr<const Codec> codec_, excerpts_, packer_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  Quota quota_;
   std::mutex mutex_;
   bool closing_ = false;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -25,6 +25,8 @@ struct Settings {
   std::uint64_t seed = 42;
   std::uint32_t threads = 1;
   std::uint32_t maxStreams = 10'000;
+  /// Of each tenant, judged at once; 0 for no limit.
+  std::uint32_t streamsPerTenant = 0;
   /// Give back flagged records alone.
   bool flaggedOnly = false;
   /// Give back every record's score, for replay.

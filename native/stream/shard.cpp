@@ -19,6 +19,8 @@ constexpr std::uint32_t kStopAfter = 10;
 constexpr std::size_t kMostNext = 3;
 /// 64 MiB in all shards.
 constexpr std::size_t kShelfBytes = 4 << 20;
+/// Of streams that gave way, and of those beyond a quota, until they are told: half a megabyte of either.
+constexpr std::size_t kMostAbsent = 1024;
 /// Of one stream's state, however large its window is configured.
 constexpr std::size_t kMostStreamBytes = 8 << 20;
 
@@ -36,79 +38,174 @@ Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts
       excerpts_(excerpts),
       packer_(packer),
       capacity_(shareOf(settings.maxStreams)),
+      absent_(kMostAbsent),
       shelf_(kShelfBytes),
       tests_(kMostTests) {}
 
-Stream& Shard::find(const Request& request, std::uint32_t record) {
+Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
   const StreamId id{request.keys.hash(record), request.tenant};
-  if (!order_.empty() && order_.front().id() == id) return order_.front();
+  if (latest_ && latest_->stream.id() == id) return *latest_;
   if (const auto found = streams_.find(id); found != streams_.end()) {
-    order_.splice(order_.begin(), order_, found->second);
-    return order_.front();
+    const auto& [order, held] = found->second;
+    order->splice(order->begin(), *order, held);
+    return *(latest_ = &*held);
   }
-  makeRoom();
+  makeRoom(id.tenant);
   const auto packed = shelf_.take(id);
-  if (!packed || !unpack(*packed)) add(request.keys.make(request.index, record, request.tenant, settings_.streamBy));
+  Held* held = packed ? unpack(*packed, &id) : nullptr;
+  if (!held) {
+    held = &add(request.keys.make(request.index, record, request.tenant, settings_.streamBy));
+    ++learning;
+  }
+  held->tally = absent_.take(id);
   shelved = shelf_.bytes();
-  return order_.front();
+  return *(latest_ = held);
 }
 
-void Shard::makeRoom() {
+void Shard::makeRoom(std::string_view newcomer) {
   if (streams_.size() < capacity_) return;
-  const Stream& oldest = order_.back();
-  if (oldest.learning()) {
-    --learning;
-  } else {
-    shelf_.put(oldest.id(), pack(oldest));
+  const auto tenant = crowding(tenants_, newcomer, streams_.size(), [](const Order& order) { return order.size(); });
+  const auto oldest = std::prev(tenant->second.end());
+  const StreamId id = oldest->stream.id();
+  StreamFigures figures = figuresOf(*oldest);
+  figures.state = StreamState::Evicted;
+  if (!oldest->stream.learning() &&
+      shelf_.put(id, pack(*oldest), [this](const StreamId& dropped, Bytes packed) { forget(dropped, packed); })) {
+    figures.state = StreamState::Shelved;
   }
-  bytes -= oldest.accounted;
-  streams_.erase(oldest.id());
-  order_.pop_back();
+  absent_.gone(id.hash, std::move(figures));
+  untold = absent_.lost();
+  if (oldest->stream.learning()) --learning;
+  remove(tenant, oldest);
   ++evicted;
 }
 
-void Shard::add(StreamKey key) {
-  order_.emplace_front(std::move(key), settings_);
-  streams_[order_.front().id()] = order_.begin();
+Shard::Held& Shard::add(StreamKey key) {
+  Order& order = tenants_[key.tenant];
+  Held& held = order.emplace_front(std::move(key), settings_);
+  streams_[held.stream.id()] = {&order, order.begin()};
   streams = streams_.size();
-  ++learning;
+  return held;
 }
 
-std::vector<std::uint8_t> Shard::pack(const Stream& stream) const {
+void Shard::remove(Tenants::iterator tenant, Order::iterator held) {
+  if (latest_ == &*held) latest_ = nullptr;
+  if (held->changed) changed_.erase(held->place);
+  bytes -= held->stream.accounted;
+  streams_.erase(held->stream.id());
+  streams = streams_.size();
+  tenant->second.erase(held);
+  if (tenant->second.empty()) tenants_.erase(tenant);
+}
+
+std::vector<std::uint8_t> Shard::pack(const Held& held) const {
   std::vector<std::uint8_t> state;
-  stream.snapshot(state);
+  put(state, held.times.first);
+  put(state, held.times.baseline);
+  held.stream.snapshot(state);
   const Bytes packed = packer_.compress(state);
   return {packed.begin(), packed.end()};
 }
 
-bool Shard::unpack(Bytes packed) try {
+Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected) try {
   const OwnedBytes state = decompress(packer_.name(), packed, kMostStreamBytes);
   StateReader read(state);
+  const StreamTimes times{.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
   std::optional<StreamKey> key = Stream::keyOf(read);
-  if (!key || streams_.contains({key->hash, key->tenant})) return false;
-  order_.emplace_front(std::move(*key), settings_);
-  Stream& stream = order_.front();
-  if (!stream.restore(read)) {
-    order_.pop_front();
-    return false;
+  if (!key) return nullptr;
+  const StreamId id{key->hash, key->tenant};
+  if (expected ? id != *expected : streams_.contains(id)) return nullptr;
+  Held& held = add(std::move(*key));
+  if (!held.stream.restore(read)) {
+    const auto tenant = tenants_.find(held.stream.key().tenant);
+    remove(tenant, tenant->second.begin());
+    return nullptr;
   }
-  streams_[stream.id()] = order_.begin();
-  streams = streams_.size();
-  stream.accounted = stream.memory();
-  bytes += stream.accounted;
-  if (stream.learning()) ++learning;
-  return true;
+  if (held.stream.learning()) ++learning;
+  held.times = times;
+  held.stream.accounted = held.stream.memory();
+  bytes += held.stream.accounted;
+  return &held;
 } catch (const std::runtime_error&) {
-  return false;  // Damaged.
+  return nullptr;  // Damaged.
 } catch (const std::length_error&) {
-  return false;
+  return nullptr;
+}
+
+void Shard::change(Held& held) {
+  if (held.changed) return;
+  held.changed = true;
+  held.place = changed_.insert(changed_.end(), &held);
+}
+
+StreamFigures Shard::figuresOf(const Held& held) const {
+  const Stream& stream = held.stream;
+  const StreamKey& key = stream.key();
+  StreamFigures figures{.signal = key.signal, .tenant = key.tenant, .name = key.name, .service = key.service,
+                        .times = held.times, .tally = held.tally};
+  figures.state = held.limited ? StreamState::Limited : stream.learning() ? StreamState::Learning : StreamState::Watching;
+  figures.progress = std::min(1.0, static_cast<double>(stream.seen()) / settings_.baselineRecords);
+  figures.times.last = stream.latestUnixNano();
+  return figures;
+}
+
+void Shard::forget(const StreamId& id, Bytes packed) try {
+  const OwnedBytes state = decompress(packer_.name(), packed, kMostStreamBytes);
+  StateReader read(state);
+  StreamFigures figures{.state = StreamState::Evicted, .progress = 1};
+  figures.times = {.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
+  std::optional<StreamKey> key = Stream::keyOf(read);
+  if (!key) return;
+  figures.times.last = figures.times.baseline;
+  figures.signal = key->signal;
+  figures.tenant = std::move(key->tenant), figures.name = std::move(key->name), figures.service = std::move(key->service);
+  absent_.gone(id.hash, std::move(figures));
+} catch (const std::runtime_error&) {
+  // Damaged: nobody knows what it was.
+} catch (const std::length_error&) {
+}
+
+std::size_t Shard::tell(std::size_t most, std::vector<std::uint8_t>& out) {
+  for (std::size_t told = absent_.tell(most, out); told < most && !changed_.empty(); ++told) {
+    Held& held = *changed_.front();
+    changed_.pop_front();
+    held.changed = false;
+    figuresOf(held).encode(out);
+    held.tally = {};
+  }
+  return absent_.size() + changed_.size();
+}
+
+void Shard::limit(const Request& request, std::uint32_t number) {
+  const StreamId id{request.keys.hash(number), request.tenant};
+  if (const auto found = streams_.find(id); found != streams_.end()) {
+    Held& held = *found->second.held;
+    held.limited = true;
+    ++held.tally.records;
+    change(held);
+    return;
+  }
+  if (absent_.another(id)) return;
+  readFields(request.index, request.index.records[number], view_);
+  StreamKey key = request.keys.make(request.index, number, request.tenant, settings_.streamBy);
+  StreamFigures figures{.state = StreamState::Limited, .signal = key.signal, .tenant = std::move(key.tenant),
+                        .name = std::move(key.name), .service = std::move(key.service)};
+  StreamClock clock;
+  clock.observe(view_.timeUnixNano);
+  figures.times.first = figures.times.last = clock.latest();
+  figures.tally = absent_.take(id);
+  ++figures.tally.records;
+  absent_.limited(id.hash, std::move(figures));
+  untold = absent_.lost();
 }
 
 void Shard::snapshot(std::vector<std::uint8_t>& out) const {
   put(out, tests_);
   put(out, sinceTest_);
-  put(out, static_cast<std::uint32_t>(order_.size()));
-  for (auto stream = order_.rbegin(); stream != order_.rend(); ++stream) put_bytes(out, pack(*stream));
+  put(out, static_cast<std::uint32_t>(streams_.size()));
+  for (const auto& [tenant, order] : tenants_) {
+    for (auto held = order.rbegin(); held != order.rend(); ++held) put_bytes(out, pack(*held));
+  }
   put(out, static_cast<std::uint32_t>(shelf_.size()));
   shelf_.forEach([&](const StreamId& id, Bytes packed) {
     put(out, id.hash);
@@ -124,15 +221,19 @@ bool Shard::restore(Bytes in, std::uint32_t number) {
   const auto count = read.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < count && read.ok(); ++i) {
     const Bytes packed = read.get_bytes();
-    if (count - i > capacity_) continue;
-    if (!unpack(packed) || shardOf(order_.front().key().hash) != number) return false;
+    Held* held = read.ok() ? unpack(packed, nullptr) : nullptr;
+    if (!held || shardOf(held->stream.key().hash) != number) return false;
+    change(*held);
+    if (streams_.size() > capacity_) makeRoom(held->stream.key().tenant);
   }
   const auto shelved = read.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < shelved && read.ok(); ++i) {
     const auto hash = read.get<std::uint64_t>();
     const Bytes tenant = read.get_bytes(), packed = read.get_bytes();
-    shelf_.put({hash, {reinterpret_cast<const char*>(tenant.data()), tenant.size()}}, {packed.begin(), packed.end()});
+    shelf_.put({hash, {reinterpret_cast<const char*>(tenant.data()), tenant.size()}}, {packed.begin(), packed.end()},
+               [](const StreamId&, Bytes) {});
   }
+  evicted = 0;
   this->shelved = shelf_.bytes();
   return read.done();
 }
@@ -144,12 +245,21 @@ Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<F
     tests_ = std::min(tests_ + 1, kMostTests);
   }
   const otlp::Record& record = request.index.records[number];
-  Stream& stream = find(request, number);
+  Held& held = find(request, number);
+  Stream& stream = held.stream;
   const bool wasLearning = stream.learning();
   readFields(request.index, record, view_);
   events_.clear();
   const Verdict verdict = stream.observe(view_, request.index.bytes(record), content_, events_);
-  if (wasLearning && !stream.learning()) --learning;
+  if (wasLearning && !stream.learning()) {
+    --learning;
+    held.times.baseline = stream.latestUnixNano();
+  }
+  if (held.times.first == 0) held.times.first = stream.latestUnixNano();
+  held.limited = false;
+  ++held.tally.records;
+  held.tally.add(verdict);
+  change(held);
   if (stream.seen() % kAccountEvery == 1) {
     const std::size_t memory = stream.memory();
     bytes += memory - stream.accounted;
@@ -158,7 +268,10 @@ Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<F
   if (const auto window = stream.window(); windows && window) {
     windows->push_back({number, stream.key().name, *window, stream.metrics(codec_) ? *stream.metrics(codec_) : WindowMetrics{}});
   }
-  for (const Event& event : events_) tell(stream, event, number, findings);
+  for (const Event& event : events_) {
+    held.tally.add(event.verdict);
+    tell(stream, event, number, findings);
+  }
   if (verdict.flagged) tell(stream, verdict, number, request.index.bytes(record), findings);
   return verdict;
 }
@@ -190,10 +303,12 @@ void Shard::tell(Stream& stream, const Verdict& verdict, std::uint32_t record, B
 }
 
 bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Finding>& findings) {
-  for (Stream& stream : order_) {
+  const auto own = tenants_.find(tenant);
+  if (own == tenants_.end()) return false;
+  for (Held& held : own->second) {
     events_.clear();
-    if (stream.key().tenant != tenant || !stream.feedback(anomalyId, feedback, events_)) continue;
-    for (const Event& event : events_) tell(stream, event, 0, findings);
+    if (!held.stream.feedback(anomalyId, feedback, events_)) continue;
+    for (const Event& event : events_) tell(held.stream, event, 0, findings);
     return true;
   }
   return false;

@@ -2,11 +2,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <list>
+#include <map>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "stream/figures.hpp"
 #include "stream/keys.hpp"
 #include "stream/report.hpp"
 #include "stream/settings.hpp"
@@ -35,7 +39,8 @@ struct WindowReport {
 inline constexpr std::uint32_t shardCount = 16;
 inline std::uint32_t shardOf(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32) & (shardCount - 1); }
 
-/// The streams whose hash falls into one shard; used by one thread at a time.
+/// The streams whose hash falls into one shard; used by one thread at a time. Tenants have equal shares of its places: a
+/// stream that is new takes that of its own tenant's least recently used one, or of the tenant's that has most.
 class Shard {
  public:
   /// `codec` measures the window; `excerpts` compresses what an anomaly keeps of it; `packer` (zstd) packs snapshots.
@@ -45,6 +50,13 @@ class Shard {
   /// that it completes to `windows`, where wanted.
   Verdict judge(const Request& request, std::uint32_t record, std::vector<Finding>& findings,
                 std::vector<WindowReport>* windows);
+
+  /// Counts a record whose stream is beyond its tenant's quota.
+  void limit(const Request& request, std::uint32_t record);
+
+  /// Appends the figures of up to `most` streams that have changed since they were told, those that gave way first. Returns
+  /// how many are left.
+  std::size_t tell(std::size_t most, std::vector<std::uint8_t>& out);
 
   /// Acts on a person's word on an anomaly of that tenant; where that ends it, `findings` says so. False where no stream here
   /// remembers the anomaly.
@@ -57,17 +69,43 @@ class Shard {
   bool restore(Bytes in, std::uint32_t number);
 
   // Read from other threads.
-  std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0}, shelved{0};
+  std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0}, shelved{0}, untold{0};
 
  private:
-  using Entry = std::list<Stream>::iterator;
+  /// A stream and what is to be told of it.
+  struct Held {
+    Held(StreamKey key, const Settings& settings) : stream(std::move(key), settings) {}
 
-  Stream& find(const Request& request, std::uint32_t record);
-  void makeRoom();
-  /// A stream in front of all others: a fresh one, or as it was packed. False where the bytes are no stream's.
-  void add(StreamKey key);
-  bool unpack(Bytes packed);
-  std::vector<std::uint8_t> pack(const Stream& stream) const;
+    Stream stream;
+    StreamTimes times;
+    Tally tally;
+    /// Its last record was beyond the quota.
+    bool limited = false;
+    /// In `changed_`.
+    bool changed = false;
+    std::list<Held*>::iterator place;
+  };
+  /// A tenant's streams, most recently used first.
+  using Order = std::list<Held>;
+  using Tenants = std::map<std::string, Order, std::less<>>;
+  struct Entry {
+    Order* order;
+    Order::iterator held;
+  };
+
+  Held& find(const Request& request, std::uint32_t record);
+  /// For a stream of that tenant.
+  void makeRoom(std::string_view tenant);
+  /// A stream in front of its tenant's others: a fresh one, or as it was packed. Null where the bytes are no stream's, or
+  /// not that one's.
+  Held& add(StreamKey key);
+  Held* unpack(Bytes packed, const StreamId* expected);
+  void remove(Tenants::iterator tenant, Order::iterator held);
+  std::vector<std::uint8_t> pack(const Held& held) const;
+  void change(Held& held);
+  StreamFigures figuresOf(const Held& held) const;
+  /// A stream goes from the shelf.
+  void forget(const StreamId& id, Bytes packed);
   void tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Finding>& findings);
   void tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Finding>& findings);
   void describe(const Stream& stream, Finding& finding);
@@ -80,9 +118,13 @@ class Shard {
   const Codec& excerpts_;
   const Codec& packer_;
   std::size_t capacity_;
-  /// Most recently used first.
-  std::list<Stream> order_;
+  Tenants tenants_;
   std::unordered_map<StreamId, Entry, StreamId::Hash> streams_;
+  /// Most recently used; null where there is none.
+  Held* latest_ = nullptr;
+  /// Streams to tell of, those that changed first in front.
+  std::list<Held*> changed_;
+  AbsentStreams absent_;
   /// Streams that gave way once they had learned. One that was still learning is not worth its place.
   Shelf shelf_;
   /// Permutation tests that may be run: one is earned every so many records, so that a storm does not stop the engine.

@@ -163,6 +163,8 @@ class Stream {
   bool learning() const { return seen_ < settings_.baselineRecords; }
   /// Records judged or learned from.
   std::uint64_t seen() const { return seen_; }
+  /// Event time, in nanoseconds since 1970; 0 where records carry none.
+  std::uint64_t latestUnixNano() const { return clock_.latest(); }
   std::size_t windowRecords() const { return window_.records(); }
   std::size_t memory() const;
 

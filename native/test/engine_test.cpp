@@ -4,9 +4,18 @@
 #include <condition_variable>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
+#ifdef __linux__
+#include <dirent.h>
+
+#include <fstream>
+#endif
+
+#include "cbad/state_bytes.hpp"
 #include "otlp/views.hpp"
 #include "requests.hpp"
 #include "stream/hash.hpp"
@@ -44,26 +53,31 @@ class Bench {
     return task;
   }
 
-  void visit(std::function<void(std::uint32_t, Shard&)> visit) {
+  void visit(std::function<void(std::uint32_t, Shard&)> visit, std::function<void(const Quota&)> visitQuota = {}) {
     auto task = std::make_shared<Task>();
     task->visit = std::move(visit);
+    task->visitQuota = std::move(visitQuota);
     run(task);
     CHECK(task->failure.empty());
   }
 
   std::vector<std::uint8_t> snapshot() {
     Snapshot parts;
-    visit([&](std::uint32_t number, Shard& shard) { parts.take(number, shard); });
+    visit([&](std::uint32_t number, Shard& shard) { parts.take(number, shard); }, [&](const Quota& quota) { parts.take(quota); });
     return parts.join();
   }
 
- private:
+  /// All that there is to tell, by name, in pages of so many streams.
+  std::map<std::string, StreamFigures> figures(std::size_t most = 64);
+
   void run(std::shared_ptr<Task> task) {
     waiting = true;
     engine.submit(std::move(task));
     std::unique_lock lock(mutex);
     ready.wait(lock, [&] { return !waiting; });
   }
+
+ private:
   void done() {
     std::lock_guard lock(mutex);
     waiting = false;
@@ -77,6 +91,34 @@ class Bench {
  public:
   Engine engine;
 };
+
+std::map<std::string, StreamFigures> Bench::figures(std::size_t most) {
+  std::map<std::string, StreamFigures> told;
+  for (std::size_t left = 1; left > 0;) {
+    FiguresPage page(most);
+    visit([&](std::uint32_t number, Shard& shard) { page.take(number, shard); });
+    const auto bytes = page.join();
+    StateReader read(bytes);
+    left = read.get<std::uint32_t>();
+    std::size_t count = 0;
+    for (; read.left() > 0; ++count) {
+      StreamFigures f;
+      std::uint8_t state = 0, signal = 0, channel = 0;
+      read(state), read(signal), read(channel), read(f.progress);
+      read(f.times.first), read(f.times.last), read(f.times.baseline);
+      read(f.tally.records), read(f.tally.flagged), read(f.tally.score), read(f.tally.pValue);
+      read(f.tenant), read(f.name), read(f.service);
+      f.state = static_cast<StreamState>(state);
+      f.signal = static_cast<otlp::Signal>(signal);
+      f.tally.channel = static_cast<Channel>(channel);
+      CHECK(told.emplace(f.tenant + ": " + f.name, f).second);
+    }
+    CHECK(read.done());
+    CHECK(count <= most + shardCount);
+    CHECK(count > 0 || left == 0);
+  }
+  return told;
+}
 
 bool same(const Task& a, const Task& b) {
   const Bytes x = a.output, y = b.output;
@@ -274,9 +316,200 @@ void tenants_with_one_hash() {
   CHECK(bench.process(otlp::Signal::Logs, theirs, "victim")->windows.front().stream == "logs service.name=checkout-service");
 }
 
+/// What is told of a stream adds up to what came, each time to what came since.
+void tells_figures() {
+  Settings settings = settingsOf(2);
+  settings.alarmsPerStreamPerDay = 1000;
+  Bench bench(settings);
+  Random random(3);
+  std::uint64_t clock = start;
+  bench.process(otlp::Signal::Logs, linesOf("shop", random, clock, 50), "acme");
+  auto told = bench.figures();
+  CHECK(told.size() == 1);
+  StreamFigures shop = told["acme: logs service.name=shop"];
+  CHECK(shop.state == StreamState::Learning);
+  CHECK(shop.signal == otlp::Signal::Logs && shop.service == "shop" && shop.tenant == "acme");
+  CHECK_NEAR(shop.progress, 0.25, 1e-9);
+  CHECK(shop.tally.records == 50 && shop.tally.flagged == 0 && shop.tally.score == 0);
+  CHECK(shop.times.first == start + second && shop.times.last == start + 50 * second && shop.times.baseline == 0);
+  CHECK(bench.figures().empty());
+
+  for (int i = 0; i < 30; ++i) bench.process(otlp::Signal::Logs, linesOf("shop", random, clock, 10), "acme");
+  std::vector<Message> strange;
+  for (int i = 0; i < 3; ++i) strange.push_back(logRecord("kernel panic: cannot mount root, dumping registers", {.time = clock += second, .severity = 17}));
+  const auto flagged = bench.process(otlp::Signal::Logs, request("shop", strange), "acme")->flagged;
+  CHECK(flagged == 3);
+  shop = bench.figures()["acme: logs service.name=shop"];
+  CHECK(shop.state == StreamState::Watching && shop.progress == 1);
+  CHECK(shop.tally.records == 303 && shop.tally.flagged >= 3);
+  CHECK(shop.tally.score > 1 && shop.tally.channel == Channel::Content && shop.tally.pValue < 0.01);
+  CHECK(shop.times.first == start + second && shop.times.last == clock);
+  CHECK(shop.times.baseline == start + 200 * second);
+
+  // Times survive a restart; what was not told dies with the process, and every stream is told of again.
+  Bench again(settings);
+  CHECK(again.engine.restore(bench.snapshot()));
+  const StreamFigures restored = again.figures()["acme: logs service.name=shop"];
+  CHECK(restored.state == StreamState::Watching && restored.tally.records == 0);
+  CHECK(restored.times.first == start + second && restored.times.baseline == start + 200 * second && restored.times.last == clock);
+}
+
+/// Streams that give way are told with what they had not told; one that comes back goes on.
+void tells_who_gave_way() {
+  Settings settings = settingsOf();
+  settings.baselineRecords = 64;
+  settings.maxStreams = 1;
+  Bench bench(settings);
+  Random random(9);
+  std::uint64_t clock = start, records = 0;
+  const int services = 300;
+  for (int round = 0; round < 2; ++round) {
+    for (int service = 0; service < services; ++service) {
+      // Every third one never learns.
+      const int count = service % 3 == 0 ? 10 : 70;
+      bench.process(otlp::Signal::Logs, linesOf("service-" + std::to_string(service), random, clock, count));
+      records += count;
+    }
+  }
+  const auto told = bench.figures(100);
+  std::uint64_t sum = 0;
+  std::map<StreamState, int> states;
+  for (const auto& [name, figures] : told) {
+    sum += figures.tally.records;
+    ++states[figures.state];
+    if (figures.state == StreamState::Shelved) CHECK(figures.progress == 1 && figures.times.baseline != 0);
+    if (figures.state == StreamState::Evicted) CHECK(figures.progress < 1);
+  }
+  CHECK(told.size() == services);
+  CHECK(sum == records);
+  CHECK(bench.engine.stats().untold == 0);
+  CHECK(states[StreamState::Shelved] > 150 && states[StreamState::Evicted] > 80);
+  CHECK(states[StreamState::Learning] + states[StreamState::Watching] == static_cast<int>(bench.engine.stats().streams));
+
+  // Of more than can be kept in mind the figures are lost, and that is counted.
+  for (int service = 0; service < 40'000; ++service) {
+    bench.process(otlp::Signal::Logs, linesOf("new-" + std::to_string(service), random, clock, 1));
+  }
+  const auto rest = bench.figures(4096);
+  CHECK(rest.size() + bench.engine.stats().untold >= 40'000);
+  CHECK(rest.size() <= 16 * 1024 + bench.engine.stats().streams);
+}
+
+/// However many streams a tenant makes, and has learned, those of another stay.
+void tenants_have_shares() {
+  Settings settings = settingsOf();
+  settings.baselineRecords = 64;
+  settings.maxStreams = 64;
+  Bench bench(settings), alone(settings);
+  Random random(11);
+  std::uint64_t clock = start;
+  bool equal = true;
+  const auto quiet = [&](int service, int count) {
+    const Message message = linesOf("quiet-" + std::to_string(service), random, clock, count);
+    equal = equal && same(*bench.process(otlp::Signal::Logs, message, "quiet"), *alone.process(otlp::Signal::Logs, message, "quiet"));
+  };
+  for (int service = 0; service < 16; ++service) quiet(service, 100);
+  bench.figures();
+  for (int service = 0; service < 600; ++service) {
+    bench.process(otlp::Signal::Logs, linesOf("noisy-" + std::to_string(service), random, clock, service % 2 ? 1 : 70), "noisy");
+  }
+  for (const auto& [name, figures] : bench.figures(1000)) CHECK(figures.tenant == "noisy");
+  CHECK(bench.engine.stats().evicted > 300);
+  for (int service = 0; service < 16; ++service) quiet(service, 100);
+  CHECK(equal);
+  for (const auto& [name, figures] : bench.figures(1000)) {
+    if (figures.tenant == "quiet") CHECK(figures.state == StreamState::Watching && figures.tally.records == 100);
+  }
+}
+
+/// A tenant's streams beyond its quota pass unjudged; those that have a place keep it until they are silent for long.
+void quota_of_streams() {
+  Settings settings = settingsOf();
+  settings.baselineRecords = 64;
+  settings.streamsPerTenant = 5;
+  Bench one(settings), restarted(settings);
+  settings.threads = 4;
+  Bench four(settings);
+  Random random(13);
+  std::uint64_t clock = start;
+  const auto send = [&](const std::string& tenant, const std::string& service, int count) {
+    const Message message = linesOf(service, random, clock, count);
+    const auto task = one.process(otlp::Signal::Logs, message, tenant), other = four.process(otlp::Signal::Logs, message, tenant);
+    CHECK(same(*task, *other) && task->limited == other->limited);
+    return task->limited;
+  };
+  for (int service = 0; service < 5; ++service) CHECK(send("acme", "service-" + std::to_string(service), 80) == 0);
+  for (int service = 5; service < 200; ++service) CHECK(send("acme", "service-" + std::to_string(service), 2) == 2);
+  CHECK(send("acme", "service-0", 80) == 0);
+  CHECK(send("umbrella", "service-7", 3) == 0);
+  CHECK(one.engine.stats().streams == 6);
+
+  auto told = one.figures();
+  CHECK(told.size() == 201);
+  CHECK(told["acme: logs service.name=service-0"].state == StreamState::Watching);
+  CHECK(told["umbrella: logs service.name=service-7"].state == StreamState::Learning);
+  CHECK(told["acme: logs service.name=service-7"].state == StreamState::Limited);
+  CHECK(told["acme: logs service.name=service-7"].tally.records == 2);
+  CHECK(told["acme: logs service.name=service-7"].service == "service-7");
+
+  // A restart does not hand out the places anew.
+  CHECK(restarted.engine.restore(one.snapshot()));
+  CHECK(restarted.snapshot() == one.snapshot());
+  CHECK(restarted.process(otlp::Signal::Logs, linesOf("service-6", random, clock, 1), "acme")->limited == 1);
+  CHECK(restarted.process(otlp::Signal::Logs, linesOf("service-3", random, clock, 1), "acme")->limited == 0);
+
+  // After an hour without a record a stream gives its place to the first that asks, and has none when it comes back.
+  clock += 3'000 * second;
+  for (int service = 0; service < 4; ++service) CHECK(send("acme", "service-" + std::to_string(service), 1) == 0);
+  clock += 700 * second;
+  CHECK(send("acme", "service-8", 4) == 0);
+  CHECK(send("acme", "service-9", 4) == 4);
+  CHECK(send("acme", "service-4", 1) == 1);
+  told = one.figures();
+  CHECK(told["acme: logs service.name=service-4"].state == StreamState::Limited);
+  CHECK(told["acme: logs service.name=service-4"].times.baseline != 0);
+  CHECK(told["acme: logs service.name=service-8"].state == StreamState::Learning);
+
+  // Records of one request are told apart.
+  const Message mixed = Message(linesOf("service-0", random, clock, 3));
+  std::vector<std::uint8_t> both = mixed.bytes();
+  const Message limited = linesOf("service-99", random, clock, 5);
+  both.insert(both.end(), limited.bytes().begin(), limited.bytes().end());
+  auto task = std::make_shared<Task>();
+  task->tenant = "acme";
+  task->request = both;
+  one.run(task);
+  CHECK(task->records == 8 && task->limited == 5);
+  CHECK(one.figures()["acme: logs service.name=service-0"].tally.records == 3);
+}
+
+#ifdef __linux__
+void threads_have_names() {
+  Bench bench(settingsOf(3));
+  bench.figures();
+  std::set<std::string> names;
+  DIR* tasks = opendir("/proc/self/task");
+  CHECK(tasks != nullptr);
+  for (const dirent* entry; (entry = readdir(tasks));) {
+    std::string name;
+    std::ifstream(std::string("/proc/self/task/") + entry->d_name + "/comm") >> name;
+    names.insert(name);
+  }
+  closedir(tasks);
+  for (const char* name : {"dl-engine-0", "dl-engine-1", "dl-engine-2"}) CHECK(names.contains(name));
+}
+#endif
+
 }  // namespace
 
 int main() {
+#ifdef __linux__
+  threads_have_names();
+#endif
+  tells_figures();
+  tells_who_gave_way();
+  tenants_have_shares();
+  quota_of_streams();
   restored_goes_on();
   given_way_and_back();
   tenants_with_one_hash();

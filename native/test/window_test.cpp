@@ -119,20 +119,25 @@ void clock_goes_back() {
 
 void shelf_is_bounded() {
   Shelf shelf(10'000);
+  std::size_t gone = 0;
+  const auto put = [&](const StreamId& id, std::vector<std::uint8_t> packed) {
+    return shelf.put(id, std::move(packed), [&](const StreamId&, Bytes) { ++gone; });
+  };
   for (std::uint64_t i = 0; i < 100; ++i) {
-    shelf.put({i, "tenant"}, std::vector<std::uint8_t>(800, static_cast<std::uint8_t>(i)));
+    CHECK(put({i, "tenant"}, std::vector<std::uint8_t>(800, static_cast<std::uint8_t>(i))));
     CHECK(shelf.bytes() <= 10'000);
   }
   CHECK(shelf.size() == 10);
+  CHECK(gone == 90);
   CHECK(!shelf.take({0, "tenant"}));
   CHECK(!shelf.take({99, "another"}));
   const auto packed = shelf.take({99, "tenant"});
   CHECK(packed && packed->size() == 800 && packed->front() == 99);
   CHECK(!shelf.take({99, "tenant"}));
-  shelf.put({98, "tenant"}, {1, 2, 3});
+  CHECK(put({98, "tenant"}, {1, 2, 3}));
   CHECK(shelf.size() == 9);
   CHECK(shelf.take({98, "tenant"})->size() == 3);
-  shelf.put({7, "tenant"}, std::vector<std::uint8_t>(20'000));
+  CHECK(!put({7, "tenant"}, std::vector<std::uint8_t>(20'000)));
   CHECK(!shelf.take({7, "tenant"}));
   while (shelf.size() > 0) {
     std::uint64_t oldest = 0;
@@ -140,6 +145,18 @@ void shelf_is_bounded() {
     CHECK(shelf.take({oldest, "tenant"}));
   }
   CHECK(shelf.bytes() == 0);
+}
+
+/// Whatever one tenant puts on the shelf, what another has there stays as long as it has no more than its share.
+void shelf_is_shared() {
+  Shelf shelf(10'000);
+  const auto put = [&](const StreamId& id) {
+    shelf.put(id, std::vector<std::uint8_t>(800), [](const StreamId& dropped, Bytes) { CHECK(dropped.tenant != "quiet"); });
+  };
+  for (std::uint64_t i = 0; i < 20; ++i) put({i, "noisy"});
+  for (std::uint64_t i = 0; i < 4; ++i) put({i, "quiet"});
+  for (std::uint64_t i = 20; i < 200; ++i) put({i, i % 3 ? "noisy" : "other"});
+  for (std::uint64_t i = 0; i < 3; ++i) CHECK(shelf.take({i, "quiet"}));
 }
 
 }  // namespace
@@ -150,5 +167,6 @@ int main() {
   clock_runs_on();
   clock_goes_back();
   shelf_is_bounded();
+  shelf_is_shared();
   return report();
 }

@@ -191,6 +191,8 @@ const limits = section({
   /** From midnight to midnight, UTC. */
   records_per_day: count.optional(),
   bytes_per_day: bytes.optional(),
+  /** Judged at once; records of more pass unjudged, counted. */
+  streams: count.max(1_000_000).optional(),
 });
 
 const detect = section({

@@ -3,9 +3,11 @@ import type { DetectConfig } from "../config/schema.ts";
 import { type Anomaly, AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type EngineStats, type EngineWindow, type NativeEngine, native } from "../native.ts";
 import { Code, ExportError, type Signal } from "../otlp.ts";
+import { decodeFigures, type FiguresPage } from "./figures.ts";
 
 export type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 export type { EngineStats, EngineWindow } from "../native.ts";
+export { type FiguresPage, type StreamFigures, type StreamState, streamStates } from "./figures.ts";
 export { SnapshotFile, type SnapshotLoad } from "./snapshot.ts";
 
 export interface Judged {
@@ -13,6 +15,8 @@ export interface Judged {
   forward: Buffer | null;
   records: number;
   flagged: number;
+  /** Records that passed unjudged: their streams are beyond the tenant's quota. */
+  limited: number;
   anomalies: Anomaly[];
   /** As in EngineOutcome, where the engine was made with `scores`. */
   scores?: Float64Array;
@@ -22,6 +26,8 @@ export interface Judged {
 export interface EngineSettings {
   /** all: whole requests go on; flagged: flagged records alone. */
   mode: "all" | "flagged";
+  /** Of each tenant; no limit where it is not set. */
+  streamsPerTenant?: number | undefined;
   scores?: boolean;
 }
 
@@ -36,7 +42,7 @@ export interface FeedbackOutcome {
 export class Engine {
   readonly #native: NativeEngine;
 
-  constructor(config: DetectConfig, { mode, scores = false }: EngineSettings) {
+  constructor(config: DetectConfig, { mode, streamsPerTenant = 0, scores = false }: EngineSettings) {
     this.#native = new native.Engine({
       streamBy: config.stream_by,
       baselineRecords: config.baseline.records,
@@ -50,6 +56,7 @@ export class Engine {
       seed: BigInt(config.seed),
       threads: config.threads,
       maxStreams: config.max_streams,
+      streamsPerTenant,
       flaggedOnly: mode === "flagged",
       scores,
     });
@@ -98,6 +105,11 @@ export class Engine {
   async #feedback(tenant: string, anomalyId: string, kind: "accept" | "false"): Promise<FeedbackOutcome> {
     const { found, ended } = await this.#native.feedback(tenant, anomalyId, kind);
     return { found, ended: ended ? fromBinary(AnomalySchema, ended) : undefined };
+  }
+
+  /** Figures of streams that have changed since they were last told, about `most` of them. */
+  async figures(most: number): Promise<FiguresPage> {
+    return decodeFigures(await this.#native.figures(most));
   }
 
   /** All streams as they are between the requests before this call and those after it. */

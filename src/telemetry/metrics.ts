@@ -88,6 +88,11 @@ export function createMetrics(versions: Versions) {
       "signal",
     ]),
     flagged: counter("flagged_records_total", "Records that were given CBAD attributes.", ["signal"]),
+    limited: counter(
+      "limited_records_total",
+      "Records that passed unjudged: their streams are beyond the tenant's limits.streams.",
+      ["signal"],
+    ),
     anomalies: counter("anomalies_total", "Anomalies reported.", ["signal", "channel"]),
     seconds: seconds("engine_duration", "From handing a request to the engine to its verdicts.", ["signal"]),
   };
@@ -146,7 +151,7 @@ export function createMetrics(versions: Versions) {
       receiver.bytes.inc({ signal, transport }, 0);
       receiver.wireBytes.inc({ signal, transport }, 0);
     }
-    for (const each of [engine.records, engine.flagged, forward.records, forward.rejected])
+    for (const each of [engine.records, engine.flagged, engine.limited, forward.records, forward.rejected])
       each.inc({ signal }, 0);
     for (const each of [forward.deadLetters, forward.lostDeadLetters]) each.inc({ signal }, 0);
     forward.undelivered.inc({ signal, reason: "disk_full" }, 0);
@@ -199,6 +204,11 @@ export function createMetrics(versions: Versions) {
       gauge("streams", "Streams held.", stats("streams"));
       gauge("streams_learning", "Streams that have no limits yet and raise no alarm.", stats("learning"));
       gauge("streams_evicted", "Streams given up for newer ones since the start.", stats("evicted"));
+      gauge(
+        "streams_untold",
+        "Streams whose figures were lost before they could be stored, since the start.",
+        stats("untold"),
+      );
       gauge("engine_bytes", "Bytes that streams hold.", stats("bytes"));
       gauge("engine_pending_requests", "Requests in the engine.", stats("pending"));
       gauge(

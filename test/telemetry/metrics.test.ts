@@ -80,7 +80,7 @@ describe("metrics", () => {
     let streams = 3;
     metrics.watch({
       receivers: () => ({ requests: 7, bytes: 70 }),
-      engine: () => ({ streams, learning: 1, evicted: 2, bytes: 4_096, pending: 5 }),
+      engine: () => ({ streams, learning: 1, evicted: 2, bytes: 4_096, pending: 5, untold: 1 }),
       forwarder: () => ({ inflight: 1, queued: 2, queuedBytes: 300, storedBytes: 700, healthy: true }),
       writer: () => ({ queued: 8, written: 90, dropped: 10, rejected: 11 }),
       limits: () => ({ shared: true, failures: 12 }),
