@@ -293,7 +293,7 @@ const store = section({
     .optional(),
   /** Of each tenant; what is older or beyond the size goes, oldest first. */
   retention: section({
-    /** Since an anomaly was last reported. */
+    /** Since an anomaly was last reported or judged. */
     max_age: duration.pipe(z.number().positive()).default(7_776_000_000),
     max_size: bytes.default(2 ** 30),
   }),

@@ -48,8 +48,9 @@ export interface AnomalySummary {
   occurrences: bigint;
   ended: boolean;
   state: AnomalyState;
-  /** Milliseconds since 1970: when the first report was stored, and the latest. */
+  /** Milliseconds since 1970: when the first report was stored. */
   recordedAt: number;
+  /** When the latest was, or a person said something of it. */
   changedAt: number;
   /** Whose score is the highest multiple of its limit. None where only the anomaly's end has been told. */
   strongest: StoredReport | undefined;
@@ -217,6 +218,28 @@ export class Anomalies {
     return { items: await this.#summaries(tenant, items), ...rest };
   }
 
+  /**
+   * Anomalies that were reported or judged after a position, the first to change first; those of its very time that follow
+   * `id` are among them. @param time milliseconds since 1970
+   */
+  async changedSince(
+    tenant: string,
+    { time, id }: { time: number; id: string },
+    limit: number,
+  ): Promise<AnomalySummary[]> {
+    checkTenant(tenant);
+    const rows = await this.#context.database.read
+      .selectFrom("anomalies")
+      .select(summaryColumns)
+      .where("tenant", "=", tenant)
+      .where(sql<boolean>`(changed_at, id) > (${BigInt(time)}, ${id})`)
+      .orderBy("changed_at")
+      .orderBy("id")
+      .limit(limit)
+      .execute();
+    return this.#summaries(tenant, rows);
+  }
+
   async get(tenant: string, id: string): Promise<AnomalyDetail | undefined> {
     checkTenant(tenant);
     checkId("id", id);
@@ -284,10 +307,14 @@ export class Anomalies {
     const note = checkText("note", patch.note ?? "", { max: maxNote });
     const { database, now } = this.#context;
     await database.write.transaction().execute(async (trx) => {
+      const time = now();
       // Takes the lock of the row, in which events line up.
       const changed = await trx
         .updateTable("anomalies")
-        .set({ disposition: state })
+        .set({
+          disposition: state,
+          changed_at: sql`case when changed_at < ${BigInt(time)} then ${BigInt(time)} else changed_at end`,
+        })
         .where("tenant", "=", tenant)
         .where("id", "=", id)
         .returning("id")
@@ -299,7 +326,6 @@ export class Anomalies {
         .where("tenant", "=", tenant)
         .where("anomaly_id", "=", id)
         .executeTakeFirstOrThrow();
-      const time = now();
       await trx
         .insertInto("anomaly_events")
         .values({ tenant, anomaly_id: id, seq: BigInt(last) + 1n, state, author, time, note })

@@ -50,7 +50,7 @@ export interface Running {
   get(path: string, init?: RequestInit): Promise<Response>;
 }
 
-type Overrides = Partial<Pick<ApiOptions, "take" | "hub" | "readiness" | "recheckMs">>;
+type Overrides = Partial<Pick<ApiOptions, "take" | "hub" | "readiness" | "recheckMs" | "store">>;
 
 /** @param input of the configuration's sections auth, limits and api */
 export async function start(
@@ -68,7 +68,7 @@ export async function start(
   const logged: string[] = [];
   const log = pino({}, { write: (line: string) => void logged.push(line) });
   let ahead = 0;
-  const store = await openStore(config, storeOptions({ now: () => Date.now() + ahead }));
+  const store = overrides.store ?? (await openStore(config, storeOptions({ now: () => Date.now() + ahead })));
   afterwards(() => store.close());
   const hub = overrides.hub ?? new LiveHub({ batchMs: 5 });
   const components = [{ name: "engine", ready: true, reason: "0 streams" }];

@@ -4,11 +4,12 @@
  * batches, so many a second to all readers together: in a storm, or with many readers, each is given fewer and told so.
  */
 import type { AnomalyJson } from "../anomaly.ts";
+import { formatId, type Position, parseId } from "./event-id.ts";
 
 export type EventName = "anomaly" | "judgement";
 
 export interface LiveEvent {
-  /** Ascends within a process. */
+  /** See event-id.ts. */
   id: string;
   name: EventName;
   data: AnomalyJson;
@@ -37,13 +38,40 @@ export interface Reader {
   drop(reason: string): void;
 }
 
-interface Kept {
-  seq: number;
-  /** When it was published, on the clock of `performance`. */
-  at: number;
+/** What is to be told. */
+export interface News {
   name: EventName;
+  /** Of the anomaly. */
+  id: string;
+  /** Called where the event is wanted, and maybe more than once. */
   make(): AnomalyJson;
+  /** Bytes that `make` holds, about. */
   size: number;
+}
+
+interface Kept extends News {
+  seq: number;
+  /** When it was published: milliseconds since 1970, never less than of the event before; and on the clock of `performance`. */
+  time: number;
+  at: number;
+}
+
+/** A reader whose last event is not among those that are kept: the store has what it missed. */
+export interface Return {
+  /** Of the last event that it had. */
+  since: Position;
+  /** Events since then may be of this process and no longer kept. */
+  lossy: boolean;
+  /** Of which anomalies there are events that the reader is given once it is back. */
+  willTell(): ReadonlySet<string>;
+  /** From now on the reader is given what is kept, and what comes. @param gap why there is one before it, if there is. */
+  live(gap?: string): void;
+}
+
+export interface Subscription {
+  /** Set where the reader is given nothing before `live` is called. */
+  returning: Return | undefined;
+  end(): void;
 }
 
 interface Place {
@@ -53,6 +81,8 @@ interface Place {
   live: boolean;
   /** Since when it has not been ready; undefined while it is. */
   stalled: number | undefined;
+  /** It is told what it missed, and is given nothing meanwhile. */
+  returning: boolean;
 }
 
 /** By where they begin. */
@@ -99,11 +129,10 @@ const defaults: HubLimits = {
 
 export class LiveHub {
   readonly #limits: HubLimits;
-  /** Sequences of another process are not ours. */
-  readonly #process = Date.now().toString(36);
   readonly #channels = new Map<string, Channel>();
   #count = 0;
   #seq = 0;
+  #time = 0;
   #size = 0;
   /** What was lost of tenants that have no channel now. */
   #lost = 0;
@@ -123,18 +152,15 @@ export class LiveHub {
     return this.#count;
   }
 
-  /**
-   * Brief, and never throws.
-   * @param make is called where the event is wanted, and maybe more than once
-   * @param size bytes that `make` holds, about
-   */
-  publish(tenant: string, name: EventName, make: () => AnomalyJson, size: number): void {
+  /** Brief, and never throws. */
+  publish(tenant: string, news: News): void {
     if (this.#closed) return;
     this.#seq += 1;
+    this.#time = Math.max(this.#time, Date.now());
     const channel = this.#channel(tenant);
-    channel.kept.push({ seq: this.#seq, at: performance.now(), name, make, size });
-    channel.size += size;
-    this.#size += size;
+    channel.kept.push({ ...news, seq: this.#seq, time: this.#time, at: performance.now() });
+    channel.size += news.size;
+    this.#size += news.size;
     if (this.#size > this.#limits.keptSize) this.#forget();
     if (channel.readers.size > 0) this.#schedule(this.#limits.batchMs);
   }
@@ -150,17 +176,24 @@ export class LiveHub {
     return undefined;
   }
 
-  /**
-   * From now on the reader is given all events, after those since `lastId`, the last that it has had.
-   * @returns ends it.
-   */
-  subscribe(reader: Reader, lastId: string | undefined): () => void {
+  /** From now on the reader is given all events, after those since `lastId`, the last that it has had. */
+  subscribe(reader: Reader, lastId: string | undefined): Subscription {
     const channel = this.#channel(reader.tenant);
-    const seq = lastId === undefined ? this.#seq : this.#seqOf(lastId);
-    channel.readers.set(reader, { seq, live: seq === this.#seq, stalled: undefined });
+    const last = lastId === undefined ? undefined : parseId(lastId);
+    const known = lastId === undefined ? this.#seq : last && seqOf(last, channel);
+    const place: Place = {
+      seq: known ?? (last === undefined ? -1 : channel.lost),
+      live: known === this.#seq,
+      stalled: undefined,
+      returning: known === undefined && last !== undefined,
+    };
+    channel.readers.set(reader, place);
     this.#count += 1;
     if (lastId !== undefined) this.#schedule(0);
-    return () => this.#remove(reader, channel);
+    return {
+      returning: place.returning ? this.#returning(reader, place, channel, last!) : undefined,
+      end: () => this.#remove(reader, channel),
+    };
   }
 
   close(): void {
@@ -173,6 +206,20 @@ export class LiveHub {
       this.#feed(reader, channel, new Map());
       this.#drop(reader, channel, "shutting down");
     }
+  }
+
+  #returning(reader: Reader, place: Place, channel: Channel, since: Position): Return {
+    return {
+      since,
+      lossy: channel.lost > 0,
+      willTell: () => new Set(channel.kept.slice(firstAfter(channel.kept, place.seq)).map(({ id }) => id)),
+      live: (gap) => {
+        if (!channel.readers.has(reader)) return;
+        if (gap !== undefined) reader.give([{ name: "gap", data: { reason: gap } }]);
+        place.returning = false;
+        this.#schedule(0);
+      },
+    };
   }
 
   #remove(reader: Reader, channel: Channel): void {
@@ -197,12 +244,6 @@ export class LiveHub {
 
   #allReaders(): Reader[] {
     return [...this.#channels.values()].flatMap(({ readers }) => [...readers.keys()]);
-  }
-
-  /** -1 for what is not ours. */
-  #seqOf(id: string): number {
-    const [, process, seq] = /^([0-9a-z]{1,12})-(\d{1,15})$/.exec(id) ?? [];
-    return process === this.#process && Number(seq) <= this.#seq ? Number(seq) : -1;
   }
 
   #schedule(ms: number): void {
@@ -234,7 +275,7 @@ export class LiveHub {
   #feed(reader: Reader, channel: Channel, batches: Batches): boolean {
     const place = channel.readers.get(reader);
     const last = channel.kept.at(-1)?.seq ?? channel.lost;
-    if (place === undefined || place.seq >= last) return false;
+    if (place === undefined || place.returning || place.seq >= last) return false;
     if (!reader.ready()) {
       const now = performance.now();
       place.stalled ??= now;
@@ -274,13 +315,13 @@ export class LiveHub {
     const { batchEvents } = this.#limits;
     const first = from === "newest" ? kept.length - batchEvents : firstAfter(kept, from);
     const events = kept.slice(first, first + batchEvents);
-    const batch: (LiveEvent | Gap)[] = events.map(({ seq, name, make }) => ({
-      id: `${this.#process}-${seq}`,
+    const batch: (LiveEvent | Gap)[] = events.map(({ seq, time, name, make }) => ({
+      id: formatId({ time, seq }),
       name,
       data: make(),
     }));
     if (from === "newest" || from < lost) {
-      const reason = from === -1 ? "this process does not know the last event" : "there were too many events";
+      const reason = from === -1 ? "there is no such event as the last" : "there were too many events";
       batch.unshift({ name: "gap", data: { reason } });
     }
     return { batch, end: events.at(-1)?.seq ?? lost };
@@ -309,6 +350,13 @@ export class LiveHub {
     this.#channels.delete(tenant);
     this.#lost = Math.max(this.#lost, channel.lost);
   }
+}
+
+/** Where a reader goes on whose last event is kept. */
+function seqOf({ time, seq }: Position, { kept }: Channel): number | undefined {
+  if (seq === undefined) return undefined;
+  const event = kept[firstAfter(kept, seq) - 1];
+  return event?.seq === seq && event.time === time ? seq : undefined;
 }
 
 /** Index of the first event after `seq`. */

@@ -17,11 +17,21 @@ export function liveSink(hub: LiveHub): AnomalySink {
     // The excerpts are most of it, and are not shown.
     const { excerpts, ...report } = anomaly;
     const found = Date.now();
-    hub.publish(anomaly.tenant, "anomaly", () => liveAnomalyJson(report, found), sizeOf(anomaly));
+    hub.publish(anomaly.tenant, {
+      name: "anomaly",
+      id: anomaly.id,
+      make: () => liveAnomalyJson(report, found),
+      size: sizeOf(anomaly),
+    });
   };
 }
 
 export function publishJudgement(hub: LiveHub, anomaly: AnomalyDetail): void {
   const json = anomalyJson(anomaly);
-  hub.publish(anomaly.tenant, "judgement", () => json, 2 * JSON.stringify(json).length);
+  hub.publish(anomaly.tenant, {
+    name: "judgement",
+    id: anomaly.id,
+    make: () => json,
+    size: 2 * JSON.stringify(json).length,
+  });
 }

@@ -1,6 +1,8 @@
 import type { FastifyRequest } from "fastify";
+import type { Logger } from "pino";
 import { z } from "zod";
 import type { ExportError } from "../../otlp.ts";
+import type { Store } from "../../store/index.ts";
 import { channelNames, severityNames, signalNames } from "../anomaly.ts";
 import type { App } from "../app.ts";
 import { type Guard, senderOf } from "../guard.ts";
@@ -8,11 +10,14 @@ import { guarded, problems } from "../openapi.ts";
 import { ApiError } from "../problem.ts";
 import { id, oneOrMore } from "../query.ts";
 import type { LiveHub, Reader } from "./hub.ts";
+import { Replay } from "./replay.ts";
 import { socketReader } from "./socket.ts";
 import { sseReader } from "./sse.ts";
 
 export interface LiveOptions extends Guard {
   hub: LiveHub;
+  store: Store;
+  log: Logger;
   /** How often those who listen are asked again who they are: keys are revoked and tokens expire. */
   recheckMs?: number;
 }
@@ -23,7 +28,11 @@ const filters = z.strictObject({
   signal: oneOrMore(z.enum(signalNames)),
   channel: oneOrMore(z.enum(channelNames)),
   severity: oneOrMore(z.enum(severityNames)),
-  last_event_id: z.string().max(64).optional().describe("For those who cannot send the header Last-Event-ID"),
+  last_event_id: z
+    .string()
+    .max(128)
+    .optional()
+    .describe("For those who cannot send the header Last-Event-ID"),
 });
 type Filters = z.output<typeof filters>;
 
@@ -43,7 +52,11 @@ function acceptsOf(query: Filters): Reader["accepts"] {
 const defaultRecheckMs = 60_000;
 const retryAfter = { "retry-after": "10" };
 
-export function liveRoutes(app: App, { hub, access, recheckMs = defaultRecheckMs }: LiveOptions): void {
+export function liveRoutes(
+  app: App,
+  { hub, store, access, log, recheckMs = defaultRecheckMs }: LiveOptions,
+): void {
+  const replay = new Replay(store, log);
   /** Keeps the reader until its connection closes. */
   const listen = (
     request: FastifyRequest,
@@ -51,7 +64,9 @@ export function liveRoutes(app: App, { hub, access, recheckMs = defaultRecheckMs
     reader: Reader,
     lastId: string | undefined,
   ) => {
-    const end = hub.subscribe(reader, lastId);
+    const { returning, end } = hub.subscribe(reader, lastId);
+    const gone = new AbortController();
+    if (returning !== undefined) void replay.run(reader, returning, gone.signal);
     const sender = senderOf(request);
     const recheck = setInterval(() => {
       access.admit(sender, "read").catch((error: ExportError) => {
@@ -61,6 +76,7 @@ export function liveRoutes(app: App, { hub, access, recheckMs = defaultRecheckMs
     }, recheckMs).unref();
     connection.once("close", () => {
       clearInterval(recheck);
+      gone.abort();
       end();
     });
   };
@@ -81,7 +97,8 @@ export function liveRoutes(app: App, { hub, access, recheckMs = defaultRecheckMs
       description:
         "Events are `anomaly` (a report), `judgement` (what a person made of an anomaly), both with the anomaly as data, `gap` " +
         "(events are missing before the next: list the anomalies) and `dropped` (why the connection ends). A reader that " +
-        "comes back with `Last-Event-ID` is given what it missed. Comments and pings come every 15 s. By WebSocket an event " +
+        "comes back with `Last-Event-ID` is given what it missed, also after a restart: what this process has no more is " +
+        "told from the store, each anomaly once and as it is now. Comments and pings come every 15 s. By WebSocket an event " +
         'is a JSON text `{"id", "event", "data"}`, and the reason why the connection ends is in the close frame; browsers ' +
         "name their key by the subprotocols `driftlock` and `bearer.KEY`.",
       querystring: filters,
