@@ -1,197 +1,257 @@
 /** The one history of the schema, for both databases. A migration that was released is never changed: add another. */
-import { type Kysely, sql } from "kysely";
+import {
+  type ColumnDefinitionBuilder,
+  type CreateTableBuilder,
+  type ForeignKeyConstraintBuilder,
+  type Kysely,
+  type SchemaModule,
+  sql,
+} from "kysely";
 import type { Migration, MigrationProvider } from "kysely/migration";
 
 export type DatabaseKind = "sqlite" | "postgres";
 
+type Type = Parameters<CreateTableBuilder<string>["addColumn"]>[1];
+type Build = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
+/** A type alone: the column is never null. */
+type Columns = Readonly<Record<string, Type | readonly [Type, Build]>>;
+
+const primary: Build = (column) => column.primaryKey();
+const nullable: Build = (column) => column;
+const required: Build = (column) => column.notNull();
+
 /** Names of the two databases for the same thing. */
-const blob = { sqlite: "blob", postgres: "bytea" } as const;
+const blob = { sqlite: sql`blob`, postgres: sql`bytea` } as const;
 
 const zeros = "0".repeat(64);
 
+/** @param key of several columns; named after the table */
+function table(
+  schema: SchemaModule,
+  name: string,
+  columns: Columns,
+  key?: readonly string[],
+): CreateTableBuilder<string> {
+  let made: CreateTableBuilder<string> = schema.createTable(name);
+  for (const [column, spec] of Object.entries(columns)) {
+    const [type, build] = Array.isArray(spec) ? (spec as [Type, Build]) : [spec as Type, required];
+    made = made.addColumn(column, type, build);
+  }
+  return key === undefined ? made : made.addPrimaryKeyConstraint(`${name}_key`, key as never);
+}
+
+/** Its rows go with those of another table. */
+function goesWith(made: CreateTableBuilder<string>, name: string, other: string, columns: readonly string[]) {
+  const gone = (constraint: ForeignKeyConstraintBuilder) => constraint.onDelete("cascade");
+  return made.addForeignKeyConstraint(name, columns as never, other, ["tenant", "id"], gone);
+}
+
+function index(schema: SchemaModule, name: string, on: string, columns: readonly string[]) {
+  return schema
+    .createIndex(name)
+    .on(on)
+    .columns([...columns]);
+}
+
 function initial(kind: DatabaseKind): Migration {
   return {
-    async up(db: Kysely<unknown>) {
-      const { schema } = db;
-      await schema
-        .createTable("tenants")
-        .addColumn("id", "text", (column) => column.primaryKey())
-        .addColumn("created_at", "bigint", (column) => column.notNull())
-        .addColumn("audit_seq", "bigint", (column) => column.notNull().defaultTo(0))
-        .addColumn("audit_hash", "text", (column) => column.notNull().defaultTo(zeros))
-        .execute();
+    async up({ schema }: Kysely<unknown>) {
+      await table(schema, "tenants", {
+        id: ["text", primary],
+        created_at: "bigint",
+        audit_seq: ["bigint", (column) => column.notNull().defaultTo(0)],
+        audit_hash: ["text", (column) => column.notNull().defaultTo(zeros)],
+      }).execute();
 
-      await schema
-        .createTable("settings")
-        .addColumn("hash", "text", (column) => column.primaryKey())
-        .addColumn("body", "text", (column) => column.notNull())
-        .addColumn("created_at", "bigint", (column) => column.notNull())
-        .execute();
+      await table(schema, "settings", {
+        hash: ["text", primary],
+        body: "text",
+        created_at: "bigint",
+      }).execute();
 
-      await schema
-        .createTable("streams")
-        .addColumn("tenant", "text", (column) => column.notNull())
-        .addColumn("id", "text", (column) => column.notNull())
-        .addColumn("key", "text", (column) => column.notNull())
-        .addColumn("signal", "bigint", (column) => column.notNull())
-        .addColumn("service", "text", (column) => column.notNull())
-        .addColumn("state", "text", (column) => column.notNull())
-        .addColumn("first_seen", "bigint", (column) => column.notNull())
-        .addColumn("last_seen", "bigint", (column) => column.notNull())
-        .addColumn("records", "bigint", (column) => column.notNull())
-        .addPrimaryKeyConstraint("streams_key", ["tenant", "id"])
-        .execute();
-      await schema
-        .createIndex("streams_by_time")
-        .on("streams")
-        .columns(["tenant", "first_seen", "id"])
-        .execute();
+      const streams = {
+        tenant: "text",
+        id: "text",
+        key: "text",
+        signal: "bigint",
+        service: "text",
+        state: "text",
+        first_seen: "bigint",
+        last_seen: "bigint",
+        records: "bigint",
+      } as const;
+      await table(schema, "streams", streams, ["tenant", "id"]).execute();
+      await index(schema, "streams_by_time", "streams", ["tenant", "first_seen", "id"]).execute();
 
-      await schema
-        .createTable("anomalies")
-        .addColumn("tenant", "text", (column) => column.notNull())
-        .addColumn("id", "text", (column) => column.notNull())
-        .addColumn("stream_id", "text", (column) => column.notNull())
-        .addColumn("stream", "text", (column) => column.notNull())
-        .addColumn("service", "text", (column) => column.notNull())
-        .addColumn("signal", "bigint", (column) => column.notNull())
-        .addColumn("channels", "bigint", (column) => column.notNull())
-        .addColumn("severity", "bigint", (column) => column.notNull())
-        .addColumn("start_time", "bigint", (column) => column.notNull())
-        .addColumn("end_time", "bigint", (column) => column.notNull())
-        .addColumn("occurrences", "bigint", (column) => column.notNull())
-        .addColumn("ended", "bigint", (column) => column.notNull())
-        .addColumn("disposition", "text")
-        .addColumn("state", "text", (column) =>
-          column
-            .notNull()
-            .generatedAlwaysAs(sql`coalesce(disposition, case when ended = 1 then 'ended' else 'open' end)`)
-            .stored(),
-        )
-        .addColumn("recorded_at", "bigint", (column) => column.notNull())
-        .addColumn("changed_at", "bigint", (column) => column.notNull())
-        .addPrimaryKeyConstraint("anomalies_key", ["tenant", "id"])
-        .execute();
+      const anomalies: Columns = {
+        tenant: "text",
+        id: "text",
+        stream_id: "text",
+        stream: "text",
+        service: "text",
+        signal: "bigint",
+        channels: "bigint",
+        severity: "bigint",
+        start_time: "bigint",
+        end_time: "bigint",
+        occurrences: "bigint",
+        ended: "bigint",
+        disposition: ["text", nullable],
+        state: [
+          "text",
+          (column) =>
+            column
+              .notNull()
+              .generatedAlwaysAs(sql`coalesce(disposition, case when ended = 1 then 'ended' else 'open' end)`)
+              .stored(),
+        ],
+        recorded_at: "bigint",
+        changed_at: "bigint",
+      };
+      await table(schema, "anomalies", anomalies, ["tenant", "id"]).execute();
       // Pages go by (start_time, id), downwards, over everything or one of these.
       for (const narrowed of [[], ["stream_id"], ["service"], ["state"]]) {
-        await schema
-          .createIndex(["anomalies_by", ...narrowed, "time"].join("_"))
-          .on("anomalies")
-          .columns(["tenant", ...narrowed, "start_time", "id"])
-          .execute();
+        const name = ["anomalies_by", ...narrowed, "time"].join("_");
+        await index(schema, name, "anomalies", ["tenant", ...narrowed, "start_time", "id"]).execute();
       }
-      await schema
-        .createIndex("anomalies_by_change")
-        .on("anomalies")
-        .columns(["tenant", "changed_at", "id"])
-        .execute();
+      await index(schema, "anomalies_by_change", "anomalies", ["tenant", "changed_at", "id"]).execute();
 
-      await schema
-        .createTable("anomaly_reports")
-        .addColumn("tenant", "text", (column) => column.notNull())
-        .addColumn("anomaly_id", "text", (column) => column.notNull())
-        .addColumn("hash", "text", (column) => column.notNull())
-        .addColumn("record_hash", "text", (column) => column.notNull())
-        .addColumn("settings_hash", "text", (column) => column.notNull().references("settings.hash"))
-        .addColumn("occurrence", "bigint", (column) => column.notNull())
-        .addColumn("strength", "double precision", (column) => column.notNull())
-        .addColumn("size", "bigint", (column) => column.notNull())
-        .addColumn("text", "text", (column) => column.notNull())
-        .addColumn("report", sql.raw(blob[kind]), (column) => column.notNull())
-        .addPrimaryKeyConstraint("anomaly_reports_key", ["tenant", "anomaly_id", "hash"])
-        .addForeignKeyConstraint(
-          "anomaly_reports_anomaly",
-          ["tenant", "anomaly_id"],
-          "anomalies",
-          ["tenant", "id"],
-          (constraint) => constraint.onDelete("cascade"),
-        )
-        .execute();
-      await schema
-        .createIndex("anomaly_reports_by_size")
-        .on("anomaly_reports")
-        .columns(["tenant", "anomaly_id", "size"])
-        .execute();
+      const reports: Columns = {
+        tenant: "text",
+        anomaly_id: "text",
+        hash: "text",
+        record_hash: "text",
+        settings_hash: ["text", (column) => column.notNull().references("settings.hash")],
+        occurrence: "bigint",
+        strength: "double precision",
+        size: "bigint",
+        text: "text",
+        report: blob[kind],
+      };
+      const reportsTable = table(schema, "anomaly_reports", reports, ["tenant", "anomaly_id", "hash"]);
+      await goesWith(reportsTable, "anomaly_reports_anomaly", "anomalies", [
+        "tenant",
+        "anomaly_id",
+      ]).execute();
+      await index(schema, "anomaly_reports_by_size", "anomaly_reports", [
+        "tenant",
+        "anomaly_id",
+        "size",
+      ]).execute();
 
-      await schema
-        .createTable("anomaly_events")
-        .addColumn("tenant", "text", (column) => column.notNull())
-        .addColumn("anomaly_id", "text", (column) => column.notNull())
-        .addColumn("seq", "bigint", (column) => column.notNull())
-        .addColumn("state", "text", (column) => column.notNull())
-        .addColumn("author", "text", (column) => column.notNull())
-        .addColumn("time", "bigint", (column) => column.notNull())
-        .addColumn("note", "text", (column) => column.notNull())
-        .addPrimaryKeyConstraint("anomaly_events_key", ["tenant", "anomaly_id", "seq"])
-        .addForeignKeyConstraint(
-          "anomaly_events_anomaly",
-          ["tenant", "anomaly_id"],
-          "anomalies",
-          ["tenant", "id"],
-          (constraint) => constraint.onDelete("cascade"),
-        )
-        .execute();
+      const events: Columns = {
+        tenant: "text",
+        anomaly_id: "text",
+        seq: "bigint",
+        state: "text",
+        author: "text",
+        time: "bigint",
+        note: "text",
+      };
+      const eventsTable = table(schema, "anomaly_events", events, ["tenant", "anomaly_id", "seq"]);
+      await goesWith(eventsTable, "anomaly_events_anomaly", "anomalies", ["tenant", "anomaly_id"]).execute();
 
-      await schema
-        .createTable("evidence_bundles")
-        .addColumn("tenant", "text", (column) => column.notNull())
-        .addColumn("id", "text", (column) => column.notNull())
-        .addColumn("anomaly_id", "text")
-        .addColumn("author", "text", (column) => column.notNull())
-        .addColumn("created_at", "bigint", (column) => column.notNull())
-        .addColumn("size", "bigint", (column) => column.notNull())
-        .addColumn("sha256", "text", (column) => column.notNull())
-        .addColumn("location", "text", (column) => column.notNull())
-        .addPrimaryKeyConstraint("evidence_bundles_key", ["tenant", "id"])
-        .execute();
-      await schema
-        .createIndex("evidence_bundles_by_time")
-        .on("evidence_bundles")
-        .columns(["tenant", "created_at", "id"])
-        .execute();
+      const bundles: Columns = {
+        tenant: "text",
+        id: "text",
+        anomaly_id: ["text", nullable],
+        author: "text",
+        created_at: "bigint",
+        size: "bigint",
+        sha256: "text",
+        location: "text",
+      };
+      await table(schema, "evidence_bundles", bundles, ["tenant", "id"]).execute();
+      await index(schema, "evidence_bundles_by_time", "evidence_bundles", [
+        "tenant",
+        "created_at",
+        "id",
+      ]).execute();
 
-      await schema
-        .createTable("api_keys")
-        .addColumn("id", "text", (column) => column.primaryKey())
-        .addColumn("tenant", "text", (column) => column.notNull())
-        .addColumn("name", "text", (column) => column.notNull())
-        .addColumn("hash", "text", (column) => column.notNull())
-        .addColumn("scopes", "text", (column) => column.notNull())
-        .addColumn("created_by", "text", (column) => column.notNull())
-        .addColumn("created_at", "bigint", (column) => column.notNull())
-        .addColumn("expires_at", "bigint")
-        .addColumn("revoked_at", "bigint")
-        .addColumn("last_used_at", "bigint")
-        .execute();
-      await schema
-        .createIndex("api_keys_by_tenant")
-        .on("api_keys")
-        .columns(["tenant", "created_at", "id"])
-        .execute();
+      await table(schema, "api_keys", {
+        id: ["text", primary],
+        tenant: "text",
+        name: "text",
+        hash: "text",
+        scopes: "text",
+        created_by: "text",
+        created_at: "bigint",
+        expires_at: ["bigint", nullable],
+        revoked_at: ["bigint", nullable],
+        last_used_at: ["bigint", nullable],
+      }).execute();
+      await index(schema, "api_keys_by_tenant", "api_keys", ["tenant", "created_at", "id"]).execute();
 
-      await schema
-        .createTable("audit_log")
-        .addColumn("tenant", "text", (column) => column.notNull())
-        .addColumn("seq", "bigint", (column) => column.notNull())
-        .addColumn("previous_hash", "text", (column) => column.notNull())
-        .addColumn("hash", "text", (column) => column.notNull())
-        .addColumn("entry", "text", (column) => column.notNull())
-        .addPrimaryKeyConstraint("audit_log_key", ["tenant", "seq"])
-        .execute();
+      const log: Columns = {
+        tenant: "text",
+        seq: "bigint",
+        previous_hash: "text",
+        hash: "text",
+        entry: "text",
+      };
+      await table(schema, "audit_log", log, ["tenant", "seq"]).execute();
 
-      await schema
-        .createTable("usage")
-        .addColumn("tenant", "text", (column) => column.notNull())
-        .addColumn("day", "text", (column) => column.notNull())
-        .addColumn("requests", "bigint", (column) => column.notNull())
-        .addColumn("records", "bigint", (column) => column.notNull())
-        .addColumn("bytes", "bigint", (column) => column.notNull())
-        .addPrimaryKeyConstraint("usage_key", ["tenant", "day"])
-        .execute();
+      const usage: Columns = {
+        tenant: "text",
+        day: "text",
+        requests: "bigint",
+        records: "bigint",
+        bytes: "bigint",
+      };
+      await table(schema, "usage", usage, ["tenant", "day"]).execute();
     },
   };
 }
 
+/** What the engine tells of streams, and what came of them over the last day. */
+const streamFigures: Migration = {
+  async up(db: Kysely<unknown>) {
+    const { schema } = db;
+    const columns: Record<string, readonly [Type, Build]> = {
+      flagged: ["bigint", (column) => column.notNull().defaultTo(0)],
+      progress: ["double precision", (column) => column.notNull().defaultTo(0)],
+      baseline_at: ["bigint", nullable],
+      recorded_at: ["bigint", (column) => column.notNull().defaultTo(0)],
+      told_at: ["bigint", (column) => column.notNull().defaultTo(0)],
+    };
+    for (const [name, [type, build]] of Object.entries(columns)) {
+      await schema.alterTable("streams").addColumn(name, type, build).execute();
+    }
+    await sql`update streams set recorded_at = last_seen / 1000000, told_at = last_seen / 1000000,
+      progress = case when state = 'learning' then 0 else 1 end`.execute(db);
+
+    const points: Columns = {
+      tenant: "text",
+      stream_id: "text",
+      slot: "bigint",
+      time: "bigint",
+      records: "bigint",
+      flagged: "bigint",
+      score: "double precision",
+      channel: "bigint",
+      p_value: "double precision",
+    };
+    const pointsTable = table(schema, "stream_points", points, ["tenant", "stream_id", "slot"]);
+    await goesWith(pointsTable, "stream_points_stream", "streams", ["tenant", "stream_id"]).execute();
+  },
+};
+
+/** Which anomalies a bundle refers to: those are kept. */
+const evidenceByAnomaly: Migration = {
+  async up({ schema }: Kysely<unknown>) {
+    await index(schema, "evidence_bundles_by_anomaly", "evidence_bundles", [
+      "tenant",
+      "anomaly_id",
+    ]).execute();
+  },
+};
+
 export function migrations(kind: DatabaseKind): MigrationProvider {
-  return { getMigrations: async () => ({ "001_initial": initial(kind) }) };
+  return {
+    getMigrations: async () => ({
+      "001_initial": initial(kind),
+      "002_stream_figures": streamFigures,
+      "003_evidence_by_anomaly": evidenceByAnomaly,
+    }),
+  };
 }
