@@ -11,7 +11,14 @@ import { type ForwarderState, startForwarder } from "./forward/index.ts";
 import { native } from "./native.ts";
 import { type AnomalySink, type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
 import { startReceivers } from "./receive/index.ts";
-import { type AnomalyDetail, type AnomalyPatch, anomalySink, openStore, type Store } from "./store/index.ts";
+import {
+  type AnomalyDetail,
+  type AnomalyPatch,
+  anomalySink,
+  openStore,
+  type Store,
+  StreamFeed,
+} from "./store/index.ts";
 import { forwardHooks, receiveHooks } from "./telemetry/hooks.ts";
 import type { Logger } from "./telemetry/log.ts";
 import { codeName, createMetrics } from "./telemetry/metrics.ts";
@@ -45,6 +52,9 @@ const healthMs = 1_000;
 
 /** For the last snapshot, after the deadline: streams by the thousand take some seconds. */
 const snapshotMs = 10_000;
+
+/** For the last figures of streams. */
+const feedMs = 2_000;
 
 /** The longest that a timer takes. */
 const maxTimerMs = 2 ** 31 - 1;
@@ -171,6 +181,8 @@ export async function startSidecar(
     if (engine) started.push(() => engine.close());
     const snapshots = engine ? await startSnapshots(engine, config, log) : undefined;
     if (snapshots) started.push(async () => snapshots.stop());
+    const feed = engine ? new StreamFeed(engine, store.streams, log) : undefined;
+    if (feed) started.push(() => feed.close(0));
     const forwarder = await startForwarder(forward, forwardHooks(metrics, log), config.data_dir);
     started.push(() => forwarder.close(0));
     const tracing = await startTracing(telemetry, versions.version);
@@ -253,6 +265,7 @@ export async function startSidecar(
       await forwarder.close(Math.max(0, deadline - performance.now()));
       await drained;
       const undelivered = pipeline.undelivered();
+      await feed?.close(feedMs);
       await snapshots?.close();
       if (engine) await atMost(graceMs, engine.close());
       await api?.close();

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Store, Stream } from "../store/index.ts";
+import { type RatedPoint, type Store, type Stream, streamStates } from "../store/index.ts";
 import {
   channelName,
   finite,
@@ -14,13 +14,13 @@ import { components, guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
 import { id, oneOrMore } from "./query.ts";
 import { pageSchema, paging } from "./representation.ts";
-import { formatNanos } from "./time.ts";
+import { formatMs, formatNanos } from "./time.ts";
 
-const states = ["learning", "watching", "evicted"] as const;
 /** Anomalies whose scores a stream shows. */
 const shownScores = 100;
 
 const nanos = z.string().describe("RFC 3339 in UTC, with nanoseconds");
+const ms = z.string().describe("RFC 3339 in UTC, with milliseconds");
 const count = z.number().int().nonnegative();
 
 const streamShape = {
@@ -28,7 +28,22 @@ const streamShape = {
   key: z.string().describe("As shown to people, such as `logs service.name=checkout`"),
   signal: signalSchema,
   service: z.string(),
-  state: z.enum(states).describe("`learning`: not judged yet. `evicted`: given up for other streams"),
+  state: z
+    .enum(streamStates)
+    .describe(
+      "`learning`: not judged yet. `watching`: judged. `shelved`: gave way to other streams, and goes on where it was when " +
+        "it comes back. `evicted`: gave way and is forgotten. `limited`: beyond the tenant's `limits.streams`, its records " +
+        "pass unjudged",
+    ),
+  progress: z.number().min(0).max(1).describe("Of learning: 1 where it is over"),
+  baseline_since: nanos
+    .nullable()
+    .describe("Event time when it had learned; null before, or where it is not known"),
+  baseline_age_seconds: z
+    .number()
+    .nonnegative()
+    .nullable()
+    .describe("Event time from then until it was last seen"),
   first_seen: nanos,
   last_seen: nanos,
   records: count,
@@ -36,14 +51,38 @@ const streamShape = {
     .number()
     .nullable()
     .describe("Between first and last seen; null where that is no time"),
+  recent_records_per_second: z
+    .number()
+    .nonnegative()
+    .describe("As they came in the latest five to ten minutes, some seconds late"),
+  flagged: count.describe("Records and ticks that were flagged, in all"),
   anomalies: count.describe("Stored now"),
 };
 const streamSchema = z.object(streamShape).meta({ description: "Records that share a key" });
 components.add(streamSchema, { id: "Stream" });
 
+const pointSchema = z
+  .object({
+    time: ms.describe("When the five minutes began, by the store's clock"),
+    records: count,
+    records_per_second: z.number().nonnegative(),
+    flagged: count,
+    score: z
+      .number()
+      .nullable()
+      .describe("The highest, of all channels, measured by what one in a hundred exceeded in learning"),
+    channel: z.string().describe("That it is of"),
+    p_value: z.number().nullable().describe("The smallest"),
+  })
+  .meta({ description: "What came of a stream in five minutes" });
+components.add(pointSchema, { id: "StreamPoint" });
+
 const streamDetailSchema = z
   .object({
     ...streamShape,
+    history: z
+      .array(pointSchema)
+      .describe("Of the last day, oldest first; five minutes in which nothing came have no point"),
     scores: z
       .array(
         z.object({
@@ -56,22 +95,42 @@ const streamDetailSchema = z
       )
       .describe("Of the latest anomalies, oldest first"),
   })
-  .meta({ description: "A stream with the scores of its latest anomalies" });
+  .meta({ description: "A stream with what came of it, and the scores of its latest anomalies" });
 components.add(streamDetailSchema, { id: "StreamDetail" });
 
+const secondsBetween = (from: bigint, until: bigint) => Number(until - from) / 1e9;
+
 function streamJson(stream: Stream): z.output<typeof streamSchema> {
-  const seconds = Number(stream.lastSeen - stream.firstSeen) / 1e9;
+  const { baselineAt, firstSeen, lastSeen } = stream;
+  const seconds = secondsBetween(firstSeen, lastSeen);
   return {
     id: stream.id,
     key: stream.key,
     signal: signalName(stream.signal),
     service: stream.service,
     state: stream.state,
-    first_seen: formatNanos(stream.firstSeen),
-    last_seen: formatNanos(stream.lastSeen),
+    progress: stream.progress,
+    baseline_since: baselineAt === undefined ? null : formatNanos(baselineAt),
+    baseline_age_seconds: baselineAt === undefined ? null : Math.max(0, secondsBetween(baselineAt, lastSeen)),
+    first_seen: formatNanos(firstSeen),
+    last_seen: formatNanos(lastSeen),
     records: safeCount(stream.records),
     records_per_second: seconds > 0 ? Number(stream.records) / seconds : null,
+    recent_records_per_second: stream.recentRate,
+    flagged: safeCount(stream.flagged),
     anomalies: safeCount(stream.anomalies),
+  };
+}
+
+function pointJson(point: RatedPoint): z.output<typeof pointSchema> {
+  return {
+    time: formatMs(point.time),
+    records: safeCount(point.records),
+    records_per_second: point.rate,
+    flagged: safeCount(point.flagged),
+    score: finite(point.score),
+    channel: channelName(point.channel),
+    p_value: finite(point.pValue),
   };
 }
 
@@ -85,11 +144,11 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
       schema: {
         tags,
         security,
-        summary: "List streams, the latest seen first",
+        summary: "List streams, those that are newest first",
         querystring: z.strictObject({
           signal: oneOrMore(z.enum(signalNames)),
           service: z.string().max(256).optional(),
-          state: oneOrMore(z.enum(states)),
+          state: oneOrMore(z.enum(streamStates)),
           ...paging,
         }),
         response: { 200: pageSchema(streamSchema), ...problems(400, ...guarded, 503) },
@@ -113,7 +172,7 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
       schema: {
         tags,
         security,
-        summary: "A stream and the scores of its latest anomalies",
+        summary: "A stream, what came of it, and the scores of its latest anomalies",
         params: z.object({ id }),
         response: { 200: streamDetailSchema, ...problems(400, ...guarded, 404, 503) },
       },
@@ -139,7 +198,8 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
           },
         ];
       });
-      return { ...streamJson(stream), scores };
+      const history = await store.streams.history(principal.tenant, stream);
+      return { ...streamJson(stream), history: history.map(pointJson), scores };
     },
   );
 }

@@ -40,7 +40,10 @@ export type { Page, PageRequest } from "./page.ts";
 export { streamId } from "./report.ts";
 export type { Retention, RetentionResult } from "./retention.ts";
 export { type Settings, settingsOf } from "./settings.ts";
-export type { Stream, StreamFilter, StreamObservation, StreamState, Streams } from "./streams.ts";
+export { StreamFeed } from "./stream-feed.ts";
+export type { StreamPoint } from "./stream-points.ts";
+export type { RatedPoint, Stream, StreamFilter, StreamObservation, StreamState, Streams } from "./streams.ts";
+export { streamStates } from "./streams.ts";
 export type { Amount, DailyUsage, Usage } from "./usage.ts";
 export type { Writer, WriterState } from "./writer.ts";
 

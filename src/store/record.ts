@@ -5,7 +5,7 @@ import { BulkInsert } from "./bulk.ts";
 import type { Context } from "./context.ts";
 import type { Report } from "./report.ts";
 import type { Settings } from "./settings.ts";
-import { recordStreams } from "./streams.ts";
+import { recordSightings } from "./streams.ts";
 import type { Tables } from "./tables.ts";
 
 /** Distinct records that are kept of an anomaly. */
@@ -141,18 +141,17 @@ async function record(
     .values({ hash, body, created_at: now })
     .onConflict((conflict) => conflict.column("hash").doNothing())
     .execute();
-  await recordStreams(
+  await recordSightings(
     trx,
-    reports.map((report) => ({
-      tenant: report.tenant,
-      key: report.stream,
-      signal: report.signal,
-      service: report.service,
-      state: "watching",
-      firstSeen: report.startTime,
-      lastSeen: report.endTime,
-      records: 0n,
+    reports.map(({ tenant, stream, signal, service, startTime, endTime }) => ({
+      tenant,
+      key: stream,
+      signal,
+      service,
+      firstSeen: startTime,
+      lastSeen: endTime,
     })),
+    now,
   );
   for (const wave of waves(reports)) {
     await upsertAnomalies.run(

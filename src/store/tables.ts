@@ -31,6 +31,27 @@ export interface Tables {
     first_seen: Integer;
     last_seen: Integer;
     records: Integer;
+    flagged: Integer;
+    /** Of learning, from 0 to 1. */
+    progress: number;
+    /** Event time when it had learned. */
+    baseline_at: NullableInteger;
+    /** By the store's clock: when it was first recorded, and when its figures last came. */
+    recorded_at: Integer;
+    told_at: Integer;
+  };
+  /** What came of a stream in some minutes. A ring: a slot is taken anew when its time comes again. */
+  stream_points: {
+    tenant: string;
+    stream_id: string;
+    slot: Integer;
+    /** When they began, by the store's clock. */
+    time: Integer;
+    records: Integer;
+    flagged: Integer;
+    score: number;
+    channel: Integer;
+    p_value: number;
   };
   /** What all reports of an anomaly say together: minima, maxima and unions, so that their order does not matter. */
   anomalies: {

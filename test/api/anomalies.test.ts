@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Channel, Severity, Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
-import { ending, id, midnight, report } from "../store/fixtures.ts";
+import { ending, id, midnight, observation, report } from "../store/fixtures.ts";
 import { keyOf, problemOf, type Running, start } from "./support.ts";
 
 const second = 1_000_000_000n;
@@ -242,16 +242,17 @@ describe("streams", () => {
     const running = await start();
     await fill(running, 2);
     await running.store.streams.record([
-      {
+      observation({
         tenant: "default",
-        key: "logs service.name=checkout",
-        signal: Signal.LOGS,
-        service: "checkout",
-        state: "watching",
-        firstSeen: midnight,
         lastSeen: midnight + 10n * second,
+        baselineAt: midnight + 4n * second,
         records: 50n,
-      },
+        flagged: 2n,
+        score: 7.5,
+        channel: Channel.CONTENT,
+        pValue: 1e-6,
+      }),
+      observation({ tenant: "default", key: "logs service.name=new", state: "learning", progress: 0.25 }),
     ]);
     const { items } = await page(running, "/v1/streams?signal=logs&service=checkout&state=watching");
     expect(items).toEqual([
@@ -259,12 +260,32 @@ describe("streams", () => {
         key: "logs service.name=checkout",
         records: 50,
         records_per_second: 5,
+        recent_records_per_second: expect.any(Number),
+        progress: 1,
+        baseline_since: "2026-01-31T00:00:04.000000000Z",
+        baseline_age_seconds: 6,
+        flagged: 2,
         anomalies: 2,
       }),
     ]);
-    expect((await page(running, "/v1/streams?state=learning")).items).toEqual([]);
+    const learning = await page(running, "/v1/streams?state=learning&state=limited");
+    expect(learning.items).toEqual([
+      expect.objectContaining({ progress: 0.25, baseline_since: null, baseline_age_seconds: null }),
+    ]);
+    expect((await page(running, "/v1/streams?state=shelved")).items).toEqual([]);
     const response = await running.get(`/v1/streams/${items[0]!.id}`);
-    const { scores } = (await response.json()) as { scores: object[] };
+    const { history, scores } = (await response.json()) as { history: object[]; scores: object[] };
+    expect(history).toEqual([
+      {
+        time: expect.stringMatching(/:[0-5][05]:00\.000Z$/),
+        records: 50,
+        records_per_second: expect.any(Number),
+        flagged: 2,
+        score: 7.5,
+        channel: "content",
+        p_value: 1e-6,
+      },
+    ]);
     expect(scores).toEqual([
       expect.objectContaining({ anomaly: id(1), score: 30, limit: 20, channel: "content" }),
       expect.objectContaining({ anomaly: id(2) }),
@@ -285,6 +306,7 @@ describe("usage and evidence", () => {
     expect((await problemOf(await running.get("/v1/usage?from=2020-13-01"))).status).toBe(400);
 
     expect((await page(running, "/v1/evidence")).items).toEqual([]);
+    await running.store.anomalies.record([report({ tenant: "default" })]);
     await running.store.evidence.add("default", {
       id: "bundle-1",
       anomalyId: id(1),

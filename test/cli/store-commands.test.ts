@@ -119,9 +119,9 @@ describe("db", () => {
   it("tells what is to come, and brings it up to date", async () => {
     const before = await driftlock(["db", "status"]);
     expect(before.code).toBe(1);
-    expect(before.out).toMatch(/^sqlite .*driftlock\.db\n {2}pending {2}001_initial\n/);
+    expect(before.out).toMatch(/^sqlite .*driftlock\.db\n {2}pending {2}001_initial\n {2}pending {2}002_/);
     const migrated = await driftlock(["db", "migrate"]);
-    expect(migrated).toMatchObject({ code: 0, out: expect.stringContaining(": applied 001_initial") });
+    expect(migrated).toMatchObject({ code: 0, out: expect.stringContaining(": applied 001_initial, 002_") });
     expect((await driftlock(["db", "migrate"])).out).toContain("up to date already");
     expect(await driftlock(["db", "status"])).toMatchObject({
       code: 0,

@@ -8,7 +8,7 @@ import {
   Signal,
   State,
 } from "../../src/gen/driftlock/v1/anomaly_pb.js";
-import type { StoreOptions } from "../../src/store/index.ts";
+import type { StoreOptions, StreamObservation } from "../../src/store/index.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 
 export const versions = { version: "1.2.3", node: "24.0.0", codecs: { openzl: "0.3.0" } };
@@ -47,6 +47,27 @@ export function report(init: Init = {}): Anomaly {
     timeUnixNano: start,
     ...init,
   });
+}
+
+/** What the engine tells of a stream. */
+export function observation(init: Partial<StreamObservation> = {}): StreamObservation {
+  return {
+    tenant: "acme",
+    key: "logs service.name=checkout",
+    signal: Signal.LOGS,
+    service: "checkout",
+    state: "watching",
+    progress: 1,
+    firstSeen: midnight,
+    lastSeen: midnight + 10n,
+    baselineAt: undefined,
+    records: 100n,
+    flagged: 0n,
+    score: 0,
+    channel: Channel.UNSPECIFIED,
+    pValue: 1,
+    ...init,
+  };
 }
 
 /** The report that an anomaly is over: counts and times, and no verdict. */

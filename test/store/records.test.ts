@@ -2,11 +2,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { canonicalJson, sha256 } from "../../src/store/canonical.ts";
-import type { StreamObservation } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
-import { id, midnight, report } from "./fixtures.ts";
+import { id, observation, report } from "./fixtures.ts";
 
 const day = 86_400_000;
 
@@ -349,72 +347,6 @@ onEachDatabase((databases) => {
     });
   });
 
-  describe("streams", () => {
-    const seen = (init: Partial<StreamObservation> = {}): StreamObservation => ({
-      tenant: "acme",
-      key: "logs service.name=checkout",
-      signal: Signal.LOGS,
-      service: "checkout",
-      state: "learning",
-      firstSeen: midnight,
-      lastSeen: midnight + 10n,
-      records: 100n,
-      ...init,
-    });
-
-    it("add up what is seen of them, and count their anomalies", async () => {
-      const { store } = await fresh(databases);
-      await store.streams.record([seen(), seen({ lastSeen: midnight + 30n, records: 1n })]);
-      await store.streams.record([
-        seen({ state: "watching", firstSeen: midnight - 5n, lastSeen: midnight, records: 9n }),
-      ]);
-      await store.anomalies.record([
-        report(),
-        report({ id: id(2) }),
-        report({ id: id(3), tenant: "umbrella" }),
-      ]);
-      const { items } = await store.streams.list("acme");
-      expect(items).toEqual([
-        {
-          ...seen({ state: "watching", firstSeen: midnight - 5n, lastSeen: midnight + 30n, records: 110n }),
-          id: expect.stringMatching(/^[0-9a-f]{32}$/),
-          anomalies: 2n,
-        },
-      ]);
-      expect(await store.streams.get("acme", items[0]!.id)).toEqual(items[0]);
-      expect(await store.streams.get("acme", "0".repeat(32))).toBeUndefined();
-    });
-
-    it("are listed in pages and by what they are", async () => {
-      const { store } = await fresh(databases);
-      await store.streams.record(
-        Array.from({ length: 25 }, (_, n) =>
-          seen({
-            key: `metrics service.name=s${n}`,
-            service: `s${n % 5}`,
-            signal: n % 2 ? Signal.METRICS : Signal.TRACES,
-            firstSeen: midnight + BigInt(n % 3),
-            state: n === 0 ? "evicted" : "watching",
-          }),
-        ),
-      );
-      const keys: string[] = [];
-      for (let after: string | undefined; ; ) {
-        const page = await store.streams.list("acme", {}, { limit: 4, ...(after ? { after } : {}) });
-        keys.push(...page.items.map(({ key }) => key));
-        if (page.next === undefined) break;
-        after = page.next;
-      }
-      expect(new Set(keys).size).toBe(25);
-      expect(keys).toHaveLength(25);
-      const count = async (filter: Parameters<typeof store.streams.list>[1]) =>
-        (await store.streams.list("acme", filter)).items.length;
-      expect(await count({ service: "s1" })).toBe(5);
-      expect(await count({ signal: [Signal.METRICS] })).toBe(12);
-      expect(await count({ signal: [Signal.METRICS, Signal.TRACES], state: ["evicted"] })).toBe(1);
-    });
-  });
-
   it("lists evidence bundles", async () => {
     let now = 1_000;
     const { store } = await fresh(databases, { now: () => now++ });
@@ -425,6 +357,7 @@ onEachDatabase((databases) => {
       sha256: "a".repeat(64),
       location: `evidence/${name}.zip`,
     });
+    await store.anomalies.record([report()]);
     await store.evidence.add("acme", { ...bundle("one"), anomalyId: id(1) });
     await store.evidence.add("acme", bundle("two"));
     const first = await store.evidence.list("acme", { limit: 1 });
@@ -507,16 +440,10 @@ onEachDatabase((databases) => {
     it("forgets streams without anomalies and usage of the year before last", async () => {
       let now = Date.UTC(2026, 0, 1);
       const { store } = await fresh(databases, { now: () => now, retention: { max_age: 30 * day } });
-      const observed = (key: string, at: number): StreamObservation => ({
-        tenant: "acme",
-        key,
-        signal: Signal.LOGS,
-        service: "",
-        state: "watching",
-        firstSeen: BigInt(at) * 1_000_000n,
-        lastSeen: BigInt(at) * 1_000_000n,
-        records: 1n,
-      });
+      const observed = (key: string, at: number) => {
+        const time = BigInt(at) * 1_000_000n;
+        return observation({ key, firstSeen: time, lastSeen: time });
+      };
       store.usage.add("acme", { requests: 1, records: 1, bytes: 1 });
       await store.usage.flush();
       await store.streams.record([observed("gone", now)]);

@@ -1,9 +1,8 @@
 /** No method shows or changes anything of another tenant, whatever it is given. */
 import { expect, it } from "vitest";
-import { Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import type { Store } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
-import { id, midnight, report } from "./fixtures.ts";
+import { id, observation, report } from "./fixtures.ts";
 
 const range = { from: "2000-01-01", to: "2100-01-01" };
 
@@ -24,16 +23,12 @@ async function fill(store: Store, tenant: string) {
     note: tenant,
   });
   await store.streams.record([
-    {
+    observation({
       tenant,
       key: "logs shared",
-      signal: Signal.LOGS,
       service: tenant,
-      state: "watching",
-      firstSeen: midnight,
-      lastSeen: midnight,
       records: tenant === "mine" ? 1n : 1_000n,
-    },
+    }),
   ]);
   store.usage.add(tenant, { requests: 1, records: tenant === "mine" ? 1 : 1_000, bytes: 1 });
   await store.usage.flush();
@@ -68,6 +63,7 @@ onEachDatabase((databases) => {
         await store.anomalies.get("theirs", id(1)),
         await store.anomalies.get("theirs", id(3)),
         await store.streams.list("theirs"),
+        await store.streams.history("theirs", theirOwn),
         await store.keys.list("theirs"),
         await store.audit.list("theirs"),
         await store.usage.list("theirs", range),
@@ -86,6 +82,7 @@ onEachDatabase((databases) => {
         () => store.anomalies.list("mine", { streamId: theirOwn.id }),
         () => store.anomalies.list("mine", { service: "theirs' or '1'='1" }),
       ],
+      "anomalies.changedSince": [() => store.anomalies.changedSince("mine", { time: 0, id: "" }, 100)],
       "anomalies.get": [() => store.anomalies.get("mine", id(1)), () => store.anomalies.get("mine", id(3))],
       "anomalies.patch": [
         () => store.anomalies.patch("mine", id(3), { state: "false", author: "mallory" }),
@@ -100,6 +97,7 @@ onEachDatabase((databases) => {
         () => store.streams.list("mine", { service: "theirs" }),
       ],
       "streams.get": [() => store.streams.get("mine", theirOwn.id)],
+      "streams.history": [() => store.streams.history("mine", theirOwn)],
       "streams.record": [() => store.streams.record([])],
       "keys.list": [() => store.keys.list("mine")],
       "keys.create": [() => store.keys.create("mine", { name: "new", scopes: ["admin"] }, "mallory")],
@@ -158,6 +156,7 @@ onEachDatabase((databases) => {
     for (const tenant of ["", "a\0", "\0a", "\ud800", "x".repeat(129)]) {
       const calls: (() => Promise<unknown>)[] = [
         () => store.anomalies.list(tenant),
+        () => store.anomalies.changedSince(tenant, { time: 0, id: "" }, 100),
         () => store.anomalies.get(tenant, id(1)),
         () => store.anomalies.patch(tenant, id(1), { state: "false", author: "a" }),
         () => store.anomalies.record([report({ tenant })]),
