@@ -1,7 +1,10 @@
+import type { Transaction } from "kysely";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
 import { appendAudit } from "./audit.ts";
 import type { Context } from "./context.ts";
+import { InvalidArgument } from "./errors.ts";
 import { latestFirst, type Page, type PageRequest } from "./page.ts";
+import type { Tables } from "./tables.ts";
 
 /** What is known of an evidence bundle; its bytes are elsewhere. */
 export interface EvidenceBundle {
@@ -45,6 +48,18 @@ function toBundle(row: Row): StoredBundle {
   };
 }
 
+/** Takes the lock of the anomaly's row, so that it is not deleted before the bundle is there. */
+async function hold(trx: Transaction<Tables>, tenant: string, id: string): Promise<void> {
+  const held = await trx
+    .updateTable("anomalies")
+    .set({ id })
+    .where("tenant", "=", tenant)
+    .where("id", "=", id)
+    .returning("id")
+    .executeTakeFirst();
+  if (held === undefined) throw new InvalidArgument("anomalyId", "there is no such anomaly");
+}
+
 export class Evidence {
   readonly #context: Context;
 
@@ -52,6 +67,10 @@ export class Evidence {
     this.#context = context;
   }
 
+  /**
+   * Notes a bundle. The anomaly that it is about is kept for as long as the bundle is.
+   * @throws {InvalidArgument} where there is no such anomaly.
+   */
   async add(tenant: string, bundle: EvidenceBundle): Promise<StoredBundle> {
     checkTenant(tenant);
     const { database, now } = this.#context;
@@ -67,6 +86,7 @@ export class Evidence {
       location: checkText("location", bundle.location, { min: 1, max: 1_024 }),
     };
     await database.write.transaction().execute(async (trx) => {
+      if (row.anomaly_id !== null) await hold(trx, tenant, row.anomaly_id);
       await trx.insertInto("evidence_bundles").values(row).execute();
       const detail = { anomaly: row.anomaly_id, sha256: row.sha256 };
       const input = { actor: row.author, action: "evidence.created", target: row.id, detail };

@@ -1,4 +1,7 @@
-/** Deletes what is older than may be kept, or more. */
+/**
+ * Deletes what is older than may be kept, or more. An anomaly that an evidence bundle refers to stays for as long as the
+ * bundle does, and is not counted: who made the bundle wants it kept.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import type { StoreConfig } from "../config/schema.ts";
@@ -17,9 +20,15 @@ const batch = 200;
 /** Between transactions, for what else is to be written. */
 const pauseMs = 5;
 const dayMs = 86_400_000;
+/** Of a tenant. Whoever makes streams without end has the latest. */
+const maxStreams = 20_000;
 /** A year, to compare with, and a month. */
 const usageDays = 400;
 const tenantsAtOnce = 500;
+
+const unheld = sql<boolean>`not exists (
+  select 1 from evidence_bundles b where b.tenant = anomalies.tenant and b.anomaly_id = anomalies.id
+)`;
 
 export class Retention {
   readonly #context: Context;
@@ -85,6 +94,7 @@ export class Retention {
             .as("size"),
         )
         .where("tenant", "=", tenant)
+        .where(unheld)
         .orderBy("changed_at")
         .orderBy("id")
         .limit(batch)
@@ -99,12 +109,22 @@ export class Retention {
       if (ids.length === 0) break;
       // Its reports and events go with an anomaly; what has been reported anew meanwhile stays.
       const { changed_at: latest } = candidates[ids.length - 1]!;
-      const deleted = await database.write
-        .deleteFrom("anomalies")
-        .where("tenant", "=", tenant)
-        .where("id", "in", ids)
-        .where("changed_at", "<=", latest)
-        .executeTakeFirst();
+      const deleted = await database.write.transaction().execute(async (trx) => {
+        // Takes the locks of the rows: from then on nobody makes a bundle of them.
+        await trx
+          .updateTable("anomalies")
+          .set((eb) => ({ id: eb.ref("id") }))
+          .where("tenant", "=", tenant)
+          .where("id", "in", ids)
+          .execute();
+        return trx
+          .deleteFrom("anomalies")
+          .where("tenant", "=", tenant)
+          .where("id", "in", ids)
+          .where("changed_at", "<=", latest)
+          .where(unheld)
+          .executeTakeFirst();
+      });
       result.anomalies += Number(deleted.numDeletedRows);
       result.bytes += freed;
       excess -= freed;
@@ -115,34 +135,67 @@ export class Retention {
   }
 
   async #size(tenant: string): Promise<number> {
-    const { size } = await this.#context.database.read
+    const reports = this.#context.database.read
       .selectFrom("anomaly_reports")
       .select(sql<bigint | null>`cast(sum(size) as bigint)`.as("size"))
-      .where("tenant", "=", tenant)
-      .executeTakeFirstOrThrow();
-    return Number(size ?? 0n);
+      .where("tenant", "=", tenant);
+    const held = reports.where("anomaly_id", "in", (eb) =>
+      eb
+        .selectFrom("evidence_bundles")
+        .select("anomaly_id")
+        .where("tenant", "=", tenant)
+        .where("anomaly_id", "is not", null)
+        .$castTo<{ anomaly_id: string }>(),
+    );
+    const all = await reports.executeTakeFirstOrThrow();
+    return Number(all.size ?? 0n) - Number((await held.executeTakeFirstOrThrow()).size ?? 0n);
   }
 
-  /** Streams that were not seen and have no anomaly, and usage that is long past. */
+  /** Streams without anomalies, where they were not seen lately or are too many, and usage that is long past. */
   async #forget(tenant: string, oldest: number, result: RetentionResult): Promise<void> {
-    if (this.#stop.signal.aborted) return;
     const { database, now } = this.#context;
-    const streams = await database.write
-      .deleteFrom("streams")
+    const { n } = await database.read
+      .selectFrom("streams")
+      .select((eb) => eb.fn.countAll<bigint>().as("n"))
       .where("tenant", "=", tenant)
-      .where("last_seen", "<", BigInt(Math.max(0, Math.floor(oldest))) * 1_000_000n)
-      .where(({ not, exists, selectFrom }) =>
-        not(
-          exists(
-            selectFrom("anomalies")
-              .select("anomalies.id")
-              .where("anomalies.tenant", "=", tenant)
-              .whereRef("anomalies.stream_id", "=", "streams.id"),
+      .executeTakeFirstOrThrow();
+    const seenBefore = BigInt(Math.max(0, Math.floor(oldest))) * 1_000_000n;
+    for (let excess = Number(n) - maxStreams; !this.#stop.signal.aborted; ) {
+      const candidates = await database.read
+        .selectFrom("streams")
+        .select(["id", "last_seen"])
+        .where("tenant", "=", tenant)
+        .where(({ not, exists, selectFrom }) =>
+          not(
+            exists(
+              selectFrom("anomalies")
+                .select("anomalies.id")
+                .where("anomalies.tenant", "=", tenant)
+                .whereRef("anomalies.stream_id", "=", "streams.id"),
+            ),
           ),
-        ),
-      )
-      .executeTakeFirst();
-    result.streams += Number(streams.numDeletedRows);
+        )
+        .$if(excess <= 0, (query) => query.where("last_seen", "<", seenBefore))
+        // Those that the engine still holds go last.
+        .orderBy(sql`case when state in ('learning', 'watching') then 1 else 0 end`)
+        .orderBy("last_seen")
+        .limit(batch)
+        .execute();
+      const ids = candidates
+        .filter(({ last_seen }, i) => i < excess || last_seen < seenBefore)
+        .map(({ id }) => id);
+      if (ids.length === 0) break;
+      // Its points go with a stream.
+      const deleted = await database.write
+        .deleteFrom("streams")
+        .where("tenant", "=", tenant)
+        .where("id", "in", ids)
+        .executeTakeFirst();
+      result.streams += Number(deleted.numDeletedRows);
+      excess -= ids.length;
+      if (candidates.length < batch) break;
+      await this.#pause();
+    }
     await database.write
       .deleteFrom("usage")
       .where("tenant", "=", tenant)
