@@ -77,9 +77,15 @@ function engineState(engine: Engine | undefined, pipeline: Pipeline): Component 
   return { name, ready: true, reason: `streams: ${streams}, of which learning: ${learning}` };
 }
 
-function downstreamState(endpoint: string, { healthy, lastError }: ForwarderState): Component {
+/** Ready while requests are taken: a downstream that is away is none of the senders' business where they wait on disk. */
+function downstreamState(endpoint: string, { healthy, lastError, keeping }: ForwarderState): Component {
+  const name = "downstream";
   const failure = lastError ? `${codeName(lastError.code)}: ${lastError.message}` : "no answer yet";
-  return { name: "downstream", ready: healthy, reason: healthy ? `${endpoint} answers` : failure };
+  const reason = healthy ? `${endpoint} answers` : failure;
+  if (keeping === undefined) return { name, ready: healthy, reason };
+  if (!keeping.kept) return { name, ready: false, reason: `${reason}; ${keeping.reason}` };
+  if (healthy) return { name, ready: true, reason };
+  return { name, ready: true, degraded: true, reason: `${reason}; requests wait on disk: ${keeping.reason}` };
 }
 
 function storeState(store: Store): Component {

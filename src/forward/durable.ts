@@ -12,6 +12,9 @@ import { type Entry, LogFull, SegmentLog } from "./queue/log.ts";
 /** Whatever wait the downstream asks for: it may have asked in error, and others may want to be tried. */
 const maxPauseMs = 60_000;
 
+/** Whether a device that failed works again is seen by the next request alone: for so long its failure stands. */
+const failureStandsMs = 10_000;
+
 /**
  * A queue on disk in front of a forwarder: the sender is answered when its request is kept, and requests are delivered in
  * order, again after a crash, until the downstream takes them.
@@ -32,6 +35,8 @@ export class DurableForwarder implements Exporter {
   readonly #sending = new Set<Promise<void>>();
   #sendingBytes = 0;
   #delivered = 0;
+  /** The last request that could not be kept. */
+  #refused: { bytes: number; drop: Drop; at: number } | undefined;
   #closed: Promise<Undelivered> | undefined;
 
   /** @throws {Error} with what is wrong with the configuration or with the folder. */
@@ -88,7 +93,23 @@ export class DurableForwarder implements Exporter {
   }
 
   state(): ForwarderState {
-    return { ...this.#forwarder.state(), storedBytes: this.#log.pending };
+    const { pending } = this.#log;
+    const reason = this.#refusal();
+    const { max_size } = this.#config.queue.disk;
+    const keeping =
+      reason === undefined
+        ? { kept: true, reason: `${pending} of ${max_size} bytes` }
+        : { kept: false, reason };
+    return { ...this.#forwarder.state(), storedBytes: pending, keeping };
+  }
+
+  /** Why requests are not kept now; undefined where they are, as far as it is known. */
+  #refusal(): string | undefined {
+    if (this.#refused === undefined) return undefined;
+    const { bytes, drop, at } = this.#refused;
+    const stands =
+      drop.reason === "queue_full" ? !this.#log.fits(bytes) : performance.now() - at < failureStandsMs;
+    return stands ? drop.message : undefined;
   }
 
   /** What is not delivered stays on disk: nothing is given up. */
@@ -125,7 +146,9 @@ export class DurableForwarder implements Exporter {
     try {
       await this.#log.append(signal, body);
     } catch (error) {
-      throw this.#notKept(body.length, error as NodeJS.ErrnoException);
+      const drop = this.#notKept(body.length, error as NodeJS.ErrnoException);
+      this.#refused = { bytes: body.length, drop, at: performance.now() };
+      throw drop;
     }
   }
 

@@ -36,6 +36,8 @@ export interface ForwarderState {
   queuedBytes: number;
   /** On disk and not delivered, those of above included; 0 with `queue.storage: memory`. */
   storedBytes: number;
+  /** Whether requests are kept on disk now, and why not. Undefined with `queue.storage: memory`. */
+  keeping: { kept: boolean; reason: string } | undefined;
   /** The downstream answered well within the last seconds. */
   healthy: boolean;
   /** Failed attempts since the last good answer. */
@@ -111,6 +113,7 @@ export class Forwarder implements Exporter {
       queued: this.#deliveries.size - this.#inflight,
       queuedBytes: this.#bytes,
       storedBytes: 0,
+      keeping: undefined,
       healthy: this.#health.healthy && !this.#closing,
       consecutiveFailures: this.#health.failures,
       lastError: this.#health.lastError,

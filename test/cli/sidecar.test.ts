@@ -376,6 +376,41 @@ describe("readiness", () => {
     const { downstream: down } = (await ready(running)).components;
     expect(down).toMatchObject({ ready: false, reason: expect.stringContaining("ECONNREFUSED") });
   });
+
+  it("is degraded while requests wait on disk for a downstream that is away, and not ready when full", async () => {
+    const nobody = await startDownstream("grpc");
+    await nobody.close();
+    const { sidecar: running } = await sidecar(nobody.endpoint, {
+      receive: { limits: { max_request_size: "10KiB" }, grpc: { endpoint: "127.0.0.1:0", health: true } },
+      forward: { queue: { storage: "disk", disk: { max_size: "40KiB" } }, retry: { max_interval: 100 } },
+    });
+    const grpc = running.addresses.grpc!;
+    const state = async () => {
+      const { status, components } = await ready(running);
+      return { status, ...components.downstream };
+    };
+    await sendGrpc(grpc, logs(normalLines(10)));
+    await expect.poll(state).toMatchObject({ reason: expect.stringContaining("ECONNREFUSED") });
+    expect(await state()).toMatchObject({
+      status: 200,
+      ready: true,
+      degraded: true,
+      reason: expect.stringMatching(/; requests wait on disk: \d+ of 40960 bytes$/),
+    });
+    const fill = async () => {
+      for (;;) await sendGrpc(grpc, logs(normalLines(100)));
+    };
+    await expect(fill()).rejects.toMatchObject({ code: Code.UNAVAILABLE });
+    expect(await state()).toMatchObject({
+      status: 503,
+      ready: false,
+      reason: expect.stringContaining("forward.queue.disk.max_size (40960) leaves no room"),
+    });
+    // Once it is back there is room again, and nobody has to send for that to be seen.
+    const back = await startDownstream("grpc", undefined, { port: Number(new URL(nobody.endpoint).port) });
+    open.push(back.close);
+    await expect.poll(state).toMatchObject({ status: 200, ready: true, degraded: false });
+  });
 });
 
 describe("stopping", () => {

@@ -224,14 +224,20 @@ describe("a forwarder with its queue on disk", () => {
     });
     const request = Buffer.alloc(3_000, "x");
     for (let i = 0; i < 3; i++) await forward.export("logs", request, patient());
+    expect(forward.state().keeping).toMatchObject({
+      kept: true,
+      reason: expect.stringMatching(/^9\d+ of 10000/),
+    });
     const refused = await refusal(forward.export("logs", request, patient()));
     expect(refused).toMatchObject({ code: Code.UNAVAILABLE, retryAfterMs: 20 });
     expect(refused.message).toContain("forward.queue.disk.max_size (10000) leaves no room for 3000 more");
     const never = await refusal(forward.export("logs", Buffer.alloc(10_000), patient()));
     expect(never).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, retryAfterMs: undefined });
     expect(seen.drops).toEqual(["queue_full", "too_large"]);
+    expect(forward.state().keeping).toEqual({ kept: false, reason: refused.message });
     open();
     await empty(forward);
+    expect(forward.state().keeping).toEqual({ kept: true, reason: "0 of 10000 bytes" });
     await forward.export("logs", request, patient());
     await empty(forward);
     expect(server.received).toHaveLength(4);
@@ -263,6 +269,7 @@ describe("a forwarder with its queue on disk", () => {
     expect(refused).toMatchObject({ code: Code.UNAVAILABLE, retryAfterMs: 20 });
     expect(refused.message).toContain("data_dir is full (ENOSPC)");
     expect(seen.drops).toEqual(["disk_full"]);
+    expect(forward.state().keeping).toEqual({ kept: false, reason: refused.message });
     expect(kept.length).toBeGreaterThan(10);
     open();
     await empty(forward);

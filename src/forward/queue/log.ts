@@ -135,15 +135,20 @@ export class SegmentLog {
     return this.#segments.reduce((sum, { start, end }) => sum + Math.max(0, end - Math.max(start, done)), 0);
   }
 
+  /** Whether there is room for a request of so many bytes. */
+  fits(bytes: number): boolean {
+    const used = this.#idle ? 0 : this.size;
+    return used + this.#reserved + headerSize + bytes <= this.#options.maxSize;
+  }
+
   /**
    * Resolves once the request is as safe as `sync` asks.
    * @throws {LogFull} where `maxSize` or `maxWaiting` leaves no room; rejects with the device's error otherwise. Nothing is
    * kept then.
    */
   append(signal: Signal, body: Buffer): Promise<void> {
+    if (!this.fits(body.length)) throw new LogFull();
     const size = headerSize + body.length;
-    const used = this.#idle ? 0 : this.size;
-    if (used + this.#reserved + size > this.#options.maxSize) throw new LogFull();
     if (this.#reserved > 0 && this.#reserved + size > this.#options.maxWaiting) throw new LogFull();
     this.#reserved += size;
     return new Promise((resolve, reject) => {
