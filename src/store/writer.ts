@@ -61,7 +61,10 @@ export class Writer {
   /** Ends the wait for a batch to fill, or for the next attempt. */
   #hurry = new AbortController();
   #closing = false;
-  #saidAt = Number.NEGATIVE_INFINITY;
+  /** When each message was last logged. */
+  readonly #saidAt = new Map<string, number>();
+  /** Of those dropped, how many had been when nothing waited last. */
+  #droppedBefore = 0;
 
   /** @param record stores driftlock.v1.Anomaly messages, or none of them. */
   constructor(
@@ -144,7 +147,17 @@ export class Writer {
       await this.#wait(retryMs);
       retryMs = Math.min(2 * retryMs, this.#limits.maxRetryMs);
     }
+    this.#sumUp();
     this.#running = undefined;
+  }
+
+  /** However many lines were left out: once it is over, the log has the count. */
+  #sumUp(): void {
+    const dropped = this.#dropped - this.#droppedBefore;
+    this.#droppedBefore = this.#dropped;
+    if (dropped === 0) return;
+    const fields = { dropped, dropped_since_start: this.#dropped };
+    this.#log.warn(fields, "reports of anomalies were dropped while the store was away or slow");
   }
 
   async #wait(ms: number): Promise<void> {
@@ -190,8 +203,8 @@ export class Writer {
 
   #say(message: string, fields: object): void {
     const now = performance.now();
-    if (now - this.#saidAt < silenceMs) return;
-    this.#saidAt = now;
+    if (now - (this.#saidAt.get(message) ?? Number.NEGATIVE_INFINITY) < silenceMs) return;
+    this.#saidAt.set(message, now);
     this.#log.warn({ ...fields, dropped: this.#dropped, rejected: this.#rejected }, message);
   }
 }

@@ -194,6 +194,13 @@ describe("a writer", () => {
       stored.filter((each) => each.occurrence === 2n && each.severity === severity).length;
     expect(updates(Severity.CRITICAL)).toBeGreaterThan(updates(Severity.LOW));
     expect(lines.filter(({ msg }) => String(msg).includes("least important"))).toHaveLength(1);
+    const sums = () => lines.filter(({ msg }) => String(msg).includes("were dropped while"));
+    expect(sums()).toEqual([
+      expect.objectContaining({ level: "warn", dropped, dropped_since_start: dropped }),
+    ]);
+    writer.offer(report({ id: id(1_000) }));
+    await writer.flush();
+    expect(sums()).toHaveLength(1);
   });
 
   it("gives up at its deadline, and says how many were lost", async () => {
