@@ -151,7 +151,7 @@ export const anomalyDetailSchema = z
 components.add(anomalyDetailSchema, { id: "AnomalyDetail" });
 
 export type AnomalyJson = z.output<typeof anomalySchema>;
-type ReportJson = z.output<typeof reportSchema>;
+export type ReportJson = z.output<typeof reportSchema>;
 
 /** JSON has no infinities. */
 export function finite(value: number | undefined): number | null {

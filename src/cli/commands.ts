@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
     load: async () => ({ run: (await import("./generate.ts")).generate }),
   },
   anomalies: { summary: "list, show and follow what was found", load: () => import("./anomalies.ts") },
+  explain: { summary: "say why an anomaly is one, for people", load: () => import("./explain.ts") },
   keys: { summary: "create, list and revoke API keys", load: () => import("./keys.ts") },
   db: { summary: "bring the store up to date, or tell what it has", load: () => import("./db.ts") },
   version: { summary: "print versions", load: () => import("./version.ts") },

@@ -5,6 +5,8 @@ import { Severity, State } from "../gen/driftlock/v1/anomaly_pb.js";
 import { channelName } from "../telemetry/anomaly-log.ts";
 import { type Cell, columnsOf, cut, toCells } from "./view/cells.ts";
 import { excerpt } from "./view/excerpt.ts";
+import { bracketed, flow, wrap } from "./view/lines.ts";
+import { precise, probability } from "./view/numbers.ts";
 
 export interface ViewStats {
   recordsPerSecond: number;
@@ -50,31 +52,10 @@ const severityStyles: Readonly<Record<Severity, Style>> = {
 
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
-function precise(value: number, digits = 3): string {
-  return Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : String(value);
-}
-
-function probability(p: number): string {
-  if (p === 0) return "< 1e-300";
-  return p < 0.001 ? p.toExponential(1) : precise(p, 2);
-}
-
 /** Event time in UTC; anomalies of the same day are meant. */
 function clock(unixNano: bigint): string {
   const ms = Number(unixNano / 1_000_000n);
   return ms > 0 && ms < 8.64e15 ? `${new Date(ms).toISOString().slice(11, 19)}Z` : "--:--:--";
-}
-
-/** Items side by side, in as many lines as the width asks for. */
-function flow(items: readonly string[], columns: number, gap = "   "): string[] {
-  const lines: string[] = [];
-  for (const item of items.map((item) => cut(item, columns))) {
-    const last = lines.at(-1);
-    const joined = `${last}${gap}${item}`;
-    if (last !== undefined && columnsOf(joined) <= columns) lines[lines.length - 1] = joined;
-    else lines.push(item);
-  }
-  return lines;
 }
 
 function sentence({ explanation }: Anomaly, columns: number): string[] {
@@ -223,27 +204,4 @@ export function createView(out: NodeJS.WriteStream): View {
       status = "";
     },
   };
-}
-
-/** Lines of at most `width` columns. */
-function wrap(cells: readonly Cell[], width: number): Cell[][] {
-  const lines: Cell[][] = [];
-  let left = 0;
-  for (const cell of cells) {
-    if (cell.width > left || lines.length === 0) {
-      lines.push([]);
-      left = width;
-    }
-    lines.at(-1)!.push(cell);
-    left -= cell.width;
-  }
-  return lines;
-}
-
-function bracketed(cells: readonly Cell[]): Cell[] {
-  return cells.flatMap((cell, i) => [
-    ...(cell.novel && !cells[i - 1]?.novel ? [{ text: "⟦", width: 1, novel: false }] : []),
-    cell,
-    ...(cell.novel && !cells[i + 1]?.novel ? [{ text: "⟧", width: 1, novel: false }] : []),
-  ]);
 }

@@ -1,0 +1,103 @@
+/** Anomalies out of JSON, in each form in which Driftlock gives them. */
+import { z } from "zod";
+import { anomalyDetailSchema } from "../../api/anomaly.ts";
+
+/** As `GET /v1/anomalies/{id}` gives it; lists, exports and live events have no more than the anomaly and one report. */
+const documentSchema = anomalyDetailSchema.partial({
+  first: true,
+  examples: true,
+  events: true,
+  excerpts: true,
+  settings: true,
+});
+export type AnomalyDocument = z.output<typeof documentSchema>;
+
+/** What `driftlock replay` says of a record or window. */
+const verdictSchema = z.object({
+  i: z.number(),
+  kind: z.enum(["record", "window"]),
+  stream: z.string(),
+  score: z.number().nullable(),
+  p: z.number().nullable(),
+  flagged: z.boolean(),
+  channel: z.string().nullable(),
+  compression_ratio: z.number().optional(),
+  delta_bits: z.number().optional(),
+  entropy: z.number().optional(),
+  ncd: z.number().optional(),
+});
+export type Verdict = z.output<typeof verdictSchema>;
+
+export interface Found {
+  anomalies: AnomalyDocument[];
+  /** Those that were flagged. */
+  verdicts: Verdict[];
+}
+
+/** Members of an event stream beside its data: `GET /v1/stream/anomalies` as it comes. */
+const eventLine = /^(?::|(?:id|event|retry):)/;
+
+/**
+ * @param text a JSON document, or one a line; also an event stream
+ * @param name of where it is from, for errors
+ * @throws {Error} that names the line and the member
+ */
+export function readAnomalies(text: string, name: string): Found {
+  const found: Found = { anomalies: [], verdicts: [] };
+  const whole = parse(text);
+  if ("value" in whole) {
+    take(whole.value, name, found);
+    return found;
+  }
+  const lines = text.split("\n");
+  for (const [i, line] of lines.entries()) {
+    if (line.trim() === "" || eventLine.test(line)) continue;
+    const parsed = parse(line.replace(/^data: ?/, ""));
+    if ("value" in parsed) take(parsed.value, `${name}: line ${i + 1}`, found);
+    else throw new Error(`${name}: line ${i + 1} is no JSON (${parsed.reason}), nor is the whole`);
+  }
+  return found;
+}
+
+function parse(text: string): { value: unknown } | { reason: string } {
+  try {
+    return { value: JSON.parse(text) };
+  } catch (error) {
+    return { reason: (error as Error).message };
+  }
+}
+
+function take(value: unknown, place: string, found: Found): void {
+  if (Array.isArray(value)) {
+    for (const [i, each] of value.entries()) take(each, `${place}: item ${i}`, found);
+    return;
+  }
+  if (typeof value !== "object" || value === null) {
+    throw new Error(`${place} is no anomaly but ${value === null ? "null" : `a ${typeof value}`}`);
+  }
+  // A page of the list.
+  if ("items" in value && Array.isArray(value.items)) {
+    take(value.items, place, found);
+    return;
+  }
+  // A live event, by WebSocket or as an event stream's data; some are about the events themselves.
+  if ("event" in value && "data" in value) {
+    if (value.event === "anomaly" || value.event === "judgement") take(value.data, place, found);
+    return;
+  }
+  if ("kind" in value && (value.kind === "record" || value.kind === "window")) {
+    const verdict = check(verdictSchema, value, place, "no line of a replay");
+    if (verdict.flagged) found.verdicts.push(verdict);
+    return;
+  }
+  if ("reason" in value && !("id" in value)) return;
+  found.anomalies.push(check(documentSchema, value, place, "no anomaly as the API gives it"));
+}
+
+function check<T extends z.ZodType>(schema: T, value: object, place: string, otherwise: string): z.output<T> {
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  const [issue] = error.issues;
+  const member = issue!.path.length > 0 ? `${issue!.path.join(".")}: ` : "";
+  throw new Error(`${place} is ${otherwise}: ${member}${issue!.message}`);
+}

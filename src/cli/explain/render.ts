@@ -1,0 +1,229 @@
+/** An anomaly for people. What comes from records is escaped: it cannot steer the terminal. */
+import type { ReportJson } from "../../api/anomaly.ts";
+import { type ByteRange, cut, toCells } from "../view/cells.ts";
+import { bracketed, flow, wrap } from "../view/lines.ts";
+import { precise, probability } from "../view/numbers.ts";
+import type { Excerpts } from "./excerpts.ts";
+import type { AnomalyDocument, Verdict } from "./read.ts";
+
+const columns = 100;
+const indent = "  ";
+/** Of a text that is quoted on a line of its own. */
+const quoted = 240;
+/** New parts that are listed; the record's text marks them all. */
+const maxParts = 12;
+
+const looksAt: Readonly<Record<string, string>> = {
+  content: "what a record says that its stream did not say before",
+  sequence: "what follows what in a session or trace",
+  volume: "how many records come",
+  value: "a metric's level or step, or how long a span takes",
+  fields: "columns of the window that cost more bits than they used to",
+};
+
+type Fact = readonly [name: string, value: string];
+
+/** Names in a column of their own; facts without a value are left out. */
+function facts(list: readonly Fact[]): string[] {
+  const shown = list.filter(([, value]) => value !== "");
+  const width = Math.max(0, ...shown.map(([name]) => name.length));
+  return shown.flatMap(([name, value]) =>
+    flow(value.split(" "), columns - indent.length - width - 2, " ").map(
+      (line, i) => `${indent}${(i === 0 ? name : "").padEnd(width)}  ${line}`,
+    ),
+  );
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ["", title, ...lines];
+}
+
+const figure = (value: number | null, digits = 3) => (value === null ? "?" : precise(value, digits));
+const chance = (p: number | null) => (p === null ? "?" : probability(p));
+const plural = (n: number, one: string) => `${n} ${one}${n === 1 ? "" : "s"}`;
+
+/** The two largest units of what lies between two times. */
+function between(from: string, until: string): string {
+  let ms = Date.parse(until) - Date.parse(from);
+  if (!(ms > 0)) return "";
+  const parts: string[] = [];
+  for (const [unit, size] of [
+    ["d", 864e5],
+    ["h", 36e5],
+    ["min", 6e4],
+    ["s", 1e3],
+    ["ms", 1],
+  ] as const) {
+    const n = Math.floor(ms / size);
+    if (n > 0) parts.push(`${n} ${unit}`);
+    ms -= n * size;
+  }
+  return parts.slice(0, 2).join(" ");
+}
+
+/** As far as seconds: 2026-01-31 12:00:00 UTC. */
+const clock = (time: string) => `${time.slice(0, 19).replace("T", " ")} UTC`;
+
+function marked(text: string, novel: readonly ByteRange[]): string[] {
+  return wrap(bracketed(toCells(text, novel)), columns - indent.length).map(
+    (line) => indent + line.map((cell) => cell.text).join(""),
+  );
+}
+
+function sentence(report: ReportJson | null, { stream, state }: AnomalyDocument): string[] {
+  const why = report?.explanation || `An anomaly of this stream, which is ${state}; no report of it is there`;
+  return flow(cut(`${stream}: ${why}.`, 1_024).split(" "), columns, " ");
+}
+
+function overview(anomaly: AnomalyDocument, report: ReportJson | null): string[] {
+  const { start_time: start, end_time: end, occurrences } = anomaly;
+  const lasted = between(start, end);
+  const until = clock(end) === clock(start) ? "" : ` to ${clock(end)}`;
+  const channels = anomaly.channels.filter((channel) => channel !== report?.channel);
+  return facts([
+    ["anomaly", `${anomaly.id} (${anomaly.state})`],
+    ["severity", anomaly.severity],
+    ["stream", anomaly.stream],
+    ["when", `${clock(start)}${until}${lasted && `, ${lasted}`}`],
+    ["members", `${plural(occurrences, "flagged verdict")} as one anomaly`],
+    ["channel", report === null ? "" : `${report.channel}: ${looksAt[report.channel] ?? "not known here"}`],
+    ["others", channels.join(", ")],
+    ["field", report?.field ?? ""],
+    ...(report === null ? [] : scores(report)),
+    ["trace", report?.trace_id ? `${report.trace_id}${report.span_id && `, span ${report.span_id}`}` : ""],
+  ]);
+}
+
+function scores({ score, limit, p_value, surprise_bits, baseline_bits, channel }: ReportJson): Fact[] {
+  const times = score !== null && limit !== null && limit > 0 ? `, ${precise(score / limit)} times that` : "";
+  // Where a channel has no figure for what is usual, it says 0; of content 0 is what known records cost.
+  const usual = baseline_bits || channel === "content" ? `, where ${figure(baseline_bits)} are usual` : "";
+  return [
+    ["score", `${figure(score)} against the stream's limit of ${figure(limit)}${times}`],
+    ["p-value", `${chance(p_value)}: the chance of such a score in the stream's own past`],
+    ["bits", `${figure(surprise_bits)}${usual}`],
+  ];
+}
+
+function recordLines({ record, field }: ReportJson): string[] {
+  if (record === null) return [];
+  const bytes = Buffer.from(record.text);
+  const novel = record.novel.filter(({ start, end }) => start < end && end <= bytes.length);
+  const fresh = novel.reduce((sum, { start, end }) => sum + end - start, 0);
+  const parts = novel.slice(0, maxParts).map(({ start, end }): Fact => {
+    return [`${start}-${end}`, JSON.stringify(cut(bytes.subarray(start, end).toString("utf8"), quoted))];
+  });
+  if (novel.length > maxParts) parts.push(["", `and ${novel.length - maxParts} more`]);
+  const title = `Record (${plural(bytes.length, "byte")}${fresh > 0 ? `, of which ${fresh} new, in ⟦ ⟧` : ""})`;
+  return [
+    ...section(title, marked(record.text, novel)),
+    ...section(`New bytes, from-to${field && ` (most of them in ${field})`}`, facts(parts)),
+  ];
+}
+
+/** What range and rates are counted in. */
+function range(
+  { low, high }: { low: number | null; high: number | null },
+  { channel }: ReportJson,
+  signal: string,
+): string {
+  if (low === null && high === null) return "";
+  const latency = channel === "value" && signal === "traces";
+  const scaled = (value: number | null) => (value === null ? "?" : precise(latency ? value / 1e6 : value, 4));
+  const unit = latency ? " ms" : channel === "volume" ? " records a tick" : "";
+  return `${scaled(low)} to ${scaled(high)}${unit}`;
+}
+
+function expectation(report: ReportJson, signal: string, excerpts: Excerpts | undefined): string[] {
+  const { expected, record, channel } = report;
+  const computed = channel === "content" && record !== null ? excerpts?.nearest(record.text) : undefined;
+  const nearest = expected?.nearest || computed || "";
+  return facts([
+    ["nearest record", cut(nearest, quoted)],
+    ...(expected?.next ?? []).map((text, i): Fact => [i === 0 ? "usual next" : "or", cut(text, quoted)]),
+    [channel === "volume" ? "usual rate" : "usual range", expected ? range(expected, report, signal) : ""],
+  ]);
+}
+
+function measures({ window }: ReportJson, excerpts: Excerpts | undefined): string[] {
+  if (window === null) return [];
+  const against = (inBaseline: number | undefined) =>
+    inBaseline === undefined ? "" : `, of the baseline ${precise(inBaseline)}`;
+  return facts([
+    ["compression ratio", `${figure(window.compression_ratio)}${against(excerpts?.metrics.baselineRatio)}`],
+    ["entropy", `${figure(window.entropy)}${against(excerpts?.baselineEntropy)} bits a byte`],
+    ["delta bits", `${figure(window.delta_bits)} bits a byte: compressed, the baseline less the window`],
+    ["NCD", `${figure(window.ncd)}, size-matched ${figure(window.ncd_size_matched)}`],
+    [
+      "permutation test",
+      window.permutations > 0 ? `p = ${chance(window.p_value)} of ${window.permutations} permutations` : "",
+    ],
+  ]);
+}
+
+function members({ examples = [] }: AnomalyDocument, shown: ReportJson | null): string[] {
+  return examples
+    .filter(
+      ({ time, record }) => record !== null && !(time === shown?.time && record.text === shown.record?.text),
+    )
+    .flatMap(({ time, channel, score, record }) => [
+      `${indent}${clock(time)}, ${channel}, score ${figure(score)}`,
+      ...marked(record!.text, record!.novel).map((line) => indent + line),
+    ]);
+}
+
+/** @param excerpts of the first report, where they are kept */
+export function renderAnomaly(anomaly: AnomalyDocument, excerpts?: Excerpts): string {
+  const { report } = anomaly;
+  const window = report?.window;
+  const title = window
+    ? `Window of ${plural(window.records, "record")}, ${window.codec || "no codec"}, against the baseline`
+    : "";
+  const lines = [
+    ...sentence(report, anomaly),
+    "",
+    ...overview(anomaly, report),
+    ...(report === null
+      ? []
+      : [
+          ...recordLines(report),
+          ...section("Expected", expectation(report, anomaly.signal, excerpts)),
+          ...section(title, measures(report, excerpts)),
+        ]),
+    ...section("Other records of it", members(anomaly, report)),
+    ...section(
+      "What people said",
+      facts(
+        (anomaly.events ?? []).map(({ state, author, time, note }) => [
+          state,
+          `${clock(time)}, ${author}${note && `: ${cut(note, quoted)}`}`,
+        ]),
+      ),
+    ),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** A verdict of a replay has no more than its figures. */
+export function renderVerdict({ i, kind, stream, score, p, channel, ...window }: Verdict): string {
+  const by = channel === null ? "" : ` by its ${channel}`;
+  const what = kind === "record" ? `Record ${i}` : `The window that ends with record ${i}`;
+  const { compression_ratio, delta_bits, entropy, ncd } = window;
+  return [
+    ...flow(
+      cut(`${stream}: ${what} is strange${by}, with a score of ${figure(score)}.`, 1_024).split(" "),
+      columns,
+      " ",
+    ),
+    "",
+    ...facts([
+      ["channel", channel === null ? "" : `${channel}: ${looksAt[channel] ?? "not known here"}`],
+      ["p-value", `${chance(p)}: the chance of such a score in the stream's own past`],
+      ["compression ratio", compression_ratio === undefined ? "" : figure(compression_ratio)],
+      ["entropy", entropy === undefined ? "" : `${figure(entropy)} bits a byte`],
+      ["delta bits", delta_bits === undefined ? "" : `${figure(delta_bits)} bits a byte`],
+      ["NCD", ncd === undefined ? "" : figure(ncd)],
+    ]),
+    "",
+  ].join("\n");
+}
