@@ -29,6 +29,10 @@ const tenantsAtOnce = 500;
 const unheld = sql<boolean>`not exists (
   select 1 from evidence_bundles b where b.tenant = anomalies.tenant and b.anomaly_id = anomalies.id
 )`;
+/** A stream that no anomaly is of. */
+const unrelated = sql<boolean>`not exists (
+  select 1 from anomalies a where a.tenant = streams.tenant and a.stream_id = streams.id
+)`;
 
 export class Retention {
   readonly #context: Context;
@@ -165,16 +169,7 @@ export class Retention {
         .selectFrom("streams")
         .select(["id", "last_seen"])
         .where("tenant", "=", tenant)
-        .where(({ not, exists, selectFrom }) =>
-          not(
-            exists(
-              selectFrom("anomalies")
-                .select("anomalies.id")
-                .where("anomalies.tenant", "=", tenant)
-                .whereRef("anomalies.stream_id", "=", "streams.id"),
-            ),
-          ),
-        )
+        .where(unrelated)
         .$if(excess <= 0, (query) => query.where("last_seen", "<", seenBefore))
         // Those that the engine still holds go last.
         .orderBy(sql`case when state in ('learning', 'watching') then 1 else 0 end`)
@@ -190,6 +185,7 @@ export class Retention {
         .deleteFrom("streams")
         .where("tenant", "=", tenant)
         .where("id", "in", ids)
+        .where(unrelated)
         .executeTakeFirst();
       result.streams += Number(deleted.numDeletedRows);
       excess -= ids.length;
