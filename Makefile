@@ -15,6 +15,7 @@ PROTO := $(shell find proto -name '*.proto')
 SOURCES := $(shell find src -path src/gen -prune -o -name '*.ts' -print)
 CLANGXX ?= $(shell command -v clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 | head -n 1)
 FUZZ_SECONDS ?= 60
+STORE ?= sqlite
 
 .PHONY: help
 help: ## this list
@@ -38,6 +39,10 @@ test-native: build/sanitized/.stamp ## the native tests under address and undefi
 .PHONY: test-e2e
 test-e2e: build ## against a real OpenTelemetry Collector (wants Go)
 	vitest run --config vitest.e2e.config.ts
+
+.PHONY: test-api
+test-api: src/gen/.stamp $(ADDON) ## schemathesis against the API on STORE=sqlite or postgres (wants Python)
+	node test/schemathesis/run.ts $(STORE) $(ARGS)
 
 .PHONY: fuzz
 fuzz: build/fuzz/.stamp build ## what reads OTLP, OTLP/JSON and events, each for FUZZ_SECONDS (60)
