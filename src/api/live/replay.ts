@@ -19,6 +19,12 @@ export interface ReplayLimits {
 
 const defaults: ReplayLimits = { anomalies: 10_000, page: 100, flushMs: 2_000, stallMs: 30_000 };
 
+interface Page {
+  events: readonly LiveEvent[];
+  /** Where the next goes on; undefined where there is nothing. */
+  last: { time: number; id: string } | undefined;
+}
+
 /** Between looks at a reader that is not ready. */
 const pauseMs = 20;
 /**
@@ -33,6 +39,8 @@ export class Replay {
   readonly #limits: ReplayLimits;
   /** One page at a time: many who come back together leave the database to others as well. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** Pages whose turn has not come: those who come back to the same place share one. */
+  readonly #waiting = new Map<string, Promise<Page>>();
 
   constructor(store: Pick<Store, "anomalies" | "writer">, log: Logger, limits: Partial<ReplayLimits> = {}) {
     this.#store = store;
@@ -57,20 +65,15 @@ export class Replay {
   /** Resolves to why the reader may have missed something all the same; undefined where it has not. */
   async #tell(reader: Reader, returning: Return, gone: AbortSignal): Promise<string | undefined> {
     const lost = returning.lossy ? await this.#lost() : undefined;
-    const settled = Date.now() - settleMs;
     let { time, anomaly: id = "" } = returning.since;
     for (let told = 0; told < this.#limits.anomalies; told += this.#limits.page) {
-      const page = await this.#page(reader.tenant, { time, id });
-      const { accepts } = reader;
-      // Where it takes some alone, the newest event of an anomaly may be none of them.
-      const later = accepts === undefined ? returning.willTell() : new Set();
-      const events = page.filter((item) => !later.has(item.id)).map((item) => toEvent(item, settled));
-      const wanted = events.filter(({ data }) => accepts?.(data) ?? true);
+      const { events, last } = await this.#page(reader.tenant, time, id);
       await this.#ready(reader, gone);
       if (gone.aborted) return undefined;
+      const wanted = among(events, reader, returning);
       if (wanted.length > 0) reader.give(wanted);
-      if (page.length < this.#limits.page) return lost;
-      ({ changedAt: time, id } = page.at(-1)!);
+      if (events.length < this.#limits.page) return lost;
+      ({ time, id } = last!);
     }
     return `more than ${this.#limits.anomalies} anomalies have changed since`;
   }
@@ -84,11 +87,27 @@ export class Replay {
     return writer.state().dropped > 0 ? "some of what was found could not be stored" : undefined;
   }
 
-  #page(tenant: string, after: { time: number; id: string }): Promise<AnomalySummary[]> {
-    const read = () => this.#store.anomalies.changedSince(tenant, after, this.#limits.page);
-    const page = this.#turn.then(read);
+  #page(tenant: string, time: number, id: string): Promise<Page> {
+    const key = JSON.stringify([tenant, time, id]);
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) return waiting;
+    const page = this.#turn.then(() => {
+      this.#waiting.delete(key);
+      return this.#read(tenant, time, id);
+    });
+    this.#waiting.set(key, page);
     this.#turn = page.catch(() => {});
     return page;
+  }
+
+  async #read(tenant: string, time: number, id: string): Promise<Page> {
+    const settled = Date.now() - settleMs;
+    const items = await this.#store.anomalies.changedSince(tenant, { time, id }, this.#limits.page);
+    const last = items.at(-1);
+    return {
+      events: items.map((item) => toEvent(item, settled)),
+      last: last && { time: last.changedAt, id: last.id },
+    };
   }
 
   async #ready(reader: Reader, gone: AbortSignal): Promise<void> {
@@ -98,6 +117,14 @@ export class Replay {
       await sleep(pauseMs, undefined, { ref: false });
     }
   }
+}
+
+/** The same array where all are, so that it is put into bytes once. */
+function among(events: readonly LiveEvent[], { accepts }: Reader, returning: Return): readonly LiveEvent[] {
+  // Told once the reader is back; where it takes some alone, the newest event of an anomaly may be none of them.
+  const later = accepts === undefined ? returning.willTell() : new Set();
+  const wanted = events.filter(({ data }) => !later.has(data.id) && (accepts?.(data) ?? true));
+  return wanted.length === events.length ? events : wanted;
 }
 
 class TooSlow extends Error {
