@@ -395,6 +395,42 @@ void tells_who_gave_way() {
   CHECK(rest.size() <= 16 * 1024 + bench.engine.stats().streams);
 }
 
+/// A stream that goes from the shelf as well is told as evicted, with the times that it had.
+void tells_who_left_the_shelf() {
+  Settings settings = settingsOf();
+  settings.baselineRecords = 64;
+  settings.maxStreams = 1;
+  Bench bench(settings);
+  Random random(17);
+  std::uint64_t clock = start;
+  std::size_t evicted = 0;
+  for (int i = 0, sent = 0; evicted == 0 && sent < 500; ++i) {
+    // All of one shard, of lines that do not compress: so its shelf fills up soon.
+    std::vector<Message> lines;
+    for (int k = 0; k < 70; ++k) {
+      std::string line;
+      for (int n = 0; n < 400; ++n) line += static_cast<char>('a' + random.below(26));
+      lines.push_back(logRecord(line, {.time = clock += second}));
+    }
+    const Message message = request("service-" + std::to_string(i), lines);
+    otlp::Index index;
+    otlp::WireError error;
+    CHECK(otlp::index(otlp::Signal::Logs, message, index, error));
+    StreamKeys keys;
+    keys.find(index, "default", settings.streamBy);
+    if (shardOf(keys.hash(0)) != 0) continue;
+    bench.process(otlp::Signal::Logs, message);
+    if (++sent % 50 != 0) continue;
+    for (const auto& [name, figures] : bench.figures(2000)) {
+      if (figures.state != StreamState::Evicted) continue;
+      ++evicted;
+      CHECK(figures.service.starts_with("service-") && figures.tenant == "default" && figures.progress == 1);
+      CHECK(figures.times.first >= start && figures.times.baseline == figures.times.first + 63 * second);
+    }
+  }
+  CHECK(evicted > 0);
+}
+
 /// However many streams a tenant makes, and has learned, those of another stay.
 void tenants_have_shares() {
   Settings settings = settingsOf();
@@ -453,6 +489,8 @@ void quota_of_streams() {
   CHECK(told["acme: logs service.name=service-7"].service == "service-7");
 
   // A restart does not hand out the places anew.
+  const auto snapshot = one.snapshot();
+  for (std::size_t cut = 0; cut < 400; cut += 7) CHECK(!Engine(settings, [](std::shared_ptr<Task>) {}).restore(Bytes(snapshot).first(cut)));
   CHECK(restarted.engine.restore(one.snapshot()));
   CHECK(restarted.snapshot() == one.snapshot());
   CHECK(restarted.process(otlp::Signal::Logs, linesOf("service-6", random, clock, 1), "acme")->limited == 1);
@@ -508,6 +546,7 @@ int main() {
 #endif
   tells_figures();
   tells_who_gave_way();
+  tells_who_left_the_shelf();
   tenants_have_shares();
   quota_of_streams();
   restored_goes_on();
