@@ -4,10 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { Kysely } from "kysely";
+import { Migrator } from "kysely/migration";
 import { afterAll, expect, it } from "vitest";
 import { migrationState, openStore } from "../../src/store/index.ts";
+import { migrations } from "../../src/store/migrations.ts";
+import { connectPostgres } from "../../src/store/postgres.ts";
+import { SqliteDialect } from "../../src/store/sqlite/dialect.ts";
+import type { Tables } from "../../src/store/tables.ts";
 import { onEachDatabase } from "./databases.ts";
-import { id, options, report, storeConfig } from "./fixtures.ts";
+import { id, midnight, options, report, storeConfig } from "./fixtures.ts";
 
 const opener = fileURLToPath(new URL("./opener.ts", import.meta.url));
 const folders: string[] = [];
@@ -44,6 +50,41 @@ onEachDatabase((databases) => {
     expect((await second.anomalies.list("acme")).items).toHaveLength(1);
     expect(second.health().ready).toBe(true);
     expect(await migrationState(database.config())).toMatchObject({ applied: all, pending: [] });
+  });
+
+  it("brings what an older version has written up to date", async () => {
+    const database = await databases.empty();
+    const { data_dir, store } = database.config();
+    const old = store.url
+      ? connectPostgres(store.url, { connections: 1, timeouts: false })
+      : new Kysely<Tables>({
+          dialect: new SqliteDialect({
+            file: join(data_dir, "driftlock.db"),
+            readOnly: false,
+            thread: "this",
+          }),
+        });
+    const { error } = await new Migrator({ db: old, provider: migrations(databases.kind) }).migrateTo(
+      "001_initial",
+    );
+    expect(error).toBeUndefined();
+    const seen = { first_seen: midnight, last_seen: midnight, records: 7, signal: 1, service: "cart" };
+    for (const state of ["learning", "watching"]) {
+      const stream = { ...seen, tenant: "acme", id: state, key: `logs ${state}`, state };
+      await old
+        .insertInto("streams")
+        .values(stream as never)
+        .execute();
+    }
+    await old.destroy();
+
+    const opened = await database.open();
+    const { items } = await opened.streams.list("acme");
+    expect(items.map(({ id, progress, records, flagged }) => ({ id, progress, records, flagged }))).toEqual([
+      { id: "watching", progress: 1, records: 7n, flagged: 0n },
+      { id: "learning", progress: 0, records: 7n, flagged: 0n },
+    ]);
+    expect(items[0]!.toldAt).toBe(Number(midnight / 1_000_000n));
   });
 
   it("lets two processes start at once", { timeout: 60_000 }, async () => {
