@@ -24,7 +24,7 @@ constexpr std::uint64_t kAnyNumber = 0x9e3779b97f4a7c15;
 }  // namespace
 
 void ContentScore::clear() {
-  score = bits = 0;
+  score = density = bits = 0;
   novelBytes = 0;
   signature = templateHash = 0;
   unknown.clear();
@@ -91,7 +91,8 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
     out.signature = hash(Bytes(out.text).subspan(run.start, run.end - run.start), out.signature);
   }
   const double grave = std::min(1.0, out.novelBytes / kGraveFrom) * static_cast<double>(gravityOf(record));
-  out.score = out.bits / (kShortest + static_cast<double>(out.text.size())) + kGravityBits * grave;
+  out.density = out.bits / (kShortest + static_cast<double>(out.text.size()));
+  out.score = out.density + kGravityBits * grave;
 }
 
 void ContentChannel::learn(const RecordView& record, const ContentScore& score) {

@@ -44,6 +44,9 @@ constexpr std::uint64_t kUsualEvery = 4096;
 /// It is also the measure that makes the scores of channels comparable.
 constexpr double kStrangeChance = 0.01;
 
+/// In a window, each bit a byte of news, or each measure of strangeness, makes a record 2^3 times rarer.
+constexpr double kBitsPerMeasure = 3;
+
 constexpr std::size_t kExpiredAtOnce = 2;
 
 std::string hexId(std::uint64_t a, std::uint64_t b) {
@@ -108,7 +111,11 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
 
   for (const Say& say : says_) {
     // The value channel knows by itself when it has seen enough to score; to judge, its scores must be calibrated as well.
-    if (!verdict.learning || value_) verdict.score = std::max(verdict.score, comparable(say.channel, say.score));
+    if (verdict.learning && !value_) continue;
+    const double strangeness = comparable(say.channel, say.score);
+    verdict.score = std::max(verdict.score, strangeness);
+    // Severity says that a record is worth an alarm, not that a window is unlike others.
+    hops_.back().hear(say.channel, say.channel == Channel::Content ? content.density : strangeness);
   }
   if (!verdict.learning) judge(verdict);
   if (calibrating()) learnScores(verdict);
@@ -208,7 +215,7 @@ double Stream::strangeEnough(Channel channel) const {
   const double n = static_cast<double>(calibration->learnt());
   double limit = std::max(budget_.limit(), kFarOut / (n * n));
   // The budget counts records; the volume channel's unit is the tick, of which a busy stream has far fewer.
-  if (channel == Channel::Volume && timed_) limit = std::max(limit, settings_.alarmsPerStreamPerDay / 2 * static_cast<double>(kTickNanos) / kDayNanos);
+  if (channel == Channel::Volume && volume_) limit = std::max(limit, settings_.alarmsPerStreamPerDay / 2 * static_cast<double>(kTickNanos) / kDayNanos);
   return std::min(limit, std::max(budget_.limit(), kLargestLimit));
 }
 
@@ -267,12 +274,14 @@ double Stream::comparable(Channel channel, double score) const {
 }
 
 void Stream::observeVolume(bool timed, std::uint32_t id, std::vector<Event>& events) {
-  if (!volume_) {
-    timed_ = timed;
-    volume_ = makeVolume();
+  if (!mix_) {
+    mix_ = makeMix();
+    if (timed) volume_ = makeVolume();
   }
-  const std::uint64_t clock = timed_ ? clock_.now() : seen_;
-  if (const std::optional<VolumeTick> tick = volume_->advance(clock); tick && calibrating()) {
+  std::optional<VolumeTick> tick = mix_->count(id);
+  if (tick && !learning()) hops_.back().hear(Channel::Volume, tick->score);
+  if (volume_) tick = volume_->advance(clock_.now());
+  if (tick && calibrating()) {
     says_.clear();
     say(Channel::Volume, tick->score, tick->strangest.bits, 0);
     Verdict verdict;
@@ -283,17 +292,16 @@ void Stream::observeVolume(bool timed, std::uint32_t id, std::vector<Event>& eve
     }
     learnScores(verdict);
     if (verdict.flagged) {
-      volume_->reject();
-      events.push_back({.verdict = verdict, .timeUnixNano = timed_ ? clock_.eventAt(tick->end) : 0, .volume = tick->strangest});
+      volume_ ? volume_->reject() : mix_->reject();
+      events.push_back({.verdict = verdict, .timeUnixNano = volume_ ? clock_.eventAt(tick->end) : 0, .volume = tick->strangest});
     }
   }
-  volume_->count(clock, id);
+  if (volume_) volume_->count(clock_.now(), id);
 }
 
-std::unique_ptr<VolumeChannel> Stream::makeVolume() const {
-  return timed_ ? std::make_unique<VolumeChannel>(kTickNanos, kDayNanos)
-                : std::make_unique<VolumeChannel>(settings_.windowHop, 0);
-}
+std::unique_ptr<VolumeChannel> Stream::makeVolume() const { return std::make_unique<VolumeChannel>(kTickNanos, kDayNanos); }
+
+std::unique_ptr<TemplateMix> Stream::makeMix() const { return std::make_unique<TemplateMix>(settings_.windowHop); }
 
 std::size_t Stream::hopsPerWindow() const {
   return std::max<std::size_t>(1, (settings_.windowRecords + settings_.windowHop - 1) / settings_.windowHop);
@@ -301,8 +309,26 @@ std::size_t Stream::hopsPerWindow() const {
 
 std::optional<WindowVerdict> Stream::window() const {
   if (learning() || seen_ % settings_.windowHop != 0) return {};
-  WindowVerdict verdict;
-  for (const WindowVerdict& hop : hops_) verdict.include(hop);
+  Hop window;
+  for (const Hop& hop : hops_) {
+    window.include(hop);
+    for (std::size_t c = 0; c < channelCount; ++c) window.hear(static_cast<Channel>(c), hop.strangest[c]);
+  }
+  // All in bits: a mix of templates is one thing to be strange by, single records are as many as the window has. Channels
+  // add as the harmonic mean of their p-values does (combine_p_values).
+  WindowVerdict verdict{.score = -std::numeric_limits<double>::infinity(), .pValue = window.pValue, .flagged = window.flagged};
+  const double chances = portable_log2(settings_.windowRecords);
+  double most = verdict.score, sum = 0;
+  std::array<double, channelCount> bits = window.strangest;
+  for (std::size_t c = 0; c < channelCount; ++c) {
+    if (static_cast<Channel>(c) != Channel::Volume) bits[c] = kBitsPerMeasure * bits[c] - chances;
+    if (bits[c] <= most) continue;
+    most = bits[c];
+    verdict.channel = static_cast<Channel>(c);
+  }
+  if (!std::isfinite(most)) return WindowVerdict{.pValue = window.pValue, .flagged = window.flagged};
+  for (const double channel : bits) sum += portable_exp((channel - most) * ln2);
+  verdict.score = most + portable_log2(sum);
   return verdict;
 }
 
@@ -325,6 +351,7 @@ void Stream::expireSessions(std::vector<Event>& events) {
     learnScores(verdict);
     sequence_->accept(lesson(*ended, verdict));
     hops_.back().include(verdict);
+    if (!verdict.learning) hops_.back().hear(Channel::Sequence, verdict.score);
     if (verdict.flagged) events.push_back({.verdict = verdict, .timeUnixNano = clock_.eventAt(clock_.now())});
   }
 }
@@ -461,6 +488,7 @@ std::size_t Stream::memory() const {
                       sightings_.capacity() * sizeof(Sighting) + operations_.capacity() * sizeof(Operation);
   if (content_) bytes += content_->memory();
   if (volume_) bytes += VolumeChannel::bytes();
+  if (mix_) bytes += TemplateMix::bytes();
   if (sequence_) bytes += sequence_->memory();
   if (value_) bytes += sizeof(ValueChannel);
   for (const auto& calibration : calibrations_) bytes += calibration ? Calibration::bytes() : 0;

@@ -12,6 +12,7 @@
 
 #include "cbad/calibration.hpp"
 #include "cbad/latency.hpp"
+#include "cbad/mix.hpp"
 #include "cbad/state_bytes.hpp"
 #include "cbad/value.hpp"
 #include "cbad/volume.hpp"
@@ -104,19 +105,29 @@ struct Event {
   Ending ending = Ending::Quiet;
 };
 
-/// A window's verdict: the strangest of what was judged in it.
+/// A window's verdict: what is strangest in it, by each channel, and all of them together.
 struct WindowVerdict {
+  /// In bits; may be negative, where all is as usual.
   double score = 0;
   double pValue = 1;
   bool flagged = false;
   Channel channel = Channel::None;
+};
 
-  /// Of a Verdict or a WindowVerdict.
+/// What was heard in one hop of a window.
+struct Hop {
+  /// The strangest of each channel: density of news, mixes of templates in bits, others by the measure that learning gave.
+  std::array<double, channelCount> strangest;
+  double pValue = 1;
+  bool flagged = false;
+
+  Hop() { strangest.fill(-std::numeric_limits<double>::infinity()); }
+  void hear(Channel channel, double strangeness) {
+    double& most = strangest[static_cast<std::size_t>(channel)];
+    most = std::max(most, strangeness);
+  }
+  /// Of a Verdict or a Hop.
   void include(const auto& verdict) {
-    if (verdict.score > score) {
-      score = verdict.score;
-      channel = verdict.channel;
-    }
     pValue = std::min(pValue, verdict.pValue);
     flagged |= verdict.flagged;
   }
@@ -195,6 +206,7 @@ class Stream {
 
   std::size_t hopsPerWindow() const;
   std::unique_ptr<VolumeChannel> makeVolume() const;
+  std::unique_ptr<TemplateMix> makeMix() const;
   bool calibrating() const { return seen_ >= settings_.baselineRecords / 2; }
   void say(Channel channel, double score, double bits, double usualBits, bool whole = true);
   void judge(Verdict& verdict);
@@ -230,9 +242,10 @@ class Stream {
   /// Its sessions hold a record each: their order says nothing.
   bool unordered_ = false;
   std::unique_ptr<ValueChannel> value_;
+  /// Counts by ticks of event time, where records have times.
   std::unique_ptr<VolumeChannel> volume_;
-  /// Counts are per tick of event time; of records where they carry no times.
-  bool timed_ = false;
+  /// Counts by hops of records. It judges where there are no times; what it says of a window is heard in any case.
+  std::unique_ptr<TemplateMix> mix_;
   struct Operation {
     std::uint64_t hash;
     LatencyModel latency;
@@ -267,7 +280,7 @@ class Stream {
 
   Window baseline_, window_;
   /// The strangest of each hop of the current window, latest last.
-  std::deque<WindowVerdict> hops_;
+  std::deque<Hop> hops_;
 
   /// News and how often it came: what keeps coming becomes normal.
   struct Sighting {

@@ -8,7 +8,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
 
 /// An id of two hashes, as `report` makes it.
 constexpr std::size_t kMostId = 64;
@@ -53,8 +53,9 @@ void visitKey(auto& key, std::uint8_t& signal, std::uint8_t& type, Visitor& v) {
 }
 
 template <class Visitor>
-void visitHop(auto& hop, std::uint8_t& channel, Visitor& v) {
-  v(hop.score), v(hop.pValue), v(hop.flagged), v(channel);
+void visitHop(auto& hop, Visitor& v) {
+  for (auto& strangest : hop.strangest) v(strangest);
+  v(hop.pValue), v(hop.flagged);
 }
 
 template <class Visitor>
@@ -83,7 +84,7 @@ bool getOptional(StateReader& in, std::unique_ptr<State>& state, Make&& make) {
 
 template <class Self, class Visitor>
 void Stream::visit(Self& self, Visitor& v) {
-  v(self.seen_), v(self.unordered_), v(self.timed_), v(self.markedAt_);
+  v(self.seen_), v(self.unordered_), v(self.markedAt_);
   for (auto& marks : self.marks_) v(marks.usual), v(marks.strange);
   v(self.pointUnixNano_), v(self.pointValue_), v(self.pointCount_);
   v(self.anomaly_.id), v(self.anomaly_.startUnixNano), v(self.anomaly_.endUnixNano), v(self.anomaly_.occurrences);
@@ -103,6 +104,7 @@ void Stream::snapshot(std::vector<std::uint8_t>& out) const {
   putOptional(out, sequence_);
   putOptional(out, value_);
   putOptional(out, volume_);
+  putOptional(out, mix_);
   for (const auto& calibration : calibrations_) putOptional(out, calibration);
   put_state(out, budget_);
   put_state(out, baseline_);
@@ -114,10 +116,7 @@ void Stream::snapshot(std::vector<std::uint8_t>& out) const {
     write(operation.hash), write(model.mean), write(model.above), write(model.below), write(model.count);
   }
   put(out, static_cast<std::uint32_t>(hops_.size()));
-  for (const WindowVerdict& hop : hops_) {
-    auto channel = static_cast<std::uint8_t>(hop.channel);
-    visitHop(hop, channel, write);
-  }
+  for (const Hop& hop : hops_) visitHop(hop, write);
   put(out, static_cast<std::uint32_t>(sightings_.size()));
   for (const Sighting& sighting : sightings_) {
     write(sighting.signature), write(sighting.count), write(sighting.first);
@@ -159,7 +158,7 @@ bool Stream::restore(StateReader& in) {
   if (!getOptional(in, content_, [&] { return std::make_unique<ContentChannel>(settings_.dictionarySize); }) ||
       !getOptional(in, sequence_, [] { return std::make_unique<SequenceChannel>(); }) ||
       !getOptional(in, value_, [] { return std::make_unique<ValueChannel>(); }) ||
-      !getOptional(in, volume_, [&] { return makeVolume(); }) || metric != (value_ != nullptr) || metric == (content_ != nullptr)) {
+      !getOptional(in, volume_, [&] { return makeVolume(); }) || !getOptional(in, mix_, [&] { return makeMix(); }) || metric != (value_ != nullptr) || metric == (content_ != nullptr)) {
     return false;
   }
   for (std::size_t c = 0; c < channelCount; ++c) {
@@ -179,13 +178,7 @@ bool Stream::restore(StateReader& in) {
   }
   const auto hops = in.get<std::uint32_t>();
   if (hops > hopsPerWindow() || (hops == 0) != (seen_ == 0)) return false;
-  for (std::uint32_t i = 0; i < hops && in.ok(); ++i) {
-    std::uint8_t channel = 0;
-    WindowVerdict& hop = hops_.emplace_back();
-    visitHop(hop, channel, in);
-    if (channel >= channelCount) return false;
-    hop.channel = static_cast<Channel>(channel);
-  }
+  for (std::uint32_t i = 0; i < hops && in.ok(); ++i) visitHop(hops_.emplace_back(), in);
   const auto sightings = in.get<std::uint32_t>();
   if (sightings != 0 && sightings != sightingSlots) return false;
   sightings_.resize(sightings);
