@@ -67,7 +67,7 @@ Outcome run(const std::string& kind, double per_day, double per_second, double d
     const bool planted = outlier != 0 && i > units / 5 && i % every == every / 2;
     const double score = planted ? outlier : stream.next(time);
     budget.observe(1000000000u + static_cast<std::uint64_t>(time * 1e9));
-    const Alarm judged = budget.judge(past.p_value(score), time - flagged < 60);
+    const Alarm judged = budget.judge(past.p_value(score), budget.limit(), time - flagged < 60);
     if (judged != Alarm::none) flagged = time;
     past.learn(score, judged, budget.limit());
     if (planted) {

@@ -11,13 +11,15 @@
 #include <utility>
 #include <vector>
 
+#include "cbad/mix.hpp"
 #include "cbad/volume.hpp"
 
 using namespace driftlock;
 
 namespace {
 
-constexpr std::uint64_t tick = 50;
+constexpr std::uint32_t tick = 50;
+constexpr std::uint64_t day = std::uint64_t{86400} * 1000000000;
 constexpr std::size_t training = 400, burst = 15;
 
 using Ids = std::vector<std::uint32_t>;
@@ -50,13 +52,9 @@ Ids read(const char* path, std::size_t first, std::size_t count) {
   return ids;
 }
 
-double feed(VolumeChannel& channel, const std::uint32_t* ids, std::uint64_t from) {
-  for (std::size_t i = 0; i < tick; ++i) {
-    channel.advance(from + i);
-    channel.count(from + i, ids[i]);
-  }
-  const auto closed = channel.advance(from + tick);
-  return closed ? closed->score : 0;
+double feed(TemplateMix& mix, const std::uint32_t* ids) {
+  for (std::size_t i = 0; i + 1 < tick; ++i) mix.count(ids[i]);
+  return mix.count(ids[tick - 1])->score;
 }
 
 double auc(const std::vector<double>& high, const std::vector<double>& low) {
@@ -71,11 +69,11 @@ struct Result {
 };
 
 Result plant(const Ids& ids, bool by_frequency, bool together) {
-  VolumeChannel channel(tick, 0);
+  TemplateMix mix(tick);
   Source source;
   std::vector<double> normal, bursts, silences;
   std::size_t at = 0;
-  for (; at < training; at += tick) feed(channel, &ids[at], at);
+  for (; at < training; at += tick) feed(mix, &ids[at]);
   for (; at + 3 * tick < ids.size(); at += tick) {
     Ids known(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(at));
     if (!by_frequency) {
@@ -87,8 +85,8 @@ Result plant(const Ids& ids, bool by_frequency, bool together) {
     const std::uint32_t id = known[source.below(known.size())];
     const std::size_t from = source.below(tick - burst + 1);
     for (std::size_t i = 0; i < burst; ++i) planted[together ? from + i : i * tick / burst] = id;
-    VolumeChannel copy = channel;
-    bursts.push_back(feed(copy, planted.data(), at));
+    TemplateMix copy = mix;
+    bursts.push_back(feed(copy, planted.data()));
 
     std::map<std::uint32_t, std::size_t> recent;
     for (std::size_t i = at - 300; i < at; ++i) ++recent[ids[i]];
@@ -101,11 +99,11 @@ Result plant(const Ids& ids, bool by_frequency, bool together) {
       for (std::size_t i = at; i < ids.size() && rest.size() < tick; ++i)
         if (ids[i] != stopped) rest.push_back(ids[i]);
       if (rest.size() == tick) {
-        copy = channel;
-        silences.push_back(feed(copy, rest.data(), at));
+        copy = mix;
+        silences.push_back(feed(copy, rest.data()));
       }
     }
-    normal.push_back(feed(channel, window.data(), at));
+    normal.push_back(feed(mix, window.data()));
   }
   return {auc(bursts, normal), auc(silences, normal)};
 }
@@ -131,7 +129,7 @@ int main(int argc, char** argv) {
       }
   for (const std::uint64_t records : {50u, 1000u}) {
     Source source;
-    VolumeChannel channel(records, 0);
+    VolumeChannel channel(records, day);
     constexpr std::uint64_t n = 1000000;
     const std::clock_t begin = std::clock();
     for (std::uint64_t i = 0; i < n; ++i) {

@@ -16,6 +16,8 @@ constexpr std::uint64_t growth_bits = 2;  // a block of level j holds 4^j scores
 constexpr std::size_t enough = 8;
 /// Blocks that a level must have to be asked at all.
 constexpr std::size_t fewest = 16;
+/// Alarms that a bank holds at least, in saved-up days: so many may come at once.
+constexpr double least_capacity = 3;
 constexpr double day = 86400;
 /// Nothing more usual than this is an anomaly, however rarely the stream speaks.
 constexpr double largest_limit = 0.01;
@@ -63,32 +65,38 @@ std::span<const float> Calibration::level(int j) const {
   return std::span(maxima).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, blocks)));
 }
 
+/// What a level says of the stream's past: its first block is left out once there are enough others.
+std::span<const float> Calibration::past(int j) const {
+  const bool begun = j > 0 && filled(j) > fewest && filled(j) <= blocks;
+  return level(j).subspan(begun ? 1 : 0);
+}
+
 double Calibration::p_value(double score) const {
   if (std::isnan(score) || learnt_ == 0) return 1;
   const float s = stored(score);
   float open = -std::numeric_limits<float>::infinity();
   double ceiling = 1;  // what the level below would have said at the most, so that p falls with the score
   for (int j = 0;; ++j) {
-    const std::span<const float> past = level(j);
+    const std::span<const float> scores = past(j);
     open = std::max(open, open_[static_cast<std::size_t>(j)]);
     // What finished blocks do not hold yet counts against the score alone.
-    const std::size_t k = reached(past, s) + (open >= s);
-    const double p = std::min(ceiling, rank(j, k, past.size()));
-    const bool top = j + 1 == levels || level(j + 1).size() < fewest;
+    const std::size_t k = reached(scores, s) + (open >= s);
+    const double p = std::min(ceiling, rank(j, k, scores.size()));
+    const bool top = j + 1 == levels || filled(j + 1) <= fewest;
     if (k == 0 && top) return tail(j, score, p);
     if (k >= enough || top) return p;
-    ceiling = std::min(ceiling, rank(j, enough, past.size()));
+    ceiling = std::min(ceiling, rank(j, enough, scores.size()));
   }
 }
 
 /// P-value of a score above all block maxima of level j, of which the ranks say no more than `rank`.
 double Calibration::tail(int j, double score, double rank) const {
-  const std::span<const float> past = level(j);
+  const std::span<const float> scores = past(j);
   std::array<float, latest> sorted;
-  const auto end = std::copy(past.begin(), past.end(), sorted.begin());
+  const auto end = std::copy(scores.begin(), scores.end(), sorted.begin());
   std::sort(sorted.begin(), end);
   // The upper half, at level 0 the upper tenth, at least 8.
-  const std::size_t n = past.size();
+  const std::size_t n = scores.size();
   const std::size_t m = std::min(n - 1, std::max<std::size_t>(enough, j == 0 ? n / 10 : n / 2));
   if (n < 2 || m == 0) return rank;
   const double from = sorted[n - m - 1];
@@ -129,7 +137,18 @@ void Calibration::learn(double score) {
 
 void Calibration::learn(double score, Alarm judged, double p_limit) {
   if (judged == Alarm::related) return;
-  learn(judged == Alarm::raised ? std::min(score, limit(p_limit)) : score);
+  if (judged == Alarm::none) return learn(score);
+  const double most = limit(p_limit);
+  learn(std::min(score, std::isfinite(most) ? most : largest() + unit_));
+}
+
+double Calibration::largest() const {
+  float most = -std::numeric_limits<float>::infinity();
+  for (int j = 0; j < levels; ++j) {
+    for (const float score : level(j)) most = std::max(most, score);
+    most = std::max(most, open_[static_cast<std::size_t>(j)]);
+  }
+  return most;
 }
 
 double Calibration::limit(double p) const {
@@ -198,7 +217,7 @@ double combine_p_values(std::span<const double> p_values) {
 }
 
 AlarmBudget::AlarmBudget(double per_day)
-    : per_day_(per_day > 0 ? std::clamp(per_day, 0.001, 1e6) : 0.001), capacity_(std::max(1.0, per_day_)), bank_(1) {}
+    : per_day_(per_day > 0 ? std::clamp(per_day, 0.001, 1e6) : 0.001), capacity_(std::max(least_capacity, per_day_)), bank_(1) {}
 
 void AlarmBudget::observe(std::uint64_t time_unix_nano) {
   double passed = 0;
@@ -219,11 +238,10 @@ double AlarmBudget::units_per_day() const { return units_ / (seconds_ + grace) *
 
 double AlarmBudget::limit() const { return std::min(largest_limit, per_day_ / (2 * std::max(units_per_day(), 1.0))); }
 
-Alarm AlarmBudget::judge(double p, bool related) {
-  const double strange = limit();
-  if (!(p <= strange)) return Alarm::none;
+Alarm AlarmBudget::judge(double p, double limit, bool related) {
+  if (!(p <= limit)) return Alarm::none;
   if (related) return Alarm::related;
-  const double needed = p * overdraft <= strange ? 1 - capacity_ : 1;
+  const double needed = p * overdraft <= limit ? 1 - capacity_ : 1;
   if (bank_ < needed) {
     ++withheld_;
     return Alarm::withheld;

@@ -30,6 +30,8 @@ enum class Alarm : std::uint8_t {
 /// blocks of 4^j. A score that k of m blocks of B scores reach has p = 1 - (1 - (k + 1) / (m + 1))^(1 / B); the search
 /// climbs until 8 blocks reach it. So ranks answer for one in 10^8 from 2.5 KiB. Maxima of blocks, not single scores, because
 /// large scores come in clusters: a cluster counts once (block maxima: E. J. Gumbel, Statistics of extremes, 1958).
+/// A level leaves its first block out once it has 16 others: while a stream is young much is seen for the first time, which
+/// says little of how often that happens later.
 ///
 /// Where ranks run out, above all that is remembered, a generalised Pareto tail goes on: fitted to the block maxima above
 /// their median by probability-weighted moments (J. R. M. Hosking, J. R. Wallis, Technometrics 29(3), 1987), the shape
@@ -44,9 +46,9 @@ class Calibration {
   double p_value(double score) const;
   /// Takes a score for part of the stream's past.
   void learn(double score);
-  /// Takes a judged score as far as it says what is usual: one that raised an alarm as if it had just reached the limit on
-  /// p-values (so an anomaly does not hide the next, yet false alarms push the limit up), a related one not at all, others
-  /// as they are (what the budget withholds is too common to be called strange).
+  /// Takes a judged score as far as it says what is usual: one that raised an alarm, or would have, as if it had just reached
+  /// the limit on p-values (so an anomaly does not hide the next, yet false alarms push the limit up), a related one not at
+  /// all, others as they are. Where no score reaches the limit: as if it were one unit above all that is remembered.
   void learn(double score, Alarm judged, double p_limit);
   /// The smallest score whose p-value is at most `p`; infinite when no score is.
   double limit(double p) const;
@@ -66,6 +68,8 @@ class Calibration {
   static constexpr std::size_t blocks = 32;
 
   std::span<const float> level(int j) const;
+  std::span<const float> past(int j) const;
+  double largest() const;
   std::uint64_t filled(int j) const;
   double tail(int j, double score, double rank) const;
 
@@ -85,9 +89,9 @@ double combine_p_values(std::span<const double> p_values);
 ///
 /// A unit (what is scored: a record, a session, a tick) is strange enough when p <= per_day / (2 U), for U units a day as
 /// the stream itself has shown lately, and p <= 1/100: so half the budget is spent by chance if p-values are right. Where
-/// they are not, a bank limits the damage: it fills by `per_day` a day up to a day's worth (at least 1), and an alarm
-/// takes 1 out. A unit a hundred times stranger than it must be may overdraw it by a day's worth. So over T days a stream
-/// raises at most per_day x (T + 1) + 1 alarms (for per_day >= 1), whatever its scores do.
+/// they are not, a bank limits the damage: it fills by `per_day` a day up to a day's worth (at least 3), and an alarm
+/// takes 1 out. A unit a hundred times stranger than it must be may overdraw it by as much. So over T days a stream
+/// raises at most per_day x (T + 1) + 1 alarms (for per_day >= 3), whatever its scores do.
 /// After the wealth of D. P. Foster, R. A. Stine, Alpha-investing, J. R. Stat. Soc. B 70(2), 2008.
 class AlarmBudget {
  public:
@@ -96,10 +100,10 @@ class AlarmBudget {
 
   /// Counts a unit at its event time (nanoseconds; time that runs backwards counts as no time).
   void observe(std::uint64_t time_unix_nano);
-  /// Judges the unit last observed. `related`: it belongs to an anomaly that is open.
-  Alarm judge(double p, bool related);
+  /// Judges a unit that is strange enough at a p-value of `limit`. `related`: it belongs to an anomaly that is open.
+  Alarm judge(double p, double limit, bool related);
 
-  /// The largest p-value that is strange enough now.
+  /// The largest p-value of one of the units observed that is strange enough now.
   double limit() const;
   /// Units a day, lately.
   double units_per_day() const;

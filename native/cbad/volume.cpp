@@ -56,7 +56,7 @@ double deviance(double count, double mean) {
 }  // namespace
 
 VolumeChannel::VolumeChannel(std::uint64_t tick, std::uint64_t units_per_day)
-    : tick_(std::max<std::uint64_t>(tick, 1)), units_per_day_(units_per_day) {}
+    : tick_(std::max<std::uint64_t>(tick, 1)), units_per_day_(std::max<std::uint64_t>(units_per_day, 1)) {}
 
 std::optional<VolumeTick> VolumeChannel::advance(std::uint64_t time) {
   if (!started_) {
@@ -143,7 +143,6 @@ bool VolumeChannel::seasonal() const { return season_bits_ >= season_threshold; 
 
 /// How the hour of the day changes the expected count; 1 until that has proved itself.
 double VolumeChannel::season(std::uint64_t time) const {
-  if (units_per_day_ == 0) return 1;
   double records = 0, ticks = 0;
   for (std::size_t h = 0; h < hour_records_.size(); ++h) {
     records += hour_records_[h];
@@ -273,24 +272,22 @@ void VolumeChannel::learn() {
   pending_ = false;
   const double records = entries_[0].previous;
   const double factor = seasonal() ? season(pending_start_) : 1;
-  if (units_per_day_ != 0) {
-    const Usual flat = usual(entries_[0], 1);
-    if (ticks_ >= fewest_ticks) {
-      const double seasonal = std::max(flat.mean * season(pending_start_), 1e-9);
-      const double saved = (deviance(records, flat.mean) - deviance(records, seasonal)) / flat.dispersion;
-      season_bits_ = std::clamp(season_bits_ + saved, -season_most, season_most);
-    }
-    const std::size_t hour =
-        static_cast<std::size_t>((pending_start_ % units_per_day_) * hour_records_.size() / units_per_day_);
-    const float most = season_days * static_cast<float>(units_per_day_ / tick_) / static_cast<float>(hour_records_.size());
-    if (hour_ticks_[hour] >= std::max(most, 1.0f)) {
-      const float keep = 1 - 1 / hour_ticks_[hour];
-      hour_ticks_[hour] *= keep;
-      hour_records_[hour] *= keep;
-    }
-    hour_ticks_[hour] += 1;
-    hour_records_[hour] += static_cast<float>(records);
+  const Usual flat = usual(entries_[0], 1);
+  if (ticks_ >= fewest_ticks) {
+    const double seasonal = std::max(flat.mean * season(pending_start_), 1e-9);
+    const double saved = (deviance(records, flat.mean) - deviance(records, seasonal)) / flat.dispersion;
+    season_bits_ = std::clamp(season_bits_ + saved, -season_most, season_most);
   }
+  const std::size_t hour =
+      static_cast<std::size_t>((pending_start_ % units_per_day_) * hour_records_.size() / units_per_day_);
+  const float most = season_days * static_cast<float>(units_per_day_ / tick_) / static_cast<float>(hour_records_.size());
+  if (hour_ticks_[hour] >= std::max(most, 1.0f)) {
+    const float keep = 1 - 1 / hour_ticks_[hour];
+    hour_ticks_[hour] *= keep;
+    hour_records_[hour] *= keep;
+  }
+  hour_ticks_[hour] += 1;
+  hour_records_[hour] += static_cast<float>(records);
   const double keep = ticks_ >= horizon ? 1 - 1 / horizon : 1;
   dispersion_sum_ *= 1 - 1 / horizon;
   dispersion_weight_ *= 1 - 1 / horizon;

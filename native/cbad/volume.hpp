@@ -43,8 +43,8 @@ struct VolumeTick {
 /// Bursts, drops and silences, in all and for up to 63 templates, from counts per tick and gaps between records. Of more
 /// templates, the busiest are followed.
 ///
-/// The clock is the caller's: nanoseconds of event time, or a record's number where there is no time, then counts are
-/// shares of so many records. Only the clock moves ticks, so that a replay gives the same verdicts.
+/// The clock is the caller's, such as nanoseconds of event time. Only the clock moves ticks, so that a replay gives the same
+/// verdicts. Where there is no time, see TemplateMix.
 ///
 /// A count k where m are usual, with dispersion f (variance over mean, at least 1, drawn to the stream's own), deviates by
 /// (k log2(k/m) - (k - m)/ln 2) / f bits: the quasi-Poisson log-likelihood ratio (P. McCullagh, J. A. Nelder, Generalized
@@ -58,7 +58,7 @@ struct VolumeTick {
 /// must predict, not fit).
 class VolumeChannel {
  public:
-  /// `tick`: length in clock units, at least 1. `units_per_day`: 0 where the clock is no time (no hours then).
+  /// `tick`: length in clock units, at least 1.
   explicit VolumeChannel(std::uint64_t tick, std::uint64_t units_per_day);
 
   /// Moves the clock to `time`; a time before the current tick counts as the tick's start. Returns the tick that this ended,

@@ -35,7 +35,9 @@ SequenceVerdict SequenceChannel::observe(std::uint64_t key, std::uint32_t id, bo
   session.waiting.push_back(id);
   ended_ = paidEnd_ = last;
   if (last) session.score.add(model_.end_cost(session.context), usual);
-  return {.score = session.score.value(), .bits = bits, .usualBits = usual, .ended = last};
+  const double score = session.score.value();
+  session.peak = std::max(session.peak, score);
+  return {.score = score, .peak = session.peak, .bits = bits, .usualBits = usual, .ended = last};
 }
 
 std::optional<SequenceVerdict> SequenceChannel::expire(std::uint64_t timeUnixNano) {
@@ -54,6 +56,7 @@ std::optional<SequenceVerdict> SequenceChannel::expire(std::uint64_t timeUnixNan
     oldest.score.add(verdict.bits, verdict.usualBits);
   }
   verdict.score = oldest.score.value();
+  verdict.peak = std::max(oldest.peak, verdict.score);
   return verdict;
 }
 

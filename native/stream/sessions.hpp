@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <list>
 #include <optional>
 #include <unordered_map>
@@ -15,6 +16,8 @@ namespace driftlock {
 struct SequenceVerdict {
   /// Strangeness of the session, in bits.
   double score = 0;
+  /// The largest that it has been. Each was judged, so this is what sessions come to.
+  double peak = 0;
   /// What the id at hand cost, and what ids usually cost.
   double bits = 0;
   double usualBits = 0;
@@ -55,6 +58,7 @@ class SequenceChannel {
     std::uint64_t key = 0;
     SequenceContext context{};
     SequenceScore score{};
+    double peak = -std::numeric_limits<double>::infinity();
     std::uint64_t lastUnixNano = 0;
     bool strange = false;
     /// Ids that are not learned yet, and where they begin.
@@ -63,7 +67,7 @@ class SequenceChannel {
 
     template <class Self, class Visitor>
     static void visit(Self& self, Visitor& v) {
-      v(self.key), v(self.lastUnixNano), v(self.strange);
+      v(self.key), v(self.peak), v(self.lastUnixNano), v(self.strange);
       SequenceContext::visit(self.context, v);
       SequenceContext::visit(self.learned, v);
       SequenceScore::visit(self.score, v);

@@ -19,7 +19,7 @@ constexpr std::uint32_t kExcerptBytes = 8 * 1024;
 /// News of hardly any bits is learned at once. Other news becomes normal once it has come so often, for as long as the
 /// settings say: until then it stays news, and only its p-value tells how common it has become.
 constexpr double kHarmless = 0.5;
-constexpr std::uint32_t kSightings = 16;
+constexpr std::uint8_t kSightings = 16;
 /// Units that a channel may learn from, strange as they are, once a person has accepted what it flagged.
 constexpr std::uint32_t kPardons = 8;
 
@@ -29,8 +29,8 @@ constexpr std::uint64_t kQuietNanos = 300'000'000'000;
 constexpr std::uint64_t kTickNanos = 10'000'000'000;
 constexpr std::uint64_t kDayNanos = 86'400'000'000'000;
 
-/// How close to the least p-value that a stream's past can show counts as that.
-constexpr double kFarOut = 8;
+/// How far beyond all that a young stream has shown counts as strange: n scores show p-values down to about 1 / n by rank.
+constexpr double kFarOut = 16;
 /// Nothing more usual is an anomaly, however little is known.
 constexpr double kLargestLimit = 0.001;
 
@@ -90,7 +90,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
   content.clear();
   if (content_) {
     content_->score(record, content);
-    say(Channel::Content, content.score, content.bits, 0);
+    sayContent(content);
     if (sequence_ && sequence_->trivial()) {
       sequence_.reset();
       unordered_ = true;
@@ -98,7 +98,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
     if (record.session != 0 && !unordered_) {
       if (!sequence_) sequence_ = std::make_unique<SequenceChannel>();
       ordered = sequence_->observe(record.session, idOf(content.templateHash), record.last, clock_.now());
-      say(Channel::Sequence, ordered->score, ordered->bits, ordered->usualBits, ordered->ended);
+      saySession(*ordered);
     }
     if (key_.signal == otlp::Signal::Traces) observeLatency(record, content.templateHash);
   }
@@ -121,7 +121,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
   if (calibrating()) learnScores(verdict);
   if (latency_ && !verdict.flagged && (pardoned_ || !strange(Channel::Value))) latency_->learn(record.duration);
   if (ordered) sequence_->accept(lesson(*ordered, verdict));
-  if (content_) settleContent(record, content);
+  if (content_) settleContent(record, content, verdict.flagged);
 
   hops_.back().include(verdict);
   if (content_) observeVolume(record.timeUnixNano != 0, idOf(content.templateHash), events);
@@ -138,8 +138,23 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
   return verdict;
 }
 
-void Stream::say(Channel channel, double score, double bits, double usualBits, bool whole) {
-  says_.push_back({channel, score, bits, usualBits, whole, 1});
+Stream::Say& Stream::say(Channel channel, double score, double bits, double usualBits) {
+  return says_.emplace_back(Say{channel, score, bits, usualBits, score});
+}
+
+void Stream::sayContent(const ContentScore& content) {
+  Say& news = say(Channel::Content, content.score, content.bits, 0);
+  if (sightings_.empty() || content.score < kHarmless) return;
+  const Sighting& sighting = sightings_[content.signature % sightingSlots];
+  if (sighting.count == 0 || sighting.signature != Sighting::nameOf(content)) return;
+  news.whole = false;
+  news.reported = sighting.reported && seconds() - sighting.last < acceptAfterSeconds();
+}
+
+void Stream::saySession(const SequenceVerdict& session) {
+  Say& order = say(Channel::Sequence, session.score, session.bits, session.usualBits);
+  order.lesson = session.peak;
+  order.whole = session.ended;
 }
 
 void Stream::observeLatency(const RecordView& record, std::uint64_t operation) {
@@ -178,25 +193,32 @@ void Stream::observeValue(const RecordView& record) {
 
 void Stream::judge(Verdict& verdict) {
   pardoned_ = false;
+  const bool open = anomaly_.occurrences > 0;
   std::array<double, channelCount> p;
+  // Channels that have no say on this unit count as well, so that the units of all share one budget.
+  p.fill(1);
+  double least = std::numeric_limits<double>::infinity();
   std::size_t n = 0;
   for (Say& say : says_) {
     const auto channel = static_cast<std::size_t>(say.channel);
     // Most scores are usual, and how usual they are does not matter: asking is dear.
-    say.pValue = calibrations_[channel] && say.score > marks_[channel].usual ? calibrations_[channel]->p_value(say.score) : 1;
+    const bool usual = !calibrations_[channel] || say.score <= marks_[channel].usual || (say.reported && !open);
+    if (!usual) say.pValue = calibrations_[channel]->p_value(say.score);
     p[n++] = say.pValue;
-    if (verdict.channel != Channel::None && say.pValue >= verdict.pValue) continue;
-    if (say.score <= 0) continue;
-    verdict.pValue = say.pValue;
+    // Units differ, so what counts is how far each is beyond the limit of its own.
+    const double beyond = usual ? least : say.pValue / strangeEnough(say.channel);
+    if (say.score <= 0 || (verdict.channel != Channel::None && beyond >= least)) continue;
+    least = beyond;
     verdict.channel = say.channel;
     verdict.channelScore = say.score;
     verdict.bits = say.bits;
     verdict.usualBits = say.usualBits;
   }
-  verdict.pValue = combine_p_values({p.data(), n});
-  const bool strange = verdict.pValue <= strangeEnough(verdict.channel);
-  if (strange && pardon(verdict)) return;
-  verdict.alarm = budget_.judge(strange ? std::min(verdict.pValue, budget_.limit()) : 1, anomaly_.occurrences > 0);
+  if (!std::isfinite(least)) return;
+  verdict.pValue = combine_p_values({p.data(), std::max(n, channels())});
+  const double limit = strangeEnough(verdict.channel);
+  if (verdict.pValue <= limit && pardon(verdict)) return;
+  verdict.alarm = budget_.judge(verdict.pValue, limit, open);
   verdict.flagged = verdict.alarm == Alarm::raised || verdict.alarm == Alarm::related;
 }
 
@@ -207,15 +229,20 @@ bool Stream::pardon(const Verdict& verdict) {
   return pardoned_ = true;
 }
 
+std::size_t Stream::channels() const {
+  return static_cast<std::size_t>(std::ranges::count_if(calibrations_, [](const auto& calibration) { return calibration != nullptr; }));
+}
+
 double Stream::strangeEnough(Channel channel) const {
-  // A young stream cannot show p-values as small as a busy stream's budget asks for: n scores show no less than n^-2. What
-  // lies that far out is strange enough all the same; the budget's bank still limits how many alarms that makes.
   const auto& calibration = calibrations_[static_cast<std::size_t>(channel)];
   if (!calibration) return 0;
-  const double n = static_cast<double>(calibration->learnt());
-  double limit = std::max(budget_.limit(), kFarOut / (n * n));
-  // The budget counts records; the volume channel's unit is the tick, of which a busy stream has far fewer.
-  if (channel == Channel::Volume && volume_) limit = std::max(limit, settings_.alarmsPerStreamPerDay / 2 * static_cast<double>(kTickNanos) / kDayNanos);
+  // The budget counts records; of a channel's units there are fewer, sessions or ticks, and each may cost as much more.
+  const double units = static_cast<double>(std::max<std::uint64_t>(1, calibration->learnt()));
+  const double records = static_cast<double>(seen_ - std::min<std::uint64_t>(seen_, settings_.baselineRecords / 2));
+  double limit = budget_.limit() * std::max(1.0, records / units);
+  // A young stream cannot show p-values as small as a busy stream's budget asks for. What lies far beyond all that it has
+  // shown is strange enough all the same; the budget's bank still limits how many alarms that makes.
+  limit = std::max(limit, static_cast<double>(channels()) / (kFarOut * units));
   return std::min(limit, std::max(budget_.limit(), kLargestLimit));
 }
 
@@ -223,24 +250,30 @@ void Stream::learnScores(const Verdict& verdict) {
   for (const Say& say : says_) {
     if (!say.whole) continue;
     auto& calibration = calibrations_[static_cast<std::size_t>(say.channel)];
+    Marks& marks = marks_[static_cast<std::size_t>(say.channel)];
     if (!calibration) calibration = std::make_unique<Calibration>(channelUnits[static_cast<std::size_t>(say.channel)]);
-    // What another channel was flagged for says nothing against this one's score.
-    calibration->learn(say.score, say.channel == verdict.channel ? verdict.alarm : Alarm::none, strangeEnough(say.channel));
+    // What another channel was flagged for says nothing against this one's score. A session that ends well after it went
+    // astray was judged when it did.
+    Alarm judged = say.channel == verdict.channel ? verdict.alarm : Alarm::none;
+    if (judged == Alarm::none && say.lesson > std::max(say.score, marks.strange)) judged = Alarm::raised;
+    calibration->learn(say.lesson, judged, strangeEnough(say.channel));
     if (const std::uint64_t n = calibration->learnt(); std::has_single_bit(n) || n % kUsualEvery == 0) {
-      marks_[static_cast<std::size_t>(say.channel)].usual = std::max(0.0, calibration->limit(kUsualChance));
+      marks.usual = std::max(0.0, calibration->limit(kUsualChance));
     }
   }
 }
 
-void Stream::settleContent(const RecordView& record, const ContentScore& content) {
+void Stream::settleContent(const RecordView& record, const ContentScore& content, bool flagged) {
   if (content.unknown.empty() && !content.nameUnknown) return;
   if (!learning() && content.score >= kHarmless) {
     if (sightings_.empty()) sightings_.resize(sightingSlots);
     Sighting& sighting = sightings_[content.signature % sightingSlots];
-    const auto signature = static_cast<std::uint32_t>(content.signature >> 32);
-    if (sighting.signature != signature) sighting = {signature, 0, clock_.now()};
-    sighting.count = std::min(sighting.count + 1, kSightings);
-    if (sighting.count < kSightings || clock_.now() - sighting.first < settings_.acceptAfterNanos) return;
+    if (sighting.signature != Sighting::nameOf(content)) sighting = {.signature = Sighting::nameOf(content), .first = seconds()};
+    if (seconds() - sighting.last >= acceptAfterSeconds()) sighting.reported = false;
+    sighting.last = seconds();
+    sighting.reported |= flagged;
+    if (sighting.count < kSightings) ++sighting.count;
+    if (sighting.count < kSightings || seconds() - sighting.first < acceptAfterSeconds()) return;
   }
   content_->learn(record, content);
 }
@@ -341,7 +374,7 @@ void Stream::expireSessions(std::vector<Event>& events) {
       continue;
     }
     says_.clear();
-    say(Channel::Sequence, ended->score, ended->bits, ended->usualBits);
+    saySession(*ended);
     Verdict verdict{.learning = learning()};
     if (!verdict.learning) {
       verdict.score = comparable(Channel::Sequence, ended->score);

@@ -13,6 +13,7 @@
 #include "cbad/calibration.hpp"
 #include "cbad/latency.hpp"
 #include "cbad/mix.hpp"
+#include "cbad/portable_math.hpp"
 #include "cbad/state_bytes.hpp"
 #include "cbad/value.hpp"
 #include "cbad/volume.hpp"
@@ -30,8 +31,8 @@ namespace driftlock {
 
 enum class Channel : std::uint8_t { None, Content, Sequence, Volume, Value, Fields };
 inline constexpr std::size_t channelCount = 6;
-/// A difference that means something, in the unit of each channel's score.
-inline constexpr std::array<double, channelCount> channelUnits = {1, 0.5, 1, 1, 2, 1};
+/// A difference that means something, in the unit of each channel's score. Of volume it is one that makes a tick e times rarer.
+inline constexpr std::array<double, channelCount> channelUnits = {1, 0.5, 1, 1 / ln2, 2, 1};
 
 /// What makes a stream; constant for its life.
 struct StreamKey {
@@ -195,9 +196,13 @@ class Stream {
   struct Say {
     Channel channel;
     double score, bits, usualBits;
-    /// Whole: a session's score is one unit, however many records it has, and is learned when it ends.
-    bool whole;
-    double pValue;
+    /// What is learned of it: the score, or the largest that a session came to.
+    double lesson;
+    /// One unit of what the channel judges, so to be learned: a session that has ended, news that is seen for the first time.
+    bool whole = true;
+    /// News that was reported, and has not been away for long since: no reason for another alarm.
+    bool reported = false;
+    double pValue = 1;
   };
 
   static constexpr std::size_t mostOperations = 64;
@@ -207,8 +212,11 @@ class Stream {
   std::size_t hopsPerWindow() const;
   std::unique_ptr<VolumeChannel> makeVolume() const;
   std::unique_ptr<TemplateMix> makeMix() const;
+  /// By the stream's clock.
+  std::uint32_t seconds() const { return static_cast<std::uint32_t>(clock_.now() / 1'000'000'000); }
+  std::uint32_t acceptAfterSeconds() const { return static_cast<std::uint32_t>(settings_.acceptAfterNanos / 1'000'000'000); }
   bool calibrating() const { return seen_ >= settings_.baselineRecords / 2; }
-  void say(Channel channel, double score, double bits, double usualBits, bool whole = true);
+  Say& say(Channel channel, double score, double bits, double usualBits);
   void judge(Verdict& verdict);
   bool pardon(const Verdict& verdict);
   void accept(const Evidence& evidence);
@@ -217,11 +225,15 @@ class Stream {
   bool strange(Channel channel) const;
   void markStrange();
   double comparable(Channel channel, double score) const;
+  /// Channels that judge the stream.
+  std::size_t channels() const;
   double strangeEnough(Channel channel) const;
   void learnScores(const Verdict& verdict);
   void observeLatency(const RecordView& record, std::uint64_t operation);
   void observeValue(const RecordView& record);
-  void settleContent(const RecordView& record, const ContentScore& content);
+  void sayContent(const ContentScore& content);
+  void saySession(const SequenceVerdict& session);
+  void settleContent(const RecordView& record, const ContentScore& content, bool flagged);
   void observeVolume(bool timed, std::uint32_t id, std::vector<Event>& events);
   void expireSessions(std::vector<Event>& events);
   void endAnomaly(Ending ending, std::vector<Event>& events);
@@ -285,9 +297,13 @@ class Stream {
   /// News and how often it came: what keeps coming becomes normal.
   struct Sighting {
     std::uint32_t signature = 0;
-    std::uint32_t count = 0;
-    /// By the stream's clock.
-    std::uint64_t first = 0;
+    /// Seconds, by the stream's clock.
+    std::uint32_t first = 0, last = 0;
+    std::uint8_t count = 0;
+    /// It was flagged.
+    bool reported = false;
+
+    static std::uint32_t nameOf(const ContentScore& content) { return static_cast<std::uint32_t>(content.signature >> 32); }
   };
   std::vector<Sighting> sightings_;
 

@@ -59,6 +59,11 @@ void visitHop(auto& hop, Visitor& v) {
 }
 
 template <class Visitor>
+void visitSighting(auto& sighting, Visitor& v) {
+  v(sighting.signature), v(sighting.count), v(sighting.first), v(sighting.last), v(sighting.reported);
+}
+
+template <class Visitor>
 void visitMetrics(auto& m, Visitor& v) {
   v(m.compressionRatio), v(m.baselineRatio), v(m.deltaBits), v(m.entropy), v(m.ncd), v(m.ncdSizeMatched);
 }
@@ -119,7 +124,7 @@ void Stream::snapshot(std::vector<std::uint8_t>& out) const {
   for (const Hop& hop : hops_) visitHop(hop, write);
   put(out, static_cast<std::uint32_t>(sightings_.size()));
   for (const Sighting& sighting : sightings_) {
-    write(sighting.signature), write(sighting.count), write(sighting.first);
+    visitSighting(sighting, write);
   }
   put(out, static_cast<std::uint32_t>(evidence_.size()));
   for (const Evidence& evidence : evidence_) {
@@ -182,7 +187,7 @@ bool Stream::restore(StateReader& in) {
   const auto sightings = in.get<std::uint32_t>();
   if (sightings != 0 && sightings != sightingSlots) return false;
   sightings_.resize(sightings);
-  for (Sighting& sighting : sightings_) in(sighting.signature), in(sighting.count), in(sighting.first);
+  for (Sighting& sighting : sightings_) visitSighting(sighting, in);
 
   const auto evidence = in.get<std::uint32_t>();
   if (evidence > mostEvidence) return false;

@@ -1,0 +1,167 @@
+#include "cbad/mix.hpp"
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "test.hpp"
+
+using namespace driftlock;
+
+namespace {
+
+constexpr std::uint32_t block = 50;
+
+/// Templates of very different shares, in runs as logs have them.
+struct Source {
+  std::mt19937_64 random{7};
+  std::uint32_t next = 0, left = 0;
+
+  double uniform() { return static_cast<double>(random() >> 11) * 0x1p-53; }
+  std::uint32_t id() {
+    if (left == 0) {
+      next = static_cast<std::uint32_t>(uniform() * uniform() * 12);
+      left = 1 + static_cast<std::uint32_t>(uniform() * 3);
+    }
+    --left;
+    return next;
+  }
+};
+
+/// The block that comes of `ids`.
+VolumeTick feed(TemplateMix& mix, const std::vector<std::uint32_t>& ids) {
+  std::optional<VolumeTick> closed;
+  for (const std::uint32_t id : ids) {
+    CHECK(!closed);
+    closed = mix.count(id);
+  }
+  CHECK(closed.has_value());
+  return *closed;
+}
+
+std::vector<std::uint32_t> usual(Source& source) {
+  std::vector<std::uint32_t> ids(block);
+  for (std::uint32_t& id : ids) id = source.id();
+  return ids;
+}
+
+void a_block_ends_with_its_last_record() {
+  TemplateMix mix(block);
+  Source source;
+  for (std::uint64_t b = 0; b < 100; ++b) {
+    const VolumeTick tick = feed(mix, usual(source));
+    CHECK(tick.start == b * block && tick.end == (b + 1) * block && tick.records == block);
+    CHECK(std::isfinite(tick.score));
+    if (b < 4) CHECK(tick.score == 0 && tick.strangest.kind == VolumeKind::none);
+  }
+  TemplateMix each(0);
+  CHECK(each.count(1) && each.count(2));
+}
+
+void bursts_and_silences_stand_out() {
+  TemplateMix mix(block);
+  Source source;
+  double most = -1e9;
+  for (int b = 0; b < 200; ++b) {
+    const double score = feed(mix, usual(source)).score;
+    if (b > 50) most = std::max(most, score);
+  }
+  std::vector<std::uint32_t> burst = usual(source);
+  std::fill_n(burst.begin() + 20, 15, 11u);
+  TemplateMix copy = mix;
+  VolumeTick tick = feed(copy, burst);
+  CHECK(tick.score > most && tick.strangest.kind == VolumeKind::burst && tick.strangest.id == 11);
+  CHECK(tick.strangest.count >= 15 && tick.strangest.expected < 3 && tick.strangest.high < 15);
+
+  // The commonest stays away: worth more with each block, up to three, and then no news.
+  copy = mix;
+  std::vector<double> scores;
+  for (int b = 0; b < 6; ++b) {
+    std::vector<std::uint32_t> ids;
+    while (ids.size() < block)
+      if (const std::uint32_t id = source.id(); id != 0) ids.push_back(id);
+    tick = feed(copy, ids);
+    if (b < 3) CHECK(tick.strangest.kind == VolumeKind::silence && tick.strangest.id == 0);
+    if (b < 3) CHECK(tick.strangest.silent_for == (static_cast<std::uint64_t>(b) + 1) * block);
+    scores.push_back(tick.strangest.bits);
+  }
+  CHECK(scores[0] < scores[1] && scores[1] < scores[2] && scores[2] > scores[5]);
+  CHECK(scores[2] > most);
+}
+
+void rejected_blocks_are_not_learnt() {
+  TemplateMix learns(block), rejects(block);
+  Source source;
+  for (int b = 0; b < 100; ++b) {
+    const std::vector<std::uint32_t> ids = usual(source);
+    feed(learns, ids), feed(rejects, ids);
+  }
+  std::vector<std::uint32_t> burst = usual(source);
+  std::fill_n(burst.begin(), 15, 11u);
+  for (int b = 0; b < 10; ++b) {
+    feed(learns, burst), feed(rejects, burst);
+    rejects.reject();
+  }
+  CHECK(feed(rejects, burst).score > feed(learns, burst).score + 3);
+}
+
+void memory_is_bounded() {
+  CHECK(TemplateMix::bytes() <= 2048);
+  TemplateMix mix(block);
+  Source source;
+  for (int b = 0; b < 500; ++b) {
+    std::vector<std::uint32_t> ids(block);
+    for (std::size_t i = 0; i < block; ++i) ids[i] = i % 3 == 0 ? 7 : static_cast<std::uint32_t>(source.random());
+    feed(mix, ids);
+  }
+  // The busy template is still followed among the many.
+  const VolumeTick tick = feed(mix, std::vector<std::uint32_t>(block, 7));
+  CHECK(tick.strangest.kind == VolumeKind::burst && tick.strangest.id == 7 && tick.strangest.count == block);
+}
+
+void snapshots_continue() {
+  TemplateMix a(block), b(block);
+  Source source;
+  for (int i = 0; i < 60; ++i) feed(a, usual(source));
+  for (int i = 0; i < 17; ++i) a.count(source.id());  // in the midst of a block
+  std::vector<std::uint8_t> bytes, x, y;
+  a.snapshot(bytes);
+  CHECK(b.restore(bytes));
+  for (int i = 0; i < 3000; ++i) {
+    const std::uint32_t id = source.id();
+    const auto one = a.count(id), two = b.count(id);
+    CHECK(one.has_value() == two.has_value());
+    if (one) CHECK(one->score == two->score && one->strangest.id == two->strangest.id);
+  }
+  a.snapshot(x);
+  b.snapshot(y);
+  CHECK(x == y);
+  TemplateMix wrong(block + 1);
+  CHECK(!wrong.restore(bytes));
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut) CHECK(!b.restore(Bytes(bytes).first(cut)));
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    for (const std::uint8_t flip : {0x01, 0x80, 0xFF}) {
+      std::vector<std::uint8_t> hostile = bytes;
+      hostile[i] ^= flip;
+      TemplateMix victim(block);
+      if (!victim.restore(hostile)) {
+        ++refused;
+        continue;
+      }
+      for (std::uint32_t n = 0; n < 2 * block; ++n)
+        if (const auto closed = victim.count(n % 5)) CHECK(!std::isnan(closed->score));
+    }
+  CHECK(refused > 50);
+}
+
+}  // namespace
+
+int main() {
+  a_block_ends_with_its_last_record();
+  bursts_and_silences_stand_out();
+  rejected_blocks_are_not_learnt();
+  memory_is_bounded();
+  snapshots_continue();
+  return driftlock::test::report();
+}
