@@ -5,8 +5,17 @@ import { readFile } from "node:fs/promises";
 const ticksPerSecond = 100;
 
 /** CPU seconds of a process so far, user and system, all threads. */
-export async function cpuSeconds(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+export function cpuSeconds(pid: number): Promise<number> {
+  return secondsIn(`/proc/${pid}/stat`);
+}
+
+/** Those of its first thread alone, which in Node runs the event loop. */
+export function loopSeconds(pid: number): Promise<number> {
+  return secondsIn(`/proc/${pid}/task/${pid}/stat`);
+}
+
+async function secondsIn(path: string): Promise<number> {
+  const stat = await readFile(path, "utf8");
   // Behind the command's name, which may hold anything: fields 14 and 15 of proc(5).
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;

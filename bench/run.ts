@@ -1,7 +1,7 @@
 /**
  * `make bench`: the figures of the README, side by side in one run. Prints Markdown, writes bench/results.json.
  *
- *   node bench/run.ts [engine] [cpu] [latency] [memory] [--seconds N] [--rounds N] [--streams N]
+ *   node bench/run.ts [engine] [cpu] [latency] [memory] [storing] [--seconds N] [--rounds N] [--streams N]
  *
  * Seconds are those of one run, of which there are `rounds` for each figure, after one to warm up.
  */
@@ -15,6 +15,7 @@ import { cpu, cpuTable } from "./cpu.ts";
 import { engine, engineTable } from "./engine.ts";
 import { latency, latencyTable } from "./latency.ts";
 import { memory, memoryTable } from "./memory.ts";
+import { storing, storingTable } from "./storing.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -39,6 +40,11 @@ const benches = {
     table: latencyTable,
   },
   memory: { title: "Memory at its worst", run: () => memory(streams), table: memoryTable },
+  storing: {
+    title: "The sidecar's path while anomalies are stored in SQLite",
+    run: () => storing(seconds, rounds),
+    table: storingTable,
+  },
 };
 type Name = keyof typeof benches;
 const names = Object.keys(benches) as Name[];

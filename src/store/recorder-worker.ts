@@ -1,22 +1,34 @@
+import { readlinkSync } from "node:fs";
+import { setPriority } from "node:os";
 import { workerData } from "node:worker_threads";
 import { fromBinary } from "@bufbuild/protobuf";
 import { AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
 import { Database } from "./database.ts";
 import { isBadData, reasonOf } from "./errors.ts";
 import { recordReports } from "./record.ts";
-import type { Batch, RecorderData } from "./recorder.ts";
+import { type PackedBatch, type RecorderData, unpack } from "./recorder.ts";
 import { encodeReport } from "./report.ts";
 import { serve } from "./thread.ts";
 
+makeWay();
 const { config, settings } = workerData as RecorderData;
 const database = new Database(config, { thread: "this" });
 database.adopt();
 
-serve<Batch, void>(
-  async ({ reports, now }) => {
-    const read = reports.map((bytes) => encodeReport(fromBinary(AnomalySchema, bytes), bytes));
-    await recordReports({ database, now: () => now }, settings, read);
+serve<PackedBatch, void>(
+  async (batch) => {
+    const read = unpack(batch).map((bytes) => encodeReport(fromBinary(AnomalySchema, bytes), bytes));
+    await recordReports({ database, now: () => batch.now }, settings, read);
   },
   () => database.close(),
   (error) => ({ message: reasonOf(error), badData: isBadData(error) }),
 );
+
+/** Where processors are short, requests go before what is written of them. Linux gives each thread a priority of its own. */
+function makeWay(): void {
+  try {
+    setPriority(Number(readlinkSync("/proc/thread-self").split("/").at(-1)), 10);
+  } catch {
+    // Elsewhere all threads are equal.
+  }
+}

@@ -16,8 +16,31 @@ export interface Batch {
   now: number;
 }
 
+/** A batch as it goes to the thread, which takes the bytes over: to clone hundreds of arrays costs a multiple of joining them. */
+export interface PackedBatch {
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Where each report ends in `bytes`. */
+  ends: number[];
+  now: number;
+}
+
+function pack({ reports, now }: Batch): PackedBatch {
+  const bytes = new Uint8Array(reports.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  const ends = reports.map((report) => {
+    bytes.set(report, end);
+    end += report.length;
+    return end;
+  });
+  return { bytes, ends, now };
+}
+
+export function unpack({ bytes, ends }: PackedBatch): Uint8Array[] {
+  return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end));
+}
+
 export class Recorder {
-  readonly #thread: Thread<Batch, void>;
+  readonly #thread: Thread<PackedBatch, void>;
 
   /** The database must have been migrated before the first batch. */
   constructor(data: RecorderData) {
@@ -33,7 +56,8 @@ export class Recorder {
    * @throws {RefusedData} where one of them cannot be stored.
    */
   record(batch: Batch): Promise<void> {
-    return this.#thread.call(batch);
+    const packed = pack(batch);
+    return this.#thread.call(packed, [packed.bytes.buffer]);
   }
 
   close(): Promise<void> {

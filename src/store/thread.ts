@@ -38,9 +38,10 @@ export class Thread<Job, Answer> {
     this.#toError = toError;
   }
 
-  call(job: Job): Promise<Answer> {
+  /** @param transfer buffers of the job that the thread takes over, so that they are not copied. */
+  call(job: Job, transfer: ArrayBuffer[] = []): Promise<Answer> {
     this.#worker ??= this.#start();
-    return this.#ask({ job });
+    return this.#ask({ job }, transfer);
   }
 
   /** Ends the thread once it has answered what was asked before, or after so long. */
@@ -54,12 +55,12 @@ export class Thread<Job, Answer> {
     clearTimeout(late);
   }
 
-  #ask(request: Omit<Request<Job>, "id">): Promise<Answer> {
+  #ask(request: Omit<Request<Job>, "id">, transfer: ArrayBuffer[] = []): Promise<Answer> {
     this.#lastId += 1;
     const answer = Promise.withResolvers<Answer>();
     this.#waiting.set(this.#lastId, answer);
     this.#worker?.ref();
-    this.#worker?.postMessage({ id: this.#lastId, ...request } satisfies Request<Job>);
+    this.#worker?.postMessage({ id: this.#lastId, ...request } satisfies Request<Job>, transfer);
     return answer.promise;
   }
 

@@ -33,9 +33,9 @@ export interface WriterState {
 
 const defaults: WriterLimits = {
   maxBytes: 32 * 2 ** 20,
-  batchReports: 256,
+  batchReports: 1_024,
   batchBytes: 4 * 2 ** 20,
-  batchMs: 200,
+  batchMs: 500,
   retryMs: 200,
   maxRetryMs: 5_000,
 };

@@ -70,7 +70,9 @@ export class SqliteConnection {
     if (!readOnly) {
       // The first statement only matters before there is a table. FULL: what was committed survives a loss of power.
       db.exec("pragma auto_vacuum = incremental; pragma journal_mode = wal; pragma synchronous = full");
-      db.exec(`pragma journal_size_limit = ${64 * 2 ** 20}`);
+      // Ids are hashes, so that each batch touches pages all over the indexes: those written again before they are copied
+      // from the log into the database are copied once.
+      db.exec(`pragma wal_autocheckpoint = 8000; pragma journal_size_limit = ${64 * 2 ** 20}`);
     }
     return db;
   }

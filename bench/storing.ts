@@ -1,0 +1,170 @@
+/**
+ * What 2,000 anomalies a second cost the sidecar's path when they go into the store: the same load through one process, by
+ * turns with them and without.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { sendLoad, startSink } from "../test/e2e/tools.ts";
+import { cpuSeconds, loopSeconds, median } from "./measure.ts";
+import type { StoreState } from "./storing-sidecar.ts";
+import { round, table } from "./table.ts";
+
+const program = fileURLToPath(new URL("storing-sidecar.ts", import.meta.url));
+
+/** Anomalies a second, each with an id of its own. */
+const rate = 2_000;
+
+interface Turn {
+  /** At 10,000 records a second: cores that the event loop takes, and the whole process. */
+  loop: number;
+  cpu: number;
+  /** Milliseconds. */
+  p50: number;
+  p99: number;
+  /** Records a second, as many as it takes. */
+  throughput: number;
+}
+
+export interface StoringResult {
+  without: Turn;
+  with: Turn;
+  /** Medians over the rounds of what a turn with them has for one of that without. */
+  ratios: Turn;
+  /** Reports that reached the disk, a second, in the turns with them. */
+  written: number;
+  dropped: number;
+  /** Bytes of one, about. */
+  reportBytes: number;
+}
+
+/** The process with sidecar and store. */
+class Sidecar {
+  readonly address: string;
+  readonly reportBytes: number;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, { address, bytes }: { address: string; bytes: number }) {
+    this.#child = child;
+    this.address = address;
+    this.reportBytes = bytes;
+  }
+
+  static async start(downstream: string, folder: string): Promise<Sidecar> {
+    const child = fork(program, [downstream, folder]);
+    const [said] = await once(child, "message");
+    return new Sidecar(child, said);
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Has anomalies come at a rate from now on, and tells what became of those before. */
+  async feed(anomalies: number): Promise<StoreState> {
+    this.#child.send(anomalies);
+    const [state] = await once(this.#child, "message");
+    return state;
+  }
+
+  async stop(): Promise<void> {
+    const exit = once(this.#child, "exit");
+    this.#child.disconnect();
+    await exit;
+  }
+}
+
+/** At a fixed rate CPU and latency are those of the same work; what is lost at the most that it takes depends on who else is there. */
+async function turn(sidecar: Sidecar, seconds: number): Promise<Turn> {
+  const { pid, address } = sidecar;
+  const load = async (...args: string[]) => {
+    const result = await sendLoad(address, [...args, "-conns=2", `-seconds=${seconds}`]);
+    if (Object.keys(result.errors).length > 0) throw new Error(JSON.stringify(result.errors));
+    return result;
+  };
+  const start = performance.now();
+  const [cpu, loop] = await Promise.all([cpuSeconds(pid), loopSeconds(pid)]);
+  const { latency_ms } = await load("-rate=10000", "-records=100", "-inflight=8");
+  const [cpuAfter, loopAfter] = await Promise.all([cpuSeconds(pid), loopSeconds(pid)]);
+  const elapsed = (performance.now() - start) / 1e3;
+  const most = await load("-records=1000", "-inflight=4");
+  return {
+    loop: (loopAfter - loop) / elapsed,
+    cpu: (cpuAfter - cpu) / elapsed,
+    p50: latency_ms!.p50,
+    p99: latency_ms!.p99,
+    throughput: most.records / most.seconds,
+  };
+}
+
+/** Of the turns themselves, or of the ratio of each to its pair's other. */
+function medians(turns: readonly Turn[], others?: readonly Turn[]): Turn {
+  const of = (key: keyof Turn) => median(turns.map((one, i) => one[key] / (others?.[i]?.[key] ?? 1)));
+  return { loop: of("loop"), cpu: of("cpu"), p50: of("p50"), p99: of("p99"), throughput: of("throughput") };
+}
+
+export async function storing(seconds: number, rounds: number): Promise<StoringResult> {
+  const folder = await mkdtemp(join(tmpdir(), "driftlock-bench-"));
+  const sink = await startSink(["-seconds=3600"]);
+  const sidecar = await Sidecar.start(`http://${sink.address}`, folder);
+  const turns = { without: [] as Turn[], with: [] as Turn[] };
+  const rates: number[] = [];
+  try {
+    await turn(sidecar, seconds);
+    for (let n = 0; n < rounds; n++) {
+      // What is first in a round takes turns as well.
+      for (const kind of n % 2 ? (["with", "without"] as const) : (["without", "with"] as const)) {
+        const before = await sidecar.feed(kind === "with" ? rate : 0);
+        const start = performance.now();
+        turns[kind].push(await turn(sidecar, seconds));
+        const after = await sidecar.feed(0);
+        if (kind === "with") {
+          const elapsed = (performance.now() - start) / 1e3;
+          rates.push((after.written - before.written) / elapsed);
+        }
+        while ((await sidecar.feed(0)).queued > 0) await sleep(100);
+      }
+    }
+    const { dropped } = await sidecar.feed(0);
+    return {
+      without: medians(turns.without),
+      with: medians(turns.with),
+      ratios: medians(turns.with, turns.without),
+      written: median(rates),
+      dropped,
+      reportBytes: sidecar.reportBytes,
+    };
+  } finally {
+    await sidecar.stop();
+    await sink.program.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+export function storingTable(result: StoringResult): string {
+  const { without, with: stored, ratios, written, dropped, reportBytes } = result;
+  const row = (what: string, key: keyof Turn, digits = 2) => ({
+    what,
+    without: round(without[key], digits),
+    [`with ${rate} anomalies/s`]: round(stored[key], digits),
+    ratio: round(ratios[key]),
+  });
+  const rows = [
+    row("event loop, cores", "loop", 3),
+    row("process, cores", "cpu", 3),
+    row("p50, ms", "p50"),
+    row("p99, ms", "p99"),
+    row("the most that it takes, records/s", "throughput", 0),
+  ];
+  const share = round(100 * (stored.loop - without.loop), 1);
+  const each = (key: "loop" | "cpu") => Math.round((1e6 * (stored[key] - without[key])) / written);
+  return [
+    table(rows),
+    `The first four at 10,000 records/s. Anomalies take ${share} % of the event loop, ${each("loop")} us each, and ${each("cpu")} us each of all threads.`,
+    `Written: ${Math.round(written)} reports/s of ${Math.round(reportBytes)} bytes, each of an anomaly of its own; dropped: ${dropped}.`,
+  ].join("\n\n");
+}
