@@ -55,7 +55,9 @@ class Sidecar {
   }
 
   static async start(downstream: string, folder: string): Promise<Sidecar> {
-    const child = fork(program, [downstream, folder]);
+    // As `driftlock run` has it on Node 24.
+    const execArgv = ["--external-memory-accounted-in-global-limit"];
+    const child = fork(program, [downstream, folder], { execArgv });
     const [said] = await once(child, "message");
     return new Sidecar(child, said);
   }
