@@ -9,11 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { Client, credentials } from "@grpc/grpc-js";
-import { grpcMethod, type Signal, signals } from "../../src/otlp.ts";
 import { type Driftlock, startDriftlock } from "./driftlock.ts";
-import { numbered } from "./numbered.ts";
 import { freePort, until } from "./programs.ts";
+import { perRequest, Sender } from "./sender.ts";
 import type { Mood } from "./soak-downstream.ts";
 
 export interface SoakOptions {
@@ -64,10 +62,8 @@ export interface SoakReport {
   samples: Sample[];
 }
 
-const perRequest = 100;
 const sampleMs = 1_000;
 const drainMs = 120_000;
-const deadlineMs = 60_000;
 
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const program = fileURLToPath(new URL("soak-downstream.ts", import.meta.url));
@@ -116,54 +112,6 @@ class Downstream {
 
   get #running(): boolean {
     return this.#child?.exitCode === null && this.#child.signalCode === null;
-  }
-}
-
-/** Sends numbered records at a rate until it is stopped; notes which were acknowledged. */
-class Sender {
-  readonly #client: Client;
-  /** The first number of each request that was. */
-  readonly acknowledged: number[] = [];
-  #next = 0;
-  refused = 0;
-  readonly #waiting = new Set<Promise<void>>();
-
-  constructor(address: string) {
-    this.#client = new Client(address, credentials.createInsecure());
-  }
-
-  get sent(): number {
-    return this.#next;
-  }
-
-  async run(rate: number, seconds: number): Promise<void> {
-    const start = performance.now();
-    for (;;) {
-      const elapsed = (performance.now() - start) / 1e3;
-      if (elapsed >= seconds) break;
-      while (this.#next + perRequest <= elapsed * rate) this.#send();
-      await sleep(20);
-    }
-    await Promise.all(this.#waiting);
-    this.#client.close();
-  }
-
-  #send(): void {
-    const first = this.#next;
-    this.#next += perRequest;
-    const signal: Signal = signals[(first / perRequest) % signals.length]!;
-    const identity = (bytes: Buffer) => bytes;
-    const body = numbered(signal, first, perRequest);
-    const done = new Promise<void>((resolve) => {
-      const options = { deadline: Date.now() + deadlineMs };
-      this.#client.makeUnaryRequest(grpcMethod[signal], identity, identity, body, options, (error) => {
-        if (error) this.refused += perRequest;
-        else this.acknowledged.push(first);
-        resolve();
-      });
-    });
-    this.#waiting.add(done);
-    void done.then(() => this.#waiting.delete(done));
   }
 }
 
