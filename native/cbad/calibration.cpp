@@ -137,7 +137,7 @@ void Calibration::learn(double score) {
 
 void Calibration::learn(double score, Alarm judged, double p_limit) {
   if (judged == Alarm::related) return;
-  if (judged == Alarm::none) return learn(score);
+  if (judged != Alarm::raised) return learn(score);
   const double most = limit(p_limit);
   learn(std::min(score, std::isfinite(most) ? most : largest() + unit_));
 }

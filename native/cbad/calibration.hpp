@@ -46,9 +46,10 @@ class Calibration {
   double p_value(double score) const;
   /// Takes a score for part of the stream's past.
   void learn(double score);
-  /// Takes a judged score as far as it says what is usual: one that raised an alarm, or would have, as if it had just reached
-  /// the limit on p-values (so an anomaly does not hide the next, yet false alarms push the limit up), a related one not at
-  /// all, others as they are. Where no score reaches the limit: as if it were one unit above all that is remembered.
+  /// Takes a judged score as far as it says what is usual: one that raised an alarm as if it had just reached the limit on
+  /// p-values (so an anomaly does not hide the next, yet false alarms push the limit up), or one unit above all that is
+  /// remembered where no score reaches it; a related one not at all, others as they are (what the budget withholds is too
+  /// common to be called strange).
   void learn(double score, Alarm judged, double p_limit);
   /// The smallest score whose p-value is at most `p`; infinite when no score is.
   double limit(double p) const;
