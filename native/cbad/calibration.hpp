@@ -92,7 +92,7 @@ double combine_p_values(std::span<const double> p_values);
 /// the stream itself has shown lately, and p <= 1/100: so half the budget is spent by chance if p-values are right. Where
 /// they are not, a bank limits the damage: it fills by `per_day` a day up to a day's worth (at least 3), and an alarm
 /// takes 1 out. A unit a hundred times stranger than it must be may overdraw it by as much. So over T days a stream
-/// raises at most per_day x (T + 1) + 1 alarms (for per_day >= 3), whatever its scores do.
+/// raises at most per_day x (T + 1) + 1 alarms (for per_day >= 3; below, 4 more than per_day x T), whatever its scores do.
 /// After the wealth of D. P. Foster, R. A. Stine, Alpha-investing, J. R. Stat. Soc. B 70(2), 2008.
 class AlarmBudget {
  public:
