@@ -75,6 +75,18 @@ const sink = anomalySink(store);
 const templates = await reports();
 const sidecar = await startSidecar(config, { log });
 
+/** What says that an anomaly is over, as the engine has it. */
+function endOf({ id, tenant, stream, serviceName, signal, channel, startTimeUnixNano }: Anomaly): Anomaly {
+  const endTimeUnixNano = startTimeUnixNano + 300_000_000_000n;
+  const explanation = "over: nothing was flagged for 300 s";
+  const named = { id, tenant, stream, serviceName, signal, channel, explanation, state: State.ENDED };
+  return create(AnomalySchema, { ...named, occurrence: 1n, startTimeUnixNano, endTimeUnixNano });
+}
+
+/** Anomalies that are open, oldest first; so many are. */
+const open: Anomaly[] = [];
+const mostOpen = 5_000;
+
 let given = 0;
 let feeding: NodeJS.Timeout | undefined;
 function feed(rate: number): void {
@@ -89,6 +101,8 @@ function feed(rate: number): void {
       const now = BigInt(Date.now()) * 1_000_000n;
       anomaly.startTimeUnixNano = anomaly.endTimeUnixNano = anomaly.timeUnixNano = now;
       sink(anomaly);
+      open.push(anomaly);
+      if (open.length > mostOpen) sink(endOf(open.shift()!));
     }
   }, 10);
 }

@@ -16,7 +16,7 @@ import { round, table } from "./table.ts";
 
 const program = fileURLToPath(new URL("storing-sidecar.ts", import.meta.url));
 
-/** Anomalies a second, each with an id of its own. */
+/** Anomalies a second, each with an id of its own; some seconds later each ends, which is a second report. */
 const rate = 2_000;
 
 interface Turn {
@@ -166,7 +166,7 @@ export function storingTable(result: StoringResult): string {
   const each = (key: "loop" | "cpu") => Math.round((1e6 * (stored[key] - without[key])) / written);
   return [
     table(rows),
-    `The first four at 10,000 records/s. Anomalies take ${share} % of the event loop, ${each("loop")} us each, and ${each("cpu")} us each of all threads.`,
-    `Written: ${Math.round(written)} reports/s of ${Math.round(reportBytes)} bytes, each of an anomaly of its own; dropped: ${dropped}.`,
+    `The first four at 10,000 records/s. Anomalies take ${share} % of the event loop, ${each("loop")} us a report, and ${each("cpu")} us a report of all threads.`,
+    `Written: ${Math.round(written)} reports/s of ${Math.round(reportBytes)} bytes, or of some 200 which tell an end; dropped: ${dropped}.`,
   ].join("\n\n");
 }
