@@ -14,7 +14,8 @@ namespace {
 
 constexpr double kLiteralBits = 8;
 constexpr double kMatchBits = 16;
-constexpr double kShortest = 32;
+/// What a byte of news costs is said of so many bytes at least: to raise an alarm, and to tell windows apart.
+constexpr double kShortest = 32, kShortestOfWindow = 8;
 constexpr double kGravityBits = 3;
 constexpr double kGraveFrom = 8;
 constexpr std::string_view kEventName = "event_name";
@@ -91,8 +92,9 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
     out.signature = hash(Bytes(out.text).subspan(run.start, run.end - run.start), out.signature);
   }
   const double grave = std::min(1.0, out.novelBytes / kGraveFrom) * static_cast<double>(gravityOf(record));
-  out.density = out.bits / (kShortest + static_cast<double>(out.text.size()));
-  out.score = out.density + kGravityBits * grave;
+  const auto size = static_cast<double>(out.text.size());
+  out.density = out.bits / (kShortestOfWindow + size);
+  out.score = out.bits / (kShortest + size) + kGravityBits * grave;
 }
 
 void ContentChannel::learn(const RecordView& record, const ContentScore& score) {

@@ -14,7 +14,7 @@ namespace driftlock {
 struct ContentScore {
   /// Higher is stranger; 0 where every field is known.
   double score = 0;
-  /// News in bits a byte, without what length alone explains; what `score` is without the prior of severity.
+  /// News in bits a byte, for windows: without the prior of severity, and short news counts for more than in `score`.
   double density = 0;
   /// What the record costs beyond the baseline: 8 for a byte that no match explains, 16 for a match.
   double bits = 0;
