@@ -15,18 +15,23 @@ constexpr float kLeastVariance = 0.1f * 0.1f;
 constexpr double kHalfLog2E = 0.7213475204444817;
 constexpr double kZ995 = 2.5758293035489004;
 
-float logarithm(std::uint64_t nanos) { return static_cast<float>(portable_log2(static_cast<double>(std::max<std::uint64_t>(nanos, 1)))); }
+double atLeastOne(std::uint64_t nanos) { return static_cast<double>(std::max<std::uint64_t>(nanos, 1)); }
 
 }  // namespace
 
-double LatencyModel::cost(std::uint64_t nanos) const {
-  if (count < kKnown) return 0;
-  const double distance = logarithm(nanos) - mean;
+bool LatencyModel::known() const { return count >= kKnown; }
+
+double LatencyModel::cost(std::uint64_t nanos) const { return costOf(atLeastOne(nanos)); }
+void LatencyModel::learn(std::uint64_t nanos) { learnOf(atLeastOne(nanos)); }
+
+double LatencyModel::costOf(double value) const {
+  if (!known()) return 0;
+  const double distance = static_cast<float>(portable_log2(value)) - mean;
   return kHalfLog2E * distance * distance / std::max(distance > 0 ? above : below, kLeastVariance);
 }
 
-void LatencyModel::learn(std::uint64_t nanos) {
-  const float x = logarithm(nanos);
+void LatencyModel::learnOf(double value) {
+  const auto x = static_cast<float>(portable_log2(value));
   if (count < kMemory) ++count;
   if (count == 1) mean = x;
   const float distance = x - mean;

@@ -118,7 +118,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     score[0] = verdict.score;
     score[1] = verdict.pValue;
     score[2] = verdict.flagged ? 1 : 0;
-    score[3] = static_cast<double>(verdict.channel);
+    score[3] = static_cast<double>(shown(verdict.channel));
   }
 }
 

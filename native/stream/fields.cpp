@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <limits>
 #include <string_view>
 
 #include "otlp/views.hpp"
@@ -141,6 +142,42 @@ void readSpan(Bytes record, RecordView& out) {
   out.last = span.parentSpanId.empty();
 }
 
+void readBuckets(const otlp::PointView& point, ShapePoint& shape) {
+  auto count = point.bucketCounts.begin();
+  std::size_t buckets = 0;
+  for (const double bound : point.explicitBounds) {
+    if (count == point.bucketCounts.end() || ++buckets > maxBuckets) return shape.spoil();
+    shape.bucket(bound, *count);
+    ++count;
+  }
+  if (count == point.bucketCounts.end()) return buckets > 0 ? shape.spoil() : void();
+  shape.bucket(std::numeric_limits<double>::infinity(), *count);
+  // There is one count more than bounds.
+  if (++count != point.bucketCounts.end()) shape.spoil();
+}
+
+void readExponentialBuckets(const otlp::PointView& point, ShapePoint& shape) {
+  shape.zero(point.scale, point.zeroCount);
+  for (const bool negative : {false, true}) {
+    const otlp::BucketsView& side = negative ? point.negative : point.positive;
+    std::int64_t index = side.offset;
+    const std::int64_t end = index + static_cast<std::int64_t>(maxBuckets);
+    for (const std::uint64_t count : side.counts) {
+      if (index == end) return shape.spoil();
+      shape.exponential(point.scale, index++, negative, count);
+    }
+  }
+}
+
+void readShape(otlp::MetricType type, const otlp::PointView& point, ShapePoint& shape) {
+  if (type == otlp::MetricType::Histogram) readBuckets(point, shape);
+  if (type == otlp::MetricType::ExponentialHistogram) readExponentialBuckets(point, shape);
+  if (type == otlp::MetricType::Summary) {
+    for (const auto& [quantile, value] : point.quantiles) shape.quantile(quantile, value);
+  }
+  shape.finish();
+}
+
 void readPoint(otlp::MetricType type, Bytes record, RecordView& out) {
   const otlp::PointView point = otlp::readPoint(type, record);
   out.timeUnixNano = point.timeUnixNano;
@@ -155,6 +192,7 @@ void readPoint(otlp::MetricType type, Bytes record, RecordView& out) {
     out.value = out.sum / out.count;
     out.hasValue = !noRecordedValue;
   }
+  if (!noRecordedValue) readShape(type, point, out.shape);
   Collector(out).attributes(point.attributes);
 }
 
@@ -184,6 +222,7 @@ void RecordView::clear() {
   gravity = Gravity::Normal;
   graded = hasValue = last = false;
   value = sum = count = 0;
+  shape.clear();
 }
 
 void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bytes.hpp"
+#include "cbad/shape.hpp"
 #include "otlp/reader.hpp"
 
 namespace driftlock {
@@ -50,6 +51,8 @@ struct RecordView {
   /// Of a gauge's, sum's, histogram's or summary's point: its value, or its mean; its sum, and how many values are in it.
   double value = 0, sum = 0, count = 0;
   bool hasValue = false;
+  /// Of a histogram's or a summary's point: where its values lie.
+  ShapePoint shape;
 
   void clear();
 };
@@ -58,6 +61,8 @@ struct RecordView {
 inline constexpr std::size_t maxFields = 256;
 inline constexpr std::size_t maxTextSize = 16 * 1024;
 inline constexpr std::size_t maxKeySize = 256;
+/// A histogram of more buckets, on one side of zero, has no shape.
+inline constexpr std::size_t maxBuckets = 4096;
 
 /// Reads a checked record. `out` is reused: its vectors keep their memory.
 void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out);

@@ -53,7 +53,7 @@ class Writer {
 }  // namespace
 
 std::string_view toString(Channel channel) {
-  switch (channel) {
+  switch (shown(channel)) {
     case Channel::None:
       return "none";
     case Channel::Content:
@@ -66,6 +66,8 @@ std::string_view toString(Channel channel) {
       return "value";
     case Channel::Fields:
       return "fields";
+    case Channel::Shape:
+      break;
   }
   return "none";
 }
@@ -116,6 +118,15 @@ std::string explainValue(const Finding& f) {
                 f.observed, f.range.low, f.range.high, f.verdict.bits, f.verdict.usualBits);
 }
 
+std::string explainShape(const Finding& f) {
+  const ShapeFinding& s = f.shape;
+  if (s.quantile >= 0) {
+    return format("The %.4g quantile is %.6g where %.6g to %.6g is usual", s.quantile, s.value, s.low, s.high);
+  }
+  return format("%.3g %% of the values were %s %.6g, usually %.2g %%", 100 * s.share, s.above ? "above" : "at most", s.edge,
+                100 * s.usualShare);
+}
+
 std::string explainVolume(const Finding& f) {
   const VolumeFinding& v = f.volume;
   const std::string what = v.total ? "records of the stream" : f.next.empty() ? "records of one template" : "records like " + quoted(f.next.front());
@@ -148,6 +159,9 @@ std::string explain(const Finding& f) {
       break;
     case Channel::Value:
       sentence = explainValue(f);
+      break;
+    case Channel::Shape:
+      sentence = explainShape(f);
       break;
     default:
       return {};
@@ -200,7 +214,7 @@ std::vector<std::uint8_t> encodeAnomaly(const Finding& f) {
   writer.integer(2, static_cast<std::uint64_t>(f.signal));
   writer.string(3, f.tenant);
   writer.string(4, f.stream);
-  writer.integer(5, static_cast<std::uint64_t>(f.verdict.channel));
+  writer.integer(5, static_cast<std::uint64_t>(shown(f.verdict.channel)));
   writer.fixed(6, f.timeUnixNano);
   writer.bytes(7, f.traceId);
   writer.bytes(8, f.spanId);
@@ -250,7 +264,7 @@ std::vector<std::uint8_t> encodeAnomaly(const Finding& f) {
   if (f.verdict.channel == Channel::Sequence) {
     for (const std::string& next : f.next) expected.string(2, next);
   }
-  if (f.verdict.channel == Channel::Value || f.verdict.channel == Channel::Volume) {
+  if (shown(f.verdict.channel) == Channel::Value || f.verdict.channel == Channel::Volume) {
     expected.real(3, f.range.low);
     expected.real(4, f.range.high);
   }

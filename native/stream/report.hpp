@@ -43,6 +43,8 @@ struct Finding {
   double observed = 0;
   /// Of a tick.
   VolumeFinding volume;
+  /// Of a histogram's or a summary's point.
+  ShapeFinding shape;
   /// One sentence.
   std::string explanation;
 

@@ -347,6 +347,13 @@ void Shard::describe(const Stream& stream, Finding& finding) {
     finding.observed = key.signal == otlp::Signal::Traces ? static_cast<double>(view_.duration) : stream.observedValue();
     finding.field = key.signal == otlp::Signal::Traces ? "duration" : "value";
   }
+  if (channel == Channel::Shape) {
+    finding.shape = *stream.shapeFinding();
+    const bool quantile = finding.shape.quantile >= 0;
+    finding.range = {.low = finding.shape.low, .high = finding.shape.high};
+    finding.observed = quantile ? finding.shape.value : finding.shape.share;
+    finding.field = quantile ? "quantile" : "buckets";
+  }
   finding.explanation = explain(finding);
 }
 

@@ -72,6 +72,7 @@ Stream::Stream(StreamKey key, const Settings& settings)
       window_(settings.windowRecords, kExcerptBytes) {
   if (key_.signal == otlp::Signal::Metrics) {
     value_ = std::make_unique<ValueChannel>();
+    shape_ = makeShape();
   } else {
     content_ = std::make_unique<ContentChannel>(settings.dictionarySize);
   }
@@ -103,6 +104,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
     if (key_.signal == otlp::Signal::Traces) observeLatency(record, content.templateHash);
   }
   if (value_) observeValue(record);
+  if (shape_) observeShape(record);
   window_.push(raw);
   if (hops_.empty() || seen_ % settings_.windowHop == 0) {
     hops_.emplace_back();
@@ -111,7 +113,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
 
   for (const Say& say : says_) {
     // The value channel knows by itself when it has seen enough to score; to judge, its scores must be calibrated as well.
-    if (verdict.learning && !value_) continue;
+    if (verdict.learning && say.channel != Channel::Value) continue;
     const double strangeness = comparable(say.channel, say.score);
     verdict.score = std::max(verdict.score, strangeness);
     // Severity says that a record is worth an alarm, not that a window is unlike others.
@@ -121,6 +123,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
   if (calibrating()) learnScores(verdict);
   if (latency_ && !verdict.flagged && (pardoned_ || !strange(Channel::Value))) latency_->learn(record.duration);
   if (ordered) sequence_->accept(lesson(*ordered, verdict));
+  if (shape_) settleShape(verdict);
   if (content_) settleContent(record, content, verdict.flagged);
 
   hops_.back().include(verdict);
@@ -173,7 +176,9 @@ void Stream::observeLatency(const RecordView& record, std::uint64_t operation) {
 void Stream::observeValue(const RecordView& record) {
   if (!record.hasValue) return;
   double value = record.value;
-  if (key_.cumulative && (key_.monotonic || key_.metricType != otlp::MetricType::Sum)) {
+  // Where a summary's sum and count are there at all, they are those of Prometheus: since the process began.
+  const bool summary = key_.metricType == otlp::MetricType::Summary;
+  if (summary || (key_.cumulative && (key_.monotonic || key_.metricType != otlp::MetricType::Sum))) {
     // A counter's rate, or the mean of what a histogram has taken in since its last point. A reset gives none.
     const double seconds = static_cast<double>(record.timeUnixNano - pointUnixNano_) / 1e9;
     const double count = record.count - pointCount_, rise = record.sum - pointValue_;
@@ -189,6 +194,19 @@ void Stream::observeValue(const RecordView& record) {
   expected_ = value_->expected(record.timeUnixNano);
   const ValueResult result = value_->observe(record.timeUnixNano, value);
   if (result.scored) say(Channel::Value, result.score, result.rarity_bits, result.usual_bits);
+}
+
+void Stream::observeShape(const RecordView& record) {
+  shapeFinding_ = shape_->observe(record.shape, key_.cumulative);
+  if (shapeFinding_) say(Channel::Shape, shapeFinding_->score, shapeFinding_->bits, 0);
+}
+
+/// A strange shape is no model of what is normal, unless all have been for as long as news takes to become so.
+void Stream::settleShape(const Verdict& verdict) {
+  const bool strange = !pardoned_ && (verdict.flagged || this->strange(Channel::Shape));
+  if (strange && strangeShapeSince_ == 0) strangeShapeSince_ = clock_.now();
+  if (!strange) strangeShapeSince_ = 0;
+  if (!strange || clock_.now() - strangeShapeSince_ >= settings_.acceptAfterNanos) shape_->learn();
 }
 
 void Stream::judge(Verdict& verdict) {
@@ -301,7 +319,7 @@ void Stream::markStrange() {
 
 double Stream::comparable(Channel channel, double score) const {
   // The value channel's own score is calibrated already.
-  if (value_) return score;
+  if (channel == Channel::Value && value_) return score;
   const double strange = marks_[static_cast<std::size_t>(channel)].strange;
   return score / (std::isfinite(strange) ? strange : channelUnits[static_cast<std::size_t>(channel)]);
 }
@@ -335,6 +353,20 @@ void Stream::observeVolume(bool timed, std::uint32_t id, std::vector<Event>& eve
 std::unique_ptr<VolumeChannel> Stream::makeVolume() const { return std::make_unique<VolumeChannel>(kTickNanos, kDayNanos); }
 
 std::unique_ptr<TemplateMix> Stream::makeMix() const { return std::make_unique<TemplateMix>(settings_.windowHop); }
+
+std::unique_ptr<ShapeChannel> Stream::makeShape() const {
+  using Kind = ShapeChannel::Kind;
+  switch (key_.metricType) {
+    case otlp::MetricType::Histogram:
+      return std::make_unique<ShapeChannel>(Kind::Explicit);
+    case otlp::MetricType::ExponentialHistogram:
+      return std::make_unique<ShapeChannel>(Kind::Exponential);
+    case otlp::MetricType::Summary:
+      return std::make_unique<ShapeChannel>(Kind::Quantiles);
+    default:
+      return nullptr;
+  }
+}
 
 std::size_t Stream::hopsPerWindow() const {
   return std::max<std::size_t>(1, (settings_.windowRecords + settings_.windowHop - 1) / settings_.windowHop);
@@ -524,6 +556,7 @@ std::size_t Stream::memory() const {
   if (mix_) bytes += TemplateMix::bytes();
   if (sequence_) bytes += sequence_->memory();
   if (value_) bytes += sizeof(ValueChannel);
+  if (shape_) bytes += shape_->memory();
   for (const auto& calibration : calibrations_) bytes += calibration ? Calibration::bytes() : 0;
   for (const Evidence& evidence : evidence_) {
     bytes += sizeof evidence + evidence.news.capacity() * sizeof(std::uint64_t) + evidence.examples.memory();

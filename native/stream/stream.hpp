@@ -14,6 +14,7 @@
 #include "cbad/latency.hpp"
 #include "cbad/mix.hpp"
 #include "cbad/portable_math.hpp"
+#include "cbad/shape.hpp"
 #include "cbad/state_bytes.hpp"
 #include "cbad/value.hpp"
 #include "cbad/volume.hpp"
@@ -29,10 +30,16 @@
 
 namespace driftlock {
 
-enum class Channel : std::uint8_t { None, Content, Sequence, Volume, Value, Fields };
-inline constexpr std::size_t channelCount = 6;
-/// A difference that means something, in the unit of each channel's score. Of volume it is one that makes a tick e times rarer.
-inline constexpr std::array<double, channelCount> channelUnits = {1, 0.5, 1, 1 / ln2, 2, 1};
+enum class Channel : std::uint8_t {
+  None, Content, Sequence, Volume, Value, Fields,
+  /// Part of the value channel, with a past of its own to be compared with.
+  Shape,
+};
+inline constexpr std::size_t channelCount = 7;
+/// The channel that people are told.
+constexpr Channel shown(Channel channel) { return channel == Channel::Shape ? Channel::Value : channel; }
+/// A difference that means something, in the unit of each channel's score. Of volume it is one that makes a tick e times rarer, of shapes a point.
+inline constexpr std::array<double, channelCount> channelUnits = {1, 0.5, 1, 1 / ln2, 2, 1, 1 / ln2};
 
 /// What makes a stream; constant for its life.
 struct StreamKey {
@@ -168,6 +175,8 @@ class Stream {
   const ValueRange& expectedRange() const { return expected_; }
   /// What the value channel made of the last point: its value, a rate, or a mean.
   double observedValue() const { return observed_; }
+  /// What was strangest in the shape of the last point, where it had one.
+  const std::optional<ShapeFinding>& shapeFinding() const { return shapeFinding_; }
 
   const StreamKey& key() const { return key_; }
   StreamId id() const { return {key_.hash, key_.tenant}; }
@@ -212,6 +221,8 @@ class Stream {
   std::size_t hopsPerWindow() const;
   std::unique_ptr<VolumeChannel> makeVolume() const;
   std::unique_ptr<TemplateMix> makeMix() const;
+  /// Null where points have no shape.
+  std::unique_ptr<ShapeChannel> makeShape() const;
   /// By the stream's clock.
   std::uint32_t seconds() const { return static_cast<std::uint32_t>(clock_.now() / 1'000'000'000); }
   std::uint32_t acceptAfterSeconds() const { return static_cast<std::uint32_t>(settings_.acceptAfterNanos / 1'000'000'000); }
@@ -231,6 +242,8 @@ class Stream {
   void learnScores(const Verdict& verdict);
   void observeLatency(const RecordView& record, std::uint64_t operation);
   void observeValue(const RecordView& record);
+  void observeShape(const RecordView& record);
+  void settleShape(const Verdict& verdict);
   void sayContent(const ContentScore& content);
   void saySession(const SequenceVerdict& session);
   void settleContent(const RecordView& record, const ContentScore& content, bool flagged);
@@ -254,6 +267,11 @@ class Stream {
   /// Its sessions hold a record each: their order says nothing.
   bool unordered_ = false;
   std::unique_ptr<ValueChannel> value_;
+  /// Of histograms and summaries.
+  std::unique_ptr<ShapeChannel> shape_;
+  std::optional<ShapeFinding> shapeFinding_;
+  /// Shapes have been strange since then, by the stream's clock; 0 where the last was not.
+  std::uint64_t strangeShapeSince_ = 0;
   /// Counts by ticks of event time, where records have times.
   std::unique_ptr<VolumeChannel> volume_;
   /// Counts by hops of records. It judges where there are no times; what it says of a window is heard in any case.

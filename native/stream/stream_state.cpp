@@ -8,7 +8,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersion = 3;
 
 /// An id of two hashes, as `report` makes it.
 constexpr std::size_t kMostId = 64;
@@ -82,14 +82,14 @@ bool getOptional(StateReader& in, std::unique_ptr<State>& state, Make&& make) {
   state.reset();
   if (!there || !in.ok()) return in.ok();
   state = make();
-  return state->restore(in.get_bytes());
+  return state && state->restore(in.get_bytes());
 }
 
 }  // namespace
 
 template <class Self, class Visitor>
 void Stream::visit(Self& self, Visitor& v) {
-  v(self.seen_), v(self.unordered_), v(self.markedAt_);
+  v(self.seen_), v(self.unordered_), v(self.markedAt_), v(self.strangeShapeSince_);
   for (auto& marks : self.marks_) v(marks.usual), v(marks.strange);
   v(self.pointUnixNano_), v(self.pointValue_), v(self.pointCount_);
   v(self.anomaly_.id), v(self.anomaly_.startUnixNano), v(self.anomaly_.endUnixNano), v(self.anomaly_.occurrences);
@@ -108,6 +108,7 @@ void Stream::snapshot(std::vector<std::uint8_t>& out) const {
   putOptional(out, content_);
   putOptional(out, sequence_);
   putOptional(out, value_);
+  putOptional(out, shape_);
   putOptional(out, volume_);
   putOptional(out, mix_);
   for (const auto& calibration : calibrations_) putOptional(out, calibration);
@@ -163,6 +164,7 @@ bool Stream::restore(StateReader& in) {
   if (!getOptional(in, content_, [&] { return std::make_unique<ContentChannel>(settings_.dictionarySize); }) ||
       !getOptional(in, sequence_, [] { return std::make_unique<SequenceChannel>(); }) ||
       !getOptional(in, value_, [] { return std::make_unique<ValueChannel>(); }) ||
+      !getOptional(in, shape_, [&] { return makeShape(); }) ||
       !getOptional(in, volume_, [&] { return makeVolume(); }) || !getOptional(in, mix_, [&] { return makeMix(); }) || metric != (value_ != nullptr) || metric == (content_ != nullptr)) {
     return false;
   }
