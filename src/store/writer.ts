@@ -59,7 +59,7 @@ export class Writer {
   #failure: string | undefined;
   #running: Promise<void> | undefined;
   /** Ends the wait for a batch to fill, or for the next attempt. */
-  #hurry = new AbortController();
+  #hurry: () => void = () => {};
   #closing = false;
   /** When each message was last logged. */
   readonly #saidAt = new Map<string, number>();
@@ -90,7 +90,7 @@ export class Writer {
       return;
     }
     this.#drop(this.#queue.push(report));
-    if (this.#queue.length >= this.#limits.batchReports && this.#failure === undefined) this.#hurry.abort();
+    if (this.#queue.length >= this.#limits.batchReports && this.#failure === undefined) this.#hurry();
     this.#running ??= this.#run();
   };
 
@@ -108,7 +108,7 @@ export class Writer {
   /** Resolves once nothing waits, which may take as long as the database is away. */
   async flush(): Promise<void> {
     while (this.#running !== undefined) {
-      this.#hurry.abort();
+      this.#hurry();
       await this.#running;
     }
   }
@@ -120,7 +120,7 @@ export class Writer {
     await Promise.race([this.flush(), elapsed]);
     deadline.abort();
     this.#closing = true;
-    this.#hurry.abort();
+    this.#hurry();
     const lost = this.state().queued;
     if (lost > 0) this.#log.error({ anomalies: lost }, "anomalies not stored: the store is away");
     return lost;
@@ -161,8 +161,12 @@ export class Writer {
   }
 
   async #wait(ms: number): Promise<void> {
-    this.#hurry = new AbortController();
-    await sleep(ms, undefined, { signal: this.#hurry.signal }).catch(() => {});
+    // No AbortController: each offer may hurry, and each abort makes an exception, needed or not.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#hurry = resolve;
+    await promise;
+    clearTimeout(timer);
   }
 
   /**
