@@ -25,7 +25,7 @@ SHARED = HERE.parent.parent.parent / "shared"
 DATA = Path(os.environ.get("QUALITY_DATA", SHARED / "data"))
 SCORERS = Path(os.environ.get("QUALITY_SCORERS", SHARED / "quality"))
 RESULTS = HERE / "results.json"
-FAULTS = {"latency": "latency", "status": "status", "missing child": "missing-child"}
+FAULTS = {"latency": "latency", "status": "status", "missing child": "missing-child", "wrong parent": "wrong-parent"}
 DENSE_TRAIN = 1000
 WINDOW_STEP = 5
 

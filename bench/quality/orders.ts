@@ -12,7 +12,7 @@ import {
 import { Random } from "../../src/generate/random.ts";
 import { keyValues } from "../../src/generate/records.ts";
 
-export const faults = ["latency", "status", "missing child"] as const;
+export const faults = ["latency", "status", "missing child", "wrong parent"] as const;
 export type Fault = (typeof faults)[number];
 
 interface Operation {
@@ -128,7 +128,7 @@ export class Orders {
     const random = this.#random;
     let operation = this.#pick();
     while (
-      fault === "missing child" &&
+      (fault === "missing child" || fault === "wrong parent") &&
       operation.calls!.filter(({ chance = 1 }) => chance === 1).length < 2
     ) {
       operation = this.#pick();
@@ -155,7 +155,8 @@ export class Orders {
       spans.push({
         traceId: id,
         spanId: random.bytes(8),
-        parentSpanId: root,
+        // Of a sibling's: names and order stay as they are.
+        parentSpanId: fault === "wrong parent" && call === calls.at(-1) ? spans[0]!.spanId! : root,
         name: call.name,
         kind: call.kind,
         startTimeUnixNano: nano(now),

@@ -139,7 +139,7 @@ export function bars({ driftlock, textbook, nab, nabTextbook, spans, quiet }: Fi
       }),
     ),
     {
-      data: "spans: latency x10, new status, missing child",
+      data: "spans: latency x10, new status, missing child, wrong parent",
       measure: "recall at the default budget",
       floor: 0.95,
       aim: 1,

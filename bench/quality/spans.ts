@@ -1,4 +1,4 @@
-/** Traces with a tenfold latency, a new error status, a missing child: are they found at the default budget? */
+/** Traces with a tenfold latency, a new error status, a missing child, a wrong parent: are they found at the default budget? */
 import { mkdir, writeFile } from "node:fs/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { configSchema } from "../../src/config/schema.ts";

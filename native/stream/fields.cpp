@@ -125,6 +125,7 @@ void readSpan(Bytes record, RecordView& out) {
   out.timeUnixNano = span.startTimeUnixNano;
   out.traceId = span.traceId;
   out.spanId = span.spanId;
+  out.parentSpanId = span.parentSpanId;
   out.duration = span.endTimeUnixNano > span.startTimeUnixNano ? span.endTimeUnixNano - span.startTimeUnixNano : 0;
   out.graded = true;
   out.gravity = span.statusCode == 2 ? Gravity::Error : Gravity::Normal;
@@ -218,7 +219,7 @@ void append(std::string& text, Number number) {
 void RecordView::clear() {
   fields.clear();
   timeUnixNano = duration = session = 0;
-  traceId = spanId = eventName = {};
+  traceId = spanId = parentSpanId = eventName = {};
   gravity = Gravity::Normal;
   graded = hasValue = last = false;
   value = sum = count = 0;

@@ -36,7 +36,7 @@ struct RecordView {
   std::vector<Field> fields;
   std::uint64_t timeUnixNano = 0;
   Bytes traceId;
-  Bytes spanId;
+  Bytes spanId, parentSpanId;
   /// What kind of record it is, where it says so itself.
   Bytes eventName;
   /// Of the trace, or of the attribute session.id; 0 for none.

@@ -67,6 +67,7 @@ std::string_view toString(Channel channel) {
     case Channel::Fields:
       return "fields";
     case Channel::Shape:
+    case Channel::Paths:
       break;
   }
   return "none";
@@ -118,6 +119,13 @@ std::string explainValue(const Finding& f) {
                 f.observed, f.range.low, f.range.high, f.verdict.bits, f.verdict.usualBits);
 }
 
+std::string explainPath(const Finding& f) {
+  const auto name = [](const std::string& text) { return text.empty() ? "another span" : quoted(text); };
+  std::string sentence = "The span " + name(f.path.child) + " is a child of " + name(f.path.parent);
+  if (!f.path.usual.empty()) sentence += " where it usually is one of " + name(f.path.usual);
+  return sentence + format(": %.1f bits", f.verdict.bits);
+}
+
 std::string explainShape(const Finding& f) {
   const ShapeFinding& s = f.shape;
   if (s.quantile >= 0) {
@@ -162,6 +170,9 @@ std::string explain(const Finding& f) {
       break;
     case Channel::Shape:
       sentence = explainShape(f);
+      break;
+    case Channel::Paths:
+      sentence = explainPath(f);
       break;
     default:
       return {};

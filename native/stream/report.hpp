@@ -45,6 +45,10 @@ struct Finding {
   VolumeFinding volume;
   /// Of a histogram's or a summary's point.
   ShapeFinding shape;
+  /// Names of a child, of its parent, and of its usual one; empty where they are not known any more.
+  struct Path {
+    std::string child, parent, usual;
+  } path;
   /// One sentence.
   std::string explanation;
 

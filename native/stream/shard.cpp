@@ -347,6 +347,12 @@ void Shard::describe(const Stream& stream, Finding& finding) {
     finding.observed = key.signal == otlp::Signal::Traces ? static_cast<double>(view_.duration) : stream.observedValue();
     finding.field = key.signal == otlp::Signal::Traces ? "duration" : "value";
   }
+  if (channel == Channel::Paths) {
+    const PathFinding& path = *stream.pathFinding();
+    finding.path = {stream.templateText(path.child), stream.templateText(path.parent), stream.templateText(path.usual)};
+    for (std::string* text : {&finding.path.child, &finding.path.parent, &finding.path.usual}) text::makeReadable(*text);
+    finding.field = "parent_span_id";
+  }
   if (channel == Channel::Shape) {
     finding.shape = *stream.shapeFinding();
     const bool quantile = finding.shape.quantile >= 0;

@@ -75,6 +75,7 @@ Stream::Stream(StreamKey key, const Settings& settings)
     shape_ = makeShape();
   } else {
     content_ = std::make_unique<ContentChannel>(settings.dictionarySize);
+    if (key_.signal == otlp::Signal::Traces) paths_ = std::make_unique<PathModel>();
   }
 }
 
@@ -102,6 +103,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
       saySession(*ordered);
     }
     if (key_.signal == otlp::Signal::Traces) observeLatency(record, content.templateHash);
+    if (paths_) observePath(record, idOf(content.templateHash));
   }
   if (value_) observeValue(record);
   if (shape_) observeShape(record);
@@ -123,6 +125,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
   if (calibrating()) learnScores(verdict);
   if (latency_ && !verdict.flagged && (pardoned_ || !strange(Channel::Value))) latency_->learn(record.duration);
   if (ordered) sequence_->accept(lesson(*ordered, verdict));
+  if (paths_) settlePath(verdict);
   if (shape_) settleShape(verdict);
   if (content_) settleContent(record, content, verdict.flagged);
 
@@ -194,6 +197,18 @@ void Stream::observeValue(const RecordView& record) {
   expected_ = value_->expected(record.timeUnixNano);
   const ValueResult result = value_->observe(record.timeUnixNano, value);
   if (result.scored) say(Channel::Value, result.score, result.rarity_bits, result.usual_bits);
+}
+
+void Stream::observePath(const RecordView& record, std::uint32_t id) {
+  const auto nameOf = [&](Bytes span) { return span.empty() ? 0 : hash(span, record.session) | 1; };
+  pathFinding_ = paths_->observe(nameOf(record.spanId), nameOf(record.parentSpanId), id);
+  if (pathFinding_) say(Channel::Paths, pathFinding_->bits, pathFinding_->bits, 0);
+}
+
+void Stream::settlePath(const Verdict& verdict) {
+  using Lesson = PathModel::Lesson;
+  const bool strange = (verdict.flagged && verdict.channel == Channel::Paths) || this->strange(Channel::Paths);
+  paths_->settle(pardoned_ ? Lesson::Accept : strange ? Lesson::Strange : Lesson::Learn, seconds(), acceptAfterSeconds());
 }
 
 void Stream::observeShape(const RecordView& record) {
@@ -557,6 +572,7 @@ std::size_t Stream::memory() const {
   if (sequence_) bytes += sequence_->memory();
   if (value_) bytes += sizeof(ValueChannel);
   if (shape_) bytes += shape_->memory();
+  if (paths_) bytes += paths_->memory();
   for (const auto& calibration : calibrations_) bytes += calibration ? Calibration::bytes() : 0;
   for (const Evidence& evidence : evidence_) {
     bytes += sizeof evidence + evidence.news.capacity() * sizeof(std::uint64_t) + evidence.examples.memory();

@@ -13,6 +13,7 @@
 #include "cbad/calibration.hpp"
 #include "cbad/latency.hpp"
 #include "cbad/mix.hpp"
+#include "cbad/paths.hpp"
 #include "cbad/portable_math.hpp"
 #include "cbad/shape.hpp"
 #include "cbad/state_bytes.hpp"
@@ -34,12 +35,16 @@ enum class Channel : std::uint8_t {
   None, Content, Sequence, Volume, Value, Fields,
   /// Part of the value channel, with a past of its own to be compared with.
   Shape,
+  /// Likewise, part of the sequence channel: whose child a span is.
+  Paths,
 };
-inline constexpr std::size_t channelCount = 7;
+inline constexpr std::size_t channelCount = 8;
 /// The channel that people are told.
-constexpr Channel shown(Channel channel) { return channel == Channel::Shape ? Channel::Value : channel; }
+constexpr Channel shown(Channel channel) {
+  return channel == Channel::Shape ? Channel::Value : channel == Channel::Paths ? Channel::Sequence : channel;
+}
 /// A difference that means something, in the unit of each channel's score. Of volume it is one that makes a tick e times rarer, of shapes a point.
-inline constexpr std::array<double, channelCount> channelUnits = {1, 0.5, 1, 1 / ln2, 2, 1, 1 / ln2};
+inline constexpr std::array<double, channelCount> channelUnits = {1, 0.5, 1, 1 / ln2, 2, 1, 1 / ln2, 0.5};
 
 /// What makes a stream; constant for its life.
 struct StreamKey {
@@ -177,6 +182,8 @@ class Stream {
   double observedValue() const { return observed_; }
   /// What was strangest in the shape of the last point, where it had one.
   const std::optional<ShapeFinding>& shapeFinding() const { return shapeFinding_; }
+  /// The strangest pair of parent and child that the last span completed, if it did one.
+  const std::optional<PathFinding>& pathFinding() const { return pathFinding_; }
 
   const StreamKey& key() const { return key_; }
   StreamId id() const { return {key_.hash, key_.tenant}; }
@@ -242,6 +249,8 @@ class Stream {
   void learnScores(const Verdict& verdict);
   void observeLatency(const RecordView& record, std::uint64_t operation);
   void observeValue(const RecordView& record);
+  void observePath(const RecordView& record, std::uint32_t id);
+  void settlePath(const Verdict& verdict);
   void observeShape(const RecordView& record);
   void settleShape(const Verdict& verdict);
   void sayContent(const ContentScore& content);
@@ -266,6 +275,9 @@ class Stream {
   std::unique_ptr<SequenceChannel> sequence_;
   /// Its sessions hold a record each: their order says nothing.
   bool unordered_ = false;
+  /// Of traces.
+  std::unique_ptr<PathModel> paths_;
+  std::optional<PathFinding> pathFinding_;
   std::unique_ptr<ValueChannel> value_;
   /// Of histograms and summaries.
   std::unique_ptr<ShapeChannel> shape_;

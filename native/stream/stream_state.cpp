@@ -8,7 +8,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kVersion = 3;
+constexpr std::uint8_t kVersion = 4;
 
 /// An id of two hashes, as `report` makes it.
 constexpr std::size_t kMostId = 64;
@@ -109,6 +109,7 @@ void Stream::snapshot(std::vector<std::uint8_t>& out) const {
   putOptional(out, sequence_);
   putOptional(out, value_);
   putOptional(out, shape_);
+  putOptional(out, paths_);
   putOptional(out, volume_);
   putOptional(out, mix_);
   for (const auto& calibration : calibrations_) putOptional(out, calibration);
@@ -165,6 +166,7 @@ bool Stream::restore(StateReader& in) {
       !getOptional(in, sequence_, [] { return std::make_unique<SequenceChannel>(); }) ||
       !getOptional(in, value_, [] { return std::make_unique<ValueChannel>(); }) ||
       !getOptional(in, shape_, [&] { return makeShape(); }) ||
+      !getOptional(in, paths_, [] { return std::make_unique<PathModel>(); }) ||
       !getOptional(in, volume_, [&] { return makeVolume(); }) || !getOptional(in, mix_, [&] { return makeMix(); }) || metric != (value_ != nullptr) || metric == (content_ != nullptr)) {
     return false;
   }
