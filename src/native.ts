@@ -61,6 +61,8 @@ export interface EngineOptions {
   windowRecords: number;
   windowHop: number;
   alarmsPerStreamPerDay: number;
+  /** Of all streams; 0 for no limit. */
+  alarmsPerProcessPerDay: number;
   codec: CodecName;
   permutations: number;
   seed: bigint;
@@ -117,6 +119,9 @@ export interface EngineStats {
   bytes: number;
   /** Streams whose figures were lost before they were asked for, since the start. */
   untold: number;
+  /** Alarms that the budgets of streams have withheld since the start, and those that the process's has. */
+  withheldByStreams: number;
+  withheldByProcess: number;
   /** Requests handed over and not answered. */
   pending: number;
 }
@@ -128,6 +133,11 @@ export interface NativeEngine {
    * Rejects with a `MalformedRequest` error (code "ERR_OTLP_MALFORMED") that names the field and the offset.
    */
   process(signal: Signal, tenant: string, request: Uint8Array): Promise<EngineOutcome>;
+  /**
+   * Says, at its place in the order of calls, that so much time (1 to 60,000 ms) has passed without a request but of the
+   * tenants `heard`: streams of the others that are silent for too long are told, as driftlock.v1.Anomaly messages.
+   */
+  advance(ms: number, heard: string[]): Promise<Uint8Array[]>;
   stats(): EngineStats;
   /** All streams as they are behind the calls so far and before later ones; packed, written on the engine's threads. */
   snapshot(): Promise<Buffer>;

@@ -3,7 +3,7 @@ import { type Context, ROOT_CONTEXT, SpanKind, type Tracer } from "@opentelemetr
 import type { Engine } from "./engine/index.ts";
 import type { Exporter } from "./forward/index.ts";
 import type { Anomaly } from "./gen/driftlock/v1/anomaly_pb.js";
-import { Code, ExportError, type ExportRequest, type PartialSuccess } from "./otlp.ts";
+import { Code, ExportError, type ExportRequest, type PartialSuccess, signals } from "./otlp.ts";
 import { channelName } from "./telemetry/anomaly-log.ts";
 import { codeName, type Metrics } from "./telemetry/metrics.ts";
 import { withSpan } from "./telemetry/span.ts";
@@ -27,6 +27,8 @@ export interface Parts {
   tracer: Tracer | undefined;
   sinks: readonly AnomalySink[];
   meter: Meter;
+  /** Told whose requests go to the engine: brief, and never throws. */
+  onJudge?: (tenant: string) => void;
 }
 
 interface Judged {
@@ -91,6 +93,13 @@ export class Pipeline {
     return total;
   }
 
+  /** What the engine reports, in requests or between them. */
+  readonly tell = (anomaly: Anomaly): void => {
+    const { metrics, sinks } = this.#parts;
+    metrics.engine.anomalies.inc({ signal: signals[anomaly.signal], channel: channelName(anomaly.channel) });
+    for (const sink of sinks) sink(anomaly);
+  };
+
   async #take(request: ExportRequest, context: Context): Promise<PartialSuccess | undefined> {
     const { forwarder, metrics, tracer, meter } = this.#parts;
     const { signal, tenant, body, abort } = request;
@@ -122,10 +131,11 @@ export class Pipeline {
   }
 
   async #judge({ signal, tenant, body }: ExportRequest): Promise<Judged> {
-    const { engine, metrics, sinks } = this.#parts;
+    const { engine, metrics } = this.#parts;
     if (engine === undefined) return { forward: body, records: 0 };
     const entry = { since: performance.now(), bytes: body.length };
     this.#judging.add(entry);
+    this.#parts.onJudge?.(tenant);
     try {
       const outcome = await engine.process(signal, tenant, body);
       metrics.engine.records.inc({ signal }, outcome.records);
@@ -133,10 +143,7 @@ export class Pipeline {
       metrics.engine.limited.inc({ signal }, outcome.limited);
       this.counts.records += outcome.records;
       this.counts.flagged += outcome.flagged;
-      for (const anomaly of outcome.anomalies) {
-        metrics.engine.anomalies.inc({ signal, channel: channelName(anomaly.channel) });
-        for (const sink of sinks) sink(anomaly);
-      }
+      for (const anomaly of outcome.anomalies) this.tell(anomaly);
       return outcome;
     } finally {
       this.#judging.delete(entry);

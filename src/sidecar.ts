@@ -6,9 +6,10 @@ import { LiveHub } from "./api/live/hub.ts";
 import { liveSink, publishJudgement } from "./api/live/publish.ts";
 import { type Component, startApi } from "./api/server.ts";
 import type { Config } from "./config/schema.ts";
-import { Engine, SnapshotFile } from "./engine/index.ts";
+import { Engine, QuietWatch, SnapshotFile } from "./engine/index.ts";
 import { type ForwarderState, startForwarder } from "./forward/index.ts";
 import { native } from "./native.ts";
+import { Code } from "./otlp.ts";
 import { type AnomalySink, type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
 import { startReceivers } from "./receive/index.ts";
 import {
@@ -201,11 +202,23 @@ export async function startSidecar(
       tracer: tracing?.tracer,
       sinks,
       meter: metering,
+      onJudge: (tenant) => quiet?.heard(tenant),
     });
+    const quiet = engine ? new QuietWatch(engine, pipeline.tell, log) : undefined;
+    quiet?.start();
+    if (quiet) started.push(async () => quiet.close());
+    const hooks = receiveHooks(metrics, log);
     const receivers = await startReceivers(
       receive,
       pipeline.take,
-      receiveHooks(metrics, log),
+      {
+        ...hooks,
+        onRequest(answered) {
+          hooks.onRequest(answered);
+          if (answered.code === Code.UNAVAILABLE || answered.code === Code.RESOURCE_EXHAUSTED)
+            quiet?.refused();
+        },
+      },
       async (sender) => {
         const { tenant } = await access.admit(sender, "ingest");
         limiter.admitIngest(tenant);
@@ -261,6 +274,7 @@ export async function startSidecar(
     const close = async (): Promise<Undelivered> => {
       closing = true;
       clearInterval(healthTimer);
+      quiet?.close();
       receivers.setServing(false);
       pipeline.drain();
       const deadline = performance.now() + config.shutdown_timeout;

@@ -11,6 +11,9 @@
 namespace driftlock::binding {
 namespace {
 
+/// In milliseconds: what a clock takes at once.
+constexpr double kLongestAdvance = 60'000;
+
 /// A task and what JavaScript waits for.
 struct Job : Task {
   explicit Job(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
@@ -54,6 +57,7 @@ Settings settingsOf(const Napi::Object& options) {
   settings.windowRecords = number(options, "windowRecords");
   settings.windowHop = number(options, "windowHop");
   settings.alarmsPerStreamPerDay = get<Napi::Number>(options, "alarmsPerStreamPerDay").DoubleValue();
+  settings.alarmsPerProcessPerDay = get<Napi::Number>(options, "alarmsPerProcessPerDay").DoubleValue();
   const std::string codec = get<Napi::String>(options, "codec");
   const auto name = codecNamed(codec);
   if (!name) throw Napi::TypeError::New(options.Env(), "codec: \"" + codec + "\" is none of openzl, zstd, lz4, gzip");
@@ -67,9 +71,9 @@ Settings settingsOf(const Napi::Object& options) {
   settings.flaggedOnly = get<Napi::Boolean>(options, "flaggedOnly");
   settings.scores = get<Napi::Boolean>(options, "scores");
   if (settings.baselineRecords < 2 || settings.windowRecords < 1 || settings.windowHop < 1 || settings.threads < 1 ||
-      settings.maxStreams < 1 || !(settings.alarmsPerStreamPerDay > 0)) {
+      settings.maxStreams < 1 || !(settings.alarmsPerStreamPerDay > 0) || !(settings.alarmsPerProcessPerDay >= 0)) {
     throw Napi::RangeError::New(options.Env(), "baselineRecords (>= 2), windowRecords, windowHop, threads, maxStreams and "
-                                               "alarmsPerStreamPerDay must be positive");
+                                               "alarmsPerStreamPerDay must be positive, alarmsPerProcessPerDay not negative");
   }
   return settings;
 }
@@ -92,7 +96,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Engine",
-                       {InstanceMethod<&EngineObject::process>("process"), InstanceMethod<&EngineObject::stats>("stats"),
+                       {InstanceMethod<&EngineObject::process>("process"), InstanceMethod<&EngineObject::advance>("advance"),
+                        InstanceMethod<&EngineObject::stats>("stats"),
                         InstanceMethod<&EngineObject::snapshot>("snapshot"), InstanceMethod<&EngineObject::restore>("restore"),
                         InstanceMethod<&EngineObject::feedback>("feedback"), InstanceMethod<&EngineObject::figures>("figures"),
                         InstanceMethod<&EngineObject::close>("close")});
@@ -145,11 +150,26 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     return promise;
   }
 
+  Napi::Value advance(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const double ms = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
+    if (!(ms >= 1 && ms <= kLongestAdvance)) throw Napi::RangeError::New(env, "ms: a number from 1 to 60000 is needed");
+    if (!info[1].IsArray()) throw Napi::TypeError::New(env, "heard: an array of tenants is needed");
+    auto job = std::make_shared<Job>(env);
+    job->passed = static_cast<std::uint64_t>(ms * 1e6);
+    const auto heard = info[1].As<Napi::Array>();
+    for (std::uint32_t i = 0; i < heard.Length(); ++i) job->heard.push_back(heard.Get(i).ToString());
+    auto* told = job.get();
+    job->result = [told](Napi::Env env) { return anomaliesOf(env, *told); };
+    return submit(env, std::move(job));
+  }
+
   Napi::Value snapshot(const Napi::CallbackInfo& info) {
     auto job = std::make_shared<Job>(info.Env());
     auto parts = std::make_shared<Snapshot>();
     job->visit = [parts](std::uint32_t number, Shard& shard) { parts->take(number, shard); };
-    job->visitQuota = [parts](const Quota& quota) { parts->take(quota); };
+    job->visitOrdered = [parts](const Quota& quota, const Clocks& clocks) { parts->take(quota, clocks); };
+    job->visitBudget = [parts](const ProcessBudget& budget) { parts->take(budget); };
     auto joined = std::make_shared<std::vector<std::uint8_t>>();
     job->complete = [parts, joined] { *joined = parts->join(); };
     job->result = [joined](Napi::Env env) { return bufferOf(env, std::move(*joined)); };
@@ -259,11 +279,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     result.Set("records", job.records);
     result.Set("flagged", job.flagged);
     result.Set("limited", job.limited);
-    auto anomalies = Napi::Array::New(env, job.anomalies.size());
-    for (std::uint32_t i = 0; i < job.anomalies.size(); ++i) {
-      anomalies.Set(i, copyOf(env, job.anomalies[i]));
-    }
-    result.Set("anomalies", anomalies);
+    result.Set("anomalies", anomaliesOf(env, job));
     if (!job.scores.empty()) {
       auto scores = Napi::Float64Array::New(env, job.scores.size());
       std::copy(job.scores.begin(), job.scores.end(), scores.Data());
@@ -273,6 +289,12 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
       result.Set("windows", windows);
     }
     return result;
+  }
+
+  static Napi::Array anomaliesOf(Napi::Env env, const Task& task) {
+    auto anomalies = Napi::Array::New(env, task.anomalies.size());
+    for (std::uint32_t i = 0; i < task.anomalies.size(); ++i) anomalies.Set(i, copyOf(env, task.anomalies[i]));
+    return anomalies;
   }
 
   static Napi::Object windowOf(Napi::Env env, const WindowReport& report) {
@@ -299,6 +321,8 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     result.Set("evicted", static_cast<double>(stats.evicted));
     result.Set("bytes", static_cast<double>(stats.bytes));
     result.Set("untold", static_cast<double>(stats.untold));
+    result.Set("withheldByStreams", static_cast<double>(stats.withheldByStreams));
+    result.Set("withheldByProcess", static_cast<double>(stats.withheldByProcess));
     result.Set("pending", static_cast<double>(pending_));
     return result;
   }

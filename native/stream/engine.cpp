@@ -14,7 +14,7 @@ namespace driftlock {
 namespace {
 
 /// "DLS" and the format's version.
-constexpr std::uint32_t kMagic = 0x02534C44;
+constexpr std::uint32_t kMagic = 0x03534C44;
 
 /// A request that the engine fails on fails alone.
 template <typename Step>
@@ -42,7 +42,7 @@ std::size_t placesOf(const Settings& settings) { return 2 * std::size_t{std::max
 }  // namespace
 
 Engine::Engine(Settings settings, Done done)
-    : settings_(std::move(settings)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)), packer_(makeCodec(CodecName::zstd, 1)), quota_(settings_.streamsPerTenant, placesOf(settings_)) {
+    : settings_(std::move(settings)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)), packer_(makeCodec(CodecName::zstd, 1)), quota_(settings_.streamsPerTenant, placesOf(settings_)), budget_(freshBudget()) {
   shards_ = freshShards();
   const std::uint32_t threads = std::clamp(settings_.threads, 1u, shardCount);
   for (std::uint32_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
@@ -53,6 +53,10 @@ std::vector<std::unique_ptr<Shard>> Engine::freshShards() const {
   std::vector<std::unique_ptr<Shard>> shards;
   for (std::uint32_t i = 0; i < shardCount; ++i) shards.push_back(std::make_unique<Shard>(settings_, *codec_, *excerpts_, *packer_));
   return shards;
+}
+
+std::unique_ptr<ProcessBudget> Engine::freshBudget() const {
+  return std::make_unique<ProcessBudget>(settings_.alarmsPerProcessPerDay, 2 * std::size_t{settings_.maxStreams});
 }
 
 Engine::~Engine() {
@@ -104,7 +108,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     return;
   }
   if (task.malformed) return;
-  const Request request{task.index, task.keys, task.tenant};
+  const Request request{task.index, task.keys, task.tenant, task.moment};
   for (std::uint32_t i = 0; i < task.records; ++i) {
     const std::uint32_t shard = shardOf(task.keys.hash(i));
     if (shard % workers_.size() != worker) continue;
@@ -120,20 +124,47 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     score[2] = verdict.flagged ? 1 : 0;
     score[3] = static_cast<double>(shown(verdict.channel));
   }
+  // Behind the records: a stream that has some of them is not silent.
+  for (std::uint32_t shard = worker; shard < shardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
+    for (const auto& [tenant, moment] : task.moments) shards_[shard]->elapse(tenant, moment, task.records + shard, task.findings[worker]);
+  }
 }
 
 void Engine::prepare(Task& task) {
-  if (task.visitQuota) task.visitQuota(quota_);
+  if (task.visitOrdered) task.visitOrdered(quota_, clocks_);
   if (task.visit) return;
+  if (task.passed > 0) {
+    task.moments = clocks_.pass(task.passed, task.heard);
+    task.timeUnixNano = clocks_.moment().event;
+    return;
+  }
   task.malformed = !otlp::index(task.signal, task.request, task.index, task.error);
   if (task.malformed) return;
   task.records = static_cast<std::uint32_t>(task.index.records.size());
   task.keys.find(task.index, task.tenant, settings_.streamBy);
   task.limited = quota_.admit(task.index, task.keys, task.tenant, task.refused);
   if (settings_.scores) task.scores.resize(scoreWidth * std::size_t{task.records});
+  if (task.records == 0) return;
+  thread_local RecordView last;
+  readFields(task.index, task.index.records.back(), last);
+  if (clocks_.observe(task.tenant, last.timeUnixNano, task.moment)) task.moments.emplace_back(task.tenant, task.moment);
+  task.timeUnixNano = clocks_.moment().event;
 }
 
-void Engine::finish(Task& task) const {
+void Engine::withhold(Task& task, std::vector<Finding>& findings) {
+  budget_->observe(task.timeUnixNano);
+  std::erase_if(findings, [&](Finding& finding) {
+    if (finding.ended) return !budget_->end(finding.anomaly.id);
+    const auto answer = budget_->judge(finding.anomaly.id, finding.anomaly.occurrences, finding.verdict.margin);
+    finding.reported |= answer == ProcessBudget::Answer::ToldLate;
+    if (answer != ProcessBudget::Answer::Withheld) return false;
+    if (finding.record != Finding::noRecord && !task.scores.empty()) task.scores[scoreWidth * std::size_t{finding.record} + 2] = 0;
+    return true;
+  });
+}
+
+void Engine::finish(Task& task) {
+  if (task.visitBudget) task.visitBudget(*budget_);
   if (task.visit || task.malformed || !task.failure.empty()) return;
   for (auto& windows : task.windowsOf) {
     for (WindowReport& window : windows) task.windows.push_back(std::move(window));
@@ -146,6 +177,7 @@ void Engine::finish(Task& task) const {
   if (findings.empty()) return;
   // In the order of records; what is about none stays behind the record that brought it to light.
   std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) { return a.at < b.at; });
+  withhold(task, findings);
   std::vector<std::uint8_t> attributes;
   std::vector<std::pair<std::uint32_t, std::size_t>> ends;
   for (const Finding& finding : findings) {
@@ -176,7 +208,9 @@ EngineStats Engine::stats() const {
     stats.evicted += shard->evicted;
     stats.bytes += shard->bytes + shard->shelved;
     stats.untold += shard->untold;
+    stats.withheldByStreams += shard->withheld;
   }
+  stats.withheldByProcess = budget_->withheld();
   return stats;
 }
 
@@ -185,6 +219,10 @@ bool Engine::restore(Bytes snapshot) {
   if (read.get<std::uint32_t>() != kMagic || read.get<std::uint32_t>() != shardCount) return false;
   Quota quota(settings_.streamsPerTenant, placesOf(settings_));
   if (!quota.restore(read.get_bytes())) return false;
+  Clocks clocks;
+  if (!clocks.restore(read.get_bytes())) return false;
+  auto budget = freshBudget();
+  if (!budget->restore(read.get_bytes())) return false;
   auto shards = freshShards();
   for (std::uint32_t i = 0; i < shardCount; ++i) {
     if (!shards[i]->restore(read.get_bytes(), i)) return false;
@@ -193,6 +231,8 @@ bool Engine::restore(Bytes snapshot) {
   std::lock_guard lock(mutex_);
   shards_ = std::move(shards);
   quota_ = std::move(quota);
+  clocks_ = std::move(clocks);
+  budget_ = std::move(budget);
   return true;
 }
 
@@ -206,12 +246,14 @@ void FeedbackVisit::visit(Shard& shard) {
 
 std::vector<std::uint8_t> Snapshot::join() const {
   std::vector<std::uint8_t> out;
-  std::size_t size = quota_.size();
+  std::size_t size = quota_.size() + clocks_.size() + budget_.size();
   for (const auto& part : parts_) size += part.size() + sizeof(std::uint32_t);
-  out.reserve(size + 3 * sizeof(std::uint32_t));
+  out.reserve(size + 5 * sizeof(std::uint32_t));
   put(out, kMagic);
   put(out, shardCount);
   put_bytes(out, quota_);
+  put_bytes(out, clocks_);
+  put_bytes(out, budget_);
   for (const auto& part : parts_) put_bytes(out, part);
   return out;
 }

@@ -14,6 +14,8 @@
 
 #include "codec/codec.hpp"
 #include "otlp/reader.hpp"
+#include "stream/clocks.hpp"
+#include "stream/process_budget.hpp"
 #include "stream/quota.hpp"
 #include "stream/settings.hpp"
 #include "stream/shard.hpp"
@@ -27,8 +29,12 @@ inline constexpr std::size_t scoreWidth = 4;
 struct Task {
   /// In place of a request: what to do to each shard, by its number, when its turn comes. A shard is one thread's.
   std::function<void(std::uint32_t, Shard&)> visit;
-  /// Likewise, before: what to do with the quota.
-  std::function<void(const Quota&)> visitQuota;
+  /// Likewise, before: what to do with what is kept in the order of requests; and behind, with the budget.
+  std::function<void(const Quota&, const Clocks&)> visitOrdered;
+  std::function<void(const ProcessBudget&)> visitBudget;
+  /// In place of a request: nanoseconds that have passed without one, but of those tenants.
+  std::uint64_t passed = 0;
+  std::vector<std::string> heard;
 
   otlp::Signal signal = otlp::Signal::Logs;
   std::string tenant;
@@ -53,6 +59,11 @@ struct Task {
 
   // Working state.
   std::once_flag prepared;
+  /// The tenant's clock with this request.
+  Moment moment;
+  /// Tenants whose silent streams are to be looked for, and event time by the clock of the process.
+  std::vector<std::pair<std::string, Moment>> moments;
+  std::uint64_t timeUnixNano = 0;
   otlp::Index index;
   StreamKeys keys;
   /// A flag a record: limited. Empty where none is.
@@ -66,18 +77,24 @@ struct Task {
 
 struct EngineStats {
   std::uint64_t streams = 0, learning = 0, evicted = 0, bytes = 0, untold = 0;
+  /// Alarms withheld: by budgets of streams, and by that of the process.
+  std::uint64_t withheldByStreams = 0, withheldByProcess = 0;
 };
 
 /// All streams of an engine at one place in the order of `submit`: each part is taken by a visiting task.
 class Snapshot {
  public:
   void take(std::uint32_t number, const Shard& shard) { shard.snapshot(parts_[number]); }
-  void take(const Quota& quota) { quota.snapshot(quota_); }
-  /// The quota, then shard by shard; a tenant's streams from the least recently used on.
+  void take(const Quota& quota, const Clocks& clocks) {
+    quota.snapshot(quota_);
+    clocks.snapshot(clocks_);
+  }
+  void take(const ProcessBudget& budget) { budget.snapshot(budget_); }
+  /// The quota, the clocks, the budget, then shard by shard; a tenant's streams from the least recently used on.
   std::vector<std::uint8_t> join() const;
 
  private:
-  std::vector<std::uint8_t> quota_;
+  std::vector<std::uint8_t> quota_, clocks_, budget_;
   std::array<std::vector<std::uint8_t>, shardCount> parts_;
 };
 
@@ -147,15 +164,21 @@ class Engine {
   void work(std::uint32_t worker);
   void judge(Task& task, std::uint32_t worker);
   std::vector<std::unique_ptr<Shard>> freshShards() const;
+  std::unique_ptr<ProcessBudget> freshBudget() const;
   /// In the order of `submit`: a worker comes to the next task only when the one before has been prepared.
   void prepare(Task& task);
-  void finish(Task& task) const;
+  /// Likewise: the last worker to finish a task comes to the next one behind this.
+  void finish(Task& task);
+  /// What is told of the findings, in their order; and takes back the flags of what is not.
+  void withhold(Task& task, std::vector<Finding>& findings);
 
   const Settings settings_;
   Done done_;
   std::unique_ptr<const Codec> codec_, excerpts_, packer_;
   std::vector<std::unique_ptr<Shard>> shards_;
   Quota quota_;
+  Clocks clocks_;
+  std::unique_ptr<ProcessBudget> budget_;
   std::mutex mutex_;
   bool closing_ = false;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -9,6 +9,7 @@ namespace driftlock {
 void Tally::add(const Tally& other) {
   records += other.records;
   flagged += other.flagged;
+  withheld += other.withheld;
   if (other.score > score) {
     score = other.score;
     channel = other.channel;
@@ -21,7 +22,7 @@ void StreamFigures::encode(std::vector<std::uint8_t>& out) const {
   write(static_cast<std::uint8_t>(state)), write(static_cast<std::uint8_t>(signal)), write(static_cast<std::uint8_t>(shown(tally.channel)));
   write(progress);
   write(times.first), write(times.last), write(times.baseline);
-  write(tally.records), write(tally.flagged), write(tally.score), write(tally.pValue);
+  write(tally.records), write(tally.flagged), write(tally.withheld), write(tally.score), write(tally.pValue);
   write(tenant), write(name), write(service);
 }
 

@@ -19,6 +19,8 @@ enum class StreamState : std::uint8_t { Learning, Watching, Shelved, Evicted, Li
 /// What came in a stream since it was last told.
 struct Tally {
   std::uint64_t records = 0, flagged = 0;
+  /// Verdicts that were strange enough, but the stream's budget was spent.
+  std::uint64_t withheld = 0;
   /// Of the strangest verdict.
   double score = 0;
   Channel channel = Channel::None;
@@ -54,7 +56,7 @@ struct StreamFigures {
   Tally tally{};
 
   /// Appends, little-endian: state, signal and channel, a byte each; progress (double); first, last and baseline time,
-  /// records and flagged (64 bits each); score and p-value (double); tenant, name and service, each behind its length in
+  /// records, flagged and withheld (64 bits each); score and p-value (double); tenant, name and service, each behind its length in
   /// 32 bits.
   void encode(std::vector<std::uint8_t>& out) const;
 };

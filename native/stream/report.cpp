@@ -135,8 +135,20 @@ std::string explainShape(const Finding& f) {
                 100 * s.usualShare);
 }
 
+/// For people: "2 s", "4 min".
+std::string duration(double seconds) {
+  if (seconds < 1) return format("%.0f ms", seconds * 1e3);
+  if (seconds < 100) return format(seconds < 10 ? "%.2g s" : "%.0f s", seconds);
+  if (seconds < 6'000) return format("%.0f min", seconds / 60);
+  if (seconds < 172'800) return format("%.0f h", seconds / 3'600);
+  return format("%.0f days", seconds / 86'400);
+}
+
 std::string explainVolume(const Finding& f) {
   const VolumeFinding& v = f.volume;
+  if (const auto silence = static_cast<double>(f.verdict.silentFor) / 1e9; silence > 0) {
+    return "No records for " + duration(silence) + "; usually one every " + duration(silence / std::max(v.expected, 1e-9));
+  }
   const std::string what = v.total ? "records of the stream" : f.next.empty() ? "records of one template" : "records like " + quoted(f.next.front());
   switch (v.kind) {
     case VolumeKind::burst:
@@ -184,6 +196,8 @@ std::string explainEnding(Ending ending) {
   switch (ending) {
     case Ending::Quiet:
       return "Nothing was flagged for five minutes: the anomaly is over";
+    case Ending::Resumed:
+      return "Records come again: the silence is over";
     case Ending::Accepted:
       return "It was accepted as normal: the anomaly is over";
     case Ending::FalseAlarm:
@@ -275,7 +289,7 @@ std::vector<std::uint8_t> encodeAnomaly(const Finding& f) {
   if (f.verdict.channel == Channel::Sequence) {
     for (const std::string& next : f.next) expected.string(2, next);
   }
-  if (shown(f.verdict.channel) == Channel::Value || f.verdict.channel == Channel::Volume) {
+  if (shown(f.verdict.channel) == Channel::Value || (f.verdict.channel == Channel::Volume && f.verdict.silentFor == 0)) {
     expected.real(3, f.range.low);
     expected.real(4, f.range.high);
   }

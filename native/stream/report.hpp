@@ -14,7 +14,7 @@ struct Finding {
   /// In the request; `noRecord` for what is about none.
   std::uint32_t record = 0;
   static constexpr std::uint32_t noRecord = UINT32_MAX;
-  /// The record that was being judged.
+  /// The record that was being judged; of what is judged behind the request's records, their number and the shard's.
   std::uint32_t at = 0;
   /// The anomaly is told at this verdict; others only carry its id.
   bool reported = false;

@@ -20,6 +20,8 @@ struct Settings {
   std::uint32_t windowRecords = 256;
   std::uint32_t windowHop = 128;
   double alarmsPerStreamPerDay = 1;
+  /// Of all streams; 0 for no limit.
+  double alarmsPerProcessPerDay = 0;
   CodecName codec = CodecName::zstd;
   std::uint32_t permutations = 199;
   std::uint64_t seed = 42;

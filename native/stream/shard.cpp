@@ -46,8 +46,8 @@ Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
   const StreamId id{request.keys.hash(record), request.tenant};
   if (latest_ && latest_->stream.id() == id) return *latest_;
   if (const auto found = streams_.find(id); found != streams_.end()) {
-    const auto& [order, held] = found->second;
-    order->splice(order->begin(), *order, held);
+    const auto& [tenant, held] = found->second;
+    tenant->order.splice(tenant->order.begin(), tenant->order, held);
     return *(latest_ = &*held);
   }
   makeRoom(id.tenant);
@@ -64,8 +64,8 @@ Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
 
 void Shard::makeRoom(std::string_view newcomer) {
   if (streams_.size() < capacity_) return;
-  const auto tenant = crowding(tenants_, newcomer, streams_.size(), [](const Order& order) { return order.size(); });
-  const auto oldest = std::prev(tenant->second.end());
+  const auto tenant = crowding(tenants_, newcomer, streams_.size(), [](const Tenant& each) { return each.order.size(); });
+  const auto oldest = std::prev(tenant->second.order.end());
   const StreamId id = oldest->stream.id();
   StreamFigures figures = figuresOf(*oldest);
   figures.state = StreamState::Evicted;
@@ -81,9 +81,9 @@ void Shard::makeRoom(std::string_view newcomer) {
 }
 
 Shard::Held& Shard::add(StreamKey key) {
-  Order& order = tenants_[key.tenant];
-  Held& held = order.emplace_front(std::move(key), settings_);
-  streams_[held.stream.id()] = {&order, order.begin()};
+  Tenant& tenant = tenants_[key.tenant];
+  Held& held = tenant.order.emplace_front(std::move(key), settings_);
+  streams_[held.stream.id()] = {&tenant, tenant.order.begin()};
   streams = streams_.size();
   return held;
 }
@@ -91,11 +91,12 @@ Shard::Held& Shard::add(StreamKey key) {
 void Shard::remove(Tenants::iterator tenant, Order::iterator held) {
   if (latest_ == &*held) latest_ = nullptr;
   if (held->changed) changed_.erase(held->place);
+  if (held->due != 0) tenant->second.due.erase({held->due, held->stream.key().hash});
   bytes -= held->stream.accounted;
   streams_.erase(held->stream.id());
   streams = streams_.size();
-  tenant->second.erase(held);
-  if (tenant->second.empty()) tenants_.erase(tenant);
+  tenant->second.order.erase(held);
+  if (tenant->second.order.empty()) tenants_.erase(tenant);
 }
 
 std::vector<std::uint8_t> Shard::pack(const Held& held) const {
@@ -118,11 +119,13 @@ Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected) try {
   Held& held = add(std::move(*key));
   if (!held.stream.restore(read)) {
     const auto tenant = tenants_.find(held.stream.key().tenant);
-    remove(tenant, tenant->second.begin());
+    remove(tenant, tenant->second.order.begin());
     return nullptr;
   }
   if (held.stream.learning()) ++learning;
   held.times = times;
+  held.withheld = held.stream.withheld();
+  schedule(held);
   held.stream.accounted = held.stream.memory();
   bytes += held.stream.accounted;
   return &held;
@@ -136,6 +139,42 @@ void Shard::change(Held& held) {
   if (held.changed) return;
   held.changed = true;
   held.place = changed_.insert(changed_.end(), &held);
+}
+
+void Shard::count(Held& held) {
+  const std::uint64_t more = held.stream.withheld() - held.withheld;
+  if (more == 0) return;
+  held.withheld += more;
+  held.tally.withheld += more;
+  withheld += more;
+}
+
+void Shard::schedule(Held& held) {
+  auto& due = streams_.find(held.stream.id())->second.tenant->due;
+  const std::uint64_t hash = held.stream.key().hash;
+  if (held.due != 0) due.erase({held.due, hash});
+  held.due = held.stream.silentAt();
+  if (held.due != 0) due.emplace(held.due, hash);
+}
+
+void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t at, std::vector<Finding>& findings) {
+  const auto own = tenants_.find(tenant);
+  if (own == tenants_.end()) return;
+  auto& due = own->second.due;
+  while (!due.empty() && due.begin()->first <= moment.now) {
+    Held& held = *streams_.find({due.begin()->second, own->first})->second.held;
+    events_.clear();
+    // The stream must not notice when it is only put off: that depends on when it was put here.
+    if (const std::uint64_t at = held.stream.silentAt(); at != 0 && at <= moment.now) held.stream.elapse(moment, events_);
+    schedule(held);
+    if (events_.empty() && held.stream.withheld() == held.withheld) continue;
+    count(held);
+    for (const Event& event : events_) {
+      held.tally.add(event.verdict);
+      tell(held.stream, event, at, findings);
+    }
+    change(held);
+  }
 }
 
 StreamFigures Shard::figuresOf(const Held& held) const {
@@ -203,8 +242,8 @@ void Shard::snapshot(std::vector<std::uint8_t>& out) const {
   put(out, tests_);
   put(out, sinceTest_);
   put(out, static_cast<std::uint32_t>(streams_.size()));
-  for (const auto& [tenant, order] : tenants_) {
-    for (auto held = order.rbegin(); held != order.rend(); ++held) put_bytes(out, pack(*held));
+  for (const auto& [tenant, each] : tenants_) {
+    for (auto held = each.order.rbegin(); held != each.order.rend(); ++held) put_bytes(out, pack(*held));
   }
   put(out, static_cast<std::uint32_t>(shelf_.size()));
   shelf_.forEach([&](const StreamId& id, Bytes packed) {
@@ -250,6 +289,7 @@ Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<F
   const bool wasLearning = stream.learning();
   readFields(request.index, record, view_);
   events_.clear();
+  stream.hear(request.moment, events_);
   const Verdict verdict = stream.observe(view_, request.index.bytes(record), content_, events_);
   if (wasLearning && !stream.learning()) {
     --learning;
@@ -259,6 +299,9 @@ Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<F
   held.limited = false;
   ++held.tally.records;
   held.tally.add(verdict);
+  count(held);
+  // One that has a place keeps it until its time comes; one whose clock started anew has none that ever will.
+  if (const std::uint64_t due = stream.silentAt(); held.due == 0 ? due != 0 : due < held.due) schedule(held);
   change(held);
   if (stream.seen() % kAccountEvery == 1) {
     const std::size_t memory = stream.memory();
@@ -285,7 +328,8 @@ void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::vect
   finding.ended = event.ended;
   finding.ending = event.ending;
   finding.volume = event.volume;
-  finding.reported = event.ended || stream.report(event.verdict, {}, nullptr);
+  // That a stream has fallen silent is told in any case: as the only flag until records come again, it may be no power of two.
+  finding.reported = event.ended || stream.report(event.verdict, {}, nullptr) || event.verdict.silentFor > 0;
   finding.anomaly = event.ended ? event.anomaly : stream.anomaly();
   describe(stream, finding);
   if (!event.ended) measure(stream, finding);
@@ -305,7 +349,7 @@ void Shard::tell(Stream& stream, const Verdict& verdict, std::uint32_t record, B
 bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Finding>& findings) {
   const auto own = tenants_.find(tenant);
   if (own == tenants_.end()) return false;
-  for (Held& held : own->second) {
+  for (Held& held : own->second.order) {
     events_.clear();
     if (!held.stream.feedback(anomalyId, feedback, events_)) continue;
     for (const Event& event : events_) tell(held.stream, event, 0, findings);
@@ -325,7 +369,7 @@ void Shard::describe(const Stream& stream, Finding& finding) {
     return;
   }
   const Channel channel = finding.verdict.channel;
-  finding.limit = stream.limit(channel);
+  finding.limit = finding.verdict.silentFor > 0 ? stream.silenceLimit() : stream.limit(channel);
   if (finding.record != Finding::noRecord) describeRecord(stream, finding);
   if (channel == Channel::Sequence) {
     for (const ExpectedId& expected : stream.expectedNext(kMostNext)) {
@@ -334,7 +378,11 @@ void Shard::describe(const Stream& stream, Finding& finding) {
     }
     for (std::string& text : finding.next) text::makeReadable(text);
   }
-  if (channel == Channel::Volume) {
+  if (finding.verdict.silentFor > 0) {
+    // Nothing comes: as grave as an error.
+    finding.gravity = Gravity::Error;
+    finding.field = "count";
+  } else if (channel == Channel::Volume) {
     finding.range = {.low = finding.volume.low, .high = finding.volume.high};
     finding.observed = finding.volume.count;
     std::string text = finding.volume.total ? "" : stream.templateText(finding.volume.id);

@@ -5,9 +5,11 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "stream/figures.hpp"
@@ -24,6 +26,8 @@ struct Request {
   const otlp::Index& index;
   const StreamKeys& keys;
   std::string_view tenant;
+  /// Of the tenant's clock, with this request.
+  Moment moment{};
 };
 
 /// A window's verdict, for replay.
@@ -51,6 +55,10 @@ class Shard {
   Verdict judge(const Request& request, std::uint32_t record, std::vector<Finding>& findings,
                 std::vector<WindowReport>* windows);
 
+  /// Judges the streams of a tenant that have been silent for long at that moment, behind all records of the request that
+  /// moved its clock there. @param at tells findings apart from other shards' in their order: see Finding::at.
+  void elapse(std::string_view tenant, const Moment& moment, std::uint32_t at, std::vector<Finding>& findings);
+
   /// Counts a record whose stream is beyond its tenant's quota.
   void limit(const Request& request, std::uint32_t record);
 
@@ -69,7 +77,7 @@ class Shard {
   bool restore(Bytes in, std::uint32_t number);
 
   // Read from other threads.
-  std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0}, shelved{0}, untold{0};
+  std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0}, shelved{0}, untold{0}, withheld{0};
 
  private:
   /// A stream and what is to be told of it.
@@ -84,12 +92,22 @@ class Shard {
     /// In `changed_`.
     bool changed = false;
     std::list<Held*>::iterator place;
+    /// Of `stream.withheld()`, what is counted in.
+    std::uint64_t withheld = 0;
+    /// In its tenant's `due`, at that time; 0 where it is not.
+    std::uint64_t due = 0;
   };
-  /// A tenant's streams, most recently used first.
   using Order = std::list<Held>;
-  using Tenants = std::map<std::string, Order, std::less<>>;
+  struct Tenant {
+    /// Most recently used first.
+    Order order;
+    /// When, by the tenant's clock, which stream's silence is to be looked at: its hash. One that was heard meanwhile is put
+    /// off then, so that a record costs nothing here.
+    std::set<std::pair<std::uint64_t, std::uint64_t>> due;
+  };
+  using Tenants = std::map<std::string, Tenant, std::less<>>;
   struct Entry {
-    Order* order;
+    Tenant* tenant;
     Order::iterator held;
   };
 
@@ -103,6 +121,9 @@ class Shard {
   void remove(Tenants::iterator tenant, Order::iterator held);
   std::vector<std::uint8_t> pack(const Held& held) const;
   void change(Held& held);
+  /// What the stream's budget has withheld since.
+  void count(Held& held);
+  void schedule(Held& held);
   StreamFigures figuresOf(const Held& held) const;
   /// A stream goes from the shelf.
   void forget(const StreamId& id, Bytes packed);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <string_view>
+#include <utility>
 
 #include "cbad/portable_math.hpp"
 #include "otlp/views.hpp"
@@ -46,6 +47,15 @@ constexpr double kStrangeChance = 0.01;
 
 /// In a window, each bit a byte of news, or each measure of strangeness, makes a record 2^3 times rarer.
 constexpr double kBitsPerMeasure = 3;
+
+/// Of what the budget lets be flagged by chance, the part that silences of the whole stream may take. Their limit is asked
+/// again every so many gaps.
+constexpr double kSilenceShare = 0.25;
+constexpr std::uint64_t kSilenceEvery = 16;
+/// A silence four times as long as its limit counts as 128 times rarer at the least, whatever ranks can show: the
+/// stream is gone, and its budget may be overdrawn for that.
+constexpr std::uint64_t kGone = 4;
+constexpr double kGoneMargin = 128;
 
 constexpr std::size_t kExpiredAtOnce = 2;
 
@@ -251,6 +261,7 @@ void Stream::judge(Verdict& verdict) {
   verdict.pValue = combine_p_values({p.data(), std::max(n, channels())});
   const double limit = strangeEnough(verdict.channel);
   if (verdict.pValue <= limit && pardon(verdict)) return;
+  verdict.margin = limit / verdict.pValue;
   verdict.alarm = budget_.judge(verdict.pValue, limit, open);
   verdict.flagged = verdict.alarm == Alarm::raised || verdict.alarm == Alarm::related;
 }
@@ -347,6 +358,10 @@ void Stream::observeVolume(bool timed, std::uint32_t id, std::vector<Event>& eve
   std::optional<VolumeTick> tick = mix_->count(id);
   if (tick && !learning()) hops_.back().hear(Channel::Volume, tick->score);
   if (volume_) tick = volume_->advance(clock_.now());
+  if (std::exchange(resumed_, false) && volume_ && tick) {
+    volume_->reject();
+    tick.reset();
+  }
   if (tick && calibrating()) {
     says_.clear();
     say(Channel::Volume, tick->score, tick->strangest.bits, 0);
@@ -436,6 +451,54 @@ void Stream::expireSessions(std::vector<Event>& events) {
   }
 }
 
+void Stream::hear(const Moment& moment, std::vector<Event>& events) {
+  if (moment.now == silence_.heard().now) return;
+  resumed_ = silence_.isJudged();
+  silentAgain_ = 0;
+  if (resumed_ && anomaly_.occurrences > 0 && evidence_.back().silence > 0) {
+    evidence_.back().silence = Silence::octaves(silence_.lasting(moment));
+    if (anomaly_.occurrences == 1) {
+      anomaly_.endUnixNano = std::max(anomaly_.endUnixNano, anomaly_.startUnixNano + silence_.shown(moment));
+      endAnomaly(Ending::Resumed, events);
+    }
+  }
+  if (silence_.hear(moment) && silence_.learnt() % kSilenceEvery == 0) silentAfter_ = silence_.after(silenceChance());
+}
+
+void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
+  const double limit = silenceChance();
+  silentAfter_ = silence_.after(limit);
+  if (silentAt() == 0 || silentAt() > moment.now) return;
+  const std::uint64_t lasted = silence_.lasting(moment);
+  // What was flagged before it has long been quiet, though no record says so.
+  if (anomaly_.occurrences > 0 && clock_.now() + lasted - flaggedAt_ > kQuietNanos) endAnomaly(Ending::Quiet, events);
+  Verdict verdict{.channel = Channel::Volume, .silentFor = silence_.shown(moment)};
+  verdict.pValue = std::min(limit, silence_.chance(lasted));
+  if (lasted >= kGone * silentAfter_) verdict.pValue = std::min(verdict.pValue, limit / kGoneMargin);
+  verdict.channelScore = verdict.bits = -portable_log2(verdict.pValue);
+  verdict.score = verdict.bits / -portable_log2(kStrangeChance);
+  verdict.margin = limit / verdict.pValue;
+  const double expected = budget_.units_per_day() * static_cast<double>(verdict.silentFor) / static_cast<double>(kDayNanos);
+  budget_.observe(clock_.now() + lasted);
+  verdict.alarm = budget_.judge(verdict.pValue, limit, anomaly_.occurrences > 0);
+  verdict.flagged = verdict.alarm == Alarm::raised || verdict.alarm == Alarm::related;
+  if (!verdict.flagged) {
+    // It grows stranger as it lasts.
+    silentAgain_ = 2 * lasted;
+    return;
+  }
+  silence_.judged(moment);
+  events.push_back({.verdict = verdict,
+                    .timeUnixNano = clock_.latest() == 0 ? moment.event : clock_.latest() + verdict.silentFor,
+                    .volume = {.kind = VolumeKind::silence, .total = true, .expected = expected, .silent_for = lasted, .bits = verdict.bits}});
+}
+
+/// The largest chance of a silence that is strange enough.
+double Stream::silenceChance() const {
+  const double records = static_cast<double>(seen_) / static_cast<double>(std::max<std::uint64_t>(1, silence_.learnt()));
+  return std::min(kLargestLimit, kSilenceShare * budget_.limit() * std::max(1.0, records));
+}
+
 bool Stream::quiet() const { return anomaly_.occurrences > 0 && clock_.now() - flaggedAt_ > kQuietNanos; }
 
 void Stream::endAnomaly(Ending ending, std::vector<Event>& events) {
@@ -453,11 +516,15 @@ bool Stream::report(const Verdict& verdict, Bytes record, const ContentScore* co
     evidence_.emplace_back().id = anomaly_.id;
   }
   flaggedAt_ = clock_.now();
-  anomaly_.endUnixNano = std::max(anomaly_.endUnixNano, time);
+  anomaly_.endUnixNano = std::max(anomaly_.endUnixNano, time + verdict.silentFor);
 
   Evidence& evidence = evidence_.back();
-  double& score = evidence.scores[static_cast<std::size_t>(verdict.channel)];
-  score = std::max(score, verdict.channelScore);
+  if (verdict.silentFor > 0) {
+    evidence.silence = std::max(evidence.silence, Silence::octaves(verdict.silentFor));
+  } else {
+    double& score = evidence.scores[static_cast<std::size_t>(verdict.channel)];
+    score = std::max(score, verdict.channelScore);
+  }
   if (content) evidence.add(record, *content);
   return std::has_single_bit(++anomaly_.occurrences);
 }
@@ -484,6 +551,9 @@ bool Stream::feedback(std::string_view anomalyId, Feedback feedback, std::vector
     for (std::size_t c = 0; c < channelCount; ++c) {
       if (found->scores[c] > 0 && calibrations_[c]) calibrations_[c]->learn(found->scores[c]);
     }
+  }
+  if (found->silence > 0) {
+    silence_.isJudged() ? silence_.accept() : silence_.learn(found->silence);
   }
   evidence_.erase(found);
   const bool open = anomaly_.occurrences > 0 && anomaly_.id == anomalyId;

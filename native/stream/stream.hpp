@@ -27,6 +27,7 @@
 #include "stream/sessions.hpp"
 #include "stream/settings.hpp"
 #include "stream/shelf.hpp"
+#include "stream/silence.hpp"
 #include "stream/window.hpp"
 
 namespace driftlock {
@@ -77,6 +78,10 @@ struct Verdict {
   double channelScore = 0;
   double bits = 0;
   double usualBits = 0;
+  /// How many times rarer it is than it must be to be strange enough.
+  double margin = 0;
+  /// Of a whole stream that has fallen silent: nanoseconds of event time; 0 for all else.
+  std::uint64_t silentFor = 0;
 };
 
 /// Flagged verdicts of one stream that follow one another are one anomaly.
@@ -88,7 +93,7 @@ struct OpenAnomaly {
 };
 
 /// Why an anomaly is over.
-enum class Ending : std::uint8_t { Quiet, Accepted, FalseAlarm };
+enum class Ending : std::uint8_t { Quiet, Resumed, Accepted, FalseAlarm };
 
 /// What a person says of an anomaly: that what it showed is normal from now on, or that there was nothing to it.
 enum class Feedback : std::uint8_t { Accept, FalseAlarm };
@@ -101,6 +106,8 @@ struct Evidence {
   /// Fields that were news, by their hashes, and records with the first of them.
   std::vector<std::uint64_t> news;
   Window examples{4, 1024};
+  /// Octaves of a silence of the stream, as Silence has them; 0 where there was none.
+  double silence = 0;
 
   static constexpr std::size_t mostNews = 32;
   void add(Bytes record, const ContentScore& content);
@@ -154,6 +161,17 @@ class Stream {
   /// Judges the next record and learns from it. `content` then holds what the content channel found, `events` what ended.
   Verdict observe(const RecordView& record, Bytes raw, ContentScore& content, std::vector<Event>& events);
 
+  /// A request that holds records of the stream has come at that moment of its tenant's clock: before its first record is
+  /// judged. `events` says where that ends a silence.
+  void hear(const Moment& moment, std::vector<Event>& events);
+  /// When its silence is to be judged, by that clock; 0 where it is not.
+  std::uint64_t silentAt() const {
+    if (learning() || silence_.isJudged() || silentAfter_ == 0) return 0;
+    return silence_.heard().now + std::max(silentAfter_, silentAgain_);
+  }
+  /// Judges its silence, once it is time to. One that is flagged is the only one until records come again.
+  void elapse(const Moment& moment, std::vector<Event>& events);
+
   /// The verdict of the window that the last record completed, if it did: one every hop, once the stream is judged.
   std::optional<WindowVerdict> window() const;
 
@@ -191,6 +209,10 @@ class Stream {
   bool learning() const { return seen_ < settings_.baselineRecords; }
   /// Records judged or learned from.
   std::uint64_t seen() const { return seen_; }
+  /// Verdicts that its budget has withheld.
+  std::uint64_t withheld() const { return budget_.withheld(); }
+  /// Bits at which a silence is strange enough.
+  double silenceLimit() const { return -portable_log2(silenceChance()); }
   /// Event time, in nanoseconds since 1970; 0 where records carry none.
   std::uint64_t latestUnixNano() const { return clock_.latest(); }
   std::size_t windowRecords() const { return window_.records(); }
@@ -256,6 +278,7 @@ class Stream {
   void sayContent(const ContentScore& content);
   void saySession(const SequenceVerdict& session);
   void settleContent(const RecordView& record, const ContentScore& content, bool flagged);
+  double silenceChance() const;
   void observeVolume(bool timed, std::uint32_t id, std::vector<Event>& events);
   void expireSessions(std::vector<Event>& events);
   void endAnomaly(Ending ending, std::vector<Event>& events);
@@ -286,6 +309,13 @@ class Stream {
   std::uint64_t strangeShapeSince_ = 0;
   /// Counts by ticks of event time, where records have times.
   std::unique_ptr<VolumeChannel> volume_;
+  Silence silence_;
+  /// As Silence::after says; asked again from time to time, for it is dear.
+  std::uint64_t silentAfter_ = 0;
+  /// One that was withheld is judged again when it has come to so much.
+  std::uint64_t silentAgain_ = 0;
+  /// A silence that was judged ends with the record at hand: what it did to the ticks has been said.
+  bool resumed_ = false;
   /// Counts by hops of records. It judges where there are no times; what it says of a window is heard in any case.
   std::unique_ptr<TemplateMix> mix_;
   struct Operation {

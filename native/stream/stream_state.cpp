@@ -8,7 +8,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kVersion = 4;
+constexpr std::uint8_t kVersion = 5;
 
 /// An id of two hashes, as `report` makes it.
 constexpr std::size_t kMostId = 64;
@@ -93,7 +93,7 @@ void Stream::visit(Self& self, Visitor& v) {
   for (auto& marks : self.marks_) v(marks.usual), v(marks.strange);
   v(self.pointUnixNano_), v(self.pointValue_), v(self.pointCount_);
   v(self.anomaly_.id), v(self.anomaly_.startUnixNano), v(self.anomaly_.endUnixNano), v(self.anomaly_.occurrences);
-  v(self.anomalies_), v(self.flaggedAt_), v(self.metricsAt_);
+  v(self.anomalies_), v(self.flaggedAt_), v(self.metricsAt_), v(self.silentAfter_), v(self.silentAgain_);
   StreamClock::visit(self.clock_, v);
   for (auto& pardon : self.pardons_) v(pardon.left), v(pardon.score);
 }
@@ -114,6 +114,7 @@ void Stream::snapshot(std::vector<std::uint8_t>& out) const {
   putOptional(out, mix_);
   for (const auto& calibration : calibrations_) putOptional(out, calibration);
   put_state(out, budget_);
+  put_state(out, silence_);
   put_state(out, baseline_);
   put_state(out, window_);
 
@@ -130,7 +131,7 @@ void Stream::snapshot(std::vector<std::uint8_t>& out) const {
   }
   put(out, static_cast<std::uint32_t>(evidence_.size()));
   for (const Evidence& evidence : evidence_) {
-    write(evidence.id);
+    write(evidence.id), write(evidence.silence);
     for (const double score : evidence.scores) write(score);
     put(out, static_cast<std::uint32_t>(evidence.news.size()));
     for (const std::uint64_t signature : evidence.news) write(signature);
@@ -173,7 +174,7 @@ bool Stream::restore(StateReader& in) {
   for (std::size_t c = 0; c < channelCount; ++c) {
     if (!getOptional(in, calibrations_[c], [&] { return std::make_unique<Calibration>(channelUnits[c]); })) return false;
   }
-  if (!budget_.restore(in.get_bytes()) || !baseline_.restore(in.get_bytes()) || !window_.restore(in.get_bytes())) return false;
+  if (!budget_.restore(in.get_bytes()) || !silence_.restore(in.get_bytes()) || !baseline_.restore(in.get_bytes()) || !window_.restore(in.get_bytes())) return false;
   if (!sound(baseline_, key_) || !sound(window_, key_)) return false;
   baseline_.compact();
 
@@ -197,7 +198,7 @@ bool Stream::restore(StateReader& in) {
   if (evidence > mostEvidence) return false;
   for (std::uint32_t i = 0; i < evidence; ++i) {
     Evidence& one = evidence_.emplace_back();
-    in(one.id);
+    in(one.id), in(one.silence);
     for (double& score : one.scores) in(score);
     const auto news = in.get<std::uint32_t>();
     if (news > Evidence::mostNews || one.id.size() > kMostId) return false;

@@ -1,11 +1,8 @@
 #include "stream/engine.hpp"
 
 #include <algorithm>
-#include <condition_variable>
-#include <cstring>
 #include <deque>
 #include <map>
-#include <mutex>
 #include <set>
 #include <string>
 
@@ -16,6 +13,7 @@
 #endif
 
 #include "cbad/state_bytes.hpp"
+#include "engine_bench.hpp"
 #include "otlp/views.hpp"
 #include "requests.hpp"
 #include "stream/hash.hpp"
@@ -25,113 +23,6 @@ using namespace driftlock;
 using namespace driftlock::test;
 
 namespace {
-
-Settings settingsOf(std::uint32_t threads = 1) {
-  Settings settings;
-  settings.streamBy = {"service.name"};
-  settings.baselineRecords = 200;
-  settings.windowRecords = 64;
-  settings.windowHop = 32;
-  settings.alarmsPerStreamPerDay = 100;
-  settings.permutations = 19;
-  settings.threads = threads;
-  settings.scores = true;
-  return settings;
-}
-
-/// An engine whose tasks are waited for one by one.
-class Bench {
- public:
-  explicit Bench(const Settings& settings) : engine(settings, [this](std::shared_ptr<Task>) { done(); }) {}
-
-  std::shared_ptr<Task> process(otlp::Signal signal, const Message& bytes, const std::string& tenant = "default") {
-    auto task = std::make_shared<Task>();
-    task->signal = signal;
-    task->tenant = tenant;
-    task->request = bytes;
-    run(task);
-    return task;
-  }
-
-  void visit(std::function<void(std::uint32_t, Shard&)> visit, std::function<void(const Quota&)> visitQuota = {}) {
-    auto task = std::make_shared<Task>();
-    task->visit = std::move(visit);
-    task->visitQuota = std::move(visitQuota);
-    run(task);
-    CHECK(task->failure.empty());
-  }
-
-  std::vector<std::uint8_t> snapshot() {
-    Snapshot parts;
-    visit([&](std::uint32_t number, Shard& shard) { parts.take(number, shard); }, [&](const Quota& quota) { parts.take(quota); });
-    return parts.join();
-  }
-
-  /// All that there is to tell, by name, in pages of so many streams.
-  std::map<std::string, StreamFigures> figures(std::size_t most = 64);
-
-  void run(std::shared_ptr<Task> task) {
-    waiting = true;
-    engine.submit(std::move(task));
-    std::unique_lock lock(mutex);
-    ready.wait(lock, [&] { return !waiting; });
-  }
-
- private:
-  void done() {
-    std::lock_guard lock(mutex);
-    waiting = false;
-    ready.notify_one();
-  }
-
-  std::mutex mutex;
-  std::condition_variable ready;
-  bool waiting = false;
-
- public:
-  Engine engine;
-};
-
-std::map<std::string, StreamFigures> Bench::figures(std::size_t most) {
-  std::map<std::string, StreamFigures> told;
-  for (std::size_t left = 1; left > 0;) {
-    FiguresPage page(most);
-    visit([&](std::uint32_t number, Shard& shard) { page.take(number, shard); });
-    const auto bytes = page.join();
-    StateReader read(bytes);
-    left = read.get<std::uint32_t>();
-    std::size_t count = 0;
-    for (; read.left() > 0; ++count) {
-      StreamFigures f;
-      std::uint8_t state = 0, signal = 0, channel = 0;
-      read(state), read(signal), read(channel), read(f.progress);
-      read(f.times.first), read(f.times.last), read(f.times.baseline);
-      read(f.tally.records), read(f.tally.flagged), read(f.tally.score), read(f.tally.pValue);
-      read(f.tenant), read(f.name), read(f.service);
-      f.state = static_cast<StreamState>(state);
-      f.signal = static_cast<otlp::Signal>(signal);
-      f.tally.channel = static_cast<Channel>(channel);
-      CHECK(told.emplace(f.tenant + ": " + f.name, f).second);
-    }
-    CHECK(read.done());
-    CHECK(count <= most + shardCount);
-    CHECK(count > 0 || left == 0);
-  }
-  return told;
-}
-
-bool same(const Task& a, const Task& b) {
-  const Bytes x = a.output, y = b.output;
-  bool windows = a.windows.size() == b.windows.size();
-  for (std::size_t i = 0; windows && i < a.windows.size(); ++i) {
-    windows = a.windows[i].record == b.windows[i].record && a.windows[i].verdict.score == b.windows[i].verdict.score &&
-              a.windows[i].verdict.pValue == b.windows[i].verdict.pValue && a.windows[i].metrics.ncd == b.windows[i].metrics.ncd;
-  }
-  // Doubles by their bits.
-  const bool scores = a.scores.size() == b.scores.size() &&
-                      std::memcmp(a.scores.data(), b.scores.data(), a.scores.size() * sizeof(double)) == 0;
-  return scores && windows && a.flagged == b.flagged && a.anomalies == b.anomalies && std::ranges::equal(x, y);
-}
 
 /// Logs in sessions, logs without times, spans and metrics of several services; something strange now and then.
 class Traffic {

@@ -214,6 +214,8 @@ const detect = section({
   budget: section({
     /** Alarms a stream and day that an operator can bear. */
     per_stream_per_day: z.number().positive().max(1e6).default(1),
+    /** Of all streams together; 0 for no limit. */
+    per_process_per_day: z.number().nonnegative().max(1e9).default(1_000),
   }),
   /** Of the window metrics that explain an anomaly. */
   codec: z.enum(["openzl", "zstd", "lz4", "gzip"]).default("zstd"),

@@ -22,6 +22,8 @@ export interface StreamFigures {
   /** Since it was last told, as is all that follows. */
   records: bigint;
   flagged: bigint;
+  /** Verdicts that were strange enough, but the stream's budget was spent. */
+  withheld: bigint;
   /** The highest, and the channel that it is of. Scores are measured by what one in a hundred exceeded in learning. */
   score: number;
   channel: Channel;
@@ -35,7 +37,7 @@ export interface FiguresPage {
   left: number;
 }
 
-const headSize = 67;
+const headSize = 75;
 
 export function decodeFigures(bytes: Buffer): FiguresPage {
   const streams: StreamFigures[] = [];
@@ -63,8 +65,9 @@ export function decodeFigures(bytes: Buffer): FiguresPage {
       baselineAt: integer(27) || undefined,
       records: integer(35),
       flagged: integer(43),
-      score: bytes.readDoubleLE(head + 51),
-      pValue: bytes.readDoubleLE(head + 59),
+      withheld: integer(51),
+      score: bytes.readDoubleLE(head + 59),
+      pValue: bytes.readDoubleLE(head + 67),
     });
   }
   return { streams, left: bytes.readUInt32LE(0) };

@@ -8,6 +8,7 @@ import { decodeFigures, type FiguresPage } from "./figures.ts";
 export type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 export type { EngineStats, EngineWindow } from "../native.ts";
 export { type FiguresPage, type StreamFigures, type StreamState, streamStates } from "./figures.ts";
+export { QuietWatch } from "./quiet.ts";
 export { SnapshotFile, type SnapshotLoad } from "./snapshot.ts";
 
 export interface Judged {
@@ -51,6 +52,7 @@ export class Engine {
       windowRecords: config.window.records,
       windowHop: config.window.hop,
       alarmsPerStreamPerDay: config.budget.per_stream_per_day,
+      alarmsPerProcessPerDay: config.budget.per_process_per_day,
       codec: config.codec,
       permutations: config.permutations,
       seed: BigInt(config.seed),
@@ -83,6 +85,15 @@ export class Engine {
       }
       throw error;
     }
+  }
+
+  /**
+   * Requests move the clock by which silent streams are missed. Where none has come for a while, this does: `ms`, 1 to
+   * 60,000, have passed without one but of the tenants `heard`. Resolves to what that brings to light.
+   */
+  async advance(ms: number, heard: Iterable<string> = []): Promise<Anomaly[]> {
+    const anomalies = await this.#native.advance(ms, [...heard]);
+    return anomalies.map((bytes) => fromBinary(AnomalySchema, bytes));
   }
 
   stats(): EngineStats {

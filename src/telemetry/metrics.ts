@@ -209,6 +209,18 @@ export function createMetrics(versions: Versions) {
         "Streams whose figures were lost before they could be stored, since the start.",
         stats("untold"),
       );
+      new Counter({
+        name: "driftlock_alarms_withheld_total",
+        help: "Alarms withheld: the stream's budget was spent, or the process's.",
+        labelNames: ["reason"],
+        registers,
+        collect() {
+          const { withheldByStreams = 0, withheldByProcess = 0 } = source.engine() ?? {};
+          this.reset();
+          this.inc({ reason: "stream" }, withheldByStreams);
+          this.inc({ reason: "process" }, withheldByProcess);
+        },
+      });
       gauge("engine_bytes", "Bytes that streams hold.", stats("bytes"));
       gauge("engine_pending_requests", "Requests in the engine.", stats("pending"));
       gauge(

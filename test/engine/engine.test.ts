@@ -56,6 +56,25 @@ test("a false alarm raises the stream's limit, in the order of calls", async () 
   await engine.close();
 });
 
+test("what is beyond the process's budget is neither flagged nor told, but counted", async () => {
+  const { engine, next } = await learned("all", { budget: { per_process_per_day: 1 } });
+  for (const service of ["second", "third"]) {
+    for (let i = 0; i < 5; i++) {
+      const lines = Array.from({ length: 100 }, () => ({ ...normalLine(next), service }));
+      await engine.process("logs", "default", logsRequest(lines));
+    }
+  }
+  const request = logsRequest(["shop", "second", "third"].map((service) => ({ ...strangeLine(), service })));
+  const judged = await engine.process("logs", "default", request);
+  expect(judged.anomalies.map(({ stream }) => stream)).toEqual(["logs service.name=shop"]);
+  expect(judged.flagged).toBe(1);
+  expect(
+    records(judged.forward!).map((each) => each.attributes.some(({ key }) => key === "cbad.anomaly")),
+  ).toEqual([true, false, false]);
+  expect(engine.stats()).toMatchObject({ withheldByStreams: 0, withheldByProcess: 2 });
+  await engine.close();
+});
+
 test("a strange record alone is flagged, and says why", async () => {
   const { engine, next } = await learned();
   const lines = Array.from({ length: 20 }, () => normalLine(next));

@@ -63,6 +63,7 @@ export function observation(init: Partial<StreamObservation> = {}): StreamObserv
     baselineAt: undefined,
     records: 100n,
     flagged: 0n,
+    withheld: 0n,
     score: 0,
     channel: Channel.UNSPECIFIED,
     pValue: 1,

@@ -80,7 +80,16 @@ describe("metrics", () => {
     let streams = 3;
     metrics.watch({
       receivers: () => ({ requests: 7, bytes: 70 }),
-      engine: () => ({ streams, learning: 1, evicted: 2, bytes: 4_096, pending: 5, untold: 1 }),
+      engine: () => ({
+        streams,
+        learning: 1,
+        evicted: 2,
+        bytes: 4_096,
+        pending: 5,
+        untold: 1,
+        withheldByStreams: 13,
+        withheldByProcess: 14,
+      }),
       forwarder: () => ({ inflight: 1, queued: 2, queuedBytes: 300, storedBytes: 700, healthy: true }),
       writer: () => ({ queued: 8, written: 90, dropped: 10, rejected: 11 }),
       limits: () => ({ shared: true, failures: 12 }),
@@ -93,6 +102,8 @@ describe("metrics", () => {
     expect(series.get("driftlock_streams_learning")).toBe(1);
     expect(series.get("driftlock_streams_evicted")).toBe(2);
     expect(series.get("driftlock_engine_bytes")).toBe(4_096);
+    expect(series.get('driftlock_alarms_withheld_total{reason="stream"}')).toBe(13);
+    expect(series.get('driftlock_alarms_withheld_total{reason="process"}')).toBe(14);
     expect(series.get("driftlock_queue_bytes")).toBe(300);
     expect(series.get("driftlock_queue_disk_bytes")).toBe(700);
     expect(series.get("driftlock_downstream_up")).toBe(1);

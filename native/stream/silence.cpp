@@ -1,0 +1,79 @@
+#include "stream/silence.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cbad/portable_math.hpp"
+#include "cbad/state_bytes.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr std::uint64_t kUnitNanos = 10'000'000'000;
+/// Gaps up to this one are alike: exporters flush every 10 to 60 s, and processes pause.
+constexpr std::uint64_t kShortNanos = 30'000'000'000;
+/// No shorter silence is told.
+constexpr std::uint64_t kLeastNanos = 60'000'000'000;
+constexpr double kMostLesson = 2;
+
+}  // namespace
+
+double Silence::octaves(std::uint64_t nanos) {
+  if (nanos <= kShortNanos) return 0;
+  return portable_log2(static_cast<double>(nanos) / static_cast<double>(kShortNanos));
+}
+
+bool Silence::hear(const Moment& moment) {
+  // A clock that starts anew says nothing of a gap.
+  if (heard_.now == 0 || moment.now < heard_.now) {
+    heard_ = moment;
+    began_ = moment.now;
+    longest_ = 0;
+    judged_ = 0;
+    return false;
+  }
+  longest_ = std::max(longest_, moment.now - heard_.now);
+  heard_ = moment;
+  if (moment.now - began_ < kUnitNanos) return false;
+  const double score = octaves(longest_);
+  gaps_.learn(judged_ > 0 ? std::min(score, judged_) : score);
+  began_ = moment.now;
+  longest_ = 0;
+  judged_ = 0;
+  return true;
+}
+
+std::uint64_t Silence::lasting(const Moment& moment) const {
+  return heard_.now == 0 || moment.now < heard_.now ? 0 : moment.now - heard_.now;
+}
+
+std::uint64_t Silence::shown(const Moment& moment) const {
+  const std::uint64_t events = heard_.event == 0 || moment.event < heard_.event ? 0 : moment.event - heard_.event;
+  return std::max(lasting(moment), events);
+}
+
+std::uint64_t Silence::after(double p) const {
+  // By ranks alone the longest gap of a regular stream is rare, be it by a hair.
+  const double least = std::max(gaps_.limit(p), gaps_.median() + 1);
+  // Octaves beyond a century are no limit.
+  if (!(least < 27)) return 0;
+  // Rounded up, so that it is reached there.
+  const double nanos = static_cast<double>(kShortNanos) * portable_exp(least * ln2);
+  return std::max(kLeastNanos, static_cast<std::uint64_t>(nanos * (1 + 1e-9)) + 1);
+}
+
+void Silence::judged(const Moment& moment) { judged_ = octaves(lasting(moment)) + kMostLesson; }
+
+void Silence::snapshot(std::vector<std::uint8_t>& out) const {
+  StateWriter write(out);
+  write(heard_.now), write(heard_.event), write(began_), write(longest_), write(judged_);
+  put_state(out, gaps_);
+}
+
+bool Silence::restore(Bytes in) {
+  StateReader read(in);
+  read(heard_.now), read(heard_.event), read(began_), read(longest_), read(judged_);
+  return gaps_.restore(read.get_bytes()) && read.done() && judged_ >= 0 && began_ <= heard_.now;
+}
+
+}  // namespace driftlock

@@ -1,0 +1,194 @@
+#pragma once
+
+// An engine for tests: small settings, tasks that are waited for one by one, and what is told.
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cbad/state_bytes.hpp"
+#include "requests.hpp"
+#include "stream/engine.hpp"
+#include "test.hpp"
+
+namespace driftlock::test {
+
+inline Settings settingsOf(std::uint32_t threads = 1) {
+  Settings settings;
+  settings.streamBy = {"service.name"};
+  settings.baselineRecords = 200;
+  settings.windowRecords = 64;
+  settings.windowHop = 32;
+  settings.alarmsPerStreamPerDay = 100;
+  settings.permutations = 19;
+  settings.threads = threads;
+  settings.scores = true;
+  return settings;
+}
+
+/// An engine whose tasks are waited for one by one.
+class Bench {
+ public:
+  explicit Bench(const Settings& settings) : engine(settings, [this](std::shared_ptr<Task>) { done(); }) {}
+
+  std::shared_ptr<Task> process(otlp::Signal signal, const Message& bytes, const std::string& tenant = "default") {
+    auto task = std::make_shared<Task>();
+    task->signal = signal;
+    task->tenant = tenant;
+    task->request = bytes;
+    run(task);
+    return task;
+  }
+
+  /// So much time passes without a request but of those tenants.
+  std::shared_ptr<Task> advance(std::uint64_t nanos, const std::vector<std::string>& heard = {}) {
+    auto task = std::make_shared<Task>();
+    task->passed = nanos;
+    task->heard = heard;
+    run(task);
+    return task;
+  }
+
+  void visit(std::function<void(std::uint32_t, Shard&)> visit, std::function<void(const Quota&, const Clocks&)> visitOrdered = {},
+             std::function<void(const ProcessBudget&)> visitBudget = {}) {
+    auto task = std::make_shared<Task>();
+    task->visit = std::move(visit);
+    task->visitOrdered = std::move(visitOrdered);
+    task->visitBudget = std::move(visitBudget);
+    run(task);
+    CHECK(task->failure.empty());
+  }
+
+  std::vector<std::uint8_t> snapshot() {
+    Snapshot parts;
+    visit([&](std::uint32_t number, Shard& shard) { parts.take(number, shard); },
+          [&](const Quota& quota, const Clocks& clocks) { parts.take(quota, clocks); },
+          [&](const ProcessBudget& budget) { parts.take(budget); });
+    return parts.join();
+  }
+
+  /// All that there is to tell, by name, in pages of so many streams.
+  std::map<std::string, StreamFigures> figures(std::size_t most = 64);
+
+  void run(std::shared_ptr<Task> task) {
+    waiting = true;
+    engine.submit(std::move(task));
+    std::unique_lock lock(mutex);
+    ready.wait(lock, [&] { return !waiting; });
+  }
+
+ private:
+  void done() {
+    std::lock_guard lock(mutex);
+    waiting = false;
+    ready.notify_one();
+  }
+
+  std::mutex mutex;
+  std::condition_variable ready;
+  bool waiting = false;
+
+ public:
+  Engine engine;
+};
+
+inline std::map<std::string, StreamFigures> Bench::figures(std::size_t most) {
+  std::map<std::string, StreamFigures> told;
+  for (std::size_t left = 1; left > 0;) {
+    FiguresPage page(most);
+    visit([&](std::uint32_t number, Shard& shard) { page.take(number, shard); });
+    const auto bytes = page.join();
+    StateReader read(bytes);
+    left = read.get<std::uint32_t>();
+    std::size_t count = 0;
+    for (; read.left() > 0; ++count) {
+      StreamFigures f;
+      std::uint8_t state = 0, signal = 0, channel = 0;
+      read(state), read(signal), read(channel), read(f.progress);
+      read(f.times.first), read(f.times.last), read(f.times.baseline);
+      read(f.tally.records), read(f.tally.flagged), read(f.tally.withheld), read(f.tally.score), read(f.tally.pValue);
+      read(f.tenant), read(f.name), read(f.service);
+      f.state = static_cast<StreamState>(state);
+      f.signal = static_cast<otlp::Signal>(signal);
+      f.tally.channel = static_cast<Channel>(channel);
+      CHECK(told.emplace(f.tenant + ": " + f.name, f).second);
+    }
+    CHECK(read.done());
+    CHECK(count <= most + shardCount);
+    CHECK(count > 0 || left == 0);
+  }
+  return told;
+}
+
+inline bool same(const Task& a, const Task& b) {
+  const Bytes x = a.output, y = b.output;
+  bool windows = a.windows.size() == b.windows.size();
+  for (std::size_t i = 0; windows && i < a.windows.size(); ++i) {
+    windows = a.windows[i].record == b.windows[i].record && a.windows[i].verdict.score == b.windows[i].verdict.score &&
+              a.windows[i].verdict.pValue == b.windows[i].verdict.pValue && a.windows[i].metrics.ncd == b.windows[i].metrics.ncd;
+  }
+  // Doubles by their bits.
+  const bool scores = a.scores.size() == b.scores.size() &&
+                      std::memcmp(a.scores.data(), b.scores.data(), a.scores.size() * sizeof(double)) == 0;
+  return scores && windows && a.flagged == b.flagged && a.anomalies == b.anomalies && std::ranges::equal(x, y);
+}
+
+/// What a test reads of a driftlock.v1.Anomaly.
+struct Told {
+  std::string id, stream, explanation;
+  std::uint64_t channel = 0, occurrence = 0, severity = 0, time = 0, start = 0, end = 0;
+  bool ended = false;
+
+  explicit Told(Bytes message) {
+    std::size_t at = 0;
+    const auto varint = [&] {
+      std::uint64_t value = 0;
+      for (int shift = 0;; shift += 7) {
+        const std::uint8_t byte = message[at++];
+        value |= static_cast<std::uint64_t>(byte & 127) << shift;
+        if (byte < 128) return value;
+      }
+    };
+    while (at < message.size()) {
+      const std::uint64_t tag = varint();
+      std::uint64_t number = 0;
+      std::string_view text;
+      if ((tag & 7) == 0) {
+        number = varint();
+      } else if ((tag & 7) == 1) {
+        for (int shift = 0; shift < 64; shift += 8) number |= static_cast<std::uint64_t>(message[at++]) << shift;
+      } else {
+        const std::size_t size = varint();
+        text = {reinterpret_cast<const char*>(message.data()) + at, size};
+        at += size;
+      }
+      switch (tag >> 3) {
+        case 1: id = text; break;
+        case 4: stream = text; break;
+        case 5: channel = number; break;
+        case 6: time = number; break;
+        case 14: occurrence = number; break;
+        case 17: explanation = text; break;
+        case 18: start = number; break;
+        case 19: end = number; break;
+        case 20: ended = number == 1; break;
+        case 21: severity = number; break;
+      }
+    }
+  }
+};
+
+inline std::vector<Told> toldBy(const Task& task) {
+  std::vector<Told> all;
+  for (const auto& anomaly : task.anomalies) all.emplace_back(anomaly);
+  return all;
+}
+
+}  // namespace driftlock::test

@@ -1,0 +1,176 @@
+#include "stream/process_budget.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine_bench.hpp"
+#include "requests.hpp"
+#include "test.hpp"
+
+using namespace driftlock;
+using namespace driftlock::test;
+
+namespace {
+
+using Answer = ProcessBudget::Answer;
+constexpr std::uint64_t day = 86'400 * second;
+
+/// Half of the bank is for the strange, nothing overdraws it, and time fills it.
+void the_bank() {
+  ProcessBudget budget(10, 100);
+  budget.observe(start);
+  int told = 0;
+  for (int i = 0; i < 20; ++i) told += budget.judge("a" + std::to_string(i), 1, 2) == Answer::Told;
+  CHECK(told == 5);
+  for (int i = 0; i < 20; ++i) told += budget.judge("b" + std::to_string(i), 1, 200) == Answer::Told;
+  CHECK(told == 10);
+  CHECK(budget.withheld() == 30);
+
+  // What was told goes on being told, what was not is asked for again.
+  CHECK(budget.judge("a0", 2, 2) == Answer::Told);
+  CHECK(budget.judge("a19", 2, 2) == Answer::Withheld);
+  CHECK(budget.withheld() == 30);
+  budget.observe(start + day);
+  CHECK(budget.judge("a19", 3, 2) == Answer::ToldLate);
+  CHECK(budget.judge("a19", 4, 2) == Answer::Told);
+  CHECK(budget.end("a19") && budget.end("a0") && budget.end("unknown"));
+  CHECK(!budget.end("a18"));
+  CHECK(budget.end("a18"));
+
+  // A week away fills it by no more than it holds, time that runs backwards by nothing.
+  budget.observe(start + 8 * day);
+  budget.observe(start);
+  budget.observe(0);
+  told = 0;
+  for (int i = 0; i < 40; ++i) told += budget.judge("c" + std::to_string(i), 1, 1e9) == Answer::Told;
+  CHECK(told == 10);
+}
+
+void bounds() {
+  ProcessBudget none(0, 4);
+  for (int i = 0; i < 1'000; ++i) CHECK(none.judge(std::to_string(i), 1, 1) == Answer::Told);
+
+  // Less than one a day: one at a time, strange or not.
+  ProcessBudget rare(0.5, 4);
+  rare.observe(start);
+  CHECK(rare.judge("a", 1, 1) == Answer::Told);
+  CHECK(rare.judge("b", 1, 1e9) == Answer::Withheld);
+  rare.observe(start + day);
+  CHECK(rare.judge("c", 1, 1e9) == Answer::Withheld);
+  rare.observe(start + 2 * day);
+  CHECK(rare.judge("c", 2, 1) == Answer::ToldLate);
+
+  // Of more than are remembered, the first are forgotten.
+  for (int i = 0; i < 9; ++i) CHECK(rare.judge("d" + std::to_string(i), 1, 1) == Answer::Withheld);
+  CHECK(rare.end("d0"));
+  CHECK(!rare.end("d8"));
+}
+
+void snapshots() {
+  ProcessBudget budget(4, 10);
+  budget.observe(start);
+  for (int i = 0; i < 8; ++i) budget.judge("a" + std::to_string(i), 1, 1);
+  std::vector<std::uint8_t> bytes, again;
+  budget.snapshot(bytes);
+  ProcessBudget same(4, 10);
+  CHECK(same.restore(bytes));
+  same.snapshot(again);
+  CHECK(again == bytes);
+  CHECK(!same.end("a7") && same.end("a0"));
+  // Under a smaller limit no more is saved up, and under none nothing is withheld.
+  ProcessBudget less(1, 2), none(0, 10);
+  CHECK(less.restore(bytes) && none.restore(bytes));
+  CHECK(less.judge("b", 1, 1) == Answer::Told && less.judge("c", 1, 1e9) == Answer::Withheld);
+  CHECK(none.end("a7"));
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    auto cut = bytes;
+    cut.resize(i);
+    CHECK(!ProcessBudget(4, 10).restore(cut));
+  }
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    auto odd = bytes;
+    odd[i] ^= 0xff;
+    ProcessBudget victim(4, 10);
+    if (victim.restore(odd)) victim.judge("x", 1, 1);
+  }
+}
+
+struct Outcome {
+  std::size_t flagged = 0, records = 0, limitedFlags = 0;
+  std::set<std::string> ids;
+  std::vector<std::uint8_t> snapshot;
+  std::uint64_t withheld = 0;
+};
+
+/// A day in which an outage makes many streams say strange things again and again.
+Outcome outage(double perDay, std::uint32_t threads, bool restart) {
+  Settings settings = settingsOf(threads);
+  settings.alarmsPerProcessPerDay = perDay;
+  settings.permutations = 0;
+  auto bench = std::make_unique<Bench>(settings);
+  Random random(11);
+  Outcome outcome;
+  std::set<std::string> ended;
+  constexpr int services = 40;
+  for (int i = 0; i < 120 * services; ++i) {
+    const int service = i % services, round = i / services;
+    const std::uint64_t time = start + static_cast<std::uint64_t>(round) * day / 120 + static_cast<std::uint64_t>(service) * second;
+    std::vector<Message> lines;
+    for (std::uint32_t k = 0; k < 8; ++k) lines.push_back(logRecord(normalLine(random), {.time = time + k}));
+    if (round >= 100 && round % 4 == 0) {
+      const std::string news = "FATAL: shard " + std::string(1 + random.below(30), static_cast<char>('a' + round % 26)) + " lost quorum, giving up";
+      lines.push_back(logRecord(news, {.time = time + 8, .severity = 21}));
+    }
+    const auto task = bench->process(otlp::Signal::Logs, request("service-" + std::to_string(service), lines));
+    for (const Told& told : toldBy(*task)) {
+      if (told.ended) {
+        CHECK(outcome.ids.contains(told.id));
+        continue;
+      }
+      // What is told for the first time is a first report, unless it was withheld at first.
+      outcome.ids.insert(told.id);
+    }
+    std::size_t flags = 0;
+    for (std::uint32_t k = 0; k < task->records; ++k) flags += task->scores[scoreWidth * k + 2] == 1;
+    CHECK(flags == task->flagged);
+    CHECK((task->output.data != nullptr) == (flags > 0));
+    outcome.flagged += flags;
+    if (restart && round == 110 && service == 7) {
+      const auto snapshot = bench->snapshot();
+      bench = std::make_unique<Bench>(settings);
+      CHECK(bench->engine.restore(snapshot));
+    }
+  }
+  outcome.snapshot = bench->snapshot();
+  outcome.withheld = bench->engine.stats().withheldByProcess;
+  return outcome;
+}
+
+void many_streams() {
+  const Outcome all = outage(0, 1, false);
+  CHECK(all.ids.size() > 60 && all.withheld == 0);
+  const Outcome few = outage(12, 1, false);
+  // A day's worth, and what a day adds.
+  CHECK(few.ids.size() >= 12 && few.ids.size() <= 24);
+  CHECK(few.withheld >= all.ids.size() - few.ids.size());
+  CHECK(few.flagged < all.flagged && few.flagged > 0);
+  for (const std::string& id : few.ids) CHECK(all.ids.contains(id));
+
+  const Outcome threads = outage(12, 8, false);
+  CHECK(threads.ids == few.ids && threads.flagged == few.flagged && threads.snapshot == few.snapshot);
+  const Outcome restarted = outage(12, 2, true);
+  CHECK(restarted.ids == few.ids && restarted.flagged == few.flagged && restarted.snapshot == few.snapshot);
+}
+
+}  // namespace
+
+int main() {
+  the_bank();
+  bounds();
+  snapshots();
+  many_streams();
+  return report();
+}

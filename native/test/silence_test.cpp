@@ -1,0 +1,320 @@
+#include "stream/silence.hpp"
+
+#include <cmath>
+#include <map>
+#include <queue>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine_bench.hpp"
+#include "requests.hpp"
+#include "stream/clocks.hpp"
+#include "test.hpp"
+
+using namespace driftlock;
+using namespace driftlock::test;
+
+namespace {
+
+constexpr std::uint64_t minute = 60 * second, hour = 60 * minute, day = 24 * hour;
+
+/// The median of nine requests moves the clock; a few wrong clocks do not, nor does a time in which nobody spoke.
+void clock_of_many() {
+  CommonClock clock;
+  for (std::uint64_t i = 0; i <= 100; ++i) clock.observe(start + i * second);
+  CHECK(clock.moment().event == start + 96 * second);
+  const std::uint64_t before = clock.moment().now;
+  for (std::uint64_t i = 101; i <= 200; ++i) {
+    // Every third sender is an hour ahead, and one is of 1970.
+    clock.observe(i % 3 == 0 ? start + i * second + hour : i % 10 == 1 ? second : start + i * second);
+  }
+  CHECK(clock.moment().event < start + 210 * second && clock.moment().event > start + 180 * second);
+  CHECK(clock.moment().now - before < 115 * second);
+
+  const Moment outage = clock.moment();
+  for (std::uint64_t i = 0; i < 20; ++i) clock.observe(start + 5 * hour + i * second);
+  CHECK(clock.moment().event > start + 5 * hour);
+  CHECK(clock.moment().now - outage.now < 2 * minute + 20 * second);
+
+  // Ahead for good, it goes back: its time does not.
+  const Moment ahead = clock.moment();
+  for (std::uint64_t i = 0; i < 80; ++i) clock.observe(start + hour + i * second);
+  CHECK(clock.moment().event < start + 2 * hour);
+  CHECK(clock.moment().now >= ahead.now && clock.moment().now < ahead.now + 2 * minute);
+
+  const Moment quiet = clock.moment();
+  clock.pass(10 * second);
+  CHECK(clock.moment().now == quiet.now + 10 * second && clock.moment().event == quiet.event + 10 * second);
+  clock.observe(0);
+  clock.observe(UINT64_MAX);
+  CHECK(clock.moment().now == quiet.now + 10 * second);
+}
+
+/// A tenant's requests move its own clock alone, and what passes without requests those of who was not heard.
+void clocks_of_tenants() {
+  Clocks clocks;
+  Moment a, b;
+  for (std::uint64_t i = 0; i < 40; ++i) {
+    CHECK(clocks.observe("a", start + i * second, a) == (i < 9 ? i % 2 == 1 : true));
+    clocks.observe("b", start + (i < 20 ? 0 : i * hour), b);
+  }
+  clocks.observe("a", start + 40 * second, a);
+  CHECK(a.event == start + 36 * second);
+  const auto moved = clocks.pass(10 * second, {"b"});
+  CHECK(moved.size() == 1 && moved[0].first == "a" && moved[0].second.now == a.now + 10 * second);
+  CHECK(clocks.pass(10 * second, {}).size() == 2);
+
+  std::vector<std::uint8_t> bytes;
+  clocks.snapshot(bytes);
+  Clocks same;
+  CHECK(same.restore(bytes));
+  std::vector<std::uint8_t> again;
+  same.snapshot(again);
+  CHECK(again == bytes);
+  Moment x, y;
+  for (std::uint64_t i = 90; i < 120; ++i) CHECK(same.observe("a", start + i * second, x) == clocks.observe("a", start + i * second, y));
+  CHECK(x.now == y.now && x.event == y.event);
+  bytes.pop_back();
+  CHECK(!Clocks().restore(bytes));
+
+  // Many tenants: the one that was heard least lately starts anew.
+  for (int i = 0; i < 10'001; ++i) clocks.observe("t" + std::to_string(i), start, x);
+  clocks.observe("a", start, x);
+  CHECK(x.now < a.now);
+}
+
+/// Gaps that keep coming are usual; a longer one is as rare as they are many, and what an outage comes to is learned in part.
+void gaps() {
+  Silence silence;
+  std::uint64_t now = 1;
+  const auto hear = [&](std::uint64_t gap) {
+    now += gap;
+    silence.hear({now, start + now});
+  };
+  hear(0);
+  for (int i = 0; i < 2'000; ++i) hear(minute + static_cast<std::uint64_t>(i % 5) * second);
+  CHECK(silence.learnt() == 2'000);
+  CHECK(silence.chance(minute) > 0.5);
+  CHECK(silence.chance(10 * minute) < 1e-4);
+  const std::uint64_t limit = silence.after(1e-4);
+  CHECK(limit > 90 * second && limit < 10 * minute);
+  CHECK(silence.chance(limit) <= 1e-4 && silence.chance(limit - second) > 1e-4);
+  CHECK(silence.after(1e-12) == 0);
+  // A few seconds more than ever before are nothing to tell, as rare as they are.
+  CHECK(silence.chance(66 * second) < 1e-3 && silence.after(1e-3) >= 2 * minute);
+
+  CHECK(silence.lasting({now + hour, 0}) == hour && silence.shown({now + hour, start + now + 2 * hour}) == 2 * hour);
+  silence.judged({now + limit, start + now + limit});
+  CHECK(silence.isJudged());
+  hear(12 * hour);
+  CHECK(!silence.isJudged());
+  CHECK(silence.after(1e-4) < hour);
+  // A person takes it for normal.
+  silence.judged({now + limit, 0});
+  silence.accept();
+  hear(12 * hour);
+  CHECK(silence.after(1e-4) > 11 * hour || silence.after(1e-4) == 0);
+
+  std::vector<std::uint8_t> bytes;
+  silence.snapshot(bytes);
+  Silence same;
+  CHECK(same.restore(bytes) && same.chance(hour) == silence.chance(hour) && same.heard().now == now);
+  for (std::size_t i = 0; i < bytes.size(); i += 7) {
+    auto cut = bytes;
+    cut.resize(i);
+    CHECK(!Silence().restore(cut));
+  }
+  // A clock that starts anew says nothing of a gap.
+  const std::uint64_t learnt = silence.learnt();
+  now = 1;
+  hear(0);
+  CHECK(silence.learnt() == learnt && silence.lasting({now, 0}) == 0);
+}
+
+/// One of many senders, by how its requests come.
+struct Sender {
+  std::string name;
+  std::uint32_t records;
+  /// To the next request, in seconds, from what hour of the day and what random number in [0, 1) it is.
+  double (*gap)(double hour, double u);
+  /// Of its records behind the request, at the most.
+  std::uint64_t late = 0;
+};
+
+double exponential(double mean, double u) { return -std::log(1 - u) * mean; }
+
+const std::vector<Sender>& senders() {
+  static const std::vector<Sender> all = {
+      {"steady", 1, [](double, double u) { return exponential(5, u); }},
+      {"flushes", 4, [](double, double) { return 10.0; }},
+      {"minutely", 1, [](double, double u) { return 59 + 2 * u; }},
+      {"batches", 40, [](double, double u) { return 58 + 4 * u; }},
+      {"late", 20, [](double, double u) { return 30 + 60 * u; }, 40 * second},
+      {"hourly", 100, [](double, double u) { return 3'600 + 60 * u; }},
+      {"daily", 1, [](double h, double u) { return exponential(std::pow(10, 1.5 - 1 * std::sin((h - 6) / 24 * 6.2831853)), u); }},
+  };
+  return all;
+}
+
+/// Requests of all senders in the order of time, from a midnight on.
+class Day {
+ public:
+  struct Step {
+    const Sender* sender;
+    std::uint64_t time;
+    Message bytes;
+  };
+
+  Day() {
+    for (std::size_t i = 0; i < senders().size(); ++i) next_.push({static_cast<double>(random_.below(60)), i});
+  }
+
+  Step next() {
+    const auto [at, i] = next_.top();
+    next_.pop();
+    const Sender& sender = senders()[i];
+    const std::uint64_t time = start - start % day + static_cast<std::uint64_t>(at * 1e9);
+    next_.push({at + sender.gap(std::fmod(at / 3'600, 24), random_.below(1'000'000) / 1e6), i});
+    std::vector<Message> records;
+    const std::uint64_t late = sender.late == 0 ? 0 : random_.next() % (sender.late / 1'000'000) * 1'000'000;
+    for (std::uint32_t k = 0; k < sender.records; ++k) {
+      records.push_back(logRecord(normalLine(random_), {.time = time - late - (sender.records - k) * second / 8}));
+    }
+    return {&sender, time, request(sender.name, records)};
+  }
+
+ private:
+  Random random_{17};
+  std::priority_queue<std::pair<double, std::size_t>, std::vector<std::pair<double, std::size_t>>, std::greater<>> next_;
+};
+
+Settings silenceSettings(std::uint32_t threads) {
+  Settings settings = settingsOf(threads);
+  settings.alarmsPerStreamPerDay = 4;
+  settings.baselineRecords = 500;
+  settings.permutations = 0;
+  return settings;
+}
+
+std::vector<Told> silencesOf(const Task& task) {
+  std::vector<Told> silences;
+  for (const Told& told : toldBy(task)) {
+    if (told.explanation.starts_with("No records for ")) silences.push_back(told);
+  }
+  return silences;
+}
+
+/// Streams of all habits raise hardly an alarm; each that stops is told once, soon, in whatever threads, and ends when it
+/// comes back.
+void streams_that_stop() {
+  Bench one(silenceSettings(1)), eight(silenceSettings(8));
+  Day day_;
+  std::map<std::string, int> before, after;
+  std::map<std::string, std::uint64_t> toldAt;
+  bool equal = true;
+  const std::uint64_t midnight = start - start % day, stop = midnight + day + 12 * hour, resume = stop + 2 * hour;
+  std::map<std::string, Told> open;
+  std::size_t ended = 0;
+  for (Day::Step step = day_.next(); step.time < resume + hour; step = day_.next()) {
+    const bool stops = step.sender->name != "steady" && step.sender->name != "daily" && step.sender->name != "hourly";
+    if (stops && step.time >= stop && step.time < resume) continue;
+    const auto a = one.process(otlp::Signal::Logs, step.bytes), b = eight.process(otlp::Signal::Logs, step.bytes);
+    equal = equal && same(*a, *b);
+    for (const Told& told : silencesOf(*a)) {
+      const std::string name = told.stream.substr(told.stream.find('=') + 1);
+      ++(step.time < stop ? before : after)[name];
+      if (step.time < stop) continue;
+      CHECK(told.channel == static_cast<std::uint64_t>(Channel::Volume) && told.severity >= 2 && told.occurrence == 1);
+      CHECK(told.start < stop + 5 * second && told.end > told.start + minute);
+      toldAt[name] = step.time - stop;
+      open.emplace(told.id, told);
+    }
+    for (const Told& told : toldBy(*a)) {
+      if (!told.ended || !open.contains(told.id)) continue;
+      ++ended;
+      CHECK(told.explanation == "Records come again: the silence is over");
+      CHECK(told.end > resume - 2 * minute && step.time >= resume);
+    }
+  }
+  CHECK(equal);
+  CHECK(one.snapshot() == eight.snapshot());
+  int alarms = 0;
+  for (const auto& [name, n] : before) alarms += n;
+  CHECK(alarms <= 2);
+  CHECK(after.size() == 4 && ended == 4);
+  for (const auto& [name, n] : after) CHECK(n == 1);
+  CHECK(toldAt["flushes"] < 4 * minute);
+  for (const auto& [name, delay] : toldAt) CHECK(delay < (name == "late" ? 60 : 10) * minute);
+}
+
+/// A process that hears nothing at all is told so from outside; a restart in between changes nothing.
+void nobody_speaks() {
+  Bench one(silenceSettings(1));
+  Random random(3);
+  std::uint64_t clock = start;
+  for (int i = 0; i < 20'000; ++i, clock += 5 * second) {
+    const std::string name = "service-" + std::to_string(i % 2);
+    one.process(otlp::Signal::Logs, request(name, {logRecord(normalLine(random), {.time = clock})}));
+    // Who has hardly begun to speak is not missed.
+    if (i % 1'000 == 0) one.process(otlp::Signal::Logs, request("young", {logRecord(normalLine(random), {.time = clock})}));
+  }
+  Bench two(silenceSettings(3));
+  CHECK(two.engine.restore(one.snapshot()));
+  std::vector<Told> told;
+  for (int i = 0; i < 360; ++i) {
+    const auto a = one.advance(10 * second), b = two.advance(10 * second);
+    CHECK(same(*a, *b));
+    for (const Told& each : toldBy(*a)) told.push_back(each);
+  }
+  CHECK(told.size() == 2);
+  for (const Told& each : told) CHECK(each.explanation.starts_with("No records for ") && !each.ended && each.occurrence == 1);
+  CHECK(told[0].explanation.find("usually one every 10 s") != std::string::npos);
+  CHECK(one.advance(10 * second, {"default"})->anomalies.empty());
+
+  clock += hour;
+  const Message again = request("service-0", {logRecord(normalLine(random), {.time = clock})});
+  const auto a = toldBy(*one.process(otlp::Signal::Logs, again)), b = toldBy(*two.process(otlp::Signal::Logs, again));
+  CHECK(a.size() == 1 && b.size() == 1);
+  CHECK(a[0].ended && a[0].id == b[0].id);
+}
+
+/// What a person says of a silence counts: one that is accepted does not come again.
+void accepted_silence() {
+  Bench bench(silenceSettings(1));
+  Random random(5);
+  std::uint64_t clock = start;
+  const auto speak = [&](const char* service) {
+    return bench.process(otlp::Signal::Logs, request(service, {logRecord(normalLine(random), {.time = clock})}));
+  };
+  /// An hour in which the first service says nothing, behind one in which it does.
+  const auto round = [&] {
+    std::vector<Told> told;
+    for (int i = 0; i < 1'440; ++i, clock += 5 * second) {
+      if (i < 720) speak("office");
+      for (const Told& each : silencesOf(*speak("busy"))) told.push_back(each);
+    }
+    return told;
+  };
+  for (int i = 0; i < 8'000; ++i, clock += 5 * second) speak("office"), speak("busy");
+  const auto first = round();
+  CHECK(first.size() == 1);
+  if (first.empty()) return;
+  FeedbackVisit word("default", first[0].id, Feedback::Accept);
+  bench.visit([&](std::uint32_t, Shard& shard) { word.visit(shard); });
+  CHECK(word.found());
+  CHECK(!word.ended().empty());
+  for (int i = 0; i < 3; ++i) CHECK(round().empty());
+}
+
+}  // namespace
+
+int main() {
+  clock_of_many();
+  clocks_of_tenants();
+  gaps();
+  streams_that_stop();
+  nobody_speaks();
+  accepted_silence();
+  return report();
+}

@@ -1,0 +1,75 @@
+import { afterEach, expect, test } from "vitest";
+import { configSchema } from "../../src/config/schema.ts";
+import { type Anomaly, Engine, QuietWatch } from "../../src/engine/index.ts";
+import { Channel, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { logsRequest, normalLine, random } from "./requests.ts";
+
+const start = 1_790_000_000n;
+const engines: Engine[] = [];
+
+afterEach(async () => {
+  for (const engine of engines.splice(0)) await engine.close();
+});
+
+/** Two tenants that speak every 5 s of event time, for half a day. */
+async function speaking() {
+  const { detect } = configSchema.parse({ detect: { baseline: { records: 400 }, permutations: 0 } });
+  const engine = new Engine(detect, { mode: "all" });
+  engines.push(engine);
+  const told: Anomaly[] = [];
+  const watch = new QuietWatch(engine, (anomaly) => told.push(anomaly), {
+    error(details) {
+      throw new Error("a step failed", { cause: details });
+    },
+  });
+  const next = random(7);
+  let seconds = 0n;
+  const say = async (tenant: string, at = seconds) => {
+    watch.heard(tenant);
+    const line = { ...normalLine(next, tenant), service: tenant, time: (start + at) * 1_000_000_000n };
+    return engine.process("logs", tenant, logsRequest([line]));
+  };
+  for (; seconds < 43_200n; seconds += 5n) for (const tenant of ["a", "b"]) await say(tenant);
+  const steps = async (count: number, before?: () => void) => {
+    for (let i = 0; i < count; i++) {
+      before?.();
+      await watch.step();
+    }
+  };
+  await steps(1);
+  told.length = 0;
+  return { watch, told, say, steps };
+}
+
+test("a tenant that says nothing for long is missed, once, until it comes back", async () => {
+  const { watch, told, say, steps } = await speaking();
+  await steps(150, () => watch.heard("b"));
+  expect(told).toHaveLength(1);
+  const [silence] = told;
+  expect(silence).toMatchObject({ tenant: "a", channel: Channel.VOLUME, occurrence: 1n, state: State.OPEN });
+  expect(silence!.record).toBeUndefined();
+  expect(silence!.explanation).toMatch(/^No records for \d+ (s|min); usually one every (4\.9|5|5\.1) s; /);
+  expect(silence!.endTimeUnixNano - silence!.startTimeUnixNano).toBeGreaterThan(60_000_000_000n);
+  await steps(150);
+  expect(told.map(({ tenant }) => tenant)).toEqual(["a", "b"]);
+
+  const [over] = (await say("a", 45_000n)).anomalies;
+  expect(over).toMatchObject({ id: silence!.id, state: State.ENDED });
+  expect(over!.explanation).toBe("Records come again: the silence is over");
+});
+
+test("time counts from the first request on, and not while requests are refused", async () => {
+  const { watch, told, steps } = await speaking();
+  await steps(200, () => watch.refused());
+  expect(told).toEqual([]);
+
+  const idle = new QuietWatch(engines[0]!, (anomaly) => told.push(anomaly), { error() {} });
+  for (let i = 0; i < 200; i++) await idle.step();
+  expect(told).toEqual([]);
+});
+
+test("only a time that can pass at once is taken", async () => {
+  await speaking();
+  for (const ms of [0, -1, 60_001, Number.NaN])
+    await expect(engines[0]!.advance(ms)).rejects.toThrow(/^ms: a number/);
+});
