@@ -1,5 +1,5 @@
 import { readlinkSync } from "node:fs";
-import { setPriority } from "node:os";
+import { getPriority, setPriority } from "node:os";
 import { workerData } from "node:worker_threads";
 import { fromBinary } from "@bufbuild/protobuf";
 import { AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
@@ -27,7 +27,8 @@ serve<PackedBatch, void>(
 /** Where processors are short, requests go before what is written of them. Linux gives each thread a priority of its own. */
 function makeWay(): void {
   try {
-    setPriority(Number(readlinkSync("/proc/thread-self").split("/").at(-1)), 10);
+    const thread = Number(readlinkSync("/proc/thread-self").split("/").at(-1));
+    setPriority(thread, Math.min(19, getPriority(thread) + 10));
   } catch {
     // Elsewhere all threads are equal.
   }
