@@ -1,4 +1,4 @@
-// AUC of windows in which one of ten fields is not as usual, against the same stream's usual windows; how often that
+// AUC of blocks in which one of ten fields is not as usual, against the same stream's usual windows; how often that
 // field is the one named; and the cost of a window.
 
 #include <algorithm>
@@ -14,10 +14,14 @@
 #include <vector>
 
 #include "cbad/fields.hpp"
+#include "stream/hash.hpp"
 
 using namespace driftlock;
 
 namespace {
+
+/// No field is odd.
+constexpr std::size_t none = 99;
 
 std::mt19937_64 random_bits(7);
 
@@ -149,19 +153,22 @@ std::vector<Field> fields() {
   return all;
 }
 
-void fill(FieldsWindow& window, std::vector<Field>& all, std::size_t records, std::size_t odd, int how) {
+/// A block of records, judged.
+FieldsVerdict judge(FieldsChannel& channel, std::vector<Field>& all, std::size_t records, std::size_t odd, int how) {
   std::vector<Values> columns;
   for (std::size_t f = 0; f < all.size(); ++f) all[f].fill(columns.emplace_back(records), f == odd ? how : 0);
-  window.clear();
   for (std::size_t i = 0; i < records; ++i) {
-    window.next();
-    for (std::size_t f = 0; f < all.size(); ++f)
-      std::visit(
-          [&](const auto& value) {
-            if constexpr (!std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) window.add(f + 1, all[f].name, value);
-          },
-          columns[f][i]);
+    for (std::size_t f = 0; f < all.size(); ++f) {
+      if (const auto* text = std::get_if<std::string>(&columns[f][i]))
+        channel.word(f + 1, hash(bytesOf(*text)), bytesOf(*text));
+      else if (const auto* integer = std::get_if<std::int64_t>(&columns[f][i]))
+        channel.number(f + 1, static_cast<double>(*integer));
+      else if (const auto* real = std::get_if<double>(&columns[f][i]))
+        channel.number(f + 1, *real);
+    }
+    channel.end();
   }
+  return channel.judge();
 }
 
 double auc(const std::vector<double>& high, const std::vector<double>& low) {
@@ -174,22 +181,21 @@ double auc(const std::vector<double>& high, const std::vector<double>& low) {
 }  // namespace
 
 int main() {
-  constexpr int usual_windows = 60, trials = 200;
-  for (const std::size_t records : {std::size_t{128}, std::size_t{256}}) {
+  constexpr int usual_blocks = 60, trials = 200;
+  for (const std::size_t records : {std::size_t{64}, std::size_t{128}, std::size_t{250}}) {
     auto all = fields();
-    FieldsWindow window;
-    FieldsChannel channel;
-    for (int i = 0; i < usual_windows; ++i) fill(window, all, records, 99, 0), channel.judge(window), channel.learn(window);
+    FieldsChannel channel(static_cast<std::uint32_t>(records));
+    for (int i = 0; i < usual_blocks; ++i) channel.learn(judge(channel, all, records, none, 0));
     std::vector<double> usual;
     for (int i = 0; i < 2 * trials; ++i) {
-      fill(window, all, records, 99, 0);
-      usual.push_back(channel.judge(window)->score);
-      channel.learn(window);
+      const FieldsVerdict verdict = judge(channel, all, records, none, 0);
+      usual.push_back(verdict.score);
+      channel.learn(verdict);
     }
     auto sorted = usual;
     std::sort(sorted.begin(), sorted.end());
     const double limit = sorted[sorted.size() * 99 / 100];
-    std::printf("%zu records a window; usual scores: median %.1f, 99 %% below %.1f\n%-12s%-28s%6s %8s %7s %8s\n", records,
+    std::printf("%zu records a block; usual scores: median %.1f, 99 %% below %.1f\n%-12s%-28s%6s %8s %7s %8s\n", records,
                 sorted[sorted.size() / 2], limit, "field", "anomaly", "AUC", "beyond", "named", "median");
     double sum = 0, count = 0;
     for (std::size_t f = 0; f < all.size(); ++f)
@@ -197,11 +203,11 @@ int main() {
         std::vector<double> odd;
         int named = 0, beyond = 0;
         for (int i = 0; i < trials; ++i) {
-          fill(window, all, records, f, static_cast<int>(a) + 1);
-          const auto verdict = channel.judge(window);
-          odd.push_back(verdict->score);
-          named += verdict->findings[0].name == all[f].name;
-          beyond += verdict->score > limit;
+          const FieldsVerdict verdict = judge(channel, all, records, f, static_cast<int>(a) + 1);
+          odd.push_back(verdict.score);
+          named += channel.explain(verdict).key == f + 1;
+          beyond += verdict.score > limit;
+          channel.reject();
         }
         const double area = auc(odd, usual);
         sum += area, ++count;
@@ -209,13 +215,38 @@ int main() {
         std::printf("%-12s%-28s%6.3f %7.0f%% %6.0f%% %8.1f\n", all[f].name, all[f].anomalies[a], area, 100.0 * beyond / trials,
                     100.0 * named / trials, odd[trials / 2]);
       }
-    fill(window, all, records, 99, 0);
-    const std::clock_t start = std::clock();
+    std::vector<Values> columns;
+    for (auto& field : all) field.fill(columns.emplace_back(records), 0);
+    std::vector<std::vector<std::uint64_t>> hashes(all.size());
+    for (std::size_t f = 0; f < all.size(); ++f)
+      for (const Value& value : columns[f]) {
+        const auto* text = std::get_if<std::string>(&value);
+        hashes[f].push_back(text ? hash(bytesOf(*text)) : 0);
+      }
     constexpr int rounds = 2000;
-    for (int i = 0; i < rounds; ++i) channel.judge(window), channel.learn(window);
-    const double took = 1e6 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC / rounds;
-    std::printf("mean AUC %.3f; %.1f us of processor time a window of %zu columns; %zu bytes a stream\n\n", sum / count, took,
-                all.size(), channel.memory());
+    std::clock_t taking = 0, judging = 0;
+    for (int round = 0; round < rounds; ++round) {
+      const std::clock_t begin = std::clock();
+      for (std::size_t i = 0; i < records; ++i) {
+        for (std::size_t f = 0; f < all.size(); ++f) {
+          const Value& value = columns[f][i];
+          if (const auto* text = std::get_if<std::string>(&value))
+            channel.word(f + 1, hashes[f][i], bytesOf(*text));
+          else if (const auto* integer = std::get_if<std::int64_t>(&value))
+            channel.number(f + 1, static_cast<double>(*integer));
+          else if (const auto* real = std::get_if<double>(&value))
+            channel.number(f + 1, *real);
+        }
+        channel.end();
+      }
+      const std::clock_t middle = std::clock();
+      channel.learn(channel.judge());
+      judging += std::clock() - middle;
+      taking += middle - begin;
+    }
+    const auto nanos = [&](std::clock_t clocks) { return 1e9 * static_cast<double>(clocks) / CLOCKS_PER_SEC / rounds / static_cast<double>(records); };
+    std::printf("mean AUC %.3f; processor time %.0f ns a record of %zu fields to take, %.0f ns to judge; %zu bytes a stream\n\n", sum / count,
+                nanos(taking), all.size(), nanos(judging), channel.memory());
   }
   return 0;
 }

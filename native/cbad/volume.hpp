@@ -40,7 +40,7 @@ struct VolumeTick {
   VolumeFinding strangest{};
 };
 
-/// Bursts, drops and silences, in all and for up to 63 templates, from counts per tick and gaps between records. Of more
+/// Bursts, drops and silences, in all and for up to 39 templates, from counts per tick and gaps between records. Of more
 /// templates, the busiest are followed.
 ///
 /// The clock is the caller's, such as nanoseconds of event time. Only the clock moves ticks, so that a replay gives the same
@@ -81,7 +81,7 @@ class VolumeChannel {
   bool restore(Bytes in);
 
  private:
-  static constexpr std::size_t entries = 64;  // the first is the total
+  static constexpr std::size_t entries = 40;  // the first is the total
   static constexpr std::size_t count_buckets = 24;
   static constexpr std::size_t gap_buckets = 24;
   static constexpr std::size_t silence_buckets = 24;

@@ -7,7 +7,6 @@
 #include "cbad/state_bytes.hpp"
 #include "stream/hash.hpp"
 #include "text/mask.hpp"
-#include "text/readable.hpp"
 
 namespace driftlock {
 namespace {
@@ -28,9 +27,15 @@ void ContentScore::clear() {
   score = density = bits = 0;
   novelBytes = 0;
   signature = templateHash = 0;
+  fields.clear();
   unknown.clear();
   nameUnknown = false;
   text.clear();
+}
+
+Bytes maskedText(const Field& field) {
+  thread_local std::vector<std::uint8_t> masked(maxTextSize);
+  return field.kind == Field::Kind::Text ? Bytes(masked.data(), text::mask(field.text, masked.data())) : field.text;
 }
 
 bool ContentChannel::isWord(std::uint64_t key) const {
@@ -42,7 +47,6 @@ bool ContentChannel::isWord(std::uint64_t key) const {
 
 void ContentChannel::score(const RecordView& record, ContentScore& out) {
   out.clear();
-  thread_local std::vector<std::uint8_t> masked(maxTextSize);
   thread_local std::string digits;
 
   for (std::uint32_t i = 0; i < record.fields.size(); ++i) {
@@ -53,6 +57,7 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
     if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
       const bool word = field.kind == Field::Kind::Integer && isWord(key);
       h = hash(word ? field.bits : kAnyNumber, key);
+      out.fields.push_back({key, h});
       if (i == 0) out.templateHash = h;
       if (known_.contains(h)) continue;
       digits.clear();
@@ -63,8 +68,9 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
       }
       value = {reinterpret_cast<const std::uint8_t*>(digits.data()), digits.size()};
     } else {
-      if (field.kind == Field::Kind::Text) value = {masked.data(), text::mask(field.text, masked.data())};
+      value = maskedText(field);
       h = hash(value, key);
+      out.fields.push_back({key, h});
       if (i == 0) out.templateHash = h;
       if (known_.contains(h)) continue;
     }
@@ -159,11 +165,7 @@ std::string blamedField(const RecordView& record, const ContentScore& score, otl
     blamed = &unknown;
   }
   if (!blamed) return {};
-  const Bytes key = record.fields[blamed->field].key;
-  std::string name(key.begin(), key.end());
-  if (name.empty()) name = signal == otlp::Signal::Traces ? "name" : "body";
-  text::makeReadable(name);
-  return name;
+  return fieldName(record.fields[blamed->field].key, signal);
 }
 
 void novelRanges(const RecordView& record, const ContentScore& score, const std::vector<std::uint32_t>& starts,

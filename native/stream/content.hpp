@@ -24,6 +24,12 @@ struct ContentScore {
   /// Of the event's name, else of the first field (a body, a span's name), masked: records of one template share it.
   std::uint64_t templateHash = 0;
 
+  /// Hashes of each field's key, and of its value under that key, variables masked; of a number that is no word, of any.
+  struct Hashed {
+    std::uint64_t key, value;
+  };
+  std::vector<Hashed> fields;
+
   /// A field that the baseline does not hold as it is: `key=value\n` in `text`, variables masked.
   struct Unknown {
     std::uint32_t field;
@@ -38,6 +44,9 @@ struct ContentScore {
 
   void clear();
 };
+
+/// A field's value with its variables masked, where it has a text; in a thread's buffer, until the next call.
+Bytes maskedText(const Field& field);
 
 /// The content channel: the bytes of a record that no match in the stream's baseline explains.
 ///

@@ -8,6 +8,7 @@
 
 #include "otlp/views.hpp"
 #include "stream/hash.hpp"
+#include "text/readable.hpp"
 
 namespace driftlock {
 namespace {
@@ -262,6 +263,18 @@ Gravity gravityOf(const RecordView& record) {
     }
   }
   return gravest;
+}
+
+double numberOf(const Field& field) {
+  return field.kind == Field::Kind::Real ? std::bit_cast<double>(field.bits)
+                                         : static_cast<double>(static_cast<std::int64_t>(field.bits));
+}
+
+std::string fieldName(Bytes key, otlp::Signal signal) {
+  std::string name(key.begin(), key.end());
+  if (name.empty()) name = signal == otlp::Signal::Traces ? "name" : "body";
+  text::makeReadable(name);
+  return name;
 }
 
 void renderValue(const Field& field, std::string& text) {

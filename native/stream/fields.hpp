@@ -75,6 +75,12 @@ Gravity gravityOf(const RecordView& record);
 /// A record as people read it: body, then key=value. `starts[i]` is where the i-th field's value begins in the text.
 void render(const RecordView& record, std::string& text, std::vector<std::uint32_t>* starts = nullptr);
 
+/// Of a field that has a number.
+double numberOf(const Field& field);
+
+/// A field's key as shown to people: the first one, which has none, is a log's body, or a span's name.
+std::string fieldName(Bytes key, otlp::Signal signal);
+
 /// A field's value as text.
 void renderValue(const Field& field, std::string& text);
 

@@ -163,6 +163,46 @@ std::string explainVolume(const Finding& f) {
   return what;
 }
 
+std::string percent(double share) { return format(share > 0 && share < 0.1 ? "%.1f %%" : "%.0f %%", 100 * share); }
+
+std::string explainFields(const Finding& f) {
+  using Kind = FieldFinding::Kind;
+  const FieldFinding& found = f.fields.finding;
+  const auto number = [&](double x) { return f.fields.time ? format("%.3g ms", x / 1e6) : format("%.6g", x); };
+  const std::string records = format("the last %u records", found.records);
+  const std::string share = percent(found.share), usual = percent(found.usual_share);
+  const std::string example = f.fields.value.empty() ? "" : ", such as " + quoted(f.fields.value) + ",";
+  std::string sentence;
+  if (found.novel) {
+    sentence = "new values" + example + format(" cost %.0f bits each where %.0f are usual", f.verdict.bits, f.verdict.usualBits);
+  } else if (found.kind == Kind::absent) {
+    sentence = "missing from " + share + " of " + records + ", usually from " + usual;
+  } else {
+    std::string what;
+    switch (found.kind) {
+      case Kind::unseen:
+        what = "values that are new or rare" + example;
+        break;
+      case Kind::number:
+        what = number(found.number);
+        break;
+      case Kind::range:
+        what = "values around " + number(found.number);
+        break;
+      default:
+        what = f.fields.value.empty() ? "one value" : quoted(f.fields.value);
+    }
+    sentence = what + " made up " + share + " of " + records + ", usually " + usual;
+  }
+  if (found.low <= found.high && found.kind != Kind::absent) {
+    sentence += found.low == found.high ? "; " + number(found.low) + " is usual"
+                                        : "; " + number(found.low) + " to " + number(found.high) + " are usual";
+  } else if (!f.fields.usual.empty() && f.fields.usual != f.fields.value) {
+    sentence += "; " + quoted(f.fields.usual) + " is usual";
+  }
+  return f.field + ": " + sentence;
+}
+
 }  // namespace
 
 std::string explain(const Finding& f) {
@@ -186,7 +226,10 @@ std::string explain(const Finding& f) {
     case Channel::Paths:
       sentence = explainPath(f);
       break;
-    default:
+    case Channel::Fields:
+      sentence = explainFields(f);
+      break;
+    case Channel::None:
       return {};
   }
   return sentence + format("; score %.2f against a limit of %.2f, p = %.2g", f.verdict.channelScore, f.limit, f.verdict.pValue);
@@ -289,7 +332,10 @@ std::vector<std::uint8_t> encodeAnomaly(const Finding& f) {
   if (f.verdict.channel == Channel::Sequence) {
     for (const std::string& next : f.next) expected.string(2, next);
   }
-  if (shown(f.verdict.channel) == Channel::Value || (f.verdict.channel == Channel::Volume && f.verdict.silentFor == 0)) {
+  if (f.verdict.channel == Channel::Fields) expected.string(1, f.fields.usual);
+  const bool ranged = f.verdict.channel == Channel::Fields && f.range.low <= f.range.high;
+  const bool counted = f.verdict.channel == Channel::Volume && f.verdict.silentFor == 0;
+  if (shown(f.verdict.channel) == Channel::Value || counted || ranged) {
     expected.real(3, f.range.low);
     expected.real(4, f.range.high);
   }

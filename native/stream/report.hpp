@@ -36,7 +36,7 @@ struct Finding {
   std::vector<LiteralRun> novel;
   /// To blame; empty for none.
   std::string field;
-  /// What was expected: the usual next templates, the usual range.
+  /// What was expected: the usual next templates, the usual range, the usual value.
   std::vector<std::string> next;
   ValueRange range;
   /// What was observed, in the range's unit.
@@ -49,6 +49,8 @@ struct Finding {
   struct Path {
     std::string child, parent, usual;
   } path;
+  /// Of a block of records.
+  FieldShift fields;
   /// One sentence.
   std::string explanation;
 

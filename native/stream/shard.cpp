@@ -328,6 +328,7 @@ void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::vect
   finding.ended = event.ended;
   finding.ending = event.ending;
   finding.volume = event.volume;
+  finding.fields = event.fields;
   // That a stream has fallen silent is told in any case: as the only flag until records come again, it may be no power of two.
   finding.reported = event.ended || stream.report(event.verdict, {}, nullptr) || event.verdict.silentFor > 0;
   finding.anomaly = event.ended ? event.anomaly : stream.anomaly();
@@ -389,6 +390,12 @@ void Shard::describe(const Stream& stream, Finding& finding) {
     text::makeReadable(text);
     if (!text.empty()) finding.next.push_back(std::move(text));
     finding.field = "count";
+  }
+  if (channel == Channel::Fields) {
+    const FieldFinding& found = finding.fields.finding;
+    finding.range = {.low = found.low, .high = found.high};
+    finding.observed = found.number;
+    finding.field = finding.fields.name;
   }
   if (channel == Channel::Value) {
     finding.range = stream.expectedRange();

@@ -10,6 +10,7 @@
 #include "cbad/portable_math.hpp"
 #include "otlp/views.hpp"
 #include "stream/hash.hpp"
+#include "text/readable.hpp"
 
 namespace driftlock {
 namespace {
@@ -58,6 +59,13 @@ constexpr std::uint64_t kGone = 4;
 constexpr double kGoneMargin = 128;
 
 constexpr std::size_t kExpiredAtOnce = 2;
+
+/// Of a span's duration, which is a field as well: no attribute's name has this hash.
+const std::uint64_t kDuration = hash(bytesOf("duration"), 1);
+
+/// log2 by its whole part, with a straight line from each to the next: within .09, which no bin tells apart, in no time.
+double roughLog2(double x) { return static_cast<double>(std::bit_cast<std::uint64_t>(x)) * 0x1p-52 - 1023; }
+double roughExp2(double y) { return std::bit_cast<double>(static_cast<std::uint64_t>((std::max(0.0, y) + 1023) * 0x1p52)); }
 
 std::string hexId(std::uint64_t a, std::uint64_t b) {
   constexpr char digits[] = "0123456789abcdef";
@@ -141,6 +149,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
 
   hops_.back().include(verdict);
   if (content_) observeVolume(record.timeUnixNano != 0, idOf(content.templateHash), events);
+  if (content_) observeFields(record, content, events);
 
   ++seen_;
   if (verdict.learning && !learning()) {
@@ -398,6 +407,108 @@ std::unique_ptr<ShapeChannel> Stream::makeShape() const {
   }
 }
 
+void Stream::observeFields(const RecordView& record, const ContentScore& content, std::vector<Event>& events) {
+  if (!fields_) {
+    // A body alone is for the other channels. Blocks begin where hops do.
+    if (record.fields.size() < 2 || settings_.windowHop < FieldsChannel::min_block || seen_ % settings_.windowHop != 0) return;
+    fields_ = makeFields();
+  }
+  for (std::size_t i = 0; i < record.fields.size(); ++i) {
+    const Field& field = record.fields[i];
+    const auto [key, value] = content.fields[i];
+    if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
+      fields_->number(key, numberOf(field));
+    } else {
+      fields_->word(key, value, field.text);
+    }
+  }
+  if (key_.signal == otlp::Signal::Traces) fields_->number(kDuration, roughLog2(1 + static_cast<double>(record.duration)));
+  if (!fields_->end()) return;
+
+  const FieldsVerdict block = fields_->judge();
+  if (!block.judged || !calibrating()) return fields_->learn(block);
+  says_.clear();
+  say(Channel::Fields, block.score, block.bits, block.usual_bits);
+  Verdict verdict;
+  pardoned_ = false;
+  // What a person accepted is to be usual soon: by the blocks that come now, strange or not, and by no later ones.
+  std::uint32_t& left = pardons_[static_cast<std::size_t>(Channel::Fields)].left;
+  const bool accepted = left > 0;
+  if (!learning()) {
+    verdict.score = comparable(Channel::Fields, block.score);
+    judge(verdict);
+    hops_.back().include(verdict);
+    // A spread is about a bit: what one in a hundred exceeds is near three, a measure of strangeness.
+    hops_.back().hear(Channel::Fields, block.score);
+  }
+  if (!pardoned_) {
+    learnScores(verdict);
+    if (accepted) --left;
+  }
+  if (verdict.flagged) {
+    events.push_back({.verdict = verdict, .timeUnixNano = clock_.eventAt(clock_.now()), .fields = shiftOf(fields_->explain(block))});
+  }
+  // What lasts for as long as the settings say becomes normal.
+  if (verdict.flagged && !settled()) return fields_->reject();
+  fields_->learn(block, accepted || verdict.flagged);
+}
+
+std::unique_ptr<FieldsChannel> Stream::makeFields() const {
+  // Longer hops in equal parts.
+  const std::uint32_t parts = (settings_.windowHop + FieldsChannel::max_block - 1) / FieldsChannel::max_block;
+  return std::make_unique<FieldsChannel>(settings_.windowHop / parts);
+}
+
+FieldShift Stream::shiftOf(FieldFinding finding) const {
+  FieldShift shift{.finding = finding};
+  if (finding.key == kDuration) {
+    shift.name = "duration";
+    shift.time = true;
+    for (double* nanos : {&shift.finding.number, &shift.finding.low, &shift.finding.high}) *nanos = roughExp2(*nanos) - 1;
+    return shift;
+  }
+  const auto name = [&](Bytes key) { shift.name = fieldName(key, key_.signal); };
+  const auto text = [&](Bytes value, std::uint64_t hash) {
+    if (fields_->shows(finding, hash)) shift.value.assign(value.begin(), value.end());
+    if (FieldsChannel::word_of(hash) == finding.usual_word) shift.usual.assign(value.begin(), value.end());
+  };
+  // The channel has hashes alone. Texts are in what the dictionary keeps, masked, and, as they came, in the latest records.
+  const Bytes known = content_->dictionary().text();
+  const bool plain = finding.key == hash(Bytes());
+  for (std::size_t begin = 0, end; begin < known.size(); begin = end + 1) {
+    end = begin;
+    std::size_t value = begin;
+    while (end < known.size() && known[end] != '\n') ++end;
+    if (!plain) value = static_cast<std::size_t>(std::find(known.begin() + begin, known.begin() + end, '=') - known.begin());
+    const Bytes key = known.subspan(begin, value - begin);
+    if (hash(key) != finding.key || (!plain && value == end)) continue;
+    const Bytes line = known.subspan(plain ? value : value + 1, end - (plain ? value : value + 1));
+    name(key);
+    text(line, hash(line, finding.key));
+  }
+  thread_local RecordView record;
+  window_.forEach([&](Bytes raw) {
+    readFields(key_.signal, key_.metricType, raw, record);
+    for (const Field& field : record.fields) {
+      if (hash(field.key) != finding.key) continue;
+      name(field.key);
+      if (field.kind == Field::Kind::Text || field.kind == Field::Kind::Word) {
+        text(field.text, hash(maskedText(field), finding.key));
+        continue;
+      }
+      std::string digits;
+      renderValue(field, digits);
+      if (fields_->shows(finding, numberOf(field))) shift.value = digits;
+    }
+  });
+  for (std::string* each : {&shift.value, &shift.usual}) text::makeReadable(*each);
+  return shift;
+}
+
+bool Stream::settled() const {
+  return anomaly_.occurrences > 0 && clock_.eventAt(clock_.now()) >= anomaly_.startUnixNano + settings_.acceptAfterNanos;
+}
+
 std::size_t Stream::hopsPerWindow() const {
   return std::max<std::size_t>(1, (settings_.windowRecords + settings_.windowHop - 1) / settings_.windowHop);
 }
@@ -409,14 +520,15 @@ std::optional<WindowVerdict> Stream::window() const {
     window.include(hop);
     for (std::size_t c = 0; c < channelCount; ++c) window.hear(static_cast<Channel>(c), hop.strangest[c]);
   }
-  // All in bits: a mix of templates is one thing to be strange by, single records are as many as the window has. Channels
+  // All in bits: a mix of templates or values is one thing to be strange by, single records are as many as the window has. Channels
   // add as the harmonic mean of their p-values does (combine_p_values).
   WindowVerdict verdict{.score = -std::numeric_limits<double>::infinity(), .pValue = window.pValue, .flagged = window.flagged};
   const double chances = portable_log2(settings_.windowRecords);
   double most = verdict.score, sum = 0;
   std::array<double, channelCount> bits = window.strangest;
   for (std::size_t c = 0; c < channelCount; ++c) {
-    if (static_cast<Channel>(c) != Channel::Volume) bits[c] = kBitsPerMeasure * bits[c] - chances;
+    const bool mix = static_cast<Channel>(c) == Channel::Volume || static_cast<Channel>(c) == Channel::Fields;
+    if (!mix) bits[c] = kBitsPerMeasure * bits[c] - chances;
     if (bits[c] <= most) continue;
     most = bits[c];
     verdict.channel = static_cast<Channel>(c);
@@ -639,6 +751,7 @@ std::size_t Stream::memory() const {
   if (content_) bytes += content_->memory();
   if (volume_) bytes += VolumeChannel::bytes();
   if (mix_) bytes += TemplateMix::bytes();
+  if (fields_) bytes += fields_->memory();
   if (sequence_) bytes += sequence_->memory();
   if (value_) bytes += sizeof(ValueChannel);
   if (shape_) bytes += shape_->memory();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cbad/calibration.hpp"
+#include "cbad/fields.hpp"
 #include "cbad/latency.hpp"
 #include "cbad/mix.hpp"
 #include "cbad/paths.hpp"
@@ -45,7 +46,7 @@ constexpr Channel shown(Channel channel) {
   return channel == Channel::Shape ? Channel::Value : channel == Channel::Paths ? Channel::Sequence : channel;
 }
 /// A difference that means something, in the unit of each channel's score. Of volume it is one that makes a tick e times rarer, of shapes a point.
-inline constexpr std::array<double, channelCount> channelUnits = {1, 0.5, 1, 1 / ln2, 2, 1, 1 / ln2, 0.5};
+inline constexpr std::array<double, channelCount> channelUnits = {1, 0.5, 1, 1 / ln2, 2, 0.5, 1 / ln2, 0.5};
 
 /// What makes a stream; constant for its life.
 struct StreamKey {
@@ -113,12 +114,25 @@ struct Evidence {
   void add(Bytes record, const ContentScore& content);
 };
 
-/// A verdict about no record: a session that broke off, a tick, or an anomaly that is over.
+/// A field whose values are not as usual, as people read it.
+struct FieldShift {
+  FieldFinding finding{};
+  std::string name{};
+  /// The value that the finding is about, or one like it, and the one that is usual the most; empty where they are numbers,
+  /// or not at hand.
+  std::string value{}, usual{};
+  /// Its numbers are nanoseconds.
+  bool time = false;
+};
+
+/// A verdict about no record: a session that broke off, a tick, a block of records, or an anomaly that is over.
 struct Event {
   Verdict verdict;
   std::uint64_t timeUnixNano = 0;
   /// Of a tick.
   VolumeFinding volume{};
+  /// Of a block of records.
+  FieldShift fields{};
   /// True: `anomaly` is over.
   bool ended = false;
   OpenAnomaly anomaly{};
@@ -136,7 +150,8 @@ struct WindowVerdict {
 
 /// What was heard in one hop of a window.
 struct Hop {
-  /// The strangest of each channel: density of news, mixes of templates in bits, others by the measure that learning gave.
+  /// The strangest of each channel: density of news; mixes of templates and of values in bits; others by the measure that
+  /// learning gave.
   std::array<double, channelCount> strangest;
   double pValue = 1;
   bool flagged = false;
@@ -252,6 +267,7 @@ class Stream {
   std::unique_ptr<TemplateMix> makeMix() const;
   /// Null where points have no shape.
   std::unique_ptr<ShapeChannel> makeShape() const;
+  std::unique_ptr<FieldsChannel> makeFields() const;
   /// By the stream's clock.
   std::uint32_t seconds() const { return static_cast<std::uint32_t>(clock_.now() / 1'000'000'000); }
   std::uint32_t acceptAfterSeconds() const { return static_cast<std::uint32_t>(settings_.acceptAfterNanos / 1'000'000'000); }
@@ -280,10 +296,14 @@ class Stream {
   void settleContent(const RecordView& record, const ContentScore& content, bool flagged);
   double silenceChance() const;
   void observeVolume(bool timed, std::uint32_t id, std::vector<Event>& events);
+  void observeFields(const RecordView& record, const ContentScore& content, std::vector<Event>& events);
+  FieldShift shiftOf(FieldFinding finding) const;
   void expireSessions(std::vector<Event>& events);
   void endAnomaly(Ending ending, std::vector<Event>& events);
   /// Nothing was flagged for so long that the open anomaly is over.
   bool quiet() const;
+  /// The open anomaly has lasted for so long that what it shows is normal.
+  bool settled() const;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v);
@@ -318,6 +338,8 @@ class Stream {
   bool resumed_ = false;
   /// Counts by hops of records. It judges where there are no times; what it says of a window is heard in any case.
   std::unique_ptr<TemplateMix> mix_;
+  /// Shares of values by blocks of records, where records have more than a body.
+  std::unique_ptr<FieldsChannel> fields_;
   struct Operation {
     std::uint64_t hash;
     LatencyModel latency;

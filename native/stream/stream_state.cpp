@@ -8,7 +8,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kVersion = 5;
+constexpr std::uint8_t kVersion = 6;
 
 /// An id of two hashes, as `report` makes it.
 constexpr std::size_t kMostId = 64;
@@ -112,6 +112,7 @@ void Stream::snapshot(std::vector<std::uint8_t>& out) const {
   putOptional(out, paths_);
   putOptional(out, volume_);
   putOptional(out, mix_);
+  putOptional(out, fields_);
   for (const auto& calibration : calibrations_) putOptional(out, calibration);
   put_state(out, budget_);
   put_state(out, silence_);
@@ -168,7 +169,8 @@ bool Stream::restore(StateReader& in) {
       !getOptional(in, value_, [] { return std::make_unique<ValueChannel>(); }) ||
       !getOptional(in, shape_, [&] { return makeShape(); }) ||
       !getOptional(in, paths_, [] { return std::make_unique<PathModel>(); }) ||
-      !getOptional(in, volume_, [&] { return makeVolume(); }) || !getOptional(in, mix_, [&] { return makeMix(); }) || metric != (value_ != nullptr) || metric == (content_ != nullptr)) {
+      !getOptional(in, volume_, [&] { return makeVolume(); }) || !getOptional(in, mix_, [&] { return makeMix(); }) ||
+      !getOptional(in, fields_, [&] { return makeFields(); }) || metric != (value_ != nullptr) || metric == (content_ != nullptr)) {
     return false;
   }
   for (std::size_t c = 0; c < channelCount; ++c) {

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "stream/hash.hpp"
 #include "test.hpp"
 
 using namespace driftlock;
@@ -34,143 +34,175 @@ std::string hex(Random& random, std::size_t size) {
 
 enum Key : std::uint64_t { status = 11, method, latency, id, time_of, region, extra, level };
 
-/// What of a window is not as usual.
+/// What of a block is not as usual.
 enum class Odd { nothing, errors, random_words, frozen, swapped, slow, other_region, vanished, appeared, jitter, moved };
 
-void fill(FieldsWindow& window, Random& random, std::int64_t& clock, Odd odd, std::size_t records = 256) {
-  window.clear();
-  for (std::size_t i = 0; i < records; ++i) {
-    CHECK(window.next());
-    window.add(status, "status", std::int64_t{random.uniform() < (odd == Odd::errors ? 0.3 : 0.02) ? 500 : 200});
+std::uint64_t hash_of(const std::string& word) { return hash(bytesOf(word)); }
+void add(FieldsChannel& channel, std::uint64_t key, const std::string& word) { channel.word(key, hash_of(word), bytesOf(word)); }
+
+constexpr std::uint32_t block = 240;
+
+struct Source {
+  Random random;
+  std::int64_t clock = 1'700'000'000'000;
+
+  /// The next record into the channel; true where it completes a block.
+  bool record(FieldsChannel& channel, Odd odd) {
+    channel.number(status, random.uniform() < (odd == Odd::errors ? 0.3 : 0.02) ? 500 : 200);
     const double u = random.uniform();
     const bool swapped = odd == Odd::swapped;
     const std::string word = u < 0.7 ? (swapped ? "POST" : "GET") : u < 0.9 ? (swapped ? "GET" : "POST") : "PUT";
-    window.add(method, "method", odd == Odd::random_words ? hex(random, 12) : odd == Odd::frozen ? "POST" : word);
-    window.add(latency, "latency", 20 * std::exp(0.5 * random.normal()) * (odd == Odd::slow ? 3 : 1));
-    window.add(id, "request.id", hex(random, 16));
-    clock += 1000000 + static_cast<std::int64_t>((odd == Odd::jitter ? 400000 : 20000) * random.uniform());
-    window.add(time_of, "time", clock);
-    if (odd != Odd::vanished) window.add(region, "region", odd == Odd::other_region ? "us-east-1" : "eu-west-1");
-    if (odd == Odd::appeared) window.add(extra, "error.type", "timeout");
-    window.add(level, "level", 1000 + 5 * random.normal() + (odd == Odd::moved ? 15 : 0));
+    add(channel, method, odd == Odd::random_words ? hex(random, 12) : odd == Odd::frozen ? "POST" : word);
+    channel.number(latency, 20 * std::exp(0.5 * random.normal()) * (odd == Odd::slow ? 3 : 1));
+    add(channel, id, hex(random, 16));
+    clock += 1'000'000 + static_cast<std::int64_t>((odd == Odd::jitter ? 400'000 : 20'000) * random.uniform());
+    channel.number(time_of, static_cast<double>(clock));
+    if (odd != Odd::vanished) add(channel, region, odd == Odd::other_region ? "us-east-1" : "eu-west-1");
+    if (odd == Odd::appeared) add(channel, extra, "timeout");
+    channel.number(level, 1000 + 5 * random.normal() + (odd == Odd::moved ? 15 : 0));
+    return channel.end();
   }
-}
+};
 
 struct Stream {
-  FieldsChannel channel;
-  FieldsWindow window;
-  Random random;
-  std::int64_t clock = 1700000000000000000;
+  FieldsChannel channel{block};
+  Source source;
 
-  explicit Stream(int windows) {
-    for (int i = 0; i < windows; ++i) learn(Odd::nothing);
+  explicit Stream(int blocks) {
+    for (int i = 0; i < blocks; ++i) learn(Odd::nothing);
   }
-  std::optional<FieldsVerdict> judge(Odd odd) {
-    fill(window, random, clock, odd);
-    return channel.judge(window);
+  FieldsVerdict judge(Odd odd) {
+    while (!source.record(channel, odd)) {
+    }
+    return channel.judge();
   }
-  std::optional<FieldsVerdict> learn(Odd odd) {
-    auto verdict = judge(odd);
-    channel.learn(window);
+  /// Judges a block, says what of it is strange, and leaves it out.
+  std::pair<FieldsVerdict, FieldFinding> look(Odd odd) {
+    const FieldsVerdict verdict = judge(odd);
+    const FieldFinding finding = channel.explain(verdict);
+    channel.reject();
+    return {verdict, finding};
+  }
+  FieldsVerdict learn(Odd odd, bool lasting = false) {
+    const FieldsVerdict verdict = judge(odd);
+    channel.learn(verdict, lasting);
     return verdict;
   }
 };
 
 void says_when_it_learns() {
   Stream s(0);
-  for (std::uint32_t i = 0; i < FieldsChannel::learning_windows; ++i) {
+  for (std::uint32_t i = 0; i < FieldsChannel::learning_blocks; ++i) {
     CHECK(s.channel.learning());
-    CHECK(s.channel.progress() < 1);
-    CHECK(!s.learn(Odd::nothing));
+    CHECK(!s.learn(Odd::nothing).judged);
   }
   CHECK(!s.channel.learning());
-  CHECK(s.channel.progress() == 1);
-  CHECK(s.judge(Odd::nothing));
-  fill(s.window, s.random, s.clock, Odd::nothing, FieldsChannel::min_records - 1);
-  CHECK(!s.channel.judge(s.window));
+  CHECK(s.judge(Odd::nothing).judged);
 }
 
 void names_the_field_to_blame() {
   Stream s(60);
   double highest = 0;
-  for (int i = 0; i < 100; ++i) highest = std::max(highest, s.learn(Odd::nothing)->score);
-  CHECK(highest < 4);
-  const std::pair<Odd, const char*> cases[] = {
-      {Odd::errors, "status"},    {Odd::random_words, "method"}, {Odd::frozen, "method"}, {Odd::swapped, "method"},
-      {Odd::slow, "latency"},     {Odd::other_region, "region"}, {Odd::vanished, "region"}, {Odd::appeared, "error.type"},
-      {Odd::jitter, "time"},      {Odd::moved, "level"},
+  for (int i = 0; i < 100; ++i) highest = std::max(highest, s.learn(Odd::nothing).score);
+  CHECK(highest < 4.5);
+  const std::pair<Odd, Key> cases[] = {
+      {Odd::errors, status},       {Odd::random_words, method}, {Odd::frozen, method},  {Odd::swapped, method},
+      {Odd::slow, latency},        {Odd::other_region, region}, {Odd::vanished, region}, {Odd::appeared, extra},
+      {Odd::jitter, time_of},      {Odd::moved, level},
   };
-  for (const auto& [odd, name] : cases) {
+  for (const auto& [odd, key] : cases) {
     for (int i = 0; i < 3; ++i) {
-      const auto verdict = s.judge(odd);
-      CHECK(verdict->score > highest);
-      CHECK(verdict->score == verdict->findings[0].score);
-      CHECK(verdict->findings[0].name == name);
-      CHECK(verdict->findings.size() == 5);
+      const auto [verdict, finding] = s.look(odd);
+      CHECK(verdict.score > highest);
+      CHECK(finding.key == key);
     }
   }
 }
 
 void says_what_rose() {
+  using Kind = FieldFinding::Kind;
   Stream s(60);
-  auto f = s.judge(Odd::errors)->findings[0];
-  CHECK(f.value == "500" && f.number && !f.absent && !f.unseen);
+  auto f = s.look(Odd::errors).second;
+  CHECK(f.kind == Kind::number && f.number == 500 && f.records == block);
   CHECK_NEAR(f.usual_share, 0.02, 0.03);
   CHECK_NEAR(f.share, 0.3, 0.1);
-  CHECK(f.bits > f.usual_bits);
+  CHECK(f.low == 200 && f.high == 200);
 
-  f = s.judge(Odd::frozen)->findings[0];
-  CHECK(f.value == "POST" && !f.number && f.share == 1);
+  f = s.look(Odd::frozen).second;
+  CHECK(f.kind == Kind::word && f.word == FieldsChannel::word_of(hash_of("POST")) && f.share == 1);
+  CHECK(f.usual_word == FieldsChannel::word_of(hash_of("GET")));
   CHECK_NEAR(f.usual_share, 0.2, 0.12);
 
-  f = s.judge(Odd::random_words)->findings[0];
-  CHECK(f.unseen && f.value.size() == 12);
-  CHECK(f.share == 1 && f.usual_share == 0);
-  // Twelve hexadecimal digits are 48 bits.
-  CHECK(f.bits > 45 && f.bits < 110);
+  s.judge(Odd::other_region);
+  f = s.channel.explain(s.channel.judge());
+  CHECK(f.kind == Kind::unseen && f.share == 1 && f.usual_share == 0);
+  CHECK(s.channel.shows(f, hash_of("us-east-1")) && !s.channel.shows(f, hash_of("eu-west-1")));
+  s.channel.reject();
 
-  f = s.judge(Odd::vanished)->findings[0];
-  CHECK(f.absent && f.value.empty() && f.share == 1 && f.usual_share == 0);
+  f = s.look(Odd::random_words).second;
+  CHECK(f.kind == Kind::unseen && f.share == 1 && f.usual_share == 0);
 
-  f = s.judge(Odd::moved)->findings[0];
-  CHECK(f.number && std::stod(f.value) > 1004 && std::stod(f.value) < 1030);
+  f = s.look(Odd::vanished).second;
+  CHECK(f.kind == Kind::absent && f.share == 1 && f.usual_share == 0);
 
-  // The same shares cost nothing beyond themselves: 0.7, 0.2 and 0.1 are 1.16 bits.
-  const auto usual = s.judge(Odd::nothing);
-  for (const FieldFinding& g : usual->findings)
-    if (g.name == "method") CHECK_NEAR(g.bits, 1.16, 0.25);
+  f = s.look(Odd::appeared).second;
+  CHECK(f.kind == Kind::unseen && f.share == 1 && f.usual_share == 0);
+
+  f = s.look(Odd::moved).second;
+  CHECK(f.kind == Kind::range && f.number > 1004 && f.number < 1030);
+  CHECK(f.low > 985 && f.low < 995 && f.high > 1005 && f.high < 1015);
 }
 
 void gets_used_to_what_it_learns() {
   Stream s(40);
-  const double first = s.learn(Odd::other_region)->score;
-  CHECK(first > 20);
+  CHECK(s.learn(Odd::other_region).score > 20);
   for (int i = 0; i < 60; ++i) s.learn(Odd::other_region);
-  CHECK(s.judge(Odd::other_region)->score < 4);
-  // What is not learned stays strange.
+  CHECK(s.look(Odd::other_region).first.score < 4.5);
+  // What is not learned stays strange, and what is to last is usual soon.
   Stream t(40);
-  for (int i = 0; i < 60; ++i) t.judge(Odd::other_region);
-  CHECK(t.judge(Odd::other_region)->score > 20);
+  for (int i = 0; i < 60; ++i) CHECK(t.look(Odd::other_region).first.score > 20);
+  for (int i = 0; i < 16; ++i) t.learn(Odd::other_region, true);
+  CHECK(t.look(Odd::other_region).first.score < 4.5);
+}
+
+/// A field that only a rejected block had is as new as it was.
+void forgets_what_it_rejects() {
+  Stream s(40);
+  const std::size_t before = s.channel.memory();
+  for (int i = 0; i < 3; ++i) {
+    const auto [verdict, finding] = s.look(Odd::appeared);
+    CHECK(verdict.score > 10 && finding.key == extra);
+  }
+  CHECK(s.channel.memory() == before);
+  s.learn(Odd::appeared);
+  CHECK(s.look(Odd::appeared).first.score < 10);
 }
 
 void goes_on_from_a_snapshot() {
-  for (const int windows : {0, 1, 5, 40}) {
-    Stream s(windows);
+  for (const int blocks : {0, 1, 5, 40}) {
+    Stream s(blocks);
+    // In the middle of a block.
+    for (std::uint32_t i = 0; i < block / 3; ++i) s.source.record(s.channel, Odd::nothing);
     std::vector<std::uint8_t> bytes, again;
     s.channel.snapshot(bytes);
-    FieldsChannel copy;
+    FieldsChannel copy(block);
     CHECK(copy.restore({bytes.data(), bytes.size()}));
     copy.snapshot(again);
     CHECK(bytes == again);
     for (int i = 0; i < 20; ++i) {
       const Odd odd = i == 15 ? Odd::slow : Odd::nothing;
-      fill(s.window, s.random, s.clock, odd);
-      const auto a = s.channel.judge(s.window);
-      s.channel.learn(s.window);
-      const auto b = copy.judge(s.window);
-      copy.learn(s.window);
-      CHECK(a.has_value() == b.has_value());
-      if (a && b) CHECK(a->score == b->score && a->findings[0].name == b->findings[0].name);
+      for (bool ended = false; !ended;) {
+        Source same = s.source;
+        ended = s.source.record(s.channel, odd);
+        CHECK(same.record(copy, odd) == ended);
+      }
+      const FieldsVerdict a = s.channel.judge(), b = copy.judge();
+      CHECK(a.judged == b.judged && a.score == b.score && a.column == b.column);
+      if (i == 15) {
+        s.channel.reject(), copy.reject();
+      } else {
+        s.channel.learn(a), copy.learn(b);
+      }
     }
     again.clear(), bytes.clear();
     s.channel.snapshot(bytes), copy.snapshot(again);
@@ -180,107 +212,111 @@ void goes_on_from_a_snapshot() {
 
 void refuses_damaged_snapshots() {
   Stream s(20);
+  for (int i = 0; i < 40; ++i) s.source.record(s.channel, Odd::nothing);
   std::vector<std::uint8_t> bytes;
   s.channel.snapshot(bytes);
-  for (std::size_t size = 0; size < bytes.size(); size += 7) CHECK(!s.channel.restore({bytes.data(), size}));
+  const auto taken = [](const std::vector<std::uint8_t>& from, std::size_t size) {
+    FieldsChannel channel(block);
+    return channel.restore({from.data(), size});
+  };
+  for (std::size_t size = 0; size < bytes.size(); size += 7) CHECK(!taken(bytes, size));
   auto longer = bytes;
   longer.push_back(0);
-  CHECK(!s.channel.restore({longer.data(), longer.size()}));
+  CHECK(!taken(longer, longer.size()));
+  CHECK(taken(bytes, bytes.size()));
   // Any byte may be wrong: it is refused, or the channel that it makes still works.
+  int restored = 0;
   Random random;
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < 2'000; ++i) {
     auto wrong = bytes;
     wrong[random.next() % wrong.size()] ^= static_cast<std::uint8_t>(1 + random.next() % 255);
-    FieldsChannel channel;
+    FieldsChannel channel(block);
     if (!channel.restore({wrong.data(), wrong.size()})) continue;
-    fill(s.window, s.random, s.clock, Odd::nothing);
-    const auto verdict = channel.judge(s.window);
-    CHECK(!verdict || std::isfinite(verdict->score));
-    channel.learn(s.window);
+    ++restored;
+    Source source = s.source;
+    for (int k = 0; k < 3; ++k) {
+      while (!source.record(channel, Odd::nothing)) {
+      }
+      const FieldsVerdict verdict = channel.judge();
+      CHECK(std::isfinite(verdict.score));
+      if (verdict.judged) channel.explain(verdict);
+      k == 1 ? channel.reject() : channel.learn(verdict);
+    }
   }
-  std::vector<std::uint8_t> still;
-  s.channel.snapshot(still);
-  CHECK(still == bytes);
+  CHECK(restored > 100);
 }
 
 void stays_within_its_bounds() {
-  FieldsChannel channel;
-  FieldsWindow window;
+  FieldsChannel channel(64);
   Random random;
-  window.add(1, "early", "before any record");
-  CHECK(window.columns() == 0);
-  for (int w = 0; w < 40; ++w) {
-    window.clear();
-    for (std::size_t i = 0; i < FieldsWindow::max_records; ++i) {
-      CHECK(window.next());
-      for (int f = 0; f < 80; ++f)
-        window.add(random.next() % 100000, std::string(500, 'n'), std::string(3000, static_cast<char>(random.next())));
-      for (std::uint64_t f = 0; f < 30; ++f) window.add(f, "", std::numeric_limits<double>::quiet_NaN());
+  for (int b = 0; b < 40; ++b) {
+    for (std::uint32_t i = 0; i < 64; ++i) {
+      for (int f = 0; f < 80; ++f) add(channel, random.next() % 100'000, std::string(random.next() % 300, static_cast<char>(random.next())));
+      for (std::uint64_t f = 0; f < 30; ++f) channel.number(f, std::numeric_limits<double>::quiet_NaN());
+      CHECK(channel.end() == (i == 63));
     }
-    CHECK(!window.next());
-    window.add(1, "late", "after the last");
-    CHECK(window.records() == FieldsWindow::max_records);
-    CHECK(window.columns() == FieldsWindow::max_columns);
-    const auto verdict = channel.judge(window);
-    CHECK(!verdict || std::isfinite(verdict->score));
-    channel.learn(window);
+    const FieldsVerdict verdict = channel.judge();
+    CHECK(std::isfinite(verdict.score));
+    channel.learn(verdict);
   }
-  CHECK(window.memory() <= 1 << 20);
-  CHECK(channel.memory() <= 12 * 1024);
+  CHECK(channel.memory() <= 6 * 1024);
+  std::vector<std::uint8_t> bytes;
+  channel.snapshot(bytes);
+  CHECK(bytes.size() <= 6 * 1024);
 }
 
 void takes_numbers_of_any_kind() {
   const double inf = std::numeric_limits<double>::infinity();
   const double strange[] = {inf, -inf, std::nan(""), 0, -0.0, 5e-324, 1.7e308, -1.7e308, 1e-300};
-  FieldsChannel channel;
-  FieldsWindow window;
+  FieldsChannel channel(64);
   Random random;
-  for (int w = 0; w < 60; ++w) {
-    window.clear();
+  for (int b = 0; b < 80; ++b) {
     for (int i = 0; i < 64; ++i) {
-      window.next();
-      window.add(1, "strange", strange[random.next() % 9]);
-      window.add(2, "mixed", random.uniform());
-      window.add(2, "mixed", "a second value does not count");
-      window.add(3, "whole", static_cast<std::int64_t>(random.next()));
-      window.add(4, "down", std::numeric_limits<std::int64_t>::max() - 1000 * (w * 64 + i));
-      window.add(5, "constant", 1e-15);
-      window.add(6, "counter", std::int64_t{(w * 64 + i) % 1500});
-      if (i % 2) window.add(7, "either", std::int64_t(random.next() % 1000));
-      else window.add(7, "either", hex(random, 8));
+      channel.number(1, strange[random.next() % 9]);
+      channel.number(2, random.uniform());
+      add(channel, 2, "a second value does not count");
+      channel.number(3, static_cast<double>(static_cast<std::int64_t>(random.next())));
+      channel.number(4, 1e18 - 1000.0 * (b * 64 + i));
+      channel.number(5, 1e-15);
+      channel.number(6, (b * 64 + i) % 1500);
+      if (i % 2) channel.number(7, static_cast<double>(random.next() % 1000));
+      else add(channel, 7, hex(random, 8));
+      // Few at first, then ever more.
+      channel.number(8, static_cast<double>(random.next() % static_cast<std::uint64_t>(1 + b)));
+      channel.end();
     }
-    const auto verdict = channel.judge(window);
-    if (verdict) CHECK(std::isfinite(verdict->score));
-    if (verdict && w > 40) CHECK(verdict->score < 6);
-    channel.learn(window);
+    const FieldsVerdict verdict = channel.judge();
+    CHECK(std::isfinite(verdict.score));
+    if (b > 60) CHECK(verdict.score < 8);
+    channel.learn(verdict);
   }
 }
 
-void orders_a_full_channel_by_use() {
-  FieldsChannel channel;
-  FieldsWindow window;
-  const auto run = [&](std::uint64_t first, int windows) {
-    std::optional<FieldsVerdict> verdict;
-    for (int w = 0; w < windows; ++w) {
-      window.clear();
+void gives_room_to_what_is_used() {
+  FieldsChannel channel(64);
+  const auto run = [&](std::uint64_t first, int blocks) {
+    FieldsVerdict verdict;
+    FieldFinding finding;
+    for (int b = 0; b < blocks; ++b) {
       for (int i = 0; i < 64; ++i) {
-        window.next();
-        for (std::uint64_t f = 0; f < FieldsChannel::max_columns; ++f)
-          window.add(first + f, "field " + std::to_string(first + f), "value");
+        for (std::uint64_t f = 0; f < FieldsChannel::max_columns; ++f) add(channel, first + f, "value");
+        channel.end();
       }
-      verdict = channel.judge(window);
-      channel.learn(window);
+      verdict = channel.judge();
+      if (verdict.judged) finding = channel.explain(verdict);
+      channel.learn(verdict);
     }
-    return verdict;
+    return std::pair(verdict, finding);
   };
   run(0, 20);
-  CHECK(channel.memory() <= 12 * 1024);
-  // Other fields take over, once those before are gone from the sample.
-  const auto change = run(1000, 1);
-  CHECK(change && change->score > 20 && change->findings[0].absent);
-  run(1000, 100);
-  CHECK(run(1000, 1)->score < 1);
-  CHECK(run(0, 1)->findings[0].name.starts_with("field 10"));
+  // Other fields take over, once those before are gone from the past.
+  const auto [change, finding] = run(1000, 1);
+  CHECK(change.score > 20 && finding.kind == FieldFinding::Kind::absent && finding.key < 1000);
+  run(1000, 600);
+  CHECK(run(1000, 1).first.score < 1);
+  const auto [back, was] = run(0, 1);
+  CHECK(back.score > 20 && was.key >= 1000);
+  CHECK(channel.memory() <= 6 * 1024);
 }
 
 }  // namespace
@@ -290,10 +326,11 @@ int main() {
   names_the_field_to_blame();
   says_what_rose();
   gets_used_to_what_it_learns();
+  forgets_what_it_rejects();
   goes_on_from_a_snapshot();
   refuses_damaged_snapshots();
   stays_within_its_bounds();
   takes_numbers_of_any_kind();
-  orders_a_full_channel_by_use();
+  gives_room_to_what_is_used();
   return test::report();
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "requests.hpp"
+#include "stream/report.hpp"
 #include "test.hpp"
 
 using namespace driftlock;
@@ -305,6 +306,185 @@ void burst_is_an_event() {
   CHECK(burst);
 }
 
+/// Records with attributes, whose values are drawn anew each time.
+struct Shop {
+  explicit Shop(std::uint64_t seed = 1) : b(settings()), random(static_cast<std::uint32_t>(seed)) {}
+
+  static Settings settings() {
+    Settings settings = settingsOf();
+    settings.windowRecords = 128;
+    settings.windowHop = 64;
+    return settings;
+  }
+  Message message() {
+    clock += second;
+    const double wait = 40 + random.below(40) + random.below(40);
+    return logRecord(normalLine(random),
+                     {.time = clock,
+                      .attributes = {attribute("region", random.below(100) < eu ? "eu-west" : random.below(3) ? "us-east" : "us-west"),
+                                     attribute("code", std::uint64_t{random.below(20) == 0 ? 404u : 200u}),
+                                     attribute("size", static_cast<std::uint64_t>(wait * slower))}});
+  }
+  /// Events of the fields channel while so many records pass.
+  int run(int records) {
+    int shifts = 0;
+    for (int i = 0; i < records; ++i) {
+      b.observe(message());
+      told += b.told;
+      for (const Event& event : b.events) {
+        if (!event.verdict.flagged || event.verdict.channel != Channel::Fields) continue;
+        ++shifts;
+        shift = event;
+      }
+    }
+    return shifts;
+  }
+  std::string explanation() const {
+    Finding finding;
+    finding.verdict = shift.verdict;
+    finding.fields = shift.fields;
+    finding.field = shift.fields.name;
+    return explain(finding);
+  }
+
+  Bench b;
+  Random random;
+  std::uint64_t clock = start;
+  std::uint32_t eu = 2;
+  double slower = 1;
+  int told = 0;
+  Event shift;
+};
+
+constexpr int kTaught = 64 * 100;
+
+/// Nothing is new, nothing comes more or less often, or in another order: only the shares of an attribute's values change.
+void shifted_shares_are_told() {
+  Shop shop;
+  CHECK(shop.run(kTaught) == 0);
+  CHECK(shop.told == 0);
+  shop.eu = 60;
+  CHECK(shop.run(64 * 6) >= 4);
+  CHECK(shop.shift.fields.name == "region");
+  CHECK(shop.shift.fields.value == "eu-west");
+  CHECK(shop.shift.fields.usual == "us-east");
+  CHECK(shop.shift.timeUnixNano == shop.clock);
+  const std::string explanation = shop.explanation();
+  CHECK(explanation.starts_with("region: \"eu-west\" made up "));
+  CHECK(explanation.find("% of the last 64 records, usually ") != std::string::npos);
+  CHECK(explanation.find("\"us-east\" is usual") != std::string::npos);
+  // One anomaly: told at its 1st, 2nd and 4th flagged block.
+  CHECK(shop.told <= 3);
+  CHECK(shop.b.stream.anomaly().occurrences >= 4);
+}
+
+void shifted_numbers_are_told() {
+  Shop shop(2);
+  CHECK(shop.run(kTaught) == 0);
+  shop.slower = 1.5;
+  CHECK(shop.run(64 * 4) >= 2);
+  CHECK(shop.shift.fields.name == "size");
+  const FieldFinding& finding = shop.shift.fields.finding;
+  CHECK(finding.kind == FieldFinding::Kind::range && finding.number > 90 && finding.low > 30 && finding.high < 130);
+  CHECK(shop.explanation().starts_with("size: values around "));
+}
+
+void unshifted_fields_are_quiet() {
+  int shifts = 0;
+  for (int seed = 1; seed <= 5; ++seed) shifts += Shop(static_cast<std::uint64_t>(seed)).run(20'000);
+  CHECK(shifts <= 1);
+}
+
+/// Accepted, it is usual within the blocks that are let pass.
+void accepted_shares_are_usual() {
+  Shop shop(3);
+  shop.run(kTaught);
+  shop.eu = 60;
+  CHECK(shop.run(64 * 4) >= 2);
+  std::vector<Event> events;
+  CHECK(shop.b.stream.feedback(shop.b.stream.anomaly().id, Feedback::Accept, events));
+  CHECK(events.size() == 1);
+  CHECK(shop.run(64 * 60) == 0);
+  // And a shift back is a shift.
+  shop.eu = 2;
+  CHECK(shop.run(64 * 4) >= 2);
+}
+
+void false_shift_raises_the_limit() {
+  Shop shop(4);
+  shop.run(kTaught);
+  shop.eu = 40;
+  CHECK(shop.run(64 * 2) >= 1);
+  const double before = shop.b.stream.limit(Channel::Fields);
+  std::vector<Event> events;
+  CHECK(shop.b.stream.feedback(shop.b.stream.anomaly().id, Feedback::FalseAlarm, events));
+  CHECK(shop.b.stream.limit(Channel::Fields) > before);
+}
+
+/// What lasts as long as news takes to become normal is normal then.
+void lasting_shares_become_usual() {
+  Shop shop(5);
+  shop.b.settings.acceptAfterNanos = 3'600 * second;
+  shop.run(kTaught);
+  shop.eu = 60;
+  CHECK(shop.run(3'000) > 40);
+  shop.run(2'000);
+  CHECK(shop.run(2'000) == 0);
+}
+
+/// A restart in the middle of a block changes nothing.
+void goes_on_within_a_block() {
+  Shop shop(6);
+  shop.run(kTaught + 20);
+  std::vector<std::uint8_t> bytes;
+  shop.b.stream.snapshot(bytes);
+  StateReader read(bytes);
+  auto key = Stream::keyOf(read);
+  CHECK(key.has_value());
+  Stream copy(std::move(*key), shop.b.settings);
+  CHECK(copy.restore(read));
+  shop.eu = 60;
+  int shifts = 0;
+  for (int i = 0; i < 64 * 3; ++i) {
+    const Verdict verdict = shop.b.observe(shop.message());
+    ContentScore content;
+    std::vector<Event> events;
+    CHECK(copy.observe(shop.b.record, shop.b.raw, content, events).pValue == verdict.pValue);
+    CHECK(events.size() == shop.b.events.size());
+    for (std::size_t e = 0; e < events.size(); ++e) {
+      CHECK(events[e].verdict.pValue == shop.b.events[e].verdict.pValue);
+      CHECK(events[e].fields.name == shop.b.events[e].fields.name);
+      shifts += events[e].verdict.channel == Channel::Fields;
+      if (!events[e].ended) copy.report(events[e].verdict, {}, nullptr);
+    }
+    if (verdict.flagged) copy.report(verdict, shop.b.raw, &content);
+  }
+  CHECK(shifts > 0);
+  std::vector<std::uint8_t> one, other;
+  shop.b.stream.snapshot(one), copy.snapshot(other);
+  CHECK(one == other);
+}
+
+/// Hops of fewer records than make a column, and records of a body alone, cost nothing.
+void fields_only_where_there_are_some() {
+  Settings settings = settingsOf();
+  Bench plain(settings), few(Shop::settings());
+  for (int i = 0; i < 400; ++i) {
+    plain.clock += second;
+    plain.observe(logRecord(normalLine(plain.random), {.time = plain.clock, .severity = 0}));
+    few.clock += second;
+    few.observe(logRecord(normalLine(few.random), {.time = few.clock, .severity = 9}));
+  }
+  CHECK(few.stream.memory() > plain.stream.memory() + sizeof(FieldsChannel));
+  settings.windowHop = FieldsChannel::min_block - 1;
+  Bench hasty(settings);
+  for (int i = 0; i < 400; ++i) {
+    hasty.clock += second;
+    hasty.observe(logRecord(normalLine(hasty.random), {.time = hasty.clock, .severity = 9}));
+  }
+  CHECK(hasty.stream.memory() + sizeof(FieldsChannel) < few.stream.memory());
+}
+
 /// Diverse records, all the time: what a stream holds has a bound, 100 KiB at the default settings.
 void memory_is_bounded() {
   struct Kind {
@@ -433,6 +613,14 @@ int main() {
   clock_set_right();
   times_of_any_kind();
   burst_is_an_event();
+  shifted_shares_are_told();
+  shifted_numbers_are_told();
+  unshifted_fields_are_quiet();
+  accepted_shares_are_usual();
+  false_shift_raises_the_limit();
+  lasting_shares_become_usual();
+  goes_on_within_a_block();
+  fields_only_where_there_are_some();
   memory_is_bounded();
   hostile_state();
   return report();

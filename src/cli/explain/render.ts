@@ -18,7 +18,7 @@ const looksAt: Readonly<Record<string, string>> = {
   sequence: "what follows what in a session or trace",
   volume: "how many records come",
   value: "a metric's level or step, or how long a span takes",
-  fields: "columns of the window that cost more bits than they used to",
+  fields: "which values a field has, among the latest records",
 };
 
 type Fact = readonly [name: string, value: string];
