@@ -104,6 +104,47 @@ void finds_a_day_that_stays_dead() {
   CHECK(first.blame == ValueView::day || first.blame == ValueView::week);
 }
 
+/// Values that are usual at another minute of the hour, time of the day or day of the week are rarer than all before them, once
+/// the cycle is known.
+void finds_the_usual_at_the_wrong_time() {
+  struct Cycle {
+    std::uint64_t step, known;
+    bool (*high)(std::uint64_t seconds);
+    /// Seconds from the beginning in which high is low and low is high.
+    std::uint64_t from, to;
+  };
+  constexpr std::uint64_t hours = 3'600, days = 24 * hours;
+  const auto office = [](std::uint64_t t) { return t % days >= 8 * hours && t % days < 18 * hours; };
+  // The first day is a Wednesday.
+  const auto workday = [](std::uint64_t t) { return (t / days + 2) % 7 < 5 && t % days >= 8 * hours && t % days < 18 * hours; };
+  const Cycle cycles[] = {
+      // An hourly job at the wrong minute.
+      {60, 2 * days, [](std::uint64_t t) { return t % hours < 300; }, 6 * days + 1'800, 6 * days + 2'100},
+      // Work at night.
+      {300, 2 * days, office, 13 * days + 2 * hours, 13 * days + 3 * hours},
+      // No work by day.
+      {300, 2 * days, office, 13 * days + 12 * hours, 13 * days + 14 * hours},
+      // Work on a Sunday.
+      {300, 9 * days, workday, 32 * days + 10 * hours, 32 * days + 12 * hours},
+      // No work on a Monday.
+      {300, 9 * days, workday, 33 * days + 10 * hours, 33 * days + 12 * hours},
+  };
+  for (const Cycle& cycle : cycles) {
+    ValueChannel channel;
+    Random random;
+    double before = 0, found = 0;
+    for (std::uint64_t t = 0; t < cycle.to; t += cycle.step) {
+      const bool wrong = t >= cycle.from;
+      const double x = (cycle.high(t) != wrong ? 90 : 30) + 2 * random.normal();
+      const double excess = channel.observe(start + t * second, x).excess_bits;
+      if (wrong) found = std::max(found, excess);
+      if (!wrong && t >= cycle.known) before = std::max(before, excess);
+    }
+    CHECK(found > 12);
+    CHECK(found > before);
+  }
+}
+
 void finds_a_change_of_rate() {
   // Spikes of the usual height, but eight times as many.
   std::vector<double> values(4000, 0.0);
@@ -297,6 +338,7 @@ int main() {
   finds_a_spike();
   finds_a_level_shift_once();
   finds_a_day_that_stays_dead();
+  finds_the_usual_at_the_wrong_time();
   finds_a_change_of_rate();
   lets_a_recurring_spike_become_usual();
   is_silent_where_nothing_happens();
