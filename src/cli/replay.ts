@@ -25,8 +25,9 @@ export const help = `Usage: driftlock replay --format FORMAT [OPTION]... FILE
 Judges a recorded file as \`driftlock run\` would have judged it and prints one JSON line a record:
   {"i":0,"kind":"record","stream":"…","score":0,"p":1,"flagged":false,"channel":null}
 A higher score is stranger; what a record gets depends on those before it alone. Behind a record with which an anomaly
-was reported comes its window, "kind":"window". The same file and configuration give the same lines. FILE - is standard
-input.
+was reported comes its window, "kind":"window". What is flagged and about no record - a rate, a session that broke off,
+a stream that fell silent - is "kind":"anomaly", behind the records that brought it to light. The same file and
+configuration give the same lines. FILE - is standard input.
 
   --format lines      a log line each
   --format sequences  a session a line: ids between spaces, behind "id," where sessions have ids; one line a session

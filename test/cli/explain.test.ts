@@ -153,6 +153,17 @@ describe("explain", () => {
           entropy: 4.5,
           ncd: 0.75,
         },
+        {
+          ...line,
+          kind: "anomaly",
+          i: 9,
+          id: id(9),
+          flagged: true,
+          channel: "volume",
+          start: "2026-01-31T00:00:00.000000000Z",
+          end: "2026-01-31T00:04:00.000000000Z",
+          explanation: "No records for 4 min; usually one every 2 s",
+        },
       ),
     );
     const { code, out } = await driftlock("explain", path);
@@ -163,6 +174,9 @@ describe("explain", () => {
     expect(out).toContain("The window that ends with record 6");
     expect(out).toMatch(/\n {2}NCD +0\.75\n/);
     expect(out).not.toContain("Record 4");
+    expect(out).toContain("logs service.name=shop: No records for 4 min; usually one every 2 s.\n");
+    expect(out).toMatch(/\n {2}when +2026-01-31 00:00:00 UTC to 2026-01-31 00:04:00 UTC\n/);
+    expect(out).toContain(id(9));
   });
 
   it("names ranges and rates by their unit", async () => {

@@ -8,7 +8,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { csvPoints, parseTime } from "../../src/cli/replay/csv.ts";
 import { readSessions, sessionRequests } from "../../src/cli/replay/formats.ts";
-import type { RecordLine, WindowLine } from "../../src/cli/replay/judge.ts";
+import type { Line, RecordLine } from "../../src/cli/replay/judge.ts";
 import { parseReplayArgs } from "../../src/cli/replay/options.ts";
 import { JsonLines } from "../../src/cli/replay/output.ts";
 import { readRequests } from "../../src/cli/replay/requests.ts";
@@ -20,6 +20,7 @@ import { Engine } from "../../src/engine/index.ts";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ShopTelemetry } from "../../src/generate/shop-telemetry.ts";
 import { type Signal, signals } from "../../src/otlp.ts";
+import { logsRequest, random, normalLine as shopLine } from "../engine/requests.ts";
 
 const source = { name: "f", service: "s" };
 
@@ -47,8 +48,6 @@ function framed(bodies: readonly Buffer[]): Buffer {
     }),
   );
 }
-
-type Line = RecordLine | WindowLine;
 
 /** Replays in this process, through the real engine. */
 async function replay(input: Readable, ...args: string[]): Promise<{ lines: Line[]; records: RecordLine[] }> {
@@ -286,6 +285,40 @@ describe("otlp", () => {
     const first = labels.indexOf(true);
     const scores = records.slice(first).map(({ score }) => score);
     expect(auc(scores, labels.slice(first))).toBeGreaterThan(0.95);
+  });
+
+  it("tells what is strange and about no record", async () => {
+    const next = random(3);
+    const bodies: Buffer[] = [];
+    for (let at = 0n; at < 30_000n; at += 10n) {
+      for (const service of ["stops", "goes-on"]) {
+        if (service === "stops" && at >= 28_000n) continue;
+        bodies.push(
+          logsRequest([{ ...shopLine(next), service, time: (1_790_000_000n + at) * 1_000_000_000n }]),
+        );
+      }
+    }
+    const { lines, records } = await replay(
+      inPieces(framed(bodies), 65_536),
+      ...["--format", "otlp", "--signal", "logs", "--train", "500"],
+    );
+    expect(records).toHaveLength(bodies.length);
+    const silences = lines.filter(
+      (line) => line.kind === "anomaly" && line.explanation.startsWith("No records for "),
+    );
+    expect(silences).toHaveLength(1);
+    expect(silences[0]).toMatchObject({
+      stream: "logs service.name=stops",
+      channel: "volume",
+      flagged: true,
+      id: expect.stringMatching(/^[0-9a-f]{32}$/),
+      start: new Date((1_790_000_000 + 27_990) * 1_000).toISOString().replace(".000Z", ".000000000Z"),
+    });
+    const [{ i, score, p }] = silences as [Line];
+    expect(i).toBeGreaterThan(5_600);
+    expect(lines[lines.indexOf(silences[0]!) - 1]!.i).toBe(i);
+    expect(p).toBeLessThan(1e-3);
+    expect(score).toBeGreaterThan(10);
   });
 
   it.each(signals)("names the streams of %s as the engine does", async (signal) => {

@@ -12,10 +12,10 @@ const documentSchema = anomalyDetailSchema.partial({
 });
 export type AnomalyDocument = z.output<typeof documentSchema>;
 
-/** What `driftlock replay` says of a record or window. */
+/** What `driftlock replay` says of a record or window, or of what is about none. */
 const verdictSchema = z.object({
   i: z.number(),
-  kind: z.enum(["record", "window"]),
+  kind: z.enum(["record", "window", "anomaly"]),
   stream: z.string(),
   score: z.number().nullable(),
   p: z.number().nullable(),
@@ -25,6 +25,10 @@ const verdictSchema = z.object({
   delta_bits: z.number().optional(),
   entropy: z.number().optional(),
   ncd: z.number().optional(),
+  id: z.string().optional(),
+  start: z.string().optional(),
+  end: z.string().optional(),
+  explanation: z.string().optional(),
 });
 export type Verdict = z.output<typeof verdictSchema>;
 
@@ -85,7 +89,7 @@ function take(value: unknown, place: string, found: Found): void {
     if (value.event === "anomaly" || value.event === "judgement") take(value.data, place, found);
     return;
   }
-  if ("kind" in value && (value.kind === "record" || value.kind === "window")) {
+  if ("kind" in value && (value.kind === "record" || value.kind === "window" || value.kind === "anomaly")) {
     const verdict = check(verdictSchema, value, place, "no line of a replay");
     if (verdict.flagged) found.verdicts.push(verdict);
     return;

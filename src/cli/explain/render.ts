@@ -208,15 +208,14 @@ export function renderAnomaly(anomaly: AnomalyDocument, excerpts?: Excerpts): st
 export function renderVerdict({ i, kind, stream, score, p, channel, ...window }: Verdict): string {
   const by = channel === null ? "" : ` by its ${channel}`;
   const what = kind === "record" ? `Record ${i}` : `The window that ends with record ${i}`;
-  const { compression_ratio, delta_bits, entropy, ncd } = window;
+  const { compression_ratio, delta_bits, entropy, ncd, explanation, id, start, end } = window;
+  const why = explanation ?? `${what} is strange${by}, with a score of ${figure(score)}`;
   return [
-    ...flow(
-      cut(`${stream}: ${what} is strange${by}, with a score of ${figure(score)}.`, 1_024).split(" "),
-      columns,
-      " ",
-    ),
+    ...flow(cut(`${stream}: ${why}.`, 1_024).split(" "), columns, " "),
     "",
     ...facts([
+      ["anomaly", id ?? ""],
+      ["when", start === undefined || end === undefined ? "" : `${clock(start)} to ${clock(end)}`],
       ["channel", channel === null ? "" : `${channel}: ${looksAt[channel] ?? "not known here"}`],
       ["p-value", `${chance(p)}: the chance of such a score in the stream's own past`],
       ["compression ratio", compression_ratio === undefined ? "" : figure(compression_ratio)],

@@ -1,4 +1,6 @@
-import type { Engine, EngineWindow, Judged } from "../../engine/index.ts";
+import { formatNanos } from "../../api/time.ts";
+import type { Anomaly, Engine, EngineWindow, Judged } from "../../engine/index.ts";
+import { State } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { channelName } from "../../telemetry/anomaly-log.ts";
 import type { Input } from "./input.ts";
 import { streamsOf } from "./streams.ts";
@@ -36,7 +38,25 @@ export interface WindowLine {
   ncd: number;
 }
 
-export type Line = RecordLine | WindowLine;
+/** A report of an anomaly that is about no record: a tick, a session that broke off, a stream that fell silent. */
+export interface AnomalyLine {
+  /** The last of the request that brought it to light. */
+  i: number;
+  kind: "anomaly";
+  id: string;
+  stream: string;
+  /** In the channel's own unit. */
+  score: number;
+  p: number;
+  flagged: true;
+  channel: string;
+  /** RFC 3339, of the anomaly so far. */
+  start: string;
+  end: string;
+  explanation: string;
+}
+
+export type Line = RecordLine | WindowLine | AnomalyLine;
 
 /** Of one request, in the order of the file. */
 export interface Judgement {
@@ -90,6 +110,10 @@ function toLines(input: Input, outcome: Judged, streamBy: readonly string[], fir
       lines.push(windowLine(i, windows[window]!));
     }
   });
+  const last = first + units.length - 1;
+  for (const anomaly of outcome.anomalies) {
+    if (anomaly.record === undefined && anomaly.state === State.OPEN) lines.push(anomalyLine(last, anomaly));
+  }
   return { lines, records };
 }
 
@@ -128,6 +152,22 @@ function windowLine(i: number, window: EngineWindow): WindowLine {
     delta_bits: window.deltaBits,
     entropy: window.entropy,
     ncd: window.ncd,
+  };
+}
+
+function anomalyLine(i: number, anomaly: Anomaly): AnomalyLine {
+  return {
+    i,
+    kind: "anomaly",
+    id: anomaly.id,
+    stream: anomaly.stream,
+    score: anomaly.score,
+    p: anomaly.pValue,
+    flagged: true,
+    channel: channelName(anomaly.channel),
+    start: formatNanos(anomaly.startTimeUnixNano),
+    end: formatNanos(anomaly.endTimeUnixNano),
+    explanation: anomaly.explanation,
   };
 }
 
