@@ -42,7 +42,7 @@ std::size_t placesOf(const Settings& settings) { return 2 * std::size_t{std::max
 }  // namespace
 
 Engine::Engine(Settings settings, Done done)
-    : settings_(std::move(settings)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)), packer_(makeCodec(CodecName::zstd, 1)), quota_(settings_.streamsPerTenant, placesOf(settings_)), budget_(freshBudget()) {
+    : settings_(std::move(settings)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)), matcher_(makeCodec(CodecName::lz4)), packer_(makeCodec(CodecName::zstd, 1)), quota_(settings_.streamsPerTenant, placesOf(settings_)), budget_(freshBudget()) {
   shards_ = freshShards();
   const std::uint32_t threads = std::clamp(settings_.threads, 1u, shardCount);
   for (std::uint32_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
@@ -51,7 +51,7 @@ Engine::Engine(Settings settings, Done done)
 
 std::vector<std::unique_ptr<Shard>> Engine::freshShards() const {
   std::vector<std::unique_ptr<Shard>> shards;
-  for (std::uint32_t i = 0; i < shardCount; ++i) shards.push_back(std::make_unique<Shard>(settings_, *codec_, *excerpts_, *packer_));
+  for (std::uint32_t i = 0; i < shardCount; ++i) shards.push_back(std::make_unique<Shard>(settings_, *codec_, *excerpts_, *matcher_, *packer_));
   return shards;
 }
 

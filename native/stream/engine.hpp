@@ -174,7 +174,7 @@ class Engine {
 
   const Settings settings_;
   Done done_;
-  std::unique_ptr<const Codec> codec_, excerpts_, packer_;
+  std::unique_ptr<const Codec> codec_, excerpts_, matcher_, packer_;
   std::vector<std::unique_ptr<Shard>> shards_;
   Quota quota_;
   Clocks clocks_;

@@ -329,6 +329,7 @@ std::vector<std::uint8_t> encodeAnomaly(const Finding& f) {
   writer.string(23, f.field);
   inner.clear();
   Writer expected(inner);
+  expected.string(1, f.nearest);
   if (f.verdict.channel == Channel::Sequence) {
     for (const std::string& next : f.next) expected.string(2, next);
   }

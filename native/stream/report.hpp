@@ -36,7 +36,9 @@ struct Finding {
   std::vector<LiteralRun> novel;
   /// To blame; empty for none.
   std::string field;
-  /// What was expected: the usual next templates, the usual range, the usual value.
+  /// What was expected: the record of the baseline that is nearest, the usual next templates, the usual range, the usual
+  /// value.
+  std::string nearest;
   std::vector<std::string> next;
   ValueRange range;
   /// What was observed, in the range's unit.

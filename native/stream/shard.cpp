@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "cbad/state_bytes.hpp"
+#include "stream/nearest.hpp"
 #include "text/readable.hpp"
 
 namespace driftlock {
@@ -32,10 +33,11 @@ std::size_t shareOf(std::uint32_t maxStreams) {
 
 }  // namespace
 
-Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& packer)
+Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer)
     : settings_(settings),
       codec_(codec),
       excerpts_(excerpts),
+      matcher_(matcher),
       packer_(packer),
       capacity_(shareOf(settings.maxStreams)),
       absent_(kMostAbsent),
@@ -438,10 +440,13 @@ void Shard::measure(Stream& stream, Finding& finding) {
   finding.metrics = *metrics;
   finding.codec = toString(settings_.codec);
   finding.windowRecords = static_cast<std::uint32_t>(stream.windowRecords());
-  if (!finding.reported || finding.anomaly.occurrences != 1) return;
-  // The first report alone carries what it takes to judge it again, and the test that is dear.
+  if (!finding.reported) return;
   std::vector<std::string> baseline, window;
   stream.texts(baseline, window);
+  if (finding.verdict.channel == Channel::Content) finding.nearest = nearestOf(baseline, finding.text, matcher_);
+  text::makeReadable(finding.nearest);
+  if (finding.anomaly.occurrences != 1) return;
+  // The first report alone carries what it takes to judge it again, and the test that is dear.
   auto join = [](const std::vector<std::string>& texts) {
     std::string all;
     for (const std::string& text : texts) all += text;

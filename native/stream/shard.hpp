@@ -47,8 +47,9 @@ inline std::uint32_t shardOf(std::uint64_t hash) { return static_cast<std::uint3
 /// stream that is new takes that of its own tenant's least recently used one, or of the tenant's that has most.
 class Shard {
  public:
-  /// `codec` measures the window; `excerpts` compresses what an anomaly keeps of it; `packer` (zstd) packs snapshots.
-  Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& packer);
+  /// `codec` measures the window; `excerpts` compresses what an anomaly keeps of it; `matcher` (LZ4) finds the record of the
+  /// baseline that is nearest; `packer` (zstd) packs snapshots.
+  Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer);
 
   /// Judges a record of the request. What is flagged, and what has ended, is added to `findings`; the verdict of a window
   /// that it completes to `windows`, where wanted.
@@ -137,6 +138,7 @@ class Shard {
   const Settings& settings_;
   const Codec& codec_;
   const Codec& excerpts_;
+  const Codec& matcher_;
   const Codec& packer_;
   std::size_t capacity_;
   Tenants tenants_;

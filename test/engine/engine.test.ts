@@ -4,6 +4,7 @@ import { type Config, configSchema } from "../../src/config/schema.ts";
 import { Engine, type Judged } from "../../src/engine/index.ts";
 import { State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
+import { native } from "../../src/native.ts";
 import { Code, ExportError } from "../../src/otlp.ts";
 import { logsRequest, normalLine, random, strangeLine } from "./requests.ts";
 
@@ -91,6 +92,12 @@ test("a strange record alone is flagged, and says why", async () => {
   const news = novel.map((range) => Buffer.from(text).subarray(range.start, range.end).toString()).join("");
   expect(news).toContain("HikariPool");
   expect(anomaly!.explanation).toContain("new to this stream");
+  // One of the baseline's records, as they are shown; the explanation of a report that is about none has no such.
+  const nearest = anomaly!.expected!.nearest;
+  expect(nearest).not.toBe("");
+  expect(text).not.toContain(nearest);
+  const baseline = native.decompress("openzl", anomaly!.excerpts!.baseline, 2 ** 20).toString();
+  expect(baseline.split("\n")).toContain(nearest);
   expect(anomaly!.window!.ncd).toBeGreaterThan(0);
   expect(anomaly!.window!.entropy).toBeGreaterThan(3);
 

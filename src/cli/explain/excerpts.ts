@@ -7,8 +7,6 @@ export interface Excerpts {
   baselineEntropy: number;
   /** Computed again. */
   metrics: WindowMetrics;
-  /** The record of the baseline that is nearest to a text; undefined where there is none. */
-  nearest(text: string): string | undefined;
 }
 
 /** More than any window holds as text. */
@@ -24,18 +22,5 @@ export function readExcerpts(encoded: { baseline: string; window: string }, code
     windowBytes: window.length,
     baselineEntropy: native.entropy(baseline),
     metrics: native.windowMetrics(baseline, window, codec as CodecName),
-    nearest(text) {
-      const record = Buffer.from(text);
-      let least = Number.POSITIVE_INFINITY;
-      let nearest: string | undefined;
-      for (const line of new Set(baseline.toString("utf8").split("\n"))) {
-        if (line === "") continue;
-        const distance = native.ncd(Buffer.from(line), record, "lz4");
-        if (distance >= least) continue;
-        least = distance;
-        nearest = line;
-      }
-      return nearest;
-    },
   };
 }

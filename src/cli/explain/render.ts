@@ -134,12 +134,10 @@ function range(
   return `${scaled(low)} to ${scaled(high)}${unit}`;
 }
 
-function expectation(report: ReportJson, signal: string, excerpts: Excerpts | undefined): string[] {
-  const { expected, record, channel } = report;
-  const computed = channel === "content" && record !== null ? excerpts?.nearest(record.text) : undefined;
-  const nearest = expected?.nearest || computed || "";
+function expectation(report: ReportJson, signal: string): string[] {
+  const { expected, channel } = report;
   return facts([
-    ["nearest record", cut(nearest, quoted)],
+    ["nearest record", cut(expected?.nearest ?? "", quoted)],
     ...(expected?.next ?? []).map((text, i): Fact => [i === 0 ? "usual next" : "or", cut(text, quoted)]),
     [channel === "volume" ? "usual rate" : "usual range", expected ? range(expected, report, signal) : ""],
   ]);
@@ -187,7 +185,7 @@ export function renderAnomaly(anomaly: AnomalyDocument, excerpts?: Excerpts): st
       ? []
       : [
           ...recordLines(report),
-          ...section("Expected", expectation(report, anomaly.signal, excerpts)),
+          ...section("Expected", expectation(report, anomaly.signal)),
           ...section(title, measures(report, excerpts)),
         ]),
     ...section("Other records of it", members(anomaly, report)),
