@@ -1,5 +1,5 @@
-// AUC of blocks in which one of ten fields is not as usual, against the same stream's usual windows; how often that
-// field is the one named; and the cost of a window.
+// AUC of blocks in which one of ten fields is not as usual, against the same stream's usual blocks; how often that
+// field is the one named; and the cost of a record.
 
 #include <algorithm>
 #include <cmath>

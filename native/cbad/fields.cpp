@@ -450,43 +450,51 @@ FieldFinding FieldsChannel::explain(const FieldsVerdict& verdict) const {
     if (usual >= first_symbol && past[usual] > 0) out.usual_word = column.words[usual - first_symbol];
     return out;
   }
-  std::array<Weighed, symbols> numbers;
-  double weight = 0;
-  std::size_t size = 0;
-  for (std::size_t s = first_symbol; s < symbols; ++s) {
-    if (past[s] == 0) continue;
-    numbers[size++] = {column.kind == Kind::values ? column.values[s - first_symbol] : middle(column, static_cast<std::uint8_t>(s)),
-                       static_cast<double>(past[s])};
-    weight += past[s];
-  }
-  std::sort(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(size),
-            [](const Weighed& a, const Weighed& b) { return a.value < b.value; });
-  double below = 0;
-  for (std::size_t i = 0; i < size; ++i) {
-    if (below <= weight / 20) out.low = numbers[i].value;
-    below += numbers[i].weight;
-    if (below <= weight * 19 / 20 || i == 0) out.high = numbers[std::min(i + 1, size - 1)].value;
-    if (i == 0 && below > weight * 19 / 20) out.high = numbers[0].value;
-  }
+  tell_range(column, past, out);
   return out;
 }
 
-bool FieldsChannel::shows(const FieldFinding& finding, std::uint64_t hash) const {
-  const std::uint32_t word = word_of(hash);
-  if (finding.kind == FieldFinding::Kind::word) return word == finding.word;
-  if (finding.kind != FieldFinding::Kind::unseen) return false;
+void FieldsChannel::tell_range(const Column& column, const Counts& past, FieldFinding& out) {
+  std::array<Weighed, symbols> numbers;
+  double all = 0, below = 0;
+  std::size_t size = 0;
+  for (std::size_t s = first_symbol; s < symbols; ++s) {
+    if (past[s] == 0) continue;
+    const bool value = column.kind == Kind::values;
+    numbers[size++] = {value ? column.values[s - first_symbol] : middle(column, static_cast<std::uint8_t>(s)), 1.0 * past[s]};
+    all += past[s];
+  }
+  std::sort(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(size),
+            [](const Weighed& a, const Weighed& b) { return a.value < b.value; });
+  for (std::size_t i = 0; i < size; ++i) {
+    if (below <= 0.05 * all) out.low = numbers[i].value;
+    if (below < 0.95 * all) out.high = numbers[i].value;
+    below += numbers[i].weight;
+  }
+}
+
+const FieldsChannel::Column& FieldsChannel::column_of(const FieldFinding& finding) const {
   const auto key = std::find(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(columns_.size()), finding.key);
-  const Column& column = columns_[static_cast<std::size_t>(key - keys_.begin())];
-  if (column.kind != Kind::words) return true;
+  return columns_[static_cast<std::size_t>(key - keys_.begin())];
+}
+
+bool FieldsChannel::is_new(const Column& column, std::uint32_t word) {
   const auto at = static_cast<std::size_t>(std::find(column.words.begin(), column.words.end(), word) - column.words.begin());
   return at == max_words || (column.known >> at & 1) == 0;
+}
+
+bool FieldsChannel::shows(const FieldFinding& finding, std::uint64_t hash) const {
+  if (finding.kind == FieldFinding::Kind::word) return word_of(hash) == finding.word;
+  if (finding.kind != FieldFinding::Kind::unseen) return false;
+  const Column& column = column_of(finding);
+  return column.kind != Kind::words || is_new(column, word_of(hash));
 }
 
 bool FieldsChannel::shows(const FieldFinding& finding, double value) const {
   if (finding.kind == FieldFinding::Kind::word) return word_of_number(value) == finding.word;
   if (finding.kind != FieldFinding::Kind::unseen) return false;
-  const auto key = std::find(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(columns_.size()), finding.key);
-  const Column& column = columns_[static_cast<std::size_t>(key - keys_.begin())];
+  const Column& column = column_of(finding);
+  if (column.kind == Kind::words) return is_new(column, word_of_number(value));
   if (column.kind != Kind::values) return std::isnan(value);
   for (std::size_t i = 0; i < max_values; ++i)
     if (column.values[i] == value) return (column.known >> i & 1) == 0;
@@ -650,7 +658,8 @@ bool FieldsChannel::restore(Bytes in) {
   if (read.get<std::uint8_t>() != snapshot_version || read.get<std::uint32_t>() != block_) return false;
   visit(*this, read);
   const std::size_t columns = read.get<std::uint8_t>();
-  if (!read.ok() || columns > max_columns || settled_ > columns || records_ >= block_ || rival_count_ > records_ || blocks_ > many_blocks) return false;
+  if (!read.ok() || columns > max_columns || settled_ > columns) return false;
+  if (records_ >= block_ || rival_count_ > records_ || blocks_ > many_blocks) return false;
   for (std::size_t i = 0; i < columns; ++i) {
     if (columns_.size() == columns_.capacity()) columns_.reserve(std::min(max_columns, columns_.size() + 4));
     Column& column = columns_.emplace_back();
@@ -667,9 +676,8 @@ bool FieldsChannel::restore(Bytes in) {
         if (std::fabs(value) > largest_number) return false;
       }
     }
-    if (!valid(column) || std::find(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(i), keys_[i]) != keys_.begin() + static_cast<std::ptrdiff_t>(i)) {
-      return false;
-    }
+    const auto own = keys_.begin() + static_cast<std::ptrdiff_t>(i);
+    if (!valid(column) || std::find(keys_.begin(), own, keys_[i]) != own) return false;
   }
   const Bytes news = read.get_bytes();
   news_.assign(news.begin(), news.end());

@@ -154,6 +154,9 @@ class FieldsChannel {
   };
 
   Column* column(std::uint64_t key);
+  const Column& column_of(const FieldFinding& finding) const;
+  static bool is_new(const Column& column, std::uint32_t word);
+  static void tell_range(const Column& column, const Counts& past, FieldFinding& out);
   static std::uint8_t symbol(Column& column, std::uint32_t word);
   void count_number(Column& column, double value);
   void keep(Bytes text);

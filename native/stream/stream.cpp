@@ -410,7 +410,8 @@ std::unique_ptr<ShapeChannel> Stream::makeShape() const {
 void Stream::observeFields(const RecordView& record, const ContentScore& content, std::vector<Event>& events) {
   if (!fields_) {
     // A body alone is for the other channels. Blocks begin where hops do.
-    if (record.fields.size() < 2 || settings_.windowHop < FieldsChannel::min_block || seen_ % settings_.windowHop != 0) return;
+    const bool begins = seen_ % settings_.windowHop == 0 && settings_.windowHop >= FieldsChannel::min_block;
+    if (!begins || record.fields.size() < 2) return;
     fields_ = makeFields();
   }
   for (std::size_t i = 0; i < record.fields.size(); ++i) {
@@ -446,7 +447,8 @@ void Stream::observeFields(const RecordView& record, const ContentScore& content
     if (accepted) --left;
   }
   if (verdict.flagged) {
-    events.push_back({.verdict = verdict, .timeUnixNano = clock_.eventAt(clock_.now()), .fields = shiftOf(fields_->explain(block))});
+    const std::uint64_t time = clock_.eventAt(clock_.now());
+    events.push_back({.verdict = verdict, .timeUnixNano = time, .fields = shiftOf(fields_->explain(block))});
   }
   // What lasts for as long as the settings say becomes normal.
   if (verdict.flagged && !settled()) return fields_->reject();
@@ -482,9 +484,10 @@ FieldShift Stream::shiftOf(FieldFinding finding) const {
     if (!plain) value = static_cast<std::size_t>(std::find(known.begin() + begin, known.begin() + end, '=') - known.begin());
     const Bytes key = known.subspan(begin, value - begin);
     if (hash(key) != finding.key || (!plain && value == end)) continue;
-    const Bytes line = known.subspan(plain ? value : value + 1, end - (plain ? value : value + 1));
+    if (!plain) ++value;
+    const Bytes masked = known.subspan(value, end - value);
     name(key);
-    text(line, hash(line, finding.key));
+    text(masked, hash(masked, finding.key));
   }
   thread_local RecordView record;
   window_.forEach([&](Bytes raw) {
