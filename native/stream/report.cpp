@@ -329,11 +329,10 @@ std::vector<std::uint8_t> encodeAnomaly(const Finding& f) {
   writer.string(23, f.field);
   inner.clear();
   Writer expected(inner);
-  expected.string(1, f.nearest);
+  expected.string(1, f.verdict.channel == Channel::Fields ? f.fields.usual : f.nearest);
   if (f.verdict.channel == Channel::Sequence) {
     for (const std::string& next : f.next) expected.string(2, next);
   }
-  if (f.verdict.channel == Channel::Fields) expected.string(1, f.fields.usual);
   const bool ranged = f.verdict.channel == Channel::Fields && f.range.low <= f.range.high;
   const bool counted = f.verdict.channel == Channel::Volume && f.verdict.silentFor == 0;
   if (shown(f.verdict.channel) == Channel::Value || counted || ranged) {

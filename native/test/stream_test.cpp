@@ -1,5 +1,6 @@
 #include "stream/stream.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -339,13 +340,15 @@ struct Shop {
     }
     return shifts;
   }
-  std::string explanation() const {
+  Finding finding() const {
     Finding finding;
+    finding.record = Finding::noRecord;
     finding.verdict = shift.verdict;
     finding.fields = shift.fields;
     finding.field = shift.fields.name;
-    return explain(finding);
+    return finding;
   }
+  std::string explanation() const { return explain(finding()); }
 
   Bench b;
   Random random;
@@ -373,6 +376,10 @@ void shifted_shares_are_told() {
   CHECK(explanation.starts_with("region: \"eu-west\" made up "));
   CHECK(explanation.find("% of the last 64 records, usually ") != std::string::npos);
   CHECK(explanation.find("\"us-east\" is usual") != std::string::npos);
+  // Anomaly.field, and Anomaly.expected with its nearest text alone.
+  const std::vector<std::uint8_t> message = encodeAnomaly(shop.finding());
+  const Message field = Message().text(23, "region").add(24, Message().text(1, "us-east"));
+  CHECK(!std::ranges::search(message, field.bytes()).empty());
   // One anomaly: told at its 1st, 2nd and 4th flagged block.
   CHECK(shop.told <= 3);
   CHECK(shop.b.stream.anomaly().occurrences >= 4);
