@@ -258,10 +258,24 @@ class Stream {
     double pValue = 1;
   };
 
+  /// An anomaly is over when nothing was flagged for so long.
+  static constexpr std::uint64_t kQuietNanos = 300'000'000'000;
+  static constexpr std::uint64_t kDayNanos = 86'400'000'000'000;
+  /// No p-value above it is an anomaly's, however little is known.
+  static constexpr double kLargestLimit = 0.001;
+  /// What one in a hundred exceeds is no model for what follows what, or how long things take, alarm or not: learning from
+  /// everything, anomalies included, costs the sequence channel an AUC of .87 instead of .9997 on OpenStack. The mark is
+  /// set when learning ends and then as often as news may become normal, so that a flood of anomalies does not move it.
+  /// It is also the measure that makes the scores of channels comparable.
+  static constexpr double kStrangeChance = 0.01;
+
   static constexpr std::size_t mostOperations = 64;
   static constexpr std::size_t sightingSlots = 256;
   static constexpr std::size_t mostEvidence = 4;
 
+  static std::uint32_t idOf(std::uint64_t templateHash) {
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(templateHash & 0xffffffff, largest_id));
+  }
   std::size_t hopsPerWindow() const;
   std::unique_ptr<VolumeChannel> makeVolume() const;
   std::unique_ptr<TemplateMix> makeMix() const;
