@@ -3,8 +3,8 @@
 // An engine for tests: small settings, tasks that are waited for one by one, and what is told.
 
 #include <algorithm>
+#include <bit>
 #include <condition_variable>
-#include <cstring>
 #include <functional>
 #include <map>
 #include <memory>
@@ -134,9 +134,7 @@ inline bool same(const Task& a, const Task& b) {
     windows = a.windows[i].record == b.windows[i].record && a.windows[i].verdict.score == b.windows[i].verdict.score &&
               a.windows[i].verdict.pValue == b.windows[i].verdict.pValue && a.windows[i].metrics.ncd == b.windows[i].metrics.ncd;
   }
-  // Doubles by their bits.
-  const bool scores = a.scores.size() == b.scores.size() &&
-                      std::memcmp(a.scores.data(), b.scores.data(), a.scores.size() * sizeof(double)) == 0;
+  const bool scores = std::ranges::equal(a.scores, b.scores, {}, std::bit_cast<std::uint64_t, double>, std::bit_cast<std::uint64_t, double>);
   return scores && windows && a.flagged == b.flagged && a.anomalies == b.anomalies && std::ranges::equal(x, y);
 }
 
