@@ -1,6 +1,7 @@
 #include "cbad/paths.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "cbad/portable_math.hpp"
 #include "cbad/state_bytes.hpp"
@@ -77,7 +78,7 @@ std::optional<PathFinding> PathModel::observe(std::uint64_t span, std::uint64_t 
 
 void PathModel::settle(Lesson lesson, std::uint32_t seconds, std::uint32_t acceptAfter) {
   if (count_ == 0) return;
-  const auto pairs = std::ranges::subrange(pairs_.begin(), pairs_.begin() + static_cast<std::ptrdiff_t>(count_));
+  const std::span pairs(pairs_.data(), count_);
   const auto strangest = std::ranges::max_element(pairs, {}, &PathFinding::bits);
   for (auto pair = pairs.begin(); pair != pairs.end(); ++pair) {
     if (pair != strangest || lesson == Lesson::Learn) {
