@@ -1,9 +1,9 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import type { DetectConfig } from "../config/schema.ts";
-import { type Anomaly, AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
+import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type EngineStats, type EngineWindow, type NativeEngine, native } from "../native.ts";
 import { Code, ExportError, type Signal } from "../otlp.ts";
 import { decodeFigures, type FiguresPage } from "./figures.ts";
+import { decodeAnomaly } from "./message.ts";
 
 export type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 export type { EngineStats, EngineWindow } from "../native.ts";
@@ -71,7 +71,7 @@ export class Engine {
   async process(signal: Signal, tenant: string, body: Buffer): Promise<Judged> {
     try {
       const outcome = await this.#native.process(signal, tenant, body);
-      return { ...outcome, anomalies: outcome.anomalies.map((bytes) => fromBinary(AnomalySchema, bytes)) };
+      return { ...outcome, anomalies: outcome.anomalies.map(decodeAnomaly) };
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "ERR_OTLP_MALFORMED") {
         throw new ExportError(
@@ -93,7 +93,7 @@ export class Engine {
    */
   async advance(ms: number, heard: Iterable<string> = []): Promise<Anomaly[]> {
     const anomalies = await this.#native.advance(ms, [...heard]);
-    return anomalies.map((bytes) => fromBinary(AnomalySchema, bytes));
+    return anomalies.map(decodeAnomaly);
   }
 
   stats(): EngineStats {
@@ -115,7 +115,7 @@ export class Engine {
 
   async #feedback(tenant: string, anomalyId: string, kind: "accept" | "false"): Promise<FeedbackOutcome> {
     const { found, ended } = await this.#native.feedback(tenant, anomalyId, kind);
-    return { found, ended: ended ? fromBinary(AnomalySchema, ended) : undefined };
+    return { found, ended: ended ? decodeAnomaly(ended) : undefined };
   }
 
   /** Figures of streams that have changed since they were last told, about `most` of them. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { toBinary } from "@bufbuild/protobuf";
-import { type Anomaly, AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
+import { encodeAnomaly } from "../engine/message.ts";
+import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 import type { Logger } from "../telemetry/log.ts";
 import { checkId, checkTenant } from "./arguments.ts";
 import { isBadData, reasonOf } from "./errors.ts";
@@ -84,7 +84,7 @@ export class Writer {
     try {
       checkTenant(anomaly.tenant);
       checkId("id", anomaly.id);
-      report = { bytes: toBinary(AnomalySchema, anomaly), rank: rankOf(anomaly) };
+      report = { bytes: encodeAnomaly(anomaly), rank: rankOf(anomaly) };
     } catch (error) {
       this.#reject(error);
       return;
