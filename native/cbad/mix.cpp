@@ -19,10 +19,6 @@ constexpr float fewest_blocks = 4;
 constexpr double old_news = 3;
 constexpr std::uint8_t snapshot_version = 1;
 
-double deviance(double count, double mean) {
-  return (count > 0 ? count * portable_log2(count / mean) : 0) - (count - mean) / ln2;
-}
-
 }  // namespace
 
 std::optional<VolumeTick> TemplateMix::count(std::uint32_t id) {
@@ -70,7 +66,7 @@ VolumeFinding TemplateMix::judge(const Entry& e) const {
                         .expected = mean,
                         .low = std::max(0.0, mean - deviation),
                         .high = mean + deviation,
-                        .bits = deviance(e.count, mean) / dispersion};
+                        .bits = poisson_deviance(e.count, mean) / dispersion};
   finding.kind = e.count > mean ? VolumeKind::burst : VolumeKind::drop;
   if (e.count == 0 && e.sum > 0) {
     const double absent = e.absent + 1.0;

@@ -57,4 +57,10 @@ inline double portable_lgamma(double x) {
   return (x - 0.5) * portable_log(x) - x + 0.918938533204672741780 + series - below;
 }
 
+/// How far a count is from the mean of a Poisson law, in bits: half the deviance over ln 2 (P. McCullagh, J. A. Nelder,
+/// Generalized linear models, 1989). `mean` is above 0.
+inline double poisson_deviance(double count, double mean) {
+  return (count > 0 ? count * portable_log2(count / mean) : 0) - (count - mean) / ln2;
+}
+
 }  // namespace driftlock

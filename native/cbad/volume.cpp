@@ -49,10 +49,6 @@ double around(int bucket, int centre) {
 
 std::uint32_t whole(double count) { return static_cast<std::uint32_t>(std::min(count + 0.5, 4e9)); }
 
-double deviance(double count, double mean) {
-  return (count > 0 ? count * portable_log2(count / mean) : 0) - (count - mean) / ln2;
-}
-
 }  // namespace
 
 VolumeChannel::VolumeChannel(std::uint64_t tick, std::uint64_t units_per_day)
@@ -204,7 +200,7 @@ VolumeFinding VolumeChannel::judge(const Entry& e, std::uint64_t end, double sea
   const double deviation = 2 * std::sqrt(expect.mean * expect.dispersion);
   finding.low = std::max(0.0, expect.mean - deviation);
   finding.high = expect.mean + deviation;
-  const double unusual = deviance(e.count, expect.mean) / expect.dispersion;
+  const double unusual = poisson_deviance(e.count, expect.mean) / expect.dispersion;
   if (e.count > expect.mean) {
     const double level = std::max(1.0, e.count / season);
     const std::size_t bucket = count_bucket(whole(level), count_buckets);
@@ -275,7 +271,7 @@ void VolumeChannel::learn() {
   const Usual flat = usual(entries_[0], 1);
   if (ticks_ >= fewest_ticks) {
     const double seasonal = std::max(flat.mean * season(pending_start_), 1e-9);
-    const double saved = (deviance(records, flat.mean) - deviance(records, seasonal)) / flat.dispersion;
+    const double saved = (poisson_deviance(records, flat.mean) - poisson_deviance(records, seasonal)) / flat.dispersion;
     season_bits_ = std::clamp(season_bits_ + saved, -season_most, season_most);
   }
   const std::size_t hour =

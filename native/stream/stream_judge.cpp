@@ -44,8 +44,12 @@ void Stream::judge(Verdict& verdict) {
   verdict.pValue = combine_p_values({p.data(), std::max(n, channels())});
   const double limit = strangeEnough(verdict.channel);
   if (verdict.pValue <= limit && pardon(verdict)) return;
+  decide(verdict, limit);
+}
+
+void Stream::decide(Verdict& verdict, double limit) {
   verdict.margin = limit / verdict.pValue;
-  verdict.alarm = budget_.judge(verdict.pValue, limit, open);
+  verdict.alarm = budget_.judge(verdict.pValue, limit, anomaly_.occurrences > 0);
   verdict.flagged = verdict.alarm == Alarm::raised || verdict.alarm == Alarm::related;
 }
 

@@ -45,11 +45,9 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   if (lasted >= kGone * silentAfter_) verdict.pValue = std::min(verdict.pValue, limit / kGoneMargin);
   verdict.channelScore = verdict.bits = -portable_log2(verdict.pValue);
   verdict.score = verdict.bits / -portable_log2(kStrangeChance);
-  verdict.margin = limit / verdict.pValue;
   const double expected = budget_.units_per_day() * static_cast<double>(verdict.silentFor) / static_cast<double>(kDayNanos);
   budget_.observe(clock_.now() + lasted);
-  verdict.alarm = budget_.judge(verdict.pValue, limit, anomaly_.occurrences > 0);
-  verdict.flagged = verdict.alarm == Alarm::raised || verdict.alarm == Alarm::related;
+  decide(verdict, limit);
   if (!verdict.flagged) {
     // It grows stranger as it lasts.
     silentAgain_ = 2 * lasted;
