@@ -219,12 +219,7 @@ void Stream::observeVolume(bool timed, std::uint32_t id, std::vector<Event>& eve
   if (tick && calibrating()) {
     says_.clear();
     say(Channel::Volume, tick->score, tick->strangest.bits, 0);
-    Verdict verdict;
-    if (!learning()) {
-      verdict.score = comparable(Channel::Volume, tick->score);
-      judge(verdict);
-      hops_.back().include(verdict);
-    }
+    const Verdict verdict = judgeUnit();
     learnScores(verdict);
     if (verdict.flagged) {
       volume_ ? volume_->reject() : mix_->reject();
@@ -292,15 +287,10 @@ void Stream::expireSessions(std::vector<Event>& events) {
     }
     says_.clear();
     saySession(*ended);
-    Verdict verdict{.learning = learning()};
-    if (!verdict.learning) {
-      verdict.score = comparable(Channel::Sequence, ended->score);
-      budget_.observe(clock_.now());
-      judge(verdict);
-    }
+    if (!learning()) budget_.observe(clock_.now());
+    const Verdict verdict = judgeUnit();
     learnScores(verdict);
     sequence_->accept(lesson(*ended, verdict));
-    hops_.back().include(verdict);
     if (!verdict.learning) hops_.back().hear(Channel::Sequence, verdict.score);
     if (verdict.flagged) events.push_back({.verdict = verdict, .timeUnixNano = clock_.eventAt(clock_.now())});
   }

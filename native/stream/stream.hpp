@@ -288,6 +288,8 @@ class Stream {
   bool calibrating() const { return seen_ >= settings_.baselineRecords / 2; }
   Say& say(Channel channel, double score, double bits, double usualBits);
   void judge(Verdict& verdict);
+  /// Judges a unit that is no record, of which `says_` has one channel's say: a session, a tick, a block of fields.
+  Verdict judgeUnit();
   /// Asks the budget about a p-value that is strange enough up to `limit`.
   void decide(Verdict& verdict, double limit);
   bool pardon(const Verdict& verdict);

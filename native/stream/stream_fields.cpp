@@ -41,18 +41,13 @@ void Stream::observeFields(const RecordView& record, const ContentScore& content
   if (!block.judged || !calibrating()) return fields_->learn(block);
   says_.clear();
   say(Channel::Fields, block.score, block.bits, block.usual_bits);
-  Verdict verdict;
   pardoned_ = false;
   // What a person accepted is to be usual soon: by the blocks that come now, strange or not, and by no later ones.
   std::uint32_t& left = pardons_[static_cast<std::size_t>(Channel::Fields)].left;
   const bool accepted = left > 0;
-  if (!learning()) {
-    verdict.score = comparable(Channel::Fields, block.score);
-    judge(verdict);
-    hops_.back().include(verdict);
-    // A spread is about a bit: what one in a hundred exceeds is near three, a measure of strangeness.
-    hops_.back().hear(Channel::Fields, block.score);
-  }
+  const Verdict verdict = judgeUnit();
+  // A spread is about a bit: what one in a hundred exceeds is near three, a measure of strangeness.
+  if (!verdict.learning) hops_.back().hear(Channel::Fields, block.score);
   if (!pardoned_) {
     learnScores(verdict);
     if (accepted) --left;

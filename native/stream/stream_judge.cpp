@@ -47,6 +47,15 @@ void Stream::judge(Verdict& verdict) {
   decide(verdict, limit);
 }
 
+Verdict Stream::judgeUnit() {
+  Verdict verdict{.learning = learning()};
+  if (verdict.learning) return verdict;
+  verdict.score = comparable(says_.front().channel, says_.front().score);
+  judge(verdict);
+  hops_.back().include(verdict);
+  return verdict;
+}
+
 void Stream::decide(Verdict& verdict, double limit) {
   verdict.margin = limit / verdict.pValue;
   verdict.alarm = budget_.judge(verdict.pValue, limit, anomaly_.occurrences > 0);
