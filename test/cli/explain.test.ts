@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { anomalyDetailJson, anomalyJson, liveAnomalyJson } from "../../src/api/anomaly.ts";
-import { dispatch } from "../../src/cli/commands.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { type Anomaly, Engine } from "../../src/engine/index.ts";
 import { Channel, Severity, Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
@@ -12,25 +11,13 @@ import { type AnomalyDetail, openStore } from "../../src/store/index.ts";
 import { keyOf, start } from "../api/support.ts";
 import { logsRequest, normalLine, random, strangeLine } from "../engine/requests.ts";
 import { id, midnight, options, report } from "../store/fixtures.ts";
+import { driftlock as run } from "./driftlock.ts";
 
 let folder: string;
 let found: Anomaly;
 let detail: AnomalyDetail;
 
-async function driftlock(...args: string[]) {
-  let out = "";
-  let err = "";
-  const code = await dispatch(args, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    env: { DRIFTLOCK_DATA_DIR: folder },
-  });
-  return { code, out, err };
-}
+const driftlock = (...args: string[]) => run(args, { DRIFTLOCK_DATA_DIR: folder });
 
 function file(name: string, text: string): string {
   const path = join(folder, name);

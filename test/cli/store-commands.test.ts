@@ -7,9 +7,9 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it } from "vitest";
 import { liveSink } from "../../src/api/live/publish.ts";
-import { dispatch } from "../../src/cli/commands.ts";
 import { afterwards, keyOf, start } from "../api/support.ts";
 import { id, midnight, report } from "../store/fixtures.ts";
+import { driftlock as run } from "./driftlock.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -17,20 +17,8 @@ beforeEach(() => {
   afterwards(() => rmSync(folder, { recursive: true, force: true }));
 });
 
-async function driftlock(args: string[], env: NodeJS.ProcessEnv = {}) {
-  let out = "";
-  let err = "";
-  const code = await dispatch(args, {
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    env: { DRIFTLOCK_DATA_DIR: folder, ...env },
-  });
-  return { code, out, err };
-}
+const driftlock = (args: string[], env: NodeJS.ProcessEnv = {}) =>
+  run(args, { DRIFTLOCK_DATA_DIR: folder, ...env });
 
 describe("keys", () => {
   it("are made, shown once, listed and revoked", async () => {
