@@ -13,10 +13,13 @@ namespace {
 /// Units that a channel may learn from, strange as they are, once a person has accepted what it flagged.
 constexpr std::uint32_t kPardons = 8;
 
-std::string hexId(std::uint64_t a, std::uint64_t b) {
+/// Milliseconds, as UUIDs of version 7 begin with them, then 80 bits of what makes it one of a kind: anomalies of one time
+/// are neighbours in every index of a store, whatever else is in there.
+std::string anomalyId(std::uint64_t unixNanos, std::uint64_t a, std::uint64_t b) {
   constexpr char digits[] = "0123456789abcdef";
+  const std::uint64_t first = unixNanos / 1'000'000 << 16 | a >> 48;
   std::string id;
-  for (std::uint64_t half : {a, b}) {
+  for (std::uint64_t half : {first, b}) {
     for (int shift = 60; shift >= 0; shift -= 4) id += digits[half >> shift & 15];
   }
   return id;
@@ -38,7 +41,7 @@ bool Stream::report(const Verdict& verdict, Bytes record, const ContentScore* co
   const std::uint64_t time = clock_.eventAt(clock_.now());
   if (anomaly_.occurrences == 0) {
     const std::uint64_t a = hash(content ? content->signature : 0, hash(settings_.seed, key_.hash));
-    anomaly_ = {hexId(a, hash(++anomalies_, hash(time, a))), time, time, 0};
+    anomaly_ = {anomalyId(time, a, hash(++anomalies_, hash(time, a))), time, time, 0};
     metrics_.reset();
     if (evidence_.size() == mostEvidence) evidence_.erase(evidence_.begin());
     evidence_.emplace_back().id = anomaly_.id;

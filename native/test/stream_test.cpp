@@ -158,6 +158,15 @@ void windows_show_news_and_bursts() {
   CHECK(burst.score > usual && burst.channel == Channel::Volume);
 }
 
+void ids_begin_with_the_time() {
+  Bench b;
+  b.teach(2'000);
+  CHECK(b.log(kStrange).flagged);
+  const OpenAnomaly anomaly = b.stream.anomaly();
+  CHECK(anomaly.id.size() == 32);
+  CHECK(std::stoull(anomaly.id.substr(0, 12), nullptr, 16) == anomaly.startUnixNano / 1'000'000);
+}
+
 void accepted_is_normal_at_once() {
   Bench b;
   b.teach(2'000);
@@ -612,6 +621,7 @@ int main() {
   lasting_news_becomes_normal();
   reported_news_is_reported_once();
   windows_show_news_and_bursts();
+  ids_begin_with_the_time();
   accepted_is_normal_at_once();
   accepted_after_it_ended();
   accepted_beyond_examples();
