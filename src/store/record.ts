@@ -13,17 +13,15 @@ export const maxExamples = 5;
 /** Anomalies a statement that thins out reports. */
 const thinned = 100;
 
-function least(column: string): RawBuilder<bigint> {
-  const [ours, theirs] = [sql.ref(`anomalies.${column}`), sql.ref(`excluded.${column}`)];
-  return sql`case when ${theirs} < ${ours} then ${theirs} else ${ours} end`;
-}
-
 function greatest(column: string): RawBuilder<bigint> {
   const [ours, theirs] = [sql.ref(`anomalies.${column}`), sql.ref(`excluded.${column}`)];
   return sql`case when ${theirs} > ${ours} then ${theirs} else ${ours} end`;
 }
 
-/** Minima, maxima and a union alone: reports may come in any order, and more than once. */
+/**
+ * Maxima and a union alone: reports may come in any order, and more than once. When it began is the same in all of them, and
+ * is not set again, since most indexes have it.
+ */
 const upsertAnomalies = new BulkInsert<"anomalies">(
   [
     "tenant",
@@ -49,11 +47,9 @@ const upsertAnomalies = new BulkInsert<"anomalies">(
         conflict.columns(["tenant", "id"]).doUpdateSet({
           channels: sql`anomalies.channels | excluded.channels`,
           severity: greatest("severity"),
-          start_time: least("start_time"),
           end_time: greatest("end_time"),
           occurrences: greatest("occurrences"),
           ended: greatest("ended"),
-          recorded_at: least("recorded_at"),
           changed_at: greatest("changed_at"),
         }),
       ),
