@@ -6,18 +6,11 @@
 #include <stdexcept>
 
 #include "cbad/state_bytes.hpp"
-#include "stream/nearest.hpp"
-#include "text/readable.hpp"
 
 namespace driftlock {
 namespace {
 
 constexpr std::uint64_t kAccountEvery = 64;
-constexpr std::uint32_t kRecordsPerTest = 4096;
-constexpr std::uint32_t kMostTests = 4;
-constexpr std::uint32_t kBlock = 8;
-constexpr std::uint32_t kStopAfter = 10;
-constexpr std::size_t kMostNext = 3;
 /// 64 MiB in all shards.
 constexpr std::size_t kShelfBytes = 4 << 20;
 /// Of streams that gave way, and of those beyond a quota, until they are told: half a megabyte of either.
@@ -36,13 +29,11 @@ std::size_t shareOf(std::uint32_t maxStreams) {
 Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer)
     : settings_(settings),
       codec_(codec),
-      excerpts_(excerpts),
-      matcher_(matcher),
       packer_(packer),
       capacity_(shareOf(settings.maxStreams)),
       absent_(kMostAbsent),
       shelf_(kShelfBytes),
-      tests_(kMostTests) {}
+      describer_(settings, codec, excerpts, matcher) {}
 
 Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
   const StreamId id{request.keys.hash(record), request.tenant};
@@ -241,8 +232,7 @@ void Shard::limit(const Request& request, std::uint32_t number) {
 }
 
 void Shard::snapshot(std::vector<std::uint8_t>& out) const {
-  put(out, tests_);
-  put(out, sinceTest_);
+  describer_.snapshot(out);
   put(out, static_cast<std::uint32_t>(streams_.size()));
   for (const auto& [tenant, each] : tenants_) {
     for (auto held = each.order.rbegin(); held != each.order.rend(); ++held) put_bytes(out, pack(*held));
@@ -257,8 +247,7 @@ void Shard::snapshot(std::vector<std::uint8_t>& out) const {
 
 bool Shard::restore(Bytes in, std::uint32_t number) {
   StateReader read(in);
-  tests_ = std::min(read.get<std::uint32_t>(), kMostTests);
-  sinceTest_ = std::min(read.get<std::uint32_t>(), kRecordsPerTest);
+  describer_.restore(read);
   const auto count = read.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < count && read.ok(); ++i) {
     const Bytes packed = read.get_bytes();
@@ -281,10 +270,7 @@ bool Shard::restore(Bytes in, std::uint32_t number) {
 
 Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<Finding>& findings,
                      std::vector<WindowReport>* windows) {
-  if (++sinceTest_ >= kRecordsPerTest) {
-    sinceTest_ = 0;
-    tests_ = std::min(tests_ + 1, kMostTests);
-  }
+  describer_.pass();
   const otlp::Record& record = request.index.records[number];
   Held& held = find(request, number);
   Stream& stream = held.stream;
@@ -334,8 +320,7 @@ void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::vect
   // That a stream has fallen silent is told in any case: as the only flag until records come again, it may be no power of two.
   finding.reported = event.ended || stream.report(event.verdict, {}, nullptr) || event.verdict.silentFor > 0;
   finding.anomaly = event.ended ? event.anomaly : stream.anomaly();
-  describe(stream, finding);
-  if (!event.ended) measure(stream, finding);
+  describer_.describe(stream, view_, content_, finding);
 }
 
 void Shard::tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Finding>& findings) {
@@ -345,8 +330,7 @@ void Shard::tell(Stream& stream, const Verdict& verdict, std::uint32_t record, B
   finding.timeUnixNano = view_.timeUnixNano;
   finding.reported = stream.report(verdict, raw, &content_);
   finding.anomaly = stream.anomaly();
-  describe(stream, finding);
-  measure(stream, finding);
+  describer_.describe(stream, view_, content_, finding);
 }
 
 bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Finding>& findings) {
@@ -359,130 +343,6 @@ bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedba
     return true;
   }
   return false;
-}
-
-void Shard::describe(const Stream& stream, Finding& finding) {
-  const StreamKey& key = stream.key();
-  finding.signal = key.signal;
-  finding.tenant = key.tenant;
-  finding.stream = key.name;
-  finding.service = key.service;
-  if (finding.ended) {
-    finding.explanation = explainEnding(finding.ending);
-    return;
-  }
-  const Channel channel = finding.verdict.channel;
-  finding.limit = finding.verdict.silentFor > 0 ? stream.silenceLimit() : stream.limit(channel);
-  if (finding.record != Finding::noRecord) describeRecord(stream, finding);
-  if (channel == Channel::Sequence) {
-    for (const ExpectedId& expected : stream.expectedNext(kMostNext)) {
-      std::string text = expected.id == end_of_session ? "the end of the session" : stream.templateText(expected.id);
-      if (!text.empty()) finding.next.push_back(std::move(text));
-    }
-    for (std::string& text : finding.next) text::makeReadable(text);
-  }
-  if (finding.verdict.silentFor > 0) {
-    // Nothing comes: as grave as an error.
-    finding.gravity = Gravity::Error;
-    finding.field = "count";
-  } else if (channel == Channel::Volume) {
-    finding.range = {.low = finding.volume.low, .high = finding.volume.high};
-    finding.observed = finding.volume.count;
-    std::string text = finding.volume.total ? "" : stream.templateText(finding.volume.id);
-    text::makeReadable(text);
-    if (!text.empty()) finding.next.push_back(std::move(text));
-    finding.field = "count";
-  }
-  if (channel == Channel::Fields) {
-    const FieldFinding& found = finding.fields.finding;
-    finding.range = {.low = found.low, .high = found.high};
-    finding.observed = found.number;
-    finding.field = finding.fields.name;
-  }
-  if (channel == Channel::Value) {
-    finding.range = stream.expectedRange();
-    finding.observed = key.signal == otlp::Signal::Traces ? static_cast<double>(view_.duration) : stream.observedValue();
-    finding.field = key.signal == otlp::Signal::Traces ? "duration" : "value";
-  }
-  if (channel == Channel::Paths) {
-    const PathFinding& path = *stream.pathFinding();
-    finding.path = {stream.templateText(path.child), stream.templateText(path.parent), stream.templateText(path.usual)};
-    for (std::string* text : {&finding.path.child, &finding.path.parent, &finding.path.usual}) text::makeReadable(*text);
-    finding.field = "parent_span_id";
-  }
-  if (channel == Channel::Shape) {
-    finding.shape = *stream.shapeFinding();
-    const bool quantile = finding.shape.quantile >= 0;
-    finding.range = {.low = finding.shape.low, .high = finding.shape.high};
-    finding.observed = quantile ? finding.shape.value : finding.shape.share;
-    finding.field = quantile ? "quantile" : "buckets";
-  }
-  finding.explanation = explain(finding);
-}
-
-void Shard::describeRecord(const Stream& stream, Finding& finding) {
-  finding.traceId = view_.traceId;
-  finding.spanId = view_.spanId;
-  finding.gravity = gravityOf(view_);
-  std::vector<std::uint32_t> starts;
-  render(view_, finding.text, &starts);
-  if (finding.verdict.channel == Channel::Content) {
-    novelRanges(view_, content_, starts, finding.novel);
-    finding.field = blamedField(view_, content_, stream.key().signal);
-  }
-  text::makeReadable(finding.text, &finding.novel);
-}
-
-void Shard::measure(Stream& stream, Finding& finding) {
-  const WindowMetrics* metrics = stream.metrics(codec_);
-  if (!metrics) return;
-  finding.hasMetrics = true;
-  finding.metrics = *metrics;
-  finding.codec = toString(settings_.codec);
-  finding.windowRecords = static_cast<std::uint32_t>(stream.windowRecords());
-  if (!finding.reported) return;
-  std::vector<std::string> baseline, window;
-  stream.texts(baseline, window);
-  if (finding.verdict.channel == Channel::Content) finding.nearest = nearestOf(baseline, finding.text, matcher_);
-  text::makeReadable(finding.nearest);
-  if (finding.anomaly.occurrences != 1) return;
-  // The first report alone carries what it takes to judge it again, and the test that is dear.
-  auto join = [](const std::vector<std::string>& texts) {
-    std::string all;
-    for (const std::string& text : texts) all += text;
-    return all;
-  };
-  auto packed = [&](const std::string& text) {
-    const Bytes bytes = excerpts_.compress({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
-    OwnedBytes owned{std::make_unique_for_overwrite<std::uint8_t[]>(bytes.size()), bytes.size()};
-    std::copy(bytes.begin(), bytes.end(), owned.data.get());
-    return owned;
-  };
-  const std::string windowText = join(window);
-  finding.windowBytes = windowText.size();
-  finding.baselineExcerpt = packed(join(baseline));
-  finding.windowExcerpt = packed(windowText);
-  test(baseline, window, finding);
-}
-
-void Shard::test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding) {
-  if (tests_ == 0 || settings_.permutations == 0) return;
-  auto views = [&](const std::vector<std::string>& texts) {
-    std::vector<Bytes> out;
-    std::size_t left = codec_.reach();
-    for (auto text = texts.rbegin(); text != texts.rend() && text->size() <= left; ++text) {
-      out.emplace_back(reinterpret_cast<const std::uint8_t*>(text->data()), text->size());
-      left -= text->size();
-    }
-    return std::vector<Bytes>(out.rbegin(), out.rend());
-  };
-  const std::vector<Bytes> b = views(baseline), w = views(window);
-  const auto block = static_cast<std::uint32_t>(std::min({std::size_t{kBlock}, b.size(), w.size()}));
-  if (block == 0) return;
-  --tests_;
-  finding.permutation = permutationTest(
-      b, w, codec_,
-      {.permutations = settings_.permutations, .block = block, .stopAfter = kStopAfter, .seed = settings_.seed});
 }
 
 }  // namespace driftlock

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "stream/describer.hpp"
 #include "stream/figures.hpp"
 #include "stream/keys.hpp"
 #include "stream/report.hpp"
@@ -130,15 +131,9 @@ class Shard {
   void forget(const StreamId& id, Bytes packed);
   void tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Finding>& findings);
   void tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Finding>& findings);
-  void describe(const Stream& stream, Finding& finding);
-  void describeRecord(const Stream& stream, Finding& finding);
-  void measure(Stream& stream, Finding& finding);
-  void test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding);
 
   const Settings& settings_;
   const Codec& codec_;
-  const Codec& excerpts_;
-  const Codec& matcher_;
   const Codec& packer_;
   std::size_t capacity_;
   Tenants tenants_;
@@ -150,8 +145,7 @@ class Shard {
   AbsentStreams absent_;
   /// Streams that gave way once they had learned. One that was still learning is not worth its place.
   Shelf shelf_;
-  /// Permutation tests that may be run: one is earned every so many records, so that a storm does not stop the engine.
-  std::uint32_t tests_, sinceTest_ = 0;
+  Describer describer_;
 
   RecordView view_;
   ContentScore content_;
