@@ -24,36 +24,28 @@ bool Clocks::observe(std::string_view tenant, std::uint64_t timeUnixNano, Moment
 
 std::vector<std::pair<std::string, Moment>> Clocks::pass(std::uint64_t nanos, const std::vector<std::string>& heard) {
   std::vector<std::pair<std::string, Moment>> moved;
-  for (Tenant& tenant : order_) {
-    if (std::ranges::find(heard, tenant.name) != heard.end()) continue;
-    tenant.clock.pass(nanos);
-    moved.emplace_back(tenant.name, tenant.clock.moment());
+  for (auto& [name, clock] : tenants_) {
+    if (std::ranges::find(heard, name) != heard.end()) continue;
+    clock.pass(nanos);
+    moved.emplace_back(name, clock.moment());
   }
   if (heard.empty()) process_.pass(nanos);
   return moved;
 }
 
 CommonClock& Clocks::find(std::string_view tenant) {
-  if (const auto found = tenants_.find(tenant); found != tenants_.end()) {
-    order_.splice(order_.begin(), order_, found->second);
-    return order_.front().clock;
-  }
-  if (order_.size() == kMostTenants) {
-    tenants_.erase(order_.back().name);
-    order_.pop_back();
-  }
-  order_.emplace_front().name = tenant;
-  tenants_[order_.front().name] = order_.begin();
-  return order_.front().clock;
+  if (auto* known = tenants_.use(tenant)) return known->value;
+  if (tenants_.size() == kMostTenants) tenants_.erase(tenants_.oldest().key);
+  return tenants_.add(tenant).value;
 }
 
 void Clocks::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
   CommonClock::visit(process_, write);
-  write(static_cast<std::uint32_t>(order_.size()));
-  for (auto tenant = order_.rbegin(); tenant != order_.rend(); ++tenant) {
-    write(tenant->name);
-    CommonClock::visit(tenant->clock, write);
+  write(static_cast<std::uint32_t>(tenants_.size()));
+  for (auto tenant = tenants_.rbegin(); tenant != tenants_.rend(); ++tenant) {
+    write(tenant->key);
+    CommonClock::visit(tenant->value, write);
   }
 }
 

@@ -2,15 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "bytes.hpp"
 #include "stream/common_clock.hpp"
+#include "stream/recency_table.hpp"
 
 namespace driftlock {
 
@@ -33,17 +32,10 @@ class Clocks {
   bool restore(Bytes in);
 
  private:
-  struct Tenant {
-    std::string name;
-    CommonClock clock;
-  };
-
   CommonClock& find(std::string_view tenant);
 
   CommonClock process_;
-  /// Most recently used first.
-  std::list<Tenant> order_;
-  std::unordered_map<std::string_view, std::list<Tenant>::iterator> tenants_;
+  RecencyTable<std::string, CommonClock> tenants_;
 };
 
 }  // namespace driftlock

@@ -27,15 +27,13 @@ void ProcessBudget::observe(std::uint64_t time) {
 
 ProcessBudget::Answer ProcessBudget::judge(std::string_view id, std::uint64_t occurrences, double margin) {
   if (perDay_ == 0) return Answer::Told;
-  const auto silent = silent_.find(id);
-  if (silent == silent_.end() && occurrences > 1) return Answer::Told;
+  const bool silent = silent_.contains(id);
+  if (!silent && occurrences > 1) return Answer::Told;
   if (!spend(margin)) {
-    if (silent == silent_.end()) withhold(id);
+    if (!silent) withhold(id);
     return Answer::Withheld;
   }
-  if (silent == silent_.end()) return Answer::Told;
-  end(id);
-  return Answer::ToldLate;
+  return silent_.erase(id) ? Answer::ToldLate : Answer::Told;
 }
 
 bool ProcessBudget::spend(double margin) {
@@ -48,28 +46,17 @@ bool ProcessBudget::spend(double margin) {
 
 void ProcessBudget::withhold(std::string_view id) {
   withheld_.fetch_add(1, std::memory_order_relaxed);
-  if (order_.size() == mostWithheld_) {
-    silent_.erase(order_.front());
-    order_.pop_front();
-  }
-  order_.emplace_back(id);
-  silent_[order_.back()] = std::prev(order_.end());
+  if (silent_.size() == mostWithheld_) silent_.erase(silent_.oldest().key);
+  silent_.add(id);
 }
 
-bool ProcessBudget::end(std::string_view id) {
-  const auto silent = silent_.find(id);
-  if (silent == silent_.end()) return true;
-  const auto place = silent->second;
-  silent_.erase(silent);
-  order_.erase(place);
-  return false;
-}
+bool ProcessBudget::end(std::string_view id) { return !silent_.erase(id); }
 
 void ProcessBudget::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
   write(bank_), write(time_);
-  write(static_cast<std::uint32_t>(order_.size()));
-  for (const std::string& id : order_) write(id);
+  write(static_cast<std::uint32_t>(silent_.size()));
+  for (auto silent = silent_.rbegin(); silent != silent_.rend(); ++silent) write(silent->key);
 }
 
 bool ProcessBudget::restore(Bytes in) {
@@ -83,10 +70,7 @@ bool ProcessBudget::restore(Bytes in) {
     read(id);
     if (id.size() > kMostId || silent_.contains(id)) return false;
     // Without a limit, and beyond what is remembered now, what was withheld goes on as if it had been told.
-    if (perDay_ > 0 && count - i <= mostWithheld_) {
-      order_.push_back(std::move(id));
-      silent_[order_.back()] = std::prev(order_.end());
-    }
+    if (perDay_ > 0 && count - i <= mostWithheld_) silent_.add(id);
   }
   return read.done();
 }

@@ -3,13 +3,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "bytes.hpp"
+#include "stream/recency_table.hpp"
 
 namespace driftlock {
 
@@ -61,9 +61,8 @@ class ProcessBudget {
   std::size_t mostWithheld_;
   std::uint64_t time_ = 0;
   std::atomic<std::uint64_t> withheld_{0};
-  /// Ids of anomalies that are open and not told, first withheld first.
-  std::list<std::string> order_;
-  std::unordered_map<std::string_view, std::list<std::string>::iterator> silent_;
+  /// Ids of anomalies that are open and not told.
+  RecencyTable<std::string, std::monostate> silent_;
 };
 
 }  // namespace driftlock

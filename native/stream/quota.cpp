@@ -1,7 +1,6 @@
 #include "stream/quota.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include "cbad/state_bytes.hpp"
 #include "stream/fields.hpp"
@@ -42,52 +41,43 @@ std::uint32_t Quota::admit(const otlp::Index& index, const StreamKeys& keys, std
 }
 
 Quota::Tenant& Quota::find(std::string_view name) {
-  if (const auto found = tenants_.find(name); found != tenants_.end()) {
-    order_.splice(order_.begin(), order_, found->second);
-  } else {
-    order_.emplace_front().name = name;
-    tenants_[order_.front().name] = order_.begin();
-  }
-  return order_.front();
+  auto* known = tenants_.use(name);
+  return known ? known->value : tenants_.add(name).value;
 }
 
 bool Quota::admit(Tenant& tenant, std::uint64_t hash) {
   const std::uint64_t now = tenant.clock.now();
-  auto& [name, clock, order, places] = tenant;
-  if (const auto found = places.find(hash); found != places.end()) {
-    order.splice(order.begin(), order, found->second);
-    order.front().usedAt = now;
+  auto& places = tenant.places;
+  if (auto* known = places.use(hash)) {
+    known->value = now;
     return true;
   }
-  if (order.size() < perTenant_) {
-    order.push_front({hash, now});
+  if (places.size() < perTenant_) {
     ++places_;
   } else {
-    if (now - order.back().usedAt <= kIdleNanos) return false;
-    places.erase(order.back().hash);
-    order.back() = {hash, now};
-    order.splice(order.begin(), order, std::prev(order.end()));
+    if (now - places.oldest().value <= kIdleNanos) return false;
+    places.erase(places.oldest().key);
   }
-  places[hash] = order.begin();
+  places.add(hash, now);
   return true;
 }
 
 void Quota::makeRoom() {
-  while (order_.size() > 1 && (order_.size() > kMostTenants || places_ > inAll_)) {
-    places_ -= order_.back().order.size();
-    tenants_.erase(order_.back().name);
-    order_.pop_back();
+  while (tenants_.size() > 1 && (tenants_.size() > kMostTenants || places_ > inAll_)) {
+    places_ -= tenants_.oldest().value.places.size();
+    tenants_.erase(tenants_.oldest().key);
   }
 }
 
 void Quota::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
-  write(static_cast<std::uint32_t>(order_.size()));
-  for (auto tenant = order_.rbegin(); tenant != order_.rend(); ++tenant) {
-    write(tenant->name);
-    StreamClock::visit(tenant->clock, write);
-    write(static_cast<std::uint32_t>(tenant->order.size()));
-    for (auto place = tenant->order.rbegin(); place != tenant->order.rend(); ++place) write(place->hash), write(place->usedAt);
+  write(static_cast<std::uint32_t>(tenants_.size()));
+  for (auto entry = tenants_.rbegin(); entry != tenants_.rend(); ++entry) {
+    const Tenant& tenant = entry->value;
+    write(entry->key);
+    StreamClock::visit(tenant.clock, write);
+    write(static_cast<std::uint32_t>(tenant.places.size()));
+    for (auto place = tenant.places.rbegin(); place != tenant.places.rend(); ++place) write(place->key), write(place->value);
   }
 }
 
@@ -106,11 +96,10 @@ bool Quota::restore(Bytes in) {
     Tenant* tenant = perTenant_ == 0 ? nullptr : &find(name);
     if (tenant) tenant->clock = clock;
     for (std::uint32_t k = 0; k < count && read.ok(); ++k) {
-      const Place place{read.get<std::uint64_t>(), read.get<std::uint64_t>()};
+      const auto hash = read.get<std::uint64_t>(), usedAt = read.get<std::uint64_t>();
       if (!tenant || count - k > perTenant_) continue;
-      if (tenant->places.contains(place.hash) || place.usedAt > clock.now()) return false;
-      tenant->order.push_front(place);
-      tenant->places[place.hash] = tenant->order.begin();
+      if (tenant->places.contains(hash) || usedAt > clock.now()) return false;
+      tenant->places.add(hash, usedAt);
       ++places_;
     }
     makeRoom();

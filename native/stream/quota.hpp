@@ -1,14 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "stream/clock.hpp"
 #include "stream/keys.hpp"
+#include "stream/recency_table.hpp"
 
 namespace driftlock {
 
@@ -33,17 +32,10 @@ class Quota {
   bool restore(Bytes in);
 
  private:
-  struct Place {
-    std::uint64_t hash;
-    /// By the tenant's clock.
-    std::uint64_t usedAt;
-  };
   struct Tenant {
-    std::string name;
     StreamClock clock;
-    /// Most recently used first.
-    std::list<Place> order;
-    std::unordered_map<std::uint64_t, std::list<Place>::iterator> places;
+    /// By the hash of the stream: when it was used, by the tenant's clock.
+    RecencyTable<std::uint64_t, std::uint64_t> places;
   };
 
   Tenant& find(std::string_view name);
@@ -53,9 +45,7 @@ class Quota {
   std::uint32_t perTenant_;
   std::size_t inAll_;
   std::size_t places_ = 0;
-  /// Most recently used first.
-  std::list<Tenant> order_;
-  std::unordered_map<std::string_view, std::list<Tenant>::iterator> tenants_;
+  RecencyTable<std::string, Tenant> tenants_;
 };
 
 }  // namespace driftlock

@@ -1,7 +1,6 @@
 #include "stream/sessions.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 #include "cbad/state_bytes.hpp"
 
@@ -14,15 +13,12 @@ constexpr std::uint64_t kQuietNanos = 30'000'000'000;
 }  // namespace
 
 SequenceVerdict SequenceChannel::observe(std::uint64_t key, std::uint32_t id, bool last, std::uint64_t timeUnixNano) {
-  if (const auto found = sessions_.find(key); found != sessions_.end()) {
-    order_.splice(order_.begin(), order_, found->second);
-  } else {
-    order_.emplace_front().key = key;
-    order_.front().waiting.reserve(kFewWaiting);
-    sessions_[key] = order_.begin();
+  current_ = sessions_.use(key);
+  if (!current_) {
+    current_ = &sessions_.add(key);
+    current_->value.waiting.reserve(kFewWaiting);
   }
-  current_ = order_.begin();
-  Session& session = *current_;
+  Session& session = current_->value;
   session.lastUnixNano = std::max(session.lastUnixNano, timeUnixNano);
   id = std::min(id, largest_id);
   before_ = session.context;
@@ -41,11 +37,11 @@ SequenceVerdict SequenceChannel::observe(std::uint64_t key, std::uint32_t id, bo
 }
 
 std::optional<SequenceVerdict> SequenceChannel::expire(std::uint64_t timeUnixNano) {
-  if (order_.empty()) return {};
-  Session& oldest = order_.back();
+  if (sessions_.empty()) return {};
+  Session& oldest = sessions_.oldest().value;
   const bool quiet = oldest.lastUnixNano != 0 && timeUnixNano > oldest.lastUnixNano + kQuietNanos;
-  if (!quiet && order_.size() <= kMostSessions) return {};
-  current_ = std::prev(order_.end());
+  if (!quiet && sessions_.size() <= kMostSessions) return {};
+  current_ = &sessions_.oldest();
   before_ = oldest.context;
   ended_ = true;
   // Whether a session that gives way would have gone on is not known: only a quiet one pays for its end.
@@ -61,8 +57,8 @@ std::optional<SequenceVerdict> SequenceChannel::expire(std::uint64_t timeUnixNan
 }
 
 void SequenceChannel::accept(Lesson lesson) {
-  if (current_ == order_.end()) return;
-  Session& session = *current_;
+  if (!current_) return;
+  Session& session = current_->value;
   session.strange |= lesson == Lesson::Strange;
   const bool learn = lesson == Lesson::Learn && !session.strange;
   if (session.strange) {
@@ -76,10 +72,9 @@ void SequenceChannel::accept(Lesson lesson) {
   if (ended_) {
     ++closed_;
     closedIds_ += session.score.count() - (paidEnd_ ? 1 : 0);
-    sessions_.erase(session.key);
-    order_.erase(current_);
+    sessions_.erase(current_->key);
   }
-  current_ = order_.end();
+  current_ = nullptr;
 }
 
 void SequenceChannel::passOn(Session& session, std::size_t count, bool learn) {
@@ -98,9 +93,11 @@ void SequenceChannel::snapshot(std::vector<std::uint8_t>& out) const {
   put_state(out, model_);
   put(out, closed_);
   put(out, closedIds_);
-  put(out, static_cast<std::uint32_t>(order_.size()));
+  put(out, static_cast<std::uint32_t>(sessions_.size()));
   StateWriter write(out);
-  for (const Session& session : order_) {
+  for (auto entry = sessions_.rbegin(); entry != sessions_.rend(); ++entry) {
+    const auto& [key, session] = *entry;
+    write(key);
     Session::visit(session, write);
     put(out, static_cast<std::uint32_t>(session.waiting.size()));
     for (const std::uint32_t id : session.waiting) put(out, id);
@@ -115,19 +112,20 @@ bool SequenceChannel::restore(Bytes in) {
   const std::uint32_t count = read.get<std::uint32_t>();
   if (count > kMostSessions) return false;
   for (std::uint32_t i = 0; i < count; ++i) {
-    Session& session = order_.emplace_back();
+    const auto key = read.get<std::uint64_t>();
+    if (sessions_.contains(key)) return false;
+    Session& session = sessions_.add(key).value;
     Session::visit(session, read);
     const std::uint32_t waiting = read.get<std::uint32_t>();
     if (!session.context.valid() || !session.learned.valid() || waiting > kWaiting) return false;
     for (std::uint32_t n = 0; n < waiting; ++n) session.waiting.push_back(std::min(read.get<std::uint32_t>(), largest_id));
-    if (!sessions_.emplace(session.key, std::prev(order_.end())).second) return false;
   }
   return read.done();
 }
 
 std::size_t SequenceChannel::memory() const {
-  std::size_t bytes = sizeof *this + model_.bytes() + order_.size() * (sizeof(Session) + 6 * sizeof(void*));
-  for (const Session& session : order_) bytes += session.waiting.capacity() * sizeof(std::uint32_t);
+  std::size_t bytes = sizeof *this + model_.bytes() + sessions_.size() * (sizeof(Sessions::Entry) + 6 * sizeof(void*));
+  for (const auto& [key, session] : sessions_) bytes += session.waiting.capacity() * sizeof(std::uint32_t);
   return bytes;
 }
 

@@ -2,13 +2,12 @@
 
 #include <cstdint>
 #include <limits>
-#include <list>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "bytes.hpp"
 #include "cbad/sequence.hpp"
+#include "stream/recency_table.hpp"
 
 namespace driftlock {
 
@@ -55,7 +54,6 @@ class SequenceChannel {
 
  private:
   struct Session {
-    std::uint64_t key = 0;
     SequenceContext context{};
     SequenceScore score{};
     double peak = -std::numeric_limits<double>::infinity();
@@ -67,7 +65,7 @@ class SequenceChannel {
 
     template <class Self, class Visitor>
     static void visit(Self& self, Visitor& v) {
-      v(self.key), v(self.peak), v(self.lastUnixNano), v(self.strange);
+      v(self.peak), v(self.lastUnixNano), v(self.strange);
       SequenceContext::visit(self.context, v);
       SequenceContext::visit(self.learned, v);
       SequenceScore::visit(self.score, v);
@@ -81,13 +79,12 @@ class SequenceChannel {
   void passOn(Session& session, std::size_t count, bool learn);
 
   SequenceModel model_;
-  /// Least recently used last.
-  std::list<Session> order_;
-  std::unordered_map<std::uint64_t, std::list<Session>::iterator> sessions_;
+  using Sessions = RecencyTable<std::uint64_t, Session>;
+  Sessions sessions_;
   std::uint64_t closed_ = 0, closedIds_ = 0;
 
   // What `accept` decides on.
-  std::list<Session>::iterator current_ = order_.end();
+  Sessions::Entry* current_ = nullptr;
   SequenceContext before_;
   bool ended_ = false, paidEnd_ = false;
 };

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+
+namespace driftlock {
+
+/// A table in the order of use, from which what was used least lately can go. Entries stay where they are in memory.
+template <typename Key, typename Value>
+class RecencyTable {
+ public:
+  using Name = std::conditional_t<std::is_same_v<Key, std::string>, std::string_view, Key>;
+  struct Entry {
+    const Key key;
+    Value value;
+  };
+
+  std::size_t size() const { return places_.size(); }
+  bool empty() const { return places_.empty(); }
+  bool contains(Name key) const { return places_.contains(key); }
+
+  /// Null where there is none; else it is the latest used from now on.
+  Entry* use(Name key) {
+    const auto place = places_.find(key);
+    if (place == places_.end()) return nullptr;
+    order_.splice(order_.begin(), order_, place->second);
+    return &order_.front();
+  }
+  /// As the latest used; `key` is not in the table.
+  Entry& add(Name key, Value value = {}) {
+    order_.push_front(Entry{Key(key), std::move(value)});
+    places_[order_.front().key] = order_.begin();
+    return order_.front();
+  }
+
+  /// Used least lately; of a table that is not empty.
+  Entry& oldest() { return order_.back(); }
+  /// True where it was there.
+  bool erase(Name key) {
+    const auto place = places_.find(key);
+    if (place == places_.end()) return false;
+    const auto entry = place->second;
+    // First: the key may lie in the entry.
+    places_.erase(place);
+    order_.erase(entry);
+    return true;
+  }
+
+  /// Latest used first; `rbegin` is the oldest.
+  auto begin() { return order_.begin(); }
+  auto end() { return order_.end(); }
+  auto begin() const { return order_.begin(); }
+  auto end() const { return order_.end(); }
+  auto rbegin() const { return order_.rbegin(); }
+  auto rend() const { return order_.rend(); }
+
+ private:
+  std::list<Entry> order_;
+  std::unordered_map<Name, typename std::list<Entry>::iterator> places_;
+};
+
+}  // namespace driftlock
