@@ -68,6 +68,10 @@ export class TokenVerifier {
 
   #principal(payload: JWTPayload): Principal {
     const { tenant_claim, scopes_claim, scope_prefix } = this.#config;
+    const { sub } = payload;
+    if (typeof sub !== "string" || sub === "") {
+      throw unauthenticated("the token's claim sub names nobody: it must be a text");
+    }
     const tenant = payload[tenant_claim];
     if (typeof tenant !== "string" || !tenantPattern.test(tenant)) {
       throw new ExportError(
@@ -78,7 +82,7 @@ export class TokenVerifier {
     const claimed = payload[scopes_claim];
     const names = typeof claimed === "string" ? claimed.split(" ") : Array.isArray(claimed) ? claimed : [];
     const granted = scopes.filter((scope) => names.includes(scope_prefix + scope));
-    return { tenant, scopes: new Set<Scope>(granted), subject: `user:${payload.sub!.slice(0, 200)}` };
+    return { tenant, scopes: new Set<Scope>(granted), subject: `user:${sub.slice(0, 200)}` };
   }
 
   async #findKeys(): Promise<JWTVerifyGetKey> {
