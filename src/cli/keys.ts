@@ -47,7 +47,8 @@ function scopesOf(text: string | undefined): Scope[] {
 function expiryOf(text: string): number | undefined {
   if (text === "never") return undefined;
   const ms = durationMs(text);
-  if (ms === undefined || ms === 0) throw new UsageError("--expires must be a time such as 90d, or never");
+  if (ms === undefined || ms === 0)
+    throw new UsageError("--expires must be a time such as 90d, at most 36500d, or never");
   return Date.now() + ms;
 }
 
@@ -140,7 +141,7 @@ async function rotate(args: string[], io: Io): Promise<number> {
   const id = idOf("rotate", own.positionals);
   const tenant = tenantOf(own.values);
   const grace = durationMs(own.values.get("grace") ?? defaultGrace);
-  if (grace === undefined) throw new UsageError("--grace must be a time such as 24h, or 0s");
+  if (grace === undefined) throw new UsageError("--grace must be a time such as 24h, at most 36500d, or 0s");
   const rotated = await withStore(configOf(own.rest, io), (store) =>
     store.keys.rotate(tenant, id, grace, author()),
   );

@@ -62,6 +62,17 @@ describe("keys", () => {
     expect((await driftlock(["keys", "list"])).out).toMatch(/revoked 20\d\d-/);
   });
 
+  it("are not made for longer than a date can tell", async () => {
+    const args = ["keys", "create", "--name", "edge", "--scopes", "read", "--expires"];
+    expect(await driftlock([...args, "99999999d"])).toMatchObject({
+      code: 2,
+      out: "",
+      err: expect.stringContaining("--expires must be a time such as 90d"),
+    });
+    expect((await driftlock([...args, "36500d"])).code).toBe(0);
+    expect((await driftlock(["keys", "list"])).out.trim().split("\n")).toHaveLength(2);
+  });
+
   it("are rotated", async () => {
     const made = await driftlock(["keys", "create", "--name", "edge", "--scopes", "read"]);
     const keyId = made.out.slice(4, 20);
