@@ -1,60 +1,24 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { sql } from "kysely";
-import {
-  type Anomaly,
-  AnomalySchema,
-  type Channel,
-  type Severity,
-  type Signal,
-} from "../gen/driftlock/v1/anomaly_pb.js";
+import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
+import { type AnomalyFilter, searchAnomalies } from "./anomaly-search.ts";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
 import { appendAudit } from "./audit.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument } from "./errors.ts";
-import { latestFirst, type Page, type PageRequest } from "./page.ts";
-import { channelMask, maxExamples, recordReports } from "./record.ts";
-import { encodeReport, searchable, serviceName, streamId, streamKey } from "./report.ts";
+import type { Page, PageRequest } from "./page.ts";
+import { maxExamples, recordReports } from "./record.ts";
+import { encodeReport } from "./report.ts";
 import type { Settings } from "./settings.ts";
-
-/** What a person made of an anomaly. */
-export const dispositions = ["acknowledged", "resolved", "accepted", "false"] as const;
-export type Disposition = (typeof dispositions)[number];
-/** open and ended (nothing flagged for the quiet time) until a person has said something. */
-export type AnomalyState = "open" | "ended" | Disposition;
-
-export interface StoredReport {
-  /** As it was reported, `excerpts` with the first alone. */
-  anomaly: Anomaly;
-  /** driftlock.v1.Anomaly */
-  bytes: Uint8Array;
-  settingsHash: string;
-}
-
-/** What all reports of an anomaly say together. */
-export interface AnomalySummary {
-  tenant: string;
-  id: string;
-  stream: string;
-  streamId: string;
-  service: string;
-  signal: Signal;
-  /** Of all reports. */
-  channels: Channel[];
-  /** The highest of all reports. */
-  severity: Severity;
-  /** Event times of the first flagged verdict and of the latest, nanoseconds since 1970. */
-  startTime: bigint;
-  endTime: bigint;
-  occurrences: bigint;
-  ended: boolean;
-  state: AnomalyState;
-  /** Milliseconds since 1970: when the first report was stored. */
-  recordedAt: number;
-  /** When the latest was, or a person said something of it. */
-  changedAt: number;
-  /** Whose score is the highest multiple of its limit. None where only the anomaly's end has been told. */
-  strongest: StoredReport | undefined;
-}
+import {
+  type AnomalySummary,
+  type Disposition,
+  dispositions,
+  type StoredReport,
+  type SummaryRow,
+  summaryColumns,
+  toReport,
+  toSummary,
+} from "./summary.ts";
 
 export interface AnomalyEvent {
   state: Disposition;
@@ -74,23 +38,6 @@ export interface AnomalyDetail extends AnomalySummary {
   settings: Settings[];
 }
 
-/** Members narrow together; the values of one are alternatives. */
-export interface AnomalyFilter {
-  /** Of the anomaly's start, nanoseconds since 1970; `until` is no part of the range. */
-  from?: bigint;
-  until?: bigint;
-  /** The stream's key, or its id. */
-  stream?: string;
-  streamId?: string;
-  service?: string;
-  signal?: readonly Signal[];
-  channel?: readonly Channel[];
-  severity?: readonly Severity[];
-  state?: readonly AnomalyState[];
-  /** In an explanation or a record, whatever the case of its letters. */
-  text?: string;
-}
-
 export interface AnomalyPatch {
   state: Disposition;
   author: string;
@@ -99,67 +46,6 @@ export interface AnomalyPatch {
 
 const maxAuthor = 256;
 const maxNote = 4_096;
-const maxSearch = 256;
-
-const summaryColumns = [
-  "tenant",
-  "id",
-  "stream",
-  "stream_id",
-  "service",
-  "signal",
-  "channels",
-  "severity",
-  "start_time",
-  "end_time",
-  "occurrences",
-  "ended",
-  "state",
-  "recorded_at",
-  "changed_at",
-] as const;
-type SummaryRow = {
-  [C in Exclude<
-    (typeof summaryColumns)[number],
-    "tenant" | "id" | "stream" | "stream_id" | "service" | "state"
-  >]: bigint;
-} & { tenant: string; id: string; stream: string; stream_id: string; service: string; state: string };
-
-function channelsOf(bits: bigint): Channel[] {
-  return Array.from({ length: 32 }, (_, channel) => channel).filter(
-    (channel) => (bits & (1n << BigInt(channel))) !== 0n,
-  );
-}
-
-function toSummary(row: SummaryRow, strongest: StoredReport | undefined): AnomalySummary {
-  return {
-    tenant: row.tenant,
-    id: row.id,
-    stream: row.stream,
-    streamId: row.stream_id,
-    service: row.service,
-    signal: Number(row.signal),
-    channels: channelsOf(row.channels),
-    severity: Number(row.severity),
-    startTime: row.start_time,
-    endTime: row.end_time,
-    occurrences: row.occurrences,
-    ended: row.ended === 1n,
-    state: row.state as AnomalyState,
-    recordedAt: Number(row.recorded_at),
-    changedAt: Number(row.changed_at),
-    strongest,
-  };
-}
-
-interface ReportRow {
-  settings_hash: string;
-  report: Uint8Array;
-}
-
-function toReport({ settings_hash: settingsHash, report: bytes }: ReportRow): StoredReport {
-  return { anomaly: fromBinary(AnomalySchema, bytes), bytes, settingsHash };
-}
 
 export class Anomalies {
   readonly #context: Context;
@@ -187,34 +73,7 @@ export class Anomalies {
     page: PageRequest = {},
   ): Promise<Page<AnomalySummary>> {
     checkTenant(tenant);
-    const db = this.#context.database.read;
-    let query = db.selectFrom("anomalies").select(summaryColumns).where("tenant", "=", tenant);
-    if (filter.from !== undefined) query = query.where("start_time", ">=", filter.from);
-    if (filter.until !== undefined) query = query.where("start_time", "<", filter.until);
-    if (filter.stream !== undefined)
-      query = query.where("stream_id", "=", streamId(streamKey(filter.stream)));
-    if (filter.streamId !== undefined) query = query.where("stream_id", "=", filter.streamId);
-    if (filter.service !== undefined) query = query.where("service", "=", serviceName(filter.service));
-    if (filter.signal) query = query.where("signal", "in", filter.signal.map(BigInt));
-    if (filter.severity) query = query.where("severity", "in", filter.severity.map(BigInt));
-    if (filter.state) query = query.where("state", "in", filter.state);
-    if (filter.channel) query = query.where(sql<boolean>`(channels & ${channelMask(filter.channel)}) <> 0`);
-    if (filter.text !== undefined) {
-      if (filter.text.length > maxSearch) {
-        throw new InvalidArgument("text", `must be at most ${maxSearch} characters`);
-      }
-      const pattern = `%${searchable(filter.text).replace(/[\\%_]/g, "\\$&")}%`;
-      query = query.where(({ exists, selectFrom }) =>
-        exists(
-          selectFrom("anomaly_reports as r")
-            .select("r.hash")
-            .where("r.tenant", "=", tenant)
-            .whereRef("r.anomaly_id", "=", "anomalies.id")
-            .where(sql<boolean>`r.text like ${pattern} escape '\\'`),
-        ),
-      );
-    }
-    const { items, ...rest } = await latestFirst(query, "start_time", page);
+    const { items, ...rest } = await searchAnomalies(this.#context, tenant, filter, page);
     return { items: await this.#summaries(tenant, items), ...rest };
   }
 

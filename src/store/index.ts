@@ -18,18 +18,8 @@ import { Streams } from "./streams.ts";
 import { Usage } from "./usage.ts";
 import { Writer, type WriterLimits } from "./writer.ts";
 
-export type {
-  Anomalies,
-  AnomalyDetail,
-  AnomalyEvent,
-  AnomalyFilter,
-  AnomalyPatch,
-  AnomalyState,
-  AnomalySummary,
-  Disposition,
-  StoredReport,
-} from "./anomalies.ts";
-export { dispositions } from "./anomalies.ts";
+export type { Anomalies, AnomalyDetail, AnomalyEvent, AnomalyPatch } from "./anomalies.ts";
+export type { AnomalyFilter } from "./anomaly-search.ts";
 export type { Audit, AuditEntry, AuditInput, AuditVerdict, ChainedEntry } from "./audit.ts";
 export { canonicalJson, type Json } from "./canonical.ts";
 export { InvalidArgument, isUnavailable, reasonOf, StoreUnavailable } from "./errors.ts";
@@ -44,6 +34,13 @@ export { StreamFeed } from "./stream-feed.ts";
 export type { StreamPoint } from "./stream-points.ts";
 export type { RatedPoint, Stream, StreamFilter, StreamObservation, StreamState, Streams } from "./streams.ts";
 export { streamStates } from "./streams.ts";
+export {
+  type AnomalyState,
+  type AnomalySummary,
+  type Disposition,
+  dispositions,
+  type StoredReport,
+} from "./summary.ts";
 export type { Amount, DailyUsage, Usage } from "./usage.ts";
 export type { Writer, WriterState } from "./writer.ts";
 

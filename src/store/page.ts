@@ -42,6 +42,10 @@ export function parsePosition({ after }: PageRequest): Position | undefined {
   return { major: BigInt(major), minor };
 }
 
+export function cursorOf({ major, minor }: Position): string {
+  return Buffer.from(`${major} ${minor}`).toString("base64url");
+}
+
 /** @param rows one more than `limit` where there is more. */
 export function toPage<R, T>(
   rows: readonly R[],
@@ -51,8 +55,7 @@ export function toPage<R, T>(
 ): Page<T> {
   const items = rows.slice(0, limit).map(item);
   if (rows.length <= limit) return { items };
-  const { major, minor } = position(rows[limit - 1]!);
-  return { items, next: Buffer.from(`${major} ${minor}`).toString("base64url") };
+  return { items, next: cursorOf(position(rows[limit - 1]!)) };
 }
 
 /** A page of the query's rows, the latest by `time` first; their ids order those of one time. @throws {InvalidArgument} */

@@ -8,6 +8,7 @@ import {
   Severity,
   Signal,
 } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { stepSize } from "../../src/store/anomaly-search.ts";
 import type { AnomalyFilter, Store } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
 import { ending, id, midnight, report, versions } from "./fixtures.ts";
@@ -240,6 +241,51 @@ onEachDatabase((databases) => {
     expect(await found({ text: "silence" })).toEqual([5]);
     expect(await found({ text: "reset", severity: [Severity.MEDIUM], until: at(3) })).toEqual([2]);
     expect(await found({ service: "nobody's" })).toEqual([]);
+  });
+
+  it("finds the same in steps, and ends a page that takes too long where the next goes on", async () => {
+    let now = 1_000;
+    let slow = 0;
+    const { store } = await fresh(databases, { now: () => (now += slow) });
+    const count = 2 * stepSize + 10;
+    const rare = [3, stepSize - 1, stepSize, stepSize + 1, count - 1];
+    const found = rare.map((n) => id(n)).reverse();
+    for (let n = 0; n < count; n += 501) {
+      const batch = Array.from({ length: Math.min(501, count - n) }, (_, i) => n + i);
+      await store.anomalies.record(
+        batch.map((each) =>
+          report({
+            id: id(each),
+            // Some begin at one time.
+            startTimeUnixNano: midnight + BigInt(each >> 2),
+            ...(rare.includes(each) && { severity: Severity.CRITICAL, record: { text: "a needle" } }),
+          }),
+        ),
+      );
+    }
+    const service = "checkout";
+    const filters: AnomalyFilter[] = [
+      { text: "NEEDLE" },
+      { severity: [Severity.CRITICAL] },
+      { service, text: "needle" },
+      { stream: "logs service.name=checkout", service, severity: [Severity.CRITICAL], text: "needle" },
+      { state: ["open"], severity: [Severity.CRITICAL] },
+      { state: ["open", "ended"], text: "needle" },
+    ];
+    for (const filter of filters) {
+      slow = 0;
+      const whole = await store.anomalies.list("acme", filter);
+      expect(whole.items.map((item) => item.id)).toEqual(found);
+      expect(whole.next).toBeUndefined();
+      expect(await walk(store, filter, 2)).toEqual(found);
+      slow = 2_000;
+      expect(await walk(store, filter, 100)).toEqual(found);
+    }
+    const page = await store.anomalies.list("acme", { text: "nowhere" });
+    expect(page).toEqual({ items: [], next: expect.any(String) });
+    expect(await walk(store, { text: "nowhere" }, 100)).toEqual([]);
+    // What an index has side by side is found at once.
+    expect((await store.anomalies.list("acme", { service }, { limit: 1_000 })).items).toHaveLength(1_000);
   });
 
   it("refuses what is no page", async () => {
