@@ -1,4 +1,14 @@
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import fc from "fast-check";
@@ -158,6 +168,8 @@ describe("the log", () => {
     await log.close();
     const { log: second } = await openLog(folder);
     await second.close();
+    await writeFile(join(folder, "lock"), "no lock ".repeat(100));
+    await expect(openLog(folder)).rejects.toThrow(`${folder}/lock: file is not a database`);
   });
 
   it.each(["always", "interval", "off"] as const)("keeps order under load with sync: %s", async (sync) => {
@@ -252,6 +264,26 @@ describe("a damaged log", () => {
     await opened.log.close();
   });
 
+  it.each<[string, (path: string) => Promise<void>]>([
+    ["is missing", (path) => rm(path)],
+    ["is empty", (path) => truncate(path)],
+  ])("counts a file in its midst that %s", async (_, spoil) => {
+    const folder = await newFolder();
+    const { log } = await openLog(folder, { maxSize: 800 });
+    for (const name of names(20)) await log.append("logs", Buffer.from(name));
+    await log.close();
+    const files = await segments(folder);
+    expect(files.length).toBeGreaterThan(3);
+    const [, second, third] = files.map((name) => Number(name.slice(0, 16)));
+    await spoil(join(folder, files[1]!));
+    const opened = await openLog(folder, { maxSize: 800 });
+    const rest = await drain(opened);
+    expect(rest).toEqual(names(20).filter((name) => rest.includes(name)));
+    expect(rest.length).toBeLessThan(20);
+    expect(opened.damage).toEqual([third! - second!]);
+    await opened.log.close();
+  });
+
   it("never gives what was not appended, and all that is whole", async () => {
     const { folder, path, bytes } = await tenRequests();
     await fc.assert(
@@ -309,6 +341,9 @@ describe("a damaged log", () => {
     const { folder } = await tenRequests();
     for (const name of ["1.log", "x.log", "9999999999999999.log", "notes.txt"])
       await writeFile(join(folder, name), "mine");
+    // Named as its files are, in the midst of one.
+    await mkdir(join(folder, "0000000000000001.log"));
+    await symlink("/nonexistent", join(folder, "0000000000000002.log"));
     const opened = await openLog(folder);
     expect(await drain(opened)).toEqual(names(10));
     await opened.log.close();

@@ -41,6 +41,7 @@ export class DeadLetters {
       const known = this.#ends.get(signal);
       const same = known?.inode === inode && known.end === size;
       const end = same ? size : await wholeSize(file, size);
+      this.#ends.set(signal, { inode, end });
       if (end + prefixSize + body.length > this.#maxSize) return false;
       await file.truncate(end);
       const prefix = Buffer.alloc(prefixSize);

@@ -10,13 +10,20 @@ const busy = 5;
  */
 export async function lockFolder(folder: string): Promise<() => void> {
   const { DatabaseSync } = await import("node:sqlite");
-  const database = new DatabaseSync(join(folder, "lock"));
+  const path = join(folder, "lock");
+  let database: InstanceType<typeof DatabaseSync> | undefined;
   try {
+    database = new DatabaseSync(path);
     database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    const held = database;
+    return () => held.close();
   } catch (error) {
-    database.close();
-    if ((error as { errcode?: number }).errcode !== busy) throw error;
-    throw new Error(`another process uses ${folder}; stop it or choose another data_dir`, { cause: error });
+    database?.close();
+    const { errcode, message } = error as Error & { errcode?: number };
+    const text =
+      errcode === busy
+        ? `another process uses ${folder}; stop it or choose another data_dir`
+        : `${path}: ${message}; see that it can be written, or remove it`;
+    throw new Error(text, { cause: error });
   }
-  return () => database.close();
 }

@@ -49,9 +49,14 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** There is no room; `code` is that of a full device. */
+/** There is no room in what the options name. */
 export class LogFull extends Error {
-  readonly code = "ENOSPC";
+  readonly limit: "maxSize" | "maxWaiting";
+
+  constructor(limit: "maxSize" | "maxWaiting") {
+    super(`no room in ${limit}`);
+    this.limit = limit;
+  }
 }
 
 /**
@@ -147,9 +152,10 @@ export class SegmentLog {
    * kept then.
    */
   append(signal: Signal, body: Buffer): Promise<void> {
-    if (!this.fits(body.length)) throw new LogFull();
+    if (!this.fits(body.length)) throw new LogFull("maxSize");
     const size = headerSize + body.length;
-    if (this.#reserved > 0 && this.#reserved + size > this.#options.maxWaiting) throw new LogFull();
+    if (this.#reserved > 0 && this.#reserved + size > this.#options.maxWaiting)
+      throw new LogFull("maxWaiting");
     this.#reserved += size;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ signal, body, resolve, reject });
@@ -274,7 +280,8 @@ export class SegmentLog {
       }
       await rename(path, `${path}.unreadable`).catch((failure) => this.#events.onError(failure));
     }
-    const damaged = (entry?.start ?? end) - from;
+    // From what was taken: a file that is missing, or was cut, leaves a gap.
+    const damaged = (entry?.start ?? end) - this.#taken;
     if (damaged > 0) this.#events.onDamage(damaged, path);
     if (entry) return this.#take(entry);
     this.#taken = end;

@@ -3,7 +3,9 @@ import type { Entry } from "./log.ts";
 /** Entries that were just appended and will be taken next, in memory, so that a queue that keeps up reads nothing back. */
 export class Recent {
   readonly #maxSize: number;
-  readonly #entries: Entry[] = [];
+  /** By start; each begins where the one before ends. */
+  readonly #entries = new Map<number, Entry>();
+  #end = 0;
   #size = 0;
 
   /** @param maxSize of all bodies, bytes. */
@@ -13,22 +15,27 @@ export class Recent {
 
   /** Keeps an entry where it is the next to be taken, at the position `taken`, or comes right behind one that is kept. */
   add(entry: Entry, taken: number): void {
-    const follows = entry.start === (this.#entries.at(-1)?.end ?? taken);
-    if (!follows || this.#size + entry.body.length > this.#maxSize) return;
-    this.#entries.push(entry);
+    // What is left was read from the disk in the very moment in which it came here.
+    if (this.#end <= taken) this.#clear(taken);
+    if (entry.start !== this.#end || this.#size + entry.body.length > this.#maxSize) return;
+    this.#entries.set(entry.start, entry);
+    this.#end = entry.end;
     this.#size += entry.body.length;
   }
 
   /** The entry at the position `taken`, if it is here. */
   take(taken: number): Entry | undefined {
-    // Those that were read from the disk in the very moment in which they came here.
-    while (this.#entries.length > 0 && this.#entries[0]!.start < taken) this.#shift();
-    return this.#entries[0]?.start === taken ? this.#shift() : undefined;
+    const entry = this.#entries.get(taken);
+    if (entry) {
+      this.#entries.delete(taken);
+      this.#size -= entry.body.length;
+    }
+    return entry;
   }
 
-  #shift(): Entry {
-    const entry = this.#entries.shift()!;
-    this.#size -= entry.body.length;
-    return entry;
+  #clear(end: number): void {
+    this.#entries.clear();
+    this.#end = end;
+    this.#size = 0;
   }
 }

@@ -23,7 +23,8 @@ export function segmentPath(folder: string, start: number): string {
 /** Those of an earlier process, in order. What they overlap, after a file that could not be cut, belongs to the later. */
 export async function listSegments(folder: string): Promise<Segment[]> {
   const segments: Segment[] = [];
-  for (const name of (await readdir(folder)).sort()) {
+  const files = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isFile());
+  for (const name of files.map(({ name }) => name).sort()) {
     const start = Number(pattern.exec(name)?.[1] ?? Number.NaN);
     if (!Number.isSafeInteger(start)) continue;
     const path = join(folder, name);
