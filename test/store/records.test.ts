@@ -259,6 +259,10 @@ onEachDatabase((databases) => {
               `update audit_log set entry = (select entry from backup ${at(a)}), hash = (select hash from backup ${at(a)}) ${at(b)}`,
           ),
         fc.constant("update tenants set audit_seq = 3 where id = 'acme'"),
+        fc.constant("delete from tenants where id = 'acme'"),
+        fc.constant(
+          "insert into audit_log select tenant, 7, previous_hash, hash, entry from backup where tenant = 'acme' and seq = 6",
+        ),
         hex.map((hash) => `update tenants set audit_hash = '${hash}' where id = 'acme'`),
         fc.constant(
           "insert into audit_log select tenant, 0, previous_hash, hash, entry from backup where tenant = 'acme' and seq = 1",
