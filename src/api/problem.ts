@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import { Code, ExportError } from "../otlp.ts";
 import { InvalidArgument, isUnavailable } from "../store/index.ts";
+import { Misfit } from "./faults.ts";
 
 export const problemType = "application/problem+json";
 
@@ -60,12 +61,17 @@ export function sendProblem(reply: FastifyReply, body: Problem): FastifyReply {
 /** Where the schema does not fit, by fastify's names. */
 const places = { body: "body", querystring: "query", params: "path", headers: "headers" } as const;
 
-function invalid(error: FastifyError): Problem {
-  const place = places[(error.validationContext ?? "body") as keyof typeof places];
-  const errors = error.validation!.map(({ instancePath, message = "is not valid" }) => ({
+/** RFC 6901. */
+export function pointer(path: readonly PropertyKey[]): string {
+  return path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
+function invalid({ validationContext = "body", faults }: Misfit): Problem {
+  const place = places[validationContext as keyof typeof places];
+  const errors = faults.map(({ path, detail }) => ({
     in: place,
-    field: place === "body" ? instancePath.replace(/\/$/, "") : instancePath.slice(1),
-    detail: message,
+    field: place === "body" ? pointer(path) : String(path[0] ?? ""),
+    detail,
   }));
   const [first] = errors;
   const at = [first!.in, first!.field].filter(Boolean).join(" ");
@@ -127,7 +133,7 @@ export function answerWithProblems(app: FastifyInstance, log: Logger): void {
       const { status, message, errors } = error;
       if (status !== 500)
         return sendProblem(reply, { ...problem(status, message), ...(errors && { errors }) });
-    } else if (error.validation !== undefined) {
+    } else if (error instanceof Misfit) {
       return sendProblem(reply, invalid(error));
     } else if (error.statusCode !== undefined && error.statusCode < 500) {
       return sendProblem(reply, problem(error.statusCode, error.message));

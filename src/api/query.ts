@@ -9,10 +9,15 @@ export function oneOrMore<T extends z.ZodType<string>>(value: T) {
     .optional();
 }
 
-export const time = z.iso.datetime({ offset: true }).max(64);
+export const time = z.iso
+  .datetime({
+    offset: true,
+    error: "must be RFC 3339 with a zone, such as 2026-01-31T12:00:00Z (in a URL a + is %2B)",
+  })
+  .max(64);
 
 /** Of anomalies and streams. */
 export const id = z
   .string()
-  .regex(/^[0-9A-Za-z_-]{1,64}$/)
+  .regex(/^[0-9A-Za-z_-]{1,64}$/, "must be 1 to 64 letters, digits, - or _")
   .describe("1 to 64 letters, digits, - or _");

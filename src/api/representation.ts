@@ -29,7 +29,7 @@ export function formatOf(request: FastifyRequest, format: Format | undefined): F
     });
     if (found !== undefined) return found;
   }
-  throw new ApiError(406, `accept: can be given are ${Object.values(types).join(", ")}`);
+  throw new ApiError(406, `accept: none of it can be given; there are ${Object.values(types).join(", ")}`);
 }
 
 /** A cell as RFC 4180 has it. Text that a spreadsheet would run as a formula is kept from that by an apostrophe. */
@@ -99,7 +99,7 @@ export const paging = {
   limit: z.coerce.number().int().min(1).max(1_000).default(100).describe("Items of a page"),
   after: z
     .string()
-    .regex(/^[A-Za-z0-9_-]{1,512}$/)
+    .regex(/^[A-Za-z0-9_-]{1,512}$/, "is not the cursor of a page; take `next` of the page before")
     .optional()
     .describe("`next` of the page before"),
 };

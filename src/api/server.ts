@@ -2,7 +2,7 @@
 import type { Socket } from "node:net";
 import websocket from "@fastify/websocket";
 import fastify, { type FastifyReply } from "fastify";
-import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
+import { serializerCompiler } from "fastify-type-provider-zod";
 import type { Logger } from "pino";
 import { parseListen } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
@@ -10,6 +10,7 @@ import { type AnomalyOptions, anomalyRoutes } from "./anomalies.ts";
 import type { App } from "./app.ts";
 import { type EventOptions, eventRoutes } from "./events/routes.ts";
 import { evidenceRoutes } from "./evidence.ts";
+import { validatorCompiler } from "./faults.ts";
 import { type Guard, guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthRoutes } from "./health.ts";
 import type { LiveHub } from "./live/hub.ts";

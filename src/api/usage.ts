@@ -5,7 +5,7 @@ import type { App } from "./app.ts";
 import { guarded, problems } from "./openapi.ts";
 
 const count = z.number().int().nonnegative();
-const day = z.iso.date();
+const day = z.iso.date("must be a day such as 2026-01-31");
 const dayMs = 86_400_000;
 const shownDays = 30;
 

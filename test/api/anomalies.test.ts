@@ -130,14 +130,22 @@ describe("the list of anomalies", () => {
   it("refuses what is no filter, and says which", async () => {
     const { get } = await start();
     for (const [query, detail] of [
-      ["limit=0", "query limit"],
-      ["limit=1001", "query limit"],
-      ["limit=x", "query limit"],
-      ["from=yesterday", "query from"],
-      ["severity=awful", "query severity"],
+      ["limit=0", "query limit: must be at least 1"],
+      ["limit=1001", "query limit: must be at most 1000"],
+      ["limit=x", "query limit: must be a number"],
+      ["limit=1.5", "query limit: must be a whole number"],
+      ["limit=5&limit=6", "query limit: must be given once"],
+      ["from=yesterday", "query from: must be RFC 3339 with a zone, such as 2026-01-31T12:00:00Z"],
+      ["severity=awful", "query severity: is not one that there is; use low, medium, high, critical"],
+      ["severity=high&severity=lwo", "query severity: is not one that there is; did you mean low?"],
+      ["state=", "query state: is not one that there is; use open, "],
       ["after=AAAA", "after: is not the cursor"],
-      ["sevrity=high", "sevrity"],
-      [`text=${"x".repeat(257)}`, "query text"],
+      ["after=%2B", "query after: is not the cursor"],
+      ["sevrity=high", "query sevrity: is unknown; did you mean severity?"],
+      ["tenant=other", "query tenant: is unknown; there are from, until, stream, "],
+      ["stream_id=a/b", "query stream_id: must be 1 to 64 letters, digits, - or _"],
+      ["text=", "query text: must not be empty"],
+      [`text=${"x".repeat(257)}`, "query text: must have at most 256 characters"],
     ]) {
       const problem = await problemOf(await get(`/v1/anomalies?${query}`));
       expect(problem, query).toMatchObject({ status: 400, detail: expect.stringContaining(detail!) });

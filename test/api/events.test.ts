@@ -161,7 +161,7 @@ describe("events", () => {
       [3, "/body"],
       [4, ""],
       [5, "/attributes/a~0~1b"],
-      [6, ""],
+      [6, "/msg"],
       [7, "/timestamp"],
     ]);
     expect(bodies()).toEqual(["good", "good too"]);
@@ -172,7 +172,7 @@ describe("events", () => {
       status: 400,
       detail: "none of the 2 events was taken",
       errors: [
-        { in: "body", field: "/0", detail: expect.stringContaining("x") },
+        { in: "body", field: "/0/x", detail: expect.stringContaining("is unknown; there are timestamp, ") },
         { in: "body", field: "/1/body", detail: "is missing" },
       ],
     });

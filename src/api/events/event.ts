@@ -27,11 +27,11 @@ export const eventSchema = z
     attributes: attributes.optional(),
     trace_id: z
       .string()
-      .regex(/^[0-9a-fA-F]{32}$/)
+      .regex(/^[0-9a-fA-F]{32}$/, "must be 32 hexadecimal digits")
       .optional(),
     span_id: z
       .string()
-      .regex(/^[0-9a-fA-F]{16}$/)
+      .regex(/^[0-9a-fA-F]{16}$/, "must be 16 hexadecimal digits")
       .optional(),
     event_name: z.string().max(256).optional(),
   })

@@ -3,6 +3,8 @@ import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import type { ResourceLogsSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { countJsonValues } from "../../receive/json-shape.ts";
+import { fitted, Misfit } from "../faults.ts";
+import { pointer } from "../problem.ts";
 import { EventFault, eventSchema, logRecord, resourceAttributes } from "./event.ts";
 
 export interface EventError {
@@ -131,15 +133,8 @@ function add(
   received: bigint,
   resources: Map<string, ResourceLogs>,
 ): { field: string; detail: string }[] {
-  const parsed = eventSchema.safeParse(value);
-  if (!parsed.success) {
-    return parsed.error.issues.map(({ path, message }) => ({
-      field: path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""),
-      detail: message,
-    }));
-  }
-  const event = parsed.data;
   try {
+    const event = fitted(eventSchema, value);
     const record = logRecord(event, received);
     const name = JSON.stringify([event.service, event.resource]);
     let logs = resources.get(name);
@@ -150,6 +145,9 @@ function add(
     logs.scopeLogs[0].logRecords.push(record);
     return [];
   } catch (error) {
+    if (error instanceof Misfit) {
+      return error.faults.map(({ path, detail }) => ({ field: pointer(path), detail }));
+    }
     if (!(error instanceof EventFault)) throw error;
     return [{ field: error.field, detail: error.message }];
   }

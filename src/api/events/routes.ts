@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
-import { validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { Code, ExportError } from "../../otlp.ts";
 import type { Permit } from "../../receive/admission.ts";
@@ -9,6 +9,7 @@ import { readBody } from "../../receive/http-body.ts";
 import type { Call, Received, Receivers } from "../../receive/index.ts";
 import { countJsonValues } from "../../receive/json-shape.ts";
 import type { App } from "../app.ts";
+import { validatorCompiler } from "../faults.ts";
 import { senderOf } from "../guard.ts";
 import { guarded, problems } from "../openapi.ts";
 import { ApiError } from "../problem.ts";
