@@ -18,7 +18,7 @@ import {
 import type { App } from "./app.ts";
 import { guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
-import { id, oneOrMore, time } from "./query.ts";
+import { id, noParameters, oneOrMore, time } from "./query.ts";
 import { formatOf, formats, pageContent, paging, sendPage } from "./representation.ts";
 import { parseNanos } from "./time.ts";
 
@@ -118,6 +118,7 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
         security,
         summary: "An anomaly with all that is kept of it",
         params: z.object({ id }),
+        querystring: noParameters,
         response: { 200: anomalyDetailSchema, ...problems(400, ...guarded, 404, 503) },
       },
     },
@@ -137,6 +138,7 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
         summary: "Acknowledge, resolve, accept as the new normal, or mark as false",
         description: "The caller is the author; the audit log has an entry of it.",
         params: z.object({ id }),
+        querystring: noParameters,
         body: judgement,
         response: { 200: anomalyDetailSchema, ...problems(400, ...guarded, 404, 413, 415, 503) },
       },

@@ -1,6 +1,9 @@
 /** Parameters of queries. */
 import { z } from "zod";
 
+/** Of routes that take none: what is meant to narrow must not pass unheeded. */
+export const noParameters = z.strictObject({});
+
 /** One value, or the parameter several times. */
 export function oneOrMore<T extends z.ZodType<string>>(value: T) {
   return z

@@ -12,7 +12,7 @@ import {
 import type { App } from "./app.ts";
 import { components, guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
-import { id, oneOrMore } from "./query.ts";
+import { id, noParameters, oneOrMore } from "./query.ts";
 import { pageSchema, paging } from "./representation.ts";
 import { formatMs, formatNanos } from "./time.ts";
 
@@ -174,6 +174,7 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
         security,
         summary: "A stream, what came of it, and the scores of its latest anomalies",
         params: z.object({ id }),
+        querystring: noParameters,
         response: { 200: streamDetailSchema, ...problems(400, ...guarded, 404, 503) },
       },
     },

@@ -187,6 +187,16 @@ describe("an anomaly", () => {
     });
   });
 
+  it("takes no parameters", async () => {
+    const { get } = await start();
+    for (const path of [`/v1/anomalies/${id(5)}`, "/v1/streams/1"]) {
+      expect(await problemOf(await get(`${path}?tenant=other`))).toMatchObject({
+        status: 400,
+        detail: "query tenant: is unknown; there are none",
+      });
+    }
+  });
+
   it("that there is not", async () => {
     const { get } = await start();
     expect((await problemOf(await get(`/v1/anomalies/${id(5)}`))).status).toBe(404);

@@ -13,6 +13,7 @@ import { validatorCompiler } from "../faults.ts";
 import { senderOf } from "../guard.ts";
 import { guarded, problems } from "../openapi.ts";
 import { ApiError } from "../problem.ts";
+import { noParameters } from "../query.ts";
 import { eventSchema } from "./event.ts";
 import { type Claim, IdempotencyKeys } from "./idempotency.ts";
 import {
@@ -205,6 +206,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
           "first time and does nothing.",
         consumes: [types.json, types.ndjson],
         headers,
+        querystring: noParameters,
         body: z.union([eventSchema, z.array(eventSchema).min(1)]),
         response: {
           200: answerSchema,
