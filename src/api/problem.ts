@@ -106,6 +106,23 @@ function known(error: FastifyError): FastifyError | ApiError {
   return error;
 }
 
+/** What fastify refuses of a body. */
+function refusedBody({ code }: FastifyError, { bodyLimit, schema }: FastifyRequest["routeOptions"]) {
+  switch (code) {
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return problem(413, `the body is larger than ${bodyLimit} bytes`);
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+    case "FST_ERR_CTP_EMPTY_TYPE":
+      return problem(415, `content-type must be ${(schema?.consumes ?? ["application/json"]).join(" or ")}`);
+    case "FST_ERR_CTP_INVALID_JSON_BODY":
+      return problem(400, "the body is not JSON");
+    case "FST_ERR_CTP_EMPTY_JSON_BODY":
+      return problem(400, "the body is empty; it must be JSON");
+    default:
+      return undefined;
+  }
+}
+
 /** Answers whatever no route answers: unknown paths, wrong methods, and errors. */
 export function answerWithProblems(app: FastifyInstance, log: Logger): void {
   const routes: { path: RegExp; methods: Set<string> }[] = [];
@@ -136,7 +153,8 @@ export function answerWithProblems(app: FastifyInstance, log: Logger): void {
     } else if (error instanceof Misfit) {
       return sendProblem(reply, invalid(error));
     } else if (error.statusCode !== undefined && error.statusCode < 500) {
-      return sendProblem(reply, problem(error.statusCode, error.message));
+      const body = refusedBody(error, request.routeOptions);
+      return sendProblem(reply, body ?? problem(error.statusCode, error.message));
     }
     log.error(
       { err: caught, method: request.method, path: request.routeOptions.url },

@@ -14,7 +14,7 @@ const headers = {
 
 const corsMethods = "GET, HEAD, POST, PATCH";
 const corsHeaders = "authorization, content-type, content-encoding, idempotency-key, last-event-id";
-const corsExposed = "link, location, retry-after, idempotency-replayed";
+const corsExposed = "link, retry-after, idempotency-replayed";
 
 export interface SecurityOptions {
   /** Origins beside our own whose pages may read answers. */
@@ -33,7 +33,11 @@ function hostOf(authority: string): string {
 export function secure(app: FastifyInstance, { corsOrigins, open }: SecurityOptions): void {
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(headers);
-    const { host = "", origin } = request.headers;
+    const { origin } = request.headers;
+    const [host = "", ...more] = request.raw.headersDistinct.host ?? [];
+    if (more.length > 0 || (host === "" && request.raw.httpVersion === "1.1")) {
+      throw new ApiError(400, "header host must be there once");
+    }
     if (open && !isLoopback(hostOf(host))) {
       throw new ApiError(
         421,

@@ -1,5 +1,4 @@
 /** The HTTP API. */
-import type { Socket } from "node:net";
 import websocket from "@fastify/websocket";
 import fastify, { type FastifyReply } from "fastify";
 import { serializerCompiler } from "fastify-type-provider-zod";
@@ -14,11 +13,12 @@ import { validatorCompiler } from "./faults.ts";
 import { type Guard, guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthRoutes } from "./health.ts";
 import type { LiveHub } from "./live/hub.ts";
-import { liveRoutes } from "./live/routes.ts";
+import { livePath, liveRoutes } from "./live/routes.ts";
 import { describeRoutes, serveDescription } from "./openapi.ts";
-import { answerWithProblems, problem, problemType, sendProblem } from "./problem.ts";
+import { answerWithProblems, problem, sendProblem } from "./problem.ts";
 import { secure } from "./security.ts";
 import { streamRoutes } from "./streams.ts";
+import { refuseHandshake, refuseUnparsed } from "./unparsed.ts";
 import { usageRoutes } from "./usage.ts";
 
 export type { Component } from "./health.ts";
@@ -52,21 +52,6 @@ const limits = {
   messageBytes: 1_024,
 };
 
-/** What Node's parser refuses before there is a request: answered as the rest is, then closed. */
-function refuse(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === "ECONNRESET") {
-    socket.destroy();
-    return;
-  }
-  const status = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 }[error.code ?? ""] ?? 400;
-  const body = problem(status);
-  const text = JSON.stringify(body);
-  socket.end(
-    `HTTP/1.1 ${status} ${body.title}\r\ncontent-type: ${problemType}\r\n` +
-      `content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,
-  );
-}
-
 const remedies: Readonly<Record<string, string>> = {
   EADDRINUSE: "another process listens there; stop it or choose another port",
   EACCES: "not permitted; choose a port above 1023",
@@ -79,16 +64,27 @@ async function build(options: ApiOptions): Promise<App> {
     requestTimeout: limits.requestMs,
     connectionTimeout: limits.idleMs,
     keepAliveTimeout: limits.idleMs,
-    http: { maxHeaderSize: limits.headerBytes },
+    http: {
+      maxHeaderSize: limits.headerBytes,
+      // Its absence is a problem like others: see security.ts.
+      requireHostHeader: false,
+      // What asks for anything else, HTTP/2 without TLS for instance, is answered by HTTP/1.1.
+      shouldUpgradeCallback: ({ method, url, headers }) =>
+        method === "GET" &&
+        headers.upgrade?.toLowerCase() === "websocket" &&
+        url!.split("?", 1)[0] === livePath,
+    },
     routerOptions: { maxParamLength: 100 },
     forceCloseConnections: "idle",
     return503OnClosing: false,
-    clientErrorHandler: refuse,
+    clientErrorHandler: refuseUnparsed(limits),
     frameworkErrors: (_error, _request, reply) =>
       sendProblem(reply as FastifyReply, problem(400, "the path is malformed")),
   });
   app.server.maxConnections = limits.connections;
   app.server.maxHeadersCount = limits.headers;
+  // Such as Node does not know are left unheeded.
+  app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.removeContentTypeParser("text/plain");
@@ -99,6 +95,7 @@ async function build(options: ApiOptions): Promise<App> {
       handleProtocols: (offered) => offered.has("driftlock") && "driftlock",
     },
   });
+  app.websocketServer.on("wsClientError", refuseHandshake);
   await describeRoutes(app, options.versions.version);
   secure(app, { corsOrigins: options.config.cors_origins, open: options.open });
   guardRoutes(app, options);

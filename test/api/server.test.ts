@@ -86,14 +86,24 @@ describe("errors", () => {
   it("refuses a large body", async () => {
     const body = JSON.stringify({ state: "resolved", note: "x".repeat(20_000) });
     const init = { method: "PATCH", body, headers: { "content-type": "application/json" } };
-    await expectProblem(await get("/v1/anomalies/1", init), 413, "Payload Too Large");
+    const body413 = await expectProblem(await get("/v1/anomalies/1", init), 413, "Payload Too Large");
+    expect(body413.detail).toBe("the body is larger than 16384 bytes");
   });
 
   it("answers what is no JSON, of another type, or not as the schema says", async () => {
     const patch = (body: string, type = "application/json") =>
       get("/v1/anomalies/1", { method: "PATCH", body, headers: { "content-type": type } });
-    await expectProblem(await patch("{"), 400, "Bad Request");
-    await expectProblem(await patch("state=resolved", "text/plain"), 415, "Unsupported Media Type");
+    expect(await expectProblem(await patch("{"), 400, "Bad Request")).toMatchObject({
+      detail: "the body is not JSON",
+    });
+    expect(await expectProblem(await patch(""), 400, "Bad Request")).toMatchObject({
+      detail: "the body is empty; it must be JSON",
+    });
+    for (const type of ["text/plain", "json"]) {
+      expect(await expectProblem(await patch("{}", type), 415, "Unsupported Media Type")).toMatchObject({
+        detail: "content-type must be application/json",
+      });
+    }
     const body = await expectProblem(await patch('{"state":"gone","x":1}'), 400, "Bad Request");
     expect(body.errors).toEqual([
       { in: "body", field: "/state", detail: expect.stringContaining("acknowledged") },
@@ -111,10 +121,37 @@ describe("errors", () => {
   it("answers what is no HTTP, and headers beyond the limit", async () => {
     const bad = await raw("hello\r\n\r\n");
     expect(bad).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
-    expect(bad).toContain('{"type":"about:blank","title":"Bad Request","status":400}');
+    expect(bad).toContain('"detail":"this is no well-formed request of HTTP/1.1"');
     const large = await raw(`GET /healthz HTTP/1.1\r\nhost: x\r\na: ${"x".repeat(17_000)}\r\n\r\n`);
     expect(large).toMatch(/^HTTP\/1\.1 431 /);
     expect(large).toContain("application/problem+json");
+    expect(large).toContain("larger than 16384 bytes");
+  });
+
+  it("answers a request that names no host, or two", async () => {
+    for (const hosts of ["", "host: localhost\r\nhost: other\r\n"]) {
+      const answer = await raw(`GET /healthz HTTP/1.1\r\n${hosts}connection: close\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+      expect(answer).toContain('"detail":"header host must be there once"');
+    }
+  });
+
+  it("heeds no expectation and no upgrade that it does not know", async () => {
+    const headers = "host: localhost\r\nconnection: close\r\n";
+    const expectation = await raw(`GET /healthz HTTP/1.1\r\n${headers}expect: the-unexpected\r\n\r\n`);
+    expect(expectation).toMatch(/^HTTP\/1\.1 200 /);
+    // As clients of HTTP/2 begin where there is no TLS, Java's among them.
+    const upgrade =
+      "connection: upgrade, http2-settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n";
+    const answer = await raw(`GET /healthz HTTP/1.1\r\nhost: localhost\r\n${upgrade}\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    const socket = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n";
+    const elsewhere = await raw(
+      `GET /nothing HTTP/1.1\r\n${headers}${socket}sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+    );
+    expect(elsewhere).toMatch(/^HTTP\/1\.1 404 /);
+    const keyless = await raw(`GET /v1/stream/anomalies HTTP/1.1\r\nhost: localhost\r\n${socket}\r\n`);
+    expect(keyless).toMatch(/^HTTP\/1\.1 400 .*application\/problem\+json.*Sec-WebSocket-Key/s);
   });
 });
 

@@ -14,6 +14,8 @@ import { Replay } from "./replay.ts";
 import { socketReader } from "./socket.ts";
 import { sseReader } from "./sse.ts";
 
+export const livePath = "/v1/stream/anomalies";
+
 export interface LiveOptions extends Guard {
   hub: LiveHub;
   store: Store;
@@ -87,7 +89,7 @@ export function liveRoutes(
 
   app.route({
     method: "GET",
-    url: "/v1/stream/anomalies",
+    url: livePath,
     exposeHeadRoute: false,
     config: { scope: "read" },
     schema: {
