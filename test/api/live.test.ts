@@ -197,7 +197,7 @@ describe("whoever listens", () => {
     await running.store.keys.revoke("acme", key!.id, "test");
     const reason = "the API key is unknown, expired or revoked";
     expect(await inbox.next()).toEqual({ event: "dropped", data: { reason } });
-    expect((await closed).reason).toBe(reason);
+    expect(await closed).toEqual({ code: 1008, reason });
   });
 
   it("may not come from a page of another origin while the API is open", async () => {

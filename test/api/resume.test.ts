@@ -247,7 +247,7 @@ onEachDatabase((databases) => {
           batches.push(batch.length);
         },
         beat() {},
-        drop: (reason) => dropped.push(reason),
+        drop: (_ending, reason) => dropped.push(reason),
       };
       const { returning, end } = hub.subscribe(reader, formatId({ time: 0, seq: 1 }));
       await new Replay(store, silent, limits).run(reader, returning!, new AbortController().signal);

@@ -24,6 +24,9 @@ export interface Gap {
 /** Readers at the same place are given the same array. */
 export type Batch = readonly (LiveEvent | Gap)[];
 
+/** Why a reader is dropped: the process ends, it did not keep up, or it may listen no more. */
+export type Ending = "shutdown" | "slow" | "refused";
+
 /** A connection that listens. None of its methods throws. */
 export interface Reader {
   readonly tenant: string;
@@ -35,7 +38,7 @@ export interface Reader {
   /** Shows that the connection lives. */
   beat(): void;
   /** Tells the reason and ends the connection. */
-  drop(reason: string): void;
+  drop(ending: Ending, reason: string): void;
 }
 
 /** What is to be told. */
@@ -204,7 +207,7 @@ export class LiveHub {
     for (const reader of this.#allReaders()) {
       const channel = this.#channels.get(reader.tenant)!;
       this.#feed(reader, channel, new Map());
-      this.#drop(reader, channel, "shutting down");
+      this.#drop(reader, channel, "shutdown", "shutting down");
     }
   }
 
@@ -228,9 +231,9 @@ export class LiveHub {
     this.#tidy(reader.tenant, channel);
   }
 
-  #drop(reader: Reader, channel: Channel, reason: string): void {
+  #drop(reader: Reader, channel: Channel, ending: Ending, reason: string): void {
     this.#remove(reader, channel);
-    reader.drop(reason);
+    reader.drop(ending, reason);
   }
 
   #channel(tenant: string): Channel {
@@ -280,9 +283,9 @@ export class LiveHub {
       const now = performance.now();
       place.stalled ??= now;
       if (now - place.stalled > this.#limits.stallMs) {
-        this.#drop(reader, channel, "too slow: it took nothing for too long");
+        this.#drop(reader, channel, "slow", "too slow: it took nothing for too long");
       } else if (place.seq < channel.lost) {
-        this.#drop(reader, channel, "too slow: events that it has not taken are gone");
+        this.#drop(reader, channel, "slow", "too slow: events that it has not taken are gone");
       }
       return true;
     }

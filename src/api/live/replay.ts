@@ -54,7 +54,7 @@ export class Replay {
       returning.live(await this.#tell(reader, returning, gone));
     } catch (error) {
       if (error instanceof TooSlow) {
-        reader.drop(error.message);
+        reader.drop("slow", error.message);
         return;
       }
       if (!isUnavailable(error)) this.#log.error({ err: error }, "live: what was missed could not be read");

@@ -73,7 +73,7 @@ export function liveRoutes(
     const recheck = setInterval(() => {
       access.admit(sender, "read").catch((error: ExportError) => {
         // What cannot be asked now is asked again.
-        if (error.retryAfterMs === undefined) reader.drop(error.message);
+        if (error.retryAfterMs === undefined) reader.drop("refused", error.message);
       });
     }, recheckMs).unref();
     connection.once("close", () => {

@@ -7,8 +7,8 @@ const graceMs = 5_000;
 /** Bytes that wait for a reader before it counts as slow. */
 const highWater = 64 * 2 ** 10;
 
-/** RFC 6455: going away, and try again later. */
-const closeCode = { shutdown: 1001, slow: 1013 };
+/** RFC 6455 and its registry: going away, try again later, policy violation. */
+const closeCode = { shutdown: 1001, slow: 1013, refused: 1008 };
 /** Of the frame that closes: 123 bytes of reason. */
 const maxReason = 120;
 
@@ -44,9 +44,8 @@ export function socketReader(socket: WebSocket, reader: Pick<Reader, "tenant" | 
       answered = false;
       socket.ping();
     },
-    drop(reason) {
-      const code = reason === "shutting down" ? closeCode.shutdown : closeCode.slow;
-      socket.close(code, reason.slice(0, maxReason));
+    drop(ending, reason) {
+      socket.close(closeCode[ending], reason.slice(0, maxReason));
       const cut = setTimeout(() => socket.terminate(), graceMs).unref();
       socket.once("close", () => clearTimeout(cut));
     },

@@ -44,7 +44,7 @@ export function sseReader(
     beat() {
       if (!dropped && !response.writableNeedDrain) response.write(": beat\n\n");
     },
-    drop(reason) {
+    drop(_ending, reason) {
       if (dropped) return;
       dropped = true;
       response.end(`event: dropped\ndata: ${JSON.stringify({ reason })}\n\n`);
