@@ -1,6 +1,7 @@
 /** Times as the API shows them: RFC 3339 in UTC with nanoseconds. */
 
-const maxInteger = 2n ** 63n - 1n;
+/** Of 64 bits, as databases have them. */
+export const maxNanos = 2n ** 63n - 1n;
 const perMs = 1_000_000n;
 
 /** @param nanos since 1970, not negative. */
@@ -22,6 +23,6 @@ export function parseNanos(text: string): bigint {
   const [, whole, fraction = "", zone] = /^([^.]*?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/i.exec(text)!;
   const ms = BigInt(Date.parse(whole! + zone!.toUpperCase()));
   const nanos = ms * perMs + BigInt(fraction.slice(0, 9).padEnd(9, "0"));
-  if (nanos > maxInteger) return maxInteger;
-  return nanos < -maxInteger ? -maxInteger : nanos;
+  if (nanos > maxNanos) return maxNanos;
+  return nanos < -maxNanos ? -maxNanos : nanos;
 }

@@ -2,6 +2,7 @@ import { createGunzip, createInflate } from "node:zlib";
 import { native } from "../native.ts";
 import { Code, ExportError } from "../otlp.ts";
 import type { Permit } from "./admission.ts";
+import { TooLarge } from "./too-large.ts";
 
 export const encodings = ["gzip", "deflate", "zstd"] as const;
 export type Encoding = (typeof encodings)[number];
@@ -12,7 +13,7 @@ const minChunk = 64 * 2 ** 10;
 /**
  * Decompresses a body while the permit grows with the output, so that a bomb is refused before it has expanded
  * beyond `maxSize` bytes or the memory that is left. On return the permit holds the result alone.
- * @throws {ExportError} RESOURCE_EXHAUSTED when larger than `maxSize`, INVALID_ARGUMENT when malformed.
+ * @throws {TooLarge} when larger than `maxSize`. @throws {ExportError} INVALID_ARGUMENT when malformed.
  */
 export async function decompress(
   encoding: Encoding,
@@ -84,9 +85,8 @@ function unzstd(bytes: Buffer, maxSize: number, permit: Permit): Buffer {
   }
 }
 
-function tooLarge(maxSize: number): ExportError {
-  return new ExportError(
-    Code.RESOURCE_EXHAUSTED,
+function tooLarge(maxSize: number): TooLarge {
+  return new TooLarge(
     `the request is larger than receive.limits.max_request_size (${maxSize} bytes) once decompressed`,
   );
 }

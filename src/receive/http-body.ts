@@ -1,11 +1,11 @@
 import type { IncomingMessage } from "node:http";
-import { Code, ExportError } from "../otlp.ts";
 import type { Permit } from "./admission.ts";
+import { TooLarge } from "./too-large.ts";
 
 /**
  * Reads a body of at most `maxSize` bytes. Where its length is known, that is held before the first byte is read.
  * @param begin called when the body is wanted, for senders that wait for it.
- * @throws {ExportError} RESOURCE_EXHAUSTED when it is larger; the reason of `abort`; what `Permit.hold` throws.
+ * @throws {TooLarge} when it is larger; the reason of `abort`; what `Permit.hold` throws.
  */
 export async function readBody(
   request: IncomingMessage,
@@ -52,7 +52,7 @@ async function readChunks(
 function check(length: number, maxSize: number): void {
   if (length <= maxSize) return;
   const text = `the body has ${length} bytes or more, and receive.limits.max_request_size is ${maxSize}`;
-  throw new ExportError(Code.RESOURCE_EXHAUSTED, text);
+  throw new TooLarge(text);
 }
 
 /** A chunk's handler may throw: what comes after is discarded. */

@@ -151,10 +151,11 @@ describe("events", () => {
       '{"body":"x","attributes":{"a~/b":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}}',
       '{"body":"x","msg":1}',
       '{"body":"old","timestamp":"1969-12-31T23:59:59Z"}',
+      '{"body":"new","timestamp":"2262-04-12T00:00:00Z"}',
       '{"body":"good too"}',
     ].join("\n");
     const answer = await answerOf(await post(text, lines));
-    expect(answer).toMatchObject({ accepted: 2, rejected: 7 });
+    expect(answer).toMatchObject({ accepted: 2, rejected: 8 });
     expect(answer.errors.map(({ index, field }) => [index, field.slice(0, 18)])).toEqual([
       [1, "/timestamp"],
       [2, ""],
@@ -163,6 +164,7 @@ describe("events", () => {
       [5, "/attributes/a~0~1b"],
       [6, "/msg"],
       [7, "/timestamp"],
+      [8, "/timestamp"],
     ]);
     expect(bodies()).toEqual(["good", "good too"]);
   });
@@ -211,8 +213,14 @@ describe("bodies", () => {
     ["another encoding", "x", { "content-encoding": "br" }, 415, "gzip, deflate, zstd"],
     ["no gzip", "x", { "content-encoding": "gzip" }, 400, "not valid gzip"],
     ["too many", `[${"1,".repeat(10_000)}1]`, {}, 413, "more than 10000 events"],
-    ["too large", Buffer.alloc(9 * 2 ** 20, 0x20), {}, 413, "8388608"],
-    ["a bomb", gzipSync(Buffer.alloc(9 * 2 ** 20, 0x20)), { "content-encoding": "gzip" }, 413, "8388608"],
+    ["too large", Buffer.alloc(9 * 2 ** 20, 0x20), {}, 413, "larger than 8 MiB, before or after"],
+    [
+      "a bomb",
+      gzipSync(Buffer.alloc(9 * 2 ** 20, 0x20)),
+      { "content-encoding": "gzip" },
+      413,
+      "larger than 8 MiB",
+    ],
     ["a bad key", '{"body":1}', { "idempotency-key": "a b" }, 400, "idempotency-key"],
   ])("that are %s are refused, and hold nothing", async (_name, body, headers, status, detail) => {
     const problem = await problemOf(await post(body, headers));

@@ -5,7 +5,7 @@ import type { AnyValueSchema, KeyValueSchema } from "../../gen/opentelemetry/pro
 import type { LogRecordSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { components } from "../openapi.ts";
 import { time } from "../query.ts";
-import { parseNanos } from "../time.ts";
+import { maxNanos, parseNanos } from "../time.ts";
 
 type AnyValue = MessageInitShape<typeof AnyValueSchema>;
 type KeyValue = MessageInitShape<typeof KeyValueSchema>;
@@ -99,7 +99,7 @@ function keyValues(map: object, field: string, depth = 0): KeyValue[] {
 export function logRecord(event: Event, receivedNanos: bigint): MessageInitShape<typeof LogRecordSchema> {
   const { timestamp, severity = "", body, trace_id = "", span_id = "", event_name = "" } = event;
   return {
-    timeUnixNano: timestamp === undefined ? receivedNanos : unsigned(parseNanos(timestamp)),
+    timeUnixNano: timestamp === undefined ? receivedNanos : recordTime(parseNanos(timestamp)),
     observedTimeUnixNano: receivedNanos,
     severityNumber: severityNumbers[severity.toLowerCase()] ?? 0,
     severityText: severity.toWellFormed(),
@@ -116,7 +116,8 @@ export function resourceAttributes({ service, resource = {} }: Event): KeyValue[
   return keyValues(service === undefined ? resource : { ...resource, "service.name": service }, "/resource");
 }
 
-function unsigned(nanos: bigint): bigint {
-  if (nanos >= 0n) return nanos;
-  throw new EventFault("/timestamp", "is before 1970");
+function recordTime(nanos: bigint): bigint {
+  if (nanos < 0n) throw new EventFault("/timestamp", "is before 1970");
+  if (nanos >= maxNanos) throw new EventFault("/timestamp", "is after 2262-04-11, where nanoseconds end");
+  return nanos;
 }

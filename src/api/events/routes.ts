@@ -8,6 +8,7 @@ import { decompress, type Encoding, encodings } from "../../receive/decompress.t
 import { readBody } from "../../receive/http-body.ts";
 import type { Call, Received, Receivers } from "../../receive/index.ts";
 import { countJsonValues } from "../../receive/json-shape.ts";
+import { TooLarge } from "../../receive/too-large.ts";
 import type { App } from "../app.ts";
 import { validatorCompiler } from "../faults.ts";
 import { senderOf } from "../guard.ts";
@@ -183,6 +184,14 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
     } catch (error) {
       first?.free();
       if (error instanceof Refusal) throw error.answer;
+      // The receivers' own words name a limit that is not the one here.
+      if (error instanceof TooLarge) {
+        const most = `${maxSize / 2 ** 20} MiB`;
+        throw new ApiError(
+          413,
+          `the body is larger than ${most}, before or after decompression; send fewer events`,
+        );
+      }
       throw error;
     }
   };

@@ -1,0 +1,8 @@
+import { Code, ExportError } from "../otlp.ts";
+
+/** A body beyond the limit of whoever reads it. */
+export class TooLarge extends ExportError {
+  constructor(message: string) {
+    super(Code.RESOURCE_EXHAUSTED, message);
+  }
+}
