@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Kysely, sql } from "kysely";
 import { Migrator } from "kysely/migration";
 import type { Config } from "../config/schema.ts";
-import { isUnavailable, reasonOf, StoreUnavailable } from "./errors.ts";
+import { isDamaged, isRefused, isUnavailable, reasonOf, StoreUnavailable } from "./errors.ts";
 import { type DatabaseKind, migrations } from "./migrations.ts";
 import { connectPostgres, postgresPlace } from "./postgres.ts";
 import { SqliteDialect } from "./sqlite/dialect.ts";
@@ -151,24 +151,38 @@ export class Database {
 
   #explained(cause: unknown): Error {
     const reason = reasonOf(cause);
-    if (this.kind === "postgres" && isUnavailable(cause)) {
-      this.#why = reason;
-      return new StoreUnavailable(`${this.place}: ${reason}`, { cause });
+    if (/^corrupted migrations/.test(reason)) {
+      return this.#wrong(
+        "a newer Driftlock has written this database; use that version or another database",
+        cause,
+      );
     }
+    const remedy = this.kind === "postgres" ? postgresRemedy(cause) : sqliteRemedy(cause);
+    if (!isUnavailable(cause) || isRefused(cause))
+      return this.#wrong(`${reason}; ${remedy ?? "check the URL"}`, cause);
+    this.#why = remedy === undefined ? reason : `${reason}; ${remedy}`;
+    return new StoreUnavailable(`${this.place}: ${this.#why}`, { cause });
+  }
+
+  #wrong(what: string, cause: unknown): Error {
     const key = this.kind === "postgres" ? "store.url" : "data_dir";
-    const remedy = /^corrupted migrations/.test(reason)
-      ? "a newer Driftlock has written this database; use that version or another database"
-      : `${reason}; ${this.kind === "postgres" ? postgresRemedy(cause) : "check that the folder exists, has space and is Driftlock's alone"}`;
-    return new Error(`${key}: ${this.place}: ${remedy}`, { cause });
+    return new Error(`${key}: ${this.place}: ${what}`, { cause });
   }
 }
 
-function postgresRemedy(error: unknown): string {
+/** Undefined where only time helps. */
+function postgresRemedy(error: unknown): string | undefined {
   const { code = "" } = error as { code?: string };
   if (code.startsWith("28")) return "check user and password, and the server's pg_hba.conf";
   if (code === "3D000") return "create the database with createdb";
   if (code === "42501") return "grant the user CREATE on the schema";
-  return "check the URL";
+  return undefined;
+}
+
+function sqliteRemedy(error: unknown): string {
+  return isDamaged(error)
+    ? "stop Driftlock and put a backup in its place, or move it away with its -wal and -shm to begin anew"
+    : "check that the folder exists, may be written to, has space and is Driftlock's alone";
 }
 
 /** Anomalies quote records: the file is for its owner alone. */

@@ -26,6 +26,8 @@ export class InvalidArgument extends Error {
 const sqliteBadData: ReadonlySet<number> = new Set([18, 19, 20]);
 /** SQLITE_ERROR and SQLITE_MISUSE: a statement of ours is wrong. */
 const sqliteWrong: ReadonlySet<number> = new Set([1, 21]);
+/** SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_AUTH: whoever runs us has not given us the file. */
+const sqliteRefused: ReadonlySet<number> = new Set([3, 8, 14, 23]);
 
 function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
@@ -39,13 +41,26 @@ export function isBadData(error: unknown): boolean {
   return /^(22|23|54)...$/.test(codeOf(error));
 }
 
+/** SQLITE_CORRUPT and SQLITE_NOTADB */
+export function isDamaged(error: unknown): boolean {
+  return error instanceof SqliteError && [11, 26].includes((error.errcode ?? 0) & 0xff);
+}
+
+/** It does not let us in: at the start a mistake in the configuration, later something that may pass. */
+export function isRefused(error: unknown): boolean {
+  if (error instanceof SqliteError) return sqliteRefused.has((error.errcode ?? 0) & 0xff);
+  // No rights to the file. SQLSTATE: invalid authorization, invalid catalog name.
+  return /^(E(ACCES|PERM|ROFS|EXIST|ISDIR|NOTDIR|LOOP|NAMETOOLONG)|(28|3D)...)$/.test(codeOf(error));
+}
+
 /** The database is away, full, damaged or overloaded: worth another try, and a 503 to who asked. */
 export function isUnavailable(error: unknown): boolean {
   if (error instanceof StoreUnavailable) return true;
   if (error instanceof SqliteError) return !isBadData(error) && !sqliteWrong.has((error.errcode ?? 0) & 0xff);
   const code = codeOf(error);
-  // SQLSTATE classes: connection, transaction rollback, insufficient resources, operator intervention, system error.
-  if (/^(08|40|53|57|58)...$/.test(code) || /^E[A-Z]+$/.test(code)) return true;
+  // SQLSTATE classes: connection, transaction rollback, insufficient resources, operator intervention, system error; and
+  // read_only_sql_transaction, as a standby says.
+  if (/^(08|40|53|57|58)...$|^25006$/.test(code) || /^E[A-Z]+$/.test(code) || isRefused(error)) return true;
   // What pg says without a code.
   return (
     error instanceof Error &&

@@ -1,5 +1,14 @@
 import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -7,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import { Kysely } from "kysely";
 import { Migrator } from "kysely/migration";
 import { afterAll, expect, it } from "vitest";
-import { migrationState, openStore } from "../../src/store/index.ts";
+import { isUnavailable, migrationState, openStore } from "../../src/store/index.ts";
 import { migrations } from "../../src/store/migrations.ts";
 import { connectPostgres } from "../../src/store/postgres.ts";
 import { SqliteDialect } from "../../src/store/sqlite/dialect.ts";
@@ -143,10 +152,10 @@ it("keeps the file from other users", async () => {
 });
 
 it("names the key and the remedy where the file cannot be used", async () => {
-  const noDatabase = folder();
-  writeFileSync(join(noDatabase, "driftlock.db"), "this is no database, ".repeat(500));
-  await expect(openStore(storeConfig(noDatabase), options())).rejects.toThrow(
-    /^data_dir: .*driftlock\.db: .*not a database; check that/,
+  const noFile = folder();
+  mkdirSync(join(noFile, "driftlock.db"));
+  await expect(openStore(storeConfig(noFile), options())).rejects.toThrow(
+    /^data_dir: .*driftlock\.db: EISDIR.*; check that/,
   );
   const file = join(folder(), "file");
   writeFileSync(file, "");
@@ -155,5 +164,31 @@ it("names the key and the remedy where the file cannot be used", async () => {
     const closed = folder();
     chmodSync(closed, 0o500);
     await expect(openStore(storeConfig(closed), options())).rejects.toThrow(/^data_dir: .*EACCES/);
+  }
+});
+
+it("waits, and names the remedy, while the file is damaged", async () => {
+  const data = folder();
+  const file = join(data, "driftlock.db");
+  await (await openStore(storeConfig(data), options())).close();
+  const whole = readFileSync(file);
+  const damages: [damage: () => void, said: RegExp][] = [
+    [
+      () => writeFileSync(file, "this is no database, ".repeat(5_000)),
+      /: file is not a database; stop Driftlock/,
+    ],
+    [() => truncateSync(file, whole.length / 2), /: database disk image is malformed; stop Driftlock/],
+  ];
+  for (const [damage, said] of damages) {
+    damage();
+    const store = await openStore(storeConfig(data), options());
+    expect(store.health()).toMatchObject({ ready: false, reason: expect.stringMatching(said) });
+    const error = await store.anomalies.list("acme").catch((failure: unknown) => failure);
+    expect(isUnavailable(error)).toBe(true);
+    await store.close();
+    writeFileSync(file, whole);
+    const mended = await openStore(storeConfig(data), options());
+    expect(mended.health().ready).toBe(true);
+    await mended.close();
   }
 });

@@ -2,13 +2,20 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Anomaly, AnomalySchema, Severity, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { InvalidArgument } from "../../src/store/errors.ts";
-import { anomalySink, isUnavailable, openStore, type Store } from "../../src/store/index.ts";
+import {
+  anomalySink,
+  isUnavailable,
+  openStore,
+  type Store,
+  type StoreOptions,
+} from "../../src/store/index.ts";
 import { Writer } from "../../src/store/writer.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
@@ -231,9 +238,13 @@ describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
     return postgres;
   }
 
-  async function open(postgres: Postgres, database: string): Promise<Store> {
+  async function open(
+    postgres: Postgres,
+    database: string,
+    more: Partial<StoreOptions> = {},
+  ): Promise<Store> {
     const folder = mkdtempSync(join(tmpdir(), "driftlock-store-"));
-    const store = await openStore(storeConfig(folder, { url: postgres.url(database) }), options());
+    const store = await openStore(storeConfig(folder, { url: postgres.url(database) }), options(more));
     cleanups.push(async () => {
       await store.close();
       rmSync(folder, { recursive: true, force: true });
@@ -291,5 +302,77 @@ describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
     await vi.waitFor(() => expect(store.health().ready).toBe(true), patient);
     await store.writer.flush();
     expect((await store.anomalies.list("acme")).items).toHaveLength(5);
+  });
+
+  /** As a failover or an operator does it: from now on connections are under other conditions. */
+  async function change(postgres: Postgres, database: string, sql: string): Promise<void> {
+    await postgres.query("postgres", sql);
+    const pids = `select pid from pg_stat_activity where datname = '${database}'`;
+    await postgres.query("postgres", `select pg_terminate_backend(pid) from (${pids}) b`);
+  }
+
+  it("may be read-only for a while, as a standby is", { timeout: 120_000 }, async () => {
+    const postgres = await server();
+    const name = await postgres.createDatabase();
+    const readOnly = `alter database ${name} set default_transaction_read_only`;
+    await change(postgres, name, `${readOnly} = on`);
+    const store = await open(postgres, name);
+    expect(store.health()).toMatchObject({ ready: false, reason: expect.stringContaining("read-only") });
+    await change(postgres, name, `${readOnly} = off`);
+    await vi.waitFor(() => expect(store.health().ready).toBe(true), patient);
+    await store.anomalies.record(many(2));
+
+    await change(postgres, name, `${readOnly} = on`);
+    for (const anomaly of many(3, 2)) anomalySink(store)(anomaly);
+    await vi.waitFor(() => expect(store.health().ready).toBe(false), patient);
+    expect((await store.anomalies.list("acme")).items).toHaveLength(2);
+    const patch = store.anomalies.patch("acme", id(1), { state: "resolved", author: "ann" });
+    expect(isUnavailable(await patch.catch((failure: unknown) => failure))).toBe(true);
+    await change(postgres, name, `${readOnly} = off`);
+    await store.writer.flush();
+    expect((await store.anomalies.list("acme")).items).toHaveLength(5);
+  });
+
+  it("may refuse a password that was good before", { timeout: 120_000 }, async () => {
+    const postgres = await server();
+    const name = await postgres.createDatabase();
+    let now = Date.now();
+    const store = await open(postgres, name, { now: () => now });
+    const { secret } = await store.keys.create("acme", { name: "k", scopes: ["ingest"] }, "ann");
+    expect(await store.keys.verify(secret)).toBeDefined();
+    await change(postgres, name, "alter user driftlock password 'another'");
+    await vi.waitFor(() => expect(store.health().ready).toBe(false), patient);
+    expect(store.health().reason).toContain("password authentication failed");
+    const error = await store.anomalies.list("acme").catch((failure: unknown) => failure);
+    expect(isUnavailable(error)).toBe(true);
+    // Who sends is not to blame, and goes on for a while.
+    now += 60_000;
+    expect(await store.keys.verify(secret)).toMatchObject({ tenant: "acme" });
+    await change(postgres, name, "alter user driftlock password 'for tests'");
+    await vi.waitFor(() => expect(store.health().ready).toBe(true), patient);
+  });
+
+  it("may be killed while it works", { timeout: 120_000 }, async () => {
+    const postgres = await server();
+    const name = await postgres.createDatabase();
+    const store = await open(postgres, name);
+    await store.anomalies.record(many(3));
+    await postgres.query(name, "begin");
+    await postgres.query(name, "lock table anomalies");
+    const asked = Promise.allSettled(Array.from({ length: 3 }, () => store.anomalies.list("acme")));
+    const blocked = `select pid from pg_stat_activity where datname = '${name}' and wait_event_type = 'Lock'`;
+    const pids = await vi.waitFor(async () => {
+      const rows = await postgres.query("postgres", blocked);
+      expect(rows).toHaveLength(3);
+      return rows.map(({ pid }) => Number(pid));
+    }, patient);
+    for (const pid of pids) process.kill(pid, "SIGKILL");
+    for (const answer of await asked) {
+      expect(answer).toMatchObject({
+        status: "rejected",
+        reason: { message: expect.stringMatching(/^Connection terminated/) },
+      });
+    }
+    await vi.waitFor(async () => expect((await store.anomalies.list("acme")).items).toHaveLength(3), patient);
   });
 });

@@ -66,16 +66,11 @@ export class SqliteConnection {
   #open(): DatabaseSync {
     const { file, readOnly } = this.#opening;
     const db = new DatabaseSync(file, { readOnly });
-    db.exec(`pragma busy_timeout = ${busyMs}; pragma foreign_keys = on; pragma trusted_schema = off`);
-    if (!readOnly) {
-      // These two only matter before there is a table. A report has some 3 KB: of 4 KiB, a page would leave a quarter empty.
-      db.exec(`pragma page_size = ${16 * 2 ** 10}; pragma auto_vacuum = incremental`);
-      // FULL: what was committed survives a loss of power.
-      db.exec(
-        `pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = ${64 * 2 ** 20}`,
-      );
-      // A batch fits into the cache, and what a statement would have to undo is kept in memory: neither goes through a file.
-      db.exec("pragma cache_size = -16384; pragma temp_store = memory");
+    try {
+      setUp(db, readOnly);
+    } catch (error) {
+      db.close();
+      throw error;
     }
     return db;
   }
@@ -96,4 +91,17 @@ export class SqliteConnection {
     statement.setReadBigInts(true);
     return statement;
   }
+}
+
+function setUp(db: DatabaseSync, readOnly: boolean): void {
+  db.exec(`pragma busy_timeout = ${busyMs}; pragma foreign_keys = on; pragma trusted_schema = off`);
+  if (readOnly) return;
+  // These two only matter before there is a table. A report has some 3 KB: of 4 KiB, a page would leave a quarter empty.
+  db.exec(`pragma page_size = ${16 * 2 ** 10}; pragma auto_vacuum = incremental`);
+  // FULL: what was committed survives a loss of power.
+  db.exec(
+    `pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = ${64 * 2 ** 20}`,
+  );
+  // A batch fits into the cache, and what a statement would have to undo is kept in memory: neither goes through a file.
+  db.exec("pragma cache_size = -16384; pragma temp_store = memory");
 }
