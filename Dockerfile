@@ -7,10 +7,11 @@ FROM node:${NODE}-${DEBIAN}-slim AS base
 WORKDIR /src
 ENV SKIP_DRIFTLOCK_BUILD=1
 
-# What runs needs no compiler and no development package.
+# What runs needs no compiler, no development package, and of the others no types or source maps: half of their size.
 FROM base AS dependencies
 COPY .npmrc package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --loglevel=error
+RUN npm ci --omit=dev --ignore-scripts --loglevel=error \
+ && find node_modules -type f \( -name '*.map' -o -name '*.ts' -o -name '*.[cm]ts' \) -delete
 
 FROM base AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
