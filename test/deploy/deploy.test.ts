@@ -1,0 +1,84 @@
+/** What deploy/ and the Dockerfile say of the sidecar is what the sidecar does. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { parse, stringify } from "yaml";
+import { parseListen } from "../../src/config/address.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import type { Config } from "../../src/config/schema.ts";
+
+const text = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+const { version } = JSON.parse(text("package.json"));
+const values = parse(text("deploy/helm/driftlock/values.yaml"));
+const { services, networks } = parse(text("deploy/docker-compose.yml"));
+
+/** What the image sets. */
+const env = { DRIFTLOCK_DATA_DIR: "/var/lib/driftlock" };
+const dockerfile = text("Dockerfile");
+
+/** After shutdown_timeout there are 10 s to save what streams have learned. */
+const saving = 10_000;
+
+function chartConfig(): Config {
+  const folder = mkdtempSync(join(tmpdir(), "driftlock-chart-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "driftlock.yaml");
+  const { forward, ...others } = values.config;
+  writeFileSync(file, stringify({ ...others, forward: { ...forward, endpoint: "http://collector:4317" } }));
+  return loadConfig({ file, env }).config;
+}
+
+const composeConfig = (): Config =>
+  loadConfig({
+    file: fileURLToPath(new URL("../../deploy/compose/driftlock.yaml", import.meta.url)),
+    env,
+  }).config;
+
+const ports = ({ receive, api }: Config) =>
+  [receive.grpc, receive.http, api].map(({ endpoint }) => parseListen(endpoint).port);
+
+describe.each([
+  ["the chart", chartConfig, values.terminationGracePeriodSeconds],
+  ["docker-compose.yml", composeConfig, Number.parseInt(services.driftlock.stop_grace_period, 10)],
+])("%s", (_, configOf, graceSeconds) => {
+  it("has a valid configuration that uses the image's ports and folder", () => {
+    const config = configOf();
+    expect(dockerfile).toContain(`EXPOSE ${ports(config).join(" ")}\n`);
+    expect(dockerfile).toContain(`DRIFTLOCK_DATA_DIR=${config.data_dir}\n`);
+    expect(dockerfile).toContain(`VOLUME ${config.data_dir}\n`);
+  });
+
+  it("lets nobody in without a key whom it does not name", () => {
+    expect(configOf().auth.enabled).toBe(true);
+  });
+
+  it("leaves the time to stop and to save", () => {
+    expect(graceSeconds * 1000).toBeGreaterThanOrEqual(configOf().shutdown_timeout + saving);
+  });
+});
+
+it("names the package's version in the chart, docker-compose.yml and docs/DEPLOYMENT.md", () => {
+  const chart = parse(text("deploy/helm/driftlock/Chart.yaml"));
+  expect(chart).toMatchObject({ version, appVersion: version });
+  expect(services.driftlock.image).toBe(`driftlock:${version}`);
+  const told = [...text("docs/DEPLOYMENT.md").matchAll(/driftlock:(\d\S+)/g)].map(([, tag]) => tag);
+  expect(new Set(told)).toEqual(new Set([version]));
+});
+
+it("runs as the same user in the chart as in the image", () => {
+  const { runAsUser, runAsGroup, fsGroup } = values.podSecurityContext;
+  expect(dockerfile).toContain(`USER ${runAsUser}:${runAsGroup}\n`);
+  expect(fsGroup).toBe(runAsGroup);
+});
+
+it("believes the edge Collector of docker-compose.yml alone, not the gateway that published ports come from", () => {
+  const edge = services.edge.networks.telemetry.ipv4_address;
+  expect(composeConfig().auth.trusted_proxies).toEqual([edge]);
+  const { exporters } = parse(text("deploy/compose/edge.yaml"));
+  expect(Object.keys(exporters.otlp_grpc.headers)).toEqual([composeConfig().auth.tenant_header]);
+  const [{ subnet, ip_range }] = networks.telemetry.ipam.config;
+  const network = (cidr: string) => cidr.split(".").slice(0, 3).join(".");
+  expect([network(edge), network(ip_range)]).toEqual([network(subnet), network(subnet)]);
+});
