@@ -2,15 +2,17 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { Kysely, sql } from "kysely";
 import { afterEach, describe, expect, it } from "vitest";
 import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { storable } from "../../src/store/arguments.ts";
 import { canonicalJson, type Json, sha256 } from "../../src/store/canonical.ts";
-import { InvalidArgument } from "../../src/store/errors.ts";
+import { InvalidArgument, isUnavailable } from "../../src/store/errors.ts";
 import { parsePosition, toPage } from "../../src/store/page.ts";
 import { maxRank, ReportQueue, rankOf, sizeOf, type Waiting } from "../../src/store/queue.ts";
 import { settingsOf } from "../../src/store/settings.ts";
 import { type Answer, type Query, SqliteError } from "../../src/store/sqlite/connection.ts";
+import { SqliteDialect } from "../../src/store/sqlite/dialect.ts";
 import { Thread } from "../../src/store/thread.ts";
 import { ending, id, report, storeConfig, versions } from "./fixtures.ts";
 
@@ -220,4 +222,26 @@ describe("a connection in a thread", () => {
     });
     await db.close();
   });
+});
+
+it("says that the device is full, though SQLite has rolled back by itself then, and goes on", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "driftlock-store-"));
+  const dialect = new SqliteDialect({ file: join(folder, "x.db"), readOnly: false, thread: "this" });
+  const db = new Kysely<{ t: { b: Uint8Array } }>({ dialect });
+  await sql`create table t (b blob)`.execute(db);
+  await sql`pragma max_page_count = 8`.execute(db);
+  const write = (bytes: number) =>
+    db.transaction().execute((trx) =>
+      trx
+        .insertInto("t")
+        .values({ b: new Uint8Array(bytes) })
+        .execute(),
+    );
+  const error = await write(1_000_000).catch((failure: unknown) => failure);
+  expect(error).toMatchObject({ errcode: 13 });
+  expect(isUnavailable(error)).toBe(true);
+  await write(10);
+  expect(await db.selectFrom("t").selectAll().execute()).toHaveLength(1);
+  await db.destroy();
+  rmSync(folder, { recursive: true, force: true });
 });

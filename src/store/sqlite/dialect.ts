@@ -83,7 +83,12 @@ class SqliteDriver implements Driver {
   }
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw("rollback"));
+    try {
+      await connection.executeQuery(CompiledQuery.raw("rollback"));
+    } catch (error) {
+      // Where the device is full and the like, SQLite has done it already. What the caller is told is why.
+      if (!(error instanceof SqliteError && error.message.includes("no transaction is active"))) throw error;
+    }
   }
 
   async destroy(): Promise<void> {
