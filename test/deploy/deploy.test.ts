@@ -67,6 +67,14 @@ it("names the package's version in the chart, docker-compose.yml and docs/DEPLOY
   expect(new Set(told)).toEqual(new Set([version]));
 });
 
+it("has each value of the chart in its schema, which refuses others", () => {
+  const { properties } = JSON.parse(text("deploy/helm/driftlock/values.schema.json"));
+  expect(Object.keys(properties).sort()).toEqual([...Object.keys(values), "enabled", "global"].sort());
+  for (const [name, section] of Object.entries<{ properties?: object }>(properties)) {
+    if (section.properties) expect(Object.keys(section.properties), name).toEqual(Object.keys(values[name]));
+  }
+});
+
 it("runs as the same user in the chart as in the image", () => {
   const { runAsUser, runAsGroup, fsGroup } = values.podSecurityContext;
   expect(dockerfile).toContain(`USER ${runAsUser}:${runAsGroup}\n`);
