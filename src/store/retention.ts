@@ -17,6 +17,8 @@ export interface RetentionResult {
 
 /** Anomalies a transaction: some milliseconds. */
 const batch = 200;
+/** Pages a step gives back: some 30 ms. */
+const vacuumed = 200;
 /** Between transactions, for what else is to be written. */
 const pauseMs = 5;
 const dayMs = 86_400_000;
@@ -74,11 +76,28 @@ export class Retention {
       if (tenants.length < tenantsAtOnce || this.#stop.signal.aborted) break;
       after = tenants.at(-1)!.id;
     }
-    if (database.kind === "sqlite" && result.anomalies > 0) {
-      await sql`pragma incremental_vacuum(2000)`.execute(database.write);
-      await sql`pragma optimize`.execute(database.write);
+    if (database.kind === "sqlite") {
+      if (result.anomalies > 0) await sql`pragma optimize`.execute(database.write);
+      await this.#giveBack();
     }
     return result;
+  }
+
+  /** What is free in SQLite's file is for what comes next, but for what is far more than a minute may bring. */
+  async #giveBack(): Promise<void> {
+    const { write } = this.#context.database;
+    for (let before: bigint | undefined; !this.#stop.signal.aborted; ) {
+      const { rows } = await sql<{ free: bigint; pages: bigint }>`
+        select freelist_count as free, page_count as pages from pragma_freelist_count, pragma_page_count`.execute(
+        write,
+      );
+      const { free, pages } = rows[0]!;
+      // A file that other tools have made anew may be one that cannot shrink.
+      if (free * 4n <= pages || free === before) return;
+      before = free;
+      await sql`pragma incremental_vacuum(${sql.lit(vacuumed)})`.execute(write);
+      await this.#pause();
+    }
   }
 
   async #ofTenant(tenant: string, result: RetentionResult): Promise<void> {

@@ -458,6 +458,22 @@ onEachDatabase((databases) => {
       expect(await store.usage.list("acme", { from: "2000-01-01", to: "2100-01-01" })).toEqual([]);
     });
 
+    it.runIf(databases.kind === "sqlite")("gives most of what it freed back to the device", async () => {
+      let now = 1_000 * day;
+      const { store, database } = await fresh(databases, { now: () => now, retention: { max_age: day } });
+      const excerpts = { window: new Uint8Array(15_000) };
+      for (let n = 0; n < 3_000; n += 500) {
+        await store.anomalies.record(
+          Array.from({ length: 500 }, (_, i) => report({ id: id(n + i), excerpts })),
+        );
+      }
+      now += 2 * day;
+      await store.retention.run();
+      const [free] = await database.query("pragma freelist_count");
+      const [pages] = await database.query("pragma page_count");
+      expect(Number(free!.freelist_count)).toBeLessThanOrEqual(Number(pages!.page_count) / 4);
+    });
+
     it("lets what is to be written in between", async () => {
       let now = 1_000 * day;
       const { store } = await fresh(databases, { now: () => now, retention: { max_age: day } });
