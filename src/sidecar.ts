@@ -22,7 +22,7 @@ import {
 } from "./store/index.ts";
 import { forwardHooks, receiveHooks } from "./telemetry/hooks.ts";
 import type { Logger } from "./telemetry/log.ts";
-import { codeName, createMetrics } from "./telemetry/metrics.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
 import { startTracing } from "./telemetry/traces.ts";
 import { versions as allVersions } from "./telemetry/version.ts";
 
@@ -81,8 +81,7 @@ function engineState(engine: Engine | undefined, pipeline: Pipeline): Component 
 /** Ready while requests are taken: a downstream that is away is none of the senders' business where they wait on disk. */
 function downstreamState(endpoint: string, { healthy, lastError, keeping }: ForwarderState): Component {
   const name = "downstream";
-  const failure = lastError ? `${codeName(lastError.code)}: ${lastError.message}` : "no answer yet";
-  const reason = healthy ? `${endpoint} answers` : failure;
+  const reason = healthy ? `${endpoint} answers` : (lastError?.message ?? "no answer yet");
   if (keeping === undefined) return { name, ready: healthy, reason };
   if (!keeping.kept) return { name, ready: false, reason: `${reason}; ${keeping.reason}` };
   if (healthy) return { name, ready: true, reason };
@@ -174,6 +173,9 @@ export async function startSidecar(
   let closing = false;
 
   try {
+    // First: it keeps other processes out of data_dir, and needs none of what follows.
+    const forwarder = await startForwarder(forward, forwardHooks(metrics, log), config.data_dir);
+    started.push(() => forwarder.close(0));
     const store = await openStore(config, { log, versions });
     started.push(() => store.close());
     const access = new Access(auth, store.keys, log);
@@ -190,8 +192,6 @@ export async function startSidecar(
     if (snapshots) started.push(async () => snapshots.stop());
     const feed = engine ? new StreamFeed(engine, store.streams, log) : undefined;
     if (feed) started.push(() => feed.close(0));
-    const forwarder = await startForwarder(forward, forwardHooks(metrics, log), config.data_dir);
-    started.push(() => forwarder.close(0));
     const tracing = await startTracing(telemetry, versions.version);
     if (tracing) started.push(() => atMost(graceMs, tracing.close()));
     const sinks = [anomalySink(store), liveSink(hub), ...onAnomaly];

@@ -276,7 +276,7 @@ const forward = section({
        */
       sync: z.enum(["always", "interval", "off"]).default("always"),
       sync_interval: duration.default(1_000),
-      /** Bytes on disk; beyond it the sender is told to come back. */
+      /** Bytes on disk, by signal; beyond it the sender is told to come back. */
       max_size: bytes.default(2 ** 30),
       /** Of the requests that the downstream refused for good, by signal. */
       max_dead_letter_size: bytes.default(64 * 2 ** 20),

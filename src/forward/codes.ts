@@ -31,6 +31,12 @@ export function isRetryable(code: Code, retryAfterMs: number | undefined): boole
   return retryableCodes.has(code) || (code === Code.RESOURCE_EXHAUSTED && retryAfterMs !== undefined);
 }
 
+/** An answer of a downstream that works, even where it does not like this one request. */
+export function isGood({ code, retryAfterMs }: { code: Code; retryAfterMs?: number | undefined }): boolean {
+  if (code === Code.OK || code === Code.INVALID_ARGUMENT) return true;
+  return code === Code.RESOURCE_EXHAUSTED && retryAfterMs === undefined;
+}
+
 /** OTLP 1.11.0, Retryable Response Codes of OTLP/HTTP; no other 4xx or 5xx may be sent again. */
 export function isRetryableHttp(status: number): boolean {
   return status === 429 || status === 502 || status === 503 || status === 504;

@@ -1,6 +1,7 @@
 import type { ForwardConfig } from "../config/schema.ts";
 import { Code, ExportError, type Signal } from "../otlp.ts";
 import type { DropReason, ForwardHooks } from "./hooks.ts";
+import { Quiet } from "./quiet.ts";
 
 /** A request that was not delivered, as its sender is told. */
 export class Drop extends ExportError {
@@ -27,12 +28,10 @@ export function shutDown({ retry }: ForwardConfig): Drop {
   return new Drop("shutdown", Code.UNAVAILABLE, message, retry.max_interval);
 }
 
-const quietMs = 10_000;
-
-/** Counts drops, and logs one line a reason and 10 s however many there are; the line says how many it stands for. */
+/** Counts drops, and logs them, though not each. */
 export class Drops {
   readonly #hooks: ForwardHooks;
-  readonly #reasons = new Map<DropReason, { quietUntil: number; unsaid: number }>();
+  readonly #quiet = new Quiet();
 
   constructor(hooks: ForwardHooks) {
     this.#hooks = hooks;
@@ -44,14 +43,10 @@ export class Drops {
     this.log(drop);
   }
 
-  log({ reason, code, message }: Drop): void {
-    const now = performance.now();
-    const seen = this.#reasons.get(reason) ?? { quietUntil: 0, unsaid: 0 };
-    this.#reasons.set(reason, seen);
-    seen.unsaid++;
-    if (now < seen.quietUntil) return;
-    this.#hooks.log.warn({ reason, code, requests: seen.unsaid }, `forward: not delivered: ${message}`);
-    seen.quietUntil = now + quietMs;
-    seen.unsaid = 0;
+  /** @param kind of few: its reason, or what became of it. */
+  log({ reason, code, message }: Drop, kind: string = reason): void {
+    this.#quiet.say(kind, (requests) =>
+      this.#hooks.log.warn({ reason, code, requests }, `forward: not delivered: ${message}`),
+    );
   }
 }

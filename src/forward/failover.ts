@@ -1,6 +1,6 @@
 import type { BaseLogger } from "pino";
 import type { ForwardConfig } from "../config/schema.ts";
-import { Code, type Signal } from "../otlp.ts";
+import { Code, type Signal, signals } from "../otlp.ts";
 import { Circuit, type Verdict } from "./circuit.ts";
 import type { Names } from "./names.ts";
 import { createTransport, type Outcome, type Transport } from "./transport.ts";
@@ -8,7 +8,8 @@ import { createTransport, type Outcome, type Transport } from "./transport.ts";
 interface Way {
   endpoint: string;
   transport: Transport;
-  circuit: Circuit;
+  /** A downstream may not take one signal, and take the others. */
+  circuits: Readonly<Record<Signal, Circuit>>;
   /** How the last attempt that it did not answer ended. */
   failure: string;
 }
@@ -30,7 +31,11 @@ export class Failover implements Transport {
     this.#ways = endpoints(config).map((endpoint) => ({
       endpoint,
       transport: createTransport({ ...config, endpoint }, log, names),
-      circuit: new Circuit(initial_interval, max_interval),
+      circuits: {
+        logs: new Circuit(initial_interval, max_interval),
+        traces: new Circuit(initial_interval, max_interval),
+        metrics: new Circuit(initial_interval, max_interval),
+      },
       failure: "",
     }));
   }
@@ -42,11 +47,12 @@ export class Failover implements Transport {
     for (const way of this.#ways) {
       const left = Math.ceil(deadline - performance.now());
       if (outcome && left <= 0) break;
-      const end = way.circuit.enter();
+      const circuit = way.circuits[signal];
+      const end = circuit.enter();
       if (!end) continue;
       try {
         outcome = await way.transport.send(signal, body, left, abort);
-        this.#note(way, outcome, end, abort);
+        this.#note(signal, way, outcome, end, abort);
       } catch (error) {
         end("unknown");
         throw error;
@@ -62,7 +68,7 @@ export class Failover implements Transport {
     const outcomes = await Promise.all(
       this.#ways.map(async (way) => {
         const outcome = await way.transport.send(signal, nothing, timeoutMs, abort);
-        if (verdict(outcome) === "alive") way.circuit.wake();
+        if (verdict(outcome) === "alive") for (const name of signals) way.circuits[name].wake();
         return this.#name(way, outcome);
       }),
     );
@@ -77,16 +83,26 @@ export class Failover implements Transport {
     for (const { transport } of this.#ways) transport.close();
   }
 
-  #note(way: Way, outcome: Outcome, end: (verdict: Verdict) => void, abort: AbortSignal): void {
-    const { circuit, endpoint } = way;
+  #note(
+    signal: Signal,
+    way: Way,
+    outcome: Outcome,
+    end: (verdict: Verdict) => void,
+    abort: AbortSignal,
+  ): void {
+    const { endpoint } = way;
+    const circuit = way.circuits[signal];
     const before = circuit.open;
     const said = abort.aborted ? "unknown" : verdict(outcome);
     if (said === "dead") way.failure = outcome.message;
     end(said);
     if (circuit.open === before) return;
-    if (before) this.#log.info({ endpoint }, "forward: the endpoint answers again");
+    if (before) this.#log.info({ endpoint, signal }, "forward: the endpoint answers again");
     else
-      this.#log.warn({ endpoint, last: outcome.message }, "forward: the endpoint does not answer, and rests");
+      this.#log.warn(
+        { endpoint, signal, last: outcome.message },
+        "forward: the endpoint does not answer, and rests",
+      );
   }
 
   /** Where there are several, an outcome says whose it is. */

@@ -86,6 +86,7 @@ export class Forwarder implements Exporter {
 
   async export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
     try {
+      this.#checkRoom(body.length);
       return await this.deliver(signal, body, abort);
     } catch (error) {
       if (error instanceof Drop) this.#drops.report(signal, body.length, error);
@@ -94,13 +95,13 @@ export class Forwarder implements Exporter {
   }
 
   /**
-   * As `export`, for a caller that keeps what is not delivered: it counts as no drop.
+   * As `export`, for a caller that keeps what is not delivered, and bounds what it gives: it counts as no drop.
    * @throws {Drop}
    */
   async deliver(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
     const start = performance.now();
     const bytes = body.length;
-    this.#checkRoom(bytes);
+    if (this.#closing) throw this.#shutDown();
     const partialSuccess = await this.#deliver(signal, body, abort);
     const rejected = partialSuccess?.rejected ?? 0;
     this.#hooks.onDelivered({ signal, seconds: (performance.now() - start) / 1e3, bytes, rejected });
@@ -118,6 +119,11 @@ export class Forwarder implements Exporter {
       consecutiveFailures: this.#health.failures,
       lastError: this.#health.lastError,
     };
+  }
+
+  /** Whether the downstream takes an empty request of any signal. */
+  takesAny(): Promise<boolean> {
+    return this.#health.ask();
   }
 
   /** Makes no more attempts; those under way may still succeed. For a caller that keeps what is not delivered. */
@@ -149,7 +155,6 @@ export class Forwarder implements Exporter {
 
   #checkRoom(bytes: number): void {
     const { queue, retry } = this.#config;
-    if (this.#closing) throw this.#shutDown();
     if (bytes > queue.max_size) {
       throw new Drop(
         "too_large",

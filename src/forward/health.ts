@@ -1,5 +1,6 @@
 import type { BaseLogger } from "pino";
 import { Code, type Signal, signals } from "../otlp.ts";
+import { isGood } from "./codes.ts";
 import type { Outcome } from "./transport.ts";
 
 /** Sends nothing as an Export request, which OTLP has a server answer with success. */
@@ -34,14 +35,14 @@ export class Health {
   #trafficFailed = Number.NEGATIVE_INFINITY;
   #failures = 0;
   #lastError: LastError | undefined;
-  #probing = false;
+  #asking: Promise<boolean> | undefined;
   #reported: boolean | undefined;
 
   constructor(probe: Probe, log: BaseLogger) {
     this.#probe = probe;
     this.#log = log;
     this.#timer = setInterval(() => this.#tick(), tickMs).unref();
-    void this.#ask();
+    void this.ask();
   }
 
   get healthy(): boolean {
@@ -79,7 +80,7 @@ export class Health {
   }
 
   #tick(): void {
-    if (performance.now() - this.#lastGood >= silenceMs) void this.#ask();
+    if (performance.now() - this.#lastGood >= silenceMs) void this.ask();
     const healthy = this.healthy;
     if (healthy === this.#reported) return;
     this.#reported = healthy;
@@ -87,29 +88,26 @@ export class Health {
     else this.#log.error({ last: this.#lastError }, "forward: the downstream does not answer, or refuses");
   }
 
-  async #ask(): Promise<void> {
-    if (this.#probing) return;
-    this.#probing = true;
-    try {
-      // A downstream need not take every signal; one that it takes is enough.
-      let outcome: Outcome | undefined;
-      for (const signal of [this.#signal, ...signals.filter((other) => other !== this.#signal)]) {
-        outcome = await this.#probe(signal, probeTimeoutMs, this.#abort.signal);
-        if (this.#abort.signal.aborted) return;
-        if (outcome.code !== Code.UNIMPLEMENTED) {
-          this.#signal = signal;
-          break;
-        }
-      }
-      if (outcome) this.#note(outcome);
-    } finally {
-      this.#probing = false;
-    }
+  /** Whether an empty request was answered well just now. */
+  ask(): Promise<boolean> {
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
   }
-}
 
-/** The downstream works, even where it does not like this request. */
-function isGood({ code, retryAfterMs }: Outcome): boolean {
-  if (code === Code.OK || code === Code.INVALID_ARGUMENT) return true;
-  return code === Code.RESOURCE_EXHAUSTED && retryAfterMs === undefined;
+  async #ask(): Promise<boolean> {
+    // A downstream need not take every signal; one that it takes is enough.
+    let outcome: Outcome | undefined;
+    for (const signal of [this.#signal, ...signals.filter((other) => other !== this.#signal)]) {
+      outcome = await this.#probe(signal, probeTimeoutMs, this.#abort.signal);
+      if (this.#abort.signal.aborted) return false;
+      if (outcome.code !== Code.UNIMPLEMENTED && outcome.code !== Code.PERMISSION_DENIED) {
+        this.#signal = signal;
+        break;
+      }
+    }
+    this.#note(outcome!);
+    return isGood(outcome!);
+  }
 }

@@ -1,5 +1,5 @@
 import type { ForwardConfig } from "../config/schema.ts";
-import { DurableForwarder } from "./durable.ts";
+import { DurableForwarder, pendingBytes, queueFolder } from "./durable.ts";
 import { type Exporter, Forwarder } from "./forwarder.ts";
 import type { DurableHooks } from "./hooks.ts";
 
@@ -17,6 +17,12 @@ export async function startForwarder(
   hooks: DurableHooks,
   dataDir: string,
 ): Promise<Exporter> {
-  if (config.queue.storage === "memory") return new Forwarder(config, hooks);
-  return DurableForwarder.open(config, hooks, dataDir);
+  if (config.queue.storage === "disk") return DurableForwarder.open(config, hooks, dataDir);
+  const path = queueFolder(dataDir);
+  const bytes = await pendingBytes(path);
+  if (bytes > 0) {
+    const remedy = "set forward.queue.storage to disk once more to deliver them, or remove the folder";
+    hooks.log.warn({ path, bytes }, `forward.queue: requests that were kept on disk stay there: ${remedy}`);
+  }
+  return new Forwarder(config, hooks);
 }

@@ -395,7 +395,7 @@ describe("readiness", () => {
       status: 200,
       ready: true,
       degraded: true,
-      reason: expect.stringMatching(/; requests wait on disk: \d+ of 40960 bytes$/),
+      reason: expect.stringMatching(/; requests wait on disk: \d+ of 40960 bytes of logs$/),
     });
     const fill = async () => {
       for (;;) await sendGrpc(grpc, logs(normalLines(100)));

@@ -7,7 +7,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { Code } from "../../src/otlp.ts";
+import { Code, signals } from "../../src/otlp.ts";
 import { type Downstream, type Reply, startDownstream } from "../forward/downstream.ts";
 import { type Driftlock, startDriftlock } from "./driftlock.ts";
 import { numbersOf } from "./numbered.ts";
@@ -83,8 +83,11 @@ describe("the queue on disk", () => {
         sender.stop();
         await sending;
         // As if the power had gone in the midst of a write.
-        const logs = (await readdir(join(folder, "queue"))).filter((name) => name.endsWith(".log")).sort();
-        if (logs.length > 0) await appendFile(join(folder, "queue", logs.at(-1)!), "DLQ1 torn off");
+        for (const signal of signals) {
+          const queue = join(folder, "queue", signal);
+          const logs = (await readdir(queue)).filter((name) => name.endsWith(".log")).sort();
+          if (logs.length > 0) await appendFile(join(queue, logs.at(-1)!), "DLQ1 torn off");
+        }
       }
       const driftlock = await start(endpoint, folder, sync);
       await drained(driftlock);

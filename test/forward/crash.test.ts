@@ -92,7 +92,7 @@ describe("a process that is killed", () => {
         expect(lines.refused).toEqual([]);
         kept.push(...lines.kept);
         // As if it had been in the midst of a write.
-        const queue = join(folder, "queue");
+        const queue = join(folder, "queue", "logs");
         const last = (await readdir(queue))
           .filter((name) => name.endsWith(".log"))
           .sort()

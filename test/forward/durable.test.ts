@@ -1,9 +1,13 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { appendFile, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { appendFile, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import pino from "pino";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { readRequests } from "../../src/cli/replay/requests.ts";
 import { type Exporter, startForwarder } from "../../src/forward/index.ts";
@@ -12,6 +16,7 @@ import {
   type Downstream,
   forwardConfig,
   gate,
+  type Protocol,
   patient,
   startDownstream,
   type Watch,
@@ -36,7 +41,9 @@ async function downstream(...args: Parameters<typeof startDownstream>): Promise<
 }
 
 interface Settings {
+  protocol?: Protocol;
   concurrency?: number;
+  maxSize?: number;
   disk?: { sync?: string; max_size?: number; max_dead_letter_size?: number };
   retry?: object;
 }
@@ -44,10 +51,10 @@ interface Settings {
 async function durable(
   folder: string,
   endpoint: string,
-  { concurrency = 10, disk = {}, retry = {} }: Settings = {},
+  { protocol = "grpc", concurrency = 10, maxSize = 128 * 2 ** 20, disk = {}, retry = {} }: Settings = {},
 ): Promise<{ forward: Exporter; seen: Watch }> {
-  const config = forwardConfig("grpc", endpoint, {
-    queue: { concurrency, storage: "disk", disk } as never,
+  const config = forwardConfig(protocol, endpoint, {
+    queue: { concurrency, max_size: maxSize, storage: "disk", disk } as never,
     retry,
   });
   const seen = watch();
@@ -56,7 +63,7 @@ async function durable(
   return { forward, seen };
 }
 
-const bodies = ({ received }: Downstream) => received.map(({ body }) => body.toString());
+const bodies = ({ received }: Pick<Downstream, "received">) => received.map(({ body }) => body.toString());
 const names = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `request ${from + i}`);
 
 async function exportAll(forward: Exporter, texts: string[], signal: Signal = "logs"): Promise<void> {
@@ -195,6 +202,127 @@ describe("a forwarder with its queue on disk", () => {
     expect(seen.letters).toEqual([]);
   });
 
+  it.each([307, 403, 404, 500])(
+    "keeps what comes while HTTP %i answers an empty request too",
+    async (status) => {
+      let broken = true;
+      const taken: string[] = [];
+      const server = createServer(async (request, response) => {
+        const body = Buffer.concat(await request.toArray()).toString();
+        if (broken) return response.writeHead(status, { location: "/" }).end();
+        if (body === "bad") return response.writeHead(404).end();
+        if (body) taken.push(body);
+        response.end();
+      }).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      cleanups.push(async () => server.close().closeAllConnections());
+      const folder = await newFolder();
+      const { port } = server.address() as AddressInfo;
+      const endpoint = `http://127.0.0.1:${port}`;
+      const { forward, seen } = await durable(folder, endpoint, { protocol: "http", concurrency: 2 });
+      await exportAll(forward, [...names(5), "bad", ...names(5, 5)]);
+      await vi.waitFor(() => expect(seen.attempts.length).toBeGreaterThan(6), 10_000);
+      expect(seen.letters).toEqual([]);
+      broken = false;
+      await empty(forward);
+      expect(new Set(taken)).toEqual(new Set(names(10)));
+      expect(seen.letters).toEqual([true]);
+      expect(await letters(folder, "logs")).toEqual(["bad"]);
+    },
+  );
+
+  it("lets no signal hold up another", async () => {
+    let metricsTaken = false;
+    const server = await downstream("grpc", ({ signal }) =>
+      signal === "metrics" && !metricsTaken ? { status: Code.UNAVAILABLE } : {},
+    );
+    const { forward, seen } = await durable(await newFolder(), server.endpoint, { concurrency: 2 });
+    await exportAll(forward, names(50), "metrics");
+    await vi.waitFor(() => expect(seen.attempts.length).toBeGreaterThan(6), 10_000);
+    const of = (signal: Signal) =>
+      bodies({ received: server.received.filter((one) => one.signal === signal) });
+    await exportAll(forward, names(50), "logs");
+    await exportAll(forward, names(50), "traces");
+    await vi.waitFor(() => {
+      expect(of("logs").sort()).toEqual(names(50).sort());
+      expect(of("traces").sort()).toEqual(names(50).sort());
+    }, 10_000);
+    metricsTaken = true;
+    await empty(forward);
+    expect(new Set(of("metrics"))).toEqual(new Set(names(50)));
+    expect([...seen.letters, ...seen.drops]).toEqual([]);
+  });
+
+  it("loses no dead letter that cannot be written, and goes on with the rest", async () => {
+    const server = await downstream("grpc", ({ body }) =>
+      body.toString().startsWith("bad") ? { status: Code.INVALID_ARGUMENT } : {},
+    );
+    const folder = await newFolder();
+    const inTheWay = join(folder, "dead-letters");
+    await writeFile(inTheWay, "");
+    const { forward } = await durable(folder, server.endpoint, { concurrency: 1 });
+    await exportAll(forward, ["bad 1", "bad 2", ...names(20)]);
+    await vi.waitFor(() => expect(bodies(server)).toHaveLength(22), 10_000);
+    await forward.close(1_000);
+    expect(forward.state().storedBytes).toBeGreaterThan(0);
+    const { forward: again, seen } = await durable(folder, server.endpoint, { concurrency: 1 });
+    await vi.waitFor(() => expect(bodies(server)).toHaveLength(44), 10_000);
+    expect(seen.letters).toEqual([]);
+    await rm(inTheWay);
+    await empty(again);
+    expect(seen.letters).toEqual([true, true]);
+    expect(await letters(folder, "logs")).toEqual(["bad 1", "bad 2"]);
+  });
+
+  it("delivers what an earlier process kept under larger limits", async () => {
+    const gone = await startDownstream("grpc");
+    await gone.close();
+    const folder = await newFolder();
+    const { forward } = await durable(folder, gone.endpoint);
+    const large = Array.from({ length: 4 }, (_, i) => `${i} `.padEnd(300_000, "x"));
+    for (const text of large) await forward.export("logs", Buffer.from(text), patient());
+    await forward.close(0);
+    const server = await downstream("grpc");
+    const settings = { concurrency: 1, maxSize: 100_000, disk: { max_size: 200_000 } };
+    const { forward: again, seen } = await durable(folder, server.endpoint, settings);
+    await empty(again);
+    expect(bodies(server)).toEqual(large);
+    expect([...seen.letters, ...seen.drops]).toEqual([]);
+    await again.export("logs", Buffer.from("small"), patient());
+    await empty(again);
+  });
+
+  it("is missed by a forwarder without one, where it holds something", async () => {
+    const gone = await startDownstream("grpc");
+    await gone.close();
+    const folder = await newFolder();
+    const lines: string[] = [];
+    const memory = async () => {
+      const log = pino({}, { write: (line: string) => lines.push(line) });
+      const config = forwardConfig("grpc", gone.endpoint);
+      const forward = await startForwarder(config, { ...watch(), log }, folder);
+      await forward.close(0);
+      return lines.splice(0).filter((line) => line.includes("forward.queue"));
+    };
+    expect(await memory()).toEqual([]);
+    const { forward } = await durable(folder, gone.endpoint);
+    await exportAll(forward, names(3));
+    await exportAll(forward, names(1), "traces");
+    const { storedBytes } = forward.state();
+    await forward.close(0);
+    const [line] = await memory();
+    expect(JSON.parse(line!)).toMatchObject({
+      level: 40,
+      bytes: storedBytes,
+      msg: expect.stringContaining("set forward.queue.storage to disk once more"),
+    });
+    const server = await downstream("grpc", undefined, { port: gone.port });
+    const { forward: again } = await durable(folder, server.endpoint);
+    await empty(again);
+    await again.close(1_000);
+    expect(await memory()).toEqual([]);
+  });
+
   it("moves a request that alone is not taken behind the others", async () => {
     let patientDownstream = false;
     const server = await downstream("grpc", ({ body }) =>
@@ -226,7 +354,7 @@ describe("a forwarder with its queue on disk", () => {
     for (let i = 0; i < 3; i++) await forward.export("logs", request, patient());
     expect(forward.state().keeping).toMatchObject({
       kept: true,
-      reason: expect.stringMatching(/^9\d+ of 10000/),
+      reason: expect.stringMatching(/^9\d+ of 10000 bytes of logs$/),
     });
     const refused = await refusal(forward.export("logs", request, patient()));
     expect(refused).toMatchObject({ code: Code.UNAVAILABLE, retryAfterMs: 20 });
@@ -237,7 +365,7 @@ describe("a forwarder with its queue on disk", () => {
     expect(forward.state().keeping).toEqual({ kept: false, reason: refused.message });
     open();
     await empty(forward);
-    expect(forward.state().keeping).toEqual({ kept: true, reason: "0 of 10000 bytes" });
+    expect(forward.state().keeping).toEqual({ kept: true, reason: "0 of 10000 bytes of logs" });
     await forward.export("logs", request, patient());
     await empty(forward);
     expect(server.received).toHaveLength(4);
@@ -312,7 +440,7 @@ describe("a forwarder with its queue on disk", () => {
     open();
     await closed;
     expect(forward.state().storedBytes).toBe(0);
-    expect((await readdir(join(folder, "queue"))).sort()).toContain("cursor");
+    expect(await readdir(join(folder, "queue", "logs"))).toContain("cursor");
   });
 
   it("refuses a sender that has gone, and a folder that another uses", async () => {

@@ -59,6 +59,16 @@ export class LogFull extends Error {
   }
 }
 
+function bytesBehind(segments: Segment[], position: number): number {
+  return segments.reduce((sum, { start, end }) => sum + Math.max(0, end - Math.max(start, position)), 0);
+}
+
+/** What the log in a folder holds that is not done, where nobody has it open; 0 where there is none. */
+export async function bytesLeft(folder: string): Promise<number> {
+  const segments = await listSegments(folder).catch(() => []);
+  return bytesBehind(segments, await new Cursor(folder).read());
+}
+
 /**
  * Requests on disk, in the order in which they were appended, each until it is done. Requests that wait while others are
  * written go together into the next write and its flush. For one user at a time: `next` is not called again before it settles.
@@ -136,8 +146,7 @@ export class SegmentLog {
 
   /** Bytes of the segments that are not done. */
   get pending(): number {
-    const done = this.#done;
-    return this.#segments.reduce((sum, { start, end }) => sum + Math.max(0, end - Math.max(start, done)), 0);
+    return bytesBehind(this.#segments, this.#done);
   }
 
   /** Whether there is room for a request of so many bytes. */
