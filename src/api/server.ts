@@ -30,6 +30,8 @@ export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions,
   hub: LiveHub;
   /** Between two looks at who listens. */
   recheckMs?: number;
+  /** From a request's first byte to its last. */
+  requestMs?: number;
   log: Logger;
 }
 
@@ -45,7 +47,7 @@ const limits = {
   headers: 100,
   /** Those who listen among them. */
   connections: 4_096,
-  requestMs: 10_000,
+  requestMs: 30_000,
   idleMs: 60_000,
   closeMs: 1_000,
   /** Of a message that a WebSocket's client sends; none is expected. */
@@ -59,13 +61,18 @@ const remedies: Readonly<Record<string, string>> = {
 };
 
 async function build(options: ApiOptions): Promise<App> {
+  const { requestMs = limits.requestMs } = options;
   const app: App = fastify({
     bodyLimit: limits.bodyBytes,
-    requestTimeout: limits.requestMs,
+    requestTimeout: requestMs,
     connectionTimeout: limits.idleMs,
     keepAliveTimeout: limits.idleMs,
     http: {
       maxHeaderSize: limits.headerBytes,
+      // Fastify sets `requestTimeout` alone, and Node exchanges the two where that for the headers, 60 s, is the longer one.
+      headersTimeout: requestMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: Math.min(requestMs, 1_000),
       // Its absence is a problem like others: see security.ts.
       requireHostHeader: false,
       // What asks for anything else, HTTP/2 without TLS for instance, is answered by HTTP/1.1.
@@ -77,7 +84,7 @@ async function build(options: ApiOptions): Promise<App> {
     routerOptions: { maxParamLength: 100 },
     forceCloseConnections: "idle",
     return503OnClosing: false,
-    clientErrorHandler: refuseUnparsed(limits),
+    clientErrorHandler: refuseUnparsed({ headerBytes: limits.headerBytes, requestMs }),
     frameworkErrors: (_error, _request, reply) =>
       sendProblem(reply as FastifyReply, problem(400, "the path is malformed")),
   });

@@ -22,8 +22,8 @@ beforeEach(async () => {
 const get = (path: string, init?: RequestInit) => running.get(path, init);
 
 /** What the server answers to bytes that `fetch` would not send. */
-function raw(bytes: string): Promise<string> {
-  const { port } = new URL(running.url("/"));
+function raw(bytes: string, url = running.url("/")): Promise<string> {
+  const { port } = new URL(url);
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), "127.0.0.1");
     let answer = "";
@@ -126,6 +126,17 @@ describe("errors", () => {
     expect(large).toMatch(/^HTTP\/1\.1 431 /);
     expect(large).toContain("application/problem+json");
     expect(large).toContain("larger than 16384 bytes");
+  });
+
+  it("waits for no body that does not come", async () => {
+    const { url, logged } = await start({}, { requestMs: 50 });
+    const answer = await raw(
+      "PATCH /v1/anomalies/1 HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+      url("/"),
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    expect(answer).toContain("application/problem+json");
+    expect(logged).toEqual([]);
   });
 
   it("answers a request that names no host, or two", async () => {

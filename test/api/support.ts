@@ -50,7 +50,9 @@ export interface Running {
   get(path: string, init?: RequestInit): Promise<Response>;
 }
 
-type Overrides = Partial<Pick<ApiOptions, "take" | "hub" | "readiness" | "recheckMs" | "store">>;
+type Overrides = Partial<
+  Pick<ApiOptions, "take" | "hub" | "readiness" | "recheckMs" | "requestMs" | "store">
+>;
 
 /** @param input of the configuration's sections auth, limits and api */
 export async function start(
