@@ -5,7 +5,7 @@ import { BulkInsert } from "./bulk.ts";
 import type { Context } from "./context.ts";
 import type { Report } from "./report.ts";
 import type { Settings } from "./settings.ts";
-import { recordSightings } from "./streams.ts";
+import { recordSightings } from "./stream-records.ts";
 import type { Tables } from "./tables.ts";
 
 /** Distinct records that are kept of an anomaly. */

@@ -1,31 +1,18 @@
-import { type Kysely, sql } from "kysely";
+import { sql } from "kysely";
 import { type StreamFigures, type StreamState, streamStates } from "../engine/figures.ts";
 import type { Signal } from "../gen/driftlock/v1/anomaly_pb.js";
 import { checkId, checkTenant } from "./arguments.ts";
 import { ensureTenants } from "./audit.ts";
-import { BulkInsert } from "./bulk.ts";
 import type { Context } from "./context.ts";
 import { latestFirst, type Page, type PageRequest } from "./page.ts";
-import { integer, serviceName, streamId, streamKey } from "./report.ts";
-import { pointMs, readPoints, recordPoints, type StreamPoint } from "./stream-points.ts";
-import type { Tables } from "./tables.ts";
+import { serviceName } from "./report.ts";
+import { pointMs, readPoints, type StreamPoint } from "./stream-points.ts";
+import { recordFigures, type StreamSighting, streamColumns } from "./stream-records.ts";
 
 export { type StreamState, streamStates };
 
 /** What the engine tells of a stream since it last did. */
 export type StreamObservation = StreamFigures;
-
-/** That a stream is there, and when. */
-export interface StreamSighting {
-  tenant: string;
-  /** As shown to people, such as "logs service.name=checkout". */
-  key: string;
-  signal: Signal;
-  service: string;
-  /** Event times, nanoseconds since 1970. */
-  firstSeen: bigint;
-  lastSeen: bigint;
-}
 
 export interface Stream extends StreamSighting {
   id: string;
@@ -59,150 +46,8 @@ export interface StreamFilter {
 
 /** The engine is asked so often what is new of streams, in milliseconds. */
 export const tellEveryMs = 10_000;
-
-const seen = {
-  first_seen: sql<bigint>`case when excluded.first_seen < streams.first_seen then excluded.first_seen else streams.first_seen end`,
-  last_seen: sql<bigint>`case when excluded.last_seen > streams.last_seen then excluded.last_seen else streams.last_seen end`,
-};
-
-const columns = [
-  "tenant",
-  "id",
-  "key",
-  "signal",
-  "service",
-  "state",
-  "first_seen",
-  "last_seen",
-  "records",
-  "flagged",
-  "progress",
-  "baseline_at",
-  "recorded_at",
-  "told_at",
-] as const;
-
-const upsertFigures = new BulkInsert<"streams">(columns, (db, rows) =>
-  db
-    .insertInto("streams")
-    .values(rows)
-    .onConflict((conflict) =>
-      conflict.columns(["tenant", "id"]).doUpdateSet({
-        ...seen,
-        state: sql`excluded.state`,
-        records: sql`streams.records + excluded.records`,
-        flagged: sql`streams.flagged + excluded.flagged`,
-        progress: sql`excluded.progress`,
-        baseline_at: sql`excluded.baseline_at`,
-        told_at: sql`excluded.told_at`,
-      }),
-    ),
-);
-
-const upsertSightings = new BulkInsert<"streams">(columns, (db, rows) =>
-  db
-    .insertInto("streams")
-    .values(rows)
-    .onConflict((conflict) => conflict.columns(["tenant", "id"]).doUpdateSet(seen)),
-);
-
-type Named<T> = T & { id: string };
-
-/** One for each stream: a statement may meet a row once. Sorted, so that two writers never wait in a ring. */
-function merge<T extends StreamSighting>(batch: readonly T[], add: (known: T, next: T) => void): Named<T>[] {
-  const merged = new Map<string, Named<T>>();
-  for (const each of batch) {
-    const key = streamKey(each.key);
-    const id = streamId(key);
-    const name = `${checkTenant(each.tenant)}\0${id}`;
-    const [firstSeen, lastSeen] = [integer(each.firstSeen), integer(each.lastSeen)];
-    const known = merged.get(name);
-    if (known === undefined) {
-      merged.set(name, { ...each, id, key, service: serviceName(each.service), firstSeen, lastSeen });
-      continue;
-    }
-    if (firstSeen < known.firstSeen) known.firstSeen = firstSeen;
-    if (lastSeen > known.lastSeen) known.lastSeen = lastSeen;
-    add(known, each);
-  }
-  return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
-}
-
-/** Within a transaction that has made the tenants known. What the engine has told of a stream stays. */
-export async function recordSightings(
-  trx: Kysely<Tables>,
-  batch: readonly StreamSighting[],
-  now: number,
-): Promise<void> {
-  await upsertSightings.run(
-    trx,
-    merge(batch, () => {}).map(({ tenant, id, key, signal, service, firstSeen, lastSeen }) => ({
-      tenant,
-      id,
-      key,
-      signal,
-      service,
-      state: "watching",
-      first_seen: firstSeen,
-      last_seen: lastSeen,
-      records: 0,
-      flagged: 0,
-      progress: 1,
-      baseline_at: null,
-      recorded_at: now,
-      told_at: 0,
-    })),
-  );
-}
-
-type Figures = StreamObservation & StreamSighting;
-
-function addFigures(known: Figures, next: Figures): void {
-  known.state = next.state;
-  known.progress = next.progress;
-  known.baselineAt = next.baselineAt;
-  known.records += next.records;
-  known.flagged += next.flagged;
-  if (next.score > known.score) {
-    known.score = next.score;
-    known.channel = next.channel;
-  }
-  known.pValue = Math.min(known.pValue, next.pValue);
-}
-
-async function recordFigures(
-  trx: Kysely<Tables>,
-  batch: readonly StreamObservation[],
-  now: number,
-): Promise<void> {
-  // Where records carry no times, they are when they came.
-  const came = BigInt(now) * 1_000_000n;
-  const timed = batch.map(
-    (each): Figures => ({ ...each, firstSeen: each.firstSeen ?? came, lastSeen: each.lastSeen ?? came }),
-  );
-  const streams = merge(timed, addFigures);
-  await upsertFigures.run(
-    trx,
-    streams.map((stream) => ({
-      tenant: stream.tenant,
-      id: stream.id,
-      key: stream.key,
-      signal: stream.signal,
-      service: stream.service,
-      state: stream.state,
-      first_seen: stream.firstSeen,
-      last_seen: stream.lastSeen,
-      records: stream.records,
-      flagged: stream.flagged,
-      progress: stream.progress,
-      baseline_at: stream.baselineAt === undefined ? null : integer(stream.baselineAt),
-      recorded_at: now,
-      told_at: now,
-    })),
-  );
-  const active = streams.filter(({ records }) => records > 0n);
-  await recordPoints(trx, active, now);
-}
+/** Streams a statement. */
+const countedAtOnce = 10;
 
 export class Streams {
   readonly #context: Context;
@@ -229,14 +74,13 @@ export class Streams {
     if (filter.service !== undefined) query = query.where("service", "=", serviceName(filter.service));
     if (filter.state) query = query.where("state", "in", filter.state);
     const { items, next } = await latestFirst(query, "first_seen", page);
-    const now = this.#context.now();
-    return { items: items.map((row) => toStream(row, now)), ...(next !== undefined && { next }) };
+    return { items: await this.#counted(tenant, items), ...(next !== undefined && { next }) };
   }
 
   async get(tenant: string, id: string): Promise<Stream | undefined> {
     checkTenant(tenant);
     const row = await this.#select(tenant).where("id", "=", checkId("id", id)).executeTakeFirst();
-    return row && toStream(row, this.#context.now());
+    return row && (await this.#counted(tenant, [row]))[0];
   }
 
   /** What came of it over the last day, oldest first. */
@@ -253,26 +97,43 @@ export class Streams {
   }
 
   #select(tenant: string) {
-    const since = recentSince(this.#context.now());
     return this.#context.database.read
       .selectFrom("streams")
-      .select(columns)
-      .select((eb) => [
-        eb
-          .selectFrom("anomalies")
-          .select((inner) => inner.fn.countAll<bigint>().as("n"))
-          .where("anomalies.tenant", "=", tenant)
-          .whereRef("anomalies.stream_id", "=", "streams.id")
-          .as("anomalies"),
-        eb
-          .selectFrom("stream_points as p")
-          .select(sql<bigint | null>`cast(sum(p.records) as bigint)`.as("n"))
-          .where("p.tenant", "=", tenant)
-          .whereRef("p.stream_id", "=", "streams.id")
-          .where("p.time", ">=", BigInt(since))
-          .as("recent"),
-      ])
+      .select(streamColumns)
       .where("tenant", "=", tenant);
+  }
+
+  /** Counts what is stored of some streams at a time: of a busy tenant that takes long, and others ask meanwhile. */
+  async #counted(tenant: string, rows: readonly Row[]): Promise<Stream[]> {
+    const { database, now } = this.#context;
+    const [asked, result]: [number, Stream[]] = [now(), []];
+    for (let at = 0; at < rows.length; at += countedAtOnce) {
+      const some = rows.slice(at, at + countedAtOnce);
+      const ids = some.map(({ id }) => id);
+      const anomalies = await database.read
+        .selectFrom("anomalies")
+        .select((eb) => ["stream_id", eb.fn.countAll<bigint>().as("n")])
+        .where("tenant", "=", tenant)
+        .where("stream_id", "in", ids)
+        .groupBy("stream_id")
+        .execute();
+      const recent = await database.read
+        .selectFrom("stream_points")
+        .select(["stream_id", sql<bigint>`cast(sum(records) as bigint)`.as("n")])
+        .where("tenant", "=", tenant)
+        .where("stream_id", "in", ids)
+        .where("time", ">=", BigInt(recentSince(asked)))
+        .groupBy("stream_id")
+        .execute();
+      const [anomaliesOf, recentOf] = [anomalies, recent].map(
+        (counts) => new Map(counts.map(({ stream_id, n }) => [stream_id, n])),
+      );
+      for (const row of some) {
+        const counts = { anomalies: anomaliesOf!.get(row.id) ?? 0n, recent: recentOf!.get(row.id) ?? 0n };
+        result.push(toStream(row, counts, asked));
+      }
+    }
+    return result;
   }
 }
 
@@ -309,11 +170,9 @@ interface Row {
   baseline_at: bigint | null;
   recorded_at: bigint;
   told_at: bigint;
-  anomalies: bigint | null;
-  recent: bigint | null;
 }
 
-function toStream(row: Row, now: number): Stream {
+function toStream(row: Row, counts: { anomalies: bigint; recent: bigint }, now: number): Stream {
   const times = { recordedAt: Number(row.recorded_at), toldAt: Number(row.told_at) };
   return {
     tenant: row.tenant,
@@ -328,8 +187,8 @@ function toStream(row: Row, now: number): Stream {
     lastSeen: row.last_seen,
     records: row.records,
     flagged: row.flagged,
-    anomalies: row.anomalies ?? 0n,
+    anomalies: counts.anomalies,
     ...times,
-    recentRate: rateOf(row.recent ?? 0n, { from: recentSince(now), until: now }, times, now),
+    recentRate: rateOf(counts.recent, { from: recentSince(now), until: now }, times, now),
   };
 }
