@@ -5,7 +5,7 @@
 
 /** For so long a key is known. */
 const rememberMs = 3_600_000;
-const maxKeys = 10_000;
+/** Of all tenants together. */
 const maxSize = 16 * 2 ** 20;
 /** What a key takes beside its answer. */
 const keySize = 300;
@@ -19,6 +19,12 @@ interface Known {
   answer: string | undefined;
 }
 
+/** A tenant's keys, oldest first. */
+interface Held {
+  keys: Map<string, Known>;
+  size: number;
+}
+
 export type Claim =
   /** The request is the first with its key: `keep` its answer, or `free` the key. */
   | { kind: "first"; keep(answer: unknown): void; free(): void }
@@ -27,56 +33,67 @@ export type Claim =
   | { kind: "other body" };
 
 export class IdempotencyKeys {
-  readonly #known = new Map<string, Known>();
+  readonly #tenants = new Map<string, Held>();
   #size = 0;
 
   /** @param now milliseconds of any clock */
   claim(tenant: string, key: string, fingerprint: string, now: number): Claim {
-    const name = `${tenant}\0${key}`;
-    const known = this.#known.get(name);
+    const known = this.#tenants.get(tenant)?.keys.get(key);
     if (known !== undefined && known.until > now) {
       if (known.fingerprint !== fingerprint) return { kind: "other body" };
       if (known.answer === undefined) return { kind: "in work" };
       return { kind: "again", answer: JSON.parse(known.answer) };
     }
-    this.#free(name);
-    const claimed: Known = {
-      fingerprint,
-      until: now + rememberMs,
-      size: keySize + name.length,
-      answer: undefined,
-    };
-    this.#known.set(name, claimed);
-    this.#size += claimed.size;
-    this.#makeRoom();
-    const isOurs = () => this.#known.get(name) === claimed;
+    this.#free(tenant, key);
+    const claimed: Known = { fingerprint, until: now + rememberMs, size: 0, answer: undefined };
+    const held = this.#tenants.get(tenant) ?? { keys: new Map(), size: 0 };
+    this.#tenants.set(tenant, held);
+    held.keys.set(key, claimed);
+    this.#grow(held, claimed, keySize + key.length);
+    const isOurs = () => this.#tenants.get(tenant)?.keys.get(key) === claimed;
     return {
       kind: "first",
       keep: (answer) => {
         if (!isOurs()) return;
         claimed.answer = JSON.stringify(answer);
-        claimed.size += claimed.answer.length;
-        this.#size += claimed.answer.length;
-        this.#makeRoom();
+        this.#grow(held, claimed, claimed.answer.length);
       },
       free: () => {
-        if (isOurs()) this.#free(name);
+        if (isOurs()) this.#free(tenant, key);
       },
     };
   }
 
-  #free(name: string): void {
-    const known = this.#known.get(name);
-    if (known === undefined) return;
-    this.#size -= known.size;
-    this.#known.delete(name);
+  #grow(held: Held, known: Known, by: number): void {
+    known.size += by;
+    held.size += by;
+    this.#size += by;
+    while (this.#size > maxSize && this.#makeRoom());
   }
 
-  /** The oldest go first. */
-  #makeRoom(): void {
-    for (const name of this.#known.keys()) {
-      if (this.#known.size <= maxKeys && this.#size <= maxSize) return;
-      this.#free(name);
+  #free(tenant: string, key: string): void {
+    const held = this.#tenants.get(tenant);
+    const known = held?.keys.get(key);
+    if (held === undefined || known === undefined) return;
+    held.keys.delete(key);
+    held.size -= known.size;
+    this.#size -= known.size;
+    if (held.keys.size === 0) this.#tenants.delete(tenant);
+  }
+
+  /** The oldest of the tenant with most: who sends many keys loses by it. What is in work stays. */
+  #makeRoom(): boolean {
+    let heaviest: [string, Held] | undefined;
+    for (const each of this.#tenants) {
+      if (heaviest === undefined || each[1].size > heaviest[1].size) heaviest = each;
     }
+    if (heaviest === undefined) return false;
+    const [tenant, { keys }] = heaviest;
+    for (const [key, { answer }] of keys) {
+      if (answer === undefined) continue;
+      this.#free(tenant, key);
+      return true;
+    }
+    return false;
   }
 }
