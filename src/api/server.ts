@@ -32,6 +32,8 @@ export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions,
   recheckMs?: number;
   /** From a request's first byte to its last. */
   requestMs?: number;
+  /** For a connection on which nothing moves. */
+  idleMs?: number;
   log: Logger;
 }
 
@@ -61,11 +63,11 @@ const remedies: Readonly<Record<string, string>> = {
 };
 
 async function build(options: ApiOptions): Promise<App> {
-  const { requestMs = limits.requestMs } = options;
+  const { requestMs = limits.requestMs, idleMs = limits.idleMs } = options;
   const app: App = fastify({
     bodyLimit: limits.bodyBytes,
     requestTimeout: requestMs,
-    connectionTimeout: limits.idleMs,
+    connectionTimeout: idleMs,
     keepAliveTimeout: limits.idleMs,
     http: {
       maxHeaderSize: limits.headerBytes,

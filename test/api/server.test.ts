@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import { connect } from "node:net";
 import { beforeEach, describe, expect, it } from "vitest";
+import { Code, ExportError } from "../../src/otlp.ts";
 import { problemOf, type Running, start } from "./support.ts";
 
 let running: Running;
@@ -137,6 +138,22 @@ describe("errors", () => {
     expect(answer).toMatch(/^HTTP\/1\.1 408 /);
     expect(answer).toContain("application/problem+json");
     expect(logged).toEqual([]);
+  });
+
+  it("waits for the downstream as long as it takes", async () => {
+    const { get } = await start(
+      {},
+      {
+        idleMs: 50,
+        async take() {
+          await new Promise((resolve) => setTimeout(resolve, 300));
+          throw new ExportError(Code.UNAVAILABLE, "the downstream is away", 1_000);
+        },
+      },
+    );
+    const headers = { "content-type": "application/json" };
+    const response = await get("/v1/events", { method: "POST", body: '{"body":1}', headers });
+    await expectProblem(response, 503, "Service Unavailable");
   });
 
   it("answers a request that names no host, or two", async () => {

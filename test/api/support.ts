@@ -51,7 +51,7 @@ export interface Running {
 }
 
 type Overrides = Partial<
-  Pick<ApiOptions, "take" | "hub" | "readiness" | "recheckMs" | "requestMs" | "store">
+  Pick<ApiOptions, "take" | "hub" | "readiness" | "recheckMs" | "requestMs" | "idleMs" | "store">
 >;
 
 /** @param input of the configuration's sections auth, limits and api */

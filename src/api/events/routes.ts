@@ -225,6 +225,8 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
       validatorCompiler: (part) =>
         part.httpPart === "body" ? (value) => ({ value }) : validatorCompiler(part as never),
       handler: async (request, reply) => {
+        // Nothing moves on the connection while the downstream is waited for: how long, is for the forwarder to say.
+        request.raw.setTimeout(0);
         const gone = new AbortController();
         reply.raw.once("close", () => {
           if (!reply.raw.writableFinished) {
