@@ -264,23 +264,29 @@ describe("a damaged log", () => {
     await opened.log.close();
   });
 
-  it.each<[string, (path: string) => Promise<void>]>([
-    ["is missing", (path) => rm(path)],
-    ["is empty", (path) => truncate(path)],
-  ])("counts a file in its midst that %s", async (_, spoil) => {
+  it.each<[string, number, (path: string) => Promise<void>]>([
+    ["at its beginning that is missing", 0, (path) => rm(path)],
+    ["in its midst that is missing", 1, (path) => rm(path)],
+    ["in its midst that is empty", 1, (path) => truncate(path)],
+  ])("counts a file %s", async (_, index, spoil) => {
     const folder = await newFolder();
-    const { log } = await openLog(folder, { maxSize: 800 });
-    for (const name of names(20)) await log.append("logs", Buffer.from(name));
-    await log.close();
+    const first = await openLog(folder, { maxSize: 800 });
+    // Files that went because all in them was done are no damage.
+    for (const name of names(8)) await first.log.append("logs", Buffer.from(name));
+    expect(await drain(first)).toEqual(names(8));
+    for (const name of names(20)) await first.log.append("logs", Buffer.from(name));
+    await first.log.close();
     const files = await segments(folder);
     expect(files.length).toBeGreaterThan(3);
-    const [, second, third] = files.map((name) => Number(name.slice(0, 16)));
-    await spoil(join(folder, files[1]!));
+    const starts = files.map((name) => Number(name.slice(0, 16)));
+    expect(starts[0]).toBeGreaterThan(0);
+    await spoil(join(folder, files[index]!));
     const opened = await openLog(folder, { maxSize: 800 });
     const rest = await drain(opened);
     expect(rest).toEqual(names(20).filter((name) => rest.includes(name)));
     expect(rest.length).toBeLessThan(20);
-    expect(opened.damage).toEqual([third! - second!]);
+    const done = 8 * (headerSize + "request 0".length);
+    expect(opened.damage).toEqual([starts[index + 1]! - Math.max(starts[index]!, done)]);
     await opened.log.close();
   });
 
@@ -339,13 +345,14 @@ describe("a damaged log", () => {
 
   it("leaves alone what is none of its files", async () => {
     const { folder } = await tenRequests();
-    for (const name of ["1.log", "x.log", "9999999999999999.log", "notes.txt"])
+    for (const name of ["1.log", "x.log", "9999999999999999.log", "9007199254740990.log", "notes.txt"])
       await writeFile(join(folder, name), "mine");
     // Named as its files are, in the midst of one.
     await mkdir(join(folder, "0000000000000001.log"));
     await symlink("/nonexistent", join(folder, "0000000000000002.log"));
     const opened = await openLog(folder);
     expect(await drain(opened)).toEqual(names(10));
+    expect(opened.damage).toEqual([]);
     await opened.log.close();
     expect(await readFile(join(folder, "notes.txt"), "utf8")).toBe("mine");
   });

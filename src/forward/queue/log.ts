@@ -93,6 +93,7 @@ export class SegmentLog {
   readonly #recent = new Recent(maxRecentSize);
   #reading: Promise<Entry | undefined> | undefined;
   #more: (() => void) | undefined;
+  #removing: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
   readonly #cursor: Cursor;
   readonly #timers: NodeJS.Timeout[];
@@ -127,7 +128,8 @@ export class SegmentLog {
     this.#segmentSize = Math.min(maxSegmentSize, Math.ceil(options.maxSize / 8));
     this.#writer = new SegmentWriter(folder, options.sync);
     this.#cursor = cursor;
-    this.#taken = Math.max(done, segments[0]?.start ?? 0);
+    // Where the cursor is lost, nobody knows of files before the first.
+    this.#taken = done > 0 ? done : (segments[0]?.start ?? 0);
     // Beyond a cursor whose data was lost with the power, or what is appended now would count as done.
     this.#end = Math.max(done, segments.at(-1)?.end ?? 0);
     const background = (ms: number, work: () => Promise<void>) =>
@@ -200,7 +202,7 @@ export class SegmentLog {
     this.#more?.();
     for (const timer of this.#timers) clearInterval(timer);
     try {
-      await Promise.all([this.#writing, this.#reading]);
+      await Promise.all([this.#writing, this.#reading, this.#removing]);
       await this.#writer.seal();
       await this.#reader.close();
       await this.#cursor.save(this.#done);
@@ -297,14 +299,21 @@ export class SegmentLog {
     return undefined;
   }
 
-  async #removeDone(): Promise<void> {
-    const done = this.#done;
-    const { active } = this.#writer;
+  #removeDone(): Promise<void> {
+    this.#removing = this.#removing.then(() => this.#removeNow());
+    return this.#removing;
+  }
+
+  async #removeNow(): Promise<void> {
     for (;;) {
+      const done = this.#done;
+      const { active } = this.#writer;
       const [segment] = this.#segments;
       // One that starts at the end is empty, and about to be opened again under the same name.
       if (!segment || segment.end > done || segment === active || segment.start === this.#end) return;
       this.#segments.shift();
+      // Before it goes, or the next start would miss it.
+      await this.#cursor.save(done).catch((error) => this.#events.onError(error));
       await removeSegment(segment).catch((error) => this.#events.onError(error));
     }
   }

@@ -16,6 +16,9 @@ export interface Segment {
 const digits = 16;
 const pattern = /^(\d{16})\.log$/;
 
+/** No log has ever held so much: a file with such a name is none of its, and beyond, positions would not be exact. */
+const maxStart = 2 ** 52;
+
 export function segmentPath(folder: string, start: number): string {
   return join(folder, `${String(start).padStart(digits, "0")}.log`);
 }
@@ -26,7 +29,7 @@ export async function listSegments(folder: string): Promise<Segment[]> {
   const files = (await readdir(folder, { withFileTypes: true })).filter((entry) => entry.isFile());
   for (const name of files.map(({ name }) => name).sort()) {
     const start = Number(pattern.exec(name)?.[1] ?? Number.NaN);
-    if (!Number.isSafeInteger(start)) continue;
+    if (!(start <= maxStart)) continue;
     const path = join(folder, name);
     const { size } = await stat(path);
     const before = segments.at(-1);
