@@ -12,12 +12,12 @@ export class Cursor {
     this.#path = join(folder, "cursor");
   }
 
-  /** 0 where there is none, or none that can be trusted: all that is there is sent again then. */
-  async read(): Promise<number> {
+  /** Undefined where there is none, or none that can be trusted: all that is there is sent again then. */
+  async read(): Promise<number | undefined> {
     const text = await readFile(this.#path, "utf8").catch(() => "");
     const [digits = "", sum] = text.trim().split(" ");
     const position = /^\d{1,16}$/.test(digits) ? Number(digits) : Number.NaN;
-    return Number.isSafeInteger(position) && String(crc32(digits)) === sum ? position : 0;
+    return Number.isSafeInteger(position) && String(crc32(digits)) === sum ? position : undefined;
   }
 
   /** Rejects where the device does not take it; the former one stays then. */

@@ -66,7 +66,7 @@ function bytesBehind(segments: Segment[], position: number): number {
 /** What the log in a folder holds that is not done, where nobody has it open; 0 where there is none. */
 export async function bytesLeft(folder: string): Promise<number> {
   const segments = await listSegments(folder).catch(() => []);
-  return bytesBehind(segments, await new Cursor(folder).read());
+  return bytesBehind(segments, (await new Cursor(folder).read()) ?? 0);
 }
 
 /**
@@ -119,7 +119,7 @@ export class SegmentLog {
     unlock: () => void,
     segments: Segment[],
     cursor: Cursor,
-    done: number,
+    done: number | undefined,
   ) {
     this.#options = options;
     this.#events = events;
@@ -128,10 +128,9 @@ export class SegmentLog {
     this.#segmentSize = Math.min(maxSegmentSize, Math.ceil(options.maxSize / 8));
     this.#writer = new SegmentWriter(folder, options.sync);
     this.#cursor = cursor;
-    // Where the cursor is lost, nobody knows of files before the first.
-    this.#taken = done > 0 ? done : (segments[0]?.start ?? 0);
+    this.#taken = done ?? segments[0]?.start ?? 0;
     // Beyond a cursor whose data was lost with the power, or what is appended now would count as done.
-    this.#end = Math.max(done, segments.at(-1)?.end ?? 0);
+    this.#end = Math.max(this.#taken, segments.at(-1)?.end ?? 0);
     const background = (ms: number, work: () => Promise<void>) =>
       setInterval(() => void work().catch((error) => events.onError(error)), ms).unref();
     this.#timers = [
