@@ -72,7 +72,7 @@ const beatMs = 1_000;
 /** Without an answer for so long it is taken to be away. */
 const silentMs = 3_000;
 const retentionMs = 60_000;
-/** For what waits when the store closes. */
+/** For what waits when the store closes, then for the connections. */
 const closeMs = 5_000;
 
 export class Store {
@@ -196,13 +196,14 @@ export class Store {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await this.retention.close();
-    await this.writer.close(closeMs);
-    const elapsed = sleep(closeMs, undefined, { ref: false });
-    await Promise.race([elapsed, Promise.allSettled([this.usage.flush(), this.keys.flush()])]);
-    await this.#recorder.close();
-    await this.#database.close();
+    await soon([this.retention.close(), this.writer.close(closeMs), this.usage.flush(), this.keys.flush()]);
+    await soon([this.#recorder.close(), this.#database.close()]);
   }
+}
+
+/** Waits until all have ended, in whatever way, or for so long. */
+async function soon(work: readonly Promise<unknown>[]): Promise<void> {
+  await Promise.race([Promise.allSettled(work), sleep(closeMs, undefined, { ref: false })]);
 }
 
 /**

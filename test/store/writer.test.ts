@@ -375,4 +375,35 @@ describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
     }
     await vi.waitFor(async () => expect((await store.anomalies.list("acme")).items).toHaveLength(3), patient);
   });
+
+  it("may freeze: what is asked goes to other connections, and the store can be closed", {
+    timeout: 120_000,
+  }, async () => {
+    const postgres = await server();
+    const name = await postgres.createDatabase();
+    const store = await open(postgres, name);
+    await store.anomalies.record(many(3));
+    const connected = `select pid from pg_stat_activity where datname = '${name}'`;
+    const pids = (await postgres.query("postgres", connected)).map(({ pid }) => Number(pid));
+    for (const pid of pids) process.kill(pid, "SIGSTOP");
+    try {
+      const error = await store.anomalies.list("acme").catch((failure: unknown) => failure);
+      expect(isUnavailable(error)).toBe(true);
+      for (let n = 0; n < 8; n++) expect((await store.anomalies.list("acme")).items).toHaveLength(3);
+      await vi.waitFor(() => expect(store.health().ready).toBe(true), { ...patient, timeout: 40_000 });
+
+      const others = (await postgres.query("postgres", connected)).map(({ pid }) => Number(pid));
+      pids.push(...others.filter((pid) => !pids.includes(pid)));
+      for (const pid of others) process.kill(pid, "SIGSTOP");
+      await store.close();
+    } finally {
+      for (const pid of pids) {
+        try {
+          process.kill(pid, "SIGCONT");
+        } catch {
+          // It has ended.
+        }
+      }
+    }
+  });
 });
