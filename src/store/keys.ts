@@ -1,6 +1,6 @@
 /** API keys: `dlk_`, the id's 16 hex digits, `_`, 256 random bits. Shown once, stored as a hash. */
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import type { Transaction } from "kysely";
+import { sql, type Transaction } from "kysely";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
 import { appendAudit } from "./audit.ts";
 import { sha256 } from "./canonical.ts";
@@ -62,6 +62,8 @@ const freshMs = 10_000;
 const staleMs = 300_000;
 const maxKnown = 10_000;
 const usedMs = 60_000;
+/** Keys a statement. */
+const toldAtOnce = 500;
 const maxName = 128;
 const maxAuthor = 256;
 
@@ -303,15 +305,19 @@ export class Keys {
   /** Tells the database when keys were last used, each once a minute. */
   async flush(): Promise<void> {
     const now = this.#context.now();
-    for (const [id, at] of this.#used) {
-      if (now - (this.#told.get(id) ?? Number.NEGATIVE_INFINITY) < usedMs) continue;
-      await this.#context.database.write
-        .updateTable("api_keys")
-        .set({ last_used_at: at })
-        .where("id", "=", id)
-        .execute();
-      this.#used.delete(id);
-      this.#told.set(id, now);
+    const untold = (id: string) => now - (this.#told.get(id) ?? Number.NEGATIVE_INFINITY) >= usedMs;
+    const due = [...this.#used].filter(([id]) => untold(id));
+    for (let at = 0; at < due.length; at += toldAtOnce) {
+      const some = due.slice(at, at + toldAtOnce);
+      const uses = sql.join(some.map(([id, used]) => sql`(${id}, cast(${used} as bigint))`));
+      await sql`
+        update api_keys set last_used_at = used.column2
+        from (values ${uses}) as used where api_keys.id = used.column1`.execute(this.#context.database.write);
+      for (const [id, used] of some) {
+        // It may have been used again meanwhile.
+        if (this.#used.get(id) === used) this.#used.delete(id);
+        this.#told.set(id, now);
+      }
     }
     for (const [id, at] of this.#told) {
       if (now - at >= usedMs) this.#told.delete(id);

@@ -167,6 +167,21 @@ onEachDatabase((databases) => {
       expect(rest.next).toBeUndefined();
     });
 
+    it("are told when each was last used, hundreds at once", { timeout: 60_000 }, async () => {
+      let now = 1_000_000;
+      const { store } = await fresh(databases, { now: () => now });
+      const used = new Map<string, number>();
+      for (let n = 0; n < 501; n++) {
+        const { secret, key } = await store.keys.create("acme", { name: `${n}`, scopes: ["read"] }, "ann");
+        now += 1;
+        await store.keys.verify(secret);
+        used.set(key.id, now);
+      }
+      await store.keys.flush();
+      const { items } = await store.keys.list("acme", { limit: 1_000 });
+      expect(new Map(items.map(({ id: key, lastUsedAt }) => [key, lastUsedAt]))).toEqual(used);
+    });
+
     it("cannot be made without a name, a scope or a future", async () => {
       const { store } = await fresh(databases);
       const make = (input: object) =>
