@@ -119,7 +119,10 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
         summary: "An anomaly with all that is kept of it",
         params: z.object({ id }),
         querystring: noParameters,
-        response: { 200: anomalyDetailSchema, ...problems(400, ...guarded, 404, 503) },
+        response: {
+          200: anomalyDetailSchema.describe("The anomaly"),
+          ...problems(400, ...guarded, 404, 503),
+        },
       },
     },
     async ({ params, principal }) => {
@@ -140,7 +143,10 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
         params: z.object({ id }),
         querystring: noParameters,
         body: judgement,
-        response: { 200: anomalyDetailSchema, ...problems(400, ...guarded, 404, 413, 415, 503) },
+        response: {
+          200: anomalyDetailSchema.describe("The anomaly as it is now"),
+          ...problems(400, ...guarded, 404, 413, 415, 503),
+        },
       },
     },
     async ({ params, principal, body }) => {

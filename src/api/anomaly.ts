@@ -8,7 +8,6 @@ import {
   State,
 } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type AnomalyDetail, type AnomalySummary, type StoredReport, streamId } from "../store/index.ts";
-import { components } from "./openapi.ts";
 import type { Columns } from "./representation.ts";
 import { formatMs, formatNanos } from "./time.ts";
 
@@ -101,8 +100,7 @@ const reportSchema = z
       .nullable()
       .describe("The window that ends with the record, against the baseline"),
   })
-  .meta({ description: "One report of an anomaly" });
-components.add(reportSchema, { id: "Report" });
+  .meta({ id: "Report", description: "One report of an anomaly" });
 
 const anomalyShape = {
   id: z.string(),
@@ -125,8 +123,7 @@ const anomalyShape = {
 
 export const anomalySchema = z
   .object(anomalyShape)
-  .meta({ description: "Flagged verdicts of one stream, one after another, as one" });
-components.add(anomalySchema, { id: "Anomaly" });
+  .meta({ id: "Anomaly", description: "Flagged verdicts of one stream, one after another, as one" });
 
 export const anomalyDetailSchema = z
   .object({
@@ -147,8 +144,7 @@ export const anomalyDetailSchema = z
       .array(z.object({ hash: z.string(), body: z.unknown() }))
       .describe("Configuration, versions and seed that the reports were computed with"),
   })
-  .meta({ description: "An anomaly with all that is kept of it" });
-components.add(anomalyDetailSchema, { id: "AnomalyDetail" });
+  .meta({ id: "AnomalyDetail", description: "An anomaly with all that is kept of it" });
 
 export type AnomalyJson = z.output<typeof anomalySchema>;
 export type ReportJson = z.output<typeof reportSchema>;

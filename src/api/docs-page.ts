@@ -74,6 +74,10 @@ function typeOf(schema: Schema): string {
     return `<a href="#schema-${name}">${name}</a>`;
   }
   const choices = schema.anyOf ?? schema.oneOf ?? schema.allOf;
+  const [list, one] = choices ?? [];
+  if (one !== undefined && list?.type === "array" && typeOf(list.items ?? {}) === typeOf(one)) {
+    return `${typeOf(one)}, once or several times`;
+  }
   if (choices !== undefined) return choices.map(typeOf).join(" | ");
   if (schema.enum !== undefined)
     return schema.enum.map((value) => `<code>${escapeHtml(String(value))}</code>`).join(" | ");

@@ -24,7 +24,10 @@ export function evidenceRoutes(app: App, { store }: { store: Store }): void {
         security: [{ bearer: [] }],
         summary: "List evidence bundles, newest first",
         querystring: z.strictObject(paging),
-        response: { 200: pageSchema(bundleSchema), ...problems(400, ...guarded, 503) },
+        response: {
+          200: pageSchema(bundleSchema, "Bundles, newest first"),
+          ...problems(400, ...guarded, 503),
+        },
       },
     },
     async ({ query, principal }) => {

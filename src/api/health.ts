@@ -37,7 +37,7 @@ export function healthRoutes(app: App, options: HealthOptions): void {
       schema: {
         tags,
         summary: "Whether the process answers",
-        response: { 200: z.object({ status: z.literal("ok") }), ...problems() },
+        response: { 200: z.object({ status: z.literal("ok") }).describe("It does"), ...problems() },
       },
     },
     () => ({ status: "ok" as const }),
@@ -49,7 +49,11 @@ export function healthRoutes(app: App, options: HealthOptions): void {
         tags,
         summary: "Whether each part works, and why not",
         description: "200 while data are taken, also where that is `degraded`: the reason says by what.",
-        response: { 200: readiness, 503: readiness, ...problems() },
+        response: {
+          200: readiness.describe("Data are taken"),
+          503: readiness.describe("Something must work first"),
+          ...problems(),
+        },
       },
     },
     (_request, reply) => {
@@ -84,7 +88,9 @@ export function healthRoutes(app: App, options: HealthOptions): void {
         tags,
         summary: "Versions of the program, Node and the codecs",
         response: {
-          200: z.object({ version: z.string(), node: z.string(), codecs: z.record(z.string(), z.string()) }),
+          200: z
+            .object({ version: z.string(), node: z.string(), codecs: z.record(z.string(), z.string()) })
+            .describe("Versions"),
           ...problems(),
         },
       },

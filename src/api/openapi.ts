@@ -2,13 +2,8 @@
 import swagger from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fastify-type-provider-zod";
-import { z } from "zod";
 import { docsPage, docsPolicy } from "./docs-page.ts";
 import { problemSchema, problemType } from "./problem.ts";
-
-/** Schemas that the document names once and refers to. */
-export const components = z.registry<{ id: string }>();
-components.add(problemSchema, { id: "Problem" });
 
 const asProblem = (description: string) => ({
   description,
@@ -39,6 +34,25 @@ export function problems(...statuses: number[]): Record<string, ReturnType<typeo
 
 /** Of routes that ask who is calling. */
 export const guarded = [401, 403, 429] as const;
+
+const toDocument = createJsonSchemaTransformObject({});
+
+type Schemas = Record<string, object>;
+
+/** Each schema is made as it is sent and as it is received, though most are one of the two alone. */
+function withoutUnused<T extends { paths: object; components: { schemas: Schemas } }>(document: T): T {
+  const { schemas } = document.components;
+  const used: Schemas = {};
+  const use = (part: object) => {
+    for (const [, name] of JSON.stringify(part).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+      if (Object.hasOwn(used, name!)) continue;
+      used[name!] = schemas[name!]!;
+      use(schemas[name!]!);
+    }
+  };
+  use(document.paths);
+  return { ...document, components: { ...document.components, schemas: used } };
+}
 
 /** Before the routes. */
 export async function describeRoutes(app: FastifyInstance, version: string): Promise<void> {
@@ -71,8 +85,8 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
         { name: "process", description: "Health, metrics, versions" },
       ],
     },
-    transform: createJsonSchemaTransform({ schemaRegistry: components as never }),
-    transformObject: createJsonSchemaTransformObject({ schemaRegistry: components as never }),
+    transform: createJsonSchemaTransform({}),
+    transformObject: (document) => withoutUnused(toDocument(document) as never),
   });
 }
 

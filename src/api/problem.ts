@@ -25,7 +25,7 @@ export const problemSchema = z
       )
       .optional(),
   })
-  .meta({ description: "Problem details, RFC 9457" });
+  .meta({ id: "Problem", description: "Problem details, RFC 9457" });
 
 export type Problem = z.output<typeof problemSchema>;
 

@@ -52,11 +52,13 @@ export interface PageOf<T> {
   next?: string;
 }
 
-export function pageSchema<T extends z.ZodType>(item: T) {
-  return z.object({
-    items: z.array(item),
-    next: z.string().optional().describe("Set where there is more: pass it as `after`"),
-  });
+export function pageSchema<T extends z.ZodType>(item: T, description: string) {
+  return z
+    .object({
+      items: z.array(item),
+      next: z.string().optional().describe("Set where there is more: pass it as `after`"),
+    })
+    .describe(description);
 }
 
 /** What a route that answers with `sendPage` declares. */
@@ -64,7 +66,7 @@ export function pageContent<T extends z.ZodType>(item: T, description: string) {
   return {
     description,
     content: {
-      [types.json]: { schema: pageSchema(item) },
+      [types.json]: { schema: pageSchema(item, description) },
       [types.ndjson]: { schema: z.string().describe("An item a line") },
       [types.csv]: { schema: z.string() },
     },

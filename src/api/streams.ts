@@ -10,7 +10,7 @@ import {
   toSignal,
 } from "./anomaly.ts";
 import type { App } from "./app.ts";
-import { components, guarded, problems } from "./openapi.ts";
+import { guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
 import { id, noParameters, oneOrMore } from "./query.ts";
 import { pageSchema, paging } from "./representation.ts";
@@ -58,8 +58,7 @@ const streamShape = {
   flagged: count.describe("Records and ticks that were flagged, in all"),
   anomalies: count.describe("Stored now"),
 };
-const streamSchema = z.object(streamShape).meta({ description: "Records that share a key" });
-components.add(streamSchema, { id: "Stream" });
+const streamSchema = z.object(streamShape).meta({ id: "Stream", description: "Records that share a key" });
 
 const pointSchema = z
   .object({
@@ -74,8 +73,7 @@ const pointSchema = z
     channel: z.string().describe("That it is of"),
     p_value: z.number().nullable().describe("The smallest"),
   })
-  .meta({ description: "What came of a stream in five minutes" });
-components.add(pointSchema, { id: "StreamPoint" });
+  .meta({ id: "StreamPoint", description: "What came of a stream in five minutes" });
 
 const streamDetailSchema = z
   .object({
@@ -95,8 +93,10 @@ const streamDetailSchema = z
       )
       .describe("Of the latest anomalies, oldest first"),
   })
-  .meta({ description: "A stream with what came of it, and the scores of its latest anomalies" });
-components.add(streamDetailSchema, { id: "StreamDetail" });
+  .meta({
+    id: "StreamDetail",
+    description: "A stream with what came of it, and the scores of its latest anomalies",
+  });
 
 const secondsBetween = (from: bigint, until: bigint) => Number(until - from) / 1e9;
 
@@ -151,7 +151,10 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
           state: oneOrMore(z.enum(streamStates)),
           ...paging,
         }),
-        response: { 200: pageSchema(streamSchema), ...problems(400, ...guarded, 503) },
+        response: {
+          200: pageSchema(streamSchema, "Streams, those that are newest first"),
+          ...problems(400, ...guarded, 503),
+        },
       },
     },
     async ({ query, principal }) => {
@@ -175,7 +178,7 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
         summary: "A stream, what came of it, and the scores of its latest anomalies",
         params: z.object({ id }),
         querystring: noParameters,
-        response: { 200: streamDetailSchema, ...problems(400, ...guarded, 404, 503) },
+        response: { 200: streamDetailSchema.describe("The stream"), ...problems(400, ...guarded, 404, 503) },
       },
     },
     async ({ params, principal }) => {

@@ -30,16 +30,18 @@ export function usageRoutes(app: App, { store }: { store: Store }): void {
           to: day.optional().describe("The last day; today where it is not set"),
         }),
         response: {
-          200: z.object({
-            items: z.array(
-              z.object({
-                day: z.string(),
-                requests: count,
-                records: count,
-                bytes: count.describe("Of requests as protobuf, decompressed"),
-              }),
-            ),
-          }),
+          200: z
+            .object({
+              items: z.array(
+                z.object({
+                  day: z.string(),
+                  requests: count,
+                  records: count,
+                  bytes: count.describe("Of requests as protobuf, decompressed"),
+                }),
+              ),
+            })
+            .describe("Days, oldest first"),
           ...problems(400, ...guarded, 503),
         },
       },

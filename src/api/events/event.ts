@@ -3,7 +3,6 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { z } from "zod";
 import type { AnyValueSchema, KeyValueSchema } from "../../gen/opentelemetry/proto/common/v1/common_pb.js";
 import type { LogRecordSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
-import { components } from "../openapi.ts";
 import { time } from "../query.ts";
 import { maxNanos, parseNanos } from "../time.ts";
 
@@ -35,8 +34,7 @@ export const eventSchema = z
       .optional(),
     event_name: z.string().max(256).optional(),
   })
-  .meta({ description: "A log record" });
-components.add(eventSchema, { id: "Event" });
+  .meta({ id: "Event", description: "A log record" });
 
 export type Event = z.output<typeof eventSchema>;
 
