@@ -84,7 +84,7 @@ function others(tenant: string, { signal, severity, channel, state, text }: Anom
   return conditions;
 }
 
-/** The latest of all that were found first. */
+/** The latest first. */
 const order = sql`start_time desc, id desc`;
 
 /** Of what is known by an index alone, those after a position, the latest first. */
