@@ -36,7 +36,7 @@ export function formatOf(request: FastifyRequest, format: Format | undefined): F
 function cell(value: string | number | null): string {
   if (value === null) return "";
   if (typeof value === "number") return String(value);
-  const tame = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  const tame = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
 }
 

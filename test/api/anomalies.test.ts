@@ -108,7 +108,12 @@ describe("the list of anomalies", () => {
   it("comes as CSV and as a line each, by the Accept header or the format", async () => {
     const running = await start();
     await running.store.anomalies.record([
-      report({ tenant: "default", explanation: '=HYPERLINK("x"), "quoted"\nand broken', score: Infinity }),
+      report({
+        tenant: "default",
+        explanation: '=HYPERLINK("x"), "quoted"\nand broken',
+        record: { text: "\n=1+1", novel: [], index: 0 },
+        score: Infinity,
+      }),
     ]);
     const csv = await running.get("/v1/anomalies?limit=5", {
       headers: { accept: "text/html, text/csv;q=0.9" },
@@ -117,6 +122,7 @@ describe("the list of anomalies", () => {
     const [head, ...rows] = (await csv.text()).split("\r\n");
     expect(head).toMatch(/^id,state,severity,signal,stream,/);
     expect(rows.join("\r\n")).toContain(`,"'=HYPERLINK(""x""), ""quoted""\nand broken",`);
+    expect(rows.join("\r\n")).toContain(`"'\n=1+1"`);
     expect(rows.join("\r\n")).toContain(",1,,20,0.0001,");
     const lines = await running.get("/v1/anomalies?format=ndjson", { headers: { accept: "text/csv" } });
     expect(lines.headers.get("content-type")).toBe("application/x-ndjson; charset=utf-8");
