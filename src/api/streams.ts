@@ -56,6 +56,7 @@ const streamShape = {
     .nonnegative()
     .describe("As they came in the latest five to ten minutes, some seconds late"),
   flagged: count.describe("Records and ticks that were flagged, in all"),
+  withheld: count.describe("Alarms that were not raised, since the stream's budget was spent, in all"),
   anomalies: count.describe("Stored now"),
 };
 const streamSchema = z.object(streamShape).meta({ id: "Stream", description: "Records that share a key" });
@@ -118,6 +119,7 @@ function streamJson(stream: Stream): z.output<typeof streamSchema> {
     records_per_second: seconds > 0 ? Number(stream.records) / seconds : null,
     recent_records_per_second: stream.recentRate,
     flagged: safeCount(stream.flagged),
+    withheld: safeCount(stream.withheld),
     anomalies: safeCount(stream.anomalies),
   };
 }

@@ -250,12 +250,20 @@ const evidenceByAnomaly: Migration = {
   },
 };
 
+const streamWithheld: Migration = {
+  async up({ schema }: Kysely<unknown>) {
+    const count: Build = (column) => column.notNull().defaultTo(0);
+    await schema.alterTable("streams").addColumn("withheld", "bigint", count).execute();
+  },
+};
+
 export function migrations(kind: DatabaseKind): MigrationProvider {
   return {
     getMigrations: async () => ({
       "001_initial": initial(kind),
       "002_stream_figures": streamFigures(kind),
       "003_evidence_by_anomaly": evidenceByAnomaly,
+      "004_stream_withheld": streamWithheld,
     }),
   };
 }

@@ -36,6 +36,7 @@ export const streamColumns = [
   "last_seen",
   "records",
   "flagged",
+  "withheld",
   "progress",
   "baseline_at",
   "recorded_at",
@@ -52,6 +53,7 @@ const upsertFigures = new BulkInsert<"streams">(streamColumns, (db, rows) =>
         state: sql`excluded.state`,
         records: sql`streams.records + excluded.records`,
         flagged: sql`streams.flagged + excluded.flagged`,
+        withheld: sql`streams.withheld + excluded.withheld`,
         progress: sql`excluded.progress`,
         baseline_at: sql`excluded.baseline_at`,
         told_at: sql`excluded.told_at`,
@@ -107,6 +109,7 @@ export async function recordSightings(
       last_seen: lastSeen,
       records: 0,
       flagged: 0,
+      withheld: 0,
       progress: 1,
       baseline_at: null,
       recorded_at: now,
@@ -123,6 +126,7 @@ function addFigures(known: Figures, next: Figures): void {
   known.baselineAt = next.baselineAt;
   known.records += next.records;
   known.flagged += next.flagged;
+  known.withheld += next.withheld;
   if (next.score > known.score) {
     known.score = next.score;
     known.channel = next.channel;
@@ -155,6 +159,7 @@ export async function recordFigures(
       last_seen: stream.lastSeen,
       records: stream.records,
       flagged: stream.flagged,
+      withheld: stream.withheld,
       progress: stream.progress,
       baseline_at: stream.baselineAt === undefined ? null : integer(stream.baselineAt),
       recorded_at: now,

@@ -24,6 +24,8 @@ export interface Stream extends StreamSighting {
   /** In all. */
   records: bigint;
   flagged: bigint;
+  /** Alarms that the stream's budget withheld, in all. */
+  withheld: bigint;
   /** Stored now. */
   anomalies: bigint;
   /** By the store's clock, milliseconds since 1970: when it was first recorded, and when the engine last told of it. */
@@ -166,6 +168,7 @@ interface Row {
   last_seen: bigint;
   records: bigint;
   flagged: bigint;
+  withheld: bigint;
   progress: number;
   baseline_at: bigint | null;
   recorded_at: bigint;
@@ -187,6 +190,7 @@ function toStream(row: Row, counts: { anomalies: bigint; recent: bigint }, now: 
     lastSeen: row.last_seen,
     records: row.records,
     flagged: row.flagged,
+    withheld: row.withheld,
     anomalies: counts.anomalies,
     ...times,
     recentRate: rateOf(counts.recent, { from: recentSince(now), until: now }, times, now),

@@ -32,6 +32,7 @@ export interface Tables {
     last_seen: Integer;
     records: Integer;
     flagged: Integer;
+    withheld: Integer;
     /** Of learning, from 0 to 1. */
     progress: number;
     /** Event time when it had learned. */

@@ -272,6 +272,7 @@ describe("streams", () => {
         baselineAt: midnight + 4n * second,
         records: 50n,
         flagged: 2n,
+        withheld: 5n,
         score: 7.5,
         channel: Channel.CONTENT,
         pValue: 1e-6,
@@ -289,6 +290,7 @@ describe("streams", () => {
         baseline_since: "2026-01-31T00:00:04.000000000Z",
         baseline_age_seconds: 6,
         flagged: 2,
+        withheld: 5,
         anomalies: 2,
       }),
     ]);

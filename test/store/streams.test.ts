@@ -16,7 +16,7 @@ onEachDatabase((databases) => {
       const { store } = await fresh(databases);
       await store.streams.record([
         seen({ state: "learning", progress: 0.5 }),
-        seen({ lastSeen: midnight + 30n, records: 1n, flagged: 1n }),
+        seen({ lastSeen: midnight + 30n, records: 1n, flagged: 1n, withheld: 3n }),
       ]);
       await store.streams.record([
         seen({
@@ -25,6 +25,7 @@ onEachDatabase((databases) => {
           baselineAt: midnight + 20n,
           records: 9n,
           flagged: 2n,
+          withheld: 4n,
         }),
       ]);
       await store.anomalies.record([
@@ -46,6 +47,7 @@ onEachDatabase((databases) => {
           lastSeen: midnight + 30n,
           records: 110n,
           flagged: 3n,
+          withheld: 7n,
           id: expect.stringMatching(/^[0-9a-f]{32}$/),
           anomalies: 2n,
           recordedAt: expect.any(Number),
