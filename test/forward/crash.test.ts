@@ -1,22 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { appendFile, mkdtemp, readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { cleanups, newFolder } from "./cleanups.ts";
 import { type Downstream, startDownstream } from "./downstream.ts";
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function newFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "driftlock-crash-"));
-  cleanups.push(() => rm(folder, { recursive: true }));
-  return folder;
-}
 
 /** One that is now and then unavailable, and slow. */
 async function moody(): Promise<Downstream> {

@@ -1,17 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { appendFile, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pino from "pino";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { readRequests } from "../../src/cli/replay/requests.ts";
 import { type Exporter, startForwarder } from "../../src/forward/index.ts";
 import { Code, type ExportError, type Signal } from "../../src/otlp.ts";
+import { cleanups, downstream, newFolder } from "./cleanups.ts";
 import {
   type Downstream,
   forwardConfig,
@@ -22,23 +22,6 @@ import {
   type Watch,
   watch,
 } from "./downstream.ts";
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function newFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "driftlock-durable-"));
-  cleanups.push(() => rm(folder, { recursive: true }));
-  return folder;
-}
-
-async function downstream(...args: Parameters<typeof startDownstream>): Promise<Downstream> {
-  const server = await startDownstream(...args);
-  cleanups.push(() => server.close());
-  return server;
-}
 
 interface Settings {
   protocol?: Protocol;

@@ -1,6 +1,7 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Forwarder } from "../../src/forward/index.ts";
 import { Code, type ExportError } from "../../src/otlp.ts";
+import { cleanups, downstream } from "./cleanups.ts";
 import {
   type Downstream,
   forwardConfig,
@@ -12,17 +13,6 @@ import {
   type Watch,
   watch,
 } from "./downstream.ts";
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function downstream(...args: Parameters<typeof startDownstream>): Promise<Downstream> {
-  const server = await startDownstream(...args);
-  cleanups.push(() => server.close());
-  return server;
-}
 
 function forwarder(
   protocol: Protocol,

@@ -1,10 +1,10 @@
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Forwarder } from "../../src/forward/index.ts";
 import { Code, ExportError, type Signal, signals } from "../../src/otlp.ts";
+import { cleanups, downstream } from "./cleanups.ts";
 import {
-  type Downstream,
   forwardConfig,
   gate,
   type Protocol,
@@ -15,17 +15,6 @@ import {
   type Watch,
   watch,
 } from "./downstream.ts";
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function downstream(...args: Parameters<typeof startDownstream>): Promise<Downstream> {
-  const server = await startDownstream(...args);
-  cleanups.push(() => server.close());
-  return server;
-}
 
 function forwarder(
   protocol: Protocol,

@@ -4,7 +4,7 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import pino from "pino";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { configSchema } from "../../src/config/schema.ts";
 import { readAnswer } from "../../src/forward/grpc-answer.ts";
 import { percentDecode, timeoutHeader } from "../../src/forward/grpc-message.ts";
@@ -12,13 +12,9 @@ import { Forwarder } from "../../src/forward/index.ts";
 import { ExportLogsServiceResponseSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { Code, type ExportError, type ExportRequest, grpcMethod, signals } from "../../src/otlp.ts";
 import { startReceivers } from "../../src/receive/index.ts";
+import { cleanups } from "./cleanups.ts";
 import { forwardConfig, patient, statusBytes, type Watch, watch } from "./downstream.ts";
 import { type Call, framed, type RawDownstream, respond, startRaw, trailersOnly } from "./raw-grpc.ts";
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 async function raw(...args: Parameters<typeof startRaw>): Promise<RawDownstream> {
   const server = await startRaw(...args);

@@ -1,32 +1,11 @@
-import {
-  appendFile,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rm,
-  symlink,
-  truncate,
-  writeFile,
-} from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { appendFile, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import fc from "fast-check";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { frameHeader, headerSize } from "../../src/forward/queue/frame.ts";
 import { LogFull, type LogOptions, SegmentLog } from "../../src/forward/queue/log.ts";
 import { type Signal, signals } from "../../src/otlp.ts";
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function newFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "driftlock-log-"));
-  cleanups.push(() => rm(folder, { recursive: true }));
-  return folder;
-}
+import { newFolder } from "./cleanups.ts";
 
 interface Opened {
   log: SegmentLog;

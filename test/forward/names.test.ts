@@ -1,5 +1,6 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Forwarder } from "../../src/forward/index.ts";
+import { cleanups, downstream } from "./cleanups.ts";
 import { startDns } from "./dns.ts";
 import {
   type Downstream,
@@ -7,14 +8,9 @@ import {
   gate,
   type Protocol,
   patient,
-  startDownstream,
+  type startDownstream,
   watch,
 } from "./downstream.ts";
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 /** Longer than any test. */
 const never = 600_000;
@@ -23,12 +19,6 @@ const [former, latter] = ["127.0.0.1", "127.0.0.2"];
 const texts = ({ received }: Downstream) => received.map(({ body }) => body.toString());
 
 describe.each<Protocol>(["grpc", "http"])("a downstream's name, over %s", (protocol) => {
-  async function downstream(...args: Parameters<typeof startDownstream>): Promise<Downstream> {
-    const server = await startDownstream(...args);
-    cleanups.push(() => server.close());
-    return server;
-  }
-
   /** Two downstreams at one port of two addresses, and a forwarder to a name that has the first. */
   async function start(recheckMs: number, handler?: Parameters<typeof startDownstream>[1]) {
     const first = await downstream(protocol, handler, { host: former });

@@ -4,10 +4,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generate } from "selfsigned";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { checkForward, Forwarder } from "../../src/forward/index.ts";
 import { Code, type ExportError } from "../../src/otlp.ts";
-import { forwardConfig, type Protocol, patient, startDownstream, watch } from "./downstream.ts";
+import { cleanups, downstream } from "./cleanups.ts";
+import { forwardConfig, type Protocol, patient, watch } from "./downstream.ts";
 
 interface Pair {
   cert: string;
@@ -60,17 +61,6 @@ beforeAll(async () => {
   await writeFile(files.key, client.key);
 });
 afterAll(() => rm(folder, { recursive: true }));
-
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function downstream(...args: Parameters<typeof startDownstream>) {
-  const started = await startDownstream(...args);
-  cleanups.push(() => started.close());
-  return started;
-}
 
 function forwarder(...args: Parameters<typeof forwardConfig>) {
   const forward = new Forwarder(forwardConfig(...args), watch());
