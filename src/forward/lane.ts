@@ -149,7 +149,10 @@ export class Lane {
         });
       }
       if (this.#closing.signal.aborted) return;
-      const carried = this.#carry(entry).finally(() => this.#carried.delete(carried));
+      const carried = this.#carry(entry).finally(() => {
+        this.#carried.delete(carried);
+        this.#onRoom?.();
+      });
       this.#carried.add(carried);
     }
   }
@@ -173,8 +176,6 @@ export class Lane {
       this.#unburied--;
     }
     this.#carriedBytes -= entry.body.length;
-    // Once it is carried no more.
-    setImmediate(() => this.#onRoom?.());
   }
 
   /** Resolves when the request is done or is to be a dead letter, or at the close. */
