@@ -2,7 +2,7 @@
 import { type Context, ROOT_CONTEXT, SpanKind, type Tracer } from "@opentelemetry/api";
 import type { Engine } from "./engine/index.ts";
 import type { Exporter } from "./forward/index.ts";
-import type { Anomaly } from "./gen/driftlock/v1/anomaly_pb.js";
+import { type Anomaly, State } from "./gen/driftlock/v1/anomaly_pb.js";
 import { Code, ExportError, type ExportRequest, type PartialSuccess, signals } from "./otlp.ts";
 import { channelName } from "./telemetry/anomaly-log.ts";
 import { codeName, type Metrics } from "./telemetry/metrics.ts";
@@ -93,10 +93,15 @@ export class Pipeline {
     return total;
   }
 
-  /** What the engine reports, in requests or between them. */
+  /** What the engine reports, in requests, between them, or at a person's word. */
   readonly tell = (anomaly: Anomaly): void => {
     const { metrics, sinks } = this.#parts;
-    metrics.engine.anomalies.inc({ signal: signals[anomaly.signal], channel: channelName(anomaly.channel) });
+    const state = anomaly.state === State.ENDED ? "ended" : "open";
+    metrics.engine.reports.inc({
+      signal: signals[anomaly.signal],
+      channel: channelName(anomaly.channel),
+      state,
+    });
     for (const sink of sinks) sink(anomaly);
   };
 

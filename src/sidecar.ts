@@ -112,7 +112,7 @@ function heed(
   engine: Engine,
   { tenant, id }: AnomalyDetail,
   { state }: AnomalyPatch,
-  sinks: readonly AnomalySink[],
+  tell: AnomalySink,
   log: Logger,
 ): void {
   if (state !== "accepted" && state !== "false") return;
@@ -124,7 +124,7 @@ function heed(
           { tenant, anomaly: id, state },
           "no stream remembers the anomaly: its limits stay as they are",
         );
-      if (ended) for (const sink of sinks) sink(ended);
+      if (ended) tell(ended);
     },
     (err) => log.error({ err, tenant, anomaly: id }, "the engine could not heed what was made of an anomaly"),
   );
@@ -194,13 +194,12 @@ export async function startSidecar(
     if (feed) started.push(() => feed.close(0));
     const tracing = await startTracing(telemetry, versions.version);
     if (tracing) started.push(() => atMost(graceMs, tracing.close()));
-    const sinks = [anomalySink(store), liveSink(hub), ...onAnomaly];
     const pipeline = new Pipeline({
       engine,
       forwarder,
       metrics,
       tracer: tracing?.tracer,
-      sinks,
+      sinks: [anomalySink(store), liveSink(hub), ...onAnomaly],
       meter: metering,
       onJudge: (tenant) => quiet?.heard(tenant),
     });
@@ -261,7 +260,7 @@ export async function startSidecar(
           take: receivers.take,
           onJudgement(anomaly, patch) {
             publishJudgement(hub, anomaly);
-            if (engine) heed(engine, anomaly, patch, sinks, log);
+            if (engine) heed(engine, anomaly, patch, pipeline.tell, log);
             onJudgement?.(anomaly, patch);
           },
           log,

@@ -93,7 +93,11 @@ export function createMetrics(versions: Versions) {
       "Records that passed unjudged: their streams are beyond the tenant's limits.streams.",
       ["signal"],
     ),
-    anomalies: counter("anomalies_total", "Anomalies reported.", ["signal", "channel"]),
+    reports: counter(
+      "anomaly_reports_total",
+      "Reports of anomalies: open as one begins and at 2, 4, 8, … flagged verdicts, ended when it is over.",
+      ["signal", "channel", "state"],
+    ),
     seconds: seconds("engine_duration", "From handing a request to the engine to its verdicts.", ["signal"]),
   };
 

@@ -115,7 +115,17 @@ describe("the way of a request", () => {
     for (const record of records) record.attributes = [];
     expect(forwarded).toEqual(fromBinary(ExportLogsServiceRequestSchema, sent));
     expect(await metric(running, 'driftlock_flagged_records_total{signal="logs"}')).toBe(1);
-    expect(await metric(running, 'driftlock_anomalies_total{signal="logs",channel="content"}')).toBe(1);
+    const reported = (channel: string, state: string) =>
+      metric(running, `driftlock_anomaly_reports_total{signal="logs",channel="${channel}",state="${state}"}`);
+    expect(await reported("content", "open")).toBe(1);
+
+    const url = `http://${running.addresses.api}/v1/anomalies/${id}`;
+    await expect.poll(async () => (await fetch(url)).status).toBe(200);
+    const headers = { "content-type": "application/json" };
+    const judged = await fetch(url, { method: "PATCH", headers, body: JSON.stringify({ state: "false" }) });
+    expect(judged.status).toBe(200);
+    await expect.poll(() => anomalies.length).toBe(2);
+    expect(await reported("unspecified", "ended")).toBe(1);
   });
 
   it("as a tap, hands on flagged records alone", async () => {
