@@ -33,6 +33,11 @@ export interface SidecarOptions {
   onJudgement?: (anomaly: AnomalyDetail, patch: AnomalyPatch) => void;
 }
 
+export interface Remainder extends Undelivered {
+  /** In the queue on disk, for the next start. */
+  storedBytes: number;
+}
+
 export interface Sidecar {
   /** host:port as bound; undefined where the configuration disables it. */
   addresses: { grpc: string | undefined; http: string | undefined; api: string | undefined };
@@ -40,9 +45,9 @@ export interface Sidecar {
   stats(): Counts & { streams: number; learning: number };
   /**
    * Takes no more requests, waits up to `shutdown_timeout` for those in work, then gives up the rest. Resolves to what
-   * was accepted and not delivered; its senders have been told. A second call waits for the first.
+   * was accepted and not delivered: its senders have been told, or it is on disk. A second call waits for the first.
    */
-  close(): Promise<Undelivered>;
+  close(): Promise<Remainder>;
 }
 
 /** So long in the engine and a request says that it is stuck: a dead pipeline is not ready within 5 s. */
@@ -270,7 +275,7 @@ export async function startSidecar(
       log.info("auth.enabled is false: whoever reaches this process may send, read and change");
     }
 
-    const close = async (): Promise<Undelivered> => {
+    const close = async (): Promise<Remainder> => {
       closing = true;
       clearInterval(healthTimer);
       quiet?.close();
@@ -292,9 +297,9 @@ export async function startSidecar(
       await metering.close();
       await store.close();
       if (tracing) await atMost(graceMs, tracing.close());
-      return undelivered;
+      return { ...undelivered, storedBytes: forwarder.state().storedBytes };
     };
-    let closed: Promise<Undelivered> | undefined;
+    let closed: Promise<Remainder> | undefined;
     return {
       addresses: { grpc, http, api: api?.address },
       stats() {

@@ -120,11 +120,13 @@ export async function run(args: string[], io: Io): Promise<number> {
   const signal = await stopped;
   unwatch?.();
   log.info({ signal, shutdown_timeout_ms: config.shutdown_timeout }, "stopping: delivering what is in work");
-  const undelivered = await sidecar.close();
+  const { storedBytes, ...undelivered } = await sidecar.close();
   if (undelivered.requests > 0) {
     log.error({ undelivered }, "stopped with requests undelivered; their senders have been told");
     return exit.failure;
   }
-  log.info("stopped; everything accepted was delivered");
+  if (storedBytes > 0)
+    log.info({ bytes: storedBytes }, "stopped; what is not delivered is on disk for the next start");
+  else log.info("stopped; everything accepted was delivered");
   return exit.ok;
 }

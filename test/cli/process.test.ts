@@ -155,6 +155,20 @@ describe("run", () => {
     await answer;
   });
 
+  it("says what waits on disk, with 0", async () => {
+    const nobody = await downstream();
+    await nobody.close();
+    const queue = ["--forward.queue.storage=disk", "--shutdown_timeout=100ms"];
+    const running = await run(nobody.endpoint, queue);
+    const body = logs(normalLines(3));
+    await sendGrpc(running.grpc, body);
+    running.child.kill("SIGTERM");
+    expect(await running.code).toBe(0);
+    const last = JSON.parse(running.lines.at(-1)!);
+    expect(last).toMatchObject({ level: "info", msg: expect.stringContaining("on disk") });
+    expect(last.bytes).toBeGreaterThan(body.length);
+  });
+
   it("exits at once on a second signal", async () => {
     const arrived = gate();
     const target = await downstream(() => {

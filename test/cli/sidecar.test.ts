@@ -440,7 +440,7 @@ describe("stopping", () => {
       .poll(async () => (await fetch(`http://${running.addresses.api}/readyz`)).json())
       .toMatchObject({ status: "not ready" });
     held.open();
-    expect(await closed).toEqual({ requests: 0, records: 0, bytes: 0 });
+    expect(await closed).toEqual({ requests: 0, records: 0, bytes: 0, storedBytes: 0 });
     await expect(answer).resolves.toBeInstanceOf(Buffer);
     await expect(sendGrpc(running.addresses.grpc!, logs(["late"]))).rejects.toMatchObject({
       code: Code.UNAVAILABLE,
@@ -459,7 +459,12 @@ describe("stopping", () => {
       code: Code.UNAVAILABLE,
     });
     await arrived.opened;
-    expect(await running.close()).toEqual({ requests: 1, records: 5, bytes: body.length });
+    expect(await running.close()).toEqual({
+      requests: 1,
+      records: 5,
+      bytes: body.length,
+      storedBytes: 0,
+    });
     await answer;
   });
 });
