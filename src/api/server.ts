@@ -7,6 +7,7 @@ import { parseListen } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
 import { type AnomalyOptions, anomalyRoutes } from "./anomalies.ts";
 import type { App } from "./app.ts";
+import { auditRoutes } from "./audit.ts";
 import { type EventOptions, eventRoutes } from "./events/routes.ts";
 import { evidenceRoutes } from "./evidence.ts";
 import { validatorCompiler } from "./faults.ts";
@@ -113,6 +114,7 @@ async function build(options: ApiOptions): Promise<App> {
   anomalyRoutes(app, options);
   streamRoutes(app, options);
   evidenceRoutes(app, options);
+  auditRoutes(app, options);
   usageRoutes(app, options);
   liveRoutes(app, options);
   eventRoutes(app, options);

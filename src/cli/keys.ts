@@ -1,11 +1,11 @@
 import { userInfo } from "node:os";
-import { defaultTenant, tenantPattern } from "../access/principal.ts";
 import { type ApiKey, type Scope, type Store, scopes } from "../store/index.ts";
 import { durationMs } from "./duration.ts";
 import { exit, type Io, UsageError } from "./io.ts";
 import { takeOwnOptions } from "./replay/own-options.ts";
 import { callAction } from "./subcommand.ts";
 import { table } from "./table.ts";
+import { tenantOf } from "./tenant.ts";
 import { configOf, withStore } from "./with-store.ts";
 
 export const help = `Usage: driftlock keys create --name NAME --scopes SCOPE[,SCOPE]... [--tenant TENANT] [--expires 365d]
@@ -30,12 +30,6 @@ that of the configuration, also while \`driftlock run\` uses it; a revoked key e
 
 const defaultLife = "365d";
 const defaultGrace = "24h";
-
-function tenantOf(values: ReadonlyMap<string, string>): string {
-  const tenant = values.get("tenant") ?? defaultTenant;
-  if (tenantPattern.test(tenant)) return tenant;
-  throw new UsageError("--tenant must be 1 to 64 letters, digits, dots, underscores or hyphens");
-}
 
 function scopesOf(text: string | undefined): Scope[] {
   const names = (text ?? "").split(",").filter(Boolean);

@@ -320,6 +320,33 @@ describe("streams", () => {
   });
 });
 
+describe("the audit log", () => {
+  it("is shown to who may judge, newest first and chained", async () => {
+    const running = await start({ auth: { enabled: true } });
+    const admin = await keyOf(running, "acme", "admin");
+    await running.store.anomalies.record([report({ tenant: "acme" })]);
+    const judged = await running.get(`/v1/anomalies/${id(1)}`, {
+      method: "PATCH",
+      headers: { ...admin, "content-type": "application/json" },
+      body: JSON.stringify({ state: "resolved", note: "restarted" }),
+    });
+    expect(judged.status).toBe(200);
+    const response = await running.get("/v1/audit", { headers: admin });
+    const { items } = (await response.json()) as { items: Record<string, unknown>[] };
+    const [newest, first] = items;
+    expect(newest).toMatchObject({
+      seq: 2,
+      action: "anomaly.resolved",
+      target: id(1),
+      detail: { note: "restarted" },
+      previous_hash: first!.hash,
+    });
+    expect(first).toMatchObject({ seq: 1, action: "key.created", previous_hash: "0".repeat(64) });
+    const reader = await keyOf(running, "acme", "read");
+    expect((await problemOf(await running.get("/v1/audit", { headers: reader }))).status).toBe(403);
+  });
+});
+
 describe("usage and evidence", () => {
   it("are listed", async () => {
     const running = await start();

@@ -226,6 +226,7 @@ describe("description", () => {
       "/readyz",
       "/v1/anomalies",
       "/v1/anomalies/{id}",
+      "/v1/audit",
       "/v1/events",
       "/v1/evidence",
       "/v1/stream/anomalies",

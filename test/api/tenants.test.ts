@@ -59,6 +59,7 @@ async function routes(): Promise<{ method: string; path: string; body?: string }
     { method: "GET", path: `/v1/streams/${stream!.id}` },
     { method: "GET", path: "/v1/evidence" },
     { method: "GET", path: "/v1/usage" },
+    { method: "GET", path: "/v1/audit" },
     { method: "POST", path: "/v1/events", body: '{"body":"hello"}' },
   ];
 }
@@ -79,7 +80,8 @@ describe("a tenant", () => {
       expect(text, route.path).not.toMatch(/secret|theirs|424242/);
       expect([200, 404, 500], `${route.method} ${route.path}`).toContain(response.status);
       if (response.status === 200 && !route.path.includes("format")) {
-        expect((JSON.parse(text) as { items: unknown[] }).items).toEqual([]);
+        const { items } = JSON.parse(text) as { items: unknown[] };
+        expect(items).toEqual(route.path === "/v1/audit" ? [expect.objectContaining({ seq: 1 })] : []);
       }
     }
     expect(sent).toEqual(["mine"]);

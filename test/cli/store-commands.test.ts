@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it } from "vitest";
 import { liveSink } from "../../src/api/live/publish.ts";
@@ -111,6 +112,33 @@ describe("keys", () => {
     [["keys", "list", "--tenent", "x"], "did you mean --tenant?"],
   ])("%j is wrong usage", async (args, message) => {
     expect(await driftlock(args)).toMatchObject({ code: 2, out: "", err: expect.stringContaining(message) });
+  });
+});
+
+describe("audit", () => {
+  it("shows who changed what, and finds what was changed afterwards", async () => {
+    for (const name of ["edge", "ops"]) {
+      await driftlock(["keys", "create", "--name", name, "--scopes=read", "--tenant=acme"]);
+    }
+    const listed = await driftlock(["audit", "list", "--tenant=acme"]);
+    expect(listed.out).toMatch(/^NO +TIME .*\n2 +20\S+Z +cli:\S+ +key\.created .*ops.*\n1 .*edge.*\n$/);
+    const [newest, first] = (await driftlock(["audit", "list", "--tenant=acme", "--json"])).out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(newest).toMatchObject({ seq: 2, previousHash: first.hash });
+    expect(await driftlock(["audit", "verify", "--tenant=acme"])).toMatchObject({
+      code: 0,
+      out: `tenant acme: 2 entries, none changed; the last has the hash ${newest.hash}\n`,
+    });
+
+    const db = new DatabaseSync(join(folder, "driftlock.db"));
+    db.exec("update audit_log set entry = replace(entry, 'edge', 'evil') where seq = 1");
+    db.close();
+    expect(await driftlock(["audit", "verify", "--tenant=acme"])).toMatchObject({
+      code: 1,
+      err: "driftlock: tenant acme: the chain breaks at entry 1: the entry is not the one that was hashed\n",
+    });
   });
 });
 

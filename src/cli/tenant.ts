@@ -1,0 +1,9 @@
+import { defaultTenant, tenantPattern } from "../access/principal.ts";
+import { UsageError } from "./io.ts";
+
+/** Of `--tenant`. */
+export function tenantOf(values: ReadonlyMap<string, string>): string {
+  const tenant = values.get("tenant") ?? defaultTenant;
+  if (tenantPattern.test(tenant)) return tenant;
+  throw new UsageError("--tenant must be 1 to 64 letters, digits, dots, underscores or hyphens");
+}
