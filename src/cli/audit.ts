@@ -1,5 +1,6 @@
 import type { Store } from "../store/index.ts";
 import { exit, type Io, UsageError } from "./io.ts";
+import { pagesOf } from "./pages.ts";
 import { takeOwnOptions } from "./replay/own-options.ts";
 import { callAction } from "./subcommand.ts";
 import { table } from "./table.ts";
@@ -32,8 +33,7 @@ function optionsOf(args: string[], switches: readonly string[]) {
 
 async function print(store: Store, tenant: string, json: boolean, io: Io): Promise<void> {
   let head = true;
-  for (let after: string | undefined; ; ) {
-    const { items, next } = await store.audit.list(tenant, after === undefined ? {} : { after });
+  for await (const items of pagesOf((request) => store.audit.list(tenant, request))) {
     if (json) {
       for (const entry of items) io.out(`${JSON.stringify(entry)}\n`);
     } else {
@@ -49,8 +49,6 @@ async function print(store: Store, tenant: string, json: boolean, io: Io): Promi
       io.out(head ? lines : lines.slice(lines.indexOf("\n") + 1));
     }
     head = false;
-    if (next === undefined) return;
-    after = next;
   }
 }
 

@@ -2,6 +2,7 @@ import { userInfo } from "node:os";
 import { type ApiKey, type Scope, type Store, scopes } from "../store/index.ts";
 import { durationMs } from "./duration.ts";
 import { exit, type Io, UsageError } from "./io.ts";
+import { pagesOf } from "./pages.ts";
 import { takeOwnOptions } from "./replay/own-options.ts";
 import { callAction } from "./subcommand.ts";
 import { table } from "./table.ts";
@@ -85,12 +86,8 @@ function stateOf({ revokedAt, expiresAt }: ApiKey): string {
 
 async function allKeys(store: Store, tenant: string): Promise<ApiKey[]> {
   const keys: ApiKey[] = [];
-  for (let after: string | undefined; ; ) {
-    const page = await store.keys.list(tenant, after === undefined ? {} : { after });
-    keys.push(...page.items);
-    if (page.next === undefined) return keys;
-    after = page.next;
-  }
+  for await (const page of pagesOf((request) => store.keys.list(tenant, request))) keys.push(...page);
+  return keys;
 }
 
 async function list(args: string[], io: Io): Promise<number> {

@@ -1,0 +1,11 @@
+import type { Page, PageRequest } from "../store/index.ts";
+
+/** All pages of a list, one after another. */
+export async function* pagesOf<T>(list: (request: PageRequest) => Promise<Page<T>>): AsyncGenerator<T[]> {
+  for (let after: string | undefined; ; ) {
+    const { items, next } = await list(after === undefined ? {} : { after });
+    yield items;
+    if (next === undefined) return;
+    after = next;
+  }
+}
