@@ -6,7 +6,7 @@ import { ApiClient, ApiRefusal } from "./anomalies/client.ts";
 import { events } from "./anomalies/events.ts";
 import { durationMs } from "./duration.ts";
 import { exit, type Io, UsageError } from "./io.ts";
-import { takeOwnOptions } from "./replay/own-options.ts";
+import { refusePositionals, takeOwnOptions } from "./replay/own-options.ts";
 import { callAction } from "./subcommand.ts";
 import { table } from "./table.ts";
 import { cut } from "./view/cells.ts";
@@ -72,7 +72,7 @@ function timeOf(text: string): string {
 }
 
 function noArguments({ positionals }: Asked): void {
-  if (positionals.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(positionals[0])}`);
+  refusePositionals(positionals);
 }
 
 const shortTime = (text: string) => text.slice(0, timeColumns).replace("T", " ");

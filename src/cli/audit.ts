@@ -1,7 +1,7 @@
 import type { Store } from "../store/index.ts";
-import { exit, type Io, UsageError } from "./io.ts";
+import { exit, type Io } from "./io.ts";
 import { pagesOf } from "./pages.ts";
-import { takeOwnOptions } from "./replay/own-options.ts";
+import { refusePositionals, takeOwnOptions } from "./replay/own-options.ts";
 import { callAction } from "./subcommand.ts";
 import { table } from "./table.ts";
 import { tenantOf } from "./tenant.ts";
@@ -26,8 +26,7 @@ chain. An entry's hash is the SHA-256 of the hash before it and the entry's JSON
 
 function optionsOf(args: string[], switches: readonly string[]) {
   const own = takeOwnOptions(args, ["tenant"], switches);
-  if (own.positionals.length > 0)
-    throw new UsageError(`unexpected argument ${JSON.stringify(own.positionals[0])}`);
+  refusePositionals(own.positionals);
   return { tenant: tenantOf(own.values), json: own.switches.has("json"), rest: own.rest };
 }
 

@@ -1,6 +1,6 @@
 import { migrationState } from "../store/index.ts";
-import { exit, type Io, UsageError } from "./io.ts";
-import { takeOwnOptions } from "./replay/own-options.ts";
+import { exit, type Io } from "./io.ts";
+import { refusePositionals, takeOwnOptions } from "./replay/own-options.ts";
 import { callAction } from "./subcommand.ts";
 import { configOf, withStore } from "./with-store.ts";
 
@@ -17,7 +17,7 @@ The store: a SQLite file in data_dir, or the PostgreSQL database of store.url.
 
 function configFrom(args: string[], io: Io) {
   const { positionals, rest } = takeOwnOptions(args, [], []);
-  if (positionals.length > 0) throw new UsageError(`unexpected argument ${JSON.stringify(positionals[0])}`);
+  refusePositionals(positionals);
   return configOf(rest, io);
 }
 

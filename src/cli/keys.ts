@@ -3,7 +3,7 @@ import { type ApiKey, type Scope, type Store, scopes } from "../store/index.ts";
 import { durationMs } from "./duration.ts";
 import { exit, type Io, UsageError } from "./io.ts";
 import { pagesOf } from "./pages.ts";
-import { takeOwnOptions } from "./replay/own-options.ts";
+import { refusePositionals, takeOwnOptions } from "./replay/own-options.ts";
 import { callAction } from "./subcommand.ts";
 import { table } from "./table.ts";
 import { tenantOf } from "./tenant.ts";
@@ -54,8 +54,7 @@ function author(): string {
 
 async function create(args: string[], io: Io): Promise<number> {
   const own = takeOwnOptions(args, ["name", "scopes", "tenant", "expires"], []);
-  if (own.positionals.length > 0)
-    throw new UsageError(`unexpected argument ${JSON.stringify(own.positionals[0])}`);
+  refusePositionals(own.positionals);
   const name = own.values.get("name");
   if (!name) throw new UsageError("--name is missing: say what the key is for");
   const tenant = tenantOf(own.values);
@@ -92,8 +91,7 @@ async function allKeys(store: Store, tenant: string): Promise<ApiKey[]> {
 
 async function list(args: string[], io: Io): Promise<number> {
   const own = takeOwnOptions(args, ["tenant"], ["json"]);
-  if (own.positionals.length > 0)
-    throw new UsageError(`unexpected argument ${JSON.stringify(own.positionals[0])}`);
+  refusePositionals(own.positionals);
   const tenant = tenantOf(own.values);
   const keys = await withStore(configOf(own.rest, io), (store) => allKeys(store, tenant));
   if (own.switches.has("json")) {

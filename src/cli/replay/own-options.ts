@@ -53,3 +53,8 @@ export function takeOwnOptions(
   }
   return own;
 }
+
+/** Of a command that takes options alone. @throws {UsageError} */
+export function refusePositionals([unexpected]: readonly string[]): void {
+  if (unexpected !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(unexpected)}`);
+}
