@@ -8,14 +8,15 @@ import { percentDecode, readMessage } from "./grpc-message.ts";
 import { maxResponseSize, type Outcome } from "./transport.ts";
 
 /**
- * @param headers of the response; @param trailers undefined where the headers are all there is.
+ * @param headers of the response; @param trailers undefined where the headers are all there is;
+ * @param body undefined if it is larger than `maxResponseSize`.
  * @returns undefined where the stream ended without a status.
  */
 export function readAnswer(
   signal: Signal,
   headers: IncomingHttpHeaders,
   trailers: IncomingHttpHeaders | undefined,
-  body: Buffer,
+  body: Buffer | undefined,
 ): Outcome | undefined {
   const last = trailers ?? headers;
   const status = last["grpc-status"];
@@ -35,23 +36,29 @@ export function readAnswer(
   };
 }
 
-function success(signal: Signal, headers: IncomingHttpHeaders, body: Buffer): Outcome {
+/**
+ * A unary call succeeds with one message. No server sends the status alone once it has handled a request, but a proxy that has
+ * read none of it may: the request is sent again rather than lost. A message that cannot be read is no reason to do so.
+ */
+function success(signal: Signal, headers: IncomingHttpHeaders, body: Buffer | undefined): Outcome {
   const done: Outcome = { code: Code.OK, message: "" };
-  const message = readMessage(body);
-  if (!message?.compressed) {
-    return { ...done, partialSuccess: message && readPartialSuccess(signal, message.bytes, "protobuf") };
+  if (body?.length === 0) {
+    return {
+      code: Code.UNAVAILABLE,
+      message: "UNAVAILABLE: the status is OK, but there is no response message",
+    };
+  }
+  const message = body && readMessage(body);
+  if (!message) return done;
+  if (!message.compressed) {
+    return { ...done, partialSuccess: readPartialSuccess(signal, message.bytes, "protobuf") };
   }
   try {
     const bytes = expand(String(headers["grpc-encoding"]), message.bytes, maxResponseSize);
     return { ...done, partialSuccess: bytes && readPartialSuccess(signal, bytes, "protobuf") };
-  } catch (error) {
-    return error instanceof RangeError ? tooLarge() : done;
+  } catch {
+    return done;
   }
-}
-
-export function tooLarge(): Outcome {
-  const message = `RESOURCE_EXHAUSTED: the answer is larger than ${maxResponseSize} bytes`;
-  return { code: Code.RESOURCE_EXHAUSTED, message };
 }
 
 /** https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md */

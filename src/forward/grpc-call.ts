@@ -7,10 +7,10 @@ import {
 } from "node:http2";
 import { Code, type Signal } from "../otlp.ts";
 import { clip, codeName, explainNetwork } from "./codes.ts";
-import { notGrpc, readAnswer, tooLarge } from "./grpc-answer.ts";
+import { notGrpc, readAnswer } from "./grpc-answer.ts";
 import type { GrpcConnection } from "./grpc-connection.ts";
 import { messagePrefix, timeoutHeader } from "./grpc-message.ts";
-import { maxResponseSize, type Outcome } from "./transport.ts";
+import { maxResponseSize, type Outcome, unreadRequest } from "./transport.ts";
 
 export interface Message {
   signal: Signal;
@@ -60,7 +60,9 @@ export function call(
       // Together, so that they leave as one write and no copy is made to join them.
       stream.cork();
       stream.write(messagePrefix(message.bytes.length, message.compressed));
-      stream.end(message.bytes);
+      // Node never finishes a stream whose last write is empty.
+      if (message.bytes.length > 0) stream.write(message.bytes);
+      stream.end();
     };
     connection
       .session()
@@ -79,7 +81,8 @@ function receive(
   let trailers: IncomingHttpHeaders | undefined;
   const chunks: Buffer[] = [];
   let size = 0;
-  const answer = () => readAnswer(signal, headers, trailers, Buffer.concat(chunks));
+  const answer = () =>
+    readAnswer(signal, headers, trailers, size > maxResponseSize ? undefined : Buffer.concat(chunks));
   stream.on("response", (received) => {
     headers = received;
     onAnswer();
@@ -88,19 +91,32 @@ function receive(
   });
   stream.on("data", (chunk: Buffer) => {
     size += chunk.length;
-    if (size > maxResponseSize) return settle(tooLarge());
-    chunks.push(chunk);
+    // The status follows the message, whose size does not change it.
+    if (size > maxResponseSize) chunks.length = 0;
+    else chunks.push(chunk);
   });
   stream.on("trailers", (received) => {
     trailers = received;
   });
   stream.on("end", () => {
     const said = answer();
-    if (said) settle(said);
+    if (!said) return;
+    if (isFinal(said, stream)) settle(said);
+    else stream.once("finish", () => settle(said));
   });
-  // A stream that was reset or lost its connection may have had its answer before.
-  stream.on("error", (error) => settle(answer() ?? failed(Code.UNAVAILABLE, explainNetwork(error))));
-  stream.on("close", () => settle(answer() ?? failed(Code.UNAVAILABLE, explainNetwork(ending(stream)))));
+  /** A stream that was reset or lost its connection may have had its answer before. */
+  const end = (error: Error) => {
+    const said = answer();
+    if (said && isFinal(said, stream)) settle(said);
+    else settle(failed(Code.UNAVAILABLE, said ? unreadRequest : explainNetwork(error)));
+  };
+  stream.on("error", end);
+  stream.on("close", () => end(ending(stream)));
+}
+
+/** A refusal holds at once; a success holds once the request has been sent whole: no peer takes what it cannot have read. */
+function isFinal({ code }: Outcome, stream: ClientHttp2Stream): boolean {
+  return code !== Code.OK || stream.writableFinished;
 }
 
 /**

@@ -1,4 +1,9 @@
-import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from "node:http";
+import {
+  type ClientRequest,
+  type IncomingMessage,
+  Agent as PlainAgent,
+  request as plainRequest,
+} from "node:http";
 import { request as secureRequest, Agent as TlsAgent } from "node:https";
 import type { Socket } from "node:net";
 import { urlToHttpOptions } from "node:url";
@@ -11,7 +16,7 @@ import { type Compressor, createCompressor } from "./compress.ts";
 import { hostOf, type Names, NameWatch } from "./names.ts";
 import { Replaceable } from "./replaceable.ts";
 import { TlsFiles } from "./tls.ts";
-import { maxResponseSize, type Outcome, type Transport } from "./transport.ts";
+import { maxResponseSize, type Outcome, type Transport, unreadRequest } from "./transport.ts";
 import { userAgent } from "./user-agent.ts";
 
 /** Below the idle limits of common servers (60 s), so that they seldom close a connection as it is used again. */
@@ -85,15 +90,20 @@ export class HttpTransport implements Transport {
       const settle = (outcome: Outcome) => {
         clearTimeout(timer);
         abort.removeEventListener("abort", cancel);
+        request.off("close", lost);
         resolve(outcome);
       };
       const fail = (code: Code, message: string) => {
-        // Once the status has been said, what is left of the body changes nothing: after a success
-        // the request must not be sent again.
-        settle(answer?.() ?? { code, message: `${codeName(code)}: ${message}` });
+        // A status that has been said stands, whatever happens to the rest of the answer.
+        const said = answer?.();
+        const early = said !== undefined && !isFinal(said, request);
+        settle(
+          said && !early ? said : { code, message: `${codeName(code)}: ${early ? unreadRequest : message}` },
+        );
         request.destroy();
       };
       const cancel = () => fail(Code.CANCELLED, "aborted");
+      const lost = () => fail(Code.UNAVAILABLE, "the connection was closed");
       const timer = setTimeout(
         () => fail(Code.DEADLINE_EXCEEDED, `no answer within ${timeoutMs} ms`),
         timeoutMs,
@@ -101,19 +111,28 @@ export class HttpTransport implements Transport {
       abort.addEventListener("abort", cancel, { once: true });
 
       request.on("error", (error) => fail(Code.UNAVAILABLE, explainNetwork(error)));
+      request.on("close", lost);
       request.on("response", (response) => {
         const chunks: Buffer[] = [];
         let size = 0;
-        answer = () => readAnswer(signal, response, Buffer.concat(chunks));
+        answer = () =>
+          readAnswer(signal, response, size > maxResponseSize ? undefined : Buffer.concat(chunks));
+        const done = () => {
+          const said = answer!();
+          if (!isFinal(said, request)) return request.once("finish", done);
+          settle(said);
+          // What is still to be sent or to come changes nothing.
+          if (!request.writableFinished || !response.complete) request.destroy();
+        };
         response.on("data", (chunk: Buffer) => {
+          const before = size;
           size += chunk.length;
-          chunks.push(chunk);
-          if (size <= maxResponseSize) return;
-          settle(tooLarge(response));
-          request.destroy();
+          if (size <= maxResponseSize) return chunks.push(chunk);
+          chunks.length = 0;
+          if (before <= maxResponseSize) done();
         });
         response.on("error", (error) => fail(Code.UNAVAILABLE, explainNetwork(error)));
-        response.on("end", () => settle(answer!()));
+        response.on("end", () => size <= maxResponseSize && done());
       });
       request.end(payload);
     });
@@ -134,7 +153,13 @@ function addressesOf({ sockets, freeSockets }: PlainAgent): (string | undefined)
   return open.map(({ remoteAddress }) => remoteAddress);
 }
 
-function readAnswer(signal: Signal, response: IncomingMessage, body: Buffer): Outcome {
+/** A refusal holds at once; a success holds once the request has been sent whole: no peer takes what it cannot have read. */
+function isFinal({ code }: Outcome, request: ClientRequest): boolean {
+  return code !== Code.OK || request.writableFinished;
+}
+
+/** @param body undefined if it is larger than `maxResponseSize`. */
+function readAnswer(signal: Signal, response: IncomingMessage, body: Buffer | undefined): Outcome {
   const type = response.headers["content-type"] ?? "";
   const encoding = /^application\/(x-protobuf|json)\b/i.exec(type)?.[1]?.toLowerCase();
   const compressed = (response.headers["content-encoding"] ?? "identity") !== "identity";
@@ -142,18 +167,11 @@ function readAnswer(signal: Signal, response: IncomingMessage, body: Buffer): Ou
 
   const code = httpCode(response.statusCode!);
   if (code === Code.OK) {
-    return { code, message: "", partialSuccess: known && readPartialSuccess(signal, body, known) };
+    return { code, message: "", partialSuccess: known && body && readPartialSuccess(signal, body, known) };
   }
+  if (body === undefined) return failure(response, {});
   const text: StatusDetails = /^text\/plain\b/i.test(type) ? { message: clip(body.toString()) } : {};
   return failure(response, known ? readStatus(body, known) : text);
-}
-
-function tooLarge(response: IncomingMessage): Outcome {
-  if (httpCode(response.statusCode!) !== Code.OK) return failure(response, {});
-  return {
-    code: Code.RESOURCE_EXHAUSTED,
-    message: `RESOURCE_EXHAUSTED: the answer is larger than ${maxResponseSize} bytes`,
-  };
 }
 
 function failure(response: IncomingMessage, { message, retryAfterMs }: StatusDetails): Outcome {

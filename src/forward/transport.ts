@@ -26,8 +26,14 @@ export interface Transport {
   close(): void;
 }
 
-/** Of an answer, after decompression. It holds a partial success or an error: more is a mistake or an attack. */
+/**
+ * What is read of an answer, after decompression. It holds a partial success or an error: more is a mistake or an attack. The
+ * status of a larger answer stands.
+ */
 export const maxResponseSize = 4 * 2 ** 20;
+
+/** Why a success does not count: the downstream cannot have the whole request. */
+export const unreadRequest = "the downstream answered with success before the request had been sent whole";
 
 export function createTransport(config: ForwardConfig, log: BaseLogger, names: Names): Transport {
   return config.protocol === "grpc"

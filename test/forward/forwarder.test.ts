@@ -355,13 +355,14 @@ describe.each<Protocol>(["grpc", "http"])("over %s", (protocol) => {
     expect(await forward.close(10)).toEqual({ requests: 2, bytes: 2 * body.length });
   });
 
-  it("refuses an answer beyond 4 MiB", async () => {
-    const server = await downstream(protocol, () => ({ body: Buffer.alloc(5 * 2 ** 20) }));
-    const { forward } = forwarder(protocol, server.endpoint);
-    const error = await failure(forward.export("logs", body, patient()));
-    expect(error).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, retryAfterMs: undefined });
-    expect(error.message).toMatch(/larger than/);
-    expect(server.received).toHaveLength(1);
+  it("takes a success for a success, however large its answer is", async () => {
+    const server = await downstream(protocol, (_, index) => ({
+      body: Buffer.alloc([4, 5, 64][index]! * 2 ** 20),
+    }));
+    const { forward, seen } = forwarder(protocol, server.endpoint);
+    for (let i = 0; i < 3; i++) expect(await forward.export("logs", body, patient())).toBeUndefined();
+    expect(seen.attempts).toEqual([Code.OK, Code.OK, Code.OK]);
+    expect(server.received).toHaveLength(3);
   });
 
   it("sees the downstream die and come back, without traffic", async () => {
@@ -530,14 +531,20 @@ describe("statuses", () => {
     expect(taken.length).toBeGreaterThan(0);
   });
 
-  it("refuses a gRPC answer that only unpacks beyond 4 MiB", async () => {
+  it("takes a gRPC success for a success although its answer unpacks beyond 4 MiB", async () => {
     const server = await downstream("grpc", () => ({ body: Buffer.alloc(64 * 2 ** 20) }), {
       channel: { "grpc.default_compression_algorithm": 2 },
     });
-    const { forward } = forwarder("grpc", server.endpoint);
-    expect(await failure(forward.export("logs", body, patient()))).toMatchObject({
-      code: Code.RESOURCE_EXHAUSTED,
-      retryAfterMs: undefined,
-    });
+    const { forward, seen } = forwarder("grpc", server.endpoint);
+    expect(await forward.export("logs", body, patient())).toBeUndefined();
+    expect(seen.attempts).toEqual([Code.OK]);
+  });
+
+  it("does not read an HTTP error beyond 4 MiB", async () => {
+    const server = await downstream("http", () => ({ status: 400, body: Buffer.alloc(64 * 2 ** 20) }));
+    const { forward } = forwarder("http", server.endpoint);
+    const error = await failure(forward.export("logs", body, patient()));
+    expect(error.code).toBe(Code.INVALID_ARGUMENT);
+    expect(error.message).toContain("HTTP 400, INVALID_ARGUMENT: Bad Request");
   });
 });

@@ -1,11 +1,12 @@
 /** A downstream at the level of HTTP/2 frames, for what a gRPC library would never answer. */
 import {
+  createSecureServer,
   createServer,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
+  type SecureServerOptions,
   type ServerHttp2Session,
   type ServerHttp2Stream,
-  type ServerOptions,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
 
@@ -53,12 +54,13 @@ export function trailersOnly({ stream }: Call, trailers: OutgoingHttpHeaders): v
 
 export async function startRaw(
   onCall: (call: Call, index: number) => unknown,
-  options: ServerOptions = {},
+  options: SecureServerOptions = {},
   port = 0,
 ): Promise<RawDownstream> {
   const sessions: ServerHttp2Session[] = [];
   const calls: Call[] = [];
-  const server = createServer(options);
+  const secure = options.cert !== undefined;
+  const server = secure ? createSecureServer(options) : createServer(options);
   server.on("session", (session) => {
     sessions.push(session);
     session.on("error", () => {});
@@ -88,7 +90,7 @@ export async function startRaw(
   });
   const bound = (server.address() as AddressInfo).port;
   return {
-    endpoint: `http://127.0.0.1:${bound}`,
+    endpoint: `${secure ? "https" : "http"}://127.0.0.1:${bound}`,
     port: bound,
     sessions,
     calls,
