@@ -37,7 +37,7 @@ async function serve(folder: string): Promise<void> {
     config: config.api,
     open: true,
     access: new Access(config.auth, store.keys, log),
-    limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0 })),
+    limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0, endsIn: 0 })),
     store,
     hub,
     registry: new Registry(),

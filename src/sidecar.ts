@@ -187,7 +187,7 @@ export async function startSidecar(
     const metering = new Metering(config.limits, store.usage, log);
     started.push(() => metering.close());
     const { limiter } = metering;
-    const hub = new LiveHub();
+    const hub = new LiveHub({}, await store.anomalies.latestChange());
     started.push(async () => hub.close());
     const engine = detect.enabled
       ? new Engine(detect, { mode: forward.mode, streamsPerTenant: config.limits.streams })

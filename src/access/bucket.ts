@@ -10,7 +10,7 @@ export class Bucket {
   readonly rate: number;
   readonly capacity: number;
   #level: number;
-  /** As of when, milliseconds since the epoch. */
+  /** When the level was so, in milliseconds by a clock that never steps: see `Limiter`. */
   #at: number;
   /** Taken since `tell`. */
   #untold = 0;

@@ -1,5 +1,6 @@
 /** What tenants have sent since midnight, UTC, for their quotas: as this process counts, and as it hears from others. */
 import type { Logger } from "pino";
+import { steadyClock } from "../clock.ts";
 import type { Amount, Usage } from "../store/index.ts";
 
 /** After which a day is read again: other processes on the same store count too. */
@@ -14,7 +15,7 @@ export class Day {
   readonly number: number;
   records = 0;
   bytes = 0;
-  /** When it was read from the store, milliseconds since the epoch. */
+  /** When it was read from the store, on the clock of `performance`. */
   readAt = Number.NEGATIVE_INFINITY;
   #untold = { records: 0, bytes: 0 };
 
@@ -26,6 +27,11 @@ export class Day {
   /** UTC, as 2026-01-31. */
   get name(): string {
     return new Date(this.number * dayMs).toISOString().slice(0, 10);
+  }
+
+  /** Milliseconds until it ends. */
+  get endsIn(): number {
+    return (this.number + 1) * dayMs - steadyClock.now();
   }
 
   add({ records, bytes }: Counts): void {
@@ -65,11 +71,11 @@ export class Days {
   }
 
   today(tenant: string): Day {
-    const now = Date.now();
-    const number = Math.floor(now / dayMs);
+    const number = Math.floor(steadyClock.now() / dayMs);
     const known = this.#days.get(tenant);
     const day = known?.number === number ? known : new Day(tenant, number);
     this.#asked?.add(day);
+    const now = performance.now();
     if (now - day.readAt < reloadMs) return day;
     day.readAt = now;
     this.#forget(known);

@@ -6,8 +6,6 @@ import { Bucket } from "./bucket.ts";
 /** Tenants whose buckets are held; a full bucket is worth no memory. */
 const maxTenants = 10_000;
 
-const dayMs = 86_400_000;
-
 /** What is limited by the second. */
 type Rated = "ingest" | "queries" | "records" | "bytes";
 
@@ -17,8 +15,8 @@ export interface NamedBucket {
   bucket: Bucket;
 }
 
-/** What the tenant has sent since midnight, UTC, as far as it is known. */
-export type Today = (tenant: string) => { records: number; bytes: number };
+/** What the tenant has sent since midnight, UTC, as far as it is known, and in how many milliseconds the day ends. */
+export type Today = (tenant: string) => { records: number; bytes: number; endsIn: number };
 
 export class Limiter {
   readonly #config: LimitsConfig;
@@ -28,8 +26,8 @@ export class Limiter {
   /** Since `takeAsked`; kept where limits are shared. */
   readonly #asked: Set<NamedBucket> | undefined;
 
-  /** @param now milliseconds since the epoch */
-  constructor(config: LimitsConfig, today: Today, now: () => number = Date.now) {
+  /** @param now milliseconds by a clock that never steps: whoever sets the machine's clock back would refuse everyone. */
+  constructor(config: LimitsConfig, today: Today, now: () => number = () => performance.now()) {
     this.#config = config;
     this.#today = today;
     this.#now = now;
@@ -44,11 +42,10 @@ export class Limiter {
     const now = this.#now();
     const { records_per_day, bytes_per_day } = this.#config;
     if (records_per_day !== undefined || bytes_per_day !== undefined) {
-      const { records, bytes } = this.#today(tenant);
-      const midnight = dayMs - (now % dayMs);
+      const { records, bytes, endsIn } = this.#today(tenant);
       if (records >= (records_per_day ?? Infinity))
-        throw exhausted("records_per_day", records_per_day!, midnight);
-      if (bytes >= (bytes_per_day ?? Infinity)) throw exhausted("bytes_per_day", bytes_per_day!, midnight);
+        throw exhausted("records_per_day", records_per_day!, endsIn);
+      if (bytes >= (bytes_per_day ?? Infinity)) throw exhausted("bytes_per_day", bytes_per_day!, endsIn);
     }
     this.#pass(tenant, ["records", "bytes", "ingest"], now);
     this.#bucket(tenant, "ingest", now)?.take(1);

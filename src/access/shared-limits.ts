@@ -158,7 +158,7 @@ export class SharedLimits {
     const keys = buckets.map(({ tenant, name }) => `driftlock:limit:${tenant}:${name}`);
     const costs = buckets.flatMap(({ bucket }) => [bucket.rate, bucket.capacity, bucket.tell()].map(String));
     const levels = await this.#heard(client.eval(takeScript, { keys, arguments: costs }));
-    const now = Date.now();
+    const now = performance.now();
     for (const [i, { bucket }] of buckets.entries()) bucket.adopt(Number((levels as string[])[i]), now);
   }
 

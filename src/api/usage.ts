@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { steadyClock } from "../clock.ts";
 import type { Store } from "../store/index.ts";
 import { safeCount } from "./anomaly.ts";
 import type { App } from "./app.ts";
@@ -47,7 +48,7 @@ export function usageRoutes(app: App, { store }: { store: Store }): void {
       },
     },
     async ({ query, principal }) => {
-      const to = query.to ?? toDay(Date.now());
+      const to = query.to ?? toDay(steadyClock.now());
       const from = query.from ?? toDay(Date.parse(to) - (shownDays - 1) * dayMs);
       const days = await store.usage.list(principal.tenant, { from, to });
       return {

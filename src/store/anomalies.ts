@@ -4,7 +4,7 @@ import { type AnomalyFilter, searchAnomalies } from "./anomaly-search.ts";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
 import { appendAudit } from "./audit.ts";
 import type { Context } from "./context.ts";
-import { InvalidArgument } from "./errors.ts";
+import { InvalidArgument, isUnavailable } from "./errors.ts";
 import type { Page, PageRequest } from "./page.ts";
 import { maxExamples, recordReports } from "./record.ts";
 import { encodeReport } from "./report.ts";
@@ -99,6 +99,20 @@ export class Anomalies {
     return this.#summaries(tenant, rows);
   }
 
+  /** When an anomaly of any tenant was reported or judged last, milliseconds since 1970; 0 if that is not known now. */
+  async latestChange(): Promise<number> {
+    try {
+      const { rows } = await sql<{ latest: bigint | null }>`
+        select max((select max(a.changed_at) from anomalies a where a.tenant = t.id)) as latest from tenants t`.execute(
+        this.#context.database.read,
+      );
+      return Number(rows[0]?.latest ?? 0n);
+    } catch (error) {
+      if (isUnavailable(error)) return 0;
+      throw error;
+    }
+  }
+
   async get(tenant: string, id: string): Promise<AnomalyDetail | undefined> {
     checkTenant(tenant);
     checkId("id", id);
@@ -164,15 +178,16 @@ export class Anomalies {
     }
     const author = checkText("author", patch.author, { min: 1, max: maxAuthor });
     const note = checkText("note", patch.note ?? "", { max: maxNote });
-    const { database, now } = this.#context;
+    const { database, clock, now } = this.#context;
     await database.write.transaction().execute(async (trx) => {
       const time = now();
+      const changedAt = BigInt(clock.now());
       // Takes the lock of the row, in which events line up.
       const changed = await trx
         .updateTable("anomalies")
         .set({
           disposition: state,
-          changed_at: sql`case when changed_at < ${BigInt(time)} then ${BigInt(time)} else changed_at end`,
+          changed_at: sql`case when changed_at < ${changedAt} then ${changedAt} else changed_at end`,
         })
         .where("tenant", "=", tenant)
         .where("id", "=", id)

@@ -136,7 +136,7 @@ function positionOf({ start_time: major, id: minor }: SummaryRow): Position {
 
 /** By start, the latest first. @throws {InvalidArgument} */
 export async function searchAnomalies(
-  { database, now }: Context,
+  { database, elapsed }: Context,
   tenant: string,
   filter: AnomalyFilter,
   request: PageRequest,
@@ -145,7 +145,7 @@ export async function searchAnomalies(
   const page = (rows: SummaryRow[]) => toPage(rows, limit, positionOf, (row) => row);
   const [by, ...also] = indexed(filter);
   const conditions = [...also, ...others(tenant, filter)];
-  const started = now();
+  const started = elapsed();
   const found: SummaryRow[] = [];
   for (let position = parsePosition(request); ; ) {
     const next = following(database.read, tenant, filter, by, position);
@@ -157,6 +157,6 @@ export async function searchAnomalies(
     const last = rows.find(({ n }) => n === BigInt(stepSize));
     if (last === undefined || found.length > limit) return page(found);
     position = positionOf(last);
-    if (now() - started >= maxMs) return { items: found, next: cursorOf(position) };
+    if (elapsed() - started >= maxMs) return { items: found, next: cursorOf(position) };
   }
 }

@@ -1,8 +1,13 @@
+import type { SteadyClock } from "../clock.ts";
 import type { Database } from "./database.ts";
 
 /** What every part of the store works with. */
 export interface Context {
   database: Database;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970 by the machine's clock, for what people compare with their own. */
   now(): number;
+  /** For times that are compared with each other later. */
+  clock: Pick<SteadyClock, "now" | "evenFor">;
+  /** For durations: milliseconds by a clock that never steps. */
+  elapsed(): number;
 }

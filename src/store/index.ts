@@ -1,5 +1,6 @@
 /** What was found, who may ask, what was done: in SQLite or PostgreSQL, each row bound to one tenant. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { SteadyClock, steadyClock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { AnomalySink } from "../pipeline.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -50,8 +51,9 @@ export interface StoreOptions {
   log: Logger;
   /** Kept with each anomaly, with the settings of the detection. */
   versions: Versions;
-  /** Milliseconds since 1970. */
+  /** The machine's clock, milliseconds since 1970, and one that never steps: of the process unless given. */
   now?: () => number;
+  elapsed?: () => number;
   writer?: Partial<WriterLimits>;
 }
 
@@ -72,6 +74,8 @@ const beatMs = 1_000;
 /** Without an answer for so long it is taken to be away. */
 const silentMs = 3_000;
 const retentionMs = 60_000;
+const waiting =
+  "retention by age waits until the machine's clock has been right for some hours: it has jumped, or the store does not know it";
 /** For what waits when the store closes, then for the connections. */
 const closeMs = 5_000;
 
@@ -92,13 +96,15 @@ export class Store {
   readonly #timers: NodeJS.Timeout[] = [];
   #health: Health = { ready: false, reason: "not connected yet" };
   #beating = false;
+  #waitsForClock = false;
   #closed: Promise<void> | undefined;
 
   /** `openStore` makes one. */
   constructor(config: StoreSettings, options: StoreOptions) {
-    const { log, versions, now = Date.now, writer } = options;
+    const { log, versions, now = Date.now, elapsed = () => performance.now(), writer } = options;
     const database = new Database(config);
-    const context = { database, now };
+    const clock = options.now === undefined ? steadyClock : new SteadyClock(now, elapsed);
+    const context = { database, now, clock, elapsed };
     this.kind = database.kind;
     this.#database = database;
     this.#log = log;
@@ -113,7 +119,7 @@ export class Store {
     this.retention = new Retention(context, config.store.retention);
     const record = async (reports: readonly Uint8Array[]) => {
       database.check();
-      await this.#recorder.record({ reports, now: now() });
+      await this.#recorder.record({ reports, now: clock.now() });
     };
     this.writer = new Writer(record, log, writer);
     this.admin = {
@@ -188,6 +194,9 @@ export class Store {
     if (!this.#health.ready) return;
     try {
       const result = await this.retention.run();
+      const waits = this.retention.waitsForClock;
+      if (waits !== this.#waitsForClock) this.#log.info(waits ? waiting : "retention by age goes on");
+      this.#waitsForClock = waits;
       if (result.anomalies > 0) this.#log.info(result, "retention");
     } catch (error) {
       this.#log.warn({ reason: reasonOf(error) }, "retention failed; it is tried again in a minute");

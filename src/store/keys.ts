@@ -52,7 +52,7 @@ export interface Identity {
 interface Known {
   key: ApiKey;
   hash: string;
-  /** When it was read. */
+  /** When it was read, on the clock that never steps. */
   at: number;
 }
 
@@ -151,7 +151,7 @@ async function insert(
 export class Keys {
   readonly #context: Context;
   readonly #known = new Map<string, Known>();
-  /** When keys were last used, as far as the database has not been told; and when it was. */
+  /** When keys were last used, as far as the database has not been told; and when it was, on the clock that never steps. */
   readonly #used = new Map<string, number>();
   readonly #told = new Map<string, number>();
 
@@ -253,7 +253,7 @@ export class Keys {
     const hash = Buffer.from(sha256(secret), "hex");
     if (!timingSafeEqual(hash, Buffer.from(known.hash, "hex"))) return undefined;
     const { prefix, tenant, name, scopes: granted, expiresAt, revokedAt } = known.key;
-    const now = this.#context.now();
+    const now = this.#context.clock.now();
     if (revokedAt !== undefined || (expiresAt !== undefined && expiresAt <= now)) return undefined;
     this.#used.set(id, now);
     return { id, prefix, tenant, name, scopes: granted };
@@ -304,7 +304,7 @@ export class Keys {
 
   /** Tells the database when keys were last used, each once a minute. */
   async flush(): Promise<void> {
-    const now = this.#context.now();
+    const now = this.#context.elapsed();
     const untold = (id: string) => now - (this.#told.get(id) ?? Number.NEGATIVE_INFINITY) >= usedMs;
     const due = [...this.#used].filter(([id]) => untold(id));
     for (let at = 0; at < due.length; at += toldAtOnce) {
@@ -325,7 +325,7 @@ export class Keys {
   }
 
   async #read(id: string): Promise<Known | undefined> {
-    const now = this.#context.now();
+    const now = this.#context.elapsed();
     const known = this.#known.get(id);
     if (known !== undefined && now - known.at < freshMs) return known;
     try {

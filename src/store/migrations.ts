@@ -257,6 +257,13 @@ const streamWithheld: Migration = {
   },
 };
 
+/** The time of day that was confirmed last: see confirmed-time.ts. */
+const clock: Migration = {
+  async up({ schema }: Kysely<unknown>) {
+    await table(schema, "clock", { id: ["bigint", primary], confirmed_at: "bigint" }).execute();
+  },
+};
+
 export function migrations(kind: DatabaseKind): MigrationProvider {
   return {
     getMigrations: async () => ({
@@ -264,6 +271,7 @@ export function migrations(kind: DatabaseKind): MigrationProvider {
       "002_stream_figures": streamFigures(kind),
       "003_evidence_by_anomaly": evidenceByAnomaly,
       "004_stream_withheld": streamWithheld,
+      "005_clock": clock,
     }),
   };
 }

@@ -193,11 +193,11 @@ async function record(
 
 /** Stores reports, of any tenants, or none of them. @param settings what they were computed with. */
 export async function recordReports(
-  { database, now }: Context,
+  { database, clock }: Pick<Context, "database"> & { clock: Pick<Context["clock"], "now"> },
   settings: Settings,
   reports: readonly Report[],
 ): Promise<void> {
   // In one order everywhere, so that two writers never wait for each other in a ring.
   const sorted = reports.toSorted((a, b) => compare(a.tenant, b.tenant) || compare(a.id, b.id));
-  await database.write.transaction().execute((trx) => record(trx, settings, sorted, now()));
+  await database.write.transaction().execute((trx) => record(trx, settings, sorted, clock.now()));
 }

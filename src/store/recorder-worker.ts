@@ -18,7 +18,7 @@ database.adopt();
 serve<PackedBatch, void>(
   async (batch) => {
     const read = unpack(batch).map((bytes) => encodeReport(fromBinary(AnomalySchema, bytes), bytes));
-    await recordReports({ database, now: () => batch.now }, settings, read);
+    await recordReports({ database, clock: { now: () => batch.now } }, settings, read);
   },
   () => database.close(),
   (error) => ({ message: reasonOf(error), badData: isBadData(error) }),

@@ -1,10 +1,11 @@
 /**
- * Deletes what is older than may be kept, or more. An anomaly that an evidence bundle refers to stays for as long as the
+ * Deletes what is older than may be kept, once the time of day is confirmed, or more. An anomaly that an evidence bundle refers to stays for as long as the
  * bundle does, and is not counted: who made the bundle wants it kept.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import type { StoreConfig } from "../config/schema.ts";
+import { confirmedTime } from "./confirmed-time.ts";
 import type { Context } from "./context.ts";
 import { dayOf } from "./usage.ts";
 
@@ -41,10 +42,16 @@ export class Retention {
   readonly #limits: StoreConfig["retention"];
   readonly #stop = new AbortController();
   #running: Promise<RetentionResult> | undefined;
+  #now: number | undefined;
 
   constructor(context: Context, limits: StoreConfig["retention"]) {
     this.#context = context;
     this.#limits = limits;
+  }
+
+  /** The last pass deleted nothing by age, because the time of day was not confirmed. */
+  get waitsForClock(): boolean {
+    return this.#now === undefined;
   }
 
   /** Goes through all tenants. A second call waits for the first. */
@@ -64,6 +71,7 @@ export class Retention {
   async #run(): Promise<RetentionResult> {
     const result = { anomalies: 0, bytes: 0, streams: 0 };
     const { database } = this.#context;
+    this.#now = await confirmedTime(this.#context);
     for (let after = ""; ; ) {
       const tenants = await database.read
         .selectFrom("tenants")
@@ -101,8 +109,8 @@ export class Retention {
   }
 
   async #ofTenant(tenant: string, result: RetentionResult): Promise<void> {
-    const { database, now } = this.#context;
-    const oldest = now() - this.#limits.max_age;
+    const { database } = this.#context;
+    const oldest = this.#now === undefined ? Number.NEGATIVE_INFINITY : this.#now - this.#limits.max_age;
     let excess = (await this.#size(tenant)) - this.#limits.max_size;
     while (!this.#stop.signal.aborted) {
       const candidates = await database.read
@@ -176,7 +184,7 @@ export class Retention {
 
   /** Streams without anomalies, where they were not seen lately or are too many, and usage that is long past. */
   async #forget(tenant: string, oldest: number, result: RetentionResult): Promise<void> {
-    const { database, now } = this.#context;
+    const { database } = this.#context;
     const { n } = await database.read
       .selectFrom("streams")
       .select((eb) => eb.fn.countAll<bigint>().as("n"))
@@ -211,10 +219,11 @@ export class Retention {
       if (candidates.length < batch) break;
       await this.#pause();
     }
+    if (this.#now === undefined) return;
     await database.write
       .deleteFrom("usage")
       .where("tenant", "=", tenant)
-      .where("day", "<", dayOf(now() - usageDays * dayMs))
+      .where("day", "<", dayOf(this.#now - usageDays * dayMs))
       .execute();
   }
 

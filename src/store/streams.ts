@@ -60,11 +60,11 @@ export class Streams {
 
   /** Of any tenants: each observation names its own. */
   async record(batch: readonly StreamObservation[]): Promise<void> {
-    const { database, now } = this.#context;
+    const { database, clock } = this.#context;
     const tenants = new Set(batch.map(({ tenant }) => checkTenant(tenant)));
     await database.write.transaction().execute(async (trx) => {
-      await ensureTenants(trx, tenants, now());
-      await recordFigures(trx, batch, now());
+      await ensureTenants(trx, tenants, clock.now());
+      await recordFigures(trx, batch, clock.now());
     });
   }
 
@@ -90,11 +90,12 @@ export class Streams {
     tenant: string,
     { id, recordedAt, toldAt }: Pick<Stream, "id" | "recordedAt" | "toldAt">,
   ): Promise<RatedPoint[]> {
-    const { database, now } = this.#context;
-    const points = await readPoints(database.read, checkTenant(tenant), id, now());
+    const { database, clock } = this.#context;
+    const now = clock.now();
+    const points = await readPoints(database.read, checkTenant(tenant), id, now);
     return points.map((point) => {
       const span = { from: point.time, until: point.time + pointMs };
-      return { ...point, rate: rateOf(point.records, span, { recordedAt, toldAt }, now()) };
+      return { ...point, rate: rateOf(point.records, span, { recordedAt, toldAt }, now) };
     });
   }
 
@@ -107,8 +108,8 @@ export class Streams {
 
   /** Counts what is stored of some streams at a time: of a busy tenant that takes long, and others ask meanwhile. */
   async #counted(tenant: string, rows: readonly Row[]): Promise<Stream[]> {
-    const { database, now } = this.#context;
-    const [asked, result]: [number, Stream[]] = [now(), []];
+    const { database, clock } = this.#context;
+    const [asked, result]: [number, Stream[]] = [clock.now(), []];
     for (let at = 0; at < rows.length; at += countedAtOnce) {
       const some = rows.slice(at, at + countedAtOnce);
       const ids = some.map(({ id }) => id);

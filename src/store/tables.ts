@@ -141,6 +141,11 @@ export interface Tables {
     /** Canonical JSON. */
     entry: string;
   };
+  /** One row, whose id is 1: see confirmed-time.ts. */
+  clock: {
+    id: Integer;
+    confirmed_at: Integer;
+  };
   usage: {
     tenant: string;
     /** UTC, as 2026-01-31. */

@@ -59,7 +59,7 @@ export class Usage {
   /** Adds to the tenant's day; brief, in memory, and written within a second or so. */
   add(tenant: string, amount: Amount): void {
     checkTenant(tenant);
-    const usage = { tenant, day: dayOf(this.#context.now()) };
+    const usage = { tenant, day: dayOf(this.#context.clock.now()) };
     this.#add({
       ...usage,
       requests: BigInt(amount.requests),
@@ -70,13 +70,13 @@ export class Usage {
 
   async flush(): Promise<void> {
     if (this.#waiting.size === 0) return;
-    const { database, now } = this.#context;
+    const { database, clock } = this.#context;
     const taken = this.#waiting;
     this.#waiting = new Map();
     try {
       await database.write.transaction().execute(async (trx) => {
         const rows = [...taken].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, usage]) => usage);
-        await ensureTenants(trx, new Set(rows.map(({ tenant }) => tenant)), now());
+        await ensureTenants(trx, new Set(rows.map(({ tenant }) => tenant)), clock.now());
         await upsert.run(trx as Kysely<Tables>, rows);
       });
     } catch (error) {

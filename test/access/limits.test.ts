@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { Limiter } from "../../src/access/limits.ts";
 import { Metering } from "../../src/access/metering.ts";
 import { configSchema } from "../../src/config/schema.ts";
@@ -22,7 +22,7 @@ function refusal(
 
 describe("rates", () => {
   let now = 1_000_000;
-  const limiter = (input: object, today = { records: 0, bytes: 0 }) =>
+  const limiter = (input: object, today = { records: 0, bytes: 0, endsIn: 0 }) =>
     new Limiter(
       limits(input),
       () => today,
@@ -58,13 +58,13 @@ describe("rates", () => {
   });
 
   it("of a day end at midnight", () => {
-    const today = { records: 999, bytes: 5 };
+    const today = { records: 999, bytes: 5, endsIn: 7_000 };
     const limited = limiter({ records_per_day: 1_000, bytes_per_day: "1KiB" }, today);
     limited.admitIngest("a");
     today.records = 1_000;
     expect(refusal(() => limited.admitIngest("a"))).toMatchObject({
       code: Code.RESOURCE_EXHAUSTED,
-      retryAfterMs: 86_400_000 - (now % 86_400_000),
+      retryAfterMs: 7_000,
       message: expect.stringContaining("records_per_day"),
     });
     Object.assign(today, { records: 0, bytes: 1_024 });
@@ -108,5 +108,37 @@ describe("metering", () => {
     expect(refusal(() => limiter.admitIngest("a"))!.message).toContain("records_per_day (100)");
     expect(added).toEqual([{ tenant: "a", requests: 1, records: 5, bytes: 10 }]);
     expect(read).toBe(1);
+  });
+});
+
+describe("while the machine's clock steps", () => {
+  afterEach(() => vi.useRealTimers());
+  const day = 86_400_000;
+  const steps = [-5_000, -605_000, 605_000, -day, day, 100 * day];
+
+  it.each(steps)("by %i ms, rates neither refuse nor forget", (step) => {
+    const limiter = new Limiter(limits({ requests_per_second: 2 }), () => ({
+      records: 0,
+      bytes: 0,
+      endsIn: 0,
+    }));
+    for (let i = 0; i < 3; i++) limiter.admitIngest("a");
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + step });
+    limiter.admitIngest("a");
+    expect(refusal(() => limiter.admitIngest("a"))?.retryAfterMs).toBeLessThanOrEqual(500);
+  });
+
+  it.each(steps)("by %i ms, the day's count stays", (step) => {
+    const metering = new Metering(
+      limits({ records_per_day: 100 }),
+      { add: () => {}, list: async () => [] },
+      silent,
+    );
+    metering.limiter.admitIngest("a");
+    metering.taken("a", { records: 99, bytes: 1 });
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + step });
+    metering.limiter.admitIngest("a");
+    metering.taken("a", { records: 1, bytes: 1 });
+    expect(refusal(() => metering.limiter.admitIngest("a"))?.message).toContain("records_per_day");
   });
 });

@@ -79,7 +79,7 @@ export async function start(
     config: config.api,
     open: !config.auth.enabled,
     access: new Access(config.auth, store.keys, log),
-    limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0 })),
+    limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0, endsIn: 0 })),
     store,
     hub,
     registry: new Registry(),

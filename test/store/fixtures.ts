@@ -95,6 +95,7 @@ export function storeConfig(data_dir: string, store: StoreInput = {}) {
   return configSchema.parse({ data_dir, store });
 }
 
+/** A clock that a test sets forward did not step: time passed. */
 export function options(more: Partial<StoreOptions> = {}): StoreOptions {
-  return { log: silent, versions, ...more };
+  return { log: silent, versions, ...(more.now && { elapsed: more.now }), ...more };
 }

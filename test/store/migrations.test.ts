@@ -50,7 +50,13 @@ onEachDatabase((databases) => {
   it("makes the schema once, and finds it the next time", async () => {
     const database = await databases.empty();
     const before = await migrationState(database.config());
-    const all = ["001_initial", "002_stream_figures", "003_evidence_by_anomaly", "004_stream_withheld"];
+    const all = [
+      "001_initial",
+      "002_stream_figures",
+      "003_evidence_by_anomaly",
+      "004_stream_withheld",
+      "005_clock",
+    ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();
     await first.anomalies.record([report()]);

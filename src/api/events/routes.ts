@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { steadyClock } from "../../clock.ts";
 import { Code, ExportError } from "../../otlp.ts";
 import type { Permit } from "../../receive/admission.ts";
 import { decompress, type Encoding, encodings } from "../../receive/decompress.ts";
@@ -110,7 +111,10 @@ async function read(text: Buffer, format: keyof typeof types, permit: Permit): P
     const values = await (format === "json" ? countJsonValues(text) : countLineValues(text));
     permit.hold(text.length * bytesPerByte + values * bytesPerValue);
     const decoded = new TextDecoder("utf-8", { fatal: true }).decode(text);
-    events = await readEvents(format === "json" ? jsonItems(decoded) : ndjsonItems(decoded), Date.now());
+    events = await readEvents(
+      format === "json" ? jsonItems(decoded) : ndjsonItems(decoded),
+      steadyClock.now(),
+    );
   } catch (error) {
     if (error instanceof TooManyEvents)
       throw refuse(413, `there are more than ${maxEvents} events; send fewer`);

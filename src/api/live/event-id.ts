@@ -1,3 +1,5 @@
+import { steadyClock } from "../../clock.ts";
+
 /**
  * Ids of events, by which a reader that comes back says what it has had. They hold a time, so that they mean the same to
  * the next process and to others on the same store:
@@ -13,7 +15,7 @@ export interface Position {
   anomaly?: string;
 }
 
-/** Clocks of processes may differ by so much. */
+/** Clocks of processes on the same store may differ by so much. */
 const aheadMs = 60_000;
 
 export function formatId({ time, seq = 0, anomaly }: Position): string {
@@ -25,6 +27,10 @@ export function parseId(id: string): Position | undefined {
   const [, digits, seq, anomaly] = /^([0-9a-z]{1,9})(?:-(\d{1,15})|\.([0-9A-Za-z_-]{1,64}))$/.exec(id) ?? [];
   if (digits === undefined) return undefined;
   const time = Number.parseInt(digits, 36);
-  if (time > Date.now() + aheadMs) return undefined;
   return anomaly === undefined ? { time, seq: Number(seq) } : { time, anomaly };
+}
+
+/** No process can have given the position by now, unless its clock was set back since. */
+export function isAhead({ time }: Position): boolean {
+  return time > steadyClock.now() + aheadMs;
 }

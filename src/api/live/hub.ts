@@ -3,8 +3,9 @@
  * there as fast as they read: a slow one holds nothing but its place, and is dropped when that is gone. Events go out in
  * batches, so many a second to all readers together: in a storm, or with many readers, each is given fewer and told so.
  */
+import { steadyClock } from "../../clock.ts";
 import type { AnomalyJson } from "../anomaly.ts";
-import { formatId, type Position, parseId } from "./event-id.ts";
+import { formatId, isAhead, type Position, parseId } from "./event-id.ts";
 
 export type EventName = "anomaly" | "judgement";
 
@@ -135,7 +136,7 @@ export class LiveHub {
   readonly #channels = new Map<string, Channel>();
   #count = 0;
   #seq = 0;
-  #time = 0;
+  #time: number;
   #size = 0;
   /** What was lost of tenants that have no channel now. */
   #lost = 0;
@@ -146,7 +147,9 @@ export class LiveHub {
   readonly #beats: NodeJS.Timeout;
   #closed = false;
 
-  constructor(limits: Partial<HubLimits> = {}) {
+  /** @param after ids begin after this time, milliseconds since 1970, also while the clock is behind it. */
+  constructor(limits: Partial<HubLimits> = {}, after = 0) {
+    this.#time = after + 1;
     this.#limits = { ...defaults, ...limits };
     this.#beats = setInterval(() => this.#beat(), this.#limits.beatMs).unref();
   }
@@ -159,7 +162,7 @@ export class LiveHub {
   publish(tenant: string, news: News): void {
     if (this.#closed) return;
     this.#seq += 1;
-    this.#time = Math.max(this.#time, Date.now());
+    this.#time = Math.max(this.#time, steadyClock.now());
     const channel = this.#channel(tenant);
     channel.kept.push({ ...news, seq: this.#seq, time: this.#time, at: performance.now() });
     channel.size += news.size;
@@ -182,8 +185,10 @@ export class LiveHub {
   /** From now on the reader is given all events, after those since `lastId`, the last that it has had. */
   subscribe(reader: Reader, lastId: string | undefined): Subscription {
     const channel = this.#channel(reader.tenant);
-    const last = lastId === undefined ? undefined : parseId(lastId);
-    const known = lastId === undefined ? this.#seq : last && seqOf(last, channel);
+    const named = lastId === undefined ? undefined : parseId(lastId);
+    const known = lastId === undefined ? this.#seq : named && seqOf(named, channel);
+    // The store cannot say what changed since a time that is still to come.
+    const last = known === undefined && named !== undefined && isAhead(named) ? undefined : named;
     const place: Place = {
       seq: known ?? (last === undefined ? -1 : channel.lost),
       live: known === this.#seq,

@@ -1,3 +1,4 @@
+import { steadyClock } from "../../clock.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import type { AnomalySink } from "../../pipeline.ts";
 import type { AnomalyDetail } from "../../store/index.ts";
@@ -16,7 +17,7 @@ export function liveSink(hub: LiveHub): AnomalySink {
   return (anomaly) => {
     // The excerpts are most of it, and are not shown.
     const { excerpts, ...report } = anomaly;
-    const found = Date.now();
+    const found = steadyClock.now();
     hub.publish(anomaly.tenant, {
       name: "anomaly",
       id: anomaly.id,

@@ -1,6 +1,7 @@
 /** Tells readers that come back what they missed, from the store: each anomaly that has changed once, as it is now. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
+import { steadyClock } from "../../clock.ts";
 import { type AnomalySummary, isUnavailable, type Store } from "../../store/index.ts";
 import { anomalyJson } from "../anomaly.ts";
 import { formatId } from "./event-id.ts";
@@ -101,7 +102,7 @@ export class Replay {
   }
 
   async #read(tenant: string, time: number, id: string): Promise<Page> {
-    const settled = Date.now() - settleMs;
+    const settled = steadyClock.now() - settleMs;
     const items = await this.#store.anomalies.changedSince(tenant, { time, id }, this.#limits.page);
     const last = items.at(-1);
     return {
