@@ -161,6 +161,11 @@ export interface NativeEngine {
    * then each stream as StreamFigures::encode in native/stream/figures.hpp says.
    */
   figures(most: number): Promise<Buffer>;
+  /**
+   * Gives up the requests that are pending, after the record that each thread is working on: their promises reject with an
+   * error whose code is "ERR_ENGINE_CANCELLED". Other calls, and later requests, take their turn as usual.
+   */
+  cancel(): void;
   /** Waits for what is pending; later calls reject. */
   close(): Promise<void>;
 }

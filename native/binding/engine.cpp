@@ -92,6 +92,12 @@ Napi::Error malformed(Napi::Env env, const otlp::WireError& error) {
   return failure;
 }
 
+Napi::Error cancelled(Napi::Env env) {
+  auto failure = Napi::Error::New(env, "the request was given up before it was judged whole");
+  failure.Set("code", Napi::String::New(env, "ERR_ENGINE_CANCELLED"));
+  return failure;
+}
+
 class EngineObject : public Napi::ObjectWrap<EngineObject> {
  public:
   static Napi::Function define(Napi::Env env) {
@@ -100,7 +106,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
                         InstanceMethod<&EngineObject::stats>("stats"),
                         InstanceMethod<&EngineObject::snapshot>("snapshot"), InstanceMethod<&EngineObject::restore>("restore"),
                         InstanceMethod<&EngineObject::feedback>("feedback"), InstanceMethod<&EngineObject::figures>("figures"),
-                        InstanceMethod<&EngineObject::close>("close")});
+                        InstanceMethod<&EngineObject::cancel>("cancel"), InstanceMethod<&EngineObject::close>("close")});
   }
 
   explicit EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineObject>(info) {
@@ -246,7 +252,9 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     for (auto& task : tasks) {
       const Napi::HandleScope scope(env);
       auto& job = static_cast<Job&>(*task);
-      if (job.result && job.failure.empty()) {
+      if (job.cancelled) {
+        job.deferred.Reject(cancelled(env).Value());
+      } else if (job.result && job.failure.empty()) {
         job.deferred.Resolve(job.result(env));
       } else if (job.malformed) {
         job.deferred.Reject(malformed(env, job.error).Value());
@@ -327,6 +335,11 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     return result;
   }
 
+  Napi::Value cancel(const Napi::CallbackInfo& info) {
+    if (engine_) engine_->cancel();
+    return info.Env().Undefined();
+  }
+
   Napi::Value close(const Napi::CallbackInfo& info) {
     if (!closed_) closed_ = std::make_unique<Napi::Promise::Deferred>(Napi::Promise::Deferred::New(info.Env()));
     const Napi::Promise promise = closed_->Promise();
@@ -342,6 +355,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
 
   void stop() {
     if (!engine_) return;
+    engine_->abandon();
     engine_.reset();
     // What is still here was never told: the process is ending.
     done_.clear();

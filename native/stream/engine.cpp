@@ -1,6 +1,8 @@
 #include "stream/engine.hpp"
 
 #include <algorithm>
+#include <stdexcept>
+#include <system_error>
 
 #if defined(__linux__) || defined(__APPLE__)
 #include <pthread.h>
@@ -46,7 +48,13 @@ Engine::Engine(Settings settings, Done done)
   shards_ = freshShards();
   const std::uint32_t threads = std::clamp(settings_.threads, 1u, shardCount);
   for (std::uint32_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
-  for (std::uint32_t i = 0; i < threads; ++i) workers_[i]->thread = std::thread([this, i] { work(i); });
+  try {
+    for (std::uint32_t i = 0; i < threads; ++i) workers_[i]->thread = std::thread([this, i] { work(i); });
+  } catch (const std::system_error& error) {
+    join();
+    throw std::runtime_error("threads: the system refuses to start " + std::to_string(threads) + " threads (" + error.what() +
+                             "): lower the number, or raise the limit of processes");
+  }
 }
 
 std::vector<std::unique_ptr<Shard>> Engine::freshShards() const {
@@ -59,13 +67,17 @@ std::unique_ptr<ProcessBudget> Engine::freshBudget() const {
   return std::make_unique<ProcessBudget>(settings_.alarmsPerProcessPerDay, 2 * std::size_t{settings_.maxStreams});
 }
 
-Engine::~Engine() {
+Engine::~Engine() { join(); }
+
+void Engine::join() {
   {
     std::lock_guard lock(mutex_);
     closing_ = true;
   }
   for (auto& worker : workers_) worker->wake.notify_all();
-  for (auto& worker : workers_) worker->thread.join();
+  for (auto& worker : workers_) {
+    if (worker->thread.joinable()) worker->thread.join();
+  }
 }
 
 void Engine::submit(std::shared_ptr<Task> task) {
@@ -74,9 +86,38 @@ void Engine::submit(std::shared_ptr<Task> task) {
   task->windowsOf.resize(workers_.size());
   {
     std::lock_guard lock(mutex_);
-    for (auto& worker : workers_) worker->queue.push_back(task);
+    task->number = submitted_ + 1;
+    std::size_t queued = 0;
+    try {
+      for (; queued < workers_.size(); ++queued) workers_[queued]->queue.push_back(task);
+    } catch (...) {
+      // Without memory for all queues the task is in none: it would never be done.
+      while (queued > 0) workers_[--queued]->queue.pop_back();
+      throw;
+    }
+    ++submitted_;
   }
   for (auto& worker : workers_) worker->wake.notify_one();
+}
+
+void Engine::cancel() {
+  std::lock_guard lock(mutex_);
+  cancelled_ = submitted_;
+}
+
+void Engine::abandon() {
+  std::lock_guard lock(mutex_);
+  abandoned_ = true;
+  for (auto& worker : workers_) worker->queue.clear();
+}
+
+bool Engine::wanted(Task& task) const {
+  if (!abandoned_.load(std::memory_order_relaxed) &&
+      (task.visit || task.number > cancelled_.load(std::memory_order_relaxed))) {
+    return true;
+  }
+  task.cancelled.store(true, std::memory_order_relaxed);
+  return false;
 }
 
 void Engine::work(std::uint32_t number) {
@@ -92,17 +133,18 @@ void Engine::work(std::uint32_t number) {
       self.queue.pop_front();
     }
     guard(*task, [&] { judge(*task, number); });
-    if (task->remaining.fetch_sub(1) == 1) {
-      guard(*task, [&] { finish(*task); });
-      done_(std::move(task));
-    }
+    if (task->remaining.fetch_sub(1) != 1) continue;
+    if (!task->cancelled) guard(*task, [&] { finish(*task); });
+    if (!abandoned_) done_(std::move(task));
   }
 }
 
 void Engine::judge(Task& task, std::uint32_t worker) {
+  if (!wanted(task)) return;
   std::call_once(task.prepared, [&] { prepare(task); });
   if (task.visit) {
     for (std::uint32_t shard = worker; shard < shardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
+      if (!wanted(task)) return;
       task.visit(shard, *shards_[shard]);
     }
     return;
@@ -112,6 +154,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
   for (std::uint32_t i = 0; i < task.records; ++i) {
     const std::uint32_t shard = shardOf(task.keys.hash(i));
     if (shard % workers_.size() != worker) continue;
+    if (!wanted(task)) return;
     if (!task.refused.empty() && task.refused[i]) {
       shards_[shard]->limit(request, i);
       continue;

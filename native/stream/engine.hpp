@@ -45,6 +45,9 @@ struct Task {
   otlp::WireError error;
   /// Set where the engine itself failed, such as for want of memory; nothing else is of use then.
   std::string failure;
+  /// Set if the request was given up (`Engine::cancel`): only some of its records may have been judged, and nothing else is of
+  /// use then.
+  std::atomic<bool> cancelled{false};
   std::uint32_t records = 0;
   std::uint32_t flagged = 0;
   /// Records whose streams are beyond the tenant's quota: they pass unjudged.
@@ -58,6 +61,8 @@ struct Task {
   std::vector<WindowReport> windows;
 
   // Working state.
+  /// Its place in the order of `submit`, from 1 on.
+  std::uint64_t number = 0;
   std::once_flag prepared;
   /// The tenant's clock with this request.
   Moment moment;
@@ -140,12 +145,21 @@ class Engine {
  public:
   using Done = std::function<void(std::shared_ptr<Task>)>;
 
-  /// @param done called on one of the threads when a task is ready.
+  /// @param done called on one of the threads when a task is ready. It must not throw.
+  /// @throws std::runtime_error if the system refuses the threads.
   Engine(Settings settings, Done done);
-  /// Finishes what was submitted.
+  /// Finishes what was submitted, unless it was abandoned.
   ~Engine();
 
   void submit(std::shared_ptr<Task> task);
+
+  /// From any thread: gives up the requests submitted so far and not done, once each thread has finished the record it is
+  /// working on. They are done at once, with `cancelled` set. Visits and later requests take their turn as usual.
+  void cancel();
+
+  /// From any thread, before the destructor: drops everything that was submitted, so that the destructor does not wait for
+  /// it. `done` is not called any more for what was dropped, and nothing may be submitted afterwards.
+  void abandon();
 
   /// Takes over what Snapshot::join gave, before the first `submit`. False, with nothing changed, where the bytes are no
   /// snapshot, or one that cannot be under these settings: `streamBy`, `seed`, and the sizes of baseline, dictionary and
@@ -162,6 +176,10 @@ class Engine {
   };
 
   void work(std::uint32_t worker);
+  /// Waits for the threads to come to the end of their queues.
+  void join();
+  /// False, with the task marked, if it has been given up.
+  bool wanted(Task& task) const;
   void judge(Task& task, std::uint32_t worker);
   std::vector<std::unique_ptr<Shard>> freshShards() const;
   std::unique_ptr<ProcessBudget> freshBudget() const;
@@ -181,6 +199,10 @@ class Engine {
   std::unique_ptr<ProcessBudget> budget_;
   std::mutex mutex_;
   bool closing_ = false;
+  /// Number of the latest task that was submitted, and of the latest that `cancel` concerns.
+  std::uint64_t submitted_ = 0;
+  std::atomic<std::uint64_t> cancelled_{0};
+  std::atomic<bool> abandoned_{false};
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

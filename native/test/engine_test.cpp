@@ -1,10 +1,14 @@
 #include "stream/engine.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
+#include <future>
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 
 #ifdef __linux__
 #include <dirent.h>
@@ -429,9 +433,94 @@ void threads_have_names() {
 }
 #endif
 
+/// A visit that holds up one of two workers until it is let go.
+struct Gate {
+  std::promise<void> opened;
+  std::shared_ptr<Task> task() {
+    auto task = std::make_shared<Task>();
+    task->visit = [open = opened.get_future().share()](std::uint32_t shard, Shard&) {
+      if (shard % 2 == 1) open.wait();
+    };
+    return task;
+  }
+};
+
+std::shared_ptr<Task> logsTask(const Message& message) {
+  auto task = std::make_shared<Task>();
+  task->request = message;
+  return task;
+}
+
+/// Streams of 200 services, so that both workers have some.
+Message manyServices() {
+  Message all;
+  for (int i = 0; i < 200; ++i) {
+    const Message one = request("service-" + std::to_string(i), {logRecord("hello", {.time = start})});
+    all.append(one);
+  }
+  return all;
+}
+
+/// Requests are given up between two records; what else waits, and what comes later, takes its turn.
+void cancels_requests() {
+  std::vector<std::shared_ptr<Task>> done;
+  Gate gate;
+  const Message message = manyServices();
+  const auto before = gate.task(), given_up = logsTask(message), later = logsTask(message);
+  auto visit = std::make_shared<Task>();
+  std::atomic<std::uint32_t> visited{0};
+  visit->visit = [&](std::uint32_t, Shard&) { ++visited; };
+  std::uint64_t half = 0;
+  {
+    std::mutex mutex;
+    Engine engine(settingsOf(2), [&](std::shared_ptr<Task> task) {
+      std::lock_guard lock(mutex);
+      done.push_back(std::move(task));
+    });
+    engine.submit(before);
+    engine.submit(given_up);
+    engine.submit(visit);
+    // The worker that is not held up has judged its part, and has come to the visit.
+    while (visited < shardCount / 2) std::this_thread::yield();
+    half = engine.stats().streams;
+    engine.cancel();
+    engine.submit(later);
+    gate.opened.set_value();
+  }
+  CHECK(done.size() == 4);
+  CHECK(half > 50 && half < 150);
+  CHECK(!before->cancelled && given_up->cancelled && !visit->cancelled && !later->cancelled);
+  CHECK(visited == shardCount);
+  CHECK(later->records == 200);
+  CHECK(later->failure.empty() && given_up->failure.empty());
+}
+
+/// An engine that is abandoned drops everything, and its end does not wait for it.
+void abandons_all() {
+  std::atomic<int> done{0};
+  Gate gate;
+  const Message message = manyServices();
+  std::atomic<std::uint32_t> visited{0};
+  auto visit = std::make_shared<Task>();
+  visit->visit = [&](std::uint32_t, Shard&) { ++visited; };
+  {
+    Engine engine(settingsOf(2), [&](std::shared_ptr<Task>) { ++done; });
+    engine.submit(gate.task());
+    for (int i = 0; i < 100; ++i) engine.submit(logsTask(message));
+    engine.submit(visit);
+    while (visited < shardCount / 2) std::this_thread::yield();
+    engine.abandon();
+    gate.opened.set_value();
+  }
+  CHECK(done == 0);
+  CHECK(visited == shardCount / 2);
+}
+
 }  // namespace
 
 int main() {
+  cancels_requests();
+  abandons_all();
 #ifdef __linux__
   threads_have_names();
 #endif

@@ -38,6 +38,12 @@ class Message {
   }
   Message& add(std::uint32_t field, const Message& value) { return add(field, Bytes(value.bytes_)); }
 
+  /// Fields of another message of the same type, behind its own.
+  Message& append(const Message& other) {
+    bytes_.insert(bytes_.end(), other.bytes_.begin(), other.bytes_.end());
+    return *this;
+  }
+
   const std::vector<std::uint8_t>& bytes() const { return bytes_; }
   operator Bytes() const { return bytes_; }
 

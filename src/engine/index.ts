@@ -66,24 +66,24 @@ export class Engine {
 
   /**
    * Judges one Export*ServiceRequest. Requests are taken in the order of calls; `body` must not change until then.
-   * @throws {ExportError} INVALID_ARGUMENT where the request is not what its signal says.
+   * @throws {ExportError} INVALID_ARGUMENT if the request is not what its signal says; UNAVAILABLE if it was cancelled.
    */
   async process(signal: Signal, tenant: string, body: Buffer): Promise<Judged> {
     try {
       const outcome = await this.#native.process(signal, tenant, body);
       return { ...outcome, anomalies: outcome.anomalies.map(decodeAnomaly) };
     } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ERR_OTLP_MALFORMED") {
-        throw new ExportError(
-          Code.INVALID_ARGUMENT,
-          `malformed ${signal} request: ${error.message}`,
-          undefined,
-          {
-            cause: error,
-          },
-        );
+      const refuse = (code: Code, message: string) =>
+        new ExportError(code, message, undefined, { cause: error });
+      if (!(error instanceof Error && "code" in error)) throw error;
+      switch (error.code) {
+        case "ERR_OTLP_MALFORMED":
+          throw refuse(Code.INVALID_ARGUMENT, `malformed ${signal} request: ${error.message}`);
+        case "ERR_ENGINE_CANCELLED":
+          throw refuse(Code.UNAVAILABLE, error.message);
+        default:
+          throw error;
       }
-      throw error;
     }
   }
 
@@ -131,6 +131,11 @@ export class Engine {
   /** Takes over a snapshot, before the first request; false, with nothing changed, where the bytes are none. */
   restore(snapshot: Buffer): boolean {
     return this.#native.restore(snapshot);
+  }
+
+  /** Gives up the requests that are pending, however long they would take; other calls take their turn. */
+  cancel(): void {
+    this.#native.cancel();
   }
 
   /** Finishes what is pending. */

@@ -76,6 +76,20 @@ test("what is beyond the process's budget is neither flagged nor told, but count
   await engine.close();
 });
 
+test("requests that are given up are told to come again; later ones and snapshots are not concerned", async () => {
+  const { engine, next } = await learned("all", { threads: 1 });
+  const request = logsRequest(Array.from({ length: 2_000 }, () => normalLine(next)));
+  const pending = Array.from({ length: 50 }, () => engine.process("logs", "default", request));
+  const snapshot = engine.snapshot();
+  engine.cancel();
+  const later = engine.process("logs", "default", request);
+  const outcomes = await Promise.allSettled(pending);
+  expect(outcomes.at(-1)).toMatchObject({ status: "rejected", reason: { code: Code.UNAVAILABLE } });
+  expect((await snapshot).length).toBeGreaterThan(0);
+  expect((await later).records).toBe(2_000);
+  await engine.close();
+});
+
 test("a strange record alone is flagged, and says why", async () => {
   const { engine, next } = await learned();
   const lines = Array.from({ length: 20 }, () => normalLine(next));
