@@ -235,6 +235,7 @@ export async function startSidecar(
       engine: () => engine?.stats(),
       forwarder: () => forwarder.state(),
       writer: () => store.writer.state(),
+      listeners: () => ({ now: hub.readers, ...hub.counts }),
       limits: () => metering.sharing(),
     });
 

@@ -102,6 +102,8 @@ async function build(options: ApiOptions): Promise<App> {
     options: {
       maxPayload: limits.messageBytes,
       perMessageDeflate: false,
+      // See socket.ts.
+      autoPong: false,
       handleProtocols: (offered) => offered.has("driftlock") && "driftlock",
     },
   });

@@ -35,6 +35,8 @@ export interface Gauges {
   };
   /** Reports of anomalies on their way into the store. */
   writer(): { queued: number; written: number; dropped: number; rejected: number };
+  /** Those who listen to live events, by what ended the others since the start. */
+  listeners(): { now: number; refused: number; dropped: Readonly<Record<string, number>> };
   /** Undefined where limits are not to be shared. */
   limits(): { shared: boolean; failures: number } | undefined;
 }
@@ -260,6 +262,23 @@ export function createMetrics(versions: Versions) {
         "Reports of anomalies that no database would take.",
         () => source.writer().rejected,
       );
+      gauge("live_listeners", "Connections that listen to live events.", () => source.listeners().now);
+      total(
+        "live_refused_listeners",
+        "Listeners refused because there were too many.",
+        () => source.listeners().refused,
+      );
+      new Counter({
+        name: "driftlock_live_dropped_listeners_total",
+        help: "Listeners dropped: slow, refused after another look at their key, or crowded out by others.",
+        labelNames: ["reason"],
+        registers,
+        collect() {
+          this.reset();
+          for (const [reason, count] of Object.entries(source.listeners().dropped))
+            this.inc({ reason }, count);
+        },
+      });
       gauge("limits_shared", "1 while limits are shared by limits.store.", () =>
         Number(source.limits()?.shared ?? false),
       );

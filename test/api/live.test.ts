@@ -1,5 +1,7 @@
+import { once } from "node:events";
+import { createConnection } from "node:net";
 import { describe, expect, it } from "vitest";
-import { type HubLimits, LiveHub } from "../../src/api/live/hub.ts";
+import { type Batch, type HubLimits, LiveHub, type Reader } from "../../src/api/live/hub.ts";
 import { liveSink } from "../../src/api/live/publish.ts";
 import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { id, report } from "../store/fixtures.ts";
@@ -125,6 +127,113 @@ describe("listeners", () => {
     first.response.destroy();
     await expect.poll(() => running.hub.readers).toBe(0);
     await connect(running);
+  });
+
+  it("give a place up to a tenant with fewer where all are taken", async () => {
+    const hub = new LiveHub({ batchMs: 5, readersOfPeer: 3 });
+    const running = await start({ auth: { enabled: true } }, { hub });
+    const [many, few] = [await keyOf(running, "many", "read"), await keyOf(running, "few", "read")];
+    const first = await listen(running, "", many);
+    await listen(running, "", many);
+    const third = await connect(running, "", { headers: many });
+    expect((await problemOf(await running.get(path, { headers: many }))).detail).toContain("127.0.0.1");
+    const other = await listen(running, "", few);
+    const reason = "others need the place: the tenant has the most listeners";
+    expect(await third.closed).toEqual({ code: 1013, reason });
+    // Now they have two and one.
+    expect((await problemOf(await running.get(path, { headers: few }))).status).toBe(503);
+    tell(running, 1, { tenant: "many" });
+    tell(running, 2, { tenant: "few" });
+    expect(await first.inbox.ids(1)).toEqual([1]);
+    expect(await other.inbox.ids(1)).toEqual([2]);
+    expect(hub.counts).toMatchObject({ refused: 2, dropped: { crowded: 1 } });
+  });
+
+  it("that leave while their key is verified are not kept", async () => {
+    const running = await start({ auth: { enabled: true } });
+    const headers = await keyOf(running, "acme", "read");
+    const text = `GET ${path} HTTP/1.1\r\nhost: localhost\r\nauthorization: ${headers.authorization}\r\n\r\n`;
+    const [host, port] = running.api.address.split(":") as [string, string];
+    for (let n = 0; n < 50; n++) {
+      const socket = createConnection(Number(port), host);
+      await new Promise<void>((resolve) => socket.write(text, () => resolve()));
+      socket.resetAndDestroy();
+    }
+    await listen(running, "", headers);
+    await expect.poll(() => running.hub.readers).toBe(1);
+  });
+
+  it("that want the same are given the same bytes, whatever else they are not given", async () => {
+    const hub = new LiveHub({ batchMs: 1 });
+    const given: Batch[] = [];
+    const reader = (severity: string): Reader => ({
+      tenant: "acme",
+      peer: "127.0.0.1",
+      accepts: (item) => item.severity === severity,
+      ready: () => true,
+      give: (batch) => given.push(batch),
+      beat() {},
+      drop() {},
+    });
+    for (const severity of ["high", "high", "low"]) hub.subscribe(reader(severity), undefined);
+    liveSink(hub)(report({ id: id(1), severity: Severity.HIGH }));
+    liveSink(hub)(report({ id: id(2), severity: Severity.LOW }));
+    hub.close();
+    expect(given.map((batch) => batch.length)).toEqual([1, 1, 1]);
+    expect(given[0]).toBe(given[1]);
+    expect(given[2]).not.toBe(given[0]);
+  });
+
+  describe("by WebSocket", () => {
+    /** Sends frames by hand until the connection is cut. */
+    async function flood(running: Running, frame: Buffer, reads: boolean, first: Buffer): Promise<void> {
+      const [host, port] = running.api.address.split(":") as [string, string];
+      const socket = createConnection(Number(port), host);
+      afterwards(() => socket.destroy());
+      socket.on("error", () => {});
+      socket.write(
+        `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n` +
+          "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+      );
+      await once(socket, "data");
+      if (reads) socket.resume();
+      else socket.pause();
+      socket.write(first);
+      const chunk = Buffer.concat(Array.from({ length: 200 }, () => frame));
+      while (!socket.destroyed && socket.bytesWritten < 64 * 2 ** 20) {
+        if (socket.write(chunk)) await new Promise(setImmediate);
+        else await Promise.race([once(socket, "drain"), once(socket, "close")]).catch(() => {});
+      }
+      expect(socket.destroyed).toBe(true);
+    }
+    const frameOf = (first: number, length: number) =>
+      Buffer.concat([Buffer.from([first, 0x80 | length, 0, 0, 0, 0]), Buffer.alloc(length)]);
+
+    it.each([
+      ["pings", frameOf(0x89, 125), Buffer.alloc(0)],
+      ["pongs", frameOf(0x8a, 0), Buffer.alloc(0)],
+      ["messages", frameOf(0x81, 100), Buffer.alloc(0)],
+      ["fragments", frameOf(0x00, 0), frameOf(0x01, 1)],
+    ])("are cut when they send floods of %s, also where they do not read", async (_name, frame, first) => {
+      const running = await start();
+      for (const reads of [true, false]) await flood(running, frame, reads, first);
+      await expect.poll(() => running.hub.readers).toBe(0);
+    });
+
+    it("are answered when they ping", async () => {
+      const running = await start();
+      const [host, port] = running.api.address.split(":") as [string, string];
+      const socket = createConnection(Number(port), host);
+      afterwards(() => socket.destroy());
+      socket.write(
+        `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n` +
+          "sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+      );
+      await once(socket, "data");
+      socket.write(frameOf(0x89, 3));
+      const [pong] = (await once(socket, "data")) as [Buffer];
+      expect(pong).toEqual(Buffer.from([0x8a, 3, 0, 0, 0]));
+    });
   });
 
   it("are given the newest, and told of a gap, where there is more than they are to be given", async () => {

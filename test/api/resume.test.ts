@@ -269,17 +269,34 @@ onEachDatabase((databases) => {
   });
 
   describe("a reader that comes back", () => {
-    /** Over a store with so many anomalies; resolves once the replay has ended. */
-    async function replay(count: number, limits: Partial<ReplayLimits>, ready = () => true) {
+    /** A store with so many anomalies of each tenant. */
+    async function filled(count: number, ...tenants: string[]) {
       const database = await databases.empty();
       const store = await database.open();
-      await store.anomalies.record(numbers(1, count).map((n) => report({ id: id(n) })));
-      const hub = new LiveHub({ batchMs: 1 });
+      for (const tenant of tenants) {
+        await store.anomalies.record(numbers(1, count).map((n) => report({ tenant, id: id(n) })));
+      }
+      return store;
+    }
+
+    interface Asking {
+      tenant?: string;
+      peer?: string;
+      /** Time of the last event that it had. */
+      since?: number;
+      ready?: () => boolean;
+      gone?: AbortSignal;
+    }
+
+    /** Resolves, once the replay has ended, to what the reader was given. */
+    async function comeBack(replay: Replay, hub: LiveHub, asking: Asking = {}) {
+      const { tenant = "acme", peer = "127.0.0.1", since = 0, ready = () => true } = asking;
       const given: Batch[number][] = [];
       const batches: number[] = [];
       const dropped: string[] = [];
       const reader: Reader = {
-        tenant: "acme",
+        tenant,
+        peer,
         accepts: undefined,
         ready,
         give(batch) {
@@ -289,11 +306,20 @@ onEachDatabase((databases) => {
         beat() {},
         drop: (_ending, reason) => dropped.push(reason),
       };
-      const { returning, end } = hub.subscribe(reader, formatId({ time: 0, seq: 1 }));
-      await new Replay(store, silent, limits).run(reader, returning!, new AbortController().signal);
+      const { returning, end } = hub.subscribe(reader, formatId({ time: since, seq: 1 }));
+      await replay.run(reader, returning!, asking.gone ?? new AbortController().signal);
       end();
-      hub.close();
       return { given, batches, dropped };
+    }
+
+    async function replay(count: number, limits: Partial<ReplayLimits>, ready = () => true) {
+      const store = await filled(count, "acme");
+      const hub = new LiveHub({ batchMs: 1 });
+      try {
+        return await comeBack(new Replay(store, silent, limits), hub, { ready });
+      } finally {
+        hub.close();
+      }
     }
 
     it("is told so many at the most, in pages", async () => {
@@ -303,6 +329,56 @@ onEachDatabase((databases) => {
         name: "gap",
         data: { reason: "more than 10 anomalies have changed since" },
       });
+    });
+
+    it("is given so much at once, and a larger event alone", async () => {
+      const { batches, given } = await replay(7, { page: 5, part: 1 });
+      expect(batches).toEqual([1, 1, 1, 1, 1, 1, 1]);
+      expect(new Set(given.map((event) => "id" in event && event.data.id)).size).toBe(7);
+    });
+
+    it("costs no page where it has gone before its turn, or does not read", async () => {
+      const store = await filled(30, "acme");
+      const hub = new LiveHub({ batchMs: 1 });
+      const replay = new Replay(store, silent, { page: 5 });
+      const gone = new AbortController();
+      const leaving = numbers(1, 200).map((since) => comeBack(replay, hub, { since, gone: gone.signal }));
+      const stuck = numbers(201, 400).map((since) =>
+        comeBack(replay, hub, { since, gone: gone.signal, ready: () => false }),
+      );
+      await new Promise(setImmediate);
+      gone.abort();
+      for (const { given } of await Promise.all([...leaving, ...stuck])) expect(given).toEqual([]);
+      expect(replay.waiting).toBe(0);
+      expect(replay.pagesRead).toBeLessThan(20);
+      expect(hub.readers).toBe(0);
+    });
+
+    it("waits for one page of each other tenant and each other peer, however many come back there", async () => {
+      const store = await filled(4, "evil", "good");
+      const hub = new LiveHub({ batchMs: 1 });
+      const replay = new Replay(store, silent, { page: 5 });
+      const order: string[] = [];
+      const back = async (asking: Asking) => {
+        await comeBack(replay, hub, asking);
+        order.push(`${asking.tenant} ${asking.peer}`);
+      };
+      await Promise.all([
+        ...numbers(1, 50).map((since) => back({ tenant: "evil", peer: "10.0.0.1", since })),
+        back({ tenant: "evil", peer: "10.0.0.2", since: 51 }),
+        back({ tenant: "good", peer: "10.0.0.1", since: 52 }),
+      ]);
+      expect(order.indexOf("good 10.0.0.1")).toBeLessThan(4);
+      expect(order.indexOf("evil 10.0.0.2")).toBeLessThan(5);
+    });
+
+    it("shares its pages with those who come back to the same place", async () => {
+      const store = await filled(12, "acme");
+      const hub = new LiveHub({ batchMs: 1 });
+      const replay = new Replay(store, silent, { page: 5 });
+      const readers = await Promise.all(numbers(1, 40).map(() => comeBack(replay, hub)));
+      for (const { given } of readers) expect(given).toHaveLength(12);
+      expect(replay.pagesRead).toBeLessThan(10);
     });
 
     it("is told a whole page and no more", async () => {

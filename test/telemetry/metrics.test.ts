@@ -92,6 +92,7 @@ describe("metrics", () => {
       }),
       forwarder: () => ({ inflight: 1, queued: 2, queuedBytes: 300, storedBytes: 700, healthy: true }),
       writer: () => ({ queued: 8, written: 90, dropped: 10, rejected: 11 }),
+      listeners: () => ({ now: 15, refused: 16, dropped: { slow: 17, crowded: 18 } }),
       limits: () => ({ shared: true, failures: 12 }),
     });
     expect((await read(metrics)).get("driftlock_streams")).toBe(3);
@@ -111,6 +112,10 @@ describe("metrics", () => {
     expect(series.get("driftlock_store_written_reports_total")).toBe(90);
     expect(series.get("driftlock_store_dropped_reports_total")).toBe(10);
     expect(series.get("driftlock_store_rejected_reports_total")).toBe(11);
+    expect(series.get("driftlock_live_listeners")).toBe(15);
+    expect(series.get("driftlock_live_refused_listeners_total")).toBe(16);
+    expect(series.get('driftlock_live_dropped_listeners_total{reason="slow"}')).toBe(17);
+    expect(series.get('driftlock_live_dropped_listeners_total{reason="crowded"}')).toBe(18);
     expect(series.get("driftlock_limits_shared")).toBe(1);
     expect(series.get("driftlock_limits_store_failures_total")).toBe(12);
   });

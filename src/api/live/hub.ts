@@ -6,6 +6,7 @@
 import { steadyClock } from "../../clock.ts";
 import type { AnomalyJson } from "../anomaly.ts";
 import { formatId, isAhead, type Position, parseId } from "./event-id.ts";
+import { narrow } from "./narrow.ts";
 
 export type EventName = "anomaly" | "judgement";
 
@@ -25,12 +26,14 @@ export interface Gap {
 /** Readers at the same place are given the same array. */
 export type Batch = readonly (LiveEvent | Gap)[];
 
-/** Why a reader is dropped: the process ends, it did not keep up, or it may listen no more. */
-export type Ending = "shutdown" | "slow" | "refused";
+/** Why a reader is dropped: the process ends, it did not keep up, others need its place, or it may listen no more. */
+export type Ending = "shutdown" | "slow" | "crowded" | "refused";
 
 /** A connection that listens. None of its methods throws. */
 export interface Reader {
   readonly tenant: string;
+  /** Its address. */
+  readonly peer: string;
   /** Takes all where undefined. */
   readonly accepts: ((item: AnomalyJson) => boolean) | undefined;
   /** It has taken what it was given. */
@@ -117,6 +120,7 @@ export interface HubLimits {
   keptSize: number;
   readers: number;
   readersOfTenant: number;
+  readersOfPeer: number;
 }
 
 const defaults: HubLimits = {
@@ -129,12 +133,16 @@ const defaults: HubLimits = {
   keptSize: 16 * 2 ** 20,
   readers: 2_000,
   readersOfTenant: 1_500,
+  readersOfPeer: 1_500,
 };
 
 export class LiveHub {
   readonly #limits: HubLimits;
   readonly #channels = new Map<string, Channel>();
   #count = 0;
+  readonly #peers = new Map<string, number>();
+  #refused = 0;
+  readonly #dropped: Record<Ending, number> = { shutdown: 0, slow: 0, crowded: 0, refused: 0 };
   #seq = 0;
   #time: number;
   #size = 0;
@@ -158,6 +166,11 @@ export class LiveHub {
     return this.#count;
   }
 
+  /** Since the start: how many were refused, and how many were dropped for which reason. */
+  get counts(): { refused: number; dropped: Readonly<Record<Ending, number>> } {
+    return { refused: this.#refused, dropped: this.#dropped };
+  }
+
   /** Brief, and never throws. */
   publish(tenant: string, news: News): void {
     if (this.#closed) return;
@@ -171,15 +184,15 @@ export class LiveHub {
     if (channel.readers.size > 0) this.#schedule(this.#limits.batchMs);
   }
 
-  /** Why no other reader of the tenant can be had now; undefined where one can. */
-  refusal(tenant: string): string | undefined {
-    const { readers, readersOfTenant } = this.#limits;
+  /**
+   * Why no other reader of the tenant can be had from that peer now; undefined where one can. Where all places are taken, the
+   * tenant with most readers gives one up for a tenant with fewer.
+   */
+  refusal(tenant: string, peer: string): string | undefined {
     if (this.#closed) return "shutting down";
-    if (this.#count >= readers) return `there are ${readers} listeners, the most that this process takes`;
-    if ((this.#channels.get(tenant)?.readers.size ?? 0) >= readersOfTenant) {
-      return `the tenant has ${readersOfTenant} listeners, the most that it may have`;
-    }
-    return undefined;
+    const reason = this.#crowding(tenant, peer);
+    if (reason !== undefined) this.#refused += 1;
+    return reason;
   }
 
   /** From now on the reader is given all events, after those since `lastId`, the last that it has had. */
@@ -197,7 +210,8 @@ export class LiveHub {
     };
     channel.readers.set(reader, place);
     this.#count += 1;
-    if (lastId !== undefined) this.#schedule(0);
+    this.#peers.set(reader.peer, (this.#peers.get(reader.peer) ?? 0) + 1);
+    if (lastId !== undefined && !place.returning) this.#schedule(0);
     return {
       returning: place.returning ? this.#returning(reader, place, channel, last!) : undefined,
       end: () => this.#remove(reader, channel),
@@ -209,10 +223,12 @@ export class LiveHub {
     this.#closed = true;
     clearInterval(this.#beats);
     clearTimeout(this.#timer);
-    for (const reader of this.#allReaders()) {
-      const channel = this.#channels.get(reader.tenant)!;
-      this.#feed(reader, channel, new Map());
-      this.#drop(reader, channel, "shutdown", "shutting down");
+    for (const channel of [...this.#channels.values()]) {
+      const batches: Batches = new Map();
+      for (const reader of [...channel.readers.keys()]) {
+        this.#feed(reader, channel, batches);
+        this.#drop(reader, channel, "shutdown", "shutting down");
+      }
     }
   }
 
@@ -233,12 +249,43 @@ export class LiveHub {
   #remove(reader: Reader, channel: Channel): void {
     if (!channel.readers.delete(reader)) return;
     this.#count -= 1;
+    const ofPeer = this.#peers.get(reader.peer)! - 1;
+    if (ofPeer > 0) this.#peers.set(reader.peer, ofPeer);
+    else this.#peers.delete(reader.peer);
     this.#tidy(reader.tenant, channel);
   }
 
   #drop(reader: Reader, channel: Channel, ending: Ending, reason: string): void {
     this.#remove(reader, channel);
+    this.#dropped[ending] += 1;
     reader.drop(ending, reason);
+  }
+
+  #crowding(tenant: string, peer: string): string | undefined {
+    const { readers, readersOfTenant, readersOfPeer } = this.#limits;
+    if ((this.#channels.get(tenant)?.readers.size ?? 0) >= readersOfTenant) {
+      return `the tenant has ${readersOfTenant} listeners, the most that it may have`;
+    }
+    if ((this.#peers.get(peer) ?? 0) >= readersOfPeer) {
+      if (this.#makeRoom(tenant, (reader) => reader.peer === peer)) return undefined;
+      return `there are ${readersOfPeer} listeners at ${peer}, the most that an address may have`;
+    }
+    if (this.#count >= readers && !this.#makeRoom(tenant, () => true)) {
+      return `there are ${readers} listeners, the most that this process takes`;
+    }
+    return undefined;
+  }
+
+  /** Drops the newest reader of whichever tenant has most among some, unless `tenant` would have as many then. */
+  #makeRoom(tenant: string, isAmong: (reader: Reader) => boolean): boolean {
+    const byTenant = Map.groupBy(this.#allReaders().filter(isAmong), (reader) => reader.tenant);
+    let heaviest: Reader[] = [];
+    for (const readers of byTenant.values()) if (readers.length > heaviest.length) heaviest = readers;
+    if (heaviest.length <= (byTenant.get(tenant)?.length ?? 0) + 1) return false;
+    const newest = heaviest.at(-1)!;
+    const channel = this.#channels.get(newest.tenant)!;
+    this.#drop(newest, channel, "crowded", "others need the place: the tenant has the most listeners");
+    return true;
   }
 
   #channel(tenant: string): Channel {
@@ -307,7 +354,7 @@ export class LiveHub {
     const batch =
       accepts === undefined
         ? found.batch
-        : found.batch.filter((event) => event.name === "gap" || accepts(event.data));
+        : narrow(found.batch, (event) => event.name === "gap" || accepts(event.data));
     if (batch.length > 0) reader.give(batch);
     this.#delivered += batch.length;
     return place.seq < last;

@@ -5,43 +5,84 @@ import { steadyClock } from "../../clock.ts";
 import { type AnomalySummary, isUnavailable, type Store } from "../../store/index.ts";
 import { anomalyJson } from "../anomaly.ts";
 import { formatId } from "./event-id.ts";
-import type { LiveEvent, Reader, Return } from "./hub.ts";
+import type { Batch, LiveEvent, Reader, Return } from "./hub.ts";
+import { narrow } from "./narrow.ts";
+import { Turns } from "./turns.ts";
 
 export interface ReplayLimits {
   /** Anomalies that a reader is told; then it has to list them. */
   anomalies: number;
-  /** A page of them. */
+  /** Anomalies that are read from the store at once. */
   page: number;
+  /** Characters of JSON that a reader is given at once; a single event may have more. */
+  part: number;
   /** For reports that wait to be stored. */
   flushMs: number;
   /** For a reader that takes nothing. */
   stallMs: number;
 }
 
-const defaults: ReplayLimits = { anomalies: 10_000, page: 100, flushMs: 2_000, stallMs: 30_000 };
+const defaults: ReplayLimits = {
+  anomalies: 10_000,
+  page: 25,
+  part: 32 * 2 ** 10,
+  flushMs: 2_000,
+  stallMs: 30_000,
+};
 
-interface Page {
-  events: readonly LiveEvent[];
-  /** Where the next goes on; undefined where there is nothing. */
-  last: { time: number; id: string } | undefined;
+/** Of the last anomaly that a reader was told. */
+interface Position {
+  time: number;
+  id: string;
 }
 
-/** Between looks at a reader that is not ready. */
-const pauseMs = 20;
+/** Events that readers are given at once. */
+interface Part {
+  events: readonly LiveEvent[];
+  end: Position;
+}
+
+interface Page {
+  parts: readonly Part[];
+  /** There is nothing after it. */
+  last: boolean;
+}
+
+/** A reader that waits for its turn. */
+interface Waiter {
+  tenant: string;
+  peer: string;
+  /** Readers of the same page have the same key. */
+  key: string;
+  from: Position;
+  /** Takes the page or the reason why it could not be read. */
+  settle(page: Promise<Page>): void;
+}
+
+/** For so long a page is kept for a reader that is not ready for the next part; then it is read again. */
+const holdMs = 50;
+/** The longest pause between looks at a reader that is not ready. */
+const maxPauseMs = 500;
 /**
  * A change may be seen in the store so long after the time that it bears, since it is written in a transaction. Who comes
  * back again goes on before it: it may be told some of it twice, and misses nothing.
  */
 const settleMs = 20_000;
 
+/**
+ * Pages are read one at a time, and only for readers that are there and have taken what they were given before. However many
+ * come back, the store serves other requests between two pages, and the memory is that of one page and a part per reader.
+ */
 export class Replay {
   readonly #store: Pick<Store, "anomalies" | "writer">;
   readonly #log: Logger;
   readonly #limits: ReplayLimits;
-  /** One page at a time: many who come back together leave the database to others as well. */
-  #turn: Promise<unknown> = Promise.resolve();
-  /** Pages whose turn has not come: those who come back to the same place share one. */
-  readonly #waiting = new Map<string, Promise<Page>>();
+  readonly #turns = new Turns<Waiter>();
+  /** Those of `#turns` by their keys. */
+  readonly #byKey = new Map<string, Set<Waiter>>();
+  #reading = false;
+  #pagesRead = 0;
+  #flush: Promise<boolean> | undefined;
 
   constructor(store: Pick<Store, "anomalies" | "writer">, log: Logger, limits: Partial<ReplayLimits> = {}) {
     this.#store = store;
@@ -49,11 +90,22 @@ export class Replay {
     this.#limits = { ...defaults, ...limits };
   }
 
+  /** Readers that wait for a page. */
+  get waiting(): number {
+    return this.#turns.size;
+  }
+
+  /** Pages read from the store so far. */
+  get pagesRead(): number {
+    return this.#pagesRead;
+  }
+
   /** Ends with the reader back among those who listen, or gone. Never rejects. */
   async run(reader: Reader, returning: Return, gone: AbortSignal): Promise<void> {
     try {
       returning.live(await this.#tell(reader, returning, gone));
     } catch (error) {
+      if (gone.aborted) return;
       if (error instanceof TooSlow) {
         reader.drop("slow", error.message);
         return;
@@ -63,18 +115,24 @@ export class Replay {
     }
   }
 
-  /** Resolves to why the reader may have missed something all the same; undefined where it has not. */
+  /**
+   * Resolves to why the reader may have missed something all the same; undefined where it has not.
+   * @throws {TooSlow}; the signal's reason once the reader is gone; what the store throws.
+   */
   async #tell(reader: Reader, returning: Return, gone: AbortSignal): Promise<string | undefined> {
     const lost = returning.lossy ? await this.#lost() : undefined;
-    let { time, anomaly: id = "" } = returning.since;
-    for (let told = 0; told < this.#limits.anomalies; told += this.#limits.page) {
-      const { events, last } = await this.#page(reader.tenant, time, id);
-      await this.#ready(reader, gone);
-      if (gone.aborted) return undefined;
-      const wanted = among(events, reader, returning);
-      if (wanted.length > 0) reader.give(wanted);
-      if (events.length < this.#limits.page) return lost;
-      ({ time, id } = last!);
+    let from: Position = { time: returning.since.time, id: returning.since.anomaly ?? "" };
+    for (let told = 0; told < this.#limits.anomalies; ) {
+      if (!(await isReady(reader, gone, this.#limits.stallMs))) throw new TooSlow();
+      const { parts, last } = await this.#page(reader, from, gone);
+      for (const { events, end } of parts) {
+        if (!(await isReady(reader, gone, holdMs))) break;
+        const wanted = among(events, reader, returning);
+        if (wanted.length > 0) reader.give(wanted);
+        told += events.length;
+        from = end;
+      }
+      if (last && (parts.length === 0 || from === parts.at(-1)!.end)) return lost;
     }
     return `more than ${this.#limits.anomalies} anomalies have changed since`;
   }
@@ -82,50 +140,103 @@ export class Replay {
   /** Why something that this process has found may be in the store neither now nor later. */
   async #lost(): Promise<string | undefined> {
     const { writer } = this.#store;
-    const written = writer.flush().then(() => true);
-    const flushed = await Promise.race([written, sleep(this.#limits.flushMs, false, { ref: false })]);
-    if (!flushed) return "some of what was found is not stored yet";
+    // Those who come back meanwhile wait for the same flush: it ends with nothing left to write.
+    this.#flush ??= Promise.race([
+      writer.flush().then(() => true),
+      sleep(this.#limits.flushMs, false, { ref: false }),
+    ]).finally(() => {
+      this.#flush = undefined;
+    });
+    if (!(await this.#flush)) return "some of what was found is not stored yet";
     return writer.state().dropped > 0 ? "some of what was found could not be stored" : undefined;
   }
 
-  #page(tenant: string, time: number, id: string): Promise<Page> {
-    const key = JSON.stringify([tenant, time, id]);
-    const waiting = this.#waiting.get(key);
-    if (waiting !== undefined) return waiting;
-    const page = this.#turn.then(() => {
-      this.#waiting.delete(key);
-      return this.#read(tenant, time, id);
-    });
-    this.#waiting.set(key, page);
-    this.#turn = page.catch(() => {});
-    return page;
-  }
-
-  async #read(tenant: string, time: number, id: string): Promise<Page> {
-    const settled = steadyClock.now() - settleMs;
-    const items = await this.#store.anomalies.changedSince(tenant, { time, id }, this.#limits.page);
-    const last = items.at(-1);
-    return {
-      events: items.map((item) => toEvent(item, settled)),
-      last: last && { time: last.changedAt, id: last.id },
+  /** @throws the signal's reason once the reader is gone. */
+  async #page({ tenant, peer }: Reader, from: Position, gone: AbortSignal): Promise<Page> {
+    gone.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<Page>();
+    const key = JSON.stringify([tenant, from.time, from.id]);
+    const waiter: Waiter = { tenant, peer, key, from, settle: resolve };
+    const leave = () => {
+      this.#remove(waiter);
+      reject(gone.reason);
     };
+    gone.addEventListener("abort", leave, { once: true });
+    this.#turns.add(waiter);
+    this.#byKey.set(key, (this.#byKey.get(key) ?? new Set()).add(waiter));
+    if (!this.#reading) void this.#readInTurn();
+    try {
+      return await promise;
+    } finally {
+      gone.removeEventListener("abort", leave);
+    }
   }
 
-  async #ready(reader: Reader, gone: AbortSignal): Promise<void> {
-    const since = performance.now();
-    while (!reader.ready() && !gone.aborted) {
-      if (performance.now() - since > this.#limits.stallMs) throw new TooSlow();
-      await sleep(pauseMs, undefined, { ref: false });
+  #remove(waiter: Waiter): void {
+    this.#turns.remove(waiter);
+    const same = this.#byKey.get(waiter.key);
+    same?.delete(waiter);
+    if (same?.size === 0) this.#byKey.delete(waiter.key);
+  }
+
+  /** Reads pages until nobody waits. Those who want the same page share one. */
+  async #readInTurn(): Promise<void> {
+    this.#reading = true;
+    for (let next = this.#turns.next(); next !== undefined; next = this.#turns.next()) {
+      const same = [...this.#byKey.get(next.key)!];
+      for (const waiter of same) this.#remove(waiter);
+      const page = this.#read(next);
+      for (const waiter of same) waiter.settle(page);
+      await page.catch(() => {});
     }
+    this.#reading = false;
+  }
+
+  async #read({ tenant, from }: Waiter): Promise<Page> {
+    const settled = steadyClock.now() - settleMs;
+    this.#pagesRead += 1;
+    const items = await this.#store.anomalies.changedSince(tenant, from, this.#limits.page);
+    return { parts: this.#partsOf(items, settled), last: items.length < this.#limits.page };
+  }
+
+  #partsOf(items: readonly AnomalySummary[], settled: number): Part[] {
+    const parts: { events: LiveEvent[]; end: Position }[] = [];
+    let left = 0;
+    for (const item of items) {
+      const event = toEvent(item, settled);
+      const size = JSON.stringify(event.data).length;
+      if (parts.length === 0 || size > left) {
+        parts.push({ events: [], end: { time: 0, id: "" } });
+        left = this.#limits.part;
+      }
+      const part = parts.at(-1)!;
+      part.events.push(event);
+      part.end = { time: item.changedAt, id: item.id };
+      left -= size;
+    }
+    return parts;
   }
 }
 
-/** The same array where all are, so that it is put into bytes once. */
-function among(events: readonly LiveEvent[], { accepts }: Reader, returning: Return): readonly LiveEvent[] {
+/** Resolves to whether the reader was ready within `maxMs`. @throws the signal's reason once the reader is gone. */
+async function isReady(reader: Reader, gone: AbortSignal, maxMs: number): Promise<boolean> {
+  const since = performance.now();
+  for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
+    gone.throwIfAborted();
+    if (reader.ready()) return true;
+    if (performance.now() - since > maxMs) return false;
+    await sleep(pauseMs, undefined, { ref: false });
+  }
+}
+
+/** What of the events the reader is told now. */
+function among(events: Batch, { accepts }: Reader, returning: Return): Batch {
   // Told once the reader is back; where it takes some alone, the newest event of an anomaly may be none of them.
   const later = accepts === undefined ? returning.willTell() : new Set();
-  const wanted = events.filter(({ data }) => !later.has(data.id) && (accepts?.(data) ?? true));
-  return wanted.length === events.length ? events : wanted;
+  return narrow(
+    events,
+    (event) => event.name !== "gap" && !later.has(event.data.id) && (accepts?.(event.data) ?? true),
+  );
 }
 
 class TooSlow extends Error {

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import type { FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { z } from "zod";
@@ -51,6 +52,8 @@ function acceptsOf(query: Filters): Reader["accepts"] {
     item.channels.some((each) => among(channel, each));
 }
 
+const peerOf = ({ socket }: IncomingMessage) => socket.remoteAddress ?? "";
+
 const defaultRecheckMs = 60_000;
 const retryAfter = { "retry-after": "10" };
 
@@ -66,6 +69,8 @@ export function liveRoutes(
     reader: Reader,
     lastId: string | undefined,
   ) => {
+    // It may have gone while its key was verified; then nothing would tell that it has.
+    if (request.raw.socket.destroyed) return;
     const { returning, end } = hub.subscribe(reader, lastId);
     const gone = new AbortController();
     if (returning !== undefined) void replay.run(reader, returning, gone.signal);
@@ -112,8 +117,8 @@ export function liveRoutes(
         ...problems(400, ...guarded, 503),
       },
     },
-    preHandler: async ({ principal }) => {
-      const refusal = hub.refusal(principal.tenant);
+    preHandler: async ({ principal, raw }) => {
+      const refusal = hub.refusal(principal.tenant, peerOf(raw));
       if (refusal !== undefined) throw new ApiError(503, refusal, retryAfter);
     },
     handler: (request, reply) => {
@@ -121,13 +126,18 @@ export function liveRoutes(
       reply.hijack();
       const reader = sseReader(reply.raw, reply.getHeaders(), {
         tenant: principal.tenant,
+        peer: peerOf(request.raw),
         accepts: acceptsOf(query),
       });
       listen(request, reply.raw, reader, lastIdOf(request));
     },
     wsHandler: (socket, request) => {
       const query = request.query as Filters;
-      const reader = socketReader(socket, { tenant: request.principal.tenant, accepts: acceptsOf(query) });
+      const reader = socketReader(socket, request.raw.socket, {
+        tenant: request.principal.tenant,
+        peer: peerOf(request.raw),
+        accepts: acceptsOf(query),
+      });
       listen(request, socket, reader, lastIdOf({ headers: request.headers, query }));
     },
   });

@@ -1,4 +1,5 @@
 /** The same events by WebSocket: a JSON text each, `{"id", "event", "data"}`. */
+import type { Duplex } from "node:stream";
 import type { WebSocket } from "@fastify/websocket";
 import type { Batch, Reader } from "./hub.ts";
 
@@ -7,8 +8,11 @@ const graceMs = 5_000;
 /** Bytes that wait for a reader before it counts as slow. */
 const highWater = 64 * 2 ** 10;
 
+/** Bytes that a reader may send between two pings of ours. It has nothing to say but pongs, and some send pings. */
+const maxReceived = 64 * 2 ** 10;
+
 /** RFC 6455 and its registry: going away, try again later, policy violation. */
-const closeCode = { shutdown: 1001, slow: 1013, refused: 1008 };
+const closeCode = { shutdown: 1001, slow: 1013, crowded: 1013, refused: 1008 };
 /** Of the frame that closes: 123 bytes of reason. */
 const maxReason = 120;
 
@@ -25,10 +29,24 @@ function encode(batch: Batch): string[] {
   return texts;
 }
 
-export function socketReader(socket: WebSocket, reader: Pick<Reader, "tenant" | "accepts">): Reader {
+/** @param connection what the frames come on */
+export function socketReader(
+  socket: WebSocket,
+  connection: Duplex,
+  reader: Pick<Reader, "tenant" | "peer" | "accepts">,
+): Reader {
   let answered = true;
+  let received = 0;
   socket.on("pong", () => {
     answered = true;
+  });
+  // The library would answer each ping, whether the reader takes the answers or not.
+  socket.on("ping", (data) => {
+    if (socket.bufferedAmount === 0) socket.pong(data);
+  });
+  connection.on("data", (chunk: Buffer) => {
+    received += chunk.length;
+    if (received > maxReceived) socket.terminate();
   });
   return {
     ...reader,
@@ -37,6 +55,7 @@ export function socketReader(socket: WebSocket, reader: Pick<Reader, "tenant" | 
       for (const text of encode(batch)) socket.send(text);
     },
     beat() {
+      received = 0;
       if (!answered) {
         socket.terminate();
         return;

@@ -25,7 +25,7 @@ function encode(batch: Batch): Buffer {
 export function sseReader(
   response: ServerResponse,
   headers: Readonly<Record<string, OutgoingHttpHeader | undefined>>,
-  reader: Pick<Reader, "tenant" | "accepts">,
+  reader: Pick<Reader, "tenant" | "peer" | "accepts">,
 ): Reader {
   response.writeHead(200, {
     ...headers,

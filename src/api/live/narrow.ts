@@ -1,0 +1,21 @@
+import type { Batch, Gap, LiveEvent } from "./hub.ts";
+
+/** By which events of the batch are in them. */
+const known = new WeakMap<Batch, Map<string, Batch>>();
+
+/**
+ * Returns the events that are wanted. Readers that want the same events of a batch are given the same array, so that it is
+ * encoded once, and a slow reader holds no bytes of its own.
+ */
+export function narrow(batch: Batch, wants: (event: LiveEvent | Gap) => boolean): Batch {
+  const wanted = batch.map((event) => (wants(event) ? "1" : "0")).join("");
+  if (!wanted.includes("0")) return batch;
+  const batches = known.get(batch) ?? new Map<string, Batch>();
+  known.set(batch, batches);
+  let narrowed = batches.get(wanted);
+  if (narrowed === undefined) {
+    narrowed = batch.filter((_, i) => wanted[i] === "1");
+    batches.set(wanted, narrowed);
+  }
+  return narrowed;
+}
