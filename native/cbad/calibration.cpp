@@ -7,6 +7,7 @@
 
 #include "cbad/portable_math.hpp"
 #include "cbad/state_bytes.hpp"
+#include "work.hpp"
 
 namespace driftlock {
 namespace {
@@ -33,6 +34,7 @@ float stored(double score) {
 }
 
 std::size_t reached(std::span<const float> scores, float score) {
+  countWork(scores.size());
   std::uint32_t k = 0;  // 32 bits, like a float, so that this becomes vector code
   for (const float s : scores) k += s >= score;
   return k;

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "cbad/state_bytes.hpp"
+#include "work.hpp"
 
 namespace driftlock {
 namespace {
@@ -118,9 +119,11 @@ void Dictionary::novelty(Bytes text, Novelty& out) {
   if (table.owner != name_ || table.version != version_) {
     table.owner = name_;
     table.version = version_;
+    countWork(text_.size());
     LZ4_loadDictSlow(&table.stream, reinterpret_cast<const char*>(text_.data()), static_cast<int>(text_.size()));
   }
 
+  countWork(text.size());
   Scratch& s = scratch();
   const std::size_t size = kHead + text.size() + kPadding;
   s.source.resize(size);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "implementations.hpp"
+#include "work.hpp"
 
 namespace driftlock {
 namespace {
@@ -50,6 +51,7 @@ Bytes Codec::compress(Bytes bytes, const Column& column) const {
   if (bytes.size() > maxInput || column.lengths.size() > maxInput / sizeof(std::uint32_t))
     throw std::length_error("more than " + std::to_string(maxInput) + " bytes in one call: compress them in pieces");
   check(bytes, column);
+  countWork(bytes.size());
   // No bytes may come without an address, and the libraries count back from its end.
   static constexpr std::uint64_t nothing[8]{};
   if (bytes.empty()) bytes = {reinterpret_cast<const std::uint8_t*>(nothing + 4), 0};

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "wire.hpp"
+#include "../work.hpp"
 
 namespace driftlock::otlp {
 namespace {
@@ -51,7 +52,10 @@ void putVarint(std::vector<std::uint8_t>& out, std::uint64_t value) {
   out.insert(out.end(), bytes, writeVarint(value, bytes));
 }
 
-void putText(std::vector<std::uint8_t>& out, std::string_view text) { out.insert(out.end(), text.begin(), text.end()); }
+void putText(std::vector<std::uint8_t>& out, std::string_view text) {
+  countWork(text.size());
+  out.insert(out.end(), text.begin(), text.end());
+}
 
 /// Everything of a KeyValue field up to the value's own field, of which `value` bytes follow.
 void putKey(std::vector<std::uint8_t>& out, std::uint32_t number, std::string_view key, std::size_t value) {

@@ -5,6 +5,7 @@
 
 #include "views.hpp"
 #include "wire.hpp"
+#include "../work.hpp"
 
 namespace driftlock::otlp {
 namespace {
@@ -62,6 +63,7 @@ class Copier {
 
   void copyTo(std::uint32_t at) {
     if (at == from_) return;
+    countWork(at - from_);
     std::memcpy(out_, index_.request.data() + from_, at - from_);
     out_ += at - from_;
     from_ = at;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "../bytes.hpp"
+#include "../work.hpp"
 
 /// The protobuf wire format, as far as proto3 uses it: https://protobuf.dev/programming-guides/encoding/
 namespace driftlock::otlp {
@@ -27,6 +28,7 @@ class Cursor {
 
   /// The next field's tag; 0 at the end. Its value must be read or skipped next.
   std::uint32_t tag() {
+    countWork(1);
     if (at_ == end_) return 0;
     start_ = at_;
     if (*at_ >= 8 && *at_ < 0x80) [[likely]] return *at_++;

@@ -9,6 +9,7 @@
 #include "otlp/views.hpp"
 #include "stream/hash.hpp"
 #include "text/readable.hpp"
+#include "work.hpp"
 
 namespace driftlock {
 namespace {
@@ -293,6 +294,7 @@ void renderValue(const Field& field, std::string& text) {
 void render(const RecordView& record, std::string& text, std::vector<std::uint32_t>* starts) {
   text.clear();
   if (starts) starts->clear();
+  countWork(record.fields.size());
   for (const Field& field : record.fields) {
     if (!text.empty()) text += ' ';
     if (!field.key.empty()) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "bytes.hpp"
+#include "work.hpp"
 
 namespace driftlock {
 
@@ -22,6 +23,7 @@ inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 /// A 64-bit hash for tables, equal on every machine; not for secrets. In the manner of wyhash (Wang Yi, public domain).
 inline std::uint64_t hash(Bytes bytes, std::uint64_t seed = 0) {
   constexpr std::uint64_t k0 = 0xa0761d6478bd642f, k1 = 0xe7037ed1a0b428db, k2 = 0x8ebc6af09c88c6e3;
+  countWork(bytes.size());
   const std::uint8_t* p = bytes.data();
   std::size_t n = bytes.size();
   auto word = [](const std::uint8_t* from, std::size_t size) {

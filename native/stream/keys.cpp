@@ -6,6 +6,7 @@
 #include "stream/fields.hpp"
 #include "stream/hash.hpp"
 #include "text/readable.hpp"
+#include "work.hpp"
 
 namespace driftlock {
 namespace {
@@ -17,12 +18,22 @@ std::uint64_t hashOf(const otlp::AnyValue& value, std::uint64_t seed) {
   return hash(value.bytes, hash(value.bits, seed + static_cast<std::uint64_t>(value.type)));
 }
 
-/// The value of the resource's attribute of that name; None where it has none.
-otlp::AnyValue attribute(const otlp::ResourceView& resource, std::string_view name) {
+/// Appends the values of the resource's attributes of these names, None for a name that it lacks. It reads the attributes
+/// once, whatever the number of names.
+void findNamed(const otlp::ResourceView& resource, const std::vector<std::string_view>& names, std::vector<otlp::AnyValue>& out) {
+  const std::size_t begin = out.size();
+  out.resize(begin + names.size());
+  std::vector<bool> found(names.size());
   for (const otlp::KeyValue& attribute : resource.attributes) {
-    if (textOf(attribute.key) == name) return attribute.value;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (found[i] || attribute.key.size() != names[i].size()) continue;
+      countWork(names[i].size());
+      if (textOf(attribute.key) != names[i]) continue;
+      // The first of several attributes of one name counts.
+      found[i] = true;
+      out[begin + i] = attribute.value;
+    }
   }
-  return {};
 }
 
 /// A point's attributes in whatever order: their hashes are added up.
@@ -55,21 +66,30 @@ void appendValue(const otlp::AnyValue& value, std::string& out) {
 
 void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const std::vector<std::string>& streamBy) {
   const std::uint64_t base = driftlock::hash(bytesOf(tenant), static_cast<std::uint64_t>(index.signal) + 1);
+  std::vector<std::string_view> names(streamBy.begin(), streamBy.end());
+  names.push_back("service.name");
+  namedSize_ = names.size();
+  named_.clear();
   std::vector<std::uint64_t> ofResource;
   for (const otlp::Resource& resource : index.resources) {
-    const otlp::ResourceView view = otlp::readResource(index, resource);
+    findNamed(otlp::readResource(index, resource), names, named_);
     std::uint64_t h = base;
-    for (const std::string& name : streamBy) h = hashOf(attribute(view, name), driftlock::hash(h, 1));
+    for (std::size_t i = 0; i < streamBy.size(); ++i) h = hashOf(named_[named_.size() - namedSize_ + i], driftlock::hash(h, 1));
     ofResource.push_back(h);
   }
   hashes_.clear();
   hashes_.reserve(index.records.size());
+  // A metric's points follow one another: its name is hashed once for all of them.
+  std::uint32_t metric = otlp::none;
+  std::uint64_t ofMetric = 0;
   for (const otlp::Record& record : index.records) {
     std::uint64_t h = ofResource[index.scopes[record.scope].resource];
     if (record.metric != otlp::none) {
-      const otlp::Metric& metric = index.metricOf(record);
-      h = driftlock::hash(index.bytes(metric.name), h + static_cast<std::uint64_t>(metric.type));
-      h = driftlock::hash(hashOf(otlp::Attributes(index.bytes(record), otlp::attributesField(index, record))), h);
+      if (record.metric != metric) {
+        metric = record.metric;
+        ofMetric = driftlock::hash(index.bytes(index.metrics[metric].name), h + static_cast<std::uint64_t>(index.metrics[metric].type));
+      }
+      h = driftlock::hash(hashOf(otlp::Attributes(index.bytes(record), otlp::attributesField(index, record))), ofMetric);
     }
     hashes_.push_back(h);
   }
@@ -81,12 +101,12 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   const otlp::Record& record = index.records[number];
   StreamKey key{.hash = hashes_[number], .signal = index.signal, .tenant = std::string(tenant)};
   key.name = kSignals[static_cast<std::size_t>(index.signal)];
-  const otlp::ResourceView resource = otlp::readResource(index, index.resourceOf(record));
+  const otlp::AnyValue* named = &named_[namedSize_ * index.scopeOf(record).resource];
   for (const std::string& name : streamBy) {
     key.name += ' ' + name + '=';
-    appendValue(attribute(resource, name), key.name);
+    appendValue(*named++, key.name);
   }
-  key.service = textOf(attribute(resource, "service.name").bytes).substr(0, kMaxValue);
+  key.service = textOf(named->bytes).substr(0, kMaxValue);
   if (record.metric != otlp::none) {
     const otlp::Metric& metric = index.metricOf(record);
     key.metricType = metric.type;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "otlp/reader.hpp"
+#include "otlp/value.hpp"
 #include "stream/stream.hpp"
 
 namespace driftlock {
@@ -25,6 +26,10 @@ class StreamKeys {
 
  private:
   std::vector<std::uint64_t> hashes_;
+  /// For each resource, the values of `streamBy` and then of service.name, so that a resource is read once however many of
+  /// its records begin streams.
+  std::vector<otlp::AnyValue> named_;
+  std::size_t namedSize_ = 0;
 };
 
 }  // namespace driftlock

@@ -8,6 +8,7 @@
 #include "otlp/attributes.hpp"
 #include "otlp/wire.hpp"
 #include "text/readable.hpp"
+#include "work.hpp"
 
 namespace driftlock {
 namespace {
@@ -39,6 +40,7 @@ class Writer {
   void message(std::uint32_t number, Bytes value) {
     varint(otlp::tag(number, otlp::Wire::Length));
     varint(value.size());
+    countWork(value.size());
     out_.insert(out_.end(), value.begin(), value.end());
   }
 

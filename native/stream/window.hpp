@@ -6,6 +6,7 @@
 
 #include "bytes.hpp"
 #include "cbad/state_bytes.hpp"
+#include "work.hpp"
 
 namespace driftlock {
 
@@ -19,6 +20,7 @@ class Window {
   void push(Bytes record) {
     const auto size = static_cast<std::uint32_t>(record.size());
     if (size > maxBytes_) return;
+    countWork(size);
     while (records() > 0 && (records() >= maxRecords_ || used_ + size > maxBytes_)) {
       begin_ += sizes_[first_];
       used_ -= sizes_[first_++];

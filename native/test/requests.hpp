@@ -37,6 +37,11 @@ class Message {
     return *this;
   }
   Message& add(std::uint32_t field, const Message& value) { return add(field, Bytes(value.bytes_)); }
+  /// All fields of another message behind its own.
+  Message& append(const Message& fields) {
+    bytes_.insert(bytes_.end(), fields.bytes_.begin(), fields.bytes_.end());
+    return *this;
+  }
 
   /// Fields of another message of the same type, behind its own.
   Message& append(const Message& other) {

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "work.hpp"
+
 namespace driftlock::text {
 namespace {
 
@@ -53,6 +55,7 @@ bool isVariable(Bytes word, std::uint8_t classes) {
 
 template <bool kWithOrigin>
 std::size_t maskInto(Bytes text, std::uint8_t* out, std::uint32_t* origin) {
+  countWork(text.size());
   std::size_t o = 0;
   auto put = [&](std::uint8_t c, std::size_t from) {
     if constexpr (kWithOrigin) origin[o] = static_cast<std::uint32_t>(from);

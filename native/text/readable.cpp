@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "work.hpp"
+
 namespace driftlock::text {
 namespace {
 
@@ -23,6 +25,7 @@ std::size_t sequence(const std::uint8_t* p, std::size_t n) {
 }  // namespace
 
 void makeReadable(std::string& text, std::vector<LiteralRun>* runs) {
+  countWork(text.size());
   auto* bytes = reinterpret_cast<std::uint8_t*>(text.data());
   std::size_t end = 0;
   for (std::size_t i = 0; i < text.size();) {
