@@ -53,11 +53,12 @@ RUN ln -s /opt/driftlock/dist/cli/main.js /usr/local/bin/driftlock && driftlock 
 USER 10001:10001
 # Addresses stay those of loopback until the configuration says who may send: see docs/DEPLOYMENT.md.
 ENV NODE_ENV=production \
-    DRIFTLOCK_DATA_DIR=/var/lib/driftlock
+    DRIFTLOCK_DATA_DIR=/var/lib/driftlock \
+    DRIFTLOCK_HEALTH_ENDPOINT=127.0.0.1:13133
 VOLUME /var/lib/driftlock
 EXPOSE 4317 4318 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT ?? 8080}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.DRIFTLOCK_HEALTH_ENDPOINT.split(':').pop()}/healthz`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["driftlock"]
 CMD ["run"]

@@ -4,6 +4,7 @@ import { Metering } from "./access/metering.ts";
 import type { SharingState } from "./access/shared-limits.ts";
 import { LiveHub } from "./api/live/hub.ts";
 import { liveSink, publishJudgement } from "./api/live/publish.ts";
+import { startProbes } from "./api/probes.ts";
 import { type Component, startApi } from "./api/server.ts";
 import type { Config } from "./config/schema.ts";
 import { Engine, QuietWatch, SnapshotFile } from "./engine/index.ts";
@@ -40,7 +41,7 @@ export interface Remainder extends Undelivered {
 
 export interface Sidecar {
   /** host:port as bound; undefined where the configuration disables it. */
-  addresses: { grpc: string | undefined; http: string | undefined; api: string | undefined };
+  addresses: Readonly<Record<"grpc" | "http" | "api" | "health", string | undefined>>;
   /** What went through so far, and the engine's streams. */
   stats(): Counts & { streams: number; learning: number };
   /**
@@ -272,6 +273,13 @@ export async function startSidecar(
           log,
         })
       : undefined;
+    if (api) {
+      metrics.watchApi(() => ({ open: api.connections.size, ...api.connections.counts }));
+      started.push(() => api.close());
+    }
+    const { endpoint: healthEndpoint } = config.health;
+    const probes =
+      healthEndpoint === undefined ? undefined : await startProbes(healthEndpoint, { readiness });
     if (!auth.enabled) {
       log.info("auth.enabled is false: whoever reaches this process may send, read and change");
     }
@@ -294,6 +302,7 @@ export async function startSidecar(
       await snapshots?.close();
       if (engine) await atMost(graceMs, engine.close());
       await api?.close();
+      await probes?.close();
       hub.close();
       await metering.close();
       await store.close();
@@ -302,7 +311,7 @@ export async function startSidecar(
     };
     let closed: Promise<Remainder> | undefined;
     return {
-      addresses: { grpc, http, api: api?.address },
+      addresses: { grpc, http, api: api?.address, health: probes?.address },
       stats() {
         const { streams, learning } = engine?.stats() ?? { streams: 0, learning: 0 };
         return { ...pipeline.counts, streams, learning };

@@ -1,7 +1,9 @@
 import type { Registry } from "prom-client";
 import { z } from "zod";
+import type { Access } from "../access/access.ts";
 import type { Versions } from "../telemetry/version.ts";
 import type { App } from "./app.ts";
+import { senderOf } from "./guard.ts";
 import { problems } from "./openapi.ts";
 
 /** A part of the process that must work for the whole to. */
@@ -18,18 +20,50 @@ export interface HealthOptions {
   registry: Registry;
   versions: Versions;
   readiness(): Component[];
+  access: Access;
+  /** Nobody has to say who they are. */
+  open: boolean;
 }
 
 const readiness = z.object({
   status: z.enum(["ready", "degraded", "not ready"]),
   components: z.array(
-    z.object({ name: z.string(), ready: z.boolean(), degraded: z.boolean(), reason: z.string() }),
+    z.object({
+      name: z.string(),
+      ready: z.boolean(),
+      degraded: z.boolean(),
+      reason: z
+        .string()
+        .optional()
+        .describe("For callers with the scope read: it may name addresses and paths"),
+    }),
   ),
 });
+export type Readiness = z.output<typeof readiness>;
 
-/** Open to all: probes carry no key. No tenant is named here. */
+/** @param reasons whether the caller may know them */
+export function readinessOf(components: readonly Component[], reasons: boolean): Readiness {
+  const ready = components.every((component) => component.ready);
+  const degraded = components.some((component) => component.degraded);
+  return {
+    status: !ready ? "not ready" : degraded ? "degraded" : "ready",
+    components: components.map(({ name, ready, degraded = false, reason }) => ({
+      name,
+      ready,
+      degraded,
+      ...(reasons && { reason }),
+    })),
+  };
+}
+
+/** Data are taken, if not as they should be. */
+export function isServing({ status }: Readiness): boolean {
+  return status !== "not ready";
+}
+
+/** Open to all: probes carry no key. No tenant is named here, and without a key no address. */
 export function healthRoutes(app: App, options: HealthOptions): void {
-  const { registry, versions } = options;
+  const { registry, versions, access, open } = options;
   const tags = ["process"];
   app.get(
     "/healthz",
@@ -48,7 +82,8 @@ export function healthRoutes(app: App, options: HealthOptions): void {
       schema: {
         tags,
         summary: "Whether each part works, and why not",
-        description: "200 while data are taken, also where that is `degraded`: the reason says by what.",
+        description:
+          "200 while data are taken, also where that is `degraded`. Reasons are for callers with the scope read.",
         response: {
           200: readiness.describe("Data are taken"),
           503: readiness.describe("Something must work first"),
@@ -56,13 +91,10 @@ export function healthRoutes(app: App, options: HealthOptions): void {
         },
       },
     },
-    (_request, reply) => {
-      const components = options.readiness().map((each) => ({ degraded: false, ...each }));
-      const ready = components.every((component) => component.ready);
-      const degraded = components.some((component) => component.degraded);
-      reply.code(ready ? 200 : 503);
-      const status = !ready ? "not ready" : degraded ? "degraded" : "ready";
-      return { status: status as z.output<typeof readiness>["status"], components };
+    async (request, reply) => {
+      const reasons = open || (await access.admit(senderOf(request), "read").then(Boolean, () => false));
+      const found = readinessOf(options.readiness(), reasons);
+      return reply.code(isServing(found) ? 200 : 503).send(found);
     },
   );
   app.get(

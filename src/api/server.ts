@@ -5,6 +5,8 @@ import { serializerCompiler } from "fastify-type-provider-zod";
 import type { Logger } from "pino";
 import { parseListen } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
+import { type Connections, limitConnections } from "../receive/connections.ts";
+import { listenError } from "../receive/listen.ts";
 import { type AnomalyOptions, anomalyRoutes } from "./anomalies.ts";
 import type { App } from "./app.ts";
 import { auditRoutes } from "./audit.ts";
@@ -35,12 +37,15 @@ export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions,
   requestMs?: number;
   /** For a connection on which nothing moves. */
   idleMs?: number;
+  /** The most that are open, those who listen among them. */
+  connections?: number;
   log: Logger;
 }
 
 export interface Api {
   /** host:port as bound. */
   address: string;
+  connections: Pick<Connections, "size" | "counts">;
   close(): Promise<void>;
 }
 
@@ -48,7 +53,6 @@ const limits = {
   bodyBytes: 16 * 2 ** 10,
   headerBytes: 16 * 2 ** 10,
   headers: 100,
-  /** Those who listen among them. */
   connections: 4_096,
   requestMs: 30_000,
   idleMs: 60_000,
@@ -57,13 +61,7 @@ const limits = {
   messageBytes: 1_024,
 };
 
-const remedies: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another process listens there; stop it or choose another port",
-  EACCES: "not permitted; choose a port above 1023",
-  EADDRNOTAVAIL: "no interface of this machine has that address; use 127.0.0.1",
-};
-
-async function build(options: ApiOptions): Promise<App> {
+async function build(options: ApiOptions): Promise<{ app: App; connections: Connections }> {
   const { requestMs = limits.requestMs, idleMs = limits.idleMs } = options;
   const app: App = fastify({
     bodyLimit: limits.bodyBytes,
@@ -91,7 +89,7 @@ async function build(options: ApiOptions): Promise<App> {
     frameworkErrors: (_error, _request, reply) =>
       sendProblem(reply as FastifyReply, problem(400, "the path is malformed")),
   });
-  app.server.maxConnections = limits.connections;
+  const connections = limitConnections(app.server, options.connections ?? limits.connections);
   app.server.maxHeadersCount = limits.headers;
   // Such as Node does not know are left unheeded.
   app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
@@ -121,7 +119,7 @@ async function build(options: ApiOptions): Promise<App> {
   liveRoutes(app, options);
   eventRoutes(app, options);
   serveDescription(app);
-  return app;
+  return { app, connections };
 }
 
 /**
@@ -129,19 +127,18 @@ async function build(options: ApiOptions): Promise<App> {
  * @throws {Error} that names the address and the remedy where it cannot be bound.
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const app = await build(options);
+  const { app, connections } = await build(options);
   const { endpoint } = options.config;
   try {
     await app.listen(parseListen(endpoint));
   } catch (cause) {
-    const { code = "", message } = cause as NodeJS.ErrnoException;
-    const why = remedies[code] ?? message;
-    throw new Error(`api.endpoint: cannot listen on ${endpoint}: ${why}`, { cause });
+    throw listenError("api.endpoint", endpoint, cause as NodeJS.ErrnoException);
   }
   const bound = app.server.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : 0;
   return {
     address: `${endpoint.slice(0, endpoint.lastIndexOf(":"))}:${port}`,
+    connections,
     async close() {
       options.hub.close();
       // A client that does not end its request must not hold the process.

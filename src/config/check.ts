@@ -10,11 +10,12 @@ interface Listener {
 }
 
 function listeners(config: Config): Listener[] {
-  const { receive, api } = config;
+  const { receive, api, health } = config;
   return [
     ...(receive.grpc.enabled ? [{ key: "receive.grpc.endpoint", endpoint: receive.grpc.endpoint }] : []),
     ...(receive.http.enabled ? [{ key: "receive.http.endpoint", endpoint: receive.http.endpoint }] : []),
     ...(api.enabled ? [{ key: "api.endpoint", endpoint: api.endpoint }] : []),
+    ...(health.endpoint ? [{ key: "health.endpoint", endpoint: health.endpoint }] : []),
   ];
 }
 

@@ -323,6 +323,10 @@ export const configSchema = z.strictObject({
       )
       .default([]),
   }),
+  health: section({
+    /** A listener for /healthz and /readyz alone, which the API's port has as well. */
+    endpoint: listen.optional(),
+  }),
   telemetry: section({
     service_name: z.string().min(1).default("driftlock"),
     environment: z.string().min(1).default("dev"),

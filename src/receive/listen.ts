@@ -43,7 +43,7 @@ export async function listen(
 
   await new Promise<void>((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException) => {
-      reject(new Error(`${key}.endpoint: cannot listen on ${endpoint}: ${reason(error)}`, { cause: error }));
+      reject(listenError(`${key}.endpoint`, endpoint, error));
     };
     server.once("error", refuse);
     server.listen(parseListen(endpoint), () => {
@@ -57,6 +57,11 @@ export async function listen(
     address: `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`,
     sockets,
   };
+}
+
+/** Names the key, the address and the remedy. */
+export function listenError(key: string, endpoint: string, error: NodeJS.ErrnoException): Error {
+  return new Error(`${key}: cannot listen on ${endpoint}: ${reason(error)}`, { cause: error });
 }
 
 function reason(error: NodeJS.ErrnoException): string {

@@ -172,34 +172,50 @@ export function createMetrics(versions: Versions) {
   const { version, node, codecs } = versions;
   build.set({ version, node, openzl: codecs.openzl, zstd: codecs.zstd, lz4: codecs.lz4 }, 1);
 
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name: `driftlock_${name}`,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+  /** Of what its source counts. */
+  const total = (name: string, help: string, read: () => number) =>
+    new Counter({
+      name: `driftlock_${name}_total`,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+
   return {
     registry,
     receiver,
     engine,
     forward,
 
+    /** Connections of the API. */
+    watchApi(source: () => { open: number; refused: number; displaced: number }): void {
+      gauge("api_connections", "Connections of the API.", () => source().open);
+      total(
+        "api_refused_connections",
+        "Connections of the API that were closed because there were too many.",
+        () => source().refused,
+      );
+      total(
+        "api_displaced_connections",
+        "Idle connections of the API that were closed because another needed the place.",
+        () => source().displaced,
+      );
+    },
+
     /** Gauges that ask `source` when the metrics are read. */
     watch(source: Gauges): void {
-      const gauge = (name: string, help: string, read: () => number) =>
-        new Gauge({
-          name: `driftlock_${name}`,
-          help,
-          registers,
-          collect() {
-            this.set(read());
-          },
-        });
-      /** Of what its source counts. */
-      const total = (name: string, help: string, read: () => number) =>
-        new Counter({
-          name: `driftlock_${name}_total`,
-          help,
-          registers,
-          collect() {
-            this.reset();
-            this.inc(read());
-          },
-        });
       const stats = (name: keyof EngineStats) => () => source.engine()?.[name] ?? 0;
       gauge(
         "receiver_inflight_requests",

@@ -51,7 +51,10 @@ export interface Running {
 }
 
 type Overrides = Partial<
-  Pick<ApiOptions, "take" | "hub" | "readiness" | "recheckMs" | "requestMs" | "idleMs" | "store">
+  Pick<
+    ApiOptions,
+    "take" | "hub" | "readiness" | "recheckMs" | "requestMs" | "idleMs" | "connections" | "store"
+  >
 >;
 
 /** @param input of the configuration's sections auth, limits and api */

@@ -15,8 +15,9 @@ const values = parse(text("deploy/helm/driftlock/values.yaml"));
 const { services, networks } = parse(text("deploy/docker-compose.yml"));
 
 /** What the image sets. */
-const env = { DRIFTLOCK_DATA_DIR: "/var/lib/driftlock" };
+const env = { DRIFTLOCK_DATA_DIR: "/var/lib/driftlock", DRIFTLOCK_HEALTH_ENDPOINT: "127.0.0.1:13133" };
 const dockerfile = text("Dockerfile");
+const statefulSet = text("deploy/helm/driftlock/templates/statefulset.yaml");
 
 /** After shutdown_timeout there are 10 s to save what streams have learned. */
 const saving = 10_000;
@@ -46,8 +47,19 @@ describe.each([
   it("has a valid configuration that uses the image's ports and folder", () => {
     const config = configOf();
     expect(dockerfile).toContain(`EXPOSE ${ports(config).join(" ")}\n`);
-    expect(dockerfile).toContain(`DRIFTLOCK_DATA_DIR=${config.data_dir}\n`);
+    expect(dockerfile).toContain(`DRIFTLOCK_DATA_DIR=${config.data_dir} \\\n`);
     expect(dockerfile).toContain(`VOLUME ${config.data_dir}\n`);
+  });
+
+  it("has probes on a port of their own", () => {
+    expect(dockerfile).toContain(`DRIFTLOCK_HEALTH_ENDPOINT=${configOf().health.endpoint}\n`);
+    const { port } = parseListen(configOf().health.endpoint!);
+    expect(statefulSet).toContain(`value: "0.0.0.0:${port}"\n`);
+    expect(statefulSet).toContain(`- name: health\n              containerPort: ${port}\n`);
+    expect([...statefulSet.matchAll(/^ {14}port: (\w+)$/gm)].map(([, name]) => name)).toEqual([
+      "health",
+      "health",
+    ]);
   });
 
   it("lets nobody in without a key whom it does not name", () => {

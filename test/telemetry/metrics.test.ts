@@ -95,6 +95,7 @@ describe("metrics", () => {
       listeners: () => ({ now: 15, refused: 16, dropped: { slow: 17, crowded: 18 } }),
       limits: () => ({ shared: true, failures: 12 }),
     });
+    metrics.watchApi(() => ({ open: 19, refused: 20, displaced: 21 }));
     expect((await read(metrics)).get("driftlock_streams")).toBe(3);
     streams = 4;
     const series = await read(metrics);
@@ -116,6 +117,9 @@ describe("metrics", () => {
     expect(series.get("driftlock_live_refused_listeners_total")).toBe(16);
     expect(series.get('driftlock_live_dropped_listeners_total{reason="slow"}')).toBe(17);
     expect(series.get('driftlock_live_dropped_listeners_total{reason="crowded"}')).toBe(18);
+    expect(series.get("driftlock_api_connections")).toBe(19);
+    expect(series.get("driftlock_api_refused_connections_total")).toBe(20);
+    expect(series.get("driftlock_api_displaced_connections_total")).toBe(21);
     expect(series.get("driftlock_limits_shared")).toBe(1);
     expect(series.get("driftlock_limits_store_failures_total")).toBe(12);
   });

@@ -32,7 +32,7 @@ export type Ending = "shutdown" | "slow" | "crowded" | "refused";
 /** A connection that listens. None of its methods throws. */
 export interface Reader {
   readonly tenant: string;
-  /** Its address. */
+  /** As `peerOf` gives it. */
   readonly peer: string;
   /** Takes all where undefined. */
   readonly accepts: ((item: AnomalyJson) => boolean) | undefined;

@@ -1,8 +1,8 @@
-import type { IncomingMessage } from "node:http";
 import type { FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { z } from "zod";
 import type { ExportError } from "../../otlp.ts";
+import { peerOf } from "../../receive/peer.ts";
 import type { Store } from "../../store/index.ts";
 import { channelNames, severityNames, signalNames } from "../anomaly.ts";
 import type { App } from "../app.ts";
@@ -51,8 +51,6 @@ function acceptsOf(query: Filters): Reader["accepts"] {
     among(severity, item.severity) &&
     item.channels.some((each) => among(channel, each));
 }
-
-const peerOf = ({ socket }: IncomingMessage) => socket.remoteAddress ?? "";
 
 const defaultRecheckMs = 60_000;
 const retryAfter = { "retry-after": "10" };
@@ -118,7 +116,7 @@ export function liveRoutes(
       },
     },
     preHandler: async ({ principal, raw }) => {
-      const refusal = hub.refusal(principal.tenant, peerOf(raw));
+      const refusal = hub.refusal(principal.tenant, peerOf(raw.socket.remoteAddress));
       if (refusal !== undefined) throw new ApiError(503, refusal, retryAfter);
     },
     handler: (request, reply) => {
@@ -126,7 +124,7 @@ export function liveRoutes(
       reply.hijack();
       const reader = sseReader(reply.raw, reply.getHeaders(), {
         tenant: principal.tenant,
-        peer: peerOf(request.raw),
+        peer: peerOf(request.raw.socket.remoteAddress),
         accepts: acceptsOf(query),
       });
       listen(request, reply.raw, reader, lastIdOf(request));
@@ -135,7 +133,7 @@ export function liveRoutes(
       const query = request.query as Filters;
       const reader = socketReader(socket, request.raw.socket, {
         tenant: request.principal.tenant,
-        peer: peerOf(request.raw),
+        peer: peerOf(request.raw.socket.remoteAddress),
         accepts: acceptsOf(query),
       });
       listen(request, socket, reader, lastIdOf({ headers: request.headers, query }));

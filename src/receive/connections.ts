@@ -1,0 +1,111 @@
+import type { Server as HttpServer } from "node:http";
+import type { Socket } from "node:net";
+import { peerOf } from "./peer.ts";
+
+/** A peer may have so many times as many connections as are free. */
+const perPeer = 7;
+
+interface Open {
+  peer: string;
+  /** In flight. */
+  requests: number;
+}
+
+/**
+ * The open connections of a listener, shared out among the peers: one alone gets seven eighths of them, two get seven
+ * fifteenths each. A newcomer for which there is no room takes the place of the connection that has been idle for longest,
+ * of its own peer or of one that has as many. So those who connect and send nothing keep nobody out.
+ */
+export class Connections {
+  readonly #limit: number;
+  /** The one that has been idle for longest comes before the others that are idle. */
+  readonly #open = new Map<Socket, Open>();
+  readonly #byPeer = new Map<string, number>();
+  #refused = 0;
+  #displaced = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Newcomers that were closed since the start, and idle connections that were closed for a newcomer. */
+  get counts(): { refused: number; displaced: number } {
+    return { refused: this.#refused, displaced: this.#displaced };
+  }
+
+  /** Returns false for a connection that was closed because there is no room for it. */
+  admit(socket: Socket): boolean {
+    const peer = peerOf(socket.remoteAddress);
+    while (!this.#hasRoom(peer)) {
+      const idle = this.#longestIdle(this.#held(peer));
+      if (idle === undefined) {
+        this.#refused += 1;
+        socket.destroy();
+        return false;
+      }
+      this.#displaced += 1;
+      this.#remove(idle);
+      idle.destroy();
+    }
+    this.#open.set(socket, { peer, requests: 0 });
+    this.#byPeer.set(peer, this.#held(peer) + 1);
+    socket.once("close", () => this.#remove(socket));
+    return true;
+  }
+
+  /** A request begins: the connection is idle no more. */
+  begin(socket: Socket): void {
+    const open = this.#open.get(socket);
+    if (open !== undefined) open.requests += 1;
+  }
+
+  end(socket: Socket): void {
+    const open = this.#open.get(socket);
+    if (open === undefined) return;
+    open.requests -= 1;
+    if (open.requests > 0) return;
+    this.#open.delete(socket);
+    this.#open.set(socket, open);
+  }
+
+  #held(peer: string): number {
+    return this.#byPeer.get(peer) ?? 0;
+  }
+
+  #hasRoom(peer: string): boolean {
+    return this.#held(peer) < perPeer * (this.#limit - this.#open.size);
+  }
+
+  /** Of peers with at least so many connections. */
+  #longestIdle(held: number): Socket | undefined {
+    for (const [socket, { peer, requests }] of this.#open) {
+      if (requests === 0 && this.#held(peer) >= held) return socket;
+    }
+    return undefined;
+  }
+
+  #remove(socket: Socket): void {
+    const open = this.#open.get(socket);
+    if (open === undefined) return;
+    this.#open.delete(socket);
+    const held = this.#held(open.peer) - 1;
+    if (held > 0) this.#byPeer.set(open.peer, held);
+    else this.#byPeer.delete(open.peer);
+  }
+}
+
+/** Keeps the connections of a server of HTTP/1.1 within a limit. */
+export function limitConnections(server: HttpServer, limit: number): Connections {
+  const connections = new Connections(limit);
+  server.on("connection", (socket: Socket) => connections.admit(socket));
+  server.on("request", ({ socket }, response) => {
+    connections.begin(socket);
+    response.once("close", () => connections.end(socket));
+  });
+  server.on("upgrade", ({ socket }) => connections.begin(socket));
+  return connections;
+}

@@ -1,0 +1,85 @@
+import { once } from "node:events";
+import { createConnection } from "node:net";
+import { beforeEach, expect, it } from "vitest";
+import type { Component } from "../../src/api/health.ts";
+import { startProbes } from "../../src/api/probes.ts";
+import { afterwards, keyOf, start } from "./support.ts";
+
+let components: Component[];
+let address: string;
+
+beforeEach(async () => {
+  components = [{ name: "downstream", ready: true, reason: "http://secret:4317 answers" }];
+  const probes = await startProbes("127.0.0.1:0", { readiness: () => components });
+  afterwards(() => probes.close());
+  address = probes.address;
+});
+
+const get = (path: string, init?: RequestInit) => fetch(`http://${address}${path}`, init);
+
+it("answer on a listener of their own, with names and states alone", async () => {
+  expect(await (await get("/healthz")).json()).toEqual({ status: "ok" });
+  expect(await (await get("/readyz?verbose")).json()).toEqual({
+    status: "ready",
+    components: [{ name: "downstream", ready: true, degraded: false }],
+  });
+  components[0]!.ready = false;
+  const response = await get("/readyz");
+  expect(response.status).toBe(503);
+  expect(await response.text()).not.toContain("secret");
+  expect((await get("/healthz", { method: "HEAD" })).status).toBe(200);
+});
+
+it("give nothing else", async () => {
+  for (const path of ["/", "/metrics", "/v1/anomalies"]) expect((await get(path)).status).toBe(404);
+  expect((await get("/healthz", { method: "POST", body: "x".repeat(100_000) })).status).toBe(405);
+});
+
+it("are answered while others hold connections without a word", async () => {
+  const [host, port] = address.split(":") as [string, string];
+  for (let n = 0; n < 200; n++) {
+    const socket = createConnection(Number(port), host);
+    socket.on("error", () => {});
+    afterwards(() => socket.destroy());
+    await once(socket, "connect");
+  }
+  expect((await get("/healthz")).status).toBe(200);
+  expect((await get("/readyz")).status).toBe(200);
+});
+
+it("name the address that they cannot have", async () => {
+  await expect(startProbes(address, { readiness: () => [] })).rejects.toThrow(
+    `health.endpoint: cannot listen on ${address}: another process listens there; stop it or choose another port`,
+  );
+});
+
+it("are told why by the API, if they have a key that may read", async () => {
+  const running = await start({ auth: { enabled: true } }, { readiness: () => components });
+  const shown = async (headers: Record<string, string> = {}) =>
+    (await running.get("/readyz", { headers })).text();
+  expect(await shown(await keyOf(running, "acme", "read"))).toContain("http://secret:4317 answers");
+  for (const headers of [
+    {},
+    await keyOf(running, "acme", "ingest"),
+    { authorization: "Bearer nonsense" },
+    { authorization: "" },
+  ]) {
+    const text = await shown(headers);
+    expect(text).not.toContain("secret");
+    expect(JSON.parse(text)).toMatchObject({ status: "ready", components: [{ name: "downstream" }] });
+  }
+});
+
+it("are answered by the API while others hold all of its connections", async () => {
+  const running = await start({}, { connections: 64 });
+  const { hostname, port } = new URL(running.url("/"));
+  for (let n = 0; n < 200; n++) {
+    const socket = createConnection(Number(port), hostname);
+    socket.on("error", () => {});
+    afterwards(() => socket.destroy());
+    await once(socket, "connect");
+    if (n % 2 === 0) socket.write("GET /healthz HTTP/1.1\r\nhost: x\r\n");
+  }
+  expect((await running.get("/healthz")).status).toBe(200);
+  expect(running.api.connections.size).toBeLessThanOrEqual(64);
+});
