@@ -1,4 +1,5 @@
 import { BlockList, isIPv6 } from "node:net";
+import { bareAddress } from "../receive/peer.ts";
 
 /** Tells whether an address lies in one of the networks: addresses, or addresses with a prefix length. */
 export function networkMatcher(networks: readonly string[]): (address: string | undefined) => boolean {
@@ -11,8 +12,7 @@ export function networkMatcher(networks: readonly string[]): (address: string | 
   }
   return (address) => {
     if (address === undefined) return false;
-    // As a socket that takes both families shows IPv4.
-    const bare = address.replace(/^::ffff:(?=\d+\.)/, "");
+    const bare = bareAddress(address);
     return list.check(bare, isIPv6(bare) ? "ipv6" : "ipv4");
   };
 }

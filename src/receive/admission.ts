@@ -1,75 +1,160 @@
 import type { ReceiveConfig } from "../config/schema.ts";
 import { Code, ExportError } from "../otlp.ts";
+import { Arrivals, BodyCut, retryAfterMs } from "./arrivals.ts";
+import type { CutReason } from "./hooks.ts";
+import { peerOf } from "./peer.ts";
+import { type Owner, Shares } from "./shares.ts";
 
-/** After which a refused sender may try again: long enough to spare us, short enough for its own queue. */
-const retryAfterMs = 1_000;
-
-/** Requests in work and the bytes they hold, both protocols together. What is over is refused at once, nothing waits. */
+/**
+ * Requests in work and the bytes they hold, both protocols together. What is over is refused at once, nothing waits; a
+ * request whose body has stalled gives way to it.
+ */
 export class Admission {
-  readonly #maxRequests: number;
-  readonly #maxBytes: number;
-  #requests = 0;
-  #bytes = 0;
+  readonly #requests: Shares;
+  readonly #bytes: Shares;
+  readonly #arrivals = new Arrivals();
+  readonly #onCut: (reason: CutReason) => void;
   readonly #onIdle: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(limits: ReceiveConfig["limits"]) {
-    this.#maxRequests = limits.max_concurrent_requests;
-    this.#maxBytes = limits.max_inflight_size;
+  constructor(limits: ReceiveConfig["limits"], onCut: (reason: CutReason) => void) {
+    this.#requests = new Shares(limits.max_concurrent_requests);
+    this.#bytes = new Shares(limits.max_inflight_size);
+    this.#onCut = onCut;
   }
 
   get requests(): number {
-    return this.#requests;
+    return this.#requests.used;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes.used;
   }
 
   /** Resolves when no request is in work. */
   async idle(): Promise<void> {
-    if (this.#requests > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    if (this.requests > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** @throws {ExportError} UNAVAILABLE, to be tried again, when too many requests are in work. */
-  admit(): Permit {
-    if (this.#requests >= this.#maxRequests) {
+  /**
+   * @param address of the sender.
+   * @throws {ExportError} UNAVAILABLE, to be tried again, when too many requests are in work.
+   */
+  admit(address: string | undefined): Permit {
+    const owner: Owner = { peer: peerOf(address), tenant: undefined };
+    this.#enter(owner);
+    return new Permit(this, owner);
+  }
+
+  /** Once per second: cuts the bodies that come too slowly. */
+  tick(): void {
+    for (const permit of this.#arrivals.tick()) this.#cut(permit, "slow");
+  }
+
+  #enter(owner: Owner): void {
+    while (this.#requests.room(owner) < 1) {
+      if (this.#makeRoom(this.#requests, owner)) continue;
+      const { used, limit } = this.#requests;
+      const most = used < limit ? "as many as this sender may have of what" : "the most that";
       throw new ExportError(
         Code.UNAVAILABLE,
-        `overloaded: ${this.#requests} requests in work, the most that receive.limits.max_concurrent_requests allows`,
+        `overloaded: ${used} requests in work, ${most} receive.limits.max_concurrent_requests (${limit}) allows`,
         retryAfterMs,
       );
     }
-    this.#requests += 1;
-    return new Permit(this);
+    this.#requests.take(owner, 1);
   }
 
-  /** Bytes that a holder of `held` could have in all. */
-  headroom(held: number): number {
-    return this.#maxBytes - this.#bytes + held;
+  /** Cuts a request whose body has stalled, of this sender or of one that holds as much; false if there is none. */
+  #makeRoom(shares: Shares, owner: Owner, except?: Permit): boolean {
+    const held = shares.held(owner);
+    const stalled = this.#arrivals.stalled(
+      (permit) => permit !== except && shares.held(permit.owner) >= held,
+    );
+    if (stalled === undefined) return false;
+    this.#cut(stalled, "stalled");
+    return true;
   }
 
-  /** For permits alone. */
-  exchange(held: number, wanted: number): void {
-    if (wanted > held && wanted > this.headroom(held)) {
-      if (wanted > this.#maxBytes) {
-        throw new ExportError(
-          Code.RESOURCE_EXHAUSTED,
-          `the request needs ${wanted} bytes of memory, more than receive.limits.max_inflight_size (${this.#maxBytes}); send smaller requests`,
-        );
-      }
+  #cut(permit: Permit, reason: CutReason): void {
+    this.#arrivals.end(permit, new BodyCut(reason));
+    permit.release();
+    this.#onCut(reason);
+  }
+
+  // What follows is for permits alone.
+
+  /** Counts all that the permit holds against another owner. */
+  move(permit: Permit, to: Owner): void {
+    const { owner, held } = permit;
+    this.#bytes.take(owner, -held);
+    this.#requests.take(owner, -1);
+    let entered = false;
+    try {
+      this.#enter(to);
+      entered = true;
+      this.#hold(permit, to, 0, held);
+    } catch (error) {
+      if (entered) this.#requests.take(to, -1);
+      this.#requests.take(owner, 1);
+      this.#bytes.take(owner, held);
+      throw error;
+    }
+  }
+
+  headroom({ owner, held }: Permit): number {
+    return this.#headroom(owner, held);
+  }
+
+  exchange(permit: Permit, wanted: number): void {
+    this.#hold(permit, permit.owner, permit.held, wanted);
+  }
+
+  #hold(permit: Permit, owner: Owner, held: number, wanted: number): void {
+    const { limit } = this.#bytes;
+    if (wanted > held && wanted > limit) {
+      throw new ExportError(
+        Code.RESOURCE_EXHAUSTED,
+        `the request needs ${wanted} bytes of memory, more than receive.limits.max_inflight_size (${limit}); send smaller requests`,
+      );
+    }
+    while (wanted > held && wanted > this.#headroom(owner, held)) {
+      if (this.#makeRoom(this.#bytes, owner, permit)) continue;
       throw new ExportError(
         Code.UNAVAILABLE,
-        `overloaded: requests in work hold ${this.#bytes} bytes of receive.limits.max_inflight_size (${this.#maxBytes})`,
+        `overloaded: requests in work hold ${this.bytes} bytes of receive.limits.max_inflight_size (${limit}), which leaves too few for this request`,
         retryAfterMs,
       );
     }
-    this.#bytes += wanted - held;
+    this.#bytes.take(owner, wanted - held);
   }
 
-  leave(held: number): void {
-    this.#requests -= 1;
-    this.#bytes -= held;
-    if (this.#requests > 0) return;
+  /** A request that is alone may have all there is. */
+  #headroom(owner: Owner, held: number): number {
+    const { used, limit } = this.#bytes;
+    return used === held ? limit : held + this.#bytes.room(owner);
+  }
+
+  begin(permit: Permit, cut: (error: ExportError) => void): void {
+    this.#arrivals.begin(permit, cut);
+    this.#timer ??= setInterval(() => this.tick(), 1_000).unref();
+  }
+
+  progress(permit: Permit, bytes: number): void {
+    this.#arrivals.progress(permit, bytes);
+  }
+
+  end(permit: Permit): void {
+    this.#arrivals.end(permit);
+  }
+
+  leave(permit: Permit): void {
+    this.#arrivals.end(permit, new ExportError(Code.CANCELLED, "the request was given up"));
+    this.#requests.take(permit.owner, -1);
+    this.#bytes.take(permit.owner, -permit.held);
+    if (this.requests > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
 }
@@ -77,16 +162,54 @@ export class Admission {
 /** One request's place: it holds a number of bytes until it is released. */
 export class Permit {
   readonly #admission: Admission;
+  #owner: Owner;
   #held = 0;
   #released = false;
 
-  constructor(admission: Admission) {
+  constructor(admission: Admission, owner: Owner) {
     this.#admission = admission;
+    this.#owner = owner;
+  }
+
+  get owner(): Owner {
+    return this.#owner;
+  }
+
+  get held(): number {
+    return this.#held;
   }
 
   /** The most that `hold` would grant now. */
   get headroom(): number {
-    return this.#admission.headroom(this.#held);
+    return this.#admission.headroom(this);
+  }
+
+  /**
+   * What it holds counts against the tenant from now on.
+   * @throws {ExportError} UNAVAILABLE when the tenant has its share already.
+   */
+  assign(tenant: string): void {
+    if (this.#released) return;
+    const owner = { ...this.#owner, tenant };
+    this.#admission.move(this, owner);
+    this.#owner = owner;
+  }
+
+  /**
+   * The body begins to arrive. It has to keep coming, as `progress` tells, until `arrived`.
+   * @param cut is called at most once, with the reason, when it comes too slowly or the permit is released.
+   */
+  arriving(cut: (error: ExportError) => void): void {
+    if (this.#released) cut(new ExportError(Code.CANCELLED, "the request was given up"));
+    else this.#admission.begin(this, cut);
+  }
+
+  progress(bytes: number): void {
+    this.#admission.progress(this, bytes);
+  }
+
+  arrived(): void {
+    this.#admission.end(this);
   }
 
   /**
@@ -95,13 +218,13 @@ export class Permit {
    */
   hold(bytes: number): void {
     if (this.#released) return;
-    this.#admission.exchange(this.#held, bytes);
+    this.#admission.exchange(this, bytes);
     this.#held = bytes;
   }
 
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    this.#admission.leave(this.#held);
+    this.#admission.leave(this);
   }
 }

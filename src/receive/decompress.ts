@@ -2,6 +2,7 @@ import { createGunzip, createInflate } from "node:zlib";
 import { native } from "../native.ts";
 import { Code, ExportError } from "../otlp.ts";
 import type { Permit } from "./admission.ts";
+import { GrowingBuffer } from "./growing-buffer.ts";
 import { TooLarge } from "./too-large.ts";
 
 export const encodings = ["gzip", "deflate", "zstd"] as const;
@@ -39,33 +40,46 @@ function inflate(
     encoding === "gzip" && bytes.length >= 18 ? bytes.readUInt32LE(bytes.length - 4) : 4 * bytes.length;
   const chunkSize = Math.max(minChunk, Math.min(hint, maxSize) + 1);
   const stream = encoding === "gzip" ? createGunzip({ chunkSize }) : createInflate({ chunkSize });
+  // zlib holds a chunk of its own besides what is kept.
+  const besides = bytes.length + chunkSize;
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    let first: Buffer | undefined;
+    let all: GrowingBuffer | undefined;
     let length = 0;
     const fail = (error: unknown) => {
       stream.destroy();
       reject(error);
     };
-    /** zlib fills whole chunks, one ahead of what it gave. */
-    const account = () => permit.hold(bytes.length + (Math.floor(length / chunkSize) + 1) * chunkSize);
     stream.on("data", (chunk: Buffer) => {
-      chunks.push(chunk);
       length += chunk.length;
       try {
         if (length > maxSize) throw tooLarge(maxSize);
-        account();
+        if (first === undefined) {
+          first = chunk;
+          return;
+        }
+        if (all === undefined) {
+          all = new GrowingBuffer(permit, maxSize, besides);
+          all.push(first);
+        }
+        all.push(chunk);
       } catch (error) {
         fail(error);
       }
     });
     stream.on("error", (error) => fail(malformed(encoding, error)));
     stream.on("end", () => {
-      // A chunk much larger than what is in it would be held with it.
-      const fits = chunks.length === 1 && 2 * length >= chunkSize;
-      resolve(fits ? chunks[0]! : Buffer.concat(chunks, length));
+      try {
+        if (all !== undefined) resolve(all.finish());
+        else if (first === undefined) resolve(Buffer.alloc(0));
+        // A chunk much larger than what is in it would be held with it.
+        else resolve(2 * length >= chunkSize ? first : Buffer.concat([first]));
+      } catch (error) {
+        fail(error);
+      }
     });
     try {
-      account();
+      permit.hold(besides);
       stream.end(bytes);
     } catch (error) {
       fail(error);

@@ -1,5 +1,6 @@
 import { Code, ExportError } from "../otlp.ts";
 import type { Permit } from "./admission.ts";
+import { GrowingBuffer } from "./growing-buffer.ts";
 
 const prefixSize = 5;
 
@@ -10,17 +11,16 @@ export interface Message {
 }
 
 /**
- * Puts the one message of a unary call together from DATA frames: a flag, a length of 4 bytes, the bytes
- * (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). The permit holds the length before there is a buffer
- * for it; each byte is copied once.
+ * Puts the one message of a unary call together from DATA frames, whatever their sizes: a flag, a length of 4 bytes, the
+ * bytes (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). What has arrived is held, not what is announced.
  */
 export class MessageReader {
   readonly #maxSize: number;
   readonly #permit: Permit;
   readonly #prefix = Buffer.alloc(prefixSize);
   #prefixFilled = 0;
-  #bytes: Buffer | undefined;
-  #filled = 0;
+  #length = 0;
+  #bytes: GrowingBuffer | undefined;
 
   constructor(maxSize: number, permit: Permit) {
     this.#maxSize = maxSize;
@@ -29,6 +29,7 @@ export class MessageReader {
 
   /** @throws {ExportError} as soon as it is clear that the message is not to be had. */
   push(chunk: Buffer): void {
+    this.#permit.progress(chunk.length);
     let offset = 0;
     if (this.#bytes === undefined) {
       offset = chunk.copy(this.#prefix, this.#prefixFilled, 0, prefixSize - this.#prefixFilled);
@@ -36,10 +37,10 @@ export class MessageReader {
       if (this.#prefixFilled < prefixSize) return;
       this.#bytes = this.#open();
     }
-    if (chunk.length - offset > this.#bytes.length - this.#filled) {
+    if (chunk.length - offset > this.#length - this.#bytes.length) {
       throw new ExportError(Code.UNIMPLEMENTED, "Export takes one message, and more were sent");
     }
-    this.#filled += chunk.copy(this.#bytes, this.#filled, offset);
+    if (offset < chunk.length) this.#bytes.push(chunk.subarray(offset));
   }
 
   /** Call at the end of the stream. */
@@ -47,25 +48,24 @@ export class MessageReader {
     if (this.#prefixFilled === 0) {
       throw new ExportError(Code.UNIMPLEMENTED, "Export takes one message, and none was sent");
     }
-    if (this.#bytes === undefined || this.#filled < this.#bytes.length) {
+    if (this.#bytes === undefined || this.#bytes.length < this.#length) {
       throw new ExportError(Code.INTERNAL, "the stream ended within the message");
     }
-    return { compressed: this.#prefix[0] === 1, bytes: this.#bytes };
+    return { compressed: this.#prefix[0] === 1, bytes: this.#bytes.finish() };
   }
 
-  #open(): Buffer {
+  #open(): GrowingBuffer {
     const flag = this.#prefix[0]!;
     if (flag > 1)
       throw new ExportError(Code.INTERNAL, `the message has compressed-flag ${flag}, neither 0 nor 1`);
-    const length = this.#prefix.readUInt32BE(1);
-    if (length > this.#maxSize) {
+    this.#length = this.#prefix.readUInt32BE(1);
+    if (this.#length > this.#maxSize) {
       throw new ExportError(
         Code.RESOURCE_EXHAUSTED,
-        `the message has ${length} bytes, more than receive.limits.max_request_size (${this.#maxSize})`,
+        `the message has ${this.#length} bytes, more than receive.limits.max_request_size (${this.#maxSize})`,
       );
     }
-    this.#permit.hold(length);
-    return Buffer.allocUnsafeSlow(length);
+    return new GrowingBuffer(this.#permit, this.#length);
   }
 }
 

@@ -150,7 +150,7 @@ async function serveExport(
       header: (name) => headers[name],
       peer: stream.session?.socket.remoteAddress,
       abort: abort.signal,
-      receive: (permit) => receive(stream, headers, config, permit, abort.signal, giveUp),
+      receive: (permit, admitted) => receive(stream, headers, config, permit, admitted, abort.signal, giveUp),
     });
     succeed(stream, signal, partial);
   } catch (error) {
@@ -166,6 +166,7 @@ async function receive(
   headers: IncomingHttpHeaders,
   { grpc, limits }: ReceiveConfig,
   permit: Permit,
+  admitted: Promise<unknown>,
   abort: AbortSignal,
   giveUp: (code: Code, message: string) => void,
 ): Promise<Received> {
@@ -177,7 +178,8 @@ async function receive(
     grpc.request_timeout > 0 ? setTimeout(late, Math.min(grpc.request_timeout, maxTimer)) : undefined;
   let message: Message;
   try {
-    message = await readMessage(stream, new MessageReader(limits.max_request_size, permit), abort);
+    message = await readMessage(stream, permit, limits.max_request_size, abort);
+    await admitted;
   } finally {
     clearTimeout(timer);
   }
@@ -200,11 +202,18 @@ async function receive(
   return { body, wireBytes };
 }
 
-function readMessage(stream: ServerHttp2Stream, reader: MessageReader, abort: AbortSignal): Promise<Message> {
+function readMessage(
+  stream: ServerHttp2Stream,
+  permit: Permit,
+  maxSize: number,
+  abort: AbortSignal,
+): Promise<Message> {
+  const reader = new MessageReader(maxSize, permit);
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) => {
       stream.off("data", push);
       stream.off("end", end);
+      permit.arrived();
       reject(error);
     };
     const push = (chunk: Buffer) => {
@@ -219,12 +228,14 @@ function readMessage(stream: ServerHttp2Stream, reader: MessageReader, abort: Ab
       if (stream.aborted) return;
       try {
         resolve(reader.finish());
+        permit.arrived();
       } catch (error) {
         fail(error);
       }
     };
     if (abort.aborted) return fail(abort.reason);
     abort.addEventListener("abort", () => fail(abort.reason), { once: true });
+    permit.arriving(fail);
     stream.on("data", push);
     stream.on("end", end);
   });

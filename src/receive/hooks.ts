@@ -3,6 +3,10 @@ import type { Code, Signal } from "../otlp.ts";
 
 export type Transport = "grpc" | "http";
 
+/** Why a request was ended while its body was on its way: it came too slowly, or it gave way to another. */
+export const cutReasons = ["slow", "stalled"] as const;
+export type CutReason = (typeof cutReasons)[number];
+
 /** One Export request that was answered, whatever the answer. */
 export interface RequestEvent {
   signal: Signal;
@@ -20,6 +24,8 @@ export interface RequestEvent {
 export interface ReceiveHooks {
   log: Logger;
   onRequest(event: RequestEvent): void;
+  /** A request was ended while its body was on its way. */
+  onRequestCut(reason: CutReason): void;
   /** A connection beyond `limits.max_connections` was closed unread. */
   onConnectionRefused(transport: Transport): void;
 }

@@ -1,52 +1,33 @@
 import type { IncomingMessage } from "node:http";
 import type { Permit } from "./admission.ts";
+import { GrowingBuffer } from "./growing-buffer.ts";
 import { TooLarge } from "./too-large.ts";
 
 /**
- * Reads a body of at most `maxSize` bytes. Where its length is known, that is held before the first byte is read.
- * @param begin called when the body is wanted, for senders that wait for it.
- * @throws {TooLarge} when it is larger; the reason of `abort`; what `Permit.hold` throws.
+ * Reads a body of at most `maxSize` bytes, whatever the size of its pieces. What has arrived is held, not what is announced.
+ * @throws {TooLarge} when it is larger; {BodyCut} when it hardly comes; the reason of `abort`; what `Permit.hold` throws.
  */
 export async function readBody(
   request: IncomingMessage,
   maxSize: number,
   permit: Permit,
   abort: AbortSignal,
-  begin: () => void,
 ): Promise<Buffer> {
-  const header = request.headers["content-length"];
-  if (header === undefined) {
-    begin();
-    return readChunks(request, maxSize, permit, abort);
-  }
-  const length = Number(header);
-  check(length, maxSize);
-  permit.hold(length);
-  begin();
-  const body = Buffer.allocUnsafeSlow(length);
-  let filled = 0;
-  // Node's parser ends the body where its length says.
-  await forEachChunk(request, abort, (chunk) => {
-    filled += chunk.copy(body, filled);
+  const body = new GrowingBuffer(permit, announcedLength(request, maxSize) ?? maxSize);
+  await forEachChunk(request, permit, abort, (chunk) => {
+    check(body.length + chunk.length, maxSize);
+    permit.progress(chunk.length);
+    body.push(chunk);
   });
-  return body;
+  return body.finish();
 }
 
-async function readChunks(
-  request: IncomingMessage,
-  maxSize: number,
-  permit: Permit,
-  abort: AbortSignal,
-): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  await forEachChunk(request, abort, (chunk) => {
-    check(length + chunk.length, maxSize);
-    permit.hold(length + chunk.length);
-    length += chunk.length;
-    chunks.push(chunk);
-  });
-  return Buffer.concat(chunks, length);
+/** @throws {TooLarge} when it is larger than `maxSize`. */
+export function announcedLength(request: IncomingMessage, maxSize: number): number | undefined {
+  const header = request.headers["content-length"];
+  if (header === undefined) return undefined;
+  check(Number(header), maxSize);
+  return Number(header);
 }
 
 function check(length: number, maxSize: number): void {
@@ -58,6 +39,7 @@ function check(length: number, maxSize: number): void {
 /** A chunk's handler may throw: what comes after is discarded. */
 function forEachChunk(
   request: IncomingMessage,
+  permit: Permit,
   abort: AbortSignal,
   handle: (chunk: Buffer) => void,
 ): Promise<void> {
@@ -66,18 +48,21 @@ function forEachChunk(
       request.off("data", take);
       request.off("end", end);
       abort.removeEventListener("abort", stop);
+      permit.arrived();
       outcome();
     };
     const take = (chunk: Buffer) => {
       try {
         handle(chunk);
       } catch (error) {
-        settle(() => reject(error));
+        fail(error);
       }
     };
     const end = () => settle(resolve);
-    const stop = () => settle(() => reject(abort.reason));
+    const fail = (error: unknown) => settle(() => reject(error));
+    const stop = () => fail(abort.reason);
     if (abort.aborted) return stop();
+    permit.arriving(fail);
     abort.addEventListener("abort", stop, { once: true });
     request.on("data", take);
     request.on("end", end);

@@ -13,9 +13,10 @@ import type { ReceiveConfig } from "../config/schema.ts";
 import { Code, ExportError, httpPath, type PartialSuccess, type Signal, signals } from "../otlp.ts";
 import type { Permit } from "./admission.ts";
 import { encodeResponse, encodeStatus, responseJson, statusJson } from "./answer.ts";
+import { BodyCut } from "./arrivals.ts";
 import { decompress, type Encoding, encodings } from "./decompress.ts";
 import type { ReceiveHooks } from "./hooks.ts";
-import { readBody } from "./http-body.ts";
+import { announcedLength, readBody } from "./http-body.ts";
 import type { Intake, Received } from "./intake.ts";
 import { JsonReader } from "./json.ts";
 import { type Endpoint, handshakeTimeout, listen, maxTimer } from "./listen.ts";
@@ -150,13 +151,14 @@ class Exchange {
         header: (name) => this.#request.headers[name],
         peer: this.#request.socket.remoteAddress,
         abort,
-        receive: (permit) => this.#receive(signal, permit),
+        receive: (permit, admitted) => this.#receive(signal, permit, admitted),
       });
       body = this.#encodeResponse(signal, partial);
     } catch (caught) {
       const error = caught as ExportError;
       status = error instanceof HttpError ? error.status : httpStatus(error);
-      headers = error instanceof HttpError ? error.headers : {};
+      headers = error instanceof HttpError ? { ...error.headers } : {};
+      if (error instanceof BodyCut) headers.connection = "close";
       if (error.retryAfterMs !== undefined)
         headers["retry-after"] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000)));
       if (status === 401) headers["www-authenticate"] = "Bearer";
@@ -201,15 +203,21 @@ class Exchange {
     return signal;
   }
 
-  async #receive(signal: Signal, permit: Permit): Promise<Received> {
+  async #receive(signal: Signal, permit: Permit, admitted: Promise<unknown>): Promise<Received> {
     const { max_request_size: maxSize } = this.#config.limits;
+    const reading = readBody(this.#request, maxSize, permit, this.#abort.signal);
+    // Who may not send is told so, whatever is wrong with the body.
+    reading.catch(() => {});
+    await admitted;
     if (this.#contentType !== protobuf && this.#contentType !== json) {
       throw new HttpError(415, Code.INVALID_ARGUMENT, `content-type is neither ${protobuf} nor ${json}`);
     }
     const encoding = this.#encoding();
-    let body = await readBody(this.#request, maxSize, permit, this.#abort.signal, () => {
-      if (this.#request.headers.expect !== undefined) this.#response.writeContinue();
-    });
+    if (this.#request.headers.expect !== undefined) {
+      announcedLength(this.#request, maxSize);
+      this.#response.writeContinue();
+    }
+    let body = await reading;
     const wireBytes = body.length;
     if (encoding !== undefined) body = await decompress(encoding, body, maxSize, permit);
     if (this.#contentType === json) body = await this.#jsonReader.read(signal, body, permit);
@@ -252,6 +260,7 @@ function mediaType(contentType: string | undefined): string {
  * (https://opentelemetry.io/docs/specs/otlp/#retryable-response-codes).
  */
 function httpStatus(error: ExportError): number {
+  if (error instanceof BodyCut && error.reason === "slow") return 408;
   if (error.retryAfterMs !== undefined) return error.code === Code.RESOURCE_EXHAUSTED ? 429 : 503;
   switch (error.code) {
     case Code.INVALID_ARGUMENT:

@@ -31,8 +31,11 @@ export interface Call extends Sender {
   tenant?: string;
   /** Aborted with the ExportError to report when the sender is gone or its deadline has passed. */
   abort: AbortSignal;
-  /** Reads the body; called once the request is admitted. */
-  receive(permit: Permit): Promise<Received>;
+  /**
+   * Reads the body. It is called as soon as there is room for the request: what arrives meanwhile is counted, and joined. The
+   * promise `admitted` resolves once the sender may send; nothing else is done with the body before.
+   */
+  receive(permit: Permit, admitted: Promise<unknown>): Promise<Received>;
 }
 
 /** By then another process may have taken over. */
@@ -47,7 +50,7 @@ export class Intake {
   #closing = false;
 
   constructor(config: ReceiveConfig, authenticate: Authenticate, consumer: Consumer, hooks: ReceiveHooks) {
-    this.admission = new Admission(config.limits);
+    this.admission = new Admission(config.limits, (reason) => hooks.onRequestCut(reason));
     this.#authenticate = authenticate;
     this.#consumer = consumer;
     this.#hooks = hooks;
@@ -67,9 +70,12 @@ export class Intake {
     let code: Code = Code.OK;
     try {
       if (this.#closing) throw new ExportError(Code.UNAVAILABLE, "shutting down", shutdownRetryMs);
-      permit = this.admission.admit();
-      const tenant = call.tenant ?? (await this.#authenticate(call));
-      received = await call.receive(permit);
+      permit = this.admission.admit(call.peer);
+      const admitted = this.#admit(call, permit);
+      const receiving = call.receive(permit, admitted);
+      receiving.catch(() => {});
+      const tenant = await admitted;
+      received = await receiving;
       call.abort.throwIfAborted();
       return await this.#consumer({ signal: call.signal, tenant, body: received.body, abort: call.abort });
     } catch (cause) {
@@ -88,6 +94,12 @@ export class Intake {
         seconds: (performance.now() - start) / 1_000,
       });
     }
+  }
+
+  async #admit(call: Call, permit: Permit): Promise<string> {
+    const tenant = call.tenant ?? (await this.#authenticate(call));
+    permit.assign(tenant);
+    return tenant;
   }
 }
 

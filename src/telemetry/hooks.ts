@@ -13,6 +13,9 @@ export function receiveHooks({ receiver }: Metrics, log: Logger): ReceiveHooks {
       receiver.wireBytes.inc({ signal, transport }, wireBytes);
       receiver.seconds.observe({ signal, transport }, seconds);
     },
+    onRequestCut(reason) {
+      receiver.cutRequests.inc({ reason });
+    },
     onConnectionRefused(transport) {
       receiver.refusedConnections.inc({ transport });
     },

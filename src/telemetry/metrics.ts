@@ -5,6 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { EngineStats } from "../native.ts";
 import { Code, signals } from "../otlp.ts";
+import { cutReasons } from "../receive/hooks.ts";
 import type { Versions } from "./version.ts";
 
 export const transports = ["grpc", "http"] as const;
@@ -73,6 +74,11 @@ export function createMetrics(versions: Versions) {
       "signal",
       "transport",
     ]),
+    cutRequests: counter(
+      "receiver_cut_requests_total",
+      "Requests ended while their bodies were on the way: too slow, or stalled while others found no room.",
+      ["reason"],
+    ),
     refusedConnections: counter(
       "receiver_refused_connections_total",
       "Connections beyond receive.limits.max_connections.",
@@ -162,6 +168,8 @@ export function createMetrics(versions: Versions) {
     for (const each of [forward.deadLetters, forward.lostDeadLetters]) each.inc({ signal }, 0);
     forward.undelivered.inc({ signal, reason: "disk_full" }, 0);
   }
+
+  for (const reason of cutReasons) receiver.cutRequests.inc({ reason }, 0);
 
   const build = new Gauge({
     name: "driftlock_build_info",

@@ -98,7 +98,12 @@ describe("a call on the wire", () => {
           if (request.body.length > 0) taken.push(request);
           return partialSuccess;
         },
-        { log: pino({ level: "silent" }), onRequest: () => {}, onConnectionRefused: () => {} },
+        {
+          log: pino({ level: "silent" }),
+          onRequest: () => {},
+          onRequestCut: () => {},
+          onConnectionRefused: () => {},
+        },
       );
       cleanups.push(() => receivers.close(0));
       const { forward } = forwarder(`http://${receivers.addresses.grpc}`, { compression });

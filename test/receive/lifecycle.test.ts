@@ -22,7 +22,12 @@ import {
   until,
 } from "./support.ts";
 
-const hooks = { log: console as never, onRequest: () => {}, onConnectionRefused: () => {} };
+const hooks = {
+  log: console as never,
+  onRequest: () => {},
+  onRequestCut: () => {},
+  onConnectionRefused: () => {},
+};
 
 describe("starting", () => {
   test.each(["grpc", "http"] as const)("an address in use is named with its key: %s", async (protocol) => {

@@ -41,6 +41,7 @@ export interface Running {
   taken: ExportRequest[];
   events: RequestEvent[];
   refusedConnections: string[];
+  cutRequests: string[];
   /** Lines of the log, parsed. */
   logged: Record<string, unknown>[];
 }
@@ -71,6 +72,7 @@ export async function start(
   const taken: ExportRequest[] = [];
   const events: RequestEvent[] = [];
   const refusedConnections: string[] = [];
+  const cutRequests: string[] = [];
   const logged: Record<string, unknown>[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => void logged.push(JSON.parse(line)) });
   const receivers = await startReceivers(
@@ -82,13 +84,23 @@ export async function start(
     {
       log,
       onRequest: (event) => void events.push(event),
+      onRequestCut: (reason) => void cutRequests.push(reason),
       onConnectionRefused: (transport) => void refusedConnections.push(transport),
     },
     authenticate,
   );
   afterwards(() => receivers.close(0));
   const { grpc, http } = receivers.addresses;
-  return { receivers, grpc: grpc ?? "", http: http ?? "", taken, events, refusedConnections, logged };
+  return {
+    receivers,
+    grpc: grpc ?? "",
+    http: http ?? "",
+    taken,
+    events,
+    refusedConnections,
+    cutRequests,
+    logged,
+  };
 }
 
 /** An answer on gRPC; `code` 0 with the bytes of the response. */

@@ -157,7 +157,12 @@ describe("TLS", () => {
 
   test("files that are not there or do not fit refuse the start, by key", async () => {
     const dir = await folder();
-    const hooks = { log: console as never, onRequest: () => {}, onConnectionRefused: () => {} };
+    const hooks = {
+      log: console as never,
+      onRequest: () => {},
+      onRequestCut: () => {},
+      onConnectionRefused: () => {},
+    };
     const attempt = (protocol: "grpc" | "http") =>
       startReceivers(receiveConfig({ [protocol]: { tls: files(dir) } }), async () => undefined, hooks);
     await expect(attempt("grpc")).rejects.toThrow(/^receive\.grpc\.tls\.cert_file: cannot read .*cert\.pem/);

@@ -164,7 +164,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
     let events: ReadEvents | undefined;
     let first: Extract<Claim, { kind: "first" }> | undefined;
     const receive = async (permit: Permit): Promise<Received> => {
-      const body = await readBody(request.raw, maxSize, permit, abort, () => {});
+      const body = await readBody(request.raw, maxSize, permit, abort);
       const text = encoding === undefined ? body : await decompress(encoding, body, maxSize, permit);
       if (key !== undefined) first = claim(tenant, key, text);
       events = await read(text, format, permit);

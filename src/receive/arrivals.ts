@@ -1,0 +1,85 @@
+import { Code, ExportError } from "../otlp.ts";
+import type { Permit } from "./admission.ts";
+import type { CutReason } from "./hooks.ts";
+
+/** After which a refused sender may try again: long enough to spare us, short enough for its own queue. */
+export const retryAfterMs = 1_000;
+
+/** Bytes per second that a body has to bring on average, and for how many seconds it may fall behind that. */
+const minRate = 1_024;
+const patience = 10;
+
+/** A body that is this many seconds behind gives way to a request for which there would be no room. */
+const stalledAfter = 2;
+
+/** Ends a request whose body does not arrive as it should. */
+export class BodyCut extends ExportError {
+  readonly reason: CutReason;
+
+  constructor(reason: CutReason) {
+    if (reason === "slow") {
+      const text = `the body arrives too slowly: fewer than ${minRate} bytes per second over ${patience} s`;
+      super(Code.DEADLINE_EXCEEDED, text);
+    } else {
+      super(Code.UNAVAILABLE, "overloaded, and the body had stalled: its place was given away", retryAfterMs);
+    }
+    this.reason = reason;
+  }
+}
+
+interface Arrival {
+  readonly cut: (error: ExportError) => void;
+  /** Bytes since the last tick. */
+  bytes: number;
+  /** Seconds for which nothing has to arrive. */
+  credit: number;
+}
+
+/** The bodies that are on their way, and how fast they come. */
+export class Arrivals {
+  readonly #arrivals = new Map<Permit, Arrival>();
+
+  get size(): number {
+    return this.#arrivals.size;
+  }
+
+  /** @param cut ends the request with an error. */
+  begin(permit: Permit, cut: (error: ExportError) => void): void {
+    this.#arrivals.set(permit, { cut, bytes: 0, credit: patience });
+  }
+
+  progress(permit: Permit, bytes: number): void {
+    const arrival = this.#arrivals.get(permit);
+    if (arrival !== undefined) arrival.bytes += bytes;
+  }
+
+  /** Ends it with `error`, if one is given. */
+  end(permit: Permit, error?: ExportError): void {
+    const arrival = this.#arrivals.get(permit);
+    if (!this.#arrivals.delete(permit) || error === undefined) return;
+    arrival!.cut(error);
+  }
+
+  /** To be called once per second. @returns the permits whose bodies come too slowly. */
+  tick(): Permit[] {
+    const late: Permit[] = [];
+    for (const [permit, arrival] of this.#arrivals) {
+      arrival.credit = Math.min(patience, arrival.credit - 1 + arrival.bytes / minRate);
+      arrival.bytes = 0;
+      if (arrival.credit <= 0) late.push(permit);
+    }
+    return late;
+  }
+
+  /** Of the bodies for which `matches` holds, the one that is furthest behind; undefined if none has stalled. */
+  stalled(matches: (permit: Permit) => boolean): Permit | undefined {
+    let found: Permit | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    for (const [permit, { credit }] of this.#arrivals) {
+      if (credit > patience - stalledAfter || credit >= least || !matches(permit)) continue;
+      least = credit;
+      found = permit;
+    }
+    return found;
+  }
+}
