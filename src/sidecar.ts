@@ -7,6 +7,7 @@ import { liveSink, publishJudgement } from "./api/live/publish.ts";
 import { startProbes } from "./api/probes.ts";
 import { type Component, startApi } from "./api/server.ts";
 import type { Config } from "./config/schema.ts";
+import { DataDir } from "./data-dir/data-dir.ts";
 import { Engine, QuietWatch, SnapshotFile } from "./engine/index.ts";
 import { type ForwarderState, startForwarder } from "./forward/index.ts";
 import { native } from "./native.ts";
@@ -37,6 +38,8 @@ export interface SidecarOptions {
 export interface Remainder extends Undelivered {
   /** In the queue on disk, for the next start. */
   storedBytes: number;
+  /** Of those, what no next start will find, because `data_dir` has been removed or replaced. */
+  displacedBytes: number;
 }
 
 export interface Sidecar {
@@ -98,6 +101,10 @@ function storeState(store: Store): Component {
   return { name: "store", ...store.health() };
 }
 
+function dataDirState({ path, fault }: DataDir): Component {
+  return { name: "data_dir", ready: fault === undefined, reason: fault ?? path };
+}
+
 /** Limits that are kept by each process alone let pass more, and nothing is refused for it. */
 function limitsState({ shared, reason }: SharingState): Component {
   return { name: "limits", ready: true, degraded: !shared, reason };
@@ -137,7 +144,7 @@ function heed(
 }
 
 /** Loads what streams had learned, and saves it from time to time and, by `close`, for the last time. */
-async function startSnapshots(engine: Engine, config: Config, log: Logger) {
+async function startSnapshots(engine: Engine, config: Config, dataDir: DataDir, log: Logger) {
   const file = new SnapshotFile(config);
   const loaded = await file.load(engine);
   const { path } = file;
@@ -150,8 +157,14 @@ async function startSnapshots(engine: Engine, config: Config, log: Logger) {
       "streams learn anew: the snapshot is of no use, and will be replaced",
     );
   }
-  const save = () =>
-    file.save(engine).catch((err) => log.error({ err, path }, "what streams learned could not be saved"));
+  const save = async () => {
+    // In another's place it would overwrite what another process has learned.
+    if (!(await dataDir.look()))
+      return log.error({ path }, `what streams learned is not saved: ${dataDir.fault}`);
+    return file
+      .save(engine)
+      .catch((err) => log.error({ err, path }, "what streams learned could not be saved"));
+  };
   const every = config.detect.snapshot_interval;
   const timer = every > 0 ? setInterval(save, Math.min(every, maxTimerMs)).unref() : undefined;
   return {
@@ -179,7 +192,9 @@ export async function startSidecar(
   let closing = false;
 
   try {
-    // First: it keeps other processes out of data_dir, and needs none of what follows.
+    // First, since it keeps other processes out of what the rest writes to.
+    const dataDir = await DataDir.open(config.data_dir, log);
+    started.push(async () => dataDir.close());
     const forwarder = await startForwarder(forward, forwardHooks(metrics, log), config.data_dir);
     started.push(() => forwarder.close(0));
     const store = await openStore(config, { log, versions });
@@ -194,7 +209,7 @@ export async function startSidecar(
       ? new Engine(detect, { mode: forward.mode, streamsPerTenant: config.limits.streams })
       : undefined;
     if (engine) started.push(() => engine.close());
-    const snapshots = engine ? await startSnapshots(engine, config, log) : undefined;
+    const snapshots = engine ? await startSnapshots(engine, config, dataDir, log) : undefined;
     if (snapshots) started.push(async () => snapshots.stop());
     const feed = engine ? new StreamFeed(engine, store.streams, log) : undefined;
     if (feed) started.push(() => feed.close(0));
@@ -238,6 +253,7 @@ export async function startSidecar(
       writer: () => store.writer.state(),
       listeners: () => ({ now: hub.readers, ...hub.counts }),
       limits: () => metering.sharing(),
+      dataDir: () => dataDir.fault === undefined,
     });
 
     const { grpc, http } = receivers.addresses;
@@ -248,6 +264,7 @@ export async function startSidecar(
         engineState(engine, pipeline),
         downstreamState([forward.endpoint, ...forward.failover_endpoints].join(" or "), forwarder.state()),
         storeState(store),
+        dataDirState(dataDir),
         ...(sharing ? [limitsState(sharing)] : []),
       ];
     };
@@ -307,7 +324,10 @@ export async function startSidecar(
       await metering.close();
       await store.close();
       if (tracing) await atMost(graceMs, tracing.close());
-      return { ...undelivered, storedBytes: forwarder.state().storedBytes };
+      const inPlace = await dataDir.look();
+      dataDir.close();
+      const { storedBytes } = forwarder.state();
+      return { ...undelivered, storedBytes, displacedBytes: inPlace ? 0 : storedBytes };
     };
     let closed: Promise<Remainder> | undefined;
     return {

@@ -1,9 +1,9 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import pino from "pino";
 import type { Config } from "../config/schema.ts";
+import { makeDataDir } from "../data-dir/folder.ts";
 import type { AnomalySink } from "../pipeline.ts";
 import { type Sidecar, startSidecar } from "../sidecar.ts";
 import { anomalyLog } from "../telemetry/anomaly-log.ts";
@@ -71,7 +71,7 @@ function announce(log: Logger, config: Config, { addresses }: Sidecar): void {
 
 /** Shows anomalies and a status line that is renewed each second; the logs make way. */
 function watch(config: Config): { log: Logger; sink: AnomalySink; start(sidecar: Sidecar): () => void } {
-  mkdirSync(config.data_dir, { recursive: true });
+  makeDataDir(config.data_dir);
   const log = createLogger(config.telemetry, pino.destination(join(config.data_dir, "driftlock.log")));
   const view = createView(process.stdout);
   const start = (sidecar: Sidecar) => {
@@ -120,9 +120,16 @@ export async function run(args: string[], io: Io): Promise<number> {
   const signal = await stopped;
   unwatch?.();
   log.info({ signal, shutdown_timeout_ms: config.shutdown_timeout }, "stopping: delivering what is in work");
-  const { storedBytes, ...undelivered } = await sidecar.close();
+  const { storedBytes, displacedBytes, ...undelivered } = await sidecar.close();
   if (undelivered.requests > 0) {
     log.error({ undelivered }, "stopped with requests undelivered; their senders have been told");
+    return exit.failure;
+  }
+  if (displacedBytes > 0) {
+    log.error(
+      { bytes: displacedBytes },
+      "stopped; what is not delivered is lost unless data_dir, which has been removed or replaced, is put back",
+    );
     return exit.failure;
   }
   if (storedBytes > 0)

@@ -8,6 +8,7 @@ import type { Forwarder } from "./forwarder.ts";
 import type { DurableHooks } from "./hooks.ts";
 import type { DeadLetters } from "./queue/dead-letters.ts";
 import { type Entry, LogFull, SegmentLog } from "./queue/log.ts";
+import { Displaced } from "./queue/writer.ts";
 import { Quiet } from "./quiet.ts";
 
 /** Whatever wait the downstream asks for: it may have asked in error, and others may want to be tried. */
@@ -136,6 +137,7 @@ export class Lane {
     if (["ENOSPC", "EDQUOT", "EFBIG"].includes(cause.code ?? "")) {
       return drop("disk_full", `the device that holds data_dir is full (${cause.code}); make room there`);
     }
+    if (cause instanceof Displaced) return drop("disk_error", cause.message);
     return drop("disk_error", `the device that holds data_dir failed: ${clip(cause.message)}`);
   }
 

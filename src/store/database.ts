@@ -1,9 +1,10 @@
 /** One of the two databases, migrated. */
-import { closeSync, mkdirSync, openSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, openSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Kysely, sql } from "kysely";
 import { Migrator } from "kysely/migration";
 import type { Config } from "../config/schema.ts";
+import { makeFolder } from "../data-dir/folder.ts";
 import { isDamaged, isRefused, isUnavailable, reasonOf, StoreUnavailable } from "./errors.ts";
 import { type DatabaseKind, migrations } from "./migrations.ts";
 import { connectPostgres, postgresPlace } from "./postgres.ts";
@@ -187,6 +188,6 @@ function sqliteRemedy(error: unknown): string {
 
 /** Anomalies quote records: the file is for its owner alone. */
 function createPrivately(file: string): void {
-  mkdirSync(join(file, ".."), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(file));
   closeSync(openSync(file, "a", 0o600));
 }

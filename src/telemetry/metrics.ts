@@ -34,6 +34,8 @@ export interface Gauges {
     storedBytes: number;
     healthy: boolean;
   };
+  /** Whether `data_dir` is still the folder that was locked. */
+  dataDir(): boolean;
   /** Reports of anomalies on their way into the store. */
   writer(): { queued: number; written: number; dropped: number; rejected: number };
   /** Those who listen to live events, by what ended the others since the start. */
@@ -268,6 +270,9 @@ export function createMetrics(versions: Versions) {
         "forward_inflight_requests",
         "Requests on their way downstream.",
         () => source.forwarder().inflight,
+      );
+      gauge("data_dir_present", "1 while data_dir is the folder that was locked at the start.", () =>
+        Number(source.dataDir()),
       );
       gauge("downstream_up", "1 where the downstream answers.", () => Number(source.forwarder().healthy));
       gauge(

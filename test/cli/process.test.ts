@@ -224,4 +224,15 @@ describe("run", () => {
     first.child.kill("SIGTERM");
     expect(await first.code).toBe(0);
   });
+
+  it.each(["/proc/nope", "/dev/null", "/dev/null/below"])(
+    "does not start with %s as its data_dir",
+    async (path) => {
+      const started = driftlock(["run", "--data_dir", path]);
+      expect(await started.code).toBe(1);
+      expect(started.stderr()).toMatch(
+        /^driftlock: data_dir: \/[^\n]* (cannot be created|is not a folder)[^\n]*\n$/,
+      );
+    },
+  );
 });

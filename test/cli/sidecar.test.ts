@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -387,6 +387,60 @@ describe("readiness", () => {
     expect(down).toMatchObject({ ready: false, reason: expect.stringContaining("ECONNREFUSED") });
   });
 
+  it("ends when data_dir is removed: nothing is kept there any more, and readiness says why", async () => {
+    const nobody = await startDownstream("grpc");
+    await nobody.close();
+    const { sidecar: running, data_dir } = await sidecar(nobody.endpoint, {
+      forward: { queue: { storage: "disk" }, retry: { max_interval: 100 } },
+    });
+    const grpc = running.addresses.grpc!;
+    await sendGrpc(grpc, logs(normalLines(1)));
+    await expect.poll(async () => (await ready(running)).status).toBe(200);
+    renameSync(data_dir, `${data_dir}-away`);
+    await expect(sendGrpc(grpc, logs(normalLines(1)))).rejects.toMatchObject({
+      code: Code.UNAVAILABLE,
+      details: expect.stringContaining("has been removed or replaced"),
+    });
+    expect((await sendHttp(running.addresses.http!, logs(normalLines(1)))).status).toBe(503);
+    await expect
+      .poll(async () => (await ready(running)).components.data_dir)
+      .toMatchObject({
+        ready: false,
+        reason: `${data_dir} has been removed or replaced; put it back, or restart Driftlock`,
+      });
+    expect(await metric(running, "driftlock_data_dir_present")).toBe(0);
+    renameSync(`${data_dir}-away`, data_dir);
+    await sendGrpc(grpc, logs(normalLines(1)));
+    await expect.poll(() => metric(running, "driftlock_data_dir_present")).toBe(1);
+    rmSync(data_dir, { recursive: true });
+    expect((await running.close()).displacedBytes).toBeGreaterThan(0);
+  });
+
+  it("keeps data_dir to one process, whatever the queue is", async () => {
+    const target = await downstream("grpc");
+    const { data_dir } = await sidecar(target.endpoint);
+    for (const storage of ["memory", "disk"]) {
+      const config = configSchema.parse({
+        forward: { endpoint: target.endpoint, queue: { storage } },
+        data_dir,
+      });
+      await expect(startSidecar(config, { log })).rejects.toThrow(
+        `data_dir: another process uses ${data_dir}; stop it or choose another data_dir`,
+      );
+    }
+  });
+
+  it("leaves a snapshot alone that another process may have made since", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running, data_dir } = await sidecar(target.endpoint);
+    await sendGrpc(running.addresses.grpc!, logs(normalLines(1)));
+    rmSync(data_dir, { recursive: true });
+    mkdirSync(data_dir);
+    writeFileSync(join(data_dir, "engine.snapshot"), "another's");
+    await running.close();
+    expect(readFileSync(join(data_dir, "engine.snapshot"), "utf8")).toBe("another's");
+  });
+
   it("is degraded while requests wait on disk for a downstream that is away, and not ready when full", async () => {
     const nobody = await startDownstream("grpc");
     await nobody.close();
@@ -440,7 +494,7 @@ describe("stopping", () => {
       .poll(async () => (await fetch(`http://${running.addresses.api}/readyz`)).json())
       .toMatchObject({ status: "not ready" });
     held.open();
-    expect(await closed).toEqual({ requests: 0, records: 0, bytes: 0, storedBytes: 0 });
+    expect(await closed).toEqual({ requests: 0, records: 0, bytes: 0, storedBytes: 0, displacedBytes: 0 });
     await expect(answer).resolves.toBeInstanceOf(Buffer);
     await expect(sendGrpc(running.addresses.grpc!, logs(["late"]))).rejects.toMatchObject({
       code: Code.UNAVAILABLE,
@@ -464,6 +518,7 @@ describe("stopping", () => {
       records: 5,
       bytes: body.length,
       storedBytes: 0,
+      displacedBytes: 0,
     });
     await answer;
   });

@@ -426,7 +426,7 @@ describe("a forwarder with its queue on disk", () => {
     expect(await readdir(join(folder, "queue", "logs"))).toContain("cursor");
   });
 
-  it("refuses a sender that has gone, and a folder that another uses", async () => {
+  it("refuses a sender that has gone, and a folder that is a file", async () => {
     const server = await downstream("grpc");
     const folder = await newFolder();
     const { forward, seen } = await durable(folder, server.endpoint);
@@ -436,9 +436,6 @@ describe("a forwarder with its queue on disk", () => {
       code: Code.CANCELLED,
     });
     expect(seen.drops).toEqual(["cancelled"]);
-    await expect(durable(folder, server.endpoint)).rejects.toThrow(
-      /^data_dir: .*another process uses .*queue/,
-    );
     const file = fileURLToPath(import.meta.url);
     await expect(durable(file, server.endpoint)).rejects.toThrow(
       /^data_dir: cannot keep the queue there: ENOTDIR/,

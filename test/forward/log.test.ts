@@ -1,9 +1,20 @@
-import { appendFile, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { basename, join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { frameHeader, headerSize } from "../../src/forward/queue/frame.ts";
 import { LogFull, type LogOptions, SegmentLog } from "../../src/forward/queue/log.ts";
+import { Displaced } from "../../src/forward/queue/writer.ts";
 import { type Signal, signals } from "../../src/otlp.ts";
 import { newFolder } from "./cleanups.ts";
 
@@ -140,15 +151,56 @@ describe("the log", () => {
     await log.close();
   });
 
-  it("is one process's own", async () => {
+  it.each<[string, (folder: string) => Promise<unknown>]>([
+    ["its folder is removed", (folder) => rm(folder, { recursive: true })],
+    ["its folder is moved away", (folder) => rename(folder, `${folder}-away`)],
+    [
+      "another folder takes its place",
+      async (folder) => {
+        await rename(folder, `${folder}-away`);
+        await mkdir(folder);
+      },
+    ],
+  ])("takes nothing once %s", async (_, displace) => {
+    const folder = join(await newFolder(), "logs");
+    for (const size of [10, 4_000]) {
+      const { log } = await openLog(folder, { maxSize: 16_000 });
+      await log.append("logs", Buffer.alloc(size, "before"));
+      await displace(folder);
+      await expect(log.append("logs", Buffer.alloc(size, "behind"))).rejects.toThrow(Displaced);
+      await log.close();
+      await rm(`${folder}-away`, { recursive: true, force: true });
+    }
+  });
+
+  it("does not count what it wrote to a file that has been removed", async () => {
     const folder = await newFolder();
     const { log } = await openLog(folder);
-    await expect(openLog(folder)).rejects.toThrow("another process uses");
+    await log.append("logs", Buffer.from("one"));
+    for (const name of await segments(folder)) await rm(join(folder, name));
+    await expect(log.append("logs", Buffer.from("two"))).rejects.toThrow(Displaced);
+    await log.append("logs", Buffer.from("three"));
     await log.close();
-    const { log: second } = await openLog(folder);
-    await second.close();
-    await writeFile(join(folder, "lock"), "no lock ".repeat(100));
-    await expect(openLog(folder)).rejects.toThrow(`${folder}/lock: file is not a database`);
+    const { log: next } = await openLog(folder);
+    expect((await next.next())!.body.toString()).toBe("three");
+    await next.close();
+  });
+
+  it("goes on when its folder is put back", async () => {
+    const folder = join(await newFolder(), "logs");
+    const { log } = await openLog(folder);
+    await log.append("logs", Buffer.from("one"));
+    await rename(folder, `${folder}-away`);
+    await expect(log.append("logs", Buffer.from("two"))).rejects.toThrow(
+      "has been removed or replaced; put it back, or restart Driftlock",
+    );
+    await rename(`${folder}-away`, folder);
+    await log.append("logs", Buffer.from("three"));
+    await log.close();
+    const { log: next } = await openLog(folder);
+    expect((await next.next())!.body.toString()).toBe("one");
+    expect((await next.next())!.body.toString()).toBe("three");
+    await next.close();
   });
 
   it.each(["always", "interval", "off"] as const)("keeps order under load with sync: %s", async (sync) => {

@@ -94,6 +94,7 @@ describe("metrics", () => {
       writer: () => ({ queued: 8, written: 90, dropped: 10, rejected: 11 }),
       listeners: () => ({ now: 15, refused: 16, dropped: { slow: 17, crowded: 18 } }),
       limits: () => ({ shared: true, failures: 12 }),
+      dataDir: () => true,
     });
     metrics.watchApi(() => ({ open: 19, refused: 20, displaced: 21 }));
     expect((await read(metrics)).get("driftlock_streams")).toBe(3);
@@ -109,6 +110,7 @@ describe("metrics", () => {
     expect(series.get("driftlock_queue_bytes")).toBe(300);
     expect(series.get("driftlock_queue_disk_bytes")).toBe(700);
     expect(series.get("driftlock_downstream_up")).toBe(1);
+    expect(series.get("driftlock_data_dir_present")).toBe(1);
     expect(series.get("driftlock_store_waiting_reports")).toBe(8);
     expect(series.get("driftlock_store_written_reports_total")).toBe(90);
     expect(series.get("driftlock_store_dropped_reports_total")).toBe(10);

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Signal } from "../../otlp.ts";
 import { Cursor } from "./cursor.ts";
 import { frameHeader, headerSize } from "./frame.ts";
-import { lockFolder } from "./lock.ts";
 import { type Found, SegmentReader } from "./reader.ts";
 import { Recent } from "./recent.ts";
 import { listSegments, removeSegment, type Segment } from "./segment.ts";
@@ -76,7 +75,6 @@ export async function bytesLeft(folder: string): Promise<number> {
 export class SegmentLog {
   readonly #options: LogOptions;
   readonly #events: LogEvents;
-  readonly #unlock: () => void;
   readonly #writer: SegmentWriter;
   readonly #reader = new SegmentReader();
   /** In order, those with something to do, and the active one. */
@@ -98,35 +96,29 @@ export class SegmentLog {
   readonly #cursor: Cursor;
   readonly #timers: NodeJS.Timeout[];
 
-  /** @throws {Error} where the folder cannot be used, or another process uses it. */
+  /** @throws {Error} if the folder cannot be used. */
   static async open(folder: string, options: LogOptions, events: LogEvents): Promise<SegmentLog> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const unlock = await lockFolder(folder);
-    try {
-      const cursor = new Cursor(folder);
-      const segments = await listSegments(folder);
-      return new SegmentLog(folder, options, events, unlock, segments, cursor, await cursor.read());
-    } catch (error) {
-      unlock();
-      throw error;
-    }
+    const cursor = new Cursor(folder);
+    const segments = await listSegments(folder);
+    const done = await cursor.read();
+    const writer = await SegmentWriter.open(folder, options.sync);
+    return new SegmentLog(options, events, writer, segments, cursor, done);
   }
 
   private constructor(
-    folder: string,
     options: LogOptions,
     events: LogEvents,
-    unlock: () => void,
+    writer: SegmentWriter,
     segments: Segment[],
     cursor: Cursor,
     done: number | undefined,
   ) {
     this.#options = options;
     this.#events = events;
-    this.#unlock = unlock;
     this.#segments = segments;
     this.#segmentSize = Math.min(maxSegmentSize, Math.ceil(options.maxSize / 8));
-    this.#writer = new SegmentWriter(folder, options.sync);
+    this.#writer = writer;
     this.#cursor = cursor;
     this.#taken = done ?? segments[0]?.start ?? 0;
     // Beyond a cursor whose data was lost with the power, or what is appended now would count as done.
@@ -202,13 +194,11 @@ export class SegmentLog {
     for (const timer of this.#timers) clearInterval(timer);
     try {
       await Promise.all([this.#writing, this.#reading, this.#removing]);
-      await this.#writer.seal();
+      await this.#writer.close();
       await this.#reader.close();
       await this.#cursor.save(this.#done);
     } catch (error) {
       this.#events.onError(error);
-    } finally {
-      this.#unlock();
     }
   }
 

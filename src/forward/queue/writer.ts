@@ -1,17 +1,31 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import type { ForwardConfig } from "../../config/schema.ts";
 import { type Segment, segmentPath } from "./segment.ts";
 
 export type Sync = ForwardConfig["queue"]["disk"]["sync"];
 
+/** A file or folder of the queue is no longer found at its path. */
+export class Displaced extends Error {
+  constructor(path: string) {
+    super(`${path} has been removed or replaced; put it back, or restart Driftlock`);
+  }
+}
+
 /** Appends to one segment at a time. One call at a time. */
 export class SegmentWriter {
-  readonly #folder: string;
+  readonly #path: string;
+  readonly #folder: FileHandle;
   readonly #sync: Sync;
   #active: { segment: Segment; file: FileHandle } | undefined;
   #dirty = false;
 
-  constructor(folder: string, sync: Sync) {
+  /** @param path of the folder that holds the segments. */
+  static async open(path: string, sync: Sync): Promise<SegmentWriter> {
+    return new SegmentWriter(path, await open(path), sync);
+  }
+
+  private constructor(path: string, folder: FileHandle, sync: Sync) {
+    this.#path = path;
     this.#folder = folder;
     this.#sync = sync;
   }
@@ -23,11 +37,13 @@ export class SegmentWriter {
 
   /** A new segment, which starts at the position `start` and has nothing in it. */
   async open(start: number): Promise<Segment> {
-    const path = segmentPath(this.#folder, start);
+    const path = segmentPath(this.#path, start);
     const segment = { path, start, end: start };
+    await checkInPlace(this.#path, this.#folder);
     const file = await open(path, "w", 0o600);
     try {
-      if (this.#sync !== "off") await syncFolder(this.#folder);
+      // A file is safe only when its name is.
+      if (this.#sync !== "off") await this.#folder.sync();
     } catch (error) {
       await file.close();
       throw error;
@@ -38,7 +54,8 @@ export class SegmentWriter {
 
   /**
    * Resolves once the bytes are as safe as `sync` asks. When it rejects none of them counts, and the segment takes no more:
-   * what a device keeps after a failed flush is unknown.
+   * what a device keeps after a failed flush is unknown. It rejects as well if the segment is no longer found at its path: the
+   * bytes would go with the file that has been removed, or stay where no later process looks for them.
    */
   async append(buffers: Buffer[], size: number): Promise<void> {
     const { segment, file } = this.#active!;
@@ -48,6 +65,7 @@ export class SegmentWriter {
       if (bytesWritten < size) throw Object.assign(new Error("no space left"), { code: "ENOSPC" });
       if (this.#sync === "always") await file.datasync();
       else this.#dirty = this.#sync === "interval";
+      await checkInPlace(segment.path, file);
     } catch (error) {
       await file.truncate(offset).catch(() => {});
       await this.seal().catch(() => {});
@@ -63,6 +81,14 @@ export class SegmentWriter {
     await this.#active?.file.datasync();
   }
 
+  async close(): Promise<void> {
+    try {
+      await this.seal();
+    } finally {
+      await this.#folder.close();
+    }
+  }
+
   /** The segment takes no more. */
   async seal(): Promise<void> {
     const active = this.#active;
@@ -76,12 +102,9 @@ export class SegmentWriter {
   }
 }
 
-/** A file is safe only when its name is. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+/** @throws {Displaced} if what `handle` has open is no longer found at `path`. */
+async function checkInPlace(path: string, handle: FileHandle): Promise<void> {
+  const [found, held] = await Promise.all([stat(path).catch(() => undefined), handle.stat()]);
+  if (found?.ino === held.ino && found.dev === held.dev) return;
+  throw new Displaced(path);
 }

@@ -1,0 +1,163 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmod, mkdir, mkdtemp, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import pino from "pino";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DataDir } from "../../src/data-dir/data-dir.ts";
+import { makeDataDir } from "../../src/data-dir/folder.ts";
+
+const log = pino({ level: "silent" });
+let root: string;
+const children: ChildProcess[] = [];
+
+beforeEach(async () => {
+  root = await realpath(await mkdtemp(join(tmpdir(), "driftlock-data-dir-")));
+});
+
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+  await rm(root, { recursive: true, force: true });
+});
+
+/** A process that holds the folder. */
+async function holder(path: string): Promise<ChildProcess> {
+  const source = `import { lockFolder } from ${JSON.stringify(join(import.meta.dirname, "../../src/data-dir/lock.ts"))};
+    await lockFolder(${JSON.stringify(path)}); console.log("held"); setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["--input-type=module", "--no-warnings", "-e", source]);
+  children.push(child);
+  await new Promise((resolve, reject) => {
+    child.stdout!.once("data", resolve);
+    child.once("exit", () => reject(new Error("the holder has ended")));
+  });
+  return child;
+}
+
+describe("a folder that is to be made", () => {
+  it("is made with those around it, for its user alone", async () => {
+    const path = join(root, "a", "b", "c");
+    makeDataDir(path);
+    makeDataDir(path);
+    expect((await stat(path)).mode & 0o777).toBe(0o700);
+  });
+
+  it("may be a link to a folder", async () => {
+    await mkdir(join(root, "real"));
+    await symlink(join(root, "real"), join(root, "link"));
+    makeDataDir(join(root, "link"));
+    makeDataDir(join(root, "link", "below"));
+    expect((await stat(join(root, "real", "below"))).isDirectory()).toBe(true);
+  });
+
+  it("says why it cannot be made", async () => {
+    const file = join(root, "file");
+    await writeFile(file, "");
+    await symlink(join(root, "nowhere"), join(root, "dangling"));
+    await symlink("loop", join(root, "loop"));
+    const closed = join(root, "closed");
+    await mkdir(closed, { mode: 0o500 });
+    const reasons: [path: string, reason: string][] = [
+      [file, `data_dir: ${file} is not a folder; choose another path`],
+      [join(file, "below", "it"), `data_dir: ${file} is not a folder; choose another path`],
+      [
+        join(root, "dangling"),
+        `data_dir: ${root}/dangling is a link to ${root}/nowhere, which does not exist`,
+      ],
+      [join(root, "dangling", "below"), `data_dir: ${root}/dangling is a link to`],
+      [join(root, "loop"), `data_dir: ${root}/loop cannot be read (ELOOP)`],
+      [
+        "/proc/nope",
+        "data_dir: /proc/nope cannot be created (ENOENT); choose a folder that this user may write to",
+      ],
+      ["/proc/nope/below", "data_dir: /proc/nope cannot be created (ENOENT)"],
+      ["/proc/self/fd/nope", "data_dir: /proc/self/fd/nope cannot be created (E"],
+      ["", "data_dir: "],
+    ];
+    if (process.getuid!() !== 0)
+      reasons.push([join(closed, "x"), `data_dir: ${closed}/x cannot be created (EACCES)`]);
+    for (const [path, reason] of reasons) {
+      if (path) expect(() => makeDataDir(path)).toThrow(reason);
+    }
+    await chmod(closed, 0o700);
+  });
+});
+
+describe("the lock", () => {
+  it("keeps other processes out until its holder ends, however that ends", async () => {
+    const child = await holder(root);
+    await expect(DataDir.open(root, log)).rejects.toThrow(
+      `data_dir: another process uses ${root}; stop it or choose another data_dir`,
+    );
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await ended;
+    const ours = await DataDir.open(root, log);
+    await expect(holder(root)).rejects.toThrow("the holder has ended");
+    await expect(DataDir.open(root, log)).rejects.toThrow("another process uses");
+    ours.close();
+    await holder(root);
+  });
+
+  it("holds whatever path leads to the folder", async () => {
+    await mkdir(join(root, "real"));
+    await symlink(join(root, "real"), join(root, "link"));
+    await holder(join(root, "real"));
+    await expect(DataDir.open(join(root, "link"), log)).rejects.toThrow("another process uses");
+  });
+
+  it("says what is wrong with its file", async () => {
+    await writeFile(join(root, "lock"), "no lock ".repeat(100));
+    await expect(DataDir.open(root, log)).rejects.toThrow(
+      `data_dir: ${root}/lock: file is not a database; check that it can be written, or remove it`,
+    );
+    await rm(join(root, "lock"));
+    await mkdir(join(root, "lock"));
+    await expect(DataDir.open(root, log)).rejects.toThrow(
+      `data_dir: ${root}/lock: unable to open database file`,
+    );
+  });
+});
+
+describe("a folder that is lost under the process", () => {
+  it.each<[string, (path: string) => Promise<unknown>, (path: string) => Promise<unknown>]>([
+    ["moved away", (path) => rename(path, `${path}-away`), (path) => rename(`${path}-away`, path)],
+    [
+      "replaced",
+      async (path) => {
+        await rename(path, `${path}-away`);
+        await mkdir(path);
+        await writeFile(join(path, "lock"), "");
+      },
+      async (path) => {
+        await rm(path, { recursive: true });
+        await rename(`${path}-away`, path);
+      },
+    ],
+  ])("is noticed when %s, and when it is put back", async (_, lose, putBack) => {
+    const path = join(root, "data");
+    const dir = await DataDir.open(path, log);
+    expect(await dir.look()).toBe(true);
+    expect(dir.fault).toBeUndefined();
+    await lose(path);
+    expect(await dir.look()).toBe(false);
+    expect(dir.fault).toBe(`${path} has been removed or replaced; put it back, or restart Driftlock`);
+    await putBack(path);
+    expect(await dir.look()).toBe(true);
+    expect(dir.fault).toBeUndefined();
+    dir.close();
+  });
+
+  it("is noticed when it is removed, and stays lost when it is made anew", async () => {
+    const path = join(root, "data");
+    const dir = await DataDir.open(path, log);
+    await rm(path, { recursive: true });
+    expect(await dir.look()).toBe(false);
+    const next = await DataDir.open(path, log);
+    expect(await dir.look()).toBe(false);
+    expect(await next.look()).toBe(true);
+    dir.close();
+    expect(await next.look()).toBe(true);
+    next.close();
+  });
+});
