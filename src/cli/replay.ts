@@ -5,6 +5,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Config } from "../config/schema.ts";
 import { Engine } from "../engine/index.ts";
 import { exit, type Io } from "./io.ts";
+import { binaryBytes, textBytes } from "./replay/bytes.ts";
 import {
   readCsv,
   readLines,
@@ -15,7 +16,7 @@ import {
 } from "./replay/formats.ts";
 import type { Input, Source } from "./replay/input.ts";
 import { judge } from "./replay/judge.ts";
-import { configFor, parseReplayArgs, type ReplayOptions, serviceOf } from "./replay/options.ts";
+import { configFor, type Format, parseReplayArgs, type ReplayOptions, serviceOf } from "./replay/options.ts";
 import { JsonLines } from "./replay/output.ts";
 import { Progress } from "./replay/progress.ts";
 import { readRequests } from "./replay/requests.ts";
@@ -27,7 +28,8 @@ Judges a recorded file as \`driftlock run\` would have judged it and prints one 
 A higher score is stranger; what a record gets depends on those before it alone. Behind a record with which an anomaly
 was reported comes its window, "kind":"window". What is flagged and about no record - a rate, a session that broke off,
 a stream that fell silent - is "kind":"anomaly", behind the records that brought it to light. The same file and
-configuration give the same lines. FILE - is standard input.
+configuration give the same lines. FILE - is standard input. It may be packed with gzip; text is UTF-8, or UTF-16 with a byte
+order mark. A line is cut at 64 KiB, or left out if the format is csv; standard error says how many were.
 
   --format lines      a log line each
   --format sequences  a session a line: ids between spaces, behind "id," where sessions have ids; one line a session
@@ -49,16 +51,19 @@ const maxTraining = 1_000_000;
 interface Streams {
   input: Readable;
   output: Writable;
+  /** Takes what is to be said of the file at the end. */
+  note?: (text: string) => void;
 }
 
 /** How the format is read, and the configuration for it. */
 async function open(
   options: ReplayOptions,
-  input: Readable,
+  packed: Readable,
+  source: Source,
   env: NodeJS.ProcessEnv,
 ): Promise<{ config: Config; inputs: AsyncIterable<Input> }> {
-  const { format, signal, train, file } = options;
-  const source: Source = { name: file === "-" ? "standard input" : file, service: serviceOf(file) };
+  const { format, signal, train } = options;
+  const input = await (format === "otlp" ? binaryBytes : textBytes)(packed, source.name);
   if (format === "sequences") return openSessions(options, input, source, env);
   const config = configFor(options.config, env, train);
   switch (format) {
@@ -77,7 +82,7 @@ async function open(
 /** The engine counts records: those of the first `train` sessions are known once these have been read. */
 async function openSessions(
   { train, config: options }: ReplayOptions,
-  input: Readable,
+  input: AsyncIterable<Buffer>,
   source: Source,
   env: NodeJS.ProcessEnv,
 ): Promise<{ config: Config; inputs: AsyncIterable<Input> }> {
@@ -109,11 +114,21 @@ async function openSessions(
 /** Reads, judges and writes until the input ends or nobody reads the output any more. */
 export async function replayStream(
   options: ReplayOptions,
-  { input, output }: Streams,
+  { input, output, note }: Streams,
   env: NodeJS.ProcessEnv,
   onProgress: (records: number) => void,
 ): Promise<void> {
-  const { config, inputs } = await open(options, input, env);
+  const { file, format } = options;
+  const long = { count: 0, first: 0 };
+  const source: Source = {
+    name: file === "-" ? "standard input" : file,
+    service: serviceOf(file),
+    onLongLine(number) {
+      if (long.count === 0) long.first = number;
+      long.count += 1;
+    },
+  };
+  const { config, inputs } = await open(options, input, source, env);
   const engine = new Engine(config.detect, { mode: "all", scores: true });
   const out = new JsonLines(output);
   let records = 0;
@@ -126,7 +141,13 @@ export async function replayStream(
   } finally {
     out.close();
     await engine.close();
+    if (long.count > 0) note?.(longLines(source.name, long, format));
   }
+}
+
+function longLines(name: string, { count, first }: { count: number; first: number }, format: Format): string {
+  const which = count === 1 ? `line ${first} is` : `${count} lines, the first of them line ${first}, are`;
+  return `${name}: ${which} longer than 64 KiB and ${format === "csv" ? "left out" : "cut there"}`;
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {
@@ -152,13 +173,16 @@ export async function replay(args: string[], io: Io): Promise<number> {
   const size = await sizeOf(file);
   const input: Readable & { bytesRead?: number } =
     file === "-" ? process.stdin : createReadStream(file, { highWaterMark: 2 ** 18 });
+  const notes: string[] = [];
+  const note = (text: string) => void notes.push(text);
   const progress = process.stderr.isTTY || options.progress ? new Progress(process.stderr, size) : undefined;
   try {
-    await replayStream(options, { input, output: process.stdout }, io.env, (records) =>
+    await replayStream(options, { input, output: process.stdout, note }, io.env, (records) =>
       progress?.update(input.bytesRead ?? 0, records),
     );
   } finally {
     progress?.close();
+    for (const text of notes) io.err(`driftlock: ${text}\n`);
     input.destroy();
   }
   return exit.ok;

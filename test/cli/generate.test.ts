@@ -411,7 +411,7 @@ describe("driftlock generate", () => {
       expect(readFileSync(file).equals(readFileSync(join(folder, `b-${signal}.bin`)))).toBe(true);
       const input = Readable.from([readFileSync(file)]);
       const read: Batch[] = [];
-      for await (const { body } of readRequests(input, { name: file, service: "" }, signal, 1e6)) {
+      for await (const { body } of readRequests(input, { name: file }, signal, 1e6)) {
         read.push({ signal, body, time: 0, truths: [] });
       }
       const { logs, spans, metrics } = decode(read);

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { csvPoints, parseTime } from "../../src/cli/replay/csv.ts";
@@ -22,7 +24,7 @@ import { ShopTelemetry } from "../../src/generate/shop-telemetry.ts";
 import { type Signal, signals } from "../../src/otlp.ts";
 import { logsRequest, random, normalLine as shopLine } from "../engine/requests.ts";
 
-const source = { name: "f", service: "s" };
+const source = { name: "f", service: "s", onLongLine() {} };
 
 async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
@@ -81,23 +83,37 @@ describe("lines", () => {
   it("are read across pieces, with either end, the last one without", async () => {
     const text = "first\r\n\nthird ü\nlast";
     for (const size of [1, 2, 5, 100]) {
-      expect(await collect(textLines(inPieces(text, size), "f"))).toEqual([
+      expect(await collect(textLines(inPieces(text, size)))).toEqual([
         { text: "first", number: 1 },
         { text: "", number: 2 },
         { text: "third ü", number: 3 },
         { text: "last", number: 4 },
       ]);
     }
-    expect(await collect(textLines(inPieces("a\n", 1), "f"))).toHaveLength(1);
-    expect(await collect(textLines(Readable.from([]), "f"))).toHaveLength(0);
+    expect(await collect(textLines(inPieces("a\n", 1)))).toHaveLength(1);
+    expect(await collect(textLines(Readable.from([])))).toHaveLength(0);
   });
 
-  it("may hold 64 KiB and no more; the error names the line", async () => {
+  it("may hold 64 KiB, and are cut there, between characters", async () => {
     const long = "x".repeat(64 * 1024);
-    expect(await collect(textLines(inPieces(`a\n${long}\nb`, 1_000), "f"))).toHaveLength(3);
-    for (const end of ["", "\n"]) {
-      const read = collect(textLines(inPieces(`a\nb\n${long}y${end}`, 1_000), "f.log"));
-      await expect(read).rejects.toThrow("f.log:3: the line is longer than 65536 bytes");
+    for (const size of [1_000, 1e6]) {
+      const whole = await collect(textLines(inPieces(`a\n${long}\r\n${long}`, size)));
+      expect(whole.slice(1)).toEqual([
+        { text: long, number: 2 },
+        { text: long, number: 3 },
+      ]);
+      for (const [more, end] of [
+        ["y", "\nb"],
+        ["\r\r", "\nb"],
+        ["y".repeat(1e6), "\r\nb"],
+      ]) {
+        expect(await collect(textLines(inPieces(`${long}${more}${end}`, size)))).toEqual([
+          { text: long, number: 1, cut: true },
+          { text: "b", number: 2 },
+        ]);
+      }
+      const [text] = await collect(textLines(inPieces(`${long.slice(1)}€€`, size)));
+      expect(text).toEqual({ text: long.slice(1), number: 1, cut: true });
     }
   });
 
@@ -206,7 +222,7 @@ describe("csv", () => {
 
   it("takes a header, a byte order mark, quotes, spaces and missing values", async () => {
     const text = '\ufefftimestamp,value\r\n"2014-04-01 00:00:00", 20.5\n\n1396310700,-1e3\n1396310701,\n';
-    expect(await collect(csvPoints(inPieces(text, 4), "f"))).toEqual([
+    expect(await collect(csvPoints(inPieces(text, 4), source))).toEqual([
       { unixNano: nanos("2014-04-01T00:00:00Z"), value: 20.5, line: 2 },
       { unixNano: 1_396_310_700_000_000_000n, value: -1000, line: 4 },
       { unixNano: 1_396_310_701_000_000_000n, value: undefined, line: 5 },
@@ -223,7 +239,9 @@ describe("csv", () => {
     ["1396310700,1,2", "f.csv: line 1: must have two columns, timestamp and value, has 3"],
     ["soon,1", "f.csv: line 1, column 1"],
   ])("names line and column of what is wrong in %j", async (text, message) => {
-    await expect(collect(csvPoints(inPieces(text, 1e6), "f.csv"))).rejects.toThrow(message);
+    await expect(collect(csvPoints(inPieces(text, 1e6), { ...source, name: "f.csv" }))).rejects.toThrow(
+      message,
+    );
   });
 
   it("becomes points of a gauge, a line each", async () => {
@@ -373,6 +391,84 @@ describe("otlp", () => {
   });
 });
 
+describe("a file", () => {
+  const rows = Array.from({ length: 600 }, (_, i) => `${1_396_310_700 + 300 * i},${20 + (i % 12)}`);
+  const request = framed([logsRequest(Array.from({ length: 100 }, (_, i) => shopLine(random(i))))]);
+  const contents = {
+    lines: Array.from({ length: 300 }, (_, i) => `${normalLine(i)} für 3 €`).join("\n"),
+    sequences: Array.from({ length: 300 }, (_, i) => `s${i},a b c d`).join("\n"),
+    csv: rows.join("\n"),
+    otlp: request,
+  };
+  const options = (format: string) => [
+    "--format",
+    format,
+    ...(format === "otlp" ? ["--signal", "logs"] : []),
+  ];
+  const cases = Object.entries(contents);
+  const texts = cases.filter(([format]) => format !== "otlp") as [string, string][];
+
+  it.each(cases)("may be packed with gzip, in parts and in pieces: %s", async (format, content) => {
+    const plain = await replay(inPieces(content, 1e6), ...options(format));
+    const bytes = Buffer.from(content);
+    const members = Buffer.concat([gzipSync(bytes.subarray(0, 1_000)), gzipSync(bytes.subarray(1_000))]);
+    for (const size of [1, 1e6]) {
+      expect(await replay(inPieces(members, size), ...options(format))).toEqual(plain);
+    }
+  });
+
+  it.each(cases)("that is damaged gzip, or packed otherwise, is refused: %s", async (format, content) => {
+    const whole = gzipSync(content);
+    const broken = Buffer.from(whole).fill(0xaa, whole.length >> 1, (whole.length >> 1) + 50);
+    for (const bytes of [whole.subarray(0, whole.length - 9), broken]) {
+      await expect(replay(inPieces(bytes, 100), ...options(format))).rejects.toThrow(
+        "standard input: the gzip data is damaged or cut off",
+      );
+    }
+    const zstd = zstdCompressSync(content);
+    await expect(replay(inPieces(zstd, 100), ...options(format))).rejects.toThrow(
+      "standard input: is packed as zstd; unpack it: zstd -dc FILE",
+    );
+  });
+
+  it.each(texts)("may be text with a byte order mark: %s", async (format, content) => {
+    const plain = await replay(inPieces(content, 1e6), ...options(format));
+    const little = Buffer.from(`\ufeff${content}`, "utf16le");
+    const big = Buffer.from(little).swap16();
+    const marked = Buffer.from(`\ufeff${content}`);
+    for (const bytes of [little, big, marked, gzipSync(big)]) {
+      for (const size of [7, 1e6]) {
+        expect(await replay(inPieces(bytes, size), ...options(format))).toEqual(plain);
+      }
+    }
+  });
+
+  it.each(texts)("that is no text is refused: %s", async (format, content) => {
+    const noise = Buffer.concat(
+      Array.from({ length: 8 }, (_, i) => createHash("sha512").update(`${i}`).digest()),
+    );
+    for (const bytes of [
+      noise,
+      gzipSync(gzipSync(noise)),
+      gzipSync(noise),
+      Buffer.from(content, "utf16le"),
+      Buffer.from(`\ufeff${content}`).fill(0, 10),
+      Buffer.concat([Buffer.from("fffe0000", "hex"), Buffer.from(content, "utf16le")]),
+      readFileSync(process.execPath).subarray(0, 100_000),
+    ]) {
+      await expect(replay(inPieces(bytes, 1e5), ...options(format))).rejects.toThrow(
+        "standard input: is no text in UTF-8",
+      );
+    }
+  });
+
+  it("may hold some characters that are none", async () => {
+    const lines = "caf\xe9 au lait, tr\xe8s chaud \x1b[31mrouge\x1b[0m\n".repeat(300);
+    const { records } = await replay(inPieces(Buffer.from(lines, "latin1"), 1e6), "--format", "lines");
+    expect(records).toHaveLength(300);
+  });
+});
+
 describe("arguments", () => {
   it.each([
     [["f"], /--format must be one of otlp, lines, sequences, csv$/],
@@ -496,6 +592,44 @@ describe("the command", () => {
     const out = (await collect(piped.child.stdout.setEncoding("utf8"))).join("");
     expect(await piped.ended).toEqual({ code: 0, err: "" });
     expect(JSON.parse(out)).toMatchObject({ i: 0, stream: "logs service.name=stdin" });
+  });
+
+  it.each([
+    ["lines", "cut there", 1, "x".repeat(70_000)],
+    ["sequences", "cut there", 1, "id,".padEnd(70_000, "a b ")],
+    ["csv", "left out", 0, `1396310700,${"1".repeat(70_000)}`],
+  ])("says how many lines of %s were too long", async (format, done, kept, long) => {
+    const line = { lines: "an ordinary line", sequences: "a b c", csv: "1396310700,1" }[format];
+    for (const [name, lines, which] of [
+      ["one", [long], "line 301 is"],
+      ["three", [long, long, long], "3 lines, the first of them line 301, are"],
+    ] as const) {
+      const path = join(folder, `${format}-${name}`);
+      writeFileSync(path, [...Array<string>(300).fill(line!), ...lines].join("\n"));
+      const { child, ended } = start(["--format", format, path]);
+      const text = (await collect(child.stdout.setEncoding("utf8"))).join("");
+      expect(await ended).toEqual({
+        code: 0,
+        err: `driftlock: ${path}: ${which} longer than 64 KiB and ${done}\n`,
+      });
+      const found = text.split("\n").filter((each) => each.includes('"kind":"record"'));
+      expect(found).toHaveLength(300 + kept * lines.length);
+    }
+  });
+
+  it("refuses what is no text, also when it is packed, and names packed files' streams by what is in them", async () => {
+    const path = join(folder, "noise.log.gz");
+    writeFileSync(path, gzipSync(Buffer.alloc(10_000)));
+    const refused = start(["--format", "lines", path]);
+    expect(await refused.ended).toEqual({
+      code: 1,
+      err: expect.stringContaining(`driftlock: ${path}: is no text`),
+    });
+    writeFileSync(path, gzipSync("one\n"));
+    const { child, ended } = start(["--format", "lines", path]);
+    const out = (await collect(child.stdout.setEncoding("utf8"))).join("");
+    expect(await ended).toEqual({ code: 0, err: "" });
+    expect(JSON.parse(out)).toMatchObject({ stream: "logs service.name=noise" });
   });
 
   it("ends in peace when its reader has enough", async () => {

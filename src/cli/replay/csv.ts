@@ -1,4 +1,4 @@
-import type { Readable } from "node:stream";
+import type { Source } from "./input.ts";
 import { textLines } from "./text-lines.ts";
 
 export interface CsvPoint {
@@ -44,14 +44,16 @@ function unquote(field: string): string {
 }
 
 /**
- * Rows of `timestamp,value`; a first line whose timestamp is none is a header. Empty lines are passed over.
+ * Rows of `timestamp,value`; a first line whose timestamp is none is a header. Empty lines are passed over, and so are those longer than 64 KiB.
  * @throws Error that names line and column of what cannot be read.
  */
-export async function* csvPoints(input: Readable, name: string): AsyncGenerator<CsvPoint, void> {
-  for await (const { text, number: line } of textLines(input, name)) {
-    // Files that spreadsheets write begin with a byte order mark.
-    const row = line === 1 ? text.replace(/^\ufeff/, "") : text;
-    if (row.trim() === "") continue;
+export async function* csvPoints(
+  input: AsyncIterable<Buffer>,
+  { name, onLongLine }: Pick<Source, "name" | "onLongLine">,
+): AsyncGenerator<CsvPoint, void> {
+  for await (const { text: row, number: line, cut } of textLines(input)) {
+    if (cut) onLongLine(line);
+    if (cut || row.trim() === "") continue;
     const fields = row.split(",").map(unquote);
     const fail = (column: number, what: string): Error => {
       const shown = JSON.stringify(fields[column - 1]?.slice(0, 80) ?? "");

@@ -1,5 +1,4 @@
 /** The text formats: each becomes OTLP requests, in the order of the file. */
-import type { Readable } from "node:stream";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ExportMetricsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
@@ -29,7 +28,7 @@ function logsRequest(source: Source, logRecords: LogRecord[]): Buffer {
 }
 
 /** A log line each. Their times are in the text, in a form that nobody knows: the records have none. */
-export async function* readLines(input: Readable, source: Source): AsyncGenerator<Input, void> {
+export async function* readLines(input: AsyncIterable<Buffer>, source: Source): AsyncGenerator<Input, void> {
   let first = 1;
   let records: LogRecord[] = [];
   const take = (): Input => {
@@ -39,7 +38,8 @@ export async function* readLines(input: Readable, source: Source): AsyncGenerato
     records = [];
     return { signal: "logs", body, place };
   };
-  for await (const { text } of textLines(input, source.name)) {
+  for await (const { text, number, cut } of textLines(input)) {
+    if (cut) source.onLongLine(number);
     records.push({ body: { value: { case: "stringValue", value: text } } });
     if (records.length === recordsPerRequest) yield take();
   }
@@ -54,13 +54,15 @@ export interface Session {
 }
 
 /** `id,event event event`, or without an id, which is the line's number then. */
-function parseSession({ text, number }: TextLine): Session {
+function parseSession({ text, number, cut }: TextLine): Session {
   const comma = text.indexOf(",");
   const id = comma < 0 ? String(number) : text.slice(0, comma).trim();
   const events = text
     .slice(comma + 1)
     .split(/\s+/)
     .filter((event) => event !== "");
+  // What is left of the last event is none.
+  if (cut) events.pop();
   return { id, events, line: number };
 }
 
@@ -69,8 +71,14 @@ export function recordsOf({ events }: Pick<Session, "events">): number {
   return events.length + 1;
 }
 
-export async function* readSessions(input: Readable, { name }: Source): AsyncGenerator<Session, void> {
-  for await (const line of textLines(input, name)) yield parseSession(line);
+export async function* readSessions(
+  input: AsyncIterable<Buffer>,
+  { onLongLine }: Source,
+): AsyncGenerator<Session, void> {
+  for await (const line of textLines(input)) {
+    if (line.cut) onLongLine(line.number);
+    yield parseSession(line);
+  }
 }
 
 /**
@@ -103,7 +111,7 @@ export async function* sessionRequests(
 }
 
 /** Points of one gauge. */
-export async function* readCsv(input: Readable, source: Source): AsyncGenerator<Input, void> {
+export async function* readCsv(input: AsyncIterable<Buffer>, source: Source): AsyncGenerator<Input, void> {
   let dataPoints: Point[] = [];
   let place = "";
   const take = (): Input => {
@@ -114,7 +122,7 @@ export async function* readCsv(input: Readable, source: Source): AsyncGenerator<
     dataPoints = [];
     return { signal: "metrics", body, place };
   };
-  for await (const { unixNano, value, line } of csvPoints(input, source.name)) {
+  for await (const { unixNano, value, line } of csvPoints(input, source)) {
     if (dataPoints.length === 0) place = `${source.name}:${line}`;
     dataPoints.push(
       value === undefined

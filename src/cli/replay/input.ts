@@ -17,6 +17,8 @@ export interface Source {
   name: string;
   /** The service that text formats' records are said to come from. */
   service: string;
+  /** Told of each line that was longer than 64 KiB and of which the end, or all, was left out. */
+  onLongLine(number: number): void;
 }
 
 /** Records that text formats put into one request. */

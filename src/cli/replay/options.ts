@@ -89,7 +89,9 @@ export function configFor(
   }
 }
 
-/** The service that a file's records are said to come from: the file's name without its ending. */
+/** The service that a file's records are said to come from: the file's name without its ending, packed or not. */
 export function serviceOf(file: string): string {
-  return file === "-" ? "stdin" : basename(file, extname(file));
+  if (file === "-") return "stdin";
+  const name = basename(file, ".gz");
+  return basename(name, extname(name));
 }

@@ -1,4 +1,3 @@
-import type { Readable } from "node:stream";
 import type { Signal } from "../../otlp.ts";
 import type { Input, Source } from "./input.ts";
 
@@ -10,8 +9,8 @@ const lengthSize = 4;
  * @throws Error that names the request and where it begins.
  */
 export async function* readRequests(
-  input: Readable,
-  { name }: Source,
+  input: AsyncIterable<Buffer>,
+  { name }: Pick<Source, "name">,
   signal: Signal,
   maxSize: number,
 ): AsyncGenerator<Input, void> {
@@ -23,7 +22,7 @@ export async function* readRequests(
   let needed: number | undefined;
   const place = () => `${name}: request ${number} at byte ${offset}`;
 
-  for await (const chunk of input as AsyncIterable<Buffer>) {
+  for await (const chunk of input) {
     parts.push(chunk);
     size += chunk.length;
     while (size >= (needed ?? lengthSize)) {

@@ -1,5 +1,3 @@
-import type { Readable } from "node:stream";
-
 /** Of a line, in bytes, its end left out. */
 export const maxLineSize = 64 * 1024;
 
@@ -7,39 +5,51 @@ export interface TextLine {
   text: string;
   /** From 1 on. */
   number: number;
+  /** The line is longer than 64 KiB: `text` is its beginning. */
+  cut?: true;
 }
 
 /**
- * Lines of UTF-8 text; what is not UTF-8 becomes U+FFFD. Ends of lines are LF or CRLF, and the last may be missing.
- * @throws Error that names the line which is longer than 64 KiB.
+ * Lines of UTF-8 text; what is not UTF-8 becomes U+FFFD. Lines end with LF or CRLF, and the last may have no end. A byte order
+ * mark is left out. No more than 64 KiB of a line is held.
  */
-export async function* textLines(input: Readable, name: string): AsyncGenerator<TextLine, void> {
+export async function* textLines(input: AsyncIterable<Buffer>): AsyncGenerator<TextLine, void> {
   let number = 0;
   let parts: Buffer[] = [];
-  let size = 0;
-  const take = (last: Buffer): TextLine => {
-    const line = parts.length > 0 ? Buffer.concat([...parts, last]) : last;
-    parts = [];
-    size = 0;
+  /** Bytes of `parts`, and of the whole line so far. */
+  let [held, size] = [0, 0];
+  const add = (part: Buffer) => {
+    size += part.length;
+    const kept = part.subarray(0, maxLineSize + 1 - held);
+    if (kept.length > 0) parts.push(kept);
+    held += kept.length;
+  };
+  const take = (): TextLine => {
+    const line = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+    const hasReturn = size === held && line.at(-1) === 0x0d;
+    const length = hasReturn ? size - 1 : size;
+    [parts, held, size] = [[], 0, 0];
     number++;
-    const end = line.at(-1) === 0x0d ? line.length - 1 : line.length;
-    return { text: line.toString("utf8", 0, end), number };
+    const cut = length > maxLineSize;
+    let text = line.toString("utf8", 0, cut ? wholeCharacters(line, maxLineSize) : length);
+    if (number === 1) text = text.replace(/^\ufeff/, "");
+    return { text, number, ...(cut && { cut }) };
   };
-  const check = (length: number) => {
-    if (length > maxLineSize) {
-      throw new Error(`${name}:${number + 1}: the line is longer than ${maxLineSize} bytes; split or cut it`);
-    }
-  };
-  for await (const chunk of input as AsyncIterable<Buffer>) {
+  for await (const chunk of input) {
     let start = 0;
     for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, start)) {
-      check(size + end - start);
-      yield take(chunk.subarray(start, end));
+      add(chunk.subarray(start, end));
+      yield take();
       start = end + 1;
     }
-    size += chunk.length - start;
-    check(size);
-    if (start < chunk.length) parts.push(chunk.subarray(start));
+    if (start < chunk.length) add(chunk.subarray(start));
   }
-  if (size > 0) yield take(Buffer.alloc(0));
+  if (size > 0) yield take();
+}
+
+/** How many of at most `length` bytes do not cut a character of UTF-8 in two. */
+function wholeCharacters(bytes: Buffer, length: number): number {
+  let end = length;
+  while (end > length - 4 && (bytes[end]! & 0xc0) === 0x80) end--;
+  return end;
 }

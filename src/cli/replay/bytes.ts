@@ -1,0 +1,107 @@
+/** What a file holds, by its first bytes: unpacked where it is gzip, refused where its format cannot hold it. */
+import { pipeline, Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+
+/** Enough of a file to know it by. */
+const sampleSize = 4 * 1024;
+
+const gzip = "1f8b";
+
+/** What begins so is packed in a way that is not read here, and what unpacks it. */
+const packed: readonly [magic: string, name: string, tool: string][] = [
+  ["28b52ffd", "zstd", "zstd -dc"],
+  ["fd377a585a00", "xz", "xz -dc"],
+  ["425a68", "bzip2", "bzip2 -dc"],
+  ["04224d18", "LZ4", "lz4 -dc"],
+  ["504b0304", "a ZIP archive", "unzip -p"],
+];
+
+const utf16 = { fffe: "utf-16le", feff: "utf-16be" } as const;
+
+/** Of the characters of a text, so many may be none. */
+const maxUnreadable = 0.1;
+
+type Bytes = AsyncIterable<Buffer>;
+
+function startsWith(bytes: Buffer, magic: string): boolean {
+  return bytes.toString("hex", 0, magic.length / 2) === magic;
+}
+
+/** Reads ahead. The second has all bytes, those of the first included. */
+async function peek(input: Bytes): Promise<[sample: Buffer, all: Bytes]> {
+  const chunks = input[Symbol.asyncIterator]();
+  let sample = Buffer.alloc(0);
+  while (sample.length < sampleSize) {
+    const { value, done } = await chunks.next();
+    if (done) break;
+    sample = Buffer.concat([sample, value]);
+  }
+  const all = async function* () {
+    try {
+      if (sample.length > 0) yield sample;
+      for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
+    } finally {
+      await chunks.return?.();
+    }
+  };
+  return [sample, all()];
+}
+
+async function* gunzip(input: Bytes, name: string): Bytes {
+  const unpacked = createGunzip();
+  // A failure of either ends both, and is thrown below.
+  pipeline(Readable.from(input), unpacked, () => {});
+  try {
+    yield* unpacked as Bytes;
+  } catch (error) {
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    if (!code.startsWith("Z_")) throw error;
+    throw new Error(`${name}: the gzip data is damaged or cut off: ${message}`, { cause: error });
+  }
+}
+
+async function* transcode(input: Bytes, encoding: string): Bytes {
+  const decoder = new TextDecoder(encoding);
+  for await (const chunk of input) yield Buffer.from(decoder.decode(chunk, { stream: true }));
+  yield Buffer.from(decoder.decode());
+}
+
+/** Characters that are not UTF-8, and controls that no text has, as a share of all. */
+function unreadable(sample: Buffer): number {
+  const text = sample.toString("utf8");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those that logs have are tab, line ends, bell, backspace and escape
+  const found = text.match(/[\0-\x06\x0e-\x1a\x1c-\x1f\x7f\ufffd]/g)?.length ?? 0;
+  return found / Math.max(1, text.length);
+}
+
+/** @throws {Error} that names the remedy, if the bytes are packed in a way that is not read here. */
+async function unpack(input: Bytes, name: string): Promise<Bytes> {
+  const [sample, all] = await peek(input);
+  if (startsWith(sample, gzip)) return gunzip(all, name);
+  const found = packed.find(([magic]) => startsWith(sample, magic));
+  if (found === undefined) return all;
+  const [, what, tool] = found;
+  throw new Error(`${name}: is packed as ${what}; unpack it: ${tool} FILE | driftlock replay … -`);
+}
+
+/** For formats that have no text. @throws {Error} as `textBytes`. */
+export async function binaryBytes(input: Bytes, name: string): Promise<Bytes> {
+  return unpack(input, name);
+}
+
+/**
+ * Text in UTF-8, also of a file in UTF-16 that begins with a byte order mark.
+ * @throws {Error} that names the remedy, if it is packed in another way than gzip or is no text.
+ */
+export async function textBytes(input: Bytes, name: string): Promise<Bytes> {
+  const [sample, all] = await peek(await unpack(input, name));
+  const mark = sample.toString("hex", 0, 2) as keyof typeof utf16;
+  if (mark in utf16 && !startsWith(sample, "fffe0000")) return transcode(all, utf16[mark]);
+  const share = unreadable(sample);
+  if (share > maxUnreadable) {
+    throw new Error(
+      `${name}: is no text in UTF-8: ${Math.round(100 * share)} % of its beginning cannot be read as characters; if it is text in another encoding, convert it: iconv -f ENCODING -t UTF-8 FILE | driftlock replay … -`,
+    );
+  }
+  return all;
+}
