@@ -1,6 +1,7 @@
 /** A page in the form that was asked for: JSON, newline-delimited JSON, or CSV. */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
+import { printable, toJson } from "../printable.ts";
 import { ApiError } from "./problem.ts";
 
 export const formats = ["json", "ndjson", "csv"] as const;
@@ -32,12 +33,18 @@ export function formatOf(request: FastifyRequest, format: Format | undefined): F
   throw new ApiError(406, `accept: none of it can be given; there are ${Object.values(types).join(", ")}`);
 }
 
-/** A cell as RFC 4180 has it. Text that a spreadsheet would run as a formula is kept from that by an apostrophe. */
+/**
+ * Where a spreadsheet would begin a formula: at the start of a cell, or behind a line break or what it may take for a
+ * delimiter. Quotes and spaces before it do not help, nor are the wide forms of the signs harmless.
+ */
+const formula = /(?<=^|[\n,;|\t])(?=["'\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r])/g;
+
+/** A cell as RFC 4180 has it, printable, with an apostrophe before what a spreadsheet would run as a formula. */
 function cell(value: string | number | null): string {
   if (value === null) return "";
   if (typeof value === "number") return String(value);
-  const tame = /^[=+\-@\t\r\n]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
+  const tame = printable(value).replace(formula, "'");
+  return /[",;|\t\n]/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
 }
 
 export type Columns<T> = Readonly<Record<string, (item: T) => string | number | null>>;
@@ -91,9 +98,7 @@ export function sendPage<T>(
   if (format === "json") return reply.type(types.json).send(page);
   // As text: a serializer would quote it.
   const text =
-    format === "csv"
-      ? toCsv(page.items, columns)
-      : page.items.map((item) => `${JSON.stringify(item)}\n`).join("");
+    format === "csv" ? toCsv(page.items, columns) : page.items.map((item) => `${toJson(item)}\n`).join("");
   return reply.type(`${types[format]}; charset=utf-8`).serializer(String).send(text);
 }
 

@@ -5,6 +5,7 @@ import { serializerCompiler } from "fastify-type-provider-zod";
 import type { Logger } from "pino";
 import { parseListen } from "../config/address.ts";
 import type { Config } from "../config/schema.ts";
+import { printableJson } from "../printable.ts";
 import { type Connections, limitConnections } from "../receive/connections.ts";
 import { listenError } from "../receive/listen.ts";
 import { type AnomalyOptions, anomalyRoutes } from "./anomalies.ts";
@@ -95,6 +96,10 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
+  app.addHook("onSend", async (_request, reply, payload) => {
+    const isJson = typeof payload === "string" && String(reply.getHeader("content-type")).includes("json");
+    return isJson ? printableJson(payload) : payload;
+  });
   app.removeContentTypeParser("text/plain");
   await app.register(websocket, {
     options: {

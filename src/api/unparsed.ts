@@ -1,12 +1,13 @@
 /** What is refused before there is a request, by Node's parser or the WebSocket's handshake: answered as the rest is. */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { toJson } from "../printable.ts";
 import { problem, problemType } from "./problem.ts";
 
 /** Sends the problem and ends the connection. */
 function end(socket: Duplex, status: number, detail: string): void {
   const body = problem(status, detail);
-  const text = JSON.stringify(body);
+  const text = toJson(body);
   socket.end(
     `HTTP/1.1 ${status} ${body.title}\r\ncontent-type: ${problemType}\r\n` +
       `content-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`,

@@ -2,6 +2,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AnomalyJson } from "../api/anomaly.ts";
 import { isWildcard, parseListen } from "../config/address.ts";
+import { printableJson, toJson } from "../printable.ts";
 import { ApiClient, ApiRefusal } from "./anomalies/client.ts";
 import { events } from "./anomalies/events.ts";
 import { durationMs } from "./duration.ts";
@@ -82,7 +83,7 @@ async function list(args: string[], io: Io): Promise<number> {
   noArguments(asked);
   const page = await asked.client.json<{ items: AnomalyJson[]; next?: string }>("/v1/anomalies", asked.query);
   if (asked.json) {
-    for (const item of page.items) io.out(`${JSON.stringify(item)}\n`);
+    for (const item of page.items) io.out(`${toJson(item)}\n`);
   } else {
     const rows = page.items.map((item) => [
       shortTime(item.start_time),
@@ -108,7 +109,7 @@ async function show(args: string[], io: Io): Promise<number> {
     `/v1/anomalies/${encodeURIComponent(id)}`,
   );
   if (asked.json) {
-    io.out(`${JSON.stringify(detail)}\n`);
+    io.out(`${toJson(detail)}\n`);
     return exit.ok;
   }
   const { report } = detail;
@@ -169,7 +170,9 @@ async function tail(args: string[], io: Io): Promise<number> {
           io.err(`${event.name}: ${(JSON.parse(event.data) as { reason: string }).reason}\n`);
         } else {
           io.out(
-            asked.json ? `${event.data}\n` : `${line(event.name, JSON.parse(event.data) as AnomalyJson)}\n`,
+            asked.json
+              ? `${printableJson(event.data)}\n`
+              : `${line(event.name, JSON.parse(event.data) as AnomalyJson)}\n`,
           );
         }
       }

@@ -1,3 +1,4 @@
+import { toJson } from "../printable.ts";
 import type { Store } from "../store/index.ts";
 import { exit, type Io } from "./io.ts";
 import { pagesOf } from "./pages.ts";
@@ -34,7 +35,7 @@ async function print(store: Store, tenant: string, json: boolean, io: Io): Promi
   let head = true;
   for await (const items of pagesOf((request) => store.audit.list(tenant, request))) {
     if (json) {
-      for (const entry of items) io.out(`${JSON.stringify(entry)}\n`);
+      for (const entry of items) io.out(`${toJson(entry)}\n`);
     } else {
       const rows = items.map(({ seq, time, actor, action, target, detail }) => [
         String(seq),
@@ -42,7 +43,7 @@ async function print(store: Store, tenant: string, json: boolean, io: Io): Promi
         actor,
         action,
         target,
-        JSON.stringify(detail),
+        toJson(detail),
       ]);
       const lines = table(["NO", "TIME", "ACTOR", "ACTION", "TARGET", "DETAIL"], rows);
       io.out(head ? lines : lines.slice(lines.indexOf("\n") + 1));

@@ -1,6 +1,7 @@
 /** The commands: each is loaded when it is called, so that the small ones start at once. */
 import { nearest } from "../config/nearest.ts";
 import { ConfigError } from "../config/problem.ts";
+import { printable } from "../printable.ts";
 import { exit, type Io, UsageError } from "./io.ts";
 
 interface Command {
@@ -71,8 +72,16 @@ function isUsage(error: unknown): boolean {
   );
 }
 
-/** Runs the command that `args` name and gives its exit code. What it throws becomes one message on `io.err`. */
-export async function dispatch(args: string[], io: Io): Promise<number> {
+/**
+ * Runs the command that `args` name and gives its exit code. What it throws becomes one message on `io.err`. Nothing that is
+ * written can steer the terminal: texts may hold what senders wrote, names of files, or answers of others.
+ */
+export async function dispatch(args: string[], { env, ...unsafe }: Io): Promise<number> {
+  const io: Io = {
+    out: (text) => unsafe.out(printable(text)),
+    err: (text) => unsafe.err(printable(text)),
+    env,
+  };
   const [first, ...rest] = args;
   try {
     switch (first) {

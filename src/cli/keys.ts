@@ -1,4 +1,5 @@
 import { userInfo } from "node:os";
+import { toJson } from "../printable.ts";
 import { type ApiKey, type Scope, type Store, scopes } from "../store/index.ts";
 import { durationMs } from "./duration.ts";
 import { exit, type Io, UsageError } from "./io.ts";
@@ -95,7 +96,7 @@ async function list(args: string[], io: Io): Promise<number> {
   const tenant = tenantOf(own.values);
   const keys = await withStore(configOf(own.rest, io), (store) => allKeys(store, tenant));
   if (own.switches.has("json")) {
-    for (const key of keys) io.out(`${JSON.stringify(key)}\n`);
+    for (const key of keys) io.out(`${toJson(key)}\n`);
     return exit.ok;
   }
   const rows = keys.map((key) => [

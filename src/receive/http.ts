@@ -11,6 +11,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ReceiveConfig } from "../config/schema.ts";
 import { Code, ExportError, httpPath, type PartialSuccess, type Signal, signals } from "../otlp.ts";
+import { toJson } from "../printable.ts";
 import type { Permit } from "./admission.ts";
 import { encodeResponse, encodeStatus, responseJson, statusJson } from "./answer.ts";
 import { BodyCut } from "./arrivals.ts";
@@ -241,12 +242,12 @@ class Exchange {
 
   #encodeResponse(signal: Signal, partial: PartialSuccess | undefined): Uint8Array | string {
     return this.#answerType === json
-      ? JSON.stringify(responseJson(signal, partial))
+      ? toJson(responseJson(signal, partial))
       : encodeResponse(signal, partial);
   }
 
   #encodeStatus(error: ExportError): Uint8Array | string {
-    return this.#answerType === json ? JSON.stringify(statusJson(error)) : encodeStatus(error);
+    return this.#answerType === json ? toJson(statusJson(error)) : encodeStatus(error);
   }
 }
 

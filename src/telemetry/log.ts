@@ -1,5 +1,6 @@
 import pino, { type DestinationStream, type Logger } from "pino";
 import type { Config } from "../config/schema.ts";
+import { printableJson } from "../printable.ts";
 
 export type { Logger } from "pino";
 
@@ -10,6 +11,8 @@ export function createLogger(config: Config["telemetry"], destination?: Destinat
     base: { service: config.service_name, environment: config.environment },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    // What senders write may be in any of its texts.
+    hooks: { streamWrite: printableJson },
   };
   return destination === undefined ? pino(options) : pino(options, destination);
 }

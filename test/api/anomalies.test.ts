@@ -122,7 +122,7 @@ describe("the list of anomalies", () => {
     const [head, ...rows] = (await csv.text()).split("\r\n");
     expect(head).toMatch(/^id,state,severity,signal,stream,/);
     expect(rows.join("\r\n")).toContain(`,"'=HYPERLINK(""x""), ""quoted""\nand broken",`);
-    expect(rows.join("\r\n")).toContain(`"'\n=1+1"`);
+    expect(rows.join("\r\n")).toContain(`"'\n'=1+1"`);
     expect(rows.join("\r\n")).toContain(",1,,20,0.0001,");
     const lines = await running.get("/v1/anomalies?format=ndjson", { headers: { accept: "text/csv" } });
     expect(lines.headers.get("content-type")).toBe("application/x-ndjson; charset=utf-8");
@@ -131,6 +131,56 @@ describe("the list of anomalies", () => {
       headers: { accept: "image/png, application/json;q=0" },
     });
     expect((await problemOf(none)).status).toBe(406);
+  });
+
+  it.each([
+    ["=1+1", "'=1+1"],
+    ["+1", "'+1"],
+    ["-1+1|cmd", '"\'-1+1|cmd"'],
+    ["@SUM(A1)", "'@SUM(A1)"],
+    ["\t=1+1", "\"'\t'=1+1\""],
+    ["\r=1+1", "\\r=1+1"],
+    [" =1+1", "' =1+1"],
+    ["\u00a0=1+1", "'\u00a0=1+1"],
+    ["\u200b=1+1", "\\u{200b}=1+1"],
+    ["＝1+1", "'＝1+1"],
+    ["＠SUM(A1)", "'＠SUM(A1)"],
+    ["a\n=1+1", '"a\n\'=1+1"'],
+    ["a\r\n  +1", '"a\\r\n\'  +1"'],
+    ["a,=1+1", '"a,\'=1+1"'],
+    ["a;@SUM(A1)", '"a;\'@SUM(A1)"'],
+    ["a\t-1", '"a\t\'-1"'],
+    ['a;"=1+1"', '"a;\'""=1+1"""'],
+    ["a = b, c-d; e", '"a = b, c-d; e"'],
+    ["\u009b31m \u202e\0", "\\x9b31m \\u{202e}\\x00"],
+  ])("guards a cell of CSV: %j", async (text, cell) => {
+    const running = await start();
+    await running.store.anomalies.record([report({ tenant: "default", explanation: text })]);
+    const csv = await (await running.get("/v1/anomalies?format=csv")).text();
+    expect(csv).toContain(`,${cell},`);
+  });
+
+  it("has no hidden characters in any form, and loses none", async () => {
+    const running = await start();
+    const evil = "\u001b[2J \u009b31m \u202egnp.exe \u2028\u200b\u{e0041}";
+    const init = { tenant: "default", explanation: evil, stream: `logs ${evil}`, serviceName: evil };
+    await running.store.anomalies.record([report(init)]);
+    const paths = [
+      "",
+      `/${id(1)}`,
+      "?format=ndjson",
+      "?format=csv",
+      `/${evil}`,
+      `?state=${evil}`,
+      `?${evil}=1`,
+    ];
+    for (const path of paths) {
+      const response = await running.get(`/v1/anomalies${encodeURI(path)}`);
+      const text = await response.text();
+      expect(text).not.toMatch(/[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]--[\r\n]]/v);
+      if (response.status === 200 && !path.endsWith("csv"))
+        expect(JSON.stringify(JSON.parse(text))).toContain(evil.slice(4));
+    }
   });
 
   it("refuses what is no filter, and says which", async () => {

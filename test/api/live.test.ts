@@ -44,6 +44,25 @@ describe("listeners", () => {
     }
   });
 
+  it("are given nothing hidden, and all of it", async () => {
+    const running = await start();
+    const explanation = "\u001b[2J \u009b31m \u202egnp.exe \u2028\u200b\u{e0041}";
+    const events = await listen(running);
+    const messages = await connect(running);
+    let raw = "";
+    events.response.on("data", (chunk: string) => {
+      raw += chunk;
+    });
+    messages.socket.addEventListener("message", ({ data }) => {
+      raw += data as string;
+    });
+    liveSink(running.hub)(report({ tenant: "default", explanation }));
+    for (const { inbox } of [events, messages]) {
+      expect((await inbox.next()).data).toMatchObject({ report: { explanation } });
+    }
+    expect(raw).not.toMatch(/[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]--\n]/v);
+  });
+
   it("may ask for some alone", async () => {
     const running = await start();
     const { inbox } = await listen(running, "?severity=critical&severity=high&service=checkout");

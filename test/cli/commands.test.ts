@@ -37,6 +37,23 @@ describe("help and usage", () => {
     }
   });
 
+  it("writes nothing that steers the terminal", async () => {
+    const evil = "\u001b[2J\u009b31m\u202e\u200b";
+    const shown = "\\x1b[2J\\x9b31m\\u{202e}\\u{200b}";
+    for (const args of [
+      [evil],
+      ["replay", "--format", "lines", evil],
+      ["explain", evil],
+      ["validate", evil],
+    ]) {
+      const { code, out, err } = await driftlock(args);
+      expect(code).not.toBe(0);
+      expect(out).toBe("");
+      expect(err).not.toMatch(/[[\p{Cc}\p{Cf}]--\n]/v);
+      expect(err.replaceAll("\\\\", "\\").replaceAll("\\u001b", "\\x1b")).toContain(shown);
+    }
+  });
+
   it("answers wrong usage with 2 and a remedy", async () => {
     const unknown = "driftlock: unknown command valdate; did you mean validate?\n";
     expect(await driftlock(["valdate"])).toEqual({ code: 2, out: "", err: unknown });

@@ -24,4 +24,17 @@ describe("logger", () => {
     expect(new Date(first.time).toISOString()).toBe(first.time);
     expect(second.err).toMatchObject({ type: "Error", message: "why" });
   });
+
+  it("writes nothing that steers a terminal, and loses nothing", () => {
+    const lines: string[] = [];
+    const log = createLogger(
+      { service_name: "edge\u009b", environment: "prod", log_level: "info" },
+      { write: (line) => lines.push(line) },
+    );
+    const evil = "\u001b[2J \u009b31m \u202egnp.exe \u2028\u200b\u{e0041}\r\n";
+    log.child({ [evil]: evil }).info({ nested: { evil: [evil] }, err: new Error(evil) }, evil);
+    expect(lines.join("")).not.toMatch(/[[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]--\n]/v);
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0]!)).toMatchObject({ msg: evil, [evil]: evil, nested: { evil: [evil] } });
+  });
 });

@@ -1,6 +1,7 @@
 /** The same events by WebSocket: a JSON text each, `{"id", "event", "data"}`. */
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "@fastify/websocket";
+import { toJson } from "../../printable.ts";
 import type { Batch, Reader } from "./hub.ts";
 
 /** After a reader has been told why it is dropped. */
@@ -23,7 +24,7 @@ function encode(batch: Batch): string[] {
   if (known !== undefined) return known;
   const texts = batch.map((event) => {
     const { name, data } = event;
-    return JSON.stringify(event.name === "gap" ? { event: name, data } : { id: event.id, event: name, data });
+    return toJson(event.name === "gap" ? { event: name, data } : { id: event.id, event: name, data });
   });
   encoded.set(batch, texts);
   return texts;

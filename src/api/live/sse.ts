@@ -1,5 +1,6 @@
 /** Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
 import type { OutgoingHttpHeader, ServerResponse } from "node:http";
+import { toJson } from "../../printable.ts";
 import type { Batch, Reader } from "./hub.ts";
 
 /** After a reader has been told why it is dropped. */
@@ -14,7 +15,7 @@ function encode(batch: Batch): Buffer {
   if (known !== undefined) return known;
   const text = batch.map((event) => {
     const id = event.name === "gap" ? "" : `id: ${event.id}\n`;
-    return `${id}event: ${event.name}\ndata: ${JSON.stringify(event.data)}\n\n`;
+    return `${id}event: ${event.name}\ndata: ${toJson(event.data)}\n\n`;
   });
   const bytes = Buffer.from(text.join(""));
   encoded.set(batch, bytes);
@@ -47,7 +48,7 @@ export function sseReader(
     drop(_ending, reason) {
       if (dropped) return;
       dropped = true;
-      response.end(`event: dropped\ndata: ${JSON.stringify({ reason })}\n\n`);
+      response.end(`event: dropped\ndata: ${toJson({ reason })}\n\n`);
       const cut = setTimeout(() => response.destroy(), graceMs).unref();
       response.once("close", () => clearTimeout(cut));
     },

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { Writable } from "node:stream";
+import { toJson } from "../../printable.ts";
 
 /** JSON lines to a stream, no faster than it takes them. */
 export class JsonLines {
@@ -20,7 +21,7 @@ export class JsonLines {
    */
   async write(lines: readonly unknown[]): Promise<boolean> {
     if (this.#error === undefined && lines.length > 0) {
-      const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+      const text = lines.map((line) => `${toJson(line)}\n`).join("");
       if (!this.#out.write(text)) {
         // What goes wrong is kept by #onError. The one that did not come must not go on waiting.
         const waiting = new AbortController();

@@ -1,5 +1,7 @@
 /** Text as a terminal shows it: cells of known width that cannot move the cursor, change colours or reorder text. */
 
+import { escaped, isHidden } from "../../printable.ts";
+
 export interface Cell {
   text: string;
   /** In columns. */
@@ -13,9 +15,6 @@ export interface ByteRange {
   end: number;
 }
 
-const names: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
-/** Controls, formats (among them those that turn the direction of text), lone surrogates, private use, line separators. */
-const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029]/u;
 const mark = /\p{M}/u;
 const spacing = /\p{Mc}/u;
 /** Of one character; more would spill over other lines. */
@@ -24,14 +23,8 @@ const maxMarks = 3;
 const wide =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
 
-function escaped(character: string): string {
-  const code = character.codePointAt(0)!;
-  if (names[character]) return names[character];
-  return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
-}
-
 function cell(character: string, novel: boolean): Cell {
-  if (unprintable.test(character)) {
+  if (isHidden(character)) {
     const text = escaped(character);
     return { text, width: text.length, novel };
   }
@@ -48,7 +41,7 @@ export function toCells(text: string, novel: readonly ByteRange[] = []): Cell[] 
     while (range < novel.length && novel[range]!.end <= at) range++;
     const inside = range < novel.length && novel[range]!.start <= at;
     at += Buffer.byteLength(character);
-    if (!mark.test(character)) {
+    if (!mark.test(character) || isHidden(character)) {
       const next = cell(character, inside);
       cells.push(next);
       // Nothing joins an escape.
