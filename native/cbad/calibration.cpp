@@ -85,14 +85,25 @@ double Calibration::p_value(double score) const {
     const std::size_t k = reached(scores, s) + (open >= s);
     const double p = std::min(ceiling, rank(j, k, scores.size()));
     const bool top = j + 1 == levels || filled(j + 1) <= fewest;
-    if (k == 0 && top) return tail(j, score, p);
+    if (k == 0 && top) {
+      const Tail& tail = this->tail(j);
+      return tail.none ? p : std::clamp(tail.chance(score), p * p, p);
+    }
     if (k >= enough || top) return p;
     ceiling = std::min(ceiling, rank(j, enough, scores.size()));
   }
 }
 
-/// P-value of a score above all block maxima of level j, of which the ranks say no more than `rank`.
-double Calibration::tail(int j, double score, double rank) const {
+/// The highest level that is asked.
+int Calibration::top() const {
+  int j = 0;
+  while (j + 1 < levels && filled(j + 1) > fewest) ++j;
+  return j;
+}
+
+const Calibration::Tail& Calibration::tail(int j) const {
+  if (tail_.learnt == learnt_) return tail_;
+  tail_ = {.learnt = learnt_};
   const std::span<const float> scores = past(j);
   std::array<float, latest> sorted;
   const auto end = std::copy(scores.begin(), scores.end(), sorted.begin());
@@ -100,11 +111,12 @@ double Calibration::tail(int j, double score, double rank) const {
   // The upper half, at level 0 the upper tenth, at least 8.
   const std::size_t n = scores.size();
   const std::size_t m = std::min(n - 1, std::max<std::size_t>(enough, j == 0 ? n / 10 : n / 2));
-  if (n < 2 || m == 0) return rank;
-  const double from = sorted[n - m - 1];
+  tail_.none = n < 2 || m == 0;
+  if (tail_.none) return tail_;
+  tail_.from = sorted[n - m - 1];
   double a0 = 0, a1 = 0;
   for (std::size_t i = 0; i < m; ++i) {
-    const double excess = sorted[n - m + i] - from;
+    const double excess = sorted[n - m + i] - tail_.from;
     a0 += excess;
     a1 += excess * (static_cast<double>(m - 1 - i) + 0.5) / static_cast<double>(m);
   }
@@ -113,13 +125,21 @@ double Calibration::tail(int j, double score, double rank) const {
   double shape = 0;
   if (a0 > 2 * a1 && a0 > 0) shape = std::clamp(2 - a0 / (a0 - 2 * a1), 0.0, 0.9);
   shape += 1 / std::sqrt(static_cast<double>(m));
-  const double scale = std::max(unit_, a0 * (1 - std::min(shape, 0.9)));
-  const double above = (score - from) / scale;
-  const double share = static_cast<double>(m) / static_cast<double>(n);
+  tail_.scale = std::max(unit_, a0 * (1 - std::min(shape, 0.9)));
   // Excesses of less than a unit say nothing of the shape: then the unit alone is the tail.
-  const double exponent = a0 < unit_ ? above : portable_log(1 + shape * above) / shape;
-  const double fitted = share / block_of(j) * portable_exp(-exponent);
-  return std::clamp(fitted, rank * rank, rank);
+  tail_.shape = a0 < unit_ ? 0 : shape;
+  tail_.share = static_cast<double>(m) / static_cast<double>(n) / block_of(j);
+  return tail_;
+}
+
+double Calibration::Tail::chance(double score) const {
+  const double above = (score - from) / scale;
+  return share * portable_exp(-(shape == 0 ? above : portable_log(1 + shape * above) / shape));
+}
+
+double Calibration::Tail::scoreOf(double p) const {
+  const double exponent = portable_log(share / p);
+  return from + scale * (shape == 0 ? exponent : (portable_exp(shape * exponent) - 1) / shape);
 }
 
 void Calibration::learn(double score) {
@@ -153,20 +173,39 @@ double Calibration::largest() const {
   return most;
 }
 
+/// All finite floats in their order, -0 below 0.
+float Calibration::scoreAt(std::int64_t place) {
+  return std::bit_cast<float>(place < 0 ? 0x80000000u | static_cast<std::uint32_t>(-(place + 1)) : static_cast<std::uint32_t>(place));
+}
+
+std::int64_t Calibration::placeOf(float score) {
+  const auto bits = std::bit_cast<std::uint32_t>(score);
+  return bits < 0x80000000u ? std::int64_t{bits} : -static_cast<std::int64_t>(bits & 0x7FFFFFFFu) - 1;
+}
+
 double Calibration::limit(double p) const {
-  // The p-value falls as scores rise: bisect over all finite floats, in their order.
-  const auto at = [](std::int64_t i) {
-    return std::bit_cast<float>(i < 0 ? 0x80000000u | static_cast<std::uint32_t>(-(i + 1)) : static_cast<std::uint32_t>(i));
-  };
+  const auto reaches = [&](std::int64_t place) { return p_value(scoreAt(place)) <= p; };
   constexpr std::int64_t largest = 0x7F7FFFFF;
-  if (!(p_value(at(largest)) <= p)) return std::numeric_limits<double>::infinity();
-  std::int64_t below = -largest - 2;
-  std::int64_t reached = largest;
+  if (!reaches(largest)) return std::numeric_limits<double>::infinity();
+  // The p-value falls as scores rise: the limit lies between `below` and `reached`. The tail says about where; from there
+  // steps that double find bounds on either side.
+  std::int64_t below = -largest - 2, reached = largest;
+  if (const Tail& tail = this->tail(top()); !tail.none && p > 0) {
+    std::int64_t at = std::min(largest, placeOf(stored(tail.scoreOf(p))));
+    const bool down = reaches(at);
+    (down ? reached : below) = at;
+    for (std::int64_t step = 1; reached - below > step; step *= 2) {
+      at = down ? reached - step : below + step;
+      const bool enough = reaches(at);
+      (enough ? reached : below) = at;
+      if (enough != down) break;
+    }
+  }
   while (reached - below > 1) {
     const std::int64_t middle = below + (reached - below) / 2;
-    (p_value(at(middle)) <= p ? reached : below) = middle;
+    (reaches(middle) ? reached : below) = middle;
   }
-  return at(reached);
+  return scoreAt(reached);
 }
 
 double Calibration::median() const {

@@ -72,7 +72,25 @@ class Calibration {
   std::span<const float> past(int j) const;
   double largest() const;
   std::uint64_t filled(int j) const;
-  double tail(int j, double score, double rank) const;
+  /// The fitted tail above the block maxima of a level: scores above `from` exceed it by e with a chance of
+  /// share (1 + shape e / scale)^(-1 / shape), or of share exp(-e / scale) where `shape` is 0.
+  struct Tail {
+    /// Scores learnt when it was fitted.
+    std::uint64_t learnt = 0;
+    double from = 0, scale = 0, shape = 0, share = 0;
+    /// There are too few maxima to fit anything.
+    bool none = true;
+
+    double chance(double score) const;
+    /// About where the chance is `p`.
+    double scoreOf(double p) const;
+  };
+
+  static float scoreAt(std::int64_t place);
+  static std::int64_t placeOf(float score);
+  /// The tail of the highest level, fitted once for all scores until the next one is learnt.
+  const Tail& tail(int j) const;
+  int top() const;
 
   double unit_;
   std::uint64_t learnt_ = 0;
@@ -80,6 +98,7 @@ class Calibration {
   std::array<std::array<float, blocks>, levels - 1> maxima_{};
   /// Largest score of each level's unfinished block, without what lies in the unfinished blocks of lower levels.
   std::array<float, levels> open_{};
+  mutable Tail tail_;
 };
 
 /// One p-value from several that may depend on each other: their harmonic mean (D. J. Wilson, PNAS 116(4), 2019), at most 1.

@@ -1,5 +1,6 @@
 #include "cbad/calibration.hpp"
 
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -51,6 +52,34 @@ void small_samples_by_hand() {
   CHECK(past.p_value(1e30) >= 1.0 / 25 - 1e-12);  // never below the square of what ranks show
   CHECK(past.p_value(std::numeric_limits<double>::quiet_NaN()) == 1);
   CHECK(past.median() == 3);
+}
+
+/// The limit as its definition says: the smallest float whose p-value is small enough, by bisection over all of them.
+double limit_by_bisection(const Calibration& past, double p) {
+  const auto at = [](std::int64_t i) {
+    return std::bit_cast<float>(i < 0 ? 0x80000000u | static_cast<std::uint32_t>(-(i + 1)) : static_cast<std::uint32_t>(i));
+  };
+  std::int64_t reached = 0x7F7FFFFF, below = -reached - 2;
+  if (past.p_value(at(reached)) > p) return std::numeric_limits<double>::infinity();
+  while (reached - below > 1) {
+    const std::int64_t middle = below + (reached - below) / 2;
+    (past.p_value(at(middle)) <= p ? reached : below) = middle;
+  }
+  return at(reached);
+}
+
+void limits_are_exact() {
+  Source source{11};
+  for (const double scale : {1e-20, 1.0, 1e9}) {
+    Calibration past(1);
+    for (int n = 0; n < 6000; ++n) {
+      past.learn(scale * (n % 3 == 0 ? source.normal() : n % 3 == 1 ? 1 / std::sqrt(source.uniform()) : std::floor(4 * source.uniform())));
+      if (n % 37 != 0 && n > 40) continue;
+      for (double p = 0.9; p > 1e-12; p *= 0.11) CHECK(past.limit(p) == limit_by_bisection(past, p));
+      CHECK(past.limit(0) == limit_by_bisection(past, 0) && past.limit(1) == limit_by_bisection(past, 1));
+    }
+  }
+  CHECK(std::isinf(Calibration(1).limit(0.5)));
 }
 
 /// Under exchangeable scores a p-value is at most alpha with probability alpha, about.
@@ -290,6 +319,7 @@ void snapshots_continue() {
 int main() {
   mathematics_is_right();
   small_samples_by_hand();
+  limits_are_exact();
   p_values_are_uniform();
   p_values_fall_with_the_score();
   tail_is_sane();
