@@ -4,7 +4,7 @@ import { Code, ExportError } from "../otlp.ts";
 export const maxJsonDepth = 128;
 
 /** Bytes looked at before others may run. */
-const slice = 4 * 2 ** 20;
+const slice = 2 ** 20;
 
 const quote = 0x22;
 const backslash = 0x5c;
