@@ -13,7 +13,9 @@ endif()
 file(GLOB binding_sources CONFIGURE_DEPENDS native/binding/*.cpp)
 add_library(driftlock MODULE ${binding_sources})
 target_include_directories(driftlock SYSTEM PRIVATE ${NODE_API_INCLUDE} ${NODE_ADDON_API_INCLUDE})
-target_compile_definitions(driftlock PRIVATE NAPI_VERSION=9 NODE_ADDON_API_CPP_EXCEPTIONS NODE_GYP_MODULE_NAME=driftlock)
+# An error that nobody can see any more, since the environment is ending, must not end the process.
+target_compile_definitions(driftlock PRIVATE NAPI_VERSION=9 NODE_ADDON_API_CPP_EXCEPTIONS NODE_ADDON_API_CPP_EXCEPTIONS_ALL
+  NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS NODE_GYP_MODULE_NAME=driftlock)
 target_link_libraries(driftlock PRIVATE driftlock_core)
 # node-gyp-build looks in build/Release, whatever the generator.
 set_target_properties(driftlock PROPERTIES PREFIX "" SUFFIX ".node"

@@ -129,8 +129,9 @@ export interface EngineStats {
 export interface NativeEngine {
   /**
    * Judges one Export*ServiceRequest on the engine's threads, in the order of calls for each stream.
-   * `request` is read in place: it must stay unchanged and attached until the promise settles.
-   * Rejects with a `MalformedRequest` error (code "ERR_OTLP_MALFORMED") that names the field and the offset.
+   * `request` is copied, but not before the engine is about to take it: it must not change until the promise settles. One
+   * that was detached or resized meanwhile rejects. A SharedArrayBuffer is refused, here and everywhere else.
+   * Rejects with an error whose code is "ERR_OTLP_MALFORMED" and that names the field and the offset.
    */
   process(signal: Signal, tenant: string, request: Uint8Array): Promise<EngineOutcome>;
   /**
@@ -166,7 +167,7 @@ export interface NativeEngine {
    * error whose code is "ERR_ENGINE_CANCELLED". Other calls, and later requests, take their turn as usual.
    */
   cancel(): void;
-  /** Waits for what is pending; later calls reject. */
+  /** Waits for what is pending. May be called again; other calls throw from now on, with the code "ERR_ENGINE_CLOSED". */
   close(): Promise<void>;
 }
 
@@ -176,6 +177,8 @@ export interface Native {
   compress(codec: CodecName, bytes: Uint8Array, level?: number, column?: ColumnType): Buffer;
   /** @throws RangeError when the result would be larger than `maxSize` bytes: bombs are refused before they expand. */
   decompress(codec: CodecName, bytes: Uint8Array, maxSize: number): Buffer;
+  /** The same on a thread of libuv's pool; `bytes` are copied. Wrong arguments reject the promise. */
+  decompressAsync(codec: CodecName, bytes: Uint8Array, maxSize: number): Promise<Buffer>;
   /** Bytes that `compress` would give, without giving them. */
   compressedSize(codec: CodecName, bytes: Uint8Array, level?: number, column?: ColumnType): number;
 

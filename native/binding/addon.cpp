@@ -4,10 +4,10 @@
 
 namespace {
 
-Napi::Object init(Napi::Env env, Napi::Object exports) {
-  driftlock::binding::exportCodec(env, exports);
-  driftlock::binding::exportMetrics(env, exports);
-  driftlock::binding::exportEngine(env, exports);
+Napi::Object init(Napi::Env, Napi::Object exports) {
+  driftlock::binding::exportCodec(exports);
+  driftlock::binding::exportMetrics(exports);
+  driftlock::binding::exportEngine(exports);
   return exports;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// JavaScript arguments to C++ and C++ exceptions to JavaScript errors. What is wrong is named.
+// JavaScript arguments to C++ values, and C++ exceptions to JavaScript errors. Every error names the argument.
 
 #include <napi.h>
 
@@ -9,6 +9,7 @@
 #include <exception>
 #include <new>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -19,9 +20,9 @@ namespace driftlock::binding {
 
 constexpr double maxSafeInteger = 9007199254740991;
 
-/// The error that JavaScript gets for the exception in flight: RangeError for limits, TypeError for arguments of the wrong
-/// kind, Error for damaged input and the like.
-inline Napi::Error toError(Napi::Env env, std::exception_ptr exception) {
+/// The error that JavaScript gets for a C++ exception: RangeError for limits, TypeError for arguments of the wrong kind,
+/// Error for damaged input and the like.
+inline Napi::Error toError(Napi::Env env, const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);
   } catch (const Napi::Error& error) {
@@ -41,25 +42,64 @@ inline Napi::Error toError(Napi::Env env, std::exception_ptr exception) {
   }
 }
 
-/// Runs `call`, so that no C++ exception but Napi::Error leaves it.
-template <class Call>
-Napi::Value guarded(const Napi::CallbackInfo& info, Call&& call) {
+/// What JavaScript calls: runs `call` and turns whatever it throws into a JavaScript exception. No C++ exception leaves it.
+template <Napi::Value (*call)(const Napi::CallbackInfo&)>
+napi_value entry(napi_env env, napi_callback_info info) noexcept {
   try {
-    return call();
+    return call(Napi::CallbackInfo(env, info));
   } catch (...) {
-    throw toError(info.Env(), std::current_exception());
+    try {
+      // The status does not matter: it fails if the environment is ending, and nobody sees the error then.
+      napi_throw(env, toError(env, std::current_exception()).Value());
+    } catch (...) {
+      napi_throw_range_error(env, nullptr, "out of memory");
+    }
+    return nullptr;
   }
 }
 
-/// The bytes of a Uint8Array or Buffer, in place: valid during the call, while JavaScript does not run.
-inline Bytes bytesArgument(Napi::Value value, const std::string& name) {
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
-    throw std::invalid_argument(name + " must be a Uint8Array");
-  const auto array = value.As<Napi::Uint8Array>();
+inline void exportFunction(Napi::Object exports, const char* name, napi_callback function) {
+  napi_value value;
+  const napi_status status = napi_create_function(exports.Env(), name, NAPI_AUTO_LENGTH, function, nullptr, &value);
+  if (status != napi_ok) throw Napi::Error::New(exports.Env());
+  exports.Set(name, value);
+}
+
+/// The bytes of a typed array of that type, in place: valid during the call, while JavaScript does not run. So arguments
+/// whose reading may run JavaScript, such as properties of objects, are read before.
+template <class Element>
+std::span<const Element> elementsArgument(Napi::Value value, const std::string& name, napi_typedarray_type type,
+                                          const char* typeName) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
+    throw std::invalid_argument(name + " must be a " + typeName);
+  const auto array = value.As<Napi::TypedArrayOf<Element>>();
   // Another thread could write to shared memory while it is read here.
   if (!Napi::Value(array.Env(), array.ArrayBuffer()).IsArrayBuffer())
     throw std::invalid_argument(name + " is on a SharedArrayBuffer: pass a copy");
   return {array.Data(), array.ElementLength()};
+}
+
+inline Bytes bytesArgument(Napi::Value value, const std::string& name) {
+  return elementsArgument<std::uint8_t>(value, name, napi_uint8_array, "Uint8Array");
+}
+
+/// A string of at most `longest` bytes in UTF-8. A longer one is refused before it is copied.
+inline std::string textArgument(Napi::Value value, const std::string& name, std::size_t longest) {
+  if (!value.IsString()) throw std::invalid_argument(name + " must be a string");
+  std::size_t size = 0;
+  if (napi_get_value_string_utf8(value.Env(), value, nullptr, 0, &size) != napi_ok) throw Napi::Error::New(value.Env());
+  if (size > longest)
+    throw std::out_of_range(name + " is " + std::to_string(size) + " bytes long: at most " + std::to_string(longest) + " are allowed");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+inline double numberArgument(Napi::Value value, const std::string& name, double lowest, double highest) {
+  if (!value.IsNumber()) throw std::invalid_argument(name + " must be a number");
+  const double number = value.As<Napi::Number>().DoubleValue();
+  const auto shown = [](double x) { return std::to_string(static_cast<std::int64_t>(x)); };
+  if (!(number >= lowest && number <= highest))
+    throw std::out_of_range(name + " must be a number from " + shown(lowest) + " to " + shown(highest));
+  return number;
 }
 
 inline double integerArgument(Napi::Value value, const std::string& name, double lowest, double highest) {
@@ -72,16 +112,37 @@ inline double integerArgument(Napi::Value value, const std::string& name, double
   return number;
 }
 
+inline bool booleanArgument(Napi::Value value, const std::string& name) {
+  if (!value.IsBoolean()) throw std::invalid_argument(name + " must be a boolean");
+  return value.As<Napi::Boolean>();
+}
+
+inline std::uint64_t seedArgument(Napi::Value value, const std::string& name) {
+  if (!value.IsBigInt()) throw std::invalid_argument(name + " must be a bigint");
+  bool lossless = false;
+  const std::uint64_t seed = value.As<Napi::BigInt>().Uint64Value(&lossless);
+  if (!lossless) throw std::out_of_range(name + " must be from 0 to 2^64 - 1");
+  return seed;
+}
+
+inline Napi::Object objectArgument(Napi::Value value, const std::string& name) {
+  if (!value.IsObject()) throw std::invalid_argument(name + " must be an object");
+  return value.As<Napi::Object>();
+}
+
 inline CodecName codecArgument(Napi::Value value, const std::string& name) {
-  if (value.IsString())
-    if (const auto codec = codecNamed(value.As<Napi::String>().Utf8Value())) return *codec;
+  // One of the names, or longer than any: what is cut off does not matter.
+  char text[16] = "";
+  if (value.IsString()) {
+    napi_get_value_string_utf8(value.Env(), value, text, sizeof text, nullptr);
+    if (const auto codec = codecNamed(text)) return *codec;
+  }
   throw std::invalid_argument(name + " must be \"openzl\", \"zstd\", \"lz4\" or \"gzip\"");
 }
 
 /// nullopt for undefined: the codec's usual level.
 inline std::optional<int> levelArgument(Napi::Value value, const std::string& name) {
   if (value.IsUndefined()) return {};
-  if (!value.IsNumber()) throw std::invalid_argument(name + " must be a number");
   return static_cast<int>(integerArgument(value, name, -1e6, 1e6));
 }
 
@@ -91,24 +152,17 @@ inline Column columnArgument(Napi::Value value, const std::string& name) {
   if (!value.IsObject()) throw std::invalid_argument(name + " must be an object with a kind");
   const auto object = value.As<Napi::Object>();
   const Napi::Value kind = object.Get("kind");
-  const auto named = kind.IsString() ? kind.As<Napi::String>().Utf8Value() : std::string();
+  const auto named = kind.IsString() ? textArgument(kind, name + ".kind", 16) : std::string();
   const auto width = [&] { return static_cast<std::size_t>(integerArgument(object.Get("width"), name + ".width", 1, 1 << 20)); };
   if (named == "bytes") return {};
   if (named == "numeric") {
     const Napi::Value sorted = object.Get("sorted");
-    if (!sorted.IsUndefined() && !sorted.IsBoolean()) throw std::invalid_argument(name + ".sorted must be a boolean");
-    return {.kind = Column::Kind::numeric, .width = width(), .sorted = sorted.IsBoolean() && sorted.As<Napi::Boolean>()};
+    return {.kind = Column::Kind::numeric, .width = width(), .sorted = !sorted.IsUndefined() && booleanArgument(sorted, name + ".sorted")};
   }
   if (named == "struct") return {.kind = Column::Kind::fixed, .width = width()};
-  if (named == "string") {
-    const Napi::Value lengths = object.Get("lengths");
-    if (!lengths.IsTypedArray() || lengths.As<Napi::TypedArray>().TypedArrayType() != napi_uint32_array)
-      throw std::invalid_argument(name + ".lengths must be a Uint32Array");
-    const auto array = lengths.As<Napi::Uint32Array>();
-    if (!Napi::Value(array.Env(), array.ArrayBuffer()).IsArrayBuffer())
-      throw std::invalid_argument(name + ".lengths is on a SharedArrayBuffer: pass a copy");
-    return {.kind = Column::Kind::string, .lengths = {array.Data(), array.ElementLength()}};
-  }
+  if (named == "string")
+    return {.kind = Column::Kind::string,
+            .lengths = elementsArgument<std::uint32_t>(object.Get("lengths"), name + ".lengths", napi_uint32_array, "Uint32Array")};
   throw std::invalid_argument(name + ".kind must be \"bytes\", \"numeric\", \"struct\" or \"string\"");
 }
 

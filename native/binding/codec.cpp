@@ -3,42 +3,82 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "arguments.hpp"
+#include "background.hpp"
 #include "binding.hpp"
 
 namespace driftlock::binding {
 namespace {
 
-// Everything is read from JavaScript before the bytes are looked at: a getter might detach them.
+struct CompressArguments {
+  /// Everything is read from JavaScript before the bytes are looked at: a getter might detach them.
+  explicit CompressArguments(const Napi::CallbackInfo& info)
+      : codec(makeCodec(codecArgument(info[0], "codec"), levelArgument(info[2], "level"))),
+        column(columnArgument(info[3], "column")),
+        bytes(bytesArgument(info[1], "bytes")) {}
+
+  std::unique_ptr<const Codec> codec;
+  Column column;
+  Bytes bytes;
+};
+
 Napi::Value compress(const Napi::CallbackInfo& info) {
-  return guarded(info, [&] {
-    const auto codec = makeCodec(codecArgument(info[0], "codec"), levelArgument(info[2], "level"));
-    const auto column = columnArgument(info[3], "column");
-    const auto out = codec->compress(bytesArgument(info[1], "bytes"), column);
-    return Napi::Buffer<std::uint8_t>::Copy(info.Env(), out.data(), out.size());
-  });
+  const CompressArguments given(info);
+  const Bytes out = given.codec->compress(given.bytes, given.column);
+  return Napi::Buffer<std::uint8_t>::Copy(info.Env(), out.data(), out.size());
 }
 
 Napi::Value compressedSize(const Napi::CallbackInfo& info) {
-  return guarded(info, [&] {
-    const auto codec = makeCodec(codecArgument(info[0], "codec"), levelArgument(info[2], "level"));
-    const auto column = columnArgument(info[3], "column");
-    return Napi::Number::New(info.Env(), static_cast<double>(codec->compressedSize(bytesArgument(info[1], "bytes"), column)));
-  });
+  const CompressArguments given(info);
+  return Napi::Number::New(info.Env(), static_cast<double>(given.codec->compressedSize(given.bytes, given.column)));
+}
+
+std::size_t maxSizeArgument(Napi::Value value) {
+  return static_cast<std::size_t>(integerArgument(value, "maxSize", 0, maxSafeInteger));
+}
+
+/// Handed over without a copy; Node frees it with the Buffer.
+Napi::Value bufferOf(Napi::Env env, OwnedBytes bytes) {
+  return Napi::Buffer<std::uint8_t>::NewOrCopy(env, bytes.data.release(), bytes.size,
+                                               [](Napi::Env, std::uint8_t* data) { delete[] data; });
 }
 
 Napi::Value decompressed(const Napi::CallbackInfo& info) {
-  return guarded(info, [&] {
+  const auto codec = codecArgument(info[0], "codec");
+  const auto maxSize = maxSizeArgument(info[2]);
+  return bufferOf(info.Env(), decompress(codec, bytesArgument(info[1], "bytes"), maxSize));
+}
+
+class DecompressWork : public Background {
+ public:
+  /// Copies the bytes: JavaScript may change or detach them meanwhile.
+  DecompressWork(CodecName codec, Bytes bytes, std::size_t maxSize)
+      : codec_(codec), bytes_(bytes.begin(), bytes.end()), maxSize_(maxSize) {}
+
+ protected:
+  bool run() override {
+    out_ = decompress(codec_, bytes_, maxSize_);
+    return true;
+  }
+
+  Napi::Value result(Napi::Env env) override { return bufferOf(env, std::move(out_)); }
+
+ private:
+  CodecName codec_;
+  std::vector<std::uint8_t> bytes_;
+  std::size_t maxSize_;
+  OwnedBytes out_;
+};
+
+Napi::Value decompressAsync(const Napi::CallbackInfo& info) {
+  return Background::start(info.Env(), [&] {
     const auto codec = codecArgument(info[0], "codec");
-    const auto bytes = bytesArgument(info[1], "bytes");
-    const auto maxSize = integerArgument(info[2], "maxSize", 0, maxSafeInteger);
-    auto out = decompress(codec, bytes, static_cast<std::size_t>(maxSize));
-    // Handed over without a copy; Node frees it with the Buffer.
-    const auto size = out.size;
-    return Napi::Buffer<std::uint8_t>::NewOrCopy(info.Env(), out.data.release(), size,
-                                                 [](Napi::Env, std::uint8_t* data) { delete[] data; });
+    const auto maxSize = maxSizeArgument(info[2]);
+    return std::make_unique<DecompressWork>(codec, bytesArgument(info[1], "bytes"), maxSize);
   });
 }
 
@@ -57,11 +97,12 @@ Napi::Object versions(Napi::Env env) {
 
 }  // namespace
 
-void exportCodec(Napi::Env env, Napi::Object exports) {
-  exports.Set("versions", versions(env));
-  exports.Set("compress", Napi::Function::New(env, compress, "compress"));
-  exports.Set("decompress", Napi::Function::New(env, decompressed, "decompress"));
-  exports.Set("compressedSize", Napi::Function::New(env, compressedSize, "compressedSize"));
+void exportCodec(Napi::Object exports) {
+  exports.Set("versions", versions(exports.Env()));
+  exportFunction(exports, "compress", entry<compress>);
+  exportFunction(exports, "decompress", entry<decompressed>);
+  exportFunction(exports, "decompressAsync", entry<decompressAsync>);
+  exportFunction(exports, "compressedSize", entry<compressedSize>);
 }
 
 }  // namespace driftlock::binding

@@ -1,11 +1,16 @@
+#include <cstring>
+#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "binding/arguments.hpp"
 #include "binding/binding.hpp"
+#include "binding/engine_options.hpp"
 #include "stream/engine.hpp"
 
 namespace driftlock::binding {
@@ -13,17 +18,40 @@ namespace {
 
 /// In milliseconds: what a clock takes at once.
 constexpr double kLongestAdvance = 60'000;
+/// In bytes of UTF-8.
+constexpr std::size_t kLongestTenant = 65'536, kLongestAnomalyId = 256;
+constexpr std::uint32_t kMostTenants = 1 << 20;
+/// As protobuf has it.
+constexpr std::size_t kLongestRequest = 0x7fffffff;
+/// Bytes of requests that are copied for the engine at once. More wait in JavaScript's memory until some are done, so that
+/// what waits is not held twice; the engine always has enough to do.
+constexpr std::size_t kMostCopied = 32 << 20;
 
-/// A task and what JavaScript waits for.
+/// A task, and what there is to do once it is done. It knows nothing of JavaScript: the thread that lets go of it last may be
+/// any.
 struct Job : Task {
-  explicit Job(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
+  /// The request's bytes: JavaScript may change or detach its own meanwhile.
+  OwnedBytes copy;
+  /// Of a visit: what is left to do on the engine's last thread.
+  std::function<void()> complete;
+  /// The next in the list of those that are done.
+  Job* next = nullptr;
+  struct Call* call = nullptr;
+};
+
+/// A call from JavaScript that waits for its promise to settle. Only JavaScript's thread touches it.
+struct Call {
+  explicit Call(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
 
   Napi::Promise::Deferred deferred;
-  /// Of a request: keeps its memory in place.
-  Napi::Reference<Napi::Uint8Array> buffer;
-  /// Of a visit: what is left to do on the engine's last thread, and what the promise then resolves to.
-  std::function<void()> complete;
+  std::shared_ptr<Job> job = std::make_shared<Job>();
+  /// Of a request, whose own Buffer may go on.
+  Napi::Reference<Napi::Uint8Array> request;
+  std::size_t size = 0;
+  /// Of a visit: what the promise resolves to.
   std::function<Napi::Value(Napi::Env)> result;
+  /// Where it is in the object's list.
+  std::list<Call>::iterator self;
 };
 
 Napi::Value copyOf(Napi::Env env, const std::vector<std::uint8_t>& bytes) {
@@ -38,242 +66,325 @@ Napi::Value bufferOf(Napi::Env env, std::vector<std::uint8_t> bytes) {
       env, held->data(), held->size(), [](Napi::Env, std::uint8_t*, std::vector<std::uint8_t>* owned) { delete owned; }, held);
 }
 
-template <typename Value>
-Value get(const Napi::Object& options, const char* name) {
-  return options.Get(name).As<Value>();
-}
-
-std::uint32_t number(const Napi::Object& options, const char* name) {
-  return get<Napi::Number>(options, name).Uint32Value();
-}
-
-Settings settingsOf(const Napi::Object& options) {
-  Settings settings;
-  const auto streamBy = get<Napi::Array>(options, "streamBy");
-  for (std::uint32_t i = 0; i < streamBy.Length(); ++i) settings.streamBy.push_back(streamBy.Get(i).ToString());
-  settings.baselineRecords = number(options, "baselineRecords");
-  settings.dictionarySize = number(options, "dictionarySize");
-  settings.acceptAfterNanos = static_cast<std::uint64_t>(get<Napi::Number>(options, "acceptAfterMs").DoubleValue() * 1e6);
-  settings.windowRecords = number(options, "windowRecords");
-  settings.windowHop = number(options, "windowHop");
-  settings.alarmsPerStreamPerDay = get<Napi::Number>(options, "alarmsPerStreamPerDay").DoubleValue();
-  settings.alarmsPerProcessPerDay = get<Napi::Number>(options, "alarmsPerProcessPerDay").DoubleValue();
-  const std::string codec = get<Napi::String>(options, "codec");
-  const auto name = codecNamed(codec);
-  if (!name) throw Napi::TypeError::New(options.Env(), "codec: \"" + codec + "\" is none of openzl, zstd, lz4, gzip");
-  settings.codec = *name;
-  settings.permutations = number(options, "permutations");
-  bool lossless = false;
-  settings.seed = get<Napi::BigInt>(options, "seed").Uint64Value(&lossless);
-  settings.threads = number(options, "threads");
-  settings.maxStreams = number(options, "maxStreams");
-  settings.streamsPerTenant = number(options, "streamsPerTenant");
-  settings.flaggedOnly = get<Napi::Boolean>(options, "flaggedOnly");
-  settings.scores = get<Napi::Boolean>(options, "scores");
-  if (settings.baselineRecords < 2 || settings.windowRecords < 1 || settings.windowHop < 1 || settings.threads < 1 ||
-      settings.maxStreams < 1 || !(settings.alarmsPerStreamPerDay > 0) || !(settings.alarmsPerProcessPerDay >= 0)) {
-    throw Napi::RangeError::New(options.Env(), "baselineRecords (>= 2), windowRecords, windowHop, threads, maxStreams and "
-                                               "alarmsPerStreamPerDay must be positive, alarmsPerProcessPerDay not negative");
-  }
-  return settings;
-}
-
-otlp::Signal signalOf(const Napi::Value& value) {
-  const std::string name = value.ToString();
+otlp::Signal signalArgument(Napi::Value value) {
+  const std::string name = textArgument(value, "signal", 16);
   if (name == "logs") return otlp::Signal::Logs;
   if (name == "traces") return otlp::Signal::Traces;
   if (name == "metrics") return otlp::Signal::Metrics;
-  throw Napi::TypeError::New(value.Env(), "signal: \"" + name + "\" is none of logs, traces, metrics");
+  throw std::invalid_argument("signal must be \"logs\", \"traces\" or \"metrics\"");
+}
+
+Napi::Error coded(Napi::Env env, const std::string& message, const char* code) {
+  auto failure = Napi::Error::New(env, message);
+  failure.Set("code", code);
+  return failure;
 }
 
 Napi::Error malformed(Napi::Env env, const otlp::WireError& error) {
-  auto failure = Napi::Error::New(env, std::string(error.field) + ": " + error.what + ", at byte " + std::to_string(error.offset));
-  failure.Set("code", Napi::String::New(env, "ERR_OTLP_MALFORMED"));
-  return failure;
+  return coded(env, std::string(error.field) + ": " + error.what + ", at byte " + std::to_string(error.offset), "ERR_OTLP_MALFORMED");
 }
 
 Napi::Error cancelled(Napi::Env env) {
-  auto failure = Napi::Error::New(env, "the request was given up before it was judged whole");
-  failure.Set("code", Napi::String::New(env, "ERR_ENGINE_CANCELLED"));
-  return failure;
+  return coded(env, "the request was given up before it was judged whole", "ERR_ENGINE_CANCELLED");
 }
 
-class EngineObject : public Napi::ObjectWrap<EngineObject> {
+Napi::Error closed(Napi::Env env) { return coded(env, "the engine is closed", "ERR_ENGINE_CLOSED"); }
+
+/// Wakes JavaScript's thread from others. It keeps the event loop alive only while `hold` says so.
+class Wake {
  public:
-  static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "Engine",
-                       {InstanceMethod<&EngineObject::process>("process"), InstanceMethod<&EngineObject::advance>("advance"),
-                        InstanceMethod<&EngineObject::stats>("stats"),
-                        InstanceMethod<&EngineObject::snapshot>("snapshot"), InstanceMethod<&EngineObject::restore>("restore"),
-                        InstanceMethod<&EngineObject::feedback>("feedback"), InstanceMethod<&EngineObject::figures>("figures"),
-                        InstanceMethod<&EngineObject::cancel>("cancel"), InstanceMethod<&EngineObject::close>("close")});
+  Wake(Napi::Env env, napi_threadsafe_function_call_js call, void* context) : env_(env) {
+    const napi_value name = Napi::String::New(env, "driftlock");
+    if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, context, call, &function_) != napi_ok)
+      throw Napi::Error::New(env);
+    napi_unref_threadsafe_function(env, function_);
+  }
+  Wake(const Wake&) = delete;
+  Wake& operator=(const Wake&) = delete;
+  ~Wake() { napi_release_threadsafe_function(function_, napi_tsfn_abort); }
+
+  void call() { napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking); }
+  void hold(bool held) { held ? napi_ref_threadsafe_function(env_, function_) : napi_unref_threadsafe_function(env_, function_); }
+
+ private:
+  Napi::Env env_;
+  napi_threadsafe_function function_ = nullptr;
+};
+
+/// The class that JavaScript sees. It lives until its JavaScript object is gone and nothing is pending. Napi::ObjectWrap would
+/// end the process if an environment that is ending interrupts the constructor.
+class EngineObject {
+ public:
+  static napi_value define(Napi::Env env) {
+    const auto method = [](const char* name, napi_callback call) {
+      return napi_property_descriptor{name, nullptr, call, nullptr, nullptr, nullptr, napi_default, nullptr};
+    };
+    const napi_property_descriptor methods[] = {
+        method("process", entry<on<&EngineObject::process>>),   method("advance", entry<on<&EngineObject::advance>>),
+        method("stats", entry<on<&EngineObject::stats>>),       method("snapshot", entry<on<&EngineObject::snapshot>>),
+        method("restore", entry<on<&EngineObject::restore>>),   method("feedback", entry<on<&EngineObject::feedback>>),
+        method("figures", entry<on<&EngineObject::figures>>),   method("cancel", entry<on<&EngineObject::cancel>>),
+        method("close", entry<on<&EngineObject::close>>),
+    };
+    napi_value constructor = nullptr;
+    if (napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, entry<construct>, nullptr, std::size(methods), methods, &constructor) != napi_ok)
+      throw Napi::Error::New(env);
+    return constructor;
   }
 
-  explicit EngineObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<EngineObject>(info) {
-    const Napi::Env env = info.Env();
-    if (!info[0].IsObject()) throw Napi::TypeError::New(env, "options: an object is needed");
-    Settings settings = settingsOf(info[0].As<Napi::Object>());
-    flaggedOnly_ = settings.flaggedOnly;
-    // Results come back in one call for all that is ready, so that a busy engine costs few wake-ups of the event loop.
-    wake_ = Napi::ThreadSafeFunction::New(env, Napi::Function::New(env, [](const Napi::CallbackInfo&) {}), "driftlock", 0, 1);
-    wake_.Unref(env);
-    engine_ = std::make_unique<Engine>(std::move(settings), [this](std::shared_ptr<Task> task) { ready(std::move(task)); });
+  EngineObject(Napi::Env env, Settings settings)
+      : env_(env),
+        flaggedOnly_(settings.flaggedOnly),
+        // Results come back in one call for all that is ready, so that a busy engine costs few wake-ups of the event loop.
+        wake_(std::make_unique<Wake>(env, wakened, this)),
+        engine_(std::make_unique<Engine>(std::move(settings), [this](std::shared_ptr<Task> task) { ready(*task); })) {
     napi_add_env_cleanup_hook(env, cleanUp, this);
   }
-
-  void Finalize(Napi::Env env) override {
-    napi_remove_env_cleanup_hook(env, cleanUp, this);
+  EngineObject(const EngineObject&) = delete;
+  EngineObject& operator=(const EngineObject&) = delete;
+  ~EngineObject() {
+    napi_remove_env_cleanup_hook(env_, cleanUp, this);
     stop();
   }
 
  private:
-  static void cleanUp(void* self) { static_cast<EngineObject*>(self)->stop(); }
-
-  Napi::Value process(const Napi::CallbackInfo& info) {
+  static Napi::Value construct(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    if (info.Length() < 3 || !info[2].IsTypedArray() || info[2].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-      throw Napi::TypeError::New(env, "request: a Uint8Array is needed");
-    }
-    const otlp::Signal signal = signalOf(info[0]);
-    auto bytes = info[2].As<Napi::Uint8Array>();
-    auto job = std::make_shared<Job>(env);
-    job->buffer = Napi::Persistent(bytes);
-    job->signal = signal;
-    job->tenant = info[1].ToString();
-    job->request = {bytes.Data(), bytes.ByteLength()};
-    return submit(env, std::move(job));
+    if (!info.IsConstructCall()) throw Napi::TypeError::New(env, "Class constructor Engine cannot be invoked without 'new'");
+    auto object = std::make_unique<EngineObject>(env, engineOptions(info[0]));
+    if (napi_wrap(env, info.This(), object.get(), finalize, nullptr, nullptr) != napi_ok) throw Napi::Error::New(env);
+    object.release();
+    return info.This();
   }
 
-  Napi::Value submit(Napi::Env env, std::shared_ptr<Job> job) {
-    if (!engine_ || closing_) throw Napi::Error::New(env, "the engine is closed");
-    const Napi::Promise promise = job->deferred.Promise();
-    submitted_ = true;
-    if (pending_++ == 0) {
-      wake_.Ref(env);
-      Ref();
-    }
-    engine_->submit(std::move(job));
-    return promise;
+  /// Calls `method` on the object that `this` is.
+  template <Napi::Value (EngineObject::*method)(const Napi::CallbackInfo&)>
+  static Napi::Value on(const Napi::CallbackInfo& info) {
+    void* self = nullptr;
+    if (napi_unwrap(info.Env(), info.This(), &self) != napi_ok) throw Napi::TypeError::New(info.Env(), "Illegal invocation");
+    return (static_cast<EngineObject*>(self)->*method)(info);
+  }
+
+  /// The JavaScript object is gone.
+  static void finalize(napi_env, void* data, void*) {
+    auto* self = static_cast<EngineObject*>(data);
+    self->gone_ = true;
+    if (self->calls_.empty()) delete self;
+  }
+
+  /// The environment ends: nobody waits for anything any more.
+  static void cleanUp(void* data) {
+    auto* self = static_cast<EngineObject*>(data);
+    self->stop();
+    if (self->gone_) delete self;
+  }
+
+  static void wakened(napi_env env, napi_value, void* self, void*) {
+    // Without an environment it is ending, and the object may be gone.
+    if (env) static_cast<EngineObject*>(self)->settle(env);
+  }
+
+  Napi::Value process(const Napi::CallbackInfo& info) {
+    const otlp::Signal signal = signalArgument(info[0]);
+    std::string tenant = textArgument(info[1], "tenant", kLongestTenant);
+    const Bytes bytes = bytesArgument(info[2], "request");
+    return submit([&](Call& call) {
+      call.job->signal = signal;
+      call.job->tenant = std::move(tenant);
+      call.request = Napi::Persistent(info[2].As<Napi::Uint8Array>());
+      call.size = bytes.size();
+    });
   }
 
   Napi::Value advance(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
     const double ms = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
-    if (!(ms >= 1 && ms <= kLongestAdvance)) throw Napi::RangeError::New(env, "ms: a number from 1 to 60000 is needed");
-    if (!info[1].IsArray()) throw Napi::TypeError::New(env, "heard: an array of tenants is needed");
-    auto job = std::make_shared<Job>(env);
-    job->passed = static_cast<std::uint64_t>(ms * 1e6);
-    const auto heard = info[1].As<Napi::Array>();
-    for (std::uint32_t i = 0; i < heard.Length(); ++i) job->heard.push_back(heard.Get(i).ToString());
-    auto* told = job.get();
-    job->result = [told](Napi::Env env) { return anomaliesOf(env, *told); };
-    return submit(env, std::move(job));
+    if (!(ms >= 1 && ms <= kLongestAdvance)) throw std::out_of_range("ms: a number from 1 to 60000 is needed");
+    if (!info[1].IsArray()) throw std::invalid_argument("heard must be an array of tenants");
+    const auto tenants = info[1].As<Napi::Array>();
+    const std::uint32_t count = tenants.Length();
+    if (count > kMostTenants) throw std::out_of_range("heard must name at most " + std::to_string(kMostTenants) + " tenants");
+    std::vector<std::string> heard;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const Napi::HandleScope scope(env_);
+      heard.push_back(textArgument(tenants.Get(i), "heard[" + std::to_string(i) + "]", kLongestTenant));
+    }
+    return submit([&](Call& call) {
+      call.job->passed = static_cast<std::uint64_t>(ms * 1e6);
+      call.job->heard = std::move(heard);
+      call.result = [job = call.job.get()](Napi::Env env) { return anomaliesOf(env, *job); };
+    });
   }
 
-  Napi::Value snapshot(const Napi::CallbackInfo& info) {
-    auto job = std::make_shared<Job>(info.Env());
-    auto parts = std::make_shared<Snapshot>();
-    job->visit = [parts](std::uint32_t number, Shard& shard) { parts->take(number, shard); };
-    job->visitOrdered = [parts](const Quota& quota, const Clocks& clocks) { parts->take(quota, clocks); };
-    job->visitBudget = [parts](const ProcessBudget& budget) { parts->take(budget); };
-    auto joined = std::make_shared<std::vector<std::uint8_t>>();
-    job->complete = [parts, joined] { *joined = parts->join(); };
-    job->result = [joined](Napi::Env env) { return bufferOf(env, std::move(*joined)); };
-    return submit(info.Env(), std::move(job));
+  Napi::Value snapshot(const Napi::CallbackInfo&) {
+    return submit([](Call& call) {
+      auto parts = std::make_shared<Snapshot>();
+      call.job->visit = [parts](std::uint32_t number, Shard& shard) { parts->take(number, shard); };
+      call.job->visitOrdered = [parts](const Quota& quota, const Clocks& clocks) { parts->take(quota, clocks); };
+      call.job->visitBudget = [parts](const ProcessBudget& budget) { parts->take(budget); };
+      joined(call, parts);
+    });
   }
 
   Napi::Value figures(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    if (!info[0].IsNumber() || info[0].As<Napi::Number>().Uint32Value() < 1) throw Napi::TypeError::New(env, "most: a number from 1 on is needed");
-    auto job = std::make_shared<Job>(env);
-    auto page = std::make_shared<FiguresPage>(info[0].As<Napi::Number>().Uint32Value());
-    job->visit = [page](std::uint32_t number, Shard& shard) { page->take(number, shard); };
-    auto joined = std::make_shared<std::vector<std::uint8_t>>();
-    job->complete = [page, joined] { *joined = page->join(); };
-    job->result = [joined](Napi::Env env) { return bufferOf(env, std::move(*joined)); };
-    return submit(env, std::move(job));
+    const auto most = static_cast<std::size_t>(integerArgument(info[0], "most", 1, std::numeric_limits<std::uint32_t>::max()));
+    return submit([&](Call& call) {
+      auto page = std::make_shared<FiguresPage>(most);
+      call.job->visit = [page](std::uint32_t number, Shard& shard) { page->take(number, shard); };
+      joined(call, page);
+    });
+  }
+
+  /// The promise resolves to what the parts make together.
+  template <class Parts>
+  static void joined(Call& call, const std::shared_ptr<Parts>& parts) {
+    auto bytes = std::make_shared<std::vector<std::uint8_t>>();
+    call.job->complete = [parts, bytes] { *bytes = parts->join(); };
+    call.result = [bytes](Napi::Env env) { return bufferOf(env, std::move(*bytes)); };
   }
 
   Napi::Value feedback(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    const std::string kind = info[2].ToString();
-    if (kind != "accept" && kind != "false") throw Napi::TypeError::New(env, "kind: \"" + kind + "\" is none of accept, false");
-    auto word = std::make_shared<FeedbackVisit>(info[0].ToString(), info[1].ToString(),
-                                                kind == "accept" ? Feedback::Accept : Feedback::FalseAlarm);
-    auto job = std::make_shared<Job>(env);
-    job->visit = [word](std::uint32_t, Shard& shard) { word->visit(shard); };
-    job->result = [word](Napi::Env env) {
-      auto result = Napi::Object::New(env);
-      result.Set("found", word->found());
-      result.Set("ended", word->ended().empty() ? env.Null() : copyOf(env, word->ended()));
-      return result;
-    };
-    return submit(env, std::move(job));
+    std::string tenant = textArgument(info[0], "tenant", kLongestTenant);
+    std::string anomalyId = textArgument(info[1], "anomalyId", kLongestAnomalyId);
+    const std::string kind = textArgument(info[2], "kind", 16);
+    if (kind != "accept" && kind != "false") throw std::invalid_argument("kind must be \"accept\" or \"false\"");
+    return submit([&](Call& call) {
+      auto word = std::make_shared<FeedbackVisit>(std::move(tenant), std::move(anomalyId),
+                                                  kind == "accept" ? Feedback::Accept : Feedback::FalseAlarm);
+      call.job->visit = [word](std::uint32_t, Shard& shard) { word->visit(shard); };
+      call.result = [word](Napi::Env env) {
+        auto result = Napi::Object::New(env);
+        result.Set("found", word->found());
+        result.Set("ended", word->ended().empty() ? env.Null() : copyOf(env, word->ended()));
+        return result;
+      };
+    });
   }
 
   Napi::Value restore(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-      throw Napi::TypeError::New(env, "snapshot: a Uint8Array is needed");
-    }
-    if (!engine_ || submitted_) throw Napi::Error::New(env, "restore: only before the engine's first request");
-    const auto bytes = info[0].As<Napi::Uint8Array>();
+    const Bytes bytes = bytesArgument(info[0], "snapshot");
+    if (!engine_ || closing_) throw closed(env_);
+    if (submitted_) throw Napi::Error::New(env_, "restore: only before the engine's first request");
+    return Napi::Boolean::New(env_, engine_->restore(bytes));
+  }
+
+  /// @param fill gives a fresh call what it is to do. Arguments have been read before: JavaScript may close the engine there.
+  template <class Fill>
+  Napi::Value submit(Fill&& fill) {
+    if (!engine_ || closing_) throw closed(env_);
+    Call& call = calls_.emplace_back(env_);
+    call.self = std::prev(calls_.end());
+    const Napi::Promise promise = call.deferred.Promise();
     try {
-      return Napi::Boolean::New(env, engine_->restore({bytes.Data(), bytes.ByteLength()}));
-    } catch (const std::bad_alloc&) {
-      throw Napi::Error::New(env, "restore: out of memory");
+      call.job->call = &call;
+      fill(call);
+      waiting_.push_back(&call);
+    } catch (...) {
+      calls_.pop_back();
+      throw;
+    }
+    submitted_ = true;
+    if (calls_.size() == 1) wake_->hold(true);
+    handOver();
+    rest();
+    return promise;
+  }
+
+  /// Hands calls over to the engine, in their order, as far as their requests may be copied.
+  void handOver() {
+    while (!waiting_.empty()) {
+      Call& call = *waiting_.front();
+      if (copied_ > 0 && copied_ + call.size > kMostCopied) return;
+      waiting_.pop_front();
+      try {
+        if (!call.request.IsEmpty()) copy(call);
+        engine_->submit(call.job);
+      } catch (...) {
+        reject(call, std::current_exception());
+        finish(call);
+      }
     }
   }
 
-  /// On an engine's thread.
-  void ready(std::shared_ptr<Task> task) {
-    if (auto& job = static_cast<Job&>(*task); job.complete && job.failure.empty()) {
+  void copy(Call& call) {
+    const Bytes bytes = bytesArgument(call.request.Value(), "request");
+    if (bytes.size() != call.size) throw std::invalid_argument("request was detached or resized before it was read");
+    if (bytes.size() > kLongestRequest) throw std::length_error("request is longer than 2 GiB");
+    Job& job = *call.job;
+    job.copy = {std::make_unique_for_overwrite<std::uint8_t[]>(bytes.size()), bytes.size()};
+    if (!bytes.empty()) std::memcpy(job.copy.data.get(), bytes.data(), bytes.size());
+    job.request = job.copy;
+    copied_ += job.copy.size;
+  }
+
+  /// On an engine's thread. The task is kept by its call.
+  void ready(Task& task) noexcept {
+    auto& job = static_cast<Job&>(task);
+    if (job.complete && job.failure.empty()) {
       try {
         job.complete();
       } catch (const std::exception& error) {
         job.failure = error.what();
       }
     }
-    bool first;
     {
       std::lock_guard lock(mutex_);
-      first = done_.empty();
-      done_.push_back(std::move(task));
+      (last_ ? last_->next : first_) = &job;
+      if (std::exchange(last_, &job)) return;
     }
-    if (first) wake_.NonBlockingCall([this](Napi::Env env, Napi::Function) { settle(env); });
+    wake_->call();
   }
 
-  void settle(Napi::Env env) {
-    std::vector<std::shared_ptr<Task>> tasks;
+  void settle(Napi::Env env) noexcept {
+    Job* job;
     {
       std::lock_guard lock(mutex_);
-      tasks.swap(done_);
+      job = std::exchange(first_, nullptr);
+      last_ = nullptr;
     }
-    for (auto& task : tasks) {
-      const Napi::HandleScope scope(env);
-      auto& job = static_cast<Job&>(*task);
-      if (job.cancelled) {
-        job.deferred.Reject(cancelled(env).Value());
-      } else if (job.result && job.failure.empty()) {
-        job.deferred.Resolve(job.result(env));
-      } else if (job.malformed) {
-        job.deferred.Reject(malformed(env, job.error).Value());
-      } else if (!job.failure.empty()) {
-        job.deferred.Reject(Napi::Error::New(env, "the engine failed: " + job.failure).Value());
-      } else {
-        job.deferred.Resolve(outcome(env, job));
-      }
-      job.buffer.Reset();
+    while (job) {
+      Job* const next = job->next;
+      settle(env, *job->call);
+      finish(*job->call);
+      job = next;
     }
-    pending_ -= tasks.size();
-    tasks.clear();
-    if (pending_ > 0) return;
-    wake_.Unref(env);
-    Unref();
+    handOver();
+    rest();
+  }
+
+  void settle(Napi::Env env, Call& call) const noexcept {
+    const Napi::HandleScope scope(env);
+    try {
+      const Job& job = *call.job;
+      if (job.cancelled) throw cancelled(env);
+      if (job.malformed) throw malformed(env, job.error);
+      if (!job.failure.empty()) throw Napi::Error::New(env, "the engine failed: " + job.failure);
+      call.deferred.Resolve(call.result ? call.result(env) : outcome(env, call));
+    } catch (...) {
+      reject(call, std::current_exception());
+    }
+  }
+
+  void reject(const Call& call, const std::exception_ptr& reason) const noexcept try {
+    call.deferred.Reject(toError(env_, reason).Value());
+  } catch (...) {
+    // The environment is ending, and nobody waits for the promise.
+  }
+
+  void finish(Call& call) {
+    copied_ -= call.job->copy.size;
+    calls_.erase(call.self);
+  }
+
+  /// What there is to do when nothing is pending any more.
+  void rest() {
+    if (!calls_.empty()) return;
+    if (wake_) wake_->hold(false);
     if (closing_) finishClose();
+    if (gone_) delete this;
   }
 
-  Napi::Value outcome(Napi::Env env, Job& job) {
+  Napi::Value outcome(Napi::Env env, Call& call) const {
+    Job& job = *call.job;
     auto result = Napi::Object::New(env);
     if (job.output.data) {
       std::uint8_t* data = job.output.data.release();
@@ -282,7 +393,7 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     } else if (flaggedOnly_) {
       result.Set("forward", env.Null());
     } else {
-      result.Set("forward", job.buffer.Value());
+      result.Set("forward", call.request.Value());
     }
     result.Set("records", job.records);
     result.Set("flagged", job.flagged);
@@ -331,49 +442,79 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
     result.Set("untold", static_cast<double>(stats.untold));
     result.Set("withheldByStreams", static_cast<double>(stats.withheldByStreams));
     result.Set("withheldByProcess", static_cast<double>(stats.withheldByProcess));
-    result.Set("pending", static_cast<double>(pending_));
+    result.Set("pending", static_cast<double>(calls_.size()));
     return result;
   }
 
   Napi::Value cancel(const Napi::CallbackInfo& info) {
     if (engine_) engine_->cancel();
+    // Requests that the engine does not have yet; what else waits keeps its order.
+    std::deque<Call*> kept;
+    for (Call* call : std::exchange(waiting_, {})) {
+      if (call->request.IsEmpty()) {
+        kept.push_back(call);
+      } else {
+        call->job->cancelled = true;
+        settle(env_, *call);
+        finish(*call);
+      }
+    }
+    waiting_ = std::move(kept);
+    handOver();
+    rest();
     return info.Env().Undefined();
   }
 
+  /// Each call has its own promise; all resolve when the engine has stopped.
   Napi::Value close(const Napi::CallbackInfo& info) {
-    if (!closed_) closed_ = std::make_unique<Napi::Promise::Deferred>(Napi::Promise::Deferred::New(info.Env()));
-    const Napi::Promise promise = closed_->Promise();
+    const auto deferred = Napi::Promise::Deferred::New(info.Env());
+    closers_.push_back(deferred);
     closing_ = true;
-    if (pending_ == 0) finishClose();
-    return promise;
+    if (calls_.empty()) finishClose();
+    return deferred.Promise();
   }
 
-  void finishClose() {
+  void finishClose() noexcept {
     stop();
-    closed_->Resolve(Env().Undefined());
+    for (const auto& deferred : std::exchange(closers_, {})) {
+      try {
+        deferred.Resolve(env_.Undefined());
+      } catch (...) {
+        // The environment is ending.
+      }
+    }
   }
 
+  /// Drops what is pending.
   void stop() {
     if (!engine_) return;
     engine_->abandon();
     engine_.reset();
-    // What is still here was never told: the process is ending.
-    done_.clear();
-    wake_.Release();
+    wake_.reset();
+    first_ = last_ = nullptr;
+    waiting_.clear();
+    calls_.clear();
+    copied_ = 0;
   }
 
-  Napi::ThreadSafeFunction wake_;
+  const Napi::Env env_;
+  const bool flaggedOnly_;
+  /// Calls whose promises have not settled, and those of them that the engine does not have yet.
+  std::list<Call> calls_;
+  std::deque<Call*> waiting_;
+  std::size_t copied_ = 0;
+  std::vector<Napi::Promise::Deferred> closers_;
+  bool closing_ = false, submitted_ = false, gone_ = false;
+  /// Jobs that are done and not settled.
   std::mutex mutex_;
-  std::vector<std::shared_ptr<Task>> done_;
-  std::size_t pending_ = 0;
-  bool flaggedOnly_ = false;
-  bool closing_ = false, submitted_ = false;
-  std::unique_ptr<Napi::Promise::Deferred> closed_;
+  Job* first_ = nullptr;
+  Job* last_ = nullptr;
+  std::unique_ptr<Wake> wake_;
   std::unique_ptr<Engine> engine_;
 };
 
 }  // namespace
 
-void exportEngine(Napi::Env env, Napi::Object exports) { exports.Set("Engine", EngineObject::define(env)); }
+void exportEngine(Napi::Object exports) { exports.Set("Engine", EngineObject::define(exports.Env())); }
 
 }  // namespace driftlock::binding

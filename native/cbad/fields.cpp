@@ -100,7 +100,8 @@ const CodeTables& code_tables() {
 
 const Codec& openzl() {
   // Its lowest level: on some dozens of values the higher ones find no more.
-  static const auto codec = makeCodec(CodecName::openzl, 1);
+  // Never freed: threads may still use it while the process exits.
+  static const Codec* const codec = makeCodec(CodecName::openzl, 1).release();
   return *codec;
 }
 

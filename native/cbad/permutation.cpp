@@ -19,8 +19,13 @@ std::size_t total(std::span<const Bytes> records) {
                          [](std::size_t sum, Bytes record) { return sum + record.size(); });
 }
 
+/// Bytes that are compressed in one piece of a test, about.
+constexpr std::size_t kPieceBytes = 1 << 20;
+
+}  // namespace
+
 /// The records of both parts with their blocks in some order, laid end to end in one buffer that is written over and over.
-class Arrangement {
+class PermutationTest::Arrangement {
  public:
   Arrangement(std::span<const Bytes> baseline, std::span<const Bytes> window, std::size_t block)
       : baseline_(baseline), window_(window), blockSize_(block), baselineBlocks_(baseline.size() / block) {
@@ -35,6 +40,8 @@ class Arrangement {
   void shuffle(ChaCha20Random& random) {
     for (auto i = static_cast<std::uint32_t>(blocks_.size()); i > 1; --i) std::swap(blocks_[i - 1], blocks_[random.below(i)]);
   }
+
+  std::size_t size() const { return bytes_.size(); }
 
   double surprise(const Codec& codec) {
     position_ = 0;
@@ -69,10 +76,9 @@ class Arrangement {
   std::size_t position_ = 0;
 };
 
-}  // namespace
-
-PermutationResult permutationTest(std::span<const Bytes> baseline, std::span<const Bytes> window, const Codec& codec,
-                                  const PermutationOptions& options) {
+PermutationTest::PermutationTest(std::span<const Bytes> baseline, std::span<const Bytes> window, const Codec& codec,
+                                 const PermutationOptions& options)
+    : codec_(codec), options_(options), random_(options.seed) {
   if (options.permutations == 0) throw std::out_of_range("permutations is 0: draw at least one");
   if (options.block == 0) throw std::out_of_range("block is 0: move at least one record at a time");
   for (const auto& [name, records] : {std::pair{"baseline", baseline}, {"window", window}}) {
@@ -82,13 +88,26 @@ PermutationResult permutationTest(std::span<const Bytes> baseline, std::span<con
     requireReach(codec, name, total(records));
   }
   if (total(window) == 0) throw std::length_error("window is empty: its records hold no byte");
+  arrangement_ = std::make_unique<Arrangement>(baseline, window, options.block);
+  result_.observed = arrangement_->surprise(codec_);
+}
 
-  Arrangement arrangement(baseline, window, options.block);
-  ChaCha20Random random(options.seed);
-  return monteCarloTest(arrangement.surprise(codec), options.permutations, options.stopAfter, [&] {
-    arrangement.shuffle(random);
-    return arrangement.surprise(codec);
+PermutationTest::~PermutationTest() = default;
+
+bool PermutationTest::draw() {
+  const auto draws = static_cast<std::uint32_t>(1 + kPieceBytes / (2 * arrangement_->size()));
+  return monteCarloDraws(result_, options_.permutations, options_.stopAfter, draws, [&] {
+    arrangement_->shuffle(random_);
+    return arrangement_->surprise(codec_);
   });
+}
+
+PermutationResult permutationTest(std::span<const Bytes> baseline, std::span<const Bytes> window, const Codec& codec,
+                                  const PermutationOptions& options) {
+  PermutationTest test(baseline, window, codec, options);
+  while (!test.draw()) {
+  }
+  return test.result();
 }
 
 }  // namespace driftlock

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "../bytes.hpp"
 #include "../codec/codec.hpp"
+#include "chacha20.hpp"
 
 namespace driftlock {
 
@@ -31,22 +33,32 @@ struct PermutationResult {
   double observed = 0;
 };
 
-/// Draws until `permutations` or until `stopAfter` draws are >= observed. `draw()` gives the statistic under the null.
+/// Draws until `permutations` or until `stopAfter` draws are >= observed, but no more than `most` this time: false if some are
+/// left. `result` has what was drawn so far; `draw()` gives the statistic under the null.
 /// All drawn, g of them >= observed: p = (1 + g) / (1 + N). Stopped at the l-th: p = h / l. Both are valid: under the null,
 /// P(p <= a) <= a.
 /// J. Besag and P. Clifford, Sequential Monte Carlo p-values, Biometrika 78(2), 1991.
 template <class Draw>
-PermutationResult monteCarloTest(double observed, std::uint32_t permutations, std::uint32_t stopAfter, Draw&& draw) {
-  PermutationResult result{.observed = observed};
-  while (result.permutations < permutations) {
+bool monteCarloDraws(PermutationResult& result, std::uint32_t permutations, std::uint32_t stopAfter, std::uint32_t most,
+                     Draw&& draw) {
+  for (; result.permutations < permutations; --most) {
+    if (most == 0) return false;
     ++result.permutations;
-    if (draw() < observed) continue;
+    if (draw() < result.observed) continue;
     if (++result.exceeding == stopAfter) {
       result.pValue = static_cast<double>(stopAfter) / result.permutations;
-      return result;
+      return true;
     }
   }
   result.pValue = (1.0 + result.exceeding) / (1.0 + permutations);
+  return true;
+}
+
+/// All of them at once.
+template <class Draw>
+PermutationResult monteCarloTest(double observed, std::uint32_t permutations, std::uint32_t stopAfter, Draw&& draw) {
+  PermutationResult result{.observed = observed};
+  monteCarloDraws(result, permutations, stopAfter, permutations, draw);
   return result;
 }
 
@@ -57,8 +69,30 @@ PermutationResult monteCarloTest(double observed, std::uint32_t permutations, st
 /// blocks that move are alike. Exact where blocks are exchangeable. Not the NCD: it also looks at how alike a part is in
 /// itself, which any exchange destroys, and rejects 7 to 65 % of normal windows of BGL and HDFS at a nominal 5 %; this
 /// statistic 0 to 15 %. The same input gives the same result, bit for bit.
-/// @throws std::out_of_range when an option is, or when either part has fewer records than a block;
-///         std::length_error when the records of either part are together longer than `codec.reach()`, or the window's empty.
+class PermutationTest {
+ public:
+  /// The records and the codec must outlive the test.
+  /// @throws std::out_of_range when an option is, or when either part has fewer records than a block;
+  ///         std::length_error when the records of either part are together longer than `codec.reach()`, or the window's empty.
+  PermutationTest(std::span<const Bytes> baseline, std::span<const Bytes> window, const Codec& codec,
+                  const PermutationOptions& options);
+  ~PermutationTest();
+
+  /// Draws a piece of what is left: about a mebibyte is compressed. True once all is drawn.
+  bool draw();
+  const PermutationResult& result() const { return result_; }
+
+ private:
+  class Arrangement;
+
+  const Codec& codec_;
+  PermutationOptions options_;
+  std::unique_ptr<Arrangement> arrangement_;
+  ChaCha20Random random_;
+  PermutationResult result_;
+};
+
+/// The whole test at once.
 PermutationResult permutationTest(std::span<const Bytes> baseline, std::span<const Bytes> window, const Codec& codec,
                                   const PermutationOptions& options);
 

@@ -60,9 +60,10 @@ class Graphs {
  public:
   static const Graphs& at(int level) {
     static std::array<std::once_flag, levels.highest + 1> once;
-    static std::array<std::unique_ptr<const Graphs>, levels.highest + 1> made;
+    // Never freed: threads may still use them while the process exits.
+    static std::array<const Graphs*, levels.highest + 1> made;
     const auto i = static_cast<std::size_t>(level);
-    std::call_once(once[i], [&] { made[i].reset(new Graphs(level)); });
+    std::call_once(once[i], [&] { made[i] = new Graphs(level); });
     return *made[i];
   }
 

@@ -1,0 +1,59 @@
+#include "binding/engine_options.hpp"
+
+#include <limits>
+#include <string>
+
+#include "binding/arguments.hpp"
+
+namespace driftlock::binding {
+namespace {
+
+constexpr std::uint32_t kMostKeyAttributes = 8;
+constexpr std::size_t kLongestAttribute = 1024;
+constexpr double kMostStreams = 1'000'000;
+/// Of a window, whose bytes are limited.
+constexpr double kAny = std::numeric_limits<std::uint32_t>::max();
+/// In milliseconds, some 300 years: what fits in 64 bits of nanoseconds.
+constexpr double kLongestAcceptance = 1e13;
+
+}  // namespace
+
+// The limits are those of the configuration (src/config/schema.ts) or wider: tests have smaller baselines and windows.
+Settings engineOptions(Napi::Value value) {
+  const auto options = objectArgument(value, "options");
+  const auto named = [](const char* name) { return std::string("options.") + name; };
+  const auto whole = [&](const char* name, double lowest, double highest) {
+    return static_cast<std::uint32_t>(integerArgument(options.Get(name), named(name), lowest, highest));
+  };
+  const auto flag = [&](const char* name) { return booleanArgument(options.Get(name), named(name)); };
+
+  Settings settings;
+  const Napi::Value streamBy = options.Get("streamBy");
+  if (!streamBy.IsArray()) throw std::invalid_argument("options.streamBy must be an array of strings");
+  const auto attributes = streamBy.As<Napi::Array>();
+  const std::uint32_t count = attributes.Length();
+  if (count > kMostKeyAttributes)
+    throw std::out_of_range("options.streamBy must name at most " + std::to_string(kMostKeyAttributes) + " attributes");
+  for (std::uint32_t i = 0; i < count; ++i)
+    settings.streamBy.push_back(textArgument(attributes.Get(i), "options.streamBy[" + std::to_string(i) + "]", kLongestAttribute));
+  settings.baselineRecords = whole("baselineRecords", 2, 1'000'000);
+  settings.dictionarySize = whole("dictionarySize", 64, 65'536);
+  settings.acceptAfterNanos = static_cast<std::uint64_t>(
+      numberArgument(options.Get("acceptAfterMs"), "options.acceptAfterMs", 0, kLongestAcceptance) * 1e6);
+  settings.windowRecords = whole("windowRecords", 1, kAny);
+  settings.windowHop = whole("windowHop", 1, kAny);
+  settings.alarmsPerStreamPerDay = numberArgument(options.Get("alarmsPerStreamPerDay"), "options.alarmsPerStreamPerDay", 0, 1e6);
+  if (settings.alarmsPerStreamPerDay == 0) throw std::out_of_range("options.alarmsPerStreamPerDay must be more than 0");
+  settings.alarmsPerProcessPerDay = numberArgument(options.Get("alarmsPerProcessPerDay"), "options.alarmsPerProcessPerDay", 0, 1e9);
+  settings.codec = codecArgument(options.Get("codec"), "options.codec");
+  settings.permutations = whole("permutations", 0, 9'999);
+  settings.seed = seedArgument(options.Get("seed"), "options.seed");
+  settings.threads = whole("threads", 1, 16);
+  settings.maxStreams = whole("maxStreams", 1, kMostStreams);
+  settings.streamsPerTenant = whole("streamsPerTenant", 0, kMostStreams);
+  settings.flaggedOnly = flag("flaggedOnly");
+  settings.scores = flag("scores");
+  return settings;
+}
+
+}  // namespace driftlock::binding
