@@ -1,7 +1,7 @@
 /**
- * `make run`: the sidecar with its live view, under the load of `driftlock generate`. What it forwards goes to
- * OTEL_EXPORTER_OTLP_ENDPOINT where that is set, such as a real Collector; else to a sink in here that counts it.
- * Arguments are those of `driftlock run`; a Collector of yours may send to 127.0.0.1:4317 meanwhile.
+ * `make run`: the sidecar with its live view, under the load of `driftlock generate`, which goes to wherever the sidecar
+ * listens. What it forwards goes to the downstream that the configuration names, such as a real Collector; if it names none,
+ * to a sink in here. Arguments are those of `driftlock run`; other senders may send meanwhile.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -9,37 +9,101 @@ import process from "node:process";
 import pino from "pino";
 
 const dist = join(import.meta.dirname, "..", "dist");
+const { parseConfigArgs } = await import(join(dist, "cli/args.js"));
+const { dispatch } = await import(join(dist, "cli/commands.js"));
+const { parseListen, isWildcard } = await import(join(dist, "config/address.js"));
+const { loadConfig } = await import(join(dist, "config/load.js"));
 const { configSchema } = await import(join(dist, "config/schema.js"));
 const { startReceivers } = await import(join(dist, "receive/index.js"));
-const { run } = await import(join(dist, "cli/run.js"));
 
+type Config = import("../src/config/schema.ts").Config;
+type Loaded = import("../src/config/load.ts").Loaded;
+type Io = import("../src/cli/io.ts").Io;
+
+const args = process.argv.slice(2);
 const env: NodeJS.ProcessEnv = { ...process.env };
-if (env.OTEL_EXPORTER_OTLP_ENDPOINT === undefined) {
-  const { receive } = configSchema.parse({
-    receive: { grpc: { endpoint: "127.0.0.1:0" }, http: { enabled: false } },
-  });
-  const hooks = { log: pino({ level: "silent" }), onRequest() {}, onConnectionRefused() {} };
-  const sink = await startReceivers(receive, async () => undefined, hooks);
-  env.OTEL_EXPORTER_OTLP_ENDPOINT = `http://${sink.addresses.grpc}`;
+const loaded = load();
+if (!loaded?.sources.has("forward.endpoint")) {
+  env.DRIFTLOCK_FORWARD_ENDPOINT = await startSink(loaded?.config.forward.protocol);
 }
 // A demo learns quickly: half a minute instead of minutes, with coarser limits.
-env.DRIFTLOCK_DETECT_BASELINE_RECORDS ??= "300";
+if (!loaded?.sources.has("detect.baseline.records")) env.DRIFTLOCK_DETECT_BASELINE_RECORDS = "300";
 
-const load = spawn(
-  process.execPath,
-  [join(dist, "cli/main.js"), "generate", "--rate", "600", ...schedule()],
-  { stdio: ["ignore", "ignore", "inherit"], env: process.env },
-);
-const stop = () => load.kill();
-process.once("exit", stop);
-
-const code = await run(["--view", ...process.argv.slice(2)], {
+let stop = () => {};
+process.once("exit", () => stop());
+const code = await dispatch(["run", "--view", ...args], {
   env,
   out: (text: string) => process.stdout.write(text),
   err: (text: string) => process.stderr.write(text),
-});
+  onListening: startLoad,
+} satisfies Io);
 stop();
 process.exit(code);
+
+/** The configuration; undefined if something is wrong with it, which `run` tells then. */
+function load(): Loaded | undefined {
+  try {
+    const { config: file, flags } = parseConfigArgs(args, ["view"]);
+    return loadConfig({ file, env, flags });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes whatever comes. @returns its URL */
+async function startSink(protocol: Config["forward"]["protocol"] = "grpc"): Promise<string> {
+  const { receive } = configSchema.parse({
+    receive: { grpc: { endpoint: "127.0.0.1:0" }, http: { endpoint: "127.0.0.1:0" } },
+  });
+  const hooks = { log: pino({ level: "silent" }), onRequest() {}, onConnectionRefused() {} };
+  const { addresses } = await startReceivers(receive, async () => undefined, hooks);
+  return `http://${addresses[protocol]}`;
+}
+
+/** Sends to the receiver that is open, by gRPC if there is a choice. */
+function startLoad(
+  { grpc, http }: { grpc?: string | undefined; http?: string | undefined },
+  config: Config,
+): void {
+  const bound = grpc ?? http;
+  const { tls } = grpc === undefined ? config.receive.http : config.receive.grpc;
+  const reason =
+    bound === undefined
+      ? "no receiver is enabled"
+      : config.auth.enabled
+        ? "auth.enabled is true, and it has no key"
+        : tls?.client_ca_file
+          ? "client_ca_file is set, and it has no certificate"
+          : undefined;
+  if (bound === undefined || reason !== undefined) {
+    process.stderr.write(`the demo sends nothing: ${reason}; send telemetry of your own\n`);
+    return;
+  }
+  const { host, port } = parseListen(bound);
+  // Certificates seldom name addresses.
+  const name = tls ? "localhost" : isWildcard(host) ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
+  const load = spawn(
+    process.execPath,
+    [
+      join(dist, "cli/main.js"),
+      "generate",
+      "--endpoint",
+      `${tls ? "https" : "http"}://${name}:${port}`,
+      "--protocol",
+      grpc === undefined ? "http" : "grpc",
+      // The address is this machine's, whichever it is.
+      "--allow-remote",
+      "--rate",
+      "600",
+      ...schedule(),
+    ],
+    {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, ...(tls && { NODE_EXTRA_CA_CERTS: tls.cert_file }) },
+    },
+  );
+  stop = () => load.kill();
+}
 
 /** Something strange each quarter of a minute, once the streams have learned. */
 function schedule(): string[] {

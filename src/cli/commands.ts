@@ -76,11 +76,11 @@ function isUsage(error: unknown): boolean {
  * Runs the command that `args` name and gives its exit code. What it throws becomes one message on `io.err`. Nothing that is
  * written can steer the terminal: texts may hold what senders wrote, names of files, or answers of others.
  */
-export async function dispatch(args: string[], { env, ...unsafe }: Io): Promise<number> {
+export async function dispatch(args: string[], unsafe: Io): Promise<number> {
   const io: Io = {
+    ...unsafe,
     out: (text) => unsafe.out(printable(text)),
     err: (text) => unsafe.err(printable(text)),
-    env,
   };
   const [first, ...rest] = args;
   try {

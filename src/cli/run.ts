@@ -114,6 +114,7 @@ export async function run(args: string[], io: Io): Promise<number> {
   const sidecar = await startSidecar(config, { log, onAnomaly });
   const unwatch = watched?.start(sidecar);
   announce(log, config, sidecar);
+  io.onListening?.(sidecar.addresses, config);
   for (const warning of warnings) log.warn(warning);
   if (!config.detect.enabled) log.warn("detect.enabled is false: requests pass unjudged");
 
