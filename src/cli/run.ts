@@ -29,10 +29,25 @@ _PROTOCOL, _HEADERS and _COMPRESSION name the downstream; OTEL_SERVICE_NAME, OTE
 Exit code: 0 when stopped with everything delivered, 1 otherwise, 2 for wrong usage.
 `;
 
-/** Resolves to the first signal's name. The second exits at once. */
-function stopSignal(log: Logger): Promise<NodeJS.Signals> {
+/** Between looks at who has started this process. */
+const parentMs = 500;
+
+/**
+ * Resolves to the first signal's name. The second exits at once. npx hands a signal to its shell alone, so that the process
+ * would stay on its ports: if npx started it, the end of its parent counts as a signal.
+ */
+function stopSignal(log: Logger, { npm_lifecycle_event: event }: NodeJS.ProcessEnv): Promise<string> {
   return new Promise((resolve) => {
     let stopping = false;
+    if (event === "npx") {
+      const parent = process.ppid;
+      const timer = setInterval(() => {
+        if (process.ppid === parent) return;
+        clearInterval(timer);
+        stopping = true;
+        resolve("end of npx");
+      }, parentMs).unref();
+    }
     for (const name of ["SIGTERM", "SIGINT"] as const) {
       process.on(name, () => {
         if (stopping) {
@@ -109,7 +124,7 @@ export async function run(args: string[], io: Io): Promise<number> {
   const watched = options.switches.has("view") ? watch(config) : undefined;
   const log = watched?.log ?? createLogger(config.telemetry);
   exitOnUncaught(log);
-  const stopped = stopSignal(log);
+  const stopped = stopSignal(log, io.env);
   const onAnomaly = [anomalyLog(log), ...(watched ? [watched.sink] : [])];
   const sidecar = await startSidecar(config, { log, onAnomaly });
   const unwatch = watched?.start(sidecar);

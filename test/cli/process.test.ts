@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -25,11 +25,22 @@ interface Running {
   code: Promise<number | null>;
 }
 
-function driftlock(args: string[], nodeOptions: string[] = []): Running {
+const anyPort = ["receive.grpc", "receive.http", "api"].map((name) => `--${name}.endpoint=127.0.0.1:0`);
+
+function emptyFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "driftlock-process-"));
   open.push(() => rmSync(folder, { recursive: true, force: true }));
-  const child = spawn(process.execPath, [...nodeOptions, main, ...args], {
-    env: { PATH: process.env.PATH, DRIFTLOCK_DATA_DIR: folder },
+  return folder;
+}
+
+function driftlock(args: string[], nodeOptions: string[] = []): Running {
+  return watched(process.execPath, [...nodeOptions, main, ...args], emptyFolder());
+}
+
+function watched(command: string, args: string[], folder: string): Running {
+  const child = spawn(command, args, {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOME: folder, DRIFTLOCK_DATA_DIR: folder },
     stdio: ["ignore", "pipe", "pipe"],
   });
   open.push(() => child.kill("SIGKILL"));
@@ -85,7 +96,6 @@ async function run(
   args: string[] = [],
   nodeOptions: string[] = [],
 ): Promise<Running & { grpc: string }> {
-  const anyPort = ["receive.grpc", "receive.http", "api"].map((name) => `--${name}.endpoint=127.0.0.1:0`);
   const running = driftlock(["run", ...anyPort, `--forward.endpoint=${target}`, ...args], nodeOptions);
   const { addresses } = await running.line("listening on");
   return { ...running, grpc: (addresses as { grpc: string }).grpc };
@@ -184,6 +194,23 @@ describe("run", () => {
     expect(await running.code).toBe(1);
     expect(JSON.parse(running.lines.at(-1)!)).toMatchObject({ level: "fatal", signal: "SIGINT" });
     await answer;
+  });
+
+  it("ends with npx", async () => {
+    const folder = emptyFolder();
+    writeFileSync(join(folder, "package.json"), "{}");
+    mkdirSync(join(folder, "node_modules/.bin"), { recursive: true });
+    const script = `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`;
+    writeFileSync(join(folder, "node_modules/.bin/driftlock"), script, { mode: 0o755 });
+    const target = await downstream();
+    const args = ["--no", "driftlock", "run", "--forward.endpoint", target.endpoint, ...anyPort];
+    const { child, line, lines, code } = watched("npx", args, folder);
+    await line("listening on");
+    child.kill("SIGTERM");
+    // Its output ends with the last of its processes.
+    await code;
+    expect(lines.at(-1)).toContain("everything accepted was delivered");
+    expect(lines.join("")).toContain('"signal":"end of npx"');
   });
 
   it("logs an uncaught error and exits with 1", async () => {
