@@ -196,6 +196,13 @@ export interface Native {
   /** ChaCha20 key stream of RFC 8439: key 32 bytes, nonce 12 bytes. */
   chacha20(key: Uint8Array, counter: number, nonce: Uint8Array, length: number): Buffer;
 
+  /**
+   * An Export*ServiceRequest as several of at most `most` bytes, whose records together are its own. A part is larger if it is
+   * one record with what surrounds it, or if more parts would repeat more bytes than the request has. The request itself
+   * comes back alone if it is malformed or cannot be divided.
+   */
+  split(signal: Signal, request: Buffer, most: number): Buffer[];
+
   Engine: new (options: EngineOptions) => NativeEngine;
 }
 

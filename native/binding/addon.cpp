@@ -8,6 +8,7 @@ Napi::Object init(Napi::Env, Napi::Object exports) {
   driftlock::binding::exportCodec(exports);
   driftlock::binding::exportMetrics(exports);
   driftlock::binding::exportEngine(exports);
+  driftlock::binding::exportSplit(exports);
   return exports;
 }
 

@@ -15,6 +15,7 @@
 
 #include "bytes.hpp"
 #include "codec/codec.hpp"
+#include "otlp/reader.hpp"
 
 namespace driftlock::binding {
 
@@ -128,6 +129,14 @@ inline std::uint64_t seedArgument(Napi::Value value, const std::string& name) {
 inline Napi::Object objectArgument(Napi::Value value, const std::string& name) {
   if (!value.IsObject()) throw std::invalid_argument(name + " must be an object");
   return value.As<Napi::Object>();
+}
+
+inline otlp::Signal signalArgument(Napi::Value value, const std::string& name) {
+  const std::string signal = textArgument(value, name, 16);
+  if (signal == "logs") return otlp::Signal::Logs;
+  if (signal == "traces") return otlp::Signal::Traces;
+  if (signal == "metrics") return otlp::Signal::Metrics;
+  throw std::invalid_argument(name + " must be \"logs\", \"traces\" or \"metrics\"");
 }
 
 inline CodecName codecArgument(Napi::Value value, const std::string& name) {

@@ -8,5 +8,6 @@ namespace driftlock::binding {
 void exportCodec(Napi::Object exports);
 void exportMetrics(Napi::Object exports);
 void exportEngine(Napi::Object exports);
+void exportSplit(Napi::Object exports);
 
 }  // namespace driftlock::binding

@@ -66,14 +66,6 @@ Napi::Value bufferOf(Napi::Env env, std::vector<std::uint8_t> bytes) {
       env, held->data(), held->size(), [](Napi::Env, std::uint8_t*, std::vector<std::uint8_t>* owned) { delete owned; }, held);
 }
 
-otlp::Signal signalArgument(Napi::Value value) {
-  const std::string name = textArgument(value, "signal", 16);
-  if (name == "logs") return otlp::Signal::Logs;
-  if (name == "traces") return otlp::Signal::Traces;
-  if (name == "metrics") return otlp::Signal::Metrics;
-  throw std::invalid_argument("signal must be \"logs\", \"traces\" or \"metrics\"");
-}
-
 Napi::Error coded(Napi::Env env, const std::string& message, const char* code) {
   auto failure = Napi::Error::New(env, message);
   failure.Set("code", code);
@@ -185,7 +177,7 @@ class EngineObject {
   }
 
   Napi::Value process(const Napi::CallbackInfo& info) {
-    const otlp::Signal signal = signalArgument(info[0]);
+    const otlp::Signal signal = signalArgument(info[0], "signal");
     std::string tenant = textArgument(info[1], "tenant", kLongestTenant);
     const Bytes bytes = bytesArgument(info[2], "request");
     return submit([&](Call& call) {

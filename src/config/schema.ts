@@ -249,6 +249,8 @@ const forward = section({
     .meta({ description: "header names and values", secret: true } satisfies KeyMeta)
     .default({}),
   tls: clientTls,
+  /** Bytes before compression; a larger request is sent in parts. */
+  max_request_size: bytes.pipe(z.number().min(64 * 2 ** 10)).default(4 * 2 ** 20),
   /** Of one attempt. */
   timeout: duration.default(10_000),
   retry: section({

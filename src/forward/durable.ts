@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { ForwardConfig } from "../config/schema.ts";
 import { Code, type Signal, signals } from "../otlp.ts";
+import { divide } from "./divide.ts";
 import { Drop, Drops, senderGone, shutDown } from "./drop.ts";
 import { type Exporter, Forwarder, type ForwarderState, type Undelivered } from "./forwarder.ts";
 import type { DurableHooks } from "./hooks.ts";
@@ -66,8 +67,9 @@ export class DurableForwarder implements Exporter {
     try {
       if (this.#closed) throw shutDown(this.#config);
       if (abort.aborted) throw senderGone();
-      this.#checkSize(body.length);
-      await this.#lanes.get(signal)!.keep(body);
+      const parts = divide(signal, body, this.#config.max_request_size);
+      this.#checkSize(parts.reduce((sum, { length }) => sum + length, 0));
+      await this.#lanes.get(signal)!.keep(parts);
     } catch (error) {
       if (error instanceof Drop) this.#drops.report(signal, body.length, error);
       throw error;

@@ -3,11 +3,13 @@ import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
 import { checkForward } from "./check.ts";
 import { clip } from "./codes.ts";
 import { Delivery } from "./delivery.ts";
+import { divide, isTooLarge, join } from "./divide.ts";
 import { Drop, Drops, senderGone, shutDown } from "./drop.ts";
 import { endpoints, Failover } from "./failover.ts";
 import { Health, type LastError } from "./health.ts";
 import type { ForwardHooks } from "./hooks.ts";
 import { type Names, systemNames } from "./names.ts";
+import { Quiet } from "./quiet.ts";
 import { Slots } from "./slots.ts";
 import type { Outcome } from "./transport.ts";
 
@@ -50,8 +52,11 @@ export interface Undelivered {
   bytes: number;
 }
 
+/** How often a request that is too large for the downstream is divided further. */
+const maxHalvings = 3;
+
 /**
- * Sends requests on to the downstream, each until it is taken, refused for good or given up; the sender waits for the
+ * Sends requests on to the downstream, those larger than `max_request_size` in parts, each until it is taken, refused for good or given up; the sender waits for the
  * answer and owns the data until then. Holds `queue.max_size` bytes at the most, of requests as they come; what the
  * `queue.concurrency` attempts under way make of theirs (a compressed copy, a frame) comes on top.
  *
@@ -66,7 +71,11 @@ export class Forwarder implements Exporter {
   readonly #health: Health;
   readonly #drops: Drops;
   readonly #deliveries = new Set<Delivery>();
+  readonly #quiet = new Quiet();
+  /** Requests that are held, and the bytes of their parts. */
+  #held = 0;
   #bytes = 0;
+  #halted = false;
   #inflight = 0;
   #closing: Promise<Undelivered> | undefined;
   readonly #undelivered: Undelivered = { requests: 0, bytes: 0 };
@@ -100,12 +109,25 @@ export class Forwarder implements Exporter {
    */
   async deliver(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
     const start = performance.now();
-    const bytes = body.length;
     if (this.#closing) throw this.#shutDown();
-    const partialSuccess = await this.#deliver(signal, body, abort);
-    const rejected = partialSuccess?.rejected ?? 0;
-    this.#hooks.onDelivered({ signal, seconds: (performance.now() - start) / 1e3, bytes, rejected });
-    return partialSuccess;
+    const parts = divide(signal, body, this.#config.max_request_size);
+    if (parts.length > 1) this.#checkRoom(sizeOf(parts));
+    this.#held++;
+    try {
+      const partialSuccess = await this.#deliverAll(signal, parts, abort, maxHalvings);
+      const seconds = (performance.now() - start) / 1e3;
+      const rejected = partialSuccess?.rejected ?? 0;
+      this.#hooks.onDelivered({ signal, seconds, bytes: sizeOf(parts), rejected });
+      return partialSuccess;
+    } catch (error) {
+      if (this.#closing) {
+        this.#undelivered.requests++;
+        this.#undelivered.bytes += body.length;
+      }
+      throw error;
+    } finally {
+      if (--this.#held === 0) this.#onIdle?.();
+    }
   }
 
   state(): ForwarderState {
@@ -128,6 +150,7 @@ export class Forwarder implements Exporter {
 
   /** Makes no more attempts; those under way may still succeed. For a caller that keeps what is not delivered. */
   halt(): void {
+    this.#halted = true;
     for (const delivery of this.#deliveries) delivery.halt(this.#shutDown());
   }
 
@@ -138,8 +161,9 @@ export class Forwarder implements Exporter {
 
   async #close(deadlineMs: number): Promise<Undelivered> {
     this.#health.stop();
-    if (this.#deliveries.size > 0) {
+    if (this.#held > 0) {
       const giveUp = () => {
+        this.#halted = true;
         for (const delivery of this.#deliveries) delivery.stop(this.#shutDown());
       };
       const deadline = setTimeout(giveUp, deadlineMs);
@@ -172,8 +196,59 @@ export class Forwarder implements Exporter {
     }
   }
 
-  /** Holds the request, and counts it, for as long as it is on its way. */
-  async #deliver(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
+  /**
+   * One after the other, so that nothing is sent in vain behind a part that fails: the sender, or the queue, comes again with
+   * the whole request. The parts count as held until all are done.
+   */
+  async #deliverAll(
+    signal: Signal,
+    parts: Buffer[],
+    abort: AbortSignal,
+    halvings: number,
+  ): Promise<PartialSuccess | undefined> {
+    const bytes = sizeOf(parts);
+    this.#bytes += bytes;
+    try {
+      let all: PartialSuccess | undefined;
+      for (const part of parts) {
+        if (this.#halted) throw this.#shutDown();
+        all = join(all, await this.#deliverPart(signal, part, abort, halvings));
+      }
+      return all;
+    } finally {
+      this.#bytes -= bytes;
+    }
+  }
+
+  /** A downstream that takes less than `max_request_size` may take the halves. */
+  async #deliverPart(
+    signal: Signal,
+    body: Buffer,
+    abort: AbortSignal,
+    halvings: number,
+  ): Promise<PartialSuccess | undefined> {
+    if (body.length > this.#config.max_request_size) this.#tellOversize(signal, body.length);
+    try {
+      return await this.#deliverOne(signal, body, abort);
+    } catch (error) {
+      if (halvings === 0 || !(error instanceof Drop) || !isTooLarge(error)) throw error;
+      const halves = divide(signal, body, Math.ceil(body.length / 2));
+      if (halves.length === 1) throw error;
+      return this.#deliverAll(signal, halves, abort, halvings - 1);
+    }
+  }
+
+  #tellOversize(signal: Signal, bytes: number): void {
+    this.#hooks.onOversize({ signal, bytes });
+    this.#quiet.say("oversize", (requests) =>
+      this.#hooks.log.warn(
+        { signal, bytes, requests },
+        "forward: larger than forward.max_request_size, and cannot be divided: the downstream may refuse it",
+      ),
+    );
+  }
+
+  async #deliverOne(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
     const delivery = new Delivery(signal, body, this.#config, this.#slots, (...attempt) =>
       this.#send(...attempt),
     );
@@ -181,20 +256,11 @@ export class Forwarder implements Exporter {
     abort.addEventListener("abort", onAbort, { once: true });
     if (abort.aborted) onAbort();
     this.#deliveries.add(delivery);
-    this.#bytes += body.length;
     try {
       return await delivery.run();
-    } catch (error) {
-      if (this.#closing) {
-        this.#undelivered.requests++;
-        this.#undelivered.bytes += body.length;
-      }
-      throw error;
     } finally {
       abort.removeEventListener("abort", onAbort);
-      this.#bytes -= body.length;
       this.#deliveries.delete(delivery);
-      if (this.#deliveries.size === 0) this.#onIdle?.();
     }
   }
 
@@ -212,6 +278,10 @@ export class Forwarder implements Exporter {
   #shutDown(): Drop {
     return shutDown(this.#config);
   }
+}
+
+function sizeOf(parts: readonly Buffer[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** What is at fault here is an outcome as well. */

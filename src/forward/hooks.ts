@@ -29,6 +29,8 @@ export interface ForwardHooks {
    * The downstream took a request, but for `rejected` records. `seconds` since it came, or left the disk, waiting included.
    */
   onDelivered(delivery: { signal: Signal; seconds: number; bytes: number; rejected: number }): void;
+  /** A request is sent that is larger than `max_request_size`, since it cannot be divided. */
+  onOversize(request: { signal: Signal; bytes: number }): void;
   /** A request was not taken or not delivered. */
   onDrop(drop: { signal: Signal; reason: DropReason; code: Code; bytes: number }): void;
 }

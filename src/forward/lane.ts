@@ -99,13 +99,16 @@ export class Lane {
     return stands ? drop.message : undefined;
   }
 
-  /** Resolves once the request is on disk. @throws {Drop} */
-  async keep(body: Buffer): Promise<void> {
+  /** Resolves once the parts of a request are on disk, each by itself. @throws {Drop} if one of them is not; others may be. */
+  async keep(parts: readonly Buffer[]): Promise<void> {
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0);
     try {
-      await this.#log.append(this.#signal, body);
+      if (!this.#log.fits(bytes)) throw new LogFull("maxSize");
+      // One after the other, so that a large request does not fill what may wait to be written.
+      for (const part of parts) await this.#log.append(this.#signal, part);
     } catch (error) {
-      const drop = this.#notKept(body.length, error as NodeJS.ErrnoException);
-      this.#refused = { bytes: body.length, drop, at: performance.now() };
+      const drop = this.#notKept(bytes, error as NodeJS.ErrnoException);
+      this.#refused = { bytes, drop, at: performance.now() };
       throw drop;
     }
   }
@@ -212,7 +215,7 @@ export class Lane {
   }
 
   async #putBack(body: Buffer): Promise<boolean> {
-    return this.keep(body).then(
+    return this.keep([body]).then(
       () => true,
       () => false,
     );

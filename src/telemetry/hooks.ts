@@ -34,6 +34,9 @@ export function forwardHooks({ forward }: Metrics, log: Logger): DurableHooks {
       forward.rejected.inc({ signal }, rejected);
       forward.seconds.observe({ signal }, seconds);
     },
+    onOversize({ signal }) {
+      forward.oversize.inc({ signal });
+    },
     onDrop({ signal, reason }) {
       forward.undelivered.inc({ signal, reason });
     },

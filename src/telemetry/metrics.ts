@@ -146,6 +146,11 @@ export function createMetrics(versions: Versions) {
     lostDeadLetters: counter("lost_dead_letters_total", "Those for which the dead letters had no room.", [
       "signal",
     ]),
+    oversize: counter(
+      "oversize_requests_total",
+      "Requests sent on that are larger than forward.max_request_size and cannot be divided.",
+      ["signal"],
+    ),
     damaged: counter(
       "queue_damaged_bytes_total",
       "Bytes of the queue on disk that held no whole request.",

@@ -225,6 +225,8 @@ export function forwardConfig(
 export interface Watch extends DurableHooks {
   attempts: Code[];
   rejected: number[];
+  /** Bytes of requests beyond max_request_size. */
+  oversize: number[];
   drops: DropReason[];
   /** Of each dead letter, whether it was kept. */
   letters: boolean[];
@@ -235,6 +237,7 @@ export function watch(): Watch {
   const seen = {
     attempts: [] as Code[],
     rejected: [] as number[],
+    oversize: [] as number[],
     drops: [] as DropReason[],
     letters: [] as boolean[],
     damage: [] as number[],
@@ -244,6 +247,7 @@ export function watch(): Watch {
     log: pino({ level: "silent" }),
     onAttempt: ({ code }) => seen.attempts.push(code),
     onDelivered: ({ rejected }) => seen.rejected.push(rejected),
+    onOversize: ({ bytes }) => seen.oversize.push(bytes),
     onDrop: ({ reason }) => seen.drops.push(reason),
     onDeadLetter: ({ kept }) => seen.letters.push(kept),
     onDamage: ({ bytes }) => seen.damage.push(bytes),

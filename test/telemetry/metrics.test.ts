@@ -66,7 +66,9 @@ describe("metrics", () => {
     hooks.onAttempt({ signal: "traces", code: 98 as Code, seconds: 1, bytes: 10 });
     hooks.onDelivered({ signal: "traces", seconds: 0.2, bytes: 10, rejected: 3 });
     hooks.onDrop({ signal: "traces", reason: "queue_full", code: Code.UNAVAILABLE, bytes: 10 });
+    hooks.onOversize({ signal: "traces", bytes: 10 });
     const series = await read(metrics);
+    expect(series.get('driftlock_oversize_requests_total{signal="traces"}')).toBe(1);
     expect(series.get('driftlock_forward_attempts_total{signal="traces",code="OTHER"}')).toBe(2);
     expect(series.get('driftlock_forwarded_requests_total{signal="traces"}')).toBe(1);
     expect(series.get('driftlock_forwarded_bytes_total{signal="traces"}')).toBe(10);

@@ -38,6 +38,7 @@ export function sendTo(
       say(`trying again: ${endpoint}: ${forwarder.state().lastError?.message ?? "no answer"}`);
     },
     onDelivered() {},
+    onOversize() {},
     onDrop() {},
   });
   const said = new Set<string>();

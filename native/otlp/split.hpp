@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "reader.hpp"
+
+namespace driftlock::otlp {
+
+/// Divides a request between its records into smaller requests. Each part holds a stretch of the records, in wire order,
+/// inside the resources, scopes and metrics that they came with; whatever else those hold, unknown fields included, is in
+/// each of their parts. A resource, scope or metric without records stays whole, in one part.
+///
+/// A part is larger than asked for if it is a single record with what surrounds it, or if more parts would repeat more
+/// bytes than the request has: all parts together are at most twice as large as the request.
+class Splitter {
+ public:
+  struct Part {
+    /// Items [begin, end), in wire order.
+    std::uint32_t begin;
+    std::uint32_t end;
+    /// Bytes that `write` fills.
+    std::size_t size;
+  };
+
+  /// Index and request must stay until the last `write`.
+  /// @param most bytes of a part.
+  std::span<const Part> plan(const Index& index, std::size_t most);
+
+  /// Fills exactly `part.size` bytes.
+  void write(const Part& part, std::uint8_t* out);
+
+ private:
+  /// A message around records; the last is the request itself.
+  struct Shell {
+    /// Whether it holds records or other shells: if not, it is an item. So is a metric without points, whatever it holds.
+    bool open = false;
+    /// A gauge, sum, histogram …: it goes with its metric, since it may have the temporality of another one's points.
+    bool data = false;
+    /// What it holds besides messages around records and records: bytes, and where they lie, as a list in `runs_`.
+    std::size_t own = 0;
+    std::uint32_t firstRun = none;
+    std::uint32_t lastRun = none;
+    /// Of a metric: the list of its data.
+    std::uint32_t firstData = none;
+    std::uint32_t nextData = none;
+
+    /// In the part that is being put together: its number, the size of the content, and the list of shells within.
+    std::uint32_t part = none;
+    std::size_t content = 0;
+    std::uint32_t firstChild = none;
+    std::uint32_t lastChild = none;
+    std::uint32_t nextChild = none;
+  };
+  struct Run {
+    Range range;
+    std::uint32_t next;
+  };
+  /// What no part divides: a record, or a message that would be around some and is around none.
+  struct Item {
+    Range field;
+    std::uint32_t parent;
+  };
+
+  std::uint32_t root() const { return static_cast<std::uint32_t>(shells_.size() - 1); }
+  std::uint32_t parentOf(const Frame& frame) const { return frame.parent == none ? root() : frame.parent; }
+  void readShells();
+  void readItems();
+  void addRun(std::uint32_t shell, Range range);
+  std::size_t costOf(std::uint32_t shell) const;
+  void begin();
+  void enter(std::uint32_t shell);
+  std::size_t measure(std::uint32_t begin, std::uint32_t end);
+  std::uint8_t* writeContent(std::uint32_t shell, std::uint32_t& item, std::uint32_t end, std::uint8_t* out) const;
+
+  const Index* index_ = nullptr;
+  std::vector<Shell> shells_;
+  std::vector<Run> runs_;
+  std::vector<Item> items_;
+  std::vector<Part> parts_;
+  /// Shells of the part that is being put together, outer before inner.
+  std::vector<std::uint32_t> entered_;
+  std::uint32_t part_ = 0;
+};
+
+}  // namespace driftlock::otlp

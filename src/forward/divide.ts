@@ -1,0 +1,26 @@
+import { native } from "../native.ts";
+import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
+import { clip } from "./codes.ts";
+import type { Drop } from "./drop.ts";
+
+/** A request as several of at most `most` bytes, as far as its records allow; itself if it is no larger. */
+export function divide(signal: Signal, body: Buffer, most: number): Buffer[] {
+  return body.length <= most ? [body] : native.split(signal, body, most);
+}
+
+/** What servers say of a message that is larger than they take; a quota that is spent is another matter. */
+const tooLarge = /HTTP 413\b|larger than|exceeds (the )?max|too (large|big)/i;
+
+export function isTooLarge({ reason, code, message }: Drop): boolean {
+  return reason === "refused" && code === Code.RESOURCE_EXHAUSTED && tooLarge.test(message);
+}
+
+/** What the downstream says of two parts of a request. */
+export function join(
+  one: PartialSuccess | undefined,
+  other: PartialSuccess | undefined,
+): PartialSuccess | undefined {
+  if (!one || !other) return one ?? other;
+  const messages = new Set([one.message, other.message].filter(Boolean));
+  return { rejected: one.rejected + other.rejected, message: clip([...messages].join("; ")) };
+}
