@@ -251,6 +251,7 @@ export async function startSidecar(
       engine: () => engine?.stats(),
       forwarder: () => forwarder.state(),
       writer: () => store.writer.state(),
+      audit: () => store.auditHeads(),
       listeners: () => ({ now: hub.readers, ...hub.counts }),
       limits: () => metering.sharing(),
       dataDir: () => dataDir.fault === undefined,

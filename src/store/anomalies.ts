@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type AnomalyFilter, searchAnomalies } from "./anomaly-search.ts";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
-import { appendAudit } from "./audit.ts";
+import { changeAudited } from "./audit.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument, isUnavailable } from "./errors.ts";
 import type { Page, PageRequest } from "./page.ts";
@@ -178,8 +178,8 @@ export class Anomalies {
     }
     const author = checkText("author", patch.author, { min: 1, max: maxAuthor });
     const note = checkText("note", patch.note ?? "", { max: maxNote });
-    const { database, clock, now } = this.#context;
-    await database.write.transaction().execute(async (trx) => {
+    const { clock, now } = this.#context;
+    await changeAudited(this.#context, async (trx, append) => {
       const time = now();
       const changedAt = BigInt(clock.now());
       // Takes the lock of the row, in which events line up.
@@ -204,12 +204,7 @@ export class Anomalies {
         .insertInto("anomaly_events")
         .values({ tenant, anomaly_id: id, seq: BigInt(last) + 1n, state, author, time, note })
         .execute();
-      await appendAudit(
-        trx,
-        tenant,
-        { actor: author, action: `anomaly.${state}`, target: id, detail: { note } },
-        time,
-      );
+      await append(tenant, { actor: author, action: `anomaly.${state}`, target: id, detail: { note } }, time);
     });
     return this.get(tenant, id);
   }

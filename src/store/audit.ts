@@ -6,6 +6,7 @@ import type { Kysely, Transaction } from "kysely";
 import { checkTenant, checkText } from "./arguments.ts";
 import { canonicalJson, type Json, sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
+import { KeyHistory, readKeyRows } from "./key-history.ts";
 import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
 import type { Tables } from "./tables.ts";
 
@@ -33,12 +34,24 @@ export interface ChainedEntry extends AuditEntry {
 }
 
 export type AuditVerdict =
-  /** `head` is worth keeping elsewhere: who can write the whole database can write a whole new chain. */
-  { ok: true; entries: number; head: string } | { ok: false; seq: number; reason: string };
+  /** `head` is worth keeping elsewhere: who can write the whole database can write a whole new chain. `keys` agree with it. */
+  | { ok: true; entries: number; head: string; keys: number }
+  /** Without `seq` the chain is sound, and something else does not agree with it. */
+  | { ok: false; seq?: number; reason: string };
+
+/** A head that was recorded outside of the database. */
+export interface RecordedHead {
+  seq: number;
+  hash: string;
+  /** Where it is from, for people. */
+  source: string;
+}
 
 const maxText = 256;
 const maxDetail = 16_384;
 const verifyBatch = 500;
+/** Reads of the keys, while they are changed. */
+const maxTries = 10;
 
 /** Makes the tenant known; again is no change. */
 export async function ensureTenants(
@@ -56,7 +69,27 @@ export async function ensureTenants(
   }
 }
 
-/** Appends within the transaction of the change itself: there is neither one without the other. */
+/** Appends an entry within the transaction of a change. */
+export type Append = (tenant: string, input: AuditInput, now: number) => Promise<ChainedEntry>;
+
+/** Makes a change and its entries in one transaction, so that there is neither without the other, and records the new heads. */
+export async function changeAudited<T>(
+  { database, heads }: Context,
+  change: (trx: Transaction<Tables>, append: Append) => Promise<T>,
+): Promise<T> {
+  const entries: ChainedEntry[] = [];
+  const result = await database.write.transaction().execute((trx) =>
+    change(trx, async (tenant, input, now) => {
+      const entry = await appendAudit(trx, tenant, input, now);
+      entries.push(entry);
+      return entry;
+    }),
+  );
+  await heads.record(entries);
+  return result;
+}
+
+/** For changes within `changeAudited`, and for migrations. */
 export async function appendAudit(
   trx: Transaction<Tables>,
   tenant: string,
@@ -100,8 +133,7 @@ export class Audit {
 
   async append(tenant: string, input: AuditInput): Promise<ChainedEntry> {
     checkTenant(tenant);
-    const { database, now } = this.#context;
-    return database.write.transaction().execute((trx) => appendAudit(trx, tenant, input, now()));
+    return changeAudited(this.#context, (_trx, append) => append(tenant, input, this.#context.now()));
   }
 
   /** Newest first. */
@@ -128,9 +160,30 @@ export class Audit {
     );
   }
 
-  /** Computes the tenant's chain again, from its first entry to its end. */
-  async verify(tenant: string): Promise<AuditVerdict> {
+  /**
+   * Computes the tenant's chain again, from its first entry to its end, and compares it with the heads that were recorded
+   * elsewhere and with the tenant's API keys.
+   */
+  async verify(tenant: string, recorded: readonly RecordedHead[] = []): Promise<AuditVerdict> {
     checkTenant(tenant);
+    const walk = new Walk(tenant, recorded);
+    for (let tries = 0; ; tries++) {
+      const broken = await this.#follow(walk);
+      if (broken !== undefined) return broken;
+      const { seq } = walk;
+      const rows = await readKeyRows(this.#context.database.read, tenant);
+      const reason = walk.keys.disagreement(rows);
+      if (reason === undefined) return walk.verdict();
+      // A key may have been changed meanwhile: then its entry is there by now.
+      const again = await this.#follow(walk);
+      if (again !== undefined) return again;
+      if (walk.seq === seq || tries === maxTries) return { ok: false, reason };
+    }
+  }
+
+  /** Goes on to the end that the chain has now. */
+  async #follow(walk: Walk): Promise<AuditVerdict | undefined> {
+    const { tenant } = walk;
     const db = this.#context.database.read;
     const end = db.selectFrom("tenants").where("id", "=", tenant);
     // In one statement: others append meanwhile.
@@ -151,37 +204,77 @@ export class Audit {
         reason: "there are entries beyond the chain's end in the tenant's row",
       };
     }
-    let head = "0".repeat(64);
-    let seq = 0;
     for (;;) {
       const rows = await db
         .selectFrom("audit_log")
         .selectAll()
         .where("tenant", "=", tenant)
-        .where("seq", ">", BigInt(seq))
+        .where("seq", ">", BigInt(walk.seq))
         .where("seq", "<=", BigInt(last))
         .orderBy("seq")
         .limit(verifyBatch)
         .execute();
       for (const row of rows) {
-        seq += 1;
-        const reason = brokenLink(row, { tenant, seq, head });
-        if (reason !== undefined) return { ok: false, seq, reason };
-        head = row.hash;
+        const reason = walk.step(row);
+        if (reason !== undefined) return { ok: false, seq: walk.seq, reason };
       }
       if (rows.length < verifyBatch) break;
     }
-    if (seq < last) return { ok: false, seq: seq + 1, reason: "the last entries are missing" };
-    if (log.audit_hash !== null && head !== log.audit_hash) {
-      return { ok: false, seq, reason: "the chain's end is not the one that the tenant's row names" };
+    if (walk.seq < last) return { ok: false, seq: walk.seq + 1, reason: "the last entries are missing" };
+    if (log.audit_hash !== null && walk.head !== log.audit_hash) {
+      return {
+        ok: false,
+        seq: walk.seq,
+        reason: "the chain's end is not the one that the tenant's row names",
+      };
     }
-    return { ok: true, entries: seq, head };
+    return walk.missing();
+  }
+}
+
+/** Where a verification is in a tenant's chain. */
+class Walk {
+  readonly tenant: string;
+  seq = 0;
+  head = "0".repeat(64);
+  readonly keys = new KeyHistory();
+  readonly #recorded: Map<number, RecordedHead[]>;
+
+  constructor(tenant: string, recorded: readonly RecordedHead[]) {
+    this.tenant = tenant;
+    this.#recorded = Map.groupBy(recorded, ({ seq }) => seq);
+  }
+
+  /** Takes the next entry. @returns why it cannot be that. */
+  step(row: { seq: bigint; previous_hash: string; hash: string; entry: string }): string | undefined {
+    this.seq += 1;
+    const reason = brokenLink(row, this);
+    if (reason !== undefined) return reason;
+    this.head = row.hash;
+    const other = this.#recorded.get(this.seq)?.find(({ hash }) => hash !== row.hash);
+    if (other !== undefined) {
+      return `the log was written anew: ${other.source} has another entry of that number`;
+    }
+    return this.keys.apply(JSON.parse(row.entry) as AuditEntry);
+  }
+
+  /** What was recorded beyond the end. */
+  missing(): AuditVerdict | undefined {
+    const beyond = [...this.#recorded].filter(([seq]) => seq > this.seq).flatMap(([, heads]) => heads);
+    if (beyond.length === 0) return undefined;
+    const { seq, source } = beyond.reduce((a, b) => (b.seq > a.seq ? b : a));
+    const what = this.seq === 0 ? "the whole log was removed" : "the newest entries were removed";
+    return { ok: false, seq: this.seq + 1, reason: `${what}: ${source} has entry ${seq}` };
+  }
+
+  verdict(): AuditVerdict {
+    return { ok: true, entries: this.seq, head: this.head, keys: this.keys.size };
   }
 }
 
 function brokenLink(
   row: { seq: bigint; previous_hash: string; hash: string; entry: string },
-  expected: { tenant: string; seq: number; head: string },
+  expected: Pick<Walk, "tenant" | "seq" | "head">,
 ): string | undefined {
   if (Number(row.seq) !== expected.seq) return "an entry is missing";
   if (row.previous_hash !== expected.head) return "the entry does not follow the one before it";

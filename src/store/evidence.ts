@@ -1,6 +1,6 @@
 import type { Transaction } from "kysely";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
-import { appendAudit } from "./audit.ts";
+import { changeAudited } from "./audit.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument } from "./errors.ts";
 import { latestFirst, type Page, type PageRequest } from "./page.ts";
@@ -73,7 +73,7 @@ export class Evidence {
    */
   async add(tenant: string, bundle: EvidenceBundle): Promise<StoredBundle> {
     checkTenant(tenant);
-    const { database, now } = this.#context;
+    const { now } = this.#context;
     const createdAt = now();
     const row = {
       tenant,
@@ -85,12 +85,12 @@ export class Evidence {
       sha256: checkText("sha256", bundle.sha256, { min: 64, max: 64 }),
       location: checkText("location", bundle.location, { min: 1, max: 1_024 }),
     };
-    await database.write.transaction().execute(async (trx) => {
+    await changeAudited(this.#context, async (trx, append) => {
       if (row.anomaly_id !== null) await hold(trx, tenant, row.anomaly_id);
       await trx.insertInto("evidence_bundles").values(row).execute();
       const detail = { anomaly: row.anomaly_id, sha256: row.sha256 };
       const input = { actor: row.author, action: "evidence.created", target: row.id, detail };
-      await appendAudit(trx, tenant, input, createdAt);
+      await append(tenant, input, createdAt);
     });
     return toBundle(row);
   }

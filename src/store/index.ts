@@ -1,4 +1,5 @@
 /** What was found, who may ask, what was done: in SQLite or PostgreSQL, each row bound to one tenant. */
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { SteadyClock, steadyClock } from "../clock.ts";
 import type { Config } from "../config/schema.ts";
@@ -7,6 +8,7 @@ import type { Logger } from "../telemetry/log.ts";
 import type { Versions } from "../telemetry/version.ts";
 import { Anomalies } from "./anomalies.ts";
 import { Audit } from "./audit.ts";
+import { AuditHeads, currentHeads, type Head, type HeadsState } from "./audit-heads.ts";
 import { Database, type MigrationState } from "./database.ts";
 import { reasonOf, StoreUnavailable } from "./errors.ts";
 import { Evidence } from "./evidence.ts";
@@ -21,7 +23,8 @@ import { Writer, type WriterLimits } from "./writer.ts";
 
 export type { Anomalies, AnomalyDetail, AnomalyEvent, AnomalyPatch } from "./anomalies.ts";
 export type { AnomalyFilter } from "./anomaly-search.ts";
-export type { Audit, AuditEntry, AuditInput, AuditVerdict, ChainedEntry } from "./audit.ts";
+export type { Audit, AuditEntry, AuditInput, AuditVerdict, ChainedEntry, RecordedHead } from "./audit.ts";
+export { type Head, type HeadsState, parseHeads, readHeads } from "./audit-heads.ts";
 export { canonicalJson, type Json } from "./canonical.ts";
 export { InvalidArgument, isUnavailable, reasonOf, StoreUnavailable } from "./errors.ts";
 export type { Evidence, EvidenceBundle, StoredBundle } from "./evidence.ts";
@@ -67,6 +70,13 @@ export interface Health {
 export interface Admin {
   /** Tenants known, by name; `after` is the last of the page before. */
   tenants(page?: { after?: string; limit?: number }): Promise<string[]>;
+  /** The newest entry of each tenant's audit log. */
+  auditHeads(): Promise<Head[]>;
+}
+
+/** Where the heads of the audit logs are kept, those of each kind of database apart. */
+export function headsFile({ data_dir, store }: Pick<Config, "data_dir" | "store">): string {
+  return join(data_dir, `audit-heads.${store.url === undefined ? "sqlite" : "postgres"}`);
 }
 
 /** How often the database is asked whether it is there, and told what waits in memory. */
@@ -74,6 +84,8 @@ const beatMs = 1_000;
 /** Without an answer for so long it is taken to be away. */
 const silentMs = 3_000;
 const retentionMs = 60_000;
+/** Between two looks whether the audit logs are as they were. */
+const compareMs = 60_000;
 const waiting =
   "retention by age waits until the machine's clock has been right for some hours: it has jumped, or the store does not know it";
 /** For what waits when the store closes, then for the connections. */
@@ -91,11 +103,13 @@ export class Store {
   readonly admin: Admin;
   readonly writer: Writer;
   readonly #database: Database;
+  readonly #heads: AuditHeads;
   readonly #recorder: Recorder;
   readonly #log: Logger;
   readonly #timers: NodeJS.Timeout[] = [];
   #health: Health = { ready: false, reason: "not connected yet" };
   #beating = false;
+  #headsComparedAt = Number.NEGATIVE_INFINITY;
   #waitsForClock = false;
   #closed: Promise<void> | undefined;
 
@@ -104,9 +118,11 @@ export class Store {
     const { log, versions, now = Date.now, elapsed = () => performance.now(), writer } = options;
     const database = new Database(config);
     const clock = options.now === undefined ? steadyClock : new SteadyClock(now, elapsed);
-    const context = { database, now, clock, elapsed };
+    const heads = new AuditHeads(headsFile(config), log);
+    const context = { database, heads, now, clock, elapsed };
     this.kind = database.kind;
     this.#database = database;
+    this.#heads = heads;
     this.#log = log;
     const settings = settingsOf(config.detect, versions);
     this.#recorder = new Recorder({ config: { data_dir: config.data_dir, store: config.store }, settings });
@@ -127,6 +143,7 @@ export class Store {
         const query = database.read.selectFrom("tenants").select("id").where("id", ">", after);
         return (await query.orderBy("id").limit(limit).execute()).map(({ id }) => id);
       },
+      auditHeads: () => currentHeads(database.read),
     };
   }
 
@@ -143,6 +160,7 @@ export class Store {
       this.#health = { ready: false, reason: error.message };
       this.#log.warn({ reason: error.message }, "the store is away; anomalies wait in memory");
     }
+    await this.#heads.load();
     const every = (ms: number, work: () => Promise<unknown>) =>
       this.#timers.push(setInterval(() => void work(), ms).unref());
     every(beatMs, () => this.#beat());
@@ -155,6 +173,11 @@ export class Store {
     const { ready, reason } = this.#health;
     if (ready) return { ready, reason };
     return { ready, reason: `${reason}; reports of anomalies waiting: ${queued}, dropped: ${dropped}` };
+  }
+
+  /** The audit logs, as this process knows them. */
+  auditHeads(): HeadsState {
+    return this.#heads.state();
   }
 
   /** Writes what waits, for some seconds at the most. A second call waits for the first. */
@@ -179,6 +202,10 @@ export class Store {
       await this.#database.ping();
       await this.usage.flush();
       await this.keys.flush();
+      if (performance.now() - this.#headsComparedAt >= compareMs) {
+        await this.#heads.compare(this.#database.read);
+        this.#headsComparedAt = performance.now();
+      }
       const { failure } = this.writer.state();
       this.#health = failure === undefined ? this.#well() : { ready: false, reason: `${place}: ${failure}` };
     } catch (error) {
@@ -206,7 +233,7 @@ export class Store {
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await soon([this.retention.close(), this.writer.close(closeMs), this.usage.flush(), this.keys.flush()]);
-    await soon([this.#recorder.close(), this.#database.close()]);
+    await soon([this.#recorder.close(), this.#heads.close(), this.#database.close()]);
   }
 }
 

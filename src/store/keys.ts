@@ -2,10 +2,11 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { sql, type Transaction } from "kysely";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
-import { appendAudit } from "./audit.ts";
+import { type Append, changeAudited } from "./audit.ts";
 import { sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument, isUnavailable } from "./errors.ts";
+import { keyFingerprint } from "./key-history.ts";
 import { latestFirst, type Page, type PageRequest } from "./page.ts";
 import type { Tables } from "./tables.ts";
 
@@ -113,6 +114,7 @@ function toKey(row: Row): ApiKey {
 /** @param made what the audit log is told: by whom, when, and what else. */
 async function insert(
   trx: Transaction<Tables>,
+  append: Append,
   tenant: string,
   { name, scopes: granted, expiresAt }: NewKey,
   { author, createdAt, detail }: { author: string; createdAt: number; detail: { replaces?: string } },
@@ -130,21 +132,14 @@ async function insert(
     revoked_at: null,
     last_used_at: null,
   };
+  const hash = sha256(secret);
   await trx
     .insertInto("api_keys")
-    .values({ ...row, hash: sha256(secret) })
+    .values({ ...row, hash })
     .execute();
-  await appendAudit(
-    trx,
-    tenant,
-    {
-      actor: author,
-      action: "key.created",
-      target: id,
-      detail: { name, scopes: granted, expires_at: expiresAt ?? null, ...detail },
-    },
-    createdAt,
-  );
+  const told = { name, scopes: granted, expires_at: expiresAt ?? null, fingerprint: keyFingerprint(hash) };
+  const input = { actor: author, action: "key.created", target: id, detail: { ...told, ...detail } };
+  await append(tenant, input, createdAt);
   return { secret, key: toKey(row) };
 }
 
@@ -169,7 +164,7 @@ export class Keys {
     author: string,
   ): Promise<MadeKey> {
     checkTenant(tenant);
-    const { database, now } = this.#context;
+    const { now } = this.#context;
     const createdAt = now();
     checkText("name", name, { min: 1, max: maxName });
     checkText("author", author, { min: 1, max: maxAuthor });
@@ -181,9 +176,9 @@ export class Keys {
       throw new InvalidArgument("expiresAt", "must be in the future");
     }
     const input = { name, scopes: ordered, ...(expiresAt !== undefined && { expiresAt }) };
-    return database.write
-      .transaction()
-      .execute((trx) => insert(trx, tenant, input, { author, createdAt, detail: {} }));
+    return changeAudited(this.#context, (trx, append) =>
+      insert(trx, append, tenant, input, { author, createdAt, detail: {} }),
+    );
   }
 
   /**
@@ -203,9 +198,9 @@ export class Keys {
     if (!Number.isSafeInteger(graceMs) || graceMs < 0) {
       throw new InvalidArgument("graceMs", "must be a whole number of milliseconds, or 0");
     }
-    const { database, now } = this.#context;
+    const { now } = this.#context;
     const createdAt = now();
-    const rotated = await database.write.transaction().execute(async (trx) => {
+    const rotated = await changeAudited(this.#context, async (trx, append) => {
       // Takes the lock of the row, so that nobody revokes it meanwhile.
       const row = await trx
         .updateTable("api_keys")
@@ -225,6 +220,7 @@ export class Keys {
       await trx.updateTable("api_keys").set({ expires_at: end }).where("id", "=", id).execute();
       const made = await insert(
         trx,
+        append,
         tenant,
         {
           name,
@@ -234,7 +230,7 @@ export class Keys {
         { author, createdAt, detail: { replaces: id } },
       );
       const detail = { replaced_by: made.key.id, expires_at: end };
-      await appendAudit(trx, tenant, { actor: author, action: "key.rotated", target: id, detail }, createdAt);
+      await append(tenant, { actor: author, action: "key.rotated", target: id, detail }, createdAt);
       return { ...made, replaced: { ...old, expiresAt: end } };
     });
     if (rotated !== undefined) this.#known.delete(id);
@@ -264,9 +260,9 @@ export class Keys {
     checkTenant(tenant);
     checkId("id", id);
     checkText("author", author, { min: 1, max: maxAuthor });
-    const { database, now } = this.#context;
+    const { now } = this.#context;
     const revokedAt = now();
-    const key = await database.write.transaction().execute(async (trx) => {
+    const key = await changeAudited(this.#context, async (trx, append) => {
       const revoked = await trx
         .updateTable("api_keys")
         .set({ revoked_at: revokedAt })
@@ -276,7 +272,7 @@ export class Keys {
         .returning(columns)
         .executeTakeFirst();
       if (revoked !== undefined) {
-        await appendAudit(trx, tenant, { actor: author, action: "key.revoked", target: id }, revokedAt);
+        await append(tenant, { actor: author, action: "key.revoked", target: id }, revokedAt);
         return toKey(revoked);
       }
       const row = await trx

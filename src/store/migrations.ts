@@ -6,8 +6,12 @@ import {
   type Kysely,
   type SchemaModule,
   sql,
+  type Transaction,
 } from "kysely";
 import type { Migration, MigrationProvider } from "kysely/migration";
+import { appendAudit } from "./audit.ts";
+import { readKeyRows, recordedKey } from "./key-history.ts";
+import type { Tables } from "./tables.ts";
 
 export type DatabaseKind = "sqlite" | "postgres";
 
@@ -264,6 +268,18 @@ const clock: Migration = {
   },
 };
 
+/** From then on the audit log binds each API key whole: those that were made before are recorded as they are. */
+const keysInAuditLog: Migration = {
+  async up(db: Kysely<unknown>) {
+    const trx = db as unknown as Transaction<Tables>;
+    const tenants = await trx.selectFrom("api_keys").select("tenant").distinct().orderBy("tenant").execute();
+    for (const { tenant } of tenants) {
+      for (const row of await readKeyRows(trx, tenant))
+        await appendAudit(trx, tenant, recordedKey(row), Date.now());
+    }
+  },
+};
+
 export function migrations(kind: DatabaseKind): MigrationProvider {
   return {
     getMigrations: async () => ({
@@ -272,6 +288,7 @@ export function migrations(kind: DatabaseKind): MigrationProvider {
       "003_evidence_by_anomaly": evidenceByAnomaly,
       "004_stream_withheld": streamWithheld,
       "005_clock": clock,
+      "006_keys_in_audit_log": keysInAuditLog,
     }),
   };
 }

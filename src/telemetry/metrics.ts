@@ -38,6 +38,8 @@ export interface Gauges {
   dataDir(): boolean;
   /** Reports of anomalies on their way into the store. */
   writer(): { queued: number; written: number; dropped: number; rejected: number };
+  /** The audit logs of all tenants, as this process knows them. */
+  audit(): { entries: number; digest: string; altered: number };
   /** Those who listen to live events, by what ended the others since the start. */
   listeners(): { now: number; refused: number; dropped: Readonly<Record<string, number>> };
   /** Undefined where limits are not to be shared. */
@@ -296,6 +298,22 @@ export function createMetrics(versions: Versions) {
         "Reports of anomalies that no database would take.",
         () => source.writer().rejected,
       );
+      gauge("audit_entries", "Entries of the audit logs of all tenants.", () => source.audit().entries);
+      gauge(
+        "audit_altered_logs",
+        "Tenants whose audit log no longer has an entry that was recorded outside of the database.",
+        () => source.audit().altered,
+      );
+      new Gauge({
+        name: "driftlock_audit_heads_info",
+        help: "1, with the SHA-256 of the heads of all audit logs as `driftlock audit heads` prints them.",
+        labelNames: ["sha256"],
+        registers,
+        collect() {
+          this.reset();
+          this.set({ sha256: source.audit().digest }, 1);
+        },
+      });
       gauge("live_listeners", "Connections that listen to live events.", () => source.listeners().now);
       total(
         "live_refused_listeners",

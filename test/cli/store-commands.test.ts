@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -129,8 +129,10 @@ describe("audit", () => {
     expect(newest).toMatchObject({ seq: 2, previousHash: first.hash });
     expect(await driftlock(["audit", "verify", "--tenant=acme"])).toMatchObject({
       code: 0,
-      out: `tenant acme: 2 entries, none changed; the last has the hash ${newest.hash}\n`,
+      out: `tenant acme: 2 entries, none changed; the last has the hash ${newest.hash}; 2 API keys as the log has them\n`,
+      err: "",
     });
+    expect((await driftlock(["audit", "heads"])).out).toBe(`acme 2 ${newest.hash}\n`);
 
     const db = new DatabaseSync(join(folder, "driftlock.db"));
     db.exec("update audit_log set entry = replace(entry, 'edge', 'evil') where seq = 1");
@@ -138,6 +140,79 @@ describe("audit", () => {
     expect(await driftlock(["audit", "verify", "--tenant=acme"])).toMatchObject({
       code: 1,
       err: "driftlock: tenant acme: the chain breaks at entry 1: the entry is not the one that was hashed\n",
+    });
+  });
+});
+
+describe("audit verify", () => {
+  const heads = () => join(folder, "audit-heads.sqlite");
+  const query = (sql: string) => {
+    const db = new DatabaseSync(join(folder, "driftlock.db"));
+    db.exec(`pragma foreign_keys = off; ${sql}`);
+    db.close();
+  };
+  const verify = (...args: string[]) => driftlock(["audit", "verify", "--tenant=acme", ...args]);
+  const nothing = `update tenants set audit_seq = 0, audit_hash = '${"0".repeat(64)}' where id = 'acme';`;
+  const setBack =
+    "update tenants set audit_seq = 2, audit_hash = (select hash from audit_log where tenant = 'acme' and seq = 2) where id = 'acme';";
+
+  beforeEach(async () => {
+    for (const name of ["a", "b", "c"]) {
+      await driftlock(["keys", "create", "--name", name, "--scopes=read", "--tenant=acme"]);
+    }
+  });
+
+  it.each([
+    [
+      "the newest entries",
+      `delete from audit_log where seq > 2; ${setBack}`,
+      /entry 3: the newest entries were removed: .*audit-heads.sqlite has entry 3/,
+    ],
+    [
+      "all entries",
+      `delete from audit_log; ${nothing}`,
+      /entry 1: the whole log was removed: .*audit-heads.sqlite has entry 3/,
+    ],
+    ["the tenant", "delete from audit_log; delete from tenants", /the whole log was removed/],
+    [
+      "the tenant's name",
+      "update audit_log set tenant = 'x'; update tenants set id = 'x'",
+      /the whole log was removed/,
+    ],
+  ])("notices that %s went away", async (_, sql, err) => {
+    query(sql);
+    expect(await verify()).toMatchObject({ code: 1, err: expect.stringMatching(err) });
+  });
+
+  it("compares with a head and with a file that are kept elsewhere", async () => {
+    const elsewhere = join(folder, "kept");
+    writeFileSync(elsewhere, (await driftlock(["audit", "heads"])).out);
+    const [, seq, hash] = readFileSync(elsewhere, "utf8").trim().split(" ");
+    expect((await verify("--head", `${seq}:${hash}`, "--heads", elsewhere)).code).toBe(0);
+    rmSync(heads());
+    expect(await verify()).toMatchObject({ code: 0, err: expect.stringContaining("nothing to compare") });
+    query(`delete from audit_log where seq > 2; ${setBack} delete from api_keys where name = 'c'`);
+    expect((await verify()).code).toBe(0);
+    expect(await verify("--head", `${seq}:${hash}`)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("the newest entries were removed: --head has entry 3"),
+    });
+    expect(await verify("--heads", elsewhere)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("kept has entry 3"),
+    });
+    expect((await verify("--head", "3")).err).toContain("--head must be the number and the hash of an entry");
+    expect((await verify("--heads", join(folder, "none"))).err).toContain("does not exist");
+  });
+
+  it("notices that a log was cut and went on", async () => {
+    query(`delete from audit_log where seq > 2; ${setBack} delete from api_keys where name = 'c'`);
+    for (const name of ["d", "e", "f"]) {
+      await driftlock(["keys", "create", "--name", name, "--scopes=read", "--tenant=acme"]);
+    }
+    expect(await verify()).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/entry 3: the log was written anew: .*has another entry of that number/),
     });
   });
 });

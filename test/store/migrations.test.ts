@@ -56,6 +56,7 @@ onEachDatabase((databases) => {
       "003_evidence_by_anomaly",
       "004_stream_withheld",
       "005_clock",
+      "006_keys_in_audit_log",
     ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();
@@ -100,6 +101,32 @@ onEachDatabase((databases) => {
       { id: "learning", progress: 0, records: 7n, flagged: 0n },
     ]);
     expect(items[0]!.toldAt).toBe(Number(midnight / 1_000_000n));
+  });
+
+  it("records the API keys that are there in the audit log", async () => {
+    const database = await databases.empty();
+    const first = await database.open();
+    const { key } = await first.keys.create("acme", { name: "old", scopes: ["read"] }, "ann");
+    await first.keys.revoke("acme", key.id, "ann");
+    await first.keys.create("acme", { name: "other", scopes: ["ingest"], expiresAt: 4e12 }, "ann");
+    await first.close();
+    // As if they had been made before the log had fingerprints.
+    await database.query("delete from audit_log");
+    await database.query(`update tenants set audit_seq = 0, audit_hash = '${"0".repeat(64)}'`);
+    await database.query("delete from kysely_migration where name = '006_keys_in_audit_log'");
+    const second = await database.open();
+    const { items } = await second.audit.list("acme");
+    expect(items.map(({ actor, action, target }) => [actor, action, target])).toEqual([
+      ["driftlock", "key.recorded", expect.any(String)],
+      ["driftlock", "key.recorded", key.id],
+    ]);
+    expect(items[1]!.detail).toMatchObject({ name: "old", scopes: ["read"], revoked_at: expect.any(Number) });
+    expect(await second.audit.verify("acme")).toMatchObject({ ok: true, entries: 2, keys: 2 });
+    await database.query("update api_keys set revoked_at = null");
+    expect(await second.audit.verify("acme")).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining("revoked_at is null"),
+    });
   });
 
   it("lets two processes start at once", { timeout: 60_000 }, async () => {

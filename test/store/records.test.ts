@@ -80,7 +80,13 @@ onEachDatabase((databases) => {
         {
           action: "key.created",
           target: key.id,
-          detail: { name: "edge", scopes: key.scopes, expires_at: key.expiresAt, replaces: old.key.id },
+          detail: {
+            name: "edge",
+            scopes: key.scopes,
+            expires_at: key.expiresAt,
+            fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/),
+            replaces: old.key.id,
+          },
         },
       ]);
       expect(await store.audit.verify("acme")).toMatchObject({ ok: true, entries: 6 });
@@ -220,8 +226,13 @@ onEachDatabase((databases) => {
       expect(all.at(-1)!.previousHash).toBe("0".repeat(64));
       for (const [i, entry] of all.slice(1).entries()) expect(all[i]!.previousHash).toBe(entry.hash);
       expect(all[0]).toMatchObject({ tenant: "acme", actor: "actor 5", target: id(5) });
-      expect(await store.audit.verify("acme")).toEqual({ ok: true, entries, head: all[0]!.hash });
-      expect(await store.audit.verify("nobody")).toEqual({ ok: true, entries: 0, head: "0".repeat(64) });
+      expect(await store.audit.verify("acme")).toEqual({ ok: true, entries, head: all[0]!.hash, keys: 0 });
+      expect(await store.audit.verify("nobody")).toEqual({
+        ok: true,
+        entries: 0,
+        head: "0".repeat(64),
+        keys: 0,
+      });
     });
 
     it("lines up entries that come at once, from several stores", async () => {

@@ -123,8 +123,8 @@ onEachDatabase((databases) => {
           }),
       ],
     };
-    // It names no tenant: the key does.
-    const elsewhere = new Set(["keys.verify"]);
+    // They name no tenant: the key does, and a time is nobody's.
+    const elsewhere = new Set(["keys.verify", "anomalies.latestChange"]);
 
     const rooms = ["anomalies", "streams", "keys", "audit", "usage", "evidence"] as const;
     const methods = rooms.flatMap((room) =>

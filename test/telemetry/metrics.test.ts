@@ -94,6 +94,7 @@ describe("metrics", () => {
       }),
       forwarder: () => ({ inflight: 1, queued: 2, queuedBytes: 300, storedBytes: 700, healthy: true }),
       writer: () => ({ queued: 8, written: 90, dropped: 10, rejected: 11 }),
+      audit: () => ({ entries: 22, digest: "ab", altered: 23 }),
       listeners: () => ({ now: 15, refused: 16, dropped: { slow: 17, crowded: 18 } }),
       limits: () => ({ shared: true, failures: 12 }),
       dataDir: () => true,
@@ -117,6 +118,9 @@ describe("metrics", () => {
     expect(series.get("driftlock_store_written_reports_total")).toBe(90);
     expect(series.get("driftlock_store_dropped_reports_total")).toBe(10);
     expect(series.get("driftlock_store_rejected_reports_total")).toBe(11);
+    expect(series.get("driftlock_audit_entries")).toBe(22);
+    expect(series.get("driftlock_audit_altered_logs")).toBe(23);
+    expect(series.get('driftlock_audit_heads_info{sha256="ab"}')).toBe(1);
     expect(series.get("driftlock_live_listeners")).toBe(15);
     expect(series.get("driftlock_live_refused_listeners_total")).toBe(16);
     expect(series.get('driftlock_live_dropped_listeners_total{reason="slow"}')).toBe(17);
