@@ -11,6 +11,9 @@ export type Encoding = (typeof encodings)[number];
 /** Output that one job of the thread pool fills, where nothing better is known. */
 const minChunk = 64 * 2 ** 10;
 
+/** Telemetry seldom expands by more in zstd. */
+const usualRatio = 16;
+
 /**
  * Decompresses a body while the permit grows with the output, so that a bomb is refused before it has expanded
  * beyond `maxSize` bytes or the memory that is left. On return the permit holds the result alone.
@@ -23,7 +26,9 @@ export async function decompress(
   permit: Permit,
 ): Promise<Buffer> {
   const result =
-    encoding === "zstd" ? unzstd(bytes, maxSize, permit) : await inflate(encoding, bytes, maxSize, permit);
+    encoding === "zstd"
+      ? await unzstd(bytes, maxSize, permit)
+      : await inflate(encoding, bytes, maxSize, permit);
   permit.hold(result.length);
   return result;
 }
@@ -87,15 +92,43 @@ function inflate(
   });
 }
 
-function unzstd(bytes: Buffer, maxSize: number, permit: Permit): Buffer {
-  // The call is synchronous: what is free now is free until it returns, and no more is granted to it.
-  const room = permit.headroom - bytes.length;
-  try {
-    return native.decompress("zstd", bytes, Math.min(maxSize, Math.max(0, room)));
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw malformed("zstd", error);
-    if (room < maxSize) permit.hold(bytes.length + room + 1);
-    throw tooLarge(maxSize);
+/**
+ * The size of the first frame's content as its header declares it (RFC 8878, section 3.1.1.1), or a guess. It may lie, so it
+ * decides nothing but how much is tried first.
+ */
+function zstdHint(bytes: Buffer): number {
+  const guess = usualRatio * bytes.length;
+  if (bytes.length < 18 || bytes.readUInt32LE(0) !== 0xfd2fb528) return guess;
+  const descriptor = bytes[4]!;
+  const single = (descriptor & 0x20) !== 0;
+  const at = 5 + (single ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
+  switch (descriptor >> 6) {
+    case 0:
+      return single ? bytes[at]! : guess;
+    case 1:
+      return 256 + bytes.readUInt16LE(at);
+    case 2:
+      return bytes.readUInt32LE(at);
+    default:
+      return Number(bytes.readBigUInt64LE(at));
+  }
+}
+
+/**
+ * On libuv's pool as well. What the frames of a body hold together is known only once they have been read, so room for it is
+ * held in steps: a step that proves too small costs less than the next.
+ */
+async function unzstd(bytes: Buffer, maxSize: number, permit: Permit): Promise<Buffer> {
+  for (let room = Math.min(maxSize, Math.max(minChunk, zstdHint(bytes))); ; ) {
+    // The addon reads a copy of the bytes.
+    permit.hold(2 * bytes.length + room);
+    try {
+      return await native.decompressAsync("zstd", bytes, room);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw malformed("zstd", error);
+      if (room === maxSize) throw tooLarge(maxSize);
+      room = Math.min(maxSize, 4 * room);
+    }
   }
 }
 
