@@ -99,9 +99,9 @@ const receive = section({
     keepalive: section({
       time: duration.default(7_200_000),
       timeout: duration.default(20_000),
-      max_connection_idle: duration.optional(),
-      max_connection_age: duration.optional(),
-      max_connection_age_grace: duration.optional(),
+      max_connection_idle: duration.default(300_000),
+      max_connection_age: duration.default(3_600_000),
+      max_connection_age_grace: duration.default(60_000),
     }),
     /** The services beside OTLP's own. */
     health: z.boolean().default(false),
@@ -122,7 +122,7 @@ const receive = section({
     max_concurrent_requests: count.default(256),
     /** Bytes of all requests in work at once, decompressed. */
     max_inflight_size: bytes.default(256 * 2 ** 20),
-    /** A protocol's open connections. */
+    /** Open connections of each protocol. */
     max_connections: count.default(1024),
     /** All headers of one request together. */
     max_header_size: bytes.default(16 * 2 ** 10),

@@ -1,7 +1,7 @@
+import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import type { ForwardConfig } from "../config/schema.ts";
 import { Code, ExportError, type Signal } from "../otlp.ts";
 import type { DropReason, ForwardHooks } from "./hooks.ts";
-import { Quiet } from "./quiet.ts";
 
 /** A request that was not delivered, as its sender is told. */
 export class Drop extends ExportError {
@@ -31,7 +31,7 @@ export function shutDown({ retry }: ForwardConfig): Drop {
 /** Counts drops, and logs them, though not each. */
 export class Drops {
   readonly #hooks: ForwardHooks;
-  readonly #quiet = new Quiet();
+  readonly #quiet = new RateLimitedLog();
 
   constructor(hooks: ForwardHooks) {
     this.#hooks = hooks;

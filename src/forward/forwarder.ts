@@ -1,3 +1,4 @@
+import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import type { ForwardConfig } from "../config/schema.ts";
 import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
 import { checkForward } from "./check.ts";
@@ -9,7 +10,6 @@ import { endpoints, Failover } from "./failover.ts";
 import { Health, type LastError } from "./health.ts";
 import type { ForwardHooks } from "./hooks.ts";
 import { type Names, systemNames } from "./names.ts";
-import { Quiet } from "./quiet.ts";
 import { Slots } from "./slots.ts";
 import type { Outcome } from "./transport.ts";
 
@@ -71,7 +71,7 @@ export class Forwarder implements Exporter {
   readonly #health: Health;
   readonly #drops: Drops;
   readonly #deliveries = new Set<Delivery>();
-  readonly #quiet = new Quiet();
+  readonly #quiet = new RateLimitedLog();
   /** Requests that are held, and the bytes of their parts. */
   #held = 0;
   #bytes = 0;

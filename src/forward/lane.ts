@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import type { ForwardConfig } from "../config/schema.ts";
 import { Code, type Signal, signals } from "../otlp.ts";
 import { clip, isGood } from "./codes.ts";
@@ -9,7 +10,6 @@ import type { DurableHooks } from "./hooks.ts";
 import type { DeadLetters } from "./queue/dead-letters.ts";
 import { type Entry, LogFull, SegmentLog } from "./queue/log.ts";
 import { Displaced } from "./queue/writer.ts";
-import { Quiet } from "./quiet.ts";
 
 /** Whatever wait the downstream asks for: it may have asked in error, and others may want to be tried. */
 const maxPauseMs = 60_000;
@@ -64,7 +64,7 @@ export class Lane {
       maxSize: disk.max_size,
       maxWaiting: share(parts.config),
     };
-    const quiet = new Quiet();
+    const quiet = new RateLimitedLog();
     const log = await SegmentLog.open(join(folder, signal), options, {
       onDamage(bytes, path) {
         hooks.onDamage({ bytes });

@@ -9,6 +9,15 @@ interface Open {
   peer: string;
   /** In flight. */
   requests: number;
+  /** When its last request ended, by `performance.now()`. */
+  idleSince: number;
+}
+
+export interface ConnectionsOptions {
+  /** A connection keeps its place for so many milliseconds after a request. */
+  settledMs?: number;
+  /** Closes an idle connection for a newcomer. */
+  displace?(socket: Socket): void;
 }
 
 /**
@@ -18,14 +27,21 @@ interface Open {
  */
 export class Connections {
   readonly #limit: number;
+  readonly #settledMs: number;
+  readonly #displace: (socket: Socket) => void;
   /** The one that has been idle for longest comes before the others that are idle. */
   readonly #open = new Map<Socket, Open>();
   readonly #byPeer = new Map<string, number>();
   #refused = 0;
   #displaced = 0;
 
-  constructor(limit: number) {
+  constructor(
+    limit: number,
+    { settledMs = 0, displace = (socket) => void socket.destroy() }: ConnectionsOptions = {},
+  ) {
     this.#limit = limit;
+    this.#settledMs = settledMs;
+    this.#displace = displace;
   }
 
   get size(): number {
@@ -49,9 +65,9 @@ export class Connections {
       }
       this.#displaced += 1;
       this.#remove(idle);
-      idle.destroy();
+      this.#displace(idle);
     }
-    this.#open.set(socket, { peer, requests: 0 });
+    this.#open.set(socket, { peer, requests: 0, idleSince: Number.NEGATIVE_INFINITY });
     this.#byPeer.set(peer, this.#held(peer) + 1);
     socket.once("close", () => this.#remove(socket));
     return true;
@@ -68,6 +84,7 @@ export class Connections {
     if (open === undefined) return;
     open.requests -= 1;
     if (open.requests > 0) return;
+    open.idleSince = performance.now();
     this.#open.delete(socket);
     this.#open.set(socket, open);
   }
@@ -82,8 +99,9 @@ export class Connections {
 
   /** Of peers with at least so many connections. */
   #longestIdle(held: number): Socket | undefined {
-    for (const [socket, { peer, requests }] of this.#open) {
-      if (requests === 0 && this.#held(peer) >= held) return socket;
+    const settled = performance.now() - this.#settledMs;
+    for (const [socket, { peer, requests, idleSince }] of this.#open) {
+      if (requests === 0 && idleSince <= settled && this.#held(peer) >= held) return socket;
     }
     return undefined;
   }

@@ -25,6 +25,7 @@ import { file_opentelemetry_proto_collector_logs_v1_logs_service as logs } from 
 import { file_opentelemetry_proto_collector_metrics_v1_metrics_service as metrics } from "../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { file_opentelemetry_proto_collector_trace_v1_trace_service as traces } from "../gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import { Code, grpcMethod } from "../otlp.ts";
+import type { GrpcAnswers } from "./grpc-answer.ts";
 
 /** Bytes that one call may send: these services take a few each, but reflection answers each with a file. */
 const maxSent = 64 * 2 ** 10;
@@ -70,7 +71,7 @@ export class GrpcServices {
    * @param stream open, a POST, and of a content type of gRPC: grpc-js throws past all handlers when it refuses a stream
    * that has been reset meanwhile.
    */
-  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, answers: GrpcAnswers): void {
     if (this.#session.closed) {
       stream.close(constants.NGHTTP2_REFUSED_STREAM);
       return;
@@ -106,6 +107,7 @@ export class GrpcServices {
       const alone = { ":status": 200, "content-type": "application/grpc", ...trailers };
       if (stream.headersSent) stream.end();
       else stream.respond(alone, { endStream: true });
+      answers.expectTaken(stream);
     });
   }
 

@@ -1,14 +1,23 @@
 import type { ServerHttp2Session } from "node:http2";
 import type { ReceiveConfig } from "../config/schema.ts";
+import type { CloseReason } from "./hooks.ts";
 import { handshakeTimeout, maxTimer } from "./listen.ts";
 
 type Keepalive = ReceiveConfig["grpc"]["keepalive"];
 
+/** Time for a peer to close a connection that is closed here. */
+export const closeTimeout = 5_000;
+
 /**
  * Ends connections that are dead, idle or old, with the meaning that gRPC gives these settings
  * (https://github.com/grpc/proposal/blob/master/A9-server-side-conn-mgt.md).
+ * @param end tells the peer to go elsewhere, lets open calls finish, and cuts the connection after so many milliseconds.
  */
-export function supervise(session: ServerHttp2Session, keepalive: Keepalive): void {
+export function supervise(
+  session: ServerHttp2Session,
+  keepalive: Keepalive,
+  end: (reason: CloseReason, graceMs: number) => void,
+): void {
   const timers = new Set<NodeJS.Timeout>();
   const after = (ms: number, action: () => void) => {
     const timer = setTimeout(action, Math.min(ms, maxTimer)).unref();
@@ -37,9 +46,9 @@ export function supervise(session: ServerHttp2Session, keepalive: Keepalive): vo
     });
   }
 
-  if (keepalive.max_connection_idle !== undefined) {
+  if (keepalive.max_connection_idle > 0) {
     const idle = after(keepalive.max_connection_idle, () => {
-      if (open === 0) session.close();
+      if (open === 0) end("idle", closeTimeout);
     });
     let open = 0;
     session.on("stream", (stream) => {
@@ -51,14 +60,9 @@ export function supervise(session: ServerHttp2Session, keepalive: Keepalive): vo
     });
   }
 
-  if (keepalive.max_connection_age !== undefined) {
+  if (keepalive.max_connection_age > 0) {
     // Spread by a tenth, or clients that connected together come back together.
     const age = keepalive.max_connection_age * (0.9 + 0.2 * Math.random());
-    after(age, () => {
-      session.close();
-      if (keepalive.max_connection_age_grace !== undefined) {
-        after(keepalive.max_connection_age_grace, () => session.destroy());
-      }
-    });
+    after(age, () => end("age", keepalive.max_connection_age_grace));
   }
 }

@@ -8,20 +8,22 @@ import {
   createServer,
   type Http2Server,
   type IncomingHttpHeaders,
-  type OutgoingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
+import type { Socket } from "node:net";
+import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
-import { Code, ExportError, grpcMethod, type PartialSuccess, type Signal, signals } from "../otlp.ts";
+import { Code, ExportError, grpcMethod, type Signal, signals } from "../otlp.ts";
 import type { Permit } from "./admission.ts";
-import { encodeResponse, encodeStatus, statusMessage } from "./answer.ts";
 import { decompress, type Encoding, encodings } from "./decompress.ts";
-import { frame, type Message, MessageReader } from "./grpc-message.ts";
-import { supervise } from "./grpc-session.ts";
-import type { ReceiveHooks } from "./hooks.ts";
+import { answerable, GrpcAnswers } from "./grpc-answer.ts";
+import { type Message, MessageReader } from "./grpc-message.ts";
+import { closeTimeout, supervise } from "./grpc-session.ts";
+import type { CloseReason, ReceiveHooks } from "./hooks.ts";
 import type { Intake, Received } from "./intake.ts";
-import { type Endpoint, handshakeTimeout, listen, maxTimer } from "./listen.ts";
+import { type Endpoint, handshakeTimeout, type Listening, listen, maxTimer, sourceOf } from "./listen.ts";
+import { answerHttp1, listenForHttp2 } from "./preface.ts";
 import { loadServerContext, reloadServerContext } from "./tls.ts";
 
 const signalOf = new Map<string | undefined, Signal>(signals.map((signal) => [grpcMethod[signal], signal]));
@@ -30,8 +32,8 @@ const signalOf = new Map<string | undefined, Signal>(signals.map((signal) => [gr
 const streamWindow = 2 ** 20;
 const connectionWindow = 4 * 2 ** 20;
 
-const contentType = "application/grpc";
-const acceptEncoding = { "grpc-accept-encoding": ["identity", ...encodings].join(",") };
+/** For an answer to be taken, where `request_timeout` is off. */
+const answerTimeout = 30_000;
 
 export interface GrpcEndpoint extends Endpoint {
   /** What the health service reports, where it is on. */
@@ -54,7 +56,9 @@ export async function startGrpc(
     },
   };
   const tls = grpc.tls && (await loadServerContext(grpc.tls, "receive.grpc.tls"));
-  const secure = tls && createSecureServer({ ...options, ...tls, handshakeTimeout });
+  // HTTP/1.1 is agreed to, so that its clients can be told what is wrong.
+  const alpn = { ALPNProtocols: ["h2", "http/1.1"] };
+  const secure = tls && createSecureServer({ ...options, ...tls, ...alpn, handshakeTimeout });
   const stopReload = secure && reloadServerContext(secure, grpc.tls!, "receive.grpc.tls", tls, hooks.log);
   // To TypeScript, the union of the two has no events at all.
   const server = (secure ?? createServer(options)) as Http2Server;
@@ -62,12 +66,46 @@ export async function startGrpc(
   // Imported where wanted: what they stand on is large.
   const services =
     grpc.health || grpc.reflection ? new (await import("./grpc-services.ts")).GrpcServices(grpc) : undefined;
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new Map<string, ServerHttp2Session>();
+  const onClosed = (reason: CloseReason) => hooks.onConnectionClosed("grpc", reason);
+  const end = (session: ServerHttp2Session, reason: CloseReason, graceMs: number) => {
+    if (session.closed) return;
+    onClosed(reason);
+    // A session that is closed lets go of its socket, which then waits for its peer to close as well.
+    const socket = listening.socketOf(session.socket);
+    session.close();
+    if (socket === undefined || graceMs === 0) return;
+    const late = setTimeout(() => socket.destroy(), Math.min(graceMs, maxTimer)).unref();
+    socket.once("close", () => clearTimeout(late));
+  };
+  const answerMs = Math.min(grpc.request_timeout || answerTimeout, maxTimer);
+  const answers = new GrpcAnswers(answerMs, ({ session }) => {
+    if (session !== undefined) end(session as ServerHttp2Session, "unread", closeTimeout);
+  });
+  const otherProtocol = new RateLimitedLog();
+  const onOther = (socket: Socket) => {
+    onClosed("protocol");
+    const { endpoint, enabled } = config.http;
+    const remedy = enabled
+      ? `OTLP/HTTP is at ${endpoint} (receive.http.endpoint)`
+      : "receive.http is disabled";
+    otherProtocol.say("http", (connections) =>
+      hooks.log.warn(
+        { peer: socket.remoteAddress, connections },
+        `receive.grpc: HTTP/1.1 came to the port of OTLP/gRPC; ${remedy}`,
+      ),
+    );
+    answerHttp1(socket, `this port takes OTLP/gRPC, which is HTTP/2; ${remedy}`);
+  };
+  const front = secure ?? listenForHttp2(server, onOther);
+  secure?.on("unknownProtocol", onOther);
   server.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
+    const source = sourceOf(session.socket);
+    sessions.set(source, session);
+    session.once("close", () => sessions.delete(source));
     session.setLocalWindowSize(connectionWindow);
-    supervise(session, grpc.keepalive);
+    supervise(session, grpc.keepalive, (reason, graceMs) => end(session, reason, graceMs));
+    session.on("stream", (stream) => stream.once("close", listening.begin(session.socket)));
   });
   server.on("sessionError", (error) => hooks.log.debug({ err: error }, "receive.grpc: a connection failed"));
   server.on("tlsClientError", (error) =>
@@ -82,27 +120,37 @@ export async function startGrpc(
     if (headerSize > limits.max_header_size) {
       const limit = `receive.limits.max_header_size (${limits.max_header_size})`;
       const text = `the headers have ${headerSize} bytes, more than ${limit}`;
-      refuse(stream, new ExportError(Code.RESOURCE_EXHAUSTED, text));
+      answers.refuse(stream, new ExportError(Code.RESOURCE_EXHAUSTED, text));
       return;
     }
     if (headers[":method"] !== "POST") {
-      answerShort(stream, { ":status": 405, allow: "POST" });
+      answers.short(stream, { ":status": 405, allow: "POST" });
       return;
     }
     if (!/^application\/grpc(\+proto)?(;|$)/.test(headers["content-type"] ?? "")) {
-      answerShort(stream, { ":status": 415 });
+      answers.short(stream, { ":status": 415 });
       return;
     }
     const path = headers[":path"];
     const signal = signalOf.get(path);
-    if (signal !== undefined) void serveExport(stream, headers, signal, config, intake);
-    else if (services?.has(path)) services.serve(stream, headers);
-    else refuse(stream, new ExportError(Code.UNIMPLEMENTED, `no method ${path}`));
+    if (signal !== undefined) void serveExport(stream, headers, signal, config, intake, answers);
+    else if (services?.has(path)) services.serve(stream, headers, answers);
+    else answers.refuse(stream, new ExportError(Code.UNIMPLEMENTED, `no method ${path}`));
   });
 
-  let listening: Awaited<ReturnType<typeof listen>>;
+  /** Told to go, it closes without a request lost: its client sees which were not taken. */
+  const displace = (socket: Socket) => {
+    const session = sessions.get(sourceOf(socket));
+    if (session === undefined) {
+      socket.destroy();
+      return;
+    }
+    session.goaway();
+    setImmediate(() => session.destroy());
+  };
+  let listening: Listening;
   try {
-    listening = await listen(server, "grpc", grpc.endpoint, limits.max_connections, hooks);
+    listening = await listen(front, "grpc", grpc.endpoint, limits.max_connections, hooks, displace);
   } catch (error) {
     stopReload?.();
     services?.close();
@@ -113,13 +161,13 @@ export async function startGrpc(
     setServing: (serving) => services?.setServing(serving),
     close() {
       stopReload?.();
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const closed = new Promise<void>((resolve) => front.close(() => resolve()));
       services?.close();
-      for (const session of sessions) session.close();
+      for (const session of sessions.values()) session.close();
       return closed;
     },
     destroy() {
-      for (const session of sessions) session.destroy(undefined, constants.NGHTTP2_CANCEL);
+      for (const session of sessions.values()) session.destroy(undefined, constants.NGHTTP2_CANCEL);
       for (const socket of listening.sockets) socket.destroy();
     },
   };
@@ -131,13 +179,14 @@ async function serveExport(
   signal: Signal,
   config: ReceiveConfig,
   intake: Intake,
+  answers: GrpcAnswers,
 ): Promise<void> {
   const abort = new AbortController();
   const giveUp = (code: Code, message: string) => abort.abort(new ExportError(code, message));
   const gone = () => giveUp(Code.CANCELLED, "the sender cancelled the call or went away");
   stream.once("close", gone);
   // Answered at once, even while the consumer still holds the request.
-  abort.signal.addEventListener("abort", () => refuse(stream, abort.signal.reason), { once: true });
+  abort.signal.addEventListener("abort", () => answers.refuse(stream, abort.signal.reason), { once: true });
   let deadline: NodeJS.Timeout | undefined;
   try {
     const timeout = parseTimeout(headers["grpc-timeout"]);
@@ -152,9 +201,9 @@ async function serveExport(
       abort: abort.signal,
       receive: (permit, admitted) => receive(stream, headers, config, permit, admitted, abort.signal, giveUp),
     });
-    succeed(stream, signal, partial);
+    answers.succeed(stream, signal, partial);
   } catch (error) {
-    refuse(stream, error as ExportError);
+    answers.refuse(stream, error as ExportError);
   } finally {
     clearTimeout(deadline);
     stream.off("close", gone);
@@ -249,52 +298,4 @@ function parseTimeout(text: string | string[] | undefined): number | undefined {
     throw new ExportError(Code.INVALID_ARGUMENT, "grpc-timeout is not digits and one of H M S m u n");
   const unit = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 }[match[2]!]!;
   return Math.min(Number(match[1]) * unit, maxTimer);
-}
-
-/** A stream that its peer has reset throws when it is answered, and may come to us so. */
-function answerable(stream: ServerHttp2Stream): boolean {
-  return !stream.headersSent && !stream.closed && !stream.destroyed;
-}
-
-function succeed(stream: ServerHttp2Stream, signal: Signal, partial: PartialSuccess | undefined): void {
-  if (!answerable(stream)) return;
-  stream.respond(
-    { ":status": 200, "content-type": contentType, ...acceptEncoding },
-    { waitForTrailers: true },
-  );
-  stream.once("wantTrailers", () => {
-    if (!stream.closed) stream.sendTrailers({ "grpc-status": "0" });
-  });
-  stream.end(frame(encodeResponse(signal, partial)));
-}
-
-function refuse(stream: ServerHttp2Stream, error: ExportError): void {
-  if (!answerable(stream)) return;
-  const headers: OutgoingHttpHeaders = {
-    ":status": 200,
-    "content-type": contentType,
-    "grpc-status": String(error.code),
-    "grpc-message": percentEncode(statusMessage(error)),
-    ...acceptEncoding,
-  };
-  if (error.retryAfterMs !== undefined) {
-    headers["grpc-status-details-bin"] = Buffer.from(encodeStatus(error)).toString("base64");
-  }
-  answerShort(stream, headers);
-}
-
-/** Answers with headers and nothing else; what is still to come of the request is not read. */
-function answerShort(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders): void {
-  stream.respond(headers, { endStream: true });
-  if (!stream.readableEnded) {
-    stream.resume();
-    stream.close(constants.NGHTTP2_NO_ERROR);
-  }
-}
-
-/** Percent-encoding of UTF-8 as gRPC defines it for grpc-message: printable ASCII but % stays. */
-function percentEncode(text: string): string {
-  return text.replace(/[^\x20-\x24\x26-\x7e]+/gu, (part) =>
-    [...Buffer.from(part)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
-  );
 }

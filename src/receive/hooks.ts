@@ -7,6 +7,13 @@ export type Transport = "grpc" | "http";
 export const cutReasons = ["slow", "stalled"] as const;
 export type CutReason = (typeof cutReasons)[number];
 
+/**
+ * Why a connection was closed: it was idle for too long, old enough, idle while a newcomer found no room, its peer did not
+ * take an answer, or it speaks another protocol.
+ */
+export const closeReasons = ["idle", "age", "displaced", "unread", "protocol"] as const;
+export type CloseReason = (typeof closeReasons)[number];
+
 /** One Export request that was answered, whatever the answer. */
 export interface RequestEvent {
   signal: Signal;
@@ -26,6 +33,7 @@ export interface ReceiveHooks {
   onRequest(event: RequestEvent): void;
   /** A request was ended while its body was on its way. */
   onRequestCut(reason: CutReason): void;
-  /** A connection beyond `limits.max_connections` was closed unread. */
+  /** A connection for which there is no room within `limits.max_connections` was closed unread. */
   onConnectionRefused(transport: Transport): void;
+  onConnectionClosed(transport: Transport, reason: CloseReason): void;
 }

@@ -9,6 +9,7 @@ import {
 import { createServer as createSecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
 import { Code, ExportError, httpPath, type PartialSuccess, type Signal, signals } from "../otlp.ts";
 import { toJson } from "../printable.ts";
@@ -20,10 +21,14 @@ import type { ReceiveHooks } from "./hooks.ts";
 import { announcedLength, readBody } from "./http-body.ts";
 import type { Intake, Received } from "./intake.ts";
 import { JsonReader } from "./json.ts";
-import { type Endpoint, handshakeTimeout, listen, maxTimer } from "./listen.ts";
+import { type Endpoint, handshakeTimeout, type Listening, listen, maxTimer } from "./listen.ts";
+import { answerHttp1 } from "./preface.ts";
 import { loadServerContext, reloadServerContext } from "./tls.ts";
 
 const signalOf = new Map<string | undefined, Signal>(signals.map((signal) => [httpPath[signal], signal]));
+
+/** For an answer to be taken, where `request_timeout` is off. */
+const answerTimeout = 30_000;
 
 const protobuf = "application/x-protobuf";
 const json = "application/json";
@@ -66,10 +71,13 @@ export async function startHttp(
   /** The request that each connection is in, to tell it of a timeout. */
   const exchanges = new WeakMap<Duplex, Exchange>();
   let closing = false;
+  const answerMs = requestTimeout || answerTimeout;
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
+    response.once("close", listening.begin(request.socket));
     const exchange = new Exchange(request, response, config, jsonReader);
     exchanges.set(request.socket, exchange);
     await exchange.serve(intake, () => closing);
+    expectTaken(response, answerMs, () => hooks.onConnectionClosed("http", "unread"));
     if (exchanges.get(request.socket) === exchange) exchanges.delete(request.socket);
   };
   server.on("request", serve);
@@ -77,15 +85,34 @@ export async function startHttp(
   server.on("checkContinue", serve);
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
     hooks.log.debug({ err: error }, "receive.http: a connection failed");
+    if (error.code === "HPE_PAUSED_H2_UPGRADE") {
+      refuseHttp2(socket as Socket);
+      return;
+    }
     const exchange = exchanges.get(socket);
     if (exchange !== undefined && error.code === "ERR_HTTP_REQUEST_TIMEOUT") exchange.timeOut();
     else refuseConnection(error, socket as Socket, exchange !== undefined);
   });
+  const otherProtocol = new RateLimitedLog();
+  const refuseHttp2 = (socket: Socket) => {
+    hooks.onConnectionClosed("http", "protocol");
+    const { endpoint, enabled } = config.grpc;
+    const remedy = enabled
+      ? `OTLP/gRPC is at ${endpoint} (receive.grpc.endpoint)`
+      : "receive.grpc is disabled";
+    otherProtocol.say("http2", (connections) =>
+      hooks.log.warn(
+        { peer: socket.remoteAddress, connections },
+        `receive.http: HTTP/2 or gRPC came to the port of OTLP/HTTP; ${remedy}`,
+      ),
+    );
+    answerHttp1(socket, `this port takes OTLP/HTTP, which is HTTP/1.1; ${remedy}`);
+  };
   server.on("tlsClientError", (error) =>
     hooks.log.debug({ err: error }, "receive.http.tls: a handshake failed"),
   );
 
-  let listening: Awaited<ReturnType<typeof listen>>;
+  let listening: Listening;
   try {
     listening = await listen(server, "http", http.endpoint, limits.max_connections, hooks);
   } catch (error) {
@@ -108,6 +135,16 @@ export async function startHttp(
       for (const socket of listening.sockets) socket.destroy();
     },
   };
+}
+
+/** The answer is under way. A peer that does not read it would hold it, and the connection, for ever. */
+function expectTaken(response: ServerResponse, timeout: number, onUnread: () => void): void {
+  if (response.closed) return;
+  const late = setTimeout(() => {
+    onUnread();
+    response.req.socket.destroy();
+  }, timeout).unref();
+  response.once("close", () => clearTimeout(late));
 }
 
 /** One request and its answer. */
@@ -299,4 +336,5 @@ function refuseConnection(error: NodeJS.ErrnoException, socket: Socket, busy: bo
     socket.write(`HTTP/1.1 ${status ?? "400 Bad Request"}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
   }
   socket.destroySoon();
+  socket.setTimeout(handshakeTimeout, () => socket.destroy());
 }

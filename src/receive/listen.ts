@@ -1,5 +1,6 @@
 import type { AddressInfo, Server, Socket } from "node:net";
 import { parseListen } from "../config/address.ts";
+import { Connections } from "./connections.ts";
 import type { ReceiveHooks, Transport } from "./hooks.ts";
 
 /** A server that takes Export requests. */
@@ -22,7 +23,14 @@ export interface Listening {
   address: string;
   /** Open connections, those without a TLS handshake as well. */
   sockets: ReadonlySet<Socket>;
+  /** Of a TLS or HTTP/2 connection, the one below it that was accepted; undefined once it is closed. */
+  socketOf(connection: Socket): Socket | undefined;
+  /** A request begins on the connection, which is not idle until the function that is returned is called. */
+  begin(connection: Socket): () => void;
 }
+
+/** A connection that has just been used is not closed for a newcomer: its sender would lose a request that is on its way. */
+const settledMs = 1_000;
 
 /** @throws {Error} that names the key, the address and the remedy. */
 export async function listen(
@@ -31,15 +39,34 @@ export async function listen(
   endpoint: string,
   maxConnections: number,
   hooks: ReceiveHooks,
+  displace: (socket: Socket) => void = (socket) => void socket.destroy(),
 ): Promise<Listening> {
   const key = `receive.${transport}`;
   const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+  const bySource = new Map<string, Socket>();
+  const connections = new Connections(maxConnections, {
+    settledMs,
+    displace(socket) {
+      hooks.onConnectionClosed(transport, "displaced");
+      displace(socket);
+    },
   });
-  server.maxConnections = maxConnections;
-  server.on("drop", () => hooks.onConnectionRefused(transport));
+  server.on("connection", (socket: Socket) => {
+    if (!connections.admit(socket)) {
+      hooks.onConnectionRefused(transport);
+      return;
+    }
+    const source = sourceOf(socket);
+    sockets.add(socket);
+    bySource.set(source, socket);
+    socket.once("close", () => {
+      sockets.delete(socket);
+      if (bySource.get(source) === socket) bySource.delete(source);
+    });
+  });
+
+  const socketOf = (connection: Socket) =>
+    sockets.has(connection) ? connection : bySource.get(sourceOf(connection));
 
   await new Promise<void>((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException) => {
@@ -56,7 +83,19 @@ export async function listen(
   return {
     address: `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`,
     sockets,
+    socketOf,
+    begin(connection) {
+      const socket = socketOf(connection);
+      if (socket === undefined) return () => {};
+      connections.begin(socket);
+      return () => connections.end(socket);
+    },
   };
+}
+
+/** The other end of a connection, the same for the protocols on top of it. */
+export function sourceOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 /** Names the key, the address and the remedy. */

@@ -19,6 +19,9 @@ export function receiveHooks({ receiver }: Metrics, log: Logger): ReceiveHooks {
     onConnectionRefused(transport) {
       receiver.refusedConnections.inc({ transport });
     },
+    onConnectionClosed(transport, reason) {
+      receiver.closedConnections.inc({ transport, reason });
+    },
   };
 }
 

@@ -5,7 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { EngineStats } from "../native.ts";
 import { Code, signals } from "../otlp.ts";
-import { cutReasons } from "../receive/hooks.ts";
+import { closeReasons, cutReasons } from "../receive/hooks.ts";
 import type { Versions } from "./version.ts";
 
 export const transports = ["grpc", "http"] as const;
@@ -85,8 +85,13 @@ export function createMetrics(versions: Versions) {
     ),
     refusedConnections: counter(
       "receiver_refused_connections_total",
-      "Connections beyond receive.limits.max_connections.",
+      "Connections closed at once: no room within receive.limits.max_connections.",
       ["transport"],
+    ),
+    closedConnections: counter(
+      "receiver_closed_connections_total",
+      "Connections closed: idle for too long, of a certain age, displaced while idle by a newcomer, an answer left unread, another protocol.",
+      ["transport", "reason"],
     ),
     seconds: seconds(
       "receiver_duration",
@@ -178,6 +183,10 @@ export function createMetrics(versions: Versions) {
     forward.undelivered.inc({ signal, reason: "disk_full" }, 0);
   }
 
+  for (const transport of transports) {
+    receiver.refusedConnections.inc({ transport }, 0);
+    for (const reason of closeReasons) receiver.closedConnections.inc({ transport, reason }, 0);
+  }
   for (const reason of cutReasons) receiver.cutRequests.inc({ reason }, 0);
 
   const build = new Gauge({

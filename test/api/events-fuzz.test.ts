@@ -58,7 +58,13 @@ describe("events near sound ones", () => {
         await engine.process(signal, tenant, body);
         return undefined;
       };
-      const hooks = { log: silent, onRequest() {}, onRequestCut() {}, onConnectionRefused() {} };
+      const hooks = {
+        log: silent,
+        onRequest() {},
+        onRequestCut() {},
+        onConnectionRefused() {},
+        onConnectionClosed() {},
+      };
       const receivers = await startReceivers(receive, consume, hooks);
       afterwards(() => receivers.close(0));
       const running = await start({}, { take: receivers.take });

@@ -22,7 +22,13 @@ beforeAll(async () => {
   const { receive } = configSchema.parse({
     receive: { grpc: { enabled: false }, http: { endpoint: "127.0.0.1:0" } },
   });
-  const hooks = { log: silent, onRequest() {}, onRequestCut() {}, onConnectionRefused() {} };
+  const hooks = {
+    log: silent,
+    onRequest() {},
+    onRequestCut() {},
+    onConnectionRefused() {},
+    onConnectionClosed() {},
+  };
   const consumer = (request: ExportRequest) => {
     taken.push(request);
     return consume();

@@ -103,6 +103,7 @@ describe("a call on the wire", () => {
           onRequest: () => {},
           onRequestCut: () => {},
           onConnectionRefused: () => {},
+          onConnectionClosed: () => {},
         },
       );
       cleanups.push(() => receivers.close(0));

@@ -27,6 +27,7 @@ const hooks = {
   onRequest: () => {},
   onRequestCut: () => {},
   onConnectionRefused: () => {},
+  onConnectionClosed: () => {},
 };
 
 describe("starting", () => {

@@ -42,6 +42,7 @@ export interface Running {
   events: RequestEvent[];
   refusedConnections: string[];
   cutRequests: string[];
+  closedConnections: string[];
   /** Lines of the log, parsed. */
   logged: Record<string, unknown>[];
 }
@@ -73,6 +74,7 @@ export async function start(
   const events: RequestEvent[] = [];
   const refusedConnections: string[] = [];
   const cutRequests: string[] = [];
+  const closedConnections: string[] = [];
   const logged: Record<string, unknown>[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => void logged.push(JSON.parse(line)) });
   const receivers = await startReceivers(
@@ -85,6 +87,7 @@ export async function start(
       log,
       onRequest: (event) => void events.push(event),
       onRequestCut: (reason) => void cutRequests.push(reason),
+      onConnectionClosed: (transport, reason) => void closedConnections.push(`${transport} ${reason}`),
       onConnectionRefused: (transport) => void refusedConnections.push(transport),
     },
     authenticate,
@@ -99,6 +102,7 @@ export async function start(
     events,
     refusedConnections,
     cutRequests,
+    closedConnections,
     logged,
   };
 }

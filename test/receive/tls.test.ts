@@ -1,4 +1,5 @@
 import { mkdtemp, rm, symlink, unlink, writeFile } from "node:fs/promises";
+import { connect as connectHttp2 } from "node:http2";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -104,6 +105,17 @@ describe("TLS", () => {
     expect(running.taken).toHaveLength(2);
   });
 
+  test("HTTP/1.1 at the port of OTLP/gRPC is told that it is wrong, and idle connections are closed", async () => {
+    const dir = await folder();
+    await write(dir, first);
+    const keepalive = { max_connection_idle: 50 };
+    const running = await start({ grpc: { tls: files(dir), keepalive } });
+    expect(await httpsExport(running.grpc, ca)).toBe(505);
+    const session = connectHttp2(`https://${running.grpc}`, { ca: ca.cert });
+    await new Promise((resolve) => session.once("close", resolve));
+    expect(running.closedConnections).toEqual(["grpc protocol", "grpc idle"]);
+  });
+
   test("a new certificate is served once its files are there; a broken one is not", async () => {
     const dir = await folder();
     await write(dir, first);
@@ -162,6 +174,7 @@ describe("TLS", () => {
       onRequest: () => {},
       onRequestCut: () => {},
       onConnectionRefused: () => {},
+      onConnectionClosed: () => {},
     };
     const attempt = (protocol: "grpc" | "http") =>
       startReceivers(receiveConfig({ [protocol]: { tls: files(dir) } }), async () => undefined, hooks);

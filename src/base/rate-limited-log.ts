@@ -1,0 +1,18 @@
+const quietMs = 10_000;
+
+/** Writes one line per kind in 10 s, with the number of occurrences that it stands for. */
+export class RateLimitedLog {
+  readonly #kinds = new Map<string, { until: number; pending: number }>();
+
+  /** @param kind one of a few. */
+  say(kind: string, write: (times: number) => void): void {
+    const now = performance.now();
+    const seen = this.#kinds.get(kind) ?? { until: 0, pending: 0 };
+    this.#kinds.set(kind, seen);
+    seen.pending++;
+    if (now < seen.until) return;
+    write(seen.pending);
+    seen.until = now + quietMs;
+    seen.pending = 0;
+  }
+}

@@ -1,0 +1,82 @@
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { ExportError, PartialSuccess, Signal } from "../otlp.ts";
+import { encodeResponse, encodeStatus, statusMessage } from "./answer.ts";
+import { encodings } from "./decompress.ts";
+import { frame } from "./grpc-message.ts";
+
+export const contentType = "application/grpc";
+const acceptEncoding = { "grpc-accept-encoding": ["identity", ...encodings].join(",") };
+
+/** Answers calls, and sees to it that the answers leave. */
+export class GrpcAnswers {
+  readonly #timeout: number;
+  readonly #onUnread: (stream: ServerHttp2Stream) => void;
+
+  /**
+   * @param timeout milliseconds within which a peer has to take an answer.
+   * @param onUnread called for a stream whose answer was not taken, before it is reset.
+   */
+  constructor(timeout: number, onUnread: (stream: ServerHttp2Stream) => void) {
+    this.#timeout = timeout;
+    this.#onUnread = onUnread;
+  }
+
+  succeed(stream: ServerHttp2Stream, signal: Signal, partial: PartialSuccess | undefined): void {
+    if (!answerable(stream)) return;
+    stream.respond(
+      { ":status": 200, "content-type": contentType, ...acceptEncoding },
+      { waitForTrailers: true },
+    );
+    stream.once("wantTrailers", () => {
+      if (!stream.closed) stream.sendTrailers({ "grpc-status": "0" });
+    });
+    stream.end(frame(encodeResponse(signal, partial)));
+    this.expectTaken(stream);
+  }
+
+  refuse(stream: ServerHttp2Stream, error: ExportError): void {
+    if (!answerable(stream)) return;
+    const headers: OutgoingHttpHeaders = {
+      ":status": 200,
+      "content-type": contentType,
+      "grpc-status": String(error.code),
+      "grpc-message": percentEncode(statusMessage(error)),
+      ...acceptEncoding,
+    };
+    if (error.retryAfterMs !== undefined) {
+      headers["grpc-status-details-bin"] = Buffer.from(encodeStatus(error)).toString("base64");
+    }
+    this.short(stream, headers);
+  }
+
+  /** Answers with headers and nothing else; what is still to come of the request is not read. */
+  short(stream: ServerHttp2Stream, headers: OutgoingHttpHeaders): void {
+    stream.respond(headers, { endStream: true });
+    if (!stream.readableEnded) {
+      stream.resume();
+      stream.close(constants.NGHTTP2_NO_ERROR);
+    }
+    this.expectTaken(stream);
+  }
+
+  /** The answer is under way. A peer that opens no window for it, or does not read at all, would hold it for ever. */
+  expectTaken(stream: ServerHttp2Stream): void {
+    const late = setTimeout(() => {
+      this.#onUnread(stream);
+      stream.close(constants.NGHTTP2_CANCEL);
+    }, this.#timeout).unref();
+    stream.once("close", () => clearTimeout(late));
+  }
+}
+
+/** A stream that its peer has reset throws when it is answered, and may come to us so. */
+export function answerable(stream: ServerHttp2Stream): boolean {
+  return !stream.headersSent && !stream.closed && !stream.destroyed;
+}
+
+/** Percent-encoding of UTF-8 as gRPC defines it for grpc-message: printable ASCII but % stays. */
+function percentEncode(text: string): string {
+  return text.replace(/[^\x20-\x24\x26-\x7e]+/gu, (part) =>
+    [...Buffer.from(part)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
+  );
+}

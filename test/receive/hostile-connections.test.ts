@@ -1,0 +1,226 @@
+/** Connections that hold what others need: silent, idle, old, unread, or of another protocol. */
+import { once } from "node:events";
+import { connect as connectHttp2 } from "node:http2";
+import { connect, type Socket } from "node:net";
+import { describe, expect, test } from "vitest";
+import { Code, grpcMethod, httpPath } from "../../src/otlp.ts";
+import {
+  afterwards,
+  grpcClient,
+  grpcExport,
+  Holding,
+  httpExport,
+  type Running,
+  receiveConfig,
+  requests,
+  start,
+  until,
+} from "./support.ts";
+
+const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+function http2Frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.length, 0, 3);
+  head[3] = type;
+  head[4] = flags;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
+
+const hello = Buffer.concat([preface, http2Frame(4, 0, 0), http2Frame(4, 1, 0)]);
+
+async function tcp(
+  address: string,
+  options: { allowHalfOpen?: boolean; localAddress?: string } = {},
+): Promise<Socket> {
+  const [host, port] = address.split(":");
+  const socket = connect({ host: host!, port: Number(port), ...options });
+  socket.on("error", () => {});
+  afterwards(() => socket.destroy());
+  await once(socket, "connect");
+  return socket;
+}
+
+/** All that the server says until it closes. */
+async function conversation(socket: Socket): Promise<string> {
+  let text = "";
+  socket.on("data", (chunk) => {
+    text += chunk;
+  });
+  await once(socket, "close");
+  return text;
+}
+
+async function serves({ grpc, http }: Running): Promise<void> {
+  expect((await grpcExport(grpcClient(grpc), "logs", requests.logs)).code).toBe(Code.OK);
+  expect((await httpExport(http, "logs", requests.logs)).status).toBe(200);
+}
+
+describe("a table full of connections", () => {
+  test.each([
+    ["that send nothing", "grpc", Buffer.alloc(0)],
+    ["that greet and send nothing more", "grpc", hello],
+    ["that stop within the preface", "grpc", preface.subarray(0, 10)],
+    ["that send nothing", "http", Buffer.alloc(0)],
+    ["that stop within their headers", "http", Buffer.from(`POST ${httpPath.logs} HTTP/1.1\r\nhost: x\r\n`)],
+  ] as const)("%s keeps nobody out of %s", async (_name, transport, said) => {
+    const running = await start({ limits: { max_connections: 16 } });
+    for (let i = 0; i < 40; i += 1) {
+      const socket = await tcp(running[transport]);
+      socket.write(said);
+      socket.resume();
+    }
+    await serves(running);
+    expect(running.closedConnections).toContain(`${transport} displaced`);
+    expect(running.refusedConnections).toEqual([]);
+  });
+
+  test("is not full for another address", async () => {
+    const holding = new Holding();
+    const running = await start({ limits: { max_connections: 16 } }, holding.consumer);
+    const busy: Promise<unknown>[] = [];
+    for (let i = 0; i < 14; i += 1) busy.push(httpExport(running.http, "logs", requests.logs));
+    await holding.arrived(14);
+    const refused = await tcp(running.http);
+    expect(await conversation(refused)).toBe("");
+    expect(running.refusedConnections).toEqual(["http"]);
+    const other = await tcp(running.http, { localAddress: "127.0.0.2" });
+    other.write(`GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    expect(await conversation(other)).toContain("HTTP/1.1 404");
+    holding.releaseAll();
+    await Promise.all(busy);
+  });
+
+  test("a connection that is displaced is told to go elsewhere", async () => {
+    const running = await start({ limits: { max_connections: 2 } });
+    const session = connectHttp2(`http://${running.grpc}`);
+    const told = once(session, "goaway");
+    await once(session, "remoteSettings");
+    for (let i = 0; i < 2; i += 1) await tcp(running.grpc);
+    expect((await told)[0]).toBe(0);
+    await once(session, "close");
+  });
+});
+
+describe("connections over time", () => {
+  test("idle and old connections are closed by default", () => {
+    expect(receiveConfig().grpc.keepalive).toMatchObject({
+      max_connection_idle: 300_000,
+      max_connection_age: 3_600_000,
+      max_connection_age_grace: 60_000,
+    });
+  });
+
+  test("0 turns both off", async () => {
+    const keepalive = { max_connection_idle: 0, max_connection_age: 0 };
+    const running = await start({ grpc: { keepalive } });
+    const client = grpcClient(running.grpc);
+    await grpcExport(client, "logs", requests.logs);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await grpcExport(client, "logs", requests.logs)).code).toBe(Code.OK);
+    expect(running.closedConnections).toEqual([]);
+  });
+
+  test("an idle peer that never closes its end is cut", async () => {
+    const running = await start({ grpc: { keepalive: { max_connection_idle: 50 } } });
+    const socket = await tcp(running.grpc, { allowHalfOpen: true });
+    socket.write(hello);
+    socket.resume();
+    await until(() => running.closedConnections.length > 0);
+    expect(running.closedConnections).toEqual(["grpc idle"]);
+    const cut = new Promise((resolve) => socket.once("error", resolve));
+    const poke = setInterval(() => socket.write(Buffer.alloc(1)), 50);
+    afterwards(() => clearInterval(poke));
+    await cut;
+  });
+});
+
+describe("answers that are not taken", () => {
+  test("a stream without a window for its answer ends, and so does its connection", async () => {
+    const running = await start({ grpc: { request_timeout: 200 } });
+    const session = connectHttp2(`http://${running.grpc}`, { settings: { initialWindowSize: 0 } });
+    session.on("error", () => {});
+    afterwards(() => session.destroy());
+    const streams = Array.from({ length: 20 }, () => {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": grpcMethod.logs,
+        "content-type": "application/grpc",
+      });
+      stream.on("error", () => {});
+      stream.end(Buffer.alloc(5));
+      return new Promise((resolve) => stream.once("close", () => resolve(stream.rstCode)));
+    });
+    for (const code of await Promise.all(streams)) expect(code).toBe(8);
+    await once(session, "close");
+    expect(running.closedConnections).toEqual(["grpc unread"]);
+    expect(running.taken).toHaveLength(20);
+    await serves(running);
+  });
+
+  test("a client that sends one request after another and reads no answer is cut", async () => {
+    const running = await start({ http: { request_timeout: 300 } });
+    const socket = await tcp(running.http);
+    socket.pause();
+    const many = Buffer.from("GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000));
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    const more = () => {
+      while (!socket.destroyed && socket.write(many));
+    };
+    socket.on("drain", more);
+    more();
+    await until(() => running.closedConnections.length > 0);
+    expect(running.closedConnections[0]).toBe("http unread");
+    socket.resume();
+    await closed;
+    await serves(running);
+  });
+});
+
+describe("another protocol", () => {
+  test("HTTP/1.1 at the port of OTLP/gRPC is told where to go, counted, and logged once", async () => {
+    const running = await start();
+    for (let i = 0; i < 3; i += 1) {
+      const answer = await httpExport(running.grpc, "logs", requests.logs);
+      expect(answer.status).toBe(505);
+      expect(String(answer.body)).toContain("OTLP/HTTP is at 127.0.0.1:0 (receive.http.endpoint)");
+    }
+    expect(running.closedConnections).toEqual(Array(3).fill("grpc protocol"));
+    const warnings = running.logged.filter(({ msg }) => String(msg).includes("HTTP/1.1 came to the port"));
+    expect(warnings).toHaveLength(1);
+  });
+
+  test("a large request is answered as well", async () => {
+    const running = await start();
+    const answer = await httpExport(running.grpc, "logs", Buffer.alloc(1_000_000));
+    expect(answer.status).toBe(505);
+  });
+
+  test("HTTP/2 at the port of OTLP/HTTP is told so, counted, and logged once", async () => {
+    const running = await start();
+    for (let i = 0; i < 3; i += 1) {
+      const socket = await tcp(running.http);
+      socket.write(hello);
+      expect(await conversation(socket)).toContain("OTLP/gRPC is at 127.0.0.1:0 (receive.grpc.endpoint)");
+    }
+    expect(running.closedConnections).toEqual(Array(3).fill("http protocol"));
+    const warnings = running.logged.filter(({ msg }) =>
+      String(msg).includes("HTTP/2 or gRPC came to the port"),
+    );
+    expect(warnings).toHaveLength(1);
+  });
+
+  test("a preface that comes byte by byte is HTTP/2", async () => {
+    const running = await start();
+    const socket = await tcp(running.grpc);
+    socket.setNoDelay(true);
+    for (const byte of hello) {
+      socket.write(Buffer.of(byte));
+      await new Promise(setImmediate);
+    }
+    const [settings] = (await once(socket, "data")) as [Buffer];
+    expect(settings[3]).toBe(4);
+    expect(running.closedConnections).toEqual([]);
+  });
+});
