@@ -25,7 +25,7 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
   explain: { summary: "say why an anomaly is one, for people", load: () => import("./explain.ts") },
   keys: { summary: "create, list and revoke API keys", load: () => import("./keys.ts") },
   audit: { summary: "list the audit log, and verify its chain", load: () => import("./audit.ts") },
-  db: { summary: "bring the store up to date, or tell what it has", load: () => import("./db.ts") },
+  db: { summary: "bring the store up to date or back, or tell what it has", load: () => import("./db.ts") },
   version: { summary: "print versions", load: () => import("./version.ts") },
 };
 

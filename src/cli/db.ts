@@ -1,45 +1,102 @@
-import { migrationState } from "../store/index.ts";
-import { exit, type Io } from "./io.ts";
+import type { Config } from "../config/schema.ts";
+import { lockFolder } from "../data-dir/lock.ts";
+import { migrateTo, migrationState } from "../store/index.ts";
+import { exit, type Io, UsageError } from "./io.ts";
 import { refusePositionals, takeOwnOptions } from "./replay/own-options.ts";
 import { callAction } from "./subcommand.ts";
-import { configOf, withStore } from "./with-store.ts";
+import { configOf } from "./with-store.ts";
 
 export const help = `Usage: driftlock db status [--config FILE]
-       driftlock db migrate [--config FILE]
+       driftlock db up [--to MIGRATION] [--config FILE]
+       driftlock db down --to MIGRATION [--yes] [--config FILE]
 
 The store: a SQLite file in data_dir, or the PostgreSQL database of store.url.
 
-  status   tells which migrations it has and which are to come; exit code 1 where there are such
-  migrate  brings it up to date, as \`driftlock run\` does when it starts
+  status  tells which migrations it has and which are to come; exit code 1 if there are such
+  up      applies those that are to come, as \`driftlock run\` does when it starts; \`migrate\` is another name for it
+  down    takes migrations back, so that an older Driftlock can use the store; says what is lost, and does it with --yes
 
-  --config FILE  the configuration in YAML; every key of it is a flag as well
+  --to MIGRATION  the last that is to be applied, by its name or number, such as 003; none for none at all
+  --yes           delete what goes with the migrations that are taken back
+  --config FILE   the configuration in YAML; every key of it is a flag as well
+
+Stop every Driftlock that uses the store, and make a backup, before \`down\`.
 `;
 
-function configFrom(args: string[], io: Io) {
-  const { positionals, rest } = takeOwnOptions(args, [], []);
-  refusePositionals(positionals);
-  return configOf(rest, io);
+interface Asked {
+  config: Config;
+  to: string | undefined;
+  yes: boolean;
+}
+
+function read(args: string[], io: Io, valued: readonly string[], switches: readonly string[]): Asked {
+  const own = takeOwnOptions(args, valued, switches);
+  refusePositionals(own.positionals);
+  return { config: configOf(own.rest, io), to: own.values.get("to"), yes: own.switches.has("yes") };
+}
+
+/** How many migrations of the history are applied once the named one is the last. @throws {UsageError} */
+function countOf(to: string, history: readonly string[]): number {
+  if (to === "none") return 0;
+  const at = history.findIndex((name) => name === to || Number(name.slice(0, 3)) === Number(to));
+  if (at < 0) throw new UsageError(`--to must be none or one of ${history.join(", ")}, is ${to}`);
+  return at + 1;
 }
 
 async function status(args: string[], io: Io): Promise<number> {
-  const { kind, place, applied, pending } = await migrationState(configFrom(args, io));
+  const { config } = read(args, io, [], []);
+  const { kind, place, applied, pending } = await migrationState(config);
   io.out(`${kind} ${place}\n`);
   for (const name of applied) io.out(`  applied  ${name}\n`);
   for (const name of pending) io.out(`  pending  ${name}\n`);
   return pending.length === 0 ? exit.ok : exit.failure;
 }
 
-async function migrate(args: string[], io: Io): Promise<number> {
-  const config = configFrom(args, io);
-  const { kind, place, pending } = await migrationState(config);
-  const health = await withStore(config, async (store) => store.health());
-  if (!health.ready) throw new Error(health.reason);
-  io.out(
-    `${kind} ${place}: ${pending.length === 0 ? "up to date already" : `applied ${pending.join(", ")}`}\n`,
-  );
+async function up(args: string[], io: Io): Promise<number> {
+  const { config, to } = read(args, io, ["to"], []);
+  const { kind, place, applied, pending } = await migrationState(config);
+  const history = [...applied, ...pending];
+  const count = to === undefined ? history.length : countOf(to, history);
+  if (count < applied.length) {
+    throw new UsageError(`${history[count]} is applied already; \`driftlock db down\` takes it back`);
+  }
+  await migrateTo(config, history[count - 1]);
+  const done = pending.slice(0, count - applied.length);
+  io.out(`${kind} ${place}: ${done.length === 0 ? "up to date already" : `applied ${done.join(", ")}`}\n`);
+  return exit.ok;
+}
+
+async function down(args: string[], io: Io): Promise<number> {
+  const { config, to, yes } = read(args, io, ["to"], ["yes"]);
+  const { kind, place, applied, pending, loses } = await migrationState(config);
+  if (to === undefined) {
+    throw new UsageError(
+      "down needs --to with the last migration that is to stay; `driftlock db status` shows them",
+    );
+  }
+  const count = countOf(to, [...applied, ...pending]);
+  const undone = applied.slice(count).reverse();
+  if (undone.length === 0) {
+    io.out(`${kind} ${place}: nothing to take back\n`);
+    return exit.ok;
+  }
+  if (!yes) {
+    const lines = undone.map((name) => `  ${name}: ${loses(name)}`);
+    throw new UsageError(
+      `to take these back deletes for good, from ${place}:\n${lines.join("\n")}\nStop Driftlock, make a backup, and add --yes`,
+    );
+  }
+  // What runs on SQLite has the lock; of a PostgreSQL it cannot be known.
+  const unlock = config.store.url === undefined ? await lockFolder(config.data_dir) : undefined;
+  try {
+    await migrateTo(config, applied[count - 1]);
+  } finally {
+    unlock?.();
+  }
+  io.out(`${kind} ${place}: took back ${undone.join(", ")}\n`);
   return exit.ok;
 }
 
 export function run(args: string[], io: Io): Promise<number> {
-  return callAction("db", { status, migrate }, args, io);
+  return callAction("db", { status, up, migrate: up, down }, args, io);
 }

@@ -2,7 +2,7 @@
 import { closeSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Kysely, sql } from "kysely";
-import { Migrator } from "kysely/migration";
+import { type MigrationResultSet, Migrator, NO_MIGRATIONS } from "kysely/migration";
 import type { Config } from "../config/schema.ts";
 import { makeFolder } from "../data-dir/folder.ts";
 import { isDamaged, isRefused, isUnavailable, reasonOf, StoreUnavailable } from "./errors.ts";
@@ -14,6 +14,8 @@ import type { Tables } from "./tables.ts";
 export interface MigrationState {
   applied: string[];
   pending: string[];
+  /** What is lost when the migration is taken back, for people. */
+  loses(name: string): string;
 }
 
 export interface DatabaseOptions {
@@ -93,15 +95,16 @@ export class Database {
    */
   async migrate(): Promise<void> {
     if (this.#migrated) return;
-    try {
-      await this.#withMigrator(async (migrator) => {
-        const { error } = await migrator.migrateToLatest();
-        if (error !== undefined) throw error;
-      });
-      this.#migrated = true;
-    } catch (error) {
-      throw this.#explained(error);
-    }
+    await this.#change((migrator) => migrator.migrateToLatest());
+    this.#migrated = true;
+  }
+
+  /**
+   * Applies or takes back migrations until the named one is the last that is applied; none is if there is no name.
+   * @throws as `migrate` does.
+   */
+  async migrateTo(name: string | undefined): Promise<void> {
+    await this.#change((migrator) => migrator.migrateTo(name ?? NO_MIGRATIONS));
   }
 
   /** Takes the caller's word that `migrate` has succeeded elsewhere in the process. */
@@ -116,7 +119,9 @@ export class Database {
         const all = await migrator.getMigrations();
         const names = (done: boolean) =>
           all.filter(({ executedAt }) => (executedAt !== undefined) === done).map(({ name }) => name);
-        return { applied: names(true), pending: names(false) };
+        const known = await migrations(this.kind).getMigrations();
+        const loses = (name: string) => known[name]!.loses;
+        return { applied: names(true), pending: names(false), loses };
       });
     } catch (error) {
       throw this.#explained(error);
@@ -133,6 +138,15 @@ export class Database {
     this.#why = "closed";
     if (this.#read !== this.#write) await this.#read.destroy();
     await this.#write.destroy();
+  }
+
+  async #change(work: (migrator: Migrator) => Promise<MigrationResultSet>): Promise<void> {
+    try {
+      const { error } = await this.#withMigrator(work);
+      if (error !== undefined) throw error;
+    } catch (error) {
+      throw this.#explained(error);
+    }
   }
 
   async #withMigrator<T>(work: (migrator: Migrator) => Promise<T>): Promise<T> {
@@ -154,7 +168,7 @@ export class Database {
     const reason = reasonOf(cause);
     if (/^corrupted migrations/.test(reason)) {
       return this.#wrong(
-        "a newer Driftlock has written this database; use that version or another database",
+        "a newer Driftlock has written this database; use that version or another database, or let that version go back with `driftlock db down`",
         cause,
       );
     }

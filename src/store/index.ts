@@ -258,6 +258,22 @@ export function anomalySink(store: Store): AnomalySink {
   return store.writer.offer;
 }
 
+/**
+ * Applies or takes back migrations until the named one is the last; none is left if there is no name.
+ * @throws {Error} that names the key and the remedy.
+ */
+export async function migrateTo(
+  config: Pick<Config, "data_dir" | "store">,
+  name: string | undefined,
+): Promise<void> {
+  const database = new Database(config);
+  try {
+    await database.migrateTo(name);
+  } finally {
+    await database.close();
+  }
+}
+
 /** Which migrations a database has, and which are to come; changes nothing that is stored. */
 export async function migrationState(
   config: Pick<Config, "data_dir" | "store">,

@@ -8,7 +8,7 @@ import {
   sql,
   type Transaction,
 } from "kysely";
-import type { Migration, MigrationProvider } from "kysely/migration";
+import type { Migration } from "kysely/migration";
 import { appendAudit } from "./audit.ts";
 import { readKeyRows, recordedKey } from "./key-history.ts";
 import type { Tables } from "./tables.ts";
@@ -17,6 +17,12 @@ export type DatabaseKind = "sqlite" | "postgres";
 
 type Type = Parameters<CreateTableBuilder<string>["addColumn"]>[1];
 type Build = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
+/** A step of the history that can be taken back. */
+export interface ReversibleMigration extends Required<Migration> {
+  /** What is lost when it is taken back, for people. */
+  loses: string;
+}
+
 /** A type alone: the column is never null. */
 type Columns = Readonly<Record<string, Type | readonly [Type, Build]>>;
 
@@ -57,8 +63,26 @@ function index(schema: SchemaModule, name: string, on: string, columns: readonly
     .columns([...columns]);
 }
 
-function initial(kind: DatabaseKind): Migration {
+/** Those of the first version, each before what it refers to. */
+const initialTables = [
+  "usage",
+  "audit_log",
+  "api_keys",
+  "evidence_bundles",
+  "anomaly_events",
+  "anomaly_reports",
+  "anomalies",
+  "streams",
+  "settings",
+  "tenants",
+];
+
+function initial(kind: DatabaseKind): ReversibleMigration {
   return {
+    loses: "everything: anomalies, streams, evidence, API keys, the audit log and usage",
+    async down({ schema }: Kysely<unknown>) {
+      for (const name of initialTables) await schema.dropTable(name).execute();
+    },
     async up({ schema }: Kysely<unknown>) {
       await table(schema, "tenants", {
         id: ["text", primary],
@@ -208,8 +232,15 @@ function initial(kind: DatabaseKind): Migration {
 }
 
 /** What the engine tells of streams, and what came of them over the last day. */
-function streamFigures(kind: DatabaseKind): Migration {
+function streamFigures(kind: DatabaseKind): ReversibleMigration {
   return {
+    loses: "the figures of streams and what came of them over the last day",
+    async down({ schema }: Kysely<unknown>) {
+      await schema.dropTable("stream_points").execute();
+      for (const name of ["flagged", "progress", "baseline_at", "recorded_at", "told_at"]) {
+        await schema.alterTable("streams").dropColumn(name).execute();
+      }
+    },
     async up(db: Kysely<unknown>) {
       const { schema } = db;
       const columns: Record<string, readonly [Type, Build]> = {
@@ -245,7 +276,11 @@ function streamFigures(kind: DatabaseKind): Migration {
 }
 
 /** Which anomalies a bundle refers to: those are kept. */
-const evidenceByAnomaly: Migration = {
+const evidenceByAnomaly: ReversibleMigration = {
+  loses: "nothing",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.dropIndex("evidence_bundles_by_anomaly").execute();
+  },
   async up({ schema }: Kysely<unknown>) {
     await index(schema, "evidence_bundles_by_anomaly", "evidence_bundles", [
       "tenant",
@@ -254,7 +289,11 @@ const evidenceByAnomaly: Migration = {
   },
 };
 
-const streamWithheld: Migration = {
+const streamWithheld: ReversibleMigration = {
+  loses: "how many alarms the budgets of streams withheld",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.alterTable("streams").dropColumn("withheld").execute();
+  },
   async up({ schema }: Kysely<unknown>) {
     const count: Build = (column) => column.notNull().defaultTo(0);
     await schema.alterTable("streams").addColumn("withheld", "bigint", count).execute();
@@ -262,14 +301,20 @@ const streamWithheld: Migration = {
 };
 
 /** The time of day that was confirmed last: see confirmed-time.ts. */
-const clock: Migration = {
+const clock: ReversibleMigration = {
+  loses: "the time of day that was confirmed last: retention by age waits for some hours",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.dropTable("clock").execute();
+  },
   async up({ schema }: Kysely<unknown>) {
     await table(schema, "clock", { id: ["bigint", primary], confirmed_at: "bigint" }).execute();
   },
 };
 
 /** From then on the audit log binds each API key whole: those that were made before are recorded as they are. */
-const keysInAuditLog: Migration = {
+const keysInAuditLog: ReversibleMigration = {
+  loses: "nothing: the audit log keeps its entries",
+  async down() {},
   async up(db: Kysely<unknown>) {
     const trx = db as unknown as Transaction<Tables>;
     const tenants = await trx.selectFrom("api_keys").select("tenant").distinct().orderBy("tenant").execute();
@@ -280,7 +325,9 @@ const keysInAuditLog: Migration = {
   },
 };
 
-export function migrations(kind: DatabaseKind): MigrationProvider {
+export function migrations(kind: DatabaseKind): {
+  getMigrations(): Promise<Record<string, ReversibleMigration>>;
+} {
   return {
     getMigrations: async () => ({
       "001_initial": initial(kind),

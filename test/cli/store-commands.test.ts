@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it } from "vitest";
 import { liveSink } from "../../src/api/live/publish.ts";
+import { lockFolder } from "../../src/data-dir/lock.ts";
 import { afterwards, keyOf, start } from "../api/support.ts";
 import { id, midnight, report } from "../store/fixtures.ts";
 import { driftlock as run } from "./driftlock.ts";
@@ -229,6 +230,43 @@ describe("db", () => {
       code: 0,
       out: expect.stringContaining("applied  001_initial"),
     });
+  });
+
+  it("goes up and down to a migration, down only when it is told what is lost", async () => {
+    expect((await driftlock(["db", "up", "--to", "002"])).out).toMatch(
+      /: applied 001_initial, 002_stream_figures\n$/,
+    );
+    expect((await driftlock(["db", "up"])).out).toContain(": applied 003_");
+    const refused = await driftlock(["db", "down", "--to", "002"]);
+    expect(refused.code).toBe(2);
+    expect(refused.err).toMatch(
+      /deletes for good, from .*driftlock\.db:\n.* {2}004_stream_withheld: .*\n {2}003_evidence_by_anomaly: nothing\n.*add --yes\n$/s,
+    );
+    expect((await driftlock(["db", "status"])).code).toBe(0);
+    const gone = await driftlock(["db", "down", "--to", "002_stream_figures", "--yes"]);
+    expect(gone).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/: took back .*, 003_evidence_by_anomaly\n$/),
+    });
+    expect((await driftlock(["db", "status"])).out).toContain("pending  003_");
+    expect((await driftlock(["db", "down", "--to", "2", "--yes"])).out).toContain("nothing to take back");
+    expect((await driftlock(["db", "up", "--to", "1"])).err).toContain(
+      "002_stream_figures is applied already",
+    );
+    for (const args of [["down"], ["down", "--to", "future"], ["up", "--to", "999"]]) {
+      expect(await driftlock(["db", ...args])).toMatchObject({ code: 2 });
+    }
+    const all = await driftlock(["db", "down", "--to", "none", "--yes"]);
+    expect(all.out).toContain("took back 002_stream_figures, 001_initial");
+  });
+
+  it("does not go down under a process that uses the store", async () => {
+    await driftlock(["db", "up"]);
+    const unlock = await lockFolder(folder);
+    const refused = await driftlock(["db", "down", "--to", "none", "--yes"]);
+    unlock();
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining("another process uses") });
+    expect((await driftlock(["db", "status"])).code).toBe(0);
   });
 });
 

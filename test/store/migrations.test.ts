@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import { Kysely } from "kysely";
 import { Migrator } from "kysely/migration";
 import { afterAll, expect, it } from "vitest";
-import { isUnavailable, migrationState, openStore } from "../../src/store/index.ts";
+import { isUnavailable, migrateTo, migrationState, openStore } from "../../src/store/index.ts";
 import { migrations } from "../../src/store/migrations.ts";
 import { connectPostgres } from "../../src/store/postgres.ts";
 import { SqliteDialect } from "../../src/store/sqlite/dialect.ts";
@@ -45,6 +45,15 @@ async function runOpener(...args: string[]): Promise<string> {
   const code = await new Promise((resolve) => child.once("exit", resolve));
   return code === 0 ? "" : `exit ${code}: ${said}`;
 }
+
+const evidence = (n: number) => ({
+  id: `bundle-${n}`,
+  anomalyId: id(n),
+  author: "ann",
+  size: 1,
+  sha256: "a".repeat(64),
+  location: "here",
+});
 
 onEachDatabase((databases) => {
   it("makes the schema once, and finds it the next time", async () => {
@@ -127,6 +136,49 @@ onEachDatabase((databases) => {
       ok: false,
       reason: expect.stringContaining("revoked_at is null"),
     });
+  });
+
+  it("takes each migration back as far as it is asked to, and applies it again", async () => {
+    const database = await databases.empty();
+    const config = database.config();
+    const columns =
+      databases.kind === "sqlite"
+        ? `select m.type, m.tbl_name, m.name, c.name as part, c.type as of_type, c."notnull", c.dflt_value
+           from sqlite_master m left join pragma_table_info(m.name) c order by 1, 2, 3, c.name`
+        : `select table_name, column_name, data_type, is_nullable, column_default from information_schema.columns
+           where table_schema = 'public' order by 1, 2`;
+    const indexes =
+      databases.kind === "sqlite"
+        ? "select name, sql from sqlite_master where type = 'index' order by name"
+        : "select indexname, indexdef from pg_indexes where schemaname = 'public' order by 1";
+    const schema = async () => [await database.query(columns), await database.query(indexes)];
+    const history = (await migrationState(config)).pending;
+    const until = [undefined, ...history];
+
+    await migrateTo(config, undefined);
+    const states: unknown[] = [];
+    for (const name of until) {
+      await migrateTo(config, name);
+      states.push(await schema());
+    }
+    const newest = history.at(-1);
+    for (const [i, name] of until.entries()) {
+      await migrateTo(config, newest);
+      const store = await database.open();
+      const made = await store.keys.create("acme", { name: "k", scopes: ["read"] }, "ann");
+      await store.anomalies.record([report({ id: id(i) })]);
+      await store.evidence.add("acme", evidence(i));
+      await store.close();
+
+      await migrateTo(config, name);
+      expect(await schema()).toEqual(states[i]);
+      expect((await migrationState(config)).applied).toEqual(history.slice(0, i));
+      const again = await database.open();
+      expect((await again.anomalies.list("acme")).items.length).toBe(i === 0 ? 0 : i);
+      expect(await again.keys.verify(made.secret)).toEqual(i === 0 ? undefined : expect.anything());
+      expect(await again.audit.verify("acme")).toMatchObject({ ok: true });
+      await again.close();
+    }
   });
 
   it("lets two processes start at once", { timeout: 60_000 }, async () => {
