@@ -7,6 +7,7 @@ import {
   type ExportLogsServiceRequest,
   ExportLogsServiceRequestSchema,
 } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
+import type { ArrayValue, KeyValueList } from "../../src/gen/opentelemetry/proto/common/v1/common_pb.js";
 import { native } from "../../src/native.ts";
 import { Code, ExportError, type ExportRequest, type PartialSuccess } from "../../src/otlp.ts";
 import { type Receivers, startReceivers } from "../../src/receive/index.ts";
@@ -173,6 +174,93 @@ describe("events", () => {
       [8, "/timestamp"],
     ]);
     expect(bodies()).toEqual(["good", "good too"]);
+  });
+
+  it("keep integers of 64 bits exact, and others as doubles", async () => {
+    const numbers = [
+      ["9007199254740993", 9_007_199_254_740_993n],
+      ["1700000000123456789", 1_700_000_000_123_456_789n],
+      ["9223372036854775807", 2n ** 63n - 1n],
+      ["-9223372036854775808", -(2n ** 63n)],
+      ["9223372036854775808", 2 ** 63],
+      ["-9223372036854775809", -(2 ** 63)],
+      ["18446744073709551616", 2 ** 64],
+      ["90071992547409930e-1", 9_007_199_254_740_993n],
+      ["9007199254740993.0", 9_007_199_254_740_993n],
+      ["1e3", 1_000n],
+      ["17", 17n],
+      ["0", 0n],
+      ["-0", -0],
+      ["-0.0e00000000000", -0],
+      ["0.1000000000000000055511151231257827", 0.1],
+      ["1e400", Infinity],
+    ] as const;
+    const list = numbers.map(([text]) => text).join(",");
+    const event = `{"body":{"a":[${list}]},"attributes":{"n":9007199254740993},"resource":{"r":-9007199254740993}}`;
+    for (const [i, [text, headers]] of (
+      [
+        [event, {}],
+        [`[${event}]`, {}],
+        [event, lines],
+      ] as const
+    ).entries()) {
+      expect(await answerOf(await post(text, headers))).toMatchObject({ accepted: 1 });
+      const [logs] = request(i).resourceLogs;
+      expect(logs!.resource!.attributes[0]!.value!.value.value).toBe(-9_007_199_254_740_993n);
+      const [record] = logs!.scopeLogs[0]!.logRecords;
+      expect(record!.attributes[0]!.value!.value.value).toBe(9_007_199_254_740_993n);
+      const { values } = (record!.body!.value.value as KeyValueList).values[0]!.value!.value
+        .value as ArrayValue;
+      expect(values.map(({ value }) => value.value)).toEqual(numbers.map(([, value]) => value));
+    }
+    await answerOf(await post('{"body":9007199254740993}'));
+    expect(bodies(3)).toEqual([9_007_199_254_740_993n]);
+  });
+
+  it("take no number for a text, however long it is", async () => {
+    const members = ["timestamp", "severity", "service", "trace_id", "event_name", "resource", "attributes"];
+    const text = members.map((name) => `{"body":1,"${name}":12345678901234567890123456789012}`).join("\n");
+    const { accepted, errors } = await answerOf(
+      await post(`${text}\n12345678901234567890\n{"body":1}`, lines),
+    );
+    expect(accepted).toBe(1);
+    expect(errors.map(({ field }) => field)).toEqual([...members.map((name) => `/${name}`), ""]);
+    for (const { detail } of errors) expect(detail).toMatch(/^must be (text|an object)$/);
+  });
+
+  it("have half a surrogate replaced wherever it stands", async () => {
+    const half = "a\\ud800b\\udc00";
+    const event = `{"body":{"${half}":"${half}"},"attributes":{"k${half}":["${half}"]},"resource":{"r":"${half}"},"service":"${half}","severity":"${half}","event_name":"${half}"}`;
+    expect(await answerOf(await post(`[${event},{"body":"next"}]`))).toMatchObject({ accepted: 2 });
+    const whole = "a\ufffdb\ufffd";
+    const [logs, rest] = request().resourceLogs;
+    expect(logs!.resource!.attributes.map(({ value }) => value!.value.value)).toEqual([whole, whole]);
+    const [record] = logs!.scopeLogs[0]!.logRecords;
+    expect(record).toMatchObject({ severityText: whole, eventName: whole });
+    expect((record!.body!.value.value as KeyValueList).values[0]).toMatchObject({
+      key: whole,
+      value: { value: { value: whole } },
+    });
+    expect(record!.attributes[0]!.key).toBe(`k${whole}`);
+    expect(rest!.scopeLogs[0]!.logRecords).toHaveLength(1);
+  });
+
+  it("have a severity number for each name that loggers use", async () => {
+    const names = {
+      err: 17,
+      EMERG: 21,
+      Information: 9,
+      severe: 17,
+      VERBOSE: 5,
+      " Warning ": 13,
+      fatal3: 23,
+      x: 0,
+    };
+    await answerOf(await post(JSON.stringify(Object.keys(names).map((severity) => ({ body: 1, severity })))));
+    const { logRecords } = request().resourceLogs[0]!.scopeLogs[0]!;
+    expect(logRecords.map(({ severityText, severityNumber }) => [severityText, severityNumber])).toEqual(
+      Object.entries(names),
+    );
   });
 
   it("of which none is sound are a problem", async () => {

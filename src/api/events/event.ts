@@ -3,6 +3,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { z } from "zod";
 import type { AnyValueSchema, KeyValueSchema } from "../../gen/opentelemetry/proto/common/v1/common_pb.js";
 import type { LogRecordSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
+import { exactNumber, integerOf } from "../../receive/json-numbers.ts";
+import { severityNumberOf } from "../../severity.ts";
 import { time } from "../query.ts";
 import { maxNanos, parseNanos } from "../time.ts";
 
@@ -14,7 +16,13 @@ const attributes = z.record(z.string().min(1).max(256), z.unknown());
 export const eventSchema = z
   .strictObject({
     timestamp: time.optional().describe("RFC 3339; when the event is received where it is not set"),
-    severity: z.string().max(64).optional().describe("Such as `info`, `warn` or `error`"),
+    severity: z
+      .string()
+      .max(64)
+      .optional()
+      .describe(
+        "Such as `info`, `warn` or `error`, in any case of letters; names of other loggers are known as well",
+      ),
     body: z
       .unknown()
       .describe("Text, or any JSON")
@@ -41,19 +49,6 @@ export type Event = z.output<typeof eventSchema>;
 /** Levels of values within values. */
 const maxDepth = 16;
 
-/** SeverityNumber of the short names, and of what loggers say instead. */
-const severityNumbers: Readonly<Record<string, number>> = {
-  trace: 1,
-  debug: 5,
-  info: 9,
-  notice: 10,
-  warn: 13,
-  warning: 13,
-  error: 17,
-  critical: 21,
-  fatal: 21,
-};
-
 /** Something within an event that cannot be told as a log record. */
 export class EventFault extends Error {
   /** JSON pointer into the event. */
@@ -65,11 +60,23 @@ export class EventFault extends Error {
   }
 }
 
+/** A number of any length: an integer where it is integral and has 64 bits at the most. */
+function exactValue(decimal: string): AnyValue {
+  const integer = integerOf(decimal);
+  const double = Number(decimal);
+  return integer !== undefined && BigInt.asIntN(64, integer) === integer && !Object.is(double, -0)
+    ? { value: { case: "intValue", value: integer } }
+    : { value: { case: "doubleValue", value: double } };
+}
+
 function anyValue(value: unknown, field: string, depth: number): AnyValue {
   if (depth > maxDepth) throw new EventFault(field, `is nested deeper than ${maxDepth} levels`);
   switch (typeof value) {
-    case "string":
+    case "string": {
+      const digits = exactNumber(value);
+      if (digits !== undefined) return exactValue(digits);
       return { value: { case: "stringValue", value: value.toWellFormed() } };
+    }
     case "boolean":
       return { value: { case: "boolValue", value } };
     case "number":
@@ -93,13 +100,26 @@ function keyValues(map: object, field: string, depth = 0): KeyValue[] {
   }));
 }
 
+/** Turns numbers that were kept as digits into plain ones where the schema looks at them: it is to see no text there. */
+export function withPlainNumbers(value: unknown): unknown {
+  const digits = exactNumber(value);
+  if (digits !== undefined) return Number(digits);
+  if (typeof value !== "object" || value === null) return value;
+  const members = value as Record<string, unknown>;
+  for (const name of Object.keys(members)) {
+    const ofMember = name === "body" ? undefined : exactNumber(members[name]);
+    if (ofMember !== undefined) members[name] = Number(ofMember);
+  }
+  return value;
+}
+
 /** @throws {EventFault} */
 export function logRecord(event: Event, receivedNanos: bigint): MessageInitShape<typeof LogRecordSchema> {
   const { timestamp, severity = "", body, trace_id = "", span_id = "", event_name = "" } = event;
   return {
     timeUnixNano: timestamp === undefined ? receivedNanos : recordTime(parseNanos(timestamp)),
     observedTimeUnixNano: receivedNanos,
-    severityNumber: severityNumbers[severity.toLowerCase()] ?? 0,
+    severityNumber: severityNumberOf(severity),
     severityText: severity.toWellFormed(),
     body: anyValue(body, "/body", 0),
     attributes: keyValues(event.attributes ?? {}, "/attributes"),

@@ -2,10 +2,11 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import type { ResourceLogsSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
+import { parseJson } from "../../receive/json-numbers.ts";
 import { countJsonValues } from "../../receive/json-shape.ts";
 import { fitted, Misfit } from "../faults.ts";
 import { pointer } from "../problem.ts";
-import { EventFault, eventSchema, logRecord, resourceAttributes } from "./event.ts";
+import { EventFault, eventSchema, logRecord, resourceAttributes, withPlainNumbers } from "./event.ts";
 
 export interface EventError {
   /** Of the event in the body, or of the line, from 0. */
@@ -46,29 +47,37 @@ type ResourceLogs = MessageInitShape<typeof ResourceLogsSchema> & {
 /** What is in the body, in its order: values, or why there is none. */
 export type Items = Iterable<{ value: unknown } | { fault: string }>;
 
-/** @throws {SyntaxError} */
-export function jsonItems(text: string): Items {
-  const value = JSON.parse(text) as unknown;
+/** @throws {SyntaxError}; {TypeError} for what is not UTF-8. */
+export function jsonItems(text: Uint8Array): Items {
+  const value = parseJson(text);
   return (Array.isArray(value) ? value : [value]).map((each) => ({ value: each as unknown }));
 }
 
-/** A value a line; empty lines are none. */
-export function* ndjsonItems(text: string): Generator<{ value: unknown } | { fault: string }> {
-  for (let start = 0; start < text.length; ) {
-    const found = text.indexOf("\n", start);
-    const end = found < 0 ? text.length : found;
-    const line = text.slice(start, end).trim();
-    start = end + 1;
-    if (line === "") continue;
+/** A value per line; lines without one are none. @throws {TypeError} for what is not UTF-8. */
+export function* ndjsonItems(text: Buffer): Generator<{ value: unknown } | { fault: string }> {
+  for (const line of linesOf(text)) {
     try {
-      yield { value: JSON.parse(line) as unknown };
+      yield { value: parseJson(line) };
     } catch (error) {
-      yield { fault: `is not JSON: ${(error as Error).message}` };
+      if (!(error instanceof SyntaxError)) throw error;
+      yield { fault: `is not JSON: ${error.message}` };
     }
   }
 }
 
+function* linesOf(text: Buffer): Generator<Buffer> {
+  for (let start = 0; start < text.length; ) {
+    const found = text.indexOf(lineFeed, start);
+    const end = found < 0 ? text.length : found;
+    const line = text.subarray(start, end);
+    start = end + 1;
+    if (line.some((byte) => byte > space)) yield line;
+  }
+}
+
 const lineFeed = 0x0a;
+/** What is not greater than it is white space, or nothing that JSON has. */
+const space = 0x20;
 
 /**
  * An upper limit on the values and keys in so many lines. Each is counted by itself: a quote that is never closed would
@@ -78,12 +87,7 @@ const lineFeed = 0x0a;
 export async function countLineValues(text: Buffer): Promise<number> {
   let values = 0;
   let lines = 0;
-  for (let start = 0; start < text.length; ) {
-    const found = text.indexOf(lineFeed, start);
-    const end = found < 0 ? text.length : found;
-    const line = text.subarray(start, end);
-    start = end + 1;
-    if (line.length === 0) continue;
+  for (const line of linesOf(text)) {
     lines += 1;
     if (lines > maxEvents) throw new TooManyEvents();
     // One that is nested too deeply is refused later, with the others in peace.
@@ -134,7 +138,7 @@ function add(
   resources: Map<string, ResourceLogs>,
 ): { field: string; detail: string }[] {
   try {
-    const event = fitted(eventSchema, value);
+    const event = fitted(eventSchema, withPlainNumbers(value));
     const record = logRecord(event, received);
     const name = JSON.stringify([event.service, event.resource]);
     let logs = resources.get(name);

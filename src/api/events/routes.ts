@@ -110,11 +110,7 @@ async function read(text: Buffer, format: keyof typeof types, permit: Permit): P
   try {
     const values = await (format === "json" ? countJsonValues(text) : countLineValues(text));
     permit.hold(text.length * bytesPerByte + values * bytesPerValue);
-    const decoded = new TextDecoder("utf-8", { fatal: true }).decode(text);
-    events = await readEvents(
-      format === "json" ? jsonItems(decoded) : ndjsonItems(decoded),
-      steadyClock.now(),
-    );
+    events = await readEvents(format === "json" ? jsonItems(text) : ndjsonItems(text), steadyClock.now());
   } catch (error) {
     if (error instanceof TooManyEvents)
       throw refuse(413, `there are more than ${maxEvents} events; send fewer`);
