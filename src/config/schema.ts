@@ -114,6 +114,23 @@ const receive = section({
     /** From a request's first byte to its last. */
     request_timeout: duration.default(30_000),
     keep_alive_timeout: duration.default(60_000),
+    /** For pages in a browser; nothing is allowed while there are no origins. */
+    cors: section({
+      allowed_origins: z
+        .array(
+          z
+            .string()
+            .regex(
+              /^(\*|[a-zA-Z][\w+.-]*:\/\/[^\s/,]+)$/,
+              "must be an origin such as https://shop.example.com or https://*.example.com, or *",
+            ),
+        )
+        .default([]),
+      allowed_headers: z
+        .array(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "must be a header name, or *"))
+        .default([]),
+      max_age: duration.default(0),
+    }),
   }),
   limits: section({
     /** Of one request, before and after decompression. */

@@ -16,6 +16,7 @@ import { toJson } from "../printable.ts";
 import type { Permit } from "./admission.ts";
 import { encodeResponse, encodeStatus, responseJson, statusJson } from "./answer.ts";
 import { BodyCut } from "./arrivals.ts";
+import { Cors } from "./cors.ts";
 import { decompress, type Encoding, encodings } from "./decompress.ts";
 import type { ReceiveHooks } from "./hooks.ts";
 import { announcedLength, readBody } from "./http-body.ts";
@@ -68,13 +69,14 @@ export async function startHttp(
   const server = secure ?? createServer(options);
 
   const jsonReader = new JsonReader();
+  const cors = new Cors(http.cors);
   /** The request that each connection is in, to tell it of a timeout. */
   const exchanges = new WeakMap<Duplex, Exchange>();
   let closing = false;
   const answerMs = requestTimeout || answerTimeout;
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     response.once("close", listening.begin(request.socket));
-    const exchange = new Exchange(request, response, config, jsonReader);
+    const exchange = new Exchange(request, response, config, jsonReader, cors);
     exchanges.set(request.socket, exchange);
     await exchange.serve(intake, () => closing);
     expectTaken(response, answerMs, () => hooks.onConnectionClosed("http", "unread"));
@@ -153,6 +155,7 @@ class Exchange {
   readonly #response: ServerResponse;
   readonly #config: ReceiveConfig;
   readonly #jsonReader: JsonReader;
+  readonly #cors: Cors;
   readonly #abort = new AbortController();
   readonly #contentType: string;
 
@@ -161,15 +164,22 @@ class Exchange {
     response: ServerResponse,
     config: ReceiveConfig,
     jsonReader: JsonReader,
+    cors: Cors,
   ) {
     this.#request = request;
     this.#response = response;
     this.#config = config;
     this.#jsonReader = jsonReader;
+    this.#cors = cors;
     this.#contentType = mediaType(request.headers["content-type"]);
   }
 
   async serve(intake: Intake, closing: () => boolean): Promise<void> {
+    if (this.#cors.isPreflight(this.#request) && signalOf.has(this.#path)) {
+      this.#response.writeHead(204, this.#cors.preflight(this.#request)).end();
+      this.#request.resume();
+      return;
+    }
     const { signal: abort } = this.#abort;
     // Its end is told by "close" of the response.
     this.#request.on("error", () => {});
@@ -208,6 +218,7 @@ class Exchange {
     this.#response.writeHead(status, {
       "content-type": this.#answerType,
       "content-length": length,
+      ...this.#cors.headers(this.#request),
       ...headers,
     });
     this.#response.end(body);
@@ -228,9 +239,12 @@ class Exchange {
     );
   }
 
+  get #path(): string | undefined {
+    return this.#request.url?.split("?", 1)[0];
+  }
+
   #route(): Signal {
-    const path = this.#request.url?.split("?", 1)[0];
-    const signal = signalOf.get(path);
+    const signal = signalOf.get(this.#path);
     if (signal === undefined) {
       const known = Object.values(httpPath).join(", ");
       throw new HttpError(404, Code.UNIMPLEMENTED, `no such path; requests go to ${known}`);

@@ -376,6 +376,108 @@ describe("time", () => {
   });
 });
 
+describe("CORS", () => {
+  const origin = "https://shop.example.com";
+  const ask = (http: string, headers: Record<string, string> = {}, path: string = httpPath.traces) =>
+    httpExport(http, "traces", undefined, {
+      method: "OPTIONS",
+      path,
+      headers: { origin, "access-control-request-method": "POST", ...headers },
+    });
+  const corsOf = (headers: object) =>
+    Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith("access-control")));
+
+  test("is off by default", async () => {
+    const { http } = await start();
+    const preflight = await ask(http);
+    expect(preflight.status).toBe(405);
+    const answer = await httpExport(http, "logs", requests.logs, { headers: { origin } });
+    expect(answer.status).toBe(200);
+    for (const { headers } of [preflight, answer]) {
+      expect(corsOf(headers)).toEqual({});
+      expect(headers.vary).toBeUndefined();
+    }
+  });
+
+  test("a preflight request is answered, and so is what follows", async () => {
+    const cors = {
+      allowed_origins: [origin],
+      allowed_headers: ["Authorization", "x-tenant"],
+      max_age: "10m",
+    };
+    const running = await start({ http: { cors } });
+    const asked = "content-type, Authorization,x-tenant";
+    const preflight = await ask(running.http, { "access-control-request-headers": asked });
+    expect(preflight).toMatchObject({ status: 204, body: Buffer.alloc(0) });
+    expect(corsOf(preflight.headers)).toEqual({
+      "access-control-allow-origin": origin,
+      "access-control-allow-credentials": "true",
+      "access-control-allow-methods": "POST",
+      "access-control-allow-headers": "content-type, authorization, x-tenant",
+      "access-control-max-age": "600",
+    });
+    expect(preflight.headers.vary).toContain("Origin");
+    for (const [status, type, body] of [
+      [200, "application/json", "{}"],
+      [400, "application/json", "{"],
+      [415, "text/plain", "{}"],
+    ] as const) {
+      const answer = await httpExport(running.http, "traces", body, {
+        headers: { origin, "content-type": type },
+      });
+      expect(answer.status).toBe(status);
+      expect(corsOf(answer.headers)).toEqual({
+        "access-control-allow-origin": origin,
+        "access-control-allow-credentials": "true",
+        "access-control-expose-headers": "retry-after",
+      });
+      expect(answer.headers.vary).toBe("Origin");
+    }
+    // Not counted as a request, nor asked for a key.
+    expect(running.events).toHaveLength(3);
+  });
+
+  test("what is not allowed gets no permission", async () => {
+    const { http } = await start({ http: { cors: { allowed_origins: [origin] } } });
+    for (const headers of [
+      { origin: "https://shop.example.com.evil.test" },
+      { origin: "http://shop.example.com" },
+      { origin: "null" },
+      { "access-control-request-method": "PUT" },
+      { "access-control-request-headers": "content-type, authorization" },
+    ] as Record<string, string>[]) {
+      const preflight = await ask(http, headers);
+      expect(preflight.status).toBe(204);
+      expect(corsOf(preflight.headers)).toEqual({});
+    }
+    const answer = await httpExport(http, "logs", requests.logs, {
+      headers: { origin: "https://evil.test" },
+    });
+    expect(corsOf(answer.headers)).toEqual({});
+    expect((await ask(http, {}, "/nothing")).status).toBe(404);
+  });
+
+  test("asterisks stand for any characters; one alone for any origin, without credentials", async () => {
+    const allowed = async (allowed_origins: string[], origin: string) => {
+      const { http } = await start({ http: { cors: { allowed_origins, allowed_headers: ["*"] } } });
+      const { headers } = await ask(http, { origin, "access-control-request-headers": "x-any" });
+      return [headers["access-control-allow-origin"], headers["access-control-allow-credentials"]];
+    };
+    expect(await allowed(["https://*.example.com"], "https://a.b.example.com")).toEqual([
+      "https://a.b.example.com",
+      "true",
+    ]);
+    expect(await allowed(["https://*.example.com"], "https://example.com")).toEqual([undefined, undefined]);
+    expect(await allowed(["https://*.example.com"], "https://aXexample.com")).toEqual([undefined, undefined]);
+    expect(await allowed(["http://localhost:*"], "http://localhost:5173")).toEqual([
+      "http://localhost:5173",
+      "true",
+    ]);
+    expect(await allowed(["*"], "https://evil.test")).toEqual(["*", undefined]);
+    expect(await allowed(["*", origin], origin)).toEqual([origin, "true"]);
+  });
+});
+
 describe("limits over HTTP", () => {
   test("more than max_concurrent_requests: 503 with Retry-After", async () => {
     const holding = new Holding();
