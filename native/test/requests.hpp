@@ -43,12 +43,6 @@ class Message {
     return *this;
   }
 
-  /// Fields of another message of the same type, behind its own.
-  Message& append(const Message& other) {
-    bytes_.insert(bytes_.end(), other.bytes_.begin(), other.bytes_.end());
-    return *this;
-  }
-
   const std::vector<std::uint8_t>& bytes() const { return bytes_; }
   operator Bytes() const { return bytes_; }
 
