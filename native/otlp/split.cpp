@@ -88,20 +88,13 @@ void Splitter::readItems() {
     if (!shells_[id].open) items_.push_back({{frame.field, frame.end}, parentOf(frame)});
   }
   recordsBefore(UINT32_MAX);
-  for (std::uint32_t id = 0; id < index.frames.size(); ++id)
-    if (shells_[id].open) addRun(id, {read[id], index.frames[id].end});
+  for (std::uint32_t id = 0; id < index.frames.size(); ++id) {
+    Shell& shell = shells_[id];
+    if (!shell.open) continue;
+    addRun(id, {read[id], index.frames[id].end});
+    (shell.data ? shells_[index.frames[id].parent] : shell).cost += shell.own + prefixSize(index.frames[id]);
+  }
   addRun(root(), {read[root()], static_cast<std::uint32_t>(index.request.size())});
-}
-
-/// Bytes of a shell in a part, without what it is around; of its metric's data if it is one.
-std::size_t Splitter::costOf(std::uint32_t id) const {
-  const Shell& shell = shells_[id];
-  // Counted with its metric.
-  if (shell.data) return 0;
-  std::size_t cost = shell.own + prefixSize(index_->frames[id]);
-  for (std::uint32_t data = shell.firstData; data != none; data = shells_[data].nextData)
-    cost += shells_[data].own + prefixSize(index_->frames[data]);
-  return cost;
 }
 
 void Splitter::begin() {
@@ -158,9 +151,9 @@ std::span<const Splitter::Part> Splitter::plan(const Index& index, std::size_t m
     std::size_t cost = sizeOf(items_[item].field);
     std::size_t again = base;
     for (std::uint32_t at = items_[item].parent; at != root(); at = parentOf(index.frames[at])) {
-      if (shells_[at].part != part_) cost += costOf(at);
+      if (shells_[at].part != part_) cost += shells_[at].cost;
       else
-        again += costOf(at);
+        again += shells_[at].cost;
     }
     if (item > first && size + cost > most && repeated + again <= index.request.size()) {
       parts_.push_back({first, item, measure(first, item)});

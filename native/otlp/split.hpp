@@ -43,6 +43,8 @@ class Splitter {
     std::size_t own = 0;
     std::uint32_t firstRun = none;
     std::uint32_t lastRun = none;
+    /// What it adds to a part, without what it is around. That of its data counts for a metric.
+    std::size_t cost = 0;
     /// Of a metric: the list of its data.
     std::uint32_t firstData = none;
     std::uint32_t nextData = none;
@@ -69,7 +71,6 @@ class Splitter {
   void readShells();
   void readItems();
   void addRun(std::uint32_t shell, Range range);
-  std::size_t costOf(std::uint32_t shell) const;
   void begin();
   void enter(std::uint32_t shell);
   std::size_t measure(std::uint32_t begin, std::uint32_t end);

@@ -57,7 +57,7 @@ export class Failover implements Transport {
         end("unknown");
         throw error;
       }
-      if (abort.aborted || verdict(outcome) !== "dead") return this.#name(way, outcome);
+      if (abort.aborted || verdict(outcome) === "alive") return this.#name(way, outcome);
       outcome = this.#name(way, outcome);
     }
     return outcome ?? this.#resting();
@@ -118,8 +118,9 @@ export class Failover implements Transport {
   }
 }
 
-/** One that asks to wait is alive. */
-function verdict({ code, retryAfterMs }: Outcome): Verdict {
+/** One that asks to wait is alive; of one that does not look at a request nothing is known. */
+function verdict({ code, retryAfterMs, unprocessed }: Outcome): Verdict {
+  if (unprocessed) return "unknown";
   const silent = code === Code.UNAVAILABLE || code === Code.DEADLINE_EXCEEDED;
   return silent && retryAfterMs === undefined ? "dead" : "alive";
 }

@@ -55,7 +55,11 @@ export function call(
       if (settled) return;
       session = on;
       const timeout = { "grpc-timeout": timeoutHeader(deadline - performance.now()) };
-      stream = session.request({ ...message.headers, ...timeout });
+      try {
+        stream = session.request({ ...message.headers, ...timeout });
+      } catch (error) {
+        return settle({ ...failed(Code.UNAVAILABLE, explainNetwork(error)), unprocessed: true });
+      }
       receive(stream, message.signal, settle, () => connection.answered());
       // Together, so that they leave as one write and no copy is made to join them.
       stream.cork();
@@ -107,8 +111,11 @@ function receive(
   /** A stream that was reset or lost its connection may have had its answer before. */
   const end = (error: Error) => {
     const said = answer();
-    if (said && isFinal(said, stream)) settle(said);
-    else settle(failed(Code.UNAVAILABLE, said ? unreadRequest : explainNetwork(error)));
+    if (said && isFinal(said, stream)) return settle(said);
+    settle({
+      ...failed(Code.UNAVAILABLE, said ? unreadRequest : explainNetwork(error)),
+      ...ofReset(stream),
+    });
   };
   stream.on("error", end);
   stream.on("close", () => end(ending(stream)));
@@ -117,6 +124,14 @@ function receive(
 /** A refusal holds at once; a success holds once the request has been sent whole: no peer takes what it cannot have read. */
 function isFinal({ code }: Outcome, stream: ClientHttp2Stream): boolean {
   return code !== Code.OK || stream.writableFinished;
+}
+
+/** What a stream's end without a status says of its request. */
+function ofReset({ id, rstCode }: ClientHttp2Stream): Partial<Outcome> {
+  // It never left; or the peer refused it, by itself or as one behind the last that a GOAWAY names.
+  if (id === undefined || rstCode === constants.NGHTTP2_REFUSED_STREAM) return { unprocessed: true };
+  // The peer works, and asks for fewer.
+  return rstCode === constants.NGHTTP2_ENHANCE_YOUR_CALM ? { retryAfterMs: 0 } : {};
 }
 
 /**

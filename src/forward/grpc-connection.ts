@@ -92,6 +92,7 @@ export class GrpcConnection {
         // Counts what waits to be sent, which the queue bounds already.
         maxSessionMemory: Number.MAX_SAFE_INTEGER,
       });
+      endGracefully(session);
       this.#sockets.set(session, socket);
       const late = () =>
         socket.destroy(new Error(`Failed to connect: no HTTP/2 settings within ${this.#timeoutMs} ms`));
@@ -121,4 +122,16 @@ export class GrpcConnection {
   #forget(session: ClientHttp2Session): void {
     if (session === this.#session) this.#session = undefined;
   }
+}
+
+/**
+ * Node destroys a session at once, with all that is under way, when the peer's GOAWAY has an error code. Yet the peer still
+ * answers the streams up to the last that it names, so that they would be sent twice.
+ */
+function endGracefully(session: ClientHttp2Session): void {
+  const destroy = session.destroy.bind(session);
+  session.destroy = (error?: Error, code?: number) => {
+    if ((error as NodeJS.ErrnoException | undefined)?.code === "ERR_HTTP2_SESSION_ERROR") session.close();
+    else destroy(error, code);
+  };
 }

@@ -19,6 +19,9 @@ import { userAgent } from "./user-agent.ts";
 /** A peer that accepts connections and then is silent holds up nobody for longer. */
 const maxConnectMs = 10_000;
 
+/** Of a request that the peer each time has not looked at, such as while it shuts down or has too many streams. */
+const maxTries = 4;
+
 export class GrpcTransport implements Transport {
   readonly #connection: GrpcConnection;
   readonly #headers: OutgoingHttpHeaders;
@@ -56,7 +59,12 @@ export class GrpcTransport implements Transport {
     const bytes = this.#compress ? await this.#compress(body) : body;
     const headers = { ...this.#headers, ":path": grpcMethod[signal] };
     const message = { signal, headers, bytes, compressed: this.#compress !== undefined };
-    return call(this.#connection, message, timeoutMs, abort);
+    const deadline = performance.now() + timeoutMs;
+    for (let tries = 1; ; tries++) {
+      const left = Math.max(1, Math.ceil(deadline - performance.now()));
+      const outcome = await call(this.#connection, message, left, abort);
+      if (!outcome.unprocessed || tries === maxTries || performance.now() >= deadline) return outcome;
+    }
   }
 
   close(): void {

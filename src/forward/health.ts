@@ -60,6 +60,7 @@ export class Health {
 
   /** What came of a real request. */
   record(outcome: Outcome): void {
+    if (outcome.unprocessed) return;
     this.#trafficFailed = isGood(outcome) ? Number.NEGATIVE_INFINITY : performance.now();
     this.#note(outcome);
   }

@@ -13,6 +13,8 @@ export interface Outcome {
   /** The downstream asks to wait so long before the next attempt. */
   retryAfterMs?: number | undefined;
   partialSuccess?: PartialSuccess | undefined;
+  /** The downstream has not looked at the request, and says so: that is no failure, and it may be sent again at once. */
+  unprocessed?: boolean;
 }
 
 /** A way to the downstream. */

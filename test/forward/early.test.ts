@@ -112,12 +112,15 @@ describe.each([false, true])("an early success over gRPC, with TLS: %s", (secure
       },
     ],
     [
-      "and GOAWAY",
+      "and GOAWAY before the end of the connection",
       (call) => {
         call.stream.pause();
         respond(call);
         call.stream.once("wantTrailers", () =>
-          setImmediate(() => call.session.goaway(constants.NGHTTP2_INTERNAL_ERROR)),
+          setImmediate(() => {
+            call.session.goaway(constants.NGHTTP2_INTERNAL_ERROR);
+            setImmediate(() => call.session.destroy());
+          }),
         );
       },
     ],

@@ -1,3 +1,4 @@
+import { constants } from "node:http2";
 import { describe, expect, it, vi } from "vitest";
 import { Forwarder } from "../../src/forward/index.ts";
 import { Code, type ExportError } from "../../src/otlp.ts";
@@ -13,6 +14,7 @@ import {
   type Watch,
   watch,
 } from "./downstream.ts";
+import { startRaw } from "./raw-grpc.ts";
 
 function forwarder(
   protocol: Protocol,
@@ -153,4 +155,16 @@ describe("a single endpoint that fails", () => {
     expect(new Set(bodies([server]))).toEqual(new Set(names(100)));
     expect(seen.drops).toEqual([]);
   });
+});
+
+it("takes the next endpoint at once where one refuses every request unread", async () => {
+  const busy = await startRaw(({ stream }) => stream.close(constants.NGHTTP2_REFUSED_STREAM));
+  cleanups.push(() => busy.close());
+  const second = await downstream("grpc");
+  const { forward, seen } = forwarder("grpc", [busy.endpoint, second.endpoint], {
+    retry: { enabled: false },
+  });
+  await exportAll(forward, names(20));
+  expect(new Set(seen.attempts)).toEqual(new Set([Code.OK]));
+  expect(bodies([second]).sort()).toEqual(names(20).sort());
 });

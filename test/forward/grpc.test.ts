@@ -249,16 +249,60 @@ describe("an answer", () => {
   it.each<[string, (call: Call) => unknown]>([
     ["ends without a status", (call) => respond(call, undefined, { "x-other": "1" })],
     ["is reset with INTERNAL_ERROR", ({ stream }) => stream.close(constants.NGHTTP2_INTERNAL_ERROR)],
-    ["is reset with REFUSED_STREAM", ({ stream }) => stream.close(constants.NGHTTP2_REFUSED_STREAM)],
     ["is reset with ENHANCE_YOUR_CALM", ({ stream }) => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM)],
     ["is reset with CANCEL", ({ stream }) => stream.close(constants.NGHTTP2_CANCEL)],
     ["loses its connection", ({ session }) => session.destroy()],
-    ["ends with GOAWAY", ({ session }) => session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)],
+    [
+      "loses its connection behind a GOAWAY",
+      ({ session }) => {
+        session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+        setImmediate(() => session.destroy());
+      },
+    ],
   ])("that %s says nothing of the request: it is sent again", async (_, fail) => {
     const server = await raw((call, index) => (index === 0 ? fail(call) : respond(call)));
     const { forward, seen } = forwarder(server.endpoint);
     await forward.export("logs", body, patient());
     expect(seen.attempts).toEqual([Code.UNAVAILABLE, Code.OK]);
+  });
+
+  it.each<[string, number, (call: Call) => unknown]>([
+    ["by REFUSED_STREAM", 3, ({ stream }) => stream.close(constants.NGHTTP2_REFUSED_STREAM)],
+    // Behind the last stream that is handled: that of an empty request.
+    ["by GOAWAY", 1, ({ session, stream }) => session.goaway(constants.NGHTTP2_NO_ERROR, stream.id! - 2)],
+    [
+      "by a GOAWAY of error",
+      1,
+      ({ session, stream }) => session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, stream.id! - 2),
+    ],
+  ])(
+    "that a request was refused unread %s is no failure: it is sent again at once",
+    async (_, times, refuse) => {
+      const server = await raw((call, index) => (index < times ? refuse(call) : respond(call)));
+      const { forward, seen } = forwarder(server.endpoint, once);
+      await forward.export("logs", body, patient());
+      expect(server.calls).toHaveLength(times + 1);
+      expect(seen.attempts).toEqual([Code.OK]);
+      expect(forward.state().consecutiveFailures).toBe(0);
+    },
+  );
+
+  it("that every request is refused unread opens no circuit", async () => {
+    let refuse = true;
+    const server = await raw((call) => {
+      if (refuse) call.stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      else respond(call);
+    });
+    const { forward, seen } = forwarder(server.endpoint, once);
+    for (let i = 0; i < 20; i++) {
+      const error = await forward.export("logs", body, patient()).catch((reason) => reason);
+      expect(error.message).not.toContain("left alone");
+    }
+    // Each was tried at once for some times, and no more.
+    expect(server.calls).toHaveLength(80);
+    refuse = false;
+    await forward.export("logs", body, patient());
+    expect(seen.attempts).toEqual([...Array(20).fill(Code.UNAVAILABLE), Code.OK]);
   });
 
   it("of any kind is read or left", () => {
@@ -307,6 +351,33 @@ describe("the connection", () => {
     respond(held[0]!);
     await first;
     expect(new Set(seen.attempts)).toEqual(new Set([Code.OK]));
+  });
+
+  it.each([
+    constants.NGHTTP2_NO_ERROR,
+    constants.NGHTTP2_ENHANCE_YOUR_CALM,
+    constants.NGHTTP2_INTERNAL_ERROR,
+  ])("that GOAWAY with code %i ends still has the answers up to the last stream named", async (code) => {
+    const held: Call[] = [];
+    const server = await raw((call) => {
+      if (call.session !== server.sessions[0]) return respond(call);
+      if (held.push(call) < 4) return;
+      const ids = held.map(({ stream }) => stream.id!).sort((a, b) => a - b);
+      call.session.goaway(code, ids[1]);
+      // Only these are handled.
+      for (const each of held) if (each.stream.id! <= ids[1]!) setTimeout(() => respond(each), 50);
+    });
+    const { forward, seen } = forwarder(server.endpoint);
+    const sent = Array.from({ length: 4 }, (_, i) =>
+      forward.export("logs", Buffer.from(`request ${i}`), patient()),
+    );
+    await Promise.all(sent);
+    expect(seen.attempts).toEqual(Array(4).fill(Code.OK));
+    const again = server.calls.filter(({ session }) => session !== server.sessions[0]);
+    expect(again).toHaveLength(2);
+    expect(server.sessions).toHaveLength(2);
+    await forward.export("logs", body, patient());
+    expect(server.sessions).toHaveLength(2);
   });
 
   it("is given up when it is dead and does not say so", async () => {

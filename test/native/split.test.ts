@@ -200,6 +200,18 @@ describe("a request that cannot be divided to the size asked for", () => {
     expect(parts.flatMap((part) => flatten("logs", part)).length).toBe(10_000);
   });
 
+  it("takes a metric whose points come in a piece each", () => {
+    const bytes = (number: number, content: Uint8Array) =>
+      new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(content).finish();
+    const gauge = bytes(5, bytes(1, new BinaryWriter().tag(3, WireType.Bit64).fixed64(1).finish()));
+    const count = 200_000;
+    const metric = Buffer.concat([bytes(1, Buffer.from("name")), ...Array(count).fill(gauge)]);
+    const whole = Buffer.from(bytes(1, bytes(2, bytes(2, metric))));
+    const parts = native.split("metrics", whole, whole.length >> 2);
+    expect(sum(parts)).toBeLessThanOrEqual(2 * whole.length);
+    expect(parts.reduce((points, part) => points + flatten("metrics", part).length, 0)).toBe(count);
+  });
+
   it("refuses what is no request", () => {
     const split = native.split as (...args: unknown[]) => unknown;
     expect(() => split("profiles", Buffer.alloc(1), 1)).toThrow(
