@@ -66,6 +66,8 @@ export interface EngineOptions {
   codec: CodecName;
   permutations: number;
   seed: bigint;
+  /** 32 bytes that all hashes of records come from. */
+  hashKey: Uint8Array;
   threads: number;
   maxStreams: number;
   /** Of each tenant, judged at once; records of more pass unjudged. 0 for no limit. */
@@ -144,7 +146,7 @@ export interface NativeEngine {
   snapshot(): Promise<Buffer>;
   /**
    * Takes over what `snapshot` gave; before the first call of `process`. False, with nothing changed, where the bytes are
-   * no snapshot. One of an engine with other baselines, windows, dictionary sizes, seed or streams is of no use.
+   * no snapshot. One of an engine with other baselines, windows, dictionary sizes, seed, hash key or streams is of no use.
    */
   restore(snapshot: Uint8Array): boolean;
   /**

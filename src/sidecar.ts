@@ -8,7 +8,7 @@ import { startProbes } from "./api/probes.ts";
 import { type Component, startApi } from "./api/server.ts";
 import type { Config } from "./config/schema.ts";
 import { DataDir } from "./data-dir/data-dir.ts";
-import { Engine, QuietWatch, SnapshotFile } from "./engine/index.ts";
+import { Engine, installationHashKey, QuietWatch, SnapshotFile } from "./engine/index.ts";
 import { type ForwarderState, startForwarder } from "./forward/index.ts";
 import { native } from "./native.ts";
 import { Code } from "./otlp.ts";
@@ -206,7 +206,11 @@ export async function startSidecar(
     const hub = new LiveHub({}, await store.anomalies.latestChange());
     started.push(async () => hub.close());
     const engine = detect.enabled
-      ? new Engine(detect, { mode: forward.mode, streamsPerTenant: config.limits.streams })
+      ? new Engine(detect, {
+          mode: forward.mode,
+          streamsPerTenant: config.limits.streams,
+          key: installationHashKey(config),
+        })
       : undefined;
     if (engine) started.push(() => engine.close());
     const snapshots = engine ? await startSnapshots(engine, config, dataDir, log) : undefined;

@@ -1,6 +1,8 @@
 #include "binding/engine_options.hpp"
 
+#include <algorithm>
 #include <limits>
+#include <stdexcept>
 #include <string>
 
 #include "binding/arguments.hpp"
@@ -15,6 +17,15 @@ constexpr double kMostStreams = 1'000'000;
 constexpr double kAny = std::numeric_limits<std::uint32_t>::max();
 /// In milliseconds, some 300 years: what fits in 64 bits of nanoseconds.
 constexpr double kLongestAcceptance = 1e13;
+
+HashKey hashKey(Napi::Value value) {
+  const Bytes bytes = bytesArgument(value, "options.hashKey");
+  HashKey key;
+  if (bytes.size() != key.size())
+    throw std::out_of_range("options.hashKey must have 32 bytes, has " + std::to_string(bytes.size()));
+  std::ranges::copy(bytes, key.begin());
+  return key;
+}
 
 }  // namespace
 
@@ -48,6 +59,7 @@ Settings engineOptions(Napi::Value value) {
   settings.codec = codecArgument(options.Get("codec"), "options.codec");
   settings.permutations = whole("permutations", 0, 9'999);
   settings.seed = seedArgument(options.Get("seed"), "options.seed");
+  settings.hashKey = hashKey(options.Get("hashKey"));
   settings.threads = whole("threads", 1, 16);
   settings.maxStreams = whole("maxStreams", 1, kMostStreams);
   settings.streamsPerTenant = whole("streamsPerTenant", 0, kMostStreams);

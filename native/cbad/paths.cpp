@@ -12,9 +12,9 @@ namespace {
 constexpr std::uint32_t kHalvedAt = 2048;
 /// What has become normal is taken to have come one time in so many.
 constexpr std::uint32_t kAcceptedShare = 8;
-constexpr std::uint8_t kSnapshotVersion = 1;
+constexpr std::uint8_t kSnapshotVersion = 2;
 
-/// Never 0, which is an empty slot.
+/// Never 0, which is an empty place. Half of a keyed hash does: who could make two spans meet may as well name any parent.
 std::uint32_t tag_of(std::uint64_t span) {
   const auto tag = static_cast<std::uint32_t>(span ^ span >> 32);
   return tag == 0 ? 1 : tag;
@@ -22,9 +22,45 @@ std::uint32_t tag_of(std::uint64_t span) {
 
 }  // namespace
 
-/// Siblings lie apart, so that one parent's many do not push each other out.
-PathModel::Slot& PathModel::waiting(std::uint32_t parent, std::size_t sibling) {
-  return waiting_[(parent * 0x9e3779b1u + static_cast<std::uint32_t>(sibling) * 0x85ebca6bu) >> 24];
+void PathModel::Latest::link(std::uint8_t at) {
+  std::uint8_t& head = heads_[slots_[at].tag % heads_.size()];
+  slots_[at].next = head;
+  head = static_cast<std::uint8_t>(at + 1);
+}
+
+void PathModel::Latest::unlink(std::uint8_t at) {
+  std::uint8_t* link = &heads_[slots_[at].tag % heads_.size()];
+  while (*link != at + 1) link = &slots_[*link - 1].next;
+  *link = slots_[at].next;
+}
+
+void PathModel::Latest::add(std::uint32_t tag, std::uint32_t id) {
+  const std::uint8_t at = oldest_;
+  oldest_ = static_cast<std::uint8_t>((at + 1u) % slots_.size());
+  if (slots_[at].tag != 0) unlink(at);
+  slots_[at] = {.tag = tag, .id = id};
+  link(at);
+}
+
+void PathModel::Latest::remove(std::uint32_t tag) {
+  for (std::uint8_t* link = &heads_[tag % heads_.size()]; *link != 0;) {
+    Slot& slot = slots_[*link - 1];
+    if (slot.tag == tag) {
+      *link = slot.next;
+      slot = {};
+    } else {
+      link = &slot.next;
+    }
+  }
+}
+
+bool PathModel::Latest::relink() {
+  if (oldest_ >= slots_.size()) return false;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const auto at = static_cast<std::uint8_t>((oldest_ + i) % slots_.size());
+    if (slots_[at].tag != 0) link(at);
+  }
+  return true;
 }
 
 PathModel::Child* PathModel::find(std::uint32_t id) {
@@ -52,25 +88,34 @@ void PathModel::consider(std::uint32_t parent, std::uint32_t child) {
 }
 
 std::optional<PathFinding> PathModel::observe(std::uint64_t span, std::uint64_t parent, std::uint32_t id) {
-  static_assert(kSlots == 256);
   count_ = 0;
   if (parent != 0) {
     const std::uint32_t tag = tag_of(parent);
-    if (const Slot& slot = spans_[tag % kSlots]; slot.span == tag) {
-      consider(slot.id, id);
+    std::optional<std::uint32_t> known;
+    spans_.find(tag, [&](std::uint32_t name) {
+      known = name;
+      return false;
+    });
+    if (known) {
+      consider(*known, id);
     } else {
-      std::size_t sibling = 0;
-      while (sibling < kSiblings && waiting(tag, sibling).span == tag) ++sibling;
-      if (sibling < kSiblings) waiting(tag, sibling) = {tag, id};
+      std::size_t siblings = 0;
+      waiting_.find(tag, [&](std::uint32_t) { return ++siblings < kSiblings; });
+      if (siblings < kSiblings) waiting_.add(tag, id);
     }
   }
   if (span != 0) {
     const std::uint32_t tag = tag_of(span);
-    spans_[tag % kSlots] = {tag, id};
-    for (std::size_t sibling = 0; sibling < kSiblings && waiting(tag, sibling).span == tag; ++sibling) {
-      consider(id, waiting(tag, sibling).id);
-      waiting(tag, sibling) = {};
-    }
+    spans_.add(tag, id);
+    std::array<std::uint32_t, kSiblings> children;
+    std::size_t came = 0;
+    waiting_.find(tag, [&](std::uint32_t child) {
+      children[came++] = child;
+      return came < kSiblings;
+    });
+    if (came > 0) waiting_.remove(tag);
+    // In the order in which they came.
+    while (came > 0) consider(id, children[--came]);
   }
   if (count_ == 0) return {};
   return *std::ranges::max_element(pairs_.begin(), pairs_.begin() + static_cast<std::ptrdiff_t>(count_), {}, &PathFinding::bits);
@@ -135,6 +180,7 @@ bool PathModel::restore(Bytes in) {
   StateReader read(in);
   if (read.get<std::uint8_t>() != kSnapshotVersion) return false;
   visit(*this, read);
+  if (!spans_.relink() || !waiting_.relink()) return false;
   const auto children = read.get<std::uint32_t>();
   if (children > kMostChildren || nextNews_ >= kNews) return false;
   for (std::uint32_t i = 0; i < children; ++i) {

@@ -22,8 +22,7 @@ struct PathFinding {
 
 /// The paths of one stream's traces.
 ///
-/// Children are exported before their parents, or after: the later of the two makes the pair, out of the latest 256 spans or
-/// so. A parent in another stream makes none. A child's parent is coded by PPM's method D (P. G. Howard, 1993): of n times
+/// Children are exported before their parents, or after: the later of the two makes the pair, out of the latest 255 spans. A parent in another stream makes none. A child's parent is coded by PPM's method D (P. G. Howard, 1993): of n times
 /// that the child came, c under this parent, -log2((2c - 1) / 2n) bits; under one never seen, -log2(d / 2n) with d parents
 /// so far, which is also the most. Of 64 children 4 parents each are known, with counts that are halved at 2,048.
 class PathModel {
@@ -42,16 +41,45 @@ class PathModel {
   bool restore(Bytes in);
 
  private:
-  static constexpr std::size_t kSlots = 256;
   static constexpr std::size_t kMostChildren = 64;
   static constexpr std::size_t kParents = 4;
   static constexpr std::size_t kNews = 8;
   /// Children that wait for one parent.
   static constexpr std::size_t kSiblings = 16;
 
-  /// A span in a table that newer ones overwrite; 0 for none.
-  struct Slot {
-    std::uint32_t span = 0, id = 0;
+  /// The latest 255 spans, found by their tags. Which ones those are does not depend on what the tags are.
+  class Latest {
+   public:
+    /// Takes the place of the oldest. Tags are not 0.
+    void add(std::uint32_t tag, std::uint32_t id);
+    /// Calls `visit` with the id of each span of that tag, the latest first, until it returns false.
+    template <class Visit>
+    void find(std::uint32_t tag, Visit visit) const {
+      for (std::uint8_t n = heads_[tag % heads_.size()]; n != 0; n = slots_[n - 1].next)
+        if (slots_[n - 1].tag == tag && !visit(slots_[n - 1].id)) return;
+    }
+    void remove(std::uint32_t tag);
+
+    template <class Self, class Visitor>
+    static void visit(Self& self, Visitor& v) {
+      for (auto& slot : self.slots_) v(slot.tag), v(slot.id);
+      v(self.oldest_);
+    }
+    /// To be called when `visit` has read the slots. False where they cannot be.
+    bool relink();
+
+   private:
+    /// `next`: 1 + the place of the span before it whose tag has the same remainder; 0 for none.
+    struct Slot {
+      std::uint32_t tag = 0, id = 0;
+      std::uint8_t next = 0;
+    };
+    void link(std::uint8_t at);
+    void unlink(std::uint8_t at);
+
+    std::array<Slot, 255> slots_{};
+    std::array<std::uint8_t, 256> heads_{};
+    std::uint8_t oldest_ = 0;
   };
   struct Parent {
     std::uint32_t id = 0, count = 0;
@@ -64,20 +92,20 @@ class PathModel {
     std::uint32_t parent = 0, child = 0, since = 0;
   };
 
-  Slot& waiting(std::uint32_t parent, std::size_t sibling);
   void consider(std::uint32_t parent, std::uint32_t child);
   Child* find(std::uint32_t id);
   void learn(const PathFinding& pair, std::uint32_t times);
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
-    for (auto& slot : self.spans_) v(slot.span), v(slot.id);
-    for (auto& slot : self.waiting_) v(slot.span), v(slot.id);
+    Latest::visit(self.spans_, v);
+    Latest::visit(self.waiting_, v);
     for (auto& news : self.news_) v(news.parent), v(news.child), v(news.since);
     v(self.nextNews_);
   }
 
-  std::array<Slot, kSlots> spans_{}, waiting_{};
+  /// By their own tags; and those whose parents have not come, by their parents'.
+  Latest spans_, waiting_;
   std::vector<Child> children_;
   /// Strange pairs, and since when.
   std::array<News, kNews> news_{};

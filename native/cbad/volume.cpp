@@ -119,8 +119,11 @@ void VolumeChannel::observe_gap(Entry& e, std::uint64_t gap) {
     const double usual =
         (e.gap_counts[static_cast<std::size_t>(bucket)] + gap_prior * around(bucket, centre)) / (e.gaps + gap_prior);
     const double burst = around(bucket, std::max(centre - burst_octaves, 1));
-    e.run = std::clamp(e.run + static_cast<float>(portable_log2(burst / usual)), 0.0f, most_run);
-    e.peak = std::max(e.peak, e.run);
+    // A usual gap lets a run of 0 be: no logarithm is needed to see that.
+    if (e.run > 0 || burst > usual) {
+      e.run = std::clamp(e.run + static_cast<float>(portable_log2(burst / usual)), 0.0f, most_run);
+      e.peak = std::max(e.peak, e.run);
+    }
   }
   const float ticks = static_cast<float>(static_cast<double>(gap) / static_cast<double>(tick_));
   ++e.gaps;

@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "cbad/state_bytes.hpp"
-#include "stream/hash.hpp"
 #include "text/mask.hpp"
 
 namespace driftlock {
@@ -51,12 +50,13 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
 
   for (std::uint32_t i = 0; i < record.fields.size(); ++i) {
     const Field& field = record.fields[i];
-    const std::uint64_t key = hash(field.key);
+    const KeyedHash::Name name = hash_.name(field.key);
+    const std::uint64_t key = name.hash();
     Bytes value = field.text;
     std::uint64_t h;
     if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
       const bool word = field.kind == Field::Kind::Integer && isWord(key);
-      h = hash(word ? field.bits : kAnyNumber, key);
+      h = name.value(word ? field.bits : kAnyNumber);
       out.fields.push_back({key, h});
       if (i == 0) out.templateHash = h;
       if (known_.contains(h)) continue;
@@ -69,7 +69,7 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
       value = {reinterpret_cast<const std::uint8_t*>(digits.data()), digits.size()};
     } else {
       value = maskedText(field);
-      h = hash(value, key);
+      h = name.value(value);
       out.fields.push_back({key, h});
       if (i == 0) out.templateHash = h;
       if (known_.contains(h)) continue;
@@ -86,8 +86,8 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
     out.unknown.push_back(unknown);
   }
   if (!record.eventName.empty()) {
-    out.templateHash = hash(record.eventName, hash(bytesOf(kEventName)));
-    out.nameUnknown = record.session != 0 && !known_.contains(out.templateHash);
+    out.templateHash = hash_.name(bytesOf(kEventName)).value(record.eventName);
+    out.nameUnknown = record.inSession() && !known_.contains(out.templateHash);
   }
   if (out.unknown.empty()) return;
 
@@ -95,7 +95,7 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
   out.novelBytes = out.novelty.literalBytes;
   out.bits = kLiteralBits * out.novelBytes + kMatchBits * out.novelty.matches;
   for (const LiteralRun& run : out.novelty.literals) {
-    out.signature = hash(Bytes(out.text).subspan(run.start, run.end - run.start), out.signature);
+    out.signature = hash_(Bytes(out.text).subspan(run.start, run.end - run.start), out.signature);
   }
   const double grave = std::min(1.0, out.novelBytes / kGraveFrom) * static_cast<double>(gravityOf(record));
   const auto size = static_cast<double>(out.text.size());
@@ -107,7 +107,7 @@ void ContentChannel::learn(const RecordView& record, const ContentScore& score) 
   for (const ContentScore::Unknown& unknown : score.unknown) {
     known_.insert(unknown.hash);
     if (record.fields[unknown.field].kind != Field::Kind::Integer) continue;
-    const std::uint64_t key = hash(record.fields[unknown.field].key);
+    const std::uint64_t key = hash_.name(record.fields[unknown.field].key).hash();
     const auto number = std::find_if(numberKeys_.begin(), numberKeys_.end(), [&](auto& n) { return n.hash == key; });
     if (number != numberKeys_.end()) {
       ++number->distinct;

@@ -6,6 +6,7 @@
 
 #include "cbad/dictionary.hpp"
 #include "stream/fields.hpp"
+#include "stream/hash.hpp"
 #include "stream/known_set.hpp"
 
 namespace driftlock {
@@ -58,7 +59,7 @@ Bytes maskedText(const Field& field);
 /// grows in with the first eight novel bytes. Known fields score 0 whatever their severity.
 class ContentChannel {
  public:
-  explicit ContentChannel(std::size_t dictionarySize) : dictionary_(dictionarySize) {}
+  ContentChannel(std::size_t dictionarySize, const KeyedHash& hash) : hash_(hash), dictionary_(dictionarySize) {}
 
   void score(const RecordView& record, ContentScore& out);
   /// Makes what `score` found unknown part of the baseline.
@@ -86,6 +87,7 @@ class ContentChannel {
 
   bool isWord(std::uint64_t key) const;
 
+  KeyedHash hash_;
   Dictionary dictionary_;
   KnownSet known_{512};
   std::vector<NumberKey> numberKeys_;

@@ -1,6 +1,7 @@
 #include "stream/engine.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <stdexcept>
 #include <system_error>
 
@@ -16,7 +17,7 @@ namespace driftlock {
 namespace {
 
 /// "DLS" and the format's version.
-constexpr std::uint32_t kMagic = 0x03534C44;
+constexpr std::uint32_t kMagic = 0x04534C44;
 
 /// A request that the engine fails on fails alone.
 template <typename Step>
@@ -44,7 +45,7 @@ std::size_t placesOf(const Settings& settings) { return 2 * std::size_t{std::max
 }  // namespace
 
 Engine::Engine(Settings settings, Done done)
-    : settings_(std::move(settings)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)), matcher_(makeCodec(CodecName::lz4)), packer_(makeCodec(CodecName::zstd, 1)), quota_(settings_.streamsPerTenant, placesOf(settings_)), budget_(freshBudget()) {
+    : settings_(std::move(settings)), streamHash_(streamHash(settings_.hashKey)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)), matcher_(makeCodec(CodecName::lz4)), packer_(makeCodec(CodecName::zstd, 1)), quota_(settings_.streamsPerTenant, placesOf(settings_)), budget_(freshBudget()) {
   shards_ = freshShards();
   const std::uint32_t threads = std::clamp(settings_.threads, 1u, shardCount);
   for (std::uint32_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
@@ -184,7 +185,7 @@ void Engine::prepare(Task& task) {
   task.malformed = !otlp::index(task.signal, task.request, task.index, task.error);
   if (task.malformed) return;
   task.records = static_cast<std::uint32_t>(task.index.records.size());
-  task.keys.find(task.index, task.tenant, settings_.streamBy);
+  task.keys.find(task.index, task.tenant, settings_.streamBy, streamHash_);
   task.limited = quota_.admit(task.index, task.keys, task.tenant, task.refused);
   if (settings_.scores) task.scores.resize(scoreWidth * std::size_t{task.records});
   if (task.records == 0) return;
@@ -218,8 +219,12 @@ void Engine::finish(Task& task) {
     for (Finding& finding : task.findings[i]) findings.push_back(std::move(finding));
   }
   if (findings.empty()) return;
-  // In the order of records; what is about none stays behind the record that brought it to light.
-  std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) { return a.at < b.at; });
+  // In the order of records; what is about none stays behind the record that brought it to light. Silences, which come behind
+  // all records, in the order of names: hashes must not decide whom the budget of the process serves first.
+  std::stable_sort(findings.begin(), findings.end(), [&](const Finding& a, const Finding& b) {
+    if (a.at < task.records || b.at < task.records) return a.at < b.at;
+    return std::tie(a.tenant, a.stream, a.at) < std::tie(b.tenant, b.stream, b.at);
+  });
   withhold(task, findings);
   std::vector<std::uint8_t> attributes;
   std::vector<std::pair<std::uint32_t, std::size_t>> ends;

@@ -162,7 +162,7 @@ class Engine {
   void abandon();
 
   /// Takes over what Snapshot::join gave, before the first `submit`. False, with nothing changed, where the bytes are no
-  /// snapshot, or one that cannot be under these settings: `streamBy`, `seed`, and the sizes of baseline, dictionary and
+  /// snapshot, or one that cannot be under these settings: `streamBy`, `seed`, `hashKey`, and the sizes of baseline, dictionary and
   /// window must be those of the engine that was written.
   bool restore(Bytes snapshot);
 
@@ -191,6 +191,7 @@ class Engine {
   void withhold(Task& task, std::vector<Finding>& findings);
 
   const Settings settings_;
+  const KeyedHash streamHash_;
   Done done_;
   std::unique_ptr<const Codec> codec_, excerpts_, matcher_, packer_;
   std::vector<std::unique_ptr<Shard>> shards_;

@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "otlp/views.hpp"
-#include "stream/hash.hpp"
 #include "text/readable.hpp"
 #include "work.hpp"
 
@@ -56,7 +55,7 @@ class Collector {
       if (full()) return;
       // It names the session and says nothing of the record.
       if (textOf(attribute.key) == "session.id") {
-        out_.session = hash(attribute.value.bytes, attribute.value.bits | 1);
+        out_.session = attribute.value;
         continue;
       }
       value(attribute.key, attribute.value);
@@ -100,6 +99,9 @@ Gravity gravityOfNumber(std::int32_t severity) {
   return severity >= 21 ? Gravity::Fatal : severity >= 17 ? Gravity::Error : severity >= 13 ? Gravity::Warning : Gravity::Normal;
 }
 
+/// A trace is a session.
+otlp::AnyValue sessionOf(Bytes traceId) { return {otlp::AnyValue::Type::Bytes, 0, traceId}; }
+
 void readLog(Bytes record, RecordView& out) {
   const otlp::LogRecordView log = otlp::readLogRecord(record);
   out.timeUnixNano = log.timeUnixNano != 0 ? log.timeUnixNano : log.observedTimeUnixNano;
@@ -115,11 +117,11 @@ void readLog(Bytes record, RecordView& out) {
     fields.word("severity", bytesOf(kLevels[static_cast<std::size_t>(out.gravity)]));
   }
   fields.attributes(log.attributes);
-  if (out.session == 0 && !log.traceId.empty()) out.session = hash(log.traceId, 1);
+  if (!out.inSession() && !log.traceId.empty()) out.session = sessionOf(log.traceId);
   out.last = textOf(log.eventName) == "session.end";
   out.eventName = log.eventName;
   // Within a session, what a new kind of record is worth is for the sequence channel to say.
-  if (!log.eventName.empty() && out.session == 0) fields.word("event_name", log.eventName);
+  if (!log.eventName.empty() && !out.inSession()) fields.word("event_name", log.eventName);
 }
 
 void readSpan(Bytes record, RecordView& out) {
@@ -141,7 +143,7 @@ void readSpan(Bytes record, RecordView& out) {
     fields.text(bytesOf("event"), event.name);
     fields.attributes(event.attributes);
   }
-  out.session = hash(span.traceId, 1);
+  out.session = sessionOf(span.traceId);
   out.last = span.parentSpanId.empty();
 }
 
@@ -220,7 +222,8 @@ void append(std::string& text, Number number) {
 
 void RecordView::clear() {
   fields.clear();
-  timeUnixNano = duration = session = 0;
+  timeUnixNano = duration = 0;
+  session = {};
   traceId = spanId = parentSpanId = eventName = {};
   gravity = Gravity::Normal;
   graded = hasValue = last = false;

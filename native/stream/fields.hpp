@@ -7,6 +7,7 @@
 #include "bytes.hpp"
 #include "cbad/shape.hpp"
 #include "otlp/reader.hpp"
+#include "otlp/value.hpp"
 
 namespace driftlock {
 
@@ -39,8 +40,8 @@ struct RecordView {
   Bytes spanId, parentSpanId;
   /// What kind of record it is, where it says so itself.
   Bytes eventName;
-  /// Of the trace, or of the attribute session.id; 0 for none.
-  std::uint64_t session = 0;
+  /// What names its session: the attribute session.id, or the trace's id. None for none.
+  otlp::AnyValue session;
   /// The session ends with this record: the event session.end, or the span that has no parent.
   bool last = false;
   /// By severity number or span status; what only the text says is for `gravityOf`.
@@ -54,6 +55,7 @@ struct RecordView {
   /// Of a histogram's or a summary's point: where its values lie.
   ShapePoint shape;
 
+  bool inSession() const { return session.type != otlp::AnyValue::Type::None; }
   void clear();
 };
 

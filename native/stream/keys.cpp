@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kMaxName = 512;
 constexpr std::size_t kMaxValue = 128;
 
-std::uint64_t hashOf(const otlp::AnyValue& value, std::uint64_t seed) {
+std::uint64_t hashOf(const otlp::AnyValue& value, std::uint64_t seed, const KeyedHash& hash) {
   return hash(value.bytes, hash(value.bits, seed + static_cast<std::uint64_t>(value.type)));
 }
 
@@ -36,10 +36,11 @@ void findNamed(const otlp::ResourceView& resource, const std::vector<std::string
   }
 }
 
-/// A point's attributes in whatever order: their hashes are added up.
-std::uint64_t hashOf(const otlp::Attributes& attributes) {
+/// A point's attributes in whatever order: their hashes are added up. Who does not have the key cannot choose some that add
+/// up to the same.
+std::uint64_t hashOf(const otlp::Attributes& attributes, const KeyedHash& hash) {
   std::uint64_t sum = 0;
-  for (const otlp::KeyValue& attribute : attributes) sum += hashOf(attribute.value, hash(attribute.key));
+  for (const otlp::KeyValue& attribute : attributes) sum += hashOf(attribute.value, hash(attribute.key), hash);
   return sum;
 }
 
@@ -64,8 +65,9 @@ void appendValue(const otlp::AnyValue& value, std::string& out) {
 
 }  // namespace
 
-void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const std::vector<std::string>& streamBy) {
-  const std::uint64_t base = driftlock::hash(bytesOf(tenant), static_cast<std::uint64_t>(index.signal) + 1);
+void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const std::vector<std::string>& streamBy,
+                      const KeyedHash& hash) {
+  const std::uint64_t base = hash(bytesOf(tenant), static_cast<std::uint64_t>(index.signal) + 1);
   std::vector<std::string_view> names(streamBy.begin(), streamBy.end());
   names.push_back("service.name");
   namedSize_ = names.size();
@@ -74,7 +76,7 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const s
   for (const otlp::Resource& resource : index.resources) {
     findNamed(otlp::readResource(index, resource), names, named_);
     std::uint64_t h = base;
-    for (std::size_t i = 0; i < streamBy.size(); ++i) h = hashOf(named_[named_.size() - namedSize_ + i], driftlock::hash(h, 1));
+    for (std::size_t i = 0; i < streamBy.size(); ++i) h = hashOf(named_[named_.size() - namedSize_ + i], hash(h, 1), hash);
     ofResource.push_back(h);
   }
   hashes_.clear();
@@ -87,9 +89,9 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const s
     if (record.metric != otlp::none) {
       if (record.metric != metric) {
         metric = record.metric;
-        ofMetric = driftlock::hash(index.bytes(index.metrics[metric].name), h + static_cast<std::uint64_t>(index.metrics[metric].type));
+        ofMetric = hash(index.bytes(index.metrics[metric].name), h + static_cast<std::uint64_t>(index.metrics[metric].type));
       }
-      h = driftlock::hash(hashOf(otlp::Attributes(index.bytes(record), otlp::attributesField(index, record))), ofMetric);
+      h = hash(hashOf(otlp::Attributes(index.bytes(record), otlp::attributesField(index, record)), hash), ofMetric);
     }
     hashes_.push_back(h);
   }

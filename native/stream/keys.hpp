@@ -16,7 +16,7 @@ namespace driftlock {
 class StreamKeys {
  public:
   /// Finds the stream of each record.
-  void find(const otlp::Index& index, std::string_view tenant, const std::vector<std::string>& streamBy);
+  void find(const otlp::Index& index, std::string_view tenant, const std::vector<std::string>& streamBy, const KeyedHash& hash);
 
   /// By record.
   std::uint64_t hash(std::uint32_t record) const { return hashes_[record]; }

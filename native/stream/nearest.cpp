@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <limits>
-#include <unordered_set>
+#include <set>
 
 #include "cbad/ncd.hpp"
 
 namespace driftlock {
 std::string nearestOf(const std::vector<std::string>& lines, std::string_view text, const Codec& codec) {
-  std::unordered_set<std::string_view> seen;
+  std::set<std::string_view> seen;
   std::size_t least = std::numeric_limits<std::size_t>::max();
   std::string_view nearest;
   for (std::string_view line : lines) {

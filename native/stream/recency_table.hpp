@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -10,7 +11,8 @@
 
 namespace driftlock {
 
-/// A table in the order of use, from which what was used least lately can go. Entries stay where they are in memory.
+/// A table in the order of use, from which what was used least lately can go. Entries stay where they are in memory. Numbers
+/// for keys are keyed hashes; names are sorted, since whoever chooses them could choose some that collide in a hash table.
 template <typename Key, typename Value>
 class RecencyTable {
  public:
@@ -61,7 +63,8 @@ class RecencyTable {
 
  private:
   std::list<Entry> order_;
-  std::unordered_map<Name, typename std::list<Entry>::iterator> places_;
+  using Place = typename std::list<Entry>::iterator;
+  std::conditional_t<std::is_same_v<Key, std::string>, std::map<Name, Place>, std::unordered_map<Name, Place>> places_;
 };
 
 }  // namespace driftlock

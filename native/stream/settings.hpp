@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "codec/codec.hpp"
+#include "stream/hash_key.hpp"
 
 namespace driftlock {
 
@@ -25,6 +26,8 @@ struct Settings {
   CodecName codec = CodecName::zstd;
   std::uint32_t permutations = 199;
   std::uint64_t seed = 42;
+  /// Of all hashes, so that senders cannot choose what collides.
+  HashKey hashKey = publicHashKey;
   std::uint32_t threads = 1;
   std::uint32_t maxStreams = 10'000;
   /// Of each tenant, judged at once; 0 for no limit.

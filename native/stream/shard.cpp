@@ -232,6 +232,8 @@ void Shard::limit(const Request& request, std::uint32_t number) {
 }
 
 void Shard::snapshot(std::vector<std::uint8_t>& out) const {
+  // Under another key nothing of it would be known again.
+  put(out, fingerprintOf(settings_.hashKey));
   describer_.snapshot(out);
   put(out, static_cast<std::uint32_t>(streams_.size()));
   for (const auto& [tenant, each] : tenants_) {
@@ -247,6 +249,7 @@ void Shard::snapshot(std::vector<std::uint8_t>& out) const {
 
 bool Shard::restore(Bytes in, std::uint32_t number) {
   StateReader read(in);
+  if (read.get<std::uint64_t>() != fingerprintOf(settings_.hashKey)) return false;
   describer_.restore(read);
   const auto count = read.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < count && read.ok(); ++i) {

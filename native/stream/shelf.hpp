@@ -18,8 +18,7 @@
 
 namespace driftlock {
 
-/// Tells streams apart. The hash alone does not: its function is public, so a tenant could name a resource such that it
-/// met another tenant's stream.
+/// Tells streams apart. The hash alone hardly ever meets another tenant's, but that must not depend on chance.
 struct StreamId {
   std::uint64_t hash = 0;
   std::string_view tenant;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "cbad/portable_math.hpp"
-#include "stream/hash.hpp"
 
 namespace driftlock {
 namespace {
@@ -31,6 +30,7 @@ constexpr std::size_t kExpiredAtOnce = 2;
 Stream::Stream(StreamKey key, const Settings& settings)
     : key_(std::move(key)),
       settings_(settings),
+      hash_(hashOfStream(settings.hashKey, key_.hash)),
       budget_(settings.alarmsPerStreamPerDay),
       baseline_(settings.windowRecords, kExcerptBytes),
       window_(settings.windowRecords, kExcerptBytes) {
@@ -38,7 +38,7 @@ Stream::Stream(StreamKey key, const Settings& settings)
     value_ = std::make_unique<ValueChannel>();
     shape_ = makeShape();
   } else {
-    content_ = std::make_unique<ContentChannel>(settings.dictionarySize);
+    content_ = std::make_unique<ContentChannel>(settings.dictionarySize, hash_);
     if (key_.signal == otlp::Signal::Traces) paths_ = std::make_unique<PathModel>();
   }
 }
@@ -54,6 +54,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
 
   std::optional<SequenceVerdict> ordered;
   content.clear();
+  const std::uint64_t session = record.inSession() ? hash_(record.session.bytes, record.session.bits) : 0;
   if (content_) {
     content_->score(record, content);
     sayContent(content);
@@ -61,13 +62,13 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
       sequence_.reset();
       unordered_ = true;
     }
-    if (record.session != 0 && !unordered_) {
+    if (record.inSession() && !unordered_) {
       if (!sequence_) sequence_ = std::make_unique<SequenceChannel>();
-      ordered = sequence_->observe(record.session, idOf(content.templateHash), record.last, clock_.now());
+      ordered = sequence_->observe(session, idOf(content.templateHash), record.last, clock_.now());
       saySession(*ordered);
     }
     if (key_.signal == otlp::Signal::Traces) observeLatency(record, content.templateHash);
-    if (paths_) observePath(record, idOf(content.templateHash));
+    if (paths_) observePath(record, session, idOf(content.templateHash));
   }
   if (value_) observeValue(record);
   if (shape_) observeShape(record);
@@ -115,11 +116,16 @@ Stream::Say& Stream::say(Channel channel, double score, double bits, double usua
 
 void Stream::sayContent(const ContentScore& content) {
   Say& news = say(Channel::Content, content.score, content.bits, 0);
-  if (sightings_.empty() || content.score < kHarmless) return;
-  const Sighting& sighting = sightings_[content.signature % sightingSlots];
-  if (sighting.count == 0 || sighting.signature != Sighting::nameOf(content)) return;
+  if (content.score < kHarmless) return;
+  const Sighting* sighting = sightingOf(content);
+  if (!sighting) return;
   news.whole = false;
-  news.reported = sighting.reported && seconds() - sighting.last < acceptAfterSeconds();
+  news.reported = sighting->reported && seconds() - sighting->last < acceptAfterSeconds();
+}
+
+Stream::Sighting* Stream::sightingOf(const ContentScore& content) {
+  const auto found = std::ranges::find(sightings_, content.signature, &Sighting::signature);
+  return found == sightings_.end() ? nullptr : &*found;
 }
 
 void Stream::saySession(const SequenceVerdict& session) {
@@ -164,8 +170,8 @@ void Stream::observeValue(const RecordView& record) {
   if (result.scored) say(Channel::Value, result.score, result.rarity_bits, result.usual_bits);
 }
 
-void Stream::observePath(const RecordView& record, std::uint32_t id) {
-  const auto nameOf = [&](Bytes span) { return span.empty() ? 0 : hash(span, record.session) | 1; };
+void Stream::observePath(const RecordView& record, std::uint64_t session, std::uint32_t id) {
+  const auto nameOf = [&](Bytes span) { return span.empty() ? 0 : hash_(span, session) | 1; };
   pathFinding_ = paths_->observe(nameOf(record.spanId), nameOf(record.parentSpanId), id);
   if (pathFinding_) say(Channel::Paths, pathFinding_->bits, pathFinding_->bits, 0);
 }
@@ -192,14 +198,18 @@ void Stream::settleShape(const Verdict& verdict) {
 void Stream::settleContent(const RecordView& record, const ContentScore& content, bool flagged) {
   if (content.unknown.empty() && !content.nameUnknown) return;
   if (!learning() && content.score >= kHarmless) {
-    if (sightings_.empty()) sightings_.resize(sightingSlots);
-    Sighting& sighting = sightings_[content.signature % sightingSlots];
-    if (sighting.signature != Sighting::nameOf(content)) sighting = {.signature = Sighting::nameOf(content), .first = seconds()};
-    if (seconds() - sighting.last >= acceptAfterSeconds()) sighting.reported = false;
-    sighting.last = seconds();
-    sighting.reported |= flagged;
-    if (sighting.count < kSightings) ++sighting.count;
-    if (sighting.count < kSightings || seconds() - sighting.first < acceptAfterSeconds()) return;
+    Sighting* sighting = sightingOf(content);
+    if (!sighting) {
+      // The one that was seen least lately gives way.
+      if (sightings_.size() < mostSightings) sighting = &sightings_.emplace_back();
+      else sighting = &*std::ranges::min_element(sightings_, {}, &Sighting::last);
+      *sighting = {.signature = content.signature, .first = seconds()};
+    }
+    if (seconds() - sighting->last >= acceptAfterSeconds()) sighting->reported = false;
+    sighting->last = seconds();
+    sighting->reported |= flagged;
+    if (sighting->count < kSightings) ++sighting->count;
+    if (sighting->count < kSightings || seconds() - sighting->first < acceptAfterSeconds()) return;
   }
   content_->learn(record, content);
 }

@@ -25,6 +25,7 @@
 #include "stream/clock.hpp"
 #include "stream/content.hpp"
 #include "stream/fields.hpp"
+#include "stream/hash_key.hpp"
 #include "stream/sessions.hpp"
 #include "stream/settings.hpp"
 #include "stream/shelf.hpp"
@@ -270,7 +271,7 @@ class Stream {
   static constexpr double kStrangeChance = 0.01;
 
   static constexpr std::size_t mostOperations = 64;
-  static constexpr std::size_t sightingSlots = 256;
+  static constexpr std::size_t mostSightings = 256;
   static constexpr std::size_t mostEvidence = 4;
 
   static std::uint32_t idOf(std::uint64_t templateHash) {
@@ -305,12 +306,14 @@ class Stream {
   void learnScores(const Verdict& verdict);
   void observeLatency(const RecordView& record, std::uint64_t operation);
   void observeValue(const RecordView& record);
-  void observePath(const RecordView& record, std::uint32_t id);
+  void observePath(const RecordView& record, std::uint64_t session, std::uint32_t id);
   void settlePath(const Verdict& verdict);
   void observeShape(const RecordView& record);
   void settleShape(const Verdict& verdict);
   void sayContent(const ContentScore& content);
   void saySession(const SequenceVerdict& session);
+  struct Sighting;
+  Sighting* sightingOf(const ContentScore& content);
   void settleContent(const RecordView& record, const ContentScore& content, bool flagged);
   double silenceChance() const;
   void observeVolume(bool timed, std::uint32_t id, std::vector<Event>& events);
@@ -328,6 +331,7 @@ class Stream {
 
   StreamKey key_;
   const Settings& settings_;
+  KeyedHash hash_;
   std::uint64_t seen_ = 0;
   StreamClock clock_;
 
@@ -396,15 +400,14 @@ class Stream {
 
   /// News and how often it came: what keeps coming becomes normal.
   struct Sighting {
-    std::uint32_t signature = 0;
+    std::uint64_t signature = 0;
     /// Seconds, by the stream's clock.
     std::uint32_t first = 0, last = 0;
     std::uint8_t count = 0;
     /// It was flagged.
     bool reported = false;
-
-    static std::uint32_t nameOf(const ContentScore& content) { return static_cast<std::uint32_t>(content.signature >> 32); }
   };
+  /// In no order.
   std::vector<Sighting> sightings_;
 
   OpenAnomaly anomaly_;

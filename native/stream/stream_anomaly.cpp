@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "stream/hash.hpp"
 
 namespace driftlock {
 namespace {
@@ -40,8 +39,8 @@ void Stream::endAnomaly(Ending ending, std::vector<Event>& events) {
 bool Stream::report(const Verdict& verdict, Bytes record, const ContentScore* content) {
   const std::uint64_t time = clock_.eventAt(clock_.now());
   if (anomaly_.occurrences == 0) {
-    const std::uint64_t a = hash(content ? content->signature : 0, hash(settings_.seed, key_.hash));
-    anomaly_ = {anomalyId(time, a, hash(++anomalies_, hash(time, a))), time, time, 0};
+    const std::uint64_t a = hash_(content ? content->signature : 0, hash_(settings_.seed, key_.hash));
+    anomaly_ = {anomalyId(time, a, hash_(++anomalies_, hash_(time, a))), time, time, 0};
     metrics_.reset();
     if (evidence_.size() == mostEvidence) evidence_.erase(evidence_.begin());
     evidence_.emplace_back().id = anomaly_.id;

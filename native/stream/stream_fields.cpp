@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <bit>
 
-#include "stream/hash.hpp"
 #include "text/readable.hpp"
 
 namespace driftlock {
 namespace {
 
-/// Of a span's duration, which is a field as well: no attribute's name has this hash.
-const std::uint64_t kDuration = hash(bytesOf("duration"), 1);
+/// A span's duration is a field as well. An attribute's name has this hash with a chance of 2^-64.
+constexpr std::uint64_t kDuration = 1;
 
 /// log2 by its whole part, with a straight line from each to the next: within .09, which no bin tells apart, in no time.
 double roughLog2(double x) { return static_cast<double>(std::bit_cast<std::uint64_t>(x)) * 0x1p-52 - 1023; }
@@ -82,27 +81,29 @@ FieldShift Stream::shiftOf(FieldFinding finding) const {
   };
   // The channel has hashes alone. Texts are in what the dictionary keeps, masked, and, as they came, in the latest records.
   const Bytes known = content_->dictionary().text();
-  const bool plain = finding.key == hash(Bytes());
+  const bool plain = finding.key == hash_.name({}).hash();
   for (std::size_t begin = 0, end; begin < known.size(); begin = end + 1) {
     end = begin;
     std::size_t value = begin;
     while (end < known.size() && known[end] != '\n') ++end;
     if (!plain) value = static_cast<std::size_t>(std::find(known.begin() + begin, known.begin() + end, '=') - known.begin());
     const Bytes key = known.subspan(begin, value - begin);
-    if (hash(key) != finding.key || (!plain && value == end)) continue;
+    const KeyedHash::Name hashed = hash_.name(key);
+    if (hashed.hash() != finding.key || (!plain && value == end)) continue;
     if (!plain) ++value;
     const Bytes masked = known.subspan(value, end - value);
     name(key);
-    text(masked, hash(masked, finding.key));
+    text(masked, hashed.value(masked));
   }
   thread_local RecordView record;
   window_.forEach([&](Bytes raw) {
     readFields(key_.signal, key_.metricType, raw, record);
     for (const Field& field : record.fields) {
-      if (hash(field.key) != finding.key) continue;
+      const KeyedHash::Name hashed = hash_.name(field.key);
+      if (hashed.hash() != finding.key) continue;
       name(field.key);
       if (field.kind == Field::Kind::Text || field.kind == Field::Kind::Word) {
-        text(field.text, hash(maskedText(field), finding.key));
+        text(field.text, hashed.value(maskedText(field)));
         continue;
       }
       std::string digits;

@@ -8,7 +8,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kVersion = 6;
+constexpr std::uint8_t kVersion = 7;
 
 /// An id of two hashes, as `report` makes it.
 constexpr std::size_t kMostId = 64;
@@ -164,7 +164,7 @@ bool Stream::restore(StateReader& in) {
   if (!in.ok() || anomaly_.id.size() > kMostId) return false;
 
   const bool metric = key_.signal == otlp::Signal::Metrics;
-  if (!getOptional(in, content_, [&] { return std::make_unique<ContentChannel>(settings_.dictionarySize); }) ||
+  if (!getOptional(in, content_, [&] { return std::make_unique<ContentChannel>(settings_.dictionarySize, hash_); }) ||
       !getOptional(in, sequence_, [] { return std::make_unique<SequenceChannel>(); }) ||
       !getOptional(in, value_, [] { return std::make_unique<ValueChannel>(); }) ||
       !getOptional(in, shape_, [&] { return makeShape(); }) ||
@@ -192,7 +192,7 @@ bool Stream::restore(StateReader& in) {
   if (hops > hopsPerWindow() || (hops == 0) != (seen_ == 0)) return false;
   for (std::uint32_t i = 0; i < hops && in.ok(); ++i) visitHop(hops_.emplace_back(), in);
   const auto sightings = in.get<std::uint32_t>();
-  if (sightings != 0 && sightings != sightingSlots) return false;
+  if (sightings > mostSightings) return false;
   sightings_.resize(sightings);
   for (Sighting& sighting : sightings_) visitSighting(sighting, in);
 

@@ -2,7 +2,6 @@
 
 #include <string_view>
 
-#include "stream/hash.hpp"
 
 namespace driftlock {
 
@@ -17,7 +16,7 @@ std::string Stream::templateText(std::uint32_t id) const {
     const std::string_view line(reinterpret_cast<const char*>(text.data()) + begin, end - begin);
     const std::string_view key = line.starts_with(eventName) ? eventName.substr(0, eventName.size() - 1) : std::string_view();
     const std::string_view value = line.substr(key.empty() ? 0 : eventName.size());
-    if (idOf(hash(bytesOf(value), hash(bytesOf(key)))) == id) return std::string(value);
+    if (idOf(hash_.name(bytesOf(key)).value(bytesOf(value))) == id) return std::string(value);
   }
   return {};
 }

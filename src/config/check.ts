@@ -167,6 +167,7 @@ export function missingFiles(config: Config): Problem[] {
     "receive.grpc.tls": config.receive.grpc.enabled ? config.receive.grpc.tls : undefined,
     "receive.http.tls": config.receive.http.enabled ? config.receive.http.tls : undefined,
     "forward.tls": config.forward.tls,
+    detect: { key_file: config.detect.key_file },
   };
   for (const [section, tls] of Object.entries(sections)) {
     for (const [name, file] of Object.entries(tls ?? {})) {
@@ -181,7 +182,7 @@ export function missingFiles(config: Config): Problem[] {
 function unreadable(file: string): string | undefined {
   try {
     accessSync(file, constants.R_OK);
-    return statSync(file).isFile() ? undefined : "is not a file; name a PEM file";
+    return statSync(file).isFile() ? undefined : "is not a file";
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return "does not exist; create it or change the path";

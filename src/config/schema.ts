@@ -238,6 +238,11 @@ const detect = section({
   codec: z.enum(["openzl", "zstd", "lz4", "gzip"]).default("zstd"),
   permutations: z.number().int().min(0).max(9_999).default(199),
   seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(42),
+  /**
+   * A file of 64 hexadecimal digits: the secret of the engine's hashes, for processes that are to give the same verdicts.
+   * Without it each installation has its own, in data_dir.
+   */
+  key_file: path.optional(),
   threads: z.number().int().min(1).max(16).default(1),
   /** Streams held at once; the least recently used goes first, counted. */
   max_streams: count.max(1_000_000).default(10_000),

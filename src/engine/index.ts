@@ -3,11 +3,13 @@ import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type EngineStats, type EngineWindow, type NativeEngine, native } from "../native.ts";
 import { Code, ExportError, type Signal } from "../otlp.ts";
 import { decodeFigures, type FiguresPage } from "./figures.ts";
+import { configuredHashKey, fingerprintOf } from "./hash-key.ts";
 import { decodeAnomaly } from "./message.ts";
 
 export type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 export type { EngineStats, EngineWindow } from "../native.ts";
 export { type FiguresPage, type StreamFigures, type StreamState, streamStates } from "./figures.ts";
+export { installationHashKey } from "./hash-key.ts";
 export { QuietWatch } from "./quiet.ts";
 export { SnapshotFile, type SnapshotLoad } from "./snapshot.ts";
 
@@ -30,6 +32,8 @@ export interface EngineSettings {
   /** Of each tenant; no limit where it is not set. */
   streamsPerTenant?: number | undefined;
   scores?: boolean;
+  /** 32 bytes that its hashes come from; what detect.key_file names where it is not set, else 32 zeros, which are no secret. */
+  key?: Uint8Array;
 }
 
 export interface FeedbackOutcome {
@@ -42,8 +46,14 @@ export interface FeedbackOutcome {
 /** Turns native verdicts into anomalies. */
 export class Engine {
   readonly #native: NativeEngine;
+  /** Tells the keys of engines apart: what one has learned is of no use under another's. */
+  readonly keyFingerprint: string;
 
-  constructor(config: DetectConfig, { mode, streamsPerTenant = 0, scores = false }: EngineSettings) {
+  constructor(
+    config: DetectConfig,
+    { mode, streamsPerTenant = 0, scores = false, key = configuredHashKey(config) }: EngineSettings,
+  ) {
+    this.keyFingerprint = fingerprintOf(key);
     this.#native = new native.Engine({
       streamBy: config.stream_by,
       baselineRecords: config.baseline.records,
@@ -56,6 +66,7 @@ export class Engine {
       codec: config.codec,
       permutations: config.permutations,
       seed: BigInt(config.seed),
+      hashKey: key,
       threads: config.threads,
       maxStreams: config.max_streams,
       streamsPerTenant,

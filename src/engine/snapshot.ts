@@ -6,14 +6,14 @@ import type { Config, DetectConfig } from "../config/schema.ts";
 import type { Engine } from "./index.ts";
 
 /** Raised when the bytes of a snapshot change their meaning. */
-const format = 3;
+const format = 4;
 const magic = "driftlock-engine-snapshot";
 
 const maxHeaderSize = 64 * 2 ** 10;
 const maxSize = 2 ** 30;
 
 /** What baselines depend on: under other settings they would not be what they claim to be. */
-function settingsOf(detect: DetectConfig): Record<string, unknown> {
+function settingsOf(detect: DetectConfig, keyFingerprint: string): Record<string, unknown> {
   return {
     "detect.stream_by": detect.stream_by,
     "detect.baseline.records": detect.baseline.records,
@@ -21,6 +21,7 @@ function settingsOf(detect: DetectConfig): Record<string, unknown> {
     "detect.window.records": detect.window.records,
     "detect.window.hop": detect.window.hop,
     "detect.seed": detect.seed,
+    "the fingerprint of the hash key": keyFingerprint,
   };
 }
 
@@ -48,12 +49,12 @@ export type SnapshotLoad =
 /** The file `engine.snapshot` in `data_dir`: one line of JSON that says what it is, then the engine's bytes. */
 export class SnapshotFile {
   readonly path: string;
-  readonly #settings: Record<string, unknown>;
+  readonly #detect: DetectConfig;
   #saving: Promise<void> | undefined;
 
   constructor({ data_dir, detect }: Pick<Config, "data_dir" | "detect">) {
     this.path = join(data_dir, "engine.snapshot");
-    this.#settings = settingsOf(detect);
+    this.#detect = detect;
   }
 
   /**
@@ -77,7 +78,7 @@ export class SnapshotFile {
       if (header.format !== format) {
         return { kind: "refused", reason: `its format is ${header.format}, this version reads ${format}` };
       }
-      const changed = this.#changed(header.settings);
+      const changed = changes(header.settings, this.#settings(engine));
       if (changed.length > 0) return { kind: "refused", reason: changed.join("; ") };
       const body = bytes.subarray(lineEnd + 1);
       if (body.length !== header.size || (await sha256(body)) !== header.sha256) {
@@ -117,7 +118,7 @@ export class SnapshotFile {
       magic,
       format,
       savedAt: new Date().toISOString(),
-      settings: this.#settings,
+      settings: this.#settings(engine),
       size: body.length,
       sha256: await sha256(body),
     };
@@ -141,12 +142,16 @@ export class SnapshotFile {
     await syncDirectory(dirname(this.path));
   }
 
-  #changed(before: Record<string, unknown>): string[] {
-    return Object.entries(this.#settings)
-      .map(([key, now]) => [key, JSON.stringify(before[key]), JSON.stringify(now)] as const)
-      .filter(([, then, now]) => then !== now)
-      .map(([key, then, now]) => `${key} was ${then} and is ${now}`);
+  #settings(engine: Engine): Record<string, unknown> {
+    return settingsOf(this.#detect, engine.keyFingerprint);
   }
+}
+
+function changes(before: Record<string, unknown>, now: Record<string, unknown>): string[] {
+  return Object.entries(now)
+    .map(([key, value]) => [key, JSON.stringify(before[key]), JSON.stringify(value)] as const)
+    .filter(([, then, value]) => then !== value)
+    .map(([key, then, value]) => `${key} was ${then} and is ${value}`);
 }
 
 function parseHeader(line: Buffer): Header | undefined {

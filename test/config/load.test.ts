@@ -429,7 +429,7 @@ describe("contradictions", () => {
         key: "receive.grpc.tls.key_file",
         message: `${folder}/none.pem: does not exist; create it or change the path`,
       },
-      { key: "receive.grpc.tls.client_ca_file", message: `${folder}: is not a file; name a PEM file` },
+      { key: "receive.grpc.tls.client_ca_file", message: `${folder}: is not a file` },
     ]);
     if (process.getuid?.() !== 0) {
       chmodSync(cert, 0);

@@ -18,6 +18,7 @@ const options: EngineOptions = {
   codec: "zstd",
   permutations: 199,
   seed: 42n,
+  hashKey: new Uint8Array(32),
   threads: 2,
   maxStreams: 1_000,
   streamsPerTenant: 0,

@@ -1,0 +1,93 @@
+#include "stream/hash.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "stream/hash_key.hpp"
+#include "test.hpp"
+
+using namespace driftlock;
+
+namespace {
+
+/// Bytes 0, 1, 2, …, as the reference implementation's vectors have them for key and input.
+std::vector<std::uint8_t> counting(std::size_t size) {
+  std::vector<std::uint8_t> bytes(size);
+  std::iota(bytes.begin(), bytes.end(), std::uint8_t{0});
+  return bytes;
+}
+
+const KeyedHash reference({0x0706050403020100, 0x0f0e0d0c0b0a0908});
+
+/// Made by an implementation of the paper that gives the paper's own vector with its 2 and 4 rounds.
+void is_siphash_1_3() {
+  const std::pair<std::size_t, std::uint64_t> vectors[] = {
+      {0, 0xabac0158050fc4dc}, {1, 0xc9f49bf37d57ca93}, {3, 0x8bf80ab8e7ddf7fb},  {5, 0xdef9d52f49533b67},  {7, 0xd3927d989bb11140},
+      {8, 0x369095118d299a8e}, {15, 0xd320d86d2a519956}, {16, 0xcc4fdd1a7d908b66}, {63, 0x9d199062b7bbb3a8},
+  };
+  for (const auto& [size, hash] : vectors) CHECK(reference.name(counting(size)).hash() == hash);
+  // A seed is the first 8 bytes.
+  CHECK(reference(bytesOf("driftlock"), 42) == 0xc8262d73cbd5be79);
+}
+
+/// Names end where they end, numbers are no texts, and nothing has the same hash as something else.
+void tells_apart() {
+  std::set<std::uint64_t> seen;
+  std::size_t hashed = 0;
+  const auto add = [&](std::uint64_t hash) {
+    seen.insert(hash);
+    ++hashed;
+  };
+  const std::vector<std::uint8_t> bytes = counting(600);
+  for (std::size_t name = 0; name <= 300; name += name < 20 ? 1 : 28) {
+    const KeyedHash::Name named = reference.name(Bytes(bytes).first(name));
+    for (std::size_t value = 0; value <= 300; value += value < 20 ? 1 : 28) add(named.value(Bytes(bytes).subspan(name, value)));
+    add(named.value(std::uint64_t{name}));
+  }
+  for (std::size_t size = 0; size < 300; ++size) {
+    add(reference(Bytes(bytes).first(size)));
+    add(reference(Bytes(bytes).first(size), 1));
+    add(reference(std::uint64_t{size}, 0));
+  }
+  // The text that a number's words would be read as.
+  std::uint64_t number = 0x0361626300000000;
+  std::uint8_t raw[8];
+  std::memcpy(raw, &number, sizeof raw);
+  add(reference.name({}).value(number));
+  add(reference.name({}).value(Bytes(raw)));
+  CHECK(seen.size() == hashed);
+}
+
+/// What made the former hash, which had no key, forget all that came before: a block that begins with its own constant.
+void no_block_forgets_what_was_before() {
+  const std::string block("\xdb\x28\xb4\xa0\xd1\x7e\x03\xe7", 8);
+  const auto line = [&](const std::string& text) { return text + std::string(96 - text.size(), ' ') + block + "aaaaaaaa end"; };
+  const std::string a = line("request by agent mozilla"), b = line("FATAL rm -rf / ; DROP TABLE payments ;");
+  CHECK(KeyedHash({0, 0}).name({}).value(bytesOf(a)) != KeyedHash({0, 0}).name({}).value(bytesOf(b)));
+}
+
+void keys_of_streams_differ() {
+  HashKey key{}, other{};
+  other[31] = 1;
+  CHECK(fingerprintOf(key) != fingerprintOf(other));
+  std::set<std::uint64_t> seen;
+  for (const HashKey& each : {key, other}) {
+    seen.insert(streamHash(each)(bytesOf("shop")));
+    for (std::uint64_t stream : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 32}) seen.insert(hashOfStream(each, stream)(bytesOf("shop")));
+  }
+  CHECK(seen.size() == 8);
+}
+
+}  // namespace
+
+int main() {
+  is_siphash_1_3();
+  tells_apart();
+  no_block_forgets_what_was_before();
+  keys_of_streams_differ();
+  return test::report();
+}
