@@ -7,7 +7,7 @@ import { endpoints } from "./failover.ts";
 import type { Slots } from "./slots.ts";
 import type { Outcome } from "./transport.ts";
 
-type Send = (signal: Signal, body: Buffer, abort: AbortSignal) => Promise<Outcome>;
+export type Send = (signal: Signal, body: Buffer, abort: AbortSignal) => Promise<Outcome>;
 
 /** One request on its way to the downstream: its attempts and the waits between them. */
 export class Delivery {
@@ -16,6 +16,7 @@ export class Delivery {
   readonly #config: ForwardConfig;
   readonly #slots: Slots;
   readonly #send: Send;
+  readonly #onRest: (resting: boolean) => void;
   readonly #start = performance.now();
   /** Aborted with the Drop that ends the request, also in the midst of an attempt. */
   readonly #stop = new AbortController();
@@ -24,12 +25,21 @@ export class Delivery {
   #attempts = 0;
   #last: Outcome | undefined;
 
-  constructor(signal: Signal, body: Buffer, config: ForwardConfig, slots: Slots, send: Send) {
+  /** @param onRest told when the request begins to wait because the downstream asked for it, and when that is over. */
+  constructor(
+    signal: Signal,
+    body: Buffer,
+    config: ForwardConfig,
+    slots: Slots,
+    send: Send,
+    onRest: (resting: boolean) => void,
+  ) {
     this.signal = signal;
     this.body = body;
     this.#config = config;
     this.#slots = slots;
     this.#send = send;
+    this.#onRest = onRest;
   }
 
   /**
@@ -44,7 +54,10 @@ export class Delivery {
     try {
       for (;;) {
         const outcome = await this.#attempt();
-        if (outcome.code === Code.OK) return outcome.partialSuccess;
+        if (outcome.code === Code.OK) {
+          this.#slots.taken();
+          return outcome.partialSuccess;
+        }
         this.#stop.signal.throwIfAborted();
         await this.#backOff(outcome);
       }
@@ -77,20 +90,22 @@ export class Delivery {
   /** Exponential, with full jitter, on top of what the downstream asks for. */
   async #backOff({ code, message, retryAfterMs }: Outcome): Promise<void> {
     const { retry } = this.#config;
+    if (retryAfterMs !== undefined) this.#slots.throttled(Math.min(retryAfterMs, retry.max_elapsed_time));
     if (!isRetryable(code, retryAfterMs)) {
       throw new Drop("refused", code, `${this.#downstream}: ${message}`);
     }
     if (!retry.enabled) throw this.#unavailable();
-    // The downstream throttles its clients, not one request.
-    if (retryAfterMs) this.#slots.pause(Math.min(retryAfterMs, retry.max_elapsed_time));
 
     const ceiling = Math.min(retry.max_interval, retry.initial_interval * 2 ** (this.#attempts - 1));
     const delay = (retryAfterMs ?? 0) + Math.random() * ceiling;
     if (this.#elapsed() + delay > retry.max_elapsed_time) throw this.#unavailable();
+    if (retryAfterMs !== undefined) this.#onRest(true);
     try {
       await sleep(delay, undefined, { signal: this.#stopWaiting.signal });
     } catch {
       throw this.#stopWaiting.signal.reason;
+    } finally {
+      if (retryAfterMs !== undefined) this.#onRest(false);
     }
   }
 

@@ -3,7 +3,7 @@ import type { ForwardConfig } from "../config/schema.ts";
 import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
 import { checkForward } from "./check.ts";
 import { clip } from "./codes.ts";
-import { Delivery } from "./delivery.ts";
+import { Delivery, type Send } from "./delivery.ts";
 import { divide, isTooLarge, join } from "./divide.ts";
 import { Drop, Drops, senderGone, shutDown } from "./drop.ts";
 import { endpoints, Failover } from "./failover.ts";
@@ -50,6 +50,13 @@ export interface ForwarderState {
 export interface Undelivered {
   requests: number;
   bytes: number;
+}
+
+/** A request whose parts are being delivered. */
+interface Request {
+  signal: Signal;
+  abort: AbortSignal;
+  onRest(resting: boolean): void;
 }
 
 /** How often a request that is too large for the downstream is divided further. */
@@ -105,16 +112,22 @@ export class Forwarder implements Exporter {
 
   /**
    * As `export`, for a caller that keeps what is not delivered, and bounds what it gives: it counts as no drop.
+   * @param onRest told when the request begins to wait because the downstream asked for it, and when that is over.
    * @throws {Drop}
    */
-  async deliver(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
+  async deliver(
+    signal: Signal,
+    body: Buffer,
+    abort: AbortSignal,
+    onRest: (resting: boolean) => void = () => {},
+  ): Promise<PartialSuccess | undefined> {
     const start = performance.now();
     if (this.#closing) throw this.#shutDown();
     const parts = divide(signal, body, this.#config.max_request_size);
     if (parts.length > 1) this.#checkRoom(sizeOf(parts));
     this.#held++;
     try {
-      const partialSuccess = await this.#deliverAll(signal, parts, abort, maxHalvings);
+      const partialSuccess = await this.#deliverAll({ signal, abort, onRest }, parts, maxHalvings);
       const seconds = (performance.now() - start) / 1e3;
       const rejected = partialSuccess?.rejected ?? 0;
       this.#hooks.onDelivered({ signal, seconds, bytes: sizeOf(parts), rejected });
@@ -201,9 +214,8 @@ export class Forwarder implements Exporter {
    * the whole request. The parts count as held until all are done.
    */
   async #deliverAll(
-    signal: Signal,
+    request: Request,
     parts: Buffer[],
-    abort: AbortSignal,
     halvings: number,
   ): Promise<PartialSuccess | undefined> {
     const bytes = sizeOf(parts);
@@ -212,7 +224,7 @@ export class Forwarder implements Exporter {
       let all: PartialSuccess | undefined;
       for (const part of parts) {
         if (this.#halted) throw this.#shutDown();
-        all = join(all, await this.#deliverPart(signal, part, abort, halvings));
+        all = join(all, await this.#deliverPart(request, part, halvings));
       }
       return all;
     } finally {
@@ -221,20 +233,16 @@ export class Forwarder implements Exporter {
   }
 
   /** A downstream that takes less than `max_request_size` may take the halves. */
-  async #deliverPart(
-    signal: Signal,
-    body: Buffer,
-    abort: AbortSignal,
-    halvings: number,
-  ): Promise<PartialSuccess | undefined> {
+  async #deliverPart(request: Request, body: Buffer, halvings: number): Promise<PartialSuccess | undefined> {
+    const { signal } = request;
     if (body.length > this.#config.max_request_size) this.#tellOversize(signal, body.length);
     try {
-      return await this.#deliverOne(signal, body, abort);
+      return await this.#deliverOne(request, body);
     } catch (error) {
       if (halvings === 0 || !(error instanceof Drop) || !isTooLarge(error)) throw error;
       const halves = divide(signal, body, Math.ceil(body.length / 2));
       if (halves.length === 1) throw error;
-      return this.#deliverAll(signal, halves, abort, halvings - 1);
+      return this.#deliverAll(request, halves, halvings - 1);
     }
   }
 
@@ -248,10 +256,9 @@ export class Forwarder implements Exporter {
     );
   }
 
-  async #deliverOne(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
-    const delivery = new Delivery(signal, body, this.#config, this.#slots, (...attempt) =>
-      this.#send(...attempt),
-    );
+  async #deliverOne({ signal, abort, onRest }: Request, body: Buffer): Promise<PartialSuccess | undefined> {
+    const send: Send = (...attempt) => this.#send(...attempt);
+    const delivery = new Delivery(signal, body, this.#config, this.#slots, send, onRest);
     const onAbort = () => delivery.stop(senderGone());
     abort.addEventListener("abort", onAbort, { once: true });
     if (abort.aborted) onAbort();

@@ -17,6 +17,9 @@ const maxPauseMs = 60_000;
 /** Whether a device that failed works again is seen by the next request alone: for so long its failure stands. */
 const failureStandsMs = 10_000;
 
+/** Requests that wait because the downstream asked for it, beside which others are taken from the queue. */
+const maxResting = 1_000;
+
 /** Requests that were refused for good while the device did not take them as dead letters. */
 const maxUnburied = 1_000;
 
@@ -33,7 +36,8 @@ export interface LaneParts {
  * One signal's requests on disk, and their delivery in order. A signal that the downstream does not take for the moment holds
  * up no other.
  *
- * At most `queue.concurrency` are taken from the queue at once, so that with 1 the order is strict. One that the downstream
+ * At most `queue.concurrency` are taken from the queue at once, so that with 1 the order is strict; with more, those that wait
+ * because the downstream asked for it do not count. One that the downstream
  * refuses for good becomes a dead letter, unless it refuses an empty one as well: that is no request's fault, nor are refused
  * credentials, and what they hold up stays in the queue. One that it does not take within `retry.max_elapsed_time`, though it
  * takes others, goes to the queue's end.
@@ -47,6 +51,7 @@ export class Lane {
   /** Taken from the log, and not done with. */
   readonly #carried = new Set<Promise<void>>();
   #carriedBytes = 0;
+  #resting = 0;
   #unburied = 0;
   #onRoom: (() => void) | undefined;
   #burials: Promise<void> = Promise.resolve();
@@ -163,8 +168,10 @@ export class Lane {
   }
 
   #hasRoom(bytes: number): boolean {
-    const delivering = this.#carried.size - this.#unburied;
-    if (delivering >= this.#parts.config.queue.concurrency || this.#unburied >= maxUnburied) return false;
+    const { concurrency } = this.#parts.config.queue;
+    const resting = concurrency === 1 ? 0 : Math.min(this.#resting, maxResting);
+    const delivering = this.#carried.size - this.#unburied - resting;
+    if (delivering >= concurrency || this.#unburied >= maxUnburied) return false;
     return this.#carriedBytes === 0 || this.#carriedBytes + bytes <= share(this.#parts.config);
   }
 
@@ -191,7 +198,7 @@ export class Lane {
     while (!closing.aborted) {
       const before = this.#delivered;
       const outcome = await forwarder
-        .deliver(this.#signal, body, new AbortController().signal)
+        .deliver(this.#signal, body, new AbortController().signal, (resting) => this.#rest(resting))
         .catch((error) => toDrop(error));
       if (!(outcome instanceof Drop)) {
         this.#delivered++;
@@ -212,6 +219,11 @@ export class Lane {
       await sleep(pause, undefined, { signal: closing }).catch(() => {});
     }
     return "stays";
+  }
+
+  #rest(resting: boolean): void {
+    this.#resting += resting ? 1 : -1;
+    this.#onRoom?.();
   }
 
   async #putBack(body: Buffer): Promise<boolean> {

@@ -1,13 +1,26 @@
-/** Lets so many in at once, in the order in which they came. */
+/** What the latest answer adds to the share of refusals. */
+const weight = 1 / 16;
+/** The share from which on the downstream takes nothing, as far as can be told: that of 36 refusals in a row. */
+const hopeless = 0.9;
+
+/**
+ * Lets so many in at once, in the order in which they came. How many that is follows what the downstream takes: a refusal halves
+ * it and successes raise it by one a round, as TCP does, so that rare refusals cost little.
+ */
 export class Slots {
-  #free: number;
+  readonly #size: number;
+  #limit: number;
+  #busy = 0;
+  /** Of refusals among the latest answers. */
+  #share = 0;
   /** In order of coming; a set, so that one who gives up leaves at no cost to the rest. */
   readonly #waiting = new Set<() => void>();
   #resumeAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(size: number) {
-    this.#free = size;
+    this.#size = size;
+    this.#limit = size;
   }
 
   /** Resolves when it is the caller's turn; rejects with the signal's reason if that is aborted first. */
@@ -29,12 +42,21 @@ export class Slots {
   }
 
   release(): void {
-    this.#free++;
+    this.#busy--;
     this.#admit();
   }
 
-  /** Lets nobody in for so long; a longer pause under way stands. */
-  pause(milliseconds: number): void {
+  /** The downstream has taken a request. */
+  taken(): void {
+    this.#share -= this.#share * weight;
+    this.#limit = Math.min(this.#size, this.#limit + 1 / this.#limit);
+  }
+
+  /** The downstream has asked to wait. Nobody is let in for so long if it takes nothing; a longer pause under way stands. */
+  throttled(milliseconds: number): void {
+    this.#share += (1 - this.#share) * weight;
+    this.#limit = Math.max(1, this.#limit / 2);
+    if (this.#share < hopeless) return;
     this.#resumeAt = Math.max(this.#resumeAt, performance.now() + milliseconds);
     this.#resume();
   }
@@ -54,8 +76,8 @@ export class Slots {
   #admit(): void {
     if (performance.now() < this.#resumeAt) return;
     for (const enter of this.#waiting) {
-      if (this.#free === 0) return;
-      this.#free--;
+      if (this.#busy >= Math.floor(this.#limit)) return;
+      this.#busy++;
       this.#waiting.delete(enter);
       enter();
     }

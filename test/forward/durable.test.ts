@@ -214,6 +214,38 @@ describe("a forwarder with its queue on disk", () => {
     },
   );
 
+  it("lets requests for which the downstream asks to wait hold up no others", async () => {
+    const taken: string[] = [];
+    const server = await downstream("http", ({ body }) => {
+      const text = body.toString();
+      if (text.startsWith("refused")) return { status: 503, retryAfterMs: 3_600_000 };
+      taken.push(text);
+      return {};
+    });
+    const settings = { protocol: "http", concurrency: 2, retry: { max_elapsed_time: 7_200_000 } } as const;
+    const { forward } = await durable(await newFolder(), server.endpoint, settings);
+    const texts = Array.from({ length: 200 }, (_, i) => (i % 10 === 3 ? `refused ${i}` : `taken ${i}`));
+    await exportAll(forward, texts);
+    await vi.waitFor(() => expect(taken).toHaveLength(180), 10_000);
+    expect(server.received.filter(({ body }) => body.toString().startsWith("refused"))).toHaveLength(20);
+  });
+
+  it("keeps the order strictly with a concurrency of 1, also while it is asked to wait", async () => {
+    const taken: string[] = [];
+    const server = await downstream("http", ({ body }, index) => {
+      if (index === 2) return { status: 503, retryAfterMs: 1_000 };
+      taken.push(body.toString());
+      return {};
+    });
+    const { forward } = await durable(await newFolder(), server.endpoint, {
+      protocol: "http",
+      concurrency: 1,
+    });
+    for (const name of names(10)) await forward.export("logs", Buffer.from(name), patient());
+    await vi.waitFor(() => expect(taken).toHaveLength(10), 10_000);
+    expect(taken).toEqual(names(10));
+  });
+
   it("lets no signal hold up another", async () => {
     let metricsTaken = false;
     const server = await downstream("grpc", ({ signal }) =>

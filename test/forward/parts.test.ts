@@ -68,12 +68,62 @@ describe("slots", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
   afterEach(() => void vi.useRealTimers());
 
+  /** Until the downstream seems to take nothing. */
+  function hopeless(slots: Slots, milliseconds: number): void {
+    for (let i = 0; i < 40; i++) slots.throttled(milliseconds);
+  }
+
+  /** How many are let in beside each other. */
+  async function width(slots: Slots): Promise<number> {
+    const leave = new AbortController();
+    let inside = 0;
+    const asking = Array.from({ length: 20 }, () =>
+      slots.acquire(leave.signal).then(
+        () => inside++,
+        () => {},
+      ),
+    );
+    await turn();
+    leave.abort();
+    await Promise.all(asking);
+    for (let i = 0; i < inside; i++) slots.release();
+    return inside;
+  }
+
+  it("become fewer with refusals, never none, and more again with successes", async () => {
+    const slots = new Slots(10);
+    expect(await width(slots)).toBe(10);
+    slots.throttled(60_000);
+    expect(await width(slots)).toBe(5);
+    for (let i = 0; i < 5; i++) slots.throttled(60_000);
+    expect(await width(slots)).toBe(1);
+    for (let i = 0; i < 100; i++) slots.taken();
+    expect(await width(slots)).toBe(10);
+  });
+
+  it.each([
+    [0.01, 8],
+    [0.1, 3],
+    [0.5, 1],
+  ])("are not paused by a share of refusals of %d", async (share, least) => {
+    const slots = new Slots(10);
+    let sum = 0;
+    const rounds = 500;
+    for (let i = 1; i <= rounds; i++) {
+      // Evenly spread.
+      if (Math.floor(i * share) > Math.floor((i - 1) * share)) slots.throttled(60_000);
+      else slots.taken();
+      sum += await width(slots);
+    }
+    expect(sum / rounds).toBeGreaterThanOrEqual(least);
+  });
+
   it("go on after a pause though its timer fires before the clock says so", async () => {
     let now = 1_000;
     const clock = vi.spyOn(performance, "now").mockImplementation(() => now);
     const slots = new Slots(1);
     let entered = false;
-    slots.pause(5);
+    hopeless(slots, 5);
     void slots.acquire(patient()).then(() => {
       entered = true;
     });
@@ -92,8 +142,8 @@ describe("slots", () => {
   it("let nobody in during a pause, and the first come in after it", async () => {
     const slots = new Slots(1);
     const order: number[] = [];
-    slots.pause(1_000);
-    slots.pause(10);
+    hopeless(slots, 1_000);
+    slots.throttled(10);
     for (const name of [1, 2]) void slots.acquire(patient()).then(() => order.push(name));
     await turn();
     vi.advanceTimersByTime(999);
