@@ -60,7 +60,8 @@ file(GLOB zstd_sources ${zstd}/common/*.c ${zstd}/compress/*.c ${zstd}/decompres
 file(GLOB zlib_sources ${zlib}/adler32.c ${zlib}/compress.c ${zlib}/crc32.c ${zlib}/deflate.c ${zlib}/inffast.c
   ${zlib}/inflate.c ${zlib}/inftrees.c ${zlib}/trees.c ${zlib}/uncompr.c ${zlib}/zutil.c)
 
-add_library(driftlock_deps STATIC ${openzl_sources} ${zstd_sources} ${zlib_sources} ${lz4}/lz4.c ${lz4}/lz4hc.c)
+add_library(driftlock_deps STATIC ${openzl_sources} ${zstd_sources} ${zlib_sources}
+  ${lz4}/lz4.c ${lz4}/lz4hc.c ${lz4}/lz4frame.c ${lz4}/xxhash.c)
 target_include_directories(driftlock_deps SYSTEM PUBLIC ${openzl}/include ${zstd} ${lz4} ${zlib} PRIVATE ${openzl}/src ${zstd}/common)
 target_compile_definitions(driftlock_deps PRIVATE ZSTD_DISABLE_ASM=1 XXH_NAMESPACE=ZSTD_)
 # The state-only and dictionary calls of LZ4 and zstd that a static link makes safe to use.
@@ -73,6 +74,8 @@ endif()
 if(UNIX)
   target_link_libraries(driftlock_deps PUBLIC m)
 endif()
+# zstd has another version of xxhash.
+set_source_files_properties(${lz4}/lz4frame.c ${lz4}/xxhash.c PROPERTIES COMPILE_OPTIONS "-UXXH_NAMESPACE;-DXXH_NAMESPACE=LZ4_")
 # OpenZL allocates whatever a frame asks for; here it asks native/codec/openzl_memory.cpp, which keeps a budget.
 set_source_files_properties(${openzl}/src/openzl/common/allocation.c PROPERTIES COMPILE_DEFINITIONS
   "malloc=driftlock_openzl_malloc;calloc=driftlock_openzl_calloc;realloc=driftlock_openzl_realloc")

@@ -180,7 +180,11 @@ export interface Native {
   /** @throws RangeError when the result would be larger than `maxSize` bytes: bombs are refused before they expand. */
   decompress(codec: CodecName, bytes: Uint8Array, maxSize: number): Buffer;
   /** The same on a thread of libuv's pool; `bytes` are copied. Wrong arguments reject the promise. */
-  decompressAsync(codec: CodecName, bytes: Uint8Array, maxSize: number): Promise<Buffer>;
+  decompressAsync(
+    codec: CodecName | "lz4-frames" | "snappy",
+    bytes: Uint8Array,
+    maxSize: number,
+  ): Promise<Buffer>;
   /** Bytes that `compress` would give, without giving them. */
   compressedSize(codec: CodecName, bytes: Uint8Array, level?: number, column?: ColumnType): number;
 

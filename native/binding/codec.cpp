@@ -3,10 +3,12 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "../codec/encodings.hpp"
 #include "arguments.hpp"
 #include "background.hpp"
 #include "binding.hpp"
@@ -53,22 +55,35 @@ Napi::Value decompressed(const Napi::CallbackInfo& info) {
   return bufferOf(info.Env(), decompress(codec, bytesArgument(info[1], "bytes"), maxSize));
 }
 
+using Decompress = std::function<OwnedBytes(Bytes bytes, std::size_t maxSize)>;
+
+/// A codec's own, or an encoding of requests that is read alone.
+Decompress decompressArgument(Napi::Value value) {
+  if (value.IsString()) {
+    const auto name = value.As<Napi::String>().Utf8Value();
+    if (name == "lz4-frames") return decompressLz4Frames;
+    if (name == "snappy") return decompressSnappy;
+  }
+  const auto codec = codecArgument(value, "codec");
+  return [codec](Bytes bytes, std::size_t maxSize) { return decompress(codec, bytes, maxSize); };
+}
+
 class DecompressWork : public Background {
  public:
   /// Copies the bytes: JavaScript may change or detach them meanwhile.
-  DecompressWork(CodecName codec, Bytes bytes, std::size_t maxSize)
-      : codec_(codec), bytes_(bytes.begin(), bytes.end()), maxSize_(maxSize) {}
+  DecompressWork(Decompress decompress, Bytes bytes, std::size_t maxSize)
+      : decompress_(std::move(decompress)), bytes_(bytes.begin(), bytes.end()), maxSize_(maxSize) {}
 
  protected:
   bool run() override {
-    out_ = decompress(codec_, bytes_, maxSize_);
+    out_ = decompress_(bytes_, maxSize_);
     return true;
   }
 
   Napi::Value result(Napi::Env env) override { return bufferOf(env, std::move(out_)); }
 
  private:
-  CodecName codec_;
+  Decompress decompress_;
   std::vector<std::uint8_t> bytes_;
   std::size_t maxSize_;
   OwnedBytes out_;
@@ -76,9 +91,9 @@ class DecompressWork : public Background {
 
 Napi::Value decompressAsync(const Napi::CallbackInfo& info) {
   return Background::start(info.Env(), [&] {
-    const auto codec = codecArgument(info[0], "codec");
+    auto decompress = decompressArgument(info[0]);
     const auto maxSize = maxSizeArgument(info[2]);
-    return std::make_unique<DecompressWork>(codec, bytesArgument(info[1], "bytes"), maxSize);
+    return std::make_unique<DecompressWork>(std::move(decompress), bytesArgument(info[1], "bytes"), maxSize);
   });
 }
 

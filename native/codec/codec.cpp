@@ -1,5 +1,6 @@
 #include "codec.hpp"
 
+#include <algorithm>
 #include <array>
 #include <numeric>
 #include <stdexcept>
@@ -108,6 +109,13 @@ std::span<std::uint8_t> scratch(std::size_t size) {
 }
 
 OwnedBytes allocate(std::size_t size) { return {std::make_unique_for_overwrite<std::uint8_t[]>(size), size}; }
+
+OwnedBytes shrunk(OwnedBytes bytes, std::size_t size) {
+  if (size == bytes.size) return bytes;
+  auto exact = allocate(size);
+  std::copy_n(bytes.data.get(), size, exact.data.get());
+  return exact;
+}
 
 std::runtime_error damaged(CodecName name, std::string_view what) {
   return std::runtime_error(std::string(toString(name)) + ": the input is damaged: " + std::string(what));

@@ -27,6 +27,9 @@ std::span<std::uint8_t> scratch(std::size_t size);
 
 OwnedBytes allocate(std::size_t size);
 
+/// The first `size` bytes, in no more memory than they need.
+OwnedBytes shrunk(OwnedBytes bytes, std::size_t size);
+
 /// "zstd: <what>", for input that no compress gave.
 std::runtime_error damaged(CodecName name, std::string_view what);
 

@@ -63,10 +63,7 @@ OwnedBytes decompressZstd(Bytes bytes, std::size_t maxSize) {
   for (;;) {
     auto out = allocate(capacity);
     const auto size = ZSTD_decompressDCtx(context.get(), out.data.get(), capacity, bytes.data(), bytes.size());
-    if (!ZSTD_isError(size)) {
-      out.size = size;
-      return out;
-    }
+    if (!ZSTD_isError(size)) return shrunk(std::move(out), size);
     if (ZSTD_getErrorCode(size) != ZSTD_error_dstSize_tooSmall) throw damaged(CodecName::zstd, ZSTD_getErrorName(size));
     if (capacity == most && bound > maxSize) throw tooLarge(CodecName::zstd, maxSize);
     if (capacity == most) throw damaged(CodecName::zstd, "it expands beyond what its headers say");

@@ -1,4 +1,5 @@
 #include "codec/codec.hpp"
+#include "codec/encodings.hpp"
 
 #include <openzl/openzl.h>
 #include <zstd.h>
@@ -7,6 +8,7 @@
 #include <array>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -280,6 +282,53 @@ void damage() {
   }
 }
 
+std::vector<std::uint8_t> fromHex(std::string_view hex) {
+  std::vector<std::uint8_t> bytes;
+  for (std::size_t i = 0; i < hex.size(); i += 2)
+    bytes.push_back(static_cast<std::uint8_t>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  return bytes;
+}
+
+/// What others write, and anything near it: no read or write out of bounds, and never more than is allowed.
+void encodingsOfOthers() {
+  using Decompress = OwnedBytes (*)(Bytes, std::size_t);
+  struct Case {
+    Decompress decompress;
+    std::string_view hex;
+  };
+  constexpr std::array<Case, 3> cases{{
+      {decompressLz4Frames,
+       "04224d185440ae20000000616f6e65206c690500df6b6520746865206f746865720a18003050746865720a6514b75c00000000eb7f0f6b"},
+      {decompressSnappy, "60146f6e65206c690505306b6520746865206f746865720afe18001118"},
+      {decompressSnappy,
+       "ff060000734e61507059002100000410ee6960146f6e65206c690505306b6520746865206f746865720afe18001118"},
+  }};
+  const std::string line = "one line like the other\n";
+  const auto expected = line + line + line + line;
+  ChaCha20Random generator(11);
+  for (const auto& [decompress, hex] : cases) {
+    const auto whole = fromHex(hex);
+    for (const std::size_t room : {expected.size(), std::size_t{1} << 20}) {
+      const auto out = decompress(whole, room);
+      CHECK(std::string(reinterpret_cast<const char*>(out.data.get()), out.size) == expected);
+    }
+    CHECK(throws<std::length_error>([&] { decompress(whole, expected.size() - 1); }));
+    CHECK(throws<std::runtime_error>([&] { decompress({}, 100); }));
+    CHECK(throws<std::runtime_error>([&] { decompress(Bytes(whole).first(whole.size() - 1), 100); }));
+    for (int i = 0; i < 5'000; ++i) {
+      auto frame = whole;
+      for (auto flips = generator.below(3) + 1; flips > 0; --flips)
+        frame[generator.below(static_cast<std::uint32_t>(frame.size()))] ^= static_cast<std::uint8_t>(1 + generator.below(255));
+      if (generator.below(4) == 0) frame.resize(generator.below(static_cast<std::uint32_t>(frame.size())));
+      try {
+        CHECK(decompress(frame, 2000).size <= 2000);
+      } catch (const std::length_error&) {
+      } catch (const std::runtime_error&) {
+      }
+    }
+  }
+}
+
 void names() {
   for (const auto name : codecNames) CHECK(codecNamed(toString(name)) == name);
   CHECK(!codecNamed("brotli"));
@@ -299,5 +348,6 @@ int main() {
   foreignFrames();
   bombs();
   damage();
+  encodingsOfOthers();
   return driftlock::test::report();
 }

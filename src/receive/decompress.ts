@@ -5,14 +5,18 @@ import type { Permit } from "./admission.ts";
 import { GrowingBuffer } from "./growing-buffer.ts";
 import { TooLarge } from "./too-large.ts";
 
-export const encodings = ["gzip", "deflate", "zstd"] as const;
+/**
+ * How bodies may be compressed, by the names of HTTP and gRPC. zlib is the Collector's other name for deflate. Under both
+ * names of Snappy, blocks and frames are told apart by how they begin: the Collector has sent either as "snappy".
+ */
+export const encodings = ["gzip", "deflate", "zstd", "zlib", "lz4", "snappy", "x-snappy-framed"] as const;
 export type Encoding = (typeof encodings)[number];
 
 /** Output that one job of the thread pool fills, where nothing better is known. */
 const minChunk = 64 * 2 ** 10;
 
-/** Telemetry seldom expands by more in zstd. */
-const usualRatio = 16;
+/** Telemetry seldom expands by more. */
+const usualRatio = { zstd: 16, lz4: 8, snappy: 8 };
 
 /**
  * Decompresses a body while the permit grows with the output, so that a bomb is refused before it has expanded
@@ -25,12 +29,26 @@ export async function decompress(
   maxSize: number,
   permit: Permit,
 ): Promise<Buffer> {
-  const result =
-    encoding === "zstd"
-      ? await unzstd(bytes, maxSize, permit)
-      : await inflate(encoding, bytes, maxSize, permit);
+  const result = await expand(encoding, bytes, maxSize, permit);
   permit.hold(result.length);
   return result;
+}
+
+function expand(encoding: Encoding, bytes: Buffer, maxSize: number, permit: Permit): Promise<Buffer> {
+  switch (encoding) {
+    case "gzip":
+      return inflate("gzip", bytes, maxSize, permit);
+    case "deflate":
+    case "zlib":
+      return inflate("deflate", bytes, maxSize, permit);
+    case "zstd":
+      return byAddon("zstd", zstdHint(bytes), bytes, maxSize, permit);
+    case "lz4":
+      return byAddon("lz4-frames", usualRatio.lz4 * bytes.length, bytes, maxSize, permit);
+    case "snappy":
+    case "x-snappy-framed":
+      return byAddon("snappy", usualRatio.snappy * bytes.length, bytes, maxSize, permit);
+  }
 }
 
 function inflate(
@@ -97,7 +115,7 @@ function inflate(
  * decides nothing but how much is tried first.
  */
 function zstdHint(bytes: Buffer): number {
-  const guess = usualRatio * bytes.length;
+  const guess = usualRatio.zstd * bytes.length;
   if (bytes.length < 18 || bytes.readUInt32LE(0) !== 0xfd2fb528) return guess;
   const descriptor = bytes[4]!;
   const single = (descriptor & 0x20) !== 0;
@@ -115,17 +133,24 @@ function zstdHint(bytes: Buffer): number {
 }
 
 /**
- * On libuv's pool as well. What the frames of a body hold together is known only once they have been read, so room for it is
- * held in steps: a step that proves too small costs less than the next.
+ * On libuv's pool as well. What a body holds is known only once it has been read, so room for it is held in steps: a step
+ * that proves too small costs less than the next.
+ * @param hint bytes that the first step has room for.
  */
-async function unzstd(bytes: Buffer, maxSize: number, permit: Permit): Promise<Buffer> {
-  for (let room = Math.min(maxSize, Math.max(minChunk, zstdHint(bytes))); ; ) {
+async function byAddon(
+  codec: "zstd" | "lz4-frames" | "snappy",
+  hint: number,
+  bytes: Buffer,
+  maxSize: number,
+  permit: Permit,
+): Promise<Buffer> {
+  for (let room = Math.min(maxSize, Math.max(minChunk, hint)); ; ) {
     // The addon reads a copy of the bytes.
     permit.hold(2 * bytes.length + room);
     try {
-      return await native.decompressAsync("zstd", bytes, room);
+      return await native.decompressAsync(codec, bytes, room);
     } catch (error) {
-      if (!(error instanceof RangeError)) throw malformed("zstd", error);
+      if (!(error instanceof RangeError)) throw malformed(codec, error);
       if (room === maxSize) throw tooLarge(maxSize);
       room = Math.min(maxSize, 4 * room);
     }
@@ -138,7 +163,7 @@ function tooLarge(maxSize: number): TooLarge {
   );
 }
 
-function malformed(encoding: Encoding, cause: unknown): ExportError {
+function malformed(encoding: string, cause: unknown): ExportError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new ExportError(Code.INVALID_ARGUMENT, `the body is not valid ${encoding}: ${reason}`, undefined, {
     cause,

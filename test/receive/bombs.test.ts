@@ -6,7 +6,7 @@ import { constants, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { native } from "../../src/native.ts";
 import { grpcMethod } from "../../src/otlp.ts";
-import { afterwards, httpExport, type Running, start, until } from "./support.ts";
+import { afterwards, httpExport, lz4Frame, type Running, start, until } from "./support.ts";
 
 const mib = 2 ** 20;
 const gib = 2 ** 30;
@@ -44,7 +44,22 @@ const bombs: [string, string, Buffer][] = [
     "zstd",
     Buffer.concat(Array.from({ length: gib / zeros.length }, () => native.compress("zstd", zeros))),
   ],
+  ["lz4", "lz4", lz4Frame(Buffer.alloc(256 * mib))],
+  ["snappy", "snappy", snappyBomb()],
 ];
+
+/** A block of Snappy: a byte, and copies of 64 bytes of it; three bytes each. */
+function snappyBomb(): Buffer {
+  const copies = 2 ** 18;
+  const length = 1 + 64 * copies;
+  const varint = Buffer.of(
+    0x80 | (length & 0x7f),
+    0x80 | ((length >> 7) & 0x7f),
+    0x80 | ((length >> 14) & 0x7f),
+    length >> 21,
+  );
+  return Buffer.concat([varint, Buffer.of(0, 0), Buffer.alloc(3 * copies, Buffer.of(0xfe, 1, 0))]);
+}
 
 /** Resolves to grpc-status. */
 async function grpcBomb({ grpc }: Running, encoding: string, bomb: Buffer): Promise<string | undefined> {

@@ -10,12 +10,16 @@ import {
   afterwards,
   Holding,
   httpExport,
+  lz4Frame,
   type Running,
   requests,
   retryInfo,
   start,
   until,
 } from "./support.ts";
+
+const snappyFrames =
+  "ff060000734e61507059002100000410ee6960146f6e65206c690505306b6520746865206f746865720afe18001118";
 
 const json = { headers: { "content-type": "application/json" } };
 
@@ -87,7 +91,9 @@ describe("Export over HTTP", () => {
     ["gzip", (bytes: Buffer) => gzipSync(bytes)],
     ["GZIP", (bytes: Buffer) => gzipSync(bytes)],
     ["deflate", (bytes: Buffer) => deflateSync(bytes)],
+    ["zlib", (bytes: Buffer) => deflateSync(bytes)],
     ["zstd", (bytes: Buffer) => native.compress("zstd", bytes)],
+    ["lz4", lz4Frame],
     ["identity", (bytes: Buffer) => bytes],
   ])("content-encoding %s", async (encoding, compress) => {
     const running = await start();
@@ -99,6 +105,28 @@ describe("Export over HTTP", () => {
     expect(answer.status).toBe(200);
     expect(running.taken[0]!.body.equals(body)).toBe(true);
     expect(running.events).toMatchObject([{ bytes: 500_000, wireBytes: sent.length }]);
+  });
+
+  test.each([
+    ["snappy", "60146f6e65206c690505306b6520746865206f746865720afe18001118"],
+    ["snappy", snappyFrames],
+    ["x-snappy-framed", snappyFrames],
+    [
+      "lz4",
+      "04224d185440ae20000000616f6e65206c690500df6b6520746865206f746865720a18003050746865720a6514b75c00000000eb7f0f6b",
+    ],
+  ])("content-encoding %s as others write it", async (encoding, hex) => {
+    const running = await start();
+    const headers = { "content-encoding": encoding };
+    expect((await httpExport(running.http, "logs", Buffer.from(hex, "hex"), { headers })).status).toBe(200);
+    expect(String(running.taken[0]!.body)).toBe("one line like the other\n".repeat(4));
+    for (const cut of [1, 5]) {
+      const torn = Buffer.from(hex, "hex").subarray(0, -cut);
+      const answer = await httpExport(running.http, "logs", torn, { headers });
+      expect(answer.status).toBe(400);
+    }
+    expect(running.taken).toHaveLength(1);
+    expect(running.receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
   });
 
   test("gzip of several members is one body", async () => {

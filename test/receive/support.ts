@@ -12,6 +12,7 @@ import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/prot
 import { ExportMetricsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import type { ResourceSchema } from "../../src/gen/opentelemetry/proto/resource/v1/resource_pb.js";
+import { native } from "../../src/native.ts";
 import {
   type Consumer,
   type ExportRequest,
@@ -212,6 +213,21 @@ export function httpExport(
     request.on("error", reject);
     request.end(body);
   });
+}
+
+/** An LZ4 frame of independent blocks of 4 MiB, without checksums. */
+export function lz4Frame(bytes: Buffer): Buffer {
+  const blockSize = 4 * 2 ** 20;
+  const parts: Uint8Array[] = [Buffer.from("04224d18607073", "hex")];
+  for (let at = 0; at < bytes.length; at += blockSize) {
+    const compressed = native.compress("lz4", bytes.subarray(at, at + blockSize));
+    // The addon puts a length of seven bits per byte before its block.
+    const block = compressed.subarray(compressed.findIndex((byte) => byte < 0x80) + 1);
+    const size = Buffer.alloc(4);
+    size.writeUInt32LE(block.length);
+    parts.push(size, block);
+  }
+  return Buffer.concat([...parts, Buffer.alloc(4)]);
 }
 
 /** A consumer that holds each request until it is told what comes of it. */

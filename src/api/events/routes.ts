@@ -209,7 +209,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
         security: [{ bearer: [] }],
         summary: "Send events as plain JSON",
         description:
-          "One event, an array of them, or one a line (`application/x-ndjson`), compressed or not (gzip, deflate, zstd); at " +
+          `One event, an array of them, or one a line (\`application/x-ndjson\`), compressed or not (${encodings.join(", ")}); at ` +
           `most ${maxEvents} events and ${maxSize / 2 ** 20} MiB. They become log records and go the same way as OTLP: they are judged and forwarded. Each event ` +
           "is taken or not by itself. With `Idempotency-Key` a request that is sent again within an hour is answered as the " +
           "first time and does nothing.",
