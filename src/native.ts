@@ -188,6 +188,12 @@ export interface Native {
   /** Bytes that `compress` would give, without giving them. */
   compressedSize(codec: CodecName, bytes: Uint8Array, level?: number, column?: ColumnType): number;
 
+  /**
+   * The SeverityNumber of a level's name in any case of letters, by appendix B of the log data model; 0, unspecified, for
+   * names that are not known.
+   */
+  severityNumber(name: string): number;
+
   entropy(bytes: Uint8Array): number;
   compressionRatio(bytes: Uint8Array, codec: CodecName, level?: number): number;
   deltaBits(baseline: Uint8Array, window: Uint8Array, codec: CodecName, level?: number): number;

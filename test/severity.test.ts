@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { severityNumberOf } from "../src/severity.ts";
+import { native } from "../src/native.ts";
 
 /** https://opentelemetry.io/docs/specs/otel/logs/data-model-appendix/#appendix-b-severitynumber-example-mappings */
 const told: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -28,13 +28,15 @@ const told: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 
 it.each(Object.entries(told))("knows the levels of %s in any case of letters", (_, numbers) => {
   for (const [name, number] of Object.entries(numbers)) {
-    const found = [name, name.toLowerCase(), name.toUpperCase(), ` ${name}`].map(severityNumberOf);
+    const found = [name, name.toLowerCase(), name.toUpperCase(), ` ${name}`].map((each) =>
+      native.severityNumber(each),
+    );
     expect(found, name).toEqual([number, number, number, number]);
   }
 });
 
 it("makes nothing up", () => {
   for (const name of ["", "x", "warn5", "error0", "constructor", "__proto__", "17", "INFORM"]) {
-    expect(severityNumberOf(name), name).toBe(0);
+    expect(native.severityNumber(name), name).toBe(0);
   }
 });

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "../codec/encodings.hpp"
 #include "arguments.hpp"
 #include "background.hpp"
 #include "binding.hpp"
+#include "codec/encodings.hpp"
 
 namespace driftlock::binding {
 namespace {

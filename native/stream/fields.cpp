@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "otlp/views.hpp"
+#include "stream/severity.hpp"
 #include "text/readable.hpp"
 #include "work.hpp"
 
@@ -107,8 +108,10 @@ void readLog(Bytes record, RecordView& out) {
   out.timeUnixNano = log.timeUnixNano != 0 ? log.timeUnixNano : log.observedTimeUnixNano;
   out.traceId = log.traceId;
   out.spanId = log.spanId;
-  out.graded = log.severityNumber > 0;
-  out.gravity = gravityOfNumber(log.severityNumber);
+  const auto severity =
+      log.severityNumber != 0 ? log.severityNumber : severityNumberOf(textOf(log.severityText));
+  out.graded = severity > 0;
+  out.gravity = gravityOfNumber(severity);
   Collector fields(out);
   fields.value({}, log.body);
   if (!log.severityText.empty()) {

@@ -44,7 +44,7 @@ struct RecordView {
   otlp::AnyValue session;
   /// The session ends with this record: the event session.end, or the span that has no parent.
   bool last = false;
-  /// By severity number or span status; what only the text says is for `gravityOf`.
+  /// By severity number, the level's name in its place, or span status; what only the text says is for `gravityOf`.
   Gravity gravity = Gravity::Normal;
   bool graded = false;
   /// Of a span, in nanoseconds.
@@ -71,7 +71,7 @@ void readFields(const otlp::Index& index, const otlp::Record& record, RecordView
 /// The same from a record's bytes alone, as a window keeps them.
 void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out);
 
-/// Of a record without a severity number: the gravest level that one of its words names in capitals, as loggers do.
+/// Of a record without a severity: the gravest level that one of its words names in capitals, as loggers do.
 Gravity gravityOf(const RecordView& record);
 
 /// A record as people read it: body, then key=value. `starts[i]` is where the i-th field's value begins in the text.

@@ -3,8 +3,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { z } from "zod";
 import type { AnyValueSchema, KeyValueSchema } from "../../gen/opentelemetry/proto/common/v1/common_pb.js";
 import type { LogRecordSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
+import { native } from "../../native.ts";
 import { exactNumber, integerOf } from "../../receive/json-numbers.ts";
-import { severityNumberOf } from "../../severity.ts";
 import { time } from "../query.ts";
 import { maxNanos, parseNanos } from "../time.ts";
 
@@ -119,7 +119,7 @@ export function logRecord(event: Event, receivedNanos: bigint): MessageInitShape
   return {
     timeUnixNano: timestamp === undefined ? receivedNanos : recordTime(parseNanos(timestamp)),
     observedTimeUnixNano: receivedNanos,
-    severityNumber: severityNumberOf(severity),
+    severityNumber: native.severityNumber(severity),
     severityText: severity.toWellFormed(),
     body: anyValue(body, "/body", 0),
     attributes: keyValues(event.attributes ?? {}, "/attributes"),

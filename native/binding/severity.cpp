@@ -1,0 +1,21 @@
+#include <napi.h>
+
+#include <string>
+
+#include "arguments.hpp"
+#include "binding.hpp"
+#include "stream/severity.hpp"
+
+namespace driftlock::binding {
+namespace {
+
+Napi::Value severityNumber(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) throw std::invalid_argument("name must be a string");
+  return Napi::Number::New(info.Env(), severityNumberOf(info[0].As<Napi::String>().Utf8Value()));
+}
+
+}  // namespace
+
+void exportSeverity(Napi::Object exports) { exportFunction(exports, "severityNumber", entry<severityNumber>); }
+
+}  // namespace driftlock::binding
