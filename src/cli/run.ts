@@ -23,7 +23,7 @@ it has accepted, for up to shutdown_timeout; a second signal exits at once. Logs
 
 Every key of the configuration is a flag, such as --receive.grpc.endpoint 127.0.0.1:4317, and a variable, such as
 DRIFTLOCK_RECEIVE_GRPC_ENDPOINT. Flags go before variables, those before the file. OTEL_EXPORTER_OTLP_ENDPOINT,
-_PROTOCOL, _HEADERS and _COMPRESSION name the downstream; OTEL_SERVICE_NAME, OTEL_ENV and PORT are read as well.
+_PROTOCOL, _HEADERS and the like name the downstream; OTEL_SERVICE_NAME, OTEL_ENV and PORT are read as well.
 \`driftlock validate --print\` prints all keys with their values.
 
 Exit code: 0 when stopped with everything delivered, 1 otherwise, 2 for wrong usage.

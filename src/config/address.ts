@@ -14,24 +14,31 @@ loopback.addAddress("::1", "ipv6");
 
 const wildcards = new Set(["0.0.0.0", "::"]);
 
-function bare(host: string): string {
-  return host.replace(/^\[|\]$/g, "").toLowerCase();
+/** One way to write each host: in lower case, without brackets or a last dot, addresses as short as they go, IPv4 as such. */
+function normal(host: string): string {
+  const bare = host.replace(/^\[|\]$/g, "").toLowerCase();
+  if (!isIPv6(bare)) return bare.replace(/\.$/, "");
+  const short = new URL(`http://[${bare.split("%")[0]}]`).hostname.slice(1, -1);
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(short);
+  if (!mapped) return short;
+  const [high, low] = [Number.parseInt(mapped[1]!, 16), Number.parseInt(mapped[2]!, 16)];
+  return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
 /** Of `host:port` or `[v6]:port`. */
 export function parseListen(endpoint: string): Address {
   const at = endpoint.lastIndexOf(":");
-  return { host: bare(endpoint.slice(0, at)), port: Number(endpoint.slice(at + 1)) };
+  return { host: normal(endpoint.slice(0, at)), port: Number(endpoint.slice(at + 1)) };
 }
 
 /** Of an http(s) URL. */
 export function parseTarget(url: string): Address {
   const { hostname: host, port, protocol } = new URL(url);
-  return { host: bare(host), port: port ? Number(port) : protocol === "https:" ? 443 : 80 };
+  return { host: normal(host), port: port ? Number(port) : protocol === "https:" ? 443 : 80 };
 }
 
 export function isLoopback(host: string): boolean {
-  if (isIP(host) === 0) return host === "localhost" || host.endsWith(".localhost");
+  if (isIP(host) === 0) return isLocalName(host);
   return loopback.check(host, isIPv6(host) ? "ipv6" : "ipv4");
 }
 
@@ -39,9 +46,31 @@ export function isWildcard(host: string): boolean {
   return wildcards.has(host);
 }
 
-function isOwn(host: string): boolean {
-  if (isLoopback(host) || isWildcard(host) || host === hostname().toLowerCase()) return true;
-  return Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === host));
+function isLocalName(host: string): boolean {
+  return host === "localhost" || host.endsWith(".localhost");
+}
+
+/** Of this machine's interfaces. */
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap(
+    (list) => list?.map(({ address }) => normal(address)) ?? [],
+  );
+}
+
+/** To which a connection may go. Names beyond this machine's own are not resolved. */
+function addressesOf(host: string): string[] {
+  // As Linux takes an address that is none.
+  if (host === "0.0.0.0") return ["127.0.0.1"];
+  if (host === "::") return ["::1"];
+  if (isLocalName(host)) return ["127.0.0.1", "::1"];
+  if (host === hostname().toLowerCase()) return ["127.0.0.1", "127.0.1.1", "::1", ...ownAddresses()];
+  return isIP(host) ? [host] : [];
+}
+
+/** A connection to the address ends at the listener. */
+function takes(listener: string, address: string): boolean {
+  if (!isWildcard(listener)) return addressesOf(listener).includes(address);
+  return isLoopback(address) || ownAddresses().includes(address);
 }
 
 /** Two listeners that the system would not let live together, or let shadow each other. Port 0 is any free port. */
@@ -55,10 +84,10 @@ export function listenersClash(a: Address, b: Address): boolean {
   );
 }
 
-/** A connection to `target` ends at the listener. Names beyond this machine's own are not resolved. */
+/** A connection to `target` may end at the listener. */
 export function reaches(target: Address, listener: Address): boolean {
   if (target.port !== listener.port || listener.port === 0) return false;
-  if (target.host === listener.host) return true;
-  if (isWildcard(listener.host)) return isOwn(target.host);
-  return isLoopback(listener.host) && (isLoopback(target.host) || isWildcard(target.host));
+  return (
+    target.host === listener.host || addressesOf(target.host).some((address) => takes(listener.host, address))
+  );
 }

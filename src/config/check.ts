@@ -1,5 +1,6 @@
 /** What the schema cannot say: how keys go together, and what the machine has to have. */
 import { accessSync, constants, statSync } from "node:fs";
+import { httpPath, signals } from "../otlp.ts";
 import { isLoopback, listenersClash, parseListen, parseTarget, reaches } from "./address.ts";
 import type { Problem } from "./problem.ts";
 import type { Config } from "./schema.ts";
@@ -191,10 +192,18 @@ function unreadable(file: string): string | undefined {
   }
 }
 
-/** What works and is yet unsafe. */
+/** What works and is yet unsafe, or hardly what was meant. */
 export function warnings(config: Config): string[] {
   const found: string[] = [];
   const { receive, forward, api, auth } = config;
+  for (const [key, target] of forward.protocol === "http" ? targets(forward) : []) {
+    const path = new URL(target).pathname.replace(/\/+$/, "");
+    const signal = signals.find((name) => path.endsWith(httpPath[name]));
+    if (signal === undefined) continue;
+    found.push(
+      `${key}: sends ${signal} to ${path}${httpPath[signal]}; leave ${httpPath[signal]} off, it is added`,
+    );
+  }
   for (const protocol of ["grpc", "http"] as const) {
     const { enabled, endpoint, tls } = receive[protocol];
     if (!enabled || isLoopback(parseListen(endpoint).host)) continue;

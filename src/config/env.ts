@@ -1,5 +1,6 @@
 /** Environment variables: `DRIFTLOCK_*` for every key, and the standard ones of OpenTelemetry and of platforms. */
-import { type Key, keyByEnv, keyByName } from "./keys.ts";
+import { keyByEnv, keyByName } from "./keys.ts";
+import { readOtel } from "./otel.ts";
 import type { Assignment, Problem } from "./problem.ts";
 import { parseText } from "./text.ts";
 import { unknownName } from "./unknown.ts";
@@ -11,33 +12,8 @@ const notKeys = new Set(["DRIFTLOCK_VERSION", "DRIFTLOCK_API_KEY"]);
 const serviceLink =
   /^DRIFTLOCK_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 
-/** The percent-encoded `name=value` list of W3C Baggage, which OTEL_EXPORTER_OTLP_HEADERS uses. */
-function baggage(key: Key, text: string): unknown {
-  const map = parseText(key, text);
-  if (typeof map !== "object" || map === null) return map;
-  try {
-    return Object.fromEntries(
-      Object.entries(map).map(([name, value]) => [
-        decodeURIComponent(name),
-        decodeURIComponent(String(value)),
-      ]),
-    );
-  } catch {
-    // Not percent-encoded, as many write it.
-    return map;
-  }
-}
-
-const protocols: Readonly<Record<string, string>> = { grpc: "grpc", "http/protobuf": "http" };
-
-/** Standard variables: the key that each sets, and how it is read where that is not as the key's own. */
-const standard: ReadonlyArray<
-  readonly [name: string, key: string, read?: (key: Key, text: string) => unknown]
-> = [
-  ["OTEL_EXPORTER_OTLP_ENDPOINT", "forward.endpoint"],
-  ["OTEL_EXPORTER_OTLP_PROTOCOL", "forward.protocol", (_, text) => protocols[text]],
-  ["OTEL_EXPORTER_OTLP_HEADERS", "forward.headers", baggage],
-  ["OTEL_EXPORTER_OTLP_COMPRESSION", "forward.compression"],
+/** Other variables than Driftlock's own: the key that each sets. */
+const standard: ReadonlyArray<readonly [name: string, key: string]> = [
   ["OTEL_SERVICE_NAME", "telemetry.service_name"],
   ["OTEL_ENV", "telemetry.environment"],
 ];
@@ -46,24 +22,17 @@ export interface EnvContent {
   /** By the keys' names. */
   values: Map<string, Assignment>;
   problems: Problem[];
+  /** What is set and has another effect than it seems, or none. */
+  warnings: string[];
 }
 
 /** The keys that the environment sets; an empty variable counts as not set. `apiEndpoint` is what PORT changes. */
 export function readEnv(env: NodeJS.ProcessEnv, apiEndpoint: string): EnvContent {
-  const values = new Map<string, Assignment>();
-  const problems: Problem[] = [];
+  const { values, problems, warnings } = readOtel(env);
 
-  for (const [name, keyName, read = parseText] of standard) {
+  for (const [name, keyName] of standard) {
     const text = env[name];
-    if (!text) continue;
-    const place = `env ${name}`;
-    const value = read(keyByName.get(keyName)!, text);
-    if (value === undefined) {
-      const message = `must be ${Object.keys(protocols).join(" or ")}, is ${JSON.stringify(text)}`;
-      problems.push({ key: keyName, message, place });
-    } else {
-      values.set(keyName, { value, place });
-    }
+    if (text) values.set(keyName, { value: parseText(keyByName.get(keyName)!, text), place: `env ${name}` });
   }
 
   if (env.PORT) {
@@ -87,5 +56,5 @@ export function readEnv(env: NodeJS.ProcessEnv, apiEndpoint: string): EnvContent
       problems.push({ key: "", message: unknownName("variable", name, known), place: `env ${name}` });
     }
   }
-  return { values, problems };
+  return { values, problems, warnings };
 }

@@ -4,6 +4,7 @@ import { readEnv } from "./env.ts";
 import { type FileContent, readYaml } from "./file.ts";
 import { explain } from "./issues.ts";
 import { keyAt, keyByName, keys } from "./keys.ts";
+import { dropUnusedTls } from "./otel.ts";
 import { type Assignment, ConfigError, type Problem } from "./problem.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { parseText } from "./text.ts";
@@ -21,7 +22,7 @@ export interface Loaded {
   config: Config;
   /** By dotted name, the place that each value which is no default comes from. */
   sources: ReadonlyMap<string, string>;
-  /** What works and is yet unsafe. */
+  /** What works and is yet unsafe, or is set and has no effect. */
   warnings: string[];
   /** The place to blame for a key or section, by dotted name; undefined where defaults alone made it. */
   placeOf(name: string): string | undefined;
@@ -64,6 +65,14 @@ function readFlags(flags: Readonly<Record<string, string>>): {
   return { values, problems };
 }
 
+/** Where data would go, as far as the values can be told apart before they are checked. */
+function endpointsOf(values: ReadonlyMap<string, Assignment>): string[] {
+  const { endpoint, failover_endpoints } = configSchema.shape.forward.parse(undefined);
+  const first = values.get("forward.endpoint")?.value ?? endpoint;
+  const others = values.get("forward.failover_endpoints")?.value ?? failover_endpoints;
+  return [first, ...(Array.isArray(others) ? others : [])].map(String);
+}
+
 /** The input that the schema parses: nothing but what was set. */
 function tree(values: ReadonlyMap<string, Assignment>, sections: Iterable<string>): Record<string, unknown> {
   const top: Record<string, unknown> = {};
@@ -97,6 +106,7 @@ export function loadConfig({ file, env, flags = {} }: LoadOptions): Loaded {
   const problems = [...fromFile.problems, ...fromEnv.problems, ...fromFlags.problems];
 
   const values = new Map([...fromFile.values, ...fromEnv.values, ...fromFlags.values]);
+  const unused = dropUnusedTls(values, endpointsOf(values));
   const placeOf = (path: readonly PropertyKey[]): string | undefined => {
     const name = path.join(".");
     const own = values.get(keyAt(path)?.name ?? name);
@@ -127,7 +137,7 @@ export function loadConfig({ file, env, flags = {} }: LoadOptions): Loaded {
   return {
     config: parsed.data,
     sources,
-    warnings: warnings(parsed.data),
+    warnings: [...fromEnv.warnings, ...unused, ...warnings(parsed.data)],
     placeOf: (name) => placeOf(name.split(".")),
   };
 }

@@ -17,7 +17,8 @@ function pieces(text: string): string[] {
     .filter((piece) => piece !== "");
 }
 
-function pairs(text: string): unknown {
+/** `a=1, b=2` as a map; the text itself if it is no such list. */
+export function parsePairs(text: string): Record<string, string> | string {
   const map: Record<string, string> = Object.create(null);
   for (const piece of pieces(text)) {
     const at = piece.indexOf("=");
@@ -43,7 +44,7 @@ export function parseText(key: Key, text: string): unknown {
     case "list":
       return bare.startsWith("[") ? flow(bare) : pieces(bare);
     case "map":
-      return bare.startsWith("{") ? flow(bare) : pairs(bare);
+      return bare.startsWith("{") ? flow(bare) : parsePairs(bare);
   }
 }
 

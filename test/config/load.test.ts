@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the configuration's own substitution
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { missingFiles } from "../../src/config/check.ts";
@@ -136,6 +136,124 @@ describe("standard variables", () => {
     expect(config.api.endpoint).toBe("127.0.0.1:9090");
   });
 
+  it("reads timeout and certificates, and warns of nothing then", () => {
+    const { config, warnings } = loadConfig({
+      env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: "https://otel.example:4318",
+        OTEL_EXPORTER_OTLP_TIMEOUT: "2500",
+        OTEL_EXPORTER_OTLP_CERTIFICATE: "/ca.pem",
+        OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: "/cert.pem",
+        OTEL_EXPORTER_OTLP_CLIENT_KEY: "/key.pem",
+        OTEL_EXPORTER_OTLP_INSECURE: "false",
+      },
+    });
+    expect(config.forward.timeout).toBe(2_500);
+    expect(config.forward.tls).toMatchObject({
+      ca_file: "/ca.pem",
+      cert_file: "/cert.pem",
+      key_file: "/key.pem",
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  it.each([
+    ["collector:4317", "", "https://collector:4317"],
+    ["collector:4317", "false", "https://collector:4317"],
+    ["collector:4317", "True", "http://collector:4317"],
+    ["[fd00::1]:4317", "true", "http://[fd00::1]:4317"],
+    ["https://collector:4317", "", "https://collector:4317"],
+  ])("takes the endpoint %s, insecure: %s, for %s", (endpoint, insecure, expected) => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_INSECURE: insecure };
+    expect(loadConfig({ env }).config.forward.endpoint).toBe(expected);
+  });
+
+  it.each<[string, NodeJS.ProcessEnv, string[]]>([
+    [
+      "certificates without TLS",
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:9",
+        OTEL_EXPORTER_OTLP_CERTIFICATE: "/ca.pem",
+        OTEL_EXPORTER_OTLP_CLIENT_KEY: "/key.pem",
+      },
+      [
+        "OTEL_EXPORTER_OTLP_CERTIFICATE, OTEL_EXPORTER_OTLP_CLIENT_KEY: without effect, since http://127.0.0.1:9 has no TLS; write https:// to use it",
+      ],
+    ],
+    [
+      "INSECURE against the scheme",
+      { OTEL_EXPORTER_OTLP_ENDPOINT: "https://a.example:9", OTEL_EXPORTER_OTLP_INSECURE: "true" },
+      ["OTEL_EXPORTER_OTLP_INSECURE: has no effect, since the endpoint says https"],
+    ],
+    [
+      "INSECURE without an endpoint",
+      { OTEL_EXPORTER_OTLP_INSECURE: "true" },
+      [
+        "OTEL_EXPORTER_OTLP_INSECURE: has no effect without OTEL_EXPORTER_OTLP_ENDPOINT; forward.endpoint says http or https",
+      ],
+    ],
+    [
+      "variables of one signal, and others, once",
+      {
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "http://a.example",
+        OTEL_EXPORTER_OTLP_LOGS_HEADERS: "a=secret",
+        OTEL_EXPORTER_OTLP_METRICS_TIMEOUT: "",
+        OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "delta",
+      },
+      [
+        "OTEL_EXPORTER_OTLP_LOGS_HEADERS, OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: without effect; Driftlock sends all signals alike, as OTEL_EXPORTER_OTLP_ENDPOINT and the like or the keys of forward say",
+      ],
+    ],
+  ])("warns of %s", (_, env, expected) => {
+    expect(loadConfig({ env }).warnings).toEqual(expected);
+  });
+
+  it.each<[string, Record<string, string>, string | undefined]>([
+    ["Authorization=Basic%20dTpw,api-key=50%", { Authorization: "Basic dTpw", "api-key": "50%" }, "api-key"],
+    ["a=%E4,b=%20x%20y,c=%zz", { a: "%E4", b: " x y", c: "%zz" }, "a, c"],
+    ["a=1%2C2,b=k%3Dv==", { a: "1,2", b: "k=v==" }, undefined],
+    ["{a=1", { "{a": "1" }, undefined],
+    ["x%2Dy=1", { "x-y": "1" }, undefined],
+  ])("decodes each header of %s by itself", (text, headers, named) => {
+    const yaml = "forward: {endpoint: 'https://a.example'}";
+    const run = () => load(yaml, { OTEL_EXPORTER_OTLP_HEADERS: text });
+    const wrong = Object.entries(headers).some(
+      ([name, value]) => name.includes("{") || value !== value.trim(),
+    );
+    if (wrong) return expect(run).toThrow(/forward\.headers/);
+    const { config, warnings } = run();
+    expect(config.forward.headers).toEqual(headers);
+    expect(warnings).toEqual(
+      named
+        ? [
+            `OTEL_EXPORTER_OTLP_HEADERS: ${named}: used as it is, since it is not percent-encoded; write %25 for a percent sign`,
+          ]
+        : [],
+    );
+    return undefined;
+  });
+
+  it("warns of an endpoint that ends with a signal's path", () => {
+    const http = (keys: string) => load(`forward: {protocol: http, ${keys}}`).warnings;
+    expect(http("endpoint: 'https://a.example/otlp/v1/logs'")).toEqual([
+      "forward.endpoint: sends logs to /otlp/v1/logs/v1/logs; leave /v1/logs off, it is added",
+    ]);
+    expect(
+      http("endpoint: 'https://a.example', failover_endpoints: ['https://b.example/v1/traces/']"),
+    ).toEqual([
+      "forward.failover_endpoints: sends traces to /v1/traces/v1/traces; leave /v1/traces off, it is added",
+    ]);
+    expect(http("endpoint: 'https://a.example/v1/metrics'")).toHaveLength(1);
+    expect(http("endpoint: 'https://a.example/v1/logs/otlp'")).toEqual([]);
+    expect(
+      loadConfig({
+        env: {
+          OTEL_EXPORTER_OTLP_ENDPOINT: "https://a.example/v1/logs",
+          OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
+        },
+      }).warnings,
+    ).toHaveLength(1);
+  });
+
   it("yields to Driftlock's own variables, and keeps the file's host with PORT", () => {
     const env = { OTEL_SERVICE_NAME: "a", DRIFTLOCK_TELEMETRY_SERVICE_NAME: "b", PORT: "81" };
     const { config } = load('api: {endpoint: "[::1]:80"}', env);
@@ -193,7 +311,7 @@ describe("problems", () => {
       "forward:",
       "  protocol: gprc",
       "  headers: {'a b': c, x-token: 3}",
-      "  max_request_size: 3",
+      "  max_header_size: 3",
       "api: 8080",
     ].join("\n");
     expect(
@@ -205,7 +323,7 @@ describe("problems", () => {
     ).toEqual([
       "recieve: unknown key; did you mean receive? (driftlock.yaml:1:1)",
       "receive.grcp: unknown key; did you mean receive.grpc? (driftlock.yaml:3:3)",
-      "forward.max_request_size: unknown key; did you mean receive.limits.max_request_size? (driftlock.yaml:18:3)",
+      "forward.max_header_size: unknown key; did you mean receive.limits.max_header_size? (driftlock.yaml:18:3)",
       "api: must be a section with the keys enabled, endpoint, cors_origins (driftlock.yaml:19:6)",
       "unknown variable; did you mean DRIFTLOCK_FORWARD_ENDPOINT? (env DRIFTLOCK_FORWARD_ENDPONT)",
       "unknown flag; did you mean detect.threads? (flag --detect.treads)",
@@ -326,6 +444,57 @@ describe("contradictions", () => {
       "telemetry.traces_endpoint",
     );
     expect(problems("forward: {endpoint: 'http://10.1.2.3:4317'}")).toEqual([]);
+  });
+
+  it.each([
+    ["127.0.0.1", "127.0.0.1"],
+    ["127.0.0.1", "0.0.0.0"],
+    ["127.0.0.1", "LOCALHOST."],
+    ["127.0.0.1", "a.localhost"],
+    ["127.0.0.1", "[::ffff:127.0.0.1]"],
+    ["127.0.0.1", "[::FFFF:7f00:1]"],
+    ["127.0.0.1", "2130706433"],
+    ["127.0.0.1", hostname()],
+    ["[::1]", "[0:0:0:0:0:0:0:1]"],
+    ["[0:0::1]", "[::1]"],
+    ["[::1]", "[::]"],
+    ["[::1]", "localhost"],
+    ["[::ffff:127.0.0.1]", "127.0.0.1"],
+    ["localhost", "127.0.0.1"],
+    ["localhost", "[::1]"],
+    ["0.0.0.0", "127.0.0.2"],
+    ["0.0.0.0", "[::ffff:127.0.0.2]"],
+    ["[::]", "[::1]"],
+    ["[::]", "127.0.0.1"],
+    ["Gateway.example", "gateway.example."],
+  ])("sees that a listener on %s has what is sent to %s", (listener, target) => {
+    const yaml = `receive: {grpc: {endpoint: '${listener}:4317'}}\nforward: {endpoint: 'http://${target}:4317'}`;
+    expect(only(yaml)).toContain("a loop");
+  });
+
+  it.each([
+    ["127.0.0.1", "[::1]"],
+    ["[::1]", "127.0.0.1"],
+    ["[::1]", "[::ffff:127.0.0.1]"],
+    ["127.0.0.1", "127.0.0.2"],
+    ["127.0.0.1", "[::]"],
+    ["0.0.0.0", "10.255.254.253"],
+    ["[::]", "gateway.example"],
+  ])("sees that a listener on %s has not what is sent to %s", (listener, target) => {
+    const yaml = `receive: {grpc: {endpoint: '${listener}:4317'}}\nforward: {endpoint: 'http://${target}:4317'}`;
+    expect(problems(yaml)).toEqual([]);
+  });
+
+  it("sees own addresses and failover endpoints", () => {
+    const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+    for (const { address, family } of own.filter((each) => !each.address.startsWith("fe80"))) {
+      const host = family === "IPv6" ? `[${address}]` : address;
+      expect(
+        only(
+          `receive: {grpc: {endpoint: '[::]:4317'}}\nforward: {failover_endpoints: ['http://${host}:4317']}`,
+        ),
+      ).toContain("a loop");
+    }
   });
 
   it("refuses keys that do not go together", () => {

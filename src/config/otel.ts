@@ -1,0 +1,123 @@
+/** The environment variables of OpenTelemetry's OTLP exporters, for the downstream. */
+import { keyByName } from "./keys.ts";
+import type { Assignment, Problem } from "./problem.ts";
+import { parsePairs, parseText } from "./text.ts";
+
+const prefix = "OTEL_EXPORTER_OTLP_";
+
+const protocols: Readonly<Record<string, string>> = { grpc: "grpc", "http/protobuf": "http" };
+
+/** By what follows the prefix, the key of each variable that is read as the key's own. */
+const plain: Readonly<Record<string, string>> = {
+  COMPRESSION: "forward.compression",
+  /** Milliseconds. */
+  TIMEOUT: "forward.timeout",
+  CERTIFICATE: "forward.tls.ca_file",
+  CLIENT_CERTIFICATE: "forward.tls.cert_file",
+  CLIENT_KEY: "forward.tls.key_file",
+};
+
+const known: ReadonlySet<string> = new Set([
+  ...Object.keys(plain),
+  "ENDPOINT",
+  "INSECURE",
+  "PROTOCOL",
+  "HEADERS",
+]);
+
+export interface OtelContent {
+  /** By the keys' names. */
+  values: Map<string, Assignment>;
+  problems: Problem[];
+  warnings: string[];
+}
+
+/** An empty variable counts as not set. */
+export function readOtel(env: NodeJS.ProcessEnv): OtelContent {
+  const values = new Map<string, Assignment>();
+  const problems: Problem[] = [];
+  const warnings: string[] = [];
+  const text = (name: string) => env[prefix + name] || undefined;
+  const place = (name: string) => `env ${prefix}${name}`;
+  const set = (key: string, name: string, value: unknown) => values.set(key, { value, place: place(name) });
+
+  for (const [name, keyName] of Object.entries(plain)) {
+    const found = text(name);
+    if (found !== undefined) set(keyName, name, parseText(keyByName.get(keyName)!, found));
+  }
+
+  const endpoint = text("ENDPOINT");
+  const insecure = text("INSECURE")?.trim().toLowerCase() === "true";
+  if (endpoint !== undefined) {
+    // gRPC's exporters take a host and a port as well, and OTEL_EXPORTER_OTLP_INSECURE then says whether without TLS.
+    const bare = /^(\[[^\]]+\]|[^:/\s]+):\d+$/.test(endpoint);
+    set("forward.endpoint", "ENDPOINT", bare ? `${insecure ? "http" : "https"}://${endpoint}` : endpoint);
+    if (!bare && insecure && endpoint.startsWith("https:")) {
+      warnings.push(`${prefix}INSECURE: has no effect, since the endpoint says https`);
+    }
+  } else if (text("INSECURE") !== undefined) {
+    warnings.push(
+      `${prefix}INSECURE: has no effect without ${prefix}ENDPOINT; forward.endpoint says http or https`,
+    );
+  }
+
+  const protocol = text("PROTOCOL");
+  if (protocol !== undefined) {
+    if (Object.hasOwn(protocols, protocol)) set("forward.protocol", "PROTOCOL", protocols[protocol]);
+    else {
+      const message = `must be ${Object.keys(protocols).join(" or ")}, is ${JSON.stringify(protocol)}`;
+      problems.push({ key: "forward.protocol", message, place: place("PROTOCOL") });
+    }
+  }
+
+  const headers = text("HEADERS");
+  if (headers !== undefined) set("forward.headers", "HEADERS", readHeaders(headers, warnings));
+
+  const unused = Object.keys(env).filter(
+    (name) => name.startsWith(prefix) && env[name] && !known.has(name.slice(prefix.length)),
+  );
+  if (unused.length > 0) {
+    const all = unused.sort().join(", ");
+    warnings.push(
+      `${all}: without effect; Driftlock sends all signals alike, as ${prefix}ENDPOINT and the like or the keys of forward say`,
+    );
+  }
+  return { values, problems, warnings };
+}
+
+/** The list of W3C Baggage, in which names and values are percent-encoded; many write them as they are. */
+function readHeaders(text: string, warnings: string[]): unknown {
+  const pairs = parsePairs(text);
+  if (typeof pairs === "string") return pairs;
+  const plain: string[] = [];
+  const decode = (part: string, name: string) => {
+    try {
+      return decodeURIComponent(part);
+    } catch {
+      plain.push(name);
+      return part;
+    }
+  };
+  const decoded = Object.entries(pairs).map(([name, value]) => [decode(name, name), decode(value, name)]);
+  if (plain.length > 0) {
+    const names = [...new Set(plain)].join(", ");
+    warnings.push(
+      `${prefix}HEADERS: ${names}: used as it is, since it is not percent-encoded; write %25 for a percent sign`,
+    );
+  }
+  return Object.fromEntries(decoded);
+}
+
+/** Takes certificates that the environment names for all exporters away from endpoints without TLS; told once. */
+export function dropUnusedTls(values: Map<string, Assignment>, endpoints: readonly string[]): string[] {
+  if (!endpoints.every((endpoint) => endpoint.startsWith("http:"))) return [];
+  const names: string[] = [];
+  for (const [name, keyName] of Object.entries(plain)) {
+    if (!keyName.startsWith("forward.tls.") || values.get(keyName)?.place !== `env ${prefix}${name}`)
+      continue;
+    values.delete(keyName);
+    names.push(prefix + name);
+  }
+  if (names.length === 0) return [];
+  return [`${names.join(", ")}: without effect, since ${endpoints[0]} has no TLS; write https:// to use it`];
+}
