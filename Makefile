@@ -15,6 +15,7 @@ PROTO := $(shell find proto -name '*.proto')
 SOURCES := $(shell find src -path src/gen -prune -o -name '*.ts' -print)
 CLANGXX ?= $(shell command -v clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 | head -n 1)
 FUZZ_SECONDS ?= 60
+NATIVE_COVERAGE ?= 80
 STORE ?= sqlite
 
 .PHONY: help
@@ -35,6 +36,10 @@ test: build test-native ## all tests but the end-to-end ones
 .PHONY: test-native
 test-native: build/sanitized/.stamp ## the native tests under address and undefined-behaviour sanitizers
 	ctest --test-dir build/sanitized --output-on-failure
+
+.PHONY: coverage-native
+coverage-native: build/coverage/.stamp ## which lines of native/cbad the native tests run; fails below NATIVE_COVERAGE (80) percent
+	scripts/coverage-native.sh build/coverage native/cbad $(NATIVE_COVERAGE)
 
 .PHONY: test-e2e
 test-e2e: build ## against a real OpenTelemetry Collector (wants Go)
@@ -121,6 +126,13 @@ build/sanitized/.stamp: $(ADDON) FORCE
 	@cmake -S . -B build/sanitized $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDRIFTLOCK_ADDON=OFF \
 	  -DDRIFTLOCK_TESTS=ON -DDRIFTLOCK_SANITIZE=address,undefined -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
 	@cmake --build build/sanitized --parallel 2 | tail -n 1
+
+build/coverage/.stamp: $(ADDON) FORCE
+	@test -n "$(CLANGXX)" || { echo "clang++ is missing: install it with llvm-cov (Debian: apt-get install clang llvm libclang-rt-14-dev)" >&2; exit 1; }
+	@cmake -S . -B build/coverage $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 \
+	  -DDRIFTLOCK_ADDON=OFF -DDRIFTLOCK_TESTS=ON -DDRIFTLOCK_COVERAGE=ON -DCMAKE_CXX_COMPILER=$(CLANGXX) \
+	  -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
+	@cmake --build build/coverage --parallel 2 | tail -n 1
 
 build/fuzz/.stamp: $(ADDON) FORCE
 	@test -n "$(CLANGXX)" || { echo "clang++ is missing: install it with its fuzzer runtime (Debian: apt-get install clang libclang-rt-14-dev)" >&2; exit 1; }

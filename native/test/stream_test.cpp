@@ -388,7 +388,8 @@ void shifted_shares_are_told() {
   // Anomaly.field, and Anomaly.expected with its nearest text alone.
   const std::vector<std::uint8_t> message = encodeAnomaly(shop.finding());
   const Message field = Message().text(23, "region").add(24, Message().text(1, "us-east"));
-  CHECK(!std::ranges::search(message, field.bytes()).empty());
+  // Clang 14 does not take std::ranges::search of this standard library.
+  CHECK(std::search(message.begin(), message.end(), field.bytes().begin(), field.bytes().end()) != message.end());
   // One anomaly: told at its 1st, 2nd and 4th flagged block.
   CHECK(shop.told <= 3);
   CHECK(shop.b.stream.anomaly().occurrences >= 4);
