@@ -53,7 +53,7 @@ test-api: src/gen/.stamp $(ADDON) ## schemathesis against the API on STORE=sqlit
 fuzz: build/fuzz/.stamp build ## what reads OTLP, OTLP/JSON and events, each for FUZZ_SECONDS (60)
 	@for target in build/fuzz/*_fuzz; do \
 	  name=$$(basename $$target _fuzz); mkdir -p build/fuzz/corpus/$$name; \
-	  $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -max_len=4096 build/fuzz/corpus/$$name native/fuzz/corpus/$$name; \
+	  $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -max_len=4096 -len_control=0 build/fuzz/corpus/$$name native/fuzz/corpus/$$name; \
 	done
 	DRIFTLOCK_FUZZ_SECONDS=$(FUZZ_SECONDS) vitest run test/receive/fuzz.test.ts test/api/events-fuzz.test.ts
 
