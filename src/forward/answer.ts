@@ -96,7 +96,10 @@ function readStatusJson(bytes: Buffer): StatusDetails {
   return { message };
 }
 
-/** Retry-After, RFC 9110, 10.2.3: seconds or an HTTP date. Milliseconds from now; undefined where it is neither. */
+/**
+ * Retry-After, RFC 9110, 10.2.3: seconds or an HTTP date. Milliseconds from now; undefined if it is neither.
+ * @param now by the sender's clock, milliseconds since 1970: ours may be wrong
+ */
 export function readRetryAfter(header: string | undefined, now = Date.now()): number | undefined {
   if (header === undefined) return undefined;
   if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1e3;

@@ -178,11 +178,12 @@ function failure(response: IncomingMessage, { message, retryAfterMs }: StatusDet
   const status = response.statusCode!;
   const code = httpCode(status);
   const said = message || response.statusMessage || "no message";
+  const { date, "retry-after": retryAfter } = response.headers;
   return {
     code,
     message: withRemedy(`HTTP ${status}, ${codeName(code)}: ${said}`, code, undefined, "http"),
     ...(isRetryableHttp(status) && {
-      retryAfterMs: readRetryAfter(response.headers["retry-after"]) ?? retryAfterMs,
+      retryAfterMs: readRetryAfter(retryAfter, Date.parse(date ?? "") || undefined) ?? retryAfterMs,
     }),
   };
 }

@@ -474,6 +474,11 @@ describe("statuses", () => {
         ),
       },
       { status: 429, headers: { "retry-after": new Date(Date.now() + 7.2e6).toUTCString() } },
+      // Of a server whose clock is years behind, or ours is ahead.
+      {
+        status: 429,
+        headers: { date: new Date(5e11).toUTCString(), "retry-after": new Date(5e11 + 7.2e6).toUTCString() },
+      },
     ];
     const server = await downstream("http", (_, index) => replies[index]!);
     const { forward } = forwarder("http", server.endpoint, { retry: { enabled: false } });
@@ -481,6 +486,7 @@ describe("statuses", () => {
     const byDate = (await failure(forward.export("logs", body, patient()))).retryAfterMs!;
     expect(byDate).toBeGreaterThan(7.1e6);
     expect(byDate).toBeLessThanOrEqual(7.2e6);
+    expect((await failure(forward.export("logs", body, patient()))).retryAfterMs).toBe(7.2e6);
   });
 
   it("keeps the path of forward.endpoint before the signal's own", async () => {
