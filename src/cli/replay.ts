@@ -5,7 +5,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Config } from "../config/schema.ts";
 import { Engine } from "../engine/index.ts";
 import { exit, type Io } from "./io.ts";
-import { binaryBytes, textBytes } from "./replay/bytes.ts";
+import { unpack, unpackText } from "./replay/bytes.ts";
 import {
   readCsv,
   readLines,
@@ -63,7 +63,7 @@ async function open(
   env: NodeJS.ProcessEnv,
 ): Promise<{ config: Config; inputs: AsyncIterable<Input> }> {
   const { format, signal, train } = options;
-  const input = await (format === "otlp" ? binaryBytes : textBytes)(packed, source.name);
+  const input = await (format === "otlp" ? unpack : unpackText)(packed, source.name);
   if (format === "sequences") return openSessions(options, input, source, env);
   const config = configFor(options.config, env, train);
   switch (format) {

@@ -1,5 +1,3 @@
-import { steadyClock } from "../../clock.ts";
-
 /**
  * Ids of events, by which a reader that comes back says what it has had. They hold a time, so that they mean the same to
  * the next process and to others on the same store:
@@ -7,6 +5,8 @@ import { steadyClock } from "../../clock.ts";
  * `TIME.ANOMALY` was told from the store, where the anomaly had changed last at that time.
  * Times are milliseconds since 1970 to the base of 36.
  */
+import { steadyClock } from "../../clock.ts";
+
 export interface Position {
   time: number;
   /** Of an event that was published; 0 where a time alone is meant. */

@@ -74,8 +74,8 @@ function unreadable(sample: Buffer): number {
   return found / Math.max(1, text.length);
 }
 
-/** @throws {Error} that names the remedy, if the bytes are packed in a way that is not read here. */
-async function unpack(input: Bytes, name: string): Promise<Bytes> {
+/** The bytes themselves, of a file that gzip packed too. @throws {Error} that names the remedy, if it is packed in another way. */
+export async function unpack(input: Bytes, name: string): Promise<Bytes> {
   const [sample, all] = await peek(input);
   if (startsWith(sample, gzip)) return gunzip(all, name);
   const found = packed.find(([magic]) => startsWith(sample, magic));
@@ -84,16 +84,11 @@ async function unpack(input: Bytes, name: string): Promise<Bytes> {
   throw new Error(`${name}: is packed as ${what}; unpack it: ${tool} FILE | driftlock replay … -`);
 }
 
-/** For formats that have no text. @throws {Error} as `textBytes`. */
-export async function binaryBytes(input: Bytes, name: string): Promise<Bytes> {
-  return unpack(input, name);
-}
-
 /**
- * Text in UTF-8, also of a file in UTF-16 that begins with a byte order mark.
- * @throws {Error} that names the remedy, if it is packed in another way than gzip or is no text.
+ * As `unpack`, as text in UTF-8, also of a file in UTF-16 that begins with a byte order mark.
+ * @throws {Error} that names the remedy, also if it is no text.
  */
-export async function textBytes(input: Bytes, name: string): Promise<Bytes> {
+export async function unpackText(input: Bytes, name: string): Promise<Bytes> {
   const [sample, all] = await peek(await unpack(input, name));
   const mark = sample.toString("hex", 0, 2) as keyof typeof utf16;
   if (mark in utf16 && !startsWith(sample, "fffe0000")) return transcode(all, utf16[mark]);
