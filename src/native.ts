@@ -66,8 +66,8 @@ export interface EngineOptions {
   codec: CodecName;
   permutations: number;
   seed: bigint;
-  /** 32 bytes that all hashes of records come from. */
-  hashKey: Uint8Array;
+  /** 32 bytes that all hashes of records come from; by default those of the public key. */
+  hashKey?: Uint8Array;
   threads: number;
   maxStreams: number;
   /** Of each tenant, judged at once; records of more pass unjudged. 0 for no limit. */

@@ -315,7 +315,7 @@ class EngineObject {
       try {
         job.complete();
       } catch (const std::exception& error) {
-        job.failure = error.what();
+        job.fail(error);
       }
     }
     {

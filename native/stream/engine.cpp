@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <new>
 #include <stdexcept>
 #include <system_error>
 
@@ -26,7 +27,7 @@ void guard(Task& task, Step&& step) {
     step();
   } catch (const std::exception& error) {
     std::lock_guard lock(task.mutex);
-    task.failure = error.what();
+    task.fail(error);
   }
 }
 
@@ -43,6 +44,12 @@ void nameThread([[maybe_unused]] std::uint32_t number) {
 std::size_t placesOf(const Settings& settings) { return 2 * std::size_t{std::max(settings.maxStreams, settings.streamsPerTenant)}; }
 
 }  // namespace
+
+void Task::fail(const std::exception& error) noexcept try {
+  failure = error.what();
+} catch (const std::bad_alloc&) {
+  failure = "out of memory";  // So few bytes need no memory of their own.
+}
 
 Engine::Engine(Settings settings, Done done)
     : settings_(std::move(settings)), streamHash_(streamHash(settings_.hashKey)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)), matcher_(makeCodec(CodecName::lz4)), packer_(makeCodec(CodecName::zstd, 1)), quota_(settings_.streamsPerTenant, placesOf(settings_)), budget_(freshBudget()) {

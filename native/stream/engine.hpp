@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -45,6 +46,8 @@ struct Task {
   otlp::WireError error;
   /// Set where the engine itself failed, such as for want of memory; nothing else is of use then.
   std::string failure;
+  /// Sets it, even if there is no memory for the whole reason.
+  void fail(const std::exception& error) noexcept;
   /// Set if the request was given up (`Engine::cancel`): only some of its records may have been judged, and nothing else is of
   /// use then.
   std::atomic<bool> cancelled{false};

@@ -18,7 +18,6 @@ const options: EngineOptions = {
   codec: "zstd",
   permutations: 199,
   seed: 42n,
-  hashKey: new Uint8Array(32),
   threads: 2,
   maxStreams: 1_000,
   streamsPerTenant: 0,
@@ -322,6 +321,7 @@ const cases: Record<string, () => unknown> = {
       ["alarmsPerProcessPerDay", [undefined, -1, NaN, Infinity]],
       ["codec", [undefined, 1, "brotli", "zstd".repeat(2 ** 20), Symbol("zstd")]],
       ["seed", [undefined, 1, -1n, 2n ** 64n]],
+      ["hashKey", [null, "key", Buffer.alloc(31), shared(Buffer.alloc(32))]],
       ["flaggedOnly", [undefined, 1, null]],
       ["scores", [undefined, "true"]],
     ];
@@ -333,6 +333,7 @@ const cases: Record<string, () => unknown> = {
             error.message.startsWith(`options.${name}`) && /^(Type|Range)Error$/.test(error.name),
           name,
         );
+    make({ hashKey: undefined });
     for (const value of [undefined, null, 1, "x"])
       assert.throws(() => new native.Engine(any(value)), /options must be an object/);
     assert.throws(() => new native.Engine(any({})), /^TypeError.*options\.streamBy/);
