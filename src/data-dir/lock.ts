@@ -20,7 +20,8 @@ export async function lockFolder(folder: string): Promise<() => void> {
   let database: InstanceType<typeof DatabaseSync> | undefined;
   try {
     database = new DatabaseSync(path);
-    database.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    // With its journal in memory it writes nothing, so that it needs no room on a device that is full.
+    database.exec("PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
     const held = database;
     return () => held.close();
   } catch (error) {

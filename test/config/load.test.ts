@@ -311,7 +311,7 @@ describe("problems", () => {
       "forward:",
       "  protocol: gprc",
       "  headers: {'a b': c, x-token: 3}",
-      "  max_header_size: 3",
+      "  max_connections: 3",
       "api: 8080",
     ].join("\n");
     expect(
@@ -323,7 +323,7 @@ describe("problems", () => {
     ).toEqual([
       "recieve: unknown key; did you mean receive? (driftlock.yaml:1:1)",
       "receive.grcp: unknown key; did you mean receive.grpc? (driftlock.yaml:3:3)",
-      "forward.max_header_size: unknown key; did you mean receive.limits.max_header_size? (driftlock.yaml:18:3)",
+      "forward.max_connections: unknown key; did you mean receive.limits.max_connections? (driftlock.yaml:18:3)",
       "api: must be a section with the keys enabled, endpoint, cors_origins (driftlock.yaml:19:6)",
       "unknown variable; did you mean DRIFTLOCK_FORWARD_ENDPOINT? (env DRIFTLOCK_FORWARD_ENDPONT)",
       "unknown flag; did you mean detect.threads? (flag --detect.treads)",
