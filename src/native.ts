@@ -209,11 +209,11 @@ export interface Native {
   chacha20(key: Uint8Array, counter: number, nonce: Uint8Array, length: number): Buffer;
 
   /**
-   * An Export*ServiceRequest as several of at most `most` bytes, whose records together are its own. A part is larger if it is
-   * one record with what surrounds it, or if more parts would repeat more bytes than the request has. The request itself
-   * comes back alone if it is malformed or cannot be divided.
+   * An Export*ServiceRequest as several of at most `most` bytes, whose records together are its own; divided off the event
+   * loop. A part is larger if it is one record with what surrounds it, or if more parts would repeat more bytes than the request
+   * has. Null if the request is malformed or cannot be divided.
    */
-  split(signal: Signal, request: Buffer, most: number): Buffer[];
+  split(signal: Signal, request: Buffer, most: number): Promise<Buffer[] | null>;
 
   Engine: new (options: EngineOptions) => NativeEngine;
 }

@@ -59,6 +59,12 @@ napi_value entry(napi_env env, napi_callback_info info) noexcept {
   }
 }
 
+/// Handed over without a copy; Node frees it with the Buffer.
+inline Napi::Value bufferOf(Napi::Env env, OwnedBytes bytes) {
+  return Napi::Buffer<std::uint8_t>::NewOrCopy(env, bytes.data.release(), bytes.size,
+                                               [](Napi::Env, std::uint8_t* data) { delete[] data; });
+}
+
 inline void exportFunction(Napi::Object exports, const char* name, napi_callback function) {
   napi_value value;
   const napi_status status = napi_create_function(exports.Env(), name, NAPI_AUTO_LENGTH, function, nullptr, &value);

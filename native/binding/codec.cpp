@@ -43,12 +43,6 @@ std::size_t maxSizeArgument(Napi::Value value) {
   return static_cast<std::size_t>(integerArgument(value, "maxSize", 0, maxSafeInteger));
 }
 
-/// Handed over without a copy; Node frees it with the Buffer.
-Napi::Value bufferOf(Napi::Env env, OwnedBytes bytes) {
-  return Napi::Buffer<std::uint8_t>::NewOrCopy(env, bytes.data.release(), bytes.size,
-                                               [](Napi::Env, std::uint8_t* data) { delete[] data; });
-}
-
 Napi::Value decompressed(const Napi::CallbackInfo& info) {
   const auto codec = codecArgument(info[0], "codec");
   const auto maxSize = maxSizeArgument(info[2]);

@@ -4,8 +4,9 @@ import { clip } from "./codes.ts";
 import type { Drop } from "./drop.ts";
 
 /** A request as several of at most `most` bytes, as far as its records allow; itself if it is no larger. */
-export function divide(signal: Signal, body: Buffer, most: number): Buffer[] {
-  return body.length <= most ? [body] : native.split(signal, body, most);
+export async function divide(signal: Signal, body: Buffer, most: number): Promise<Buffer[]> {
+  if (body.length <= most) return [body];
+  return (await native.split(signal, body, most)) ?? [body];
 }
 
 /** What servers say of a message that is larger than they take; a quota that is spent is another matter. */

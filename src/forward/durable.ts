@@ -65,9 +65,9 @@ export class DurableForwarder implements Exporter {
 
   async export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<undefined> {
     try {
-      if (this.#closed) throw shutDown(this.#config);
       if (abort.aborted) throw senderGone();
-      const parts = divide(signal, body, this.#config.max_request_size);
+      const parts = await divide(signal, body, this.#config.max_request_size);
+      if (this.#closed) throw shutDown(this.#config);
       this.#checkSize(parts.reduce((sum, { length }) => sum + length, 0));
       await this.#lanes.get(signal)!.keep(parts);
     } catch (error) {

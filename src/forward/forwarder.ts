@@ -123,10 +123,11 @@ export class Forwarder implements Exporter {
   ): Promise<PartialSuccess | undefined> {
     const start = performance.now();
     if (this.#closing) throw this.#shutDown();
-    const parts = divide(signal, body, this.#config.max_request_size);
-    if (parts.length > 1) this.#checkRoom(sizeOf(parts));
     this.#held++;
     try {
+      const large = body.length > this.#config.max_request_size;
+      // Without a pause for the others, which are counted at once then.
+      const parts = large ? await this.#divide(signal, body) : [body];
       const partialSuccess = await this.#deliverAll({ signal, abort, onRest }, parts, maxHalvings);
       const seconds = (performance.now() - start) / 1e3;
       const rejected = partialSuccess?.rejected ?? 0;
@@ -209,6 +210,16 @@ export class Forwarder implements Exporter {
     }
   }
 
+  /** The request counts as held meanwhile. */
+  async #divide(signal: Signal, body: Buffer): Promise<Buffer[]> {
+    this.#bytes += body.length;
+    const parts = await divide(signal, body, this.#config.max_request_size).finally(() => {
+      this.#bytes -= body.length;
+    });
+    this.#checkRoom(sizeOf(parts));
+    return parts;
+  }
+
   /**
    * One after the other, so that nothing is sent in vain behind a part that fails: the sender, or the queue, comes again with
    * the whole request. The parts count as held until all are done.
@@ -240,7 +251,7 @@ export class Forwarder implements Exporter {
       return await this.#deliverOne(request, body);
     } catch (error) {
       if (halvings === 0 || !(error instanceof Drop) || !isTooLarge(error)) throw error;
-      const halves = divide(signal, body, Math.ceil(body.length / 2));
+      const halves = await divide(signal, body, Math.ceil(body.length / 2));
       if (halves.length === 1) throw error;
       return this.#deliverAll(request, halves, halvings - 1);
     }
