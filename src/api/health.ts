@@ -68,6 +68,7 @@ export function healthRoutes(app: App, options: HealthOptions): void {
   app.get(
     "/healthz",
     {
+      config: { boundedAnswer: true },
       schema: {
         tags,
         summary: "Whether the process answers",
@@ -79,6 +80,7 @@ export function healthRoutes(app: App, options: HealthOptions): void {
   app.get(
     "/readyz",
     {
+      config: { boundedAnswer: true },
       schema: {
         tags,
         summary: "Whether each part works, and why not",

@@ -9,6 +9,7 @@ import { printableJson } from "../printable.ts";
 import { type Connections, limitConnections } from "../receive/connections.ts";
 import { listenError } from "../receive/listen.ts";
 import { type AnomalyOptions, anomalyRoutes } from "./anomalies.ts";
+import { limitAnswers } from "./answers.ts";
 import type { App } from "./app.ts";
 import { auditRoutes } from "./audit.ts";
 import { type EventOptions, eventRoutes } from "./events/routes.ts";
@@ -40,6 +41,8 @@ export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions,
   idleMs?: number;
   /** The most that are open, those who listen among them. */
   connections?: number;
+  /** The most that answers hold until their callers have taken them. */
+  answerBytes?: number;
   log: Logger;
 }
 
@@ -55,6 +58,7 @@ const limits = {
   headerBytes: 16 * 2 ** 10,
   headers: 100,
   connections: 4_096,
+  answerBytes: 64 * 2 ** 20,
   requestMs: 30_000,
   idleMs: 60_000,
   closeMs: 1_000,
@@ -114,6 +118,7 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   await describeRoutes(app, options.versions.version);
   secure(app, { corsOrigins: options.config.cors_origins, open: options.open });
   guardRoutes(app, options);
+  limitAnswers(app, options.answerBytes ?? limits.answerBytes);
   answerWithProblems(app, options.log);
   healthRoutes(app, options);
   anomalyRoutes(app, options);

@@ -53,7 +53,15 @@ export interface Running {
 type Overrides = Partial<
   Pick<
     ApiOptions,
-    "take" | "hub" | "readiness" | "recheckMs" | "requestMs" | "idleMs" | "connections" | "store"
+    | "take"
+    | "hub"
+    | "readiness"
+    | "recheckMs"
+    | "requestMs"
+    | "idleMs"
+    | "connections"
+    | "answerBytes"
+    | "store"
   >
 >;
 

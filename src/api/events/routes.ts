@@ -203,7 +203,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
     scope.withTypeProvider<ZodTypeProvider>().route({
       method: "POST",
       url: "/v1/events",
-      config: { scope: "ingest" },
+      config: { scope: "ingest", boundedAnswer: true },
       schema: {
         tags: ["events"],
         security: [{ bearer: [] }],

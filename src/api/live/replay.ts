@@ -4,10 +4,10 @@ import type { Logger } from "pino";
 import { steadyClock } from "../../clock.ts";
 import { type AnomalySummary, isUnavailable, type Store } from "../../store/index.ts";
 import { anomalyJson } from "../anomaly.ts";
+import { Turns } from "../turns.ts";
 import { formatId } from "./event-id.ts";
 import type { Batch, LiveEvent, Reader, Return } from "./hub.ts";
 import { narrow } from "./narrow.ts";
-import { Turns } from "./turns.ts";
 
 export interface ReplayLimits {
   /** Anomalies that a reader is told; then it has to list them. */

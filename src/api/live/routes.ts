@@ -94,7 +94,7 @@ export function liveRoutes(
     method: "GET",
     url: livePath,
     exposeHeadRoute: false,
-    config: { scope: "read" },
+    config: { scope: "read", boundedAnswer: true },
     schema: {
       tags: ["live"],
       security: [{ bearer: [] }],

@@ -1,0 +1,89 @@
+/**
+ * Bounds what those who ask may take of the process: the store works for some of them at a time, in turn, and what answers hold
+ * until their callers have taken them is limited. Whoever asks much, or does not read, keeps nobody else waiting.
+ */
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { Code, ExportError } from "../otlp.ts";
+import { peerOf } from "../receive/peer.ts";
+import { type Owner, Shares } from "../receive/shares.ts";
+import { Gate } from "./gate.ts";
+import { ApiError } from "./problem.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Its answers are small, or bounded in another way: they are given whatever others ask. */
+    boundedAnswer?: boolean;
+  }
+}
+
+const limits = { atOnce: 4, inside: 1_024 };
+
+/** For so long after the answer the rest of a body that nobody reads is taken; then the connection is cut. */
+const unreadMs = 1_000;
+
+const overloaded = (why: string) => new ApiError(503, why, { "retry-after": "1" });
+const untaken = "answers that were not taken yet hold too much memory; take them, and ask again";
+
+interface Asking {
+  owner: Owner;
+  bytes: number;
+  /** Lets the next one in; undefined once it has. */
+  leave: (() => void) | undefined;
+}
+
+/** @param limit bytes of all answers that were not taken yet */
+export function limitAnswers(app: FastifyInstance, limit: number): void {
+  const untakenBytes = new Shares(limit);
+  const gate = new Gate(limits.atOnce, limits.inside);
+  const asking = new WeakMap<FastifyRequest, Asking>();
+  const leave = (one: Asking) => {
+    one.leave?.();
+    one.leave = undefined;
+  };
+  const hold = (one: Asking, bytes: number) => {
+    untakenBytes.take(one.owner, bytes - one.bytes);
+    one.bytes = bytes;
+  };
+
+  app.addHook("onRequest", async (request, reply) => {
+    const { boundedAnswer, scope } = request.routeOptions.config;
+    if (boundedAnswer || request.is404) return;
+    const peer = peerOf(request.raw.socket.remoteAddress);
+    const owner = { peer, tenant: scope && request.principal.tenant };
+    if (untakenBytes.room(owner) < 1) throw overloaded(untaken);
+    const gone = new AbortController();
+    const one: Asking = { owner, bytes: 0, leave: undefined };
+    const end = () => {
+      gone.abort(new ExportError(Code.CANCELLED, "the caller closed the connection"));
+      leave(one);
+      hold(one, 0);
+    };
+    reply.raw.once("close", end);
+    if (request.raw.socket.destroyed) end();
+    if (owner.tenant !== undefined) {
+      one.leave = await gate.enter({ peer, tenant: owner.tenant }, gone.signal);
+      if (one.leave === undefined) throw overloaded("too many requests wait for the store; come back later");
+      if (gone.signal.aborted) leave(one);
+    }
+    asking.set(request, one);
+  });
+  app.addHook("onSend", async (request, _reply, payload) => {
+    const one = asking.get(request);
+    if (one === undefined) return payload;
+    leave(one);
+    const bytes = typeof payload === "string" || Buffer.isBuffer(payload) ? Buffer.byteLength(payload) : 0;
+    if (untakenBytes.room(one.owner) < bytes) {
+      // The problem that is sent instead comes here again.
+      asking.delete(request);
+      throw overloaded(untaken);
+    }
+    // Where the connection has closed meanwhile, nothing is held, and nothing would tell.
+    if (!request.raw.socket.destroyed) hold(one, bytes);
+    return payload;
+  });
+  app.addHook("onResponse", async ({ raw }) => {
+    if (raw.complete) return;
+    const cut = setTimeout(() => raw.socket.destroy(), unreadMs).unref();
+    raw.once("close", () => clearTimeout(cut));
+  });
+}

@@ -1,0 +1,65 @@
+import { type Owner, Shares } from "../receive/shares.ts";
+import { Turns } from "./turns.ts";
+
+interface Waiter {
+  tenant: string;
+  peer: string;
+  enter(): void;
+}
+
+/**
+ * Lets some requests at a time to the store, in turn by tenant and by address: however many one caller sends, another waits
+ * for no more than a few of them.
+ */
+export class Gate {
+  readonly #turns = new Turns<Waiter>();
+  readonly #inside: Shares;
+  #free: number;
+
+  /** @param atOnce requests that are let in at once @param inside those that wait counted in */
+  constructor(atOnce: number, inside: number) {
+    this.#free = atOnce;
+    this.#inside = new Shares(inside);
+  }
+
+  /** Requests that wait. */
+  get waiting(): number {
+    return this.#turns.size;
+  }
+
+  /**
+   * Resolves, when it is the owner's turn, to what lets the next one in; undefined where too many wait.
+   * @throws the signal's reason once the caller has gone.
+   */
+  async enter(owner: Owner & { tenant: string }, gone: AbortSignal): Promise<(() => void) | undefined> {
+    if (this.#inside.room(owner) < 1) return undefined;
+    this.#inside.take(owner, 1);
+    try {
+      if (this.#free > 0) this.#free -= 1;
+      else await this.#turn(owner, gone);
+    } catch (error) {
+      this.#inside.take(owner, -1);
+      throw error;
+    }
+    return () => {
+      this.#inside.take(owner, -1);
+      const next = this.#turns.next();
+      if (next === undefined) this.#free += 1;
+      else next.enter();
+    };
+  }
+
+  async #turn({ tenant, peer }: Owner & { tenant: string }, gone: AbortSignal): Promise<void> {
+    gone.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter = { tenant, peer, enter: resolve };
+    const leave = () => {
+      this.#turns.remove(waiter);
+      reject(gone.reason);
+    };
+    gone.addEventListener("abort", leave, { once: true });
+    this.#turns.add(waiter);
+    await promise;
+    gone.removeEventListener("abort", leave);
+  }
+}
