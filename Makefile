@@ -65,6 +65,10 @@ bench: build build/bench/.stamp ## the figures of README.md, side by side
 bench-soak: build ## ten minutes before a downstream that comes and goes: counts and memory (ARGS="--minutes 10")
 	node bench/soak.ts $(ARGS)
 
+.PHONY: bench-hostile
+bench-hostile: build ## ten minutes of honest senders beside hostile ones: throughput, probes and memory (ARGS="--minutes 10")
+	node bench/hostile.ts $(ARGS)
+
 .PHONY: bench-quality
 bench-quality: build ## how well it finds what is labelled, into docs/QUALITY.md
 	node bench/quality/run.ts
