@@ -67,12 +67,14 @@ export async function startGrpc(
   const services =
     grpc.health || grpc.reflection ? new (await import("./grpc-services.ts")).GrpcServices(grpc) : undefined;
   const sessions = new Map<string, ServerHttp2Session>();
+  /** A session knows its connection only until it is destroyed, and its streams may begin after that. */
+  const connections = new WeakMap<ServerHttp2Session, Socket>();
   const onClosed = (reason: CloseReason) => hooks.onConnectionClosed("grpc", reason);
   const end = (session: ServerHttp2Session, reason: CloseReason, graceMs: number) => {
     if (session.closed) return;
     onClosed(reason);
     // A session that is closed lets go of its socket, which then waits for its peer to close as well.
-    const socket = listening.socketOf(session.socket);
+    const socket = connections.get(session);
     session.close();
     if (socket === undefined || graceMs === 0) return;
     const late = setTimeout(() => socket.destroy(), Math.min(graceMs, maxTimer)).unref();
@@ -100,12 +102,18 @@ export async function startGrpc(
   const front = secure ?? listenForHttp2(server, onOther);
   secure?.on("unknownProtocol", onOther);
   server.on("session", (session) => {
-    const source = sourceOf(session.socket);
+    const connection = listening.socketOf(session.socket);
+    if (connection === undefined) {
+      session.destroy();
+      return;
+    }
+    connections.set(session, connection);
+    const source = sourceOf(connection);
     sessions.set(source, session);
     session.once("close", () => sessions.delete(source));
     session.setLocalWindowSize(connectionWindow);
     supervise(session, grpc.keepalive, (reason, graceMs) => end(session, reason, graceMs));
-    session.on("stream", (stream) => stream.once("close", listening.begin(session.socket)));
+    session.on("stream", (stream) => stream.once("close", listening.begin(connection)));
   });
   server.on("sessionError", (error) => hooks.log.debug({ err: error }, "receive.grpc: a connection failed"));
   server.on("tlsClientError", (error) =>
@@ -133,8 +141,10 @@ export async function startGrpc(
     }
     const path = headers[":path"];
     const signal = signalOf.get(path);
-    if (signal !== undefined) void serveExport(stream, headers, signal, config, intake, answers);
-    else if (services?.has(path)) services.serve(stream, headers, answers);
+    if (signal !== undefined) {
+      const peer = connections.get(stream.session as ServerHttp2Session)?.remoteAddress;
+      void serveExport(stream, headers, signal, peer, config, intake, answers);
+    } else if (services?.has(path)) services.serve(stream, headers, answers);
     else answers.refuse(stream, new ExportError(Code.UNIMPLEMENTED, `no method ${path}`));
   });
 
@@ -177,6 +187,7 @@ async function serveExport(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   signal: Signal,
+  peer: string | undefined,
   config: ReceiveConfig,
   intake: Intake,
   answers: GrpcAnswers,
@@ -197,7 +208,7 @@ async function serveExport(
       signal,
       transport: "grpc",
       header: (name) => headers[name],
-      peer: stream.session?.socket.remoteAddress,
+      peer,
       abort: abort.signal,
       receive: (permit, admitted) => receive(stream, headers, config, permit, admitted, abort.signal, giveUp),
     });

@@ -1,6 +1,6 @@
 /** Connections that hold what others need: silent, idle, old, unread, or of another protocol. */
 import { once } from "node:events";
-import { connect as connectHttp2 } from "node:http2";
+import { connect as connectHttp2, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { Code, grpcMethod, httpPath } from "../../src/otlp.ts";
@@ -100,6 +100,53 @@ describe("a table full of connections", () => {
     for (let i = 0; i < 2; i += 1) await tcp(running.grpc);
     expect((await told)[0]).toBe(0);
     await once(session, "close");
+  });
+});
+
+describe("a connection that ends while its calls begin", () => {
+  const text = (value: string) => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)]);
+  // HPACK (RFC 7541): POST and http from the static table, then literals without indexing.
+  const call = Buffer.concat([
+    Buffer.from([0x83, 0x86, 0x04]),
+    text(grpcMethod.logs),
+    Buffer.from([0x0f, 0x10]),
+    text("application/grpc"),
+  ]);
+  const ids = Array.from({ length: 20 }, (_, i) => 2 * i + 1);
+  const calls = ids.map((id) => http2Frame(1, 4, id, call));
+
+  test.each([
+    ["an error of the protocol", [...calls, http2Frame(0, 0, 0, Buffer.alloc(1))]],
+    ["GOAWAY", [...calls, http2Frame(7, 0, 0, Buffer.alloc(8))]],
+    ["GOAWAY with an error", [...calls, http2Frame(7, 0, 0, Buffer.from([0, 0, 0, 0, 0, 0, 0, 2]))]],
+  ])("by %s stops nothing else", async (_name, frames) => {
+    const running = await start();
+    for (let i = 0; i < 5; i += 1) {
+      const socket = await tcp(running.grpc);
+      socket.end(Buffer.concat([hello, ...frames]));
+      socket.resume();
+      await once(socket, "close");
+    }
+    await serves(running);
+  });
+
+  test("by a reset of each call stops nothing else", async () => {
+    const running = await start();
+    for (let i = 0; i < 20; i += 1) {
+      const session = connectHttp2(`http://${running.grpc}`);
+      session.on("error", () => {});
+      for (let n = 0; n < 100; n += 1) {
+        const headers = { ":method": "POST", ":path": grpcMethod.logs, "content-type": "application/grpc" };
+        session
+          .request(headers)
+          .on("error", () => {})
+          .close(constants.NGHTTP2_CANCEL);
+      }
+      // Sooner or later, so that it ends at different points of what is under way.
+      await new Promise((resolve) => setTimeout(resolve, i));
+      session.destroy();
+    }
+    await serves(running);
   });
 });
 
