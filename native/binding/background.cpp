@@ -63,6 +63,9 @@ Napi::Value Background::start(Napi::Env env, const std::function<std::unique_ptr
     Queue& queue = Queue::of(env);
     queue.add(std::move(work));
     queue.fill(env);
+  } catch (const Napi::Error&) {
+    // What a getter throws is thrown. It may be the end of a script that took too long, which gets no promise to handle.
+    throw;
   } catch (...) {
     deferred.Reject(toError(env, std::current_exception()).Value());
   }

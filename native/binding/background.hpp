@@ -15,7 +15,7 @@ namespace driftlock::binding {
 /// the pool.
 class Background {
  public:
-  /// The promise of the result of the work that `make` gives. What `make` throws, such as for a wrong argument, rejects it.
+  /// The promise of the result of the work that `make` gives. What `make` throws for a wrong argument rejects it.
   static Napi::Value start(Napi::Env env, const std::function<std::unique_ptr<Background>()>& make);
 
   virtual ~Background() = default;

@@ -128,7 +128,7 @@ class EngineObject {
       : env_(env),
         flaggedOnly_(settings.flaggedOnly),
         // Results come back in one call for all that is ready, so that a busy engine costs few wake-ups of the event loop.
-        wake_(std::make_unique<Wake>(env, wakened, this)),
+        wake_(std::make_unique<Wake>(env, woken, this)),
         engine_(std::make_unique<Engine>(std::move(settings), [this](std::shared_ptr<Task> task) { ready(*task); })) {
     napi_add_env_cleanup_hook(env, cleanUp, this);
   }
@@ -171,7 +171,7 @@ class EngineObject {
     if (self->gone_) delete self;
   }
 
-  static void wakened(napi_env env, napi_value, void* self, void*) {
+  static void woken(napi_env env, napi_value, void* self, void*) {
     // Without an environment it is ending, and the object may be gone.
     if (env) static_cast<EngineObject*>(self)->settle(env);
   }

@@ -5,27 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "../test/engine_bench.hpp"
-#include "../test/traffic.hpp"
 #include "input.hpp"
+#include "small_engine.hpp"
 
 using namespace driftlock;
 using namespace driftlock::fuzz;
-using test::Bench;
-using test::Traffic;
 
 namespace {
-
-Settings settingsOf() {
-  Settings settings = test::settingsOf();
-  settings.baselineRecords = 64;
-  settings.windowRecords = 16;
-  settings.windowHop = 8;
-  settings.dictionarySize = 4096;
-  settings.permutations = 9;
-  settings.maxStreams = 64;
-  return settings;
-}
 
 /// What an engine has learned from some traffic, and requests that come after it.
 struct Learned {

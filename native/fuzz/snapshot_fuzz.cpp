@@ -6,29 +6,14 @@
 #include <string>
 #include <vector>
 
-#include "../test/engine_bench.hpp"
-#include "../test/traffic.hpp"
 #include "input.hpp"
+#include "small_engine.hpp"
 
 using namespace driftlock;
 using namespace driftlock::fuzz;
-using test::Bench;
-using test::Traffic;
 using Buffer = std::vector<std::uint8_t>;
 
 namespace {
-
-Settings settingsOf() {
-  Settings settings = test::settingsOf();
-  settings.baselineRecords = 64;
-  settings.windowRecords = 16;
-  settings.windowHop = 8;
-  settings.dictionarySize = 4096;
-  settings.permutations = 9;
-  settings.maxStreams = 64;
-  settings.alarmsPerProcessPerDay = 50;
-  return settings;
-}
 
 /// A piece of a snapshot: bytes as they are, or those of a packed stream.
 struct Piece {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import vm from "node:vm";
 import { isMainThread, Worker, workerData } from "node:worker_threads";
 import { type EngineOptions, type NativeEngine, native } from "../../../src/native.ts";
 import { logsRequest } from "../../engine/requests.ts";
@@ -99,6 +100,18 @@ const workers: Record<string, () => Promise<void>> = {
       void native.permutationTest(lines("a"), lines("b"), test);
       void native.decompressAsync("zstd", native.compress("zstd", bytes), 2 ** 20);
       await sleep(1);
+    }
+  },
+  async hoarding() {
+    const engine = make();
+    const bytes = request();
+    const kept: unknown[] = [];
+    for (;;) {
+      for (let i = 0; i < 20; i++) {
+        kept.push(engine.process("logs", "t", bytes), native.permutationTest(lines("a"), lines("b"), test));
+      }
+      kept.push(Array.from({ length: 20_000 }, (_, i) => ({ i })));
+      await new Promise(setImmediate);
     }
   },
   async constructors() {
@@ -363,6 +376,80 @@ const cases: Record<string, () => unknown> = {
     const once = Buffer.alloc(2 ** 28);
     await assert.rejects(native.permutationTest(Array(1_000).fill(once), [once], test), range);
     await assert.rejects(native.permutationTest(Array(2 ** 32 - 1), [once], test), range);
+  },
+  /** Scripts that are ended while the addon reads their objects. */
+  async endedInsideGetters() {
+    const engine = make();
+    const never = {
+      get(): never {
+        for (;;);
+      },
+    };
+    const given = {
+      native,
+      options,
+      engine,
+      proxy: new Proxy({}, never),
+      lines: Object.defineProperty([1, 2], 0, never),
+    };
+    for (const script of [
+      "new native.Engine(proxy)",
+      "engine.advance(1_000, lines)",
+      "native.permutationTest([], [], proxy)",
+      "native.permutationTest(lines, [], { permutations: 5, block: 1, stopAfter: 0, seed: 1n, codec: 'zstd' })",
+      "native.compress('openzl', new Uint8Array(8), undefined, proxy)",
+      "for (;;) void engine.process('logs', 't', new Uint8Array(0))",
+    ])
+      assert.throws(
+        () => vm.runInNewContext(script, given, { timeout: 30 }),
+        { code: "ERR_SCRIPT_EXECUTION_TIMEOUT" },
+        script,
+      );
+    assert.equal((await engine.process("logs", "t", request(10))).records, 10);
+  },
+  /** Whatever a getter throws comes out again; a setter on the prototype of all objects cannot hurt either. */
+  async thrownByGetters() {
+    for (const value of [undefined, null, 0, "text", Symbol("s"), new Error("e")]) {
+      const throwing = new Proxy(options, {
+        get() {
+          throw value;
+        },
+      });
+      try {
+        new native.Engine(throwing);
+        assert.fail("nothing was thrown");
+      } catch (error) {
+        assert.equal(error, value);
+      }
+    }
+    const engine = make();
+    for (const [name, call] of [
+      ["code", () => engine.process("logs", "t", Buffer.from("garbage"))],
+      ["records", () => engine.process("logs", "t", request(1))],
+      ["found", () => engine.feedback("t", "id", "accept")],
+      ["pValue", () => native.permutationTest(lines("a"), lines("b"), { ...test, permutations: 5 })],
+    ] as const) {
+      Object.defineProperty(Object.prototype, name, {
+        configurable: true,
+        set() {
+          throw new Error("from a setter");
+        },
+      });
+      const rejected = assert.rejects(call(), /from a setter/);
+      await rejected.finally(() => Reflect.deleteProperty(Object.prototype, name));
+    }
+  },
+  /** Workers whose memory is used up have work pending as well. */
+  async workersWithoutMemory() {
+    for (let i = 0; i < 3; i++) {
+      const worker = new Worker(fileURLToPath(import.meta.url), {
+        workerData: "hoarding",
+        resourceLimits: { maxOldGenerationSizeMb: 24 },
+      });
+      const failed = new Promise<NodeJS.ErrnoException>((resolve) => worker.once("error", resolve));
+      await new Promise((resolve) => worker.once("exit", resolve));
+      assert.equal((await failed).code, "ERR_WORKER_OUT_OF_MEMORY");
+    }
   },
   async anyArguments() {
     let state = 7;
