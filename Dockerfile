@@ -1,9 +1,11 @@
 # syntax=docker/dockerfile:1
 # docker build -t driftlock .       The addon is compiled here, from the sources that deps/Cargo.lock pins.
-ARG DEBIAN=trixie
-ARG NODE=24
+# The base images. `make pin` adds the digests that these tags have now (image:tag@sha256:…), so that a later build takes the same.
+ARG NODE_IMAGE=node:24-trixie-slim
+ARG DEBIAN_IMAGE=debian:trixie-slim
 
-FROM node:${NODE}-${DEBIAN}-slim AS base
+# hadolint ignore=DL3006
+FROM ${NODE_IMAGE} AS base
 WORKDIR /src
 ENV SKIP_DRIFTLOCK_BUILD=1
 
@@ -33,7 +35,8 @@ RUN npm ci --loglevel=error && touch node_modules/.stamp
 COPY . .
 RUN touch node_modules/.stamp && make build && strip --strip-unneeded build/Release/driftlock.node
 
-FROM debian:${DEBIAN}-slim
+# hadolint ignore=DL3006
+FROM ${DEBIAN_IMAGE}
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates libstdc++6 \

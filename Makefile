@@ -88,12 +88,19 @@ prebuild: node_modules/.stamp ## the addon for this platform, under prebuilds/
 	prebuildify --napi --strip --node-gyp $(CURDIR)/scripts/node-gyp.sh
 
 .PHONY: release
-release: prebuild build ## the npm package, tried in an empty folder without a compiler
-	scripts/try-package.sh
+release: prebuild build ## the npm package in release/, tried without a compiler, with its SBOM and provenance
+	rm -rf release && mkdir release
+	npm pack --silent --pack-destination release > /dev/null
+	scripts/try-package.sh release/*.tgz
+	node scripts/attest.ts release/*.tgz
 
 .PHONY: docker
 docker: ## the container image
 	docker build -t driftlock:$$(node -p 'require("./package.json").version') .
+
+.PHONY: pin
+pin: ## the Dockerfile's base images by the digests that they have now (wants docker with buildx, and the registry)
+	scripts/pin-images.sh Dockerfile
 
 .PHONY: ci-check
 ci-check: ## what CI runs
@@ -101,7 +108,7 @@ ci-check: ## what CI runs
 
 .PHONY: clean
 clean: ## removes what was built, not what was fetched
-	rm -rf build dist coverage prebuilds src/gen
+	rm -rf build dist coverage prebuilds release src/gen
 
 node_modules/.stamp: package.json package-lock.json
 	@scripts/require.sh

@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
-# Packs the npm package, installs it into an empty folder with no compiler on the PATH, and calls it.
+# Installs a packed release into an empty folder with no compiler on the PATH, and calls it: try-package.sh TARBALL
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+tarball=$(realpath "$1")
 work=$(mktemp -d "${TMPDIR:-/tmp}/driftlock-package.XXXXXX")
 rm=$(command -v rm) size=$(command -v stat)
 trap '"$rm" -rf "$work"' EXIT
-cd "$root"
-tarball=$(npm pack --silent --pack-destination "$work" | tail -n 1)
-tar -tzf "$work/$tarball" >"$work/list"
+tar -tzf "$tarball" >"$work/list"
 grep -q '^package/prebuilds/.*\.node$' "$work/list" || { echo "no prebuild in the package: run make prebuild first" >&2; exit 1; }
 
 # A PATH with Node and the shell's own needs alone.
@@ -17,7 +15,7 @@ cd "$work/app"
 export PATH=$work/bin
 unset SKIP_DRIFTLOCK_BUILD
 npm init -y >/dev/null
-npm install --silent --no-audit --no-fund "$work/$tarball"
+npm install --silent --no-audit --no-fund "$tarball"
 node --input-type=module -e '
 import { compress, decompress } from "driftlock";
 const text = Buffer.from("the same words again and again, ".repeat(100));
@@ -27,4 +25,4 @@ for (const codec of ["openzl", "zstd", "lz4", "gzip"]) {
   console.log(`${codec}: ${text.length} -> ${packed.length} bytes`);
 }'
 ./node_modules/.bin/driftlock version
-echo "package $tarball: $("$size" -c %s "$work/$tarball") bytes, works without a compiler"
+echo "package ${tarball##*/}: $("$size" -c %s "$tarball") bytes, works without a compiler"
