@@ -45,14 +45,19 @@ export function limitAnswers(app: FastifyInstance, limit: number): void {
     one.bytes = bytes;
   };
 
-  app.addHook("onRequest", async (request, reply) => {
+  app.addHook("onRequest", async (request) => {
     const { boundedAnswer, scope } = request.routeOptions.config;
     if (boundedAnswer || request.is404) return;
     const peer = peerOf(request.raw.socket.remoteAddress);
     const owner = { peer, tenant: scope && request.principal.tenant };
     if (untakenBytes.room(owner) < 1) throw overloaded(untaken);
+    asking.set(request, { owner, bytes: 0, leave: undefined });
+  });
+  // Once its body is there: one that comes slowly takes no turn.
+  app.addHook("preHandler", async (request, reply) => {
+    const one = asking.get(request);
+    if (one === undefined) return;
     const gone = new AbortController();
-    const one: Asking = { owner, bytes: 0, leave: undefined };
     const end = () => {
       gone.abort(new ExportError(Code.CANCELLED, "the caller closed the connection"));
       leave(one);
@@ -60,12 +65,11 @@ export function limitAnswers(app: FastifyInstance, limit: number): void {
     };
     reply.raw.once("close", end);
     if (request.raw.socket.destroyed) end();
-    if (owner.tenant !== undefined) {
-      one.leave = await gate.enter({ peer, tenant: owner.tenant }, gone.signal);
-      if (one.leave === undefined) throw overloaded("too many requests wait for the store; come back later");
-      if (gone.signal.aborted) leave(one);
-    }
-    asking.set(request, one);
+    const { peer, tenant } = one.owner;
+    if (tenant === undefined) return;
+    one.leave = await gate.enter({ peer, tenant }, gone.signal);
+    if (one.leave === undefined) throw overloaded("too many requests wait for the store; come back later");
+    if (gone.signal.aborted) leave(one);
   });
   app.addHook("onSend", async (request, _reply, payload) => {
     const one = asking.get(request);

@@ -16,6 +16,7 @@ const described: Readonly<Record<number, string>> = {
   403: "The key or token lacks the scope",
   404: "There is no such thing in this tenant",
   406: "None of the accepted types can be given",
+  408: "The body did not come, or too slowly",
   409: "In conflict with what is there",
   413: "The body is too large",
   415: "The body's type or encoding is not understood",

@@ -4,6 +4,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import type { Logger } from "pino";
 import { z } from "zod";
 import { Code, ExportError } from "../otlp.ts";
+import { BodyCut } from "../receive/arrivals.ts";
 import { InvalidArgument, isUnavailable } from "../store/index.ts";
 import { Misfit } from "./faults.ts";
 
@@ -88,7 +89,9 @@ const statusOf: Readonly<Partial<Record<Code, number>>> = {
 };
 
 /** What the rooms behind the API refuse. */
-function refused({ code, message, retryAfterMs }: ExportError): ApiError {
+function refused(error: ExportError): ApiError {
+  const { code, message, retryAfterMs } = error;
+  if (error instanceof BodyCut && error.reason === "slow") return new ApiError(408, message);
   if (retryAfterMs !== undefined) {
     const headers = { "retry-after": String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) };
     return new ApiError(code === Code.RESOURCE_EXHAUSTED ? 429 : 503, message, headers);

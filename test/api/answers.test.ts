@@ -121,6 +121,16 @@ it("hold nothing of connections that closed meanwhile", async () => {
   for (let n = 0; n < 10; n++) expect((await running.get("/v1/anomalies?limit=2")).status).toBe(200);
 });
 
+it("are not held up by those whose bodies come slowly", async () => {
+  const running = await start();
+  for (let n = 0; n < 20; n++) {
+    const socket = connectTo(running);
+    const head = "PATCH /v1/anomalies/1 HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    await new Promise<void>((resolve) => socket.write(`${head}content-length: 99\r\n\r\n{`, () => resolve()));
+  }
+  expect((await running.get("/v1/anomalies")).status).toBe(200);
+});
+
 it("end the connection on which a body goes on that nobody reads", async () => {
   const running = await start();
   const socket = connectTo(running);

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createConnection } from "node:net";
 import { deflateSync, gzipSync } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
@@ -321,6 +323,33 @@ describe("bodies", () => {
     expect(problem).toMatchObject({ status, detail: expect.stringContaining(detail) });
     expect(taken).toEqual([]);
     expect(receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
+  });
+
+  it("in small pieces hold what they have of bytes, and are cut where they hardly come", {
+    timeout: 60_000,
+  }, async () => {
+    const { hostname, port } = new URL(running.url("/"));
+    const begin = async (headers: string) => {
+      const socket = createConnection(Number(port), hostname);
+      afterwards(() => socket.destroy());
+      socket.write(
+        `POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${headers}\r\n`,
+      );
+      await once(socket, "connect");
+      return socket;
+    };
+    const chunked = await begin("transfer-encoding: chunked\r\n");
+    chunked.write(`1\r\n"\r\n${"1\r\nx\r\n".repeat(100_000)}`);
+    await expect.poll(() => receivers.inWork().bytes).toBeGreaterThan(100_000);
+    expect(receivers.inWork().bytes).toBeLessThan(300_000);
+    const slow = await begin("content-length: 8000000\r\n");
+    slow.write('"');
+    const [answer] = (await once(slow, "data")) as [Buffer];
+    expect(String(answer)).toContain("408 Request Timeout");
+    expect(String(answer)).toContain("application/problem+json");
+    await once(slow, "close");
+    chunked.destroy();
+    await expect.poll(() => receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
   });
 
   it("hide no values behind a quote that is never closed", async () => {

@@ -219,7 +219,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
         body: z.union([eventSchema, z.array(eventSchema).min(1)]),
         response: {
           200: answerSchema,
-          ...problems(400, ...guarded, 409, 413, 415, 422, 503),
+          ...problems(400, ...guarded, 408, 409, 413, 415, 422, 503),
         },
       },
       validatorCompiler: (part) =>
