@@ -34,6 +34,8 @@ export class Admission {
   /** Resolves when no request is in work. */
   async idle(): Promise<void> {
     if (this.requests > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   /**
@@ -77,7 +79,7 @@ export class Admission {
   }
 
   #cut(permit: Permit, reason: CutReason): void {
-    this.#arrivals.end(permit, new BodyCut(reason));
+    this.#arrivals.end(permit, () => new BodyCut(reason));
     permit.release();
     this.#onCut(reason);
   }
@@ -149,14 +151,16 @@ export class Admission {
   }
 
   leave(permit: Permit): void {
-    this.#arrivals.end(permit, new ExportError(Code.CANCELLED, "the request was given up"));
+    this.#arrivals.end(permit, givenUp);
     this.#requests.take(permit.owner, -1);
     this.#bytes.take(permit.owner, -permit.held);
     if (this.requests > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
     for (const resolve of this.#onIdle.splice(0)) resolve();
   }
+}
+
+function givenUp(): ExportError {
+  return new ExportError(Code.CANCELLED, "the request was given up");
 }
 
 /** One request's place: it holds a number of bytes until it is released. */
@@ -190,7 +194,7 @@ export class Permit {
    */
   assign(tenant: string): void {
     if (this.#released) return;
-    const owner = { ...this.#owner, tenant };
+    const owner = { peer: this.#owner.peer, tenant };
     this.#admission.move(this, owner);
     this.#owner = owner;
   }
@@ -200,7 +204,7 @@ export class Permit {
    * @param cut is called at most once, with the reason, when it comes too slowly or the permit is released.
    */
   arriving(cut: (error: ExportError) => void): void {
-    if (this.#released) cut(new ExportError(Code.CANCELLED, "the request was given up"));
+    if (this.#released) cut(givenUp());
     else this.#admission.begin(this, cut);
   }
 

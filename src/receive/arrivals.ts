@@ -53,11 +53,12 @@ export class Arrivals {
     if (arrival !== undefined) arrival.bytes += bytes;
   }
 
-  /** Ends it with `error`, if one is given. */
-  end(permit: Permit, error?: ExportError): void {
+  /** Ends it, with an error if there is one to give. */
+  end(permit: Permit, error?: () => ExportError): void {
     const arrival = this.#arrivals.get(permit);
-    if (!this.#arrivals.delete(permit) || error === undefined) return;
-    arrival!.cut(error);
+    if (arrival === undefined) return;
+    this.#arrivals.delete(permit);
+    if (error !== undefined) arrival.cut(error());
   }
 
   /** To be called once per second. @returns the permits whose bodies come too slowly. */

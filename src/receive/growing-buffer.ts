@@ -1,11 +1,11 @@
 import type { Permit } from "./admission.ts";
 
-/** The least that a second piece makes it grow to: smaller steps would cost more in copies than they save. */
-const minCapacity = 64 * 2 ** 10;
+/** Up to this size it grows eightfold, so that a request of usual size is copied once; beyond it twofold. */
+const usualSize = 2 ** 20;
 
 /**
- * Joins the pieces of a body, however small they are. Memory is allocated for what has arrived, at most twice as much, and
- * the permit holds it before it is there.
+ * Joins the pieces of a body, however small they are. Memory is allocated in proportion to what has arrived, and the permit
+ * holds it before it is there.
  */
 export class GrowingBuffer {
   readonly #permit: Permit;
@@ -13,7 +13,7 @@ export class GrowingBuffer {
   readonly #most: number;
   /** Bytes that the permit holds for something else meanwhile. */
   readonly #besides: number;
-  #bytes = Buffer.allocUnsafeSlow(0);
+  #bytes: Buffer | undefined;
   #length = 0;
 
   constructor(permit: Permit, most: number, besides = 0) {
@@ -32,18 +32,19 @@ export class GrowingBuffer {
    */
   push(chunk: Uint8Array): void {
     const length = this.#length + chunk.length;
-    if (length > this.#bytes.length) {
-      const least = this.#length === 0 ? 0 : Math.max(2 * this.#bytes.length, minCapacity);
-      this.#resize(Math.min(this.#most, Math.max(length, least)));
+    const capacity = this.#bytes?.length ?? 0;
+    if (length > capacity) {
+      const larger = Math.max(2 * capacity, Math.min(8 * capacity, usualSize));
+      this.#resize(Math.min(this.#most, Math.max(length, larger)));
     }
-    this.#bytes.set(chunk, this.#length);
+    this.#bytes?.set(chunk, this.#length);
     this.#length = length;
   }
 
   /** All that was pushed; the permit holds exactly that. Nothing can be pushed afterwards. */
   finish(): Buffer {
-    if (this.#length < this.#bytes.length) this.#resize(this.#length);
-    return this.#bytes;
+    if (this.#bytes === undefined || this.#length < this.#bytes.length) this.#resize(this.#length);
+    return this.#bytes!;
   }
 
   #resize(capacity: number): void {
@@ -51,6 +52,7 @@ export class GrowingBuffer {
     const old = this.#bytes;
     // Its pages take memory as they are written, and those of the old one are given back at once: there are never more.
     this.#bytes = Buffer.allocUnsafeSlow(capacity);
+    if (old === undefined) return;
     this.#bytes.set(old.subarray(0, this.#length));
     (old.buffer as ArrayBuffer).transfer(0);
   }

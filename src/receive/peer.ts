@@ -1,11 +1,14 @@
 import { isIPv6 } from "node:net";
 
+const ipv4 = /^[\d.]+$/;
+
 /**
  * The sender that an address stands for, when limits are shared out: IPv4 as it is, also where a socket for both families
  * shows it as IPv6; of IPv6 the /64, which is what one host or customer is given.
  */
 export function peerOf(address: string | undefined): string {
   if (address === undefined) return "";
+  if (ipv4.test(address)) return address;
   const bare = bareAddress(address).replace(/%.*$/, "");
   if (!isIPv6(bare)) return bare;
   const [head, tail] = bare.split("::") as [string, string | undefined];
