@@ -1,6 +1,7 @@
 #include "stream/clocks.hpp"
 
-#include <algorithm>
+#include <string_view>
+#include <unordered_set>
 
 #include "cbad/state_bytes.hpp"
 
@@ -24,8 +25,9 @@ bool Clocks::observe(std::string_view tenant, std::uint64_t timeUnixNano, Moment
 
 std::vector<std::pair<std::string, Moment>> Clocks::pass(std::uint64_t nanos, const std::vector<std::string>& heard) {
   std::vector<std::pair<std::string, Moment>> moved;
+  const std::unordered_set<std::string_view> active(heard.begin(), heard.end());
   for (auto& [name, clock] : tenants_) {
-    if (std::ranges::find(heard, name) != heard.end()) continue;
+    if (active.contains(name)) continue;
     clock.pass(nanos);
     moved.emplace_back(name, clock.moment());
   }

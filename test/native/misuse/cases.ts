@@ -62,6 +62,7 @@ const withBytes = (engine: NativeEngine, bytes: Uint8Array): Record<string, () =
   compressedSize: () => native.compressedSize("openzl", bytes),
   decompress: () => native.decompress("zstd", bytes, 1_000),
   decompressAsync: () => native.decompressAsync("zstd", bytes, 1_000),
+  split: () => native.split("logs", any(bytes), 100),
   entropy: () => native.entropy(bytes),
   compressionRatio: () => native.compressionRatio(bytes, "lz4"),
   deltaBits: () => native.deltaBits(bytes, bytes, "gzip"),
