@@ -17,6 +17,7 @@ export class DataDir {
   readonly #identity: string | undefined;
   readonly #timer: NodeJS.Timeout;
   #present = true;
+  #looking: Promise<boolean> | undefined;
 
   /** @throws {Error} that names the key and the remedy, also if another process uses the folder. */
   static async open(path: string, log: BaseLogger): Promise<DataDir> {
@@ -39,8 +40,15 @@ export class DataDir {
     return `${this.path} has been removed or replaced; put it back, or restart Driftlock`;
   }
 
-  /** Whether the folder is still the one that was locked. */
-  async look(): Promise<boolean> {
+  /** Whether the folder is still the one that was locked. Calls that overlap share one look. */
+  look(): Promise<boolean> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #look(): Promise<boolean> {
     const present = (await identityOf(lockPath(this.path))) === this.#identity;
     if (present === this.#present) return present;
     this.#present = present;

@@ -63,9 +63,9 @@ interface Request {
 const maxHalvings = 3;
 
 /**
- * Sends requests on to the downstream, those larger than `max_request_size` in parts, each until it is taken, refused for good or given up; the sender waits for the
- * answer and owns the data until then. Holds `queue.max_size` bytes at the most, of requests as they come; what the
- * `queue.concurrency` attempts under way make of theirs (a compressed copy, a frame) comes on top.
+ * Sends requests on to the downstream, those larger than `max_request_size` in parts, each until it is taken, refused for good or
+ * given up; the sender waits for the answer and owns the data until then. Holds `queue.max_size` bytes at the most, of requests
+ * as they are sent on; what the `queue.concurrency` attempts under way make of theirs (a compressed copy, a frame) comes on top.
  *
  * First attempts go out in the order of arrival. A request whose attempt failed leaves its place to others while it
  * backs off, and queues again at the end: a few that fail cannot hold up the rest.

@@ -24,11 +24,13 @@ export function readAnswer(
   if (status === "0") return success(signal, headers, body);
 
   const number = /^\d{1,9}$/.test(String(status)) ? Number(status) : Code.UNKNOWN;
-  const code = toCode(number);
+  const said = clip(percentDecode(String(last["grpc-message"] ?? ""))) || "no message";
+  // What tonic says of a message above its limit; OTLP has OUT_OF_RANGE tried again, which would never end.
+  const tooLarge = number === Code.OUT_OF_RANGE && /message length too large/.test(said);
+  const code = tooLarge ? Code.RESOURCE_EXHAUSTED : toCode(number);
   const binary = last["grpc-status-details-bin"];
   const { retryAfterMs } =
     typeof binary === "string" ? readStatus(Buffer.from(binary, "base64"), "protobuf") : {};
-  const said = clip(percentDecode(String(last["grpc-message"] ?? ""))) || "no message";
   return {
     code,
     message: withRemedy(`${codeName(number)}: ${said}`, code, retryAfterMs, "grpc"),

@@ -78,9 +78,14 @@ export function call(
 function receive(
   stream: ClientHttp2Stream,
   signal: Signal,
-  settle: (outcome: Outcome) => void,
+  onOutcome: (outcome: Outcome) => void,
   onAnswer: () => void,
 ): void {
+  let settled = false;
+  const settle = (outcome: Outcome) => {
+    settled = true;
+    onOutcome(outcome);
+  };
   let headers: IncomingHttpHeaders = {};
   let trailers: IncomingHttpHeaders | undefined;
   const chunks: Buffer[] = [];
@@ -110,6 +115,7 @@ function receive(
   });
   /** A stream that was reset or lost its connection may have had its answer before. */
   const end = (error: Error) => {
+    if (settled) return;
     const said = answer();
     if (said && isFinal(said, stream)) return settle(said);
     settle({

@@ -96,6 +96,19 @@ describe.each<Protocol>(["grpc", "http"])("a large request over %s", (protocol) 
     expect(seen.drops).toEqual([]);
   });
 
+  it.runIf(protocol === "grpc")(
+    "is divided further for a server in Rust, which says it in its own way",
+    async () => {
+      const message = "Error, decoded message length too large: found 9 bytes, the limit is: 1 bytes";
+      const server = await downstream(protocol, ({ body }) =>
+        body.length > 20 * KiB ? { status: Code.OUT_OF_RANGE, message } : {},
+      );
+      const { forward } = forwarder(server.endpoint);
+      await forward.export("logs", numbered(100, 500), patient());
+      expect(numbersOf(server.received.filter(({ body }) => body.length <= 20 * KiB))).toEqual(upTo(100));
+    },
+  );
+
   it("is not divided further for a quota that is spent", async () => {
     const server = await downstream(protocol, () =>
       protocol === "http" ? { status: 403 } : { status: Code.RESOURCE_EXHAUSTED, message: "quota exceeded" },
