@@ -83,10 +83,16 @@ export interface EngineOutcome {
   forward: Buffer | null;
   /** Records in the request: log records, spans or metric points. */
   records: number;
-  /** Records that carry the CBAD attributes now. */
+  /** Records that were flagged. The first of them carry all CBAD attributes now; see `abridged` for the others. */
   flagged: number;
   /** Records that passed unjudged: their streams are beyond the tenant's quota. */
   limited: number;
+  /** Records that passed unjudged: judging the request's others had taken all the work that one request may. */
+  unjudged: number;
+  /** Flagged records that carry the anomaly's id at the most, since the request has more than may be annotated whole. */
+  abridged: number;
+  /** Reports of anomalies that were left out, since the request has too many. */
+  unreported: number;
   /** driftlock.v1.Anomaly messages, in wire order of their records. */
   anomalies: Uint8Array[];
   /** Where asked for, four numbers a record: score, p-value, 1 where it was flagged, and the channel as in the .proto. */

@@ -146,6 +146,9 @@ export class Pipeline {
       metrics.engine.records.inc({ signal }, outcome.records);
       metrics.engine.flagged.inc({ signal }, outcome.flagged);
       metrics.engine.limited.inc({ signal }, outcome.limited);
+      metrics.engine.unjudged.inc({ signal }, outcome.unjudged);
+      metrics.engine.abridged.inc({ signal }, outcome.abridged);
+      metrics.engine.unreported.inc({ signal }, outcome.unreported);
       this.counts.records += outcome.records;
       this.counts.flagged += outcome.flagged;
       for (const anomaly of outcome.anomalies) this.tell(anomaly);

@@ -390,6 +390,9 @@ class EngineObject {
     result.Set("records", job.records);
     result.Set("flagged", job.flagged);
     result.Set("limited", job.limited);
+    result.Set("unjudged", job.unjudged.load());
+    result.Set("abridged", job.abridged);
+    result.Set("unreported", job.unreported);
     result.Set("anomalies", anomaliesOf(env, job));
     if (!job.scores.empty()) {
       auto scores = Napi::Float64Array::New(env, job.scores.size());

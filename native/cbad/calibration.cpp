@@ -51,6 +51,22 @@ double rank(int level, std::size_t k, std::size_t n) {
   return x < 1e-5 ? x * (1 - x / 2) : 1 - portable_exp(-x);
 }
 
+/// The same, from a table where it can be: scores far above all others ask for these at every level.
+double rank_of(int level, std::size_t k, std::size_t n) {
+  constexpr std::size_t most = 32;
+  static const auto ranks = [] {
+    std::array<std::array<std::array<double, most + 1>, 13>, 2> all{};
+    for (std::size_t trusted : {0, 1}) {
+      for (std::size_t j = 0; j < all[trusted].size(); ++j) {
+        for (std::size_t size = 0; size <= most; ++size) all[trusted][j][size] = rank(static_cast<int>(j), trusted * enough, size);
+      }
+    }
+    return all;
+  }();
+  if (n > most || (k != 0 && k != enough)) return rank(level, k, n);
+  return ranks[k / enough][static_cast<std::size_t>(level)][n];
+}
+
 }  // namespace
 
 Calibration::Calibration(double unit) : unit_(unit > 0 ? unit : 1) {
@@ -76,6 +92,7 @@ std::span<const float> Calibration::past(int j) const {
 double Calibration::p_value(double score) const {
   if (std::isnan(score) || learnt_ == 0) return 1;
   const float s = stored(score);
+  if (tail_.learnt == learnt_ && s > tail_.largest) return beyond(tail_, score);
   float open = -std::numeric_limits<float>::infinity();
   double ceiling = 1;  // what the level below would have said at the most, so that p falls with the score
   for (int j = 0;; ++j) {
@@ -83,14 +100,10 @@ double Calibration::p_value(double score) const {
     open = std::max(open, open_[static_cast<std::size_t>(j)]);
     // What finished blocks do not hold yet counts against the score alone.
     const std::size_t k = reached(scores, s) + (open >= s);
-    const double p = std::min(ceiling, rank(j, k, scores.size()));
     const bool top = j + 1 == levels || filled(j + 1) <= fewest;
-    if (k == 0 && top) {
-      const Tail& tail = this->tail(j);
-      return tail.none ? p : std::clamp(tail.chance(score), p * p, p);
-    }
-    if (k >= enough || top) return p;
-    ceiling = std::min(ceiling, rank(j, enough, scores.size()));
+    if (k == 0 && top) return beyond(tail(j), score);
+    if (k >= enough || top) return std::min(ceiling, rank_of(j, k, scores.size()));
+    ceiling = std::min(ceiling, rank_of(j, enough, scores.size()));
   }
 }
 
@@ -103,8 +116,10 @@ int Calibration::top() const {
 
 const Calibration::Tail& Calibration::tail(int j) const {
   if (tail_.learnt == learnt_) return tail_;
-  tail_ = {.learnt = learnt_};
+  tail_ = {.learnt = learnt_, .largest = largest()};
   const std::span<const float> scores = past(j);
+  tail_.rank = rank_of(j, 0, scores.size());
+  for (int below = 0; below < j; ++below) tail_.rank = std::min(tail_.rank, rank_of(below, enough, past(below).size()));
   std::array<float, latest> sorted;
   const auto end = std::copy(scores.begin(), scores.end(), sorted.begin());
   std::sort(sorted.begin(), end);
@@ -130,6 +145,10 @@ const Calibration::Tail& Calibration::tail(int j) const {
   tail_.shape = a0 < unit_ ? 0 : shape;
   tail_.share = static_cast<double>(m) / static_cast<double>(n) / block_of(j);
   return tail_;
+}
+
+double Calibration::beyond(const Tail& tail, double score) {
+  return tail.none ? tail.rank : std::clamp(tail.chance(score), tail.rank * tail.rank, tail.rank);
 }
 
 double Calibration::Tail::chance(double score) const {
@@ -161,10 +180,10 @@ void Calibration::learn(double score, Alarm judged, double p_limit) {
   if (judged == Alarm::related) return;
   if (judged != Alarm::raised) return learn(score);
   const double most = limit(p_limit);
-  learn(std::min(score, std::isfinite(most) ? most : largest() + unit_));
+  learn(std::min(score, std::isfinite(most) ? most : static_cast<double>(largest()) + unit_));
 }
 
-double Calibration::largest() const {
+float Calibration::largest() const {
   float most = -std::numeric_limits<float>::infinity();
   for (int j = 0; j < levels; ++j) {
     for (const float score : level(j)) most = std::max(most, score);

@@ -70,13 +70,16 @@ class Calibration {
 
   std::span<const float> level(int j) const;
   std::span<const float> past(int j) const;
-  double largest() const;
+  float largest() const;
   std::uint64_t filled(int j) const;
   /// The fitted tail above the block maxima of a level: scores above `from` exceed it by e with a chance of
   /// share (1 + shape e / scale)^(-1 / shape), or of share exp(-e / scale) where `shape` is 0.
   struct Tail {
     /// Scores learnt when it was fitted.
     std::uint64_t learnt = 0;
+    /// The largest score that was remembered then, and what ranks say of all above it.
+    float largest = 0;
+    double rank = 1;
     double from = 0, scale = 0, shape = 0, share = 0;
     /// There are too few maxima to fit anything.
     bool none = true;
@@ -88,6 +91,8 @@ class Calibration {
 
   static float scoreAt(std::int64_t place);
   static std::int64_t placeOf(float score);
+  /// P-value of a score above all that is remembered.
+  static double beyond(const Tail& tail, double score);
   /// The tail of the highest level, fitted once for all scores until the next one is learnt.
   const Tail& tail(int j) const;
   int top() const;

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstddef>
+#include <cstring>
 
 #include "wire.hpp"
 #include "../work.hpp"
@@ -29,9 +30,23 @@ std::size_t sequence(std::string_view text) {
   return follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
 }
 
+/// Most text is, and eight bytes of it are told at once.
+bool isAscii(std::string_view text) {
+  constexpr std::uint64_t high = 0x8080808080808080;
+  std::size_t at = 0;
+  for (std::uint64_t word; at + sizeof word <= text.size(); at += sizeof word) {
+    std::memcpy(&word, text.data() + at, sizeof word);
+    if (word & high) return false;
+  }
+  for (; at < text.size(); ++at)
+    if (static_cast<std::uint8_t>(text[at]) >= 0x80) return false;
+  return true;
+}
+
 /// Calls `piece` with runs of well-formed text and with U+FFFD for each byte between them.
 template <typename Piece>
 void wellFormed(std::string_view text, Piece piece) {
+  if (isAscii(text)) return piece(text);
   std::size_t run = 0;
   while (run < text.size()) {
     const std::size_t length = sequence(text.substr(run));
@@ -48,6 +63,7 @@ void wellFormed(std::string_view text, Piece piece) {
 }
 
 void putVarint(std::vector<std::uint8_t>& out, std::uint64_t value) {
+  if (value < 0x80) return out.push_back(static_cast<std::uint8_t>(value));
   std::uint8_t bytes[10];
   out.insert(out.end(), bytes, writeVarint(value, bytes));
 }
@@ -95,8 +111,10 @@ void AttributeEncoder::integer(std::string_view key, std::int64_t value) {
 void AttributeEncoder::real(std::string_view key, double value) {
   putKey(out_, number_, key, 9);
   putVarint(out_, tag(4, Wire::Fixed64));
-  const auto bits = std::bit_cast<std::uint64_t>(value);
-  for (int shift = 0; shift < 64; shift += 8) out_.push_back(static_cast<std::uint8_t>(bits >> shift));
+  static_assert(std::endian::native == std::endian::little);
+  std::uint8_t bytes[sizeof value];
+  std::memcpy(bytes, &value, sizeof value);
+  out_.insert(out_.end(), bytes, bytes + sizeof bytes);
 }
 
 }  // namespace driftlock::otlp

@@ -14,6 +14,10 @@ constexpr std::uint32_t kMostTests = 4;
 constexpr std::uint32_t kBlock = 8;
 constexpr std::uint32_t kStopAfter = 10;
 constexpr std::size_t kMostNext = 3;
+/// Hops that a window's figures are good for in the attributes of records.
+constexpr std::uint32_t kHopsPerMetrics = 16;
+/// Of a record's attributes without those of variable length.
+constexpr std::size_t kAttributesSize = 480;
 
 }  // namespace
 
@@ -36,7 +40,7 @@ void Describer::restore(StateReader& read) {
   sinceTest_ = std::min(read.get<std::uint32_t>(), kRecordsPerTest);
 }
 
-void Describer::describe(Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding) {
+void Describer::describe(Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding, Allowance& allowance) {
   const StreamKey& key = stream.key();
   finding.signal = key.signal;
   finding.tenant = key.tenant;
@@ -50,7 +54,8 @@ void Describer::describe(Stream& stream, const RecordView& record, const Content
   if (finding.record != Finding::noRecord) describeRecord(stream, record, content, finding);
   describeChannel(stream, record, finding);
   finding.explanation = explain(finding);
-  measure(stream, finding);
+  allowance.annotate(kAttributesSize + finding.stream.size() + finding.explanation.size());
+  measure(stream, finding, allowance);
 }
 
 void Describer::describeChannel(const Stream& stream, const RecordView& record, Finding& finding) const {
@@ -121,14 +126,19 @@ void Describer::describeRecord(const Stream& stream, const RecordView& record, c
   text::makeReadable(finding.text, &finding.novel);
 }
 
-void Describer::measure(Stream& stream, Finding& finding) {
-  const WindowMetrics* metrics = stream.metrics(codec_);
+void Describer::measure(Stream& stream, Finding& finding, Allowance& allowance) {
+  if (allowance.spent()) return;
+  // Reports say how the window is now; records between two of them need not be measured so often.
+  const bool fresh = stream.measured(finding.reported ? 1 : kHopsPerMetrics);
+  if (!fresh) allowance.spend(Allowance::kMetrics);
+  const WindowMetrics* metrics = fresh ? &stream.measuredMetrics() : stream.metrics(codec_);
   if (!metrics) return;
   finding.hasMetrics = true;
   finding.metrics = *metrics;
   finding.codec = toString(settings_.codec);
   finding.windowRecords = static_cast<std::uint32_t>(stream.windowRecords());
   if (!finding.reported) return;
+  allowance.spend(Allowance::kReport);
   std::vector<std::string> baseline, window;
   stream.texts(baseline, window);
   if (finding.verdict.channel == Channel::Content) finding.nearest = nearestOf(baseline, finding.text, matcher_);
@@ -150,10 +160,11 @@ void Describer::measure(Stream& stream, Finding& finding) {
   finding.windowBytes = windowText.size();
   finding.baselineExcerpt = packed(join(baseline));
   finding.windowExcerpt = packed(windowText);
-  test(baseline, window, finding);
+  test(baseline, window, finding, allowance);
 }
 
-void Describer::test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding) {
+void Describer::test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding,
+                     Allowance& allowance) {
   if (tests_ == 0 || settings_.permutations == 0) return;
   auto views = [&](const std::vector<std::string>& texts) {
     std::vector<Bytes> out;
@@ -171,6 +182,7 @@ void Describer::test(const std::vector<std::string>& baseline, const std::vector
   finding.permutation = permutationTest(
       b, w, codec_,
       {.permutations = settings_.permutations, .block = block, .stopAfter = kStopAfter, .seed = settings_.seed});
+  allowance.spend(Allowance::kPermutation * (1 + finding.permutation.permutations));
 }
 
 }  // namespace driftlock

@@ -6,6 +6,7 @@
 
 #include "cbad/state_bytes.hpp"
 #include "codec/codec.hpp"
+#include "stream/allowance.hpp"
 #include "stream/report.hpp"
 #include "stream/settings.hpp"
 #include "stream/stream.hpp"
@@ -23,8 +24,9 @@ class Describer {
   /// A record was judged. Every so many earn a permutation test, so that a storm of anomalies does not stop the engine.
   void pass();
 
-  /// Of a finding whose verdict, time and anomaly are set. `record` and `content`: the record that is being judged.
-  void describe(Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding);
+  /// Of a finding whose verdict, time and anomaly are set. `record` and `content`: the record that is being judged. What it
+  /// costs is taken off the allowance; when that is spent, the figures that are dear are left out.
+  void describe(Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding, Allowance& allowance);
 
   void snapshot(std::vector<std::uint8_t>& out) const;
   void restore(StateReader& read);
@@ -32,8 +34,9 @@ class Describer {
  private:
   void describeRecord(const Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding) const;
   void describeChannel(const Stream& stream, const RecordView& record, Finding& finding) const;
-  void measure(Stream& stream, Finding& finding);
-  void test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding);
+  void measure(Stream& stream, Finding& finding, Allowance& allowance);
+  void test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding,
+            Allowance& allowance);
 
   const Settings& settings_;
   const Codec& codec_;

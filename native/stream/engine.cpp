@@ -20,6 +20,9 @@ namespace {
 /// "DLS" and the format's version.
 constexpr std::uint32_t kMagic = 0x04534C44;
 
+/// The lengths of a record, and of the messages around it, take so many bytes more when they grow, at the most.
+constexpr std::size_t kRecordLength = 4, kEnclosingLengths = 16;
+
 /// A request that the engine fails on fails alone.
 template <typename Step>
 void guard(Task& task, Step&& step) {
@@ -90,7 +93,7 @@ void Engine::join() {
 
 void Engine::submit(std::shared_ptr<Task> task) {
   task->remaining = static_cast<std::uint32_t>(workers_.size());
-  task->findings.resize(workers_.size());
+  task->flags.resize(workers_.size());
   task->windowsOf.resize(workers_.size());
   {
     std::lock_guard lock(mutex_);
@@ -158,7 +161,11 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     return;
   }
   if (task.malformed) return;
+  for (std::uint32_t shard = worker; shard < shardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
+    shards_[shard]->begin(task.request.size());
+  }
   const Request request{task.index, task.keys, task.tenant, task.moment};
+  std::uint32_t unjudged = 0;
   for (std::uint32_t i = 0; i < task.records; ++i) {
     const std::uint32_t shard = shardOf(task.keys.hash(i));
     if (shard % workers_.size() != worker) continue;
@@ -167,17 +174,20 @@ void Engine::judge(Task& task, std::uint32_t worker) {
       shards_[shard]->limit(request, i);
       continue;
     }
-    const Verdict verdict = shards_[shard]->judge(request, i, task.findings[worker], settings_.scores ? &task.windowsOf[worker] : nullptr);
-    if (!settings_.scores) continue;
+    const std::optional<Verdict> verdict =
+        shards_[shard]->judge(request, i, task.flags[worker], settings_.scores ? &task.windowsOf[worker] : nullptr);
+    if (!verdict) ++unjudged;
+    if (!verdict || !settings_.scores) continue;
     double* score = &task.scores[scoreWidth * i];
-    score[0] = verdict.score;
-    score[1] = verdict.pValue;
-    score[2] = verdict.flagged ? 1 : 0;
-    score[3] = static_cast<double>(shown(verdict.channel));
+    score[0] = verdict->score;
+    score[1] = verdict->pValue;
+    score[2] = verdict->flagged ? 1 : 0;
+    score[3] = static_cast<double>(shown(verdict->channel));
   }
+  task.unjudged += unjudged;
   // Behind the records: a stream that has some of them is not silent.
   for (std::uint32_t shard = worker; shard < shardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
-    for (const auto& [tenant, moment] : task.moments) shards_[shard]->elapse(tenant, moment, task.records + shard, task.findings[worker]);
+    for (const auto& [tenant, moment] : task.moments) shards_[shard]->elapse(tenant, moment, task.records + shard, task.flags[worker]);
   }
 }
 
@@ -202,14 +212,14 @@ void Engine::prepare(Task& task) {
   task.timeUnixNano = clocks_.moment().event;
 }
 
-void Engine::withhold(Task& task, std::vector<Finding>& findings) {
+void Engine::withhold(Task& task, std::vector<Flag>& flags) {
   budget_->observe(task.timeUnixNano);
-  std::erase_if(findings, [&](Finding& finding) {
-    if (finding.ended) return !budget_->end(finding.anomaly.id);
-    const auto answer = budget_->judge(finding.anomaly.id, finding.anomaly.occurrences, finding.verdict.margin);
-    finding.reported |= answer == ProcessBudget::Answer::ToldLate;
+  std::erase_if(flags, [&](Flag& flag) {
+    if (flag.ended) return !budget_->end(*flag.anomaly);
+    const auto answer = budget_->judge(*flag.anomaly, flag.occurrences, flag.margin);
+    flag.reported |= answer == ProcessBudget::Answer::ToldLate;
     if (answer != ProcessBudget::Answer::Withheld) return false;
-    if (finding.record != Finding::noRecord && !task.scores.empty()) task.scores[scoreWidth * std::size_t{finding.record} + 2] = 0;
+    if (flag.record != Finding::noRecord && !task.scores.empty()) task.scores[scoreWidth * std::size_t{flag.record} + 2] = 0;
     return true;
   });
 }
@@ -221,33 +231,86 @@ void Engine::finish(Task& task) {
     for (WindowReport& window : windows) task.windows.push_back(std::move(window));
   }
   std::stable_sort(task.windows.begin(), task.windows.end(), [](auto& a, auto& b) { return a.record < b.record; });
-  std::vector<Finding> findings = std::move(task.findings[0]);
-  for (std::size_t i = 1; i < task.findings.size(); ++i) {
-    for (Finding& finding : task.findings[i]) findings.push_back(std::move(finding));
+  std::vector<Flag> flags = std::move(task.flags[0]);
+  for (std::size_t i = 1; i < task.flags.size(); ++i) {
+    for (Flag& flag : task.flags[i]) flags.push_back(std::move(flag));
   }
-  if (findings.empty()) return;
+  if (flags.empty()) return;
   // In the order of records; what is about none stays behind the record that brought it to light. Silences, which come behind
   // all records, in the order of names: hashes must not decide whom the budget of the process serves first.
-  std::stable_sort(findings.begin(), findings.end(), [&](const Finding& a, const Finding& b) {
+  const auto before = [&](const Flag& a, const Flag& b) {
     if (a.at < task.records || b.at < task.records) return a.at < b.at;
-    return std::tie(a.tenant, a.stream, a.at) < std::tie(b.tenant, b.stream, b.at);
-  });
-  withhold(task, findings);
-  std::vector<std::uint8_t> attributes;
-  std::vector<std::pair<std::uint32_t, std::size_t>> ends;
-  for (const Finding& finding : findings) {
-    if (finding.reported) task.anomalies.push_back(encodeAnomaly(finding));
-    if (finding.record == Finding::noRecord) continue;
-    encodeAttributes(finding, otlp::attributesField(task.index, task.index.records[finding.record]), attributes);
-    ends.emplace_back(finding.record, attributes.size());
+    if (!a.finding || !b.finding) return std::pair(!a.finding, a.at) < std::pair(!b.finding, b.at);
+    return std::tie(a.finding->tenant, a.finding->stream, a.at) < std::tie(b.finding->tenant, b.finding->stream, b.at);
+  };
+  if (!std::is_sorted(flags.begin(), flags.end(), before)) std::stable_sort(flags.begin(), flags.end(), before);
+  withhold(task, flags);
+  std::size_t left = Allowance::reportBound(task.request.size());
+  for (const Flag& flag : flags) {
+    if (!flag.reported) continue;
+    std::vector<std::uint8_t> report;
+    if (flag.finding) report = encodeAnomaly(*flag.finding);
+    if (report.empty() || report.size() > left) {
+      ++task.unreported;
+      continue;
+    }
+    left -= report.size();
+    task.anomalies.push_back(std::move(report));
   }
-  task.flagged = static_cast<std::uint32_t>(ends.size());
-  if (ends.empty()) return;
+  std::erase_if(flags, [](const Flag& flag) { return flag.record == Finding::noRecord; });
+  task.flagged = static_cast<std::uint32_t>(flags.size());
+  if (!flags.empty()) annotate(task, flags);
+}
+
+namespace {
+
+std::uint32_t fieldOf(const Task& task, const Flag& flag) { return otlp::attributesField(task.index, task.index.records[flag.record]); }
+
+}  // namespace
+
+void Engine::annotate(Task& task, std::span<const Flag> flags) const {
+  std::vector<std::uint8_t> mark;
+  std::string_view markedAnomaly;
+  std::uint32_t markedField = 0;
+  // Records of one anomaly tend to follow each other: the attributes that name it are encoded once for them.
+  const auto markOf = [&](const Flag& flag) {
+    const std::uint32_t field = fieldOf(task, flag);
+    if (field != markedField || *flag.anomaly != markedAnomaly) {
+      mark.clear();
+      encodeMark(markedAnomaly = *flag.anomaly, markedField = field, mark);
+    }
+    return Bytes(mark);
+  };
+  // The first ones get all that is said of them, the others the id of their anomaly, as far as the bounds go.
+  std::size_t left = Allowance::annotationBound(task.request.size()), leftForWhole = Allowance::kWholeAnnotations;
+  std::vector<std::uint8_t> attributes;
+  std::vector<std::size_t> ends;
+  ends.reserve(flags.size());
+  std::uint32_t parent = otlp::none;
+  bool marked = true, whole = true;
+  for (const Flag& flag : flags) {
+    const std::size_t begin = attributes.size();
+    const std::uint32_t own = task.index.records[flag.record].frame.parent;
+    const std::size_t lengths = kRecordLength + (std::exchange(parent, own) == own ? 0 : kEnclosingLengths);
+    const auto added = [&] { return attributes.size() - begin + lengths; };
+    const Bytes mark = markOf(flag);
+    marked = marked && mark.size() + lengths <= left;
+    if (marked) attributes.insert(attributes.end(), mark.begin(), mark.end());
+    if (whole = whole && marked && flag.finding; whole) {
+      encodeDetails(*flag.finding, fieldOf(task, flag), attributes);
+      whole = added() <= std::min(left, leftForWhole);
+      if (whole) leftForWhole -= added();
+      else attributes.resize(begin + mark.size());
+    }
+    if (marked) left -= added();
+    if (!whole) ++task.abridged;
+    ends.push_back(attributes.size());
+  }
   std::vector<otlp::Edit> edits;
   std::size_t begin = 0;
-  for (const auto& [record, end] : ends) {
-    edits.push_back({record, Bytes(attributes).subspan(begin, end - begin)});
-    begin = end;
+  for (std::size_t i = 0; i < flags.size(); ++i) {
+    edits.push_back({flags[i].record, Bytes(attributes).subspan(begin, ends[i] - begin)});
+    begin = ends[i];
   }
   otlp::Splicer splicer;
   task.output.size = splicer.plan(task.index, edits, settings_.flaggedOnly ? otlp::Keep::Edited : otlp::Keep::All);
@@ -292,11 +355,12 @@ bool Engine::restore(Bytes snapshot) {
 }
 
 void FeedbackVisit::visit(Shard& shard) {
-  std::vector<Finding> findings;
-  if (!shard.feedback(tenant_, anomalyId_, feedback_, findings)) return;
+  std::vector<Flag> flags;
+  shard.begin(0);
+  if (!shard.feedback(tenant_, anomalyId_, feedback_, flags)) return;
   std::lock_guard lock(mutex_);
   found_ = true;
-  for (const Finding& finding : findings) ended_ = encodeAnomaly(finding);
+  for (const Flag& flag : flags) ended_ = encodeAnomaly(*flag.finding);
 }
 
 std::vector<std::uint8_t> Snapshot::join() const {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -55,6 +56,12 @@ struct Task {
   std::uint32_t flagged = 0;
   /// Records whose streams are beyond the tenant's quota: they pass unjudged.
   std::uint32_t limited = 0;
+  /// Records that passed unjudged since the request had spent its allowance of work (Allowance).
+  std::atomic<std::uint32_t> unjudged{0};
+  /// Flagged records that carry no more than the id of their anomaly, or not even that, since the request has many.
+  std::uint32_t abridged = 0;
+  /// Reports that were left out since the request has too many.
+  std::uint32_t unreported = 0;
   /// The request with the attributes spliced in, where something was flagged.
   OwnedBytes output;
   std::vector<std::vector<std::uint8_t>> anomalies;
@@ -77,7 +84,7 @@ struct Task {
   /// A flag a record: limited. Empty where none is.
   std::vector<std::uint8_t> refused;
   /// By worker.
-  std::vector<std::vector<Finding>> findings;
+  std::vector<std::vector<Flag>> flags;
   std::vector<std::vector<WindowReport>> windowsOf;
   std::mutex mutex;
   std::atomic<std::uint32_t> remaining{0};
@@ -190,8 +197,10 @@ class Engine {
   void prepare(Task& task);
   /// Likewise: the last worker to finish a task comes to the next one behind this.
   void finish(Task& task);
-  /// What is told of the findings, in their order; and takes back the flags of what is not.
-  void withhold(Task& task, std::vector<Finding>& findings);
+  /// Takes back the flags that the budget of the process withholds, and marks what is reported late.
+  void withhold(Task& task, std::vector<Flag>& flags);
+  /// Writes the request with the attributes of flagged records.
+  void annotate(Task& task, std::span<const Flag> flags) const;
 
   const Settings settings_;
   const KeyedHash streamHash_;

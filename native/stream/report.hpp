@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cbad/permutation.hpp"
@@ -66,6 +68,21 @@ struct Finding {
   OwnedBytes baselineExcerpt, windowExcerpt;
 };
 
+/// A flagged verdict of a request, or an anomaly that is over, in the order in which they are reported.
+struct Flag {
+  /// As in Finding.
+  std::uint32_t record = Finding::noRecord, at = 0;
+  bool ended = false;
+  /// To be reported, as far as the request's allowance goes.
+  bool reported = false;
+  double margin = 0;
+  /// The anomaly's id; flags of one anomaly that follow each other share it.
+  std::shared_ptr<const std::string> anomaly;
+  std::uint64_t occurrences = 0;
+  /// What is said of it. Null where a request has flagged more than is described: the record then carries the anomaly's id.
+  std::unique_ptr<Finding> finding;
+};
+
 std::string_view toString(Channel channel);
 
 /// What is strange and how much, against what is usual.
@@ -75,8 +92,10 @@ std::string explainEnding(Ending ending);
 /// Of an anomaly, from 1 (low) to 4 (critical): how far beyond the limit, and how grave the record calls itself.
 std::uint32_t severity(const Finding& finding);
 
-/// Appends the CBAD attributes as KeyValue fields of that number.
-void encodeAttributes(const Finding& finding, std::uint32_t number, std::vector<std::uint8_t>& out);
+/// Appends the CBAD attributes that say of which anomaly a record is a part, as KeyValue fields of that number.
+void encodeMark(std::string_view anomaly, std::uint32_t number, std::vector<std::uint8_t>& out);
+/// Likewise, all others.
+void encodeDetails(const Finding& finding, std::uint32_t number, std::vector<std::uint8_t>& out);
 
 /// A driftlock.v1.Anomaly message.
 std::vector<std::uint8_t> encodeAnomaly(const Finding& finding);

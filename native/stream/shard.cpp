@@ -43,8 +43,10 @@ Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
     tenant->order.splice(tenant->order.begin(), tenant->order, held);
     return *(latest_ = &*held);
   }
+  allowance_.spend(Allowance::kNewStream);
   makeRoom(id.tenant);
   const auto packed = shelf_.take(id);
+  if (packed) allowance_.spend(Allowance::kPackedStream);
   Held* held = packed ? unpack(*packed, &id) : nullptr;
   if (!held) {
     held = &add(request.keys.make(request.index, record, request.tenant, settings_.streamBy));
@@ -62,6 +64,7 @@ void Shard::makeRoom(std::string_view newcomer) {
   const StreamId id = oldest->stream.id();
   StreamFigures figures = figuresOf(*oldest);
   figures.state = StreamState::Evicted;
+  if (!oldest->stream.learning()) allowance_.spend(Allowance::kPackedStream);
   if (!oldest->stream.learning() &&
       shelf_.put(id, pack(*oldest), [this](const StreamId& dropped, Bytes packed) { forget(dropped, packed); })) {
     figures.state = StreamState::Shelved;
@@ -150,11 +153,13 @@ void Shard::schedule(Held& held) {
   if (held.due != 0) due.emplace(held.due, hash);
 }
 
-void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t at, std::vector<Finding>& findings) {
+void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t at, std::vector<Flag>& flags) {
   const auto own = tenants_.find(tenant);
   if (own == tenants_.end()) return;
   auto& due = own->second.due;
-  while (!due.empty() && due.begin()->first <= moment.now) {
+  // What the request's allowance does not reach is looked at when the clock moves again.
+  while (!due.empty() && due.begin()->first <= moment.now && !allowance_.spent()) {
+    allowance_.spend(Allowance::kRecord);
     Held& held = *streams_.find({due.begin()->second, own->first})->second.held;
     events_.clear();
     // The stream must not notice when it is only put off: that depends on when it was put here.
@@ -164,7 +169,7 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
     count(held);
     for (const Event& event : events_) {
       held.tally.add(event.verdict);
-      tell(held.stream, event, at, findings);
+      tell(held.stream, event, at, flags);
     }
     change(held);
   }
@@ -271,17 +276,33 @@ bool Shard::restore(Bytes in, std::uint32_t number) {
   return read.done();
 }
 
-Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<Finding>& findings,
-                     std::vector<WindowReport>* windows) {
-  describer_.pass();
+void Shard::pass(const Request& request, std::uint32_t number, std::vector<Flag>& flags) {
+  const auto found = streams_.find({request.keys.hash(number), request.tenant});
+  if (found == streams_.end()) return;
+  // It is not judged, but neither is it silent.
+  Stream& stream = found->second.held->stream;
+  events_.clear();
+  stream.hear(request.moment, events_);
+  for (const Event& event : events_) tell(stream, event, number, flags);
+}
+
+std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number, std::vector<Flag>& flags,
+                                    std::vector<WindowReport>* windows) {
   const otlp::Record& record = request.index.records[number];
+  const Bytes raw = request.index.bytes(record);
+  if (allowance_.spent()) {
+    pass(request, number, flags);
+    return {};
+  }
+  allowance_.spend(Allowance::kRecord + raw.size());
+  describer_.pass();
   Held& held = find(request, number);
   Stream& stream = held.stream;
   const bool wasLearning = stream.learning();
   readFields(request.index, record, view_);
   events_.clear();
   stream.hear(request.moment, events_);
-  const Verdict verdict = stream.observe(view_, request.index.bytes(record), content_, events_);
+  const Verdict verdict = stream.observe(view_, raw, content_, events_);
   if (wasLearning && !stream.learning()) {
     --learning;
     held.times.baseline = stream.latestUnixNano();
@@ -304,14 +325,32 @@ Verdict Shard::judge(const Request& request, std::uint32_t number, std::vector<F
   }
   for (const Event& event : events_) {
     held.tally.add(event.verdict);
-    tell(stream, event, number, findings);
+    tell(stream, event, number, flags);
   }
-  if (verdict.flagged) tell(stream, verdict, number, request.index.bytes(record), findings);
+  if (verdict.flagged) tell(stream, verdict, number, raw, flags);
   return verdict;
 }
 
-void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Finding>& findings) {
-  Finding& finding = findings.emplace_back();
+Flag& Shard::flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags) {
+  Flag& flag = flags.emplace_back();
+  flag.at = at;
+  if (!flaggedId_ || *flaggedId_ != anomaly.id) flaggedId_ = std::make_shared<const std::string>(anomaly.id);
+  flag.anomaly = flaggedId_;
+  flag.occurrences = anomaly.occurrences;
+  return flag;
+}
+
+void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Flag>& flags) {
+  // That a stream has fallen silent is told in any case: as the only flag until records come again, it may be no power of two.
+  const bool reported = event.ended || stream.report(event.verdict, {}, nullptr) || event.verdict.silentFor > 0;
+  const OpenAnomaly& anomaly = event.ended ? event.anomaly : stream.anomaly();
+  Flag& flag = this->flag(anomaly, at, flags);
+  flag.ended = event.ended;
+  flag.reported = reported;
+  flag.margin = event.verdict.margin;
+  // What is about no record has no attributes.
+  if (!reported || !allowance_.describes(true)) return;
+  Finding& finding = *(flag.finding = std::make_unique<Finding>());
   finding.at = at;
   finding.record = Finding::noRecord;
   finding.verdict = event.verdict;
@@ -320,29 +359,34 @@ void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::vect
   finding.ending = event.ending;
   finding.volume = event.volume;
   finding.fields = event.fields;
-  // That a stream has fallen silent is told in any case: as the only flag until records come again, it may be no power of two.
-  finding.reported = event.ended || stream.report(event.verdict, {}, nullptr) || event.verdict.silentFor > 0;
-  finding.anomaly = event.ended ? event.anomaly : stream.anomaly();
-  describer_.describe(stream, view_, content_, finding);
+  finding.reported = reported;
+  finding.anomaly = anomaly;
+  describer_.describe(stream, view_, content_, finding, allowance_);
 }
 
-void Shard::tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Finding>& findings) {
-  Finding& finding = findings.emplace_back();
+void Shard::tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Flag>& flags) {
+  const bool reported = stream.report(verdict, raw, &content_);
+  Flag& flag = this->flag(stream.anomaly(), record, flags);
+  flag.record = record;
+  flag.reported = reported;
+  flag.margin = verdict.margin;
+  if (!allowance_.describes(reported)) return;
+  Finding& finding = *(flag.finding = std::make_unique<Finding>());
   finding.at = finding.record = record;
   finding.verdict = verdict;
   finding.timeUnixNano = view_.timeUnixNano;
-  finding.reported = stream.report(verdict, raw, &content_);
+  finding.reported = reported;
   finding.anomaly = stream.anomaly();
-  describer_.describe(stream, view_, content_, finding);
+  describer_.describe(stream, view_, content_, finding, allowance_);
 }
 
-bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Finding>& findings) {
+bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Flag>& flags) {
   const auto own = tenants_.find(tenant);
   if (own == tenants_.end()) return false;
   for (Held& held : own->second.order) {
     events_.clear();
     if (!held.stream.feedback(anomalyId, feedback, events_)) continue;
-    for (const Event& event : events_) tell(held.stream, event, 0, findings);
+    for (const Event& event : events_) tell(held.stream, event, 0, flags);
     return true;
   }
   return false;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "stream/allowance.hpp"
 #include "stream/describer.hpp"
 #include "stream/figures.hpp"
 #include "stream/keys.hpp"
@@ -52,14 +54,17 @@ class Shard {
   /// baseline that is nearest; `packer` (zstd) packs snapshots.
   Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer);
 
-  /// Judges a record of the request. What is flagged, and what has ended, is added to `findings`; the verdict of a window
-  /// that it completes to `windows`, where wanted.
-  Verdict judge(const Request& request, std::uint32_t record, std::vector<Finding>& findings,
-                std::vector<WindowReport>* windows);
+  /// A request of so many bytes begins: its records, and what it brings to light, come next.
+  void begin(std::size_t requestSize) { allowance_ = Allowance(requestSize); }
+
+  /// Judges a record of the request. What is flagged, and what has ended, is added to `flags`; the verdict of a window that
+  /// it completes to `windows`, where wanted. Nothing where the request has spent its allowance: the record passes unjudged.
+  std::optional<Verdict> judge(const Request& request, std::uint32_t record, std::vector<Flag>& flags,
+                               std::vector<WindowReport>* windows);
 
   /// Judges the streams of a tenant that have been silent for long at that moment, behind all records of the request that
   /// moved its clock there. @param at tells findings apart from other shards' in their order: see Finding::at.
-  void elapse(std::string_view tenant, const Moment& moment, std::uint32_t at, std::vector<Finding>& findings);
+  void elapse(std::string_view tenant, const Moment& moment, std::uint32_t at, std::vector<Flag>& flags);
 
   /// Counts a record whose stream is beyond its tenant's quota.
   void limit(const Request& request, std::uint32_t record);
@@ -68,9 +73,9 @@ class Shard {
   /// how many are left.
   std::size_t tell(std::size_t most, std::vector<std::uint8_t>& out);
 
-  /// Acts on a person's word on an anomaly of that tenant; where that ends it, `findings` says so. False where no stream here
+  /// Acts on a person's word on an anomaly of that tenant; where that ends it, `flags` says so. False where no stream here
   /// remembers the anomaly.
-  bool feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Finding>& findings);
+  bool feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Flag>& flags);
 
   /// Appends all streams, and what the shelf holds. Between records.
   void snapshot(std::vector<std::uint8_t>& out) const;
@@ -114,6 +119,8 @@ class Shard {
   };
 
   Held& find(const Request& request, std::uint32_t record);
+  /// A record of the request that is not judged.
+  void pass(const Request& request, std::uint32_t record, std::vector<Flag>& flags);
   /// For a stream of that tenant.
   void makeRoom(std::string_view tenant);
   /// A stream in front of its tenant's others: a fresh one, or as it was packed. Null where the bytes are no stream's, or
@@ -129,8 +136,9 @@ class Shard {
   StreamFigures figuresOf(const Held& held) const;
   /// A stream goes from the shelf.
   void forget(const StreamId& id, Bytes packed);
-  void tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Finding>& findings);
-  void tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Finding>& findings);
+  Flag& flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags);
+  void tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Flag>& flags);
+  void tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Flag>& flags);
 
   const Settings& settings_;
   const Codec& codec_;
@@ -147,6 +155,9 @@ class Shard {
   Shelf shelf_;
   Describer describer_;
 
+  Allowance allowance_;
+  /// Of the anomaly that was flagged last.
+  std::shared_ptr<const std::string> flaggedId_;
   RecordView view_;
   ContentScore content_;
   std::vector<Event> events_;

@@ -202,6 +202,10 @@ class Stream {
 
   /// The window's figures against the baseline: made anew when a hop has passed. Null where either is empty.
   const WindowMetrics* metrics(const Codec& codec);
+  /// They are not older than so many hops.
+  bool measured(std::uint32_t hops = 1) const { return metrics_ && seen_ < metricsAt_ + std::uint64_t{hops} * settings_.windowHop; }
+  /// As they were made last.
+  const WindowMetrics& measuredMetrics() const { return *metrics_; }
   /// Texts of the records of the window and of the baseline's excerpt, as `render` gives them, a line each.
   void texts(std::vector<std::string>& baseline, std::vector<std::string>& window) const;
 
@@ -321,6 +325,8 @@ class Stream {
   FieldShift shiftOf(FieldFinding finding) const;
   void expireSessions(std::vector<Event>& events);
   void endAnomaly(Ending ending, std::vector<Event>& events);
+  /// Whether the next flagged event is to be reported, behind those.
+  bool reportsNext(const std::vector<Event>& events) const;
   /// Nothing was flagged for so long that the open anomaly is over.
   bool quiet() const;
   /// The open anomaly has lasted for so long that what it shows is normal.

@@ -36,6 +36,11 @@ void Stream::endAnomaly(Ending ending, std::vector<Event>& events) {
   event.ending = ending;
 }
 
+bool Stream::reportsNext(const std::vector<Event>& events) const {
+  const auto flagged = std::ranges::count_if(events, [](const Event& event) { return !event.ended; });
+  return std::has_single_bit(anomaly_.occurrences + static_cast<std::uint64_t>(flagged) + 1);
+}
+
 bool Stream::report(const Verdict& verdict, Bytes record, const ContentScore* content) {
   const std::uint64_t time = clock_.eventAt(clock_.now());
   if (anomaly_.occurrences == 0) {

@@ -53,7 +53,8 @@ void Stream::observeFields(const RecordView& record, const ContentScore& content
   }
   if (verdict.flagged) {
     const std::uint64_t time = clock_.eventAt(clock_.now());
-    events.push_back({.verdict = verdict, .timeUnixNano = time, .fields = shiftOf(fields_->explain(block))});
+    // Texts are looked for only if they will be shown.
+    events.push_back({.verdict = verdict, .timeUnixNano = time, .fields = reportsNext(events) ? shiftOf(fields_->explain(block)) : FieldShift{}});
   }
   // What lasts for as long as the settings say becomes normal.
   if (verdict.flagged && !settled()) return fields_->reject();

@@ -40,7 +40,7 @@ void Stream::texts(std::vector<std::string>& baseline, std::vector<std::string>&
 }
 
 const WindowMetrics* Stream::metrics(const Codec& codec) {
-  if (metrics_ && seen_ < metricsAt_ + settings_.windowHop) return &*metrics_;
+  if (measured()) return &*metrics_;
   thread_local std::vector<std::string> baseline, window;
   texts(baseline, window);
   auto join = [&](const std::vector<std::string>& texts) {

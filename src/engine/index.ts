@@ -20,6 +20,10 @@ export interface Judged {
   flagged: number;
   /** Records that passed unjudged: their streams are beyond the tenant's quota. */
   limited: number;
+  /** As in EngineOutcome. */
+  unjudged: number;
+  abridged: number;
+  unreported: number;
   anomalies: Anomaly[];
   /** As in EngineOutcome, where the engine was made with `scores`. */
   scores?: Float64Array;

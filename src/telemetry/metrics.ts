@@ -104,10 +104,25 @@ export function createMetrics(versions: Versions) {
     records: counter("receiver_records_total", "Log records, spans and metric points that the engine read.", [
       "signal",
     ]),
-    flagged: counter("flagged_records_total", "Records that were given CBAD attributes.", ["signal"]),
+    flagged: counter("flagged_records_total", "Records that were flagged.", ["signal"]),
     limited: counter(
       "limited_records_total",
       "Records that passed unjudged: their streams are beyond the tenant's limits.streams.",
+      ["signal"],
+    ),
+    unjudged: counter(
+      "unjudged_records_total",
+      "Records that passed unjudged: judging the others had taken all the work that one request may.",
+      ["signal"],
+    ),
+    abridged: counter(
+      "abridged_records_total",
+      "Flagged records that carry the anomaly's id at the most: their requests have more than are annotated whole.",
+      ["signal"],
+    ),
+    unreported: counter(
+      "unreported_anomalies_total",
+      "Reports of anomalies that were left out: their requests have too many.",
       ["signal"],
     ),
     reports: counter(
@@ -177,8 +192,9 @@ export function createMetrics(versions: Versions) {
       receiver.bytes.inc({ signal, transport }, 0);
       receiver.wireBytes.inc({ signal, transport }, 0);
     }
-    for (const each of [engine.records, engine.flagged, engine.limited, forward.records, forward.rejected])
-      each.inc({ signal }, 0);
+    const { records, flagged, limited, unjudged, abridged, unreported } = engine;
+    for (const each of [records, flagged, limited, unjudged, abridged, unreported]) each.inc({ signal }, 0);
+    for (const each of [forward.records, forward.rejected]) each.inc({ signal }, 0);
     for (const each of [forward.deadLetters, forward.lostDeadLetters]) each.inc({ signal }, 0);
     forward.undelivered.inc({ signal, reason: "disk_full" }, 0);
   }
