@@ -12,7 +12,6 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Socket } from "node:net";
-import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
 import { Code, ExportError, grpcMethod, type Signal, signals } from "../otlp.ts";
 import type { Permit } from "./admission.ts";
@@ -23,7 +22,7 @@ import { closeTimeout, supervise } from "./grpc-session.ts";
 import type { CloseReason, ReceiveHooks } from "./hooks.ts";
 import type { Intake, Received } from "./intake.ts";
 import { type Endpoint, handshakeTimeout, type Listening, listen, maxTimer, sourceOf } from "./listen.ts";
-import { answerHttp1, listenForHttp2 } from "./preface.ts";
+import { listenForHttp2, WrongPort } from "./preface.ts";
 import { loadServerContext, reloadServerContext } from "./tls.ts";
 
 const signalOf = new Map<string | undefined, Signal>(signals.map((signal) => [grpcMethod[signal], signal]));
@@ -84,22 +83,15 @@ export async function startGrpc(
   const answers = new GrpcAnswers(answerMs, ({ session }) => {
     if (session !== undefined) end(session as ServerHttp2Session, "unread", closeTimeout);
   });
-  const otherProtocol = new RateLimitedLog();
+  const wrongPort = new WrongPort("grpc", "OTLP/gRPC, which is HTTP/2", hooks);
   const onOther = (socket: Socket) => {
-    onClosed("protocol");
     const { endpoint, enabled } = config.http;
-    const remedy = enabled
-      ? `OTLP/HTTP is at ${endpoint} (receive.http.endpoint)`
-      : "receive.http is disabled";
-    otherProtocol.say("http", (connections) =>
-      hooks.log.warn(
-        { peer: socket.remoteAddress, connections },
-        `receive.grpc: HTTP/1.1 came to the port of OTLP/gRPC; ${remedy}`,
-      ),
-    );
-    answerHttp1(socket, `this port takes OTLP/gRPC, which is HTTP/2; ${remedy}`);
+    const there = `OTLP/HTTP is at ${endpoint} (receive.http.endpoint)`;
+    wrongPort.refuse(socket, "HTTP/1.1", enabled ? there : "receive.http is disabled");
   };
-  const front = secure ?? listenForHttp2(server, onOther);
+  const onTls = (socket: Socket) =>
+    wrongPort.refuse(socket, "TLS", "set receive.grpc.tls, or send without TLS");
+  const front = secure ?? listenForHttp2(server, { onOther, onTls });
   secure?.on("unknownProtocol", onOther);
   server.on("session", (session) => {
     const connection = listening.socketOf(session.socket);
@@ -174,6 +166,7 @@ export async function startGrpc(
       const closed = new Promise<void>((resolve) => front.close(() => resolve()));
       services?.close();
       for (const session of sessions.values()) session.close();
+      for (const socket of listening.sockets) if (!sessions.has(sourceOf(socket))) socket.destroy();
       return closed;
     },
     destroy() {

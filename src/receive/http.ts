@@ -9,7 +9,6 @@ import {
 import { createServer as createSecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
 import { Code, ExportError, httpPath, type PartialSuccess, type Signal, signals } from "../otlp.ts";
 import { toJson } from "../printable.ts";
@@ -23,7 +22,7 @@ import { announcedLength, readBody } from "./http-body.ts";
 import type { Intake, Received } from "./intake.ts";
 import { JsonReader } from "./json.ts";
 import { type Endpoint, handshakeTimeout, type Listening, listen, maxTimer } from "./listen.ts";
-import { answerHttp1 } from "./preface.ts";
+import { WrongPort } from "./preface.ts";
 import { loadServerContext, reloadServerContext } from "./tls.ts";
 
 const signalOf = new Map<string | undefined, Signal>(signals.map((signal) => [httpPath[signal], signal]));
@@ -85,31 +84,19 @@ export async function startHttp(
   server.on("request", serve);
   // Instead of "request" where the sender waits to be told to go on; it is told when the body is wanted.
   server.on("checkContinue", serve);
+  const wrongPort = new WrongPort("http", "OTLP/HTTP, which is HTTP/1.1", hooks);
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
     hooks.log.debug({ err: error }, "receive.http: a connection failed");
     if (error.code === "HPE_PAUSED_H2_UPGRADE") {
-      refuseHttp2(socket as Socket);
+      const { endpoint, enabled } = config.grpc;
+      const there = `OTLP/gRPC is at ${endpoint} (receive.grpc.endpoint)`;
+      wrongPort.refuse(socket as Socket, "HTTP/2", enabled ? there : "receive.grpc is disabled");
       return;
     }
     const exchange = exchanges.get(socket);
     if (exchange !== undefined && error.code === "ERR_HTTP_REQUEST_TIMEOUT") exchange.timeOut();
     else refuseConnection(error, socket as Socket, exchange !== undefined);
   });
-  const otherProtocol = new RateLimitedLog();
-  const refuseHttp2 = (socket: Socket) => {
-    hooks.onConnectionClosed("http", "protocol");
-    const { endpoint, enabled } = config.grpc;
-    const remedy = enabled
-      ? `OTLP/gRPC is at ${endpoint} (receive.grpc.endpoint)`
-      : "receive.grpc is disabled";
-    otherProtocol.say("http2", (connections) =>
-      hooks.log.warn(
-        { peer: socket.remoteAddress, connections },
-        `receive.http: HTTP/2 or gRPC came to the port of OTLP/HTTP; ${remedy}`,
-      ),
-    );
-    answerHttp1(socket, `this port takes OTLP/HTTP, which is HTTP/1.1; ${remedy}`);
-  };
   server.on("tlsClientError", (error) =>
     hooks.log.debug({ err: error }, "receive.http.tls: a handshake failed"),
   );

@@ -1,9 +1,14 @@
 import type { Http2Server } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
+import { RateLimitedLog } from "../base/rate-limited-log.ts";
+import type { ReceiveHooks, Transport } from "./hooks.ts";
 import { handshakeTimeout } from "./listen.ts";
 
-/** With which a client begins HTTP/2 (RFC 9113, section 3.4). */
+/** The bytes with which a client begins HTTP/2 (RFC 9113, section 3.4). */
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+/** The first byte of a record with which a client of TLS begins. */
+const tlsHandshake = 22;
 
 /** Time for a client that speaks another protocol to read what it is told. */
 const readMs = 1_000;
@@ -11,9 +16,12 @@ const readMs = 1_000;
 /**
  * Listens for an HTTP/2 server without TLS. That would greet whoever connects with frames, which nobody else can read; here
  * a connection is handed over once it has begun as HTTP/2 does.
- * @param onOther called with a connection that speaks another protocol, which is to be answered with text and closed.
+ * `onTls` and `onOther` close connections that begin with TLS, or with anything else.
  */
-export function listenForHttp2(server: Http2Server, onOther: (socket: Socket) => void): Server {
+export function listenForHttp2(
+  server: Http2Server,
+  { onTls, onOther }: { onTls(socket: Socket): void; onOther(socket: Socket): void },
+): Server {
   return createServer({ noDelay: true }, (socket) => {
     socket.on("error", () => {});
     const silent = setTimeout(() => socket.destroy(), handshakeTimeout).unref();
@@ -22,7 +30,8 @@ export function listenForHttp2(server: Http2Server, onOther: (socket: Socket) =>
       clearTimeout(silent);
       const compared = Math.min(head.length, preface.length);
       if (head.compare(preface, 0, compared, 0, compared) !== 0) {
-        onOther(socket);
+        if (head[0] === tlsHandshake) onTls(socket);
+        else onOther(socket);
         return;
       }
       socket.pause();
@@ -32,8 +41,35 @@ export function listenForHttp2(server: Http2Server, onOther: (socket: Socket) =>
   });
 }
 
-/** Tells a client of HTTP/1.1 that it is at the wrong port. */
-export function answerHttp1(socket: Socket, text: string): void {
+/** Closes connections that speak another protocol than their port takes, counts them, and logs them now and then. */
+export class WrongPort {
+  readonly #transport: Transport;
+  readonly #takes: string;
+  readonly #hooks: ReceiveHooks;
+  readonly #log = new RateLimitedLog();
+
+  /** @param takes names the protocol of the port. */
+  constructor(transport: Transport, takes: string, hooks: ReceiveHooks) {
+    this.#transport = transport;
+    this.#takes = takes;
+    this.#hooks = hooks;
+  }
+
+  /** @param came names the protocol of the connection; anything but TLS is answered with text. */
+  refuse(socket: Socket, came: string, remedy: string): void {
+    this.#hooks.onConnectionClosed(this.#transport, "protocol");
+    this.#log.say(came, (connections) =>
+      this.#hooks.log.warn(
+        { peer: socket.remoteAddress, connections },
+        `receive.${this.#transport}: ${came} came to the port of ${this.#takes}; ${remedy}`,
+      ),
+    );
+    if (came === "TLS") socket.destroy();
+    else answerHttp1(socket, `this port takes ${this.#takes}; ${remedy}`);
+  }
+}
+
+function answerHttp1(socket: Socket, text: string): void {
   const body = `${text}\n`;
   socket.end(
     `HTTP/1.1 505 HTTP Version Not Supported\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

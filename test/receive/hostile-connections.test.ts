@@ -252,9 +252,19 @@ describe("another protocol", () => {
       expect(await conversation(socket)).toContain("OTLP/gRPC is at 127.0.0.1:0 (receive.grpc.endpoint)");
     }
     expect(running.closedConnections).toEqual(Array(3).fill("http protocol"));
-    const warnings = running.logged.filter(({ msg }) =>
-      String(msg).includes("HTTP/2 or gRPC came to the port"),
-    );
+    const warnings = running.logged.filter(({ msg }) => String(msg).includes("HTTP/2 came to the port"));
+    expect(warnings).toHaveLength(1);
+  });
+
+  test("TLS at a port that has none is counted and logged once", async () => {
+    const running = await start();
+    for (let i = 0; i < 2; i += 1) {
+      const socket = await tcp(running.grpc);
+      socket.write(Buffer.from("160301007b01000077030300", "hex"));
+      expect(await conversation(socket)).toBe("");
+    }
+    expect(running.closedConnections).toEqual(["grpc protocol", "grpc protocol"]);
+    const warnings = running.logged.filter(({ msg }) => String(msg).includes("set receive.grpc.tls"));
     expect(warnings).toHaveLength(1);
   });
 

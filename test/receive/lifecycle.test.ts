@@ -221,6 +221,9 @@ describe("closing", () => {
     const [host, port] = running.http.split(":");
     const idle = connect(Number(port), host);
     await new Promise((resolve) => idle.once("connect", resolve));
+    const silent = connect(Number(running.grpc.split(":")[1]), host);
+    await new Promise((resolve) => silent.once("connect", resolve));
+    const cut = new Promise((resolve) => silent.once("close", resolve));
     const client = grpcClient(running.grpc);
     const held = [
       grpcExport(client, "logs", requests.logs),
@@ -240,7 +243,7 @@ describe("closing", () => {
     const answer = await held[1];
     expect(answer.status).toBe(200);
     expect(answer.headers.connection).toBe("close");
-    await closing;
+    await Promise.all([closing, cut]);
     expect(running.receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
     idle.destroy();
   });
