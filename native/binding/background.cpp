@@ -5,8 +5,9 @@
 namespace driftlock::binding {
 namespace {
 
-/// Pieces of work in libuv's pool at once; by default it has as many threads.
-constexpr std::size_t kMostInPool = 4;
+/// Pieces of work in libuv's pool at once: half of its threads, by default, so that the others are there for files, names and
+/// whatever else Node does there, however long a piece takes.
+constexpr std::size_t kMostInPool = 2;
 
 /// False if the environment is ending and calls into JavaScript fail.
 bool alive(napi_env env) {
