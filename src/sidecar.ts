@@ -199,6 +199,7 @@ export async function startSidecar(
     started.push(() => forwarder.close(0));
     const store = await openStore(config, { log, versions });
     started.push(() => store.close());
+    if (config.store.url === undefined) await dataDir.watch("driftlock.db");
     const access = new Access(auth, store.keys, log);
     const metering = new Metering(config.limits, store.usage, log);
     started.push(() => metering.close());

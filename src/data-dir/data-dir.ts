@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { BaseLogger } from "pino";
 import { makeDataDir } from "./folder.ts";
 import { lockFolder, lockPath } from "./lock.ts";
@@ -7,37 +8,42 @@ import { lockFolder, lockPath } from "./lock.ts";
 const lookMs = 1_000;
 
 /**
- * The folder `data_dir`, for one process at a time. A folder that is removed, or replaced by another, under a running process
- * takes with it what is written to it, and no write fails: this notices, and says so.
+ * The folder `data_dir`, for one process at a time. A folder or file that is removed, or replaced by another, under a running
+ * process takes with it what is written to it, and no write fails: this notices, and says so.
  */
 export class DataDir {
   readonly path: string;
   readonly #log: BaseLogger;
   readonly #unlock: () => void;
-  readonly #identity: string | undefined;
+  /** Files that the process keeps open, so that no other file can have the same identity. The first is the lock. */
+  readonly #watched: { path: string; identity: string }[] = [];
   readonly #timer: NodeJS.Timeout;
-  #present = true;
+  #fault: string | undefined;
   #looking: Promise<boolean> | undefined;
 
   /** @throws {Error} that names the key and the remedy, also if another process uses the folder. */
   static async open(path: string, log: BaseLogger): Promise<DataDir> {
     makeDataDir(path);
-    const unlock = await lockFolder(path);
-    return new DataDir(path, log, unlock, await identityOf(lockPath(path)));
+    const dataDir = new DataDir(path, log, await lockFolder(path));
+    await dataDir.#watch(lockPath(path));
+    return dataDir;
   }
 
-  private constructor(path: string, log: BaseLogger, unlock: () => void, identity: string | undefined) {
+  private constructor(path: string, log: BaseLogger, unlock: () => void) {
     this.path = path;
     this.#log = log;
     this.#unlock = unlock;
-    this.#identity = identity;
     this.#timer = setInterval(() => void this.look(), lookMs).unref();
   }
 
-  /** Undefined while the folder is the one that was locked, as far as is known. */
+  /** What has been removed or replaced, as far as is known, and the remedy. */
   get fault(): string | undefined {
-    if (this.#present) return undefined;
-    return `${this.path} has been removed or replaced; put it back, or restart Driftlock`;
+    return this.#fault;
+  }
+
+  /** Has a file of the folder looked at as well, which is there and which the process keeps open. */
+  watch(name: string): Promise<void> {
+    return this.#watch(join(this.path, name));
   }
 
   /** Whether the folder is still the one that was locked. Calls that overlap share one look. */
@@ -48,23 +54,34 @@ export class DataDir {
     return this.#looking;
   }
 
-  async #look(): Promise<boolean> {
-    const present = (await identityOf(lockPath(this.path))) === this.#identity;
-    if (present === this.#present) return present;
-    this.#present = present;
-    if (present) this.#log.info({ path: this.path }, "data_dir is back");
-    else
-      this.#log.error({ path: this.path }, `data_dir: ${this.fault}; what was in it is lost or out of reach`);
-    return present;
-  }
-
   close(): void {
     clearInterval(this.#timer);
     this.#unlock();
   }
+
+  async #watch(path: string): Promise<void> {
+    const identity = await identityOf(path);
+    if (identity !== undefined) this.#watched.push({ path, identity });
+  }
+
+  async #look(): Promise<boolean> {
+    const lost: string[] = [];
+    for (const { path, identity } of [...this.#watched]) {
+      if ((await identityOf(path)) !== identity) lost.push(path);
+    }
+    const present = !lost.includes(lockPath(this.path));
+    const [what] = present ? lost : [this.path];
+    const fault = what && `${what} has been removed or replaced; put it back, or restart Driftlock`;
+    if (fault !== this.#fault) {
+      this.#fault = fault;
+      if (fault)
+        this.#log.error({ path: what }, `data_dir: ${fault}; what was in it is lost or out of reach`);
+      else this.#log.info({ path: this.path }, "data_dir: all is in its place again");
+    }
+    return present;
+  }
 }
 
-/** Of the file at `path`; the lock keeps it open, so that no other file has the same. */
 async function identityOf(path: string): Promise<string | undefined> {
   const found = await stat(path, { bigint: true }).catch(() => undefined);
   return found && `${found.dev}:${found.ino}`;

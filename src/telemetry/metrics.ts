@@ -303,8 +303,10 @@ export function createMetrics(versions: Versions) {
         "Requests on their way downstream.",
         () => source.forwarder().inflight,
       );
-      gauge("data_dir_present", "1 while data_dir is the folder that was locked at the start.", () =>
-        Number(source.dataDir()),
+      gauge(
+        "data_dir_present",
+        "1 while data_dir and its files are those that were opened at the start.",
+        () => Number(source.dataDir()),
       );
       gauge("downstream_up", "1 where the downstream answers.", () => Number(source.forwarder().healthy));
       gauge(

@@ -416,6 +416,19 @@ describe("readiness", () => {
     expect((await running.close()).displacedBytes).toBeGreaterThan(0);
   });
 
+  it("ends when the store's file is removed, and requests are taken nonetheless", async () => {
+    const target = await downstream("grpc");
+    const { sidecar: running, data_dir } = await sidecar(target.endpoint);
+    rmSync(join(data_dir, "driftlock.db"));
+    await expect
+      .poll(async () => (await ready(running)).components.data_dir)
+      .toMatchObject({
+        ready: false,
+        reason: expect.stringContaining("driftlock.db has been removed or replaced"),
+      });
+    await sendGrpc(running.addresses.grpc!, logs(normalLines(1)));
+  });
+
   it("keeps data_dir to one process, whatever the queue is", async () => {
     const target = await downstream("grpc");
     const { data_dir } = await sidecar(target.endpoint);

@@ -148,6 +148,24 @@ describe("a folder that is lost under the process", () => {
     dir.close();
   });
 
+  it("may be a file in it that is removed or replaced", async () => {
+    await writeFile(join(root, "store.db"), "");
+    const dir = await DataDir.open(root, log);
+    await dir.watch("store.db");
+    await rename(join(root, "store.db"), join(root, "away"));
+    // The folder is there, and the rest of it may be used.
+    expect(await dir.look()).toBe(true);
+    const fault = `${root}/store.db has been removed or replaced; put it back, or restart Driftlock`;
+    expect(dir.fault).toBe(fault);
+    await writeFile(join(root, "store.db"), "");
+    await dir.look();
+    expect(dir.fault).toBe(fault);
+    await rename(join(root, "away"), join(root, "store.db"));
+    await dir.look();
+    expect(dir.fault).toBeUndefined();
+    dir.close();
+  });
+
   it("is noticed when it is removed, and stays lost when it is made anew", async () => {
     const path = join(root, "data");
     const dir = await DataDir.open(path, log);
