@@ -455,6 +455,8 @@ describe("a file", () => {
       Buffer.from(`\ufeff${content}`).fill(0, 10),
       Buffer.concat([Buffer.from("fffe0000", "hex"), Buffer.from(content, "utf16le")]),
       readFileSync(process.execPath).subarray(0, 100_000),
+      // As tar packs it.
+      Buffer.concat([Buffer.from("app.log".padEnd(512, "\0")), Buffer.from(content.repeat(20))]),
     ]) {
       await expect(replay(inPieces(bytes, 1e5), ...options(format))).rejects.toThrow(
         "standard input: is no text in UTF-8",

@@ -66,12 +66,13 @@ async function* transcode(input: Bytes, encoding: string): Bytes {
   yield Buffer.from(decoder.decode());
 }
 
-/** Characters that are not UTF-8, and controls that no text has, as a share of all. */
+/** The share of what is not UTF-8 and of controls that no text has. A NUL counts ten times: a tar archive of texts has some. */
 function unreadable(sample: Buffer): number {
   const text = sample.toString("utf8");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those that logs have are tab, line ends, bell, backspace and escape
   const found = text.match(/[\0-\x06\x0e-\x1a\x1c-\x1f\x7f\ufffd]/g)?.length ?? 0;
-  return found / Math.max(1, text.length);
+  const nuls = text.split("\0").length - 1;
+  return (found + 9 * nuls) / Math.max(1, text.length);
 }
 
 /** The bytes themselves, of a file that gzip packed too. @throws {Error} that names the remedy, if it is packed in another way. */
@@ -92,10 +93,9 @@ export async function unpackText(input: Bytes, name: string): Promise<Bytes> {
   const [sample, all] = await peek(await unpack(input, name));
   const mark = sample.toString("hex", 0, 2) as keyof typeof utf16;
   if (mark in utf16 && !startsWith(sample, "fffe0000")) return transcode(all, utf16[mark]);
-  const share = unreadable(sample);
-  if (share > maxUnreadable) {
+  if (unreadable(sample.subarray(0, sampleSize)) > maxUnreadable) {
     throw new Error(
-      `${name}: is no text in UTF-8: ${Math.round(100 * share)} % of its beginning cannot be read as characters; if it is text in another encoding, convert it: iconv -f ENCODING -t UTF-8 FILE | driftlock replay … -`,
+      `${name}: is no text in UTF-8, by its beginning; if it is text in another encoding, convert it: iconv -f ENCODING -t UTF-8 FILE | driftlock replay … -`,
     );
   }
   return all;
