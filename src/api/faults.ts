@@ -9,6 +9,11 @@ export interface Fault {
   detail: string;
 }
 
+/** RFC 6901. */
+export function pointer(path: readonly PropertyKey[]): string {
+  return path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
 /** What does not fit its schema. */
 export class Misfit extends Error {
   readonly faults: readonly Fault[];

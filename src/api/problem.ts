@@ -6,7 +6,7 @@ import { z } from "zod";
 import { Code, ExportError } from "../otlp.ts";
 import { BodyCut } from "../receive/arrivals.ts";
 import { InvalidArgument, isUnavailable } from "../store/index.ts";
-import { Misfit } from "./faults.ts";
+import { Misfit, pointer } from "./faults.ts";
 
 export const problemType = "application/problem+json";
 
@@ -61,11 +61,6 @@ export function sendProblem(reply: FastifyReply, body: Problem): FastifyReply {
 
 /** Where the schema does not fit, by fastify's names. */
 const places = { body: "body", querystring: "query", params: "path", headers: "headers" } as const;
-
-/** RFC 6901. */
-export function pointer(path: readonly PropertyKey[]): string {
-  return path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-}
 
 function invalid({ validationContext = "body", faults }: Misfit): Problem {
   const place = places[validationContext as keyof typeof places];

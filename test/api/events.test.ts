@@ -129,6 +129,36 @@ describe("events", () => {
     expect(record!.attributes.map(({ key }) => key)).toEqual(["user.id", "a/b"]);
   });
 
+  it("come in large bodies without holding up others", async () => {
+    const values = 500_000;
+    const body = `[{"body":[${"1,".repeat(values - 1)}1]},{"body":"x","service":"other","severity":"err"},{"x":1}]`;
+    let turns = 0;
+    let answered = false;
+    const large = post(body).finally(() => {
+      answered = true;
+    });
+    const turn = () => {
+      turns += 1;
+      if (!answered) setTimeout(turn, 1);
+    };
+    turn();
+    const answer = await answerOf(await large);
+    expect(answer).toMatchObject({ accepted: 2, rejected: 1, errors: [{ index: 2, field: "/body" }, {}] });
+    // The event loop went on while the body was read.
+    expect(turns).toBeGreaterThan(20);
+    expect(
+      (request().resourceLogs[0]!.scopeLogs[0]!.logRecords[0]!.body!.value.value as ArrayValue).values,
+    ).toHaveLength(values);
+    expect(request().resourceLogs[1]!.scopeLogs[0]!.logRecords[0]!.severityNumber).toBe(17);
+    const text = " ".repeat(10_000);
+    expect(await problemOf(await post(`${text}{`))).toMatchObject({
+      status: 400,
+      detail: expect.stringMatching(/^the body is not JSON/),
+    });
+    expect(await problemOf(await post(`[${"1,".repeat(10_000)}1]`))).toMatchObject({ status: 413 });
+    expect(receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
+  });
+
   it("come one, many, or a line each; those of a resource stand together", async () => {
     await answerOf(await post('{"body":"one"}'));
     await answerOf(

@@ -4,8 +4,7 @@ import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/co
 import type { ResourceLogsSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { parseJson } from "../../receive/json-numbers.ts";
 import { countJsonValues } from "../../receive/json-shape.ts";
-import { fitted, Misfit } from "../faults.ts";
-import { pointer } from "../problem.ts";
+import { fitted, Misfit, pointer } from "../faults.ts";
 import { EventFault, eventSchema, logRecord, resourceAttributes, withPlainNumbers } from "./event.ts";
 
 export interface EventError {
@@ -25,14 +24,12 @@ export interface ReadEvents {
   errors: EventError[];
 }
 
-export class TooManyEvents extends Error {}
+class TooManyEvents extends Error {}
 
 export const maxEvents = 10_000;
 const maxErrors = 100;
 /** Characters of what is said of one: it may quote what was sent. */
 const maxDetail = 300;
-/** Events read before others may run: a millisecond or so. */
-const slice = 200;
 
 type ResourceLogs = MessageInitShape<typeof ResourceLogsSchema> & {
   scopeLogs: [
@@ -45,16 +42,16 @@ type ResourceLogs = MessageInitShape<typeof ResourceLogsSchema> & {
 };
 
 /** What is in the body, in its order: values, or why there is none. */
-export type Items = Iterable<{ value: unknown } | { fault: string }>;
+type Items = Iterable<{ value: unknown } | { fault: string }>;
 
 /** @throws {SyntaxError}; {TypeError} for what is not UTF-8. */
-export function jsonItems(text: Uint8Array): Items {
+function jsonItems(text: Uint8Array): Items {
   const value = parseJson(text);
   return (Array.isArray(value) ? value : [value]).map((each) => ({ value: each as unknown }));
 }
 
 /** A value per line; lines without one are none. @throws {TypeError} for what is not UTF-8. */
-export function* ndjsonItems(text: Buffer): Generator<{ value: unknown } | { fault: string }> {
+function* ndjsonItems(text: Buffer): Generator<{ value: unknown } | { fault: string }> {
   for (const line of linesOf(text)) {
     try {
       yield { value: parseJson(line) };
@@ -65,13 +62,18 @@ export function* ndjsonItems(text: Buffer): Generator<{ value: unknown } | { fau
   }
 }
 
+function isBlank(line: Buffer): boolean {
+  for (let i = 0; i < line.length; i += 1) if (line[i]! > space) return false;
+  return true;
+}
+
 function* linesOf(text: Buffer): Generator<Buffer> {
   for (let start = 0; start < text.length; ) {
     const found = text.indexOf(lineFeed, start);
     const end = found < 0 ? text.length : found;
     const line = text.subarray(start, end);
     start = end + 1;
-    if (line.some((byte) => byte > space)) yield line;
+    if (!isBlank(line)) yield line;
   }
 }
 
@@ -82,14 +84,13 @@ const space = 0x20;
 /**
  * An upper limit on the values and keys in so many lines. Each is counted by itself: a quote that is never closed would
  * hide what comes after it.
- * @throws {TooManyEvents}
  */
 export async function countLineValues(text: Buffer): Promise<number> {
   let values = 0;
   let lines = 0;
   for (const line of linesOf(text)) {
     lines += 1;
-    if (lines > maxEvents) throw new TooManyEvents();
+    if (lines > maxEvents) break;
     // One that is nested too deeply is refused later, with the others in peace.
     values += await countJsonValues(line).catch(() => line.length);
   }
@@ -100,7 +101,7 @@ export async function countLineValues(text: Buffer): Promise<number> {
  * Events of the same resource stand together, in the order in which they came.
  * @throws {TooManyEvents}
  */
-export async function readEvents(items: Items, receivedMs: number): Promise<ReadEvents> {
+function readEvents(items: Items, receivedMs: number): ReadEvents {
   const received = BigInt(receivedMs) * 1_000_000n;
   const resources = new Map<string, ResourceLogs>();
   const errors: EventError[] = [];
@@ -109,7 +110,6 @@ export async function readEvents(items: Items, receivedMs: number): Promise<Read
   for (const item of items) {
     index += 1;
     if (index >= maxEvents) throw new TooManyEvents();
-    if (index > 0 && index % slice === 0) await new Promise(setImmediate);
     const faults =
       "fault" in item ? [{ field: "", detail: item.fault }] : add(item.value, received, resources);
     if (faults.length === 0) continue;
@@ -125,6 +125,24 @@ export async function readEvents(items: Items, receivedMs: number): Promise<Read
     rejected,
     errors,
   };
+}
+
+export type EventFormat = "json" | "ndjson";
+
+/** What is in a body, or why nothing in it can be read. */
+export type Reading = { events: ReadEvents } | { tooMany: true } | { invalid: string };
+
+export function readText(format: EventFormat, text: Buffer, receivedMs: number): Reading {
+  try {
+    return { events: readEvents(format === "json" ? jsonItems(text) : ndjsonItems(text), receivedMs) };
+  } catch (error) {
+    if (error instanceof TooManyEvents) return { tooMany: true };
+    if (error instanceof SyntaxError) return { invalid: `is not JSON: ${error.message.toWellFormed()}` };
+    if (error instanceof TypeError && "code" in error && error.code === "ERR_ENCODING_INVALID_ENCODED_DATA") {
+      return { invalid: "is not UTF-8" };
+    }
+    throw error;
+  }
 }
 
 /** Well-formed, as what is quoted of an event need not be. */

@@ -5,10 +5,12 @@ import { z } from "zod";
 import { steadyClock } from "../../clock.ts";
 import { Code, ExportError } from "../../otlp.ts";
 import type { Permit } from "../../receive/admission.ts";
+import { retryAfterMs } from "../../receive/arrivals.ts";
 import { decompress, type Encoding, encodings } from "../../receive/decompress.ts";
 import { readBody } from "../../receive/http-body.ts";
 import type { Call, Received, Receivers } from "../../receive/index.ts";
 import { countJsonValues } from "../../receive/json-shape.ts";
+import { peerOf } from "../../receive/peer.ts";
 import { TooLarge } from "../../receive/too-large.ts";
 import type { App } from "../app.ts";
 import { validatorCompiler } from "../faults.ts";
@@ -18,15 +20,8 @@ import { ApiError } from "../problem.ts";
 import { noParameters } from "../query.ts";
 import { eventSchema } from "./event.ts";
 import { type Claim, IdempotencyKeys } from "./idempotency.ts";
-import {
-  countLineValues,
-  jsonItems,
-  maxEvents,
-  ndjsonItems,
-  type ReadEvents,
-  readEvents,
-  TooManyEvents,
-} from "./read.ts";
+import { countLineValues, type EventFormat, maxEvents, type ReadEvents, type Reading } from "./read.ts";
+import { EventReader } from "./reader.ts";
 
 export interface EventOptions {
   /** Takes what was read as the receivers take OTLP. */
@@ -87,7 +82,7 @@ class Repeated extends ExportError {
 
 const refuse = (...args: ConstructorParameters<typeof ApiError>) => new Refusal(new ApiError(...args));
 
-function formatOf({ headers }: FastifyRequest): keyof typeof types {
+function formatOf({ headers }: FastifyRequest): EventFormat {
   const type = (headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase();
   if (type === types.json) return "json";
   if (ndjsonNames.has(type)) return "ndjson";
@@ -105,22 +100,13 @@ function encodingOf({ headers }: FastifyRequest): Encoding | undefined {
 }
 
 /** @throws {Refusal} for a body that has no sound event. */
-async function read(text: Buffer, format: keyof typeof types, permit: Permit): Promise<ReadEvents> {
-  let events: ReadEvents;
-  try {
-    const values = await (format === "json" ? countJsonValues(text) : countLineValues(text));
-    permit.hold(text.length * bytesPerByte + values * bytesPerValue);
-    events = await readEvents(format === "json" ? jsonItems(text) : ndjsonItems(text), steadyClock.now());
-  } catch (error) {
-    if (error instanceof TooManyEvents)
-      throw refuse(413, `there are more than ${maxEvents} events; send fewer`);
-    if (error instanceof SyntaxError)
-      throw refuse(400, `the body is not JSON: ${error.message.toWellFormed()}`);
-    if (error instanceof TypeError && "code" in error && error.code === "ERR_ENCODING_INVALID_ENCODED_DATA") {
-      throw refuse(400, "the body is not UTF-8");
-    }
-    throw error;
+function soundEvents(reading: Reading | undefined): ReadEvents {
+  if (reading === undefined) {
+    throw new ExportError(Code.UNAVAILABLE, "too many bodies wait to be read; come back later", retryAfterMs);
   }
+  if ("tooMany" in reading) throw refuse(413, `there are more than ${maxEvents} events; send fewer`);
+  if ("invalid" in reading) throw refuse(400, `the body ${reading.invalid}`);
+  const { events } = reading;
   if (events.accepted > 0) return events;
   if (events.rejected === 0) throw refuse(400, "the body has no events");
   const errors = events.errors.map(({ index, field, detail }) => ({
@@ -133,6 +119,20 @@ async function read(text: Buffer, format: keyof typeof types, permit: Permit): P
 
 export function eventRoutes(app: App, { take }: EventOptions): void {
   const keys = new IdempotencyKeys();
+  const reader = new EventReader();
+  app.addHook("onClose", () => reader.close());
+
+  const read = async (
+    format: EventFormat,
+    text: Buffer,
+    permit: Permit,
+    owner: { peer: string; tenant: string },
+    gone: AbortSignal,
+  ): Promise<ReadEvents> => {
+    const values = await (format === "json" ? countJsonValues(text) : countLineValues(text));
+    permit.hold(text.length * bytesPerByte + values * bytesPerValue);
+    return soundEvents(await reader.read({ format, text, receivedMs: steadyClock.now() }, owner, gone));
+  };
 
   const claim = (tenant: string, key: string, text: Buffer): Extract<Claim, { kind: "first" }> => {
     const fingerprint = createHash("sha256").update(text).digest("base64");
@@ -163,7 +163,8 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
       const body = await readBody(request.raw, maxSize, permit, abort);
       const text = encoding === undefined ? body : await decompress(encoding, body, maxSize, permit);
       if (key !== undefined) first = claim(tenant, key, text);
-      events = await read(text, format, permit);
+      const peer = peerOf(request.raw.socket.remoteAddress);
+      events = await read(format, text, permit, { peer, tenant }, abort);
       permit.hold(events.request.length);
       const { buffer, byteOffset, byteLength } = events.request;
       return { body: Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength), wireBytes: body.length };

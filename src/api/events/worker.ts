@@ -1,0 +1,16 @@
+/** The thread on which large bodies become log records. */
+import { type Failure, serve } from "../../store/thread.ts";
+import { type EventFormat, type Reading, readText } from "./read.ts";
+
+export interface Job {
+  format: EventFormat;
+  text: Uint8Array;
+  receivedMs: number;
+}
+
+serve<Job, Reading>(
+  ({ format, text, receivedMs }) =>
+    readText(format, Buffer.from(text.buffer as ArrayBuffer, text.byteOffset, text.byteLength), receivedMs),
+  () => {},
+  (error): Failure => ({ message: (error as Error).message }),
+);
