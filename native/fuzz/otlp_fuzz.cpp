@@ -1,4 +1,5 @@
-// Any bytes: the reader refuses them or reads them whole, and what the splicer writes is read again as it was meant.
+// Any bytes: the reader refuses them or reads them whole, and what the splicer and the splitter write is read again as it was
+// meant.
 // The first byte picks the signal, the second the records to edit; the rest is the request.
 
 #include <cstdio>
@@ -65,5 +66,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   for (const Keep keep : {Keep::All, Keep::Edited})
     if (const char* what = test::wronglySpliced(index, edits, keep)) stop(what);
+  if (const char* what = test::wronglySplit(index, request.size() * data[1] / 256)) stop(what);
   return 0;
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// What must hold of every new request that the splicer writes, whatever the request and the edits.
+// What must hold of every new request that the splicer and the splitter write, whatever the request and the edits.
 
 #include <cstring>
 #include <span>
@@ -8,6 +8,7 @@
 
 #include "otlp/reader.hpp"
 #include "otlp/splice.hpp"
+#include "otlp/split.hpp"
 #include "otlp/views.hpp"
 #include "otlp_json.hpp"
 
@@ -43,6 +44,55 @@ inline std::vector<std::uint8_t> edited(const Index& index, const Record& record
   return after;
 }
 
+/// Null if a record's resource and scope are what they were, otherwise what is not.
+inline const char* wronglyPlaced(const Index& before, const Record& was, const Index& after, const Record& is) {
+  if (json(readResource(after, after.resourceOf(is)).attributes) !=
+      json(readResource(before, before.resourceOf(was)).attributes))
+    return "the resource of a record";
+  if (json(readScope(after, after.scopeOf(is))) != json(readScope(before, before.scopeOf(was)))) return "the scope of a record";
+  return nullptr;
+}
+
+/// Null if a point's metric is what it was, otherwise what is not.
+inline const char* wronglyMeasured(const Index& before, const Record& was, const Index& after, const Record& is) {
+  const Metric& metricWas = before.metricOf(was);
+  const Metric& metricIs = after.metricOf(is);
+  const bool same = metricIs.type == metricWas.type && metricIs.temporality == metricWas.temporality &&
+                    metricIs.monotonic == metricWas.monotonic && equal(after.bytes(metricIs.name), before.bytes(metricWas.name)) &&
+                    equal(after.bytes(metricIs.unit), before.bytes(metricWas.unit));
+  return same ? nullptr : "the metric of a record";
+}
+
+/// Null if a request is well divided, otherwise what is wrong.
+inline const char* wronglySplit(const Index& before, std::size_t most) {
+  Splitter splitter;
+  const auto planned = splitter.plan(before, most);
+  const std::vector<Splitter::Part> parts(planned.begin(), planned.end());
+  std::size_t total = 0;
+  std::size_t at = 0;
+  for (const Splitter::Part& part : parts) {
+    std::vector<std::uint8_t> out(part.size, 0x00);
+    std::vector<std::uint8_t> again(part.size, 0xff);
+    splitter.write(part, out.data());
+    splitter.write(part, again.data());
+    if (out != again) return "some bytes of a part are not written";
+    total += out.size();
+    Index after;
+    WireError error;
+    if (!index(before.signal, out, after, error)) return "a part is malformed";
+    for (const Record& is : after.records) {
+      if (at == before.records.size()) return "a record too many";
+      const Record& was = before.records[at++];
+      if (!equal(after.bytes(is), before.bytes(was))) return "the content of a record";
+      if (const char* what = wronglyPlaced(before, was, after, is)) return what;
+      if (before.signal == Signal::Metrics)
+        if (const char* what = wronglyMeasured(before, was, after, is)) return what;
+    }
+  }
+  if (at != before.records.size()) return "a record is missing";
+  return total <= 2 * before.request.size() ? nullptr : "the parts are too large";
+}
+
 /// Null if all is well, otherwise what is not.
 inline const char* wronglySpliced(const Index& before, std::span<const Edit> edits, Keep keep) {
   Splicer splicer;
@@ -69,20 +119,11 @@ inline const char* wronglySpliced(const Index& before, std::span<const Edit> edi
       return index.bytes(Range{frame.field, frame.end});
     };
     if (added.empty() && !equal(whole(after, is.frame), whole(before, was.frame))) return "a record not to be touched";
-    if (was.scope != scope && json(readResource(after, after.resourceOf(is)).attributes) !=
-                                  json(readResource(before, before.resourceOf(was)).attributes))
-      return "the resource of a record";
-    if (was.scope != scope &&
-        json(readScope(after, after.scopeOf(is))) != json(readScope(before, before.scopeOf(was))))
-      return "the scope of a record";
+    if (was.scope != scope)
+      if (const char* what = wronglyPlaced(before, was, after, is)) return what;
     scope = was.scope;
-    if (before.signal != Signal::Metrics) continue;
-    const Metric& metricWas = before.metricOf(was);
-    const Metric& metricIs = after.metricOf(is);
-    if (metricIs.type != metricWas.type || metricIs.temporality != metricWas.temporality ||
-        metricIs.monotonic != metricWas.monotonic || !equal(after.bytes(metricIs.name), before.bytes(metricWas.name)) ||
-        !equal(after.bytes(metricIs.unit), before.bytes(metricWas.unit)))
-      return "the metric of a record";
+    if (before.signal == Signal::Metrics)
+      if (const char* what = wronglyMeasured(before, was, after, is)) return what;
   }
   return nullptr;
 }

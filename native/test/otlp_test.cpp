@@ -375,6 +375,8 @@ void damage() {
         edits.push_back({id, bytes(added[id])});
       }
       for (const Keep keep : {Keep::All, Keep::Edited}) CHECK(!test::wronglySpliced(result.index, edits, keep));
+      for (const std::size_t most : {std::size_t{1}, damaged.size() / 3, damaged.size()})
+        CHECK(!test::wronglySplit(result.index, most));
     };
 
     CHECK(read(signal, request).ok);
