@@ -1,7 +1,7 @@
 /**
  * Whether the time of day is certain enough to delete what is old. A wrong clock that is believed once deletes everything for
  * good, so that a time counts as confirmed only when it follows the one that was confirmed last within a day, or when the
- * machine's clock has kept to it for hours. The database holds the last confirmed time, because the clock may also be wrong
+ * machine's clock has kept to it for hours; or at first, while there is no anomaly yet. The database holds the last confirmed time, because the clock may also be wrong
  * when the process starts.
  */
 import type { Context } from "./context.ts";
@@ -15,7 +15,10 @@ export async function confirmedTime({ database, clock }: Context): Promise<numbe
   if (evenFor === undefined) return undefined;
   const now = clock.now();
   const row = await database.read.selectFrom("clock").select("confirmed_at").executeTakeFirst();
-  const isPlausible = row !== undefined && Math.abs(now - Number(row.confirmed_at)) <= plausibleMs;
+  const isPlausible =
+    row === undefined
+      ? (await database.read.selectFrom("anomalies").select("id").limit(1).execute()).length === 0
+      : Math.abs(now - Number(row.confirmed_at)) <= plausibleMs;
   if (!isPlausible && evenFor < certainAfterMs) return undefined;
   await database.write
     .insertInto("clock")

@@ -105,6 +105,22 @@ onEachDatabase((databases) => {
       expect(await second.retention.run()).toMatchObject({ anomalies: 1 });
     });
 
+    it("believes the clock of a store that has nothing to lose, and no other from then on", async () => {
+      const { now, elapsed, step, pass } = clocks();
+      const database = await databases.empty();
+      const first = await database.open({ now, elapsed, retention });
+      await first.retention.run();
+      expect(first.retention.waitsForClock).toBe(false);
+      await first.anomalies.record([report()]);
+      pass(minute);
+      await first.retention.run();
+      await first.close();
+      step(100 * day);
+      const second = await database.open({ now, elapsed, retention });
+      expect(await second.retention.run()).toMatchObject({ anomalies: 0 });
+      expect(second.retention.waitsForClock).toBe(true);
+    });
+
     it("keeps to sizes whatever the clock says", async () => {
       const { now, elapsed, step } = clocks();
       const { store } = await fresh(databases, { now, elapsed, retention: { max_size: 1 } });
