@@ -27,7 +27,7 @@ import { loadServerContext, reloadServerContext } from "./tls.ts";
 
 const signalOf = new Map<string | undefined, Signal>(signals.map((signal) => [httpPath[signal], signal]));
 
-/** For an answer to be taken, where `request_timeout` is off. */
+/** For headers to arrive, and for an answer to be taken, where `request_timeout` is off. */
 const answerTimeout = 30_000;
 
 const protobuf = "application/x-protobuf";
@@ -56,9 +56,10 @@ export async function startHttp(
   const options: ServerOptions = {
     maxHeaderSize: limits.max_header_size,
     requestTimeout,
-    headersTimeout: requestTimeout,
+    // Without a limit for requests there is one for their headers: nobody needs long for those.
+    headersTimeout: requestTimeout || answerTimeout,
     // How late a timeout may be noticed.
-    connectionsCheckingInterval: Math.min(Math.max(requestTimeout / 10, 50), 1_000),
+    connectionsCheckingInterval: Math.min(Math.max((requestTimeout || answerTimeout) / 10, 50), 1_000),
     keepAliveTimeout: Math.min(http.keep_alive_timeout, maxTimer),
     noDelay: true,
   };

@@ -20,16 +20,23 @@ const minus = 0x2d;
 export function parseJson(text: Uint8Array): unknown {
   const spans = longNumbers(text);
   if (spans.length === 0) return JSON.parse(decode(text));
-  const pieces: Uint8Array[] = [];
-  let at = 0;
+  const source = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+  const marked = Buffer.allocUnsafeSlow(source.length + (spans.length / 2) * (open.length + close.length));
+  let from = 0;
+  let to = 0;
+  const copyUntil = (end: number) => {
+    to += source.copy(marked, to, from, end);
+    from = end;
+  };
   for (let i = 0; i < spans.length; i += 2) {
-    const [start, end] = [spans[i]!, spans[i + 1]!];
-    pieces.push(text.subarray(at, start), open, text.subarray(start, end), close);
-    at = end;
+    copyUntil(spans[i]!);
+    to += open.copy(marked, to);
+    copyUntil(spans[i + 1]!);
+    to += close.copy(marked, to);
   }
-  pieces.push(text.subarray(at));
+  copyUntil(source.length);
   try {
-    return JSON.parse(decode(Buffer.concat(pieces)));
+    return JSON.parse(decode(marked));
   } catch {
     // The complaint is to be about the text as it was sent.
     return JSON.parse(decode(text));
