@@ -43,6 +43,7 @@ async function serve(folder: string): Promise<void> {
     registry: new Registry(),
     versions,
     readiness: () => [],
+    alive: () => true,
     take: async () => undefined,
     onJudgement() {},
     log,

@@ -274,6 +274,8 @@ export async function startSidecar(
         ...(sharing ? [limitsState(sharing)] : []),
       ];
     };
+    const { engine_stuck_after: stuckAfter } = config.health;
+    const alive = () => stuckAfter === 0 || pipeline.judgingFor < stuckAfter;
     const tellHealth = () => receivers.setServing(readiness().every(({ ready }) => ready));
     const healthTimer = receive.grpc.health ? setInterval(tellHealth, healthMs).unref() : undefined;
     const api = config.api.enabled
@@ -287,6 +289,7 @@ export async function startSidecar(
           registry: metrics.registry,
           versions,
           readiness,
+          alive,
           take: receivers.take,
           onJudgement(anomaly, patch) {
             publishJudgement(hub, anomaly);
@@ -302,7 +305,7 @@ export async function startSidecar(
     }
     const { endpoint: healthEndpoint } = config.health;
     const probes =
-      healthEndpoint === undefined ? undefined : await startProbes(healthEndpoint, { readiness });
+      healthEndpoint === undefined ? undefined : await startProbes(healthEndpoint, { readiness, alive });
     if (!auth.enabled) {
       log.info("auth.enabled is false: whoever reaches this process may send, read and change");
     }

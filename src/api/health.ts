@@ -20,9 +20,17 @@ export interface HealthOptions {
   registry: Registry;
   versions: Versions;
   readiness(): Component[];
+  /** The engine gives verdicts, as far as it is asked for any; false where a restart alone would help. */
+  alive(): boolean;
   access: Access;
   /** Nobody has to say who they are. */
   open: boolean;
+}
+
+const liveness = z.object({ status: z.enum(["ok", "stuck"]) });
+
+export function livenessOf(alive: boolean): z.output<typeof liveness> {
+  return { status: alive ? "ok" : "stuck" };
 }
 
 const readiness = z.object({
@@ -71,11 +79,19 @@ export function healthRoutes(app: App, options: HealthOptions): void {
       config: { boundedAnswer: true },
       schema: {
         tags,
-        summary: "Whether the process answers",
-        response: { 200: z.object({ status: z.literal("ok") }).describe("It does"), ...problems() },
+        summary: "Whether the process answers, and its engine works",
+        response: {
+          200: liveness.describe("They do"),
+          503: liveness.describe("The engine is stuck: restart the process"),
+          ...problems(),
+        },
       },
     },
-    () => ({ status: "ok" as const }),
+    (_request, reply) => {
+      const found = livenessOf(options.alive());
+      reply.code(found.status === "ok" ? 200 : 503);
+      return found;
+    },
   );
   app.get(
     "/readyz",

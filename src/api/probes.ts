@@ -7,7 +7,7 @@ import type { AddressInfo } from "node:net";
 import { parseListen } from "../config/address.ts";
 import { limitConnections } from "../receive/connections.ts";
 import { listenError } from "../receive/listen.ts";
-import { type HealthOptions, isServing, readinessOf } from "./health.ts";
+import { type HealthOptions, isServing, livenessOf, readinessOf } from "./health.ts";
 
 export interface Probes {
   /** host:port as bound. */
@@ -20,13 +20,15 @@ const limits = { connections: 64, headerBytes: 4 * 2 ** 10, requestMs: 5_000, id
 /** @throws {Error} that names the address and the remedy where it cannot be bound. */
 export async function startProbes(
   endpoint: string,
-  { readiness }: Pick<HealthOptions, "readiness">,
+  { readiness, alive }: Pick<HealthOptions, "readiness" | "alive">,
 ): Promise<Probes> {
   const answerTo = ({ url = "", method = "" }: IncomingMessage): { status: number; body: object } => {
     if (method !== "GET" && method !== "HEAD") return { status: 405, body: { status: "use GET" } };
     switch (url.split("?", 1)[0]) {
-      case "/healthz":
-        return { status: 200, body: { status: "ok" } };
+      case "/healthz": {
+        const body = livenessOf(alive());
+        return { status: body.status === "ok" ? 200 : 503, body };
+      }
       case "/readyz": {
         const body = readinessOf(readiness(), false);
         return { status: isServing(body) ? 200 : 503, body };

@@ -350,6 +350,8 @@ export const configSchema = z.strictObject({
   health: section({
     /** A listener for /healthz and /readyz alone, which the API's port has as well. */
     endpoint: listen.optional(),
+    /** For so long a request may be in the engine until /healthz fails; 0: it never does. */
+    engine_stuck_after: duration.default(60_000),
   }),
   telemetry: section({
     service_name: z.string().min(1).default("driftlock"),

@@ -220,7 +220,10 @@ export class Audit {
       }
       if (rows.length < verifyBatch) break;
     }
-    if (walk.seq < last) return { ok: false, seq: walk.seq + 1, reason: "the last entries are missing" };
+    if (walk.seq < last) {
+      const which = walk.seq === 0 ? "all entries are missing" : "the last entries are missing";
+      return { ok: false, seq: walk.seq + 1, reason: which };
+    }
     if (log.audit_hash !== null && walk.head !== log.audit_hash) {
       return {
         ok: false,

@@ -7,10 +7,15 @@ import { afterwards, keyOf, start } from "./support.ts";
 
 let components: Component[];
 let address: string;
+let alive: boolean;
 
 beforeEach(async () => {
   components = [{ name: "downstream", ready: true, reason: "http://secret:4317 answers" }];
-  const probes = await startProbes("127.0.0.1:0", { readiness: () => components });
+  const probes = await startProbes("127.0.0.1:0", {
+    readiness: () => components,
+    alive: () => alive,
+  });
+  alive = true;
   afterwards(() => probes.close());
   address = probes.address;
 });
@@ -28,6 +33,18 @@ it("answer on a listener of their own, with names and states alone", async () =>
   expect(response.status).toBe(503);
   expect(await response.text()).not.toContain("secret");
   expect((await get("/healthz", { method: "HEAD" })).status).toBe(200);
+});
+
+it("fail while the engine is stuck, so that the process is restarted", async () => {
+  const running = await start({}, { alive: () => alive });
+  for (const ask of [get, running.get]) {
+    alive = true;
+    expect((await ask("/healthz")).status).toBe(200);
+    alive = false;
+    const response = await ask("/healthz");
+    expect(response.status).toBe(503);
+    expect(await response.json()).toEqual({ status: "stuck" });
+  }
 });
 
 it("give nothing else", async () => {
@@ -48,7 +65,7 @@ it("are answered while others hold connections without a word", async () => {
 });
 
 it("name the address that they cannot have", async () => {
-  await expect(startProbes(address, { readiness: () => [] })).rejects.toThrow(
+  await expect(startProbes(address, { readiness: () => [], alive: () => true })).rejects.toThrow(
     `health.endpoint: cannot listen on ${address}: another process listens there; stop it or choose another port`,
   );
 });

@@ -56,6 +56,7 @@ type Overrides = Partial<
     | "take"
     | "hub"
     | "readiness"
+    | "alive"
     | "recheckMs"
     | "requestMs"
     | "idleMs"
@@ -96,6 +97,7 @@ export async function start(
     registry: new Registry(),
     versions,
     readiness: () => components,
+    alive: () => true,
     take: async () => undefined,
     onJudgement(anomaly, patch) {
       judgements.push(patch);
