@@ -139,14 +139,16 @@ export interface NativeEngine {
    * Judges one Export*ServiceRequest on the engine's threads, in the order of calls for each stream.
    * `request` is copied, but not before the engine is about to take it: it must not change until the promise settles. One
    * that was detached or resized meanwhile rejects. A SharedArrayBuffer is refused, here and everywhere else.
+   * `receivedMs`: by a clock of the receiver's that only runs forwards; the budget of the process runs on it, or on event
+   * time without it.
    * Rejects with an error whose code is "ERR_OTLP_MALFORMED" and that names the field and the offset.
    */
-  process(signal: Signal, tenant: string, request: Uint8Array): Promise<EngineOutcome>;
+  process(signal: Signal, tenant: string, request: Uint8Array, receivedMs?: number): Promise<EngineOutcome>;
   /**
    * Says, at its place in the order of calls, that so much time (1 to 60,000 ms) has passed without a request but of the
    * tenants `heard`: streams of the others that are silent for too long are told, as driftlock.v1.Anomaly messages.
    */
-  advance(ms: number, heard: string[]): Promise<Uint8Array[]>;
+  advance(ms: number, heard: string[], receivedMs?: number): Promise<Uint8Array[]>;
   stats(): EngineStats;
   /** All streams as they are behind the calls so far and before later ones; packed, written on the engine's threads. */
   snapshot(): Promise<Buffer>;

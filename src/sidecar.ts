@@ -110,6 +110,9 @@ function limitsState({ shared, reason }: SharingState): Component {
   return { name: "limits", ready: true, degraded: !shared, reason };
 }
 
+/** Since the machine started, so that time passes for the engine while the process is restarted. */
+const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000_000n);
+
 /** Resolves with `work`, or without it after `ms`. */
 async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -211,6 +214,7 @@ export async function startSidecar(
           mode: forward.mode,
           streamsPerTenant: config.limits.streams,
           key: installationHashKey(config),
+          clock: monotonicMs,
         })
       : undefined;
     if (engine) started.push(() => engine.close());

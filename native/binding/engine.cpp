@@ -18,6 +18,14 @@ namespace {
 
 /// In milliseconds: what a clock takes at once.
 constexpr double kLongestAdvance = 60'000;
+/// In milliseconds, some 300 years.
+constexpr double kLatestReceived = 1e13;
+/// Milliseconds of the receiver's clock, in nanoseconds; 0 for undefined.
+std::uint64_t receivedArgument(Napi::Value value) {
+  if (value.IsUndefined()) return 0;
+  return static_cast<std::uint64_t>(numberArgument(value, "receivedMs", 0, kLatestReceived) * 1e6);
+}
+
 /// In bytes of UTF-8.
 constexpr std::size_t kLongestTenant = 65'536, kLongestAnomalyId = 256;
 constexpr std::uint32_t kMostTenants = 1 << 20;
@@ -180,7 +188,9 @@ class EngineObject {
     const otlp::Signal signal = signalArgument(info[0], "signal");
     std::string tenant = textArgument(info[1], "tenant", kLongestTenant);
     const Bytes bytes = bytesArgument(info[2], "request");
+    const std::uint64_t received = receivedArgument(info[3]);
     return submit([&](Call& call) {
+      call.job->receivedNanos = received;
       call.job->signal = signal;
       call.job->tenant = std::move(tenant);
       call.request = Napi::Persistent(info[2].As<Napi::Uint8Array>());
@@ -200,7 +210,9 @@ class EngineObject {
       const Napi::HandleScope scope(env_);
       heard.push_back(textArgument(tenants.Get(i), "heard[" + std::to_string(i) + "]", kLongestTenant));
     }
+    const std::uint64_t received = receivedArgument(info[2]);
     return submit([&](Call& call) {
+      call.job->receivedNanos = received;
       call.job->passed = static_cast<std::uint64_t>(ms * 1e6);
       call.job->heard = std::move(heard);
       call.result = [job = call.job.get()](Napi::Env env) { return anomaliesOf(env, *job); };

@@ -18,7 +18,7 @@ namespace driftlock {
 namespace {
 
 /// "DLS" and the format's version.
-constexpr std::uint32_t kMagic = 0x04534C44;
+constexpr std::uint32_t kMagic = 0x05534C44;
 
 /// The lengths of a record, and of the messages around it, take so many bytes more when they grow, at the most.
 constexpr std::size_t kRecordLength = 4, kEnclosingLengths = 16;
@@ -187,7 +187,11 @@ void Engine::judge(Task& task, std::uint32_t worker) {
   task.unjudged += unjudged;
   // Behind the records: a stream that has some of them is not silent.
   for (std::uint32_t shard = worker; shard < shardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
-    for (const auto& [tenant, moment] : task.moments) shards_[shard]->elapse(tenant, moment, task.records + shard, task.flags[worker]);
+    for (const auto& [tenant, moment] : task.moments) {
+      const std::size_t first = task.flags[worker].size();
+      shards_[shard]->elapse(tenant, moment, task.records + shard, task.flags[worker]);
+      for (std::size_t i = first; i < task.flags[worker].size(); ++i) task.flags[worker][i].tenant = tenant;
+    }
   }
 }
 
@@ -213,10 +217,10 @@ void Engine::prepare(Task& task) {
 }
 
 void Engine::withhold(Task& task, std::vector<Flag>& flags) {
-  budget_->observe(task.timeUnixNano);
   std::erase_if(flags, [&](Flag& flag) {
     if (flag.ended) return !budget_->end(*flag.anomaly);
-    const auto answer = budget_->judge(*flag.anomaly, flag.occurrences, flag.margin);
+    const std::string_view tenant = flag.tenant.empty() ? std::string_view(task.tenant) : flag.tenant;
+    const auto answer = budget_->judge(tenant, *flag.anomaly, flag.occurrences, flag.margin);
     flag.reported |= answer == ProcessBudget::Answer::ToldLate;
     if (answer != ProcessBudget::Answer::Withheld) return false;
     if (flag.record != Finding::noRecord && !task.scores.empty()) task.scores[scoreWidth * std::size_t{flag.record} + 2] = 0;
@@ -227,6 +231,8 @@ void Engine::withhold(Task& task, std::vector<Flag>& flags) {
 void Engine::finish(Task& task) {
   if (task.visitBudget) task.visitBudget(*budget_);
   if (task.visit || task.malformed || !task.failure.empty()) return;
+  budget_->observe(task.receivedNanos != 0 ? task.receivedNanos : task.timeUnixNano);
+  if (task.records > 0) budget_->hear(task.tenant);
   for (auto& windows : task.windowsOf) {
     for (WindowReport& window : windows) task.windows.push_back(std::move(window));
   }

@@ -41,6 +41,9 @@ struct Task {
   otlp::Signal signal = otlp::Signal::Logs;
   std::string tenant;
   Bytes request;
+  /// When it was received, or time has passed, by the receiver's own clock: for the budget of the process, which senders must
+  /// not move. 0 for the event time of all requests.
+  std::uint64_t receivedNanos = 0;
 
   // Results.
   bool malformed = false;

@@ -72,6 +72,8 @@ struct Finding {
 struct Flag {
   /// As in Finding.
   std::uint32_t record = Finding::noRecord, at = 0;
+  /// In the task, of a stream that was silent; empty for the tenant of the request.
+  std::string_view tenant;
   bool ended = false;
   /// To be reported, as far as the request's allowance goes.
   bool reported = false;

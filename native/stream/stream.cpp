@@ -44,7 +44,7 @@ Stream::Stream(StreamKey key, const Settings& settings)
 }
 
 Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& content, std::vector<Event>& events) {
-  clock_.observe(record.timeUnixNano);
+  const bool believed = clock_.observe(record.timeUnixNano);
   Verdict verdict;
   verdict.learning = learning();
   says_.clear();
@@ -70,7 +70,7 @@ Verdict Stream::observe(const RecordView& record, Bytes raw, ContentScore& conte
     if (key_.signal == otlp::Signal::Traces) observeLatency(record, content.templateHash);
     if (paths_) observePath(record, session, idOf(content.templateHash));
   }
-  if (value_) observeValue(record);
+  if (value_) observeValue(record, believed);
   if (shape_) observeShape(record);
   window_.push(raw);
   if (hops_.empty() || seen_ % settings_.windowHop == 0) {
@@ -147,13 +147,16 @@ void Stream::observeLatency(const RecordView& record, std::uint64_t operation) {
   say(Channel::Value, bits, bits, 0);
 }
 
-void Stream::observeValue(const RecordView& record) {
+void Stream::observeValue(const RecordView& record, bool believed) {
   if (!record.hasValue) return;
   double value = record.value;
   // Where a summary's sum and count are there at all, they are those of Prometheus: since the process began.
   const bool summary = key_.metricType == otlp::MetricType::Summary;
+  const std::uint64_t time = believed ? record.timeUnixNano : clock_.latest();
   if (summary || (key_.cumulative && (key_.monotonic || key_.metricType != otlp::MetricType::Sum))) {
-    // A counter's rate, or the mean of what a histogram has taken in since its last point. A reset gives none.
+    // A counter's rate, or the mean of what a histogram has taken in since its last point. A reset gives none, nor does a
+    // point whose time says nothing of how long that took.
+    if (!believed && record.timeUnixNano != 0) return;
     const double seconds = static_cast<double>(record.timeUnixNano - pointUnixNano_) / 1e9;
     const double count = record.count - pointCount_, rise = record.sum - pointValue_;
     const bool continues = pointUnixNano_ != 0 && record.timeUnixNano > pointUnixNano_ && count >= 0 && rise >= 0;
@@ -165,8 +168,8 @@ void Stream::observeValue(const RecordView& record) {
     value = key_.metricType == otlp::MetricType::Sum ? rise / seconds : rise / count;
   }
   observed_ = value;
-  expected_ = value_->expected(record.timeUnixNano);
-  const ValueResult result = value_->observe(record.timeUnixNano, value);
+  expected_ = value_->expected(time);
+  const ValueResult result = value_->observe(time, value);
   if (result.scored) say(Channel::Value, result.score, result.rarity_bits, result.usual_bits);
 }
 

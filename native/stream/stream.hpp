@@ -309,7 +309,7 @@ class Stream {
   double strangeEnough(Channel channel) const;
   void learnScores(const Verdict& verdict);
   void observeLatency(const RecordView& record, std::uint64_t operation);
-  void observeValue(const RecordView& record);
+  void observeValue(const RecordView& record, bool believed);
   void observePath(const RecordView& record, std::uint64_t session, std::uint32_t id);
   void settlePath(const Verdict& verdict);
   void observeShape(const RecordView& record);

@@ -8,7 +8,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kVersion = 7;
+constexpr std::uint8_t kVersion = 8;
 
 /// An id of two hashes, as `report` makes it.
 constexpr std::size_t kMostId = 64;

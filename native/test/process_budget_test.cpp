@@ -23,19 +23,19 @@ void the_bank() {
   ProcessBudget budget(10, 100);
   budget.observe(start);
   int told = 0;
-  for (int i = 0; i < 20; ++i) told += budget.judge("a" + std::to_string(i), 1, 2) == Answer::Told;
+  for (int i = 0; i < 20; ++i) told += budget.judge("t", "a" + std::to_string(i), 1, 2) == Answer::Told;
   CHECK(told == 5);
-  for (int i = 0; i < 20; ++i) told += budget.judge("b" + std::to_string(i), 1, 200) == Answer::Told;
+  for (int i = 0; i < 20; ++i) told += budget.judge("t", "b" + std::to_string(i), 1, 200) == Answer::Told;
   CHECK(told == 10);
   CHECK(budget.withheld() == 30);
 
   // What was told goes on being told, what was not is asked for again.
-  CHECK(budget.judge("a0", 2, 2) == Answer::Told);
-  CHECK(budget.judge("a19", 2, 2) == Answer::Withheld);
+  CHECK(budget.judge("t", "a0", 2, 2) == Answer::Told);
+  CHECK(budget.judge("t", "a19", 2, 2) == Answer::Withheld);
   CHECK(budget.withheld() == 30);
   budget.observe(start + day);
-  CHECK(budget.judge("a19", 3, 2) == Answer::ToldLate);
-  CHECK(budget.judge("a19", 4, 2) == Answer::Told);
+  CHECK(budget.judge("t", "a19", 3, 2) == Answer::ToldLate);
+  CHECK(budget.judge("t", "a19", 4, 2) == Answer::Told);
   CHECK(budget.end("a19") && budget.end("a0") && budget.end("unknown"));
   CHECK(!budget.end("a18"));
   CHECK(budget.end("a18"));
@@ -45,26 +45,103 @@ void the_bank() {
   budget.observe(start);
   budget.observe(0);
   told = 0;
-  for (int i = 0; i < 40; ++i) told += budget.judge("c" + std::to_string(i), 1, 1e9) == Answer::Told;
+  for (int i = 0; i < 40; ++i) told += budget.judge("t", "c" + std::to_string(i), 1, 1e9) == Answer::Told;
   CHECK(told == 10);
+}
+
+/// What tells one at a time of `count` anomalies of a tenant that are as strange as that.
+int tellings(ProcessBudget& budget, const std::string& tenant, int count, double margin) {
+  static int number = 0;
+  int told = 0;
+  for (int i = 0; i < count; ++i) told += budget.judge(tenant, "n" + std::to_string(++number), 1, margin) == Answer::Told;
+  return told;
+}
+
+/// Whatever one tenant does, each other has its share, and the half of it that is for the strange.
+void shares() {
+  ProcessBudget budget(120, 100'000);
+  budget.observe(start);
+  for (const char* tenant : {"evil", "quiet", "victim"}) budget.hear(tenant);
+  // 120 in the bank: 40 each.
+  CHECK(tellings(budget, "evil", 1'000, 2) == 20);
+  CHECK(tellings(budget, "evil", 1'000, 1e9) == 20);
+  CHECK(tellings(budget, "victim", 30, 2) == 20);
+  CHECK(tellings(budget, "victim", 30, 1e9) == 20);
+
+  // Half a day earns 60. The quiet one needs none of its third: it is lent, to whoever asks first.
+  for (int hour = 1; hour <= 12; ++hour) {
+    budget.observe(start + static_cast<std::uint64_t>(hour) * 3600 * second);
+    for (const char* tenant : {"evil", "quiet", "victim"}) budget.hear(tenant);
+  }
+  CHECK(tellings(budget, "evil", 1'000, 1e9) == 40);
+  CHECK(tellings(budget, "victim", 1'000, 1e9) == 20);
+  CHECK(tellings(budget, "quiet", 1'000, 1e9) == 40);
+}
+
+/// A tenant that is new finds its share, though others have spent everything; what they are told later pays for it.
+void newcomers() {
+  ProcessBudget budget(100, 100'000);
+  budget.observe(start);
+  budget.hear("evil");
+  CHECK(tellings(budget, "evil", 1'000, 1e9) == 100);
+  budget.hear("victim");
+  CHECK(tellings(budget, "victim", 1'000, 1e9) == 50);
+  CHECK(tellings(budget, "evil", 1'000, 1e9) == 0);
+  // However many names come, no more than one day's worth is on credit.
+  int told = 0;
+  for (int i = 0; i < 500; ++i) told += tellings(budget, "name-" + std::to_string(i), 5, 1e9);
+  CHECK(told <= 50);
+  // A day repays, and earns nobody anything.
+  budget.observe(start + day);
+  CHECK(tellings(budget, "evil", 10, 1e9) == 0);
+  budget.observe(start + 2 * day);
+  CHECK(tellings(budget, "victim", 10, 1e9) >= 1);
+}
+
+/// Over a month the limit holds, whatever tenants do.
+void the_limit_holds() {
+  ProcessBudget budget(50, 100'000);
+  Random random(3);
+  int told = 0;
+  constexpr int days = 30;
+  for (int hour = 0; hour < 24 * days; ++hour) {
+    budget.observe(start + static_cast<std::uint64_t>(hour) * 3600 * second);
+    for (int i = 0; i < 8; ++i) {
+      const std::string tenant = "t" + std::to_string(random.below(static_cast<std::uint32_t>(1 + hour / 10)));
+      budget.hear(tenant);
+      told += tellings(budget, tenant, 3, random.below(2) == 0 ? 2 : 1e9);
+    }
+  }
+  CHECK(told <= 50 * (days + 2));
+  CHECK(told >= 50 * (days - 1));
+}
+
+/// Nobody who has a tenant's share is kept from it by more tenants than there are anomalies to be told.
+void more_tenants_than_alarms() {
+  ProcessBudget budget(3, 1'000);
+  budget.observe(start);
+  for (int i = 0; i < 100; ++i) budget.hear("t" + std::to_string(i));
+  int told = 0;
+  for (int i = 0; i < 100; ++i) told += tellings(budget, "t" + std::to_string(i), 5, 1e9);
+  CHECK(told == 6);
 }
 
 void bounds() {
   ProcessBudget none(0, 4);
-  for (int i = 0; i < 1'000; ++i) CHECK(none.judge(std::to_string(i), 1, 1) == Answer::Told);
+  for (int i = 0; i < 1'000; ++i) CHECK(none.judge("t", std::to_string(i), 1, 1) == Answer::Told);
 
   // Less than one a day: one at a time, strange or not.
   ProcessBudget rare(0.5, 4);
   rare.observe(start);
-  CHECK(rare.judge("a", 1, 1) == Answer::Told);
-  CHECK(rare.judge("b", 1, 1e9) == Answer::Withheld);
+  CHECK(rare.judge("t", "a", 1, 1) == Answer::Told);
+  CHECK(rare.judge("t", "b", 1, 1e9) == Answer::Withheld);
   rare.observe(start + day);
-  CHECK(rare.judge("c", 1, 1e9) == Answer::Withheld);
+  CHECK(rare.judge("t", "c", 1, 1e9) == Answer::Withheld);
   rare.observe(start + 2 * day);
-  CHECK(rare.judge("c", 2, 1) == Answer::ToldLate);
+  CHECK(rare.judge("t", "c", 2, 1) == Answer::ToldLate);
 
   // Of more than are remembered, the first are forgotten.
-  for (int i = 0; i < 9; ++i) CHECK(rare.judge("d" + std::to_string(i), 1, 1) == Answer::Withheld);
+  for (int i = 0; i < 9; ++i) CHECK(rare.judge("t", "d" + std::to_string(i), 1, 1) == Answer::Withheld);
   CHECK(rare.end("d0"));
   CHECK(!rare.end("d8"));
 }
@@ -72,7 +149,7 @@ void bounds() {
 void snapshots() {
   ProcessBudget budget(4, 10);
   budget.observe(start);
-  for (int i = 0; i < 8; ++i) budget.judge("a" + std::to_string(i), 1, 1);
+  for (int i = 0; i < 8; ++i) budget.judge("t", "a" + std::to_string(i), 1, 1);
   std::vector<std::uint8_t> bytes, again;
   budget.snapshot(bytes);
   ProcessBudget same(4, 10);
@@ -83,7 +160,7 @@ void snapshots() {
   // Under a smaller limit no more is saved up, and under none nothing is withheld.
   ProcessBudget less(1, 2), none(0, 10);
   CHECK(less.restore(bytes) && none.restore(bytes));
-  CHECK(less.judge("b", 1, 1) == Answer::Told && less.judge("c", 1, 1e9) == Answer::Withheld);
+  CHECK(less.judge("t", "b", 1, 1) == Answer::Told && less.judge("t", "c", 1, 1e9) == Answer::Withheld);
   CHECK(none.end("a7"));
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     auto cut = bytes;
@@ -94,7 +171,7 @@ void snapshots() {
     auto odd = bytes;
     odd[i] ^= 0xff;
     ProcessBudget victim(4, 10);
-    if (victim.restore(odd)) victim.judge("x", 1, 1);
+    if (victim.restore(odd)) victim.judge("t", "x", 1, 1);
   }
 }
 
@@ -169,6 +246,10 @@ void many_streams() {
 
 int main() {
   the_bank();
+  shares();
+  newcomers();
+  the_limit_holds();
+  more_tenants_than_alarms();
   bounds();
   snapshots();
   many_streams();

@@ -267,7 +267,7 @@ void clock_set_right() {
     b.teach(2'000);
     CHECK(b.log(kStrange).flagged);
     b.clock = right;
-    for (int i = 0; i < 340; ++i) b.log(normalLine(b.random));
+    for (int i = 0; i < 400; ++i) b.log(normalLine(b.random));
     CHECK(b.ended >= 1);
     b.clock += 86'000 * second;
     for (int i = 0; i < 600; ++i) b.log(normalLine(b.random));

@@ -82,28 +82,74 @@ void clock_runs_on() {
   clock.observe(start + 2);
   clock.observe(0);
   CHECK(clock.now() == start + 5);
-  // A day's gap is one; more must be said by sixteen.
-  clock.observe(start + day);
-  CHECK(clock.now() == start + day);
-  for (int i = 0; i < 15; ++i) clock.observe(start + 4 * day);
-  CHECK(clock.now() == start + day);
-  clock.observe(start + day + 1);
-  for (int i = 0; i < 15; ++i) clock.observe(start + 4 * day);
-  CHECK(clock.now() == start + day + 1);
-  clock.observe(start + 4 * day);
-  CHECK(clock.now() == start + 4 * day);
-  CHECK(clock.eventAt(clock.now()) == start + 4 * day);
+  // A minute's gap is one.
+  clock.observe(start + 60 * second);
+  CHECK(clock.now() == start + 60 * second);
+  CHECK(clock.eventAt(clock.now()) == start + 60 * second);
+}
+
+constexpr std::uint64_t hour = 3600 * second;
+
+/// A few records with a wrong clock, however wrong and whichever way, move nothing; most of the latest nine do.
+void wrong_clocks() {
+  for (const std::uint64_t wrong : {2 * 60 * second, hour, 8 * hour, 23 * hour, 25 * hour, 40 * day, 30'000 * day}) {
+    for (const bool ahead : {false, true}) {
+      for (int odd = 1; odd <= 9; ++odd) {
+        StreamClock clock;
+        std::uint64_t time = start + 30'000 * day;
+        for (int i = 0; i < 100; ++i) CHECK(clock.observe(time += second / 5));
+        for (int i = 0; i < odd; ++i) {
+          const bool believed = clock.observe(ahead ? time + wrong : time - wrong);
+          CHECK(believed == (ahead && i >= 4));
+          if (!believed) CHECK(clock.now() == time);
+        }
+        // The right ones move it again, at once or when they have set it back.
+        const std::uint64_t before = clock.now();
+        for (int i = 0; i < 40; ++i) clock.observe(time += second / 5);
+        CHECK(clock.eventAt(clock.now()) == time);
+        CHECK(clock.now() - before >= 8 * second / 5 && clock.now() - before <= 8 * second);
+      }
+    }
+  }
+}
+
+/// A sender whose clock is wrong for good, among others, moves the time once and not with each of its requests.
+void wrong_for_good() {
+  StreamClock clock;
+  std::uint64_t time = start;
+  for (int round = 0; round < 100; ++round) {
+    for (int i = 0; i < 190; ++i) clock.observe(time += second / 10);
+    for (int i = 0; i < 10; ++i) clock.observe(time + 8 * hour);
+  }
+  const std::uint64_t passed = time - start;
+  CHECK(clock.now() - start > passed * 7 / 10 + 8 * hour && clock.now() - start < passed * 13 / 10 + 8 * hour);
+}
+
+/// In a stream that speaks seldom a usual step is no jump. When all have jumped, the time follows soon.
+void seldom_and_resumed() {
+  StreamClock clock;
+  std::uint64_t time = start;
+  clock.observe(time);
+  for (int i = 0; i < 50; ++i) CHECK(clock.observe(time += 10 * 60 * second));
+  CHECK(clock.now() == time);
+  CHECK(!clock.observe(time + 8 * hour));
+  CHECK(clock.observe(time += 10 * 60 * second) && clock.now() == time);
+
+  StreamClock resumed;
+  for (int i = 0; i < 50; ++i) resumed.observe(start + static_cast<std::uint64_t>(i) * second);
+  for (int i = 0; i < 5; ++i) CHECK(resumed.observe(start + 5 * day + static_cast<std::uint64_t>(i) * second) == (i == 4));
+  CHECK(resumed.now() == start + 5 * day + 4 * second);
 }
 
 void clock_goes_back() {
   StreamClock clock;
   clock.observe(start + 900 * day);
-  for (int i = 0; i < 16; ++i) clock.observe(start + static_cast<std::uint64_t>(i) * second);
+  for (int i = 0; i < 32; ++i) clock.observe(start + static_cast<std::uint64_t>(i) * second);
   const std::uint64_t now = clock.now();
   CHECK(now == start + 900 * day);
-  CHECK(clock.eventAt(now) == start + 15 * second);
+  CHECK(clock.eventAt(now) == start + 31 * second);
   clock.observe(start + 60 * second);
-  CHECK(clock.now() == now + 45 * second);
+  CHECK(clock.now() == now + 29 * second);
   CHECK(clock.eventAt(clock.now()) == start + 60 * second);
   // However often it is set, now only moves on, and by a month at the most.
   Random random(1);
@@ -165,6 +211,9 @@ int main() {
   keeps_the_last();
   fits_says_so();
   clock_runs_on();
+  wrong_clocks();
+  wrong_for_good();
+  seldom_and_resumed();
   clock_goes_back();
   shelf_is_bounded();
   shelf_is_shared();

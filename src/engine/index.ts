@@ -38,6 +38,11 @@ export interface EngineSettings {
   scores?: boolean;
   /** 32 bytes that its hashes come from; what detect.key_file names where it is not set, else 32 zeros, which are no secret. */
   key?: Uint8Array;
+  /**
+   * Milliseconds by a clock that only runs forwards: the budget of the process, `per_process_per_day`, runs on it. Without
+   * it, the budget runs on event time, which senders tell, and a replay gives the same anomalies each time.
+   */
+  clock?: () => number;
 }
 
 export interface FeedbackOutcome {
@@ -50,14 +55,16 @@ export interface FeedbackOutcome {
 /** Turns native verdicts into anomalies. */
 export class Engine {
   readonly #native: NativeEngine;
+  readonly #clock: (() => number) | undefined;
   /** Tells the keys of engines apart: what one has learned is of no use under another's. */
   readonly keyFingerprint: string;
 
   constructor(
     config: DetectConfig,
-    { mode, streamsPerTenant = 0, scores = false, key = configuredHashKey(config) }: EngineSettings,
+    { mode, streamsPerTenant = 0, scores = false, key = configuredHashKey(config), clock }: EngineSettings,
   ) {
     this.keyFingerprint = fingerprintOf(key);
+    this.#clock = clock;
     this.#native = new native.Engine({
       streamBy: config.stream_by,
       baselineRecords: config.baseline.records,
@@ -85,7 +92,7 @@ export class Engine {
    */
   async process(signal: Signal, tenant: string, body: Buffer): Promise<Judged> {
     try {
-      const outcome = await this.#native.process(signal, tenant, body);
+      const outcome = await this.#native.process(signal, tenant, body, this.#clock?.());
       return { ...outcome, anomalies: outcome.anomalies.map(decodeAnomaly) };
     } catch (error) {
       const refuse = (code: Code, message: string) =>
@@ -107,7 +114,7 @@ export class Engine {
    * 60,000, have passed without one but of the tenants `heard`. Resolves to what that brings to light.
    */
   async advance(ms: number, heard: Iterable<string> = []): Promise<Anomaly[]> {
-    const anomalies = await this.#native.advance(ms, [...heard]);
+    const anomalies = await this.#native.advance(ms, [...heard], this.#clock?.());
     return anomalies.map(decodeAnomaly);
   }
 

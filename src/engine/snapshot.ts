@@ -6,7 +6,7 @@ import type { Config, DetectConfig } from "../config/schema.ts";
 import type { Engine } from "./index.ts";
 
 /** Raised when the bytes of a snapshot change their meaning. */
-const format = 4;
+const format = 5;
 const magic = "driftlock-engine-snapshot";
 
 const maxHeaderSize = 64 * 2 ** 10;

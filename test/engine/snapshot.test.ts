@@ -118,7 +118,7 @@ test("no file, a damaged one and a foreign one start anew, and never fail the st
   const good = await readFile(file.path);
   const flipped = Buffer.from(good);
   flipped[flipped.length - 5]! ^= 1;
-  const newer = Buffer.from(good.toString("latin1").replace('"format":4', '"format":9'), "latin1");
+  const newer = Buffer.from(good.toString("latin1").replace('"format":5', '"format":9'), "latin1");
   for (const [bytes, reason] of [
     [flipped, "damaged"],
     [good.subarray(0, good.length - 1), "damaged"],
