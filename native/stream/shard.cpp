@@ -237,8 +237,6 @@ void Shard::limit(const Request& request, std::uint32_t number) {
 }
 
 void Shard::snapshot(std::vector<std::uint8_t>& out) const {
-  // Under another key nothing of it would be known again.
-  put(out, fingerprintOf(settings_.hashKey));
   describer_.snapshot(out);
   put(out, static_cast<std::uint32_t>(streams_.size()));
   for (const auto& [tenant, each] : tenants_) {
@@ -250,11 +248,12 @@ void Shard::snapshot(std::vector<std::uint8_t>& out) const {
     put_bytes(out, {reinterpret_cast<const std::uint8_t*>(id.tenant.data()), id.tenant.size()});
     put_bytes(out, packed);
   });
+  // Under another key nothing of it would be known again.
+  put(out, fingerprintOf(settings_.hashKey));
 }
 
 bool Shard::restore(Bytes in, std::uint32_t number) {
   StateReader read(in);
-  if (read.get<std::uint64_t>() != fingerprintOf(settings_.hashKey)) return false;
   describer_.restore(read);
   const auto count = read.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < count && read.ok(); ++i) {
@@ -273,7 +272,7 @@ bool Shard::restore(Bytes in, std::uint32_t number) {
   }
   evicted = 0;
   this->shelved = shelf_.bytes();
-  return read.done();
+  return read.get<std::uint64_t>() == fingerprintOf(settings_.hashKey) && read.done();
 }
 
 void Shard::pass(const Request& request, std::uint32_t number, std::vector<Flag>& flags) {
