@@ -1,5 +1,6 @@
 #include "stream/fields.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -37,8 +38,9 @@ class Collector {
       case Type::Double:
         return add(key, {}, value.bits, Field::Kind::Real);
       case Type::Bytes:
-        // What the bytes are is nobody's text; how many there are tells something.
-        return add(key, {}, value.bytes.size(), Field::Kind::Integer);
+        // A text is looked at, whatever it is sent as. What other bytes are, nobody reads; how many there are tells something.
+        return readsAsText(value.bytes) ? add(key, value.bytes, 0, Field::Kind::Text)
+                                        : add(key, {}, value.bytes.size(), Field::Kind::Integer);
       case Type::Array:
         for (const otlp::AnyValue element : otlp::arrayOf(value)) {
           if (full()) return;
@@ -64,6 +66,14 @@ class Collector {
   }
 
  private:
+  /// Printable ASCII, tabs and line ends alone, as far as texts are looked at, and so many that no random id looks like it.
+  static bool readsAsText(Bytes bytes) {
+    constexpr std::size_t shortest = 24;
+    if (bytes.size() < shortest) return false;
+    return std::ranges::all_of(bytes.first(std::min(bytes.size(), maxTextSize)), [](std::uint8_t c) {
+      return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r';
+    });
+  }
   /// A code that came as a string, such as "404": what it is must not depend on how the sender spells it.
   static bool shortNumber(Bytes text) {
     if (text.empty() || text.size() > 4 || (text.size() > 1 && text[0] == '0')) return false;
@@ -146,6 +156,7 @@ void readSpan(Bytes record, RecordView& out) {
     fields.text(bytesOf("event"), event.name);
     fields.attributes(event.attributes);
   }
+  for (const otlp::LinkView link : span.links) fields.attributes(link.attributes);
   out.session = sessionOf(span.traceId);
   out.last = span.parentSpanId.empty();
 }

@@ -57,6 +57,35 @@ void known_costs_nothing() {
   CHECK(b.score(logRecord("user 1 logged in from 10.0.0.1", {.severity = 0})).score == 0);
 }
 
+/// A text is looked at in whatever way it is sent; other bytes count by their length.
+void texts_sent_as_bytes() {
+  Bench b;
+  const auto blob = [](std::string_view bytes) { return Message().text(1, "blob").add(2, Message().text(7, bytes)); };
+  b.learn(logRecord("order placed", {.attributes = {blob(std::string(64, '\x01'))}}));
+  CHECK(b.score(logRecord("order placed", {.attributes = {blob(std::string(64, '\x02'))}})).score == 0);
+  CHECK(b.score(logRecord("order placed", {.attributes = {blob("FATAL exfiltrated /etc/shadow to evil.example; DROP TABLE payments")}})).score > 4);
+}
+
+void links_are_looked_at() {
+  ContentChannel channel{24 * 1024, hashOfStream(publicHashKey, 7)};
+  RecordView record;
+  ContentScore content;
+  const auto score = [&](const Message& message) {
+    const std::vector<std::uint8_t> raw = message.bytes();
+    readFields(otlp::Signal::Traces, otlp::MetricType::None, raw, record);
+    channel.score(record, content);
+    return content.score;
+  };
+  const Message plain = spanRecord("GET /cart", {.time = start});
+  score(plain);
+  channel.learn(record, content);
+  CHECK(score(plain) == 0);
+  const Message link = Message().text(1, "0123456789abcdef").text(2, "01234567").add(4, attribute("x", "FATAL exfiltrated /etc/shadow to evil.example"));
+  Message linked = plain;
+  linked.add(13, link);
+  CHECK(score(linked) > 4);
+}
+
 void news_is_placed() {
   Bench b;
   b.learn(logRecord("user 17 logged in from 10.0.0.1", {.attributes = {attribute("region", "eu-west")}}));
@@ -194,6 +223,8 @@ void known_set_keeps_all_bits() {
 
 int main() {
   known_costs_nothing();
+  texts_sent_as_bytes();
+  links_are_looked_at();
   news_is_placed();
   grave_news_is_stranger();
   integers_are_words_until_many();
