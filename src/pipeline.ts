@@ -57,6 +57,8 @@ export class Pipeline {
   readonly counts: Counts = { records: 0, flagged: 0, forwarded: 0 };
   /** Requests in the engine and when each was handed over, oldest first. */
   readonly #judging = new Set<{ since: number; bytes: number }>();
+  /** When the engine last gave a request back. */
+  #lastVerdict = 0;
   #draining = false;
   readonly #failed: Undelivered = { requests: 0, records: 0, bytes: 0 };
 
@@ -76,6 +78,15 @@ export class Pipeline {
   get judgingFor(): number {
     const [oldest] = this.#judging;
     return oldest === undefined ? 0 : performance.now() - oldest.since;
+  }
+
+  /**
+   * Milliseconds for which the engine has had requests and given none back. Unlike `judgingFor` it stays small while a long
+   * queue moves on.
+   */
+  get stuckFor(): number {
+    const [oldest] = this.#judging;
+    return oldest === undefined ? 0 : performance.now() - Math.max(oldest.since, this.#lastVerdict);
   }
 
   /** From now on, what fails counts as undelivered: no more comes, and its sender may not find anyone to send it to. */
@@ -155,6 +166,7 @@ export class Pipeline {
       return outcome;
     } finally {
       this.#judging.delete(entry);
+      this.#lastVerdict = performance.now();
       metrics.engine.seconds.observe({ signal }, (performance.now() - entry.since) / 1_000);
     }
   }

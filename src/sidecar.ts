@@ -66,6 +66,9 @@ const snapshotMs = 10_000;
 /** For the last figures of streams. */
 const feedMs = 2_000;
 
+/** For the store to write what waits. */
+const storeMs = 5_000;
+
 /** The longest that a timer takes. */
 const maxTimerMs = 2 ** 31 - 1;
 
@@ -279,7 +282,7 @@ export async function startSidecar(
       ];
     };
     const { engine_stuck_after: stuckAfter } = config.health;
-    const alive = () => stuckAfter === 0 || pipeline.judgingFor < stuckAfter;
+    const alive = () => stuckAfter === 0 || pipeline.stuckFor < stuckAfter;
     const tellHealth = () => receivers.setServing(readiness().every(({ ready }) => ready));
     const healthTimer = receive.grpc.health ? setInterval(tellHealth, healthMs).unref() : undefined;
     const api = config.api.enabled
@@ -325,17 +328,25 @@ export async function startSidecar(
       await atMost(config.shutdown_timeout, drained);
       // Past the deadline: senders of what is still held are told, and what comes out of the engine goes no further.
       // Before it all senders are answered, and what is on its way from the disk may arrive.
+      engine?.cancel();
       await forwarder.close(Math.max(0, deadline - performance.now()));
-      await drained;
+      await atMost(graceMs, drained);
       const undelivered = pipeline.undelivered();
-      await feed?.close(feedMs);
-      await snapshots?.close();
+      if (pipeline.judgingFor === 0) {
+        await feed?.close(feedMs);
+        await snapshots?.close();
+      } else {
+        log.error(
+          "the engine is stuck in a request: what streams have learned since the last snapshot is lost",
+        );
+        snapshots?.stop();
+      }
       if (engine) await atMost(graceMs, engine.close());
-      await api?.close();
-      await probes?.close();
+      if (api) await atMost(graceMs, api.close());
+      if (probes) await atMost(graceMs, probes.close());
       hub.close();
-      await metering.close();
-      await store.close();
+      await atMost(graceMs, metering.close());
+      await atMost(storeMs, store.close());
       if (tracing) await atMost(graceMs, tracing.close());
       const inPlace = await dataDir.look();
       dataDir.close();
