@@ -296,7 +296,7 @@ SpanView readSpan(Bytes record) {
   std::uint32_t flags = 0;
   Status status;
   Bytes name, traceId, spanId, parentSpanId, traceState;
-  Stretch attributes;
+  Stretch attributes, events, links;
   Cursor cursor(record);
   while (const std::uint32_t tag = cursor.tag()) {
     switch (tag) {
@@ -311,6 +311,14 @@ SpanView readSpan(Bytes record) {
       case length(9):
         cursor.payload();
         attributes.widen(cursor);
+        break;
+      case length(11):
+        cursor.payload();
+        events.widen(cursor);
+        break;
+      case length(13):
+        cursor.payload();
+        links.widen(cursor);
         break;
       case length(15): mergeStatus(cursor.payload(), status); break;
       case fixed32(16): flags = cursor.fixed32(); break;
@@ -329,8 +337,8 @@ SpanView readSpan(Bytes record) {
           .parentSpanId = parentSpanId,
           .traceState = traceState,
           .attributes = {attributes.bytes(), 9},
-          .events = {record, 11},
-          .links = {record, 13}};
+          .events = {events.bytes(), 11},
+          .links = {links.bytes(), 13}};
 }
 
 PointView readPoint(MetricType type, Bytes record) {
