@@ -24,14 +24,14 @@ std::uint32_t tag_of(std::uint64_t span) {
 
 void PathModel::Latest::link(std::uint8_t at) {
   std::uint8_t& head = heads_[slots_[at].tag % heads_.size()];
-  slots_[at].next = head;
+  next_[at] = head;
   head = static_cast<std::uint8_t>(at + 1);
 }
 
 void PathModel::Latest::unlink(std::uint8_t at) {
   std::uint8_t* link = &heads_[slots_[at].tag % heads_.size()];
-  while (*link != at + 1) link = &slots_[*link - 1].next;
-  *link = slots_[at].next;
+  while (*link != at + 1) link = &next_[*link - 1];
+  *link = next_[at];
 }
 
 void PathModel::Latest::add(std::uint32_t tag, std::uint32_t id) {
@@ -44,12 +44,12 @@ void PathModel::Latest::add(std::uint32_t tag, std::uint32_t id) {
 
 void PathModel::Latest::remove(std::uint32_t tag) {
   for (std::uint8_t* link = &heads_[tag % heads_.size()]; *link != 0;) {
-    Slot& slot = slots_[*link - 1];
-    if (slot.tag == tag) {
-      *link = slot.next;
-      slot = {};
+    const std::size_t at = *link - 1u;
+    if (slots_[at].tag == tag) {
+      *link = next_[at];
+      slots_[at] = {};
     } else {
-      link = &slot.next;
+      link = &next_[at];
     }
   }
 }

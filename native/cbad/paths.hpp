@@ -55,7 +55,7 @@ class PathModel {
     /// Calls `visit` with the id of each span of that tag, the latest first, until it returns false.
     template <class Visit>
     void find(std::uint32_t tag, Visit visit) const {
-      for (std::uint8_t n = heads_[tag % heads_.size()]; n != 0; n = slots_[n - 1].next)
+      for (std::uint8_t n = heads_[tag % heads_.size()]; n != 0; n = next_[n - 1])
         if (slots_[n - 1].tag == tag && !visit(slots_[n - 1].id)) return;
     }
     void remove(std::uint32_t tag);
@@ -69,16 +69,18 @@ class PathModel {
     bool relink();
 
    private:
-    /// `next`: 1 + the place of the span before it whose tag has the same remainder; 0 for none.
     struct Slot {
       std::uint32_t tag = 0, id = 0;
-      std::uint8_t next = 0;
     };
     void link(std::uint8_t at);
     void unlink(std::uint8_t at);
 
     std::array<Slot, 255> slots_{};
-    std::array<std::uint8_t, 256> heads_{};
+    /// 1 + the place of the span before, whose tag has the same remainder; 0 if there is none. Apart from the slots, which
+    /// keeps both small.
+    std::array<std::uint8_t, 255> next_{};
+    /// Twice as many as there are spans, so that most chains hold one.
+    std::array<std::uint8_t, 512> heads_{};
     std::uint8_t oldest_ = 0;
   };
   struct Parent {
