@@ -44,6 +44,8 @@ class Dictionary {
 
   /// Anchored lines, then adaptive ones.
   Bytes text() const { return {text_.data(), text_.size()}; }
+  /// Another one whenever the text has changed.
+  std::uint64_t version() const { return version_; }
   /// The text's. What speeds up the search is shared: 1 MiB a thread.
   std::size_t memory() const;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -20,6 +21,15 @@ class Allowance {
   void spend(std::uint64_t work) { work_ -= std::min(work_, work); }
   /// Nothing is left: what is still to be judged passes unjudged.
   bool spent() const { return work_ == 0; }
+
+  /// The text of a record is looked for in a stream's dictionary of `size` bytes. Its search table has to be filled, unless it is
+  /// among the latest of the request's.
+  void search(std::uint64_t stream, std::uint64_t version, std::size_t size) {
+    const Table table{stream, version};
+    if (std::find(tables_.begin(), tables_.end(), table) != tables_.end()) return;
+    tables_[nextTable_++ % tables_.size()] = table;
+    spend(size);
+  }
 
   /// Whether one more verdict is to be described: as a report, or for the attributes of its record.
   bool describes(bool report) {
@@ -41,7 +51,15 @@ class Allowance {
   /// More than 2^20 records that hold nothing cost.
   static constexpr std::uint64_t kWork = 256 << 20;
 
+  struct Table {
+    std::uint64_t stream = 0, version = 0;
+    bool operator==(const Table&) const = default;
+  };
+
   std::uint64_t work_;
+  /// A thread keeps 64 tables for 16 shards, if it has them all.
+  std::array<Table, 4> tables_{};
+  std::size_t nextTable_ = 0;
   std::uint32_t reports_ = 1024, annotations_ = 64;
   /// Of annotations.
   std::size_t bytes_;

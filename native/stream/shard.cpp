@@ -301,7 +301,10 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   readFields(request.index, record, view_);
   events_.clear();
   stream.hear(request.moment, events_);
+  const Dictionary* const dictionary = stream.dictionary();
+  const std::uint64_t searched = dictionary ? dictionary->version() : 0;
   const Verdict verdict = stream.observe(view_, raw, content_, events_);
+  if (!content_.unknown.empty()) allowance_.search(stream.key().hash, searched, dictionary->text().size());
   if (wasLearning && !stream.learning()) {
     --learning;
     held.times.baseline = stream.latestUnixNano();

@@ -224,6 +224,8 @@ class Stream {
   const std::optional<PathFinding>& pathFinding() const { return pathFinding_; }
 
   const StreamKey& key() const { return key_; }
+  /// Of the content channel; null for metrics.
+  const Dictionary* dictionary() const { return content_ ? &content_->dictionary() : nullptr; }
   StreamId id() const { return {key_.hash, key_.tenant}; }
   const OpenAnomaly& anomaly() const { return anomaly_; }
   bool learning() const { return seen_ < settings_.baselineRecords; }

@@ -187,6 +187,40 @@ void passesUnjudgedWhatIsTooDear() {
   CHECK(tasks[0]->unjudged == tasks[1]->unjudged && same(*tasks[0], *tasks[1]));
 }
 
+/// Each record is news to a stream whose search table another stream's has replaced: some of them pass unjudged.
+void countsSearchTables() {
+  std::vector<std::shared_ptr<Task>> tasks;
+  for (const std::uint32_t threads : {1, 3}) {
+    Settings settings = settingsOf(threads);
+    settings.baselineRecords = 600;
+    settings.permutations = 0;
+    const std::vector<std::string> services = crowd(settings, 8);
+    Bench bench(settings);
+    Random random(9);
+    const auto word = [&] {
+      std::string text;
+      for (int i = 0; i < 12; ++i) text += static_cast<char>('a' + random.below(26));
+      return text;
+    };
+    for (const std::string& service : services) {
+      std::vector<Message> logs;
+      for (std::uint64_t i = 0; i < 700; ++i) logs.push_back(logRecord(word() + ' ' + word() + ' ' + word(), {.time = start + i}));
+      CHECK(bench.process(Signal::Logs, request(service, logs))->unjudged == 0);
+    }
+    const auto news = [&](std::size_t streams) {
+      Message all;
+      for (std::size_t i = 0; i < 20'000; ++i) all.append(request(services[i % streams], {logRecord(word(), {.time = start + 1'000})}));
+      return all;
+    };
+    const auto few = bench.process(Signal::Logs, news(2));
+    CHECK(few->unjudged == 0);
+    const auto many = bench.process(Signal::Logs, news(8));
+    CHECK(many->unjudged > 1'000 && many->unjudged < 19'000);
+    tasks.push_back(many);
+  }
+  CHECK(tasks[0]->unjudged == tasks[1]->unjudged);
+}
+
 }  // namespace
 
 int main() {
@@ -195,5 +229,6 @@ int main() {
   doesNotDependOnThreads();
   costsNoMoreThanItMay();
   passesUnjudgedWhatIsTooDear();
+  countsSearchTables();
   return report();
 }
