@@ -339,7 +339,7 @@ it("names the versions of the libraries", () => {
     openzlFormat: "27",
     zstd: "1.5.7",
     lz4: "1.10.0",
-    zlib: "1.3.2",
+    zlib: "1.4",
   });
   expect(Object.isFrozen(native.versions)).toBe(true);
 });
