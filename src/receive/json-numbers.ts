@@ -1,8 +1,11 @@
 /** JSON whose numbers keep all their digits, where JavaScript's would be rounded. */
 import { randomBytes } from "node:crypto";
 
-/** Stands before the digits of such a number. No sender knows it, so no string of theirs looks like one. */
-const mark = randomBytes(6).toString("base64url");
+/**
+ * Stands before the digits of such a number. No sender knows it, so no string of theirs looks like one. Its first character
+ * is in no base64, hexadecimal or name, so that a field of such text refuses a number as well.
+ */
+const mark = `#${randomBytes(6).toString("base64url")}`;
 const open = Buffer.from(`"${mark}`);
 const close = Buffer.from('"');
 

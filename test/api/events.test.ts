@@ -260,6 +260,19 @@ describe("events", () => {
     for (const { detail } of errors) expect(detail).toMatch(/^must be (text|an object)$/);
   });
 
+  it("keep every key, whatever it means to JavaScript", async () => {
+    const keys = ["__proto__", "constructor", "hasOwnProperty"];
+    const map = `{${keys.map((key) => `"${key}":"${key}"`).join(",")}}`;
+    const event = `{"body":${map},"attributes":${map},"resource":${map}}`;
+    expect(await answerOf(await post(event))).toMatchObject({ accepted: 1 });
+    const [logs] = request().resourceLogs;
+    const [record] = logs!.scopeLogs[0]!.logRecords;
+    const body = (record!.body!.value.value as KeyValueList).values;
+    for (const list of [body, record!.attributes, logs!.resource!.attributes]) {
+      expect(list.map(({ key, value }) => [key, value!.value.value])).toEqual(keys.map((key) => [key, key]));
+    }
+  });
+
   it("have half a surrogate replaced wherever it stands", async () => {
     const half = "a\\ud800b\\udc00";
     const event = `{"body":{"${half}":"${half}"},"attributes":{"k${half}":["${half}"]},"resource":{"r":"${half}"},"service":"${half}","severity":"${half}","event_name":"${half}"}`;

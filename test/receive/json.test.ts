@@ -82,6 +82,16 @@ describe("OTLP/JSON", () => {
       logsWith({ body: { stringValue: 5 } }),
       `${record}.body.stringValue: expected a string, got 5`,
     ],
+    [
+      "a number for bytes",
+      logsWith({ body: { bytesValue: 1_234_567_890_123_456 } }),
+      `${record}.body.bytesValue: expected bytes in base64, got 1234567890123456`,
+    ],
+    [
+      "a number for an id",
+      `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{},{"traceId":12345678901234567890123}]}]}]}`,
+      `${record}.traceId: expected an id of 32 hexadecimal digits, got 12345678901234567890123`,
+    ],
     ["a character of which the quotation is half", '{"a":😀}', "not JSON"],
     [
       "null in a list",

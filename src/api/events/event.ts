@@ -5,6 +5,7 @@ import type { AnyValueSchema, KeyValueSchema } from "../../gen/opentelemetry/pro
 import type { LogRecordSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { native } from "../../native.ts";
 import { exactNumber, integerOf } from "../../receive/json-numbers.ts";
+import { fitted } from "../faults.ts";
 import { time } from "../query.ts";
 import { maxNanos, parseNanos } from "../time.ts";
 
@@ -45,6 +46,14 @@ export const eventSchema = z
   .meta({ id: "Event", description: "A log record" });
 
 export type Event = z.output<typeof eventSchema>;
+
+/** @throws {Misfit} for what is no event. */
+export function eventOf(value: unknown): Event {
+  const event = fitted(eventSchema, value);
+  // The schema leaves out a member that is called "__proto__", which is a key like any other.
+  const { attributes, resource } = value as Event;
+  return { ...event, attributes, resource };
+}
 
 /** Levels of values within values. */
 const maxDepth = 16;

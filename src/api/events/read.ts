@@ -4,8 +4,8 @@ import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/co
 import type { ResourceLogsSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { parseJson } from "../../receive/json-numbers.ts";
 import { countJsonValues } from "../../receive/json-shape.ts";
-import { fitted, Misfit, pointer } from "../faults.ts";
-import { EventFault, eventSchema, logRecord, resourceAttributes, withPlainNumbers } from "./event.ts";
+import { Misfit, pointer } from "../faults.ts";
+import { EventFault, eventOf, logRecord, resourceAttributes, withPlainNumbers } from "./event.ts";
 
 export interface EventError {
   /** Of the event in the body, or of the line, from 0. */
@@ -156,7 +156,7 @@ function add(
   resources: Map<string, ResourceLogs>,
 ): { field: string; detail: string }[] {
   try {
-    const event = fitted(eventSchema, withPlainNumbers(value));
+    const event = eventOf(withPlainNumbers(value));
     const record = logRecord(event, received);
     const name = JSON.stringify([event.service, event.resource]);
     let logs = resources.get(name);
