@@ -26,10 +26,15 @@ export function listenForHttp2(
     socket.on("error", () => {});
     const silent = setTimeout(() => socket.destroy(), handshakeTimeout).unref();
     socket.once("close", () => clearTimeout(silent));
-    socket.once("data", (head: Buffer) => {
-      clearTimeout(silent);
+    let head = Buffer.alloc(0);
+    const take = (chunk: Buffer) => {
+      head = Buffer.concat([head, chunk]);
       const compared = Math.min(head.length, preface.length);
-      if (head.compare(preface, 0, compared, 0, compared) !== 0) {
+      const begins = head.compare(preface, 0, compared, 0, compared) === 0;
+      if (begins && compared < preface.length) return;
+      clearTimeout(silent);
+      socket.off("data", take);
+      if (!begins) {
         if (head[0] === tlsHandshake) onTls(socket);
         else onOther(socket);
         return;
@@ -37,7 +42,8 @@ export function listenForHttp2(
       socket.pause();
       socket.unshift(head);
       server.emit("connection", socket);
-    });
+    };
+    socket.on("data", take);
   });
 }
 

@@ -238,6 +238,16 @@ describe("another protocol", () => {
     expect(warnings).toHaveLength(1);
   });
 
+  test("its first letter may come by itself, and be the one that HTTP/2 begins with", async () => {
+    const running = await start();
+    const socket = await tcp(running.grpc);
+    socket.setNoDelay(true).write("P");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    socket.write("OST /v1/logs HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    expect(await conversation(socket)).toMatch(/^HTTP\/1\.1 505 /);
+    expect(running.closedConnections).toEqual(["grpc protocol"]);
+  });
+
   test("a large request is answered as well", async () => {
     const running = await start();
     const answer = await httpExport(running.grpc, "logs", Buffer.alloc(1_000_000));
