@@ -17,6 +17,9 @@ import { clip } from "./codes.ts";
 
 export type Encoding = "protobuf" | "json";
 
+/** More records than any request holds; the sum of what is said of a request's parts is still an int64. */
+const maxRejected = 2 ** 32;
+
 function decode<T extends DescMessage>(schema: T, bytes: Buffer, encoding: Encoding): MessageShape<T> {
   if (encoding === "protobuf") return fromBinary(schema, bytes);
   return fromJson(schema, JSON.parse(bytes.toString()) as JsonValue, { ignoreUnknownFields: true });
@@ -52,7 +55,8 @@ export function readPartialSuccess(
   try {
     const [rejected, text] = rejectedRecords(signal, bytes, encoding) ?? [0n, ""];
     const message = clip(text);
-    return rejected > 0n || message ? { rejected: Math.max(0, Number(rejected)), message } : undefined;
+    const bounded = Math.min(maxRejected, Math.max(0, Number(rejected)));
+    return rejected > 0n || message ? { rejected: bounded, message } : undefined;
   } catch {
     return undefined;
   }
@@ -61,6 +65,13 @@ export function readPartialSuccess(
 export interface StatusDetails {
   message?: string | undefined;
   retryAfterMs?: number | undefined;
+}
+
+/** The longest that a timer waits. A downstream may write any number, which the answer to the sender could not hold. */
+const maxRetryAfterMs = 2 ** 31 - 1;
+
+function boundWait(milliseconds: number): number {
+  return Math.min(maxRetryAfterMs, Math.max(0, milliseconds));
 }
 
 /** A google.rpc.Status from `grpc-status-details-bin` or an HTTP error's body; nothing where it cannot be read. */
@@ -79,7 +90,7 @@ function readStatusProtobuf(bytes: Buffer): StatusDetails {
     const info = anyUnpack(detail, RetryInfoSchema);
     if (!info) continue;
     const delay = info.retryDelay;
-    retryAfterMs = delay ? Math.max(0, Number(delay.seconds) * 1e3 + delay.nanos / 1e6) : 0;
+    retryAfterMs = delay ? boundWait(Number(delay.seconds) * 1e3 + delay.nanos / 1e6) : 0;
   }
   return { message: clip(status.message) || undefined, retryAfterMs };
 }
@@ -91,18 +102,18 @@ function readStatusJson(bytes: Buffer): StatusDetails {
   for (const detail of details as { "@type"?: unknown; retryDelay?: unknown }[]) {
     if (typeof detail?.["@type"] !== "string" || !detail["@type"].endsWith("/google.rpc.RetryInfo")) continue;
     const seconds = /^(\d+(?:\.\d+)?)s$/.exec(String(detail.retryDelay ?? "0s"))?.[1];
-    return { message, retryAfterMs: Number(seconds ?? 0) * 1e3 };
+    return { message, retryAfterMs: boundWait(Number(seconds ?? 0) * 1e3) };
   }
   return { message };
 }
 
 /**
- * Retry-After, RFC 9110, 10.2.3: seconds or an HTTP date. Milliseconds from now; undefined if it is neither.
+ * Retry-After, RFC 9110, 10.2.3: seconds or an HTTP date. Milliseconds from now, at most 24 days; undefined if it is neither.
  * @param now by the sender's clock, milliseconds since 1970: ours may be wrong
  */
 export function readRetryAfter(header: string | undefined, now = Date.now()): number | undefined {
   if (header === undefined) return undefined;
-  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1e3;
+  if (/^\s*\d+\s*$/.test(header)) return boundWait(Number(header) * 1e3);
   const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+  return Number.isNaN(date) ? undefined : boundWait(date - now);
 }

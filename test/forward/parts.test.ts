@@ -4,10 +4,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Encoding, readPartialSuccess, readRetryAfter, readStatus } from "../../src/forward/answer.ts";
 import { Circuit, type Verdict } from "../../src/forward/circuit.ts";
 import { clip } from "../../src/forward/codes.ts";
+import { join } from "../../src/forward/divide.ts";
 import { checkForward } from "../../src/forward/index.ts";
 import { Replaceable } from "../../src/forward/replaceable.ts";
 import { Slots } from "../../src/forward/slots.ts";
 import { signals } from "../../src/otlp.ts";
+import { encodeResponse, encodeStatus, responseJson } from "../../src/receive/answer.ts";
 import { forwardConfig, type Protocol, patient, statusBytes } from "./downstream.ts";
 
 describe("answers from the network", () => {
@@ -54,8 +56,39 @@ describe("answers from the network", () => {
     ["Thu, 01 Jan 1970 00:00:30 GMT", 0],
     ["soon", undefined],
     ["", undefined],
+    ["99999999999999999999999", 2 ** 31 - 1],
+    ["9".repeat(400), 2 ** 31 - 1],
+    ["Fri, 31 Dec 9999 23:59:59 GMT", 2 ** 31 - 1],
   ])("give Retry-After %j as %j ms", (header, expected) => {
     expect(readRetryAfter(header, 60_000)).toBe(expected);
+  });
+
+  it("can be passed on, however large their numbers are", () => {
+    const retryInfo = (retryDelay: string) =>
+      Buffer.from(
+        JSON.stringify({ details: [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay }] }),
+      );
+    const waits = [
+      readRetryAfter("9".repeat(400)),
+      readStatus(statusBytes(14, "later", 9e18), "protobuf").retryAfterMs,
+      readStatus(retryInfo(`${"9".repeat(400)}s`), "json").retryAfterMs,
+    ];
+    for (const retryAfterMs of waits) {
+      expect(retryAfterMs).toBe(2 ** 31 - 1);
+      expect(
+        readStatus(
+          Buffer.from(encodeStatus({ name: "ExportError", code: 14, message: "", retryAfterMs })),
+          "protobuf",
+        ),
+      ).toEqual({ message: undefined, retryAfterMs });
+    }
+    const most = { partialSuccess: { rejectedLogRecords: String(2n ** 63n - 1n) } };
+    const said = readPartialSuccess("logs", Buffer.from(JSON.stringify(most)), "json");
+    const both = join(said, said);
+    expect(readPartialSuccess("logs", Buffer.from(encodeResponse("logs", both)), "protobuf")).toEqual(said);
+    expect(responseJson("logs", both)).toEqual({
+      partialSuccess: { rejectedLogRecords: String(2n ** 33n), errorMessage: "" },
+    });
   });
 
   it("are cut and put on one line", () => {
