@@ -3,6 +3,9 @@ import { join } from "node:path";
 /** SQLITE_BUSY */
 const busy = 5;
 
+/** Processes that start at once hinder each other, so that none might get the lock at its first try. */
+const settleMs = 1_000;
+
 /** The file in a folder whose lock says that the folder is in use. */
 export function lockPath(folder: string): string {
   return join(folder, "lock");
@@ -19,9 +22,9 @@ export async function lockFolder(folder: string): Promise<() => void> {
   const path = lockPath(folder);
   let database: InstanceType<typeof DatabaseSync> | undefined;
   try {
-    database = new DatabaseSync(path);
+    database = new DatabaseSync(path, { timeout: settleMs });
     // With its journal in memory it writes nothing, so that it needs no room on a device that is full.
-    database.exec("PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
     const held = database;
     return () => held.close();
   } catch (error) {

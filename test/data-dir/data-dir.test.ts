@@ -21,17 +21,28 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
+/** What a process does with `lockFolder` and the folder's path at hand. */
+function child(path: string, script: string): ChildProcess {
+  const source = `import { lockFolder } from ${JSON.stringify(join(import.meta.dirname, "../../src/data-dir/lock.ts"))};
+    const path = ${JSON.stringify(path)}; ${script}`;
+  const started = spawn(process.execPath, ["--input-type=module", "--no-warnings", "-e", source]);
+  children.push(started);
+  return started;
+}
+
+/** The next that a process says. */
+function said(by: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    by.stdout!.once("data", (bytes) => resolve(String(bytes).trim()));
+    by.once("exit", () => reject(new Error("the process has ended")));
+  });
+}
+
 /** A process that holds the folder. */
 async function holder(path: string): Promise<ChildProcess> {
-  const source = `import { lockFolder } from ${JSON.stringify(join(import.meta.dirname, "../../src/data-dir/lock.ts"))};
-    await lockFolder(${JSON.stringify(path)}); console.log("held"); setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ["--input-type=module", "--no-warnings", "-e", source]);
-  children.push(child);
-  await new Promise((resolve, reject) => {
-    child.stdout!.once("data", resolve);
-    child.once("exit", () => reject(new Error("the holder has ended")));
-  });
-  return child;
+  const started = child(path, `await lockFolder(path); console.log("held"); setInterval(() => {}, 1000);`);
+  await said(started);
+  return started;
 }
 
 describe("a folder that is to be made", () => {
@@ -85,18 +96,31 @@ describe("a folder that is to be made", () => {
 
 describe("the lock", () => {
   it("keeps other processes out until its holder ends, however that ends", async () => {
-    const child = await holder(root);
+    const other = await holder(root);
     await expect(DataDir.open(root, log)).rejects.toThrow(
       `data_dir: another process uses ${root}; stop it or choose another data_dir`,
     );
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
+    const ended = new Promise((resolve) => other.once("exit", resolve));
+    other.kill("SIGKILL");
     await ended;
     const ours = await DataDir.open(root, log);
-    await expect(holder(root)).rejects.toThrow("the holder has ended");
+    await expect(holder(root)).rejects.toThrow("the process has ended");
     await expect(DataDir.open(root, log)).rejects.toThrow("another process uses");
     ours.close();
     await holder(root);
+  });
+
+  it("waits for another process that has a part of it for a moment, as one has that starts at the same time", async () => {
+    const other = child(
+      root,
+      `const { DatabaseSync } = await import("node:sqlite"); const database = new DatabaseSync(path + "/lock");
+      database.exec("BEGIN; SELECT * FROM sqlite_schema"); console.log("reads");
+      setTimeout(() => database.exec("COMMIT"), 20); setInterval(() => {}, 1000);`,
+    );
+    expect(await said(other)).toBe("reads");
+    const ours = await DataDir.open(root, log);
+    await expect(holder(root)).rejects.toThrow("the process has ended");
+    ours.close();
   });
 
   it("holds whatever path leads to the folder", async () => {
