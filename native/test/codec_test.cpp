@@ -306,8 +306,9 @@ void encodingsOfOthers() {
   const std::string line = "one line like the other\n";
   const auto expected = line + line + line + line;
   ChaCha20Random generator(11);
-  for (const auto& [decompress, hex] : cases) {
-    const auto whole = fromHex(hex);
+  for (const Case& each : cases) {
+    const Decompress decompress = each.decompress;
+    const auto whole = fromHex(each.hex);
     for (const std::size_t room : {expected.size(), std::size_t{1} << 20}) {
       const auto out = decompress(whole, room);
       CHECK(std::string(reinterpret_cast<const char*>(out.data.get()), out.size) == expected);
