@@ -13,7 +13,15 @@ interface Open {
   idleSince: number;
 }
 
+/**
+ * Requests that a connection of HTTP/1.1 may have unanswered. Few clients send one before the answer to the one before has come;
+ * Node reads up to 2 MiB at a time, which may be a hundred thousand of them.
+ */
+export const maxPipelined = 64;
+
 export interface ConnectionsOptions {
+  /** A connection with more requests in flight is closed. */
+  maxInFlight?: number;
   /** A connection keeps its place for so many milliseconds after a request. */
   settledMs?: number;
   /** Closes an idle connection for a newcomer. */
@@ -27,6 +35,7 @@ export interface ConnectionsOptions {
  */
 export class Connections {
   readonly #limit: number;
+  readonly #maxInFlight: number;
   readonly #settledMs: number;
   readonly #displace: (socket: Socket) => void;
   /** The one that has been idle for longest comes before the others that are idle. */
@@ -37,9 +46,14 @@ export class Connections {
 
   constructor(
     limit: number,
-    { settledMs = 0, displace = (socket) => void socket.destroy() }: ConnectionsOptions = {},
+    {
+      maxInFlight = Infinity,
+      settledMs = 0,
+      displace = (socket) => void socket.destroy(),
+    }: ConnectionsOptions = {},
   ) {
     this.#limit = limit;
+    this.#maxInFlight = maxInFlight;
     this.#settledMs = settledMs;
     this.#displace = displace;
   }
@@ -73,10 +87,14 @@ export class Connections {
     return true;
   }
 
-  /** A request begins: the connection is idle no more. */
-  begin(socket: Socket): void {
+  /** A request begins: the connection is idle no more. Returns false if it was closed now, for having too many. */
+  begin(socket: Socket): boolean {
     const open = this.#open.get(socket);
-    if (open !== undefined) open.requests += 1;
+    if (open === undefined) return true;
+    open.requests += 1;
+    if (open.requests !== this.#maxInFlight + 1) return true;
+    socket.destroy();
+    return false;
   }
 
   end(socket: Socket): void {
@@ -118,7 +136,7 @@ export class Connections {
 
 /** Keeps the connections of a server of HTTP/1.1 within a limit. */
 export function limitConnections(server: HttpServer, limit: number): Connections {
-  const connections = new Connections(limit);
+  const connections = new Connections(limit, { maxInFlight: maxPipelined });
   server.on("connection", (socket: Socket) => connections.admit(socket));
   server.on("request", ({ socket }, response) => {
     connections.begin(socket);

@@ -9,9 +9,9 @@ export type CutReason = (typeof cutReasons)[number];
 
 /**
  * Why a connection was closed: it was idle for too long, old enough, idle while a newcomer found no room, its peer did not
- * take an answer, or it speaks another protocol.
+ * take an answer, has too many requests unanswered, or speaks another protocol.
  */
-export const closeReasons = ["idle", "age", "displaced", "unread", "protocol"] as const;
+export const closeReasons = ["idle", "age", "displaced", "unread", "pipelined", "protocol"] as const;
 export type CloseReason = (typeof closeReasons)[number];
 
 /** One Export request that was answered, whatever the answer. */

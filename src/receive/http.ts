@@ -76,6 +76,8 @@ export async function startHttp(
   const answerMs = requestTimeout || answerTimeout;
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     response.once("close", listening.begin(request.socket));
+    // Of a connection that was just closed, such as for pipelining too many requests.
+    if (request.socket.destroyed) return;
     const exchange = new Exchange(request, response, config, jsonReader, cors);
     exchanges.set(request.socket, exchange);
     await exchange.serve(intake, () => closing);

@@ -1,6 +1,6 @@
 import type { AddressInfo, Server, Socket } from "node:net";
 import { parseListen } from "../config/address.ts";
-import { Connections } from "./connections.ts";
+import { Connections, maxPipelined } from "./connections.ts";
 import type { ReceiveHooks, Transport } from "./hooks.ts";
 
 /** A server that takes Export requests. */
@@ -45,6 +45,8 @@ export async function listen(
   const sockets = new Set<Socket>();
   const bySource = new Map<string, Socket>();
   const connections = new Connections(maxConnections, {
+    // HTTP/2 has max_concurrent_streams.
+    ...(transport === "http" && { maxInFlight: maxPipelined }),
     settledMs,
     displace(socket) {
       hooks.onConnectionClosed(transport, "displaced");
@@ -87,7 +89,7 @@ export async function listen(
     begin(connection) {
       const socket = socketOf(connection);
       if (socket === undefined) return () => {};
-      connections.begin(socket);
+      if (!connections.begin(socket)) hooks.onConnectionClosed(transport, "pipelined");
       return () => connections.end(socket);
     },
   };

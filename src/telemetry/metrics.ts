@@ -90,7 +90,7 @@ export function createMetrics(versions: Versions) {
     ),
     closedConnections: counter(
       "receiver_closed_connections_total",
-      "Connections closed: idle for too long, of a certain age, displaced while idle by a newcomer, an answer left unread, another protocol.",
+      "Connections closed: idle for too long, of a certain age, displaced while idle by a newcomer, an answer left unread, too many requests pipelined, another protocol.",
       ["transport", "reason"],
     ),
     seconds: seconds(

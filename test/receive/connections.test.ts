@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { type AddressInfo, createConnection, type Socket } from "node:net";
 import { expect, it, onTestFinished } from "vitest";
-import { limitConnections } from "../../src/receive/connections.ts";
+import { limitConnections, maxPipelined } from "../../src/receive/connections.ts";
 import { peerOf } from "../../src/receive/peer.ts";
 
 async function serve(limit: number, listener: RequestListener = (_request, response) => response.end("ok")) {
@@ -80,4 +80,16 @@ it("takes the addresses of one host for one peer", () => {
   expect(peerOf("2001:db8:0:1:a::1")).toBe(peerOf("2001:db8::1:b:0:0:2"));
   expect(peerOf("2001:db8:0:2::1")).not.toBe(peerOf("2001:db8:0:1::1"));
   expect(peerOf(undefined)).toBe("");
+});
+
+it("closes a connection that has too many requests unanswered", async () => {
+  const { connections, connect } = await serve(16, () => {});
+  const request = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+  const patient = await connect();
+  patient.write(request.repeat(maxPipelined));
+  const flooding = await connect();
+  flooding.write(request.repeat(maxPipelined + 1));
+  await closed(flooding);
+  expect(connections.size).toBe(1);
+  expect(patient.closed).toBe(false);
 });
