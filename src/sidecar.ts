@@ -312,7 +312,9 @@ export async function startSidecar(
     }
     const { endpoint: healthEndpoint } = config.health;
     const probes =
-      healthEndpoint === undefined ? undefined : await startProbes(healthEndpoint, { readiness, alive });
+      healthEndpoint === undefined
+        ? undefined
+        : await startProbes(healthEndpoint, { readiness, alive, stuckAfter });
     if (!auth.enabled) {
       log.info("auth.enabled is false: whoever reaches this process may send, read and change");
     }

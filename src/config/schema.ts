@@ -350,7 +350,7 @@ export const configSchema = z.strictObject({
   health: section({
     /** A listener for /healthz and /readyz alone, which the API's port has as well. */
     endpoint: listen.optional(),
-    /** The engine may have requests for so long and give none back until /healthz fails; 0: it never does. */
+    /** The engine or the event loop may be busy for so long without an answer until /healthz fails; 0: it never does. */
     engine_stuck_after: duration.default(60_000),
   }),
   telemetry: section({

@@ -1,6 +1,8 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { createConnection } from "node:net";
-import { beforeEach, expect, it } from "vitest";
+import process from "node:process";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { Component } from "../../src/api/health.ts";
 import { startProbes } from "../../src/api/probes.ts";
 import { afterwards, keyOf, start } from "./support.ts";
@@ -11,11 +13,12 @@ let alive: boolean;
 
 beforeEach(async () => {
   components = [{ name: "downstream", ready: true, reason: "http://secret:4317 answers" }];
+  alive = true;
   const probes = await startProbes("127.0.0.1:0", {
     readiness: () => components,
     alive: () => alive,
+    stuckAfter: 60_000,
   });
-  alive = true;
   afterwards(() => probes.close());
   address = probes.address;
 });
@@ -47,6 +50,29 @@ it("fail while the engine is stuck, so that the process is restarted", async () 
   }
 });
 
+describe("while the event loop is busy", () => {
+  /** The status of /healthz and of /readyz, as a process finds them for which this one waits. */
+  const found = (at: string) => {
+    const script = `for (const path of ["/healthz", "/readyz"]) console.log((await fetch("http://${at}" + path)).status)`;
+    const args = ["--input-type=module", "--eval", script];
+    return execFileSync(process.execPath, args, { encoding: "utf8" }).trim().split("\n").map(Number);
+  };
+
+  it("are answered as before", () => {
+    expect(found(address)).toEqual([200, 200]);
+  });
+
+  it("fail once it has been for too long", async () => {
+    const probes = await startProbes("127.0.0.1:0", {
+      readiness: () => components,
+      alive: () => true,
+      stuckAfter: 1,
+    });
+    afterwards(() => probes.close());
+    expect(found(probes.address)).toEqual([503, 503]);
+  });
+});
+
 it("give nothing else", async () => {
   for (const path of ["/", "/metrics", "/v1/anomalies"]) expect((await get(path)).status).toBe(404);
   expect((await get("/healthz", { method: "POST", body: "x".repeat(100_000) })).status).toBe(405);
@@ -65,7 +91,9 @@ it("are answered while others hold connections without a word", async () => {
 });
 
 it("name the address that they cannot have", async () => {
-  await expect(startProbes(address, { readiness: () => [], alive: () => true })).rejects.toThrow(
+  await expect(
+    startProbes(address, { readiness: () => [], alive: () => true, stuckAfter: 0 }),
+  ).rejects.toThrow(
     `health.endpoint: cannot listen on ${address}: another process listens there; stop it or choose another port`,
   );
 });
