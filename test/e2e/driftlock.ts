@@ -15,6 +15,8 @@ export interface Driftlock {
   grpc: string;
   http: string;
   api: string;
+  /** Of `health.endpoint`, if the configuration has it. */
+  health: string | undefined;
   /** A metric's samples, added up, where their labels are `labels` and any others. */
   metric(name: string, labels?: Record<string, string>): Promise<number>;
 }
@@ -46,12 +48,13 @@ export async function startDriftlock(
   const program = new Program(process.execPath, [...nodeOptions, main, "run", "--config", file], env);
   program.exit.finally(() => rm(folder, { recursive: true, force: true }));
   const [, addresses] = await program.said(/"addresses":(\{[^}]*\})/);
-  const { grpc, http, api } = JSON.parse(addresses!);
+  const { grpc, http, api, health } = JSON.parse(addresses!);
   return {
     program,
     grpc,
     http,
     api,
+    health,
     async metric(name, labels = {}) {
       const text = await (await fetch(`http://${api}/metrics`)).text();
       let sum = 0;

@@ -5,7 +5,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { httpPath } from "../../../src/otlp.ts";
+import { grpcMethod, httpPath } from "../../../src/otlp.ts";
 import { logs, longMetricName, wideResource } from "./bodies.ts";
 
 /** Where to send: host:port of each listener. */
@@ -89,19 +89,49 @@ const preface = Buffer.concat([
   Buffer.from([0, 0, 0, 4, 1, 0, 0, 0, 0]),
 ]);
 
-const oneByteChunks: Attack = async ({ http }, stop) => {
-  const chunks = "1\r\n\n\r\n".repeat(16_384);
-  while (!stop.aborted) {
-    const sockets = new Sockets();
-    const socket = await sockets.open(http, head(httpPath.logs, "Transfer-Encoding: chunked"));
-    for (let sent = 0; sent < 64 && !stop.aborted && !socket.destroyed; sent++) {
-      if (!socket.write(chunks))
-        await once(socket, "drain", { signal: AbortSignal.timeout(1_000) }).catch(() => {});
+/** Sends `pieces` behind `greeting` as fast as they are taken, some MiB on each connection. */
+const flood =
+  (to: keyof Target, greeting: string | Buffer, pieces: string | Buffer): Attack =>
+  async (target, stop) => {
+    while (!stop.aborted) {
+      const sockets = new Sockets();
+      const socket = await sockets.open(target[to], greeting);
+      for (let sent = 0; sent < 64 && !stop.aborted && !socket.destroyed; sent++) {
+        if (!socket.write(pieces))
+          await once(socket, "drain", { signal: AbortSignal.timeout(1_000) }).catch(() => {});
+      }
+      sockets.close();
+      await sleep(200, undefined, { signal: stop }).catch(() => {});
     }
-    sockets.close();
-    await sleep(200, undefined, { signal: stop }).catch(() => {});
-  }
-};
+  };
+
+const oneByteChunks = "1\r\n\n\r\n".repeat(16_384);
+
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const frameHead = Buffer.alloc(9);
+  frameHead.writeUIntBE(payload.length, 0, 3);
+  frameHead[3] = type;
+  frameHead[4] = flags;
+  frameHead.writeUInt32BE(stream, 5);
+  return Buffer.concat([frameHead, payload]);
+}
+
+const literal = (value: string) => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)]);
+
+/** The headers of an Export call. HPACK (RFC 7541): POST and http from the static table, then literals. */
+const grpcCall = frame(
+  1,
+  4,
+  1,
+  Buffer.concat([
+    Buffer.from([0x83, 0x86, 0x04]),
+    literal(grpcMethod.logs),
+    Buffer.from([0x0f, 0x10]),
+    literal("application/grpc"),
+  ]),
+);
+/** Up to the window of a stream, one byte each. */
+const oneByteFrames = Buffer.concat(Array.from({ length: 10_000 }, () => frame(0, 0, 1, Buffer.alloc(1))));
 
 /** Opens gRPC calls and resets each one at once; or stalls each one behind the prefix of a message of 64 MiB. */
 function calls(kind: "reset" | "stall"): Attack {
@@ -112,7 +142,7 @@ function calls(kind: "reset" | "stall"): Attack {
       for (let i = 0; i < 100 && !session.closed && !session.destroyed; i++) {
         const stream = session.request({
           ":method": "POST",
-          ":path": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+          ":path": grpcMethod.logs,
           "content-type": "application/grpc",
           te: "trailers",
         });
@@ -159,7 +189,24 @@ export const attacks: Record<string, Attack> = {
   "gRPC calls that are reset": calls("reset"),
   "API connections without a byte": hold("api", 300, ""),
   "readers that come back": returningReader,
-  "bodies in chunks of one byte": oneByteChunks,
+  "bodies in chunks of one byte": flood(
+    "http",
+    head(httpPath.logs, "Transfer-Encoding: chunked"),
+    oneByteChunks,
+  ),
+  "refused bodies in chunks of one byte": flood(
+    "http",
+    head("/no/such/path", "Transfer-Encoding: chunked"),
+    oneByteChunks,
+  ),
+  "events in chunks of one byte": flood(
+    "api",
+    head("/v1/events", "Transfer-Encoding: chunked"),
+    oneByteChunks,
+  ),
+  "pipelined requests": flood("http", "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3_000)),
+  "pipelined queries": flood("api", "", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3_000)),
+  "DATA frames of one byte": flood("grpc", Buffer.concat([preface, grpcCall]), oneByteFrames),
   "a decompression bomb": post(
     httpPath.logs,
     always(gzipSync(Buffer.alloc(200 * 2 ** 20))),

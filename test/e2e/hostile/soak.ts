@@ -56,7 +56,7 @@ async function peakMemory(pid: number): Promise<number> {
 async function probe(driftlock: Driftlock, phase: Phase, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
     phase.probes++;
-    const answered = await fetch(`http://${driftlock.api}/healthz`, {
+    const answered = await fetch(`http://${driftlock.health}/healthz`, {
       signal: AbortSignal.timeout(probeTimeoutMs),
       headers: { connection: "close" },
     }).then(
@@ -94,7 +94,7 @@ export async function hostileSoak(options: HostileSoakOptions): Promise<HostileS
   });
   try {
     const driftlock = await startDriftlock(
-      { forward: { endpoint: downstream.endpoint }, ...options.config },
+      { forward: { endpoint: downstream.endpoint }, health: { endpoint: "127.0.0.1:0" }, ...options.config },
       { main },
     );
     say?.(`honest senders alone for ${aloneSeconds} s`);
