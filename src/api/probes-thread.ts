@@ -65,7 +65,9 @@ const server = createServer(
     connectionsCheckingInterval: 1_000,
     keepAliveTimeout: limits.idleMs,
   },
-  async ({ method = "", url = "" }, response) => {
+  async ({ method = "", url = "", socket }, response) => {
+    // It was closed for too many requests.
+    if (socket.destroyed) return;
     const { status, body } = await answerTo(method, url.split("?", 1)[0]);
     const headers = { "content-type": "application/json", "cache-control": "no-store" };
     response.writeHead(status, headers).end(JSON.stringify(body));

@@ -100,6 +100,10 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
+  app.addHook("onRequest", ({ raw }, _reply, done) => {
+    // What had been read of a connection that was closed meanwhile, such as for too many requests, goes no further.
+    if (!raw.socket.destroyed) done();
+  });
   app.addHook("onSend", async (_request, reply, payload) => {
     const isJson = typeof payload === "string" && String(reply.getHeader("content-type")).includes("json");
     return isJson ? printableJson(payload) : payload;

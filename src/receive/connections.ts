@@ -138,7 +138,8 @@ export class Connections {
 export function limitConnections(server: HttpServer, limit: number): Connections {
   const connections = new Connections(limit, { maxInFlight: maxPipelined });
   server.on("connection", (socket: Socket) => connections.admit(socket));
-  server.on("request", ({ socket }, response) => {
+  // Before the listener that answers, which need not answer on a connection that is closed now.
+  server.prependListener("request", ({ socket }, response) => {
     connections.begin(socket);
     response.once("close", () => connections.end(socket));
   });

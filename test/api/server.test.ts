@@ -1,7 +1,9 @@
+import { once } from "node:events";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { beforeEach, describe, expect, it } from "vitest";
 import { Code, ExportError } from "../../src/otlp.ts";
+import { maxPipelined } from "../../src/receive/connections.ts";
 import { problemOf, type Running, start } from "./support.ts";
 
 let running: Running;
@@ -127,6 +129,22 @@ describe("errors", () => {
     expect(large).toMatch(/^HTTP\/1\.1 431 /);
     expect(large).toContain("application/problem+json");
     expect(large).toContain("larger than 16384 bytes");
+  });
+
+  it("looks at no more requests of a connection than may wait for their answers", async () => {
+    let asked = 0;
+    const readiness = () => {
+      asked += 1;
+      return [];
+    };
+    const { api } = await start({}, { readiness });
+    const [host, port] = api.address.split(":") as [string, string];
+    const socket = connect(Number(port), host);
+    socket.on("error", () => {}).resume();
+    const closed = once(socket, "close");
+    socket.write(`GET /readyz HTTP/1.1\r\nhost: ${api.address}\r\n\r\n`.repeat(600));
+    await closed;
+    expect(asked).toBe(maxPipelined);
   });
 
   it("waits for no body that does not come", async () => {
