@@ -5,6 +5,7 @@
 
 #include "cbad/portable_math.hpp"
 #include "cbad/state_bytes.hpp"
+#include "cbad/tags.hpp"
 
 namespace driftlock {
 namespace {
@@ -33,23 +34,30 @@ std::optional<VolumeTick> TemplateMix::count(std::uint32_t id) {
 
 /// The entry of a template; the one with the fewest records lately makes room, unless it has come in this block.
 TemplateMix::Entry* TemplateMix::entry(std::uint32_t id) {
-  for (std::size_t i = 0; i < used_; ++i) {
-    if (entries_[i].id != id) continue;
+  const std::size_t found =
+      findTagged(std::span(tags_).first(used_), tagOf(id), [&](std::size_t i) { return entries_[i].id == id; });
+  if (found < used_) {
+    crowded_ = false;
     // What comes often is found soon.
-    if (i == 0) return &entries_[0];
-    std::swap(entries_[i], entries_[i / 2]);
-    return &entries_[i / 2];
+    if (found > 0) {
+      std::swap(entries_[found], entries_[found / 2]);
+      std::swap(tags_[found], tags_[found / 2]);
+    }
+    return &entries_[found / 2];
   }
-  if (used_ < entries) {
-    entries_[used_].id = id;
-    return &entries_[used_++];
-  }
+  if (used_ < entries) return &replace(used_++, id);
+  if (crowded_) return nullptr;
   const auto weight = [](const Entry& e) { return e.sum + static_cast<float>(e.count); };
   Entry& least = *std::ranges::min_element(entries_, {}, weight);
-  if (least.count > 0) return nullptr;
-  least = {};
-  least.id = id;
-  return &least;
+  crowded_ = least.count > 0;
+  return crowded_ ? nullptr : &replace(static_cast<std::size_t>(&least - entries_.data()), id);
+}
+
+TemplateMix::Entry& TemplateMix::replace(std::size_t at, std::uint32_t id) {
+  tags_[at] = tagOf(id);
+  entries_[at] = {};
+  entries_[at].id = id;
+  return entries_[at];
 }
 
 double TemplateMix::pooled() const { return weight_ > 0 ? std::max(1.0f, dispersion_ / weight_) : 1; }
@@ -90,6 +98,7 @@ VolumeTick TemplateMix::close() {
 
 /// Learns the block that ended last, or forgets that it was.
 void TemplateMix::learn() {
+  crowded_ = false;
   const float keep = blocks_ >= horizon ? 1 - 1 / horizon : 1;
   if (pending_) {
     dispersion_ *= 1 - 1 / horizon;
@@ -133,6 +142,7 @@ bool TemplateMix::restore(Bytes in) {
     return false;
   for (std::size_t i = 0; i < fresh.used_; ++i) {
     Entry::visit(fresh.entries_[i], v);
+    fresh.tags_[i] = tagOf(fresh.entries_[i].id);
     if (!sane(fresh.entries_[i].sum) || !sane(fresh.entries_[i].squares)) return false;
   }
   if (!v.done()) return false;

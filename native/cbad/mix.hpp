@@ -53,6 +53,8 @@ class TemplateMix {
   };
 
   Entry* entry(std::uint32_t id);
+  /// Makes an entry that of another template.
+  Entry& replace(std::size_t at, std::uint32_t id);
   double pooled() const;
   VolumeFinding judge(const Entry& e) const;
   VolumeTick close();
@@ -71,6 +73,9 @@ class TemplateMix {
   float dispersion_ = 0, weight_ = 0;
   std::size_t used_ = 0;
   std::array<Entry, entries> entries_{};
+  // No part of the state, only what makes it quick to search:
+  std::array<std::uint8_t, entries> tags_{};
+  bool crowded_ = false;  // no entry makes room, until one of them or the block changes
 };
 
 }  // namespace driftlock

@@ -6,6 +6,7 @@
 
 #include "cbad/portable_math.hpp"
 #include "cbad/state_bytes.hpp"
+#include "cbad/tags.hpp"
 
 namespace driftlock {
 namespace {
@@ -89,8 +90,8 @@ void VolumeChannel::count(std::uint64_t time, std::uint32_t id) {
 VolumeChannel::Entry& VolumeChannel::entry(std::uint32_t id) {
   std::uint8_t& hint = hints_[(id * 0x9E3779B1u) >> 26];
   if (hint > 0 && hint < used_ && entries_[hint].id == id) return entries_[hint];
-  std::size_t at = 1;
-  while (at < used_ && entries_[at].id != id) ++at;
+  const auto templates = std::span(tags_).subspan(1, used_ - 1);
+  std::size_t at = 1 + findTagged(templates, tagOf(id), [&](std::size_t i) { return entries_[1 + i].id == id; });
   if (at == used_) {
     if (used_ < entries) {
       ++used_;
@@ -104,6 +105,7 @@ VolumeChannel::Entry& VolumeChannel::entry(std::uint32_t id) {
     }
     entries_[at] = {};
     entries_[at].id = id;
+    tags_[at] = tagOf(id);
   }
   hint = static_cast<std::uint8_t>(at);
   return entries_[at];
@@ -417,6 +419,7 @@ bool VolumeChannel::restore(Bytes in) {
     e.gaps = static_cast<std::uint16_t>(gaps);
     for (std::size_t j = 1; j < i; ++j)
       if (fresh.entries_[j].id == e.id) return false;
+    fresh.tags_[i] = tagOf(e.id);
   }
   if (!read.done()) return false;
   *this = fresh;

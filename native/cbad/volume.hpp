@@ -130,7 +130,9 @@ class VolumeChannel {
   double season_bits_ = 0;
   std::uint64_t pending_start_ = 0;
   std::array<Entry, entries> entries_{};
-  std::array<std::uint8_t, 64> hints_{};  // where a template was found last; no part of the state
+  // No part of the state, only what makes it quick to search:
+  std::array<std::uint8_t, 64> hints_{};  // where a template was found last
+  std::array<std::uint8_t, entries> tags_{};
 };
 
 }  // namespace driftlock

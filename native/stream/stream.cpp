@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cbad/portable_math.hpp"
+#include "cbad/tags.hpp"
 
 namespace driftlock {
 namespace {
@@ -124,8 +125,31 @@ void Stream::sayContent(const ContentScore& content) {
 }
 
 Stream::Sighting* Stream::sightingOf(const ContentScore& content) {
-  const auto found = std::ranges::find(sightings_, content.signature, &Sighting::signature);
-  return found == sightings_.end() ? nullptr : &*found;
+  const std::size_t found = findTagged(sightingTags_, tagOf(idOf(content.signature)),
+                                       [&](std::size_t i) { return sightings_[i].signature == content.signature; });
+  return found == sightings_.size() ? nullptr : &sightings_[found];
+}
+
+Stream::Sighting& Stream::addSighting(std::uint64_t signature) {
+  const bool full = sightings_.size() == mostSightings;
+  const std::size_t at = full ? oldestSighting() : sightings_.size();
+  if (!full) {
+    sightings_.emplace_back();
+    sightingTags_.emplace_back();
+  }
+  sightingTags_[at] = tagOf(idOf(signature));
+  return sightings_[at] = {.signature = signature, .first = seconds()};
+}
+
+/// The first of those that were seen least lately.
+std::size_t Stream::oldestSighting() {
+  const auto begin = sightings_.begin(), end = sightings_.end();
+  // A sighting only becomes younger: while some of the oldest second are left, the first of them is where the last one was
+  // found, or behind it. In 2106 the seconds begin anew.
+  auto found = seconds() < oldestSeconds_ ? end : std::find_if(begin + static_cast<std::ptrdiff_t>(oldestSighting_), end, [&](const Sighting& s) { return s.last == oldestSeconds_; });
+  if (found == end) found = std::ranges::min_element(sightings_, {}, &Sighting::last);
+  oldestSeconds_ = found->last;
+  return oldestSighting_ = static_cast<std::size_t>(found - begin);
 }
 
 void Stream::saySession(const SequenceVerdict& session) {
@@ -202,12 +226,7 @@ void Stream::settleContent(const RecordView& record, const ContentScore& content
   if (content.unknown.empty() && !content.nameUnknown) return;
   if (!learning() && content.score >= kHarmless) {
     Sighting* sighting = sightingOf(content);
-    if (!sighting) {
-      // The one that was seen least lately gives way.
-      if (sightings_.size() < mostSightings) sighting = &sightings_.emplace_back();
-      else sighting = &*std::ranges::min_element(sightings_, {}, &Sighting::last);
-      *sighting = {.signature = content.signature, .first = seconds()};
-    }
+    if (!sighting) sighting = &addSighting(content.signature);
     if (seconds() - sighting->last >= acceptAfterSeconds()) sighting->reported = false;
     sighting->last = seconds();
     sighting->reported |= flagged;
@@ -311,7 +330,7 @@ void Stream::expireSessions(std::vector<Event>& events) {
 
 std::size_t Stream::memory() const {
   std::size_t bytes = sizeof *this + key_.name.capacity() + key_.tenant.capacity() + baseline_.memory() + window_.memory() +
-                      sightings_.capacity() * sizeof(Sighting) + operations_.capacity() * sizeof(Operation);
+                      sightings_.capacity() * sizeof(Sighting) + sightingTags_.capacity() + operations_.capacity() * sizeof(Operation);
   if (content_) bytes += content_->memory();
   if (volume_) bytes += VolumeChannel::bytes();
   if (mix_) bytes += TemplateMix::bytes();

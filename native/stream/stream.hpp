@@ -320,6 +320,9 @@ class Stream {
   void saySession(const SequenceVerdict& session);
   struct Sighting;
   Sighting* sightingOf(const ContentScore& content);
+  /// A fresh one, in place of the one that was seen least lately if there are too many.
+  Sighting& addSighting(std::uint64_t signature);
+  std::size_t oldestSighting();
   void settleContent(const RecordView& record, const ContentScore& content, bool flagged);
   double silenceChance() const;
   void observeVolume(bool timed, std::uint32_t id, std::vector<Event>& events);
@@ -417,6 +420,10 @@ class Stream {
   };
   /// In no order.
   std::vector<Sighting> sightings_;
+  // No part of the state, only what makes it quick to search:
+  std::vector<std::uint8_t> sightingTags_;
+  std::size_t oldestSighting_ = 0;
+  std::uint32_t oldestSeconds_ = 0;
 
   OpenAnomaly anomaly_;
   std::uint64_t anomalies_ = 0;

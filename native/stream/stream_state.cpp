@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "cbad/state_bytes.hpp"
+#include "cbad/tags.hpp"
 #include "otlp/wire.hpp"
 #include "stream/stream.hpp"
 
@@ -194,7 +195,10 @@ bool Stream::restore(StateReader& in) {
   const auto sightings = in.get<std::uint32_t>();
   if (sightings > mostSightings) return false;
   sightings_.resize(sightings);
-  for (Sighting& sighting : sightings_) visitSighting(sighting, in);
+  for (Sighting& sighting : sightings_) {
+    visitSighting(sighting, in);
+    sightingTags_.push_back(tagOf(idOf(sighting.signature)));
+  }
 
   const auto evidence = in.get<std::uint32_t>();
   if (evidence > mostEvidence) return false;

@@ -1,6 +1,7 @@
 #include "cbad/mix.hpp"
 
 #include <cmath>
+#include <memory>
 #include <random>
 #include <vector>
 
@@ -155,6 +156,32 @@ void snapshots_continue() {
   CHECK(refused > 50);
 }
 
+/// What makes the table quick to search is no part of the state: a fresh copy, made as often as you like, goes on the same.
+void a_flood_of_new_templates_continues() {
+  TemplateMix whole(block);
+  auto copied = std::make_unique<TemplateMix>(block);
+  Source source;
+  std::mt19937_64 random(5);
+  const auto state = [](const TemplateMix& mix) {
+    std::vector<std::uint8_t> bytes;
+    mix.snapshot(bytes);
+    return bytes;
+  };
+  for (std::uint32_t i = 0; i < 200 * block; ++i) {
+    const bool flood = i / (10 * block) % 2 == 1 && random() % 8 != 0;
+    // Many of the ids have the same tag.
+    const std::uint32_t id = flood ? 1000 + static_cast<std::uint32_t>(random() % 400) : source.id();
+    const auto one = whole.count(id), other = copied->count(id);
+    CHECK(one.has_value() == other.has_value());
+    if (one) CHECK(one->score == other->score && one->strangest.id == other->strangest.id);
+    const std::vector<std::uint8_t> bytes = state(whole);
+    CHECK(bytes == state(*copied));
+    if (random() % 3 != 0) continue;
+    copied = std::make_unique<TemplateMix>(block);
+    CHECK(copied->restore(bytes));
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -163,5 +190,6 @@ int main() {
   rejected_blocks_are_not_learnt();
   memory_is_bounded();
   snapshots_continue();
+  a_flood_of_new_templates_continues();
   return driftlock::test::report();
 }

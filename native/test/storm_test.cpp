@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -221,6 +222,36 @@ void countsSearchTables() {
   CHECK(tasks[0]->unjudged == tasks[1]->unjudged);
 }
 
+/// A storm of ever new texts, some of which come again, goes on the same in an engine that is restored over and over.
+void new_texts_continue() {
+  Bench bench(settingsOf());
+  auto copied = std::make_unique<Bench>(settingsOf());
+  learn(bench, "shop");
+  CHECK(copied->engine.restore(bench.snapshot()));
+  Random random(9);
+  std::uint64_t time = kLater;
+  std::size_t flagged = 0;
+  for (int n = 0; n < 60; ++n) {
+    std::vector<Message> logs;
+    for (int i = 0; i < 40; ++i) {
+      std::string text = "disk";
+      const auto seen = random.below(600);
+      for (int k = 0; k < 3; ++k) text += ' ' + std::string(12, static_cast<char>('a' + (seen / (k == 0 ? 1 : k == 1 ? 26 : 520) + 5 * static_cast<unsigned>(k)) % 26));
+      logs.push_back(logRecord(text, {.time = time += random.below(3) * second / 4, .severity = 21}));
+    }
+    const Message message = request("shop", logs);
+    const auto one = bench.process(Signal::Logs, message);
+    CHECK(same(*one, *copied->process(Signal::Logs, message)));
+    flagged += one->flagged;
+    const auto state = bench.snapshot();
+    CHECK(state == copied->snapshot());
+    if (n % 3 != 0) continue;
+    copied = std::make_unique<Bench>(settingsOf());
+    CHECK(copied->engine.restore(state));
+  }
+  CHECK(flagged > 500);
+}
+
 }  // namespace
 
 int main() {
@@ -230,5 +261,6 @@ int main() {
   costsNoMoreThanItMay();
   passesUnjudgedWhatIsTooDear();
   countsSearchTables();
+  new_texts_continue();
   return report();
 }

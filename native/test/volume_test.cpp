@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <cstring>
+#include <memory>
+#include <random>
 #include <vector>
 
 #include "test.hpp"
@@ -272,6 +274,30 @@ void snapshots_continue() {
   CHECK(x == y);  // a refused restore changes nothing
 }
 
+/// What makes the table quick to search is no part of the state: a fresh copy, made as often as you like, goes on the same.
+void a_flood_of_new_templates_continues() {
+  VolumeChannel whole(tick, day);
+  auto copied = std::make_unique<VolumeChannel>(tick, day);
+  std::mt19937_64 random(5);
+  std::uint64_t now = noon;
+  for (int i = 0; i < 8000; ++i) {
+    now += random() % second;
+    const std::uint32_t id = static_cast<std::uint32_t>(i / 1000 % 2 == 0 ? random() % 8 : 1000 + random() % 400);
+    const auto one = whole.advance(now), other = copied->advance(now);
+    CHECK(one.has_value() == other.has_value());
+    if (one) CHECK(one->score == other->score && one->strangest.id == other->strangest.id);
+    whole.count(now, id);
+    copied->count(now, id);
+    std::vector<std::uint8_t> bytes, same;
+    whole.snapshot(bytes);
+    copied->snapshot(same);
+    CHECK(bytes == same);
+    if (random() % 3 != 0) continue;
+    copied = std::make_unique<VolumeChannel>(tick, day);
+    CHECK(copied->restore(bytes));
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -283,5 +309,6 @@ int main() {
   clocks_may_jump();
   memory_is_bounded();
   snapshots_continue();
+  a_flood_of_new_templates_continues();
   return driftlock::test::report();
 }

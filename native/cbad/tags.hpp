@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+namespace driftlock {
+
+/// A byte of an id. Tables that are searched from front to back keep one of each entry side by side, so that an id which is
+/// not there is ruled out without reading the entries.
+inline std::uint8_t tagOf(std::uint32_t id) { return static_cast<std::uint8_t>(id * 0x9E3779B1u >> 24); }
+
+/// The first entry with that tag for which `matches(index)` holds; tags.size() if there is none.
+template <class Matches>
+std::size_t findTagged(std::span<const std::uint8_t> tags, std::uint8_t tag, Matches&& matches) {
+  for (std::size_t at = 0; at < tags.size(); ++at) {
+    const void* const found = std::memchr(tags.data() + at, tag, tags.size() - at);
+    if (!found) break;
+    at = static_cast<std::size_t>(static_cast<const std::uint8_t*>(found) - tags.data());
+    if (matches(at)) return at;
+  }
+  return tags.size();
+}
+
+}  // namespace driftlock
