@@ -10,7 +10,8 @@ if (major < 22 || (major === 22 && minor < 12)) {
 // `driftlock help | head` closes the pipe early: that is no fault.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit();
-  throw error;
+  process.stderr.write(`driftlock: cannot write the output: ${error.message}\n`);
+  process.exit(1);
 });
 
 const { dispatch } = await import("./commands.ts");

@@ -119,6 +119,7 @@ const networkRemedies: readonly (readonly [RegExp, string])[] = [
     /certificate required|bad certificate|handshake failure|unknown ca|certificate unknown/i,
     "the downstream does not take our certificate: check forward.tls.cert_file and key_file",
   ],
+  [/HPE_HEADER_OVERFLOW/, "the answer has more than 16 KiB of header fields: check what answers there"],
   [
     /HPE_|Expected HTTP\/|Protocol error/,
     "no HTTP of the kind expected: check forward.protocol, and http:// against https:// in forward.endpoint",

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -232,6 +232,18 @@ describe("run", () => {
     expect(await running.line("unencrypted")).toMatchObject({ level: "warn" });
     running.child.kill("SIGTERM");
     expect(await running.code).toBe(0);
+  });
+
+  it.runIf(existsSync("/dev/full"))("says in one line that its output cannot be written", () => {
+    const file = join(emptyFolder(), "lines");
+    writeFileSync(file, "a line\n");
+    const full = openSync("/dev/full", "w");
+    open.push(() => closeSync(full));
+    const { status, stderr } = spawnSync(process.execPath, [main, "replay", "--format", "lines", file], {
+      stdio: ["ignore", full, "pipe"],
+    });
+    expect(status).toBe(1);
+    expect(String(stderr)).toMatch(/^driftlock: cannot write the output: ENOSPC[^\n]*\n$/);
   });
 
   it("fails to start with one line and 1", async () => {

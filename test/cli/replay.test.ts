@@ -216,6 +216,10 @@ describe("csv", () => {
     ["2014-13-01", undefined],
     ["soon", undefined],
     ["-5", undefined],
+    ["2554-01-01", nanos("2554-01-01T00:00:00Z")],
+    ["9999-12-31", undefined],
+    ["99999999999", undefined],
+    ["99999999999999", undefined],
   ])("reads the time %s", (text, expected) => {
     expect(parseTime(text)).toBe(expected);
   });
@@ -232,7 +236,7 @@ describe("csv", () => {
   it.each([
     [
       "1396310700,1\nsoon,2",
-      'f.csv: line 2, column 1: timestamp must be ISO 8601 or a time since 1970, is "soon"',
+      'f.csv: line 2, column 1: timestamp must be ISO 8601 or a time since 1970, up to the year 2554, is "soon"',
     ],
     ["1396310700,1\n1396310701,many", 'f.csv: line 2, column 2: value must be a number, or empty, is "many"'],
     ["1396310700,1\n1396310701", "f.csv: line 2: must have two columns, timestamp and value, has 1"],

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Encoding, readPartialSuccess, readRetryAfter, readStatus } from "../../src/forward/answer.ts";
 import { Circuit, type Verdict } from "../../src/forward/circuit.ts";
-import { clip } from "../../src/forward/codes.ts";
+import { clip, explainNetwork } from "../../src/forward/codes.ts";
 import { join } from "../../src/forward/divide.ts";
 import { checkForward } from "../../src/forward/index.ts";
 import { Replaceable } from "../../src/forward/replaceable.ts";
@@ -89,6 +89,13 @@ describe("answers from the network", () => {
     expect(responseJson("logs", both)).toEqual({
       partialSuccess: { rejectedLogRecords: String(2n ** 33n), errorMessage: "" },
     });
+  });
+
+  it("that have too many header fields are told from those of another protocol", () => {
+    const error = Object.assign(new Error("Parse Error: Header overflow"), { code: "HPE_HEADER_OVERFLOW" });
+    expect(explainNetwork(error)).toBe(
+      "Parse Error: Header overflow (the answer has more than 16 KiB of header fields: check what answers there)",
+    );
   });
 
   it("are cut and put on one line", () => {

@@ -21,8 +21,16 @@ const units: readonly [below: number, nanos: number][] = [
   [Number.POSITIVE_INFINITY, 1],
 ];
 
-/** ISO 8601, or seconds, milliseconds, microseconds or nanoseconds since 1970 by their size. */
+/**
+ * ISO 8601, or seconds, milliseconds, microseconds or nanoseconds since 1970 by their size; up to the year 2554, where the
+ * 64-bit nanoseconds of OTLP end.
+ */
 export function parseTime(text: string): bigint | undefined {
+  const nanos = nanosOf(text);
+  return nanos !== undefined && nanos < 2n ** 64n ? nanos : undefined;
+}
+
+function nanosOf(text: string): bigint | undefined {
   if (/^\d{1,19}$/.test(text)) {
     const nanos = units.find(([below]) => Number(text) < below)![1];
     return BigInt(text) * BigInt(nanos);
@@ -68,7 +76,7 @@ export async function* csvPoints(
     const unixNano = parseTime(time);
     if (unixNano === undefined) {
       if (line === 1 && !number.test(value)) continue;
-      throw fail(1, "timestamp must be ISO 8601 or a time since 1970");
+      throw fail(1, "timestamp must be ISO 8601 or a time since 1970, up to the year 2554");
     }
     if (value !== "" && !number.test(value)) throw fail(2, "value must be a number, or empty");
     yield { unixNano, value: value === "" ? undefined : Number(value), line };
