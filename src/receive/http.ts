@@ -98,6 +98,7 @@ export async function startHttp(
     }
     const exchange = exchanges.get(socket);
     if (exchange !== undefined && error.code === "ERR_HTTP_REQUEST_TIMEOUT") exchange.timeOut();
+    else if (exchange?.isArriving && isMalformed(error)) exchange.refuseBody(error);
     else refuseConnection(error, socket as Socket, exchange !== undefined);
   });
   server.on("tlsClientError", (error) =>
@@ -229,6 +230,18 @@ class Exchange {
     );
   }
 
+  /** Its body is still to come, and nothing was answered yet. */
+  get isArriving(): boolean {
+    return !this.#request.complete && !this.#response.headersSent;
+  }
+
+  /** The body is not as HTTP/1.1 says, so that nothing behind it can be read. */
+  refuseBody({ code, message }: NodeJS.ErrnoException): void {
+    const status = code === "HPE_CHUNK_EXTENSIONS_OVERFLOW" ? 413 : 400;
+    const text = `the body is not well-formed: ${message}`;
+    this.#abort.abort(new HttpError(status, Code.INVALID_ARGUMENT, text, { connection: "close" }));
+  }
+
   get #path(): string | undefined {
     return this.#request.url?.split("?", 1)[0];
   }
@@ -327,6 +340,11 @@ function httpStatus(error: ExportError): number {
     default:
       return 500;
   }
+}
+
+/** By Node's parser; a connection that ended, or failed, is something else. */
+function isMalformed({ code = "" }: NodeJS.ErrnoException): boolean {
+  return code.startsWith("HPE_") && code !== "HPE_INVALID_EOF_STATE";
 }
 
 /** For a connection whose bytes are no request; `busy` with the answer to the one before, it takes no other. */

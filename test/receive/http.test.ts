@@ -78,6 +78,24 @@ describe("Export over HTTP", () => {
     expect(running.taken[0]!.body).toHaveLength(0);
   });
 
+  test.each([
+    ["a chunk without a size", "zz\r\n{}", 400],
+    ["a chunk that is longer than it says", "2\r\n{}x", 400],
+    ["a length as a trailer", "2\r\n{}\r\n0\r\ncontent-length: 2\r\n\r\n", 400],
+    ["extensions without end", `2;${"a".repeat(20_000)}`, 413],
+  ])("a body with %s is refused, and the sender told so", async (_name, body, status) => {
+    const running = await start();
+    const socket = rawSocket(running);
+    socket.write(head({ "content-type": "application/json", "transfer-encoding": "chunked" }));
+    socket.write(body);
+    const answer = await conversation(socket);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(answer).toMatch(/connection: close/i);
+    expect(answer).toContain("the body is not well-formed: ");
+    expect(running.taken).toEqual([]);
+    expect(running.receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
+  });
+
   test("a body may come in chunks without a length", async () => {
     const running = await start();
     const answer = await httpExport(running.http, "logs", Buffer.alloc(300_000, 7), {
