@@ -18,6 +18,8 @@ export class DataDir {
   /** Files that the process keeps open, so that no other file can have the same identity. The first is the lock. */
   readonly #watched: { path: string; identity: string }[] = [];
   readonly #timer: NodeJS.Timeout;
+  /** Of the folder itself. One that replaces it may have the same: nothing holds it open. */
+  #identity: string | undefined;
   #fault: string | undefined;
   #looking: Promise<boolean> | undefined;
 
@@ -26,6 +28,7 @@ export class DataDir {
     makeDataDir(path);
     const dataDir = new DataDir(path, log, await lockFolder(path));
     await dataDir.#watch(lockPath(path));
+    dataDir.#identity = await identityOf(path);
     return dataDir;
   }
 
@@ -69,8 +72,10 @@ export class DataDir {
     for (const { path, identity } of [...this.#watched]) {
       if ((await identityOf(path)) !== identity) lost.push(path);
     }
-    const present = !lost.includes(lockPath(this.path));
-    const [what] = present ? lost : [this.path];
+    const lock = lockPath(this.path);
+    const present = !lost.includes(lock);
+    const moved = !present && (await identityOf(this.path)) !== this.#identity;
+    const what = moved ? this.path : present ? lost[0] : lock;
     const fault = what && `${what} has been removed or replaced; put it back, or restart Driftlock`;
     if (fault !== this.#fault) {
       this.#fault = fault;

@@ -172,6 +172,14 @@ describe("a folder that is lost under the process", () => {
     dir.close();
   });
 
+  it("is not said to be lost if its lock alone is", async () => {
+    const dir = await DataDir.open(root, log);
+    await rename(join(root, "lock"), join(root, "away"));
+    expect(await dir.look()).toBe(false);
+    expect(dir.fault).toBe(`${root}/lock has been removed or replaced; put it back, or restart Driftlock`);
+    dir.close();
+  });
+
   it("may be a file in it that is removed or replaced", async () => {
     await writeFile(join(root, "store.db"), "");
     const dir = await DataDir.open(root, log);
