@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
@@ -32,17 +33,31 @@ Exit code: 0 when stopped with everything delivered, 1 otherwise, 2 for wrong us
 /** Between looks at who has started this process. */
 const parentMs = 500;
 
+/** The parent of a shell, as far as the system tells. */
+function parentOfShell(pid: number): string | undefined {
+  try {
+    return /^\d+ \((?:sh|ash|bash|busybox|dash)\) \S (\d+) /.exec(
+      readFileSync(`/proc/${pid}/stat`, "utf8"),
+    )?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Resolves to the first signal's name. The second exits at once. npx hands a signal to its shell alone, so that the process
- * would stay on its ports: if npx started it, the end of its parent counts as a signal.
+ * would stay on its ports: if npx started it, the end of its parent counts as a signal, and so does that of npx itself behind
+ * its shell, which outlives it if it is killed.
  */
 function stopSignal(log: Logger, { npm_lifecycle_event: event }: NodeJS.ProcessEnv): Promise<string> {
   return new Promise((resolve) => {
     let stopping = false;
     if (event === "npx") {
       const parent = process.ppid;
+      const npx = parentOfShell(parent);
       const timer = setInterval(() => {
-        if (process.ppid === parent) return;
+        const gone = npx !== undefined && ![npx, undefined].includes(parentOfShell(parent));
+        if (process.ppid === parent && !gone) return;
         clearInterval(timer);
         stopping = true;
         resolve("end of npx");

@@ -196,22 +196,26 @@ describe("run", () => {
     await answer;
   });
 
-  it("ends with npx", async () => {
-    const folder = emptyFolder();
-    writeFileSync(join(folder, "package.json"), "{}");
-    mkdirSync(join(folder, "node_modules/.bin"), { recursive: true });
-    const script = `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`;
-    writeFileSync(join(folder, "node_modules/.bin/driftlock"), script, { mode: 0o755 });
-    const target = await downstream();
-    const args = ["--no", "driftlock", "run", "--forward.endpoint", target.endpoint, ...anyPort];
-    const { child, line, lines, code } = watched("npx", args, folder);
-    await line("listening on");
-    child.kill("SIGTERM");
-    // Its output ends with the last of its processes.
-    await code;
-    expect(lines.at(-1)).toContain("everything accepted was delivered");
-    expect(lines.join("")).toContain('"signal":"end of npx"');
-  });
+  // The system tells who started npx's shell where there is /proc.
+  it.each<NodeJS.Signals>(existsSync("/proc/self/stat") ? ["SIGTERM", "SIGHUP", "SIGKILL"] : ["SIGTERM"])(
+    "ends with npx at %s",
+    async (signal) => {
+      const folder = emptyFolder();
+      writeFileSync(join(folder, "package.json"), "{}");
+      mkdirSync(join(folder, "node_modules/.bin"), { recursive: true });
+      const script = `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`;
+      writeFileSync(join(folder, "node_modules/.bin/driftlock"), script, { mode: 0o755 });
+      const target = await downstream();
+      const args = ["--no", "driftlock", "run", "--forward.endpoint", target.endpoint, ...anyPort];
+      const { child, line, lines, code } = watched("npx", args, folder);
+      await line("listening on");
+      child.kill(signal);
+      // Its output ends with the last of its processes.
+      await code;
+      expect(lines.at(-1)).toContain("everything accepted was delivered");
+      expect(lines.join("")).toContain('"signal":"end of npx"');
+    },
+  );
 
   it("logs an uncaught error and exits with 1", async () => {
     const target = await downstream();
