@@ -55,8 +55,11 @@ export async function startGrpc(
     },
   };
   const tls = grpc.tls && (await loadServerContext(grpc.tls, "receive.grpc.tls"));
-  // HTTP/1.1 is agreed to, so that its clients can be told what is wrong.
-  const alpn = { ALPNProtocols: ["h2", "http/1.1"] };
+  // HTTP/1.1 is agreed to, so that its clients can be told what is wrong. A list of protocols would be overridden by Node's own.
+  const alpn = {
+    ALPNCallback: ({ protocols }: { protocols: string[] }) =>
+      ["h2", "http/1.1"].find((protocol) => protocols.includes(protocol)),
+  };
   const secure = tls && createSecureServer({ ...options, ...tls, ...alpn, handshakeTimeout });
   const stopReload = secure && reloadServerContext(secure, grpc.tls!, "receive.grpc.tls", tls, hooks.log);
   // To TypeScript, the union of the two has no events at all.

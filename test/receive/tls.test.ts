@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtemp, rm, symlink, unlink, writeFile } from "node:fs/promises";
 import { connect as connectHttp2 } from "node:http2";
 import { request } from "node:https";
@@ -104,6 +105,25 @@ describe("TLS", () => {
     expect((await grpcExport(clear, "logs", requests.logs)).code).toBe(Code.UNAVAILABLE);
     expect(running.taken).toHaveLength(2);
   });
+
+  test.each([{ ALPNProtocols: ["http/1.1"] }, {}])(
+    "a client of HTTP/1.1 at the port of OTLP/gRPC is told so: %o",
+    async (offer) => {
+      const dir = await folder();
+      await write(dir, first);
+      const running = await start({ grpc: { tls: files(dir) } });
+      const [host, port] = running.grpc.split(":");
+      const socket = connect({ host, port: Number(port), ca: ca.cert, ...offer });
+      socket.on("error", () => {}).write("POST /v1/logs HTTP/1.1\r\nhost: x\r\n\r\n");
+      let answer = "";
+      socket.on("data", (chunk) => {
+        answer += chunk;
+      });
+      await once(socket, "close");
+      expect(answer).toMatch(/^HTTP\/1\.1 505 /);
+      expect(running.closedConnections).toEqual(["grpc protocol"]);
+    },
+  );
 
   test("HTTP/1.1 at the port of OTLP/gRPC is told that it is wrong, and idle connections are closed", async () => {
     const dir = await folder();
