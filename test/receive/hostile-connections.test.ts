@@ -4,6 +4,7 @@ import { connect as connectHttp2, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { Code, grpcMethod, httpPath } from "../../src/otlp.ts";
+import { callHeaders, hello, http2Frame, preface } from "../http2-frames.ts";
 import {
   afterwards,
   grpcClient,
@@ -16,19 +17,6 @@ import {
   start,
   until,
 } from "./support.ts";
-
-const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-
-function http2Frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-const hello = Buffer.concat([preface, http2Frame(4, 0, 0), http2Frame(4, 1, 0)]);
 
 async function tcp(
   address: string,
@@ -104,16 +92,8 @@ describe("a table full of connections", () => {
 });
 
 describe("a connection that ends while its calls begin", () => {
-  const text = (value: string) => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)]);
-  // HPACK (RFC 7541): POST and http from the static table, then literals without indexing.
-  const call = Buffer.concat([
-    Buffer.from([0x83, 0x86, 0x04]),
-    text(grpcMethod.logs),
-    Buffer.from([0x0f, 0x10]),
-    text("application/grpc"),
-  ]);
   const ids = Array.from({ length: 20 }, (_, i) => 2 * i + 1);
-  const calls = ids.map((id) => http2Frame(1, 4, id, call));
+  const calls = ids.map((id) => callHeaders(id, "logs"));
 
   test.each([
     ["an error of the protocol", [...calls, http2Frame(0, 0, 0, Buffer.alloc(1))]],

@@ -6,6 +6,7 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { grpcMethod, httpPath } from "../../../src/otlp.ts";
+import { callHeaders, hello, http2Frame } from "../../http2-frames.ts";
 import { logs, longMetricName, wideResource } from "./bodies.ts";
 
 /** Where to send: host:port of each listener. */
@@ -82,13 +83,6 @@ function post(
 const head = (path: string, headers: string) =>
   `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n${headers}\r\n\r\n`;
 
-/** The connection preface of HTTP/2, empty SETTINGS, and the acknowledgement of the server's. */
-const preface = Buffer.concat([
-  Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-  Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]),
-  Buffer.from([0, 0, 0, 4, 1, 0, 0, 0, 0]),
-]);
-
 /** Sends `pieces` behind `greeting` as fast as they are taken, some MiB on each connection. */
 const flood =
   (to: keyof Target, greeting: string | Buffer, pieces: string | Buffer): Attack =>
@@ -107,31 +101,10 @@ const flood =
 
 const oneByteChunks = "1\r\n\n\r\n".repeat(16_384);
 
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const frameHead = Buffer.alloc(9);
-  frameHead.writeUIntBE(payload.length, 0, 3);
-  frameHead[3] = type;
-  frameHead[4] = flags;
-  frameHead.writeUInt32BE(stream, 5);
-  return Buffer.concat([frameHead, payload]);
-}
-
-const literal = (value: string) => Buffer.concat([Buffer.from([value.length]), Buffer.from(value)]);
-
-/** The headers of an Export call. HPACK (RFC 7541): POST and http from the static table, then literals. */
-const grpcCall = frame(
-  1,
-  4,
-  1,
-  Buffer.concat([
-    Buffer.from([0x83, 0x86, 0x04]),
-    literal(grpcMethod.logs),
-    Buffer.from([0x0f, 0x10]),
-    literal("application/grpc"),
-  ]),
-);
 /** Up to the window of a stream, one byte each. */
-const oneByteFrames = Buffer.concat(Array.from({ length: 10_000 }, () => frame(0, 0, 1, Buffer.alloc(1))));
+const oneByteFrames = Buffer.concat(
+  Array.from({ length: 10_000 }, () => http2Frame(0, 0, 1, Buffer.alloc(1))),
+);
 
 /** Opens gRPC calls and resets each one at once; or stalls each one behind the prefix of a message of 64 MiB. */
 function calls(kind: "reset" | "stall"): Attack {
@@ -184,7 +157,7 @@ export const attacks: Record<string, Attack> = {
   "HTTP requests that announce 64 MiB": hold("http", 16, head(httpPath.logs, `Content-Length: ${2 ** 26}`)),
   "HTTP connections without a byte": hold("http", 300, ""),
   "HTTP headers without an end": hold("http", 100, "POST /v1/logs HTTP/1.1\r\nHost: x\r\nX-A: "),
-  "HTTP/2 connections that stay silent": hold("grpc", 300, preface),
+  "HTTP/2 connections that stay silent": hold("grpc", 300, hello),
   "gRPC calls that announce 64 MiB": calls("stall"),
   "gRPC calls that are reset": calls("reset"),
   "API connections without a byte": hold("api", 300, ""),
@@ -206,7 +179,7 @@ export const attacks: Record<string, Attack> = {
   ),
   "pipelined requests": flood("http", "", "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3_000)),
   "pipelined queries": flood("api", "", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3_000)),
-  "DATA frames of one byte": flood("grpc", Buffer.concat([preface, grpcCall]), oneByteFrames),
+  "DATA frames of one byte": flood("grpc", Buffer.concat([hello, callHeaders(1, "logs")]), oneByteFrames),
   "a decompression bomb": post(
     httpPath.logs,
     always(gzipSync(Buffer.alloc(200 * 2 ** 20))),
