@@ -17,7 +17,7 @@ interface Open {
  * Requests that a connection of HTTP/1.1 may have unanswered. Few clients send one before the answer to the one before has come;
  * Node reads up to 2 MiB at a time, which may be a hundred thousand of them.
  */
-export const maxPipelined = 64;
+export const maxPipelined = 500;
 
 export interface ConnectionsOptions {
   /** A connection with more requests in flight is closed. */

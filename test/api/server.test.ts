@@ -142,7 +142,7 @@ describe("errors", () => {
     const socket = connect(Number(port), host);
     socket.on("error", () => {}).resume();
     const closed = once(socket, "close");
-    socket.write(`GET /readyz HTTP/1.1\r\nhost: ${api.address}\r\n\r\n`.repeat(600));
+    socket.write(`GET /readyz HTTP/1.1\r\nhost: ${api.address}\r\n\r\n`.repeat(2 * maxPipelined));
     await closed;
     expect(asked).toBe(maxPipelined);
   });
