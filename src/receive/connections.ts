@@ -1,12 +1,10 @@
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { peerOf } from "./peer.ts";
-
-/** A peer may have so many times as many connections as are free. */
-const perPeer = 7;
+import { type Owner, Shares } from "./shares.ts";
 
 interface Open {
-  peer: string;
+  owner: Owner;
   /** In flight. */
   requests: number;
   /** When its last request ended, by `performance.now()`. */
@@ -34,13 +32,12 @@ export interface ConnectionsOptions {
  * of its own peer or of one that has as many. So those who connect and send nothing keep nobody out.
  */
 export class Connections {
-  readonly #limit: number;
+  readonly #shares: Shares;
   readonly #maxInFlight: number;
   readonly #settledMs: number;
   readonly #displace: (socket: Socket) => void;
   /** The one that has been idle for longest comes before the others that are idle. */
   readonly #open = new Map<Socket, Open>();
-  readonly #byPeer = new Map<string, number>();
   #refused = 0;
   #displaced = 0;
 
@@ -52,7 +49,7 @@ export class Connections {
       displace = (socket) => void socket.destroy(),
     }: ConnectionsOptions = {},
   ) {
-    this.#limit = limit;
+    this.#shares = new Shares(limit);
     this.#maxInFlight = maxInFlight;
     this.#settledMs = settledMs;
     this.#displace = displace;
@@ -69,9 +66,9 @@ export class Connections {
 
   /** Returns false for a connection that was closed because there is no room for it. */
   admit(socket: Socket): boolean {
-    const peer = peerOf(socket.remoteAddress);
-    while (!this.#hasRoom(peer)) {
-      const idle = this.#longestIdle(this.#held(peer));
+    const owner = { peer: peerOf(socket.remoteAddress), tenant: undefined };
+    while (this.#shares.room(owner) < 1) {
+      const idle = this.#longestIdle(this.#shares.held(owner));
       if (idle === undefined) {
         this.#refused += 1;
         socket.destroy();
@@ -81,8 +78,8 @@ export class Connections {
       this.#remove(idle);
       this.#displace(idle);
     }
-    this.#open.set(socket, { peer, requests: 0, idleSince: Number.NEGATIVE_INFINITY });
-    this.#byPeer.set(peer, this.#held(peer) + 1);
+    this.#open.set(socket, { owner, requests: 0, idleSince: Number.NEGATIVE_INFINITY });
+    this.#shares.take(owner, 1);
     socket.once("close", () => this.#remove(socket));
     return true;
   }
@@ -107,19 +104,11 @@ export class Connections {
     this.#open.set(socket, open);
   }
 
-  #held(peer: string): number {
-    return this.#byPeer.get(peer) ?? 0;
-  }
-
-  #hasRoom(peer: string): boolean {
-    return this.#held(peer) < perPeer * (this.#limit - this.#open.size);
-  }
-
   /** Of peers with at least so many connections. */
   #longestIdle(held: number): Socket | undefined {
     const settled = performance.now() - this.#settledMs;
-    for (const [socket, { peer, requests, idleSince }] of this.#open) {
-      if (requests === 0 && idleSince <= settled && this.#held(peer) >= held) return socket;
+    for (const [socket, { owner, requests, idleSince }] of this.#open) {
+      if (requests === 0 && idleSince <= settled && this.#shares.held(owner) >= held) return socket;
     }
     return undefined;
   }
@@ -128,9 +117,7 @@ export class Connections {
     const open = this.#open.get(socket);
     if (open === undefined) return;
     this.#open.delete(socket);
-    const held = this.#held(open.peer) - 1;
-    if (held > 0) this.#byPeer.set(open.peer, held);
-    else this.#byPeer.delete(open.peer);
+    this.#shares.take(open.owner, -1);
   }
 }
 
