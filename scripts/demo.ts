@@ -9,7 +9,7 @@ import process from "node:process";
 import pino from "pino";
 
 const dist = join(import.meta.dirname, "..", "dist");
-const { parseConfigArgs } = await import(join(dist, "cli/args.js"));
+const { parseConfigArgs } = await import(join(dist, "cli/shared/args.js"));
 const { dispatch } = await import(join(dist, "cli/commands.js"));
 const { parseListen, isWildcard } = await import(join(dist, "config/address.js"));
 const { loadConfig } = await import(join(dist, "config/load.js"));
@@ -18,7 +18,7 @@ const { startReceivers } = await import(join(dist, "receive/index.js"));
 
 type Config = import("../src/config/schema.ts").Config;
 type Loaded = import("../src/config/load.ts").Loaded;
-type Io = import("../src/cli/io.ts").Io;
+type Io = import("../src/cli/shared/io.ts").Io;
 
 const args = process.argv.slice(2);
 const env: NodeJS.ProcessEnv = { ...process.env };

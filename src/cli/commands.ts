@@ -2,7 +2,7 @@
 import { nearest } from "../config/nearest.ts";
 import { ConfigError } from "../config/problem.ts";
 import { printable } from "../printable.ts";
-import { exit, type Io, UsageError } from "./io.ts";
+import { exit, type Io, UsageError } from "./shared/io.ts";
 
 interface Command {
   run(args: string[], io: Io): Promise<number>;
@@ -11,22 +11,31 @@ interface Command {
 }
 
 const commands: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
-  run: { summary: "receive, judge and forward OTLP data until told to stop", load: () => import("./run.ts") },
-  validate: { summary: "check a configuration, or print it", load: () => import("./validate.ts") },
+  run: {
+    summary: "receive, judge and forward OTLP data until told to stop",
+    load: () => import("./run/command.ts"),
+  },
+  validate: { summary: "check a configuration, or print it", load: () => import("./validate/command.ts") },
   replay: {
     summary: "judge a recorded file, one JSON line a record",
-    load: async () => ({ run: (await import("./replay.ts")).replay }),
+    load: async () => ({ run: (await import("./replay/command.ts")).replay }),
   },
   generate: {
     summary: "send a synthetic OTLP stream with named anomalies",
-    load: async () => ({ run: (await import("./generate.ts")).generate }),
+    load: async () => ({ run: (await import("./generate/command.ts")).generate }),
   },
-  anomalies: { summary: "list, show and follow what was found", load: () => import("./anomalies.ts") },
-  explain: { summary: "say why an anomaly is one, for people", load: () => import("./explain.ts") },
-  keys: { summary: "create, list and revoke API keys", load: () => import("./keys.ts") },
-  audit: { summary: "list the audit log, and verify its chain", load: () => import("./audit.ts") },
-  db: { summary: "bring the store up to date or back, or tell what it has", load: () => import("./db.ts") },
-  version: { summary: "print versions", load: () => import("./version.ts") },
+  anomalies: {
+    summary: "list, show and follow what was found",
+    load: () => import("./anomalies/command.ts"),
+  },
+  explain: { summary: "say why an anomaly is one, for people", load: () => import("./explain/command.ts") },
+  keys: { summary: "create, list and revoke API keys", load: () => import("./keys/command.ts") },
+  audit: { summary: "list the audit log, and verify its chain", load: () => import("./audit/command.ts") },
+  db: {
+    summary: "bring the store up to date or back, or tell what it has",
+    load: () => import("./db/command.ts"),
+  },
+  version: { summary: "print versions", load: () => import("./version/command.ts") },
 };
 
 function usage(): string {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseConfigArgs } from "../../src/cli/args.ts";
-import { UsageError } from "../../src/cli/io.ts";
+import { parseConfigArgs } from "../../src/cli/shared/args.ts";
+import { UsageError } from "../../src/cli/shared/io.ts";
 
 const message = (args: string[], switches: string[] = []) => {
   try {

@@ -3,9 +3,9 @@ import { stripVTControlCharacters } from "node:util";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { columnsOf, cut, toCells } from "../../src/cli/view/cells.ts";
-import { excerpt } from "../../src/cli/view/excerpt.ts";
-import { createView, type View } from "../../src/cli/view.ts";
+import { columnsOf, cut, toCells } from "../../src/cli/terminal/cells.ts";
+import { excerpt } from "../../src/cli/terminal/excerpt.ts";
+import { createView, type View } from "../../src/cli/terminal/view.ts";
 import {
   type Anomaly,
   AnomalySchema,

@@ -1,8 +1,8 @@
 /** An anomaly for people. What comes from records is escaped: it cannot steer the terminal. */
 import type { ReportJson } from "../../api/anomaly.ts";
-import { type ByteRange, cut, toCells } from "../view/cells.ts";
-import { bracketed, flow, wrap } from "../view/lines.ts";
-import { precise, probability } from "../view/numbers.ts";
+import { type ByteRange, cut, toCells } from "../terminal/cells.ts";
+import { bracketed, flow, wrap } from "../terminal/lines.ts";
+import { precise, probability } from "../terminal/numbers.ts";
 import type { Excerpts } from "./excerpts.ts";
 import type { AnomalyDocument, Verdict } from "./read.ts";
 

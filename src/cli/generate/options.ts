@@ -11,7 +11,7 @@ import {
 } from "../../generate/anomalies.ts";
 import { type ShopOptions, scrapeInterval } from "../../generate/shop-telemetry.ts";
 import { type Signal, signals } from "../../otlp.ts";
-import { UsageError } from "../io.ts";
+import { UsageError } from "../shared/io.ts";
 
 export interface GenerateOptions {
   shop: ShopOptions;

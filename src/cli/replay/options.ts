@@ -3,9 +3,9 @@ import { loadConfig } from "../../config/load.ts";
 import { ConfigError } from "../../config/problem.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Signal, signals } from "../../otlp.ts";
-import { type Options, parseConfigArgs } from "../args.ts";
-import { UsageError } from "../io.ts";
-import { takeOwnOptions } from "./own-options.ts";
+import { type Options, parseConfigArgs } from "../shared/args.ts";
+import { UsageError } from "../shared/io.ts";
+import { takeOwnOptions } from "../shared/own-options.ts";
 
 export const formats = ["otlp", "lines", "sequences", "csv"] as const;
 export type Format = (typeof formats)[number];

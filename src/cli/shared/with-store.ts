@@ -1,8 +1,8 @@
-import { loadConfig } from "../config/load.ts";
-import type { Config } from "../config/schema.ts";
-import { openStore, type Store } from "../store/index.ts";
-import { createLogger } from "../telemetry/log.ts";
-import { versions } from "../telemetry/version.ts";
+import { loadConfig } from "../../config/load.ts";
+import type { Config } from "../../config/schema.ts";
+import { openStore, type Store } from "../../store/index.ts";
+import { createLogger } from "../../telemetry/log.ts";
+import { versions } from "../../telemetry/version.ts";
 import { parseConfigArgs } from "./args.ts";
 import type { Io } from "./io.ts";
 

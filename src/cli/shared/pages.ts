@@ -1,4 +1,4 @@
-import type { Page, PageRequest } from "../store/index.ts";
+import type { Page, PageRequest } from "../../store/index.ts";
 
 /** All pages of a list, one after another. */
 export async function* pagesOf<T>(list: (request: PageRequest) => Promise<Page<T>>): AsyncGenerator<T[]> {

@@ -1,4 +1,4 @@
-import { defaultTenant, tenantPattern } from "../access/principal.ts";
+import { defaultTenant, tenantPattern } from "../../access/principal.ts";
 import { UsageError } from "./io.ts";
 
 /** Of `--tenant`. */

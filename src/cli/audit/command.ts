@@ -1,12 +1,12 @@
-import { toJson } from "../printable.ts";
-import { headsFile, type RecordedHead, readHeads, type Store } from "../store/index.ts";
-import { exit, type Io, UsageError } from "./io.ts";
-import { pagesOf } from "./pages.ts";
-import { refusePositionals, takeOwnOptions } from "./replay/own-options.ts";
-import { callAction } from "./subcommand.ts";
-import { table } from "./table.ts";
-import { tenantOf } from "./tenant.ts";
-import { configOf, withStore } from "./with-store.ts";
+import { toJson } from "../../printable.ts";
+import { headsFile, type RecordedHead, readHeads, type Store } from "../../store/index.ts";
+import { exit, type Io, UsageError } from "../shared/io.ts";
+import { refusePositionals, takeOwnOptions } from "../shared/own-options.ts";
+import { pagesOf } from "../shared/pages.ts";
+import { callAction } from "../shared/subcommand.ts";
+import { tenantOf } from "../shared/tenant.ts";
+import { configOf, withStore } from "../shared/with-store.ts";
+import { table } from "../terminal/table.ts";
 
 export const help = `Usage: driftlock audit list [--tenant TENANT] [--json]
        driftlock audit verify [--tenant TENANT] [--head SEQ:HASH] [--heads FILE]

@@ -1,9 +1,9 @@
-import { missingFiles } from "../config/check.ts";
-import { type Loaded, loadConfig } from "../config/load.ts";
-import { ConfigError, type Problem } from "../config/problem.ts";
-import type { Config } from "../config/schema.ts";
-import { checkForward } from "../forward/index.ts";
-import { loadServerContext } from "../receive/tls.ts";
+import { missingFiles } from "../../config/check.ts";
+import { type Loaded, loadConfig } from "../../config/load.ts";
+import { ConfigError, type Problem } from "../../config/problem.ts";
+import type { Config } from "../../config/schema.ts";
+import { checkForward } from "../../forward/index.ts";
+import { loadServerContext } from "../../receive/tls.ts";
 import type { Options } from "./args.ts";
 
 /** A room's own complaint, `key: what is wrong`, as a problem. */

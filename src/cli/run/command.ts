@@ -3,16 +3,16 @@ import { join } from "node:path";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import pino from "pino";
-import type { Config } from "../config/schema.ts";
-import { makeDataDir } from "../data-dir/folder.ts";
-import type { AnomalySink } from "../pipeline.ts";
-import { type Sidecar, startSidecar } from "../sidecar.ts";
-import { anomalyLog } from "../telemetry/anomaly-log.ts";
-import { createLogger, type Logger } from "../telemetry/log.ts";
-import { parseConfigArgs } from "./args.ts";
-import { exit, type Io } from "./io.ts";
-import { loadWhole } from "./load-whole.ts";
-import { createView } from "./view.ts";
+import type { Config } from "../../config/schema.ts";
+import { makeDataDir } from "../../data-dir/folder.ts";
+import type { AnomalySink } from "../../pipeline.ts";
+import { type Sidecar, startSidecar } from "../../sidecar.ts";
+import { anomalyLog } from "../../telemetry/anomaly-log.ts";
+import { createLogger, type Logger } from "../../telemetry/log.ts";
+import { parseConfigArgs } from "../shared/args.ts";
+import { exit, type Io } from "../shared/io.ts";
+import { loadWhole } from "../shared/load-whole.ts";
+import { createView } from "../terminal/view.ts";
 
 export const help = `Usage: driftlock run [--config FILE] [--KEY VALUE]...
 

@@ -1,6 +1,6 @@
 import { keyByName } from "../../config/keys.ts";
 import { nearest } from "../../config/nearest.ts";
-import { UsageError } from "../io.ts";
+import { UsageError } from "./io.ts";
 
 export interface OwnOptions {
   /** By name; of an option that is given twice, the last. */

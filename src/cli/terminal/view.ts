@@ -1,12 +1,12 @@
 import process from "node:process";
 import { styleText } from "node:util";
-import type { Anomaly } from "../engine/index.ts";
-import { Severity, State } from "../gen/driftlock/v1/anomaly_pb.js";
-import { channelName } from "../telemetry/anomaly-log.ts";
-import { type Cell, columnsOf, cut, toCells } from "./view/cells.ts";
-import { excerpt } from "./view/excerpt.ts";
-import { bracketed, flow, wrap } from "./view/lines.ts";
-import { precise, probability } from "./view/numbers.ts";
+import type { Anomaly } from "../../engine/index.ts";
+import { Severity, State } from "../../gen/driftlock/v1/anomaly_pb.js";
+import { channelName } from "../../telemetry/anomaly-log.ts";
+import { type Cell, columnsOf, cut, toCells } from "./cells.ts";
+import { excerpt } from "./excerpt.ts";
+import { bracketed, flow, wrap } from "./lines.ts";
+import { precise, probability } from "./numbers.ts";
 
 export interface ViewStats {
   recordsPerSecond: number;

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { versions } from "../telemetry/version.ts";
-import { exit, type Io } from "./io.ts";
+import { versions } from "../../telemetry/version.ts";
+import { exit, type Io } from "../shared/io.ts";
 
 export const help = `Usage: driftlock version [--json]
 
@@ -16,7 +16,7 @@ export async function run(args: string[], io: Io): Promise<number> {
     // Before the addon, so that a support case without one still has a version.
     io.out(`driftlock ${version}\nnode ${node}\n`);
   }
-  const { native } = await import("../native.ts");
+  const { native } = await import("../../native.ts");
   if (values.json) io.out(`${JSON.stringify(versions(native.versions))}\n`);
   else for (const [name, version] of Object.entries(native.versions)) io.out(`${name} ${version}\n`);
   return exit.ok;

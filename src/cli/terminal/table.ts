@@ -1,4 +1,4 @@
-import { columnsOf, cut } from "./view/cells.ts";
+import { columnsOf, cut } from "./cells.ts";
 
 const gap = "  ";
 /** Of a cell; the last column is as long as its text. */

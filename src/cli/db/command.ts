@@ -1,10 +1,10 @@
-import type { Config } from "../config/schema.ts";
-import { lockFolder } from "../data-dir/lock.ts";
-import { migrateTo, migrationState } from "../store/index.ts";
-import { exit, type Io, UsageError } from "./io.ts";
-import { refusePositionals, takeOwnOptions } from "./replay/own-options.ts";
-import { callAction } from "./subcommand.ts";
-import { configOf } from "./with-store.ts";
+import type { Config } from "../../config/schema.ts";
+import { lockFolder } from "../../data-dir/lock.ts";
+import { migrateTo, migrationState } from "../../store/index.ts";
+import { exit, type Io, UsageError } from "../shared/io.ts";
+import { refusePositionals, takeOwnOptions } from "../shared/own-options.ts";
+import { callAction } from "../shared/subcommand.ts";
+import { configOf } from "../shared/with-store.ts";
 
 export const help = `Usage: driftlock db status [--config FILE]
        driftlock db up [--to MIGRATION] [--config FILE]

@@ -1,7 +1,7 @@
-import { printConfig } from "../config/print.ts";
-import { parseConfigArgs } from "./args.ts";
-import { exit, type Io } from "./io.ts";
-import { loadWhole } from "./load-whole.ts";
+import { printConfig } from "../../config/print.ts";
+import { parseConfigArgs } from "../shared/args.ts";
+import { exit, type Io } from "../shared/io.ts";
+import { loadWhole } from "../shared/load-whole.ts";
 
 export const help = `Usage: driftlock validate [--config FILE] [--print] [--KEY VALUE]...
 

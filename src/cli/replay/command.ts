@@ -2,24 +2,17 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
-import type { Config } from "../config/schema.ts";
-import { Engine } from "../engine/index.ts";
-import { exit, type Io } from "./io.ts";
-import { unpack, unpackText } from "./replay/bytes.ts";
-import {
-  readCsv,
-  readLines,
-  readSessions,
-  recordsOf,
-  type Session,
-  sessionRequests,
-} from "./replay/formats.ts";
-import type { Input, Source } from "./replay/input.ts";
-import { judge } from "./replay/judge.ts";
-import { configFor, type Format, parseReplayArgs, type ReplayOptions, serviceOf } from "./replay/options.ts";
-import { JsonLines } from "./replay/output.ts";
-import { Progress } from "./replay/progress.ts";
-import { readRequests } from "./replay/requests.ts";
+import type { Config } from "../../config/schema.ts";
+import { Engine } from "../../engine/index.ts";
+import { exit, type Io } from "../shared/io.ts";
+import { unpack, unpackText } from "./bytes.ts";
+import { readCsv, readLines, readSessions, recordsOf, type Session, sessionRequests } from "./formats.ts";
+import type { Input, Source } from "./input.ts";
+import { judge } from "./judge.ts";
+import { configFor, type Format, parseReplayArgs, type ReplayOptions, serviceOf } from "./options.ts";
+import { JsonLines } from "./output.ts";
+import { Progress } from "./progress.ts";
+import { readRequests } from "./requests.ts";
 
 export const help = `Usage: driftlock replay --format FORMAT [OPTION]... FILE
 

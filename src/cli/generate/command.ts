@@ -1,13 +1,13 @@
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { anomalyKinds, anomalyNames } from "../generate/anomalies.ts";
-import { type Batch, ShopTelemetry } from "../generate/shop-telemetry.ts";
-import type { Signal } from "../otlp.ts";
-import { writeTo } from "./generate/files.ts";
-import { type GenerateOptions, parseGenerateArgs } from "./generate/options.ts";
-import { sendTo } from "./generate/send.ts";
-import { type Sink, type Tally, tally } from "./generate/sink.ts";
-import { exit, type Io } from "./io.ts";
+import { anomalyKinds, anomalyNames } from "../../generate/anomalies.ts";
+import { type Batch, ShopTelemetry } from "../../generate/shop-telemetry.ts";
+import type { Signal } from "../../otlp.ts";
+import { exit, type Io } from "../shared/io.ts";
+import { writeTo } from "./files.ts";
+import { type GenerateOptions, parseGenerateArgs } from "./options.ts";
+import { sendTo } from "./send.ts";
+import { type Sink, type Tally, tally } from "./sink.ts";
 
 const width = Math.max(...anomalyNames.map((name) => name.length));
 const anomalyHelp = anomalyNames

@@ -1,14 +1,14 @@
 import { userInfo } from "node:os";
-import { toJson } from "../printable.ts";
-import { type ApiKey, type Scope, type Store, scopes } from "../store/index.ts";
-import { durationMs } from "./duration.ts";
-import { exit, type Io, UsageError } from "./io.ts";
-import { pagesOf } from "./pages.ts";
-import { refusePositionals, takeOwnOptions } from "./replay/own-options.ts";
-import { callAction } from "./subcommand.ts";
-import { table } from "./table.ts";
-import { tenantOf } from "./tenant.ts";
-import { configOf, withStore } from "./with-store.ts";
+import { toJson } from "../../printable.ts";
+import { type ApiKey, type Scope, type Store, scopes } from "../../store/index.ts";
+import { durationMs } from "../shared/duration.ts";
+import { exit, type Io, UsageError } from "../shared/io.ts";
+import { refusePositionals, takeOwnOptions } from "../shared/own-options.ts";
+import { pagesOf } from "../shared/pages.ts";
+import { callAction } from "../shared/subcommand.ts";
+import { tenantOf } from "../shared/tenant.ts";
+import { configOf, withStore } from "../shared/with-store.ts";
+import { table } from "../terminal/table.ts";
 
 export const help = `Usage: driftlock keys create --name NAME --scopes SCOPE[,SCOPE]... [--tenant TENANT] [--expires 365d]
        driftlock keys list [--tenant TENANT] [--json]

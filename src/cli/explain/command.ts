@@ -3,14 +3,14 @@ import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import type { Readable } from "node:stream";
-import { defaultTenant } from "../access/principal.ts";
-import { anomalyDetailJson } from "../api/anomaly.ts";
-import { ApiClient } from "./anomalies/client.ts";
-import { type AnomalyDocument, type Found, readAnomalies } from "./explain/read.ts";
-import { renderAnomaly, renderVerdict } from "./explain/render.ts";
-import { exit, type Io, UsageError } from "./io.ts";
-import { type OwnOptions, takeOwnOptions } from "./replay/own-options.ts";
-import { configOf, withStore } from "./with-store.ts";
+import { defaultTenant } from "../../access/principal.ts";
+import { anomalyDetailJson } from "../../api/anomaly.ts";
+import { ApiClient } from "../shared/api-client.ts";
+import { exit, type Io, UsageError } from "../shared/io.ts";
+import { type OwnOptions, takeOwnOptions } from "../shared/own-options.ts";
+import { configOf, withStore } from "../shared/with-store.ts";
+import { type AnomalyDocument, type Found, readAnomalies } from "./read.ts";
+import { renderAnomaly, renderVerdict } from "./render.ts";
 
 export const help = `Usage: driftlock explain ID|FILE|- [--tenant TENANT] [--url URL [--key KEY]]
 
@@ -100,7 +100,7 @@ async function explain(anomaly: AnomalyDocument, io: Io): Promise<string> {
   const { excerpts, first } = anomaly;
   if (!excerpts || !first?.window) return renderAnomaly(anomaly);
   // The addon is loaded where there is something to compute.
-  const { readExcerpts } = await import("./explain/excerpts.ts");
+  const { readExcerpts } = await import("./excerpts.ts");
   try {
     return renderAnomaly(anomaly, readExcerpts(excerpts, first.window.codec));
   } catch (error) {

@@ -1,17 +1,17 @@
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AnomalyJson } from "../api/anomaly.ts";
-import { isWildcard, parseListen } from "../config/address.ts";
-import { printableJson, toJson } from "../printable.ts";
-import { ApiClient, ApiRefusal } from "./anomalies/client.ts";
-import { events } from "./anomalies/events.ts";
-import { durationMs } from "./duration.ts";
-import { exit, type Io, UsageError } from "./io.ts";
-import { refusePositionals, takeOwnOptions } from "./replay/own-options.ts";
-import { callAction } from "./subcommand.ts";
-import { table } from "./table.ts";
-import { cut } from "./view/cells.ts";
-import { configOf } from "./with-store.ts";
+import type { AnomalyJson } from "../../api/anomaly.ts";
+import { isWildcard, parseListen } from "../../config/address.ts";
+import { printableJson, toJson } from "../../printable.ts";
+import { ApiClient, ApiRefusal } from "../shared/api-client.ts";
+import { durationMs } from "../shared/duration.ts";
+import { exit, type Io, UsageError } from "../shared/io.ts";
+import { refusePositionals, takeOwnOptions } from "../shared/own-options.ts";
+import { callAction } from "../shared/subcommand.ts";
+import { configOf } from "../shared/with-store.ts";
+import { cut } from "../terminal/cells.ts";
+import { table } from "../terminal/table.ts";
+import { events } from "./events.ts";
 
 export const help = `Usage: driftlock anomalies list [FILTER]... [--limit 100] [--after CURSOR] [--json]
        driftlock anomalies show ID [--json]
