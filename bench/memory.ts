@@ -2,7 +2,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Client, credentials } from "@grpc/grpc-js";
 import { ExportLogsServiceRequestSchema } from "../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
-import { grpcMethod } from "../src/otlp.ts";
+import { grpcMethod } from "../src/otlp/protocol.ts";
 import { startDriftlock } from "../test/e2e/driftlock.ts";
 import { startSink } from "../test/e2e/tools.ts";
 import { peakMemory } from "./measure.ts";

@@ -4,9 +4,9 @@
  */
 import { join } from "node:path";
 import process from "node:process";
+import { decodeAnomaly } from "../src/anomaly/message.ts";
 import { configSchema } from "../src/config/schema.ts";
-import { decodeAnomaly } from "../src/engine/message.ts";
-import { startSidecar } from "../src/sidecar.ts";
+import { startSidecar } from "../src/sidecar/index.ts";
 import { anomalySink, openStore } from "../src/store/index.ts";
 import { createLogger } from "../src/telemetry/log.ts";
 import { endOf, firstReports, Template } from "./storing-reports.ts";

@@ -11,7 +11,7 @@ import pino from "pino";
 const dist = join(import.meta.dirname, "..", "dist");
 const { parseConfigArgs } = await import(join(dist, "cli/shared/args.js"));
 const { dispatch } = await import(join(dist, "cli/commands.js"));
-const { parseListen, isWildcard } = await import(join(dist, "config/address.js"));
+const { parseListen, isWildcard } = await import(join(dist, "base/address.js"));
 const { loadConfig } = await import(join(dist, "config/load.js"));
 const { configSchema } = await import(join(dist, "config/schema.js"));
 const { startReceivers } = await import(join(dist, "receive/index.js"));

@@ -10,7 +10,7 @@ export type {
   PermutationResult,
   WindowMetrics,
 } from "./native.ts";
-export { Code, ExportError, type PartialSuccess, type Signal, signals } from "./otlp.ts";
+export { Code, ExportError, type PartialSuccess, type Signal, signals } from "./otlp/protocol.ts";
 
 /** The codecs and the CBAD mathematics; see `Native` for shapes, units and errors. */
 export const {

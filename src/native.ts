@@ -1,7 +1,7 @@
 /** The one file that loads the addon. Its types are the whole native surface: few, coarse calls. */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { Signal } from "./otlp.ts";
+import type { Signal } from "./otlp/protocol.ts";
 
 export type CodecName = "openzl" | "zstd" | "lz4" | "gzip";
 

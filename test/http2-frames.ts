@@ -1,5 +1,5 @@
 /** Frames of HTTP/2 (RFC 9113) as bytes, for clients that do what no library would. */
-import { grpcMethod, type Signal } from "../src/otlp.ts";
+import { grpcMethod, type Signal } from "../src/otlp/protocol.ts";
 
 export const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 

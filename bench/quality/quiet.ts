@@ -4,7 +4,7 @@ import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/prot
 import { Random } from "../../src/generate/random.ts";
 import { keyValues, text } from "../../src/generate/records.ts";
 import { ShopTelemetry } from "../../src/generate/shop-telemetry.ts";
-import type { Signal } from "../../src/otlp.ts";
+import type { Signal } from "../../src/otlp/protocol.ts";
 import { encodeTraces, Orders, rhythm } from "./orders.ts";
 import { begun, engine } from "./spans.ts";
 

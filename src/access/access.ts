@@ -1,7 +1,7 @@
 /** Who is calling, over whatever protocol: API keys, tokens, trusted proxies; or anybody, where authentication is off. */
 import type { Logger } from "pino";
 import type { AuthConfig } from "../config/schema.ts";
-import { Code, ExportError } from "../otlp.ts";
+import { Code, ExportError } from "../otlp/protocol.ts";
 import type { Sender } from "../receive/index.ts";
 import { isUnavailable, type Keys, type Scope, scopes } from "../store/index.ts";
 import { networkMatcher } from "./networks.ts";

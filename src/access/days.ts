@@ -1,6 +1,6 @@
 /** What tenants have sent since midnight, UTC, for their quotas: as this process counts, and as it hears from others. */
 import type { Logger } from "pino";
-import { steadyClock } from "../clock.ts";
+import { steadyClock } from "../base/clock.ts";
 import type { Amount, Usage } from "../store/index.ts";
 
 /** After which a day is read again: other processes on the same store count too. */

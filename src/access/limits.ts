@@ -1,6 +1,6 @@
 /** What each tenant may send and ask: rates by token buckets, quotas by the day. Answers at once, from memory. */
 import type { LimitsConfig } from "../config/schema.ts";
-import { Code, ExportError } from "../otlp.ts";
+import { Code, ExportError } from "../otlp/protocol.ts";
 import { Bucket } from "./bucket.ts";
 
 /** Tenants whose buckets are held; a full bucket is worth no memory. */

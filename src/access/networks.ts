@@ -1,5 +1,5 @@
 import { BlockList, isIPv6 } from "node:net";
-import { bareAddress } from "../receive/peer.ts";
+import { bareAddress } from "../base/peer.ts";
 
 /** Tells whether an address lies in one of the networks: addresses, or addresses with a prefix length. */
 export function networkMatcher(networks: readonly string[]): (address: string | undefined) => boolean {

@@ -9,7 +9,7 @@ import {
 } from "jose";
 import type { Logger } from "pino";
 import type { AuthConfig } from "../config/schema.ts";
-import { Code, ExportError } from "../otlp.ts";
+import { Code, ExportError } from "../otlp/protocol.ts";
 import { type Scope, scopes } from "../store/index.ts";
 import { boundedFetch } from "./bounded-fetch.ts";
 import { type Principal, tenantPattern } from "./principal.ts";

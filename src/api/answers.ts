@@ -3,9 +3,9 @@
  * until their callers have taken them is limited. Whoever asks much, or does not read, keeps nobody else waiting.
  */
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { Code, ExportError } from "../otlp.ts";
-import { peerOf } from "../receive/peer.ts";
-import { type Owner, Shares } from "../receive/shares.ts";
+import { peerOf } from "../base/peer.ts";
+import { type Owner, Shares } from "../base/shares.ts";
+import { Code, ExportError } from "../otlp/protocol.ts";
 import { Gate } from "./gate.ts";
 import { ApiError } from "./problem.ts";
 

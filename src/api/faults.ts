@@ -1,7 +1,7 @@
 /** What is wrong with a request, in the words of the product: the member, what it must be, and the nearest that there is. */
 import type { FastifySchemaCompiler } from "fastify";
 import { z } from "zod";
-import { nearest } from "../config/nearest.ts";
+import { nearest } from "../base/nearest.ts";
 
 export interface Fault {
   /** Empty for the whole. */

@@ -1,4 +1,4 @@
-import { type Owner, Shares } from "../receive/shares.ts";
+import { type Owner, Shares } from "../base/shares.ts";
 import { Turns } from "./turns.ts";
 
 interface Waiter {

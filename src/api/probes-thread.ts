@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
-import { parseListen } from "../config/address.ts";
-import { limitConnections } from "../receive/connections.ts";
+import { parseListen } from "../base/address.ts";
+import { limitConnections } from "../base/connections.ts";
 import { listenError } from "../receive/listen.ts";
 
 interface Answer {

@@ -3,7 +3,7 @@ import { STATUS_CODES } from "node:http";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { z } from "zod";
-import { Code, ExportError } from "../otlp.ts";
+import { Code, ExportError } from "../otlp/protocol.ts";
 import { BodyCut } from "../receive/arrivals.ts";
 import { InvalidArgument, isUnavailable } from "../store/index.ts";
 import { Misfit, pointer } from "./faults.ts";

@@ -1,7 +1,7 @@
 /** A page in the form that was asked for: JSON, newline-delimited JSON, or CSV. */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { printable, toJson } from "../printable.ts";
+import { printable, toJson } from "../base/printable.ts";
 import { ApiError } from "./problem.ts";
 
 export const formats = ["json", "ndjson", "csv"] as const;

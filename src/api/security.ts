@@ -1,6 +1,6 @@
 /** What guards browsers: headers of every answer, other origins, and names that were made to point here. */
 import type { FastifyInstance } from "fastify";
-import { isLoopback } from "../config/address.ts";
+import { isLoopback } from "../base/address.ts";
 import { ApiError } from "./problem.ts";
 
 const headers = {

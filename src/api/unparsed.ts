@@ -1,7 +1,7 @@
 /** What is refused before there is a request, by Node's parser or the WebSocket's handshake: answered as the rest is. */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { toJson } from "../printable.ts";
+import { toJson } from "../base/printable.ts";
 import { problem, problemType } from "./problem.ts";
 
 /** Sends the problem and ends the connection. */

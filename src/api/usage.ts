@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { steadyClock } from "../clock.ts";
+import { steadyClock } from "../base/clock.ts";
 import type { Store } from "../store/index.ts";
 import { safeCount } from "./anomaly.ts";
 import type { App } from "./app.ts";

@@ -1,7 +1,7 @@
 /** The commands: each is loaded when it is called, so that the small ones start at once. */
-import { nearest } from "../config/nearest.ts";
+import { nearest } from "../base/nearest.ts";
+import { printable } from "../base/printable.ts";
 import { ConfigError } from "../config/problem.ts";
-import { printable } from "../printable.ts";
 import { exit, type Io, UsageError } from "./shared/io.ts";
 
 interface Command {

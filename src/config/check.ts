@@ -1,7 +1,7 @@
 /** What the schema cannot say: how keys go together, and what the machine has to have. */
 import { accessSync, constants, statSync } from "node:fs";
-import { httpPath, signals } from "../otlp.ts";
-import { isLoopback, listenersClash, parseListen, parseTarget, reaches } from "./address.ts";
+import { isLoopback, listenersClash, parseListen, parseTarget, reaches } from "../base/address.ts";
+import { httpPath, signals } from "../otlp/protocol.ts";
 import type { Problem } from "./problem.ts";
 import type { Config } from "./schema.ts";
 

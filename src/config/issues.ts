@@ -1,7 +1,7 @@
 /** The schema's issues in the words of the product: what the key must be, and what it is. */
 import type { z } from "zod";
+import { nearest } from "../base/nearest.ts";
 import { type Key, keyAt } from "./keys.ts";
-import { nearest } from "./nearest.ts";
 import { formatNumber } from "./text.ts";
 
 type Issue = z.core.$ZodIssue;

@@ -1,5 +1,5 @@
+import { nearest } from "../base/nearest.ts";
 import { keys, type Section } from "./keys.ts";
-import { nearest } from "./nearest.ts";
 
 /** What to say of a key that `section` does not have. */
 export function unknownKey(part: string, section: Section): string {

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { BaseLogger } from "pino";
-import { makeDataDir } from "./folder.ts";
+import { makeDataDir } from "../base/folder.ts";
 import { lockFolder, lockPath } from "./lock.ts";
 
 /** How often the folder is looked at. */

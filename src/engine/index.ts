@@ -1,16 +1,16 @@
+import { decodeAnomaly } from "../anomaly/message.ts";
 import type { DetectConfig } from "../config/schema.ts";
 import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type EngineStats, type EngineWindow, type NativeEngine, native } from "../native.ts";
-import { Code, ExportError, type Signal } from "../otlp.ts";
+import { Code, ExportError, type Signal } from "../otlp/protocol.ts";
 import { decodeFigures, type FiguresPage } from "./figures.ts";
 import { configuredHashKey, fingerprintOf } from "./hash-key.ts";
-import { decodeAnomaly } from "./message.ts";
 
 export type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 export type { EngineStats, EngineWindow } from "../native.ts";
 export { type FiguresPage, type StreamFigures, type StreamState, streamStates } from "./figures.ts";
 export { installationHashKey } from "./hash-key.ts";
-export { QuietWatch } from "./quiet.ts";
+export { QuietWatch } from "./silence-clock.ts";
 export { SnapshotFile, type SnapshotLoad } from "./snapshot.ts";
 
 export interface Judged {

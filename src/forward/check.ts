@@ -1,6 +1,6 @@
 import type { ForwardConfig } from "../config/schema.ts";
 import { endpoints } from "./failover.ts";
-import { TlsFiles } from "./tls.ts";
+import { TlsFiles } from "./transport/tls.ts";
 
 /** Node's timers hold 31 bits; beyond, they fire at once. */
 const maxTimerMs = 2 ** 31 - 1;

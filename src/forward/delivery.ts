@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ForwardConfig } from "../config/schema.ts";
-import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
-import { isRetryable } from "./codes.ts";
+import { isRetryable } from "../otlp/codes.ts";
+import { Code, type PartialSuccess, type Signal } from "../otlp/protocol.ts";
 import { Drop } from "./drop.ts";
 import { endpoints } from "./failover.ts";
 import type { Slots } from "./slots.ts";
-import type { Outcome } from "./transport.ts";
+import type { Outcome } from "./transport/transport.ts";
 
 export type Send = (signal: Signal, body: Buffer, abort: AbortSignal) => Promise<Outcome>;
 

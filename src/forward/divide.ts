@@ -1,6 +1,6 @@
 import { native } from "../native.ts";
-import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
-import { clip } from "./codes.ts";
+import { clip } from "../otlp/codes.ts";
+import { Code, type PartialSuccess, type Signal } from "../otlp/protocol.ts";
 import type { Drop } from "./drop.ts";
 
 /** A request as several of at most `most` bytes, as far as its records allow; itself if it is no larger. */

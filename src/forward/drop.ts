@@ -1,6 +1,6 @@
 import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import type { ForwardConfig } from "../config/schema.ts";
-import { Code, ExportError, type Signal } from "../otlp.ts";
+import { Code, ExportError, type Signal } from "../otlp/protocol.ts";
 import type { DropReason, ForwardHooks } from "./hooks.ts";
 
 /** A request that was not delivered, as its sender is told. */

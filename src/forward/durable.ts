@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import type { ForwardConfig } from "../config/schema.ts";
-import { Code, type Signal, signals } from "../otlp.ts";
+import { Code, type Signal, signals } from "../otlp/protocol.ts";
 import { divide } from "./divide.ts";
 import { Drop, Drops, senderGone, shutDown } from "./drop.ts";
 import { type Exporter, Forwarder, type ForwarderState, type Undelivered } from "./forwarder.ts";
 import type { DurableHooks } from "./hooks.ts";
-import { Lane } from "./lane.ts";
 import { DeadLetters } from "./queue/dead-letters.ts";
 import { bytesLeft } from "./queue/log.ts";
+import { Lane } from "./signal-queue.ts";
 
 export const queueFolder = (dataDir: string) => join(dataDir, "queue");
 

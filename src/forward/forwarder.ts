@@ -1,17 +1,17 @@
 import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import type { ForwardConfig } from "../config/schema.ts";
-import { Code, type PartialSuccess, type Signal } from "../otlp.ts";
+import { clip } from "../otlp/codes.ts";
+import { Code, type PartialSuccess, type Signal } from "../otlp/protocol.ts";
 import { checkForward } from "./check.ts";
-import { clip } from "./codes.ts";
 import { Delivery, type Send } from "./delivery.ts";
 import { divide, isTooLarge, join } from "./divide.ts";
 import { Drop, Drops, senderGone, shutDown } from "./drop.ts";
 import { endpoints, Failover } from "./failover.ts";
 import { Health, type LastError } from "./health.ts";
 import type { ForwardHooks } from "./hooks.ts";
-import { type Names, systemNames } from "./names.ts";
 import { Slots } from "./slots.ts";
-import type { Outcome } from "./transport.ts";
+import { type Names, systemNames } from "./transport/names.ts";
+import type { Outcome } from "./transport/transport.ts";
 
 /** Takes requests for the downstream. */
 export interface Exporter {

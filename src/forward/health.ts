@@ -1,7 +1,7 @@
 import type { BaseLogger } from "pino";
-import { Code, type Signal, signals } from "../otlp.ts";
-import { isGood } from "./codes.ts";
-import type { Outcome } from "./transport.ts";
+import { isGood } from "../otlp/codes.ts";
+import { Code, type Signal, signals } from "../otlp/protocol.ts";
+import type { Outcome } from "./transport/transport.ts";
 
 /** Sends nothing as an Export request, which OTLP has a server answer with success. */
 export type Probe = (signal: Signal, timeoutMs: number, abort: AbortSignal) => Promise<Outcome>;

@@ -1,5 +1,5 @@
 import type { BaseLogger } from "pino";
-import type { Code, Signal } from "../otlp.ts";
+import type { Code, Signal } from "../otlp/protocol.ts";
 
 /** Why a request was not taken or not delivered; its sender was told and still owns the data. */
 export type DropReason =

@@ -1,5 +1,5 @@
 /** The anomalies that can be injected, by name, and when. */
-import type { Signal } from "../otlp.ts";
+import type { Signal } from "../otlp/protocol.ts";
 import type { Service } from "./shop.ts";
 
 export const anomalyNames = [

@@ -4,7 +4,7 @@ import { ExportLogsServiceRequestSchema } from "../gen/opentelemetry/proto/colle
 import { ExportMetricsServiceRequestSchema } from "../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { ExportTraceServiceRequestSchema } from "../gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import type { ResourceSchema } from "../gen/opentelemetry/proto/resource/v1/resource_pb.js";
-import type { Signal } from "../otlp.ts";
+import type { Signal } from "../otlp/protocol.ts";
 import type { AnomalyName } from "./anomalies.ts";
 import { Random } from "./random.ts";
 import { type Item, keyValues } from "./records.ts";

@@ -1,4 +1,4 @@
-import type { Signal } from "../otlp.ts";
+import type { Signal } from "../otlp/protocol.ts";
 import { type AnomalyName, anomalyKinds, type Schedule } from "./anomalies.ts";
 import { Encoder } from "./encode.ts";
 import { Injections } from "./injections.ts";

@@ -1,7 +1,7 @@
 /** Logs and spans of customers' visits, and what anomalies make of them. */
 import { SeverityNumber } from "../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { Span_SpanKind as Kind, Status_StatusCode } from "../gen/opentelemetry/proto/trace/v1/trace_pb.js";
-import type { Signal } from "../otlp.ts";
+import type { Signal } from "../otlp/protocol.ts";
 import { anomalyKinds } from "./anomalies.ts";
 import { secret } from "./faults.ts";
 import type { Injection, Injections } from "./injections.ts";

@@ -1,9 +1,9 @@
+import { peerOf } from "../base/peer.ts";
+import { type Owner, Shares } from "../base/shares.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
-import { Code, ExportError } from "../otlp.ts";
+import { Code, ExportError } from "../otlp/protocol.ts";
 import { Arrivals, BodyCut, retryAfterMs } from "./arrivals.ts";
 import type { CutReason } from "./hooks.ts";
-import { peerOf } from "./peer.ts";
-import { type Owner, Shares } from "./shares.ts";
 
 /**
  * Requests in work and the bytes they hold, both protocols together. What is over is refused at once, nothing waits; a

@@ -1,6 +1,6 @@
 import { createGunzip, createInflate } from "node:zlib";
 import { native } from "../native.ts";
-import { Code, ExportError } from "../otlp.ts";
+import { Code, ExportError } from "../otlp/protocol.ts";
 import type { Permit } from "./admission.ts";
 import { GrowingBuffer } from "./growing-buffer.ts";
 import { TooLarge } from "./too-large.ts";

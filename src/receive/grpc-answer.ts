@@ -1,6 +1,6 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
-import type { ExportError, PartialSuccess, Signal } from "../otlp.ts";
-import { encodeResponse, encodeStatus, statusMessage } from "./answer.ts";
+import type { ExportError, PartialSuccess, Signal } from "../otlp/protocol.ts";
+import { encodeResponse, encodeStatus, statusMessage } from "../otlp/response-encoder.ts";
 import { encodings } from "./decompress.ts";
 import { frame } from "./grpc-message.ts";
 

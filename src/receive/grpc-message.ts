@@ -1,4 +1,4 @@
-import { Code, ExportError } from "../otlp.ts";
+import { Code, ExportError } from "../otlp/protocol.ts";
 import type { Permit } from "./admission.ts";
 import { GrowingBuffer } from "./growing-buffer.ts";
 

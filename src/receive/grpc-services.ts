@@ -24,7 +24,7 @@ import type { ReceiveConfig } from "../config/schema.ts";
 import { file_opentelemetry_proto_collector_logs_v1_logs_service as logs } from "../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { file_opentelemetry_proto_collector_metrics_v1_metrics_service as metrics } from "../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { file_opentelemetry_proto_collector_trace_v1_trace_service as traces } from "../gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
-import { Code, grpcMethod } from "../otlp.ts";
+import { Code, grpcMethod } from "../otlp/protocol.ts";
 import type { GrpcAnswers } from "./grpc-answer.ts";
 
 /** Bytes that one call may send: these services take a few each, but reflection answers each with a file. */

@@ -13,7 +13,7 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import type { ReceiveConfig } from "../config/schema.ts";
-import { Code, ExportError, grpcMethod, type Signal, signals } from "../otlp.ts";
+import { Code, ExportError, grpcMethod, type Signal, signals } from "../otlp/protocol.ts";
 import type { Permit } from "./admission.ts";
 import { decompress, type Encoding, encodings } from "./decompress.ts";
 import { answerable, GrpcAnswers } from "./grpc-answer.ts";

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Code, Signal } from "../otlp.ts";
+import type { Code, Signal } from "../otlp/protocol.ts";
 
 export type Transport = "grpc" | "http";
 

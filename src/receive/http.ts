@@ -9,11 +9,11 @@ import {
 import { createServer as createSecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { toJson } from "../base/printable.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
-import { Code, ExportError, httpPath, type PartialSuccess, type Signal, signals } from "../otlp.ts";
-import { toJson } from "../printable.ts";
+import { Code, ExportError, httpPath, type PartialSuccess, type Signal, signals } from "../otlp/protocol.ts";
+import { encodeResponse, encodeStatus, responseJson, statusJson } from "../otlp/response-encoder.ts";
 import type { Permit } from "./admission.ts";
-import { encodeResponse, encodeStatus, responseJson, statusJson } from "./answer.ts";
 import { BodyCut } from "./arrivals.ts";
 import { Cors } from "./cors.ts";
 import { decompress, type Encoding, encodings } from "./decompress.ts";

@@ -1,6 +1,6 @@
 /** The receivers: OTLP/gRPC and OTLP/HTTP in, bytes of Export*ServiceRequest out to one consumer. */
 import type { ReceiveConfig } from "../config/schema.ts";
-import type { Consumer, PartialSuccess } from "../otlp.ts";
+import type { Consumer, PartialSuccess } from "../otlp/protocol.ts";
 import { type GrpcEndpoint, startGrpc } from "./grpc.ts";
 import type { ReceiveHooks } from "./hooks.ts";
 import { startHttp } from "./http.ts";

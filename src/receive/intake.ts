@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { ReceiveConfig } from "../config/schema.ts";
-import { Code, type Consumer, ExportError, type PartialSuccess, type Signal } from "../otlp.ts";
+import { Code, type Consumer, ExportError, type PartialSuccess, type Signal } from "../otlp/protocol.ts";
 import { Admission, type Permit } from "./admission.ts";
 import type { ReceiveHooks, Transport } from "./hooks.ts";
 

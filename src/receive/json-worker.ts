@@ -1,7 +1,7 @@
 /** The thread on which large OTLP/JSON requests become protobuf. */
 import { parentPort } from "node:worker_threads";
-import { ExportError, type Signal } from "../otlp.ts";
-import { otlpJsonToProtobuf } from "./otlp-json.ts";
+import { otlpJsonToProtobuf } from "../otlp/json.ts";
+import { ExportError, type Signal } from "../otlp/protocol.ts";
 
 export interface Job {
   id: number;

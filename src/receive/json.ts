@@ -1,9 +1,9 @@
 import { Worker } from "node:worker_threads";
-import { Code, ExportError, type Signal } from "../otlp.ts";
+import { otlpJsonToProtobuf } from "../otlp/json.ts";
+import { countJsonValues } from "../otlp/json-shape.ts";
+import { Code, ExportError, type Signal } from "../otlp/protocol.ts";
 import type { Permit } from "./admission.ts";
-import { countJsonValues } from "./json-shape.ts";
 import type { Job, Result } from "./json-worker.ts";
-import { otlpJsonToProtobuf } from "./otlp-json.ts";
 
 /** Bytes of text that the event loop converts itself: 3 ms for the worst shapes that are known. */
 const maxInline = 64 * 2 ** 10;

@@ -1,6 +1,6 @@
 import type { AddressInfo, Server, Socket } from "node:net";
-import { parseListen } from "../config/address.ts";
-import { Connections, maxPipelined } from "./connections.ts";
+import { parseListen } from "../base/address.ts";
+import { Connections, maxPipelined } from "../base/connections.ts";
 import type { ReceiveHooks, Transport } from "./hooks.ts";
 
 /** A server that takes Export requests. */

@@ -1,4 +1,4 @@
-import { Code, ExportError } from "../otlp.ts";
+import { Code, ExportError } from "../otlp/protocol.ts";
 
 /** A body beyond the limit of whoever reads it. */
 export class TooLarge extends ExportError {

@@ -1,5 +1,5 @@
 /** What is checked of every call, whoever makes it. */
-import { InvalidArgument } from "./errors.ts";
+import { InvalidArgument } from "./database/errors.ts";
 
 const maxTenant = 128;
 const maxId = 64;

@@ -7,8 +7,8 @@ import { dirname } from "node:path";
 import type { Kysely } from "kysely";
 import type { Logger } from "../telemetry/log.ts";
 import { sha256 } from "./canonical.ts";
-import { reasonOf } from "./errors.ts";
-import type { Tables } from "./tables.ts";
+import { reasonOf } from "./database/errors.ts";
+import type { Tables } from "./database/tables.ts";
 
 /** An entry of a tenant's audit log: everything before it follows from its hash. */
 export interface Head {

@@ -6,9 +6,9 @@ import type { Kysely, Transaction } from "kysely";
 import { checkTenant, checkText } from "./arguments.ts";
 import { canonicalJson, type Json, sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
+import type { Tables } from "./database/tables.ts";
 import { KeyHistory, readKeyRows } from "./key-history.ts";
 import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
-import type { Tables } from "./tables.ts";
 
 export interface AuditInput {
   /** Who: a key's prefix, a person's name, `driftlock`. */

@@ -1,6 +1,6 @@
-import type { SteadyClock } from "../clock.ts";
+import type { SteadyClock } from "../base/clock.ts";
 import type { AuditHeads } from "./audit-heads.ts";
-import type { Database } from "./database.ts";
+import type { Database } from "./database/database.ts";
 
 /** What every part of the store works with. */
 export interface Context {

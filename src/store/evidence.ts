@@ -2,9 +2,9 @@ import type { Transaction } from "kysely";
 import { checkId, checkTenant, checkText } from "./arguments.ts";
 import { changeAudited } from "./audit.ts";
 import type { Context } from "./context.ts";
-import { InvalidArgument } from "./errors.ts";
+import { InvalidArgument } from "./database/errors.ts";
+import type { Tables } from "./database/tables.ts";
 import { latestFirst, type Page, type PageRequest } from "./page.ts";
-import type { Tables } from "./tables.ts";
 
 /** What is known of an evidence bundle; its bytes are elsewhere. */
 export interface EvidenceBundle {

@@ -1,52 +1,59 @@
 /** What was found, who may ask, what was done: in SQLite or PostgreSQL, each row bound to one tenant. */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SteadyClock, steadyClock } from "../clock.ts";
+import { SteadyClock, steadyClock } from "../base/clock.ts";
 import type { Config } from "../config/schema.ts";
-import type { AnomalySink } from "../pipeline.ts";
+import type { AnomalySink } from "../sidecar/pipeline.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Versions } from "../telemetry/version.ts";
-import { Anomalies } from "./anomalies.ts";
+import { Anomalies } from "./anomalies/anomalies.ts";
+import { Recorder } from "./anomalies/recorder.ts";
+import { Writer, type WriterLimits } from "./anomalies/writer.ts";
 import { Audit } from "./audit.ts";
 import { AuditHeads, currentHeads, type Head, type HeadsState } from "./audit-heads.ts";
-import { Database, type MigrationState } from "./database.ts";
-import { reasonOf, StoreUnavailable } from "./errors.ts";
+import { Database, type MigrationState } from "./database/database.ts";
+import { reasonOf, StoreUnavailable } from "./database/errors.ts";
+import type { DatabaseKind } from "./database/migrations.ts";
 import { Evidence } from "./evidence.ts";
 import { Keys } from "./keys.ts";
-import type { DatabaseKind } from "./migrations.ts";
-import { Recorder } from "./recorder.ts";
 import { Retention } from "./retention.ts";
 import { settingsOf } from "./settings.ts";
-import { Streams } from "./streams.ts";
+import { Streams } from "./streams/streams.ts";
 import { Usage } from "./usage.ts";
-import { Writer, type WriterLimits } from "./writer.ts";
 
-export type { Anomalies, AnomalyDetail, AnomalyEvent, AnomalyPatch } from "./anomalies.ts";
-export type { AnomalyFilter } from "./anomaly-search.ts";
-export type { Audit, AuditEntry, AuditInput, AuditVerdict, ChainedEntry, RecordedHead } from "./audit.ts";
-export { type Head, type HeadsState, parseHeads, readHeads } from "./audit-heads.ts";
-export { canonicalJson, type Json } from "./canonical.ts";
-export { InvalidArgument, isUnavailable, reasonOf, StoreUnavailable } from "./errors.ts";
-export type { Evidence, EvidenceBundle, StoredBundle } from "./evidence.ts";
-export { type ApiKey, type Identity, type Keys, type NewKey, type Scope, scopes } from "./keys.ts";
-export type { DatabaseKind } from "./migrations.ts";
-export type { Page, PageRequest } from "./page.ts";
-export { streamId } from "./report.ts";
-export type { Retention, RetentionResult } from "./retention.ts";
-export { type Settings, settingsOf } from "./settings.ts";
-export { StreamFeed } from "./stream-feed.ts";
-export type { StreamPoint } from "./stream-points.ts";
-export type { RatedPoint, Stream, StreamFilter, StreamObservation, StreamState, Streams } from "./streams.ts";
-export { streamStates } from "./streams.ts";
+export type { Anomalies, AnomalyDetail, AnomalyEvent, AnomalyPatch } from "./anomalies/anomalies.ts";
+export { streamId } from "./anomalies/report.ts";
+export type { AnomalyFilter } from "./anomalies/search.ts";
 export {
   type AnomalyState,
   type AnomalySummary,
   type Disposition,
   dispositions,
   type StoredReport,
-} from "./summary.ts";
+} from "./anomalies/summary.ts";
+export type { Writer, WriterState } from "./anomalies/writer.ts";
+export type { Audit, AuditEntry, AuditInput, AuditVerdict, ChainedEntry, RecordedHead } from "./audit.ts";
+export { type Head, type HeadsState, parseHeads, readHeads } from "./audit-heads.ts";
+export { canonicalJson, type Json } from "./canonical.ts";
+export { InvalidArgument, isUnavailable, reasonOf, StoreUnavailable } from "./database/errors.ts";
+export type { DatabaseKind } from "./database/migrations.ts";
+export type { Evidence, EvidenceBundle, StoredBundle } from "./evidence.ts";
+export { type ApiKey, type Identity, type Keys, type NewKey, type Scope, scopes } from "./keys.ts";
+export type { Page, PageRequest } from "./page.ts";
+export type { Retention, RetentionResult } from "./retention.ts";
+export { type Settings, settingsOf } from "./settings.ts";
+export { StreamFeed } from "./streams/feed.ts";
+export type { StreamPoint } from "./streams/points.ts";
+export type {
+  RatedPoint,
+  Stream,
+  StreamFilter,
+  StreamObservation,
+  StreamState,
+  Streams,
+} from "./streams/streams.ts";
+export { streamStates } from "./streams/streams.ts";
 export type { Amount, DailyUsage, Usage } from "./usage.ts";
-export type { Writer, WriterState } from "./writer.ts";
 
 type StoreSettings = Pick<Config, "data_dir" | "store" | "detect">;
 

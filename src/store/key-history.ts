@@ -2,7 +2,7 @@
 import type { Kysely } from "kysely";
 import type { AuditEntry, AuditInput } from "./audit.ts";
 import { type Json, sha256 } from "./canonical.ts";
-import type { Tables } from "./tables.ts";
+import type { Tables } from "./database/tables.ts";
 
 /** A row of `api_keys`, without what changes as the key is used. */
 export interface KeyRow {

@@ -5,10 +5,10 @@ import { checkId, checkTenant, checkText } from "./arguments.ts";
 import { type Append, changeAudited } from "./audit.ts";
 import { sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
-import { InvalidArgument, isUnavailable } from "./errors.ts";
+import { InvalidArgument, isUnavailable } from "./database/errors.ts";
+import type { Tables } from "./database/tables.ts";
 import { keyFingerprint } from "./key-history.ts";
 import { latestFirst, type Page, type PageRequest } from "./page.ts";
-import type { Tables } from "./tables.ts";
 
 export const scopes = ["ingest", "read", "admin"] as const;
 export type Scope = (typeof scopes)[number];

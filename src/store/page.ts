@@ -1,6 +1,6 @@
 /** Pages by key: a page goes on after the last row of the one before, whatever was added meanwhile. */
 import { type SelectQueryBuilder, sql } from "kysely";
-import { InvalidArgument } from "./errors.ts";
+import { InvalidArgument } from "./database/errors.ts";
 
 export interface PageRequest {
   /** At most 1,000; 100 where it is not set. */

@@ -1,10 +1,10 @@
 import { type Kysely, sql } from "kysely";
 import { checkTenant } from "./arguments.ts";
 import { ensureTenants } from "./audit.ts";
-import { BulkInsert } from "./bulk.ts";
 import type { Context } from "./context.ts";
-import { InvalidArgument } from "./errors.ts";
-import type { Tables } from "./tables.ts";
+import { BulkInsert } from "./database/bulk.ts";
+import { InvalidArgument } from "./database/errors.ts";
+import type { Tables } from "./database/tables.ts";
 
 export interface Amount {
   requests: number;

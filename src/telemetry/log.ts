@@ -1,6 +1,6 @@
 import pino, { type DestinationStream, type Logger } from "pino";
+import { printableJson } from "../base/printable.ts";
 import type { Config } from "../config/schema.ts";
-import { printableJson } from "../printable.ts";
 
 export type { Logger } from "pino";
 

@@ -4,7 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { EngineStats } from "../native.ts";
-import { Code, signals } from "../otlp.ts";
+import { Code, signals } from "../otlp/protocol.ts";
 import { closeReasons, cutReasons } from "../receive/hooks.ts";
 import type { Versions } from "./version.ts";
 

@@ -4,7 +4,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { afterEach, describe, expect, it } from "vitest";
 import { Access } from "../../src/access/access.ts";
 import { configSchema } from "../../src/config/schema.ts";
-import { Code } from "../../src/otlp.ts";
+import { Code } from "../../src/otlp/protocol.ts";
 import type { Identity, Keys } from "../../src/store/index.ts";
 import { StoreUnavailable } from "../../src/store/index.ts";
 import { silent } from "../store/fixtures.ts";

@@ -3,7 +3,7 @@ import process from "node:process";
 import pino from "pino";
 import { Metering } from "../../src/access/metering.ts";
 import { configSchema } from "../../src/config/schema.ts";
-import type { ExportError } from "../../src/otlp.ts";
+import type { ExportError } from "../../src/otlp/protocol.ts";
 
 export type Order = { do: "admit" | "state" } | { do: "judged" | "taken"; records: number; bytes: number };
 

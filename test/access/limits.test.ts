@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { Limiter } from "../../src/access/limits.ts";
 import { Metering } from "../../src/access/metering.ts";
 import { configSchema } from "../../src/config/schema.ts";
-import { Code, type ExportError } from "../../src/otlp.ts";
+import { Code, type ExportError } from "../../src/otlp/protocol.ts";
 import { silent } from "../store/fixtures.ts";
 
 const limits = (input: object) => configSchema.parse({ limits: input }).limits;

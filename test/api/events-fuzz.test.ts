@@ -5,7 +5,7 @@ import { problemSchema } from "../../src/api/problem.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { Engine } from "../../src/engine/index.ts";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
-import type { ExportRequest } from "../../src/otlp.ts";
+import type { ExportRequest } from "../../src/otlp/protocol.ts";
 import { startReceivers } from "../../src/receive/index.ts";
 import { heldAfter } from "../receive/memory.ts";
 import { compressed, effort, fuzzTimeout, near, type Sent } from "../receive/mutations.ts";

@@ -11,7 +11,7 @@ import {
 } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import type { ArrayValue, KeyValueList } from "../../src/gen/opentelemetry/proto/common/v1/common_pb.js";
 import { native } from "../../src/native.ts";
-import { Code, ExportError, type ExportRequest, type PartialSuccess } from "../../src/otlp.ts";
+import { Code, ExportError, type ExportRequest, type PartialSuccess } from "../../src/otlp/protocol.ts";
 import { type Receivers, startReceivers } from "../../src/receive/index.ts";
 import { silent } from "../store/fixtures.ts";
 import { afterwards, forFile, problemOf, type Running, start } from "./support.ts";

@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { beforeEach, describe, expect, it } from "vitest";
-import { Code, ExportError } from "../../src/otlp.ts";
-import { maxPipelined } from "../../src/receive/connections.ts";
+import { maxPipelined } from "../../src/base/connections.ts";
+import { Code, ExportError } from "../../src/otlp/protocol.ts";
 import { problemOf, type Running, start } from "./support.ts";
 
 let running: Running;

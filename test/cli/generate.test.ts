@@ -31,7 +31,7 @@ import {
   ShopTelemetry,
   scrapeInterval,
 } from "../../src/generate/shop-telemetry.ts";
-import { type Signal, signals } from "../../src/otlp.ts";
+import { type Signal, signals } from "../../src/otlp/protocol.ts";
 import { startDownstream, unavailable } from "../forward/downstream.ts";
 
 const start = 1_767_225_600_000_000_000n; // 2026-01-01

@@ -21,7 +21,7 @@ import { configSchema } from "../../src/config/schema.ts";
 import { Engine } from "../../src/engine/index.ts";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ShopTelemetry } from "../../src/generate/shop-telemetry.ts";
-import { type Signal, signals } from "../../src/otlp.ts";
+import { type Signal, signals } from "../../src/otlp/protocol.ts";
 import { logsRequest, random, normalLine as shopLine } from "../engine/requests.ts";
 
 const source = { name: "f", service: "s", onLongLine() {} };

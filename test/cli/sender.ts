@@ -5,7 +5,7 @@ import {
   type ExportLogsServiceRequest,
   ExportLogsServiceRequestSchema,
 } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
-import { grpcMethod } from "../../src/otlp.ts";
+import { grpcMethod } from "../../src/otlp/protocol.ts";
 
 /** An ExportLogsServiceRequest of one service, a record a line and second, from so many seconds after a fixed time on. */
 export function logs(lines: string[], from = 0, service = "checkout"): Buffer {

@@ -13,7 +13,7 @@ import {
   type Metric,
   type MetricSchema,
 } from "../../src/gen/opentelemetry/proto/metrics/v1/metrics_pb.js";
-import { startSidecar } from "../../src/sidecar.ts";
+import { startSidecar } from "../../src/sidecar/index.ts";
 import { random } from "../engine/requests.ts";
 import { startDownstream } from "../forward/downstream.ts";
 

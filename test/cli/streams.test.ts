@@ -2,7 +2,7 @@
 import pino from "pino";
 import { afterEach, describe, expect, it } from "vitest";
 import { configSchema } from "../../src/config/schema.ts";
-import { type Sidecar, startSidecar } from "../../src/sidecar.ts";
+import { type Sidecar, startSidecar } from "../../src/sidecar/index.ts";
 import { startDownstream } from "../forward/downstream.ts";
 import { type EmptyDatabase, onEachDatabase } from "../store/databases.ts";
 import { logs, normalLines, sendGrpc, strangeLine } from "./sender.ts";

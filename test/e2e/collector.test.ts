@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { Signal } from "../../src/otlp.ts";
+import type { Signal } from "../../src/otlp/protocol.ts";
 import { startDriftlock } from "./driftlock.ts";
 import { Program, stopAll, until } from "./programs.ts";
 import { type JsonRecord, readJson } from "./telemetry.ts";

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { signals } from "../../src/otlp.ts";
+import { signals } from "../../src/otlp/protocol.ts";
 import { type Driftlock, startDriftlock } from "./driftlock.ts";
 import { Relay, stopAll, until } from "./programs.ts";
 import { attributeKeys, readDump, recordsOf } from "./telemetry.ts";

@@ -7,7 +7,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
-import { Code, signals } from "../../src/otlp.ts";
+import { Code, signals } from "../../src/otlp/protocol.ts";
 import { type Downstream, type Reply, startDownstream } from "../forward/downstream.ts";
 import { type Driftlock, startDriftlock } from "./driftlock.ts";
 import { numbersOf } from "./numbered.ts";

@@ -5,7 +5,7 @@ import { ExportMetricsServiceRequestSchema } from "../../src/gen/opentelemetry/p
 import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import type { AnyValue, KeyValue } from "../../src/gen/opentelemetry/proto/common/v1/common_pb.js";
 import { AggregationTemporality } from "../../src/gen/opentelemetry/proto/metrics/v1/metrics_pb.js";
-import type { Signal } from "../../src/otlp.ts";
+import type { Signal } from "../../src/otlp/protocol.ts";
 
 const key = "test.number";
 const services = ["cart", "checkout", "payment"];

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client, credentials } from "@grpc/grpc-js";
-import { grpcMethod, type Signal, signals } from "../../src/otlp.ts";
+import { grpcMethod, type Signal, signals } from "../../src/otlp/protocol.ts";
 import { numbered } from "./numbered.ts";
 
 export const perRequest = 100;

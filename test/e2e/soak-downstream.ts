@@ -5,7 +5,7 @@
 import { openSync, writeSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Code } from "../../src/otlp.ts";
+import { Code } from "../../src/otlp/protocol.ts";
 import { type Reply, startDownstream } from "../forward/downstream.ts";
 import { numbersOf } from "./numbered.ts";
 

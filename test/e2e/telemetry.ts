@@ -1,7 +1,7 @@
 /** What a Collector's file exporter wrote, and what a request's bytes hold. */
 import { readFile } from "node:fs/promises";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import type { Signal } from "../../src/otlp.ts";
+import type { Signal } from "../../src/otlp/protocol.ts";
 
 type Json = Record<string, unknown>;
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { Signal } from "../../src/otlp.ts";
+import type { Signal } from "../../src/otlp/protocol.ts";
 import { freePort, Program } from "./programs.ts";
 
 /** Builds them from Go modules, and keeps what is built. It lies beside the checkout. */

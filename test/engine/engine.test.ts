@@ -5,7 +5,7 @@ import { Engine, type Judged } from "../../src/engine/index.ts";
 import { State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { native } from "../../src/native.ts";
-import { Code, ExportError } from "../../src/otlp.ts";
+import { Code, ExportError } from "../../src/otlp/protocol.ts";
 import { logsRequest, normalLine, random, strangeLine } from "./requests.ts";
 
 const detect = (overrides: object = {}): Config["detect"] =>

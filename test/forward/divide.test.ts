@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from "vitest";
 import { DurableForwarder } from "../../src/forward/durable.ts";
 import { Forwarder } from "../../src/forward/index.ts";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
-import { Code } from "../../src/otlp.ts";
+import { Code } from "../../src/otlp/protocol.ts";
 import { cleanups, downstream, newFolder } from "./cleanups.ts";
 import { forwardConfig, type Protocol, patient, type Received, watch } from "./downstream.ts";
 

@@ -31,7 +31,7 @@ import {
   type PartialSuccess,
   type Signal,
   signals,
-} from "../../src/otlp.ts";
+} from "../../src/otlp/protocol.ts";
 
 export type Protocol = "grpc" | "http";
 

@@ -5,7 +5,7 @@
  */
 import { argv } from "node:process";
 import { startForwarder } from "../../src/forward/index.ts";
-import type { ExportError } from "../../src/otlp.ts";
+import type { ExportError } from "../../src/otlp/protocol.ts";
 import { forwardConfig, patient, watch } from "./downstream.ts";
 
 const [dataDir, endpoint, sync, first, count, stay] = argv.slice(2);

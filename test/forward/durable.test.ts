@@ -10,7 +10,7 @@ import pino from "pino";
 import { describe, expect, it, vi } from "vitest";
 import { readRequests } from "../../src/cli/replay/requests.ts";
 import { type Exporter, startForwarder } from "../../src/forward/index.ts";
-import { Code, type ExportError, type Signal } from "../../src/otlp.ts";
+import { Code, type ExportError, type Signal } from "../../src/otlp/protocol.ts";
 import { cleanups, downstream, newFolder } from "./cleanups.ts";
 import {
   type Downstream,

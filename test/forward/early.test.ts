@@ -6,7 +6,7 @@ import { createServer as createTlsServer } from "node:tls";
 import { generate } from "selfsigned";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { Forwarder } from "../../src/forward/index.ts";
-import { Code, type Signal, signals } from "../../src/otlp.ts";
+import { Code, type Signal, signals } from "../../src/otlp/protocol.ts";
 import { cleanups } from "./cleanups.ts";
 import { forwardConfig, type Protocol, patient, type Watch, watch } from "./downstream.ts";
 import { type Call, respond, startRaw, trailersOnly } from "./raw-grpc.ts";

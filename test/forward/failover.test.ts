@@ -1,7 +1,7 @@
 import { constants } from "node:http2";
 import { describe, expect, it, vi } from "vitest";
 import { Forwarder } from "../../src/forward/index.ts";
-import { Code, type ExportError } from "../../src/otlp.ts";
+import { Code, type ExportError } from "../../src/otlp/protocol.ts";
 import { cleanups, downstream } from "./cleanups.ts";
 import {
   type Downstream,

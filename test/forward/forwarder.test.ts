@@ -2,7 +2,7 @@ import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { describe, expect, it, vi } from "vitest";
 import { Forwarder } from "../../src/forward/index.ts";
-import { Code, ExportError, type Signal, signals } from "../../src/otlp.ts";
+import { Code, ExportError, type Signal, signals } from "../../src/otlp/protocol.ts";
 import { cleanups, downstream } from "./cleanups.ts";
 import {
   forwardConfig,

@@ -15,7 +15,7 @@ import { describe, expect, it, vi } from "vitest";
 import { frameHeader, headerSize } from "../../src/forward/queue/frame.ts";
 import { LogFull, type LogOptions, SegmentLog } from "../../src/forward/queue/log.ts";
 import { Displaced } from "../../src/forward/queue/writer.ts";
-import { type Signal, signals } from "../../src/otlp.ts";
+import { type Signal, signals } from "../../src/otlp/protocol.ts";
 import { newFolder } from "./cleanups.ts";
 
 interface Opened {

@@ -1,15 +1,20 @@
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Encoding, readPartialSuccess, readRetryAfter, readStatus } from "../../src/forward/answer.ts";
 import { Circuit, type Verdict } from "../../src/forward/circuit.ts";
-import { clip, explainNetwork } from "../../src/forward/codes.ts";
 import { join } from "../../src/forward/divide.ts";
 import { checkForward } from "../../src/forward/index.ts";
-import { Replaceable } from "../../src/forward/replaceable.ts";
 import { Slots } from "../../src/forward/slots.ts";
-import { signals } from "../../src/otlp.ts";
-import { encodeResponse, encodeStatus, responseJson } from "../../src/receive/answer.ts";
+import { Replaceable } from "../../src/forward/transport/replaceable.ts";
+import { clip, explainNetwork } from "../../src/otlp/codes.ts";
+import { signals } from "../../src/otlp/protocol.ts";
+import {
+  type Encoding,
+  readPartialSuccess,
+  readRetryAfter,
+  readStatus,
+} from "../../src/otlp/response-decoder.ts";
+import { encodeResponse, encodeStatus, responseJson } from "../../src/otlp/response-encoder.ts";
 import { forwardConfig, type Protocol, patient, statusBytes } from "./downstream.ts";
 
 describe("answers from the network", () => {

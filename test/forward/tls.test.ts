@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { generate } from "selfsigned";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { checkForward, Forwarder } from "../../src/forward/index.ts";
-import { Code, type ExportError } from "../../src/otlp.ts";
+import { Code, type ExportError } from "../../src/otlp/protocol.ts";
 import { cleanups, downstream } from "./cleanups.ts";
 import { forwardConfig, type Protocol, patient, watch } from "./downstream.ts";
 

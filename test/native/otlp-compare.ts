@@ -1,7 +1,7 @@
 /** The native reader and splicer against protobuf-es on one request. */
 import { createRegistry, equals, fromBinary } from "@bufbuild/protobuf";
 import { expect } from "vitest";
-import type { Signal } from "../../src/otlp.ts";
+import type { Signal } from "../../src/otlp/protocol.ts";
 import type { Dump } from "./otlp-dump.ts";
 import { type ExportServiceRequest, expectedIndex, expectedSplice, records } from "./otlp-expected.ts";
 import { requestSchema } from "./otlp-messages.ts";

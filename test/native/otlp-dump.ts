@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { type Signal, signals } from "../../src/otlp.ts";
+import { type Signal, signals } from "../../src/otlp/protocol.ts";
 
 export type Answer =
   | { error: { what: string; field: string; offset: number } }

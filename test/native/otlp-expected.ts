@@ -20,7 +20,7 @@ import type {
 } from "../../src/gen/opentelemetry/proto/metrics/v1/metrics_pb.js";
 import type { Resource } from "../../src/gen/opentelemetry/proto/resource/v1/resource_pb.js";
 import type { Span } from "../../src/gen/opentelemetry/proto/trace/v1/trace_pb.js";
-import type { Signal } from "../../src/otlp.ts";
+import type { Signal } from "../../src/otlp/protocol.ts";
 import { requestSchema } from "./otlp-messages.ts";
 
 export type ExportServiceRequest =

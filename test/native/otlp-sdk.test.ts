@@ -8,7 +8,7 @@ import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs
 import { AggregationType, MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BatchSpanProcessor, NodeTracerProvider } from "@opentelemetry/sdk-trace-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { grpcMethod, type Signal, signals } from "../../src/otlp.ts";
+import { grpcMethod, type Signal, signals } from "../../src/otlp/protocol.ts";
 import { compare } from "./otlp-compare.ts";
 import { Dump } from "./otlp-dump.ts";
 

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { signals } from "../../src/otlp.ts";
+import { signals } from "../../src/otlp/protocol.ts";
 import { records } from "./otlp-expected.ts";
 import { disguise, request, requestSchema } from "./otlp-messages.ts";
 

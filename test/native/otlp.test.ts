@@ -1,7 +1,7 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { signals } from "../../src/otlp.ts";
+import { signals } from "../../src/otlp/protocol.ts";
 import { compare } from "./otlp-compare.ts";
 import { Dump } from "./otlp-dump.ts";
 import { disguise, request, requestSchema } from "./otlp-messages.ts";

@@ -11,7 +11,7 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { native } from "../../src/native.ts";
-import { type Signal, signals } from "../../src/otlp.ts";
+import { type Signal, signals } from "../../src/otlp/protocol.ts";
 import { disguise, request, requestSchema } from "./otlp-messages.ts";
 
 type Json = { [key: string]: Json | Json[] | string | undefined };

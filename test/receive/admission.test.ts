@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { Code, type ExportError } from "../../src/otlp.ts";
+import { peerOf } from "../../src/base/peer.ts";
+import { Code, type ExportError } from "../../src/otlp/protocol.ts";
 import { Admission, type Permit } from "../../src/receive/admission.ts";
 import { GrowingBuffer } from "../../src/receive/growing-buffer.ts";
-import { peerOf } from "../../src/receive/peer.ts";
 import { receiveConfig } from "./support.ts";
 
 function admission(limits: Record<string, number> = {}) {

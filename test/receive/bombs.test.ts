@@ -5,7 +5,7 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { constants, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { native } from "../../src/native.ts";
-import { grpcMethod } from "../../src/otlp.ts";
+import { grpcMethod } from "../../src/otlp/protocol.ts";
 import { afterwards, httpExport, lz4Frame, type Running, start, until } from "./support.ts";
 
 const mib = 2 ** 20;

@@ -4,7 +4,7 @@ import { createZstdCompress } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { configSchema } from "../../src/config/schema.ts";
 import { native } from "../../src/native.ts";
-import { Code } from "../../src/otlp.ts";
+import { Code } from "../../src/otlp/protocol.ts";
 import { Admission } from "../../src/receive/admission.ts";
 import { decompress } from "../../src/receive/decompress.ts";
 import { TooLarge } from "../../src/receive/too-large.ts";

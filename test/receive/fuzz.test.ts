@@ -7,7 +7,7 @@ import { StatusSchema } from "../../src/gen/google/rpc/status_pb.js";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ExportMetricsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
-import { Code, type Signal, signals } from "../../src/otlp.ts";
+import { Code, type Signal, signals } from "../../src/otlp/protocol.ts";
 import { heldAfter } from "./memory.ts";
 import { compressed, effort, fuzzTimeout, near, type Sent } from "./mutations.ts";
 import { texts } from "./otlp-texts.ts";

@@ -8,7 +8,7 @@ import { ExportLogsServiceResponseSchema } from "../../src/gen/opentelemetry/pro
 import { ExportMetricsServiceResponseSchema } from "../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { ExportTraceServiceResponseSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import { native } from "../../src/native.ts";
-import { Code, ExportError, grpcMethod, signals } from "../../src/otlp.ts";
+import { Code, ExportError, grpcMethod, signals } from "../../src/otlp/protocol.ts";
 import {
   afterwards,
   grpcClient,

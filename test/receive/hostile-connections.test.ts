@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { connect as connectHttp2, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { describe, expect, test } from "vitest";
-import { Code, grpcMethod, httpPath } from "../../src/otlp.ts";
+import { Code, grpcMethod, httpPath } from "../../src/otlp/protocol.ts";
 import { callHeaders, hello, http2Frame, preface } from "../http2-frames.ts";
 import {
   afterwards,

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { StatusSchema } from "../../src/gen/google/rpc/status_pb.js";
 import { ExportLogsServiceResponseSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { native } from "../../src/native.ts";
-import { Code, ExportError, httpPath, signals } from "../../src/otlp.ts";
+import { Code, ExportError, httpPath, signals } from "../../src/otlp/protocol.ts";
 import {
   afterwards,
   Holding,

@@ -2,8 +2,8 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ExportMetricsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
-import { Code, type Signal, signals } from "../../src/otlp.ts";
-import { otlpJsonToProtobuf } from "../../src/receive/otlp-json.ts";
+import { otlpJsonToProtobuf } from "../../src/otlp/json.ts";
+import { Code, type Signal, signals } from "../../src/otlp/protocol.ts";
 import { texts, traceId } from "./otlp-texts.ts";
 import { httpExport, requests, start } from "./support.ts";
 

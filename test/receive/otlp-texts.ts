@@ -1,5 +1,5 @@
 /** The same requests as in support.ts, written by hand as OTLP/JSON. */
-import type { Signal } from "../../src/otlp.ts";
+import type { Signal } from "../../src/otlp/protocol.ts";
 
 const resource = { attributes: [{ key: "service.name", value: { stringValue: "shop" } }] };
 export const traceId = "5b8efff798038103d269b633813fc60c";

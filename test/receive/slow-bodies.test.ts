@@ -3,7 +3,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { Code, grpcMethod, httpPath } from "../../src/otlp.ts";
+import { Code, grpcMethod, httpPath } from "../../src/otlp/protocol.ts";
 import { startGrpc } from "../../src/receive/grpc.ts";
 import { startHttp } from "../../src/receive/http.ts";
 import { Intake } from "../../src/receive/intake.ts";

@@ -20,7 +20,7 @@ import {
   httpPath,
   type PartialSuccess,
   type Signal,
-} from "../../src/otlp.ts";
+} from "../../src/otlp/protocol.ts";
 import {
   type Authenticate,
   type Receivers,

@@ -8,7 +8,7 @@ import { connect } from "node:tls";
 import { credentials } from "@grpc/grpc-js";
 import { generate } from "selfsigned";
 import { describe, expect, test } from "vitest";
-import { Code } from "../../src/otlp.ts";
+import { Code } from "../../src/otlp/protocol.ts";
 import { startReceivers } from "../../src/receive/index.ts";
 import { afterwards, grpcClient, grpcExport, receiveConfig, requests, start, until } from "./support.ts";
 

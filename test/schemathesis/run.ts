@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { configSchema } from "../../src/config/schema.ts";
-import { startSidecar } from "../../src/sidecar.ts";
+import { startSidecar } from "../../src/sidecar/index.ts";
 import { openStore, scopes } from "../../src/store/index.ts";
 import { startDownstream } from "../forward/downstream.ts";
 import { id, midnight, options, report, silent } from "../store/fixtures.ts";

@@ -8,7 +8,7 @@ import {
   Severity,
   Signal,
 } from "../../src/gen/driftlock/v1/anomaly_pb.js";
-import { stepSize } from "../../src/store/anomaly-search.ts";
+import { stepSize } from "../../src/store/anomalies/search.ts";
 import type { AnomalyFilter, Store } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
 import { ending, id, midnight, report, versions } from "./fixtures.ts";

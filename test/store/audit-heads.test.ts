@@ -5,7 +5,7 @@ import { join } from "node:path";
 import pino from "pino";
 import { describe, expect, it } from "vitest";
 import { AuditHeads, currentHeads, parseHeads } from "../../src/store/audit-heads.ts";
-import { Database } from "../../src/store/database.ts";
+import { Database } from "../../src/store/database/database.ts";
 import { headsFile } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
 import { silent } from "./fixtures.ts";

@@ -16,11 +16,11 @@ import { fileURLToPath } from "node:url";
 import { Kysely } from "kysely";
 import { Migrator } from "kysely/migration";
 import { afterAll, expect, it } from "vitest";
+import { migrations } from "../../src/store/database/migrations.ts";
+import { connectPostgres } from "../../src/store/database/postgres.ts";
+import { SqliteDialect } from "../../src/store/database/sqlite/dialect.ts";
+import type { Tables } from "../../src/store/database/tables.ts";
 import { isUnavailable, migrateTo, migrationState, openStore } from "../../src/store/index.ts";
-import { migrations } from "../../src/store/migrations.ts";
-import { connectPostgres } from "../../src/store/postgres.ts";
-import { SqliteDialect } from "../../src/store/sqlite/dialect.ts";
-import type { Tables } from "../../src/store/tables.ts";
 import { onEachDatabase } from "./databases.ts";
 import { id, midnight, options, report, storeConfig } from "./fixtures.ts";
 

@@ -4,16 +4,16 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { Kysely, sql } from "kysely";
 import { afterEach, describe, expect, it } from "vitest";
+import { Thread } from "../../src/base/thread.ts";
 import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { maxRank, ReportQueue, rankOf, sizeOf, type Waiting } from "../../src/store/anomalies/queue.ts";
 import { storable } from "../../src/store/arguments.ts";
 import { canonicalJson, type Json, sha256 } from "../../src/store/canonical.ts";
-import { InvalidArgument, isUnavailable } from "../../src/store/errors.ts";
+import { InvalidArgument, isUnavailable } from "../../src/store/database/errors.ts";
+import { type Answer, type Query, SqliteError } from "../../src/store/database/sqlite/connection.ts";
+import { SqliteDialect } from "../../src/store/database/sqlite/dialect.ts";
 import { parsePosition, toPage } from "../../src/store/page.ts";
-import { maxRank, ReportQueue, rankOf, sizeOf, type Waiting } from "../../src/store/queue.ts";
 import { settingsOf } from "../../src/store/settings.ts";
-import { type Answer, type Query, SqliteError } from "../../src/store/sqlite/connection.ts";
-import { SqliteDialect } from "../../src/store/sqlite/dialect.ts";
-import { Thread } from "../../src/store/thread.ts";
 import { ending, id, report, storeConfig, versions } from "./fixtures.ts";
 
 describe("canonical JSON", () => {
@@ -182,7 +182,7 @@ describe("a connection in a thread", () => {
     for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
   });
 
-  const worker = new URL("../../src/store/sqlite/worker.ts", import.meta.url);
+  const worker = new URL("../../src/store/database/sqlite/worker.ts", import.meta.url);
 
   function thread(readOnly = false): Thread<Query, Answer> {
     const folder = mkdtempSync(join(tmpdir(), "driftlock-store-"));

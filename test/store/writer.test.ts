@@ -8,7 +8,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Anomaly, AnomalySchema, Severity, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
-import { InvalidArgument } from "../../src/store/errors.ts";
+import { Writer } from "../../src/store/anomalies/writer.ts";
+import { InvalidArgument } from "../../src/store/database/errors.ts";
 import {
   anomalySink,
   isUnavailable,
@@ -16,7 +17,6 @@ import {
   type Store,
   type StoreOptions,
 } from "../../src/store/index.ts";
-import { Writer } from "../../src/store/writer.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
 import { ending, id, options, report, silent, storeConfig } from "./fixtures.ts";

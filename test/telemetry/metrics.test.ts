@@ -1,6 +1,6 @@
 import pino from "pino";
 import { describe, expect, it } from "vitest";
-import { Code } from "../../src/otlp.ts";
+import { Code } from "../../src/otlp/protocol.ts";
 import { forwardHooks, receiveHooks } from "../../src/telemetry/hooks.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 

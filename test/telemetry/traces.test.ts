@@ -5,7 +5,7 @@ import {
   type ExportTraceServiceRequest,
   ExportTraceServiceRequestSchema,
 } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
-import { grpcMethod } from "../../src/otlp.ts";
+import { grpcMethod } from "../../src/otlp/protocol.ts";
 import { startTracing } from "../../src/telemetry/traces.ts";
 
 const config = { service_name: "edge", environment: "prod", log_level: "info" } as const;

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { AnyValueSchema, KeyValueSchema } from "../../gen/opentelemetry/proto/common/v1/common_pb.js";
 import type { LogRecordSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { native } from "../../native.ts";
-import { exactNumber, integerOf } from "../../receive/json-numbers.ts";
+import { exactNumber, integerOf } from "../../otlp/json-numbers.ts";
 import { fitted } from "../faults.ts";
 import { time } from "../query.ts";
 import { maxNanos, parseNanos } from "../time.ts";

@@ -2,8 +2,8 @@
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import type { ResourceLogsSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
-import { parseJson } from "../../receive/json-numbers.ts";
-import { countJsonValues } from "../../receive/json-shape.ts";
+import { parseJson } from "../../otlp/json-numbers.ts";
+import { countJsonValues } from "../../otlp/json-shape.ts";
 import { Misfit, pointer } from "../faults.ts";
 import { EventFault, eventOf, logRecord, resourceAttributes, withPlainNumbers } from "./event.ts";
 

@@ -1,5 +1,5 @@
-import type { Owner } from "../../receive/shares.ts";
-import { Thread } from "../../store/thread.ts";
+import type { Owner } from "../../base/shares.ts";
+import { Thread } from "../../base/thread.ts";
 import { Gate } from "../gate.ts";
 import { type Reading, readText } from "./read.ts";
 import type { Job } from "./worker.ts";

@@ -1,5 +1,5 @@
 /** The thread on which large bodies become log records. */
-import { type Failure, serve } from "../../store/thread.ts";
+import { type Failure, serve } from "../../base/thread.ts";
 import { type EventFormat, type Reading, readText } from "./read.ts";
 
 export interface Job {

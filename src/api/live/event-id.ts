@@ -5,7 +5,7 @@
  * `TIME.ANOMALY` was told from the store, where the anomaly had changed last at that time.
  * Times are milliseconds since 1970 to the base of 36.
  */
-import { steadyClock } from "../../clock.ts";
+import { steadyClock } from "../../base/clock.ts";
 
 export interface Position {
   time: number;

@@ -3,7 +3,7 @@
  * there as fast as they read: a slow one holds nothing but its place, and is dropped when that is gone. Events go out in
  * batches, so many a second to all readers together: in a storm, or with many readers, each is given fewer and told so.
  */
-import { steadyClock } from "../../clock.ts";
+import { steadyClock } from "../../base/clock.ts";
 import type { AnomalyJson } from "../anomaly.ts";
 import { formatId, isAhead, type Position, parseId } from "./event-id.ts";
 import { narrow } from "./narrow.ts";

@@ -1,6 +1,6 @@
-import { steadyClock } from "../../clock.ts";
+import { steadyClock } from "../../base/clock.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
-import type { AnomalySink } from "../../pipeline.ts";
+import type { AnomalySink } from "../../sidecar/pipeline.ts";
 import type { AnomalyDetail } from "../../store/index.ts";
 import { anomalyJson, liveAnomalyJson } from "../anomaly.ts";
 import type { LiveHub } from "./hub.ts";

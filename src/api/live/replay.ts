@@ -1,7 +1,7 @@
 /** Tells readers that come back what they missed, from the store: each anomaly that has changed once, as it is now. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
-import { steadyClock } from "../../clock.ts";
+import { steadyClock } from "../../base/clock.ts";
 import { type AnomalySummary, isUnavailable, type Store } from "../../store/index.ts";
 import { anomalyJson } from "../anomaly.ts";
 import { Turns } from "../turns.ts";

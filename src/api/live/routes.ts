@@ -1,8 +1,8 @@
 import type { FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { z } from "zod";
-import type { ExportError } from "../../otlp.ts";
-import { peerOf } from "../../receive/peer.ts";
+import { peerOf } from "../../base/peer.ts";
+import type { ExportError } from "../../otlp/protocol.ts";
 import type { Store } from "../../store/index.ts";
 import { channelNames, severityNames, signalNames } from "../anomaly.ts";
 import type { App } from "../app.ts";

@@ -1,7 +1,7 @@
 /** The same events by WebSocket: a JSON text each, `{"id", "event", "data"}`. */
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "@fastify/websocket";
-import { toJson } from "../../printable.ts";
+import { toJson } from "../../base/printable.ts";
 import type { Batch, Reader } from "./hub.ts";
 
 /** After a reader has been told why it is dropped. */

@@ -1,6 +1,6 @@
 /** Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
 import type { OutgoingHttpHeader, ServerResponse } from "node:http";
-import { toJson } from "../../printable.ts";
+import { toJson } from "../../base/printable.ts";
 import type { Batch, Reader } from "./hub.ts";
 
 /** After a reader has been told why it is dropped. */

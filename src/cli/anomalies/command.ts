@@ -1,8 +1,8 @@
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AnomalyJson } from "../../api/anomaly.ts";
-import { isWildcard, parseListen } from "../../config/address.ts";
-import { printableJson, toJson } from "../../printable.ts";
+import { isWildcard, parseListen } from "../../base/address.ts";
+import { printableJson, toJson } from "../../base/printable.ts";
 import { ApiClient, ApiRefusal } from "../shared/api-client.ts";
 import { durationMs } from "../shared/duration.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";

@@ -1,4 +1,4 @@
-import { toJson } from "../../printable.ts";
+import { toJson } from "../../base/printable.ts";
 import { headsFile, type RecordedHead, readHeads, type Store } from "../../store/index.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
 import { refusePositionals, takeOwnOptions } from "../shared/own-options.ts";

@@ -2,7 +2,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { anomalyKinds, anomalyNames } from "../../generate/anomalies.ts";
 import { type Batch, ShopTelemetry } from "../../generate/shop-telemetry.ts";
-import type { Signal } from "../../otlp.ts";
+import type { Signal } from "../../otlp/protocol.ts";
 import { exit, type Io } from "../shared/io.ts";
 import { writeTo } from "./files.ts";
 import { type GenerateOptions, parseGenerateArgs } from "./options.ts";

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
 import type { Batch } from "../../generate/shop-telemetry.ts";
-import type { Signal } from "../../otlp.ts";
+import type { Signal } from "../../otlp/protocol.ts";
 import type { Sink, Tally } from "./sink.ts";
 
 /** Writes requests to a file, each behind its length in 4 bytes, big-endian. `%s` in `pattern` stands for the signal. */

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
-import { isLoopback, parseTarget } from "../../config/address.ts";
-import { nearest } from "../../config/nearest.ts";
+import { isLoopback, parseTarget } from "../../base/address.ts";
+import { nearest } from "../../base/nearest.ts";
 import {
   type AnomalyName,
   anomalyKinds,
@@ -10,7 +10,7 @@ import {
   type Schedule,
 } from "../../generate/anomalies.ts";
 import { type ShopOptions, scrapeInterval } from "../../generate/shop-telemetry.ts";
-import { type Signal, signals } from "../../otlp.ts";
+import { type Signal, signals } from "../../otlp/protocol.ts";
 import { UsageError } from "../shared/io.ts";
 
 export interface GenerateOptions {

@@ -2,7 +2,7 @@ import pino from "pino";
 import { configSchema } from "../../config/schema.ts";
 import { Forwarder } from "../../forward/index.ts";
 import type { Batch } from "../../generate/shop-telemetry.ts";
-import { Code, type ExportError } from "../../otlp.ts";
+import { Code, type ExportError } from "../../otlp/protocol.ts";
 import type { Sink, Tally } from "./sink.ts";
 
 interface Receiver {

@@ -1,5 +1,5 @@
 import { userInfo } from "node:os";
-import { toJson } from "../../printable.ts";
+import { toJson } from "../../base/printable.ts";
 import { type ApiKey, type Scope, type Store, scopes } from "../../store/index.ts";
 import { durationMs } from "../shared/duration.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";

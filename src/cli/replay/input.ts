@@ -1,5 +1,5 @@
 /** What every format is read into. */
-import type { Signal } from "../../otlp.ts";
+import type { Signal } from "../../otlp/protocol.ts";
 
 /** One request to judge. */
 export interface Input {

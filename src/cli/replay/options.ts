@@ -2,7 +2,7 @@ import { basename, extname } from "node:path";
 import { loadConfig } from "../../config/load.ts";
 import { ConfigError } from "../../config/problem.ts";
 import type { Config } from "../../config/schema.ts";
-import { type Signal, signals } from "../../otlp.ts";
+import { type Signal, signals } from "../../otlp/protocol.ts";
 import { type Options, parseConfigArgs } from "../shared/args.ts";
 import { UsageError } from "../shared/io.ts";
 import { takeOwnOptions } from "../shared/own-options.ts";

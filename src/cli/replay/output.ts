@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { Writable } from "node:stream";
-import { toJson } from "../../printable.ts";
+import { toJson } from "../../base/printable.ts";
 
 /** JSON lines to a stream, no faster than it takes them. */
 export class JsonLines {

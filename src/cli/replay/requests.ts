@@ -1,4 +1,4 @@
-import type { Signal } from "../../otlp.ts";
+import type { Signal } from "../../otlp/protocol.ts";
 import type { Input, Source } from "./input.ts";
 
 const lengthSize = 4;

@@ -5,7 +5,7 @@ import { ExportMetricsServiceRequestSchema } from "../../gen/opentelemetry/proto
 import { ExportTraceServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import type { AnyValue, KeyValue } from "../../gen/opentelemetry/proto/common/v1/common_pb.js";
 import type { Resource } from "../../gen/opentelemetry/proto/resource/v1/resource_pb.js";
-import type { Signal } from "../../otlp.ts";
+import type { Signal } from "../../otlp/protocol.ts";
 
 /** Of a value in a stream's name, and of the name. */
 const maxValue = 128;

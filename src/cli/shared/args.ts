@@ -1,7 +1,7 @@
 /** A command's own options beside a flag for every configuration key. */
 import { parseArgs } from "node:util";
+import { nearest } from "../../base/nearest.ts";
 import { keyByName } from "../../config/keys.ts";
-import { nearest } from "../../config/nearest.ts";
 import { UsageError } from "./io.ts";
 
 export interface Options {

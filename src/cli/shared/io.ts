@@ -1,5 +1,5 @@
 import type { Config } from "../../config/schema.ts";
-import type { Sidecar } from "../../sidecar.ts";
+import type { Sidecar } from "../../sidecar/index.ts";
 
 /** What a command reads and writes besides its arguments. */
 export interface Io {

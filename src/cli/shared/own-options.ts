@@ -1,5 +1,5 @@
+import { nearest } from "../../base/nearest.ts";
 import { keyByName } from "../../config/keys.ts";
-import { nearest } from "../../config/nearest.ts";
 import { UsageError } from "./io.ts";
 
 export interface OwnOptions {

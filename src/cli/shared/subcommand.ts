@@ -1,4 +1,4 @@
-import { nearest } from "../../config/nearest.ts";
+import { nearest } from "../../base/nearest.ts";
 import { type Io, UsageError } from "./io.ts";
 
 export type Action = (args: string[], io: Io) => Promise<number>;

@@ -1,6 +1,6 @@
 /** Text as a terminal shows it: cells of known width that cannot move the cursor, change colours or reorder text. */
 
-import { escaped, isHidden } from "../../printable.ts";
+import { escaped, isHidden } from "../../base/printable.ts";
 
 export interface Cell {
   text: string;

@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
-import type { Signal } from "../../otlp.ts";
+import type { Signal } from "../../otlp/protocol.ts";
 
 const prefixSize = 4;
 

@@ -1,6 +1,6 @@
 /** How a request stands in a segment: 16 bytes of header, then its body. */
 import { crc32 } from "node:zlib";
-import { type Signal, signals } from "../../otlp.ts";
+import { type Signal, signals } from "../../otlp/protocol.ts";
 
 /**
  * Little-endian: magic (4), CRC-32 of all that follows it (4), length of the body (4), signal (1), zero (3). The magic

@@ -1,6 +1,6 @@
 import { mkdir, rename } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Signal } from "../../otlp.ts";
+import type { Signal } from "../../otlp/protocol.ts";
 import { Cursor } from "./cursor.ts";
 import { frameHeader, headerSize } from "./frame.ts";
 import { type Found, SegmentReader } from "./reader.ts";

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import type { Signal } from "../../otlp.ts";
+import type { Signal } from "../../otlp/protocol.ts";
 import { findFrame, frameSize, headerSize, readFrame } from "./frame.ts";
 import type { Segment } from "./segment.ts";
 

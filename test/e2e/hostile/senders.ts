@@ -5,7 +5,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { grpcMethod, httpPath } from "../../../src/otlp.ts";
+import { grpcMethod, httpPath } from "../../../src/otlp/protocol.ts";
 import { callHeaders, hello, http2Frame } from "../../http2-frames.ts";
 import { logs, longMetricName, wideResource } from "./bodies.ts";
 

@@ -1,0 +1,44 @@
+import type { BaseLogger } from "pino";
+import type { ForwardConfig } from "../../config/schema.ts";
+import type { Code, PartialSuccess, Signal } from "../../otlp/protocol.ts";
+import { GrpcTransport } from "./grpc.ts";
+import { HttpTransport } from "./http.ts";
+import type { Names } from "./names.ts";
+
+/** How one attempt to send ended. */
+export interface Outcome {
+  code: Code;
+  /** For people: what the downstream or the network said, and what to do about it. Empty on OK. */
+  message: string;
+  /** The downstream asks to wait so long before the next attempt. */
+  retryAfterMs?: number | undefined;
+  partialSuccess?: PartialSuccess | undefined;
+  /** The downstream has not looked at the request, and says so: that is no failure, and it may be sent again at once. */
+  unprocessed?: boolean;
+}
+
+/** A way to the downstream. */
+export interface Transport {
+  /**
+   * One attempt. `body` is an Export*ServiceRequest, left as it is. What the network does is an outcome, the attempt's
+   * timeout DEADLINE_EXCEEDED and `abort` CANCELLED; rejects on faults of this process alone.
+   */
+  send(signal: Signal, body: Buffer, timeoutMs: number, abort: AbortSignal): Promise<Outcome>;
+  /** Ends the connections. Attempts under way are to be aborted first. */
+  close(): void;
+}
+
+/**
+ * What is read of an answer, after decompression. It holds a partial success or an error: more is a mistake or an attack. The
+ * status of a larger answer stands.
+ */
+export const maxResponseSize = 4 * 2 ** 20;
+
+/** Why a success does not count: the downstream cannot have the whole request. */
+export const unreadRequest = "the downstream answered with success before the request had been sent whole";
+
+export function createTransport(config: ForwardConfig, log: BaseLogger, names: Names): Transport {
+  return config.protocol === "grpc"
+    ? new GrpcTransport(config, log, names)
+    : new HttpTransport(config, log, names);
+}

@@ -1,0 +1,374 @@
+/** The composition: receivers, engine, forwarder and API, for the CLI, the SDK and tests. */
+import { Access } from "../access/access.ts";
+import { Metering } from "../access/metering.ts";
+import type { SharingState } from "../access/shared-limits.ts";
+import { LiveHub } from "../api/live/hub.ts";
+import { liveSink, publishJudgement } from "../api/live/publish.ts";
+import { startProbes } from "../api/probes.ts";
+import { type Component, startApi } from "../api/server.ts";
+import type { Config } from "../config/schema.ts";
+import { DataDir } from "../data-dir/data-dir.ts";
+import { Engine, installationHashKey, QuietWatch, SnapshotFile } from "../engine/index.ts";
+import { type ForwarderState, startForwarder } from "../forward/index.ts";
+import { native } from "../native.ts";
+import { Code } from "../otlp/protocol.ts";
+import { startReceivers } from "../receive/index.ts";
+import {
+  type AnomalyDetail,
+  type AnomalyPatch,
+  anomalySink,
+  openStore,
+  type Store,
+  StreamFeed,
+} from "../store/index.ts";
+import { forwardHooks, receiveHooks } from "../telemetry/hooks.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { createMetrics } from "../telemetry/metrics.ts";
+import { startTracing } from "../telemetry/traces.ts";
+import { versions as allVersions } from "../telemetry/version.ts";
+import { type AnomalySink, type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
+
+export interface SidecarOptions {
+  log: Logger;
+  onAnomaly?: readonly AnomalySink[];
+  /** Told what a person made of an anomaly: be brief, never throw. */
+  onJudgement?: (anomaly: AnomalyDetail, patch: AnomalyPatch) => void;
+}
+
+export interface Remainder extends Undelivered {
+  /** In the queue on disk, for the next start. */
+  storedBytes: number;
+  /** Of those, what no next start will find, because `data_dir` has been removed or replaced. */
+  displacedBytes: number;
+}
+
+export interface Sidecar {
+  /** host:port as bound; undefined where the configuration disables it. */
+  addresses: Readonly<Record<"grpc" | "http" | "api" | "health", string | undefined>>;
+  /** What went through so far, and the engine's streams. */
+  stats(): Counts & { streams: number; learning: number };
+  /**
+   * Takes no more requests, waits up to `shutdown_timeout` for those in work, then gives up the rest. Resolves to what
+   * was accepted and not delivered: its senders have been told, or it is on disk. A second call waits for the first.
+   */
+  close(): Promise<Remainder>;
+}
+
+/** So long in the engine and a request says that it is stuck: a dead pipeline is not ready within 5 s. */
+const stuckMs = 4_000;
+
+/** How often the gRPC health service is told. */
+const healthMs = 1_000;
+
+/** For the last snapshot, after the deadline: streams by the thousand take some seconds. */
+const snapshotMs = 10_000;
+
+/** For the last figures of streams. */
+const feedMs = 2_000;
+
+/** For the store to write what waits. */
+const storeMs = 5_000;
+
+/** The longest that a timer takes. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/** For what comes after the deadline: answers to senders, the last spans. */
+const graceMs = 1_000;
+
+function receiversState(closing: boolean, addresses: (string | undefined)[]): Component {
+  const reason = closing ? "shutting down" : `listening on ${addresses.filter(Boolean).join(", ")}`;
+  return { name: "receivers", ready: !closing, reason };
+}
+
+function engineState(engine: Engine | undefined, pipeline: Pipeline): Component {
+  const name = "engine";
+  if (engine === undefined) return { name, ready: true, reason: "detect.enabled is false" };
+  if (pipeline.judgingFor > stuckMs) {
+    return { name, ready: false, reason: `no verdict for ${Math.round(pipeline.judgingFor / 1_000)} s` };
+  }
+  const { streams, learning } = engine.stats();
+  return { name, ready: true, reason: `streams: ${streams}, of which learning: ${learning}` };
+}
+
+/** Ready while requests are taken: a downstream that is away is none of the senders' business where they wait on disk. */
+function downstreamState(endpoint: string, { healthy, lastError, keeping }: ForwarderState): Component {
+  const name = "downstream";
+  const reason = healthy ? `${endpoint} answers` : (lastError?.message ?? "no answer yet");
+  if (keeping === undefined) return { name, ready: healthy, reason };
+  if (!keeping.kept) return { name, ready: false, reason: `${reason}; ${keeping.reason}` };
+  if (healthy) return { name, ready: true, reason };
+  return { name, ready: true, degraded: true, reason: `${reason}; requests wait on disk: ${keeping.reason}` };
+}
+
+function storeState(store: Store): Component {
+  return { name: "store", ...store.health() };
+}
+
+function dataDirState({ path, fault }: DataDir): Component {
+  return { name: "data_dir", ready: fault === undefined, reason: fault ?? path };
+}
+
+/** Limits that are kept by each process alone let pass more, and nothing is refused for it. */
+function limitsState({ shared, reason }: SharingState): Component {
+  return { name: "limits", ready: true, degraded: !shared, reason };
+}
+
+/** Since the machine started, so that time passes for the engine while the process is restarted. */
+const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000_000n);
+
+/** Resolves with `work`, or without it after `ms`. */
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const elapsed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, elapsed]);
+  clearTimeout(timer);
+}
+
+/** Lets the stream learn what a person made of an anomaly; that it is over then goes the way of all reports. */
+function heed(
+  engine: Engine,
+  { tenant, id }: AnomalyDetail,
+  { state }: AnomalyPatch,
+  tell: AnomalySink,
+  log: Logger,
+): void {
+  if (state !== "accepted" && state !== "false") return;
+  const outcome = state === "accepted" ? engine.accept(tenant, id) : engine.reject(tenant, id);
+  outcome.then(
+    ({ found, ended }) => {
+      if (!found)
+        log.info(
+          { tenant, anomaly: id, state },
+          "no stream remembers the anomaly: its limits stay as they are",
+        );
+      if (ended) tell(ended);
+    },
+    (err) => log.error({ err, tenant, anomaly: id }, "the engine could not heed what was made of an anomaly"),
+  );
+}
+
+/** Loads what streams had learned, and saves it from time to time and, by `close`, for the last time. */
+async function startSnapshots(engine: Engine, config: Config, dataDir: DataDir, log: Logger) {
+  const file = new SnapshotFile(config);
+  const loaded = await file.load(engine);
+  const { path } = file;
+  if (loaded.kind === "restored") {
+    const { streams } = engine.stats();
+    log.info({ path, streams, saved_at: loaded.savedAt }, "streams go on from their snapshot");
+  } else if (loaded.kind === "refused") {
+    log.warn(
+      { path, reason: loaded.reason },
+      "streams learn anew: the snapshot is of no use, and will be replaced",
+    );
+  }
+  const save = async () => {
+    // In another's place it would overwrite what another process has learned.
+    if (!(await dataDir.look()))
+      return log.error({ path }, `what streams learned is not saved: ${dataDir.fault}`);
+    return file
+      .save(engine)
+      .catch((err) => log.error({ err, path }, "what streams learned could not be saved"));
+  };
+  const every = config.detect.snapshot_interval;
+  const timer = every > 0 ? setInterval(save, Math.min(every, maxTimerMs)).unref() : undefined;
+  return {
+    stop: () => clearInterval(timer),
+    async close() {
+      clearInterval(timer);
+      await atMost(snapshotMs, file.saved().then(save));
+    },
+  };
+}
+
+/**
+ * Starts everything that `config` enables; ready for requests once it resolves.
+ * @throws {Error} that names the key and the remedy; what had started is closed then.
+ */
+export async function startSidecar(
+  config: Config,
+  { log, onAnomaly = [], onJudgement }: SidecarOptions,
+): Promise<Sidecar> {
+  const { receive, detect, forward, telemetry, auth } = config;
+  const versions = allVersions(native.versions);
+  const metrics = createMetrics(versions);
+  // What has to be undone when the start fails half-way, last first.
+  const started: (() => Promise<unknown>)[] = [];
+  let closing = false;
+
+  try {
+    // First, since it keeps other processes out of what the rest writes to.
+    const dataDir = await DataDir.open(config.data_dir, log);
+    started.push(async () => dataDir.close());
+    const forwarder = await startForwarder(forward, forwardHooks(metrics, log), config.data_dir);
+    started.push(() => forwarder.close(0));
+    const store = await openStore(config, { log, versions });
+    started.push(() => store.close());
+    if (config.store.url === undefined) await dataDir.watch("driftlock.db");
+    const access = new Access(auth, store.keys, log);
+    const metering = new Metering(config.limits, store.usage, log);
+    started.push(() => metering.close());
+    const { limiter } = metering;
+    const hub = new LiveHub({}, await store.anomalies.latestChange());
+    started.push(async () => hub.close());
+    const engine = detect.enabled
+      ? new Engine(detect, {
+          mode: forward.mode,
+          streamsPerTenant: config.limits.streams,
+          key: installationHashKey(config),
+          clock: monotonicMs,
+        })
+      : undefined;
+    if (engine) started.push(() => engine.close());
+    const snapshots = engine ? await startSnapshots(engine, config, dataDir, log) : undefined;
+    if (snapshots) started.push(async () => snapshots.stop());
+    const feed = engine ? new StreamFeed(engine, store.streams, log) : undefined;
+    if (feed) started.push(() => feed.close(0));
+    const tracing = await startTracing(telemetry, versions.version);
+    if (tracing) started.push(() => atMost(graceMs, tracing.close()));
+    const pipeline = new Pipeline({
+      engine,
+      forwarder,
+      metrics,
+      tracer: tracing?.tracer,
+      sinks: [anomalySink(store), liveSink(hub), ...onAnomaly],
+      meter: metering,
+      onJudge: (tenant) => quiet?.heard(tenant),
+    });
+    const quiet = engine ? new QuietWatch(engine, pipeline.tell, log) : undefined;
+    quiet?.start();
+    if (quiet) started.push(async () => quiet.close());
+    const hooks = receiveHooks(metrics, log);
+    const receivers = await startReceivers(
+      receive,
+      pipeline.take,
+      {
+        ...hooks,
+        onRequest(answered) {
+          hooks.onRequest(answered);
+          if (answered.code === Code.UNAVAILABLE || answered.code === Code.RESOURCE_EXHAUSTED)
+            quiet?.refused();
+        },
+      },
+      async (sender) => {
+        const { tenant } = await access.admit(sender, "ingest");
+        limiter.admitIngest(tenant);
+        return tenant;
+      },
+    );
+    started.push(() => receivers.close(0));
+    metrics.watch({
+      receivers: () => receivers.inWork(),
+      engine: () => engine?.stats(),
+      forwarder: () => forwarder.state(),
+      writer: () => store.writer.state(),
+      audit: () => store.auditHeads(),
+      listeners: () => ({ now: hub.readers, ...hub.counts }),
+      limits: () => metering.sharing(),
+      dataDir: () => dataDir.fault === undefined,
+    });
+
+    const { grpc, http } = receivers.addresses;
+    const readiness = (): Component[] => {
+      const sharing = metering.sharing();
+      return [
+        receiversState(closing, [grpc, http]),
+        engineState(engine, pipeline),
+        downstreamState([forward.endpoint, ...forward.failover_endpoints].join(" or "), forwarder.state()),
+        storeState(store),
+        dataDirState(dataDir),
+        ...(sharing ? [limitsState(sharing)] : []),
+      ];
+    };
+    const { engine_stuck_after: stuckAfter } = config.health;
+    const alive = () => stuckAfter === 0 || pipeline.stuckFor < stuckAfter;
+    const tellHealth = () => receivers.setServing(readiness().every(({ ready }) => ready));
+    const healthTimer = receive.grpc.health ? setInterval(tellHealth, healthMs).unref() : undefined;
+    const api = config.api.enabled
+      ? await startApi({
+          config: config.api,
+          open: !auth.enabled,
+          access,
+          limiter,
+          store,
+          hub,
+          registry: metrics.registry,
+          versions,
+          readiness,
+          alive,
+          take: receivers.take,
+          onJudgement(anomaly, patch) {
+            publishJudgement(hub, anomaly);
+            if (engine) heed(engine, anomaly, patch, pipeline.tell, log);
+            onJudgement?.(anomaly, patch);
+          },
+          log,
+        })
+      : undefined;
+    if (api) {
+      metrics.watchApi(() => ({ open: api.connections.size, ...api.connections.counts }));
+      started.push(() => api.close());
+    }
+    const { endpoint: healthEndpoint } = config.health;
+    const probes =
+      healthEndpoint === undefined
+        ? undefined
+        : await startProbes(healthEndpoint, { readiness, alive, stuckAfter });
+    if (!auth.enabled) {
+      log.info("auth.enabled is false: whoever reaches this process may send, read and change");
+    }
+
+    const close = async (): Promise<Remainder> => {
+      closing = true;
+      clearInterval(healthTimer);
+      quiet?.close();
+      receivers.setServing(false);
+      pipeline.drain();
+      const deadline = performance.now() + config.shutdown_timeout;
+      const drained = receivers.close(config.shutdown_timeout + graceMs);
+      await atMost(config.shutdown_timeout, drained);
+      // Past the deadline: senders of what is still held are told, and what comes out of the engine goes no further.
+      // Before it all senders are answered, and what is on its way from the disk may arrive.
+      engine?.cancel();
+      await forwarder.close(Math.max(0, deadline - performance.now()));
+      await atMost(graceMs, drained);
+      const undelivered = pipeline.undelivered();
+      if (pipeline.judgingFor === 0) {
+        await feed?.close(feedMs);
+        await snapshots?.close();
+      } else {
+        log.error(
+          "the engine is stuck in a request: what streams have learned since the last snapshot is lost",
+        );
+        snapshots?.stop();
+      }
+      if (engine) await atMost(graceMs, engine.close());
+      if (api) await atMost(graceMs, api.close());
+      if (probes) await atMost(graceMs, probes.close());
+      hub.close();
+      await atMost(graceMs, metering.close());
+      await atMost(storeMs, store.close());
+      if (tracing) await atMost(graceMs, tracing.close());
+      const inPlace = await dataDir.look();
+      dataDir.close();
+      const { storedBytes } = forwarder.state();
+      return { ...undelivered, storedBytes, displacedBytes: inPlace ? 0 : storedBytes };
+    };
+    let closed: Promise<Remainder> | undefined;
+    return {
+      addresses: { grpc, http, api: api?.address, health: probes?.address },
+      stats() {
+        const { streams, learning } = engine?.stats() ?? { streams: 0, learning: 0 };
+        return { ...pipeline.counts, streams, learning };
+      },
+      close() {
+        closed ??= close();
+        return closed;
+      },
+    };
+  } catch (error) {
+    for (const undo of started.reverse()) await undo();
+    throw error;
+  }
+}

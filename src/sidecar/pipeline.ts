@@ -1,0 +1,173 @@
+/** The way of a request through the process: engine, anomalies, forwarder. */
+import { type Context, ROOT_CONTEXT, SpanKind, type Tracer } from "@opentelemetry/api";
+import type { Engine } from "../engine/index.ts";
+import type { Exporter } from "../forward/index.ts";
+import { type Anomaly, State } from "../gen/driftlock/v1/anomaly_pb.js";
+import { Code, ExportError, type ExportRequest, type PartialSuccess, signals } from "../otlp/protocol.ts";
+import { channelName } from "../telemetry/anomaly-log.ts";
+import { codeName, type Metrics } from "../telemetry/metrics.ts";
+import { withSpan } from "../telemetry/span.ts";
+
+/** Told of each anomaly as it is found: be brief, never throw. */
+export type AnomalySink = (anomaly: Anomaly) => void;
+
+/** Told what tenants send: brief, and never throws. Bytes are those of requests as protobuf. */
+export interface Meter {
+  /** Of a request that was judged, whatever becomes of it. */
+  judged(tenant: string, amount: { records: number; bytes: number }): void;
+  /** Of a request that was taken. */
+  taken(tenant: string, amount: { records: number; bytes: number }): void;
+}
+
+export interface Parts {
+  /** Undefined where detection is off: requests pass as they are, and their records are not counted. */
+  engine: Engine | undefined;
+  forwarder: Exporter;
+  metrics: Metrics;
+  tracer: Tracer | undefined;
+  sinks: readonly AnomalySink[];
+  meter: Meter;
+  /** Told whose requests go to the engine: brief, and never throws. */
+  onJudge?: (tenant: string) => void;
+}
+
+interface Judged {
+  /** Null where nothing goes on. */
+  forward: Buffer | null;
+  records: number;
+}
+
+export interface Undelivered {
+  requests: number;
+  /** As far as the engine had read them. */
+  records: number;
+  bytes: number;
+}
+
+/** Records since the start. */
+export interface Counts {
+  records: number;
+  flagged: number;
+  /** In requests that the downstream took. */
+  forwarded: number;
+}
+
+export class Pipeline {
+  readonly #parts: Parts;
+  readonly counts: Counts = { records: 0, flagged: 0, forwarded: 0 };
+  /** Requests in the engine and when each was handed over, oldest first. */
+  readonly #judging = new Set<{ since: number; bytes: number }>();
+  /** When the engine last gave a request back. */
+  #lastVerdict = 0;
+  #draining = false;
+  readonly #failed: Undelivered = { requests: 0, records: 0, bytes: 0 };
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** A `Consumer`. */
+  readonly take = (request: ExportRequest): Promise<PartialSuccess | undefined> => {
+    const { tracer } = this.#parts;
+    return withSpan(tracer, `export ${request.signal}`, SpanKind.SERVER, ROOT_CONTEXT, (context) =>
+      this.#take(request, context),
+    );
+  };
+
+  /** Milliseconds for which the oldest request has been in the engine; 0 where there is none. */
+  get judgingFor(): number {
+    const [oldest] = this.#judging;
+    return oldest === undefined ? 0 : performance.now() - oldest.since;
+  }
+
+  /**
+   * Milliseconds for which the engine has had requests and given none back. Unlike `judgingFor` it stays small while a long
+   * queue moves on.
+   */
+  get stuckFor(): number {
+    const [oldest] = this.#judging;
+    return oldest === undefined ? 0 : performance.now() - Math.max(oldest.since, this.#lastVerdict);
+  }
+
+  /** From now on, what fails counts as undelivered: no more comes, and its sender may not find anyone to send it to. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** What has failed since `drain`, and what the engine still holds. */
+  undelivered(): Undelivered {
+    const total = { ...this.#failed };
+    for (const { bytes } of this.#judging) {
+      total.requests++;
+      total.bytes += bytes;
+    }
+    return total;
+  }
+
+  /** What the engine reports, in requests, between them, or at a person's word. */
+  readonly tell = (anomaly: Anomaly): void => {
+    const { metrics, sinks } = this.#parts;
+    const state = anomaly.state === State.ENDED ? "ended" : "open";
+    metrics.engine.reports.inc({
+      signal: signals[anomaly.signal],
+      channel: channelName(anomaly.channel),
+      state,
+    });
+    for (const sink of sinks) sink(anomaly);
+  };
+
+  async #take(request: ExportRequest, context: Context): Promise<PartialSuccess | undefined> {
+    const { forwarder, metrics, tracer, meter } = this.#parts;
+    const { signal, tenant, body, abort } = request;
+    let judged: Judged | undefined;
+    try {
+      judged = await withSpan(tracer, "engine", SpanKind.INTERNAL, context, () => this.#judge(request));
+      const { forward, records } = judged;
+      meter.judged(tenant, { records, bytes: body.length });
+      let partial: PartialSuccess | undefined;
+      if (forward !== null) {
+        partial = await withSpan(tracer, "forward", SpanKind.CLIENT, context, () =>
+          forwarder.export(signal, forward, abort),
+        );
+        metrics.forward.records.inc({ signal }, records);
+        this.counts.forwarded += records;
+      }
+      meter.taken(tenant, { records, bytes: body.length });
+      return partial;
+    } catch (error) {
+      const code = error instanceof ExportError ? error.code : Code.INTERNAL;
+      metrics.forward.refused.inc({ signal, code: codeName(code) }, judged?.records ?? 0);
+      if (this.#draining && code !== Code.INVALID_ARGUMENT) {
+        this.#failed.requests++;
+        this.#failed.records += judged?.records ?? 0;
+        this.#failed.bytes += request.body.length;
+      }
+      throw error;
+    }
+  }
+
+  async #judge({ signal, tenant, body }: ExportRequest): Promise<Judged> {
+    const { engine, metrics } = this.#parts;
+    if (engine === undefined) return { forward: body, records: 0 };
+    const entry = { since: performance.now(), bytes: body.length };
+    this.#judging.add(entry);
+    this.#parts.onJudge?.(tenant);
+    try {
+      const outcome = await engine.process(signal, tenant, body);
+      metrics.engine.records.inc({ signal }, outcome.records);
+      metrics.engine.flagged.inc({ signal }, outcome.flagged);
+      metrics.engine.limited.inc({ signal }, outcome.limited);
+      metrics.engine.unjudged.inc({ signal }, outcome.unjudged);
+      metrics.engine.abridged.inc({ signal }, outcome.abridged);
+      metrics.engine.unreported.inc({ signal }, outcome.unreported);
+      this.counts.records += outcome.records;
+      this.counts.flagged += outcome.flagged;
+      for (const anomaly of outcome.anomalies) this.tell(anomaly);
+      return outcome;
+    } finally {
+      this.#judging.delete(entry);
+      this.#lastVerdict = performance.now();
+      metrics.engine.seconds.observe({ signal }, (performance.now() - entry.since) / 1_000);
+    }
+  }
+}

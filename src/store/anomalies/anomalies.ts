@@ -1,0 +1,242 @@
+import { sql } from "kysely";
+import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
+import { checkId, checkTenant, checkText } from "../arguments.ts";
+import { changeAudited } from "../audit.ts";
+import type { Context } from "../context.ts";
+import { InvalidArgument, isUnavailable } from "../database/errors.ts";
+import type { Page, PageRequest } from "../page.ts";
+import type { Settings } from "../settings.ts";
+import { maxExamples, recordReports } from "./record.ts";
+import { encodeReport } from "./report.ts";
+import { type AnomalyFilter, searchAnomalies } from "./search.ts";
+import {
+  type AnomalySummary,
+  type Disposition,
+  dispositions,
+  type StoredReport,
+  type SummaryRow,
+  summaryColumns,
+  toReport,
+  toSummary,
+} from "./summary.ts";
+
+export interface AnomalyEvent {
+  state: Disposition;
+  author: string;
+  /** Milliseconds since 1970. */
+  time: number;
+  note: string;
+}
+
+export interface AnomalyDetail extends AnomalySummary {
+  first: StoredReport | undefined;
+  /** Up to five with distinct records, by occurrence. */
+  examples: StoredReport[];
+  /** Oldest first. */
+  events: AnomalyEvent[];
+  /** Of the reports above. */
+  settings: Settings[];
+}
+
+export interface AnomalyPatch {
+  state: Disposition;
+  author: string;
+  note?: string;
+}
+
+const maxAuthor = 256;
+const maxNote = 4_096;
+
+export class Anomalies {
+  readonly #context: Context;
+  readonly #settings: Settings;
+
+  /** @param settings what the reports to come are computed with. */
+  constructor(context: Context, settings: Settings) {
+    this.#context = context;
+    this.#settings = settings;
+  }
+
+  /**
+   * Stores reports, of any tenants, or none of them.
+   * @throws {InvalidArgument} for a report without a tenant or an id that can be stored.
+   */
+  async record(batch: readonly Anomaly[]): Promise<void> {
+    const reports = batch.map((anomaly) => encodeReport(anomaly));
+    await recordReports(this.#context, this.#settings, reports);
+  }
+
+  /** By start, the latest first. */
+  async list(
+    tenant: string,
+    filter: AnomalyFilter = {},
+    page: PageRequest = {},
+  ): Promise<Page<AnomalySummary>> {
+    checkTenant(tenant);
+    const { items, ...rest } = await searchAnomalies(this.#context, tenant, filter, page);
+    return { items: await this.#summaries(tenant, items), ...rest };
+  }
+
+  /**
+   * Anomalies that were reported or judged after a position, the first to change first; those of its very time that follow
+   * `id` are among them. @param time milliseconds since 1970
+   */
+  async changedSince(
+    tenant: string,
+    { time, id }: { time: number; id: string },
+    limit: number,
+  ): Promise<AnomalySummary[]> {
+    checkTenant(tenant);
+    const rows = await this.#context.database.read
+      .selectFrom("anomalies")
+      .select(summaryColumns)
+      .where("tenant", "=", tenant)
+      .where(sql<boolean>`(changed_at, id) > (${BigInt(time)}, ${id})`)
+      .orderBy("changed_at")
+      .orderBy("id")
+      .limit(limit)
+      .execute();
+    return this.#summaries(tenant, rows);
+  }
+
+  /** When an anomaly of any tenant was reported or judged last, milliseconds since 1970; 0 if that is not known now. */
+  async latestChange(): Promise<number> {
+    try {
+      const { rows } = await sql<{ latest: bigint | null }>`
+        select max((select max(a.changed_at) from anomalies a where a.tenant = t.id)) as latest from tenants t`.execute(
+        this.#context.database.read,
+      );
+      return Number(rows[0]?.latest ?? 0n);
+    } catch (error) {
+      if (isUnavailable(error)) return 0;
+      throw error;
+    }
+  }
+
+  async get(tenant: string, id: string): Promise<AnomalyDetail | undefined> {
+    checkTenant(tenant);
+    checkId("id", id);
+    const db = this.#context.database.read;
+    const row = await db
+      .selectFrom("anomalies")
+      .select(summaryColumns)
+      .where("tenant", "=", tenant)
+      .where("id", "=", id)
+      .executeTakeFirst();
+    if (row === undefined) return undefined;
+    const reports = await db
+      .selectFrom("anomaly_reports")
+      .select(["record_hash", "settings_hash", "strength", "report"])
+      .where("tenant", "=", tenant)
+      .where("anomaly_id", "=", id)
+      .orderBy("occurrence")
+      .orderBy("hash")
+      .execute();
+    const events = await db
+      .selectFrom("anomaly_events")
+      .select(["state", "author", "time", "note"])
+      .where("tenant", "=", tenant)
+      .where("anomaly_id", "=", id)
+      .orderBy("seq")
+      .execute();
+    const hashes = [...new Set(reports.map(({ settings_hash }) => settings_hash))];
+    const settings =
+      hashes.length === 0
+        ? []
+        : await db.selectFrom("settings").select(["hash", "body"]).where("hash", "in", hashes).execute();
+
+    const stored = reports.map(toReport);
+    const strength = Math.max(...reports.map((report) => report.strength));
+    const records = new Set<string>();
+    const examples = stored.filter((_, i) => {
+      const { record_hash: record } = reports[i]!;
+      return !records.has(record) && records.add(record).size <= maxExamples;
+    });
+    return {
+      ...toSummary(row, stored[reports.findIndex((report) => report.strength === strength)]),
+      first: stored[0],
+      examples,
+      events: events.map((event) => ({
+        ...event,
+        state: event.state as Disposition,
+        time: Number(event.time),
+      })),
+      settings,
+    };
+  }
+
+  /**
+   * Says what a person made of an anomaly, with an entry in the audit log. Undefined where there is no such anomaly.
+   * @throws {InvalidArgument}
+   */
+  async patch(tenant: string, id: string, patch: AnomalyPatch): Promise<AnomalyDetail | undefined> {
+    checkTenant(tenant);
+    checkId("id", id);
+    const { state } = patch;
+    if (!dispositions.includes(state)) {
+      throw new InvalidArgument("state", `must be one of ${dispositions.join(", ")}`);
+    }
+    const author = checkText("author", patch.author, { min: 1, max: maxAuthor });
+    const note = checkText("note", patch.note ?? "", { max: maxNote });
+    const { clock, now } = this.#context;
+    await changeAudited(this.#context, async (trx, append) => {
+      const time = now();
+      const changedAt = BigInt(clock.now());
+      // Takes the lock of the row, in which events line up.
+      const changed = await trx
+        .updateTable("anomalies")
+        .set({
+          disposition: state,
+          changed_at: sql`case when changed_at < ${changedAt} then ${changedAt} else changed_at end`,
+        })
+        .where("tenant", "=", tenant)
+        .where("id", "=", id)
+        .returning("id")
+        .executeTakeFirst();
+      if (changed === undefined) return;
+      const { last } = await trx
+        .selectFrom("anomaly_events")
+        .select((eb) => eb.fn.coalesce(eb.fn.max("seq"), eb.lit(0)).as("last"))
+        .where("tenant", "=", tenant)
+        .where("anomaly_id", "=", id)
+        .executeTakeFirstOrThrow();
+      await trx
+        .insertInto("anomaly_events")
+        .values({ tenant, anomaly_id: id, seq: BigInt(last) + 1n, state, author, time, note })
+        .execute();
+      await append(tenant, { actor: author, action: `anomaly.${state}`, target: id, detail: { note } }, time);
+    });
+    return this.get(tenant, id);
+  }
+
+  async #summaries(tenant: string, rows: readonly SummaryRow[]): Promise<AnomalySummary[]> {
+    const strongest = await this.#strongest(
+      tenant,
+      rows.map(({ id }) => id),
+    );
+    return rows.map((row) => toSummary(row, strongest.get(row.id)));
+  }
+
+  async #strongest(tenant: string, ids: readonly string[]): Promise<Map<string, StoredReport>> {
+    if (ids.length === 0) return new Map();
+    const db = this.#context.database.read;
+    const rows = await db
+      .selectFrom((eb) =>
+        eb
+          .selectFrom("anomaly_reports")
+          .select(["anomaly_id", "settings_hash", "report"])
+          .select(
+            sql<bigint>`row_number() over (partition by anomaly_id order by strength desc, occurrence, hash)`.as(
+              "nth",
+            ),
+          )
+          .where("tenant", "=", tenant)
+          .where("anomaly_id", "in", ids)
+          .as("ranked"),
+      )
+      .select(["anomaly_id", "settings_hash", "report"])
+      .where("nth", "=", 1n)
+      .execute();
+    return new Map(rows.map((row) => [row.anomaly_id, toReport(row)]));
+  }
+}

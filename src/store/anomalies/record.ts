@@ -1,0 +1,203 @@
+/** Writes reports of anomalies: what they say together, and those of them that are kept. */
+import { type Kysely, type RawBuilder, sql } from "kysely";
+import { ensureTenants } from "../audit.ts";
+import type { Context } from "../context.ts";
+import { BulkInsert } from "../database/bulk.ts";
+import type { Tables } from "../database/tables.ts";
+import type { Settings } from "../settings.ts";
+import { recordSightings } from "../streams/records.ts";
+import type { Report } from "./report.ts";
+
+/** Distinct records that are kept of an anomaly. */
+export const maxExamples = 5;
+/** Anomalies a statement that thins out reports. */
+const thinned = 100;
+
+function greatest(column: string): RawBuilder<bigint> {
+  const [ours, theirs] = [sql.ref(`anomalies.${column}`), sql.ref(`excluded.${column}`)];
+  return sql`case when ${theirs} > ${ours} then ${theirs} else ${ours} end`;
+}
+
+/**
+ * Maxima and a union alone: reports may come in any order, and more than once. When it began is the same in all of them, and
+ * is not set again, since most indexes have it.
+ */
+const upsertAnomalies = new BulkInsert<"anomalies">(
+  [
+    "tenant",
+    "id",
+    "stream_id",
+    "stream",
+    "service",
+    "signal",
+    "channels",
+    "severity",
+    "start_time",
+    "end_time",
+    "occurrences",
+    "ended",
+    "recorded_at",
+    "changed_at",
+  ],
+  (db, rows) =>
+    db
+      .insertInto("anomalies")
+      .values(rows)
+      .onConflict((conflict) =>
+        conflict.columns(["tenant", "id"]).doUpdateSet({
+          channels: sql`anomalies.channels | excluded.channels`,
+          severity: greatest("severity"),
+          end_time: greatest("end_time"),
+          occurrences: greatest("occurrences"),
+          ended: greatest("ended"),
+          changed_at: greatest("changed_at"),
+        }),
+      ),
+);
+
+const insertReports = new BulkInsert<"anomaly_reports">(
+  [
+    "tenant",
+    "anomaly_id",
+    "hash",
+    "record_hash",
+    "settings_hash",
+    "occurrence",
+    "strength",
+    "size",
+    "text",
+    "report",
+  ],
+  (db, rows) =>
+    db
+      .insertInto("anomaly_reports")
+      .values(rows)
+      .onConflict((conflict) => conflict.doNothing()),
+);
+
+/** A statement may meet a row once: the nth report of an anomaly goes into the nth wave. */
+function waves(reports: readonly Report[]): Report[][] {
+  const result: Report[][] = [];
+  const seen = new Map<string, number>();
+  for (const report of reports) {
+    const name = `${report.tenant}\0${report.id}`;
+    const n = seen.get(name) ?? 0;
+    seen.set(name, n + 1);
+    result[n] ??= [];
+    result[n].push(report);
+  }
+  return result;
+}
+
+/** Keeps of each anomaly's reports the first, the strongest, and the first of each of the first five distinct records. */
+async function thinOut(
+  db: Kysely<Tables>,
+  anomalies: readonly { tenant: string; id: string }[],
+): Promise<void> {
+  for (let at = 0; at < anomalies.length; at += thinned) {
+    const names = anomalies.slice(at, at + thinned).map(({ tenant, id }) => sql`(${tenant}, ${id})`);
+    await sql`
+      with ranked as (
+        select tenant, anomaly_id, hash, occurrence,
+          row_number() over (partition by tenant, anomaly_id order by occurrence, hash) as nth,
+          row_number() over (partition by tenant, anomaly_id order by strength desc, occurrence, hash) as by_strength,
+          row_number() over (partition by tenant, anomaly_id, record_hash order by occurrence, hash) as of_record
+        from anomaly_reports where (tenant, anomaly_id) in (values ${sql.join(names)})
+      ), counted as (
+        select tenant, anomaly_id, hash, nth, by_strength, of_record,
+          sum(case when of_record = 1 then 1 else 0 end)
+            over (partition by tenant, anomaly_id order by occurrence, hash) as records
+        from ranked
+      )
+      delete from anomaly_reports where (tenant, anomaly_id, hash) in (
+        select tenant, anomaly_id, hash from counted
+        where nth > 1 and by_strength > 1 and not (of_record = 1 and records <= ${sql.lit(maxExamples)})
+      )`.execute(db);
+  }
+}
+
+/** Bit n: channel n. */
+export function channelMask(channels: readonly number[]): bigint {
+  return channels.reduce((bits, channel) => bits | (1n << BigInt(channel & 31)), 0n);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+async function record(
+  trx: Kysely<Tables>,
+  { hash, body }: Settings,
+  reports: readonly Report[],
+  now: number,
+): Promise<void> {
+  await ensureTenants(trx, new Set(reports.map(({ tenant }) => tenant)), now);
+  await trx
+    .insertInto("settings")
+    .values({ hash, body, created_at: now })
+    .onConflict((conflict) => conflict.column("hash").doNothing())
+    .execute();
+  await recordSightings(
+    trx,
+    reports.map(({ tenant, stream, signal, service, startTime, endTime }) => ({
+      tenant,
+      key: stream,
+      signal,
+      service,
+      firstSeen: startTime,
+      lastSeen: endTime,
+    })),
+    now,
+  );
+  for (const wave of waves(reports)) {
+    await upsertAnomalies.run(
+      trx,
+      wave.map((report) => ({
+        tenant: report.tenant,
+        id: report.id,
+        stream_id: report.streamId,
+        stream: report.stream,
+        service: report.service,
+        signal: report.signal,
+        channels: report.ended ? 0n : channelMask([report.channel]),
+        severity: report.severity,
+        start_time: report.startTime,
+        end_time: report.endTime,
+        occurrences: report.occurrence,
+        ended: report.ended ? 1 : 0,
+        recorded_at: now,
+        changed_at: now,
+      })),
+    );
+  }
+  // The end of an anomaly is about no record.
+  const told = reports.filter(({ ended }) => !ended);
+  await insertReports.run(
+    trx,
+    told.map((report) => ({
+      tenant: report.tenant,
+      anomaly_id: report.id,
+      hash: report.hash,
+      record_hash: report.recordHash,
+      settings_hash: hash,
+      occurrence: report.occurrence,
+      strength: report.strength,
+      size: report.size,
+      text: report.text,
+      report: report.bytes,
+    })),
+  );
+  const repeated = told.filter(({ occurrence }) => occurrence > 1n);
+  await thinOut(trx, [...new Map(repeated.map((each) => [`${each.tenant}\0${each.id}`, each])).values()]);
+}
+
+/** Stores reports, of any tenants, or none of them. @param settings what they were computed with. */
+export async function recordReports(
+  { database, clock }: Pick<Context, "database"> & { clock: Pick<Context["clock"], "now"> },
+  settings: Settings,
+  reports: readonly Report[],
+): Promise<void> {
+  // In one order everywhere, so that two writers never wait for each other in a ring.
+  const sorted = reports.toSorted((a, b) => compare(a.tenant, b.tenant) || compare(a.id, b.id));
+  await database.write.transaction().execute((trx) => record(trx, settings, sorted, clock.now()));
+}

@@ -1,0 +1,35 @@
+import { readlinkSync } from "node:fs";
+import { getPriority, setPriority } from "node:os";
+import { workerData } from "node:worker_threads";
+import { fromBinary } from "@bufbuild/protobuf";
+import { serve } from "../../base/thread.ts";
+import { AnomalySchema } from "../../gen/driftlock/v1/anomaly_pb.js";
+import { Database } from "../database/database.ts";
+import { isBadData, reasonOf } from "../database/errors.ts";
+import { recordReports } from "./record.ts";
+import { type PackedBatch, type RecorderData, unpack } from "./recorder.ts";
+import { encodeReport } from "./report.ts";
+
+makeWay();
+const { config, settings } = workerData as RecorderData;
+const database = new Database(config, { thread: "this" });
+database.adopt();
+
+serve<PackedBatch, void>(
+  async (batch) => {
+    const read = unpack(batch).map((bytes) => encodeReport(fromBinary(AnomalySchema, bytes), bytes));
+    await recordReports({ database, clock: { now: () => batch.now } }, settings, read);
+  },
+  () => database.close(),
+  (error) => ({ message: reasonOf(error), badData: isBadData(error) }),
+);
+
+/** Where processors are short, requests go before what is written of them. Linux gives each thread a priority of its own. */
+function makeWay(): void {
+  try {
+    const thread = Number(readlinkSync("/proc/thread-self").split("/").at(-1));
+    setPriority(thread, Math.min(19, getPriority(thread) + 10));
+  } catch {
+    // Elsewhere all threads are equal.
+  }
+}

@@ -1,0 +1,67 @@
+/** Records anomalies from a thread of its own: to take their reports apart and to write them costs more than to find them. */
+
+import { Thread } from "../../base/thread.ts";
+import type { Config } from "../../config/schema.ts";
+import { RefusedData } from "../database/errors.ts";
+import type { Settings } from "../settings.ts";
+
+export interface RecorderData {
+  config: Pick<Config, "data_dir" | "store">;
+  settings: Settings;
+}
+
+export interface Batch {
+  /** driftlock.v1.Anomaly messages. */
+  reports: readonly Uint8Array[];
+  /** Milliseconds since 1970. */
+  now: number;
+}
+
+/** A batch as it goes to the thread, which takes the bytes over: to clone hundreds of arrays costs a multiple of joining them. */
+export interface PackedBatch {
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Where each report ends in `bytes`. */
+  ends: number[];
+  now: number;
+}
+
+function pack({ reports, now }: Batch): PackedBatch {
+  const bytes = new Uint8Array(reports.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  const ends = reports.map((report) => {
+    bytes.set(report, end);
+    end += report.length;
+    return end;
+  });
+  return { bytes, ends, now };
+}
+
+export function unpack({ bytes, ends }: PackedBatch): Uint8Array[] {
+  return ends.map((end, i) => bytes.subarray(ends[i - 1] ?? 0, end));
+}
+
+export class Recorder {
+  readonly #thread: Thread<PackedBatch, void>;
+
+  /** The database must have been migrated before the first batch. */
+  constructor(data: RecorderData) {
+    // Its name ends as this file's does, before and after compilation.
+    const url = new URL(`./recorder-worker${import.meta.url.slice(-3)}`, import.meta.url);
+    this.#thread = new Thread(url, data, ({ message, badData }) =>
+      badData ? new RefusedData(message) : new Error(message),
+    );
+  }
+
+  /**
+   * Stores all of a batch, or nothing.
+   * @throws {RefusedData} where one of them cannot be stored.
+   */
+  record(batch: Batch): Promise<void> {
+    const packed = pack(batch);
+    return this.#thread.call(packed, [packed.bytes.buffer]);
+  }
+
+  close(): Promise<void> {
+    return this.#thread.close();
+  }
+}

@@ -1,0 +1,214 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { encodeAnomaly } from "../../anomaly/message.ts";
+import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
+import type { Logger } from "../../telemetry/log.ts";
+import { checkId, checkTenant } from "../arguments.ts";
+import { isBadData, reasonOf } from "../database/errors.ts";
+import { ReportQueue, rankOf, sizeOf, type Waiting } from "./queue.ts";
+
+export interface WriterLimits {
+  /** Bytes of reports that wait. */
+  maxBytes: number;
+  /** A batch is written once it has so many reports, or its first has waited so long. */
+  batchReports: number;
+  batchBytes: number;
+  batchMs: number;
+  /** Between attempts while the database is away, doubling. */
+  retryMs: number;
+  maxRetryMs: number;
+}
+
+export interface WriterState {
+  /** Reports that wait, and their bytes. */
+  queued: number;
+  queuedBytes: number;
+  written: number;
+  /** For lack of room, while the database was away or slow. */
+  dropped: number;
+  /** That no database would take. */
+  rejected: number;
+  /** Why the last attempt failed; undefined where it did not. */
+  failure: string | undefined;
+}
+
+const defaults: WriterLimits = {
+  maxBytes: 32 * 2 ** 20,
+  batchReports: 1_024,
+  batchBytes: 4 * 2 ** 20,
+  batchMs: 500,
+  retryMs: 200,
+  maxRetryMs: 5_000,
+};
+
+const nothing = { reports: 0, bytes: 0 };
+
+/** Between lines of the log about the same. */
+const silenceMs = 10_000;
+
+/** Writes anomalies in batches behind the back of who found them. Takes any number at once, and never fails. */
+export class Writer {
+  readonly #record: (reports: readonly Uint8Array[]) => Promise<void>;
+  readonly #log: Logger;
+  readonly #limits: WriterLimits;
+  readonly #queue: ReportQueue;
+  /** Of the batch that is being written. */
+  #inWork: { reports: number; bytes: number } = nothing;
+  #written = 0;
+  #dropped = 0;
+  #rejected = 0;
+  #failure: string | undefined;
+  #running: Promise<void> | undefined;
+  /** Ends the wait for a batch to fill, or for the next attempt. */
+  #hurry: () => void = () => {};
+  #closing = false;
+  /** When each message was last logged. */
+  readonly #saidAt = new Map<string, number>();
+  /** Of those dropped, how many had been when nothing waited last. */
+  #droppedBefore = 0;
+
+  /** @param record stores driftlock.v1.Anomaly messages, or none of them. */
+  constructor(
+    record: (reports: readonly Uint8Array[]) => Promise<void>,
+    log: Logger,
+    limits: Partial<WriterLimits> = {},
+  ) {
+    this.#record = record;
+    this.#log = log;
+    this.#limits = { ...defaults, ...limits };
+    this.#queue = new ReportQueue(this.#limits.maxBytes);
+  }
+
+  /** An `AnomalySink`: brief, and never throws. */
+  readonly offer = (anomaly: Anomaly): void => {
+    let report: Waiting;
+    try {
+      checkTenant(anomaly.tenant);
+      checkId("id", anomaly.id);
+      report = { bytes: encodeAnomaly(anomaly), rank: rankOf(anomaly) };
+    } catch (error) {
+      this.#reject(error);
+      return;
+    }
+    this.#drop(this.#queue.push(report));
+    if (this.#queue.length >= this.#limits.batchReports && this.#failure === undefined) this.#hurry();
+    this.#running ??= this.#run();
+  };
+
+  state(): WriterState {
+    return {
+      queued: this.#queue.length + this.#inWork.reports,
+      queuedBytes: this.#queue.bytes + this.#inWork.bytes,
+      written: this.#written,
+      dropped: this.#dropped,
+      rejected: this.#rejected,
+      failure: this.#failure,
+    };
+  }
+
+  /** Resolves once nothing waits, which may take as long as the database is away. */
+  async flush(): Promise<void> {
+    while (this.#running !== undefined) {
+      this.#hurry();
+      await this.#running;
+    }
+  }
+
+  /** Writes what waits, for so long at the most. Resolves to how many reports were given up. */
+  async close(maxMs: number): Promise<number> {
+    const deadline = new AbortController();
+    const elapsed = sleep(maxMs, undefined, { signal: deadline.signal }).catch(() => {});
+    await Promise.race([this.flush(), elapsed]);
+    deadline.abort();
+    this.#closing = true;
+    this.#hurry();
+    const lost = this.state().queued;
+    if (lost > 0) this.#log.error({ anomalies: lost }, "anomalies not stored: the store is away");
+    return lost;
+  }
+
+  async #run(): Promise<void> {
+    await this.#wait(this.#limits.batchMs);
+    let retryMs = this.#limits.retryMs;
+    while (this.#queue.length > 0 && !this.#closing) {
+      const batch = this.#queue.take(this.#limits.batchReports, this.#limits.batchBytes);
+      this.#inWork = { reports: batch.length, bytes: batch.reduce((sum, report) => sum + sizeOf(report), 0) };
+      const refused = await this.#write(batch);
+      this.#inWork = nothing;
+      if (refused === undefined) {
+        if (this.#failure !== undefined) this.#log.info("the store takes anomalies again");
+        this.#failure = undefined;
+        retryMs = this.#limits.retryMs;
+        continue;
+      }
+      const { reason, left } = refused;
+      if (this.#failure === undefined) this.#log.warn({ reason }, "the store takes no anomalies; they wait");
+      this.#failure = reason;
+      this.#drop(this.#queue.putBack(left));
+      await this.#wait(retryMs);
+      retryMs = Math.min(2 * retryMs, this.#limits.maxRetryMs);
+    }
+    this.#sumUp();
+    this.#running = undefined;
+  }
+
+  /** However many lines were left out: once it is over, the log has the count. */
+  #sumUp(): void {
+    const dropped = this.#dropped - this.#droppedBefore;
+    this.#droppedBefore = this.#dropped;
+    if (dropped === 0) return;
+    const fields = { dropped, dropped_since_start: this.#dropped };
+    this.#log.warn(fields, "reports of anomalies were dropped while the store was away or slow");
+  }
+
+  async #wait(ms: number): Promise<void> {
+    // No AbortController: each offer may hurry, and each abort makes an exception, needed or not.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    this.#hurry = resolve;
+    await promise;
+    clearTimeout(timer);
+  }
+
+  /**
+   * Looks for the one report that the database refuses, so that it does not hold up the others. Resolves to what is left
+   * where the database takes none.
+   */
+  async #write(batch: Waiting[]): Promise<{ reason: string; left: Waiting[] } | undefined> {
+    const parts = [batch];
+    for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+      try {
+        await this.#record(part.map(({ bytes }) => bytes));
+        this.#written += part.length;
+      } catch (error) {
+        if (!isBadData(error)) return { reason: reasonOf(error), left: [part, ...parts.reverse()].flat() };
+        if (part.length === 1) {
+          this.#reject(error);
+          continue;
+        }
+        const half = part.length >> 1;
+        parts.push(part.slice(half), part.slice(0, half));
+      }
+    }
+    return undefined;
+  }
+
+  #reject(error: unknown): void {
+    this.#rejected += 1;
+    this.#say("an anomaly that cannot be stored", { reason: reasonOf(error) });
+  }
+
+  #drop(count: number): void {
+    if (count === 0) return;
+    this.#dropped += count;
+    this.#say("the store is too slow: the least important reports of anomalies were dropped", {
+      queued: this.#queue.length,
+    });
+  }
+
+  #say(message: string, fields: object): void {
+    const now = performance.now();
+    if (now - (this.#saidAt.get(message) ?? Number.NEGATIVE_INFINITY) < silenceMs) return;
+    this.#saidAt.set(message, now);
+    this.#log.warn({ ...fields, dropped: this.#dropped, rejected: this.#rejected }, message);
+  }
+}

@@ -1,0 +1,341 @@
+/** The one history of the schema, for both databases. A migration that was released is never changed: add another. */
+import {
+  type ColumnDefinitionBuilder,
+  type CreateTableBuilder,
+  type ForeignKeyConstraintBuilder,
+  type Kysely,
+  type SchemaModule,
+  sql,
+  type Transaction,
+} from "kysely";
+import type { Migration } from "kysely/migration";
+import { appendAudit } from "../audit.ts";
+import { readKeyRows, recordedKey } from "../key-history.ts";
+import type { Tables } from "./tables.ts";
+
+export type DatabaseKind = "sqlite" | "postgres";
+
+type Type = Parameters<CreateTableBuilder<string>["addColumn"]>[1];
+type Build = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
+/** A step of the history that can be taken back. */
+export interface ReversibleMigration extends Required<Migration> {
+  /** What is lost when it is taken back, for people. */
+  loses: string;
+}
+
+/** A type alone: the column is never null. */
+type Columns = Readonly<Record<string, Type | readonly [Type, Build]>>;
+
+const primary: Build = (column) => column.primaryKey();
+const nullable: Build = (column) => column;
+const required: Build = (column) => column.notNull();
+
+/** Names of the two databases for the same thing. */
+const blob = { sqlite: sql`blob`, postgres: sql`bytea` } as const;
+
+const zeros = "0".repeat(64);
+
+/** @param key of several columns; named after the table */
+function table(
+  schema: SchemaModule,
+  name: string,
+  columns: Columns,
+  key?: readonly string[],
+): CreateTableBuilder<string> {
+  let made: CreateTableBuilder<string> = schema.createTable(name);
+  for (const [column, spec] of Object.entries(columns)) {
+    const [type, build] = Array.isArray(spec) ? (spec as [Type, Build]) : [spec as Type, required];
+    made = made.addColumn(column, type, build);
+  }
+  return key === undefined ? made : made.addPrimaryKeyConstraint(`${name}_key`, key as never);
+}
+
+/** Its rows go with those of another table. */
+function goesWith(made: CreateTableBuilder<string>, name: string, other: string, columns: readonly string[]) {
+  const gone = (constraint: ForeignKeyConstraintBuilder) => constraint.onDelete("cascade");
+  return made.addForeignKeyConstraint(name, columns as never, other, ["tenant", "id"], gone);
+}
+
+function index(schema: SchemaModule, name: string, on: string, columns: readonly string[]) {
+  return schema
+    .createIndex(name)
+    .on(on)
+    .columns([...columns]);
+}
+
+/** Those of the first version, each before what it refers to. */
+const initialTables = [
+  "usage",
+  "audit_log",
+  "api_keys",
+  "evidence_bundles",
+  "anomaly_events",
+  "anomaly_reports",
+  "anomalies",
+  "streams",
+  "settings",
+  "tenants",
+];
+
+function initial(kind: DatabaseKind): ReversibleMigration {
+  return {
+    loses: "everything: anomalies, streams, evidence, API keys, the audit log and usage",
+    async down({ schema }: Kysely<unknown>) {
+      for (const name of initialTables) await schema.dropTable(name).execute();
+    },
+    async up({ schema }: Kysely<unknown>) {
+      await table(schema, "tenants", {
+        id: ["text", primary],
+        created_at: "bigint",
+        audit_seq: ["bigint", (column) => column.notNull().defaultTo(0)],
+        audit_hash: ["text", (column) => column.notNull().defaultTo(zeros)],
+      }).execute();
+
+      await table(schema, "settings", {
+        hash: ["text", primary],
+        body: "text",
+        created_at: "bigint",
+      }).execute();
+
+      const streams = {
+        tenant: "text",
+        id: "text",
+        key: "text",
+        signal: "bigint",
+        service: "text",
+        state: "text",
+        first_seen: "bigint",
+        last_seen: "bigint",
+        records: "bigint",
+      } as const;
+      await table(schema, "streams", streams, ["tenant", "id"]).execute();
+      await index(schema, "streams_by_time", "streams", ["tenant", "first_seen", "id"]).execute();
+
+      const anomalies: Columns = {
+        tenant: "text",
+        id: "text",
+        stream_id: "text",
+        stream: "text",
+        service: "text",
+        signal: "bigint",
+        channels: "bigint",
+        severity: "bigint",
+        start_time: "bigint",
+        end_time: "bigint",
+        occurrences: "bigint",
+        ended: "bigint",
+        disposition: ["text", nullable],
+        state: [
+          "text",
+          (column) =>
+            column
+              .notNull()
+              .generatedAlwaysAs(sql`coalesce(disposition, case when ended = 1 then 'ended' else 'open' end)`)
+              .stored(),
+        ],
+        recorded_at: "bigint",
+        changed_at: "bigint",
+      };
+      await table(schema, "anomalies", anomalies, ["tenant", "id"]).execute();
+      // Pages go by (start_time, id), downwards, over everything or one of these.
+      for (const narrowed of [[], ["stream_id"], ["service"], ["state"]]) {
+        const name = ["anomalies_by", ...narrowed, "time"].join("_");
+        await index(schema, name, "anomalies", ["tenant", ...narrowed, "start_time", "id"]).execute();
+      }
+      await index(schema, "anomalies_by_change", "anomalies", ["tenant", "changed_at", "id"]).execute();
+
+      const reports: Columns = {
+        tenant: "text",
+        anomaly_id: "text",
+        hash: "text",
+        record_hash: "text",
+        settings_hash: ["text", (column) => column.notNull().references("settings.hash")],
+        occurrence: "bigint",
+        strength: "double precision",
+        size: "bigint",
+        text: "text",
+        report: blob[kind],
+      };
+      const reportsTable = table(schema, "anomaly_reports", reports, ["tenant", "anomaly_id", "hash"]);
+      await goesWith(reportsTable, "anomaly_reports_anomaly", "anomalies", [
+        "tenant",
+        "anomaly_id",
+      ]).execute();
+      await index(schema, "anomaly_reports_by_size", "anomaly_reports", [
+        "tenant",
+        "anomaly_id",
+        "size",
+      ]).execute();
+
+      const events: Columns = {
+        tenant: "text",
+        anomaly_id: "text",
+        seq: "bigint",
+        state: "text",
+        author: "text",
+        time: "bigint",
+        note: "text",
+      };
+      const eventsTable = table(schema, "anomaly_events", events, ["tenant", "anomaly_id", "seq"]);
+      await goesWith(eventsTable, "anomaly_events_anomaly", "anomalies", ["tenant", "anomaly_id"]).execute();
+
+      const bundles: Columns = {
+        tenant: "text",
+        id: "text",
+        anomaly_id: ["text", nullable],
+        author: "text",
+        created_at: "bigint",
+        size: "bigint",
+        sha256: "text",
+        location: "text",
+      };
+      await table(schema, "evidence_bundles", bundles, ["tenant", "id"]).execute();
+      await index(schema, "evidence_bundles_by_time", "evidence_bundles", [
+        "tenant",
+        "created_at",
+        "id",
+      ]).execute();
+
+      await table(schema, "api_keys", {
+        id: ["text", primary],
+        tenant: "text",
+        name: "text",
+        hash: "text",
+        scopes: "text",
+        created_by: "text",
+        created_at: "bigint",
+        expires_at: ["bigint", nullable],
+        revoked_at: ["bigint", nullable],
+        last_used_at: ["bigint", nullable],
+      }).execute();
+      await index(schema, "api_keys_by_tenant", "api_keys", ["tenant", "created_at", "id"]).execute();
+
+      const log: Columns = {
+        tenant: "text",
+        seq: "bigint",
+        previous_hash: "text",
+        hash: "text",
+        entry: "text",
+      };
+      await table(schema, "audit_log", log, ["tenant", "seq"]).execute();
+
+      const usage: Columns = {
+        tenant: "text",
+        day: "text",
+        requests: "bigint",
+        records: "bigint",
+        bytes: "bigint",
+      };
+      await table(schema, "usage", usage, ["tenant", "day"]).execute();
+    },
+  };
+}
+
+/** What the engine tells of streams, and what came of them over the last day. */
+function streamFigures(kind: DatabaseKind): ReversibleMigration {
+  return {
+    loses: "the figures of streams and what came of them over the last day",
+    async down({ schema }: Kysely<unknown>) {
+      await schema.dropTable("stream_points").execute();
+      for (const name of ["flagged", "progress", "baseline_at", "recorded_at", "told_at"]) {
+        await schema.alterTable("streams").dropColumn(name).execute();
+      }
+    },
+    async up(db: Kysely<unknown>) {
+      const { schema } = db;
+      const columns: Record<string, readonly [Type, Build]> = {
+        flagged: ["bigint", (column) => column.notNull().defaultTo(0)],
+        progress: ["double precision", (column) => column.notNull().defaultTo(0)],
+        baseline_at: ["bigint", nullable],
+        recorded_at: ["bigint", (column) => column.notNull().defaultTo(0)],
+        told_at: ["bigint", (column) => column.notNull().defaultTo(0)],
+      };
+      for (const [name, [type, build]] of Object.entries(columns)) {
+        await schema.alterTable("streams").addColumn(name, type, build).execute();
+      }
+      await sql`update streams set recorded_at = last_seen / 1000000, told_at = last_seen / 1000000,
+      progress = case when state = 'learning' then 0 else 1 end`.execute(db);
+
+      const points: Columns = {
+        tenant: "text",
+        stream_id: "text",
+        slot: "bigint",
+        time: "bigint",
+        records: "bigint",
+        flagged: "bigint",
+        score: "double precision",
+        channel: "bigint",
+        p_value: "double precision",
+      };
+      const pointsTable = table(schema, "stream_points", points, ["tenant", "stream_id", "slot"]);
+      const whole = goesWith(pointsTable, "stream_points_stream", "streams", ["tenant", "stream_id"]);
+      // A row is hardly more than its key, which SQLite would otherwise keep twice.
+      await (kind === "sqlite" ? whole.modifyEnd(sql`without rowid`) : whole).execute();
+    },
+  };
+}
+
+/** Which anomalies a bundle refers to: those are kept. */
+const evidenceByAnomaly: ReversibleMigration = {
+  loses: "nothing",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.dropIndex("evidence_bundles_by_anomaly").execute();
+  },
+  async up({ schema }: Kysely<unknown>) {
+    await index(schema, "evidence_bundles_by_anomaly", "evidence_bundles", [
+      "tenant",
+      "anomaly_id",
+    ]).execute();
+  },
+};
+
+const streamWithheld: ReversibleMigration = {
+  loses: "how many alarms the budgets of streams withheld",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.alterTable("streams").dropColumn("withheld").execute();
+  },
+  async up({ schema }: Kysely<unknown>) {
+    const count: Build = (column) => column.notNull().defaultTo(0);
+    await schema.alterTable("streams").addColumn("withheld", "bigint", count).execute();
+  },
+};
+
+/** The time of day that was confirmed last: see confirmed-time.ts. */
+const clock: ReversibleMigration = {
+  loses: "the time of day that was confirmed last: retention by age waits for some hours",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.dropTable("clock").execute();
+  },
+  async up({ schema }: Kysely<unknown>) {
+    await table(schema, "clock", { id: ["bigint", primary], confirmed_at: "bigint" }).execute();
+  },
+};
+
+/** From then on the audit log binds each API key whole: those that were made before are recorded as they are. */
+const keysInAuditLog: ReversibleMigration = {
+  loses: "nothing: the audit log keeps its entries",
+  async down() {},
+  async up(db: Kysely<unknown>) {
+    const trx = db as unknown as Transaction<Tables>;
+    const tenants = await trx.selectFrom("api_keys").select("tenant").distinct().orderBy("tenant").execute();
+    for (const { tenant } of tenants) {
+      for (const row of await readKeyRows(trx, tenant))
+        await appendAudit(trx, tenant, recordedKey(row), Date.now());
+    }
+  },
+};
+
+export function migrations(kind: DatabaseKind): {
+  getMigrations(): Promise<Record<string, ReversibleMigration>>;
+} {
+  return {
+    getMigrations: async () => ({
+      "001_initial": initial(kind),
+      "002_stream_figures": streamFigures(kind),
+      "003_evidence_by_anomaly": evidenceByAnomaly,
+      "004_stream_withheld": streamWithheld,
+      "005_clock": clock,
+      "006_keys_in_audit_log": keysInAuditLog,
+    }),
+  };
+}

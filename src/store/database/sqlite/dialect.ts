@@ -1,0 +1,134 @@
+/** kysely on node:sqlite. */
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type Kysely,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from "kysely";
+import { Thread } from "../../../base/thread.ts";
+import { type Answer, type Opening, type Query, SqliteConnection, SqliteError } from "./connection.ts";
+
+/** A connection, wherever it is. */
+interface Runner {
+  run(query: Query): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+function inThread(opening: Opening): Runner {
+  // Its name ends as this file's does, before and after compilation.
+  const url = new URL(`./worker${import.meta.url.slice(-3)}`, import.meta.url);
+  const thread = new Thread<Query, Answer>(
+    url,
+    opening,
+    ({ message, errcode }) => new SqliteError(message, errcode),
+  );
+  return { run: (query) => thread.call(query), close: () => thread.close() };
+}
+
+function here(opening: Opening): Runner {
+  const connection = new SqliteConnection(opening);
+  return { run: async (query) => connection.run(query), close: async () => connection.close() };
+}
+
+const counted: ReadonlySet<string> = new Set(["InsertQueryNode", "UpdateQueryNode", "DeleteQueryNode"]);
+
+class Connection implements DatabaseConnection {
+  readonly #runner: Runner;
+
+  constructor(runner: Runner) {
+    this.#runner = runner;
+  }
+
+  async executeQuery<R>({ sql, parameters, query }: CompiledQuery): Promise<QueryResult<R>> {
+    const counts = counted.has(query.kind);
+    const { rows, changes } = await this.#runner.run({ sql, parameters, counts });
+    return { rows: rows as R[], ...(changes === undefined ? {} : { numAffectedRows: changes }) };
+  }
+
+  // biome-ignore lint/correctness/useYield: nothing streams; pages are small.
+  async *streamQuery<R>(): AsyncGenerator<QueryResult<R>> {
+    throw new Error("streams are not supported");
+  }
+}
+
+class SqliteDriver implements Driver {
+  readonly #runner: Runner;
+  readonly #connection: Connection;
+
+  constructor(runner: Runner) {
+    this.#runner = runner;
+    this.#connection = new Connection(runner);
+  }
+
+  async init(): Promise<void> {}
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    return this.#connection;
+  }
+
+  async releaseConnection(): Promise<void> {}
+
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    // Immediate: a reader that turns writer half-way could not wait its turn, and would fail.
+    await connection.executeQuery(CompiledQuery.raw("begin immediate"));
+  }
+
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw("commit"));
+  }
+
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    try {
+      await connection.executeQuery(CompiledQuery.raw("rollback"));
+    } catch (error) {
+      // Where the device is full and the like, SQLite has done it already. What the caller is told is why.
+      if (!(error instanceof SqliteError && error.message.includes("no transaction is active"))) throw error;
+    }
+  }
+
+  async destroy(): Promise<void> {
+    await this.#runner.close();
+  }
+}
+
+/** SQLite's schema changes are transactional, so that the transaction of the migrations is their lock. */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+export interface SqliteOptions extends Opening {
+  /** Where statements run: they block that thread. */
+  thread: "own" | "this";
+}
+
+export class SqliteDialect implements Dialect {
+  readonly #options: SqliteOptions;
+
+  constructor(options: SqliteOptions) {
+    this.#options = options;
+  }
+
+  createDriver(): Driver {
+    const { thread, ...opening } = this.#options;
+    return new SqliteDriver(thread === "own" ? inThread(opening) : here(opening));
+  }
+
+  createQueryCompiler(): SqliteQueryCompiler {
+    return new SqliteQueryCompiler();
+  }
+
+  createAdapter(): SqliteAdapter {
+    return new TransactionalAdapter();
+  }
+
+  createIntrospector(db: Kysely<unknown>): SqliteIntrospector {
+    return new SqliteIntrospector(db);
+  }
+}

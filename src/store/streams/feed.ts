@@ -1,0 +1,93 @@
+/** Brings what the engine tells of streams into the store, from time to time. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { FiguresPage } from "../../engine/figures.ts";
+import type { Logger } from "../../telemetry/log.ts";
+import { isBadData, reasonOf } from "../database/errors.ts";
+import { type StreamObservation, type Streams, tellEveryMs } from "./streams.ts";
+
+/** Streams a transaction: some milliseconds, of which the event loop has few. */
+const pageSize = 256;
+
+export interface FiguresSource {
+  figures(most: number): Promise<FiguresPage>;
+}
+
+export class StreamFeed {
+  readonly #source: FiguresSource;
+  readonly #streams: Pick<Streams, "record">;
+  readonly #log: Logger;
+  readonly #timer: NodeJS.Timeout;
+  /** Taken from the engine, and not stored yet: a page at the most. */
+  #waiting: StreamObservation[] = [];
+  #failing = false;
+  #running: Promise<void> | undefined;
+
+  constructor(source: FiguresSource, streams: Pick<Streams, "record">, log: Logger, everyMs = tellEveryMs) {
+    this.#source = source;
+    this.#streams = streams;
+    this.#log = log;
+    this.#timer = setInterval(() => void this.tell(), everyMs).unref();
+  }
+
+  /**
+   * Stores what has changed up to now. While the store is away nothing more is asked of the engine, which goes on adding
+   * up: what came meanwhile is told then, all in one. A call while another is at work waits for that one. Never fails.
+   */
+  tell(): Promise<void> {
+    this.#running ??= this.#tell().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** Tells what there is for the last time, for so long at the most. */
+  async close(maxMs: number): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#running;
+    const elapsed = new AbortController();
+    await Promise.race([
+      this.tell(),
+      sleep(maxMs, undefined, { ref: false, signal: elapsed.signal }).catch(() => {}),
+    ]);
+    elapsed.abort();
+  }
+
+  async #tell(): Promise<void> {
+    try {
+      await this.#store();
+      // What changes meanwhile is for the next time, else a busy engine would be asked without end.
+      let left = Number.POSITIVE_INFINITY;
+      for (let told = 0; told < left; told += pageSize) {
+        const page = await this.#source.figures(pageSize);
+        if (told === 0) left = page.streams.length + page.left;
+        this.#waiting = page.streams;
+        await this.#store();
+      }
+      if (this.#failing) this.#log.info("figures of streams are stored again");
+      this.#failing = false;
+    } catch (error) {
+      if (!this.#failing) {
+        this.#log.warn({ reason: reasonOf(error) }, "figures of streams cannot be stored now; they add up");
+      }
+      this.#failing = true;
+    }
+  }
+
+  async #store(): Promise<void> {
+    // Looks for what the database refuses for good, so that it does not hold up the others.
+    const parts = this.#waiting.length > 0 ? [this.#waiting] : [];
+    for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
+      try {
+        await this.#streams.record(part);
+      } catch (error) {
+        if (!isBadData(error)) {
+          this.#waiting = [part, ...parts].flat();
+          throw error;
+        }
+        if (part.length > 1) parts.push(part.slice(part.length >> 1), part.slice(0, part.length >> 1));
+        else this.#log.error({ reason: reasonOf(error) }, "figures of a stream cannot be stored");
+      }
+    }
+    this.#waiting = [];
+  }
+}

@@ -1,0 +1,199 @@
+import { sql } from "kysely";
+import { type StreamFigures, type StreamState, streamStates } from "../../engine/figures.ts";
+import type { Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
+import { serviceName } from "../anomalies/report.ts";
+import { checkId, checkTenant } from "../arguments.ts";
+import { ensureTenants } from "../audit.ts";
+import type { Context } from "../context.ts";
+import { latestFirst, type Page, type PageRequest } from "../page.ts";
+import { pointMs, readPoints, type StreamPoint } from "./points.ts";
+import { recordFigures, type StreamSighting, streamColumns } from "./records.ts";
+
+export { type StreamState, streamStates };
+
+/** What the engine tells of a stream since it last did. */
+export type StreamObservation = StreamFigures;
+
+export interface Stream extends StreamSighting {
+  id: string;
+  state: StreamState;
+  /** Of learning, from 0 to 1. */
+  progress: number;
+  /** Event time when it had learned. */
+  baselineAt: bigint | undefined;
+  /** In all. */
+  records: bigint;
+  flagged: bigint;
+  /** Alarms that the stream's budget withheld, in all. */
+  withheld: bigint;
+  /** Stored now. */
+  anomalies: bigint;
+  /** By the store's clock, milliseconds since 1970: when it was first recorded, and when the engine last told of it. */
+  recordedAt: number;
+  toldAt: number;
+  /** Records a second as they came in the latest five to ten minutes. */
+  recentRate: number;
+}
+
+export interface RatedPoint extends StreamPoint {
+  /** Records a second. */
+  rate: number;
+}
+
+export interface StreamFilter {
+  signal?: readonly Signal[];
+  service?: string;
+  state?: readonly StreamState[];
+}
+
+/** The engine is asked so often what is new of streams, in milliseconds. */
+export const tellEveryMs = 10_000;
+/** Streams a statement. */
+const countedAtOnce = 10;
+
+export class Streams {
+  readonly #context: Context;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** Of any tenants: each observation names its own. */
+  async record(batch: readonly StreamObservation[]): Promise<void> {
+    const { database, clock } = this.#context;
+    const tenants = new Set(batch.map(({ tenant }) => checkTenant(tenant)));
+    await database.write.transaction().execute(async (trx) => {
+      await ensureTenants(trx, tenants, clock.now());
+      await recordFigures(trx, batch, clock.now());
+    });
+  }
+
+  /** The newest stream first. */
+  async list(tenant: string, filter: StreamFilter = {}, page: PageRequest = {}): Promise<Page<Stream>> {
+    checkTenant(tenant);
+    let query = this.#select(tenant);
+    if (filter.signal) query = query.where("signal", "in", filter.signal.map(BigInt));
+    if (filter.service !== undefined) query = query.where("service", "=", serviceName(filter.service));
+    if (filter.state) query = query.where("state", "in", filter.state);
+    const { items, next } = await latestFirst(query, "first_seen", page);
+    return { items: await this.#counted(tenant, items), ...(next !== undefined && { next }) };
+  }
+
+  async get(tenant: string, id: string): Promise<Stream | undefined> {
+    checkTenant(tenant);
+    const row = await this.#select(tenant).where("id", "=", checkId("id", id)).executeTakeFirst();
+    return row && (await this.#counted(tenant, [row]))[0];
+  }
+
+  /** What came of it over the last day, oldest first. */
+  async history(
+    tenant: string,
+    { id, recordedAt, toldAt }: Pick<Stream, "id" | "recordedAt" | "toldAt">,
+  ): Promise<RatedPoint[]> {
+    const { database, clock } = this.#context;
+    const now = clock.now();
+    const points = await readPoints(database.read, checkTenant(tenant), id, now);
+    return points.map((point) => {
+      const span = { from: point.time, until: point.time + pointMs };
+      return { ...point, rate: rateOf(point.records, span, { recordedAt, toldAt }, now) };
+    });
+  }
+
+  #select(tenant: string) {
+    return this.#context.database.read
+      .selectFrom("streams")
+      .select(streamColumns)
+      .where("tenant", "=", tenant);
+  }
+
+  /** Counts what is stored of some streams at a time: of a busy tenant that takes long, and others ask meanwhile. */
+  async #counted(tenant: string, rows: readonly Row[]): Promise<Stream[]> {
+    const { database, clock } = this.#context;
+    const [asked, result]: [number, Stream[]] = [clock.now(), []];
+    for (let at = 0; at < rows.length; at += countedAtOnce) {
+      const some = rows.slice(at, at + countedAtOnce);
+      const ids = some.map(({ id }) => id);
+      const anomalies = await database.read
+        .selectFrom("anomalies")
+        .select((eb) => ["stream_id", eb.fn.countAll<bigint>().as("n")])
+        .where("tenant", "=", tenant)
+        .where("stream_id", "in", ids)
+        .groupBy("stream_id")
+        .execute();
+      const recent = await database.read
+        .selectFrom("stream_points")
+        .select(["stream_id", sql<bigint>`cast(sum(records) as bigint)`.as("n")])
+        .where("tenant", "=", tenant)
+        .where("stream_id", "in", ids)
+        .where("time", ">=", BigInt(recentSince(asked)))
+        .groupBy("stream_id")
+        .execute();
+      const [anomaliesOf, recentOf] = [anomalies, recent].map(
+        (counts) => new Map(counts.map(({ stream_id, n }) => [stream_id, n])),
+      );
+      for (const row of some) {
+        const counts = { anomalies: anomaliesOf!.get(row.id) ?? 0n, recent: recentOf!.get(row.id) ?? 0n };
+        result.push(toStream(row, counts, asked));
+      }
+    }
+    return result;
+  }
+}
+
+/** The beginning of the latest point that is complete. */
+function recentSince(now: number): number {
+  return (Math.floor(now / pointMs) - 1) * pointMs;
+}
+
+/** Records a second in a span of which a part may lie before the stream, or after what is told of it. */
+function rateOf(
+  records: bigint,
+  { from, until }: { from: number; until: number },
+  { recordedAt, toldAt }: Pick<Stream, "recordedAt" | "toldAt">,
+  now: number,
+): number {
+  // Of a busy stream it is not known yet what came since it was last told.
+  const known = now - toldAt < 2 * tellEveryMs ? toldAt : now;
+  const ms = Math.min(until, known) - Math.max(from, recordedAt - tellEveryMs);
+  return (Number(records) * 1_000) / Math.max(ms, 1_000);
+}
+
+interface Row {
+  tenant: string;
+  id: string;
+  key: string;
+  signal: bigint;
+  service: string;
+  state: string;
+  first_seen: bigint;
+  last_seen: bigint;
+  records: bigint;
+  flagged: bigint;
+  withheld: bigint;
+  progress: number;
+  baseline_at: bigint | null;
+  recorded_at: bigint;
+  told_at: bigint;
+}
+
+function toStream(row: Row, counts: { anomalies: bigint; recent: bigint }, now: number): Stream {
+  const times = { recordedAt: Number(row.recorded_at), toldAt: Number(row.told_at) };
+  return {
+    tenant: row.tenant,
+    id: row.id,
+    key: row.key,
+    signal: Number(row.signal),
+    service: row.service,
+    state: row.state as StreamState,
+    progress: row.progress,
+    baselineAt: row.baseline_at ?? undefined,
+    firstSeen: row.first_seen,
+    lastSeen: row.last_seen,
+    records: row.records,
+    flagged: row.flagged,
+    withheld: row.withheld,
+    anomalies: counts.anomalies,
+    ...times,
+    recentRate: rateOf(counts.recent, { from: recentSince(now), until: now }, times, now),
+  };
+}
