@@ -2,7 +2,8 @@
  * The configuration's keys, read off the schema: one list serves files, environment variables and flags.
  */
 import type { z } from "zod";
-import { configSchema, type KeyMeta } from "./schema.ts";
+import type { KeyMeta } from "./schema/values.ts";
+import { configSchema } from "./schema.ts";
 
 /** A leaf of the schema, which holds a value. */
 export interface Key {
@@ -12,6 +13,8 @@ export interface Key {
   path: readonly string[];
   /** `DRIFTLOCK_RECEIVE_GRPC_ENDPOINT` */
   env: string;
+  /** Explains the key in complete sentences. */
+  description: string;
   type: "text" | "number" | "boolean" | "list" | "map";
   /** Completes "must be …". */
   expected: string;
@@ -25,6 +28,7 @@ export interface Key {
 export interface Section {
   kind: "section";
   name: string;
+  description: string;
   children: ReadonlyMap<string, Key | Section>;
 }
 
@@ -66,7 +70,7 @@ function read(schema: Schema, path: readonly string[]): Key | Section {
   if (bare.def.type === "object") {
     const shape = (bare as unknown as z.ZodObject).shape as Record<string, Schema>;
     const children = Object.entries(shape).map(([key, child]) => [key, read(child, [...path, key])] as const);
-    return { kind: "section", name, children: new Map(children) };
+    return { kind: "section", name, description: meta.description ?? "", children: new Map(children) };
   }
   const described = describe(bare);
   return {
@@ -74,8 +78,9 @@ function read(schema: Schema, path: readonly string[]): Key | Section {
     name,
     path,
     env: `DRIFTLOCK_${path.join("_").toUpperCase()}`,
+    description: meta.description ?? "",
     ...described,
-    expected: meta.description ?? described.expected,
+    expected: meta.expected ?? described.expected,
     unit: meta.unit,
     secret: meta.secret ?? false,
   };

@@ -1,0 +1,105 @@
+import { z } from "zod";
+import { bytes, count, duration, path, section } from "./values.ts";
+
+export const detect = section({
+  enabled: z
+    .boolean()
+    .default(true)
+    .describe("Whether records are judged. If it is false, requests are forwarded without being read."),
+  stream_by: z
+    .array(z.string().min(1))
+    .max(8)
+    .default(["service.name"])
+    .describe(
+      "Resource attributes whose values identify a stream, in addition to the tenant and the signal.",
+    ),
+  baseline: section({
+    records: count
+      .min(64)
+      .max(1_000_000)
+      .default(1_000)
+      .describe(
+        "The number of records that a stream learns from before it is judged. The first part becomes its dictionary, and the rest determines its limits.",
+      ),
+    accept_after: duration
+      .default(86_400_000)
+      .describe(
+        "Novelty that keeps arriving for this long becomes normal. Until then it stays flagged, as one open anomaly.",
+      ),
+    // LZ4 finds matches at distances of up to 64 KiB.
+    dictionary_size: bytes
+      .pipe(z.number().min(1024).max(65_536))
+      .default(24 * 2 ** 10)
+      .describe("The size of the masked, deduplicated text that a stream keeps."),
+  }),
+  window: section({
+    records: count
+      .min(8)
+      .max(100_000)
+      .default(256)
+      .describe("The length of a window in records. A window also ends at 8 KiB of text."),
+    hop: count
+      .max(100_000)
+      .default(128)
+      .describe("The number of records by which a window moves. At most `detect.window.records`."),
+  }),
+  budget: section({
+    per_stream_per_day: z
+      .number()
+      .positive()
+      .max(1e6)
+      .default(1)
+      .describe(
+        "The number of alarms per stream and day that operators can handle. Alarm limits follow from it.",
+      ),
+    per_process_per_day: z
+      .number()
+      .nonnegative()
+      .max(1e9)
+      .default(1_000)
+      .describe(
+        "The number of alarms of all streams together: as many at once, and as many per day. Each tenant has an equal share, half of which is reserved for its strangest anomalies; unused shares are lent to other tenants, and a new tenant receives its share at once. Alarms beyond the budget are counted by `driftlock_withheld_alarms_total`, but not reported. 0 disables the limit.",
+      ),
+  }),
+  codec: z
+    .enum(["openzl", "zstd", "lz4", "gzip"])
+    .default("zstd")
+    .describe("The codec of the window metrics that explain an anomaly."),
+  permutations: z
+    .number()
+    .int()
+    .min(0)
+    .max(9_999)
+    .default(199)
+    .describe("The maximum number of permutations that the permutation test draws. 0 disables the test."),
+  seed: z
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .default(42)
+    .describe("The seed of the permutation test and of the anomalies' ids."),
+  key_file: path
+    .optional()
+    .describe(
+      "A file of 64 hexadecimal digits, as `openssl rand -hex 32` prints: the secret key of the engine's hashes. Processes that share it give the same verdicts. If it is not set, each installation generates its own key in `data_dir/hash.key` at the first start.",
+    ),
+  threads: z
+    .number()
+    .int()
+    .min(1)
+    .max(16)
+    .default(1)
+    .describe("The number of threads of the engine. Verdicts do not depend on it."),
+  max_streams: count
+    .max(1_000_000)
+    .default(10_000)
+    .describe(
+      "The number of streams in memory. Beyond it, the least recently used stream is evicted and counted by `driftlock_evicted_streams_total`. Each of the 16 shards has its share of them and some room for chance, so that the engine may hold up to 11,600 streams at 10,000, and up to 592 at 300.",
+    ),
+  snapshot_interval: duration
+    .default(300_000)
+    .describe(
+      "How often the state of all streams is saved in `data_dir`, in addition to the save at shutdown. 0 saves only at shutdown.",
+    ),
+});
