@@ -223,6 +223,9 @@ export interface Native {
    */
   split(signal: Signal, request: Buffer, most: number): Promise<Buffer[] | null>;
 
+  /** Counts the log records, spans or data points of a request off the event loop. Null if the request is malformed. */
+  countRecords(signal: Signal, request: Buffer): Promise<number | null>;
+
   Engine: new (options: EngineOptions) => NativeEngine;
 }
 

@@ -9,6 +9,7 @@ Napi::Object init(Napi::Env, Napi::Object exports) {
   driftlock::binding::exportMetrics(exports);
   driftlock::binding::exportEngine(exports);
   driftlock::binding::exportSplit(exports);
+  driftlock::binding::exportCountRecords(exports);
   driftlock::binding::exportSeverity(exports);
   return exports;
 }

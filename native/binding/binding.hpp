@@ -9,6 +9,7 @@ void exportCodec(Napi::Object exports);
 void exportMetrics(Napi::Object exports);
 void exportEngine(Napi::Object exports);
 void exportSplit(Napi::Object exports);
+void exportCountRecords(Napi::Object exports);
 void exportSeverity(Napi::Object exports);
 
 }  // namespace driftlock::binding

@@ -9,6 +9,11 @@ export async function divide(signal: Signal, body: Buffer, most: number): Promis
   return (await native.split(signal, body, most)) ?? [body];
 }
 
+/** The log records, spans or data points of a request that can be read. */
+export async function countRecords(signal: Signal, body: Buffer): Promise<number> {
+  return (await native.countRecords(signal, body)) ?? 0;
+}
+
 /** What servers say of a message that is larger than they take; a quota that is spent is another matter. */
 const tooLarge = /HTTP 413\b|larger than|exceeds (the )?max|too (large|big)/i;
 

@@ -1,10 +1,10 @@
 import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import type { ForwardConfig } from "../config/schema.ts";
-import { clip } from "../otlp/codes.ts";
+import { clip, isGood } from "../otlp/codes.ts";
 import { Code, type PartialSuccess, type Signal } from "../otlp/protocol.ts";
 import { checkForward } from "./check.ts";
 import { Delivery, type Send } from "./delivery.ts";
-import { divide, isTooLarge, join } from "./divide.ts";
+import { countRecords, divide, isTooLarge, join } from "./divide.ts";
 import { Drop, Drops, senderGone, shutDown } from "./drop.ts";
 import { endpoints, Failover } from "./failover.ts";
 import { Health, type LastError } from "./health.ts";
@@ -52,11 +52,26 @@ export interface Undelivered {
   bytes: number;
 }
 
+/** A part of a request that the downstream refused for good, with what it said. */
+export interface RefusedPart {
+  body: Buffer;
+  refusal: Drop;
+}
+
+/** What became of a request that the downstream took, in whole or in part. */
+export interface Delivered {
+  partialSuccess: PartialSuccess | undefined;
+  refused: RefusedPart[];
+}
+
 /** A request whose parts are being delivered. */
 interface Request {
   signal: Signal;
   abort: AbortSignal;
   onRest(resting: boolean): void;
+  /** Bytes of the parts that the downstream has taken. */
+  takenBytes: number;
+  refused: RefusedPart[];
 }
 
 /** How often a request that is too large for the downstream is divided further. */
@@ -103,7 +118,8 @@ export class Forwarder implements Exporter {
   async export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
     try {
       this.#checkRoom(body.length);
-      return await this.deliver(signal, body, abort);
+      const { partialSuccess, refused } = await this.deliver(signal, body, abort);
+      return await this.#addRefused(signal, partialSuccess, refused);
     } catch (error) {
       if (error instanceof Drop) this.#drops.report(signal, body.length, error);
       throw error;
@@ -111,16 +127,17 @@ export class Forwarder implements Exporter {
   }
 
   /**
-   * As `export`, for a caller that keeps what is not delivered, and bounds what it gives: it counts as no drop.
+   * Delivers a request for a caller that keeps what is not delivered and bounds what it hands over: a failure is not counted
+   * as a drop. The parts that the downstream refused are the caller's to count or to keep.
    * @param onRest told when the request begins to wait because the downstream asked for it, and when that is over.
-   * @throws {Drop}
+   * @throws {Drop} if the downstream has taken nothing, or if a part can be sent again.
    */
   async deliver(
     signal: Signal,
     body: Buffer,
     abort: AbortSignal,
     onRest: (resting: boolean) => void = () => {},
-  ): Promise<PartialSuccess | undefined> {
+  ): Promise<Delivered> {
     const start = performance.now();
     if (this.#closing) throw this.#shutDown();
     this.#held++;
@@ -128,11 +145,14 @@ export class Forwarder implements Exporter {
       const large = body.length > this.#config.max_request_size;
       // Without a pause for the others, which are counted at once then.
       const parts = large ? await this.#divide(signal, body) : [body];
-      const partialSuccess = await this.#deliverAll({ signal, abort, onRest }, parts, maxHalvings);
+      const request: Request = { signal, abort, onRest, takenBytes: 0, refused: [] };
+      const partialSuccess = await this.#deliverAll(request, parts, maxHalvings);
+      const { takenBytes, refused } = request;
+      if (takenBytes === 0 && refused.length > 0) throw refused[0]!.refusal;
       const seconds = (performance.now() - start) / 1e3;
       const rejected = partialSuccess?.rejected ?? 0;
-      this.#hooks.onDelivered({ signal, seconds, bytes: sizeOf(parts), rejected });
-      return partialSuccess;
+      this.#hooks.onDelivered({ signal, seconds, bytes: takenBytes, rejected });
+      return { partialSuccess, refused };
     } catch (error) {
       if (this.#closing) {
         this.#undelivered.requests++;
@@ -221,8 +241,8 @@ export class Forwarder implements Exporter {
   }
 
   /**
-   * One after the other, so that nothing is sent in vain behind a part that fails: the sender, or the queue, comes again with
-   * the whole request. The parts count as held until all are done.
+   * Sends one part after the other, so that nothing is sent in vain behind a part that may be sent again: the sender, or the
+   * queue, comes again with the whole request. The parts count as held until all are done.
    */
   async #deliverAll(
     request: Request,
@@ -243,18 +263,42 @@ export class Forwarder implements Exporter {
     }
   }
 
-  /** A downstream that takes less than `max_request_size` may take the halves. */
+  /**
+   * A downstream that takes less than `max_request_size` may take the halves. A part that is itself at fault is set aside, and
+   * the others go on: they cannot be taken back.
+   */
   async #deliverPart(request: Request, body: Buffer, halvings: number): Promise<PartialSuccess | undefined> {
     const { signal } = request;
     if (body.length > this.#config.max_request_size) this.#tellOversize(signal, body.length);
     try {
-      return await this.#deliverOne(request, body);
+      const partialSuccess = await this.#deliverOne(request, body);
+      request.takenBytes += body.length;
+      return partialSuccess;
     } catch (error) {
-      if (halvings === 0 || !(error instanceof Drop) || !isTooLarge(error)) throw error;
-      const halves = await divide(signal, body, Math.ceil(body.length / 2));
-      if (halves.length === 1) throw error;
-      return this.#deliverAll(request, halves, halvings - 1);
+      if (!(error instanceof Drop) || error.reason !== "refused" || !isGood(error)) throw error;
+      if (halvings > 0 && isTooLarge(error)) {
+        const halves = await divide(signal, body, Math.ceil(body.length / 2));
+        if (halves.length > 1) return this.#deliverAll(request, halves, halvings - 1);
+      }
+      request.refused.push({ body, refusal: error });
+      return undefined;
     }
+  }
+
+  /** Adds the records of refused parts to what the downstream itself rejected, and counts them. */
+  async #addRefused(
+    signal: Signal,
+    partialSuccess: PartialSuccess | undefined,
+    refused: readonly RefusedPart[],
+  ): Promise<PartialSuccess | undefined> {
+    let all = partialSuccess;
+    for (const { body, refusal } of refused) {
+      const rejected = await countRecords(signal, body);
+      this.#hooks.onRefusedPart({ signal, records: rejected });
+      this.#drops.log(refusal, "refused part");
+      all = join(all, { rejected, message: refusal.message });
+    }
+    return all;
   }
 
   #tellOversize(signal: Signal, bytes: number): void {

@@ -31,6 +31,8 @@ export interface ForwardHooks {
   onDelivered(delivery: { signal: Signal; seconds: number; bytes: number; rejected: number }): void;
   /** A request is sent that is larger than `max_request_size`, since it cannot be divided. */
   onOversize(request: { signal: Signal; bytes: number }): void;
+  /** The downstream refused a part of a request, with so many records, and took another part. */
+  onRefusedPart(part: { signal: Signal; records: number }): void;
   /** A request was not taken or not delivered. */
   onDrop(drop: { signal: Signal; reason: DropReason; code: Code; bytes: number }): void;
 }

@@ -5,7 +5,7 @@ import type { ForwardConfig } from "../config/schema.ts";
 import { clip, isGood } from "../otlp/codes.ts";
 import { Code, type Signal, signals } from "../otlp/protocol.ts";
 import { Drop, type Drops } from "./drop.ts";
-import type { Forwarder } from "./forwarder.ts";
+import type { Forwarder, RefusedPart } from "./forwarder.ts";
 import type { DurableHooks } from "./hooks.ts";
 import type { DeadLetters } from "./queue/dead-letters.ts";
 import { type Entry, LogFull, SegmentLog } from "./queue/log.ts";
@@ -177,21 +177,21 @@ export class Lane {
 
   async #carry(entry: Entry): Promise<void> {
     this.#carriedBytes += entry.body.length;
-    const fate = await this.#deliver(entry);
-    if (fate === "done") this.#log.done(entry);
-    if (fate instanceof Drop) {
-      // Others go on meanwhile.
+    const refused = await this.#deliver(entry);
+    if (refused?.length === 0) this.#log.done(entry);
+    else if (refused !== undefined) {
+      // Other entries are delivered meanwhile.
       this.#unburied++;
       this.#onRoom?.();
-      this.#burials = this.#burials.then(() => this.#bury(entry, fate));
+      this.#burials = this.#burials.then(() => this.#bury(entry, refused));
       await this.#burials;
       this.#unburied--;
     }
     this.#carriedBytes -= entry.body.length;
   }
 
-  /** Resolves when the request is done or is to be a dead letter, or at the close. */
-  async #deliver({ body }: Entry): Promise<"done" | "stays" | Drop> {
+  /** Resolves to what the downstream refused for good, or to undefined if the entry stays in the queue at the close. */
+  async #deliver({ body }: Entry): Promise<RefusedPart[] | undefined> {
     const { config, hooks, forwarder } = this.#parts;
     const closing = this.#closing.signal;
     let blamed = false;
@@ -202,23 +202,24 @@ export class Lane {
         .catch((error) => toDrop(error));
       if (!(outcome instanceof Drop)) {
         this.#delivered++;
-        if (outcome) hooks.log.debug(outcome, "forward: the downstream refused some records");
-        return "done";
+        const { partialSuccess, refused } = outcome;
+        if (partialSuccess) hooks.log.debug(partialSuccess, "forward: the downstream refused some records");
+        return refused;
       }
       const takesOthers = this.#delivered > before;
       if (outcome.reason === "refused" && outcome.code !== Code.UNAUTHENTICATED) {
-        if (isGood(outcome) || blamed) return outcome;
+        if (isGood(outcome) || blamed) return [{ body, refusal: outcome }];
         // Asked once more where it takes others: it may just have come to itself.
         blamed = takesOthers || (await forwarder.takesAny());
         if (blamed) continue;
       } else {
         blamed = false;
-        if (takesOthers && !closing.aborted && (await this.#putBack(body))) return "done";
+        if (takesOthers && !closing.aborted && (await this.#putBack(body))) return [];
       }
       const pause = Math.min(outcome.retryAfterMs ?? config.retry.max_interval, maxPauseMs);
       await sleep(pause, undefined, { signal: closing }).catch(() => {});
     }
-    return "stays";
+    return undefined;
   }
 
   #rest(resting: boolean): void {
@@ -233,8 +234,14 @@ export class Lane {
     );
   }
 
-  /** While the device does not take it, it stays in the log. */
-  async #bury(entry: Entry, refusal: Drop): Promise<void> {
+  /** Makes dead letters of the refused parts of an entry, which stays in the log until the device has taken all of them. */
+  async #bury(entry: Entry, refused: readonly RefusedPart[]): Promise<void> {
+    for (const part of refused) if (!(await this.#buryPart(part))) return;
+    this.#log.done(entry);
+  }
+
+  /** Resolves to false if the close comes first. */
+  async #buryPart({ body, refusal }: RefusedPart): Promise<boolean> {
     const { config, hooks, letters, drops } = this.#parts;
     const closing = this.#closing.signal;
     const path = letters.path(this.#signal);
@@ -243,16 +250,17 @@ export class Lane {
       drops.log(new Drop("refused", code, `${refusal.message}; ${fate}`), kind);
     while (!closing.aborted) {
       try {
-        const kept = await letters.add(this.#signal, entry.body);
-        hooks.onDeadLetter({ signal: this.#signal, code, bytes: entry.body.length, kept });
+        const kept = await letters.add(this.#signal, body);
+        hooks.onDeadLetter({ signal: this.#signal, code, bytes: body.length, kept });
         if (kept) log(`kept in ${path}`, "kept");
         else log(`lost: ${path} has reached forward.queue.disk.max_dead_letter_size; move it away`, "lost");
-        return this.#log.done(entry);
+        return true;
       } catch (error) {
         log(`stays in the queue: ${path} cannot be written: ${clip((error as Error).message)}`, "held");
         await sleep(config.retry.max_interval, undefined, { signal: closing }).catch(() => {});
       }
     }
+    return false;
   }
 }
 

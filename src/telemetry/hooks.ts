@@ -40,6 +40,9 @@ export function forwardHooks({ forward }: Metrics, log: Logger): DurableHooks {
     onOversize({ signal }) {
       forward.oversize.inc({ signal });
     },
+    onRefusedPart({ signal, records }) {
+      forward.rejected.inc({ signal }, records);
+    },
     onDrop({ signal, reason }) {
       forward.undelivered.inc({ signal, reason });
     },

@@ -149,9 +149,11 @@ export function createMetrics(versions: Versions) {
       "Records in requests that the downstream took, or the queue on disk.",
       ["signal"],
     ),
-    rejected: counter("rejected_records_total", "Records that the downstream refused by partial success.", [
-      "signal",
-    ]),
+    rejected: counter(
+      "rejected_records_total",
+      "Records that the downstream refused by partial success, or with a part of a divided request.",
+      ["signal"],
+    ),
     undelivered: counter("undelivered_requests_total", "Requests handed back to their senders undelivered.", [
       "signal",
       "reason",

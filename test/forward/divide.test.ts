@@ -1,4 +1,6 @@
 /** Requests larger than the downstream takes. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, vi } from "vitest";
 import { DurableForwarder } from "../../src/forward/durable.ts";
@@ -10,9 +12,14 @@ import { forwardConfig, type Protocol, patient, type Received, watch } from "./d
 
 const KiB = 1024;
 
-/** A request of records that are numbered, of so many bytes each. */
+/** A request of so many numbered records of `size` bytes each. */
 function numbered(count: number, size: number): Buffer {
-  const logRecords = Array.from({ length: count }, (_, i) => ({
+  return sized(Array.from({ length: count }, () => size));
+}
+
+/** A request of numbered records of these sizes. */
+function sized(sizes: number[]): Buffer {
+  const logRecords = sizes.map((size, i) => ({
     severityText: String(i),
     body: { value: { case: "stringValue" as const, value: "x".repeat(size) } },
   }));
@@ -42,6 +49,7 @@ describe.each<Protocol>(["grpc", "http"])("a large request over %s", (protocol) 
     cleanups.push(() => forward.close(0));
     return { forward, seen };
   }
+  const invalid = protocol === "http" ? 400 : Code.INVALID_ARGUMENT;
   const tooLarge = (limit: number) => (request: Received) => {
     if (request.body.length <= limit) return {};
     return protocol === "http"
@@ -75,13 +83,54 @@ describe.each<Protocol>(["grpc", "http"])("a large request over %s", (protocol) 
     expect(seen.rejected).toEqual([8]);
   });
 
-  it("is refused as a whole when a part is, and no later part is sent", async () => {
+  it("is delivered but for a part that is invalid, whose records are rejected", async () => {
     const server = await downstream(protocol, (_, index) =>
-      index === 1 ? { status: protocol === "http" ? 400 : Code.INVALID_ARGUMENT } : {},
+      index === 1 ? { status: invalid, message: "bad severity" } : {},
     );
+    const { forward, seen } = forwarder(server.endpoint);
+    const partial = await forward.export("logs", numbered(500, 500), patient());
+    expect(numbersOf(server.received)).toEqual(upTo(500));
+    const rejected = numbersOf([server.received[1]!]).length;
+    expect(partial).toEqual({ rejected, message: expect.stringContaining("bad severity") });
+    expect(seen).toMatchObject({ refusedParts: [rejected], rejected: [0], drops: [] });
+  });
+
+  it("is delivered but for a record that is too large by itself, which is rejected with the reason", async () => {
+    const server = await downstream(protocol, tooLarge(64 * KiB));
+    const { forward, seen } = forwarder(server.endpoint);
+    const partial = await forward.export("logs", sized([500, 500, 100 * KiB, 500, 90 * KiB, 500]), patient());
+    const taken = server.received.filter(({ body }) => body.length <= 64 * KiB);
+    expect(numbersOf(taken)).toEqual([0, 1, 3, 5]);
+    expect(partial).toEqual({ rejected: 2, message: expect.stringContaining("RESOURCE_EXHAUSTED") });
+    expect(seen).toMatchObject({ refusedParts: [1, 1], drops: [] });
+  });
+
+  it("is delivered but for a record that is found to be too large when it is divided further", async () => {
+    const server = await downstream(protocol, tooLarge(20 * KiB));
+    const { forward, seen } = forwarder(server.endpoint);
+    const partial = await forward.export("logs", sized([500, 500, 30 * KiB, 500, 500]), patient());
+    const taken = server.received.filter(({ body }) => body.length <= 20 * KiB);
+    expect(numbersOf(taken)).toEqual([0, 1, 3, 4]);
+    expect(partial).toMatchObject({ rejected: 1 });
+    expect(seen).toMatchObject({ refusedParts: [1], drops: [] });
+  });
+
+  it("is refused as a whole if all of its parts are", async () => {
+    const server = await downstream(protocol, () => ({ status: invalid }));
     const { forward, seen } = forwarder(server.endpoint);
     await expect(forward.export("logs", numbered(500, 500), patient())).rejects.toMatchObject({
       code: Code.INVALID_ARGUMENT,
+    });
+    expect(seen).toMatchObject({ refusedParts: [], rejected: [], drops: ["refused"] });
+  });
+
+  it("is refused as a whole, and no later part is sent, if the refusal is not for what is in a part", async () => {
+    const server = await downstream(protocol, (_, index) =>
+      index === 1 ? { status: protocol === "http" ? 401 : Code.UNAUTHENTICATED } : {},
+    );
+    const { forward, seen } = forwarder(server.endpoint);
+    await expect(forward.export("logs", numbered(500, 500), patient())).rejects.toMatchObject({
+      code: Code.UNAUTHENTICATED,
     });
     expect(server.received).toHaveLength(2);
     expect(seen.drops).toEqual(["refused"]);
@@ -175,5 +224,23 @@ describe.each<Protocol>(["grpc", "http"])("a large request over %s", (protocol) 
     // The one that is refused is alone a dead letter.
     expect(seen.letters).toEqual([true]);
     expect(seen.rejected).toEqual([0, 0, 0]);
+  });
+
+  it("leaves only the record that is too large as a dead letter of the queue on disk", async () => {
+    const server = await downstream(protocol, tooLarge(20 * KiB));
+    const seen = watch();
+    const overrides = { max_request_size: 64 * KiB, queue: { storage: "disk", concurrency: 1 } } as Overrides;
+    const config = forwardConfig(protocol, server.endpoint, overrides);
+    const folder = await newFolder();
+    const forward = await DurableForwarder.open(config, seen, folder);
+    cleanups.push(() => forward.close(0));
+    await forward.export("logs", sized([500, 500, 30 * KiB, 500]), patient());
+    await vi.waitFor(() => expect(forward.state().storedBytes).toBe(0), 10_000);
+    const taken = server.received.filter(({ body }) => body.length <= 20 * KiB);
+    expect(numbersOf(taken)).toEqual([0, 1, 3]);
+    expect(seen).toMatchObject({ letters: [true], refusedParts: [], drops: [] });
+    const letters = await stat(join(folder, "dead-letters", "logs.otlp"));
+    expect(letters.size).toBeGreaterThan(30 * KiB);
+    expect(letters.size).toBeLessThan(31 * KiB);
   });
 });

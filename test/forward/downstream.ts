@@ -225,6 +225,8 @@ export function forwardConfig(
 export interface Watch extends DurableHooks {
   attempts: Code[];
   rejected: number[];
+  /** Records of each refused part. */
+  refusedParts: number[];
   /** Bytes of requests beyond max_request_size. */
   oversize: number[];
   drops: DropReason[];
@@ -237,6 +239,7 @@ export function watch(): Watch {
   const seen = {
     attempts: [] as Code[],
     rejected: [] as number[],
+    refusedParts: [] as number[],
     oversize: [] as number[],
     drops: [] as DropReason[],
     letters: [] as boolean[],
@@ -247,6 +250,7 @@ export function watch(): Watch {
     log: pino({ level: "silent" }),
     onAttempt: ({ code }) => seen.attempts.push(code),
     onDelivered: ({ rejected }) => seen.rejected.push(rejected),
+    onRefusedPart: ({ records }) => seen.refusedParts.push(records),
     onOversize: ({ bytes }) => seen.oversize.push(bytes),
     onDrop: ({ reason }) => seen.drops.push(reason),
     onDeadLetter: ({ kept }) => seen.letters.push(kept),

@@ -70,6 +70,8 @@ describe.each(signals)("a request of %s that is divided", (signal) => {
     expect(parts.flatMap((part) => flatten(signal, part))).toEqual(flatten(signal, whole));
     expect(sum(parts)).toBeLessThanOrEqual(2 * whole.length);
     if (parts.length === 1) expect(parts[0]).toBe(original);
+    const counts = await Promise.all(parts.map((part) => native.countRecords(signal, part)));
+    expect(counts.reduce((all, count) => all! + count!, 0)).toBe(await native.countRecords(signal, original));
     // As few as that takes: no two neighbours would fit together, give or take what their lengths take.
     for (const [i, part] of parts.slice(1).entries()) {
       expect(sum([parts[i]!, part])).toBeGreaterThan(Math.min(most, whole.length) - 16);

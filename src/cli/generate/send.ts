@@ -39,6 +39,7 @@ export function sendTo(
     },
     onDelivered() {},
     onOversize() {},
+    onRefusedPart() {},
     onDrop() {},
   });
   const said = new Set<string>();

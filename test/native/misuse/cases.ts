@@ -63,6 +63,7 @@ const withBytes = (engine: NativeEngine, bytes: Uint8Array): Record<string, () =
   decompress: () => native.decompress("zstd", bytes, 1_000),
   decompressAsync: () => native.decompressAsync("zstd", bytes, 1_000),
   split: () => native.split("logs", any(bytes), 100),
+  countRecords: () => native.countRecords("logs", any(bytes)),
   entropy: () => native.entropy(bytes),
   compressionRatio: () => native.compressionRatio(bytes, "lz4"),
   deltaBits: () => native.deltaBits(bytes, bytes, "gzip"),
