@@ -38,8 +38,8 @@ test-native: build/sanitized/.stamp ## the native tests under address and undefi
 	ctest --test-dir build/sanitized --output-on-failure
 
 .PHONY: coverage-native
-coverage-native: build/coverage/.stamp ## which lines of native/cbad the native tests run; fails below NATIVE_COVERAGE (80) percent
-	scripts/coverage-native.sh build/coverage native/cbad $(NATIVE_COVERAGE)
+coverage-native: build/coverage/.stamp ## which lines of native/cbad and native/channels the native tests run; fails below NATIVE_COVERAGE (80) percent
+	scripts/coverage-native.sh build/coverage $(NATIVE_COVERAGE) native/cbad native/channels
 
 .PHONY: test-e2e
 test-e2e: build ## against a real OpenTelemetry Collector (wants Go)

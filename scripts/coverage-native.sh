@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# coverage-native.sh BUILD SOURCES PERCENT: runs the native tests of a build with DRIFTLOCK_COVERAGE, prints which lines of
-# SOURCES they run, and fails below PERCENT.
+# coverage-native.sh BUILD PERCENT FOLDER...: runs the native tests of a build with DRIFTLOCK_COVERAGE, prints which lines of
+# the folders they run, and fails if they run less than PERCENT of them.
 set -euo pipefail
-build=$1 sources=$2 least=$3
+build=$1 least=$2
+shift 2
 compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
 # Those of the compiler's own version: others do not read its files.
 tool() {
@@ -23,17 +24,17 @@ for test in "${tests[@]:1}"; do objects+=(-object "$test"); done
 # Paths may be relative to the build, so that they are chosen by their ends.
 "$cov" export "${objects[@]}" -instr-profile="$build/tests.profdata" -summary-only |
   node -e '
-    const [sources, least] = process.argv.slice(1);
+    const [least, ...folders] = process.argv.slice(1);
     const { files } = JSON.parse(require("node:fs").readFileSync(0, "utf8")).data[0];
     const total = { count: 0, covered: 0 };
     const percent = ({ count, covered }) => ((100 * covered) / count).toFixed(1).padStart(6);
     for (const { filename, summary } of files) {
-      const at = filename.lastIndexOf(`${sources}/`);
+      const at = Math.max(...folders.map((folder) => filename.lastIndexOf(`${folder}/`)));
       if (at < 0 || summary.lines.count === 0) continue;
       total.count += summary.lines.count;
       total.covered += summary.lines.covered;
       console.log(`${percent(summary.lines)} % of ${String(summary.lines.count).padStart(5)} lines  ${filename.slice(at)}`);
     }
-    console.log(`${percent(total)} % of ${String(total.count).padStart(5)} lines  ${sources}, at least ${least} % is required`);
+    console.log(`${percent(total)} % of ${String(total.count).padStart(5)} lines  ${folders.join(", ")}; at least ${least} % is required`);
     process.exit(total.covered / total.count >= least / 100 ? 0 : 1);
-  ' "$sources" "$least"
+  ' "$least" "$@"

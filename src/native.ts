@@ -169,7 +169,7 @@ export interface NativeEngine {
   ): Promise<{ found: boolean; ended: Buffer | null }>;
   /**
    * Figures of the streams that have changed since they were last told, about `most` of them: how many are left in 32 bits,
-   * then each stream as StreamFigures::encode in native/stream/figures.hpp says.
+   * then each stream as StreamFigures::encode in native/report/figures.hpp says.
    */
   figures(most: number): Promise<Buffer>;
   /**

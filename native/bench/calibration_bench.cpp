@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "cbad/calibration.hpp"
+#include "channels/calibration.hpp"
 
 using namespace driftlock;
 

@@ -14,7 +14,7 @@
 #include <mutex>
 #include <vector>
 
-#include "stream/engine.hpp"
+#include "engine/engine.hpp"
 
 int main(int argc, char** argv) {
   using namespace driftlock;

@@ -13,8 +13,8 @@
 #include <variant>
 #include <vector>
 
-#include "cbad/fields.hpp"
-#include "stream/hash.hpp"
+#include "base/hash.hpp"
+#include "channels/fields/fields.hpp"
 
 using namespace driftlock;
 

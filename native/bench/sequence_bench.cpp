@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "cbad/sequence.hpp"
+#include "channels/sequence/sequence.hpp"
 
 using namespace driftlock;
 

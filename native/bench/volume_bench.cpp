@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "cbad/mix.hpp"
-#include "cbad/volume.hpp"
+#include "channels/volume/mix.hpp"
+#include "channels/volume/volume.hpp"
 
 using namespace driftlock;
 

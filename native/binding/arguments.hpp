@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "bytes.hpp"
+#include "base/bytes.hpp"
 #include "codec/codec.hpp"
 #include "otlp/reader.hpp"
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "arguments.hpp"
-#include "background.hpp"
-#include "binding.hpp"
+#include "binding/arguments.hpp"
+#include "binding/background.hpp"
+#include "binding/binding.hpp"
 #include "codec/encodings.hpp"
 
 namespace driftlock::binding {

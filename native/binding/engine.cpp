@@ -11,7 +11,7 @@
 #include "binding/arguments.hpp"
 #include "binding/binding.hpp"
 #include "binding/engine_options.hpp"
-#include "stream/engine.hpp"
+#include "engine/engine.hpp"
 
 namespace driftlock::binding {
 namespace {

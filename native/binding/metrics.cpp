@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "arguments.hpp"
-#include "background.hpp"
-#include "binding.hpp"
+#include "binding/arguments.hpp"
+#include "binding/background.hpp"
+#include "binding/binding.hpp"
 #include "cbad/chacha20.hpp"
 #include "cbad/entropy.hpp"
 #include "cbad/ncd.hpp"

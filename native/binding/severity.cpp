@@ -2,9 +2,9 @@
 
 #include <string>
 
-#include "arguments.hpp"
-#include "binding.hpp"
-#include "stream/severity.hpp"
+#include "binding/arguments.hpp"
+#include "binding/binding.hpp"
+#include "otlp/severity.hpp"
 
 namespace driftlock::binding {
 namespace {

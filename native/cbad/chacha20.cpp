@@ -1,4 +1,4 @@
-#include "chacha20.hpp"
+#include "cbad/chacha20.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -1,9 +1,9 @@
-#include "entropy.hpp"
+#include "cbad/entropy.hpp"
 
 #include <array>
 #include <cstddef>
 
-#include "portable_math.hpp"
+#include "base/portable_math.hpp"
 
 namespace driftlock {
 

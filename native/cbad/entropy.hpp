@@ -1,6 +1,6 @@
 #pragma once
 
-#include "../bytes.hpp"
+#include "base/bytes.hpp"
 
 namespace driftlock {
 

@@ -1,4 +1,4 @@
-#include "ncd.hpp"
+#include "cbad/ncd.hpp"
 
 #include <algorithm>
 #include <stdexcept>

@@ -1,4 +1,4 @@
-#include "permutation.hpp"
+#include "cbad/permutation.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "chacha20.hpp"
-#include "ncd.hpp"
+#include "cbad/chacha20.hpp"
+#include "cbad/ncd.hpp"
 
 namespace driftlock {
 namespace {

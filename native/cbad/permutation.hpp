@@ -4,9 +4,9 @@
 #include <memory>
 #include <span>
 
-#include "../bytes.hpp"
-#include "../codec/codec.hpp"
-#include "chacha20.hpp"
+#include "base/bytes.hpp"
+#include "cbad/chacha20.hpp"
+#include "codec/codec.hpp"
 
 namespace driftlock {
 

@@ -1,4 +1,4 @@
-#include "ratio.hpp"
+#include "cbad/ratio.hpp"
 
 #include <stdexcept>
 

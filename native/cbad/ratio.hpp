@@ -2,8 +2,8 @@
 
 #include <cstddef>
 
-#include "../bytes.hpp"
-#include "../codec/codec.hpp"
+#include "base/bytes.hpp"
+#include "codec/codec.hpp"
 
 namespace driftlock {
 

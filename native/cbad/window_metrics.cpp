@@ -1,11 +1,11 @@
-#include "window_metrics.hpp"
+#include "cbad/window_metrics.hpp"
 
 #include <algorithm>
 #include <stdexcept>
 
-#include "entropy.hpp"
-#include "ncd.hpp"
-#include "ratio.hpp"
+#include "cbad/entropy.hpp"
+#include "cbad/ncd.hpp"
+#include "cbad/ratio.hpp"
 
 namespace driftlock {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "../bytes.hpp"
-#include "../codec/codec.hpp"
+#include "base/bytes.hpp"
+#include "codec/codec.hpp"
 
 namespace driftlock {
 

@@ -1,4 +1,4 @@
-#include "codec.hpp"
+#include "codec/codec.hpp"
 
 #include <algorithm>
 #include <array>
@@ -6,8 +6,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "implementations.hpp"
-#include "work.hpp"
+#include "base/work.hpp"
+#include "codec/implementations.hpp"
 
 namespace driftlock {
 namespace {

@@ -7,7 +7,7 @@
 #include <span>
 #include <string_view>
 
-#include "../bytes.hpp"
+#include "base/bytes.hpp"
 
 namespace driftlock {
 

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "codec.hpp"
+#include "codec/codec.hpp"
 
 namespace driftlock {
 

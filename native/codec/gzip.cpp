@@ -5,7 +5,7 @@
 #include <limits>
 #include <new>
 
-#include "implementations.hpp"
+#include "codec/implementations.hpp"
 
 namespace driftlock::codecs {
 namespace {

@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "codec.hpp"
+#include "codec/codec.hpp"
 
 namespace driftlock::codecs {
 

@@ -1,7 +1,7 @@
 #include <lz4.h>
 #include <lz4hc.h>
 
-#include "implementations.hpp"
+#include "codec/implementations.hpp"
 
 namespace driftlock::codecs {
 namespace {

@@ -3,8 +3,8 @@
 #include <memory>
 #include <string>
 
-#include "encodings.hpp"
-#include "implementations.hpp"
+#include "codec/encodings.hpp"
+#include "codec/implementations.hpp"
 
 namespace driftlock {
 namespace {

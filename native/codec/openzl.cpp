@@ -11,9 +11,9 @@
 #include <new>
 #include <string>
 
-#include "implementations.hpp"
-#include "openzl_memory.hpp"
-#include "zstd.hpp"
+#include "codec/implementations.hpp"
+#include "codec/openzl_memory.hpp"
+#include "codec/zstd.hpp"
 
 namespace driftlock::codecs {
 namespace {

@@ -1,4 +1,4 @@
-#include "openzl_memory.hpp"
+#include "codec/openzl_memory.hpp"
 
 #include <cstdlib>
 #include <limits>

@@ -4,8 +4,8 @@
 #include <array>
 #include <string>
 
-#include "encodings.hpp"
-#include "implementations.hpp"
+#include "codec/encodings.hpp"
+#include "codec/implementations.hpp"
 
 namespace driftlock {
 namespace {

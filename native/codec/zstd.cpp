@@ -1,4 +1,4 @@
-#include "zstd.hpp"
+#include "codec/zstd.hpp"
 
 #include <zstd_errors.h>
 
@@ -6,7 +6,7 @@
 #include <new>
 #include <string>
 
-#include "implementations.hpp"
+#include "codec/implementations.hpp"
 
 namespace driftlock::codecs {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "bytes.hpp"
+#include "base/bytes.hpp"
 
 namespace driftlock::fuzz {
 

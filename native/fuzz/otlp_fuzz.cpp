@@ -10,8 +10,8 @@
 #include "otlp/attributes.hpp"
 #include "otlp/reader.hpp"
 #include "otlp/splice.hpp"
-#include "../test/otlp_check.hpp"
-#include "../test/otlp_json.hpp"
+#include "test/otlp_check.hpp"
+#include "test/otlp_json.hpp"
 
 using namespace driftlock;
 using namespace driftlock::otlp;

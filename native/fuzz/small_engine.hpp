@@ -2,8 +2,8 @@
 
 // Engines for fuzzers: what they learn from fits a fraction of a second.
 
-#include "../test/engine_bench.hpp"
-#include "../test/traffic.hpp"
+#include "test/engine_bench.hpp"
+#include "test/traffic.hpp"
 
 namespace driftlock::fuzz {
 

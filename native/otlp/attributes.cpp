@@ -1,11 +1,11 @@
-#include "attributes.hpp"
+#include "otlp/attributes.hpp"
 
 #include <bit>
 #include <cstddef>
 #include <cstring>
 
-#include "wire.hpp"
-#include "../work.hpp"
+#include "base/work.hpp"
+#include "otlp/wire.hpp"
 
 namespace driftlock::otlp {
 namespace {

@@ -1,8 +1,8 @@
-#include "reader.hpp"
+#include "otlp/reader.hpp"
 
-#include "schema.hpp"
-#include "value.hpp"
-#include "wire.hpp"
+#include "otlp/schema.hpp"
+#include "otlp/value.hpp"
+#include "otlp/wire.hpp"
 
 namespace driftlock::otlp {
 namespace {

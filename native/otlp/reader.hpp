@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../bytes.hpp"
+#include "base/bytes.hpp"
 
 /// The first look at a request: where its records lie. Nothing is copied; every position is an offset into the request.
 namespace driftlock::otlp {

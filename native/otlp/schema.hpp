@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "wire.hpp"
+#include "otlp/wire.hpp"
 
 /// What is known of the messages of OTLP: tables that the reader checks a request against.
 namespace driftlock::otlp::schemas {

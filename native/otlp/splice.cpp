@@ -1,11 +1,11 @@
-#include "splice.hpp"
+#include "otlp/splice.hpp"
 
 #include <cstring>
 #include <string_view>
 
-#include "views.hpp"
-#include "wire.hpp"
-#include "../work.hpp"
+#include "base/work.hpp"
+#include "otlp/views.hpp"
+#include "otlp/wire.hpp"
 
 namespace driftlock::otlp {
 namespace {

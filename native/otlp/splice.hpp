@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "../bytes.hpp"
-#include "reader.hpp"
+#include "base/bytes.hpp"
+#include "otlp/reader.hpp"
 
 namespace driftlock::otlp {
 

@@ -1,8 +1,8 @@
-#include "split.hpp"
+#include "otlp/split.hpp"
 
 #include <cstring>
 
-#include "wire.hpp"
+#include "otlp/wire.hpp"
 
 namespace driftlock::otlp {
 namespace {

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "reader.hpp"
+#include "otlp/reader.hpp"
 
 namespace driftlock::otlp {
 

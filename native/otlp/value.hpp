@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../bytes.hpp"
+#include "base/bytes.hpp"
 
 namespace driftlock::otlp {
 

@@ -1,4 +1,4 @@
-#include "views.hpp"
+#include "otlp/views.hpp"
 
 namespace driftlock::otlp {
 namespace {

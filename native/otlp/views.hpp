@@ -5,10 +5,10 @@
 #include <iterator>
 #include <optional>
 
-#include "../bytes.hpp"
-#include "reader.hpp"
-#include "value.hpp"
-#include "wire.hpp"
+#include "base/bytes.hpp"
+#include "otlp/reader.hpp"
+#include "otlp/value.hpp"
+#include "otlp/wire.hpp"
 
 /// Records as plain structs whose bytes stay in the request. The bytes given here come from an `Index`, which has
 /// checked them; from others the views read as far as the wire format holds, and stop there.

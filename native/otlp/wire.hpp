@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "../bytes.hpp"
-#include "../work.hpp"
+#include "base/bytes.hpp"
+#include "base/work.hpp"
 
 /// The protobuf wire format, as far as proto3 uses it: https://protobuf.dev/programming-guides/encoding/
 namespace driftlock::otlp {

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdint>
 
-#include "stream/hash.hpp"
+#include "base/hash.hpp"
 
 namespace driftlock {
 

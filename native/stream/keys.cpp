@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "base/hash.hpp"
+#include "base/work.hpp"
 #include "otlp/views.hpp"
-#include "stream/fields.hpp"
-#include "stream/hash.hpp"
+#include "record/record.hpp"
 #include "text/readable.hpp"
-#include "work.hpp"
 
 namespace driftlock {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cbad/portable_math.hpp"
-#include "cbad/state_bytes.hpp"
+#include "base/portable_math.hpp"
+#include "base/state_bytes.hpp"
 
 namespace driftlock {
 namespace {

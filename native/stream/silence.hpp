@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "bytes.hpp"
-#include "cbad/calibration.hpp"
-#include "stream/common_clock.hpp"
+#include "base/bytes.hpp"
+#include "base/common_clock.hpp"
+#include "channels/calibration.hpp"
 
 namespace driftlock {
 

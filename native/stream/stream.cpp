@@ -5,8 +5,8 @@
 #include <limits>
 #include <utility>
 
-#include "cbad/portable_math.hpp"
-#include "cbad/tags.hpp"
+#include "base/portable_math.hpp"
+#include "base/tags.hpp"
 
 namespace driftlock {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cbad/portable_math.hpp"
+#include "base/portable_math.hpp"
 
 namespace driftlock {
 namespace {

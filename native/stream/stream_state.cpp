@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cbad/state_bytes.hpp"
-#include "cbad/tags.hpp"
+#include "base/state_bytes.hpp"
+#include "base/tags.hpp"
 #include "otlp/wire.hpp"
 #include "stream/stream.hpp"
 

@@ -1,4 +1,4 @@
-#include "cbad/calibration.hpp"
+#include "channels/calibration.hpp"
 
 #include <bit>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cbad/portable_math.hpp"
+#include "base/portable_math.hpp"
 #include "test.hpp"
 
 using namespace driftlock;

@@ -1,4 +1,4 @@
-#include "stream/content.hpp"
+#include "channels/content/content.hpp"
 
 #include <string>
 

@@ -1,4 +1,4 @@
-#include "cbad/dictionary.hpp"
+#include "channels/content/dictionary.hpp"
 
 #include <memory>
 #include <string>

@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "cbad/state_bytes.hpp"
+#include "base/state_bytes.hpp"
+#include "engine/engine.hpp"
 #include "requests.hpp"
-#include "stream/engine.hpp"
 #include "test.hpp"
 
 namespace driftlock::test {

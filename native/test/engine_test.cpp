@@ -1,4 +1,4 @@
-#include "stream/engine.hpp"
+#include "engine/engine.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -16,11 +16,11 @@
 #include <fstream>
 #endif
 
-#include "cbad/state_bytes.hpp"
+#include "base/hash.hpp"
+#include "base/state_bytes.hpp"
 #include "engine_bench.hpp"
 #include "otlp/views.hpp"
 #include "requests.hpp"
-#include "stream/hash.hpp"
 #include "test.hpp"
 #include "traffic.hpp"
 

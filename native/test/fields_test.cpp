@@ -1,4 +1,4 @@
-#include "cbad/fields.hpp"
+#include "channels/fields/fields.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "stream/hash.hpp"
+#include "base/hash.hpp"
 #include "test.hpp"
 
 using namespace driftlock;

@@ -1,4 +1,4 @@
-#include "stream/hash.hpp"
+#include "base/hash.hpp"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "cbad/mix.hpp"
+#include "channels/volume/mix.hpp"
 
 #include <cmath>
 #include <memory>

@@ -1,4 +1,4 @@
-#include "stream/nearest.hpp"
+#include "report/nearest.hpp"
 
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "cbad/paths.hpp"
+#include "channels/paths/paths.hpp"
 
 #include <string>
 

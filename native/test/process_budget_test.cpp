@@ -1,4 +1,4 @@
-#include "stream/process_budget.hpp"
+#include "engine/process_budget.hpp"
 
 #include <algorithm>
 #include <map>

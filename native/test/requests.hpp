@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "bytes.hpp"
+#include "base/bytes.hpp"
 
 namespace driftlock::test {
 

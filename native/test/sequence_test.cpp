@@ -1,9 +1,9 @@
-#include "cbad/sequence.hpp"
+#include "channels/sequence/sequence.hpp"
 
 #include <algorithm>
 #include <vector>
 
-#include "cbad/portable_math.hpp"
+#include "base/portable_math.hpp"
 #include "test.hpp"
 
 using namespace driftlock;

@@ -1,4 +1,4 @@
-#include "stream/sessions.hpp"
+#include "channels/sequence/sessions.hpp"
 
 #include <vector>
 

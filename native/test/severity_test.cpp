@@ -1,9 +1,9 @@
-#include "stream/severity.hpp"
+#include "otlp/severity.hpp"
 
 #include <string_view>
 
+#include "record/record.hpp"
 #include "requests.hpp"
-#include "stream/fields.hpp"
 #include "test.hpp"
 
 using namespace driftlock;

@@ -1,4 +1,4 @@
-#include "cbad/shape.hpp"
+#include "channels/shape/shape.hpp"
 
 #include <algorithm>
 #include <array>

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "engine/clocks.hpp"
 #include "engine_bench.hpp"
 #include "requests.hpp"
-#include "stream/clocks.hpp"
 #include "test.hpp"
 
 using namespace driftlock;

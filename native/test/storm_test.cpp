@@ -7,12 +7,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/work.hpp"
 #include "engine_bench.hpp"
 #include "otlp/views.hpp"
+#include "report/allowance.hpp"
 #include "requests.hpp"
-#include "stream/allowance.hpp"
 #include "test.hpp"
-#include "work.hpp"
 
 using namespace driftlock;
 using namespace driftlock::test;

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <string>
 
+#include "report/report.hpp"
 #include "requests.hpp"
-#include "stream/report.hpp"
 #include "test.hpp"
 
 using namespace driftlock;

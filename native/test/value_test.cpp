@@ -1,13 +1,13 @@
 // The value channel: what it must find, what must leave it silent, and that a restart changes nothing.
 
-#include "cbad/value.hpp"
+#include "channels/value/value.hpp"
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
 #include <vector>
 
-#include "cbad/portable_math.hpp"
+#include "base/portable_math.hpp"
 #include "test.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-#include "cbad/volume.hpp"
+#include "channels/volume/volume.hpp"
 
 #include <cmath>
 #include <cstring>

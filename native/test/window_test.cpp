@@ -1,11 +1,11 @@
-#include "stream/window.hpp"
+#include "base/window.hpp"
 
 #include <deque>
 #include <string>
 
+#include "base/clock.hpp"
+#include "engine/shelf.hpp"
 #include "requests.hpp"
-#include "stream/clock.hpp"
-#include "stream/shelf.hpp"
 #include "test.hpp"
 
 using namespace driftlock;

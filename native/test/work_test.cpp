@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "base/work.hpp"
 #include "engine_bench.hpp"
 #include "requests.hpp"
 #include "test.hpp"
-#include "work.hpp"
 
 using namespace driftlock;
 using namespace driftlock::test;

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "bytes.hpp"
+#include "base/bytes.hpp"
 
 namespace driftlock::text {
 

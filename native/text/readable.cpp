@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "work.hpp"
+#include "base/work.hpp"
 
 namespace driftlock::text {
 namespace {

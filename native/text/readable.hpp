@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "cbad/dictionary.hpp"
+#include "channels/content/dictionary.hpp"
 
 namespace driftlock::text {
 

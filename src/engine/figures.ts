@@ -1,7 +1,7 @@
 /** What the engine tells of its streams from time to time. */
 import type { Channel, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
 
-/** As numbered in native/stream/figures.hpp, which says what they mean. */
+/** As numbered in native/report/figures.hpp, which says what they mean. */
 export const streamStates = ["learning", "watching", "shelved", "evicted", "limited"] as const;
 export type StreamState = (typeof streamStates)[number];
 

@@ -1,0 +1,345 @@
+#include "channels/calibration.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "base/portable_math.hpp"
+#include "base/state_bytes.hpp"
+#include "base/work.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr std::uint64_t growth_bits = 2;  // a block of level j holds 4^j scores
+/// Blocks that must reach a score before their share is trusted.
+constexpr std::size_t enough = 8;
+/// Blocks that a level must have to be asked at all.
+constexpr std::size_t fewest = 16;
+/// Alarms that a bank holds at least, in saved-up days: so many may come at once.
+constexpr double least_capacity = 3;
+constexpr double day = 86400;
+/// Nothing more usual than this is an anomaly, however rarely the stream speaks.
+constexpr double largest_limit = 0.01;
+/// A unit may overdraw the bank when it is so many times stranger than it must be.
+constexpr double overdraft = 100;
+/// Seconds taken for granted when a stream is new, so that its first batch does not look like a flood.
+constexpr double grace = 10;
+constexpr std::uint8_t snapshot_version = 1;
+
+float stored(double score) {
+  constexpr double largest = std::numeric_limits<float>::max();
+  return static_cast<float>(std::clamp(score, -largest, largest));
+}
+
+std::size_t reached(std::span<const float> scores, float score) {
+  countWork(scores.size());
+  std::uint32_t k = 0;  // 32 bits, like a float, so that this becomes vector code
+  for (const float s : scores) k += s >= score;
+  return k;
+}
+
+double block_of(int level) { return static_cast<double>(std::uint64_t{1} << (growth_bits * static_cast<unsigned>(level))); }
+
+/// P-value of a score that k of n blocks of a level reach: 1 - (1 - (k + 1) / (n + 1))^(1 / block).
+double rank(int level, std::size_t k, std::size_t n) {
+  if (k >= n) return 1;
+  const double share = static_cast<double>(k + 1) / static_cast<double>(n + 1);
+  if (level == 0) return share;
+  const double x = -portable_log(1 - share) / block_of(level);
+  return x < 1e-5 ? x * (1 - x / 2) : 1 - portable_exp(-x);
+}
+
+/// The same, from a table where it can be: scores far above all others ask for these at every level.
+double rank_of(int level, std::size_t k, std::size_t n) {
+  constexpr std::size_t most = 32;
+  static const auto ranks = [] {
+    std::array<std::array<std::array<double, most + 1>, 13>, 2> all{};
+    for (std::size_t trusted : {0, 1}) {
+      for (std::size_t j = 0; j < all[trusted].size(); ++j) {
+        for (std::size_t size = 0; size <= most; ++size) all[trusted][j][size] = rank(static_cast<int>(j), trusted * enough, size);
+      }
+    }
+    return all;
+  }();
+  if (n > most || (k != 0 && k != enough)) return rank(level, k, n);
+  return ranks[k / enough][static_cast<std::size_t>(level)][n];
+}
+
+}  // namespace
+
+Calibration::Calibration(double unit) : unit_(unit > 0 ? unit : 1) {
+  open_.fill(-std::numeric_limits<float>::infinity());
+}
+
+/// Finished blocks of a level.
+std::uint64_t Calibration::filled(int j) const { return learnt_ >> (growth_bits * static_cast<unsigned>(j)); }
+
+std::span<const float> Calibration::level(int j) const {
+  const std::uint64_t n = filled(j);
+  if (j == 0) return std::span(scores_).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, latest)));
+  const auto& maxima = maxima_[static_cast<std::size_t>(j - 1)];
+  return std::span(maxima).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, blocks)));
+}
+
+/// What a level says of the stream's past: its first block is left out once there are enough others.
+std::span<const float> Calibration::past(int j) const {
+  const bool begun = j > 0 && filled(j) > fewest && filled(j) <= blocks;
+  return level(j).subspan(begun ? 1 : 0);
+}
+
+double Calibration::p_value(double score) const {
+  if (std::isnan(score) || learnt_ == 0) return 1;
+  const float s = stored(score);
+  if (tail_.learnt == learnt_ && s > tail_.largest) return beyond(tail_, score);
+  float open = -std::numeric_limits<float>::infinity();
+  double ceiling = 1;  // what the level below would have said at the most, so that p falls with the score
+  for (int j = 0;; ++j) {
+    const std::span<const float> scores = past(j);
+    open = std::max(open, open_[static_cast<std::size_t>(j)]);
+    // What finished blocks do not hold yet counts against the score alone.
+    const std::size_t k = reached(scores, s) + (open >= s);
+    const bool top = j + 1 == levels || filled(j + 1) <= fewest;
+    if (k == 0 && top) return beyond(tail(j), score);
+    if (k >= enough || top) return std::min(ceiling, rank_of(j, k, scores.size()));
+    ceiling = std::min(ceiling, rank_of(j, enough, scores.size()));
+  }
+}
+
+/// The highest level that is asked.
+int Calibration::top() const {
+  int j = 0;
+  while (j + 1 < levels && filled(j + 1) > fewest) ++j;
+  return j;
+}
+
+const Calibration::Tail& Calibration::tail(int j) const {
+  if (tail_.learnt == learnt_) return tail_;
+  tail_ = {.learnt = learnt_, .largest = largest()};
+  const std::span<const float> scores = past(j);
+  tail_.rank = rank_of(j, 0, scores.size());
+  for (int below = 0; below < j; ++below) tail_.rank = std::min(tail_.rank, rank_of(below, enough, past(below).size()));
+  std::array<float, latest> sorted;
+  const auto end = std::copy(scores.begin(), scores.end(), sorted.begin());
+  std::sort(sorted.begin(), end);
+  // The upper half, at level 0 the upper tenth, at least 8.
+  const std::size_t n = scores.size();
+  const std::size_t m = std::min(n - 1, std::max<std::size_t>(enough, j == 0 ? n / 10 : n / 2));
+  tail_.none = n < 2 || m == 0;
+  if (tail_.none) return tail_;
+  tail_.from = sorted[n - m - 1];
+  double a0 = 0, a1 = 0;
+  for (std::size_t i = 0; i < m; ++i) {
+    const double excess = sorted[n - m + i] - tail_.from;
+    a0 += excess;
+    a1 += excess * (static_cast<double>(m - 1 - i) + 0.5) / static_cast<double>(m);
+  }
+  a0 /= static_cast<double>(m);
+  a1 /= static_cast<double>(m);
+  double shape = 0;
+  if (a0 > 2 * a1 && a0 > 0) shape = std::clamp(2 - a0 / (a0 - 2 * a1), 0.0, 0.9);
+  shape += 1 / std::sqrt(static_cast<double>(m));
+  tail_.scale = std::max(unit_, a0 * (1 - std::min(shape, 0.9)));
+  // Excesses of less than a unit say nothing of the shape: then the unit alone is the tail.
+  tail_.shape = a0 < unit_ ? 0 : shape;
+  tail_.share = static_cast<double>(m) / static_cast<double>(n) / block_of(j);
+  return tail_;
+}
+
+double Calibration::beyond(const Tail& tail, double score) {
+  return tail.none ? tail.rank : std::clamp(tail.chance(score), tail.rank * tail.rank, tail.rank);
+}
+
+double Calibration::Tail::chance(double score) const {
+  const double above = (score - from) / scale;
+  return share * portable_exp(-(shape == 0 ? above : portable_log(1 + shape * above) / shape));
+}
+
+double Calibration::Tail::scoreOf(double p) const {
+  const double exponent = portable_log(share / p);
+  return from + scale * (shape == 0 ? exponent : (portable_exp(shape * exponent) - 1) / shape);
+}
+
+void Calibration::learn(double score) {
+  if (std::isnan(score)) return;
+  const float s = stored(score);
+  scores_[learnt_ % latest] = s;
+  ++learnt_;
+  float largest = s;
+  for (std::size_t j = 1; j < levels; ++j) {
+    largest = open_[j] = std::max(open_[j], largest);
+    const std::uint64_t block = std::uint64_t{1} << (growth_bits * j);
+    if (learnt_ % block != 0) break;
+    maxima_[j - 1][(learnt_ / block - 1) % blocks] = largest;
+    open_[j] = -std::numeric_limits<float>::infinity();
+  }
+}
+
+void Calibration::learn(double score, Alarm judged, double p_limit) {
+  if (judged == Alarm::related) return;
+  if (judged != Alarm::raised) return learn(score);
+  const double most = limit(p_limit);
+  learn(std::min(score, std::isfinite(most) ? most : static_cast<double>(largest()) + unit_));
+}
+
+float Calibration::largest() const {
+  float most = -std::numeric_limits<float>::infinity();
+  for (int j = 0; j < levels; ++j) {
+    for (const float score : level(j)) most = std::max(most, score);
+    most = std::max(most, open_[static_cast<std::size_t>(j)]);
+  }
+  return most;
+}
+
+/// All finite floats in their order, -0 below 0.
+float Calibration::scoreAt(std::int64_t place) {
+  return std::bit_cast<float>(place < 0 ? 0x80000000u | static_cast<std::uint32_t>(-(place + 1)) : static_cast<std::uint32_t>(place));
+}
+
+std::int64_t Calibration::placeOf(float score) {
+  const auto bits = std::bit_cast<std::uint32_t>(score);
+  return bits < 0x80000000u ? std::int64_t{bits} : -static_cast<std::int64_t>(bits & 0x7FFFFFFFu) - 1;
+}
+
+double Calibration::limit(double p) const {
+  const auto reaches = [&](std::int64_t place) { return p_value(scoreAt(place)) <= p; };
+  constexpr std::int64_t largest = 0x7F7FFFFF;
+  if (!reaches(largest)) return std::numeric_limits<double>::infinity();
+  // The p-value falls as scores rise: the limit lies between `below` and `reached`. The tail says about where; from there
+  // steps that double find bounds on either side.
+  std::int64_t below = -largest - 2, reached = largest;
+  if (const Tail& tail = this->tail(top()); !tail.none && p > 0) {
+    std::int64_t at = std::min(largest, placeOf(stored(tail.scoreOf(p))));
+    const bool down = reaches(at);
+    (down ? reached : below) = at;
+    for (std::int64_t step = 1; reached - below > step; step *= 2) {
+      at = down ? reached - step : below + step;
+      const bool enough = reaches(at);
+      (enough ? reached : below) = at;
+      if (enough != down) break;
+    }
+  }
+  while (reached - below > 1) {
+    const std::int64_t middle = below + (reached - below) / 2;
+    (reaches(middle) ? reached : below) = middle;
+  }
+  return scoreAt(reached);
+}
+
+double Calibration::median() const {
+  const std::span<const float> past = level(0);
+  if (past.empty()) return 0;
+  std::array<float, latest> sorted;
+  const auto end = std::copy(past.begin(), past.end(), sorted.begin());
+  const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(past.size() / 2);
+  std::nth_element(sorted.begin(), middle, end);
+  return *middle;
+}
+
+void Calibration::snapshot(std::vector<std::uint8_t>& out) const {
+  put<std::uint8_t>(out, snapshot_version);
+  put_double(out, unit_);
+  put<std::uint64_t>(out, learnt_);
+  for (int j = 0; j < levels; ++j)
+    for (const float score : level(j)) put(out, std::bit_cast<std::uint32_t>(score));
+  for (const float score : open_) put(out, std::bit_cast<std::uint32_t>(score));
+}
+
+bool Calibration::restore(Bytes in) {
+  StateReader read(in);
+  if (read.get<std::uint8_t>() != snapshot_version) return false;
+  const double unit = read.get_double();
+  if (!read.ok() || !(unit > 0) || !std::isfinite(unit)) return false;
+  Calibration fresh(unit);
+  fresh.learnt_ = read.get<std::uint64_t>();
+  const auto get = [&](float& score) {
+    score = std::bit_cast<float>(read.get<std::uint32_t>());
+    return read.ok() && !std::isnan(score);
+  };
+  for (std::size_t i = 0, n = fresh.level(0).size(); i < n; ++i)
+    if (!get(fresh.scores_[i])) return false;
+  for (int j = 1; j < levels; ++j)
+    for (std::size_t i = 0, n = fresh.level(j).size(); i < n; ++i)
+      if (!get(fresh.maxima_[static_cast<std::size_t>(j - 1)][i])) return false;
+  for (float& score : fresh.open_)
+    if (!get(score)) return false;
+  if (!read.done()) return false;
+  *this = fresh;
+  return true;
+}
+
+double combine_p_values(std::span<const double> p_values) {
+  if (p_values.empty()) return 1;
+  double sum = 0;
+  for (const double p : p_values) sum += 1 / std::clamp(p, 1e-300, 1.0);
+  return std::min(1.0, static_cast<double>(p_values.size()) / sum);
+}
+
+AlarmBudget::AlarmBudget(double per_day)
+    : per_day_(per_day > 0 ? std::clamp(per_day, 0.001, 1e6) : 0.001), capacity_(std::max(least_capacity, per_day_)), bank_(1) {}
+
+void AlarmBudget::observe(std::uint64_t time_unix_nano) {
+  double passed = 0;
+  if (time_ != 0 && time_unix_nano > time_)
+    passed = std::min(day, static_cast<double>(time_unix_nano - time_) * 1e-9);
+  time_ = std::max(time_, time_unix_nano);
+  if (passed > 0) {
+    const double x = passed / day;
+    const double keep = x < 1e-4 ? 1 - x + x * x / 2 : portable_exp(-x);
+    units_ *= keep;
+    seconds_ = seconds_ * keep + passed;
+    bank_ = std::min(capacity_, bank_ + per_day_ * passed / day);
+  }
+  units_ += 1;
+}
+
+double AlarmBudget::units_per_day() const { return units_ / (seconds_ + grace) * day; }
+
+double AlarmBudget::limit() const { return std::min(largest_limit, per_day_ / (2 * std::max(units_per_day(), 1.0))); }
+
+Alarm AlarmBudget::judge(double p, double limit, bool related) {
+  if (!(p <= limit)) return Alarm::none;
+  if (related) return Alarm::related;
+  const double needed = p * overdraft <= limit ? 1 - capacity_ : 1;
+  if (bank_ < needed) {
+    ++withheld_;
+    return Alarm::withheld;
+  }
+  bank_ -= 1;
+  ++raised_;
+  return Alarm::raised;
+}
+
+void AlarmBudget::snapshot(std::vector<std::uint8_t>& out) const {
+  put<std::uint8_t>(out, snapshot_version);
+  for (const double value : {per_day_, bank_, units_, seconds_}) put_double(out, value);
+  for (const std::uint64_t value : {time_, raised_, withheld_}) put(out, value);
+}
+
+bool AlarmBudget::restore(Bytes in) {
+  StateReader read(in);
+  if (read.get<std::uint8_t>() != snapshot_version) return false;
+  const double per_day = read.get_double();
+  const double bank = read.get_double();
+  const double units = read.get_double();
+  const double seconds = read.get_double();
+  AlarmBudget fresh(per_day);
+  fresh.bank_ = bank;
+  fresh.units_ = units;
+  fresh.seconds_ = seconds;
+  fresh.time_ = read.get<std::uint64_t>();
+  fresh.raised_ = read.get<std::uint64_t>();
+  fresh.withheld_ = read.get<std::uint64_t>();
+  if (!read.done() || fresh.per_day_ != per_day) return false;
+  if (!(bank >= -fresh.capacity_ && bank <= fresh.capacity_)) return false;
+  if (!(units >= 0 && units <= 1e18 && seconds >= 0 && seconds <= 1e9)) return false;
+  // The budget is configured, not remembered: what was saved up goes over as far as the new one allows.
+  fresh.per_day_ = per_day_;
+  fresh.capacity_ = capacity_;
+  fresh.bank_ = std::clamp(bank, -capacity_, capacity_);
+  *this = fresh;
+  return true;
+}
+
+}  // namespace driftlock

@@ -1,0 +1,201 @@
+#include "channels/content/content.hpp"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "base/state_bytes.hpp"
+#include "text/mask.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr double kLiteralBits = 8;
+constexpr double kMatchBits = 16;
+/// What a byte of news costs is said of so many bytes at least: to raise an alarm, and to tell windows apart.
+constexpr double kShortest = 32, kShortestOfWindow = 8;
+constexpr double kGravityBits = 3;
+constexpr double kGraveFrom = 8;
+constexpr std::string_view kEventName = "event_name";
+
+constexpr std::uint64_t kAnyNumber = 0x9e3779b97f4a7c15;
+
+}  // namespace
+
+void ContentScore::clear() {
+  score = density = bits = 0;
+  novelBytes = 0;
+  signature = templateHash = 0;
+  fields.clear();
+  unknown.clear();
+  nameUnknown = false;
+  text.clear();
+}
+
+Bytes maskedText(const Field& field) {
+  thread_local std::vector<std::uint8_t> masked(maxTextSize);
+  return field.kind == Field::Kind::Text ? Bytes(masked.data(), text::mask(field.text, masked.data())) : field.text;
+}
+
+bool ContentChannel::isWord(std::uint64_t key) const {
+  for (const NumberKey& number : numberKeys_) {
+    if (number.hash == key) return number.distinct <= kMostWords;
+  }
+  return numberKeys_.size() < kMostNumberKeys;
+}
+
+void ContentChannel::score(const RecordView& record, ContentScore& out) {
+  out.clear();
+  thread_local std::string digits;
+
+  for (std::uint32_t i = 0; i < record.fields.size(); ++i) {
+    const Field& field = record.fields[i];
+    const KeyedHash::Name name = hash_.name(field.key);
+    const std::uint64_t key = name.hash();
+    Bytes value = field.text;
+    std::uint64_t h;
+    if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
+      const bool word = field.kind == Field::Kind::Integer && isWord(key);
+      h = name.value(word ? field.bits : kAnyNumber);
+      out.fields.push_back({key, h});
+      if (i == 0) out.templateHash = h;
+      if (known_.contains(h)) continue;
+      digits.clear();
+      if (word) {
+        renderValue(field, digits);
+      } else {
+        digits += '0';
+      }
+      value = {reinterpret_cast<const std::uint8_t*>(digits.data()), digits.size()};
+    } else {
+      value = maskedText(field);
+      h = name.value(value);
+      out.fields.push_back({key, h});
+      if (i == 0) out.templateHash = h;
+      if (known_.contains(h)) continue;
+    }
+    ContentScore::Unknown unknown{i, h, static_cast<std::uint32_t>(out.text.size()), 0, 0};
+    if (!field.key.empty()) {
+      out.text.insert(out.text.end(), field.key.begin(), field.key.end());
+      out.text.push_back('=');
+    }
+    unknown.value = static_cast<std::uint32_t>(out.text.size());
+    out.text.insert(out.text.end(), value.begin(), value.end());
+    out.text.push_back('\n');
+    unknown.end = static_cast<std::uint32_t>(out.text.size());
+    out.unknown.push_back(unknown);
+  }
+  if (!record.eventName.empty()) {
+    out.templateHash = hash_.name(bytesOf(kEventName)).value(record.eventName);
+    out.nameUnknown = record.inSession() && !known_.contains(out.templateHash);
+  }
+  if (out.unknown.empty()) return;
+
+  dictionary_.novelty(out.text, out.novelty);
+  out.novelBytes = out.novelty.literalBytes;
+  out.bits = kLiteralBits * out.novelBytes + kMatchBits * out.novelty.matches;
+  for (const LiteralRun& run : out.novelty.literals) {
+    out.signature = hash_(Bytes(out.text).subspan(run.start, run.end - run.start), out.signature);
+  }
+  const double grave = std::min(1.0, out.novelBytes / kGraveFrom) * static_cast<double>(gravityOf(record));
+  const auto size = static_cast<double>(out.text.size());
+  out.density = out.bits / (kShortestOfWindow + size);
+  out.score = out.bits / (kShortest + size) + kGravityBits * grave;
+}
+
+void ContentChannel::learn(const RecordView& record, const ContentScore& score) {
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    known_.insert(unknown.hash);
+    if (record.fields[unknown.field].kind != Field::Kind::Integer) continue;
+    const std::uint64_t key = hash_.name(record.fields[unknown.field].key).hash();
+    const auto number = std::find_if(numberKeys_.begin(), numberKeys_.end(), [&](auto& n) { return n.hash == key; });
+    if (number != numberKeys_.end()) {
+      ++number->distinct;
+    } else if (numberKeys_.size() < kMostNumberKeys) {
+      numberKeys_.push_back({key, 1});
+    }
+  }
+  dictionary_.add(score.text);
+  if (!score.nameUnknown) return;
+  known_.insert(score.templateHash);
+  std::string line(kEventName);
+  line += '=';
+  line.append(record.eventName.begin(), record.eventName.end());
+  line += '\n';
+  dictionary_.add(bytesOf(line));
+}
+
+std::size_t ContentChannel::memory() const {
+  return dictionary_.memory() + known_.memory() + numberKeys_.capacity() * sizeof(NumberKey);
+}
+
+void ContentChannel::snapshot(std::vector<std::uint8_t>& out) const {
+  put_state(out, dictionary_);
+  put_state(out, known_);
+  put(out, static_cast<std::uint32_t>(numberKeys_.size()));
+  for (const NumberKey& number : numberKeys_) {
+    put(out, number.hash);
+    put(out, number.distinct);
+  }
+}
+
+bool ContentChannel::restore(Bytes in) {
+  StateReader read(in);
+  if (!dictionary_.restore(read.get_bytes()) || !known_.restore(read.get_bytes())) return false;
+  const std::uint32_t count = read.get<std::uint32_t>();
+  if (count > kMostNumberKeys) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto key = read.get<std::uint64_t>();
+    numberKeys_.push_back({key, read.get<std::uint32_t>()});
+  }
+  return read.done();
+}
+
+std::string blamedField(const RecordView& record, const ContentScore& score, otlp::Signal signal) {
+  std::uint32_t most = 0;
+  const ContentScore::Unknown* blamed = nullptr;
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    std::uint32_t bytes = 0;
+    for (const LiteralRun& run : score.novelty.literals) {
+      const std::uint32_t from = std::max(run.start, unknown.begin), to = std::min(run.end, unknown.end);
+      if (from < to) bytes += to - from;
+    }
+    if (bytes <= most) continue;
+    most = bytes;
+    blamed = &unknown;
+  }
+  if (!blamed) return {};
+  return fieldName(record.fields[blamed->field].key, signal);
+}
+
+void novelRanges(const RecordView& record, const ContentScore& score, const std::vector<std::uint32_t>& starts,
+                 std::vector<LiteralRun>& out) {
+  out.clear();
+  thread_local std::vector<std::uint8_t> masked(maxTextSize);
+  thread_local std::vector<std::uint32_t> origin(maxTextSize);
+  std::size_t next = 0;
+  const std::vector<LiteralRun>& runs = score.novelty.literals;
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    const Field& field = record.fields[unknown.field];
+    const std::uint32_t start = starts[unknown.field];
+    const std::uint32_t keySize = unknown.value - unknown.begin;
+    const bool text = field.kind == Field::Kind::Text;
+    const std::size_t size = text ? text::mask(field.text, masked.data(), origin.data()) : unknown.end - unknown.value - 1;
+    // Offset in `score.text` to offset in the rendered record; a variable is news as a whole.
+    auto place = [&](std::uint32_t at, bool end) {
+      if (at < unknown.value) return start - keySize + (at - unknown.begin);
+      const std::uint32_t k = at - unknown.value;
+      if (!text) return start + k;
+      if (k >= size) return start + static_cast<std::uint32_t>(field.text.size());
+      return start + (end && k == 0 ? 0 : origin[k]);
+    };
+    while (next < runs.size() && runs[next].end <= unknown.begin) ++next;
+    for (std::size_t r = next; r < runs.size() && runs[r].start < unknown.end - 1; ++r) {
+      const std::uint32_t from = place(std::max(runs[r].start, unknown.begin), false);
+      const std::uint32_t to = place(std::min(runs[r].end, unknown.end - 1), true);
+      if (from < to) out.push_back({from, to});
+    }
+  }
+}
+
+}  // namespace driftlock

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/state_bytes.hpp"
+
+namespace driftlock {
+
+/// Hashes seen before, bounded: two generations of at most `capacity` each. When the young one is full it becomes the old
+/// one, and what has not been asked for since then is forgotten. Grows from nothing.
+///
+/// Hashes are kept whole: what collides with a known one would be taken for known, and nobody would see it.
+class KnownSet {
+ public:
+  explicit KnownSet(std::size_t capacity) : capacity_(capacity) {}
+
+  bool contains(std::uint64_t hash) {
+    hash = named(hash);
+    if (find(young_, hash)) return true;
+    if (!find(old_, hash)) return false;
+    add(hash);
+    return true;
+  }
+
+  void insert(std::uint64_t hash) {
+    hash = named(hash);
+    if (!find(young_, hash)) add(hash);
+  }
+
+  std::size_t memory() const { return (young_.capacity() + old_.capacity()) * sizeof(std::uint64_t); }
+
+  /// Ascending, so that sets that hold the same write the same.
+  void snapshot(std::vector<std::uint8_t>& out) const {
+    for (const auto* table : {&old_, &young_}) {
+      std::vector<std::uint64_t> hashes;
+      std::copy_if(table->begin(), table->end(), std::back_inserter(hashes), [](std::uint64_t hash) { return hash != 0; });
+      std::sort(hashes.begin(), hashes.end());
+      put(out, static_cast<std::uint32_t>(hashes.size()));
+      for (const std::uint64_t hash : hashes) put(out, hash);
+    }
+  }
+
+  /// False, with nothing changed, where the bytes are no snapshot of a set of at most this capacity.
+  bool restore(Bytes in) {
+    StateReader read(in);
+    KnownSet fresh(capacity_);
+    for (const bool old : {true, false}) {
+      const std::uint32_t count = read.get<std::uint32_t>();
+      if (count > capacity_ || count > read.left() / sizeof(std::uint64_t)) return false;
+      std::uint64_t last = 0;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const auto hash = read.get<std::uint64_t>();
+        if (hash <= last) return false;
+        fresh.add(last = hash);
+      }
+      if (old) fresh.age();
+    }
+    if (!read.done()) return false;
+    *this = std::move(fresh);
+    return true;
+  }
+
+ private:
+  /// 0 is an empty slot.
+  static std::uint64_t named(std::uint64_t hash) { return hash == 0 ? 1 : hash; }
+  void age() {
+    old_ = std::move(young_);
+    young_.clear();
+    count_ = 0;
+  }
+  void add(std::uint64_t hash) {
+    if (count_ == capacity_) age();
+    if ((count_ + 1) * 4 > young_.size() * 3) grow();
+    place(young_, hash);
+    ++count_;
+  }
+  // Open addressing, linear probing, at most three quarters full.
+  static std::size_t home(const std::vector<std::uint64_t>& table, std::uint64_t hash) {
+    return static_cast<std::size_t>((hash >> 32) * table.size() >> 32);
+  }
+  static std::size_t next(const std::vector<std::uint64_t>& table, std::size_t i) { return i + 1 == table.size() ? 0 : i + 1; }
+  static bool find(const std::vector<std::uint64_t>& table, std::uint64_t hash) {
+    if (table.empty()) return false;
+    for (std::size_t i = home(table, hash); table[i] != 0; i = next(table, i)) {
+      if (table[i] == hash) return true;
+    }
+    return false;
+  }
+  static void place(std::vector<std::uint64_t>& table, std::uint64_t hash) {
+    std::size_t i = home(table, hash);
+    while (table[i] != 0) i = next(table, i);
+    table[i] = hash;
+  }
+  /// Doubling, but never beyond what the capacity asks for.
+  void grow() {
+    const std::size_t most = capacity_ + capacity_ / 3 + 1;
+    std::vector<std::uint64_t> larger(std::min(most, young_.empty() ? std::size_t{32} : young_.size() * 2));
+    for (std::uint64_t hash : young_) {
+      if (hash != 0) place(larger, hash);
+    }
+    young_ = std::move(larger);
+  }
+
+  std::size_t capacity_;
+  std::size_t count_ = 0;
+  std::vector<std::uint64_t> young_, old_;
+};
+
+}  // namespace driftlock

@@ -1,0 +1,48 @@
+#include "channels/latency/latency.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/portable_math.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr std::uint32_t kKnown = 16;
+constexpr float kMemory = 1000;
+/// Clocks tick and work is quantised: a spread below a tenth of an octave is not believed.
+constexpr float kLeastVariance = 0.1f * 0.1f;
+constexpr double kHalfLog2E = 0.7213475204444817;
+constexpr double kZ995 = 2.5758293035489004;
+
+double atLeastOne(std::uint64_t nanos) { return static_cast<double>(std::max<std::uint64_t>(nanos, 1)); }
+
+}  // namespace
+
+bool LatencyModel::known() const { return count >= kKnown; }
+
+double LatencyModel::cost(std::uint64_t nanos) const { return costOf(atLeastOne(nanos)); }
+void LatencyModel::learn(std::uint64_t nanos) { learnOf(atLeastOne(nanos)); }
+
+double LatencyModel::costOf(double value) const {
+  if (!known()) return 0;
+  const double distance = static_cast<float>(portable_log2(value)) - mean;
+  return kHalfLog2E * distance * distance / std::max(distance > 0 ? above : below, kLeastVariance);
+}
+
+void LatencyModel::learnOf(double value) {
+  const auto x = static_cast<float>(portable_log2(value));
+  if (count < kMemory) ++count;
+  if (count == 1) mean = x;
+  const float distance = x - mean;
+  const float rate = 1 / static_cast<float>(count);
+  // Each side learns at twice the rate, since it sees half of the durations.
+  float& side = distance > 0 ? above : below;
+  side += 2 * rate * (distance * distance - side);
+  mean += rate * distance;
+}
+
+double LatencyModel::low() const { return portable_exp(ln2 * (mean - kZ995 * std::sqrt(std::max(below, kLeastVariance)))); }
+double LatencyModel::high() const { return portable_exp(ln2 * (mean + kZ995 * std::sqrt(std::max(above, kLeastVariance)))); }
+
+}  // namespace driftlock

@@ -1,0 +1,121 @@
+#pragma once
+
+// Which span is whose child: pairs of names, against those that a service's traces have shown.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.hpp"
+
+namespace driftlock {
+
+/// A child under an unusual parent, by the ids of their names.
+struct PathFinding {
+  std::uint32_t parent = 0, child = 0;
+  /// The child's usual parent.
+  std::uint32_t usual = 0;
+  double bits = 0;
+};
+
+/// The paths of one stream's traces.
+///
+/// Children are exported before their parents, or after: the later of the two makes the pair, out of the latest 255 spans. A parent in another stream makes none. A child's parent is coded by PPM's method D (P. G. Howard, 1993): of n times
+/// that the child came, c under this parent, -log2((2c - 1) / 2n) bits; under one never seen, -log2(d / 2n) with d parents
+/// so far, which is also the most. Of 64 children 4 parents each are known, with counts that are halved at 2,048.
+class PathModel {
+ public:
+  /// What the costliest pair costs that this span completes. `span` and `parent` name spans, 0 for none; `id` its name.
+  /// To be followed by `settle`.
+  std::optional<PathFinding> observe(std::uint64_t span, std::uint64_t parent, std::uint32_t id);
+
+  enum class Lesson : std::uint8_t { Learn, Strange, Accept };
+  /// Learns the pairs that `observe` spoke of; what is strange only when it has come for `acceptAfter` seconds.
+  void settle(Lesson lesson, std::uint32_t seconds, std::uint32_t acceptAfter);
+
+  std::size_t memory() const { return sizeof *this + children_.capacity() * sizeof(Child); }
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// Of a fresh model. False where the bytes are no snapshot of one; the model is of no use then.
+  bool restore(Bytes in);
+
+ private:
+  static constexpr std::size_t kMostChildren = 64;
+  static constexpr std::size_t kParents = 4;
+  static constexpr std::size_t kNews = 8;
+  /// Children that wait for one parent.
+  static constexpr std::size_t kSiblings = 16;
+
+  /// The latest 255 spans, found by their tags. Which ones those are does not depend on what the tags are.
+  class Latest {
+   public:
+    /// Takes the place of the oldest. Tags are not 0.
+    void add(std::uint32_t tag, std::uint32_t id);
+    /// Calls `visit` with the id of each span of that tag, the latest first, until it returns false.
+    template <class Visit>
+    void find(std::uint32_t tag, Visit visit) const {
+      for (std::uint8_t n = heads_[tag % heads_.size()]; n != 0; n = next_[n - 1])
+        if (slots_[n - 1].tag == tag && !visit(slots_[n - 1].id)) return;
+    }
+    void remove(std::uint32_t tag);
+
+    template <class Self, class Visitor>
+    static void visit(Self& self, Visitor& v) {
+      for (auto& slot : self.slots_) v(slot.tag), v(slot.id);
+      v(self.oldest_);
+    }
+    /// To be called when `visit` has read the slots. False where they cannot be.
+    bool relink();
+
+   private:
+    struct Slot {
+      std::uint32_t tag = 0, id = 0;
+    };
+    void link(std::uint8_t at);
+    void unlink(std::uint8_t at);
+
+    std::array<Slot, 255> slots_{};
+    /// 1 + the place of the span before, whose tag has the same remainder; 0 if there is none. Apart from the slots, which
+    /// keeps both small.
+    std::array<std::uint8_t, 255> next_{};
+    /// Twice as many as there are spans, so that most chains hold one.
+    std::array<std::uint8_t, 512> heads_{};
+    std::uint8_t oldest_ = 0;
+  };
+  struct Parent {
+    std::uint32_t id = 0, count = 0;
+  };
+  struct Child {
+    std::uint32_t id = 0, count = 0, distinct = 0;
+    std::array<Parent, kParents> parents{};
+  };
+  struct News {
+    std::uint32_t parent = 0, child = 0, since = 0;
+  };
+
+  void consider(std::uint32_t parent, std::uint32_t child);
+  Child* find(std::uint32_t id);
+  void learn(const PathFinding& pair, std::uint32_t times);
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v) {
+    Latest::visit(self.spans_, v);
+    Latest::visit(self.waiting_, v);
+    for (auto& news : self.news_) v(news.parent), v(news.child), v(news.since);
+    v(self.nextNews_);
+  }
+
+  /// By their own tags; and those whose parents have not come, by their parents'.
+  Latest spans_, waiting_;
+  std::vector<Child> children_;
+  /// Strange pairs, and since when.
+  std::array<News, kNews> news_{};
+  std::uint32_t nextNews_ = 0;
+
+  // Of the span at hand.
+  std::array<PathFinding, kSiblings + 1> pairs_{};
+  std::size_t count_ = 0;
+};
+
+}  // namespace driftlock

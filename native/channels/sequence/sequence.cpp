@@ -1,0 +1,474 @@
+#include "channels/sequence/sequence.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "base/portable_math.hpp"
+#include "base/state_bytes.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr int orders = 3;
+constexpr std::uint32_t beginning = 0xFFFFFFFEu;
+constexpr std::uint32_t order_mask = 3;
+constexpr std::uint32_t used_bit = 4;
+constexpr std::uint32_t identity = ~used_bit;
+/// Successors of one context of order 1 to 3. It bounds the work of exclusion; a context with more says little anyway.
+constexpr std::uint32_t max_fan_out = 128;
+/// A context's counts are halved at this total, so that it follows a stream that changes.
+constexpr std::uint16_t max_total = 32768;
+/// Learnt costs that the mean looks back on.
+constexpr std::uint64_t mean_memory = 2048;
+/// Bits above the mean that a cost must have to count against a session.
+constexpr double slack = 2;
+constexpr std::uint8_t snapshot_version = 1;
+
+constexpr std::uint64_t mix(std::uint64_t x) {  // the finaliser of SplitMix64
+  x += 0x9E3779B97F4A7C15u;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+/// Keys of a context's suffixes, from order 1 to its length.
+struct Keys {
+  std::array<std::uint32_t, orders + 1> key;
+  int longest;
+  explicit Keys(const SequenceContext& context) : longest(std::min<int>(context.length, orders)) {
+    std::uint64_t hash = 0x5EC0;
+    for (int k = 1; k <= longest; ++k) {
+      hash = mix(hash ^ context.ids[k - 1]);
+      key[k] = (static_cast<std::uint32_t>(hash >> 32) & ~(used_bit | order_mask)) | static_cast<std::uint32_t>(k);
+    }
+  }
+};
+
+/// The ids seen in longer contexts: at most `orders` times the fan-out.
+class Excluded {
+ public:
+  bool contains(std::uint32_t id) const {
+    if (size_ == 0) return false;
+    for (std::uint32_t i = slot(id); used_[i / 64] >> (i % 64) & 1; i = (i + 1) & (capacity - 1))
+      if (table_[i] == id) return true;
+    return false;
+  }
+  void add(std::uint32_t id) {
+    if (size_ == 0) used_.fill(0);
+    std::uint32_t i = slot(id);
+    for (; used_[i / 64] >> (i % 64) & 1; i = (i + 1) & (capacity - 1))
+      if (table_[i] == id) return;
+    used_[i / 64] |= std::uint64_t{1} << (i % 64);
+    table_[i] = id;
+    ids_[size_++] = id;
+  }
+  const std::uint32_t* begin() const { return ids_.data(); }
+  const std::uint32_t* end() const { return ids_.data() + size_; }
+
+ private:
+  static constexpr std::uint32_t capacity = 1024;
+  static_assert(orders * max_fan_out < capacity / 2);
+  static std::uint32_t slot(std::uint32_t id) { return (id * 0x9E3779B1u) >> 22; }
+  std::array<std::uint32_t, orders * max_fan_out> ids_;
+  std::array<std::uint32_t, capacity> table_;
+  std::array<std::uint64_t, capacity / 64> used_;
+  std::uint32_t size_ = 0;
+};
+
+}  // namespace
+
+void SequenceContext::push(std::uint32_t id) {
+  ids[2] = ids[1];
+  ids[1] = ids[0];
+  ids[0] = std::min(id, largest_id);
+  length = static_cast<std::uint8_t>(std::min<int>(length + 1, orders));
+}
+
+SequenceModel::SequenceModel(SequenceLimits limits) : limits_(limits) {
+  limits_.contexts = std::bit_ceil(std::clamp<std::uint32_t>(limits.contexts, 16, 32768));
+  limits_.successors = std::clamp<std::uint32_t>(limits.successors, 64, 65534);
+  slots_.resize(limits_.contexts);
+  limits_.alphabet = std::bit_ceil(std::clamp<std::uint32_t>(limits.alphabet, 16, 32768));
+  nodes_.resize(limits_.successors);
+  ids_.resize(limits_.alphabet);
+  id_counts_.resize(limits_.alphabet);
+  clear();
+}
+
+std::size_t SequenceModel::bytes() const {
+  return sizeof *this + slots_.capacity() * sizeof(Slot) + nodes_.capacity() * sizeof(Node) +
+         ids_.capacity() * sizeof(std::uint32_t) + id_counts_.capacity() * sizeof(std::uint16_t);
+}
+
+/// The place of `key`, or the free place where it would go. There is always a free place.
+std::uint32_t SequenceModel::find(std::uint32_t key) const {
+  const std::uint32_t mask = limits_.contexts - 1;
+  for (std::uint32_t i = (key * 0x9E3779B1u) >> 7;; ++i) {
+    const Slot& slot = slots_[i & mask];
+    if (slot.key == 0 || (slot.key & identity) == key) return i & mask;
+  }
+}
+
+double SequenceModel::probability(const SequenceContext& context, std::uint32_t id) const {
+  const Keys keys(context);
+  Excluded excluded;
+  double escaped = 1;
+  for (int k = keys.longest; k >= 1; --k) {
+    const Slot& slot = slots_[find(keys.key[k])];
+    std::uint32_t total = 0, distinct = 0, count = 0;
+    for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) {
+      const Node& node = nodes_[n - 1];
+      if (excluded.contains(node.id)) continue;
+      total += node.count;
+      ++distinct;
+      if (node.id == id) count = node.count;
+    }
+    if (distinct == 0) continue;
+    const double whole = total + distinct;
+    if (count != 0) return escaped * count / whole;
+    escaped *= distinct / whole;
+    for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) excluded.add(nodes_[n - 1].id);
+  }
+  std::uint32_t total = id_total_, once = ids_once_;
+  for (const std::uint32_t other : excluded) {
+    const std::uint16_t count = id_counts_[find_id(other)];
+    total -= count;
+    once -= count == 1;
+  }
+  if (total == 0) return escaped;
+  const double escape = once + 1;
+  const std::uint16_t count = id_counts_[find_id(id)];
+  return escaped * (count != 0 ? count : escape) / (total + escape);
+}
+
+double SequenceModel::cost(const SequenceContext& context, std::uint32_t id) const {
+  return -portable_log2(probability(context, std::min(id, largest_id)));
+}
+
+double SequenceModel::end_cost(const SequenceContext& context) const {
+  return -portable_log2(probability(context, end_of_session));
+}
+
+double SequenceModel::novelty(const SequenceContext& context) const { return probability(context, beginning); }
+
+std::vector<ExpectedId> SequenceModel::expected(const SequenceContext& context, std::size_t limit) const {
+  const Keys keys(context);
+  Excluded excluded;
+  double escaped = 1;
+  std::vector<ExpectedId> all;
+  for (int k = keys.longest; k >= 0; --k) {
+    const std::size_t first = all.size();
+    double total = 0, once = 0;
+    const auto see = [&](std::uint32_t id, std::uint16_t count) {
+      if (count == 0 || excluded.contains(id)) return;
+      total += count;
+      once += count == 1;
+      all.push_back({id, static_cast<double>(count)});
+    };
+    if (k > 0)
+      for (std::uint16_t n = slots_[find(keys.key[k])].head; n != 0; n = nodes_[n - 1].next)
+        see(nodes_[n - 1].id, nodes_[n - 1].count);
+    else
+      for (std::uint32_t i = 0; i < limits_.alphabet; ++i) see(ids_[i], id_counts_[i]);
+    if (all.size() == first) continue;
+    const double escape = k == 0 ? once + 1 : static_cast<double>(all.size() - first);
+    for (std::size_t i = first; i < all.size(); ++i) {
+      if (k > 0) excluded.add(all[i].id);
+      all[i].probability *= escaped / (total + escape);
+    }
+    escaped *= escape / (total + escape);
+  }
+  std::sort(all.begin(), all.end(), [](const ExpectedId& a, const ExpectedId& b) {
+    return a.probability != b.probability ? a.probability > b.probability : a.id < b.id;
+  });
+  if (all.size() > limit) all.resize(limit);
+  return all;
+}
+
+void SequenceModel::learn(SequenceContext& context, std::uint32_t id, double bits) {
+  update(context, std::min(id, largest_id), bits);
+  context.push(id);
+}
+
+void SequenceModel::learn_end(const SequenceContext& context, double bits) { update(context, end_of_session, bits); }
+
+/// Update exclusion: the contexts that did not foresee the id learn it, and the longest one that did. Order 0 learns
+/// always, for it also says how often anything new comes.
+void SequenceModel::update(const SequenceContext& context, std::uint32_t id, double bits) {
+  const Keys keys(context);
+  for (int k = keys.longest; k >= 1; --k)
+    if (add(keys.key[k], id)) break;
+  add_id(id);
+  ++learnt_;
+  mean_cost_ += (bits - mean_cost_) / static_cast<double>(std::min(learnt_, mean_memory));
+}
+
+/// The place of `id` in the alphabet, or the free place where it would go.
+std::uint32_t SequenceModel::find_id(std::uint32_t id) const {
+  const std::uint32_t mask = limits_.alphabet - 1;
+  std::uint32_t i = (id * 0x9E3779B1u) >> 7 & mask;
+  while (id_counts_[i] != 0 && ids_[i] != id) i = (i + 1) & mask;
+  return i;
+}
+
+void SequenceModel::add_id(std::uint32_t id) {
+  std::uint32_t at = find_id(id);
+  if (id_counts_[at] == 0) {
+    const std::uint32_t most = limits_.alphabet - limits_.alphabet / 8;
+    if (known_ids_ >= most) {
+      while (known_ids_ > most - most / 4) halve_alphabet();
+      at = find_id(id);
+    }
+    ids_[at] = id;
+    ++known_ids_;
+    ++ids_once_;
+  } else {
+    ids_once_ -= id_counts_[at] == 1;
+  }
+  ++id_counts_[at];
+  if (++id_total_ >= max_total) halve_alphabet();
+}
+
+/// Halves the counts of the alphabet, and gives up ids seen once.
+void SequenceModel::halve_alphabet() {
+  std::vector<std::uint32_t> ids(ids_.size());
+  std::vector<std::uint16_t> counts(id_counts_.size());
+  ids.swap(ids_);
+  counts.swap(id_counts_);
+  known_ids_ = id_total_ = ids_once_ = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const std::uint16_t count = counts[i] / 2;
+    if (count == 0) continue;
+    const std::uint32_t at = find_id(ids[i]);
+    ids_[at] = ids[i];
+    id_counts_[at] = count;
+    ++known_ids_;
+    id_total_ += count;
+    ids_once_ += count == 1;
+  }
+}
+
+/// Counts `id` in a context. True when it was known there.
+bool SequenceModel::add(std::uint32_t key, std::uint32_t id) {
+  std::uint32_t at = find(key);
+  if (slots_[at].key == 0) {
+    if (free_slots_ <= limits_.contexts / 8) {  // the table stays open enough for short probes
+      make_room();
+      at = find(key);
+    }
+    slots_[at].key = key;
+    --free_slots_;
+  }
+  Slot* slot = &slots_[at];
+  slot->key |= used_bit;
+  std::uint32_t distinct = 0;
+  for (std::uint16_t* link = &slot->head; *link != 0; link = &nodes_[*link - 1].next) {
+    ++distinct;
+    Node& node = nodes_[*link - 1];
+    if (node.id != id) continue;
+    ++node.count;
+    ++slot->total;
+    const std::uint16_t found = *link;  // to the front: what happens often is found soon
+    *link = node.next;
+    node.next = slot->head;
+    slot->head = found;
+    if (slot->total >= max_total) halve(*slot);
+    return true;
+  }
+  while (distinct >= max_fan_out) distinct = halve(*slot);
+  if (free_ == 0) {
+    make_room();
+    slot = &slots_[find(key)];
+    if (slot->key == 0) --free_slots_;
+    slot->key = key | used_bit;
+  }
+  const std::uint16_t fresh = free_;
+  Node& node = nodes_[fresh - 1];
+  free_ = node.next;
+  --free_nodes_;
+  node = {id, 1, slot->head};
+  slot->head = fresh;
+  ++slot->total;
+  if (slot->total >= max_total) halve(*slot);
+  return false;
+}
+
+/// Halves a context's counts, gives up successors seen once, and returns how many are left.
+std::uint32_t SequenceModel::halve(Slot& slot) {
+  std::uint32_t left = 0;
+  slot.total = 0;
+  for (std::uint16_t* link = &slot.head; *link != 0;) {
+    Node& node = nodes_[*link - 1];
+    node.count /= 2;
+    if (node.count == 0) {
+      const std::uint16_t gone = *link;
+      *link = node.next;
+      node.next = free_;
+      free_ = gone;
+      ++free_nodes_;
+    } else {
+      slot.total = static_cast<std::uint16_t>(slot.total + node.count);
+      ++left;
+      link = &node.next;
+    }
+  }
+  return left;
+}
+
+/// Frees at least a quarter of the contexts and of the successors. Whole passes only, so that the outcome does not
+/// depend on where in the table a context lies.
+void SequenceModel::make_room() {
+  const auto enough = [&] {
+    return free_slots_ >= limits_.contexts / 8 + limits_.contexts / 4 && free_nodes_ >= limits_.successors / 4;
+  };
+  const auto halve_order = [&](std::uint32_t order) {
+    sweep([&](Slot& slot) {
+      if ((slot.key & order_mask) == order) halve(slot);
+    });
+  };
+  for (std::uint32_t order = orders; order >= 1 && !enough(); --order)
+    sweep([&](Slot& slot) {
+      if ((slot.key & order_mask) == order && (slot.key & used_bit) == 0)
+        while (halve(slot) != 0) {
+        }
+    });
+  for (int round = 0; round < std::bit_width(max_total) && !enough(); ++round)
+    for (std::uint32_t order = orders; order >= 1 && !enough(); --order) halve_order(order);
+  for (Slot& slot : slots_) slot.key &= identity;
+}
+
+/// Applies `f` to each context, then puts those that still have successors into a fresh table.
+template <class F>
+void SequenceModel::sweep(F f) {
+  std::vector<Slot> old(slots_.size());
+  old.swap(slots_);
+  free_slots_ = limits_.contexts;
+  for (Slot& slot : old) {
+    if (slot.key == 0) continue;
+    f(slot);
+    if (slot.head == 0) continue;
+    slots_[find(slot.key & identity)] = slot;
+    --free_slots_;
+  }
+}
+
+void SequenceModel::clear() {
+  std::fill(slots_.begin(), slots_.end(), Slot{});
+  for (std::uint32_t i = 0; i < limits_.successors; ++i)
+    nodes_[i] = {0, 0, static_cast<std::uint16_t>(i + 1 < limits_.successors ? i + 2 : 0)};
+  free_ = 1;
+  free_slots_ = limits_.contexts;
+  free_nodes_ = limits_.successors;
+  std::fill(id_counts_.begin(), id_counts_.end(), std::uint16_t{0});
+  known_ids_ = id_total_ = ids_once_ = 0;
+  learnt_ = 0;
+  mean_cost_ = 0;
+}
+
+void SequenceModel::snapshot(std::vector<std::uint8_t>& out) const {
+  std::vector<Slot> contexts;
+  for (const Slot& slot : slots_)
+    if (slot.key != 0) contexts.push_back(slot);
+  std::sort(contexts.begin(), contexts.end(),
+            [](const Slot& a, const Slot& b) { return (a.key & identity) < (b.key & identity); });
+  put<std::uint8_t>(out, snapshot_version);
+  put<std::uint32_t>(out, limits_.contexts);
+  put<std::uint32_t>(out, limits_.successors);
+  put<std::uint32_t>(out, limits_.alphabet);
+  put<std::uint64_t>(out, learnt_);
+  put_double(out, mean_cost_);
+  std::vector<std::pair<std::uint32_t, std::uint16_t>> alphabet;
+  for (std::size_t i = 0; i < ids_.size(); ++i)
+    if (id_counts_[i] != 0) alphabet.emplace_back(ids_[i], id_counts_[i]);
+  std::sort(alphabet.begin(), alphabet.end());
+  put<std::uint32_t>(out, static_cast<std::uint32_t>(alphabet.size()));
+  for (const auto& [id, count] : alphabet) {
+    put(out, id);
+    put(out, count);
+  }
+  put<std::uint32_t>(out, static_cast<std::uint32_t>(contexts.size()));
+  for (const Slot& slot : contexts) {
+    std::vector<Node> successors;
+    for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) successors.push_back(nodes_[n - 1]);
+    std::sort(successors.begin(), successors.end(), [](const Node& a, const Node& b) { return a.id < b.id; });
+    put<std::uint32_t>(out, slot.key);
+    put<std::uint16_t>(out, static_cast<std::uint16_t>(successors.size()));
+    for (const Node& node : successors) {
+      put<std::uint32_t>(out, node.id);
+      put<std::uint16_t>(out, node.count);
+    }
+  }
+}
+
+bool SequenceModel::restore(Bytes in) {
+  StateReader read(in);
+  if (read.get<std::uint8_t>() != snapshot_version) return false;
+  SequenceModel fresh(limits_);
+  for (const std::uint32_t limit : {limits_.contexts, limits_.successors, limits_.alphabet})
+    if (read.get<std::uint32_t>() != limit) return false;
+  fresh.learnt_ = read.get<std::uint64_t>();
+  fresh.mean_cost_ = read.get_double();
+  if (!read.ok() || !std::isfinite(fresh.mean_cost_) || fresh.mean_cost_ < 0) return false;
+  const std::uint32_t known = read.get<std::uint32_t>();
+  if (known > limits_.alphabet - limits_.alphabet / 8) return false;
+  for (std::uint32_t i = 0, before = 0; i < known; ++i) {
+    const std::uint32_t id = read.get<std::uint32_t>();
+    const std::uint16_t count = read.get<std::uint16_t>();
+    if (!read.ok() || count == 0 || id == beginning || (i > 0 && id <= before)) return false;
+    before = id;
+    const std::uint32_t at = fresh.find_id(id);
+    fresh.ids_[at] = id;
+    fresh.id_counts_[at] = count;
+    ++fresh.known_ids_;
+    fresh.ids_once_ += count == 1;
+    if ((fresh.id_total_ += count) >= max_total) return false;
+  }
+  const std::uint32_t contexts = read.get<std::uint32_t>();
+  if (!read.ok() || contexts > limits_.contexts - limits_.contexts / 8) return false;
+  std::uint32_t previous = 0;
+  for (std::uint32_t i = 0; i < contexts; ++i) {
+    const std::uint32_t key = read.get<std::uint32_t>();
+    const std::uint16_t distinct = read.get<std::uint16_t>();
+    if (!read.ok() || (key & identity) <= previous || distinct == 0 || distinct > fresh.free_nodes_) return false;
+    if ((key & order_mask) == 0 || distinct > max_fan_out) return false;
+    previous = key & identity;
+    Slot& slot = fresh.slots_[fresh.find(previous)];
+    slot.key = key;
+    --fresh.free_slots_;
+    std::uint32_t total = 0;
+    for (std::uint16_t d = 0; d < distinct; ++d) {
+      const std::uint32_t id = read.get<std::uint32_t>();
+      const std::uint16_t count = read.get<std::uint16_t>();
+      if (!read.ok() || count == 0 || id == beginning) return false;
+      if (d > 0 && id <= fresh.nodes_[slot.head - 1].id) return false;
+      const std::uint16_t at = fresh.free_;
+      Node& node = fresh.nodes_[at - 1];
+      fresh.free_ = node.next;
+      --fresh.free_nodes_;
+      node = {id, count, slot.head};
+      slot.head = at;
+      total += count;
+    }
+    if (total >= max_total) return false;
+    slot.total = static_cast<std::uint16_t>(total);
+  }
+  if (!read.done()) return false;
+  *this = std::move(fresh);
+  return true;
+}
+
+void SequenceScore::add(double bits, double mean) {
+  sum_ = std::max(sum_, 0.0) + bits - (mean + slack);
+  if (count_ == 0 || sum_ > best_) best_ = sum_;
+  ++count_;
+}
+
+double SequenceScore::value() const {
+  if (count_ == 0) return -std::numeric_limits<double>::infinity();
+  return best_ - portable_log2(count_);
+}
+
+}  // namespace driftlock

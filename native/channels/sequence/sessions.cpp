@@ -1,0 +1,132 @@
+#include "channels/sequence/sessions.hpp"
+
+#include <algorithm>
+
+#include "base/state_bytes.hpp"
+
+namespace driftlock {
+namespace {
+
+/// A session without records for so long has ended.
+constexpr std::uint64_t kQuietNanos = 30'000'000'000;
+
+}  // namespace
+
+SequenceVerdict SequenceChannel::observe(std::uint64_t key, std::uint32_t id, bool last, std::uint64_t timeUnixNano) {
+  current_ = sessions_.use(key);
+  if (!current_) {
+    current_ = &sessions_.add(key);
+    current_->value.waiting.reserve(kFewWaiting);
+  }
+  Session& session = current_->value;
+  session.lastUnixNano = std::max(session.lastUnixNano, timeUnixNano);
+  id = std::min(id, largest_id);
+  before_ = session.context;
+  const double usual = model_.mean_cost();
+  const double bits = model_.cost(before_, id);
+  session.score.add(bits, usual);
+  session.context.push(id);
+  // Doubling would take twice as much as there will ever be.
+  if (session.waiting.size() == kFewWaiting) session.waiting.reserve(kWaiting + 1);
+  session.waiting.push_back(id);
+  ended_ = paidEnd_ = last;
+  if (last) session.score.add(model_.end_cost(session.context), usual);
+  const double score = session.score.value();
+  session.peak = std::max(session.peak, score);
+  return {.score = score, .peak = session.peak, .bits = bits, .usualBits = usual, .ended = last};
+}
+
+std::optional<SequenceVerdict> SequenceChannel::expire(std::uint64_t timeUnixNano) {
+  if (sessions_.empty()) return {};
+  Session& oldest = sessions_.oldest().value;
+  const bool quiet = oldest.lastUnixNano != 0 && timeUnixNano > oldest.lastUnixNano + kQuietNanos;
+  if (!quiet && sessions_.size() <= kMostSessions) return {};
+  current_ = &sessions_.oldest();
+  before_ = oldest.context;
+  ended_ = true;
+  // Whether a session that gives way would have gone on is not known: only a quiet one pays for its end.
+  paidEnd_ = quiet;
+  SequenceVerdict verdict{.usualBits = model_.mean_cost(), .ended = true};
+  if (quiet) {
+    verdict.bits = model_.end_cost(oldest.context);
+    oldest.score.add(verdict.bits, verdict.usualBits);
+  }
+  verdict.score = oldest.score.value();
+  verdict.peak = std::max(oldest.peak, verdict.score);
+  return verdict;
+}
+
+void SequenceChannel::accept(Lesson lesson) {
+  if (!current_) return;
+  Session& session = current_->value;
+  session.strange |= lesson == Lesson::Strange;
+  const bool learn = lesson == Lesson::Learn && !session.strange;
+  if (session.strange) {
+    session.waiting.clear();
+  } else if (ended_ && learn) {
+    passOn(session, session.waiting.size(), true);
+    if (paidEnd_) model_.learn_end(session.learned, model_.end_cost(session.learned));
+  } else if (!ended_ && session.waiting.size() > kWaiting) {
+    passOn(session, 1, learn);
+  }
+  if (ended_) {
+    ++closed_;
+    closedIds_ += session.score.count() - (paidEnd_ ? 1 : 0);
+    sessions_.erase(current_->key);
+  }
+  current_ = nullptr;
+}
+
+void SequenceChannel::passOn(Session& session, std::size_t count, bool learn) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t id = session.waiting[i];
+    if (learn) {
+      model_.learn(session.learned, id, model_.cost(session.learned, id));
+    } else {
+      session.learned.push(id);
+    }
+  }
+  session.waiting.erase(session.waiting.begin(), session.waiting.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+void SequenceChannel::snapshot(std::vector<std::uint8_t>& out) const {
+  put_state(out, model_);
+  put(out, closed_);
+  put(out, closedIds_);
+  put(out, static_cast<std::uint32_t>(sessions_.size()));
+  StateWriter write(out);
+  for (auto entry = sessions_.rbegin(); entry != sessions_.rend(); ++entry) {
+    const auto& [key, session] = *entry;
+    write(key);
+    Session::visit(session, write);
+    put(out, static_cast<std::uint32_t>(session.waiting.size()));
+    for (const std::uint32_t id : session.waiting) put(out, id);
+  }
+}
+
+bool SequenceChannel::restore(Bytes in) {
+  StateReader read(in);
+  if (!model_.restore(read.get_bytes())) return false;
+  closed_ = read.get<std::uint64_t>();
+  closedIds_ = read.get<std::uint64_t>();
+  const std::uint32_t count = read.get<std::uint32_t>();
+  if (count > kMostSessions) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto key = read.get<std::uint64_t>();
+    if (sessions_.contains(key)) return false;
+    Session& session = sessions_.add(key).value;
+    Session::visit(session, read);
+    const std::uint32_t waiting = read.get<std::uint32_t>();
+    if (!session.context.valid() || !session.learned.valid() || waiting > kWaiting) return false;
+    for (std::uint32_t n = 0; n < waiting; ++n) session.waiting.push_back(std::min(read.get<std::uint32_t>(), largest_id));
+  }
+  return read.done();
+}
+
+std::size_t SequenceChannel::memory() const {
+  std::size_t bytes = sizeof *this + model_.bytes() + sessions_.size() * (sizeof(Sessions::Entry) + 6 * sizeof(void*));
+  for (const auto& [key, session] : sessions_) bytes += session.waiting.capacity() * sizeof(std::uint32_t);
+  return bytes;
+}
+
+}  // namespace driftlock

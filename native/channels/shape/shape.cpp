@@ -1,0 +1,393 @@
+#include "channels/shape/shape.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "base/portable_math.hpp"
+#include "base/state_bytes.hpp"
+
+namespace driftlock {
+namespace {
+
+using Bucket = ShapePoint::Bucket;
+
+/// Points that the usual shape looks back on, and points before anything is judged.
+constexpr float horizon = 256;
+constexpr float fewest_points = 16;
+/// Points before residuals are worth anything.
+constexpr float fewest_residuals = 4;
+/// Values of one point are correlated at least so much: however many there are, they tell no more than 10,000 independent ones.
+constexpr double least_correlation = 1e-4;
+/// Points' worth of the histogram's own correlation in that of a cut.
+constexpr double correlation_prior = 16;
+/// A stream's scale follows one that has been finer for so many points.
+constexpr std::uint32_t finer_points = 256;
+constexpr std::uint8_t snapshot_version = 1;
+
+/// Exponential buckets on either side of zero; a double has a bucket beyond 2^31 at no scale.
+constexpr std::int64_t sides = std::int64_t{1} << 40;
+constexpr std::int64_t largest_index = std::int64_t{1} << 31;
+/// One bucket a side holds every double here.
+constexpr std::int32_t coarsest_scale = -40;
+
+/// Orders as doubles do.
+std::int64_t key_of(double bound) {
+  const auto bits = std::bit_cast<std::int64_t>(bound + 0.0);
+  return bits >= 0 ? bits : bits ^ std::numeric_limits<std::int64_t>::max();
+}
+double bound_of(std::int64_t key) { return std::bit_cast<double>(key >= 0 ? key : key ^ std::numeric_limits<std::int64_t>::max()); }
+
+std::int64_t coarser(std::int64_t key, std::int32_t steps) {
+  if (key == 0) return 0;
+  const std::int64_t index = (std::abs(key) - sides) >> std::min(steps, 63);
+  return key > 0 ? sides + index : -(sides + index);
+}
+
+std::uint64_t saturated(std::uint64_t a, std::uint64_t b) { return a + b < a ? std::numeric_limits<std::uint64_t>::max() : a + b; }
+
+/// Joins neighbours of the same key.
+template <class Items, class Join>
+void merge_equal(Items& items, Join&& join) {
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (n > 0 && items[n - 1].key == items[i].key) {
+      join(items[n - 1], items[i]);
+    } else {
+      items[n++] = items[i];
+    }
+  }
+  items.resize(n);
+}
+
+void coarsen_buckets(std::vector<Bucket>& buckets, std::int32_t steps) {
+  for (Bucket& bucket : buckets) bucket.key = coarser(bucket.key, steps);
+  merge_equal(buckets, [](Bucket& a, const Bucket& b) { a.count = saturated(a.count, b.count); });
+}
+
+/// Takes the last point's counts off; false where they are not among these.
+bool subtract(std::vector<Bucket>& buckets, const std::vector<Bucket>& last) {
+  auto at = buckets.begin();
+  for (const Bucket& before : last) {
+    while (at != buckets.end() && at->key < before.key) ++at;
+    if (at == buckets.end() || at->key != before.key || at->count < before.count) return false;
+    at->count -= before.count;
+  }
+  std::erase_if(buckets, [](const Bucket& bucket) { return bucket.count == 0; });
+  return true;
+}
+
+}  // namespace
+
+// --- ShapePoint ---
+
+void ShapePoint::clear() {
+  buckets_.clear();
+  quantiles_.clear();
+  scale_ = 0;
+  upper_ = -std::numeric_limits<double>::infinity();
+  stride_ = 1;
+  joined_ = 0;
+  has_ = false;
+  sound_ = true;
+}
+
+void ShapePoint::bucket(double upper, std::uint64_t count) {
+  if (!(upper > upper_)) spoil();
+  if (!sound_) return;
+  has_ = true;
+  upper_ = upper;
+  if (joined_ > 0 && joined_ < stride_) {
+    buckets_.back() = {key_of(upper), saturated(buckets_.back().count, count)};
+    ++joined_;
+    return;
+  }
+  if (buckets_.size() == mostBuckets) {
+    for (std::size_t i = 0; i < mostBuckets / 2; ++i) {
+      buckets_[i] = {buckets_[2 * i + 1].key, saturated(buckets_[2 * i].count, buckets_[2 * i + 1].count)};
+    }
+    buckets_.resize(mostBuckets / 2);
+    stride_ *= 2;
+  }
+  buckets_.push_back({key_of(upper), count});
+  joined_ = 1;
+}
+
+void ShapePoint::exponential(std::int32_t scale, std::int64_t index, bool negative, std::uint64_t count) {
+  zero(scale, 0);
+  if (count == 0) return;
+  index = std::clamp(index, -largest_index, largest_index);
+  if (scale > finestScale) index >>= std::min<std::int64_t>(std::int64_t{scale} - finestScale, 63);
+  // Coarser by now than at the beginning, where there were too many.
+  const std::int32_t begun = std::clamp(scale, coarsest_scale, finestScale);
+  const std::int64_t key = coarser(negative ? -(sides + index) : sides + index, begun - scale_);
+  if (!buckets_.empty() && buckets_.back().key == key) {
+    buckets_.back().count = saturated(buckets_.back().count, count);
+    return;
+  }
+  buckets_.push_back({key, count});
+  if (buckets_.size() >= 4 * mostBuckets) fit(mostBuckets);
+}
+
+void ShapePoint::zero(std::int32_t scale, std::uint64_t count) {
+  if (!has_) scale_ = std::clamp(scale, coarsest_scale, finestScale);
+  has_ = true;
+  if (count > 0) buckets_.push_back({0, count});
+}
+
+void ShapePoint::quantile(double quantile, double value) {
+  if (!(quantile >= 0 && quantile <= 1) || !(value > 0) || !std::isfinite(value) || quantiles_.size() == mostQuantiles) return;
+  has_ = true;
+  quantiles_.push_back({quantile, value});
+}
+
+void ShapePoint::fit(std::size_t most) {
+  std::ranges::stable_sort(buckets_, {}, &Bucket::key);
+  for (std::int32_t steps = 0;; steps = 1) {
+    coarsen_buckets(buckets_, steps);
+    scale_ -= steps;
+    if (buckets_.size() <= most) return;
+  }
+}
+
+void ShapePoint::finish() {
+  if (!sound_) return clear();
+  // Explicit bounds are ascending already, and few enough; their keys know no scale.
+  if (joined_ == 0) fit(mostBuckets);
+  std::erase_if(buckets_, [](const Bucket& bucket) { return bucket.count == 0; });
+}
+
+// --- ShapeChannel ---
+
+double ShapeChannel::edge(std::int64_t key) const {
+  if (kind_ == Kind::Explicit) return bound_of(key);
+  if (key == 0) return 0;
+  const auto index = static_cast<double>(std::abs(key) - sides + (key > 0 ? 1 : 0));
+  const double exponent = std::clamp(std::ldexp(index, -scale_), -2000.0, 2000.0);
+  const double value = portable_exp(exponent * ln2);
+  return key > 0 ? value : -value;
+}
+
+void ShapeChannel::coarsen(std::int32_t scale) {
+  const std::int32_t steps = scale_ - scale;
+  scale_ = scale;
+  coarsen_buckets(last_, steps);
+  for (Cell& cell : cells_) cell.key = coarser(cell.key, steps);
+  // The upper cut of those that are joined is the one that stays.
+  merge_equal(cells_, [](Cell& a, const Cell& b) { a = {b.key, a.sum + b.sum, b.spread}; });
+}
+
+/// Brings the point and the past to one scale, the coarser of the two.
+void ShapeChannel::align(const ShapePoint& point) {
+  added_ = point.buckets();
+  if (kind_ != Kind::Exponential) return;
+  if (!begun_) scale_ = point.scale();
+  finer_ = point.scale() > scale_ ? finer_ + 1 : 0;
+  if (finer_ >= finer_points) {
+    // One coarse point must not blind the stream for good.
+    *this = ShapeChannel(kind_);
+    scale_ = point.scale();
+    added_ = point.buckets();
+  } else if (point.scale() > scale_) {
+    coarsen_buckets(added_, point.scale() - scale_);
+  } else if (point.scale() < scale_) {
+    coarsen(point.scale());
+  }
+}
+
+std::optional<ShapeFinding> ShapeChannel::observe(const ShapePoint& point, bool cumulative) {
+  added_.clear();
+  values_.clear();
+  count_ = 0;
+  if (!point.has()) return {};
+  if (kind_ == Kind::Quantiles) return judgeQuantiles(point);
+  align(point);
+  if (cumulative) {
+    std::vector<Bucket> now = added_;
+    const bool continues = begun_ && subtract(added_, last_);
+    last_ = std::move(now);
+    if (!continues) added_.clear();
+  }
+  begun_ = true;
+  for (const Bucket& bucket : added_) count_ += static_cast<double>(bucket.count);
+  if (count_ == 0 || points_ < fewest_points) return {};
+  return judge();
+}
+
+/// Calls each(key, values of the point above it, usual share above it, spread) for every cut between two buckets.
+template <class Each>
+void ShapeChannel::cuts(Each&& each) const {
+  double total = 0;
+  for (const Cell& cell : cells_) total += cell.sum;
+  double above = count_, below = 0;
+  const float born = static_cast<float>(pooled() * weight_);
+  for (std::size_t c = 0, b = 0; c < cells_.size() || b < added_.size();) {
+    const bool usual = c < cells_.size() && (b == added_.size() || cells_[c].key <= added_[b].key);
+    const bool come = b < added_.size() && (c == cells_.size() || added_[b].key <= cells_[c].key);
+    const std::int64_t key = usual ? cells_[c].key : added_[b].key;
+    const float spread = usual ? cells_[c].spread : born;
+    if (usual) below += cells_[c++].sum;
+    if (come) above -= static_cast<double>(added_[b++].count);
+    if (c == cells_.size() && b == added_.size()) return;
+    each(key, std::max(0.0, above), (std::max(0.0, total - below) + 0.5) / (total + 1), spread);
+  }
+}
+
+double ShapeChannel::pooled() const { return weight_ > 0 ? std::clamp<double>(spread_ / weight_, least_correlation, 1) : least_correlation; }
+
+double ShapeChannel::correlation(float spread) const {
+  const double prior = points_ > 0 ? correlation_prior * weight_ / points_ : 0;
+  if (!(weight_ + prior > 0)) return least_correlation;
+  return std::clamp((spread + prior * pooled()) / (weight_ + prior), least_correlation, 1.0);
+}
+
+ShapeFinding ShapeChannel::judge() const {
+  ShapeFinding finding;
+  std::size_t looked = 0;
+  const double n = count_;
+  cuts([&](std::int64_t key, double k, double p, float spread) {
+    ++looked;
+    double deviance = k > 0 ? k * portable_log2(k / (n * p)) : 0;
+    if (k < n) deviance += (n - k) * portable_log2((n - k) / (n * (1 - p)));
+    const double inflation = 1 + (n - 1) * correlation(spread);
+    const double bits = deviance / inflation;
+    if (bits <= finding.bits) return;
+    finding.bits = bits;
+    finding.edge = edge(key);
+    finding.above = k > n * p;
+    finding.share = finding.above ? k / n : 1 - k / n;
+    finding.usualShare = finding.above ? p : 1 - p;
+    const double deviation = 2 * std::sqrt(p * (1 - p) * inflation / n);
+    finding.low = std::max(0.0, finding.usualShare - deviation);
+    finding.high = std::min(1.0, finding.usualShare + deviation);
+  });
+  finding.score = finding.bits - (looked > 0 ? portable_log2(static_cast<double>(looked)) : 0);
+  return finding;
+}
+
+std::optional<ShapeFinding> ShapeChannel::judgeQuantiles(const ShapePoint& point) {
+  values_ = point.quantiles();
+  std::optional<ShapeFinding> strangest;
+  for (const auto& [quantile, value] : values_) {
+    const auto level = std::ranges::find(levels_, quantile, &Level::quantile);
+    if (level == levels_.end() || !level->model.known()) continue;
+    const double bits = level->model.costOf(value);
+    if (strangest && bits <= strangest->bits) continue;
+    strangest = {.bits = bits, .quantile = quantile, .value = value, .low = level->model.low(), .high = level->model.high()};
+  }
+  if (strangest) strangest->score = strangest->bits - portable_log2(static_cast<double>(levels_.size()));
+  return strangest;
+}
+
+void ShapeChannel::learn() {
+  for (const auto& [quantile, value] : values_) {
+    auto level = std::ranges::find(levels_, quantile, &Level::quantile);
+    if (level == levels_.end()) {
+      if (levels_.size() == ShapePoint::mostQuantiles) continue;
+      level = levels_.insert(levels_.end(), {quantile, {}});
+    }
+    level->model.learnOf(value);
+  }
+  if (count_ > 0) learnBuckets();
+}
+
+void ShapeChannel::learnBuckets() {
+  const double n = count_;
+  // Values that come in clusters tell less than their number.
+  const double weight = n / (1 + n * least_correlation);
+  const float keep = points_ >= horizon ? 1 - 1 / horizon : 1;
+  const float born = static_cast<float>(pooled() * weight_);
+
+  if (points_ >= fewest_residuals && n > 1) {
+    double sum = 0, of = 0;
+    auto cell = cells_.begin();
+    cuts([&](std::int64_t key, double k, double p, float) {
+      const double variance = p * (1 - p);
+      const double residual = k - n * p;
+      const double r = std::clamp((residual * residual / (n * variance) - 1) / (n - 1), -1.0, 1.0);
+      sum += variance * r;
+      of += variance;
+      while (cell != cells_.end() && cell->key < key) ++cell;
+      if (cell != cells_.end() && cell->key == key) cell->spread = cell->spread * keep + static_cast<float>(weight * r);
+    });
+    if (of > 0) {
+      spread_ = spread_ * keep + static_cast<float>(weight * sum / of);
+      weight_ = weight_ * keep + static_cast<float>(weight);
+    }
+  }
+
+  for (Cell& cell : cells_) cell.sum *= keep;
+  auto cell = cells_.begin();
+  for (const Bucket& bucket : added_) {
+    while (cell != cells_.end() && cell->key < bucket.key) ++cell;
+    if (cell == cells_.end() || cell->key != bucket.key) cell = cells_.insert(cell, {bucket.key, 0, born});
+    cell->sum += static_cast<float>(weight * (static_cast<double>(bucket.count) / n));
+  }
+  while (cells_.size() > ShapePoint::mostBuckets) {
+    const auto least = std::ranges::min_element(cells_, {}, &Cell::sum);
+    const auto next = least + 1 == cells_.end() ? least - 1 : least + 1;
+    next->sum += least->sum;
+    cells_.erase(least);
+  }
+  points_ = points_ * keep + 1;
+}
+
+std::size_t ShapeChannel::memory() const {
+  return sizeof *this + cells_.capacity() * sizeof(Cell) + (last_.capacity() + added_.capacity()) * sizeof(Bucket) +
+         levels_.capacity() * sizeof(Level) + values_.capacity() * sizeof(ShapePoint::Quantile);
+}
+
+void ShapeChannel::snapshot(std::vector<std::uint8_t>& out) const {
+  StateWriter v(out);
+  v(snapshot_version), v(static_cast<std::uint8_t>(kind_)), v(static_cast<std::uint32_t>(scale_));
+  visit(*this, v);
+  v(static_cast<std::uint32_t>(cells_.size()));
+  for (const Cell& cell : cells_) v(static_cast<std::uint64_t>(cell.key)), v(cell.sum), v(cell.spread);
+  v(static_cast<std::uint32_t>(last_.size()));
+  for (const Bucket& bucket : last_) v(static_cast<std::uint64_t>(bucket.key)), v(bucket.count);
+  v(static_cast<std::uint32_t>(levels_.size()));
+  for (const Level& level : levels_) v(level.quantile), v(level.model.mean), v(level.model.above), v(level.model.below), v(level.model.count);
+}
+
+bool ShapeChannel::restore(Bytes in) {
+  StateReader v(in);
+  if (v.get<std::uint8_t>() != snapshot_version || v.get<std::uint8_t>() != static_cast<std::uint8_t>(kind_)) return false;
+  scale_ = static_cast<std::int32_t>(v.get<std::uint32_t>());
+  visit(*this, v);
+  const auto sane = [](float value) { return value >= -1e9f && value <= 1e9f; };
+  // Buckets are asked for their side of zero and shifted by the difference of scales.
+  if (scale_ < 2 * coarsest_scale || scale_ > ShapePoint::finestScale || !sane(points_) || !sane(weight_) || !sane(spread_) ||
+      points_ < 0 || points_ > horizon + 1 || weight_ < 0) {
+    return false;
+  }
+  const auto sound = [&](std::int64_t key, std::int64_t before, bool first) {
+    if (kind_ == Kind::Exponential && key != 0 && std::abs(key / 2 - (key > 0 ? sides : -sides) / 2) > largest_index) return false;
+    return (first || key > before) && key != std::numeric_limits<std::int64_t>::min();
+  };
+  const auto cells = v.get<std::uint32_t>();
+  if (cells > ShapePoint::mostBuckets) return false;
+  for (std::uint32_t i = 0; i < cells; ++i) {
+    Cell cell{static_cast<std::int64_t>(v.get<std::uint64_t>())};
+    v(cell.sum), v(cell.spread);
+    if (!v.ok() || !sound(cell.key, i > 0 ? cells_.back().key : 0, i == 0) || !(cell.sum >= 0) || !sane(cell.sum) || !sane(cell.spread)) return false;
+    cells_.push_back(cell);
+  }
+  const auto last = v.get<std::uint32_t>();
+  if (last > ShapePoint::mostBuckets) return false;
+  for (std::uint32_t i = 0; i < last; ++i) {
+    Bucket bucket{static_cast<std::int64_t>(v.get<std::uint64_t>())};
+    v(bucket.count);
+    if (!v.ok() || !sound(bucket.key, i > 0 ? last_.back().key : 0, i == 0)) return false;
+    last_.push_back(bucket);
+  }
+  const auto levels = v.get<std::uint32_t>();
+  if (levels > ShapePoint::mostQuantiles) return false;
+  for (std::uint32_t i = 0; i < levels; ++i) {
+    Level level;
+    v(level.quantile), v(level.model.mean), v(level.model.above), v(level.model.below), v(level.model.count);
+    levels_.push_back(level);
+  }
+  return v.done();
+}
+
+}  // namespace driftlock

@@ -1,0 +1,153 @@
+#include "channels/volume/mix.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/portable_math.hpp"
+#include "base/state_bytes.hpp"
+#include "base/tags.hpp"
+
+namespace driftlock {
+namespace {
+
+/// Blocks that rates look back on.
+constexpr float horizon = 32;
+/// Blocks' worth of the stream's own dispersion in a template's.
+constexpr double dispersion_prior = 16;
+/// Blocks before anything is judged.
+constexpr float fewest_blocks = 4;
+/// Blocks, or usual records, after which an absence is no news.
+constexpr double old_news = 3;
+constexpr std::uint8_t snapshot_version = 1;
+
+}  // namespace
+
+std::optional<VolumeTick> TemplateMix::count(std::uint32_t id) {
+  if (open_ == 0) learn();
+  ++seen_;
+  if (Entry* e = entry(id)) ++e->count;
+  if (++open_ < block_) return std::nullopt;
+  open_ = 0;
+  pending_ = true;
+  return close();
+}
+
+/// The entry of a template; the one with the fewest records lately makes room, unless it has come in this block.
+TemplateMix::Entry* TemplateMix::entry(std::uint32_t id) {
+  const std::size_t found =
+      findTagged(std::span(tags_).first(used_), tagOf(id), [&](std::size_t i) { return entries_[i].id == id; });
+  if (found < used_) {
+    crowded_ = false;
+    // What comes often is found soon.
+    if (found > 0) {
+      std::swap(entries_[found], entries_[found / 2]);
+      std::swap(tags_[found], tags_[found / 2]);
+    }
+    return &entries_[found / 2];
+  }
+  if (used_ < entries) return &replace(used_++, id);
+  if (crowded_) return nullptr;
+  const auto weight = [](const Entry& e) { return e.sum + static_cast<float>(e.count); };
+  Entry& least = *std::ranges::min_element(entries_, {}, weight);
+  crowded_ = least.count > 0;
+  return crowded_ ? nullptr : &replace(static_cast<std::size_t>(&least - entries_.data()), id);
+}
+
+TemplateMix::Entry& TemplateMix::replace(std::size_t at, std::uint32_t id) {
+  tags_[at] = tagOf(id);
+  entries_[at] = {};
+  entries_[at].id = id;
+  return entries_[at];
+}
+
+double TemplateMix::pooled() const { return weight_ > 0 ? std::max(1.0f, dispersion_ / weight_) : 1; }
+
+VolumeFinding TemplateMix::judge(const Entry& e) const {
+  const double mean = (e.sum + 0.5) / (blocks_ + 1);
+  const double plain = e.sum / blocks_;
+  const double variance = std::max(0.0, e.squares / blocks_ - plain * plain);
+  const double dispersion =
+      std::max(1.0, (blocks_ * variance / mean + dispersion_prior * pooled()) / (blocks_ + dispersion_prior));
+  const double deviation = 2 * std::sqrt(mean * dispersion);
+  VolumeFinding finding{.id = e.id,
+                        .count = e.count,
+                        .expected = mean,
+                        .low = std::max(0.0, mean - deviation),
+                        .high = mean + deviation,
+                        .bits = poisson_deviance(e.count, mean) / dispersion};
+  finding.kind = e.count > mean ? VolumeKind::burst : VolumeKind::drop;
+  if (e.count == 0 && e.sum > 0) {
+    const double absent = e.absent + 1.0;
+    finding.kind = VolumeKind::silence;
+    finding.silent_for = static_cast<std::uint64_t>(absent) * block_;
+    finding.bits = mean / (dispersion * ln2) * std::min(absent, std::max(old_news, old_news / mean));
+  }
+  return finding;
+}
+
+VolumeTick TemplateMix::close() {
+  VolumeTick closed{.start = seen_ - block_, .end = seen_, .records = block_};
+  if (blocks_ < fewest_blocks) return closed;
+  for (std::size_t i = 0; i < used_; ++i) {
+    const VolumeFinding finding = judge(entries_[i]);
+    if (finding.bits > closed.strangest.bits) closed.strangest = finding;
+  }
+  closed.score = closed.strangest.bits - portable_log2(static_cast<double>(used_));
+  return closed;
+}
+
+/// Learns the block that ended last, or forgets that it was.
+void TemplateMix::learn() {
+  crowded_ = false;
+  const float keep = blocks_ >= horizon ? 1 - 1 / horizon : 1;
+  if (pending_) {
+    dispersion_ *= 1 - 1 / horizon;
+    weight_ *= 1 - 1 / horizon;
+  }
+  for (std::size_t i = 0; i < used_; ++i) {
+    Entry& e = entries_[i];
+    if (pending_) {
+      const auto k = static_cast<float>(e.count);
+      if (blocks_ >= 2) {
+        const float mean = (e.sum + 0.5f) / (blocks_ + 1);
+        dispersion_ += (k - mean) * (k - mean) / mean;
+        weight_ += 1;
+      }
+      e.sum = e.sum * keep + k;
+      e.squares = e.squares * keep + k * k;
+    }
+    e.absent = e.count > 0 ? 0 : std::min(e.absent + 1, 1u << 30);
+    e.count = 0;
+  }
+  if (pending_) blocks_ = blocks_ * keep + 1;
+  pending_ = false;
+}
+
+void TemplateMix::snapshot(std::vector<std::uint8_t>& out) const {
+  StateWriter v(out);
+  v(snapshot_version), v(block_), v(static_cast<std::uint8_t>(used_));
+  visit(*this, v);
+  for (std::size_t i = 0; i < used_; ++i) Entry::visit(entries_[i], v);
+}
+
+bool TemplateMix::restore(Bytes in) {
+  StateReader v(in);
+  if (v.get<std::uint8_t>() != snapshot_version || v.get<std::uint32_t>() != block_) return false;
+  TemplateMix fresh(block_);
+  fresh.used_ = v.get<std::uint8_t>();
+  if (fresh.used_ > entries) return false;
+  visit(fresh, v);
+  const auto sane = [](float value) { return value >= 0 && value < 1e30f; };
+  if (fresh.open_ >= block_ || fresh.blocks_ > horizon + 1 || !sane(fresh.blocks_) || !sane(fresh.dispersion_) || !sane(fresh.weight_))
+    return false;
+  for (std::size_t i = 0; i < fresh.used_; ++i) {
+    Entry::visit(fresh.entries_[i], v);
+    fresh.tags_[i] = tagOf(fresh.entries_[i].id);
+    if (!sane(fresh.entries_[i].sum) || !sane(fresh.entries_[i].squares)) return false;
+  }
+  if (!v.done()) return false;
+  *this = fresh;
+  return true;
+}
+
+}  // namespace driftlock

@@ -1,0 +1,81 @@
+#pragma once
+
+// The mix of templates in a window: counts of each among so many records, against the windows before.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "channels/volume/volume.hpp"
+
+namespace driftlock {
+
+/// Which templates make up a stream, by blocks of so many records: bursts of a template, drops, and silences, where the
+/// records carry no times, or where what matters is not how many come but which.
+///
+/// A template of which m are usual, with dispersion f, deviates by (k log2(k/m) - (k - m)/ln 2) / f bits when k come
+/// (quasi-Poisson, as for VolumeChannel). f is drawn to the stream's own: templates come in runs, so that counts vary far
+/// more than chance has it, and the few blocks that are remembered do not tell by how much. One that stays away for
+/// g blocks is worth m g / (f ln 2) bits, up to three blocks or three usual records; from then on it grows old.
+/// Rates follow the latest 32 blocks. Followed are the 63 busiest templates.
+class TemplateMix {
+ public:
+  /// `records`: of a block, at least 1.
+  explicit TemplateMix(std::uint32_t records) : block_(records > 0 ? records : 1) {}
+
+  /// Counts a record; the block that it completes, if it does. `start` and `end` are record numbers, from 0.
+  std::optional<VolumeTick> count(std::uint32_t id);
+  /// Says of the block that `count` returned last that it was an anomaly: it is not learnt. Must come before the next `count`.
+  void reject() { pending_ = false; }
+
+  static constexpr std::size_t bytes() { return sizeof(TemplateMix); }
+
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// False, with nothing changed, when the bytes are no snapshot of a mix with such blocks.
+  bool restore(Bytes in);
+
+ private:
+  static constexpr std::size_t entries = 63;
+
+  struct Entry {
+    std::uint32_t id = 0;
+    std::uint32_t count = 0;        // in the open block, until that is learnt
+    std::uint32_t absent = 0;       // blocks since it came
+    float sum = 0, squares = 0;     // of counts, with forgetting
+
+    template <class Self, class Visitor>
+    static void visit(Self& e, Visitor& v) {
+      v(e.id), v(e.count), v(e.absent), v(e.sum), v(e.squares);
+    }
+  };
+
+  Entry* entry(std::uint32_t id);
+  /// Makes an entry that of another template.
+  Entry& replace(std::size_t at, std::uint32_t id);
+  double pooled() const;
+  VolumeFinding judge(const Entry& e) const;
+  VolumeTick close();
+  void learn();
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v) {
+    v(self.seen_), v(self.open_), v(self.pending_), v(self.blocks_), v(self.dispersion_), v(self.weight_);
+  }
+
+  std::uint32_t block_;
+  std::uint64_t seen_ = 0;
+  std::uint32_t open_ = 0;   // records of the open block
+  bool pending_ = false;     // a block has ended and is not learnt
+  float blocks_ = 0;         // learnt, with forgetting
+  float dispersion_ = 0, weight_ = 0;
+  std::size_t used_ = 0;
+  std::array<Entry, entries> entries_{};
+  // No part of the state, only what makes it quick to search:
+  std::array<std::uint8_t, entries> tags_{};
+  bool crowded_ = false;  // no entry makes room, until one of them or the block changes
+};
+
+}  // namespace driftlock

@@ -1,0 +1,138 @@
+#pragma once
+
+// The volume channel: how many records come, in all and of each template, against the stream's own past.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/bytes.hpp"
+
+namespace driftlock {
+
+enum class VolumeKind : std::uint8_t { none, burst, drop, silence };
+
+/// What a tick's counts say.
+struct VolumeFinding {
+  VolumeKind kind = VolumeKind::none;
+  /// True: all records of the stream; `id` means nothing then.
+  bool total = false;
+  std::uint32_t id = 0;
+  /// Records in the tick.
+  std::uint32_t count = 0;
+  /// Usual number of records in such a tick, and its usual range (two standard deviations).
+  double expected = 0, low = 0, high = 0;
+  /// Clock units since the last record, for a silence.
+  std::uint64_t silent_for = 0;
+  /// Evidence against "as usual", in bits.
+  double bits = 0;
+};
+
+/// A tick that has ended.
+struct VolumeTick {
+  /// Clock units: the tick covers [start, end).
+  std::uint64_t start = 0, end = 0;
+  std::uint32_t records = 0;
+  /// Bits of the strangest finding less log2 of the number of counts looked at. Higher is stranger.
+  double score = 0;
+  VolumeFinding strangest{};
+};
+
+/// Bursts, drops and silences, in all and for up to 39 templates, from counts per tick and gaps between records. Of more
+/// templates, the busiest are followed.
+///
+/// The clock is the caller's, such as nanoseconds of event time. Only the clock moves ticks, so that a replay gives the same
+/// verdicts. Where there is no time, see TemplateMix.
+///
+/// A count k where m are usual, with dispersion f (variance over mean, at least 1, drawn to the stream's own), deviates by
+/// (k log2(k/m) - (k - m)/ln 2) / f bits: the quasi-Poisson log-likelihood ratio (P. McCullagh, J. A. Nelder, Generalized
+/// linear models, 1989). A burst must also be rare among the template's own non-zero counts: a Dirichlet predictive over
+/// half-octaves, its base a geometric one with a share of the stream's pooled counts. The smaller of the two counts, plus
+/// half of what Page's CUSUM over the gaps between its records rose by, which sees runs that a tick's count hides.
+/// A silence is worth what the rate says of so long a gap, or how seldom the template fell silent so long, whichever is less;
+/// it grows old, and in the end the template counts as gone.
+///
+/// Expected counts follow the hour of the day once that has saved 16 bits over a flat rate (counted as they come, so that it
+/// must predict, not fit).
+class VolumeChannel {
+ public:
+  /// `tick`: length in clock units, at least 1.
+  explicit VolumeChannel(std::uint64_t tick, std::uint64_t units_per_day);
+
+  /// Moves the clock to `time`; a time before the current tick counts as the tick's start. Returns the tick that this ended,
+  /// if any: the strangest, where several did.
+  std::optional<VolumeTick> advance(std::uint64_t time);
+  /// Counts a record now. Call `advance` first.
+  void count(std::uint64_t time, std::uint32_t id);
+  /// Says of the tick that `advance` returned last that it was an anomaly: its counts are not learnt.
+  /// Must come before the next `advance`; without it they are.
+  void reject();
+
+  /// Ticks learnt, with forgetting: at most 4,096. Nothing is judged before 4.
+  double ticks() const { return ticks_; }
+  /// Whether expected counts follow the hour of the day.
+  bool seasonal() const;
+  static constexpr std::size_t bytes() { return sizeof(VolumeChannel); }
+
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// False, with nothing changed, when the bytes are no snapshot of a channel with this tick.
+  bool restore(Bytes in);
+
+ private:
+  static constexpr std::size_t entries = 40;  // the first is the total
+  static constexpr std::size_t count_buckets = 24;
+  static constexpr std::size_t gap_buckets = 24;
+  static constexpr std::size_t silence_buckets = 24;
+
+  struct Entry {
+    std::uint32_t id = 0;
+    std::uint32_t count = 0;     // in the open tick
+    std::uint32_t previous = 0;  // in the tick that ended last, until it is learnt
+    std::uint64_t last = 0;      // 1 + time of the latest record
+    float sum = 0, squares = 0;  // of counts per tick, with forgetting
+    std::uint32_t silent = 0;    // learnt ticks without a record, up to now
+    float run = 0, before = 0, peak = 0;  // CUSUM over gaps: now, when the tick began, its largest value since
+    float gap_sum = 0, gap_squares = 0;  // in ticks, with forgetting by halving
+    std::uint16_t positive = 0, gaps = 0;
+    std::array<std::uint16_t, count_buckets> counts{};  // non-zero counts per tick
+    std::array<std::uint16_t, gap_buckets> gap_counts{};
+    std::array<std::uint16_t, silence_buckets> silences{};  // past silences, by length in ticks
+  };
+  struct Usual {
+    double mean, dispersion;
+  };
+
+  Entry& entry(std::uint32_t id);
+  void observe_gap(Entry& e, std::uint64_t gap);
+  Usual usual(const Entry& e, double season) const;
+  VolumeFinding judge(const Entry& e, std::uint64_t end, double season) const;
+  double silence_bits(const Entry& e, std::uint64_t gap, const Usual& expect) const;
+  bool gone(const Entry& e, std::uint64_t gap) const;
+  double season(std::uint64_t time) const;
+  VolumeTick close();
+  void learn();
+  void learn_empty(std::uint64_t ticks);
+
+  std::uint64_t tick_;
+  std::uint64_t units_per_day_;
+  std::uint64_t start_ = 0;  // of the open tick
+  bool started_ = false;
+  bool pending_ = false;  // a tick has ended and is not learnt
+  std::uint32_t used_ = 1;
+  double ticks_ = 0;
+  double dispersion_sum_ = 0, dispersion_weight_ = 0;
+  double pooled_sum_ = 0;
+  std::uint32_t pooled_ = 0;
+  std::array<std::uint32_t, count_buckets> pooled_counts_{};
+  std::array<float, 24> hour_records_{}, hour_ticks_{};
+  double season_bits_ = 0;
+  std::uint64_t pending_start_ = 0;
+  std::array<Entry, entries> entries_{};
+  // No part of the state, only what makes it quick to search:
+  std::array<std::uint8_t, 64> hints_{};  // where a template was found last
+  std::array<std::uint8_t, entries> tags_{};
+};
+
+}  // namespace driftlock

@@ -1,0 +1,168 @@
+#include "engine/process_budget.hpp"
+
+#include <algorithm>
+
+#include "base/state_bytes.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kDay = 86'400 * kSecond;
+/// So many times rarer than it must be, and an anomaly may use all that was saved up.
+constexpr double kRare = 100;
+/// What others leave of an account.
+constexpr double kReserve = 0.5;
+/// An id of two hashes.
+constexpr std::size_t kMostId = 64;
+/// A tenant beyond them that was heard least lately is new when it comes back.
+constexpr std::size_t kMostTenants = 10'000;
+
+}  // namespace
+
+ProcessBudget::ProcessBudget(double perDay, std::size_t mostWithheld)
+    : perDay_(perDay), capacity_(std::max(1.0, perDay)), pool_(capacity_), mostWithheld_(std::max<std::size_t>(1, mostWithheld)) {}
+
+void ProcessBudget::observe(std::uint64_t time) {
+  if (time == 0) return;
+  // A clock that runs backwards says nothing of how much time has passed.
+  if (time_ == 0 || time < time_) earnedAt_ = time;
+  time_ = time;
+  // All accounts are gone through, so not for every request.
+  const std::uint64_t passed = time - earnedAt_;
+  if (passed < kSecond) return;
+  earnedAt_ = time;
+  while (!accounts_.empty() && time > accounts_.oldest().value.heardAt && time - accounts_.oldest().value.heardAt > kDay)
+    close(accounts_.oldest());
+  earn(perDay_ * std::min(1.0, static_cast<double>(passed) / static_cast<double>(kDay)));
+}
+
+void ProcessBudget::hear(std::string_view tenant) {
+  if (perDay_ > 0) account(tenant);
+}
+
+double ProcessBudget::share(std::size_t tenants) const {
+  return std::max(1.0, capacity_ / static_cast<double>(std::max<std::size_t>(1, tenants)));
+}
+
+ProcessBudget::Account& ProcessBudget::account(std::string_view tenant) {
+  if (auto* known = accounts_.use(tenant)) {
+    known->value.heardAt = time_;
+    return known->value;
+  }
+  if (accounts_.size() == kMostTenants) close(accounts_.oldest());
+  const double own = share(accounts_.size() + 1);
+  // Shares have become smaller: what others have beyond theirs is the newcomer's first, then what is on credit.
+  if (pool_ < own) {
+    for (auto& [name, other] : accounts_) {
+      pool_ += std::max(0.0, other.balance - own);
+      other.balance = std::min(other.balance, own);
+    }
+  }
+  Account& fresh = accounts_.add(tenant, {.heardAt = time_}).value;
+  fresh.balance = std::min(own, pool_);
+  pool_ -= fresh.balance;
+  const double credit = std::min(own - fresh.balance, capacity_ - owed_);
+  fresh.balance += credit;
+  owed_ += credit;
+  return fresh;
+}
+
+void ProcessBudget::close(Accounts::Entry& entry) {
+  pool_ += entry.value.balance;
+  accounts_.erase(entry.key);
+}
+
+double ProcessBudget::saved() const {
+  double sum = pool_;
+  for (const auto& [name, account] : accounts_) sum += account.balance;
+  return sum;
+}
+
+void ProcessBudget::earn(double amount) {
+  const double repaid = std::min(amount, owed_);
+  owed_ -= repaid;
+  amount = std::min(amount - repaid, capacity_ - saved());
+  if (amount <= 0) return;
+  const double most = share(accounts_.size()), each = amount / static_cast<double>(std::max<std::size_t>(1, accounts_.size()));
+  for (auto& [name, account] : accounts_) {
+    const double taken = std::clamp(most - account.balance, 0.0, each);
+    account.balance += taken;
+    amount -= taken;
+  }
+  pool_ += std::max(0.0, amount);
+}
+
+ProcessBudget::Answer ProcessBudget::judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences, double margin) {
+  if (perDay_ == 0) return Answer::Told;
+  const bool silent = silent_.contains(id);
+  if (!silent && occurrences > 1) return Answer::Told;
+  if (!spend(account(tenant), margin)) {
+    if (!silent) withhold(id);
+    return Answer::Withheld;
+  }
+  return silent_.erase(id) ? Answer::ToldLate : Answer::Told;
+}
+
+bool ProcessBudget::spend(Account& account, double margin) {
+  // Half of an account that holds less than 2 would be no room for anything.
+  const double own = share(accounts_.size());
+  const double kept = margin >= kRare ? 0 : std::min(own * kReserve, own - 1);
+  const double free = std::max(0.0, account.balance - kept);
+  if (free + pool_ < 1) return false;
+  const double taken = std::min(1.0, free);
+  account.balance -= taken;
+  pool_ = std::max(0.0, pool_ - (1 - taken));
+  return true;
+}
+
+void ProcessBudget::withhold(std::string_view id) {
+  withheld_.fetch_add(1, std::memory_order_relaxed);
+  if (silent_.size() == mostWithheld_) silent_.erase(silent_.oldest().key);
+  silent_.add(id);
+}
+
+bool ProcessBudget::end(std::string_view id) { return !silent_.erase(id); }
+
+void ProcessBudget::snapshot(std::vector<std::uint8_t>& out) const {
+  StateWriter write(out);
+  write(pool_), write(owed_), write(time_), write(earnedAt_);
+  write(static_cast<std::uint32_t>(accounts_.size()));
+  for (auto entry = accounts_.rbegin(); entry != accounts_.rend(); ++entry) {
+    write(entry->key), write(entry->value.balance), write(entry->value.heardAt);
+  }
+  write(static_cast<std::uint32_t>(silent_.size()));
+  for (auto silent = silent_.rbegin(); silent != silent_.rend(); ++silent) write(silent->key);
+}
+
+bool ProcessBudget::restore(Bytes in) {
+  StateReader read(in);
+  read(pool_), read(owed_), read(time_), read(earnedAt_);
+  if (!(pool_ >= 0 && owed_ >= 0) || earnedAt_ > time_) return false;
+  owed_ = std::min(owed_, capacity_);
+  const auto accounts = read.get<std::uint32_t>();
+  for (std::uint32_t i = 0; i < accounts && read.ok(); ++i) {
+    std::string tenant;
+    Account account;
+    read(tenant), read(account.balance), read(account.heardAt);
+    if (!(account.balance >= 0) || accounts_.size() == kMostTenants || accounts_.contains(tenant)) return false;
+    accounts_.add(tenant, account);
+  }
+  // What was saved under a larger limit.
+  if (const double all = saved(); all > capacity_ + owed_) {
+    const double kept = capacity_ / all;
+    pool_ *= kept;
+    for (auto& [name, account] : accounts_) account.balance *= kept;
+  }
+  const auto count = read.get<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && read.ok(); ++i) {
+    std::string id;
+    read(id);
+    if (id.size() > kMostId || silent_.contains(id)) return false;
+    // Without a limit, and beyond what is remembered now, what was withheld goes on as if it had been told.
+    if (perDay_ > 0 && count - i <= mostWithheld_) silent_.add(id);
+  }
+  return read.done();
+}
+
+}  // namespace driftlock

@@ -1,0 +1,397 @@
+#include "engine/shard.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <stdexcept>
+
+#include "base/state_bytes.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr std::uint64_t kAccountEvery = 64;
+/// 64 MiB in all shards.
+constexpr std::size_t kShelfBytes = 4 << 20;
+/// Of streams that gave way, and of those beyond a quota, until they are told: half a megabyte of either.
+constexpr std::size_t kMostAbsent = 1024;
+/// Of one stream's state, however large its window is configured.
+constexpr std::size_t kMostStreamBytes = 8 << 20;
+
+/// Shares of `maxStreams` differ by chance: four standard deviations on top of the mean let all of them in.
+std::size_t shareOf(std::uint32_t maxStreams) {
+  const double mean = static_cast<double>(maxStreams) / shardCount;
+  return static_cast<std::size_t>(std::ceil(mean + 4 * std::sqrt(mean)));
+}
+
+}  // namespace
+
+Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer)
+    : settings_(settings),
+      codec_(codec),
+      packer_(packer),
+      capacity_(shareOf(settings.maxStreams)),
+      absent_(kMostAbsent),
+      shelf_(kShelfBytes),
+      describer_(settings, codec, excerpts, matcher) {}
+
+Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
+  const StreamId id{request.keys.hash(record), request.tenant};
+  if (latest_ && latest_->stream.id() == id) return *latest_;
+  if (const auto found = streams_.find(id); found != streams_.end()) {
+    const auto& [tenant, held] = found->second;
+    tenant->order.splice(tenant->order.begin(), tenant->order, held);
+    return *(latest_ = &*held);
+  }
+  allowance_.spend(Allowance::kNewStream);
+  makeRoom(id.tenant);
+  const auto packed = shelf_.take(id);
+  if (packed) allowance_.spend(Allowance::kPackedStream);
+  Held* held = packed ? unpack(*packed, &id) : nullptr;
+  if (!held) {
+    held = &add(request.keys.make(request.index, record, request.tenant, settings_.streamBy));
+    ++learning;
+  }
+  held->tally = absent_.take(id);
+  shelved = shelf_.bytes();
+  return *(latest_ = held);
+}
+
+void Shard::makeRoom(std::string_view newcomer) {
+  if (streams_.size() < capacity_) return;
+  const auto tenant = crowding(tenants_, newcomer, streams_.size(), [](const Tenant& each) { return each.order.size(); });
+  const auto oldest = std::prev(tenant->second.order.end());
+  const StreamId id = oldest->stream.id();
+  StreamFigures figures = figuresOf(*oldest);
+  figures.state = StreamState::Evicted;
+  if (!oldest->stream.learning()) allowance_.spend(Allowance::kPackedStream);
+  if (!oldest->stream.learning() &&
+      shelf_.put(id, pack(*oldest), [this](const StreamId& dropped, Bytes packed) { forget(dropped, packed); })) {
+    figures.state = StreamState::Shelved;
+  }
+  absent_.gone(id.hash, std::move(figures));
+  untold = absent_.lost();
+  if (oldest->stream.learning()) --learning;
+  remove(tenant, oldest);
+  ++evicted;
+}
+
+Shard::Held& Shard::add(StreamKey key) {
+  Tenant& tenant = tenants_[key.tenant];
+  Held& held = tenant.order.emplace_front(std::move(key), settings_);
+  streams_[held.stream.id()] = {&tenant, tenant.order.begin()};
+  streams = streams_.size();
+  return held;
+}
+
+void Shard::remove(Tenants::iterator tenant, Order::iterator held) {
+  if (latest_ == &*held) latest_ = nullptr;
+  if (held->changed) changed_.erase(held->place);
+  if (held->due != 0) tenant->second.due.erase({held->due, held->stream.key().hash});
+  bytes -= held->stream.accounted;
+  streams_.erase(held->stream.id());
+  streams = streams_.size();
+  tenant->second.order.erase(held);
+  if (tenant->second.order.empty()) tenants_.erase(tenant);
+}
+
+std::vector<std::uint8_t> Shard::pack(const Held& held) const {
+  std::vector<std::uint8_t> state;
+  put(state, held.times.first);
+  put(state, held.times.baseline);
+  held.stream.snapshot(state);
+  const Bytes packed = packer_.compress(state);
+  return {packed.begin(), packed.end()};
+}
+
+Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected) try {
+  const OwnedBytes state = decompress(packer_.name(), packed, kMostStreamBytes);
+  StateReader read(state);
+  const StreamTimes times{.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
+  std::optional<StreamKey> key = Stream::keyOf(read);
+  if (!key) return nullptr;
+  const StreamId id{key->hash, key->tenant};
+  if (expected ? id != *expected : streams_.contains(id)) return nullptr;
+  Held& held = add(std::move(*key));
+  if (!held.stream.restore(read)) {
+    const auto tenant = tenants_.find(held.stream.key().tenant);
+    remove(tenant, tenant->second.order.begin());
+    return nullptr;
+  }
+  if (held.stream.learning()) ++learning;
+  held.times = times;
+  held.withheld = held.stream.withheld();
+  schedule(held);
+  held.stream.accounted = held.stream.memory();
+  bytes += held.stream.accounted;
+  return &held;
+} catch (const std::runtime_error&) {
+  return nullptr;  // Damaged.
+} catch (const std::length_error&) {
+  return nullptr;
+}
+
+void Shard::change(Held& held) {
+  if (held.changed) return;
+  held.changed = true;
+  held.place = changed_.insert(changed_.end(), &held);
+}
+
+void Shard::count(Held& held) {
+  const std::uint64_t more = held.stream.withheld() - held.withheld;
+  if (more == 0) return;
+  held.withheld += more;
+  held.tally.withheld += more;
+  withheld += more;
+}
+
+void Shard::schedule(Held& held) {
+  auto& due = streams_.find(held.stream.id())->second.tenant->due;
+  const std::uint64_t hash = held.stream.key().hash;
+  if (held.due != 0) due.erase({held.due, hash});
+  held.due = held.stream.silentAt();
+  if (held.due != 0) due.emplace(held.due, hash);
+}
+
+void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t at, std::vector<Flag>& flags) {
+  const auto own = tenants_.find(tenant);
+  if (own == tenants_.end()) return;
+  auto& due = own->second.due;
+  // What the request's allowance does not reach is looked at when the clock moves again.
+  while (!due.empty() && due.begin()->first <= moment.now && !allowance_.spent()) {
+    allowance_.spend(Allowance::kRecord);
+    Held& held = *streams_.find({due.begin()->second, own->first})->second.held;
+    events_.clear();
+    // The stream must not notice when it is only put off: that depends on when it was put here.
+    if (const std::uint64_t at = held.stream.silentAt(); at != 0 && at <= moment.now) held.stream.elapse(moment, events_);
+    schedule(held);
+    if (events_.empty() && held.stream.withheld() == held.withheld) continue;
+    count(held);
+    for (const Event& event : events_) {
+      held.tally.add(event.verdict);
+      tell(held.stream, event, at, flags);
+    }
+    change(held);
+  }
+}
+
+StreamFigures Shard::figuresOf(const Held& held) const {
+  const Stream& stream = held.stream;
+  const StreamKey& key = stream.key();
+  StreamFigures figures{.signal = key.signal, .tenant = key.tenant, .name = key.name, .service = key.service,
+                        .times = held.times, .tally = held.tally};
+  figures.state = held.limited ? StreamState::Limited : stream.learning() ? StreamState::Learning : StreamState::Watching;
+  figures.progress = std::min(1.0, static_cast<double>(stream.seen()) / settings_.baselineRecords);
+  figures.times.last = stream.latestUnixNano();
+  return figures;
+}
+
+void Shard::forget(const StreamId& id, Bytes packed) try {
+  const OwnedBytes state = decompress(packer_.name(), packed, kMostStreamBytes);
+  StateReader read(state);
+  StreamFigures figures{.state = StreamState::Evicted, .progress = 1};
+  figures.times = {.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
+  std::optional<StreamKey> key = Stream::keyOf(read);
+  if (!key) return;
+  figures.times.last = figures.times.baseline;
+  figures.signal = key->signal;
+  figures.tenant = std::move(key->tenant), figures.name = std::move(key->name), figures.service = std::move(key->service);
+  absent_.gone(id.hash, std::move(figures));
+} catch (const std::runtime_error&) {
+  // Damaged: nobody knows what it was.
+} catch (const std::length_error&) {
+}
+
+std::size_t Shard::tell(std::size_t most, std::vector<std::uint8_t>& out) {
+  for (std::size_t told = absent_.tell(most, out); told < most && !changed_.empty(); ++told) {
+    Held& held = *changed_.front();
+    changed_.pop_front();
+    held.changed = false;
+    figuresOf(held).encode(out);
+    held.tally = {};
+  }
+  return absent_.size() + changed_.size();
+}
+
+void Shard::limit(const Request& request, std::uint32_t number) {
+  const StreamId id{request.keys.hash(number), request.tenant};
+  if (const auto found = streams_.find(id); found != streams_.end()) {
+    Held& held = *found->second.held;
+    held.limited = true;
+    ++held.tally.records;
+    change(held);
+    return;
+  }
+  if (absent_.another(id)) return;
+  readFields(request.index, request.index.records[number], view_);
+  StreamKey key = request.keys.make(request.index, number, request.tenant, settings_.streamBy);
+  StreamFigures figures{.state = StreamState::Limited, .signal = key.signal, .tenant = std::move(key.tenant),
+                        .name = std::move(key.name), .service = std::move(key.service)};
+  StreamClock clock;
+  clock.observe(view_.timeUnixNano);
+  figures.times.first = figures.times.last = clock.latest();
+  figures.tally = absent_.take(id);
+  ++figures.tally.records;
+  absent_.limited(id.hash, std::move(figures));
+  untold = absent_.lost();
+}
+
+void Shard::snapshot(std::vector<std::uint8_t>& out) const {
+  describer_.snapshot(out);
+  put(out, static_cast<std::uint32_t>(streams_.size()));
+  for (const auto& [tenant, each] : tenants_) {
+    for (auto held = each.order.rbegin(); held != each.order.rend(); ++held) put_bytes(out, pack(*held));
+  }
+  put(out, static_cast<std::uint32_t>(shelf_.size()));
+  shelf_.forEach([&](const StreamId& id, Bytes packed) {
+    put(out, id.hash);
+    put_bytes(out, {reinterpret_cast<const std::uint8_t*>(id.tenant.data()), id.tenant.size()});
+    put_bytes(out, packed);
+  });
+  // Under another key nothing of it would be known again.
+  put(out, fingerprintOf(settings_.hashKey));
+}
+
+bool Shard::restore(Bytes in, std::uint32_t number) {
+  StateReader read(in);
+  describer_.restore(read);
+  const auto count = read.get<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && read.ok(); ++i) {
+    const Bytes packed = read.get_bytes();
+    Held* held = read.ok() ? unpack(packed, nullptr) : nullptr;
+    if (!held || shardOf(held->stream.key().hash) != number) return false;
+    change(*held);
+    if (streams_.size() > capacity_) makeRoom(held->stream.key().tenant);
+  }
+  const auto shelved = read.get<std::uint32_t>();
+  for (std::uint32_t i = 0; i < shelved && read.ok(); ++i) {
+    const auto hash = read.get<std::uint64_t>();
+    const Bytes tenant = read.get_bytes(), packed = read.get_bytes();
+    shelf_.put({hash, {reinterpret_cast<const char*>(tenant.data()), tenant.size()}}, {packed.begin(), packed.end()},
+               [](const StreamId&, Bytes) {});
+  }
+  evicted = 0;
+  this->shelved = shelf_.bytes();
+  return read.get<std::uint64_t>() == fingerprintOf(settings_.hashKey) && read.done();
+}
+
+void Shard::pass(const Request& request, std::uint32_t number, std::vector<Flag>& flags) {
+  const auto found = streams_.find({request.keys.hash(number), request.tenant});
+  if (found == streams_.end()) return;
+  // It is not judged, but neither is it silent.
+  Stream& stream = found->second.held->stream;
+  events_.clear();
+  stream.hear(request.moment, events_);
+  for (const Event& event : events_) tell(stream, event, number, flags);
+}
+
+std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number, std::vector<Flag>& flags,
+                                    std::vector<WindowReport>* windows) {
+  const otlp::Record& record = request.index.records[number];
+  const Bytes raw = request.index.bytes(record);
+  if (allowance_.spent()) {
+    pass(request, number, flags);
+    return {};
+  }
+  allowance_.spend(Allowance::kRecord + raw.size());
+  describer_.pass();
+  Held& held = find(request, number);
+  Stream& stream = held.stream;
+  const bool wasLearning = stream.learning();
+  readFields(request.index, record, view_);
+  events_.clear();
+  stream.hear(request.moment, events_);
+  const Dictionary* const dictionary = stream.dictionary();
+  const std::uint64_t searched = dictionary ? dictionary->version() : 0;
+  const Verdict verdict = stream.observe(view_, raw, content_, events_);
+  if (!content_.unknown.empty()) allowance_.search(stream.key().hash, searched, dictionary->text().size());
+  if (wasLearning && !stream.learning()) {
+    --learning;
+    held.times.baseline = stream.latestUnixNano();
+  }
+  if (held.times.first == 0) held.times.first = stream.latestUnixNano();
+  held.limited = false;
+  ++held.tally.records;
+  held.tally.add(verdict);
+  count(held);
+  // One that has a place keeps it until its time comes; one whose clock started anew has none that ever will.
+  if (const std::uint64_t due = stream.silentAt(); held.due == 0 ? due != 0 : due < held.due) schedule(held);
+  change(held);
+  if (stream.seen() % kAccountEvery == 1) {
+    const std::size_t memory = stream.memory();
+    bytes += memory - stream.accounted;
+    stream.accounted = memory;
+  }
+  if (const auto window = stream.window(); windows && window) {
+    windows->push_back({number, stream.key().name, *window, stream.metrics(codec_) ? *stream.metrics(codec_) : WindowMetrics{}});
+  }
+  for (const Event& event : events_) {
+    held.tally.add(event.verdict);
+    tell(stream, event, number, flags);
+  }
+  if (verdict.flagged) tell(stream, verdict, number, raw, flags);
+  return verdict;
+}
+
+Flag& Shard::flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags) {
+  Flag& flag = flags.emplace_back();
+  flag.at = at;
+  if (!flaggedId_ || *flaggedId_ != anomaly.id) flaggedId_ = std::make_shared<const std::string>(anomaly.id);
+  flag.anomaly = flaggedId_;
+  flag.occurrences = anomaly.occurrences;
+  return flag;
+}
+
+void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Flag>& flags) {
+  // That a stream has fallen silent is told in any case: as the only flag until records come again, it may be no power of two.
+  const bool reported = event.ended || stream.report(event.verdict, {}, nullptr) || event.verdict.silentFor > 0;
+  const OpenAnomaly& anomaly = event.ended ? event.anomaly : stream.anomaly();
+  Flag& flag = this->flag(anomaly, at, flags);
+  flag.ended = event.ended;
+  flag.reported = reported;
+  flag.margin = event.verdict.margin;
+  // What is about no record has no attributes.
+  if (!reported || !allowance_.describes(true)) return;
+  Finding& finding = *(flag.finding = std::make_unique<Finding>());
+  finding.at = at;
+  finding.record = Finding::noRecord;
+  finding.verdict = event.verdict;
+  finding.timeUnixNano = event.timeUnixNano;
+  finding.ended = event.ended;
+  finding.ending = event.ending;
+  finding.volume = event.volume;
+  finding.fields = event.fields;
+  finding.reported = reported;
+  finding.anomaly = anomaly;
+  describer_.describe(stream, view_, content_, finding, allowance_);
+}
+
+void Shard::tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Flag>& flags) {
+  const bool reported = stream.report(verdict, raw, &content_);
+  Flag& flag = this->flag(stream.anomaly(), record, flags);
+  flag.record = record;
+  flag.reported = reported;
+  flag.margin = verdict.margin;
+  if (!allowance_.describes(reported)) return;
+  Finding& finding = *(flag.finding = std::make_unique<Finding>());
+  finding.at = finding.record = record;
+  finding.verdict = verdict;
+  finding.timeUnixNano = view_.timeUnixNano;
+  finding.reported = reported;
+  finding.anomaly = stream.anomaly();
+  describer_.describe(stream, view_, content_, finding, allowance_);
+}
+
+bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Flag>& flags) {
+  const auto own = tenants_.find(tenant);
+  if (own == tenants_.end()) return false;
+  for (Held& held : own->second.order) {
+    events_.clear();
+    if (!held.stream.feedback(anomalyId, feedback, events_)) continue;
+    for (const Event& event : events_) tell(held.stream, event, 0, flags);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace driftlock

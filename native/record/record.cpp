@@ -1,0 +1,326 @@
+#include "record/record.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <limits>
+#include <string_view>
+
+#include "base/work.hpp"
+#include "otlp/severity.hpp"
+#include "otlp/views.hpp"
+#include "text/readable.hpp"
+
+namespace driftlock {
+namespace {
+
+/// Collects fields within the record's bounds.
+class Collector {
+ public:
+  explicit Collector(RecordView& out) : out_(out) {}
+
+  void text(Bytes key, Bytes value) { add(key, value, 0, Field::Kind::Text); }
+  void word(std::string_view key, Bytes value) { add(bytesOf(key), value, 0, Field::Kind::Word); }
+
+  void value(Bytes key, const otlp::AnyValue& value) {
+    using Type = otlp::AnyValue::Type;
+    switch (value.type) {
+      case Type::None:
+        return add(key, {}, 0, Field::Kind::Word);
+      case Type::String:
+        return shortNumber(value.bytes) ? add(key, {}, integer(value.bytes), Field::Kind::Integer)
+                                        : add(key, value.bytes, 0, Field::Kind::Text);
+      case Type::Bool:
+        return add(key, bytesOf(value.boolean() ? "true" : "false"), 0, Field::Kind::Word);
+      case Type::Int:
+        return add(key, {}, value.bits, Field::Kind::Integer);
+      case Type::Double:
+        return add(key, {}, value.bits, Field::Kind::Real);
+      case Type::Bytes:
+        // A text is looked at, whatever it is sent as. What other bytes are, nobody reads; how many there are tells something.
+        return readsAsText(value.bytes) ? add(key, value.bytes, 0, Field::Kind::Text)
+                                        : add(key, {}, value.bytes.size(), Field::Kind::Integer);
+      case Type::Array:
+        for (const otlp::AnyValue element : otlp::arrayOf(value)) {
+          if (full()) return;
+          this->value(key, element);
+        }
+        return;
+      case Type::List:
+        attributes(otlp::listOf(value));
+        return;
+    }
+  }
+
+  void attributes(const otlp::Attributes& attributes) {
+    for (const otlp::KeyValue& attribute : attributes) {
+      if (full()) return;
+      // It names the session and says nothing of the record.
+      if (textOf(attribute.key) == "session.id") {
+        out_.session = attribute.value;
+        continue;
+      }
+      value(attribute.key, attribute.value);
+    }
+  }
+
+ private:
+  /// Printable ASCII, tabs and line ends alone, as far as texts are looked at, and so many that no random id looks like it.
+  static bool readsAsText(Bytes bytes) {
+    constexpr std::size_t shortest = 24;
+    if (bytes.size() < shortest) return false;
+    return std::ranges::all_of(bytes.first(std::min(bytes.size(), maxTextSize)), [](std::uint8_t c) {
+      return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r';
+    });
+  }
+  /// A code that came as a string, such as "404": what it is must not depend on how the sender spells it.
+  static bool shortNumber(Bytes text) {
+    if (text.empty() || text.size() > 4 || (text.size() > 1 && text[0] == '0')) return false;
+    for (std::uint8_t c : text) {
+      if (c < '0' || c > '9') return false;
+    }
+    return true;
+  }
+  static std::uint64_t integer(Bytes digits) {
+    std::uint64_t value = 0;
+    for (std::uint8_t c : digits) value = value * 10 + (c - '0');
+    return value;
+  }
+
+  bool full() const { return out_.fields.size() >= maxFields; }
+
+  void add(Bytes key, Bytes text, std::uint64_t bits, Field::Kind kind) {
+    if (full()) return;
+    if (key.size() > maxKeySize) key = key.first(maxKeySize);
+    if (text.size() > left_) text = text.first(left_);
+    left_ -= text.size();
+    out_.fields.push_back({key, text, bits, kind});
+  }
+
+  RecordView& out_;
+  std::size_t left_ = maxTextSize;
+};
+
+constexpr std::array<std::string_view, 4> kLevels = {"INFO", "WARN", "ERROR", "FATAL"};
+constexpr std::array<std::string_view, 6> kKinds = {"unspecified", "internal", "server", "client", "producer", "consumer"};
+
+/// Severity numbers come in fours: 13 WARN, 17 ERROR, 21 FATAL.
+Gravity gravityOfNumber(std::int32_t severity) {
+  return severity >= 21 ? Gravity::Fatal : severity >= 17 ? Gravity::Error : severity >= 13 ? Gravity::Warning : Gravity::Normal;
+}
+
+/// A trace is a session.
+otlp::AnyValue sessionOf(Bytes traceId) { return {otlp::AnyValue::Type::Bytes, 0, traceId}; }
+
+void readLog(Bytes record, RecordView& out) {
+  const otlp::LogRecordView log = otlp::readLogRecord(record);
+  out.timeUnixNano = log.timeUnixNano != 0 ? log.timeUnixNano : log.observedTimeUnixNano;
+  out.traceId = log.traceId;
+  out.spanId = log.spanId;
+  const auto severity =
+      log.severityNumber != 0 ? log.severityNumber : severityNumberOf(textOf(log.severityText));
+  out.graded = severity > 0;
+  out.gravity = gravityOfNumber(severity);
+  Collector fields(out);
+  fields.value({}, log.body);
+  if (!log.severityText.empty()) {
+    fields.word("severity", log.severityText);
+  } else if (out.graded) {
+    fields.word("severity", bytesOf(kLevels[static_cast<std::size_t>(out.gravity)]));
+  }
+  fields.attributes(log.attributes);
+  if (!out.inSession() && !log.traceId.empty()) out.session = sessionOf(log.traceId);
+  out.last = textOf(log.eventName) == "session.end";
+  out.eventName = log.eventName;
+  // Within a session, what a new kind of record is worth is for the sequence channel to say.
+  if (!log.eventName.empty() && !out.inSession()) fields.word("event_name", log.eventName);
+}
+
+void readSpan(Bytes record, RecordView& out) {
+  const otlp::SpanView span = otlp::readSpan(record);
+  out.timeUnixNano = span.startTimeUnixNano;
+  out.traceId = span.traceId;
+  out.spanId = span.spanId;
+  out.parentSpanId = span.parentSpanId;
+  out.duration = span.endTimeUnixNano > span.startTimeUnixNano ? span.endTimeUnixNano - span.startTimeUnixNano : 0;
+  out.graded = true;
+  out.gravity = span.statusCode == 2 ? Gravity::Error : Gravity::Normal;
+  Collector fields(out);
+  fields.text({}, span.name);
+  fields.word("kind", bytesOf(kKinds[span.kind > 0 && span.kind < 6 ? static_cast<std::size_t>(span.kind) : 0]));
+  fields.word("status", bytesOf(span.statusCode == 2 ? "error" : span.statusCode == 1 ? "ok" : "unset"));
+  if (!span.statusMessage.empty()) fields.text(bytesOf("status.message"), span.statusMessage);
+  fields.attributes(span.attributes);
+  for (const otlp::EventView event : span.events) {
+    fields.text(bytesOf("event"), event.name);
+    fields.attributes(event.attributes);
+  }
+  for (const otlp::LinkView link : span.links) fields.attributes(link.attributes);
+  out.session = sessionOf(span.traceId);
+  out.last = span.parentSpanId.empty();
+}
+
+void readBuckets(const otlp::PointView& point, ShapePoint& shape) {
+  auto count = point.bucketCounts.begin();
+  std::size_t buckets = 0;
+  for (const double bound : point.explicitBounds) {
+    if (count == point.bucketCounts.end() || ++buckets > maxBuckets) return shape.spoil();
+    shape.bucket(bound, *count);
+    ++count;
+  }
+  if (count == point.bucketCounts.end()) return buckets > 0 ? shape.spoil() : void();
+  shape.bucket(std::numeric_limits<double>::infinity(), *count);
+  // There is one count more than bounds.
+  if (++count != point.bucketCounts.end()) shape.spoil();
+}
+
+void readExponentialBuckets(const otlp::PointView& point, ShapePoint& shape) {
+  shape.zero(point.scale, point.zeroCount);
+  for (const bool negative : {false, true}) {
+    const otlp::BucketsView& side = negative ? point.negative : point.positive;
+    std::int64_t index = side.offset;
+    const std::int64_t end = index + static_cast<std::int64_t>(maxBuckets);
+    for (const std::uint64_t count : side.counts) {
+      if (index == end) return shape.spoil();
+      shape.exponential(point.scale, index++, negative, count);
+    }
+  }
+}
+
+void readShape(otlp::MetricType type, const otlp::PointView& point, ShapePoint& shape) {
+  if (type == otlp::MetricType::Histogram) readBuckets(point, shape);
+  if (type == otlp::MetricType::ExponentialHistogram) readExponentialBuckets(point, shape);
+  if (type == otlp::MetricType::Summary) {
+    for (const auto& [quantile, value] : point.quantiles) shape.quantile(quantile, value);
+  }
+  shape.finish();
+}
+
+void readPoint(otlp::MetricType type, Bytes record, RecordView& out) {
+  const otlp::PointView point = otlp::readPoint(type, record);
+  out.timeUnixNano = point.timeUnixNano;
+  out.graded = true;
+  const bool noRecordedValue = (point.flags & 1) != 0;
+  if (point.number != otlp::PointView::Number::None) {
+    out.value = out.sum = point.number == otlp::PointView::Number::Int ? static_cast<double>(point.asInt) : point.asDouble;
+    out.hasValue = !noRecordedValue;
+  } else if (point.count > 0 && point.sum) {
+    out.sum = *point.sum;
+    out.count = static_cast<double>(point.count);
+    out.value = out.sum / out.count;
+    out.hasValue = !noRecordedValue;
+  }
+  if (!noRecordedValue) readShape(type, point, out.shape);
+  Collector(out).attributes(point.attributes);
+}
+
+Gravity gravityOfWord(std::string_view word) {
+  constexpr std::array<std::string_view, 7> fatal = {"FATAL", "CRITICAL", "CRIT", "EMERG", "EMERGENCY", "ALERT", "PANIC"};
+  constexpr std::array<std::string_view, 5> error = {"ERROR", "ERR", "SEVERE", "FAILURE", "FAILED"};
+  constexpr std::array<std::string_view, 2> warning = {"WARN", "WARNING"};
+  for (std::string_view w : fatal) if (w == word) return Gravity::Fatal;
+  for (std::string_view w : error) if (w == word) return Gravity::Error;
+  for (std::string_view w : warning) if (w == word) return Gravity::Warning;
+  return Gravity::Normal;
+}
+
+template <typename Number>
+void append(std::string& text, Number number) {
+  char digits[32];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  text.append(digits, end);
+}
+
+}  // namespace
+
+void RecordView::clear() {
+  fields.clear();
+  timeUnixNano = duration = 0;
+  session = {};
+  traceId = spanId = parentSpanId = eventName = {};
+  gravity = Gravity::Normal;
+  graded = hasValue = last = false;
+  value = sum = count = 0;
+  shape.clear();
+}
+
+void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out) {
+  readFields(index.signal, record.metric == otlp::none ? otlp::MetricType::None : index.metricOf(record).type,
+             index.bytes(record), out);
+}
+
+void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out) {
+  out.clear();
+  switch (signal) {
+    case otlp::Signal::Logs:
+      return readLog(record, out);
+    case otlp::Signal::Traces:
+      return readSpan(record, out);
+    case otlp::Signal::Metrics:
+      return readPoint(type, record, out);
+  }
+}
+
+Gravity gravityOf(const RecordView& record) {
+  if (record.graded) return record.gravity;
+  Gravity gravest = Gravity::Normal;
+  for (const Field& field : record.fields) {
+    if (field.kind != Field::Kind::Text && field.kind != Field::Kind::Word) continue;
+    const std::string_view text = textOf(field.text);
+    for (std::size_t i = 0; i < text.size();) {
+      if (text[i] < 'A' || text[i] > 'Z') {
+        ++i;
+        continue;
+      }
+      std::size_t end = i;
+      while (end < text.size() && text[end] >= 'A' && text[end] <= 'Z') ++end;
+      const Gravity gravity = end - i < 3 ? Gravity::Normal : gravityOfWord(text.substr(i, end - i));
+      if (gravity > gravest) gravest = gravity;
+      i = end;
+    }
+  }
+  return gravest;
+}
+
+double numberOf(const Field& field) {
+  return field.kind == Field::Kind::Real ? std::bit_cast<double>(field.bits)
+                                         : static_cast<double>(static_cast<std::int64_t>(field.bits));
+}
+
+std::string fieldName(Bytes key, otlp::Signal signal) {
+  std::string name(key.begin(), key.end());
+  if (name.empty()) name = signal == otlp::Signal::Traces ? "name" : "body";
+  text::makeReadable(name);
+  return name;
+}
+
+void renderValue(const Field& field, std::string& text) {
+  switch (field.kind) {
+    case Field::Kind::Text:
+    case Field::Kind::Word:
+      text.append(textOf(field.text));
+      return;
+    case Field::Kind::Integer:
+      return append(text, static_cast<std::int64_t>(field.bits));
+    case Field::Kind::Real:
+      return append(text, std::bit_cast<double>(field.bits));
+  }
+}
+
+void render(const RecordView& record, std::string& text, std::vector<std::uint32_t>* starts) {
+  text.clear();
+  if (starts) starts->clear();
+  countWork(record.fields.size());
+  for (const Field& field : record.fields) {
+    if (!text.empty()) text += ' ';
+    if (!field.key.empty()) {
+      text.append(textOf(field.key));
+      text += '=';
+    }
+    if (starts) starts->push_back(static_cast<std::uint32_t>(text.size()));
+    renderValue(field, text);
+  }
+}
+
+}  // namespace driftlock

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/state_bytes.hpp"
+#include "codec/codec.hpp"
+#include "report/allowance.hpp"
+#include "report/report.hpp"
+#include "stream/settings.hpp"
+#include "stream/stream.hpp"
+
+namespace driftlock {
+
+/// Adds to a flagged verdict what a person needs to judge it: the record and what is new in it, what was expected instead, the
+/// window's figures; with an anomaly's first report also what it takes to compute them again, and a permutation test.
+class Describer {
+ public:
+  /// `codec` measures the window; `excerpts` compresses what an anomaly keeps of it; `matcher` (LZ4) finds the record of the
+  /// baseline that is nearest.
+  Describer(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher);
+
+  /// A record was judged. Every so many earn a permutation test, so that a storm of anomalies does not stop the engine.
+  void pass();
+
+  /// Of a finding whose verdict, time and anomaly are set. `record` and `content`: the record that is being judged. What it
+  /// costs is taken off the allowance; when that is spent, the figures that are dear are left out.
+  void describe(Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding, Allowance& allowance);
+
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  void restore(StateReader& read);
+
+ private:
+  void describeRecord(const Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding) const;
+  void describeChannel(const Stream& stream, const RecordView& record, Finding& finding) const;
+  void measure(Stream& stream, Finding& finding, Allowance& allowance);
+  void test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding,
+            Allowance& allowance);
+
+  const Settings& settings_;
+  const Codec& codec_;
+  const Codec& excerpts_;
+  const Codec& matcher_;
+  /// Permutation tests that may be run.
+  std::uint32_t tests_, sinceTest_ = 0;
+};
+
+}  // namespace driftlock
