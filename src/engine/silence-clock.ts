@@ -1,5 +1,6 @@
 /** Lets the engine miss streams while their tenants send nothing: requests alone move its clocks otherwise. */
-import type { Anomaly, Engine } from "./index.ts";
+import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
+import type { Engine } from "./engine.ts";
 
 interface ErrorLog {
   error(details: object, message: string): void;

@@ -3,7 +3,7 @@ import { webcrypto } from "node:crypto";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Config, DetectConfig } from "../config/schema.ts";
-import type { Engine } from "./index.ts";
+import type { Engine } from "./engine.ts";
 
 /** Raised when the bytes of a snapshot change their meaning. */
 const format = 5;

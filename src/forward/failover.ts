@@ -2,8 +2,9 @@ import type { BaseLogger } from "pino";
 import type { ForwardConfig } from "../config/schema.ts";
 import { Code, type Signal, signals } from "../otlp/protocol.ts";
 import { Circuit, type Verdict } from "./circuit.ts";
+import { createTransport } from "./transport/create.ts";
 import type { Names } from "./transport/names.ts";
-import { createTransport, type Outcome, type Transport } from "./transport/transport.ts";
+import type { Outcome, Transport } from "./transport/transport.ts";
 
 interface Way {
   endpoint: string;

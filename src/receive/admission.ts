@@ -12,7 +12,7 @@ import type { CutReason } from "./hooks.ts";
 export class Admission {
   readonly #requests: Shares;
   readonly #bytes: Shares;
-  readonly #arrivals = new Arrivals();
+  readonly #arrivals = new Arrivals<Permit>();
   readonly #onCut: (reason: CutReason) => void;
   readonly #onIdle: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;

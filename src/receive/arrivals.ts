@@ -1,5 +1,4 @@
 import { Code, ExportError } from "../otlp/protocol.ts";
-import type { Permit } from "./admission.ts";
 import type { CutReason } from "./hooks.ts";
 
 /** After which a refused sender may try again: long enough to spare us, short enough for its own queue. */
@@ -36,7 +35,7 @@ interface Arrival {
 }
 
 /** The bodies that are on their way, and how fast they come. */
-export class Arrivals {
+export class Arrivals<Permit> {
   readonly #arrivals = new Map<Permit, Arrival>();
 
   get size(): number {

@@ -32,7 +32,8 @@ export {
   type StoredReport,
 } from "./anomalies/summary.ts";
 export type { Writer, WriterState } from "./anomalies/writer.ts";
-export type { Audit, AuditEntry, AuditInput, AuditVerdict, ChainedEntry, RecordedHead } from "./audit.ts";
+export type { Audit, AuditVerdict, RecordedHead } from "./audit.ts";
+export type { AuditEntry, AuditInput, ChainedEntry } from "./audit-chain.ts";
 export { type Head, type HeadsState, parseHeads, readHeads } from "./audit-heads.ts";
 export { canonicalJson, type Json } from "./canonical.ts";
 export { InvalidArgument, isUnavailable, reasonOf, StoreUnavailable } from "./database/errors.ts";

@@ -1,6 +1,6 @@
 /** What the audit log says of a tenant's API keys, to be compared with their table. */
 import type { Kysely } from "kysely";
-import type { AuditEntry, AuditInput } from "./audit.ts";
+import type { AuditEntry, AuditInput } from "./audit-chain.ts";
 import { type Json, sha256 } from "./canonical.ts";
 import type { Tables } from "./database/tables.ts";
 

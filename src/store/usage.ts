@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import { checkTenant } from "./arguments.ts";
-import { ensureTenants } from "./audit.ts";
+import { ensureTenants } from "./audit-chain.ts";
 import type { Context } from "./context.ts";
 import { BulkInsert } from "./database/bulk.ts";
 import { InvalidArgument } from "./database/errors.ts";

@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { createConnection } from "node:net";
 import { describe, expect, it } from "vitest";
-import { type Batch, type HubLimits, LiveHub, type Reader } from "../../src/api/live/hub.ts";
+import type { Batch } from "../../src/api/live/event.ts";
+import { type HubLimits, LiveHub, type Reader } from "../../src/api/live/hub.ts";
 import { liveSink } from "../../src/api/live/publish.ts";
 import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { id, report } from "../store/fixtures.ts";

@@ -1,8 +1,9 @@
 /** Readers that come back to another process, or too late for this one's memory, are told from the store. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Batch } from "../../src/api/live/event.ts";
 import { formatId, parseId } from "../../src/api/live/event-id.ts";
-import { type Batch, LiveHub, type Reader } from "../../src/api/live/hub.ts";
+import { LiveHub, type Reader } from "../../src/api/live/hub.ts";
 import { liveSink } from "../../src/api/live/publish.ts";
 import { Replay, type ReplayLimits } from "../../src/api/live/replay.ts";
 import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";

@@ -5,26 +5,9 @@
  */
 import { steadyClock } from "../../base/clock.ts";
 import type { AnomalyJson } from "../anomaly.ts";
+import type { Batch, EventName, Gap, LiveEvent } from "./event.ts";
 import { formatId, isAhead, type Position, parseId } from "./event-id.ts";
 import { narrow } from "./narrow.ts";
-
-export type EventName = "anomaly" | "judgement";
-
-export interface LiveEvent {
-  /** See event-id.ts. */
-  id: string;
-  name: EventName;
-  data: AnomalyJson;
-}
-
-/** Events are missing before what comes next: list the anomalies to see them. */
-export interface Gap {
-  name: "gap";
-  data: { reason: string };
-}
-
-/** Readers at the same place are given the same array. */
-export type Batch = readonly (LiveEvent | Gap)[];
 
 /** Why a reader is dropped: the process ends, it did not keep up, others need its place, or it may listen no more. */
 export type Ending = "shutdown" | "slow" | "crowded" | "refused";

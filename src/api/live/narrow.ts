@@ -1,4 +1,4 @@
-import type { Batch, Gap, LiveEvent } from "./hub.ts";
+import type { Batch, Gap, LiveEvent } from "./event.ts";
 
 /** By which events of the batch are in them. */
 const known = new WeakMap<Batch, Map<string, Batch>>();

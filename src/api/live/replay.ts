@@ -5,8 +5,9 @@ import { steadyClock } from "../../base/clock.ts";
 import { type AnomalySummary, isUnavailable, type Store } from "../../store/index.ts";
 import { anomalyJson } from "../anomaly.ts";
 import { Turns } from "../turns.ts";
+import type { Batch, LiveEvent } from "./event.ts";
 import { formatId } from "./event-id.ts";
-import type { Batch, LiveEvent, Reader, Return } from "./hub.ts";
+import type { Reader, Return } from "./hub.ts";
 import { narrow } from "./narrow.ts";
 
 export interface ReplayLimits {

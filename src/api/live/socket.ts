@@ -2,7 +2,8 @@
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "@fastify/websocket";
 import { toJson } from "../../base/printable.ts";
-import type { Batch, Reader } from "./hub.ts";
+import type { Batch } from "./event.ts";
+import type { Reader } from "./hub.ts";
 
 /** After a reader has been told why it is dropped. */
 const graceMs = 5_000;

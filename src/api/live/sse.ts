@@ -1,7 +1,8 @@
 /** Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
 import type { OutgoingHttpHeader, ServerResponse } from "node:http";
 import { toJson } from "../../base/printable.ts";
-import type { Batch, Reader } from "./hub.ts";
+import type { Batch } from "./event.ts";
+import type { Reader } from "./hub.ts";
 
 /** After a reader has been told why it is dropped. */
 const graceMs = 5_000;

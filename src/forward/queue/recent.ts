@@ -1,10 +1,10 @@
-import type { Entry } from "./log.ts";
+import type { Found } from "./reader.ts";
 
 /** Entries that were just appended and will be taken next, in memory, so that a queue that keeps up reads nothing back. */
 export class Recent {
   readonly #maxSize: number;
   /** By start; each begins where the one before ends. */
-  readonly #entries = new Map<number, Entry>();
+  readonly #entries = new Map<number, Found>();
   #end = 0;
   #size = 0;
 
@@ -14,7 +14,7 @@ export class Recent {
   }
 
   /** Keeps an entry where it is the next to be taken, at the position `taken`, or comes right behind one that is kept. */
-  add(entry: Entry, taken: number): void {
+  add(entry: Found, taken: number): void {
     // What is left was read from the disk in the very moment in which it came here.
     if (this.#end <= taken) this.#clear(taken);
     if (entry.start !== this.#end || this.#size + entry.body.length > this.#maxSize) return;
@@ -24,7 +24,7 @@ export class Recent {
   }
 
   /** The entry at the position `taken`, if it is here. */
-  take(taken: number): Entry | undefined {
+  take(taken: number): Found | undefined {
     const entry = this.#entries.get(taken);
     if (entry) {
       this.#entries.delete(taken);

@@ -1,9 +1,4 @@
-import type { BaseLogger } from "pino";
-import type { ForwardConfig } from "../../config/schema.ts";
 import type { Code, PartialSuccess, Signal } from "../../otlp/protocol.ts";
-import { GrpcTransport } from "./grpc.ts";
-import { HttpTransport } from "./http.ts";
-import type { Names } from "./names.ts";
 
 /** How one attempt to send ended. */
 export interface Outcome {
@@ -36,9 +31,3 @@ export const maxResponseSize = 4 * 2 ** 20;
 
 /** Why a success does not count: the downstream cannot have the whole request. */
 export const unreadRequest = "the downstream answered with success before the request had been sent whole";
-
-export function createTransport(config: ForwardConfig, log: BaseLogger, names: Names): Transport {
-  return config.protocol === "grpc"
-    ? new GrpcTransport(config, log, names)
-    : new HttpTransport(config, log, names);
-}

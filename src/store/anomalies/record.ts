@@ -1,6 +1,6 @@
 /** Writes reports of anomalies: what they say together, and those of them that are kept. */
 import { type Kysely, type RawBuilder, sql } from "kysely";
-import { ensureTenants } from "../audit.ts";
+import { ensureTenants } from "../audit-chain.ts";
 import type { Context } from "../context.ts";
 import { BulkInsert } from "../database/bulk.ts";
 import type { Tables } from "../database/tables.ts";

@@ -9,7 +9,7 @@ import {
   type Transaction,
 } from "kysely";
 import type { Migration } from "kysely/migration";
-import { appendAudit } from "../audit.ts";
+import { appendAudit } from "../audit-chain.ts";
 import { readKeyRows, recordedKey } from "../key-history.ts";
 import type { Tables } from "./tables.ts";
 

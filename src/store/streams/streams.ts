@@ -3,7 +3,7 @@ import { type StreamFigures, type StreamState, streamStates } from "../../engine
 import type { Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { serviceName } from "../anomalies/report.ts";
 import { checkId, checkTenant } from "../arguments.ts";
-import { ensureTenants } from "../audit.ts";
+import { ensureTenants } from "../audit-chain.ts";
 import type { Context } from "../context.ts";
 import { latestFirst, type Page, type PageRequest } from "../page.ts";
 import { pointMs, readPoints, type StreamPoint } from "./points.ts";
