@@ -71,6 +71,8 @@ export interface ExportRequest {
   body: Buffer;
   /** Aborted when the sender has gone away or its deadline has passed. */
   abort: AbortSignal;
+  /** Counts bytes that the consumer made of the request, and holds until it answers, against the limit of all requests. */
+  count(bytes: number): void;
 }
 
 /**

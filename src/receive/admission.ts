@@ -131,6 +131,11 @@ export class Admission {
     this.#bytes.take(owner, wanted - held);
   }
 
+  /** Counts bytes that are there already, so that the limit may be exceeded: later requests then find no room. */
+  add(permit: Permit, bytes: number): void {
+    this.#bytes.take(permit.owner, bytes);
+  }
+
   /** A request that is alone may have all there is. */
   #headroom(owner: Owner, held: number): number {
     const { used, limit } = this.#bytes;
@@ -224,6 +229,13 @@ export class Permit {
     if (this.#released) return;
     this.#admission.exchange(this, bytes);
     this.#held = bytes;
+  }
+
+  /** Counts bytes that another part of the process holds for the request, even if there is no room for them. */
+  add(bytes: number): void {
+    if (this.#released) return;
+    this.#admission.add(this, bytes);
+    this.#held += bytes;
   }
 
   release(): void {

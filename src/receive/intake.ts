@@ -66,6 +66,7 @@ export class Intake {
   async take(call: Call): Promise<PartialSuccess | undefined> {
     const start = performance.now();
     let permit: Permit | undefined;
+    const count = (bytes: number) => permit?.add(bytes);
     let received: Received | undefined;
     let code: Code = Code.OK;
     try {
@@ -77,7 +78,13 @@ export class Intake {
       const tenant = await admitted;
       received = await receiving;
       call.abort.throwIfAborted();
-      return await this.#consumer({ signal: call.signal, tenant, body: received.body, abort: call.abort });
+      return await this.#consumer({
+        signal: call.signal,
+        tenant,
+        body: received.body,
+        abort: call.abort,
+        count,
+      });
     } catch (cause) {
       // Once the sender is gone, what went wrong behind it is a consequence.
       const error = asExportError(call.abort.aborted ? call.abort.reason : cause, this.#hooks.log);

@@ -126,6 +126,7 @@ export class Pipeline {
       meter.judged(tenant, { records, bytes: body.length });
       let partial: PartialSuccess | undefined;
       if (forward !== null) {
+        if (forward !== body) request.count(forward.length);
         partial = await withSpan(tracer, "forward", SpanKind.CLIENT, context, () =>
           forwarder.export(signal, forward, abort),
         );

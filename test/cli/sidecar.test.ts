@@ -128,6 +128,26 @@ describe("the way of a request", () => {
     expect(await reported("unspecified", "ended")).toBe(1);
   });
 
+  it("counts the annotated copy of a request as in flight until the request is answered", async () => {
+    const held = gate();
+    const target = await downstream("grpc", async (_, index) => {
+      if (index === 5) await held.opened;
+      return {};
+    });
+    const { sidecar: running } = await sidecar(target.endpoint);
+    for (let i = 0; i < 5; i++)
+      await sendGrpc(running.addresses.grpc!, logs(normalLines(100, i * 100), i * 100));
+    const sent = logs([strangeLine], 500);
+    const answer = sendGrpc(running.addresses.grpc!, sent);
+    await expect.poll(() => target.received.length).toBe(6);
+    const inflight = () => metric(running, "driftlock_receiver_inflight_bytes");
+    expect(target.received[5]!.body.length).toBeGreaterThan(sent.length);
+    expect(await inflight()).toBe(sent.length + target.received[5]!.body.length);
+    held.open();
+    await answer;
+    expect(await inflight()).toBe(0);
+  });
+
   it("as a tap, hands on flagged records alone", async () => {
     const target = await downstream("grpc");
     const { sidecar: running } = await sidecar(target.endpoint, { forward: { mode: "flagged" } });

@@ -88,6 +88,20 @@ describe("shares", () => {
     expect(it.bytes).toBe(7_875);
   });
 
+  test("what is made of a request counts until it is answered, even beyond the limit", () => {
+    const { admission: it } = admission({ max_inflight_size: 8_000 });
+    const [first, second] = [it.admit("127.0.0.1"), it.admit("127.0.0.2")];
+    first.hold(1_000);
+    first.add(9_000);
+    expect(it.bytes).toBe(10_000);
+    expect(() => second.hold(1)).toThrow("receive.limits.max_inflight_size");
+    first.release();
+    second.hold(8_000);
+    second.release();
+    second.add(1);
+    expect(it.bytes).toBe(0);
+  });
+
   test("what arrived before the sender was known counts against its share afterwards", () => {
     const { admission: it } = admission({ max_inflight_size: 8_000 });
     const [first, second] = [it.admit("127.0.0.1"), it.admit("127.0.0.1")];
