@@ -37,6 +37,10 @@ test: build test-native ## all tests but the end-to-end ones
 test-native: build/sanitized/.stamp ## the native tests under address and undefined-behaviour sanitizers
 	ctest --test-dir build/sanitized --output-on-failure
 
+.PHONY: golden
+golden: build ## the expected output in test/golden/expected anew, after a change that is meant to alter it
+	GOLDEN=renew vitest run test/golden
+
 .PHONY: coverage-native
 coverage-native: build/coverage/.stamp ## which lines of native/cbad and native/channels the native tests run; fails below NATIVE_COVERAGE (80) percent
 	scripts/coverage-native.sh build/coverage $(NATIVE_COVERAGE) native/cbad native/channels
