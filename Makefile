@@ -83,6 +83,10 @@ lint: src/gen/.stamp ## types and style
 	biome check .
 	buf lint
 
+.PHONY: docs
+docs: src/gen/.stamp ## the generated pages of docs/reference/
+	node scripts/reference.ts
+
 .PHONY: fmt
 fmt: node_modules/.stamp ## put the code into shape
 	biome check --write .

@@ -1,6 +1,6 @@
 /** Environment variables: `DRIFTLOCK_*` for every key, and the standard ones of OpenTelemetry and of platforms. */
 import { keyByEnv, keyByName } from "./keys.ts";
-import { readOtel } from "./otel.ts";
+import { otelVariables, readOtel } from "./otel.ts";
 import type { Assignment, Problem } from "./problem.ts";
 import { parseText } from "./text.ts";
 import { unknownName } from "./unknown.ts";
@@ -12,11 +12,18 @@ const notKeys = new Set(["DRIFTLOCK_VERSION", "DRIFTLOCK_API_KEY"]);
 const serviceLink =
   /^DRIFTLOCK_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 
-/** Other variables than Driftlock's own: the key that each sets. */
-const standard: ReadonlyArray<readonly [name: string, key: string]> = [
+/** Variables of OpenTelemetry's SDKs that set a key as it is written. */
+const standard: ReadonlyMap<string, string> = new Map([
   ["OTEL_SERVICE_NAME", "telemetry.service_name"],
   ["OTEL_ENV", "telemetry.environment"],
-];
+]);
+
+/** Variables besides those that are named after their key, and the key that each sets. */
+export const otherVariables: ReadonlyMap<string, string> = new Map([
+  ...otelVariables,
+  ...standard,
+  ["PORT", "api.endpoint"],
+]);
 
 export interface EnvContent {
   /** By the keys' names. */

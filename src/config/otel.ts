@@ -17,13 +17,16 @@ const plain: Readonly<Record<string, string>> = {
   CLIENT_KEY: "forward.tls.key_file",
 };
 
-const known: ReadonlySet<string> = new Set([
-  ...Object.keys(plain),
-  "ENDPOINT",
-  "INSECURE",
-  "PROTOCOL",
-  "HEADERS",
-]);
+/** The key that each variable sets, by the variable's full name. */
+export const otelVariables: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    ENDPOINT: "forward.endpoint",
+    INSECURE: "forward.endpoint",
+    PROTOCOL: "forward.protocol",
+    HEADERS: "forward.headers",
+    ...plain,
+  }).map(([name, key]) => [prefix + name, key]),
+);
 
 export interface OtelContent {
   /** By the keys' names. */
@@ -74,7 +77,7 @@ export function readOtel(env: NodeJS.ProcessEnv): OtelContent {
   if (headers !== undefined) set("forward.headers", "HEADERS", readHeaders(headers, warnings));
 
   const unused = Object.keys(env).filter(
-    (name) => name.startsWith(prefix) && env[name] && !known.has(name.slice(prefix.length)),
+    (name) => name.startsWith(prefix) && env[name] && !otelVariables.has(name),
   );
   if (unused.length > 0) {
     const all = unused.sort().join(", ");

@@ -41,7 +41,7 @@ export const configSchema = z.strictObject({
     enabled: z
       .boolean()
       .default(true)
-      .describe("Whether the API is served, with health, readiness and metrics."),
+      .describe("If true, the API is served, including health, readiness and metrics."),
     endpoint: listen
       .default("127.0.0.1:8080")
       .describe("The address to listen at. Port 0 picks any free port."),

@@ -1,24 +1,26 @@
 import type { BaseLogger } from "pino";
 import type { Code, Signal } from "../otlp/protocol.ts";
 
-/** Why a request was not taken or not delivered; its sender was told and still owns the data. */
-export type DropReason =
+/** Why a request was rejected or not delivered. Its sender received an error and still has the data. */
+export const dropReasons = [
   /** `queue.max_size` or `queue.disk.max_size` is reached. */
-  | "queue_full"
+  "queue_full",
   /** The device that holds the queue is full. */
-  | "disk_full"
-  /** The device that holds the queue failed otherwise. */
-  | "disk_error"
-  /** Larger than `queue.max_size` alone. */
-  | "too_large"
-  /** The downstream refused it for good. */
-  | "refused"
-  /** The downstream did not take it within `retry.max_elapsed_time`, or at once where retries are off. */
-  | "unavailable"
+  "disk_full",
+  /** Another failure of the device that holds the queue. */
+  "disk_error",
+  /** The request alone is larger than `queue.max_size`. */
+  "too_large",
+  /** The downstream rejected the request permanently. */
+  "refused",
+  /** The downstream did not accept the request within `retry.max_elapsed_time`, or at once if retries are disabled. */
+  "unavailable",
   /** The sender went away. */
-  | "cancelled"
+  "cancelled",
   /** The forwarder was closed. */
-  | "shutdown";
+  "shutdown",
+] as const;
+export type DropReason = (typeof dropReasons)[number];
 
 /** What a forwarder tells whoever watches it. Sizes are bytes of the request before compression. */
 export interface ForwardHooks {

@@ -5,7 +5,7 @@ import type { Exporter } from "../forward/index.ts";
 import { type Anomaly, State } from "../gen/driftlock/v1/anomaly_pb.js";
 import { Code, ExportError, type ExportRequest, type PartialSuccess, signals } from "../otlp/protocol.ts";
 import { channelName } from "../telemetry/anomaly-log.ts";
-import { codeName, type Metrics } from "../telemetry/metrics.ts";
+import { codeLabel, type Metrics } from "../telemetry/metrics.ts";
 import { withSpan } from "../telemetry/span.ts";
 
 /** Told of each anomaly as it is found: be brief, never throw. */
@@ -137,7 +137,7 @@ export class Pipeline {
       return partial;
     } catch (error) {
       const code = error instanceof ExportError ? error.code : Code.INTERNAL;
-      metrics.forward.refused.inc({ signal, code: codeName(code) }, judged?.records ?? 0);
+      metrics.forward.undeliveredRecords.inc({ signal, code: codeLabel(code) }, judged?.records ?? 0);
       if (this.#draining && code !== Code.INVALID_ARGUMENT) {
         this.#failed.requests++;
         this.#failed.records += judged?.records ?? 0;

@@ -2,19 +2,19 @@
 import type { DurableHooks } from "../forward/hooks.ts";
 import type { ReceiveHooks } from "../receive/hooks.ts";
 import type { Logger } from "./log.ts";
-import { codeName, type Metrics } from "./metrics.ts";
+import { codeLabel, type Metrics } from "./metrics.ts";
 
 export function receiveHooks({ receiver }: Metrics, log: Logger): ReceiveHooks {
   return {
     log,
     onRequest({ signal, transport, code, bytes, wireBytes, seconds }) {
-      receiver.requests.inc({ signal, transport, code: codeName(code) });
+      receiver.requests.inc({ signal, transport, code: codeLabel(code) });
       receiver.bytes.inc({ signal, transport }, bytes);
       receiver.wireBytes.inc({ signal, transport }, wireBytes);
       receiver.seconds.observe({ signal, transport }, seconds);
     },
     onRequestCut(reason) {
-      receiver.cutRequests.inc({ reason });
+      receiver.abortedRequests.inc({ reason });
     },
     onConnectionRefused(transport) {
       receiver.refusedConnections.inc({ transport });
@@ -29,7 +29,7 @@ export function forwardHooks({ forward }: Metrics, log: Logger): DurableHooks {
   return {
     log,
     onAttempt({ signal, code }) {
-      forward.attempts.inc({ signal, code: codeName(code) });
+      forward.attempts.inc({ signal, code: codeLabel(code) });
     },
     onDelivered({ signal, seconds, bytes, rejected }) {
       forward.requests.inc({ signal });

@@ -191,7 +191,7 @@ describe("the way of a request", () => {
     await expect(sendGrpc(running.addresses.grpc!, logs(normalLines(7)))).rejects.toMatchObject({
       code: Code.PERMISSION_DENIED,
     });
-    const refused = 'driftlock_refused_records_total{signal="logs",code="PERMISSION_DENIED"}';
+    const refused = 'driftlock_undelivered_records_total{signal="logs",code="PERMISSION_DENIED"}';
     expect(await metric(running, refused)).toBe(7);
     expect(
       await metric(running, 'driftlock_undelivered_requests_total{signal="logs",reason="refused"}'),

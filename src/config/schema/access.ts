@@ -9,7 +9,7 @@ export const auth = section({
     .boolean()
     .default(false)
     .describe(
-      "Whether senders and API clients must authenticate. While it is false, everyone who can reach the process may send, read and change data, and the API only binds to loopback addresses.",
+      "If true, senders and API clients must authenticate. While it is false, everyone who can reach the process may send, read and change data, and the API only binds to loopback addresses.",
     ),
   oidc: z
     .strictObject({

@@ -5,7 +5,7 @@ export const detect = section({
   enabled: z
     .boolean()
     .default(true)
-    .describe("Whether records are judged. If it is false, requests are forwarded without being read."),
+    .describe("If true, records are judged. If false, requests are forwarded without being read."),
   stream_by: z
     .array(z.string().min(1))
     .max(8)
@@ -37,7 +37,7 @@ export const detect = section({
       .min(8)
       .max(100_000)
       .default(256)
-      .describe("The length of a window in records. A window also ends at 8 KiB of text."),
+      .describe("The number of records in a window. A window holds at most 8 KiB of text."),
     hop: count
       .max(100_000)
       .default(128)

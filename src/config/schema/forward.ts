@@ -82,7 +82,9 @@ export const forward = section({
     enabled: z
       .boolean()
       .default(true)
-      .describe("Whether failed deliveries are retried. It must be true with `forward.queue.storage: disk`."),
+      .describe(
+        "If true, failed deliveries are retried. It must be true with `forward.queue.storage: disk`.",
+      ),
     initial_interval: duration
       .default(500)
       .describe("The delay before the second attempt. It doubles with each attempt, with full jitter."),

@@ -19,7 +19,7 @@ const tls = z
 
 export const receive = section({
   grpc: section({
-    enabled: z.boolean().default(true).describe("Whether Driftlock receives OTLP/gRPC."),
+    enabled: z.boolean().default(true).describe("If true, Driftlock receives OTLP/gRPC."),
     endpoint: listen
       .default("127.0.0.1:4317")
       .describe("The address to listen at. Port 0 picks any free port."),
@@ -51,14 +51,17 @@ export const receive = section({
           "A connection that has reached its maximum age is closed after this additional time, with or without calls. 0 disables the limit.",
         ),
     }),
-    health: z.boolean().default(false).describe("Whether the gRPC health service is offered."),
-    reflection: z.boolean().default(false).describe("Whether the gRPC reflection service is offered."),
+    health: z.boolean().default(false).describe("If true, the gRPC health service is served as well."),
+    reflection: z
+      .boolean()
+      .default(false)
+      .describe("If true, the gRPC reflection service is served as well."),
   }),
   http: section({
     enabled: z
       .boolean()
       .default(true)
-      .describe("Whether Driftlock receives OTLP/HTTP, as protobuf and as JSON."),
+      .describe("If true, Driftlock receives OTLP/HTTP, as protobuf and as JSON."),
     endpoint: listen
       .default("127.0.0.1:4318")
       .describe("The address to listen at. Port 0 picks any free port."),
@@ -112,7 +115,7 @@ export const receive = section({
     max_inflight_size: bytes
       .default(256 * 2 ** 20)
       .describe(
-        "The bytes of all requests in progress that have arrived, decompressed. One sender can have at most seven eighths of them.",
+        "The bytes of all requests in progress: what has arrived of them, decompressed, and their annotated copies. One sender can have at most seven eighths of them.",
       ),
     max_connections: count
       .default(1024)

@@ -1,0 +1,8 @@
+import { configurationPage } from "./configuration.ts";
+import { metricsPage } from "./metrics.ts";
+
+/** The generated pages, by their paths below docs/reference/. */
+export const pages: Readonly<Record<string, () => string>> = {
+  "configuration.md": configurationPage,
+  "metrics.md": metricsPage,
+};

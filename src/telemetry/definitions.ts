@@ -1,0 +1,328 @@
+/**
+ * All of Driftlock's own metrics: their names, types, units, labels and help texts. The metrics themselves and their
+ * reference are made from this table. Label values are bounded: signals, transports, codes, channels and reasons;
+ * never a tenant or a stream.
+ */
+import { dropReasons } from "../forward/hooks.ts";
+import { Code, signals } from "../otlp/protocol.ts";
+import { closeReasons, cutReasons } from "../receive/hooks.ts";
+
+export interface Definition<Label extends string = string> {
+  name: string;
+  type: "counter" | "gauge" | "histogram";
+  unit: string;
+  help: string;
+  /** The values that each label can have; empty for free text. */
+  labels: Readonly<Record<Label, readonly string[]>>;
+}
+
+type Labels<Label extends string> = Definition<Label>["labels"];
+
+function define(type: Definition["type"], suffix: string) {
+  return <Label extends string = never>(
+    name: string,
+    unit: string,
+    help: string,
+    labels = {} as Labels<Label>,
+  ): Definition<Label> => ({ name: `driftlock_${name}${suffix}`, type, unit, help, labels });
+}
+
+const counter = define("counter", "_total");
+const gauge = define("gauge", "");
+const seconds = <Label extends string>(name: string, help: string, labels: Labels<Label>) =>
+  define("histogram", "_seconds")(name, "seconds", help, labels);
+
+export const transports = ["grpc", "http"] as const;
+
+/** Stands for all status codes that Driftlock does not know. */
+export const otherCode = "OTHER";
+
+const signal = signals;
+const transport = transports;
+const code = [...Object.keys(Code), otherCode];
+
+export const definitions = {
+  receiver: {
+    requests: counter(
+      "receiver_requests",
+      "requests",
+      "Number of export requests answered, by status code.",
+      {
+        signal,
+        transport,
+        code,
+      },
+    ),
+    bytes: counter(
+      "receiver_bytes",
+      "bytes",
+      "Size of received export requests as protobuf, after decompression.",
+      { signal, transport },
+    ),
+    wireBytes: counter("receiver_wire_bytes", "bytes", "Size of received export requests as sent.", {
+      signal,
+      transport,
+    }),
+    abortedRequests: counter(
+      "receiver_aborted_requests",
+      "requests",
+      "Number of requests that were aborted while their bodies arrived: too slowly (slow), or not at all while other requests waited for room (stalled).",
+      { reason: cutReasons },
+    ),
+    refusedConnections: counter(
+      "receiver_refused_connections",
+      "connections",
+      "Number of connections that were closed at once because receive.limits.max_connections was reached.",
+      { transport },
+    ),
+    closedConnections: counter(
+      "receiver_closed_connections",
+      "connections",
+      "Number of connections that Driftlock closed: idle for too long (idle), at the maximum age (age), idle while a new connection needed the place (displaced), with an answer that was not read (unread), with too many pipelined requests (pipelined), or with another protocol (protocol).",
+      { transport, reason: closeReasons },
+    ),
+    seconds: seconds(
+      "receiver_duration",
+      "Time from a request's headers to its answer, including the engine and the downstream.",
+      { signal, transport },
+    ),
+    inflightRequests: gauge(
+      "receiver_inflight_requests",
+      "requests",
+      "Number of received requests that are not answered yet.",
+    ),
+    inflightBytes: gauge(
+      "receiver_inflight_bytes",
+      "bytes",
+      "Size of received requests that are not answered yet.",
+    ),
+  },
+
+  engine: {
+    records: counter(
+      "receiver_records",
+      "records",
+      "Number of log records, spans and metric points that the engine read.",
+      { signal },
+    ),
+    flagged: counter("flagged_records", "records", "Number of records that were flagged.", { signal }),
+    limited: counter(
+      "limited_records",
+      "records",
+      "Number of records that passed without a verdict because their streams exceed the tenant's limits.streams.",
+      { signal },
+    ),
+    unjudged: counter(
+      "unjudged_records",
+      "records",
+      "Number of records that passed without a verdict because the request's other records had used up the work that one request may cause.",
+      { signal },
+    ),
+    abridged: counter(
+      "abridged_records",
+      "records",
+      "Number of flagged records that carry at most the anomaly's id because their request has more flagged records than are annotated in full.",
+      { signal },
+    ),
+    unreported: counter(
+      "unreported_anomalies",
+      "reports",
+      "Number of anomaly reports that were left out because their request has too many.",
+      { signal },
+    ),
+    reports: counter(
+      "anomaly_reports",
+      "reports",
+      "Number of anomaly reports. An anomaly is reported as open when it begins and at 2, 4, 8, … flagged verdicts, and as ended when it is over.",
+      {
+        signal,
+        channel: ["content", "sequence", "volume", "value", "fields"],
+        state: ["open", "ended"],
+      },
+    ),
+    seconds: seconds("engine_duration", "Time from a request's arrival at the engine to its verdicts.", {
+      signal,
+    }),
+    streams: gauge("streams", "streams", "Number of streams in memory."),
+    learning: gauge(
+      "streams_learning",
+      "streams",
+      "Number of streams that have no alarm limits yet and raise no alarms.",
+    ),
+    evicted: counter(
+      "evicted_streams",
+      "streams",
+      "Number of streams that were evicted to make room for new ones.",
+    ),
+    lostStatistics: counter(
+      "lost_stream_statistics",
+      "streams",
+      "Number of evicted streams whose statistics were lost before they could be stored.",
+    ),
+    withheldAlarms: counter(
+      "withheld_alarms",
+      "alarms",
+      "Number of alarms that were withheld because the alarm budget of their stream (stream) or of the process (process) was used up.",
+      { reason: ["stream", "process"] },
+    ),
+    bytes: gauge("engine_bytes", "bytes", "Memory that streams use."),
+    pending: gauge("engine_pending_requests", "requests", "Number of requests in the engine."),
+  },
+
+  forward: {
+    attempts: counter(
+      "forward_attempts",
+      "attempts",
+      "Number of attempts to send a request downstream, by status code.",
+      { signal, code },
+    ),
+    requests: counter("forwarded_requests", "requests", "Number of requests that the downstream accepted.", {
+      signal,
+    }),
+    bytes: counter(
+      "forwarded_bytes",
+      "bytes",
+      "Size of the requests that the downstream accepted, before compression.",
+      { signal },
+    ),
+    records: counter(
+      "forwarded_records",
+      "records",
+      "Number of records in requests that the downstream, or the queue on disk, accepted.",
+      { signal },
+    ),
+    rejected: counter(
+      "rejected_records",
+      "records",
+      "Number of records that the downstream rejected by partial success, or with a part of a divided request.",
+      { signal },
+    ),
+    undelivered: counter(
+      "undelivered_requests",
+      "requests",
+      "Number of requests that were returned to their senders undelivered.",
+      { signal, reason: dropReasons },
+    ),
+    undeliveredRecords: counter(
+      "undelivered_records",
+      "records",
+      "Number of records that were returned to their senders undelivered, by the status code of the answer.",
+      { signal, code },
+    ),
+    deadLetters: counter(
+      "dead_letters",
+      "requests",
+      "Number of requests from the queue on disk that the downstream rejected permanently and that were stored as dead letters.",
+      { signal },
+    ),
+    lostDeadLetters: counter(
+      "lost_dead_letters",
+      "requests",
+      "Number of requests from the queue on disk that the downstream rejected permanently and that were lost because the dead letters had no room.",
+      { signal },
+    ),
+    oversize: counter(
+      "oversize_requests",
+      "requests",
+      "Number of forwarded requests that are larger than forward.max_request_size and cannot be divided.",
+      { signal },
+    ),
+    damaged: counter(
+      "queue_damaged_bytes",
+      "bytes",
+      "Size of the parts of the queue on disk that held no whole request.",
+    ),
+    seconds: seconds(
+      "forward_duration",
+      "Time until the downstream accepted a request, including waiting and retries.",
+      { signal },
+    ),
+    queueBytes: gauge(
+      "queue_bytes",
+      "bytes",
+      "Size of the requests in memory that wait for delivery or are being delivered.",
+    ),
+    queueDiskBytes: gauge(
+      "queue_disk_bytes",
+      "bytes",
+      "Size of the requests on disk that wait for delivery or are being delivered.",
+    ),
+    queued: gauge("queue_requests", "requests", "Number of requests that wait for delivery."),
+    inflight: gauge("forward_inflight_requests", "requests", "Number of requests that are being delivered."),
+    up: gauge("downstream_up", "", "1 if the downstream responds, 0 otherwise."),
+  },
+
+  store: {
+    dataDirPresent: gauge(
+      "data_dir_present",
+      "",
+      "1 while data_dir and its files are those that were opened at the start, 0 otherwise.",
+    ),
+    pending: gauge("store_pending_reports", "reports", "Number of anomaly reports that wait to be stored."),
+    written: counter("store_written_reports", "reports", "Number of anomaly reports that were stored."),
+    dropped: counter(
+      "store_dropped_reports",
+      "reports",
+      "Number of anomaly reports that were lost because the store was unavailable or slow for too long.",
+    ),
+    rejected: counter(
+      "store_rejected_reports",
+      "reports",
+      "Number of anomaly reports that were lost because the database rejected them.",
+    ),
+    auditEntries: gauge("audit_entries", "entries", "Number of entries in the audit logs of all tenants."),
+    alteredAuditLogs: gauge(
+      "audit_altered_logs",
+      "tenants",
+      "Number of tenants whose audit log no longer has an entry that was recorded outside of the database.",
+    ),
+    auditHeads: gauge(
+      "audit_heads_info",
+      "",
+      "Always 1. The label is the SHA-256 of the heads of all audit logs, as `driftlock audit heads` prints them.",
+      { sha256: [] },
+    ),
+  },
+
+  api: {
+    listeners: gauge("live_listeners", "connections", "Number of connections that listen to live events."),
+    refusedListeners: counter(
+      "live_refused_listeners",
+      "connections",
+      "Number of listeners that were refused because there were too many.",
+    ),
+    droppedListeners: counter(
+      "live_dropped_listeners",
+      "connections",
+      "Number of listeners that were disconnected: because they read too slowly (slow), were displaced by other listeners (crowded), were no longer allowed to listen (refused), or the process ended (shutdown).",
+      { reason: ["slow", "crowded", "refused", "shutdown"] },
+    ),
+    connections: gauge("api_connections", "connections", "Number of open connections of the API."),
+    refusedConnections: counter(
+      "api_refused_connections",
+      "connections",
+      "Number of API connections that were closed at once because there were too many.",
+    ),
+    displacedConnections: counter(
+      "api_displaced_connections",
+      "connections",
+      "Number of idle API connections that were closed because another connection needed the place.",
+    ),
+  },
+
+  process: {
+    build: gauge("build_info", "", "Always 1. The labels are the versions in use.", {
+      version: [],
+      node: [],
+      openzl: [],
+      zstd: [],
+      lz4: [],
+    }),
+    limitsShared: gauge("limits_shared", "", "1 while limits are shared through limits.store, 0 otherwise."),
+    limitsStoreFailures: counter(
+      "limits_store_failures",
+      "failures",
+      "Number of connections and exchanges with limits.store that failed.",
+    ),
+  },
+} as const;
