@@ -9,7 +9,7 @@ import process from "node:process";
 import pino from "pino";
 
 const dist = join(import.meta.dirname, "..", "dist");
-const { parseConfigArgs } = await import(join(dist, "cli/shared/args.js"));
+const { readOptions } = await import(join(dist, "cli/shared/options.js"));
 const { dispatch } = await import(join(dist, "cli/commands.js"));
 const { parseListen, isWildcard } = await import(join(dist, "base/address.js"));
 const { loadConfig } = await import(join(dist, "config/load.js"));
@@ -43,7 +43,7 @@ process.exit(code);
 /** The configuration; undefined if something is wrong with it, which `run` tells then. */
 function load(): Loaded | undefined {
   try {
-    const { config: file, flags } = parseConfigArgs(args, ["view"]);
+    const { file, flags } = readOptions(args, { switches: ["view"], config: true }).config;
     return loadConfig({ file, env, flags });
   } catch {
     return undefined;

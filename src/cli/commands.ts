@@ -1,89 +1,103 @@
-/** The commands: each is loaded when it is called, so that the small ones start at once. */
-import { nearest } from "../base/nearest.ts";
+/** The commands. Each is loaded when it is called, so that the small ones start at once. */
+
 import { printable } from "../base/printable.ts";
 import { ConfigError } from "../config/problem.ts";
 import { exit, type Io, UsageError } from "./shared/io.ts";
+import { namedCommand } from "./shared/subcommand.ts";
 
 interface Command {
+  /** What `--help` prints. */
+  help: string;
+  /** Resolves to the exit code. @throws {UsageError} if the arguments are wrong. */
   run(args: string[], io: Io): Promise<number>;
-  /** Printed for `--help`; a command without it prints its own. */
-  help?: string;
 }
 
 const commands: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
   run: {
-    summary: "receive, judge and forward OTLP data until told to stop",
+    summary: "receive, judge and forward OTLP data until stopped",
     load: () => import("./run/command.ts"),
   },
-  validate: { summary: "check a configuration, or print it", load: () => import("./validate/command.ts") },
+  validate: {
+    summary: "check the configuration, or print it",
+    load: () => import("./validate/command.ts"),
+  },
   replay: {
-    summary: "judge a recorded file, one JSON line a record",
-    load: async () => ({ run: (await import("./replay/command.ts")).replay }),
+    summary: "judge a recorded file and print one JSON line per record",
+    load: () => import("./replay/command.ts"),
   },
   generate: {
-    summary: "send a synthetic OTLP stream with named anomalies",
-    load: async () => ({ run: (await import("./generate/command.ts")).generate }),
+    summary: "send synthetic OTLP data with known anomalies",
+    load: () => import("./generate/command.ts"),
   },
   anomalies: {
-    summary: "list, show and follow what was found",
+    summary: "list, show and follow the anomalies of a running Driftlock",
     load: () => import("./anomalies/command.ts"),
   },
-  explain: { summary: "say why an anomaly is one, for people", load: () => import("./explain/command.ts") },
-  keys: { summary: "create, list and revoke API keys", load: () => import("./keys/command.ts") },
-  audit: { summary: "list the audit log, and verify its chain", load: () => import("./audit/command.ts") },
+  explain: {
+    summary: "explain an anomaly in words and numbers",
+    load: () => import("./explain/command.ts"),
+  },
+  keys: {
+    summary: "create, list, rotate and revoke API keys",
+    load: () => import("./keys/command.ts"),
+  },
+  audit: {
+    summary: "list the audit log and verify its hash chain",
+    load: () => import("./audit/command.ts"),
+  },
   db: {
-    summary: "bring the store up to date or back, or tell what it has",
+    summary: "show, apply and undo migrations of the store",
     load: () => import("./db/command.ts"),
   },
-  version: { summary: "print versions", load: () => import("./version/command.ts") },
+  version: {
+    summary: "print the versions of Driftlock, Node.js and the codecs",
+    load: () => import("./version/command.ts"),
+  },
+  help: {
+    summary: "print this list, or the help of a command",
+    load: async () => ({ help: usage(), run: help }),
+  },
 };
 
 function usage(): string {
-  const lines = Object.entries({ ...commands, help: { summary: "print this, or what a command takes" } });
+  const lines = Object.entries(commands);
   const width = Math.max(...lines.map(([name]) => name.length));
   return [
     "Usage: driftlock COMMAND [OPTION]...",
     "",
-    "Anomaly detection for OpenTelemetry data by compression, explainable to an auditor.",
+    "Finds anomalies in OpenTelemetry data by compression, and explains each of them.",
     "",
     ...lines.map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`),
     "",
-    "`driftlock COMMAND --help` says what a command takes.",
+    "`driftlock COMMAND --help` prints the options of a command.",
+    "",
+    "Exit codes: 0 if the command succeeded, 1 if it failed, 2 if it was called wrongly.",
     "",
   ].join("\n");
 }
 
-function asksForHelp(args: string[]): boolean {
+/** `help COMMAND` and `COMMAND --help` are the same. */
+async function help([name, ...rest]: string[], io: Io): Promise<number> {
+  if (name !== undefined) return call(name, [...rest, "--help"], io);
+  io.out(usage());
+  return exit.ok;
+}
+
+function asksForHelp(args: readonly string[]): boolean {
   const end = args.indexOf("--");
   return args.slice(0, end < 0 ? undefined : end).some((arg) => arg === "--help" || arg === "-h");
 }
 
 async function call(name: string, args: string[], io: Io): Promise<number> {
-  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (entry === undefined) {
-    const guess = nearest(name, [...Object.keys(commands), "help"]);
-    const list = Object.keys(commands).join(", ");
-    throw new UsageError(
-      `unknown command ${name}; ${guess ? `did you mean ${guess}?` : `there are ${list}`}`,
-    );
-  }
-  const command = await entry.load();
-  if (command.help !== undefined && asksForHelp(args)) {
-    io.out(command.help);
-    return exit.ok;
-  }
-  return command.run(args, io);
-}
-
-function isUsage(error: unknown): boolean {
-  return (
-    error instanceof UsageError || String((error as { code?: unknown }).code).startsWith("ERR_PARSE_ARGS_")
-  );
+  const command = await namedCommand(name, commands).load();
+  if (!asksForHelp(args)) return command.run(args, io);
+  io.out(command.help);
+  return exit.ok;
 }
 
 /**
- * Runs the command that `args` name and gives its exit code. What it throws becomes one message on `io.err`. Nothing that is
- * written can steer the terminal: texts may hold what senders wrote, names of files, or answers of others.
+ * Runs the command that `args` name and resolves to its exit code. An error becomes one message on `io.err`. Nothing that
+ * is written can control the terminal: texts may contain what senders wrote, names of files, or responses of other servers.
  */
 export async function dispatch(args: string[], unsafe: Io): Promise<number> {
   const io: Io = {
@@ -97,14 +111,9 @@ export async function dispatch(args: string[], unsafe: Io): Promise<number> {
       case undefined:
         io.err(usage());
         return exit.usage;
-      case "help":
-        if (rest[0] !== undefined) return await call(rest[0], ["--help"], io);
-        io.out(usage());
-        return exit.ok;
       case "--help":
       case "-h":
-        io.out(usage());
-        return exit.ok;
+        return await help(rest, io);
       case "--version":
         return await call("version", rest, io);
       default:
@@ -112,8 +121,9 @@ export async function dispatch(args: string[], unsafe: Io): Promise<number> {
     }
   } catch (error) {
     const { message } = error as Error;
-    if (isUsage(error)) {
-      io.err(`driftlock: ${message}\n`);
+    if (error instanceof UsageError) {
+      const command = Object.hasOwn(commands, first!) ? `${first} ` : "";
+      io.err(`driftlock: ${message}\nRun \`driftlock ${command}--help\` for usage.\n`);
       return exit.usage;
     }
     io.err(error instanceof ConfigError ? `${message}\n` : `driftlock: ${message}\n`);

@@ -1,9 +1,11 @@
 /** Environment variables: `DRIFTLOCK_*` for every key, and the standard ones of OpenTelemetry and of platforms. */
+
+import { nearest } from "../base/nearest.ts";
 import { keyByEnv, keyByName } from "./keys.ts";
 import { otelVariables, readOtel } from "./otel.ts";
 import type { Assignment, Problem } from "./problem.ts";
 import { parseText } from "./text.ts";
-import { unknownName } from "./unknown.ts";
+import { unknownName, variableSpelling } from "./unknown.ts";
 
 /** Read elsewhere, and no key. */
 const notKeys = new Set(["DRIFTLOCK_VERSION", "DRIFTLOCK_API_KEY"]);
@@ -59,8 +61,15 @@ export function readEnv(env: NodeJS.ProcessEnv, apiEndpoint: string): EnvContent
     if (key !== undefined) {
       values.set(key.name, { value: parseText(key, text), place: `env ${name}` });
     } else if (!serviceLink.test(name)) {
-      const known = [...keyByEnv.keys(), ...notKeys];
-      problems.push({ key: "", message: unknownName("variable", name, known), place: `env ${name}` });
+      const { prefix } = variableSpelling;
+      const other = nearest(
+        name.slice(prefix.length),
+        [...notKeys].map((each) => each.slice(prefix.length)),
+      );
+      const message = other
+        ? `unknown variable; did you mean ${prefix}${other}?`
+        : unknownName("variable", name, variableSpelling);
+      problems.push({ key: "", message, place: `env ${name}` });
     }
   }
   return { values, problems, warnings };

@@ -8,7 +8,7 @@ import { dropUnusedTls } from "./otel.ts";
 import { type Assignment, ConfigError, type Problem } from "./problem.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { parseText } from "./text.ts";
-import { unknownName } from "./unknown.ts";
+import { flagSpelling, unknownName } from "./unknown.ts";
 
 export interface LoadOptions {
   /** Path of a YAML file. */
@@ -58,9 +58,10 @@ function readFlags(flags: Readonly<Record<string, string>>): {
   const problems: Problem[] = [];
   for (const [name, text] of Object.entries(flags)) {
     const key = keyByName.get(name);
-    const place = `flag --${name}`;
+    const flag = flagSpelling.of(name);
+    const place = `flag ${flag}`;
     if (key !== undefined) values.set(name, { value: parseText(key, text), place });
-    else problems.push({ key: "", message: unknownName("flag", name, keyByName.keys()), place });
+    else problems.push({ key: "", message: unknownName("flag", flag, flagSpelling), place });
   }
   return { values, problems };
 }

@@ -55,13 +55,16 @@ describe("help and usage", () => {
   });
 
   it("answers wrong usage with 2 and a remedy", async () => {
-    const unknown = "driftlock: unknown command valdate; did you mean validate?\n";
-    expect(await driftlock(["valdate"])).toEqual({ code: 2, out: "", err: unknown });
+    expect(await driftlock(["valdate"])).toEqual({
+      code: 2,
+      out: "",
+      err: "driftlock: unknown command valdate; did you mean validate?\nRun `driftlock --help` for usage.\n",
+    });
     expect((await driftlock(["constructor"])).code).toBe(2);
     expect(await driftlock(["validate", "--config"])).toEqual({
       code: 2,
       out: "",
-      err: "driftlock: --config needs a value\n",
+      err: "driftlock: --config needs a value\nRun `driftlock validate --help` for usage.\n",
     });
     expect((await driftlock(["version", "--jsn"])).code).toBe(2);
   });

@@ -223,10 +223,10 @@ describe("explain", () => {
   it("says what is wrong with what it is given", async () => {
     mkdirSync(join(folder, "folder"));
     const wrong: [string[], number, RegExp][] = [
-      [[], 2, /explain takes one anomaly's ID, or a file/],
-      [["a", "b"], 2, /explain takes one anomaly's ID/],
+      [[], 2, /ID, FILE or - is missing/],
+      [["a", "b"], 2, /unexpected argument "b"/],
       [[found.id, "--tennant=x"], 2, /did you mean --tenant\?/],
-      [[found.id, "--url=nowhere"], 2, /--url is no URL/],
+      [[found.id, "--url=nowhere"], 2, /--url must be a URL/],
       [["nosuch"], 1, /nosuch: is neither a file that is there nor an anomaly's ID/],
       [[id(99)], 1, /there is no anomaly 0+63 of tenant default in the store/],
       [[found.id, "--tenant=acme"], 1, /of tenant acme in the store/],

@@ -473,7 +473,7 @@ describe("driftlock generate", () => {
   it.each([
     [["--endpoint", "http://10.1.2.3:4317"], /10\.1\.2\.3 is another machine: .*--allow-remote/],
     [["--endpoint", "localhost:4317"], /--endpoint must be a URL/],
-    [["--protocol", "htp"], /--protocol must be one of grpc, http; did you mean http\?/],
+    [["--protocol", "htp"], /--protocol must be one of grpc, http, is "htp"; did you mean http\?/],
     [["--signals", "logs,spans"], /--signals must be one of logs, traces, metrics/],
     [["--rate", "0"], /--rate must be a number from/],
     [["--rate", "many"], /--rate must be a number/],
@@ -489,8 +489,8 @@ describe("driftlock generate", () => {
     [["--anomaly", "latency@9s", "--no-anomalies"], /exclude each other/],
     [["--out", "x"], /--out needs --duration/],
     [["--out", "x", "--duration", "1s"], /--out must hold %s/],
-    [["--nonsense"], /nonsense/],
-    [["file"], /file/],
+    [["--nonsense"], /unknown option --nonsense/],
+    [["file"], /unexpected argument "file"/],
   ])("refuses %j", async (args, message) => {
     const { code, err } = await generate(...args);
     expect(code).toBe(2);

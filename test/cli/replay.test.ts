@@ -481,12 +481,12 @@ describe("arguments", () => {
     [["--format", "line", "f"], /--format must be one of .*, is "line"/],
     [["--format", "otlp", "f"], /--signal must be one of logs, traces, metrics/],
     [["--format", "lines", "--signal", "logs", "f"], /--signal is for --format otlp/],
-    [["--format", "lines"], /a file is missing/],
-    [["--format", "lines", "a", "b"], /takes one file, has 2/],
-    [["--format", "lines", "--train", "0", "f"], /--train must be a whole number above 0/],
+    [["--format", "lines"], /FILE is missing/],
+    [["--format", "lines", "a", "b"], /unexpected argument "b"/],
+    [["--format", "lines", "--train", "0", "f"], /--train must be a whole number from 1 to/],
     [
       ["--format", "lines", "--train", "70", "--detect.baseline.records", "70", "f"],
-      /say the same: leave one out/,
+      /set the same value: leave one out/,
     ],
     [["--format", "lines", "--trian", "70", "f"], /unknown option --trian; did you mean --train\?/],
     [["--format", "lines", "--detect.sed", "70", "f"], /did you mean --detect\.seed\?/],
@@ -510,7 +510,7 @@ describe("arguments", () => {
       format: "lines",
       file: "a.log",
       train: 80,
-      config: { config: "c.yaml", flags: { "detect.seed": "7" } },
+      config: { file: "c.yaml", flags: { "detect.seed": "7" } },
     });
   });
 });

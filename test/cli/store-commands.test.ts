@@ -101,15 +101,15 @@ describe("keys", () => {
 
   it.each([
     [["keys"], "keys needs one of create, list, rotate, revoke"],
-    [["keys", "rotate"], "rotate takes one key's ID"],
+    [["keys", "rotate"], "ID is missing"],
     [["keys", "rotate", "x", "--grace", "soon"], "--grace must be a time"],
-    [["keys", "creat"], "did you mean create?"],
+    [["keys", "creat"], "unknown command keys creat; did you mean keys create?"],
     [["keys", "create", "--scopes", "read"], "--name is missing"],
     [["keys", "create", "--name", "x"], "--scopes must be some of ingest,read,admin"],
     [["keys", "create", "--name", "x", "--scopes", "read,write"], "has write"],
     [["keys", "create", "--name", "x", "--scopes", "read", "--expires", "soon"], "--expires must be"],
     [["keys", "create", "--name", "x", "--scopes", "read", "--tenant", "a b"], "--tenant must be"],
-    [["keys", "revoke"], "revoke takes one key's ID"],
+    [["keys", "revoke"], "ID is missing"],
     [["keys", "list", "--tenent", "x"], "did you mean --tenant?"],
   ])("%j is wrong usage", async (args, message) => {
     expect(await driftlock(args)).toMatchObject({ code: 2, out: "", err: expect.stringContaining(message) });
@@ -240,7 +240,7 @@ describe("db", () => {
     const refused = await driftlock(["db", "down", "--to", "002"]);
     expect(refused.code).toBe(2);
     expect(refused.err).toMatch(
-      /deletes for good, from .*driftlock\.db:\n.* {2}004_stream_withheld: .*\n {2}003_evidence_by_anomaly: nothing\n.*add --yes\n$/s,
+      /deletes for good, from .*driftlock\.db:\n.* {2}004_stream_withheld: .*\n {2}003_evidence_by_anomaly: nothing\n.*add --yes\nRun `driftlock db --help`.*$/s,
     );
     expect((await driftlock(["db", "status"])).code).toBe(0);
     const gone = await driftlock(["db", "down", "--to", "002_stream_figures", "--yes"]);

@@ -326,7 +326,7 @@ describe("problems", () => {
       "forward.max_connections: unknown key; did you mean receive.limits.max_connections? (driftlock.yaml:18:3)",
       "api: must be a section with the keys enabled, endpoint, cors_origins (driftlock.yaml:19:6)",
       "unknown variable; did you mean DRIFTLOCK_FORWARD_ENDPOINT? (env DRIFTLOCK_FORWARD_ENDPONT)",
-      "unknown flag; did you mean detect.threads? (flag --detect.treads)",
+      "unknown flag; did you mean --detect.threads? (flag --detect.treads)",
       "receive.grpc.endpoint: must be an address such as 127.0.0.1:4317, is 4317 (driftlock.yaml:5:15)",
       "receive.grpc.tls.cert_file: is missing; set it (driftlock.yaml:6:10)",
       "receive.grpc.tls.key_file: is missing; set it (driftlock.yaml:6:10)",

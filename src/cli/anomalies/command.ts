@@ -3,34 +3,58 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AnomalyJson } from "../../api/anomaly.ts";
 import { isWildcard, parseListen } from "../../base/address.ts";
 import { printableJson, toJson } from "../../base/printable.ts";
-import { ApiClient, ApiRefusal } from "../shared/api-client.ts";
-import { durationMs } from "../shared/duration.ts";
-import { exit, type Io, UsageError } from "../shared/io.ts";
-import { refusePositionals, takeOwnOptions } from "../shared/own-options.ts";
+import { type ApiClient, ApiRefusal, apiClientOf } from "../shared/api-client.ts";
+import { helpText } from "../shared/help.ts";
+import { exit, type Io } from "../shared/io.ts";
+import { readOptions } from "../shared/options.ts";
 import { callAction } from "../shared/subcommand.ts";
+import { durationMs } from "../shared/values.ts";
 import { configOf } from "../shared/with-store.ts";
 import { cut } from "../terminal/cells.ts";
 import { table } from "../terminal/table.ts";
 import { events } from "./events.ts";
 
-export const help = `Usage: driftlock anomalies list [FILTER]... [--limit 100] [--after CURSOR] [--json]
-       driftlock anomalies show ID [--json]
-       driftlock anomalies tail [FILTER]... [--json]
-
-Asks a running Driftlock over its HTTP API. \`tail\` shows anomalies as they are found, until it is interrupted.
-
-  --url URL        of the API; that of the configuration where it is not set
-  --key KEY        an API key with the scope read; better by the variable DRIFTLOCK_API_KEY
-  --json           JSON as the API gives it, one line an anomaly
-  --config FILE    the configuration in YAML; every key of it is a flag as well
-
-Filters narrow together; a list with commas takes any of its values.
-  --service NAME   --stream-id ID   --signal logs,traces,metrics
-  --channel content,sequence,volume,value,fields   --severity low,medium,high,critical
-Of \`list\` alone:
-  --from TIME, --until TIME   when it started: RFC 3339, or so long ago, such as 2h
-  --stream KEY   --state open,ended,acknowledged,resolved,accepted,false   --text TEXT
-`;
+export const help = helpText({
+  usage: [
+    "anomalies list [FILTER]... [--limit 100] [--after CURSOR] [--json]",
+    "anomalies show ID [--json]",
+    "anomalies tail [FILTER]... [--json]",
+  ],
+  about: "Reads anomalies from the API of a running Driftlock.",
+  lists: [
+    [
+      "Actions",
+      [
+        ["list", "list anomalies, the latest first"],
+        ["show", "show one anomaly"],
+        ["tail", "print anomalies as they are found, until it is interrupted"],
+      ],
+    ],
+    [
+      "Filters; all that are given must match, a list matches any of its values",
+      [
+        ["--service NAME", "the service.name of the resource"],
+        ["--stream-id ID", "the ID of the stream"],
+        ["--signal LIST", "logs, traces, metrics"],
+        ["--channel LIST", "content, sequence, volume, value, fields"],
+        ["--severity LIST", "low, medium, high, critical"],
+        ["--stream KEY", "the key of the stream (`list` only)"],
+        ["--state LIST", "open, ended, acknowledged, resolved, accepted, false (`list` only)"],
+        ["--text TEXT", "a text that the anomaly contains (`list` only)"],
+        ["--from TIME", "the earliest start: RFC 3339, or how long ago, such as 2h (`list` only)"],
+        ["--until TIME", "the latest start, in the same form (`list` only)"],
+      ],
+    ],
+  ],
+  options: [
+    ["--limit N", "how many anomalies `list` prints at most (100)"],
+    ["--after CURSOR", "continue a list behind the cursor that it ended with"],
+    ["--json", "print JSON as the API returns it, one line per anomaly"],
+    ["--url URL", "the address of the API (taken from the configuration)"],
+    ["--key KEY", "an API key with the scope read; better passed as the variable DRIFTLOCK_API_KEY"],
+  ],
+  exit: ["The API answered.", "The API refused the request or cannot be reached."],
+});
 
 const sharedFilters = ["service", "stream-id", "signal", "channel", "severity"];
 const listFilters = [...sharedFilters, "from", "until", "stream", "state", "text", "limit", "after"];
@@ -44,27 +68,34 @@ const timeColumns = 19;
 interface Asked {
   client: ApiClient;
   query: URLSearchParams;
-  positionals: string[];
+  positionals: readonly string[];
   json: boolean;
 }
 
-function read(args: string[], filters: readonly string[], io: Io): Asked {
-  const own = takeOwnOptions(args, [...access, ...filters], ["json"]);
+function read(
+  args: string[],
+  { filters = [], positionals = [] }: { filters?: readonly string[]; positionals?: readonly string[] },
+  io: Io,
+): Asked {
+  const options = readOptions(args, {
+    values: [...access, ...filters],
+    switches: ["json"],
+    positionals,
+    config: true,
+  });
   const query = new URLSearchParams();
   for (const name of filters) {
-    const value = own.values.get(name);
+    const value = options.values.get(name);
     if (value === undefined) continue;
     for (const each of lists.has(name) ? value.split(",") : [value]) {
       query.append(name.replace("-", "_"), name === "from" || name === "until" ? timeOf(each) : each);
     }
   }
-  const { api } = configOf(own.rest, io);
+  const { api } = configOf(options, io);
   const { host, port } = parseListen(api.endpoint);
   const local = isWildcard(host) ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
-  const url = own.values.get("url") ?? `http://${local}:${port}`;
-  if (!URL.canParse(url)) throw new UsageError(`--url is no URL: ${url}`);
-  const client = new ApiClient(url, own.values.get("key") ?? io.env.DRIFTLOCK_API_KEY);
-  return { client, query, positionals: own.positionals, json: own.switches.has("json") };
+  const client = apiClientOf(options, io, `http://${local}:${port}`);
+  return { client, query, positionals: options.positionals, json: options.switches.has("json") };
 }
 
 function timeOf(text: string): string {
@@ -72,15 +103,10 @@ function timeOf(text: string): string {
   return ago === undefined ? text : new Date(Date.now() - ago).toISOString();
 }
 
-function noArguments({ positionals }: Asked): void {
-  refusePositionals(positionals);
-}
-
 const shortTime = (text: string) => text.slice(0, timeColumns).replace("T", " ");
 
 async function list(args: string[], io: Io): Promise<number> {
-  const asked = read(args, listFilters, io);
-  noArguments(asked);
+  const asked = read(args, { filters: listFilters }, io);
   const page = await asked.client.json<{ items: AnomalyJson[]; next?: string }>("/v1/anomalies", asked.query);
   if (asked.json) {
     for (const item of page.items) io.out(`${toJson(item)}\n`);
@@ -101,12 +127,9 @@ async function list(args: string[], io: Io): Promise<number> {
 }
 
 async function show(args: string[], io: Io): Promise<number> {
-  const asked = read(args, [], io);
-  const [id, ...more] = asked.positionals;
-  if (id === undefined || more.length > 0)
-    throw new UsageError("show takes one anomaly's ID; `list` shows it");
+  const asked = read(args, { positionals: ["ID"] }, io);
   const detail = await asked.client.json<AnomalyJson & { events: object[] }>(
-    `/v1/anomalies/${encodeURIComponent(id)}`,
+    `/v1/anomalies/${encodeURIComponent(asked.positionals[0]!)}`,
   );
   if (asked.json) {
     io.out(`${toJson(detail)}\n`);
@@ -156,8 +179,7 @@ function line(name: string, item: AnomalyJson): string {
 }
 
 async function tail(args: string[], io: Io): Promise<number> {
-  const asked = read(args, sharedFilters, io);
-  noArguments(asked);
+  const asked = read(args, { filters: sharedFilters }, io);
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
   let last: string | undefined;

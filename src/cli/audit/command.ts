@@ -1,44 +1,54 @@
 import { toJson } from "../../base/printable.ts";
 import { headsFile, type RecordedHead, readHeads, type Store } from "../../store/index.ts";
+import { helpText } from "../shared/help.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
-import { refusePositionals, takeOwnOptions } from "../shared/own-options.ts";
+import { readOptions } from "../shared/options.ts";
 import { pagesOf } from "../shared/pages.ts";
 import { callAction } from "../shared/subcommand.ts";
 import { tenantOf } from "../shared/tenant.ts";
 import { configOf, withStore } from "../shared/with-store.ts";
 import { table } from "../terminal/table.ts";
 
-export const help = `Usage: driftlock audit list [--tenant TENANT] [--json]
-       driftlock audit verify [--tenant TENANT] [--head SEQ:HASH] [--heads FILE]
-       driftlock audit heads
+export const help = helpText({
+  usage: [
+    "audit list [--tenant TENANT] [--json]",
+    "audit verify [--tenant TENANT] [--head SEQ:HASH] [--heads FILE]",
+    "audit heads",
+  ],
+  about: `
+Reads the audit log, which records every change that a person or a key made, such as creating a key or triaging an anomaly.
+Each entry is chained to the previous one by its hash. The log is in the store of the configuration, and can be read while
+\`driftlock run\` uses it.`,
+  lists: [
+    [
+      "Actions",
+      [
+        ["list", "list the entries, the newest first"],
+        [
+          "verify",
+          "compute the chain again and compare it with the recorded heads and with the API keys, to find entries that were changed, removed or inserted, and keys that differ from the log",
+        ],
+        ["heads", "print the number and the hash of each tenant's newest entry, to be kept elsewhere"],
+      ],
+    ],
+  ],
+  options: [
+    ["--tenant TENANT", "the tenant whose log it is (default)"],
+    [
+      "--head SEQ:HASH",
+      "an entry that the log must contain, from an earlier `verify`, the log stream or `audit heads`",
+    ],
+    ["--heads FILE", "a file of such entries, with one line `TENANT SEQ HASH` each"],
+    ["--json", "print one JSON line per entry, with its hashes"],
+  ],
+  notes: `
+Every process appends the heads of its changes to audit-heads.sqlite or audit-heads.postgres in data_dir, and \`verify\` always
+reads that file. Whoever can write to the database and to data_dir can alter both, so keep heads where they cannot
+write. If a database was replaced on purpose, move that file away.
 
-The audit log: every change that a person or a key made, such as keys and judgements, each entry chained to the one before it
-by its hash. The store is that of the configuration, also while \`driftlock run\` uses it.
-
-  list     shows the entries, newest first
-  verify   computes the chain again, and compares it with the heads that were recorded outside of the database and with the
-           API keys; exit code 1 where an entry was changed, taken out or put in, where the newest entries or the whole log were
-           removed, and where a key is not as the log has it
-  heads    prints the number and the hash of each tenant's newest entry, to be kept elsewhere
-
-  --tenant TENANT  whose log (default)
-  --head SEQ:HASH  an entry that the log must have, from an earlier \`verify\`, the log stream or \`audit heads\`
-  --heads FILE     the same for all lines \`TENANT SEQ HASH\` of a file
-  --json           one JSON line per entry, with its hashes
-  --config FILE    the configuration in YAML; every key of it is a flag as well
-
-Every process appends the heads of what it changes to audit-heads.sqlite or audit-heads.postgres in data_dir, and \`verify\` reads
-that file in any case. Who can write to the database and to data_dir can alter both: keep heads where such a person cannot write. If a
-database was replaced on purpose, move that file away.
-
-An entry's hash is the SHA-256 of the hash before it and the entry's JSON with sorted names, both as text.
-`;
-
-function optionsOf(args: string[], names: readonly string[], switches: readonly string[]) {
-  const own = takeOwnOptions(args, names, switches);
-  refusePositionals(own.positionals);
-  return own;
-}
+The hash of an entry is the SHA-256 of the previous hash and of the entry's JSON with sorted names, both as text.`,
+  exit: ["The command succeeded.", "The command failed, or `verify` found a difference."],
+});
 
 async function print(store: Store, tenant: string, json: boolean, io: Io): Promise<void> {
   let head = true;
@@ -62,9 +72,10 @@ async function print(store: Store, tenant: string, json: boolean, io: Io): Promi
 }
 
 async function list(args: string[], io: Io): Promise<number> {
-  const { values, switches, rest } = optionsOf(args, ["tenant"], ["json"]);
-  const tenant = tenantOf(values);
-  await withStore(configOf(rest, io), (store) => print(store, tenant, switches.has("json"), io));
+  const options = readOptions(args, { values: ["tenant"], switches: ["json"], config: true });
+  const tenant = tenantOf(options.values);
+  const json = options.switches.has("json");
+  await withStore(configOf(options, io), (store) => print(store, tenant, json, io));
   return exit.ok;
 }
 
@@ -84,10 +95,10 @@ async function headsIn(file: string, tenant: string): Promise<RecordedHead[] | u
 }
 
 async function verify(args: string[], io: Io): Promise<number> {
-  const { values, rest } = optionsOf(args, ["tenant", "head", "heads"], []);
-  const tenant = tenantOf(values);
-  const config = configOf(rest, io);
-  const [head, given] = [values.get("head"), values.get("heads")];
+  const options = readOptions(args, { values: ["tenant", "head", "heads"], config: true });
+  const tenant = tenantOf(options.values);
+  const config = configOf(options, io);
+  const [head, given] = [options.values.get("head"), options.values.get("heads")];
   const own = headsFile(config);
   const inOwn = await headsIn(own, tenant);
   const inGiven = given === undefined ? [] : await headsIn(given, tenant);
@@ -113,8 +124,8 @@ async function verify(args: string[], io: Io): Promise<number> {
 }
 
 async function heads(args: string[], io: Io): Promise<number> {
-  const { rest } = optionsOf(args, [], []);
-  const found = await withStore(configOf(rest, io), (store) => store.admin.auditHeads());
+  const options = readOptions(args, { config: true });
+  const found = await withStore(configOf(options, io), (store) => store.admin.auditHeads());
   for (const { tenant, seq, hash } of found) io.out(`${tenant} ${seq} ${hash}\n`);
   return exit.ok;
 }

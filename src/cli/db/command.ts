@@ -1,27 +1,43 @@
 import type { Config } from "../../config/schema.ts";
 import { lockFolder } from "../../data-dir/lock.ts";
 import { migrateTo, migrationState } from "../../store/index.ts";
+import { helpText } from "../shared/help.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
-import { refusePositionals, takeOwnOptions } from "../shared/own-options.ts";
+import { type Accepted, readOptions } from "../shared/options.ts";
 import { callAction } from "../shared/subcommand.ts";
 import { configOf } from "../shared/with-store.ts";
 
-export const help = `Usage: driftlock db status [--config FILE]
-       driftlock db up [--to MIGRATION] [--config FILE]
-       driftlock db down --to MIGRATION [--yes] [--config FILE]
-
-The store: a SQLite file in data_dir, or the PostgreSQL database of store.url.
-
-  status  tells which migrations it has and which are to come; exit code 1 if there are such
-  up      applies those that are to come, as \`driftlock run\` does when it starts; \`migrate\` is another name for it
-  down    takes migrations back, so that an older Driftlock can use the store; says what is lost, and does it with --yes
-
-  --to MIGRATION  the last that is to be applied, by its name or number, such as 003; none for none at all
-  --yes           delete what goes with the migrations that are taken back
-  --config FILE   the configuration in YAML; every key of it is a flag as well
-
-Stop every Driftlock that uses the store, and make a backup, before \`down\`.
-`;
+export const help = helpText({
+  usage: [
+    "db status [OPTION]...",
+    "db up [--to MIGRATION] [OPTION]...",
+    "db down --to MIGRATION [--yes] [OPTION]...",
+  ],
+  about: `
+Manages the schema of the store, which is a SQLite file in data_dir or the PostgreSQL database of store.url. Stop every
+Driftlock that uses the store, and make a backup, before you call \`down\`.`,
+  lists: [
+    [
+      "Actions",
+      [
+        ["status", "list the migrations that are applied and those that are pending"],
+        ["up", "apply the pending migrations, as `driftlock run` does at its start; `migrate` is the same"],
+        [
+          "down",
+          "undo migrations, so that an older Driftlock can use the store; without --yes, report what would be deleted",
+        ],
+      ],
+    ],
+  ],
+  options: [
+    [
+      "--to MIGRATION",
+      "the last migration to stay or to be applied, by name or number, such as 003; none undoes all",
+    ],
+    ["--yes", "delete the data of the migrations that are undone"],
+  ],
+  exit: ["The command succeeded.", "The command failed, or `status` found a pending migration."],
+});
 
 interface Asked {
   config: Config;
@@ -29,10 +45,9 @@ interface Asked {
   yes: boolean;
 }
 
-function read(args: string[], io: Io, valued: readonly string[], switches: readonly string[]): Asked {
-  const own = takeOwnOptions(args, valued, switches);
-  refusePositionals(own.positionals);
-  return { config: configOf(own.rest, io), to: own.values.get("to"), yes: own.switches.has("yes") };
+function read(args: string[], io: Io, accepted: Accepted): Asked {
+  const options = readOptions(args, { ...accepted, config: true });
+  return { config: configOf(options, io), to: options.values.get("to"), yes: options.switches.has("yes") };
 }
 
 /** How many migrations of the history are applied once the named one is the last. @throws {UsageError} */
@@ -44,7 +59,7 @@ function countOf(to: string, history: readonly string[]): number {
 }
 
 async function status(args: string[], io: Io): Promise<number> {
-  const { config } = read(args, io, [], []);
+  const { config } = read(args, io, {});
   const { kind, place, applied, pending } = await migrationState(config);
   io.out(`${kind} ${place}\n`);
   for (const name of applied) io.out(`  applied  ${name}\n`);
@@ -53,7 +68,7 @@ async function status(args: string[], io: Io): Promise<number> {
 }
 
 async function up(args: string[], io: Io): Promise<number> {
-  const { config, to } = read(args, io, ["to"], []);
+  const { config, to } = read(args, io, { values: ["to"] });
   const { kind, place, applied, pending } = await migrationState(config);
   const history = [...applied, ...pending];
   const count = to === undefined ? history.length : countOf(to, history);
@@ -67,7 +82,7 @@ async function up(args: string[], io: Io): Promise<number> {
 }
 
 async function down(args: string[], io: Io): Promise<number> {
-  const { config, to, yes } = read(args, io, ["to"], ["yes"]);
+  const { config, to, yes } = read(args, io, { values: ["to"], switches: ["yes"] });
   const { kind, place, applied, pending, loses } = await migrationState(config);
   if (to === undefined) {
     throw new UsageError(

@@ -3,31 +3,33 @@ import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import type { Readable } from "node:stream";
-import { defaultTenant } from "../../access/principal.ts";
 import { anomalyDetailJson } from "../../api/anomaly.ts";
-import { ApiClient } from "../shared/api-client.ts";
+import { apiClientOf } from "../shared/api-client.ts";
+import { helpText } from "../shared/help.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
-import { type OwnOptions, takeOwnOptions } from "../shared/own-options.ts";
+import { type Options, readOptions } from "../shared/options.ts";
+import { tenantOf } from "../shared/tenant.ts";
 import { configOf, withStore } from "../shared/with-store.ts";
 import { type AnomalyDocument, type Found, readAnomalies } from "./read.ts";
 import { renderAnomaly, renderVerdict } from "./render.ts";
 
-export const help = `Usage: driftlock explain ID|FILE|- [--tenant TENANT] [--url URL [--key KEY]]
+export const help = helpText({
+  usage: ["explain ID [--tenant TENANT]", "explain ID --url URL [--key KEY]", "explain FILE", "explain -"],
+  about: `
+Explains an anomaly to people: one sentence, its channel and field, the record with its novel parts, what was expected
+instead, its cost in bits and its score compared with what is usual, and the metrics of window and baseline.
 
-Explains an anomaly for people: one sentence, then its channel and field, the record with what is new in it, what was
-expected, its bits and score against what is usual, and the figures of window and baseline.
-
-An ID is looked up in the store of the configuration, also while \`driftlock run\` uses it; with --url it is asked of a
-running Driftlock. A FILE, or - for standard input, is JSON as the API gives it (an anomaly or a list) or has an anomaly
-a line: an export, live events, \`driftlock anomalies tail --json\`. Of a replay's lines those that were flagged are shown.
-
-  --tenant TENANT  whose anomaly it is, in the store (default)
-  --url URL        of the API, in place of the store
-  --key KEY        an API key with the scope read, for it; better by the variable DRIFTLOCK_API_KEY
-  --config FILE    the configuration in YAML; every key of it is a flag as well
-
-Exit code: 0, 1 where there is nothing to explain or it cannot be read, 2 for wrong usage.
-`;
+An ID is looked up in the store of the configuration, which may be in use by \`driftlock run\`, or with --url through the
+API of a running Driftlock. A FILE, or - for standard input, contains JSON as the API returns it (an anomaly or a list), or
+one anomaly per line: an export, live events, or the output of \`driftlock anomalies tail --json\`. Of the output of
+\`driftlock replay\`, the flagged lines are explained.`,
+  options: [
+    ["--tenant TENANT", "the tenant that owns the anomaly, if it is looked up in the store (default)"],
+    ["--url URL", "the address of the API to ask instead of the store"],
+    ["--key KEY", "an API key with the scope read; better passed as the variable DRIFTLOCK_API_KEY"],
+  ],
+  exit: ["Every anomaly was explained.", "There is no anomaly, or it cannot be read."],
+});
 
 /** As the engine makes them. */
 const idPattern = /^[0-9a-f]{32}$/i;
@@ -54,15 +56,13 @@ async function readFile(path: string): Promise<string> {
   return readWhole(file.createReadStream(), path);
 }
 
-async function lookUp(id: string, own: OwnOptions, io: Io): Promise<AnomalyDocument> {
-  const config = configOf(own.rest, io);
-  const url = own.values.get("url");
-  if (url !== undefined) {
-    if (!URL.canParse(url)) throw new UsageError(`--url is no URL: ${url}`);
-    if (own.values.has("tenant"))
-      throw new UsageError("--tenant is of the store; the API knows it by the key");
-    const client = new ApiClient(url, own.values.get("key") ?? io.env.DRIFTLOCK_API_KEY);
-    return client.json<AnomalyDocument>(`/v1/anomalies/${id}`);
+async function lookUp(id: string, options: Options, io: Io): Promise<AnomalyDocument> {
+  const config = configOf(options, io);
+  if (options.values.has("url")) {
+    if (options.values.has("tenant")) {
+      throw new UsageError("--tenant and --url exclude each other: the API knows the tenant by the key");
+    }
+    return apiClientOf(options, io).json<AnomalyDocument>(`/v1/anomalies/${id}`);
   }
   // A store that is opened where there is none would be made.
   const file = join(config.data_dir, "driftlock.db");
@@ -71,7 +71,7 @@ async function lookUp(id: string, own: OwnOptions, io: Io): Promise<AnomalyDocum
       `${file}: there is no store; set --config or --data_dir, or ask a running Driftlock by --url`,
     );
   }
-  const tenant = own.values.get("tenant") ?? defaultTenant;
+  const tenant = tenantOf(options.values);
   const found = await withStore(config, async (store) => {
     const { ready, reason } = store.health();
     if (!ready) throw new Error(reason);
@@ -85,7 +85,7 @@ async function lookUp(id: string, own: OwnOptions, io: Io): Promise<AnomalyDocum
   return anomalyDetailJson(found);
 }
 
-async function find(what: string, own: OwnOptions, io: Io): Promise<Found> {
+async function find(what: string, options: Options, io: Io): Promise<Found> {
   if (what === "-") return readAnomalies(await readWhole(process.stdin, "standard input"), "standard input");
   if (existsSync(what)) return readAnomalies(await readFile(what), what);
   if (!idPattern.test(what)) {
@@ -93,7 +93,7 @@ async function find(what: string, own: OwnOptions, io: Io): Promise<Found> {
       `${what}: is neither a file that is there nor an anomaly's ID, which has 32 hexadecimal digits`,
     );
   }
-  return { anomalies: [await lookUp(what.toLowerCase(), own, io)], verdicts: [] };
+  return { anomalies: [await lookUp(what.toLowerCase(), options, io)], verdicts: [] };
 }
 
 async function explain(anomaly: AnomalyDocument, io: Io): Promise<string> {
@@ -110,14 +110,13 @@ async function explain(anomaly: AnomalyDocument, io: Io): Promise<string> {
 }
 
 export async function run(args: string[], io: Io): Promise<number> {
-  const own = takeOwnOptions(args, ["tenant", "url", "key"], []);
-  const [what, ...more] = own.positionals;
-  if (what === undefined || more.length > 0) {
-    throw new UsageError(
-      "explain takes one anomaly's ID, or a file that has anomalies, or - for standard input",
-    );
-  }
-  const { anomalies, verdicts } = await find(what, own, io);
+  const options = readOptions(args, {
+    values: ["tenant", "url", "key"],
+    positionals: ["ID, FILE or -"],
+    config: true,
+  });
+  const what = options.positionals[0]!;
+  const { anomalies, verdicts } = await find(what, options, io);
   if (anomalies.length + verdicts.length === 0) {
     throw new Error(`${what === "-" ? "standard input" : what}: holds no anomaly`);
   }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { anomalyKinds, anomalyNames } from "../../generate/anomalies.ts";
 import { type Batch, ShopTelemetry } from "../../generate/shop-telemetry.ts";
 import type { Signal } from "../../otlp/protocol.ts";
+import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
 import { writeTo } from "./files.ts";
 import { type GenerateOptions, parseGenerateArgs } from "./options.ts";
@@ -10,38 +11,42 @@ import { sendTo } from "./send.ts";
 import { type Sink, type Tally, tally } from "./sink.ts";
 
 const width = Math.max(...anomalyNames.map((name) => name.length));
-const anomalyHelp = anomalyNames
-  .map((name) => `  ${name.padEnd(width)}  ${anomalyKinds[name].service}: ${anomalyKinds[name].summary}`)
-  .join("\n");
-
-export const help = `Usage: driftlock generate [OPTION]...
-
-Sends the telemetry of a small synthetic shop over OTLP: logs, traces and metrics of five services, with anomalies at
-known times. The same options, --start included, give the same bytes. Stops on SIGINT, SIGTERM or after --duration.
-
-  --endpoint URL            where to (http://127.0.0.1:4317, for http http://127.0.0.1:4318)
-  --protocol grpc|http      (grpc)
-  --allow-remote            let --endpoint be another machine
-  --out FILE                write to a file instead, as fast as possible: requests behind their lengths (4 bytes,
-                            big-endian), one signal a file; %s in FILE stands for the signal
-  --signals LIST            of logs, traces, metrics (all)
-  --rate N                  records a second of wall time (500)
-  --speed N                 seconds of stream time in a second of wall time (1); at 1440 a day takes a minute
-  --duration D              of stream time, such as 90s or 7d (until stopped)
-  --start TIME              of the stream, ISO 8601 (now)
-  --seed TEXT               (42)
-  --records-per-request N   at the most (100); once a second what waits is sent
-  --anomaly NAME@START[+DURATION]
-                            inject an anomaly so long after the start, in stream time; may be given again
-                            (all in turn, one each 20 s of wall time once the default baselines are learned)
-  --no-anomalies            inject none
-  --label                   mark records of anomalies with driftlock.truth=NAME; on metrics as metadata
-
-Anomalies:
-${anomalyHelp}
-
-Exit code: 0, 1 where requests were not taken, 2 for wrong usage.
-`;
+export const help = helpText({
+  usage: ["generate [OPTION]..."],
+  about: `
+Sends the telemetry of a small synthetic shop over OTLP: logs, traces and metrics of five services, with anomalies at known
+times. The same options, --start included, produce the same bytes. It stops on SIGINT, on SIGTERM or after --duration.`,
+  lists: [
+    [
+      "Anomalies",
+      anomalyNames.map((name) => [name, `${anomalyKinds[name].service}: ${anomalyKinds[name].summary}`]),
+    ],
+  ],
+  options: [
+    ["--endpoint URL", "where to send (http://127.0.0.1:4317, or http://127.0.0.1:4318 for http)"],
+    ["--protocol NAME", "grpc or http (grpc)"],
+    ["--allow-remote", "let --endpoint be another machine"],
+    [
+      "--out FILE",
+      "write to a file as fast as possible instead of sending: each request behind its length in 4 bytes, big-endian, and one file per signal; %s in FILE stands for the signal",
+    ],
+    ["--signals LIST", "logs, traces, metrics (all)"],
+    ["--rate N", "records per second of wall time (500)"],
+    ["--speed N", "seconds of stream time per second of wall time (1); at 1440 a day takes a minute"],
+    ["--duration TIME", "how much stream time to send, such as 90s or 7d (until stopped)"],
+    ["--start TIME", "when the stream time begins, in ISO 8601 (now)"],
+    ["--seed TEXT", "the seed of all random choices (42)"],
+    ["--records-per-request N", "at most so many (100); whatever waits is sent once per second"],
+    [
+      "--anomaly NAME@START[+TIME]",
+      "inject an anomaly this long after the start, in stream time; may be given several times (all of them in turn, one every 20 s of wall time, once the default baselines have been learned)",
+    ],
+    ["--no-anomalies", "inject no anomalies"],
+    ["--label", "mark the records of anomalies with driftlock.truth=NAME; in metrics, as metadata"],
+  ],
+  config: false,
+  exit: ["All records were accepted.", "Some records were not accepted."],
+});
 
 /** Hands each batch over when its time has come; in order within a signal, signals beside one another. */
 async function play(batches: Iterable<Batch>, sink: Sink, speed: number, stop: AbortSignal): Promise<void> {
@@ -99,11 +104,7 @@ function stopSignal(): { stop: AbortSignal; release(): void } {
   return { stop: controller.signal, release };
 }
 
-export async function generate(args: string[], io: Io): Promise<number> {
-  if (args.includes("--help") || args.includes("-h")) {
-    io.out(help);
-    return exit.ok;
-  }
+export async function run(args: string[], io: Io): Promise<number> {
   const { shop: options, to } = parseGenerateArgs(args);
   const shop = new ShopTelemetry(options);
   const totals = tally();

@@ -1,6 +1,4 @@
-import { parseArgs } from "node:util";
 import { isLoopback, parseTarget } from "../../base/address.ts";
-import { nearest } from "../../base/nearest.ts";
 import {
   type AnomalyName,
   anomalyKinds,
@@ -12,43 +10,19 @@ import {
 import { type ShopOptions, scrapeInterval } from "../../generate/shop-telemetry.ts";
 import { type Signal, signals } from "../../otlp/protocol.ts";
 import { UsageError } from "../shared/io.ts";
+import { readOptions } from "../shared/options.ts";
+import { choice, durationMs, number, wholeNumber } from "../shared/values.ts";
 
 export interface GenerateOptions {
   shop: ShopOptions;
   to: { kind: "endpoint"; endpoint: string; protocol: "grpc" | "http" } | { kind: "files"; pattern: string };
 }
 
-const unitMs = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 } as const;
-
 /** Milliseconds. */
 function duration(option: string, text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-  if (!match)
-    throw new UsageError(`${option} must be a duration such as 30s or 2h, is ${JSON.stringify(text)}`);
-  return Number(match[1]) * unitMs[match[2] as keyof typeof unitMs];
-}
-
-function number(option: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (text.trim() === "" || !(value >= least && value <= most)) {
-    throw new UsageError(`${option} must be a number from ${least} to ${most}, is ${JSON.stringify(text)}`);
-  }
-  return value;
-}
-
-function whole(option: string, text: string, least: number, most: number): number {
-  const value = number(option, text, least, most);
-  if (!Number.isInteger(value)) throw new UsageError(`${option} must be a whole number, is ${text}`);
-  return value;
-}
-
-function choice<T extends string>(option: string, text: string, choices: readonly T[]): T {
-  const found = choices.find((each) => each === text);
-  if (found !== undefined) return found;
-  const guess = nearest(text, choices);
-  throw new UsageError(
-    `${option} must be ${guess ? `one of ${choices.join(", ")}; did you mean ${guess}?` : `one of ${choices.join(", ")}, is ${JSON.stringify(text)}`}`,
-  );
+  const ms = durationMs(text);
+  if (ms !== undefined) return ms;
+  throw new UsageError(`${option} must be a duration such as 30s or 2h, is ${JSON.stringify(text)}`);
 }
 
 function signalList(text: string): Signal[] {
@@ -105,55 +79,49 @@ function endpointOf(text: string, allowRemote: boolean): string {
 
 /** @throws {UsageError} */
 export function parseGenerateArgs(args: string[]): GenerateOptions {
-  const { values } = parseArgs({
-    args,
-    options: {
-      endpoint: { type: "string" },
-      protocol: { type: "string", default: "grpc" },
-      "allow-remote": { type: "boolean", default: false },
-      out: { type: "string" },
-      signals: { type: "string", default: signals.join(",") },
-      rate: { type: "string", default: "500" },
-      speed: { type: "string", default: "1" },
-      duration: { type: "string" },
-      start: { type: "string" },
-      seed: { type: "string", default: "42" },
-      "records-per-request": { type: "string", default: "100" },
-      anomaly: { type: "string", multiple: true },
-      "no-anomalies": { type: "boolean", default: false },
-      label: { type: "boolean", default: false },
-    },
+  const { values, lists, switches } = readOptions(args, {
+    values: [
+      ...["endpoint", "protocol", "out", "signals", "rate", "speed"],
+      ...["duration", "start", "seed", "records-per-request"],
+    ],
+    lists: ["anomaly"],
+    switches: ["allow-remote", "no-anomalies", "label"],
   });
-  const { out } = values;
-  if (out !== undefined && values.duration === undefined) {
+  const [out, lasts, anomalies] = [values.get("out"), values.get("duration"), lists.get("anomaly")];
+  if (out !== undefined && lasts === undefined) {
     throw new UsageError("--out needs --duration: a file has to end");
   }
   const pace = {
-    signals: signalList(values.signals),
-    rate: number("--rate", values.rate, 0.01, 10_000_000),
-    speed: number("--speed", values.speed, 0.001, 1_000_000),
+    signals: signalList(values.get("signals") ?? signals.join(",")),
+    rate: number("--rate", values.get("rate") ?? "500", 0.01, 10_000_000),
+    speed: number("--speed", values.get("speed") ?? "1", 0.001, 1_000_000),
   };
   const shop: Shop = {
     ...pace,
-    seed: values.seed,
-    startUnixNano: startTime(values.start),
-    duration:
-      values.duration === undefined ? Number.POSITIVE_INFINITY : duration("--duration", values.duration),
-    recordsPerRequest: whole("--records-per-request", values["records-per-request"], 1, 100_000),
-    label: values.label,
+    seed: values.get("seed") ?? "42",
+    startUnixNano: startTime(values.get("start")),
+    duration: lasts === undefined ? Number.POSITIVE_INFINITY : duration("--duration", lasts),
+    recordsPerRequest: wholeNumber(
+      "--records-per-request",
+      values.get("records-per-request") ?? "100",
+      1,
+      100_000,
+    ),
+    label: switches.has("label"),
   };
-  if (values["no-anomalies"] && values.anomaly) {
+  const none = switches.has("no-anomalies");
+  if (none && anomalies) {
     throw new UsageError("--no-anomalies and --anomaly exclude each other");
   }
-  const schedule = values["no-anomalies"]
+  const schedule = none
     ? []
-    : (values.anomaly?.map((text) => anomaly(text, shop)).sort((a, b) => a.start - b.start) ??
+    : (anomalies?.map((text) => anomaly(text, shop)).sort((a, b) => a.start - b.start) ??
       defaultSchedule(pace, scrapeInterval(pace), shop.duration));
   const late = Array.isArray(schedule) && schedule.find(({ start }) => start >= shop.duration);
   if (late) throw new UsageError(`--anomaly ${late.name} begins after the end: raise --duration`);
 
   if (out !== undefined) {
-    if (values.endpoint !== undefined) throw new UsageError("--out and --endpoint exclude each other");
+    if (values.has("endpoint")) throw new UsageError("--out and --endpoint exclude each other");
     if (pace.signals.length > 1 && !out.includes("%s")) {
       throw new UsageError(
         "--out must hold %s for the signal, since each signal has a file; or choose one with --signals",
@@ -161,10 +129,10 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
     }
     return { shop: { ...shop, schedule }, to: { kind: "files", pattern: out } };
   }
-  const protocol = choice("--protocol", values.protocol, ["grpc", "http"] as const);
+  const protocol = choice("--protocol", values.get("protocol") ?? "grpc", ["grpc", "http"] as const);
   const endpoint = endpointOf(
-    values.endpoint ?? `http://127.0.0.1:${protocol === "grpc" ? 4317 : 4318}`,
-    values["allow-remote"],
+    values.get("endpoint") ?? `http://127.0.0.1:${protocol === "grpc" ? 4317 : 4318}`,
+    switches.has("allow-remote"),
   );
   return { shop: { ...shop, schedule }, to: { kind: "endpoint", endpoint, protocol } };
 }

@@ -1,34 +1,51 @@
 import { userInfo } from "node:os";
 import { toJson } from "../../base/printable.ts";
 import { type ApiKey, type Scope, type Store, scopes } from "../../store/index.ts";
-import { durationMs } from "../shared/duration.ts";
+import { helpText } from "../shared/help.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
-import { refusePositionals, takeOwnOptions } from "../shared/own-options.ts";
+import { readOptions } from "../shared/options.ts";
 import { pagesOf } from "../shared/pages.ts";
 import { callAction } from "../shared/subcommand.ts";
 import { tenantOf } from "../shared/tenant.ts";
+import { durationMs } from "../shared/values.ts";
 import { configOf, withStore } from "../shared/with-store.ts";
 import { table } from "../terminal/table.ts";
 
-export const help = `Usage: driftlock keys create --name NAME --scopes SCOPE[,SCOPE]... [--tenant TENANT] [--expires 365d]
-       driftlock keys list [--tenant TENANT] [--json]
-       driftlock keys rotate ID [--tenant TENANT] [--grace 24h]
-       driftlock keys revoke ID [--tenant TENANT]
-
-API keys, for OTLP and the HTTP API alike: \`authorization: Bearer dlk_…\`. They work where auth.enabled is true. The store is
-that of the configuration, also while \`driftlock run\` uses it; a revoked key ends within seconds.
-\`rotate\` makes a key of the same name, scopes and length of life; hand it out while the old one still works.
-
-  --name NAME      what the key is for
-  --scopes LIST    ingest: send records. read: ask. admin: judge anomalies, and read
-  --tenant TENANT  whose key it is (default)
-  --expires TIME   so long it works, such as 90d, or never (365d)
-  --grace TIME     so long the old key still works, or less where it ends before; 0s: not at all (24h)
-  --json           one JSON line a key
-  --config FILE    the configuration in YAML; every key of it is a flag as well
-
-\`create\` and \`rotate\` print the key, once, on standard output. It is stored as a hash.
-`;
+export const help = helpText({
+  usage: [
+    "keys create --name NAME --scopes SCOPE[,SCOPE]... [--tenant TENANT] [--expires 365d]",
+    "keys list [--tenant TENANT] [--json]",
+    "keys rotate ID [--tenant TENANT] [--grace 24h]",
+    "keys revoke ID [--tenant TENANT]",
+  ],
+  about: `
+Manages API keys, which OTLP and the HTTP API accept as \`authorization: Bearer dlk_…\` if auth.enabled is true. The keys are
+in the store of the configuration; they can be changed while \`driftlock run\` uses it.`,
+  lists: [
+    [
+      "Actions",
+      [
+        ["create", "create a key and print it"],
+        ["list", "list the keys of a tenant"],
+        [
+          "rotate",
+          "create a key with the name, the scopes and the lifetime of an existing one, and print it",
+        ],
+        ["revoke", "make a key invalid, which takes effect within seconds"],
+      ],
+    ],
+  ],
+  options: [
+    ["--name NAME", "what the key is for"],
+    ["--scopes LIST", "ingest: send records; read: query; admin: triage anomalies and query"],
+    ["--tenant TENANT", "the tenant that owns the key (default)"],
+    ["--expires TIME", "how long the key is valid, such as 90d, or never (365d)"],
+    ["--grace TIME", "how long the old key stays valid, unless it expires earlier; 0s ends it at once (24h)"],
+    ["--json", "print one JSON line per key"],
+  ],
+  notes: "`create` and `rotate` print the key on standard output, once. Only its hash is stored.",
+  exit: ["The command succeeded.", "The command failed."],
+});
 
 const defaultLife = "365d";
 const defaultGrace = "24h";
@@ -54,15 +71,14 @@ function author(): string {
 }
 
 async function create(args: string[], io: Io): Promise<number> {
-  const own = takeOwnOptions(args, ["name", "scopes", "tenant", "expires"], []);
-  refusePositionals(own.positionals);
-  const name = own.values.get("name");
+  const options = readOptions(args, { values: ["name", "scopes", "tenant", "expires"], config: true });
+  const name = options.values.get("name");
   if (!name) throw new UsageError("--name is missing: say what the key is for");
-  const tenant = tenantOf(own.values);
-  const granted = scopesOf(own.values.get("scopes"));
-  const expiresAt = expiryOf(own.values.get("expires") ?? defaultLife);
+  const tenant = tenantOf(options.values);
+  const granted = scopesOf(options.values.get("scopes"));
+  const expiresAt = expiryOf(options.values.get("expires") ?? defaultLife);
   const input = { name, scopes: granted, ...(expiresAt !== undefined && { expiresAt }) };
-  const config = configOf(own.rest, io);
+  const config = configOf(options, io);
   const { secret, key } = await withStore(config, (store) => store.keys.create(tenant, input, author()));
   io.out(`${secret}\n`);
   const ends = key.expiresAt === undefined ? "does not expire" : `expires on ${date(key.expiresAt)}`;
@@ -91,11 +107,10 @@ async function allKeys(store: Store, tenant: string): Promise<ApiKey[]> {
 }
 
 async function list(args: string[], io: Io): Promise<number> {
-  const own = takeOwnOptions(args, ["tenant"], ["json"]);
-  refusePositionals(own.positionals);
-  const tenant = tenantOf(own.values);
-  const keys = await withStore(configOf(own.rest, io), (store) => allKeys(store, tenant));
-  if (own.switches.has("json")) {
+  const options = readOptions(args, { values: ["tenant"], switches: ["json"], config: true });
+  const tenant = tenantOf(options.values);
+  const keys = await withStore(configOf(options, io), (store) => allKeys(store, tenant));
+  if (options.switches.has("json")) {
     for (const key of keys) io.out(`${toJson(key)}\n`);
     return exit.ok;
   }
@@ -112,11 +127,9 @@ async function list(args: string[], io: Io): Promise<number> {
   return exit.ok;
 }
 
-function idOf(action: string, [text, ...more]: string[]): string {
-  if (text === undefined || more.length > 0)
-    throw new UsageError(`${action} takes one key's ID; \`keys list\` shows it`);
-  // People copy the whole prefix.
-  return text.replace(/^dlk_/, "");
+/** Accepts the prefix of a key as well, since people copy it whole. */
+function idOf([text]: readonly string[]): string {
+  return text!.replace(/^dlk_/, "");
 }
 
 function unknownKey(tenant: string, id: string, io: Io): number {
@@ -127,12 +140,12 @@ function unknownKey(tenant: string, id: string, io: Io): number {
 }
 
 async function rotate(args: string[], io: Io): Promise<number> {
-  const own = takeOwnOptions(args, ["tenant", "grace"], []);
-  const id = idOf("rotate", own.positionals);
-  const tenant = tenantOf(own.values);
-  const grace = durationMs(own.values.get("grace") ?? defaultGrace);
+  const options = readOptions(args, { values: ["tenant", "grace"], positionals: ["ID"], config: true });
+  const id = idOf(options.positionals);
+  const tenant = tenantOf(options.values);
+  const grace = durationMs(options.values.get("grace") ?? defaultGrace);
   if (grace === undefined) throw new UsageError("--grace must be a time such as 24h, at most 36500d, or 0s");
-  const rotated = await withStore(configOf(own.rest, io), (store) =>
+  const rotated = await withStore(configOf(options, io), (store) =>
     store.keys.rotate(tenant, id, grace, author()),
   );
   if (rotated === undefined) return unknownKey(tenant, id, io);
@@ -146,10 +159,10 @@ async function rotate(args: string[], io: Io): Promise<number> {
 }
 
 async function revoke(args: string[], io: Io): Promise<number> {
-  const own = takeOwnOptions(args, ["tenant"], []);
-  const id = idOf("revoke", own.positionals);
-  const tenant = tenantOf(own.values);
-  const key = await withStore(configOf(own.rest, io), (store) => store.keys.revoke(tenant, id, author()));
+  const options = readOptions(args, { values: ["tenant"], positionals: ["ID"], config: true });
+  const id = idOf(options.positionals);
+  const tenant = tenantOf(options.values);
+  const key = await withStore(configOf(options, io), (store) => store.keys.revoke(tenant, id, author()));
   if (key === undefined) return unknownKey(tenant, id, io);
   io.out(`revoked ${key.id} (${key.name})\n`);
   return exit.ok;

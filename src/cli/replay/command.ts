@@ -4,6 +4,7 @@ import process from "node:process";
 import type { Readable, Writable } from "node:stream";
 import type { Config } from "../../config/schema.ts";
 import { Engine } from "../../engine/index.ts";
+import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
 import { unpack, unpackText } from "./bytes.ts";
 import { readCsv, readLines, readSessions, recordsOf, type Session, sessionRequests } from "./formats.ts";
@@ -14,29 +15,45 @@ import { JsonLines } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { readRequests } from "./requests.ts";
 
-export const help = `Usage: driftlock replay --format FORMAT [OPTION]... FILE
+export const help = helpText({
+  usage: ["replay --format FORMAT [OPTION]... FILE"],
+  about: `
+Judges a recorded file as \`driftlock run\` would have judged it, and prints one JSON line per record:
 
-Judges a recorded file as \`driftlock run\` would have judged it and prints one JSON line a record:
   {"i":0,"kind":"record","stream":"…","score":0,"p":1,"flagged":false,"channel":null}
-A higher score is stranger; what a record gets depends on those before it alone. Behind a record with which an anomaly
-was reported comes its window, "kind":"window". What is flagged and about no record - a rate, a session that broke off,
-a stream that fell silent - is "kind":"anomaly", behind the records that brought it to light. The same file and
-configuration give the same lines. FILE - is standard input. It may be packed with gzip; text is UTF-8, or UTF-16 with a byte
-order mark. A line is cut at 64 KiB, or left out if the format is csv; standard error says how many were.
 
-  --format lines      a log line each
-  --format sequences  a session a line: ids between spaces, behind "id," where sessions have ids; one line a session
-  --format csv        timestamp,value a line; ISO 8601 or a time since 1970; a header may come first
-  --format otlp       Export*ServiceRequests behind their lengths (4 bytes, big-endian), of one --signal
-  --signal SIGNAL     logs, traces or metrics
-  --train N           records, for sequences sessions, to learn from first (detect.baseline.records)
-  --progress          tell on standard error how far it has come, also where that is no terminal
-  --config FILE       the configuration in YAML
+A higher score is stranger. The verdict on a record depends on the records before it only, and the same file and
+configuration produce the same lines. A record that raised an anomaly is followed by its window, "kind":"window". A finding
+that is about no single record (a rate, an unfinished session, a silent stream) is printed as "kind":"anomaly" behind the
+records that revealed it.
 
-Every key of the configuration is a flag, such as --detect.window.records 128.
-
-Exit code: 0, 1 where the file cannot be read, 2 for wrong usage.
-`;
+FILE may be - for standard input, and may be compressed with gzip. Text is UTF-8, or UTF-16 with a byte order mark. A line
+longer than 64 KiB is truncated, or left out if the format is csv; standard error reports how many were.`,
+  lists: [
+    [
+      "Formats",
+      [
+        ["lines", "one log line per line"],
+        [
+          "sequences",
+          "one session per line: event names separated by spaces, optionally behind an ID and a comma",
+        ],
+        [
+          "csv",
+          "timestamp,value per line, in ISO 8601 or as a time since 1970; a header line may come first",
+        ],
+        ["otlp", "Export*ServiceRequests of one --signal, each behind its length in 4 bytes, big-endian"],
+      ],
+    ],
+  ],
+  options: [
+    ["--format FORMAT", "the format of the file"],
+    ["--signal SIGNAL", "logs, traces or metrics, for the format otlp"],
+    ["--train N", "how many records, or sessions, to learn from first (detect.baseline.records)"],
+    ["--progress", "report progress on standard error even if that is no terminal"],
+  ],
+  exit: ["The whole file was judged.", "The file cannot be read."],
+});
 
 /** The most that `detect.baseline.records` takes; it bounds what is held of sessions. */
 const maxTraining = 1_000_000;
@@ -156,11 +173,7 @@ async function sizeOf(file: string): Promise<number | undefined> {
   }
 }
 
-export async function replay(args: string[], io: Io): Promise<number> {
-  if (args.includes("--help") || args.includes("-h")) {
-    io.out(help);
-    return exit.ok;
-  }
+export async function run(args: string[], io: Io): Promise<number> {
   const options = parseReplayArgs(args);
   const { file } = options;
   const size = await sizeOf(file);

@@ -3,9 +3,9 @@ import { loadConfig } from "../../config/load.ts";
 import { ConfigError } from "../../config/problem.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Signal, signals } from "../../otlp/protocol.ts";
-import { type Options, parseConfigArgs } from "../shared/args.ts";
 import { UsageError } from "../shared/io.ts";
-import { takeOwnOptions } from "../shared/own-options.ts";
+import { type ConfigOptions, readOptions } from "../shared/options.ts";
+import { choice, wholeNumber } from "../shared/values.ts";
 
 export const formats = ["otlp", "lines", "sequences", "csv"] as const;
 export type Format = (typeof formats)[number];
@@ -19,47 +19,30 @@ export interface ReplayOptions {
   progress: boolean;
   /** "-" for standard input. */
   file: string;
-  config: Options;
-}
-
-function choice<T extends string>(option: string, text: string | undefined, choices: readonly T[]): T {
-  const found = choices.find((each) => each === text);
-  if (found !== undefined) return found;
-  const is = text === undefined ? "" : `, is ${JSON.stringify(text)}`;
-  throw new UsageError(`${option} must be one of ${choices.join(", ")}${is}`);
+  config: ConfigOptions;
 }
 
 /** @throws {UsageError} */
 export function parseReplayArgs(args: string[]): ReplayOptions {
-  const { values, switches, positionals, rest } = takeOwnOptions(
-    args,
-    ["format", "train", "signal"],
-    ["progress"],
-  );
+  const { values, switches, positionals, config } = readOptions(args, {
+    values: ["format", "train", "signal"],
+    switches: ["progress"],
+    positionals: ["FILE"],
+    config: true,
+  });
   const format = choice("--format", values.get("format"), formats);
   const signal = values.get("signal");
   if (signal !== undefined && format !== "otlp") {
     throw new UsageError(`--signal is for --format otlp; ${format} says itself what it is`);
   }
   const train = values.get("train");
-  if (train !== undefined && !/^[1-9]\d{0,8}$/.test(train)) {
-    throw new UsageError(`--train must be a whole number above 0, is ${JSON.stringify(train)}`);
-  }
-  const config = parseConfigArgs(rest);
   if (train !== undefined && "detect.baseline.records" in config.flags) {
-    throw new UsageError("--train and --detect.baseline.records say the same: leave one out");
-  }
-  if (positionals.length !== 1) {
-    throw new UsageError(
-      positionals.length === 0
-        ? "a file is missing; - is standard input"
-        : `takes one file, has ${positionals.length}`,
-    );
+    throw new UsageError("--train and --detect.baseline.records set the same value: leave one out");
   }
   return {
     format,
     signal: format === "otlp" ? choice("--signal", signal, signals) : undefined,
-    train: train === undefined ? undefined : Number(train),
+    train: train === undefined ? undefined : wholeNumber("--train", train, 1, 999_999_999),
     progress: switches.has("progress"),
     file: positionals[0]!,
     config,
@@ -72,7 +55,7 @@ export function parseReplayArgs(args: string[]): ReplayOptions {
  * @throws {ConfigError}
  */
 export function configFor(
-  { config: file, flags }: Options,
+  { file, flags }: ConfigOptions,
   env: NodeJS.ProcessEnv,
   records?: number,
   what = "--train",

@@ -9,26 +9,26 @@ import { type Sidecar, startSidecar } from "../../sidecar/index.ts";
 import type { AnomalySink } from "../../sidecar/pipeline.ts";
 import { anomalyLog } from "../../telemetry/anomaly-log.ts";
 import { createLogger, type Logger } from "../../telemetry/log.ts";
-import { parseConfigArgs } from "../shared/args.ts";
+import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
 import { loadWhole } from "../shared/load-whole.ts";
+import { readOptions } from "../shared/options.ts";
 import { createView } from "../terminal/view.ts";
 
-export const help = `Usage: driftlock run [--config FILE] [--KEY VALUE]...
+export const help = helpText({
+  usage: ["run [OPTION]..."],
+  about: `
+Receives OTLP data, judges it and forwards it until SIGTERM or SIGINT arrives. Then it accepts no more requests and
+delivers what it has accepted, for up to shutdown_timeout; a second signal ends the process at once. Logs are JSON lines
+on standard output.
 
-Receives OTLP data, judges it and forwards it, until SIGTERM or SIGINT. Then it takes no more requests and delivers what
-it has accepted, for up to shutdown_timeout; a second signal exits at once. Logs are JSON lines on standard output.
-
-  --config FILE  the configuration in YAML
-  --view         show what is flagged, and why, in the terminal; logs go to driftlock.log in data_dir
-
-Every key of the configuration is a flag, such as --receive.grpc.endpoint 127.0.0.1:4317, and a variable, such as
-DRIFTLOCK_RECEIVE_GRPC_ENDPOINT. Flags go before variables, those before the file. OTEL_EXPORTER_OTLP_ENDPOINT,
-_PROTOCOL, _HEADERS and the like name the downstream; OTEL_SERVICE_NAME, OTEL_ENV and PORT are read as well.
-\`driftlock validate --print\` prints all keys with their values.
-
-Exit code: 0 when stopped with everything delivered, 1 otherwise, 2 for wrong usage.
-`;
+Every key of the configuration is an option, such as --receive.grpc.endpoint 127.0.0.1:4317, and an environment variable,
+such as DRIFTLOCK_RECEIVE_GRPC_ENDPOINT. Options override variables, which override the file.
+OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS and related variables describe the downstream; OTEL_SERVICE_NAME,
+OTEL_ENV and PORT are read as well. \`driftlock validate --print\` prints all keys with their values.`,
+  options: [["--view", "show in the terminal what is flagged and why; logs go to driftlock.log in data_dir"]],
+  exit: ["It was stopped, and everything was delivered or is on disk.", "Anything else ended it."],
+});
 
 /** Between looks at who has started this process. */
 const parentMs = 500;
@@ -134,7 +134,7 @@ function countBuffersWithHeap(): void {
 
 export async function run(args: string[], io: Io): Promise<number> {
   countBuffersWithHeap();
-  const options = parseConfigArgs(args, ["view"]);
+  const options = readOptions(args, { switches: ["view"], config: true });
   const { config, warnings } = await loadWhole(options, io.env);
   const watched = options.switches.has("view") ? watch(config) : undefined;
   const log = watched?.log ?? createLogger(config.telemetry);

@@ -1,4 +1,6 @@
-/** Asks the HTTP API of a running Driftlock. */
+/** A client of the HTTP API of a running Driftlock. */
+import { type Io, UsageError } from "./io.ts";
+import type { Options } from "./options.ts";
 
 const timeoutMs = 30_000;
 
@@ -65,4 +67,13 @@ export class ApiClient {
     const reason = problem.detail ?? problem.title ?? "no reason";
     throw new ApiRefusal(response.status, `${this.url} answers ${response.status}: ${reason}`);
   }
+}
+
+/** The client that `--url` and `--key` describe. @throws {UsageError} if `--url` is no URL. */
+export function apiClientOf({ values }: Pick<Options, "values">, { env }: Io, defaultUrl = ""): ApiClient {
+  const url = values.get("url") ?? defaultUrl;
+  if (!URL.canParse(url)) {
+    throw new UsageError(`--url must be a URL such as http://127.0.0.1:8080, is ${JSON.stringify(url)}`);
+  }
+  return new ApiClient(url, values.get("key") ?? env.DRIFTLOCK_API_KEY);
 }

@@ -4,7 +4,7 @@ import { ConfigError, type Problem } from "../../config/problem.ts";
 import type { Config } from "../../config/schema.ts";
 import { checkForward } from "../../forward/index.ts";
 import { loadServerContext } from "../../receive/tls.ts";
-import type { Options } from "./args.ts";
+import type { Options } from "./options.ts";
 
 /** A room's own complaint, `key: what is wrong`, as a problem. */
 function asProblem(line: string): Problem {
@@ -30,7 +30,7 @@ async function startProblems({ receive, forward }: Config): Promise<Problem[]> {
  * @throws {ConfigError} with every problem found.
  */
 export async function loadWhole(
-  { config: file, flags }: Pick<Options, "config" | "flags">,
+  { config: { file, flags } }: Pick<Options, "config">,
   env: NodeJS.ProcessEnv,
 ): Promise<Loaded> {
   const loaded = loadConfig({ file, env, flags });
