@@ -54,7 +54,7 @@ RUN ln -s /opt/driftlock/dist/cli/main.js /usr/local/bin/driftlock && driftlock 
 
 # As a number, so that Kubernetes can see that it is not root.
 USER 10001:10001
-# Addresses stay those of loopback until the configuration says who may send: see docs/DEPLOYMENT.md.
+# Addresses stay those of loopback until the configuration says who may send: see docs/guides/tls-and-auth.md.
 ENV NODE_ENV=production \
     DRIFTLOCK_DATA_DIR=/var/lib/driftlock \
     DRIFTLOCK_HEALTH_ENDPOINT=127.0.0.1:13133

@@ -71,11 +71,11 @@ describe.each([
   });
 });
 
-it("names the package's version in the chart, docker-compose.yml and docs/DEPLOYMENT.md", () => {
+it("names the package's version in the chart, docker-compose.yml and docs/guides/containers.md", () => {
   const chart = parse(text("deploy/helm/driftlock/Chart.yaml"));
   expect(chart).toMatchObject({ version, appVersion: version });
   expect(services.driftlock.image).toBe(`driftlock:${version}`);
-  const told = [...text("docs/DEPLOYMENT.md").matchAll(/driftlock:(\d\S+)/g)].map(([, tag]) => tag);
+  const told = [...text("docs/guides/containers.md").matchAll(/driftlock:(\d\S+)/g)].map(([, tag]) => tag);
   expect(new Set(told)).toEqual(new Set([version]));
 });
 

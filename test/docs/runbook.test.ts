@@ -1,0 +1,69 @@
+/** The alert rules use metrics that exist, and the runbook has an entry for each of them and for each component of /readyz. */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pino from "pino";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { configSchema } from "../../src/config/schema.ts";
+import { type Sidecar, startSidecar } from "../../src/sidecar/index.ts";
+
+interface Rule {
+  alert: string;
+  expr: string;
+  annotations: { summary: string; runbook: string };
+}
+
+const text = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+const rules: Rule[] = parse(text("deploy/prometheus/driftlock.rules.yaml")).groups.flatMap(
+  (group: { rules: Rule[] }) => group.rules,
+);
+const headings = [...text("docs/guides/runbook.md").matchAll(/^### (.+)$/gm)].map(([, heading]) => heading!);
+
+let folder: string;
+let sidecar: Sidecar;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "driftlock-docs-"));
+  const anyPort = { endpoint: "127.0.0.1:0" };
+  const config = configSchema.parse({
+    receive: { grpc: anyPort, http: anyPort },
+    // Nothing answers at either: what is read is the list of components, not their state.
+    forward: { endpoint: "http://127.0.0.1:9" },
+    limits: { store: "redis://127.0.0.1:9", requests_per_second: 1 },
+    api: anyPort,
+    data_dir: folder,
+  });
+  sidecar = await startSidecar(config, { log: pino({ level: "silent" }) });
+});
+afterAll(async () => {
+  await sidecar?.close();
+  rmSync(folder, { recursive: true });
+});
+
+const get = (path: string) => fetch(`http://${sidecar.addresses.api}${path}`);
+
+describe.each(rules)("$alert", ({ alert, expr, annotations }) => {
+  it("has an entry in the runbook, to which it links", () => {
+    expect(headings).toContain(alert);
+    expect(annotations.runbook).toBe(`docs/guides/runbook.md#${alert.toLowerCase()}`);
+  });
+
+  it("asks for metrics that exist", async () => {
+    const metrics = new Set((await (await get("/metrics")).text()).match(/^# TYPE \S+/gm));
+    for (const [name] of expr.matchAll(/driftlock_[a-z_]+/g)) {
+      expect(metrics).toContain(`# TYPE ${name}`);
+    }
+  });
+});
+
+it("has no entry for an alert that is gone", () => {
+  expect(headings.filter((heading) => /^Driftlock[A-Z]/.test(heading)).sort()).toEqual(
+    rules.map(({ alert }) => alert).sort(),
+  );
+});
+
+it("explains every component of /readyz", async () => {
+  const { components } = (await (await get("/readyz")).json()) as { components: { name: string }[] };
+  expect(components.length).toBeGreaterThan(5);
+  expect(headings).toEqual(expect.arrayContaining(components.map(({ name }) => name)));
+});
