@@ -12,7 +12,7 @@ interface Command {
   run(args: string[], io: Io): Promise<number>;
 }
 
-const commands: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
+export const commands: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
   run: {
     summary: "receive, judge and forward OTLP data until stopped",
     load: () => import("./run/command.ts"),

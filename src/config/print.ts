@@ -1,11 +1,12 @@
-import { Document, isCollection, isNode } from "yaml";
-import { keyAt, keys } from "./keys.ts";
+import { stringify } from "yaml";
+import { type Key, keyAt, root, type Section } from "./keys.ts";
 import type { Config } from "./schema.ts";
 import { formatNumber } from "./text.ts";
 
 const redacted = "[redacted]";
+const indent = "  ";
 
-/** A value as it may be shown: units for numbers, nothing of secrets. */
+/** A value as it may be shown: numbers with units, and nothing of secrets. */
 function shown(value: unknown, path: readonly string[]): unknown {
   const key = keyAt(path);
   if (key === undefined) {
@@ -19,19 +20,42 @@ function shown(value: unknown, path: readonly string[]): unknown {
   return typeof value === "number" ? formatNumber(key, value) : value;
 }
 
-/** A copy without secrets and with units, for people and logs. */
-export function redact(config: Config): unknown {
-  return shown(config, []);
+/**
+ * Every key of the configuration as YAML, which reads back as the same configuration but for secrets, which are redacted.
+ * A value that is no default has its source beside it. Keys and sections that are not set are comments.
+ */
+export function printConfig(config: Config, sources: ReadonlyMap<string, string>): string {
+  return `${sectionLines(root, shown(config, []) as Values, sources).join("\n")}\n`;
 }
 
-/** The whole configuration as YAML; what is no default has its source beside it. Values of headers are redacted. */
-export function printConfig(config: Config, sources: ReadonlyMap<string, string>): string {
-  const doc = new Document(redact(config));
-  for (const { name, path } of keys) {
-    const node = doc.getIn(path, true);
-    const source = sources.get(name);
-    if (isCollection(node)) node.flow = true;
-    if (isNode(node) && source !== undefined) node.comment = ` ${source}`;
-  }
-  return doc.toString({ lineWidth: 0, flowCollectionPadding: false });
+type Values = Readonly<Record<string, unknown>>;
+
+function sectionLines(section: Section, values: Values, sources: ReadonlyMap<string, string>): string[] {
+  return [...section.children].flatMap(([name, child]) => {
+    const value = values[name];
+    if (value === undefined) return unsetLines(name, child).map((line) => `# ${line}`);
+    if (child.kind === "section")
+      return [`${name}:`, ...nested(sectionLines(child, value as Values, sources))];
+    const source = sources.get(child.name);
+    return [`${name}: ${oneLine(value)}${source === undefined ? "" : ` # ${source}`}`];
+  });
+}
+
+function unsetLines(name: string, entry: Key | Section): string[] {
+  if (entry.kind === "key") return [`${name}: # ${entry.expected}`];
+  return [`${name}:`, ...nested([...entry.children].flatMap(([child, inner]) => unsetLines(child, inner)))];
+}
+
+function nested(lines: readonly string[]): string[] {
+  return lines.map((line) => indent + line);
+}
+
+function oneLine(value: unknown): string {
+  const options = {
+    collectionStyle: "flow",
+    flowCollectionPadding: false,
+    lineWidth: 0,
+    blockQuote: false,
+  } as const;
+  return stringify(value, options).trimEnd();
 }

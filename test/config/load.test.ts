@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseDocument } from "yaml";
 import { missingFiles } from "../../src/config/check.ts";
 import { keys } from "../../src/config/keys.ts";
 import { type Loaded, loadConfig } from "../../src/config/load.ts";
@@ -344,6 +345,28 @@ describe("problems", () => {
     ]);
   });
 
+  it("suggests sections too, and does not take names that share one for near", () => {
+    expect(
+      problems(
+        "",
+        {
+          DRIFTLOCK_DETECT_BUDGT: "1",
+          DRIFTLOCK_API_KY: "x",
+          DRIFTLOCK_MAX_STREAMS: "9",
+          DRIFTLOCK_ZZZ: "1",
+        },
+        { "detect.budgt": "1", "detect.budget": "1" },
+      ),
+    ).toEqual([
+      "unknown variable; did you mean DRIFTLOCK_DETECT_BUDGET? It is a section; set one of its keys, such as DRIFTLOCK_DETECT_BUDGET_PER_STREAM_PER_DAY (env DRIFTLOCK_DETECT_BUDGT)",
+      "unknown variable; did you mean DRIFTLOCK_API_KEY? (env DRIFTLOCK_API_KY)",
+      "unknown variable; did you mean DRIFTLOCK_DETECT_MAX_STREAMS? (env DRIFTLOCK_MAX_STREAMS)",
+      "unknown variable; `driftlock validate --print` lists all keys (env DRIFTLOCK_ZZZ)",
+      "unknown flag; did you mean --detect.budget? It is a section; set one of its keys, such as --detect.budget.per_stream_per_day (flag --detect.budgt)",
+      "unknown flag; it is a section; set one of its keys, such as --detect.budget.per_stream_per_day (flag --detect.budget)",
+    ]);
+  });
+
   it("names a section by a flag or variable that opened it", () => {
     expect(problems("", { DRIFTLOCK_RECEIVE_GRPC_TLS_CERT_FILE: "a.pem" })).toEqual([
       "receive.grpc.tls.key_file: is missing; set it (env DRIFTLOCK_RECEIVE_GRPC_TLS_CERT_FILE)",
@@ -621,5 +644,20 @@ describe("print", () => {
     expect(text).not.toContain("hunter2");
     expect(text).toContain("max_inflight_size: 256MiB\n");
     expect(load(text, env).config).toEqual(config);
+  });
+
+  it("has every key, those that are not set as comments", () => {
+    const { config, sources } = load(
+      "forward: {endpoint: 'https://a.example', tls: {insecure_skip_verify: true}, headers: {x: 'a # b', y: ''}}\nauth: {enabled: true, tenant_header: x-tenant, trusted_proxies: ['::1', 10.0.0.0/8]}\ntelemetry: {service_name: \"two\\nlines: 'x'\"}",
+    );
+    const uncommented = parseDocument(printConfig(config, new Map()).replaceAll("# ", ""));
+    for (const { name, path } of keys) expect(uncommented.hasIn(path), name).toBe(true);
+    const text = printConfig(config, sources);
+    expect(text).toContain("    # tls:\n    #   cert_file: # a path\n");
+    expect(text).toContain("limits:\n  # store: # a URL");
+    expect(load(text).config).toEqual({
+      ...config,
+      forward: { ...config.forward, headers: { x: "[redacted]", y: "[redacted]" } },
+    });
   });
 });
