@@ -22,4 +22,4 @@ process.exitCode = await dispatch(process.argv.slice(2), {
 });
 
 // What still holds the process (a stuck thread, a socket half closed) does not hold it for long.
-setTimeout(() => process.exit(), 2_000).unref();
+setTimeout(() => process.exit(), 250).unref();

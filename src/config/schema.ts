@@ -91,9 +91,9 @@ export const configSchema = z.strictObject({
       ),
   }).describe("Driftlock's own logs and traces."),
   shutdown_timeout: duration
-    .default(10_000)
+    .default(20_000)
     .describe(
-      "The time after SIGTERM for delivering pending requests. What is left then is reported and given up.",
+      "The time from SIGTERM to the end of the process. Half of it is for delivering pending requests: what is left then is given up and reported. The rest, but at least a second, is for saving what streams have learned.",
     ),
   data_dir: path
     .default("./driftlock-data")

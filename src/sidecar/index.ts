@@ -48,8 +48,9 @@ export interface Sidecar {
   /** What went through so far, and the engine's streams. */
   stats(): Counts & { streams: number; learning: number };
   /**
-   * Takes no more requests, waits up to `shutdown_timeout` for those in work, then gives up the rest. Resolves to what
-   * was accepted and not delivered: its senders have been told, or it is on disk. A second call waits for the first.
+   * Takes no more requests, waits up to half of `shutdown_timeout` for those in work, gives up the rest, and saves what
+   * streams have learned. Resolves within `shutdown_timeout`, but not sooner than a second after that half, to what was
+   * accepted and not delivered: its senders have been told, or it is on disk. A second call waits for the first.
    */
   close(): Promise<Remainder>;
 }
@@ -60,20 +61,17 @@ const stuckMs = 4_000;
 /** How often the gRPC health service is told. */
 const healthMs = 1_000;
 
-/** For the last snapshot, after the deadline: streams by the thousand take some seconds. */
-const snapshotMs = 10_000;
-
-/** For the last figures of streams. */
-const feedMs = 2_000;
-
-/** For the store to write what waits. */
-const storeMs = 5_000;
+/** What is left, at the least, to save and close everything once delivery has ended. */
+const minClosingMs = 1_000;
 
 /** The longest that a timer takes. */
 const maxTimerMs = 2 ** 31 - 1;
 
-/** For what comes after the deadline: answers to senders, the last spans. */
-const graceMs = 1_000;
+/** For senders to receive their answers once delivery has ended. */
+const answerMs = 500;
+
+/** For the last spans, if the start fails. */
+const spansMs = 1_000;
 
 function receiversState(closing: boolean, addresses: (string | undefined)[]): Component {
   const reason = closing ? "shutting down" : `listening on ${addresses.filter(Boolean).join(", ")}`;
@@ -116,14 +114,15 @@ function limitsState({ shared, reason }: SharingState): Component {
 /** Since the machine started, so that time passes for the engine while the process is restarted. */
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000_000n);
 
-/** Resolves with `work`, or without it after `ms`. */
-async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+/** Waits for `work`, for so long at most. Resolves to whether it has ended. */
+async function atMost(ms: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
-  const elapsed = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
+  const elapsed = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
   });
-  await Promise.race([work, elapsed]);
+  const ended = await Promise.race([work.then(() => true), elapsed]);
   clearTimeout(timer);
+  return ended;
 }
 
 /** Lets the stream learn what a person made of an anomaly; that it is over then goes the way of all reports. */
@@ -175,9 +174,13 @@ async function startSnapshots(engine: Engine, config: Config, dataDir: DataDir, 
   const timer = every > 0 ? setInterval(save, Math.min(every, maxTimerMs)).unref() : undefined;
   return {
     stop: () => clearInterval(timer),
-    async close() {
+    async close(maxMs: number) {
       clearInterval(timer);
-      await atMost(snapshotMs, file.saved().then(save));
+      if (await atMost(maxMs, file.saved().then(save))) return;
+      log.error(
+        { path },
+        "shutdown_timeout leaves too little time to save what streams have learned: their last snapshot stands",
+      );
     },
   };
 }
@@ -224,9 +227,9 @@ export async function startSidecar(
     const snapshots = engine ? await startSnapshots(engine, config, dataDir, log) : undefined;
     if (snapshots) started.push(async () => snapshots.stop());
     const feed = engine ? new StreamFeed(engine, store.streams, log) : undefined;
-    if (feed) started.push(() => feed.close(0));
+    if (feed) started.push(async () => feed.stop());
     const tracing = await startTracing(telemetry, versions.version);
-    if (tracing) started.push(() => atMost(graceMs, tracing.close()));
+    if (tracing) started.push(() => atMost(spansMs, tracing.close()));
     const pipeline = new Pipeline({
       engine,
       forwarder,
@@ -325,31 +328,34 @@ export async function startSidecar(
       quiet?.close();
       receivers.setServing(false);
       pipeline.drain();
-      const deadline = performance.now() + config.shutdown_timeout;
-      const drained = receivers.close(config.shutdown_timeout + graceMs);
-      await atMost(config.shutdown_timeout, drained);
-      // Past the deadline: senders of what is still held are told, and what comes out of the engine goes no further.
-      // Before it all senders are answered, and what is on its way from the disk may arrive.
+      const start = performance.now();
+      const deliveryMs = config.shutdown_timeout / 2;
+      const end = start + Math.max(config.shutdown_timeout, deliveryMs + minClosingMs);
+      const left = () => Math.max(0, end - performance.now());
+      const drained = receivers.close(deliveryMs + answerMs);
+      await atMost(deliveryMs, drained);
+      // If time is up, the senders of what is still held are told, and what comes out of the engine goes no further.
+      // Otherwise all senders have been answered, and what is on its way from the disk may arrive.
       engine?.cancel();
-      await forwarder.close(Math.max(0, deadline - performance.now()));
-      await atMost(graceMs, drained);
+      await atMost(left(), forwarder.close(Math.max(0, start + deliveryMs - performance.now())));
+      await atMost(Math.min(answerMs, left()), drained);
       const undelivered = pipeline.undelivered();
       if (pipeline.judgingFor === 0) {
-        await feed?.close(feedMs);
-        await snapshots?.close();
+        await feed?.close(left() / 4);
+        await snapshots?.close(left() * 0.75);
+        if (engine) await atMost(left(), engine.close());
       } else {
         log.error(
           "the engine is stuck in a request: what streams have learned since the last snapshot is lost",
         );
+        feed?.stop();
         snapshots?.stop();
+        void engine?.close();
       }
-      if (engine) await atMost(graceMs, engine.close());
-      if (api) await atMost(graceMs, api.close());
-      if (probes) await atMost(graceMs, probes.close());
+      const listeners = Promise.all([api?.close(), probes?.close(), metering.close(), tracing?.close()]);
+      await atMost(left() / 2, listeners);
       hub.close();
-      await atMost(graceMs, metering.close());
-      await atMost(storeMs, store.close());
-      if (tracing) await atMost(graceMs, tracing.close());
+      await atMost(left(), store.close());
       const inPlace = await dataDir.look();
       dataDir.close();
       const { storedBytes } = forwarder.state();

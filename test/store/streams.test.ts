@@ -1,4 +1,5 @@
 /** Streams: what is told of them, and over time. */
+import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import type { FiguresPage } from "../../src/engine/figures.ts";
 import { Channel, Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
@@ -227,6 +228,31 @@ onEachDatabase((databases) => {
       const { items } = await store.streams.list("acme");
       expect(items.map(({ records }) => records)).toEqual([2n, 2n, 2n]);
       await feed.close(0);
+    });
+
+    it("says at the close what is lost, and nothing once it is stopped", async () => {
+      const messages: string[] = [];
+      const log = pino(
+        { level: "debug" },
+        { write: (line: string) => void messages.push(JSON.parse(line).msg) },
+      );
+      const away = {
+        async record() {
+          throw new StoreUnavailable("away");
+        },
+      };
+      const closing = new StreamFeed(source(3), away, log, 1e6);
+      await closing.close(5_000);
+      expect(messages).toEqual(["the statistics of streams since they were last stored are lost"]);
+
+      // As of an engine that is closed while it is asked.
+      const answer = Promise.withResolvers<FiguresPage>();
+      const stopped = new StreamFeed({ figures: () => answer.promise }, away, log, 1e6);
+      const told = stopped.tell();
+      stopped.stop();
+      answer.reject(new Error("closed"));
+      await told;
+      expect(messages).toHaveLength(1);
     });
 
     it("is not held up by what no database takes", async () => {

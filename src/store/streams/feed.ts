@@ -20,6 +20,7 @@ export class StreamFeed {
   /** Taken from the engine, and not stored yet: a page at the most. */
   #waiting: StreamObservation[] = [];
   #failing = false;
+  #stopped = false;
   #running: Promise<void> | undefined;
 
   constructor(source: FiguresSource, streams: Pick<Streams, "record">, log: Logger, everyMs = tellEveryMs) {
@@ -40,15 +41,23 @@ export class StreamFeed {
     return this.#running;
   }
 
-  /** Tells what there is for the last time, for so long at the most. */
-  async close(maxMs: number): Promise<void> {
+  /** Asks the engine for nothing more. */
+  stop(): void {
     clearInterval(this.#timer);
-    await this.#running;
+    this.#stopped = true;
+  }
+
+  /** Stores what has changed for the last time, for so long at the most. */
+  async close(maxMs: number): Promise<void> {
+    this.stop();
     const elapsed = new AbortController();
+    const last = Promise.resolve(this.#running).then(() => this.tell());
     await Promise.race([
-      this.tell(),
-      sleep(maxMs, undefined, { ref: false, signal: elapsed.signal }).catch(() => {}),
-    ]);
+      last.then(() => !this.#failing),
+      sleep(maxMs, false, { ref: false, signal: elapsed.signal }).catch(() => {}),
+    ]).then((stored) => {
+      if (!stored) this.#log.warn("the statistics of streams since they were last stored are lost");
+    });
     elapsed.abort();
   }
 
@@ -66,7 +75,7 @@ export class StreamFeed {
       if (this.#failing) this.#log.info("figures of streams are stored again");
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) {
+      if (!this.#failing && !this.#stopped) {
         this.#log.warn({ reason: reasonOf(error) }, "figures of streams cannot be stored now; they add up");
       }
       this.#failing = true;
