@@ -47,6 +47,7 @@ coverage-native: build/coverage/.stamp ## which lines of native/cbad and native/
 
 .PHONY: test-e2e
 test-e2e: build ## against a real OpenTelemetry Collector (wants Go)
+	@if command -v go > /dev/null; then cd tools && go test ./otelload; fi
 	vitest run --config vitest.e2e.config.ts
 
 .PHONY: test-api

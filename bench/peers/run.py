@@ -21,9 +21,8 @@ from detectors import half_space_trees, isolation_forest, random_cut_forest
 
 HERE = Path(__file__).resolve().parent
 BUILT = HERE.parent.parent / "build" / "quality"
-SHARED = HERE.parent.parent.parent / "shared"
-DATA = Path(os.environ.get("QUALITY_DATA", SHARED / "data"))
-SCORERS = Path(os.environ.get("QUALITY_SCORERS", SHARED / "quality"))
+DATA = Path(os.environ.get("QUALITY_DATA", HERE.parent.parent.parent / "shared" / "data"))
+SCORERS = HERE.parent / "quality" / "scorers"
 RESULTS = HERE / "results.json"
 FAULTS = {"latency": "latency", "status": "status", "missing child": "missing-child", "wrong parent": "wrong-parent"}
 DENSE_TRAIN = 1000

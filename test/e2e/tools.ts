@@ -1,37 +1,32 @@
 /** The OpenTelemetry programs that Driftlock is tried with: where they come from and how they are started. */
-import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { execFile, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Signal } from "../../src/otlp/protocol.ts";
 import { freePort, Program } from "./programs.ts";
 
-/** Builds them from Go modules, and keeps what is built. It lies beside the checkout. */
-const buildScript = fileURLToPath(new URL("../../../shared/tools/otelcol/build.sh", import.meta.url));
-const binaries = join(tmpdir(), "otelcol-bin");
-const targets = ["core", "telemetrygen", "otelload"];
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
-export const toolsAvailable = existsSync(buildScript);
-export const missingTools = `the build script of the Collector and telemetrygen is missing: ${buildScript}`;
+const binaries = path("../../build/tools");
+export const otelload = join(binaries, "otelload");
+export const telemetrygen = join(binaries, "telemetrygen");
+const otelcol = join(binaries, "otelcol");
 
-/** @throws {Error} that says what is missing, or what the compiler said. */
+export const toolsAvailable = spawnSync("go", ["version"]).status === 0;
+export const missingTools =
+  "Go is missing, with which tools/build.sh builds the Collector and telemetrygen: install it from go.dev";
+
+/** Builds what has changed. @throws {Error} that says what is missing, or what the compiler said. */
 export async function buildTools(): Promise<void> {
   if (!toolsAvailable) throw new Error(missingTools);
   try {
-    const { stdout } = await promisify(execFile)(buildScript, [binaries, ...targets]);
-    process.stderr.write(stdout);
+    await promisify(execFile)(path("../../tools/build.sh"));
   } catch (error) {
-    throw new Error(`${buildScript} failed: ${(error as { stderr?: string }).stderr ?? error}`, {
-      cause: error,
-    });
+    const { stderr } = error as { stderr?: string };
+    throw new Error(`tools/build.sh failed: ${stderr ?? error}`, { cause: error });
   }
 }
-
-export const otelload = join(binaries, "otelload");
-export const telemetrygen = join(binaries, "telemetrygen");
-const otelcol = join(binaries, "otelcol-core");
 
 export interface Collector {
   program: Program;
