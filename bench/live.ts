@@ -2,6 +2,7 @@
  * Live events to many listeners: how long each waits, what the API takes. `node bench/live.ts [LISTENERS] [RATE] [SECONDS]
  * [SLOW]`: listeners, half of them by WebSocket; events a second; how many more connect and never read.
  */
+
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -16,6 +17,7 @@ import { create } from "@bufbuild/protobuf";
 import { Registry } from "prom-client";
 import { Access } from "../src/access/access.ts";
 import { Limiter } from "../src/access/limits.ts";
+import { encodeReport } from "../src/anomaly/report.ts";
 import { LiveHub } from "../src/api/live/hub.ts";
 import { liveSink } from "../src/api/live/publish.ts";
 import { startApi } from "../src/api/server.ts";
@@ -54,20 +56,22 @@ async function serve(folder: string): Promise<void> {
     for (let i = 0; i < rate; i++) {
       n += 1;
       publish(
-        create(AnomalySchema, {
-          id: n.toString(16).padStart(32, "0"),
-          tenant: "default",
-          stream: "logs service.name=checkout",
-          serviceName: "checkout",
-          channel: 1,
-          severity: 2,
-          score: 30,
-          limit: 20,
-          explanation: "12 bytes of this record are in no record of the baseline",
-          // By which listeners know when the event was published.
-          field: String(Date.now()),
-          record: { text: "upstream request timed out after the third attempt ".repeat(5), novel: [] },
-        }),
+        encodeReport(
+          create(AnomalySchema, {
+            id: n.toString(16).padStart(32, "0"),
+            tenant: "default",
+            stream: "logs service.name=checkout",
+            serviceName: "checkout",
+            channel: 1,
+            severity: 2,
+            score: 30,
+            limit: 20,
+            explanation: "12 bytes of this record are in no record of the baseline",
+            // By which listeners know when the event was published.
+            field: String(Date.now()),
+            record: { text: "upstream request timed out after the third attempt ".repeat(5), novel: [] },
+          }),
+        ),
       );
       await sleep(1_000 / rate);
     }

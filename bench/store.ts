@@ -2,6 +2,7 @@
  * The store under a stream of anomalies: what reaches the disk, and what that takes of the event loop, where requests
  * are received and sent on. `node bench/store.ts [RATE] [SECONDS] [URL]`: anomalies a second; a PostgreSQL's URL.
  */
+
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,6 +11,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
+import { encodeReport } from "../src/anomaly/report.ts";
 import { configSchema } from "../src/config/schema.ts";
 import { type Anomaly, AnomalySchema } from "../src/gen/driftlock/v1/anomaly_pb.js";
 import { anomalySink, openStore } from "../src/store/index.ts";
@@ -62,16 +64,16 @@ const store = await openStore(config, {
 try {
   const sink = anomalySink(store);
   const delay = monitorEventLoopDelay({ resolution: 1 });
-  const anomalies = Array.from({ length: rate * seconds }, (_, n) => anomaly(n));
+  const reports = Array.from({ length: rate * seconds }, (_, n) => encodeReport(anomaly(n)));
   await sleep(200);
   delay.enable();
   const cpu = process.threadCpuUsage();
   const all = process.cpuUsage();
   const start = performance.now();
   // A request's worth at a time, every 10 ms.
-  for (let given = 0; given < anomalies.length; ) {
-    const due = Math.min(anomalies.length, Math.ceil(((performance.now() - start) / 1e3) * rate));
-    for (; given < due; given++) sink(anomalies[given]!);
+  for (let given = 0; given < reports.length; ) {
+    const due = Math.min(reports.length, Math.ceil(((performance.now() - start) / 1e3) * rate));
+    for (; given < due; given++) sink(reports[given]!);
     await sleep(10);
   }
   await store.writer.flush();

@@ -39,7 +39,8 @@ export async function firstReports(): Promise<Anomaly[]> {
     const learned = Array.from({ length: 500 }, (_, i) => normal(i));
     const judged = Array.from({ length: 100 }, (_, i) => (i % 2 ? normal(i) : strange()));
     await engine.process("logs", "default", request(name, learned, 0));
-    found.push(...(await engine.process("logs", "default", request(name, judged, 500))).anomalies);
+    const { reports } = await engine.process("logs", "default", request(name, judged, 500));
+    found.push(...reports.map(({ message }) => message));
   }
   await engine.close();
   return found.filter(({ state, occurrence }) => state === State.OPEN && occurrence === 1n);

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import process from "node:process";
-import { decodeAnomaly } from "../src/anomaly/message.ts";
+import { decodeReport } from "../src/anomaly/report.ts";
 import { configSchema } from "../src/config/schema.ts";
 import { startSidecar } from "../src/sidecar/index.ts";
 import { anomalySink, openStore } from "../src/store/index.ts";
@@ -49,8 +49,8 @@ function feed(rate: number): void {
     for (const now = Date.now(); given < due; given++) {
       const slot = given % mostOpen;
       const ended = given - mostOpen;
-      if (ended >= 0) sink(decodeAnomaly(ends[ended % ends.length]!.of(ended, beganAt[slot]!)));
-      sink(decodeAnomaly(firsts[given % firsts.length]!.of(given, now)));
+      if (ended >= 0) sink(decodeReport(ends[ended % ends.length]!.of(ended, beganAt[slot]!)));
+      sink(decodeReport(firsts[given % firsts.length]!.of(given, now)));
       beganAt[slot] = now;
     }
   }, 10);

@@ -1,8 +1,10 @@
 /** The SDK's door: what a Node service imports. */
 import { native } from "./native.ts";
 
+export type { Report } from "./anomaly/report.ts";
 export { type Config, configSchema, type DetectConfig } from "./config/schema.ts";
-export { type Anomaly, Engine, type EngineSettings, type EngineStats, type Judged } from "./engine/index.ts";
+export { Engine, type EngineSettings, type EngineStats, type Judged } from "./engine/index.ts";
+export type { Anomaly } from "./gen/driftlock/v1/anomaly_pb.js";
 export type {
   CodecName,
   ColumnType,

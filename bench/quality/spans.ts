@@ -2,8 +2,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { configSchema } from "../../src/config/schema.ts";
-import { type Anomaly, Engine, type Judged } from "../../src/engine/index.ts";
-import { Channel, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { Engine, type Judged } from "../../src/engine/index.ts";
+import { type Anomaly, Channel, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import type { AnomalyName, Schedule } from "../../src/generate/anomalies.ts";
 import { Random } from "../../src/generate/random.ts";
@@ -37,8 +37,10 @@ export function engine(budget?: number): Engine {
 const ms = (nanos: bigint) => Number(nanos / 1_000_000n);
 
 /** First reports; later ones tell how an anomaly goes on. */
-export function begun({ anomalies }: Judged): Anomaly[] {
-  return anomalies.filter(({ state, occurrence }) => state === State.OPEN && occurrence === 1n);
+export function begun({ reports }: Judged): Anomaly[] {
+  return reports
+    .map(({ message }) => message)
+    .filter(({ state, occurrence }) => state === State.OPEN && occurrence === 1n);
 }
 
 /** Visits of one service, with altered ones at the given times. */
@@ -122,7 +124,7 @@ async function judgeVisits(
       if (fault) incidents.push(incident);
     }
     // What is flagged behind the last record, such as a session that broke off, is no record's.
-    for (const anomaly of outcome.anomalies) {
+    for (const { message: anomaly } of outcome.reports) {
       if (anomaly.state !== State.OPEN) continue;
       const time = ms(anomaly.timeUnixNano);
       const incident = incidents.findLast((each) => each.time <= time + 1 && time <= each.time + afterMs);
@@ -195,7 +197,7 @@ async function shopIncidents(): Promise<Incidents[]> {
         incident.records++;
         if (outcome.scores![4 * i + 2] === 1) incident.found ||= Channel[outcome.scores![4 * i + 3]!]!;
       });
-      for (const anomaly of outcome.anomalies) {
+      for (const { message: anomaly } of outcome.reports) {
         streams.add(anomaly.stream);
         if (anomaly.state !== State.OPEN) continue;
         const incident = at(ms(anomaly.timeUnixNano));

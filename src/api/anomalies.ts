@@ -1,19 +1,21 @@
 import { z } from "zod";
-import type { AnomalyDetail, AnomalyFilter, AnomalyPatch, Store } from "../store/index.ts";
-import { dispositions } from "../store/index.ts";
 import {
-  anomalyColumns,
-  anomalyDetailJson,
-  anomalyDetailSchema,
-  anomalyJson,
-  anomalySchema,
   channelNames,
+  dispositions,
   severityNames,
   signalNames,
   stateNames,
   toChannel,
   toSeverity,
   toSignal,
+} from "../anomaly/names.ts";
+import type { AnomalyDetail, AnomalyFilter, AnomalyPatch, Store } from "../store/index.ts";
+import {
+  anomalyColumns,
+  anomalyDetailJson,
+  anomalyDetailSchema,
+  anomalyJson,
+  anomalySchema,
 } from "./anomaly.ts";
 import type { App } from "./app.ts";
 import { guarded, problems } from "./openapi.ts";

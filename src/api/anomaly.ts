@@ -1,51 +1,18 @@
 /** Anomalies as the API shows them. */
 import { z } from "zod";
 import {
-  type Anomaly as AnomalyReport,
-  Channel,
-  Severity,
-  Signal,
-  State,
-} from "../gen/driftlock/v1/anomaly_pb.js";
+  channelName,
+  channelNames,
+  severityName,
+  severityNames,
+  signalName,
+  signalNames,
+  stateNames,
+} from "../anomaly/names.ts";
+import { type Anomaly, State } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type AnomalyDetail, type AnomalySummary, type StoredReport, streamId } from "../store/index.ts";
 import type { Columns } from "./representation.ts";
 import { formatMs, formatNanos } from "./time.ts";
-
-export const signalNames = ["logs", "traces", "metrics"] as const;
-export const channelNames = ["content", "sequence", "volume", "value", "fields"] as const;
-export const severityNames = ["low", "medium", "high", "critical"] as const;
-export const stateNames = ["open", "ended", "acknowledged", "resolved", "accepted", "false"] as const;
-
-/** Numbers of the .proto by the names of the API, and back; 0 is `unspecified` where there is no name for it. */
-const numbers = {
-  signal: { logs: Signal.LOGS, traces: Signal.TRACES, metrics: Signal.METRICS },
-  channel: {
-    content: Channel.CONTENT,
-    sequence: Channel.SEQUENCE,
-    volume: Channel.VOLUME,
-    value: Channel.VALUE,
-    fields: Channel.FIELDS,
-  },
-  severity: {
-    low: Severity.LOW,
-    medium: Severity.MEDIUM,
-    high: Severity.HIGH,
-    critical: Severity.CRITICAL,
-  },
-};
-
-export const toSignal = (name: (typeof signalNames)[number]): Signal => numbers.signal[name];
-export const toChannel = (name: (typeof channelNames)[number]): Channel => numbers.channel[name];
-export const toSeverity = (name: (typeof severityNames)[number]): Severity => numbers.severity[name];
-
-function nameIn<N extends string>(names: Readonly<Record<N, number>>, number: number): N | "unspecified" {
-  const found = (Object.entries(names) as [N, number][]).find(([, each]) => each === number);
-  return found === undefined ? "unspecified" : found[0];
-}
-
-export const signalName = (number: Signal) => nameIn(numbers.signal, number);
-export const channelName = (number: Channel) => nameIn(numbers.channel, number);
-const severityName = (number: Severity) => nameIn(numbers.severity, number);
 
 const nanos = z.string().describe("RFC 3339 in UTC, with nanoseconds");
 const ms = z.string().describe("RFC 3339 in UTC, with milliseconds");
@@ -158,7 +125,7 @@ export function safeCount(value: bigint): number {
   return Math.min(Number(value), Number.MAX_SAFE_INTEGER);
 }
 
-function reportJson(report: AnomalyReport): ReportJson {
+function reportJson(report: Anomaly): ReportJson {
   const { record, expected, window } = report;
   return {
     channel: channelName(report.channel),
@@ -202,7 +169,7 @@ function reportJson(report: AnomalyReport): ReportJson {
   };
 }
 
-const stored = (report: StoredReport | undefined) => (report ? reportJson(report.anomaly) : null);
+const stored = (report: StoredReport | undefined) => (report ? reportJson(report.message) : null);
 
 export function anomalyJson(summary: AnomalySummary): AnomalyJson {
   return {
@@ -224,11 +191,11 @@ export function anomalyJson(summary: AnomalySummary): AnomalyJson {
 }
 
 export function anomalyDetailJson(detail: AnomalyDetail): z.output<typeof anomalyDetailSchema> {
-  const excerpts = detail.first?.anomaly.excerpts;
+  const excerpts = detail.first?.message.excerpts;
   return {
     ...anomalyJson(detail),
     first: stored(detail.first),
-    examples: detail.examples.map(({ anomaly }) => reportJson(anomaly)),
+    examples: detail.examples.map(({ message }) => reportJson(message)),
     events: detail.events.map(({ state, author, time, note }) => ({
       state,
       author,
@@ -246,7 +213,7 @@ export function anomalyDetailJson(detail: AnomalyDetail): z.output<typeof anomal
 }
 
 /** A report as it comes, before it is stored: what it alone tells of its anomaly. */
-export function liveAnomalyJson(report: AnomalyReport, now: number): AnomalyJson {
+export function liveAnomalyJson(report: Anomaly, now: number): AnomalyJson {
   return {
     id: report.id,
     stream: report.stream,

@@ -1,7 +1,7 @@
 import type { Registry } from "prom-client";
 import { z } from "zod";
 import type { Access } from "../access/access.ts";
-import type { Versions } from "../telemetry/version.ts";
+import type { Versions } from "../version.ts";
 import type { App } from "./app.ts";
 import { senderOf } from "./guard.ts";
 import { problems } from "./openapi.ts";

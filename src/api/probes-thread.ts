@@ -3,9 +3,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
-import { parseListen } from "../base/address.ts";
+import { listenError, parseListen } from "../base/address.ts";
 import { limitConnections } from "../base/connections.ts";
-import { listenError } from "../receive/listen.ts";
 
 interface Answer {
   status: number;

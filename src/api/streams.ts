@@ -1,14 +1,7 @@
 import { z } from "zod";
-import { type RatedPoint, type Store, type Stream, streamStates } from "../store/index.ts";
-import {
-  channelName,
-  finite,
-  safeCount,
-  signalName,
-  signalNames,
-  signalSchema,
-  toSignal,
-} from "./anomaly.ts";
+import { channelName, signalName, signalNames, streamStates, toSignal } from "../anomaly/names.ts";
+import type { RatedPoint, Store, Stream } from "../store/index.ts";
+import { finite, safeCount, signalSchema } from "./anomaly.ts";
 import type { App } from "./app.ts";
 import { guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
@@ -193,7 +186,7 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
       );
       const scores = latest.items.toReversed().flatMap(({ id: anomaly, strongest }) => {
         if (strongest === undefined) return [];
-        const { timeUnixNano, channel, score, limit } = strongest.anomaly;
+        const { timeUnixNano, channel, score, limit } = strongest.message;
         return [
           {
             anomaly,

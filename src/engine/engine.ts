@@ -1,6 +1,5 @@
-import { decodeAnomaly } from "../anomaly/message.ts";
+import { decodeReport, type Report } from "../anomaly/report.ts";
 import type { DetectConfig } from "../config/schema.ts";
-import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type EngineStats, type EngineWindow, type NativeEngine, native } from "../native.ts";
 import { Code, ExportError, type Signal } from "../otlp/protocol.ts";
 import { decodeFigures, type FiguresPage } from "./figures.ts";
@@ -17,7 +16,8 @@ export interface Judged {
   unjudged: number;
   abridged: number;
   unreported: number;
-  anomalies: Anomaly[];
+  /** Reports of anomalies, in wire order of the records that they are about. */
+  reports: Report[];
   /** As in EngineOutcome, where the engine was made with `scores`. */
   scores?: Float64Array;
   windows?: EngineWindow[];
@@ -42,7 +42,7 @@ export interface FeedbackOutcome {
   /** False where no stream remembers the anomaly: each keeps its latest four. */
   found: boolean;
   /** The report that the anomaly is over; undefined where it was over before. */
-  ended: Anomaly | undefined;
+  ended: Report | undefined;
 }
 
 /** Turns native verdicts into anomalies. */
@@ -85,8 +85,8 @@ export class Engine {
    */
   async process(signal: Signal, tenant: string, body: Buffer): Promise<Judged> {
     try {
-      const outcome = await this.#native.process(signal, tenant, body, this.#clock?.());
-      return { ...outcome, anomalies: outcome.anomalies.map(decodeAnomaly) };
+      const { anomalies, ...outcome } = await this.#native.process(signal, tenant, body, this.#clock?.());
+      return { ...outcome, reports: anomalies.map(decodeReport) };
     } catch (error) {
       const refuse = (code: Code, message: string) =>
         new ExportError(code, message, undefined, { cause: error });
@@ -106,9 +106,9 @@ export class Engine {
    * Requests move the clock by which silent streams are missed. Where none has come for a while, this does: `ms`, 1 to
    * 60,000, have passed without one but of the tenants `heard`. Resolves to what that brings to light.
    */
-  async advance(ms: number, heard: Iterable<string> = []): Promise<Anomaly[]> {
+  async advance(ms: number, heard: Iterable<string> = []): Promise<Report[]> {
     const anomalies = await this.#native.advance(ms, [...heard], this.#clock?.());
-    return anomalies.map(decodeAnomaly);
+    return anomalies.map(decodeReport);
   }
 
   stats(): EngineStats {
@@ -130,7 +130,7 @@ export class Engine {
 
   async #feedback(tenant: string, anomalyId: string, kind: "accept" | "false"): Promise<FeedbackOutcome> {
     const { found, ended } = await this.#native.feedback(tenant, anomalyId, kind);
-    return { found, ended: ended ? decodeAnomaly(ended) : undefined };
+    return { found, ended: ended ? decodeReport(ended) : undefined };
   }
 
   /** Figures of streams that have changed since they were last told, about `most` of them. */

@@ -1,9 +1,6 @@
 /** What the engine tells of its streams from time to time. */
+import { type StreamState, streamStates } from "../anomaly/names.ts";
 import type { Channel, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
-
-/** As numbered in native/report/figures.hpp, which says what they mean. */
-export const streamStates = ["learning", "watching", "shelved", "evicted", "limited"] as const;
-export type StreamState = (typeof streamStates)[number];
 
 export interface StreamFigures {
   tenant: string;

@@ -1,5 +1,5 @@
 /** Lets the engine miss streams while their tenants send nothing: requests alone move its clocks otherwise. */
-import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
+import type { AnomalySink } from "../anomaly/report.ts";
 import type { Engine } from "./engine.ts";
 
 interface ErrorLog {
@@ -9,9 +9,9 @@ interface ErrorLog {
 /** Of time that passes at once. */
 const stepMs = 10_000;
 
-export class QuietWatch {
+export class SilenceClock {
   readonly #engine: Engine;
-  readonly #tell: (anomaly: Anomaly) => void;
+  readonly #emit: AnomalySink;
   readonly #log: ErrorLog;
   /** Tenants since the last step. */
   readonly #heard = new Set<string>();
@@ -19,9 +19,9 @@ export class QuietWatch {
   #refused = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(engine: Engine, tell: (anomaly: Anomaly) => void, log: ErrorLog) {
+  constructor(engine: Engine, emit: AnomalySink, log: ErrorLog) {
     this.#engine = engine;
-    this.#tell = tell;
+    this.#emit = emit;
     this.#log = log;
   }
 
@@ -52,7 +52,7 @@ export class QuietWatch {
     this.#heard.clear();
     this.#refused = false;
     if (!counts) return;
-    for (const anomaly of await this.#engine.advance(stepMs, heard)) this.#tell(anomaly);
+    for (const report of await this.#engine.advance(stepMs, heard)) this.#emit(report);
   }
 
   close(): void {

@@ -6,7 +6,7 @@ import type { DurableHooks } from "./hooks.ts";
 export { checkForward } from "./check.ts";
 export { type Exporter, Forwarder, type ForwarderState, type Undelivered } from "./forwarder.ts";
 export type { LastError } from "./health.ts";
-export type { DropReason, DurableHooks, ForwardHooks } from "./hooks.ts";
+export { type DropReason, type DurableHooks, dropReasons, type ForwardHooks } from "./hooks.ts";
 
 /**
  * The forwarder that `queue.storage` asks for; what an earlier process left in `dataDir` goes on at once.

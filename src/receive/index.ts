@@ -7,8 +7,14 @@ import { startHttp } from "./http.ts";
 import { type Authenticate, type Call, Intake } from "./intake.ts";
 import { type Endpoint, maxTimer } from "./listen.ts";
 
-export type { ReceiveHooks, RequestEvent, Transport } from "./hooks.ts";
+// For the API, whose event bodies are read within the same limits.
+export type { Permit } from "./admission.ts";
+export { BodyCut, retryAfterMs } from "./arrivals.ts";
+export { decompress, type Encoding, encodings } from "./decompress.ts";
+export { closeReasons, cutReasons, type ReceiveHooks, type RequestEvent, type Transport } from "./hooks.ts";
+export { readBody } from "./http-body.ts";
 export type { Authenticate, Call, Received, Sender } from "./intake.ts";
+export { TooLarge } from "./too-large.ts";
 
 export interface Receivers {
   /** host:port as bound; undefined where the configuration disables it. */

@@ -1,5 +1,5 @@
 import type { AddressInfo, Server, Socket } from "node:net";
-import { parseListen } from "../base/address.ts";
+import { listenError, parseListen } from "../base/address.ts";
 import { Connections, maxPipelined } from "../base/connections.ts";
 import type { ReceiveHooks, Transport } from "./hooks.ts";
 
@@ -98,25 +98,4 @@ export async function listen(
 /** The other end of a connection, the same for the protocols on top of it. */
 export function sourceOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
-}
-
-/** Names the key, the address and the remedy. */
-export function listenError(key: string, endpoint: string, error: NodeJS.ErrnoException): Error {
-  return new Error(`${key}: cannot listen on ${endpoint}: ${reason(error)}`, { cause: error });
-}
-
-function reason(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case "EADDRINUSE":
-      return "another process listens there; stop it or choose another port";
-    case "EACCES":
-      return "not permitted; choose a port above 1023, or allow this process to bind low ports";
-    case "EADDRNOTAVAIL":
-      return "no interface of this machine has that address; use 127.0.0.1, or 0.0.0.0 for all of them";
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return "the host name does not resolve; use an IP address of this machine";
-    default:
-      return error.message;
-  }
 }

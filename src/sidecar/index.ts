@@ -1,14 +1,16 @@
 /** The composition: receivers, engine, forwarder and API, for the CLI, the SDK and tests. */
+
 import { Access } from "../access/access.ts";
 import { Metering } from "../access/metering.ts";
 import type { SharingState } from "../access/shared-limits.ts";
+import type { AnomalySink } from "../anomaly/report.ts";
 import { LiveHub } from "../api/live/hub.ts";
 import { liveSink, publishJudgement } from "../api/live/publish.ts";
 import { startProbes } from "../api/probes.ts";
 import { type Component, startApi } from "../api/server.ts";
 import type { Config } from "../config/schema.ts";
 import { DataDir } from "../data-dir/data-dir.ts";
-import { Engine, installationHashKey, QuietWatch, SnapshotFile } from "../engine/index.ts";
+import { Engine, installationHashKey, SilenceClock, SnapshotFile } from "../engine/index.ts";
 import { type ForwarderState, startForwarder } from "../forward/index.ts";
 import { native } from "../native.ts";
 import { Code } from "../otlp/protocol.ts";
@@ -25,8 +27,8 @@ import { forwardHooks, receiveHooks } from "../telemetry/hooks.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { startTracing } from "../telemetry/traces.ts";
-import { versions as allVersions } from "../telemetry/version.ts";
-import { type AnomalySink, type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
+import { versions as allVersions } from "../version.ts";
+import { type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
 
 export interface SidecarOptions {
   log: Logger;
@@ -130,7 +132,7 @@ function heed(
   engine: Engine,
   { tenant, id }: AnomalyDetail,
   { state }: AnomalyPatch,
-  tell: AnomalySink,
+  emit: AnomalySink,
   log: Logger,
 ): void {
   if (state !== "accepted" && state !== "false") return;
@@ -142,7 +144,7 @@ function heed(
           { tenant, anomaly: id, state },
           "no stream remembers the anomaly: its limits stay as they are",
         );
-      if (ended) tell(ended);
+      if (ended) emit(ended);
     },
     (err) => log.error({ err, tenant, anomaly: id }, "the engine could not heed what was made of an anomaly"),
   );
@@ -239,7 +241,7 @@ export async function startSidecar(
       meter: metering,
       onJudge: (tenant) => quiet?.heard(tenant),
     });
-    const quiet = engine ? new QuietWatch(engine, pipeline.tell, log) : undefined;
+    const quiet = engine ? new SilenceClock(engine, pipeline.emit, log) : undefined;
     quiet?.start();
     if (quiet) started.push(async () => quiet.close());
     const hooks = receiveHooks(metrics, log);
@@ -303,7 +305,7 @@ export async function startSidecar(
           take: receivers.take,
           onJudgement(anomaly, patch) {
             publishJudgement(hub, anomaly);
-            if (engine) heed(engine, anomaly, patch, pipeline.tell, log);
+            if (engine) heed(engine, anomaly, patch, pipeline.emit, log);
             onJudgement?.(anomaly, patch);
           },
           log,

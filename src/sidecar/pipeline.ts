@@ -1,15 +1,13 @@
 /** The way of a request through the process: engine, anomalies, forwarder. */
 import { type Context, ROOT_CONTEXT, SpanKind, type Tracer } from "@opentelemetry/api";
+import { channelName } from "../anomaly/names.ts";
+import type { AnomalySink, Report } from "../anomaly/report.ts";
 import type { Engine } from "../engine/index.ts";
 import type { Exporter } from "../forward/index.ts";
-import { type Anomaly, State } from "../gen/driftlock/v1/anomaly_pb.js";
+import { State } from "../gen/driftlock/v1/anomaly_pb.js";
 import { Code, ExportError, type ExportRequest, type PartialSuccess, signals } from "../otlp/protocol.ts";
-import { channelName } from "../telemetry/anomaly-log.ts";
 import { codeLabel, type Metrics } from "../telemetry/metrics.ts";
 import { withSpan } from "../telemetry/span.ts";
-
-/** Told of each anomaly as it is found: be brief, never throw. */
-export type AnomalySink = (anomaly: Anomaly) => void;
 
 /** Told what tenants send: brief, and never throws. Bytes are those of requests as protobuf. */
 export interface Meter {
@@ -105,15 +103,16 @@ export class Pipeline {
   }
 
   /** What the engine reports, in requests, between them, or at a person's word. */
-  readonly tell = (anomaly: Anomaly): void => {
+  readonly emit = (report: Report): void => {
     const { metrics, sinks } = this.#parts;
-    const state = anomaly.state === State.ENDED ? "ended" : "open";
+    const { message } = report;
+    const state = message.state === State.ENDED ? "ended" : "open";
     metrics.engine.reports.inc({
-      signal: signals[anomaly.signal],
-      channel: channelName(anomaly.channel),
+      signal: signals[message.signal],
+      channel: channelName(message.channel),
       state,
     });
-    for (const sink of sinks) sink(anomaly);
+    for (const sink of sinks) sink(report);
   };
 
   async #take(request: ExportRequest, context: Context): Promise<PartialSuccess | undefined> {
@@ -163,7 +162,7 @@ export class Pipeline {
       metrics.engine.unreported.inc({ signal }, outcome.unreported);
       this.counts.records += outcome.records;
       this.counts.flagged += outcome.flagged;
-      for (const anomaly of outcome.anomalies) this.tell(anomaly);
+      for (const report of outcome.reports) this.emit(report);
       return outcome;
     } finally {
       this.#judging.delete(entry);

@@ -5,7 +5,7 @@
 import { mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Kysely } from "kysely";
-import type { Logger } from "../telemetry/log.ts";
+import type { Logger } from "pino";
 import { sha256 } from "./canonical.ts";
 import { reasonOf } from "./database/errors.ts";
 import type { Tables } from "./database/tables.ts";

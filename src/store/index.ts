@@ -1,11 +1,11 @@
 /** What was found, who may ask, what was done: in SQLite or PostgreSQL, each row bound to one tenant. */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { AnomalySink } from "../anomaly/report.ts";
 import { SteadyClock, steadyClock } from "../base/clock.ts";
 import type { Config } from "../config/schema.ts";
-import type { AnomalySink } from "../sidecar/pipeline.ts";
-import type { Logger } from "../telemetry/log.ts";
-import type { Versions } from "../telemetry/version.ts";
+import type { Versions } from "../version.ts";
 import { Anomalies } from "./anomalies/anomalies.ts";
 import { Recorder } from "./anomalies/recorder.ts";
 import { Writer, type WriterLimits } from "./anomalies/writer.ts";
@@ -24,13 +24,7 @@ import { Usage } from "./usage.ts";
 export type { Anomalies, AnomalyDetail, AnomalyEvent, AnomalyPatch } from "./anomalies/anomalies.ts";
 export { streamId } from "./anomalies/report.ts";
 export type { AnomalyFilter } from "./anomalies/search.ts";
-export {
-  type AnomalyState,
-  type AnomalySummary,
-  type Disposition,
-  dispositions,
-  type StoredReport,
-} from "./anomalies/summary.ts";
+export type { AnomalySummary, StoredReport } from "./anomalies/summary.ts";
 export type { Writer, WriterState } from "./anomalies/writer.ts";
 export type { Audit, AuditVerdict, RecordedHead } from "./audit.ts";
 export type { AuditEntry, AuditInput, ChainedEntry } from "./audit-chain.ts";
@@ -50,10 +44,8 @@ export type {
   Stream,
   StreamFilter,
   StreamObservation,
-  StreamState,
   Streams,
 } from "./streams/streams.ts";
-export { streamStates } from "./streams/streams.ts";
 export type { Amount, DailyUsage, Usage } from "./usage.ts";
 
 type StoreSettings = Pick<Config, "data_dir" | "store" | "detect">;

@@ -1,5 +1,5 @@
 import type { DetectConfig } from "../config/schema.ts";
-import type { Versions } from "../telemetry/version.ts";
+import type { Versions } from "../version.ts";
 import { canonicalJson, type Json, sha256 } from "./canonical.ts";
 
 /** What verdicts were computed with: the same settings and the same records give the same verdicts. */

@@ -3,9 +3,10 @@
  * reference are made from this table. Label values are bounded: signals, transports, codes, channels and reasons;
  * never a tenant or a stream.
  */
-import { dropReasons } from "../forward/hooks.ts";
+import { channelNames } from "../anomaly/names.ts";
+import { dropReasons } from "../forward/index.ts";
 import { Code, signals } from "../otlp/protocol.ts";
-import { closeReasons, cutReasons } from "../receive/hooks.ts";
+import { closeReasons, cutReasons } from "../receive/index.ts";
 
 export interface Definition<Label extends string = string> {
   name: string;
@@ -136,7 +137,7 @@ export const definitions = {
       "Number of anomaly reports. An anomaly is reported as open when it begins and at 2, 4, 8, … flagged verdicts, and as ended when it is over.",
       {
         signal,
-        channel: ["content", "sequence", "volume", "value", "fields"],
+        channel: channelNames,
         state: ["open", "ended"],
       },
     ),

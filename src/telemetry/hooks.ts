@@ -1,6 +1,6 @@
 /** What receivers and forwarder tell, as metrics. */
-import type { DurableHooks } from "../forward/hooks.ts";
-import type { ReceiveHooks } from "../receive/hooks.ts";
+import type { DurableHooks } from "../forward/index.ts";
+import type { ReceiveHooks } from "../receive/index.ts";
 import type { Logger } from "./log.ts";
 import { codeLabel, type Metrics } from "./metrics.ts";
 

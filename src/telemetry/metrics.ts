@@ -2,9 +2,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { EngineStats } from "../native.ts";
 import { Code, signals } from "../otlp/protocol.ts";
-import { closeReasons, cutReasons } from "../receive/hooks.ts";
+import { closeReasons, cutReasons } from "../receive/index.ts";
+import type { Versions } from "../version.ts";
 import { type Definition, definitions, otherCode, transports } from "./definitions.ts";
-import type { Versions } from "./version.ts";
 
 /** Seconds: from what the engine takes for a small request to what a retried delivery takes. */
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createConnection } from "node:net";
 import { describe, expect, it } from "vitest";
+import { encodeReport } from "../../src/anomaly/report.ts";
 import type { Batch } from "../../src/api/live/event.ts";
 import { type HubLimits, LiveHub, type Reader } from "../../src/api/live/hub.ts";
 import { liveSink } from "../../src/api/live/publish.ts";
@@ -10,7 +11,7 @@ import { connect, type Event, listen, path } from "./listeners.ts";
 import { afterwards, keyOf, problemOf, type Running, start } from "./support.ts";
 
 const tell = ({ hub }: Running, n: number, init: Parameters<typeof report>[0] = {}) =>
-  liveSink(hub)(report({ tenant: "default", id: id(n), ...init }));
+  liveSink(hub)(encodeReport(report({ tenant: "default", id: id(n), ...init })));
 
 const withHub = (limits: Partial<HubLimits>) => start({}, { hub: new LiveHub({ batchMs: 5, ...limits }) });
 
@@ -24,7 +25,7 @@ describe("listeners", () => {
       excerpts: { baseline: Buffer.from("x"), window: Buffer.from("y") },
     });
     await running.store.anomalies.record([found]);
-    liveSink(running.hub)(found);
+    liveSink(running.hub)(encodeReport(found));
     for (const inbox of [events, messages]) {
       expect(await inbox.next()).toMatchObject({
         id: expect.stringMatching(/^\w+-\d+$/),
@@ -57,7 +58,7 @@ describe("listeners", () => {
     messages.socket.addEventListener("message", ({ data }) => {
       raw += data as string;
     });
-    liveSink(running.hub)(report({ tenant: "default", explanation }));
+    liveSink(running.hub)(encodeReport(report({ tenant: "default", explanation })));
     for (const { inbox } of [events, messages]) {
       expect((await inbox.next()).data).toMatchObject({ report: { explanation } });
     }
@@ -196,8 +197,8 @@ describe("listeners", () => {
       drop() {},
     });
     for (const severity of ["high", "high", "low"]) hub.subscribe(reader(severity), undefined);
-    liveSink(hub)(report({ id: id(1), severity: Severity.HIGH }));
-    liveSink(hub)(report({ id: id(2), severity: Severity.LOW }));
+    liveSink(hub)(encodeReport(report({ id: id(1), severity: Severity.HIGH })));
+    liveSink(hub)(encodeReport(report({ id: id(2), severity: Severity.LOW })));
     hub.close();
     expect(given.map((batch) => batch.length)).toEqual([1, 1, 1]);
     expect(given[0]).toBe(given[1]);

@@ -1,6 +1,8 @@
 /** Readers that come back to another process, or too late for this one's memory, are told from the store. */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { encodeReport } from "../../src/anomaly/report.ts";
 import type { Batch } from "../../src/api/live/event.ts";
 import { formatId, parseId } from "../../src/api/live/event-id.ts";
 import { LiveHub, type Reader } from "../../src/api/live/hub.ts";
@@ -25,7 +27,7 @@ function find(
   n: number,
   init: Parameters<typeof report>[0] = {},
 ) {
-  const found = report({ tenant: "default", id: id(n), ...init });
+  const found = encodeReport(report({ tenant: "default", id: id(n), ...init }));
   store.writer.offer(found);
   liveSink(hub)(found);
 }

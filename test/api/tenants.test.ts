@@ -1,5 +1,7 @@
 /** What one tenant has, no other sees or changes, by whatever route. */
+
 import { beforeEach, describe, expect, it } from "vitest";
+import { encodeReport } from "../../src/anomaly/report.ts";
 import { liveSink } from "../../src/api/live/publish.ts";
 import type { Call } from "../../src/receive/index.ts";
 import { id, midnight, report } from "../store/fixtures.ts";
@@ -122,8 +124,8 @@ describe("a tenant", () => {
       headers: mine,
       signal: abort.signal,
     });
-    liveSink(running.hub)(report({ tenant: "theirs", id: id(1), explanation: secret }));
-    liveSink(running.hub)(report({ tenant: "mine", id: id(7) }));
+    liveSink(running.hub)(encodeReport(report({ tenant: "theirs", id: id(1), explanation: secret })));
+    liveSink(running.hub)(encodeReport(report({ tenant: "mine", id: id(7) })));
     let text = "";
     for await (const chunk of live.body!.pipeThrough(new TextDecoderStream())) {
       text += chunk;

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { anomalyDetailJson, anomalyJson, liveAnomalyJson } from "../../src/api/anomaly.ts";
 import { configSchema } from "../../src/config/schema.ts";
-import { type Anomaly, Engine } from "../../src/engine/index.ts";
+import { Engine, type Judged } from "../../src/engine/index.ts";
+import type { Anomaly } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { Channel, Severity, Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { type AnomalyDetail, openStore } from "../../src/store/index.ts";
 import { keyOf, start } from "../api/support.ts";
@@ -32,12 +33,13 @@ beforeAll(async () => {
   const config = configSchema.parse({ data_dir: folder, detect: { baseline: { records: 400 } } });
   const engine = new Engine(config.detect, { mode: "all" });
   const next = random(1);
+  const messages = ({ reports }: Judged) => reports.map(({ message }) => message);
   const send = (lines: Parameters<typeof logsRequest>[0]) =>
     engine.process("logs", "default", logsRequest(lines));
   await send(Array.from({ length: 500 }, () => normalLine(next)));
-  [found] = (await send([strangeLine()])).anomalies as [Anomaly];
+  [found] = messages(await send([strangeLine()])) as [Anomaly];
   const other = { ...strangeLine(), body: "thread pool exhausted, rejecting work" };
-  const again = (await send([other, strangeLine()])).anomalies;
+  const again = messages(await send([other, strangeLine()]));
   await engine.close();
   const store = await openStore(config, options());
   await store.anomalies.record([found, ...again]);
@@ -74,7 +76,7 @@ describe("explain", () => {
 
   it("says at which bytes what is new stands", async () => {
     const { out } = await driftlock("explain", found.id);
-    const { text, novel } = detail.strongest!.anomaly.record!;
+    const { text, novel } = detail.strongest!.message.record!;
     const bytes = Buffer.from(text);
     for (const { start, end } of novel.slice(0, 3)) {
       const part = JSON.stringify(bytes.subarray(start, end).toString()).slice(1, 20);

@@ -350,10 +350,10 @@ describe("otlp", () => {
     const engine = new Engine(config.detect, { mode: "all", scores: true });
     let compared = 0;
     for await (const { body } of readRequests(inPieces(files.get(signal)!, 1e6), source, signal, 1e6)) {
-      const { records, anomalies } = await engine.process(signal, "default", body);
+      const { records, reports } = await engine.process(signal, "default", body);
       const described = streamsOf(signal, body, config.detect.stream_by);
       expect(described).toHaveLength(records);
-      for (const { stream, record } of anomalies) {
+      for (const { stream, record } of reports.map(({ message }) => message)) {
         if (record === undefined) continue;
         expect(described[record.index]).toBe(stream);
         compared++;

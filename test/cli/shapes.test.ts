@@ -38,7 +38,7 @@ async function running() {
   const anomalies: Anomaly[] = [];
   const sidecar = await startSidecar(config, {
     log: pino({ level: "silent" }),
-    onAnomaly: [(anomaly) => anomalies.push(anomaly)],
+    onAnomaly: [({ message }) => anomalies.push(message)],
   });
   open.push(() => sidecar.close());
   return { downstream, anomalies, address: sidecar.addresses.http! };

@@ -12,7 +12,7 @@ import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/pro
 import { Code } from "../../src/otlp/protocol.ts";
 import { type Sidecar, startSidecar } from "../../src/sidecar/index.ts";
 import { openStore, type Scope } from "../../src/store/index.ts";
-import { versions } from "../../src/telemetry/version.ts";
+import { versions } from "../../src/version.ts";
 import { type Downstream, gate, startDownstream } from "../forward/downstream.ts";
 import { logs, normalLines, sendGrpc, sendHttp, strangeLine } from "./sender.ts";
 
@@ -58,7 +58,7 @@ async function sidecar(
     shutdown_timeout: overrides.shutdown_timeout ?? 5_000,
   });
   const anomalies: Anomaly[] = [];
-  const started = await startSidecar(config, { log, onAnomaly: [(anomaly) => anomalies.push(anomaly)] });
+  const started = await startSidecar(config, { log, onAnomaly: [({ message }) => anomalies.push(message)] });
   open.push(() => started.close());
   return { sidecar: started, anomalies, data_dir };
 }

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it } from "vitest";
+import { encodeReport } from "../../src/anomaly/report.ts";
 import { liveSink } from "../../src/api/live/publish.ts";
 import { lockFolder } from "../../src/data-dir/lock.ts";
 import { afterwards, keyOf, start } from "../api/support.ts";
@@ -319,7 +320,7 @@ describe("anomalies", () => {
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     await expect.poll(() => running.hub.readers, { timeout: 20_000 }).toBe(1);
     const tell = (n: number, serviceName = "checkout") =>
-      liveSink(running.hub)(report({ tenant: "default", id: id(n), serviceName }));
+      liveSink(running.hub)(encodeReport(report({ tenant: "default", id: id(n), serviceName })));
     tell(1);
     tell(2, "cart");
     tell(3);

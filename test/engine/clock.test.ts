@@ -26,8 +26,8 @@ async function told(clock: (() => number) | undefined, hoursApart: number): Prom
     const letter = String.fromCharCode(0x61 + i);
     const body = `FATAL quorum of ${letter.repeat(12)} lost, giving up on ${letter.repeat(20)} shards now`;
     batch.push({ ...batch.at(-1)!, body, severity: 21 });
-    const { anomalies } = await engine.process("logs", "default", logsRequest(batch));
-    count += anomalies.filter(({ occurrence }) => occurrence === 1n).length;
+    const { reports } = await engine.process("logs", "default", logsRequest(batch));
+    count += reports.filter(({ message }) => message.occurrence === 1n).length;
   }
   await engine.close();
   return count;

@@ -2,7 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { type Config, configSchema } from "../../src/config/schema.ts";
 import { Engine, type Judged } from "../../src/engine/index.ts";
-import { State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { AnomalySchema, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { native } from "../../src/native.ts";
 import { Code, ExportError } from "../../src/otlp/protocol.ts";
@@ -29,30 +29,32 @@ test("a request without anything strange goes on as the very same Buffer", async
   const { engine, next } = await learned();
   const request = logsRequest(Array.from({ length: 50 }, () => normalLine(next)));
   const judged = await engine.process("logs", "default", request);
-  expect(judged).toMatchObject({ records: 50, flagged: 0, anomalies: [] });
+  expect(judged).toMatchObject({ records: 50, flagged: 0, reports: [] });
   expect(judged.forward).toBe(request);
   await engine.close();
 });
 
 test("what a person accepts is normal from then on, and ends the anomaly", async () => {
   const { engine } = await learned();
-  const [anomaly] = (await engine.process("logs", "default", logsRequest([strangeLine()]))).anomalies;
-  expect(await engine.accept("other", anomaly!.id)).toEqual({ found: false, ended: undefined });
-  const { found, ended } = await engine.accept("default", anomaly!.id);
+  const [report] = (await engine.process("logs", "default", logsRequest([strangeLine()]))).reports;
+  const anomaly = report!.message;
+  expect(await engine.accept("other", anomaly.id)).toEqual({ found: false, ended: undefined });
+  const { found, ended } = await engine.accept("default", anomaly.id);
   expect(found).toBe(true);
-  expect(ended).toMatchObject({ id: anomaly!.id, state: State.ENDED, stream: anomaly!.stream });
-  expect(ended!.explanation).toContain("accepted as normal");
-  expect(await engine.accept("default", anomaly!.id)).toEqual({ found: false, ended: undefined });
+  expect(ended!.message).toMatchObject({ id: anomaly.id, state: State.ENDED, stream: anomaly.stream });
+  expect(ended!.message.explanation).toContain("accepted as normal");
+  expect(await engine.accept("default", anomaly.id)).toEqual({ found: false, ended: undefined });
   expect((await engine.process("logs", "default", logsRequest([strangeLine()]))).flagged).toBe(0);
   await engine.close();
 });
 
 test("a false alarm raises the stream's limit, in the order of calls", async () => {
   const { engine } = await learned();
-  const [anomaly] = (await engine.process("logs", "default", logsRequest([strangeLine()]))).anomalies;
-  const word = engine.reject("default", anomaly!.id);
+  const [report] = (await engine.process("logs", "default", logsRequest([strangeLine()]))).reports;
+  const anomaly = report!.message;
+  const word = engine.reject("default", anomaly.id);
   const again = engine.process("logs", "default", logsRequest([strangeLine()]));
-  expect((await word).ended!.explanation).toContain("false alarm");
+  expect((await word).ended!.message.explanation).toContain("false alarm");
   expect((await again).flagged).toBe(0);
   await engine.close();
 });
@@ -67,7 +69,7 @@ test("what is beyond the process's budget is neither flagged nor told, but count
   }
   const request = logsRequest(["shop", "second", "third"].map((service) => ({ ...strangeLine(), service })));
   const judged = await engine.process("logs", "default", request);
-  expect(judged.anomalies.map(({ stream }) => stream)).toEqual(["logs service.name=shop"]);
+  expect(judged.reports.map(({ message }) => message.stream)).toEqual(["logs service.name=shop"]);
   expect(judged.flagged).toBe(1);
   expect(
     records(judged.forward!).map((each) => each.attributes.some(({ key }) => key === "cbad.anomaly")),
@@ -97,23 +99,24 @@ test("a strange record alone is flagged, and says why", async () => {
   const request = logsRequest(lines);
   const judged = await engine.process("logs", "default", request);
   expect(judged.flagged).toBe(1);
-  expect(judged.anomalies).toHaveLength(1);
-  const [anomaly] = judged.anomalies;
+  expect(judged.reports).toHaveLength(1);
+  const { message: anomaly, bytes } = judged.reports[0]!;
+  expect(fromBinary(AnomalySchema, bytes)).toEqual(anomaly);
   expect(anomaly).toMatchObject({ tenant: "default", stream: "logs service.name=shop", occurrence: 1n });
-  expect(anomaly!.score).toBeGreaterThan(anomaly!.limit);
-  expect(anomaly!.pValue).toBeLessThan(0.001);
-  const { text, novel } = anomaly!.record!;
+  expect(anomaly.score).toBeGreaterThan(anomaly.limit);
+  expect(anomaly.pValue).toBeLessThan(0.001);
+  const { text, novel } = anomaly.record!;
   const news = novel.map((range) => Buffer.from(text).subarray(range.start, range.end).toString()).join("");
   expect(news).toContain("HikariPool");
-  expect(anomaly!.explanation).toContain("new to this stream");
+  expect(anomaly.explanation).toContain("new to this stream");
   // One of the baseline's records, as they are shown; the explanation of a report that is about none has no such.
-  const nearest = anomaly!.expected!.nearest;
+  const nearest = anomaly.expected!.nearest;
   expect(nearest).not.toBe("");
   expect(text).not.toContain(nearest);
-  const baseline = native.decompress("openzl", anomaly!.excerpts!.baseline, 2 ** 20).toString();
+  const baseline = native.decompress("openzl", anomaly.excerpts!.baseline, 2 ** 20).toString();
   expect(baseline.split("\n")).toContain(nearest);
-  expect(anomaly!.window!.ncd).toBeGreaterThan(0);
-  expect(anomaly!.window!.entropy).toBeGreaterThan(3);
+  expect(anomaly.window!.ncd).toBeGreaterThan(0);
+  expect(anomaly.window!.entropy).toBeGreaterThan(3);
 
   const before = records(request);
   const after = records(judged.forward!);
@@ -126,11 +129,11 @@ test("a strange record alone is flagged, and says why", async () => {
   );
   expect(attributes).toMatchObject({
     "cbad.anomaly": true,
-    "cbad.anomaly.id": anomaly!.id,
+    "cbad.anomaly.id": anomaly.id,
     "cbad.stream": "logs service.name=shop",
     "cbad.channel": "content",
-    "cbad.score": anomaly!.score,
-    "cbad.p_value": anomaly!.pValue,
+    "cbad.score": anomaly.score,
+    "cbad.p_value": anomaly.pValue,
     "cbad.codec": "zstd",
   });
   await engine.close();
@@ -154,8 +157,8 @@ test("a storm of one kind is one anomaly, reported at powers of two", async () =
     logsRequest(Array.from({ length: 100 }, () => strangeLine())),
   );
   expect(judged.flagged).toBe(100);
-  expect(new Set(judged.anomalies.map((anomaly) => anomaly.id)).size).toBe(1);
-  expect(judged.anomalies.map((anomaly) => Number(anomaly.occurrence))).toEqual([1, 2, 4, 8, 16, 32, 64]);
+  expect(new Set(judged.reports.map(({ message }) => message.id)).size).toBe(1);
+  expect(judged.reports.map(({ message }) => Number(message.occurrence))).toEqual([1, 2, 4, 8, 16, 32, 64]);
   await engine.close();
 });
 
@@ -201,7 +204,7 @@ test("verdicts do not depend on the number of threads", async () => {
   for (const other of [four, eight]) {
     for (const [i, judged] of one.entries()) {
       expect(other[i]!.scores).toEqual(judged.scores);
-      expect(other[i]!.anomalies).toEqual(judged.anomalies);
+      expect(other[i]!.reports).toEqual(judged.reports);
       expect(Buffer.compare(other[i]!.forward!, judged.forward!)).toBe(0);
     }
   }

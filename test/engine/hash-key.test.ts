@@ -101,7 +101,7 @@ test("equal keys give equal verdicts; another key the same, but for the ids of a
     for (const request of requests) {
       const outcome = await engine.process("logs", "default", request);
       scores.push(...outcome.scores!);
-      ids.push(...outcome.anomalies.map(({ id }) => id));
+      ids.push(...outcome.reports.map(({ message }) => message.id));
     }
     await engine.close();
     return { scores, ids };

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { configSchema } from "../../src/config/schema.ts";
-import { type Anomaly, Engine, QuietWatch } from "../../src/engine/index.ts";
-import { Channel, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { Engine, SilenceClock } from "../../src/engine/index.ts";
+import { type Anomaly, Channel, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { logsRequest, normalLine, random } from "./requests.ts";
 
 const start = 1_790_000_000n;
@@ -17,7 +17,7 @@ async function speaking() {
   const engine = new Engine(detect, { mode: "all" });
   engines.push(engine);
   const told: Anomaly[] = [];
-  const watch = new QuietWatch(engine, (anomaly) => told.push(anomaly), {
+  const watch = new SilenceClock(engine, ({ message }) => told.push(message), {
     error(details) {
       throw new Error("a step failed", { cause: details });
     },
@@ -53,9 +53,10 @@ test("a tenant that says nothing for long is missed, once, until it comes back",
   await steps(150);
   expect(told.map(({ tenant }) => tenant)).toEqual(["a", "b"]);
 
-  const [over] = (await say("a", 45_000n)).anomalies;
+  const [report] = (await say("a", 45_000n)).reports;
+  const over = report!.message;
   expect(over).toMatchObject({ id: silence!.id, state: State.ENDED });
-  expect(over!.explanation).toBe("Records come again: the silence is over");
+  expect(over.explanation).toBe("Records come again: the silence is over");
 });
 
 test("time counts from the first request on, and not while requests are refused", async () => {
@@ -63,7 +64,7 @@ test("time counts from the first request on, and not while requests are refused"
   await steps(200, () => watch.refused());
   expect(told).toEqual([]);
 
-  const idle = new QuietWatch(engines[0]!, (anomaly) => told.push(anomaly), { error() {} });
+  const idle = new SilenceClock(engines[0]!, ({ message }) => told.push(message), { error() {} });
   for (let i = 0; i < 200; i++) await idle.step();
   expect(told).toEqual([]);
 });

@@ -2,6 +2,7 @@
  * What the engine makes of fixed inputs stays the same to the last byte: what `driftlock replay` prints, the requests that
  * are forwarded, anomalies, and the statistics of streams. A change that is to alter nothing is held to it.
  */
+
 import { execFile } from "node:child_process";
 import { hash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -12,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Report } from "../../src/anomaly/report.ts";
 import { AnomalySchema, Channel, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ExportMetricsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
@@ -141,17 +143,18 @@ async function judge(
 ): Promise<Judgement> {
   const judgement: Judgement = { lines: [], anomalies: [], bodies: [], statistics: [] };
   const { lines, bodies } = judgement;
-  const report = (name: string, anomalies: readonly Anomaly[]) => {
+  const report = (name: string, reports: readonly Report[]) => {
+    const anomalies = reports.map(({ message }) => message);
     judgement.anomalies.push(...anomalies);
     lines.push(...anomalyLines(name, anomalies));
   };
   for (const [i, { name, signal, body }] of requests.entries()) {
     if (half !== undefined && i === requests.length >> 1) engine = await half(engine);
-    const { forward, anomalies, flagged } = await engine.process(signal, "default", body);
+    const { forward, reports, flagged } = await engine.process(signal, "default", body);
     if (forward !== null) bodies.push(forward);
     if (flagged === 0) expect(forward === null || forward === body).toBe(true);
     else lines.push(...forwardedLines(name, signal, forward!));
-    report(name, anomalies);
+    report(name, reports);
   }
   for (let minute = 0; minute < 10; minute++) report(`silent minute ${minute}`, await engine.advance(60_000));
   const { streams } = await engine.figures(1_000);

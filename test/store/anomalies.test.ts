@@ -112,13 +112,13 @@ onEachDatabase((databases) => {
       ended: true,
       state: "ended",
     });
-    expect(equals(AnomalySchema, items[0]!.strongest!.anomaly, strongest)).toBe(true);
+    expect(equals(AnomalySchema, items[0]!.strongest!.message, strongest)).toBe(true);
 
     const detail = (await store.anomalies.get("acme", id(1)))!;
-    expect(equals(AnomalySchema, detail.first!.anomaly, first)).toBe(true);
+    expect(equals(AnomalySchema, detail.first!.message, first)).toBe(true);
     expect(Buffer.from(detail.first!.bytes).equals(toBinary(AnomalySchema, first))).toBe(true);
-    expect(equals(AnomalySchema, detail.strongest!.anomaly, strongest)).toBe(true);
-    expect(detail.examples.map(({ anomaly }) => anomaly.record?.text)).toEqual([
+    expect(equals(AnomalySchema, detail.strongest!.message, strongest)).toBe(true);
+    expect(detail.examples.map(({ message }) => message.record?.text)).toEqual([
       "first",
       "strongest",
       "later",
@@ -148,11 +148,11 @@ onEachDatabase((databases) => {
       ]);
     }
     const { first, strongest, examples } = (await store.anomalies.get("acme", id(1)))!;
-    expect(examples.map(({ anomaly }) => anomaly.record?.text)).toEqual(
+    expect(examples.map(({ message }) => message.record?.text)).toEqual(
       [0, 2, 3, 4, 5].map((n) => `record ${n}`),
     );
-    expect(first!.anomaly.occurrence).toBe(1n);
-    expect(strongest!.anomaly.score).toBe(41);
+    expect(first!.message.occurrence).toBe(1n);
+    expect(strongest!.message.score).toBe(41);
     const [row] = await database.query("select count(*) as n from anomaly_reports");
     expect(Number(row!.n)).toBe(6);
   });

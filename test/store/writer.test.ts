@@ -1,4 +1,5 @@
 /** What happens to anomalies while the database is slow, away or picky. */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { encodeReport } from "../../src/anomaly/report.ts";
 import { type Anomaly, AnomalySchema, Severity, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { Writer } from "../../src/store/anomalies/writer.ts";
 import { InvalidArgument } from "../../src/store/database/errors.ts";
@@ -50,8 +52,8 @@ onEachDatabase((databases) => {
   it("stores what a sink is given, in batches", async () => {
     const { store } = await fresh(databases);
     const sink = anomalySink(store);
-    for (const anomaly of many(1_000)) sink(anomaly);
-    for (const n of [1, 2, 3]) sink(ending({ id: id(n), occurrence: 1n }));
+    for (const anomaly of many(1_000)) sink(encodeReport(anomaly));
+    for (const n of [1, 2, 3]) sink(encodeReport(ending({ id: id(n), occurrence: 1n })));
     await store.writer.flush();
     expect(store.writer.state()).toEqual({
       queued: 0,
@@ -69,7 +71,7 @@ onEachDatabase((databases) => {
   it("stores what waits when it closes", async () => {
     const database = await databases.empty();
     const store = await database.open();
-    for (const anomaly of many(300)) anomalySink(store)(anomaly);
+    for (const anomaly of many(300)) anomalySink(store)(encodeReport(anomaly));
     await store.close();
     const again = await database.open();
     expect((await again.anomalies.list("acme", {}, { limit: 1_000 })).items).toHaveLength(300);
@@ -79,9 +81,9 @@ onEachDatabase((databases) => {
     const { lines, log } = listen();
     const { store } = await fresh(databases, { log });
     const sink = anomalySink(store);
-    sink(report({ tenant: "" }));
-    sink(report({ id: "no id" }));
-    for (const anomaly of many(10)) sink(anomaly);
+    sink(encodeReport(report({ tenant: "" })));
+    sink(encodeReport(report({ id: "no id" })));
+    for (const anomaly of many(10)) sink(encodeReport(anomaly));
     await store.writer.flush();
     expect(store.writer.state()).toMatchObject({ written: 10, rejected: 2 });
     expect(lines).toContainEqual(
@@ -104,7 +106,7 @@ describe("a writer", () => {
       silent,
       small,
     );
-    for (const anomaly of many(100)) writer.offer(anomaly);
+    for (const anomaly of many(100)) writer.offer(encodeReport(anomaly));
     await writer.flush();
     expect(stored.sort()).toEqual(
       many(100)
@@ -129,7 +131,7 @@ describe("a writer", () => {
       silent,
       small,
     );
-    for (const anomaly of many(40)) writer.offer(anomaly);
+    for (const anomaly of many(40)) writer.offer(encodeReport(anomaly));
     await writer.flush();
     expect(new Set(stored).size).toBe(39);
     expect(stored).toHaveLength(39);
@@ -147,9 +149,9 @@ describe("a writer", () => {
       silent,
       small,
     );
-    for (const anomaly of many(50)) writer.offer(anomaly);
+    for (const anomaly of many(50)) writer.offer(encodeReport(anomaly));
     await vi.waitFor(() => expect(writer.state().failure).toBe("away"), patient);
-    for (const anomaly of many(50, 50)) writer.offer(anomaly);
+    for (const anomaly of many(50, 50)) writer.offer(encodeReport(anomaly));
     away = false;
     await writer.flush();
     expect(stored.size).toBe(100);
@@ -182,7 +184,7 @@ describe("a writer", () => {
     let given = 0;
     for (let n = 0; n < 60; n++) {
       for (const kind of kinds) {
-        writer.offer(kind(n));
+        writer.offer(encodeReport(kind(n)));
         given += 1;
         // What is being written comes on top.
         expect(writer.state().queuedBytes).toBeLessThan(maxBytes + 20_000);
@@ -205,7 +207,7 @@ describe("a writer", () => {
     expect(sums()).toEqual([
       expect.objectContaining({ level: "warn", dropped, dropped_since_start: dropped }),
     ]);
-    writer.offer(report({ id: id(1_000) }));
+    writer.offer(encodeReport(report({ id: id(1_000) })));
     await writer.flush();
     expect(sums()).toHaveLength(1);
   });
@@ -221,7 +223,7 @@ describe("a writer", () => {
       log,
       small,
     );
-    for (const anomaly of many(7)) writer.offer(anomaly);
+    for (const anomaly of many(7)) writer.offer(encodeReport(anomaly));
     expect(await writer.close(50)).toBe(7);
     const before = attempts;
     expect(before).toBeGreaterThan(0);
@@ -260,13 +262,13 @@ describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
     const store = await open(postgres, name);
     const { secret } = await store.keys.create("acme", { name: "k", scopes: ["ingest"] }, "ann");
     const sink = anomalySink(store);
-    for (const anomaly of many(20)) sink(anomaly);
+    for (const anomaly of many(20)) sink(encodeReport(anomaly));
     await store.writer.flush();
     expect(await store.keys.verify(secret)).toBeDefined();
     expect(store.health()).toMatchObject({ ready: true });
 
     await postgres.stop("SIGQUIT");
-    for (const anomaly of many(20, 20)) sink(anomaly);
+    for (const anomaly of many(20, 20)) sink(encodeReport(anomaly));
     store.usage.add("acme", { requests: 3, records: 3, bytes: 3 });
     await vi.waitFor(() => expect(store.health().ready).toBe(false), patient);
     await vi.waitFor(() => expect(store.writer.state().failure).toBeDefined(), patient);
@@ -294,7 +296,7 @@ describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
     await postgres.stop();
     const store = await open(postgres, name);
     expect(store.health()).toMatchObject({ ready: false });
-    for (const anomaly of many(5)) anomalySink(store)(anomaly);
+    for (const anomaly of many(5)) anomalySink(store)(encodeReport(anomaly));
     const error = await store.audit.list("acme").catch((failure: unknown) => failure);
     expect(isUnavailable(error)).toBe(true);
 
@@ -323,7 +325,7 @@ describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
     await store.anomalies.record(many(2));
 
     await change(postgres, name, `${readOnly} = on`);
-    for (const anomaly of many(3, 2)) anomalySink(store)(anomaly);
+    for (const anomaly of many(3, 2)) anomalySink(store)(encodeReport(anomaly));
     await vi.waitFor(() => expect(store.health().ready).toBe(false), patient);
     expect((await store.anomalies.list("acme")).items).toHaveLength(2);
     const patch = store.anomalies.patch("acme", id(1), { state: "resolved", author: "ann" });

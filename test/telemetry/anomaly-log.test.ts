@@ -1,19 +1,22 @@
 import { create } from "@bufbuild/protobuf";
 import pino from "pino";
 import { describe, expect, it } from "vitest";
+import { encodeReport } from "../../src/anomaly/report.ts";
 import { AnomalySchema, Channel } from "../../src/gen/driftlock/v1/anomaly_pb.js";
-import { anomalyLog, channelName } from "../../src/telemetry/anomaly-log.ts";
+import { anomalyLog } from "../../src/telemetry/anomaly-log.ts";
 
-const anomaly = create(AnomalySchema, {
-  id: "00".repeat(16),
-  stream: "logs service.name=checkout",
-  channel: Channel.CONTENT,
-  score: 120.5,
-  limit: 40,
-  pValue: 0.001,
-  occurrence: 2n,
-  explanation: "24 bytes are new",
-});
+const anomaly = encodeReport(
+  create(AnomalySchema, {
+    id: "00".repeat(16),
+    stream: "logs service.name=checkout",
+    channel: Channel.CONTENT,
+    score: 120.5,
+    limit: 40,
+    pValue: 0.001,
+    occurrence: 2n,
+    explanation: "24 bytes are new",
+  }),
+);
 
 describe("anomaly log", () => {
   it("writes what an operator needs to find the anomaly", () => {
@@ -46,10 +49,5 @@ describe("anomaly log", () => {
     expect(lines).toHaveLength(12);
     expect(JSON.parse(lines[10]!)).toMatchObject({ anomalies_not_logged: 990 });
     expect(JSON.parse(lines[11]!)).not.toHaveProperty("anomalies_not_logged");
-  });
-
-  it("names channels, those of a newer engine as well", () => {
-    expect(channelName(Channel.CONTENT)).toBe("content");
-    expect(channelName(99 as Channel)).toBe("other");
   });
 });

@@ -6,12 +6,18 @@ import { steadyClock } from "../../base/clock.ts";
 import { peerOf } from "../../base/peer.ts";
 import { countJsonValues } from "../../otlp/json-shape.ts";
 import { Code, ExportError } from "../../otlp/protocol.ts";
-import type { Permit } from "../../receive/admission.ts";
-import { retryAfterMs } from "../../receive/arrivals.ts";
-import { decompress, type Encoding, encodings } from "../../receive/decompress.ts";
-import { readBody } from "../../receive/http-body.ts";
-import type { Call, Received, Receivers } from "../../receive/index.ts";
-import { TooLarge } from "../../receive/too-large.ts";
+import {
+  type Call,
+  decompress,
+  type Encoding,
+  encodings,
+  type Permit,
+  type Received,
+  type Receivers,
+  readBody,
+  retryAfterMs,
+  TooLarge,
+} from "../../receive/index.ts";
 import type { App } from "../app.ts";
 import { validatorCompiler } from "../faults.ts";
 import { senderOf } from "../guard.ts";

@@ -1,6 +1,6 @@
+import type { AnomalySink } from "../../anomaly/report.ts";
 import { steadyClock } from "../../base/clock.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
-import type { AnomalySink } from "../../sidecar/pipeline.ts";
 import type { AnomalyDetail } from "../../store/index.ts";
 import { anomalyJson, liveAnomalyJson } from "../anomaly.ts";
 import type { LiveHub } from "./hub.ts";
@@ -14,15 +14,15 @@ function sizeOf({ explanation, record, stream }: Anomaly): number {
 
 /** Shows each report to those who listen. */
 export function liveSink(hub: LiveHub): AnomalySink {
-  return (anomaly) => {
+  return ({ message }) => {
     // The excerpts are most of it, and are not shown.
-    const { excerpts, ...report } = anomaly;
+    const { excerpts, ...report } = message;
     const found = steadyClock.now();
-    hub.publish(anomaly.tenant, {
+    hub.publish(message.tenant, {
       name: "anomaly",
-      id: anomaly.id,
+      id: message.id,
       make: () => liveAnomalyJson(report, found),
-      size: sizeOf(anomaly),
+      size: sizeOf(message),
     });
   };
 }

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { z } from "zod";
+import { channelNames, severityNames, signalNames } from "../../anomaly/names.ts";
 import { peerOf } from "../../base/peer.ts";
 import type { ExportError } from "../../otlp/protocol.ts";
 import type { Store } from "../../store/index.ts";
-import { channelNames, severityNames, signalNames } from "../anomaly.ts";
 import type { App } from "../app.ts";
 import { type Guard, senderOf } from "../guard.ts";
 import { guarded, problems } from "../openapi.ts";

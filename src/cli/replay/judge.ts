@@ -1,7 +1,8 @@
+import { channelName } from "../../anomaly/names.ts";
 import { formatNanos } from "../../api/time.ts";
-import type { Anomaly, Engine, EngineWindow, Judged } from "../../engine/index.ts";
+import type { Engine, EngineWindow, Judged } from "../../engine/index.ts";
+import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { State } from "../../gen/driftlock/v1/anomaly_pb.js";
-import { channelName } from "../../telemetry/anomaly-log.ts";
 import type { Input } from "./input.ts";
 import { streamsOf } from "./streams.ts";
 
@@ -111,8 +112,8 @@ function toLines(input: Input, outcome: Judged, streamBy: readonly string[], fir
     }
   });
   const last = first + units.length - 1;
-  for (const anomaly of outcome.anomalies) {
-    if (anomaly.record === undefined && anomaly.state === State.OPEN) lines.push(anomalyLine(last, anomaly));
+  for (const { message } of outcome.reports) {
+    if (message.record === undefined && message.state === State.OPEN) lines.push(anomalyLine(last, message));
   }
   return { lines, records };
 }

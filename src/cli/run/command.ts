@@ -3,10 +3,10 @@ import { join } from "node:path";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import pino from "pino";
+import type { AnomalySink } from "../../anomaly/report.ts";
 import { makeDataDir } from "../../base/folder.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Sidecar, startSidecar } from "../../sidecar/index.ts";
-import type { AnomalySink } from "../../sidecar/pipeline.ts";
 import { anomalyLog } from "../../telemetry/anomaly-log.ts";
 import { createLogger, type Logger } from "../../telemetry/log.ts";
 import { helpText } from "../shared/help.ts";
@@ -118,7 +118,7 @@ function watch(config: Config): { log: Logger; sink: AnomalySink; start(sidecar:
       view.close();
     };
   };
-  return { log, sink: view.anomaly, start };
+  return { log, sink: ({ message }) => view.anomaly(message), start };
 }
 
 /**

@@ -2,7 +2,7 @@ import { loadConfig } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
 import { openStore, type Store } from "../../store/index.ts";
 import { createLogger } from "../../telemetry/log.ts";
-import { versions } from "../../telemetry/version.ts";
+import { versions } from "../../version.ts";
 import type { Io } from "./io.ts";
 import type { Options } from "./options.ts";
 

@@ -1,8 +1,8 @@
 import process from "node:process";
 import { styleText } from "node:util";
-import type { Anomaly } from "../../engine/index.ts";
+import { channelName } from "../../anomaly/names.ts";
+import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { Severity, State } from "../../gen/driftlock/v1/anomaly_pb.js";
-import { channelName } from "../../telemetry/anomaly-log.ts";
 import { type Cell, columnsOf, cut, toCells } from "./cells.ts";
 import { excerpt } from "./excerpt.ts";
 import { bracketed, flow, wrap } from "./lines.ts";

@@ -1,4 +1,4 @@
-import { versions } from "../../telemetry/version.ts";
+import { versions } from "../../version.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
 import { readOptions } from "../shared/options.ts";

@@ -1,4 +1,6 @@
 import { sql } from "kysely";
+import { type Disposition, dispositions } from "../../anomaly/names.ts";
+import { encodeReport } from "../../anomaly/report.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { checkId, checkTenant, checkText } from "../arguments.ts";
 import { changeAudited } from "../audit.ts";
@@ -7,12 +9,10 @@ import { InvalidArgument, isUnavailable } from "../database/errors.ts";
 import type { Page, PageRequest } from "../page.ts";
 import type { Settings } from "../settings.ts";
 import { maxExamples, recordReports } from "./record.ts";
-import { encodeReport } from "./report.ts";
+import { toRow } from "./report.ts";
 import { type AnomalyFilter, searchAnomalies } from "./search.ts";
 import {
   type AnomalySummary,
-  type Disposition,
-  dispositions,
   type StoredReport,
   type SummaryRow,
   summaryColumns,
@@ -62,7 +62,7 @@ export class Anomalies {
    * @throws {InvalidArgument} for a report without a tenant or an id that can be stored.
    */
   async record(batch: readonly Anomaly[]): Promise<void> {
-    const reports = batch.map((anomaly) => encodeReport(anomaly));
+    const reports = batch.map((message) => toRow(encodeReport(message)));
     await recordReports(this.#context, this.#settings, reports);
   }
 

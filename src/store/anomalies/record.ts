@@ -6,7 +6,7 @@ import { BulkInsert } from "../database/bulk.ts";
 import type { Tables } from "../database/tables.ts";
 import type { Settings } from "../settings.ts";
 import { recordSightings } from "../streams/records.ts";
-import type { Report } from "./report.ts";
+import type { ReportRow } from "./report.ts";
 
 /** Distinct records that are kept of an anomaly. */
 export const maxExamples = 5;
@@ -76,8 +76,8 @@ const insertReports = new BulkInsert<"anomaly_reports">(
 );
 
 /** A statement may meet a row once: the nth report of an anomaly goes into the nth wave. */
-function waves(reports: readonly Report[]): Report[][] {
-  const result: Report[][] = [];
+function waves(reports: readonly ReportRow[]): ReportRow[][] {
+  const result: ReportRow[][] = [];
   const seen = new Map<string, number>();
   for (const report of reports) {
     const name = `${report.tenant}\0${report.id}`;
@@ -128,7 +128,7 @@ function compare(a: string, b: string): number {
 async function record(
   trx: Kysely<Tables>,
   { hash, body }: Settings,
-  reports: readonly Report[],
+  reports: readonly ReportRow[],
   now: number,
 ): Promise<void> {
   await ensureTenants(trx, new Set(reports.map(({ tenant }) => tenant)), now);
@@ -195,7 +195,7 @@ async function record(
 export async function recordReports(
   { database, clock }: Pick<Context, "database"> & { clock: Pick<Context["clock"], "now"> },
   settings: Settings,
-  reports: readonly Report[],
+  reports: readonly ReportRow[],
 ): Promise<void> {
   // In one order everywhere, so that two writers never wait for each other in a ring.
   const sorted = reports.toSorted((a, b) => compare(a.tenant, b.tenant) || compare(a.id, b.id));

@@ -1,14 +1,13 @@
 import { readlinkSync } from "node:fs";
 import { getPriority, setPriority } from "node:os";
 import { workerData } from "node:worker_threads";
-import { fromBinary } from "@bufbuild/protobuf";
+import { decodeReport } from "../../anomaly/report.ts";
 import { serve } from "../../base/thread.ts";
-import { AnomalySchema } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { Database } from "../database/database.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
 import { recordReports } from "./record.ts";
 import { type PackedBatch, type RecorderData, unpack } from "./recorder.ts";
-import { encodeReport } from "./report.ts";
+import { toRow } from "./report.ts";
 
 makeWay();
 const { config, settings } = workerData as RecorderData;
@@ -17,7 +16,7 @@ database.adopt();
 
 serve<PackedBatch, void>(
   async (batch) => {
-    const read = unpack(batch).map((bytes) => encodeReport(fromBinary(AnomalySchema, bytes), bytes));
+    const read = unpack(batch).map((bytes) => toRow(decodeReport(bytes)));
     await recordReports({ database, clock: { now: () => batch.now } }, settings, read);
   },
   () => database.close(),

@@ -1,10 +1,10 @@
-import { toBinary } from "@bufbuild/protobuf";
-import { type Anomaly, AnomalySchema, State } from "../../gen/driftlock/v1/anomaly_pb.js";
+import type { Report } from "../../anomaly/report.ts";
+import { type Anomaly, State } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { checkId, checkTenant, storable } from "../arguments.ts";
 import { sha256 } from "../canonical.ts";
 
-/** One report of an anomaly, as bytes and as what is kept beside them. */
-export interface Report {
+/** One report of an anomaly as it is stored: its bytes and the columns beside them. */
+export interface ReportRow {
   tenant: string;
   id: string;
   streamId: string;
@@ -72,7 +72,7 @@ function strengthOf({ score, limit }: Anomaly): number {
 }
 
 /** @throws {InvalidArgument} where the anomaly has no tenant or no id that can be stored. */
-export function encodeReport(anomaly: Anomaly, bytes: Uint8Array = toBinary(AnomalySchema, anomaly)): Report {
+export function toRow({ bytes, message: anomaly }: Report): ReportRow {
   const stream = streamKey(anomaly.stream);
   const record = anomaly.record?.text ?? "";
   const text = searchable(`${anomaly.explanation}\n${record}`);

@@ -2,6 +2,7 @@
  * Looks through anomalies in steps, so that no search holds up what else is asked of the database. A page that finds too
  * little for too long ends early, and says where the next one goes on.
  */
+
 import {
   type ExpressionWrapper,
   expressionBuilder,
@@ -10,6 +11,7 @@ import {
   type SqlBool,
   sql,
 } from "kysely";
+import type { AnomalyState } from "../../anomaly/names.ts";
 import type { Channel, Severity, Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
 import type { Context } from "../context.ts";
 import { InvalidArgument } from "../database/errors.ts";
@@ -25,7 +27,7 @@ import {
 } from "../page.ts";
 import { channelMask } from "./record.ts";
 import { searchable, serviceName, streamId, streamKey } from "./report.ts";
-import { type AnomalyState, type SummaryRow, summaryColumns } from "./summary.ts";
+import { type SummaryRow, summaryColumns } from "./summary.ts";
 
 /** Members narrow together; the values of one are alternatives. */
 export interface AnomalyFilter {

@@ -1,25 +1,11 @@
 /** An anomaly as lists tell of it: its row, and the strongest of its reports. */
-import { fromBinary } from "@bufbuild/protobuf";
-import {
-  type Anomaly,
-  AnomalySchema,
-  type Channel,
-  type Severity,
-  type Signal,
-} from "../../gen/driftlock/v1/anomaly_pb.js";
+import type { AnomalyState } from "../../anomaly/names.ts";
+import { decodeReport, type Report } from "../../anomaly/report.ts";
+import type { Channel, Severity, Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
 
-/** What a person made of an anomaly. */
-export const dispositions = ["acknowledged", "resolved", "accepted", "false"] as const;
-export type Disposition = (typeof dispositions)[number];
-/** open and ended (nothing flagged for the quiet time) until a person has said something. */
-export type AnomalyState = "open" | "ended" | Disposition;
-
-export interface StoredReport {
-  /** As it was reported, `excerpts` with the first alone. */
-  anomaly: Anomaly;
-  /** driftlock.v1.Anomaly */
-  bytes: Uint8Array;
-  settingsHash: string;
+/** A report as it is stored. Only an anomaly's first report has `excerpts`. */
+export interface StoredReport extends Report {
+  readonly settingsHash: string;
 }
 
 /** What all reports of an anomaly say together. */
@@ -105,5 +91,5 @@ interface ReportRow {
 }
 
 export function toReport({ settings_hash: settingsHash, report: bytes }: ReportRow): StoredReport {
-  return { anomaly: fromBinary(AnomalySchema, bytes), bytes, settingsHash };
+  return { ...decodeReport(bytes), settingsHash };
 }

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { encodeAnomaly } from "../../anomaly/message.ts";
-import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
-import type { Logger } from "../../telemetry/log.ts";
+import type { Logger } from "pino";
+import type { Report } from "../../anomaly/report.ts";
 import { checkId, checkTenant } from "../arguments.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
 import { ReportQueue, rankOf, sizeOf, type Waiting } from "./queue.ts";
@@ -79,17 +78,15 @@ export class Writer {
   }
 
   /** An `AnomalySink`: brief, and never throws. */
-  readonly offer = (anomaly: Anomaly): void => {
-    let report: Waiting;
+  readonly offer = ({ bytes, message }: Report): void => {
     try {
-      checkTenant(anomaly.tenant);
-      checkId("id", anomaly.id);
-      report = { bytes: encodeAnomaly(anomaly), rank: rankOf(anomaly) };
+      checkTenant(message.tenant);
+      checkId("id", message.id);
     } catch (error) {
       this.#reject(error);
       return;
     }
-    this.#drop(this.#queue.push(report));
+    this.#drop(this.#queue.push({ bytes, rank: rankOf(message) }));
     if (this.#queue.length >= this.#limits.batchReports && this.#failure === undefined) this.#hurry();
     this.#running ??= this.#run();
   };

@@ -1,7 +1,7 @@
 /** Brings what the engine tells of streams into the store, from time to time. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FiguresPage } from "../../engine/figures.ts";
-import type { Logger } from "../../telemetry/log.ts";
+import type { Logger } from "pino";
+import type { FiguresPage } from "../../engine/index.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
 import { type StreamObservation, type Streams, tellEveryMs } from "./streams.ts";
 

@@ -1,6 +1,6 @@
 /** Writes that streams are there, and what the engine tells of them. */
 import { type Kysely, sql } from "kysely";
-import type { StreamFigures } from "../../engine/figures.ts";
+import type { StreamFigures } from "../../engine/index.ts";
 import type { Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { integer, serviceName, streamId, streamKey } from "../anomalies/report.ts";
 import { checkTenant } from "../arguments.ts";

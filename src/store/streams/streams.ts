@@ -1,5 +1,6 @@
 import { sql } from "kysely";
-import { type StreamFigures, type StreamState, streamStates } from "../../engine/figures.ts";
+import type { StreamState } from "../../anomaly/names.ts";
+import type { StreamFigures } from "../../engine/index.ts";
 import type { Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { serviceName } from "../anomalies/report.ts";
 import { checkId, checkTenant } from "../arguments.ts";
@@ -8,8 +9,6 @@ import type { Context } from "../context.ts";
 import { latestFirst, type Page, type PageRequest } from "../page.ts";
 import { pointMs, readPoints, type StreamPoint } from "./points.ts";
 import { recordFigures, type StreamSighting, streamColumns } from "./records.ts";
-
-export { type StreamState, streamStates };
 
 /** What the engine tells of a stream since it last did. */
 export type StreamObservation = StreamFigures;

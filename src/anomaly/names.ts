@@ -1,0 +1,52 @@
+/** The names by which people, the API, the store and labels know what reports number. */
+import { Channel, Severity, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
+
+export const signalNames = ["logs", "traces", "metrics"] as const;
+export const channelNames = ["content", "sequence", "volume", "value", "fields"] as const;
+export const severityNames = ["low", "medium", "high", "critical"] as const;
+
+/** What a person made of an anomaly. */
+export const dispositions = ["acknowledged", "resolved", "accepted", "false"] as const;
+export type Disposition = (typeof dispositions)[number];
+
+/** An anomaly is `open`, or `ended` after the quiet time without a flag, until a person decides otherwise. */
+export const stateNames = ["open", "ended", ...dispositions] as const;
+export type AnomalyState = (typeof stateNames)[number];
+
+/** The states of a stream, numbered as in native/report/figures.hpp, which defines them. */
+export const streamStates = ["learning", "watching", "shelved", "evicted", "limited"] as const;
+export type StreamState = (typeof streamStates)[number];
+
+/** The numbers in driftlock.v1. */
+const numbers = {
+  signal: { logs: Signal.LOGS, traces: Signal.TRACES, metrics: Signal.METRICS },
+  channel: {
+    content: Channel.CONTENT,
+    sequence: Channel.SEQUENCE,
+    volume: Channel.VOLUME,
+    value: Channel.VALUE,
+    fields: Channel.FIELDS,
+  },
+  severity: {
+    low: Severity.LOW,
+    medium: Severity.MEDIUM,
+    high: Severity.HIGH,
+    critical: Severity.CRITICAL,
+  },
+} as const;
+
+export const toSignal = (name: (typeof signalNames)[number]): Signal => numbers.signal[name];
+export const toChannel = (name: (typeof channelNames)[number]): Channel => numbers.channel[name];
+export const toSeverity = (name: (typeof severityNames)[number]): Severity => numbers.severity[name];
+
+/** Returns a function from numbers to names; a number without a name, such as 0 of a channel, is `unspecified`. */
+function naming<Name extends string>(
+  of: Readonly<Record<Name, number>>,
+): (number: number) => Name | "unspecified" {
+  const names = new Map(Object.entries<number>(of).map(([name, number]) => [number, name as Name]));
+  return (number) => names.get(number) ?? "unspecified";
+}
+
+export const signalName = naming(numbers.signal);
+export const channelName = naming(numbers.channel);
+export const severityName = naming(numbers.severity);
