@@ -63,7 +63,7 @@ fuzz: build/fuzz/.stamp build ## what reads OTLP, OTLP/JSON and events, each for
 	DRIFTLOCK_FUZZ_SECONDS=$(FUZZ_SECONDS) vitest run test/receive/fuzz.test.ts test/api/events-fuzz.test.ts
 
 .PHONY: bench
-bench: build build/bench/.stamp ## the figures of README.md, side by side
+bench: build build/bench/.stamp ## the figures of docs/guides/sizing.md, side by side
 	node bench/run.ts
 
 .PHONY: bench-soak

@@ -1,5 +1,5 @@
 /**
- * `make bench`: the figures of the README, side by side in one run. Prints Markdown, writes bench/results.json.
+ * `make bench`: the figures of docs/guides/sizing.md, side by side in one run. Prints Markdown, writes bench/results.json.
  *
  *   node bench/run.ts [engine] [cpu] [latency] [memory] [storing] [--seconds N] [--rounds N] [--streams N]
  *
