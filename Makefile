@@ -14,7 +14,7 @@ ADDON := build/Release/driftlock.node
 PROTO := $(shell find proto -name '*.proto')
 SOURCES := $(shell find src -path src/gen -prune -o -name '*.ts' -print)
 CLANGXX ?= $(shell command -v clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 | head -n 1)
-FUZZ_SECONDS ?= 60
+FUZZ_SECONDS ?= 150
 NATIVE_COVERAGE ?= 80
 STORE ?= sqlite
 
@@ -55,12 +55,14 @@ test-api: src/gen/.stamp $(ADDON) ## schemathesis against the API on STORE=sqlit
 	node test/schemathesis/run.ts $(STORE) $(ARGS)
 
 .PHONY: fuzz
-fuzz: build/fuzz/.stamp build ## what reads OTLP, OTLP/JSON and events, each for FUZZ_SECONDS (60)
-	@for target in build/fuzz/*_fuzz; do \
+fuzz: build/fuzz/.stamp build ## what reads OTLP, OTLP/JSON and events, for FUZZ_SECONDS (150) in all
+	@targets=(build/fuzz/*_fuzz); tests=(test/receive/fuzz.test.ts test/api/events-fuzz.test.ts); \
+	each=$$(( $(FUZZ_SECONDS) / ($${#targets[@]} + $${#tests[@]}) )); \
+	for target in "$${targets[@]}"; do \
 	  name=$$(basename $$target _fuzz); mkdir -p build/fuzz/corpus/$$name; \
-	  $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -max_len=4096 -len_control=0 build/fuzz/corpus/$$name native/fuzz/corpus/$$name; \
-	done
-	DRIFTLOCK_FUZZ_SECONDS=$(FUZZ_SECONDS) vitest run test/receive/fuzz.test.ts test/api/events-fuzz.test.ts
+	  $$target -max_total_time=$$each -print_final_stats=1 -max_len=4096 -len_control=0 build/fuzz/corpus/$$name native/fuzz/corpus/$$name; \
+	done; \
+	DRIFTLOCK_FUZZ_SECONDS=$$each vitest run --no-file-parallelism "$${tests[@]}"
 
 .PHONY: bench
 bench: build build/bench/.stamp ## the figures of docs/guides/sizing.md, side by side
