@@ -7,7 +7,7 @@ need() { # COMMAND WHAT REMEDY
   echo "missing: $2 ($1). $3" >&2
   missing=1
 }
-need node "Node.js 20.19 or later" "Install it from nodejs.org or your distribution"
+need node "Node.js" "Install it from nodejs.org or your distribution; any release that its npm supports will do to start"
 need npm "npm" "It comes with Node.js"
 need c++ "a C++20 compiler" "Debian: apt-get install g++"
 need cmake "CMake 3.21 or later" "Debian: apt-get install cmake"
@@ -19,9 +19,5 @@ if command -v cargo >/dev/null 2>&1; then
   # deps/Cargo.lock is of version 4.
   cargo --version | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 78) }' ||
     { echo "missing: cargo 1.78 or later; this is $(cargo --version). Install it from rustup.rs" >&2; missing=1; }
-fi
-if command -v node >/dev/null 2>&1; then
-  node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
-    { echo "missing: Node.js 20.19 or later; this is $(node --version)" >&2; missing=1; }
 fi
 exit $missing

@@ -1,4 +1,5 @@
 /** The SDK's door: what a Node service imports. */
+import "./base/require-node.ts";
 import { native } from "./native.ts";
 
 export type { Report } from "./anomaly/report.ts";

@@ -18,7 +18,7 @@ export function lockPath(folder: string): string {
  * @throws {Error} if another process holds it.
  */
 export async function lockFolder(folder: string): Promise<() => void> {
-  const { DatabaseSync } = await import("node:sqlite");
+  const { DatabaseSync } = await import("../base/sqlite.ts");
   const path = lockPath(folder);
   let database: InstanceType<typeof DatabaseSync> | undefined;
   try {

@@ -1,4 +1,5 @@
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import type { DatabaseSync as Database, SQLInputValue, StatementSync } from "node:sqlite";
+import { DatabaseSync } from "../../../base/sqlite.ts";
 
 export interface Opening {
   file: string;
@@ -39,7 +40,7 @@ const mismatch = 20;
 export class SqliteConnection {
   readonly #opening: Opening;
   readonly #prepared = new Map<string, StatementSync>();
-  #db: DatabaseSync | undefined;
+  #db: Database | undefined;
 
   constructor(opening: Opening) {
     this.#opening = opening;
@@ -63,7 +64,7 @@ export class SqliteConnection {
     this.#db = undefined;
   }
 
-  #open(): DatabaseSync {
+  #open(): Database {
     const { file, readOnly } = this.#opening;
     const db = new DatabaseSync(file, { readOnly });
     try {
@@ -93,7 +94,7 @@ export class SqliteConnection {
   }
 }
 
-function setUp(db: DatabaseSync, readOnly: boolean): void {
+function setUp(db: Database, readOnly: boolean): void {
   db.exec(`pragma busy_timeout = ${busyMs}; pragma foreign_keys = on; pragma trusted_schema = off`);
   if (readOnly) return;
   // These two only matter before there is a table. A report has some 3 KB: of 4 KiB, a page would leave a quarter empty.
