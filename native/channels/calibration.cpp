@@ -203,28 +203,30 @@ std::int64_t Calibration::placeOf(float score) {
 }
 
 double Calibration::limit(double p) const {
-  const auto reaches = [&](std::int64_t place) { return p_value(scoreAt(place)) <= p; };
+  if (limit_.learnt == learnt_ && p >= limit_.at && p < limit_.above) return limit_.score;
   constexpr std::int64_t largest = 0x7F7FFFFF;
-  if (!reaches(largest)) return std::numeric_limits<double>::infinity();
-  // The p-value falls as scores rise: the limit lies between `below` and `reached`. The tail says about where; from there
-  // steps that double find bounds on either side.
+  // The p-value falls as scores rise: the limit lies between `below` and `reached`.
   std::int64_t below = -largest - 2, reached = largest;
+  Limit found{.learnt = learnt_, .above = std::numeric_limits<double>::infinity()};
+  const auto reaches = [&](std::int64_t place) {
+    const double value = p_value(scoreAt(place));
+    const bool enough = value <= p;
+    (enough ? reached : below) = place;
+    (enough ? found.at : found.above) = value;
+    return enough;
+  };
+  if (!reaches(largest)) return std::numeric_limits<double>::infinity();
+  // The tail says about where; from there steps that double find bounds on either side.
   if (const Tail& tail = this->tail(top()); !tail.none && p > 0) {
-    std::int64_t at = std::min(largest, placeOf(stored(tail.scoreOf(p))));
-    const bool down = reaches(at);
-    (down ? reached : below) = at;
+    const bool down = reaches(std::min(largest, placeOf(stored(tail.scoreOf(p)))));
     for (std::int64_t step = 1; reached - below > step; step *= 2) {
-      at = down ? reached - step : below + step;
-      const bool enough = reaches(at);
-      (enough ? reached : below) = at;
-      if (enough != down) break;
+      if (reaches(down ? reached - step : below + step) != down) break;
     }
   }
-  while (reached - below > 1) {
-    const std::int64_t middle = below + (reached - below) / 2;
-    (reaches(middle) ? reached : below) = middle;
-  }
-  return scoreAt(reached);
+  while (reached - below > 1) reaches(below + (reached - below) / 2);
+  found.score = scoreAt(reached);
+  limit_ = found;
+  return limit_.score;
 }
 
 double Calibration::median() const {

@@ -104,6 +104,12 @@ class Calibration {
   /// Largest score of each level's unfinished block, without what lies in the unfinished blocks of lower levels.
   std::array<float, levels> open_{};
   mutable Tail tail_;
+  /// The latest answer of `limit`, and the p-values for which it holds until another score is learnt: [at, above).
+  struct Limit {
+    std::uint64_t learnt = 0;
+    double score = 0, at = 0, above = 0;
+  };
+  mutable Limit limit_;
 };
 
 /// One p-value from several that may depend on each other: their harmonic mean (D. J. Wilson, PNAS 116(4), 2019), at most 1.
