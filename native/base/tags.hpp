@@ -1,8 +1,12 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 
 namespace driftlock {
@@ -21,6 +25,17 @@ std::size_t findTagged(std::span<const std::uint8_t> tags, std::uint8_t tag, Mat
     if (matches(at)) return at;
   }
   return tags.size();
+}
+
+/// The first of the least weights, none of which is below 0. Floats that are not negative have the order of their bits, and
+/// comparing integers becomes vector code.
+template <std::size_t Size>
+std::size_t firstLeast(const std::array<float, Size>& weights) {
+  std::int32_t least = std::numeric_limits<std::int32_t>::max();
+  for (const float weight : weights) least = std::min(least, std::bit_cast<std::int32_t>(weight));
+  std::size_t at = 0;
+  while (std::bit_cast<std::int32_t>(weights[at]) != least) ++at;
+  return at;
 }
 
 }  // namespace driftlock

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/portable_math.hpp"
 #include "base/state_bytes.hpp"
@@ -25,15 +26,18 @@ constexpr std::uint8_t snapshot_version = 1;
 std::optional<VolumeTick> TemplateMix::count(std::uint32_t id) {
   if (open_ == 0) learn();
   ++seen_;
-  if (Entry* e = entry(id)) ++e->count;
+  if (const auto at = entry(id)) {
+    ++entries_[*at].count;
+    weights_[*at] = entries_[*at].weight();
+  }
   if (++open_ < block_) return std::nullopt;
   open_ = 0;
   pending_ = true;
   return close();
 }
 
-/// The entry of a template; the one with the fewest records lately makes room, unless it has come in this block.
-TemplateMix::Entry* TemplateMix::entry(std::uint32_t id) {
+/// The place of a template's entry; the one with the fewest records lately makes room, unless it has come in this block.
+std::optional<std::size_t> TemplateMix::entry(std::uint32_t id) {
   const std::size_t found =
       findTagged(std::span(tags_).first(used_), tagOf(id), [&](std::size_t i) { return entries_[i].id == id; });
   if (found < used_) {
@@ -42,22 +46,24 @@ TemplateMix::Entry* TemplateMix::entry(std::uint32_t id) {
     if (found > 0) {
       std::swap(entries_[found], entries_[found / 2]);
       std::swap(tags_[found], tags_[found / 2]);
+      std::swap(weights_[found], weights_[found / 2]);
     }
-    return &entries_[found / 2];
+    return found / 2;
   }
-  if (used_ < entries) return &replace(used_++, id);
-  if (crowded_) return nullptr;
-  const auto weight = [](const Entry& e) { return e.sum + static_cast<float>(e.count); };
-  Entry& least = *std::ranges::min_element(entries_, {}, weight);
-  crowded_ = least.count > 0;
-  return crowded_ ? nullptr : &replace(static_cast<std::size_t>(&least - entries_.data()), id);
+  if (used_ < entries) return replace(used_++, id);
+  if (crowded_) return std::nullopt;
+  if (!std::exchange(weighed_, true)) std::ranges::transform(entries_, weights_.begin(), &Entry::weight);
+  const std::size_t least = firstLeast(weights_);
+  crowded_ = entries_[least].count > 0;
+  if (crowded_) return std::nullopt;
+  return replace(least, id);
 }
 
-TemplateMix::Entry& TemplateMix::replace(std::size_t at, std::uint32_t id) {
+std::size_t TemplateMix::replace(std::size_t at, std::uint32_t id) {
   tags_[at] = tagOf(id);
   entries_[at] = {};
   entries_[at].id = id;
-  return entries_[at];
+  return at;
 }
 
 double TemplateMix::pooled() const { return weight_ > 0 ? std::max(1.0f, dispersion_ / weight_) : 1; }
@@ -98,7 +104,7 @@ VolumeTick TemplateMix::close() {
 
 /// Learns the block that ended last, or forgets that it was.
 void TemplateMix::learn() {
-  crowded_ = false;
+  crowded_ = weighed_ = false;
   const float keep = blocks_ >= horizon ? 1 - 1 / horizon : 1;
   if (pending_) {
     dispersion_ *= 1 - 1 / horizon;

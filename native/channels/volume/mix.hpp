@@ -46,15 +46,18 @@ class TemplateMix {
     std::uint32_t absent = 0;       // blocks since it came
     float sum = 0, squares = 0;     // of counts, with forgetting
 
+    /// How many records came lately.
+    float weight() const { return sum + static_cast<float>(count); }
+
     template <class Self, class Visitor>
     static void visit(Self& e, Visitor& v) {
       v(e.id), v(e.count), v(e.absent), v(e.sum), v(e.squares);
     }
   };
 
-  Entry* entry(std::uint32_t id);
+  std::optional<std::size_t> entry(std::uint32_t id);
   /// Makes an entry that of another template.
-  Entry& replace(std::size_t at, std::uint32_t id);
+  std::size_t replace(std::size_t at, std::uint32_t id);
   double pooled() const;
   VolumeFinding judge(const Entry& e) const;
   VolumeTick close();
@@ -75,6 +78,8 @@ class TemplateMix {
   std::array<Entry, entries> entries_{};
   // No part of the state, only what makes it quick to search:
   std::array<std::uint8_t, entries> tags_{};
+  std::array<float, entries> weights_{};  // as entries have them, if `weighed_`
+  bool weighed_ = false;
   bool crowded_ = false;  // no entry makes room, until one of them or the block changes
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "base/portable_math.hpp"
 #include "base/state_bytes.hpp"
@@ -79,36 +80,43 @@ std::optional<VolumeTick> VolumeChannel::advance(std::uint64_t time) {
 
 void VolumeChannel::count(std::uint64_t time, std::uint32_t id) {
   time = std::max(time, start_);
-  for (Entry* e : {&entries_[0], &entry(id)}) {
-    if (e->last != 0) observe_gap(*e, time + 1 - std::min(time + 1, e->last));
-    e->last = std::max(time + 1, e->last);
-    ++e->count;
+  for (const std::size_t at : {std::size_t{0}, entry(id)}) {
+    Entry& e = entries_[at];
+    if (e.last != 0) observe_gap(e, time + 1 - std::min(time + 1, e.last));
+    e.last = std::max(time + 1, e.last);
+    ++e.count;
+    if (at > 0) weights_[at] = e.weight();
   }
 }
 
-/// The entry of a template; the one with the fewest records lately makes room.
-VolumeChannel::Entry& VolumeChannel::entry(std::uint32_t id) {
+/// The place of a template's entry; the one with the fewest records lately makes room.
+std::size_t VolumeChannel::entry(std::uint32_t id) {
   std::uint8_t& hint = hints_[(id * 0x9E3779B1u) >> 26];
-  if (hint > 0 && hint < used_ && entries_[hint].id == id) return entries_[hint];
+  if (hint > 0 && hint < used_ && entries_[hint].id == id) return hint;
   const auto templates = std::span(tags_).subspan(1, used_ - 1);
   std::size_t at = 1 + findTagged(templates, tagOf(id), [&](std::size_t i) { return entries_[1 + i].id == id; });
   if (at == used_) {
     if (used_ < entries) {
       ++used_;
     } else {
-      at = 1;
-      const auto weight = [](const Entry& e) {
-        return e.sum + static_cast<float>(e.previous) + static_cast<float>(e.count);
-      };
-      for (std::size_t i = 2; i < entries; ++i)
-        if (weight(entries_[i]) < weight(entries_[at])) at = i;
+      at = lightest();
     }
     entries_[at] = {};
     entries_[at].id = id;
     tags_[at] = tagOf(id);
   }
   hint = static_cast<std::uint8_t>(at);
-  return entries_[at];
+  return at;
+}
+
+/// The first of the templates with the fewest records lately.
+std::size_t VolumeChannel::lightest() {
+  if (!weighed_) {
+    std::ranges::transform(entries_, weights_.begin(), &Entry::weight);
+    weights_[0] = std::numeric_limits<float>::infinity();
+    weighed_ = true;
+  }
+  return firstLeast(weights_);
 }
 
 /// Learns a gap, and how much it speaks for a burst: log2 of its share if gaps were 2^5 times shorter over its usual one.
@@ -237,6 +245,7 @@ VolumeFinding VolumeChannel::judge(const Entry& e, std::uint64_t end, double sea
 /// Ends the open tick: judges its counts, and keeps them for `learn`.
 VolumeTick VolumeChannel::close() {
   learn();
+  weighed_ = false;
   VolumeTick closed;
   closed.start = start_;
   closed.end = start_ + tick_;
@@ -263,14 +272,14 @@ VolumeTick VolumeChannel::close() {
 
 void VolumeChannel::reject() {
   if (!pending_) return;
-  pending_ = false;
+  pending_ = weighed_ = false;
   for (std::size_t i = 0; i < used_; ++i) entries_[i].previous = 0;
 }
 
 /// Learns the counts of the tick that ended last.
 void VolumeChannel::learn() {
   if (!pending_) return;
-  pending_ = false;
+  pending_ = weighed_ = false;
   const double records = entries_[0].previous;
   const double factor = seasonal() ? season(pending_start_) : 1;
   const Usual flat = usual(entries_[0], 1);
@@ -331,6 +340,7 @@ void VolumeChannel::learn() {
 
 /// Learns so many ticks without a record.
 void VolumeChannel::learn_empty(std::uint64_t ticks) {
+  weighed_ = false;
   const double n = static_cast<double>(ticks);
   // As if each tick took its share: what was known fades once the horizon is full.
   const double room = std::max(0.0, horizon - ticks_);

@@ -99,12 +99,16 @@ class VolumeChannel {
     std::array<std::uint16_t, count_buckets> counts{};  // non-zero counts per tick
     std::array<std::uint16_t, gap_buckets> gap_counts{};
     std::array<std::uint16_t, silence_buckets> silences{};  // past silences, by length in ticks
+
+    /// How many records came lately.
+    float weight() const { return sum + static_cast<float>(previous) + static_cast<float>(count); }
   };
   struct Usual {
     double mean, dispersion;
   };
 
-  Entry& entry(std::uint32_t id);
+  std::size_t entry(std::uint32_t id);
+  std::size_t lightest();
   void observe_gap(Entry& e, std::uint64_t gap);
   Usual usual(const Entry& e, double season) const;
   VolumeFinding judge(const Entry& e, std::uint64_t end, double season) const;
@@ -133,6 +137,8 @@ class VolumeChannel {
   // No part of the state, only what makes it quick to search:
   std::array<std::uint8_t, 64> hints_{};  // where a template was found last
   std::array<std::uint8_t, entries> tags_{};
+  std::array<float, entries> weights_{};  // as entries have them, if `weighed_`
+  bool weighed_ = false;
 };
 
 }  // namespace driftlock
