@@ -1,5 +1,6 @@
 #include "otlp/attributes.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstring>
@@ -62,33 +63,29 @@ void wellFormed(std::string_view text, Piece piece) {
   piece(text);
 }
 
-void putVarint(std::vector<std::uint8_t>& out, std::uint64_t value) {
-  if (value < 0x80) return out.push_back(static_cast<std::uint8_t>(value));
-  std::uint8_t bytes[10];
-  out.insert(out.end(), bytes, writeVarint(value, bytes));
-}
-
-void putText(std::vector<std::uint8_t>& out, std::string_view text) {
+std::uint8_t* putText(std::uint8_t* out, std::string_view text) {
   countWork(text.size());
-  out.insert(out.end(), text.begin(), text.end());
+  return std::copy(text.begin(), text.end(), out);
 }
 
-/// Everything of a KeyValue field up to the value's own field, of which `value` bytes follow.
-void putKey(std::vector<std::uint8_t>& out, std::uint32_t number, std::string_view key, std::size_t value) {
-  putVarint(out, tag(number, Wire::Length));
-  putVarint(out, 1 + varintSize(key.size()) + key.size() + 1 + varintSize(value) + value);
-  putVarint(out, tag(1, Wire::Length));
-  putVarint(out, key.size());
-  putText(out, key);
-  putVarint(out, tag(2, Wire::Length));
-  putVarint(out, value);
+/// Appends a KeyValue field up to the value's own field, with room for the `value` bytes of that: they go where it points.
+std::uint8_t* putKey(std::vector<std::uint8_t>& all, std::uint32_t number, std::string_view key, std::size_t value) {
+  const std::size_t content = 1 + varintSize(key.size()) + key.size() + 1 + varintSize(value) + value;
+  const std::size_t begin = all.size();
+  all.resize(begin + varintSize(tag(number, Wire::Length)) + varintSize(content) + content);
+  std::uint8_t* out = writeVarint(tag(number, Wire::Length), all.data() + begin);
+  out = writeVarint(content, out);
+  out = writeVarint(tag(1, Wire::Length), out);
+  out = writeVarint(key.size(), out);
+  out = putText(out, key);
+  out = writeVarint(tag(2, Wire::Length), out);
+  return writeVarint(value, out);
 }
 
 void putNumber(std::vector<std::uint8_t>& out, std::uint32_t number, std::string_view key, std::uint32_t member,
                std::uint64_t value) {
-  putKey(out, number, key, 1 + varintSize(value));
-  putVarint(out, tag(member, Wire::Varint));
-  putVarint(out, value);
+  std::uint8_t* const at = putKey(out, number, key, 1 + varintSize(value));
+  writeVarint(value, writeVarint(tag(member, Wire::Varint), at));
 }
 
 }  // namespace
@@ -96,10 +93,9 @@ void putNumber(std::vector<std::uint8_t>& out, std::uint32_t number, std::string
 void AttributeEncoder::string(std::string_view key, std::string_view value) {
   std::size_t size = 0;
   wellFormed(value, [&](std::string_view piece) { size += piece.size(); });
-  putKey(out_, number_, key, 1 + varintSize(size) + size);
-  putVarint(out_, tag(1, Wire::Length));
-  putVarint(out_, size);
-  wellFormed(value, [&](std::string_view piece) { putText(out_, piece); });
+  std::uint8_t* at = putKey(out_, number_, key, 1 + varintSize(size) + size);
+  at = writeVarint(size, writeVarint(tag(1, Wire::Length), at));
+  wellFormed(value, [&](std::string_view piece) { at = putText(at, piece); });
 }
 
 void AttributeEncoder::boolean(std::string_view key, bool value) { putNumber(out_, number_, key, 2, value); }
@@ -109,12 +105,9 @@ void AttributeEncoder::integer(std::string_view key, std::int64_t value) {
 }
 
 void AttributeEncoder::real(std::string_view key, double value) {
-  putKey(out_, number_, key, 9);
-  putVarint(out_, tag(4, Wire::Fixed64));
+  std::uint8_t* const at = putKey(out_, number_, key, 1 + sizeof value);
   static_assert(std::endian::native == std::endian::little);
-  std::uint8_t bytes[sizeof value];
-  std::memcpy(bytes, &value, sizeof value);
-  out_.insert(out_.end(), bytes, bytes + sizeof bytes);
+  std::memcpy(writeVarint(tag(4, Wire::Fixed64), at), &value, sizeof value);
 }
 
 }  // namespace driftlock::otlp

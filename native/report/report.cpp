@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -15,6 +16,8 @@ namespace driftlock {
 namespace {
 
 constexpr std::size_t kMaxQuote = 96;
+/// Characters that most explanations have room in.
+constexpr std::size_t kUsualSentence = 320;
 
 /// Writes the fields of one message; defaults are left out, as proto3 does.
 class Writer {
@@ -84,15 +87,34 @@ std::string quoted(std::string piece) {
   if (cut) piece.resize(kMaxQuote);
   text::makeReadable(piece);
   std::replace_if(piece.begin(), piece.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-  return '"' + piece + (cut ? "…\"" : "\"");
+  piece.insert(0, 1, '"');
+  return piece += cut ? "…\"" : "\"";
 }
 
-/// As printf's %.2f and %.2g, or without a digit behind the point, but several times faster: each flagged record has some.
+/// As printf's %.*f and %.*g, but several times faster: each flagged record has some.
 std::string number(double value, std::chars_format format, int precision) {
   char digits[400];
   return {digits, std::to_chars(digits, digits + sizeof digits, value, format, precision).ptr};
 }
-std::string fixed(double value, int precision = 2) { return number(value, std::chars_format::fixed, precision); }
+/// A number with two digits behind the point, or with none. Numbers of usual size are rounded as integers, which is exact.
+std::string fixed(double value, int precision = 2) {
+  int exponent = 0;
+  const double mantissa = std::frexp(value, &exponent);
+  const int shift = 53 - exponent;  // value = mantissa x 2^53 / 2^shift
+  if (!(value > 0) || shift < 1 || shift > 63) return number(value, std::chars_format::fixed, precision);
+  const std::uint64_t scaled = static_cast<std::uint64_t>(std::ldexp(mantissa, 53)) * (precision == 2 ? 100 : 1);
+  const std::uint64_t half = std::uint64_t{1} << (shift - 1), rest = scaled & (2 * half - 1);
+  std::uint64_t rounded = scaled >> shift;
+  if (rest > half || (rest == half && rounded % 2 == 1)) ++rounded;
+  if (precision == 0) return std::to_string(rounded);
+  char digits[24];
+  char* const end = std::to_chars(digits + 3, digits + sizeof digits, rounded / 100).ptr;
+  *end = '.', end[1] = static_cast<char>('0' + rounded / 10 % 10), end[2] = static_cast<char>('0' + rounded % 10);
+  return {digits + 3, end + 3};
+}
+
+/// Appends pieces to a sentence, without a copy of it for each.
+void append(std::string& sentence, const auto&... pieces) { (sentence.append(pieces), ...); }
 
 std::string format(const char* pattern, auto... values) {
   char buffer[256];
@@ -107,10 +129,13 @@ std::string explainContent(const Finding& f) {
     bytes += run.end - run.start;
     if (!longest || run.end - run.start > longest->end - longest->start) longest = &run;
   }
-  std::string sentence = std::to_string(bytes) + " of the record's " + std::to_string(f.text.size()) + " bytes are new to this stream";
-  if (longest) sentence += ", such as " + quoted(f.text.substr(longest->start, longest->end - longest->start));
-  if (!f.field.empty()) sentence += " in " + f.field;
-  return sentence + "; they cost " + fixed(f.verdict.bits, 0) + " bits";
+  std::string sentence;
+  sentence.reserve(kUsualSentence);
+  append(sentence, std::to_string(bytes), " of the record's ", std::to_string(f.text.size()), " bytes are new to this stream");
+  if (longest) append(sentence, ", such as ", quoted(f.text.substr(longest->start, longest->end - longest->start)));
+  if (!f.field.empty()) append(sentence, " in ", f.field);
+  append(sentence, "; they cost ", fixed(f.verdict.bits, 0), " bits");
+  return sentence;
 }
 
 std::string explainSequence(const Finding& f) {
@@ -242,8 +267,9 @@ std::string explain(const Finding& f) {
     case Channel::None:
       return {};
   }
-  return sentence + "; score " + fixed(f.verdict.channelScore) + " against a limit of " + fixed(f.limit) + ", p = " +
-         number(f.verdict.pValue, std::chars_format::general, 2);
+  append(sentence, "; score ", fixed(f.verdict.channelScore), " against a limit of ", fixed(f.limit), ", p = ",
+         number(f.verdict.pValue, std::chars_format::general, 2));
+  return sentence;
 }
 
 std::string explainEnding(Ending ending) {
