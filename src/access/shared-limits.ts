@@ -6,9 +6,11 @@
  * While Redis is away or slow each process keeps the limits by itself, so that together they let pass more; what passed
  * then is not charged later.
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import type { createClient } from "@redis/client";
 import type { Logger } from "pino";
+import { endsWithin } from "../base/deadline.ts";
 import { reasonOf } from "../store/index.ts";
 import type { Day, Days } from "./days.ts";
 import type { Limiter, NamedBucket } from "./limits.ts";
@@ -204,15 +206,8 @@ function* parts<T>(all: readonly T[]): Generator<T[]> {
   for (let at = 0; at < all.length; at += atOnce) yield all.slice(at, at + atOnce);
 }
 
-/** @throws {Error} where the answer does not come in time. */
+/** @throws {Error} if the answer does not come in time. */
 async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms).unref();
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  if (await endsWithin(ms, answer)) return answer;
+  throw new Error(`no answer within ${ms} ms`);
 }

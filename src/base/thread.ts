@@ -1,38 +1,36 @@
-/** Calls to a thread and back. What runs there does not hold up the event loop. */
+/** Calls to a worker thread and back. What runs there does not hold up the event loop. */
 import { parentPort, Worker } from "node:worker_threads";
+import { endsWithin } from "./deadline.ts";
 
 interface Request<Job> {
   id: number;
-  /** None: close, and end the thread. */
+  /** Left out in the request to close and to end the thread. */
   job?: Job;
 }
 
-/** An error on its way between threads. */
-export interface Failure {
-  message: string;
-  /** SQLite's extended result code. */
-  errcode?: number;
-  /** The database refused the data themselves. */
-  badData?: boolean;
-}
+/** An error on its way between threads, with whatever else the thread says of it. */
+export type Failure<Detail = object> = { message: string } & Partial<Detail>;
 
-/** For what a thread has in work when it is to end. */
+type Response<Answer, Detail> = { id: number; answer?: Answer } | { id: number; failure: Failure<Detail> };
+
+/** How long `close` waits for the calls that the thread has in work. */
 const closeMs = 5_000;
 
-type Response<Answer> = { id: number; answer?: Answer } | { id: number; failure: Failure };
-
-/** The caller's side. The thread starts with the first call; the process may end while none is in work. */
-export class Thread<Job, Answer> {
+/** The caller's side. The thread starts with the first call; the process may end while no call is in work. */
+export class Thread<Job, Answer, Detail = object> {
   readonly #url: URL;
   readonly #data: unknown;
-  readonly #toError: (failure: Failure) => Error;
+  readonly #toError: (failure: Failure<Detail>) => Error;
   readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>();
   #worker: Worker | undefined;
   #lastId = 0;
   #closing = false;
 
-  /** @param data the thread's `workerData`. */
-  constructor(url: URL, data: unknown, toError: (failure: Failure) => Error) {
+  /**
+   * @param data the thread's `workerData`.
+   * @param toError makes the error with which a call rejects, also if the thread ends unexpectedly.
+   */
+  constructor(url: URL, data: unknown, toError: (failure: Failure<Detail>) => Error) {
     this.#url = url;
     this.#data = data;
     this.#toError = toError;
@@ -44,15 +42,14 @@ export class Thread<Job, Answer> {
     return this.#ask({ job }, transfer);
   }
 
-  /** Ends the thread once it has answered what was asked before, or after so long. */
+  /** Ends the thread once it has answered the calls before, or after `maxMs`. */
   async close(maxMs = closeMs): Promise<void> {
     const worker = this.#worker;
     if (worker === undefined) return;
     this.#closing = true;
     const ended = new Promise((resolve) => worker.once("exit", resolve));
-    const late = setTimeout(() => void worker.terminate(), maxMs);
-    await Promise.all([this.#ask({}).catch(() => {}), ended]);
-    clearTimeout(late);
+    if (await endsWithin(maxMs, Promise.all([this.#ask({}).catch(() => {}), ended]))) return;
+    await worker.terminate();
   }
 
   #ask(request: Omit<Request<Job>, "id">, transfer: ArrayBuffer[] = []): Promise<Answer> {
@@ -66,17 +63,16 @@ export class Thread<Job, Answer> {
 
   #start(): Worker {
     const worker = new Worker(this.#url, { workerData: this.#data });
-    worker.on("message", (response: Response<Answer>) => {
+    worker.on("message", (response: Response<Answer, Detail>) => {
       const waiting = this.#waiting.get(response.id);
       this.#waiting.delete(response.id);
       if (this.#waiting.size === 0 && !this.#closing) worker.unref();
       if ("failure" in response) waiting?.reject(this.#toError(response.failure));
       else waiting?.resolve(response.answer as Answer);
     });
-    let failure: Failure = { message: "the thread ended" };
+    let failure = { message: "the thread ended" } as Failure<Detail>;
     worker.on("error", (error) => {
-      const { message, errcode } = error as Error & { errcode?: number };
-      failure = { message, ...(errcode === undefined ? {} : { errcode }) };
+      failure = error as Error & Partial<Detail>;
     });
     worker.on("exit", () => {
       this.#worker = undefined;
@@ -87,25 +83,33 @@ export class Thread<Job, Answer> {
   }
 }
 
+export interface Service<Job, Answer, Detail> {
+  answer(job: Job): Answer | Promise<Answer>;
+  /** Says why a call failed. If it throws itself, the thread ends, and all calls fail with that error. */
+  toFailure(error: unknown): Failure<Detail>;
+  /** Called before the thread ends. */
+  close?(): void | Promise<void>;
+  /** Buffers of an answer that the caller takes over, so that they are not copied. */
+  transfer?(answer: Answer): ArrayBuffer[];
+}
+
 /** The thread's side: answers each call, until the one that closes. */
-export function serve<Job, Answer>(
-  answer: (job: Job) => Answer | Promise<Answer>,
-  close: () => void | Promise<void>,
-  toFailure: (error: unknown) => Failure,
-): void {
+export function serve<Job, Answer, Detail = object>(service: Service<Job, Answer, Detail>): void {
   const port = parentPort!;
-  const respond = (response: Response<Answer>) => port.postMessage(response);
+  const respond = (response: Response<Answer, Detail>, transfer: ArrayBuffer[] = []) =>
+    port.postMessage(response, transfer);
   port.on("message", async ({ id, job }: Request<Job>) => {
     try {
       if (job !== undefined) {
-        respond({ id, answer: await answer(job) });
+        const answer = await service.answer(job);
+        respond({ id, answer }, service.transfer?.(answer));
         return;
       }
-      await close();
+      await service.close?.();
       respond({ id });
       port.close();
     } catch (error) {
-      respond({ id, failure: toFailure(error) });
+      respond({ id, failure: service.toFailure(error) });
     }
   });
 }

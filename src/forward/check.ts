@@ -1,9 +1,7 @@
+import { maxTimerMs } from "../base/deadline.ts";
 import type { ForwardConfig } from "../config/schema.ts";
 import { endpoints } from "./failover.ts";
 import { TlsFiles } from "./transport/tls.ts";
-
-/** Node's timers hold 31 bits; beyond, they fire at once. */
-const maxTimerMs = 2 ** 31 - 1;
 
 /** Set by the transports, or of the connection and not of a request. */
 const ownHeaders = new Set([

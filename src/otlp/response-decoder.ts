@@ -7,6 +7,7 @@ import {
   type MessageShape,
 } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
+import { maxTimerMs } from "../base/deadline.ts";
 import { RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../gen/google/rpc/status_pb.js";
 import { ExportLogsServiceResponseSchema } from "../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
@@ -67,11 +68,9 @@ export interface StatusDetails {
   retryAfterMs?: number | undefined;
 }
 
-/** The longest that a timer waits. A downstream may write any number, which the answer to the sender could not hold. */
-const maxRetryAfterMs = 2 ** 31 - 1;
-
+/** A downstream may write any number, which neither a timer nor the answer to the sender could hold. */
 function boundWait(milliseconds: number): number {
-  return Math.min(maxRetryAfterMs, Math.max(0, milliseconds));
+  return Math.min(maxTimerMs, Math.max(0, milliseconds));
 }
 
 /** A google.rpc.Status from `grpc-status-details-bin` or an HTTP error's body; nothing where it cannot be read. */

@@ -1,7 +1,8 @@
 import type { ServerHttp2Session } from "node:http2";
+import { maxTimerMs } from "../base/deadline.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
 import type { CloseReason } from "./hooks.ts";
-import { handshakeTimeout, maxTimer } from "./listen.ts";
+import { handshakeTimeout } from "./listen.ts";
 
 type Keepalive = ReceiveConfig["grpc"]["keepalive"];
 
@@ -20,7 +21,7 @@ export function supervise(
 ): void {
   const timers = new Set<NodeJS.Timeout>();
   const after = (ms: number, action: () => void) => {
-    const timer = setTimeout(action, Math.min(ms, maxTimer)).unref();
+    const timer = setTimeout(action, Math.min(ms, maxTimerMs)).unref();
     timers.add(timer);
     return timer;
   };

@@ -12,6 +12,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Socket } from "node:net";
+import { maxTimerMs } from "../base/deadline.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
 import { Code, ExportError, grpcMethod, type Signal, signals } from "../otlp/protocol.ts";
 import type { Permit } from "./admission.ts";
@@ -21,9 +22,9 @@ import { type Message, MessageReader } from "./grpc-message.ts";
 import { closeTimeout, supervise } from "./grpc-session.ts";
 import type { CloseReason, ReceiveHooks } from "./hooks.ts";
 import type { Intake, Received } from "./intake.ts";
-import { type Endpoint, handshakeTimeout, type Listening, listen, maxTimer, sourceOf } from "./listen.ts";
+import { type Endpoint, handshakeTimeout, type Listening, listen, sourceOf } from "./listen.ts";
 import { listenForHttp2, WrongPort } from "./preface.ts";
-import { loadServerContext, reloadServerContext } from "./tls.ts";
+import { ServerCertificate } from "./tls.ts";
 
 const signalOf = new Map<string | undefined, Signal>(signals.map((signal) => [grpcMethod[signal], signal]));
 
@@ -54,14 +55,15 @@ export async function startGrpc(
       enablePush: false,
     },
   };
-  const tls = grpc.tls && (await loadServerContext(grpc.tls, "receive.grpc.tls"));
+  const certificate = grpc.tls && new ServerCertificate(grpc.tls, "receive.grpc.tls");
   // HTTP/1.1 is agreed to, so that its clients can be told what is wrong. A list of protocols would be overridden by Node's own.
   const alpn = {
     ALPNCallback: ({ protocols }: { protocols: string[] }) =>
       ["h2", "http/1.1"].find((protocol) => protocols.includes(protocol)),
   };
-  const secure = tls && createSecureServer({ ...options, ...tls, ...alpn, handshakeTimeout });
-  const stopReload = secure && reloadServerContext(secure, grpc.tls!, "receive.grpc.tls", tls, hooks.log);
+  const secure =
+    certificate && createSecureServer({ ...options, ...certificate.context, ...alpn, handshakeTimeout });
+  const stopReload = secure && certificate.keepFresh(secure, hooks.log);
   // To TypeScript, the union of the two has no events at all.
   const server = (secure ?? createServer(options)) as Http2Server;
 
@@ -79,10 +81,10 @@ export async function startGrpc(
     const socket = connections.get(session);
     session.close();
     if (socket === undefined || graceMs === 0) return;
-    const late = setTimeout(() => socket.destroy(), Math.min(graceMs, maxTimer)).unref();
+    const late = setTimeout(() => socket.destroy(), Math.min(graceMs, maxTimerMs)).unref();
     socket.once("close", () => clearTimeout(late));
   };
-  const answerMs = Math.min(grpc.request_timeout || answerTimeout, maxTimer);
+  const answerMs = Math.min(grpc.request_timeout || answerTimeout, maxTimerMs);
   const answers = new GrpcAnswers(answerMs, ({ session }) => {
     if (session !== undefined) end(session as ServerHttp2Session, "unread", closeTimeout);
   });
@@ -231,7 +233,7 @@ async function receive(
     giveUp(Code.DEADLINE_EXCEEDED, `the request did not arrive within ${limit}`);
   };
   const timer =
-    grpc.request_timeout > 0 ? setTimeout(late, Math.min(grpc.request_timeout, maxTimer)) : undefined;
+    grpc.request_timeout > 0 ? setTimeout(late, Math.min(grpc.request_timeout, maxTimerMs)) : undefined;
   let message: Message;
   try {
     message = await readMessage(stream, permit, limits.max_request_size, abort);
@@ -304,5 +306,5 @@ function parseTimeout(text: string | string[] | undefined): number | undefined {
   if (match === null)
     throw new ExportError(Code.INVALID_ARGUMENT, "grpc-timeout is not digits and one of H M S m u n");
   const unit = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 }[match[2]!]!;
-  return Math.min(Number(match[1]) * unit, maxTimer);
+  return Math.min(Number(match[1]) * unit, maxTimerMs);
 }

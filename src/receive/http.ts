@@ -9,6 +9,7 @@ import {
 import { createServer as createSecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { maxTimerMs } from "../base/deadline.ts";
 import { toJson } from "../base/printable.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
 import { Code, ExportError, httpPath, type PartialSuccess, type Signal, signals } from "../otlp/protocol.ts";
@@ -21,9 +22,9 @@ import type { ReceiveHooks } from "./hooks.ts";
 import { announcedLength, readBody } from "./http-body.ts";
 import type { Intake, Received } from "./intake.ts";
 import { JsonReader } from "./json.ts";
-import { type Endpoint, handshakeTimeout, type Listening, listen, maxTimer } from "./listen.ts";
+import { type Endpoint, handshakeTimeout, type Listening, listen } from "./listen.ts";
 import { WrongPort } from "./preface.ts";
-import { loadServerContext, reloadServerContext } from "./tls.ts";
+import { ServerCertificate } from "./tls.ts";
 
 const signalOf = new Map<string | undefined, Signal>(signals.map((signal) => [httpPath[signal], signal]));
 
@@ -52,7 +53,7 @@ export async function startHttp(
   hooks: ReceiveHooks,
 ): Promise<Endpoint> {
   const { http, limits } = config;
-  const requestTimeout = Math.min(http.request_timeout, maxTimer);
+  const requestTimeout = Math.min(http.request_timeout, maxTimerMs);
   const options: ServerOptions = {
     maxHeaderSize: limits.max_header_size,
     requestTimeout,
@@ -60,12 +61,12 @@ export async function startHttp(
     headersTimeout: requestTimeout || answerTimeout,
     // How late a timeout may be noticed.
     connectionsCheckingInterval: Math.min(Math.max((requestTimeout || answerTimeout) / 10, 50), 1_000),
-    keepAliveTimeout: Math.min(http.keep_alive_timeout, maxTimer),
+    keepAliveTimeout: Math.min(http.keep_alive_timeout, maxTimerMs),
     noDelay: true,
   };
-  const tls = http.tls && (await loadServerContext(http.tls, "receive.http.tls"));
-  const secure = tls && createSecureServer({ ...options, ...tls, handshakeTimeout });
-  const stopReload = secure && reloadServerContext(secure, http.tls!, "receive.http.tls", tls, hooks.log);
+  const certificate = http.tls && new ServerCertificate(http.tls, "receive.http.tls");
+  const secure = certificate && createSecureServer({ ...options, ...certificate.context, handshakeTimeout });
+  const stopReload = secure && certificate.keepFresh(secure, hooks.log);
   const server = secure ?? createServer(options);
 
   const jsonReader = new JsonReader();

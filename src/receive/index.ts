@@ -1,15 +1,17 @@
 /** The receivers: OTLP/gRPC and OTLP/HTTP in, bytes of Export*ServiceRequest out to one consumer. */
+import { endsWithin } from "../base/deadline.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
 import type { Consumer, PartialSuccess } from "../otlp/protocol.ts";
 import { type GrpcEndpoint, startGrpc } from "./grpc.ts";
 import type { ReceiveHooks } from "./hooks.ts";
 import { startHttp } from "./http.ts";
 import { type Authenticate, type Call, Intake } from "./intake.ts";
-import { type Endpoint, maxTimer } from "./listen.ts";
+import type { Endpoint } from "./listen.ts";
 
 // For the API, whose event bodies are read within the same limits.
 export type { Permit } from "./admission.ts";
 export { BodyCut, retryAfterMs } from "./arrivals.ts";
+export { checkReceive } from "./check.ts";
 export { decompress, type Encoding, encodings } from "./decompress.ts";
 export { closeReasons, cutReasons, type ReceiveHooks, type RequestEvent, type Transport } from "./hooks.ts";
 export { readBody } from "./http-body.ts";
@@ -50,15 +52,11 @@ export async function startReceivers(
   let http: Endpoint | undefined;
   const close = async (deadlineMs: number) => {
     const endpoints = [grpc, http].filter((endpoint) => endpoint !== undefined);
-    const late = Promise.withResolvers<void>();
-    const cut = () => {
-      for (const endpoint of endpoints) endpoint.destroy();
-      late.resolve();
-    };
-    const timer = setTimeout(cut, Math.min(deadlineMs, maxTimer));
-    const idle = Promise.race([intake.close(), late.promise]);
-    await Promise.all([idle, ...endpoints.map((endpoint) => endpoint.close())]);
-    clearTimeout(timer);
+    const idle = intake.close();
+    const closed = Promise.all(endpoints.map((endpoint) => endpoint.close()));
+    if (await endsWithin(deadlineMs, Promise.all([idle, closed]))) return;
+    for (const endpoint of endpoints) endpoint.destroy();
+    await closed;
   };
   try {
     if (config.grpc.enabled) grpc = await startGrpc(config, intake, hooks);

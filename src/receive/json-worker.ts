@@ -1,23 +1,23 @@
 /** The thread on which large OTLP/JSON requests become protobuf. */
-import { parentPort } from "node:worker_threads";
+import { serve } from "../base/thread.ts";
 import { otlpJsonToProtobuf } from "../otlp/json.ts";
 import { ExportError, type Signal } from "../otlp/protocol.ts";
 
-export interface Job {
-  id: number;
+export interface JsonJob {
   signal: Signal;
   text: Uint8Array;
 }
 
-export type Result = { id: number; bytes: Uint8Array } | { id: number; invalid: string };
+/** Set for what is wrong with the text; anything else is a fault of ours, which ends the thread. */
+export interface Malformed {
+  malformed: true;
+}
 
-parentPort!.on("message", ({ id, signal, text }: Job) => {
-  try {
-    const bytes = otlpJsonToProtobuf(signal, text);
-    parentPort!.postMessage({ id, bytes } satisfies Result, [bytes.buffer as ArrayBuffer]);
-  } catch (error) {
-    // Anything else is a fault of ours: it ends the thread, and the other side reports it.
-    if (!(error instanceof ExportError)) throw error;
-    parentPort!.postMessage({ id, invalid: error.message } satisfies Result);
-  }
+serve<JsonJob, Uint8Array, Malformed>({
+  answer: ({ signal, text }) => otlpJsonToProtobuf(signal, text),
+  transfer: ({ buffer }) => [buffer as ArrayBuffer],
+  toFailure(error) {
+    if (error instanceof ExportError) return { message: error.message, malformed: true };
+    throw error;
+  },
 });

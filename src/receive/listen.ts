@@ -13,9 +13,6 @@ export interface Endpoint {
   destroy(): void;
 }
 
-/** Timers take 31 bits of milliseconds; longer is as good as that. */
-export const maxTimer = 2 ** 31 - 1;
-
 /** From the TCP connection until TLS, and then HTTP/2, are agreed. */
 export const handshakeTimeout = 10_000;
 

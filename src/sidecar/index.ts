@@ -8,6 +8,7 @@ import { LiveHub } from "../api/live/hub.ts";
 import { liveSink, publishJudgement } from "../api/live/publish.ts";
 import { startProbes } from "../api/probes.ts";
 import { type Component, startApi } from "../api/server.ts";
+import { endsWithin, maxTimerMs } from "../base/deadline.ts";
 import type { Config } from "../config/schema.ts";
 import { DataDir } from "../data-dir/data-dir.ts";
 import { Engine, installationHashKey, SilenceClock, SnapshotFile } from "../engine/index.ts";
@@ -66,9 +67,6 @@ const healthMs = 1_000;
 /** What is left, at the least, to save and close everything once delivery has ended. */
 const minClosingMs = 1_000;
 
-/** The longest that a timer takes. */
-const maxTimerMs = 2 ** 31 - 1;
-
 /** For senders to receive their answers once delivery has ended. */
 const answerMs = 500;
 
@@ -115,17 +113,6 @@ function limitsState({ shared, reason }: SharingState): Component {
 
 /** Since the machine started, so that time passes for the engine while the process is restarted. */
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000_000n);
-
-/** Waits for `work`, for so long at most. Resolves to whether it has ended. */
-async function atMost(ms: number, work: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const elapsed = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, ms, false);
-  });
-  const ended = await Promise.race([work.then(() => true), elapsed]);
-  clearTimeout(timer);
-  return ended;
-}
 
 /** Lets the stream learn what a person made of an anomaly; that it is over then goes the way of all reports. */
 function heed(
@@ -178,7 +165,7 @@ async function startSnapshots(engine: Engine, config: Config, dataDir: DataDir, 
     stop: () => clearInterval(timer),
     async close(maxMs: number) {
       clearInterval(timer);
-      if (await atMost(maxMs, file.saved().then(save))) return;
+      if (await endsWithin(maxMs, file.saved().then(save))) return;
       log.error(
         { path },
         "shutdown_timeout leaves too little time to save what streams have learned: their last snapshot stands",
@@ -231,7 +218,7 @@ export async function startSidecar(
     const feed = engine ? new StreamFeed(engine, store.streams, log) : undefined;
     if (feed) started.push(async () => feed.stop());
     const tracing = await startTracing(telemetry, versions.version);
-    if (tracing) started.push(() => atMost(spansMs, tracing.close()));
+    if (tracing) started.push(() => endsWithin(spansMs, tracing.close()));
     const pipeline = new Pipeline({
       engine,
       forwarder,
@@ -335,17 +322,17 @@ export async function startSidecar(
       const end = start + Math.max(config.shutdown_timeout, deliveryMs + minClosingMs);
       const left = () => Math.max(0, end - performance.now());
       const drained = receivers.close(deliveryMs + answerMs);
-      await atMost(deliveryMs, drained);
+      await endsWithin(deliveryMs, drained);
       // If time is up, the senders of what is still held are told, and what comes out of the engine goes no further.
       // Otherwise all senders have been answered, and what is on its way from the disk may arrive.
       engine?.cancel();
-      await atMost(left(), forwarder.close(Math.max(0, start + deliveryMs - performance.now())));
-      await atMost(Math.min(answerMs, left()), drained);
+      await endsWithin(left(), forwarder.close(Math.max(0, start + deliveryMs - performance.now())));
+      await endsWithin(Math.min(answerMs, left()), drained);
       const undelivered = pipeline.undelivered();
       if (pipeline.judgingFor === 0) {
         await feed?.close(left() / 4);
         await snapshots?.close(left() * 0.75);
-        if (engine) await atMost(left(), engine.close());
+        if (engine) await endsWithin(left(), engine.close());
       } else {
         log.error(
           "the engine is stuck in a request: what streams have learned since the last snapshot is lost",
@@ -355,9 +342,9 @@ export async function startSidecar(
         void engine?.close();
       }
       const listeners = Promise.all([api?.close(), probes?.close(), metering.close(), tracing?.close()]);
-      await atMost(left() / 2, listeners);
+      await endsWithin(left() / 2, listeners);
       hub.close();
-      await atMost(left(), store.close());
+      await endsWithin(left(), store.close());
       const inPlace = await dataDir.look();
       dataDir.close();
       const { storedBytes } = forwarder.state();

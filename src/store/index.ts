@@ -1,9 +1,9 @@
 /** What was found, who may ask, what was done: in SQLite or PostgreSQL, each row bound to one tenant. */
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { AnomalySink } from "../anomaly/report.ts";
 import { SteadyClock, steadyClock } from "../base/clock.ts";
+import { endsWithin } from "../base/deadline.ts";
 import type { Config } from "../config/schema.ts";
 import type { Versions } from "../version.ts";
 import { Anomalies } from "./anomalies/anomalies.ts";
@@ -232,14 +232,20 @@ export class Store {
 
   async #close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await soon([this.retention.close(), this.writer.close(closeMs), this.usage.flush(), this.keys.flush()]);
-    await soon([this.#recorder.close(), this.#heads.close(), this.#database.close()]);
+    await endsWithin(
+      closeMs,
+      Promise.allSettled([
+        this.retention.close(),
+        this.writer.close(closeMs),
+        this.usage.flush(),
+        this.keys.flush(),
+      ]),
+    );
+    await endsWithin(
+      closeMs,
+      Promise.allSettled([this.#recorder.close(), this.#heads.close(), this.#database.close()]),
+    );
   }
-}
-
-/** Waits until all have ended, in whatever way, or for so long. */
-async function soon(work: readonly Promise<unknown>[]): Promise<void> {
-  await Promise.race([Promise.allSettled(work), sleep(closeMs, undefined, { ref: false })]);
 }
 
 /**

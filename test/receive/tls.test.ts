@@ -147,7 +147,7 @@ describe("TLS", () => {
 
     // A certificate without its key, then rubbish: complained of once each and protocol.
     const complaints = () =>
-      running.logged.filter(({ msg }) => String(msg).includes("the old certificate stays"));
+      running.logged.filter(({ msg }) => String(msg).includes("keeping the previous ones"));
     await writeFile(join(dir, "cert.pem"), second.cert);
     await until(() => complaints().length === 2);
     expect(await both()).toEqual(["first", "first"]);
@@ -165,7 +165,9 @@ describe("TLS", () => {
 
     await write(dir, second);
     await until(
-      () => running.logged.filter(({ msg }) => String(msg).includes("certificate reloaded")).length === 2,
+      () =>
+        running.logged.filter(({ msg }) => String(msg).includes("certificate files have changed")).length ===
+        2,
     );
     expect(await both()).toEqual(["second", "second"]);
     // Connections that were open stay so.
@@ -183,7 +185,9 @@ describe("TLS", () => {
     expect(await shown(running.http, ca)).toBe("first");
     await unlink(link);
     await symlink(two, link);
-    await until(() => running.logged.some(({ msg }) => String(msg).includes("certificate reloaded")));
+    await until(() =>
+      running.logged.some(({ msg }) => String(msg).includes("certificate files have changed")),
+    );
     expect(await shown(running.http, ca)).toBe("second");
   });
 
@@ -234,7 +238,9 @@ describe("mTLS", () => {
     // The authority changes with its file as well.
     await writeFile(join(dir, "ca.pem"), other.cert);
     await until(
-      () => running.logged.filter(({ msg }) => String(msg).includes("certificate reloaded")).length === 2,
+      () =>
+        running.logged.filter(({ msg }) => String(msg).includes("certificate files have changed")).length ===
+        2,
     );
     expect(await grpc(foreign)).toBe(Code.OK);
     expect(await grpc(second)).toBe(Code.UNAVAILABLE);

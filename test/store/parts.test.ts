@@ -184,7 +184,7 @@ describe("a connection in a thread", () => {
 
   const worker = new URL("../../src/store/database/sqlite/worker.ts", import.meta.url);
 
-  function thread(readOnly = false): Thread<Query, Answer> {
+  function thread(readOnly = false): Thread<Query, Answer, Pick<SqliteError, "errcode">> {
     const folder = mkdtempSync(join(tmpdir(), "driftlock-store-"));
     folders.push(folder);
     const opening = { file: join(folder, "x.db"), readOnly };

@@ -1,5 +1,5 @@
 /** The thread on which large bodies become log records. */
-import { type Failure, serve } from "../../base/thread.ts";
+import { serve } from "../../base/thread.ts";
 import { type EventFormat, type Reading, readText } from "./read.ts";
 
 export interface Job {
@@ -8,9 +8,8 @@ export interface Job {
   receivedMs: number;
 }
 
-serve<Job, Reading>(
-  ({ format, text, receivedMs }) =>
+serve<Job, Reading>({
+  answer: ({ format, text, receivedMs }) =>
     readText(format, Buffer.from(text.buffer as ArrayBuffer, text.byteOffset, text.byteLength), receivedMs),
-  () => {},
-  (error): Failure => ({ message: (error as Error).message }),
-);
+  toFailure: (error) => ({ message: (error as Error).message }),
+});

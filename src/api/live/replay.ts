@@ -1,7 +1,9 @@
 /** Tells readers that come back what they missed, from the store: each anomaly that has changed once, as it is now. */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { steadyClock } from "../../base/clock.ts";
+import { endsWithin } from "../../base/deadline.ts";
 import { type AnomalySummary, isUnavailable, type Store } from "../../store/index.ts";
 import { anomalyJson } from "../anomaly.ts";
 import { Turns } from "../turns.ts";
@@ -142,10 +144,7 @@ export class Replay {
   async #lost(): Promise<string | undefined> {
     const { writer } = this.#store;
     // Those who come back meanwhile wait for the same flush: it ends with nothing left to write.
-    this.#flush ??= Promise.race([
-      writer.flush().then(() => true),
-      sleep(this.#limits.flushMs, false, { ref: false }),
-    ]).finally(() => {
+    this.#flush ??= endsWithin(this.#limits.flushMs, writer.flush()).finally(() => {
       this.#flush = undefined;
     });
     if (!(await this.#flush)) return "some of what was found is not stored yet";

@@ -3,7 +3,7 @@ import { type Loaded, loadConfig } from "../../config/load.ts";
 import { ConfigError, type Problem } from "../../config/problem.ts";
 import type { Config } from "../../config/schema.ts";
 import { checkForward } from "../../forward/index.ts";
-import { loadServerContext } from "../../receive/tls.ts";
+import { checkReceive } from "../../receive/index.ts";
 import type { Options } from "./options.ts";
 
 /** A room's own complaint, `key: what is wrong`, as a problem. */
@@ -13,16 +13,8 @@ function asProblem(line: string): Problem {
 }
 
 /** What receivers and forwarder would refuse to start with. */
-async function startProblems({ receive, forward }: Config): Promise<Problem[]> {
-  const lines = checkForward(forward);
-  for (const protocol of ["grpc", "http"] as const) {
-    const { enabled, tls } = receive[protocol];
-    if (!enabled || tls === undefined) continue;
-    await loadServerContext(tls, `receive.${protocol}.tls`).catch((error: Error) =>
-      lines.push(error.message),
-    );
-  }
-  return lines.map(asProblem);
+function startProblems({ receive, forward }: Config): Problem[] {
+  return [...checkForward(forward), ...checkReceive(receive)].map(asProblem);
 }
 
 /**
@@ -37,7 +29,7 @@ export async function loadWhole(
   const missing = missingFiles(loaded.config);
   // A room stops at the first file it cannot read, of which all are named already.
   const named = (key: string) => missing.some((problem) => problem.key.startsWith(key));
-  const others = (await startProblems(loaded.config)).filter(({ key }) => !named(key.split(".tls", 1)[0]!));
+  const others = startProblems(loaded.config).filter(({ key }) => !named(key.split(".tls", 1)[0]!));
   const problems = [...missing, ...others];
   if (problems.length === 0) return loaded;
   throw new ConfigError(problems.map((problem) => ({ ...problem, place: loaded.placeOf(problem.key) })));

@@ -6,7 +6,7 @@ import { serve } from "../../base/thread.ts";
 import { Database } from "../database/database.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
 import { recordReports } from "./record.ts";
-import { type PackedBatch, type RecorderData, unpack } from "./recorder.ts";
+import { type BadData, type PackedBatch, type RecorderData, unpack } from "./recorder.ts";
 import { toRow } from "./report.ts";
 
 makeWay();
@@ -14,14 +14,14 @@ const { config, settings } = workerData as RecorderData;
 const database = new Database(config, { thread: "this" });
 database.adopt();
 
-serve<PackedBatch, void>(
-  async (batch) => {
+serve<PackedBatch, void, BadData>({
+  async answer(batch) {
     const read = unpack(batch).map((bytes) => toRow(decodeReport(bytes)));
     await recordReports({ database, clock: { now: () => batch.now } }, settings, read);
   },
-  () => database.close(),
-  (error) => ({ message: reasonOf(error), badData: isBadData(error) }),
-);
+  close: () => database.close(),
+  toFailure: (error) => ({ message: reasonOf(error), badData: isBadData(error) }),
+});
 
 /** Where processors are short, requests go before what is written of them. Linux gives each thread a priority of its own. */
 function makeWay(): void {

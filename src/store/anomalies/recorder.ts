@@ -5,6 +5,11 @@ import type { Config } from "../../config/schema.ts";
 import { RefusedData } from "../database/errors.ts";
 import type { Settings } from "../settings.ts";
 
+/** Set for a report that the database refuses. */
+export interface BadData {
+  badData: boolean;
+}
+
 export interface RecorderData {
   config: Pick<Config, "data_dir" | "store">;
   settings: Settings;
@@ -41,7 +46,7 @@ export function unpack({ bytes, ends }: PackedBatch): Uint8Array[] {
 }
 
 export class Recorder {
-  readonly #thread: Thread<PackedBatch, void>;
+  readonly #thread: Thread<PackedBatch, void, BadData>;
 
   /** The database must have been migrated before the first batch. */
   constructor(data: RecorderData) {

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Report } from "../../anomaly/report.ts";
+import { endsWithin } from "../../base/deadline.ts";
 import { checkId, checkTenant } from "../arguments.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
 import { ReportQueue, rankOf, sizeOf, type Waiting } from "./queue.ts";
@@ -112,10 +112,7 @@ export class Writer {
 
   /** Writes what waits, for so long at the most. Resolves to how many reports were given up. */
   async close(maxMs: number): Promise<number> {
-    const deadline = new AbortController();
-    const elapsed = sleep(maxMs, undefined, { signal: deadline.signal }).catch(() => {});
-    await Promise.race([this.flush(), elapsed]);
-    deadline.abort();
+    await endsWithin(maxMs, this.flush());
     this.#closing = true;
     this.#hurry();
     const lost = this.state().queued;

@@ -1,6 +1,7 @@
 /** Brings what the engine tells of streams into the store, from time to time. */
-import { setTimeout as sleep } from "node:timers/promises";
+
 import type { Logger } from "pino";
+import { endsWithin } from "../../base/deadline.ts";
 import type { FiguresPage } from "../../engine/index.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
 import { type StreamObservation, type Streams, tellEveryMs } from "./streams.ts";
@@ -50,15 +51,9 @@ export class StreamFeed {
   /** Stores what has changed for the last time, for so long at the most. */
   async close(maxMs: number): Promise<void> {
     this.stop();
-    const elapsed = new AbortController();
     const last = Promise.resolve(this.#running).then(() => this.tell());
-    await Promise.race([
-      last.then(() => !this.#failing),
-      sleep(maxMs, false, { ref: false, signal: elapsed.signal }).catch(() => {}),
-    ]).then((stored) => {
-      if (!stored) this.#log.warn("the statistics of streams since they were last stored are lost");
-    });
-    elapsed.abort();
+    const stored = (await endsWithin(maxMs, last)) && !this.#failing;
+    if (!stored) this.#log.warn("the statistics of streams since they were last stored are lost");
   }
 
   async #tell(): Promise<void> {

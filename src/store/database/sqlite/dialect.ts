@@ -22,7 +22,7 @@ interface Runner {
 function inThread(opening: Opening): Runner {
   // Its name ends as this file's does, before and after compilation.
   const url = new URL(`./worker${import.meta.url.slice(-3)}`, import.meta.url);
-  const thread = new Thread<Query, Answer>(
+  const thread = new Thread<Query, Answer, Pick<SqliteError, "errcode">>(
     url,
     opening,
     ({ message, errcode }) => new SqliteError(message, errcode),
