@@ -161,6 +161,28 @@ describe.each([false, true])("an early success over gRPC, with TLS: %s", (secure
     expect((await server.calls[0]!.body).length).toBe(5 + large.length);
   });
 
+  it.each([false, true])(
+    "and its trailers hold once the rest has been read later, message first: %s",
+    async (split) => {
+      const { server, seen } = await export1("logs", large, async (call) => {
+        call.stream.pause();
+        if (split) {
+          call.stream.respond(
+            { ":status": 200, "content-type": "application/grpc" },
+            { waitForTrailers: true },
+          );
+          call.stream.once("wantTrailers", () => call.stream.sendTrailers({ "grpc-status": "0" }));
+          call.stream.write(Buffer.alloc(5));
+          setTimeout(() => call.stream.end(), 50);
+        } else respond(call);
+        setTimeout(() => call.stream.resume(), 200);
+      });
+      expect(seen.attempts).toEqual([Code.OK]);
+      expect(server.calls).toHaveLength(1);
+      expect((await server.calls[0]!.body).length).toBe(5 + large.length);
+    },
+  );
+
   it("without a message is no delivery, however small the request", async () => {
     const { seen } = await export1("logs", small, (call) => trailersOnly(call, { "grpc-status": "0" }));
     expect(seen.attempts).toEqual([Code.UNAVAILABLE, Code.OK]);

@@ -60,10 +60,12 @@ export function call(
       } catch (error) {
         return settle({ ...failed(Code.UNAVAILABLE, explainNetwork(error)), unprocessed: true });
       }
-      receive(stream, message.signal, settle, () => connection.answered());
+      const written = Promise.withResolvers<boolean>();
+      const onWritten = (error?: Error | null) => written.resolve(!error);
+      receive(stream, message.signal, written.promise, settle, () => connection.answered());
       // Together, so that they leave as one write and no copy is made to join them.
       stream.cork();
-      stream.write(messagePrefix(message.bytes.length, message.compressed));
+      stream.write(messagePrefix(message.bytes.length, message.compressed), onWritten);
       // Node never finishes a stream whose last write is empty.
       if (message.bytes.length > 0) stream.write(message.bytes);
       stream.end();
@@ -75,9 +77,11 @@ export function call(
   });
 }
 
+/** @param written resolves to whether the whole request has been sent, once that is known. */
 function receive(
   stream: ClientHttp2Stream,
   signal: Signal,
+  written: Promise<boolean>,
   onOutcome: (outcome: Outcome) => void,
   onAnswer: () => void,
 ): void {
@@ -118,10 +122,15 @@ function receive(
     if (settled) return;
     const said = answer();
     if (said && isFinal(said, stream)) return settle(said);
-    settle({
-      ...failed(Code.UNAVAILABLE, said ? unreadRequest : explainNetwork(error)),
-      ...ofReset(stream),
-    });
+    const failure = () =>
+      settle({
+        ...failed(Code.UNAVAILABLE, said ? unreadRequest : explainNetwork(error)),
+        ...ofReset(stream),
+      });
+    // An answered stream ends as the last of its request leaves, before Node says that this has left.
+    if (said && stream.rstCode === constants.NGHTTP2_NO_ERROR) {
+      written.then((whole) => (whole ? settle(said) : failure()));
+    } else failure();
   };
   stream.on("error", end);
   stream.on("close", () => end(ending(stream)));
