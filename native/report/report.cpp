@@ -98,10 +98,10 @@ std::string number(double value, std::chars_format format, int precision) {
 }
 /// A number with two digits behind the point, or with none. Numbers of usual size are rounded as integers, which is exact.
 std::string fixed(double value, int precision = 2) {
+  if (!(value >= 0x1p-10 && value < 0x1p52)) return number(value, std::chars_format::fixed, precision);
   int exponent = 0;
   const double mantissa = std::frexp(value, &exponent);
-  const int shift = 53 - exponent;  // value = mantissa x 2^53 / 2^shift
-  if (!(value > 0) || shift < 1 || shift > 63) return number(value, std::chars_format::fixed, precision);
+  const int shift = 53 - exponent;  // value = mantissa x 2^53 / 2^shift, from 1 to 62
   const std::uint64_t scaled = static_cast<std::uint64_t>(std::ldexp(mantissa, 53)) * (precision == 2 ? 100 : 1);
   const std::uint64_t half = std::uint64_t{1} << (shift - 1), rest = scaled & (2 * half - 1);
   std::uint64_t rounded = scaled >> shift;
