@@ -3,7 +3,10 @@ import "./base/require-node.ts";
 import { native } from "./native.ts";
 
 export type { Report } from "./anomaly/report.ts";
-export { type Config, configSchema, type DetectConfig } from "./config/schema.ts";
+export { type ErrorCode, errorCodes } from "./base/error-codes.ts";
+export { parseConfig } from "./config/load.ts";
+export { ConfigError } from "./config/problem.ts";
+export type { Config, DetectConfig } from "./config/schema.ts";
 export { Engine, type EngineSettings, type EngineStats, type Judged } from "./engine/index.ts";
 export type { Anomaly } from "./gen/driftlock/v1/anomaly_pb.js";
 export type {
@@ -13,7 +16,7 @@ export type {
   PermutationResult,
   WindowMetrics,
 } from "./native.ts";
-export { Code, ExportError, type PartialSuccess, type Signal, signals } from "./otlp/protocol.ts";
+export { type Signal, signals } from "./otlp/protocol.ts";
 
 /** The codecs and the CBAD mathematics; see `Native` for shapes, units and errors. */
 export const {

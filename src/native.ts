@@ -141,7 +141,8 @@ export interface NativeEngine {
    * that was detached or resized meanwhile rejects. A SharedArrayBuffer is refused, here and everywhere else.
    * `receivedMs`: by a clock of the receiver's that only runs forwards; the budget of the process runs on it, or on event
    * time without it.
-   * Rejects with an error whose code is "ERR_OTLP_MALFORMED" and that names the field and the offset.
+   * Rejects with the code ERR_DRIFTLOCK_OTLP_MALFORMED if the request is not what its signal requires; the message names
+   * the field and the offset.
    */
   process(signal: Signal, tenant: string, request: Uint8Array, receivedMs?: number): Promise<EngineOutcome>;
   /**
@@ -174,10 +175,10 @@ export interface NativeEngine {
   figures(most: number): Promise<Buffer>;
   /**
    * Gives up the requests that are pending, after the record that each thread is working on: their promises reject with an
-   * error whose code is "ERR_ENGINE_CANCELLED". Other calls, and later requests, take their turn as usual.
+   * error whose code is ERR_DRIFTLOCK_ENGINE_CANCELLED. Other calls, and later requests, take their turn as usual.
    */
   cancel(): void;
-  /** Waits for what is pending. May be called again; other calls throw from now on, with the code "ERR_ENGINE_CLOSED". */
+  /** Waits for what is pending. May be called again; other calls throw from now on, with the code ERR_DRIFTLOCK_ENGINE_CLOSED. */
   close(): Promise<void>;
 }
 

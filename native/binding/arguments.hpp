@@ -1,47 +1,29 @@
 #pragma once
 
-// JavaScript arguments to C++ values, and C++ exceptions to JavaScript errors. Every error names the argument.
+// JavaScript arguments as C++ values. Every error names the argument.
 
 #include <napi.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <exception>
-#include <new>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.hpp"
+#include "binding/errors.hpp"
 #include "codec/codec.hpp"
 #include "otlp/reader.hpp"
 
 namespace driftlock::binding {
 
 constexpr double maxSafeInteger = 9007199254740991;
-
-/// The error that JavaScript gets for a C++ exception: RangeError for limits, TypeError for arguments of the wrong kind,
-/// Error for damaged input and the like.
-inline Napi::Error toError(Napi::Env env, const std::exception_ptr& exception) {
-  try {
-    std::rethrow_exception(exception);
-  } catch (const Napi::Error& error) {
-    return error;
-  } catch (const std::invalid_argument& error) {
-    return Napi::TypeError::New(env, error.what());
-  } catch (const std::out_of_range& error) {
-    return Napi::RangeError::New(env, error.what());
-  } catch (const std::length_error& error) {
-    return Napi::RangeError::New(env, error.what());
-  } catch (const std::bad_alloc&) {
-    return Napi::RangeError::New(env, "out of memory");
-  } catch (const std::exception& error) {
-    return Napi::Error::New(env, error.what());
-  } catch (...) {
-    return Napi::Error::New(env, "unknown native error");
-  }
-}
 
 /// What JavaScript calls: runs `call` and turns whatever it throws into a JavaScript exception. No C++ exception leaves it.
 template <Napi::Value (*call)(const Napi::CallbackInfo&)>
@@ -53,7 +35,7 @@ napi_value entry(napi_env env, napi_callback_info info) noexcept {
       // The status does not matter: it fails if the environment is ending, and nobody sees the error then.
       napi_throw(env, toError(env, std::current_exception()).Value());
     } catch (...) {
-      napi_throw_range_error(env, nullptr, "out of memory");
+      napi_throw_range_error(env, error_code::kOutOfMemory, "out of memory");
     }
     return nullptr;
   }
@@ -137,11 +119,58 @@ inline Napi::Object objectArgument(Napi::Value value, const std::string& name) {
   return value.As<Napi::Object>();
 }
 
+/// An argument that is an object of options. Options are read by their names; names that nobody read are refused, so that a
+/// misspelt option is an error.
+class OptionsArgument {
+ public:
+  OptionsArgument(Napi::Value value, std::string name) : name_(std::move(name)), object_(objectArgument(value, name_)) {}
+
+  /// The option's name in error messages.
+  std::string nameOf(const char* option) const { return name_ + "." + option; }
+
+  Napi::Value optional(const char* option) {
+    read_.push_back(option);
+    return object_.Get(option);
+  }
+
+  Napi::Value required(const char* option) {
+    const Napi::Value value = optional(option);
+    if (value.IsUndefined()) throw std::invalid_argument(nameOf(option) + " is missing");
+    return value;
+  }
+
+  /// After all options were read.
+  void refuseOthers() const {
+    const Napi::Env env = object_.Env();
+    napi_value own = nullptr;
+    if (napi_get_all_property_names(env, object_, napi_key_own_only, static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols),
+                                    napi_key_numbers_to_strings, &own) != napi_ok)
+      throw Napi::Error::New(env);
+    const Napi::Array names(env, own);
+    for (std::uint32_t i = 0; i < names.Length(); ++i) {
+      const Napi::HandleScope scope(env);
+      const std::string given = textArgument(names.Get(i), name_ + "'s names", 1024);
+      if (std::ranges::find(read_, given) == read_.end()) throw std::invalid_argument(nameOf(given.c_str()) + " is not an option");
+    }
+  }
+
+ private:
+  std::string name_;
+  Napi::Object object_;
+  std::vector<std::string_view> read_;
+};
+
+constexpr std::pair<otlp::Signal, const char*> kSignalNames[] = {
+    {otlp::Signal::Logs, "logs"}, {otlp::Signal::Traces, "traces"}, {otlp::Signal::Metrics, "metrics"}};
+
+inline const char* signalName(otlp::Signal signal) {
+  return std::ranges::find(kSignalNames, signal, &std::pair<otlp::Signal, const char*>::first)->second;
+}
+
 inline otlp::Signal signalArgument(Napi::Value value, const std::string& name) {
-  const std::string signal = textArgument(value, name, 16);
-  if (signal == "logs") return otlp::Signal::Logs;
-  if (signal == "traces") return otlp::Signal::Traces;
-  if (signal == "metrics") return otlp::Signal::Metrics;
+  const std::string given = textArgument(value, name, 16);
+  for (const auto& [signal, known] : kSignalNames)
+    if (given == known) return signal;
   throw std::invalid_argument(name + " must be \"logs\", \"traces\" or \"metrics\"");
 }
 

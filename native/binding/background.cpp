@@ -1,6 +1,7 @@
 #include "binding/background.hpp"
 
 #include "binding/arguments.hpp"
+#include "binding/errors.hpp"
 
 namespace driftlock::binding {
 namespace {

@@ -11,6 +11,7 @@
 #include "binding/arguments.hpp"
 #include "binding/binding.hpp"
 #include "binding/engine_options.hpp"
+#include "binding/errors.hpp"
 #include "engine/engine.hpp"
 
 namespace driftlock::binding {
@@ -74,21 +75,18 @@ Napi::Value bufferOf(Napi::Env env, std::vector<std::uint8_t> bytes) {
       env, held->data(), held->size(), [](Napi::Env, std::uint8_t*, std::vector<std::uint8_t>* owned) { delete owned; }, held);
 }
 
-Napi::Error coded(Napi::Env env, const std::string& message, const char* code) {
-  auto failure = Napi::Error::New(env, message);
-  failure.Set("code", code);
-  return failure;
-}
-
-Napi::Error malformed(Napi::Env env, const otlp::WireError& error) {
-  return coded(env, std::string(error.field) + ": " + error.what + ", at byte " + std::to_string(error.offset), "ERR_OTLP_MALFORMED");
+Napi::Error malformed(Napi::Env env, const Job& job) {
+  return coded<Napi::Error>(env,
+                            std::string("malformed ") + signalName(job.signal) + " request: " + job.error.field + ": " + job.error.what +
+                                ", at byte " + std::to_string(job.error.offset),
+                            error_code::kOtlpMalformed);
 }
 
 Napi::Error cancelled(Napi::Env env) {
-  return coded(env, "the request was given up before it was judged whole", "ERR_ENGINE_CANCELLED");
+  return coded<Napi::Error>(env, "the request was cancelled before all of its records were judged", error_code::kEngineCancelled);
 }
 
-Napi::Error closed(Napi::Env env) { return coded(env, "the engine is closed", "ERR_ENGINE_CLOSED"); }
+Napi::Error closed(Napi::Env env) { return coded<Napi::Error>(env, "the engine is closed", error_code::kEngineClosed); }
 
 /// Wakes JavaScript's thread from others. It keeps the event loop alive only while `hold` says so.
 class Wake {
@@ -150,7 +148,7 @@ class EngineObject {
  private:
   static Napi::Value construct(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    if (!info.IsConstructCall()) throw Napi::TypeError::New(env, "Class constructor Engine cannot be invoked without 'new'");
+    if (!info.IsConstructCall()) throw coded<Napi::TypeError>(env, "Class constructor Engine cannot be invoked without 'new'", error_code::kInvalidCall);
     auto object = std::make_unique<EngineObject>(env, engineOptions(info[0]));
     if (napi_wrap(env, info.This(), object.get(), finalize, nullptr, nullptr) != napi_ok) throw Napi::Error::New(env);
     object.release();
@@ -161,7 +159,7 @@ class EngineObject {
   template <Napi::Value (EngineObject::*method)(const Napi::CallbackInfo&)>
   static Napi::Value on(const Napi::CallbackInfo& info) {
     void* self = nullptr;
-    if (napi_unwrap(info.Env(), info.This(), &self) != napi_ok) throw Napi::TypeError::New(info.Env(), "Illegal invocation");
+    if (napi_unwrap(info.Env(), info.This(), &self) != napi_ok) throw coded<Napi::TypeError>(info.Env(), "Illegal invocation", error_code::kInvalidCall);
     return (static_cast<EngineObject*>(self)->*method)(info);
   }
 
@@ -200,7 +198,7 @@ class EngineObject {
 
   Napi::Value advance(const Napi::CallbackInfo& info) {
     const double ms = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
-    if (!(ms >= 1 && ms <= kLongestAdvance)) throw std::out_of_range("ms: a number from 1 to 60000 is needed");
+    if (!(ms >= 1 && ms <= kLongestAdvance)) throw std::out_of_range("ms must be a number from 1 to 60000");
     if (!info[1].IsArray()) throw std::invalid_argument("heard must be an array of tenants");
     const auto tenants = info[1].As<Napi::Array>();
     const std::uint32_t count = tenants.Length();
@@ -267,7 +265,7 @@ class EngineObject {
   Napi::Value restore(const Napi::CallbackInfo& info) {
     const Bytes bytes = bytesArgument(info[0], "snapshot");
     if (!engine_ || closing_) throw closed(env_);
-    if (submitted_) throw Napi::Error::New(env_, "restore: only before the engine's first request");
+    if (submitted_) throw coded<Napi::Error>(env_, "restore must be called before the engine's first request", error_code::kEngineStarted);
     return Napi::Boolean::New(env_, engine_->restore(bytes));
   }
 
@@ -360,8 +358,8 @@ class EngineObject {
     try {
       const Job& job = *call.job;
       if (job.cancelled) throw cancelled(env);
-      if (job.malformed) throw malformed(env, job.error);
-      if (!job.failure.empty()) throw Napi::Error::New(env, "the engine failed: " + job.failure);
+      if (job.malformed) throw malformed(env, job);
+      if (!job.failure.empty()) throw coded<Napi::Error>(env, "the engine failed: " + job.failure, error_code::kInternal);
       call.deferred.Resolve(call.result ? call.result(env) : outcome(env, call));
     } catch (...) {
       reject(call, std::current_exception());

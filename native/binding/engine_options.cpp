@@ -32,15 +32,17 @@ HashKey hashKey(Napi::Value value) {
 
 // The limits are those of the configuration (src/config/schema.ts) or wider: tests have smaller baselines and windows.
 Settings engineOptions(Napi::Value value) {
-  const auto options = objectArgument(value, "options");
-  const auto named = [](const char* name) { return std::string("options.") + name; };
-  const auto whole = [&](const char* name, double lowest, double highest) {
-    return static_cast<std::uint32_t>(integerArgument(options.Get(name), named(name), lowest, highest));
+  OptionsArgument options(value, "options");
+  const auto number = [&](const char* name, double lowest, double highest) {
+    return numberArgument(options.required(name), options.nameOf(name), lowest, highest);
   };
-  const auto flag = [&](const char* name) { return booleanArgument(options.Get(name), named(name)); };
+  const auto whole = [&](const char* name, double lowest, double highest) {
+    return static_cast<std::uint32_t>(integerArgument(options.required(name), options.nameOf(name), lowest, highest));
+  };
+  const auto flag = [&](const char* name) { return booleanArgument(options.required(name), options.nameOf(name)); };
 
   Settings settings;
-  const Napi::Value streamBy = options.Get("streamBy");
+  const Napi::Value streamBy = options.required("streamBy");
   if (!streamBy.IsArray()) throw std::invalid_argument("options.streamBy must be an array of strings");
   const auto attributes = streamBy.As<Napi::Array>();
   const std::uint32_t count = attributes.Length();
@@ -50,22 +52,22 @@ Settings engineOptions(Napi::Value value) {
     settings.streamBy.push_back(textArgument(attributes.Get(i), "options.streamBy[" + std::to_string(i) + "]", kLongestAttribute));
   settings.baselineRecords = whole("baselineRecords", 2, 1'000'000);
   settings.dictionarySize = whole("dictionarySize", 64, 65'536);
-  settings.acceptAfterNanos = static_cast<std::uint64_t>(
-      numberArgument(options.Get("acceptAfterMs"), "options.acceptAfterMs", 0, kLongestAcceptance) * 1e6);
+  settings.acceptAfterNanos = static_cast<std::uint64_t>(number("acceptAfterMs", 0, kLongestAcceptance) * 1e6);
   settings.windowRecords = whole("windowRecords", 1, kAny);
   settings.windowHop = whole("windowHop", 1, kAny);
-  settings.alarmsPerStreamPerDay = numberArgument(options.Get("alarmsPerStreamPerDay"), "options.alarmsPerStreamPerDay", 0, 1e6);
+  settings.alarmsPerStreamPerDay = number("alarmsPerStreamPerDay", 0, 1e6);
   if (settings.alarmsPerStreamPerDay == 0) throw std::out_of_range("options.alarmsPerStreamPerDay must be more than 0");
-  settings.alarmsPerProcessPerDay = numberArgument(options.Get("alarmsPerProcessPerDay"), "options.alarmsPerProcessPerDay", 0, 1e9);
-  settings.codec = codecArgument(options.Get("codec"), "options.codec");
+  settings.alarmsPerProcessPerDay = number("alarmsPerProcessPerDay", 0, 1e9);
+  settings.codec = codecArgument(options.required("codec"), "options.codec");
   settings.permutations = whole("permutations", 0, 9'999);
-  settings.seed = seedArgument(options.Get("seed"), "options.seed");
-  settings.hashKey = hashKey(options.Get("hashKey"));
+  settings.seed = seedArgument(options.required("seed"), "options.seed");
+  settings.hashKey = hashKey(options.optional("hashKey"));
   settings.threads = whole("threads", 1, 16);
   settings.maxStreams = whole("maxStreams", 1, kMostStreams);
   settings.streamsPerTenant = whole("streamsPerTenant", 0, kMostStreams);
   settings.flaggedOnly = flag("flaggedOnly");
   settings.scores = flag("scores");
+  options.refuseOthers();
   return settings;
 }
 

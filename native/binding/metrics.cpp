@@ -118,18 +118,19 @@ class PermutationWork : public Background {
 
 Napi::Value permutationTestOf(const Napi::CallbackInfo& info) {
   return Background::start(info.Env(), [&] {
-    const auto given = objectArgument(info[2], "options");
+    OptionsArgument given(info[2], "options");
     constexpr double most = 1'000'000;
     PermutationOptions options;
     const auto count = [&](const char* name, double lowest) {
-      return static_cast<std::uint32_t>(integerArgument(given.Get(name), std::string("options.") + name, lowest, most));
+      return static_cast<std::uint32_t>(integerArgument(given.required(name), given.nameOf(name), lowest, most));
     };
     options.permutations = count("permutations", 1);
     options.block = count("block", 1);
     options.stopAfter = count("stopAfter", 0);
-    options.seed = seedArgument(given.Get("seed"), "options.seed");
-    const auto name = codecArgument(given.Get("codec"), "options.codec");
-    auto codec = makeCodec(name, levelArgument(given.Get("level"), "options.level"));
+    options.seed = seedArgument(given.required("seed"), "options.seed");
+    const auto name = codecArgument(given.required("codec"), "options.codec");
+    auto codec = makeCodec(name, levelArgument(given.optional("level"), "options.level"));
+    given.refuseOthers();
     return std::make_unique<PermutationWork>(info[0], info[1], std::move(codec), options);
   });
 }

@@ -117,8 +117,8 @@ OwnedBytes shrunk(OwnedBytes bytes, std::size_t size) {
   return exact;
 }
 
-std::runtime_error damaged(CodecName name, std::string_view what) {
-  return std::runtime_error(std::string(toString(name)) + ": the input is damaged: " + std::string(what));
+DamagedInput damaged(CodecName name, std::string_view what) {
+  return DamagedInput(std::string(toString(name)) + ": the input is damaged: " + std::string(what));
 }
 
 std::length_error tooLarge(CodecName name, std::size_t maxSize) {

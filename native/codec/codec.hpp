@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string_view>
 
 #include "base/bytes.hpp"
@@ -28,6 +29,12 @@ enum class CodecName : std::uint8_t { openzl, zstd, lz4, gzip };
 
 std::string_view toString(CodecName name);
 std::optional<CodecName> codecNamed(std::string_view name);
+
+/// Compressed bytes that no compressor wrote, or that were changed or truncated since.
+class DamagedInput : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 /// Bytes on the heap with one owner. Unlike a vector's, they are not zeroed before they are written.
 struct OwnedBytes {
@@ -76,7 +83,7 @@ std::unique_ptr<const Codec> makeCodec(CodecName name, std::optional<int> level 
 
 /// The original bytes of what compress gave, whatever its level and column; strings come back end to end.
 /// Never holds more than `maxSize` bytes of output, however much a frame claims or expands to.
-/// @throws std::length_error when the output is larger than `maxSize`; std::runtime_error when the input is damaged.
+/// @throws std::length_error when the output is larger than `maxSize`; DamagedInput when the input is damaged.
 OwnedBytes decompress(CodecName name, Bytes bytes, std::size_t maxSize);
 
 }  // namespace driftlock

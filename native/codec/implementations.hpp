@@ -31,7 +31,7 @@ OwnedBytes allocate(std::size_t size);
 OwnedBytes shrunk(OwnedBytes bytes, std::size_t size);
 
 /// "zstd: <what>", for input that no compress gave.
-std::runtime_error damaged(CodecName name, std::string_view what);
+DamagedInput damaged(CodecName name, std::string_view what);
 
 /// The output is larger than the caller allows.
 std::length_error tooLarge(CodecName name, std::size_t maxSize);

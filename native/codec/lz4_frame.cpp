@@ -13,7 +13,7 @@ struct Free {
   void operator()(LZ4F_dctx* context) const { LZ4F_freeDecompressionContext(context); }
 };
 
-std::runtime_error damaged(const std::string& what) { return std::runtime_error("lz4: " + what); }
+DamagedInput damaged(const std::string& what) { return DamagedInput("lz4: " + what); }
 
 }  // namespace
 

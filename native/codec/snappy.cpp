@@ -15,7 +15,7 @@ constexpr std::array<std::uint8_t, 10> kStreamIdentifier{0xFF, 6, 0, 0, 's', 'N'
 constexpr std::size_t kMaxChunk = 65'536;
 constexpr std::size_t kMaxLengthBytes = 5;
 
-std::runtime_error damaged(const char* what) { return std::runtime_error(std::string("snappy: ") + what); }
+DamagedInput damaged(const char* what) { return DamagedInput(std::string("snappy: ") + what); }
 
 std::length_error tooLarge(std::size_t maxSize) {
   return std::length_error("snappy: the output is larger than " + std::to_string(maxSize) + " bytes");

@@ -1,8 +1,10 @@
 /** The schema's issues in the words of the product: what the key must be, and what it is. */
 import type { z } from "zod";
 import { nearest } from "../base/nearest.ts";
-import { type Key, keyAt } from "./keys.ts";
+import { type Key, keyAt, nodeAt } from "./keys.ts";
+import type { Problem } from "./problem.ts";
 import { formatNumber } from "./text.ts";
+import { unknownKey } from "./unknown.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -29,8 +31,20 @@ function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, key: Ke
   return `must be ${word} ${key ? formatNumber(key, limit) : limit}`;
 }
 
-/** What is wrong with the value at `issue.path` of `tree`, for people. Values of secret keys are not shown. */
-export function explain(issue: Issue, tree: unknown): string {
+/** The problems that an issue with `tree` stands for. Values of secret keys are not shown. */
+export function explain(issue: Issue, tree: unknown): Problem[] {
+  const section = nodeAt(issue.path);
+  if (issue.code === "unrecognized_keys" && section?.kind === "section") {
+    return issue.keys.map((part) => ({
+      key: [...issue.path, part].join("."),
+      message: unknownKey(part, section),
+    }));
+  }
+  return [{ key: issue.path.join("."), message: messageOf(issue, tree) }];
+}
+
+/** What is wrong with the value at `issue.path` of `tree`. */
+function messageOf(issue: Issue, tree: unknown): string {
   const key = keyAt(issue.path);
   const value = valueAt(tree, issue.path);
   const inside = key !== undefined && issue.path.length > key.path.length;

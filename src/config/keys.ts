@@ -95,12 +95,18 @@ export const keys: readonly Key[] = leaves(root);
 export const keyByName: ReadonlyMap<string, Key> = new Map(keys.map((key) => [key.name, key]));
 export const keyByEnv: ReadonlyMap<string, Key> = new Map(keys.map((key) => [key.env, key]));
 
-/** The key that `path` names or lies in (an element of a list, a name of a map). */
-export function keyAt(path: readonly PropertyKey[]): Key | undefined {
+/** The section that `path` names, or the key that it names or lies in (an element of a list, a name of a map). */
+export function nodeAt(path: readonly PropertyKey[]): Key | Section | undefined {
   let node: Key | Section | undefined = root;
   for (const part of path) {
     if (node === undefined || node.kind === "key") return node;
     node = node.children.get(String(part));
   }
+  return node;
+}
+
+/** The key that `path` names or lies in. */
+export function keyAt(path: readonly PropertyKey[]): Key | undefined {
+  const node = nodeAt(path);
   return node?.kind === "key" ? node : undefined;
 }

@@ -94,6 +94,24 @@ function tree(values: ReadonlyMap<string, Assignment>, sections: Iterable<string
   return top;
 }
 
+/** The configuration that `input` stands for, unless the schema refuses it, and what is wrong with it. */
+function check(input: unknown): { config: Config | undefined; problems: Problem[] } {
+  const parsed = configSchema.safeParse(input);
+  if (parsed.success) return { config: parsed.data, problems: contradictions(parsed.data) };
+  return { config: undefined, problems: parsed.error.issues.flatMap((issue) => explain(issue, input)) };
+}
+
+/**
+ * The configuration that an object stands for, with the keys and values of the configuration file, and with the default of
+ * each key that is left out.
+ * @throws {ConfigError} with every problem found.
+ */
+export function parseConfig(values: unknown): Config {
+  const { config, problems } = check(values);
+  if (config === undefined || problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
 /**
  * The configuration: flags over environment over file over defaults, key by key (a list or map is one value).
  * @throws {ConfigError} with every problem found, each with its place.
@@ -118,27 +136,14 @@ export function loadConfig({ file, env, flags = {} }: LoadOptions): Loaded {
     return beside ? values.get(beside.name)!.place : placeOf(path.slice(0, -1));
   };
 
-  const input = tree(values, fromFile.sections.keys());
-  const parsed = configSchema.safeParse(input);
-  if (parsed.success) {
-    for (const found of contradictions(parsed.data)) {
-      problems.push({ ...found, place: placeOf(found.key.split(".")) });
-    }
-  } else {
-    for (const issue of parsed.error.issues) {
-      problems.push({
-        key: issue.path.join("."),
-        message: explain(issue, input),
-        place: placeOf(issue.path),
-      });
-    }
-  }
-  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
+  const { config, problems: found } = check(tree(values, fromFile.sections.keys()));
+  problems.push(...found.map((each) => ({ ...each, place: placeOf(each.key.split(".")) })));
+  if (problems.length > 0 || config === undefined) throw new ConfigError(problems);
   const sources = new Map([...values].map(([name, { place }]) => [name, place]));
   return {
-    config: parsed.data,
+    config,
     sources,
-    warnings: [...fromEnv.warnings, ...unused, ...warnings(parsed.data)],
+    warnings: [...fromEnv.warnings, ...unused, ...warnings(config)],
     placeOf: (name) => placeOf(name.split(".")),
   };
 }

@@ -1,3 +1,5 @@
+import type { ErrorCode } from "../base/error-codes.ts";
+
 /** One thing that is wrong with a configuration. */
 export interface Problem {
   /** Dotted key, or empty where it is the file itself. */
@@ -23,6 +25,7 @@ function line({ key, message, place }: Problem): string {
 /** A configuration that cannot be used, with all its problems. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
+  readonly code = "ERR_DRIFTLOCK_CONFIG" satisfies ErrorCode;
   readonly problems: readonly Problem[];
 
   constructor(problems: readonly Problem[]) {

@@ -1,7 +1,7 @@
 import { decodeReport, type Report } from "../anomaly/report.ts";
 import type { DetectConfig } from "../config/schema.ts";
 import { type EngineStats, type EngineWindow, type NativeEngine, native } from "../native.ts";
-import { Code, ExportError, type Signal } from "../otlp/protocol.ts";
+import type { Signal } from "../otlp/protocol.ts";
 import { decodeFigures, type FiguresPage } from "./figures.ts";
 import { configuredHashKey, fingerprintOf } from "./hash-key.ts";
 
@@ -81,25 +81,12 @@ export class Engine {
 
   /**
    * Judges one Export*ServiceRequest. Requests are taken in the order of calls; `body` must not change until then.
-   * @throws {ExportError} INVALID_ARGUMENT if the request is not what its signal says; UNAVAILABLE if it was cancelled.
+   * @throws {Error} with the code ERR_DRIFTLOCK_OTLP_MALFORMED if the request is not the message that its signal requires,
+   * ERR_DRIFTLOCK_ENGINE_CANCELLED if it was cancelled, and ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
    */
   async process(signal: Signal, tenant: string, body: Buffer): Promise<Judged> {
-    try {
-      const { anomalies, ...outcome } = await this.#native.process(signal, tenant, body, this.#clock?.());
-      return { ...outcome, reports: anomalies.map(decodeReport) };
-    } catch (error) {
-      const refuse = (code: Code, message: string) =>
-        new ExportError(code, message, undefined, { cause: error });
-      if (!(error instanceof Error && "code" in error)) throw error;
-      switch (error.code) {
-        case "ERR_OTLP_MALFORMED":
-          throw refuse(Code.INVALID_ARGUMENT, `malformed ${signal} request: ${error.message}`);
-        case "ERR_ENGINE_CANCELLED":
-          throw refuse(Code.UNAVAILABLE, error.message);
-        default:
-          throw error;
-      }
-    }
+    const { anomalies, ...outcome } = await this.#native.process(signal, tenant, body, this.#clock?.());
+    return { ...outcome, reports: anomalies.map(decodeReport) };
   }
 
   /**

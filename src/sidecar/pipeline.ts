@@ -2,6 +2,7 @@
 import { type Context, ROOT_CONTEXT, SpanKind, type Tracer } from "@opentelemetry/api";
 import { channelName } from "../anomaly/names.ts";
 import type { AnomalySink, Report } from "../anomaly/report.ts";
+import type { ErrorCode } from "../base/error-codes.ts";
 import type { Engine } from "../engine/index.ts";
 import type { Exporter } from "../forward/index.ts";
 import { State } from "../gen/driftlock/v1/anomaly_pb.js";
@@ -153,7 +154,9 @@ export class Pipeline {
     this.#judging.add(entry);
     this.#parts.onJudge?.(tenant);
     try {
-      const outcome = await engine.process(signal, tenant, body);
+      const outcome = await engine.process(signal, tenant, body).catch((error) => {
+        throw toExportError(error);
+      });
       metrics.engine.records.inc({ signal }, outcome.records);
       metrics.engine.flagged.inc({ signal }, outcome.flagged);
       metrics.engine.limited.inc({ signal }, outcome.limited);
@@ -169,5 +172,17 @@ export class Pipeline {
       this.#lastVerdict = performance.now();
       metrics.engine.seconds.observe({ signal }, (performance.now() - entry.since) / 1_000);
     }
+  }
+}
+
+/** What the sender is answered if the engine rejects its request. */
+function toExportError(cause: Error & { code?: ErrorCode }): Error {
+  switch (cause.code) {
+    case "ERR_DRIFTLOCK_OTLP_MALFORMED":
+      return new ExportError(Code.INVALID_ARGUMENT, cause.message, undefined, { cause });
+    case "ERR_DRIFTLOCK_ENGINE_CANCELLED":
+      return new ExportError(Code.UNAVAILABLE, cause.message, undefined, { cause });
+    default:
+      return cause;
   }
 }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { pages } from "../../scripts/reference/pages.ts";
+import { errorCodes } from "../../src/base/error-codes.ts";
 import { keys } from "../../src/config/keys.ts";
 import { type Definition, definitions } from "../../src/telemetry/definitions.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
@@ -24,6 +25,13 @@ describe("docs/reference", () => {
       expect(description, name).toMatch(/^[A-Z`].*\.$/s);
       expect(page).toContain(`### \`${name}\`\n\n${description}\n`);
       expect(page).toContain(`\`${env}\``);
+    }
+  });
+
+  it("explains each error code in whole sentences", () => {
+    for (const [code, { cause, remedy }] of Object.entries(errorCodes)) {
+      for (const text of [cause, remedy]) expect(text, code).toMatch(/^[A-Z`].*\.$/s);
+      expect(read("errors.md")).toContain(`| \`${code}\` |`);
     }
   });
 

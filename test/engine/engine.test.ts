@@ -5,7 +5,6 @@ import { Engine, type Judged } from "../../src/engine/index.ts";
 import { AnomalySchema, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { native } from "../../src/native.ts";
-import { Code, ExportError } from "../../src/otlp/protocol.ts";
 import { logsRequest, normalLine, random, strangeLine } from "./requests.ts";
 
 const detect = (overrides: object = {}): Config["detect"] =>
@@ -86,7 +85,10 @@ test("requests that are given up are told to come again; later ones and snapshot
   engine.cancel();
   const later = engine.process("logs", "default", request);
   const outcomes = await Promise.allSettled(pending);
-  expect(outcomes.at(-1)).toMatchObject({ status: "rejected", reason: { code: Code.UNAVAILABLE } });
+  expect(outcomes.at(-1)).toMatchObject({
+    status: "rejected",
+    reason: { code: "ERR_DRIFTLOCK_ENGINE_CANCELLED" },
+  });
   expect((await snapshot).length).toBeGreaterThan(0);
   expect((await later).records).toBe(2_000);
   await engine.close();
@@ -174,8 +176,7 @@ test("a malformed request is refused with field and offset, and the engine goes 
   const { engine, next } = await learned();
   const request = logsRequest([normalLine(next)]);
   const failure = await engine.process("logs", "default", request.subarray(0, -1)).catch((error) => error);
-  expect(failure).toBeInstanceOf(ExportError);
-  expect(failure.code).toBe(Code.INVALID_ARGUMENT);
+  expect(failure.code).toBe("ERR_DRIFTLOCK_OTLP_MALFORMED");
   expect(failure.message).toMatch(/malformed logs request: .*at byte \d+/);
   expect((await engine.process("logs", "default", request)).records).toBe(1);
   expect(await engine.process("logs", "default", Buffer.alloc(0))).toMatchObject({ records: 0, flagged: 0 });

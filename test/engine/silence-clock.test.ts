@@ -72,5 +72,5 @@ test("time counts from the first request on, and not while requests are refused"
 test("only a time that can pass at once is taken", async () => {
   await speaking();
   for (const ms of [0, -1, 60_001, Number.NaN])
-    await expect(engines[0]!.advance(ms)).rejects.toThrow(/^ms: a number/);
+    await expect(engines[0]!.advance(ms)).rejects.toThrow(/^ms must be a number from 1 to 60000/);
 });

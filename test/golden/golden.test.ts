@@ -19,7 +19,7 @@ import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/prot
 import { ExportMetricsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import type { KeyValue } from "../../src/gen/opentelemetry/proto/common/v1/common_pb.js";
-import { type Anomaly, configSchema, Engine } from "../../src/index.ts";
+import { type Anomaly, Engine, parseConfig } from "../../src/index.ts";
 import { startDriftlock } from "../e2e/driftlock.ts";
 import { startDownstream } from "../forward/downstream.ts";
 import { expectGolden } from "./golden-file.ts";
@@ -70,7 +70,7 @@ const config = {
   window: { records: 64, hop: 32 },
 };
 const engineOf = (mode: "all" | "flagged", detect: object = {}) =>
-  new Engine(configSchema.parse({ detect: { ...config, ...detect } }).detect, { mode });
+  new Engine(parseConfig({ detect: { ...config, ...detect } }).detect, { mode });
 
 interface Request {
   /** For messages: the set, and the request's place in it. */

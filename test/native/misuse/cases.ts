@@ -138,7 +138,7 @@ const cases: Record<string, () => unknown> = {
     const engine = make();
     const pending = engine.process("logs", "t", request());
     const closing = [engine.close(), engine.close()];
-    assert.throws(() => engine.process("logs", "t", request(1)), { code: "ERR_ENGINE_CLOSED" });
+    assert.throws(() => engine.process("logs", "t", request(1)), { code: "ERR_DRIFTLOCK_ENGINE_CLOSED" });
     await Promise.all([pending, ...closing]);
     await engine.close();
     for (const late of [
@@ -149,7 +149,7 @@ const cases: Record<string, () => unknown> = {
       () => engine.figures(1),
       () => engine.feedback("t", "id", "accept"),
     ])
-      assert.throws(late, { code: "ERR_ENGINE_CLOSED" });
+      assert.throws(late, { code: "ERR_DRIFTLOCK_ENGINE_CLOSED" });
     engine.cancel();
     assert.equal(engine.stats().streams, 0);
   },
@@ -159,7 +159,7 @@ const cases: Record<string, () => unknown> = {
       Array.from({ length: 20 }, async () => {
         await engine.process("logs", "t", request(100));
         await engine.close();
-      }).map((each) => each.catch((error) => assert.equal(error.code, "ERR_ENGINE_CLOSED"))),
+      }).map((each) => each.catch((error) => assert.equal(error.code, "ERR_DRIFTLOCK_ENGINE_CLOSED"))),
     );
   },
   closeFromGetter() {
@@ -170,7 +170,7 @@ const cases: Record<string, () => unknown> = {
         return "b";
       },
     });
-    assert.throws(() => engine.advance(1_000, heard), { code: "ERR_ENGINE_CLOSED" });
+    assert.throws(() => engine.advance(1_000, heard), { code: "ERR_DRIFTLOCK_ENGINE_CLOSED" });
   },
   /** Promises look for `then` in what they resolve to. */
   async callsFromThenGetter() {
@@ -351,7 +351,20 @@ const cases: Record<string, () => unknown> = {
     make({ hashKey: undefined });
     for (const value of [undefined, null, 1, "x"])
       assert.throws(() => new native.Engine(any(value)), /options must be an object/);
-    assert.throws(() => new native.Engine(any({})), /^TypeError.*options\.streamBy/);
+    const argument = "ERR_DRIFTLOCK_INVALID_ARGUMENT";
+    assert.throws(() => new native.Engine(any({})), {
+      code: argument,
+      message: "options.streamBy is missing",
+    });
+    for (const name of Object.keys(options)) {
+      const rest = Object.fromEntries(Object.entries(options).filter(([other]) => other !== name));
+      const message = `options.${name} is missing`;
+      assert.throws(() => new native.Engine(any(rest)), { code: argument, message }, name);
+    }
+    const message = "options.windowRecord is not an option";
+    assert.throws(() => make(any({ windowRecord: 256 })), { code: argument, message });
+    // What an object inherits is no option of its own.
+    new native.Engine(Object.assign(Object.create({ windowRecord: 256 }), options));
     const thrown = new Error("from a getter");
     const throwing = new Proxy(
       { ...options },
