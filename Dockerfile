@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
-# docker build -t driftlock .       The addon is compiled here, from the sources that deps/Cargo.lock pins.
-# The base images. `make pin` adds the digests that these tags have now (image:tag@sha256:…), so that a later build takes the same.
+# docker build -t driftlock .       This compiles the addon from the sources that deps/Cargo.lock pins.
+# The base images. `make pin` adds the current digests of these tags (image:tag@sha256:…), so that a later build uses the same images.
 ARG NODE_IMAGE=node:24-trixie-slim
 ARG DEBIAN_IMAGE=debian:trixie-slim
 
@@ -9,7 +9,7 @@ FROM ${NODE_IMAGE} AS base
 WORKDIR /src
 ENV SKIP_DRIFTLOCK_BUILD=1
 
-# What runs needs no compiler, no development package, and of the others no types or source maps: half of their size.
+# The running image needs no compiler and no development packages, and no type declarations or source maps of the others: half of their size.
 FROM base AS dependencies
 COPY .npmrc package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --loglevel=error \
@@ -17,13 +17,13 @@ RUN npm ci --omit=dev --ignore-scripts --loglevel=error \
 
 FROM base AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-# The image brings Node's headers: cmake-js need not fetch them.
+# The image contains the headers of Node.js, so cmake-js does not have to fetch them.
 ENV npm_config_nodedir=/usr/local
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates cargo cmake g++ make ninja-build \
  && rm -rf /var/lib/apt/lists/*
-# In the order in which things change, so that a change of ours compiles and fetches no more than it must.
+# In order of how often the parts change, so that a change compiles and fetches no more than necessary.
 COPY deps ./deps
 WORKDIR /src/deps
 RUN cargo vendor --locked --quiet vendor > /dev/null \
@@ -52,9 +52,9 @@ COPY --from=build /src/build/Release/driftlock.node ./build/Release/driftlock.no
 COPY --from=build /src/dist ./dist
 RUN ln -s /opt/driftlock/dist/cli/main.js /usr/local/bin/driftlock && driftlock version
 
-# As a number, so that Kubernetes can see that it is not root.
+# As a number, so that Kubernetes can verify that it is not root.
 USER 10001:10001
-# Addresses stay those of loopback until the configuration says who may send: see docs/guides/tls-and-auth.md.
+# The addresses are those of loopback until the configuration says who may connect: see docs/guides/tls-and-auth.md.
 ENV NODE_ENV=production \
     DRIFTLOCK_DATA_DIR=/var/lib/driftlock \
     DRIFTLOCK_HEALTH_ENDPOINT=127.0.0.1:13133
