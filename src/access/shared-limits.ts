@@ -6,7 +6,6 @@
  * While Redis is away or slow each process keeps the limits by itself, so that together they let pass more; what passed
  * then is not charged later.
  */
-
 import { setTimeout as sleep } from "node:timers/promises";
 import type { createClient } from "@redis/client";
 import type { Logger } from "pino";

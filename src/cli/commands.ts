@@ -1,5 +1,4 @@
 /** The commands. Each is loaded when it is called, so that the small ones start at once. */
-
 import { printable } from "../base/printable.ts";
 import { ConfigError } from "../config/problem.ts";
 import { exit, type Io, UsageError } from "./shared/io.ts";

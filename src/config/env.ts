@@ -1,5 +1,4 @@
 /** Environment variables: `DRIFTLOCK_*` for every key, and the standard ones of OpenTelemetry and of platforms. */
-
 import { nearest } from "../base/nearest.ts";
 import { keyByEnv, keyByName } from "./keys.ts";
 import { otelVariables, readOtel } from "./otel.ts";

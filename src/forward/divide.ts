@@ -1,5 +1,5 @@
+import { truncateLine } from "../base/truncate.ts";
 import { native } from "../native.ts";
-import { clip } from "../otlp/codes.ts";
 import { Code, type PartialSuccess, type Signal } from "../otlp/protocol.ts";
 import type { Drop } from "./drop.ts";
 
@@ -28,5 +28,5 @@ export function join(
 ): PartialSuccess | undefined {
   if (!one || !other) return one ?? other;
   const messages = new Set([one.message, other.message].filter(Boolean));
-  return { rejected: one.rejected + other.rejected, message: clip([...messages].join("; ")) };
+  return { rejected: one.rejected + other.rejected, message: truncateLine([...messages].join("; ")) };
 }

@@ -1,13 +1,13 @@
 import { RateLimitedLog } from "../base/rate-limited-log.ts";
+import { truncateLine } from "../base/truncate.ts";
 import type { ForwardConfig } from "../config/schema.ts";
-import { clip, isGood } from "../otlp/codes.ts";
 import { Code, type PartialSuccess, type Signal } from "../otlp/protocol.ts";
 import { checkForward } from "./check.ts";
 import { Delivery, type Send } from "./delivery.ts";
 import { countRecords, divide, isTooLarge, join } from "./divide.ts";
 import { Drop, Drops, senderGone, shutDown } from "./drop.ts";
 import { endpoints, Failover } from "./failover.ts";
-import { Health, type LastError } from "./health.ts";
+import { Health, isGood, type LastError } from "./health.ts";
 import type { ForwardHooks } from "./hooks.ts";
 import { Slots } from "./slots.ts";
 import { type Names, systemNames } from "./transport/names.ts";
@@ -351,6 +351,6 @@ async function attempt(sending: Promise<Outcome>): Promise<Outcome> {
   try {
     return await sending;
   } catch (error) {
-    return { code: Code.INTERNAL, message: `INTERNAL: cannot send: ${clip(String(error))}` };
+    return { code: Code.INTERNAL, message: `INTERNAL: cannot send: ${truncateLine(String(error))}` };
   }
 }

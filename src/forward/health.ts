@@ -1,5 +1,4 @@
 import type { BaseLogger } from "pino";
-import { isGood } from "../otlp/codes.ts";
 import { Code, type Signal, signals } from "../otlp/protocol.ts";
 import type { Outcome } from "./transport/transport.ts";
 
@@ -111,4 +110,10 @@ export class Health {
     this.#note(outcome!);
     return isGood(outcome!);
   }
+}
+
+/** An answer of a downstream that works, even where it does not like this one request. */
+export function isGood({ code, retryAfterMs }: { code: Code; retryAfterMs?: number | undefined }): boolean {
+  if (code === Code.OK || code === Code.INVALID_ARGUMENT) return true;
+  return code === Code.RESOURCE_EXHAUSTED && retryAfterMs === undefined;
 }

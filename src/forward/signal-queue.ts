@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RateLimitedLog } from "../base/rate-limited-log.ts";
+import { truncateLine } from "../base/truncate.ts";
 import type { ForwardConfig } from "../config/schema.ts";
-import { clip, isGood } from "../otlp/codes.ts";
 import { Code, type Signal, signals } from "../otlp/protocol.ts";
 import { Drop, type Drops } from "./drop.ts";
 import type { Forwarder, RefusedPart } from "./forwarder.ts";
+import { isGood } from "./health.ts";
 import type { DurableHooks } from "./hooks.ts";
 import type { DeadLetters } from "./queue/dead-letters.ts";
 import { type Entry, LogFull, SegmentLog } from "./queue/log.ts";
@@ -146,7 +147,7 @@ export class Lane {
       return drop("disk_full", `the device that holds data_dir is full (${cause.code}); make room there`);
     }
     if (cause instanceof Displaced) return drop("disk_error", cause.message);
-    return drop("disk_error", `the device that holds data_dir failed: ${clip(cause.message)}`);
+    return drop("disk_error", `the device that holds data_dir failed: ${truncateLine(cause.message)}`);
   }
 
   async #drain(): Promise<void> {
@@ -256,7 +257,10 @@ export class Lane {
         else log(`lost: ${path} has reached forward.queue.disk.max_dead_letter_size; move it away`, "lost");
         return true;
       } catch (error) {
-        log(`stays in the queue: ${path} cannot be written: ${clip((error as Error).message)}`, "held");
+        log(
+          `stays in the queue: ${path} cannot be written: ${truncateLine((error as Error).message)}`,
+          "held",
+        );
         await sleep(config.retry.max_interval, undefined, { signal: closing }).catch(() => {});
       }
     }
@@ -271,5 +275,5 @@ function share({ queue }: ForwardConfig): number {
 
 function toDrop(error: unknown): Drop {
   if (error instanceof Drop) return error;
-  return new Drop("refused", Code.INTERNAL, clip(String(error)));
+  return new Drop("refused", Code.INTERNAL, truncateLine(String(error)));
 }

@@ -8,12 +8,12 @@ import {
 } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { maxTimerMs } from "../base/deadline.ts";
+import { truncateLine } from "../base/truncate.ts";
 import { RetryInfoSchema } from "../gen/google/rpc/error_details_pb.js";
 import { StatusSchema } from "../gen/google/rpc/status_pb.js";
 import { ExportLogsServiceResponseSchema } from "../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ExportMetricsServiceResponseSchema } from "../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { ExportTraceServiceResponseSchema } from "../gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
-import { clip } from "./codes.ts";
 import type { PartialSuccess, Signal } from "./protocol.ts";
 
 export type Encoding = "protobuf" | "json";
@@ -55,7 +55,7 @@ export function readPartialSuccess(
   if (bytes.length === 0) return undefined;
   try {
     const [rejected, text] = rejectedRecords(signal, bytes, encoding) ?? [0n, ""];
-    const message = clip(text);
+    const message = truncateLine(text);
     const bounded = Math.min(maxRejected, Math.max(0, Number(rejected)));
     return rejected > 0n || message ? { rejected: bounded, message } : undefined;
   } catch {
@@ -91,12 +91,12 @@ function readStatusProtobuf(bytes: Buffer): StatusDetails {
     const delay = info.retryDelay;
     retryAfterMs = delay ? boundWait(Number(delay.seconds) * 1e3 + delay.nanos / 1e6) : 0;
   }
-  return { message: clip(status.message) || undefined, retryAfterMs };
+  return { message: truncateLine(status.message) || undefined, retryAfterMs };
 }
 
 function readStatusJson(bytes: Buffer): StatusDetails {
   const status = JSON.parse(bytes.toString()) as { message?: unknown; details?: unknown };
-  const message = typeof status.message === "string" ? clip(status.message) || undefined : undefined;
+  const message = typeof status.message === "string" ? truncateLine(status.message) || undefined : undefined;
   const details: unknown[] = Array.isArray(status.details) ? status.details : [];
   for (const detail of details as { "@type"?: unknown; retryDelay?: unknown }[]) {
     if (typeof detail?.["@type"] !== "string" || !detail["@type"].endsWith("/google.rpc.RetryInfo")) continue;

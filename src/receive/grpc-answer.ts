@@ -1,10 +1,9 @@
 import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import { frameMessage, grpcContentType, percentEncode } from "../otlp/grpc.ts";
 import type { ExportError, PartialSuccess, Signal } from "../otlp/protocol.ts";
 import { encodeResponse, encodeStatus, statusMessage } from "../otlp/response-encoder.ts";
 import { encodings } from "./decompress.ts";
-import { frame } from "./grpc-message.ts";
 
-export const contentType = "application/grpc";
 const acceptEncoding = { "grpc-accept-encoding": ["identity", ...encodings].join(",") };
 
 /** Answers calls, and sees to it that the answers leave. */
@@ -24,13 +23,13 @@ export class GrpcAnswers {
   succeed(stream: ServerHttp2Stream, signal: Signal, partial: PartialSuccess | undefined): void {
     if (!answerable(stream)) return;
     stream.respond(
-      { ":status": 200, "content-type": contentType, ...acceptEncoding },
+      { ":status": 200, "content-type": grpcContentType, ...acceptEncoding },
       { waitForTrailers: true },
     );
     stream.once("wantTrailers", () => {
       if (!stream.closed) stream.sendTrailers({ "grpc-status": "0" });
     });
-    stream.end(frame(encodeResponse(signal, partial)));
+    stream.end(frameMessage(encodeResponse(signal, partial)));
     this.expectTaken(stream);
   }
 
@@ -38,7 +37,7 @@ export class GrpcAnswers {
     if (!answerable(stream)) return;
     const headers: OutgoingHttpHeaders = {
       ":status": 200,
-      "content-type": contentType,
+      "content-type": grpcContentType,
       "grpc-status": String(error.code),
       "grpc-message": percentEncode(statusMessage(error)),
       ...acceptEncoding,
@@ -72,11 +71,4 @@ export class GrpcAnswers {
 /** A stream that its peer has reset throws when it is answered, and may come to us so. */
 export function answerable(stream: ServerHttp2Stream): boolean {
   return !stream.headersSent && !stream.closed && !stream.destroyed;
-}
-
-/** Percent-encoding of UTF-8 as gRPC defines it for grpc-message: printable ASCII but % stays. */
-function percentEncode(text: string): string {
-  return text.replace(/[^\x20-\x24\x26-\x7e]+/gu, (part) =>
-    [...Buffer.from(part)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
-  );
 }

@@ -1,8 +1,7 @@
+import { prefixSize } from "../otlp/grpc.ts";
 import { Code, ExportError } from "../otlp/protocol.ts";
 import type { Permit } from "./admission.ts";
 import { GrowingBuffer } from "./growing-buffer.ts";
-
-const prefixSize = 5;
 
 /** The one message of a unary call, without its prefix. */
 export interface Message {
@@ -67,11 +66,4 @@ export class MessageReader {
     }
     return new GrowingBuffer(this.#permit, this.#length);
   }
-}
-
-export function frame(message: Uint8Array): Buffer {
-  const framed = Buffer.alloc(prefixSize + message.length);
-  framed.writeUInt32BE(message.length, 1);
-  framed.set(message, prefixSize);
-  return framed;
 }

@@ -24,6 +24,7 @@ import type { ReceiveConfig } from "../config/schema.ts";
 import { file_opentelemetry_proto_collector_logs_v1_logs_service as logs } from "../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { file_opentelemetry_proto_collector_metrics_v1_metrics_service as metrics } from "../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { file_opentelemetry_proto_collector_trace_v1_trace_service as traces } from "../gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
+import { grpcContentType } from "../otlp/grpc.ts";
 import { Code, grpcMethod } from "../otlp/protocol.ts";
 import type { GrpcAnswers } from "./grpc-answer.ts";
 
@@ -104,7 +105,7 @@ export class GrpcServices {
     call.on("error", () => {});
     call.on("close", () => {
       if (stream.closed || stream.destroyed) return;
-      const alone = { ":status": 200, "content-type": "application/grpc", ...trailers };
+      const alone = { ":status": 200, "content-type": grpcContentType, ...trailers };
       if (stream.headersSent) stream.end();
       else stream.respond(alone, { endStream: true });
       answers.expectTaken(stream);

@@ -14,6 +14,7 @@ import {
 import type { Socket } from "node:net";
 import { maxTimerMs } from "../base/deadline.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
+import { parseTimeout } from "../otlp/grpc.ts";
 import { Code, ExportError, grpcMethod, type Signal, signals } from "../otlp/protocol.ts";
 import type { Permit } from "./admission.ts";
 import { decompress, type Encoding, encodings } from "./decompress.ts";
@@ -198,7 +199,7 @@ async function serveExport(
   abort.signal.addEventListener("abort", () => answers.refuse(stream, abort.signal.reason), { once: true });
   let deadline: NodeJS.Timeout | undefined;
   try {
-    const timeout = parseTimeout(headers["grpc-timeout"]);
+    const timeout = timeoutOf(headers);
     if (timeout !== undefined) {
       deadline = setTimeout(() => giveUp(Code.DEADLINE_EXCEEDED, "the call's deadline has passed"), timeout);
     }
@@ -299,12 +300,9 @@ function readMessage(
   });
 }
 
-/** Milliseconds of a grpc-timeout, as far as timers go. */
-function parseTimeout(text: string | string[] | undefined): number | undefined {
+function timeoutOf({ "grpc-timeout": text }: IncomingHttpHeaders): number | undefined {
   if (text === undefined) return undefined;
-  const match = typeof text === "string" ? /^(\d{1,8})([HMSmun])$/.exec(text) : null;
-  if (match === null)
-    throw new ExportError(Code.INVALID_ARGUMENT, "grpc-timeout is not digits and one of H M S m u n");
-  const unit = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 }[match[2]!]!;
-  return Math.min(Number(match[1]) * unit, maxTimerMs);
+  const timeout = parseTimeout(text);
+  if (timeout !== undefined) return timeout;
+  throw new ExportError(Code.INVALID_ARGUMENT, "grpc-timeout is not digits and one of H M S m u n");
 }

@@ -1,5 +1,4 @@
 /** The composition: receivers, engine, forwarder and API, for the CLI, the SDK and tests. */
-
 import { Access } from "../access/access.ts";
 import { Metering } from "../access/metering.ts";
 import type { SharingState } from "../access/shared-limits.ts";

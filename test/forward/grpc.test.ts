@@ -9,7 +9,7 @@ import { configSchema } from "../../src/config/schema.ts";
 import { Forwarder } from "../../src/forward/index.ts";
 import { readAnswer } from "../../src/forward/transport/grpc-answer.ts";
 import { ExportLogsServiceResponseSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
-import { percentDecode, timeoutHeader } from "../../src/otlp/grpc-message.ts";
+import { formatTimeout, percentDecode } from "../../src/otlp/grpc.ts";
 import { Code, type ExportError, type ExportRequest, grpcMethod, signals } from "../../src/otlp/protocol.ts";
 import { startReceivers } from "../../src/receive/index.ts";
 import { cleanups } from "./cleanups.ts";
@@ -459,6 +459,6 @@ describe("gRPC's encodings", () => {
     [100_000_000, "100000S"],
     [2 ** 31 - 1, "2147484S"],
   ])("give %d ms as %s", (milliseconds, header) => {
-    expect(timeoutHeader(milliseconds)).toBe(header);
+    expect(formatTimeout(milliseconds)).toBe(header);
   });
 });

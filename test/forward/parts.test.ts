@@ -1,12 +1,13 @@
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { truncateLine } from "../../src/base/truncate.ts";
 import { Circuit, type Verdict } from "../../src/forward/circuit.ts";
 import { join } from "../../src/forward/divide.ts";
 import { checkForward } from "../../src/forward/index.ts";
+import { explainNetwork } from "../../src/forward/remedies.ts";
 import { Slots } from "../../src/forward/slots.ts";
 import { Replaceable } from "../../src/forward/transport/replaceable.ts";
-import { clip, explainNetwork } from "../../src/otlp/codes.ts";
 import { signals } from "../../src/otlp/protocol.ts";
 import {
   type Encoding,
@@ -104,8 +105,8 @@ describe("answers from the network", () => {
   });
 
   it("are cut and put on one line", () => {
-    expect(clip("a\r\nb\u0000c ")).toBe("a b c");
-    expect(clip("x".repeat(5_000))).toBe(`${"x".repeat(1_000)}…`);
+    expect(truncateLine("a\r\nb\u0000c ")).toBe("a b c");
+    expect(truncateLine("x".repeat(5_000))).toBe(`${"x".repeat(1_000)}…`);
   });
 });
 

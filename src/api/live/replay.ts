@@ -1,5 +1,4 @@
 /** Tells readers that come back what they missed, from the store: each anomaly that has changed once, as it is now. */
-
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { steadyClock } from "../../base/clock.ts";

@@ -1,5 +1,4 @@
 /** Text as a terminal shows it: cells of known width that cannot move the cursor, change colours or reorder text. */
-
 import { escaped, isHidden } from "../../base/printable.ts";
 
 export interface Cell {

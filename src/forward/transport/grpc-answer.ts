@@ -1,9 +1,11 @@
 /** What the answer to a unary call says, as an outcome. */
 import { constants, type IncomingHttpHeaders } from "node:http2";
-import { clip, codeName, toCode, withRemedy } from "../../otlp/codes.ts";
-import { percentDecode, readMessage } from "../../otlp/grpc-message.ts";
+import { truncateLine } from "../../base/truncate.ts";
+import { codeName, toCode } from "../../otlp/codes.ts";
+import { grpcContentType, percentDecode, readMessage } from "../../otlp/grpc.ts";
 import { Code, type Signal } from "../../otlp/protocol.ts";
 import { readPartialSuccess, readStatus } from "../../otlp/response-decoder.ts";
+import { withRemedy } from "../remedies.ts";
 import { expand } from "./compress.ts";
 import { maxResponseSize, type Outcome } from "./transport.ts";
 
@@ -24,7 +26,7 @@ export function readAnswer(
   if (status === "0") return success(signal, headers, body);
 
   const number = /^\d{1,9}$/.test(String(status)) ? Number(status) : Code.UNKNOWN;
-  const said = clip(percentDecode(String(last["grpc-message"] ?? ""))) || "no message";
+  const said = truncateLine(percentDecode(String(last["grpc-message"] ?? ""))) || "no message";
   // What tonic says of a message above its limit; OTLP has OUT_OF_RANGE tried again, which would never end.
   const tooLarge = number === Code.OUT_OF_RANGE && /message length too large/.test(said);
   const code = tooLarge ? Code.RESOURCE_EXHAUSTED : toCode(number);
@@ -80,8 +82,8 @@ export function notGrpc(headers: IncomingHttpHeaders): Outcome | undefined {
   const status = Number(headers[":status"]);
   const type = headers["content-type"];
   if (headers["grpc-status"] !== undefined) return undefined;
-  if (status === constants.HTTP_STATUS_OK && type?.startsWith("application/grpc")) return undefined;
+  if (status === constants.HTTP_STATUS_OK && type?.startsWith(grpcContentType)) return undefined;
   const code = httpStatuses[status] ?? Code.UNKNOWN;
-  const text = `${codeName(code)}: HTTP ${status} with content-type ${clip(type ?? "none", 100)}, not gRPC`;
+  const text = `${codeName(code)}: HTTP ${status} with content-type ${truncateLine(type ?? "none", 100)}, not gRPC`;
   return { code, message: withRemedy(text, code, undefined, "grpc") };
 }

@@ -5,9 +5,11 @@ import {
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from "node:http2";
-import { clip, codeName, explainNetwork } from "../../otlp/codes.ts";
-import { messagePrefix, timeoutHeader } from "../../otlp/grpc-message.ts";
+import { truncateLine } from "../../base/truncate.ts";
+import { codeName } from "../../otlp/codes.ts";
+import { formatTimeout, messagePrefix } from "../../otlp/grpc.ts";
 import { Code, type Signal } from "../../otlp/protocol.ts";
+import { explainNetwork } from "../remedies.ts";
 import { notGrpc, readAnswer } from "./grpc-answer.ts";
 import type { GrpcConnection } from "./grpc-connection.ts";
 import { maxResponseSize, type Outcome, unreadRequest } from "./transport.ts";
@@ -54,7 +56,7 @@ export function call(
     const send = (on: ClientHttp2Session) => {
       if (settled) return;
       session = on;
-      const timeout = { "grpc-timeout": timeoutHeader(deadline - performance.now()) };
+      const timeout = { "grpc-timeout": formatTimeout(deadline - performance.now()) };
       try {
         stream = session.request({ ...message.headers, ...timeout });
       } catch (error) {
@@ -162,5 +164,5 @@ function ending(stream: ClientHttp2Stream): Error {
 const aborted: Outcome = { code: Code.CANCELLED, message: "aborted" };
 
 function failed(code: Code, text: string): Outcome {
-  return { code, message: `${codeName(code)}: ${clip(text)}` };
+  return { code, message: `${codeName(code)}: ${truncateLine(text)}` };
 }

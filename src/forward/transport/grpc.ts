@@ -7,6 +7,7 @@ import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { BaseLogger } from "pino";
 import type { ForwardConfig } from "../../config/schema.ts";
+import { grpcContentType } from "../../otlp/grpc.ts";
 import { grpcMethod, type Signal } from "../../otlp/protocol.ts";
 import { type Compressor, createCompressor } from "./compress.ts";
 import { call } from "./grpc-call.ts";
@@ -46,7 +47,7 @@ export class GrpcTransport implements Transport {
       ":scheme": url.protocol.slice(0, -1),
       ":authority": tls?.server_name_override ?? url.host,
       te: "trailers",
-      "content-type": "application/grpc",
+      "content-type": grpcContentType,
       "user-agent": userAgent,
       ...(compression !== "none" && { "grpc-encoding": compression }),
       // grpc-go answers in the encoding of the request, whatever is accepted.

@@ -8,8 +8,9 @@ import { request as secureRequest, Agent as TlsAgent } from "node:https";
 import type { Socket } from "node:net";
 import { urlToHttpOptions } from "node:url";
 import type { BaseLogger } from "pino";
+import { truncateLine } from "../../base/truncate.ts";
 import type { ForwardConfig } from "../../config/schema.ts";
-import { clip, codeName, explainNetwork, httpCode, isRetryableHttp, withRemedy } from "../../otlp/codes.ts";
+import { codeName, httpCode, isRetryableHttp } from "../../otlp/codes.ts";
 import { Code, httpPath, type Signal } from "../../otlp/protocol.ts";
 import {
   readPartialSuccess,
@@ -17,6 +18,7 @@ import {
   readStatus,
   type StatusDetails,
 } from "../../otlp/response-decoder.ts";
+import { explainNetwork, withRemedy } from "../remedies.ts";
 import { type Compressor, createCompressor } from "./compress.ts";
 import { hostOf, type Names, NameWatch } from "./names.ts";
 import { Replaceable } from "./replaceable.ts";
@@ -175,7 +177,7 @@ function readAnswer(signal: Signal, response: IncomingMessage, body: Buffer | un
     return { code, message: "", partialSuccess: known && body && readPartialSuccess(signal, body, known) };
   }
   if (body === undefined) return failure(response, {});
-  const text: StatusDetails = /^text\/plain\b/i.test(type) ? { message: clip(body.toString()) } : {};
+  const text: StatusDetails = /^text\/plain\b/i.test(type) ? { message: truncateLine(body.toString()) } : {};
   return failure(response, known ? readStatus(body, known) : text);
 }
 

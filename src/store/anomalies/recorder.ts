@@ -1,5 +1,4 @@
 /** Records anomalies from a thread of its own: to take their reports apart and to write them costs more than to find them. */
-
 import { Thread } from "../../base/thread.ts";
 import type { Config } from "../../config/schema.ts";
 import { RefusedData } from "../database/errors.ts";

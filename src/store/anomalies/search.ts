@@ -2,7 +2,6 @@
  * Looks through anomalies in steps, so that no search holds up what else is asked of the database. A page that finds too
  * little for too long ends early, and says where the next one goes on.
  */
-
 import {
   type ExpressionWrapper,
   expressionBuilder,

@@ -1,5 +1,4 @@
 /** Brings what the engine tells of streams into the store, from time to time. */
-
 import type { Logger } from "pino";
 import { endsWithin } from "../../base/deadline.ts";
 import type { FiguresPage } from "../../engine/index.ts";
