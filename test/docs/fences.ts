@@ -12,6 +12,8 @@ export interface Fence {
   text: string;
   /** The reason that the comment `<!-- not checked: REASON -->` above the block gives. */
   unchecked: string | undefined;
+  /** The comment `<!-- run -->` stands above the block. */
+  run: boolean;
 }
 
 export function fencesOf(page: string, markdown: string): Fence[] {
@@ -31,6 +33,7 @@ export function fencesOf(page: string, markdown: string): Fence[] {
       language: language!,
       text: `${text.join("\n")}\n`,
       unchecked,
+      run: before.trim() === "<!-- run -->",
     });
     i = end;
   }
@@ -39,6 +42,6 @@ export function fencesOf(page: string, markdown: string): Fence[] {
 
 /** Of all pages, in their order. */
 export function allFences(): Fence[] {
-  const pages = globSync(["*.md", "{docs,examples,bench,native}/**/*.md"], { cwd: root }).sort();
+  const pages = globSync(["*.md", "{bench,docs,examples,native,test}/**/*.md"], { cwd: root }).sort();
   return pages.flatMap((page) => fencesOf(page, readFileSync(`${root}/${page}`, "utf8")));
 }

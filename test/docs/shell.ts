@@ -21,6 +21,6 @@ export const path = ["node_modules/.bin", "build/tools"]
 /** @throws {Error} if a command fails. */
 export async function shell(commands: string, cwd: string): Promise<string> {
   const options = { cwd, env: { PATH: path, HOME: process.env.HOME }, maxBuffer: 2 ** 26 };
-  const { stdout } = await promisify(execFile)("bash", ["-eu", "-o", "pipefail", "-c", commands], options);
+  const { stdout } = await promisify(execFile)("bash", ["--norc", "-e", "-c", commands], options);
   return stdout;
 }
