@@ -7,7 +7,8 @@ find_path(NODE_API_INCLUDE node_api.h PATHS ${NODE_MODULES}/node-api-headers/inc
 find_path(NODE_ADDON_API_INCLUDE napi.h PATHS ${NODE_MODULES}/node-addon-api
   ${CMAKE_CURRENT_SOURCE_DIR}/../node-addon-api NO_DEFAULT_PATH)
 if(NOT NODE_API_INCLUDE OR NOT NODE_ADDON_API_INCLUDE)
-  message(FATAL_ERROR "node-api-headers and node-addon-api are not installed: run `npm ci`")
+  message(FATAL_ERROR "node-api-headers and node-addon-api are not installed: run `npm ci --ignore-scripts`, or configure with "
+    "-DDRIFTLOCK_ADDON=OFF to build without the addon")
 endif()
 
 file(GLOB binding_sources CONFIGURE_DEPENDS native/binding/*.cpp)

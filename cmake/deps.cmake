@@ -42,6 +42,15 @@ if(NOT EXISTS ${openzl}/include/openzl/openzl.h OR NOT EXISTS ${vendor_dir}/zstd
     "(https://rustup.rs) so that the pinned sources can be fetched; OpenZL alone may also come from "
     "OPENZL_ROOT=/path/to/openzl or from a checkout of OpenZL 0.3.0 at deps/openzl.")
 endif()
+# Compressed sizes are part of verdicts, and differ between versions of OpenZL.
+set(openzl_version 0.3.0)
+file(STRINGS ${openzl}/include/openzl/zl_version.h version_lines REGEX "#define ZL_LIBRARY_VERSION_(MAJOR|MINOR|PATCH) +[0-9]+")
+string(REGEX REPLACE "#define ZL_LIBRARY_VERSION_[A-Z]+ +" "" version_lines "${version_lines}")
+string(REPLACE ";" "." found_version "${version_lines}")
+if(NOT found_version STREQUAL openzl_version)
+  message(FATAL_ERROR "OpenZL at '${openzl}' has the version '${found_version}', but Driftlock needs ${openzl_version}. Check out "
+    "v${openzl_version} there, or unset OPENZL_ROOT to use the pinned sources in deps/vendor.")
+endif()
 set(zstd ${vendor_dir}/zstd-sys/zstd/lib)
 set(lz4 ${vendor_dir}/lz4-sys/liblz4/lib)
 set(zlib ${vendor_dir}/libz-sys/src/zlib)

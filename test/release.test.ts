@@ -1,7 +1,16 @@
 /** What `make release` writes beside the package. */
-import { type ExecFileSyncOptions, execFileSync } from "node:child_process";
+import { type ExecFileSyncOptions, execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,6 +40,55 @@ beforeAll(() => {
   execFileSync(process.execPath, ["scripts/attest.ts", join(folder, tarball)], { ...quiet, env });
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe("the package", () => {
+  const files = () => execFileSync("tar", ["-tzf", join(folder, tarball)], { encoding: "utf8" }).split("\n");
+
+  it("has the pages that its README links to", () => {
+    const links = [...read("README.md").matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => link);
+    expect(links).toContain("docs/README.md");
+    for (const link of new Set(links)) expect(files()).toContain(`package/${link}`);
+  });
+
+  it("is made of compiled sources that are there and up to date", () => {
+    const copy = mkdtempSync(join(folder, "copy-"));
+    for (const name of ["scripts", "src", "dist"]) mkdirSync(join(copy, name));
+    cpSync(join(root, "scripts/prepack.cjs"), join(copy, "scripts/prepack.cjs"));
+    const touch = (name: string, seconds: number) => {
+      writeFileSync(join(copy, name), "");
+      utimesSync(join(copy, name), seconds, seconds);
+    };
+    const prepack = () => {
+      const { status, stderr } = spawnSync(process.execPath, ["scripts/prepack.cjs"], { cwd: copy });
+      return `${status} ${stderr}`;
+    };
+    touch("src/index.ts", 1_000);
+    expect(prepack()).toMatch(/^1 .*nothing is packed: dist\/ has not been built\. Run `make release`/);
+    touch("dist/.stamp", 2_000);
+    expect(prepack()).toBe("0 ");
+    touch("src/late.ts", 3_000);
+    expect(prepack()).toMatch(/^1 .*src\/late\.ts is newer than dist\//);
+  });
+
+  it("takes no other version of OpenZL than the one that verdicts are computed with", () => {
+    const openzl = mkdtempSync(join(folder, "openzl-"));
+    mkdirSync(join(openzl, "include/openzl"), { recursive: true });
+    writeFileSync(join(openzl, "include/openzl/openzl.h"), "");
+    writeFileSync(
+      join(openzl, "include/openzl/zl_version.h"),
+      ["MAJOR 0", "MINOR 2", "PATCH 0"].map((part) => `#define ZL_LIBRARY_VERSION_${part}\n`).join(""),
+    );
+    const args = ["-S", root, "-B", join(openzl, "build"), "-DDRIFTLOCK_ADDON=OFF"];
+    const { status, stderr } = spawnSync("cmake", args, {
+      env: { ...process.env, OPENZL_ROOT: openzl },
+      encoding: "utf8",
+    });
+    expect(status).not.toBe(0);
+    expect(stderr.replaceAll(/\s+/g, " ")).toContain(
+      `OpenZL at '${openzl}' has the version '0.2.0', but Driftlock needs 0.3.0.`,
+    );
+  });
+});
 
 describe("the bill of materials", () => {
   it("is valid by the schema of CycloneDX", async () => {
