@@ -16,7 +16,8 @@ function valueAt(tree: unknown, path: readonly PropertyKey[]): unknown {
 
 function shown(key: Key | undefined, value: unknown): string {
   if (key?.secret || value === undefined) return "";
-  const text = JSON.stringify(value);
+  // JSON has no infinite numbers, which a number that is too large for a double is read as.
+  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
   return `, is ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
 }
 
@@ -29,6 +30,14 @@ function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, key: Ke
   if (issue.origin === "array") return `must have ${word} ${limit} elements`;
   if (issue.origin === "string") return "must not be empty";
   return `must be ${word} ${key ? formatNumber(key, limit) : limit}`;
+}
+
+/** Leaves out that a number is beyond a bound if it is beyond a narrower bound as well, which the schema checks later. */
+export function narrowest(issues: readonly Issue[]): Issue[] {
+  const isBound = (issue: Issue) =>
+    (issue.code === "too_small" || issue.code === "too_big") && ["number", "int"].includes(issue.origin);
+  const last = new Map(issues.filter(isBound).map((issue) => [issue.path.join("."), issue]));
+  return issues.filter((issue) => !isBound(issue) || last.get(issue.path.join(".")) === issue);
 }
 
 /** The problems that an issue with `tree` stands for. Values of secret keys are not shown. */

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { contradictions, warnings } from "./check.ts";
 import { readEnv } from "./env.ts";
 import { type FileContent, readYaml } from "./file.ts";
-import { explain } from "./issues.ts";
+import { explain, narrowest } from "./issues.ts";
 import { keyAt, keyByName, keys } from "./keys.ts";
 import { dropUnusedTls } from "./otel.ts";
 import { type Assignment, ConfigError, type Problem } from "./problem.ts";
@@ -98,7 +98,10 @@ function tree(values: ReadonlyMap<string, Assignment>, sections: Iterable<string
 function check(input: unknown): { config: Config | undefined; problems: Problem[] } {
   const parsed = configSchema.safeParse(input);
   if (parsed.success) return { config: parsed.data, problems: contradictions(parsed.data) };
-  return { config: undefined, problems: parsed.error.issues.flatMap((issue) => explain(issue, input)) };
+  return {
+    config: undefined,
+    problems: narrowest(parsed.error.issues).flatMap((issue) => explain(issue, input)),
+  };
 }
 
 /**

@@ -4,15 +4,14 @@ import { auth, limits } from "./schema/access.ts";
 import { detect } from "./schema/detect.ts";
 import { forward } from "./schema/forward.ts";
 import { receive } from "./schema/receive.ts";
-import { bytes, duration, type KeyMeta, listen, path, section, url } from "./schema/values.ts";
+import { bytes, duration, type KeyMeta, listen, path, section, serverUrl, url } from "./schema/values.ts";
 
 export const configSchema = z.strictObject({
   receive: receive.describe("Where and how Driftlock receives OTLP."),
   detect: detect.describe("How streams are judged."),
   forward: forward.describe("Where and how requests are forwarded."),
   store: section({
-    url: z
-      .url({ protocol: /^postgres(ql)?$/ })
+    url: serverUrl(/^postgres(ql)?$/, true)
       .meta({
         expected: "a URL such as postgres://user@127.0.0.1/driftlock",
         secret: true,

@@ -317,8 +317,9 @@ export async function startSidecar(
       receivers.setServing(false);
       pipeline.drain();
       const start = performance.now();
-      const deliveryMs = config.shutdown_timeout / 2;
-      const end = start + Math.max(config.shutdown_timeout, deliveryMs + minClosingMs);
+      const total = Math.min(config.shutdown_timeout, maxTimerMs);
+      const deliveryMs = total / 2;
+      const end = start + Math.max(total, deliveryMs + minClosingMs);
       const left = () => Math.max(0, end - performance.now());
       const drained = receivers.close(deliveryMs + answerMs);
       await endsWithin(deliveryMs, drained);

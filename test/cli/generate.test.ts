@@ -473,6 +473,7 @@ describe("driftlock generate", () => {
   it.each([
     [["--endpoint", "http://10.1.2.3:4317"], /10\.1\.2\.3 is another machine: .*--allow-remote/],
     [["--endpoint", "localhost:4317"], /--endpoint must be a URL/],
+    [["--endpoint", "http://127.0.0.1:0"], /--endpoint must have a port from 1 to 65535/],
     [["--protocol", "htp"], /--protocol must be one of grpc, http, is "htp"; did you mean http\?/],
     [["--signals", "logs,spans"], /--signals must be one of logs, traces, metrics/],
     [["--rate", "0"], /--rate must be a number from/],

@@ -345,6 +345,48 @@ describe("problems", () => {
     ]);
   });
 
+  it.each([
+    ["forward.endpoint", "http://x:0", "must have a port from 1 to 65535, or none"],
+    ["forward.endpoint", "http://.", "must name a host, such as 127.0.0.1"],
+    ["forward.failover_endpoints", "http://x:0", "must have a port from 1 to 65535, or none"],
+    ["telemetry.traces_endpoint", "https://x:0/", "must have a port from 1 to 65535, or none"],
+    ["auth.oidc.issuer", "https://x:0/", "must have a port from 1 to 65535, or none"],
+    ["store.url", "postgres://", "must name a host, such as 127.0.0.1"],
+    ["store.url", "postgres:///driftlock", "must name a host, such as 127.0.0.1"],
+    ["store.url", "postgres://x:0/driftlock", "must have a port from 1 to 65535, or none"],
+    ["limits.store", "redis://", "must name a host, such as 127.0.0.1"],
+    ["limits.store", "rediss://x:0/1", "must have a port from 1 to 65535, or none"],
+    ["receive.http.endpoint", "256.1.1.1:4318", "must have an IP address or a host name before its port"],
+    ["receive.http.endpoint", "[:::1]:4318", "must have an IP address or a host name before its port"],
+    ["receive.http.endpoint", "a/b:4318", 'must be an address such as 127.0.0.1:4317, is "a/b:4318"'],
+    ["api.endpoint", "127.0.0.1:65536", "must have a port below 65536"],
+    ["health.endpoint", "127.0.0.1", 'must be an address such as 127.0.0.1:4317, is "127.0.0.1"'],
+    ["detect.window.records", "1e400", "must be a whole number, is Infinity"],
+    ["detect.window.records", "1e20", "must be at most 100000, is 100000000000000000000"],
+    ["detect.window.records", "-1", "must be at least 8, is -1"],
+    ["detect.budget.per_stream_per_day", "1e400", "must be a number, is Infinity"],
+    ["receive.limits.max_request_size", "1e400", "must be a size such as 64MiB, is Infinity"],
+    ["shutdown_timeout", "1e400", "must be a duration such as 30s, is Infinity"],
+    ["shutdown_timeout", "1e400s", 'must be a duration such as 30s, is "1e400s"'],
+  ])("says once why %s cannot be %s", (key, value, reason) => {
+    const found = problems("", {}, { [key]: value }).filter((line) => line.includes(reason));
+    expect(found).toHaveLength(1);
+    expect(problems("", {}, { [key]: value }).filter((line) => line.startsWith(`${key}: must`))).toEqual(
+      found.filter((line) => line.startsWith(`${key}: must`)),
+    );
+    expect(found[0]).toMatch(new RegExp(`^${key.replaceAll(".", "\\.")}(\\.0)?: must `));
+  });
+
+  it.each([
+    ["store.url", "postgres:///driftlock?host=/run/postgresql"],
+    ["store.url", "postgresql://user@[::1]:5432/driftlock"],
+    ["forward.endpoint", "https://collector.internal"],
+    ["receive.http.endpoint", "[::1]:4318"],
+    ["receive.http.endpoint", "localhost:0"],
+  ])("takes %s: %s", (key, value) => {
+    expect(problems("", {}, { [key]: value })).toEqual([]);
+  });
+
   it("suggests sections too, and does not take names that share one for near", () => {
     expect(
       problems(

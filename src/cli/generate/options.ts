@@ -1,4 +1,5 @@
 import { isLoopback, parseTarget } from "../../base/address.ts";
+import { url } from "../../config/schema/values.ts";
 import {
   type AnomalyName,
   anomalyKinds,
@@ -59,14 +60,10 @@ function anomaly(text: string, shop: Shop): Schedule {
 }
 
 function endpointOf(text: string, allowRemote: boolean): string {
-  let url: URL | undefined;
-  try {
-    url = new URL(text);
-  } catch {}
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    throw new UsageError(
-      `--endpoint must be a URL such as http://127.0.0.1:4317, is ${JSON.stringify(text)}`,
-    );
+  const [issue] = url.safeParse(text).error?.issues ?? [];
+  if (issue !== undefined) {
+    const rule = issue.code === "custom" ? issue.message : "must be a URL such as http://127.0.0.1:4317";
+    throw new UsageError(`--endpoint ${rule}, is ${JSON.stringify(text)}`);
   }
   const { host } = parseTarget(text);
   if (!allowRemote && !isLoopback(host)) {

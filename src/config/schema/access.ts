@@ -1,6 +1,6 @@
 /** Who may do what, and how much of it. */
 import { z } from "zod";
-import { bytes, count, type KeyMeta, section, url } from "./values.ts";
+import { bytes, count, type KeyMeta, section, serverUrl, url } from "./values.ts";
 
 const network = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]);
 
@@ -59,8 +59,7 @@ export const auth = section({
 });
 
 export const limits = section({
-  store: z
-    .url({ protocol: /^rediss?$/ })
+  store: serverUrl(/^rediss?$/)
     .refine(
       (text) => /^(\/\d*)?$/.test(new URL(text).pathname),
       "must end with a database's number, or with none",

@@ -42,9 +42,13 @@ export const forward = section({
     ),
   failover_endpoints: z
     .array(
-      z
-        .string()
-        .refine((text) => url.safeParse(text).success, "must be a URL such as http://127.0.0.1:14317"),
+      z.string().superRefine((text, context) => {
+        const [issue] = url.safeParse(text).error?.issues ?? [];
+        if (issue === undefined) return;
+        const message =
+          issue.code === "custom" ? issue.message : "must be a URL such as http://127.0.0.1:14317";
+        context.addIssue({ code: "custom", message });
+      }),
     )
     .max(8)
     .default([])
