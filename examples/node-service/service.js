@@ -5,11 +5,11 @@ import { SeverityNumber } from "@opentelemetry/api-logs";
 import { ProtobufLogsSerializer } from "@opentelemetry/otlp-transformer";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
-import { configSchema, Engine } from "driftlock";
+import { Engine, parseConfig } from "driftlock";
 
 /** An exporter of the OpenTelemetry SDK that passes every batch through Driftlock's engine. */
 class JudgingExporter {
-  #engine = new Engine(configSchema.parse({ detect: { baseline: { records: 200 } } }).detect, {
+  #engine = new Engine(parseConfig({ detect: { baseline: { records: 200 } } }).detect, {
     mode: "all",
   });
 

@@ -20,12 +20,21 @@ of an options object throws, pass unchanged.
 ${table(["Code", "Class", "Cause", "Remedy"], rows)}
 
 \`\`\`js
+import { Engine, parseConfig } from "driftlock";
+
+const engine = new Engine(parseConfig({}).detect, { mode: "all" });
 try {
-  await engine.process("logs", "default", body);
+  await engine.process("logs", "default", Buffer.from("no protobuf"));
 } catch (error) {
-  if (error.code !== "ERR_DRIFTLOCK_OTLP_MALFORMED") throw error;
-  console.error(error.message); // names the field and the offset
+  console.log(error.code, error.message);
 }
+await engine.close();
+\`\`\`
+
+It prints:
+
+\`\`\`
+ERR_DRIFTLOCK_OTLP_MALFORMED malformed logs request: ExportLogsServiceRequest: group or unknown wire type, at byte 0
 \`\`\`
 `;
 }
