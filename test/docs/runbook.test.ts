@@ -1,5 +1,5 @@
 /** The alert rules use metrics that exist, and the runbook has an entry for each of them and for each component of /readyz. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
@@ -18,7 +18,8 @@ const text = (path: string) => readFileSync(new URL(`../../${path}`, import.meta
 const rules: Rule[] = parse(text("deploy/prometheus/driftlock.rules.yaml")).groups.flatMap(
   (group: { rules: Rule[] }) => group.rules,
 );
-const headings = [...text("docs/guides/runbook.md").matchAll(/^### (.+)$/gm)].map(([, heading]) => heading!);
+const runbook = text("docs/guides/runbook.md");
+const headings = [...runbook.matchAll(/^### (.+)$/gm)].map(([, heading]) => heading!);
 
 let folder: string;
 let sidecar: Sidecar;
@@ -66,4 +67,22 @@ it("explains every component of /readyz", async () => {
   const { components } = (await (await get("/readyz")).json()) as { components: { name: string }[] };
   expect(components.length).toBeGreaterThan(5);
   expect(headings).toEqual(expect.arrayContaining(components.map(({ name }) => name)));
+});
+
+it("quotes reasons of /readyz as the sources have them", () => {
+  const section = runbook.slice(runbook.indexOf("\n## Readyz"), runbook.indexOf("\n## Alerts"));
+  const quoted = [...section.matchAll(/^\| (.+?) \|/gm)].flatMap(([, cell]) => [
+    ...cell!.matchAll(/`([^`]+)`/g),
+  ]);
+  // What varies stands as an ellipsis or a capital; words in capitals are codes of the network, of HTTP and of gRPC.
+  const fragments = quoted
+    .map(([, reason]) => reason!)
+    .filter((reason) => !/[A-Z]{3,}_?[A-Z]/.test(reason.replaceAll("SIGNAL", "…")))
+    .flatMap((reason) => reason.split(/…|\b[NM]\b|SIGNAL/))
+    .map((fragment) => fragment.trim())
+    .filter((fragment) => /\w{2}/.test(fragment));
+  expect(fragments.length).toBeGreaterThan(15);
+  const sources = globSync("src/**/*.ts", { cwd: new URL("../../", import.meta.url) });
+  const code = sources.map((source) => text(source)).join("\n");
+  expect(fragments.filter((fragment) => !code.includes(fragment))).toEqual([]);
 });
