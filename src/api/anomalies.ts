@@ -18,6 +18,7 @@ import {
   anomalySchema,
 } from "./anomaly.ts";
 import type { App } from "./app.ts";
+import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
 import { id, noParameters, oneOrMore, time } from "./query.ts";
@@ -66,14 +67,16 @@ function toFilter(query: z.output<typeof filters>): AnomalyFilter {
   };
 }
 
-const judgement = z.strictObject({
-  state: z
-    .enum(dispositions)
-    .describe(
-      "`accepted`: this is the new normal. `false`: it was no anomaly; the stream's limit learns from it",
-    ),
-  note: z.string().max(4_096).optional(),
-});
+const triage = z
+  .strictObject({
+    state: z
+      .enum(dispositions)
+      .describe(
+        "`accepted`: this is the new normal. `false`: it was not an anomaly, and the stream's limit adapts to it",
+      ),
+    note: z.string().max(4_096).optional(),
+  })
+  .meta({ examples: [examples.triage] });
 
 const unknown = () => new ApiError(404, "there is no anomaly with this id");
 
@@ -87,14 +90,20 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
       schema: {
         tags,
         security,
+        operationId: "listAnomalies",
         summary: "List anomalies, the latest started first",
         description:
           "Filters narrow together; a filter that is given several times takes any of its values. Pages are stable: what " +
           "comes in meanwhile moves nothing.",
         querystring: filters,
         response: {
-          200: pageContent(anomalySchema, "Anomalies, the latest started first"),
-          ...problems(400, ...guarded, 406, 503),
+          200: pageContent(
+            anomalySchema,
+            "Anomalies, the latest started first",
+            examples.anomaly,
+            Object.keys(anomalyColumns),
+          ),
+          ...problems(...guarded, 406, 503),
         },
       },
     },
@@ -118,12 +127,13 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
       schema: {
         tags,
         security,
+        operationId: "getAnomaly",
         summary: "An anomaly with all that is kept of it",
         params: z.object({ id }),
         querystring: noParameters,
         response: {
           200: anomalyDetailSchema.describe("The anomaly"),
-          ...problems(400, ...guarded, 404, 503),
+          ...problems(...guarded, 404, 503),
         },
       },
     },
@@ -140,14 +150,15 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
       schema: {
         tags,
         security,
+        operationId: "triageAnomaly",
         summary: "Acknowledge, resolve, accept as the new normal, or mark as false",
         description: "The caller is the author; the audit log has an entry of it.",
         params: z.object({ id }),
         querystring: noParameters,
-        body: judgement,
+        body: triage,
         response: {
           200: anomalyDetailSchema.describe("The anomaly as it is now"),
-          ...problems(400, ...guarded, 404, 413, 415, 503),
+          ...problems(...guarded, 404, 413, 415, 503),
         },
       },
     },

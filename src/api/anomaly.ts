@@ -11,6 +11,7 @@ import {
 } from "../anomaly/names.ts";
 import { type Anomaly, State } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type AnomalyDetail, type AnomalySummary, type StoredReport, streamId } from "../store/index.ts";
+import { examples } from "./examples.ts";
 import type { Columns } from "./representation.ts";
 import { formatMs, formatNanos } from "./time.ts";
 
@@ -67,7 +68,7 @@ const reportSchema = z
       .nullable()
       .describe("The window that ends with the record, against the baseline"),
   })
-  .meta({ id: "Report", description: "One report of an anomaly" });
+  .meta({ id: "Report", description: "One report of an anomaly", examples: [examples.report] });
 
 const anomalyShape = {
   id: z.string(),
@@ -88,9 +89,11 @@ const anomalyShape = {
   report: reportSchema.nullable().describe("The strongest report; in live events, the newest"),
 };
 
-export const anomalySchema = z
-  .object(anomalyShape)
-  .meta({ id: "Anomaly", description: "Flagged verdicts of one stream, one after another, as one" });
+export const anomalySchema = z.object(anomalyShape).meta({
+  id: "Anomaly",
+  description: "Consecutive flagged verdicts of one stream",
+  examples: [examples.anomaly],
+});
 
 export const anomalyDetailSchema = z
   .object({
@@ -111,7 +114,11 @@ export const anomalyDetailSchema = z
       .array(z.object({ hash: z.string(), body: z.unknown() }))
       .describe("Configuration, versions and seed that the reports were computed with"),
   })
-  .meta({ id: "AnomalyDetail", description: "An anomaly with all that is kept of it" });
+  .meta({
+    id: "AnomalyDetail",
+    description: "An anomaly with everything that is stored about it",
+    examples: [examples.anomalyDetail],
+  });
 
 export type AnomalyJson = z.output<typeof anomalySchema>;
 export type ReportJson = z.output<typeof reportSchema>;

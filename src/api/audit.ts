@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Store } from "../store/index.ts";
 import type { App } from "./app.ts";
+import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { pageSchema, paging } from "./representation.ts";
 
@@ -15,7 +16,11 @@ const entrySchema = z
     previous_hash: z.string(),
     hash: z.string().describe("SHA-256 of the hash before it and the entry's canonical JSON, hexadecimal"),
   })
-  .meta({ id: "AuditEntry", description: "A change, chained to the one before it" });
+  .meta({
+    id: "AuditEntry",
+    description: "A change, chained to the one before it",
+    examples: [examples.auditEntry],
+  });
 
 export function auditRoutes(app: App, { store }: { store: Store }): void {
   app.get(
@@ -25,11 +30,12 @@ export function auditRoutes(app: App, { store }: { store: Store }): void {
       schema: {
         tags: ["tenant"],
         security: [{ bearer: [] }],
+        operationId: "listAuditEntries",
         summary: "List the audit log, newest first",
         querystring: z.strictObject(paging),
         response: {
-          200: pageSchema(entrySchema, "Entries, newest first"),
-          ...problems(400, ...guarded, 503),
+          200: pageSchema(entrySchema, "Entries, newest first", examples.auditEntry),
+          ...problems(...guarded, 503),
         },
       },
     },

@@ -29,7 +29,7 @@ interface Operation {
   tags?: string[];
   summary?: string;
   description?: string;
-  security?: unknown[];
+  security?: object[];
   parameters?: { name: string; in: string; required?: boolean; description?: string; schema?: Schema }[];
   requestBody?: { content: Content };
   responses: Record<string, { description?: string; content?: Content }>;
@@ -126,6 +126,11 @@ function content(parts: Content): string {
     .join("");
 }
 
+/** Whether a caller needs no key. */
+function isOpen({ security = [] }: Operation): boolean {
+  return security.length === 0 || security.some((scheme) => Object.keys(scheme).length === 0);
+}
+
 function operation(path: string, method: string, each: Operation): string {
   const parameters = (each.parameters ?? []).map(({ name, in: place, required, description, schema = {} }) =>
     row(`${name}${place === "query" ? "" : ` (${place})`}`, required ?? false, schema, description),
@@ -138,7 +143,7 @@ function operation(path: string, method: string, each: Operation): string {
   });
   return [
     `<details><summary><span class="method">${method.toUpperCase()}</span> <code>${escapeHtml(path)}</code>`,
-    ` <span class="soft">${prose(each.summary)}${each.security ? "" : " · open"}</span></summary>`,
+    ` <span class="soft">${prose(each.summary)}${isOpen(each) ? " · open" : ""}</span></summary>`,
     `<p>${prose(each.description)}</p>`,
     parameters.length > 0 ? `<h3>Parameters</h3><table>${parameters.join("")}</table>` : "",
     each.requestBody ? `<h3>Body</h3>${content(each.requestBody.content)}` : "",

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Store } from "../store/index.ts";
 import type { App } from "./app.ts";
+import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { pageSchema, paging } from "./representation.ts";
 import { formatMs } from "./time.ts";
@@ -22,11 +23,12 @@ export function evidenceRoutes(app: App, { store }: { store: Store }): void {
       schema: {
         tags: ["tenant"],
         security: [{ bearer: [] }],
+        operationId: "listEvidence",
         summary: "List evidence bundles, newest first",
         querystring: z.strictObject(paging),
         response: {
-          200: pageSchema(bundleSchema, "Bundles, newest first"),
-          ...problems(400, ...guarded, 503),
+          200: pageSchema(bundleSchema, "Bundles, newest first", examples.bundle),
+          ...problems(...guarded, 503),
         },
       },
     },

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Access } from "../access/access.ts";
 import type { Versions } from "../version.ts";
 import type { App } from "./app.ts";
+import { examples } from "./examples.ts";
 import { senderOf } from "./guard.ts";
 import { problems } from "./openapi.ts";
 
@@ -79,10 +80,15 @@ export function healthRoutes(app: App, options: HealthOptions): void {
       config: { boundedAnswer: true },
       schema: {
         tags,
+        security: [],
+        operationId: "getHealth",
         summary: "Whether the process answers, and its engine works",
         response: {
-          200: liveness.describe("They do"),
-          503: liveness.describe("The engine is stuck: restart the process"),
+          200: liveness.meta({ description: "Both work", examples: [examples.health] }),
+          503: liveness.meta({
+            description: "The engine is stuck: restart the process",
+            examples: [examples.stuck],
+          }),
           ...problems(),
         },
       },
@@ -99,12 +105,17 @@ export function healthRoutes(app: App, options: HealthOptions): void {
       config: { boundedAnswer: true },
       schema: {
         tags,
+        security: [{}, { bearer: [] }],
+        operationId: "getReadiness",
         summary: "Whether each part works, and why not",
         description:
-          "200 while data are taken, also where that is `degraded`. Reasons are for callers with the scope read.",
+          "200 while data is accepted, also if the state is `degraded`. Only callers with the scope `read` see reasons.",
         response: {
-          200: readiness.describe("Data are taken"),
-          503: readiness.describe("Something must work first"),
+          200: readiness.meta({ description: "Data is accepted", examples: [examples.ready] }),
+          503: readiness.meta({
+            description: "Data is not accepted; the components say why",
+            examples: [examples.notReady],
+          }),
           ...problems(),
         },
       },
@@ -120,10 +131,15 @@ export function healthRoutes(app: App, options: HealthOptions): void {
     {
       schema: {
         tags,
+        security: [],
+        operationId: "getMetrics",
         summary: "Metrics for Prometheus",
         response: {
-          200: { description: "Prometheus text", content: { "text/plain": { schema: z.string() } } },
-          ...problems(),
+          200: {
+            description: "Prometheus text",
+            content: { "text/plain": { schema: z.string().meta({ examples: [examples.metrics] }) } },
+          },
+          ...problems(503),
         },
       },
       // Text as it is; the schema is for readers.
@@ -136,12 +152,14 @@ export function healthRoutes(app: App, options: HealthOptions): void {
     {
       schema: {
         tags,
+        security: [],
+        operationId: "getVersion",
         summary: "Versions of the program, Node and the codecs",
         response: {
           200: z
             .object({ version: z.string(), node: z.string(), codecs: z.record(z.string(), z.string()) })
-            .describe("Versions"),
-          ...problems(),
+            .meta({ description: "Versions", examples: [examples.version] }),
+          ...problems(503),
         },
       },
     },

@@ -12,28 +12,34 @@ const asProblem = (description: string) => ({
 
 const described: Readonly<Record<number, string>> = {
   400: "The request is malformed; `errors` name the fields",
-  401: "No valid API key or token",
+  401: "There is no valid API key or token",
   403: "The key or token lacks the scope",
-  404: "There is no such thing in this tenant",
-  406: "None of the accepted types can be given",
-  408: "The body did not come, or too slowly",
-  409: "In conflict with what is there",
+  404: "The tenant has nothing with this id",
+  406: "None of the accepted types is supported",
+  408: "The request was not received completely in time",
+  409: "The request conflicts with one that is in progress",
   413: "The body is too large",
-  415: "The body's type or encoding is not understood",
-  422: "The request is well-formed, and cannot be done",
-  429: "Over the tenant's limits; `Retry-After` says when to come back",
-  503: "Not now; try again",
+  415: "The body's type or encoding is not supported",
+  421: "The host is not this machine's own, and `auth.enabled` is false",
+  422: "The request is well-formed but cannot be processed",
+  429: "The tenant's limits are exceeded; `Retry-After` says when to send the request again",
+  431: "The headers are too large, or too many",
+  500: "The request failed; Driftlock's log has the reason",
+  501: "The downstream does not support the request",
+  503: "Temporarily unavailable; send the request again later, after `Retry-After` if it is set",
 };
 
-/** The problems that a route answers with, besides those that any may. */
+/** The problems that every route may answer with. */
+const common = [400, 408, 421, 431, 500] as const;
+
+/** The problems that a route answers with, besides the common ones. */
 export function problems(...statuses: number[]): Record<string, ReturnType<typeof asProblem>> {
-  return Object.fromEntries([
-    ...statuses.map((status) => [status, asProblem(described[status]!)]),
-    ["default", asProblem("Any other problem")],
-  ]);
+  return Object.fromEntries(
+    [...new Set([...common, ...statuses])].map((status) => [status, asProblem(described[status]!)]),
+  );
 }
 
-/** Of routes that ask who is calling. */
+/** The problems of routes that authenticate their callers. */
 export const guarded = [401, 403, 429] as const;
 
 const toDocument = createJsonSchemaTransformObject({});
@@ -64,10 +70,11 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
         title: "Driftlock",
         version,
         description:
-          "Anomalies in OpenTelemetry data, found by compression and explained. Everything is bound to the tenant of " +
-          "the API key or token. Times are RFC 3339 in UTC, with nanoseconds. Errors are problem details (RFC 9457).",
+          "Anomalies in OpenTelemetry data, found by compression and explained. All data belongs to the tenant of the " +
+          "API key or token. Times are RFC 3339 in UTC, with nanoseconds. Errors are problem details (RFC 9457).",
         license: { name: "Apache-2.0", identifier: "Apache-2.0" } as { name: string },
       },
+      servers: [{ url: "/", description: "This process" }],
       components: {
         securitySchemes: {
           bearer: {
@@ -78,11 +85,11 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
         },
       },
       tags: [
-        { name: "anomalies", description: "What was found, and what people make of it" },
-        { name: "live", description: "Anomalies as they are found" },
-        { name: "streams", description: "What is watched" },
-        { name: "events", description: "Records by plain JSON" },
-        { name: "tenant", description: "Usage and evidence" },
+        { name: "anomalies", description: "Anomalies, and their triage" },
+        { name: "live", description: "Anomalies as they are reported" },
+        { name: "streams", description: "Streams and their statistics" },
+        { name: "events", description: "Log records as plain JSON" },
+        { name: "tenant", description: "Usage, evidence and the audit log" },
         { name: "process", description: "Health, metrics, versions" },
       ],
     },

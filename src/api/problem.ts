@@ -2,6 +2,7 @@
 import { STATUS_CODES } from "node:http";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
+import { examples } from "./examples.ts";
 
 export const problemType = "application/problem+json";
 
@@ -21,7 +22,7 @@ export const problemSchema = z
       )
       .optional(),
   })
-  .meta({ id: "Problem", description: "Problem details, RFC 9457" });
+  .meta({ id: "Problem", description: "Problem details, RFC 9457", examples: [examples.problem] });
 
 export type Problem = z.output<typeof problemSchema>;
 

@@ -1,5 +1,6 @@
 /** Parameters of queries. */
 import { z } from "zod";
+import { examples } from "./examples.ts";
 
 /** Of routes that take none: what is meant to narrow must not pass unheeded. */
 export const noParameters = z.strictObject({});
@@ -17,10 +18,11 @@ export const time = z.iso
     offset: true,
     error: "must be RFC 3339 with a zone, such as 2026-01-31T12:00:00Z (in a URL a + is %2B)",
   })
-  .max(64);
+  .max(64)
+  .meta({ examples: [examples.time] });
 
 /** Of anomalies and streams. */
 export const id = z
   .string()
   .regex(/^[0-9A-Za-z_-]{1,64}$/, "must be 1 to 64 letters, digits, - or _")
-  .describe("1 to 64 letters, digits, - or _");
+  .meta({ description: "1 to 64 letters, digits, - or _", examples: [examples.id] });

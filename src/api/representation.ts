@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { printable, toJson } from "../base/printable.ts";
+import { examples } from "./examples.ts";
 import { ApiError } from "./problem.ts";
 
 export const formats = ["json", "ndjson", "csv"] as const;
@@ -59,23 +60,38 @@ export interface PageOf<T> {
   next?: string;
 }
 
-export function pageSchema<T extends z.ZodType>(item: T, description: string) {
+/** @param example an item of the page */
+export function pageSchema<T extends z.ZodType>(item: T, description: string, example: unknown) {
   return z
     .object({
       items: z.array(item),
-      next: z.string().optional().describe("Set where there is more: pass it as `after`"),
+      next: z.string().optional().describe("Set if there are more items: pass it as `after`"),
     })
-    .describe(description);
+    .meta({ description, examples: [{ items: [example], next: examples.cursor }] });
 }
 
 /** What a route that answers with `sendPage` declares. */
-export function pageContent<T extends z.ZodType>(item: T, description: string) {
+export function pageContent<T extends z.ZodType>(
+  item: T,
+  description: string,
+  example: object,
+  columns: readonly string[],
+) {
   return {
     description,
     content: {
-      [types.json]: { schema: pageSchema(item, description) },
-      [types.ndjson]: { schema: z.string().describe("An item a line") },
-      [types.csv]: { schema: z.string() },
+      [types.json]: { schema: pageSchema(item, description, example) },
+      [types.ndjson]: {
+        schema: z
+          .string()
+          .meta({ description: "One item per line", examples: [`${JSON.stringify(example)}\n`] }),
+      },
+      [types.csv]: {
+        schema: z.string().meta({
+          description: "A header line, and one item per line",
+          examples: [`${columns.join(",")}\r\n`],
+        }),
+      },
     },
   };
 }
@@ -103,10 +119,16 @@ export function sendPage<T>(
 }
 
 export const paging = {
-  limit: z.coerce.number().int().min(1).max(1_000).default(100).describe("Items of a page"),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(100)
+    .meta({ description: "Number of items per page", examples: [100] }),
   after: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,512}$/, "is not the cursor of a page; take `next` of the page before")
     .optional()
-    .describe("`next` of the page before"),
+    .meta({ description: "`next` of the previous page", examples: [examples.cursor] }),
 };

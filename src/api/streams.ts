@@ -3,6 +3,7 @@ import { channelName, signalName, signalNames, streamStates, toSignal } from "..
 import type { RatedPoint, Store, Stream } from "../store/index.ts";
 import { finite, safeCount, signalSchema } from "./anomaly.ts";
 import type { App } from "./app.ts";
+import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
 import { id, noParameters, oneOrMore } from "./query.ts";
@@ -52,7 +53,11 @@ const streamShape = {
   withheld: count.describe("Alarms that were not raised, since the stream's budget was spent, in all"),
   anomalies: count.describe("Stored now"),
 };
-const streamSchema = z.object(streamShape).meta({ id: "Stream", description: "Records that share a key" });
+const streamSchema = z.object(streamShape).meta({
+  id: "Stream",
+  description: "Records that share a key",
+  examples: [examples.stream],
+});
 
 const pointSchema = z
   .object({
@@ -89,7 +94,8 @@ const streamDetailSchema = z
   })
   .meta({
     id: "StreamDetail",
-    description: "A stream with what came of it, and the scores of its latest anomalies",
+    description: "A stream with its history and the scores of its latest anomalies",
+    examples: [examples.streamDetail],
   });
 
 const secondsBetween = (from: bigint, until: bigint) => Number(until - from) / 1e9;
@@ -139,6 +145,7 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
       schema: {
         tags,
         security,
+        operationId: "listStreams",
         summary: "List streams, those that are newest first",
         querystring: z.strictObject({
           signal: oneOrMore(z.enum(signalNames)),
@@ -147,8 +154,8 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
           ...paging,
         }),
         response: {
-          200: pageSchema(streamSchema, "Streams, those that are newest first"),
-          ...problems(400, ...guarded, 503),
+          200: pageSchema(streamSchema, "Streams, newest first", examples.stream),
+          ...problems(...guarded, 503),
         },
       },
     },
@@ -170,10 +177,11 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
       schema: {
         tags,
         security,
+        operationId: "getStream",
         summary: "A stream, what came of it, and the scores of its latest anomalies",
         params: z.object({ id }),
         querystring: noParameters,
-        response: { 200: streamDetailSchema.describe("The stream"), ...problems(400, ...guarded, 404, 503) },
+        response: { 200: streamDetailSchema.describe("The stream"), ...problems(...guarded, 404, 503) },
       },
     },
     async ({ params, principal }) => {

@@ -3,10 +3,11 @@ import { steadyClock } from "../base/clock.ts";
 import type { Store } from "../store/index.ts";
 import { safeCount } from "./anomaly.ts";
 import type { App } from "./app.ts";
+import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 
 const count = z.number().int().nonnegative();
-const day = z.iso.date("must be a day such as 2026-01-31");
+const day = z.iso.date("must be a day such as 2026-01-31").meta({ examples: [examples.day] });
 const dayMs = 86_400_000;
 const shownDays = 30;
 
@@ -22,6 +23,7 @@ export function usageRoutes(app: App, { store }: { store: Store }): void {
       schema: {
         tags: ["tenant"],
         security: [{ bearer: [] }],
+        operationId: "listUsage",
         summary: "What was sent, by the day",
         description: "Days in UTC, oldest first; those on which nothing was sent are left out.",
         querystring: z.strictObject({
@@ -42,8 +44,8 @@ export function usageRoutes(app: App, { store }: { store: Store }): void {
                 }),
               ),
             })
-            .describe("Days, oldest first"),
-          ...problems(400, ...guarded, 503),
+            .meta({ description: "Days, oldest first", examples: [examples.usage] }),
+          ...problems(...guarded, 503),
         },
       },
     },

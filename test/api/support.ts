@@ -14,6 +14,7 @@ import { configSchema } from "../../src/config/schema.ts";
 import type { AnomalyPatch, Scope, Store } from "../../src/store/index.ts";
 import { openStore } from "../../src/store/index.ts";
 import { options as storeOptions, versions } from "../store/fixtures.ts";
+import { type Document, requireDocumented } from "./documented.ts";
 
 const undo: (() => unknown)[] = [];
 const undoLast: (() => unknown)[] = [];
@@ -108,11 +109,25 @@ export async function start(
   });
   afterwards(() => api.close());
   const url = (path: string) => `http://${api.address}${path}`;
-  const get = (path: string, init?: RequestInit) => fetch(url(path), init);
+  const get = async (path: string, init?: RequestInit) => {
+    const answer = await fetch(url(path), init);
+    requireDocumented(await documentOf(), init?.method ?? "GET", path, answer);
+    return answer;
+  };
   const advance = (ms: number) => {
     ahead += ms;
   };
   return { api, store, hub, components, logged, judgements, advance, url, get };
+}
+
+let document: Promise<Document> | undefined;
+
+/** The OpenAPI document, from an API of its own. */
+export function documentOf(): Promise<Document> {
+  document ??= start().then(
+    async ({ url }) => (await fetch(url("/openapi.json"))).json() as Promise<Document>,
+  );
+  return document;
 }
 
 /** A key of the tenant, as the header that carries it. */

@@ -5,6 +5,7 @@ import type { AnyValueSchema, KeyValueSchema } from "../../gen/opentelemetry/pro
 import type { LogRecordSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { native } from "../../native.ts";
 import { exactNumber, integerOf } from "../../otlp/json-numbers.ts";
+import { examples } from "../examples.ts";
 import { fitted } from "../faults.ts";
 import { time } from "../query.ts";
 import { maxNanos, parseNanos } from "../time.ts";
@@ -43,7 +44,7 @@ export const eventSchema = z
       .optional(),
     event_name: z.string().max(256).optional(),
   })
-  .meta({ id: "Event", description: "A log record" });
+  .meta({ id: "Event", description: "A log record", examples: [examples.event] });
 
 export type Event = z.output<typeof eventSchema>;
 

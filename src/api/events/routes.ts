@@ -19,6 +19,7 @@ import {
   TooLarge,
 } from "../../receive/index.ts";
 import type { App } from "../app.ts";
+import { examples } from "../examples.ts";
 import { validatorCompiler } from "../faults.ts";
 import { senderOf } from "../guard.ts";
 import { guarded, problems } from "../openapi.ts";
@@ -64,7 +65,10 @@ const answerSchema = z
       .describe("Of the first events that were not taken: their index, and a JSON pointer into them"),
     message: z.string().optional().describe("What the downstream said of events that it rejected"),
   })
-  .meta({ description: "What became of the events" });
+  .meta({
+    description: "The number of events that were accepted and rejected",
+    examples: [examples.eventAnswer],
+  });
 type Answer = z.output<typeof answerSchema>;
 
 /** Passes through the intake, and says what to answer. */
@@ -214,6 +218,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
       schema: {
         tags: ["events"],
         security: [{ bearer: [] }],
+        operationId: "sendEvents",
         summary: "Send events as plain JSON",
         description:
           `One event, an array of them, or one a line (\`application/x-ndjson\`), compressed or not (${encodings.join(", ")}); at ` +
@@ -223,10 +228,10 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
         consumes: [types.json, types.ndjson],
         headers,
         querystring: noParameters,
-        body: z.union([eventSchema, z.array(eventSchema).min(1)]),
+        body: z.union([eventSchema, z.array(eventSchema).min(1)]).meta({ examples: [examples.event] }),
         response: {
           200: answerSchema,
-          ...problems(400, ...guarded, 408, 409, 413, 415, 422, 503),
+          ...problems(...guarded, 409, 413, 415, 422, 501, 503),
         },
       },
       validatorCompiler: (part) =>

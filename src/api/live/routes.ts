@@ -6,6 +6,7 @@ import { peerOf } from "../../base/peer.ts";
 import type { ExportError } from "../../otlp/protocol.ts";
 import type { Store } from "../../store/index.ts";
 import type { App } from "../app.ts";
+import { examples } from "../examples.ts";
 import { type Guard, senderOf } from "../guard.ts";
 import { guarded, problems } from "../openapi.ts";
 import { ApiError } from "../problem.ts";
@@ -98,6 +99,7 @@ export function liveRoutes(
     schema: {
       tags: ["live"],
       security: [{ bearer: [] }],
+      operationId: "streamAnomalies",
       summary: "Anomalies as they are found, by server-sent events or WebSocket",
       description:
         "Events are `anomaly` (a report), `judgement` (what a person made of an anomaly), both with the anomaly as data, `gap` " +
@@ -110,9 +112,9 @@ export function liveRoutes(
       response: {
         200: {
           description: "Events, until either side ends it",
-          content: { "text/event-stream": { schema: z.string() } },
+          content: { "text/event-stream": { schema: z.string().meta({ examples: [examples.events] }) } },
         },
-        ...problems(400, ...guarded, 503),
+        ...problems(...guarded, 503),
       },
     },
     preHandler: async ({ principal, raw }) => {

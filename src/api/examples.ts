@@ -1,0 +1,177 @@
+/** Examples for the OpenAPI document. A test checks that they fit their schemas. */
+
+const id = "5f1c0de2a94b4c7d8e6f3a2b1c0d9e8f";
+const streamId = "9b74c9897bac770ffc029102a89f5e3c";
+const sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+const report = {
+  channel: "content",
+  severity: "high",
+  time: "2026-01-31T12:04:00.120000000Z",
+  occurrence: 1,
+  score: 183.4,
+  limit: 61.2,
+  p_value: 0.0004,
+  surprise_bits: 412.7,
+  baseline_bits: 38.1,
+  field: "body",
+  explanation: "The record has 34 novel bytes; usually at most 6",
+  trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
+  span_id: "00f067aa0ba902b7",
+  record: { text: "payment declined: issuer unreachable", novel: [{ start: 18, end: 36 }] },
+  expected: { nearest: "payment accepted", next: [], low: null, high: null },
+  window: {
+    records: 256,
+    raw_bytes: 8_120,
+    codec: "zstd",
+    compression_ratio: 0.21,
+    delta_bits: -0.34,
+    entropy: 4.61,
+    ncd: 0.42,
+    ncd_size_matched: 0.38,
+    p_value: 0.005,
+    permutations: 199,
+  },
+};
+
+const anomaly = {
+  id,
+  stream: "logs service.name=checkout",
+  stream_id: streamId,
+  service: "checkout",
+  signal: "logs",
+  channels: ["content"],
+  severity: "high",
+  state: "open",
+  start_time: "2026-01-31T12:04:00.120000000Z",
+  end_time: "2026-01-31T12:04:00.120000000Z",
+  occurrences: 1,
+  recorded_at: "2026-01-31T12:04:00.310Z",
+  changed_at: "2026-01-31T12:04:00.310Z",
+  report,
+};
+
+const stream = {
+  id: streamId,
+  key: "logs service.name=checkout",
+  signal: "logs",
+  service: "checkout",
+  state: "watching",
+  progress: 1,
+  baseline_since: "2026-01-31T11:58:20.000000000Z",
+  baseline_age_seconds: 340,
+  first_seen: "2026-01-31T11:55:00.000000000Z",
+  last_seen: "2026-01-31T12:04:00.120000000Z",
+  records: 5_400,
+  records_per_second: 10,
+  recent_records_per_second: 9.8,
+  flagged: 1,
+  withheld: 0,
+  anomalies: 1,
+};
+
+export const examples = {
+  id,
+  streamId,
+  time: "2026-01-31T12:00:00Z",
+  day: "2026-01-31",
+  cursor: "MTc2OTg2MDgwMDAwMDAwMDAwMA",
+  problem: {
+    type: "about:blank",
+    title: "Bad Request",
+    status: 400,
+    detail: "query limit: must be at most 1000",
+    errors: [{ in: "query", field: "limit", detail: "must be at most 1000" }],
+  },
+  report,
+  anomaly,
+  anomalyDetail: {
+    ...anomaly,
+    state: "resolved",
+    first: report,
+    examples: [report],
+    events: [
+      {
+        state: "resolved",
+        author: "dlk_3f9a",
+        time: "2026-01-31T12:20:00.000Z",
+        note: "The issuer was down from 12:04 to 12:15.",
+      },
+    ],
+    excerpts: null,
+    settings: [{ hash: sha256, body: { seed: 42, codec: "zstd" } }],
+  },
+  triage: { state: "resolved", note: "The issuer was down from 12:04 to 12:15." },
+  stream,
+  streamDetail: {
+    ...stream,
+    history: [
+      {
+        time: "2026-01-31T12:00:00.000Z",
+        records: 2_950,
+        records_per_second: 9.83,
+        flagged: 1,
+        score: 3.1,
+        channel: "content",
+        p_value: 0.0004,
+      },
+    ],
+    scores: [
+      {
+        anomaly: id,
+        time: "2026-01-31T12:04:00.120000000Z",
+        channel: "content",
+        score: 183.4,
+        limit: 61.2,
+      },
+    ],
+  },
+  bundle: {
+    id: "b2f5ff47436671b6e533d8dc3614845d",
+    anomaly: id,
+    author: "dlk_3f9a",
+    created_at: "2026-01-31T12:30:00.000Z",
+    size: 48_213,
+    sha256,
+  },
+  auditEntry: {
+    seq: 7,
+    time: "2026-01-31T12:20:00.000Z",
+    actor: "dlk_3f9a",
+    action: "anomaly.resolved",
+    target: id,
+    detail: { note: "The issuer was down from 12:04 to 12:15." },
+    previous_hash: sha256,
+    hash: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+  },
+  usage: { items: [{ day: "2026-01-31", requests: 540, records: 540_000, bytes: 197_100_000 }] },
+  event: {
+    timestamp: "2026-01-31T12:04:00Z",
+    severity: "error",
+    body: "payment declined: issuer unreachable",
+    service: "checkout",
+    attributes: { "order.id": 4711 },
+  },
+  eventAnswer: {
+    accepted: 2,
+    rejected: 1,
+    errors: [{ index: 2, field: "/timestamp", detail: "must be RFC 3339 with a zone" }],
+  },
+  health: { status: "ok" },
+  stuck: { status: "stuck" },
+  ready: {
+    status: "ready",
+    components: [{ name: "downstream", ready: true, degraded: false }],
+  },
+  notReady: {
+    status: "not ready",
+    components: [{ name: "downstream", ready: false, degraded: false }],
+  },
+  version: {
+    version: "0.1.0",
+    node: "24.13.0",
+    codecs: { openzl: "0.3.0", openzlFormat: "25", zstd: "1.5.7", lz4: "1.10.0", zlib: "1.3.1" },
+  },
+  metrics: "# TYPE driftlock_streams gauge\ndriftlock_streams 12\n",
+  events: 'id: 1-42\nevent: anomaly\ndata: {"id":"5f1c0de2a94b4c7d8e6f3a2b1c0d9e8f"}\n\n',
+};
