@@ -1,4 +1,4 @@
-/** CPU a record of the sidecar with detection on, beside the Collector as pass-through, at the same load. */
+/** CPU per record of the sidecar with detection on, compared with a Collector that passes through, at the same load. */
 import { sendLoad } from "../test/e2e/tools.ts";
 import { cpuSeconds, median } from "./measure.ts";
 import { type Compression, collectorPeer, driftlockPeer, type Peer } from "./peers.ts";
@@ -8,7 +8,7 @@ export interface CpuResult {
   signal: string;
   perRequest: number;
   compression: Compression;
-  /** Microseconds of CPU a record, medians of the rounds. */
+  /** Microseconds of CPU per record, medians of the rounds. */
   driftlock: number;
   collector: number;
   ratio: number;
@@ -61,8 +61,8 @@ export const cpuTable = (results: CpuResult[]): string =>
       signal: result.signal,
       "records a request": result.perRequest,
       compression: result.compression,
-      "Driftlock, us a record": round(result.driftlock),
-      "Collector, us a record": round(result.collector),
+      "Driftlock, us per record": round(result.driftlock),
+      "Collector, us per record": round(result.collector),
       ratio: round(result.ratio),
     })),
   );

@@ -13,7 +13,7 @@ export interface EngineResult {
   signal: string;
   bytesPerRecord: number;
   recordsPerSecond: number;
-  /** Nanoseconds a record: all of it, finding the records, reading their fields. */
+  /** Nanoseconds per record: in total, for finding the records, and for reading their fields. */
   total: number;
   index: number;
   decode: number;
@@ -58,9 +58,9 @@ export const engineTable = (results: EngineResult[]): string =>
   table(
     results.map((result) => ({
       signal: result.signal,
-      "bytes a record": result.bytesPerRecord,
+      "bytes per record": result.bytesPerRecord,
       "records a CPU second": Math.round(result.recordsPerSecond),
-      "ns a record": round(result.total, 0),
+      "ns per record": round(result.total, 0),
       "find the records, ns": round(result.index, 0),
       "read all fields, ns": round(result.decode, 0),
     })),

@@ -97,6 +97,6 @@ export const memoryTable = ({ streams, peakResident, engine }: MemoryResult): st
       streams,
       "peak resident, MiB": round(peakResident / 2 ** 20, 0),
       "of which streams, MiB": round(engine / 2 ** 20, 0),
-      "KiB a stream": round(engine / streams / 1024, 1),
+      "KiB per stream": round(engine / streams / 1024, 1),
     },
   ]);

@@ -150,7 +150,7 @@ export function bars({ driftlock, textbook, nab, nabTextbook, spans, quiet }: Fi
     },
     ...[1, 10, 100].map(
       (budget): Bar => ({
-        data: `no anomalies, ${budget} a day`,
+        data: `no anomalies, ${budget} per day`,
         measure: "alarms / budget, worst stream",
         floor: 2,
         aim: 1,
@@ -274,7 +274,7 @@ function quietTable(quiet: readonly QuietResult[]): string {
       streams: each.streams,
       budget: each.budget,
       alarms: each.alarms,
-      "alarms a stream and day": round(each.alarms / each.streams / quietDays, 3),
+      "alarms per stream and day": round(each.alarms / each.streams / quietDays, 3),
       "worst stream / budget": shown(share(each), 2),
     })),
   );
@@ -290,7 +290,7 @@ function nabTable(results: readonly [string, NabResult][]): string {
       "own alarms": nab.alarms,
       "in windows": nab.rightAlarms,
       "windows with an alarm": `${nab.foundByAlarms} of ${nab.windows}`,
-      "alarms a file and day": round(nab.alarms / nab.days, 3),
+      "alarms per file and day": round(nab.alarms / nab.days, 3),
     })),
   );
 }
@@ -306,7 +306,7 @@ export async function write(figures: Figures): Promise<string> {
   const { driftlock, spans, quiet, nab, nabTextbook } = figures;
   const lines = driftlock.filter(({ task }) => task.window === null);
   const text = [
-    "### Against the bars, beside the peers",
+    "### Compared with the bars and the peers",
     barTable(figures, await readPeers()),
     "### Lines and sessions",
     table(lines.map(({ task, score }) => rankRow(task.name, score))),
