@@ -12,7 +12,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { fromBinary, toBinary, toJson } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Report } from "../../src/anomaly/report.ts";
 import { AnomalySchema, Channel, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
@@ -25,6 +25,9 @@ import { startDownstream } from "../forward/downstream.ts";
 import { expectGolden } from "./golden-file.ts";
 import { framed, type OtlpSet, otlpSets } from "./otlp-sets.ts";
 import { textSets } from "./text-sets.ts";
+
+// Each starts processes, which takes long on a machine that is busy.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const sets = await otlpSets();
