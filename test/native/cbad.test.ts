@@ -219,11 +219,11 @@ it("names arguments of the wrong kind", () => {
     (method: keyof typeof native, ...args: unknown[]) =>
     () =>
       (native[method] as (...args: unknown[]) => unknown)(...args);
-  expect(call("entropy", "text")).toThrow(new TypeError("bytes must be a Uint8Array"));
-  expect(call("ncd", new Uint8Array(1), [1], "zstd")).toThrow(new TypeError("b must be a Uint8Array"));
-  expect(call("deltaBits", 1, new Uint8Array(1), "zstd")).toThrow(
-    new TypeError("baseline must be a Uint8Array"),
-  );
+  const wrong = (message: string) =>
+    Object.assign(new TypeError(message), { code: "ERR_DRIFTLOCK_INVALID_ARGUMENT" });
+  expect(call("entropy", "text")).toThrow(wrong("bytes must be a Uint8Array"));
+  expect(call("ncd", new Uint8Array(1), [1], "zstd")).toThrow(wrong("b must be a Uint8Array"));
+  expect(call("deltaBits", 1, new Uint8Array(1), "zstd")).toThrow(wrong("baseline must be a Uint8Array"));
   expect(call("windowMetrics", new Uint8Array(1), new Uint8Array(1))).toThrow(/codec must be/);
   expect(call("compressionRatio", new Uint8Array(1), "zstd", 99)).toThrow(RangeError);
 });

@@ -95,11 +95,13 @@ it("ends with the last block of the counter", () => {
 });
 
 it("names arguments that do not fit", () => {
+  const wrong = (message: string) =>
+    Object.assign(new RangeError(message), { code: "ERR_DRIFTLOCK_OUT_OF_RANGE" });
   expect(() => native.chacha20(new Uint8Array(31), 0, noNonce, 1)).toThrow(
-    new RangeError("key is 31 bytes long: ChaCha20 takes 32"),
+    wrong("key is 31 bytes long: ChaCha20 takes 32"),
   );
   expect(() => native.chacha20(zeros, 0, new Uint8Array(8), 1)).toThrow(
-    new RangeError("nonce is 8 bytes long: ChaCha20 takes 12"),
+    wrong("nonce is 8 bytes long: ChaCha20 takes 12"),
   );
   expect(() => native.chacha20(zeros, -1, noNonce, 1)).toThrow(
     /counter must be a whole number from 0 to 4294967295/,
