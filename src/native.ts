@@ -3,54 +3,66 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { Signal } from "./otlp/protocol.ts";
 
+/** A codec that compresses and decompresses. */
 export type CodecName = "openzl" | "zstd" | "lz4" | "gzip";
 
-/** How bytes are read as a column: its type picks the OpenZL graph. Other codecs see the bytes alone. */
+/** How OpenZL reads the bytes: the type of the column selects its graph. Other codecs ignore it. */
 export type ColumnType =
+  /** Bytes without a structure. */
   | { kind: "bytes" }
-  /** Little-endian integers of so many bytes; `sorted` for timestamps and counters: delta, then entropy. */
+  /** Little-endian integers of `width` bytes; `sorted` for timestamps and counters, which are delta-encoded first. */
   | { kind: "numeric"; width: 1 | 2 | 4 | 8; sorted?: boolean }
-  /** Fixed-width records. */
+  /** Records of `width` bytes each. */
   | { kind: "struct"; width: number }
-  /** Strings laid end to end; `lengths` in bytes, summing to the input's length. Tokenised, as strings repeat. */
+  /** Strings end to end, tokenised because strings repeat; their `lengths` in bytes sum to the length of the input. */
   | { kind: "string"; lengths: Uint32Array };
 
+/** Options of `permutationTest`. */
 export interface PermutationOptions {
-  /** Permutations at the most (N of the p-value). */
+  /** Largest number of permutations to draw, N of the p-value, from 1. */
   permutations: number;
-  /** Records moved together; 1 permutes records, more keeps what neighbours share. */
+  /** Number of records that are moved together, from 1. Larger blocks keep what neighbouring records share. */
   block: number;
-  /** Besag-Clifford: stop after so many permutations at least as extreme; 0 draws them all. */
+  /** Stops after so many permutations at least as extreme as the observed statistic (Besag and Clifford); 0 draws all. */
   stopAfter: number;
-  /** Of ChaCha20; the same seed gives the same p-value. */
+  /** Seed of ChaCha20, from 0 to 2^64 - 1. The same seed gives the same p-value. */
   seed: bigint;
+  /** The codec that measures. */
   codec: CodecName;
+  /** Level of the codec; its usual level by default. */
   level?: number;
 }
 
+/** Result of `permutationTest`. */
 export interface PermutationResult {
+  /** The p-value, in (0, 1]. */
   pValue: number;
-  /** Drawn, at most `permutations`. */
+  /** Number of permutations that were drawn. */
   permutations: number;
-  /** At least as extreme as observed. */
+  /** Number of drawn permutations whose statistic is at least the observed one. */
   exceeding: number;
+  /** The statistic of the records as they are: ((C_BW - C_B) x 8) / |W|, in bits per byte of the window. */
   observed: number;
 }
 
+/** Measures of a window W beside its baseline B; C is a compressed size in bytes. */
 export interface WindowMetrics {
-  /** C_W / |W| */
+  /** C_W / |W|. */
   compressionRatio: number;
-  /** C_B / |B| */
+  /** C_B / |B|. */
   baselineRatio: number;
-  /** ((C_B - C_W) x 8) / |W|, bits a byte. */
+  /** ((C_B - C_W) x 8) / |W|, in bits per byte of the window. */
   deltaBits: number;
-  /** Shannon entropy of the window, bits a byte. */
+  /** Shannon entropy of the window's bytes, in bits per byte. */
   entropy: number;
-  /** Textbook NCD of baseline and window. */
+  /** Normalized compression distance of baseline and window. */
   ncd: number;
-  /** NCD of the window and a piece of the baseline as long as it. */
+  /** Normalized compression distance of the window and the last |W| bytes of the baseline. */
   ncdSizeMatched: number;
 }
+
+/** Versions of the libraries in the addon. `openzlFormat` is the newest format of OpenZL's frames that it writes. */
+export type CodecVersions = Readonly<Record<"openzl" | "openzlFormat" | "zstd" | "lz4" | "zlib", string>>;
 
 export interface EngineOptions {
   streamBy: string[];
@@ -101,36 +113,47 @@ export interface EngineOutcome {
   windows?: EngineWindow[];
 }
 
+/** A window of a stream, and its measures against the baseline. */
 export interface EngineWindow {
-  /** Index in the request of the record that completed it. */
+  /** Index in the request of the record that completed the window. */
   record: number;
+  /** Key of the stream, such as `logs service.name=checkout`. */
   stream: string;
-  /** Of the strangest that was judged in the window. */
+  /** Score of the strangest verdict within the window. */
   score: number;
+  /** p-value of that verdict. */
   pValue: number;
+  /** Whether that verdict was flagged. */
   flagged: boolean;
-  /** As in the .proto. */
+  /** Number of the channel of that verdict, as in `Channel`. */
   channel: number;
+  /** C_W / |W|. */
   compressionRatio: number;
+  /** ((C_B - C_W) x 8) / |W|, in bits per byte of the window. */
   deltaBits: number;
+  /** Shannon entropy of the window's bytes, in bits per byte. */
   entropy: number;
+  /** Normalized compression distance of baseline and window. */
   ncd: number;
 }
 
+/** What an engine holds, and what it has counted since it was created. */
 export interface EngineStats {
+  /** Number of streams that the engine holds. */
   streams: number;
-  /** Streams still without limits. */
+  /** Number of streams that still learn and therefore have no alarm limits. */
   learning: number;
-  /** Streams given up for newer ones since the start. */
+  /** Number of streams that gave way to newer ones. */
   evicted: number;
-  /** Bytes that streams hold. */
+  /** Memory that streams take, in bytes. */
   bytes: number;
-  /** Streams whose figures were lost before they were asked for, since the start. */
+  /** Number of streams whose statistics were lost before they were read. */
   untold: number;
-  /** Alarms that the budgets of streams have withheld since the start, and those that the process's has. */
+  /** Number of alarms that the budgets of streams withheld. */
   withheldByStreams: number;
+  /** Number of alarms that the budget of the process withheld. */
   withheldByProcess: number;
-  /** Requests handed over and not answered. */
+  /** Number of requests that are not judged yet. */
   pending: number;
 }
 
@@ -182,27 +205,12 @@ export interface NativeEngine {
   close(): Promise<void>;
 }
 
+/** The addon's functions. Those that the package exports are documented in src/index.ts. */
 export interface Native {
-  readonly versions: Readonly<Record<"openzl" | "openzlFormat" | "zstd" | "lz4" | "zlib", string>>;
-
+  readonly versions: CodecVersions;
   compress(codec: CodecName, bytes: Uint8Array, level?: number, column?: ColumnType): Buffer;
-  /** @throws RangeError when the result would be larger than `maxSize` bytes: bombs are refused before they expand. */
   decompress(codec: CodecName, bytes: Uint8Array, maxSize: number): Buffer;
-  /** The same on a thread of libuv's pool; `bytes` are copied. Wrong arguments reject the promise. */
-  decompressAsync(
-    codec: CodecName | "lz4-frames" | "snappy",
-    bytes: Uint8Array,
-    maxSize: number,
-  ): Promise<Buffer>;
-  /** Bytes that `compress` would give, without giving them. */
   compressedSize(codec: CodecName, bytes: Uint8Array, level?: number, column?: ColumnType): number;
-
-  /**
-   * The SeverityNumber of a level's name in any case of letters, by appendix B of the log data model; 0, unspecified, for
-   * names that are not known.
-   */
-  severityNumber(name: string): number;
-
   entropy(bytes: Uint8Array): number;
   compressionRatio(bytes: Uint8Array, codec: CodecName, level?: number): number;
   deltaBits(baseline: Uint8Array, window: Uint8Array, codec: CodecName, level?: number): number;
@@ -214,8 +222,20 @@ export interface Native {
     window: Uint8Array[],
     options: PermutationOptions,
   ): Promise<PermutationResult>;
-  /** ChaCha20 key stream of RFC 8439: key 32 bytes, nonce 12 bytes. */
   chacha20(key: Uint8Array, counter: number, nonce: Uint8Array, length: number): Buffer;
+
+  /** As `decompress`, on a thread of libuv's pool; `bytes` are copied. Invalid arguments reject the promise. */
+  decompressAsync(
+    codec: CodecName | "lz4-frames" | "snappy",
+    bytes: Uint8Array,
+    maxSize: number,
+  ): Promise<Buffer>;
+
+  /**
+   * The SeverityNumber of a level's name in any case of letters, by appendix B of the log data model; 0, unspecified, for
+   * names that are not known.
+   */
+  severityNumber(name: string): number;
 
   /**
    * An Export*ServiceRequest as several of at most `most` bytes, whose records together are its own; divided off the event

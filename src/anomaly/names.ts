@@ -1,20 +1,26 @@
 /** The names by which people, the API, the store and labels know what reports number. */
 import { Channel, Severity, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
 
+/** Names of the signals in reports, in the order of their numbers. */
 export const signalNames = ["logs", "traces", "metrics"] as const;
+/** Names of the channels. */
 export const channelNames = ["content", "sequence", "volume", "value", "fields"] as const;
+/** Names of the severities, from the lowest. */
 export const severityNames = ["low", "medium", "high", "critical"] as const;
 
-/** What a person made of an anomaly. */
+/** What a person can decide about an anomaly. */
 export const dispositions = ["acknowledged", "resolved", "accepted", "false"] as const;
+/** A decision of a person about an anomaly. */
 export type Disposition = (typeof dispositions)[number];
 
-/** An anomaly is `open`, or `ended` after the quiet time without a flag, until a person decides otherwise. */
+/** States of an anomaly: `open`, or `ended` after a quiet time without a flag, until a person decides about it. */
 export const stateNames = ["open", "ended", ...dispositions] as const;
+/** The state of an anomaly. */
 export type AnomalyState = (typeof stateNames)[number];
 
 /** The states of a stream, numbered as in native/report/figures.hpp, which defines them. */
 export const streamStates = ["learning", "watching", "shelved", "evicted", "limited"] as const;
+/** The state of a stream: it learns, is watched, was packed, was evicted, or is beyond its tenant's quota. */
 export type StreamState = (typeof streamStates)[number];
 
 /** The numbers in driftlock.v1. */
@@ -47,6 +53,9 @@ function naming<Name extends string>(
   return (number) => names.get(number) ?? "unspecified";
 }
 
+/** Returns the name of a signal's number. */
 export const signalName = naming(numbers.signal);
+/** Returns the name of a channel's number; `unspecified` for an unknown one. */
 export const channelName = naming(numbers.channel);
+/** Returns the name of a severity's number; `unspecified` for an unknown one. */
 export const severityName = naming(numbers.severity);

@@ -9,6 +9,7 @@ interface Explanation {
   remedy: string;
 }
 
+/** All codes, each with the class of its errors, their cause, and a remedy. */
 export const errorCodes = {
   ERR_DRIFTLOCK_CONFIG: {
     class: "ConfigError",
@@ -79,4 +80,5 @@ export const errorCodes = {
   },
 } as const satisfies Readonly<Record<`ERR_DRIFTLOCK_${string}`, Explanation>>;
 
+/** The `code` of an error. */
 export type ErrorCode = keyof typeof errorCodes;

@@ -105,9 +105,8 @@ function check(input: unknown): { config: Config | undefined; problems: Problem[
 }
 
 /**
- * The configuration that an object stands for, with the keys and values of the configuration file, and with the default of
- * each key that is left out.
- * @throws {ConfigError} with every problem found.
+ * Checks an object and fills in defaults. The keys are those of the configuration file: `{ detect: { baseline: { records: 300 } } }`.
+ * @throws {ConfigError} with the code ERR_DRIFTLOCK_CONFIG and every problem found.
  */
 export function parseConfig(values: unknown): Config {
   const { config, problems } = check(values);

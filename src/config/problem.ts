@@ -2,11 +2,11 @@ import type { ErrorCode } from "../base/error-codes.ts";
 
 /** One thing that is wrong with a configuration. */
 export interface Problem {
-  /** Dotted key, or empty where it is the file itself. */
+  /** Dotted name of the key; empty if it is the file itself. */
   key: string;
-  /** What is wrong and the remedy. */
+  /** What is wrong, and what to do about it. */
   message: string;
-  /** `driftlock.yaml:3:12`, `env NAME` or `flag --name`; not set for a default. */
+  /** Where the value comes from: `driftlock.yaml:3:12`, `env NAME` or `flag --name`. Undefined for a default. */
   place?: string | undefined;
 }
 
@@ -22,12 +22,15 @@ function line({ key, message, place }: Problem): string {
   return `${key ? `${key}: ` : ""}${message}${place ? ` (${place})` : ""}`;
 }
 
-/** A configuration that cannot be used, with all its problems. */
+/** Thrown for a configuration that cannot be used. It has all problems, not only the first. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
+  /** The stable code of this error. */
   readonly code = "ERR_DRIFTLOCK_CONFIG" satisfies ErrorCode;
+  /** All problems, each with its key and place. */
   readonly problems: readonly Problem[];
 
+  /** @param problems at least one; their texts make the message. */
   constructor(problems: readonly Problem[]) {
     super(problems.map(line).join("\n"));
     this.problems = problems;

@@ -101,8 +101,10 @@ export const configSchema = z.strictObject({
     ),
 });
 
+/** A whole configuration, with a value for each key that has a default. docs/reference/configuration.md describes the keys. */
 export type Config = z.output<typeof configSchema>;
 export type ReceiveConfig = Config["receive"];
+/** The section `detect` of a configuration: the settings of the engine. */
 export type DetectConfig = Config["detect"];
 export type ForwardConfig = Config["forward"];
 export type StoreConfig = Config["store"];

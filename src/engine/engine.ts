@@ -2,56 +2,81 @@ import { decodeReport, type Report } from "../anomaly/report.ts";
 import type { DetectConfig } from "../config/schema.ts";
 import { type EngineStats, type EngineWindow, type NativeEngine, native } from "../native.ts";
 import type { Signal } from "../otlp/protocol.ts";
-import { decodeFigures, type FiguresPage } from "./figures.ts";
 import { configuredHashKey, fingerprintOf } from "./hash-key.ts";
+import { decodeStatistics, type StatisticsPage } from "./statistics.ts";
 
+/** What became of one request. */
 export interface Judged {
-  /** What goes on: the request's own Buffer where nothing was flagged; null where nothing goes on. */
+  /** The request to send on: the same Buffer if nothing was flagged, else one with annotated records; null for nothing. */
   forward: Buffer | null;
+  /** Number of log records, spans or metric points in the request. */
   records: number;
+  /** Number of flagged records. */
   flagged: number;
-  /** Records that passed unjudged: their streams are beyond the tenant's quota. */
+  /** Number of records that passed unjudged because their streams are beyond the tenant's quota. */
   limited: number;
-  /** As in EngineOutcome. */
+  /** Number of records that passed unjudged because the request had used up the work that one request may cause. */
   unjudged: number;
+  /** Number of flagged records that carry the anomaly's id at most, because the request has too many to annotate in full. */
   abridged: number;
+  /** Number of reports that were left out because the request has too many. */
   unreported: number;
   /** Reports of anomalies, in wire order of the records that they are about. */
   reports: Report[];
-  /** As in EngineOutcome, where the engine was made with `scores`. */
+  /**
+   * Set if the engine was created with `scores`: four numbers per record in wire order, which are its score, its p-value, 1 if it was
+   * flagged or else 0, and the number of the channel (`Channel`).
+   */
   scores?: Float64Array;
+  /** Set if the engine was created with `scores`: the windows that the request completed, in order of their last records. */
   windows?: EngineWindow[];
 }
 
+/** How an engine is used, beside the settings in the configuration's section `detect`. */
 export interface EngineSettings {
-  /** all: whole requests go on; flagged: flagged records alone. */
+  /** `all` forwards whole requests; `flagged` forwards flagged records alone, with their resources and scopes. */
   mode: "all" | "flagged";
-  /** Of each tenant; no limit where it is not set. */
+  /** Number of streams of one tenant that are judged at once; records of further streams pass unjudged. Unlimited by default. */
   streamsPerTenant?: number | undefined;
+  /** Whether `process` returns the scores of all records and windows. Defaults to false. */
   scores?: boolean;
-  /** 32 bytes that its hashes come from; what detect.key_file names where it is not set, else 32 zeros, which are no secret. */
+  /**
+   * The secret of 32 bytes that all hashes derive from. By default it is read from `detect.key_file`; if that is not set
+   * either, it is 32 zeros, with which anyone can look for inputs that collide.
+   */
   key?: Uint8Array;
   /**
-   * Milliseconds by a clock that only runs forwards: the budget of the process, `per_process_per_day`, runs on it. Without
-   * it, the budget runs on event time, which senders tell, and a replay gives the same anomalies each time.
+   * Returns milliseconds of a monotonic clock, on which the alarm budget of the process (`per_process_per_day`) runs.
+   * Without it, the budget runs on event time, so that a replay finds the same anomalies again.
    */
   clock?: () => number;
 }
 
+/** What feedback on an anomaly changed. */
 export interface FeedbackOutcome {
-  /** False where no stream remembers the anomaly: each keeps its latest four. */
+  /** False if no stream remembers the anomaly. Each stream remembers its latest four. */
   found: boolean;
-  /** The report that the anomaly is over; undefined where it was over before. */
+  /** The report that the anomaly has ended; undefined if it had ended before. */
   ended: Report | undefined;
 }
 
-/** Turns native verdicts into anomalies. */
+/**
+ * Judges OTLP requests. It learns what is normal for each stream, flags what is strange, and reports anomalies. Verdicts depend on
+ * the requests of a stream, their order, the settings and the key alone, not on the number of threads.
+ */
 export class Engine {
   readonly #native: NativeEngine;
   readonly #clock: (() => number) | undefined;
-  /** Tells the keys of engines apart: what one has learned is of no use under another's. */
+  /** Identifies the key without revealing it. Snapshots of an engine with another key cannot be restored. */
   readonly keyFingerprint: string;
 
+  /**
+   * Creates an engine and starts its threads.
+   * @param config the section `detect` of a configuration, such as `parseConfig({}).detect`.
+   * @throws {ConfigError} with the code ERR_DRIFTLOCK_CONFIG if `detect.key_file` cannot be used.
+   * @throws {TypeError} with the code ERR_DRIFTLOCK_INVALID_ARGUMENT if a setting has the wrong type.
+   * @throws {RangeError} with the code ERR_DRIFTLOCK_OUT_OF_RANGE if a setting is out of its range.
+   */
   constructor(
     config: DetectConfig,
     { mode, streamsPerTenant = 0, scores = false, key = configuredHashKey(config), clock }: EngineSettings,
@@ -80,7 +105,10 @@ export class Engine {
   }
 
   /**
-   * Judges one Export*ServiceRequest. Requests are taken in the order of calls; `body` must not change until then.
+   * Judges one request. Requests are judged in the order of calls; `body` must not change before the promise settles.
+   * @param signal what the request carries.
+   * @param tenant the tenant whose streams its records belong to: streams of different tenants share nothing.
+   * @param body an ExportLogsServiceRequest, ExportTraceServiceRequest or ExportMetricsServiceRequest as uncompressed protobuf.
    * @throws {Error} with the code ERR_DRIFTLOCK_OTLP_MALFORMED if the request is not the message that its signal requires,
    * ERR_DRIFTLOCK_ENGINE_CANCELLED if it was cancelled, and ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
    */
@@ -90,27 +118,37 @@ export class Engine {
   }
 
   /**
-   * Requests move the clock by which silent streams are missed. Where none has come for a while, this does: `ms`, 1 to
-   * 60,000, have passed without one but of the tenants `heard`. Resolves to what that brings to light.
+   * Lets time pass without requests, so that streams that have fallen silent are noticed. Otherwise only requests move the clock.
+   * @param ms how much time has passed, from 1 to 60,000 milliseconds.
+   * @param active tenants that sent requests meanwhile; no time passes for them.
+   * @returns reports of anomalies that began or ended by it.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
    */
-  async advance(ms: number, heard: Iterable<string> = []): Promise<Report[]> {
-    const anomalies = await this.#native.advance(ms, [...heard], this.#clock?.());
+  async advance(ms: number, active: Iterable<string> = []): Promise<Report[]> {
+    const anomalies = await this.#native.advance(ms, [...active], this.#clock?.());
     return anomalies.map(decodeReport);
   }
 
+  /** Returns the numbers of streams and what they hold, as of now. */
   stats(): EngineStats {
     return this.#native.stats();
   }
 
   /**
-   * Takes what an anomaly showed for normal: its news is learned, other channels let a few units of its kind pass and learn
-   * them. It is over then, if it was open.
+   * Accepts an anomaly as normal. Its novelty is learned; channels without novelty let a few similar units pass and learn them. An
+   * open anomaly ends.
+   * @param anomalyId the `id` of its reports.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
    */
   accept(tenant: string, anomalyId: string): Promise<FeedbackOutcome> {
     return this.#feedback(tenant, anomalyId, "accept");
   }
 
-  /** Takes an anomaly for a false alarm: the stream's limit rises by scores like its own. It is over then, if it was open. */
+  /**
+   * Rejects an anomaly as a false alarm. The stream's alarm limit rises above similar scores. An open anomaly ends.
+   * @param anomalyId the `id` of its reports.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   */
   reject(tenant: string, anomalyId: string): Promise<FeedbackOutcome> {
     return this.#feedback(tenant, anomalyId, "false");
   }
@@ -120,27 +158,41 @@ export class Engine {
     return { found, ended: ended ? decodeReport(ended) : undefined };
   }
 
-  /** Figures of streams that have changed since they were last told, about `most` of them. */
-  async figures(most: number): Promise<FiguresPage> {
-    return decodeFigures(await this.#native.figures(most));
+  /**
+   * Reads the statistics of streams that have changed since their statistics were last read.
+   * @param most about how many streams to return; call again while `left` is not 0.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   */
+  async statistics(most: number): Promise<StatisticsPage> {
+    return decodeStatistics(await this.#native.figures(most));
   }
 
-  /** All streams as they are between the requests before this call and those after it. */
+  /**
+   * Returns all that the engine has learned, as it is after the requests before this call and before those after it.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   */
   snapshot(): Promise<Buffer> {
     return this.#native.snapshot();
   }
 
-  /** Takes over a snapshot, before the first request; false, with nothing changed, where the bytes are none. */
+  /**
+   * Restores a snapshot of an engine with the same settings and key. Returns false, and changes nothing, if the bytes are not a
+   * snapshot that this version can read.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_STARTED after the first request, ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   */
   restore(snapshot: Buffer): boolean {
     return this.#native.restore(snapshot);
   }
 
-  /** Gives up the requests that are pending, however long they would take; other calls take their turn. */
+  /**
+   * Gives up all pending requests: their promises reject with the code ERR_DRIFTLOCK_ENGINE_CANCELLED. Other pending calls and later
+   * requests are served as usual.
+   */
   cancel(): void {
     this.#native.cancel();
   }
 
-  /** Finishes what is pending. */
+  /** Completes what is pending, then ends the engine's threads. It may be called again; other calls fail afterwards. */
   close(): Promise<void> {
     return this.#native.close();
   }

@@ -1,6 +1,6 @@
 export type { EngineStats, EngineWindow } from "../native.ts";
 export { Engine, type EngineSettings, type FeedbackOutcome, type Judged } from "./engine.ts";
-export type { FiguresPage, StreamFigures } from "./figures.ts";
 export { installationHashKey } from "./hash-key.ts";
 export { SilenceClock } from "./silence-clock.ts";
 export { SnapshotFile, type SnapshotLoad } from "./snapshot.ts";
+export type { StatisticsPage, StreamStatistics } from "./statistics.ts";

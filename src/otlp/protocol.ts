@@ -3,7 +3,9 @@
  * Specification: OTLP 1.11.0, https://opentelemetry.io/docs/specs/otlp/
  */
 
+/** The signals that Driftlock judges. */
 export const signals = ["logs", "traces", "metrics"] as const;
+/** A signal of OpenTelemetry: what a request carries. */
 export type Signal = (typeof signals)[number];
 
 /** Full gRPC method of a signal's Export call. */

@@ -160,13 +160,13 @@ async function judge(
     report(name, reports);
   }
   for (let minute = 0; minute < 10; minute++) report(`silent minute ${minute}`, await engine.advance(60_000));
-  const { streams } = await engine.figures(1_000);
+  const { streams } = await engine.statistics(1_000);
   judgement.statistics = streams.map(statisticsLine).sort();
   await engine.close();
   return judgement;
 }
 
-function statisticsLine(of: Awaited<ReturnType<Engine["figures"]>>["streams"][number]): string {
+function statisticsLine(of: Awaited<ReturnType<Engine["statistics"]>>["streams"][number]): string {
   const times = [of.firstSeen, of.lastSeen, of.baselineAt];
   const counts = [of.records, of.flagged, of.withheld, of.score, of.channel, of.pValue];
   const all = [of.key, of.tenant, of.signal, of.service, of.state, of.progress, ...times, ...counts];

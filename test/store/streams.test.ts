@@ -1,7 +1,7 @@
 /** Streams: what is told of them, and over time. */
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import type { FiguresPage } from "../../src/engine/figures.ts";
+import type { StatisticsPage } from "../../src/engine/statistics.ts";
 import { Channel, Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { StoreUnavailable, StreamFeed, type StreamObservation } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
@@ -188,14 +188,14 @@ onEachDatabase((databases) => {
     function source(streams: number) {
       let at = 0;
       const asked: number[] = [];
-      const figures = async (most: number): Promise<FiguresPage> => {
+      const statistics = async (most: number): Promise<StatisticsPage> => {
         asked.push(most);
         const page = Array.from({ length: Math.min(most, streams) }, () =>
           seen({ key: `stream ${at++ % streams}`, records: 1n }),
         );
         return { streams: page, left: streams - page.length };
       };
-      return { figures, asked };
+      return { statistics, asked };
     }
 
     it("takes all that has changed, once, however fast it changes", async () => {
@@ -246,8 +246,8 @@ onEachDatabase((databases) => {
       expect(messages).toEqual(["the statistics of streams since they were last stored are lost"]);
 
       // As of an engine that is closed while it is asked.
-      const answer = Promise.withResolvers<FiguresPage>();
-      const stopped = new StreamFeed({ figures: () => answer.promise }, away, log, 1e6);
+      const answer = Promise.withResolvers<StatisticsPage>();
+      const stopped = new StreamFeed({ statistics: () => answer.promise }, away, log, 1e6);
       const told = stopped.tell();
       stopped.stop();
       answer.reject(new Error("closed"));
@@ -260,7 +260,7 @@ onEachDatabase((databases) => {
       const batch = Array.from({ length: 9 }, (_, n) =>
         seen({ key: `stream ${n}`, tenant: n === 4 ? "x".repeat(500) : "acme" }),
       );
-      const engine = { figures: async () => ({ streams: batch.splice(0), left: 0 }) };
+      const engine = { statistics: async () => ({ streams: batch.splice(0), left: 0 }) };
       const feed = new StreamFeed(engine, store.streams, silent, 1e6);
       await feed.tell();
       const { items } = await store.streams.list("acme");

@@ -1,19 +1,19 @@
 /** Brings what the engine tells of streams into the store, from time to time. */
 import type { Logger } from "pino";
 import { endsWithin } from "../../base/deadline.ts";
-import type { FiguresPage } from "../../engine/index.ts";
+import type { StatisticsPage } from "../../engine/index.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
 import { type StreamObservation, type Streams, tellEveryMs } from "./streams.ts";
 
 /** Streams a transaction: some milliseconds, of which the event loop has few. */
 const pageSize = 256;
 
-export interface FiguresSource {
-  figures(most: number): Promise<FiguresPage>;
+export interface StatisticsSource {
+  statistics(most: number): Promise<StatisticsPage>;
 }
 
 export class StreamFeed {
-  readonly #source: FiguresSource;
+  readonly #source: StatisticsSource;
   readonly #streams: Pick<Streams, "record">;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
@@ -23,7 +23,12 @@ export class StreamFeed {
   #stopped = false;
   #running: Promise<void> | undefined;
 
-  constructor(source: FiguresSource, streams: Pick<Streams, "record">, log: Logger, everyMs = tellEveryMs) {
+  constructor(
+    source: StatisticsSource,
+    streams: Pick<Streams, "record">,
+    log: Logger,
+    everyMs = tellEveryMs,
+  ) {
     this.#source = source;
     this.#streams = streams;
     this.#log = log;
@@ -61,16 +66,19 @@ export class StreamFeed {
       // What changes meanwhile is for the next time, else a busy engine would be asked without end.
       let left = Number.POSITIVE_INFINITY;
       for (let told = 0; told < left; told += pageSize) {
-        const page = await this.#source.figures(pageSize);
+        const page = await this.#source.statistics(pageSize);
         if (told === 0) left = page.streams.length + page.left;
         this.#waiting = page.streams;
         await this.#store();
       }
-      if (this.#failing) this.#log.info("figures of streams are stored again");
+      if (this.#failing) this.#log.info("statistics of streams are stored again");
       this.#failing = false;
     } catch (error) {
       if (!this.#failing && !this.#stopped) {
-        this.#log.warn({ reason: reasonOf(error) }, "figures of streams cannot be stored now; they add up");
+        this.#log.warn(
+          { reason: reasonOf(error) },
+          "statistics of streams cannot be stored now; the engine keeps accumulating them",
+        );
       }
       this.#failing = true;
     }
@@ -88,7 +96,7 @@ export class StreamFeed {
           throw error;
         }
         if (part.length > 1) parts.push(part.slice(part.length >> 1), part.slice(0, part.length >> 1));
-        else this.#log.error({ reason: reasonOf(error) }, "figures of a stream cannot be stored");
+        else this.#log.error({ reason: reasonOf(error) }, "statistics of a stream cannot be stored");
       }
     }
     this.#waiting = [];

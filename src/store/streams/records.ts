@@ -1,6 +1,6 @@
 /** Writes that streams are there, and what the engine tells of them. */
 import { type Kysely, sql } from "kysely";
-import type { StreamFigures } from "../../engine/index.ts";
+import type { StreamStatistics } from "../../engine/index.ts";
 import type { Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { integer, serviceName, streamId, streamKey } from "../anomalies/report.ts";
 import { checkTenant } from "../arguments.ts";
@@ -43,7 +43,7 @@ export const streamColumns = [
   "told_at",
 ] as const;
 
-const upsertFigures = new BulkInsert<"streams">(streamColumns, (db, rows) =>
+const upsertStatistics = new BulkInsert<"streams">(streamColumns, (db, rows) =>
   db
     .insertInto("streams")
     .values(rows)
@@ -118,9 +118,9 @@ export async function recordSightings(
   );
 }
 
-type Figures = StreamFigures & StreamSighting;
+type Statistics = StreamStatistics & StreamSighting;
 
-function addFigures(known: Figures, next: Figures): void {
+function addStatistics(known: Statistics, next: Statistics): void {
   known.state = next.state;
   known.progress = next.progress;
   known.baselineAt = next.baselineAt;
@@ -135,18 +135,18 @@ function addFigures(known: Figures, next: Figures): void {
 }
 
 /** As `recordSightings`; the points of now with them. */
-export async function recordFigures(
+export async function recordStatistics(
   trx: Kysely<Tables>,
-  batch: readonly StreamFigures[],
+  batch: readonly StreamStatistics[],
   now: number,
 ): Promise<void> {
   // Where records carry no times, they are when they came.
   const came = BigInt(now) * 1_000_000n;
   const timed = batch.map(
-    (each): Figures => ({ ...each, firstSeen: each.firstSeen ?? came, lastSeen: each.lastSeen ?? came }),
+    (each): Statistics => ({ ...each, firstSeen: each.firstSeen ?? came, lastSeen: each.lastSeen ?? came }),
   );
-  const streams = merge(timed, addFigures);
-  await upsertFigures.run(
+  const streams = merge(timed, addStatistics);
+  await upsertStatistics.run(
     trx,
     streams.map((stream) => ({
       tenant: stream.tenant,

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { StreamState } from "../../anomaly/names.ts";
-import type { StreamFigures } from "../../engine/index.ts";
+import type { StreamStatistics } from "../../engine/index.ts";
 import type { Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { serviceName } from "../anomalies/report.ts";
 import { checkId, checkTenant } from "../arguments.ts";
@@ -8,10 +8,10 @@ import { ensureTenants } from "../audit-chain.ts";
 import type { Context } from "../context.ts";
 import { latestFirst, type Page, type PageRequest } from "../page.ts";
 import { pointMs, readPoints, type StreamPoint } from "./points.ts";
-import { recordFigures, type StreamSighting, streamColumns } from "./records.ts";
+import { recordStatistics, type StreamSighting, streamColumns } from "./records.ts";
 
 /** What the engine tells of a stream since it last did. */
-export type StreamObservation = StreamFigures;
+export type StreamObservation = StreamStatistics;
 
 export interface Stream extends StreamSighting {
   id: string;
@@ -63,7 +63,7 @@ export class Streams {
     const tenants = new Set(batch.map(({ tenant }) => checkTenant(tenant)));
     await database.write.transaction().execute(async (trx) => {
       await ensureTenants(trx, tenants, clock.now());
-      await recordFigures(trx, batch, clock.now());
+      await recordStatistics(trx, batch, clock.now());
     });
   }
 
