@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
+import { fileFault } from "../base/file-fault.ts";
 import { contradictions, warnings } from "./check.ts";
 import { readEnv } from "./env.ts";
 import { type FileContent, readYaml } from "./file.ts";
@@ -39,13 +40,14 @@ function readFile(file: string): string {
     return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file));
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code } = error as NodeJS.ErrnoException;
+    const fault = fileFault(error as NodeJS.ErrnoException);
     const why =
       code === "ENOENT"
-        ? "no such file; name the configuration with --config"
+        ? `${fault}; name the configuration with --config`
         : code === "ERR_ENCODING_INVALID_ENCODED_DATA"
           ? "not UTF-8 text"
-          : `cannot be read (${code ?? message})`;
+          : fault;
     throw new ConfigError([{ key: "", message: `${file}: ${why}` }]);
   }
 }

@@ -2,10 +2,12 @@
  * The ends of the audit logs, kept outside of the database: who can write to the database can cut a log or write a new one,
  * but not what was appended to a file, told in the log stream and read from the metrics before.
  */
+
 import { mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
+import { fileFault } from "../base/file-fault.ts";
 import { sha256 } from "./canonical.ts";
 import { reasonOf } from "./database/errors.ts";
 import type { Tables } from "./database/tables.ts";
@@ -38,13 +40,13 @@ export function parseHeads(text: string): Head[] {
   return [...lines].map(([, tenant, seq, hash]) => ({ tenant: tenant!, seq: Number(seq), hash: hash! }));
 }
 
-/** Reads a file of heads; undefined where there is none. */
+/** Reads a file of heads; undefined if there is none. @throws {Error} that names the file if it cannot be read. */
 export async function readHeads(file: string): Promise<Head[] | undefined> {
   try {
     return parseHeads(await readFile(file, "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    throw new Error(`${file}: ${fileFault(error as NodeJS.ErrnoException)}`, { cause: error });
   }
 }
 

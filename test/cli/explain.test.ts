@@ -233,7 +233,7 @@ describe("explain", () => {
       [[id(99)], 1, /there is no anomaly 0+63 of tenant default in the store/],
       [[found.id, "--tenant=acme"], 1, /of tenant acme in the store/],
       [[found.id, `--data_dir=${join(folder, "none")}`], 1, /driftlock\.db: there is no store; set --config/],
-      [[join(folder, "folder")], 1, /folder: is a folder, no file/],
+      [[join(folder, "folder")], 1, /folder: is a folder, not a file/],
       [[file("empty.json", "")], 1, /empty\.json: holds no anomaly/],
       [[file("text", "hello\n")], 1, /text: line 1 is no JSON \(.*\), nor is the whole/],
       [[file("cut.ndjson", '{"event":"gap","data":{}}\n{"id"')], 1, /cut\.ndjson: line 2 is no JSON/],

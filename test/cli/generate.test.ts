@@ -501,7 +501,9 @@ describe("driftlock generate", () => {
   it("names the file that it cannot write", async () => {
     const { code, err } = await generate(...brief, "--out", join(folder, "none", "%s.bin"));
     expect(code).toBe(1);
-    expect(err).toMatch(/none/);
+    expect(err).toBe(`driftlock: --out: ${join(folder, "none", "logs.bin")}: its folder does not exist\n`);
+    const onFolder = await generate(...brief, "--out", folder, "--signals", "logs");
+    expect(onFolder).toMatchObject({ code: 1, err: `driftlock: --out: ${folder}: is a folder, not a file\n` });
   });
 
   it("prints its help", async () => {

@@ -648,7 +648,10 @@ describe("the command", () => {
     const missing = start(["--format", "lines", join(folder, "none.log")]);
     expect(await missing.ended).toEqual({ code: 1, err: `driftlock: ${folder}/none.log: no such file\n` });
     const folderGiven = start(["--format", "lines", folder]);
-    expect(await folderGiven.ended).toEqual({ code: 1, err: `driftlock: ${folder}: is a folder, no file\n` });
+    expect(await folderGiven.ended).toEqual({
+      code: 1,
+      err: `driftlock: ${folder}: is a folder, not a file\n`,
+    });
     const few = start(["--format", "lines", "--train", "10", file]);
     expect(await few.ended).toEqual({
       code: 1,

@@ -205,6 +205,7 @@ describe("audit verify", () => {
     });
     expect((await verify("--head", "3")).err).toContain("--head must be the number and the hash of an entry");
     expect((await verify("--heads", join(folder, "none"))).err).toContain("does not exist");
+    expect((await verify("--heads", folder)).err).toBe(`driftlock: ${folder}: is a folder, not a file\n`);
   });
 
   it("notices that a log was cut and went on", async () => {

@@ -460,7 +460,7 @@ describe("problems", () => {
     expect(error(join(folder, "none.yaml"))).toBe(
       `${folder}/none.yaml: no such file; name the configuration with --config`,
     );
-    expect(error(folder)).toBe(`${folder}: cannot be read (EISDIR)`);
+    expect(error(folder)).toBe(`${folder}: is a folder, not a file`);
     writeFileSync(join(folder, "latin1.yaml"), Buffer.from([0x61, 0x3a, 0xe9]));
     expect(error(join(folder, "latin1.yaml"))).toContain("not UTF-8 text");
     writeFileSync(join(folder, "large.yaml"), `#${"x".repeat(2 ** 20)}`);

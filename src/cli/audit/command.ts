@@ -101,6 +101,7 @@ async function verify(args: string[], io: Io): Promise<number> {
   const [head, given] = [options.values.get("head"), options.values.get("heads")];
   const own = headsFile(config);
   const inOwn = await headsIn(own, tenant);
+  const files = given === undefined ? [own] : [given, own];
   const inGiven = given === undefined ? [] : await headsIn(given, tenant);
   if (inGiven === undefined) throw new UsageError(`--heads: ${given} does not exist`);
   const recorded = [...(head === undefined ? [] : [headOf(head)]), ...inGiven, ...(inOwn ?? [])];
@@ -112,7 +113,7 @@ async function verify(args: string[], io: Io): Promise<number> {
     );
     if (recorded.length === 0) {
       io.err(
-        `driftlock: nothing to compare the end of the log with: ${own} has no head of the tenant; give --head or --heads\n`,
+        `driftlock: nothing to compare the end of the log with: no head of the tenant is in ${files.join(" or ")}; give --head or --heads\n`,
       );
     }
     return exit.ok;

@@ -1,9 +1,9 @@
-import { existsSync } from "node:fs";
-import { open, stat } from "node:fs/promises";
+import { createReadStream, existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import type { Readable } from "node:stream";
 import { anomalyDetailJson } from "../../api/anomaly.ts";
+import { fileFault } from "../../base/file-fault.ts";
 import { apiClientOf } from "../shared/api-client.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
@@ -49,11 +49,12 @@ async function readWhole(input: Readable, name: string): Promise<string> {
 }
 
 async function readFile(path: string): Promise<string> {
-  if ((await stat(path)).isDirectory()) throw new Error(`${path}: is a folder, no file`);
-  const file = await open(path).catch((error: NodeJS.ErrnoException) => {
-    throw new Error(`${path}: cannot be read (${error.message})`, { cause: error });
-  });
-  return readWhole(file.createReadStream(), path);
+  try {
+    return await readWhole(createReadStream(path), path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
+    throw new Error(`${path}: ${fileFault(error as NodeJS.ErrnoException)}`, { cause: error });
+  }
 }
 
 async function lookUp(id: string, options: Options, io: Io): Promise<AnomalyDocument> {

@@ -1,15 +1,30 @@
 import { once } from "node:events";
-import { createWriteStream, type WriteStream } from "node:fs";
+import { createWriteStream, openSync, type WriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
+import { fileFault } from "../../base/file-fault.ts";
 import type { Batch } from "../../generate/shop-telemetry.ts";
 import type { Signal } from "../../otlp/protocol.ts";
 import type { Sink, Tally } from "./sink.ts";
 
-/** Writes requests to a file, each behind its length in 4 bytes, big-endian. `%s` in `pattern` stands for the signal. */
+function open(path: string): number {
+  try {
+    return openSync(path, "w");
+  } catch (error) {
+    throw new Error(`--out: ${path}: ${fileFault(error as NodeJS.ErrnoException, "written")}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Writes requests to a file, each behind its length in 4 bytes, big-endian. `%s` in `pattern` stands for the signal.
+ * @throws {Error} that names the file, if it cannot be written.
+ */
 export function writeTo(pattern: string, signals: readonly Signal[], tally: Tally): Sink {
   const files = new Map<Signal, { stream: WriteStream; done: Promise<void> }>();
   for (const signal of signals) {
-    const stream = createWriteStream(pattern.replaceAll("%s", signal));
+    const path = pattern.replaceAll("%s", signal);
+    const stream = createWriteStream(path, { fd: open(path) });
     const done = finished(stream);
     // Awaited by `close`; a failure before that must not be an unhandled one.
     done.catch(() => {});

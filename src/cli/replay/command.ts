@@ -1,7 +1,8 @@
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { constants, createReadStream } from "node:fs";
+import { access, stat } from "node:fs/promises";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
+import { fileFault } from "../../base/file-fault.ts";
 import type { Config } from "../../config/schema.ts";
 import { Engine } from "../../engine/index.ts";
 import { helpText } from "../shared/help.ts";
@@ -163,13 +164,12 @@ function longLines(name: string, { count, first }: { count: number; first: numbe
 async function sizeOf(file: string): Promise<number | undefined> {
   if (file === "-") return undefined;
   try {
+    await access(file, constants.R_OK);
     const found = await stat(file);
-    if (found.isDirectory()) throw new Error(`${file}: is a folder, no file`);
+    if (found.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
     return found.isFile() ? found.size : undefined;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new Error(`${file}: ${code === "ENOENT" ? "no such file" : `cannot be read (${message})`}`);
+    throw new Error(`${file}: ${fileFault(error as NodeJS.ErrnoException)}`, { cause: error });
   }
 }
 
