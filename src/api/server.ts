@@ -1,10 +1,12 @@
 /** The HTTP API. */
+
 import websocket from "@fastify/websocket";
 import fastify, { type FastifyReply } from "fastify";
 import { serializerCompiler } from "fastify-type-provider-zod";
 import type { Logger } from "pino";
 import { listenError, parseListen } from "../base/address.ts";
 import { type Connections, limitConnections } from "../base/connections.ts";
+import { PendingResponses } from "../base/pending-responses.ts";
 import { printableJson } from "../base/printable.ts";
 import type { Config } from "../config/schema.ts";
 import { type AnomalyOptions, anomalyRoutes } from "./anomalies.ts";
@@ -68,6 +70,7 @@ const limits = {
 
 async function build(options: ApiOptions): Promise<{ app: App; connections: Connections }> {
   const { requestMs = limits.requestMs, idleMs = limits.idleMs } = options;
+  const pending = new PendingResponses();
   const app: App = fastify({
     bodyLimit: limits.bodyBytes,
     requestTimeout: requestMs,
@@ -90,10 +93,11 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
     routerOptions: { maxParamLength: 100 },
     forceCloseConnections: "idle",
     return503OnClosing: false,
-    clientErrorHandler: refuseUnparsed({ headerBytes: limits.headerBytes, requestMs }),
+    clientErrorHandler: refuseUnparsed({ headerBytes: limits.headerBytes, requestMs }, pending),
     frameworkErrors: (_error, _request, reply) =>
       sendProblem(reply as FastifyReply, problem(400, "the path is malformed")),
   });
+  app.server.on("request", (_request, response) => pending.add(response));
   const connections = limitConnections(app.server, options.connections ?? limits.connections);
   app.server.maxHeadersCount = limits.headers;
   // Such as Node does not know are left unheeded.

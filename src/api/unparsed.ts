@@ -1,6 +1,7 @@
 /** What is refused before there is a request, by Node's parser or the WebSocket's handshake: answered as the rest is. */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { PendingResponses } from "../base/pending-responses.ts";
 import { toJson } from "../base/printable.ts";
 import { problem, problemType } from "./problem.ts";
 
@@ -15,10 +16,15 @@ function end(socket: Duplex, status: number, detail: string): void {
 }
 
 /** For Node's `clientError`. */
-export function refuseUnparsed({ headerBytes, requestMs }: { headerBytes: number; requestMs: number }) {
+export function refuseUnparsed(
+  { headerBytes, requestMs }: { headerBytes: number; requestMs: number },
+  pending: PendingResponses,
+) {
   return ({ code = "" }: Error & { code?: string }, socket: Socket): void => {
     if (!socket.writable || code === "ECONNRESET") {
       socket.destroy();
+    } else if (pending.endAfterAnswers(socket)) {
+      // The answers of what was well-formed leave before the connection ends.
     } else if (code === "HPE_HEADER_OVERFLOW") {
       end(socket, 431, `the headers are larger than ${headerBytes} bytes together, or too many`);
     } else if (code === "ERR_HTTP_REQUEST_TIMEOUT") {

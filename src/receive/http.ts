@@ -10,6 +10,7 @@ import { createServer as createSecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { maxTimerMs } from "../base/deadline.ts";
+import { PendingResponses } from "../base/pending-responses.ts";
 import { toJson } from "../base/printable.ts";
 import type { ReceiveConfig } from "../config/schema.ts";
 import { Code, ExportError, httpPath, type PartialSuccess, type Signal, signals } from "../otlp/protocol.ts";
@@ -73,12 +74,14 @@ export async function startHttp(
   const cors = new Cors(http.cors);
   /** The request that each connection is in, to tell it of a timeout. */
   const exchanges = new WeakMap<Duplex, Exchange>();
+  const pending = new PendingResponses();
   let closing = false;
   const answerMs = requestTimeout || answerTimeout;
   const serve = async (request: IncomingMessage, response: ServerResponse) => {
     response.once("close", listening.begin(request.socket));
     // Of a connection that was just closed, such as for pipelining too many requests.
     if (request.socket.destroyed) return;
+    pending.add(response);
     const exchange = new Exchange(request, response, config, jsonReader, cors);
     exchanges.set(request.socket, exchange);
     await exchange.serve(intake, () => closing);
@@ -98,9 +101,11 @@ export async function startHttp(
       return;
     }
     const exchange = exchanges.get(socket);
-    if (exchange !== undefined && error.code === "ERR_HTTP_REQUEST_TIMEOUT") exchange.timeOut();
+    if (exchange?.isWhole === false && error.code === "ERR_HTTP_REQUEST_TIMEOUT") exchange.timeOut();
     else if (exchange?.isArriving && isMalformed(error)) exchange.refuseBody(error);
-    else refuseConnection(error, socket as Socket, exchange !== undefined);
+    else if (!pending.endAfterAnswers(socket as Socket)) {
+      refuseConnection(error, socket as Socket, exchange !== undefined);
+    }
   });
   server.on("tlsClientError", (error) =>
     hooks.log.debug({ err: error }, "receive.http.tls: a handshake failed"),
@@ -135,6 +140,11 @@ export async function startHttp(
 function expectTaken(response: ServerResponse, timeout: number, onUnread: () => void): void {
   if (response.closed) return;
   const late = setTimeout(() => {
+    // It waits for the answers to earlier requests of its connection.
+    if (response.socket === null) {
+      late.refresh();
+      return;
+    }
     onUnread();
     response.req.socket.destroy();
   }, timeout).unref();
@@ -231,9 +241,14 @@ class Exchange {
     );
   }
 
-  /** Its body is still to come, and nothing was answered yet. */
+  /** Whether the request has arrived with its body. */
+  get isWhole(): boolean {
+    return this.#request.complete;
+  }
+
+  /** Whether the body is still to come, and nothing has been answered yet. */
   get isArriving(): boolean {
-    return !this.#request.complete && !this.#response.headersSent;
+    return !this.isWhole && !this.#response.headersSent;
   }
 
   /** The body is not as HTTP/1.1 says, so that nothing behind it can be read. */

@@ -147,6 +147,14 @@ describe("errors", () => {
     expect(asked).toBe(maxPipelined);
   });
 
+  it("answers a whole request though what follows it is none", async () => {
+    const whole = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for (const rest of ["\0 this is none\r\n\r\n", "POST / HTTP/1.1\r\nhost : x\r\n\r\n"]) {
+      const answer = await raw(whole + rest);
+      expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200"]);
+    }
+  });
+
   it("waits for no body that does not come", async () => {
     const { url, logged } = await start({}, { requestMs: 50 });
     const answer = await raw(

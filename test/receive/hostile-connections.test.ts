@@ -205,6 +205,55 @@ describe("answers that are not taken", () => {
   });
 });
 
+describe("what is not HTTP behind whole requests", () => {
+  const post = (body: Buffer | Uint8Array) =>
+    Buffer.concat([
+      Buffer.from(
+        `POST ${httpPath.logs} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: ${body.length}\r\n\r\n`,
+      ),
+      body,
+    ]);
+  const nowhere = Buffer.from("GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n");
+  const garbage = Buffer.from("\0\x01 this is no request\r\n\r\n");
+  const badBody = Buffer.from(
+    `POST ${httpPath.logs} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n`,
+  );
+  const badHeaders = Buffer.from(`POST ${httpPath.logs} HTTP/1.1\r\nhost : x\r\n\r\n`);
+  const lateHeaders = Buffer.from(`POST ${httpPath.logs} HTTP/1.1\r\nhost: x\r\n`);
+
+  test.each<[string, Buffer[], number[]]>([
+    ["garbage", [post(requests.logs), garbage], [200]],
+    ["garbage in several pieces", [post(requests.logs), garbage, garbage, garbage], [200]],
+    [
+      "garbage behind a second request that is answered sooner",
+      [post(requests.logs), nowhere, garbage],
+      [200, 404],
+    ],
+    ["garbage behind two requests", [post(requests.logs), post(requests.logs), garbage], [200, 200]],
+    ["a malformed body", [post(requests.logs), badBody], [200, 400]],
+    ["malformed headers", [post(requests.logs), badHeaders], [200]],
+    ["headers that do not come to an end", [post(requests.logs), lateHeaders], [200]],
+  ])("%s loses none of their answers", async (_name, parts, statuses) => {
+    const holding = new Holding();
+    const running = await start({ http: { request_timeout: 200 } }, holding.consumer);
+    const socket = await tcp(running.http);
+    const said = conversation(socket);
+    for (const part of parts) {
+      socket.write(part);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const posts = parts.filter((part) => part.includes(Buffer.from(requests.logs))).length;
+    await holding.arrived(posts);
+    // Longer than it takes to notice what is wrong.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    holding.releaseAll();
+    const answers = [...(await said).matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));
+    expect(answers).toEqual(statuses);
+    expect(running.events.filter(({ code }) => code === Code.OK)).toHaveLength(posts);
+    await serves({ ...running, ...(await start()) });
+  });
+});
+
 describe("another protocol", () => {
   test("HTTP/1.1 at the port of OTLP/gRPC is told where to go, counted, and logged once", async () => {
     const running = await start();
