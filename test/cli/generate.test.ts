@@ -503,7 +503,10 @@ describe("driftlock generate", () => {
     expect(code).toBe(1);
     expect(err).toBe(`driftlock: --out: ${join(folder, "none", "logs.bin")}: its folder does not exist\n`);
     const onFolder = await generate(...brief, "--out", folder, "--signals", "logs");
-    expect(onFolder).toMatchObject({ code: 1, err: `driftlock: --out: ${folder}: is a folder, not a file\n` });
+    expect(onFolder).toMatchObject({
+      code: 1,
+      err: `driftlock: --out: ${folder}: is a folder, not a file\n`,
+    });
   });
 
   it("prints its help", async () => {
