@@ -16,6 +16,10 @@ SOURCES := $(shell find src -path src/gen -prune -o -name '*.ts' -print)
 CLANGXX ?= $(shell command -v clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 | head -n 1)
 FUZZ_SECONDS ?= 150
 NATIVE_COVERAGE ?= 80
+# Which build of the native tests runs: `sanitized` takes any compiler; `clang` counts lines as well, and shares its objects
+# with the fuzzers.
+NATIVE ?= sanitized
+export OTLP_DUMP := build/$(NATIVE)/otlp_dump
 STORE ?= sqlite
 
 .PHONY: help
@@ -34,16 +38,22 @@ test: build test-native ## all tests but the end-to-end ones
 	vitest run --coverage
 
 .PHONY: test-native
-test-native: build/sanitized/.stamp ## the native tests under address and undefined-behaviour sanitizers
-	ctest --test-dir build/sanitized --output-on-failure
+test-native: build/$(NATIVE)/tests ## the native tests under address and undefined-behaviour sanitizers
+	@rm -f build/$(NATIVE)/*.profraw
+	LLVM_PROFILE_FILE=$(CURDIR)/build/$(NATIVE)/%p.profraw ctest --test-dir build/$(NATIVE) --output-on-failure --parallel 2
 
 .PHONY: golden
 golden: build ## the expected output in test/golden/expected anew, after a change that is meant to alter it
 	GOLDEN=renew vitest run test/golden
 
 .PHONY: coverage-native
-coverage-native: build/coverage/.stamp ## which lines of native/cbad and native/channels the native tests run; fails below NATIVE_COVERAGE (80) percent
-	scripts/coverage-native.sh build/coverage $(NATIVE_COVERAGE) native/cbad native/channels
+coverage-native: ## which lines of native/cbad and native/channels the native tests run; fails below NATIVE_COVERAGE (80) percent
+	@$(MAKE) test-native NATIVE=clang
+	@$(MAKE) coverage-report
+
+.PHONY: coverage-report
+coverage-report: # of the latest test-native with NATIVE=clang
+	scripts/coverage-native.sh build/clang $(NATIVE_COVERAGE) native/cbad native/channels
 
 .PHONY: test-e2e
 test-e2e: build ## against a real OpenTelemetry Collector (wants Go)
@@ -55,8 +65,8 @@ test-api: src/gen/.stamp $(ADDON) ## schemathesis against the API on STORE=sqlit
 	node test/schemathesis/run.ts $(STORE) $(ARGS)
 
 .PHONY: fuzz
-fuzz: build/fuzz/.stamp build ## what reads OTLP, OTLP/JSON and events, for FUZZ_SECONDS (150) in all
-	@targets=(build/fuzz/*_fuzz); tests=(test/receive/fuzz.test.ts test/api/events-fuzz.test.ts); \
+fuzz: build/clang/fuzzers build ## what reads OTLP, OTLP/JSON and events, for FUZZ_SECONDS (150) in all
+	@export LLVM_PROFILE_FILE=/dev/null; targets=(build/clang/*_fuzz); tests=(test/receive/fuzz.test.ts test/api/events-fuzz.test.ts); \
 	each=$$(( $(FUZZ_SECONDS) / ($${#targets[@]} + $${#tests[@]}) )); \
 	for target in "$${targets[@]}"; do \
 	  name=$$(basename $$target _fuzz); mkdir -p build/fuzz/corpus/$$name; \
@@ -144,24 +154,19 @@ dist/.stamp: $(SOURCES) src/gen/.stamp tsconfig.json tsconfig.build.json
 	@touch $@
 
 # Only our own code is sanitized: the codecs are taken from the addon's build.
-build/sanitized/.stamp: $(ADDON) FORCE
+build/sanitized/tests: $(ADDON) FORCE
 	@cmake -S . -B build/sanitized $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDRIFTLOCK_ADDON=OFF \
 	  -DDRIFTLOCK_TESTS=ON -DDRIFTLOCK_SANITIZE=address,undefined -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
 	@cmake --build build/sanitized --parallel 2 | tail -n 1
 
-build/coverage/.stamp: $(ADDON) FORCE
-	@test -n "$(CLANGXX)" || { echo "clang++ is missing: install it with llvm-cov (Debian: apt-get install clang llvm libclang-rt-14-dev)" >&2; exit 1; }
-	@cmake -S . -B build/coverage $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 \
-	  -DDRIFTLOCK_ADDON=OFF -DDRIFTLOCK_TESTS=ON -DDRIFTLOCK_COVERAGE=ON -DCMAKE_CXX_COMPILER=$(CLANGXX) \
-	  -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
-	@cmake --build build/coverage --parallel 2 | tail -n 1
+build/clang/tests build/clang/fuzzers: build/clang/.configured
+	@cmake --build build/clang --parallel 2 --target driftlock_$(@F) | tail -n 1
 
-build/fuzz/.stamp: $(ADDON) FORCE
-	@test -n "$(CLANGXX)" || { echo "clang++ is missing: install it with its fuzzer runtime (Debian: apt-get install clang libclang-rt-14-dev)" >&2; exit 1; }
-	@cmake -S . -B build/fuzz $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDRIFTLOCK_ADDON=OFF \
-	  -DCMAKE_CXX_COMPILER=$(CLANGXX) -DDRIFTLOCK_FUZZ=ON -DDRIFTLOCK_SANITIZE=address,undefined \
+build/clang/.configured: $(ADDON) FORCE
+	@test -n "$(CLANGXX)" || { echo "clang++ is missing: install it with llvm-cov and its runtime (Debian: apt-get install clang llvm libclang-rt-14-dev)" >&2; exit 1; }
+	@cmake -S . -B build/clang $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDRIFTLOCK_ADDON=OFF \
+	  -DCMAKE_CXX_COMPILER=$(CLANGXX) -DDRIFTLOCK_TESTS=ON -DDRIFTLOCK_COVERAGE=ON -DDRIFTLOCK_FUZZ=ON -DDRIFTLOCK_SANITIZE=address,undefined \
 	  -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
-	@cmake --build build/fuzz --parallel 2 | tail -n 1
 
 build/bench/.stamp: $(ADDON) FORCE
 	@cmake -S . -B build/bench $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=Release -DDRIFTLOCK_ADDON=OFF \

@@ -13,7 +13,7 @@ export class Dump {
   readonly #lines: AsyncIterator<string>;
 
   constructor() {
-    const path = process.env.DRIFTLOCK_OTLP_DUMP ?? "build/sanitized/otlp_dump";
+    const path = process.env.OTLP_DUMP ?? "build/sanitized/otlp_dump";
     if (!existsSync(path)) throw new Error(`${path} is not built: run "make test-native"`);
     this.#program = spawn(path, { stdio: ["pipe", "pipe", "inherit"] });
     this.#lines = createInterface({ input: this.#program.stdout! })[Symbol.asyncIterator]();
