@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -124,5 +125,23 @@ class StateReader {
   Bytes in_;
   bool ok_ = true;
 };
+
+/// Appends a state that may not be there, behind a flag.
+template <class State>
+void putOptional(std::vector<std::uint8_t>& out, const std::unique_ptr<State>& state) {
+  put<std::uint8_t>(out, state ? 1 : 0);
+  if (state) put_state(out, *state);
+}
+
+/// Reads what `putOptional` wrote, into what `make` makes. False if the bytes are no such state.
+template <class State, class Make>
+bool getOptional(StateReader& in, std::unique_ptr<State>& state, Make&& make) {
+  bool there = false;
+  in(there);
+  state.reset();
+  if (!there || !in.ok()) return in.ok();
+  state = make();
+  return state && state->restore(in.get_bytes());
+}
 
 }  // namespace driftlock

@@ -156,7 +156,7 @@ std::vector<Field> fields() {
 }
 
 /// A block of records, judged.
-FieldsVerdict judge(FieldsChannel& channel, std::vector<Field>& all, std::size_t records, std::size_t odd, int how) {
+FieldsVerdict judge(FieldsModel& channel, std::vector<Field>& all, std::size_t records, std::size_t odd, int how) {
   std::vector<Values> columns;
   for (std::size_t f = 0; f < all.size(); ++f) all[f].fill(columns.emplace_back(records), f == odd ? how : 0);
   for (std::size_t i = 0; i < records; ++i) {
@@ -186,7 +186,7 @@ int main() {
   constexpr int usual_blocks = 60, trials = 200;
   for (const std::size_t records : {std::size_t{64}, std::size_t{128}, std::size_t{250}}) {
     auto all = fields();
-    FieldsChannel channel(static_cast<std::uint32_t>(records));
+    FieldsModel channel(static_cast<std::uint32_t>(records));
     for (int i = 0; i < usual_blocks; ++i) channel.learn(judge(channel, all, records, none, 0));
     std::vector<double> usual;
     for (int i = 0; i < 2 * trials; ++i) {

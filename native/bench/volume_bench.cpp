@@ -129,7 +129,7 @@ int main(int argc, char** argv) {
       }
   for (const std::uint64_t records : {50u, 1000u}) {
     Source source;
-    VolumeChannel channel(records, day);
+    VolumeModel channel(records, day);
     constexpr std::uint64_t n = 1000000;
     const std::clock_t begin = std::clock();
     for (std::uint64_t i = 0; i < n; ++i) {
@@ -138,7 +138,7 @@ int main(int argc, char** argv) {
     }
     const double took = 1e9 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
     std::printf("%.0f ns of processor time a record at %u a tick and 40 templates, %zu bytes\n", took / n,
-                static_cast<unsigned>(records), VolumeChannel::bytes());
+                static_cast<unsigned>(records), VolumeModel::bytes());
   }
   return 0;
 }

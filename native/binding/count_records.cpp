@@ -4,9 +4,9 @@
 #include <memory>
 #include <vector>
 
-#include "arguments.hpp"
-#include "background.hpp"
-#include "binding.hpp"
+#include "binding/arguments.hpp"
+#include "binding/background.hpp"
+#include "binding/binding.hpp"
 #include "otlp/reader.hpp"
 
 namespace driftlock::binding {

@@ -428,7 +428,7 @@ class EngineObject {
     window.Set("score", report.verdict.score);
     window.Set("pValue", report.verdict.pValue);
     window.Set("flagged", report.verdict.flagged);
-    window.Set("channel", static_cast<std::uint32_t>(shown(report.verdict.channel)));
+    window.Set("channel", static_cast<std::uint32_t>(infoOf(report.verdict.channel).number));
     window.Set("compressionRatio", report.metrics.compressionRatio);
     window.Set("deltaBits", report.metrics.deltaBits);
     window.Set("entropy", report.metrics.entropy);

@@ -18,7 +18,7 @@ namespace driftlock {
 namespace {
 
 /// "DLS" and the format's version.
-constexpr std::uint32_t kMagic = 0x05534C44;
+constexpr std::uint32_t kMagic = 0x06534C44;
 
 /// The lengths of a record, and of the messages around it, take so many bytes more when they grow, at the most.
 constexpr std::size_t kRecordLength = 4, kEnclosingLengths = 16;
@@ -182,7 +182,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     score[0] = verdict->score;
     score[1] = verdict->pValue;
     score[2] = verdict->flagged ? 1 : 0;
-    score[3] = static_cast<double>(shown(verdict->channel));
+    score[3] = infoOf(verdict->channel).number;
   }
   task.unjudged += unjudged;
   // Behind the records: a stream that has some of them is not silent.
@@ -223,7 +223,7 @@ void Engine::withhold(Task& task, std::vector<Flag>& flags) {
     const auto answer = budget_->judge(tenant, *flag.anomaly, flag.occurrences, flag.margin);
     flag.reported |= answer == ProcessBudget::Answer::ToldLate;
     if (answer != ProcessBudget::Answer::Withheld) return false;
-    if (flag.record != Finding::noRecord && !task.scores.empty()) task.scores[scoreWidth * std::size_t{flag.record} + 2] = 0;
+    if (flag.record != Report::noRecord && !task.scores.empty()) task.scores[scoreWidth * std::size_t{flag.record} + 2] = 0;
     return true;
   });
 }
@@ -246,8 +246,8 @@ void Engine::finish(Task& task) {
   // all records, in the order of names: hashes must not decide whom the budget of the process serves first.
   const auto before = [&](const Flag& a, const Flag& b) {
     if (a.at < task.records || b.at < task.records) return a.at < b.at;
-    if (!a.finding || !b.finding) return std::pair(!a.finding, a.at) < std::pair(!b.finding, b.at);
-    return std::tie(a.finding->tenant, a.finding->stream, a.at) < std::tie(b.finding->tenant, b.finding->stream, b.at);
+    if (!a.report || !b.report) return std::pair(!a.report, a.at) < std::pair(!b.report, b.at);
+    return std::tie(a.report->tenant, a.report->stream, a.at) < std::tie(b.report->tenant, b.report->stream, b.at);
   };
   if (!std::is_sorted(flags.begin(), flags.end(), before)) std::stable_sort(flags.begin(), flags.end(), before);
   withhold(task, flags);
@@ -255,7 +255,7 @@ void Engine::finish(Task& task) {
   for (const Flag& flag : flags) {
     if (!flag.reported) continue;
     std::vector<std::uint8_t> report;
-    if (flag.finding) report = encodeAnomaly(*flag.finding);
+    if (flag.report) report = encodeAnomaly(*flag.report);
     if (report.empty() || report.size() > left) {
       ++task.unreported;
       continue;
@@ -263,7 +263,7 @@ void Engine::finish(Task& task) {
     left -= report.size();
     task.anomalies.push_back(std::move(report));
   }
-  std::erase_if(flags, [](const Flag& flag) { return flag.record == Finding::noRecord; });
+  std::erase_if(flags, [](const Flag& flag) { return flag.record == Report::noRecord; });
   task.flagged = static_cast<std::uint32_t>(flags.size());
   if (!flags.empty()) annotate(task, flags);
 }
@@ -302,8 +302,8 @@ void Engine::annotate(Task& task, std::span<const Flag> flags) const {
     const Bytes mark = markOf(flag);
     marked = marked && mark.size() + lengths <= left;
     if (marked) attributes.insert(attributes.end(), mark.begin(), mark.end());
-    if (whole = whole && marked && flag.finding; whole) {
-      encodeDetails(*flag.finding, fieldOf(task, flag), attributes);
+    if (whole = whole && marked && flag.report; whole) {
+      encodeDetails(*flag.report, fieldOf(task, flag), attributes);
       whole = added() <= std::min(left, leftForWhole);
       if (whole) leftForWhole -= added();
       else attributes.resize(begin + mark.size());
@@ -366,7 +366,7 @@ void FeedbackVisit::visit(Shard& shard) {
   if (!shard.feedback(tenant_, anomalyId_, feedback_, flags)) return;
   std::lock_guard lock(mutex_);
   found_ = true;
-  for (const Flag& flag : flags) ended_ = encodeAnomaly(*flag.finding);
+  for (const Flag& flag : flags) ended_ = encodeAnomaly(*flag.report);
 }
 
 std::vector<std::uint8_t> Snapshot::join() const {

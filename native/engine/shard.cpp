@@ -167,9 +167,9 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
     schedule(held);
     if (events_.empty() && held.stream.withheld() == held.withheld) continue;
     count(held);
-    for (const Event& event : events_) {
+    for (Event& event : events_) {
       held.tally.add(event.verdict);
-      tell(held.stream, event, at, flags);
+      report(held.stream, event, at, flags);
     }
     change(held);
   }
@@ -223,12 +223,12 @@ void Shard::limit(const Request& request, std::uint32_t number) {
     return;
   }
   if (absent_.another(id)) return;
-  readFields(request.index, request.index.records[number], view_);
+  readFields(request.index, request.index.records[number], observation_.record);
   StreamKey key = request.keys.make(request.index, number, request.tenant, settings_.streamBy);
   StreamFigures figures{.state = StreamState::Limited, .signal = key.signal, .tenant = std::move(key.tenant),
                         .name = std::move(key.name), .service = std::move(key.service)};
   StreamClock clock;
-  clock.observe(view_.timeUnixNano);
+  clock.observe(observation_.record.timeUnixNano);
   figures.times.first = figures.times.last = clock.latest();
   figures.tally = absent_.take(id);
   ++figures.tally.records;
@@ -281,8 +281,8 @@ void Shard::pass(const Request& request, std::uint32_t number, std::vector<Flag>
   // It is not judged, but neither is it silent.
   Stream& stream = found->second.held->stream;
   events_.clear();
-  stream.hear(request.moment, events_);
-  for (const Event& event : events_) tell(stream, event, number, flags);
+  stream.touch(request.moment, events_);
+  for (Event& event : events_) report(stream, event, number, flags);
 }
 
 std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number, std::vector<Flag>& flags,
@@ -298,13 +298,13 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   Held& held = find(request, number);
   Stream& stream = held.stream;
   const bool wasLearning = stream.learning();
-  readFields(request.index, record, view_);
+  readFields(request.index, record, observation_.record);
+  observation_.raw = raw;
   events_.clear();
-  stream.hear(request.moment, events_);
-  const Dictionary* const dictionary = stream.dictionary();
-  const std::uint64_t searched = dictionary ? dictionary->version() : 0;
-  const Verdict verdict = stream.observe(view_, raw, content_, events_);
-  if (!content_.unknown.empty()) allowance_.search(stream.key().hash, searched, dictionary->text().size());
+  stream.touch(request.moment, events_);
+  const Verdict verdict = stream.observe(observation_, events_);
+  const ContentScore& content = observation_.content;
+  if (!content.unknown.empty()) allowance_.search(stream.key().hash, content.searchedVersion, content.searchedBytes);
   if (wasLearning && !stream.learning()) {
     --learning;
     held.times.baseline = stream.latestUnixNano();
@@ -325,11 +325,11 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   if (const auto window = stream.window(); windows && window) {
     windows->push_back({number, stream.key().name, *window, stream.metrics(codec_) ? *stream.metrics(codec_) : WindowMetrics{}});
   }
-  for (const Event& event : events_) {
+  for (Event& event : events_) {
     held.tally.add(event.verdict);
-    tell(stream, event, number, flags);
+    report(stream, event, number, flags);
   }
-  if (verdict.flagged) tell(stream, verdict, number, raw, flags);
+  if (verdict.flagged) report(stream, verdict, number, flags);
   return verdict;
 }
 
@@ -342,9 +342,9 @@ Flag& Shard::flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag
   return flag;
 }
 
-void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Flag>& flags) {
-  // That a stream has fallen silent is told in any case: as the only flag until records come again, it may be no power of two.
-  const bool reported = event.ended || stream.report(event.verdict, {}, nullptr) || event.verdict.silentFor > 0;
+void Shard::report(Stream& stream, Event& event, std::uint32_t at, std::vector<Flag>& flags) {
+  // That a stream has fallen silent is reported in any case: as the only flag until records come again, it may be no power of two.
+  const bool reported = event.ended || stream.report(event.verdict, nullptr) || event.verdict.silentFor > 0;
   const OpenAnomaly& anomaly = event.ended ? event.anomaly : stream.anomaly();
   Flag& flag = this->flag(anomaly, at, flags);
   flag.ended = event.ended;
@@ -352,34 +352,31 @@ void Shard::tell(Stream& stream, const Event& event, std::uint32_t at, std::vect
   flag.margin = event.verdict.margin;
   // What is about no record has no attributes.
   if (!reported || !allowance_.describes(true)) return;
-  Finding& finding = *(flag.finding = std::make_unique<Finding>());
-  finding.at = at;
-  finding.record = Finding::noRecord;
-  finding.verdict = event.verdict;
-  finding.timeUnixNano = event.timeUnixNano;
-  finding.ended = event.ended;
-  finding.ending = event.ending;
-  finding.volume = event.volume;
-  finding.fields = event.fields;
-  finding.reported = reported;
-  finding.anomaly = anomaly;
-  describer_.describe(stream, view_, content_, finding, allowance_);
+  Report& report = *(flag.report = std::make_unique<Report>());
+  report.verdict = event.verdict;
+  report.timeUnixNano = event.timeUnixNano;
+  report.ended = event.ended;
+  report.ending = event.ending;
+  report.reported = reported;
+  report.anomaly = anomaly;
+  auto finding = event.finding ? std::move(event.finding) : stream.find(event.verdict, nullptr);
+  describer_.describe(stream, nullptr, std::move(finding), report, allowance_);
 }
 
-void Shard::tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Flag>& flags) {
-  const bool reported = stream.report(verdict, raw, &content_);
+void Shard::report(Stream& stream, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags) {
+  const bool reported = stream.report(verdict, &observation_);
   Flag& flag = this->flag(stream.anomaly(), record, flags);
   flag.record = record;
   flag.reported = reported;
   flag.margin = verdict.margin;
   if (!allowance_.describes(reported)) return;
-  Finding& finding = *(flag.finding = std::make_unique<Finding>());
-  finding.at = finding.record = record;
-  finding.verdict = verdict;
-  finding.timeUnixNano = view_.timeUnixNano;
-  finding.reported = reported;
-  finding.anomaly = stream.anomaly();
-  describer_.describe(stream, view_, content_, finding, allowance_);
+  Report& report = *(flag.report = std::make_unique<Report>());
+  report.record = record;
+  report.verdict = verdict;
+  report.timeUnixNano = observation_.record.timeUnixNano;
+  report.reported = reported;
+  report.anomaly = stream.anomaly();
+  describer_.describe(stream, &observation_, stream.find(verdict, &observation_), report, allowance_);
 }
 
 bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Flag>& flags) {
@@ -387,8 +384,8 @@ bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedba
   if (own == tenants_.end()) return false;
   for (Held& held : own->second.order) {
     events_.clear();
-    if (!held.stream.feedback(anomalyId, feedback, events_)) continue;
-    for (const Event& event : events_) tell(held.stream, event, 0, flags);
+    if (!held.stream.applyFeedback(anomalyId, feedback, events_)) continue;
+    for (Event& event : events_) report(held.stream, event, 0, flags);
     return true;
   }
   return false;

@@ -63,7 +63,7 @@ class Shard {
                                std::vector<WindowReport>* windows);
 
   /// Judges the streams of a tenant that have been silent for long at that moment, behind all records of the request that
-  /// moved its clock there. @param at tells findings apart from other shards' in their order: see Finding::at.
+  /// moved its clock there. @param at tells flags apart from other shards' in their order: see Flag::at.
   void elapse(std::string_view tenant, const Moment& moment, std::uint32_t at, std::vector<Flag>& flags);
 
   /// Counts a record whose stream is beyond its tenant's quota.
@@ -137,8 +137,9 @@ class Shard {
   /// A stream goes from the shelf.
   void forget(const StreamId& id, Bytes packed);
   Flag& flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags);
-  void tell(Stream& stream, const Event& event, std::uint32_t at, std::vector<Flag>& flags);
-  void tell(Stream& stream, const Verdict& verdict, std::uint32_t record, Bytes raw, std::vector<Flag>& flags);
+  void report(Stream& stream, Event& event, std::uint32_t at, std::vector<Flag>& flags);
+  /// Of the record that is being observed.
+  void report(Stream& stream, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags);
 
   const Settings& settings_;
   const Codec& codec_;
@@ -158,8 +159,7 @@ class Shard {
   Allowance allowance_;
   /// Of the anomaly that was flagged last.
   std::shared_ptr<const std::string> flaggedId_;
-  RecordView view_;
-  ContentScore content_;
+  Observation observation_;
   std::vector<Event> events_;
 };
 

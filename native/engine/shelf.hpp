@@ -15,19 +15,9 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "record/stream_key.hpp"
 
 namespace driftlock {
-
-/// Tells streams apart. The hash alone hardly ever meets another tenant's, but that must not depend on chance.
-struct StreamId {
-  std::uint64_t hash = 0;
-  std::string_view tenant;
-
-  bool operator==(const StreamId&) const = default;
-  struct Hash {
-    std::size_t operator()(const StreamId& id) const { return static_cast<std::size_t>(id.hash); }
-  };
-};
 
 /// Of tenants that share something of a limited size, the one that gives of it to a newcomer: that one itself where it has
 /// an equal share or more, else the one that has most. So whatever a tenant asks for, one that has no more than an equal

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "base/bytes.hpp"
-#include "channels/shape/shape.hpp"
 #include "otlp/reader.hpp"
 #include "otlp/value.hpp"
+#include "record/shape_point.hpp"
 
 namespace driftlock {
 

@@ -40,110 +40,53 @@ void Describer::restore(StateReader& read) {
   sinceTest_ = std::min(read.get<std::uint32_t>(), kRecordsPerTest);
 }
 
-void Describer::describe(Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding, Allowance& allowance) {
+void Describer::describe(Stream& stream, const Observation* record, std::unique_ptr<Finding> finding, Report& report, Allowance& allowance) {
   const StreamKey& key = stream.key();
-  finding.signal = key.signal;
-  finding.tenant = key.tenant;
-  finding.stream = key.name;
-  finding.service = key.service;
-  if (finding.ended) {
-    finding.explanation = explainEnding(finding.ending);
+  report.signal = key.signal;
+  report.tenant = key.tenant;
+  report.stream = key.name;
+  report.service = key.service;
+  if (report.ended) {
+    report.explanation = explainEnding(report.ending);
     return;
   }
-  finding.limit = finding.verdict.silentFor > 0 ? stream.silenceLimit() : stream.limit(finding.verdict.channel);
-  if (finding.record != Finding::noRecord) describeRecord(stream, record, content, finding);
-  describeChannel(stream, record, finding);
-  finding.explanation = explain(finding);
-  allowance.annotate(kAttributesSize + finding.stream.size() + finding.explanation.size());
-  measure(stream, finding, allowance);
+  report.limit = stream.limit(report.verdict);
+  Description& description = report.description;
+  description.bits = report.verdict.bits;
+  description.usualBits = report.verdict.usualBits;
+  if (record) {
+    report.traceId = record->record.traceId;
+    report.spanId = record->record.spanId;
+    std::vector<std::uint32_t> starts;
+    render(record->record, description.text, &starts);
+    if (finding) finding->mark(starts, description.novel);
+    text::makeReadable(description.text, &description.novel);
+  }
+  if (finding) finding->describe(stream.texts(), description);
+  report.gravity = record ? gravityOf(record->record) : description.gravity;
+  report.explanation = explain(report);
+  allowance.annotate(kAttributesSize + report.stream.size() + report.explanation.size());
+  measure(stream, report, allowance);
 }
 
-void Describer::describeChannel(const Stream& stream, const RecordView& record, Finding& finding) const {
-  const auto name = [&](std::uint32_t id) {
-    std::string text = stream.templateText(id);
-    text::makeReadable(text);
-    return text;
-  };
-  if (finding.verdict.silentFor > 0) {
-    // Nothing comes: as grave as an error.
-    finding.gravity = Gravity::Error;
-    finding.field = "count";
-    return;
-  }
-  const bool span = finding.signal == otlp::Signal::Traces;
-  switch (finding.verdict.channel) {
-    case Channel::Sequence:
-      for (const ExpectedId& expected : stream.expectedNext(kMostNext)) {
-        std::string text = expected.id == end_of_session ? "the end of the session" : name(expected.id);
-        if (!text.empty()) finding.next.push_back(std::move(text));
-      }
-      break;
-    case Channel::Volume:
-      finding.range = {.low = finding.volume.low, .high = finding.volume.high};
-      finding.observed = finding.volume.count;
-      if (std::string text = finding.volume.total ? "" : name(finding.volume.id); !text.empty()) finding.next.push_back(std::move(text));
-      finding.field = "count";
-      break;
-    case Channel::Fields:
-      finding.range = {.low = finding.fields.finding.low, .high = finding.fields.finding.high};
-      finding.observed = finding.fields.finding.number;
-      finding.field = finding.fields.name;
-      break;
-    case Channel::Value:
-      finding.range = stream.expectedRange();
-      finding.observed = span ? static_cast<double>(record.duration) : stream.observedValue();
-      finding.field = span ? "duration" : "value";
-      break;
-    case Channel::Paths: {
-      const PathFinding& path = *stream.pathFinding();
-      finding.path = {name(path.child), name(path.parent), name(path.usual)};
-      finding.field = "parent_span_id";
-      break;
-    }
-    case Channel::Shape: {
-      const ShapeFinding& shape = finding.shape = *stream.shapeFinding();
-      const bool quantile = shape.quantile >= 0;
-      finding.range = {.low = shape.low, .high = shape.high};
-      finding.observed = quantile ? shape.value : shape.share;
-      finding.field = quantile ? "quantile" : "buckets";
-      break;
-    }
-    default:
-      break;
-  }
-}
-
-void Describer::describeRecord(const Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding) const {
-  finding.traceId = record.traceId;
-  finding.spanId = record.spanId;
-  finding.gravity = gravityOf(record);
-  std::vector<std::uint32_t> starts;
-  render(record, finding.text, &starts);
-  if (finding.verdict.channel == Channel::Content) {
-    novelRanges(record, content, starts, finding.novel);
-    finding.field = blamedField(record, content, stream.key().signal);
-  }
-  text::makeReadable(finding.text, &finding.novel);
-}
-
-void Describer::measure(Stream& stream, Finding& finding, Allowance& allowance) {
+void Describer::measure(Stream& stream, Report& report, Allowance& allowance) {
   if (allowance.spent()) return;
   // Reports say how the window is now; records between two of them need not be measured so often.
-  const bool fresh = stream.measured(finding.reported ? 1 : kHopsPerMetrics);
+  const bool fresh = stream.measured(report.reported ? 1 : kHopsPerMetrics);
   if (!fresh) allowance.spend(Allowance::kMetrics);
-  const WindowMetrics* metrics = fresh ? &stream.measuredMetrics() : stream.metrics(codec_);
+  const WindowMetrics* metrics = fresh ? &stream.windows().measuredMetrics() : stream.metrics(codec_);
   if (!metrics) return;
-  finding.hasMetrics = true;
-  finding.metrics = *metrics;
-  finding.codec = toString(settings_.codec);
-  finding.windowRecords = static_cast<std::uint32_t>(stream.windowRecords());
-  if (!finding.reported) return;
+  report.hasMetrics = true;
+  report.metrics = *metrics;
+  report.codec = toString(settings_.codec);
+  report.windowRecords = static_cast<std::uint32_t>(stream.windows().records());
+  if (!report.reported) return;
   allowance.spend(Allowance::kReport);
   std::vector<std::string> baseline, window;
-  stream.texts(baseline, window);
-  if (finding.verdict.channel == Channel::Content) finding.nearest = nearestOf(baseline, finding.text, matcher_);
-  text::makeReadable(finding.nearest);
-  if (finding.anomaly.occurrences != 1) return;
+  stream.windows().texts(stream.key(), baseline, window);
+  if (report.description.wantsNearest) report.nearest = nearestOf(baseline, report.description.text, matcher_);
+  text::makeReadable(report.nearest);
+  if (report.anomaly.occurrences != 1) return;
   // The first report alone carries what it takes to judge it again, and the test that is dear.
   auto join = [](const std::vector<std::string>& texts) {
     std::string all;
@@ -157,13 +100,13 @@ void Describer::measure(Stream& stream, Finding& finding, Allowance& allowance) 
     return owned;
   };
   const std::string windowText = join(window);
-  finding.windowBytes = windowText.size();
-  finding.baselineExcerpt = packed(join(baseline));
-  finding.windowExcerpt = packed(windowText);
-  test(baseline, window, finding, allowance);
+  report.windowBytes = windowText.size();
+  report.baselineExcerpt = packed(join(baseline));
+  report.windowExcerpt = packed(windowText);
+  test(baseline, window, report, allowance);
 }
 
-void Describer::test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding,
+void Describer::test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Report& report,
                      Allowance& allowance) {
   if (tests_ == 0 || settings_.permutations == 0) return;
   auto views = [&](const std::vector<std::string>& texts) {
@@ -179,10 +122,10 @@ void Describer::test(const std::vector<std::string>& baseline, const std::vector
   const auto block = static_cast<std::uint32_t>(std::min({std::size_t{kBlock}, b.size(), w.size()}));
   if (block == 0) return;
   --tests_;
-  finding.permutation = permutationTest(
+  report.permutation = permutationTest(
       b, w, codec_,
       {.permutations = settings_.permutations, .block = block, .stopAfter = kStopAfter, .seed = settings_.seed});
-  allowance.spend(Allowance::kPermutation * (1 + finding.permutation.permutations));
+  allowance.spend(Allowance::kPermutation * (1 + report.permutation.permutations));
 }
 
 }  // namespace driftlock

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@
 namespace driftlock {
 
 /// Adds to a flagged verdict what a person needs to judge it: the record and what is new in it, what was expected instead, the
-/// window's figures; with an anomaly's first report also what it takes to compute them again, and a permutation test.
+/// window's metrics; with an anomaly's first report also what it takes to compute them again, and a permutation test.
 class Describer {
  public:
   /// `codec` measures the window; `excerpts` compresses what an anomaly keeps of it; `matcher` (LZ4) finds the record of the
@@ -24,19 +25,17 @@ class Describer {
   /// A record was judged. Every so many earn a permutation test, so that a storm of anomalies does not stop the engine.
   void pass();
 
-  /// Of a finding whose verdict, time and anomaly are set. `record` and `content`: the record that is being judged. What it
-  /// costs is taken off the allowance; when that is spent, the figures that are dear are left out.
-  void describe(Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding, Allowance& allowance);
+  /// Completes a report whose verdict, time and anomaly are set. `record` is the one that was flagged, null if the report is
+  /// about none; `finding` is what the channel found, null if there is nothing. What it costs is taken off the allowance; when
+  /// that is spent, the metrics that are expensive are left out.
+  void describe(Stream& stream, const Observation* record, std::unique_ptr<Finding> finding, Report& report, Allowance& allowance);
 
   void snapshot(std::vector<std::uint8_t>& out) const;
   void restore(StateReader& read);
 
  private:
-  void describeRecord(const Stream& stream, const RecordView& record, const ContentScore& content, Finding& finding) const;
-  void describeChannel(const Stream& stream, const RecordView& record, Finding& finding) const;
-  void measure(Stream& stream, Finding& finding, Allowance& allowance);
-  void test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Finding& finding,
-            Allowance& allowance);
+  void measure(Stream& stream, Report& report, Allowance& allowance);
+  void test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Report& report, Allowance& allowance);
 
   const Settings& settings_;
   const Codec& codec_;

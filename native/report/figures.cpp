@@ -19,7 +19,7 @@ void Tally::add(const Tally& other) {
 
 void StreamFigures::encode(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
-  write(static_cast<std::uint8_t>(state)), write(static_cast<std::uint8_t>(signal)), write(static_cast<std::uint8_t>(shown(tally.channel)));
+  write(static_cast<std::uint8_t>(state)), write(static_cast<std::uint8_t>(signal)), write(infoOf(tally.channel).number);
   write(progress);
   write(times.first), write(times.last), write(times.baseline);
   write(tally.records), write(tally.flagged), write(tally.withheld), write(tally.score), write(tally.pValue);

@@ -7,7 +7,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "engine/shelf.hpp"
 #include "stream/stream.hpp"
 
 namespace driftlock {
@@ -23,7 +22,7 @@ struct Tally {
   std::uint64_t withheld = 0;
   /// Of the strangest verdict.
   double score = 0;
-  Channel channel = Channel::None;
+  ChannelId channel = ChannelId::None;
   double pValue = 1;
 
   /// Besides the count of records.

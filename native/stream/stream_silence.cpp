@@ -1,11 +1,13 @@
-#include "stream/stream.hpp"
-
 #include <algorithm>
 
 #include "base/portable_math.hpp"
+#include "stream/stream.hpp"
+#include "text/sentence.hpp"
 
 namespace driftlock {
 namespace {
+
+constexpr std::uint64_t kDayNanos = 86'400'000'000'000;
 
 /// Of what the budget lets be flagged by chance, the part that silences of the whole stream may take. Their limit is asked
 /// again every so many gaps.
@@ -17,16 +19,37 @@ constexpr std::uint64_t kSilenceEvery = 16;
 constexpr std::uint64_t kGone = 4;
 constexpr double kGoneMargin = 128;
 
+/// No records of the whole stream for so long, of which so many are usual in that time.
+class SilenceFinding final : public Finding {
+ public:
+  SilenceFinding(std::uint64_t nanos, double expected) : seconds_(static_cast<double>(nanos) / 1e9), expected_(expected) {}
+
+  void describe(const Texts&, Description& out) const override {
+    // Nothing comes: as grave as an error.
+    out.gravity = Gravity::Error;
+    out.field = "count";
+    out.sentence = "No records for " + text::duration(seconds_) + "; usually one every " + text::duration(seconds_ / std::max(expected_, 1e-9));
+  }
+
+ private:
+  double seconds_, expected_;
+};
+
 }  // namespace
 
-void Stream::hear(const Moment& moment, std::vector<Event>& events) {
+std::uint64_t Stream::silentAt() const {
+  if (learning() || silence_.isJudged() || silentAfter_ == 0) return 0;
+  return silence_.heard().now + std::max(silentAfter_, silentAgain_);
+}
+
+void Stream::touch(const Moment& moment, std::vector<Event>& events) {
   if (moment.now == silence_.heard().now) return;
   resumed_ = silence_.isJudged();
   silentAgain_ = 0;
-  if (resumed_ && anomaly_.occurrences > 0 && evidence_.back().silence > 0) {
-    evidence_.back().silence = Silence::octaves(silence_.lasting(moment));
-    if (anomaly_.occurrences == 1) {
-      anomaly_.endUnixNano = std::max(anomaly_.endUnixNano, anomaly_.startUnixNano + silence_.shown(moment));
+  if (resumed_ && anomalies_.open() && anomalies_.latest().silence > 0) {
+    anomalies_.latest().silence = Silence::octaves(silence_.lasting(moment));
+    if (anomaly().occurrences == 1) {
+      anomalies_.extend(anomaly().startUnixNano + silence_.shown(moment));
       endAnomaly(Ending::Resumed, events);
     }
   }
@@ -37,32 +60,36 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   const double limit = silenceChance();
   silentAfter_ = silence_.after(limit);
   if (silentAt() == 0 || silentAt() > moment.now) return;
-  const std::uint64_t lasted = silence_.lasting(moment);
+  const std::uint64_t lasted = silence_.lasting(moment), now = clock_.now() + lasted;
   // What was flagged before it has long been quiet, though no record says so.
-  if (anomaly_.occurrences > 0 && clock_.now() + lasted - flaggedAt_ > kQuietNanos) endAnomaly(Ending::Quiet, events);
-  Verdict verdict{.channel = Channel::Volume, .silentFor = silence_.shown(moment)};
+  if (anomalies_.quiet(now)) endAnomaly(Ending::Quiet, events);
+  Verdict verdict{.channel = Silence::kChannel, .silentFor = silence_.shown(moment)};
   verdict.pValue = std::min(limit, silence_.chance(lasted));
   if (lasted >= kGone * silentAfter_) verdict.pValue = std::min(verdict.pValue, limit / kGoneMargin);
   verdict.channelScore = verdict.bits = -portable_log2(verdict.pValue);
-  verdict.score = verdict.bits / -portable_log2(kStrangeChance);
-  const double expected = budget_.units_per_day() * static_cast<double>(verdict.silentFor) / static_cast<double>(kDayNanos);
-  budget_.observe(clock_.now() + lasted);
-  decide(verdict, limit);
+  verdict.score = verdict.bits / -portable_log2(Judge::kStrangeChance);
+  const double expected = judge_.budget().units_per_day() * static_cast<double>(verdict.silentFor) / static_cast<double>(kDayNanos);
+  judge_.count(now);
+  judge_.decide(verdict, limit, anomalies_.open());
   if (!verdict.flagged) {
     // It grows stranger as it lasts.
     silentAgain_ = 2 * lasted;
     return;
   }
   silence_.judged(moment);
-  events.push_back({.verdict = verdict,
-                    .timeUnixNano = clock_.latest() == 0 ? moment.event : clock_.latest() + verdict.silentFor,
-                    .volume = {.kind = VolumeKind::silence, .total = true, .expected = expected, .silent_for = lasted, .bits = verdict.bits}});
+  Event& event = events.emplace_back();
+  event.verdict = verdict;
+  event.timeUnixNano = clock_.latest() == 0 ? moment.event : clock_.latest() + verdict.silentFor;
+  event.finding = std::make_unique<SilenceFinding>(verdict.silentFor, expected);
 }
 
-/// The largest chance of a silence that is strange enough.
 double Stream::silenceChance() const {
-  const double records = static_cast<double>(seen_) / static_cast<double>(std::max<std::uint64_t>(1, silence_.learnt()));
-  return std::min(kLargestLimit, kSilenceShare * budget_.limit() * std::max(1.0, records));
+  const double records = static_cast<double>(seen()) / static_cast<double>(std::max<std::uint64_t>(1, silence_.learnt()));
+  return std::min(Judge::kLargestLimit, kSilenceShare * judge_.budget().limit() * std::max(1.0, records));
+}
+
+double Stream::limit(const Verdict& verdict) const {
+  return verdict.silentFor > 0 ? -portable_log2(silenceChance()) : judge_.limit(verdict.channel);
 }
 
 }  // namespace driftlock

@@ -39,7 +39,7 @@ struct Bench {
     return out;
   }
 
-  ContentChannel channel{24 * 1024, hashOfStream(publicHashKey, 7)};
+  ContentModel channel{24 * 1024, hashOfStream(publicHashKey, 7)};
   RecordView record;
   ContentScore content;
   std::vector<std::uint8_t> raw;
@@ -67,7 +67,7 @@ void texts_sent_as_bytes() {
 }
 
 void links_are_looked_at() {
-  ContentChannel channel{24 * 1024, hashOfStream(publicHashKey, 7)};
+  ContentModel channel{24 * 1024, hashOfStream(publicHashKey, 7)};
   RecordView record;
   ContentScore content;
   const auto score = [&](const Message& message) {
@@ -183,10 +183,10 @@ void snapshot_goes_on() {
   }
   CHECK(same);
   for (std::size_t cut = 0; cut < bytes.size(); cut += 1 + bytes.size() / 60) {
-    ContentChannel other(24 * 1024, hashOfStream(publicHashKey, 7));
+    ContentModel other(24 * 1024, hashOfStream(publicHashKey, 7));
     CHECK(!other.restore(Bytes(bytes).first(cut)));
   }
-  ContentChannel smaller(1024, hashOfStream(publicHashKey, 7));
+  ContentModel smaller(1024, hashOfStream(publicHashKey, 7));
   CHECK(!smaller.restore(bytes));
 }
 

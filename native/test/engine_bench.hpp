@@ -117,7 +117,7 @@ inline std::map<std::string, StreamFigures> Bench::figures(std::size_t most) {
       read(f.tenant), read(f.name), read(f.service);
       f.state = static_cast<StreamState>(state);
       f.signal = static_cast<otlp::Signal>(signal);
-      f.tally.channel = static_cast<Channel>(channel);
+      f.tally.channel = static_cast<ChannelId>(channel);
       CHECK(told.emplace(f.tenant + ": " + f.name, f).second);
     }
     CHECK(read.done());

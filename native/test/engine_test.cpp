@@ -220,7 +220,7 @@ void tells_figures() {
   shop = bench.figures()["acme: logs service.name=shop"];
   CHECK(shop.state == StreamState::Watching && shop.progress == 1);
   CHECK(shop.tally.records == 303 && shop.tally.flagged >= 3);
-  CHECK(shop.tally.score > 1 && shop.tally.channel == Channel::Content && shop.tally.pValue < 0.01);
+  CHECK(shop.tally.score > 1 && shop.tally.channel == ChannelId::Content && shop.tally.pValue < 0.01);
   CHECK(shop.times.first == start + second && shop.times.last == clock);
   CHECK(shop.times.baseline == start + 200 * second);
 

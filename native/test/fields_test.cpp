@@ -38,7 +38,7 @@ enum Key : std::uint64_t { status = 11, method, latency, id, time_of, region, ex
 enum class Odd { nothing, errors, random_words, frozen, swapped, slow, other_region, vanished, appeared, jitter, moved };
 
 std::uint64_t hash_of(const std::string& word) { return KeyedHash({1, 2})(bytesOf(word)); }
-void add(FieldsChannel& channel, std::uint64_t key, const std::string& word) { channel.word(key, hash_of(word), bytesOf(word)); }
+void add(FieldsModel& channel, std::uint64_t key, const std::string& word) { channel.word(key, hash_of(word), bytesOf(word)); }
 
 constexpr std::uint32_t block = 240;
 
@@ -47,7 +47,7 @@ struct Source {
   std::int64_t clock = 1'700'000'000'000;
 
   /// The next record into the channel; true where it completes a block.
-  bool record(FieldsChannel& channel, Odd odd) {
+  bool record(FieldsModel& channel, Odd odd) {
     channel.number(status, random.uniform() < (odd == Odd::errors ? 0.3 : 0.02) ? 500 : 200);
     const double u = random.uniform();
     const bool swapped = odd == Odd::swapped;
@@ -65,7 +65,7 @@ struct Source {
 };
 
 struct Stream {
-  FieldsChannel channel{block};
+  FieldsModel channel{block};
   Source source;
 
   explicit Stream(int blocks) {
@@ -92,7 +92,7 @@ struct Stream {
 
 void says_when_it_learns() {
   Stream s(0);
-  for (std::uint32_t i = 0; i < FieldsChannel::learning_blocks; ++i) {
+  for (std::uint32_t i = 0; i < FieldsModel::learning_blocks; ++i) {
     CHECK(s.channel.learning());
     CHECK(!s.learn(Odd::nothing).judged);
   }
@@ -129,8 +129,8 @@ void says_what_rose() {
   CHECK(f.low == 200 && f.high == 200);
 
   f = s.look(Odd::frozen).second;
-  CHECK(f.kind == Kind::word && f.word == FieldsChannel::word_of(hash_of("POST")) && f.share == 1);
-  CHECK(f.usual_word == FieldsChannel::word_of(hash_of("GET")));
+  CHECK(f.kind == Kind::word && f.word == FieldsModel::word_of(hash_of("POST")) && f.share == 1);
+  CHECK(f.usual_word == FieldsModel::word_of(hash_of("GET")));
   CHECK_NEAR(f.usual_share, 0.2, 0.12);
 
   s.judge(Odd::other_region);
@@ -185,7 +185,7 @@ void goes_on_from_a_snapshot() {
     for (std::uint32_t i = 0; i < block / 3; ++i) s.source.record(s.channel, Odd::nothing);
     std::vector<std::uint8_t> bytes, again;
     s.channel.snapshot(bytes);
-    FieldsChannel copy(block);
+    FieldsModel copy(block);
     CHECK(copy.restore({bytes.data(), bytes.size()}));
     copy.snapshot(again);
     CHECK(bytes == again);
@@ -216,7 +216,7 @@ void refuses_damaged_snapshots() {
   std::vector<std::uint8_t> bytes;
   s.channel.snapshot(bytes);
   const auto taken = [](const std::vector<std::uint8_t>& from, std::size_t size) {
-    FieldsChannel channel(block);
+    FieldsModel channel(block);
     return channel.restore({from.data(), size});
   };
   for (std::size_t size = 0; size < bytes.size(); size += 7) CHECK(!taken(bytes, size));
@@ -230,7 +230,7 @@ void refuses_damaged_snapshots() {
   for (int i = 0; i < 2'000; ++i) {
     auto wrong = bytes;
     wrong[random.next() % wrong.size()] ^= static_cast<std::uint8_t>(1 + random.next() % 255);
-    FieldsChannel channel(block);
+    FieldsModel channel(block);
     if (!channel.restore({wrong.data(), wrong.size()})) continue;
     ++restored;
     Source source = s.source;
@@ -247,7 +247,7 @@ void refuses_damaged_snapshots() {
 }
 
 void stays_within_its_bounds() {
-  FieldsChannel channel(64);
+  FieldsModel channel(64);
   Random random;
   for (int b = 0; b < 40; ++b) {
     for (std::uint32_t i = 0; i < 64; ++i) {
@@ -268,7 +268,7 @@ void stays_within_its_bounds() {
 void takes_numbers_of_any_kind() {
   const double inf = std::numeric_limits<double>::infinity();
   const double strange[] = {inf, -inf, std::nan(""), 0, -0.0, 5e-324, 1.7e308, -1.7e308, 1e-300};
-  FieldsChannel channel(64);
+  FieldsModel channel(64);
   Random random;
   for (int b = 0; b < 80; ++b) {
     for (int i = 0; i < 64; ++i) {
@@ -293,13 +293,13 @@ void takes_numbers_of_any_kind() {
 }
 
 void gives_room_to_what_is_used() {
-  FieldsChannel channel(64);
+  FieldsModel channel(64);
   const auto run = [&](std::uint64_t first, int blocks) {
     FieldsVerdict verdict;
     FieldFinding finding;
     for (int b = 0; b < blocks; ++b) {
       for (int i = 0; i < 64; ++i) {
-        for (std::uint64_t f = 0; f < FieldsChannel::max_columns; ++f) add(channel, first + f, "value");
+        for (std::uint64_t f = 0; f < FieldsModel::max_columns; ++f) add(channel, first + f, "value");
         channel.end();
       }
       verdict = channel.judge();

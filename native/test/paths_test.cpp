@@ -119,11 +119,10 @@ void a_stream_sees_it() {
   Settings settings;
   Stream stream({.hash = 1, .signal = otlp::Signal::Traces, .tenant = "t", .name = "traces"}, settings);
   Random random(3);
-  RecordView record;
-  ContentScore content;
+  Observation observation;
   std::vector<Event> events;
   int number = 0;
-  Channel flagged = Channel::None;
+  ChannelId flagged = ChannelId::None;
   const auto visit = [&](bool astray) {
     ++number;
     const auto id = [&](char c) { return std::string(1, c) + std::to_string(1'000'000 + number); };
@@ -134,11 +133,12 @@ void a_stream_sees_it() {
                                                 .trace = "trace-" + id('t'),
                                                 .span = own,
                                                 .parent = parent});
-      readFields(otlp::Signal::Traces, otlp::MetricType::None, message, record);
+      readFields(otlp::Signal::Traces, otlp::MetricType::None, message, observation.record);
+      observation.raw = message;
       events.clear();
-      const Verdict verdict = stream.observe(record, message, content, events);
+      const Verdict verdict = stream.observe(observation, events);
       if (!verdict.flagged) return;
-      stream.report(verdict, message, &content);
+      stream.report(verdict, &observation);
       flagged = verdict.channel;
     };
     span("GET cache", id('c'), id('r'), 1);
@@ -146,10 +146,10 @@ void a_stream_sees_it() {
     span("GET /search", id('r'), "", 0);
   };
   for (int i = 0; i < 3'000; ++i) visit(false);
-  CHECK(flagged == Channel::None);
+  CHECK(flagged == ChannelId::None);
   visit(true);
-  CHECK(flagged == Channel::Paths && shown(flagged) == Channel::Sequence);
-  CHECK(stream.limit(Channel::Paths) < 9);
+  CHECK(flagged == ChannelId::Paths && infoOf(flagged).name == "sequence");
+  CHECK(stream.limit(Verdict{.channel = ChannelId::Paths}) < 9);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What is said of a finding.
+// What is said of a flagged verdict.
 
 #include "report/report.hpp"
 
@@ -10,6 +10,7 @@
 
 #include "requests.hpp"
 #include "test.hpp"
+#include "text/sentence.hpp"
 
 using namespace driftlock;
 
@@ -26,16 +27,12 @@ void writesNumbersAsPrintfDoes() {
     values.push_back(static_cast<double>(random.below(100'000)) / 1'000);
   }
   for (const double value : values) {
-    Finding finding;
-    finding.text = "some text";
-    finding.novel = {{0, 4}};
-    finding.verdict.channel = Channel::Content;
-    finding.verdict.channelScore = finding.verdict.bits = finding.limit = value;
+    Report report;
+    report.description.sentence = text::fixed(value, 0) + " bits";
+    report.verdict.channelScore = report.limit = value;
     char expected[2'000];
-    std::snprintf(expected, sizeof expected,
-                  "4 of the record's 9 bytes are new to this stream, such as \"some\"; they cost %.0f bits; score %.2f against a limit of "
-                  "%.2f, p = 1", value, value, value);
-    CHECK(explain(finding) == expected);
+    std::snprintf(expected, sizeof expected, "%.0f bits; score %.2f against a limit of %.2f, p = 1", value, value, value);
+    CHECK(explain(report) == expected);
   }
 }
 

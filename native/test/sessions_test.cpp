@@ -7,11 +7,11 @@
 
 using namespace driftlock;
 using namespace driftlock::test;
-using Lesson = SequenceChannel::Lesson;
+using Lesson = Sessions::Lesson;
 
 namespace {
 
-double run(SequenceChannel& channel, std::uint64_t key, const std::vector<std::uint32_t>& ids, Lesson lesson, std::uint64_t time = start) {
+double run(Sessions& channel, std::uint64_t key, const std::vector<std::uint32_t>& ids, Lesson lesson, std::uint64_t time = start) {
   SequenceVerdict verdict;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     verdict = channel.observe(key, ids[i], i + 1 == ids.size(), time);
@@ -22,7 +22,7 @@ double run(SequenceChannel& channel, std::uint64_t key, const std::vector<std::u
 }
 
 void learns_whole_sessions() {
-  SequenceChannel channel;
+  Sessions channel;
   const std::vector<std::uint32_t> normal = {1, 2, 3, 4};
   for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, normal, Lesson::Learn);
   const double usual = run(channel, 100, normal, Lesson::Known);
@@ -45,7 +45,7 @@ void learns_whole_sessions() {
 }
 
 void sessions_are_told_apart() {
-  SequenceChannel channel;
+  Sessions channel;
   for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3, 4}, Lesson::Learn);
   const double alone = run(channel, 99, {1, 2, 3, 4}, Lesson::Known);
   double a = 0, b = 0;
@@ -59,7 +59,7 @@ void sessions_are_told_apart() {
 }
 
 void open_sessions_are_bounded() {
-  SequenceChannel channel;
+  Sessions channel;
   std::size_t ended = 0, most = 0;
   for (std::uint64_t i = 1; i <= 5'000; ++i) {
     for (std::uint32_t id = 0; id < 3; ++id) {
@@ -85,7 +85,7 @@ void open_sessions_are_bounded() {
 }
 
 void quiet_sessions_end() {
-  SequenceChannel channel;
+  Sessions channel;
   for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3}, Lesson::Learn);
   channel.observe(7, 1, false, start);
   channel.accept(Lesson::Known);
@@ -102,18 +102,18 @@ void quiet_sessions_end() {
 }
 
 void lone_records_are_trivial() {
-  SequenceChannel channel;
+  Sessions channel;
   for (std::uint64_t i = 1; i <= 70; ++i) run(channel, i, {1}, Lesson::Learn);
   CHECK(channel.trivial());
-  SequenceChannel other;
+  Sessions other;
   for (std::uint64_t i = 1; i <= 70; ++i) run(other, i, {1, 2}, Lesson::Learn);
   CHECK(!other.trivial());
 }
 
 void snapshot_goes_on() {
-  SequenceChannel a, b;
+  Sessions a, b;
   Random random(2);
-  const auto step = [&](SequenceChannel& channel, std::uint64_t key, std::uint32_t id, bool last, std::uint64_t time) {
+  const auto step = [&](Sessions& channel, std::uint64_t key, std::uint32_t id, bool last, std::uint64_t time) {
     const SequenceVerdict verdict = channel.observe(key, id, last, time);
     channel.accept(verdict.score > 12 ? Lesson::Strange : Lesson::Learn);
     double sum = verdict.score + verdict.bits;
@@ -136,11 +136,11 @@ void snapshot_goes_on() {
   bool same = true;
   for (int i = 0; i < 4'000; ++i) draw([&](auto key, auto id, bool last) { same = same && step(a, key, id, last, time) == step(b, key, id, last, time); });
   CHECK(same);
-  for (std::size_t cut = 0; cut < saved.size(); cut += 1 + saved.size() / 90) CHECK(!SequenceChannel().restore(Bytes(saved).first(cut)));
+  for (std::size_t cut = 0; cut < saved.size(); cut += 1 + saved.size() / 90) CHECK(!Sessions().restore(Bytes(saved).first(cut)));
   for (int round = 0; round < 3'000; ++round) {
     auto hostile = saved;
     for (int k = 0; k < 2; ++k) hostile[random.below(static_cast<std::uint32_t>(hostile.size()))] = static_cast<std::uint8_t>(random.next());
-    SequenceChannel victim;
+    Sessions victim;
     if (!victim.restore(hostile)) continue;
     for (int i = 0; i < 5; ++i) draw([&](auto key, auto id, bool last) { step(victim, key, id, last, time); });
   }

@@ -70,7 +70,7 @@ double heavy(Random& random) { return random.below(30) == 0 ? 1500 : usual(rando
 void finds_shapes() {
   for (const bool exponential : {false, true}) {
     Random random(1);
-    ShapeChannel channel(exponential ? ShapeChannel::Kind::Exponential : ShapeChannel::Kind::Explicit);
+    ShapeModel channel(exponential ? ShapeModel::Kind::Exponential : ShapeModel::Kind::Explicit);
     const auto point = [&](const std::vector<double>& values) { return exponential ? exponentialPoint(values, 5) : explicitPoint(values); };
     double most = 0;
     for (int i = 0; i < 1'000; ++i) {
@@ -92,7 +92,7 @@ void finds_shapes() {
 /// What varies by itself from point to point is no news, however many values a point has.
 void clusters_are_usual() {
   Random random(2);
-  ShapeChannel channel(ShapeChannel::Kind::Explicit);
+  ShapeModel channel(ShapeModel::Kind::Explicit);
   double most = 0;
   const auto wavering = [&] {
     const double factor = std::exp(0.3 * normal(random));
@@ -110,7 +110,7 @@ void clusters_are_usual() {
 
 void differences_of_cumulative_points() {
   Random a(3), b(3);
-  ShapeChannel delta(ShapeChannel::Kind::Explicit), cumulative(ShapeChannel::Kind::Explicit);
+  ShapeModel delta(ShapeModel::Kind::Explicit), cumulative(ShapeModel::Kind::Explicit);
   std::array<std::uint64_t, 12> since{};
   explicitPoint(draw(b, 40), &since);
   CHECK(!cumulative.observe(explicitPoint({}, &since), true));
@@ -132,7 +132,7 @@ void differences_of_cumulative_points() {
 
 void same_differences_same_scores() {
   Random random(4);
-  ShapeChannel delta(ShapeChannel::Kind::Explicit), cumulative(ShapeChannel::Kind::Explicit);
+  ShapeModel delta(ShapeModel::Kind::Explicit), cumulative(ShapeModel::Kind::Explicit);
   std::array<std::uint64_t, 12> since{};
   cumulative.observe(explicitPoint({1, 2, 3}, &since), true);
   for (int i = 0; i < 100; ++i) {
@@ -149,7 +149,7 @@ void same_differences_same_scores() {
 /// The scale may change from point to point.
 void scales_are_brought_together() {
   Random random(5);
-  ShapeChannel channel(ShapeChannel::Kind::Exponential);
+  ShapeModel channel(ShapeModel::Kind::Exponential);
   double most = 0;
   for (int i = 0; i < 600; ++i) {
     const auto finding = channel.observe(exponentialPoint(draw(random, 200), i % 7 == 3 ? 0 : 3 + i % 4), false);
@@ -170,7 +170,7 @@ void scales_are_brought_together() {
 
 void zero_and_negative_values_count() {
   Random random(6);
-  ShapeChannel channel(ShapeChannel::Kind::Exponential);
+  ShapeModel channel(ShapeModel::Kind::Exponential);
   const auto values = [&](int zeros, int negatives) {
     std::vector<double> all = draw(random, 100);
     all.insert(all.end(), static_cast<std::size_t>(zeros), 0.0);
@@ -191,7 +191,7 @@ void zero_and_negative_values_count() {
 
 void summaries() {
   Random random(7);
-  ShapeChannel channel(ShapeChannel::Kind::Quantiles);
+  ShapeModel channel(ShapeModel::Kind::Quantiles);
   const auto point = [&](double p99) {
     ShapePoint p;
     p.quantile(0.5, 60 * std::exp(0.1 * normal(random)));
@@ -216,8 +216,8 @@ void summaries() {
 void hostile_points() {
   const std::uint64_t huge = std::numeric_limits<std::uint64_t>::max();
   Random random(8);
-  for (const auto kind : {ShapeChannel::Kind::Explicit, ShapeChannel::Kind::Exponential, ShapeChannel::Kind::Quantiles}) {
-    ShapeChannel channel(kind);
+  for (const auto kind : {ShapeModel::Kind::Explicit, ShapeModel::Kind::Exponential, ShapeModel::Kind::Quantiles}) {
+    ShapeModel channel(kind);
     for (int i = 0; i < 3'000; ++i) {
       ShapePoint point;
       const std::size_t buckets = 1 + random.below(300);
@@ -226,17 +226,17 @@ void hostile_points() {
       double bound = random.below(50) ? -10 : -infinity;
       for (std::size_t b = 0; b < buckets; ++b) {
         const std::uint64_t count = random.below(9) ? random.below(50) : random.below(2) ? huge : huge / 2;
-        if (kind == ShapeChannel::Kind::Explicit) {
+        if (kind == ShapeModel::Kind::Explicit) {
           point.bucket(bound, count);
           bound += random.below(1'000) ? uniform(random) * (random.below(20) ? 10 : 1e300) : std::nan("");
-        } else if (kind == ShapeChannel::Kind::Exponential) {
+        } else if (kind == ShapeModel::Kind::Exponential) {
           point.exponential(scale, index, random.below(2) == 0, count);
           index += random.below(5) ? 1 : random.next();
         } else {
           point.quantile(uniform(random), std::bit_cast<double>((std::uint64_t{random.next()} << 32) + random.next()));
         }
       }
-      if (kind == ShapeChannel::Kind::Exponential) point.zero(scale, random.below(3) ? 0 : huge);
+      if (kind == ShapeModel::Kind::Exponential) point.zero(scale, random.below(3) ? 0 : huge);
       point.finish();
       CHECK(point.buckets().size() <= ShapePoint::mostBuckets + 1);
       const auto finding = channel.observe(point, random.below(2) == 0);
@@ -246,7 +246,7 @@ void hostile_points() {
     CHECK(channel.memory() < 12 * 1024);
     std::vector<std::uint8_t> bytes, again;
     channel.snapshot(bytes);
-    ShapeChannel copy(kind);
+    ShapeModel copy(kind);
     CHECK(copy.restore(bytes));
     copy.snapshot(again);
     CHECK(bytes == again);
@@ -254,9 +254,9 @@ void hostile_points() {
       std::vector<std::uint8_t> changed = bytes;
       changed[random.below(static_cast<std::uint32_t>(changed.size()))] = static_cast<std::uint8_t>(random.next());
       if (i % 10 == 0) changed.resize(random.below(static_cast<std::uint32_t>(changed.size())));
-      ShapeChannel victim(kind);
+      ShapeModel victim(kind);
       if (!victim.restore(changed)) continue;
-      victim.observe(kind == ShapeChannel::Kind::Explicit ? explicitPoint(draw(random, 50)) : exponentialPoint(draw(random, 50), i % 5), i % 2 == 0);
+      victim.observe(kind == ShapeModel::Kind::Explicit ? explicitPoint(draw(random, 50)) : exponentialPoint(draw(random, 50), i % 5), i % 2 == 0);
       victim.learn();
     }
   }
@@ -279,7 +279,7 @@ void goes_on_from_a_snapshot() {
   for (const bool cumulative : {false, true}) {
     Random random(9);
     std::array<std::uint64_t, 12> since{};
-    ShapeChannel channel(ShapeChannel::Kind::Explicit);
+    ShapeModel channel(ShapeModel::Kind::Explicit);
     const auto point = [&] { return explicitPoint(draw(random, 30 + random.below(100)), cumulative ? &since : nullptr); };
     for (int i = 0; i < 300; ++i) {
       channel.observe(point(), cumulative);
@@ -287,7 +287,7 @@ void goes_on_from_a_snapshot() {
     }
     std::vector<std::uint8_t> bytes;
     channel.snapshot(bytes);
-    ShapeChannel copy(ShapeChannel::Kind::Explicit);
+    ShapeModel copy(ShapeModel::Kind::Explicit);
     CHECK(copy.restore(bytes));
     for (int i = 0; i < 300; ++i) {
       const ShapePoint next = point();
@@ -295,7 +295,7 @@ void goes_on_from_a_snapshot() {
       channel.learn();
       copy.learn();
     }
-    CHECK(!ShapeChannel(ShapeChannel::Kind::Exponential).restore(bytes));
+    CHECK(!ShapeModel(ShapeModel::Kind::Exponential).restore(bytes));
   }
 }
 
@@ -321,25 +321,25 @@ void a_stream_raises_an_alarm() {
   Settings settings;
   Stream stream({.hash = 1, .signal = otlp::Signal::Metrics, .metricType = otlp::MetricType::Histogram, .tenant = "t", .name = "m"}, settings);
   Random random(10);
-  RecordView record;
-  ContentScore content;
+  Observation observation;
   std::vector<Event> events;
   std::uint64_t time = start;
   const auto observe = [&](const std::function<double(Random&)>& one) {
     time += 60 * second;
     const Message message = histogramPoint(time, draw(random, 100 + random.below(100), one));
-    readFields(otlp::Signal::Metrics, otlp::MetricType::Histogram, message, record);
+    readFields(otlp::Signal::Metrics, otlp::MetricType::Histogram, message, observation.record);
+    observation.raw = message;
     events.clear();
-    const Verdict verdict = stream.observe(record, message, content, events);
-    if (verdict.flagged) stream.report(verdict, message, nullptr);
+    const Verdict verdict = stream.observe(observation, events);
+    if (verdict.flagged) stream.report(verdict, &observation);
     return verdict;
   };
   int flagged = 0;
   for (int i = 0; i < 10'000; ++i) flagged += observe(usual).flagged;
   CHECK(flagged <= 8);
   const Verdict verdict = observe(bimodal);
-  CHECK(verdict.flagged && verdict.channel == Channel::Shape && shown(verdict.channel) == Channel::Value);
-  CHECK(verdict.channelScore > stream.limit(Channel::Shape));
+  CHECK(verdict.flagged && verdict.channel == ChannelId::Shape && infoOf(verdict.channel).name == "value");
+  CHECK(verdict.channelScore > stream.limit(Verdict{.channel = ChannelId::Shape}));
   // It stays strange until it has been so for a day.
   for (int i = 0; i < 1'000; ++i) observe(bimodal);
   CHECK(stream.anomaly().occurrences > 900);

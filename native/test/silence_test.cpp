@@ -1,4 +1,4 @@
-#include "stream/silence.hpp"
+#include "channels/silence.hpp"
 
 #include <cmath>
 #include <map>
@@ -225,7 +225,7 @@ void streams_that_stop() {
       const std::string name = told.stream.substr(told.stream.find('=') + 1);
       ++(step.time < stop ? before : after)[name];
       if (step.time < stop) continue;
-      CHECK(told.channel == static_cast<std::uint64_t>(Channel::Volume) && told.severity >= 2 && told.occurrence == 1);
+      CHECK(told.channel == static_cast<std::uint64_t>(ChannelId::Volume) && told.severity >= 2 && told.occurrence == 1);
       CHECK(told.start < stop + 5 * second && told.end > told.start + minute);
       toldAt[name] = step.time - stop;
       open.emplace(told.id, told);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "channels/fields/fields.hpp"
 #include "report/report.hpp"
 #include "requests.hpp"
 #include "test.hpp"
@@ -29,15 +30,16 @@ struct Bench {
 
   Verdict observe(const Message& message) {
     raw = message.bytes();
-    readFields(stream.key().signal, stream.key().metricType, raw, record);
+    readFields(stream.key().signal, stream.key().metricType, raw, observation.record);
+    observation.raw = raw;
     events.clear();
-    const Verdict verdict = stream.observe(record, raw, content, events);
+    const Verdict verdict = stream.observe(observation, events);
     told = 0;
     for (const Event& event : events) {
       ended += event.ended;
-      if (!event.ended) told += stream.report(event.verdict, {}, nullptr);
+      if (!event.ended) told += stream.report(event.verdict, nullptr);
     }
-    if (verdict.flagged) told += stream.report(verdict, raw, &content);
+    if (verdict.flagged) told += stream.report(verdict, &observation);
     return verdict;
   }
   Verdict log(const std::string& line, std::uint64_t step = second) {
@@ -50,14 +52,21 @@ struct Bench {
 
   Settings settings;
   Stream stream;
-  RecordView record;
-  ContentScore content;
+  Observation observation;
   std::vector<Event> events;
   std::vector<std::uint8_t> raw;
   Random random{1};
   std::uint64_t clock = start;
   int told = 0, ended = 0;
 };
+
+Description descriptionOf(const Stream& stream, const Event& event) {
+  Description description;
+  description.bits = event.verdict.bits;
+  description.usualBits = event.verdict.usualBits;
+  event.finding->describe(stream.texts(), description);
+  return description;
+}
 
 constexpr std::uint64_t day = 86'400 * second;
 const std::string kStrange = "java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available";
@@ -77,8 +86,8 @@ void learns_then_judges() {
   CHECK(flagged <= 1);
   const Verdict verdict = b.log("kernel panic: not syncing, attempted to kill init in interrupt handler");
   CHECK(verdict.flagged);
-  CHECK(verdict.channel == Channel::Content);
-  CHECK(verdict.channelScore > b.stream.limit(Channel::Content));
+  CHECK(verdict.channel == ChannelId::Content);
+  CHECK(verdict.channelScore > b.stream.limit(Verdict{.channel = ChannelId::Content}));
   CHECK(verdict.pValue < 0.01);
   CHECK(b.told == 1);
 }
@@ -108,12 +117,13 @@ void storm_is_one_anomaly() {
 
 /// News becomes normal when it has come often and for the configured time, not before.
 void lasting_news_becomes_normal() {
-  Bench b;
-  b.settings.acceptAfterNanos = 3'600 * second;
+  Settings settings = settingsOf();
+  settings.acceptAfterNanos = 3'600 * second;
+  Bench b(settings);
   b.teach(2'000);
   const auto score = [&] {
     b.log(kStrange, 60 * second);
-    return b.content.score;
+    return b.observation.content.score;
   };
   for (int minute = 0; minute < 55; ++minute) CHECK(score() > 1);
   for (int minute = 0; minute < 10; ++minute) score();
@@ -153,9 +163,9 @@ void windows_show_news_and_bursts() {
   };
   for (int i = 0; i < 60; ++i) usual = std::max(usual, window(0, 0, "").score);
   const WindowVerdict news = window(17, 1, kStrange);
-  CHECK(news.score > usual && news.channel == Channel::Content);
+  CHECK(news.score > usual && news.channel == ChannelId::Content);
   const WindowVerdict burst = window(9, 25, normalLine(b.random));
-  CHECK(burst.score > usual && burst.channel == Channel::Volume);
+  CHECK(burst.score > usual && burst.channel == ChannelId::Volume);
 }
 
 void ids_begin_with_the_time() {
@@ -173,20 +183,20 @@ void accepted_is_normal_at_once() {
   CHECK(b.log(kStrange).flagged);
   const std::string id = b.stream.anomaly().id;
   std::vector<Event> events;
-  CHECK(!b.stream.feedback("0123", Feedback::Accept, events));
+  CHECK(!b.stream.applyFeedback("0123", Feedback::Accept, events));
   CHECK(events.empty());
-  CHECK(b.stream.feedback(id, Feedback::Accept, events));
+  CHECK(b.stream.applyFeedback(id, Feedback::Accept, events));
   CHECK(events.size() == 1);
   CHECK(events.front().ended);
   CHECK(events.front().ending == Ending::Accepted);
   CHECK(events.front().anomaly.id == id);
   CHECK(b.stream.anomaly().occurrences == 0);
-  CHECK(!b.stream.feedback(id, Feedback::Accept, events));
+  CHECK(!b.stream.applyFeedback(id, Feedback::Accept, events));
   CHECK(!b.log(kStrange).flagged);
-  CHECK(b.content.score == 0);
+  CHECK(b.observation.content.score == 0);
   // Other news stays news.
   b.log("kernel panic: not syncing, attempted to kill init in interrupt handler");
-  CHECK(b.content.score > 1);
+  CHECK(b.observation.content.score > 1);
 }
 
 void accepted_after_it_ended() {
@@ -197,10 +207,10 @@ void accepted_after_it_ended() {
   b.teach(400);
   CHECK(b.ended == 1);
   std::vector<Event> events;
-  CHECK(b.stream.feedback(id, Feedback::Accept, events));
+  CHECK(b.stream.applyFeedback(id, Feedback::Accept, events));
   CHECK(events.empty());
   b.log(kStrange);
-  CHECK(b.content.score == 0);
+  CHECK(b.observation.content.score == 0);
 }
 
 /// More kinds of news than there is room for examples: the rest is known as it is.
@@ -216,10 +226,10 @@ void accepted_beyond_examples() {
   for (int i = 0; i < 20; ++i) b.log(line(i), second / 10);
   const std::string id = b.stream.anomaly().id;
   std::vector<Event> events;
-  CHECK(b.stream.feedback(id, Feedback::Accept, events));
+  CHECK(b.stream.applyFeedback(id, Feedback::Accept, events));
   for (int i = 0; i < 20; ++i) {
     CHECK(!b.log(line(i), second / 10).flagged);
-    CHECK(b.content.score == 0);
+    CHECK(b.observation.content.score == 0);
   }
 }
 
@@ -227,15 +237,15 @@ void false_alarm_raises_the_limit() {
   Bench b;
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
-  const double before = b.stream.limit(Channel::Content);
+  const double before = b.stream.limit(Verdict{.channel = ChannelId::Content});
   std::vector<Event> events;
-  CHECK(b.stream.feedback(b.stream.anomaly().id, Feedback::FalseAlarm, events));
+  CHECK(b.stream.applyFeedback(b.stream.anomaly().id, Feedback::FalseAlarm, events));
   CHECK(events.size() == 1);
   CHECK(events.front().ending == Ending::FalseAlarm);
-  CHECK(b.stream.limit(Channel::Content) > before);
+  CHECK(b.stream.limit(Verdict{.channel = ChannelId::Content}) > before);
   // It stays news, and its like is flagged no more.
   const Verdict again = b.log(kStrange);
-  CHECK(b.content.score > 1);
+  CHECK(b.observation.content.score > 1);
   CHECK(!again.flagged);
 }
 
@@ -304,7 +314,7 @@ void burst_is_an_event() {
     for (int i = 0; i < 20 + hits; ++i) {
       b.log(i < 20 ? normalLine(b.random) : "password rejected for user admin", i < 20 ? second / 2 : second / 1000);
       for (const Event& event : b.events) {
-        burst |= event.volume.kind == VolumeKind::burst && event.verdict.channel == Channel::Volume && event.verdict.flagged;
+        burst |= event.verdict.channel == ChannelId::Volume && event.verdict.flagged && descriptionOf(b.stream, event).sentence.starts_with("A burst: ");
       }
       told += b.told;
     }
@@ -342,25 +352,20 @@ struct Shop {
       b.observe(message());
       told += b.told;
       for (const Event& event : b.events) {
-        if (!event.verdict.flagged || event.verdict.channel != Channel::Fields) continue;
+        if (!event.verdict.flagged || event.verdict.channel != ChannelId::Fields) continue;
         ++shifts;
         // Only what is reported is described: at the 1st, 2nd, 4th … flag.
-        if (event.fields.name.empty()) continue;
-        shift = event;
+        const Description description = descriptionOf(b.stream, event);
+        if (description.field.empty()) continue;
+        report.verdict = event.verdict;
+        report.timeUnixNano = event.timeUnixNano;
+        report.description = description;
         shiftedAt = clock;
       }
     }
     return shifts;
   }
-  Finding finding() const {
-    Finding finding;
-    finding.record = Finding::noRecord;
-    finding.verdict = shift.verdict;
-    finding.fields = shift.fields;
-    finding.field = shift.fields.name;
-    return finding;
-  }
-  std::string explanation() const { return explain(finding()); }
+  std::string explanation() const { return explain(report); }
 
   Bench b;
   Random random;
@@ -368,7 +373,8 @@ struct Shop {
   std::uint32_t eu = 2;
   double slower = 1;
   int told = 0;
-  Event shift;
+  /// The shift that was described last.
+  Report report;
 };
 
 constexpr int kTaught = 64 * 100;
@@ -380,16 +386,15 @@ void shifted_shares_are_told() {
   CHECK(shop.told == 0);
   shop.eu = 60;
   CHECK(shop.run(64 * 6) >= 4);
-  CHECK(shop.shift.fields.name == "region");
-  CHECK(shop.shift.fields.value == "eu-west");
-  CHECK(shop.shift.fields.usual == "us-east");
-  CHECK(shop.shift.timeUnixNano == shop.shiftedAt);
+  CHECK(shop.report.description.field == "region");
+  CHECK(shop.report.description.usual == "us-east");
+  CHECK(shop.report.timeUnixNano == shop.shiftedAt);
   const std::string explanation = shop.explanation();
   CHECK(explanation.starts_with("region: \"eu-west\" made up "));
   CHECK(explanation.find("% of the last 64 records, usually ") != std::string::npos);
   CHECK(explanation.find("\"us-east\" is usual") != std::string::npos);
   // Anomaly.field, and Anomaly.expected with its nearest text alone.
-  const std::vector<std::uint8_t> message = encodeAnomaly(shop.finding());
+  const std::vector<std::uint8_t> message = encodeAnomaly(shop.report);
   const Message field = Message().text(23, "region").add(24, Message().text(1, "us-east"));
   // Clang 14 does not take std::ranges::search of this standard library.
   CHECK(std::search(message.begin(), message.end(), field.bytes().begin(), field.bytes().end()) != message.end());
@@ -403,9 +408,9 @@ void shifted_numbers_are_told() {
   CHECK(shop.run(kTaught) == 0);
   shop.slower = 1.5;
   CHECK(shop.run(64 * 4) >= 2);
-  CHECK(shop.shift.fields.name == "size");
-  const FieldFinding& finding = shop.shift.fields.finding;
-  CHECK(finding.kind == FieldFinding::Kind::range && finding.number > 90 && finding.low > 30 && finding.high < 130);
+  const Description& description = shop.report.description;
+  CHECK(description.field == "size");
+  CHECK(description.range && description.range->low > 30 && description.range->high < 130);
   CHECK(shop.explanation().starts_with("size: values around "));
 }
 
@@ -422,7 +427,7 @@ void accepted_shares_are_usual() {
   shop.eu = 60;
   CHECK(shop.run(64 * 4) >= 2);
   std::vector<Event> events;
-  CHECK(shop.b.stream.feedback(shop.b.stream.anomaly().id, Feedback::Accept, events));
+  CHECK(shop.b.stream.applyFeedback(shop.b.stream.anomaly().id, Feedback::Accept, events));
   CHECK(events.size() == 1);
   CHECK(shop.run(64 * 60) == 0);
   // And a shift back is a shift.
@@ -435,10 +440,10 @@ void false_shift_raises_the_limit() {
   shop.run(kTaught);
   shop.eu = 40;
   CHECK(shop.run(64 * 2) >= 1);
-  const double before = shop.b.stream.limit(Channel::Fields);
+  const double before = shop.b.stream.limit(Verdict{.channel = ChannelId::Fields});
   std::vector<Event> events;
-  CHECK(shop.b.stream.feedback(shop.b.stream.anomaly().id, Feedback::FalseAlarm, events));
-  CHECK(shop.b.stream.limit(Channel::Fields) > before);
+  CHECK(shop.b.stream.applyFeedback(shop.b.stream.anomaly().id, Feedback::FalseAlarm, events));
+  CHECK(shop.b.stream.limit(Verdict{.channel = ChannelId::Fields}) > before);
 }
 
 /// What lasts as long as news takes to become normal is normal then.
@@ -467,17 +472,19 @@ void goes_on_within_a_block() {
   int shifts = 0;
   for (int i = 0; i < 64 * 3; ++i) {
     const Verdict verdict = shop.b.observe(shop.message());
-    ContentScore content;
+    Observation observation;
+    readFields(otlp::Signal::Logs, otlp::MetricType::None, shop.b.raw, observation.record);
+    observation.raw = shop.b.raw;
     std::vector<Event> events;
-    CHECK(copy.observe(shop.b.record, shop.b.raw, content, events).pValue == verdict.pValue);
+    CHECK(copy.observe(observation, events).pValue == verdict.pValue);
     CHECK(events.size() == shop.b.events.size());
     for (std::size_t e = 0; e < events.size(); ++e) {
       CHECK(events[e].verdict.pValue == shop.b.events[e].verdict.pValue);
-      CHECK(events[e].fields.name == shop.b.events[e].fields.name);
-      shifts += events[e].verdict.channel == Channel::Fields;
-      if (!events[e].ended) copy.report(events[e].verdict, {}, nullptr);
+      if (events[e].finding) CHECK(descriptionOf(copy, events[e]).sentence == descriptionOf(shop.b.stream, shop.b.events[e]).sentence);
+      shifts += events[e].verdict.channel == ChannelId::Fields;
+      if (!events[e].ended) copy.report(events[e].verdict, nullptr);
     }
-    if (verdict.flagged) copy.report(verdict, shop.b.raw, &content);
+    if (verdict.flagged) copy.report(verdict, &observation);
   }
   CHECK(shifts > 0);
   std::vector<std::uint8_t> one, other;
@@ -495,14 +502,14 @@ void fields_only_where_there_are_some() {
     few.clock += second;
     few.observe(logRecord(normalLine(few.random), {.time = few.clock, .severity = 9}));
   }
-  CHECK(few.stream.memory() > plain.stream.memory() + sizeof(FieldsChannel));
-  settings.windowHop = FieldsChannel::min_block - 1;
+  CHECK(few.stream.memory() > plain.stream.memory() + sizeof(FieldsModel));
+  settings.windowHop = FieldsModel::min_block - 1;
   Bench hasty(settings);
   for (int i = 0; i < 400; ++i) {
     hasty.clock += second;
     hasty.observe(logRecord(normalLine(hasty.random), {.time = hasty.clock, .severity = 9}));
   }
-  CHECK(hasty.stream.memory() + sizeof(FieldsChannel) < few.stream.memory());
+  CHECK(hasty.stream.memory() + sizeof(FieldsModel) < few.stream.memory());
 }
 
 /// Diverse records, all the time: what a stream holds has a bound, 100 KiB at the default settings.
@@ -517,8 +524,7 @@ void memory_is_bounded() {
     Settings settings;
     Stream stream({.hash = 1, .signal = kind.signal, .metricType = kind.type, .tenant = "t", .name = kind.name}, settings);
     Random random(3);
-    RecordView record;
-    ContentScore content;
+    Observation observation;
     std::vector<Event> events;
     std::size_t most = 0;
     for (std::uint32_t i = 0; i < 100'000; ++i) {
@@ -540,13 +546,14 @@ void memory_is_bounded() {
         for (int a = 0; a < 4; ++a) attributes.push_back(attribute(words.substr(0, 1 + random.below(6)), random.next()));
         message = logRecord(words, {.time = time, .trace = "s" + std::to_string(random.below(400)), .eventName = words.substr(0, 5), .attributes = attributes});
       }
-      readFields(kind.signal, kind.type, message, record);
+      readFields(kind.signal, kind.type, message, observation.record);
+      observation.raw = message;
       events.clear();
-      const Verdict verdict = stream.observe(record, message, content, events);
+      const Verdict verdict = stream.observe(observation, events);
       for (const Event& event : events) {
-        if (!event.ended) stream.report(event.verdict, {}, nullptr);
+        if (!event.ended) stream.report(event.verdict, nullptr);
       }
-      if (verdict.flagged) stream.report(verdict, message, &content);
+      if (verdict.flagged) stream.report(verdict, &observation);
       most = std::max(most, stream.memory());
     }
     std::vector<std::uint8_t> snapshot;
@@ -583,16 +590,17 @@ void hostile_state() {
     Bench other;
     for (int i = 0; i < 3; ++i) {
       const Message message = logRecord(i == 1 ? kStrange : normalLine(random), {.time = b.clock, .trace = "trace-1"});
-      RecordView record;
-      readFields(otlp::Signal::Logs, otlp::MetricType::None, message, record);
+      readFields(otlp::Signal::Logs, otlp::MetricType::None, message, other.observation.record);
+      other.observation.raw = message;
       std::vector<Event> events;
-      victim.observe(record, message, other.content, events);
+      victim.observe(other.observation, events);
     }
     std::vector<std::string> baseline, window;
-    victim.texts(baseline, window);
-    victim.expectedNext(3);
+    victim.windows().texts(victim.key(), baseline, window);
+    Description description;
+    victim.find({.channel = ChannelId::Sequence}, nullptr)->describe(victim.texts(), description);
     std::vector<Event> events;
-    victim.feedback(victim.anomaly().id, Feedback::Accept, events);
+    victim.applyFeedback(victim.anomaly().id, Feedback::Accept, events);
   }
   CHECK(taken > 10);
   StateReader read(good);
@@ -607,8 +615,8 @@ void hostile_state() {
   Bench bad;
   const std::vector<std::uint8_t> broken = {0x0a, 0x7f, 1};
   Message nothing;
-  RecordView record;
-  bad.stream.observe(record, broken, bad.content, bad.events);
+  bad.observation.raw = broken;
+  bad.stream.observe(bad.observation, bad.events);
   std::vector<std::uint8_t> bytes;
   bad.stream.snapshot(bytes);
   StateReader in(bytes);

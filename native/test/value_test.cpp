@@ -35,7 +35,7 @@ struct Random {
 };
 
 std::vector<ValueResult> run(const std::vector<double>& values, std::uint64_t step = five_minutes) {
-  ValueChannel channel;
+  ValueModel channel;
   std::vector<ValueResult> results;
   for (std::size_t i = 0; i < values.size(); ++i) results.push_back(channel.observe(start + i * step, values[i]));
   return results;
@@ -130,7 +130,7 @@ void finds_the_usual_at_the_wrong_time() {
       {300, 9 * days, workday, 33 * days + 10 * hours, 33 * days + 12 * hours},
   };
   for (const Cycle& cycle : cycles) {
-    ValueChannel channel;
+    ValueModel channel;
     Random random;
     double before = 0, found = 0;
     for (std::uint64_t t = 0; t < cycle.to; t += cycle.step) {
@@ -211,11 +211,11 @@ void says_when_it_learns() {
   const auto r = run(noise(300, 5, 1));
   CHECK(r[0].learning && r[0].progress == 0 && r[0].score == 0);
   CHECK(r[50].learning && r[50].progress == 0.5);
-  CHECK(!r[ValueChannel::learning_points].learning && r[ValueChannel::learning_points].progress == 1);
+  CHECK(!r[ValueModel::learning_points].learning && r[ValueModel::learning_points].progress == 1);
 }
 
 void expects_a_range() {
-  ValueChannel channel;
+  ValueModel channel;
   CHECK(std::isnan(channel.expected(start).low));
   const auto values = noise(3000, 50, 2);
   for (std::size_t i = 0; i < values.size(); ++i) channel.observe(start + i * five_minutes, values[i]);
@@ -223,7 +223,7 @@ void expects_a_range() {
   CHECK(range.low > 40 && range.low < 47);
   CHECK(range.high > 53 && range.high < 60);
 
-  ValueChannel cyclic;
+  ValueModel cyclic;
   const auto days = daily(10 * day);
   for (std::size_t i = 0; i < days.size(); ++i) cyclic.observe(start + i * five_minutes, days[i]);
   // Still night: whichever model leads, it expects the night's values.
@@ -241,12 +241,12 @@ void goes_on_from_a_snapshot() {
   auto values = daily(9 * day, 5);
   values[8 * day + 30] = 500;
   for (const std::size_t stop : {std::size_t{0}, std::size_t{7}, std::size_t{16}, std::size_t{90}, std::size_t{8 * day + 31}}) {
-    ValueChannel one;
+    ValueModel one;
     for (std::size_t i = 0; i < stop; ++i) one.observe(start + i * five_minutes, values[i]);
     std::vector<std::uint8_t> bytes;
     one.snapshot(bytes);
     CHECK(bytes.size() <= 16 * 1024);
-    ValueChannel two;
+    ValueModel two;
     CHECK(two.restore(bytes));
     bool equal = true;
     for (std::size_t i = stop; i < values.size(); ++i) {
@@ -260,7 +260,7 @@ void goes_on_from_a_snapshot() {
 }
 
 void refuses_what_is_no_snapshot() {
-  ValueChannel channel;
+  ValueModel channel;
   const auto values = daily(3 * day);
   for (std::size_t i = 0; i < values.size(); ++i) channel.observe(start + i * five_minutes, values[i]);
   std::vector<std::uint8_t> good;
@@ -281,7 +281,7 @@ void refuses_what_is_no_snapshot() {
   for (int round = 0; round < 2000; ++round) {
     auto bad = good;
     for (int k = 0; k < 4; ++k) bad[1 + static_cast<std::size_t>(random.uniform() * (bad.size() - 1))] = static_cast<std::uint8_t>(random.state);
-    ValueChannel victim;
+    ValueModel victim;
     if (!victim.restore(bad)) continue;
     for (int i = 0; i < 300; ++i) {
       const auto r = victim.observe(start + i * five_minutes, random.normal());
@@ -295,7 +295,7 @@ void survives_hostile_input() {
   const double odd[] = {std::numeric_limits<double>::quiet_NaN(), inf, -inf, 0.0, -0.0, 1e308, -1e308, 5e-324, -5e-324,
                         std::numeric_limits<double>::max(), 1e100, 1, -1};
   Random random;
-  ValueChannel channel;
+  ValueModel channel;
   for (int i = 0; i < 20000; ++i) {
     const double value = odd[static_cast<std::size_t>(random.uniform() * std::size(odd))];
     // Times jump about, stand still and reach both ends.
@@ -307,11 +307,11 @@ void survives_hostile_input() {
   // It still learns after all that.
   std::vector<std::uint8_t> bytes;
   channel.snapshot(bytes);
-  ValueChannel copy;
+  ValueModel copy;
   CHECK(copy.restore(bytes));
 
   // Values that are not numbers change nothing.
-  ValueChannel a, b;
+  ValueModel a, b;
   bool equal = true;
   const auto values = noise(600, 5, 1);
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -349,6 +349,6 @@ int main() {
   refuses_what_is_no_snapshot();
   survives_hostile_input();
   scores_before_it_learns();
-  static_assert(sizeof(ValueChannel) <= 16 * 1024);
+  static_assert(sizeof(ValueModel) <= 16 * 1024);
   return driftlock::test::report();
 }

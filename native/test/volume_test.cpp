@@ -41,7 +41,7 @@ struct Stream {
   std::vector<VolumeTick> ticks;
 
   /// @param skip a template that stops, or 0
-  void run(VolumeChannel& channel, double seconds, std::uint32_t skip = 0, double speed = 1) {
+  void run(VolumeModel& channel, double seconds, std::uint32_t skip = 0, double speed = 1) {
     const double until = now + seconds;
     for (Template& t : templates)
       if (t.next < now) t.next = now + t.mean_gap / speed * (t.regular ? 1 : source.uniform());
@@ -75,7 +75,7 @@ Stream usual_stream() { return {{{1, 0.5, false}, {2, 1.5, false}, {3, 5, false}
 
 void bursts_are_found() {
   for (const std::uint32_t id : {2u, 3u, 5u}) {
-    VolumeChannel channel(tick, day);
+    VolumeModel channel(tick, day);
     Stream stream = usual_stream();
     stream.run(channel, 3600);
     stream.strangest();
@@ -94,7 +94,7 @@ void bursts_are_found() {
 void drops_and_silences_are_found() {
   // A template that stops, of a Poisson process and of a heartbeat; then the whole stream.
   for (const std::uint32_t id : {1u, 2u, 4u}) {
-    VolumeChannel channel(tick, day);
+    VolumeModel channel(tick, day);
     Stream stream = usual_stream();
     stream.run(channel, 7200);
     stream.strangest();
@@ -111,7 +111,7 @@ void drops_and_silences_are_found() {
     stream.run(channel, 3600, id);
     CHECK(stream.strangest().score < found.score);
   }
-  VolumeChannel channel(tick, day);
+  VolumeModel channel(tick, day);
   Stream stream = usual_stream();
   stream.run(channel, 7200);
   stream.strangest();
@@ -126,7 +126,7 @@ void drops_and_silences_are_found() {
 }
 
 void usual_streams_are_usual() {
-  VolumeChannel channel(tick, day);
+  VolumeModel channel(tick, day);
   Stream stream = usual_stream();
   stream.run(channel, 100);
   CHECK(channel.ticks() > 5);
@@ -146,7 +146,7 @@ void usual_streams_are_usual() {
 }
 
 void hours_of_the_day_are_learnt() {
-  VolumeChannel channel(60 * second, day);
+  VolumeModel channel(60 * second, day);
   Source source;
   const auto rate = [](std::uint64_t time) { return time % day < day / 3 ? 0.02 : 0.5; };  // records a second
   std::uint64_t time = noon;
@@ -159,7 +159,7 @@ void hours_of_the_day_are_learnt() {
   }
   CHECK(channel.seasonal());
   // The same flat stream must not be taken for seasonal.
-  VolumeChannel flat(60 * second, day);
+  VolumeModel flat(60 * second, day);
   for (std::uint64_t t = noon; t < noon + 6 * day; t += source.exponential(2e9) + 1) {
     flat.advance(t);
     flat.count(t, 1);
@@ -181,26 +181,26 @@ void hours_of_the_day_are_learnt() {
 }
 
 void rejected_ticks_are_not_learnt() {
-  VolumeChannel a(tick, day), b(tick, day);
+  VolumeModel a(tick, day), b(tick, day);
   Stream stream = usual_stream();
   stream.run(a, 3600);
   b = a;
   const auto time = noon + static_cast<std::uint64_t>(stream.now * 1e9);
-  for (VolumeChannel* channel : {&a, &b})
+  for (VolumeModel* channel : {&a, &b})
     for (int repeat = 0; repeat < 20; ++repeat) {
       for (std::uint64_t i = 0; i < 200; ++i) channel->count(time + static_cast<std::uint64_t>(repeat) * tick, 2);
       channel->advance(time + static_cast<std::uint64_t>(repeat + 1) * tick);
       if (channel == &b) channel->reject();
     }
   CHECK(a.ticks() >= b.ticks() + 18);
-  for (VolumeChannel* channel : {&a, &b})
+  for (VolumeModel* channel : {&a, &b})
     for (int i = 0; i < 200; ++i) channel->count(time + 20 * tick, 2);
   const auto used = a.advance(time + 21 * tick), kept = b.advance(time + 21 * tick);
   CHECK(used && kept && kept->score > used->score + 3);
 }
 
 void clocks_may_jump() {
-  VolumeChannel channel(tick, day);
+  VolumeModel channel(tick, day);
   Source source;
   std::uint64_t time = noon;
   for (int i = 0; i < 3000; ++i) {
@@ -216,8 +216,8 @@ void clocks_may_jump() {
 }
 
 void memory_is_bounded() {
-  CHECK(VolumeChannel::bytes() <= 16 * 1024);
-  VolumeChannel channel(100, day);
+  CHECK(VolumeModel::bytes() <= 16 * 1024);
+  VolumeModel channel(100, day);
   Source source;
   for (std::uint64_t i = 0; i < 200000; ++i) {
     channel.advance(i);
@@ -232,7 +232,7 @@ void memory_is_bounded() {
 }
 
 void snapshots_continue() {
-  VolumeChannel a(tick, day), b(tick, day);
+  VolumeModel a(tick, day), b(tick, day);
   Stream stream = usual_stream();
   stream.run(a, 20000);
   a.count(noon + static_cast<std::uint64_t>(stream.now * 1e9), 3);  // in the midst of a tick
@@ -249,7 +249,7 @@ void snapshots_continue() {
   a.snapshot(x);
   b.snapshot(y);
   CHECK(x == y);
-  VolumeChannel wrong(tick + 1, day);
+  VolumeModel wrong(tick + 1, day);
   CHECK(!wrong.restore(bytes));
   for (std::size_t cut = 0; cut < bytes.size(); cut += 13) CHECK(!b.restore(Bytes(bytes).first(cut)));
   std::size_t refused = 0;
@@ -257,7 +257,7 @@ void snapshots_continue() {
     for (const std::uint8_t flip : {0x01, 0x80, 0xFF}) {
       std::vector<std::uint8_t> hostile = bytes;
       hostile[i] ^= flip;
-      VolumeChannel victim(tick, day);
+      VolumeModel victim(tick, day);
       if (!victim.restore(hostile)) {
         ++refused;
         continue;
@@ -276,8 +276,8 @@ void snapshots_continue() {
 
 /// What makes the table quick to search is no part of the state: a fresh copy, made as often as you like, goes on the same.
 void a_flood_of_new_templates_continues() {
-  VolumeChannel whole(tick, day);
-  auto copied = std::make_unique<VolumeChannel>(tick, day);
+  VolumeModel whole(tick, day);
+  auto copied = std::make_unique<VolumeModel>(tick, day);
   std::mt19937_64 random(5);
   std::uint64_t now = noon;
   for (int i = 0; i < 8000; ++i) {
@@ -293,7 +293,7 @@ void a_flood_of_new_templates_continues() {
     copied->snapshot(same);
     CHECK(bytes == same);
     if (random() % 3 != 0) continue;
-    copied = std::make_unique<VolumeChannel>(tick, day);
+    copied = std::make_unique<VolumeModel>(tick, day);
     CHECK(copied->restore(bytes));
   }
 }

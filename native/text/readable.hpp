@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "channels/content/dictionary.hpp"
+#include "base/literal_run.hpp"
 
 namespace driftlock::text {
 

@@ -1,10 +1,18 @@
 /** The names by which people, the API, the store and labels know what reports number. */
-import { Channel, Severity, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
+import { Channel, ChannelSchema, Severity, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
 
 /** Names of the signals in reports, in the order of their numbers. */
 export const signalNames = ["logs", "traces", "metrics"] as const;
-/** Names of the channels. */
-export const channelNames = ["content", "sequence", "volume", "value", "fields"] as const;
+/** The name of a channel. */
+export type ChannelName = Exclude<Lowercase<keyof typeof Channel>, "unspecified">;
+/** The numbers of the channels in driftlock.v1, which is where a channel gets its name. */
+const channels = Object.fromEntries(
+  ChannelSchema.values
+    .filter(({ number }) => number !== Channel.UNSPECIFIED)
+    .map(({ localName, number }) => [localName.toLowerCase(), number]),
+) as Record<ChannelName, Channel>;
+/** Names of the channels, in the order of their numbers. */
+export const channelNames = Object.keys(channels) as ChannelName[];
 /** Names of the severities, from the lowest. */
 export const severityNames = ["low", "medium", "high", "critical"] as const;
 
@@ -26,13 +34,7 @@ export type StreamState = (typeof streamStates)[number];
 /** The numbers in driftlock.v1. */
 const numbers = {
   signal: { logs: Signal.LOGS, traces: Signal.TRACES, metrics: Signal.METRICS },
-  channel: {
-    content: Channel.CONTENT,
-    sequence: Channel.SEQUENCE,
-    volume: Channel.VOLUME,
-    value: Channel.VALUE,
-    fields: Channel.FIELDS,
-  },
+  channel: channels,
   severity: {
     low: Severity.LOW,
     medium: Severity.MEDIUM,
@@ -42,7 +44,7 @@ const numbers = {
 } as const;
 
 export const toSignal = (name: (typeof signalNames)[number]): Signal => numbers.signal[name];
-export const toChannel = (name: (typeof channelNames)[number]): Channel => numbers.channel[name];
+export const toChannel = (name: ChannelName): Channel => numbers.channel[name];
 export const toSeverity = (name: (typeof severityNames)[number]): Severity => numbers.severity[name];
 
 /** Returns a function from numbers to names; a number without a name, such as 0 of a channel, is `unspecified`. */

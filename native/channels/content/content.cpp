@@ -30,6 +30,7 @@ void ContentScore::clear() {
   unknown.clear();
   nameUnknown = false;
   text.clear();
+  searchedVersion = searchedBytes = 0;
 }
 
 Bytes maskedText(const Field& field) {
@@ -37,14 +38,14 @@ Bytes maskedText(const Field& field) {
   return field.kind == Field::Kind::Text ? Bytes(masked.data(), text::mask(field.text, masked.data())) : field.text;
 }
 
-bool ContentChannel::isWord(std::uint64_t key) const {
+bool ContentModel::isWord(std::uint64_t key) const {
   for (const NumberKey& number : numberKeys_) {
     if (number.hash == key) return number.distinct <= kMostWords;
   }
   return numberKeys_.size() < kMostNumberKeys;
 }
 
-void ContentChannel::score(const RecordView& record, ContentScore& out) {
+void ContentModel::score(const RecordView& record, ContentScore& out) {
   out.clear();
   thread_local std::string digits;
 
@@ -103,7 +104,7 @@ void ContentChannel::score(const RecordView& record, ContentScore& out) {
   out.score = out.bits / (kShortest + size) + kGravityBits * grave;
 }
 
-void ContentChannel::learn(const RecordView& record, const ContentScore& score) {
+void ContentModel::learn(const RecordView& record, const ContentScore& score) {
   for (const ContentScore::Unknown& unknown : score.unknown) {
     known_.insert(unknown.hash);
     if (record.fields[unknown.field].kind != Field::Kind::Integer) continue;
@@ -125,11 +126,11 @@ void ContentChannel::learn(const RecordView& record, const ContentScore& score) 
   dictionary_.add(bytesOf(line));
 }
 
-std::size_t ContentChannel::memory() const {
+std::size_t ContentModel::memory() const {
   return dictionary_.memory() + known_.memory() + numberKeys_.capacity() * sizeof(NumberKey);
 }
 
-void ContentChannel::snapshot(std::vector<std::uint8_t>& out) const {
+void ContentModel::snapshot(std::vector<std::uint8_t>& out) const {
   put_state(out, dictionary_);
   put_state(out, known_);
   put(out, static_cast<std::uint32_t>(numberKeys_.size()));
@@ -139,7 +140,7 @@ void ContentChannel::snapshot(std::vector<std::uint8_t>& out) const {
   }
 }
 
-bool ContentChannel::restore(Bytes in) {
+bool ContentModel::restore(Bytes in) {
   StateReader read(in);
   if (!dictionary_.restore(read.get_bytes()) || !known_.restore(read.get_bytes())) return false;
   const std::uint32_t count = read.get<std::uint32_t>();

@@ -5,51 +5,17 @@
 #include <vector>
 
 #include "base/hash.hpp"
+#include "channels/content/content_score.hpp"
 #include "channels/content/dictionary.hpp"
 #include "channels/content/known_set.hpp"
 #include "record/record.hpp"
 
 namespace driftlock {
 
-/// What the content channel says of one record. Reused from record to record.
-struct ContentScore {
-  /// Higher is stranger; 0 where every field is known.
-  double score = 0;
-  /// News in bits a byte, for windows: without the prior of severity, and short news counts for more than in `score`.
-  double density = 0;
-  /// What the record costs beyond the baseline: 8 for a byte that no match explains, 16 for a match.
-  double bits = 0;
-  std::uint32_t novelBytes = 0;
-  /// Equal for records that bring the same news.
-  std::uint64_t signature = 0;
-  /// Of the event's name, else of the first field (a body, a span's name), masked: records of one template share it.
-  std::uint64_t templateHash = 0;
-
-  /// Hashes of each field's key, and of its value under that key, variables masked; of a number that is no word, of any.
-  struct Hashed {
-    std::uint64_t key, value;
-  };
-  std::vector<Hashed> fields;
-
-  /// A field that the baseline does not hold as it is: `key=value\n` in `text`, variables masked.
-  struct Unknown {
-    std::uint32_t field;
-    std::uint64_t hash;
-    std::uint32_t begin, value, end;
-  };
-  std::vector<Unknown> unknown;
-  /// The event's name is not in the baseline; it is to be, so that explanations can name it.
-  bool nameUnknown = false;
-  std::vector<std::uint8_t> text;
-  Novelty novelty;
-
-  void clear();
-};
-
 /// A field's value with its variables masked, where it has a text; in a thread's buffer, until the next call.
 Bytes maskedText(const Field& field);
 
-/// The content channel: the bytes of a record that no match in the stream's baseline explains.
+/// The model of the content channel: the bytes of a record that no match in the stream's baseline explains.
 ///
 /// A record is a set of fields, `key=value` with variables masked. A field that the baseline holds costs nothing and is
 /// found by its hash, in constant time; the others are compressed together against the baseline (Dictionary).
@@ -57,9 +23,9 @@ Bytes maskedText(const Field& field);
 /// takes out what length alone explains; 32 bytes keep a short new word from outweighing a new sentence. A new message
 /// that calls itself an error is an incident more often than one that does not: g is that prior, in the score's unit, and
 /// grows in with the first eight novel bytes. Known fields score 0 whatever their severity.
-class ContentChannel {
+class ContentModel {
  public:
-  ContentChannel(std::size_t dictionarySize, const KeyedHash& hash) : hash_(hash), dictionary_(dictionarySize) {}
+  ContentModel(std::size_t dictionarySize, const KeyedHash& hash) : hash_(hash), dictionary_(dictionarySize) {}
 
   void score(const RecordView& record, ContentScore& out);
   /// Makes what `score` found unknown part of the baseline.

@@ -5,14 +5,9 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/literal_run.hpp"
 
 namespace driftlock {
-
-/// Half-open range of bytes of a text.
-struct LiteralRun {
-  std::uint32_t start;
-  std::uint32_t end;
-};
 
 /// What of a text the dictionary does not explain.
 struct Novelty {

@@ -87,7 +87,7 @@ struct RisingLog {
   }
   double operator()(std::size_t quarters, std::size_t records) const { return at[quarters + 4 * records] - at[quarters]; }
 };
-static_assert(most_parts / quarter_parts + 32 + 4 * FieldsChannel::max_block < 4 * 2 * 256);
+static_assert(most_parts / quarter_parts + 32 + 4 * FieldsModel::max_block < 4 * 2 * 256);
 
 struct CodeTables {
   RisingLog symbol{prior}, all{prior_of_all};
@@ -142,12 +142,12 @@ std::uint32_t word_of_number(double value) {
 
 }  // namespace
 
-double FieldsChannel::Usual::spread(std::uint32_t n, double floor) const {
+double FieldsModel::Usual::spread(std::uint32_t n, double floor) const {
   // 1.2533: sqrt(pi / 2), from the mean distance of a normal law to its standard deviation; wider while n blocks are few.
   return 1.2533 * distance * (1 + 4.0 / (n + 1)) + floor;
 }
 
-void FieldsChannel::Usual::learn(double x, std::uint32_t n, double floor, bool lasting) {
+void FieldsModel::Usual::learn(double x, std::uint32_t n, double floor, bool lasting) {
   // What is to be usual soon moves the mean; how far it was away says nothing of the distance.
   if (lasting) {
     mean = static_cast<float>(mean + (x - mean) / filling_blocks);
@@ -159,12 +159,12 @@ void FieldsChannel::Usual::learn(double x, std::uint32_t n, double floor, bool l
   if (n > 0) distance = static_cast<float>(distance + (std::fabs(step) - distance) * std::max(1.0 / n, slowest_rate));
 }
 
-std::uint32_t FieldsChannel::word_of(std::uint64_t hash) {
+std::uint32_t FieldsModel::word_of(std::uint64_t hash) {
   return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(hash ^ hash >> 32));
 }
 
 /// Records tend to have the same fields in the same order: where the next one is, is a good guess.
-FieldsChannel::Column* FieldsChannel::column(std::uint64_t key) {
+FieldsModel::Column* FieldsModel::column(std::uint64_t key) {
   const auto size = static_cast<std::uint32_t>(columns_.size());
   std::uint32_t at = guess_ < size ? guess_ : 0;
   for (std::uint32_t looked = 0; looked < size; ++looked, at = at + 1 == size ? 0 : at + 1) {
@@ -187,7 +187,7 @@ FieldsChannel::Column* FieldsChannel::column(std::uint64_t key) {
 }
 
 /// A place that no symbol has any claim to: an empty one, else one whose word neither past nor block has.
-std::size_t FieldsChannel::room(const Column& column, std::size_t places) {
+std::size_t FieldsModel::room(const Column& column, std::size_t places) {
   std::size_t forgotten = places;
   for (std::size_t i = 0; i < places; ++i) {
     if (column.now[first_symbol + i] > 0) continue;
@@ -197,7 +197,7 @@ std::size_t FieldsChannel::room(const Column& column, std::size_t places) {
   return forgotten;
 }
 
-std::uint8_t FieldsChannel::symbol(Column& column, std::uint32_t word) {
+std::uint8_t FieldsModel::symbol(Column& column, std::uint32_t word) {
   if (column.last >= first_symbol && column.words[column.last - first_symbol] == word) return column.last;
   auto at = static_cast<std::size_t>(std::find(column.words.begin(), column.words.end(), word) - column.words.begin());
   if (at == max_words) {
@@ -210,7 +210,7 @@ std::uint8_t FieldsChannel::symbol(Column& column, std::uint32_t word) {
   return column.last = static_cast<std::uint8_t>(first_symbol + at);
 }
 
-void FieldsChannel::word(std::uint64_t key, std::uint64_t hash, Bytes text) {
+void FieldsModel::word(std::uint64_t key, std::uint64_t hash, Bytes text) {
   Column* const c = column(key);
   if (c == nullptr) return;
   // A word where numbers are usual.
@@ -220,7 +220,7 @@ void FieldsChannel::word(std::uint64_t key, std::uint64_t hash, Bytes text) {
   if (is_new && kept_ < most_kept && c == &columns_[probe_]) keep(text);
 }
 
-void FieldsChannel::keep(Bytes text) {
+void FieldsModel::keep(Bytes text) {
   const std::size_t size = std::min(text.size(), kept_bytes), needed = news_.size() + size + 1;
   if (news_.capacity() < needed) news_.reserve(std::min(most_news, 2 * needed));
   ++kept_;
@@ -228,7 +228,7 @@ void FieldsChannel::keep(Bytes text) {
   news_.push_back('\n');
 }
 
-void FieldsChannel::number(std::uint64_t key, double value) {
+void FieldsModel::number(std::uint64_t key, double value) {
   Column* const c = column(key);
   if (c == nullptr) return;
   if (std::isnan(value)) {
@@ -246,7 +246,7 @@ void FieldsChannel::number(std::uint64_t key, double value) {
   c->before = value;
 }
 
-void FieldsChannel::count_number(Column& c, double value) {
+void FieldsModel::count_number(Column& c, double value) {
   if (c.kind == Kind::words) {
     ++c.now[symbol(c, word_of_number(value))];
     return;
@@ -270,20 +270,20 @@ void FieldsChannel::count_number(Column& c, double value) {
   if (c.blocks % look_at_bins == 0 && place % block_ < max_values) c.values[place / block_] = x;
 }
 
-std::uint8_t FieldsChannel::bin(const Column& column, double value) {
+std::uint8_t FieldsModel::bin(const Column& column, double value) {
   const auto& ends = bin_ends();
   const double y = (value - column.centre) / column.scale;
   const auto bin = static_cast<int>(std::upper_bound(ends.begin(), ends.end(), std::fabs(y)) - ends.begin());
   return static_cast<std::uint8_t>(y < 0 ? middle_bin - bin : middle_bin + bin);
 }
 
-double FieldsChannel::middle(const Column& column, std::uint8_t symbol) {
+double FieldsModel::middle(const Column& column, std::uint8_t symbol) {
   const double y = portable_exp((symbol - middle_bin) * bin_width);
   return column.centre + column.scale * (y - 1 / y) / 2;
 }
 
 /// There are too many distinct numbers for a symbol each: from now on bins of them, or of their steps where they only rise.
-void FieldsChannel::to_numbers(Column& c) {
+void FieldsModel::to_numbers(Column& c) {
   // In the order in which they came.
   std::array<Weighed, max_values + 1> values;
   std::size_t back = 0;
@@ -332,15 +332,15 @@ void FieldsChannel::to_numbers(Column& c) {
   c.values.fill(nan);
 }
 
-bool FieldsChannel::end() {
+bool FieldsModel::end() {
   present_ = guess_ = 0;
   rival_seen_ = false;
   return ++records_ == block_;
 }
 
-std::uint32_t FieldsChannel::total(const Counts& counts) { return std::accumulate(counts.begin(), counts.end(), 0u); }
+std::uint32_t FieldsModel::total(const Counts& counts) { return std::accumulate(counts.begin(), counts.end(), 0u); }
 
-FieldsChannel::Counts FieldsChannel::counted(const Column& column) const {
+FieldsModel::Counts FieldsModel::counted(const Column& column) const {
   Counts counts{};
   std::uint32_t present = 0;
   for (std::size_t s = other; s < symbols; ++s) {
@@ -352,7 +352,7 @@ FieldsChannel::Counts FieldsChannel::counted(const Column& column) const {
   return counts;
 }
 
-FieldsChannel::Counts FieldsChannel::baseline(const Column& column) {
+FieldsModel::Counts FieldsModel::baseline(const Column& column) {
   Counts quarters{};
   for (std::size_t s = 0; s < symbols; ++s) {
     quarters[s] = static_cast<std::uint16_t>((column.past[s] + quarter_parts / 2) / quarter_parts);
@@ -360,7 +360,7 @@ FieldsChannel::Counts FieldsChannel::baseline(const Column& column) {
   return quarters;
 }
 
-FieldsVerdict::Code FieldsChannel::code(const Column& column) const {
+FieldsVerdict::Code FieldsModel::code(const Column& column) const {
   Counts past = baseline(column);
   if (fresh(column)) past[absent] = 4 * rows;
   const Counts now = counted(column);
@@ -380,14 +380,14 @@ FieldsVerdict::Code FieldsChannel::code(const Column& column) const {
 }
 
 /// Bits of a new word of the block.
-double FieldsChannel::novelty() const {
+double FieldsModel::novelty() const {
   // As one text: some dozens of words in a graph of strings cost half as much again, and four times the time.
   static const double frame = static_cast<double>(openzl().compressedSize({}));
   return 8 * std::max(0.0, static_cast<double>(openzl().compressedSize(news_)) - frame) / kept_;
 }
 
 /// Takes the column for the strangest one, where it is.
-void FieldsChannel::score(const Column& column, FieldsVerdict& verdict, std::uint32_t index) const {
+void FieldsModel::score(const Column& column, FieldsVerdict& verdict, std::uint32_t index) const {
   const FieldsVerdict::Code& code = verdict.codes[index];
   const std::uint32_t past = fresh(column) ? many_blocks : column.blocks - filling_blocks;
   const double mix = std::max({std::fabs(code.bits - column.bits.mean) / column.bits.spread(past, least_bits),
@@ -405,7 +405,7 @@ void FieldsChannel::score(const Column& column, FieldsVerdict& verdict, std::uin
   verdict.usual_bits = verdict.novel ? column.novel.mean : column.bits.mean / records_;
 }
 
-FieldsVerdict FieldsChannel::judge() const {
+FieldsVerdict FieldsModel::judge() const {
   FieldsVerdict verdict;
   for (std::uint32_t i = 0; i < columns_.size(); ++i) {
     verdict.codes[i] = code(columns_[i]);
@@ -414,7 +414,7 @@ FieldsVerdict FieldsChannel::judge() const {
   return verdict;
 }
 
-FieldFinding FieldsChannel::explain(const FieldsVerdict& verdict) const {
+FieldFinding FieldsModel::explain(const FieldsVerdict& verdict) const {
   const Column& column = columns_[verdict.column];
   Counts past = baseline(column);
   if (fresh(column)) past[absent] = 4 * rows;
@@ -455,7 +455,7 @@ FieldFinding FieldsChannel::explain(const FieldsVerdict& verdict) const {
   return out;
 }
 
-void FieldsChannel::tell_range(const Column& column, const Counts& past, FieldFinding& out) {
+void FieldsModel::tell_range(const Column& column, const Counts& past, FieldFinding& out) {
   std::array<Weighed, symbols> numbers;
   double all = 0, below = 0;
   std::size_t size = 0;
@@ -474,24 +474,24 @@ void FieldsChannel::tell_range(const Column& column, const Counts& past, FieldFi
   }
 }
 
-const FieldsChannel::Column& FieldsChannel::column_of(const FieldFinding& finding) const {
+const FieldsModel::Column& FieldsModel::column_of(const FieldFinding& finding) const {
   const auto key = std::find(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(columns_.size()), finding.key);
   return columns_[static_cast<std::size_t>(key - keys_.begin())];
 }
 
-bool FieldsChannel::is_new(const Column& column, std::uint32_t word) {
+bool FieldsModel::is_new(const Column& column, std::uint32_t word) {
   const auto at = static_cast<std::size_t>(std::find(column.words.begin(), column.words.end(), word) - column.words.begin());
   return at == max_words || (column.known >> at & 1) == 0;
 }
 
-bool FieldsChannel::shows(const FieldFinding& finding, std::uint64_t hash) const {
+bool FieldsModel::shows(const FieldFinding& finding, std::uint64_t hash) const {
   if (finding.kind == FieldFinding::Kind::word) return word_of(hash) == finding.word;
   if (finding.kind != FieldFinding::Kind::unseen) return false;
   const Column& column = column_of(finding);
   return column.kind != Kind::words || is_new(column, word_of(hash));
 }
 
-bool FieldsChannel::shows(const FieldFinding& finding, double value) const {
+bool FieldsModel::shows(const FieldFinding& finding, double value) const {
   if (finding.kind == FieldFinding::Kind::word) return word_of_number(value) == finding.word;
   if (finding.kind != FieldFinding::Kind::unseen) return false;
   const Column& column = column_of(finding);
@@ -502,7 +502,7 @@ bool FieldsChannel::shows(const FieldFinding& finding, double value) const {
   return true;
 }
 
-void FieldsChannel::learn(const FieldsVerdict& verdict, bool lasting) {
+void FieldsModel::learn(const FieldsVerdict& verdict, bool lasting) {
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     Column& column = columns_[i];
     const FieldsVerdict::Code& code = verdict.codes[i];
@@ -522,7 +522,7 @@ void FieldsChannel::learn(const FieldsVerdict& verdict, bool lasting) {
 }
 
 /// The block's counts into the past's.
-void FieldsChannel::take(Column& column, bool lasting) {
+void FieldsModel::take(Column& column, bool lasting) {
   const bool fast = lasting || column.blocks < filling_blocks;
   const std::uint32_t parts = rows * row_parts / (fast ? filling_blocks : remembered_blocks);
   const std::uint32_t left = column.blocks < filling_blocks ? 0 : fast ? filling_blocks : remembered_blocks;
@@ -541,7 +541,7 @@ void FieldsChannel::take(Column& column, bool lasting) {
 }
 
 /// Whether the bins still fit; else the column begins anew.
-void FieldsChannel::look(Column& column) {
+void FieldsModel::look(Column& column) {
   std::array<Weighed, max_values> values;
   std::size_t size = 0;
   for (const double value : column.values)
@@ -558,7 +558,7 @@ void FieldsChannel::look(Column& column) {
 }
 
 /// In a full channel a field takes the place of the rarest one, where it is in twice as many records.
-void FieldsChannel::admit() {
+void FieldsModel::admit() {
   if (rival_count_ == 0) return;
   const auto share = [](const Column& column) {
     const double all = total(column.past);
@@ -571,14 +571,14 @@ void FieldsChannel::admit() {
   keys_[static_cast<std::size_t>(rarest - columns_.begin())] = rival_;
 }
 
-void FieldsChannel::reject() {
+void FieldsModel::reject() {
   // Fields that it brought are forgotten.
   columns_.resize(learning() ? columns_.size() : settled_);
   next();
 }
 
 /// Begins the next block.
-void FieldsChannel::next() {
+void FieldsModel::next() {
   // Compressing is dear: of the columns that had enough new words, one in turn is looked at.
   const std::uint32_t size = settled_ = static_cast<std::uint32_t>(columns_.size());
   for (std::uint32_t step = 1; step <= size; ++step) {
@@ -604,15 +604,15 @@ void FieldsChannel::next() {
   }
 }
 
-std::size_t FieldsChannel::memory() const { return sizeof *this + columns_.capacity() * sizeof(Column) + news_.capacity(); }
+std::size_t FieldsModel::memory() const { return sizeof *this + columns_.capacity() * sizeof(Column) + news_.capacity(); }
 
 template <class Self, class Visitor>
-void FieldsChannel::visit(Self& self, Visitor& v) {
+void FieldsModel::visit(Self& self, Visitor& v) {
   v(self.records_), v(self.blocks_), v(self.settled_), v(self.probe_), v(self.kept_), v(self.rival_), v(self.rival_count_);
 }
 
 template <class Self, class Visitor>
-void FieldsChannel::visit_column(Self& c, Visitor& v) {
+void FieldsModel::visit_column(Self& c, Visitor& v) {
   for (auto& n : c.past) v(n);
   for (auto& n : c.now) v(n);
   v(c.last), v(c.coarse), v(c.known), v(c.blocks), v(c.novel_blocks);
@@ -620,7 +620,7 @@ void FieldsChannel::visit_column(Self& c, Visitor& v) {
   v(c.scale), v(c.centre), v(c.before);
 }
 
-void FieldsChannel::snapshot(std::vector<std::uint8_t>& out) const {
+void FieldsModel::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
   write(snapshot_version), write(block_);
   visit(*this, write);
@@ -639,7 +639,7 @@ void FieldsChannel::snapshot(std::vector<std::uint8_t>& out) const {
   put_bytes(out, news_);
 }
 
-bool FieldsChannel::valid(const Column& c) const {
+bool FieldsModel::valid(const Column& c) const {
   std::uint32_t present = 0;
   for (std::size_t s = other; s < symbols; ++s) present += c.now[s];
   if (present > records_ || c.now[absent] != 0 || total(c.past) > most_parts || c.last >= symbols) return false;
@@ -654,7 +654,7 @@ bool FieldsChannel::valid(const Column& c) const {
   return c.coarse < most_coarse && c.blocks <= many_blocks && c.novel_blocks <= many_blocks;
 }
 
-bool FieldsChannel::restore(Bytes in) {
+bool FieldsModel::restore(Bytes in) {
   StateReader read(in);
   if (read.get<std::uint8_t>() != snapshot_version || read.get<std::uint32_t>() != block_) return false;
   visit(*this, read);

@@ -71,7 +71,7 @@ struct FieldsVerdict {
 /// A column's symbols are its words or its few distinct numbers, else bins of its numbers (of their steps, where they only
 /// rise). They are coded by the Krichevsky-Trofimov estimator on top of the past's counts; the bytes of words that the past
 /// lacks, where a block has many, by OpenZL.
-class FieldsChannel {
+class FieldsModel {
  public:
   static constexpr std::size_t max_columns = FieldsVerdict::max_columns;
   static constexpr std::size_t max_words = 30;
@@ -82,7 +82,7 @@ class FieldsChannel {
   static constexpr std::uint32_t min_block = 32, max_block = 255;
 
   /// `block`: in records, from `min_block` to `max_block`.
-  explicit FieldsChannel(std::uint32_t block) : block_(block) {}
+  explicit FieldsModel(std::uint32_t block) : block_(block) {}
 
   /// The next record's fields. Keys are hashes of names, words of values; a second value under one key is left out.
   void word(std::uint64_t key, std::uint64_t hash, Bytes text);

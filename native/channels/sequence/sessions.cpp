@@ -12,7 +12,7 @@ constexpr std::uint64_t kQuietNanos = 30'000'000'000;
 
 }  // namespace
 
-SequenceVerdict SequenceChannel::observe(std::uint64_t key, std::uint32_t id, bool last, std::uint64_t timeUnixNano) {
+SequenceVerdict Sessions::observe(std::uint64_t key, std::uint32_t id, bool last, std::uint64_t timeUnixNano) {
   current_ = sessions_.use(key);
   if (!current_) {
     current_ = &sessions_.add(key);
@@ -36,7 +36,7 @@ SequenceVerdict SequenceChannel::observe(std::uint64_t key, std::uint32_t id, bo
   return {.score = score, .peak = session.peak, .bits = bits, .usualBits = usual, .ended = last};
 }
 
-std::optional<SequenceVerdict> SequenceChannel::expire(std::uint64_t timeUnixNano) {
+std::optional<SequenceVerdict> Sessions::expire(std::uint64_t timeUnixNano) {
   if (sessions_.empty()) return {};
   Session& oldest = sessions_.oldest().value;
   const bool quiet = oldest.lastUnixNano != 0 && timeUnixNano > oldest.lastUnixNano + kQuietNanos;
@@ -56,7 +56,7 @@ std::optional<SequenceVerdict> SequenceChannel::expire(std::uint64_t timeUnixNan
   return verdict;
 }
 
-void SequenceChannel::accept(Lesson lesson) {
+void Sessions::accept(Lesson lesson) {
   if (!current_) return;
   Session& session = current_->value;
   session.strange |= lesson == Lesson::Strange;
@@ -77,7 +77,7 @@ void SequenceChannel::accept(Lesson lesson) {
   current_ = nullptr;
 }
 
-void SequenceChannel::passOn(Session& session, std::size_t count, bool learn) {
+void Sessions::passOn(Session& session, std::size_t count, bool learn) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t id = session.waiting[i];
     if (learn) {
@@ -89,7 +89,7 @@ void SequenceChannel::passOn(Session& session, std::size_t count, bool learn) {
   session.waiting.erase(session.waiting.begin(), session.waiting.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-void SequenceChannel::snapshot(std::vector<std::uint8_t>& out) const {
+void Sessions::snapshot(std::vector<std::uint8_t>& out) const {
   put_state(out, model_);
   put(out, closed_);
   put(out, closedIds_);
@@ -104,7 +104,7 @@ void SequenceChannel::snapshot(std::vector<std::uint8_t>& out) const {
   }
 }
 
-bool SequenceChannel::restore(Bytes in) {
+bool Sessions::restore(Bytes in) {
   StateReader read(in);
   if (!model_.restore(read.get_bytes())) return false;
   closed_ = read.get<std::uint64_t>();
@@ -123,8 +123,8 @@ bool SequenceChannel::restore(Bytes in) {
   return read.done();
 }
 
-std::size_t SequenceChannel::memory() const {
-  std::size_t bytes = sizeof *this + model_.bytes() + sessions_.size() * (sizeof(Sessions::Entry) + 6 * sizeof(void*));
+std::size_t Sessions::memory() const {
+  std::size_t bytes = sizeof *this + model_.bytes() + sessions_.size() * (sizeof(Table::Entry) + 6 * sizeof(void*));
   for (const auto& [key, session] : sessions_) bytes += session.waiting.capacity() * sizeof(std::uint32_t);
   return bytes;
 }

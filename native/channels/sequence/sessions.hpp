@@ -29,7 +29,7 @@ struct SequenceVerdict {
 /// is worth a lesson: a strange one teaches nothing, not even by its harmless beginning, and one that the model foresees
 /// would only make it surer of itself, and what is rare but normal stranger by the day. Of a long one, what lies more than
 /// 32 ids back is learned as it goes on. Open sessions are bounded; the one that has been quiet longest ends first.
-class SequenceChannel {
+class Sessions {
  public:
   /// Scores `id` in the session of that key, which is not 0. `last`: the session ends behind it.
   SequenceVerdict observe(std::uint64_t session, std::uint32_t id, bool last, std::uint64_t timeUnixNano);
@@ -79,12 +79,12 @@ class SequenceChannel {
   void passOn(Session& session, std::size_t count, bool learn);
 
   SequenceModel model_;
-  using Sessions = RecencyTable<std::uint64_t, Session>;
-  Sessions sessions_;
+  using Table = RecencyTable<std::uint64_t, Session>;
+  Table sessions_;
   std::uint64_t closed_ = 0, closedIds_ = 0;
 
   // What `accept` decides on.
-  Sessions::Entry* current_ = nullptr;
+  Table::Entry* current_ = nullptr;
   SequenceContext before_;
   bool ended_ = false, paidEnd_ = false;
 };

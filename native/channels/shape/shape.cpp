@@ -8,6 +8,9 @@
 #include "base/state_bytes.hpp"
 
 namespace driftlock {
+
+using namespace shape;
+
 namespace {
 
 using Bucket = ShapePoint::Bucket;
@@ -25,46 +28,6 @@ constexpr double correlation_prior = 16;
 constexpr std::uint32_t finer_points = 256;
 constexpr std::uint8_t snapshot_version = 1;
 
-/// Exponential buckets on either side of zero; a double has a bucket beyond 2^31 at no scale.
-constexpr std::int64_t sides = std::int64_t{1} << 40;
-constexpr std::int64_t largest_index = std::int64_t{1} << 31;
-/// One bucket a side holds every double here.
-constexpr std::int32_t coarsest_scale = -40;
-
-/// Orders as doubles do.
-std::int64_t key_of(double bound) {
-  const auto bits = std::bit_cast<std::int64_t>(bound + 0.0);
-  return bits >= 0 ? bits : bits ^ std::numeric_limits<std::int64_t>::max();
-}
-double bound_of(std::int64_t key) { return std::bit_cast<double>(key >= 0 ? key : key ^ std::numeric_limits<std::int64_t>::max()); }
-
-std::int64_t coarser(std::int64_t key, std::int32_t steps) {
-  if (key == 0) return 0;
-  const std::int64_t index = (std::abs(key) - sides) >> std::min(steps, 63);
-  return key > 0 ? sides + index : -(sides + index);
-}
-
-std::uint64_t saturated(std::uint64_t a, std::uint64_t b) { return a + b < a ? std::numeric_limits<std::uint64_t>::max() : a + b; }
-
-/// Joins neighbours of the same key.
-template <class Items, class Join>
-void merge_equal(Items& items, Join&& join) {
-  std::size_t n = 0;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (n > 0 && items[n - 1].key == items[i].key) {
-      join(items[n - 1], items[i]);
-    } else {
-      items[n++] = items[i];
-    }
-  }
-  items.resize(n);
-}
-
-void coarsen_buckets(std::vector<Bucket>& buckets, std::int32_t steps) {
-  for (Bucket& bucket : buckets) bucket.key = coarser(bucket.key, steps);
-  merge_equal(buckets, [](Bucket& a, const Bucket& b) { a.count = saturated(a.count, b.count); });
-}
-
 /// Takes the last point's counts off; false where they are not among these.
 bool subtract(std::vector<Bucket>& buckets, const std::vector<Bucket>& last) {
   auto at = buckets.begin();
@@ -79,123 +42,43 @@ bool subtract(std::vector<Bucket>& buckets, const std::vector<Bucket>& last) {
 
 }  // namespace
 
-// --- ShapePoint ---
-
-void ShapePoint::clear() {
-  buckets_.clear();
-  quantiles_.clear();
-  scale_ = 0;
-  upper_ = -std::numeric_limits<double>::infinity();
-  stride_ = 1;
-  joined_ = 0;
-  has_ = false;
-  sound_ = true;
-}
-
-void ShapePoint::bucket(double upper, std::uint64_t count) {
-  if (!(upper > upper_)) spoil();
-  if (!sound_) return;
-  has_ = true;
-  upper_ = upper;
-  if (joined_ > 0 && joined_ < stride_) {
-    buckets_.back() = {key_of(upper), saturated(buckets_.back().count, count)};
-    ++joined_;
-    return;
-  }
-  if (buckets_.size() == mostBuckets) {
-    for (std::size_t i = 0; i < mostBuckets / 2; ++i) {
-      buckets_[i] = {buckets_[2 * i + 1].key, saturated(buckets_[2 * i].count, buckets_[2 * i + 1].count)};
-    }
-    buckets_.resize(mostBuckets / 2);
-    stride_ *= 2;
-  }
-  buckets_.push_back({key_of(upper), count});
-  joined_ = 1;
-}
-
-void ShapePoint::exponential(std::int32_t scale, std::int64_t index, bool negative, std::uint64_t count) {
-  zero(scale, 0);
-  if (count == 0) return;
-  index = std::clamp(index, -largest_index, largest_index);
-  if (scale > finestScale) index >>= std::min<std::int64_t>(std::int64_t{scale} - finestScale, 63);
-  // Coarser by now than at the beginning, where there were too many.
-  const std::int32_t begun = std::clamp(scale, coarsest_scale, finestScale);
-  const std::int64_t key = coarser(negative ? -(sides + index) : sides + index, begun - scale_);
-  if (!buckets_.empty() && buckets_.back().key == key) {
-    buckets_.back().count = saturated(buckets_.back().count, count);
-    return;
-  }
-  buckets_.push_back({key, count});
-  if (buckets_.size() >= 4 * mostBuckets) fit(mostBuckets);
-}
-
-void ShapePoint::zero(std::int32_t scale, std::uint64_t count) {
-  if (!has_) scale_ = std::clamp(scale, coarsest_scale, finestScale);
-  has_ = true;
-  if (count > 0) buckets_.push_back({0, count});
-}
-
-void ShapePoint::quantile(double quantile, double value) {
-  if (!(quantile >= 0 && quantile <= 1) || !(value > 0) || !std::isfinite(value) || quantiles_.size() == mostQuantiles) return;
-  has_ = true;
-  quantiles_.push_back({quantile, value});
-}
-
-void ShapePoint::fit(std::size_t most) {
-  std::ranges::stable_sort(buckets_, {}, &Bucket::key);
-  for (std::int32_t steps = 0;; steps = 1) {
-    coarsen_buckets(buckets_, steps);
-    scale_ -= steps;
-    if (buckets_.size() <= most) return;
-  }
-}
-
-void ShapePoint::finish() {
-  if (!sound_) return clear();
-  // Explicit bounds are ascending already, and few enough; their keys know no scale.
-  if (joined_ == 0) fit(mostBuckets);
-  std::erase_if(buckets_, [](const Bucket& bucket) { return bucket.count == 0; });
-}
-
-// --- ShapeChannel ---
-
-double ShapeChannel::edge(std::int64_t key) const {
-  if (kind_ == Kind::Explicit) return bound_of(key);
+double ShapeModel::edge(std::int64_t key) const {
+  if (kind_ == Kind::Explicit) return boundOf(key);
   if (key == 0) return 0;
-  const auto index = static_cast<double>(std::abs(key) - sides + (key > 0 ? 1 : 0));
+  const auto index = static_cast<double>(std::abs(key) - kSides + (key > 0 ? 1 : 0));
   const double exponent = std::clamp(std::ldexp(index, -scale_), -2000.0, 2000.0);
   const double value = portable_exp(exponent * ln2);
   return key > 0 ? value : -value;
 }
 
-void ShapeChannel::coarsen(std::int32_t scale) {
+void ShapeModel::coarsen(std::int32_t scale) {
   const std::int32_t steps = scale_ - scale;
   scale_ = scale;
-  coarsen_buckets(last_, steps);
+  coarsenBuckets(last_, steps);
   for (Cell& cell : cells_) cell.key = coarser(cell.key, steps);
   // The upper cut of those that are joined is the one that stays.
-  merge_equal(cells_, [](Cell& a, const Cell& b) { a = {b.key, a.sum + b.sum, b.spread}; });
+  mergeEqual(cells_, [](Cell& a, const Cell& b) { a = {b.key, a.sum + b.sum, b.spread}; });
 }
 
 /// Brings the point and the past to one scale, the coarser of the two.
-void ShapeChannel::align(const ShapePoint& point) {
+void ShapeModel::align(const ShapePoint& point) {
   added_ = point.buckets();
   if (kind_ != Kind::Exponential) return;
   if (!begun_) scale_ = point.scale();
   finer_ = point.scale() > scale_ ? finer_ + 1 : 0;
   if (finer_ >= finer_points) {
     // One coarse point must not blind the stream for good.
-    *this = ShapeChannel(kind_);
+    *this = ShapeModel(kind_);
     scale_ = point.scale();
     added_ = point.buckets();
   } else if (point.scale() > scale_) {
-    coarsen_buckets(added_, point.scale() - scale_);
+    coarsenBuckets(added_, point.scale() - scale_);
   } else if (point.scale() < scale_) {
     coarsen(point.scale());
   }
 }
 
-std::optional<ShapeFinding> ShapeChannel::observe(const ShapePoint& point, bool cumulative) {
+std::optional<ShapeFinding> ShapeModel::observe(const ShapePoint& point, bool cumulative) {
   added_.clear();
   values_.clear();
   count_ = 0;
@@ -216,7 +99,7 @@ std::optional<ShapeFinding> ShapeChannel::observe(const ShapePoint& point, bool 
 
 /// Calls each(key, values of the point above it, usual share above it, spread) for every cut between two buckets.
 template <class Each>
-void ShapeChannel::cuts(Each&& each) const {
+void ShapeModel::cuts(Each&& each) const {
   double total = 0;
   for (const Cell& cell : cells_) total += cell.sum;
   double above = count_, below = 0;
@@ -233,15 +116,15 @@ void ShapeChannel::cuts(Each&& each) const {
   }
 }
 
-double ShapeChannel::pooled() const { return weight_ > 0 ? std::clamp<double>(spread_ / weight_, least_correlation, 1) : least_correlation; }
+double ShapeModel::pooled() const { return weight_ > 0 ? std::clamp<double>(spread_ / weight_, least_correlation, 1) : least_correlation; }
 
-double ShapeChannel::correlation(float spread) const {
+double ShapeModel::correlation(float spread) const {
   const double prior = points_ > 0 ? correlation_prior * weight_ / points_ : 0;
   if (!(weight_ + prior > 0)) return least_correlation;
   return std::clamp((spread + prior * pooled()) / (weight_ + prior), least_correlation, 1.0);
 }
 
-ShapeFinding ShapeChannel::judge() const {
+ShapeFinding ShapeModel::judge() const {
   ShapeFinding finding;
   std::size_t looked = 0;
   const double n = count_;
@@ -265,7 +148,7 @@ ShapeFinding ShapeChannel::judge() const {
   return finding;
 }
 
-std::optional<ShapeFinding> ShapeChannel::judgeQuantiles(const ShapePoint& point) {
+std::optional<ShapeFinding> ShapeModel::judgeQuantiles(const ShapePoint& point) {
   values_ = point.quantiles();
   std::optional<ShapeFinding> strangest;
   for (const auto& [quantile, value] : values_) {
@@ -279,7 +162,7 @@ std::optional<ShapeFinding> ShapeChannel::judgeQuantiles(const ShapePoint& point
   return strangest;
 }
 
-void ShapeChannel::learn() {
+void ShapeModel::learn() {
   for (const auto& [quantile, value] : values_) {
     auto level = std::ranges::find(levels_, quantile, &Level::quantile);
     if (level == levels_.end()) {
@@ -291,7 +174,7 @@ void ShapeChannel::learn() {
   if (count_ > 0) learnBuckets();
 }
 
-void ShapeChannel::learnBuckets() {
+void ShapeModel::learnBuckets() {
   const double n = count_;
   // Values that come in clusters tell less than their number.
   const double weight = n / (1 + n * least_correlation);
@@ -332,12 +215,12 @@ void ShapeChannel::learnBuckets() {
   points_ = points_ * keep + 1;
 }
 
-std::size_t ShapeChannel::memory() const {
+std::size_t ShapeModel::memory() const {
   return sizeof *this + cells_.capacity() * sizeof(Cell) + (last_.capacity() + added_.capacity()) * sizeof(Bucket) +
          levels_.capacity() * sizeof(Level) + values_.capacity() * sizeof(ShapePoint::Quantile);
 }
 
-void ShapeChannel::snapshot(std::vector<std::uint8_t>& out) const {
+void ShapeModel::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter v(out);
   v(snapshot_version), v(static_cast<std::uint8_t>(kind_)), v(static_cast<std::uint32_t>(scale_));
   visit(*this, v);
@@ -349,19 +232,19 @@ void ShapeChannel::snapshot(std::vector<std::uint8_t>& out) const {
   for (const Level& level : levels_) v(level.quantile), v(level.model.mean), v(level.model.above), v(level.model.below), v(level.model.count);
 }
 
-bool ShapeChannel::restore(Bytes in) {
+bool ShapeModel::restore(Bytes in) {
   StateReader v(in);
   if (v.get<std::uint8_t>() != snapshot_version || v.get<std::uint8_t>() != static_cast<std::uint8_t>(kind_)) return false;
   scale_ = static_cast<std::int32_t>(v.get<std::uint32_t>());
   visit(*this, v);
   const auto sane = [](float value) { return value >= -1e9f && value <= 1e9f; };
   // Buckets are asked for their side of zero and shifted by the difference of scales.
-  if (scale_ < 2 * coarsest_scale || scale_ > ShapePoint::finestScale || !sane(points_) || !sane(weight_) || !sane(spread_) ||
+  if (scale_ < 2 * kCoarsestScale || scale_ > ShapePoint::finestScale || !sane(points_) || !sane(weight_) || !sane(spread_) ||
       points_ < 0 || points_ > horizon + 1 || weight_ < 0) {
     return false;
   }
   const auto sound = [&](std::int64_t key, std::int64_t before, bool first) {
-    if (kind_ == Kind::Exponential && key != 0 && std::abs(key / 2 - (key > 0 ? sides : -sides) / 2) > largest_index) return false;
+    if (kind_ == Kind::Exponential && key != 0 && std::abs(key / 2 - (key > 0 ? kSides : -kSides) / 2) > kLargestIndex) return false;
     return (first || key > before) && key != std::numeric_limits<std::int64_t>::min();
   };
   const auto cells = v.get<std::uint32_t>();

@@ -5,64 +5,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "channels/latency/latency.hpp"
+#include "record/shape_point.hpp"
 
 namespace driftlock {
-
-/// Where the values of one point lie: buckets with a count, ascending, or quantiles. Bounded whatever the point holds: more
-/// buckets than `mostBuckets` are joined with their neighbours, always the same ones for the same bounds.
-class ShapePoint {
- public:
-  static constexpr std::size_t mostBuckets = 64;
-  static constexpr std::size_t mostQuantiles = 16;
-  /// Exponential histograms are brought to this scale, base 2^(1/4), where theirs is finer.
-  static constexpr std::int32_t finestScale = 2;
-
-  struct Bucket {
-    /// Orders buckets: that of an upper bound, or of an exponential bucket at `scale()`.
-    std::int64_t key = 0;
-    std::uint64_t count = 0;
-  };
-  struct Quantile {
-    double quantile = 0, value = 0;
-  };
-
-  void clear();
-  /// Explicit buckets, by their upper bounds, ascending; the last with infinity. A NaN or a bound that does not ascend
-  /// makes the point one without a shape.
-  void bucket(double upper, std::uint64_t count);
-  /// Exponential buckets of one scale, in any order: values in (base^index, base^(index + 1)], base = 2^(2^-scale), or
-  /// their negatives; and those around zero.
-  void exponential(std::int32_t scale, std::int64_t index, bool negative, std::uint64_t count);
-  void zero(std::int32_t scale, std::uint64_t count);
-  void quantile(double quantile, double value);
-  /// The point says of itself that it is none, or its parts do not fit.
-  void spoil() { sound_ = false; }
-  /// To be called when all is in.
-  void finish();
-
-  const std::vector<Bucket>& buckets() const { return buckets_; }
-  const std::vector<Quantile>& quantiles() const { return quantiles_; }
-  std::int32_t scale() const { return scale_; }
-  /// The point has a shape; buckets may all be empty.
-  bool has() const { return has_; }
-
- private:
-  void fit(std::size_t most);
-
-  std::vector<Bucket> buckets_;
-  std::vector<Quantile> quantiles_;
-  std::int32_t scale_ = 0;
-  double upper_ = -std::numeric_limits<double>::infinity();
-  /// Explicit bounds that a bucket joins, and those in the last.
-  std::size_t stride_ = 1, joined_ = 0;
-  bool has_ = false, sound_ = true;
-};
 
 /// What is strangest in a point's shape.
 struct ShapeFinding {
@@ -86,10 +36,10 @@ struct ShapeFinding {
 /// of correlation r (D. A. Williams, 1982), which each cut has shown. Usual is the past with forgetting, about 256 points.
 ///
 /// A summary's quantiles are levels: each is compared with its own past as a log-normal one, as a span's duration is.
-class ShapeChannel {
+class ShapeModel {
  public:
   enum class Kind : std::uint8_t { Explicit, Exponential, Quantiles };
-  explicit ShapeChannel(Kind kind) : kind_(kind) {}
+  explicit ShapeModel(Kind kind) : kind_(kind) {}
 
   /// Judges what the point adds; to be followed by `learn` unless that is no model of what is normal. Nothing where it adds
   /// no values, begins anew, or the past is too short. `cumulative`: counts are since the stream's start.

@@ -330,10 +330,10 @@ bool SurpriseCalibrator::valid() const {
          valid_counts(counts_, total_, weight_);
 }
 
-// --- ValueChannel ---
+// --- ValueModel ---
 
 template <std::size_t Phases, std::uint32_t PhaseSeconds>
-void ValueChannel::Season<Phases, PhaseSeconds>::add(std::uint64_t seconds, double value, double offset) {
+void ValueModel::Season<Phases, PhaseSeconds>::add(std::uint64_t seconds, double value, double offset) {
   const std::uint64_t phase = seconds / PhaseSeconds;
   if (phase != current && count > 0) {
     // A visit is over, or time ran backwards: either way its mean is learned.
@@ -351,13 +351,13 @@ void ValueChannel::Season<Phases, PhaseSeconds>::add(std::uint64_t seconds, doub
   }
 }
 
-ValueChannel::ValueChannel()
+ValueModel::ValueModel()
     : histograms_{AdaptiveHistogram(true), AdaptiveHistogram(false), AdaptiveHistogram(false), AdaptiveHistogram(true),
                   AdaptiveHistogram(true), AdaptiveHistogram(true),  AdaptiveHistogram(false)} {
   trust_.fill(1.0 / trust_.size());
 }
 
-std::array<ValueChannel::Cycle, 3> ValueChannel::cycles(std::uint64_t seconds) const {
+std::array<ValueModel::Cycle, 3> ValueModel::cycles(std::uint64_t seconds) const {
   const auto cycle = [&](const auto& season) {
     const bool known = seconds > 0 && season.knows(seconds);
     return Cycle{known, known ? season.usual(seconds, offset_) : 0};
@@ -365,11 +365,11 @@ std::array<ValueChannel::Cycle, 3> ValueChannel::cycles(std::uint64_t seconds) c
   return {cycle(hour_), cycle(day_), cycle(week_)};
 }
 
-double ValueChannel::usual_peak() const {
+double ValueModel::usual_peak() const {
   return std::sqrt((peak_mass_ + block_prior_weight * block_prior * block_prior) / (peak_blocks_ + block_prior_weight));
 }
 
-double ValueChannel::similar(const Peak& peak) const {
+double ValueModel::similar(const Peak& peak) const {
   double sum = 0;
   for (std::size_t i = 0; i < std::min<std::size_t>(peak_count_, remembered_peaks); ++i) {
     double squares = 0;
@@ -384,7 +384,7 @@ double ValueChannel::similar(const Peak& peak) const {
   return sum;
 }
 
-void ValueChannel::judge(ValueResult& result, const Peak& peak) {
+void ValueModel::judge(ValueResult& result, const Peak& peak) {
   result.excess_bits = result.rarity_bits - result.usual_bits;
   double worth = std::max(0.0, result.excess_bits);
   if (worth > 0) {
@@ -406,7 +406,7 @@ void ValueChannel::judge(ValueResult& result, const Peak& peak) {
   if (!result.learning) result.score = worth;
 }
 
-ValueResult ValueChannel::observe(std::uint64_t time_unix_nano, double value) {
+ValueResult ValueModel::observe(std::uint64_t time_unix_nano, double value) {
   ValueResult result;
   result.learning = seen_ < learning_points;
   result.progress = std::min(1.0, static_cast<double>(seen_) / learning_points);
@@ -515,7 +515,7 @@ ValueResult ValueChannel::observe(std::uint64_t time_unix_nano, double value) {
   return result;
 }
 
-ValueRange ValueChannel::expected(std::uint64_t time_unix_nano) const {
+ValueRange ValueModel::expected(std::uint64_t time_unix_nano) const {
   const auto cycle = cycles(time_unix_nano / 1'000'000'000);
   // In the order of `models`.
   const double base[5] = {0, last_, cycle[1].usual, cycle[0].usual, cycle[2].usual};
@@ -530,16 +530,16 @@ ValueRange ValueChannel::expected(std::uint64_t time_unix_nano) const {
   return {base[best] + h.quantile(0.005), base[best] + h.quantile(0.995), models[best]};
 }
 
-void ValueChannel::snapshot(std::vector<std::uint8_t>& out) const {
+void ValueModel::snapshot(std::vector<std::uint8_t>& out) const {
   out.push_back(snapshot_version);
   Writer writer{out};
   visit(*this, writer);
 }
 
-bool ValueChannel::restore(Bytes snapshot) {
+bool ValueModel::restore(Bytes snapshot) {
   StateReader in(snapshot);
   if (in.get<std::uint8_t>() != snapshot_version) return false;
-  ValueChannel next;
+  ValueModel next;
   Reader reader{in};
   visit(next, reader);
   if (!in.done() || !next.valid()) return false;
@@ -547,7 +547,7 @@ bool ValueChannel::restore(Bytes snapshot) {
   return true;
 }
 
-bool ValueChannel::valid() const {
+bool ValueModel::valid() const {
   for (const auto& h : histograms_) {
     if (!h.valid()) return false;
   }

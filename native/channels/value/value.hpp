@@ -123,12 +123,12 @@ struct ValueRange {
 
 /// The value channel: strangeness of a number in a stream of numbers (a metric, a latency, a numeric attribute), by
 /// code length. Online, bounded (state below 16 KiB), without settings. docs/algorithms/value.md derives it.
-class ValueChannel {
+class ValueModel {
  public:
   static constexpr std::uint32_t learning_points = 100;
   static constexpr std::size_t remembered_peaks = 16;
 
-  ValueChannel();
+  ValueModel();
 
   /// Scores a value, then learns it. Times place a value in the hour, day and week (UTC); 0 is "unknown".
   ValueResult observe(std::uint64_t time_unix_nano, double value);

@@ -17,7 +17,7 @@ namespace driftlock {
 /// records carry no times, or where what matters is not how many come but which.
 ///
 /// A template of which m are usual, with dispersion f, deviates by (k log2(k/m) - (k - m)/ln 2) / f bits when k come
-/// (quasi-Poisson, as for VolumeChannel). f is drawn to the stream's own: templates come in runs, so that counts vary far
+/// (quasi-Poisson, as for VolumeModel). f is drawn to the stream's own: templates come in runs, so that counts vary far
 /// more than chance has it, and the few blocks that are remembered do not tell by how much. One that stays away for
 /// g blocks is worth m g / (f ln 2) bits, up to three blocks or three usual records; from then on it grows old.
 /// Rates follow the latest 32 blocks. Followed are the 63 busiest templates.

@@ -53,10 +53,10 @@ std::uint32_t whole(double count) { return static_cast<std::uint32_t>(std::min(c
 
 }  // namespace
 
-VolumeChannel::VolumeChannel(std::uint64_t tick, std::uint64_t units_per_day)
+VolumeModel::VolumeModel(std::uint64_t tick, std::uint64_t units_per_day)
     : tick_(std::max<std::uint64_t>(tick, 1)), units_per_day_(std::max<std::uint64_t>(units_per_day, 1)) {}
 
-std::optional<VolumeTick> VolumeChannel::advance(std::uint64_t time) {
+std::optional<VolumeTick> VolumeModel::advance(std::uint64_t time) {
   if (!started_) {
     start_ = time - time % tick_;
     started_ = true;
@@ -78,7 +78,7 @@ std::optional<VolumeTick> VolumeChannel::advance(std::uint64_t time) {
   return strangest;
 }
 
-void VolumeChannel::count(std::uint64_t time, std::uint32_t id) {
+void VolumeModel::count(std::uint64_t time, std::uint32_t id) {
   time = std::max(time, start_);
   for (const std::size_t at : {std::size_t{0}, entry(id)}) {
     Entry& e = entries_[at];
@@ -90,7 +90,7 @@ void VolumeChannel::count(std::uint64_t time, std::uint32_t id) {
 }
 
 /// The place of a template's entry; the one with the fewest records lately makes room.
-std::size_t VolumeChannel::entry(std::uint32_t id) {
+std::size_t VolumeModel::entry(std::uint32_t id) {
   std::uint8_t& hint = hints_[(id * 0x9E3779B1u) >> 26];
   if (hint > 0 && hint < used_ && entries_[hint].id == id) return hint;
   const auto templates = std::span(tags_).subspan(1, used_ - 1);
@@ -110,7 +110,7 @@ std::size_t VolumeChannel::entry(std::uint32_t id) {
 }
 
 /// The first of the templates with the fewest records lately.
-std::size_t VolumeChannel::lightest() {
+std::size_t VolumeModel::lightest() {
   if (!weighed_) {
     std::ranges::transform(entries_, weights_.begin(), &Entry::weight);
     weights_[0] = std::numeric_limits<float>::infinity();
@@ -120,7 +120,7 @@ std::size_t VolumeChannel::lightest() {
 }
 
 /// Learns a gap, and how much it speaks for a burst: log2 of its share if gaps were 2^5 times shorter over its usual one.
-void VolumeChannel::observe_gap(Entry& e, std::uint64_t gap) {
+void VolumeModel::observe_gap(Entry& e, std::uint64_t gap) {
   const std::uint64_t unit = std::max<std::uint64_t>(tick_ >> 10, 1);
   const int bucket = std::min<int>(std::bit_width(gap / unit), gap_buckets - 1);
   if (e.gaps > 0) {
@@ -148,10 +148,10 @@ void VolumeChannel::observe_gap(Entry& e, std::uint64_t gap) {
   e.gap_squares *= kept;
 }
 
-bool VolumeChannel::seasonal() const { return season_bits_ >= season_threshold; }
+bool VolumeModel::seasonal() const { return season_bits_ >= season_threshold; }
 
 /// How the hour of the day changes the expected count; 1 until that has proved itself.
-double VolumeChannel::season(std::uint64_t time) const {
+double VolumeModel::season(std::uint64_t time) const {
   double records = 0, ticks = 0;
   for (std::size_t h = 0; h < hour_records_.size(); ++h) {
     records += hour_records_[h];
@@ -164,7 +164,7 @@ double VolumeChannel::season(std::uint64_t time) const {
   return std::max(0.01, (hour_records_[hour] + mean) / (hour_ticks_[hour] + 1) / mean);
 }
 
-VolumeChannel::Usual VolumeChannel::usual(const Entry& e, double season) const {
+VolumeModel::Usual VolumeModel::usual(const Entry& e, double season) const {
   const double flat = (e.sum + 0.5) / (ticks_ + 1);
   const double mean = ticks_ > 0 ? e.sum / ticks_ : 0;
   const double variance = ticks_ > 0 ? std::max(0.0, e.squares / ticks_ - mean * mean) : 0;
@@ -175,7 +175,7 @@ VolumeChannel::Usual VolumeChannel::usual(const Entry& e, double season) const {
 }
 
 /// Evidence of a silence, in bits: what its rate says, or how seldom it fell silent so long, whichever is less.
-double VolumeChannel::silence_bits(const Entry& e, std::uint64_t gap, const Usual& expect) const {
+double VolumeModel::silence_bits(const Entry& e, std::uint64_t gap, const Usual& expect) const {
   const double ticks = static_cast<double>(gap) / static_cast<double>(tick_);
   // Gaps more regular than chance make counts more regular: the variance of a renewal process's count goes with the
   // squared variation of its gaps.
@@ -196,14 +196,14 @@ double VolumeChannel::silence_bits(const Entry& e, std::uint64_t gap, const Usua
 }
 
 /// True when a silence has lasted so long that it is no news: then the template is gone, until it comes back.
-bool VolumeChannel::gone(const Entry& e, std::uint64_t gap) const {
+bool VolumeModel::gone(const Entry& e, std::uint64_t gap) const {
   std::size_t longest = 0;
   for (std::size_t b = 0; b < silence_buckets; ++b)
     if (e.silences[b] > 0) longest = b;
   return static_cast<double>(gap) / static_cast<double>(tick_) > 8 + std::ldexp(4.0, static_cast<int>(longest + 1) / 2);
 }
 
-VolumeFinding VolumeChannel::judge(const Entry& e, std::uint64_t end, double season) const {
+VolumeFinding VolumeModel::judge(const Entry& e, std::uint64_t end, double season) const {
   const Usual expect = usual(e, season);
   VolumeFinding finding;
   finding.total = &e == &entries_[0];
@@ -243,7 +243,7 @@ VolumeFinding VolumeChannel::judge(const Entry& e, std::uint64_t end, double sea
 }
 
 /// Ends the open tick: judges its counts, and keeps them for `learn`.
-VolumeTick VolumeChannel::close() {
+VolumeTick VolumeModel::close() {
   learn();
   weighed_ = false;
   VolumeTick closed;
@@ -270,14 +270,14 @@ VolumeTick VolumeChannel::close() {
   return closed;
 }
 
-void VolumeChannel::reject() {
+void VolumeModel::reject() {
   if (!pending_) return;
   pending_ = weighed_ = false;
   for (std::size_t i = 0; i < used_; ++i) entries_[i].previous = 0;
 }
 
 /// Learns the counts of the tick that ended last.
-void VolumeChannel::learn() {
+void VolumeModel::learn() {
   if (!pending_) return;
   pending_ = weighed_ = false;
   const double records = entries_[0].previous;
@@ -339,7 +339,7 @@ void VolumeChannel::learn() {
 }
 
 /// Learns so many ticks without a record.
-void VolumeChannel::learn_empty(std::uint64_t ticks) {
+void VolumeModel::learn_empty(std::uint64_t ticks) {
   weighed_ = false;
   const double n = static_cast<double>(ticks);
   // As if each tick took its share: what was known fades once the horizon is full.
@@ -354,7 +354,7 @@ void VolumeChannel::learn_empty(std::uint64_t ticks) {
   ticks_ = std::min(horizon, ticks_ + n);
 }
 
-void VolumeChannel::snapshot(std::vector<std::uint8_t>& out) const {
+void VolumeModel::snapshot(std::vector<std::uint8_t>& out) const {
   const auto put_float = [&](float value) { put(out, std::bit_cast<std::uint32_t>(value)); };
   put<std::uint8_t>(out, snapshot_version);
   put<std::uint64_t>(out, tick_);
@@ -378,7 +378,7 @@ void VolumeChannel::snapshot(std::vector<std::uint8_t>& out) const {
   }
 }
 
-bool VolumeChannel::restore(Bytes in) {
+bool VolumeModel::restore(Bytes in) {
   StateReader read(in);
   bool sane = true;
   const auto get_double = [&] {
@@ -393,7 +393,7 @@ bool VolumeChannel::restore(Bytes in) {
   };
   if (read.get<std::uint8_t>() != snapshot_version) return false;
   if (read.get<std::uint64_t>() != tick_ || read.get<std::uint64_t>() != units_per_day_) return false;
-  VolumeChannel fresh(tick_, units_per_day_);
+  VolumeModel fresh(tick_, units_per_day_);
   fresh.start_ = read.get<std::uint64_t>();
   fresh.pending_start_ = read.get<std::uint64_t>();
   const std::uint8_t flags = read.get<std::uint8_t>();

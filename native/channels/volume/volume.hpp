@@ -56,10 +56,10 @@ struct VolumeTick {
 ///
 /// Expected counts follow the hour of the day once that has saved 16 bits over a flat rate (counted as they come, so that it
 /// must predict, not fit).
-class VolumeChannel {
+class VolumeModel {
  public:
   /// `tick`: length in clock units, at least 1.
-  explicit VolumeChannel(std::uint64_t tick, std::uint64_t units_per_day);
+  explicit VolumeModel(std::uint64_t tick, std::uint64_t units_per_day);
 
   /// Moves the clock to `time`; a time before the current tick counts as the tick's start. Returns the tick that this ended,
   /// if any: the strangest, where several did.
@@ -74,7 +74,7 @@ class VolumeChannel {
   double ticks() const { return ticks_; }
   /// Whether expected counts follow the hour of the day.
   bool seasonal() const;
-  static constexpr std::size_t bytes() { return sizeof(VolumeChannel); }
+  static constexpr std::size_t bytes() { return sizeof(VolumeModel); }
 
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// False, with nothing changed, when the bytes are no snapshot of a channel with this tick.

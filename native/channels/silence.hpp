@@ -6,6 +6,7 @@
 #include "base/bytes.hpp"
 #include "base/common_clock.hpp"
 #include "channels/calibration.hpp"
+#include "channels/channel_id.hpp"
 
 namespace driftlock {
 
@@ -16,6 +17,9 @@ namespace driftlock {
 /// octaves of 30 s, and at least 0. Calibration gives a gap's p-value among those.
 class Silence {
  public:
+  /// A silence is a matter of how many records come.
+  static constexpr ChannelId kChannel = ChannelId::Volume;
+
   /// A request with records of the stream. True where that ended a unit.
   bool hear(const Moment& moment);
 

@@ -1,4 +1,4 @@
-#include "stream/silence.hpp"
+#include "channels/silence.hpp"
 
 #include <algorithm>
 #include <cmath>

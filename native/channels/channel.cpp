@@ -1,0 +1,13 @@
+#include "channels/channel.hpp"
+
+namespace driftlock {
+
+Channels makeChannels(const ChannelContext& context) {
+  Channels channels;
+#define CHANNEL(id, name, number, unit) channels[indexOf(ChannelId::id)] = make##id##Channel(context);
+#include "channels/registry.def"
+#undef CHANNEL
+  return channels;
+}
+
+}  // namespace driftlock

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/portable_math.hpp"
+
+namespace driftlock {
+
+/// The channels of the registry; `None` for no channel.
+enum class ChannelId : std::uint8_t {
+  None,
+#define CHANNEL(id, name, number, unit) id,
+#include "channels/registry.def"
+#undef CHANNEL
+};
+
+/// What the registry says of a channel.
+struct ChannelInfo {
+  std::string_view name;
+  std::uint8_t number;
+  double unit;
+};
+
+/// By ChannelId.
+inline constexpr ChannelInfo kChannels[] = {
+    {"none", 0, 1},
+#define CHANNEL(id, name, number, unit) {name, number, unit},
+#include "channels/registry.def"
+#undef CHANNEL
+};
+inline constexpr std::size_t kChannelCount = std::size(kChannels);
+
+constexpr std::size_t indexOf(ChannelId id) { return static_cast<std::size_t>(id); }
+constexpr const ChannelInfo& infoOf(ChannelId id) { return kChannels[indexOf(id)]; }
+
+}  // namespace driftlock

@@ -1,0 +1,223 @@
+#include <algorithm>
+#include <vector>
+
+#include "base/state_bytes.hpp"
+#include "base/tags.hpp"
+#include "channels/channel.hpp"
+#include "channels/content/content.hpp"
+#include "text/sentence.hpp"
+
+namespace driftlock {
+namespace {
+
+/// News of hardly any bits is learned at once. Other news becomes normal once it has come so often, for as long as the
+/// settings say: until then it stays news, and only its p-value tells how common it has become.
+constexpr double kHarmless = 0.5;
+constexpr std::uint8_t kSightings = 16;
+constexpr std::size_t kMostSightings = 256;
+
+/// News and how often it came: what keeps coming becomes normal.
+struct Sighting {
+  std::uint64_t signature = 0;
+  /// Seconds, by the stream's clock.
+  std::uint32_t first = 0, last = 0;
+  std::uint8_t count = 0;
+  /// It was flagged.
+  bool reported = false;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v) {
+    v(self.signature), v(self.count), v(self.first), v(self.last), v(self.reported);
+  }
+};
+
+/// The latest news of a stream, bounded; what was seen least lately makes room.
+class Sightings {
+ public:
+  /// Null if the news was not seen before.
+  Sighting* find(std::uint64_t signature) {
+    const std::size_t found =
+        findTagged(tags_, tagOf(templateId(signature)), [&](std::size_t i) { return sightings_[i].signature == signature; });
+    return found == sightings_.size() ? nullptr : &sightings_[found];
+  }
+
+  Sighting& add(std::uint64_t signature, std::uint32_t seconds) {
+    const bool full = sightings_.size() == kMostSightings;
+    const std::size_t at = full ? oldest(seconds) : sightings_.size();
+    if (!full) {
+      sightings_.emplace_back();
+      tags_.emplace_back();
+    }
+    tags_[at] = tagOf(templateId(signature));
+    return sightings_[at] = {.signature = signature, .first = seconds};
+  }
+
+  std::size_t memory() const { return sightings_.capacity() * sizeof(Sighting) + tags_.capacity(); }
+
+  void snapshot(std::vector<std::uint8_t>& out) const {
+    StateWriter write(out);
+    put(out, static_cast<std::uint32_t>(sightings_.size()));
+    for (const Sighting& sighting : sightings_) Sighting::visit(sighting, write);
+  }
+
+  bool restore(StateReader& in) {
+    const auto size = in.get<std::uint32_t>();
+    if (size > kMostSightings) return false;
+    sightings_.resize(size);
+    for (Sighting& sighting : sightings_) {
+      Sighting::visit(sighting, in);
+      tags_.push_back(tagOf(templateId(sighting.signature)));
+    }
+    return in.ok();
+  }
+
+ private:
+  /// The first of those that were seen least lately.
+  std::size_t oldest(std::uint32_t seconds) {
+    const auto begin = sightings_.begin(), end = sightings_.end();
+    // A sighting only becomes younger: while some of the oldest second are left, the first of them is where the last one was
+    // found, or behind it. In 2106 the seconds begin anew.
+    auto found = seconds < oldestSeconds_ ? end : std::find_if(begin + static_cast<std::ptrdiff_t>(oldest_), end, [&](const Sighting& s) { return s.last == oldestSeconds_; });
+    if (found == end) found = std::ranges::min_element(sightings_, {}, &Sighting::last);
+    oldestSeconds_ = found->last;
+    return oldest_ = static_cast<std::size_t>(found - begin);
+  }
+
+  /// In no order.
+  std::vector<Sighting> sightings_;
+  // These make the search quick; they are no part of the state.
+  std::vector<std::uint8_t> tags_;
+  std::size_t oldest_ = 0;
+  std::uint32_t oldestSeconds_ = 0;
+};
+
+/// The parts of a record that are new. It is described while the record is at hand.
+class ContentFinding final : public Finding {
+ public:
+  ContentFinding(const Observation& record, otlp::Signal signal) : record_(record), signal_(signal) {}
+
+  void mark(const std::vector<std::uint32_t>& starts, std::vector<LiteralRun>& novel) const override {
+    novelRanges(record_.record, record_.content, starts, novel);
+  }
+
+  void describe(const Texts&, Description& out) const override {
+    out.field = blamedField(record_.record, record_.content, signal_);
+    out.wantsNearest = true;
+    std::size_t bytes = 0;
+    const LiteralRun* longest = nullptr;
+    for (const LiteralRun& run : out.novel) {
+      bytes += run.end - run.start;
+      if (!longest || run.end - run.start > longest->end - longest->start) longest = &run;
+    }
+    std::string& sentence = out.sentence;
+    sentence.reserve(text::kUsualSentence);
+    text::append(sentence, std::to_string(bytes), " of the record's ", std::to_string(out.text.size()), " bytes are new to this stream");
+    if (longest) text::append(sentence, ", such as ", text::quoted(out.text.substr(longest->start, longest->end - longest->start)));
+    if (!out.field.empty()) text::append(sentence, " in ", out.field);
+    text::append(sentence, "; they cost ", text::fixed(out.bits, 0), " bits");
+  }
+
+ private:
+  const Observation& record_;
+  otlp::Signal signal_;
+};
+
+/// What a record says that the baseline does not; of logs and spans.
+class ContentChannel final : public Channel {
+ public:
+  explicit ContentChannel(const ChannelContext& context)
+      : key_(context.key),
+        acceptAfterSeconds_(static_cast<std::uint32_t>(context.acceptAfterNanos / 1'000'000'000)),
+        model_(context.dictionarySize, context.hash) {}
+
+  void observe(Observation& record) override {
+    ContentScore& content = record.content;
+    model_.score(record.record, content);
+    Score& score = record.scores.add({.channel = ChannelId::Content, .score = content.score, .bits = content.bits});
+    score.inWindow = content.density;
+    content.searchedVersion = model_.dictionary().version();
+    if (content.score < kHarmless) return;
+    const Sighting* sighting = sightings_.find(content.signature);
+    if (!sighting) return;
+    score.whole = false;
+    score.reported = sighting->reported && record.seconds() - sighting->last < acceptAfterSeconds_;
+  }
+
+  void learn(Observation& record, const Outcome& outcome, Host&) override {
+    if (becomesNormal(record, outcome)) model_.learn(record.record, record.content);
+    if (!record.content.unknown.empty()) record.content.searchedBytes = model_.dictionary().text().size();
+  }
+
+  void learned() override { model_.anchor(); }
+
+  std::unique_ptr<Finding> find(const Observation* record) const override {
+    return std::make_unique<ContentFinding>(*record, key_.signal);
+  }
+
+  void remember(const Observation& record, Evidence& evidence) const override {
+    bool fresh = false;
+    for (const ContentScore::Unknown& unknown : record.content.unknown) {
+      auto& known = evidence.novelties;
+      if (known.size() == Evidence::kMostNovelties || std::ranges::find(known, unknown.hash) != known.end()) continue;
+      known.push_back(unknown.hash);
+      fresh = true;
+    }
+    // The first of their kind are kept: none of them gives way to a later one.
+    if (!fresh || !evidence.examples.fits(record.raw)) return;
+    evidence.examples.push(record.raw);
+    evidence.examples.compact();
+  }
+
+  bool accept(const Evidence& evidence) override {
+    thread_local RecordView record;
+    thread_local ContentScore content;
+    evidence.examples.forEach([&](Bytes raw) {
+      readFields(key_.signal, key_.metricType, raw, record);
+      model_.score(record, content);
+      model_.learn(record, content);
+    });
+    for (const std::uint64_t field : evidence.novelties) model_.know(field);
+    return true;
+  }
+
+  Bytes text() const override { return model_.dictionary().text(); }
+  std::size_t memory() const override { return sizeof *this + model_.memory() + sightings_.memory(); }
+
+  void snapshot(std::vector<std::uint8_t>& out) const override {
+    put_state(out, model_);
+    sightings_.snapshot(out);
+  }
+
+  bool restore(Bytes in) override {
+    StateReader read(in);
+    return model_.restore(read.get_bytes()) && sightings_.restore(read) && read.done();
+  }
+
+ private:
+  bool becomesNormal(const Observation& record, const Outcome& outcome) {
+    const ContentScore& content = record.content;
+    if (content.unknown.empty() && !content.nameUnknown) return false;
+    if (outcome.learning || content.score < kHarmless) return true;
+    Sighting* sighting = sightings_.find(content.signature);
+    if (!sighting) sighting = &sightings_.add(content.signature, record.seconds());
+    if (record.seconds() - sighting->last >= acceptAfterSeconds_) sighting->reported = false;
+    sighting->last = record.seconds();
+    sighting->reported |= outcome.flagged;
+    if (sighting->count < kSightings) ++sighting->count;
+    return sighting->count == kSightings && record.seconds() - sighting->first >= acceptAfterSeconds_;
+  }
+
+  const StreamKey& key_;
+  std::uint32_t acceptAfterSeconds_;
+  ContentModel model_;
+  Sightings sightings_;
+};
+
+}  // namespace
+
+std::unique_ptr<Channel> makeContentChannel(const ChannelContext& context) {
+  if (context.key.signal == otlp::Signal::Metrics) return nullptr;
+  return std::make_unique<ContentChannel>(context);
+}
+
+}  // namespace driftlock

@@ -1,0 +1,208 @@
+#include <algorithm>
+#include <bit>
+#include <string>
+#include <utility>
+
+#include "base/state_bytes.hpp"
+#include "channels/channel.hpp"
+#include "channels/content/content.hpp"
+#include "channels/fields/fields.hpp"
+#include "text/readable.hpp"
+#include "text/sentence.hpp"
+
+namespace driftlock {
+namespace {
+
+/// A span's duration is a field as well. An attribute's name has this hash with a chance of 2^-64.
+constexpr std::uint64_t kDuration = 1;
+
+/// log2 by its whole part, with a straight line from each to the next: within .09, which no bin tells apart, in no time.
+double roughLog2(double x) { return static_cast<double>(std::bit_cast<std::uint64_t>(x)) * 0x1p-52 - 1023; }
+double roughExp2(double y) { return std::bit_cast<double>(static_cast<std::uint64_t>((std::max(0.0, y) + 1023) * 0x1p52)); }
+
+/// A field whose values are not as usual, as people read it.
+struct Shift {
+  FieldFinding found{};
+  std::string name{};
+  /// The value that the finding is about, or one like it, and the one that is usual the most; empty if they are numbers, or
+  /// not at hand.
+  std::string value{}, usual{};
+  /// Its numbers are nanoseconds.
+  bool time = false;
+};
+
+class ShiftFinding final : public Finding {
+ public:
+  explicit ShiftFinding(Shift shift) : shift_(std::move(shift)) {}
+
+  void describe(const Texts&, Description& out) const override {
+    using Kind = FieldFinding::Kind;
+    const FieldFinding& found = shift_.found;
+    out.field = shift_.name;
+    out.usual = shift_.usual;
+    const bool ranged = found.low <= found.high;
+    if (ranged) out.range = {found.low, found.high};
+    const std::string records = text::format("the last %u records", found.records);
+    const std::string share = text::percent(found.share), usual = text::percent(found.usual_share);
+    const std::string example = shift_.value.empty() ? "" : ", such as " + text::quoted(shift_.value) + ",";
+    std::string sentence;
+    if (found.novel) {
+      sentence = "new values" + example + text::format(" cost %.0f bits each where %.0f are usual", out.bits, out.usualBits);
+    } else if (found.kind == Kind::absent) {
+      sentence = "missing from " + share + " of " + records + ", usually from " + usual;
+    } else {
+      std::string what;
+      switch (found.kind) {
+        case Kind::unseen:
+          what = "values that are new or rare" + example;
+          break;
+        case Kind::number:
+          what = number(found.number);
+          break;
+        case Kind::range:
+          what = "values around " + number(found.number);
+          break;
+        default:
+          what = shift_.value.empty() ? "one value" : text::quoted(shift_.value);
+      }
+      sentence = what + " made up " + share + " of " + records + ", usually " + usual;
+    }
+    if (ranged && found.kind != Kind::absent) {
+      sentence += found.low == found.high ? "; " + number(found.low) + " is usual"
+                                          : "; " + number(found.low) + " to " + number(found.high) + " are usual";
+    } else if (!shift_.usual.empty() && shift_.usual != shift_.value) {
+      sentence += "; " + text::quoted(shift_.usual) + " is usual";
+    }
+    out.sentence = shift_.name + ": " + sentence;
+  }
+
+ private:
+  std::string number(double x) const { return shift_.time ? text::format("%.3g ms", x / 1e6) : text::format("%.6g", x); }
+
+  Shift shift_;
+};
+
+/// Which values the fields have, by blocks of records.
+class FieldsChannel final : public Channel {
+ public:
+  explicit FieldsChannel(const ChannelContext& context) : key_(context.key), hop_(context.windowHop) {}
+
+  void observe(Observation&) override {}
+
+  void learn(Observation& record, const Outcome&, Host& host) override {
+    if (!model_) {
+      // A body alone is for the other channels. Blocks begin where hops do.
+      const bool begins = record.seen % hop_ == 0 && hop_ >= FieldsModel::min_block;
+      if (!begins || record.record.fields.size() < 2) return;
+      model_ = makeModel();
+    }
+    for (std::size_t i = 0; i < record.record.fields.size(); ++i) {
+      const Field& field = record.record.fields[i];
+      const auto [key, value] = record.content.fields[i];
+      if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
+        model_->number(key, numberOf(field));
+      } else {
+        model_->word(key, value, field.text);
+      }
+    }
+    if (key_.signal == otlp::Signal::Traces) model_->number(kDuration, roughLog2(1 + static_cast<double>(record.record.duration)));
+    if (model_->end()) judge(record.now, host);
+  }
+
+  std::unique_ptr<Finding> find(const Observation*) const override { return nullptr; }
+
+  std::size_t memory() const override { return sizeof *this + (model_ ? model_->memory() : 0); }
+  void snapshot(std::vector<std::uint8_t>& out) const override { putOptional(out, model_); }
+  bool restore(Bytes in) override {
+    StateReader read(in);
+    return getOptional(read, model_, [&] { return makeModel(); }) && read.done();
+  }
+
+ private:
+  std::unique_ptr<FieldsModel> makeModel() const {
+    // Longer hops are divided into equal parts.
+    const std::uint32_t parts = (hop_ + FieldsModel::max_block - 1) / FieldsModel::max_block;
+    return std::make_unique<FieldsModel>(hop_ / parts);
+  }
+
+  void judge(std::uint64_t now, Host& host) {
+    const FieldsVerdict block = model_->judge();
+    if (!block.judged || !host.calibrating()) return model_->learn(block);
+    // What a person accepted is to be usual soon: by the blocks that come now, strange or not, and by no later ones.
+    const Outcome outcome = host.judge({.channel = ChannelId::Fields, .score = block.score, .bits = block.bits, .usualBits = block.usual_bits},
+                                       Host::Unit::Lapsing);
+    // A spread is about a bit: what one in a hundred exceeds is near three, a measure of strangeness.
+    if (!outcome.learning) host.noticeMix(ChannelId::Fields, block.score);
+    if (outcome.flagged) {
+      // Texts are looked for only if they will be shown.
+      host.raise(now, std::make_unique<ShiftFinding>(host.reportsNext() ? shiftOf(model_->explain(block), host) : Shift{}));
+    }
+    // What lasts for as long as the settings say becomes normal.
+    if (outcome.flagged && !host.settled()) return model_->reject();
+    model_->learn(block, outcome.accepted || outcome.flagged);
+  }
+
+  Shift shiftOf(const FieldFinding& found, const Host& host) const {
+    Shift shift{.found = found};
+    if (found.key == kDuration) {
+      shift.name = "duration";
+      shift.time = true;
+      for (double* nanos : {&shift.found.number, &shift.found.low, &shift.found.high}) *nanos = roughExp2(*nanos) - 1;
+      return shift;
+    }
+    const Texts texts = host.texts();
+    const auto name = [&](Bytes key) { shift.name = fieldName(key, key_.signal); };
+    const auto text = [&](Bytes value, std::uint64_t hash) {
+      if (model_->shows(found, hash)) shift.value.assign(value.begin(), value.end());
+      if (FieldsModel::word_of(hash) == found.usual_word) shift.usual.assign(value.begin(), value.end());
+    };
+    // The model has hashes alone. Texts are in the baseline, masked, and, as they came, in the latest records.
+    const Bytes known = texts.known;
+    const bool plain = found.key == texts.hash.name({}).hash();
+    for (std::size_t begin = 0, end; begin < known.size(); begin = end + 1) {
+      end = begin;
+      std::size_t value = begin;
+      while (end < known.size() && known[end] != '\n') ++end;
+      if (!plain) value = static_cast<std::size_t>(std::find(known.begin() + begin, known.begin() + end, '=') - known.begin());
+      const Bytes key = known.subspan(begin, value - begin);
+      const KeyedHash::Name hashed = texts.hash.name(key);
+      if (hashed.hash() != found.key || (!plain && value == end)) continue;
+      if (!plain) ++value;
+      const Bytes masked = known.subspan(value, end - value);
+      name(key);
+      text(masked, hashed.value(masked));
+    }
+    thread_local RecordView record;
+    host.latest().forEach([&](Bytes raw) {
+      readFields(key_.signal, key_.metricType, raw, record);
+      for (const Field& field : record.fields) {
+        const KeyedHash::Name hashed = texts.hash.name(field.key);
+        if (hashed.hash() != found.key) continue;
+        name(field.key);
+        if (field.kind == Field::Kind::Text || field.kind == Field::Kind::Word) {
+          text(field.text, hashed.value(maskedText(field)));
+          continue;
+        }
+        std::string digits;
+        renderValue(field, digits);
+        if (model_->shows(found, numberOf(field))) shift.value = digits;
+      }
+    });
+    for (std::string* each : {&shift.value, &shift.usual}) text::makeReadable(*each);
+    return shift;
+  }
+
+  const StreamKey& key_;
+  std::uint32_t hop_;
+  /// Null until records have more than a body.
+  std::unique_ptr<FieldsModel> model_;
+};
+
+}  // namespace
+
+std::unique_ptr<Channel> makeFieldsChannel(const ChannelContext& context) {
+  if (context.key.signal == otlp::Signal::Metrics) return nullptr;
+  return std::make_unique<FieldsChannel>(context);
+}
+
+}  // namespace driftlock

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/hash.hpp"
+#include "base/literal_run.hpp"
+#include "record/record.hpp"
+#include "record/stream_key.hpp"
+
+namespace driftlock {
+
+/// What people read about a flagged unit besides its figures.
+struct Description {
+  // Given to the finding:
+  /// What the unit costs and what units usually cost, in bits.
+  double bits = 0, usualBits = 0;
+  /// The flagged record as people read it, at most 4 KiB of UTF-8, and the parts of it that are new, ascending.
+  std::string text;
+  std::vector<LiteralRun> novel;
+
+  // Filled in by the finding:
+  /// What is strange, against what is usual; without a full stop.
+  std::string sentence;
+  /// The field to blame; empty if there is none.
+  std::string field;
+  /// The range that is usual, if the finding is about a number.
+  struct Range {
+    double low = 0, high = 0;
+  };
+  std::optional<Range> range;
+  /// The usual next templates, likeliest first.
+  std::vector<std::string> next;
+  /// The value that is usual the most.
+  std::string usual;
+  /// The record of the baseline that is nearest to the flagged one is worth looking for.
+  bool wantsNearest = false;
+  /// How grave the finding is, whatever the record says of itself.
+  Gravity gravity = Gravity::Normal;
+};
+
+/// Looks up the texts of hashes among what a stream remembers.
+struct Texts {
+  const StreamKey& key;
+  const KeyedHash& hash;
+  /// Lines of the baseline, variables masked: `key=value`, or the value alone if the field has no key.
+  Bytes known;
+
+  /// The text of a template, readable; empty if the baseline does not hold it any more.
+  std::string ofTemplate(std::uint32_t id) const;
+};
+
+/// What a channel found in a unit that was flagged; each channel has its own. It outlives the unit, and is only made for
+/// units that are described.
+class Finding {
+ public:
+  virtual ~Finding() = default;
+  /// Marks the new parts of the record's text, as `render` gave it. `starts[i]` is where the value of field i begins.
+  virtual void mark(const std::vector<std::uint32_t>& /*starts*/, std::vector<LiteralRun>& /*novel*/) const {}
+  /// Fills in the description.
+  virtual void describe(const Texts& texts, Description& out) const = 0;
+};
+
+}  // namespace driftlock

@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <vector>
+
+#include "base/state_bytes.hpp"
+#include "channels/channel.hpp"
+#include "channels/latency/latency.hpp"
+#include "text/sentence.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr std::size_t kMostOperations = 64;
+
+/// A span that took longer or shorter than usual.
+class LatencyFinding final : public Finding {
+ public:
+  LatencyFinding(std::uint64_t nanos, double low, double high) : nanos_(nanos), low_(low), high_(high) {}
+
+  void describe(const Texts&, Description& out) const override {
+    out.field = "duration";
+    out.range = {low_, high_};
+    out.sentence = text::format("The span took %.3g ms where %.3g to %.3g ms are usual", static_cast<double>(nanos_) / 1e6, low_ / 1e6, high_ / 1e6);
+  }
+
+ private:
+  std::uint64_t nanos_;
+  double low_, high_;
+};
+
+/// How long spans of each name take.
+class LatencyChannel final : public Channel {
+ public:
+  void observe(Observation& record) override {
+    current_ = nullptr;
+    const std::uint64_t name = record.content.templateHash;
+    auto found = std::ranges::find(operations_, name, &Operation::hash);
+    if (found == operations_.end()) {
+      if (operations_.size() >= kMostOperations) return;
+      operations_.push_back({name, {}});
+      found = operations_.end() - 1;
+    }
+    current_ = &found->latency;
+    before_ = *current_;
+    const double bits = current_->cost(record.record.duration);
+    record.scores.add({.channel = ChannelId::Latency, .score = bits, .bits = bits, .early = true});
+  }
+
+  void learn(Observation& record, const Outcome& outcome, Host&) override {
+    if (current_ && !outcome.flagged && (outcome.pardoned || !outcome.strange)) current_->learn(record.record.duration);
+  }
+
+  std::unique_ptr<Finding> find(const Observation* record) const override {
+    return std::make_unique<LatencyFinding>(record->record.duration, before_.low(), before_.high());
+  }
+
+  std::size_t memory() const override { return sizeof *this + operations_.capacity() * sizeof(Operation); }
+
+  void snapshot(std::vector<std::uint8_t>& out) const override {
+    StateWriter write(out);
+    put(out, static_cast<std::uint32_t>(operations_.size()));
+    for (const Operation& operation : operations_) Operation::visit(operation, write);
+  }
+
+  bool restore(Bytes in) override {
+    StateReader read(in);
+    const auto size = read.get<std::uint32_t>();
+    if (size > kMostOperations) return false;
+    operations_.resize(size);
+    for (Operation& operation : operations_) Operation::visit(operation, read);
+    return read.done();
+  }
+
+ private:
+  struct Operation {
+    std::uint64_t hash = 0;
+    LatencyModel latency{};
+
+    template <class Self, class Visitor>
+    static void visit(Self& self, Visitor& v) {
+      v(self.hash), v(self.latency.mean), v(self.latency.above), v(self.latency.below), v(self.latency.count);
+    }
+  };
+  std::vector<Operation> operations_;
+
+  // Of the span at hand: its name's latencies, null if there is no room for them, and as they were before it.
+  LatencyModel* current_ = nullptr;
+  LatencyModel before_;
+};
+
+}  // namespace
+
+std::unique_ptr<Channel> makeLatencyChannel(const ChannelContext& context) {
+  if (context.key.signal != otlp::Signal::Traces) return nullptr;
+  return std::make_unique<LatencyChannel>();
+}
+
+}  // namespace driftlock

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/bytes.hpp"
+#include "channels/channel_id.hpp"
+#include "channels/content/content_score.hpp"
+#include "record/record.hpp"
+
+namespace driftlock {
+
+/// The score of one channel on a unit: a record, or what ends between records, such as a tick or a session.
+struct Score {
+  ChannelId channel = ChannelId::None;
+  /// Higher is stranger, in the channel's own unit.
+  double score = 0;
+  /// What the unit costs and what units usually cost, in bits.
+  double bits = 0, usualBits = 0;
+  /// What calibration learns from the unit: the score, or the largest that a session came to.
+  double lesson = score;
+  /// Calibration learns from it. Not so from a part of a unit, such as a session that goes on, or from news that was seen before.
+  bool whole = true;
+  /// News that was reported, and has not been away for long since then: no reason for another alarm.
+  bool reported = false;
+  /// The score counts while the stream is learning, because the channel knows by itself when it has seen enough.
+  bool early = false;
+  /// The score is comparable with other channels' as it is.
+  bool calibrated = false;
+  /// What the unit says of its window, if that is not the score in the measure of all channels.
+  std::optional<double> inWindow{};
+  double pValue = 1;
+};
+
+/// The scores of a record, one per channel at most, in the order of channels.
+class Scores {
+ public:
+  Score& add(const Score& score) { return scores_[size_++] = score; }
+  void clear() { size_ = 0; }
+  Score* begin() { return scores_.data(); }
+  Score* end() { return scores_.data() + size_; }
+  std::span<Score> all() { return {scores_.data(), size_}; }
+
+ private:
+  std::array<Score, kChannelCount> scores_;
+  std::size_t size_ = 0;
+};
+
+/// Ids of templates are at most this.
+inline constexpr std::uint32_t kLargestTemplateId = 0xFFFFFFFD;
+
+/// The id of a template by its hash, as channels that count and order templates know it.
+inline std::uint32_t templateId(std::uint64_t templateHash) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(templateHash & 0xffffffff, kLargestTemplateId));
+}
+
+/// A record on its way through the channels of its stream. Reused from record to record.
+struct Observation {
+  RecordView record;
+  /// The record's bytes in the request.
+  Bytes raw;
+
+  // Set by the stream.
+  /// The number of records that the stream has seen before.
+  std::uint64_t seen = 0;
+  /// The stream's clock and the latest event time that it believes, in nanoseconds; and whether it believes the record's time.
+  std::uint64_t now = 0, latest = 0;
+  bool believed = false;
+  /// The hash of the record's session; 0 if it is in none.
+  std::uint64_t session = 0;
+  /// A silence of the stream that was judged ends with this record.
+  bool resumed = false;
+  Scores scores;
+
+  /// Set by the content channel, which is the first: the hashes of the record's fields and its template, and what is new in it.
+  ContentScore content;
+
+  std::uint32_t id() const { return templateId(content.templateHash); }
+  /// The stream's clock in seconds.
+  std::uint32_t seconds() const { return static_cast<std::uint32_t>(now / 1'000'000'000); }
+};
+
+}  // namespace driftlock

@@ -1,0 +1,119 @@
+#include <utility>
+
+#include "base/state_bytes.hpp"
+#include "channels/channel.hpp"
+#include "channels/sequence/sessions.hpp"
+#include "text/sentence.hpp"
+
+namespace driftlock {
+namespace {
+
+/// Sessions that end behind one record.
+constexpr std::size_t kExpiredAtOnce = 2;
+/// Expected templates that a finding names.
+constexpr std::size_t kMostNext = 3;
+
+static_assert(largest_id == kLargestTemplateId);
+
+/// A record out of order, or a session that broke off.
+class SequenceFinding final : public Finding {
+ public:
+  SequenceFinding(bool brokeOff, std::vector<ExpectedId> expected) : brokeOff_(brokeOff), expected_(std::move(expected)) {}
+
+  void describe(const Texts& texts, Description& out) const override {
+    for (const ExpectedId& expected : expected_) {
+      std::string text = expected.id == end_of_session ? "the end of the session" : texts.ofTemplate(expected.id);
+      if (!text.empty()) out.next.push_back(std::move(text));
+    }
+    out.sentence = brokeOff_ ? "A session broke off where it usually goes on" : "This record does not usually come here in its session";
+    out.sentence += text::format(": %.1f bits where %.1f are usual", out.bits, out.usualBits);
+    if (!out.next.empty()) out.sentence += "; expected was " + text::quoted(out.next.front());
+  }
+
+ private:
+  bool brokeOff_;
+  std::vector<ExpectedId> expected_;
+};
+
+/// What follows what in a trace or a session.
+class SequenceChannel final : public Channel {
+ public:
+  void observe(Observation& record) override {
+    if (sessions_ && sessions_->trivial()) {
+      sessions_.reset();
+      unordered_ = true;
+    }
+    inSession_ = record.record.inSession() && !unordered_;
+    if (!inSession_) return;
+    if (!sessions_) sessions_ = std::make_unique<Sessions>();
+    record.scores.add(scoreOf(sessions_->observe(record.session, record.id(), record.record.last, record.now)));
+  }
+
+  void learn(Observation&, const Outcome& outcome, Host&) override {
+    if (inSession_) sessions_->accept(lesson(outcome));
+  }
+
+  void expire(const Observation& record, Host& host) override {
+    if (!sessions_) return;
+    for (std::size_t i = 0; i < kExpiredAtOnce; ++i) {
+      const std::optional<SequenceVerdict> ended = sessions_->expire(record.now);
+      if (!ended) return;
+      if (!host.calibrating()) {
+        sessions_->accept(Sessions::Lesson::Learn);
+        continue;
+      }
+      const Outcome outcome = host.judge(scoreOf(*ended), Host::Unit::Counted);
+      sessions_->accept(lesson(outcome));
+      if (!outcome.learning) host.notice(ChannelId::Sequence, outcome.strangeness);
+      if (outcome.flagged) host.raise(record.now, nullptr);
+    }
+  }
+
+  std::unique_ptr<Finding> find(const Observation* record) const override {
+    return std::make_unique<SequenceFinding>(!record, sessions_ ? sessions_->expected(kMostNext) : std::vector<ExpectedId>{});
+  }
+
+  std::size_t memory() const override { return sizeof *this + (sessions_ ? sessions_->memory() : 0); }
+
+  void snapshot(std::vector<std::uint8_t>& out) const override {
+    StateWriter write(out);
+    write(unordered_);
+    putOptional(out, sessions_);
+  }
+
+  bool restore(Bytes in) override {
+    StateReader read(in);
+    read(unordered_);
+    return getOptional(read, sessions_, [] { return std::make_unique<Sessions>(); }) && read.done();
+  }
+
+ private:
+  static Score scoreOf(const SequenceVerdict& session) {
+    return {.channel = ChannelId::Sequence, .score = session.score, .bits = session.bits, .usualBits = session.usualBits,
+            .lesson = session.peak, .whole = session.ended};
+  }
+
+  static Sessions::Lesson lesson(const Outcome& outcome) {
+    using Lesson = Sessions::Lesson;
+    if (outcome.learning) return Lesson::Learn;
+    if (!outcome.pardoned && (outcome.flagged || outcome.strange)) return Lesson::Strange;
+    return outcome.usual ? Lesson::Known : Lesson::Learn;
+  }
+
+  /// Null until a record is in a session.
+  std::unique_ptr<Sessions> sessions_;
+  /// Sessions hold a single record each, so their order says nothing.
+  bool unordered_ = false;
+
+  /// The record at hand is in a session that is followed.
+  bool inSession_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Channel> makeSequenceChannel(const ChannelContext& context) {
+  if (context.key.signal == otlp::Signal::Metrics) return nullptr;
+  return std::make_unique<SequenceChannel>();
+}
+
+}  // namespace driftlock

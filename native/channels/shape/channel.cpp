@@ -1,0 +1,97 @@
+#include "base/state_bytes.hpp"
+#include "channels/channel.hpp"
+#include "channels/shape/shape.hpp"
+#include "text/sentence.hpp"
+
+namespace driftlock {
+namespace {
+
+/// A share of a histogram's values, or a quantile of a summary, beside what is usual.
+class DistributionFinding final : public Finding {
+ public:
+  explicit DistributionFinding(const ShapeFinding& shape) : shape_(shape) {}
+
+  void describe(const Texts&, Description& out) const override {
+    const ShapeFinding& s = shape_;
+    out.range = {s.low, s.high};
+    if (s.quantile >= 0) {
+      out.field = "quantile";
+      out.sentence = text::format("The %.4g quantile is %.6g where %.6g to %.6g is usual", s.quantile, s.value, s.low, s.high);
+    } else {
+      out.field = "buckets";
+      out.sentence = text::format("%.3g %% of the values were %s %.6g, usually %.2g %%", 100 * s.share, s.above ? "above" : "at most", s.edge,
+                                  100 * s.usualShare);
+    }
+  }
+
+ private:
+  ShapeFinding shape_;
+};
+
+/// How the values lie that a histogram or a summary has taken in.
+class ShapeChannel final : public Channel {
+ public:
+  ShapeChannel(ShapeModel::Kind kind, const ChannelContext& context)
+      : cumulative_(context.key.cumulative), acceptAfterNanos_(context.acceptAfterNanos), model_(kind) {}
+
+  void observe(Observation& record) override {
+    found_ = model_.observe(record.record.shape, cumulative_);
+    if (found_) record.scores.add({.channel = ChannelId::Shape, .score = found_->score, .bits = found_->bits});
+  }
+
+  /// A strange shape is no model of what is normal, unless all have been strange for as long as news takes to become normal.
+  void learn(Observation& record, const Outcome& outcome, Host&) override {
+    const bool strange = !outcome.pardoned && (outcome.flagged || outcome.strange);
+    if (strange && strangeSince_ == 0) strangeSince_ = record.now;
+    if (!strange) strangeSince_ = 0;
+    if (!strange || record.now - strangeSince_ >= acceptAfterNanos_) model_.learn();
+  }
+
+  std::unique_ptr<Finding> find(const Observation*) const override { return std::make_unique<DistributionFinding>(*found_); }
+
+  std::size_t memory() const override { return sizeof *this - sizeof model_ + model_.memory(); }
+
+  void snapshot(std::vector<std::uint8_t>& out) const override {
+    put(out, strangeSince_);
+    put_state(out, model_);
+  }
+
+  bool restore(Bytes in) override {
+    StateReader read(in);
+    read(strangeSince_);
+    return model_.restore(read.get_bytes()) && read.done();
+  }
+
+ private:
+  bool cumulative_;
+  std::uint64_t acceptAfterNanos_;
+  ShapeModel model_;
+  /// Shapes have been strange since then, by the stream's clock; 0 if the last one was not.
+  std::uint64_t strangeSince_ = 0;
+  /// What is strangest in the point at hand, if it has a shape.
+  std::optional<ShapeFinding> found_;
+};
+
+std::optional<ShapeModel::Kind> kindOf(otlp::MetricType type) {
+  using Kind = ShapeModel::Kind;
+  switch (type) {
+    case otlp::MetricType::Histogram:
+      return Kind::Explicit;
+    case otlp::MetricType::ExponentialHistogram:
+      return Kind::Exponential;
+    case otlp::MetricType::Summary:
+      return Kind::Quantiles;
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Channel> makeShapeChannel(const ChannelContext& context) {
+  const auto kind = kindOf(context.key.metricType);
+  if (!kind) return nullptr;
+  return std::make_unique<ShapeChannel>(*kind, context);
+}
+
+}  // namespace driftlock

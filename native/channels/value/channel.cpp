@@ -1,0 +1,104 @@
+#include "base/state_bytes.hpp"
+#include "channels/channel.hpp"
+#include "channels/value/value.hpp"
+#include "text/sentence.hpp"
+
+namespace driftlock {
+namespace {
+
+/// A value beside the range that was expected.
+class ValueFinding final : public Finding {
+ public:
+  ValueFinding(double observed, const ValueRange& range) : observed_(observed), range_(range) {}
+
+  void describe(const Texts&, Description& out) const override {
+    out.field = "value";
+    out.range = {range_.low, range_.high};
+    out.sentence = text::format("The value is %.6g where %.6g to %.6g is usual; it costs %.1f bits where strange values here cost %.1f",
+                                observed_, range_.low, range_.high, out.bits, out.usualBits);
+  }
+
+ private:
+  double observed_;
+  ValueRange range_;
+};
+
+/// A metric's value, the rate of a counter, or the mean of what a histogram or summary has taken in.
+class ValueChannel final : public Channel {
+ public:
+  explicit ValueChannel(const StreamKey& key) : key_(key) {}
+
+  void observe(Observation& record) override {
+    const std::optional<double> value = valueOf(record);
+    if (!value) return;
+    const std::uint64_t time = record.believed ? record.record.timeUnixNano : record.latest;
+    observed_ = *value;
+    expected_ = model_.expected(time);
+    const ValueResult result = model_.observe(time, *value);
+    if (!result.scored) return;
+    record.scores.add({.channel = ChannelId::Value, .score = result.score, .bits = result.rarity_bits,
+                       .usualBits = result.usual_bits, .early = true, .calibrated = true});
+  }
+
+  /// The model learns as it observes.
+  void learn(Observation&, const Outcome&, Host&) override {}
+
+  std::unique_ptr<Finding> find(const Observation*) const override {
+    return std::make_unique<ValueFinding>(observed_, expected_);
+  }
+
+  std::size_t memory() const override { return sizeof *this; }
+
+  void snapshot(std::vector<std::uint8_t>& out) const override {
+    StateWriter write(out);
+    write(pointUnixNano_), write(pointValue_), write(pointCount_);
+    put_state(out, model_);
+  }
+
+  bool restore(Bytes in) override {
+    StateReader read(in);
+    read(pointUnixNano_), read(pointValue_), read(pointCount_);
+    return model_.restore(read.get_bytes()) && read.done();
+  }
+
+ private:
+  /// Nothing if the point has no value, or says nothing of the time since the last one.
+  std::optional<double> valueOf(const Observation& observation) {
+    const RecordView& record = observation.record;
+    if (!record.hasValue) return {};
+    const bool sum = key_.metricType == otlp::MetricType::Sum;
+    // If a summary's sum and count are there at all, they are those of Prometheus: since the process began.
+    const bool summary = key_.metricType == otlp::MetricType::Summary;
+    if (!summary && !(key_.cumulative && (key_.monotonic || !sum))) return record.value;
+    // A counter's rate, or the mean of what a histogram has taken in since its last point. A reset gives none, nor does a
+    // point whose time says nothing of how long that took.
+    if (!observation.believed && record.timeUnixNano != 0) return {};
+    const double seconds = static_cast<double>(record.timeUnixNano - pointUnixNano_) / 1e9;
+    const double count = record.count - pointCount_, rise = record.sum - pointValue_;
+    const bool continues = pointUnixNano_ != 0 && record.timeUnixNano > pointUnixNano_ && count >= 0 && rise >= 0;
+    pointUnixNano_ = record.timeUnixNano;
+    pointValue_ = record.sum;
+    pointCount_ = record.count;
+    if (!continues || (!sum && count == 0)) return {};
+    return sum ? rise / seconds : rise / count;
+  }
+
+  const StreamKey& key_;
+  ValueModel model_;
+  /// The last point of a metric that accumulates.
+  std::uint64_t pointUnixNano_ = 0;
+  double pointValue_ = 0, pointCount_ = 0;
+
+  // Of the record at hand.
+  double observed_ = 0;
+  ValueRange expected_;
+};
+
+}  // namespace
+
+std::unique_ptr<Channel> makeValueChannel(const ChannelContext& context) {
+  if (context.key.signal != otlp::Signal::Metrics) return nullptr;
+  return std::make_unique<ValueChannel>(context.key);
+}
+
+}  // namespace driftlock

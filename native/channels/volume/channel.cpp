@@ -1,0 +1,112 @@
+#include <string>
+
+#include "base/state_bytes.hpp"
+#include "channels/channel.hpp"
+#include "channels/volume/mix.hpp"
+#include "channels/volume/volume.hpp"
+#include "text/sentence.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr std::uint64_t kTickNanos = 10'000'000'000;
+constexpr std::uint64_t kDayNanos = 86'400'000'000'000;
+
+/// Too many or too few records, in all or of one template.
+class CountFinding final : public Finding {
+ public:
+  explicit CountFinding(const VolumeFinding& volume) : volume_(volume) {}
+
+  void describe(const Texts& texts, Description& out) const override {
+    const VolumeFinding& v = volume_;
+    out.field = "count";
+    out.range = {v.low, v.high};
+    const std::string name = v.total ? "" : texts.ofTemplate(v.id);
+    const std::string what = v.total ? "records of the stream" : name.empty() ? "records of one template" : "records like " + text::quoted(name);
+    switch (v.kind) {
+      case VolumeKind::burst:
+        out.sentence = text::format("A burst: %u ", v.count) + what + text::format(" where %.1f to %.1f are usual", v.low, v.high);
+        break;
+      case VolumeKind::drop:
+        out.sentence = text::format("A drop: %u ", v.count) + what + text::format(" where %.1f to %.1f are usual", v.low, v.high);
+        break;
+      case VolumeKind::silence:
+        out.sentence = "Silence: no " + what + text::format(" where %.1f a tick are usual", v.expected);
+        break;
+      case VolumeKind::none:
+        out.sentence = "An unusual number of " + what;
+    }
+  }
+
+ private:
+  VolumeFinding volume_;
+};
+
+/// How many records come: by ticks of the stream's clock, and by hops of records.
+class VolumeChannel final : public Channel {
+ public:
+  explicit VolumeChannel(std::uint32_t hop) : hop_(hop) {}
+
+  void observe(Observation&) override {}
+
+  void learn(Observation& record, const Outcome&, Host& host) override {
+    if (!mix_) {
+      mix_ = makeMix();
+      if (record.record.timeUnixNano != 0) volume_ = makeVolume();
+    }
+    std::optional<VolumeTick> tick = mix_->count(record.id());
+    if (tick && !host.learning()) host.noticeMix(ChannelId::Volume, tick->score);
+    if (volume_) {
+      tick = volume_->advance(record.now);
+      if (tick && record.resumed) {
+        // What the silence did to the ticks has been said.
+        volume_->reject();
+        tick.reset();
+      }
+    }
+    if (tick && host.calibrating()) judge(*tick, host);
+    if (volume_) volume_->count(record.now, record.id());
+  }
+
+  std::unique_ptr<Finding> find(const Observation*) const override { return nullptr; }
+
+  std::size_t memory() const override {
+    return sizeof *this + (volume_ ? VolumeModel::bytes() : 0) + (mix_ ? TemplateMix::bytes() : 0);
+  }
+
+  void snapshot(std::vector<std::uint8_t>& out) const override {
+    putOptional(out, volume_);
+    putOptional(out, mix_);
+  }
+
+  bool restore(Bytes in) override {
+    StateReader read(in);
+    return getOptional(read, volume_, [] { return makeVolume(); }) && getOptional(read, mix_, [&] { return makeMix(); }) && read.done();
+  }
+
+ private:
+  static std::unique_ptr<VolumeModel> makeVolume() { return std::make_unique<VolumeModel>(kTickNanos, kDayNanos); }
+  std::unique_ptr<TemplateMix> makeMix() const { return std::make_unique<TemplateMix>(hop_); }
+
+  void judge(const VolumeTick& tick, Host& host) {
+    const Outcome outcome = host.judge({.channel = ChannelId::Volume, .score = tick.score, .bits = tick.strangest.bits});
+    if (!outcome.flagged) return;
+    volume_ ? volume_->reject() : mix_->reject();
+    host.raise(volume_ ? std::optional(tick.end) : std::nullopt, std::make_unique<CountFinding>(tick.strangest));
+  }
+
+  std::uint32_t hop_;
+  /// Counts by ticks, if records have times.
+  std::unique_ptr<VolumeModel> volume_;
+  /// Counts by hops of records. It judges if there are no times; what it says of a window counts in any case.
+  std::unique_ptr<TemplateMix> mix_;
+};
+
+}  // namespace
+
+std::unique_ptr<Channel> makeVolumeChannel(const ChannelContext& context) {
+  if (context.key.signal == otlp::Signal::Metrics) return nullptr;
+  return std::make_unique<VolumeChannel>(context.windowHop);
+}
+
+}  // namespace driftlock

@@ -1,0 +1,109 @@
+#include "record/shape_point.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace driftlock {
+namespace shape {
+
+std::int64_t keyOf(double bound) {
+  const auto bits = std::bit_cast<std::int64_t>(bound + 0.0);
+  return bits >= 0 ? bits : bits ^ std::numeric_limits<std::int64_t>::max();
+}
+double boundOf(std::int64_t key) { return std::bit_cast<double>(key >= 0 ? key : key ^ std::numeric_limits<std::int64_t>::max()); }
+
+std::int64_t coarser(std::int64_t key, std::int32_t steps) {
+  if (key == 0) return 0;
+  const std::int64_t index = (std::abs(key) - kSides) >> std::min(steps, 63);
+  return key > 0 ? kSides + index : -(kSides + index);
+}
+
+std::uint64_t saturated(std::uint64_t a, std::uint64_t b) { return a + b < a ? std::numeric_limits<std::uint64_t>::max() : a + b; }
+
+void coarsenBuckets(std::vector<ShapePoint::Bucket>& buckets, std::int32_t steps) {
+  for (ShapePoint::Bucket& bucket : buckets) bucket.key = coarser(bucket.key, steps);
+  mergeEqual(buckets, [](ShapePoint::Bucket& a, const ShapePoint::Bucket& b) { a.count = saturated(a.count, b.count); });
+}
+
+}  // namespace shape
+
+using namespace shape;
+
+void ShapePoint::clear() {
+  buckets_.clear();
+  quantiles_.clear();
+  scale_ = 0;
+  upper_ = -std::numeric_limits<double>::infinity();
+  stride_ = 1;
+  joined_ = 0;
+  has_ = false;
+  sound_ = true;
+}
+
+void ShapePoint::bucket(double upper, std::uint64_t count) {
+  if (!(upper > upper_)) spoil();
+  if (!sound_) return;
+  has_ = true;
+  upper_ = upper;
+  if (joined_ > 0 && joined_ < stride_) {
+    buckets_.back() = {keyOf(upper), saturated(buckets_.back().count, count)};
+    ++joined_;
+    return;
+  }
+  if (buckets_.size() == mostBuckets) {
+    for (std::size_t i = 0; i < mostBuckets / 2; ++i) {
+      buckets_[i] = {buckets_[2 * i + 1].key, saturated(buckets_[2 * i].count, buckets_[2 * i + 1].count)};
+    }
+    buckets_.resize(mostBuckets / 2);
+    stride_ *= 2;
+  }
+  buckets_.push_back({keyOf(upper), count});
+  joined_ = 1;
+}
+
+void ShapePoint::exponential(std::int32_t scale, std::int64_t index, bool negative, std::uint64_t count) {
+  zero(scale, 0);
+  if (count == 0) return;
+  index = std::clamp(index, -kLargestIndex, kLargestIndex);
+  if (scale > finestScale) index >>= std::min<std::int64_t>(std::int64_t{scale} - finestScale, 63);
+  // Coarser by now than at the beginning, where there were too many.
+  const std::int32_t begun = std::clamp(scale, kCoarsestScale, finestScale);
+  const std::int64_t key = coarser(negative ? -(kSides + index) : kSides + index, begun - scale_);
+  if (!buckets_.empty() && buckets_.back().key == key) {
+    buckets_.back().count = saturated(buckets_.back().count, count);
+    return;
+  }
+  buckets_.push_back({key, count});
+  if (buckets_.size() >= 4 * mostBuckets) fit(mostBuckets);
+}
+
+void ShapePoint::zero(std::int32_t scale, std::uint64_t count) {
+  if (!has_) scale_ = std::clamp(scale, kCoarsestScale, finestScale);
+  has_ = true;
+  if (count > 0) buckets_.push_back({0, count});
+}
+
+void ShapePoint::quantile(double quantile, double value) {
+  if (!(quantile >= 0 && quantile <= 1) || !(value > 0) || !std::isfinite(value) || quantiles_.size() == mostQuantiles) return;
+  has_ = true;
+  quantiles_.push_back({quantile, value});
+}
+
+void ShapePoint::fit(std::size_t most) {
+  std::ranges::stable_sort(buckets_, {}, &ShapePoint::Bucket::key);
+  for (std::int32_t steps = 0;; steps = 1) {
+    coarsenBuckets(buckets_, steps);
+    scale_ -= steps;
+    if (buckets_.size() <= most) return;
+  }
+}
+
+void ShapePoint::finish() {
+  if (!sound_) return clear();
+  // Explicit bounds are ascending already, and few enough; their keys know no scale.
+  if (joined_ == 0) fit(mostBuckets);
+  std::erase_if(buckets_, [](const Bucket& bucket) { return bucket.count == 0; });
+}
+
+}  // namespace driftlock

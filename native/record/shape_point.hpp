@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace driftlock {
+
+/// Where the values of one point lie: buckets with a count, ascending, or quantiles. Bounded whatever the point holds: more
+/// buckets than `mostBuckets` are joined with their neighbours, always the same ones for the same bounds.
+class ShapePoint {
+ public:
+  static constexpr std::size_t mostBuckets = 64;
+  static constexpr std::size_t mostQuantiles = 16;
+  /// Exponential histograms are brought to this scale, base 2^(1/4), where theirs is finer.
+  static constexpr std::int32_t finestScale = 2;
+
+  struct Bucket {
+    /// Orders buckets: that of an upper bound, or of an exponential bucket at `scale()`.
+    std::int64_t key = 0;
+    std::uint64_t count = 0;
+  };
+  struct Quantile {
+    double quantile = 0, value = 0;
+  };
+
+  void clear();
+  /// Explicit buckets, by their upper bounds, ascending; the last with infinity. A NaN or a bound that does not ascend
+  /// makes the point one without a shape.
+  void bucket(double upper, std::uint64_t count);
+  /// Exponential buckets of one scale, in any order: values in (base^index, base^(index + 1)], base = 2^(2^-scale), or
+  /// their negatives; and those around zero.
+  void exponential(std::int32_t scale, std::int64_t index, bool negative, std::uint64_t count);
+  void zero(std::int32_t scale, std::uint64_t count);
+  void quantile(double quantile, double value);
+  /// The point says of itself that it is none, or its parts do not fit.
+  void spoil() { sound_ = false; }
+  /// To be called when all is in.
+  void finish();
+
+  const std::vector<Bucket>& buckets() const { return buckets_; }
+  const std::vector<Quantile>& quantiles() const { return quantiles_; }
+  std::int32_t scale() const { return scale_; }
+  /// The point has a shape; buckets may all be empty.
+  bool has() const { return has_; }
+
+ private:
+  void fit(std::size_t most);
+
+  std::vector<Bucket> buckets_;
+  std::vector<Quantile> quantiles_;
+  std::int32_t scale_ = 0;
+  double upper_ = -std::numeric_limits<double>::infinity();
+  /// Explicit bounds that a bucket joins, and those in the last.
+  std::size_t stride_ = 1, joined_ = 0;
+  bool has_ = false, sound_ = true;
+};
+
+/// The keys of buckets, which order them.
+namespace shape {
+
+/// Exponential buckets on either side of zero; a double has a bucket beyond 2^31 at no scale.
+inline constexpr std::int64_t kSides = std::int64_t{1} << 40;
+inline constexpr std::int64_t kLargestIndex = std::int64_t{1} << 31;
+/// One bucket a side holds every double here.
+inline constexpr std::int32_t kCoarsestScale = -40;
+
+/// The key of an explicit bound, and the bound of such a key. Keys are in the order of doubles.
+std::int64_t keyOf(double bound);
+double boundOf(std::int64_t key);
+/// The key of an exponential bucket at a scale that is so many steps coarser.
+std::int64_t coarser(std::int64_t key, std::int32_t steps);
+/// The sum of two counts, at most the largest number.
+std::uint64_t saturated(std::uint64_t a, std::uint64_t b);
+/// Brings exponential buckets to a scale that is so many steps coarser.
+void coarsenBuckets(std::vector<ShapePoint::Bucket>& buckets, std::int32_t steps);
+
+/// Joins neighbours of the same key.
+template <class Items, class Join>
+void mergeEqual(Items& items, Join&& join) {
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (n > 0 && items[n - 1].key == items[i].key) {
+      join(items[n - 1], items[i]);
+    } else {
+      items[n++] = items[i];
+    }
+  }
+  items.resize(n);
+}
+
+}  // namespace shape
+
+}  // namespace driftlock

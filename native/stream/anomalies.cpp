@@ -1,0 +1,109 @@
+#include "stream/anomalies.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+#include "channels/silence.hpp"
+#include "stream/windows.hpp"
+
+namespace driftlock {
+namespace {
+
+/// An anomaly is over when nothing was flagged for so long.
+constexpr std::uint64_t kQuietNanos = 300'000'000'000;
+/// Anomalies whose evidence is kept.
+constexpr std::size_t kMostEvidence = 4;
+/// Of an id that `anomalyId` made.
+constexpr std::size_t kMostId = 64;
+
+/// Milliseconds, as UUIDs of version 7 begin with them, then 80 bits of what makes it one of a kind: anomalies of one time
+/// are neighbours in every index of a store, whatever else is in there.
+std::string anomalyId(std::uint64_t unixNanos, std::uint64_t a, std::uint64_t b) {
+  constexpr char digits[] = "0123456789abcdef";
+  const std::uint64_t first = unixNanos / 1'000'000 << 16 | a >> 48;
+  std::string id;
+  for (std::uint64_t half : {first, b}) {
+    for (int shift = 60; shift >= 0; shift -= 4) id += digits[half >> shift & 15];
+  }
+  return id;
+}
+
+}  // namespace
+
+bool Anomalies::quiet(std::uint64_t now) const { return open() && now - flaggedAt_ > kQuietNanos; }
+
+void Anomalies::begin(std::uint64_t unixNanos, std::uint64_t origin, const KeyedHash& hash) {
+  current_ = {anomalyId(unixNanos, origin, hash(++count_, hash(unixNanos, origin))), unixNanos, unixNanos, 0};
+  if (evidence_.size() == kMostEvidence) evidence_.erase(evidence_.begin());
+  evidence_.emplace_back().id = current_.id;
+}
+
+Evidence& Anomalies::add(const Verdict& verdict, std::uint64_t now, std::uint64_t unixNanos) {
+  flaggedAt_ = now;
+  extend(unixNanos + verdict.silentFor);
+  ++current_.occurrences;
+  Evidence& evidence = latest();
+  if (verdict.silentFor > 0) {
+    evidence.silence = std::max(evidence.silence, Silence::octaves(verdict.silentFor));
+  } else {
+    double& score = evidence.scores[indexOf(verdict.channel)];
+    score = std::max(score, verdict.channelScore);
+  }
+  return evidence;
+}
+
+void Anomalies::extend(std::uint64_t unixNanos) { current_.endUnixNano = std::max(current_.endUnixNano, unixNanos); }
+
+const Evidence* Anomalies::find(std::string_view id) const {
+  const auto found = std::ranges::find(evidence_, id, &Evidence::id);
+  return found == evidence_.end() ? nullptr : &*found;
+}
+
+bool Anomalies::forget(std::string_view id) {
+  const bool isOpen = open() && current_.id == id;
+  std::erase_if(evidence_, [&](const Evidence& evidence) { return evidence.id == id; });
+  return isOpen;
+}
+
+std::size_t Anomalies::memory() const {
+  std::size_t bytes = 0;
+  for (const Evidence& evidence : evidence_) {
+    bytes += sizeof evidence + evidence.novelties.capacity() * sizeof(std::uint64_t) + evidence.examples.memory();
+  }
+  return bytes;
+}
+
+void Anomalies::snapshot(std::vector<std::uint8_t>& out) const {
+  StateWriter write(out);
+  visit(*this, write);
+  put(out, static_cast<std::uint32_t>(evidence_.size()));
+  for (const Evidence& evidence : evidence_) {
+    write(evidence.id), write(evidence.silence);
+    for (const double score : evidence.scores) write(score);
+    put(out, static_cast<std::uint32_t>(evidence.novelties.size()));
+    for (const std::uint64_t hash : evidence.novelties) write(hash);
+    put_state(out, evidence.examples);
+  }
+}
+
+bool Anomalies::restore(Bytes in, const StreamKey& key) {
+  StateReader read(in);
+  visit(*this, read);
+  const auto count = read.get<std::uint32_t>();
+  if (current_.id.size() > kMostId || count > kMostEvidence) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Evidence& one = evidence_.emplace_back();
+    read(one.id), read(one.silence);
+    for (double& score : one.scores) read(score);
+    const auto novelties = read.get<std::uint32_t>();
+    if (novelties > Evidence::kMostNovelties || one.id.size() > kMostId) return false;
+    one.novelties.resize(novelties);
+    for (std::uint64_t& hash : one.novelties) read(hash);
+    if (!one.examples.restore(read.get_bytes()) || !sound(one.examples, key)) return false;
+  }
+  // Each flagged verdict adds to the evidence of the open anomaly.
+  return read.done() && (!open() || (!evidence_.empty() && evidence_.back().id == current_.id));
+}
+
+}  // namespace driftlock

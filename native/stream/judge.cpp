@@ -1,0 +1,153 @@
+#include "stream/judge.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace driftlock {
+namespace {
+
+/// How far beyond all that a young stream has shown counts as strange: n scores show p-values down to about 1 / n by rank.
+constexpr double kFarOut = 16;
+
+/// Scores that more than one in ten exceeds count as p = 1; where that lies is asked again every so many scores.
+constexpr double kUsualChance = 0.1;
+constexpr std::uint64_t kUsualEvery = 4096;
+
+/// Units that a channel may learn from, strange as they are, once a person has accepted what it flagged.
+constexpr std::uint32_t kPardons = 8;
+
+}  // namespace
+
+bool Judge::advance(std::uint64_t now) {
+  const bool wasLearning = learning();
+  ++seen_;
+  const bool ended = wasLearning && !learning();
+  if (ended || (!learning() && now - markedAt_ > settings_.acceptAfterNanos)) markStrange(now);
+  return ended;
+}
+
+void Judge::judge(std::span<Score> scores, bool open, Verdict& verdict) {
+  pardoned_ = false;
+  std::array<double, kChannelCount> p;
+  // Channels that have no score on this unit count as well, so that the units of all share one budget.
+  p.fill(1);
+  double least = std::numeric_limits<double>::infinity();
+  std::size_t n = 0;
+  for (Score& score : scores) {
+    const std::size_t channel = indexOf(score.channel);
+    // Most scores are usual, and how usual they are does not matter: asking is expensive.
+    const bool usual = !calibrations_[channel] || score.score <= marks_[channel].usual || (score.reported && !open);
+    if (!usual) score.pValue = calibrations_[channel]->p_value(score.score);
+    p[n++] = score.pValue;
+    // Units differ, so what counts is how far each is beyond the limit of its own.
+    const double beyond = usual ? least : score.pValue / strangeEnough(score.channel);
+    if (score.score <= 0 || (verdict.channel != ChannelId::None && beyond >= least)) continue;
+    least = beyond;
+    verdict.channel = score.channel;
+    verdict.channelScore = score.score;
+    verdict.bits = score.bits;
+    verdict.usualBits = score.usualBits;
+  }
+  if (!std::isfinite(least)) return;
+  verdict.pValue = combine_p_values({p.data(), std::max(n, channels())});
+  const double limit = strangeEnough(verdict.channel);
+  if (verdict.pValue <= limit && pardon(verdict)) return;
+  decide(verdict, limit, open);
+}
+
+void Judge::decide(Verdict& verdict, double limit, bool open) {
+  verdict.margin = limit / verdict.pValue;
+  verdict.alarm = budget_.judge(verdict.pValue, limit, open);
+  verdict.flagged = verdict.alarm == Alarm::raised || verdict.alarm == Alarm::related;
+}
+
+bool Judge::pardon(const Verdict& verdict) {
+  Pardon& pardon = pardons_[indexOf(verdict.channel)];
+  if (pardon.left == 0 || verdict.channelScore > pardon.score) return false;
+  --pardon.left;
+  return pardoned_ = true;
+}
+
+void Judge::pardon(ChannelId channel, double score) { pardons_[indexOf(channel)] = {kPardons, score}; }
+
+void Judge::accept(ChannelId channel, double score) {
+  if (calibrations_[indexOf(channel)]) calibrations_[indexOf(channel)]->learn(score);
+}
+
+std::size_t Judge::channels() const {
+  return static_cast<std::size_t>(std::ranges::count_if(calibrations_, [](const auto& calibration) { return calibration != nullptr; }));
+}
+
+double Judge::strangeEnough(ChannelId channel) const {
+  const auto& calibration = calibrations_[indexOf(channel)];
+  if (!calibration) return 0;
+  // The budget counts records; of a channel's units there are fewer, sessions or ticks, and each may cost as much more.
+  const double units = static_cast<double>(std::max<std::uint64_t>(1, calibration->learnt()));
+  const double records = static_cast<double>(seen_ - std::min<std::uint64_t>(seen_, settings_.baselineRecords / 2));
+  double limit = budget_.limit() * std::max(1.0, records / units);
+  // A young stream cannot show p-values as small as a busy stream's budget asks for. What lies far beyond all that it has
+  // shown is strange enough all the same; the budget's bank still limits how many alarms that makes.
+  limit = std::max(limit, static_cast<double>(channels()) / (kFarOut * units));
+  return std::min(limit, std::max(budget_.limit(), kLargestLimit));
+}
+
+void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
+  for (const Score& score : scores) {
+    if (!score.whole) continue;
+    auto& calibration = calibrations_[indexOf(score.channel)];
+    Marks& marks = marks_[indexOf(score.channel)];
+    if (!calibration) calibration = std::make_unique<Calibration>(infoOf(score.channel).unit);
+    // What another channel was flagged for says nothing against this one's score. A session that ends well after it went
+    // astray was judged when it did.
+    Alarm judged = score.channel == verdict.channel ? verdict.alarm : Alarm::none;
+    if (judged == Alarm::none && score.lesson > std::max(score.score, marks.strange)) judged = Alarm::raised;
+    calibration->learn(score.lesson, judged, strangeEnough(score.channel));
+    if (const std::uint64_t n = calibration->learnt(); std::has_single_bit(n) || n % kUsualEvery == 0) {
+      marks.usual = std::max(0.0, calibration->limit(kUsualChance));
+    }
+  }
+}
+
+void Judge::markStrange(std::uint64_t now) {
+  markedAt_ = now;
+  for (std::size_t c = 0; c < kChannelCount; ++c) {
+    if (calibrations_[c]) marks_[c].strange = std::max(kChannels[c].unit, calibrations_[c]->limit(kStrangeChance));
+  }
+}
+
+double Judge::limit(ChannelId channel) const {
+  const auto& calibration = calibrations_[indexOf(channel)];
+  return calibration ? calibration->limit(strangeEnough(channel)) : std::numeric_limits<double>::infinity();
+}
+
+std::size_t Judge::memory() const {
+  std::size_t bytes = 0;
+  for (const auto& calibration : calibrations_) bytes += calibration ? Calibration::bytes() : 0;
+  return bytes;
+}
+
+template <class Self, class Visitor>
+void Judge::visit(Self& self, Visitor& v) {
+  v(self.seen_), v(self.markedAt_);
+  for (auto& marks : self.marks_) v(marks.usual), v(marks.strange);
+  for (auto& pardon : self.pardons_) v(pardon.left), v(pardon.score);
+}
+
+void Judge::snapshot(std::vector<std::uint8_t>& out) const {
+  StateWriter write(out);
+  visit(*this, write);
+  for (const auto& calibration : calibrations_) putOptional(out, calibration);
+  put_state(out, budget_);
+}
+
+bool Judge::restore(Bytes in) {
+  StateReader read(in);
+  visit(*this, read);
+  for (std::size_t c = 0; c < kChannelCount; ++c) {
+    if (!getOptional(read, calibrations_[c], [&] { return std::make_unique<Calibration>(kChannels[c].unit); })) return false;
+  }
+  return budget_.restore(read.get_bytes()) && read.done();
+}
+
+}  // namespace driftlock

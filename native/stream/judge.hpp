@@ -1,0 +1,120 @@
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/state_bytes.hpp"
+#include "channels/calibration.hpp"
+#include "channels/channel.hpp"
+#include "stream/settings.hpp"
+#include "stream/verdict.hpp"
+
+namespace driftlock {
+
+/// Turns the scores of a stream's channels into verdicts: each score becomes a p-value by the channel's own past, the
+/// p-values of a unit become one, and the stream's budget decides what is flagged.
+class Judge {
+ public:
+  /// What one unit in a hundred exceeds is no model for what follows what, or how long things take, alarm or not: learning
+  /// from everything, anomalies included, costs the sequence channel an AUC of .87 instead of .9997 on OpenStack. The mark is
+  /// set when learning ends and then as often as news may become normal, so that a flood of anomalies does not move it.
+  /// It is also the measure that makes the scores of channels comparable.
+  static constexpr double kStrangeChance = 0.01;
+  /// No p-value above it is an anomaly's, however little is known.
+  static constexpr double kLargestLimit = 0.001;
+
+  explicit Judge(const Settings& settings) : settings_(settings), budget_(settings.alarmsPerStreamPerDay) {}
+
+  /// The number of records so far.
+  std::uint64_t seen() const { return seen_; }
+  bool learning() const { return seen_ < settings_.baselineRecords; }
+  bool calibrating() const { return seen_ >= settings_.baselineRecords / 2; }
+
+  /// Counts a unit of the stream in its budget, at that time of the stream's clock.
+  void count(std::uint64_t now) { budget_.observe(now); }
+  /// Counts a record that was judged. True if learning ends with it.
+  bool advance(std::uint64_t now);
+
+  /// The verdict on a unit, once learning is over. `open`: an anomaly of the stream is open.
+  void judge(std::span<Score> scores, bool open, Verdict& verdict);
+  /// Asks the budget about a p-value that is strange enough up to `limit`.
+  void decide(Verdict& verdict, double limit, bool open);
+  /// Learns the scores of a unit from its verdict.
+  void learn(std::span<const Score> scores, const Verdict& verdict);
+  /// What a verdict means for a channel, whose score is null if it has none on the unit. `pardoned`: see there.
+  Outcome outcome(ChannelId channel, const Score* score, const Verdict& verdict, bool pardoned) const {
+    const Marks& marks = marks_[indexOf(channel)];
+    return {.learning = verdict.learning,
+            .flagged = verdict.flagged,
+            .blamed = verdict.flagged && verdict.channel == channel,
+            .pardoned = pardoned,
+            .strange = score && score->score > marks.strange,
+            .usual = !score || score->score <= marks.usual};
+  }
+
+  /// The score in the measure that all channels share.
+  double strangeness(const Score& score) const {
+    if (score.calibrated) return score.score;
+    const double strange = marks_[indexOf(score.channel)].strange;
+    return score.score / (std::isfinite(strange) ? strange : infoOf(score.channel).unit);
+  }
+  /// The channel's score at which its p-value alone is strange enough.
+  double limit(ChannelId channel) const;
+
+  /// A person accepted what the channel flagged, up to that score: units like it are let pass for a while, and learned.
+  void pardon(ChannelId channel, double score);
+  bool pardons(ChannelId channel) const { return pardons_[indexOf(channel)].left > 0; }
+  /// One pardon less, used or not.
+  void lapse(ChannelId channel) { --pardons_[indexOf(channel)].left; }
+  /// The verdict that was given last let its unit pass.
+  bool pardoned() const { return pardoned_; }
+  /// A person says that scores like this one are usual.
+  void accept(ChannelId channel, double score);
+
+  const AlarmBudget& budget() const { return budget_; }
+
+  /// Bytes beyond the object's own.
+  std::size_t memory() const;
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// Of a fresh judge. False if the bytes are no snapshot of one; it is of no use then.
+  bool restore(Bytes in);
+
+ private:
+  /// Scores of a channel that are reached with a chance of 10 % lately, and of 1 % when learning ended.
+  struct Marks {
+    double usual = 0;
+    double strange = std::numeric_limits<double>::infinity();
+  };
+  /// Units of a channel that are let pass: so many, none stranger than that.
+  struct Pardon {
+    std::uint32_t left = 0;
+    double score = 0;
+  };
+
+  bool pardon(const Verdict& verdict);
+  void markStrange(std::uint64_t now);
+  /// The number of channels that judge the stream.
+  std::size_t channels() const;
+  /// The p-value up to which the channel's units are strange enough.
+  double strangeEnough(ChannelId channel) const;
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v);
+
+  const Settings& settings_;
+  std::uint64_t seen_ = 0;
+  std::array<std::unique_ptr<Calibration>, kChannelCount> calibrations_;
+  std::array<Marks, kChannelCount> marks_{};
+  std::uint64_t markedAt_ = 0;
+  std::array<Pardon, kChannelCount> pardons_{};
+  AlarmBudget budget_;
+  bool pardoned_ = false;
+};
+
+}  // namespace driftlock

@@ -1,0 +1,156 @@
+#include "stream/windows.hpp"
+
+#include <cmath>
+
+#include "base/portable_math.hpp"
+#include "otlp/reader.hpp"
+#include "otlp/writer.hpp"
+#include "record/record.hpp"
+
+namespace driftlock {
+namespace {
+
+/// Of a window and of a baseline's excerpt; codecs with the shortest reach still see both whole.
+constexpr std::uint32_t kExcerptBytes = 8 * 1024;
+
+template <class Visitor>
+void visitMetrics(auto& m, Visitor& v) {
+  v(m.compressionRatio), v(m.baselineRatio), v(m.deltaBits), v(m.entropy), v(m.ncd), v(m.ncdSizeMatched);
+}
+
+}  // namespace
+
+Windows::Windows(const Settings& settings)
+    : settings_(settings),
+      chances_(portable_log2(settings.windowRecords)),
+      baseline_(settings.windowRecords, kExcerptBytes),
+      window_(settings.windowRecords, kExcerptBytes) {}
+
+std::size_t Windows::hopsPerWindow() const {
+  return std::max<std::size_t>(1, (settings_.windowRecords + settings_.windowHop - 1) / settings_.windowHop);
+}
+
+void Windows::push(Bytes record, std::uint64_t seen) {
+  window_.push(record);
+  if (!hops_.empty() && seen % settings_.windowHop != 0) return;
+  hops_.emplace_back();
+  if (hops_.size() > hopsPerWindow()) hops_.pop_front();
+}
+
+void Windows::setBaseline() {
+  baseline_ = window_;
+  baseline_.compact();
+}
+
+WindowVerdict Windows::verdict() const {
+  Hop window;
+  for (const Hop& hop : hops_) {
+    window.include(hop);
+    for (std::size_t c = 0; c < kChannelCount; ++c) window.notice(static_cast<ChannelId>(c), hop.strangest[c]);
+  }
+  // Channels add as the harmonic mean of their p-values does (combine_p_values).
+  WindowVerdict verdict{.score = -std::numeric_limits<double>::infinity(), .pValue = window.pValue, .flagged = window.flagged};
+  double most = verdict.score, sum = 0;
+  for (std::size_t c = 0; c < kChannelCount; ++c) {
+    if (window.strangest[c] <= most) continue;
+    most = window.strangest[c];
+    verdict.channel = static_cast<ChannelId>(c);
+  }
+  if (!std::isfinite(most)) return WindowVerdict{.pValue = window.pValue, .flagged = window.flagged};
+  for (const double bits : window.strangest) sum += portable_exp((bits - most) * ln2);
+  verdict.score = most + portable_log2(sum);
+  return verdict;
+}
+
+void Windows::texts(const StreamKey& key, std::vector<std::string>& baseline, std::vector<std::string>& window) const {
+  thread_local RecordView record;
+  const auto renderInto = [&](std::vector<std::string>& out) {
+    out.clear();
+    return [&](Bytes raw) {
+      readFields(key.signal, key.metricType, raw, record);
+      render(record, out.emplace_back());
+      out.back() += '\n';
+    };
+  };
+  baseline_.forEach(renderInto(baseline));
+  window_.forEach(renderInto(window));
+}
+
+const WindowMetrics* Windows::metrics(const StreamKey& key, const Codec& codec, std::uint64_t seen) {
+  if (measured(seen, 1)) return &*metrics_;
+  thread_local std::vector<std::string> baseline, window;
+  texts(key, baseline, window);
+  const auto join = [&](const std::vector<std::string>& texts) {
+    std::string all;
+    for (const std::string& text : texts) all += text;
+    // Text may be longer than the record it was read from; what the codec does not reach is not compared.
+    if (all.size() > codec.reach()) all.erase(0, all.size() - codec.reach());
+    return all;
+  };
+  const std::string b = join(baseline), w = join(window);
+  if (b.empty() || w.empty()) return nullptr;
+  metrics_ = windowMetrics(bytesOf(b), bytesOf(w), codec);
+  metricsAt_ = seen;
+  return &*metrics_;
+}
+
+void Windows::snapshot(std::vector<std::uint8_t>& out) const {
+  StateWriter write(out);
+  put_state(out, baseline_);
+  put_state(out, window_);
+  put(out, static_cast<std::uint32_t>(hops_.size()));
+  for (const Hop& hop : hops_) Hop::visit(hop, write);
+  // Metrics by another codec are of no use to this one.
+  write(metricsAt_), write(static_cast<std::uint8_t>(settings_.codec)), write(metrics_.has_value());
+  if (metrics_) visitMetrics(*metrics_, write);
+}
+
+bool Windows::restore(Bytes in, const StreamKey& key, std::uint64_t seen) {
+  StateReader read(in);
+  if (!baseline_.restore(read.get_bytes()) || !window_.restore(read.get_bytes())) return false;
+  if (!sound(baseline_, key) || !sound(window_, key)) return false;
+  baseline_.compact();
+  const auto hops = read.get<std::uint32_t>();
+  if (hops > hopsPerWindow() || (hops == 0) != (seen == 0)) return false;
+  for (std::uint32_t i = 0; i < hops && read.ok(); ++i) Hop::visit(hops_.emplace_back(), read);
+  std::uint8_t codec = 0;
+  bool measured = false;
+  read(metricsAt_), read(codec), read(measured);
+  if (measured) {
+    WindowMetrics metrics;
+    visitMetrics(metrics, read);
+    if (codec == static_cast<std::uint8_t>(settings_.codec)) metrics_ = metrics;
+  }
+  return read.done();
+}
+
+bool sound(const Window& window, const StreamKey& key) {
+  std::vector<std::uint8_t> request, inner;
+  std::size_t records = 0;
+  const bool metrics = key.signal == otlp::Signal::Metrics;
+  window.forEach([&](Bytes record) {
+    otlp::Writer(request).message(metrics ? 1 : 2, record);
+    ++records;
+  });
+  if (records == 0) return true;
+  const auto wrap = [&](std::uint32_t number) {
+    inner.swap(request);
+    request.clear();
+    otlp::Writer(request).message(number, inner);
+  };
+  if (metrics) {
+    // Metric's data: gauge 5, sum 7, histogram 9, exponential_histogram 10, summary 11.
+    constexpr std::uint32_t data[] = {0, 5, 7, 9, 10, 11};
+    const auto type = static_cast<std::size_t>(key.metricType);
+    if (type == 0) return false;
+    wrap(data[type]);
+    wrap(2);
+  }
+  wrap(2);
+  wrap(1);
+  otlp::Index index;
+  otlp::WireError error;
+  return otlp::index(key.signal, request, index, error) && index.records.size() == records;
+}
+
+}  // namespace driftlock
