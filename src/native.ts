@@ -88,6 +88,11 @@ export interface EngineOptions {
   flaggedOnly: boolean;
   /** Give every record's score as well, for replay. */
   scores: boolean;
+  /**
+   * Let the engine's threads read each request where it is, instead of a copy of it. The caller of `process` must then neither
+   * change nor detach the bytes until its promise settles: a change while they are read may crash the process.
+   */
+  readInPlace?: boolean;
 }
 
 export interface EngineOutcome {
@@ -160,8 +165,8 @@ export interface EngineStats {
 export interface NativeEngine {
   /**
    * Judges one Export*ServiceRequest on the engine's threads, in the order of calls for each stream.
-   * `request` is copied, but not before the engine is about to take it: it must not change until the promise settles. One
-   * that was detached or resized meanwhile rejects. A SharedArrayBuffer is refused, here and everywhere else.
+   * Unless it is read in place, `request` is copied, but not before the engine is about to take it: a change until the promise
+   * settles may be seen or not, and a request that was detached or resized meanwhile rejects. A SharedArrayBuffer is refused, here and everywhere else.
    * `receivedMs`: by a clock of the receiver's that only runs forwards; the budget of the process runs on it, or on event
    * time without it.
    * Rejects with the code ERR_DRIFTLOCK_OTLP_MALFORMED if the request is not what its signal requires; the message names

@@ -39,7 +39,7 @@ constexpr std::size_t kMostCopied = 32 << 20;
 /// A task, and what there is to do once it is done. It knows nothing of JavaScript: the thread that lets go of it last may be
 /// any.
 struct Job : Task {
-  /// The request's bytes: JavaScript may change or detach its own meanwhile.
+  /// The request's bytes if the engine copies them: JavaScript may change or detach its own meanwhile.
   OwnedBytes copy;
   /// Of a visit: what is left to do on the engine's last thread.
   std::function<void()> complete;
@@ -54,7 +54,7 @@ struct Call {
 
   Napi::Promise::Deferred deferred;
   std::shared_ptr<Job> job = std::make_shared<Job>();
-  /// Of a request, whose own Buffer may go on.
+  /// The request, which outlives the call: it is forwarded if nothing was flagged, and read in place unless it is copied.
   Napi::Reference<Napi::Uint8Array> request;
   std::size_t size = 0;
   /// Of a visit: what the promise resolves to.
@@ -130,12 +130,13 @@ class EngineObject {
     return constructor;
   }
 
-  EngineObject(Napi::Env env, Settings settings)
+  EngineObject(Napi::Env env, EngineOptions options)
       : env_(env),
-        flaggedOnly_(settings.flaggedOnly),
+        flaggedOnly_(options.settings.flaggedOnly),
+        readInPlace_(options.readInPlace),
         // Results come back in one call for all that is ready, so that a busy engine costs few wake-ups of the event loop.
         wake_(std::make_unique<Wake>(env, woken, this)),
-        engine_(std::make_unique<Engine>(std::move(settings), [this](std::shared_ptr<Task> task) { ready(*task); })) {
+        engine_(std::make_unique<Engine>(std::move(options.settings), [this](std::shared_ptr<Task> task) { ready(*task); })) {
     napi_add_env_cleanup_hook(env, cleanUp, this);
   }
   EngineObject(const EngineObject&) = delete;
@@ -295,10 +296,10 @@ class EngineObject {
   void handOver() {
     while (!waiting_.empty()) {
       Call& call = *waiting_.front();
-      if (copied_ > 0 && copied_ + call.size > kMostCopied) return;
+      if (!readInPlace_ && copied_ > 0 && copied_ + call.size > kMostCopied) return;
       waiting_.pop_front();
       try {
-        if (!call.request.IsEmpty()) copy(call);
+        if (!call.request.IsEmpty()) readRequest(call);
         engine_->submit(call.job);
       } catch (...) {
         reject(call, std::current_exception());
@@ -307,11 +308,13 @@ class EngineObject {
     }
   }
 
-  void copy(Call& call) {
+  void readRequest(Call& call) {
     const Bytes bytes = bytesArgument(call.request.Value(), "request");
     if (bytes.size() != call.size) throw std::invalid_argument("request was detached or resized before it was read");
     if (bytes.size() > kLongestRequest) throw std::length_error("request is longer than 2 GiB");
     Job& job = *call.job;
+    job.request = bytes;
+    if (readInPlace_) return;
     job.copy = {std::make_unique_for_overwrite<std::uint8_t[]>(bytes.size()), bytes.size()};
     if (!bytes.empty()) std::memcpy(job.copy.data.get(), bytes.data(), bytes.size());
     job.request = job.copy;
@@ -504,6 +507,7 @@ class EngineObject {
 
   const Napi::Env env_;
   const bool flaggedOnly_;
+  const bool readInPlace_;
   /// Calls whose promises have not settled, and those of them that the engine does not have yet.
   std::list<Call> calls_;
   std::deque<Call*> waiting_;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "binding/arguments.hpp"
 
@@ -31,7 +32,7 @@ HashKey hashKey(Napi::Value value) {
 }  // namespace
 
 // The limits are those of the configuration (src/config/schema.ts) or wider: tests have smaller baselines and windows.
-Settings engineOptions(Napi::Value value) {
+EngineOptions engineOptions(Napi::Value value) {
   OptionsArgument options(value, "options");
   const auto number = [&](const char* name, double lowest, double highest) {
     return numberArgument(options.required(name), options.nameOf(name), lowest, highest);
@@ -67,8 +68,10 @@ Settings engineOptions(Napi::Value value) {
   settings.streamsPerTenant = whole("streamsPerTenant", 0, kMostStreams);
   settings.flaggedOnly = flag("flaggedOnly");
   settings.scores = flag("scores");
+  const Napi::Value inPlace = options.optional("readInPlace");
+  const bool readInPlace = !inPlace.IsUndefined() && booleanArgument(inPlace, options.nameOf("readInPlace"));
   options.refuseOthers();
-  return settings;
+  return {std::move(settings), readInPlace};
 }
 
 }  // namespace driftlock::binding

@@ -6,8 +6,14 @@
 
 namespace driftlock::binding {
 
-/// The engine's settings from EngineOptions (src/native.ts).
+/// EngineOptions of src/native.ts.
+struct EngineOptions {
+  Settings settings;
+  /// Whether the engine reads requests where JavaScript has them, instead of a copy that JavaScript cannot change.
+  bool readInPlace = false;
+};
+
 /// @throws std::invalid_argument, std::out_of_range or what a getter throws; the first two name the option.
-Settings engineOptions(Napi::Value value);
+EngineOptions engineOptions(Napi::Value value);
 
 }  // namespace driftlock::binding

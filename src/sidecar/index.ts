@@ -209,6 +209,8 @@ export async function startSidecar(
           streamsPerTenant: config.limits.streams,
           key: installationHashKey(config),
           clock: monotonicMs,
+          // Receivers and the events API hand each body over and never touch it again.
+          readInPlace: true,
         })
       : undefined;
     if (engine) started.push(() => engine.close());
