@@ -120,13 +120,13 @@ function receive(
     else stream.once("finish", () => settle(said));
   });
   /** A stream that was reset or lost its connection may have had its answer before. */
-  const end = (error: Error) => {
+  const end = (error?: Error) => {
     if (settled) return;
     const said = answer();
     if (said && isFinal(said, stream)) return settle(said);
     const failure = () =>
       settle({
-        ...failed(Code.UNAVAILABLE, said ? unreadRequest : explainNetwork(error)),
+        ...failed(Code.UNAVAILABLE, said ? unreadRequest : explainNetwork(error ?? ending(stream))),
         ...ofReset(stream),
       });
     // An answered stream ends as the last of its request leaves, before Node says that this has left.
@@ -135,7 +135,7 @@ function receive(
     } else failure();
   };
   stream.on("error", end);
-  stream.on("close", () => end(ending(stream)));
+  stream.on("close", () => end());
 }
 
 /** A refusal holds at once; a success holds once the request has been sent whole: no peer takes what it cannot have read. */
