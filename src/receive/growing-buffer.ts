@@ -1,6 +1,10 @@
 import type { Permit } from "./admission.ts";
 
-/** Up to this size it grows eightfold, so that a request of usual size is copied once; beyond it twofold. */
+/**
+ * Memory is allocated for at most so many times what has arrived, up to a usual size, so that most bodies are allocated once.
+ * Pages that are not written yet take no physical memory.
+ */
+const foresight = 32;
 const usualSize = 2 ** 20;
 
 /**
@@ -34,7 +38,8 @@ export class GrowingBuffer {
     const length = this.#length + chunk.length;
     const capacity = this.#bytes?.length ?? 0;
     if (length > capacity) {
-      const larger = Math.max(2 * capacity, Math.min(8 * capacity, usualSize));
+      const wanted = Math.min(foresight * length, usualSize, this.#permit.headroom - this.#besides);
+      const larger = Math.max(2 * capacity, wanted);
       this.#resize(Math.min(this.#most, Math.max(length, larger)));
     }
     this.#bytes?.set(chunk, this.#length);
