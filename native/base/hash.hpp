@@ -84,6 +84,8 @@ class KeyedHash {
   /// A name, to hash values under it: cheaper than with the name's hash for a seed.
   class Name {
    public:
+    Name() = default;
+
     std::uint64_t hash() const { return hash_; }
     std::uint64_t value(Bytes bytes) const {
       State state = behind_;
@@ -103,14 +105,17 @@ class KeyedHash {
       behind_.v1 ^= 0xee;
     }
 
-    std::uint64_t hash_;
-    State behind_;
+    std::uint64_t hash_ = 0;
+    State behind_{};
   };
   Name name(Bytes bytes) const {
     State state = start_;
     state.text(bytes);
     return Name(state);
   }
+
+  /// Equal for equal keys alone: SipHash's first two words before any input.
+  std::array<std::uint64_t, 2> identity() const { return {start_.v0, start_.v1}; }
 
  private:
   State start_;
