@@ -157,12 +157,10 @@ export class Pipeline {
       const outcome = await engine.process(signal, tenant, body).catch((error) => {
         throw toExportError(error);
       });
-      metrics.engine.records.inc({ signal }, outcome.records);
-      metrics.engine.flagged.inc({ signal }, outcome.flagged);
-      metrics.engine.limited.inc({ signal }, outcome.limited);
-      metrics.engine.unjudged.inc({ signal }, outcome.unjudged);
-      metrics.engine.abridged.inc({ signal }, outcome.abridged);
-      metrics.engine.unreported.inc({ signal }, outcome.unreported);
+      for (const name of outcomeCounts) {
+        // All but the first are nearly always 0, and a counter finds its labels for 0 as well.
+        if (outcome[name] > 0) metrics.engine[name].inc({ signal }, outcome[name]);
+      }
       this.counts.records += outcome.records;
       this.counts.flagged += outcome.flagged;
       for (const report of outcome.reports) this.emit(report);
@@ -174,6 +172,9 @@ export class Pipeline {
     }
   }
 }
+
+/** Records of a request, and reports, that are counted under the same names. */
+const outcomeCounts = ["records", "flagged", "limited", "unjudged", "abridged", "unreported"] as const;
 
 /** What the sender is answered if the engine rejects its request. */
 function toExportError(cause: Error & { code?: ErrorCode }): Error {

@@ -34,7 +34,7 @@ export function forwardHooks({ forward }: Metrics, log: Logger): DurableHooks {
     onDelivered({ signal, seconds, bytes, rejected }) {
       forward.requests.inc({ signal });
       forward.bytes.inc({ signal }, bytes);
-      forward.rejected.inc({ signal }, rejected);
+      if (rejected > 0) forward.rejected.inc({ signal }, rejected);
       forward.seconds.observe({ signal }, seconds);
     },
     onOversize({ signal }) {
