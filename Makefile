@@ -20,6 +20,8 @@ NATIVE_COVERAGE ?= 80
 # with the fuzzers.
 NATIVE ?= sanitized
 export OTLP_DUMP := build/$(NATIVE)/otlp_dump
+# Programs of that build write no profile unless a rule asks for one.
+export LLVM_PROFILE_FILE := /dev/null
 STORE ?= sqlite
 
 .PHONY: help
@@ -66,7 +68,7 @@ test-api: src/gen/.stamp $(ADDON) ## schemathesis against the API on STORE=sqlit
 
 .PHONY: fuzz
 fuzz: build/clang/fuzzers build ## what reads OTLP, OTLP/JSON and events, for FUZZ_SECONDS (150) in all
-	@export LLVM_PROFILE_FILE=/dev/null; targets=(build/clang/*_fuzz); tests=(test/receive/fuzz.test.ts test/api/events-fuzz.test.ts); \
+	@targets=(build/clang/*_fuzz); tests=(test/receive/fuzz.test.ts test/api/events-fuzz.test.ts); \
 	each=$$(( $(FUZZ_SECONDS) / ($${#targets[@]} + $${#tests[@]}) )); \
 	for target in "$${targets[@]}"; do \
 	  name=$$(basename $$target _fuzz); mkdir -p build/fuzz/corpus/$$name; \
