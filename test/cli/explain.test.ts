@@ -60,17 +60,19 @@ describe("explain", () => {
     expect(out).toMatch(/^logs service\.name=shop: \d+ of the record's \d+ bytes are new to this stream/);
     expect(out).toContain(`anomaly   ${found.id} (acknowledged)`);
     expect(out).toMatch(/\n {2}members +\d flagged verdicts as one anomaly\n/);
-    expect(out).toMatch(/\n {2}channel +content: what a record says that its stream did not say before\n/);
+    expect(out).toMatch(
+      /\n {2}channel +content: what a record contains that its stream did not contain before\n/,
+    );
     expect(out).toMatch(/\n {2}field +body\n/);
     expect(out).toMatch(/\n {2}score +[\d.]+ against the stream's limit of [\d.]+, [\d.]+ times that\n/);
-    expect(out).toMatch(/\n {2}bits +\d+, where 0 are usual\n/);
+    expect(out).toMatch(/\n {2}bits +\d+, usually 0\n/);
     expect(out).toContain("⟦");
     expect(out).toMatch(/\nExpected\n {2}nearest record {2}\S.+\n/);
-    expect(out).toMatch(/\n {2}compression ratio +[\d.]+, of the baseline [\d.]+\n/);
-    expect(out).toMatch(/\n {2}entropy +[\d.]+, of the baseline [\d.]+ bits a byte\n/);
+    expect(out).toMatch(/\n {2}compression ratio +[\d.]+, in the baseline [\d.]+\n/);
+    expect(out).toMatch(/\n {2}entropy +[\d.]+, in the baseline [\d.]+ bits per byte\n/);
     expect(out).toMatch(/\n {2}NCD +[\d.]+, size-matched [\d.]+\n/);
-    expect(out).toMatch(/\nOther records of it\n(.*\n)+.*thread pool/);
-    expect(out).toMatch(/\nWhat people said\n {2}acknowledged {2}20.* UTC, ann: looks \\x1b\[2J bad\n/);
+    expect(out).toMatch(/\nOther records of this anomaly\n(.*\n)+.*thread pool/);
+    expect(out).toMatch(/\nFeedback\n {2}acknowledged {2}20.* UTC, ann: looks \\x1b\[2J bad\n/);
     expect(out).not.toContain("\u001b");
   });
 
@@ -181,7 +183,7 @@ describe("explain", () => {
       await explain({ channel: Channel.VALUE, signal: Signal.METRICS, expected: { low: 1, high: 9 } }),
     ).toMatch(/usual range +1 to 9\n/);
     expect(await explain({ channel: Channel.VOLUME, expected: { low: 2.5, high: 9 } })).toMatch(
-      /usual rate +2\.5 to 9 records a tick\n/,
+      /usual rate +2\.5 to 9 records per tick\n/,
     );
     const sequence = await explain({
       channel: Channel.SEQUENCE,
@@ -192,7 +194,7 @@ describe("explain", () => {
       endTimeUnixNano: midnight + 3_723_000_000_000n,
     });
     expect(sequence).toMatch(/\n {2}usual next {2}order <n> shipped\n {2}or {10}order <n> cancelled\n/);
-    expect(sequence).toMatch(/\n {2}bits +240, where 2 are usual\n/);
+    expect(sequence).toMatch(/\n {2}bits +240, usually 2\n/);
     expect(sequence).toContain("2026-01-31 00:00:00 UTC to 2026-01-31 01:02:03 UTC, 1 h 2 min\n");
     expect(sequence).toMatch(/\n {2}severity +high\n/);
   });
@@ -205,7 +207,9 @@ describe("explain", () => {
     const { code, out } = await driftlock("explain", id(1), `--url=${running.url("")}`, "--key", key);
     expect(code).toBe(0);
     expect(out).toMatch(/^logs service\.name=checkout: The record says what the baseline does not\.\n/);
-    expect((await driftlock("explain", id(1), `--url=${running.url("")}`)).err).toContain("answers 401");
+    expect((await driftlock("explain", id(1), `--url=${running.url("")}`)).err).toContain(
+      "responded with 401",
+    );
     await running.api.close();
     await running.store.close();
   });
@@ -218,7 +222,7 @@ describe("explain", () => {
     );
     const { code, out, err } = await driftlock("explain", path);
     expect(code).toBe(0);
-    expect(err).toContain(`${found.id}: its excerpts are left out: `);
+    expect(err).toContain(`${found.id}: its excerpts cannot be shown: `);
     expect(out).toMatch(/\n {2}compression ratio +[\d.]+\n/);
   });
 
@@ -229,17 +233,25 @@ describe("explain", () => {
       [["a", "b"], 2, /unexpected argument "b"/],
       [[found.id, "--tennant=x"], 2, /did you mean --tenant\?/],
       [[found.id, "--url=nowhere"], 2, /--url must be a URL/],
-      [["nosuch"], 1, /nosuch: is neither a file that is there nor an anomaly's ID/],
+      [["nosuch"], 1, /nosuch: is neither an existing file nor the ID of an anomaly/],
       [[id(99)], 1, /there is no anomaly 0+63 of tenant default in the store/],
       [[found.id, "--tenant=acme"], 1, /of tenant acme in the store/],
       [[found.id, `--data_dir=${join(folder, "none")}`], 1, /driftlock\.db: there is no store; set --config/],
       [[join(folder, "folder")], 1, /folder: is a folder, not a file/],
-      [[file("empty.json", "")], 1, /empty\.json: holds no anomaly/],
-      [[file("text", "hello\n")], 1, /text: line 1 is no JSON \(.*\), nor is the whole/],
-      [[file("cut.ndjson", '{"event":"gap","data":{}}\n{"id"')], 1, /cut\.ndjson: line 2 is no JSON/],
-      [[file("number.json", "[17]")], 1, /number\.json: item 0 is no anomaly but a number/],
-      [[file("other.json", '{"id":"x"}')], 1, /other\.json is no anomaly as the API gives it: stream: /],
-      [[file("verdict.json", '{"kind":"record","i":"x"}')], 1, /verdict\.json is no line of a replay: i: /],
+      [[file("empty.json", "")], 1, /empty\.json: contains no anomaly/],
+      [[file("text", "hello\n")], 1, /text: line 1 is not JSON \(.*\), and neither is the whole/],
+      [[file("cut.ndjson", '{"event":"gap","data":{}}\n{"id"')], 1, /cut\.ndjson: line 2 is not JSON/],
+      [[file("number.json", "[17]")], 1, /number\.json: item 0 is not an anomaly but a number/],
+      [
+        [file("other.json", '{"id":"x"}')],
+        1,
+        /other\.json is not an anomaly as the API returns it: stream: /,
+      ],
+      [
+        [file("verdict.json", '{"kind":"record","i":"x"}')],
+        1,
+        /verdict\.json is not a line of a replay: i: /,
+      ],
       [
         [
           file(
@@ -248,7 +260,7 @@ describe("explain", () => {
           ),
         ],
         1,
-        /peace\.json: holds no anomaly/,
+        /peace\.json: contains no anomaly/,
       ],
     ];
     for (const [args, code, message] of wrong) {

@@ -461,8 +461,8 @@ describe("driftlock generate", () => {
       expect(received[1]!.body.equals(received[0]!.body)).toBe(true);
       const refused = decode([{ signal: "logs", body: received[2]!.body, time: 0, truths: [] }]).logs.length;
       expect(code).toBe(1);
-      expect(out).toContain(`not taken: ${refused + 2} records\n`);
-      expect(err).toContain("trying again");
+      expect(out).toContain(`not accepted: ${refused + 2} records\n`);
+      expect(err).toContain("retrying");
       expect(err).toContain("no such thing");
       expect(err).toContain("two too many");
     } finally {
@@ -485,7 +485,7 @@ describe("driftlock generate", () => {
     [["--anomaly", "latency"], /must be like latency@90s\+10s/],
     [["--anomaly", "latency@soon"], /start of --anomaly latency must be a duration/],
     [["--anomaly", "latency@1s+x"], /duration of --anomaly latency/],
-    [["--anomaly", "latency@1s", "--signals", "logs"], /shows in traces: add that to --signals/],
+    [["--anomaly", "latency@1s", "--signals", "logs"], /is visible only in traces: add that to --signals/],
     [["--anomaly", "latency@9s", "--duration", "5s"], /begins after the end/],
     [["--anomaly", "latency@9s", "--no-anomalies"], /exclude each other/],
     [["--out", "x"], /--out needs --duration/],

@@ -141,7 +141,7 @@ describe("run", () => {
     running.child.kill("SIGTERM");
     expect(await running.code).toBe(0);
     expect(JSON.parse(running.lines.at(-1)!)).toMatchObject({
-      msg: "stopped; everything accepted was delivered",
+      msg: "stopped; all accepted requests were delivered",
     });
     expect(target.received).toHaveLength(6);
     expect(running.stderr()).toBe("");
@@ -212,7 +212,7 @@ describe("run", () => {
       child.kill(signal);
       // Its output ends with the last of its processes.
       await code;
-      expect(lines.at(-1)).toContain("everything accepted was delivered");
+      expect(lines.at(-1)).toContain("all accepted requests were delivered");
       expect(lines.join("")).toContain('"signal":"end of npx"');
     },
   );

@@ -94,7 +94,7 @@ describe("lines", () => {
     expect(await collect(textLines(Readable.from([])))).toHaveLength(0);
   });
 
-  it("may hold 64 KiB, and are cut there, between characters", async () => {
+  it("may hold 64 KiB, and are truncated there, between characters", async () => {
     const long = "x".repeat(64 * 1024);
     for (const size of [1_000, 1e6]) {
       const whole = await collect(textLines(inPieces(`a\n${long}\r\n${long}`, size)));
@@ -108,12 +108,12 @@ describe("lines", () => {
         ["y".repeat(1e6), "\r\nb"],
       ]) {
         expect(await collect(textLines(inPieces(`${long}${more}${end}`, size)))).toEqual([
-          { text: long, number: 1, cut: true },
+          { text: long, number: 1, truncated: true },
           { text: "b", number: 2 },
         ]);
       }
       const [text] = await collect(textLines(inPieces(`${long.slice(1)}€€`, size)));
-      expect(text).toEqual({ text: long.slice(1), number: 1, cut: true });
+      expect(text).toEqual({ text: long.slice(1), number: 1, truncated: true });
     }
   });
 
@@ -374,14 +374,14 @@ describe("otlp", () => {
   });
 
   it.each([
-    [framed([Buffer.from("abc")]).subarray(0, 6), /request 1 at byte 0 is cut off: 3 bytes should follow/],
+    [framed([Buffer.from("abc")]).subarray(0, 6), /request 1 at byte 0 is truncated: 3 bytes should follow/],
     [
       Buffer.concat([framed([Buffer.from("abc")]), Buffer.alloc(2)]),
-      /request 2 at byte 7 is cut off: its length/,
+      /request 2 at byte 7 is truncated: its length/,
     ],
     [
       Buffer.from('{"resourceLogs":[]}'),
-      /says it has 2065855077 bytes, .*is the file length-delimited OTLP\?/,
+      /has a length of 2065855077 bytes, .*is the file length-delimited OTLP\?/,
     ],
   ])("that is no sound file is refused, with the place", async (bytes, message) => {
     await expect(collect(readRequests(inPieces(bytes, 4), source, "logs", 1_000))).rejects.toThrow(message);
@@ -426,12 +426,12 @@ describe("a file", () => {
     const broken = Buffer.from(whole).fill(0xaa, whole.length >> 1, (whole.length >> 1) + 50);
     for (const bytes of [whole.subarray(0, whole.length - 9), broken]) {
       await expect(replay(inPieces(bytes, 100), ...options(format))).rejects.toThrow(
-        "standard input: the gzip data is damaged or cut off",
+        "standard input: the gzip data is damaged or truncated",
       );
     }
     const zstd = zstdCompressSync(content);
     await expect(replay(inPieces(zstd, 100), ...options(format))).rejects.toThrow(
-      "standard input: is packed as zstd; unpack it: zstd -dc FILE",
+      "standard input: is compressed as zstd; decompress it: zstd -dc FILE",
     );
   });
 
@@ -463,7 +463,7 @@ describe("a file", () => {
       Buffer.concat([Buffer.from("app.log".padEnd(512, "\0")), Buffer.from(content.repeat(20))]),
     ]) {
       await expect(replay(inPieces(bytes, 1e5), ...options(format))).rejects.toThrow(
-        "standard input: is no text in UTF-8",
+        "standard input: does not begin like text in UTF-8",
       );
     }
   });
@@ -601,8 +601,8 @@ describe("the command", () => {
   });
 
   it.each([
-    ["lines", "cut there", 1, "x".repeat(70_000)],
-    ["sequences", "cut there", 1, "id,".padEnd(70_000, "a b ")],
+    ["lines", "truncated", 1, "x".repeat(70_000)],
+    ["sequences", "truncated", 1, "id,".padEnd(70_000, "a b ")],
     ["csv", "left out", 0, `1396310700,${"1".repeat(70_000)}`],
   ])("says how many lines of %s were too long", async (format, done, kept, long) => {
     const line = { lines: "an ordinary line", sequences: "a b c", csv: "1396310700,1" }[format];
@@ -629,7 +629,7 @@ describe("the command", () => {
     const refused = start(["--format", "lines", path]);
     expect(await refused.ended).toEqual({
       code: 1,
-      err: expect.stringContaining(`driftlock: ${path}: is no text`),
+      err: expect.stringContaining(`driftlock: ${path}: does not begin like text`),
     });
     writeFileSync(path, gzipSync("one\n"));
     const { child, ended } = start(["--format", "lines", path]);

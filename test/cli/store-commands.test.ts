@@ -36,7 +36,7 @@ describe("keys", () => {
     ]);
     expect(made.code).toBe(0);
     expect(made.out).toMatch(/^dlk_[0-9a-f]{16}_[\w-]{43}\n$/);
-    expect(made.err).toMatch(/of tenant default may ingest, read; it expires on 20\d\d-/);
+    expect(made.err).toMatch(/of tenant default has the scopes ingest, read and expires on 20\d\d-/);
     expect(made.err).toContain("auth.enabled is false");
     const keyId = made.out.slice(4, 20);
 
@@ -70,7 +70,7 @@ describe("keys", () => {
     expect(await driftlock([...args, "99999999d"])).toMatchObject({
       code: 2,
       out: "",
-      err: expect.stringContaining("--expires must be a time such as 90d"),
+      err: expect.stringContaining("--expires must be a duration such as 90d"),
     });
     expect((await driftlock([...args, "36500d"])).code).toBe(0);
     expect((await driftlock(["keys", "list"])).out.trim().split("\n")).toHaveLength(2);
@@ -83,7 +83,7 @@ describe("keys", () => {
     expect(rotated).toMatchObject({
       code: 0,
       out: expect.stringMatching(/^dlk_[0-9a-f]{16}_[\w-]{43}\n$/),
-      err: expect.stringContaining(`takes the place of ${keyId} (edge), which works until `),
+      err: expect.stringContaining(`replaces ${keyId} (edge), which is valid until `),
     });
     const lines = (await driftlock(["keys", "list", "--json"])).out.trim().split("\n");
     const [fresh, old] = lines.map((line) => JSON.parse(line) as Record<string, number>);
@@ -103,11 +103,11 @@ describe("keys", () => {
   it.each([
     [["keys"], "keys needs one of create, list, rotate, revoke"],
     [["keys", "rotate"], "ID is missing"],
-    [["keys", "rotate", "x", "--grace", "soon"], "--grace must be a time"],
+    [["keys", "rotate", "x", "--grace", "soon"], "--grace must be a duration"],
     [["keys", "creat"], "unknown command keys creat; did you mean keys create?"],
     [["keys", "create", "--scopes", "read"], "--name is missing"],
-    [["keys", "create", "--name", "x"], "--scopes must be some of ingest,read,admin"],
-    [["keys", "create", "--name", "x", "--scopes", "read,write"], "has write"],
+    [["keys", "create", "--name", "x"], "--scopes must be a list of ingest, read, admin"],
+    [["keys", "create", "--name", "x", "--scopes", "read,write"], 'has "write"'],
     [["keys", "create", "--name", "x", "--scopes", "read", "--expires", "soon"], "--expires must be"],
     [["keys", "create", "--name", "x", "--scopes", "read", "--tenant", "a b"], "--tenant must be"],
     [["keys", "revoke"], "ID is missing"],
@@ -131,7 +131,7 @@ describe("audit", () => {
     expect(newest).toMatchObject({ seq: 2, previousHash: first.hash });
     expect(await driftlock(["audit", "verify", "--tenant=acme"])).toMatchObject({
       code: 0,
-      out: `tenant acme: 2 entries, none changed; the last has the hash ${newest.hash}; 2 API keys as the log has them\n`,
+      out: `tenant acme: 2 entries are unchanged, the last one with the hash ${newest.hash}; 2 API keys match the log\n`,
       err: "",
     });
     expect((await driftlock(["audit", "heads"])).out).toBe(`acme 2 ${newest.hash}\n`);
@@ -192,7 +192,10 @@ describe("audit verify", () => {
     const [, seq, hash] = readFileSync(elsewhere, "utf8").trim().split(" ");
     expect((await verify("--head", `${seq}:${hash}`, "--heads", elsewhere)).code).toBe(0);
     rmSync(heads());
-    expect(await verify()).toMatchObject({ code: 0, err: expect.stringContaining("nothing to compare") });
+    expect(await verify()).toMatchObject({
+      code: 0,
+      err: expect.stringContaining("the end of the log could not be checked"),
+    });
     query(`delete from audit_log where seq > 2; ${setBack} delete from api_keys where name = 'c'`);
     expect((await verify()).code).toBe(0);
     expect(await verify("--head", `${seq}:${hash}`)).toMatchObject({
@@ -227,7 +230,7 @@ describe("db", () => {
     expect(before.out).toMatch(/^sqlite .*driftlock\.db\n {2}pending {2}001_initial\n {2}pending {2}002_/);
     const migrated = await driftlock(["db", "migrate"]);
     expect(migrated).toMatchObject({ code: 0, out: expect.stringContaining(": applied 001_initial, 002_") });
-    expect((await driftlock(["db", "migrate"])).out).toContain("up to date already");
+    expect((await driftlock(["db", "migrate"])).out).toContain("is up to date");
     expect(await driftlock(["db", "status"])).toMatchObject({
       code: 0,
       out: expect.stringContaining("applied  001_initial"),
@@ -242,16 +245,16 @@ describe("db", () => {
     const refused = await driftlock(["db", "down", "--to", "002"]);
     expect(refused.code).toBe(2);
     expect(refused.err).toMatch(
-      /deletes for good, from .*driftlock\.db:\n.* {2}004_stream_withheld: .*\n {2}003_evidence_by_anomaly: nothing\n.*add --yes\nRun `driftlock db --help`.*$/s,
+      /deletes data of .*driftlock\.db for good:\n.* {2}004_stream_withheld: .*\n {2}003_evidence_by_anomaly: nothing\n.*add --yes\.\nRun `driftlock db --help`.*$/s,
     );
     expect((await driftlock(["db", "status"])).code).toBe(0);
     const gone = await driftlock(["db", "down", "--to", "002_stream_figures", "--yes"]);
     expect(gone).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/: took back .*, 003_evidence_by_anomaly\n$/),
+      out: expect.stringMatching(/: undid .*, 003_evidence_by_anomaly\n$/),
     });
     expect((await driftlock(["db", "status"])).out).toContain("pending  003_");
-    expect((await driftlock(["db", "down", "--to", "2", "--yes"])).out).toContain("nothing to take back");
+    expect((await driftlock(["db", "down", "--to", "2", "--yes"])).out).toContain("nothing to undo");
     expect((await driftlock(["db", "up", "--to", "1"])).err).toContain(
       "002_stream_figures is applied already",
     );
@@ -259,7 +262,7 @@ describe("db", () => {
       expect(await driftlock(["db", ...args])).toMatchObject({ code: 2 });
     }
     const all = await driftlock(["db", "down", "--to", "none", "--yes"]);
-    expect(all.out).toContain("took back 002_stream_figures, 001_initial");
+    expect(all.out).toContain("undid 002_stream_figures, 001_initial");
   });
 
   it("does not go down under a process that uses the store", async () => {
@@ -304,9 +307,9 @@ describe("anomalies", () => {
     expect(shown.out).toContain("connection reset by peer");
     expect(await driftlock(["anomalies", "show", id(9), url], env)).toMatchObject({
       code: 1,
-      err: expect.stringContaining("answers 404: there is no anomaly with this id"),
+      err: expect.stringContaining("responded with 404: there is no anomaly with this id"),
     });
-    expect((await driftlock(["anomalies", "list", url])).err).toContain("answers 401: no API key");
+    expect((await driftlock(["anomalies", "list", url])).err).toContain("responded with 401: no API key");
     expect((await driftlock(["anomalies", "list", "--url=http://127.0.0.1:1"])).err).toContain(
       "cannot be reached",
     );

@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from "node:util";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { columnsOf, cut, toCells } from "../../src/cli/terminal/cells.ts";
+import { columnsOf, toCells, truncate } from "../../src/cli/terminal/cells.ts";
 import { excerpt } from "../../src/cli/terminal/excerpt.ts";
 import { createView, type View } from "../../src/cli/terminal/view.ts";
 import {
@@ -239,10 +239,10 @@ describe("cells", () => {
     expect(toCells("\u0301")[0]!.text).toBe("\u25cc\u0301");
   });
 
-  it("are cut with an ellipsis", () => {
-    expect(cut("abcdef", 6)).toBe("abcdef");
-    expect(cut("abcdefg", 6)).toBe("abcde…");
-    expect(cut("漢漢漢漢", 6)).toBe("漢漢…");
+  it("are truncate with an ellipsis", () => {
+    expect(truncate("abcdef", 6)).toBe("abcdef");
+    expect(truncate("abcdefg", 6)).toBe("abcde…");
+    expect(truncate("漢漢漢漢", 6)).toBe("漢漢…");
   });
 });
 
@@ -264,7 +264,7 @@ describe("the status line", () => {
     expect(text()).toBe("\n");
   });
 
-  it("is cut to the width", () => {
+  it("is truncate to the width", () => {
     const { view, text } = screen({ columns: 40, colours: 1 });
     view.tick(stats);
     expect(columnsOf(text().slice(clearLine.length))).toBeLessThanOrEqual(39);

@@ -10,7 +10,7 @@ import { readOptions } from "../shared/options.ts";
 import { callAction } from "../shared/subcommand.ts";
 import { durationMs } from "../shared/values.ts";
 import { configOf } from "../shared/with-store.ts";
-import { cut } from "../terminal/cells.ts";
+import { truncate } from "../terminal/cells.ts";
 import { table } from "../terminal/table.ts";
 import { events } from "./events.ts";
 
@@ -61,7 +61,7 @@ const listFilters = [...sharedFilters, "from", "until", "stream", "state", "text
 const lists = new Set(["signal", "channel", "severity", "state"]);
 const access = ["url", "key"];
 
-/** Before a connection that was lost is tried again. */
+/** Delay before a lost connection is opened again. */
 const retryMs = 2_000;
 const timeColumns = 19;
 
@@ -122,7 +122,7 @@ async function list(args: string[], io: Io): Promise<number> {
     ]);
     io.out(table(["STARTED", "SEVERITY", "STATE", "CHANNELS", "SERVICE", "ID", "WHY"], rows));
   }
-  if (page.next !== undefined) io.err(`there are more: --after ${page.next}\n`);
+  if (page.next !== undefined) io.err(`There are more anomalies; continue with --after ${page.next}\n`);
   return exit.ok;
 }
 
@@ -161,7 +161,7 @@ async function show(args: string[], io: Io): Promise<number> {
   }
   const shown = facts.filter(([, value]) => value !== "");
   const width = Math.max(...shown.map(([name]) => name.length));
-  for (const [name, value] of shown) io.out(`${name.padEnd(width)}  ${cut(value, 4_096)}\n`);
+  for (const [name, value] of shown) io.out(`${name.padEnd(width)}  ${truncate(value, 4_096)}\n`);
   return exit.ok;
 }
 
@@ -175,7 +175,7 @@ function line(name: string, item: AnomalyJson): string {
     item.id,
     report?.explanation ?? "",
   ];
-  return parts.map((part) => cut(part, 512)).join("  ");
+  return parts.map((part) => truncate(part, 512)).join("  ");
 }
 
 async function tail(args: string[], io: Io): Promise<number> {
@@ -200,17 +200,17 @@ async function tail(args: string[], io: Io): Promise<number> {
       }
     } catch (error) {
       if (stop.signal.aborted) break;
-      // What the API refuses, it refuses again.
+      // The API would refuse the same request again.
       const passing = error instanceof TypeError || (error instanceof ApiRefusal && error.temporary);
       if (!passing) throw error;
-      io.err(`${reasonOf(error)}; trying again\n`);
+      io.err(`${reasonOf(error)}; retrying\n`);
     }
     await sleep(retryMs, undefined, { signal: stop.signal }).catch(() => {});
   }
   return exit.ok;
 }
 
-/** `fetch` hides it one level down. */
+/** Returns the reason of an error; `fetch` puts it into the cause. */
 function reasonOf(error: Error): string {
   return error.cause instanceof Error ? error.cause.message : error.message;
 }

@@ -6,15 +6,15 @@ export interface ServerEvent {
   data: string;
 }
 
-/** Of an event that never ends. */
+/** Maximum number of characters of an event; the stream might never end one. */
 const maxSize = 2 ** 20;
 
-/** Comments are left out. Ends when the stream does. */
+/** Yields the events of a stream until it ends. Comments are skipped. */
 export async function* events(stream: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent> {
   let text = "";
   for await (const chunk of stream.pipeThrough(new TextDecoderStream() as never) as AsyncIterable<string>) {
     text += chunk.replaceAll("\r\n", "\n");
-    if (text.length > maxSize) throw new Error(`an event of more than ${maxSize} characters`);
+    if (text.length > maxSize) throw new Error(`an event has more than ${maxSize} characters`);
     for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
       const block = text.slice(0, end);
       text = text.slice(end + 2);

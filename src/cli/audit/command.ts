@@ -109,11 +109,11 @@ async function verify(args: string[], io: Io): Promise<number> {
   if (verdict.ok) {
     const { entries, head, keys } = verdict;
     io.out(
-      `tenant ${tenant}: ${entries} entries, none changed; the last has the hash ${head}; ${keys} API keys as the log has them\n`,
+      `tenant ${tenant}: ${entries} entries are unchanged, the last one with the hash ${head}; ${keys} API keys match the log\n`,
     );
     if (recorded.length === 0) {
       io.err(
-        `driftlock: nothing to compare the end of the log with: no head of the tenant is in ${files.join(" or ")}; give --head or --heads\n`,
+        `driftlock: the end of the log could not be checked: no head of the tenant is in ${files.join(" or ")}; add --head or --heads\n`,
       );
     }
     return exit.ok;

@@ -50,7 +50,7 @@ function read(args: string[], io: Io, accepted: Accepted): Asked {
   return { config: configOf(options, io), to: options.values.get("to"), yes: options.switches.has("yes") };
 }
 
-/** How many migrations of the history are applied once the named one is the last. @throws {UsageError} */
+/** Returns how many migrations are applied if `to` is the last of them. @throws {UsageError} if there is none of that name. */
 function countOf(to: string, history: readonly string[]): number {
   if (to === "none") return 0;
   const at = history.findIndex((name) => name === to || Number(name.slice(0, 3)) === Number(to));
@@ -73,11 +73,11 @@ async function up(args: string[], io: Io): Promise<number> {
   const history = [...applied, ...pending];
   const count = to === undefined ? history.length : countOf(to, history);
   if (count < applied.length) {
-    throw new UsageError(`${history[count]} is applied already; \`driftlock db down\` takes it back`);
+    throw new UsageError(`${history[count]} is applied already; \`driftlock db down\` undoes it`);
   }
   await migrateTo(config, history[count - 1]);
   const done = pending.slice(0, count - applied.length);
-  io.out(`${kind} ${place}: ${done.length === 0 ? "up to date already" : `applied ${done.join(", ")}`}\n`);
+  io.out(`${kind} ${place}: ${done.length === 0 ? "is up to date" : `applied ${done.join(", ")}`}\n`);
   return exit.ok;
 }
 
@@ -86,29 +86,29 @@ async function down(args: string[], io: Io): Promise<number> {
   const { kind, place, applied, pending, loses } = await migrationState(config);
   if (to === undefined) {
     throw new UsageError(
-      "down needs --to with the last migration that is to stay; `driftlock db status` shows them",
+      "down needs --to with the last migration that is to stay; `driftlock db status` lists them",
     );
   }
   const count = countOf(to, [...applied, ...pending]);
   const undone = applied.slice(count).reverse();
   if (undone.length === 0) {
-    io.out(`${kind} ${place}: nothing to take back\n`);
+    io.out(`${kind} ${place}: nothing to undo\n`);
     return exit.ok;
   }
   if (!yes) {
     const lines = undone.map((name) => `  ${name}: ${loses(name)}`);
     throw new UsageError(
-      `to take these back deletes for good, from ${place}:\n${lines.join("\n")}\nStop Driftlock, make a backup, and add --yes`,
+      `undoing these migrations deletes data of ${place} for good:\n${lines.join("\n")}\nStop Driftlock, make a backup, and add --yes.`,
     );
   }
-  // What runs on SQLite has the lock; of a PostgreSQL it cannot be known.
+  // A process that uses SQLite holds the lock. Whether one uses the PostgreSQL database cannot be known.
   const unlock = config.store.url === undefined ? await lockFolder(config.data_dir) : undefined;
   try {
     await migrateTo(config, applied[count - 1]);
   } finally {
     unlock?.();
   }
-  io.out(`${kind} ${place}: took back ${undone.join(", ")}\n`);
+  io.out(`${kind} ${place}: undid ${undone.join(", ")}\n`);
   return exit.ok;
 }
 

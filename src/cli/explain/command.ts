@@ -31,9 +31,9 @@ one anomaly per line: an export, live events, or the output of \`driftlock anoma
   exit: ["Every anomaly was explained.", "There is no anomaly, or it cannot be read."],
 });
 
-/** As the engine makes them. */
+/** Matches the IDs that the engine assigns. */
 const idPattern = /^[0-9a-f]{32}$/i;
-/** Of a file, which is read whole. */
+/** Maximum size of a file, since it is read as a whole. */
 const maxSize = 64 * 2 ** 20;
 const rule = `\n${"─".repeat(40)}\n\n`;
 
@@ -42,7 +42,7 @@ async function readWhole(input: Readable, name: string): Promise<string> {
   let size = 0;
   for await (const chunk of input as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > maxSize) throw new Error(`${name}: is larger than 64 MiB; give it in parts, by lines`);
+    if (size > maxSize) throw new Error(`${name}: is larger than 64 MiB; split it by lines`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
@@ -65,11 +65,11 @@ async function lookUp(id: string, options: Options, io: Io): Promise<AnomalyDocu
     }
     return apiClientOf(options, io).json<AnomalyDocument>(`/v1/anomalies/${id}`);
   }
-  // A store that is opened where there is none would be made.
+  // Opening a store that does not exist would create it.
   const file = join(config.data_dir, "driftlock.db");
   if (config.store.url === undefined && !existsSync(file)) {
     throw new Error(
-      `${file}: there is no store; set --config or --data_dir, or ask a running Driftlock by --url`,
+      `${file}: there is no store; set --config or --data_dir, or query a running Driftlock with --url`,
     );
   }
   const tenant = tenantOf(options.values);
@@ -80,7 +80,7 @@ async function lookUp(id: string, options: Options, io: Io): Promise<AnomalyDocu
   });
   if (found === undefined) {
     throw new Error(
-      `there is no anomaly ${id} of tenant ${tenant} in the store; \`driftlock anomalies list\` has those there are`,
+      `there is no anomaly ${id} of tenant ${tenant} in the store; \`driftlock anomalies list\` lists the existing ones`,
     );
   }
   return anomalyDetailJson(found);
@@ -91,7 +91,7 @@ async function find(what: string, options: Options, io: Io): Promise<Found> {
   if (existsSync(what)) return readAnomalies(await readFile(what), what);
   if (!idPattern.test(what)) {
     throw new Error(
-      `${what}: is neither a file that is there nor an anomaly's ID, which has 32 hexadecimal digits`,
+      `${what}: is neither an existing file nor the ID of an anomaly, which has 32 hexadecimal digits`,
     );
   }
   return { anomalies: [await lookUp(what.toLowerCase(), options, io)], verdicts: [] };
@@ -100,12 +100,12 @@ async function find(what: string, options: Options, io: Io): Promise<Found> {
 async function explain(anomaly: AnomalyDocument, io: Io): Promise<string> {
   const { excerpts, first } = anomaly;
   if (!excerpts || !first?.window) return renderAnomaly(anomaly);
-  // The addon is loaded where there is something to compute.
+  // The addon is loaded only if there is something to compute.
   const { readExcerpts } = await import("./excerpts.ts");
   try {
     return renderAnomaly(anomaly, readExcerpts(excerpts, first.window.codec));
   } catch (error) {
-    io.err(`${anomaly.id}: its excerpts are left out: ${(error as Error).message}\n`);
+    io.err(`${anomaly.id}: its excerpts cannot be shown: ${(error as Error).message}\n`);
     return renderAnomaly(anomaly);
   }
 }
@@ -119,7 +119,7 @@ export async function run(args: string[], io: Io): Promise<number> {
   const what = options.positionals[0]!;
   const { anomalies, verdicts } = await find(what, options, io);
   if (anomalies.length + verdicts.length === 0) {
-    throw new Error(`${what === "-" ? "standard input" : what}: holds no anomaly`);
+    throw new Error(`${what === "-" ? "standard input" : what}: contains no anomaly`);
   }
   let before = "";
   for (const anomaly of anomalies) {

@@ -1,18 +1,18 @@
-/** What the kept excerpts of baseline and window tell beyond the report's figures. */
+/** Computes what the stored excerpts of baseline and window reveal beyond the metrics of the report. */
 import { type CodecName, native, type WindowMetrics } from "../../native.ts";
 
 export interface Excerpts {
   baselineBytes: number;
   windowBytes: number;
   baselineEntropy: number;
-  /** Computed again. */
+  /** The metrics of the excerpts, computed anew. */
   metrics: WindowMetrics;
 }
 
-/** More than any window holds as text. */
+/** Maximum size of an excerpt, which is more than any window contains. */
 const maxSize = 16 * 2 ** 20;
 
-/** @throws {Error} where the excerpts are damaged, or the codec does not reach across them. */
+/** Decodes the excerpts. @throws {Error} if they are damaged, or if the codec's window is too small for them. */
 export function readExcerpts(encoded: { baseline: string; window: string }, codec: string): Excerpts {
   const frame = (base64: string) => native.decompress("openzl", Buffer.from(base64, "base64"), maxSize);
   const baseline = frame(encoded.baseline);

@@ -1,8 +1,8 @@
-/** Anomalies out of JSON, in each form in which Driftlock gives them. */
+/** Reads anomalies from JSON, in every form in which Driftlock returns them. */
 import { z } from "zod";
 import { anomalyDetailSchema } from "../../api/anomaly.ts";
 
-/** As `GET /v1/anomalies/{id}` gives it; lists, exports and live events have no more than the anomaly and one report. */
+/** An anomaly as `GET /v1/anomalies/{id}` returns it. Lists, exports and live events have only the anomaly and one report. */
 const documentSchema = anomalyDetailSchema.partial({
   first: true,
   examples: true,
@@ -12,7 +12,7 @@ const documentSchema = anomalyDetailSchema.partial({
 });
 export type AnomalyDocument = z.output<typeof documentSchema>;
 
-/** What `driftlock replay` says of a record or window, or of what is about none. */
+/** A line of `driftlock replay` about a record, a window, or a finding without a record. */
 const verdictSchema = z.object({
   i: z.number(),
   kind: z.enum(["record", "window", "anomaly"]),
@@ -34,17 +34,17 @@ export type Verdict = z.output<typeof verdictSchema>;
 
 export interface Found {
   anomalies: AnomalyDocument[];
-  /** Those that were flagged. */
+  /** The flagged verdicts. */
   verdicts: Verdict[];
 }
 
-/** Members of an event stream beside its data: `GET /v1/stream/anomalies` as it comes. */
+/** Matches the lines of an event stream that are no data, as `GET /v1/stream/anomalies` sends them. */
 const eventLine = /^(?::|(?:id|event|retry):)/;
 
 /**
- * @param text a JSON document, or one a line; also an event stream
- * @param name of where it is from, for errors
- * @throws {Error} that names the line and the member
+ * @param text a JSON document, one document per line, or an event stream
+ * @param name where the text comes from, for errors
+ * @throws {Error} that names the line and the property
  */
 export function readAnomalies(text: string, name: string): Found {
   const found: Found = { anomalies: [], verdicts: [] };
@@ -58,7 +58,8 @@ export function readAnomalies(text: string, name: string): Found {
     if (line.trim() === "" || eventLine.test(line)) continue;
     const parsed = parse(line.replace(/^data: ?/, ""));
     if ("value" in parsed) take(parsed.value, `${name}: line ${i + 1}`, found);
-    else throw new Error(`${name}: line ${i + 1} is no JSON (${parsed.reason}), nor is the whole`);
+    else
+      throw new Error(`${name}: line ${i + 1} is not JSON (${parsed.reason}), and neither is the whole text`);
   }
   return found;
 }
@@ -77,25 +78,25 @@ function take(value: unknown, place: string, found: Found): void {
     return;
   }
   if (typeof value !== "object" || value === null) {
-    throw new Error(`${place} is no anomaly but ${value === null ? "null" : `a ${typeof value}`}`);
+    throw new Error(`${place} is not an anomaly but ${value === null ? "null" : `a ${typeof value}`}`);
   }
-  // A page of the list.
+  // This is a page of a list.
   if ("items" in value && Array.isArray(value.items)) {
     take(value.items, place, found);
     return;
   }
-  // A live event, by WebSocket or as an event stream's data; some are about the events themselves.
+  // This is a live event, from a WebSocket or an event stream; some are about the events themselves.
   if ("event" in value && "data" in value) {
     if (value.event === "anomaly" || value.event === "judgement") take(value.data, place, found);
     return;
   }
   if ("kind" in value && (value.kind === "record" || value.kind === "window" || value.kind === "anomaly")) {
-    const verdict = check(verdictSchema, value, place, "no line of a replay");
+    const verdict = check(verdictSchema, value, place, "not a line of a replay");
     if (verdict.flagged) found.verdicts.push(verdict);
     return;
   }
   if ("reason" in value && !("id" in value)) return;
-  found.anomalies.push(check(documentSchema, value, place, "no anomaly as the API gives it"));
+  found.anomalies.push(check(documentSchema, value, place, "not an anomaly as the API returns it"));
 }
 
 function check<T extends z.ZodType>(schema: T, value: object, place: string, otherwise: string): z.output<T> {

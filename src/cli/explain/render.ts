@@ -1,6 +1,6 @@
-/** An anomaly for people. What comes from records is escaped: it cannot steer the terminal. */
+/** Formats an anomaly for people. Texts of records are escaped, so that they cannot control the terminal. */
 import type { ReportJson } from "../../api/anomaly.ts";
-import { type ByteRange, cut, toCells } from "../terminal/cells.ts";
+import { type ByteRange, toCells, truncate } from "../terminal/cells.ts";
 import { bracketed, flow, wrap } from "../terminal/lines.ts";
 import { precise, probability } from "../terminal/numbers.ts";
 import type { Excerpts } from "./excerpts.ts";
@@ -8,13 +8,13 @@ import type { AnomalyDocument, Verdict } from "./read.ts";
 
 const columns = 100;
 const indent = "  ";
-/** Of a text that is quoted on a line of its own. */
+/** Maximum number of columns of a text that is quoted on a line of its own. */
 const quoted = 240;
-/** New parts that are listed; the record's text marks them all. */
+/** Maximum number of novel parts that are listed; the text of the record marks all of them. */
 const maxParts = 12;
 
 const looksAt: Readonly<Record<string, string>> = {
-  content: "what a record says that its stream did not say before",
+  content: "what a record contains that its stream did not contain before",
   sequence: "what follows what in a session or trace",
   volume: "how many records come",
   value: "a metric's level or step, or how long a span takes",
@@ -23,7 +23,7 @@ const looksAt: Readonly<Record<string, string>> = {
 
 type Fact = readonly [name: string, value: string];
 
-/** Names in a column of their own; facts without a value are left out. */
+/** Lists facts with their names in a column of their own. Facts without a value are left out. */
 function facts(list: readonly Fact[]): string[] {
   const shown = list.filter(([, value]) => value !== "");
   const width = Math.max(0, ...shown.map(([name]) => name.length));
@@ -42,7 +42,7 @@ const figure = (value: number | null, digits = 3) => (value === null ? "?" : pre
 const chance = (p: number | null) => (p === null ? "?" : probability(p));
 const plural = (n: number, one: string) => `${n} ${one}${n === 1 ? "" : "s"}`;
 
-/** The two largest units of what lies between two times. */
+/** Formats the time between two times in its two largest units. */
 function between(from: string, until: string): string {
   let ms = Date.parse(until) - Date.parse(from);
   if (!(ms > 0)) return "";
@@ -61,7 +61,7 @@ function between(from: string, until: string): string {
   return parts.slice(0, 2).join(" ");
 }
 
-/** As far as seconds: 2026-01-31 12:00:00 UTC. */
+/** Formats a time with seconds, such as 2026-01-31 12:00:00 UTC. */
 const clock = (time: string) => `${time.slice(0, 19).replace("T", " ")} UTC`;
 
 function marked(text: string, novel: readonly ByteRange[]): string[] {
@@ -71,8 +71,8 @@ function marked(text: string, novel: readonly ByteRange[]): string[] {
 }
 
 function sentence(report: ReportJson | null, { stream, state }: AnomalyDocument): string[] {
-  const why = report?.explanation || `An anomaly of this stream, which is ${state}; no report of it is there`;
-  return flow(cut(`${stream}: ${why}.`, 1_024).split(" "), columns, " ");
+  const why = report?.explanation || `An anomaly of this stream, which is ${state}, without a report`;
+  return flow(truncate(`${stream}: ${why}.`, 1_024).split(" "), columns, " ");
 }
 
 function overview(anomaly: AnomalyDocument, report: ReportJson | null): string[] {
@@ -86,7 +86,10 @@ function overview(anomaly: AnomalyDocument, report: ReportJson | null): string[]
     ["stream", anomaly.stream],
     ["when", `${clock(start)}${until}${lasted && `, ${lasted}`}`],
     ["members", `${plural(occurrences, "flagged verdict")} as one anomaly`],
-    ["channel", report === null ? "" : `${report.channel}: ${looksAt[report.channel] ?? "not known here"}`],
+    [
+      "channel",
+      report === null ? "" : `${report.channel}: ${looksAt[report.channel] ?? "unknown to this version"}`,
+    ],
     ["others", channels.join(", ")],
     ["field", report?.field ?? ""],
     ...(report === null ? [] : scores(report)),
@@ -96,11 +99,11 @@ function overview(anomaly: AnomalyDocument, report: ReportJson | null): string[]
 
 function scores({ score, limit, p_value, surprise_bits, baseline_bits, channel }: ReportJson): Fact[] {
   const times = score !== null && limit !== null && limit > 0 ? `, ${precise(score / limit)} times that` : "";
-  // Where a channel has no figure for what is usual, it says 0; of content 0 is what known records cost.
-  const usual = baseline_bits || channel === "content" ? `, where ${figure(baseline_bits)} are usual` : "";
+  // A channel without a usual value reports 0; for the channel content, 0 is what known records cost.
+  const usual = baseline_bits || channel === "content" ? `, usually ${figure(baseline_bits)}` : "";
   return [
     ["score", `${figure(score)} against the stream's limit of ${figure(limit)}${times}`],
-    ["p-value", `${chance(p_value)}: the chance of such a score in the stream's own past`],
+    ["p-value", `${chance(p_value)}: the probability of such a score in the stream's history`],
     ["bits", `${figure(surprise_bits)}${usual}`],
   ];
 }
@@ -111,17 +114,17 @@ function recordLines({ record, field }: ReportJson): string[] {
   const novel = record.novel.filter(({ start, end }) => start < end && end <= bytes.length);
   const fresh = novel.reduce((sum, { start, end }) => sum + end - start, 0);
   const parts = novel.slice(0, maxParts).map(({ start, end }): Fact => {
-    return [`${start}-${end}`, JSON.stringify(cut(bytes.subarray(start, end).toString("utf8"), quoted))];
+    return [`${start}-${end}`, JSON.stringify(truncate(bytes.subarray(start, end).toString("utf8"), quoted))];
   });
   if (novel.length > maxParts) parts.push(["", `and ${novel.length - maxParts} more`]);
-  const title = `Record (${plural(bytes.length, "byte")}${fresh > 0 ? `, of which ${fresh} new, in ⟦ ⟧` : ""})`;
+  const title = `Record (${plural(bytes.length, "byte")}${fresh > 0 ? `, of which ${fresh} are novel, in ⟦ ⟧` : ""})`;
   return [
     ...section(title, marked(record.text, novel)),
-    ...section(`New bytes, from-to${field && ` (most of them in ${field})`}`, facts(parts)),
+    ...section(`Novel bytes, from-to${field && ` (most of them in ${field})`}`, facts(parts)),
   ];
 }
 
-/** What range and rates are counted in. */
+/** Formats the usual range or rate with its unit. */
 function range(
   { low, high }: { low: number | null; high: number | null },
   { channel }: ReportJson,
@@ -130,15 +133,15 @@ function range(
   if (low === null && high === null) return "";
   const latency = channel === "value" && signal === "traces";
   const scaled = (value: number | null) => (value === null ? "?" : precise(latency ? value / 1e6 : value, 4));
-  const unit = latency ? " ms" : channel === "volume" ? " records a tick" : "";
+  const unit = latency ? " ms" : channel === "volume" ? " records per tick" : "";
   return `${scaled(low)} to ${scaled(high)}${unit}`;
 }
 
 function expectation(report: ReportJson, signal: string): string[] {
   const { expected, channel } = report;
   return facts([
-    ["nearest record", cut(expected?.nearest ?? "", quoted)],
-    ...(expected?.next ?? []).map((text, i): Fact => [i === 0 ? "usual next" : "or", cut(text, quoted)]),
+    ["nearest record", truncate(expected?.nearest ?? "", quoted)],
+    ...(expected?.next ?? []).map((text, i): Fact => [i === 0 ? "usual next" : "or", truncate(text, quoted)]),
     [channel === "volume" ? "usual rate" : "usual range", expected ? range(expected, report, signal) : ""],
   ]);
 }
@@ -146,11 +149,14 @@ function expectation(report: ReportJson, signal: string): string[] {
 function measures({ window }: ReportJson, excerpts: Excerpts | undefined): string[] {
   if (window === null) return [];
   const against = (inBaseline: number | undefined) =>
-    inBaseline === undefined ? "" : `, of the baseline ${precise(inBaseline)}`;
+    inBaseline === undefined ? "" : `, in the baseline ${precise(inBaseline)}`;
   return facts([
     ["compression ratio", `${figure(window.compression_ratio)}${against(excerpts?.metrics.baselineRatio)}`],
-    ["entropy", `${figure(window.entropy)}${against(excerpts?.baselineEntropy)} bits a byte`],
-    ["delta bits", `${figure(window.delta_bits)} bits a byte: compressed, the baseline less the window`],
+    ["entropy", `${figure(window.entropy)}${against(excerpts?.baselineEntropy)} bits per byte`],
+    [
+      "delta bits",
+      `${figure(window.delta_bits)} bits per byte: the compressed baseline minus the compressed window`,
+    ],
     ["NCD", `${figure(window.ncd)}, size-matched ${figure(window.ncd_size_matched)}`],
     [
       "permutation test",
@@ -170,7 +176,7 @@ function members({ examples = [] }: AnomalyDocument, shown: ReportJson | null): 
     ]);
 }
 
-/** @param excerpts of the first report, where they are kept */
+/** Formats an anomaly. @param excerpts those of the first report, if they are stored */
 export function renderAnomaly(anomaly: AnomalyDocument, excerpts?: Excerpts): string {
   const { report } = anomaly;
   const window = report?.window;
@@ -188,13 +194,13 @@ export function renderAnomaly(anomaly: AnomalyDocument, excerpts?: Excerpts): st
           ...section("Expected", expectation(report, anomaly.signal)),
           ...section(title, measures(report, excerpts)),
         ]),
-    ...section("Other records of it", members(anomaly, report)),
+    ...section("Other records of this anomaly", members(anomaly, report)),
     ...section(
-      "What people said",
+      "Feedback",
       facts(
         (anomaly.events ?? []).map(({ state, author, time, note }) => [
           state,
-          `${clock(time)}, ${author}${note && `: ${cut(note, quoted)}`}`,
+          `${clock(time)}, ${author}${note && `: ${truncate(note, quoted)}`}`,
         ]),
       ),
     ),
@@ -202,23 +208,23 @@ export function renderAnomaly(anomaly: AnomalyDocument, excerpts?: Excerpts): st
   return `${lines.join("\n")}\n`;
 }
 
-/** A verdict of a replay has no more than its figures. */
+/** Formats a verdict of a replay, of which only numbers are known. */
 export function renderVerdict({ i, kind, stream, score, p, channel, ...window }: Verdict): string {
   const by = channel === null ? "" : ` by its ${channel}`;
   const what = kind === "record" ? `Record ${i}` : `The window that ends with record ${i}`;
   const { compression_ratio, delta_bits, entropy, ncd, explanation, id, start, end } = window;
   const why = explanation ?? `${what} is strange${by}, with a score of ${figure(score)}`;
   return [
-    ...flow(cut(`${stream}: ${why}.`, 1_024).split(" "), columns, " "),
+    ...flow(truncate(`${stream}: ${why}.`, 1_024).split(" "), columns, " "),
     "",
     ...facts([
       ["anomaly", id ?? ""],
       ["when", start === undefined || end === undefined ? "" : `${clock(start)} to ${clock(end)}`],
-      ["channel", channel === null ? "" : `${channel}: ${looksAt[channel] ?? "not known here"}`],
-      ["p-value", `${chance(p)}: the chance of such a score in the stream's own past`],
+      ["channel", channel === null ? "" : `${channel}: ${looksAt[channel] ?? "unknown to this version"}`],
+      ["p-value", `${chance(p)}: the probability of such a score in the stream's history`],
       ["compression ratio", compression_ratio === undefined ? "" : figure(compression_ratio)],
-      ["entropy", entropy === undefined ? "" : `${figure(entropy)} bits a byte`],
-      ["delta bits", delta_bits === undefined ? "" : `${figure(delta_bits)} bits a byte`],
+      ["entropy", entropy === undefined ? "" : `${figure(entropy)} bits per byte`],
+      ["delta bits", delta_bits === undefined ? "" : `${figure(delta_bits)} bits per byte`],
       ["NCD", ncd === undefined ? "" : figure(ncd)],
     ]),
     "",

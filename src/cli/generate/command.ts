@@ -48,7 +48,7 @@ times. The same options, --start included, produce the same bytes. It stops on S
   exit: ["All records were accepted.", "Some records were not accepted."],
 });
 
-/** Hands each batch over when its time has come; in order within a signal, signals beside one another. */
+/** Writes each batch when it is due. Batches of a signal are written in order, signals concurrently. */
 async function play(batches: Iterable<Batch>, sink: Sink, speed: number, stop: AbortSignal): Promise<void> {
   const start = performance.now();
   const last = new Map<Signal, Promise<void>>();
@@ -59,7 +59,7 @@ async function play(batches: Iterable<Batch>, sink: Sink, speed: number, stop: A
       await last.get(batch.signal);
       if (stop.aborted) return;
       const written = sink.write(batch);
-      // Awaited before the signal's next one; until then a failure must not be an unhandled one.
+      // It is awaited before the next batch of the signal; until then, a failure must not count as unhandled.
       written.catch(() => {});
       last.set(batch.signal, written);
     }
@@ -76,19 +76,19 @@ function summary(to: GenerateOptions["to"], totals: Tally, shop: ShopTelemetry, 
   const lines = [
     `${done}: ${totals.records} records in ${totals.requests} requests, ${totals.bytes} bytes, ${seconds.toFixed(1)} s`,
   ];
-  if (totals.refused > 0) lines.push(`not taken: ${totals.refused} records`);
+  if (totals.refused > 0) lines.push(`not accepted: ${totals.refused} records`);
   for (const [name, { times, records, withheld }] of shop.injected) {
     if (times === 0) continue;
     const parts = [
       ...(records > 0 ? [`${records} records`] : []),
       ...(withheld > 0 ? [`${withheld} withheld`] : []),
     ];
-    lines.push(`injected ${name.padEnd(width)} x${times}: ${parts.join(", ") || "nothing fell into it"}`);
+    lines.push(`injected ${name.padEnd(width)} x${times}: ${parts.join(", ") || "no records"}`);
   }
   return `${lines.join("\n")}\n`;
 }
 
-/** Aborted by the first SIGINT or SIGTERM; the second ends the process as ever. */
+/** Creates a signal that the first SIGINT or SIGTERM aborts. The second ends the process as usual. */
 function stopSignal(): { stop: AbortSignal; release(): void } {
   const controller = new AbortController();
   const onSignal = () => {

@@ -26,7 +26,7 @@ export function writeTo(pattern: string, signals: readonly Signal[], tally: Tall
     const path = pattern.replaceAll("%s", signal);
     const stream = createWriteStream(path, { fd: open(path) });
     const done = finished(stream);
-    // Awaited by `close`; a failure before that must not be an unhandled one.
+    // `close` awaits it; until then, a failure must not count as unhandled.
     done.catch(() => {});
     files.set(signal, { stream, done });
   }

@@ -19,7 +19,7 @@ export interface GenerateOptions {
   to: { kind: "endpoint"; endpoint: string; protocol: "grpc" | "http" } | { kind: "files"; pattern: string };
 }
 
-/** Milliseconds. */
+/** Returns the milliseconds of a duration. */
 function duration(option: string, text: string): number {
   const ms = durationMs(text);
   if (ms !== undefined) return ms;
@@ -41,14 +41,14 @@ function startTime(text: string | undefined): bigint {
 
 type Shop = Omit<ShopOptions, "schedule">;
 
-/** `name@start` or `name@start+duration`. */
+/** Parses `name@start` or `name@start+duration`. */
 function anomaly(text: string, shop: Shop): Schedule {
   const at = text.indexOf("@");
   if (at < 0) throw new UsageError(`--anomaly must be like latency@90s+10s, is ${JSON.stringify(text)}`);
   const name: AnomalyName = choice("--anomaly", text.slice(0, at), anomalyNames);
   const shows = anomalyKinds[name].signals;
   if (!shows.some((signal) => shop.signals.includes(signal))) {
-    throw new UsageError(`--anomaly ${name} shows in ${shows.join(", ")}: add that to --signals`);
+    throw new UsageError(`--anomaly ${name} is visible only in ${shows.join(", ")}: add that to --signals`);
   }
   const [from = "", lasts] = text.slice(at + 1).split("+", 2);
   const start = duration(`start of --anomaly ${name}`, from);
@@ -68,13 +68,13 @@ function endpointOf(text: string, allowRemote: boolean): string {
   const { host } = parseTarget(text);
   if (!allowRemote && !isLoopback(host)) {
     throw new UsageError(
-      `--endpoint ${host} is another machine: synthetic data does not belong into real telemetry; if it does, add --allow-remote`,
+      `--endpoint ${host} is another machine: synthetic data does not belong in real telemetry; if you want it there, add --allow-remote`,
     );
   }
   return text;
 }
 
-/** @throws {UsageError} */
+/** Reads the options of the command. @throws {UsageError} if they are wrong or contradict one another. */
 export function parseGenerateArgs(args: string[]): GenerateOptions {
   const { values, lists, switches } = readOptions(args, {
     values: [
@@ -86,7 +86,7 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
   });
   const [out, lasts, anomalies] = [values.get("out"), values.get("duration"), lists.get("anomaly")];
   if (out !== undefined && lasts === undefined) {
-    throw new UsageError("--out needs --duration: a file has to end");
+    throw new UsageError("--out needs --duration, since a file has to end");
   }
   const pace = {
     signals: signalList(values.get("signals") ?? signals.join(",")),

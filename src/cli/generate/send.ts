@@ -10,18 +10,19 @@ interface Receiver {
   protocol: "grpc" | "http";
 }
 
-/** Of one request, retries included; a receiver that takes nothing for so long has gone. */
+/** Timeout of a request, including its retries. A receiver that accepts nothing for so long is gone. */
 const patienceMs = 60_000;
 
 /**
- * Sends requests over OTLP. Errors that the specification calls retryable are tried again with back-off, for a minute:
- * then `write` rejects. What is refused for good is counted. `complain` is told each new reason once.
- * @param abort takes what is on its way back at once.
+ * Sends requests over OTLP. Requests that fail with a retryable error are retried with back-off for a minute; then `write`
+ * rejects. Requests that are refused for good are counted.
+ * @param report receives each new reason once
+ * @param abort ends the requests in flight at once
  */
 export function sendTo(
   { endpoint, protocol }: Receiver,
   tally: Tally,
-  complain: (message: string) => void,
+  report: (message: string) => void,
   abort: AbortSignal,
 ): Sink {
   const config = configSchema.shape.forward.parse({
@@ -33,24 +34,24 @@ export function sendTo(
   const forwarder = new Forwarder(config, {
     log: pino({ level: "silent" }),
     onAttempt({ code }) {
-      // A receiver that is not there yet, or too busy; what it refuses is told by `write`.
+      // The receiver does not listen yet or is too busy. `write` reports what it refuses.
       if (abort.aborted || (code !== Code.UNAVAILABLE && code !== Code.DEADLINE_EXCEEDED)) return;
-      say(`trying again: ${endpoint}: ${forwarder.state().lastError?.message ?? "no answer"}`);
+      reportOnce(`retrying: ${endpoint}: ${forwarder.state().lastError?.message ?? "no response"}`);
     },
     onDelivered() {},
     onOversize() {},
     onRefusedPart() {},
     onDrop() {},
   });
-  const said = new Set<string>();
+  const reported = new Set<string>();
 
-  function say(message: string): void {
+  function reportOnce(message: string): void {
     const text = inOptions(message);
-    // Numbers differ from one failure to the next, the reason does not.
+    // Numbers differ between failures with the same reason.
     const reason = text.replaceAll(/\d+(\.\d+)?/g, "0");
-    if (said.size >= 100 || said.has(reason)) return;
-    said.add(reason);
-    complain(text);
+    if (reported.size >= 100 || reported.has(reason)) return;
+    reported.add(reason);
+    report(text);
   }
 
   return {
@@ -58,7 +59,7 @@ export function sendTo(
       try {
         const partial = await forwarder.export(signal, body, abort);
         const rejected = Math.min(partial?.rejected ?? 0, truths.length);
-        if (partial) say(`${rejected} records were refused: ${partial.message}`);
+        if (partial) reportOnce(`${rejected} records were refused: ${partial.message}`);
         tally.requests++;
         tally.records += truths.length - rejected;
         tally.refused += rejected;
@@ -68,7 +69,7 @@ export function sendTo(
         if (abort.aborted) return;
         const { message, retryAfterMs } = error as ExportError;
         if (retryAfterMs !== undefined) throw new Error(inOptions(message));
-        say(message);
+        reportOnce(message);
       }
     },
     async close() {
@@ -77,7 +78,7 @@ export function sendTo(
   };
 }
 
-/** The forwarder speaks of its configuration's keys; here they are options. */
+/** Replaces the names of configuration keys in messages of the forwarder by those of options. */
 function inOptions(message: string): string {
   return message.replaceAll(/\bforward\.(endpoint|protocol)\b/g, "--$1");
 }

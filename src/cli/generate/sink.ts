@@ -1,18 +1,18 @@
 import type { Batch } from "../../generate/shop-telemetry.ts";
 
-/** Takes requests of one signal in order. */
+/** Writes the requests of each signal in order. */
 export interface Sink {
-  /** Resolves once the next may come. */
+  /** Resolves as soon as the next batch may be written. */
   write(batch: Batch): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface Tally {
-  /** Taken by the receiver, or written. */
+  /** Number of requests that the receiver accepted or that were written. */
   requests: number;
   records: number;
   bytes: number;
-  /** In requests that were not taken, or by partial success. */
+  /** Number of records in refused requests, or refused by partial success. */
   refused: number;
 }
 

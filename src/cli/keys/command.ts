@@ -54,18 +54,20 @@ function scopesOf(text: string | undefined): Scope[] {
   const names = (text ?? "").split(",").filter(Boolean);
   const wrong = names.find((name) => !scopes.includes(name as Scope));
   if (names.length > 0 && wrong === undefined) return names as Scope[];
-  throw new UsageError(`--scopes must be some of ${scopes.join(",")}${wrong ? `, has ${wrong}` : ""}`);
+  throw new UsageError(
+    `--scopes must be a list of ${scopes.join(", ")}${wrong ? `, has ${JSON.stringify(wrong)}` : ""}`,
+  );
 }
 
 function expiryOf(text: string): number | undefined {
   if (text === "never") return undefined;
   const ms = durationMs(text);
   if (ms === undefined || ms === 0)
-    throw new UsageError("--expires must be a time such as 90d, at most 36500d, or never");
+    throw new UsageError("--expires must be a duration such as 90d, at most 36500d, or never");
   return Date.now() + ms;
 }
 
-/** As the audit log names who uses the command line. */
+/** Returns the name of the user of the command line for the audit log. */
 function author(): string {
   return `cli:${userInfo().username}`;
 }
@@ -73,7 +75,7 @@ function author(): string {
 async function create(args: string[], io: Io): Promise<number> {
   const options = readOptions(args, { values: ["name", "scopes", "tenant", "expires"], config: true });
   const name = options.values.get("name");
-  if (!name) throw new UsageError("--name is missing: say what the key is for");
+  if (!name) throw new UsageError("--name is missing; describe what the key is for");
   const tenant = tenantOf(options.values);
   const granted = scopesOf(options.values.get("scopes"));
   const expiresAt = expiryOf(options.values.get("expires") ?? defaultLife);
@@ -83,10 +85,9 @@ async function create(args: string[], io: Io): Promise<number> {
   io.out(`${secret}\n`);
   const ends = key.expiresAt === undefined ? "does not expire" : `expires on ${date(key.expiresAt)}`;
   io.err(
-    `key ${key.id} of tenant ${tenant} may ${key.scopes.join(", ")}; it ${ends}. It is not shown again.\n`,
+    `Key ${key.id} of tenant ${tenant} has the scopes ${key.scopes.join(", ")} and ${ends}. It is not shown again.\n`,
   );
-  if (!config.auth.enabled)
-    io.err("auth.enabled is false in this configuration: nobody is asked for a key.\n");
+  if (!config.auth.enabled) io.err("auth.enabled is false in this configuration, so no key is required.\n");
   return exit.ok;
 }
 
@@ -134,7 +135,7 @@ function idOf([text]: readonly string[]): string {
 
 function unknownKey(tenant: string, id: string, io: Io): number {
   io.err(
-    `driftlock: tenant ${tenant} has no key ${id}; \`driftlock keys list --tenant ${tenant}\` shows them\n`,
+    `driftlock: tenant ${tenant} has no key ${id}; \`driftlock keys list --tenant ${tenant}\` lists its keys\n`,
   );
   return exit.failure;
 }
@@ -144,7 +145,8 @@ async function rotate(args: string[], io: Io): Promise<number> {
   const id = idOf(options.positionals);
   const tenant = tenantOf(options.values);
   const grace = durationMs(options.values.get("grace") ?? defaultGrace);
-  if (grace === undefined) throw new UsageError("--grace must be a time such as 24h, at most 36500d, or 0s");
+  if (grace === undefined)
+    throw new UsageError("--grace must be a duration such as 24h, at most 36500d, or 0s");
   const rotated = await withStore(configOf(options, io), (store) =>
     store.keys.rotate(tenant, id, grace, author()),
   );
@@ -153,7 +155,7 @@ async function rotate(args: string[], io: Io): Promise<number> {
   io.out(`${secret}\n`);
   const until = new Date(replaced.expiresAt!).toISOString();
   io.err(
-    `key ${key.id} takes the place of ${id} (${key.name}), which works until ${until}. It is not shown again.\n`,
+    `Key ${key.id} replaces ${id} (${key.name}), which is valid until ${until}. It is not shown again.\n`,
   );
   return exit.ok;
 }

@@ -1,13 +1,13 @@
-/** What a file holds, by its first bytes: unpacked where it is gzip, refused where its format cannot hold it. */
+/** Detects by its first bytes how a file is compressed. gzip is decompressed; other compressions are refused. */
 import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 
-/** Enough of a file to know it by. */
+/** Number of bytes that are enough to recognise a file. */
 const sampleSize = 4 * 1024;
 
 const gzip = "1f8b";
 
-/** What begins so is packed in a way that is not read here, and what unpacks it. */
+/** Beginnings of files whose compression is not supported, and the tools that decompress them. */
 const packed: readonly [magic: string, name: string, tool: string][] = [
   ["28b52ffd", "zstd", "zstd -dc"],
   ["fd377a585a00", "xz", "xz -dc"],
@@ -18,7 +18,7 @@ const packed: readonly [magic: string, name: string, tool: string][] = [
 
 const utf16 = { fffe: "utf-16le", feff: "utf-16be" } as const;
 
-/** Of the characters of a text, so many may be none. */
+/** Share of the characters of a text that may be unreadable. */
 const maxUnreadable = 0.1;
 
 type Bytes = AsyncIterable<Buffer>;
@@ -27,7 +27,7 @@ function startsWith(bytes: Buffer, magic: string): boolean {
   return bytes.toString("hex", 0, magic.length / 2) === magic;
 }
 
-/** Reads ahead. The second has all bytes, those of the first included. */
+/** Reads a sample. `all` yields all bytes, including the sample. */
 async function peek(input: Bytes): Promise<[sample: Buffer, all: Bytes]> {
   const chunks = input[Symbol.asyncIterator]();
   let sample = Buffer.alloc(0);
@@ -49,14 +49,14 @@ async function peek(input: Bytes): Promise<[sample: Buffer, all: Bytes]> {
 
 async function* gunzip(input: Bytes, name: string): Bytes {
   const unpacked = createGunzip();
-  // A failure of either ends both, and is thrown below.
+  // A failure of either stream ends both, and is thrown below.
   pipeline(Readable.from(input), unpacked, () => {});
   try {
     yield* unpacked as Bytes;
   } catch (error) {
     const { code = "", message } = error as NodeJS.ErrnoException;
     if (!code.startsWith("Z_")) throw error;
-    throw new Error(`${name}: the gzip data is damaged or cut off: ${message}`, { cause: error });
+    throw new Error(`${name}: the gzip data is damaged or truncated: ${message}`, { cause: error });
   }
 }
 
@@ -66,7 +66,7 @@ async function* transcode(input: Bytes, encoding: string): Bytes {
   yield Buffer.from(decoder.decode());
 }
 
-/** The share of what is not UTF-8 and of controls that no text has. A NUL counts ten times: a tar archive of texts has some. */
+/** Returns the share of characters that are not UTF-8 or not part of texts. A NUL counts ten times, to detect tar archives. */
 function unreadable(sample: Buffer): number {
   const text = sample.toString("utf8");
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those that logs have are tab, line ends, bell, backspace and escape
@@ -75,19 +75,19 @@ function unreadable(sample: Buffer): number {
   return (found + 9 * nuls) / Math.max(1, text.length);
 }
 
-/** The bytes themselves, of a file that gzip packed too. @throws {Error} that names the remedy, if it is packed in another way. */
+/** Decompresses gzip, and passes other bytes on. @throws {Error} with the remedy, if the file is compressed otherwise. */
 export async function unpack(input: Bytes, name: string): Promise<Bytes> {
   const [sample, all] = await peek(input);
   if (startsWith(sample, gzip)) return gunzip(all, name);
   const found = packed.find(([magic]) => startsWith(sample, magic));
   if (found === undefined) return all;
   const [, what, tool] = found;
-  throw new Error(`${name}: is packed as ${what}; unpack it: ${tool} FILE | driftlock replay … -`);
+  throw new Error(`${name}: is compressed as ${what}; decompress it: ${tool} FILE | driftlock replay … -`);
 }
 
 /**
- * As `unpack`, as text in UTF-8, also of a file in UTF-16 that begins with a byte order mark.
- * @throws {Error} that names the remedy, also if it is no text.
+ * Decompresses like `unpack`, and converts UTF-16 with a byte order mark to UTF-8.
+ * @throws {Error} with the remedy, also if the file is not text.
  */
 export async function unpackText(input: Bytes, name: string): Promise<Bytes> {
   const [sample, all] = await peek(await unpack(input, name));
@@ -95,7 +95,7 @@ export async function unpackText(input: Bytes, name: string): Promise<Bytes> {
   if (mark in utf16 && !startsWith(sample, "fffe0000")) return transcode(all, utf16[mark]);
   if (unreadable(sample.subarray(0, sampleSize)) > maxUnreadable) {
     throw new Error(
-      `${name}: is no text in UTF-8, by its beginning; if it is text in another encoding, convert it: iconv -f ENCODING -t UTF-8 FILE | driftlock replay … -`,
+      `${name}: does not begin like text in UTF-8; if it is text in another encoding, convert it: iconv -f ENCODING -t UTF-8 FILE | driftlock replay … -`,
     );
   }
   return all;

@@ -56,17 +56,17 @@ longer than 64 KiB is truncated, or left out if the format is csv; standard erro
   exit: ["The whole file was judged.", "The file cannot be read."],
 });
 
-/** The most that `detect.baseline.records` takes; it bounds what is held of sessions. */
+/** The maximum of `detect.baseline.records`, which bounds how much of the sessions is held in memory. */
 const maxTraining = 1_000_000;
 
 interface Streams {
   input: Readable;
   output: Writable;
-  /** Takes what is to be said of the file at the end. */
+  /** Receives a remark about the file at the end. */
   note?: (text: string) => void;
 }
 
-/** How the format is read, and the configuration for it. */
+/** Opens the input in its format, with the configuration for it. */
 async function open(
   options: ReplayOptions,
   packed: Readable,
@@ -90,7 +90,7 @@ async function open(
   }
 }
 
-/** The engine counts records: those of the first `train` sessions are known once these have been read. */
+/** Reads the first `train` sessions ahead, since the engine counts the baseline in records. */
 async function openSessions(
   { train, config: options }: ReplayOptions,
   input: AsyncIterable<Buffer>,
@@ -122,7 +122,7 @@ async function openSessions(
   return { config, inputs: sessionRequests(all(), source) };
 }
 
-/** Reads, judges and writes until the input ends or nobody reads the output any more. */
+/** Reads, judges and writes until the input ends or the reader of the output is gone. */
 export async function replayStream(
   options: ReplayOptions,
   { input, output, note }: Streams,
@@ -158,7 +158,7 @@ export async function replayStream(
 
 function longLines(name: string, { count, first }: { count: number; first: number }, format: Format): string {
   const which = count === 1 ? `line ${first} is` : `${count} lines, the first of them line ${first}, are`;
-  return `${name}: ${which} longer than 64 KiB and ${format === "csv" ? "left out" : "cut there"}`;
+  return `${name}: ${which} longer than 64 KiB and ${format === "csv" ? "left out" : "truncated"}`;
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {

@@ -3,17 +3,17 @@ import { textLines } from "./text-lines.ts";
 
 export interface CsvPoint {
   unixNano: bigint;
-  /** Undefined where the field is empty: no value was recorded. */
+  /** Undefined if the field is empty: no value was recorded. */
   value: number | undefined;
-  /** Of the file. */
+  /** The line of the file. */
   line: number;
 }
 
 const number = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
-/** `2014-04-01 00:00:00`, with or without T, seconds, fraction and zone; UTC where it names none. */
+/** Matches `2014-04-01 00:00:00`, with or without T, seconds, fraction and zone. The default zone is UTC. */
 const iso = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|[+-]\d{2}:?\d{2})?)?$/;
 
-/** Whole numbers of this size and above are the next smaller unit: 10^11 s is the year 5138, 10^11 ms 1973. */
+/** Limits from which whole numbers are in the next smaller unit: 10^11 s is the year 5138, 10^11 ms is 1973. */
 const units: readonly [below: number, nanos: number][] = [
   [1e11, 1e9],
   [1e14, 1e6],
@@ -22,8 +22,8 @@ const units: readonly [below: number, nanos: number][] = [
 ];
 
 /**
- * ISO 8601, or seconds, milliseconds, microseconds or nanoseconds since 1970 by their size; up to the year 2554, where the
- * 64-bit nanoseconds of OTLP end.
+ * Parses ISO 8601, or seconds, milliseconds, microseconds or nanoseconds since 1970, which are told apart by their size.
+ * Times end in the year 2554, with the 64-bit nanoseconds of OTLP.
  */
 export function parseTime(text: string): bigint | undefined {
   const nanos = nanosOf(text);
@@ -52,16 +52,17 @@ function unquote(field: string): string {
 }
 
 /**
- * Rows of `timestamp,value`; a first line whose timestamp is none is a header. Empty lines are passed over, and so are those longer than 64 KiB.
- * @throws Error that names line and column of what cannot be read.
+ * Reads rows of `timestamp,value`. If the timestamp of the first line cannot be parsed, the line is a header. Empty lines and
+ * lines longer than 64 KiB are skipped.
+ * @throws {Error} that names the line and the column that cannot be read.
  */
 export async function* csvPoints(
   input: AsyncIterable<Buffer>,
   { name, onLongLine }: Pick<Source, "name" | "onLongLine">,
 ): AsyncGenerator<CsvPoint, void> {
-  for await (const { text: row, number: line, cut } of textLines(input)) {
-    if (cut) onLongLine(line);
-    if (cut || row.trim() === "") continue;
+  for await (const { text: row, number: line, truncated } of textLines(input)) {
+    if (truncated) onLongLine(line);
+    if (truncated || row.trim() === "") continue;
     const fields = row.split(",").map(unquote);
     const fail = (column: number, what: string): Error => {
       const shown = JSON.stringify(fields[column - 1]?.slice(0, 80) ?? "");

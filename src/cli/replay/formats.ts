@@ -1,4 +1,4 @@
-/** The text formats: each becomes OTLP requests, in the order of the file. */
+/** Converts the text formats to OTLP requests, in the order of the file. */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ExportMetricsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
@@ -27,7 +27,7 @@ function logsRequest(source: Source, logRecords: LogRecord[]): Buffer {
   return Buffer.from(toBinary(schema, create(schema, { resourceLogs })));
 }
 
-/** A log line each. Their times are in the text, in a form that nobody knows: the records have none. */
+/** Reads one log record per line. The records have no times, since the times in the text have an unknown form. */
 export async function* readLines(input: AsyncIterable<Buffer>, source: Source): AsyncGenerator<Input, void> {
   let first = 1;
   let records: LogRecord[] = [];
@@ -38,8 +38,8 @@ export async function* readLines(input: AsyncIterable<Buffer>, source: Source): 
     records = [];
     return { signal: "logs", body, place };
   };
-  for await (const { text, number, cut } of textLines(input)) {
-    if (cut) source.onLongLine(number);
+  for await (const { text, number, truncated } of textLines(input)) {
+    if (truncated) source.onLongLine(number);
     records.push({ body: { value: { case: "stringValue", value: text } } });
     if (records.length === recordsPerRequest) yield take();
   }
@@ -49,24 +49,24 @@ export async function* readLines(input: AsyncIterable<Buffer>, source: Source): 
 export interface Session {
   id: string;
   events: string[];
-  /** Of the file. */
+  /** The line of the file. */
   line: number;
 }
 
-/** `id,event event event`, or without an id, which is the line's number then. */
-function parseSession({ text, number, cut }: TextLine): Session {
+/** Parses `id,event event event`. If there is no ID, the number of the line is used. */
+function parseSession({ text, number, truncated }: TextLine): Session {
   const comma = text.indexOf(",");
   const id = comma < 0 ? String(number) : text.slice(0, comma).trim();
   const events = text
     .slice(comma + 1)
     .split(/\s+/)
     .filter((event) => event !== "");
-  // What is left of the last event is none.
-  if (cut) events.pop();
+  // The last event is incomplete.
+  if (truncated) events.pop();
   return { id, events, line: number };
 }
 
-/** Log records that a session becomes. */
+/** Returns the number of log records that a session becomes. */
 export function recordsOf({ events }: Pick<Session, "events">): number {
   return events.length + 1;
 }
@@ -76,14 +76,14 @@ export async function* readSessions(
   { onLongLine }: Source,
 ): AsyncGenerator<Session, void> {
   for await (const line of textLines(input)) {
-    if (line.cut) onLongLine(line.number);
+    if (line.truncated) onLongLine(line.number);
     yield parseSession(line);
   }
 }
 
 /**
- * Each event a log record that names it, with its session; behind a session's last one the event `session.end`, by which
- * the engine knows that no more will follow. A line of output for each session.
+ * Converts each event to a log record with its name and session. The event `session.end` behind the last one lets the engine
+ * know that no more will follow. Each session has one line of output.
  */
 export async function* sessionRequests(
   sessions: AsyncIterable<Session> | Iterable<Session>,
@@ -110,7 +110,7 @@ export async function* sessionRequests(
   if (units.length > 0) yield take();
 }
 
-/** Points of one gauge. */
+/** Reads the points of one gauge. */
 export async function* readCsv(input: AsyncIterable<Buffer>, source: Source): AsyncGenerator<Input, void> {
   let dataPoints: Point[] = [];
   let place = "";

@@ -1,25 +1,25 @@
-/** What every format is read into. */
+/** The form into which every format is read. */
 import type { Signal } from "../../otlp/protocol.ts";
 
 /** One request to judge. */
 export interface Input {
   signal: Signal;
-  /** An Export*ServiceRequest. */
+  /** An encoded Export*ServiceRequest. */
   body: Buffer;
-  /** How many of its records each line of output stands for, in their order; one each where it is not set. */
+  /** Number of records that each line of output stands for, in their order; if it is not set, one record each. */
   units?: number[];
-  /** For messages: what of the file it was read from. */
+  /** Place in the file, for messages. */
   place: string;
 }
 
 export interface Source {
   /** Name of the file, for messages. */
   name: string;
-  /** The service that text formats' records are said to come from. */
+  /** The service.name of the records of text formats. */
   service: string;
-  /** Told of each line that was longer than 64 KiB and of which the end, or all, was left out. */
+  /** Is called for each line longer than 64 KiB, which was truncated or left out. */
   onLongLine(number: number): void;
 }
 
-/** Records that text formats put into one request. */
+/** Number of records per request of text formats. */
 export const recordsPerRequest = 512;

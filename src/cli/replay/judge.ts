@@ -6,25 +6,25 @@ import { State } from "../../gen/driftlock/v1/anomaly_pb.js";
 import type { Input } from "./input.ts";
 import { streamsOf } from "./streams.ts";
 
-/** Requests in the engine at once: enough to keep its threads busy while lines are written. */
+/** Number of requests in the engine at once, enough to keep its threads busy while lines are written. */
 const depth = 8;
 
-/** Numbers that the engine gives of a record. */
+/** Number of values that the engine returns per record. */
 const width = 4;
 
 export interface RecordLine {
   i: number;
   kind: "record";
   stream: string;
-  /** Higher is stranger. */
+  /** A higher score is stranger. */
   score: number;
   p: number;
   flagged: boolean;
-  /** That found it strangest; null where nothing is strange. */
+  /** The channel with the highest score; null if nothing is strange. */
   channel: string | null;
 }
 
-/** The window that ends with record `i`: the strangest that was judged in it, and how it compares with the baseline. */
+/** The window that ends with record `i`: the strangest verdict in it, and how it compares with the baseline. */
 export interface WindowLine {
   i: number;
   kind: "window";
@@ -39,19 +39,19 @@ export interface WindowLine {
   ncd: number;
 }
 
-/** A report of an anomaly that is about no record: a tick, a session that broke off, a stream that fell silent. */
+/** A report of an anomaly without a record: a tick, an unfinished session, a silent stream. */
 export interface AnomalyLine {
-  /** The last of the request that brought it to light. */
+  /** The last record of the request that revealed it. */
   i: number;
   kind: "anomaly";
   id: string;
   stream: string;
-  /** In the channel's own unit. */
+  /** The score, in the unit of the channel. */
   score: number;
   p: number;
   flagged: true;
   channel: string;
-  /** RFC 3339, of the anomaly so far. */
+  /** When the anomaly began, in RFC 3339. */
   start: string;
   end: string;
   explanation: string;
@@ -59,14 +59,14 @@ export interface AnomalyLine {
 
 export type Line = RecordLine | WindowLine | AnomalyLine;
 
-/** Of one request, in the order of the file. */
+/** The lines of one request, in the order of the file. */
 export interface Judgement {
   lines: Line[];
-  /** Records of the request. */
+  /** Number of records of the request. */
   records: number;
 }
 
-/** Judges requests in their order; what one gives depends on those before it alone. */
+/** Judges requests in their order. The verdicts of a request depend only on those before it. */
 export async function* judge(
   inputs: AsyncIterable<Input>,
   engine: Engine,
@@ -85,7 +85,7 @@ export async function* judge(
   };
   for await (const input of inputs) {
     const judged = engine.process(input.signal, "default", input.body);
-    // Awaited in turn; until then a failure must not be an unhandled one.
+    // It is awaited in turn; until then, a failure must not count as unhandled.
     judged.catch(() => {});
     pending.push({ input, judged });
     if (pending.length === depth) yield await settle();
@@ -97,7 +97,7 @@ function toLines(input: Input, outcome: Judged, streamBy: readonly string[], fir
   const { records, scores = new Float64Array(0), windows = [] } = outcome;
   const streams = streamsOf(input.signal, input.body, streamBy);
   if (streams.length !== records || scores.length !== width * records) {
-    throw new Error(`${input.place}: holds ${streams.length} records, the engine read ${records}`);
+    throw new Error(`${input.place}: contains ${streams.length} records, but the engine read ${records}`);
   }
   const units = input.units ?? Array.from<number>({ length: records }).fill(1);
   const lines: Line[] = [];
@@ -118,7 +118,7 @@ function toLines(input: Input, outcome: Judged, streamBy: readonly string[], fir
   return { lines, records };
 }
 
-/** Of the records `first` to `first + length`: what the strangest one got. A later one wins a tie. */
+/** Returns the verdict of the strangest of `length` records from `first` on. Of equal ones, the last counts. */
 function strangest(
   scores: Float64Array,
   streams: readonly string[],

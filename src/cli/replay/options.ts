@@ -12,17 +12,17 @@ export type Format = (typeof formats)[number];
 
 export interface ReplayOptions {
   format: Format;
-  /** Of `otlp`. */
+  /** Set for the format `otlp` only. */
   signal: Signal | undefined;
-  /** Records, or sessions, of the baseline. */
+  /** Number of records, or sessions, of the baseline. */
   train: number | undefined;
   progress: boolean;
-  /** "-" for standard input. */
+  /** The path; "-" is standard input. */
   file: string;
   config: ConfigOptions;
 }
 
-/** @throws {UsageError} */
+/** Reads the options of the command. @throws {UsageError} if they are wrong or contradict one another. */
 export function parseReplayArgs(args: string[]): ReplayOptions {
   const { values, switches, positionals, config } = readOptions(args, {
     values: ["format", "train", "signal"],
@@ -33,7 +33,7 @@ export function parseReplayArgs(args: string[]): ReplayOptions {
   const format = choice("--format", values.get("format"), formats);
   const signal = values.get("signal");
   if (signal !== undefined && format !== "otlp") {
-    throw new UsageError(`--signal is for --format otlp; ${format} says itself what it is`);
+    throw new UsageError(`--signal is for --format otlp only; the format ${format} has one signal`);
   }
   const train = values.get("train");
   if (train !== undefined && "detect.baseline.records" in config.flags) {
@@ -50,9 +50,9 @@ export function parseReplayArgs(args: string[]): ReplayOptions {
 }
 
 /**
- * The configuration, with a baseline of so many records.
- * @param what to blame where there are too few or too many, such as "--train".
- * @throws {ConfigError}
+ * Loads the configuration, with a baseline of `records` records.
+ * @param what what to name in the error if there are too few or too many, such as "--train"
+ * @throws {ConfigError} if the configuration is invalid.
  */
 export function configFor(
   { file, flags }: ConfigOptions,
@@ -72,7 +72,7 @@ export function configFor(
   }
 }
 
-/** The service that a file's records are said to come from: the file's name without its ending, packed or not. */
+/** Returns the service.name of a file's records: the name of the file without its extensions. */
 export function serviceOf(file: string): string {
   if (file === "-") return "stdin";
   const name = basename(file, ".gz");

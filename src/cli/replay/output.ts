@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { toJson } from "../../base/printable.ts";
 
-/** JSON lines to a stream, no faster than it takes them. */
+/** Writes JSON lines to a stream, no faster than it accepts them. */
 export class JsonLines {
   readonly #out: Writable;
   #error: NodeJS.ErrnoException | undefined;
@@ -16,14 +16,14 @@ export class JsonLines {
   }
 
   /**
-   * False once the reader has gone away, as `head` does: no more is wanted.
-   * @throws Error where lines cannot be written for another reason.
+   * Resolves to false if the reader has gone away, as `head` does.
+   * @throws {Error} if lines cannot be written for another reason.
    */
   async write(lines: readonly unknown[]): Promise<boolean> {
     if (this.#error === undefined && lines.length > 0) {
       const text = lines.map((line) => `${toJson(line)}\n`).join("");
       if (!this.#out.write(text)) {
-        // What goes wrong is kept by #onError. The one that did not come must not go on waiting.
+        // #onError records an error. The listener that was not called must not keep waiting.
         const waiting = new AbortController();
         const { signal } = waiting;
         await Promise.race([

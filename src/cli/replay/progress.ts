@@ -1,6 +1,6 @@
 const firstAfterMs = 2_000;
 
-/** Tells on standard error how far long work has come. */
+/** Reports the progress of long work on standard error. */
 export class Progress {
   readonly #out: NodeJS.WriteStream;
   readonly #size: number | undefined;
@@ -9,7 +9,7 @@ export class Progress {
   #due = firstAfterMs;
   #shown = false;
 
-  /** `size`: bytes of the whole input, where that is known. */
+  /** @param size number of bytes of the whole input, if it is known */
   constructor(out: NodeJS.WriteStream, size: number | undefined) {
     this.#out = out;
     this.#size = size;

@@ -4,9 +4,9 @@ import type { Input, Source } from "./input.ts";
 const lengthSize = 4;
 
 /**
- * Export*ServiceRequests, each behind its length in 4 bytes, big-endian.
- * @param maxSize bytes of the largest request that is read.
- * @throws Error that names the request and where it begins.
+ * Reads Export*ServiceRequests, each behind its length in 4 bytes, big-endian.
+ * @param maxSize maximum number of bytes of a request
+ * @throws {Error} that names the request and where it begins.
  */
 export async function* readRequests(
   input: AsyncIterable<Buffer>,
@@ -18,7 +18,7 @@ export async function* readRequests(
   let offset = 0;
   let parts: Buffer[] = [];
   let size = 0;
-  /** Bytes of the request that is being read, its length included; undefined while that is unknown. */
+  /** Bytes of the request that is being read, including its length; undefined while that is unknown. */
   let needed: number | undefined;
   const place = () => `${name}: request ${number} at byte ${offset}`;
 
@@ -32,13 +32,13 @@ export async function* readRequests(
         const length = joined.readUInt32BE(0);
         if (length > maxSize) {
           throw new Error(
-            `${place()} says it has ${length} bytes, receive.limits.max_request_size is ${maxSize}; is the file length-delimited OTLP?`,
+            `${place()} has a length of ${length} bytes, but receive.limits.max_request_size is ${maxSize}; is the file length-delimited OTLP?`,
           );
         }
         needed = lengthSize + length;
         continue;
       }
-      // A copy: the chunk that holds others' bytes as well can go.
+      // A copy lets the chunk go, which contains bytes of other requests as well.
       yield { signal, body: Buffer.from(joined.subarray(lengthSize, needed)), place: place() };
       parts = [joined.subarray(needed)];
       size -= needed;
@@ -49,6 +49,6 @@ export async function* readRequests(
   }
   if (size > 0) {
     const what = needed === undefined ? "its length" : `${needed - lengthSize} bytes`;
-    throw new Error(`${place()} is cut off: ${what} should follow; is the file length-delimited OTLP?`);
+    throw new Error(`${place()} is truncated: ${what} should follow; is the file length-delimited OTLP?`);
   }
 }

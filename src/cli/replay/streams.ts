@@ -1,4 +1,4 @@
-/** The streams of a request's records, as the engine names them: "logs service.name=checkout". */
+/** Names the streams of a request's records as the engine does: "logs service.name=checkout". */
 import { fromBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ExportMetricsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
@@ -7,7 +7,7 @@ import type { AnyValue, KeyValue } from "../../gen/opentelemetry/proto/common/v1
 import type { Resource } from "../../gen/opentelemetry/proto/resource/v1/resource_pb.js";
 import type { Signal } from "../../otlp/protocol.ts";
 
-/** Of a value in a stream's name, and of the name. */
+/** Maximum number of characters of a value in the name of a stream, and of the name. */
 const maxValue = 128;
 const maxName = 512;
 
@@ -32,7 +32,7 @@ function named(stream: string): string {
   return stream.slice(0, maxName);
 }
 
-/** One a record, in wire order. */
+/** Returns the stream of each record, in wire order. */
 export function streamsOf(signal: Signal, request: Uint8Array, streamBy: readonly string[]): string[] {
   const ofResource = (resource: Resource | undefined): string => {
     const values = streamBy.map((name) => ` ${name}=${find(resource?.attributes ?? [], name) ?? ""}`);

@@ -30,10 +30,10 @@ OTEL_ENV and PORT are read as well. \`driftlock validate --print\` prints all ke
   exit: ["It was stopped, and everything was delivered or is on disk.", "Anything else ended it."],
 });
 
-/** Between looks at who has started this process. */
+/** Interval at which the parent of this process is checked. */
 const parentMs = 500;
 
-/** The parent of a shell, as far as the system tells. */
+/** Returns the parent of a shell, if the system has /proc. */
 function parentOfShell(pid: number): string | undefined {
   try {
     return /^\d+ \((?:sh|ash|bash|busybox|dash)\) \S (\d+) /.exec(
@@ -45,9 +45,9 @@ function parentOfShell(pid: number): string | undefined {
 }
 
 /**
- * Resolves to the first signal's name. The second exits at once. npx hands a signal to its shell alone, so that the process
- * would stay on its ports: if npx started it, the end of its parent counts as a signal, and so does that of npx itself behind
- * its shell, which outlives it if it is killed.
+ * Resolves to the name of the first signal. The second one ends the process at once. npx passes signals to its shell only, so
+ * that the process would keep its ports. If npx started it, the end of its parent counts as a signal, and so does the end of
+ * npx itself behind its shell, which stays behind if npx is killed.
  */
 function stopSignal(log: Logger, { npm_lifecycle_event: event }: NodeJS.ProcessEnv): Promise<string> {
   return new Promise((resolve) => {
@@ -66,7 +66,7 @@ function stopSignal(log: Logger, { npm_lifecycle_event: event }: NodeJS.ProcessE
     for (const name of ["SIGTERM", "SIGINT"] as const) {
       process.on(name, () => {
         if (stopping) {
-          log.fatal({ signal: name }, "told to stop again: exiting without delivery");
+          log.fatal({ signal: name }, "stopped a second time: exiting without delivery");
           process.exit(exit.failure);
         }
         stopping = true;
@@ -76,10 +76,10 @@ function stopSignal(log: Logger, { npm_lifecycle_event: event }: NodeJS.ProcessE
   });
 }
 
-/** A process in an unknown state must not judge or forward: its senders still own what it has not answered. */
+/** Ends the process on an unexpected error: in an unknown state it must not judge or forward. Senders retry what it has not answered. */
 function exitOnUncaught(log: Logger): void {
   process.on("uncaughtException", (err, origin) => {
-    log.fatal({ err, origin }, "an unexpected error; exiting");
+    log.fatal({ err, origin }, "unexpected error; exiting");
     process.exit(exit.failure);
   });
 }
@@ -99,7 +99,7 @@ function announce(log: Logger, config: Config, { addresses }: Sidecar): void {
   );
 }
 
-/** Shows anomalies and a status line that is renewed each second; the logs make way. */
+/** Shows anomalies and a status line that is updated every second. Logs go to a file instead. */
 function watch(config: Config): { log: Logger; sink: AnomalySink; start(sidecar: Sidecar): () => void } {
   makeDataDir(config.data_dir);
   const log = createLogger(config.telemetry, pino.destination(join(config.data_dir, "driftlock.log")));
@@ -122,11 +122,12 @@ function watch(config: Config): { log: Logger; sink: AnomalySink; start(sidecar:
 }
 
 /**
- * Requests live in buffers outside of V8's heap. By default V8 marks its whole heap each time some 64 MiB of them have come
- * and gone, which is half of a busy sidecar's CPU; counted with the heap they cost a quarter less CPU a record.
+ * Makes V8 count buffers together with its heap. Requests are in buffers outside of the heap, and by default V8 marks the whole
+ * heap whenever about 64 MiB of them have been allocated, which is half of a busy sidecar's CPU time. Counted with the heap,
+ * they cost a quarter less CPU time per record.
  */
 function countBuffersWithHeap(): void {
-  // Node 24; earlier ones do not know the flag and would say so on standard error.
+  // Node.js before version 24 does not know the flag, and would report that on standard error.
   if (Number.parseInt(process.versions.v8, 10) >= 13) {
     setFlagsFromString("--external-memory-accounted-in-global-limit");
   }
@@ -146,25 +147,32 @@ export async function run(args: string[], io: Io): Promise<number> {
   announce(log, config, sidecar);
   io.onListening?.(sidecar.addresses, config);
   for (const warning of warnings) log.warn(warning);
-  if (!config.detect.enabled) log.warn("detect.enabled is false: requests pass unjudged");
+  if (!config.detect.enabled)
+    log.warn("detect.enabled is false: requests are forwarded without being judged");
 
   const signal = await stopped;
   unwatch?.();
-  log.info({ signal, shutdown_timeout_ms: config.shutdown_timeout }, "stopping: delivering what is in work");
+  log.info(
+    { signal, shutdown_timeout_ms: config.shutdown_timeout },
+    "stopping: delivering the accepted requests",
+  );
   const { storedBytes, displacedBytes, ...undelivered } = await sidecar.close();
   if (undelivered.requests > 0) {
-    log.error({ undelivered }, "stopped with requests undelivered; their senders have been told");
+    log.error({ undelivered }, "stopped with undelivered requests; their senders have received errors");
     return exit.failure;
   }
   if (displacedBytes > 0) {
     log.error(
       { bytes: displacedBytes },
-      "stopped; what is not delivered is lost unless data_dir, which has been removed or replaced, is put back",
+      "stopped; undelivered requests are lost unless data_dir, which was removed or replaced, is restored",
     );
     return exit.failure;
   }
   if (storedBytes > 0)
-    log.info({ bytes: storedBytes }, "stopped; what is not delivered is on disk for the next start");
-  else log.info("stopped; everything accepted was delivered");
+    log.info(
+      { bytes: storedBytes },
+      "stopped; undelivered requests are on disk and will be delivered after the next start",
+    );
+  else log.info("stopped; all accepted requests were delivered");
   return exit.ok;
 }

@@ -4,9 +4,9 @@ import type { Options } from "./options.ts";
 
 const timeoutMs = 30_000;
 
-/** What the API answered instead. */
+/** An error response of the API. */
 export class ApiRefusal extends Error {
-  /** It may answer later. */
+  /** Whether the same request may succeed later. */
   readonly temporary: boolean;
 
   constructor(status: number, message: string) {
@@ -24,7 +24,7 @@ export class ApiClient {
     this.#key = key;
   }
 
-  /** @throws {Error} that says what the API answered, or why it cannot be reached. */
+  /** @throws {Error} that reports the error response of the API, or why it cannot be reached. */
   async json<T>(path: string, query = new URLSearchParams()): Promise<T> {
     try {
       const response = await this.#get(path, query, {}, AbortSignal.timeout(timeoutMs));
@@ -40,8 +40,8 @@ export class ApiClient {
   }
 
   /**
-   * @throws {TypeError} of `fetch`, where the API cannot be reached.
-   * @throws {ApiRefusal}
+   * @throws {TypeError} by `fetch`, if the API cannot be reached.
+   * @throws {ApiRefusal} if the API responds with an error.
    */
   async stream(
     path: string,
@@ -64,12 +64,12 @@ export class ApiClient {
     const response = await fetch(url, { headers: { ...headers, ...authorization }, signal });
     if (response.ok) return response;
     const problem = (await response.json().catch(() => ({}))) as { detail?: string; title?: string };
-    const reason = problem.detail ?? problem.title ?? "no reason";
-    throw new ApiRefusal(response.status, `${this.url} answers ${response.status}: ${reason}`);
+    const reason = problem.detail ?? problem.title ?? "no reason was given";
+    throw new ApiRefusal(response.status, `${this.url} responded with ${response.status}: ${reason}`);
   }
 }
 
-/** The client that `--url` and `--key` describe. @throws {UsageError} if `--url` is no URL. */
+/** Returns the client that `--url` and `--key` describe. @throws {UsageError} if `--url` is no URL. */
 export function apiClientOf({ values }: Pick<Options, "values">, { env }: Io, defaultUrl = ""): ApiClient {
   const url = values.get("url") ?? defaultUrl;
   if (!URL.canParse(url)) {

@@ -1,20 +1,20 @@
-/** The one form in which every command prints its help. */
+/** Formats the help of every command in the same way. */
 
 const columns = 100;
 
 type Row = readonly [term: string, text: string];
 
 export interface Help {
-  /** The ways to call the command, without the program's name. */
+  /** The ways to call the command, without the name of the program. */
   usage: readonly string[];
-  /** Paragraphs, which are wrapped; lines that begin with a space are kept as they are. */
+  /** Paragraphs, which are wrapped. A paragraph with a line that begins with a space is kept as it is. */
   about: string;
-  /** Lists in front of the options, such as the actions of the command, by their titles. */
+  /** Titled lists that stand in front of the options, such as the actions of the command. */
   lists?: readonly (readonly [title: string, rows: readonly Row[]])[];
   options: readonly Row[];
-  /** Whether the configuration can be given: false if the command needs none. */
+  /** Whether the command reads the configuration, so that it accepts its keys (true). */
   config?: boolean;
-  /** Paragraphs behind the options. */
+  /** Paragraphs that stand behind the options. */
   notes?: string;
   /** What the exit codes 0 and 1 mean. */
   exit: readonly [success: string, failure: string];

@@ -6,13 +6,13 @@ export interface Io {
   out(text: string): void;
   err(text: string): void;
   env: NodeJS.ProcessEnv;
-  /** Told where `run` listens, once it does. */
+  /** Receives the addresses of `run` as soon as it listens. */
   onListening?(addresses: Sidecar["addresses"], config: Config): void;
 }
 
 export const exit = { ok: 0, failure: 1, usage: 2 } as const;
 
-/** The command was called wrongly: its message is for the caller, the exit code is `exit.usage`. */
+/** Reports that a command was called wrongly. Its message is printed, and the exit code is `exit.usage`. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }

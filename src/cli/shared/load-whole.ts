@@ -6,20 +6,20 @@ import { checkForward } from "../../forward/index.ts";
 import { checkReceive } from "../../receive/index.ts";
 import type { Options } from "./options.ts";
 
-/** A room's own complaint, `key: what is wrong`, as a problem. */
+/** Parses the message of another module, `key: what is wrong`. */
 function asProblem(line: string): Problem {
   const at = line.indexOf(": ");
   return { key: line.slice(0, at), message: line.slice(at + 2) };
 }
 
-/** What receivers and forwarder would refuse to start with. */
+/** Returns the problems that would keep the receivers or the forwarder from starting. */
 function startProblems({ receive, forward }: Config): Problem[] {
   return [...checkForward(forward), ...checkReceive(receive)].map(asProblem);
 }
 
 /**
- * The configuration, with the files that it names read and tried.
- * @throws {ConfigError} with every problem found.
+ * Loads the configuration, and reads and checks the files that it names.
+ * @throws {ConfigError} with every problem that was found.
  */
 export async function loadWhole(
   { config: { file, flags } }: Pick<Options, "config">,
@@ -27,7 +27,7 @@ export async function loadWhole(
 ): Promise<Loaded> {
   const loaded = loadConfig({ file, env, flags });
   const missing = missingFiles(loaded.config);
-  // A room stops at the first file it cannot read, of which all are named already.
+  // A module stops at the first file that it cannot read; all of those are reported already.
   const named = (key: string) => missing.some((problem) => problem.key.startsWith(key));
   const others = startProblems(loaded.config).filter(({ key }) => !named(key.split(".tls", 1)[0]!));
   const problems = [...missing, ...others];

@@ -1,11 +1,11 @@
-/** The one reader of command-line options. Every command declares what it accepts; all of them report errors alike. */
+/** Reads the options of every command, so that all commands report the same error in the same words. */
 import { parseArgs } from "node:util";
 import { nearest } from "../../base/nearest.ts";
 import { keyByName } from "../../config/keys.ts";
 import { didYouMean, flagSpelling } from "../../config/unknown.ts";
 import { UsageError } from "./io.ts";
 
-/** What a command accepts. */
+/** The options and arguments that a command accepts. */
 export interface Accepted {
   /** Names of the options that take a value and may be given once. */
   values?: readonly string[];
@@ -27,19 +27,19 @@ export interface ConfigOptions {
   flags: Readonly<Record<string, string>>;
 }
 
-/** What was given on the command line. */
+/** The options and arguments that were given on the command line. */
 export interface Options {
   values: ReadonlyMap<string, string>;
   lists: ReadonlyMap<string, readonly string[]>;
   switches: ReadonlySet<string>;
-  /** As many as the command declares. */
+  /** One argument for each that the command declares. */
   positionals: readonly string[];
   config: ConfigOptions;
 }
 
 /**
  * Reads `--name value`, `--name=value` and positional arguments, in any order. Everything behind `--` is positional, and
- * so is a lone dash.
+ * so is a single dash.
  * @throws {UsageError} if an option is unknown, is given twice, lacks its value or takes none, or if a positional
  * argument is missing or unexpected.
  */

@@ -1,6 +1,6 @@
 import type { Page, PageRequest } from "../../store/index.ts";
 
-/** All pages of a list, one after another. */
+/** Yields the items of a list page by page. */
 export async function* pagesOf<T>(list: (request: PageRequest) => Promise<Page<T>>): AsyncGenerator<T[]> {
   for (let after: string | undefined; ; ) {
     const { items, next } = await list(after === undefined ? {} : { after });

@@ -4,7 +4,7 @@ import { type Io, UsageError } from "./io.ts";
 type Action = (args: string[], io: Io) => Promise<number>;
 
 /**
- * The entry of `table` with this name.
+ * Returns the entry of `table` with this name.
  * @param before the words in front of the name on the command line, such as "keys "
  * @throws {UsageError} if there is none.
  */

@@ -1,7 +1,7 @@
 import { defaultTenant, tenantPattern } from "../../access/principal.ts";
 import { UsageError } from "./io.ts";
 
-/** Of `--tenant`. */
+/** Returns the value of `--tenant`, or the default tenant. @throws {UsageError} if it is no name of a tenant. */
 export function tenantOf(values: ReadonlyMap<string, string>): string {
   const tenant = values.get("tenant") ?? defaultTenant;
   if (tenantPattern.test(tenant)) return tenant;

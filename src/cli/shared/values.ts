@@ -1,20 +1,20 @@
-/** Values of options. Every function throws a UsageError that names the option and what it takes. */
+/** Checks the values of options. Errors are UsageErrors that name the option and what it takes. */
 import { nearest } from "../../base/nearest.ts";
 import { UsageError } from "./io.ts";
 
 const units = { ms: 1, s: 1e3, m: 6e4, h: 36e5, d: 864e5 } as const;
 
-/** A hundred years: nobody means more, and dates of JavaScript end. */
+/** A hundred years. Nobody means more, and the dates of JavaScript are limited. */
 const maxMs = 36_500 * 864e5;
 
-/** Milliseconds of a text such as 90d; undefined if it is no duration, or one longer than 36500d. */
+/** Returns the milliseconds of a text such as 90d; undefined if it is no duration, or longer than 36500d. */
 export function durationMs(text: string): number | undefined {
   const [, number, unit] = /^(\d{1,9}(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text) ?? [];
   const ms = Math.round(Number(number) * units[unit as keyof typeof units]);
   return ms <= maxMs ? ms : undefined;
 }
 
-/** @param option what to name in the error, such as "--format" */
+/** Returns `text` if it is one of the choices. @param option the name for the error, such as "--format" */
 export function choice<T extends string>(option: string, text: string | undefined, choices: readonly T[]): T {
   const found = choices.find((each) => each === text);
   if (found !== undefined) return found;

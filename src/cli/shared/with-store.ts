@@ -6,12 +6,12 @@ import { versions } from "../../version.ts";
 import type { Io } from "./io.ts";
 import type { Options } from "./options.ts";
 
-/** The configuration that the file, the environment and the options of a command make. */
+/** Loads the configuration from the file, the environment and the options of a command. */
 export function configOf({ config: { file, flags } }: Pick<Options, "config">, { env }: Io): Config {
   return loadConfig({ file, env, flags }).config;
 }
 
-/** Opens the store that the configuration names, even while another process uses it, and closes it in any case. */
+/** Opens the store of the configuration, which another process may be using, and closes it after `work`. */
 export async function withStore<T>(config: Config, work: (store: Store) => Promise<T>): Promise<T> {
   const log = createLogger({ ...config.telemetry, log_level: "silent" });
   // Nothing is judged here, so the addon need not be loaded for its versions.

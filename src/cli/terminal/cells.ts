@@ -1,14 +1,14 @@
-/** Text as a terminal shows it: cells of known width that cannot move the cursor, change colours or reorder text. */
+/** Splits text into cells of known width that cannot move the cursor, change colours or reorder text. */
 import { escaped, isHidden } from "../../base/printable.ts";
 
 export interface Cell {
   text: string;
-  /** In columns. */
+  /** Number of columns. */
   width: number;
   novel: boolean;
 }
 
-/** Half-open, in bytes of UTF-8. */
+/** A half-open range, in bytes of UTF-8. */
 export interface ByteRange {
   start: number;
   end: number;
@@ -16,9 +16,9 @@ export interface ByteRange {
 
 const mark = /\p{M}/u;
 const spacing = /\p{Mc}/u;
-/** Of one character; more would spill over other lines. */
+/** Maximum number of combining marks per character; more of them would cover other lines. */
 const maxMarks = 3;
-/** East Asian Wide and Fullwidth (UAX #11), and emoji. */
+/** Matches East Asian Wide and Fullwidth characters (UAX #11), and emoji. */
 const wide =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
 
@@ -30,7 +30,7 @@ function cell(character: string, novel: boolean): Cell {
   return { text: character, width: wide.test(character) ? 2 : 1, novel };
 }
 
-/** `novel` ascending. */
+/** Splits a text into cells. `novel` are its novel parts, in ascending order. */
 export function toCells(text: string, novel: readonly ByteRange[] = []): Cell[] {
   const cells: Cell[] = [];
   let at = 0;
@@ -43,7 +43,7 @@ export function toCells(text: string, novel: readonly ByteRange[] = []): Cell[] 
     if (!mark.test(character) || isHidden(character)) {
       const next = cell(character, inside);
       cells.push(next);
-      // Nothing joins an escape.
+      // A mark must not join an escape.
       marks = next.text === character ? 0 : maxMarks;
     } else if (marks < maxMarks) {
       const last = cells.at(-1)!;
@@ -58,8 +58,8 @@ export function toCells(text: string, novel: readonly ByteRange[] = []): Cell[] 
   return cells;
 }
 
-/** Safe text of at most so many columns; what is cut off leaves an ellipsis. */
-export function cut(text: string, columns: number): string {
+/** Makes a text safe, and truncates it to the given number of columns, with an ellipsis at its end. */
+export function truncate(text: string, columns: number): string {
   const cells = toCells(text);
   let width = cells.reduce((sum, cell) => sum + cell.width, 0);
   if (width <= columns) return cells.map((cell) => cell.text).join("");
@@ -67,7 +67,7 @@ export function cut(text: string, columns: number): string {
   return `${cells.map((cell) => cell.text).join("")}…`;
 }
 
-/** Columns that safe text takes. */
+/** Returns the number of columns of a text once it is safe. */
 export function columnsOf(text: string): number {
   return toCells(text).reduce((sum, cell) => sum + cell.width, 0);
 }

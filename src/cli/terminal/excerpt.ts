@@ -2,20 +2,20 @@ import type { Cell } from "./cells.ts";
 
 const ellipsis: Cell = { text: "…", width: 1, novel: false };
 
-/** Groups of novel parts beyond these are context like any other. */
+/** Maximum number of groups of novel parts. Further groups are treated as context. */
 const maxGroups = 8;
-/** Known cells between two novel parts that are read as one. */
+/** Two novel parts with fewer known cells between them form one group. */
 const groupGap = 12;
-/** The least that an ellipsis stands for: less is sooner read than missed. */
+/** Minimum number of cells that an ellipsis replaces; fewer are easier to read than to miss. */
 const leastGap = 6;
 
-/** A half-open range of cells that is kept. */
+/** A half-open range of cells to keep. */
 interface Region {
   start: number;
   end: number;
 }
 
-/** Joins regions, in ascending order, that fewer than `gap` cells keep apart. */
+/** Joins neighbouring regions with fewer than `gap` cells between them. `regions` are in ascending order. */
 function merge(regions: Iterable<Region>, gap: number): Region[] {
   const merged: Region[] = [];
   for (const { start, end } of regions) {
@@ -31,8 +31,8 @@ function* novelCells(cells: readonly Cell[]): Generator<Region, void> {
 }
 
 /**
- * What of a text to show in so many columns: its beginning and its novel parts, with as much around them as there is
- * room for. Where novel parts are too long together, all lose what is beyond the same length.
+ * Selects what to show of a text in the given number of columns: its beginning and its novel parts, with as much context
+ * as there is room for. If the novel parts are too long together, all of them are truncated to the same length.
  */
 export function excerpt(cells: readonly Cell[], columns: number): Cell[] {
   const before = [0];
@@ -44,20 +44,20 @@ export function excerpt(cells: readonly Cell[], columns: number): Cell[] {
     (regions.at(-1)?.end === cells.length ? 0 : 1);
 
   const groups = merge(novelCells(cells), groupGap).slice(0, maxGroups);
-  const clipped = (most: number) => {
+  const truncated = (most: number) => {
     const beginning = { start: 0, end: Math.min(1, cells.length) };
-    const clips = groups.map(({ start, end }) => ({ start, end: Math.min(end, start + most) }));
-    return merge([beginning, ...clips], leastGap);
+    const parts = groups.map(({ start, end }) => ({ start, end: Math.min(end, start + most) }));
+    return merge([beginning, ...parts], leastGap);
   };
-  // Largest common length that fits, by bisection: cost grows with it.
+  // Bisection finds the largest common length that fits, since the cost grows with the length.
   let low = 0;
   let high = cells.length;
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
-    if (cost(clipped(middle)) <= columns) low = middle;
+    if (cost(truncated(middle)) <= columns) low = middle;
     else high = middle - 1;
   }
-  let kept = clipped(low);
+  let kept = truncated(low);
   const whole = (regions: readonly Region[]) =>
     regions.length === 1 && widthOf(regions[0]!) === before.at(-1);
   while (!whole(kept)) {

@@ -1,9 +1,9 @@
-import { type Cell, columnsOf, cut } from "./cells.ts";
+import { type Cell, columnsOf, truncate } from "./cells.ts";
 
-/** Items side by side, in as many lines as the width asks for. */
+/** Puts items side by side, in as many lines as the width requires. */
 export function flow(items: readonly string[], columns: number, gap = "   "): string[] {
   const lines: string[] = [];
-  for (const item of items.map((item) => cut(item, columns))) {
+  for (const item of items.map((item) => truncate(item, columns))) {
     const last = lines.at(-1);
     const joined = `${last}${gap}${item}`;
     if (last !== undefined && columnsOf(joined) <= columns) lines[lines.length - 1] = joined;
@@ -12,7 +12,7 @@ export function flow(items: readonly string[], columns: number, gap = "   "): st
   return lines;
 }
 
-/** Lines of at most `width` columns. */
+/** Breaks cells into lines of at most `width` columns. */
 export function wrap(cells: readonly Cell[], width: number): Cell[][] {
   const lines: Cell[][] = [];
   let left = 0;
@@ -27,7 +27,7 @@ export function wrap(cells: readonly Cell[], width: number): Cell[][] {
   return lines;
 }
 
-/** With novel cells between brackets. */
+/** Puts runs of novel cells between brackets. */
 export function bracketed(cells: readonly Cell[]): Cell[] {
   return cells.flatMap((cell, i) => [
     ...(cell.novel && !cells[i - 1]?.novel ? [{ text: "⟦", width: 1, novel: false }] : []),

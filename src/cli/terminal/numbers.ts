@@ -1,4 +1,4 @@
-/** Figures as people read them. */
+/** Formats numbers for people. */
 
 export function precise(value: number, digits = 3): string {
   return Number.isFinite(value) ? String(Number(value.toPrecision(digits))) : String(value);

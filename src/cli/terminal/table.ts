@@ -1,13 +1,13 @@
-import { columnsOf, cut } from "./cells.ts";
+import { columnsOf, truncate } from "./cells.ts";
 
 const gap = "  ";
-/** Of a cell; the last column is as long as its text. */
+/** Maximum width of a cell. Cells of the last column may be ten times as wide. */
 const maxColumns = 48;
 
-/** Lines under a head; text of others is made safe for a terminal. */
+/** Formats rows under a head. Every text is made safe for a terminal. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [head, ...rows].map((row) =>
-    row.map((text, i) => cut(text, i < head.length - 1 ? maxColumns : 10 * maxColumns)),
+    row.map((text, i) => truncate(text, i < head.length - 1 ? maxColumns : 10 * maxColumns)),
   );
   const widths = head.map((_, i) => Math.max(...cells.map((row) => columnsOf(row[i]!))));
   const line = (row: readonly string[]) =>

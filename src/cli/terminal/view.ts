@@ -3,7 +3,7 @@ import { styleText } from "node:util";
 import { channelName } from "../../anomaly/names.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { Severity, State } from "../../gen/driftlock/v1/anomaly_pb.js";
-import { type Cell, columnsOf, cut, toCells } from "./cells.ts";
+import { type Cell, columnsOf, toCells, truncate } from "./cells.ts";
 import { excerpt } from "./excerpt.ts";
 import { bracketed, flow, wrap } from "./lines.ts";
 import { precise, probability } from "./numbers.ts";
@@ -11,35 +11,35 @@ import { precise, probability } from "./numbers.ts";
 export interface ViewStats {
   recordsPerSecond: number;
   streams: number;
-  /** Streams still without limits. */
+  /** Number of streams that have no limits yet. */
   learning: number;
-  /** Records, since the start. */
+  /** Number of flagged records since the start. */
   flagged: number;
-  /** Records that the downstream has taken, since the start. */
+  /** Number of records that the downstream has accepted since the start. */
   forwarded: number;
 }
 
 export interface View {
   /** Shows a reported anomaly; never throws. */
   anomaly(anomaly: Anomaly): void;
-  /** Renews the status line, on a terminal. */
+  /** Updates the status line, if the output is a terminal. */
   tick(stats: ViewStats): void;
-  /** Leaves the last status behind. */
+  /** Ends the view and leaves the last status line in place. */
   close(): void;
 }
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Where the output is no terminal. */
+/** Width that is assumed if the output is no terminal. */
 const defaultColumns = 120;
 const leastColumns = 40;
 const leastStream = 8;
 const recordLines = 3;
 const explanationColumns = 240;
 const indent = "  ";
-/** Pairs for which room is kept; more may take another line. */
+/** Number of bracket pairs for which room is reserved; more of them may need another line. */
 const maxBrackets = 16;
-/** Of what the terminal has not taken; beyond it anomalies are counted and not shown. */
+/** Limit of the bytes that the terminal has not accepted yet. Beyond it, anomalies are counted but not shown. */
 const maxBacklog = 2 ** 20;
 
 const severityStyles: Readonly<Record<Severity, Style>> = {
@@ -52,14 +52,14 @@ const severityStyles: Readonly<Record<Severity, Style>> = {
 
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
-/** Event time in UTC; anomalies of the same day are meant. */
+/** Formats an event time in UTC, without the date: the view shows anomalies of the same day. */
 function clock(unixNano: bigint): string {
   const ms = Number(unixNano / 1_000_000n);
   return ms > 0 && ms < 8.64e15 ? `${new Date(ms).toISOString().slice(11, 19)}Z` : "--:--:--";
 }
 
 function sentence({ explanation }: Anomaly, columns: number): string[] {
-  return explanation === "" ? [] : flow(cut(explanation, explanationColumns).split(" "), columns, " ");
+  return explanation === "" ? [] : flow(truncate(explanation, explanationColumns).split(" "), columns, " ");
 }
 
 function scores({ score, limit, pValue, surpriseBits, baselineBits }: Anomaly): string[] {
@@ -70,7 +70,7 @@ function scores({ score, limit, pValue, surpriseBits, baselineBits }: Anomaly): 
   ];
 }
 
-function figures({ window }: Anomaly): string[] {
+function windowMetrics({ window }: Anomaly): string[] {
   if (window === undefined) return [];
   return [
     `window of ${window.records}${window.codec && `, ${window.codec}`}`,
@@ -84,7 +84,7 @@ function figures({ window }: Anomaly): string[] {
 
 function expectation({ expected }: Anomaly): string[] {
   if (expected === undefined) return [];
-  // The usual range, whose unit is the channel's affair, is in the sentence.
+  // The usual range is in the sentence, with the unit of its channel.
   const { nearest, next } = expected;
   return [
     ...(next.length > 0 ? [`usual next: ${next.join(", ")}`] : []),
@@ -93,9 +93,9 @@ function expectation({ expected }: Anomaly): string[] {
 }
 
 /**
- * The live view of a terminal: each reported anomaly with the record, its novel bytes marked, and the figures; beneath
- * them one status line that is renewed in place. What comes from records is escaped: it cannot steer the terminal.
- * Colours follow NO_COLOR, FORCE_COLOR and TERM; without them novel bytes stand in ⟦ ⟧.
+ * Creates the live view of a terminal. It shows each reported anomaly with its record, in which the novel bytes are marked,
+ * and its metrics; below them, one status line is updated in place. Texts of records are escaped, so that they cannot
+ * control the terminal. Colours follow NO_COLOR, FORCE_COLOR and TERM; without colours, novel bytes are put in ⟦ ⟧.
  */
 export function createView(out: NodeJS.WriteStream): View {
   const live = out.isTTY === true;
@@ -107,7 +107,7 @@ export function createView(out: NodeJS.WriteStream): View {
   const paint = (style: Style, text: string) =>
     colours && text !== "" ? styleText(style, text, { validateStream: false }) : text;
 
-  /** The status line gives way to lines above it. */
+  /** Writes lines above the status line. */
   function print(lines: readonly string[]): void {
     const text = lines.map((line) => `${line}\n`).join("");
     out.write(live ? `\r\x1b[2K${text}${status}` : text);
@@ -116,7 +116,7 @@ export function createView(out: NodeJS.WriteStream): View {
   function record({ record }: Anomaly, width: number): string[] {
     if (record === undefined) return [];
     const cells = toCells(record.text, record.novel);
-    // Brackets take room as well.
+    // The brackets need room as well.
     const brackets = colours ? 0 : 2 * Math.min(maxBrackets, record.novel.length);
     const shown = excerpt(cells, recordLines * width - brackets);
     return wrap(colours ? shown : bracketed(shown), width).map((line) => indent + render(line));
@@ -140,14 +140,14 @@ export function createView(out: NodeJS.WriteStream): View {
     const { timeUnixNano, channel, severity, occurrence, stream, field } = anomaly;
     const time = clock(timeUnixNano);
     const name = channelName(channel);
-    const where = field && field !== name ? cut(`${name} in ${field}`, width >> 1) : name;
+    const where = field && field !== name ? truncate(`${name} in ${field}`, width >> 1) : name;
     const grade = severity === Severity.UNSPECIFIED ? "" : Severity[severity].toLowerCase();
     const count = occurrence > 1n ? `×${occurrence}` : "";
     const others = [where, grade, count].filter((part) => part !== "");
     const taken = time.length + 2 + others.reduce((sum, part) => sum + columnsOf(part) + 2, 0);
     return [
       paint("dim", time),
-      paint("bold", cut(stream, Math.max(leastStream, width - taken))),
+      paint("bold", truncate(stream, Math.max(leastStream, width - taken))),
       paint("cyan", where),
       ...(grade ? [paint(severityStyles[severity], grade)] : []),
       ...(count ? [paint("bold", count)] : []),
@@ -155,7 +155,7 @@ export function createView(out: NodeJS.WriteStream): View {
   }
 
   function ended({ timeUnixNano, stream, occurrence }: Anomaly, width: number): string {
-    return paint("dim", cut(`${clock(timeUnixNano)}  over: ${stream}, ×${occurrence}`, width));
+    return paint("dim", truncate(`${clock(timeUnixNano)}  over: ${stream}, ×${occurrence}`, width));
   }
 
   function block(anomaly: Anomaly): string[] {
@@ -166,11 +166,11 @@ export function createView(out: NodeJS.WriteStream): View {
     return [
       header(anomaly, width),
       ...record(anomaly, inner),
-      // Novel bytes speak for themselves.
+      // Marked novel bytes need no sentence.
       ...(marked ? [] : sentence(anomaly, inner)).map((line) => indent + line),
       ...flow(expectation(anomaly), inner).map((line) => indent + line),
       ...flow(scores(anomaly), inner).map((line) => indent + line),
-      ...flow(figures(anomaly), inner).map((line) => indent + paint("dim", line)),
+      ...flow(windowMetrics(anomaly), inner).map((line) => indent + paint("dim", line)),
       "",
     ];
   }
@@ -193,8 +193,8 @@ export function createView(out: NodeJS.WriteStream): View {
         `flagged ${grouped.format(flagged)}`,
         `forwarded ${grouped.format(forwarded)}`,
       ].join("   ");
-      // The last column stays free: some terminals wrap when it is filled.
-      status = paint("inverse", cut(` ${text} `, columns() - 1));
+      // Some terminals wrap the line if its last column is filled.
+      status = paint("inverse", truncate(` ${text} `, columns() - 1));
       if (live && out.writableLength <= maxBacklog) out.write(`\r\x1b[2K${status}`);
     },
 

@@ -15,7 +15,7 @@ export async function run(args: string[], io: Io): Promise<number> {
   const json = readOptions(args, { switches: ["json"] }).switches.has("json");
   if (!json) {
     const { version, node } = versions({});
-    // Before the addon, so that a support case without one still has a version.
+    // This is printed before the addon is loaded, so that a support case has a version even if that fails.
     io.out(`driftlock ${version}\nnode ${node}\n`);
   }
   const { native } = await import("../../native.ts");
