@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { BaseLogger } from "pino";
-import { makeDataDir } from "../base/folder.ts";
 import { lockFolder, lockPath } from "./lock.ts";
+import { makeDataDir } from "./make.ts";
 
 /** How often the folder is looked at. */
 const lookMs = 1_000;

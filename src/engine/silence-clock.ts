@@ -1,4 +1,4 @@
-/** Lets the engine miss streams while their tenants send nothing: requests alone move its clocks otherwise. */
+/** Lets the engine notice silent streams while their tenants send nothing. Otherwise only requests move its clocks. */
 import type { AnomalySink } from "../anomaly/report.ts";
 import type { Engine } from "./engine.ts";
 
@@ -6,15 +6,16 @@ interface ErrorLog {
   error(details: object, message: string): void;
 }
 
-/** Of time that passes at once. */
+/** How much time passes with each step. */
 const stepMs = 10_000;
 
+/** Tells the engine every 10 s that time has passed for tenants without requests. */
 export class SilenceClock {
   readonly #engine: Engine;
   readonly #emit: AnomalySink;
   readonly #log: ErrorLog;
-  /** Tenants since the last step. */
-  readonly #heard = new Set<string>();
+  /** Tenants that sent requests since the last step. */
+  readonly #active = new Set<string>();
   #begun = false;
   #refused = false;
   #timer: NodeJS.Timeout | undefined;
@@ -25,34 +26,34 @@ export class SilenceClock {
     this.#log = log;
   }
 
-  /** A request of the tenant goes to the engine. */
-  heard(tenant: string): void {
+  /** Notes that a request of the tenant goes to the engine. */
+  touch(tenant: string): void {
     this.#begun = true;
-    this.#heard.add(tenant);
+    this.#active.add(tenant);
   }
 
-  /** A request did not get that far: whoever sent it is not silent. */
+  /** Notes that a request was refused before it reached the engine: its sender is not silent. */
   refused(): void {
     this.#refused = true;
   }
 
   start(): void {
     this.#timer ??= setInterval(() => {
-      this.step().catch((err) => this.#log.error({ err }, "streams that are silent could not be looked for"));
+      this.step().catch((err) => this.#log.error({ err }, "the search for silent streams failed"));
     }, stepMs).unref();
   }
 
   /**
-   * 10 s have passed since the last step. They count for tenants that were not heard in them, unless requests were refused,
-   * and from the process's first request on: before, senders may not have found it yet.
+   * Lets 10 s pass for tenants without requests since the last step. No time passes if requests were refused meanwhile, nor before
+   * the first request of the process, because senders may not have connected yet.
    */
   async step(): Promise<void> {
-    const heard = [...this.#heard];
+    const active = [...this.#active];
     const counts = this.#begun && !this.#refused;
-    this.#heard.clear();
+    this.#active.clear();
     this.#refused = false;
     if (!counts) return;
-    for (const report of await this.#engine.advance(stepMs, heard)) this.#emit(report);
+    for (const report of await this.#engine.advance(stepMs, active)) this.#emit(report);
   }
 
   close(): void {

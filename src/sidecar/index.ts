@@ -1,181 +1,75 @@
-/** The composition: receivers, engine, forwarder and API, for the CLI, the SDK and tests. */
+/** Starts and stops the sidecar: receivers, engine, forwarder, store and API. */
 import { Access } from "../access/access.ts";
 import { Metering } from "../access/metering.ts";
-import type { SharingState } from "../access/shared-limits.ts";
 import type { AnomalySink } from "../anomaly/report.ts";
 import { LiveHub } from "../api/live/hub.ts";
 import { liveSink, publishJudgement } from "../api/live/publish.ts";
 import { startProbes } from "../api/probes.ts";
-import { type Component, startApi } from "../api/server.ts";
+import { startApi } from "../api/server.ts";
 import { endsWithin, maxTimerMs } from "../base/deadline.ts";
 import type { Config } from "../config/schema.ts";
 import { DataDir } from "../data-dir/data-dir.ts";
-import { Engine, installationHashKey, SilenceClock, SnapshotFile } from "../engine/index.ts";
-import { type ForwarderState, startForwarder } from "../forward/index.ts";
+import { Engine, installationHashKey, SilenceClock } from "../engine/index.ts";
+import { startForwarder } from "../forward/index.ts";
 import { native } from "../native.ts";
 import { Code } from "../otlp/protocol.ts";
 import { startReceivers } from "../receive/index.ts";
-import {
-  type AnomalyDetail,
-  type AnomalyPatch,
-  anomalySink,
-  openStore,
-  type Store,
-  StreamFeed,
-} from "../store/index.ts";
+import { type AnomalyDetail, type AnomalyPatch, anomalySink, openStore, StreamFeed } from "../store/index.ts";
 import { forwardHooks, receiveHooks } from "../telemetry/hooks.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { startTracing } from "../telemetry/traces.ts";
 import { versions as allVersions } from "../version.ts";
+import { applyFeedback } from "./feedback.ts";
 import { type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
+import { componentStates } from "./readiness.ts";
+import { Snapshots } from "./snapshots.ts";
 
 export interface SidecarOptions {
   log: Logger;
   onAnomaly?: readonly AnomalySink[];
-  /** Told what a person made of an anomaly: be brief, never throw. */
+  /** Called after a person has decided about an anomaly. It returns quickly and never throws. */
   onJudgement?: (anomaly: AnomalyDetail, patch: AnomalyPatch) => void;
 }
 
 export interface Remainder extends Undelivered {
-  /** In the queue on disk, for the next start. */
+  /** Size of what waits in the queue on disk for the next start. */
   storedBytes: number;
-  /** Of those, what no next start will find, because `data_dir` has been removed or replaced. */
+  /** The part of it that no next start will find, because `data_dir` has been removed or replaced. */
   displacedBytes: number;
 }
 
 export interface Sidecar {
-  /** host:port as bound; undefined where the configuration disables it. */
+  /** The addresses that were bound, as host:port; undefined if the configuration disables one. */
   addresses: Readonly<Record<"grpc" | "http" | "api" | "health", string | undefined>>;
-  /** What went through so far, and the engine's streams. */
+  /** Returns the counts of records since the start, and of the engine's streams now. */
   stats(): Counts & { streams: number; learning: number };
   /**
-   * Takes no more requests, waits up to half of `shutdown_timeout` for those in work, gives up the rest, and saves what
-   * streams have learned. Resolves within `shutdown_timeout`, but not sooner than a second after that half, to what was
-   * accepted and not delivered: its senders have been told, or it is on disk. A second call waits for the first.
+   * Accepts no more requests, waits up to half of `shutdown_timeout` for pending ones, gives up the rest, and saves what
+   * streams have learned. It takes at most `shutdown_timeout`, or that half and a second if this is longer. Resolves to what was
+   * accepted and not delivered: its senders have received errors, or it is on disk. A second call waits for the first.
    */
   close(): Promise<Remainder>;
 }
 
-/** So long in the engine and a request says that it is stuck: a dead pipeline is not ready within 5 s. */
-const stuckMs = 4_000;
-
-/** How often the gRPC health service is told. */
+/** How often the state of the gRPC health service is updated. */
 const healthMs = 1_000;
 
-/** What is left, at the least, to save and close everything once delivery has ended. */
+/** The least time that is left to save and close everything once delivery has ended. */
 const minClosingMs = 1_000;
 
-/** For senders to receive their answers once delivery has ended. */
+/** How long senders may take to receive their answers once delivery has ended. */
 const answerMs = 500;
 
-/** For the last spans, if the start fails. */
+/** How long the last spans may take if the start fails. */
 const spansMs = 1_000;
 
-function receiversState(closing: boolean, addresses: (string | undefined)[]): Component {
-  const reason = closing ? "shutting down" : `listening on ${addresses.filter(Boolean).join(", ")}`;
-  return { name: "receivers", ready: !closing, reason };
-}
-
-function engineState(engine: Engine | undefined, pipeline: Pipeline): Component {
-  const name = "engine";
-  if (engine === undefined) return { name, ready: true, reason: "detect.enabled is false" };
-  if (pipeline.judgingFor > stuckMs) {
-    return { name, ready: false, reason: `no verdict for ${Math.round(pipeline.judgingFor / 1_000)} s` };
-  }
-  const { streams, learning } = engine.stats();
-  return { name, ready: true, reason: `streams: ${streams}, of which learning: ${learning}` };
-}
-
-/** Ready while requests are taken: a downstream that is away is none of the senders' business where they wait on disk. */
-function downstreamState(endpoint: string, { healthy, lastError, keeping }: ForwarderState): Component {
-  const name = "downstream";
-  const reason = healthy ? `${endpoint} answers` : (lastError?.message ?? "no answer yet");
-  if (keeping === undefined) return { name, ready: healthy, reason };
-  if (!keeping.kept) return { name, ready: false, reason: `${reason}; ${keeping.reason}` };
-  if (healthy) return { name, ready: true, reason };
-  return { name, ready: true, degraded: true, reason: `${reason}; requests wait on disk: ${keeping.reason}` };
-}
-
-function storeState(store: Store): Component {
-  return { name: "store", ...store.health() };
-}
-
-function dataDirState({ path, fault }: DataDir): Component {
-  return { name: "data_dir", ready: fault === undefined, reason: fault ?? path };
-}
-
-/** Limits that are kept by each process alone let pass more, and nothing is refused for it. */
-function limitsState({ shared, reason }: SharingState): Component {
-  return { name: "limits", ready: true, degraded: !shared, reason };
-}
-
-/** Since the machine started, so that time passes for the engine while the process is restarted. */
+/** Milliseconds since the machine started, so that time passes for the engine while the process is restarted. */
 const monotonicMs = (): number => Number(process.hrtime.bigint() / 1_000_000n);
 
-/** Lets the stream learn what a person made of an anomaly; that it is over then goes the way of all reports. */
-function heed(
-  engine: Engine,
-  { tenant, id }: AnomalyDetail,
-  { state }: AnomalyPatch,
-  emit: AnomalySink,
-  log: Logger,
-): void {
-  if (state !== "accepted" && state !== "false") return;
-  const outcome = state === "accepted" ? engine.accept(tenant, id) : engine.reject(tenant, id);
-  outcome.then(
-    ({ found, ended }) => {
-      if (!found)
-        log.info(
-          { tenant, anomaly: id, state },
-          "no stream remembers the anomaly: its limits stay as they are",
-        );
-      if (ended) emit(ended);
-    },
-    (err) => log.error({ err, tenant, anomaly: id }, "the engine could not heed what was made of an anomaly"),
-  );
-}
-
-/** Loads what streams had learned, and saves it from time to time and, by `close`, for the last time. */
-async function startSnapshots(engine: Engine, config: Config, dataDir: DataDir, log: Logger) {
-  const file = new SnapshotFile(config);
-  const loaded = await file.load(engine);
-  const { path } = file;
-  if (loaded.kind === "restored") {
-    const { streams } = engine.stats();
-    log.info({ path, streams, saved_at: loaded.savedAt }, "streams go on from their snapshot");
-  } else if (loaded.kind === "refused") {
-    log.warn(
-      { path, reason: loaded.reason },
-      "streams learn anew: the snapshot is of no use, and will be replaced",
-    );
-  }
-  const save = async () => {
-    // In another's place it would overwrite what another process has learned.
-    if (!(await dataDir.look()))
-      return log.error({ path }, `what streams learned is not saved: ${dataDir.fault}`);
-    return file
-      .save(engine)
-      .catch((err) => log.error({ err, path }, "what streams learned could not be saved"));
-  };
-  const every = config.detect.snapshot_interval;
-  const timer = every > 0 ? setInterval(save, Math.min(every, maxTimerMs)).unref() : undefined;
-  return {
-    stop: () => clearInterval(timer),
-    async close(maxMs: number) {
-      clearInterval(timer);
-      if (await endsWithin(maxMs, file.saved().then(save))) return;
-      log.error(
-        { path },
-        "shutdown_timeout leaves too little time to save what streams have learned: their last snapshot stands",
-      );
-    },
-  };
-}
-
 /**
- * Starts everything that `config` enables; ready for requests once it resolves.
- * @throws {Error} that names the key and the remedy; what had started is closed then.
+ * Starts everything that `config` enables. It accepts requests once the promise resolves.
+ * @throws {Error} that names the key and the remedy; what had started is closed again.
  */
 export async function startSidecar(
   config: Config,
@@ -184,12 +78,12 @@ export async function startSidecar(
   const { receive, detect, forward, telemetry, auth } = config;
   const versions = allVersions(native.versions);
   const metrics = createMetrics(versions);
-  // What has to be undone when the start fails half-way, last first.
+  // What has to be undone if the start fails, last first.
   const started: (() => Promise<unknown>)[] = [];
   let closing = false;
 
   try {
-    // First, since it keeps other processes out of what the rest writes to.
+    // This is first, because it keeps other processes out of the files that the rest writes.
     const dataDir = await DataDir.open(config.data_dir, log);
     started.push(async () => dataDir.close());
     const forwarder = await startForwarder(forward, forwardHooks(metrics, log), config.data_dir);
@@ -214,7 +108,7 @@ export async function startSidecar(
         })
       : undefined;
     if (engine) started.push(() => engine.close());
-    const snapshots = engine ? await startSnapshots(engine, config, dataDir, log) : undefined;
+    const snapshots = engine ? await Snapshots.start(engine, config, dataDir, log) : undefined;
     if (snapshots) started.push(async () => snapshots.stop());
     const feed = engine ? new StreamFeed(engine, store.streams, log) : undefined;
     if (feed) started.push(async () => feed.stop());
@@ -227,11 +121,11 @@ export async function startSidecar(
       tracer: tracing?.tracer,
       sinks: [anomalySink(store), liveSink(hub), ...onAnomaly],
       meter: metering,
-      onJudge: (tenant) => quiet?.heard(tenant),
+      onJudge: (tenant) => silence?.touch(tenant),
     });
-    const quiet = engine ? new SilenceClock(engine, pipeline.emit, log) : undefined;
-    quiet?.start();
-    if (quiet) started.push(async () => quiet.close());
+    const silence = engine ? new SilenceClock(engine, pipeline.emit, log) : undefined;
+    silence?.start();
+    if (silence) started.push(async () => silence.close());
     const hooks = receiveHooks(metrics, log);
     const receivers = await startReceivers(
       receive,
@@ -241,7 +135,7 @@ export async function startSidecar(
         onRequest(answered) {
           hooks.onRequest(answered);
           if (answered.code === Code.UNAVAILABLE || answered.code === Code.RESOURCE_EXHAUSTED)
-            quiet?.refused();
+            silence?.refused();
         },
       },
       async (sender) => {
@@ -263,21 +157,23 @@ export async function startSidecar(
     });
 
     const { grpc, http } = receivers.addresses;
-    const readiness = (): Component[] => {
-      const sharing = metering.sharing();
-      return [
-        receiversState(closing, [grpc, http]),
-        engineState(engine, pipeline),
-        downstreamState([forward.endpoint, ...forward.failover_endpoints].join(" or "), forwarder.state()),
-        storeState(store),
-        dataDirState(dataDir),
-        ...(sharing ? [limitsState(sharing)] : []),
-      ];
-    };
+    const endpoint = [forward.endpoint, ...forward.failover_endpoints].join(" or ");
+    const readiness = () =>
+      componentStates({
+        closing,
+        addresses: [grpc, http],
+        engine,
+        pipeline,
+        endpoint,
+        forwarder: forwarder.state(),
+        store,
+        dataDir,
+        sharing: metering.sharing(),
+      });
     const { engine_stuck_after: stuckAfter } = config.health;
     const alive = () => stuckAfter === 0 || pipeline.stuckFor < stuckAfter;
-    const tellHealth = () => receivers.setServing(readiness().every(({ ready }) => ready));
-    const healthTimer = receive.grpc.health ? setInterval(tellHealth, healthMs).unref() : undefined;
+    const updateHealth = () => receivers.setServing(readiness().every(({ ready }) => ready));
+    const healthTimer = receive.grpc.health ? setInterval(updateHealth, healthMs).unref() : undefined;
     const api = config.api.enabled
       ? await startApi({
           config: config.api,
@@ -293,7 +189,7 @@ export async function startSidecar(
           take: receivers.take,
           onJudgement(anomaly, patch) {
             publishJudgement(hub, anomaly);
-            if (engine) heed(engine, anomaly, patch, pipeline.emit, log);
+            if (engine) applyFeedback(engine, anomaly, patch, pipeline.emit, log);
             onJudgement?.(anomaly, patch);
           },
           log,
@@ -309,13 +205,13 @@ export async function startSidecar(
         ? undefined
         : await startProbes(healthEndpoint, { readiness, alive, stuckAfter });
     if (!auth.enabled) {
-      log.info("auth.enabled is false: whoever reaches this process may send, read and change");
+      log.info("auth.enabled is false: anyone who reaches this process may send, read and change data");
     }
 
     const close = async (): Promise<Remainder> => {
       closing = true;
       clearInterval(healthTimer);
-      quiet?.close();
+      silence?.close();
       receivers.setServing(false);
       pipeline.drain();
       const start = performance.now();
@@ -325,7 +221,7 @@ export async function startSidecar(
       const left = () => Math.max(0, end - performance.now());
       const drained = receivers.close(deliveryMs + answerMs);
       await endsWithin(deliveryMs, drained);
-      // If time is up, the senders of what is still held are told, and what comes out of the engine goes no further.
+      // If time is up, the senders of pending requests receive errors, and what the engine still returns goes no further.
       // Otherwise all senders have been answered, and what is on its way from the disk may arrive.
       engine?.cancel();
       await endsWithin(left(), forwarder.close(Math.max(0, start + deliveryMs - performance.now())));

@@ -1,4 +1,4 @@
-/** The way of a request through the process: engine, anomalies, forwarder. */
+/** The path of a request through the process: engine, anomalies, forwarder. */
 import { type Context, ROOT_CONTEXT, SpanKind, type Tracer } from "@opentelemetry/api";
 import { channelName } from "../anomaly/names.ts";
 import type { AnomalySink, Report } from "../anomaly/report.ts";
@@ -10,53 +10,56 @@ import { Code, ExportError, type ExportRequest, type PartialSuccess, signals } f
 import { codeLabel, type Metrics } from "../telemetry/metrics.ts";
 import { withSpan } from "../telemetry/span.ts";
 
-/** Told what tenants send: brief, and never throws. Bytes are those of requests as protobuf. */
+/** Counts what tenants send, in bytes of protobuf. Its methods return quickly and never throw. */
 export interface Meter {
-  /** Of a request that was judged, whatever becomes of it. */
+  /** Called for a request that was judged, whatever becomes of it. */
   judged(tenant: string, amount: { records: number; bytes: number }): void;
-  /** Of a request that was taken. */
+  /** Called for a request that was accepted. */
   taken(tenant: string, amount: { records: number; bytes: number }): void;
 }
 
+/** The rooms that a request passes. */
 export interface Parts {
-  /** Undefined where detection is off: requests pass as they are, and their records are not counted. */
+  /** Undefined if detection is off: requests pass unchanged, and their records are not counted. */
   engine: Engine | undefined;
   forwarder: Exporter;
   metrics: Metrics;
   tracer: Tracer | undefined;
   sinks: readonly AnomalySink[];
   meter: Meter;
-  /** Told whose requests go to the engine: brief, and never throws. */
+  /** Called before a tenant's request goes to the engine. It returns quickly and never throws. */
   onJudge?: (tenant: string) => void;
 }
 
 interface Judged {
-  /** Null where nothing goes on. */
+  /** Null if nothing is forwarded. */
   forward: Buffer | null;
   records: number;
 }
 
+/** What was accepted and not delivered. */
 export interface Undelivered {
   requests: number;
-  /** As far as the engine had read them. */
+  /** Number of records, as far as the engine had counted them. */
   records: number;
   bytes: number;
 }
 
-/** Records since the start. */
+/** Numbers of records since the start. */
 export interface Counts {
   records: number;
   flagged: number;
-  /** In requests that the downstream took. */
+  /** Number of records in requests that the downstream accepted. */
   forwarded: number;
 }
 
+/** Passes each request through the engine and the forwarder, and emits the reports of anomalies. */
 export class Pipeline {
   readonly #parts: Parts;
   readonly counts: Counts = { records: 0, flagged: 0, forwarded: 0 };
-  /** Requests in the engine and when each was handed over, oldest first. */
+  /** The requests in the engine and when each was handed over, oldest first. */
   readonly #judging = new Set<{ since: number; bytes: number }>();
-  /** When the engine last gave a request back. */
+  /** When the engine last returned a request. */
   #lastVerdict = 0;
   #draining = false;
   readonly #failed: Undelivered = { requests: 0, records: 0, bytes: 0 };
@@ -65,7 +68,7 @@ export class Pipeline {
     this.#parts = parts;
   }
 
-  /** A `Consumer`. */
+  /** The `Consumer` of the receivers. */
   readonly take = (request: ExportRequest): Promise<PartialSuccess | undefined> => {
     const { tracer } = this.#parts;
     return withSpan(tracer, `export ${request.signal}`, SpanKind.SERVER, ROOT_CONTEXT, (context) =>
@@ -73,27 +76,27 @@ export class Pipeline {
     );
   };
 
-  /** Milliseconds for which the oldest request has been in the engine; 0 where there is none. */
+  /** Milliseconds for which the oldest request has been in the engine; 0 if there is none. */
   get judgingFor(): number {
     const [oldest] = this.#judging;
     return oldest === undefined ? 0 : performance.now() - oldest.since;
   }
 
   /**
-   * Milliseconds for which the engine has had requests and given none back. Unlike `judgingFor` it stays small while a long
-   * queue moves on.
+   * Milliseconds for which the engine has had requests and returned none. Unlike `judgingFor`, it stays small while a long queue
+   * moves.
    */
   get stuckFor(): number {
     const [oldest] = this.#judging;
     return oldest === undefined ? 0 : performance.now() - Math.max(oldest.since, this.#lastVerdict);
   }
 
-  /** From now on, what fails counts as undelivered: no more comes, and its sender may not find anyone to send it to. */
+  /** From now on, failed requests count as undelivered: their senders may find nobody else to send them to. */
   drain(): void {
     this.#draining = true;
   }
 
-  /** What has failed since `drain`, and what the engine still holds. */
+  /** Returns what has failed since `drain`, and what the engine still holds. */
   undelivered(): Undelivered {
     const total = { ...this.#failed };
     for (const { bytes } of this.#judging) {
@@ -103,7 +106,7 @@ export class Pipeline {
     return total;
   }
 
-  /** What the engine reports, in requests, between them, or at a person's word. */
+  /** Emits a report to all sinks, whether a request, the passing of time or a person's decision caused it. */
   readonly emit = (report: Report): void => {
     const { metrics, sinks } = this.#parts;
     const { message } = report;
@@ -173,10 +176,10 @@ export class Pipeline {
   }
 }
 
-/** Records of a request, and reports, that are counted under the same names. */
+/** The counts of an outcome that metrics have under the same names. */
 const outcomeCounts = ["records", "flagged", "limited", "unjudged", "abridged", "unreported"] as const;
 
-/** What the sender is answered if the engine rejects its request. */
+/** Returns the error for the sender whose request the engine rejects. */
 function toExportError(cause: Error & { code?: ErrorCode }): Error {
   switch (cause.code) {
     case "ERR_DRIFTLOCK_OTLP_MALFORMED":

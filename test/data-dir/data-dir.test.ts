@@ -5,8 +5,8 @@ import { join } from "node:path";
 import process from "node:process";
 import pino from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { makeDataDir } from "../../src/base/folder.ts";
 import { DataDir } from "../../src/data-dir/data-dir.ts";
+import { makeDataDir } from "../../src/data-dir/make.ts";
 
 const log = pino({ level: "silent" });
 let root: string;

@@ -17,7 +17,7 @@ async function speaking() {
   const engine = new Engine(detect, { mode: "all" });
   engines.push(engine);
   const told: Anomaly[] = [];
-  const watch = new SilenceClock(engine, ({ message }) => told.push(message), {
+  const clock = new SilenceClock(engine, ({ message }) => told.push(message), {
     error(details) {
       throw new Error("a step failed", { cause: details });
     },
@@ -25,7 +25,7 @@ async function speaking() {
   const next = random(7);
   let seconds = 0n;
   const say = async (tenant: string, at = seconds) => {
-    watch.heard(tenant);
+    clock.touch(tenant);
     const line = { ...normalLine(next, tenant), service: tenant, time: (start + at) * 1_000_000_000n };
     return engine.process("logs", tenant, logsRequest([line]));
   };
@@ -33,17 +33,17 @@ async function speaking() {
   const steps = async (count: number, before?: () => void) => {
     for (let i = 0; i < count; i++) {
       before?.();
-      await watch.step();
+      await clock.step();
     }
   };
   await steps(1);
   told.length = 0;
-  return { watch, told, say, steps };
+  return { clock, told, say, steps };
 }
 
 test("a tenant that says nothing for long is missed, once, until it comes back", async () => {
-  const { watch, told, say, steps } = await speaking();
-  await steps(150, () => watch.heard("b"));
+  const { clock, told, say, steps } = await speaking();
+  await steps(150, () => clock.touch("b"));
   expect(told).toHaveLength(1);
   const [silence] = told;
   expect(silence).toMatchObject({ tenant: "a", channel: Channel.VOLUME, occurrence: 1n, state: State.OPEN });
@@ -60,8 +60,8 @@ test("a tenant that says nothing for long is missed, once, until it comes back",
 });
 
 test("time counts from the first request on, and not while requests are refused", async () => {
-  const { watch, told, steps } = await speaking();
-  await steps(200, () => watch.refused());
+  const { clock, told, steps } = await speaking();
+  await steps(200, () => clock.refused());
   expect(told).toEqual([]);
 
   const idle = new SilenceClock(engines[0]!, ({ message }) => told.push(message), { error() {} });

@@ -1,0 +1,72 @@
+import { endsWithin, maxTimerMs } from "../base/deadline.ts";
+import type { Config } from "../config/schema.ts";
+import type { DataDir } from "../data-dir/data-dir.ts";
+import { type Engine, SnapshotFile } from "../engine/index.ts";
+import type { Logger } from "../telemetry/log.ts";
+
+/** Keeps what streams have learned over restarts. */
+export class Snapshots {
+  readonly #file: SnapshotFile;
+  readonly #engine: Engine;
+  readonly #dataDir: DataDir;
+  readonly #log: Logger;
+  readonly #timer: NodeJS.Timeout | undefined;
+
+  /** Restores the engine from its snapshot, then saves one every `detect.snapshot_interval`. */
+  static async start(engine: Engine, config: Config, dataDir: DataDir, log: Logger): Promise<Snapshots> {
+    const file = new SnapshotFile(config);
+    const { path } = file;
+    const loaded = await file.load(engine);
+    if (loaded.kind === "restored") {
+      const { streams } = engine.stats();
+      log.info({ path, streams, saved_at: loaded.savedAt }, "streams continue from their snapshot");
+    } else if (loaded.kind === "refused") {
+      const { reason } = loaded;
+      log.warn({ path, reason }, "streams learn anew: the snapshot cannot be used, and will be replaced");
+    }
+    return new Snapshots(file, engine, config.detect.snapshot_interval, dataDir, log);
+  }
+
+  private constructor(file: SnapshotFile, engine: Engine, intervalMs: number, dataDir: DataDir, log: Logger) {
+    this.#file = file;
+    this.#engine = engine;
+    this.#dataDir = dataDir;
+    this.#log = log;
+    if (intervalMs > 0) {
+      this.#timer = setInterval(() => void this.#save(), Math.min(intervalMs, maxTimerMs)).unref();
+    }
+  }
+
+  /** Saves no more snapshots. */
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Saves the last snapshot, for at most `maxMs`. */
+  async close(maxMs: number): Promise<void> {
+    this.stop();
+    if (
+      await endsWithin(
+        maxMs,
+        this.#file.saved().then(() => this.#save()),
+      )
+    )
+      return;
+    this.#log.error(
+      { path: this.#file.path },
+      "shutdown_timeout leaves too little time to save what streams have learned: their last snapshot stands",
+    );
+  }
+
+  async #save(): Promise<void> {
+    const { path } = this.#file;
+    // If data_dir has been replaced, saving would overwrite what another process has learned.
+    if (!(await this.#dataDir.look())) {
+      this.#log.error({ path }, `what streams learned is not saved: ${this.#dataDir.fault}`);
+      return;
+    }
+    await this.#file
+      .save(this.#engine)
+      .catch((err) => this.#log.error({ err, path }, "what streams learned could not be saved"));
+  }
+}
