@@ -3,7 +3,7 @@ import { BlockList, isIP, isIPv6 } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 
 export interface Address {
-  /** Without the brackets of IPv6. */
+  /** The host, without the brackets of IPv6. */
   host: string;
   port: number;
 }
@@ -14,7 +14,7 @@ loopback.addAddress("::1", "ipv6");
 
 const wildcards = new Set(["0.0.0.0", "::"]);
 
-/** One way to write each host: in lower case, without brackets or a last dot, addresses as short as they go, IPv4 as such. */
+/** Returns one spelling for each host: lower case, no brackets, no final dot, IPv6 in its shortest form, mapped IPv4 as IPv4. */
 function normal(host: string): string {
   const bare = host.replace(/^\[|\]$/g, "").toLowerCase();
   if (!isIPv6(bare)) return bare.replace(/\.$/, "");
@@ -25,13 +25,13 @@ function normal(host: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
-/** Of `host:port` or `[v6]:port`. */
+/** Parses `host:port` or `[v6]:port`. */
 export function parseListen(endpoint: string): Address {
   const at = endpoint.lastIndexOf(":");
   return { host: normal(endpoint.slice(0, at)), port: Number(endpoint.slice(at + 1)) };
 }
 
-/** Of an http(s) URL. */
+/** Returns the address of an http or https URL. */
 export function parseTarget(url: string): Address {
   const { hostname: host, port, protocol } = new URL(url);
   return { host: normal(host), port: port ? Number(port) : protocol === "https:" ? 443 : 80 };
@@ -50,16 +50,16 @@ function isLocalName(host: string): boolean {
   return host === "localhost" || host.endsWith(".localhost");
 }
 
-/** Of this machine's interfaces. */
+/** Returns the addresses of this machine's interfaces. */
 function ownAddresses(): string[] {
   return Object.values(networkInterfaces()).flatMap(
     (list) => list?.map(({ address }) => normal(address)) ?? [],
   );
 }
 
-/** To which a connection may go. Names beyond this machine's own are not resolved. */
+/** Returns the addresses to which a connection may go. Only names of this machine are resolved. */
 function addressesOf(host: string): string[] {
-  // As Linux takes an address that is none.
+  // Linux connects to the unspecified address as to the loopback.
   if (host === "0.0.0.0") return ["127.0.0.1"];
   if (host === "::") return ["::1"];
   if (isLocalName(host)) return ["127.0.0.1", "::1"];
@@ -67,13 +67,13 @@ function addressesOf(host: string): string[] {
   return isIP(host) ? [host] : [];
 }
 
-/** A connection to the address ends at the listener. */
+/** Whether a connection to the address ends at the listener. */
 function takes(listener: string, address: string): boolean {
   if (!isWildcard(listener)) return addressesOf(listener).includes(address);
   return isLoopback(address) || ownAddresses().includes(address);
 }
 
-/** Two listeners that the system would not let live together, or let shadow each other. Port 0 is any free port. */
+/** Whether the system would refuse one of the two listeners, or let one shadow the other. Port 0 is any free port. */
 export function listenersClash(a: Address, b: Address): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   return (
@@ -84,7 +84,7 @@ export function listenersClash(a: Address, b: Address): boolean {
   );
 }
 
-/** A connection to `target` may end at the listener. */
+/** Whether a connection to `target` may end at the listener. */
 export function reaches(target: Address, listener: Address): boolean {
   if (target.port !== listener.port || listener.port === 0) return false;
   return (

@@ -1,24 +1,24 @@
-/** A step of the machine's clock that is believed at once: clocks are set right by seconds all the time. */
+/** The largest step of the machine's clock that is accepted at once: clocks are corrected by seconds all the time. */
 const toleratedMs = 120_000;
-/** A greater step is believed once it has lasted for so long. */
+/** How long a larger step must last before it is accepted. */
 const believedAfterMs = 300_000;
 
 /**
- * The time of day, without errors of the machine's clock that pass. That clock steps, in either direction and by any
- * amount, when somebody or NTP sets it. After a great step this one goes on as before, by the monotonic clock, until the
- * machine's clock has kept to its new time for five minutes.
+ * The time of day without passing errors of the machine's clock, which steps in either direction and by any amount when
+ * somebody or NTP sets it. After a large step, this clock continues on the monotonic clock until the machine's clock has kept to
+ * its new time for five minutes.
  *
- * It is for times that are stored and compared later. Durations use `performance.now()`, and the machine's own clock is for
- * what others compare with theirs: tokens, certificates, the audit log.
+ * Use it for times that are stored and compared later, `performance.now()` for durations, and the machine's own clock for what
+ * others compare with theirs, such as tokens and certificates.
  */
 export class SteadyClock {
   readonly #wall: () => number;
   readonly #elapsed: () => number;
-  /** How far the wall clock is ahead of the monotonic one, as it is believed. */
+  /** The accepted difference between the wall clock and the monotonic one. */
   #lead: number;
-  /** A lead that differs too much to be believed yet, and when it was first seen. */
+  /** A difference that is too new to be accepted, and when it was first seen. */
   #doubted: { lead: number; since: number } | undefined;
-  /** Since when the wall clock has not stepped, as far as is known. */
+  /** The time since which the wall clock has not stepped, as far as is known. */
   #evenSince: number;
 
   /**
@@ -32,13 +32,13 @@ export class SteadyClock {
     this.#lead = wall() - this.#evenSince;
   }
 
-  /** Milliseconds since 1970. */
+  /** Returns milliseconds since 1970. */
   now(): number {
     const [wall, elapsed] = [this.#wall(), this.#elapsed()];
     return this.#believes(wall - elapsed, elapsed) ? wall : Math.round(elapsed + this.#lead);
   }
 
-  /** For how many milliseconds the machine's clock has run without a great step; undefined while it is not believed. */
+  /** Returns the milliseconds for which the machine's clock has run without a large step; undefined while a step is in doubt. */
   evenFor(): number | undefined {
     const elapsed = this.#elapsed();
     return this.#believes(this.#wall() - elapsed, elapsed) ? elapsed - this.#evenSince : undefined;
@@ -64,5 +64,5 @@ function isNear(a: number, b: number): boolean {
   return Math.abs(a - b) <= toleratedMs;
 }
 
-/** The process's own. */
+/** The clock of this process. */
 export const steadyClock = new SteadyClock();

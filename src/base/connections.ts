@@ -5,38 +5,38 @@ import { type Owner, Shares } from "./shares.ts";
 
 interface Open {
   owner: Owner;
-  /** In flight. */
+  /** Number of requests in flight. */
   requests: number;
-  /** When its last request ended, by `performance.now()`. */
+  /** The value of `performance.now()` when its last request ended. */
   idleSince: number;
 }
 
 /**
- * Requests that a connection of HTTP/1.1 may have unanswered. Few clients send one before the answer to the one before has come;
- * Node reads up to 2 MiB at a time, which may be a hundred thousand of them.
+ * The number of unanswered requests that an HTTP/1.1 connection may have. Few clients pipeline; Node.js reads up to 2 MiB at a
+ * time, which may hold a hundred thousand requests.
  */
 export const maxPipelined = 500;
 
 export interface ConnectionsOptions {
   /** A connection with more requests in flight is closed. */
   maxInFlight?: number;
-  /** A connection keeps its place for so many milliseconds after a request. */
+  /** A connection keeps its place for this many milliseconds after a request. */
   settledMs?: number;
-  /** Closes an idle connection for a newcomer. */
+  /** Closes an idle connection to make room for a new one. */
   displace?(socket: Socket): void;
 }
 
 /**
- * The open connections of a listener, shared out among the peers: one alone gets seven eighths of them, two get seven
- * fifteenths each. A newcomer for which there is no room takes the place of the connection that has been idle for longest,
- * of its own peer or of one that has as many. So those who connect and send nothing keep nobody out.
+ * The open connections of a listener, shared out among peers: a single peer gets at most seven eighths of them, two peers get
+ * seven fifteenths each. If there is no room for a new connection, it takes the place of the one that has been idle for longest
+ * among those of its own peer and of peers with at least as many. So peers that connect and send nothing keep nobody out.
  */
 export class Connections {
   readonly #shares: Shares;
   readonly #maxInFlight: number;
   readonly #settledMs: number;
   readonly #displace: (socket: Socket) => void;
-  /** The one that has been idle for longest comes before the others that are idle. */
+  /** Among idle connections, the one that has been idle for longest comes first. */
   readonly #open = new Map<Socket, Open>();
   #refused = 0;
   #displaced = 0;
@@ -59,12 +59,12 @@ export class Connections {
     return this.#open.size;
   }
 
-  /** Newcomers that were closed since the start, and idle connections that were closed for a newcomer. */
+  /** The number of new connections that were refused since the start, and of idle ones that were closed to make room. */
   get counts(): { refused: number; displaced: number } {
     return { refused: this.#refused, displaced: this.#displaced };
   }
 
-  /** Returns false for a connection that was closed because there is no room for it. */
+  /** Admits a connection. Returns false if it was closed because there is no room for it. */
   admit(socket: Socket): boolean {
     const owner = { peer: peerOf(socket.remoteAddress), tenant: undefined };
     while (this.#shares.room(owner) < 1) {
@@ -84,7 +84,7 @@ export class Connections {
     return true;
   }
 
-  /** A request begins: the connection is idle no more. Returns false if it was closed now, for having too many. */
+  /** Marks the beginning of a request. Returns false if the connection was closed because it has too many. */
   begin(socket: Socket): boolean {
     const open = this.#open.get(socket);
     if (open === undefined) return true;
@@ -104,7 +104,7 @@ export class Connections {
     this.#open.set(socket, open);
   }
 
-  /** Of peers with at least so many connections. */
+  /** Returns the connection that has been idle for longest, of peers with at least `held` connections. */
   #longestIdle(held: number): Socket | undefined {
     const settled = performance.now() - this.#settledMs;
     for (const [socket, { owner, requests, idleSince }] of this.#open) {
@@ -121,11 +121,11 @@ export class Connections {
   }
 }
 
-/** Keeps the connections of a server of HTTP/1.1 within a limit. */
+/** Keeps the connections of an HTTP/1.1 server within a limit. */
 export function limitConnections(server: HttpServer, limit: number): Connections {
   const connections = new Connections(limit, { maxInFlight: maxPipelined });
   server.on("connection", (socket: Socket) => connections.admit(socket));
-  // Before the listener that answers, which need not answer on a connection that is closed now.
+  // This listener comes before the one that answers, which need not answer on a connection that is closed here.
   server.prependListener("request", ({ socket }, response) => {
     connections.begin(socket);
     response.once("close", () => connections.end(socket));

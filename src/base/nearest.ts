@@ -1,6 +1,6 @@
 /**
- * Damerau-Levenshtein distance in its restricted form (optimal string alignment): insertions, deletions,
- * substitutions and swaps of neighbours, no part edited twice. O(|a| |b|); callers bound the lengths.
+ * Returns the restricted Damerau-Levenshtein distance (optimal string alignment): the number of insertions, deletions,
+ * substitutions and swaps of neighbours, with no part edited twice. It takes O(|a| |b|); callers bound the lengths.
  */
 export function distance(a: string, b: string): number {
   let beforeLast: number[] = [];
@@ -21,7 +21,7 @@ export function distance(a: string, b: string): number {
   return last[b.length]!;
 }
 
-/** The candidate that `word` was probably meant to be: at most a third of its letters differ, but two may always. */
+/** Returns the candidate that `word` was probably meant to be. At most a third of its letters may differ, or two in any case. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length > 100) return undefined;
   let limit = Math.min(Math.max(2, Math.floor(word.length / 3)), word.length - 1);

@@ -3,8 +3,8 @@ import { isIPv6 } from "node:net";
 const ipv4 = /^[\d.]+$/;
 
 /**
- * The sender that an address stands for, when limits are shared out: IPv4 as it is, also where a socket for both families
- * shows it as IPv6; of IPv6 the /64, which is what one host or customer is given.
+ * Returns the sender that an address stands for when limits are shared out. IPv4 addresses stand for themselves, even if a
+ * dual-stack socket shows them as IPv6; an IPv6 address stands for its /64, which one host or customer is given.
  */
 export function peerOf(address: string | undefined): string {
   if (address === undefined) return "";
@@ -22,7 +22,7 @@ export function peerOf(address: string | undefined): string {
     .join(":")}::/64`;
 }
 
-/** Without the prefix by which a socket for both families shows IPv4. */
+/** Returns the address without the prefix with which a dual-stack socket shows IPv4. */
 export function bareAddress(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/i, "");
 }

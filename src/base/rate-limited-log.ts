@@ -1,10 +1,10 @@
 const quietMs = 10_000;
 
-/** Writes one line per kind in 10 s, with the number of occurrences that it stands for. */
+/** Writes at most one line per kind in 10 s. Each line has the number of occurrences that it stands for. */
 export class RateLimitedLog {
   readonly #kinds = new Map<string, { until: number; pending: number }>();
 
-  /** @param kind one of a few. */
+  /** @param kind one of few; each is remembered. */
   say(kind: string, write: (times: number) => void): void {
     const now = performance.now();
     const seen = this.#kinds.get(kind) ?? { until: 0, pending: 0 };

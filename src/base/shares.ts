@@ -1,18 +1,18 @@
-/** A sender may hold so many times what is free, and all senders of a tenant together so many times. */
+/** How many times the free part one sender may hold, and all senders of one tenant together. */
 const perSender = 7;
 const perTenant = 15;
 
-/** Whoever holds a part of something limited. Before a sender is authenticated, it has no tenant. */
+/** The holder of a part of something limited. A sender has no tenant before it is authenticated. */
 export interface Owner {
-  /** As `peerOf` gives it. */
+  /** The result of `peerOf`. */
   peer: string;
   tenant: string | undefined;
 }
 
 /**
- * Shares out something limited, so that nobody can take all of it. A sender, which is an address within a tenant, may hold
- * at most seven times what is free, and a tenant fifteen times: one sender alone gets seven eighths, two get seven
- * fifteenths each, and something is always left for whoever comes next.
+ * Shares out something limited so that nobody can take all of it. A sender, which is an address within a tenant, may hold at
+ * most seven times what is free, and a tenant fifteen times. So a single sender gets seven eighths, two get seven fifteenths
+ * each, and something is always left for the next one.
  */
 export class Shares {
   readonly limit: number;
@@ -28,12 +28,12 @@ export class Shares {
     return this.#used;
   }
 
-  /** What the owner holds as a sender. */
+  /** Returns what the owner holds as a sender. */
   held(owner: Owner): number {
     return this.#bySender.get(senderKey(owner)) ?? 0;
   }
 
-  /** How much more `owner` may take now. */
+  /** Returns how much more `owner` may take now. */
   room(owner: Owner): number {
     const free = this.limit - this.#used;
     let room = share(perSender, free, this.held(owner));
@@ -43,7 +43,7 @@ export class Shares {
     return Math.max(0, Math.min(room, free));
   }
 
-  /** Takes `amount`, or gives it back where it is negative. */
+  /** Takes `amount`, or returns it if it is negative. */
   take(owner: Owner, amount: number): void {
     if (amount === 0) return;
     this.#used += amount;
@@ -52,7 +52,7 @@ export class Shares {
   }
 }
 
-/** The most that may be added to `held` so that it stays within `times` what is free then. */
+/** Returns the most that may be added to `held` so that it stays within `times` what is free afterwards. */
 function share(times: number, free: number, held: number): number {
   return Math.ceil((times * free - held) / (times + 1));
 }

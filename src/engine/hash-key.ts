@@ -1,6 +1,6 @@
 /**
- * The secret that the engine's hashes come from. Without it nobody can choose a text that is taken for a known one, or
- * records that all meet in one place of a table.
+ * The secret that the engine's hashes derive from. Nobody without it can choose a text that is taken for a known one, or records
+ * that all collide in one place of a table.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -22,21 +22,21 @@ const size = 32;
 const key = "detect.key_file";
 const remedy = "make one with `openssl rand -hex 32`";
 
-/** Of replays, and of the library, unless they are given a key. It is documented, so that anybody can repeat a replay. */
+/** The key of replays and of the library by default. It is documented, so that anyone can repeat a replay. */
 const publicHashKey = new Uint8Array(size);
 
-/** Tells keys apart without revealing them. */
+/** Returns a fingerprint that tells keys apart without revealing them. */
 export function fingerprintOf(hashKey: Uint8Array): string {
   return native.chacha20(hashKey, 0, new Uint8Array(12), 8).toString("hex");
 }
 
-/** The key that `detect.key_file` names; the public one if it names none. @throws {ConfigError} */
+/** Returns the key in `detect.key_file`, or the public one if that is not set. @throws {ConfigError} */
 export function configuredHashKey({ key_file }: Pick<DetectConfig, "key_file">): Uint8Array {
   return key_file === undefined ? publicHashKey : readKey(key_file);
 }
 
 /**
- * What `detect.key_file` names; else the installation's own key, in `data_dir`, which is made if there is none yet.
+ * Returns the key in `detect.key_file`, or the installation's own key in `data_dir`, which is created if it does not exist.
  * @throws {ConfigError}
  */
 export function installationHashKey({ data_dir, detect }: Pick<Config, "data_dir" | "detect">): Uint8Array {
@@ -57,7 +57,8 @@ export function installationHashKey({ data_dir, detect }: Pick<Config, "data_dir
 }
 
 /**
- * Makes a file with a random key, for this user alone: whole, or not at all. Other processes are kept out of the folder.
+ * Creates a file with a random key that only this user can read, whole or not at all. The lock of the folder keeps other
+ * processes out.
  */
 function makeKey(file: string): void {
   if (existsSync(file)) return;

@@ -1,19 +1,19 @@
-/** What streams have learned, kept in a file over restarts. */
+/** Keeps what streams have learned in a file over restarts. */
 import { webcrypto } from "node:crypto";
 import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Config, DetectConfig } from "../config/schema.ts";
 import type { Engine } from "./engine.ts";
 
-/** Raised when the bytes of a snapshot change their meaning. */
+/** The version of the file format. It is raised whenever the bytes of a snapshot change their meaning. */
 const format = 5;
 const magic = "driftlock-engine-snapshot";
 
 const maxHeaderSize = 64 * 2 ** 10;
 const maxSize = 2 ** 30;
 
-/** What baselines depend on: under other settings they would not be what they claim to be. */
-function settingsOf(detect: DetectConfig, keyFingerprint: string): Record<string, unknown> {
+/** Returns the settings that baselines depend on. A snapshot under other settings cannot be used. */
+function snapshotSettings(detect: DetectConfig, keyFingerprint: string): Record<string, unknown> {
   return {
     "detect.stream_by": detect.stream_by,
     "detect.baseline.records": detect.baseline.records,
@@ -34,19 +34,20 @@ interface Header {
   sha256: string;
 }
 
-/** Off the event loop: a snapshot may have hundreds of megabytes. */
+/** Hashes off the event loop, because a snapshot may have hundreds of megabytes. */
 async function sha256(bytes: Buffer): Promise<string> {
   return Buffer.from(await webcrypto.subtle.digest("SHA-256", bytes)).toString("hex");
 }
 
+/** What became of loading a snapshot. */
 export type SnapshotLoad =
   | { kind: "restored"; savedAt: string }
   /** There is no file yet. */
   | { kind: "none" }
-  /** There is one that is of no use; `reason` says why, for people. */
+  /** The file cannot be used; `reason` says why, for people. */
   | { kind: "refused"; reason: string };
 
-/** The file `engine.snapshot` in `data_dir`: one line of JSON that says what it is, then the engine's bytes. */
+/** The file `engine.snapshot` in `data_dir`: one line of JSON that describes it, then the engine's bytes. */
 export class SnapshotFile {
   readonly path: string;
   readonly #detect: DetectConfig;
@@ -59,7 +60,7 @@ export class SnapshotFile {
 
   /**
    * Restores an engine that has judged nothing yet.
-   * @throws {Error} of the file system, but for a file that is not there.
+   * @throws {Error} of the file system, unless the file is missing.
    */
   async load(engine: Engine): Promise<SnapshotLoad> {
     const file = await open(this.path).catch((error: NodeJS.ErrnoException) => {
@@ -92,8 +93,8 @@ export class SnapshotFile {
   }
 
   /**
-   * Saves what the engine holds now. The file is the old one or the new one, never a part; calls that overlap share one.
-   * @throws {Error} of the file system, or where the snapshot is larger than 1 GiB; the old file stays.
+   * Saves what the engine has learned. The file is the old or the new one, never a part. Calls that overlap share one run.
+   * @throws {Error} of the file system, or if the snapshot is larger than 1 GiB; the old file stays.
    */
   save(engine: Engine): Promise<void> {
     this.#saving ??= this.#save(engine).finally(() => {
@@ -102,7 +103,7 @@ export class SnapshotFile {
     return this.#saving;
   }
 
-  /** Resolves once nothing is being saved, whatever became of it. */
+  /** Resolves once nothing is being saved, whether that succeeded or not. */
   async saved(): Promise<void> {
     await this.#saving?.catch(() => undefined);
   }
@@ -125,7 +126,7 @@ export class SnapshotFile {
     await mkdir(dirname(this.path), { recursive: true });
     const temporary = `${this.path}.tmp`;
     try {
-      // It holds pieces of records: for this user alone.
+      // It contains pieces of records, so only this user may read it.
       const file = await open(temporary, "w", 0o600);
       try {
         await file.writeFile(`${JSON.stringify(header)}\n`);
@@ -143,7 +144,7 @@ export class SnapshotFile {
   }
 
   #settings(engine: Engine): Record<string, unknown> {
-    return settingsOf(this.#detect, engine.keyFingerprint);
+    return snapshotSettings(this.#detect, engine.keyFingerprint);
   }
 }
 
@@ -165,7 +166,7 @@ function parseHeader(line: Buffer): Header | undefined {
   }
 }
 
-/** Makes a rename last over a loss of power, where the system can. */
+/** Makes a rename survive a loss of power, if the system can. */
 async function syncDirectory(path: string): Promise<void> {
   if (process.platform === "win32") return;
   const directory = await open(path, "r");

@@ -7,12 +7,12 @@ const names: Readonly<Record<number, string>> = {
   6: "ALREADY_EXISTS",
 };
 
-/** Of any status on the wire, also of those that this process does not give itself. */
+/** Returns the name of any status on the wire, including those that this process never sends. */
 export function codeName(code: number): string {
   return names[code] ?? `status ${code}`;
 }
 
-/** A status from the wire as one that this process gives. */
+/** Maps a status from the wire to one that this process sends. */
 export function toCode(status: number): Code {
   return codes.has(status) ? (status as Code) : Code.UNKNOWN;
 }
@@ -26,12 +26,15 @@ const retryableCodes: ReadonlySet<Code> = new Set([
   Code.DATA_LOSS,
 ]);
 
-/** OTLP 1.11.0, Failures: the table of codes, and RESOURCE_EXHAUSTED where the server says that it can recover. */
+/**
+ * Whether a request may be sent again, by the table of codes in OTLP 1.11.0, Failures: RESOURCE_EXHAUSTED only if the server says
+ * that it can recover.
+ */
 export function isRetryable(code: Code, retryAfterMs: number | undefined): boolean {
   return retryableCodes.has(code) || (code === Code.RESOURCE_EXHAUSTED && retryAfterMs !== undefined);
 }
 
-/** OTLP 1.11.0, Retryable Response Codes of OTLP/HTTP; no other 4xx or 5xx may be sent again. */
+/** Whether a request may be sent again, by OTLP 1.11.0, Retryable Response Codes; no other 4xx or 5xx is retryable. */
 export function isRetryableHttp(status: number): boolean {
   return status === 429 || status === 502 || status === 503 || status === 504;
 }
@@ -49,7 +52,7 @@ const httpCodes: Readonly<Record<number, Code>> = {
   501: Code.UNIMPLEMENTED,
 };
 
-/** The gRPC code that tells what an HTTP status means; retryable exactly where the status is. */
+/** Returns the gRPC code with the meaning of an HTTP status. It is retryable exactly if the status is. */
 export function httpCode(status: number): Code {
   if (status >= 200 && status < 300) return Code.OK;
   if (isRetryableHttp(status)) return Code.UNAVAILABLE;

@@ -1,15 +1,15 @@
-/** JSON whose numbers keep all their digits, where JavaScript's would be rounded. */
+/** Parses JSON so that numbers keep all digits that JavaScript would round. */
 import { randomBytes } from "node:crypto";
 
 /**
- * Stands before the digits of such a number. No sender knows it, so no string of theirs looks like one. Its first character
- * is in no base64, hexadecimal or name, so that a field of such text refuses a number as well.
+ * The mark before the digits of such a number. No sender knows it, so none of their strings looks like a number. Its first
+ * character is not in base64, hexadecimal or names, so that fields of such text refuse a number as well.
  */
 const mark = `#${randomBytes(6).toString("base64url")}`;
 const open = Buffer.from(`"${mark}`);
 const close = Buffer.from('"');
 
-/** From so many characters on a number may have more digits than a double keeps. */
+/** A number of at least this many characters may have more digits than a double keeps. */
 const longNumber = 16;
 
 const quote = 0x22;
@@ -17,8 +17,8 @@ const backslash = 0x5c;
 const minus = 0x2d;
 
 /**
- * Parses JSON in UTF-8. Numbers that a double may not hold exactly become strings, which `exactNumber` recognises.
- * @throws {SyntaxError} for what is not JSON; {TypeError} for what is not UTF-8.
+ * Parses JSON in UTF-8. Numbers that a double may not hold exactly become strings, which `exactNumber` recognizes.
+ * @throws {SyntaxError} if the text is not JSON, and {TypeError} if it is not UTF-8.
  */
 export function parseJson(text: Uint8Array): unknown {
   const spans = longNumbers(text);
@@ -41,7 +41,7 @@ export function parseJson(text: Uint8Array): unknown {
   try {
     return JSON.parse(decode(marked));
   } catch {
-    // The complaint is to be about the text as it was sent.
+    // The error has to be about the text as it was sent.
     return JSON.parse(decode(text));
   }
 }
@@ -50,12 +50,12 @@ function decode(text: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(text);
 }
 
-/** The digits of a number that `parseJson` has kept as they were; undefined for any other value. */
+/** Returns the digits of a number that `parseJson` has kept; undefined for any other value. */
 export function exactNumber(value: unknown): string | undefined {
   return typeof value === "string" && value.startsWith(mark) ? value.slice(mark.length) : undefined;
 }
 
-/** Where those numbers begin and end that a double may not hold: they are long, or have an exponent. */
+/** Returns where the numbers that a double may not hold begin and end: they are long, or have an exponent. */
 function longNumbers(text: Uint8Array): number[] {
   const spans: number[] = [];
   for (let i = 0; i < text.length; i += 1) {
@@ -79,29 +79,29 @@ function isDigit(byte: number): boolean {
   return byte >= 0x30 && byte <= 0x39;
 }
 
-/** Digits, sign, point and exponent. */
+/** Whether the byte may be part of a number: a digit, a sign, a point or an exponent. */
 function isOfNumber(byte: number): boolean {
   return isDigit(byte) || byte === minus || byte === 0x2b || byte === 0x2e || (byte | 0x20) === 0x65;
 }
 
-/** As JSON writes it: anything else is left for the parser to refuse. */
+/** Whether JSON allows the number; otherwise the parser refuses it. */
 function isNumber(bytes: Uint8Array): boolean {
   return /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(Buffer.from(bytes).toString("latin1"));
 }
 
-/** What stands before `end` would be a key, which a number cannot be. */
+/** Whether the text before `end` is a key, which a number cannot be. */
 function isKey(text: Uint8Array, end: number): boolean {
   let i = end;
   while (text[i] === 0x20 || text[i] === 0x09 || text[i] === 0x0a || text[i] === 0x0d) i += 1;
   return text[i] === 0x3a;
 }
 
-/** Longer than any integer of 64 bits, whatever its sign, point and zeros: a longer exponent is none. */
+/** The most digits that are computed: more than any 64-bit integer has, whatever its sign, point and zeros. */
 const maxExponent = 1_000;
 
 /**
- * The integer that a decimal stands for, such as "17", "1.70e1" or "-0"; undefined for one that is not integral, and for
- * what is no decimal. Integers beyond 64 bits are given as some integer beyond 64 bits.
+ * Returns the integer that a decimal such as "17", "1.70e1" or "-0" stands for; undefined if it is not integral, or not a
+ * decimal. An integer beyond 64 bits is returned as some integer beyond 64 bits.
  */
 export function integerOf(decimal: string): bigint | undefined {
   const match = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(decimal);

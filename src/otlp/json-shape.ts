@@ -1,9 +1,9 @@
 import { Code, ExportError } from "./protocol.ts";
 
-/** Levels of arrays and objects: 30 levels of nested attribute values, and less than protobuf parsers' limit of 100. */
+/** The most levels of arrays and objects: 30 levels of nested attribute values, which is below the 100 of protobuf parsers. */
 export const maxJsonDepth = 128;
 
-/** Bytes looked at before others may run. */
+/** How many bytes are read before other work may run. */
 const slice = 2 ** 20;
 
 const quote = 0x22;
@@ -16,9 +16,9 @@ const openBrace = 0x7b;
 const closeBrace = 0x7d;
 
 /**
- * Looks at JSON text before it is parsed, since what a parser builds may be 20 times as large as its text.
- * @returns an upper limit on the values and keys in it.
- * @throws {ExportError} INVALID_ARGUMENT when it is nested too deeply.
+ * Estimates the size of JSON text before it is parsed, because the parsed objects may be 20 times as large as the text.
+ * @returns an upper limit on the number of values and keys in it.
+ * @throws {ExportError} INVALID_ARGUMENT if it is nested too deeply.
  */
 export async function countJsonValues(text: Buffer): Promise<number> {
   let depth = 0;

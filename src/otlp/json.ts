@@ -1,8 +1,8 @@
 /**
- * OTLP/JSON of an Export*ServiceRequest as protobuf (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding): the
- * JSON mapping of proto3, but for trace and span ids, which are hexadecimal. It is written straight from the parsed text,
- * in one pass, so that its cost is linear in the text and an error knows its path. The library's own `fromJson` rounds
- * bare numbers of 64 bits, refuses a request for half a surrogate, and passes over enumerations that it does not know.
+ * Converts an Export*ServiceRequest from OTLP/JSON to protobuf. OTLP/JSON is the JSON mapping of proto3 with hexadecimal trace and
+ * span ids (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding). Protobuf is written from the parsed text in one pass,
+ * so that the cost is linear in the text and an error knows its path. The library's own `fromJson` rounds bare 64-bit numbers,
+ * refuses a request because of half a surrogate, and ignores unknown names of enumerations.
  */
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
@@ -18,7 +18,7 @@ const requestSchema: Readonly<Record<Signal, DescMessage>> = {
   metrics: ExportMetricsServiceRequestSchema,
 };
 
-/** @throws {ExportError} INVALID_ARGUMENT that names the JSON path. */
+/** Converts a request. @throws {ExportError} INVALID_ARGUMENT that names the JSON path. */
 export function otlpJsonToProtobuf(signal: Signal, text: Uint8Array): Uint8Array {
   let json: unknown;
   try {
@@ -30,7 +30,7 @@ export function otlpJsonToProtobuf(signal: Signal, text: Uint8Array): Uint8Array
   try {
     writerOf(requestSchema[signal])(writer, json);
   } catch (cause) {
-    if (cause instanceof Misfit) throw invalid(cause.message, cause);
+    if (cause instanceof ValidationError) throw invalid(cause.message, cause);
     throw cause;
   }
   return writer.finish();
@@ -40,8 +40,8 @@ function invalid(message: string, cause: unknown): ExportError {
   return new ExportError(Code.INVALID_ARGUMENT, message, undefined, { cause });
 }
 
-/** A value that its field cannot take. The path to it is put together on the way out. */
-class Misfit extends Error {
+/** Thrown for a value that its field does not accept. Its path is put together while the stack unwinds. */
+class ValidationError extends Error {
   readonly #complaint: string;
   #path = "";
 
@@ -64,8 +64,8 @@ class Misfit extends Error {
 
 const mostShown = 40;
 
-function misfit(expected: string, value: unknown): Misfit {
-  return new Misfit(`expected ${expected}, got ${shown(value)}`);
+function misfit(expected: string, value: unknown): ValidationError {
+  return new ValidationError(`expected ${expected}, got ${shown(value)}`);
 }
 
 function shown(value: unknown): string {
@@ -79,7 +79,7 @@ type Write = (writer: BinaryWriter, value: unknown) => void;
 
 interface Field {
   readonly desc: DescField;
-  /** Tag and value; not called with null. */
+  /** Writes tag and value. It is not called with null. */
   readonly write: Write;
 }
 
@@ -98,11 +98,11 @@ function writerOf(desc: DescMessage): Write {
       try {
         field.write(writer, (json as Record<string, unknown>)[key]);
       } catch (error) {
-        throw error instanceof Misfit ? error.within(key) : error;
+        throw error instanceof ValidationError ? error.within(key) : error;
       }
     }
   };
-  // Before its fields are looked at: messages may be within themselves.
+  // It is stored before its fields are read, because messages may contain themselves.
   writers.set(desc, write);
   for (const field of desc.fields) {
     const entry = { desc: field, write: fieldWriter(field) };
@@ -111,7 +111,7 @@ function writerOf(desc: DescMessage): Write {
   return write;
 }
 
-/** The keys that the schema knows and that have a value, by field number: as protobuf is usually written. */
+/** Returns the known keys that have a value, in order of field numbers, as protobuf is usually written. */
 function inOrder(fields: ReadonlyMap<string, Field>, json: Record<string, unknown>): [string, Field][] {
   const found: [string, Field][] = [];
   let last = 0;
@@ -126,10 +126,11 @@ function inOrder(fields: ReadonlyMap<string, Field>, json: Record<string, unknow
   if (!sorted) found.sort(([, a], [, b]) => a.desc.number - b.desc.number);
   for (let i = 1; i < found.length; i += 1) {
     const [before, [key, { desc }]] = [found[i - 1]![1].desc, found[i]!];
-    if (before === desc) throw new Misfit("is set twice, by both of its names").within(key);
+    if (before === desc) throw new ValidationError("is set twice, by both of its names").within(key);
     if (desc.oneof === undefined) continue;
     const other = found.slice(0, i).find(([, field]) => field.desc.oneof === desc.oneof);
-    if (other) throw new Misfit(`is set besides ${other[0]}, and there may be one of them`).within(key);
+    if (other)
+      throw new ValidationError(`is set besides ${other[0]}, and there may be one of them`).within(key);
   }
   return found;
 }
@@ -160,12 +161,12 @@ function messageWriter(number: number, desc: DescMessage): Write {
   };
 }
 
-/** How a scalar is read from JSON, and written without its tag. */
+/** How a scalar is read from JSON, and how it is written without its tag. */
 interface Kind<T = unknown> {
   readonly wireType: WireType;
   read(value: unknown): T;
   write(writer: BinaryWriter, value: T): void;
-  /** What is not written where a field has no presence. */
+  /** The value that is left out if a field has no presence. */
   isDefault(value: T): boolean;
 }
 
@@ -203,7 +204,7 @@ function listWriter(field: DescField & { fieldKind: "list" }): Write {
       try {
         item(writer, value[i]);
       } catch (error) {
-        throw error instanceof Misfit ? error.within(i) : error;
+        throw error instanceof ValidationError ? error.within(i) : error;
       }
     }
     if (packed) writer.join();
@@ -312,7 +313,7 @@ const kinds: Readonly<Partial<Record<ScalarType, Kind>>> = {
       if (typeof value !== "string" || exactNumber(value) !== undefined) throw misfit("a string", value);
       return value;
     },
-    // Half a surrogate becomes U+FFFD, as it is encoded: no reason to refuse a request.
+    // Half a surrogate becomes U+FFFD when it is encoded. It is no reason to refuse a request.
     write: (writer, value: string) => writer.string(value),
     isDefault: (value) => value === "",
   } satisfies Kind<string>,

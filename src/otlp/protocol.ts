@@ -8,21 +8,21 @@ export const signals = ["logs", "traces", "metrics"] as const;
 /** A signal of OpenTelemetry: what a request carries. */
 export type Signal = (typeof signals)[number];
 
-/** Full gRPC method of a signal's Export call. */
+/** The full gRPC method of each signal's Export call. */
 export const grpcMethod: Readonly<Record<Signal, string>> = {
   logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
   traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
   metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
 };
 
-/** Path of a signal on an OTLP/HTTP endpoint. */
+/** The path of each signal on an OTLP/HTTP endpoint. */
 export const httpPath: Readonly<Record<Signal, string>> = {
   logs: "/v1/logs",
   traces: "/v1/traces",
   metrics: "/v1/metrics",
 };
 
-/** The gRPC status codes that Driftlock itself gives or interprets; numbers as on the wire. */
+/** The gRPC status codes that Driftlock sends or interprets, with their numbers on the wire. */
 export const Code = {
   OK: 0,
   CANCELLED: 1,
@@ -42,16 +42,16 @@ export const Code = {
 } as const;
 export type Code = (typeof Code)[keyof typeof Code];
 
-/** A consumer took the request, but for some records. Never a reason to send again. */
+/** Says that a consumer accepted a request except for some records. It is never a reason to send the request again. */
 export interface PartialSuccess {
-  /** Log records, spans or data points that were refused. */
+  /** Number of log records, spans or data points that were refused. */
   rejected: number;
   message: string;
 }
 
 /**
- * An export that failed as a whole. `retryAfterMs` set: the sender may try again, after so many milliseconds;
- * it becomes RetryInfo on gRPC and Retry-After on HTTP.
+ * Thrown for an export that failed as a whole. If `retryAfterMs` is set, the sender may try again after that many milliseconds:
+ * it becomes RetryInfo over gRPC and Retry-After over HTTP.
  */
 export class ExportError extends Error {
   override readonly name = "ExportError";
@@ -69,16 +69,17 @@ export class ExportError extends Error {
 export interface ExportRequest {
   signal: Signal;
   tenant: string;
-  /** The Export*ServiceRequest as protobuf bytes, decompressed. Nobody writes to it. */
+  /** The Export*ServiceRequest as uncompressed protobuf. Nobody writes to it. */
   body: Buffer;
-  /** Aborted when the sender has gone away or its deadline has passed. */
+  /** Aborted when the sender goes away or its deadline passes. */
   abort: AbortSignal;
   /** Counts bytes that the consumer made of the request, and holds until it answers, against the limit of all requests. */
   count(bytes: number): void;
 }
 
 /**
- * Takes a request and answers once it is safe: delivered, or kept. Resolves to the partial success to pass back, if any.
- * @throws {ExportError} when the request was not taken; nothing of it is kept then.
+ * Accepts a request. The promise resolves once the request is safe, which means delivered or stored, to the partial success to
+ * return, if any.
+ * @throws {ExportError} if the request was not accepted. Nothing of it is stored then.
  */
 export type Consumer = (request: ExportRequest) => Promise<PartialSuccess | undefined>;

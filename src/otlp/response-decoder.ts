@@ -1,4 +1,4 @@
-/** What a downstream's answer holds: partial success, status and how long to wait. All of it is from the network. */
+/** Reads responses of a downstream: partial success, status, and how long to wait. None of it can be trusted. */
 import {
   type DescMessage,
   fromBinary,
@@ -16,17 +16,26 @@ import { ExportMetricsServiceResponseSchema } from "../gen/opentelemetry/proto/c
 import { ExportTraceServiceResponseSchema } from "../gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import type { PartialSuccess, Signal } from "./protocol.ts";
 
-export type Encoding = "protobuf" | "json";
+/** How a response is encoded. */
+export type ResponseEncoding = "protobuf" | "json";
 
-/** More records than any request holds; the sum of what is said of a request's parts is still an int64. */
+/** More records than any request holds. The sum over the parts of a request still fits an int64. */
 const maxRejected = 2 ** 32;
 
-function decode<T extends DescMessage>(schema: T, bytes: Buffer, encoding: Encoding): MessageShape<T> {
+function decode<T extends DescMessage>(
+  schema: T,
+  bytes: Buffer,
+  encoding: ResponseEncoding,
+): MessageShape<T> {
   if (encoding === "protobuf") return fromBinary(schema, bytes);
   return fromJson(schema, JSON.parse(bytes.toString()) as JsonValue, { ignoreUnknownFields: true });
 }
 
-function rejectedRecords(signal: Signal, bytes: Buffer, encoding: Encoding): [bigint, string] | undefined {
+function rejectedRecords(
+  signal: Signal,
+  bytes: Buffer,
+  encoding: ResponseEncoding,
+): [bigint, string] | undefined {
   switch (signal) {
     case "logs": {
       const partial = decode(ExportLogsServiceResponseSchema, bytes, encoding).partialSuccess;
@@ -44,13 +53,13 @@ function rejectedRecords(signal: Signal, bytes: Buffer, encoding: Encoding): [bi
 }
 
 /**
- * The partial success in an Export*ServiceResponse. An answer that cannot be read holds none: the status has said
- * that the data was taken, and to send it again would double it.
+ * Returns the partial success in an Export*ServiceResponse. A response that cannot be read has none: its status says that the
+ * data was accepted, and sending it again would duplicate it.
  */
 export function readPartialSuccess(
   signal: Signal,
   bytes: Buffer,
-  encoding: Encoding,
+  encoding: ResponseEncoding,
 ): PartialSuccess | undefined {
   if (bytes.length === 0) return undefined;
   try {
@@ -68,13 +77,13 @@ export interface StatusDetails {
   retryAfterMs?: number | undefined;
 }
 
-/** A downstream may write any number, which neither a timer nor the answer to the sender could hold. */
+/** Limits a wait: a downstream may ask for any time, which neither a timer nor the response to the sender could hold. */
 function boundWait(milliseconds: number): number {
   return Math.min(maxTimerMs, Math.max(0, milliseconds));
 }
 
-/** A google.rpc.Status from `grpc-status-details-bin` or an HTTP error's body; nothing where it cannot be read. */
-export function readStatus(bytes: Buffer, encoding: Encoding): StatusDetails {
+/** Reads a google.rpc.Status from `grpc-status-details-bin` or the body of an HTTP error. It is empty if it cannot be read. */
+export function readStatus(bytes: Buffer, encoding: ResponseEncoding): StatusDetails {
   try {
     return encoding === "protobuf" ? readStatusProtobuf(bytes) : readStatusJson(bytes);
   } catch {
@@ -107,8 +116,9 @@ function readStatusJson(bytes: Buffer): StatusDetails {
 }
 
 /**
- * Retry-After, RFC 9110, 10.2.3: seconds or an HTTP date. Milliseconds from now, at most 24 days; undefined if it is neither.
- * @param now by the sender's clock, milliseconds since 1970: ours may be wrong
+ * Returns the milliseconds from now that Retry-After asks for (RFC 9110, 10.2.3), at most 24 days. It is a number of seconds or an
+ * HTTP date; the result is undefined if it is neither.
+ * @param now milliseconds since 1970 by the downstream's clock, because ours may be wrong.
  */
 export function readRetryAfter(header: string | undefined, now = Date.now()): number | undefined {
   if (header === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** What a sender is told, as bytes or as JSON: Export*ServiceResponse and google.rpc.Status, for both protocols. */
+/** Writes responses to senders as protobuf or JSON: Export*ServiceResponse and google.rpc.Status. */
 import {
   create,
   createRegistry,
@@ -15,12 +15,12 @@ import { ExportMetricsServiceResponseSchema } from "../gen/opentelemetry/proto/c
 import { ExportTraceServiceResponseSchema } from "../gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import type { ExportError, PartialSuccess, Signal } from "./protocol.ts";
 
-/** Characters of a message: it must fit the header limits of clients, 8 KiB where they are strict, escaped and twice. */
+/** The most characters of a message. Escaped, and sent twice, it has to fit the strictest header limits of clients, 8 KiB. */
 const maxMessage = 1_000;
 
 const registry = createRegistry(RetryInfoSchema);
 
-/** Export*ServiceResponse; without partial success it has no bytes at all. */
+/** Encodes an Export*ServiceResponse, which has no bytes at all without a partial success. */
 export function encodeResponse(signal: Signal, partial: PartialSuccess | undefined): Uint8Array {
   if (partial === undefined) return new Uint8Array(0);
   const rejected = BigInt(Math.trunc(partial.rejected));
@@ -56,6 +56,7 @@ const rejectedKey: Readonly<Record<Signal, string>> = {
   metrics: "rejectedDataPoints",
 };
 
+/** Returns an Export*ServiceResponse as JSON. */
 export function responseJson(signal: Signal, partial: PartialSuccess | undefined): JsonValue {
   if (partial === undefined) return {};
   return {
@@ -66,15 +67,17 @@ export function responseJson(signal: Signal, partial: PartialSuccess | undefined
   };
 }
 
+/** Encodes a google.rpc.Status, with RetryInfo if the sender may try again. */
 export function encodeStatus(error: ExportError): Uint8Array {
   return toBinary(StatusSchema, status(error));
 }
 
+/** Returns a google.rpc.Status as JSON. */
 export function statusJson(error: ExportError): JsonValue {
   return toJson(StatusSchema, status(error), { registry });
 }
 
-/** The message as it is sent. */
+/** Returns the error's message as it is sent. */
 export function statusMessage(error: ExportError): string {
   return truncate(error.message);
 }
@@ -89,7 +92,7 @@ function status(error: ExportError): MessageShape<typeof StatusSchema> {
   return message;
 }
 
-/** Well-formed: what is quoted of a body may be cut in the midst of a character, here or where it was read. */
+/** Truncates a text and makes it well-formed, because a quotation from a body may end within a character. */
 function truncate(text: string): string {
   const cut = text.length <= maxMessage ? text : `${text.slice(0, maxMessage - 1)}…`;
   return cut.toWellFormed();

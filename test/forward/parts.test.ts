@@ -10,7 +10,7 @@ import { Slots } from "../../src/forward/slots.ts";
 import { Replaceable } from "../../src/forward/transport/replaceable.ts";
 import { signals } from "../../src/otlp/protocol.ts";
 import {
-  type Encoding,
+  type ResponseEncoding,
   readPartialSuccess,
   readRetryAfter,
   readStatus,
@@ -21,7 +21,7 @@ import { forwardConfig, type Protocol, patient, statusBytes } from "./downstream
 describe("answers from the network", () => {
   const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
   const text = fc.json().map((json) => Buffer.from(json));
-  const encoding = fc.constantFrom<Encoding>("protobuf", "json");
+  const encoding = fc.constantFrom<ResponseEncoding>("protobuf", "json");
 
   it("are read or left, whatever they hold", () => {
     fc.assert(
