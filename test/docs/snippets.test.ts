@@ -20,7 +20,7 @@ import { shell } from "./shell.ts";
 const fences = allFences();
 const sections = new Set(keys.map(({ name }) => name.split(".")[0]!));
 /** Languages of blocks that are no input of any program, or of none that could be asked here. */
-const prose = new Set(["", "text", "ini"]);
+const prose = new Set(["", "text", "ini", "cpp"]);
 
 let folder: string;
 /** A folder of the project, so that programs can import it by its name. */
