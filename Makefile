@@ -25,31 +25,31 @@ export LLVM_PROFILE_FILE := /dev/null
 STORE ?= sqlite
 
 .PHONY: help
-help: ## this list
+help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
 
 .PHONY: run
-run: build ## the sidecar with its embedded store, under a demo load
+run: build ## run the sidecar under a demo load (ARGS="--receive.grpc.endpoint 127.0.0.1:5317")
 	@node scripts/demo.ts $(ARGS)
 
 .PHONY: build
-build: $(ADDON) dist/.stamp ## the addon and the TypeScript
+build: $(ADDON) dist/.stamp ## build the addon and the TypeScript
 
 .PHONY: test
-test: build test-native ## all tests but the end-to-end ones
+test: build test-native ## run all tests except the end-to-end tests
 	vitest run --coverage
 
 .PHONY: test-native
-test-native: build/$(NATIVE)/tests ## the native tests under address and undefined-behaviour sanitizers
+test-native: build/$(NATIVE)/tests ## run the native tests under address and undefined-behaviour sanitizers
 	@rm -f build/$(NATIVE)/*.profraw
 	LLVM_PROFILE_FILE=$(CURDIR)/build/$(NATIVE)/%p.profraw ctest --test-dir build/$(NATIVE) --output-on-failure --parallel 2
 
 .PHONY: golden
-golden: build ## the expected output in test/golden/expected anew, after a change that is meant to alter it
+golden: build ## write test/golden/expected anew, after a change that is meant to alter it
 	GOLDEN=renew vitest run test/golden
 
 .PHONY: coverage-native
-coverage-native: ## which lines of native/cbad and native/channels the native tests run; fails below NATIVE_COVERAGE (80) percent
+coverage-native: ## measure the line coverage of native/cbad and native/channels; fail below NATIVE_COVERAGE (80) percent
 	@$(MAKE) test-native NATIVE=clang
 	@$(MAKE) coverage-report
 
@@ -58,16 +58,16 @@ coverage-report: # of the latest test-native with NATIVE=clang
 	scripts/coverage-native.sh build/clang $(NATIVE_COVERAGE) native/cbad native/channels
 
 .PHONY: test-e2e
-test-e2e: build ## against a real OpenTelemetry Collector (wants Go)
+test-e2e: build ## run the tests with a real OpenTelemetry Collector (needs Go)
 	@if command -v go > /dev/null; then cd tools && go test ./otelload; fi
 	vitest run --config vitest.e2e.config.ts
 
 .PHONY: test-api
-test-api: src/gen/.stamp $(ADDON) ## schemathesis against the API on STORE=sqlite or postgres (wants Python)
+test-api: src/gen/.stamp $(ADDON) ## run schemathesis against the API with STORE=sqlite or postgres (needs Python)
 	node test/schemathesis/run.ts $(STORE) $(ARGS)
 
 .PHONY: fuzz
-fuzz: build/clang/fuzzers build ## what reads OTLP, OTLP/JSON and events, for FUZZ_SECONDS (150) in all
+fuzz: build/clang/fuzzers build ## fuzz the readers of OTLP, OTLP/JSON and events, for FUZZ_SECONDS (150) in all
 	@targets=(build/clang/*_fuzz); tests=(test/receive/fuzz.test.ts test/api/events-fuzz.test.ts); \
 	each=$$(( $(FUZZ_SECONDS) / ($${#targets[@]} + $${#tests[@]}) )); \
 	for target in "$${targets[@]}"; do \
@@ -77,60 +77,60 @@ fuzz: build/clang/fuzzers build ## what reads OTLP, OTLP/JSON and events, for FU
 	DRIFTLOCK_FUZZ_SECONDS=$$each vitest run --no-file-parallelism "$${tests[@]}"
 
 .PHONY: bench
-bench: build build/bench/.stamp ## the figures of docs/guides/sizing.md, side by side
+bench: build build/bench/.stamp ## measure the numbers of docs/guides/sizing.md
 	node bench/run.ts
 
 .PHONY: bench-soak
-bench-soak: build ## ten minutes before a downstream that comes and goes: counts and memory (ARGS="--minutes 10")
+bench-soak: build ## run with a downstream that comes and goes; check counts and memory (ARGS="--minutes 10")
 	node bench/soak.ts $(ARGS)
 
 .PHONY: bench-hostile
-bench-hostile: build ## ten minutes of honest senders beside hostile ones: throughput, probes and memory (ARGS="--minutes 10")
+bench-hostile: build ## run honest senders beside hostile ones; check throughput, probes and memory (ARGS="--minutes 10")
 	node bench/hostile.ts $(ARGS)
 
 .PHONY: bench-quality
-bench-quality: build ## how well it finds what is labelled, into docs/QUALITY.md
+bench-quality: build ## measure how well labelled anomalies are found, for docs/QUALITY.md
 	node bench/quality/run.ts
 
 .PHONY: lint
-lint: src/gen/.stamp ## types and style
+lint: src/gen/.stamp ## check types and style
 	tsc --noEmit -p tsconfig.json
 	biome check .
 	buf lint
 
 .PHONY: docs
-docs: src/gen/.stamp ## the generated pages of docs/reference/
+docs: src/gen/.stamp ## write the generated pages of docs/reference/
 	node scripts/reference.ts
 
 .PHONY: fmt
-fmt: node_modules/.stamp ## put the code into shape
+fmt: node_modules/.stamp ## format the code
 	biome check --write .
 
 .PHONY: prebuild
-prebuild: node_modules/.stamp ## the addon for this platform, under prebuilds/
+prebuild: node_modules/.stamp ## build the addon for this platform into prebuilds/
 	prebuildify --napi --strip --node-gyp $(CURDIR)/scripts/node-gyp.sh
 
 .PHONY: release
-release: prebuild build ## the npm package in release/, tried without a compiler, with its SBOM and provenance
+release: prebuild build ## build the npm package into release/ and try it, with SBOM and provenance
 	rm -rf release && mkdir release
 	npm pack --silent --pack-destination release > /dev/null
 	scripts/try-package.sh release/*.tgz
 	node scripts/attest.ts release/*.tgz
 
 .PHONY: docker
-docker: ## the container image
+docker: ## build the container image
 	docker build -t driftlock:$$(node -p 'require("./package.json").version') .
 
 .PHONY: pin
-pin: ## the Dockerfile's base images by the digests that they have now (wants docker with buildx, and the registry)
+pin: ## pin the Dockerfile's base images to their current digests (needs docker with buildx, and network access)
 	scripts/pin-images.sh Dockerfile
 
 .PHONY: ci-check
-ci-check: ## what CI runs
+ci-check: ## run what CI runs
 	.ci/run
 
 .PHONY: clean
-clean: ## removes what was built, not what was fetched
+clean: ## remove what was built, but not what was fetched
 	rm -rf build dist coverage prebuilds release src/gen
 
 node_modules/.stamp: package.json package-lock.json

@@ -1,7 +1,7 @@
 /**
- * `make run`: the sidecar with its live view, under the load of `driftlock generate`, which goes to wherever the sidecar
- * listens. What it forwards goes to the downstream that the configuration names, such as a real Collector; if it names none,
- * to a sink in here. Arguments are those of `driftlock run`; other senders may send meanwhile.
+ * Runs the sidecar with its live view under the load of `driftlock generate`, for `make run`. The load is sent to the addresses
+ * at which the sidecar listens, wherever its configuration moves them. The sidecar forwards to the downstream of its
+ * configuration, such as a real Collector, or else to a sink in this process. The arguments are those of `driftlock run`.
  */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ const loaded = load();
 if (!loaded?.sources.has("forward.endpoint")) {
   env.DRIFTLOCK_FORWARD_ENDPOINT = await startSink(loaded?.config.forward.protocol);
 }
-// A demo learns quickly: half a minute instead of minutes, with coarser limits.
+// The demo learns in half a minute instead of minutes, with coarser limits.
 if (!loaded?.sources.has("detect.baseline.records")) env.DRIFTLOCK_DETECT_BASELINE_RECORDS = "300";
 
 let stop = () => {};
@@ -40,7 +40,7 @@ const code = await dispatch(["run", "--view", ...args], {
 stop();
 process.exit(code);
 
-/** The configuration; undefined if something is wrong with it, which `run` tells then. */
+/** Loads the configuration. Returns undefined if it is invalid, which `run` reports. */
 function load(): Loaded | undefined {
   try {
     const { file, flags } = readOptions(args, { switches: ["view"], config: true }).config;
@@ -50,7 +50,7 @@ function load(): Loaded | undefined {
   }
 }
 
-/** Takes whatever comes. @returns its URL */
+/** Starts a receiver that accepts everything. @returns its URL */
 async function startSink(protocol: Config["forward"]["protocol"] = "grpc"): Promise<string> {
   const { receive } = configSchema.parse({
     receive: { grpc: { endpoint: "127.0.0.1:0" }, http: { endpoint: "127.0.0.1:0" } },
@@ -60,7 +60,7 @@ async function startSink(protocol: Config["forward"]["protocol"] = "grpc"): Prom
   return `http://${addresses[protocol]}`;
 }
 
-/** Sends to the receiver that is open, by gRPC if there is a choice. */
+/** Starts the load, over gRPC if that receiver is enabled. */
 function startLoad(
   { grpc, http }: { grpc?: string | undefined; http?: string | undefined },
   config: Config,
@@ -76,11 +76,11 @@ function startLoad(
           ? "client_ca_file is set, and it has no certificate"
           : undefined;
   if (bound === undefined || reason !== undefined) {
-    process.stderr.write(`the demo sends nothing: ${reason}; send telemetry of your own\n`);
+    process.stderr.write(`The demo sends nothing: ${reason}. Send telemetry of your own.\n`);
     return;
   }
   const { host, port } = parseListen(bound);
-  // Certificates seldom name addresses.
+  // Certificates rarely contain addresses.
   const name = tls ? "localhost" : isWildcard(host) ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
   const load = spawn(
     process.execPath,
@@ -91,7 +91,7 @@ function startLoad(
       `${tls ? "https" : "http"}://${name}:${port}`,
       "--protocol",
       grpc === undefined ? "http" : "grpc",
-      // The address is this machine's, whichever it is.
+      // The address belongs to this machine, whichever it is.
       "--allow-remote",
       "--rate",
       "600",
@@ -105,7 +105,7 @@ function startLoad(
   stop = () => load.kill();
 }
 
-/** Something strange each quarter of a minute, once the streams have learned. */
+/** Schedules an anomaly every quarter of a minute, once the streams have learned. */
 function schedule(): string[] {
   const kinds = [
     "new-error",

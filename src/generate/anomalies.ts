@@ -1,4 +1,4 @@
-/** The anomalies that can be injected, by name, and when. */
+/** Defines the anomalies that can be injected, and when. */
 import type { Signal } from "../otlp/protocol.ts";
 import type { Service } from "./shop.ts";
 
@@ -17,9 +17,9 @@ export const anomalyNames = [
 export type AnomalyName = (typeof anomalyNames)[number];
 
 interface Kind {
-  /** Signals that show it. */
+  /** The signals in which it is visible. */
   signals: readonly Signal[];
-  /** Where it strikes. */
+  /** The service that it concerns. */
   service: Service;
   summary: string;
 }
@@ -28,25 +28,25 @@ export const anomalyKinds: Readonly<Record<AnomalyName, Kind>> = {
   "new-error": {
     signals: ["logs"],
     service: "payments",
-    summary: "an error with a stack trace that was never seen, 8 times",
+    summary: "an error with a new stack trace, 8 times",
   },
   "secret-leak": {
     signals: ["logs"],
     service: "checkout",
-    summary: "a card number and a base64 blob in a log, 4 times",
+    summary: "a log contains a card number and base64 data, 4 times",
   },
-  latency: { signals: ["traces"], service: "inventory", summary: "database spans ten times as long" },
+  latency: { signals: ["traces"], service: "inventory", summary: "database spans take ten times as long" },
   "error-status": {
     signals: ["traces"],
     service: "inventory",
-    summary: "reservations end with an error never seen",
+    summary: "reservations end with a new error",
   },
   "missing-span": {
     signals: ["traces"],
     service: "checkout",
-    summary: "calls of payments without the span of payments beneath",
+    summary: "calls of payments lack the span of payments",
   },
-  burst: { signals: ["logs"], service: "inventory", summary: "each reservation logged 15 times over" },
+  burst: { signals: ["logs"], service: "inventory", summary: "each reservation is logged 15 times" },
   silence: {
     signals: ["logs", "traces", "metrics"],
     service: "notifications",
@@ -55,43 +55,43 @@ export const anomalyKinds: Readonly<Record<AnomalyName, Kind>> = {
   "metric-spike": {
     signals: ["metrics"],
     service: "inventory",
-    summary: "process.cpu.utilization close to 1",
+    summary: "process.cpu.utilization is close to 1",
   },
   "level-shift": {
     signals: ["metrics"],
     service: "inventory",
-    summary: "25 more used connections in db.client.connection.count",
+    summary: "db.client.connection.count has 25 more used connections",
   },
-  "new-field": { signals: ["logs"], service: "checkout", summary: "an attribute that logs never had" },
+  "new-field": { signals: ["logs"], service: "checkout", summary: "logs have a new attribute" },
 };
 
-/** An anomaly at its time; milliseconds of stream time since the start. */
+/** An anomaly with its time, in milliseconds of stream time since the start. */
 export interface Schedule {
   name: AnomalyName;
   start: number;
-  /** Exclusive. */
+  /** The end is exclusive. */
   end: number;
 }
 
 export interface Pace {
   signals: readonly Signal[];
-  /** Records a second of wall time. */
+  /** Records per second of wall time. */
   rate: number;
-  /** Stream time per wall time. */
+  /** Seconds of stream time per second of wall time. */
   speed: number;
 }
 
-/** Records until the streams of the shop have been learned at the default baseline, and more. */
+/** More records than the streams of the shop need to learn with the default baseline. */
 const learningRecords = 22_500;
 const everyMs = 20_000;
 
-/** Of an anomaly for which no duration was given. Metric points are rarer: a few of them must fall into it. */
+/** Returns the duration of an anomaly without one. It is long enough for a few points of metrics, which are rarer. */
 export function defaultDuration(name: AnomalyName, { speed }: Pace, scrapeInterval: number): number {
   const least = 10_000 * speed;
   return anomalyKinds[name].signals.includes("metrics") ? Math.max(least, 4 * scrapeInterval) : least;
 }
 
-/** One anomaly each 20 s of wall time once streams have been learned, all kinds in turn, up to `duration`. */
+/** Yields all kinds of anomalies in turn, one every 20 s of wall time once the streams have learned, up to `duration`. */
 export function* defaultSchedule(pace: Pace, scrapeInterval: number, duration: number): Generator<Schedule> {
   const names = anomalyNames.filter((name) =>
     anomalyKinds[name].signals.some((signal) => pace.signals.includes(signal)),

@@ -1,4 +1,4 @@
-/** Items as one Export*ServiceRequest, grouped by service. */
+/** Encodes items as one Export*ServiceRequest, grouped by service. */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ExportMetricsServiceRequestSchema } from "../gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
@@ -21,13 +21,13 @@ export class Encoder {
   readonly #label: boolean;
   readonly #resources = new Map<Service, MessageInitShape<typeof ResourceSchema>>();
 
-  /** `label`: records of anomalies carry `driftlock.truth`. */
+  /** @param label whether records of anomalies carry `driftlock.truth` */
   constructor(seed: string, label: boolean) {
     this.#seed = seed;
     this.#label = label;
   }
 
-  /** All `items` are of `signal`; those of a service keep their order. */
+  /** Encodes items, which must all be of `signal`. The items of a service keep their order. */
   encode(signal: Signal, items: readonly Item[]): Encoded {
     const groups = [...Map.groupBy(items, ({ service }) => service)];
     if (this.#label) for (const item of items) label(item);
@@ -89,7 +89,7 @@ export class Encoder {
   }
 }
 
-/** On a metric the label is metadata: as an attribute of the point it would make another stream of it. */
+/** Adds the label. On a metric it is metadata, since an attribute of the point would make it another stream. */
 function label(item: Item): void {
   if (item.truth === undefined) return;
   const labels = keyValues({ "driftlock.truth": item.truth });

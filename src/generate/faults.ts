@@ -1,4 +1,4 @@
-/** Texts that a stream has not seen: of errors, secrets and attributes. Each anomaly draws its own. */
+/** Makes texts that are new to a stream: errors, secrets and attributes. Each anomaly draws its own. */
 import type { Random } from "./random.ts";
 
 const nouns = ["Ledger", "Quota", "Refund", "Mandate", "Escrow", "Voucher", "Tariff", "Invoice"];
@@ -19,7 +19,7 @@ export interface Failure {
   trace: string;
 }
 
-/** A Java stack trace of classes that nothing else names. */
+/** Returns a Java stack trace of classes that nothing else names. */
 export function stackTrace(random: Random): Failure {
   const noun = random.pick(nouns);
   const verb = random.pick(verbs);
@@ -32,7 +32,7 @@ export function stackTrace(random: Random): Failure {
   return { type, message, trace: [`${type}: ${message}`, ...frames].join("\n") };
 }
 
-/** A number that passes the check of ISO/IEC 7812-1, of the range that card networks keep for tests. */
+/** Returns a number with the check digit of ISO/IEC 7812-1, from the range that card networks reserve for tests. */
 export function cardNumber(random: Random): string {
   const digits = `411111${Array.from({ length: 9 }, () => random.int(0, 9)).join("")}`;
   let sum = 0;

@@ -2,33 +2,33 @@ import { type AnomalyName, anomalyNames, type Schedule } from "./anomalies.ts";
 import { type Failure, fieldName, stackTrace } from "./faults.ts";
 import { Random } from "./random.ts";
 
-/** An anomaly that is going on. Times are microseconds of stream time since the start. */
+/** An active anomaly. Times are microseconds of stream time since the start. */
 export interface Injection {
   name: AnomalyName;
   end: number;
-  /** Its own numbers: what others draw does not depend on it. */
+  /** Its own random numbers, so that those of others do not depend on it. */
   random: Random;
-  /** When it sends records of its own, ascending. */
+  /** The times of its own records, in ascending order. */
   shots: number[];
-  /** What new-error throws. */
+  /** The error of new-error. */
   failure: Failure;
-  /** What new-field adds. */
+  /** The attribute of new-field. */
   field: string;
 }
 
 export interface Injected {
-  /** How often the anomaly came. */
+  /** How often the anomaly occurred. */
   times: number;
-  /** Records that belong to it. */
+  /** Number of records that belong to it. */
   records: number;
-  /** Records that were not sent because of it. */
+  /** Number of records that were not sent because of it. */
   withheld: number;
 }
 
-/** Records that an anomaly sends besides what it changes. */
+/** Number of records that an anomaly sends in addition to those that it changes. */
 const shots: Partial<Record<AnomalyName, number>> = { "new-error": 8, "secret-leak": 4 };
 
-/** Follows the schedule: what goes on at a time, and what has been done of it. */
+/** Follows the schedule: it knows which anomalies are active, and counts their records. */
 export class Injections {
   readonly #seed: string;
   readonly #schedule: Iterator<Schedule, void>;
@@ -39,20 +39,20 @@ export class Injections {
     anomalyNames.map((name) => [name, { times: 0, records: 0, withheld: 0 }]),
   );
 
-  /** `schedule` in the order of starts. */
+  /** @param schedule the anomalies in the order of their starts */
   constructor(schedule: Iterable<Schedule>, seed: string) {
     this.#seed = seed;
     this.#schedule = schedule[Symbol.iterator]();
     this.#next = this.#schedule.next().value ?? undefined;
   }
 
-  /** When something is due next: a start, or a record of an anomaly's own. */
+  /** The time of the next start, or of the next record that an anomaly sends. */
   get due(): number {
     const next = this.#next ? this.#next.start * 1_000 : Number.POSITIVE_INFINITY;
     return this.#active.reduce((least, { shots }) => Math.min(least, shots[0] ?? least), next);
   }
 
-  /** Moves on to `time` and gives the anomalies whose own records are due by then, each once a record. */
+  /** Advances to `time`. Returns the anomalies whose own records are due by then, once per record. */
   advance(time: number): Injection[] {
     this.#active = this.#active.filter(({ end, shots }) => end > time || shots.length > 0);
     while (this.#next !== undefined && this.#next.start * 1_000 <= time) {
@@ -69,12 +69,12 @@ export class Injections {
     });
   }
 
-  /** The anomaly of that name, where it goes on. */
+  /** Returns the anomaly of this name, if it is active. */
   find(name: AnomalyName): Injection | undefined {
     return this.#active.find((injection) => injection.name === name);
   }
 
-  /** Counts a record of an anomaly; gives its name, for the record's truth. */
+  /** Counts a record of an anomaly, and returns its name for the label of the record. */
   mark({ name }: Injection): AnomalyName {
     this.totals.get(name)!.records++;
     return name;

@@ -1,4 +1,4 @@
-/** The shop's metrics: one instrument gives one point a scrape. */
+/** Defines the metrics of the shop. An instrument yields one point per scrape. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   AggregationTemporality,
@@ -11,22 +11,22 @@ import { type Attributes, type Service, services } from "./shop.ts";
 
 type Metric = MessageInitShape<typeof MetricSchema>;
 
-/** What is known when the metrics are read. */
+/** The state of the shop when its metrics are read. */
 export interface Scrape {
   random: Random;
   startUnixNano: bigint;
   unixNano: bigint;
-  /** Seconds since the last one. */
+  /** Seconds since the last scrape. */
   seconds: number;
-  /** Of the day, 0 at midnight UTC to 1. */
+  /** Time of the day, from 0 at midnight UTC to 1. */
   day: number;
-  /** Calls the shop serves in a second. */
+  /** Calls that the shop serves per second. */
   load: number;
 }
 
 export interface Instrument {
   service: Service;
-  /** The anomaly that it can show; then `value` is asked with it. */
+  /** The anomaly in which this instrument can take part. */
   shows?: AnomalyName;
   read(scrape: Scrape, anomalous: boolean): Metric;
 }
@@ -39,13 +39,13 @@ interface Header {
   attributes?: Attributes;
 }
 
-/** Most samples of a distribution that one scrape draws; more calls than that share them. */
+/** Maximum number of samples of a distribution per scrape. If there are more calls, a sample stands for several. */
 const maxSamples = 64;
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
-/** Buckets of the exponential histogram grow by 2^(1/8). */
+/** The scale of the exponential histogram, whose buckets grow by 2^(1/8). */
 const scale = 3;
 
-/** Busy at two in the afternoon, quiet at night: from 0 to 1. */
+/** Returns the load at this time of the day, from 0 at two in the night to 1 at two in the afternoon. */
 function season(day: number): number {
   return 0.5 - 0.5 * Math.cos(2 * Math.PI * (day - 1 / 12));
 }
@@ -54,7 +54,7 @@ function head({ name, unit, description }: Header) {
   return { name, unit, description };
 }
 
-/** A cumulative point's; a gauge has no start. */
+/** Returns the times of a cumulative point. A gauge has no start. */
 function times({ startUnixNano, unixNano }: Scrape): { startTimeUnixNano: bigint; timeUnixNano: bigint } {
   return { startTimeUnixNano: startUnixNano, timeUnixNano: unixNano };
 }
@@ -86,7 +86,7 @@ function gauge(
   };
 }
 
-/** A sum of whole numbers. `next` gives the new total from the last one. */
+/** Creates a sum of whole numbers. `next` returns the new total, given the last one. */
 function sum(
   header: Header,
   isMonotonic: boolean,
@@ -120,7 +120,7 @@ function sum(
   };
 }
 
-/** Calls since the last scrape, and how long some of them took, each with the number of calls that it stands for. */
+/** Draws durations of calls since the last scrape, each with the number of calls that it stands for. */
 function calls(scrape: Scrape, share: number, median: number): [seconds: number, count: number][] {
   const { random } = scrape;
   const expected = scrape.load * share * scrape.seconds * (0.4 + season(scrape.day));
@@ -172,7 +172,7 @@ function exponentialHistogram(header: Header, share: number, median: number): In
     service: header.service,
     read(scrape) {
       for (const [seconds, times] of calls(scrape, share, median)) {
-        // Bucket i holds (2^(i/8), 2^((i+1)/8)].
+        // Bucket i contains (2^(i/8), 2^((i+1)/8)].
         const index = Math.ceil(Math.log2(seconds) * 2 ** scale) - 1;
         counts.set(index, (counts.get(index) ?? 0n) + BigInt(times));
         count += BigInt(times);
@@ -229,7 +229,7 @@ function summary(header: Header, share: number, median: number): Instrument {
   };
 }
 
-/** Each with its counts at zero. */
+/** Creates the instruments, with all counts at zero. */
 export function createInstruments(): Instrument[] {
   const cpu = services.map((service, i) =>
     gauge(

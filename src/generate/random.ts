@@ -1,4 +1,4 @@
-/** A 32-bit hash of `text`: FNV-1a, then the finaliser of MurmurHash3 so that neighbours share nothing. */
+/** Returns a 32-bit hash of `text`: FNV-1a, then the finaliser of MurmurHash3, so that similar texts have unrelated hashes. */
 function hash(text: string, basis: number): number {
   let h = 0x811c9dc5 ^ basis;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
@@ -8,8 +8,8 @@ function hash(text: string, basis: number): number {
 }
 
 /**
- * Random numbers for synthetic data: sfc32 (Doty-Humphrey, PractRand). The same seed gives the same numbers on every
- * machine; different seeds give streams that share nothing. Not for secrets.
+ * Generates random numbers for synthetic data with sfc32 (Doty-Humphrey, PractRand). The same seed yields the same numbers on
+ * every machine, and different seeds yield unrelated ones. They must not be used for secrets.
  */
 export class Random {
   #a: number;
@@ -33,12 +33,12 @@ export class Random {
     return sum >>> 0;
   }
 
-  /** Uniform in [0, 1). */
+  /** Returns a number that is uniformly distributed in [0, 1). */
   uniform(): number {
     return this.#next() / 2 ** 32;
   }
 
-  /** A whole number from `low` to `high`, both included. */
+  /** Returns a whole number from `low` to `high`, inclusive. */
   int(low: number, high: number): number {
     return low + Math.floor(this.uniform() * (high - low + 1));
   }
@@ -51,12 +51,12 @@ export class Random {
     return from[this.int(0, from.length - 1)]!;
   }
 
-  /** Mean 0, variance 1: Box-Muller, one of the pair. */
+  /** Returns a normally distributed number with mean 0 and variance 1, by the method of Box and Muller. */
   normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
 
-  /** `sigma` is the standard deviation of the logarithm. */
+  /** Returns a log-normally distributed number. @param sigma the standard deviation of the logarithm */
   logNormal(median: number, sigma: number): number {
     return median * Math.exp(sigma * this.normal());
   }
@@ -77,7 +77,7 @@ export class Random {
       .slice(0, digits);
   }
 
-  /** In the form of a version 4 UUID. */
+  /** Returns an ID in the form of a UUID of version 4. */
   uuid(): string {
     const h = this.hex(30);
     return `${h.slice(0, 8)}-${h.slice(8, 12)}-4${h.slice(12, 15)}-a${h.slice(15, 18)}-${h.slice(18)}`;

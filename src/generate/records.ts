@@ -1,4 +1,4 @@
-/** Synthetic records on their way to a request. */
+/** Creates synthetic records. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { AnyValueSchema, KeyValueSchema } from "../gen/opentelemetry/proto/common/v1/common_pb.js";
 import type { LogRecordSchema } from "../gen/opentelemetry/proto/logs/v1/logs_pb.js";
@@ -11,9 +11,9 @@ export type KeyValue = MessageInitShape<typeof KeyValueSchema>;
 
 interface Common {
   service: Service;
-  /** Microseconds of stream time since the start. */
+  /** Time of the record, in microseconds of stream time since the start. */
   time: number;
-  /** The anomaly that it belongs to. */
+  /** The anomaly to which the record belongs. */
   truth: AnomalyName | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface SpanItem extends Common {
   record: MessageInitShape<typeof SpanSchema>;
 }
 
-/** One metric with one point. */
+/** Creates a metric with one point. */
 export interface PointItem extends Common {
   signal: "metrics";
   record: MessageInitShape<typeof MetricSchema>;

@@ -11,42 +11,42 @@ export interface ShopOptions {
   seed: string;
   startUnixNano: bigint;
   signals: readonly Signal[];
-  /** Records a second of wall time, on average. */
+  /** Average number of records per second of wall time. */
   rate: number;
-  /** Stream time per wall time. */
+  /** Seconds of stream time per second of wall time. */
   speed: number;
-  /** Of stream time, in milliseconds; may be infinite. */
+  /** Duration in milliseconds of stream time; may be infinite. */
   duration: number;
-  /** A request's most records, but for those of one instant. */
+  /** Maximum number of records per request; records of the same instant stay together. */
   recordsPerRequest: number;
-  /** In the order of starts. */
+  /** The anomalies, in the order of their starts. */
   schedule: Iterable<Schedule>;
   label: boolean;
 }
 
 export interface Batch {
   signal: Signal;
-  /** An Export*ServiceRequest. */
+  /** An encoded Export*ServiceRequest. */
   body: Buffer;
-  /** Milliseconds of stream time at which it is complete. */
+  /** Time at which the request is complete, in milliseconds of stream time. */
   time: number;
   /** The anomaly of each record, in wire order. */
   truths: (AnomalyName | undefined)[];
 }
 
-/** Of all records, where there are others as well. */
+/** Share of the metric points in all records, if there are other signals as well. */
 const metricsShare = 0.1;
 const nanosPerDay = 86_400_000_000_000n;
 
 type Pace = Pick<ShopOptions, "signals" | "rate" | "speed">;
 
-/** Milliseconds of stream time from one scrape of the shop's metrics to the next. */
+/** Returns the milliseconds of stream time from one scrape of the metrics to the next. */
 export function scrapeInterval({ signals, rate, speed }: Pace): number {
   const share = signals.length > 1 ? metricsShare : 1;
   return (createInstruments().length / (share * rate)) * speed * 1_000;
 }
 
-/** Records of these signals that a visit leaves, on average. */
+/** Returns the average number of records of these signals per visit. */
 function recordsPerJourney(signals: readonly Signal[]): number {
   const visits = 2_000;
   const traffic = new Traffic("mean", 0n, new Injections([], "mean"), signals);
@@ -55,10 +55,10 @@ function recordsPerJourney(signals: readonly Signal[]): number {
   return records / visits;
 }
 
-/** Visits a second that metrics tell of where no other signal shows them: else counters and histograms stood still. */
+/** Visits per second if metrics are the only signal, so that counters and histograms still grow. */
 const untoldLoad = 1;
 
-/** The shop's telemetry as requests, in the order of time. The same options give the same bytes. */
+/** Generates the telemetry of the shop as requests, in the order of time. The same options yield the same bytes. */
 export class ShopTelemetry {
   readonly #options: ShopOptions;
   readonly #injections: Injections;
@@ -66,7 +66,7 @@ export class ShopTelemetry {
   readonly #encoder: Encoder;
   readonly #instruments: Instrument[] = createInstruments();
   readonly #pending: Map<Signal, Item[]>;
-  /** Visits a second of stream time. */
+  /** Visits per second of stream time. */
   readonly #load: number;
 
   constructor(options: ShopOptions) {
@@ -81,7 +81,7 @@ export class ShopTelemetry {
     this.#load = others.length > 0 ? (share * rate) / speed / recordsPerJourney(others) : 0;
   }
 
-  /** What each anomaly has done so far. */
+  /** The counts of each anomaly so far. */
   get injected(): Injections["totals"] {
     return this.#injections.totals;
   }
@@ -92,7 +92,7 @@ export class ShopTelemetry {
     const end = duration * 1_000;
     const gap = 1e6 / this.#load;
     const scrape = signals.includes("metrics") ? scrapeInterval(this.#options) * 1_000 : Infinity;
-    // A second of wall time, as batch processors wait.
+    // Requests are flushed every second of wall time, like those of batch processors.
     const flush = 1e6 * speed;
     let arrival = this.#load > 0 ? random.exponential(gap) : Infinity;
     let nextScrape = scrape;
@@ -119,7 +119,7 @@ export class ShopTelemetry {
     for (const item of items) this.#pending.get(item.signal)?.push(item);
   }
 
-  /** Requests of all signals for which at least so many records wait. */
+  /** Yields the requests of all signals for which at least this many records wait. */
   *#flush(time: number, least: number): Generator<Batch, void> {
     for (const [signal, items] of this.#pending) {
       while (items.length >= least) {

@@ -1,4 +1,4 @@
-/** A small shop: its services, what customers do there, and what the services log and trace of it. */
+/** Describes a small shop: its services, what customers do, and what the services log and trace of it. */
 import { SeverityNumber } from "../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { Span_SpanKind as Kind } from "../gen/opentelemetry/proto/trace/v1/trace_pb.js";
 import type { Random } from "./random.ts";
@@ -8,7 +8,7 @@ export type Service = (typeof services)[number];
 
 export type Attributes = Record<string, string | number | boolean>;
 
-/** What one visit is about: the variables of its logs and spans. */
+/** The variables of the logs and spans of one visit. */
 export interface Visit {
   random: Random;
   user: string;
@@ -33,12 +33,12 @@ export interface Template {
   attributes?(visit: Visit): Attributes;
 }
 
-/** One span, with what its service logs meanwhile. */
+/** A span with the logs of its service. */
 export interface Operation {
   service: Service;
   name: string;
   kind: Kind;
-  /** Median of its own time, without that of its calls; log-normal. */
+  /** Median of its own time without that of its calls, which is log-normally distributed. */
   milliseconds: number;
   attributes?(visit: Visit): Attributes;
   /** The error that ends it, if any. */
@@ -48,10 +48,10 @@ export interface Operation {
 }
 
 export interface Journey {
-  /** How often, against the others. */
+  /** Frequency in relation to the others. */
   weight: number;
   operation: Operation;
-  /** Work in the background leaves logs alone. */
+  /** Background work has logs only. */
   traced: boolean;
 }
 
@@ -219,7 +219,7 @@ export const templates = {
   ),
 } as const satisfies Record<string, Template>;
 
-/** A remote call: the client's span in `from`, the server's beneath it. */
+/** Creates a remote call: the client's span in `from`, with the server's span as its child. */
 function rpc(from: Service, operation: Operation): Operation {
   const server = { "rpc.system": "grpc", "server.address": operation.service };
   return {

@@ -1,4 +1,4 @@
-/** Logs and spans of customers' visits, and what anomalies make of them. */
+/** Generates the logs and spans of visits, with the changes that anomalies make. */
 import { SeverityNumber } from "../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { Span_SpanKind as Kind, Status_StatusCode } from "../gen/opentelemetry/proto/trace/v1/trace_pb.js";
 import type { Signal } from "../otlp/protocol.ts";
@@ -43,7 +43,7 @@ export class Traffic {
     this.#signals = new Set(signals);
   }
 
-  /** All records of one visit that begins at `time`, in microseconds. */
+  /** Returns all records of a visit that begins at `time`, in microseconds. */
   journey(time: number): Item[] {
     const random = new Random(`${this.#seed}/journey/${this.#journeys++}`);
     const { operation, traced } = pickJourney(random);
@@ -52,7 +52,7 @@ export class Traffic {
     return trace.items.filter(({ signal }) => this.#signals.has(signal));
   }
 
-  /** A record that an anomaly sends of its own. */
+  /** Returns a record that an anomaly sends in addition. */
   shot(injection: Injection, time: number): Item[] {
     const { name, random } = injection;
     const { service } = anomalyKinds[name];
@@ -68,7 +68,7 @@ export class Traffic {
     return [this.#log(service, time, SeverityNumber.ERROR, trace, attributes, injection)];
   }
 
-  /** Gives the time at which the operation ends, in microseconds. */
+  /** Adds the records of an operation. Returns the time at which it ends, in microseconds. */
   #walk(operation: Operation, start: number, trace: Trace, parent: SpanItem | undefined): number {
     const { service, kind, milliseconds, calls = [] } = operation;
     const { random } = trace.visit;
@@ -93,7 +93,7 @@ export class Traffic {
         continue;
       }
       const end = this.#walk(call, time, trace, span);
-      // Nobody waits for a consumer.
+      // The caller does not wait for a consumer.
       if (call.kind !== Kind.CONSUMER) time = end;
     }
     time = Math.round(time + own / 2);
@@ -108,7 +108,7 @@ export class Traffic {
     return time;
   }
 
-  /** How many records `#walk` would send. */
+  /** Returns the number of records that `#walk` would send. */
   #records(operation: Operation, trace: Trace): number {
     const { logs, calls = [] } = operation;
     const spans = trace.traced && this.#signals.has("traces") ? 1 : 0;

@@ -89,7 +89,7 @@ describe("the demo sends to the sidecar and the sidecar to its sink", { timeout:
     const { said } = start(["--auth.enabled", "true"]);
     await expect
       .poll(() => said.err, { timeout: 30_000 })
-      .toContain("the demo sends nothing: auth.enabled is true");
+      .toContain("The demo sends nothing: auth.enabled is true");
   });
 });
 
