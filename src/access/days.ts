@@ -114,7 +114,10 @@ export class Days {
       day.records = Math.max(day.records, Number(stored.records));
       day.bytes = Math.max(day.bytes, Number(stored.bytes));
     } catch (error) {
-      this.#log.warn({ reason: (error as Error).message }, "limits: today's usage cannot be read now");
+      this.#log.warn(
+        { reason: (error as Error).message },
+        "limits: today's usage cannot be read from the store",
+      );
     }
   }
 }

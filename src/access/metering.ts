@@ -31,7 +31,7 @@ export class Metering {
     this.#days.add(tenant, { records, bytes });
   }
 
-  /** How limits are shared with other processes; undefined where they are not to be. */
+  /** Whether limits are shared with other processes at present; undefined if limits.store is not set. */
   sharing(): SharingState | undefined {
     return this.#shared?.state();
   }

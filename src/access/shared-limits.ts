@@ -176,7 +176,8 @@ export class SharedLimits {
   async #heard<T>(answer: Promise<T>): Promise<T> {
     const value = await within(answerMs, answer);
     this.#answeredAt = performance.now();
-    if (!this.#shared) this.#log.info({ store: this.#place }, "limits are shared with other processes");
+    if (!this.#shared)
+      this.#log.info({ store: this.#place }, "limits: shared with other processes through limits.store");
     this.#shared = true;
     return value;
   }
@@ -188,7 +189,10 @@ export class SharedLimits {
     this.#reason = reason;
     this.#answeredAt = Number.NEGATIVE_INFINITY;
     if (said)
-      this.#log.warn({ store: this.#place, reason }, "limits: each process keeps them by itself for now");
+      this.#log.warn(
+        { store: this.#place, reason },
+        "limits: limits.store is unavailable; each process enforces the limits on its own",
+      );
   }
 
   /** What passed while Redis was away was allowed; days go on counting. */

@@ -104,7 +104,7 @@ export function answerWithProblems(app: FastifyInstance, log: Logger): void {
     }
     log.error(
       { err: caught, method: request.method, path: request.routeOptions.url },
-      "the API failed to answer",
+      "api: a request failed unexpectedly",
     );
     return sendProblem(reply, problem(500, "the request could not be answered; the log says why"));
   });

@@ -79,9 +79,8 @@ export class DataDir {
     const fault = what && `${what} has been removed or replaced; put it back, or restart Driftlock`;
     if (fault !== this.#fault) {
       this.#fault = fault;
-      if (fault)
-        this.#log.error({ path: what }, `data_dir: ${fault}; what was in it is lost or out of reach`);
-      else this.#log.info({ path: this.path }, "data_dir: all is in its place again");
+      if (fault) this.#log.error({ path: what }, `data_dir: ${fault}; its content is lost or out of reach`);
+      else this.#log.info({ path: this.path }, "data_dir: all files are in place again");
     }
     return present;
   }

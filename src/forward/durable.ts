@@ -60,7 +60,7 @@ export class DurableForwarder implements Exporter {
     this.#lanes = lanes;
     this.#drops = drops;
     const bytes = this.#pending;
-    if (bytes > 0) hooks.log.info({ bytes }, "forward.queue: goes on where it was left");
+    if (bytes > 0) hooks.log.info({ bytes }, "forward.queue: resuming with the stored requests");
   }
 
   async export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<undefined> {
@@ -101,7 +101,7 @@ export class DurableForwarder implements Exporter {
     await closeAll(this.#forwarder, this.#lanes, deadlineMs);
     const bytes = this.#pending;
     if (bytes > 0)
-      this.#hooks.log.info({ bytes }, "forward.queue: the rest stays on disk for the next start");
+      this.#hooks.log.info({ bytes }, "forward.queue: the remaining requests are on disk for the next start");
     return { requests: 0, bytes: 0 };
   }
 

@@ -98,11 +98,11 @@ export class Failover implements Transport {
     if (said === "dead") way.failure = outcome.message;
     end(said);
     if (circuit.open === before) return;
-    if (before) this.#log.info({ endpoint, signal }, "forward: the endpoint answers again");
+    if (before) this.#log.info({ endpoint, signal }, "forward: the endpoint responds again");
     else
       this.#log.warn(
         { endpoint, signal, last: outcome.message },
-        "forward: the endpoint does not answer, and rests",
+        "forward: the endpoint does not respond and is skipped for now",
       );
   }
 

@@ -306,7 +306,7 @@ export class Forwarder implements Exporter {
     this.#quiet.say("oversize", (requests) =>
       this.#hooks.log.warn(
         { signal, bytes, requests },
-        "forward: larger than forward.max_request_size, and cannot be divided: the downstream may refuse it; let the sender make smaller records, or raise both limits",
+        "forward: a request is larger than forward.max_request_size and cannot be divided; the downstream may reject it. Let the sender make smaller records, or raise both limits",
       ),
     );
   }

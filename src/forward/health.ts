@@ -84,8 +84,12 @@ export class Health {
     const healthy = this.healthy;
     if (healthy === this.#reported) return;
     this.#reported = healthy;
-    if (healthy) this.#log.info("forward: the downstream answers");
-    else this.#log.error({ last: this.#lastError }, "forward: the downstream does not answer, or refuses");
+    if (healthy) this.#log.info("forward: the downstream responds");
+    else
+      this.#log.error(
+        { last: this.#lastError },
+        "forward: the downstream does not respond, or rejects requests",
+      );
   }
 
   /** Whether an empty request was answered well just now. */

@@ -22,7 +22,7 @@ export async function startForwarder(
   const bytes = await pendingBytes(path);
   if (bytes > 0) {
     const remedy = "set forward.queue.storage to disk once more to deliver them, or remove the folder";
-    hooks.log.warn({ path, bytes }, `forward.queue: requests that were kept on disk stay there: ${remedy}`);
+    hooks.log.warn({ path, bytes }, `forward.queue: stored requests remain on disk: ${remedy}`);
   }
   return new Forwarder(config, hooks);
 }

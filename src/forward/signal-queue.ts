@@ -74,11 +74,11 @@ export class Lane {
     const log = await SegmentLog.open(join(folder, signal), options, {
       onDamage(bytes, path) {
         hooks.onDamage({ bytes });
-        hooks.log.warn({ path, bytes }, "forward.queue: passes over bytes that hold no whole request");
+        hooks.log.warn({ path, bytes }, "forward.queue: skipped bytes that hold no whole request");
       },
       onError(err) {
         const { code } = err as NodeJS.ErrnoException;
-        quiet.say(String(code), (times) => hooks.log.error({ err, times }, "forward.queue: the disk fails"));
+        quiet.say(String(code), (times) => hooks.log.error({ err, times }, "forward.queue: the disk failed"));
       },
     });
     return new Lane(signal, parts, log);
@@ -204,7 +204,7 @@ export class Lane {
       if (!(outcome instanceof Drop)) {
         this.#delivered++;
         const { partialSuccess, refused } = outcome;
-        if (partialSuccess) hooks.log.debug(partialSuccess, "forward: the downstream refused some records");
+        if (partialSuccess) hooks.log.debug(partialSuccess, "forward: the downstream rejected some records");
         return refused;
       }
       const takesOthers = this.#delivered > before;

@@ -67,7 +67,7 @@ export class WrongPort {
     this.#log.say(came, (connections) =>
       this.#hooks.log.warn(
         { peer: socket.remoteAddress, connections },
-        `receive.${this.#transport}: ${came} came to the port of ${this.#takes}; ${remedy}`,
+        `receive.${this.#transport}: ${came} arrived at the port for ${this.#takes}; ${remedy}`,
       ),
     );
     if (came === "TLS") socket.destroy();

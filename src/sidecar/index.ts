@@ -233,7 +233,7 @@ export async function startSidecar(
         if (engine) await endsWithin(left(), engine.close());
       } else {
         log.error(
-          "the engine is stuck in a request: what streams have learned since the last snapshot is lost",
+          "the engine is stuck in a request; what streams have learned since the last snapshot is lost",
         );
         feed?.stop();
         snapshots?.stop();

@@ -161,7 +161,7 @@ export class AuditHeads {
     this.#altered.add(tenant);
     this.#log.error(
       { tenant, seq, hash },
-      "the audit log was altered: the entry that was recorded is not in it; `driftlock audit verify` says more",
+      "audit: the log was altered: it no longer has the recorded entry; `driftlock audit verify` shows details",
     );
   }
 
@@ -171,7 +171,7 @@ export class AuditHeads {
     const heads = [...this.#unsaid.values()].slice(0, saidAtOnce);
     for (const { tenant } of heads) this.#unsaid.delete(tenant);
     if (this.#unsaid.size > 0) this.#sayTimer = setTimeout(() => this.#say(), sayMs).unref();
-    this.#log.info({ heads }, "the audit log has new entries; their last ones are");
+    this.#log.info({ heads }, "audit: new entries; these are the latest of each log");
   }
 
   /** What comes while a write is under way is written together after it. */
@@ -217,7 +217,7 @@ export class AuditHeads {
     this.#failing = true;
     this.#log.warn(
       { file: this.#file, reason: reasonOf(error) },
-      "heads of the audit log cannot be kept in their file",
+      "audit: the heads of the log cannot be written to their file",
     );
   }
 }

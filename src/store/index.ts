@@ -158,7 +158,7 @@ export class Store {
         throw error;
       }
       this.#health = { ready: false, reason: error.message };
-      this.#log.warn({ reason: error.message }, "the store is away; anomalies wait in memory");
+      this.#log.warn({ reason: error.message }, "store: unavailable; anomaly reports wait in memory");
     }
     await this.#heads.load();
     const every = (ms: number, work: () => Promise<unknown>) =>
@@ -222,11 +222,11 @@ export class Store {
     try {
       const result = await this.retention.run();
       const waits = this.retention.waitsForClock;
-      if (waits !== this.#waitsForClock) this.#log.info(waits ? waiting : "retention by age goes on");
+      if (waits !== this.#waitsForClock) this.#log.info(waits ? waiting : "store: retention by age resumes");
       this.#waitsForClock = waits;
-      if (result.anomalies > 0) this.#log.info(result, "retention");
+      if (result.anomalies > 0) this.#log.info(result, "store: retention has deleted anomalies");
     } catch (error) {
-      this.#log.warn({ reason: reasonOf(error) }, "retention failed; it is tried again in a minute");
+      this.#log.warn({ reason: reasonOf(error) }, "store: retention failed; it is retried in a minute");
     }
   }
 

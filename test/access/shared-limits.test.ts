@@ -123,9 +123,9 @@ describe.skipIf(skipRedis)("two processes with one Redis", { timeout: 60_000 }, 
     await expect.poll(() => wait(one)).toBeGreaterThan(minute);
     const { logged } = await one.admit();
     expect(logged.map((line) => JSON.parse(line).msg)).toEqual([
-      "limits are shared with other processes",
-      "limits: each process keeps them by itself for now",
-      "limits are shared with other processes",
+      "limits: shared with other processes through limits.store",
+      "limits: limits.store is unavailable; each process enforces the limits on its own",
+      "limits: shared with other processes through limits.store",
     ]);
   });
 
@@ -180,7 +180,7 @@ describe.skipIf(skipRedis)("a Redis that wants a password, by TLS", { timeout: 6
     await redis.kill();
     await one.becomes(false);
     const said = JSON.stringify([await one.tell({ do: "state" }), await other.tell({ do: "state" })]);
-    expect(said).toContain("limits are shared");
+    expect(said).toContain("shared with other processes");
     expect(said).not.toMatch(/hunter/);
     await redis.resume();
   });

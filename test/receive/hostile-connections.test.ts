@@ -263,7 +263,7 @@ describe("another protocol", () => {
       expect(String(answer.body)).toContain("OTLP/HTTP is at 127.0.0.1:0 (receive.http.endpoint)");
     }
     expect(running.closedConnections).toEqual(Array(3).fill("grpc protocol"));
-    const warnings = running.logged.filter(({ msg }) => String(msg).includes("HTTP/1.1 came to the port"));
+    const warnings = running.logged.filter(({ msg }) => String(msg).includes("HTTP/1.1 arrived at the port"));
     expect(warnings).toHaveLength(1);
   });
 
@@ -291,7 +291,7 @@ describe("another protocol", () => {
       expect(await conversation(socket)).toContain("OTLP/gRPC is at 127.0.0.1:0 (receive.grpc.endpoint)");
     }
     expect(running.closedConnections).toEqual(Array(3).fill("http protocol"));
-    const warnings = running.logged.filter(({ msg }) => String(msg).includes("HTTP/2 came to the port"));
+    const warnings = running.logged.filter(({ msg }) => String(msg).includes("HTTP/2 arrived at the port"));
     expect(warnings).toHaveLength(1);
   });
 

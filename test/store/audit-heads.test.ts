@@ -204,6 +204,6 @@ describe("the file of heads", () => {
     await heads.record([headOf("acme", 1)]);
     await heads.record([headOf("acme", 2)]);
     expect(heads.state().entries).toBe(2);
-    expect(lines.filter((line) => line.includes("cannot be kept"))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes("cannot be written to their file"))).toHaveLength(1);
   });
 });

@@ -243,7 +243,7 @@ onEachDatabase((databases) => {
       };
       const closing = new StreamFeed(source(3), away, log, 1e6);
       await closing.close(5_000);
-      expect(messages).toEqual(["the statistics of streams since they were last stored are lost"]);
+      expect(messages).toEqual(["store: the latest statistics of streams are lost"]);
 
       // As of an engine that is closed while it is asked.
       const answer = Promise.withResolvers<StatisticsPage>();

@@ -112,7 +112,8 @@ export class Replay {
         reader.drop("slow", error.message);
         return;
       }
-      if (!isUnavailable(error)) this.#log.error({ err: error }, "live: what was missed could not be read");
+      if (!isUnavailable(error))
+        this.#log.error({ err: error }, "live: missed events could not be read from the store");
       returning.live("the store does not answer now");
     }
   }

@@ -61,7 +61,7 @@ export class NameWatch {
       if (left.length === 0) return;
       log.info(
         { host: this.#host, addresses, left },
-        "forward: the name has moved; later requests follow it",
+        "forward: the downstream's name has new addresses; later requests use them",
       );
       onMoved();
     });

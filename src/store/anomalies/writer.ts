@@ -116,7 +116,11 @@ export class Writer {
     this.#closing = true;
     this.#hurry();
     const lost = this.state().queued;
-    if (lost > 0) this.#log.error({ anomalies: lost }, "anomalies not stored: the store is away");
+    if (lost > 0)
+      this.#log.error(
+        { anomalies: lost },
+        "store: anomaly reports were lost because the store is unavailable",
+      );
     return lost;
   }
 
@@ -129,13 +133,14 @@ export class Writer {
       const refused = await this.#write(batch);
       this.#inWork = nothing;
       if (refused === undefined) {
-        if (this.#failure !== undefined) this.#log.info("the store takes anomalies again");
+        if (this.#failure !== undefined) this.#log.info("store: anomaly reports are stored again");
         this.#failure = undefined;
         retryMs = this.#limits.retryMs;
         continue;
       }
       const { reason, left } = refused;
-      if (this.#failure === undefined) this.#log.warn({ reason }, "the store takes no anomalies; they wait");
+      if (this.#failure === undefined)
+        this.#log.warn({ reason }, "store: anomaly reports cannot be stored; they wait in memory");
       this.#failure = reason;
       this.#drop(this.#queue.putBack(left));
       await this.#wait(retryMs);
@@ -151,7 +156,7 @@ export class Writer {
     this.#droppedBefore = this.#dropped;
     if (dropped === 0) return;
     const fields = { dropped, dropped_since_start: this.#dropped };
-    this.#log.warn(fields, "reports of anomalies were dropped while the store was away or slow");
+    this.#log.warn(fields, "store: anomaly reports were dropped while the store was unavailable or slow");
   }
 
   async #wait(ms: number): Promise<void> {

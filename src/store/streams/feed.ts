@@ -57,7 +57,7 @@ export class StreamFeed {
     this.stop();
     const last = Promise.resolve(this.#running).then(() => this.tell());
     const stored = (await endsWithin(maxMs, last)) && !this.#failing;
-    if (!stored) this.#log.warn("the statistics of streams since they were last stored are lost");
+    if (!stored) this.#log.warn("store: the latest statistics of streams are lost");
   }
 
   async #tell(): Promise<void> {
@@ -71,13 +71,13 @@ export class StreamFeed {
         this.#waiting = page.streams;
         await this.#store();
       }
-      if (this.#failing) this.#log.info("statistics of streams are stored again");
+      if (this.#failing) this.#log.info("store: statistics of streams are stored again");
       this.#failing = false;
     } catch (error) {
       if (!this.#failing && !this.#stopped) {
         this.#log.warn(
           { reason: reasonOf(error) },
-          "statistics of streams cannot be stored now; the engine keeps accumulating them",
+          "store: statistics of streams cannot be stored; they accumulate in the engine",
         );
       }
       this.#failing = true;
@@ -96,7 +96,8 @@ export class StreamFeed {
           throw error;
         }
         if (part.length > 1) parts.push(part.slice(part.length >> 1), part.slice(0, part.length >> 1));
-        else this.#log.error({ reason: reasonOf(error) }, "statistics of a stream cannot be stored");
+        else
+          this.#log.error({ reason: reasonOf(error) }, "store: the statistics of a stream cannot be stored");
       }
     }
     this.#waiting = [];
