@@ -1,4 +1,7 @@
-/** Who is calling, over whatever protocol: API keys, tokens, trusted proxies; or anybody, where authentication is off. */
+/**
+ * Identifies callers of every protocol by API keys, tokens or trusted proxies. If authentication is disabled, everyone
+ * is admitted.
+ */
 import type { Logger } from "pino";
 import type { AuthConfig } from "../config/schema.ts";
 import { Code, ExportError } from "../otlp/protocol.ts";
@@ -8,7 +11,7 @@ import { networkMatcher } from "./networks.ts";
 import { defaultTenant, type Principal, permits, tenantPattern } from "./principal.ts";
 import { TokenVerifier } from "./token.ts";
 
-/** While the store is away. */
+/** The time after which a caller may try again while the store is unavailable. */
 const keyRetryMs = 1_000;
 
 const everything: ReadonlySet<Scope> = new Set(scopes);
@@ -30,8 +33,10 @@ export class Access {
   }
 
   /**
-   * @throws {ExportError} UNAUTHENTICATED, PERMISSION_DENIED where the caller lacks the scope or names another tenant
-   * than its own, INVALID_ARGUMENT where the tenant's name is none, UNAVAILABLE where that cannot be found out now.
+   * Identifies the caller and checks that it has the scope.
+   * @throws {ExportError} UNAUTHENTICATED if the caller is unknown, PERMISSION_DENIED if it lacks the scope or names
+   * another tenant than its own, INVALID_ARGUMENT if the tenant's name is not valid, UNAVAILABLE if the caller cannot be
+   * identified at present.
    */
   async admit(sender: Sender, scope: Scope): Promise<Principal> {
     const principal = await this.#identify(sender);
@@ -62,7 +67,7 @@ export class Access {
   }
 
   async #verify(credential: string): Promise<Principal> {
-    // By which scanners of secrets and people know a key as well.
+    // Secret scanners and people recognize a key by this prefix as well.
     if (credential.startsWith("dlk_")) return this.#verifyKey(credential);
     if (this.#tokens !== undefined) return this.#tokens.verify(credential);
     throw new ExportError(Code.UNAUTHENTICATED, "this is no API key, and auth.oidc is not set");

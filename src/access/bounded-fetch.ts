@@ -1,7 +1,10 @@
-/** Bytes of an answer that the issuer of tokens may give. */
+/** Maximum size of a response from the issuer of tokens, in bytes. */
 const maxSize = 2 ** 20;
 
-/** As `fetch`, with the whole body read, as far as it is not too large. */
+/**
+ * Fetches a URL and reads the whole body.
+ * @throws {Error} if the body is too large.
+ */
 export async function boundedFetch(url: string, init: RequestInit): Promise<Response> {
   const response = await fetch(url, init);
   const chunks: Uint8Array[] = [];

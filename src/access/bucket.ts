@@ -1,19 +1,19 @@
-/** Seconds of its rate that a tenant may use at once. */
+/** The capacity of a bucket, in seconds of its rate. */
 const burst = 2;
 
 /**
- * A token bucket that may go below zero: what a request costs is known only once it is in, so it passes while anything is
- * left, and those after it wait for the debt.
+ * A token bucket whose level may become negative. A request's cost is known only after it has been read, so it is
+ * admitted while any budget is left; later requests repay the overdraft.
  */
 export class Bucket {
-  /** A second. */
+  /** Tokens per second. */
   readonly rate: number;
   readonly capacity: number;
   #level: number;
-  /** When the level was so, in milliseconds by a clock that never steps: see `Limiter`. */
+  /** The time of the level, in milliseconds of a monotonic clock; see `Limiter`. */
   #at: number;
-  /** Taken since `tell`. */
-  #untold = 0;
+  /** Tokens taken since the last `flush`. */
+  #pending = 0;
 
   constructor(rate: number, now: number) {
     this.rate = rate;
@@ -22,7 +22,7 @@ export class Bucket {
     this.#at = now;
   }
 
-  /** Milliseconds until there is something again; 0 where there is. */
+  /** Milliseconds until a token is available; 0 if one is. */
   wait(now: number): number {
     this.#fill(now);
     return this.#level >= 1 ? 0 : ((1 - this.#level) / this.rate) * 1_000;
@@ -30,7 +30,7 @@ export class Bucket {
 
   take(cost: number): void {
     this.#level -= cost;
-    this.#untold += cost;
+    this.#pending += cost;
   }
 
   isFull(now: number): boolean {
@@ -38,16 +38,16 @@ export class Bucket {
     return this.#level >= this.capacity;
   }
 
-  /** What was taken since the last call. */
-  tell(): number {
-    const untold = this.#untold;
-    this.#untold = 0;
-    return untold;
+  /** Returns the tokens taken since the last call. */
+  flush(): number {
+    const pending = this.#pending;
+    this.#pending = 0;
+    return pending;
   }
 
-  /** Goes on from a level that knows of all that was told, and of what others took. */
+  /** Continues from a level that includes everything flushed so far and what other processes took. */
   adopt(level: number, now: number): void {
-    this.#level = Math.min(this.capacity, level) - this.#untold;
+    this.#level = Math.min(this.capacity, level) - this.#pending;
     this.#at = now;
   }
 

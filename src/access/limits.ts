@@ -1,12 +1,15 @@
-/** What each tenant may send and ask: rates by token buckets, quotas by the day. Answers at once, from memory. */
+/**
+ * Limits what each tenant may send and request: rates by token buckets, and quotas by the day. Decisions are made from
+ * memory.
+ */
 import type { LimitsConfig } from "../config/schema.ts";
 import { Code, ExportError } from "../otlp/protocol.ts";
 import { Bucket } from "./bucket.ts";
 
-/** Tenants whose buckets are held; a full bucket is worth no memory. */
+/** Maximum number of tenants with buckets. Full buckets need not be kept. */
 const maxTenants = 10_000;
 
-/** What is limited by the second. */
+/** What is limited per second. */
 type Rated = "ingest" | "queries" | "records" | "bytes";
 
 export interface NamedBucket {
@@ -15,7 +18,7 @@ export interface NamedBucket {
   bucket: Bucket;
 }
 
-/** What the tenant has sent since midnight, UTC, as far as it is known, and in how many milliseconds the day ends. */
+/** What a tenant has sent since midnight UTC, as far as it is known, and the milliseconds until the day ends. */
 export type Today = (tenant: string) => { records: number; bytes: number; endsIn: number };
 
 export class Limiter {
@@ -23,20 +26,23 @@ export class Limiter {
   readonly #today: Today;
   readonly #now: () => number;
   readonly #buckets = new Map<string, Partial<Record<Rated, NamedBucket>>>();
-  /** Since `takeAsked`; kept where limits are shared. */
-  readonly #asked: Set<NamedBucket> | undefined;
+  /** Buckets that were used since the last `takeUsed`; undefined unless limits are shared. */
+  readonly #used: Set<NamedBucket> | undefined;
 
-  /** @param now milliseconds by a clock that never steps: whoever sets the machine's clock back would refuse everyone. */
+  /**
+   * @param now milliseconds of a monotonic clock: if the machine's clock were used, setting it back would reject
+   * everyone.
+   */
   constructor(config: LimitsConfig, today: Today, now: () => number = () => performance.now()) {
     this.#config = config;
     this.#today = today;
     this.#now = now;
-    this.#asked = config.store === undefined ? undefined : new Set();
+    this.#used = config.store === undefined ? undefined : new Set();
   }
 
   /**
    * Counts a request that sends records.
-   * @throws {ExportError} RESOURCE_EXHAUSTED with the time to wait, where the tenant is beyond a rate or quota.
+   * @throws {ExportError} RESOURCE_EXHAUSTED with the time to wait if the tenant exceeds a rate or quota.
    */
   admitIngest(tenant: string): void {
     const now = this.#now();
@@ -52,7 +58,7 @@ export class Limiter {
   }
 
   /**
-   * Counts a request that asks.
+   * Counts a request of an API client.
    * @throws {ExportError} as `admitIngest`.
    */
   admitQuery(tenant: string): void {
@@ -67,11 +73,11 @@ export class Limiter {
     if (cost.bytes) this.#bucket(tenant, "bytes", now)?.take(cost.bytes);
   }
 
-  /** Buckets that were looked at since the last call. */
-  takeAsked(): NamedBucket[] {
-    const asked = [...(this.#asked ?? [])];
-    this.#asked?.clear();
-    return asked;
+  /** Returns the buckets that were used since the last call. */
+  takeUsed(): NamedBucket[] {
+    const used = [...(this.#used ?? [])];
+    this.#used?.clear();
+    return used;
   }
 
   #pass(tenant: string, rated: readonly Rated[], now: number): void {
@@ -91,11 +97,11 @@ export class Limiter {
       this.#buckets.set(tenant, own);
     }
     own[name] ??= { tenant, name, bucket: new Bucket(rate, now) };
-    this.#asked?.add(own[name]);
+    this.#used?.add(own[name]);
     return own[name].bucket;
   }
 
-  /** Full buckets are as good as new ones; where all are in use, the oldest goes. */
+  /** Removes full buckets, which are equivalent to new ones; if there are none, removes the oldest. */
   #makeRoom(now: number): void {
     for (const [tenant, own] of this.#buckets) {
       if (Object.values(own).every(({ bucket }) => bucket.isFull(now))) this.#buckets.delete(tenant);

@@ -1,4 +1,4 @@
-/** Counts what tenants send: for their limits now, and for their days in the store. */
+/** Counts what tenants send, for their limits and for their daily usage in the store. */
 import type { Logger } from "pino";
 import type { LimitsConfig } from "../config/schema.ts";
 import type { Amount, Usage } from "../store/index.ts";
@@ -20,13 +20,13 @@ export class Metering {
     this.#shared = store === undefined ? undefined : new SharedLimits(store, this.limiter, this.#days, log);
   }
 
-  /** Told what a request held, once it has been judged. */
-  judged(tenant: string, { records, bytes }: Omit<Amount, "requests">): void {
+  /** Charges the tenant for a request after it has been judged. */
+  charge(tenant: string, { records, bytes }: Omit<Amount, "requests">): void {
     this.limiter.charge(tenant, { records, bytes });
   }
 
-  /** Told of what was taken, so that it is not sent again. */
-  taken(tenant: string, { records, bytes }: Omit<Amount, "requests">): void {
+  /** Counts a request that was accepted, which its sender does not send again. */
+  countAccepted(tenant: string, { records, bytes }: Omit<Amount, "requests">): void {
     this.#usage.add(tenant, { requests: 1, records, bytes });
     this.#days.add(tenant, { records, bytes });
   }

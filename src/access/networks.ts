@@ -1,7 +1,10 @@
 import { BlockList, isIPv6 } from "node:net";
 import { bareAddress } from "../base/peer.ts";
 
-/** Tells whether an address lies in one of the networks: addresses, or addresses with a prefix length. */
+/**
+ * Returns a function that checks whether an address is in one of the networks, which are addresses with or without a
+ * prefix length.
+ */
 export function networkMatcher(networks: readonly string[]): (address: string | undefined) => boolean {
   const list = new BlockList();
   for (const network of networks) {

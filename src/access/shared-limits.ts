@@ -1,10 +1,11 @@
 /**
- * Limits of several processes together, in Redis. Each goes on from its own buckets, in memory, and every 100 ms they
- * exchange what they took for what is left: no request waits for Redis. Within such a span each process may let pass what
- * it believed to be left; since buckets may go below zero, that is paid back, and the rate in the long run is exact.
+ * Limits that several processes share through Redis. Each process admits requests from its own buckets in memory and
+ * exchanges what it took for the remaining budget every 100 ms, so that no request waits for Redis. Within this interval
+ * each process may admit what it believed to be left. Since buckets may become negative, this is repaid, and the rate is
+ * exact in the long run.
  *
- * While Redis is away or slow each process keeps the limits by itself, so that together they let pass more; what passed
- * then is not charged later.
+ * While Redis is unavailable or slow, each process enforces the limits on its own, so that together they admit more.
+ * This is not charged later.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { createClient } from "@redis/client";
@@ -16,27 +17,27 @@ import type { Limiter, NamedBucket } from "./limits.ts";
 
 export interface SharingState {
   shared: boolean;
-  /** Why, in either case. */
+  /** The reason in either case. */
   reason: string;
-  /** Connections and exchanges that failed, since the start. */
+  /** Connections and exchanges that have failed since the start. */
   failures: number;
 }
 
-/** Between exchanges. */
+/** The time between two exchanges. */
 const exchangeMs = 100;
-/** Without anything to tell Redis is asked whether it is there. */
+/** If there is nothing to exchange for this long, Redis is pinged. */
 const idleMs = 1_000;
 const connectMs = 1_000;
-/** For an answer; then the connection is given up. */
+/** The timeout of a response, after which the connection is closed. */
 const answerMs = 500;
 const retryMs = 100;
 const maxRetryMs = 5_000;
-/** Buckets or days a call: Redis does nothing else meanwhile. */
+/** Maximum number of buckets or days per call, during which Redis does nothing else. */
 const atOnce = 100;
 
 /**
- * Takes from buckets and gives their levels. By Redis' clock, so that those of processes need not agree. A bucket that is
- * full again is as good as none.
+ * Takes from buckets and returns their levels. Uses the clock of Redis, so that the clocks of the processes need not
+ * agree. A bucket that is full again expires.
  */
 const takeScript = `
 local time = redis.call('TIME')
@@ -53,7 +54,7 @@ for i, key in ipairs(KEYS) do
 end
 return levels`;
 
-/** Adds to days and gives their counts; a day is gone a day after it has ended. */
+/** Adds to days and returns their counts. A day expires one day after its end. */
 const countScript = `
 local counts = {}
 for i, key in ipairs(KEYS) do
@@ -74,8 +75,8 @@ export function redisPlace(url: string): string {
 export class SharedLimits {
   readonly #url: string;
   readonly #place: string;
-  readonly #limiter: Pick<Limiter, "takeAsked">;
-  readonly #days: Pick<Days, "takeAsked">;
+  readonly #limiter: Pick<Limiter, "takeUsed">;
+  readonly #days: Pick<Days, "takeUsed">;
   readonly #log: Logger;
   readonly #closing = new AbortController();
   readonly #running: Promise<void>;
@@ -85,8 +86,8 @@ export class SharedLimits {
   /** When Redis last answered, on the clock of `performance`. */
   #answeredAt = Number.NEGATIVE_INFINITY;
 
-  /** Connects in the background, again and again. */
-  constructor(url: string, limiter: Pick<Limiter, "takeAsked">, days: Pick<Days, "takeAsked">, log: Logger) {
+  /** Connects in the background, and reconnects whenever the connection is lost. */
+  constructor(url: string, limiter: Pick<Limiter, "takeUsed">, days: Pick<Days, "takeUsed">, log: Logger) {
     this.#url = url;
     this.#place = redisPlace(url);
     this.#limiter = limiter;
@@ -132,7 +133,7 @@ export class SharedLimits {
     }
   }
 
-  /** Loaded where it is wanted alone. */
+  /** The Redis client is loaded only if it is used. */
   async #client(): Promise<Client> {
     const { createClient } = await import("@redis/client");
     const client = createClient({
@@ -142,23 +143,23 @@ export class SharedLimits {
       disableOfflineQueue: true,
       maintNotifications: "disabled",
     });
-    // What breaks is seen by the next call; unheard, the event would end the process.
+    // The next call fails as well. Without a listener, the event would end the process.
     client.on("error", () => {});
     return client as unknown as Client;
   }
 
   async #exchange(client: Client): Promise<void> {
-    const buckets = this.#limiter.takeAsked();
-    const days = this.#days.takeAsked();
+    const buckets = this.#limiter.takeUsed();
+    const days = this.#days.takeUsed();
     for (const part of parts(buckets)) await this.#take(client, part);
     for (const part of parts(days)) await this.#count(client, part);
-    if (performance.now() - this.#answeredAt >= idleMs) await this.#heard(client.ping());
+    if (performance.now() - this.#answeredAt >= idleMs) await this.#answered(client.ping());
   }
 
   async #take(client: Client, buckets: readonly NamedBucket[]): Promise<void> {
     const keys = buckets.map(({ tenant, name }) => `driftlock:limit:${tenant}:${name}`);
-    const costs = buckets.flatMap(({ bucket }) => [bucket.rate, bucket.capacity, bucket.tell()].map(String));
-    const levels = await this.#heard(client.eval(takeScript, { keys, arguments: costs }));
+    const costs = buckets.flatMap(({ bucket }) => [bucket.rate, bucket.capacity, bucket.flush()].map(String));
+    const levels = await this.#answered(client.eval(takeScript, { keys, arguments: costs }));
     const now = performance.now();
     for (const [i, { bucket }] of buckets.entries()) bucket.adopt(Number((levels as string[])[i]), now);
   }
@@ -166,14 +167,14 @@ export class SharedLimits {
   async #count(client: Client, days: readonly Day[]): Promise<void> {
     const keys = days.map(({ tenant, name }) => `driftlock:day:${tenant}:${name}`);
     const amounts = days.flatMap((day) => {
-      const { records, bytes } = day.tell();
+      const { records, bytes } = day.flush();
       return [String(records), String(bytes)];
     });
-    const counts = (await this.#heard(client.eval(countScript, { keys, arguments: amounts }))) as number[];
+    const counts = (await this.#answered(client.eval(countScript, { keys, arguments: amounts }))) as number[];
     for (const [i, day] of days.entries()) day.adopt({ records: counts[2 * i]!, bytes: counts[2 * i + 1]! });
   }
 
-  async #heard<T>(answer: Promise<T>): Promise<T> {
+  async #answered<T>(answer: Promise<T>): Promise<T> {
     const value = await within(answerMs, answer);
     this.#answeredAt = performance.now();
     if (!this.#shared)
@@ -183,21 +184,21 @@ export class SharedLimits {
   }
 
   #fail(reason: string): void {
-    const said = this.#shared || this.#failures === 0;
+    const isNew = this.#shared || this.#failures === 0;
     this.#failures += 1;
     this.#shared = false;
     this.#reason = reason;
     this.#answeredAt = Number.NEGATIVE_INFINITY;
-    if (said)
+    if (isNew)
       this.#log.warn(
         { store: this.#place, reason },
         "limits: limits.store is unavailable; each process enforces the limits on its own",
       );
   }
 
-  /** What passed while Redis was away was allowed; days go on counting. */
+  /** Does not charge what was admitted while Redis was unavailable. Days keep counting. */
   #forgive(): void {
-    for (const { bucket } of this.#limiter.takeAsked()) bucket.tell();
+    for (const { bucket } of this.#limiter.takeUsed()) bucket.flush();
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -209,7 +210,7 @@ function* parts<T>(all: readonly T[]): Generator<T[]> {
   for (let at = 0; at < all.length; at += atOnce) yield all.slice(at, at + atOnce);
 }
 
-/** @throws {Error} if the answer does not come in time. */
+/** @throws {Error} if the response does not arrive in time. */
 async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
   if (await endsWithin(ms, answer)) return answer;
   throw new Error(`no answer within ${ms} ms`);

@@ -1,4 +1,4 @@
-/** OIDC access tokens: JWTs signed by the issuer's keys, which are fetched once and kept. */
+/** Verifies OIDC access tokens: JWTs that are signed by the issuer's keys, which are fetched once and cached. */
 import {
   createRemoteJWKSet,
   customFetch,
@@ -16,7 +16,7 @@ import { type Principal, tenantPattern } from "./principal.ts";
 
 type OidcConfig = NonNullable<AuthConfig["oidc"]>;
 
-/** No `none`, and nothing symmetric: a public key must never do as a shared secret. */
+/** Neither `none` nor a symmetric algorithm is accepted: a public key must never work as a shared secret. */
 const algorithms = [
   "RS256",
   "RS384",
@@ -32,10 +32,10 @@ const algorithms = [
 ];
 
 const fetchTimeoutMs = 5_000;
-/** Between two tries to find a key that is not in the set, and after a failed discovery. */
+/** The time between two attempts to find a key that is not in the set, and after a failed discovery. */
 const cooldownMs = 10_000;
 const cacheMs = 3_600_000;
-/** Seconds that clocks may differ by. */
+/** The tolerated difference between clocks, in seconds. */
 const clockTolerance = 30;
 
 export class TokenVerifier {
@@ -48,7 +48,7 @@ export class TokenVerifier {
     this.#log = log;
   }
 
-  /** @throws {ExportError} UNAUTHENTICATED or PERMISSION_DENIED, and UNAVAILABLE where the issuer cannot be asked. */
+  /** @throws {ExportError} UNAUTHENTICATED or PERMISSION_DENIED, and UNAVAILABLE if the issuer cannot be reached. */
   async verify(token: string): Promise<Principal> {
     const { issuer, audience } = this.#config;
     let payload: JWTPayload;
@@ -103,7 +103,7 @@ export class TokenVerifier {
   }
 }
 
-/** The issuer's key set, as OpenID Connect Discovery 1.0 names it. */
+/** Returns the URL of the issuer's key set by OpenID Connect Discovery 1.0. */
 async function discover(issuer: string): Promise<string> {
   const url = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
   const response = await boundedFetch(url, {

@@ -1,4 +1,6 @@
-/** What the schema cannot say: how keys go together, and what the machine has to have. */
+/**
+ * Checks that the schema cannot express: whether keys contradict each other, and whether the machine has what they name.
+ */
 import { accessSync, constants, statSync } from "node:fs";
 import { isLoopback, listenersClash, parseListen, parseTarget, reaches } from "../base/address.ts";
 import { httpPath, signals } from "../otlp/protocol.ts";
@@ -20,7 +22,7 @@ function listeners(config: Config): Listener[] {
   ];
 }
 
-/** RFC 9110 field values that every transport carries: visible ASCII, with spaces and tabs inside. */
+/** Field values of RFC 9110 that every transport supports: visible ASCII, with spaces and tabs inside. */
 const headerValue = /^([\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?)?$/;
 
 function targets({
@@ -33,7 +35,7 @@ function targets({
   ];
 }
 
-/** Keys that contradict each other. */
+/** Returns the keys that contradict each other. */
 export function contradictions(config: Config): Problem[] {
   const problems: Problem[] = [];
   const problem = (key: string, message: string) => problems.push({ key, message });
@@ -161,7 +163,7 @@ export function contradictions(config: Config): Problem[] {
   return problems;
 }
 
-/** Files that the configuration names and that cannot be read. */
+/** Returns the files that the configuration names but that cannot be read. */
 export function missingFiles(config: Config): Problem[] {
   const problems: Problem[] = [];
   const sections = {
@@ -192,7 +194,7 @@ function unreadable(file: string): string | undefined {
   }
 }
 
-/** What works and is yet unsafe, or hardly what was meant. */
+/** Returns warnings about settings that work but are unsafe or probably not intended. */
 export function warnings(config: Config): string[] {
   const found: string[] = [];
   const { receive, forward, api, auth } = config;

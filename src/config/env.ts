@@ -1,4 +1,6 @@
-/** Environment variables: `DRIFTLOCK_*` for every key, and the standard ones of OpenTelemetry and of platforms. */
+/**
+ * Reads environment variables: `DRIFTLOCK_*` for every key, and the standard ones of OpenTelemetry and of platforms.
+ */
 import { nearest } from "../base/nearest.ts";
 import { keyByEnv, keyByName } from "./keys.ts";
 import { otelVariables, readOtel } from "./otel.ts";
@@ -6,10 +8,10 @@ import type { Assignment, Problem } from "./problem.ts";
 import { parseText } from "./text.ts";
 import { unknownName, variableSpelling } from "./unknown.ts";
 
-/** Read elsewhere, and no key. */
+/** Variables that are read elsewhere and set no key. */
 const notKeys = new Set(["DRIFTLOCK_VERSION", "DRIFTLOCK_API_KEY"]);
 
-/** What Kubernetes puts into every container beside a Service whose name starts with "driftlock". */
+/** Variables that Kubernetes sets in every container beside a Service whose name starts with "driftlock". */
 const serviceLink =
   /^DRIFTLOCK_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 
@@ -27,14 +29,17 @@ export const otherVariables: ReadonlyMap<string, string> = new Map([
 ]);
 
 export interface EnvContent {
-  /** By the keys' names. */
+  /** Values by the names of their keys. */
   values: Map<string, Assignment>;
   problems: Problem[];
-  /** What is set and has another effect than it seems, or none. */
+  /** Warnings about variables that have no effect, or another one than it seems. */
   warnings: string[];
 }
 
-/** The keys that the environment sets; an empty variable counts as not set. `apiEndpoint` is what PORT changes. */
+/**
+ * Returns the keys that the environment sets. An empty variable counts as not set. PORT changes the port of
+ * `apiEndpoint`.
+ */
 export function readEnv(env: NodeJS.ProcessEnv, apiEndpoint: string): EnvContent {
   const { values, problems, warnings } = readOtel(env);
 
@@ -53,7 +58,7 @@ export function readEnv(env: NodeJS.ProcessEnv, apiEndpoint: string): EnvContent
     }
   }
 
-  // Last, since they are the more specific.
+  // These come last, since they are the most specific.
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith("DRIFTLOCK_") || !text || notKeys.has(name)) continue;
     const key = keyByEnv.get(name);

@@ -1,4 +1,4 @@
-/** The configuration file: YAML 1.2 with `${env:NAME}`, each value with its line and column. */
+/** Reads the configuration file: YAML 1.2 with `${env:NAME}`. Each value has its line and column. */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 import { type Key, root, type Section } from "./keys.ts";
 import type { Assignment, Problem } from "./problem.ts";
@@ -6,18 +6,18 @@ import { substitute } from "./substitute.ts";
 import { parseText } from "./text.ts";
 import { unknownKey } from "./unknown.ts";
 
-/** Aliases that one file may follow: more than anyone writes, fewer than a bomb needs. */
+/** Maximum number of aliases that are followed in one file: more than anyone writes, and fewer than a bomb needs. */
 const maxAliases = 100;
 
 export interface FileContent {
-  /** By the keys' names. */
+  /** Values by the names of their keys. */
   values: Map<string, Assignment>;
-  /** Places of sections, by their names. */
+  /** Places of sections by their names. */
   sections: Map<string, string>;
   problems: Problem[];
 }
 
-/** Reads `text`; `file` is its name in places. A key without a value counts as not set, as in the Collector. */
+/** Reads `text`, which places name `file`. A key without a value counts as not set, as in the Collector. */
 export function readYaml(text: string, file: string, env: NodeJS.ProcessEnv): FileContent {
   const content: FileContent = { values: new Map(), sections: new Map(), problems: [] };
   const lines = new LineCounter();
@@ -29,7 +29,7 @@ export function readYaml(text: string, file: string, env: NodeJS.ProcessEnv): Fi
     content.problems.push({ key, message, place: at });
 
   const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  // The first alone: those behind it mostly follow from it.
+  // Only the first is reported: later ones mostly follow from it.
   const [broken] = [...doc.errors, ...doc.warnings];
   if (broken !== undefined) {
     problem("", `not valid YAML: ${broken.message}`, place(broken.pos[0]));
@@ -37,7 +37,7 @@ export function readYaml(text: string, file: string, env: NodeJS.ProcessEnv): Fi
   }
 
   let aliases = 0;
-  /** The node itself, behind any aliases; undefined where there is none or too many. */
+  /** The node itself, behind any aliases; undefined if there is no node, or if there are too many aliases. */
   function follow(node: unknown, name: string): Node | undefined {
     let target = node as Node | null | undefined;
     while (isAlias(target)) {

@@ -1,4 +1,4 @@
-/** The schema's issues in the words of the product: what the key must be, and what it is. */
+/** Explains the schema's issues to people: what a key must be, and what it is. */
 import type { z } from "zod";
 import { nearest } from "../base/nearest.ts";
 import { type Key, keyAt, nodeAt } from "./keys.ts";
@@ -21,7 +21,7 @@ function shown(key: Key | undefined, value: unknown): string {
   return `, is ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
 }
 
-/** A bound of a number, or of a list's length. */
+/** Explains a bound of a number, or of a list's length. */
 function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, key: Key | undefined): string {
   const [word, limit] =
     issue.code === "too_small"

@@ -1,17 +1,15 @@
-/**
- * The configuration's keys, read off the schema: one list serves files, environment variables and flags.
- */
+/** The configuration's keys, which are read from the schema: one list for files, environment variables and flags. */
 import type { z } from "zod";
 import type { KeyMeta } from "./schema/values.ts";
 import { configSchema } from "./schema.ts";
 
-/** A leaf of the schema, which holds a value. */
+/** A key with a value: a leaf of the schema. */
 export interface Key {
   kind: "key";
-  /** Dotted, as people write it: `receive.grpc.endpoint`. */
+  /** The dotted name, such as `receive.grpc.endpoint`. */
   name: string;
   path: readonly string[];
-  /** `DRIFTLOCK_RECEIVE_GRPC_ENDPOINT` */
+  /** The environment variable, such as `DRIFTLOCK_RECEIVE_GRPC_ENDPOINT`. */
   env: string;
   /** Explains the key in complete sentences. */
   description: string;
@@ -34,7 +32,7 @@ export interface Section {
 
 type Schema = z.ZodType & { def: Record<string, unknown> };
 
-/** The schema beneath its defaults, and what its layers say of it. */
+/** Returns the schema inside of its defaults and pipes, and the metadata of all these layers. */
 function unwrap(schema: Schema): { schema: Schema; meta: KeyMeta } {
   let meta: KeyMeta = {};
   for (;;) {
@@ -59,7 +57,7 @@ function describe(schema: Schema): Pick<Key, "type" | "expected" | "choices"> {
     const whole = (schema as unknown as z.ZodNumber).format === "safeint";
     return { type: "number", expected: whole ? "a whole number" : "a number", choices };
   }
-  // A number or text with a unit.
+  // These are numbers, or texts with a unit.
   if (type === "union") return { type: "number", expected: "a number", choices };
   return { type: "text", expected: "text", choices };
 }

@@ -12,24 +12,24 @@ import { parseText } from "./text.ts";
 import { flagSpelling, unknownName } from "./unknown.ts";
 
 export interface LoadOptions {
-  /** Path of a YAML file. */
+  /** The path of a YAML file. */
   file?: string | undefined;
   env: NodeJS.ProcessEnv;
-  /** Texts by the keys' dotted names. */
+  /** Texts by the dotted names of their keys. */
   flags?: Readonly<Record<string, string>>;
 }
 
 export interface Loaded {
   config: Config;
-  /** By dotted name, the place that each value which is no default comes from. */
+  /** The place of each value that is not a default, by its dotted name. */
   sources: ReadonlyMap<string, string>;
-  /** What works and is yet unsafe, or is set and has no effect. */
+  /** Warnings about settings that are unsafe or have no effect. */
   warnings: string[];
-  /** The place to blame for a key or section, by dotted name; undefined where defaults alone made it. */
+  /** The place that determines a key or section, by its dotted name; undefined if it consists of defaults. */
   placeOf(name: string): string | undefined;
 }
 
-/** Of a configuration file, in bytes. */
+/** Maximum size of a configuration file, in bytes. */
 const maxFileSize = 2 ** 20;
 
 function readFile(file: string): string {
@@ -68,7 +68,7 @@ function readFlags(flags: Readonly<Record<string, string>>): {
   return { values, problems };
 }
 
-/** Where data would go, as far as the values can be told apart before they are checked. */
+/** The endpoints that data would be forwarded to, as far as this is known before the values are checked. */
 function endpointsOf(values: ReadonlyMap<string, Assignment>): string[] {
   const { endpoint, failover_endpoints } = configSchema.shape.forward.parse(undefined);
   const first = values.get("forward.endpoint")?.value ?? endpoint;
@@ -76,7 +76,7 @@ function endpointsOf(values: ReadonlyMap<string, Assignment>): string[] {
   return [first, ...(Array.isArray(others) ? others : [])].map(String);
 }
 
-/** The input that the schema parses: nothing but what was set. */
+/** The input of the schema, which holds only what was set. */
 function tree(values: ReadonlyMap<string, Assignment>, sections: Iterable<string>): Record<string, unknown> {
   const top: Record<string, unknown> = {};
   const open = (path: readonly string[]) => {
@@ -87,7 +87,7 @@ function tree(values: ReadonlyMap<string, Assignment>, sections: Iterable<string
     }
     return node;
   };
-  // An empty section of the file counts: `tls: {}` asks for TLS.
+  // An empty section of the file counts: `tls: {}` enables TLS.
   for (const name of sections) if (name) open(name.split("."));
   for (const [name, { value }] of values) {
     const { path } = keyByName.get(name)!;
@@ -96,7 +96,7 @@ function tree(values: ReadonlyMap<string, Assignment>, sections: Iterable<string
   return top;
 }
 
-/** The configuration that `input` stands for, unless the schema refuses it, and what is wrong with it. */
+/** Parses `input`. The configuration is undefined if the schema rejects it. */
 function check(input: unknown): { config: Config | undefined; problems: Problem[] } {
   const parsed = configSchema.safeParse(input);
   if (parsed.success) return { config: parsed.data, problems: contradictions(parsed.data) };
@@ -117,7 +117,8 @@ export function parseConfig(values: unknown): Config {
 }
 
 /**
- * The configuration: flags over environment over file over defaults, key by key (a list or map is one value).
+ * Loads the configuration. Flags override environment variables, which override the file, which overrides the defaults,
+ * key by key; a list or map is one value.
  * @throws {ConfigError} with every problem found, each with its place.
  */
 export function loadConfig({ file, env, flags = {} }: LoadOptions): Loaded {

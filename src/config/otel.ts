@@ -1,4 +1,4 @@
-/** The environment variables of OpenTelemetry's OTLP exporters, for the downstream. */
+/** Reads the environment variables of OpenTelemetry's OTLP exporters, which configure the downstream. */
 import { keyByName } from "./keys.ts";
 import type { Assignment, Problem } from "./problem.ts";
 import { parsePairs, parseText } from "./text.ts";
@@ -7,10 +7,10 @@ const prefix = "OTEL_EXPORTER_OTLP_";
 
 const protocols: Readonly<Record<string, string>> = { grpc: "grpc", "http/protobuf": "http" };
 
-/** By what follows the prefix, the key of each variable that is read as the key's own. */
+/** Variables that are read as the key's own variable, without their prefix, and their keys. */
 const plain: Readonly<Record<string, string>> = {
   COMPRESSION: "forward.compression",
-  /** Milliseconds. */
+  /** The timeout in milliseconds. */
   TIMEOUT: "forward.timeout",
   CERTIFICATE: "forward.tls.ca_file",
   CLIENT_CERTIFICATE: "forward.tls.cert_file",
@@ -29,13 +29,13 @@ export const otelVariables: ReadonlyMap<string, string> = new Map(
 );
 
 export interface OtelContent {
-  /** By the keys' names. */
+  /** Values by the names of their keys. */
   values: Map<string, Assignment>;
   problems: Problem[];
   warnings: string[];
 }
 
-/** An empty variable counts as not set. */
+/** Returns the keys that the variables set. An empty variable counts as not set. */
 export function readOtel(env: NodeJS.ProcessEnv): OtelContent {
   const values = new Map<string, Assignment>();
   const problems: Problem[] = [];
@@ -52,7 +52,7 @@ export function readOtel(env: NodeJS.ProcessEnv): OtelContent {
   const endpoint = text("ENDPOINT");
   const insecure = text("INSECURE")?.trim().toLowerCase() === "true";
   if (endpoint !== undefined) {
-    // gRPC's exporters take a host and a port as well, and OTEL_EXPORTER_OTLP_INSECURE then says whether without TLS.
+    // gRPC exporters also accept a host and a port. OTEL_EXPORTER_OTLP_INSECURE then disables TLS.
     const bare = /^(\[[^\]]+\]|[^:/\s]+):\d+$/.test(endpoint);
     set("forward.endpoint", "ENDPOINT", bare ? `${insecure ? "http" : "https"}://${endpoint}` : endpoint);
     if (!bare && insecure && endpoint.startsWith("https:")) {
@@ -88,7 +88,10 @@ export function readOtel(env: NodeJS.ProcessEnv): OtelContent {
   return { values, problems, warnings };
 }
 
-/** The list of W3C Baggage, in which names and values are percent-encoded; many write them as they are. */
+/**
+ * Reads a list in the format of W3C Baggage, in which names and values are percent-encoded; many people write them
+ * unencoded.
+ */
 function readHeaders(text: string, warnings: string[]): unknown {
   const pairs = parsePairs(text);
   if (typeof pairs === "string") return pairs;
@@ -111,7 +114,10 @@ function readHeaders(text: string, warnings: string[]): unknown {
   return Object.fromEntries(decoded);
 }
 
-/** Takes certificates that the environment names for all exporters away from endpoints without TLS; told once. */
+/**
+ * Removes certificates that the environment names for all exporters if no endpoint uses TLS, and returns one warning
+ * about it.
+ */
 export function dropUnusedTls(values: Map<string, Assignment>, endpoints: readonly string[]): string[] {
   if (!endpoints.every((endpoint) => endpoint.startsWith("http:"))) return [];
   const names: string[] = [];

@@ -6,7 +6,7 @@ import { formatNumber } from "./text.ts";
 const redacted = "[redacted]";
 const indent = "  ";
 
-/** A value as it may be shown: numbers with units, and nothing of secrets. */
+/** Returns a value as it may be shown: numbers have units, and secrets are redacted. */
 function shown(value: unknown, path: readonly string[]): unknown {
   const key = keyAt(path);
   if (key === undefined) {

@@ -1,6 +1,6 @@
 import type { ErrorCode } from "../base/error-codes.ts";
 
-/** One thing that is wrong with a configuration. */
+/** A problem of a configuration. */
 export interface Problem {
   /** Dotted name of the key; empty if it is the file itself. */
   key: string;
@@ -10,7 +10,7 @@ export interface Problem {
   place?: string | undefined;
 }
 
-/** Where a key's value comes from. */
+/** A key's value and where it comes from. */
 export interface Assignment {
   value: unknown;
   place: string;

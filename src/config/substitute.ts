@@ -1,11 +1,14 @@
-/** `${env:NAME}`, `${NAME}` and `${env:NAME:-default}` in a value; `$$` is a dollar sign. As in the Collector. */
+/**
+ * Substitutes `${env:NAME}`, `${NAME}` and `${env:NAME:-default}` in a value, as the Collector does; `$$` is a dollar
+ * sign.
+ */
 
 const reference = /\$\$|\$\{([^}]*)\}/g;
 const variable = /^(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 
 export interface Substitution {
   text: string;
-  /** Something was put in, so the text takes the type of its key. */
+  /** True if a variable was substituted, so that the text is converted to the type of its key. */
   substituted: boolean;
   problems: string[];
 }

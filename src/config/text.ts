@@ -1,10 +1,10 @@
-/** Text from an environment variable, a flag or a substitution, as the type of its key reads it; and back. */
+/** Converts text from an environment variable, a flag or a substitution to the type of its key, and back. */
 import { parseDocument } from "yaml";
 import type { Key } from "./keys.ts";
 
 const decimal = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
 
-/** YAML in which every scalar is text, so that a header's value of 0123 stays what it is. */
+/** Parses YAML in which every scalar is text, so that a header's value of 0123 is preserved. */
 function flow(text: string): unknown {
   const doc = parseDocument(text, { schema: "failsafe", prettyErrors: false });
   return doc.errors.length > 0 ? text : doc.toJS({ maxAliasCount: 0 });
@@ -17,7 +17,7 @@ function pieces(text: string): string[] {
     .filter((piece) => piece !== "");
 }
 
-/** `a=1, b=2` as a map; the text itself if it is no such list. */
+/** Parses `a=1, b=2` as a map. Returns the text itself if it is not such a list. */
 export function parsePairs(text: string): Record<string, string> | string {
   const map: Record<string, string> = Object.create(null);
   for (const piece of pieces(text)) {
@@ -29,8 +29,8 @@ export function parsePairs(text: string): Record<string, string> | string {
 }
 
 /**
- * The value that `text` stands for. Lists: `a, b` or `[a, b]`; maps: `a=1, b=2` or `{a: 1, b: 2}`.
- * Text that does not fit the type comes back as it is, for the schema to refuse.
+ * Parses `text` as the type of its key. Lists are written `a, b` or `[a, b]`, and maps `a=1, b=2` or `{a: 1, b: 2}`.
+ * Text that does not fit the type is returned unchanged, for the schema to reject.
  */
 export function parseText(key: Key, text: string): unknown {
   const bare = text.trim();
@@ -62,7 +62,7 @@ const units = {
   ],
 } as const;
 
-/** A number as people write it: the largest unit that divides it. */
+/** Formats a number with the largest unit that divides it. */
 export function formatNumber(key: Key, value: number): string | number {
   if (key.unit === undefined || value === 0) return value;
   const unit = units[key.unit].find(([, size]) => value % size === 0);

@@ -13,9 +13,9 @@ import { withSpan } from "../telemetry/span.ts";
 /** Counts what tenants send, in bytes of protobuf. Its methods return quickly and never throw. */
 export interface Meter {
   /** Called for a request that was judged, whatever becomes of it. */
-  judged(tenant: string, amount: { records: number; bytes: number }): void;
+  charge(tenant: string, amount: { records: number; bytes: number }): void;
   /** Called for a request that was accepted. */
-  taken(tenant: string, amount: { records: number; bytes: number }): void;
+  countAccepted(tenant: string, amount: { records: number; bytes: number }): void;
 }
 
 /** The rooms that a request passes. */
@@ -126,7 +126,7 @@ export class Pipeline {
     try {
       judged = await withSpan(tracer, "engine", SpanKind.INTERNAL, context, () => this.#judge(request));
       const { forward, records } = judged;
-      meter.judged(tenant, { records, bytes: body.length });
+      meter.charge(tenant, { records, bytes: body.length });
       let partial: PartialSuccess | undefined;
       if (forward !== null) {
         if (forward !== body) request.count(forward.length);
@@ -136,7 +136,7 @@ export class Pipeline {
         metrics.forward.records.inc({ signal }, records);
         this.counts.forwarded += records;
       }
-      meter.taken(tenant, { records, bytes: body.length });
+      meter.countAccepted(tenant, { records, bytes: body.length });
       return partial;
     } catch (error) {
       const code = error instanceof ExportError ? error.code : Code.INTERNAL;

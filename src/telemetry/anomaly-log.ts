@@ -2,11 +2,12 @@ import { channelName } from "../anomaly/names.ts";
 import type { AnomalySink } from "../anomaly/report.ts";
 import type { Logger } from "./log.ts";
 
-/** Lines a second; a storm of anomalies must not become a storm of log lines. */
+/** Maximum number of lines per second: a storm of anomalies must not become a storm of log lines. */
 const linesPerSecond = 10;
 
 /**
- * Writes anomalies to the log, so many a second; the next line says how many were not written.
+ * Writes anomalies to the log, up to a number of lines per second. The next line has the number of anomalies that were
+ * not written.
  * @param now milliseconds of a monotonic clock.
  */
 export function anomalyLog(log: Logger, now: () => number = () => performance.now()): AnomalySink {

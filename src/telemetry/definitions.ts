@@ -13,7 +13,7 @@ export interface Definition<Label extends string = string> {
   type: "counter" | "gauge" | "histogram";
   unit: string;
   help: string;
-  /** The values that each label can have; empty for free text. */
+  /** The values that each label can have; empty if any text is possible. */
   labels: Readonly<Record<Label, readonly string[]>>;
 }
 

@@ -1,4 +1,4 @@
-/** What receivers and forwarder tell, as metrics. */
+/** Records the events of receivers and forwarder as metrics. */
 import type { DurableHooks } from "../forward/index.ts";
 import type { ReceiveHooks } from "../receive/index.ts";
 import type { Logger } from "./log.ts";

@@ -1,6 +1,6 @@
 import { type Context, type SpanKind, SpanStatusCode, type Tracer, trace } from "@opentelemetry/api";
 
-/** Does `work` within a span, or without one where nothing is traced. `work` gets the context for spans beneath. */
+/** Runs `work` within a span, or without one if there is no tracer. `work` receives the context for child spans. */
 export async function withSpan<T>(
   tracer: Tracer | undefined,
   name: string,

@@ -1,16 +1,16 @@
-/** Driftlock's own traces, by the OpenTelemetry SDK. Loaded only where an endpoint is set. */
+/** Driftlock's own traces, by the OpenTelemetry SDK, which is loaded only if an endpoint is set. */
 import type { Tracer } from "@opentelemetry/api";
 import type { Config } from "../config/schema.ts";
 
 export interface Tracing {
   tracer: Tracer;
-  /** Sends what is left. */
+  /** Exports the remaining spans. */
   close(): Promise<void>;
 }
 
 /**
- * OTEL_EXPORTER_OTLP_HEADERS holds the credentials of the data's downstream. The SDK would show them to the endpoint of
- * these traces, whose own are in OTEL_EXPORTER_OTLP_TRACES_HEADERS; it reads both while an exporter is made.
+ * OTEL_EXPORTER_OTLP_HEADERS has the credentials of the downstream. The SDK, which reads it when an exporter is created,
+ * would send them to the endpoint of these traces, whose own headers are in OTEL_EXPORTER_OTLP_TRACES_HEADERS.
  */
 function withoutDownstreamHeaders<T>(make: () => T): T {
   const headers = process.env.OTEL_EXPORTER_OTLP_HEADERS;
@@ -22,7 +22,7 @@ function withoutDownstreamHeaders<T>(make: () => T): T {
   }
 }
 
-/** Sampling follows the SDK's variables (OTEL_TRACES_SAMPLER …). Undefined where no endpoint is set. */
+/** Starts tracing; undefined if no endpoint is set. Sampling follows the SDK's variables (OTEL_TRACES_SAMPLER …). */
 export async function startTracing(
   config: Config["telemetry"],
   version: string,

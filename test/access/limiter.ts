@@ -5,7 +5,9 @@ import { Metering } from "../../src/access/metering.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import type { ExportError } from "../../src/otlp/protocol.ts";
 
-export type Order = { do: "admit" | "state" } | { do: "judged" | "taken"; records: number; bytes: number };
+export type Order =
+  | { do: "admit" | "state" }
+  | { do: "charge" | "countAccepted"; records: number; bytes: number };
 
 export interface Answer {
   retryAfterMs?: number | undefined;
@@ -24,7 +26,7 @@ const metering = new Metering(limits, { add() {}, list: async () => [] }, log);
 
 function obey(order: Order): Omit<Answer, "logged"> {
   if (order.do === "state") return metering.sharing() ?? {};
-  if (order.do === "judged" || order.do === "taken") {
+  if (order.do === "charge" || order.do === "countAccepted") {
     metering[order.do](tenant, order);
     return {};
   }

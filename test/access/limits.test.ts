@@ -102,9 +102,9 @@ describe("metering", () => {
     limiter.admitIngest("a");
     await expect.poll(() => read).toBe(1);
     limiter.admitIngest("a");
-    metering.judged("a", { records: 5, bytes: 10 });
+    metering.charge("a", { records: 5, bytes: 10 });
     limiter.admitIngest("a");
-    metering.taken("a", { records: 5, bytes: 10 });
+    metering.countAccepted("a", { records: 5, bytes: 10 });
     expect(refusal(() => limiter.admitIngest("a"))!.message).toContain("records_per_day (100)");
     expect(added).toEqual([{ tenant: "a", requests: 1, records: 5, bytes: 10 }]);
     expect(read).toBe(1);
@@ -135,10 +135,10 @@ describe("while the machine's clock steps", () => {
       silent,
     );
     metering.limiter.admitIngest("a");
-    metering.taken("a", { records: 99, bytes: 1 });
+    metering.countAccepted("a", { records: 99, bytes: 1 });
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + step });
     metering.limiter.admitIngest("a");
-    metering.taken("a", { records: 1, bytes: 1 });
+    metering.countAccepted("a", { records: 1, bytes: 1 });
     expect(refusal(() => metering.limiter.admitIngest("a"))?.message).toContain("records_per_day");
   });
 });

@@ -73,9 +73,9 @@ describe.skipIf(skipRedis)("two processes with one Redis", { timeout: 60_000 }, 
   it("wait for each other's debts", async () => {
     const [one, other] = await sharing({ records_per_second: 1_000, bytes_per_second: 1_000 }, redis.url());
     expect(await wait(other)).toBe(0);
-    await one.tell({ do: "judged", records: 500_000, bytes: 1 });
+    await one.tell({ do: "charge", records: 500_000, bytes: 1 });
     await expect.poll(() => wait(other)).toBeGreaterThan(minute);
-    await other.tell({ do: "judged", records: 1, bytes: 900_000 });
+    await other.tell({ do: "charge", records: 1, bytes: 900_000 });
     await expect.poll(async () => (await one.admit()).message).toContain("limits.records_per_second");
     // What either took is in one bucket, less what has come in since.
     const level = async (name: string) =>
@@ -90,7 +90,7 @@ describe.skipIf(skipRedis)("two processes with one Redis", { timeout: 60_000 }, 
     const [one, other] = await sharing({ records_per_day: 100 }, redis.url());
     for (const each of [one, other]) {
       expect(await wait(each)).toBe(0);
-      await each.tell({ do: "taken", records: 50, bytes: 1 });
+      await each.tell({ do: "countAccepted", records: 50, bytes: 1 });
     }
     for (const each of [one, other]) {
       await expect.poll(async () => (await each.admit()).message).toContain("limits.records_per_day (100)");
@@ -110,7 +110,7 @@ describe.skipIf(skipRedis)("two processes with one Redis", { timeout: 60_000 }, 
         /^redis:\/\/127\.0\.0\.1:\d+\/0: .+; each process keeps the limits by itself$/,
       );
     }
-    await one.tell({ do: "judged", records: 500_000, bytes: 0 });
+    await one.tell({ do: "charge", records: 500_000, bytes: 0 });
     expect(await wait(one)).toBeGreaterThan(minute);
     expect(await wait(other)).toBe(0);
 
@@ -119,7 +119,7 @@ describe.skipIf(skipRedis)("two processes with one Redis", { timeout: 60_000 }, 
     // What passed meanwhile had been allowed, and is charged to nobody.
     await expect.poll(() => wait(one)).toBe(0);
     expect(await wait(other)).toBe(0);
-    await other.tell({ do: "judged", records: 500_000, bytes: 0 });
+    await other.tell({ do: "charge", records: 500_000, bytes: 0 });
     await expect.poll(() => wait(one)).toBeGreaterThan(minute);
     const { logged } = await one.admit();
     expect(logged.map((line) => JSON.parse(line).msg)).toEqual([
@@ -175,7 +175,7 @@ describe.skipIf(skipRedis)("a Redis that wants a password, by TLS", { timeout: 6
     const [one, other] = await sharing({ records_per_second: 10 }, url("hunter 2"), {
       NODE_EXTRA_CA_CERTS: ca,
     });
-    await one.tell({ do: "judged", records: 5_000, bytes: 0 });
+    await one.tell({ do: "charge", records: 5_000, bytes: 0 });
     await expect.poll(() => wait(other)).toBeGreaterThan(minute);
     await redis.kill();
     await one.becomes(false);
