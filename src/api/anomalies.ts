@@ -27,7 +27,7 @@ import { parseNanos } from "./time.ts";
 
 export interface AnomalyOptions {
   store: Store;
-  /** Told what a person made of an anomaly, once it is stored. */
+  /** Called after the triage of an anomaly was stored. */
   onJudgement(anomaly: AnomalyDetail, patch: AnomalyPatch): void;
 }
 

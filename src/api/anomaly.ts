@@ -1,4 +1,4 @@
-/** Anomalies as the API shows them. */
+/** Anomalies as the API returns them. */
 import { z } from "zod";
 import {
   channelName,
@@ -123,7 +123,7 @@ export const anomalyDetailSchema = z
 export type AnomalyJson = z.output<typeof anomalySchema>;
 export type ReportJson = z.output<typeof reportSchema>;
 
-/** JSON has no infinities. */
+/** Returns null for infinite numbers, which JSON does not have. */
 export function finite(value: number | undefined): number | null {
   return value !== undefined && Number.isFinite(value) ? value : null;
 }
@@ -219,7 +219,7 @@ export function anomalyDetailJson(detail: AnomalyDetail): z.output<typeof anomal
   };
 }
 
-/** A report as it comes, before it is stored: what it alone tells of its anomaly. */
+/** Returns a report that is not stored yet as an anomaly, as far as the report alone describes it. */
 export function liveAnomalyJson(report: Anomaly, now: number): AnomalyJson {
   return {
     id: report.id,

@@ -1,6 +1,6 @@
 /**
- * Bounds what those who ask may take of the process: the store works for some of them at a time, in turn, and what answers hold
- * until their callers have taken them is limited. Whoever asks much, or does not read, keeps nobody else waiting.
+ * Bounds what API clients may use: the store serves a few of them at a time, in turn, and the memory of answers that
+ * were not read yet is limited. A client that sends many requests, or does not read, does not delay others.
  */
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { peerOf } from "../base/peer.ts";
@@ -11,14 +11,14 @@ import { ApiError } from "./problem.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** Its answers are small, or bounded in another way: they are given whatever others ask. */
+    /** The route's answers are small, or bounded in another way, and are not subject to this limit. */
     boundedAnswer?: boolean;
   }
 }
 
 const limits = { atOnce: 4, inside: 1_024 };
 
-/** For so long after the answer the rest of a body that nobody reads is taken; then the connection is cut. */
+/** How long after the answer the rest of an unread body is received before the connection is closed. */
 const unreadMs = 1_000;
 
 const overloaded = (why: string) => new ApiError(503, why, { "retry-after": "1" });
@@ -27,11 +27,11 @@ const untaken = "answers that were not taken yet hold too much memory; take them
 interface Asking {
   owner: Owner;
   bytes: number;
-  /** Lets the next one in; undefined once it has. */
+  /** Admits the next request; undefined after it was called. */
   leave: (() => void) | undefined;
 }
 
-/** @param limit bytes of all answers that were not taken yet */
+/** @param limit the bytes of all answers that were not read yet */
 export function limitAnswers(app: FastifyInstance, limit: number): void {
   const untakenBytes = new Shares(limit);
   const gate = new Gate(limits.atOnce, limits.inside);
@@ -53,7 +53,7 @@ export function limitAnswers(app: FastifyInstance, limit: number): void {
     if (untakenBytes.room(owner) < 1) throw overloaded(untaken);
     asking.set(request, { owner, bytes: 0, leave: undefined });
   });
-  // Once its body is there: one that comes slowly takes no turn.
+  // This runs after the body has arrived: a slow body takes no turn.
   app.addHook("preHandler", async (request, reply) => {
     const one = asking.get(request);
     if (one === undefined) return;
@@ -77,11 +77,11 @@ export function limitAnswers(app: FastifyInstance, limit: number): void {
     leave(one);
     const bytes = typeof payload === "string" || Buffer.isBuffer(payload) ? Buffer.byteLength(payload) : 0;
     if (untakenBytes.room(one.owner) < bytes) {
-      // The problem that is sent instead comes here again.
+      // The problem that is sent instead passes this hook again.
       asking.delete(request);
       throw overloaded(untaken);
     }
-    // Where the connection has closed meanwhile, nothing is held, and nothing would tell.
+    // If the connection has closed meanwhile, nothing is held, and no event would release it.
     if (!request.raw.socket.destroyed) hold(one, bytes);
     return payload;
   });

@@ -1,4 +1,4 @@
-/** The OpenAPI document as one page of HTML that needs no script and nothing from elsewhere. */
+/** Renders the OpenAPI document as one page of HTML without scripts or external resources. */
 import { createHash } from "node:crypto";
 
 interface Schema {
@@ -54,7 +54,7 @@ th, td { border-top: 1px solid var(--line); padding: .25rem .75rem .25rem 0; ver
 ul { margin: 0; padding-left: 1.25rem }
 `;
 
-/** Nothing but this page's own style. */
+/** A policy that permits nothing but the page's own style. */
 export const docsPolicy = `default-src 'none'; frame-ancestors 'none'; style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'`;
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
@@ -63,7 +63,7 @@ function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (character) => entities[character]!);
 }
 
-/** Text with `code` in it. */
+/** Renders text that contains `code`. */
 function prose(text = ""): string {
   return escapeHtml(text).replace(/`([^`]+)`/g, "<code>$1</code>");
 }
@@ -126,7 +126,7 @@ function content(parts: Content): string {
     .join("");
 }
 
-/** Whether a caller needs no key. */
+/** Returns whether a caller needs no key. */
 function isOpen({ security = [] }: Operation): boolean {
   return security.length === 0 || security.some((scheme) => Object.keys(scheme).length === 0);
 }

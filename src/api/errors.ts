@@ -1,4 +1,4 @@
-/** What routes and the rooms behind them throw, as problem details. */
+/** Answers errors of routes, and of the rooms behind them, with problem details. */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { Code, ExportError } from "../otlp/protocol.ts";
@@ -7,7 +7,7 @@ import { InvalidArgument, isUnavailable } from "../store/index.ts";
 import { Misfit, pointer } from "./faults.ts";
 import { ApiError, type Problem, problem, sendProblem } from "./problem.ts";
 
-/** Where the schema does not fit, by fastify's names. */
+/** The parts of a request, by the names that fastify gives them. */
 const places = { body: "body", querystring: "query", params: "path", headers: "headers" } as const;
 
 function invalid({ validationContext = "body", faults }: Misfit): Problem {
@@ -31,7 +31,7 @@ const statusOf: Readonly<Partial<Record<Code, number>>> = {
   [Code.INTERNAL]: 500,
 };
 
-/** What the rooms behind the API refuse. */
+/** Converts an error of the rooms behind the API. */
 function refused(error: ExportError): ApiError {
   const { code, message, retryAfterMs } = error;
   if (error instanceof BodyCut && error.reason === "slow") return new ApiError(408, message);
@@ -44,7 +44,7 @@ function refused(error: ExportError): ApiError {
   return new ApiError(statusOf[code] ?? 503, message, headers);
 }
 
-/** What routes and the rooms behind them throw, as what is answered. */
+/** Converts the errors that routes and the rooms behind them throw deliberately. */
 function known(error: FastifyError): FastifyError | ApiError {
   if (error instanceof ExportError) return refused(error);
   if (error instanceof InvalidArgument) return new ApiError(400, error.message);
@@ -52,7 +52,7 @@ function known(error: FastifyError): FastifyError | ApiError {
   return error;
 }
 
-/** What fastify refuses of a body. */
+/** Returns the problem of a body that fastify rejects. */
 function refusedBody({ code }: FastifyError, { bodyLimit, schema }: FastifyRequest["routeOptions"]) {
   switch (code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
@@ -69,7 +69,7 @@ function refusedBody({ code }: FastifyError, { bodyLimit, schema }: FastifyReque
   }
 }
 
-/** Answers whatever no route answers: unknown paths, wrong methods, and errors. */
+/** Answers unknown paths, wrong methods and errors. */
 export function answerWithProblems(app: FastifyInstance, log: Logger): void {
   const routes: { path: RegExp; methods: Set<string> }[] = [];
   app.addHook("onRoute", ({ url, method }) => {
@@ -84,7 +84,7 @@ export function answerWithProblems(app: FastifyInstance, log: Logger): void {
     reply.header("allow", allow);
     return sendProblem(reply, problem(405, `this path takes ${allow}`));
   };
-  // At once, before its body is looked at.
+  // This runs at once, before the body is read.
   app.addHook("onRequest", async (request, reply) => {
     if (request.is404) return answerUnknown(request, reply);
   });

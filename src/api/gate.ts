@@ -8,27 +8,31 @@ interface Waiter {
 }
 
 /**
- * Lets some requests at a time to the store, in turn by tenant and by address: however many one caller sends, another waits
- * for no more than a few of them.
+ * Admits a few requests at a time to the store, in turn by tenant and by address: however many requests one caller
+ * sends, others wait only for a few of them.
  */
 export class Gate {
   readonly #turns = new Turns<Waiter>();
   readonly #inside: Shares;
   #free: number;
 
-  /** @param atOnce requests that are let in at once @param inside those that wait counted in */
+  /**
+   * @param atOnce the number of requests that are admitted at once
+   * @param inside the number of requests that are admitted or wait
+   */
   constructor(atOnce: number, inside: number) {
     this.#free = atOnce;
     this.#inside = new Shares(inside);
   }
 
-  /** Requests that wait. */
+  /** The number of requests that wait. */
   get waiting(): number {
     return this.#turns.size;
   }
 
   /**
-   * Resolves, when it is the owner's turn, to what lets the next one in; undefined where too many wait.
+   * Resolves to a function that admits the next request when it is the owner's turn, and to undefined if too many
+   * requests wait.
    * @throws the signal's reason once the caller has gone.
    */
   async enter(owner: Owner & { tenant: string }, gone: AbortSignal): Promise<(() => void) | undefined> {

@@ -1,4 +1,4 @@
-/** Asks each caller who it is, and whether it may and is within its limits, before anything else of its request is read. */
+/** Authenticates and authorizes each caller and enforces its limits, before the rest of its request is read. */
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { Access } from "../access/access.ts";
 import type { Limiter } from "../access/limits.ts";
@@ -8,11 +8,11 @@ import type { Scope } from "../store/index.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** On routes with a scope. */
+    /** The caller; set on routes with a scope. */
     principal: Principal;
   }
   interface FastifyContextConfig {
-    /** What the caller has to have; a route without it is open. */
+    /** The scope that the caller must have. A route without a scope is open. */
     scope?: Scope;
   }
 }
@@ -22,7 +22,9 @@ export interface Guard {
   limiter: Limiter;
 }
 
-/** By which browsers, whose WebSockets carry no headers, name their key or token: a subprotocol `bearer.KEY`. */
+/**
+ * The subprotocol `bearer.KEY`, by which browsers pass their key or token, since their WebSockets cannot send headers.
+ */
 const bearerProtocol = /(?:^|,)\s*bearer\.([^\s,]+)\s*(?:,|$)/;
 
 export function senderOf(request: FastifyRequest): Sender {

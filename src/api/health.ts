@@ -7,13 +7,13 @@ import { examples } from "./examples.ts";
 import { senderOf } from "./guard.ts";
 import { problems } from "./openapi.ts";
 
-/** A part of the process that must work for the whole to. */
+/** A part of the process that the whole depends on. */
 export interface Component {
   name: string;
   ready: boolean;
-  /** It works, but not as it should. */
+  /** The component works, but not as it should. */
   degraded?: boolean;
-  /** Why, in any case. */
+  /** The reason for the state, whatever it is. */
   reason: string;
 }
 
@@ -21,10 +21,10 @@ export interface HealthOptions {
   registry: Registry;
   versions: Versions;
   readiness(): Component[];
-  /** The engine gives verdicts, as far as it is asked for any; false where a restart alone would help. */
+  /** Whether the engine works; false if only a restart would help. */
   alive(): boolean;
   access: Access;
-  /** Nobody has to say who they are. */
+  /** Whether authentication is disabled. */
   open: boolean;
 }
 
@@ -50,7 +50,7 @@ const readiness = z.object({
 });
 export type Readiness = z.output<typeof readiness>;
 
-/** @param reasons whether the caller may know them */
+/** @param reasons whether the caller may see the reasons */
 export function readinessOf(components: readonly Component[], reasons: boolean): Readiness {
   const ready = components.every((component) => component.ready);
   const degraded = components.some((component) => component.degraded);
@@ -65,12 +65,12 @@ export function readinessOf(components: readonly Component[], reasons: boolean):
   };
 }
 
-/** Data are taken, if not as they should be. */
+/** Returns whether data is accepted, even if a component is degraded. */
 export function isServing({ status }: Readiness): boolean {
   return status !== "not ready";
 }
 
-/** Open to all: probes carry no key. No tenant is named here, and without a key no address. */
+/** Routes that are open to everyone, since probes send no key. They name no tenant, and no address without a key. */
 export function healthRoutes(app: App, options: HealthOptions): void {
   const { registry, versions, access, open } = options;
   const tags = ["process"];
@@ -142,7 +142,7 @@ export function healthRoutes(app: App, options: HealthOptions): void {
           ...problems(503),
         },
       },
-      // Text as it is; the schema is for readers.
+      // The text is sent unchanged; the schema is for readers.
       serializerCompiler: () => String,
     },
     async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()),

@@ -1,4 +1,4 @@
-/** The OpenAPI 3.1 document, made of the routes' own schemas, and a page to read it. */
+/** The OpenAPI 3.1 document, which is generated from the routes' schemas, and a page that shows it. */
 import swagger from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
 import { createJsonSchemaTransform, createJsonSchemaTransformObject } from "fastify-type-provider-zod";
@@ -46,7 +46,10 @@ const toDocument = createJsonSchemaTransformObject({});
 
 type Schemas = Record<string, object>;
 
-/** Each schema is made as it is sent and as it is received, though most are one of the two alone. */
+/**
+ * Removes unused schemas: each schema is generated for input and for output, although most are used for only one of
+ * them.
+ */
 function withoutUnused<T extends { paths: object; components: { schemas: Schemas } }>(document: T): T {
   const { schemas } = document.components;
   const used: Schemas = {};
@@ -61,7 +64,7 @@ function withoutUnused<T extends { paths: object; components: { schemas: Schemas
   return { ...document, components: { ...document.components, schemas: used } };
 }
 
-/** Before the routes. */
+/** Must be called before the routes are added. */
 export async function describeRoutes(app: FastifyInstance, version: string): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -98,7 +101,7 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
   });
 }
 
-/** After the routes. */
+/** Must be called after the routes were added. */
 export function serveDescription(app: FastifyInstance): void {
   let page: string | undefined;
   app.get("/openapi.json", { schema: { hide: true } }, () => app.swagger());

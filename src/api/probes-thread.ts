@@ -1,4 +1,7 @@
-/** The thread that answers probes. It asks the event loop what to say, and says what it knows if that is busy. */
+/**
+ * The thread that answers probes. It asks the event loop for the current state, and answers with the last known state if
+ * the event loop is busy.
+ */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -19,12 +22,12 @@ export interface ProbeData {
   first: ProbeAnswers;
 }
 
-/** From the thread: to be told the answers, where it listens, or why it cannot. */
+/** Messages of the thread: a request for the state, the address at which it listens, or the reason why it cannot. */
 export type ProbeMessage = "ask" | { address: string } | { failure: string };
 
 const limits = { connections: 64, headerBytes: 4 * 2 ** 10, requestMs: 5_000, idleMs: 15_000 };
 
-/** A probe has a second by default, of which the event loop gets so much. */
+/** How long the thread waits for the event loop. Probes have a timeout of one second by default. */
 const askMs = 300;
 
 const { endpoint, stuckAfter, first } = workerData as ProbeData;
@@ -65,7 +68,7 @@ const server = createServer(
     keepAliveTimeout: limits.idleMs,
   },
   async ({ method = "", url = "", socket }, response) => {
-    // It was closed for too many requests.
+    // The connection was closed because of too many requests.
     if (socket.destroyed) return;
     const { status, body } = await answerTo(method, url.split("?", 1)[0]);
     const headers = { "content-type": "application/json", "cache-control": "no-store" };

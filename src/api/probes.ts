@@ -1,24 +1,27 @@
 /**
- * Health and readiness on a listener of their own, so that nobody who reaches the API's port can keep probes out. It tells
- * names and states alone, and needs no key. It runs in a thread: a flood that keeps the event loop busy delays its answers
- * to others, but a sound process must not be restarted for it.
+ * Health and readiness on a listener of their own, so that nobody who reaches the API's port can block probes. It shows
+ * only names and states, and needs no key. It runs on a thread: a flood that keeps the event loop busy delays answers to
+ * others, but a healthy process must not be restarted for it.
  */
 import { Worker } from "node:worker_threads";
 import { type HealthOptions, isServing, livenessOf, readinessOf } from "./health.ts";
 import type { ProbeAnswers, ProbeData, ProbeMessage } from "./probes-thread.ts";
 
 export interface Probes {
-  /** host:port as bound. */
+  /** The address that is bound, as host:port. */
   address: string;
   close(): Promise<void>;
 }
 
 export interface ProbeOptions extends Pick<HealthOptions, "readiness" | "alive"> {
-  /** For so many milliseconds the event loop may be busy until probes fail; 0: for any time. */
+  /** How many milliseconds the event loop may be busy before probes fail; 0 disables the check. */
   stuckAfter: number;
 }
 
-/** @throws {Error} that names the address and the remedy where it cannot be bound. */
+/**
+ * Starts the listener.
+ * @throws {Error} with the address and the remedy if it cannot be bound.
+ */
 export async function startProbes(
   endpoint: string,
   { readiness, alive, stuckAfter }: ProbeOptions,
@@ -32,7 +35,7 @@ export async function startProbes(
     };
   };
   const data: ProbeData = { endpoint, stuckAfter, first: answers() };
-  // Its name ends as this file's does, before and after compilation.
+  // The name has the same ending as this file's, before and after compilation.
   const url = new URL(`./probes-thread${import.meta.url.slice(-3)}`, import.meta.url);
   const worker = new Worker(url, { workerData: data });
   const address = await new Promise<string>((resolve, reject) => {

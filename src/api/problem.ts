@@ -1,4 +1,4 @@
-/** Errors as RFC 9457 problem details; nothing of the inside leaves the process. */
+/** Errors as problem details of RFC 9457. No internals leave the process. */
 import { STATUS_CODES } from "node:http";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
@@ -26,7 +26,7 @@ export const problemSchema = z
 
 export type Problem = z.output<typeof problemSchema>;
 
-/** A request that is answered with a problem. */
+/** An error that is answered with a problem. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;

@@ -1,11 +1,11 @@
-/** Parameters of queries. */
+/** Query parameters that several routes have. */
 import { z } from "zod";
 import { examples } from "./examples.ts";
 
-/** Of routes that take none: what is meant to narrow must not pass unheeded. */
+/** For routes without parameters: a parameter that is meant to filter must not be ignored. */
 export const noParameters = z.strictObject({});
 
-/** One value, or the parameter several times. */
+/** Accepts one value, or the parameter several times. */
 export function oneOrMore<T extends z.ZodType<string>>(value: T) {
   return z
     .union([z.array(value).min(1).max(20), value])
@@ -21,7 +21,7 @@ export const time = z.iso
   .max(64)
   .meta({ examples: [examples.time] });
 
-/** Of anomalies and streams. */
+/** The id of an anomaly or a stream. */
 export const id = z
   .string()
   .regex(/^[0-9A-Za-z_-]{1,64}$/, "must be 1 to 64 letters, digits, - or _")

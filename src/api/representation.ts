@@ -1,4 +1,4 @@
-/** A page in the form that was asked for: JSON, newline-delimited JSON, or CSV. */
+/** Sends a page in the requested format: JSON, newline-delimited JSON, or CSV. */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { printable, toJson } from "../base/printable.ts";
@@ -14,7 +14,7 @@ const types = {
   csv: "text/csv",
 } as const satisfies Record<Format, string>;
 
-/** `format` goes before the Accept header. */
+/** Returns the format of the answer. `format` overrides the Accept header. */
 export function formatOf(request: FastifyRequest, format: Format | undefined): Format {
   if (format !== undefined) return format;
   const accepted = (request.headers.accept ?? "*/*").split(",").map((part) => {
@@ -35,12 +35,15 @@ export function formatOf(request: FastifyRequest, format: Format | undefined): F
 }
 
 /**
- * Where a spreadsheet would begin a formula: at the start of a cell, or behind a line break or what it may take for a
- * delimiter. Quotes and spaces before it do not help, nor are the wide forms of the signs harmless.
+ * Matches the places at which a spreadsheet would start a formula: at the start of a cell, or after a line break or a
+ * possible delimiter. Quotes and spaces before it do not prevent this, and the full-width forms of the signs are not
+ * harmless either.
  */
 const formula = /(?<=^|[\n,;|\t])(?=["'\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r])/g;
 
-/** A cell as RFC 4180 has it, printable, with an apostrophe before what a spreadsheet would run as a formula. */
+/**
+ * Returns a printable cell as in RFC 4180, with an apostrophe before anything that a spreadsheet would run as a formula.
+ */
 function cell(value: string | number | null): string {
   if (value === null) return "";
   if (typeof value === "number") return String(value);
@@ -60,7 +63,10 @@ export interface PageOf<T> {
   next?: string;
 }
 
-/** @param example an item of the page */
+/**
+ * The schema of a page.
+ * @param example an item of the page
+ */
 export function pageSchema<T extends z.ZodType>(item: T, description: string, example: unknown) {
   return z
     .object({
@@ -70,7 +76,7 @@ export function pageSchema<T extends z.ZodType>(item: T, description: string, ex
     .meta({ description, examples: [{ items: [example], next: examples.cursor }] });
 }
 
-/** What a route that answers with `sendPage` declares. */
+/** The response that a route declares if it answers with `sendPage`. */
 export function pageContent<T extends z.ZodType>(
   item: T,
   description: string,
@@ -96,7 +102,7 @@ export function pageContent<T extends z.ZodType>(
   };
 }
 
-/** Sends the page; the next one is named in the Link header as well (RFC 8288). */
+/** Sends a page. The Link header names the next page as well (RFC 8288). */
 export function sendPage<T>(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -112,7 +118,7 @@ export function sendPage<T>(
   const vary = reply.getHeader("vary");
   reply.header("vary", vary === undefined ? "accept" : `${vary}, accept`);
   if (format === "json") return reply.type(types.json).send(page);
-  // As text: a serializer would quote it.
+  // It is sent as text, since a serializer would quote it.
   const text =
     format === "csv" ? toCsv(page.items, columns) : page.items.map((item) => `${toJson(item)}\n`).join("");
   return reply.type(`${types[format]}; charset=utf-8`).serializer(String).send(text);

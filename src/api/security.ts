@@ -1,4 +1,4 @@
-/** What guards browsers: headers of every answer, other origins, and names that were made to point here. */
+/** Protects browsers: by headers of every answer, and against other origins and DNS rebinding. */
 import type { FastifyInstance } from "fastify";
 import { isLoopback } from "../base/address.ts";
 import { ApiError } from "./problem.ts";
@@ -17,9 +17,9 @@ const corsHeaders = "authorization, content-type, content-encoding, idempotency-
 const corsExposed = "link, retry-after, idempotency-replayed";
 
 export interface SecurityOptions {
-  /** Origins beside our own whose pages may read answers. */
+  /** Origins, besides our own, whose pages may read answers. */
   corsOrigins: readonly string[];
-  /** Nobody has to say who they are: then a page must not reach us by a name of its own (DNS rebinding). */
+  /** Whether authentication is disabled. Then a page must not reach the API by a name of its own (DNS rebinding). */
   open: boolean;
 }
 
@@ -61,7 +61,7 @@ export function secure(app: FastifyInstance, { corsOrigins, open }: SecurityOpti
         return reply.code(204).send();
       }
     } else if (request.ws && URL.parse(origin)?.host !== host) {
-      // Browsers hold pages to their own origin everywhere but here.
+      // Browsers enforce the same-origin policy everywhere but here.
       throw new ApiError(403, `pages of ${origin} may not connect; name it in api.cors_origins`);
     }
   });

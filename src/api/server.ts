@@ -32,24 +32,24 @@ export type { Component } from "./health.ts";
 
 export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions, Guard {
   config: Pick<Config["api"], "endpoint" | "cors_origins">;
-  /** Nobody has to say who they are. */
+  /** Whether authentication is disabled. */
   open: boolean;
   hub: LiveHub;
-  /** Between two looks at who listens. */
+  /** The time between two authentications of a live reader, in milliseconds. */
   recheckMs?: number;
-  /** From a request's first byte to its last. */
+  /** The time from a request's first byte to its last, in milliseconds. */
   requestMs?: number;
-  /** For a connection on which nothing moves. */
+  /** How long a connection may be idle, in milliseconds. */
   idleMs?: number;
-  /** The most that are open, those who listen among them. */
+  /** Maximum number of open connections, including live readers. */
   connections?: number;
-  /** The most that answers hold until their callers have taken them. */
+  /** Maximum bytes of answers that were not read yet. */
   answerBytes?: number;
   log: Logger;
 }
 
 export interface Api {
-  /** host:port as bound. */
+  /** The address that is bound, as host:port. */
   address: string;
   connections: Pick<Connections, "size" | "counts">;
   close(): Promise<void>;
@@ -64,7 +64,7 @@ const limits = {
   requestMs: 30_000,
   idleMs: 60_000,
   closeMs: 1_000,
-  /** Of a message that a WebSocket's client sends; none is expected. */
+  /** Maximum size of a message from a WebSocket client; none is expected. */
   messageBytes: 1_024,
 };
 
@@ -78,13 +78,13 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
     keepAliveTimeout: limits.idleMs,
     http: {
       maxHeaderSize: limits.headerBytes,
-      // Fastify sets `requestTimeout` alone, and Node exchanges the two where that for the headers, 60 s, is the longer one.
+      // Fastify only sets `requestTimeout`, and Node swaps the two if the headers' timeout of 60 s is the longer one.
       headersTimeout: requestMs,
       requestTimeout: requestMs,
       connectionsCheckingInterval: Math.min(requestMs, 1_000),
-      // Its absence is a problem like others: see security.ts.
+      // A missing host is answered like other problems: see security.ts.
       requireHostHeader: false,
-      // What asks for anything else, HTTP/2 without TLS for instance, is answered by HTTP/1.1.
+      // Requests to upgrade to anything else, such as HTTP/2 without TLS, are answered by HTTP/1.1.
       shouldUpgradeCallback: ({ method, url, headers }) =>
         method === "GET" &&
         headers.upgrade?.toLowerCase() === "websocket" &&
@@ -100,12 +100,12 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   app.server.on("request", (_request, response) => pending.add(response));
   const connections = limitConnections(app.server, options.connections ?? limits.connections);
   app.server.maxHeadersCount = limits.headers;
-  // Such as Node does not know are left unheeded.
+  // Expectations that Node does not know are ignored.
   app.server.on("checkExpectation", (request, response) => app.server.emit("request", request, response));
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.addHook("onRequest", ({ raw }, _reply, done) => {
-    // What had been read of a connection that was closed meanwhile, such as for too many requests, goes no further.
+    // Requests of a connection that was closed meanwhile, such as for too many requests, are ignored.
     if (!raw.socket.destroyed) done();
   });
   app.addHook("onSend", async (_request, reply, payload) => {
@@ -142,7 +142,7 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
 
 /**
  * Starts the API.
- * @throws {Error} that names the address and the remedy where it cannot be bound.
+ * @throws {Error} with the address and the remedy if it cannot be bound.
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
   const { app, connections } = await build(options);
@@ -159,7 +159,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     connections,
     async close() {
       options.hub.close();
-      // A client that does not end its request must not hold the process.
+      // A client that does not complete its request must not delay the end of the process.
       const cut = setTimeout(() => app.server.closeAllConnections(), limits.closeMs);
       await app.close();
       clearTimeout(cut);

@@ -10,7 +10,7 @@ import { id, noParameters, oneOrMore } from "./query.ts";
 import { pageSchema, paging } from "./representation.ts";
 import { formatMs, formatNanos } from "./time.ts";
 
-/** Anomalies whose scores a stream shows. */
+/** The number of anomalies whose scores a stream shows. */
 const shownScores = 100;
 
 const nanos = z.string().describe("RFC 3339 in UTC, with nanoseconds");

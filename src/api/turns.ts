@@ -3,9 +3,9 @@ interface Waiter {
   readonly peer: string;
 }
 
-/** Those who wait for the same thing. Turns go round the tenants, and round the peers of each. */
+/** Waiters for the same resource. Turns rotate among the tenants, and among the peers of each tenant. */
 export class Turns<T extends Waiter> {
-  /** The next tenant and the next peer come first in their maps. */
+  /** The waiters; the next tenant and the next peer come first in their maps. */
   readonly #tenants = new Map<string, Map<string, Set<T>>>();
   #size = 0;
 
@@ -21,7 +21,7 @@ export class Turns<T extends Waiter> {
     this.#size += 1;
   }
 
-  /** Does nothing for one that does not wait. */
+  /** Removes a waiter, if it waits. */
   remove(waiter: T): void {
     const { tenant, peer } = waiter;
     const peers = this.#tenants.get(tenant);

@@ -1,4 +1,7 @@
-/** What is refused before there is a request, by Node's parser or the WebSocket's handshake: answered as the rest is. */
+/**
+ * Answers what Node's parser or the WebSocket handshake rejects before there is a request, in the same way as other
+ * errors.
+ */
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { PendingResponses } from "../base/pending-responses.ts";
@@ -15,7 +18,7 @@ function end(socket: Duplex, status: number, detail: string): void {
   );
 }
 
-/** For Node's `clientError`. */
+/** Handles Node's event `clientError`. */
 export function refuseUnparsed(
   { headerBytes, requestMs }: { headerBytes: number; requestMs: number },
   pending: PendingResponses,
@@ -35,7 +38,7 @@ export function refuseUnparsed(
   };
 }
 
-/** For the `wsClientError` of ws. */
+/** Handles the event `wsClientError` of ws. */
 export function refuseHandshake({ message }: Error, socket: Duplex): void {
   end(socket, 400, message);
 }

@@ -193,7 +193,7 @@ describe("listeners", () => {
       accepts: (item) => item.severity === severity,
       ready: () => true,
       give: (batch) => given.push(batch),
-      beat() {},
+      heartbeat() {},
       drop() {},
     });
     for (const severity of ["high", "high", "low"]) hub.subscribe(reader(severity), undefined);

@@ -306,7 +306,7 @@ onEachDatabase((databases) => {
           given.push(...batch);
           batches.push(batch.length);
         },
-        beat() {},
+        heartbeat() {},
         drop: (_ending, reason) => dropped.push(reason),
       };
       const { returning, end } = hub.subscribe(reader, formatId({ time: since, seq: 1 }));

@@ -1,4 +1,4 @@
-/** An event of plain JSON as a log record: https://opentelemetry.io/docs/specs/otel/logs/data-model/ */
+/** Converts an event of plain JSON to a log record: https://opentelemetry.io/docs/specs/otel/logs/data-model/ */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { z } from "zod";
 import type { AnyValueSchema, KeyValueSchema } from "../../gen/opentelemetry/proto/common/v1/common_pb.js";
@@ -51,17 +51,17 @@ export type Event = z.output<typeof eventSchema>;
 /** @throws {Misfit} for what is no event. */
 export function eventOf(value: unknown): Event {
   const event = fitted(eventSchema, value);
-  // The schema leaves out a member that is called "__proto__", which is a key like any other.
+  // The schema omits a member named "__proto__", which is a key like any other.
   const { attributes, resource } = value as Event;
   return { ...event, attributes, resource };
 }
 
-/** Levels of values within values. */
+/** Maximum depth of nested values. */
 const maxDepth = 16;
 
-/** Something within an event that cannot be told as a log record. */
+/** A part of an event that cannot be expressed in a log record. */
 export class EventFault extends Error {
-  /** JSON pointer into the event. */
+  /** The JSON pointer into the event. */
   readonly field: string;
 
   constructor(field: string, message: string) {
@@ -70,7 +70,7 @@ export class EventFault extends Error {
   }
 }
 
-/** A number of any length: an integer where it is integral and has 64 bits at the most. */
+/** Converts a number of any length: to an integer if it is integral and fits into 64 bits. */
 function exactValue(decimal: string): AnyValue {
   const integer = integerOf(decimal);
   const double = Number(decimal);
@@ -110,7 +110,7 @@ function keyValues(map: object, field: string, depth = 0): KeyValue[] {
   }));
 }
 
-/** Turns numbers that were kept as digits into plain ones where the schema looks at them: it is to see no text there. */
+/** Converts numbers that were kept as digits to plain ones wherever the schema checks them. */
 export function withPlainNumbers(value: unknown): unknown {
   const digits = exactNumber(value);
   if (digits !== undefined) return Number(digits);

@@ -1,25 +1,25 @@
 /**
- * Idempotency keys (draft-ietf-httpapi-idempotency-key-header): a request that is sent again is answered as the first
- * time, and does nothing. Kept in memory, of this process.
+ * Idempotency keys (draft-ietf-httpapi-idempotency-key-header): a request that is sent again receives the answer of the
+ * first one and has no effect. They are kept in the memory of this process.
  */
 
-/** For so long a key is known. */
+/** How long a key is kept. */
 const rememberMs = 3_600_000;
-/** Of all tenants together. */
+/** Maximum size of the keys of all tenants together. */
 const maxSize = 16 * 2 ** 20;
-/** What a key takes beside its answer. */
+/** The size of a key besides its answer. */
 const keySize = 300;
 
 interface Known {
-  /** Of the body. */
+  /** The hash of the body. */
   fingerprint: string;
   until: number;
   size: number;
-  /** JSON; undefined while the first request is in work. */
+  /** The answer as JSON; undefined while the first request is in progress. */
   answer: string | undefined;
 }
 
-/** A tenant's keys, oldest first. */
+/** The keys of a tenant, oldest first. */
 interface Held {
   keys: Map<string, Known>;
   size: number;
@@ -81,7 +81,7 @@ export class IdempotencyKeys {
     if (held.keys.size === 0) this.#tenants.delete(tenant);
   }
 
-  /** The oldest of the tenant with most: who sends many keys loses by it. What is in work stays. */
+  /** Removes the oldest key of the tenant with the largest size. Keys of requests in progress are kept. */
   #makeRoom(): boolean {
     let heaviest: [string, Held] | undefined;
     for (const each of this.#tenants) {

@@ -1,4 +1,4 @@
-/** Events out of a body, each by itself: what is wrong with one does not touch the others. */
+/** Reads the events of a body one by one: an invalid event does not affect the others. */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import type { ResourceLogsSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
@@ -8,19 +8,19 @@ import { Misfit, pointer } from "../faults.ts";
 import { EventFault, eventOf, logRecord, resourceAttributes, withPlainNumbers } from "./event.ts";
 
 export interface EventError {
-  /** Of the event in the body, or of the line, from 0. */
+  /** The index of the event in the body, or of its line, from 0. */
   index: number;
-  /** JSON pointer into the event; empty for the event itself. */
+  /** The JSON pointer into the event; empty for the event itself. */
   field: string;
   detail: string;
 }
 
 export interface ReadEvents {
-  /** Those that are sound, as ExportLogsServiceRequest. */
+  /** The valid events, as an ExportLogsServiceRequest. */
   request: Uint8Array;
   accepted: number;
   rejected: number;
-  /** The first so many. */
+  /** The first errors, up to a limit. */
   errors: EventError[];
 }
 
@@ -28,7 +28,7 @@ class TooManyEvents extends Error {}
 
 export const maxEvents = 10_000;
 const maxErrors = 100;
-/** Characters of what is said of one: it may quote what was sent. */
+/** Maximum length of an error's detail, which may quote what was sent. */
 const maxDetail = 300;
 
 type ResourceLogs = MessageInitShape<typeof ResourceLogsSchema> & {
@@ -41,16 +41,19 @@ type ResourceLogs = MessageInitShape<typeof ResourceLogsSchema> & {
   ];
 };
 
-/** What is in the body, in its order: values, or why there is none. */
+/** The items of a body in order: values, or the reasons why they are invalid. */
 type Items = Iterable<{ value: unknown } | { fault: string }>;
 
-/** @throws {SyntaxError}; {TypeError} for what is not UTF-8. */
+/** @throws {SyntaxError} for invalid JSON, and {TypeError} for text that is not UTF-8. */
 function jsonItems(text: Uint8Array): Items {
   const value = parseJson(text);
   return (Array.isArray(value) ? value : [value]).map((each) => ({ value: each as unknown }));
 }
 
-/** A value per line; lines without one are none. @throws {TypeError} for what is not UTF-8. */
+/**
+ * Yields one value per line; empty lines are skipped.
+ * @throws {TypeError} for text that is not UTF-8.
+ */
 function* ndjsonItems(text: Buffer): Generator<{ value: unknown } | { fault: string }> {
   for (const line of linesOf(text)) {
     try {
@@ -78,12 +81,12 @@ function* linesOf(text: Buffer): Generator<Buffer> {
 }
 
 const lineFeed = 0x0a;
-/** What is not greater than it is white space, or nothing that JSON has. */
+/** Characters up to this one are white space, or do not occur in JSON. */
 const space = 0x20;
 
 /**
- * An upper limit on the values and keys in so many lines. Each is counted by itself: a quote that is never closed would
- * hide what comes after it.
+ * Returns an upper bound of the number of values and keys in all lines. Each line is counted on its own: a quote that is
+ * never closed would hide what follows.
  */
 export async function countLineValues(text: Buffer): Promise<number> {
   let values = 0;
@@ -91,14 +94,14 @@ export async function countLineValues(text: Buffer): Promise<number> {
   for (const line of linesOf(text)) {
     lines += 1;
     if (lines > maxEvents) break;
-    // One that is nested too deeply is refused later, with the others in peace.
+    // A line that is nested too deeply is rejected later, without affecting the others.
     values += await countJsonValues(line).catch(() => line.length);
   }
   return values;
 }
 
 /**
- * Events of the same resource stand together, in the order in which they came.
+ * Groups the events by resource, in the order in which they arrived.
  * @throws {TooManyEvents}
  */
 function readEvents(items: Items, receivedMs: number): ReadEvents {
@@ -129,7 +132,7 @@ function readEvents(items: Items, receivedMs: number): ReadEvents {
 
 export type EventFormat = "json" | "ndjson";
 
-/** What is in a body, or why nothing in it can be read. */
+/** The content of a body, or the reason why it cannot be read. */
 export type Reading = { events: ReadEvents } | { tooMany: true } | { invalid: string };
 
 export function readText(format: EventFormat, text: Buffer, receivedMs: number): Reading {
@@ -145,7 +148,7 @@ export function readText(format: EventFormat, text: Buffer, receivedMs: number):
   }
 }
 
-/** Well-formed, as what is quoted of an event need not be. */
+/** Truncates text and makes it well-formed, which a quoted part of an event need not be. */
 function short(text: string): string {
   return (text.length <= maxDetail ? text : `${text.slice(0, maxDetail)}…`).toWellFormed();
 }

@@ -31,14 +31,17 @@ import { countLineValues, type EventFormat, maxEvents, type ReadEvents, type Rea
 import { EventReader } from "./reader.ts";
 
 export interface EventOptions {
-  /** Takes what was read as the receivers take OTLP. */
+  /** Accepts the events in the way the receivers accept OTLP. */
   take: Receivers["take"];
 }
 
-/** Of a body, before and after decompression. */
+/** Maximum size of a body, before and after decompression. */
 const maxSize = 8 * 2 ** 20;
 
-/** What text and each value in it take while they are objects, at the most: two trees and strings of 16 bits a character. */
+/**
+ * Maximum memory per byte of text and per value while they are objects: two trees, and strings with 16 bits per
+ * character.
+ */
 const bytesPerByte = 4;
 const bytesPerValue = 128;
 
@@ -71,7 +74,7 @@ const answerSchema = z
   });
 type Answer = z.output<typeof answerSchema>;
 
-/** Passes through the intake, and says what to answer. */
+/** A rejection that passes through the intake with the answer to send. */
 class Refusal extends ExportError {
   readonly answer: ApiError;
 
@@ -109,7 +112,10 @@ function encodingOf({ headers }: FastifyRequest): Encoding | undefined {
   });
 }
 
-/** @throws {Refusal} for a body that has no sound event. */
+/**
+ * Returns the valid events of a body.
+ * @throws {Refusal} if there are none.
+ */
 function soundEvents(reading: Reading | undefined): ReadEvents {
   if (reading === undefined) {
     throw new ExportError(Code.UNAVAILABLE, "too many bodies wait to be read; come back later", retryAfterMs);
@@ -195,7 +201,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
     } catch (error) {
       first?.free();
       if (error instanceof Refusal) throw error.answer;
-      // The receivers' own words name a limit that is not the one here.
+      // The receivers' message names a limit that does not apply here.
       if (error instanceof TooLarge) {
         const most = `${maxSize / 2 ** 20} MiB`;
         throw new ApiError(
@@ -207,7 +213,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
     }
   };
 
-  // A scope of its own: what other routes take as JSON is read here.
+  // These routes have a scope of their own, since they read bodies that other routes leave to fastify.
   app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", (_request, _payload, done) => done(null));
@@ -237,7 +243,7 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
       validatorCompiler: (part) =>
         part.httpPart === "body" ? (value) => ({ value }) : validatorCompiler(part as never),
       handler: async (request, reply) => {
-        // Nothing moves on the connection while the downstream is waited for: how long, is for the forwarder to say.
+        // The connection is idle while the downstream is awaited; the forwarder limits how long.
         request.raw.setTimeout(0);
         const gone = new AbortController();
         reply.raw.once("close", () => {

@@ -1,4 +1,4 @@
-/** The thread on which large bodies become log records. */
+/** The thread that converts large bodies to log records. */
 import { serve } from "../../base/thread.ts";
 import { type EventFormat, type Reading, readText } from "./read.ts";
 

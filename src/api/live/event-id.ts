@@ -1,28 +1,27 @@
 /**
- * Ids of events, by which a reader that comes back says what it has had. They hold a time, so that they mean the same to
- * the next process and to others on the same store:
- * `TIME-SEQ` was published at that time, as the process' SEQth event;
- * `TIME.ANOMALY` was told from the store, where the anomaly had changed last at that time.
- * Times are milliseconds since 1970 to the base of 36.
+ * Ids of events, by which a returning reader names the last event that it received. They contain a time, so that they
+ * have the same meaning for the next process and for others on the same store: `TIME-SEQ` was published at that time, as
+ * event number SEQ of the process; `TIME.ANOMALY` was read from the store, where the anomaly had last changed at that
+ * time. Times are milliseconds since 1970 in base 36.
  */
 import { steadyClock } from "../../base/clock.ts";
 
 export interface Position {
   time: number;
-  /** Of an event that was published; 0 where a time alone is meant. */
+  /** The number of a published event; 0 if only the time matters. */
   seq?: number;
-  /** Of one that was told from the store. */
+  /** The anomaly of an event that was read from the store. */
   anomaly?: string;
 }
 
-/** Clocks of processes on the same store may differ by so much. */
+/** The tolerated difference between the clocks of processes on the same store. */
 const aheadMs = 60_000;
 
 export function formatId({ time, seq = 0, anomaly }: Position): string {
   return `${time.toString(36)}${anomaly === undefined ? `-${seq}` : `.${anomaly}`}`;
 }
 
-/** Undefined for what is no id of an event. */
+/** Parses an event's id; undefined if it is not one. */
 export function parseId(id: string): Position | undefined {
   const [, digits, seq, anomaly] = /^([0-9a-z]{1,9})(?:-(\d{1,15})|\.([0-9A-Za-z_-]{1,64}))$/.exec(id) ?? [];
   if (digits === undefined) return undefined;
@@ -30,7 +29,7 @@ export function parseId(id: string): Position | undefined {
   return anomaly === undefined ? { time, seq: Number(seq) } : { time, anomaly };
 }
 
-/** No process can have given the position by now, unless its clock was set back since. */
+/** Returns whether the position is in the future, which happens only if a clock was set back. */
 export function isAhead({ time }: Position): boolean {
   return time > steadyClock.now() + aheadMs;
 }

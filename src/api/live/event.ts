@@ -3,17 +3,17 @@ import type { AnomalyJson } from "../anomaly.ts";
 export type EventName = "anomaly" | "judgement";
 
 export interface LiveEvent {
-  /** See event-id.ts. */
+  /** The event's id; see event-id.ts. */
   id: string;
   name: EventName;
   data: AnomalyJson;
 }
 
-/** Events are missing before what comes next: list the anomalies to see them. */
+/** Marks that events are missing before the next one. They can be found by listing the anomalies. */
 export interface Gap {
   name: "gap";
   data: { reason: string };
 }
 
-/** Readers at the same place are given the same array. */
+/** Events for a reader. Readers at the same position receive the same array. */
 export type Batch = readonly (LiveEvent | Gap)[];

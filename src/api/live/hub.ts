@@ -1,7 +1,8 @@
 /**
- * Hands live events to those who listen, each tenant's to its own. The latest events are kept, and readers take them from
- * there as fast as they read: a slow one holds nothing but its place, and is dropped when that is gone. Events go out in
- * batches, so many a second to all readers together: in a storm, or with many readers, each is given fewer and told so.
+ * Delivers live events to the readers of each tenant. The latest events are kept, and readers receive them as fast as
+ * they read: a slow reader holds only its position, and is disconnected when that position is no longer kept. Events are
+ * delivered in batches, with a limit per second for all readers together: in a storm, or with many readers, each
+ * receives fewer events and a notice of the gap.
  */
 import { steadyClock } from "../../base/clock.ts";
 import type { AnomalyJson } from "../anomaly.ts";
@@ -9,97 +10,105 @@ import type { Batch, EventName, Gap, LiveEvent } from "./event.ts";
 import { formatId, isAhead, type Position, parseId } from "./event-id.ts";
 import { narrow } from "./narrow.ts";
 
-/** Why a reader is dropped: the process ends, it did not keep up, others need its place, or it may listen no more. */
+/**
+ * Why a reader is disconnected: the process ends, it did not keep up, others need its place, or it is no longer
+ * authorized.
+ */
 export type Ending = "shutdown" | "slow" | "crowded" | "refused";
 
-/** A connection that listens. None of its methods throws. */
+/** A connection that receives events. None of its methods throws. */
 export interface Reader {
   readonly tenant: string;
-  /** As `peerOf` gives it. */
+  /** The peer, as returned by `peerOf`. */
   readonly peer: string;
-  /** Takes all where undefined. */
+  /** Filters the events; undefined accepts all. */
   readonly accepts: ((item: AnomalyJson) => boolean) | undefined;
-  /** It has taken what it was given. */
+  /** Returns whether the connection has sent everything that was delivered. */
   ready(): boolean;
   give(batch: Batch): void;
-  /** Shows that the connection lives. */
-  beat(): void;
-  /** Tells the reason and ends the connection. */
+  /** Sends a heartbeat. */
+  heartbeat(): void;
+  /** Sends the reason and ends the connection. */
   drop(ending: Ending, reason: string): void;
 }
 
-/** What is to be told. */
-export interface News {
+/** Something to publish. */
+export interface Publication {
   name: EventName;
-  /** Of the anomaly. */
+  /** The id of the anomaly. */
   id: string;
-  /** Called where the event is wanted, and maybe more than once. */
+  /** Creates the event's data. It is called only if the event is needed, possibly more than once. */
   make(): AnomalyJson;
-  /** Bytes that `make` holds, about. */
+  /** The approximate bytes that `make` holds. */
   size: number;
 }
 
-interface Kept extends News {
+interface Kept extends Publication {
   seq: number;
-  /** When it was published: milliseconds since 1970, never less than of the event before; and on the clock of `performance`. */
+  /**
+   * When the event was published, in milliseconds since 1970 that never decrease, and on the clock of `performance`.
+   */
   time: number;
   at: number;
 }
 
-/** A reader whose last event is not among those that are kept: the store has what it missed. */
+/** A returning reader whose last event is no longer kept: what it missed is in the store. */
 export interface Return {
-  /** Of the last event that it had. */
+  /** The position of the last event that it received. */
   since: Position;
-  /** Events since then may be of this process and no longer kept. */
+  /** Whether this process may have published events since then that are no longer kept. */
   lossy: boolean;
-  /** Of which anomalies there are events that the reader is given once it is back. */
-  willTell(): ReadonlySet<string>;
-  /** From now on the reader is given what is kept, and what comes. @param gap why there is one before it, if there is. */
+  /** Returns the anomalies of the events that the reader will receive once it is live. */
+  willDeliver(): ReadonlySet<string>;
+  /**
+   * From now on the reader receives the kept events and new ones.
+   * @param gap why events are missing before them, if any are
+   */
   live(gap?: string): void;
 }
 
 export interface Subscription {
-  /** Set where the reader is given nothing before `live` is called. */
+  /** Set if the reader receives nothing before `live` is called. */
   returning: Return | undefined;
   end(): void;
 }
 
 interface Place {
-  /** Of the last event that the reader was given. */
+  /** The number of the last event that was delivered to the reader. */
   seq: number;
-  /** It has had all there was once: from then on it is not to hear of what is old. */
+  /** Whether the reader has caught up. From then on it does not receive old events. */
   live: boolean;
-  /** Since when it has not been ready; undefined while it is. */
+  /** Since when the reader has not been ready; undefined while it is. */
   stalled: number | undefined;
-  /** It is told what it missed, and is given nothing meanwhile. */
+  /** Whether the reader is receiving what it missed, and nothing else meanwhile. */
   returning: boolean;
 }
 
-/** By where they begin. */
+/** Batches by the position at which they begin. */
 type Batches = Map<number | "newest", { batch: Batch; end: number }>;
 
-/** A tenant's events and those who read them. */
+/** The events of a tenant and their readers. */
 interface Channel {
   kept: Kept[];
   size: number;
-  /** Of the last event that is gone. */
+  /** The number of the last event that is no longer kept. */
   lost: number;
   readers: Map<Reader, Place>;
 }
 
 export interface HubLimits {
-  /** Between batches, at least. */
+  /** The minimum time between batches. */
   batchMs: number;
-  /** Events that a reader is given at once. */
+  /** Maximum number of events per batch. */
   batchEvents: number;
-  /** To all readers together, each counted; one takes some microseconds. */
+  /** Maximum number of deliveries per second to all readers together. One takes some microseconds. */
   deliveriesPerSecond: number;
   beatMs: number;
-  /** Older events are left out for a reader that has had all before them. */
+  /** Events older than this are omitted for a reader that had caught up. */
   lateMs: number;
-  /** For a reader that takes nothing. */
+  /** How long a reader may accept nothing before it is disconnected. */
   stallMs: number;
-  /** Bytes of events kept, about, those of all tenants together. */
+  /** The approximate bytes of kept events of all tenants together. */
   keptSize: number;
   readers: number;
   readersOfTenant: number;
@@ -129,47 +138,47 @@ export class LiveHub {
   #seq = 0;
   #time: number;
   #size = 0;
-  /** What was lost of tenants that have no channel now. */
+  /** The number of the last lost event of tenants without a channel. */
   #lost = 0;
   #delivered = 0;
-  /** The next batches, on the clock of `performance`. */
+  /** When the next batches may be delivered, on the clock of `performance`. */
   #notBefore = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #beats: NodeJS.Timeout;
   #closed = false;
 
-  /** @param after ids begin after this time, milliseconds since 1970, also while the clock is behind it. */
+  /** @param after ids begin after this time in milliseconds since 1970, even while the clock is behind it */
   constructor(limits: Partial<HubLimits> = {}, after = 0) {
     this.#time = after + 1;
     this.#limits = { ...defaults, ...limits };
-    this.#beats = setInterval(() => this.#beat(), this.#limits.beatMs).unref();
+    this.#beats = setInterval(() => this.#heartbeat(), this.#limits.beatMs).unref();
   }
 
   get readers(): number {
     return this.#count;
   }
 
-  /** Since the start: how many were refused, and how many were dropped for which reason. */
+  /** The numbers of readers that were refused, and disconnected for each reason, since the start. */
   get counts(): { refused: number; dropped: Readonly<Record<Ending, number>> } {
     return { refused: this.#refused, dropped: this.#dropped };
   }
 
-  /** Brief, and never throws. */
-  publish(tenant: string, news: News): void {
+  /** Publishes an event. It returns quickly and never throws. */
+  publish(tenant: string, publication: Publication): void {
     if (this.#closed) return;
     this.#seq += 1;
     this.#time = Math.max(this.#time, steadyClock.now());
     const channel = this.#channel(tenant);
-    channel.kept.push({ ...news, seq: this.#seq, time: this.#time, at: performance.now() });
-    channel.size += news.size;
-    this.#size += news.size;
+    channel.kept.push({ ...publication, seq: this.#seq, time: this.#time, at: performance.now() });
+    channel.size += publication.size;
+    this.#size += publication.size;
     if (this.#size > this.#limits.keptSize) this.#forget();
     if (channel.readers.size > 0) this.#schedule(this.#limits.batchMs);
   }
 
   /**
-   * Why no other reader of the tenant can be had from that peer now; undefined where one can. Where all places are taken, the
-   * tenant with most readers gives one up for a tenant with fewer.
+   * Returns why the tenant cannot have another reader from this peer; undefined if it can. If all places are taken, the
+   * tenant with the most readers loses one to a tenant with fewer.
    */
   refusal(tenant: string, peer: string): string | undefined {
     if (this.#closed) return "shutting down";
@@ -178,12 +187,12 @@ export class LiveHub {
     return reason;
   }
 
-  /** From now on the reader is given all events, after those since `lastId`, the last that it has had. */
+  /** Subscribes the reader to all events after `lastId`, the last one that it received. */
   subscribe(reader: Reader, lastId: string | undefined): Subscription {
     const channel = this.#channel(reader.tenant);
     const named = lastId === undefined ? undefined : parseId(lastId);
     const known = lastId === undefined ? this.#seq : named && seqOf(named, channel);
-    // The store cannot say what changed since a time that is still to come.
+    // The store does not know what changed since a time in the future.
     const last = known === undefined && named !== undefined && isAhead(named) ? undefined : named;
     const place: Place = {
       seq: known ?? (last === undefined ? -1 : channel.lost),
@@ -219,7 +228,7 @@ export class LiveHub {
     return {
       since,
       lossy: channel.lost > 0,
-      willTell: () => new Set(channel.kept.slice(firstAfter(channel.kept, place.seq)).map(({ id }) => id)),
+      willDeliver: () => new Set(channel.kept.slice(firstAfter(channel.kept, place.seq)).map(({ id }) => id)),
       live: (gap) => {
         if (!channel.readers.has(reader)) return;
         if (gap !== undefined) reader.give([{ name: "gap", data: { reason: gap } }]);
@@ -259,7 +268,10 @@ export class LiveHub {
     return undefined;
   }
 
-  /** Drops the newest reader of whichever tenant has most among some, unless `tenant` would have as many then. */
+  /**
+   * Disconnects the newest reader of the tenant that has the most among some readers, unless `tenant` would then have as
+   * many.
+   */
   #makeRoom(tenant: string, isAmong: (reader: Reader) => boolean): boolean {
     const byTenant = Map.groupBy(this.#allReaders().filter(isAmong), (reader) => reader.tenant);
     let heaviest: Reader[] = [];
@@ -309,7 +321,10 @@ export class LiveHub {
     if (more) this.#schedule(batchMs);
   }
 
-  /** @returns whether there is more for the reader. */
+  /**
+   * Delivers events to the reader.
+   * @returns whether there are more
+   */
   #feed(reader: Reader, channel: Channel, batches: Batches): boolean {
     const place = channel.readers.get(reader);
     const last = channel.kept.at(-1)?.seq ?? channel.lost;
@@ -365,11 +380,14 @@ export class LiveHub {
     return { batch, end: events.at(-1)?.seq ?? lost };
   }
 
-  #beat(): void {
-    for (const reader of this.#allReaders()) reader.beat();
+  #heartbeat(): void {
+    for (const reader of this.#allReaders()) reader.heartbeat();
   }
 
-  /** Half of what the tenant with most has: who makes the noise loses by it, and it is seldom. */
+  /**
+   * Removes half of the kept events of the tenant that has the most: this affects the tenant that causes it, and is
+   * rarely needed.
+   */
   #forget(): void {
     let [tenant, heaviest] = this.#channels.entries().next().value!;
     for (const [name, channel] of this.#channels) {
@@ -390,14 +408,14 @@ export class LiveHub {
   }
 }
 
-/** Where a reader goes on whose last event is kept. */
+/** Returns the position at which a reader continues whose last event is kept. */
 function seqOf({ time, seq }: Position, { kept }: Channel): number | undefined {
   if (seq === undefined) return undefined;
   const event = kept[firstAfter(kept, seq) - 1];
   return event?.seq === seq && event.time === time ? seq : undefined;
 }
 
-/** Index of the first event after `seq`. */
+/** Returns the index of the first event after `seq`. */
 function firstAfter(kept: readonly Kept[], seq: number): number {
   let [low, high] = [0, kept.length];
   while (low < high) {

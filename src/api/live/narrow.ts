@@ -1,6 +1,6 @@
 import type { Batch, Gap, LiveEvent } from "./event.ts";
 
-/** By which events of the batch are in them. */
+/** Subsets of each batch, by the events that they contain. */
 const known = new WeakMap<Batch, Map<string, Batch>>();
 
 /**

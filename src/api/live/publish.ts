@@ -5,17 +5,17 @@ import type { AnomalyDetail } from "../../store/index.ts";
 import { anomalyJson, liveAnomalyJson } from "../anomaly.ts";
 import type { LiveHub } from "./hub.ts";
 
-/** Of an anomaly's fields beside its texts. */
+/** The approximate size of an anomaly's fields without its texts. */
 const fixedSize = 1_024;
 
 function sizeOf({ explanation, record, stream }: Anomaly): number {
   return fixedSize + 2 * (explanation.length + stream.length + (record?.text.length ?? 0));
 }
 
-/** Shows each report to those who listen. */
+/** Publishes each report as a live event. */
 export function liveSink(hub: LiveHub): AnomalySink {
   return ({ message }) => {
-    // The excerpts are most of it, and are not shown.
+    // The excerpts are the largest part and are not sent.
     const { excerpts, ...report } = message;
     const found = steadyClock.now();
     hub.publish(message.tenant, {

@@ -1,4 +1,4 @@
-/** Tells readers that come back what they missed, from the store: each anomaly that has changed once, as it is now. */
+/** Delivers to returning readers what they missed, from the store: each changed anomaly once, in its current state. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import { steadyClock } from "../../base/clock.ts";
@@ -12,15 +12,15 @@ import type { Reader, Return } from "./hub.ts";
 import { narrow } from "./narrow.ts";
 
 export interface ReplayLimits {
-  /** Anomalies that a reader is told; then it has to list them. */
+  /** Maximum number of anomalies that a reader receives; beyond it, the reader has to list them. */
   anomalies: number;
-  /** Anomalies that are read from the store at once. */
+  /** The number of anomalies that are read from the store at once. */
   page: number;
-  /** Characters of JSON that a reader is given at once; a single event may have more. */
+  /** The characters of JSON that a reader receives at once. A single event may be longer. */
   part: number;
-  /** For reports that wait to be stored. */
+  /** How long to wait for pending reports to be stored. */
   flushMs: number;
-  /** For a reader that takes nothing. */
+  /** How long a reader may accept nothing before it is disconnected. */
   stallMs: number;
 }
 
@@ -32,13 +32,13 @@ const defaults: ReplayLimits = {
   stallMs: 30_000,
 };
 
-/** Of the last anomaly that a reader was told. */
+/** The position of the last anomaly that a reader received. */
 interface Position {
   time: number;
   id: string;
 }
 
-/** Events that readers are given at once. */
+/** Events that readers receive at once. */
 interface Part {
   events: readonly LiveEvent[];
   end: Position;
@@ -46,7 +46,7 @@ interface Part {
 
 interface Page {
   parts: readonly Part[];
-  /** There is nothing after it. */
+  /** Whether this is the last part. */
   last: boolean;
 }
 
@@ -57,30 +57,31 @@ interface Waiter {
   /** Readers of the same page have the same key. */
   key: string;
   from: Position;
-  /** Takes the page or the reason why it could not be read. */
+  /** Receives the page, or the reason why it could not be read. */
   settle(page: Promise<Page>): void;
 }
 
-/** For so long a page is kept for a reader that is not ready for the next part; then it is read again. */
+/** How long a page is kept for a reader that is not ready for the next part. After that it is read again. */
 const holdMs = 50;
-/** The longest pause between looks at a reader that is not ready. */
+/** The longest pause between two checks of a reader that is not ready. */
 const maxPauseMs = 500;
 /**
- * A change may be seen in the store so long after the time that it bears, since it is written in a transaction. Who comes
- * back again goes on before it: it may be told some of it twice, and misses nothing.
+ * How long after its own time a change may appear in the store, since it is written in a transaction. A reader that
+ * returns again continues before it: it may receive some changes twice, but misses none.
  */
 const settleMs = 20_000;
 
 /**
- * Pages are read one at a time, and only for readers that are there and have taken what they were given before. However many
- * come back, the store serves other requests between two pages, and the memory is that of one page and a part per reader.
+ * Reads what returning readers missed. Pages are read one at a time, and only for connected readers that have accepted
+ * the previous part. However many readers return, the store serves other requests between two pages, and the memory used
+ * is that of one page and one part per reader.
  */
 export class Replay {
   readonly #store: Pick<Store, "anomalies" | "writer">;
   readonly #log: Logger;
   readonly #limits: ReplayLimits;
   readonly #turns = new Turns<Waiter>();
-  /** Those of `#turns` by their keys. */
+  /** The waiters of `#turns` by their keys. */
   readonly #byKey = new Map<string, Set<Waiter>>();
   #reading = false;
   #pagesRead = 0;
@@ -92,20 +93,20 @@ export class Replay {
     this.#limits = { ...defaults, ...limits };
   }
 
-  /** Readers that wait for a page. */
+  /** The number of readers that wait for a page. */
   get waiting(): number {
     return this.#turns.size;
   }
 
-  /** Pages read from the store so far. */
+  /** The number of pages read from the store so far. */
   get pagesRead(): number {
     return this.#pagesRead;
   }
 
-  /** Ends with the reader back among those who listen, or gone. Never rejects. */
+  /** Resolves when the reader is live again, or gone. It never rejects. */
   async run(reader: Reader, returning: Return, gone: AbortSignal): Promise<void> {
     try {
-      returning.live(await this.#tell(reader, returning, gone));
+      returning.live(await this.#deliver(reader, returning, gone));
     } catch (error) {
       if (gone.aborted) return;
       if (error instanceof TooSlow) {
@@ -119,10 +120,11 @@ export class Replay {
   }
 
   /**
-   * Resolves to why the reader may have missed something all the same; undefined where it has not.
-   * @throws {TooSlow}; the signal's reason once the reader is gone; what the store throws.
+   * Delivers what the reader missed. Resolves to the reason why it may still have missed something; undefined if it has
+   * not.
+   * @throws {TooSlow}, the signal's reason once the reader is gone, and what the store throws.
    */
-  async #tell(reader: Reader, returning: Return, gone: AbortSignal): Promise<string | undefined> {
+  async #deliver(reader: Reader, returning: Return, gone: AbortSignal): Promise<string | undefined> {
     const lost = returning.lossy ? await this.#lost() : undefined;
     let from: Position = { time: returning.since.time, id: returning.since.anomaly ?? "" };
     for (let told = 0; told < this.#limits.anomalies; ) {
@@ -140,10 +142,10 @@ export class Replay {
     return `more than ${this.#limits.anomalies} anomalies have changed since`;
   }
 
-  /** Why something that this process has found may be in the store neither now nor later. */
+  /** Returns why a report of this process may never be in the store; undefined if all reports are stored. */
   async #lost(): Promise<string | undefined> {
     const { writer } = this.#store;
-    // Those who come back meanwhile wait for the same flush: it ends with nothing left to write.
+    // Readers that return meanwhile wait for the same flush, which ends when nothing is left to write.
     this.#flush ??= endsWithin(this.#limits.flushMs, writer.flush()).finally(() => {
       this.#flush = undefined;
     });
@@ -179,7 +181,7 @@ export class Replay {
     if (same?.size === 0) this.#byKey.delete(waiter.key);
   }
 
-  /** Reads pages until nobody waits. Those who want the same page share one. */
+  /** Reads pages until nobody waits. Readers of the same page share it. */
   async #readInTurn(): Promise<void> {
     this.#reading = true;
     for (let next = this.#turns.next(); next !== undefined; next = this.#turns.next()) {
@@ -218,7 +220,10 @@ export class Replay {
   }
 }
 
-/** Resolves to whether the reader was ready within `maxMs`. @throws the signal's reason once the reader is gone. */
+/**
+ * Resolves to whether the reader became ready within `maxMs`.
+ * @throws the signal's reason once the reader is gone.
+ */
 async function isReady(reader: Reader, gone: AbortSignal, maxMs: number): Promise<boolean> {
   const since = performance.now();
   for (let pauseMs = 1; ; pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
@@ -229,10 +234,10 @@ async function isReady(reader: Reader, gone: AbortSignal, maxMs: number): Promis
   }
 }
 
-/** What of the events the reader is told now. */
+/** Returns the events that are delivered to the reader now. */
 function among(events: Batch, { accepts }: Reader, returning: Return): Batch {
-  // Told once the reader is back; where it takes some alone, the newest event of an anomaly may be none of them.
-  const later = accepts === undefined ? returning.willTell() : new Set();
+  // These are delivered once the reader is live. If it filters events, the newest event of an anomaly may not match.
+  const later = accepts === undefined ? returning.willDeliver() : new Set();
   return narrow(
     events,
     (event) => event.name !== "gap" && !later.has(event.data.id) && (accepts?.(event.data) ?? true),

@@ -22,7 +22,7 @@ export interface LiveOptions extends Guard {
   hub: LiveHub;
   store: Store;
   log: Logger;
-  /** How often those who listen are asked again who they are: keys are revoked and tokens expire. */
+  /** How often readers are authenticated again: keys are revoked, and tokens expire. */
   recheckMs?: number;
 }
 
@@ -61,14 +61,14 @@ export function liveRoutes(
   { hub, store, access, log, recheckMs = defaultRecheckMs }: LiveOptions,
 ): void {
   const replay = new Replay(store, log);
-  /** Keeps the reader until its connection closes. */
+  /** Subscribes the reader until its connection closes. */
   const listen = (
     request: FastifyRequest,
     connection: { once(event: "close", listener: () => void): unknown },
     reader: Reader,
     lastId: string | undefined,
   ) => {
-    // It may have gone while its key was verified; then nothing would tell that it has.
+    // The reader may have gone while its key was verified, and no later event would report it.
     if (request.raw.socket.destroyed) return;
     const { returning, end } = hub.subscribe(reader, lastId);
     const gone = new AbortController();
@@ -76,7 +76,7 @@ export function liveRoutes(
     const sender = senderOf(request);
     const recheck = setInterval(() => {
       access.admit(sender, "read").catch((error: ExportError) => {
-        // What cannot be asked now is asked again.
+        // What cannot be verified at present is verified again later.
         if (error.retryAfterMs === undefined) reader.drop("refused", error.message);
       });
     }, recheckMs).unref();

@@ -1,21 +1,21 @@
-/** The same events by WebSocket: a JSON text each, `{"id", "event", "data"}`. */
+/** Live events over WebSocket, each as a JSON text `{"id", "event", "data"}`. */
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "@fastify/websocket";
 import { toJson } from "../../base/printable.ts";
 import type { Batch } from "./event.ts";
 import type { Reader } from "./hub.ts";
 
-/** After a reader has been told why it is dropped. */
+/** How long the connection stays open after the reader was sent the reason for its end. */
 const graceMs = 5_000;
-/** Bytes that wait for a reader before it counts as slow. */
+/** The bytes that may wait for a reader before it counts as slow. */
 const highWater = 64 * 2 ** 10;
 
-/** Bytes that a reader may send between two pings of ours. It has nothing to say but pongs, and some send pings. */
+/** The bytes that a reader may send between two of our pings. It needs to send only pongs, and some send pings. */
 const maxReceived = 64 * 2 ** 10;
 
-/** RFC 6455 and its registry: going away, try again later, policy violation. */
+/** Close codes of RFC 6455 and its registry: going away, try again later, policy violation. */
 const closeCode = { shutdown: 1001, slow: 1013, crowded: 1013, refused: 1008 };
-/** Of the frame that closes: 123 bytes of reason. */
+/** Maximum length of the reason in a close frame, which has room for 123 bytes. */
 const maxReason = 120;
 
 const encoded = new WeakMap<Batch, string[]>();
@@ -31,7 +31,7 @@ function encode(batch: Batch): string[] {
   return texts;
 }
 
-/** @param connection what the frames come on */
+/** @param connection the connection that carries the frames */
 export function socketReader(
   socket: WebSocket,
   connection: Duplex,
@@ -42,7 +42,7 @@ export function socketReader(
   socket.on("pong", () => {
     answered = true;
   });
-  // The library would answer each ping, whether the reader takes the answers or not.
+  // The library would answer each ping, even if the reader does not read the answers.
   socket.on("ping", (data) => {
     if (socket.bufferedAmount === 0) socket.pong(data);
   });
@@ -56,7 +56,7 @@ export function socketReader(
     give(batch) {
       for (const text of encode(batch)) socket.send(text);
     },
-    beat() {
+    heartbeat() {
       received = 0;
       if (!answered) {
         socket.terminate();

@@ -1,12 +1,12 @@
-/** Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
+/** Live events as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
 import type { OutgoingHttpHeader, ServerResponse } from "node:http";
 import { toJson } from "../../base/printable.ts";
 import type { Batch } from "./event.ts";
 import type { Reader } from "./hub.ts";
 
-/** After a reader has been told why it is dropped. */
+/** How long the connection stays open after the reader was sent the reason for its end. */
 const graceMs = 5_000;
-/** What browsers wait before they come back. */
+/** How long browsers wait before they reconnect. */
 const retryMs = 2_000;
 
 const encoded = new WeakMap<Batch, Buffer>();
@@ -23,7 +23,7 @@ function encode(batch: Batch): Buffer {
   return bytes;
 }
 
-/** @param headers of the answer, which begins now. */
+/** @param headers the headers of the answer, which starts now */
 export function sseReader(
   response: ServerResponse,
   headers: Readonly<Record<string, OutgoingHttpHeader | undefined>>,
@@ -32,7 +32,7 @@ export function sseReader(
   response.writeHead(200, {
     ...headers,
     "content-type": "text/event-stream",
-    // Proxies would hold events back.
+    // Otherwise proxies would buffer events.
     "x-accel-buffering": "no",
   });
   response.write(`retry: ${retryMs}\n\n`);
@@ -43,7 +43,7 @@ export function sseReader(
     give(batch) {
       if (!dropped) response.write(encode(batch));
     },
-    beat() {
+    heartbeat() {
       if (!dropped && !response.writableNeedDrain) response.write(": beat\n\n");
     },
     drop(_ending, reason) {
