@@ -4,8 +4,8 @@ import type { Logger } from "pino";
 import { Code, ExportError } from "../otlp/protocol.ts";
 import { BodyCut } from "../receive/index.ts";
 import { InvalidArgument, isUnavailable } from "../store/index.ts";
-import { Misfit, pointer } from "./faults.ts";
 import { ApiError, type Problem, problem, sendProblem } from "./problem.ts";
+import { Misfit, pointer } from "./validation.ts";
 
 /** The parts of a request, by the names that fastify gives them. */
 const places = { body: "body", querystring: "query", params: "path", headers: "headers" } as const;

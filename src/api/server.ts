@@ -16,7 +16,6 @@ import { auditRoutes } from "./audit.ts";
 import { answerWithProblems } from "./errors.ts";
 import { type EventOptions, eventRoutes } from "./events/routes.ts";
 import { evidenceRoutes } from "./evidence.ts";
-import { validatorCompiler } from "./faults.ts";
 import { type Guard, guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthRoutes } from "./health.ts";
 import type { LiveHub } from "./live/hub.ts";
@@ -27,6 +26,7 @@ import { secure } from "./security.ts";
 import { streamRoutes } from "./streams.ts";
 import { refuseHandshake, refuseUnparsed } from "./unparsed.ts";
 import { usageRoutes } from "./usage.ts";
+import { validatorCompiler } from "./validation.ts";
 
 export type { Component } from "./health.ts";
 

@@ -6,9 +6,9 @@ import type { LogRecordSchema } from "../../gen/opentelemetry/proto/logs/v1/logs
 import { native } from "../../native.ts";
 import { exactNumber, integerOf } from "../../otlp/json-numbers.ts";
 import { examples } from "../examples.ts";
-import { fitted } from "../faults.ts";
 import { time } from "../query.ts";
 import { maxNanos, parseNanos } from "../time.ts";
+import { fitted } from "../validation.ts";
 
 type AnyValue = MessageInitShape<typeof AnyValueSchema>;
 type KeyValue = MessageInitShape<typeof KeyValueSchema>;

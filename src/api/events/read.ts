@@ -4,7 +4,7 @@ import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/co
 import type { ResourceLogsSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { parseJson } from "../../otlp/json-numbers.ts";
 import { countJsonValues } from "../../otlp/json-shape.ts";
-import { Misfit, pointer } from "../faults.ts";
+import { Misfit, pointer } from "../validation.ts";
 import { EventFault, eventOf, logRecord, resourceAttributes, withPlainNumbers } from "./event.ts";
 
 export interface EventError {

@@ -20,11 +20,11 @@ import {
 } from "../../receive/index.ts";
 import type { App } from "../app.ts";
 import { examples } from "../examples.ts";
-import { validatorCompiler } from "../faults.ts";
 import { senderOf } from "../guard.ts";
 import { guarded, problems } from "../openapi.ts";
 import { ApiError } from "../problem.ts";
 import { noParameters } from "../query.ts";
+import { validatorCompiler } from "../validation.ts";
 import { eventSchema } from "./event.ts";
 import { type Claim, IdempotencyKeys } from "./idempotency.ts";
 import { countLineValues, type EventFormat, maxEvents, type ReadEvents, type Reading } from "./read.ts";
