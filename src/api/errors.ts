@@ -5,14 +5,14 @@ import { Code, ExportError } from "../otlp/protocol.ts";
 import { BodyCut } from "../receive/index.ts";
 import { InvalidArgument, isUnavailable } from "../store/index.ts";
 import { ApiError, type Problem, problem, sendProblem } from "./problem.ts";
-import { Misfit, pointer } from "./validation.ts";
+import { pointer, ValidationError } from "./validation.ts";
 
 /** The parts of a request, by the names that fastify gives them. */
 const places = { body: "body", querystring: "query", params: "path", headers: "headers" } as const;
 
-function invalid({ validationContext = "body", faults }: Misfit): Problem {
+function invalid({ validationContext = "body", issues }: ValidationError): Problem {
   const place = places[validationContext as keyof typeof places];
-  const errors = faults.map(({ path, detail }) => ({
+  const errors = issues.map(({ path, detail }) => ({
     in: place,
     field: place === "body" ? pointer(path) : String(path[0] ?? ""),
     detail,
@@ -96,7 +96,7 @@ export function answerWithProblems(app: FastifyInstance, log: Logger): void {
       const { status, message, errors } = error;
       if (status !== 500)
         return sendProblem(reply, { ...problem(status, message), ...(errors && { errors }) });
-    } else if (error instanceof Misfit) {
+    } else if (error instanceof ValidationError) {
       return sendProblem(reply, invalid(error));
     } else if (error.statusCode !== undefined && error.statusCode < 500) {
       const body = refusedBody(error, request.routeOptions);

@@ -1,32 +1,32 @@
-/** What is wrong with a request, in the words of the product: the member, what it must be, and the nearest that there is. */
+/** Validates requests. Issues name the member, what it must be, and the nearest known name. */
 import type { FastifySchemaCompiler } from "fastify";
 import { z } from "zod";
 import { nearest } from "../base/nearest.ts";
 
-export interface Fault {
-  /** Empty for the whole. */
+export interface Issue {
+  /** The path into the data; empty for the whole. */
   path: readonly PropertyKey[];
   detail: string;
 }
 
-/** RFC 6901. */
+/** Returns the JSON pointer (RFC 6901) of a path. */
 export function pointer(path: readonly PropertyKey[]): string {
   return path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
 }
 
-/** What does not fit its schema. */
-export class Misfit extends Error {
-  readonly faults: readonly Fault[];
-  /** Which part of the request, as fastify calls it: it sets this. */
+/** Data that does not match its schema. */
+export class ValidationError extends Error {
+  readonly issues: readonly Issue[];
+  /** The part of the request, by fastify's name; set by fastify. */
   validationContext?: string;
 
-  constructor(faults: readonly Fault[]) {
-    super("does not fit the schema");
-    this.faults = faults;
+  constructor(issues: readonly Issue[]) {
+    super("does not match the schema");
+    this.issues = issues;
   }
 }
 
-/** Of members that there are not. */
+/** Maximum number of unknown members that are reported. */
 const maxUnknown = 3;
 
 const kinds: Readonly<Record<string, string>> = {
@@ -38,20 +38,23 @@ const kinds: Readonly<Record<string, string>> = {
   array: "a list",
 };
 
-/** @throws {Misfit} */
-export function fitted<T extends z.ZodType>(schema: T, data: unknown): z.output<T> {
+/**
+ * Returns the data as the schema parses it.
+ * @throws {ValidationError} if it does not match.
+ */
+export function validate<T extends z.ZodType>(schema: T, data: unknown): z.output<T> {
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
   const names = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-  throw new Misfit(parsed.error.issues.flatMap((issue) => explain(issue, data, names)));
+  throw new ValidationError(parsed.error.issues.flatMap((issue) => explain(issue, data, names)));
 }
 
-/** For fastify, in which an error is a value. */
+/** Validates for fastify, which expects errors as values. */
 export const validatorCompiler: FastifySchemaCompiler<z.ZodType> =
   ({ schema }) =>
   (data) => {
     try {
-      return { value: fitted(schema, data) };
+      return { value: validate(schema, data) };
     } catch (error) {
       return { error: error as Error };
     }
@@ -63,8 +66,8 @@ function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-/** @param names of members that there are */
-function explain(issue: z.core.$ZodIssue, data: unknown, names: readonly string[]): Fault[] {
+/** @param names the known members */
+function explain(issue: z.core.$ZodIssue, data: unknown, names: readonly string[]): Issue[] {
   const { path } = issue;
   const value = valueAt(data, path);
   switch (issue.code) {
@@ -74,16 +77,14 @@ function explain(issue: z.core.$ZodIssue, data: unknown, names: readonly string[
         detail: `is unknown; ${choice(key, names, "there are")}`,
       }));
     case "invalid_union": {
-      // Of a parameter that may be given several times: a list of values, or one.
+      // The parameter may be given several times: the data is a list of values, or one value.
       const branch = issue.errors[Array.isArray(value) ? 0 : issue.errors.length - 1]!;
       return branch.flatMap((each) =>
         explain({ ...each, path: [...path, ...each.path] } as z.core.$ZodIssue, data, names),
       );
     }
     case "invalid_value":
-      return [
-        { path, detail: `is not one that there is; ${choice(value, issue.values.map(String), "use")}` },
-      ];
+      return [{ path, detail: `is not a known value; ${choice(value, issue.values.map(String), "use")}` }];
     case "too_small":
       return [{ path, detail: bound(issue.origin, "at least", Number(issue.minimum)) }];
     case "too_big":

@@ -8,7 +8,7 @@ import { exactNumber, integerOf } from "../../otlp/json-numbers.ts";
 import { examples } from "../examples.ts";
 import { time } from "../query.ts";
 import { maxNanos, parseNanos } from "../time.ts";
-import { fitted } from "../validation.ts";
+import { validate } from "../validation.ts";
 
 type AnyValue = MessageInitShape<typeof AnyValueSchema>;
 type KeyValue = MessageInitShape<typeof KeyValueSchema>;
@@ -48,9 +48,12 @@ export const eventSchema = z
 
 export type Event = z.output<typeof eventSchema>;
 
-/** @throws {Misfit} for what is no event. */
+/**
+ * Validates an event.
+ * @throws {ValidationError} if it is not valid.
+ */
 export function eventOf(value: unknown): Event {
-  const event = fitted(eventSchema, value);
+  const event = validate(eventSchema, value);
   // The schema omits a member named "__proto__", which is a key like any other.
   const { attributes, resource } = value as Event;
   return { ...event, attributes, resource };
@@ -60,7 +63,7 @@ export function eventOf(value: unknown): Event {
 const maxDepth = 16;
 
 /** A part of an event that cannot be expressed in a log record. */
-export class EventFault extends Error {
+export class InvalidEvent extends Error {
   /** The JSON pointer into the event. */
   readonly field: string;
 
@@ -80,7 +83,7 @@ function exactValue(decimal: string): AnyValue {
 }
 
 function anyValue(value: unknown, field: string, depth: number): AnyValue {
-  if (depth > maxDepth) throw new EventFault(field, `is nested deeper than ${maxDepth} levels`);
+  if (depth > maxDepth) throw new InvalidEvent(field, `is nested deeper than ${maxDepth} levels`);
   switch (typeof value) {
     case "string": {
       const digits = exactNumber(value);
@@ -123,7 +126,7 @@ export function withPlainNumbers(value: unknown): unknown {
   return value;
 }
 
-/** @throws {EventFault} */
+/** @throws {InvalidEvent} */
 export function logRecord(event: Event, receivedNanos: bigint): MessageInitShape<typeof LogRecordSchema> {
   const { timestamp, severity = "", body, trace_id = "", span_id = "", event_name = "" } = event;
   return {
@@ -139,13 +142,13 @@ export function logRecord(event: Event, receivedNanos: bigint): MessageInitShape
   };
 }
 
-/** @throws {EventFault} */
+/** @throws {InvalidEvent} */
 export function resourceAttributes({ service, resource = {} }: Event): KeyValue[] {
   return keyValues(service === undefined ? resource : { ...resource, "service.name": service }, "/resource");
 }
 
 function recordTime(nanos: bigint): bigint {
-  if (nanos < 0n) throw new EventFault("/timestamp", "is before 1970");
-  if (nanos >= maxNanos) throw new EventFault("/timestamp", "is after 2262-04-11, where nanoseconds end");
+  if (nanos < 0n) throw new InvalidEvent("/timestamp", "is before 1970");
+  if (nanos >= maxNanos) throw new InvalidEvent("/timestamp", "is after 2262-04-11, where nanoseconds end");
   return nanos;
 }

@@ -20,7 +20,7 @@ interface Known {
 }
 
 /** The keys of a tenant, oldest first. */
-interface Held {
+interface TenantKeys {
   keys: Map<string, Known>;
   size: number;
 }
@@ -33,7 +33,7 @@ export type Claim =
   | { kind: "other body" };
 
 export class IdempotencyKeys {
-  readonly #tenants = new Map<string, Held>();
+  readonly #tenants = new Map<string, TenantKeys>();
   #size = 0;
 
   /** @param now milliseconds of any clock */
@@ -64,7 +64,7 @@ export class IdempotencyKeys {
     };
   }
 
-  #grow(held: Held, known: Known, by: number): void {
+  #grow(held: TenantKeys, known: Known, by: number): void {
     known.size += by;
     held.size += by;
     this.#size += by;
@@ -83,7 +83,7 @@ export class IdempotencyKeys {
 
   /** Removes the oldest key of the tenant with the largest size. Keys of requests in progress are kept. */
   #makeRoom(): boolean {
-    let heaviest: [string, Held] | undefined;
+    let heaviest: [string, TenantKeys] | undefined;
     for (const each of this.#tenants) {
       if (heaviest === undefined || each[1].size > heaviest[1].size) heaviest = each;
     }

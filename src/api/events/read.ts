@@ -4,8 +4,8 @@ import { ExportLogsServiceRequestSchema } from "../../gen/opentelemetry/proto/co
 import type { ResourceLogsSchema } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { parseJson } from "../../otlp/json-numbers.ts";
 import { countJsonValues } from "../../otlp/json-shape.ts";
-import { Misfit, pointer } from "../validation.ts";
-import { EventFault, eventOf, logRecord, resourceAttributes, withPlainNumbers } from "./event.ts";
+import { pointer, ValidationError } from "../validation.ts";
+import { eventOf, InvalidEvent, logRecord, resourceAttributes, withPlainNumbers } from "./event.ts";
 
 export interface EventError {
   /** The index of the event in the body, or of its line, from 0. */
@@ -113,11 +113,11 @@ function readEvents(items: Items, receivedMs: number): ReadEvents {
   for (const item of items) {
     index += 1;
     if (index >= maxEvents) throw new TooManyEvents();
-    const faults =
+    const issues =
       "fault" in item ? [{ field: "", detail: item.fault }] : add(item.value, received, resources);
-    if (faults.length === 0) continue;
+    if (issues.length === 0) continue;
     rejected += 1;
-    for (const { field, detail } of faults.slice(0, maxErrors - errors.length)) {
+    for (const { field, detail } of issues.slice(0, maxErrors - errors.length)) {
       errors.push({ index, field: short(field), detail: short(detail) });
     }
   }
@@ -170,10 +170,10 @@ function add(
     logs.scopeLogs[0].logRecords.push(record);
     return [];
   } catch (error) {
-    if (error instanceof Misfit) {
-      return error.faults.map(({ path, detail }) => ({ field: pointer(path), detail }));
+    if (error instanceof ValidationError) {
+      return error.issues.map(({ path, detail }) => ({ field: pointer(path), detail }));
     }
-    if (!(error instanceof EventFault)) throw error;
+    if (!(error instanceof InvalidEvent)) throw error;
     return [{ field: error.field, detail: error.message }];
   }
 }
