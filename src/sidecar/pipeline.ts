@@ -180,7 +180,7 @@ export class Pipeline {
 const outcomeCounts = ["records", "flagged", "limited", "unjudged", "abridged", "unreported"] as const;
 
 /** Returns the error for the sender whose request the engine rejects. */
-function toExportError(cause: Error & { code?: ErrorCode }): Error {
+export function toExportError(cause: Error & { code?: ErrorCode }): Error {
   switch (cause.code) {
     case "ERR_DRIFTLOCK_OTLP_MALFORMED":
       return new ExportError(Code.INVALID_ARGUMENT, cause.message, undefined, { cause });

@@ -8,6 +8,7 @@ import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/prot
 import { ExportMetricsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import { Code, type Signal, signals } from "../../src/otlp/protocol.ts";
+import { toExportError } from "../../src/sidecar/pipeline.ts";
 import { heldAfter } from "./memory.ts";
 import { compressed, effort, fuzzTimeout, near, type Sent } from "./mutations.ts";
 import { texts } from "./otlp-texts.ts";
@@ -70,7 +71,9 @@ describe("requests near sound ones", () => {
       const engine = new Engine(configSchema.parse({}).detect, { mode: "all" });
       afterwards(() => engine.close());
       const running = await start({ limits }, async ({ signal, tenant, body }) => {
-        await engine.process(signal, tenant, body);
+        await engine.process(signal, tenant, body).catch((error) => {
+          throw toExportError(error);
+        });
         return undefined;
       });
       const send = async ({ signal, type, bytes, encoding }: Post) => {
