@@ -197,10 +197,10 @@ export interface NativeEngine {
     kind: "accept" | "false",
   ): Promise<{ found: boolean; ended: Buffer | null }>;
   /**
-   * Figures of the streams that have changed since they were last told, about `most` of them: how many are left in 32 bits,
-   * then each stream as StreamFigures::encode in native/report/figures.hpp says.
+   * Statistics of the streams that have changed since they were last read, about `most` of them, as a
+   * driftlock.v1.StreamStatisticsPage.
    */
-  figures(most: number): Promise<Buffer>;
+  statistics(most: number): Promise<Buffer>;
   /**
    * Gives up the requests that are pending, after the record that each thread is working on: their promises reject with an
    * error whose code is ERR_DRIFTLOCK_ENGINE_CANCELLED. Other calls, and later requests, take their turn as usual.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/engine.hpp"
+#include "test/settings.hpp"
 
 int main(int argc, char** argv) {
   using namespace driftlock;
@@ -40,7 +41,7 @@ int main(int argc, char** argv) {
   std::mutex mutex;
   std::condition_variable idle;
   std::uint64_t records = 0, flagged = 0, bytes = 0, pending = 0;
-  Settings settings;
+  Settings settings = test::defaultSettings();
   settings.streamBy = {"service.name"};
   Engine engine(settings, [&](std::shared_ptr<Task> task) {
     std::lock_guard lock(mutex);

@@ -121,7 +121,7 @@ class EngineObject {
         method("process", entry<on<&EngineObject::process>>),   method("advance", entry<on<&EngineObject::advance>>),
         method("stats", entry<on<&EngineObject::stats>>),       method("snapshot", entry<on<&EngineObject::snapshot>>),
         method("restore", entry<on<&EngineObject::restore>>),   method("feedback", entry<on<&EngineObject::feedback>>),
-        method("figures", entry<on<&EngineObject::figures>>),   method("cancel", entry<on<&EngineObject::cancel>>),
+        method("statistics", entry<on<&EngineObject::statistics>>),   method("cancel", entry<on<&EngineObject::cancel>>),
         method("close", entry<on<&EngineObject::close>>),
     };
     napi_value constructor = nullptr;
@@ -228,10 +228,10 @@ class EngineObject {
     });
   }
 
-  Napi::Value figures(const Napi::CallbackInfo& info) {
+  Napi::Value statistics(const Napi::CallbackInfo& info) {
     const auto most = static_cast<std::size_t>(integerArgument(info[0], "most", 1, std::numeric_limits<std::uint32_t>::max()));
     return submit([&](Call& call) {
-      auto page = std::make_shared<FiguresPage>(most);
+      auto page = std::make_shared<StatisticsPage>(most);
       call.job->visit = [page](std::uint32_t number, Shard& shard) { page->take(number, shard); };
       joined(call, page);
     });

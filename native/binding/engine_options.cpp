@@ -42,7 +42,7 @@ EngineOptions engineOptions(Napi::Value value) {
   };
   const auto flag = [&](const char* name) { return booleanArgument(options.required(name), options.nameOf(name)); };
 
-  Settings settings;
+  Settings settings{};
   const Napi::Value streamBy = options.required("streamBy");
   if (!streamBy.IsArray()) throw std::invalid_argument("options.streamBy must be an array of strings");
   const auto attributes = streamBy.As<Napi::Array>();

@@ -383,13 +383,4 @@ std::vector<std::uint8_t> Snapshot::join() const {
   return out;
 }
 
-std::vector<std::uint8_t> FiguresPage::join() const {
-  std::vector<std::uint8_t> out;
-  std::size_t left = 0;
-  for (const std::size_t each : left_) left += each;
-  put(out, static_cast<std::uint32_t>(left));
-  for (const auto& part : parts_) out.insert(out.end(), part.begin(), part.end());
-  return out;
-}
-
 }  // namespace driftlock

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <span>
 #include <string>
 #include <thread>
@@ -116,20 +117,24 @@ class Snapshot {
   std::array<std::vector<std::uint8_t>, shardCount> parts_;
 };
 
-/// Figures of streams that have changed since they were last told, told to a visiting task: a page of them.
-class FiguresPage {
+/// Statistics of streams that have changed since they were last read, gathered by a visiting task: a page of them.
+class StatisticsPage {
  public:
   /// @param most streams, about: each shard gives an equal part.
-  explicit FiguresPage(std::size_t most) : most_((most + shardCount - 1) / shardCount) {}
+  explicit StatisticsPage(std::size_t most) : most_((most + shardCount - 1) / shardCount) {}
 
-  void take(std::uint32_t number, Shard& shard) { left_[number] = shard.tell(most_, parts_[number]); }
-  /// How many streams are left to tell, in 32 bits, then each stream as StreamFigures::encode has it.
-  std::vector<std::uint8_t> join() const;
+  void take(std::uint32_t number, Shard& shard) { left_[number] = shard.drain(most_, parts_[number]); }
+  /// By shard.
+  std::span<const std::vector<StreamStatistics>> streams() const { return parts_; }
+  /// How many streams are on no page yet.
+  std::size_t left() const { return std::accumulate(left_.begin(), left_.end(), std::size_t{0}); }
+  /// A driftlock.v1.StreamStatisticsPage message.
+  std::vector<std::uint8_t> join() const { return encodeStatistics(parts_, left()); }
 
  private:
   std::size_t most_;
   std::array<std::size_t, shardCount> left_{};
-  std::array<std::vector<std::uint8_t>, shardCount> parts_;
+  std::array<std::vector<StreamStatistics>, shardCount> parts_;
 };
 
 /// A person's word on an anomaly, told to the shards by a visiting task: one of them has the stream.

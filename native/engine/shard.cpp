@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint64_t kAccountEvery = 64;
 /// 64 MiB in all shards.
 constexpr std::size_t kShelfBytes = 4 << 20;
-/// Of streams that gave way, and of those beyond a quota, until they are told: half a megabyte of either.
+/// Statistics of streams that gave way, and of those beyond a quota, until they are read: half a megabyte of either.
 constexpr std::size_t kMostAbsent = 1024;
 /// Of one stream's state, however large its window is configured.
 constexpr std::size_t kMostStreamBytes = 8 << 20;
@@ -62,14 +62,14 @@ void Shard::makeRoom(std::string_view newcomer) {
   const auto tenant = crowding(tenants_, newcomer, streams_.size(), [](const Tenant& each) { return each.order.size(); });
   const auto oldest = std::prev(tenant->second.order.end());
   const StreamId id = oldest->stream.id();
-  StreamFigures figures = figuresOf(*oldest);
-  figures.state = StreamState::Evicted;
+  StreamStatistics statistics = statisticsOf(*oldest);
+  statistics.state = StreamState::Evicted;
   if (!oldest->stream.learning()) allowance_.spend(Allowance::kPackedStream);
   if (!oldest->stream.learning() &&
       shelf_.put(id, pack(*oldest), [this](const StreamId& dropped, Bytes packed) { forget(dropped, packed); })) {
-    figures.state = StreamState::Shelved;
+    statistics.state = StreamState::Shelved;
   }
-  absent_.gone(id.hash, std::move(figures));
+  absent_.gone(id.hash, std::move(statistics));
   untold = absent_.lost();
   if (oldest->stream.learning()) --learning;
   remove(tenant, oldest);
@@ -175,39 +175,39 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
   }
 }
 
-StreamFigures Shard::figuresOf(const Held& held) const {
+StreamStatistics Shard::statisticsOf(const Held& held) const {
   const Stream& stream = held.stream;
   const StreamKey& key = stream.key();
-  StreamFigures figures{.signal = key.signal, .tenant = key.tenant, .name = key.name, .service = key.service,
+  StreamStatistics statistics{.signal = key.signal, .tenant = key.tenant, .name = key.name, .service = key.service,
                         .times = held.times, .tally = held.tally};
-  figures.state = held.limited ? StreamState::Limited : stream.learning() ? StreamState::Learning : StreamState::Watching;
-  figures.progress = std::min(1.0, static_cast<double>(stream.seen()) / settings_.baselineRecords);
-  figures.times.last = stream.latestUnixNano();
-  return figures;
+  statistics.state = held.limited ? StreamState::Limited : stream.learning() ? StreamState::Learning : StreamState::Watching;
+  statistics.progress = std::min(1.0, static_cast<double>(stream.seen()) / settings_.baselineRecords);
+  statistics.times.last = stream.latestUnixNano();
+  return statistics;
 }
 
 void Shard::forget(const StreamId& id, Bytes packed) try {
   const OwnedBytes state = decompress(packer_.name(), packed, kMostStreamBytes);
   StateReader read(state);
-  StreamFigures figures{.state = StreamState::Evicted, .progress = 1};
-  figures.times = {.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
+  StreamStatistics statistics{.state = StreamState::Evicted, .progress = 1};
+  statistics.times = {.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
   std::optional<StreamKey> key = Stream::keyOf(read);
   if (!key) return;
-  figures.times.last = figures.times.baseline;
-  figures.signal = key->signal;
-  figures.tenant = std::move(key->tenant), figures.name = std::move(key->name), figures.service = std::move(key->service);
-  absent_.gone(id.hash, std::move(figures));
+  statistics.times.last = statistics.times.baseline;
+  statistics.signal = key->signal;
+  statistics.tenant = std::move(key->tenant), statistics.name = std::move(key->name), statistics.service = std::move(key->service);
+  absent_.gone(id.hash, std::move(statistics));
 } catch (const std::runtime_error&) {
   // Damaged: nobody knows what it was.
 } catch (const std::length_error&) {
 }
 
-std::size_t Shard::tell(std::size_t most, std::vector<std::uint8_t>& out) {
-  for (std::size_t told = absent_.tell(most, out); told < most && !changed_.empty(); ++told) {
+std::size_t Shard::drain(std::size_t most, std::vector<StreamStatistics>& out) {
+  for (std::size_t drained = absent_.drain(most, out); drained < most && !changed_.empty(); ++drained) {
     Held& held = *changed_.front();
     changed_.pop_front();
     held.changed = false;
-    figuresOf(held).encode(out);
+    out.push_back(statisticsOf(held));
     held.tally = {};
   }
   return absent_.size() + changed_.size();
@@ -225,14 +225,14 @@ void Shard::limit(const Request& request, std::uint32_t number) {
   if (absent_.another(id)) return;
   readFields(request.index, request.index.records[number], observation_.record);
   StreamKey key = request.keys.make(request.index, number, request.tenant, settings_.streamBy);
-  StreamFigures figures{.state = StreamState::Limited, .signal = key.signal, .tenant = std::move(key.tenant),
+  StreamStatistics statistics{.state = StreamState::Limited, .signal = key.signal, .tenant = std::move(key.tenant),
                         .name = std::move(key.name), .service = std::move(key.service)};
   StreamClock clock;
   clock.observe(observation_.record.timeUnixNano);
-  figures.times.first = figures.times.last = clock.latest();
-  figures.tally = absent_.take(id);
-  ++figures.tally.records;
-  absent_.limited(id.hash, std::move(figures));
+  statistics.times.first = statistics.times.last = clock.latest();
+  statistics.tally = absent_.take(id);
+  ++statistics.tally.records;
+  absent_.limited(id.hash, std::move(statistics));
   untold = absent_.lost();
 }
 

@@ -16,7 +16,7 @@
 #include "engine/shelf.hpp"
 #include "report/allowance.hpp"
 #include "report/describer.hpp"
-#include "report/figures.hpp"
+#include "report/statistics.hpp"
 #include "report/report.hpp"
 #include "stream/keys.hpp"
 #include "stream/settings.hpp"
@@ -69,9 +69,9 @@ class Shard {
   /// Counts a record whose stream is beyond its tenant's quota.
   void limit(const Request& request, std::uint32_t record);
 
-  /// Appends the figures of up to `most` streams that have changed since they were told, those that gave way first. Returns
-  /// how many are left.
-  std::size_t tell(std::size_t most, std::vector<std::uint8_t>& out);
+  /// Moves the statistics of up to `most` streams that have changed since they were last read to `out`, those that gave way
+  /// first. Returns how many are left.
+  std::size_t drain(std::size_t most, std::vector<StreamStatistics>& out);
 
   /// Acts on a person's word on an anomaly of that tenant; where that ends it, `flags` says so. False where no stream here
   /// remembers the anomaly.
@@ -87,7 +87,7 @@ class Shard {
   std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0}, shelved{0}, untold{0}, withheld{0};
 
  private:
-  /// A stream and what is to be told of it.
+  /// A stream and its statistics.
   struct Held {
     Held(StreamKey key, const Settings& settings) : stream(std::move(key), settings) {}
 
@@ -133,7 +133,7 @@ class Shard {
   /// What the stream's budget has withheld since.
   void count(Held& held);
   void schedule(Held& held);
-  StreamFigures figuresOf(const Held& held) const;
+  StreamStatistics statisticsOf(const Held& held) const;
   /// A stream goes from the shelf.
   void forget(const StreamId& id, Bytes packed);
   Flag& flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags);
@@ -149,7 +149,7 @@ class Shard {
   std::unordered_map<StreamId, Entry, StreamId::Hash> streams_;
   /// Most recently used; null where there is none.
   Held* latest_ = nullptr;
-  /// Streams to tell of, those that changed first in front.
+  /// Streams whose statistics have changed, those that changed first in front.
   std::list<Held*> changed_;
   AbsentStreams absent_;
   /// Streams that gave way once they had learned. One that was still learning is not worth its place.

@@ -87,7 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       }
     }
   }
-  bench.figures();
+  bench.statistics();
   const auto snapshot = bench.snapshot();
   Bench again(settings);
   if (!again.engine.restore(snapshot)) stop("a snapshot is refused");

@@ -139,7 +139,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   bench.advance(60'000'000'000);
   FeedbackVisit word("default", "none", Feedback::Accept);
   bench.visit([&](std::uint32_t, Shard& shard) { word.visit(shard); });
-  FiguresPage page(1000);
+  StatisticsPage page(1000);
   bench.visit([&](std::uint32_t number, Shard& shard) { page.take(number, shard); });
   page.join();
   Bench again(settingsOf());

@@ -9,33 +9,33 @@
 
 namespace driftlock {
 
-/// What the configuration's `detect` section sets; checked there.
+/// What the configuration's `detect` section sets, which checks it and has the defaults.
 struct Settings {
   /// Resource attributes whose values make a stream's key.
   std::vector<std::string> streamBy;
   /// Records before a stream is judged: the first half fills the dictionary, the second calibrates the limit.
-  std::uint32_t baselineRecords = 1000;
-  std::uint32_t dictionarySize = 24 * 1024;
+  std::uint32_t baselineRecords;
+  std::uint32_t dictionarySize;
   /// News that keeps coming for so long becomes normal.
-  std::uint64_t acceptAfterNanos = 86'400'000'000'000;
-  std::uint32_t windowRecords = 256;
-  std::uint32_t windowHop = 128;
-  double alarmsPerStreamPerDay = 1;
+  std::uint64_t acceptAfterNanos;
+  std::uint32_t windowRecords;
+  std::uint32_t windowHop;
+  double alarmsPerStreamPerDay;
   /// Of all streams; 0 for no limit.
-  double alarmsPerProcessPerDay = 0;
-  CodecName codec = CodecName::zstd;
-  std::uint32_t permutations = 199;
-  std::uint64_t seed = 42;
+  double alarmsPerProcessPerDay;
+  CodecName codec;
+  std::uint32_t permutations;
+  std::uint64_t seed;
   /// Of all hashes, so that senders cannot choose what collides.
-  HashKey hashKey = publicHashKey;
-  std::uint32_t threads = 1;
-  std::uint32_t maxStreams = 10'000;
+  HashKey hashKey;
+  std::uint32_t threads;
+  std::uint32_t maxStreams;
   /// Of each tenant, judged at once; 0 for no limit.
-  std::uint32_t streamsPerTenant = 0;
+  std::uint32_t streamsPerTenant;
   /// Give back flagged records alone.
-  bool flaggedOnly = false;
+  bool flaggedOnly;
   /// Give back every record's score, for replay.
-  bool scores = false;
+  bool scores;
 };
 
 }  // namespace driftlock

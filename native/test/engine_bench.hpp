@@ -16,12 +16,13 @@
 #include "base/state_bytes.hpp"
 #include "engine/engine.hpp"
 #include "requests.hpp"
+#include "settings.hpp"
 #include "test.hpp"
 
 namespace driftlock::test {
 
 inline Settings settingsOf(std::uint32_t threads = 1) {
-  Settings settings;
+  Settings settings = defaultSettings();
   settings.streamBy = {"service.name"};
   settings.baselineRecords = 200;
   settings.windowRecords = 64;
@@ -74,8 +75,8 @@ class Bench {
     return parts.join();
   }
 
-  /// All that there is to tell, by name, in pages of so many streams.
-  std::map<std::string, StreamFigures> figures(std::size_t most = 64);
+  /// The statistics of all streams that have changed, by name, read in pages of so many streams.
+  std::map<std::string, StreamStatistics> statistics(std::size_t most = 64);
 
   void run(std::shared_ptr<Task> task) {
     waiting = true;
@@ -99,32 +100,23 @@ class Bench {
   Engine engine;
 };
 
-inline std::map<std::string, StreamFigures> Bench::figures(std::size_t most) {
-  std::map<std::string, StreamFigures> told;
+inline std::map<std::string, StreamStatistics> Bench::statistics(std::size_t most) {
+  std::map<std::string, StreamStatistics> all;
   for (std::size_t left = 1; left > 0;) {
-    FiguresPage page(most);
+    StatisticsPage page(most);
     visit([&](std::uint32_t number, Shard& shard) { page.take(number, shard); });
-    const auto bytes = page.join();
-    StateReader read(bytes);
-    left = read.get<std::uint32_t>();
+    left = page.left();
     std::size_t count = 0;
-    for (; read.left() > 0; ++count) {
-      StreamFigures f;
-      std::uint8_t state = 0, signal = 0, channel = 0;
-      read(state), read(signal), read(channel), read(f.progress);
-      read(f.times.first), read(f.times.last), read(f.times.baseline);
-      read(f.tally.records), read(f.tally.flagged), read(f.tally.withheld), read(f.tally.score), read(f.tally.pValue);
-      read(f.tenant), read(f.name), read(f.service);
-      f.state = static_cast<StreamState>(state);
-      f.signal = static_cast<otlp::Signal>(signal);
-      f.tally.channel = static_cast<ChannelId>(channel);
-      CHECK(told.emplace(f.tenant + ": " + f.name, f).second);
+    for (const auto& part : page.streams()) {
+      for (const StreamStatistics& each : part) {
+        CHECK(all.emplace(each.tenant + ": " + each.name, each).second);
+        ++count;
+      }
     }
-    CHECK(read.done());
     CHECK(count <= most + shardCount);
     CHECK(count > 0 || left == 0);
   }
-  return told;
+  return all;
 }
 
 inline bool same(const Task& a, const Task& b) {

@@ -202,22 +202,22 @@ void tells_figures() {
   Random random(3);
   std::uint64_t clock = start;
   bench.process(otlp::Signal::Logs, linesOf("shop", random, clock, 50), "acme");
-  auto told = bench.figures();
+  auto told = bench.statistics();
   CHECK(told.size() == 1);
-  StreamFigures shop = told["acme: logs service.name=shop"];
+  StreamStatistics shop = told["acme: logs service.name=shop"];
   CHECK(shop.state == StreamState::Learning);
   CHECK(shop.signal == otlp::Signal::Logs && shop.service == "shop" && shop.tenant == "acme");
   CHECK_NEAR(shop.progress, 0.25, 1e-9);
   CHECK(shop.tally.records == 50 && shop.tally.flagged == 0 && shop.tally.score == 0);
   CHECK(shop.times.first == start + second && shop.times.last == start + 50 * second && shop.times.baseline == 0);
-  CHECK(bench.figures().empty());
+  CHECK(bench.statistics().empty());
 
   for (int i = 0; i < 30; ++i) bench.process(otlp::Signal::Logs, linesOf("shop", random, clock, 10), "acme");
   std::vector<Message> strange;
   for (int i = 0; i < 3; ++i) strange.push_back(logRecord("kernel panic: cannot mount root, dumping registers", {.time = clock += second, .severity = 17}));
   const auto flagged = bench.process(otlp::Signal::Logs, request("shop", strange), "acme")->flagged;
   CHECK(flagged == 3);
-  shop = bench.figures()["acme: logs service.name=shop"];
+  shop = bench.statistics()["acme: logs service.name=shop"];
   CHECK(shop.state == StreamState::Watching && shop.progress == 1);
   CHECK(shop.tally.records == 303 && shop.tally.flagged >= 3);
   CHECK(shop.tally.score > 1 && shop.tally.channel == ChannelId::Content && shop.tally.pValue < 0.01);
@@ -227,7 +227,7 @@ void tells_figures() {
   // Times survive a restart; what was not told dies with the process, and every stream is told of again.
   Bench again(settings);
   CHECK(again.engine.restore(bench.snapshot()));
-  const StreamFigures restored = again.figures()["acme: logs service.name=shop"];
+  const StreamStatistics restored = again.statistics()["acme: logs service.name=shop"];
   CHECK(restored.state == StreamState::Watching && restored.tally.records == 0);
   CHECK(restored.times.first == start + second && restored.times.baseline == start + 200 * second && restored.times.last == clock);
 }
@@ -249,14 +249,14 @@ void tells_who_gave_way() {
       records += count;
     }
   }
-  const auto told = bench.figures(100);
+  const auto told = bench.statistics(100);
   std::uint64_t sum = 0;
   std::map<StreamState, int> states;
-  for (const auto& [name, figures] : told) {
-    sum += figures.tally.records;
-    ++states[figures.state];
-    if (figures.state == StreamState::Shelved) CHECK(figures.progress == 1 && figures.times.baseline != 0);
-    if (figures.state == StreamState::Evicted) CHECK(figures.progress < 1);
+  for (const auto& [name, statistics] : told) {
+    sum += statistics.tally.records;
+    ++states[statistics.state];
+    if (statistics.state == StreamState::Shelved) CHECK(statistics.progress == 1 && statistics.times.baseline != 0);
+    if (statistics.state == StreamState::Evicted) CHECK(statistics.progress < 1);
   }
   CHECK(told.size() == services);
   CHECK(sum == records);
@@ -264,11 +264,11 @@ void tells_who_gave_way() {
   CHECK(states[StreamState::Shelved] > 150 && states[StreamState::Evicted] > 80);
   CHECK(states[StreamState::Learning] + states[StreamState::Watching] == static_cast<int>(bench.engine.stats().streams));
 
-  // Of more than can be kept in mind the figures are lost, and that is counted.
+  // Of more than can be kept in mind the statistics are lost, and that is counted.
   for (int service = 0; service < 40'000; ++service) {
     bench.process(otlp::Signal::Logs, linesOf("new-" + std::to_string(service), random, clock, 1));
   }
-  const auto rest = bench.figures(4096);
+  const auto rest = bench.statistics(4096);
   CHECK(rest.size() + bench.engine.stats().untold >= 40'000);
   CHECK(rest.size() <= 16 * 1024 + bench.engine.stats().streams);
 }
@@ -299,11 +299,11 @@ void tells_who_left_the_shelf() {
     if (shardOf(keys.hash(0)) != 0) continue;
     bench.process(otlp::Signal::Logs, message);
     if (++sent % 50 != 0) continue;
-    for (const auto& [name, figures] : bench.figures(2000)) {
-      if (figures.state != StreamState::Evicted) continue;
+    for (const auto& [name, statistics] : bench.statistics(2000)) {
+      if (statistics.state != StreamState::Evicted) continue;
       ++evicted;
-      CHECK(figures.service.starts_with("service-") && figures.tenant == "default" && figures.progress == 1);
-      CHECK(figures.times.first >= start && figures.times.baseline == figures.times.first + 63 * second);
+      CHECK(statistics.service.starts_with("service-") && statistics.tenant == "default" && statistics.progress == 1);
+      CHECK(statistics.times.first >= start && statistics.times.baseline == statistics.times.first + 63 * second);
     }
   }
   CHECK(evicted > 0);
@@ -323,16 +323,16 @@ void tenants_have_shares() {
     equal = equal && same(*bench.process(otlp::Signal::Logs, message, "quiet"), *alone.process(otlp::Signal::Logs, message, "quiet"));
   };
   for (int service = 0; service < 16; ++service) quiet(service, 100);
-  bench.figures();
+  bench.statistics();
   for (int service = 0; service < 600; ++service) {
     bench.process(otlp::Signal::Logs, linesOf("noisy-" + std::to_string(service), random, clock, service % 2 ? 1 : 70), "noisy");
   }
-  for (const auto& [name, figures] : bench.figures(1000)) CHECK(figures.tenant == "noisy");
+  for (const auto& [name, statistics] : bench.statistics(1000)) CHECK(statistics.tenant == "noisy");
   CHECK(bench.engine.stats().evicted > 300);
   for (int service = 0; service < 16; ++service) quiet(service, 100);
   CHECK(equal);
-  for (const auto& [name, figures] : bench.figures(1000)) {
-    if (figures.tenant == "quiet") CHECK(figures.state == StreamState::Watching && figures.tally.records == 100);
+  for (const auto& [name, statistics] : bench.statistics(1000)) {
+    if (statistics.tenant == "quiet") CHECK(statistics.state == StreamState::Watching && statistics.tally.records == 100);
   }
 }
 
@@ -358,7 +358,7 @@ void quota_of_streams() {
   CHECK(send("umbrella", "service-7", 3) == 0);
   CHECK(one.engine.stats().streams == 6);
 
-  auto told = one.figures();
+  auto told = one.statistics();
   CHECK(told.size() == 201);
   CHECK(told["acme: logs service.name=service-0"].state == StreamState::Watching);
   CHECK(told["umbrella: logs service.name=service-7"].state == StreamState::Learning);
@@ -382,7 +382,7 @@ void quota_of_streams() {
   CHECK(send("acme", "service-8", 4) == 0);
   CHECK(send("acme", "service-9", 4) == 4);
   CHECK(send("acme", "service-4", 1) == 1);
-  told = one.figures();
+  told = one.statistics();
   CHECK(told["acme: logs service.name=service-4"].state == StreamState::Limited);
   CHECK(told["acme: logs service.name=service-4"].times.baseline != 0);
   CHECK(told["acme: logs service.name=service-8"].state == StreamState::Learning);
@@ -397,13 +397,13 @@ void quota_of_streams() {
   task->request = both;
   one.run(task);
   CHECK(task->records == 8 && task->limited == 5);
-  CHECK(one.figures()["acme: logs service.name=service-0"].tally.records == 3);
+  CHECK(one.statistics()["acme: logs service.name=service-0"].tally.records == 3);
 }
 
 #ifdef __linux__
 void threads_have_names() {
   Bench bench(settingsOf(3));
-  bench.figures();
+  bench.statistics();
   std::set<std::string> names;
   DIR* tasks = opendir("/proc/self/task");
   CHECK(tasks != nullptr);

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "requests.hpp"
+#include "settings.hpp"
 #include "stream/stream.hpp"
 #include "test.hpp"
 
@@ -116,7 +117,7 @@ void state() {
 
 /// Same names in the same order, one span under another parent.
 void a_stream_sees_it() {
-  Settings settings;
+  Settings settings = defaultSettings();
   Stream stream({.hash = 1, .signal = otlp::Signal::Traces, .tenant = "t", .name = "traces"}, settings);
   Random random(3);
   Observation observation;

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "requests.hpp"
+#include "settings.hpp"
 #include "stream/stream.hpp"
 #include "test.hpp"
 
@@ -318,7 +319,7 @@ Message histogramPoint(std::uint64_t time, const std::vector<double>& values) {
 }
 
 void a_stream_raises_an_alarm() {
-  Settings settings;
+  Settings settings = defaultSettings();
   Stream stream({.hash = 1, .signal = otlp::Signal::Metrics, .metricType = otlp::MetricType::Histogram, .tenant = "t", .name = "m"}, settings);
   Random random(10);
   Observation observation;

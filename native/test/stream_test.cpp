@@ -7,6 +7,7 @@
 #include "channels/fields/fields.hpp"
 #include "report/report.hpp"
 #include "requests.hpp"
+#include "settings.hpp"
 #include "test.hpp"
 
 using namespace driftlock;
@@ -15,7 +16,7 @@ using namespace driftlock::test;
 namespace {
 
 Settings settingsOf() {
-  Settings settings;
+  Settings settings = defaultSettings();
   settings.baselineRecords = 200;
   settings.windowRecords = 64;
   settings.windowHop = 32;
@@ -521,7 +522,7 @@ void memory_is_bounded() {
   };
   for (const Kind kind : {Kind{"logs", otlp::Signal::Logs, otlp::MetricType::None}, Kind{"traces", otlp::Signal::Traces, otlp::MetricType::None},
                           Kind{"metrics", otlp::Signal::Metrics, otlp::MetricType::Gauge}}) {
-    Settings settings;
+    Settings settings = defaultSettings();
     Stream stream({.hash = 1, .signal = kind.signal, .metricType = kind.type, .tenant = "t", .name = kind.name}, settings);
     Random random(3);
     Observation observation;

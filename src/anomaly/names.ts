@@ -1,5 +1,6 @@
 /** The names by which people, the API, the store and labels know what reports number. */
 import { Channel, ChannelSchema, Severity, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
+import type { StreamState as StreamStateNumber } from "../gen/driftlock/v1/streams_pb.js";
 
 /** Names of the signals in reports, in the order of their numbers. */
 export const signalNames = ["logs", "traces", "metrics"] as const;
@@ -26,10 +27,13 @@ export const stateNames = ["open", "ended", ...dispositions] as const;
 /** The state of an anomaly. */
 export type AnomalyState = (typeof stateNames)[number];
 
-/** The states of a stream, numbered as in native/report/figures.hpp, which defines them. */
+/** The states of a stream, in the order of their numbers in driftlock.v1. */
 export const streamStates = ["learning", "watching", "shelved", "evicted", "limited"] as const;
 /** The state of a stream: it learns, is watched, was packed, was evicted, or is beyond its tenant's quota. */
 export type StreamState = (typeof streamStates)[number];
+
+/** Returns the name of a stream's state. */
+export const streamStateName = (state: StreamStateNumber): StreamState => streamStates[state] ?? "learning";
 
 /** The numbers in driftlock.v1. */
 const numbers = {

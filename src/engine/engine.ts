@@ -177,7 +177,7 @@ export class Engine {
    * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
    */
   async statistics(most: number): Promise<StatisticsPage> {
-    return decodeStatistics(await this.#native.figures(most));
+    return decodeStatistics(await this.#native.statistics(most));
   }
 
   /**

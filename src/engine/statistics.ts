@@ -1,6 +1,8 @@
 /** What the engine has counted of its streams since it was last asked. */
-import { type StreamState, streamStates } from "../anomaly/names.ts";
+import { fromBinary } from "@bufbuild/protobuf";
+import { type StreamState, streamStateName } from "../anomaly/names.ts";
 import type { Channel, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
+import { StreamStatisticsPageSchema } from "../gen/driftlock/v1/streams_pb.js";
 
 /** A stream, and what was counted of it since its statistics were last read. */
 export interface StreamStatistics {
@@ -44,38 +46,27 @@ export interface StatisticsPage {
   left: number;
 }
 
-const headSize = 75;
-
-export function decodeStatistics(bytes: Buffer): StatisticsPage {
-  const streams: StreamStatistics[] = [];
-  let at = 4;
-  const text = () => {
-    const end = at + 4 + bytes.readUInt32LE(at);
-    const value = bytes.toString("utf8", at + 4, end);
-    at = end;
-    return value;
+/** Decodes a driftlock.v1.StreamStatisticsPage. */
+export function decodeStatistics(bytes: Uint8Array): StatisticsPage {
+  const { streams, left } = fromBinary(StreamStatisticsPageSchema, bytes);
+  return {
+    streams: streams.map((stream) => ({
+      tenant: stream.tenant,
+      key: stream.key,
+      signal: stream.signal,
+      service: stream.serviceName,
+      state: streamStateName(stream.state),
+      progress: stream.progress,
+      firstSeen: stream.firstTimeUnixNano || undefined,
+      lastSeen: stream.lastTimeUnixNano || undefined,
+      baselineAt: stream.baselineTimeUnixNano || undefined,
+      records: stream.records,
+      flagged: stream.flagged,
+      withheld: stream.withheld,
+      score: stream.score,
+      channel: stream.channel,
+      pValue: stream.pValue,
+    })),
+    left: Number(left),
   };
-  while (at < bytes.length) {
-    const head = at;
-    at += headSize;
-    const integer = (offset: number) => bytes.readBigUInt64LE(head + offset);
-    streams.push({
-      tenant: text(),
-      key: text(),
-      service: text(),
-      state: streamStates[bytes[head]!]!,
-      signal: bytes[head + 1]!,
-      channel: bytes[head + 2]!,
-      progress: bytes.readDoubleLE(head + 3),
-      firstSeen: integer(11) || undefined,
-      lastSeen: integer(19) || undefined,
-      baselineAt: integer(27) || undefined,
-      records: integer(35),
-      flagged: integer(43),
-      withheld: integer(51),
-      score: bytes.readDoubleLE(head + 59),
-      pValue: bytes.readDoubleLE(head + 67),
-    });
-  }
-  return { streams, left: bytes.readUInt32LE(0) };
 }

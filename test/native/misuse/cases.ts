@@ -97,7 +97,7 @@ const workers: Record<string, () => Promise<void>> = {
         void two.process("logs", "t", bytes);
       }
       void one.snapshot();
-      void one.figures(10);
+      void one.statistics(10);
       void two.advance(1_000, []);
       void native.permutationTest(lines("a"), lines("b"), test);
       void native.decompressAsync("zstd", native.compress("zstd", bytes), 2 ** 20);
@@ -146,7 +146,7 @@ const cases: Record<string, () => unknown> = {
       () => engine.advance(1_000, []),
       () => engine.snapshot(),
       () => engine.restore(Buffer.alloc(0)),
-      () => engine.figures(1),
+      () => engine.statistics(1),
       () => engine.feedback("t", "id", "accept"),
     ])
       assert.throws(late, { code: "ERR_DRIFTLOCK_ENGINE_CLOSED" });

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -15,7 +16,7 @@ namespace driftlock {
 /// evicted: gave way and is forgotten. limited: beyond its tenant's quota, its records pass unjudged.
 enum class StreamState : std::uint8_t { Learning, Watching, Shelved, Evicted, Limited };
 
-/// What came in a stream since it was last told.
+/// What came in a stream since its statistics were last read.
 struct Tally {
   std::uint64_t records = 0, flagged = 0;
   /// Verdicts that were strange enough, but the stream's budget was spent.
@@ -40,12 +41,12 @@ struct Tally {
 /// A stream's event times, in nanoseconds since 1970; 0 for unknown.
 struct StreamTimes {
   std::uint64_t first = 0, last = 0;
-  /// When it had learned.
+  /// The end of learning.
   std::uint64_t baseline = 0;
 };
 
-/// All that is told of a stream.
-struct StreamFigures {
+/// A stream, and what was counted of it since its statistics were last read.
+struct StreamStatistics {
   StreamState state = StreamState::Learning;
   otlp::Signal signal = otlp::Signal::Logs;
   std::string tenant{}, name{}, service{};
@@ -53,47 +54,45 @@ struct StreamFigures {
   double progress = 0;
   StreamTimes times{};
   Tally tally{};
-
-  /// Appends, little-endian: state, signal and channel, a byte each; progress (double); first, last and baseline time,
-  /// records, flagged and withheld (64 bits each); score and p-value (double); tenant, name and service, each behind its length in
-  /// 32 bits.
-  void encode(std::vector<std::uint8_t>& out) const;
 };
 
-/// Figures of streams that are not held, until they are told: of those that gave way, and of those that had no place. Of
-/// either kind so many; of more than that the figures are lost, and counted.
+/// A driftlock.v1.StreamStatisticsPage message. `left`: streams that have changed and are on no page yet.
+std::vector<std::uint8_t> encodeStatistics(std::span<const std::vector<StreamStatistics>> streams, std::size_t left);
+
+/// Statistics of streams that are not held, until they are read: of those that gave way, and of those that had no place.
+/// Of either kind there are at most `capacity`; those of more streams are lost, and counted.
 class AbsentStreams {
  public:
   explicit AbsentStreams(std::size_t capacity) : capacity_(capacity) {}
 
   /// A stream gives way, or goes from the shelf; the oldest make room for it.
-  void gone(std::uint64_t hash, StreamFigures figures);
-  /// A stream is limited; where there is no room, its records are not told.
-  void limited(std::uint64_t hash, StreamFigures figures);
-  /// Counts a record of a limited stream that is here already; false where it is not.
+  void gone(std::uint64_t hash, StreamStatistics statistics);
+  /// A stream is limited; if there is no room, its records are not counted.
+  void limited(std::uint64_t hash, StreamStatistics statistics);
+  /// Counts a record of a limited stream that is here already; false if it is not.
   bool another(const StreamId& id);
-  /// What is not told yet of a stream that comes back.
+  /// What was counted of a stream that comes back.
   Tally take(const StreamId& id);
 
-  /// Appends up to `most`, the oldest first, which are here no more. Returns how many.
-  std::size_t tell(std::size_t most, std::vector<std::uint8_t>& out);
+  /// Moves up to `most` to `out`, the oldest first. Returns how many.
+  std::size_t drain(std::size_t most, std::vector<StreamStatistics>& out);
 
   std::size_t size() const { return places_.size(); }
-  /// Streams whose figures were lost, so far.
+  /// Streams whose statistics were lost, so far.
   std::uint64_t lost() const { return lost_; }
 
  private:
   struct Entry {
     std::uint64_t hash;
-    StreamFigures figures;
+    StreamStatistics statistics;
 
-    StreamId id() const { return {hash, figures.tenant}; }
+    StreamId id() const { return {hash, statistics.tenant}; }
   };
   using Order = std::list<Entry>;
 
   Order& orderOf(StreamState state) { return state == StreamState::Limited ? limited_ : gone_; }
-  void put(Order& order, std::uint64_t hash, StreamFigures figures);
-  StreamFigures remove(Order::iterator entry);
+  void put(Order& order, std::uint64_t hash, StreamStatistics statistics);
+  StreamStatistics remove(Order::iterator entry);
 
   std::size_t capacity_;
   /// Put first first.

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "stream/settings.hpp"
+
+namespace driftlock::test {
+
+/// The configuration's defaults, but for one thread and no budget of the process.
+inline Settings defaultSettings() {
+  return {.streamBy = {},
+          .baselineRecords = 1000,
+          .dictionarySize = 24 * 1024,
+          .acceptAfterNanos = 86'400'000'000'000,
+          .windowRecords = 256,
+          .windowHop = 128,
+          .alarmsPerStreamPerDay = 1,
+          .alarmsPerProcessPerDay = 0,
+          .codec = CodecName::zstd,
+          .permutations = 199,
+          .seed = 42,
+          .hashKey = publicHashKey,
+          .threads = 1,
+          .maxStreams = 10'000,
+          .streamsPerTenant = 0,
+          .flaggedOnly = false,
+          .scores = false};
+}
+
+}  // namespace driftlock::test
