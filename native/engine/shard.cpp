@@ -11,6 +11,9 @@ namespace driftlock {
 namespace {
 
 constexpr std::uint64_t kAccountEvery = 64;
+/// Up to so many records a stream grows and shrinks most, and its memory is looked at more often.
+constexpr std::uint64_t kYoung = 512;
+constexpr std::uint64_t kAccountYoungEvery = 16;
 /// 64 MiB in all shards.
 constexpr std::size_t kShelfBytes = 4 << 20;
 /// Statistics of streams that gave way, and of those beyond a quota, until they are read: half a megabyte of either.
@@ -317,7 +320,7 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   // One that has a place keeps it until its time comes; one whose clock started anew has none that ever will.
   if (const std::uint64_t due = stream.silentAt(); held.due == 0 ? due != 0 : due < held.due) schedule(held);
   change(held);
-  if (stream.seen() % kAccountEvery == 1) {
+  if (stream.seen() % (stream.seen() < kYoung ? kAccountYoungEvery : kAccountEvery) == 1 || wasLearning != stream.learning()) {
     const std::size_t memory = stream.memory();
     bytes += memory - stream.accounted;
     stream.accounted = memory;

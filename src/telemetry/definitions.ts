@@ -166,7 +166,7 @@ export const definitions = {
       "Number of alarms that were withheld because the alarm budget of their stream (stream) or of the process (process) was used up.",
       { reason: ["stream", "process"] },
     ),
-    bytes: gauge("engine_bytes", "bytes", "Memory that streams use."),
+    bytes: gauge("engine_bytes", "bytes", "Memory that is allocated for streams, within a tenth."),
     pending: gauge("engine_pending_requests", "requests", "Number of requests in the engine."),
   },
 
