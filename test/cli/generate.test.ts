@@ -499,8 +499,8 @@ describe("driftlock generate", () => {
   });
 
   it("names the file that it cannot write", async () => {
-    const { code, err } = await generate(...brief, "--out", join(folder, "none", "%s.bin"));
-    expect(code).toBe(1);
+    const { code, out, err } = await generate(...brief, "--out", join(folder, "none", "%s.bin"));
+    expect({ code, out }).toEqual({ code: 1, out: "" });
     expect(err).toBe(`driftlock: --out: ${join(folder, "none", "logs.bin")}: its folder does not exist\n`);
     const onFolder = await generate(...brief, "--out", folder, "--signals", "logs");
     expect(onFolder).toMatchObject({

@@ -110,6 +110,7 @@ export async function run(args: string[], io: Io): Promise<number> {
   const totals = tally();
   const { stop, release } = stopSignal();
   const start = performance.now();
+  let complete = false;
   try {
     const sink =
       to.kind === "files"
@@ -118,12 +119,15 @@ export async function run(args: string[], io: Io): Promise<number> {
     try {
       const speed = to.kind === "files" ? Number.POSITIVE_INFINITY : options.speed;
       await play(shop.batches(), sink, speed, stop);
+      complete = true;
     } finally {
       await sink.close();
     }
   } finally {
     release();
-    io.out(summary(to, totals, shop, (performance.now() - start) / 1_000));
+    // There is nothing to sum up if it failed before the first request.
+    if (complete || totals.requests + totals.refused > 0)
+      io.out(summary(to, totals, shop, (performance.now() - start) / 1_000));
   }
   return totals.refused > 0 ? exit.failure : exit.ok;
 }
