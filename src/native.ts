@@ -1,4 +1,4 @@
-/** The one file that loads the addon. Its types are the whole native surface: few, coarse calls. */
+/** Loads the addon; no other file does. Its types are the whole native surface, which consists of few and coarse calls. */
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type { Signal } from "./otlp/protocol.ts";
@@ -64,57 +64,59 @@ export interface WindowMetrics {
 /** Versions of the libraries in the addon. `openzlFormat` is the newest format of OpenZL's frames that it writes. */
 export type CodecVersions = Readonly<Record<"openzl" | "openzlFormat" | "zstd" | "lz4" | "zlib", string>>;
 
+/** Options of a native engine. The configuration's section `detect` documents those that have a key there. */
 export interface EngineOptions {
   streamBy: string[];
   baselineRecords: number;
   dictionarySize: number;
-  /** News that keeps coming for so long, in event time, becomes normal. */
+  /** How long novelty must keep coming, in event time, before it becomes normal. */
   acceptAfterMs: number;
   windowRecords: number;
   windowHop: number;
   alarmsPerStreamPerDay: number;
-  /** Of all streams; 0 for no limit. */
+  /** The alarm budget of all streams together; 0 for no limit. */
   alarmsPerProcessPerDay: number;
   codec: CodecName;
   permutations: number;
   seed: bigint;
-  /** 32 bytes that all hashes of records come from; by default those of the public key. */
+  /** The secret of 32 bytes that all hashes of records derive from; the public key by default. */
   hashKey?: Uint8Array;
   threads: number;
   maxStreams: number;
-  /** Of each tenant, judged at once; records of more pass unjudged. 0 for no limit. */
+  /** Number of streams of one tenant that are judged at once; records of further streams pass unjudged. 0 for no limit. */
   streamsPerTenant: number;
-  /** Forward flagged records alone, with their resources and scopes. */
+  /** Forwards flagged records alone, with their resources and scopes. */
   flaggedOnly: boolean;
-  /** Give every record's score as well, for replay. */
+  /** Returns the scores of all records and windows as well, for replay. */
   scores: boolean;
   /**
-   * Let the engine's threads read each request where it is, instead of a copy of it. The caller of `process` must then neither
+   * Lets the engine's threads read each request in place instead of copying it. The caller of `process` must then neither
    * change nor detach the bytes until its promise settles: a change while they are read may crash the process.
    */
   readInPlace?: boolean;
 }
 
+/** What became of one request. */
 export interface EngineOutcome {
-  /** What goes on: the request's own Buffer where nothing was flagged, a new one otherwise; null for nothing at all. */
+  /** The request to send on: the same Buffer if nothing was flagged, else a new one; null for nothing at all. */
   forward: Buffer | null;
-  /** Records in the request: log records, spans or metric points. */
+  /** Number of log records, spans or metric points in the request. */
   records: number;
-  /** Records that were flagged. The first of them carry all CBAD attributes now; see `abridged` for the others. */
+  /** Number of flagged records. The first of them carry all CBAD attributes; see `abridged` for the others. */
   flagged: number;
-  /** Records that passed unjudged: their streams are beyond the tenant's quota. */
+  /** Number of records that passed unjudged because their streams are beyond the tenant's quota. */
   limited: number;
-  /** Records that passed unjudged: judging the request's others had taken all the work that one request may. */
+  /** Number of records that passed unjudged because the request had used up the work that one request may cause. */
   unjudged: number;
-  /** Flagged records that carry the anomaly's id at the most, since the request has more than may be annotated whole. */
+  /** Number of flagged records that carry the anomaly's id at most, because the request has too many to annotate in full. */
   abridged: number;
-  /** Reports of anomalies that were left out, since the request has too many. */
+  /** Number of reports that were left out because the request has too many. */
   unreported: number;
   /** driftlock.v1.Anomaly messages, in wire order of their records. */
   anomalies: Uint8Array[];
-  /** Where asked for, four numbers a record: score, p-value, 1 where it was flagged, and the channel as in the .proto. */
+  /** Set with `scores`: four numbers per record, its score, its p-value, 1 if it was flagged or else 0, and its channel. */
   scores?: Float64Array;
-  /** Likewise the windows that ended in the request, in the order of their last records. */
+  /** Set with `scores`: the windows that the request completed, in order of their last records. */
   windows?: EngineWindow[];
 }
 
@@ -162,6 +164,7 @@ export interface EngineStats {
   pending: number;
 }
 
+/** An engine. After `close`, its methods fail with the code ERR_DRIFTLOCK_ENGINE_CLOSED. */
 export interface NativeEngine {
   /**
    * Judges one Export*ServiceRequest on the engine's threads, in the order of calls for each stream.
@@ -174,22 +177,23 @@ export interface NativeEngine {
    */
   process(signal: Signal, tenant: string, request: Uint8Array, receivedMs?: number): Promise<EngineOutcome>;
   /**
-   * Says, at its place in the order of calls, that so much time (1 to 60,000 ms) has passed without a request but of the
-   * tenants `heard`: streams of the others that are silent for too long are told, as driftlock.v1.Anomaly messages.
+   * Lets time pass (1 to 60,000 ms), at its place in the order of calls, for all tenants but the `active` ones. Resolves to reports of
+   * streams that have been silent for too long, as driftlock.v1.Anomaly messages.
    */
-  advance(ms: number, heard: string[], receivedMs?: number): Promise<Uint8Array[]>;
+  advance(ms: number, active: string[], receivedMs?: number): Promise<Uint8Array[]>;
+  /** Returns the engine's counts as of now. */
   stats(): EngineStats;
-  /** All streams as they are behind the calls so far and before later ones; packed, written on the engine's threads. */
+  /** Packs all streams, on the engine's threads, as they are after the calls so far and before later ones. */
   snapshot(): Promise<Buffer>;
   /**
-   * Takes over what `snapshot` gave; before the first call of `process`. False, with nothing changed, where the bytes are
-   * no snapshot. One of an engine with other baselines, windows, dictionary sizes, seed, hash key or streams is of no use.
+   * Restores a snapshot, before the first call of `process`. Returns false, and changes nothing, if the bytes are not a snapshot.
+   * A snapshot of an engine with other baselines, windows, dictionary sizes, seed, hash key or streams cannot be used.
    */
   restore(snapshot: Uint8Array): boolean;
   /**
-   * A person's word on an anomaly, at its place in the order of calls. `accept`: what it showed is normal from now on;
-   * `false`: it was none, and scores like its own are usual. An open anomaly is over then: `ended` is the message. Not
-   * found: no stream remembers it, for each keeps its latest four, or the stream has given way to newer ones.
+   * Applies a person's decision about an anomaly at its place in the order of calls. After `accept`, what it showed is normal;
+   * after `false`, scores like its own are usual. An open anomaly ends, and `ended` is its last report. `found` is false if no
+   * stream remembers it: each remembers its latest four, and a stream that gave way to newer ones remembers none.
    */
   feedback(
     tenant: string,
@@ -197,16 +201,16 @@ export interface NativeEngine {
     kind: "accept" | "false",
   ): Promise<{ found: boolean; ended: Buffer | null }>;
   /**
-   * Statistics of the streams that have changed since they were last read, about `most` of them, as a
+   * Returns the statistics of about `most` streams that have changed since they were last read, as a
    * driftlock.v1.StreamStatisticsPage.
    */
   statistics(most: number): Promise<Buffer>;
   /**
-   * Gives up the requests that are pending, after the record that each thread is working on: their promises reject with an
-   * error whose code is ERR_DRIFTLOCK_ENGINE_CANCELLED. Other calls, and later requests, take their turn as usual.
+   * Gives up all pending requests after the record that each thread is working on. Their promises reject with the code
+   * ERR_DRIFTLOCK_ENGINE_CANCELLED. Other calls, and later requests, are served as usual.
    */
   cancel(): void;
-  /** Waits for what is pending. May be called again; other calls throw from now on, with the code ERR_DRIFTLOCK_ENGINE_CLOSED. */
+  /** Completes what is pending, then ends the threads. It may be called again. */
   close(): Promise<void>;
 }
 
@@ -237,19 +241,19 @@ export interface Native {
   ): Promise<Buffer>;
 
   /**
-   * The SeverityNumber of a level's name in any case of letters, by appendix B of the log data model; 0, unspecified, for
-   * names that are not known.
+   * Returns the SeverityNumber of a level's name in upper or lower case, by appendix B of the log data model; 0, which is
+   * unspecified, for an unknown name.
    */
   severityNumber(name: string): number;
 
   /**
-   * An Export*ServiceRequest as several of at most `most` bytes, whose records together are its own; divided off the event
-   * loop. A part is larger if it is one record with what surrounds it, or if more parts would repeat more bytes than the request
-   * has. Null if the request is malformed or cannot be divided.
+   * Divides an Export*ServiceRequest, off the event loop, into several of at most `most` bytes that have the same records together.
+   * A part is larger if it is a single record with what surrounds it, or if more parts would repeat more bytes than the request has.
+   * Resolves to null if the request is malformed or cannot be divided.
    */
   split(signal: Signal, request: Buffer, most: number): Promise<Buffer[] | null>;
 
-  /** Counts the log records, spans or data points of a request off the event loop. Null if the request is malformed. */
+  /** Counts the log records, spans or data points of a request, off the event loop. Resolves to null if it is malformed. */
   countRecords(signal: Signal, request: Buffer): Promise<number | null>;
 
   Engine: new (options: EngineOptions) => NativeEngine;
@@ -258,5 +262,5 @@ export interface Native {
 const require = createRequire(import.meta.url);
 const load = require("node-gyp-build") as (root: string) => Native;
 
-/** The addon: a prebuild where one fits, else what `make build` or an install built. */
+/** The addon: a prebuild if one fits this platform, else the one that `make build` or the installation has built. */
 export const native: Native = load(fileURLToPath(new URL("..", import.meta.url)));
