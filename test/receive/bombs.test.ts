@@ -1,12 +1,20 @@
 /** Decompression bombs (CVE-2024-36129), over both protocols: 1 GiB of zeros against a limit of 8 MiB. */
 
-import { connect } from "node:http2";
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp } from "node:net";
 import { constants, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { native } from "../../src/native.ts";
-import { grpcMethod } from "../../src/otlp/protocol.ts";
-import { afterwards, httpExport, lz4Frame, type Running, start, until } from "./support.ts";
+import {
+  afterwards,
+  framed,
+  httpExport,
+  lz4Frame,
+  openCall,
+  type Running,
+  start,
+  until,
+  writePieces,
+} from "./support.ts";
 
 const mib = 2 ** 20;
 const gib = 2 ** 30;
@@ -63,15 +71,7 @@ function snappyBomb(): Buffer {
 
 /** Resolves to grpc-status. */
 async function grpcBomb({ grpc }: Running, encoding: string, bomb: Buffer): Promise<string | undefined> {
-  const session = connect(`http://${grpc}`);
-  session.on("error", () => {});
-  afterwards(() => session.destroy());
-  const stream = session.request({
-    ":method": "POST",
-    ":path": grpcMethod.logs,
-    "content-type": "application/grpc",
-    "grpc-encoding": encoding,
-  });
+  const { stream } = openCall(grpc, { "grpc-encoding": encoding });
   let status: string | undefined;
   let retry: unknown;
   const note = (headers: Record<string, unknown>) => {
@@ -80,11 +80,8 @@ async function grpcBomb({ grpc }: Running, encoding: string, bomb: Buffer): Prom
   };
   stream.on("response", note);
   stream.on("trailers", note);
-  stream.on("error", () => {});
   stream.resume();
-  const prefix = Buffer.of(1, 0, 0, 0, 0);
-  prefix.writeUInt32BE(bomb.length, 1);
-  stream.end(Buffer.concat([prefix, bomb]));
+  stream.end(framed(bomb, 1));
   await new Promise((resolve) => stream.on("close", resolve));
   expect(retry === undefined).toBe(status !== "14");
   return status;
@@ -172,45 +169,13 @@ test("many bombs at once stay within max_inflight_size (CVE-2024-37168)", async 
 
 test("messages announced and not sent take nothing from those that are", async () => {
   const running = await start({ limits });
-  const announce = () => {
-    const session = connect(`http://${running.grpc}`);
-    afterwards(() => session.destroy());
-    session.on("error", () => {});
-    const stream = session.request({
-      ":method": "POST",
-      ":path": grpcMethod.logs,
-      "content-type": "application/grpc",
-    });
-    stream.on("error", () => {});
-    const prefix = Buffer.alloc(6);
-    prefix.writeUInt32BE(8 * mib, 1);
-    stream.write(prefix);
-  };
-  for (let i = 0; i < 30; i += 1) announce();
+  for (let i = 0; i < 30; i += 1) {
+    openCall(running.grpc).stream.write(framed(Buffer.alloc(1), 0, 8 * mib));
+  }
   await until(() => running.receivers.inWork().bytes > 0 && running.receivers.inWork().requests === 30);
   expect(running.receivers.inWork().bytes).toBeLessThanOrEqual(30 * 64 * 2 ** 10);
   expect((await httpExport(running.http, "logs", Buffer.alloc(8 * mib))).status).toBe(200);
 });
-
-/** Sends a body in pieces of one byte, as fast as they are taken, and never ends it. */
-function trickle(socket: Socket, head: string, piece: Buffer, bytes: number): Promise<void> {
-  socket.on("error", () => {});
-  afterwards(() => socket.destroy());
-  socket.resume();
-  socket.write(head);
-  const block = Buffer.alloc(piece.length * 4_096, piece);
-  return new Promise((resolve) => {
-    let left = bytes / 4_096;
-    const more = () => {
-      while (left > 0) {
-        left -= 1;
-        if (!socket.write(block)) return void socket.once("drain", more);
-      }
-      resolve();
-    };
-    more();
-  });
-}
 
 test.each([
   ["chunks of HTTP/1.1", "http"],
@@ -220,46 +185,24 @@ test.each([
   const [host, port] = running[transport].split(":");
   const bytes = 2 * mib;
   const { resident, held } = await peak(running, async () => {
-    const socket = connectTcp(Number(port), host);
     if (transport === "http") {
+      const socket = connectTcp(Number(port), host);
+      socket.on("error", () => {});
+      afterwards(() => socket.destroy());
+      socket.resume();
       const head =
         "POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ntransfer-encoding: chunked\r\n\r\n";
-      await trickle(socket, head, Buffer.from("1\r\n\n\r\n"), bytes);
-      // The capacity that 2 MiB need, and no more.
-      await until(() => running.receivers.inWork().bytes === bytes);
+      socket.write(head);
+      const chunk = "1\r\n\n\r\n";
+      await writePieces(socket, Buffer.from(chunk.repeat(4_096)), bytes / 4_096);
     } else {
-      await oneByteFrames(running.grpc, bytes);
-      await until(() => running.receivers.inWork().bytes === bytes);
+      const { stream } = openCall(running.grpc);
+      stream.write(framed(Buffer.alloc(0), 0, bytes));
+      await writePieces(stream, Buffer.alloc(1), bytes - 1);
     }
+    // The capacity that 2 MiB need, and no more.
+    await until(() => running.receivers.inWork().bytes === bytes);
   });
   expect(held).toBe(bytes);
   expect(resident).toBeLessThan(128 * mib);
 });
-
-/** One message of `bytes` in DATA frames of a byte, all but its last byte. */
-function oneByteFrames(address: string, bytes: number): Promise<void> {
-  const session = connect(`http://${address}`);
-  session.on("error", () => {});
-  afterwards(() => session.destroy());
-  const stream = session.request({
-    ":method": "POST",
-    ":path": grpcMethod.logs,
-    "content-type": "application/grpc",
-  });
-  stream.on("error", () => {});
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(bytes, 1);
-  stream.write(prefix);
-  const one = Buffer.alloc(1);
-  return new Promise((resolve) => {
-    let left = bytes - 1;
-    const more = () => {
-      while (left > 0) {
-        left -= 1;
-        if (!stream.write(one)) return void stream.once("drain", more);
-      }
-      resolve();
-    };
-    more();
-  });
-}

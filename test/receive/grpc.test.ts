@@ -11,9 +11,11 @@ import { native } from "../../src/native.ts";
 import { Code, ExportError, grpcMethod, signals } from "../../src/otlp/protocol.ts";
 import {
   afterwards,
+  framed,
   grpcClient,
   grpcExport,
   Holding,
+  openCall,
   type Running,
   requests,
   start,
@@ -26,16 +28,7 @@ async function rawCall(
   chunks: (Buffer | (() => Promise<void>))[],
   headers: Record<string, string> = {},
 ): Promise<Record<string, string | number>> {
-  const session = connectHttp2(`http://${grpc}`);
-  session.on("error", () => {});
-  afterwards(() => session.destroy());
-  const stream = session.request({
-    ":method": "POST",
-    ":path": grpcMethod.logs,
-    "content-type": "application/grpc",
-    te: "trailers",
-    ...headers,
-  });
+  const { stream } = openCall(grpc, { te: "trailers", ...headers });
   const answer: Record<string, string | number> = {};
   const add = (received: object) => Object.assign(answer, received);
   stream.on("response", add);
@@ -51,13 +44,6 @@ async function rawCall(
   stream.end();
   await closed;
   return answer;
-}
-
-function framed(message: Uint8Array, flag = 0, length = message.length): Buffer {
-  const prefix = Buffer.alloc(5);
-  prefix[0] = flag;
-  prefix.writeUInt32BE(length, 1);
-  return Buffer.concat([prefix, message]);
 }
 
 describe("Export over gRPC", () => {
@@ -309,14 +295,7 @@ describe("time", () => {
   test("a connection that breaks aborts the consumer's signal", async () => {
     const holding = new Holding();
     const running = await start({}, holding.consumer);
-    const session = connectHttp2(`http://${running.grpc}`);
-    session.on("error", () => {});
-    const stream = session.request({
-      ":method": "POST",
-      ":path": grpcMethod.logs,
-      "content-type": "application/grpc",
-    });
-    stream.on("error", () => {});
+    const { session, stream } = openCall(running.grpc);
     stream.end(framed(requests.logs));
     await holding.arrived(1);
     session.socket.destroy();

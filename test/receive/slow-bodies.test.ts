@@ -1,13 +1,12 @@
 /** Bodies that hardly come, over both protocols; the seconds pass by hand. */
-import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { pino } from "pino";
 import { expect, test } from "vitest";
-import { Code, grpcMethod, httpPath } from "../../src/otlp/protocol.ts";
+import { Code, httpPath } from "../../src/otlp/protocol.ts";
 import { startGrpc } from "../../src/receive/grpc.ts";
 import { startHttp } from "../../src/receive/http.ts";
 import { Intake } from "../../src/receive/intake.ts";
-import { afterwards, receiveConfig, until } from "./support.ts";
+import { afterwards, openCall, receiveConfig, until } from "./support.ts";
 
 async function serve(limits: Record<string, number> = {}) {
   const config = receiveConfig({ limits });
@@ -52,15 +51,7 @@ function beginHttp(address: string): { socket: Socket; answer: Promise<string> }
 }
 
 function beginGrpc(address: string) {
-  const session = connectHttp2(`http://${address}`);
-  session.on("error", () => {});
-  afterwards(() => session.destroy());
-  const stream = session.request({
-    ":method": "POST",
-    ":path": grpcMethod.logs,
-    "content-type": "application/grpc",
-  });
-  stream.on("error", () => {});
+  const { stream } = openCall(address);
   stream.write(Buffer.of(0, 0, 1, 0, 0));
   const status = new Promise((resolve) =>
     stream.once("response", (headers) => resolve(headers["grpc-status"])),

@@ -1,5 +1,8 @@
 /** Receivers on free loopback ports, and clients for them. */
+import { once } from "node:events";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import type { Writable } from "node:stream";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
@@ -169,6 +172,37 @@ export function retryInfo(status: Uint8Array | undefined): RetryInfo | undefined
   if (status === undefined) return undefined;
   const detail = fromBinary(StatusSchema, status).details[0];
   return detail && anyUnpack(detail, RetryInfoSchema);
+}
+
+/** Opens a call by hand, on a connection of its own. Its message is the caller's to write. */
+export function openCall(
+  address: string,
+  headers: Record<string, string> = {},
+): { session: ClientHttp2Session; stream: ClientHttp2Stream } {
+  const session = connect(`http://${address}`);
+  session.on("error", () => {});
+  afterwards(() => session.destroy());
+  const stream = session.request({
+    ":method": "POST",
+    ":path": grpcMethod.logs,
+    "content-type": "application/grpc",
+    ...headers,
+  });
+  stream.on("error", () => {});
+  return { session, stream };
+}
+
+/** A message behind its prefix. @param length as announced; the message may be shorter. */
+export function framed(message: Uint8Array, flag = 0, length = message.length): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix[0] = flag;
+  prefix.writeUInt32BE(length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+/** Writes `piece` so many times, as fast as it is taken. */
+export async function writePieces(to: Writable, piece: Buffer, times: number): Promise<void> {
+  for (let i = 0; i < times; i += 1) if (!to.write(piece)) await once(to, "drain");
 }
 
 export interface HttpAnswer {
