@@ -6,7 +6,7 @@ import type { Config, DetectConfig } from "../config/schema.ts";
 import type { Engine } from "./engine.ts";
 
 /** The version of the file format. It is raised whenever the bytes of a snapshot change their meaning. */
-const format = 5;
+const format = 6;
 const magic = "driftlock-engine-snapshot";
 
 const maxHeaderSize = 64 * 2 ** 10;

@@ -118,11 +118,13 @@ test("no file, a damaged one and a foreign one start anew, and never fail the st
   const good = await readFile(file.path);
   const flipped = Buffer.from(good);
   flipped[flipped.length - 5]! ^= 1;
-  const newer = Buffer.from(good.toString("latin1").replace('"format":5', '"format":9'), "latin1");
+  const ofFormat = (format: number) =>
+    Buffer.from(good.toString("latin1").replace(/"format":\d/, `"format":${format}`), "latin1");
   for (const [bytes, reason] of [
     [flipped, "damaged"],
     [good.subarray(0, good.length - 1), "damaged"],
-    [newer, "its format is 9"],
+    [ofFormat(9), "its format is 9"],
+    [ofFormat(5), "its format is 5, this version reads 6"],
     [Buffer.alloc(0), "not an engine's snapshot"],
     [Buffer.from("null\n"), "not an engine's snapshot"],
     [Buffer.alloc(100_000, 0x7b), "not an engine's snapshot"],
