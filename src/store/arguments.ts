@@ -1,17 +1,20 @@
-/** What is checked of every call, whoever makes it. */
+/** Checks that apply to every call. */
 import { InvalidArgument } from "./database/errors.ts";
 
 const maxTenant = 128;
 const maxId = 64;
 
-/** Text that both databases take: PostgreSQL has no U+0000, UTF-8 no lone surrogates. Cut to `max` UTF-16 code units. */
+/**
+ * Returns text that both databases accept, truncated to `max` UTF-16 code units: PostgreSQL has no U+0000, and UTF-8 has
+ * no lone surrogates.
+ */
 export function storable(text: string, max: number): string {
   const clean = text.includes("\0") ? text.replaceAll("\0", "\ufffd") : text;
   return (clean.length > max ? clean.slice(0, max) : clean).toWellFormed();
 }
 
 /**
- * A tenant's name is never altered, since two could become one.
+ * Checks a tenant's name, which is never altered, since two names could become one.
  * @throws {InvalidArgument}
  */
 export function checkTenant(tenant: string): string {
@@ -29,7 +32,10 @@ export function checkId(field: string, id: string): string {
   return id;
 }
 
-/** Text that a person wrote. @throws {InvalidArgument} */
+/**
+ * Checks text that a person wrote.
+ * @throws {InvalidArgument}
+ */
 export function checkText(
   field: string,
   text: string,

@@ -1,6 +1,7 @@
 /**
- * The ends of the audit logs, kept outside of the database: who can write to the database can cut a log or write a new one,
- * but not what was appended to a file, told in the log stream and read from the metrics before.
+ * The heads of the audit logs, which are recorded outside of the database: whoever can write to the database can
+ * truncate a log or write a new one, but cannot change what was appended to a file, written to the log stream and read
+ * from the metrics before.
  */
 
 import { mkdir, open, readFile, rename, stat, writeFile } from "node:fs/promises";
@@ -20,21 +21,21 @@ export interface Head {
 }
 
 export interface HeadsState {
-  /** Entries of all tenants. */
+  /** The number of entries of all tenants. */
   entries: number;
-  /** SHA-256 of the lines `TENANT SEQ HASH` of all tenants, in the order of their names. */
+  /** The SHA-256 of the lines `TENANT SEQ HASH` of all tenants, in the order of their names. */
   digest: string;
-  /** Tenants whose logs ended earlier or elsewhere than they had before. */
+  /** The number of tenants whose logs ended earlier or elsewhere than before. */
   altered: number;
 }
 
 /** The file is compacted when it is larger, and then again when it has doubled. */
 const maxBytes = 2 ** 20;
-/** Between two lines of the log stream, and heads that a line has. */
+/** The minimum time between two lines of the log stream, and the maximum number of heads per line. */
 const sayMs = 10_000;
 const saidAtOnce = 100;
 
-/** `TENANT SEQ HASH` on each line, oldest first; other lines, such as a torn one, are passed over. */
+/** Parses lines of the form `TENANT SEQ HASH`, oldest first. Other lines, such as a torn one, are skipped. */
 export function parseHeads(text: string): Head[] {
   const lines = text.matchAll(/^([\w.-]{1,64}) (\d{1,15}) ([0-9a-f]{64})$/gm);
   return [...lines].map(([, tenant, seq, hash]) => ({ tenant: tenant!, seq: Number(seq), hash: hash! }));
@@ -50,7 +51,10 @@ export async function readHeads(file: string): Promise<Head[] | undefined> {
   }
 }
 
-/** The newest entry of each tenant's log, by the tenants' names. It crosses tenants: for operators of the whole installation. */
+/**
+ * Returns the newest entry of each tenant's log, by the tenants' names. It crosses tenants and is meant for operators of
+ * the whole installation.
+ */
 export async function currentHeads(db: Kysely<Tables>): Promise<Head[]> {
   const rows = await db
     .selectFrom("tenants")
@@ -75,7 +79,7 @@ export class AuditHeads {
   readonly #log: Logger;
   readonly #latest = new Map<string, Head>();
   readonly #altered = new Set<string>();
-  /** What is to be written, and what is to be said. */
+  /** The heads that are to be written to the file, and to the log stream. */
   #unwritten: Head[] = [];
   readonly #unsaid = new Map<string, Head>();
   #writing: Promise<void> | undefined;
@@ -89,7 +93,7 @@ export class AuditHeads {
     this.#log = log;
   }
 
-  /** Takes up what earlier processes have recorded. Never rejects. */
+  /** Loads what earlier processes have recorded. It never rejects. */
   async load(): Promise<void> {
     try {
       for (const head of (await readHeads(this.#file)) ?? []) this.#latest.set(head.tenant, head);
@@ -109,7 +113,7 @@ export class AuditHeads {
     await this.#write();
   }
 
-  /** Looks whether the database still has what was recorded, and records what other processes have appended. */
+  /** Checks whether the database still has what was recorded, and records what other processes have appended. */
   async compare(db: Kysely<Tables>): Promise<void> {
     const recorded = [...this.#latest.values()];
     const now = new Map((await currentHeads(db)).map((head) => [head.tenant, head]));
@@ -174,7 +178,7 @@ export class AuditHeads {
     this.#log.info({ heads }, "audit: new entries; these are the latest of each log");
   }
 
-  /** What comes while a write is under way is written together after it. */
+  /** Writes pending heads. Heads that arrive during a write are written together after it. */
   async #write(): Promise<void> {
     while (this.#unwritten.length > 0) {
       this.#writing ??= this.#append(this.#unwritten.splice(0)).finally(() => {

@@ -11,19 +11,19 @@ import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from ".
 export type AuditVerdict =
   /** `head` is worth keeping elsewhere: who can write the whole database can write a whole new chain. `keys` agree with it. */
   | { ok: true; entries: number; head: string; keys: number }
-  /** Without `seq` the chain is sound, and something else does not agree with it. */
+  /** Without `seq`, the chain is intact, but something else does not agree with it. */
   | { ok: false; seq?: number; reason: string };
 
 /** A head that was recorded outside of the database. */
 export interface RecordedHead {
   seq: number;
   hash: string;
-  /** Where it is from, for people. */
+  /** Where the head comes from, for people. */
   source: string;
 }
 
 const verifyBatch = 500;
-/** Reads of the keys, while they are changed. */
+/** Maximum number of attempts to read the keys while they change. */
 const maxTries = 10;
 
 /** Appends an entry within the transaction of a change. */
@@ -58,7 +58,7 @@ export class Audit {
     return changeAudited(this.#context, (_trx, append) => append(tenant, input, this.#context.now()));
   }
 
-  /** Newest first. */
+  /** Lists entries, newest first. */
   async list(tenant: string, page: PageRequest = {}): Promise<Page<ChainedEntry>> {
     checkTenant(tenant);
     const limit = pageLimit(page);
@@ -103,12 +103,12 @@ export class Audit {
     }
   }
 
-  /** Goes on to the end that the chain has now. */
+  /** Continues to the current end of the chain. */
   async #follow(walk: Walk): Promise<AuditVerdict | undefined> {
     const { tenant } = walk;
     const db = this.#context.database.read;
     const end = db.selectFrom("tenants").where("id", "=", tenant);
-    // In one statement: others append meanwhile.
+    // This is one statement, since others append meanwhile.
     const log = await db
       .selectFrom("audit_log")
       .select((eb) => [eb.fn.min("seq").as("first"), eb.fn.max("seq").as("newest")])
@@ -157,7 +157,7 @@ export class Audit {
   }
 }
 
-/** Where a verification is in a tenant's chain. */
+/** The position of a verification in a tenant's chain. */
 class Walk {
   readonly tenant: string;
   seq = 0;
@@ -170,7 +170,10 @@ class Walk {
     this.#recorded = Map.groupBy(recorded, ({ seq }) => seq);
   }
 
-  /** Takes the next entry. @returns why it cannot be that. */
+  /**
+   * Checks the next entry.
+   * @returns why it does not fit; undefined if it does
+   */
   step(row: { seq: bigint; previous_hash: string; hash: string; entry: string }): string | undefined {
     this.seq += 1;
     const reason = brokenLink(row, this);
@@ -183,7 +186,7 @@ class Walk {
     return this.keys.apply(JSON.parse(row.entry) as AuditEntry);
   }
 
-  /** What was recorded beyond the end. */
+  /** Returns a head that was recorded beyond the end. */
   missing(): AuditVerdict | undefined {
     const beyond = [...this.#recorded].filter(([seq]) => seq > this.seq).flatMap(([, heads]) => heads);
     if (beyond.length === 0) return undefined;

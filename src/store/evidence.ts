@@ -6,21 +6,21 @@ import { InvalidArgument } from "./database/errors.ts";
 import type { Tables } from "./database/tables.ts";
 import { latestFirst, type Page, type PageRequest } from "./page.ts";
 
-/** What is known of an evidence bundle; its bytes are elsewhere. */
+/** The metadata of an evidence bundle; its bytes are stored elsewhere. */
 export interface EvidenceBundle {
   id: string;
-  /** Where it is about one. */
+  /** The anomaly that the bundle is about, if any. */
   anomalyId?: string;
   author: string;
   size: number;
-  /** Of its bytes, hex. */
+  /** The SHA-256 of its bytes, in hex. */
   sha256: string;
   location: string;
 }
 
 export interface StoredBundle extends EvidenceBundle {
   tenant: string;
-  /** Milliseconds since 1970. */
+  /** The time in milliseconds since 1970. */
   createdAt: number;
 }
 
@@ -48,7 +48,7 @@ function toBundle(row: Row): StoredBundle {
   };
 }
 
-/** Takes the lock of the anomaly's row, so that it is not deleted before the bundle is there. */
+/** Locks the anomaly's row, so that it is not deleted before the bundle is stored. */
 async function hold(trx: Transaction<Tables>, tenant: string, id: string): Promise<void> {
   const held = await trx
     .updateTable("anomalies")
@@ -68,8 +68,8 @@ export class Evidence {
   }
 
   /**
-   * Notes a bundle. The anomaly that it is about is kept for as long as the bundle is.
-   * @throws {InvalidArgument} where there is no such anomaly.
+   * Stores a bundle's metadata. Its anomaly is kept as long as the bundle.
+   * @throws {InvalidArgument} if there is no such anomaly.
    */
   async add(tenant: string, bundle: EvidenceBundle): Promise<StoredBundle> {
     checkTenant(tenant);
@@ -106,7 +106,7 @@ export class Evidence {
     return row && toBundle(row);
   }
 
-  /** Newest first. */
+  /** Lists bundles, newest first. */
   async list(tenant: string, page: PageRequest = {}): Promise<Page<StoredBundle>> {
     checkTenant(tenant);
     const query = this.#context.database.read

@@ -1,4 +1,7 @@
-/** What was found, who may ask, what was done: in SQLite or PostgreSQL, each row bound to one tenant. */
+/**
+ * The store of anomalies, stream statistics, API keys and audit logs, in SQLite or PostgreSQL. Each row belongs to one
+ * tenant.
+ */
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { AnomalySink } from "../anomaly/report.ts";
@@ -52,7 +55,7 @@ type StoreSettings = Pick<Config, "data_dir" | "store" | "detect">;
 
 export interface StoreOptions {
   log: Logger;
-  /** Kept with each anomaly, with the settings of the detection. */
+  /** The versions that are stored with each anomaly, besides the settings of the detection. */
   versions: Versions;
   /** The machine's clock, milliseconds since 1970, and one that never steps: of the process unless given. */
   now?: () => number;
@@ -62,33 +65,33 @@ export interface StoreOptions {
 
 export interface Health {
   ready: boolean;
-  /** Why, in either case. */
+  /** The reason in either case. */
   reason: string;
 }
 
-/** What an operator of the whole installation may ask: it crosses tenants, and nothing else does. */
+/** Queries for operators of the whole installation. Nothing else crosses tenants. */
 export interface Admin {
-  /** Tenants known, by name; `after` is the last of the page before. */
+  /** Lists the known tenants by name. `after` is the last one of the previous page. */
   tenants(page?: { after?: string; limit?: number }): Promise<string[]>;
-  /** The newest entry of each tenant's audit log. */
+  /** Returns the newest entry of each tenant's audit log. */
   auditHeads(): Promise<Head[]>;
 }
 
-/** Where the heads of the audit logs are kept, those of each kind of database apart. */
+/** Returns the file of the audit logs' heads. Each kind of database has its own. */
 export function headsFile({ data_dir, store }: Pick<Config, "data_dir" | "store">): string {
   return join(data_dir, `audit-heads.${store.url === undefined ? "sqlite" : "postgres"}`);
 }
 
-/** How often the database is asked whether it is there, and told what waits in memory. */
-const beatMs = 1_000;
-/** Without an answer for so long it is taken to be away. */
+/** How often the database is checked, and pending data in memory is written. */
+const heartbeatMs = 1_000;
+/** If the database does not respond for this long, it counts as unavailable. */
 const silentMs = 3_000;
 const retentionMs = 60_000;
-/** Between two looks whether the audit logs are as they were. */
+/** The time between two checks of the audit logs. */
 const compareMs = 60_000;
 const waiting =
   "retention by age waits until the machine's clock has been right for some hours: it has jumped, or the store does not know it";
-/** For what waits when the store closes, then for the connections. */
+/** How long closing waits for pending data, and then for the connections. */
 const closeMs = 5_000;
 
 export class Store {
@@ -113,7 +116,7 @@ export class Store {
   #waitsForClock = false;
   #closed: Promise<void> | undefined;
 
-  /** `openStore` makes one. */
+  /** Stores are created by `openStore`. */
   constructor(config: StoreSettings, options: StoreOptions) {
     const { log, versions, now = Date.now, elapsed = () => performance.now(), writer } = options;
     const database = new Database(config);
@@ -147,7 +150,7 @@ export class Store {
     };
   }
 
-  /** Migrates, then looks after the database in the background. A PostgreSQL that is away is waited for there. */
+  /** Migrates, then monitors the database in the background, where an unavailable PostgreSQL is retried. */
   async open(): Promise<void> {
     try {
       await this.#database.migrate();
@@ -163,11 +166,11 @@ export class Store {
     await this.#heads.load();
     const every = (ms: number, work: () => Promise<unknown>) =>
       this.#timers.push(setInterval(() => void work(), ms).unref());
-    every(beatMs, () => this.#beat());
+    every(heartbeatMs, () => this.#beat());
     every(retentionMs, () => this.#retain());
   }
 
-  /** As last seen, a second or so ago. */
+  /** Returns the health as of about a second ago. */
   health(): Health {
     const { queued, dropped } = this.writer.state();
     const { ready, reason } = this.#health;
@@ -175,12 +178,12 @@ export class Store {
     return { ready, reason: `${reason}; reports of anomalies waiting: ${queued}, dropped: ${dropped}` };
   }
 
-  /** The audit logs, as this process knows them. */
+  /** Returns the audit logs' heads, as this process knows them. */
   auditHeads(): HeadsState {
     return this.#heads.state();
   }
 
-  /** Writes what waits, for some seconds at the most. A second call waits for the first. */
+  /** Writes pending data, for at most some seconds. A second call waits for the first. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -259,7 +262,7 @@ export async function openStore(config: StoreSettings, options: StoreOptions): P
   return store;
 }
 
-/** Keeps each anomaly that is found. */
+/** Returns a sink that stores each anomaly. */
 export function anomalySink(store: Store): AnomalySink {
   return store.writer.offer;
 }
@@ -280,7 +283,7 @@ export async function migrateTo(
   }
 }
 
-/** Which migrations a database has, and which are to come; changes nothing that is stored. */
+/** Returns the applied and the pending migrations of a database, without changing it. */
 export async function migrationState(
   config: Pick<Config, "data_dir" | "store">,
 ): Promise<MigrationState & { kind: DatabaseKind; place: string }> {

@@ -15,17 +15,17 @@ export type Scope = (typeof scopes)[number];
 
 export interface ApiKey {
   id: string;
-  /** The key's beginning, by which people know it. */
+  /** The beginning of the key, which identifies it to people. */
   prefix: string;
   tenant: string;
   name: string;
   scopes: Scope[];
   createdBy: string;
-  /** Milliseconds since 1970, as all times here. */
+  /** The time in milliseconds since 1970, like all times here. */
   createdAt: number;
   expiresAt?: number;
   revokedAt?: number;
-  /** To the minute, about. */
+  /** Accurate to about a minute. */
   lastUsedAt?: number;
 }
 
@@ -35,13 +35,13 @@ export interface NewKey {
   expiresAt?: number;
 }
 
-/** A key, and the whole of it, which is nowhere else from then on. */
+/** A new key with its secret, which is not stored anywhere. */
 export interface MadeKey {
   secret: string;
   key: ApiKey;
 }
 
-/** What a valid key stands for. */
+/** The tenant and the scopes of a valid key. */
 export interface Identity {
   id: string;
   prefix: string;
@@ -53,18 +53,18 @@ export interface Identity {
 interface Known {
   key: ApiKey;
   hash: string;
-  /** When it was read, on the clock that never steps. */
+  /** When the key was read, on the monotonic clock. */
   at: number;
 }
 
-/** So long a key that was read is taken as it was: another process's revocation is seen after it. */
+/** How long a key that was read is cached. Revocations by other processes take effect after it. */
 const freshMs = 10_000;
-/** So long while the database is away. */
+/** How long a key is cached while the database is unavailable. */
 const staleMs = 300_000;
 const maxKnown = 10_000;
 const usedMs = 60_000;
-/** Keys a statement. */
-const toldAtOnce = 500;
+/** The number of keys per statement. */
+const storedAtOnce = 500;
 const maxName = 128;
 const maxAuthor = 256;
 
@@ -111,7 +111,7 @@ function toKey(row: Row): ApiKey {
   };
 }
 
-/** @param made what the audit log is told: by whom, when, and what else. */
+/** @param made what the audit log records: by whom, when, and further details */
 async function insert(
   trx: Transaction<Tables>,
   append: Append,
@@ -146,16 +146,16 @@ async function insert(
 export class Keys {
   readonly #context: Context;
   readonly #known = new Map<string, Known>();
-  /** When keys were last used, as far as the database has not been told; and when it was, on the clock that never steps. */
+  /** When keys were last used, if this is not stored yet; and when it was last stored, on the monotonic clock. */
   readonly #used = new Map<string, number>();
-  readonly #told = new Map<string, number>();
+  readonly #storedAt = new Map<string, number>();
 
   constructor(context: Context) {
     this.#context = context;
   }
 
   /**
-   * Makes a key.
+   * Creates a key.
    * @throws {InvalidArgument}
    */
   async create(
@@ -201,7 +201,7 @@ export class Keys {
     const { now } = this.#context;
     const createdAt = now();
     const rotated = await changeAudited(this.#context, async (trx, append) => {
-      // Takes the lock of the row, so that nobody revokes it meanwhile.
+      // This locks the row, so that nobody revokes the key meanwhile.
       const row = await trx
         .updateTable("api_keys")
         .set({ id })
@@ -238,8 +238,9 @@ export class Keys {
   }
 
   /**
-   * Whom a key stands for; undefined for one that is unknown, expired or revoked. It alone names no tenant: the key does.
-   * @throws {StoreUnavailable} and the like while the database is away, but for keys seen in the last minutes.
+   * Returns the identity of a key; undefined if it is unknown, expired or revoked. The tenant follows from the key.
+   * @throws {StoreUnavailable} and similar errors while the database is unavailable, except for keys seen in the last
+   * minutes.
    */
   async verify(secret: string): Promise<Identity | undefined> {
     const [, id] = /^dlk_([0-9a-f]{16})_[\w-]{43}$/.exec(secret) ?? [];
@@ -255,7 +256,7 @@ export class Keys {
     return { id, prefix, tenant, name, scopes: granted };
   }
 
-  /** Undefined where the tenant has no such key. To revoke again changes nothing. */
+  /** Revokes a key; undefined if the tenant has no such key. Revoking it again changes nothing. */
   async revoke(tenant: string, id: string, author: string): Promise<ApiKey | undefined> {
     checkTenant(tenant);
     checkId("id", id);
@@ -287,7 +288,7 @@ export class Keys {
     return key;
   }
 
-  /** Newest first, revoked and expired ones too. */
+  /** Lists keys, newest first, including revoked and expired ones. */
   async list(tenant: string, page: PageRequest = {}): Promise<Page<ApiKey>> {
     checkTenant(tenant);
     const query = this.#context.database.read
@@ -298,25 +299,25 @@ export class Keys {
     return { items: items.map(toKey), ...rest };
   }
 
-  /** Tells the database when keys were last used, each once a minute. */
+  /** Stores when keys were last used, once per minute for each key. */
   async flush(): Promise<void> {
     const now = this.#context.elapsed();
-    const untold = (id: string) => now - (this.#told.get(id) ?? Number.NEGATIVE_INFINITY) >= usedMs;
-    const due = [...this.#used].filter(([id]) => untold(id));
-    for (let at = 0; at < due.length; at += toldAtOnce) {
-      const some = due.slice(at, at + toldAtOnce);
+    const isDue = (id: string) => now - (this.#storedAt.get(id) ?? Number.NEGATIVE_INFINITY) >= usedMs;
+    const due = [...this.#used].filter(([id]) => isDue(id));
+    for (let at = 0; at < due.length; at += storedAtOnce) {
+      const some = due.slice(at, at + storedAtOnce);
       const uses = sql.join(some.map(([id, used]) => sql`(${id}, cast(${used} as bigint))`));
       await sql`
         update api_keys set last_used_at = used.column2
         from (values ${uses}) as used where api_keys.id = used.column1`.execute(this.#context.database.write);
       for (const [id, used] of some) {
-        // It may have been used again meanwhile.
+        // The key may have been used again meanwhile.
         if (this.#used.get(id) === used) this.#used.delete(id);
-        this.#told.set(id, now);
+        this.#storedAt.set(id, now);
       }
     }
-    for (const [id, at] of this.#told) {
-      if (now - at >= usedMs) this.#told.delete(id);
+    for (const [id, at] of this.#storedAt) {
+      if (now - at >= usedMs) this.#storedAt.delete(id);
     }
   }
 

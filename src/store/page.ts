@@ -1,17 +1,17 @@
-/** Pages by key: a page goes on after the last row of the one before, whatever was added meanwhile. */
+/** Pages by key: a page continues after the last row of the previous one, whatever was added meanwhile. */
 import { type SelectQueryBuilder, sql } from "kysely";
 import { InvalidArgument } from "./database/errors.ts";
 
 export interface PageRequest {
-  /** At most 1,000; 100 where it is not set. */
+  /** The number of rows: at most 1,000, and 100 by default. */
   limit?: number;
-  /** `next` of the page before. */
+  /** `next` of the previous page. */
   after?: string;
 }
 
 export interface Page<T> {
   items: T[];
-  /** Set where there is more. */
+  /** Set if there are more rows. */
   next?: string;
 }
 
@@ -25,7 +25,7 @@ export function pageLimit({ limit = 100 }: PageRequest): number {
   return limit;
 }
 
-/** Where a page ended: a 64-bit integer, then a text that makes it one of a kind. */
+/** The position at which a page ended: a 64-bit integer, and a text that makes it unique. */
 export interface Position {
   major: bigint;
   minor: string;
@@ -46,7 +46,7 @@ export function cursorOf({ major, minor }: Position): string {
   return Buffer.from(`${major} ${minor}`).toString("base64url");
 }
 
-/** @param rows one more than `limit` where there is more. */
+/** @param rows one more than `limit` if there are more */
 export function toPage<R, T>(
   rows: readonly R[],
   limit: number,
@@ -58,7 +58,10 @@ export function toPage<R, T>(
   return { items, next: cursorOf(position(rows[limit - 1]!)) };
 }
 
-/** A page of the query's rows, the latest by `time` first; their ids order those of one time. @throws {InvalidArgument} */
+/**
+ * Returns a page of the query's rows, latest `time` first; rows of the same time are ordered by id.
+ * @throws {InvalidArgument}
+ */
 export async function latestFirst<
   DB,
   T extends keyof DB,

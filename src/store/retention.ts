@@ -1,6 +1,6 @@
 /**
- * Deletes what is older than may be kept, once the time of day is confirmed, or more. An anomaly that an evidence bundle refers to stays for as long as the
- * bundle does, and is not counted: who made the bundle wants it kept.
+ * Deletes anomalies that exceed the retention's age, once the time of day is confirmed, or its size. An anomaly that an
+ * evidence bundle refers to is kept as long as the bundle and is not counted.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
@@ -11,28 +11,28 @@ import { dayOf } from "./usage.ts";
 
 export interface RetentionResult {
   anomalies: number;
-  /** That the deleted anomalies took, about. */
+  /** The approximate size of the deleted anomalies. */
   bytes: number;
   streams: number;
 }
 
-/** Anomalies a transaction: some milliseconds. */
+/** The number of anomalies per transaction, which takes some milliseconds. */
 const batch = 200;
-/** Pages a step gives back: some 30 ms. */
+/** The number of pages that a step frees, which takes about 30 ms. */
 const vacuumed = 200;
-/** Between transactions, for what else is to be written. */
+/** The pause between transactions, for other writes. */
 const pauseMs = 5;
 const dayMs = 86_400_000;
-/** Of a tenant. Whoever makes streams without end has the latest. */
+/** Maximum number of streams per tenant. If a tenant creates more, the latest ones are kept. */
 const maxStreams = 20_000;
-/** A year, to compare with, and a month. */
+/** How long usage is kept: a year, for comparison, and a month. */
 const usageDays = 400;
 const tenantsAtOnce = 500;
 
 const unheld = sql<boolean>`not exists (
   select 1 from evidence_bundles b where b.tenant = anomalies.tenant and b.anomaly_id = anomalies.id
 )`;
-/** A stream that no anomaly is of. */
+/** The condition that a stream has no anomaly. */
 const unrelated = sql<boolean>`not exists (
   select 1 from anomalies a where a.tenant = streams.tenant and a.stream_id = streams.id
 )`;
@@ -49,12 +49,12 @@ export class Retention {
     this.#limits = limits;
   }
 
-  /** The last pass deleted nothing by age, because the time of day was not confirmed. */
+  /** Whether the last pass deleted nothing by age because the time of day was not confirmed. */
   get waitsForClock(): boolean {
     return this.#now === undefined;
   }
 
-  /** Goes through all tenants. A second call waits for the first. */
+  /** Applies the retention to all tenants. A second call waits for the first. */
   run(): Promise<RetentionResult> {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
@@ -62,7 +62,7 @@ export class Retention {
     return this.#running;
   }
 
-  /** Ends after the transaction in work. */
+  /** Ends after the current transaction. */
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#running?.catch(() => {});
@@ -91,7 +91,7 @@ export class Retention {
     return result;
   }
 
-  /** What is free in SQLite's file is for what comes next, but for what is far more than a minute may bring. */
+  /** Frees pages of SQLite's file if there are far more than a minute may need. */
   async #giveBack(): Promise<void> {
     const { write } = this.#context.database;
     for (let before: bigint | undefined; !this.#stop.signal.aborted; ) {
@@ -138,10 +138,10 @@ export class Retention {
         freed += Number(size ?? 0n);
       }
       if (ids.length === 0) break;
-      // Its reports and events go with an anomaly; what has been reported anew meanwhile stays.
+      // Reports and events are deleted with their anomaly; one that was reported again meanwhile is kept.
       const { changed_at: latest } = candidates[ids.length - 1]!;
       const deleted = await database.write.transaction().execute(async (trx) => {
-        // Takes the locks of the rows: from then on nobody makes a bundle of them.
+        // This locks the rows: from now on nobody creates a bundle of them.
         await trx
           .updateTable("anomalies")
           .set((eb) => ({ id: eb.ref("id") }))
@@ -182,7 +182,7 @@ export class Retention {
     return Number(all.size ?? 0n) - Number((await held.executeTakeFirstOrThrow()).size ?? 0n);
   }
 
-  /** Streams without anomalies, where they were not seen lately or are too many, and usage that is long past. */
+  /** Deletes streams without anomalies that were not seen lately or are too many, and old usage. */
   async #forget(tenant: string, oldest: number, result: RetentionResult): Promise<void> {
     const { database } = this.#context;
     const { n } = await database.read
@@ -198,7 +198,7 @@ export class Retention {
         .where("tenant", "=", tenant)
         .where(unrelated)
         .$if(excess <= 0, (query) => query.where("last_seen", "<", seenBefore))
-        // Those that the engine still holds go last.
+        // Streams that the engine still holds are deleted last.
         .orderBy(sql`case when state in ('learning', 'watching') then 1 else 0 end`)
         .orderBy("last_seen")
         .limit(batch)
@@ -207,7 +207,7 @@ export class Retention {
         .filter(({ last_seen }, i) => i < excess || last_seen < seenBefore)
         .map(({ id }) => id);
       if (ids.length === 0) break;
-      // Its points go with a stream.
+      // Points are deleted with their stream.
       const deleted = await database.write
         .deleteFrom("streams")
         .where("tenant", "=", tenant)

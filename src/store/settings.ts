@@ -2,9 +2,9 @@ import type { DetectConfig } from "../config/schema.ts";
 import type { Versions } from "../version.ts";
 import { canonicalJson, type Json, sha256 } from "./canonical.ts";
 
-/** What verdicts were computed with: the same settings and the same records give the same verdicts. */
+/** The settings that verdicts were computed with: the same settings and records give the same verdicts. */
 export interface Settings {
-  /** SHA-256 of `body`, hex. */
+  /** The SHA-256 of `body`, in hex. */
   hash: string;
   /** Canonical JSON: `detect` as configured, the seed with it, and `versions`. */
   body: string;

@@ -14,14 +14,14 @@ export interface Amount {
 
 export interface DailyUsage {
   tenant: string;
-  /** UTC, as 2026-01-31. */
+  /** The date in UTC, such as 2026-01-31. */
   day: string;
   requests: bigint;
   records: bigint;
   bytes: bigint;
 }
 
-/** Tenants and days that wait for the database at the most. */
+/** Maximum number of pending tenants and days. */
 const maxWaiting = 10_000;
 const maxDays = 400;
 
@@ -51,12 +51,12 @@ export class Usage {
     this.#context = context;
   }
 
-  /** Amounts that found no room while the database was away. */
+  /** The number of amounts that were lost for lack of room while the database was unavailable. */
   get uncounted(): number {
     return this.#uncounted;
   }
 
-  /** Adds to the tenant's day; brief, in memory, and written within a second or so. */
+  /** Adds to the tenant's day in memory, which is written within about a second. */
   add(tenant: string, amount: Amount): void {
     checkTenant(tenant);
     const usage = { tenant, day: dayOf(this.#context.clock.now()) };
@@ -85,7 +85,10 @@ export class Usage {
     }
   }
 
-  /** Days from `from` to `to`, both included and written 2026-01-31; as many as a year has, and some. Oldest first. */
+  /**
+   * Lists the days from `from` to `to`, both included and written as 2026-01-31, oldest first; at most a year and some
+   * days.
+   */
   async list(tenant: string, { from, to }: { from: string; to: string }): Promise<DailyUsage[]> {
     checkTenant(tenant);
     for (const [field, day] of Object.entries({ from, to })) {

@@ -23,18 +23,18 @@ import {
 export interface AnomalyEvent {
   state: Disposition;
   author: string;
-  /** Milliseconds since 1970. */
+  /** The time in milliseconds since 1970. */
   time: number;
   note: string;
 }
 
 export interface AnomalyDetail extends AnomalySummary {
   first: StoredReport | undefined;
-  /** Up to five with distinct records, by occurrence. */
+  /** Up to five reports with distinct records, by occurrence. */
   examples: StoredReport[];
-  /** Oldest first. */
+  /** The triage events, oldest first. */
   events: AnomalyEvent[];
-  /** Of the reports above. */
+  /** The settings of the reports above. */
   settings: Settings[];
 }
 
@@ -51,22 +51,22 @@ export class Anomalies {
   readonly #context: Context;
   readonly #settings: Settings;
 
-  /** @param settings what the reports to come are computed with. */
+  /** @param settings the settings that new reports are computed with */
   constructor(context: Context, settings: Settings) {
     this.#context = context;
     this.#settings = settings;
   }
 
   /**
-   * Stores reports, of any tenants, or none of them.
-   * @throws {InvalidArgument} for a report without a tenant or an id that can be stored.
+   * Stores all reports, of any tenants, or none of them.
+   * @throws {InvalidArgument} if a report has no tenant or no id that can be stored.
    */
   async record(batch: readonly Anomaly[]): Promise<void> {
     const reports = batch.map((message) => toRow(encodeReport(message)));
     await recordReports(this.#context, this.#settings, reports);
   }
 
-  /** By start, the latest first. */
+  /** Lists anomalies by their start, latest first. */
   async list(
     tenant: string,
     filter: AnomalyFilter = {},
@@ -78,8 +78,9 @@ export class Anomalies {
   }
 
   /**
-   * Anomalies that were reported or judged after a position, the first to change first; those of its very time that follow
-   * `id` are among them. @param time milliseconds since 1970
+   * Lists anomalies that were reported or triaged after a position, in the order of their changes. Those of the same
+   * time that follow `id` are included.
+   * @param time milliseconds since 1970
    */
   async changedSince(
     tenant: string,
@@ -99,7 +100,10 @@ export class Anomalies {
     return this.#summaries(tenant, rows);
   }
 
-  /** When an anomaly of any tenant was reported or judged last, milliseconds since 1970; 0 if that is not known now. */
+  /**
+   * Returns when an anomaly of any tenant was last reported or triaged, in milliseconds since 1970; 0 if that is not
+   * known.
+   */
   async latestChange(): Promise<number> {
     try {
       const { rows } = await sql<{ latest: bigint | null }>`
@@ -166,7 +170,7 @@ export class Anomalies {
   }
 
   /**
-   * Says what a person made of an anomaly, with an entry in the audit log. Undefined where there is no such anomaly.
+   * Stores the triage of an anomaly, with an entry in the audit log. Undefined if there is no such anomaly.
    * @throws {InvalidArgument}
    */
   async patch(tenant: string, id: string, patch: AnomalyPatch): Promise<AnomalyDetail | undefined> {
@@ -182,7 +186,7 @@ export class Anomalies {
     await changeAudited(this.#context, async (trx, append) => {
       const time = now();
       const changedAt = BigInt(clock.now());
-      // Takes the lock of the row, in which events line up.
+      // This locks the row, which puts concurrent events in order.
       const changed = await trx
         .updateTable("anomalies")
         .set({

@@ -1,33 +1,38 @@
 import { type Anomaly, Severity, State } from "../../gen/driftlock/v1/anomaly_pb.js";
 
-/** A report that waits. */
+/** A pending report. */
 export interface Waiting {
-  /** driftlock.v1.Anomaly */
+  /** The report as a driftlock.v1.Anomaly message. */
   bytes: Uint8Array;
-  /** 0 to `maxRank`: what has less is dropped sooner, and written later. */
+  /** From 0 to `maxRank`. Reports of lower rank are dropped sooner and written later. */
   rank: number;
 }
 
 const ranksAKind = Severity.CRITICAL + 1;
 export const maxRank = 3 * ranksAKind - 1;
 
-/** An anomaly's first report above its end, the end above what lies between; the graver above the less. */
+/**
+ * Ranks an anomaly's first report above its end, and its end above the reports between them; among these, by severity.
+ */
 export function rankOf({ occurrence, state, severity }: Anomaly): number {
   const kind = state === State.ENDED ? 1 : occurrence <= 1n ? 2 : 0;
   return kind * ranksAKind + Math.min(Math.max(severity, 0), Severity.CRITICAL);
 }
 
-/** Of an entry, beside its bytes. */
+/** The size of an entry besides its bytes. */
 const entryBytes = 256;
 
 export function sizeOf({ bytes }: Waiting): number {
   return bytes.length + entryBytes;
 }
 
-/** Reports that wait, bounded in bytes. What matters most goes out first; what matters least is dropped, the oldest first. */
+/**
+ * Pending reports, bounded in bytes. Reports of the highest rank are written first; those of the lowest rank are dropped
+ * first, oldest first.
+ */
 export class ReportQueue {
   readonly #maxBytes: number;
-  /** By rank, oldest first. */
+  /** Pending reports by rank, oldest first. */
   readonly #waiting: Waiting[][] = Array.from({ length: maxRank + 1 }, () => []);
   #bytes = 0;
   #length = 0;
@@ -44,14 +49,17 @@ export class ReportQueue {
     return this.#length;
   }
 
-  /** @returns how many reports were dropped for it, itself perhaps. */
+  /**
+   * Adds a report.
+   * @returns how many reports were dropped to make room, which may include this one
+   */
   push(report: Waiting): number {
     this.#waiting[report.rank]!.push(report);
     this.#count(report, 1);
     return this.#trim();
   }
 
-  /** Takes out up to so many reports, and so many bytes but for the first. */
+  /** Removes reports up to a number, and up to a size unless the first one is larger. */
   take(maxReports: number, maxBytes: number): Waiting[] {
     const taken: Waiting[] = [];
     let bytes = 0;
@@ -72,7 +80,10 @@ export class ReportQueue {
     return taken;
   }
 
-  /** Puts back what `take` gave. @returns as `push` does. */
+  /**
+   * Puts back what `take` returned.
+   * @returns as `push` does
+   */
   putBack(reports: readonly Waiting[]): number {
     for (const report of reports.toReversed()) {
       this.#waiting[report.rank]!.unshift(report);

@@ -1,4 +1,4 @@
-/** Writes reports of anomalies: what they say together, and those of them that are kept. */
+/** Writes anomaly reports: the summary of each anomaly, and the reports of it that are kept. */
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import { ensureTenants } from "../audit-chain.ts";
 import type { Context } from "../context.ts";
@@ -8,9 +8,9 @@ import type { Settings } from "../settings.ts";
 import { recordSightings } from "../streams/records.ts";
 import type { ReportRow } from "./report.ts";
 
-/** Distinct records that are kept of an anomaly. */
+/** Maximum number of distinct records that are kept of an anomaly. */
 export const maxExamples = 5;
-/** Anomalies a statement that thins out reports. */
+/** The number of anomalies per statement that thins out reports. */
 const thinned = 100;
 
 function greatest(column: string): RawBuilder<bigint> {
@@ -19,8 +19,8 @@ function greatest(column: string): RawBuilder<bigint> {
 }
 
 /**
- * Maxima and a union alone: reports may come in any order, and more than once. When it began is the same in all of them, and
- * is not set again, since most indexes have it.
+ * Combines only by maximum and union, since reports may arrive in any order and more than once. The start is the same in
+ * all reports and is not set again, since most indexes contain it.
  */
 const upsertAnomalies = new BulkInsert<"anomalies">(
   [
@@ -75,7 +75,10 @@ const insertReports = new BulkInsert<"anomaly_reports">(
       .onConflict((conflict) => conflict.doNothing()),
 );
 
-/** A statement may meet a row once: the nth report of an anomaly goes into the nth wave. */
+/**
+ * Divides reports into waves, since a statement may change a row only once: the nth report of an anomaly is in the nth
+ * wave.
+ */
 function waves(reports: readonly ReportRow[]): ReportRow[][] {
   const result: ReportRow[][] = [];
   const seen = new Map<string, number>();
@@ -89,7 +92,7 @@ function waves(reports: readonly ReportRow[]): ReportRow[][] {
   return result;
 }
 
-/** Keeps of each anomaly's reports the first, the strongest, and the first of each of the first five distinct records. */
+/** Keeps each anomaly's first and strongest report, and the first report of each of its first five distinct records. */
 async function thinOut(
   db: Kysely<Tables>,
   anomalies: readonly { tenant: string; id: string }[],
@@ -116,7 +119,7 @@ async function thinOut(
   }
 }
 
-/** Bit n: channel n. */
+/** Returns a mask in which bit n stands for channel n. */
 export function channelMask(channels: readonly number[]): bigint {
   return channels.reduce((bits, channel) => bits | (1n << BigInt(channel & 31)), 0n);
 }
@@ -170,7 +173,7 @@ async function record(
       })),
     );
   }
-  // The end of an anomaly is about no record.
+  // The end of an anomaly concerns no record.
   const told = reports.filter(({ ended }) => !ended);
   await insertReports.run(
     trx,
@@ -191,13 +194,16 @@ async function record(
   await thinOut(trx, [...new Map(repeated.map((each) => [`${each.tenant}\0${each.id}`, each])).values()]);
 }
 
-/** Stores reports, of any tenants, or none of them. @param settings what they were computed with. */
+/**
+ * Stores all reports, of any tenants, or none of them.
+ * @param settings the settings that they were computed with
+ */
 export async function recordReports(
   { database, clock }: Pick<Context, "database"> & { clock: Pick<Context["clock"], "now"> },
   settings: Settings,
   reports: readonly ReportRow[],
 ): Promise<void> {
-  // In one order everywhere, so that two writers never wait for each other in a ring.
+  // All writers use the same order, so that they cannot deadlock.
   const sorted = reports.toSorted((a, b) => compare(a.tenant, b.tenant) || compare(a.id, b.id));
   await database.write.transaction().execute((trx) => record(trx, settings, sorted, clock.now()));
 }

@@ -23,12 +23,15 @@ serve<PackedBatch, void, BadData>({
   toFailure: (error) => ({ message: reasonOf(error), badData: isBadData(error) }),
 });
 
-/** Where processors are short, requests go before what is written of them. Linux gives each thread a priority of its own. */
+/**
+ * Lowers the priority of this thread, so that requests come first if processors are busy. On Linux each thread has its
+ * own priority.
+ */
 function makeWay(): void {
   try {
     const thread = Number(readlinkSync("/proc/thread-self").split("/").at(-1));
     setPriority(thread, Math.min(19, getPriority(thread) + 10));
   } catch {
-    // Elsewhere all threads are equal.
+    // Other systems have no priorities of threads.
   }
 }

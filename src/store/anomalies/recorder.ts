@@ -1,10 +1,12 @@
-/** Records anomalies from a thread of its own: to take their reports apart and to write them costs more than to find them. */
+/**
+ * Records anomalies on a thread of its own, since decoding and writing their reports costs more than detecting them.
+ */
 import { Thread } from "../../base/thread.ts";
 import type { Config } from "../../config/schema.ts";
 import { RefusedData } from "../database/errors.ts";
 import type { Settings } from "../settings.ts";
 
-/** Set for a report that the database refuses. */
+/** Set for a report that the database rejects. */
 export interface BadData {
   badData: boolean;
 }
@@ -15,13 +17,15 @@ export interface RecorderData {
 }
 
 export interface Batch {
-  /** driftlock.v1.Anomaly messages. */
+  /** The reports as driftlock.v1.Anomaly messages. */
   reports: readonly Uint8Array[];
-  /** Milliseconds since 1970. */
+  /** The time in milliseconds since 1970. */
   now: number;
 }
 
-/** A batch as it goes to the thread, which takes the bytes over: to clone hundreds of arrays costs a multiple of joining them. */
+/**
+ * A batch as it is transferred to the thread: cloning hundreds of arrays costs several times as much as joining them.
+ */
 export interface PackedBatch {
   bytes: Uint8Array<ArrayBuffer>;
   /** Where each report ends in `bytes`. */
@@ -49,7 +53,7 @@ export class Recorder {
 
   /** The database must have been migrated before the first batch. */
   constructor(data: RecorderData) {
-    // Its name ends as this file's does, before and after compilation.
+    // The name has the same ending as this file's, before and after compilation.
     const url = new URL(`./recorder-worker${import.meta.url.slice(-3)}`, import.meta.url);
     this.#thread = new Thread(url, data, ({ message, badData }) =>
       badData ? new RefusedData(message) : new Error(message),
@@ -57,8 +61,8 @@ export class Recorder {
   }
 
   /**
-   * Stores all of a batch, or nothing.
-   * @throws {RefusedData} where one of them cannot be stored.
+   * Stores all reports of a batch or none.
+   * @throws {RefusedData} if one of them cannot be stored.
    */
   record(batch: Batch): Promise<void> {
     const packed = pack(batch);

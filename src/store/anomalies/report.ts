@@ -3,7 +3,7 @@ import { type Anomaly, State } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { checkId, checkTenant, storable } from "../arguments.ts";
 import { sha256 } from "../canonical.ts";
 
-/** One report of an anomaly as it is stored: its bytes and the columns beside them. */
+/** A report as it is stored: its bytes and the columns beside them. */
 export interface ReportRow {
   tenant: string;
   id: string;
@@ -13,32 +13,35 @@ export interface ReportRow {
   signal: number;
   channel: number;
   severity: number;
-  /** Nanoseconds since 1970. */
+  /** The time in nanoseconds since 1970. */
   startTime: bigint;
   endTime: bigint;
   occurrence: bigint;
-  /** It says that the anomaly is over, and nothing else. */
+  /** Whether the report only states that the anomaly has ended. */
   ended: boolean;
   strength: number;
   hash: string;
   recordHash: string;
   text: string;
   bytes: Uint8Array;
-  /** Bytes that the report takes in the database, about. */
+  /** The approximate size of the report in the database, in bytes. */
   size: number;
 }
 
 const maxStream = 1_024;
 const maxService = 256;
 const maxText = 8_192;
-/** Of its row, its anomaly's and their entries in indexes, beside the report's own bytes: 1,400 in SQLite, 2,300 in PostgreSQL. */
+/**
+ * The size of the report's row, its anomaly's row and their index entries, besides the report's own bytes: 1,400 in
+ * SQLite, 2,300 in PostgreSQL.
+ */
 const rowBytes = 1_500;
 const maxInteger = 2n ** 63n - 1n;
 
 const streamIds = new Map<string, string>();
 const maxStreamIds = 10_000;
 
-/** Stable name of a stream: 32 hex digits of the SHA-256 of its key. */
+/** Returns the stable id of a stream: 32 hex digits of the SHA-256 of its key. */
 export function streamId(key: string): string {
   const known = streamIds.get(key);
   if (known !== undefined) return known;
@@ -56,12 +59,12 @@ export function serviceName(service: string): string {
   return storable(service, maxService);
 }
 
-/** Integers of both databases have a sign. */
+/** Converts to a signed integer, as both databases store them. */
 export function integer(value: bigint): bigint {
   return value > maxInteger ? maxInteger : value;
 }
 
-/** As a text is searched: in lower case. */
+/** Returns a text in lower case, in which form it is searched. */
 export function searchable(text: string): string {
   return storable(text, maxText).toLowerCase();
 }
@@ -71,7 +74,10 @@ function strengthOf({ score, limit }: Anomaly): number {
   return Number.isFinite(strength) && strength > 0 ? strength : 0;
 }
 
-/** @throws {InvalidArgument} where the anomaly has no tenant or no id that can be stored. */
+/**
+ * Returns the row of a report.
+ * @throws {InvalidArgument} if the anomaly has no tenant or no id that can be stored.
+ */
 export function toRow({ bytes, message: anomaly }: Report): ReportRow {
   const stream = streamKey(anomaly.stream);
   const record = anomaly.record?.text ?? "";

@@ -1,6 +1,6 @@
 /**
- * Looks through anomalies in steps, so that no search holds up what else is asked of the database. A page that finds too
- * little for too long ends early, and says where the next one goes on.
+ * Searches anomalies in steps, so that no search delays other queries of the database. A page that finds too little for
+ * too long ends early and names the position at which the next one continues.
  */
 import {
   type ExpressionWrapper,
@@ -28,12 +28,12 @@ import { channelMask } from "./record.ts";
 import { searchable, serviceName, streamId, streamKey } from "./report.ts";
 import { type SummaryRow, summaryColumns } from "./summary.ts";
 
-/** Members narrow together; the values of one are alternatives. */
+/** A filter of anomalies. All members must match; the values of one member are alternatives. */
 export interface AnomalyFilter {
-  /** Of the anomaly's start, nanoseconds since 1970; `until` is no part of the range. */
+  /** The range of the anomaly's start, in nanoseconds since 1970, excluding `until`. */
   from?: bigint;
   until?: bigint;
-  /** The stream's key, or its id. */
+  /** The key or the id of the stream. */
   stream?: string;
   streamId?: string;
   service?: string;
@@ -41,20 +41,20 @@ export interface AnomalyFilter {
   channel?: readonly Channel[];
   severity?: readonly Severity[];
   state?: readonly AnomalyState[];
-  /** In an explanation or a record, whatever the case of its letters. */
+  /** Text within an explanation or a record, in any case. */
   text?: string;
 }
 
-/** Anomalies that a step looks at: some milliseconds. */
+/** The number of anomalies per step, which takes some milliseconds. */
 export const stepSize = 2_000;
-/** After so long a page ends with what it has. */
+/** The time after which a page ends with what was found. */
 const maxMs = 1_000;
 const maxText = 256;
 
 type Condition = ExpressionWrapper<Tables, "anomalies", SqlBool>;
 const eb = expressionBuilder<Tables, "anomalies">();
 
-/** Equalities by which an index goes, each followed by the time. */
+/** Returns the equalities that have an index, each followed by the time. */
 function indexed({ stream, streamId: id, service, state }: AnomalyFilter): Condition[] {
   const conditions: Condition[] = [];
   if (stream !== undefined) conditions.push(eb("stream_id", "=", streamId(streamKey(stream))));
@@ -64,7 +64,7 @@ function indexed({ stream, streamId: id, service, state }: AnomalyFilter): Condi
   return conditions;
 }
 
-/** What has to be looked up of each anomaly. */
+/** Returns the conditions that must be checked for each anomaly. */
 function others(tenant: string, { signal, severity, channel, state, text }: AnomalyFilter): Condition[] {
   const conditions: Condition[] = [];
   if (signal) conditions.push(eb("signal", "in", signal.map(BigInt)));
@@ -85,10 +85,10 @@ function others(tenant: string, { signal, severity, channel, state, text }: Anom
   return conditions;
 }
 
-/** The latest first. */
+/** The order of anomalies: latest first. */
 const order = sql`start_time desc, id desc`;
 
-/** Of what is known by an index alone, those after a position, the latest first. */
+/** Returns anomalies after a position, latest first, by index only. */
 function following(
   db: Kysely<Tables>,
   tenant: string,
@@ -107,8 +107,8 @@ function following(
 }
 
 /**
- * Those of a step that meet the conditions, and its last, met or not, where the step is full. In one statement, since others
- * write between two; the innermost limit keeps a planner from going through all that there is.
+ * Returns the anomalies of a step that match, and its last one, matching or not, if the step is full. It is one
+ * statement, since others may write between two; the innermost limit keeps the planner from scanning everything.
  */
 function met(
   db: Kysely<Tables>,
@@ -135,7 +135,10 @@ function positionOf({ start_time: major, id: minor }: SummaryRow): Position {
   return { major, minor };
 }
 
-/** By start, the latest first. @throws {InvalidArgument} */
+/**
+ * Searches anomalies by start, latest first.
+ * @throws {InvalidArgument}
+ */
 export async function searchAnomalies(
   { database, elapsed }: Context,
   tenant: string,

@@ -1,4 +1,4 @@
-/** An anomaly as lists tell of it: its row, and the strongest of its reports. */
+/** An anomaly as lists show it: its row and its strongest report. */
 import type { AnomalyState } from "../../anomaly/names.ts";
 import { decodeReport, type Report } from "../../anomaly/report.ts";
 import type { Channel, Severity, Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
@@ -8,7 +8,7 @@ export interface StoredReport extends Report {
   readonly settingsHash: string;
 }
 
-/** What all reports of an anomaly say together. */
+/** The summary of all reports of an anomaly. */
 export interface AnomalySummary {
   tenant: string;
   id: string;
@@ -16,21 +16,21 @@ export interface AnomalySummary {
   streamId: string;
   service: string;
   signal: Signal;
-  /** Of all reports. */
+  /** The channels of all reports. */
   channels: Channel[];
-  /** The highest of all reports. */
+  /** The highest severity of all reports. */
   severity: Severity;
-  /** Event times of the first flagged verdict and of the latest, nanoseconds since 1970. */
+  /** The event times of the first and the latest flagged verdict, in nanoseconds since 1970. */
   startTime: bigint;
   endTime: bigint;
   occurrences: bigint;
   ended: boolean;
   state: AnomalyState;
-  /** Milliseconds since 1970: when the first report was stored. */
+  /** When the first report was stored, in milliseconds since 1970. */
   recordedAt: number;
-  /** When the latest was, or a person said something of it. */
+  /** When the latest report was stored, or the anomaly was triaged. */
   changedAt: number;
-  /** Whose score is the highest multiple of its limit. None where only the anomaly's end has been told. */
+  /** The report whose score is the highest multiple of its limit. Undefined if only the anomaly's end was reported. */
   strongest: StoredReport | undefined;
 }
 

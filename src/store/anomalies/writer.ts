@@ -6,27 +6,27 @@ import { isBadData, reasonOf } from "../database/errors.ts";
 import { ReportQueue, rankOf, sizeOf, type Waiting } from "./queue.ts";
 
 export interface WriterLimits {
-  /** Bytes of reports that wait. */
+  /** Maximum bytes of pending reports. */
   maxBytes: number;
-  /** A batch is written once it has so many reports, or its first has waited so long. */
+  /** A batch is written when it has this many reports, or when its first report has waited for the given time. */
   batchReports: number;
   batchBytes: number;
   batchMs: number;
-  /** Between attempts while the database is away, doubling. */
+  /** The initial delay between attempts while the database is unavailable; it doubles. */
   retryMs: number;
   maxRetryMs: number;
 }
 
 export interface WriterState {
-  /** Reports that wait, and their bytes. */
+  /** The number of pending reports, and their bytes. */
   queued: number;
   queuedBytes: number;
   written: number;
-  /** For lack of room, while the database was away or slow. */
+  /** The number of reports dropped for lack of room while the database was unavailable or slow. */
   dropped: number;
-  /** That no database would take. */
+  /** The number of reports that the database rejected. */
   rejected: number;
-  /** Why the last attempt failed; undefined where it did not. */
+  /** Why the last attempt failed; undefined if it succeeded. */
   failure: string | undefined;
 }
 
@@ -41,17 +41,17 @@ const defaults: WriterLimits = {
 
 const nothing = { reports: 0, bytes: 0 };
 
-/** Between lines of the log about the same. */
+/** The minimum time between log lines with the same message. */
 const silenceMs = 10_000;
 
-/** Writes anomalies in batches behind the back of who found them. Takes any number at once, and never fails. */
+/** Writes anomalies in batches in the background. It accepts any number at once and never fails. */
 export class Writer {
   readonly #record: (reports: readonly Uint8Array[]) => Promise<void>;
   readonly #log: Logger;
   readonly #limits: WriterLimits;
   readonly #queue: ReportQueue;
-  /** Of the batch that is being written. */
-  #inWork: { reports: number; bytes: number } = nothing;
+  /** The batch that is being written. */
+  #writing: { reports: number; bytes: number } = nothing;
   #written = 0;
   #dropped = 0;
   #rejected = 0;
@@ -61,11 +61,11 @@ export class Writer {
   #hurry: () => void = () => {};
   #closing = false;
   /** When each message was last logged. */
-  readonly #saidAt = new Map<string, number>();
-  /** Of those dropped, how many had been when nothing waited last. */
+  readonly #loggedAt = new Map<string, number>();
+  /** How many reports had been dropped when the queue was last empty. */
   #droppedBefore = 0;
 
-  /** @param record stores driftlock.v1.Anomaly messages, or none of them. */
+  /** @param record stores all driftlock.v1.Anomaly messages or none */
   constructor(
     record: (reports: readonly Uint8Array[]) => Promise<void>,
     log: Logger,
@@ -77,7 +77,7 @@ export class Writer {
     this.#queue = new ReportQueue(this.#limits.maxBytes);
   }
 
-  /** An `AnomalySink`: brief, and never throws. */
+  /** An `AnomalySink`: it returns quickly and never throws. */
   readonly offer = ({ bytes, message }: Report): void => {
     try {
       checkTenant(message.tenant);
@@ -93,8 +93,8 @@ export class Writer {
 
   state(): WriterState {
     return {
-      queued: this.#queue.length + this.#inWork.reports,
-      queuedBytes: this.#queue.bytes + this.#inWork.bytes,
+      queued: this.#queue.length + this.#writing.reports,
+      queuedBytes: this.#queue.bytes + this.#writing.bytes,
       written: this.#written,
       dropped: this.#dropped,
       rejected: this.#rejected,
@@ -102,7 +102,7 @@ export class Writer {
     };
   }
 
-  /** Resolves once nothing waits, which may take as long as the database is away. */
+  /** Resolves when nothing is pending, which may take as long as the database is unavailable. */
   async flush(): Promise<void> {
     while (this.#running !== undefined) {
       this.#hurry();
@@ -110,7 +110,7 @@ export class Writer {
     }
   }
 
-  /** Writes what waits, for so long at the most. Resolves to how many reports were given up. */
+  /** Writes pending reports for at most `maxMs`. Resolves to the number of reports that were given up. */
   async close(maxMs: number): Promise<number> {
     await endsWithin(maxMs, this.flush());
     this.#closing = true;
@@ -129,9 +129,12 @@ export class Writer {
     let retryMs = this.#limits.retryMs;
     while (this.#queue.length > 0 && !this.#closing) {
       const batch = this.#queue.take(this.#limits.batchReports, this.#limits.batchBytes);
-      this.#inWork = { reports: batch.length, bytes: batch.reduce((sum, report) => sum + sizeOf(report), 0) };
+      this.#writing = {
+        reports: batch.length,
+        bytes: batch.reduce((sum, report) => sum + sizeOf(report), 0),
+      };
       const refused = await this.#write(batch);
-      this.#inWork = nothing;
+      this.#writing = nothing;
       if (refused === undefined) {
         if (this.#failure !== undefined) this.#log.info("store: anomaly reports are stored again");
         this.#failure = undefined;
@@ -150,7 +153,7 @@ export class Writer {
     this.#running = undefined;
   }
 
-  /** However many lines were left out: once it is over, the log has the count. */
+  /** Logs the total of dropped reports once the queue is empty, however many lines were omitted. */
   #sumUp(): void {
     const dropped = this.#dropped - this.#droppedBefore;
     this.#droppedBefore = this.#dropped;
@@ -160,7 +163,7 @@ export class Writer {
   }
 
   async #wait(ms: number): Promise<void> {
-    // No AbortController: each offer may hurry, and each abort makes an exception, needed or not.
+    // This is not an AbortController: each offer may end the wait, and each abort would create an exception.
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, ms);
     this.#hurry = resolve;
@@ -169,8 +172,8 @@ export class Writer {
   }
 
   /**
-   * Looks for the one report that the database refuses, so that it does not hold up the others. Resolves to what is left
-   * where the database takes none.
+   * Writes a batch. Isolates the report that the database rejects, so that it does not delay the others. Resolves to
+   * what is left if the database is unavailable.
    */
   async #write(batch: Waiting[]): Promise<{ reason: string; left: Waiting[] } | undefined> {
     const parts = [batch];
@@ -206,8 +209,8 @@ export class Writer {
 
   #say(message: string, fields: object): void {
     const now = performance.now();
-    if (now - (this.#saidAt.get(message) ?? Number.NEGATIVE_INFINITY) < silenceMs) return;
-    this.#saidAt.set(message, now);
+    if (now - (this.#loggedAt.get(message) ?? Number.NEGATIVE_INFINITY) < silenceMs) return;
+    this.#loggedAt.set(message, now);
     this.#log.warn({ ...fields, dropped: this.#dropped, rejected: this.#rejected }, message);
   }
 }

@@ -1,11 +1,11 @@
-/** Brings what the engine tells of streams into the store, from time to time. */
+/** Stores the statistics of streams that the engine reports, at intervals. */
 import type { Logger } from "pino";
 import { endsWithin } from "../../base/deadline.ts";
 import type { StatisticsPage } from "../../engine/index.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
 import { type StreamObservation, type Streams, tellEveryMs } from "./streams.ts";
 
-/** Streams a transaction: some milliseconds, of which the event loop has few. */
+/** The number of streams per transaction, which takes some milliseconds, few of them on the event loop. */
 const pageSize = 256;
 
 export interface StatisticsSource {
@@ -17,7 +17,7 @@ export class StreamFeed {
   readonly #streams: Pick<Streams, "record">;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
-  /** Taken from the engine, and not stored yet: a page at the most. */
+  /** Statistics that were taken from the engine and are not stored yet: at most one page. */
   #waiting: StreamObservation[] = [];
   #failing = false;
   #stopped = false;
@@ -36,8 +36,8 @@ export class StreamFeed {
   }
 
   /**
-   * Stores what has changed up to now. While the store is away nothing more is asked of the engine, which goes on adding
-   * up: what came meanwhile is told then, all in one. A call while another is at work waits for that one. Never fails.
+   * Stores what has changed until now. While the store is unavailable, the engine is not queried and keeps accumulating,
+   * and everything is stored at once later. Concurrent calls share one run. It never fails.
    */
   tell(): Promise<void> {
     this.#running ??= this.#tell().finally(() => {
@@ -46,13 +46,13 @@ export class StreamFeed {
     return this.#running;
   }
 
-  /** Asks the engine for nothing more. */
+  /** Stops querying the engine. */
   stop(): void {
     clearInterval(this.#timer);
     this.#stopped = true;
   }
 
-  /** Stores what has changed for the last time, for so long at the most. */
+  /** Stores what has changed one last time, for at most `maxMs`. */
   async close(maxMs: number): Promise<void> {
     this.stop();
     const last = Promise.resolve(this.#running).then(() => this.tell());

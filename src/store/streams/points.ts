@@ -1,4 +1,4 @@
-/** What came of streams over the last day: a ring of points for each. */
+/** The history of streams over the last day: a ring of points for each. */
 import { type Kysely, sql } from "kysely";
 import type { Channel } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { BulkInsert } from "../database/bulk.ts";
@@ -9,15 +9,15 @@ export interface StreamPoint {
   time: number;
   records: bigint;
   flagged: bigint;
-  /** The highest, and the channel that it is of. */
+  /** The highest score, and its channel. */
   score: number;
   channel: Channel;
-  /** The smallest. */
+  /** The smallest p-value. */
   pValue: number;
 }
 
 export const pointMs = 300_000;
-/** A day. */
+/** The number of points of one day. */
 export const pointsKept = 288;
 
 const columns = [
@@ -56,7 +56,7 @@ interface Addition extends Omit<StreamPoint, "time"> {
   id: string;
 }
 
-/** Adds to the points of this time, one addition a stream; the streams must be there. */
+/** Adds to the current points, once per stream. The streams must exist. */
 export async function recordPoints(
   trx: Kysely<Tables>,
   additions: readonly Addition[],
@@ -81,7 +81,7 @@ export async function recordPoints(
   );
 }
 
-/** Oldest first. */
+/** Returns the points, oldest first. */
 export async function readPoints(
   db: Kysely<Tables>,
   tenant: string,

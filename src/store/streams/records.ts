@@ -1,4 +1,4 @@
-/** Writes that streams are there, and what the engine tells of them. */
+/** Writes streams and the statistics that the engine reports about them. */
 import { type Kysely, sql } from "kysely";
 import type { StreamStatistics } from "../../engine/index.ts";
 import type { Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
@@ -8,14 +8,14 @@ import { BulkInsert } from "../database/bulk.ts";
 import type { Tables } from "../database/tables.ts";
 import { recordPoints } from "./points.ts";
 
-/** That a stream is there, and when. */
+/** A stream that was seen, and when. */
 export interface StreamSighting {
   tenant: string;
   /** As shown to people, such as "logs service.name=checkout". */
   key: string;
   signal: Signal;
   service: string;
-  /** Event times, nanoseconds since 1970. */
+  /** Event times in nanoseconds since 1970. */
   firstSeen: bigint;
   lastSeen: bigint;
 }
@@ -70,7 +70,10 @@ const upsertSightings = new BulkInsert<"streams">(streamColumns, (db, rows) =>
 
 type Named<T> = T & { id: string };
 
-/** One for each stream: a statement may meet a row once. Sorted, so that two writers never wait in a ring. */
+/**
+ * Merges sightings to one per stream, since a statement may change a row only once. They are sorted, so that writers
+ * cannot deadlock.
+ */
 function merge<T extends StreamSighting>(batch: readonly T[], add: (known: T, next: T) => void): Named<T>[] {
   const merged = new Map<string, Named<T>>();
   for (const each of batch) {
@@ -90,7 +93,7 @@ function merge<T extends StreamSighting>(batch: readonly T[], add: (known: T, ne
   return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
 }
 
-/** Within a transaction that has made the tenants known. What the engine has told of a stream stays. */
+/** Records sightings within a transaction that has created the tenants. Statistics of a stream are kept. */
 export async function recordSightings(
   trx: Kysely<Tables>,
   batch: readonly StreamSighting[],
@@ -134,13 +137,13 @@ function addStatistics(known: Statistics, next: Statistics): void {
   known.pValue = Math.min(known.pValue, next.pValue);
 }
 
-/** As `recordSightings`; the points of now with them. */
+/** Records statistics, and the current points with them; like `recordSightings`. */
 export async function recordStatistics(
   trx: Kysely<Tables>,
   batch: readonly StreamStatistics[],
   now: number,
 ): Promise<void> {
-  // Where records carry no times, they are when they came.
+  // If records have no times, their arrival counts.
   const came = BigInt(now) * 1_000_000n;
   const timed = batch.map(
     (each): Statistics => ({ ...each, firstSeen: each.firstSeen ?? came, lastSeen: each.lastSeen ?? came }),

@@ -16,26 +16,29 @@ export type StreamObservation = StreamStatistics;
 export interface Stream extends StreamSighting {
   id: string;
   state: StreamState;
-  /** Of learning, from 0 to 1. */
+  /** The progress of learning, from 0 to 1. */
   progress: number;
-  /** Event time when it had learned. */
+  /** The event time at which the stream had learned. */
   baselineAt: bigint | undefined;
-  /** In all. */
+  /** The total number of records. */
   records: bigint;
   flagged: bigint;
-  /** Alarms that the stream's budget withheld, in all. */
+  /** The total number of alarms that the stream's budget withheld. */
   withheld: bigint;
-  /** Stored now. */
+  /** The number of stored anomalies. */
   anomalies: bigint;
-  /** By the store's clock, milliseconds since 1970: when it was first recorded, and when the engine last told of it. */
+  /**
+   * When the stream was first recorded, and last reported by the engine, in milliseconds since 1970 by the store's
+   * clock.
+   */
   recordedAt: number;
   toldAt: number;
-  /** Records a second as they came in the latest five to ten minutes. */
+  /** Records per second, as they arrived in the latest five to ten minutes. */
   recentRate: number;
 }
 
 export interface RatedPoint extends StreamPoint {
-  /** Records a second. */
+  /** Records per second. */
   rate: number;
 }
 
@@ -45,9 +48,9 @@ export interface StreamFilter {
   state?: readonly StreamState[];
 }
 
-/** The engine is asked so often what is new of streams, in milliseconds. */
+/** How often the engine is queried for changed streams, in milliseconds. */
 export const tellEveryMs = 10_000;
-/** Streams a statement. */
+/** The number of streams per statement. */
 const countedAtOnce = 10;
 
 export class Streams {
@@ -57,7 +60,7 @@ export class Streams {
     this.#context = context;
   }
 
-  /** Of any tenants: each observation names its own. */
+  /** Records observations of any tenants; each names its own. */
   async record(batch: readonly StreamObservation[]): Promise<void> {
     const { database, clock } = this.#context;
     const tenants = new Set(batch.map(({ tenant }) => checkTenant(tenant)));
@@ -67,7 +70,7 @@ export class Streams {
     });
   }
 
-  /** The newest stream first. */
+  /** Lists streams, newest first. */
   async list(tenant: string, filter: StreamFilter = {}, page: PageRequest = {}): Promise<Page<Stream>> {
     checkTenant(tenant);
     let query = this.#select(tenant);
@@ -84,7 +87,7 @@ export class Streams {
     return row && (await this.#counted(tenant, [row]))[0];
   }
 
-  /** What came of it over the last day, oldest first. */
+  /** Returns the history of the last day, oldest first. */
   async history(
     tenant: string,
     { id, recordedAt, toldAt }: Pick<Stream, "id" | "recordedAt" | "toldAt">,
@@ -105,7 +108,7 @@ export class Streams {
       .where("tenant", "=", tenant);
   }
 
-  /** Counts what is stored of some streams at a time: of a busy tenant that takes long, and others ask meanwhile. */
+  /** Counts the anomalies of a few streams at a time: for a busy tenant this takes long, and others query meanwhile. */
   async #counted(tenant: string, rows: readonly Row[]): Promise<Stream[]> {
     const { database, clock } = this.#context;
     const [asked, result]: [number, Stream[]] = [clock.now(), []];
@@ -139,19 +142,19 @@ export class Streams {
   }
 }
 
-/** The beginning of the latest point that is complete. */
+/** Returns the start of the latest complete point. */
 function recentSince(now: number): number {
   return (Math.floor(now / pointMs) - 1) * pointMs;
 }
 
-/** Records a second in a span of which a part may lie before the stream, or after what is told of it. */
+/** Returns records per second in a span that may begin before the stream or end after its latest statistics. */
 function rateOf(
   records: bigint,
   { from, until }: { from: number; until: number },
   { recordedAt, toldAt }: Pick<Stream, "recordedAt" | "toldAt">,
   now: number,
 ): number {
-  // Of a busy stream it is not known yet what came since it was last told.
+  // The records of a busy stream since its latest statistics are not known yet.
   const known = now - toldAt < 2 * tellEveryMs ? toldAt : now;
   const ms = Math.min(until, known) - Math.max(from, recordedAt - tellEveryMs);
   return (Number(records) * 1_000) / Math.max(ms, 1_000);
