@@ -1,8 +1,8 @@
 /**
- * Writes what says of a packed release what is in it and how it came about, beside it: attest.ts TARBALL
+ * Writes the statements about the contents and the origin of a package beside it: attest.ts TARBALL
  *   NAME.cdx.json         the software bill of materials, CycloneDX: npm packages as locked, and the native libraries
  *   NAME.provenance.json  an in-toto statement with SLSA provenance v1, unsigned: sign it with the identity that publishes
- * SOURCE_URI and BUILDER_ID name the repository and the builder, as CI knows them.
+ * The variables SOURCE_URI and BUILDER_ID name the repository and the builder.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, "..");
 const { name, version, dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const ref = `${name}@${version}`;
 
-/** Linked into the addon: the crate that brings the sources, and by which names scanners know the library. */
+/** The libraries in the addon, with the crate that contains their sources and the names by which scanners know them. */
 const libraries = [
   { name: "openzl", crate: "openzl-sys", license: "BSD-3-Clause", repository: "facebook/openzl" },
   {
@@ -36,7 +36,7 @@ function sha256(file: string): string {
   return createHash("sha256").update(readFileSync(file)).digest("hex");
 }
 
-/** Version and checksum of a crate, from deps/Cargo.lock. */
+/** Returns the version and the checksum of a crate from deps/Cargo.lock. */
 function locked(crate: string): { version: string; checksum: string } {
   const lock = readFileSync(join(root, "deps/Cargo.lock"), "utf8");
   const found = new RegExp(`name = "${crate}"\nversion = "(.+)"\nsource = .+\nchecksum = "(.+)"`).exec(lock);
@@ -44,7 +44,7 @@ function locked(crate: string): { version: string; checksum: string } {
   return { version: found[1]!, checksum: found[2]! };
 }
 
-/** @param codecs versions that the addon tells of what is linked */
+/** Describes the linked libraries. @param codecs the versions that the addon reports */
 function nativeComponents(codecs: Record<string, string>) {
   return libraries.map(({ name, crate, license, repository, cpe }) => {
     const linked = codecs[name]!;
@@ -82,8 +82,8 @@ interface Component {
 }
 
 /**
- * Of npm's own, with what is for development taken out: its `--omit dev` also leaves out what runs, if a package for development
- * depends on it too. It names the project by its folder, which is no matter of the release.
+ * Returns npm's bill of materials without development packages. npm's own `--omit dev` also omits packages that run, if a
+ * development package depends on them too. The project is named by its package, since npm names it by its folder.
  */
 function billOfMaterials(codecs: Record<string, string>) {
   const bom = JSON.parse(run("npm", "sbom", "--sbom-format", "cyclonedx"));

@@ -5,7 +5,7 @@ set -euo pipefail
 build=$1 least=$2
 shift 2
 compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[A-Z]*=//p' "$build/CMakeCache.txt")
-# Those of the compiler's own version: others do not read its files.
+# The tools must have the version of the compiler, since others cannot read its files.
 tool() {
   local path
   path=$("$compiler" -print-prog-name="$1")
@@ -19,7 +19,7 @@ cov=$(tool llvm-cov)
 tests=("$build"/*_test)
 objects=("${tests[0]}")
 for test in "${tests[@]:1}"; do objects+=(-object "$test"); done
-# Paths may be relative to the build, so that they are chosen by their ends.
+# Paths may be relative to the build, so they are selected by their ends.
 "$cov" export "${objects[@]}" -instr-profile="$build/tests.profdata" -summary-only |
   node -e '
     const [least, ...folders] = process.argv.slice(1);

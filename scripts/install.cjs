@@ -1,4 +1,4 @@
-// Runs when a user installs the package: a prebuild is taken where one fits, else the addon is compiled from source.
+// Runs when a user installs the package. It uses a prebuilt addon if there is one for the platform, or else compiles it.
 const { execFileSync, spawnSync } = require("node:child_process");
 const path = require("node:path");
 
@@ -8,7 +8,7 @@ try {
   require("node-gyp-build")(root);
   process.exit(0);
 } catch {
-  // No prebuild for this platform.
+  // There is no prebuilt addon for this platform.
 }
 if (spawnSync("cmake", ["--version"]).error) {
   console.error(

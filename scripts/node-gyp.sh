@@ -1,3 +1,3 @@
 #!/usr/bin/env bash
-# Stands in for node-gyp when prebuildify calls it: the one real build is CMake's.
+# Replaces node-gyp when prebuildify calls it, since the only real build is that of CMake.
 exec cmake-js build --silent --out build --parallel 2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Pins each `ARG …_IMAGE=name:tag` of a Dockerfile to the digest that the tag has now: pin-images.sh DOCKERFILE
-# Again, it follows the tag to its new digest.
+# Pins each `ARG …_IMAGE=name:tag` of a Dockerfile to the current digest of the tag: pin-images.sh DOCKERFILE
+# A later call updates the digest.
 set -euo pipefail
 file=$1
 for image in $(sed -nE 's/^ARG [A-Z]+_IMAGE=([^@]+)(@.*)?$/\1/p' "$file"); do

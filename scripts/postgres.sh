@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a PostgreSQL for tests in the foreground: postgres.sh DIR PORT. DIR keeps its data from one run to the next; its
-# one user, driftlock, has the password in $PGPASSWORD. SIGINT ends it, SIGQUIT at once.
+# Runs a PostgreSQL for tests in the foreground: postgres.sh DIR PORT. DIR keeps its data between runs. The only
+# user, driftlock, has the password in $PGPASSWORD. SIGINT stops it, and SIGQUIT stops it at once.
 set -euo pipefail
 dir=$1 port=$2 user=driftlock
 
@@ -13,7 +13,7 @@ bindir() {
 }
 
 install() {
-  # The package would start a cluster of its own.
+  # Without this, the package would start a cluster of its own.
   mkdir -p /etc/postgresql-common
   [ -e /etc/postgresql-common/createcluster.conf ] ||
     echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
@@ -31,7 +31,7 @@ if [ -z "$bin" ]; then
   exit 1
 fi
 
-# PostgreSQL does not run as root.
+# PostgreSQL refuses to run as root.
 as=()
 if [ "$(id -u)" = 0 ]; then
   chown postgres "$dir"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a Redis for tests in the foreground, in memory alone: redis.sh PORT [OPTION...], as redis-server takes them. Where
-# none is installed Debian's packages are unpacked into a cache, so that no service starts and no rights are needed.
+# Runs a Redis for tests in the foreground, without persistence: redis.sh PORT [OPTION...], with options of redis-server. If
+# none is installed, Debian's packages are unpacked into a cache, so that no service starts and no privileges are needed.
 set -euo pipefail
 port=$1
 shift
@@ -10,7 +10,7 @@ packages=(redis-server redis-tools libjemalloc2 liblzf1)
 fetch() (
   command -v apt-get >/dev/null || return 1
   mkdir -p "$cache"
-  # Test files that start at once fetch once.
+  # The lock lets test files that start at the same time fetch only once.
   exec 9>"$cache/lock"
   flock 9
   if [ -e "$cache/done" ]; then return; fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Names what is missing to build Driftlock, a line each with its remedy.
+# Reports what is missing to build Driftlock, one line each with the remedy.
 set -u
 missing=0
 need() { # COMMAND WHAT REMEDY
@@ -16,7 +16,7 @@ if ! command -v cargo >/dev/null 2>&1 && [ ! -x "$HOME/.cargo/bin/cargo" ] && [ 
   missing=1
 fi
 if command -v cargo >/dev/null 2>&1; then
-  # deps/Cargo.lock is of version 4.
+  # deps/Cargo.lock has version 4, which older versions of cargo cannot read.
   cargo --version | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 78) }' ||
     { echo "missing: cargo 1.78 or later; this is $(cargo --version). Install it from rustup.rs" >&2; missing=1; }
 fi

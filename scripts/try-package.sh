@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs a packed release into an empty folder with no compiler on the PATH, and calls it: try-package.sh TARBALL
+# Installs a package into an empty folder without a compiler on the PATH, and uses it: try-package.sh TARBALL
 set -euo pipefail
 tarball=$(realpath "$1")
 work=$(mktemp -d "${TMPDIR:-/tmp}/driftlock-package.XXXXXX")
@@ -8,7 +8,7 @@ trap '"$rm" -rf "$work"' EXIT
 tar -tzf "$tarball" >"$work/list"
 grep -q '^package/prebuilds/.*\.node$' "$work/list" || { echo "no prebuild in the package: run make prebuild first" >&2; exit 1; }
 
-# A PATH with Node and the shell's own needs alone.
+# The PATH has only Node.js and what npm needs.
 mkdir "$work/bin" "$work/app"
 for program in node npm sh env; do ln -s "$(command -v $program)" "$work/bin/$program"; done
 cd "$work/app"
