@@ -1,7 +1,7 @@
-/** Failures in a row after which a downstream is left alone for a while. */
+/** The failures in a row after which nothing is sent to a downstream for a while. */
 const threshold = 5;
 
-/** How one attempt ended, as to the downstream: it answered, it did not, or nothing can be said. */
+/** What an attempt shows about the downstream: it answered, it did not answer, or nothing is known. */
 export type Verdict = "alive" | "dead" | "unknown";
 
 /**
@@ -29,7 +29,7 @@ export class Circuit {
     return this.#failures >= threshold;
   }
 
-  /** Lets an attempt out, or not. One that went out is to be ended by what is returned. */
+  /** Permits an attempt, or returns undefined. The caller reports the end of a permitted attempt to the returned function. */
   enter(): ((verdict: Verdict) => void) | undefined {
     if (!this.open) return (verdict) => this.#end(verdict);
     if (this.#trial || this.#now() < this.#openUntil) return undefined;
@@ -41,7 +41,7 @@ export class Circuit {
     };
   }
 
-  /** It answers something, though maybe not what it failed to: the next attempt may go out at once. */
+  /** Permits the next attempt at once, because the downstream has answered another request. */
   wake(): void {
     this.#openUntil = 0;
   }

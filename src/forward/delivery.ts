@@ -9,7 +9,7 @@ import type { Outcome } from "./transport/transport.ts";
 
 export type Send = (signal: Signal, body: Buffer, abort: AbortSignal) => Promise<Outcome>;
 
-/** One request on its way to the downstream: its attempts and the waits between them. */
+/** Delivers one request: makes attempts and waits between them. */
 export class Delivery {
   readonly signal: Signal;
   readonly body: Buffer;
@@ -20,12 +20,12 @@ export class Delivery {
   readonly #start = performance.now();
   /** Aborted with the Drop that ends the request, also in the midst of an attempt. */
   readonly #stop = new AbortController();
-  /** Aborted with the Drop that ends the waiting; an attempt under way may still succeed. */
+  /** Aborted with the Drop that ends the waiting; an attempt in progress may still succeed. */
   readonly #stopWaiting = new AbortController();
   #attempts = 0;
   #last: Outcome | undefined;
 
-  /** @param onRest told when the request begins to wait because the downstream asked for it, and when that is over. */
+  /** @param onRest is called when the request begins to wait because the downstream asked for it, and when the wait ends. */
   constructor(
     signal: Signal,
     body: Buffer,
@@ -66,7 +66,7 @@ export class Delivery {
     }
   }
 
-  /** Makes no attempt any more; one that is under way may still succeed. */
+  /** Makes no more attempts; one in progress may still succeed. */
   halt(drop: Drop): void {
     this.#stopWaiting.abort(drop);
   }
@@ -117,7 +117,7 @@ export class Delivery {
     return performance.now() - this.#start;
   }
 
-  /** The sender keeps the request and comes again. */
+  /** The sender keeps the request and repeats it. */
   #unavailable(): Drop {
     const { retry } = this.#config;
     const seconds = (this.#elapsed() / 1e3).toFixed(1);

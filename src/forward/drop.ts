@@ -3,7 +3,7 @@ import type { ForwardConfig } from "../config/schema.ts";
 import { Code, ExportError, type Signal } from "../otlp/protocol.ts";
 import type { DropReason, ForwardHooks } from "./hooks.ts";
 
-/** A request that was not delivered, as its sender is told. */
+/** The error that the sender of an undelivered request receives. */
 export class Drop extends ExportError {
   readonly reason: DropReason;
 
@@ -28,10 +28,10 @@ export function shutDown({ retry }: ForwardConfig): Drop {
   return new Drop("shutdown", Code.UNAVAILABLE, message, retry.max_interval);
 }
 
-/** Counts drops, and logs them, though not each. */
+/** Counts all drops, and logs them at a limited rate. */
 export class Drops {
   readonly #hooks: ForwardHooks;
-  readonly #quiet = new RateLimitedLog();
+  readonly #limitedLog = new RateLimitedLog();
 
   constructor(hooks: ForwardHooks) {
     this.#hooks = hooks;
@@ -43,9 +43,9 @@ export class Drops {
     this.log(drop);
   }
 
-  /** @param kind of few: its reason, or what became of it. */
+  /** @param kind the reason of the drop or what became of it; the rate is limited for each kind. */
   log({ reason, code, message }: Drop, kind: string = reason): void {
-    this.#quiet.say(kind, (requests) =>
+    this.#limitedLog.say(kind, (requests) =>
       this.#hooks.log.warn({ reason, code, requests }, `forward: not delivered: ${message}`),
     );
   }

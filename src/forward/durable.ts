@@ -7,11 +7,11 @@ import { type Exporter, Forwarder, type ForwarderState, type Undelivered } from 
 import type { DurableHooks } from "./hooks.ts";
 import { DeadLetters } from "./queue/dead-letters.ts";
 import { bytesLeft } from "./queue/log.ts";
-import { Lane } from "./signal-queue.ts";
+import { SignalQueue } from "./signal-queue.ts";
 
 export const queueFolder = (dataDir: string) => join(dataDir, "queue");
 
-/** What an earlier process left in a queue's folder. */
+/** The bytes that an earlier process left in a queue's folder. */
 export async function pendingBytes(folder: string): Promise<number> {
   const bytes = await Promise.all(signals.map((signal) => bytesLeft(join(folder, signal))));
   return bytes.reduce((sum, one) => sum + one, 0);
@@ -25,7 +25,7 @@ export class DurableForwarder implements Exporter {
   readonly #config: ForwardConfig;
   readonly #hooks: DurableHooks;
   readonly #forwarder: Forwarder;
-  readonly #lanes: ReadonlyMap<Signal, Lane>;
+  readonly #queues: ReadonlyMap<Signal, SignalQueue>;
   readonly #drops: Drops;
   #closed: Promise<Undelivered> | undefined;
 
@@ -34,15 +34,15 @@ export class DurableForwarder implements Exporter {
     const forwarder = new Forwarder(config, hooks);
     const drops = new Drops(hooks);
     const letters = new DeadLetters(join(dataDir, "dead-letters"), config.queue.disk.max_dead_letter_size);
-    const lanes = new Map<Signal, Lane>();
+    const queues = new Map<Signal, SignalQueue>();
     try {
       for (const signal of signals) {
         const parts = { config, hooks, forwarder, letters, drops };
-        lanes.set(signal, await Lane.open(signal, queueFolder(dataDir), parts));
+        queues.set(signal, await SignalQueue.open(signal, queueFolder(dataDir), parts));
       }
-      return new DurableForwarder(config, hooks, forwarder, lanes, drops);
+      return new DurableForwarder(config, hooks, forwarder, queues, drops);
     } catch (error) {
-      await closeAll(forwarder, lanes, 0);
+      await closeAll(forwarder, queues, 0);
       throw new Error(`data_dir: cannot keep the queue there: ${(error as Error).message}`, { cause: error });
     }
   }
@@ -51,13 +51,13 @@ export class DurableForwarder implements Exporter {
     config: ForwardConfig,
     hooks: DurableHooks,
     forwarder: Forwarder,
-    lanes: ReadonlyMap<Signal, Lane>,
+    queues: ReadonlyMap<Signal, SignalQueue>,
     drops: Drops,
   ) {
     this.#config = config;
     this.#hooks = hooks;
     this.#forwarder = forwarder;
-    this.#lanes = lanes;
+    this.#queues = queues;
     this.#drops = drops;
     const bytes = this.#pending;
     if (bytes > 0) hooks.log.info({ bytes }, "forward.queue: resuming with the stored requests");
@@ -69,7 +69,7 @@ export class DurableForwarder implements Exporter {
       const parts = await divide(signal, body, this.#config.max_request_size);
       if (this.#closed) throw shutDown(this.#config);
       this.#checkSize(parts.reduce((sum, { length }) => sum + length, 0));
-      await this.#lanes.get(signal)!.keep(parts);
+      await this.#queues.get(signal)!.keep(parts);
     } catch (error) {
       if (error instanceof Drop) this.#drops.report(signal, body.length, error);
       throw error;
@@ -77,10 +77,10 @@ export class DurableForwarder implements Exporter {
   }
 
   state(): ForwarderState {
-    const refusals = [...this.#lanes.values()]
+    const refusals = [...this.#queues.values()]
       .map(({ refusal }) => refusal)
       .filter((text) => text !== undefined);
-    const [signal, fullest] = [...this.#lanes].reduce((most, one) =>
+    const [signal, fullest] = [...this.#queues].reduce((most, one) =>
       one[1].pending > most[1].pending ? one : most,
     );
     const { max_size } = this.#config.queue.disk;
@@ -91,14 +91,14 @@ export class DurableForwarder implements Exporter {
     return { ...this.#forwarder.state(), storedBytes: this.#pending, keeping };
   }
 
-  /** What is not delivered stays on disk: nothing is given up. */
+  /** Nothing is given up: what is not delivered stays on disk. */
   close(deadlineMs: number): Promise<Undelivered> {
     this.#closed ??= this.#close(deadlineMs);
     return this.#closed;
   }
 
   async #close(deadlineMs: number): Promise<Undelivered> {
-    await closeAll(this.#forwarder, this.#lanes, deadlineMs);
+    await closeAll(this.#forwarder, this.#queues, deadlineMs);
     const bytes = this.#pending;
     if (bytes > 0)
       this.#hooks.log.info({ bytes }, "forward.queue: the remaining requests are on disk for the next start");
@@ -106,7 +106,7 @@ export class DurableForwarder implements Exporter {
   }
 
   get #pending(): number {
-    return [...this.#lanes.values()].reduce((sum, { pending }) => sum + pending, 0);
+    return [...this.#queues.values()].reduce((sum, { pending }) => sum + pending, 0);
   }
 
   #checkSize(bytes: number): void {
@@ -123,11 +123,11 @@ export class DurableForwarder implements Exporter {
 
 async function closeAll(
   forwarder: Forwarder,
-  lanes: ReadonlyMap<Signal, Lane>,
+  queues: ReadonlyMap<Signal, SignalQueue>,
   deadlineMs: number,
 ): Promise<void> {
-  for (const lane of lanes.values()) lane.halt();
+  for (const queue of queues.values()) queue.halt();
   forwarder.halt();
   await forwarder.close(deadlineMs);
-  await Promise.all([...lanes.values()].map((lane) => lane.close()));
+  await Promise.all([...queues.values()].map((queue) => queue.close()));
 }

@@ -6,12 +6,12 @@ import { createTransport } from "./transport/create.ts";
 import type { Names } from "./transport/names.ts";
 import type { Outcome, Transport } from "./transport/transport.ts";
 
-interface Way {
-  endpoint: string;
+interface Endpoint {
+  url: string;
   transport: Transport;
-  /** A downstream may not take one signal, and take the others. */
+  /** Each signal has its own circuit, because a downstream may accept some signals and fail for another. */
   circuits: Readonly<Record<Signal, Circuit>>;
-  /** How the last attempt that it did not answer ended. */
+  /** How the last attempt that was not answered ended. */
   failure: string;
 }
 
@@ -21,17 +21,17 @@ export function endpoints({ endpoint, failover_endpoints }: ForwardConfig): stri
   return [endpoint, ...failover_endpoints];
 }
 
-/** The ways to the downstream: the first that answers takes a request, in the order of the configuration. */
+/** Sends each request to the first endpoint that answers, in the order of the configuration. */
 export class Failover implements Transport {
   readonly #log: BaseLogger;
-  readonly #ways: Way[];
+  readonly #endpoints: Endpoint[];
 
   constructor(config: ForwardConfig, log: BaseLogger, names: Names) {
     const { initial_interval, max_interval } = config.retry;
     this.#log = log;
-    this.#ways = endpoints(config).map((endpoint) => ({
-      endpoint,
-      transport: createTransport({ ...config, endpoint }, log, names),
+    this.#endpoints = endpoints(config).map((url) => ({
+      url,
+      transport: createTransport({ ...config, endpoint: url }, log, names),
       circuits: {
         logs: new Circuit(initial_interval, max_interval),
         traces: new Circuit(initial_interval, max_interval),
@@ -41,36 +41,36 @@ export class Failover implements Transport {
     }));
   }
 
-  /** One attempt; where an endpoint does not answer the next has what is left of the time. */
+  /** Makes one attempt. If an endpoint does not answer, the next one gets the time that is left. */
   async send(signal: Signal, body: Buffer, timeoutMs: number, abort: AbortSignal): Promise<Outcome> {
     const deadline = performance.now() + timeoutMs;
     let outcome: Outcome | undefined;
-    for (const way of this.#ways) {
+    for (const target of this.#endpoints) {
       const left = Math.ceil(deadline - performance.now());
       if (outcome && left <= 0) break;
-      const circuit = way.circuits[signal];
+      const circuit = target.circuits[signal];
       const end = circuit.enter();
       if (!end) continue;
       try {
-        outcome = await way.transport.send(signal, body, left, abort);
-        this.#note(signal, way, outcome, end, abort);
+        outcome = await target.transport.send(signal, body, left, abort);
+        this.#note(signal, target, outcome, end, abort);
       } catch (error) {
         end("unknown");
         throw error;
       }
-      if (abort.aborted || verdict(outcome) === "alive") return this.#name(way, outcome);
-      outcome = this.#name(way, outcome);
+      if (abort.aborted || verdict(outcome) === "alive") return this.#name(target, outcome);
+      outcome = this.#name(target, outcome);
     }
     return outcome ?? this.#resting();
   }
 
-  /** Asks all of them at once with an empty request, whatever their circuits: the best that comes of it. */
+  /** Sends an empty request to all endpoints at once, even if their circuits are open, and resolves to the best outcome. */
   async probe(signal: Signal, timeoutMs: number, abort: AbortSignal): Promise<Outcome> {
     const outcomes = await Promise.all(
-      this.#ways.map(async (way) => {
-        const outcome = await way.transport.send(signal, nothing, timeoutMs, abort);
-        if (verdict(outcome) === "alive") for (const name of signals) way.circuits[name].wake();
-        return this.#name(way, outcome);
+      this.#endpoints.map(async (target) => {
+        const outcome = await target.transport.send(signal, nothing, timeoutMs, abort);
+        if (verdict(outcome) === "alive") for (const name of signals) target.circuits[name].wake();
+        return this.#name(target, outcome);
       }),
     );
     return (
@@ -81,21 +81,21 @@ export class Failover implements Transport {
   }
 
   close(): void {
-    for (const { transport } of this.#ways) transport.close();
+    for (const { transport } of this.#endpoints) transport.close();
   }
 
   #note(
     signal: Signal,
-    way: Way,
+    target: Endpoint,
     outcome: Outcome,
     end: (verdict: Verdict) => void,
     abort: AbortSignal,
   ): void {
-    const { endpoint } = way;
-    const circuit = way.circuits[signal];
+    const { url: endpoint } = target;
+    const circuit = target.circuits[signal];
     const before = circuit.open;
     const said = abort.aborted ? "unknown" : verdict(outcome);
-    if (said === "dead") way.failure = outcome.message;
+    if (said === "dead") target.failure = outcome.message;
     end(said);
     if (circuit.open === before) return;
     if (before) this.#log.info({ endpoint, signal }, "forward: the endpoint responds again");
@@ -106,20 +106,20 @@ export class Failover implements Transport {
       );
   }
 
-  /** Where there are several, an outcome says whose it is. */
-  #name({ endpoint }: Way, outcome: Outcome): Outcome {
-    if (this.#ways.length === 1 || !outcome.message) return outcome;
-    return { ...outcome, message: `${endpoint}: ${outcome.message}` };
+  /** Names the endpoint in the outcome's message if there are several. */
+  #name({ url }: Endpoint, outcome: Outcome): Outcome {
+    if (this.#endpoints.length === 1 || !outcome.message) return outcome;
+    return { ...outcome, message: `${url}: ${outcome.message}` };
   }
 
   #resting(): Outcome {
-    const way = this.#ways[0]!;
-    const message = `UNAVAILABLE: left alone for a moment after failures; the last: ${way.failure}`;
-    return this.#name(way, { code: Code.UNAVAILABLE, message });
+    const target = this.#endpoints[0]!;
+    const message = `UNAVAILABLE: the endpoint is skipped for a moment after failures; the last: ${target.failure}`;
+    return this.#name(target, { code: Code.UNAVAILABLE, message });
   }
 }
 
-/** One that asks to wait is alive; of one that does not look at a request nothing is known. */
+/** An endpoint that asks to wait is alive. If it has not looked at the request, nothing is known about it. */
 function verdict({ code, retryAfterMs, unprocessed }: Outcome): Verdict {
   if (unprocessed) return "unknown";
   const silent = code === Code.UNAVAILABLE || code === Code.DEADLINE_EXCEEDED;

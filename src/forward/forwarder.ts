@@ -13,18 +13,18 @@ import { Slots } from "./slots.ts";
 import { type Names, systemNames } from "./transport/names.ts";
 import type { Outcome } from "./transport/transport.ts";
 
-/** Takes requests for the downstream. */
+/** Accepts requests for the downstream. */
 export interface Exporter {
   /**
-   * Resolves once the request is delivered or, with `queue.storage: disk`, kept; to the downstream's partial success if there
-   * is one and it is known. `body` is an Export*ServiceRequest as protobuf; `abort` says that its sender has gone.
+   * Resolves once the request is delivered or, with `queue.storage: disk`, kept: to the downstream's partial success, if one
+   * is known. `body` is an Export*ServiceRequest as protobuf; `abort` says that its sender has gone.
    * @throws {ExportError} the downstream's own refusal, or UNAVAILABLE with `retryAfterMs` where it may be tried again.
    */
   export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined>;
   state(): ForwarderState;
   /**
-   * Takes no more requests and waits for those that it holds in memory; after `deadlineMs` gives up the rest.
-   * Resolves to what it held and did not deliver; the senders of that have been told.
+   * Accepts no more requests, waits for those in memory, and gives up the rest after `deadlineMs`. Resolves to what was not
+   * delivered; the senders of that have received an error.
    */
   close(deadlineMs: number): Promise<Undelivered>;
 }
@@ -32,11 +32,11 @@ export interface Exporter {
 export interface ForwarderState {
   /** Requests that are being sent. */
   inflight: number;
-  /** Requests that wait for their turn or for their next attempt. */
+  /** Requests that wait for their turn or for another attempt. */
   queued: number;
-  /** Of all of those, before compression; `queue.max_size` bounds it. */
+  /** The bytes of all these requests before compression, at most `queue.max_size`. */
   queuedBytes: number;
-  /** On disk and not delivered, those of above included; 0 with `queue.storage: memory`. */
+  /** The undelivered bytes on disk, including those above; 0 with `queue.storage: memory`. */
   storedBytes: number;
   /** Whether requests are kept on disk now, and why not. Undefined with `queue.storage: memory`. */
   keeping: { kept: boolean; reason: string } | undefined;
@@ -93,7 +93,7 @@ export class Forwarder implements Exporter {
   readonly #health: Health;
   readonly #drops: Drops;
   readonly #deliveries = new Set<Delivery>();
-  readonly #quiet = new RateLimitedLog();
+  readonly #limitedLog = new RateLimitedLog();
   /** Requests that are held, and the bytes of their parts. */
   #held = 0;
   #bytes = 0;
@@ -129,7 +129,7 @@ export class Forwarder implements Exporter {
   /**
    * Delivers a request for a caller that keeps what is not delivered and bounds what it hands over: a failure is not counted
    * as a drop. The parts that the downstream refused are the caller's to count or to keep.
-   * @param onRest told when the request begins to wait because the downstream asked for it, and when that is over.
+   * @param onRest is called when the request begins to wait because the downstream asked for it, and when the wait ends.
    * @throws {Drop} if the downstream has taken nothing, or if a part can be sent again.
    */
   async deliver(
@@ -182,7 +182,7 @@ export class Forwarder implements Exporter {
     return this.#health.ask();
   }
 
-  /** Makes no more attempts; those under way may still succeed. For a caller that keeps what is not delivered. */
+  /** Makes no more attempts; those in progress may still succeed. For a caller that keeps what is not delivered. */
   halt(): void {
     this.#halted = true;
     for (const delivery of this.#deliveries) delivery.halt(this.#shutDown());
@@ -303,7 +303,7 @@ export class Forwarder implements Exporter {
 
   #tellOversize(signal: Signal, bytes: number): void {
     this.#hooks.onOversize({ signal, bytes });
-    this.#quiet.say("oversize", (requests) =>
+    this.#limitedLog.say("oversize", (requests) =>
       this.#hooks.log.warn(
         { signal, bytes, requests },
         "forward: a request is larger than forward.max_request_size and cannot be divided; the downstream may reject it. Let the sender make smaller records, or raise both limits",

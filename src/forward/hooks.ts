@@ -22,13 +22,13 @@ export const dropReasons = [
 ] as const;
 export type DropReason = (typeof dropReasons)[number];
 
-/** What a forwarder tells whoever watches it. Sizes are bytes of the request before compression. */
+/** What a forwarder reports to its observer. Sizes are bytes of the request before compression. */
 export interface ForwardHooks {
   log: BaseLogger;
-  /** An attempt ended; a request may take several. `seconds` from its start to its answer. */
+  /** An attempt ended, `seconds` after its start. A request may need several. */
   onAttempt(attempt: { signal: Signal; code: Code; seconds: number; bytes: number }): void;
   /**
-   * The downstream took a request, but for `rejected` records. `seconds` since it came, or left the disk, waiting included.
+   * The downstream accepted a request except for `rejected` records, `seconds` after the request arrived or left the disk.
    */
   onDelivered(delivery: { signal: Signal; seconds: number; bytes: number; rejected: number }): void;
   /** A request is sent that is larger than `max_request_size`, since it cannot be divided. */
@@ -39,9 +39,9 @@ export interface ForwardHooks {
   onDrop(drop: { signal: Signal; reason: DropReason; code: Code; bytes: number }): void;
 }
 
-/** What a forwarder with a queue on disk tells as well. */
+/** What a forwarder with a queue on disk reports in addition. */
 export interface DurableHooks extends ForwardHooks {
-  /** The downstream refused a request that was on disk; `kept` in the dead letters, or lost where those are full. */
+  /** The downstream refused a request that was on disk. It is `kept` in the dead letters, or lost if those are full. */
   onDeadLetter(letter: { signal: Signal; code: Code; bytes: number; kept: boolean }): void;
   /** Bytes of the queue on disk held no whole request. */
   onDamage(damage: { bytes: number }): void;

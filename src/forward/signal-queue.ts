@@ -12,20 +12,20 @@ import type { DeadLetters } from "./queue/dead-letters.ts";
 import { type Entry, LogFull, SegmentLog } from "./queue/log.ts";
 import { Displaced } from "./queue/writer.ts";
 
-/** Whatever wait the downstream asks for: it may have asked in error, and others may want to be tried. */
+/** The longest pause that the downstream can ask for: it may ask in error, and other requests may succeed sooner. */
 const maxPauseMs = 60_000;
 
-/** Whether a device that failed works again is seen by the next request alone: for so long its failure stands. */
+/** How long a failure of the device is reported. Only the next request shows whether the device works again. */
 const failureStandsMs = 10_000;
 
-/** Requests that wait because the downstream asked for it, beside which others are taken from the queue. */
+/** The most requests that may wait because the downstream asked for it while others are taken from the queue. */
 const maxResting = 1_000;
 
-/** Requests that were refused for good while the device did not take them as dead letters. */
-const maxUnburied = 1_000;
+/** The most refused requests that may wait for the device to accept them as dead letters. */
+const maxAwaitingDeadLetter = 1_000;
 
-/** What the lanes share. */
-export interface LaneParts {
+/** What the queues of all signals share. */
+export interface SignalQueueParts {
   config: ForwardConfig;
   hooks: DurableHooks;
   forwarder: Forwarder;
@@ -34,34 +34,34 @@ export interface LaneParts {
 }
 
 /**
- * One signal's requests on disk, and their delivery in order. A signal that the downstream does not take for the moment holds
- * up no other.
+ * The requests of one signal on disk, delivered in order. A signal that the downstream does not accept for the moment holds
+ * up no other signal.
  *
- * At most `queue.concurrency` are taken from the queue at once, so that with 1 the order is strict; with more, those that wait
- * because the downstream asked for it do not count. One that the downstream
- * refuses for good becomes a dead letter, unless it refuses an empty one as well: that is no request's fault, nor are refused
- * credentials, and what they hold up stays in the queue. One that it does not take within `retry.max_elapsed_time`, though it
- * takes others, goes to the queue's end.
+ * At most `queue.concurrency` requests are taken from the queue at once, so that a concurrency of 1 keeps the order strictly.
+ * With a higher concurrency, requests that wait because the downstream asked for it do not count. A request that the
+ * downstream refuses for good becomes a dead letter, unless the downstream refuses an empty request as well: then the request
+ * is not at fault, and it stays in the queue. Refused credentials are treated likewise. A request that is not accepted within
+ * `retry.max_elapsed_time` goes to the end of the queue if the downstream accepts others.
  */
-export class Lane {
+export class SignalQueue {
   readonly #signal: Signal;
-  readonly #parts: LaneParts;
+  readonly #parts: SignalQueueParts;
   readonly #log: SegmentLog;
   readonly #closing = new AbortController();
   readonly #draining: Promise<void>;
-  /** Taken from the log, and not done with. */
+  /** The entries that have been taken from the log and are not finished. */
   readonly #carried = new Set<Promise<void>>();
   #carriedBytes = 0;
   #resting = 0;
-  #unburied = 0;
+  #awaitingDeadLetter = 0;
   #onRoom: (() => void) | undefined;
-  #burials: Promise<void> = Promise.resolve();
+  #deadLettering: Promise<void> = Promise.resolve();
   #delivered = 0;
   /** The last request that could not be kept. */
   #refused: { bytes: number; drop: Drop; at: number } | undefined;
 
-  /** @param folder of all lanes. @throws {Error} where it cannot be used. */
-  static async open(signal: Signal, folder: string, parts: LaneParts): Promise<Lane> {
+  /** @param folder of all queues. @throws {Error} where it cannot be used. */
+  static async open(signal: Signal, folder: string, parts: SignalQueueParts): Promise<SignalQueue> {
     const { hooks } = parts;
     const { disk } = parts.config.queue;
     const options = {
@@ -70,7 +70,7 @@ export class Lane {
       maxSize: disk.max_size,
       maxWaiting: share(parts.config),
     };
-    const quiet = new RateLimitedLog();
+    const limitedLog = new RateLimitedLog();
     const log = await SegmentLog.open(join(folder, signal), options, {
       onDamage(bytes, path) {
         hooks.onDamage({ bytes });
@@ -78,25 +78,27 @@ export class Lane {
       },
       onError(err) {
         const { code } = err as NodeJS.ErrnoException;
-        quiet.say(String(code), (times) => hooks.log.error({ err, times }, "forward.queue: the disk failed"));
+        limitedLog.say(String(code), (times) =>
+          hooks.log.error({ err, times }, "forward.queue: the disk failed"),
+        );
       },
     });
-    return new Lane(signal, parts, log);
+    return new SignalQueue(signal, parts, log);
   }
 
-  private constructor(signal: Signal, parts: LaneParts, log: SegmentLog) {
+  private constructor(signal: Signal, parts: SignalQueueParts, log: SegmentLog) {
     this.#signal = signal;
     this.#parts = parts;
     this.#log = log;
     this.#draining = this.#drain();
   }
 
-  /** Bytes on disk that are not done with. */
+  /** The bytes on disk that are not finished. */
   get pending(): number {
     return this.#log.pending;
   }
 
-  /** Why requests are not kept now; undefined where they are, as far as it is known. */
+  /** Why requests are not kept now; undefined if they are, as far as is known. */
   get refusal(): string | undefined {
     if (this.#refused === undefined) return undefined;
     const { bytes, drop, at } = this.#refused;
@@ -171,8 +173,8 @@ export class Lane {
   #hasRoom(bytes: number): boolean {
     const { concurrency } = this.#parts.config.queue;
     const resting = concurrency === 1 ? 0 : Math.min(this.#resting, maxResting);
-    const delivering = this.#carried.size - this.#unburied - resting;
-    if (delivering >= concurrency || this.#unburied >= maxUnburied) return false;
+    const delivering = this.#carried.size - this.#awaitingDeadLetter - resting;
+    if (delivering >= concurrency || this.#awaitingDeadLetter >= maxAwaitingDeadLetter) return false;
     return this.#carriedBytes === 0 || this.#carriedBytes + bytes <= share(this.#parts.config);
   }
 
@@ -182,11 +184,11 @@ export class Lane {
     if (refused?.length === 0) this.#log.done(entry);
     else if (refused !== undefined) {
       // Other entries are delivered meanwhile.
-      this.#unburied++;
+      this.#awaitingDeadLetter++;
       this.#onRoom?.();
-      this.#burials = this.#burials.then(() => this.#bury(entry, refused));
-      await this.#burials;
-      this.#unburied--;
+      this.#deadLettering = this.#deadLettering.then(() => this.#deadLetter(entry, refused));
+      await this.#deadLettering;
+      this.#awaitingDeadLetter--;
     }
     this.#carriedBytes -= entry.body.length;
   }
@@ -236,13 +238,13 @@ export class Lane {
   }
 
   /** Makes dead letters of the refused parts of an entry, which stays in the log until the device has taken all of them. */
-  async #bury(entry: Entry, refused: readonly RefusedPart[]): Promise<void> {
-    for (const part of refused) if (!(await this.#buryPart(part))) return;
+  async #deadLetter(entry: Entry, refused: readonly RefusedPart[]): Promise<void> {
+    for (const part of refused) if (!(await this.#deadLetterPart(part))) return;
     this.#log.done(entry);
   }
 
   /** Resolves to false if the close comes first. */
-  async #buryPart({ body, refusal }: RefusedPart): Promise<boolean> {
+  async #deadLetterPart({ body, refusal }: RefusedPart): Promise<boolean> {
     const { config, hooks, letters, drops } = this.#parts;
     const closing = this.#closing.signal;
     const path = letters.path(this.#signal);
@@ -268,7 +270,7 @@ export class Lane {
   }
 }
 
-/** Of `queue.max_size`, what one signal may hold in memory; one request always. */
+/** The part of `queue.max_size` that one signal may hold in memory. One request is always allowed. */
 function share({ queue }: ForwardConfig): number {
   return Math.floor(queue.max_size / signals.length);
 }

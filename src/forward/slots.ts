@@ -1,19 +1,19 @@
-/** What the latest answer adds to the share of refusals. */
+/** The weight of the latest answer in the share of refusals. */
 const weight = 1 / 16;
-/** The share from which on the downstream takes nothing, as far as can be told: that of 36 refusals in a row. */
+/** The share from which on the downstream seems to accept nothing. 36 refusals in a row reach it. */
 const hopeless = 0.9;
 
 /**
- * Lets so many in at once, in the order in which they came. How many that is follows what the downstream takes: a refusal halves
- * it and successes raise it by one a round, as TCP does, so that rare refusals cost little.
+ * Limits how many callers proceed at once, in the order of their arrival. The limit follows what the downstream accepts: a
+ * refusal halves it, and successes raise it by one per round, as in TCP, so that rare refusals cost little.
  */
 export class Slots {
   readonly #size: number;
   #limit: number;
   #busy = 0;
-  /** Of refusals among the latest answers. */
+  /** The share of refusals among the latest answers. */
   #share = 0;
-  /** In order of coming; a set, so that one who gives up leaves at no cost to the rest. */
+  /** The waiting callers in the order of their arrival. It is a set so that giving up costs the others nothing. */
   readonly #waiting = new Set<() => void>();
   #resumeAt = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -46,13 +46,13 @@ export class Slots {
     this.#admit();
   }
 
-  /** The downstream has taken a request. */
+  /** The downstream has accepted a request. */
   taken(): void {
     this.#share -= this.#share * weight;
     this.#limit = Math.min(this.#size, this.#limit + 1 / this.#limit);
   }
 
-  /** The downstream has asked to wait. Nobody is let in for so long if it takes nothing; a longer pause under way stands. */
+  /** The downstream has asked to wait. If it accepts nothing, nobody proceeds for that time; a longer current pause remains. */
   throttled(milliseconds: number): void {
     this.#share += (1 - this.#share) * weight;
     this.#limit = Math.max(1, this.#limit / 2);

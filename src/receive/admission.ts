@@ -6,8 +6,8 @@ import { Arrivals, BodyCut, retryAfterMs } from "./arrivals.ts";
 import type { CutReason } from "./hooks.ts";
 
 /**
- * Requests in work and the bytes they hold, both protocols together. What is over is refused at once, nothing waits; a
- * request whose body has stalled gives way to it.
+ * Limits the requests in progress and the bytes that they hold, of both protocols together. What exceeds a limit is refused at
+ * once and never waits, unless a request whose body has stalled makes room for it.
  */
 export class Admission {
   readonly #requests: Shares;
@@ -48,7 +48,7 @@ export class Admission {
     return new Permit(this, owner);
   }
 
-  /** Once per second: cuts the bodies that come too slowly. */
+  /** Called once per second. Aborts requests whose bodies arrive too slowly. */
   tick(): void {
     for (const permit of this.#arrivals.tick()) this.#cut(permit, "slow");
   }
@@ -136,7 +136,7 @@ export class Admission {
     this.#bytes.take(permit.owner, bytes);
   }
 
-  /** A request that is alone may have all there is. */
+  /** A request that is alone may use all of the limit. */
   #headroom(owner: Owner, held: number): number {
     const { used, limit } = this.#bytes;
     return used === held ? limit : held + this.#bytes.room(owner);
@@ -168,7 +168,7 @@ function givenUp(): ExportError {
   return new ExportError(Code.CANCELLED, "the request was given up");
 }
 
-/** One request's place: it holds a number of bytes until it is released. */
+/** The place of one request, which holds a number of bytes until it is released. */
 export class Permit {
   readonly #admission: Admission;
   #owner: Owner;
@@ -188,13 +188,13 @@ export class Permit {
     return this.#held;
   }
 
-  /** The most that `hold` would grant now. */
+  /** The most bytes that `hold` would grant now. */
   get headroom(): number {
     return this.#admission.headroom(this);
   }
 
   /**
-   * What it holds counts against the tenant from now on.
+   * Counts what the permit holds against the tenant from now on.
    * @throws {ExportError} UNAVAILABLE when the tenant has its share already.
    */
   assign(tenant: string): void {
@@ -222,7 +222,7 @@ export class Permit {
   }
 
   /**
-   * Holds `bytes` in all from now on, more or fewer than before.
+   * Changes the total of bytes that are held.
    * @throws {ExportError} UNAVAILABLE when there is no room now, RESOURCE_EXHAUSTED when there never is.
    */
   hold(bytes: number): void {

@@ -1,14 +1,14 @@
 import { Code, ExportError } from "../otlp/protocol.ts";
 import type { CutReason } from "./hooks.ts";
 
-/** After which a refused sender may try again: long enough to spare us, short enough for its own queue. */
+/** The time after which a refused sender may try again: long enough to reduce the load, short enough for the sender's queue. */
 export const retryAfterMs = 1_000;
 
-/** Bytes per second that a body has to bring on average, and for how many seconds it may fall behind that. */
+/** The bytes per second at which a body must arrive on average, and the seconds that it may be behind. */
 const minRate = 1_024;
 const patience = 10;
 
-/** A body that is this many seconds behind gives way to a request for which there would be no room. */
+/** A body that is this many seconds behind makes room for another request if there is none. */
 const stalledAfter = 2;
 
 /** Ends a request whose body does not arrive as it should. */
@@ -30,11 +30,11 @@ interface Arrival {
   readonly cut: (error: ExportError) => void;
   /** Bytes since the last tick. */
   bytes: number;
-  /** Seconds for which nothing has to arrive. */
+  /** The seconds during which nothing has to arrive. */
   credit: number;
 }
 
-/** The bodies that are on their way, and how fast they come. */
+/** The bodies that are arriving, and how fast they arrive. */
 export class Arrivals<Permit> {
   readonly #arrivals = new Map<Permit, Arrival>();
 

@@ -6,7 +6,7 @@ import { encodings } from "./decompress.ts";
 
 const acceptEncoding = { "grpc-accept-encoding": ["identity", ...encodings].join(",") };
 
-/** Answers calls, and sees to it that the answers leave. */
+/** Answers calls, and makes sure that the answers leave. */
 export class GrpcAnswers {
   readonly #timeout: number;
   readonly #onUnread: (stream: ServerHttp2Stream) => void;
@@ -58,7 +58,7 @@ export class GrpcAnswers {
     this.expectTaken(stream);
   }
 
-  /** The answer is under way. A peer that opens no window for it, or does not read at all, would hold it for ever. */
+  /** Limits the time for an answer to leave. A peer that opens no window, or does not read at all, would hold it forever. */
   expectTaken(stream: ServerHttp2Stream): void {
     const late = setTimeout(() => {
       this.#onUnread(stream);

@@ -3,7 +3,7 @@ import type { Code, Signal } from "../otlp/protocol.ts";
 
 export type Transport = "grpc" | "http";
 
-/** Why a request was ended while its body was on its way: it came too slowly, or it gave way to another. */
+/** Why a request was aborted while its body arrived: it arrived too slowly, or it made room for another. */
 export const cutReasons = ["slow", "stalled"] as const;
 export type CutReason = (typeof cutReasons)[number];
 
@@ -27,11 +27,11 @@ export interface RequestEvent {
   seconds: number;
 }
 
-/** What the receivers tell the rest of the process. Called on the event loop for each request: be brief, never throw. */
+/** What the receivers report to the rest of the process, on the event loop. Implementations are brief and never throw. */
 export interface ReceiveHooks {
   log: Logger;
   onRequest(event: RequestEvent): void;
-  /** A request was ended while its body was on its way. */
+  /** A request was aborted while its body arrived. */
   onRequestCut(reason: CutReason): void;
   /** A connection for which there is no room within `limits.max_connections` was closed unread. */
   onConnectionRefused(transport: Transport): void;

@@ -36,7 +36,7 @@ function check(length: number, maxSize: number): void {
   throw new TooLarge(text);
 }
 
-/** A chunk's handler may throw: what comes after is discarded. */
+/** Calls `handle` for each chunk. If it throws, the rest is discarded. */
 function forEachChunk(
   request: IncomingMessage,
   permit: Permit,

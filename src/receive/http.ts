@@ -136,11 +136,11 @@ export async function startHttp(
   };
 }
 
-/** The answer is under way. A peer that does not read it would hold it, and the connection, for ever. */
+/** Limits the time for an answer to leave. A peer that does not read would hold it, and the connection, forever. */
 function expectTaken(response: ServerResponse, timeout: number, onUnread: () => void): void {
   if (response.closed) return;
   const late = setTimeout(() => {
-    // It waits for the answers to earlier requests of its connection.
+    // The answer still waits for the answers to earlier requests on its connection.
     if (response.socket === null) {
       late.refresh();
       return;
@@ -229,7 +229,7 @@ class Exchange {
     this.#request.resume();
   }
 
-  /** The request has not arrived in time. */
+  /** Refuses a request that has not arrived in time. */
   timeOut(): void {
     if (this.#response.headersSent) {
       this.#request.socket.destroy();

@@ -19,13 +19,13 @@ export type { Authenticate, Call, Received, Sender } from "./intake.ts";
 export { TooLarge } from "./too-large.ts";
 
 export interface Receivers {
-  /** host:port as bound; undefined where the configuration disables it. */
+  /** host:port as bound; undefined if the configuration disables the receiver. */
   readonly addresses: { readonly grpc: string | undefined; readonly http: string | undefined };
-  /** Takes a call that came by another way as these take theirs, within the same limits. @throws {ExportError} */
+  /** Processes a call that another listener has received, within the same limits. @throws {ExportError} */
   take(call: Call): Promise<PartialSuccess | undefined>;
   /** Requests in work, and the bytes that they hold. */
   inWork(): { requests: number; bytes: number };
-  /** What the gRPC health service tells, where it is on; at first, that it serves. */
+  /** Sets what the gRPC health service reports, if it is enabled. At first it reports SERVING. */
   setServing(serving: boolean): void;
   /**
    * Takes no more connections or requests, lets those in flight be answered, and after `deadlineMs` cuts what is left.

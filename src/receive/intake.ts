@@ -10,7 +10,7 @@ export interface Received {
   wireBytes: number;
 }
 
-/** What is known of whoever sends, before its body is read. */
+/** What is known about a sender before its body is read. */
 export interface Sender {
   header(name: string): string | string[] | undefined;
   /** IP address of the connection's other end. */
@@ -19,7 +19,7 @@ export interface Sender {
 
 /**
  * Finds the tenant that a request belongs to.
- * @throws {ExportError} where the sender is unknown, may not send, or is beyond its limits.
+ * @throws {ExportError} if the sender is unknown, may not send, or exceeds its limits.
  */
 export type Authenticate = (sender: Sender) => Promise<string>;
 
@@ -27,7 +27,7 @@ export type Authenticate = (sender: Sender) => Promise<string>;
 export interface Call extends Sender {
   signal: Signal;
   transport: Transport;
-  /** Set where the sender is authenticated already. */
+  /** Set if the sender has already been authenticated. */
   tenant?: string;
   /** Aborted with the ExportError to report when the sender is gone or its deadline has passed. */
   abort: AbortSignal;
@@ -41,7 +41,7 @@ export interface Call extends Sender {
 /** By then another process may have taken over. */
 const shutdownRetryMs = 1_000;
 
-/** The way of every request, whatever the protocol: admission, tenant, body, consumer. */
+/** Processes every request, whatever its protocol: admission, tenant, body, consumer. */
 export class Intake {
   readonly admission: Admission;
   readonly #authenticate: Authenticate;
@@ -56,7 +56,7 @@ export class Intake {
     this.#hooks = hooks;
   }
 
-  /** Takes no more calls; resolves when those in work are answered. */
+  /** Accepts no more calls. Resolves when those in progress have been answered. */
   close(): Promise<void> {
     this.#closing = true;
     return this.admission.idle();
@@ -110,7 +110,7 @@ export class Intake {
   }
 }
 
-/** Errors that nobody meant for the sender are logged, and told to it as no more than that. */
+/** Logs errors that are not meant for the sender. The sender receives only that an internal error occurred. */
 function asExportError(error: unknown, log: Logger): ExportError {
   if (error instanceof ExportError) return error;
   log.error({ err: error }, "an export request failed unexpectedly");

@@ -7,9 +7,9 @@ import type { ReceiveHooks, Transport } from "./hooks.ts";
 export interface Endpoint {
   /** host:port, with the port that was bound. */
   address: string;
-  /** Takes no more connections or requests; resolves when those in flight are answered. */
+  /** Accepts no more connections or requests. Resolves when those in progress have been answered. */
   close(): Promise<void>;
-  /** Cuts what is still open. */
+  /** Closes all connections at once. */
   destroy(): void;
 }
 

@@ -1,25 +1,25 @@
 import type { Code, PartialSuccess, Signal } from "../../otlp/protocol.ts";
 
-/** How one attempt to send ended. */
+/** How an attempt to send ended. */
 export interface Outcome {
   code: Code;
   /** For people: what the downstream or the network said, and what to do about it. Empty on OK. */
   message: string;
-  /** The downstream asks to wait so long before the next attempt. */
+  /** The time that the downstream asks to wait before the next attempt. */
   retryAfterMs?: number | undefined;
   partialSuccess?: PartialSuccess | undefined;
-  /** The downstream has not looked at the request, and says so: that is no failure, and it may be sent again at once. */
+  /** The downstream reports that it has not looked at the request. This is not a failure, and the request may be sent again at once. */
   unprocessed?: boolean;
 }
 
-/** A way to the downstream. */
+/** Sends requests to one endpoint. */
 export interface Transport {
   /**
    * One attempt. `body` is an Export*ServiceRequest, left as it is. What the network does is an outcome, the attempt's
    * timeout DEADLINE_EXCEEDED and `abort` CANCELLED; rejects on faults of this process alone.
    */
   send(signal: Signal, body: Buffer, timeoutMs: number, abort: AbortSignal): Promise<Outcome>;
-  /** Ends the connections. Attempts under way are to be aborted first. */
+  /** Closes the connections. The caller aborts the attempts in progress first. */
   close(): void;
 }
 
