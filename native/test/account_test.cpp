@@ -97,7 +97,7 @@ Held hold(otlp::Signal signal, int streams, int records) {
 }
 
 /// Two sizes of an engine, so that what it holds whatever its streams cancels out.
-void accounts_for_what_is_allocated() {
+TEST(accounts_for_what_is_allocated) {
   for (const otlp::Signal signal : {otlp::Signal::Logs, otlp::Signal::Traces, otlp::Signal::Metrics}) {
     for (const int records : {50, 100, 150, 250, 600}) {
       const Held few = hold(signal, 80, records);
@@ -113,8 +113,3 @@ void accounts_for_what_is_allocated() {
 }
 
 }  // namespace
-
-int main() {
-  accounts_for_what_is_allocated();
-  return report();
-}

@@ -27,7 +27,7 @@ struct Source {
   double normal() { return std::sqrt(2 * exponential()) * std::cos(6.283185307179586 * uniform()); }
 };
 
-void mathematics_is_right() {
+TEST(mathematics_is_right) {
   for (double x = 1e-300; x < 1e300; x *= 3.7) {
     CHECK(std::fabs(portable_log(x) - std::log(x)) <= 4e-16 * std::max(1.0, std::fabs(std::log(x))));
     CHECK(std::fabs(portable_log2(x) - std::log2(x)) <= 1e-15 * std::max(1.0, std::fabs(std::log2(x))));
@@ -39,7 +39,7 @@ void mathematics_is_right() {
   CHECK(portable_exp(-1000) == 0 && std::isinf(portable_exp(1000)));
 }
 
-void small_samples_by_hand() {
+TEST(small_samples_by_hand) {
   Calibration past(1);
   CHECK(past.p_value(5) == 1);
   past.learn(std::numeric_limits<double>::quiet_NaN());
@@ -68,7 +68,7 @@ double limit_by_bisection(const Calibration& past, double p) {
   return at(reached);
 }
 
-void limits_are_exact() {
+TEST(limits_are_exact) {
   Source source{11};
   for (const double scale : {1e-20, 1.0, 1e9}) {
     Calibration past(1);
@@ -88,7 +88,7 @@ void limits_are_exact() {
 }
 
 /// Under exchangeable scores a p-value is at most alpha with probability alpha, about.
-void p_values_are_uniform() {
+TEST(p_values_are_uniform) {
   for (const std::string kind : {"normal", "heavy", "ties"}) {
     Calibration past(1);
     Source source{kind.size()};
@@ -118,7 +118,7 @@ void p_values_are_uniform() {
   }
 }
 
-void p_values_fall_with_the_score() {
+TEST(p_values_fall_with_the_score) {
   Source source{9};
   for (const int n : {3, 20, 70, 300, 5000, 70000}) {
     Calibration past(0.5);
@@ -132,7 +132,7 @@ void p_values_fall_with_the_score() {
   }
 }
 
-void tail_is_sane() {
+TEST(tail_is_sane) {
   // Exponential scores: the tail beyond 2,000 of them should be within a few factors, and never claim much too much.
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Source source{seed};
@@ -151,7 +151,7 @@ void tail_is_sane() {
   CHECK(std::isinf(silent.limit(1e-9)));
 }
 
-void anomalies_do_not_hide_the_next() {
+TEST(anomalies_do_not_hide_the_next) {
   Source source{4};
   Calibration past(1);
   for (int i = 0; i < 20000; ++i) past.learn(source.normal());
@@ -173,7 +173,7 @@ void anomalies_do_not_hide_the_next() {
   CHECK(young.p_value(5) > young.p_value(5.1));
 }
 
-void a_young_stream_says_little_of_an_old_one() {
+TEST(a_young_stream_says_little_of_an_old_one) {
   // Much is seen for the first time among the first scores; they are left out while the rest of them still counts.
   const auto after = [](int from) {
     Calibration past(1);
@@ -184,7 +184,7 @@ void a_young_stream_says_little_of_an_old_one() {
   CHECK(after(70) > 1e-3);
 }
 
-void combined_values() {
+TEST(combined_values) {
   CHECK(combine_p_values({}) == 1);
   CHECK_NEAR(combine_p_values(std::vector{0.01, 0.01, 0.01}), 0.01, 1e-12);
   CHECK_NEAR(combine_p_values(std::vector{0.001, 1.0}), 2 / 1001.0, 1e-12);
@@ -228,13 +228,13 @@ double alarms(const std::string& kind, double per_day, double per_second, double
   return static_cast<double>(budget.raised());
 }
 
-void budget_is_kept() {
+TEST(budget_is_kept) {
   for (const std::string kind : {"normal", "heavy", "ties", "ar1", "trend", "rising"})
     for (const double per_day : {1.0, 10.0, 100.0}) CHECK(alarms(kind, per_day, 0.01, 30) <= per_day * 30 + 1 + std::max(3.0, per_day));
   CHECK(alarms("heavy", 10, 0.3, 10) <= 1.2 * 10 * 10);
 }
 
-void budget_by_hand() {
+TEST(budget_by_hand) {
   AlarmBudget budget(2);
   std::uint64_t time = 1700000000000000000u;
   for (int i = 0; i < 86410; ++i) budget.observe(time += 1000000000u);
@@ -259,7 +259,7 @@ void budget_by_hand() {
   CHECK(generous.limit() == 0.01);
 }
 
-void snapshots_continue() {
+TEST(snapshots_continue) {
   Source source{3};
   for (const int n : {0, 5, 300, 30000}) {
     Calibration past(1.5);
@@ -320,19 +320,3 @@ void snapshots_continue() {
 }
 
 }  // namespace
-
-int main() {
-  mathematics_is_right();
-  small_samples_by_hand();
-  limits_are_exact();
-  p_values_are_uniform();
-  p_values_fall_with_the_score();
-  tail_is_sane();
-  anomalies_do_not_hide_the_next();
-  a_young_stream_says_little_of_an_old_one();
-  combined_values();
-  budget_is_kept();
-  budget_by_hand();
-  snapshots_continue();
-  return driftlock::test::report();
-}

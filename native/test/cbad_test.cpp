@@ -63,7 +63,7 @@ Data joined(const std::vector<std::string>& records) {
   return result;
 }
 
-void ratios() {
+TEST(ratios) {
   const auto text = Data(1000, 'a');
   const auto noise = random(1000, 1);
   for (const auto name : codecNames) {
@@ -81,7 +81,7 @@ void ratios() {
   CHECK(deltaBits(100, 40, 30) == 16);
 }
 
-void entropies() {
+TEST(entropies) {
   CHECK(entropy({}) == 0);
   CHECK(entropy(Data(777, 'x')) == 0);
   Data all(256 * 5);
@@ -99,7 +99,7 @@ void entropies() {
   CHECK(before > 7.9 && before < 8);
 }
 
-void distances() {
+TEST(distances) {
   CHECK(ncd(150, 100, 60) == 0.9);
   ChaCha20Random generator(3);
   const auto a = joined(lines(200, generator));
@@ -123,7 +123,7 @@ void distances() {
 }
 
 /// Up to the reach NCD(x, x) is near 0; beyond it nothing is answered, as it would be near 1.
-void reach() {
+TEST(reach) {
   for (const auto name : codecNames) {
     const auto codec = makeCodec(name, 1);
     const auto longest = random(codec->reach(), 5);
@@ -143,7 +143,7 @@ void reach() {
   }
 }
 
-void metrics() {
+TEST(metrics) {
   ChaCha20Random generator(7);
   const auto long_ = joined(lines(300, generator));
   const auto short_ = joined(lines(80, generator));
@@ -163,7 +163,7 @@ void metrics() {
   }
 }
 
-void chacha() {
+TEST(chacha) {
   // RFC 8439, 2.3.2.
   std::array<std::uint32_t, 8> key;
   for (std::uint32_t i = 0; i < 8; ++i) key[i] = 0x03020100 + 0x04040404 * i;
@@ -193,7 +193,7 @@ void chacha() {
   CHECK(throws<std::length_error>([&] { chacha20(bytes, 0xffffffff, zero, out); }));
 }
 
-void bounded() {
+TEST(bounded) {
   // 2^31 + 2^30: a plain remainder or an uncorrected product would favour a third of the values by half.
   constexpr std::uint32_t bound = 0xC0000000;
   ChaCha20Random generator(9);
@@ -217,7 +217,7 @@ double distanceFromUniform(std::vector<double> sample) {
   return distance;
 }
 
-void monteCarlo() {
+TEST(monteCarlo) {
   // Whatever is drawn, the p-values are those of the formulas.
   const auto scripted = [](std::uint32_t permutations, std::uint32_t stopAfter, std::vector<double> draws) {
     std::size_t next = 0;
@@ -257,7 +257,7 @@ void monteCarlo() {
   }
 }
 
-void permutations() {
+TEST(permutations) {
   const auto codec = makeCodec(CodecName::lz4);
   ChaCha20Random generator(11);
 
@@ -317,7 +317,7 @@ class Witness final : public Codec {
   }
 };
 
-void blocks() {
+TEST(blocks) {
   Data records(23);
   std::iota(records.begin(), records.end(), std::uint8_t{0});
   std::vector<Bytes> all;
@@ -364,17 +364,3 @@ void blocks() {
 }
 
 }  // namespace
-
-int main() {
-  ratios();
-  entropies();
-  distances();
-  reach();
-  metrics();
-  chacha();
-  bounded();
-  monteCarlo();
-  permutations();
-  blocks();
-  return driftlock::test::report();
-}

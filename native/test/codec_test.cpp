@@ -70,7 +70,7 @@ struct Columns {
   }
 };
 
-void roundTrips() {
+TEST(roundTrips) {
   for (const std::size_t size : {0, 24, 48, 240, 4800, 120000}) {
     for (const std::uint32_t values : {1, 4, 256}) {
       const auto data = random(size, size + values, values);
@@ -88,7 +88,7 @@ void roundTrips() {
   }
 }
 
-void everyLevel() {
+TEST(everyLevel) {
   const auto data = random(30000, 1, 8);
   const std::array<std::pair<int, int>, 4> ranges{{{1, 9}, {1, 19}, {1, 12}, {1, 9}}};
   for (std::size_t i = 0; i < codecNames.size(); ++i) {
@@ -104,7 +104,7 @@ void everyLevel() {
 }
 
 /// Neither what a context did before nor the thread changes the output.
-void deterministic() {
+TEST(deterministic) {
   const auto data = random(50000, 2, 16);
   const Columns columns(48000);
   const Bytes whole(data.data(), 48000);
@@ -124,7 +124,7 @@ void deterministic() {
   }
 }
 
-void stringsKeepTheirLengths() {
+TEST(stringsKeepTheirLengths) {
   const std::string text = "GET /POST /GET /GET /healthz";
   const std::vector<std::uint32_t> lengths{5, 6, 5, 5, 0, 7};
   const auto compressed =
@@ -141,7 +141,7 @@ void stringsKeepTheirLengths() {
 }
 
 /// The graph that fits a column's type beats the bytes alone.
-void graphsFit() {
+TEST(graphsFit) {
   const auto codec = makeCodec(CodecName::openzl);
   ChaCha20Random generator(3);
   std::vector<std::uint64_t> timestamps(4096);
@@ -171,7 +171,7 @@ void graphsFit() {
   CHECK(codec->compressedSize(rows, {.kind = Column::Kind::fixed, .width = 12}) < codec->compressedSize(rows));
 }
 
-void misalignedNumbers() {
+TEST(misalignedNumbers) {
   const auto data = random(8 * 100 + 1, 4);
   const auto bytes = Bytes(data).subspan(1);
   const auto compressed =
@@ -179,7 +179,7 @@ void misalignedNumbers() {
   CHECK(same(decompress(CodecName::openzl, compressed, bytes.size()), bytes));
 }
 
-void columnsThatDoNotFit() {
+TEST(columnsThatDoNotFit) {
   const auto data = random(10, 5);
   const std::vector<std::uint32_t> lengths{4, 5};
   for (const auto name : codecNames) {
@@ -196,7 +196,7 @@ void columnsThatDoNotFit() {
 }
 
 /// Frames that other programs made, without a size in the header, in several pieces, or with a lie.
-void foreignFrames() {
+TEST(foreignFrames) {
   const auto data = random(300000, 6, 4);
   // zstd, streamed: no content size.
   auto* context = ZSTD_createCCtx();
@@ -234,7 +234,7 @@ void foreignFrames() {
 }
 
 /// Megabytes of zeros in a few kilobytes are refused for what they claim, before they expand.
-void bombs() {
+TEST(bombs) {
   const Data zeros(8 << 20);
   for (const auto name : codecNames) {
     const auto bomb = copy(makeCodec(name)->compress(zeros));
@@ -258,7 +258,7 @@ void bombs() {
 }
 
 /// Damaged input gives an error or bytes within the bound, never more.
-void damage() {
+TEST(damage) {
   const auto data = random(600, 7, 6);
   const Columns columns(600);
   ChaCha20Random generator(8);
@@ -290,7 +290,7 @@ std::vector<std::uint8_t> fromHex(std::string_view hex) {
 }
 
 /// What others write, and anything near it: no read or write out of bounds, and never more than is allowed.
-void encodingsOfOthers() {
+TEST(encodingsOfOthers) {
   using Decompress = OwnedBytes (*)(Bytes, std::size_t);
   struct Case {
     Decompress decompress;
@@ -330,25 +330,9 @@ void encodingsOfOthers() {
   }
 }
 
-void names() {
+TEST(names) {
   for (const auto name : codecNames) CHECK(codecNamed(toString(name)) == name);
   CHECK(!codecNamed("brotli"));
 }
 
 }  // namespace
-
-int main() {
-  names();
-  roundTrips();
-  everyLevel();
-  deterministic();
-  stringsKeepTheirLengths();
-  graphsFit();
-  misalignedNumbers();
-  columnsThatDoNotFit();
-  foreignFrames();
-  bombs();
-  damage();
-  encodingsOfOthers();
-  return driftlock::test::report();
-}

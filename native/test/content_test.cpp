@@ -45,7 +45,7 @@ struct Bench {
   std::vector<std::uint8_t> raw;
 };
 
-void known_costs_nothing() {
+TEST(known_costs_nothing) {
   Bench b;
   b.learn(logRecord("user 17 logged in from 10.0.0.1", {.attributes = {attribute("region", "eu-west")}}));
   const ContentScore& again = b.score(logRecord("user 9000 logged in from 192.168.7.8", {.attributes = {attribute("region", "eu-west")}}));
@@ -58,7 +58,7 @@ void known_costs_nothing() {
 }
 
 /// A text is looked at in whatever way it is sent; other bytes count by their length.
-void texts_sent_as_bytes() {
+TEST(texts_sent_as_bytes) {
   Bench b;
   const auto blob = [](std::string_view bytes) { return Message().text(1, "blob").add(2, Message().text(7, bytes)); };
   b.learn(logRecord("order placed", {.attributes = {blob(std::string(64, '\x01'))}}));
@@ -66,7 +66,7 @@ void texts_sent_as_bytes() {
   CHECK(b.score(logRecord("order placed", {.attributes = {blob("FATAL exfiltrated /etc/shadow to evil.example; DROP TABLE payments")}})).score > 4);
 }
 
-void links_are_looked_at() {
+TEST(links_are_looked_at) {
   ContentModel channel{24 * 1024, hashOfStream(publicHashKey, 7)};
   RecordView record;
   ContentScore content;
@@ -86,7 +86,7 @@ void links_are_looked_at() {
   CHECK(score(linked) > 4);
 }
 
-void news_is_placed() {
+TEST(news_is_placed) {
   Bench b;
   b.learn(logRecord("user 17 logged in from 10.0.0.1", {.attributes = {attribute("region", "eu-west")}}));
   const double known = b.score(logRecord("user 12 logged in from 10.0.0.2")).score;
@@ -105,7 +105,7 @@ void news_is_placed() {
   CHECK(b.news() == "Überlauf bei Gerät 4711 – größer");
 }
 
-void grave_news_is_stranger() {
+TEST(grave_news_is_stranger) {
   Bench b;
   for (int i = 0; i < 3; ++i) b.learn(logRecord("all is well in the world"));
   double last = 0;
@@ -120,7 +120,7 @@ void grave_news_is_stranger() {
 }
 
 /// A few integers under a key are words; many are a measure, and no value is news.
-void integers_are_words_until_many() {
+TEST(integers_are_words_until_many) {
   Bench b;
   const auto with = [](std::string_view key, std::uint64_t value) { return logRecord("request done", {.attributes = {attribute(key, value)}}); };
   for (const std::uint64_t code : {200u, 201u, 404u}) b.learn(with("status", code));
@@ -134,7 +134,7 @@ void integers_are_words_until_many() {
   CHECK(b.score(with("key-79x", 99)).score == 0);
 }
 
-void known_by_hash_alone() {
+TEST(known_by_hash_alone) {
   Bench b;
   b.learn(logRecord("all is well"));
   b.score(logRecord("a stranger has come"));
@@ -144,7 +144,7 @@ void known_by_hash_alone() {
 }
 
 /// More fields than are looked at, longer keys and texts, bytes that are no text: bounded, and news stays in place.
-void hostile_records() {
+TEST(hostile_records) {
   Bench b;
   b.learn(logRecord("normal"));
   std::vector<Message> many;
@@ -166,7 +166,7 @@ void hostile_records() {
   CHECK(b.channel.memory() < 64 * 1024);
 }
 
-void snapshot_goes_on() {
+TEST(snapshot_goes_on) {
   Bench a, b;
   Random random(1);
   for (int i = 0; i < 3'000; ++i) a.learn(logRecord(normalLine(random) + std::to_string(i * i) + std::string(1 + i % 90, static_cast<char>('a' + i % 26)),
@@ -190,7 +190,7 @@ void snapshot_goes_on() {
   CHECK(!smaller.restore(bytes));
 }
 
-void known_set_ages() {
+TEST(known_set_ages) {
   KnownSet set(100);
   for (std::uint64_t i = 1; i <= 100; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
   const auto knows = [&](std::uint64_t i) { return set.contains(i * 0x9E3779B97F4A7C15u); };
@@ -209,7 +209,7 @@ void known_set_ages() {
 }
 
 /// Nothing that shares half of its bits with a known hash is known: a sender who found such a text would hide news.
-void known_set_keeps_all_bits() {
+TEST(known_set_keeps_all_bits) {
   KnownSet set(512);
   for (std::uint64_t i = 1; i <= 512; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
   for (std::uint64_t i = 1; i <= 512; ++i) {
@@ -220,18 +220,3 @@ void known_set_keeps_all_bits() {
 }
 
 }  // namespace
-
-int main() {
-  known_costs_nothing();
-  texts_sent_as_bytes();
-  links_are_looked_at();
-  news_is_placed();
-  grave_news_is_stranger();
-  integers_are_words_until_many();
-  known_by_hash_alone();
-  hostile_records();
-  snapshot_goes_on();
-  known_set_ages();
-  known_set_keeps_all_bits();
-  return report();
-}

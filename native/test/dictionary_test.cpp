@@ -35,7 +35,7 @@ std::string line(std::uint32_t seed) {
   return out + '\n';
 }
 
-void explains_what_it_holds() {
+TEST(explains_what_it_holds) {
   Dictionary dictionary(4096);
   CHECK(news(dictionary, line(1)) == 61);
   dictionary.add(bytes(line(1)));
@@ -46,7 +46,7 @@ void explains_what_it_holds() {
   CHECK(news(dictionary, "") == 0);
 }
 
-void anchored_stays_adaptive_goes() {
+TEST(anchored_stays_adaptive_goes) {
   Dictionary dictionary(4096);
   for (std::uint32_t i = 0; i < 40; ++i) dictionary.add(bytes(line(i)));
   dictionary.anchor();
@@ -62,7 +62,7 @@ void anchored_stays_adaptive_goes() {
 }
 
 /// Lines of any size and bytes; text keeps to whole lines.
-void hostile_lines() {
+TEST(hostile_lines) {
   Dictionary dictionary(2048);
   Random random(4);
   for (int i = 0; i < 2'000; ++i) {
@@ -82,7 +82,7 @@ void hostile_lines() {
 }
 
 /// More dictionaries than a thread has tables for, in turns, and on several threads: what each says is its own.
-void tables_are_shared() {
+TEST(tables_are_shared) {
   std::vector<std::unique_ptr<Dictionary>> all;
   for (std::uint32_t i = 0; i < 150; ++i) {
     all.push_back(std::make_unique<Dictionary>(2048));
@@ -114,7 +114,7 @@ void tables_are_shared() {
   }
 }
 
-void snapshot_goes_on() {
+TEST(snapshot_goes_on) {
   Dictionary a(4096), b(4096), other(2048);
   for (std::uint32_t i = 0; i < 30; ++i) a.add(bytes(line(i)));
   a.anchor();
@@ -134,12 +134,3 @@ void snapshot_goes_on() {
 }
 
 }  // namespace
-
-int main() {
-  explains_what_it_holds();
-  anchored_stays_adaptive_goes();
-  hostile_lines();
-  tables_are_shared();
-  snapshot_goes_on();
-  return report();
-}

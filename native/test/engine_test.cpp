@@ -30,7 +30,7 @@ using namespace driftlock::test;
 namespace {
 
 /// A restart changes nothing: not one bit of what is said, now or later.
-void restored_goes_on() {
+TEST(restored_goes_on) {
   Bench one(settingsOf());
   Traffic traffic;
   for (int i = 0; i < 400; ++i) {
@@ -62,7 +62,7 @@ void restored_goes_on() {
   CHECK(one.snapshot() == two.snapshot());
 }
 
-void hostile_snapshots() {
+TEST(hostile_snapshots) {
   Bench one(settingsOf());
   Traffic traffic;
   for (int i = 0; i < 160; ++i) {
@@ -88,7 +88,7 @@ Message linesOf(const std::string& service, Random& random, std::uint64_t& clock
 
 /// Streams that give way and come back have forgotten nothing: an engine with room for few says what one with room for
 /// all says.
-void given_way_and_back() {
+TEST(given_way_and_back) {
   Settings small = settingsOf();
   small.baselineRecords = 64;
   Settings large = small;
@@ -133,7 +133,7 @@ bool alike(const Task& a, const Task& b) {
 }
 
 /// Keys make hashes that nobody can guess, and no verdict: nothing depends on a hash but by what it is equal to.
-void keys_do_not_change_verdicts() {
+TEST(keys_do_not_change_verdicts) {
   Settings settings = settingsOf(2), other = settings;
   settings.alarmsPerProcessPerDay = other.alarmsPerProcessPerDay = 20;
   for (std::size_t i = 0; i < other.hashKey.size(); ++i) other.hashKey[i] = static_cast<std::uint8_t>(7 * i + 1);
@@ -195,7 +195,7 @@ void keys_do_not_change_verdicts() {
 }
 
 /// What is told of a stream adds up to what came, each time to what came since.
-void tells_figures() {
+TEST(tells_figures) {
   Settings settings = settingsOf(2);
   settings.alarmsPerStreamPerDay = 1000;
   Bench bench(settings);
@@ -233,7 +233,7 @@ void tells_figures() {
 }
 
 /// Streams that give way are told with what they had not told; one that comes back goes on.
-void tells_who_gave_way() {
+TEST(tells_who_gave_way) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
   settings.maxStreams = 1;
@@ -274,7 +274,7 @@ void tells_who_gave_way() {
 }
 
 /// A stream that goes from the shelf as well is told as evicted, with the times that it had.
-void tells_who_left_the_shelf() {
+TEST(tells_who_left_the_shelf) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
   settings.maxStreams = 1;
@@ -310,7 +310,7 @@ void tells_who_left_the_shelf() {
 }
 
 /// However many streams a tenant makes, and has learned, those of another stay.
-void tenants_have_shares() {
+TEST(tenants_have_shares) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
   settings.maxStreams = 64;
@@ -337,7 +337,7 @@ void tenants_have_shares() {
 }
 
 /// A tenant's streams beyond its quota pass unjudged; those that have a place keep it until they are silent for long.
-void quota_of_streams() {
+TEST(quota_of_streams) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
   settings.streamsPerTenant = 5;
@@ -401,7 +401,7 @@ void quota_of_streams() {
 }
 
 #ifdef __linux__
-void threads_have_names() {
+TEST(threads_have_names) {
   Bench bench(settingsOf(3));
   bench.statistics();
   std::set<std::string> names;
@@ -446,7 +446,7 @@ Message manyServices() {
 }
 
 /// Requests are given up between two records; what else waits, and what comes later, takes its turn.
-void cancels_requests() {
+TEST(cancels_requests) {
   std::vector<std::shared_ptr<Task>> done;
   Gate gate;
   const Message message = manyServices();
@@ -480,7 +480,7 @@ void cancels_requests() {
 }
 
 /// An engine that is abandoned drops everything, and its end does not wait for it.
-void abandons_all() {
+TEST(abandons_all) {
   std::atomic<int> done{0};
   Gate gate;
   const Message message = manyServices();
@@ -501,21 +501,3 @@ void abandons_all() {
 }
 
 }  // namespace
-
-int main() {
-  cancels_requests();
-  abandons_all();
-#ifdef __linux__
-  threads_have_names();
-#endif
-  tells_figures();
-  tells_who_gave_way();
-  tells_who_left_the_shelf();
-  tenants_have_shares();
-  quota_of_streams();
-  restored_goes_on();
-  given_way_and_back();
-  keys_do_not_change_verdicts();
-  hostile_snapshots();
-  return report();
-}

@@ -90,7 +90,7 @@ struct Stream {
   }
 };
 
-void says_when_it_learns() {
+TEST(says_when_it_learns) {
   Stream s(0);
   for (std::uint32_t i = 0; i < FieldsModel::learning_blocks; ++i) {
     CHECK(s.channel.learning());
@@ -100,7 +100,7 @@ void says_when_it_learns() {
   CHECK(s.judge(Odd::nothing).judged);
 }
 
-void names_the_field_to_blame() {
+TEST(names_the_field_to_blame) {
   Stream s(60);
   double highest = 0;
   for (int i = 0; i < 100; ++i) highest = std::max(highest, s.learn(Odd::nothing).score);
@@ -119,7 +119,7 @@ void names_the_field_to_blame() {
   }
 }
 
-void says_what_rose() {
+TEST(says_what_rose) {
   using Kind = FieldFinding::Kind;
   Stream s(60);
   auto f = s.look(Odd::errors).second;
@@ -153,7 +153,7 @@ void says_what_rose() {
   CHECK(f.low > 985 && f.low < 995 && f.high > 1005 && f.high < 1015);
 }
 
-void gets_used_to_what_it_learns() {
+TEST(gets_used_to_what_it_learns) {
   Stream s(40);
   CHECK(s.learn(Odd::other_region).score > 20);
   for (int i = 0; i < 60; ++i) s.learn(Odd::other_region);
@@ -166,7 +166,7 @@ void gets_used_to_what_it_learns() {
 }
 
 /// A field that only a rejected block had is as new as it was.
-void forgets_what_it_rejects() {
+TEST(forgets_what_it_rejects) {
   Stream s(40);
   const std::size_t before = s.channel.memory();
   for (int i = 0; i < 3; ++i) {
@@ -178,7 +178,7 @@ void forgets_what_it_rejects() {
   CHECK(s.look(Odd::appeared).first.score < 10);
 }
 
-void goes_on_from_a_snapshot() {
+TEST(goes_on_from_a_snapshot) {
   for (const int blocks : {0, 1, 5, 40}) {
     Stream s(blocks);
     // In the middle of a block.
@@ -210,7 +210,7 @@ void goes_on_from_a_snapshot() {
   }
 }
 
-void refuses_damaged_snapshots() {
+TEST(refuses_damaged_snapshots) {
   Stream s(20);
   for (int i = 0; i < 40; ++i) s.source.record(s.channel, Odd::nothing);
   std::vector<std::uint8_t> bytes;
@@ -246,7 +246,7 @@ void refuses_damaged_snapshots() {
   CHECK(restored > 100);
 }
 
-void stays_within_its_bounds() {
+TEST(stays_within_its_bounds) {
   FieldsModel channel(64);
   Random random;
   for (int b = 0; b < 40; ++b) {
@@ -265,7 +265,7 @@ void stays_within_its_bounds() {
   CHECK(bytes.size() <= 6 * 1024);
 }
 
-void takes_numbers_of_any_kind() {
+TEST(takes_numbers_of_any_kind) {
   const double inf = std::numeric_limits<double>::infinity();
   const double strange[] = {inf, -inf, std::nan(""), 0, -0.0, 5e-324, 1.7e308, -1.7e308, 1e-300};
   FieldsModel channel(64);
@@ -292,7 +292,7 @@ void takes_numbers_of_any_kind() {
   }
 }
 
-void gives_room_to_what_is_used() {
+TEST(gives_room_to_what_is_used) {
   FieldsModel channel(64);
   const auto run = [&](std::uint64_t first, int blocks) {
     FieldsVerdict verdict;
@@ -320,17 +320,3 @@ void gives_room_to_what_is_used() {
 }
 
 }  // namespace
-
-int main() {
-  says_when_it_learns();
-  names_the_field_to_blame();
-  says_what_rose();
-  gets_used_to_what_it_learns();
-  forgets_what_it_rejects();
-  goes_on_from_a_snapshot();
-  refuses_damaged_snapshots();
-  stays_within_its_bounds();
-  takes_numbers_of_any_kind();
-  gives_room_to_what_is_used();
-  return test::report();
-}

@@ -25,9 +25,7 @@ void checkOrigins(const std::string& s) {
   }
 }
 
-}  // namespace
-
-int main() {
+TEST(masksWhatVaries) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"", ""},
       {"no variable here", "no variable here"},
@@ -49,5 +47,6 @@ int main() {
     CHECK(masked(masked(text)) == masked(text));
     checkOrigins(text);
   }
-  return driftlock::test::report();
 }
+
+}  // namespace

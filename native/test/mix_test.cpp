@@ -46,7 +46,7 @@ std::vector<std::uint32_t> usual(Source& source) {
   return ids;
 }
 
-void a_block_ends_with_its_last_record() {
+TEST(a_block_ends_with_its_last_record) {
   TemplateMix mix(block);
   Source source;
   for (std::uint64_t b = 0; b < 100; ++b) {
@@ -59,7 +59,7 @@ void a_block_ends_with_its_last_record() {
   CHECK(each.count(1) && each.count(2));
 }
 
-void bursts_and_silences_stand_out() {
+TEST(bursts_and_silences_stand_out) {
   TemplateMix mix(block);
   Source source;
   double most = -1e9;
@@ -90,7 +90,7 @@ void bursts_and_silences_stand_out() {
   CHECK(scores[2] > most);
 }
 
-void rejected_blocks_are_not_learnt() {
+TEST(rejected_blocks_are_not_learnt) {
   TemplateMix learns(block), rejects(block);
   Source source;
   for (int b = 0; b < 100; ++b) {
@@ -106,7 +106,7 @@ void rejected_blocks_are_not_learnt() {
   CHECK(feed(rejects, burst).score > feed(learns, burst).score + 3);
 }
 
-void memory_is_bounded() {
+TEST(memory_is_bounded) {
   CHECK(TemplateMix::bytes() <= 2048);
   TemplateMix mix(block);
   Source source;
@@ -120,7 +120,7 @@ void memory_is_bounded() {
   CHECK(tick.strangest.kind == VolumeKind::burst && tick.strangest.id == 7 && tick.strangest.count == block);
 }
 
-void snapshots_continue() {
+TEST(snapshots_continue) {
   TemplateMix a(block), b(block);
   Source source;
   for (int i = 0; i < 60; ++i) feed(a, usual(source));
@@ -157,7 +157,7 @@ void snapshots_continue() {
 }
 
 /// What makes the table quick to search is no part of the state: a fresh copy, made as often as you like, goes on the same.
-void a_flood_of_new_templates_continues() {
+TEST(a_flood_of_new_templates_continues) {
   TemplateMix whole(block);
   auto copied = std::make_unique<TemplateMix>(block);
   Source source;
@@ -183,13 +183,3 @@ void a_flood_of_new_templates_continues() {
 }
 
 }  // namespace
-
-int main() {
-  a_block_ends_with_its_last_record();
-  bursts_and_silences_stand_out();
-  rejected_blocks_are_not_learnt();
-  memory_is_bounded();
-  snapshots_continue();
-  a_flood_of_new_templates_continues();
-  return driftlock::test::report();
-}

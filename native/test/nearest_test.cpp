@@ -9,7 +9,9 @@
 using namespace driftlock;
 using namespace driftlock::test;
 
-int main() {
+namespace {
+
+TEST(findsTheNearestLine) {
   const auto lz4 = makeCodec(CodecName::lz4);
   Random random(3);
   std::vector<std::string> lines;
@@ -28,5 +30,6 @@ int main() {
   const std::string endless(lz4->reach(), 'x');
   CHECK(nearestOf({endless, "short\n"}, like, *lz4) == "short");
   CHECK(nearestOf({endless}, endless, *lz4).empty());
-  return report();
 }
+
+}  // namespace

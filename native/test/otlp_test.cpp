@@ -73,7 +73,7 @@ void refused(Signal signal, std::string_view request, std::string_view what, std
     std::fprintf(stderr, "  got %s, %s, %zu\n", result.error.what, result.error.field, result.error.offset);
 }
 
-void wire() {
+TEST(wire) {
   for (const std::uint64_t value : {0ull, 127ull, 128ull, 16383ull, 16384ull, 1ull << 62, ~0ull}) {
     const std::string encoded = varint(value);
     CHECK(encoded.size() == varintSize(value));
@@ -98,7 +98,7 @@ void wire() {
   }
 }
 
-void refusals() {
+TEST(refusals) {
   const auto logs = Signal::Logs;
   refused(logs, "\x0a", "truncated varint", "ExportLogsServiceRequest.resource_logs", 0);
   refused(logs, "\x0a\x01", "length beyond the enclosing message", "ExportLogsServiceRequest.resource_logs", 0);
@@ -152,7 +152,7 @@ std::string nested(std::uint32_t levels, bool lists) {
   return value;
 }
 
-void depth() {
+TEST(depth) {
   for (const bool lists : {false, true}) {
     const Read deepest = read(Signal::Logs, around(log(field(5, nested(maxDepth, lists)))));
     CHECK(deepest.ok);
@@ -169,7 +169,7 @@ void depth() {
   }
 }
 
-void limits() {
+TEST(limits) {
   std::string records;
   for (std::uint32_t i = 0; i < maxRecords; ++i) records += log("");
   CHECK(read(Signal::Logs, around(records)).index.records.size() == maxRecords);
@@ -186,7 +186,7 @@ void limits() {
   CHECK(wide.error.offset == 2 * std::size_t{maxRecords});
 }
 
-void oneofs() {
+TEST(oneofs) {
   const auto gauge = [](std::string_view key) { return field(5, field(1, attribute(7, key, ""))); };
   const std::string sum = field(7, field(1, attribute(7, "sum", "")) + field(2, 2) + field(3, 1));
   const std::string superseded = around(field(2, gauge("a") + sum));
@@ -215,7 +215,7 @@ void oneofs() {
   }
 }
 
-void pieces() {
+TEST(pieces) {
   // Resource, scope and body in pieces, some of them behind the records.
   const std::string record = field(5, field(1, "first")) + field(5, field(3, 7)) + field(5, "");
   const std::string scope =
@@ -236,7 +236,7 @@ void pieces() {
 }
 
 /// Values at the edges of the quick way to read them.
-void values() {
+TEST(values) {
   const auto body = [](std::string_view value) {
     const std::string record = field(5, value);
     return test::json(readLogRecord(bytes(record)).body);
@@ -258,7 +258,7 @@ void values() {
   CHECK(body(field(3, 5) + field(2, 0)) == "{\"bool\":false}");
 }
 
-void splice() {
+TEST(splice) {
   // Lengths of one byte or two at every level, as the attributes grow and the record with them.
   for (std::size_t size = 0; size < 300; ++size) {
     const std::string request = around(log(field(3, "INFO")) + log("") + field(99, "unknown")) + field(77, "end");
@@ -306,7 +306,7 @@ void splice() {
   CHECK(written("", {}, Keep::All).empty());
 }
 
-void attributes() {
+TEST(attributes) {
   const auto encoded = [](std::string_view value) {
     std::vector<std::uint8_t> out;
     AttributeEncoder(out, 6).string("k", value);
@@ -348,7 +348,7 @@ void attributes() {
 }
 
 /// Every request of the fuzzer's corpus, cut at every byte, and with a bit of every byte changed.
-void damage() {
+TEST(damage) {
   std::size_t seeds = 0;
   std::size_t good = 0;
   std::size_t bad = 0;
@@ -398,17 +398,3 @@ void damage() {
 }
 
 }  // namespace
-
-int main() {
-  wire();
-  refusals();
-  depth();
-  limits();
-  oneofs();
-  pieces();
-  values();
-  splice();
-  attributes();
-  damage();
-  return test::report();
-}

@@ -31,7 +31,7 @@ double trace(PathModel& model, std::uint64_t number, bool rootFirst, bool astray
   return most;
 }
 
-void wrong_parent_costs() {
+TEST(wrong_parent_costs) {
   PathModel model;
   for (std::uint64_t i = 0; i < 500; ++i) CHECK(trace(model, i, i % 2 == 0) < (i < 2 ? 3 : 0.1));
   for (const bool rootFirst : {false, true}) {
@@ -41,7 +41,7 @@ void wrong_parent_costs() {
   }
 }
 
-void names_the_usual_parent() {
+TEST(names_the_usual_parent) {
   PathModel model;
   for (std::uint64_t i = 0; i < 100; ++i) trace(model, i, true);
   model.observe(11, 0, kCache);
@@ -50,7 +50,7 @@ void names_the_usual_parent() {
 }
 
 /// What nobody else knows of makes no pair, and a parent's many children are all seen.
-void remote_parents_and_many_children() {
+TEST(remote_parents_and_many_children) {
   PathModel model;
   for (std::uint64_t i = 0; i < 1'000; ++i) CHECK(!model.observe(5'000'000 + i, 1'000'000'000 + i, kQuery));
   for (std::uint64_t i = 0; i < 40; ++i) CHECK(!model.observe(100 + i, 77, kCache));
@@ -59,7 +59,7 @@ void remote_parents_and_many_children() {
 }
 
 /// A child of many parents surprises nobody under one more.
-void promiscuous_children() {
+TEST(promiscuous_children) {
   PathModel model;
   Random random(1);
   double most = 0;
@@ -74,7 +74,7 @@ void promiscuous_children() {
   CHECK(most < 8);
 }
 
-void a_new_path_becomes_normal() {
+TEST(a_new_path_becomes_normal) {
   PathModel model;
   for (std::uint64_t i = 0; i < 500; ++i) trace(model, i, false);
   std::uint32_t hour = 0;
@@ -87,7 +87,7 @@ void a_new_path_becomes_normal() {
   CHECK(trace(other, 1'001, false, true) < 4);
 }
 
-void state() {
+TEST(state) {
   PathModel model;
   Random random(2);
   for (std::uint64_t i = 0; i < 600; ++i) trace(model, i, random.below(2) == 0, random.below(20) == 0);
@@ -116,7 +116,7 @@ void state() {
 }
 
 /// Same names in the same order, one span under another parent.
-void a_stream_sees_it() {
+TEST(a_stream_sees_it) {
   Settings settings = defaultSettings();
   Stream stream({.hash = 1, .signal = otlp::Signal::Traces, .tenant = "t", .name = "traces"}, settings);
   Random random(3);
@@ -154,14 +154,3 @@ void a_stream_sees_it() {
 }
 
 }  // namespace
-
-int main() {
-  wrong_parent_costs();
-  names_the_usual_parent();
-  remote_parents_and_many_children();
-  promiscuous_children();
-  a_new_path_becomes_normal();
-  state();
-  a_stream_sees_it();
-  return report();
-}

@@ -19,7 +19,7 @@ using Answer = ProcessBudget::Answer;
 constexpr std::uint64_t day = 86'400 * second;
 
 /// Half of the bank is for the strange, nothing overdraws it, and time fills it.
-void the_bank() {
+TEST(the_bank) {
   ProcessBudget budget(10, 100);
   budget.observe(start);
   int told = 0;
@@ -58,7 +58,7 @@ int tellings(ProcessBudget& budget, const std::string& tenant, int count, double
 }
 
 /// Whatever one tenant does, each other has its share, and the half of it that is for the strange.
-void shares() {
+TEST(shares) {
   ProcessBudget budget(120, 100'000);
   budget.observe(start);
   for (const char* tenant : {"evil", "quiet", "victim"}) budget.hear(tenant);
@@ -79,7 +79,7 @@ void shares() {
 }
 
 /// A tenant that is new finds its share, though others have spent everything; what they are told later pays for it.
-void newcomers() {
+TEST(newcomers) {
   ProcessBudget budget(100, 100'000);
   budget.observe(start);
   budget.hear("evil");
@@ -99,7 +99,7 @@ void newcomers() {
 }
 
 /// Over a month the limit holds, whatever tenants do.
-void the_limit_holds() {
+TEST(the_limit_holds) {
   ProcessBudget budget(50, 100'000);
   Random random(3);
   int told = 0;
@@ -117,7 +117,7 @@ void the_limit_holds() {
 }
 
 /// Nobody who has a tenant's share is kept from it by more tenants than there are anomalies to be told.
-void more_tenants_than_alarms() {
+TEST(more_tenants_than_alarms) {
   ProcessBudget budget(3, 1'000);
   budget.observe(start);
   for (int i = 0; i < 100; ++i) budget.hear("t" + std::to_string(i));
@@ -126,7 +126,7 @@ void more_tenants_than_alarms() {
   CHECK(told == 6);
 }
 
-void bounds() {
+TEST(bounds) {
   ProcessBudget none(0, 4);
   for (int i = 0; i < 1'000; ++i) CHECK(none.judge("t", std::to_string(i), 1, 1) == Answer::Told);
 
@@ -146,7 +146,7 @@ void bounds() {
   CHECK(!rare.end("d8"));
 }
 
-void snapshots() {
+TEST(snapshots) {
   ProcessBudget budget(4, 10);
   budget.observe(start);
   for (int i = 0; i < 8; ++i) budget.judge("t", "a" + std::to_string(i), 1, 1);
@@ -226,7 +226,7 @@ Outcome outage(double perDay, std::uint32_t threads, bool restart) {
   return outcome;
 }
 
-void many_streams() {
+TEST(many_streams) {
   const Outcome all = outage(0, 1, false);
   CHECK(all.ids.size() > 60 && all.withheld == 0);
   const Outcome few = outage(12, 1, false);
@@ -243,15 +243,3 @@ void many_streams() {
 }
 
 }  // namespace
-
-int main() {
-  the_bank();
-  shares();
-  newcomers();
-  the_limit_holds();
-  more_tenants_than_alarms();
-  bounds();
-  snapshots();
-  many_streams();
-  return report();
-}

@@ -50,7 +50,7 @@ struct Source {
   }
 };
 
-void known_values() {
+TEST(known_values) {
   SequenceModel model;
   SequenceContext start;
   CHECK(model.cost(start, 7) == 0);
@@ -74,7 +74,7 @@ void known_values() {
   CHECK_NEAR(next[1].probability, 2.0 / 15, 1e-12);
 }
 
-void probabilities_sum_to_one() {
+TEST(probabilities_sum_to_one) {
   SequenceModel model({128, 256, 64});
   Source source;
   SequenceContext context;
@@ -92,7 +92,7 @@ void probabilities_sum_to_one() {
   }
 }
 
-void costs_fall_with_repetition() {
+TEST(costs_fall_with_repetition) {
   SequenceModel model;
   learn_session(model, {5, 6, 7, 8});
   double previous = learn_session(model, {5, 6, 7, 8});
@@ -110,7 +110,7 @@ void costs_fall_with_repetition() {
   CHECK(score_session(model, {5, 6, 5, 6, 5, 6, 7, 8}) > usual + 2);
 }
 
-void score_of_a_stretch() {
+TEST(score_of_a_stretch) {
   SequenceScore score;
   CHECK(score.value() < -1e300);
   for (int i = 0; i < 10; ++i) score.add(1, 1);
@@ -120,7 +120,7 @@ void score_of_a_stretch() {
   CHECK(score.count() == 23);
 }
 
-void memory_is_bounded() {
+TEST(memory_is_bounded) {
   SequenceModel model;
   const std::size_t before = model.bytes();
   CHECK(before <= 27 * 1024);
@@ -143,7 +143,7 @@ void memory_is_bounded() {
   CHECK_NEAR(total_probability(smallest, context), 1, 1e-9);
 }
 
-void ageing_keeps_what_is_used() {
+TEST(ageing_keeps_what_is_used) {
   SequenceModel model({256, 512, 128});
   Source source;
   for (int i = 0; i < 3000; ++i) {
@@ -155,7 +155,7 @@ void ageing_keeps_what_is_used() {
   CHECK(model.cost(context, 5) < 0.1);
 }
 
-void reserved_ids_are_one() {
+TEST(reserved_ids_are_one) {
   SequenceModel model;
   SequenceContext context;
   for (int i = 0; i < 3; ++i) {
@@ -168,7 +168,7 @@ void reserved_ids_are_one() {
   CHECK(model.end_cost(start) > model.cost(start, largest_id));
 }
 
-void snapshots_continue() {
+TEST(snapshots_continue) {
   Source source;
   SequenceModel model({256, 512, 128});
   SequenceContext context;
@@ -217,15 +217,3 @@ void snapshots_continue() {
 }
 
 }  // namespace
-
-int main() {
-  known_values();
-  probabilities_sum_to_one();
-  costs_fall_with_repetition();
-  score_of_a_stretch();
-  memory_is_bounded();
-  ageing_keeps_what_is_used();
-  reserved_ids_are_one();
-  snapshots_continue();
-  return driftlock::test::report();
-}

@@ -21,7 +21,7 @@ double run(Sessions& channel, std::uint64_t key, const std::vector<std::uint32_t
   return verdict.score;
 }
 
-void learns_whole_sessions() {
+TEST(learns_whole_sessions) {
   Sessions channel;
   const std::vector<std::uint32_t> normal = {1, 2, 3, 4};
   for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, normal, Lesson::Learn);
@@ -44,7 +44,7 @@ void learns_whole_sessions() {
   CHECK(run(channel, 500, {1, 2, 9, 4}, Lesson::Known) < strange - 2);
 }
 
-void sessions_are_told_apart() {
+TEST(sessions_are_told_apart) {
   Sessions channel;
   for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3, 4}, Lesson::Learn);
   const double alone = run(channel, 99, {1, 2, 3, 4}, Lesson::Known);
@@ -58,7 +58,7 @@ void sessions_are_told_apart() {
   CHECK(a == alone && b == alone);
 }
 
-void open_sessions_are_bounded() {
+TEST(open_sessions_are_bounded) {
   Sessions channel;
   std::size_t ended = 0, most = 0;
   for (std::uint64_t i = 1; i <= 5'000; ++i) {
@@ -84,7 +84,7 @@ void open_sessions_are_bounded() {
   CHECK(channel.memory() < 48 * 1024);
 }
 
-void quiet_sessions_end() {
+TEST(quiet_sessions_end) {
   Sessions channel;
   for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3}, Lesson::Learn);
   channel.observe(7, 1, false, start);
@@ -101,7 +101,7 @@ void quiet_sessions_end() {
   CHECK(!channel.expire(start + 1'000 * second));
 }
 
-void lone_records_are_trivial() {
+TEST(lone_records_are_trivial) {
   Sessions channel;
   for (std::uint64_t i = 1; i <= 70; ++i) run(channel, i, {1}, Lesson::Learn);
   CHECK(channel.trivial());
@@ -110,7 +110,7 @@ void lone_records_are_trivial() {
   CHECK(!other.trivial());
 }
 
-void snapshot_goes_on() {
+TEST(snapshot_goes_on) {
   Sessions a, b;
   Random random(2);
   const auto step = [&](Sessions& channel, std::uint64_t key, std::uint32_t id, bool last, std::uint64_t time) {
@@ -147,13 +147,3 @@ void snapshot_goes_on() {
 }
 
 }  // namespace
-
-int main() {
-  learns_whole_sessions();
-  sessions_are_told_apart();
-  open_sessions_are_bounded();
-  quiet_sessions_end();
-  lone_records_are_trivial();
-  snapshot_goes_on();
-  return report();
-}

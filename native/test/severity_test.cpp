@@ -17,7 +17,7 @@ RecordView read(const test::Message& record) {
 }
 
 /// A level's name judges a record as its number does, and a number goes before a name.
-void namesStandForNumbers() {
+TEST(namesStandForNumbers) {
   for (const std::string_view name : {"trace2", "Verbose", "INFORMATION", "notice", "Warning", "err", "Severe", "crit", "ALERT",
                                       "panic", " emerg\n", "fatal4", "critical"}) {
     const auto number = static_cast<std::uint64_t>(severityNumberOf(name));
@@ -37,8 +37,3 @@ void namesStandForNumbers() {
 }
 
 }  // namespace
-
-int main() {
-  namesStandForNumbers();
-  return driftlock::test::report();
-}

@@ -68,7 +68,7 @@ double bimodal(Random& random) { return random.below(2) ? 25 * std::exp(0.2 * no
 /// One value in thirty takes seconds.
 double heavy(Random& random) { return random.below(30) == 0 ? 1500 : usual(random) * 0.75; }
 
-void finds_shapes() {
+TEST(finds_shapes) {
   for (const bool exponential : {false, true}) {
     Random random(1);
     ShapeModel channel(exponential ? ShapeModel::Kind::Exponential : ShapeModel::Kind::Explicit);
@@ -91,7 +91,7 @@ void finds_shapes() {
 }
 
 /// What varies by itself from point to point is no news, however many values a point has.
-void clusters_are_usual() {
+TEST(clusters_are_usual) {
   Random random(2);
   ShapeModel channel(ShapeModel::Kind::Explicit);
   double most = 0;
@@ -109,7 +109,7 @@ void clusters_are_usual() {
   CHECK(most < 16);
 }
 
-void differences_of_cumulative_points() {
+TEST(differences_of_cumulative_points) {
   Random a(3), b(3);
   ShapeModel delta(ShapeModel::Kind::Explicit), cumulative(ShapeModel::Kind::Explicit);
   std::array<std::uint64_t, 12> since{};
@@ -131,7 +131,7 @@ void differences_of_cumulative_points() {
   CHECK(cumulative.observe(explicitPoint(draw(b, 50), &since), true));
 }
 
-void same_differences_same_scores() {
+TEST(same_differences_same_scores) {
   Random random(4);
   ShapeModel delta(ShapeModel::Kind::Explicit), cumulative(ShapeModel::Kind::Explicit);
   std::array<std::uint64_t, 12> since{};
@@ -148,7 +148,7 @@ void same_differences_same_scores() {
 }
 
 /// The scale may change from point to point.
-void scales_are_brought_together() {
+TEST(scales_are_brought_together) {
   Random random(5);
   ShapeModel channel(ShapeModel::Kind::Exponential);
   double most = 0;
@@ -169,7 +169,7 @@ void scales_are_brought_together() {
   CHECK(channel.observe(exponentialPoint(draw(random, 200, bimodal), 4), false)->score > 2 * most);
 }
 
-void zero_and_negative_values_count() {
+TEST(zero_and_negative_values_count) {
   Random random(6);
   ShapeModel channel(ShapeModel::Kind::Exponential);
   const auto values = [&](int zeros, int negatives) {
@@ -190,7 +190,7 @@ void zero_and_negative_values_count() {
   CHECK(negatives->score > 15 && !negatives->above && negatives->edge < 0);
 }
 
-void summaries() {
+TEST(summaries) {
   Random random(7);
   ShapeModel channel(ShapeModel::Kind::Quantiles);
   const auto point = [&](double p99) {
@@ -214,7 +214,7 @@ void summaries() {
   CHECK(slow->quantile == 0.99 && slow->value > 1'000 && slow->high < 700 && slow->low > 100);
 }
 
-void hostile_points() {
+TEST(hostile_points) {
   const std::uint64_t huge = std::numeric_limits<std::uint64_t>::max();
   Random random(8);
   for (const auto kind : {ShapeModel::Kind::Explicit, ShapeModel::Kind::Exponential, ShapeModel::Kind::Quantiles}) {
@@ -276,7 +276,7 @@ void hostile_points() {
   CHECK(!wrong.has());
 }
 
-void goes_on_from_a_snapshot() {
+TEST(goes_on_from_a_snapshot) {
   for (const bool cumulative : {false, true}) {
     Random random(9);
     std::array<std::uint64_t, 12> since{};
@@ -318,7 +318,7 @@ Message histogramPoint(std::uint64_t time, const std::vector<double>& values) {
   return Message().fixed(3, time).fixed(4, values.size()).real(5, sum).add(6, Bytes(packedCounts)).add(7, Bytes(packedBounds));
 }
 
-void a_stream_raises_an_alarm() {
+TEST(a_stream_raises_an_alarm) {
   Settings settings = defaultSettings();
   Stream stream({.hash = 1, .signal = otlp::Signal::Metrics, .metricType = otlp::MetricType::Histogram, .tenant = "t", .name = "m"}, settings);
   Random random(10);
@@ -358,17 +358,3 @@ void a_stream_raises_an_alarm() {
 }
 
 }  // namespace
-
-int main() {
-  finds_shapes();
-  clusters_are_usual();
-  differences_of_cumulative_points();
-  same_differences_same_scores();
-  scales_are_brought_together();
-  zero_and_negative_values_count();
-  summaries();
-  hostile_points();
-  goes_on_from_a_snapshot();
-  a_stream_raises_an_alarm();
-  return report();
-}

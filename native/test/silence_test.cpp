@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint64_t minute = 60 * second, hour = 60 * minute, day = 24 * hour;
 
 /// The median of nine requests moves the clock; a few wrong clocks do not, nor does a time in which nobody spoke.
-void clock_of_many() {
+TEST(clock_of_many) {
   CommonClock clock;
   for (std::uint64_t i = 0; i <= 100; ++i) clock.observe(start + i * second);
   CHECK(clock.moment().event == start + 96 * second);
@@ -52,7 +52,7 @@ void clock_of_many() {
 }
 
 /// A tenant's requests move its own clock alone, and what passes without requests those of who was not heard.
-void clocks_of_tenants() {
+TEST(clocks_of_tenants) {
   Clocks clocks;
   Moment a, b;
   for (std::uint64_t i = 0; i < 40; ++i) {
@@ -85,7 +85,7 @@ void clocks_of_tenants() {
 }
 
 /// Gaps that keep coming are usual; a longer one is as rare as they are many, and what an outage comes to is learned in part.
-void gaps() {
+TEST(gaps) {
   Silence silence;
   std::uint64_t now = 1;
   const auto hear = [&](std::uint64_t gap) {
@@ -207,7 +207,7 @@ std::vector<Told> silencesOf(const Task& task) {
 
 /// Streams of all habits raise hardly an alarm; each that stops is told once, soon, in whatever threads, and ends when it
 /// comes back.
-void streams_that_stop() {
+TEST(streams_that_stop) {
   Bench one(silenceSettings(1)), eight(silenceSettings(8));
   Day day_;
   std::map<std::string, int> before, after;
@@ -249,7 +249,7 @@ void streams_that_stop() {
 }
 
 /// A process that hears nothing at all is told so from outside; a restart in between changes nothing.
-void nobody_speaks() {
+TEST(nobody_speaks) {
   Bench one(silenceSettings(1));
   Random random(3);
   std::uint64_t clock = start;
@@ -280,7 +280,7 @@ void nobody_speaks() {
 }
 
 /// What a person says of a silence counts: one that is accepted does not come again.
-void accepted_silence() {
+TEST(accepted_silence) {
   Bench bench(silenceSettings(1));
   Random random(5);
   std::uint64_t clock = start;
@@ -308,13 +308,3 @@ void accepted_silence() {
 }
 
 }  // namespace
-
-int main() {
-  clock_of_many();
-  clocks_of_tenants();
-  gaps();
-  streams_that_stop();
-  nobody_speaks();
-  accepted_silence();
-  return report();
-}

@@ -75,7 +75,7 @@ std::size_t recordsOf(Signal signal, Bytes bytes) {
   return index.records.size();
 }
 
-void addsNoMoreThanItMay() {
+TEST(addsNoMoreThanItMay) {
   const std::string longName(500, 'n');
   for (const std::string& service : {std::string("shop"), longName}) {
     for (const bool spans : {false, true}) {
@@ -103,7 +103,7 @@ void addsNoMoreThanItMay() {
   }
 }
 
-void keepsAllThatIsFlagged() {
+TEST(keepsAllThatIsFlagged) {
   Settings settings = settingsOf();
   settings.flaggedOnly = true;
   Bench bench(settings);
@@ -112,7 +112,7 @@ void keepsAllThatIsFlagged() {
   CHECK(recordsOf(Signal::Logs, task->output) == task->flagged);
 }
 
-void doesNotDependOnThreads() {
+TEST(doesNotDependOnThreads) {
   std::vector<std::shared_ptr<Task>> tasks;
   for (const std::uint32_t threads : {1, 3}) {
     Bench bench(settingsOf(threads));
@@ -127,7 +127,7 @@ void doesNotDependOnThreads() {
 }
 
 /// Describing what is flagged costs no more than a request of its size may.
-void costsNoMoreThanItMay() {
+TEST(costsNoMoreThanItMay) {
   const auto workOf = [](std::size_t records) {
     Settings settings = settingsOf();
     settings.permutations = 0;
@@ -163,7 +163,7 @@ std::vector<std::string> crowd(const Settings& settings, std::size_t size) {
 }
 
 /// Each record brings a stream back that another has just pushed out: some of a request's records pass unjudged.
-void passesUnjudgedWhatIsTooDear() {
+TEST(passesUnjudgedWhatIsTooDear) {
   std::vector<std::shared_ptr<Task>> tasks;
   for (const std::uint32_t threads : {1, 3}) {
     Settings settings = settingsOf(threads);
@@ -189,7 +189,7 @@ void passesUnjudgedWhatIsTooDear() {
 }
 
 /// Each record is news to a stream whose search table another stream's has replaced: some of them pass unjudged.
-void countsSearchTables() {
+TEST(countsSearchTables) {
   std::vector<std::shared_ptr<Task>> tasks;
   for (const std::uint32_t threads : {1, 3}) {
     Settings settings = settingsOf(threads);
@@ -223,7 +223,7 @@ void countsSearchTables() {
 }
 
 /// A storm of ever new texts, some of which come again, goes on the same in an engine that is restored over and over.
-void new_texts_continue() {
+TEST(new_texts_continue) {
   Bench bench(settingsOf());
   auto copied = std::make_unique<Bench>(settingsOf());
   learn(bench, "shop");
@@ -253,14 +253,3 @@ void new_texts_continue() {
 }
 
 }  // namespace
-
-int main() {
-  addsNoMoreThanItMay();
-  keepsAllThatIsFlagged();
-  doesNotDependOnThreads();
-  costsNoMoreThanItMay();
-  passesUnjudgedWhatIsTooDear();
-  countsSearchTables();
-  new_texts_continue();
-  return report();
-}

@@ -72,7 +72,7 @@ Description descriptionOf(const Stream& stream, const Event& event) {
 constexpr std::uint64_t day = 86'400 * second;
 const std::string kStrange = "java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available";
 
-void learns_then_judges() {
+TEST(learns_then_judges) {
   Bench b;
   for (int i = 0; i < 200; ++i) {
     const Verdict verdict = b.log(i == 50 ? kStrange : normalLine(b.random));
@@ -93,7 +93,7 @@ void learns_then_judges() {
   CHECK(b.told == 1);
 }
 
-void storm_is_one_anomaly() {
+TEST(storm_is_one_anomaly) {
   Bench b;
   b.teach(2'000);
   int told = 0, flagged = 0;
@@ -117,7 +117,7 @@ void storm_is_one_anomaly() {
 }
 
 /// News becomes normal when it has come often and for the configured time, not before.
-void lasting_news_becomes_normal() {
+TEST(lasting_news_becomes_normal) {
   Settings settings = settingsOf();
   settings.acceptAfterNanos = 3'600 * second;
   Bench b(settings);
@@ -133,7 +133,7 @@ void lasting_news_becomes_normal() {
 
 /// What was reported and keeps coming now and then is no other alarm, until it has stayed away for as long as news takes to
 /// become normal.
-void reported_news_is_reported_once() {
+TEST(reported_news_is_reported_once) {
   Settings settings = settingsOf();
   settings.alarmsPerStreamPerDay = 10;
   settings.acceptAfterNanos = 12 * 3'600 * second;
@@ -152,7 +152,7 @@ void reported_news_is_reported_once() {
 }
 
 /// Windows are compared by their news and by their mix of templates, whatever the records call themselves.
-void windows_show_news_and_bursts() {
+TEST(windows_show_news_and_bursts) {
   Settings settings = settingsOf();
   settings.windowRecords = settings.windowHop = 50;
   Bench b(settings);
@@ -169,7 +169,7 @@ void windows_show_news_and_bursts() {
   CHECK(burst.score > usual && burst.channel == ChannelId::Volume);
 }
 
-void ids_begin_with_the_time() {
+TEST(ids_begin_with_the_time) {
   Bench b;
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
@@ -178,7 +178,7 @@ void ids_begin_with_the_time() {
   CHECK(std::stoull(anomaly.id.substr(0, 12), nullptr, 16) == anomaly.startUnixNano / 1'000'000);
 }
 
-void accepted_is_normal_at_once() {
+TEST(accepted_is_normal_at_once) {
   Bench b;
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
@@ -200,7 +200,7 @@ void accepted_is_normal_at_once() {
   CHECK(b.observation.content.score > 1);
 }
 
-void accepted_after_it_ended() {
+TEST(accepted_after_it_ended) {
   Bench b;
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
@@ -215,7 +215,7 @@ void accepted_after_it_ended() {
 }
 
 /// More kinds of news than there is room for examples: the rest is known as it is.
-void accepted_beyond_examples() {
+TEST(accepted_beyond_examples) {
   Bench b;
   b.teach(2'000);
   const auto line = [](int i) {
@@ -234,7 +234,7 @@ void accepted_beyond_examples() {
   }
 }
 
-void false_alarm_raises_the_limit() {
+TEST(false_alarm_raises_the_limit) {
   Bench b;
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
@@ -251,7 +251,7 @@ void false_alarm_raises_the_limit() {
 }
 
 /// One record from the future, or the past, changes nothing for those that follow.
-void wild_times_do_no_harm() {
+TEST(wild_times_do_no_harm) {
   for (const std::uint64_t wild : {std::uint64_t{1}, start - 400 * day, start + 30'000 * day,
                                    UINT64_MAX, UINT64_MAX / 2, UINT64_MAX / 2 + 1}) {
     Bench a, b;
@@ -270,7 +270,7 @@ void wild_times_do_no_harm() {
 }
 
 /// Where the clock of all senders was wrong and is set right, either way, the stream goes on.
-void clock_set_right() {
+TEST(clock_set_right) {
   for (const bool ahead : {false, true}) {
     Bench b;
     const std::uint64_t right = b.clock;
@@ -289,7 +289,7 @@ void clock_set_right() {
 }
 
 /// Late and equal times, and none at all, are taken as they come.
-void times_of_any_kind() {
+TEST(times_of_any_kind) {
   Bench b;
   Random times(5);
   for (int i = 0; i < 3'000; ++i) {
@@ -305,7 +305,7 @@ void times_of_any_kind() {
 }
 
 /// A template that comes thirty times as often is told as an event of the tick.
-void burst_is_an_event() {
+TEST(burst_is_an_event) {
   Settings settings = settingsOf();
   settings.alarmsPerStreamPerDay = 200;
   Bench b(settings);
@@ -381,7 +381,7 @@ struct Shop {
 constexpr int kTaught = 64 * 100;
 
 /// Nothing is new, nothing comes more or less often, or in another order: only the shares of an attribute's values change.
-void shifted_shares_are_told() {
+TEST(shifted_shares_are_told) {
   Shop shop;
   CHECK(shop.run(kTaught) == 0);
   CHECK(shop.told == 0);
@@ -404,7 +404,7 @@ void shifted_shares_are_told() {
   CHECK(shop.b.stream.anomaly().occurrences >= 4);
 }
 
-void shifted_numbers_are_told() {
+TEST(shifted_numbers_are_told) {
   Shop shop(2);
   CHECK(shop.run(kTaught) == 0);
   shop.slower = 1.5;
@@ -415,14 +415,14 @@ void shifted_numbers_are_told() {
   CHECK(shop.explanation().starts_with("size: values around "));
 }
 
-void unshifted_fields_are_quiet() {
+TEST(unshifted_fields_are_quiet) {
   int shifts = 0;
   for (int seed = 1; seed <= 5; ++seed) shifts += Shop(static_cast<std::uint64_t>(seed)).run(20'000);
   CHECK(shifts <= 1);
 }
 
 /// Accepted, it is usual within the blocks that are let pass.
-void accepted_shares_are_usual() {
+TEST(accepted_shares_are_usual) {
   Shop shop(3);
   shop.run(kTaught);
   shop.eu = 60;
@@ -436,7 +436,7 @@ void accepted_shares_are_usual() {
   CHECK(shop.run(64 * 4) >= 2);
 }
 
-void false_shift_raises_the_limit() {
+TEST(false_shift_raises_the_limit) {
   Shop shop(4);
   shop.run(kTaught);
   shop.eu = 40;
@@ -448,7 +448,7 @@ void false_shift_raises_the_limit() {
 }
 
 /// What lasts as long as news takes to become normal is normal then.
-void lasting_shares_become_usual() {
+TEST(lasting_shares_become_usual) {
   Shop shop(5);
   shop.b.settings.acceptAfterNanos = 3'600 * second;
   shop.run(kTaught);
@@ -459,7 +459,7 @@ void lasting_shares_become_usual() {
 }
 
 /// A restart in the middle of a block changes nothing.
-void goes_on_within_a_block() {
+TEST(goes_on_within_a_block) {
   Shop shop(6);
   shop.run(kTaught + 20);
   std::vector<std::uint8_t> bytes;
@@ -494,7 +494,7 @@ void goes_on_within_a_block() {
 }
 
 /// Hops of fewer records than make a column, and records of a body alone, cost nothing.
-void fields_only_where_there_are_some() {
+TEST(fields_only_where_there_are_some) {
   Settings settings = settingsOf();
   Bench plain(settings), few(Shop::settings());
   for (int i = 0; i < 400; ++i) {
@@ -514,7 +514,7 @@ void fields_only_where_there_are_some() {
 }
 
 /// Diverse records, all the time: what a stream holds has a bound, 100 KiB at the default settings.
-void memory_is_bounded() {
+TEST(memory_is_bounded) {
   struct Kind {
     const char* name;
     otlp::Signal signal;
@@ -566,7 +566,7 @@ void memory_is_bounded() {
 }
 
 /// Bytes of a snapshot that are changed never do worse than another verdict.
-void hostile_state() {
+TEST(hostile_state) {
   Bench b;
   for (int i = 0; i < 400; ++i) {
     b.clock += second;
@@ -627,31 +627,3 @@ void hostile_state() {
 }
 
 }  // namespace
-
-int main() {
-  learns_then_judges();
-  storm_is_one_anomaly();
-  lasting_news_becomes_normal();
-  reported_news_is_reported_once();
-  windows_show_news_and_bursts();
-  ids_begin_with_the_time();
-  accepted_is_normal_at_once();
-  accepted_after_it_ended();
-  accepted_beyond_examples();
-  false_alarm_raises_the_limit();
-  wild_times_do_no_harm();
-  clock_set_right();
-  times_of_any_kind();
-  burst_is_an_event();
-  shifted_shares_are_told();
-  shifted_numbers_are_told();
-  unshifted_fields_are_quiet();
-  accepted_shares_are_usual();
-  false_shift_raises_the_limit();
-  lasting_shares_become_usual();
-  goes_on_within_a_block();
-  fields_only_where_there_are_some();
-  memory_is_bounded();
-  hostile_state();
-  return report();
-}

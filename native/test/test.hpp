@@ -1,11 +1,27 @@
 #pragma once
 
-// The whole test harness: CHECK what must hold, and end main with `return report();`.
+// The whole test harness. A test is TEST(name) { … } and says by CHECK what must hold; main.cpp runs those of a program.
 
 #include <cmath>
 #include <cstdio>
+#include <vector>
 
 namespace driftlock::test {
+
+struct Test {
+  const char* name;
+  void (*run)();
+};
+
+/// The tests of this program, in the order of the source.
+inline std::vector<Test>& tests() {
+  static std::vector<Test> all;
+  return all;
+}
+
+struct Registration {
+  Registration(const char* name, void (*run)()) { tests().push_back({name, run}); }
+};
 
 inline int checks = 0;
 inline int failures = 0;
@@ -17,12 +33,12 @@ inline void check(bool ok, const char* what, const char* file, int line) {
   std::fprintf(stderr, "%s:%d: CHECK(%s) failed\n", file, line, what);
 }
 
-inline int report() {
-  std::printf("%d checks, %d failed\n", checks, failures);
-  return failures == 0 && checks > 0 ? 0 : 1;
-}
-
 }  // namespace driftlock::test
+
+#define TEST(name)                                                     \
+  void name();                                                         \
+  const ::driftlock::test::Registration name##Registered(#name, name); \
+  void name()
 
 #define CHECK(...) ::driftlock::test::check(static_cast<bool>(__VA_ARGS__), #__VA_ARGS__, __FILE__, __LINE__)
 #define CHECK_NEAR(a, b, tolerance) CHECK(std::fabs((a) - (b)) <= (tolerance))

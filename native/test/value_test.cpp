@@ -65,7 +65,9 @@ std::vector<double> daily(std::size_t n, std::uint64_t seed = 1) {
   return values;
 }
 
-void finds_a_spike() {
+static_assert(sizeof(ValueModel) <= 16 * 1024);
+
+TEST(finds_a_spike) {
   for (const double unit : {1e-9, 1.0, 1e12}) {
     auto values = noise(2000, 50 * unit, 2 * unit);
     values[1500] = 90 * unit;
@@ -78,7 +80,7 @@ void finds_a_spike() {
   }
 }
 
-void finds_a_level_shift_once() {
+TEST(finds_a_level_shift_once) {
   auto values = noise(4000, 50, 2);
   for (std::size_t i = 3000; i < values.size(); ++i) values[i] += 20;
   const auto r = run(values);
@@ -90,7 +92,7 @@ void finds_a_level_shift_once() {
   CHECK(highest(r, 3300, 4000) < 20);
 }
 
-void finds_a_day_that_stays_dead() {
+TEST(finds_a_day_that_stays_dead) {
   auto values = daily(12 * day);
   const auto usual = run(values);
   const auto quiet = noise(12 * day, 20, 1, 9);
@@ -106,7 +108,7 @@ void finds_a_day_that_stays_dead() {
 
 /// Values that are usual at another minute of the hour, time of the day or day of the week are rarer than all before them, once
 /// the cycle is known.
-void finds_the_usual_at_the_wrong_time() {
+TEST(finds_the_usual_at_the_wrong_time) {
   struct Cycle {
     std::uint64_t step, known;
     bool (*high)(std::uint64_t seconds);
@@ -145,7 +147,7 @@ void finds_the_usual_at_the_wrong_time() {
   }
 }
 
-void finds_a_change_of_rate() {
+TEST(finds_a_change_of_rate) {
   // Spikes of the usual height, but eight times as many.
   std::vector<double> values(4000, 0.0);
   Random random;
@@ -157,7 +159,7 @@ void finds_a_change_of_rate() {
   CHECK(highest(r, 3000, 3200) > highest(r, 600, 3000));
 }
 
-void lets_a_recurring_spike_become_usual() {
+TEST(lets_a_recurring_spike_become_usual) {
   // A job once a day, at no fixed time; on the last day a spike of another height.
   auto values = noise(14 * day, 20, 1);
   Random random;
@@ -177,7 +179,7 @@ void lets_a_recurring_spike_become_usual() {
   CHECK(r[jobs.back()].similar < 0.5);
 }
 
-void is_silent_where_nothing_happens() {
+TEST(is_silent_where_nothing_happens) {
   for (const double level : {0.0, 45.0, -1e-300, 1e300, 1e-15}) {
     const auto r = run(std::vector<double>(3000, level));
     CHECK(highest(r, 0, r.size()) < 1);
@@ -188,7 +190,7 @@ void is_silent_where_nothing_happens() {
   CHECK(highest(run(square), 9 * day, square.size()) < 5);
 }
 
-void is_calibrated_on_noise() {
+TEST(is_calibrated_on_noise) {
   // Each view's rarity is -log2 of a p-value: b bits or more happen 2^-b of the time or, erring to silence, less.
   const int n = 20000;
   const auto r = run(noise(n, 10, 3), 61 * second);
@@ -207,14 +209,14 @@ void is_calibrated_on_noise() {
   CHECK(high <= 6);
 }
 
-void says_when_it_learns() {
+TEST(says_when_it_learns) {
   const auto r = run(noise(300, 5, 1));
   CHECK(r[0].learning && r[0].progress == 0 && r[0].score == 0);
   CHECK(r[50].learning && r[50].progress == 0.5);
   CHECK(!r[ValueModel::learning_points].learning && r[ValueModel::learning_points].progress == 1);
 }
 
-void expects_a_range() {
+TEST(expects_a_range) {
   ValueModel channel;
   CHECK(std::isnan(channel.expected(start).low));
   const auto values = noise(3000, 50, 2);
@@ -237,7 +239,7 @@ bool same(const ValueResult& a, const ValueResult& b) {
          a.blame == b.blame && a.view_bits == b.view_bits;
 }
 
-void goes_on_from_a_snapshot() {
+TEST(goes_on_from_a_snapshot) {
   auto values = daily(9 * day, 5);
   values[8 * day + 30] = 500;
   for (const std::size_t stop : {std::size_t{0}, std::size_t{7}, std::size_t{16}, std::size_t{90}, std::size_t{8 * day + 31}}) {
@@ -259,7 +261,7 @@ void goes_on_from_a_snapshot() {
   }
 }
 
-void refuses_what_is_no_snapshot() {
+TEST(refuses_what_is_no_snapshot) {
   ValueModel channel;
   const auto values = daily(3 * day);
   for (std::size_t i = 0; i < values.size(); ++i) channel.observe(start + i * five_minutes, values[i]);
@@ -290,7 +292,7 @@ void refuses_what_is_no_snapshot() {
   }
 }
 
-void survives_hostile_input() {
+TEST(survives_hostile_input) {
   constexpr double inf = std::numeric_limits<double>::infinity();
   const double odd[] = {std::numeric_limits<double>::quiet_NaN(), inf, -inf, 0.0, -0.0, 1e308, -1e308, 5e-324, -5e-324,
                         std::numeric_limits<double>::max(), 1e100, 1, -1};
@@ -321,7 +323,7 @@ void survives_hostile_input() {
   CHECK(equal);
 }
 
-void scores_before_it_learns() {
+TEST(scores_before_it_learns) {
   // The score of a prefix does not depend on what follows.
   auto values = noise(1200, 50, 2);
   const auto all = run(values);
@@ -333,22 +335,3 @@ void scores_before_it_learns() {
 }
 
 }  // namespace
-
-int main() {
-  finds_a_spike();
-  finds_a_level_shift_once();
-  finds_a_day_that_stays_dead();
-  finds_the_usual_at_the_wrong_time();
-  finds_a_change_of_rate();
-  lets_a_recurring_spike_become_usual();
-  is_silent_where_nothing_happens();
-  is_calibrated_on_noise();
-  says_when_it_learns();
-  expects_a_range();
-  goes_on_from_a_snapshot();
-  refuses_what_is_no_snapshot();
-  survives_hostile_input();
-  scores_before_it_learns();
-  static_assert(sizeof(ValueModel) <= 16 * 1024);
-  return driftlock::test::report();
-}

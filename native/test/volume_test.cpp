@@ -73,7 +73,7 @@ struct Stream {
 
 Stream usual_stream() { return {{{1, 0.5, false}, {2, 1.5, false}, {3, 5, false}, {4, 60, true}, {5, 40, false}}, {}, 0, 0, {}}; }
 
-void bursts_are_found() {
+TEST(bursts_are_found) {
   for (const std::uint32_t id : {2u, 3u, 5u}) {
     VolumeModel channel(tick, day);
     Stream stream = usual_stream();
@@ -91,7 +91,7 @@ void bursts_are_found() {
   }
 }
 
-void drops_and_silences_are_found() {
+TEST(drops_and_silences_are_found) {
   // A template that stops, of a Poisson process and of a heartbeat; then the whole stream.
   for (const std::uint32_t id : {1u, 2u, 4u}) {
     VolumeModel channel(tick, day);
@@ -125,7 +125,7 @@ void drops_and_silences_are_found() {
   CHECK(closed && closed->strangest.total && closed->strangest.kind == VolumeKind::silence && closed->score > usual);
 }
 
-void usual_streams_are_usual() {
+TEST(usual_streams_are_usual) {
   VolumeModel channel(tick, day);
   Stream stream = usual_stream();
   stream.run(channel, 100);
@@ -145,7 +145,7 @@ void usual_streams_are_usual() {
   CHECK(closed && !(closed->strangest.kind == VolumeKind::burst && closed->strangest.id == 77 && closed->score > 3));
 }
 
-void hours_of_the_day_are_learnt() {
+TEST(hours_of_the_day_are_learnt) {
   VolumeModel channel(60 * second, day);
   Source source;
   const auto rate = [](std::uint64_t time) { return time % day < day / 3 ? 0.02 : 0.5; };  // records a second
@@ -180,7 +180,7 @@ void hours_of_the_day_are_learnt() {
   CHECK(burst > 5);
 }
 
-void rejected_ticks_are_not_learnt() {
+TEST(rejected_ticks_are_not_learnt) {
   VolumeModel a(tick, day), b(tick, day);
   Stream stream = usual_stream();
   stream.run(a, 3600);
@@ -199,7 +199,7 @@ void rejected_ticks_are_not_learnt() {
   CHECK(used && kept && kept->score > used->score + 3);
 }
 
-void clocks_may_jump() {
+TEST(clocks_may_jump) {
   VolumeModel channel(tick, day);
   Source source;
   std::uint64_t time = noon;
@@ -215,7 +215,7 @@ void clocks_may_jump() {
   }
 }
 
-void memory_is_bounded() {
+TEST(memory_is_bounded) {
   CHECK(VolumeModel::bytes() <= 16 * 1024);
   VolumeModel channel(100, day);
   Source source;
@@ -231,7 +231,7 @@ void memory_is_bounded() {
   CHECK(closed && burst > 5);
 }
 
-void snapshots_continue() {
+TEST(snapshots_continue) {
   VolumeModel a(tick, day), b(tick, day);
   Stream stream = usual_stream();
   stream.run(a, 20000);
@@ -275,7 +275,7 @@ void snapshots_continue() {
 }
 
 /// What makes the table quick to search is no part of the state: a fresh copy, made as often as you like, goes on the same.
-void a_flood_of_new_templates_continues() {
+TEST(a_flood_of_new_templates_continues) {
   VolumeModel whole(tick, day);
   auto copied = std::make_unique<VolumeModel>(tick, day);
   std::mt19937_64 random(5);
@@ -299,16 +299,3 @@ void a_flood_of_new_templates_continues() {
 }
 
 }  // namespace
-
-int main() {
-  bursts_are_found();
-  drops_and_silences_are_found();
-  usual_streams_are_usual();
-  hours_of_the_day_are_learnt();
-  rejected_ticks_are_not_learnt();
-  clocks_may_jump();
-  memory_is_bounded();
-  snapshots_continue();
-  a_flood_of_new_templates_continues();
-  return driftlock::test::report();
-}

@@ -22,7 +22,7 @@ std::deque<std::string> contents(const Window& window) {
 }
 
 /// The last records that fit, whatever their sizes; nothing but memory tells it from a list that is cut at the front.
-void keeps_the_last() {
+TEST(keeps_the_last) {
   Random random(1);
   for (const auto& [records, size] : {std::pair{1u, 100u}, {7u, 100u}, {1000u, 4096u}}) {
     Window window(records, size);
@@ -58,7 +58,7 @@ void keeps_the_last() {
   }
 }
 
-void fits_says_so() {
+TEST(fits_says_so) {
   Window window(2, 10);
   CHECK(window.fits(bytes("0123456789")));
   CHECK(!window.fits(bytes("0123456789a")));
@@ -71,7 +71,7 @@ void fits_says_so() {
 
 constexpr std::uint64_t day = 86'400 * second;
 
-void clock_runs_on() {
+TEST(clock_runs_on) {
   StreamClock clock;
   clock.observe(0);
   clock.observe(0);
@@ -91,7 +91,7 @@ void clock_runs_on() {
 constexpr std::uint64_t hour = 3600 * second;
 
 /// A few records with a wrong clock, however wrong and whichever way, move nothing; most of the latest nine do.
-void wrong_clocks() {
+TEST(wrong_clocks) {
   for (const std::uint64_t wrong : {2 * 60 * second, hour, 8 * hour, 23 * hour, 25 * hour, 40 * day, 30'000 * day}) {
     for (const bool ahead : {false, true}) {
       for (int odd = 1; odd <= 9; ++odd) {
@@ -114,7 +114,7 @@ void wrong_clocks() {
 }
 
 /// A sender whose clock is wrong for good, among others, moves the time once and not with each of its requests.
-void wrong_for_good() {
+TEST(wrong_for_good) {
   StreamClock clock;
   std::uint64_t time = start;
   for (int round = 0; round < 100; ++round) {
@@ -126,7 +126,7 @@ void wrong_for_good() {
 }
 
 /// In a stream that speaks seldom a usual step is no jump. When all have jumped, the time follows soon.
-void seldom_and_resumed() {
+TEST(seldom_and_resumed) {
   StreamClock clock;
   std::uint64_t time = start;
   clock.observe(time);
@@ -141,7 +141,7 @@ void seldom_and_resumed() {
   CHECK(resumed.now() == start + 5 * day + 4 * second);
 }
 
-void clock_goes_back() {
+TEST(clock_goes_back) {
   StreamClock clock;
   clock.observe(start + 900 * day);
   for (int i = 0; i < 32; ++i) clock.observe(start + static_cast<std::uint64_t>(i) * second);
@@ -163,7 +163,7 @@ void clock_goes_back() {
   }
 }
 
-void shelf_is_bounded() {
+TEST(shelf_is_bounded) {
   Shelf shelf(10'000);
   std::size_t gone = 0;
   const auto put = [&](const StreamId& id, std::vector<std::uint8_t> packed) {
@@ -194,7 +194,7 @@ void shelf_is_bounded() {
 }
 
 /// Whatever one tenant puts on the shelf, what another has there stays as long as it has no more than its share.
-void shelf_is_shared() {
+TEST(shelf_is_shared) {
   Shelf shelf(10'000);
   const auto put = [&](const StreamId& id) {
     shelf.put(id, std::vector<std::uint8_t>(800), [](const StreamId& dropped, Bytes) { CHECK(dropped.tenant != "quiet"); });
@@ -206,16 +206,3 @@ void shelf_is_shared() {
 }
 
 }  // namespace
-
-int main() {
-  keeps_the_last();
-  fits_says_so();
-  clock_runs_on();
-  wrong_clocks();
-  wrong_for_good();
-  seldom_and_resumed();
-  clock_goes_back();
-  shelf_is_bounded();
-  shelf_is_shared();
-  return report();
-}

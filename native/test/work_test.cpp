@@ -214,7 +214,7 @@ double workPerByte(const Kind& kind, const Place& place, Shape shape, std::size_
   return perByte;
 }
 
-void growsNoFasterThanRequests() {
+TEST(growsNoFasterThanRequests) {
   const std::pair<const char*, Shape> shapes[] = {{"one huge", oneHuge},       {"one huge, distinct", oneHugeAndDistinct}, {"many empty", manyEmpty},
                                                   {"many small", manySmall}, {"many resources", manyResources}, {"huge name", hugeName}};
   for (const Kind& kind : kinds()) {
@@ -233,8 +233,3 @@ void growsNoFasterThanRequests() {
 }
 
 }  // namespace
-
-int main() {
-  growsNoFasterThanRequests();
-  return report();
-}
