@@ -12,6 +12,7 @@ export SKIP_DRIFTLOCK_BUILD := 1
 
 ADDON := build/Release/driftlock.node
 PROTO := $(shell find proto -name '*.proto')
+CXX_SOURCES := $(shell find native -name '*.[ch]pp')
 SOURCES := $(shell find src -path src/gen -prune -o -name '*.ts' -print)
 CLANGXX ?= $(shell command -v clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 | head -n 1)
 FUZZ_SECONDS ?= 150
@@ -97,6 +98,7 @@ lint: src/gen/.stamp ## check types and style
 	tsc --noEmit -p tsconfig.json
 	biome check .
 	buf lint
+	node scripts/native-names.ts $(CXX_SOURCES)
 
 .PHONY: docs
 docs: src/gen/.stamp ## write the generated pages of docs/reference/

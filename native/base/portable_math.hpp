@@ -8,11 +8,11 @@
 
 namespace driftlock {
 
-inline constexpr double ln2 = 0.693147180559945309417232;
+inline constexpr double kLn2 = 0.693147180559945309417232;
 
 /// Natural logarithm of a finite x > 0, within 3e-16 relative to max(1, |result|); minus infinity at and below 0.
 /// ln x = k ln 2 + 2 atanh(s), s = (m - 1) / (m + 1), x = m 2^k, m in [sqrt(1/2), sqrt(2)).
-inline double portable_log(double x) {
+inline double portableLog(double x) {
   if (!(x > 0)) return -std::numeric_limits<double>::infinity();
   int k = 0;
   double m = std::frexp(x, &k);
@@ -24,16 +24,16 @@ inline double portable_log(double x) {
   const double z = s * s;
   double sum = 1.0 / 21;
   for (int odd = 19; odd >= 1; odd -= 2) sum = sum * z + 1.0 / odd;
-  return k * ln2 + 2 * s * sum;
+  return k * kLn2 + 2 * s * sum;
 }
 
-inline double portable_log2(double x) { return portable_log(x) / ln2; }
+inline double portableLog2(double x) { return portableLog(x) / kLn2; }
 
 /// e^x, within 1e-15 relative; 0 below -745 and infinity above 709.
-inline double portable_exp(double x) {
+inline double portableExp(double x) {
   if (!(x > -745)) return 0;
   if (x > 709.7) return std::numeric_limits<double>::infinity();
-  const double k = std::floor(x / ln2 + 0.5);
+  const double k = std::floor(x / kLn2 + 0.5);
   // ln 2 in two parts, so that k ln 2 loses nothing: the first has 21 trailing zero bits.
   const double r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;
   double sum = 1;
@@ -42,25 +42,25 @@ inline double portable_exp(double x) {
 }
 
 /// ln Gamma(x) for x > 0 by Stirling's series after shifting x to 8 or more; within 1e-13 of max(1, |result|).
-inline double portable_lgamma(double x) {
+inline double portableLgamma(double x) {
   double shift = 1;
   double below = 0;
   while (x < 8) {
     shift *= x;
     x += 1;
   }
-  below = portable_log(shift);
+  below = portableLog(shift);
   const double i = 1 / x;
   const double i2 = i * i;
   const double series = i * (1.0 / 12 - i2 * (1.0 / 360 - i2 * (1.0 / 1260 - i2 * (1.0 / 1680 - i2 * (1.0 / 1188 -
                         i2 * 691.0 / 360360)))));
-  return (x - 0.5) * portable_log(x) - x + 0.918938533204672741780 + series - below;
+  return (x - 0.5) * portableLog(x) - x + 0.918938533204672741780 + series - below;
 }
 
 /// How far a count is from the mean of a Poisson law, in bits: half the deviance over ln 2 (P. McCullagh, J. A. Nelder,
 /// Generalized linear models, 1989). `mean` is above 0.
-inline double poisson_deviance(double count, double mean) {
-  return (count > 0 ? count * portable_log2(count / mean) : 0) - (count - mean) / ln2;
+inline double poissonDeviance(double count, double mean) {
+  return (count > 0 ? count * portableLog2(count / mean) : 0) - (count - mean) / kLn2;
 }
 
 }  // namespace driftlock

@@ -21,17 +21,17 @@ void put(std::vector<std::uint8_t>& out, T value) {
   for (std::size_t i = 0; i < sizeof value; ++i) out.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
 }
 
-inline void put_double(std::vector<std::uint8_t>& out, double value) { put(out, std::bit_cast<std::uint64_t>(value)); }
+inline void putDouble(std::vector<std::uint8_t>& out, double value) { put(out, std::bit_cast<std::uint64_t>(value)); }
 
 /// Appends bytes behind their length.
-inline void put_bytes(std::vector<std::uint8_t>& out, Bytes bytes) {
+inline void putBytes(std::vector<std::uint8_t>& out, Bytes bytes) {
   put(out, static_cast<std::uint32_t>(bytes.size()));
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
-/// Appends what `state.snapshot` gives, behind its length; `get_bytes` gives it back for `restore`.
+/// Appends what `state.snapshot` gives, behind its length; `getBytes` gives it back for `restore`.
 template <class State>
-void put_state(std::vector<std::uint8_t>& out, const State& state) {
+void putState(std::vector<std::uint8_t>& out, const State& state) {
   const std::size_t at = out.size();
   put<std::uint32_t>(out, 0);
   state.snapshot(out);
@@ -54,9 +54,9 @@ class StateWriter {
     }
   }
   void operator()(float value) { put(out_, std::bit_cast<std::uint32_t>(value)); }
-  void operator()(double value) { put_double(out_, value); }
+  void operator()(double value) { putDouble(out_, value); }
   void operator()(const std::string& value) {
-    put_bytes(out_, {reinterpret_cast<const std::uint8_t*>(value.data()), value.size()});
+    putBytes(out_, {reinterpret_cast<const std::uint8_t*>(value.data()), value.size()});
   }
 
  private:
@@ -78,9 +78,9 @@ class StateReader {
     in_ = in_.subspan(sizeof(T));
     return value;
   }
-  double get_double() { return std::bit_cast<double>(get<std::uint64_t>()); }
-  /// What `put_bytes` or `put_state` wrote, in place.
-  Bytes get_bytes() {
+  double getDouble() { return std::bit_cast<double>(get<std::uint64_t>()); }
+  /// What `putBytes` or `putState` wrote, in place.
+  Bytes getBytes() {
     const std::size_t size = get<std::uint32_t>();
     if (size > in_.size()) ok_ = false;
     if (!ok_) return {};
@@ -106,11 +106,11 @@ class StateReader {
     ok_ = ok_ && !std::isnan(value);
   }
   void operator()(double& value) {
-    value = get_double();
+    value = getDouble();
     ok_ = ok_ && !std::isnan(value);
   }
   void operator()(std::string& value) {
-    const Bytes bytes = get_bytes();
+    const Bytes bytes = getBytes();
     value.assign(bytes.begin(), bytes.end());
   }
 
@@ -130,7 +130,7 @@ class StateReader {
 template <class State>
 void putOptional(std::vector<std::uint8_t>& out, const std::unique_ptr<State>& state) {
   put<std::uint8_t>(out, state ? 1 : 0);
-  if (state) put_state(out, *state);
+  if (state) putState(out, *state);
 }
 
 /// Reads what `putOptional` wrote, into what `make` makes. False if the bytes are no such state.
@@ -141,7 +141,7 @@ bool getOptional(StateReader& in, std::unique_ptr<State>& state, Make&& make) {
   state.reset();
   if (!there || !in.ok()) return in.ok();
   state = make();
-  return state && state->restore(in.get_bytes());
+  return state && state->restore(in.getBytes());
 }
 
 }  // namespace driftlock

@@ -70,7 +70,7 @@ class Window {
 
   void snapshot(std::vector<std::uint8_t>& out) const {
     put(out, static_cast<std::uint32_t>(records()));
-    forEach([&](Bytes record) { put_bytes(out, record); });
+    forEach([&](Bytes record) { putBytes(out, record); });
   }
 
   /// Of a fresh window. False where the bytes are no snapshot of a window with these bounds; it is of no use then.
@@ -78,7 +78,7 @@ class Window {
     StateReader read(in);
     const std::uint32_t count = read.get<std::uint32_t>();
     if (count > maxRecords_ || count > read.left() / sizeof(std::uint32_t)) return false;
-    for (std::uint32_t i = 0; i < count; ++i) push(read.get_bytes());
+    for (std::uint32_t i = 0; i < count; ++i) push(read.getBytes());
     return read.done() && records() == count;
   }
 

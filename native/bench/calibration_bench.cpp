@@ -54,25 +54,25 @@ struct Outcome {
 };
 
 /// @param outlier what to plant, once in two days' budget after the first fifth; 0 for nothing
-Outcome run(const std::string& kind, double per_day, double per_second, double days, double outlier) {
+Outcome run(const std::string& kind, double perDay, double perSecond, double days, double outlier) {
   Calibration past(1.5);
-  AlarmBudget budget(per_day);
+  AlarmBudget budget(perDay);
   Stream stream{kind};
   Outcome outcome;
   double flagged = -1e18;
-  const auto units = static_cast<std::uint64_t>(days * 86400 * per_second);
-  const auto every = std::max<std::uint64_t>(2, static_cast<std::uint64_t>(2 * 86400 * per_second / per_day));
+  const auto units = static_cast<std::uint64_t>(days * 86400 * perSecond);
+  const auto every = std::max<std::uint64_t>(2, static_cast<std::uint64_t>(2 * 86400 * perSecond / perDay));
   for (std::uint64_t i = 0; i < units; ++i) {
-    const double time = static_cast<double>(i) / per_second;
+    const double time = static_cast<double>(i) / perSecond;
     const bool planted = outlier != 0 && i > units / 5 && i % every == every / 2;
     const double score = planted ? outlier : stream.next(time);
     budget.observe(1000000000u + static_cast<std::uint64_t>(time * 1e9));
-    const Alarm judged = budget.judge(past.p_value(score), budget.limit(), time - flagged < 60);
-    if (judged != Alarm::none) flagged = time;
+    const Alarm judged = budget.judge(past.pValue(score), budget.limit(), time - flagged < 60);
+    if (judged != Alarm::None) flagged = time;
     past.learn(score, judged, budget.limit());
     if (planted) {
       outcome.planted += 1;
-      outcome.found += judged == Alarm::raised || judged == Alarm::related;
+      outcome.found += judged == Alarm::Raised || judged == Alarm::Related;
     }
   }
   outcome.raised = static_cast<double>(budget.raised());
@@ -90,16 +90,16 @@ int main() {
   for (const std::string& kind : kinds)
     for (const double rate : {0.01, 1.0}) {
       std::printf("%-12s %7g", kind.c_str(), rate);
-      for (const double per_day : {1.0, 10.0, 100.0}) {
-        const Outcome outcome = run(kind, per_day, rate, 30, 0);
-        std::printf(" | %.2f (%.2f)  ", outcome.raised / 30 / per_day, outcome.withheld / 30 / per_day);
+      for (const double perDay : {1.0, 10.0, 100.0}) {
+        const Outcome outcome = run(kind, perDay, rate, 30, 0);
+        std::printf(" | %.2f (%.2f)  ", outcome.raised / 30 / perDay, outcome.withheld / 30 / perDay);
       }
       std::puts("");
     }
   std::puts("\nOne hour of 1,000 units a second without anomalies: alarms raised");
   for (const std::string& kind : kinds) {
     std::printf("%-12s", kind.c_str());
-    for (const double per_day : {1.0, 10.0, 100.0}) std::printf(" | %4.0f", run(kind, per_day, 1000, 1.0 / 24, 0).raised);
+    for (const double perDay : {1.0, 10.0, 100.0}) std::printf(" | %4.0f", run(kind, perDay, 1000, 1.0 / 24, 0).raised);
     std::puts("");
   }
   std::puts("\nPlanted outliers found, 1 unit a second, 10 days, as many as half the budget");
@@ -109,10 +109,10 @@ int main() {
       {"AR(1) .99", {6, 8, 12}},   {"daily wave", {8, 10, 14}}};
   for (const auto& [kind, sizes] : outliers) {
     std::printf("%-12s", kind.c_str());
-    for (const double per_day : {1.0, 10.0, 100.0}) {
+    for (const double perDay : {1.0, 10.0, 100.0}) {
       std::printf(" |");
       for (const double size : sizes) {
-        const Outcome outcome = run(kind, per_day, 1, 10, size);
+        const Outcome outcome = run(kind, perDay, 1, 10, size);
         std::printf(" %g: %.2f", size, outcome.found / outcome.planted);
       }
     }
@@ -120,17 +120,17 @@ int main() {
   }
   Source source{1};
   Calibration past(1);
-  constexpr int n = 1000000;
-  std::vector<double> scores(n);
+  constexpr int kN = 1000000;
+  std::vector<double> scores(kN);
   for (double& score : scores) past.learn(score = source.exponential());
   double sum = 0;
   const std::clock_t begin = std::clock();
   for (const double score : scores) {
-    sum += past.p_value(score);
+    sum += past.pValue(score);
     past.learn(score);
   }
   const double took = 1e9 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
-  std::printf("\n%.0f ns to score and learn a unit (mean p %.3f), %zu + %zu bytes\n", took / n, sum / n,
+  std::printf("\n%.0f ns to score and learn a unit (mean p %.3f), %zu + %zu bytes\n", took / kN, sum / kN,
               Calibration::bytes(), sizeof(AlarmBudget));
   return 0;
 }

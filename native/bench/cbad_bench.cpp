@@ -63,24 +63,24 @@ std::vector<std::uint8_t> joined(const std::vector<std::string>& records, std::s
 /// The library's own one-call function, with a context where it takes one and a buffer that is there already.
 double raw(CodecName name, int level, Bytes bytes, std::vector<std::uint8_t>& out) {
   switch (name) {
-    case CodecName::zstd: {
+    case CodecName::Zstd: {
       auto* context = ZSTD_createCCtx();
       const double time = microseconds(
           [&] { ZSTD_compressCCtx(context, out.data(), out.size(), bytes.data(), bytes.size(), level); });
       ZSTD_freeCCtx(context);
       return time;
     }
-    case CodecName::lz4:
+    case CodecName::Lz4:
       return microseconds([&] {
         LZ4_compress_default(reinterpret_cast<const char*>(bytes.data()), reinterpret_cast<char*>(out.data()),
                              static_cast<int>(bytes.size()), static_cast<int>(out.size()));
       });
-    case CodecName::gzip:
+    case CodecName::Gzip:
       return microseconds([&] {
         uLongf size = out.size();
         compress2(out.data(), &size, bytes.data(), bytes.size(), level);
       });
-    case CodecName::openzl: {
+    case CodecName::Openzl: {
       auto* compressor = ZL_Compressor_create();
       auto* context = ZL_CCtx_create();
       const bool ready = !ZL_isError(ZL_Compressor_selectStartingGraphID(compressor, ZL_GRAPH_COMPRESS_GENERIC)) &&
@@ -104,7 +104,7 @@ double raw(CodecName name, int level, Bytes bytes, std::vector<std::uint8_t>& ou
 
 int main() {
   std::printf("%-8s %8s %10s %10s %10s %8s\n", "codec", "bytes", "size, us", "raw, us", "MB/s", "ratio");
-  for (const auto name : {CodecName::openzl, CodecName::zstd, CodecName::lz4, CodecName::gzip}) {
+  for (const auto name : {CodecName::Openzl, CodecName::Zstd, CodecName::Lz4, CodecName::Gzip}) {
     const auto codec = makeCodec(name);
     for (const std::size_t size : {4096, 65536, 1048576}) {
       const auto data = joined(lines(size, 1), size);
@@ -119,7 +119,7 @@ int main() {
   const auto baseline = joined(lines(1 << 16, 2), (1 << 16) - 1), window = joined(lines(1 << 13, 3), 1 << 13);
   std::printf("\nbaseline 64 KiB, window 8 KiB: us\n");
   std::printf("entropy  %10.1f\n", microseconds([&] { entropy(window); }));
-  for (const auto name : {CodecName::openzl, CodecName::zstd, CodecName::lz4}) {
+  for (const auto name : {CodecName::Openzl, CodecName::Zstd, CodecName::Lz4}) {
     const auto codec = makeCodec(name);
     std::printf("%-8s ncd %10.1f   size-matched %10.1f   windowMetrics %10.1f\n", std::string(toString(name)).c_str(),
                 microseconds([&] { ncd(baseline, window, *codec); }),
@@ -135,7 +135,7 @@ int main() {
   };
   const auto past = lines(56 << 10, 4), present = lines(7 << 10, 5);
   std::printf("\npermutation test, 56 KiB of baseline and 7 KiB of window, blocks of 8: ms\n");
-  for (const auto name : {CodecName::openzl, CodecName::zstd, CodecName::lz4}) {
+  for (const auto name : {CodecName::Openzl, CodecName::Zstd, CodecName::Lz4}) {
     const auto codec = makeCodec(name);
     for (const std::uint32_t stopAfter : {0u, 10u}) {
       PermutationResult result;

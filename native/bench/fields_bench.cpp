@@ -21,22 +21,22 @@ using namespace driftlock;
 namespace {
 
 /// No field is odd.
-constexpr std::size_t none = 99;
+constexpr std::size_t kNone = 99;
 
-std::mt19937_64 random_bits(7);
+std::mt19937_64 randomBits(7);
 
-std::uint64_t hash_of(const std::string& word) { return KeyedHash({1, 2})(bytesOf(word)); }
+std::uint64_t hashOf(const std::string& word) { return KeyedHash({1, 2})(bytesOf(word)); }
 
-double uniform() { return static_cast<double>(random_bits() >> 11) * 0x1p-53; }
+double uniform() { return static_cast<double>(randomBits() >> 11) * 0x1p-53; }
 double normal() { return std::sqrt(-2 * std::log(1 - uniform())) * std::cos(6.283185307179586 * uniform()); }
 
 std::string letters(std::size_t size, const char* of) {
   std::string text;
-  while (text.size() < size) text += of[random_bits() % std::strlen(of)];
+  while (text.size() < size) text += of[randomBits() % std::strlen(of)];
   return text;
 }
-constexpr const char* hex = "0123456789abcdef";
-constexpr const char* base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr const char* kHex = "0123456789abcdef";
+constexpr const char* kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 using Value = std::variant<std::monostate, std::string, std::int64_t, double>;
 using Values = std::vector<Value>;
@@ -82,7 +82,7 @@ std::vector<Field> fields() {
                    if (how == 4) std::swap(shares[0], shares[1]);
                    for (Value& x : v) {
                      x = words[how == 3 ? 0 : draw(shares)];
-                     if (how == 1 || (how == 2 && uniform() < 0.1)) x = letters(12, hex);
+                     if (how == 1 || (how == 2 && uniform() < 0.1)) x = letters(12, kHex);
                      if (how == 5 && uniform() < 0.1) x = "PATCH";
                    }
                  },
@@ -109,8 +109,8 @@ std::vector<Field> fields() {
                  {"up one deviation", "twice the noise"}});
   all.push_back({"request.id",
                  [](Values& v, int how) {
-                   const std::string one = letters(16, hex);
-                   for (Value& x : v) x = how == 2 && uniform() < 0.5 ? one : letters(16, how == 1 ? base64 : hex);
+                   const std::string one = letters(16, kHex);
+                   for (Value& x : v) x = how == 2 && uniform() < 0.5 ? one : letters(16, how == 1 ? kBase64 : kHex);
                  },
                  {"other alphabet", "half of them the same"}});
   all.push_back({"time",
@@ -162,7 +162,7 @@ FieldsVerdict judge(FieldsModel& channel, std::vector<Field>& all, std::size_t r
   for (std::size_t i = 0; i < records; ++i) {
     for (std::size_t f = 0; f < all.size(); ++f) {
       if (const auto* text = std::get_if<std::string>(&columns[f][i]))
-        channel.word(f + 1, hash_of(*text), bytesOf(*text));
+        channel.word(f + 1, hashOf(*text), bytesOf(*text));
       else if (const auto* integer = std::get_if<std::int64_t>(&columns[f][i]))
         channel.number(f + 1, static_cast<double>(*integer));
       else if (const auto* real = std::get_if<double>(&columns[f][i]))
@@ -183,14 +183,14 @@ double auc(const std::vector<double>& high, const std::vector<double>& low) {
 }  // namespace
 
 int main() {
-  constexpr int usual_blocks = 60, trials = 200;
+  constexpr int kUsualBlocks = 60, kTrials = 200;
   for (const std::size_t records : {std::size_t{64}, std::size_t{128}, std::size_t{250}}) {
     auto all = fields();
     FieldsModel channel(static_cast<std::uint32_t>(records));
-    for (int i = 0; i < usual_blocks; ++i) channel.learn(judge(channel, all, records, none, 0));
+    for (int i = 0; i < kUsualBlocks; ++i) channel.learn(judge(channel, all, records, kNone, 0));
     std::vector<double> usual;
-    for (int i = 0; i < 2 * trials; ++i) {
-      const FieldsVerdict verdict = judge(channel, all, records, none, 0);
+    for (int i = 0; i < 2 * kTrials; ++i) {
+      const FieldsVerdict verdict = judge(channel, all, records, kNone, 0);
       usual.push_back(verdict.score);
       channel.learn(verdict);
     }
@@ -204,7 +204,7 @@ int main() {
       for (std::size_t a = 0; a < all[f].anomalies.size(); ++a) {
         std::vector<double> odd;
         int named = 0, beyond = 0;
-        for (int i = 0; i < trials; ++i) {
+        for (int i = 0; i < kTrials; ++i) {
           const FieldsVerdict verdict = judge(channel, all, records, f, static_cast<int>(a) + 1);
           odd.push_back(verdict.score);
           named += channel.explain(verdict).key == f + 1;
@@ -213,9 +213,9 @@ int main() {
         }
         const double area = auc(odd, usual);
         sum += area, ++count;
-        std::nth_element(odd.begin(), odd.begin() + trials / 2, odd.end());
-        std::printf("%-12s%-28s%6.3f %7.0f%% %6.0f%% %8.1f\n", all[f].name, all[f].anomalies[a], area, 100.0 * beyond / trials,
-                    100.0 * named / trials, odd[trials / 2]);
+        std::nth_element(odd.begin(), odd.begin() + kTrials / 2, odd.end());
+        std::printf("%-12s%-28s%6.3f %7.0f%% %6.0f%% %8.1f\n", all[f].name, all[f].anomalies[a], area, 100.0 * beyond / kTrials,
+                    100.0 * named / kTrials, odd[kTrials / 2]);
       }
     std::vector<Values> columns;
     for (auto& field : all) field.fill(columns.emplace_back(records), 0);
@@ -223,11 +223,11 @@ int main() {
     for (std::size_t f = 0; f < all.size(); ++f)
       for (const Value& value : columns[f]) {
         const auto* text = std::get_if<std::string>(&value);
-        hashes[f].push_back(text ? hash_of(*text) : 0);
+        hashes[f].push_back(text ? hashOf(*text) : 0);
       }
-    constexpr int rounds = 2000;
+    constexpr int kRounds = 2000;
     std::clock_t taking = 0, judging = 0;
-    for (int round = 0; round < rounds; ++round) {
+    for (int round = 0; round < kRounds; ++round) {
       const std::clock_t begin = std::clock();
       for (std::size_t i = 0; i < records; ++i) {
         for (std::size_t f = 0; f < all.size(); ++f) {
@@ -246,7 +246,7 @@ int main() {
       judging += std::clock() - middle;
       taking += middle - begin;
     }
-    const auto nanos = [&](std::clock_t clocks) { return 1e9 * static_cast<double>(clocks) / CLOCKS_PER_SEC / rounds / static_cast<double>(records); };
+    const auto nanos = [&](std::clock_t clocks) { return 1e9 * static_cast<double>(clocks) / CLOCKS_PER_SEC / kRounds / static_cast<double>(records); };
     std::printf("mean AUC %.3f; processor time %.0f ns a record of %zu fields to take, %.0f ns to judge; %zu bytes a stream\n\n", sum / count,
                 nanos(taking), all.size(), nanos(judging), channel.memory());
   }

@@ -36,18 +36,18 @@ std::pair<double, std::vector<double>> score(const SequenceModel& model, const S
   std::vector<double> costs;
   for (const std::uint32_t id : session) {
     costs.push_back(model.cost(context, id));
-    sum.add(costs.back(), model.mean_cost());
+    sum.add(costs.back(), model.meanCost());
     context.push(id);
   }
-  costs.push_back(model.end_cost(context));
-  sum.add(costs.back(), model.mean_cost());
+  costs.push_back(model.endCost(context));
+  sum.add(costs.back(), model.meanCost());
   return {sum.value(), costs};
 }
 
 void learn(SequenceModel& model, const Session& session, const std::vector<double>& costs) {
   SequenceContext context;
   for (std::size_t i = 0; i < session.size(); ++i) model.learn(context, session[i], costs[i]);
-  model.learn_end(context, costs.back());
+  model.learnEnd(context, costs.back());
 }
 
 double auc(std::vector<std::pair<double, bool>> scores) {

@@ -18,9 +18,9 @@ using namespace driftlock;
 
 namespace {
 
-constexpr std::uint32_t tick = 50;
-constexpr std::uint64_t day = std::uint64_t{86400} * 1000000000;
-constexpr std::size_t training = 400, burst = 15;
+constexpr std::uint32_t kTick = 50;
+constexpr std::uint64_t kDay = std::uint64_t{86400} * 1000000000;
+constexpr std::size_t kTraining = 400, kBurst = 15;
 
 using Ids = std::vector<std::uint32_t>;
 
@@ -53,8 +53,8 @@ Ids read(const char* path, std::size_t first, std::size_t count) {
 }
 
 double feed(TemplateMix& mix, const std::uint32_t* ids) {
-  for (std::size_t i = 0; i + 1 < tick; ++i) mix.count(ids[i]);
-  return mix.count(ids[tick - 1])->score;
+  for (std::size_t i = 0; i + 1 < kTick; ++i) mix.count(ids[i]);
+  return mix.count(ids[kTick - 1])->score;
 }
 
 double auc(const std::vector<double>& high, const std::vector<double>& low) {
@@ -68,23 +68,23 @@ struct Result {
   double burst = 0, silence = 0;
 };
 
-Result plant(const Ids& ids, bool by_frequency, bool together) {
-  TemplateMix mix(tick);
+Result plant(const Ids& ids, bool byFrequency, bool together) {
+  TemplateMix mix(kTick);
   Source source;
   std::vector<double> normal, bursts, silences;
   std::size_t at = 0;
-  for (; at < training; at += tick) feed(mix, &ids[at]);
-  for (; at + 3 * tick < ids.size(); at += tick) {
+  for (; at < kTraining; at += kTick) feed(mix, &ids[at]);
+  for (; at + 3 * kTick < ids.size(); at += kTick) {
     Ids known(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(at));
-    if (!by_frequency) {
+    if (!byFrequency) {
       std::sort(known.begin(), known.end());
       known.erase(std::unique(known.begin(), known.end()), known.end());
     }
-    Ids window(ids.begin() + static_cast<std::ptrdiff_t>(at), ids.begin() + static_cast<std::ptrdiff_t>(at + tick));
+    Ids window(ids.begin() + static_cast<std::ptrdiff_t>(at), ids.begin() + static_cast<std::ptrdiff_t>(at + kTick));
     Ids planted = window;
     const std::uint32_t id = known[source.below(known.size())];
-    const std::size_t from = source.below(tick - burst + 1);
-    for (std::size_t i = 0; i < burst; ++i) planted[together ? from + i : i * tick / burst] = id;
+    const std::size_t from = source.below(kTick - kBurst + 1);
+    for (std::size_t i = 0; i < kBurst; ++i) planted[together ? from + i : i * kTick / kBurst] = id;
     TemplateMix copy = mix;
     bursts.push_back(feed(copy, planted.data()));
 
@@ -96,9 +96,9 @@ Result plant(const Ids& ids, bool by_frequency, bool together) {
     if (!frequent.empty()) {
       const std::uint32_t stopped = frequent[source.below(frequent.size())];
       Ids rest;
-      for (std::size_t i = at; i < ids.size() && rest.size() < tick; ++i)
+      for (std::size_t i = at; i < ids.size() && rest.size() < kTick; ++i)
         if (ids[i] != stopped) rest.push_back(ids[i]);
-      if (rest.size() == tick) {
+      if (rest.size() == kTick) {
         copy = mix;
         silences.push_back(feed(copy, rest.data()));
       }
@@ -129,15 +129,15 @@ int main(int argc, char** argv) {
       }
   for (const std::uint64_t records : {50u, 1000u}) {
     Source source;
-    VolumeModel channel(records, day);
-    constexpr std::uint64_t n = 1000000;
+    VolumeModel channel(records, kDay);
+    constexpr std::uint64_t kN = 1000000;
     const std::clock_t begin = std::clock();
-    for (std::uint64_t i = 0; i < n; ++i) {
+    for (std::uint64_t i = 0; i < kN; ++i) {
       channel.advance(i);
       channel.count(i, static_cast<std::uint32_t>(std::min(source.below(40), source.below(40))));
     }
     const double took = 1e9 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
-    std::printf("%.0f ns of processor time a record at %u a tick and 40 templates, %zu bytes\n", took / n,
+    std::printf("%.0f ns of processor time a record at %u a tick and 40 templates, %zu bytes\n", took / kN,
                 static_cast<unsigned>(records), VolumeModel::bytes());
   }
   return 0;

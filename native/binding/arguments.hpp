@@ -23,7 +23,7 @@
 
 namespace driftlock::binding {
 
-constexpr double maxSafeInteger = 9007199254740991;
+constexpr double kMaxSafeInteger = 9007199254740991;
 
 /// What JavaScript calls: runs `call` and turns whatever it throws into a JavaScript exception. No C++ exception leaves it.
 template <Napi::Value (*call)(const Napi::CallbackInfo&)>
@@ -201,11 +201,11 @@ inline Column columnArgument(Napi::Value value, const std::string& name) {
   if (named == "bytes") return {};
   if (named == "numeric") {
     const Napi::Value sorted = object.Get("sorted");
-    return {.kind = Column::Kind::numeric, .width = width(), .sorted = !sorted.IsUndefined() && booleanArgument(sorted, name + ".sorted")};
+    return {.kind = Column::Kind::Numeric, .width = width(), .sorted = !sorted.IsUndefined() && booleanArgument(sorted, name + ".sorted")};
   }
-  if (named == "struct") return {.kind = Column::Kind::fixed, .width = width()};
+  if (named == "struct") return {.kind = Column::Kind::Fixed, .width = width()};
   if (named == "string")
-    return {.kind = Column::Kind::string,
+    return {.kind = Column::Kind::String,
             .lengths = elementsArgument<std::uint32_t>(object.Get("lengths"), name + ".lengths", napi_uint32_array, "Uint32Array")};
   throw std::invalid_argument(name + ".kind must be \"bytes\", \"numeric\", \"struct\" or \"string\"");
 }

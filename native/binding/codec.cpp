@@ -40,7 +40,7 @@ Napi::Value compressedSize(const Napi::CallbackInfo& info) {
 }
 
 std::size_t maxSizeArgument(Napi::Value value) {
-  return static_cast<std::size_t>(integerArgument(value, "maxSize", 0, maxSafeInteger));
+  return static_cast<std::size_t>(integerArgument(value, "maxSize", 0, kMaxSafeInteger));
 }
 
 Napi::Value decompressed(const Napi::CallbackInfo& info) {

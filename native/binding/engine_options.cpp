@@ -20,7 +20,7 @@ constexpr double kAny = std::numeric_limits<std::uint32_t>::max();
 constexpr double kLongestAcceptance = 1e13;
 
 HashKey hashKey(Napi::Value value) {
-  if (value.IsUndefined()) return publicHashKey;
+  if (value.IsUndefined()) return kPublicHashKey;
   const Bytes bytes = bytesArgument(value, "options.hashKey");
   HashKey key;
   if (bytes.size() != key.size())

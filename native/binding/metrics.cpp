@@ -119,10 +119,10 @@ class PermutationWork : public Background {
 Napi::Value permutationTestOf(const Napi::CallbackInfo& info) {
   return Background::start(info.Env(), [&] {
     OptionsArgument given(info[2], "options");
-    constexpr double most = 1'000'000;
+    constexpr double kMost = 1'000'000;
     PermutationOptions options;
     const auto count = [&](const char* name, double lowest) {
-      return static_cast<std::uint32_t>(integerArgument(given.required(name), given.nameOf(name), lowest, most));
+      return static_cast<std::uint32_t>(integerArgument(given.required(name), given.nameOf(name), lowest, kMost));
     };
     options.permutations = count("permutations", 1);
     options.block = count("block", 1);

@@ -60,7 +60,7 @@ class SplitWork : public Background {
 Napi::Value split(const Napi::CallbackInfo& info) {
   return Background::start(info.Env(), [&] {
     const otlp::Signal signal = signalArgument(info[0], "signal");
-    const double most = integerArgument(info[2], "most", 1, maxSafeInteger);
+    const double most = integerArgument(info[2], "most", 1, kMaxSafeInteger);
     return std::make_unique<SplitWork>(signal, bytesArgument(info[1], "request"), static_cast<std::size_t>(most));
   });
 }

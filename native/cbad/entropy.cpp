@@ -20,7 +20,7 @@ double entropy(Bytes bytes) {
     const auto count = counts[0][value] + counts[1][value] + counts[2][value] + counts[3][value];
     if (count == 0 || count == bytes.size()) continue;
     const double p = static_cast<double>(count) / static_cast<double>(bytes.size());
-    bits -= p * portable_log2(p);
+    bits -= p * portableLog2(p);
   }
   return bits;
 }

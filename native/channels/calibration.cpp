@@ -12,25 +12,25 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint64_t growth_bits = 2;  // a block of level j holds 4^j scores
+constexpr std::uint64_t kGrowthBits = 2;  // a block of level j holds 4^j scores
 /// Blocks that must reach a score before their share is trusted.
-constexpr std::size_t enough = 8;
+constexpr std::size_t kEnough = 8;
 /// Blocks that a level must have to be asked at all.
-constexpr std::size_t fewest = 16;
+constexpr std::size_t kFewest = 16;
 /// Alarms that a bank holds at least, in saved-up days: so many may come at once.
-constexpr double least_capacity = 3;
-constexpr double day = 86400;
+constexpr double kLeastCapacity = 3;
+constexpr double kDay = 86400;
 /// Nothing more usual than this is an anomaly, however rarely the stream speaks.
-constexpr double largest_limit = 0.01;
+constexpr double kLargestLimit = 0.01;
 /// A unit may overdraw the bank when it is so many times stranger than it must be.
-constexpr double overdraft = 100;
+constexpr double kOverdraft = 100;
 /// Seconds taken for granted when a stream is new, so that its first batch does not look like a flood.
-constexpr double grace = 10;
-constexpr std::uint8_t snapshot_version = 1;
+constexpr double kGrace = 10;
+constexpr std::uint8_t kSnapshotVersion = 1;
 
 float stored(double score) {
-  constexpr double largest = std::numeric_limits<float>::max();
-  return static_cast<float>(std::clamp(score, -largest, largest));
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  return static_cast<float>(std::clamp(score, -kLargest, kLargest));
 }
 
 std::size_t reached(std::span<const float> scores, float score) {
@@ -40,31 +40,31 @@ std::size_t reached(std::span<const float> scores, float score) {
   return k;
 }
 
-double block_of(int level) { return static_cast<double>(std::uint64_t{1} << (growth_bits * static_cast<unsigned>(level))); }
+double blockOf(int level) { return static_cast<double>(std::uint64_t{1} << (kGrowthBits * static_cast<unsigned>(level))); }
 
 /// P-value of a score that k of n blocks of a level reach: 1 - (1 - (k + 1) / (n + 1))^(1 / block).
 double rank(int level, std::size_t k, std::size_t n) {
   if (k >= n) return 1;
   const double share = static_cast<double>(k + 1) / static_cast<double>(n + 1);
   if (level == 0) return share;
-  const double x = -portable_log(1 - share) / block_of(level);
-  return x < 1e-5 ? x * (1 - x / 2) : 1 - portable_exp(-x);
+  const double x = -portableLog(1 - share) / blockOf(level);
+  return x < 1e-5 ? x * (1 - x / 2) : 1 - portableExp(-x);
 }
 
 /// The same, from a table where it can be: scores far above all others ask for these at every level.
-double rank_of(int level, std::size_t k, std::size_t n) {
-  constexpr std::size_t most = 32;
+double rankOf(int level, std::size_t k, std::size_t n) {
+  constexpr std::size_t kMost = 32;
   static const auto ranks = [] {
-    std::array<std::array<std::array<double, most + 1>, 13>, 2> all{};
+    std::array<std::array<std::array<double, kMost + 1>, 13>, 2> all{};
     for (std::size_t trusted : {0, 1}) {
       for (std::size_t j = 0; j < all[trusted].size(); ++j) {
-        for (std::size_t size = 0; size <= most; ++size) all[trusted][j][size] = rank(static_cast<int>(j), trusted * enough, size);
+        for (std::size_t size = 0; size <= kMost; ++size) all[trusted][j][size] = rank(static_cast<int>(j), trusted * kEnough, size);
       }
     }
     return all;
   }();
-  if (n > most || (k != 0 && k != enough)) return rank(level, k, n);
-  return ranks[k / enough][static_cast<std::size_t>(level)][n];
+  if (n > kMost || (k != 0 && k != kEnough)) return rank(level, k, n);
+  return ranks[k / kEnough][static_cast<std::size_t>(level)][n];
 }
 
 }  // namespace
@@ -74,22 +74,22 @@ Calibration::Calibration(double unit) : unit_(unit > 0 ? unit : 1) {
 }
 
 /// Finished blocks of a level.
-std::uint64_t Calibration::filled(int j) const { return learnt_ >> (growth_bits * static_cast<unsigned>(j)); }
+std::uint64_t Calibration::filled(int j) const { return learnt_ >> (kGrowthBits * static_cast<unsigned>(j)); }
 
 std::span<const float> Calibration::level(int j) const {
   const std::uint64_t n = filled(j);
-  if (j == 0) return std::span(scores_).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, latest)));
+  if (j == 0) return std::span(scores_).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, kLatest)));
   const auto& maxima = maxima_[static_cast<std::size_t>(j - 1)];
-  return std::span(maxima).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, blocks)));
+  return std::span(maxima).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, kBlocks)));
 }
 
 /// What a level says of the stream's past: its first block is left out once there are enough others.
 std::span<const float> Calibration::past(int j) const {
-  const bool begun = j > 0 && filled(j) > fewest && filled(j) <= blocks;
+  const bool begun = j > 0 && filled(j) > kFewest && filled(j) <= kBlocks;
   return level(j).subspan(begun ? 1 : 0);
 }
 
-double Calibration::p_value(double score) const {
+double Calibration::pValue(double score) const {
   if (std::isnan(score) || learnt_ == 0) return 1;
   const float s = stored(score);
   if (tail_.learnt == learnt_ && s > tail_.largest) return beyond(tail_, score);
@@ -100,17 +100,17 @@ double Calibration::p_value(double score) const {
     open = std::max(open, open_[static_cast<std::size_t>(j)]);
     // What finished blocks do not hold yet counts against the score alone.
     const std::size_t k = reached(scores, s) + (open >= s);
-    const bool top = j + 1 == levels || filled(j + 1) <= fewest;
+    const bool top = j + 1 == kLevels || filled(j + 1) <= kFewest;
     if (k == 0 && top) return beyond(tail(j), score);
-    if (k >= enough || top) return std::min(ceiling, rank_of(j, k, scores.size()));
-    ceiling = std::min(ceiling, rank_of(j, enough, scores.size()));
+    if (k >= kEnough || top) return std::min(ceiling, rankOf(j, k, scores.size()));
+    ceiling = std::min(ceiling, rankOf(j, kEnough, scores.size()));
   }
 }
 
 /// The highest level that is asked.
 int Calibration::top() const {
   int j = 0;
-  while (j + 1 < levels && filled(j + 1) > fewest) ++j;
+  while (j + 1 < kLevels && filled(j + 1) > kFewest) ++j;
   return j;
 }
 
@@ -118,14 +118,14 @@ const Calibration::Tail& Calibration::tail(int j) const {
   if (tail_.learnt == learnt_) return tail_;
   tail_ = {.learnt = learnt_, .largest = largest()};
   const std::span<const float> scores = past(j);
-  tail_.rank = rank_of(j, 0, scores.size());
-  for (int below = 0; below < j; ++below) tail_.rank = std::min(tail_.rank, rank_of(below, enough, past(below).size()));
-  std::array<float, latest> sorted;
+  tail_.rank = rankOf(j, 0, scores.size());
+  for (int below = 0; below < j; ++below) tail_.rank = std::min(tail_.rank, rankOf(below, kEnough, past(below).size()));
+  std::array<float, kLatest> sorted;
   const auto end = std::copy(scores.begin(), scores.end(), sorted.begin());
   std::sort(sorted.begin(), end);
   // The upper half, at level 0 the upper tenth, at least 8.
   const std::size_t n = scores.size();
-  const std::size_t m = std::min(n - 1, std::max<std::size_t>(enough, j == 0 ? n / 10 : n / 2));
+  const std::size_t m = std::min(n - 1, std::max<std::size_t>(kEnough, j == 0 ? n / 10 : n / 2));
   tail_.none = n < 2 || m == 0;
   if (tail_.none) return tail_;
   tail_.from = sorted[n - m - 1];
@@ -143,7 +143,7 @@ const Calibration::Tail& Calibration::tail(int j) const {
   tail_.scale = std::max(unit_, a0 * (1 - std::min(shape, 0.9)));
   // Excesses of less than a unit say nothing of the shape: then the unit alone is the tail.
   tail_.shape = a0 < unit_ ? 0 : shape;
-  tail_.share = static_cast<double>(m) / static_cast<double>(n) / block_of(j);
+  tail_.share = static_cast<double>(m) / static_cast<double>(n) / blockOf(j);
   return tail_;
 }
 
@@ -153,39 +153,39 @@ double Calibration::beyond(const Tail& tail, double score) {
 
 double Calibration::Tail::chance(double score) const {
   const double above = (score - from) / scale;
-  return share * portable_exp(-(shape == 0 ? above : portable_log(1 + shape * above) / shape));
+  return share * portableExp(-(shape == 0 ? above : portableLog(1 + shape * above) / shape));
 }
 
 double Calibration::Tail::scoreOf(double p) const {
-  const double exponent = portable_log(share / p);
-  return from + scale * (shape == 0 ? exponent : (portable_exp(shape * exponent) - 1) / shape);
+  const double exponent = portableLog(share / p);
+  return from + scale * (shape == 0 ? exponent : (portableExp(shape * exponent) - 1) / shape);
 }
 
 void Calibration::learn(double score) {
   if (std::isnan(score)) return;
   const float s = stored(score);
-  scores_[learnt_ % latest] = s;
+  scores_[learnt_ % kLatest] = s;
   ++learnt_;
   float largest = s;
-  for (std::size_t j = 1; j < levels; ++j) {
+  for (std::size_t j = 1; j < kLevels; ++j) {
     largest = open_[j] = std::max(open_[j], largest);
-    const std::uint64_t block = std::uint64_t{1} << (growth_bits * j);
+    const std::uint64_t block = std::uint64_t{1} << (kGrowthBits * j);
     if (learnt_ % block != 0) break;
-    maxima_[j - 1][(learnt_ / block - 1) % blocks] = largest;
+    maxima_[j - 1][(learnt_ / block - 1) % kBlocks] = largest;
     open_[j] = -std::numeric_limits<float>::infinity();
   }
 }
 
-void Calibration::learn(double score, Alarm judged, double p_limit) {
-  if (judged == Alarm::related) return;
-  if (judged != Alarm::raised) return learn(score);
-  const double most = limit(p_limit);
+void Calibration::learn(double score, Alarm judged, double pLimit) {
+  if (judged == Alarm::Related) return;
+  if (judged != Alarm::Raised) return learn(score);
+  const double most = limit(pLimit);
   learn(std::min(score, std::isfinite(most) ? most : static_cast<double>(largest()) + unit_));
 }
 
 float Calibration::largest() const {
   float most = -std::numeric_limits<float>::infinity();
-  for (int j = 0; j < levels; ++j) {
+  for (int j = 0; j < kLevels; ++j) {
     for (const float score : level(j)) most = std::max(most, score);
     most = std::max(most, open_[static_cast<std::size_t>(j)]);
   }
@@ -204,21 +204,21 @@ std::int64_t Calibration::placeOf(float score) {
 
 double Calibration::limit(double p) const {
   if (limit_.learnt == learnt_ && p >= limit_.at && p < limit_.above) return limit_.score;
-  constexpr std::int64_t largest = 0x7F7FFFFF;
+  constexpr std::int64_t kLargest = 0x7F7FFFFF;
   // The p-value falls as scores rise: the limit lies between `below` and `reached`.
-  std::int64_t below = -largest - 2, reached = largest;
+  std::int64_t below = -kLargest - 2, reached = kLargest;
   Limit found{.learnt = learnt_, .above = std::numeric_limits<double>::infinity()};
   const auto reaches = [&](std::int64_t place) {
-    const double value = p_value(scoreAt(place));
+    const double value = pValue(scoreAt(place));
     const bool enough = value <= p;
     (enough ? reached : below) = place;
     (enough ? found.at : found.above) = value;
     return enough;
   };
-  if (!reaches(largest)) return std::numeric_limits<double>::infinity();
+  if (!reaches(kLargest)) return std::numeric_limits<double>::infinity();
   // The tail says about where; from there steps that double find bounds on either side.
   if (const Tail& tail = this->tail(top()); !tail.none && p > 0) {
-    const bool down = reaches(std::min(largest, placeOf(stored(tail.scoreOf(p)))));
+    const bool down = reaches(std::min(kLargest, placeOf(stored(tail.scoreOf(p)))));
     for (std::int64_t step = 1; reached - below > step; step *= 2) {
       if (reaches(down ? reached - step : below + step) != down) break;
     }
@@ -232,7 +232,7 @@ double Calibration::limit(double p) const {
 double Calibration::median() const {
   const std::span<const float> past = level(0);
   if (past.empty()) return 0;
-  std::array<float, latest> sorted;
+  std::array<float, kLatest> sorted;
   const auto end = std::copy(past.begin(), past.end(), sorted.begin());
   const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(past.size() / 2);
   std::nth_element(sorted.begin(), middle, end);
@@ -240,18 +240,18 @@ double Calibration::median() const {
 }
 
 void Calibration::snapshot(std::vector<std::uint8_t>& out) const {
-  put<std::uint8_t>(out, snapshot_version);
-  put_double(out, unit_);
+  put<std::uint8_t>(out, kSnapshotVersion);
+  putDouble(out, unit_);
   put<std::uint64_t>(out, learnt_);
-  for (int j = 0; j < levels; ++j)
+  for (int j = 0; j < kLevels; ++j)
     for (const float score : level(j)) put(out, std::bit_cast<std::uint32_t>(score));
   for (const float score : open_) put(out, std::bit_cast<std::uint32_t>(score));
 }
 
 bool Calibration::restore(Bytes in) {
   StateReader read(in);
-  if (read.get<std::uint8_t>() != snapshot_version) return false;
-  const double unit = read.get_double();
+  if (read.get<std::uint8_t>() != kSnapshotVersion) return false;
+  const double unit = read.getDouble();
   if (!read.ok() || !(unit > 0) || !std::isfinite(unit)) return false;
   Calibration fresh(unit);
   fresh.learnt_ = read.get<std::uint64_t>();
@@ -261,7 +261,7 @@ bool Calibration::restore(Bytes in) {
   };
   for (std::size_t i = 0, n = fresh.level(0).size(); i < n; ++i)
     if (!get(fresh.scores_[i])) return false;
-  for (int j = 1; j < levels; ++j)
+  for (int j = 1; j < kLevels; ++j)
     for (std::size_t i = 0, n = fresh.level(j).size(); i < n; ++i)
       if (!get(fresh.maxima_[static_cast<std::size_t>(j - 1)][i])) return false;
   for (float& score : fresh.open_)
@@ -271,73 +271,73 @@ bool Calibration::restore(Bytes in) {
   return true;
 }
 
-double combine_p_values(std::span<const double> p_values) {
-  if (p_values.empty()) return 1;
+double combinePValues(std::span<const double> pValues) {
+  if (pValues.empty()) return 1;
   double sum = 0;
-  for (const double p : p_values) sum += 1 / std::clamp(p, 1e-300, 1.0);
-  return std::min(1.0, static_cast<double>(p_values.size()) / sum);
+  for (const double p : pValues) sum += 1 / std::clamp(p, 1e-300, 1.0);
+  return std::min(1.0, static_cast<double>(pValues.size()) / sum);
 }
 
-AlarmBudget::AlarmBudget(double per_day)
-    : per_day_(per_day > 0 ? std::clamp(per_day, 0.001, 1e6) : 0.001), capacity_(std::max(least_capacity, per_day_)), bank_(1) {}
+AlarmBudget::AlarmBudget(double perDay)
+    : perDay_(perDay > 0 ? std::clamp(perDay, 0.001, 1e6) : 0.001), capacity_(std::max(kLeastCapacity, perDay_)), bank_(1) {}
 
-void AlarmBudget::observe(std::uint64_t time_unix_nano) {
+void AlarmBudget::observe(std::uint64_t timeUnixNano) {
   double passed = 0;
-  if (time_ != 0 && time_unix_nano > time_)
-    passed = std::min(day, static_cast<double>(time_unix_nano - time_) * 1e-9);
-  time_ = std::max(time_, time_unix_nano);
+  if (time_ != 0 && timeUnixNano > time_)
+    passed = std::min(kDay, static_cast<double>(timeUnixNano - time_) * 1e-9);
+  time_ = std::max(time_, timeUnixNano);
   if (passed > 0) {
-    const double x = passed / day;
-    const double keep = x < 1e-4 ? 1 - x + x * x / 2 : portable_exp(-x);
+    const double x = passed / kDay;
+    const double keep = x < 1e-4 ? 1 - x + x * x / 2 : portableExp(-x);
     units_ *= keep;
     seconds_ = seconds_ * keep + passed;
-    bank_ = std::min(capacity_, bank_ + per_day_ * passed / day);
+    bank_ = std::min(capacity_, bank_ + perDay_ * passed / kDay);
   }
   units_ += 1;
 }
 
-double AlarmBudget::units_per_day() const { return units_ / (seconds_ + grace) * day; }
+double AlarmBudget::unitsPerDay() const { return units_ / (seconds_ + kGrace) * kDay; }
 
-double AlarmBudget::limit() const { return std::min(largest_limit, per_day_ / (2 * std::max(units_per_day(), 1.0))); }
+double AlarmBudget::limit() const { return std::min(kLargestLimit, perDay_ / (2 * std::max(unitsPerDay(), 1.0))); }
 
 Alarm AlarmBudget::judge(double p, double limit, bool related) {
-  if (!(p <= limit)) return Alarm::none;
-  if (related) return Alarm::related;
-  const double needed = p * overdraft <= limit ? 1 - capacity_ : 1;
+  if (!(p <= limit)) return Alarm::None;
+  if (related) return Alarm::Related;
+  const double needed = p * kOverdraft <= limit ? 1 - capacity_ : 1;
   if (bank_ < needed) {
     ++withheld_;
-    return Alarm::withheld;
+    return Alarm::Withheld;
   }
   bank_ -= 1;
   ++raised_;
-  return Alarm::raised;
+  return Alarm::Raised;
 }
 
 void AlarmBudget::snapshot(std::vector<std::uint8_t>& out) const {
-  put<std::uint8_t>(out, snapshot_version);
-  for (const double value : {per_day_, bank_, units_, seconds_}) put_double(out, value);
+  put<std::uint8_t>(out, kSnapshotVersion);
+  for (const double value : {perDay_, bank_, units_, seconds_}) putDouble(out, value);
   for (const std::uint64_t value : {time_, raised_, withheld_}) put(out, value);
 }
 
 bool AlarmBudget::restore(Bytes in) {
   StateReader read(in);
-  if (read.get<std::uint8_t>() != snapshot_version) return false;
-  const double per_day = read.get_double();
-  const double bank = read.get_double();
-  const double units = read.get_double();
-  const double seconds = read.get_double();
-  AlarmBudget fresh(per_day);
+  if (read.get<std::uint8_t>() != kSnapshotVersion) return false;
+  const double perDay = read.getDouble();
+  const double bank = read.getDouble();
+  const double units = read.getDouble();
+  const double seconds = read.getDouble();
+  AlarmBudget fresh(perDay);
   fresh.bank_ = bank;
   fresh.units_ = units;
   fresh.seconds_ = seconds;
   fresh.time_ = read.get<std::uint64_t>();
   fresh.raised_ = read.get<std::uint64_t>();
   fresh.withheld_ = read.get<std::uint64_t>();
-  if (!read.done() || fresh.per_day_ != per_day) return false;
+  if (!read.done() || fresh.perDay_ != perDay) return false;
   if (!(bank >= -fresh.capacity_ && bank <= fresh.capacity_)) return false;
   if (!(units >= 0 && units <= 1e18 && seconds >= 0 && seconds <= 1e9)) return false;
   // The budget is configured, not remembered: what was saved up goes over as far as the new one allows.
-  fresh.per_day_ = per_day_;
+  fresh.perDay_ = perDay_;
   fresh.capacity_ = capacity_;
   fresh.bank_ = std::clamp(bank, -capacity_, capacity_);
   *this = fresh;

@@ -15,13 +15,13 @@ namespace driftlock {
 /// What a budget says of a unit.
 enum class Alarm : std::uint8_t {
   /// Not strange enough.
-  none,
+  None,
   /// Strange enough, and part of an anomaly that is open: no new alarm.
-  related,
+  Related,
   /// Strange enough to raise an alarm.
-  raised,
+  Raised,
   /// Strange enough, but the budget is spent: to be counted and shown, not to be raised.
-  withheld,
+  Withheld,
 };
 
 /// P-values of scores among the scores of the past, down to rates far below one in what is remembered.
@@ -43,14 +43,14 @@ class Calibration {
   explicit Calibration(double unit);
 
   /// Probability of such a score or a larger one; 1 before anything was learnt, and for what is not a number.
-  double p_value(double score) const;
+  double pValue(double score) const;
   /// Takes a score for part of the stream's past.
   void learn(double score);
   /// Takes a judged score as far as it says what is usual: one that raised an alarm as if it had just reached the limit on
   /// p-values (so an anomaly does not hide the next, yet false alarms push the limit up), or one unit above all that is
   /// remembered where no score reaches it; a related one not at all, others as they are (what the budget withholds is too
   /// common to be called strange).
-  void learn(double score, Alarm judged, double p_limit);
+  void learn(double score, Alarm judged, double pLimit);
   /// The smallest score whose p-value is at most `p`; infinite when no score is.
   double limit(double p) const;
   /// Median of the latest 256 scores; 0 before any.
@@ -64,9 +64,9 @@ class Calibration {
   bool restore(Bytes in);
 
  private:
-  static constexpr int levels = 13;
-  static constexpr std::size_t latest = 256;
-  static constexpr std::size_t blocks = 32;
+  static constexpr int kLevels = 13;
+  static constexpr std::size_t kLatest = 256;
+  static constexpr std::size_t kBlocks = 32;
 
   std::span<const float> level(int j) const;
   std::span<const float> past(int j) const;
@@ -99,10 +99,10 @@ class Calibration {
 
   double unit_;
   std::uint64_t learnt_ = 0;
-  std::array<float, latest> scores_{};
-  std::array<std::array<float, blocks>, levels - 1> maxima_{};
+  std::array<float, kLatest> scores_{};
+  std::array<std::array<float, kBlocks>, kLevels - 1> maxima_{};
   /// Largest score of each level's unfinished block, without what lies in the unfinished blocks of lower levels.
-  std::array<float, levels> open_{};
+  std::array<float, kLevels> open_{};
   mutable Tail tail_;
   /// The latest answer of `limit`, and the p-values for which it holds until another score is learnt: [at, above).
   struct Limit {
@@ -114,39 +114,39 @@ class Calibration {
 
 /// One p-value from several that may depend on each other: their harmonic mean (D. J. Wilson, PNAS 116(4), 2019), at most 1.
 /// For small values it is nearly exact whether they are independent or the same; 1 for none.
-double combine_p_values(std::span<const double> p_values);
+double combinePValues(std::span<const double> pValues);
 
 /// Keeps alarms within so many a day of event time.
 ///
-/// A unit (what is scored: a record, a session, a tick) is strange enough when p <= per_day / (2 U), for U units a day as
+/// A unit (what is scored: a record, a session, a tick) is strange enough when p <= perDay / (2 U), for U units a day as
 /// the stream itself has shown lately, and p <= 1/100: so half the budget is spent by chance if p-values are right. Where
-/// they are not, a bank limits the damage: it fills by `per_day` a day up to a day's worth (at least 3), and an alarm
+/// they are not, a bank limits the damage: it fills by `perDay` a day up to a day's worth (at least 3), and an alarm
 /// takes 1 out. A unit a hundred times stranger than it must be may overdraw it by as much. So over T days a stream
-/// raises at most per_day x (T + 1) + 1 alarms (for per_day >= 3; below, 4 more than per_day x T), whatever its scores do.
+/// raises at most perDay x (T + 1) + 1 alarms (for perDay >= 3; below, 4 more than perDay x T), whatever its scores do.
 /// After the wealth of D. P. Foster, R. A. Stine, Alpha-investing, J. R. Stat. Soc. B 70(2), 2008.
 class AlarmBudget {
  public:
   /// Alarms a day, clamped to [0.001, 1e6].
-  explicit AlarmBudget(double per_day);
+  explicit AlarmBudget(double perDay);
 
   /// Counts a unit at its event time (nanoseconds; time that runs backwards counts as no time).
-  void observe(std::uint64_t time_unix_nano);
+  void observe(std::uint64_t timeUnixNano);
   /// Judges a unit that is strange enough at a p-value of `limit`. `related`: it belongs to an anomaly that is open.
   Alarm judge(double p, double limit, bool related);
 
   /// The largest p-value of one of the units observed that is strange enough now.
   double limit() const;
   /// Units a day, lately.
-  double units_per_day() const;
+  double unitsPerDay() const;
   std::uint64_t raised() const { return raised_; }
   std::uint64_t withheld() const { return withheld_; }
 
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// False, with nothing changed, when the bytes are no snapshot of a budget. `per_day` stays as it was configured.
+  /// False, with nothing changed, when the bytes are no snapshot of a budget. `perDay` stays as it was configured.
   bool restore(Bytes in);
 
  private:
-  double per_day_;
+  double perDay_;
   double capacity_;
   double bank_;
   std::uint64_t time_ = 0;

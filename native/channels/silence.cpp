@@ -20,7 +20,7 @@ constexpr double kMostLesson = 2;
 
 double Silence::octaves(std::uint64_t nanos) {
   if (nanos <= kShortNanos) return 0;
-  return portable_log2(static_cast<double>(nanos) / static_cast<double>(kShortNanos));
+  return portableLog2(static_cast<double>(nanos) / static_cast<double>(kShortNanos));
 }
 
 bool Silence::hear(const Moment& moment) {
@@ -58,7 +58,7 @@ std::uint64_t Silence::after(double p) const {
   // Octaves beyond a century are no limit.
   if (!(least < 27)) return 0;
   // Rounded up, so that it is reached there.
-  const double nanos = static_cast<double>(kShortNanos) * portable_exp(least * ln2);
+  const double nanos = static_cast<double>(kShortNanos) * portableExp(least * kLn2);
   return std::max(kLeastNanos, static_cast<std::uint64_t>(nanos * (1 + 1e-9)) + 1);
 }
 
@@ -67,13 +67,13 @@ void Silence::judged(const Moment& moment) { judged_ = octaves(lasting(moment)) 
 void Silence::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
   write(heard_.now), write(heard_.event), write(began_), write(longest_), write(judged_);
-  put_state(out, gaps_);
+  putState(out, gaps_);
 }
 
 bool Silence::restore(Bytes in) {
   StateReader read(in);
   read(heard_.now), read(heard_.event), read(began_), read(longest_), read(judged_);
-  return gaps_.restore(read.get_bytes()) && read.done() && judged_ >= 0 && began_ <= heard_.now;
+  return gaps_.restore(read.getBytes()) && read.done() && judged_ >= 0 && began_ <= heard_.now;
 }
 
 }  // namespace driftlock

@@ -29,7 +29,7 @@ class Silence {
   std::uint64_t shown(const Moment& moment) const;
 
   /// The chance of such a silence or a longer one, given that the stream has come to the end of a unit.
-  double chance(std::uint64_t nanos) const { return gaps_.p_value(octaves(nanos)); }
+  double chance(std::uint64_t nanos) const { return gaps_.pValue(octaves(nanos)); }
   /// The shortest silence whose chance is at most `p`, at least a minute and twice the median of what is usual; 0 where
   /// there is none.
   std::uint64_t after(double p) const;

@@ -12,20 +12,20 @@
 namespace driftlock {
 namespace {
 
-constexpr std::array<std::string_view, 4> names{"openzl", "zstd", "lz4", "gzip"};
+constexpr std::array<std::string_view, 4> kNames{"openzl", "zstd", "lz4", "gzip"};
 
 void check(Bytes bytes, const Column& column) {
   switch (column.kind) {
-    case Column::Kind::bytes:
+    case Column::Kind::Bytes:
       return;
-    case Column::Kind::numeric:
+    case Column::Kind::Numeric:
       if (column.width != 1 && column.width != 2 && column.width != 4 && column.width != 8)
         throw std::invalid_argument("column.width is " + std::to_string(column.width) + ": numbers are 1, 2, 4 or 8 bytes wide");
       break;
-    case Column::Kind::fixed:
+    case Column::Kind::Fixed:
       if (column.width == 0) throw std::invalid_argument("column.width is 0: a struct is at least 1 byte wide");
       break;
-    case Column::Kind::string: {
+    case Column::Kind::String: {
       const auto sum = std::accumulate(column.lengths.begin(), column.lengths.end(), std::uint64_t{0});
       if (sum != bytes.size())
         throw std::invalid_argument("column.lengths sum to " + std::to_string(sum) + ", but there are " +
@@ -40,34 +40,34 @@ void check(Bytes bytes, const Column& column) {
 
 }  // namespace
 
-std::string_view toString(CodecName name) { return names[static_cast<std::size_t>(name)]; }
+std::string_view toString(CodecName name) { return kNames[static_cast<std::size_t>(name)]; }
 
 std::optional<CodecName> codecNamed(std::string_view name) {
-  for (std::size_t i = 0; i < names.size(); ++i)
-    if (names[i] == name) return static_cast<CodecName>(i);
+  for (std::size_t i = 0; i < kNames.size(); ++i)
+    if (kNames[i] == name) return static_cast<CodecName>(i);
   return {};
 }
 
 Bytes Codec::compress(Bytes bytes, const Column& column) const {
-  if (bytes.size() > maxInput || column.lengths.size() > maxInput / sizeof(std::uint32_t))
-    throw std::length_error("more than " + std::to_string(maxInput) + " bytes in one call: compress them in pieces");
+  if (bytes.size() > kMaxInput || column.lengths.size() > kMaxInput / sizeof(std::uint32_t))
+    throw std::length_error("more than " + std::to_string(kMaxInput) + " bytes in one call: compress them in pieces");
   check(bytes, column);
   countWork(bytes.size());
   // No bytes may come without an address, and the libraries count back from its end.
-  static constexpr std::uint64_t nothing[8]{};
-  if (bytes.empty()) bytes = {reinterpret_cast<const std::uint8_t*>(nothing + 4), 0};
+  static constexpr std::uint64_t kNothing[8]{};
+  if (bytes.empty()) bytes = {reinterpret_cast<const std::uint8_t*>(kNothing + 4), 0};
   return encode(bytes, column);
 }
 
 std::unique_ptr<const Codec> makeCodec(CodecName name, std::optional<int> level) {
   switch (name) {
-    case CodecName::openzl:
+    case CodecName::Openzl:
       return codecs::makeOpenzl(level);
-    case CodecName::zstd:
+    case CodecName::Zstd:
       return codecs::makeZstd(level);
-    case CodecName::lz4:
+    case CodecName::Lz4:
       return codecs::makeLz4(level);
-    case CodecName::gzip:
+    case CodecName::Gzip:
       return codecs::makeGzip(level);
   }
   throw std::invalid_argument("unknown codec");
@@ -75,13 +75,13 @@ std::unique_ptr<const Codec> makeCodec(CodecName name, std::optional<int> level)
 
 OwnedBytes decompress(CodecName name, Bytes bytes, std::size_t maxSize) {
   switch (name) {
-    case CodecName::openzl:
+    case CodecName::Openzl:
       return codecs::decompressOpenzl(bytes, maxSize);
-    case CodecName::zstd:
+    case CodecName::Zstd:
       return codecs::decompressZstd(bytes, maxSize);
-    case CodecName::lz4:
+    case CodecName::Lz4:
       return codecs::decompressLz4(bytes, maxSize);
-    case CodecName::gzip:
+    case CodecName::Gzip:
       return codecs::decompressGzip(bytes, maxSize);
   }
   throw std::invalid_argument("unknown codec");
@@ -99,9 +99,9 @@ int checkedLevel(CodecName name, std::optional<int> level, Levels levels) {
 
 std::span<std::uint8_t> scratch(std::size_t size) {
   // A thread that once compressed something huge gives the memory back at its next call.
-  constexpr std::size_t keep = 16 << 20;
+  constexpr std::size_t kKeep = 16 << 20;
   thread_local OwnedBytes buffer;
-  if (size > buffer.size || (buffer.size > keep && size <= keep)) {
+  if (size > buffer.size || (buffer.size > kKeep && size <= kKeep)) {
     buffer = {};
     buffer = allocate(size);
   }

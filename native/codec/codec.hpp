@@ -14,9 +14,9 @@ namespace driftlock {
 
 /// How bytes are read as a column: its kind picks the OpenZL graph. The other codecs see the bytes alone.
 struct Column {
-  enum class Kind : std::uint8_t { bytes, numeric, fixed, string };
+  enum class Kind : std::uint8_t { Bytes, Numeric, Fixed, String };
 
-  Kind kind = Kind::bytes;
+  Kind kind = Kind::Bytes;
   /// Bytes of one value. numeric: 1, 2, 4 or 8, little-endian. fixed (a struct): any but 0.
   std::size_t width = 1;
   /// numeric: ascending, as timestamps and counters are.
@@ -25,7 +25,7 @@ struct Column {
   std::span<const std::uint32_t> lengths{};
 };
 
-enum class CodecName : std::uint8_t { openzl, zstd, lz4, gzip };
+enum class CodecName : std::uint8_t { Openzl, Zstd, Lz4, Gzip };
 
 std::string_view toString(CodecName name);
 std::optional<CodecName> codecNamed(std::string_view name);
@@ -64,7 +64,7 @@ class Codec {
   int level() const { return level_; }
 
   /// The most bytes that one call takes: LZ4's own limit, for all.
-  static constexpr std::size_t maxInput = 0x7E000000;
+  static constexpr std::size_t kMaxInput = 0x7E000000;
 
  protected:
   Codec(CodecName name, int level) : name_(name), level_(level) {}

@@ -10,7 +10,7 @@
 namespace driftlock::codecs {
 namespace {
 
-constexpr int gzipWindow = 15 + 16;  // 32 KiB, in gzip's wrapper.
+constexpr int kGzipWindow = 15 + 16;  // 32 KiB, in gzip's wrapper.
 
 /// A deflate stream that stays allocated between calls; only a change of level starts anew.
 class Deflater {
@@ -23,7 +23,7 @@ class Deflater {
     } else {
       end();
       stream_ = {};
-      if (deflateInit2(&stream_, level, Z_DEFLATED, gzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
+      if (deflateInit2(&stream_, level, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
       level_ = level;
     }
     // No time, and "unknown" for the operating system: the same bytes on every machine.
@@ -47,7 +47,7 @@ class Deflater {
 class Inflater {
  public:
   Inflater() {
-    if (inflateInit2(&stream, gzipWindow) != Z_OK) throw std::bad_alloc();
+    if (inflateInit2(&stream, kGzipWindow) != Z_OK) throw std::bad_alloc();
   }
   ~Inflater() { inflateEnd(&stream); }
   Inflater(const Inflater&) = delete;
@@ -58,7 +58,7 @@ class Inflater {
 
 class Gzip final : public Codec {
  public:
-  explicit Gzip(int level) : Codec(CodecName::gzip, level) {}
+  explicit Gzip(int level) : Codec(CodecName::Gzip, level) {}
 
   /// deflate.h, MAX_DIST: the window less the longest look-ahead.
   std::size_t reach() const override { return (1 << 15) - 262; }
@@ -80,13 +80,13 @@ class Gzip final : public Codec {
 }  // namespace
 
 std::unique_ptr<const Codec> makeGzip(std::optional<int> level) {
-  return std::make_unique<Gzip>(checkedLevel(CodecName::gzip, level, {1, 9, 6}));
+  return std::make_unique<Gzip>(checkedLevel(CodecName::Gzip, level, {1, 9, 6}));
 }
 
 OwnedBytes decompressGzip(Bytes bytes, std::size_t maxSize) {
   // The trailer's size is a hint alone: it is of the last member, modulo 2^32, and whoever wrote it may lie.
-  constexpr std::size_t header = 10, trailer = 8;
-  if (bytes.size() < header + trailer) throw damaged(CodecName::gzip, "too short");
+  constexpr std::size_t kHeader = 10, kTrailer = 8;
+  if (bytes.size() < kHeader + kTrailer) throw damaged(CodecName::Gzip, "too short");
   std::size_t hint = 0;
   for (int i = 1; i <= 4; ++i) hint = hint << 8 | bytes[bytes.size() - i];
 
@@ -99,10 +99,10 @@ OwnedBytes decompressGzip(Bytes bytes, std::size_t maxSize) {
   auto& stream = inflater.stream;
   for (bool within = true;;) {
     // zlib counts in 32 bits.
-    constexpr std::size_t step = 1 << 30;
+    constexpr std::size_t kStep = 1 << 30;
     const auto taken = static_cast<std::size_t>(stream.next_in ? stream.next_in - bytes.data() : 0);
     stream.next_in = const_cast<Bytef*>(bytes.data() + taken);
-    stream.avail_in = static_cast<uInt>(std::min(bytes.size() - taken, step));
+    stream.avail_in = static_cast<uInt>(std::min(bytes.size() - taken, kStep));
     if (!within) {
       if (stream.avail_in == 0) break;
       inflateReset(&stream);  // A further member: RFC 1952, 2.2.
@@ -113,16 +113,16 @@ OwnedBytes decompressGzip(Bytes bytes, std::size_t maxSize) {
       std::memcpy(larger.data.get(), out.data.get(), size);
       out = std::move(larger);
     }
-    const auto room = std::min(out.size - size, step);
+    const auto room = std::min(out.size - size, kStep);
     stream.next_out = out.data.get() + size;
     stream.avail_out = static_cast<uInt>(room);
     const int status = inflate(&stream, Z_NO_FLUSH);
     size += room - stream.avail_out;
-    if (size > maxSize) throw tooLarge(CodecName::gzip, maxSize);
+    if (size > maxSize) throw tooLarge(CodecName::Gzip, maxSize);
     if (status == Z_STREAM_END) {
       within = false;
     } else if (status != Z_OK) {
-      throw damaged(CodecName::gzip, status == Z_BUF_ERROR ? "it ends too early" : stream.msg ? stream.msg : "malformed");
+      throw damaged(CodecName::Gzip, status == Z_BUF_ERROR ? "it ends too early" : stream.msg ? stream.msg : "malformed");
     }
   }
   out.size = size;

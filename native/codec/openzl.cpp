@@ -20,10 +20,10 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "columns are little-endian, OpenZL reads the machine's order");
 
-constexpr Levels levels{1, 9, ZL_COMPRESSIONLEVEL_DEFAULT};
+constexpr Levels kLevels{1, 9, ZL_COMPRESSIONLEVEL_DEFAULT};
 
-constexpr std::size_t budgetBase = 16 << 20;
-constexpr std::size_t budgetTimes = 16;
+constexpr std::size_t kBudgetBase = 16 << 20;
+constexpr std::size_t kBudgetTimes = 16;
 
 struct Free {
   void operator()(ZL_Compressor* compressor) const { ZL_Compressor_free(compressor); }
@@ -47,10 +47,10 @@ Owned<T> owned(T* object) {
 std::string shortly(const char* context, ZL_Report report) {
   const std::string code = ZL_ErrorCode_toString(ZL_errorCode(report));
   const std::string_view text = context ? context : "";
-  constexpr std::string_view label = "Message: ";
-  const auto at = text.find(label);
+  constexpr std::string_view kLabel = "Message: ";
+  const auto at = text.find(kLabel);
   if (at == text.npos) return code;
-  auto message = text.substr(at + label.size());
+  auto message = text.substr(at + kLabel.size());
   message = message.substr(0, std::min(message.find('\n'), message.find(" where:")));
   return message.empty() ? code : code + " (" + std::string(message) + ")";
 }
@@ -59,9 +59,9 @@ std::string shortly(const char* context, ZL_Report report) {
 class Graphs {
  public:
   static const Graphs& at(int level) {
-    static std::array<std::once_flag, levels.highest + 1> once;
+    static std::array<std::once_flag, kLevels.highest + 1> once;
     // Never freed: threads may still use them while the process exits.
-    static std::array<const Graphs*, levels.highest + 1> made;
+    static std::array<const Graphs*, kLevels.highest + 1> made;
     const auto i = static_cast<std::size_t>(level);
     std::call_once(once[i], [&] { made[i] = new Graphs(level); });
     return *made[i];
@@ -71,14 +71,14 @@ class Graphs {
 
   ZL_GraphID of(const Column& column) const {
     switch (column.kind) {
-      case Column::Kind::bytes:
+      case Column::Kind::Bytes:
         break;
-      case Column::Kind::numeric:
+      case Column::Kind::Numeric:
         return column.sorted ? sorted_ : numeric_;
-      case Column::Kind::fixed:
+      case Column::Kind::Fixed:
         // A lane costs some bytes of its own; very wide structs are rows with few repeats within a lane.
         return column.width <= 64 ? lanes_ : bytes_;
-      case Column::Kind::string:
+      case Column::Kind::String:
         return strings_;
     }
     return bytes_;
@@ -144,7 +144,7 @@ class Graphs {
 /// One frame of one typed input, in the newest format, without checksums: they would add 8 bytes that tell nothing.
 class Openzl final : public Codec {
  public:
-  explicit Openzl(int level) : Codec(CodecName::openzl, level), graphs_(Graphs::at(level)) {}
+  explicit Openzl(int level) : Codec(CodecName::Openzl, level), graphs_(Graphs::at(level)) {}
 
   std::size_t reach() const override { return zstdReach(zstdParameters(level())); }
 
@@ -171,19 +171,19 @@ class Openzl final : public Codec {
   static Owned<ZL_TypedRef> typed(Bytes bytes, const Column& column, std::unique_ptr<std::uint64_t[]>& aligned) {
     const void* data = bytes.data();
     switch (column.kind) {
-      case Column::Kind::bytes:
+      case Column::Kind::Bytes:
         break;
-      case Column::Kind::numeric:
+      case Column::Kind::Numeric:
         if (reinterpret_cast<std::uintptr_t>(data) % column.width != 0) {
           aligned = std::make_unique_for_overwrite<std::uint64_t[]>(bytes.size() / sizeof(std::uint64_t) + 1);
           data = std::memcpy(aligned.get(), data, bytes.size());
         }
         return owned(ZL_TypedRef_createNumeric(data, column.width, bytes.size() / column.width));
-      case Column::Kind::fixed:
+      case Column::Kind::Fixed:
         return owned(ZL_TypedRef_createStruct(data, column.width, bytes.size() / column.width));
-      case Column::Kind::string: {
-        static constexpr std::uint32_t none = 0;
-        const auto* lengths = column.lengths.empty() ? &none : column.lengths.data();
+      case Column::Kind::String: {
+        static constexpr std::uint32_t kNone = 0;
+        const auto* lengths = column.lengths.empty() ? &kNone : column.lengths.data();
         return owned(ZL_TypedRef_createString(data, bytes.size(), lengths, column.lengths.size()));
       }
     }
@@ -196,23 +196,23 @@ class Openzl final : public Codec {
 }  // namespace
 
 std::unique_ptr<const Codec> makeOpenzl(std::optional<int> level) {
-  return std::make_unique<Openzl>(checkedLevel(CodecName::openzl, level, levels));
+  return std::make_unique<Openzl>(checkedLevel(CodecName::Openzl, level, kLevels));
 }
 
 OwnedBytes decompressOpenzl(Bytes bytes, std::size_t maxSize) {
   const auto ask = [](ZL_Report report) -> std::uint64_t {
-    if (ZL_isError(report)) throw damaged(CodecName::openzl, ZL_ErrorCode_toString(ZL_errorCode(report)));
+    if (ZL_isError(report)) throw damaged(CodecName::Openzl, ZL_ErrorCode_toString(ZL_errorCode(report)));
     return ZL_validResult(report);
   };
   const Owned<ZL_FrameInfo> info(ZL_FrameInfo_create(bytes.data(), bytes.size()));
-  if (!info) throw damaged(CodecName::openzl, "no frame header");
-  if (ask(ZL_FrameInfo_getNumOutputs(info.get())) != 1) throw damaged(CodecName::openzl, "more than one column");
+  if (!info) throw damaged(CodecName::Openzl, "no frame header");
+  if (ask(ZL_FrameInfo_getNumOutputs(info.get())) != 1) throw damaged(CodecName::Openzl, "more than one column");
   const bool strings = ask(ZL_FrameInfo_getOutputType(info.get(), 0)) == ZL_Type_string;
   const auto size = ask(ZL_FrameInfo_getDecompressedSize(info.get(), 0));
   // Lengths take room of their own. Strings may be empty, so that their number is not bounded by their bytes.
   const auto count = strings ? ask(ZL_FrameInfo_getNumElts(info.get(), 0)) : 0;
-  constexpr std::size_t emptyStrings = 1 << 18;
-  if (size > maxSize || (count > maxSize && count - maxSize > emptyStrings)) throw tooLarge(CodecName::openzl, maxSize);
+  constexpr std::size_t kEmptyStrings = 1 << 18;
+  if (size > maxSize || (count > maxSize && count - maxSize > kEmptyStrings)) throw tooLarge(CodecName::Openzl, maxSize);
 
   thread_local Owned<ZL_DCtx> context;
   if (!context) context = owned(ZL_DCtx_create());
@@ -220,13 +220,13 @@ OwnedBytes decompressOpenzl(Bytes bytes, std::size_t maxSize) {
   const auto lengths = std::make_unique_for_overwrite<std::uint32_t[]>(count + 1);
 
   // Streams between the codecs of our graphs add up to some times the output; more is a bomb.
-  const OpenzlBudget budget(budgetBase + budgetTimes * (size + count * sizeof(std::uint32_t)));
+  const OpenzlBudget budget(kBudgetBase + kBudgetTimes * (size + count * sizeof(std::uint32_t)));
   const auto require = [&](ZL_Report report) {
     if (!ZL_isError(report)) return ZL_validResult(report);
     const auto message = shortly(ZL_DCtx_getErrorContextString(context.get(), report), report);
     context.reset();
     if (budget.exceeded()) throw std::length_error("openzl: the frame asks for more memory than its output explains");
-    throw damaged(CodecName::openzl, message);
+    throw damaged(CodecName::Openzl, message);
   };
   std::size_t written = 0;
   if (strings) {
@@ -237,7 +237,7 @@ OwnedBytes decompressOpenzl(Bytes bytes, std::size_t maxSize) {
     require(ZL_DCtx_decompressTyped(context.get(), &output, out.data.get(), out.size, bytes.data(), bytes.size()));
     written = output.decompressedByteSize;
   }
-  if (written != size) throw damaged(CodecName::openzl, "its size is not what its header says");
+  if (written != size) throw damaged(CodecName::Openzl, "its size is not what its header says");
   return out;
 }
 

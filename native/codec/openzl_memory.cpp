@@ -6,13 +6,13 @@
 namespace driftlock::codecs {
 namespace {
 
-constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 
-thread_local std::size_t left = unlimited;
+thread_local std::size_t left = kUnlimited;
 thread_local bool refused = false;
 
 bool granted(std::size_t size) {
-  if (left == unlimited) return true;
+  if (left == kUnlimited) return true;
   if (size > left) {
     refused = true;
     return false;
@@ -28,7 +28,7 @@ OpenzlBudget::OpenzlBudget(std::size_t bytes) {
   refused = false;
 }
 
-OpenzlBudget::~OpenzlBudget() { left = unlimited; }
+OpenzlBudget::~OpenzlBudget() { left = kUnlimited; }
 
 bool OpenzlBudget::exceeded() const { return refused; }
 

@@ -19,7 +19,7 @@ struct Free {
 /// One frame with its content's size and no checksum: what is the same in every frame tells nothing of the bytes.
 class Zstd final : public Codec {
  public:
-  explicit Zstd(int level) : Codec(CodecName::zstd, level), parameters_(zstdParameters(level)) {}
+  explicit Zstd(int level) : Codec(CodecName::Zstd, level), parameters_(zstdParameters(level)) {}
 
   std::size_t reach() const override { return zstdReach(parameters_); }
 
@@ -44,7 +44,7 @@ class Zstd final : public Codec {
 
 std::unique_ptr<const Codec> makeZstd(std::optional<int> level) {
   // Beyond 19 a context takes hundreds of megabytes.
-  return std::make_unique<Zstd>(checkedLevel(CodecName::zstd, level, {1, 19, 3}));
+  return std::make_unique<Zstd>(checkedLevel(CodecName::Zstd, level, {1, 19, 3}));
 }
 
 OwnedBytes decompressZstd(Bytes bytes, std::size_t maxSize) {
@@ -54,9 +54,9 @@ OwnedBytes decompressZstd(Bytes bytes, std::size_t maxSize) {
   const auto declared = ZSTD_findDecompressedSize(bytes.data(), bytes.size());
   const auto bound = ZSTD_decompressBound(bytes.data(), bytes.size());
   if (bytes.empty() || declared == ZSTD_CONTENTSIZE_ERROR || bound == ZSTD_CONTENTSIZE_ERROR)
-    throw damaged(CodecName::zstd, "not a whole frame");
+    throw damaged(CodecName::Zstd, "not a whole frame");
   const bool known = declared != ZSTD_CONTENTSIZE_UNKNOWN;
-  if (known && declared > maxSize) throw tooLarge(CodecName::zstd, maxSize);
+  if (known && declared > maxSize) throw tooLarge(CodecName::Zstd, maxSize);
 
   const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(known ? declared : bound, maxSize));
   auto capacity = known ? most : std::min(most, std::max<std::size_t>(8 * bytes.size(), 1 << 16));
@@ -64,9 +64,9 @@ OwnedBytes decompressZstd(Bytes bytes, std::size_t maxSize) {
     auto out = allocate(capacity);
     const auto size = ZSTD_decompressDCtx(context.get(), out.data.get(), capacity, bytes.data(), bytes.size());
     if (!ZSTD_isError(size)) return shrunk(std::move(out), size);
-    if (ZSTD_getErrorCode(size) != ZSTD_error_dstSize_tooSmall) throw damaged(CodecName::zstd, ZSTD_getErrorName(size));
-    if (capacity == most && bound > maxSize) throw tooLarge(CodecName::zstd, maxSize);
-    if (capacity == most) throw damaged(CodecName::zstd, "it expands beyond what its headers say");
+    if (ZSTD_getErrorCode(size) != ZSTD_error_dstSize_tooSmall) throw damaged(CodecName::Zstd, ZSTD_getErrorName(size));
+    if (capacity == most && bound > maxSize) throw tooLarge(CodecName::Zstd, maxSize);
+    if (capacity == most) throw damaged(CodecName::Zstd, "it expands beyond what its headers say");
     capacity = std::min(most, 4 * capacity);
   }
 }

@@ -55,9 +55,9 @@ void Task::fail(const std::exception& error) noexcept try {
 }
 
 Engine::Engine(Settings settings, Done done)
-    : settings_(std::move(settings)), streamHash_(streamHash(settings_.hashKey)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::openzl)), matcher_(makeCodec(CodecName::lz4)), packer_(makeCodec(CodecName::zstd, 1)), quota_(settings_.streamsPerTenant, placesOf(settings_)), budget_(freshBudget()) {
+    : settings_(std::move(settings)), streamHash_(streamHash(settings_.hashKey)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::Openzl)), matcher_(makeCodec(CodecName::Lz4)), packer_(makeCodec(CodecName::Zstd, 1)), quota_(settings_.streamsPerTenant, placesOf(settings_)), budget_(freshBudget()) {
   shards_ = freshShards();
-  const std::uint32_t threads = std::clamp(settings_.threads, 1u, shardCount);
+  const std::uint32_t threads = std::clamp(settings_.threads, 1u, kShardCount);
   for (std::uint32_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
   try {
     for (std::uint32_t i = 0; i < threads; ++i) workers_[i]->thread = std::thread([this, i] { work(i); });
@@ -70,7 +70,7 @@ Engine::Engine(Settings settings, Done done)
 
 std::vector<std::unique_ptr<Shard>> Engine::freshShards() const {
   std::vector<std::unique_ptr<Shard>> shards;
-  for (std::uint32_t i = 0; i < shardCount; ++i) shards.push_back(std::make_unique<Shard>(settings_, *codec_, *excerpts_, *matcher_, *packer_));
+  for (std::uint32_t i = 0; i < kShardCount; ++i) shards.push_back(std::make_unique<Shard>(settings_, *codec_, *excerpts_, *matcher_, *packer_));
   return shards;
 }
 
@@ -154,14 +154,14 @@ void Engine::judge(Task& task, std::uint32_t worker) {
   if (!wanted(task)) return;
   std::call_once(task.prepared, [&] { prepare(task); });
   if (task.visit) {
-    for (std::uint32_t shard = worker; shard < shardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
+    for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
       if (!wanted(task)) return;
       task.visit(shard, *shards_[shard]);
     }
     return;
   }
   if (task.malformed) return;
-  for (std::uint32_t shard = worker; shard < shardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
+  for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     shards_[shard]->begin(task.request.size());
   }
   const Request request{task.index, task.keys, task.tenant, task.moment};
@@ -178,7 +178,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
         shards_[shard]->judge(request, i, task.flags[worker], settings_.scores ? &task.windowsOf[worker] : nullptr);
     if (!verdict) ++unjudged;
     if (!verdict || !settings_.scores) continue;
-    double* score = &task.scores[scoreWidth * i];
+    double* score = &task.scores[kScoreWidth * i];
     score[0] = verdict->score;
     score[1] = verdict->pValue;
     score[2] = verdict->flagged ? 1 : 0;
@@ -186,7 +186,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
   }
   task.unjudged += unjudged;
   // Behind the records: a stream that has some of them is not silent.
-  for (std::uint32_t shard = worker; shard < shardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
+  for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     for (const auto& [tenant, moment] : task.moments) {
       const std::size_t first = task.flags[worker].size();
       shards_[shard]->elapse(tenant, moment, task.records + shard, task.flags[worker]);
@@ -208,7 +208,7 @@ void Engine::prepare(Task& task) {
   task.records = static_cast<std::uint32_t>(task.index.records.size());
   task.keys.find(task.index, task.tenant, settings_.streamBy, streamHash_);
   task.limited = quota_.admit(task.index, task.keys, task.tenant, task.refused);
-  if (settings_.scores) task.scores.resize(scoreWidth * std::size_t{task.records});
+  if (settings_.scores) task.scores.resize(kScoreWidth * std::size_t{task.records});
   if (task.records == 0) return;
   thread_local RecordView last;
   readFields(task.index, task.index.records.back(), last);
@@ -223,7 +223,7 @@ void Engine::withhold(Task& task, std::vector<Flag>& flags) {
     const auto answer = budget_->judge(tenant, *flag.anomaly, flag.occurrences, flag.margin);
     flag.reported |= answer == ProcessBudget::Answer::ToldLate;
     if (answer != ProcessBudget::Answer::Withheld) return false;
-    if (flag.record != Report::noRecord && !task.scores.empty()) task.scores[scoreWidth * std::size_t{flag.record} + 2] = 0;
+    if (flag.record != Report::kNoRecord && !task.scores.empty()) task.scores[kScoreWidth * std::size_t{flag.record} + 2] = 0;
     return true;
   });
 }
@@ -263,7 +263,7 @@ void Engine::finish(Task& task) {
     left -= report.size();
     task.anomalies.push_back(std::move(report));
   }
-  std::erase_if(flags, [](const Flag& flag) { return flag.record == Report::noRecord; });
+  std::erase_if(flags, [](const Flag& flag) { return flag.record == Report::kNoRecord; });
   task.flagged = static_cast<std::uint32_t>(flags.size());
   if (!flags.empty()) annotate(task, flags);
 }
@@ -292,7 +292,7 @@ void Engine::annotate(Task& task, std::span<const Flag> flags) const {
   std::vector<std::uint8_t> attributes;
   std::vector<std::size_t> ends;
   ends.reserve(flags.size());
-  std::uint32_t parent = otlp::none;
+  std::uint32_t parent = otlp::kNone;
   bool marked = true, whole = true;
   for (const Flag& flag : flags) {
     const std::size_t begin = attributes.size();
@@ -340,16 +340,16 @@ EngineStats Engine::stats() const {
 
 bool Engine::restore(Bytes snapshot) {
   StateReader read(snapshot);
-  if (read.get<std::uint32_t>() != kMagic || read.get<std::uint32_t>() != shardCount) return false;
+  if (read.get<std::uint32_t>() != kMagic || read.get<std::uint32_t>() != kShardCount) return false;
   Quota quota(settings_.streamsPerTenant, placesOf(settings_));
-  if (!quota.restore(read.get_bytes())) return false;
+  if (!quota.restore(read.getBytes())) return false;
   Clocks clocks;
-  if (!clocks.restore(read.get_bytes())) return false;
+  if (!clocks.restore(read.getBytes())) return false;
   auto budget = freshBudget();
-  if (!budget->restore(read.get_bytes())) return false;
+  if (!budget->restore(read.getBytes())) return false;
   auto shards = freshShards();
-  for (std::uint32_t i = 0; i < shardCount; ++i) {
-    if (!shards[i]->restore(read.get_bytes(), i)) return false;
+  for (std::uint32_t i = 0; i < kShardCount; ++i) {
+    if (!shards[i]->restore(read.getBytes(), i)) return false;
   }
   if (!read.done()) return false;
   std::lock_guard lock(mutex_);
@@ -375,11 +375,11 @@ std::vector<std::uint8_t> Snapshot::join() const {
   for (const auto& part : parts_) size += part.size() + sizeof(std::uint32_t);
   out.reserve(size + 5 * sizeof(std::uint32_t));
   put(out, kMagic);
-  put(out, shardCount);
-  put_bytes(out, quota_);
-  put_bytes(out, clocks_);
-  put_bytes(out, budget_);
-  for (const auto& part : parts_) put_bytes(out, part);
+  put(out, kShardCount);
+  putBytes(out, quota_);
+  putBytes(out, clocks_);
+  putBytes(out, budget_);
+  for (const auto& part : parts_) putBytes(out, part);
   return out;
 }
 

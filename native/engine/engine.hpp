@@ -26,7 +26,7 @@
 namespace driftlock {
 
 /// Numbers that a record has in `Task::scores`.
-inline constexpr std::size_t scoreWidth = 4;
+inline constexpr std::size_t kScoreWidth = 4;
 
 /// One request on its way through the engine. The request's bytes are somebody else's and stay until it is done.
 struct Task {
@@ -114,14 +114,14 @@ class Snapshot {
 
  private:
   std::vector<std::uint8_t> quota_, clocks_, budget_;
-  std::array<std::vector<std::uint8_t>, shardCount> parts_;
+  std::array<std::vector<std::uint8_t>, kShardCount> parts_;
 };
 
 /// Statistics of streams that have changed since they were last read, gathered by a visiting task: a page of them.
 class StatisticsPage {
  public:
   /// @param most streams, about: each shard gives an equal part.
-  explicit StatisticsPage(std::size_t most) : most_((most + shardCount - 1) / shardCount) {}
+  explicit StatisticsPage(std::size_t most) : most_((most + kShardCount - 1) / kShardCount) {}
 
   void take(std::uint32_t number, Shard& shard) { left_[number] = shard.drain(most_, parts_[number]); }
   /// By shard.
@@ -133,8 +133,8 @@ class StatisticsPage {
 
  private:
   std::size_t most_;
-  std::array<std::size_t, shardCount> left_{};
-  std::array<std::vector<StreamStatistics>, shardCount> parts_;
+  std::array<std::size_t, kShardCount> left_{};
+  std::array<std::vector<StreamStatistics>, kShardCount> parts_;
 };
 
 /// A person's word on an anomaly, told to the shards by a visiting task: one of them has the stream.

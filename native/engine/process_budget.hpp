@@ -20,7 +20,7 @@ namespace driftlock {
 /// account earns beyond its share goes to a pool, from which all may take when their own accounts are empty: what a tenant
 /// does not need is lent, but its own share waits for it. A tenant that is new gets its share at once, on credit if the pool
 /// does not have it; the credit is at most a day's worth, and what is earned next repays it. So over T days at most
-/// per_day x (T + 2) anomalies are told, per_day x (T + 1) if no tenant is new (at least 1 at a time).
+/// perDay x (T + 2) anomalies are told, perDay x (T + 1) if no tenant is new (at least 1 at a time).
 ///
 /// The lower half of an account is for anomalies that are at least a hundred times rarer than their stream's limit asks for,
 /// so that a flood of common ones leaves room for the strange.

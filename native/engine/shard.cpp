@@ -23,7 +23,7 @@ constexpr std::size_t kMostStreamBytes = 8 << 20;
 
 /// Shares of `maxStreams` differ by chance: four standard deviations on top of the mean let all of them in.
 std::size_t shareOf(std::uint32_t maxStreams) {
-  const double mean = static_cast<double>(maxStreams) / shardCount;
+  const double mean = static_cast<double>(maxStreams) / kShardCount;
   return static_cast<std::size_t>(std::ceil(mean + 4 * std::sqrt(mean)));
 }
 
@@ -243,13 +243,13 @@ void Shard::snapshot(std::vector<std::uint8_t>& out) const {
   describer_.snapshot(out);
   put(out, static_cast<std::uint32_t>(streams_.size()));
   for (const auto& [tenant, each] : tenants_) {
-    for (auto held = each.order.rbegin(); held != each.order.rend(); ++held) put_bytes(out, pack(*held));
+    for (auto held = each.order.rbegin(); held != each.order.rend(); ++held) putBytes(out, pack(*held));
   }
   put(out, static_cast<std::uint32_t>(shelf_.size()));
   shelf_.forEach([&](const StreamId& id, Bytes packed) {
     put(out, id.hash);
-    put_bytes(out, {reinterpret_cast<const std::uint8_t*>(id.tenant.data()), id.tenant.size()});
-    put_bytes(out, packed);
+    putBytes(out, {reinterpret_cast<const std::uint8_t*>(id.tenant.data()), id.tenant.size()});
+    putBytes(out, packed);
   });
   // Under another key nothing of it would be known again.
   put(out, fingerprintOf(settings_.hashKey));
@@ -260,7 +260,7 @@ bool Shard::restore(Bytes in, std::uint32_t number) {
   describer_.restore(read);
   const auto count = read.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < count && read.ok(); ++i) {
-    const Bytes packed = read.get_bytes();
+    const Bytes packed = read.getBytes();
     Held* held = read.ok() ? unpack(packed, nullptr) : nullptr;
     if (!held || shardOf(held->stream.key().hash) != number) return false;
     change(*held);
@@ -269,7 +269,7 @@ bool Shard::restore(Bytes in, std::uint32_t number) {
   const auto shelved = read.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < shelved && read.ok(); ++i) {
     const auto hash = read.get<std::uint64_t>();
-    const Bytes tenant = read.get_bytes(), packed = read.get_bytes();
+    const Bytes tenant = read.getBytes(), packed = read.getBytes();
     shelf_.put({hash, {reinterpret_cast<const char*>(tenant.data()), tenant.size()}}, {packed.begin(), packed.end()},
                [](const StreamId&, Bytes) {});
   }

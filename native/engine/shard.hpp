@@ -43,8 +43,8 @@ struct WindowReport {
 };
 
 /// Shards of an engine, whatever its threads: limits hold per shard, so verdicts do not depend on the threads.
-inline constexpr std::uint32_t shardCount = 16;
-inline std::uint32_t shardOf(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32) & (shardCount - 1); }
+inline constexpr std::uint32_t kShardCount = 16;
+inline std::uint32_t shardOf(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32) & (kShardCount - 1); }
 
 /// The streams whose hash falls into one shard; used by one thread at a time. Tenants have equal shares of its places: a
 /// stream that is new takes that of its own tenant's least recently used one, or of the tenant's that has most.

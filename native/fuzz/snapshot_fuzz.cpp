@@ -27,26 +27,26 @@ struct Parts {
   std::vector<std::vector<Piece>> parts;
 
   explicit Parts(Bytes snapshot) {
-    constexpr std::size_t headSize = 8;
-    head.assign(snapshot.begin(), snapshot.begin() + headSize);
-    StateReader read(snapshot.subspan(headSize));
-    while (read.left() > 0) parts.push_back(piecesOf(read.get_bytes()));
+    constexpr std::size_t kHeadSize = 8;
+    head.assign(snapshot.begin(), snapshot.begin() + kHeadSize);
+    StateReader read(snapshot.subspan(kHeadSize));
+    while (read.left() > 0) parts.push_back(piecesOf(read.getBytes()));
     if (!read.done()) stop("the parts of a snapshot");
   }
 
   Buffer join() const {
-    const auto packer = makeCodec(CodecName::zstd, 1);
+    const auto packer = makeCodec(CodecName::Zstd, 1);
     Buffer all = head;
     for (const auto& part : parts) {
       Buffer bytes;
       for (const Piece& piece : part) {
         if (piece.packed) {
-          put_bytes(bytes, packer->compress(piece.bytes));
+          putBytes(bytes, packer->compress(piece.bytes));
         } else {
           bytes.insert(bytes.end(), piece.bytes.begin(), piece.bytes.end());
         }
       }
-      put_bytes(all, bytes);
+      putBytes(all, bytes);
     }
     return all;
   }
@@ -57,7 +57,7 @@ struct Parts {
     std::vector<Piece> pieces(1);
     while (!part.empty()) {
       StateReader read(part);
-      if (const Bytes frame = read.get_bytes(); read.ok()) {
+      if (const Bytes frame = read.getBytes(); read.ok()) {
         if (auto stream = unpacked(frame)) {
           pieces.push_back({std::move(*stream), true});
           pieces.emplace_back();
@@ -72,9 +72,9 @@ struct Parts {
   }
 
   static std::optional<Buffer> unpacked(Bytes frame) {
-    constexpr std::uint8_t magic[] = {0x28, 0xb5, 0x2f, 0xfd};
-    if (frame.size() < sizeof magic || !std::equal(magic, magic + sizeof magic, frame.begin())) return {};
-    const OwnedBytes stream = decompress(CodecName::zstd, frame, 8 << 20);
+    constexpr std::uint8_t kMagic[] = {0x28, 0xb5, 0x2f, 0xfd};
+    if (frame.size() < sizeof kMagic || !std::equal(kMagic, kMagic + sizeof kMagic, frame.begin())) return {};
+    const OwnedBytes stream = decompress(CodecName::Zstd, frame, 8 << 20);
     return Buffer(stream.data.get(), stream.data.get() + stream.size);
   }
 };

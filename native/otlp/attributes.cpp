@@ -33,11 +33,11 @@ std::size_t sequence(std::string_view text) {
 
 /// Most text is, and eight bytes of it are told at once.
 bool isAscii(std::string_view text) {
-  constexpr std::uint64_t high = 0x8080808080808080;
+  constexpr std::uint64_t kHigh = 0x8080808080808080;
   std::size_t at = 0;
   for (std::uint64_t word; at + sizeof word <= text.size(); at += sizeof word) {
     std::memcpy(&word, text.data() + at, sizeof word);
-    if (word & high) return false;
+    if (word & kHigh) return false;
   }
   for (; at < text.size(); ++at)
     if (static_cast<std::uint8_t>(text[at]) >= 0x80) return false;

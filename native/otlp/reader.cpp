@@ -37,7 +37,7 @@ class Indexer {
       : out_(out),
         error_(error),
         base_(out.request.data()),
-        envelope_(schemas::envelopes[static_cast<std::size_t>(out.signal)]) {}
+        envelope_(schemas::kEnvelopes[static_cast<std::size_t>(out.signal)]) {}
 
   bool request() {
     return walk(envelope_.request, out_.request, 0, [&](const Cursor& at, const Field& field) {
@@ -48,7 +48,7 @@ class Indexer {
  private:
   bool resource(const Cursor& at, const Field& field) {
     std::uint32_t frame;
-    if (!enter(at, field, none, envelope_.request, frame)) return false;
+    if (!enter(at, field, kNone, envelope_.request, frame)) return false;
     const auto id = static_cast<std::uint32_t>(out_.resources.size());
     out_.resources.push_back({frame, {}});
     return walk(envelope_.resource, field.payload, 0, [&](const Cursor& at, const Field& field) {
@@ -66,7 +66,7 @@ class Indexer {
     return walk(envelope_.scope, field.payload, 0, [&](const Cursor& at, const Field& field) {
       if (field.number() == 1) widen(out_.scopes[id].scope, at);
       if (field.number() != 2) return true;
-      return metrics ? metric(at, field, frame, id) : record(at, field, frame, id, none, envelope_.scope);
+      return metrics ? metric(at, field, frame, id) : record(at, field, frame, id, kNone, envelope_.scope);
     });
   }
 
@@ -76,7 +76,7 @@ class Indexer {
     const auto id = static_cast<std::uint32_t>(out_.metrics.size());
     const std::size_t firstRecord = out_.records.size();
     out_.metrics.push_back({frame, scope, {}, {}});
-    return walk(schemas::metric, field.payload, 0, [&](const Cursor& at, const Field& field) {
+    return walk(schemas::kMetric, field.payload, 0, [&](const Cursor& at, const Field& field) {
       Metric& metric = out_.metrics[id];
       if (field.number() == 1) metric.name = range(field.payload);
       if (field.number() == 3) metric.unit = range(field.payload);
@@ -94,9 +94,9 @@ class Indexer {
 
   bool data(const Cursor& at, const Field& field, std::uint32_t parent, std::uint32_t metric) {
     std::uint32_t frame;
-    if (!enter(at, field, parent, schemas::metric, frame)) return false;
+    if (!enter(at, field, parent, schemas::kMetric, frame)) return false;
     Metric& of = out_.metrics[metric];
-    const Schema& schema = schemas::metricData[static_cast<std::size_t>(of.type)];
+    const Schema& schema = schemas::kMetricData[static_cast<std::size_t>(of.type)];
     return walk(schema, field.payload, 0, [&](const Cursor& at, const Field& field) {
       if (field.number() == 1) return record(at, field, frame, of.scope, metric, schema);
       if (field.number() == 2 && schema.rules[2].name)
@@ -108,14 +108,14 @@ class Indexer {
 
   bool record(const Cursor& at, const Field& field, std::uint32_t parent, std::uint32_t scope, std::uint32_t metric,
               const Schema& within) {
-    if (out_.records.size() >= maxRecords) [[unlikely]]
+    if (out_.records.size() >= kMaxRecords) [[unlikely]]
       return refuse("more than 1048576 records in one request", nameOf(within, field), at.start());
     out_.records.push_back({frameOf(at, field, parent), scope, metric});
     return true;
   }
 
   bool enter(const Cursor& at, const Field& field, std::uint32_t parent, const Schema& within, std::uint32_t& frame) {
-    if (out_.frames.size() >= maxRecords) [[unlikely]]
+    if (out_.frames.size() >= kMaxRecords) [[unlikely]]
       return refuse("more than 1048576 messages around records in one request", nameOf(within, field), at.start());
     frame = static_cast<std::uint32_t>(out_.frames.size());
     out_.frames.push_back(frameOf(at, field, parent));
@@ -159,13 +159,13 @@ class Indexer {
 
   bool attribute(Bytes message, std::uint32_t depth) {
     KeyValue plain;
-    return (depth < maxDepth && readPlain(message, plain)) || check(schemas::keyValue, message, depth);
+    return (depth < kMaxDepth && readPlain(message, plain)) || check(schemas::kKeyValue, message, depth);
   }
 
   bool value(Bytes message, std::uint32_t depth) {
-    if (depth == maxDepth) [[unlikely]] return refuse("nested more than 32 deep", "AnyValue", message.data());
+    if (depth == kMaxDepth) [[unlikely]] return refuse("nested more than 32 deep", "AnyValue", message.data());
     AnyValue plain;
-    return readPlain(message, plain) || check(schemas::anyValue, message, depth + 1);
+    return readPlain(message, plain) || check(schemas::kAnyValue, message, depth + 1);
   }
 
   bool packed(const Rule& rule, Cursor& at) {
@@ -180,7 +180,7 @@ class Indexer {
   }
 
   static const char* nameOf(const Schema& schema, const Field& field) {
-    const char* name = field.number() < Schema::numbers ? schema.rules[field.number()].name : nullptr;
+    const char* name = field.number() < Schema::kNumbers ? schema.rules[field.number()].name : nullptr;
     return name ? name : schema.name;
   }
 
@@ -214,7 +214,7 @@ bool index(Signal signal, Bytes request, Index& out, WireError& error) {
   out.metrics.clear();
   out.records.clear();
   if (request.size() > INT32_MAX) {
-    error = {"longer than 2 GiB", schemas::envelopes[static_cast<std::size_t>(signal)].request.name, 0};
+    error = {"longer than 2 GiB", schemas::kEnvelopes[static_cast<std::size_t>(signal)].request.name, 0};
     return false;
   }
   return Indexer(out, error).request();

@@ -12,13 +12,13 @@ namespace driftlock::otlp {
 enum class Signal : std::uint8_t { Logs, Traces, Metrics };
 
 /// The records of one request at the most; a request with more is refused. So are more enclosing messages than this.
-inline constexpr std::uint32_t maxRecords = 1u << 20;
+inline constexpr std::uint32_t kMaxRecords = 1u << 20;
 
 /// How deep arrays and key-value lists may nest in an attribute or a body. A level costs three messages on the wire
 /// (AnyValue, KeyValueList, KeyValue), so this is what protobuf's own usual limit of 100 messages comes to.
-inline constexpr std::uint32_t maxDepth = 32;
+inline constexpr std::uint32_t kMaxDepth = 32;
 
-inline constexpr std::uint32_t none = UINT32_MAX;
+inline constexpr std::uint32_t kNone = UINT32_MAX;
 
 /// Why a request was refused. Both strings are static.
 struct WireError {
@@ -42,7 +42,7 @@ struct Frame {
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
   /// The enclosing message in `Index::frames`; `none` for the request itself.
-  std::uint32_t parent = none;
+  std::uint32_t parent = kNone;
 };
 
 /// A ResourceLogs, ResourceSpans or ResourceMetrics.

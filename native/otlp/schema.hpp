@@ -27,12 +27,12 @@ struct Rule {
 
 /// The fields of one message.
 struct Schema {
-  static constexpr std::size_t numbers = 17;
+  static constexpr std::size_t kNumbers = 17;
 
   const char* name;
-  std::array<Rule, numbers> rules{};
+  std::array<Rule, kNumbers> rules{};
   /// By tag, with unknown fields at Skip and known ones of another wire type at Refuse.
-  std::array<Step, numbers * 8> steps{};
+  std::array<Step, kNumbers * 8> steps{};
 
   constexpr Step step(std::uint32_t tag) const { return tag < steps.size() ? steps[tag] : Step::Skip; }
 };
@@ -78,79 +78,79 @@ constexpr Schema schema(const char* name, Entries... entries) {
   return schema;
 }
 
-extern const Schema arrayValue;
-extern const Schema keyValueList;
+extern const Schema kArrayValue;
+extern const Schema kKeyValueList;
 
-inline constexpr Schema anyValue =
+inline constexpr Schema kAnyValue =
     schema("AnyValue", bytes(1, "AnyValue.string_value"), varint(2, "AnyValue.bool_value"),
            varint(3, "AnyValue.int_value"), fixed64(4, "AnyValue.double_value"),
-           message(5, "AnyValue.array_value", arrayValue), message(6, "AnyValue.kvlist_value", keyValueList),
+           message(5, "AnyValue.array_value", kArrayValue), message(6, "AnyValue.kvlist_value", kKeyValueList),
            bytes(7, "AnyValue.bytes_value"));
-inline constexpr Schema keyValue = schema("KeyValue", bytes(1, "KeyValue.key"), value(2, "KeyValue.value"));
-inline constexpr Schema arrayValue = schema("ArrayValue", value(1, "ArrayValue.values"));
-inline constexpr Schema keyValueList = schema("KeyValueList", attribute(1, "KeyValueList.values"));
+inline constexpr Schema kKeyValue = schema("KeyValue", bytes(1, "KeyValue.key"), value(2, "KeyValue.value"));
+inline constexpr Schema kArrayValue = schema("ArrayValue", value(1, "ArrayValue.values"));
+inline constexpr Schema kKeyValueList = schema("KeyValueList", attribute(1, "KeyValueList.values"));
 
-inline constexpr Schema resource = schema("Resource", attribute(1, "Resource.attributes"));
-inline constexpr Schema scope =
+inline constexpr Schema kResource = schema("Resource", attribute(1, "Resource.attributes"));
+inline constexpr Schema kScope =
     schema("InstrumentationScope", bytes(1, "InstrumentationScope.name"), bytes(2, "InstrumentationScope.version"),
            attribute(3, "InstrumentationScope.attributes"));
 
-inline constexpr Schema logRecord =
+inline constexpr Schema kLogRecord =
     schema("LogRecord", fixed64(1, "LogRecord.time_unix_nano"), varint(2, "LogRecord.severity_number"),
            bytes(3, "LogRecord.severity_text"), value(5, "LogRecord.body"), attribute(6, "LogRecord.attributes"),
            varint(7, "LogRecord.dropped_attributes_count"), fixed32(8, "LogRecord.flags"),
            bytes(9, "LogRecord.trace_id"), bytes(10, "LogRecord.span_id"),
            fixed64(11, "LogRecord.observed_time_unix_nano"), bytes(12, "LogRecord.event_name"));
 
-inline constexpr Schema spanEvent =
+inline constexpr Schema kSpanEvent =
     schema("Span.Event", fixed64(1, "Span.Event.time_unix_nano"), bytes(2, "Span.Event.name"),
            attribute(3, "Span.Event.attributes"));
-inline constexpr Schema spanLink =
+inline constexpr Schema kSpanLink =
     schema("Span.Link", bytes(1, "Span.Link.trace_id"), bytes(2, "Span.Link.span_id"),
            bytes(3, "Span.Link.trace_state"), attribute(4, "Span.Link.attributes"));
-inline constexpr Schema status = schema("Status", bytes(2, "Status.message"), varint(3, "Status.code"));
-inline constexpr Schema span =
+inline constexpr Schema kStatus = schema("Status", bytes(2, "Status.message"), varint(3, "Status.code"));
+inline constexpr Schema kSpan =
     schema("Span", bytes(1, "Span.trace_id"), bytes(2, "Span.span_id"), bytes(3, "Span.trace_state"),
            bytes(4, "Span.parent_span_id"), bytes(5, "Span.name"), varint(6, "Span.kind"),
            fixed64(7, "Span.start_time_unix_nano"), fixed64(8, "Span.end_time_unix_nano"),
            attribute(9, "Span.attributes"), varint(10, "Span.dropped_attributes_count"),
-           message(11, "Span.events", spanEvent), varint(12, "Span.dropped_events_count"),
-           message(13, "Span.links", spanLink), varint(14, "Span.dropped_links_count"),
-           message(15, "Span.status", status), fixed32(16, "Span.flags"));
+           message(11, "Span.events", kSpanEvent), varint(12, "Span.dropped_events_count"),
+           message(13, "Span.links", kSpanLink), varint(14, "Span.dropped_links_count"),
+           message(15, "Span.status", kStatus), fixed32(16, "Span.flags"));
 
-inline constexpr Schema numberPoint =
+inline constexpr Schema kNumberPoint =
     schema("NumberDataPoint", fixed64(2, "NumberDataPoint.start_time_unix_nano"),
            fixed64(3, "NumberDataPoint.time_unix_nano"), fixed64(4, "NumberDataPoint.as_double"),
            bytes(5, "NumberDataPoint.exemplars"), fixed64(6, "NumberDataPoint.as_int"),
            attribute(7, "NumberDataPoint.attributes"), varint(8, "NumberDataPoint.flags"));
-inline constexpr Schema histogramPoint =
+inline constexpr Schema kHistogramPoint =
     schema("HistogramDataPoint", fixed64(2, "HistogramDataPoint.start_time_unix_nano"),
            fixed64(3, "HistogramDataPoint.time_unix_nano"), fixed64(4, "HistogramDataPoint.count"),
            fixed64(5, "HistogramDataPoint.sum"), fixed64s(6, "HistogramDataPoint.bucket_counts"),
            fixed64s(7, "HistogramDataPoint.explicit_bounds"), bytes(8, "HistogramDataPoint.exemplars"),
            attribute(9, "HistogramDataPoint.attributes"), varint(10, "HistogramDataPoint.flags"),
            fixed64(11, "HistogramDataPoint.min"), fixed64(12, "HistogramDataPoint.max"));
-inline constexpr Schema buckets =
+inline constexpr Schema kBuckets =
     schema("ExponentialHistogramDataPoint.Buckets", varint(1, "ExponentialHistogramDataPoint.Buckets.offset"),
            varints(2, "ExponentialHistogramDataPoint.Buckets.bucket_counts"));
-inline constexpr Schema exponentialHistogramPoint =
+inline constexpr Schema kExponentialHistogramPoint =
     schema("ExponentialHistogramDataPoint", attribute(1, "ExponentialHistogramDataPoint.attributes"),
            fixed64(2, "ExponentialHistogramDataPoint.start_time_unix_nano"),
            fixed64(3, "ExponentialHistogramDataPoint.time_unix_nano"),
            fixed64(4, "ExponentialHistogramDataPoint.count"), fixed64(5, "ExponentialHistogramDataPoint.sum"),
            varint(6, "ExponentialHistogramDataPoint.scale"), fixed64(7, "ExponentialHistogramDataPoint.zero_count"),
-           message(8, "ExponentialHistogramDataPoint.positive", buckets),
-           message(9, "ExponentialHistogramDataPoint.negative", buckets),
+           message(8, "ExponentialHistogramDataPoint.positive", kBuckets),
+           message(9, "ExponentialHistogramDataPoint.negative", kBuckets),
            varint(10, "ExponentialHistogramDataPoint.flags"), bytes(11, "ExponentialHistogramDataPoint.exemplars"),
            fixed64(12, "ExponentialHistogramDataPoint.min"), fixed64(13, "ExponentialHistogramDataPoint.max"),
            fixed64(14, "ExponentialHistogramDataPoint.zero_threshold"));
-inline constexpr Schema quantile =
+inline constexpr Schema kQuantile =
     schema("SummaryDataPoint.ValueAtQuantile", fixed64(1, "SummaryDataPoint.ValueAtQuantile.quantile"),
            fixed64(2, "SummaryDataPoint.ValueAtQuantile.value"));
-inline constexpr Schema summaryPoint =
+inline constexpr Schema kSummaryPoint =
     schema("SummaryDataPoint", fixed64(2, "SummaryDataPoint.start_time_unix_nano"),
            fixed64(3, "SummaryDataPoint.time_unix_nano"), fixed64(4, "SummaryDataPoint.count"),
-           fixed64(5, "SummaryDataPoint.sum"), message(6, "SummaryDataPoint.quantile_values", quantile),
+           fixed64(5, "SummaryDataPoint.sum"), message(6, "SummaryDataPoint.quantile_values", kQuantile),
            attribute(7, "SummaryDataPoint.attributes"), varint(8, "SummaryDataPoint.flags"));
 
 /// The messages around the records of a signal.
@@ -161,38 +161,38 @@ struct Envelope {
 };
 
 /// By Signal.
-inline constexpr Envelope envelopes[] = {
+inline constexpr Envelope kEnvelopes[] = {
     {schema("ExportLogsServiceRequest", bytes(1, "ExportLogsServiceRequest.resource_logs")),
-     schema("ResourceLogs", message(1, "ResourceLogs.resource", resource), bytes(2, "ResourceLogs.scope_logs"),
+     schema("ResourceLogs", message(1, "ResourceLogs.resource", kResource), bytes(2, "ResourceLogs.scope_logs"),
             bytes(3, "ResourceLogs.schema_url")),
-     schema("ScopeLogs", message(1, "ScopeLogs.scope", scope), message(2, "ScopeLogs.log_records", logRecord),
+     schema("ScopeLogs", message(1, "ScopeLogs.scope", kScope), message(2, "ScopeLogs.log_records", kLogRecord),
             bytes(3, "ScopeLogs.schema_url"))},
     {schema("ExportTraceServiceRequest", bytes(1, "ExportTraceServiceRequest.resource_spans")),
-     schema("ResourceSpans", message(1, "ResourceSpans.resource", resource), bytes(2, "ResourceSpans.scope_spans"),
+     schema("ResourceSpans", message(1, "ResourceSpans.resource", kResource), bytes(2, "ResourceSpans.scope_spans"),
             bytes(3, "ResourceSpans.schema_url")),
-     schema("ScopeSpans", message(1, "ScopeSpans.scope", scope), message(2, "ScopeSpans.spans", span),
+     schema("ScopeSpans", message(1, "ScopeSpans.scope", kScope), message(2, "ScopeSpans.spans", kSpan),
             bytes(3, "ScopeSpans.schema_url"))},
     {schema("ExportMetricsServiceRequest", bytes(1, "ExportMetricsServiceRequest.resource_metrics")),
-     schema("ResourceMetrics", message(1, "ResourceMetrics.resource", resource),
+     schema("ResourceMetrics", message(1, "ResourceMetrics.resource", kResource),
             bytes(2, "ResourceMetrics.scope_metrics"), bytes(3, "ResourceMetrics.schema_url")),
-     schema("ScopeMetrics", message(1, "ScopeMetrics.scope", scope), bytes(2, "ScopeMetrics.metrics"),
+     schema("ScopeMetrics", message(1, "ScopeMetrics.scope", kScope), bytes(2, "ScopeMetrics.metrics"),
             bytes(3, "ScopeMetrics.schema_url"))}};
 
-inline constexpr Schema metric =
+inline constexpr Schema kMetric =
     schema("Metric", bytes(1, "Metric.name"), bytes(2, "Metric.description"), bytes(3, "Metric.unit"),
            bytes(5, "Metric.gauge"), bytes(7, "Metric.sum"), bytes(9, "Metric.histogram"),
            bytes(10, "Metric.exponential_histogram"), bytes(11, "Metric.summary"));
 
 /// The messages around a metric's points, by MetricType.
-inline constexpr Schema metricData[] = {
+inline constexpr Schema kMetricData[] = {
     Schema{"Metric"},
-    schema("Gauge", message(1, "Gauge.data_points", numberPoint)),
-    schema("Sum", message(1, "Sum.data_points", numberPoint), varint(2, "Sum.aggregation_temporality"),
+    schema("Gauge", message(1, "Gauge.data_points", kNumberPoint)),
+    schema("Sum", message(1, "Sum.data_points", kNumberPoint), varint(2, "Sum.aggregation_temporality"),
            varint(3, "Sum.is_monotonic")),
-    schema("Histogram", message(1, "Histogram.data_points", histogramPoint),
+    schema("Histogram", message(1, "Histogram.data_points", kHistogramPoint),
            varint(2, "Histogram.aggregation_temporality")),
-    schema("ExponentialHistogram", message(1, "ExponentialHistogram.data_points", exponentialHistogramPoint),
+    schema("ExponentialHistogram", message(1, "ExponentialHistogram.data_points", kExponentialHistogramPoint),
            varint(2, "ExponentialHistogram.aggregation_temporality")),
-    schema("Summary", message(1, "Summary.data_points", summaryPoint))};
+    schema("Summary", message(1, "Summary.data_points", kSummaryPoint))};
 
 }  // namespace driftlock::otlp::schemas

@@ -11,10 +11,10 @@ namespace driftlock::otlp {
 namespace {
 
 /// Of the attributes that Driftlock adds.
-constexpr std::string_view ownPrefix = "cbad.";
+constexpr std::string_view kOwnPrefix = "cbad.";
 
 bool isOwn(Bytes key) {
-  return key.size() >= ownPrefix.size() && std::memcmp(key.data(), ownPrefix.data(), ownPrefix.size()) == 0;
+  return key.size() >= kOwnPrefix.size() && std::memcmp(key.data(), kOwnPrefix.data(), kOwnPrefix.size()) == 0;
 }
 
 Attributes attributesOf(const Index& index, const Record& record) {
@@ -49,7 +49,7 @@ std::int64_t fieldSize(const Frame& frame) { return frame.end - frame.field; }
 /// A gauge, sum, histogram …: the only frame with three around it.
 bool holdsData(const Index& index, const Frame& frame) {
   std::uint32_t depth = 0;
-  for (std::uint32_t at = frame.parent; at != none; at = index.frames[at].parent) ++depth;
+  for (std::uint32_t at = frame.parent; at != kNone; at = index.frames[at].parent) ++depth;
   return depth == 3;
 }
 
@@ -106,7 +106,7 @@ void writeEdited(const Index& index, const Edit& edit, Copier& copier) {
 }  // namespace
 
 void Splicer::grow(std::uint32_t frame, std::int64_t bytes) {
-  (frame == none ? growth_ : fates_[frame].growth) += bytes;
+  (frame == kNone ? growth_ : fates_[frame].growth) += bytes;
 }
 
 std::size_t Splicer::plan(const Index& index, std::span<const Edit> edits, Keep keep) {
@@ -120,13 +120,13 @@ std::size_t Splicer::plan(const Index& index, std::span<const Edit> edits, Keep 
     const Record& record = index.records[edit.record];
     if (!edit.attributes.empty())
       grow(record.frame.parent, fieldGrowth(index, record.frame, lengthAfter(index, record, edit)));
-    for (std::uint32_t at = record.frame.parent; at != none && !fates_[at].kept; at = index.frames[at].parent)
+    for (std::uint32_t at = record.frame.parent; at != kNone && !fates_[at].kept; at = index.frames[at].parent)
       fates_[at].kept = true;
   }
   if (keep == Keep::Edited) {
     for (std::size_t id = 0; id < index.frames.size(); ++id) {
       const Frame& frame = index.frames[id];
-      if (frame.parent != none && fates_[frame.parent].kept && holdsData(index, frame)) fates_[id].kept = true;
+      if (frame.parent != kNone && fates_[frame.parent].kept && holdsData(index, frame)) fates_[id].kept = true;
     }
     auto edit = edits.begin();
     for (std::uint32_t id = 0; id < index.records.size(); ++id) {

@@ -30,10 +30,10 @@ void Splitter::addRun(std::uint32_t shell, Range range) {
   if (range.begin == range.end) return;
   Shell& into = shells_[shell];
   const auto run = static_cast<std::uint32_t>(runs_.size());
-  (into.firstRun == none ? into.firstRun : runs_[into.lastRun].next) = run;
+  (into.firstRun == kNone ? into.firstRun : runs_[into.lastRun].next) = run;
   into.lastRun = run;
   into.own += sizeOf(range);
-  runs_.push_back({range, none});
+  runs_.push_back({range, kNone});
 }
 
 void Splitter::readShells() {
@@ -41,14 +41,14 @@ void Splitter::readShells() {
   shells_.assign(index.frames.size() + 1, {});
   shells_.back().open = true;
   const auto openAround = [&](std::uint32_t at) {
-    for (; at != none && !shells_[at].open; at = index.frames[at].parent) shells_[at].open = true;
+    for (; at != kNone && !shells_[at].open; at = index.frames[at].parent) shells_[at].open = true;
   };
   for (const Record& record : index.records) openAround(record.frame.parent);
   // Backwards, so that the lists are in wire order.
   for (std::uint32_t id = static_cast<std::uint32_t>(index.frames.size()); id-- > 0;) {
     const std::uint32_t around = index.frames[id].parent;
     std::uint32_t depth = 0;
-    for (std::uint32_t at = around; at != none; at = index.frames[at].parent) ++depth;
+    for (std::uint32_t at = around; at != kNone; at = index.frames[at].parent) ++depth;
     if (depth < 3) {
       openAround(around);
     } else if (shells_[around].open) {
@@ -112,14 +112,14 @@ void Splitter::enter(std::uint32_t id) {
     enter(parentOf(index_->frames[id]));
     // It may have come with its metric.
     if (shell.part == part_) return;
-    (parent.firstChild == none ? parent.firstChild : shells_[parent.lastChild].nextChild) = id;
+    (parent.firstChild == kNone ? parent.firstChild : shells_[parent.lastChild].nextChild) = id;
     parent.lastChild = id;
   }
   shell.part = part_;
   shell.content = shell.own;
-  shell.firstChild = shell.lastChild = shell.nextChild = none;
+  shell.firstChild = shell.lastChild = shell.nextChild = kNone;
   entered_.push_back(id);
-  for (std::uint32_t data = shell.firstData; data != none; data = shells_[data].nextData) enter(data);
+  for (std::uint32_t data = shell.firstData; data != kNone; data = shells_[data].nextData) enter(data);
 }
 
 /// Of the part that has been entered.
@@ -185,9 +185,9 @@ std::uint8_t* Splitter::writeContent(std::uint32_t id, std::uint32_t& item, std:
   std::uint32_t child = shells_[id].firstChild;
   for (;;) {
     const bool hasItem = item < end && items_[item].parent == id;
-    const std::uint32_t runAt = run == none ? none : runs_[run].range.begin;
-    const std::uint32_t childAt = child == none ? none : index.frames[child].field;
-    const std::uint32_t itemAt = hasItem ? items_[item].field.begin : none;
+    const std::uint32_t runAt = run == kNone ? kNone : runs_[run].range.begin;
+    const std::uint32_t childAt = child == kNone ? kNone : index.frames[child].field;
+    const std::uint32_t itemAt = hasItem ? items_[item].field.begin : kNone;
     if (itemAt < runAt && itemAt < childAt) {
       out = copy(index, items_[item++].field, out);
     } else if (childAt < runAt) {
@@ -196,7 +196,7 @@ std::uint8_t* Splitter::writeContent(std::uint32_t id, std::uint32_t& item, std:
       out = writeVarint(shells_[child].content, out);
       out = writeContent(child, item, end, out);
       child = shells_[child].nextChild;
-    } else if (runAt != none) {
+    } else if (runAt != kNone) {
       out = copy(index, runs_[run].range, out);
       run = runs_[run].next;
     } else {

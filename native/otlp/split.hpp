@@ -41,20 +41,20 @@ class Splitter {
     bool data = false;
     /// What it holds besides messages around records and records: bytes, and where they lie, as a list in `runs_`.
     std::size_t own = 0;
-    std::uint32_t firstRun = none;
-    std::uint32_t lastRun = none;
+    std::uint32_t firstRun = kNone;
+    std::uint32_t lastRun = kNone;
     /// What it adds to a part, without what it is around. That of its data counts for a metric.
     std::size_t cost = 0;
     /// Of a metric: the list of its data.
-    std::uint32_t firstData = none;
-    std::uint32_t nextData = none;
+    std::uint32_t firstData = kNone;
+    std::uint32_t nextData = kNone;
 
     /// In the part that is being put together: its number, the size of the content, and the list of shells within.
-    std::uint32_t part = none;
+    std::uint32_t part = kNone;
     std::size_t content = 0;
-    std::uint32_t firstChild = none;
-    std::uint32_t lastChild = none;
-    std::uint32_t nextChild = none;
+    std::uint32_t firstChild = kNone;
+    std::uint32_t lastChild = kNone;
+    std::uint32_t nextChild = kNone;
   };
   struct Run {
     Range range;
@@ -67,7 +67,7 @@ class Splitter {
   };
 
   std::uint32_t root() const { return static_cast<std::uint32_t>(shells_.size() - 1); }
-  std::uint32_t parentOf(const Frame& frame) const { return frame.parent == none ? root() : frame.parent; }
+  std::uint32_t parentOf(const Frame& frame) const { return frame.parent == kNone ? root() : frame.parent; }
   void readShells();
   void readItems();
   void addRun(std::uint32_t shell, Range range);

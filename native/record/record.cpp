@@ -68,9 +68,9 @@ class Collector {
  private:
   /// Printable ASCII, tabs and line ends alone, as far as texts are looked at, and so many that no random id looks like it.
   static bool readsAsText(Bytes bytes) {
-    constexpr std::size_t shortest = 24;
-    if (bytes.size() < shortest) return false;
-    return std::ranges::all_of(bytes.first(std::min(bytes.size(), maxTextSize)), [](std::uint8_t c) {
+    constexpr std::size_t kShortest = 24;
+    if (bytes.size() < kShortest) return false;
+    return std::ranges::all_of(bytes.first(std::min(bytes.size(), kMaxTextSize)), [](std::uint8_t c) {
       return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r';
     });
   }
@@ -88,18 +88,18 @@ class Collector {
     return value;
   }
 
-  bool full() const { return out_.fields.size() >= maxFields; }
+  bool full() const { return out_.fields.size() >= kMaxFields; }
 
   void add(Bytes key, Bytes text, std::uint64_t bits, Field::Kind kind) {
     if (full()) return;
-    if (key.size() > maxKeySize) key = key.first(maxKeySize);
+    if (key.size() > kMaxKeySize) key = key.first(kMaxKeySize);
     if (text.size() > left_) text = text.first(left_);
     left_ -= text.size();
     out_.fields.push_back({key, text, bits, kind});
   }
 
   RecordView& out_;
-  std::size_t left_ = maxTextSize;
+  std::size_t left_ = kMaxTextSize;
 };
 
 constexpr std::array<std::string_view, 4> kLevels = {"INFO", "WARN", "ERROR", "FATAL"};
@@ -165,7 +165,7 @@ void readBuckets(const otlp::PointView& point, ShapePoint& shape) {
   auto count = point.bucketCounts.begin();
   std::size_t buckets = 0;
   for (const double bound : point.explicitBounds) {
-    if (count == point.bucketCounts.end() || ++buckets > maxBuckets) return shape.spoil();
+    if (count == point.bucketCounts.end() || ++buckets > kMaxBuckets) return shape.spoil();
     shape.bucket(bound, *count);
     ++count;
   }
@@ -180,7 +180,7 @@ void readExponentialBuckets(const otlp::PointView& point, ShapePoint& shape) {
   for (const bool negative : {false, true}) {
     const otlp::BucketsView& side = negative ? point.negative : point.positive;
     std::int64_t index = side.offset;
-    const std::int64_t end = index + static_cast<std::int64_t>(maxBuckets);
+    const std::int64_t end = index + static_cast<std::int64_t>(kMaxBuckets);
     for (const std::uint64_t count : side.counts) {
       if (index == end) return shape.spoil();
       shape.exponential(point.scale, index++, negative, count);
@@ -216,12 +216,12 @@ void readPoint(otlp::MetricType type, Bytes record, RecordView& out) {
 }
 
 Gravity gravityOfWord(std::string_view word) {
-  constexpr std::array<std::string_view, 7> fatal = {"FATAL", "CRITICAL", "CRIT", "EMERG", "EMERGENCY", "ALERT", "PANIC"};
-  constexpr std::array<std::string_view, 5> error = {"ERROR", "ERR", "SEVERE", "FAILURE", "FAILED"};
-  constexpr std::array<std::string_view, 2> warning = {"WARN", "WARNING"};
-  for (std::string_view w : fatal) if (w == word) return Gravity::Fatal;
-  for (std::string_view w : error) if (w == word) return Gravity::Error;
-  for (std::string_view w : warning) if (w == word) return Gravity::Warning;
+  constexpr std::array<std::string_view, 7> kFatal = {"FATAL", "CRITICAL", "CRIT", "EMERG", "EMERGENCY", "ALERT", "PANIC"};
+  constexpr std::array<std::string_view, 5> kError = {"ERROR", "ERR", "SEVERE", "FAILURE", "FAILED"};
+  constexpr std::array<std::string_view, 2> kWarning = {"WARN", "WARNING"};
+  for (std::string_view w : kFatal) if (w == word) return Gravity::Fatal;
+  for (std::string_view w : kError) if (w == word) return Gravity::Error;
+  for (std::string_view w : kWarning) if (w == word) return Gravity::Warning;
   return Gravity::Normal;
 }
 
@@ -246,7 +246,7 @@ void RecordView::clear() {
 }
 
 void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out) {
-  readFields(index.signal, record.metric == otlp::none ? otlp::MetricType::None : index.metricOf(record).type,
+  readFields(index.signal, record.metric == otlp::kNone ? otlp::MetricType::None : index.metricOf(record).type,
              index.bytes(record), out);
 }
 

@@ -60,11 +60,11 @@ struct RecordView {
 };
 
 /// Fields and bytes of text beyond these are not looked at: a record's cost has a bound.
-inline constexpr std::size_t maxFields = 256;
-inline constexpr std::size_t maxTextSize = 16 * 1024;
-inline constexpr std::size_t maxKeySize = 256;
+inline constexpr std::size_t kMaxFields = 256;
+inline constexpr std::size_t kMaxTextSize = 16 * 1024;
+inline constexpr std::size_t kMaxKeySize = 256;
 /// A histogram of more buckets, on one side of zero, has no shape.
-inline constexpr std::size_t maxBuckets = 4096;
+inline constexpr std::size_t kMaxBuckets = 4096;
 
 /// Reads a checked record. `out` is reused: its vectors keep their memory.
 void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out);

@@ -51,11 +51,11 @@ void ShapePoint::bucket(double upper, std::uint64_t count) {
     ++joined_;
     return;
   }
-  if (buckets_.size() == mostBuckets) {
-    for (std::size_t i = 0; i < mostBuckets / 2; ++i) {
+  if (buckets_.size() == kMostBuckets) {
+    for (std::size_t i = 0; i < kMostBuckets / 2; ++i) {
       buckets_[i] = {buckets_[2 * i + 1].key, saturated(buckets_[2 * i].count, buckets_[2 * i + 1].count)};
     }
-    buckets_.resize(mostBuckets / 2);
+    buckets_.resize(kMostBuckets / 2);
     stride_ *= 2;
   }
   buckets_.push_back({keyOf(upper), count});
@@ -66,26 +66,26 @@ void ShapePoint::exponential(std::int32_t scale, std::int64_t index, bool negati
   zero(scale, 0);
   if (count == 0) return;
   index = std::clamp(index, -kLargestIndex, kLargestIndex);
-  if (scale > finestScale) index >>= std::min<std::int64_t>(std::int64_t{scale} - finestScale, 63);
+  if (scale > kFinestScale) index >>= std::min<std::int64_t>(std::int64_t{scale} - kFinestScale, 63);
   // Coarser by now than at the beginning, where there were too many.
-  const std::int32_t begun = std::clamp(scale, kCoarsestScale, finestScale);
+  const std::int32_t begun = std::clamp(scale, kCoarsestScale, kFinestScale);
   const std::int64_t key = coarser(negative ? -(kSides + index) : kSides + index, begun - scale_);
   if (!buckets_.empty() && buckets_.back().key == key) {
     buckets_.back().count = saturated(buckets_.back().count, count);
     return;
   }
   buckets_.push_back({key, count});
-  if (buckets_.size() >= 4 * mostBuckets) fit(mostBuckets);
+  if (buckets_.size() >= 4 * kMostBuckets) fit(kMostBuckets);
 }
 
 void ShapePoint::zero(std::int32_t scale, std::uint64_t count) {
-  if (!has_) scale_ = std::clamp(scale, kCoarsestScale, finestScale);
+  if (!has_) scale_ = std::clamp(scale, kCoarsestScale, kFinestScale);
   has_ = true;
   if (count > 0) buckets_.push_back({0, count});
 }
 
 void ShapePoint::quantile(double quantile, double value) {
-  if (!(quantile >= 0 && quantile <= 1) || !(value > 0) || !std::isfinite(value) || quantiles_.size() == mostQuantiles) return;
+  if (!(quantile >= 0 && quantile <= 1) || !(value > 0) || !std::isfinite(value) || quantiles_.size() == kMostQuantiles) return;
   has_ = true;
   quantiles_.push_back({quantile, value});
 }
@@ -102,7 +102,7 @@ void ShapePoint::fit(std::size_t most) {
 void ShapePoint::finish() {
   if (!sound_) return clear();
   // Explicit bounds are ascending already, and few enough; their keys know no scale.
-  if (joined_ == 0) fit(mostBuckets);
+  if (joined_ == 0) fit(kMostBuckets);
   std::erase_if(buckets_, [](const Bucket& bucket) { return bucket.count == 0; });
 }
 

@@ -11,10 +11,10 @@ namespace driftlock {
 /// buckets than `mostBuckets` are joined with their neighbours, always the same ones for the same bounds.
 class ShapePoint {
  public:
-  static constexpr std::size_t mostBuckets = 64;
-  static constexpr std::size_t mostQuantiles = 16;
+  static constexpr std::size_t kMostBuckets = 64;
+  static constexpr std::size_t kMostQuantiles = 16;
   /// Exponential histograms are brought to this scale, base 2^(1/4), where theirs is finer.
-  static constexpr std::int32_t finestScale = 2;
+  static constexpr std::int32_t kFinestScale = 2;
 
   struct Bucket {
     /// Orders buckets: that of an upper bound, or of an exponential bucket at `scale()`.

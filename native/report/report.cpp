@@ -80,7 +80,7 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
   writer.real(13, r.verdict.usualBits);
   writer.integer(14, r.anomaly.occurrences);
 
-  if (r.record != Report::noRecord) {
+  if (r.record != Report::kNoRecord) {
     otlp::Writer record(inner);
     record.string(1, r.description.text);
     for (const LiteralRun& run : r.description.novel) {

@@ -14,8 +14,8 @@ namespace driftlock {
 /// A flagged verdict, or an anomaly that is over, with all that is said of it in the data and in the anomaly message.
 struct Report {
   /// In the request; `noRecord` for what is about none.
-  std::uint32_t record = noRecord;
-  static constexpr std::uint32_t noRecord = UINT32_MAX;
+  std::uint32_t record = kNoRecord;
+  static constexpr std::uint32_t kNoRecord = UINT32_MAX;
   /// The anomaly is reported at this verdict; others only carry its id.
   bool reported = false;
 
@@ -51,7 +51,7 @@ struct Report {
 /// A flagged verdict of a request, or an anomaly that is over, in the order in which they are reported.
 struct Flag {
   /// In the request; Report::noRecord for what is about none.
-  std::uint32_t record = Report::noRecord;
+  std::uint32_t record = Report::kNoRecord;
   /// The record that was being judged; of what is judged behind the request's records, their number and the shard's.
   std::uint32_t at = 0;
   /// In the task, of a stream that was silent; empty for the tenant of the request.

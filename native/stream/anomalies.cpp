@@ -20,11 +20,11 @@ constexpr std::size_t kMostId = 64;
 /// Milliseconds, as UUIDs of version 7 begin with them, then 80 bits of what makes it one of a kind: anomalies of one time
 /// are neighbours in every index of a store, whatever else is in there.
 std::string anomalyId(std::uint64_t unixNanos, std::uint64_t a, std::uint64_t b) {
-  constexpr char digits[] = "0123456789abcdef";
+  constexpr char kDigits[] = "0123456789abcdef";
   const std::uint64_t first = unixNanos / 1'000'000 << 16 | a >> 48;
   std::string id;
   for (std::uint64_t half : {first, b}) {
-    for (int shift = 60; shift >= 0; shift -= 4) id += digits[half >> shift & 15];
+    for (int shift = 60; shift >= 0; shift -= 4) id += kDigits[half >> shift & 15];
   }
   return id;
 }
@@ -83,7 +83,7 @@ void Anomalies::snapshot(std::vector<std::uint8_t>& out) const {
     for (const double score : evidence.scores) write(score);
     put(out, static_cast<std::uint32_t>(evidence.novelties.size()));
     for (const std::uint64_t hash : evidence.novelties) write(hash);
-    put_state(out, evidence.examples);
+    putState(out, evidence.examples);
   }
 }
 
@@ -100,7 +100,7 @@ bool Anomalies::restore(Bytes in, const StreamKey& key) {
     if (novelties > Evidence::kMostNovelties || one.id.size() > kMostId) return false;
     one.novelties.resize(novelties);
     for (std::uint64_t& hash : one.novelties) read(hash);
-    if (!one.examples.restore(read.get_bytes()) || !sound(one.examples, key)) return false;
+    if (!one.examples.restore(read.getBytes()) || !sound(one.examples, key)) return false;
   }
   // Each flagged verdict adds to the evidence of the open anomaly.
   return read.done() && (!open() || (!evidence_.empty() && evidence_.back().id == current_.id));

@@ -11,7 +11,7 @@ namespace driftlock {
 using HashKey = std::array<std::uint8_t, 32>;
 
 /// What replays and the library use unless they are given a key. It is documented, so it protects nobody.
-inline constexpr HashKey publicHashKey{};
+inline constexpr HashKey kPublicHashKey{};
 
 /// Tells keys apart and reveals nothing of them: the first 8 bytes of ChaCha20's key stream, counter and nonce 0.
 std::uint64_t fingerprintOf(const HashKey& key);

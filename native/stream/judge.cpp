@@ -38,7 +38,7 @@ void Judge::judge(std::span<Score> scores, bool open, Verdict& verdict) {
     const std::size_t channel = indexOf(score.channel);
     // Most scores are usual, and how usual they are does not matter: asking is expensive.
     const bool usual = !calibrations_[channel] || score.score <= marks_[channel].usual || (score.reported && !open);
-    if (!usual) score.pValue = calibrations_[channel]->p_value(score.score);
+    if (!usual) score.pValue = calibrations_[channel]->pValue(score.score);
     p[n++] = score.pValue;
     // Units differ, so what counts is how far each is beyond the limit of its own.
     const double beyond = usual ? least : score.pValue / strangeEnough(score.channel);
@@ -50,7 +50,7 @@ void Judge::judge(std::span<Score> scores, bool open, Verdict& verdict) {
     verdict.usualBits = score.usualBits;
   }
   if (!std::isfinite(least)) return;
-  verdict.pValue = combine_p_values({p.data(), std::max(n, channels())});
+  verdict.pValue = combinePValues({p.data(), std::max(n, channels())});
   const double limit = strangeEnough(verdict.channel);
   if (verdict.pValue <= limit && pardon(verdict)) return;
   decide(verdict, limit, open);
@@ -59,7 +59,7 @@ void Judge::judge(std::span<Score> scores, bool open, Verdict& verdict) {
 void Judge::decide(Verdict& verdict, double limit, bool open) {
   verdict.margin = limit / verdict.pValue;
   verdict.alarm = budget_.judge(verdict.pValue, limit, open);
-  verdict.flagged = verdict.alarm == Alarm::raised || verdict.alarm == Alarm::related;
+  verdict.flagged = verdict.alarm == Alarm::Raised || verdict.alarm == Alarm::Related;
 }
 
 bool Judge::pardon(const Verdict& verdict) {
@@ -100,8 +100,8 @@ void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
     if (!calibration) calibration = std::make_unique<Calibration>(infoOf(score.channel).unit);
     // What another channel was flagged for says nothing against this one's score. A session that ends well after it went
     // astray was judged when it did.
-    Alarm judged = score.channel == verdict.channel ? verdict.alarm : Alarm::none;
-    if (judged == Alarm::none && score.lesson > std::max(score.score, marks.strange)) judged = Alarm::raised;
+    Alarm judged = score.channel == verdict.channel ? verdict.alarm : Alarm::None;
+    if (judged == Alarm::None && score.lesson > std::max(score.score, marks.strange)) judged = Alarm::Raised;
     calibration->learn(score.lesson, judged, strangeEnough(score.channel));
     if (const std::uint64_t n = calibration->learnt(); std::has_single_bit(n) || n % kUsualEvery == 0) {
       marks.usual = std::max(0.0, calibration->limit(kUsualChance));
@@ -138,7 +138,7 @@ void Judge::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
   visit(*this, write);
   for (const auto& calibration : calibrations_) putOptional(out, calibration);
-  put_state(out, budget_);
+  putState(out, budget_);
 }
 
 bool Judge::restore(Bytes in) {
@@ -147,7 +147,7 @@ bool Judge::restore(Bytes in) {
   for (std::size_t c = 0; c < kChannelCount; ++c) {
     if (!getOptional(read, calibrations_[c], [&] { return std::make_unique<Calibration>(kChannels[c].unit); })) return false;
   }
-  return budget_.restore(read.get_bytes()) && read.done();
+  return budget_.restore(read.getBytes()) && read.done();
 }
 
 }  // namespace driftlock

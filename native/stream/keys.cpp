@@ -82,11 +82,11 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const s
   hashes_.clear();
   hashes_.reserve(index.records.size());
   // A metric's points follow one another: its name is hashed once for all of them.
-  std::uint32_t metric = otlp::none;
+  std::uint32_t metric = otlp::kNone;
   std::uint64_t ofMetric = 0;
   for (const otlp::Record& record : index.records) {
     std::uint64_t h = ofResource[index.scopes[record.scope].resource];
-    if (record.metric != otlp::none) {
+    if (record.metric != otlp::kNone) {
       if (record.metric != metric) {
         metric = record.metric;
         ofMetric = hash(index.bytes(index.metrics[metric].name), h + static_cast<std::uint64_t>(index.metrics[metric].type));
@@ -109,7 +109,7 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
     appendValue(*named++, key.name);
   }
   key.service = textOf(named->bytes).substr(0, kMaxValue);
-  if (record.metric != otlp::none) {
+  if (record.metric != otlp::kNone) {
     const otlp::Metric& metric = index.metricOf(record);
     key.metricType = metric.type;
     key.cumulative = metric.temporality == otlp::Temporality::Cumulative;

@@ -66,9 +66,9 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   Verdict verdict{.channel = Silence::kChannel, .silentFor = silence_.shown(moment)};
   verdict.pValue = std::min(limit, silence_.chance(lasted));
   if (lasted >= kGone * silentAfter_) verdict.pValue = std::min(verdict.pValue, limit / kGoneMargin);
-  verdict.channelScore = verdict.bits = -portable_log2(verdict.pValue);
-  verdict.score = verdict.bits / -portable_log2(Judge::kStrangeChance);
-  const double expected = judge_.budget().units_per_day() * static_cast<double>(verdict.silentFor) / static_cast<double>(kDayNanos);
+  verdict.channelScore = verdict.bits = -portableLog2(verdict.pValue);
+  verdict.score = verdict.bits / -portableLog2(Judge::kStrangeChance);
+  const double expected = judge_.budget().unitsPerDay() * static_cast<double>(verdict.silentFor) / static_cast<double>(kDayNanos);
   judge_.count(now);
   judge_.decide(verdict, limit, anomalies_.open());
   if (!verdict.flagged) {
@@ -89,7 +89,7 @@ double Stream::silenceChance() const {
 }
 
 double Stream::limit(const Verdict& verdict) const {
-  return verdict.silentFor > 0 ? -portable_log2(silenceChance()) : judge_.limit(verdict.channel);
+  return verdict.silentFor > 0 ? -portableLog2(silenceChance()) : judge_.limit(verdict.channel);
 }
 
 }  // namespace driftlock

@@ -24,12 +24,12 @@ void Stream::snapshot(std::vector<std::uint8_t>& out) const {
   auto signal = static_cast<std::uint8_t>(key_.signal), type = static_cast<std::uint8_t>(key_.metricType);
   visitKey(key_, signal, type, write);
   visit(*this, write);
-  put_state(out, judge_);
-  put_state(out, windows_);
-  put_state(out, anomalies_);
-  put_state(out, silence_);
+  putState(out, judge_);
+  putState(out, windows_);
+  putState(out, anomalies_);
+  putState(out, silence_);
   for (const auto& channel : channels_) {
-    if (channel) put_state(out, *channel);
+    if (channel) putState(out, *channel);
   }
 }
 
@@ -50,12 +50,12 @@ std::optional<StreamKey> Stream::keyOf(StateReader& in) {
 
 bool Stream::restore(StateReader& in) {
   visit(*this, in);
-  if (!judge_.restore(in.get_bytes()) || !windows_.restore(in.get_bytes(), key_, seen()) || !anomalies_.restore(in.get_bytes(), key_) ||
-      !silence_.restore(in.get_bytes())) {
+  if (!judge_.restore(in.getBytes()) || !windows_.restore(in.getBytes(), key_, seen()) || !anomalies_.restore(in.getBytes(), key_) ||
+      !silence_.restore(in.getBytes())) {
     return false;
   }
   for (const auto& channel : channels_) {
-    if (channel && !channel->restore(in.get_bytes())) return false;
+    if (channel && !channel->restore(in.getBytes())) return false;
   }
   return in.done();
 }

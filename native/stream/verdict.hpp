@@ -13,7 +13,7 @@ namespace driftlock {
 /// What the engine says of one record, or of something that ended between records.
 struct Verdict {
   bool learning = false;
-  Alarm alarm = Alarm::none;
+  Alarm alarm = Alarm::None;
   /// It is strange enough, and within the budget or part of an anomaly that is open.
   bool flagged = false;
   /// Of all channels together.

@@ -22,7 +22,7 @@ void visitMetrics(auto& m, Visitor& v) {
 
 Windows::Windows(const Settings& settings)
     : settings_(settings),
-      chances_(portable_log2(settings.windowRecords)),
+      chances_(portableLog2(settings.windowRecords)),
       baseline_(settings.windowRecords, kExcerptBytes),
       window_(settings.windowRecords, kExcerptBytes) {}
 
@@ -48,7 +48,7 @@ WindowVerdict Windows::verdict() const {
     window.include(hop);
     for (std::size_t c = 0; c < kChannelCount; ++c) window.notice(static_cast<ChannelId>(c), hop.strangest[c]);
   }
-  // Channels add as the harmonic mean of their p-values does (combine_p_values).
+  // Channels add as the harmonic mean of their p-values does (combinePValues).
   WindowVerdict verdict{.score = -std::numeric_limits<double>::infinity(), .pValue = window.pValue, .flagged = window.flagged};
   double most = verdict.score, sum = 0;
   for (std::size_t c = 0; c < kChannelCount; ++c) {
@@ -57,8 +57,8 @@ WindowVerdict Windows::verdict() const {
     verdict.channel = static_cast<ChannelId>(c);
   }
   if (!std::isfinite(most)) return WindowVerdict{.pValue = window.pValue, .flagged = window.flagged};
-  for (const double bits : window.strangest) sum += portable_exp((bits - most) * ln2);
-  verdict.score = most + portable_log2(sum);
+  for (const double bits : window.strangest) sum += portableExp((bits - most) * kLn2);
+  verdict.score = most + portableLog2(sum);
   return verdict;
 }
 
@@ -96,8 +96,8 @@ const WindowMetrics* Windows::metrics(const StreamKey& key, const Codec& codec, 
 
 void Windows::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
-  put_state(out, baseline_);
-  put_state(out, window_);
+  putState(out, baseline_);
+  putState(out, window_);
   put(out, static_cast<std::uint32_t>(hops_.size()));
   for (const Hop& hop : hops_) Hop::visit(hop, write);
   // Metrics by another codec are of no use to this one.
@@ -107,7 +107,7 @@ void Windows::snapshot(std::vector<std::uint8_t>& out) const {
 
 bool Windows::restore(Bytes in, const StreamKey& key, std::uint64_t seen) {
   StateReader read(in);
-  if (!baseline_.restore(read.get_bytes()) || !window_.restore(read.get_bytes())) return false;
+  if (!baseline_.restore(read.getBytes()) || !window_.restore(read.getBytes())) return false;
   if (!sound(baseline_, key) || !sound(window_, key)) return false;
   baseline_.compact();
   const auto hops = read.get<std::uint32_t>();
@@ -140,10 +140,10 @@ bool sound(const Window& window, const StreamKey& key) {
   };
   if (metrics) {
     // Metric's data: gauge 5, sum 7, histogram 9, exponential_histogram 10, summary 11.
-    constexpr std::uint32_t data[] = {0, 5, 7, 9, 10, 11};
+    constexpr std::uint32_t kData[] = {0, 5, 7, 9, 10, 11};
     const auto type = static_cast<std::size_t>(key.metricType);
     if (type == 0) return false;
-    wrap(data[type]);
+    wrap(kData[type]);
     wrap(2);
   }
   wrap(2);

@@ -73,7 +73,7 @@ Held hold(otlp::Signal signal, int streams, int records) {
   const std::size_t before = allocated;
   Bench bench(settings);
   Random random(1);
-  std::uint64_t clock = start;
+  std::uint64_t clock = kStart;
   constexpr int kAtOnce = 50;
   for (int round = 0; round < records / kAtOnce; ++round) {
     for (int stream = 0; stream < streams; ++stream) {
@@ -81,7 +81,7 @@ Held hold(otlp::Signal signal, int streams, int records) {
       std::vector<Message> parts;
       std::vector<std::pair<std::uint64_t, double>> points;
       for (std::uint32_t i = 0; i < kAtOnce; ++i) {
-        clock += second / 100;
+        clock += kSecond / 100;
         if (signal == otlp::Signal::Metrics) points.emplace_back(clock, random.below(1'000));
         if (signal == otlp::Signal::Logs) parts.push_back(diverseLog(random, clock, i));
         if (signal == otlp::Signal::Traces) {
@@ -97,7 +97,7 @@ Held hold(otlp::Signal signal, int streams, int records) {
 }
 
 /// Two sizes of an engine, so that what it holds whatever its streams cancels out.
-TEST(accounts_for_what_is_allocated) {
+TEST(accountsForWhatIsAllocated) {
   for (const otlp::Signal signal : {otlp::Signal::Logs, otlp::Signal::Traces, otlp::Signal::Metrics}) {
     for (const int records : {50, 100, 150, 250, 600}) {
       const Held few = hold(signal, 80, records);

@@ -23,52 +23,52 @@ struct Source {
     x ^= x >> 31;
     return (static_cast<double>(x >> 11) + 0.5) * 0x1p-53;
   }
-  double exponential() { return -portable_log(uniform()); }
+  double exponential() { return -portableLog(uniform()); }
   double normal() { return std::sqrt(2 * exponential()) * std::cos(6.283185307179586 * uniform()); }
 };
 
-TEST(mathematics_is_right) {
+TEST(mathematicsIsRight) {
   for (double x = 1e-300; x < 1e300; x *= 3.7) {
-    CHECK(std::fabs(portable_log(x) - std::log(x)) <= 4e-16 * std::max(1.0, std::fabs(std::log(x))));
-    CHECK(std::fabs(portable_log2(x) - std::log2(x)) <= 1e-15 * std::max(1.0, std::fabs(std::log2(x))));
+    CHECK(std::fabs(portableLog(x) - std::log(x)) <= 4e-16 * std::max(1.0, std::fabs(std::log(x))));
+    CHECK(std::fabs(portableLog2(x) - std::log2(x)) <= 1e-15 * std::max(1.0, std::fabs(std::log2(x))));
   }
-  for (double x = -700; x < 700; x += 0.37) CHECK_NEAR(portable_exp(x) / std::exp(x), 1, 2e-15);
+  for (double x = -700; x < 700; x += 0.37) CHECK_NEAR(portableExp(x) / std::exp(x), 1, 2e-15);
   for (double x = 0.01; x < 1e6; x *= 1.3)
-    CHECK(std::fabs(portable_lgamma(x) - std::lgamma(x)) <= 1e-13 * std::max(1.0, std::fabs(std::lgamma(x))));
-  CHECK(portable_log(0) < -1e300 && portable_log(-1) < -1e300);
-  CHECK(portable_exp(-1000) == 0 && std::isinf(portable_exp(1000)));
+    CHECK(std::fabs(portableLgamma(x) - std::lgamma(x)) <= 1e-13 * std::max(1.0, std::fabs(std::lgamma(x))));
+  CHECK(portableLog(0) < -1e300 && portableLog(-1) < -1e300);
+  CHECK(portableExp(-1000) == 0 && std::isinf(portableExp(1000)));
 }
 
-TEST(small_samples_by_hand) {
+TEST(smallSamplesByHand) {
   Calibration past(1);
-  CHECK(past.p_value(5) == 1);
+  CHECK(past.pValue(5) == 1);
   past.learn(std::numeric_limits<double>::quiet_NaN());
   CHECK(past.learnt() == 0);
   for (const double score : {1.0, 2.0, 3.0, 4.0}) past.learn(score);
-  CHECK(past.p_value(0) == 1);
-  CHECK_NEAR(past.p_value(3), 3.0 / 5, 1e-12);  // ties count as reached
-  CHECK_NEAR(past.p_value(4), 2.0 / 5, 1e-12);
-  CHECK(past.p_value(5) <= 1.0 / 5);
-  CHECK(past.p_value(1e30) >= 1.0 / 25 - 1e-12);  // never below the square of what ranks show
-  CHECK(past.p_value(std::numeric_limits<double>::quiet_NaN()) == 1);
+  CHECK(past.pValue(0) == 1);
+  CHECK_NEAR(past.pValue(3), 3.0 / 5, 1e-12);  // ties count as reached
+  CHECK_NEAR(past.pValue(4), 2.0 / 5, 1e-12);
+  CHECK(past.pValue(5) <= 1.0 / 5);
+  CHECK(past.pValue(1e30) >= 1.0 / 25 - 1e-12);  // never below the square of what ranks show
+  CHECK(past.pValue(std::numeric_limits<double>::quiet_NaN()) == 1);
   CHECK(past.median() == 3);
 }
 
 /// The limit as its definition says: the smallest float whose p-value is small enough, by bisection over all of them.
-double limit_by_bisection(const Calibration& past, double p) {
+double limitByBisection(const Calibration& past, double p) {
   const auto at = [](std::int64_t i) {
     return std::bit_cast<float>(i < 0 ? 0x80000000u | static_cast<std::uint32_t>(-(i + 1)) : static_cast<std::uint32_t>(i));
   };
   std::int64_t reached = 0x7F7FFFFF, below = -reached - 2;
-  if (past.p_value(at(reached)) > p) return std::numeric_limits<double>::infinity();
+  if (past.pValue(at(reached)) > p) return std::numeric_limits<double>::infinity();
   while (reached - below > 1) {
     const std::int64_t middle = below + (reached - below) / 2;
-    (past.p_value(at(middle)) <= p ? reached : below) = middle;
+    (past.pValue(at(middle)) <= p ? reached : below) = middle;
   }
   return at(reached);
 }
 
-TEST(limits_are_exact) {
+TEST(limitsAreExact) {
   Source source{11};
   for (const double scale : {1e-20, 1.0, 1e9}) {
     Calibration past(1);
@@ -77,141 +77,141 @@ TEST(limits_are_exact) {
       if (n % 37 != 0 && n > 40) continue;
       for (double p = 0.9; p > 1e-12; p *= 0.11) {
         // The p-values around one may have the same limit: the next ones up and down, and the one that the limit itself has.
-        for (const double near : {p, p * 1.001, p * 0.999, past.p_value(past.limit(p))}) {
-          CHECK(past.limit(near) == limit_by_bisection(past, near));
+        for (const double near : {p, p * 1.001, p * 0.999, past.pValue(past.limit(p))}) {
+          CHECK(past.limit(near) == limitByBisection(past, near));
         }
       }
-      CHECK(past.limit(0) == limit_by_bisection(past, 0) && past.limit(1) == limit_by_bisection(past, 1));
+      CHECK(past.limit(0) == limitByBisection(past, 0) && past.limit(1) == limitByBisection(past, 1));
     }
   }
   CHECK(std::isinf(Calibration(1).limit(0.5)));
 }
 
 /// Under exchangeable scores a p-value is at most alpha with probability alpha, about.
-TEST(p_values_are_uniform) {
+TEST(pValuesAreUniform) {
   for (const std::string kind : {"normal", "heavy", "ties"}) {
     Calibration past(1);
     Source source{kind.size()};
-    constexpr int n = 400000;
+    constexpr int kN = 400000;
     const std::vector<double> alphas{0.3, 0.1, 0.03, 0.01, 0.001, 0.0001};
-    std::vector<int> at_most(alphas.size());
-    double previous_limit = -1;
-    for (int i = 0; i < n; ++i) {
+    std::vector<int> atMost(alphas.size());
+    double previousLimit = -1;
+    for (int i = 0; i < kN; ++i) {
       const double score = kind == "normal" ? source.normal()
                            : kind == "heavy" ? 1 / std::sqrt(source.uniform())
                                              : std::floor(2 * std::fabs(source.normal()));
-      const double p = past.p_value(score);
-      for (std::size_t a = 0; a < alphas.size(); ++a) at_most[a] += p <= alphas[a];
+      const double p = past.pValue(score);
+      for (std::size_t a = 0; a < alphas.size(); ++a) atMost[a] += p <= alphas[a];
       past.learn(score);
       if (i % 100000 == 99999) {
         const double limit = past.limit(0.001);
-        CHECK(past.p_value(limit) <= 0.001 && past.p_value(std::nextafterf(static_cast<float>(limit), -1e30f)) > 0.001);
-        previous_limit = limit;
+        CHECK(past.pValue(limit) <= 0.001 && past.pValue(std::nextafterf(static_cast<float>(limit), -1e30f)) > 0.001);
+        previousLimit = limit;
       }
     }
-    if (kind == "normal") CHECK(previous_limit > 2.6 && previous_limit < 3.8);  // exact: 3.09
+    if (kind == "normal") CHECK(previousLimit > 2.6 && previousLimit < 3.8);  // exact: 3.09
     for (std::size_t a = 0; a < alphas.size(); ++a) {
-      const double expected = alphas[a] * n;
-      CHECK(at_most[a] <= 1.15 * expected + 4 * std::sqrt(expected) + 2);
-      if (kind != "ties") CHECK(at_most[a] >= 0.5 * expected - 4 * std::sqrt(expected));
+      const double expected = alphas[a] * kN;
+      CHECK(atMost[a] <= 1.15 * expected + 4 * std::sqrt(expected) + 2);
+      if (kind != "ties") CHECK(atMost[a] >= 0.5 * expected - 4 * std::sqrt(expected));
     }
   }
 }
 
-TEST(p_values_fall_with_the_score) {
+TEST(pValuesFallWithTheScore) {
   Source source{9};
   for (const int n : {3, 20, 70, 300, 5000, 70000}) {
     Calibration past(0.5);
     for (int i = 0; i < n; ++i) past.learn(source.exponential());
     double previous = 1;
     for (double score = -1; score < 60; score += 0.05) {
-      const double p = past.p_value(score);
+      const double p = past.pValue(score);
       CHECK(p > 0 && p <= previous);
       previous = p;
     }
   }
 }
 
-TEST(tail_is_sane) {
+TEST(tailIsSane) {
   // Exponential scores: the tail beyond 2,000 of them should be within a few factors, and never claim much too much.
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Source source{seed};
     Calibration past(0.1);
     for (int i = 0; i < 2000; ++i) past.learn(source.exponential());
-    for (const double score : {9.0, 11.0, 13.0}) CHECK(past.p_value(score) > 0.2 * portable_exp(-score));
-    CHECK(past.p_value(20) < 1e-4);
+    for (const double score : {9.0, 11.0, 13.0}) CHECK(past.pValue(score) > 0.2 * portableExp(-score));
+    CHECK(past.pValue(20) < 1e-4);
   }
   // A stream that never scores knows no scale of its own; the unit stands in.
   Calibration silent(2);
   for (int i = 0; i < 1000; ++i) silent.learn(0);
-  CHECK(silent.p_value(0) == 1);
-  CHECK(silent.p_value(1) > silent.p_value(20));
-  CHECK(silent.p_value(60) < 2e-5);
-  CHECK(silent.p_value(1e9) >= 0.9 / (1001.0 * 1001.0));
+  CHECK(silent.pValue(0) == 1);
+  CHECK(silent.pValue(1) > silent.pValue(20));
+  CHECK(silent.pValue(60) < 2e-5);
+  CHECK(silent.pValue(1e9) >= 0.9 / (1001.0 * 1001.0));
   CHECK(std::isinf(silent.limit(1e-9)));
 }
 
-TEST(anomalies_do_not_hide_the_next) {
+TEST(anomaliesDoNotHideTheNext) {
   Source source{4};
   Calibration past(1);
   for (int i = 0; i < 20000; ++i) past.learn(source.normal());
   const double limit = past.limit(1e-4);
-  const double before = past.p_value(15);
+  const double before = past.pValue(15);
   for (int i = 0; i < 5; ++i) {
-    past.learn(15, Alarm::raised, 1e-4);
-    past.learn(15, Alarm::related, 1e-4);
+    past.learn(15, Alarm::Raised, 1e-4);
+    past.learn(15, Alarm::Related, 1e-4);
   }
-  CHECK(past.p_value(15) < 20 * before && past.p_value(15) < 1e-4);
+  CHECK(past.pValue(15) < 20 * before && past.pValue(15) < 1e-4);
   CHECK(past.limit(1e-4) > limit);
-  for (int i = 0; i < 12; ++i) past.learn(15, Alarm::withheld, 1e-4);
-  CHECK(past.p_value(15) > 0.01);
+  for (int i = 0; i < 12; ++i) past.learn(15, Alarm::Withheld, 1e-4);
+  CHECK(past.pValue(15) > 0.01);
   // A young past has no limit; then a score counts as just beyond all others.
   Calibration young(1);
   for (int i = 0; i < 50; ++i) young.learn(i % 5);
   CHECK(std::isinf(young.limit(1e-7)));
-  young.learn(1000, Alarm::raised, 1e-7);
-  CHECK(young.p_value(5) > young.p_value(5.1));
+  young.learn(1000, Alarm::Raised, 1e-7);
+  CHECK(young.pValue(5) > young.pValue(5.1));
 }
 
-TEST(a_young_stream_says_little_of_an_old_one) {
+TEST(aYoungStreamSaysLittleOfAnOldOne) {
   // Much is seen for the first time among the first scores; they are left out while the rest of them still counts.
   const auto after = [](int from) {
     Calibration past(1);
     for (int i = 0; i < 1500; ++i) past.learn(i >= from && i < from + 60 && i % 10 == 0 ? 9 : 0);
-    return past.p_value(9);
+    return past.pValue(9);
   };
   CHECK(after(0) < 1e-4);
   CHECK(after(70) > 1e-3);
 }
 
-TEST(combined_values) {
-  CHECK(combine_p_values({}) == 1);
-  CHECK_NEAR(combine_p_values(std::vector{0.01, 0.01, 0.01}), 0.01, 1e-12);
-  CHECK_NEAR(combine_p_values(std::vector{0.001, 1.0}), 2 / 1001.0, 1e-12);
-  CHECK(combine_p_values(std::vector{0.0, 1.0}) > 0);
+TEST(combinedValues) {
+  CHECK(combinePValues({}) == 1);
+  CHECK_NEAR(combinePValues(std::vector{0.01, 0.01, 0.01}), 0.01, 1e-12);
+  CHECK_NEAR(combinePValues(std::vector{0.001, 1.0}), 2 / 1001.0, 1e-12);
+  CHECK(combinePValues(std::vector{0.0, 1.0}) > 0);
   Source source{5};
   for (const double shared : {0.0, 0.7, 1.0}) {  // how much the channels have in common
-    int at_most = 0;
-    constexpr int n = 200000;
-    for (int i = 0; i < n; ++i) {
+    int atMost = 0;
+    constexpr int kN = 200000;
+    for (int i = 0; i < kN; ++i) {
       const double common = source.normal();
       std::vector<double> p;
       for (int k = 0; k < 4; ++k)
         p.push_back(std::erfc((shared * common + std::sqrt(1 - shared * shared) * source.normal()) / std::sqrt(2)) / 2);
-      at_most += combine_p_values(p) <= 0.001;
+      atMost += combinePValues(p) <= 0.001;
     }
-    CHECK(at_most <= 1.25 * 0.001 * n + 4 * std::sqrt(0.001 * n));
+    CHECK(atMost <= 1.25 * 0.001 * kN + 4 * std::sqrt(0.001 * kN));
   }
 }
 
 /// Alarms over the days of a stream without anomalies.
-double alarms(const std::string& kind, double per_day, double per_second, double days) {
+double alarms(const std::string& kind, double perDay, double perSecond, double days) {
   Calibration past(1);
-  AlarmBudget budget(per_day);
+  AlarmBudget budget(perDay);
   Source source{11};
   double state = 0, flagged = -1e9;
-  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(days * 86400 * per_second); ++i) {
-    const double time = static_cast<double>(i) / per_second;
+  for (std::uint64_t i = 0; i < static_cast<std::uint64_t>(days * 86400 * perSecond); ++i) {
+    const double time = static_cast<double>(i) / perSecond;
     state = 0.99 * state + source.normal();
     double score = 0;
     if (kind == "normal") score = source.normal();
@@ -221,45 +221,45 @@ double alarms(const std::string& kind, double per_day, double per_second, double
     if (kind == "trend") score = source.normal() + time / 86400;
     if (kind == "rising") score = static_cast<double>(i);  // stranger with every unit: the worst case
     budget.observe(1000000000u + static_cast<std::uint64_t>(time * 1e9));
-    const Alarm judged = budget.judge(past.p_value(score), budget.limit(), time - flagged < 60);
-    if (judged != Alarm::none) flagged = time;
+    const Alarm judged = budget.judge(past.pValue(score), budget.limit(), time - flagged < 60);
+    if (judged != Alarm::None) flagged = time;
     past.learn(score, judged, budget.limit());
   }
   return static_cast<double>(budget.raised());
 }
 
-TEST(budget_is_kept) {
+TEST(budgetIsKept) {
   for (const std::string kind : {"normal", "heavy", "ties", "ar1", "trend", "rising"})
-    for (const double per_day : {1.0, 10.0, 100.0}) CHECK(alarms(kind, per_day, 0.01, 30) <= per_day * 30 + 1 + std::max(3.0, per_day));
+    for (const double perDay : {1.0, 10.0, 100.0}) CHECK(alarms(kind, perDay, 0.01, 30) <= perDay * 30 + 1 + std::max(3.0, perDay));
   CHECK(alarms("heavy", 10, 0.3, 10) <= 1.2 * 10 * 10);
 }
 
-TEST(budget_by_hand) {
+TEST(budgetByHand) {
   AlarmBudget budget(2);
   std::uint64_t time = 1700000000000000000u;
   for (int i = 0; i < 86410; ++i) budget.observe(time += 1000000000u);
   // One unit a second with forgetting over a day: 1 - 1/e of a day's units in as many of its seconds, and the grace.
-  CHECK_NEAR(budget.units_per_day(), 86400, 60);
+  CHECK_NEAR(budget.unitsPerDay(), 86400, 60);
   const double limit = budget.limit();
   CHECK_NEAR(limit, 1.0 / 86400, 1e-7);
-  CHECK(budget.judge(1, limit, false) == Alarm::none);
-  CHECK(budget.judge(std::numeric_limits<double>::quiet_NaN(), limit, false) == Alarm::none);
-  CHECK(budget.judge(1e-5, limit, true) == Alarm::related);
-  for (int i = 0; i < 3; ++i) CHECK(budget.judge(1e-5, limit, false) == Alarm::raised);
-  CHECK(budget.judge(1e-5, limit, false) == Alarm::withheld);
-  for (int i = 0; i < 3; ++i) CHECK(budget.judge(1e-8, limit, false) == Alarm::raised);  // overdrawn
-  CHECK(budget.judge(1e-8, limit, false) == Alarm::withheld);
-  CHECK(budget.judge(1e-5, 1e-9, false) == Alarm::none);
+  CHECK(budget.judge(1, limit, false) == Alarm::None);
+  CHECK(budget.judge(std::numeric_limits<double>::quiet_NaN(), limit, false) == Alarm::None);
+  CHECK(budget.judge(1e-5, limit, true) == Alarm::Related);
+  for (int i = 0; i < 3; ++i) CHECK(budget.judge(1e-5, limit, false) == Alarm::Raised);
+  CHECK(budget.judge(1e-5, limit, false) == Alarm::Withheld);
+  for (int i = 0; i < 3; ++i) CHECK(budget.judge(1e-8, limit, false) == Alarm::Raised);  // overdrawn
+  CHECK(budget.judge(1e-8, limit, false) == Alarm::Withheld);
+  CHECK(budget.judge(1e-5, 1e-9, false) == Alarm::None);
   CHECK(budget.raised() == 6 && budget.withheld() == 2);
   budget.observe(time -= 5000000000u);  // backwards: no time has passed
-  CHECK(budget.judge(1e-8, limit, false) == Alarm::withheld);
+  CHECK(budget.judge(1e-8, limit, false) == Alarm::Withheld);
   // Rare units: nothing more usual than 1 in 100 is strange, whatever the budget.
   AlarmBudget generous(100);
   for (int i = 0; i < 10; ++i) generous.observe(time += 8640000000000u);
   CHECK(generous.limit() == 0.01);
 }
 
-TEST(snapshots_continue) {
+TEST(snapshotsContinue) {
   Source source{3};
   for (const int n : {0, 5, 300, 30000}) {
     Calibration past(1.5);
@@ -270,7 +270,7 @@ TEST(snapshots_continue) {
     CHECK(other.restore(bytes));
     for (int i = 0; i < 2000; ++i) {
       const double score = source.exponential();
-      CHECK(past.p_value(score) == other.p_value(score));
+      CHECK(past.pValue(score) == other.pValue(score));
       past.learn(score);
       other.learn(score);
     }
@@ -283,16 +283,16 @@ TEST(snapshots_continue) {
       std::vector<std::uint8_t> hostile = bytes;
       hostile[i] ^= 0xFF;
       Calibration victim(1);
-      if (victim.restore(hostile)) CHECK(victim.p_value(3) > 0);
+      if (victim.restore(hostile)) CHECK(victim.pValue(3) > 0);
     }
   }
   CHECK(Calibration::bytes() <= 3072);
 
   AlarmBudget budget(5);
-  constexpr double limit = 1e-5;
+  constexpr double kLimit = 1e-5;
   for (std::uint64_t i = 1; i < 1000; ++i) {
     budget.observe(i * 1000000000u);
-    budget.judge(1e-6, limit, false);
+    budget.judge(1e-6, kLimit, false);
   }
   std::vector<std::uint8_t> bytes, a, b;
   budget.snapshot(bytes);
@@ -301,7 +301,7 @@ TEST(snapshots_continue) {
   for (std::uint64_t i = 1000; i < 100000; ++i) {
     budget.observe(i * 1000000000u);
     other.observe(i * 1000000000u);
-    CHECK(budget.judge(1e-6, limit, false) == other.judge(1e-6, limit, false));
+    CHECK(budget.judge(1e-6, kLimit, false) == other.judge(1e-6, kLimit, false));
   }
   budget.snapshot(a);
   other.snapshot(b);

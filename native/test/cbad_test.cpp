@@ -20,7 +20,7 @@ namespace {
 
 using Data = std::vector<std::uint8_t>;
 
-constexpr std::array codecNames{CodecName::openzl, CodecName::zstd, CodecName::lz4, CodecName::gzip};
+constexpr std::array kCodecNames{CodecName::Openzl, CodecName::Zstd, CodecName::Lz4, CodecName::Gzip};
 
 template <class Exception, class Call>
 bool throws(Call&& call) {
@@ -66,7 +66,7 @@ Data joined(const std::vector<std::string>& records) {
 TEST(ratios) {
   const auto text = Data(1000, 'a');
   const auto noise = random(1000, 1);
-  for (const auto name : codecNames) {
+  for (const auto name : kCodecNames) {
     const auto codec = makeCodec(name);
     CHECK(compressionRatio(text, *codec) == static_cast<double>(codec->compressedSize(text)) / 1000);
     CHECK(compressionRatio(text, *codec) > 0 && compressionRatio(text, *codec) < 0.1);
@@ -105,7 +105,7 @@ TEST(distances) {
   const auto a = joined(lines(200, generator));
   const auto b = joined(lines(200, generator));
   const auto noise = random(a.size(), 4);
-  for (const auto name : codecNames) {
+  for (const auto name : kCodecNames) {
     const auto codec = makeCodec(name);
     const double self = ncd(a, a, *codec), alike = ncd(a, b, *codec), unlike = ncd(a, noise, *codec);
     CHECK(self >= 0 && self < 0.1);
@@ -124,7 +124,7 @@ TEST(distances) {
 
 /// Up to the reach NCD(x, x) is near 0; beyond it nothing is answered, as it would be near 1.
 TEST(reach) {
-  for (const auto name : codecNames) {
+  for (const auto name : kCodecNames) {
     const auto codec = makeCodec(name, 1);
     const auto longest = random(codec->reach(), 5);
     CHECK(ncd(longest, longest, *codec) < 0.02);
@@ -147,7 +147,7 @@ TEST(metrics) {
   ChaCha20Random generator(7);
   const auto long_ = joined(lines(300, generator));
   const auto short_ = joined(lines(80, generator));
-  for (const auto name : codecNames) {
+  for (const auto name : kCodecNames) {
     const auto codec = makeCodec(name);
     for (const auto& [baseline, window] : {std::pair{long_, short_}, {short_, long_}, {short_, short_}}) {
       const auto all = windowMetrics(baseline, window, *codec);
@@ -195,10 +195,10 @@ TEST(chacha) {
 
 TEST(bounded) {
   // 2^31 + 2^30: a plain remainder or an uncorrected product would favour a third of the values by half.
-  constexpr std::uint32_t bound = 0xC0000000;
+  constexpr std::uint32_t kBound = 0xC0000000;
   ChaCha20Random generator(9);
   std::array<int, 3> counts{};
-  for (int i = 0; i < 30000; ++i) ++counts[generator.below(bound) >> 30];
+  for (int i = 0; i < 30000; ++i) ++counts[generator.below(kBound) >> 30];
   for (const int count : counts) CHECK(std::abs(count - 10000) < 400);  // Five standard deviations are 408.
   for (int i = 0; i < 1000; ++i) CHECK(generator.below(1) == 0 && generator.below(7) < 7);
   std::array<int, 6> dice{};
@@ -235,8 +235,8 @@ TEST(monteCarlo) {
   ChaCha20Random generator(10);
   std::vector<double> whole, early;
   double difference = 0, drawn = 0;
-  constexpr int runs = 4000;
-  for (int i = 0; i < runs; ++i) {
+  constexpr int kRuns = 4000;
+  for (int i = 0; i < kRuns; ++i) {
     const double observed = generator.next();
     whole.push_back(monteCarloTest(observed, 199, 0, [&] { return generator.next(); }).pValue);
     const auto stop = monteCarloTest(observed, 199, 10, [&] { return generator.next(); });
@@ -247,18 +247,18 @@ TEST(monteCarlo) {
   // .03 is beyond the 99.9 % point of the distance of 4000 uniform values, and steps of 1/200 add their half.
   CHECK(distanceFromUniform(whole) < 0.03 + 0.0025);
   // The early stop knows p in steps of p^2 / h, the whole in steps of 1 / (N + 1); each rounds up, half a step on average.
-  CHECK_NEAR(difference / runs, 1.0 / (6 * 10) - 1.0 / (2 * 200), 0.0065);
-  CHECK(drawn / runs < 60);
+  CHECK_NEAR(difference / kRuns, 1.0 / (6 * 10) - 1.0 / (2 * 200), 0.0065);
+  CHECK(drawn / kRuns < 60);
   // Valid at every level: P(p <= a) <= a, within four standard deviations.
   for (const double level : {0.01, 0.05, 0.1, 0.25, 0.5}) {
-    const double tolerance = 4 * std::sqrt(level * (1 - level) / runs);
+    const double tolerance = 4 * std::sqrt(level * (1 - level) / kRuns);
     for (const auto& sample : {whole, early})
-      CHECK(std::count_if(sample.begin(), sample.end(), [&](double p) { return p <= level; }) <= (level + tolerance) * runs);
+      CHECK(std::count_if(sample.begin(), sample.end(), [&](double p) { return p <= level; }) <= (level + tolerance) * kRuns);
   }
 }
 
 TEST(permutations) {
-  const auto codec = makeCodec(CodecName::lz4);
+  const auto codec = makeCodec(CodecName::Lz4);
   ChaCha20Random generator(11);
 
   // Exchangeable records: uniform. One split in 400 runs, with the statistic as it is.
@@ -306,7 +306,7 @@ TEST(permutations) {
 /// A codec that remembers which records were compressed together: records are one byte each.
 class Witness final : public Codec {
  public:
-  Witness() : Codec(CodecName::lz4, 1) {}
+  Witness() : Codec(CodecName::Lz4, 1) {}
   std::size_t reach() const override { return 1000; }
   mutable std::vector<Data> seen;
 

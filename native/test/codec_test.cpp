@@ -21,7 +21,7 @@ namespace {
 
 using Data = std::vector<std::uint8_t>;
 
-constexpr std::array codecNames{CodecName::openzl, CodecName::zstd, CodecName::lz4, CodecName::gzip};
+constexpr std::array kCodecNames{CodecName::Openzl, CodecName::Zstd, CodecName::Lz4, CodecName::Gzip};
 
 Bytes bytesOf(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
@@ -63,10 +63,10 @@ struct Columns {
     lengths.push_back(0);
     all.push_back({});
     for (const std::size_t width : {1, 2, 4, 8})
-      for (const bool sorted : {false, true}) all.push_back({.kind = Column::Kind::numeric, .width = width, .sorted = sorted});
-    for (const std::size_t width : {1, 2, 3, 4, 8, 12, 24}) all.push_back({.kind = Column::Kind::fixed, .width = width});
-    if (size > 0) all.push_back({.kind = Column::Kind::fixed, .width = size});
-    all.push_back({.kind = Column::Kind::string, .lengths = lengths});
+      for (const bool sorted : {false, true}) all.push_back({.kind = Column::Kind::Numeric, .width = width, .sorted = sorted});
+    for (const std::size_t width : {1, 2, 3, 4, 8, 12, 24}) all.push_back({.kind = Column::Kind::Fixed, .width = width});
+    if (size > 0) all.push_back({.kind = Column::Kind::Fixed, .width = size});
+    all.push_back({.kind = Column::Kind::String, .lengths = lengths});
   }
 };
 
@@ -75,7 +75,7 @@ TEST(roundTrips) {
     for (const std::uint32_t values : {1, 4, 256}) {
       const auto data = random(size, size + values, values);
       const Columns columns(size);
-      for (const auto name : codecNames) {
+      for (const auto name : kCodecNames) {
         const auto codec = makeCodec(name);
         for (const auto& column : columns.all) {
           const auto compressed = copy(codec->compress(data, column));
@@ -91,15 +91,15 @@ TEST(roundTrips) {
 TEST(everyLevel) {
   const auto data = random(30000, 1, 8);
   const std::array<std::pair<int, int>, 4> ranges{{{1, 9}, {1, 19}, {1, 12}, {1, 9}}};
-  for (std::size_t i = 0; i < codecNames.size(); ++i) {
+  for (std::size_t i = 0; i < kCodecNames.size(); ++i) {
     for (int level = ranges[i].first; level <= ranges[i].second; ++level) {
-      const auto codec = makeCodec(codecNames[i], level);
-      CHECK(codec->level() == level && codec->name() == codecNames[i] && codec->reach() > 32000);
+      const auto codec = makeCodec(kCodecNames[i], level);
+      CHECK(codec->level() == level && codec->name() == kCodecNames[i] && codec->reach() > 32000);
       for (const Bytes bytes : {Bytes(data), Bytes(data).first(1), Bytes(data).first(0), Bytes()})
-        CHECK(same(decompress(codecNames[i], copy(codec->compress(bytes)), bytes.size()), bytes));
+        CHECK(same(decompress(kCodecNames[i], copy(codec->compress(bytes)), bytes.size()), bytes));
     }
-    CHECK(throws<std::out_of_range>([&] { makeCodec(codecNames[i], ranges[i].first - 1); }));
-    CHECK(throws<std::out_of_range>([&] { makeCodec(codecNames[i], ranges[i].second + 1); }));
+    CHECK(throws<std::out_of_range>([&] { makeCodec(kCodecNames[i], ranges[i].first - 1); }));
+    CHECK(throws<std::out_of_range>([&] { makeCodec(kCodecNames[i], ranges[i].second + 1); }));
   }
 }
 
@@ -108,7 +108,7 @@ TEST(deterministic) {
   const auto data = random(50000, 2, 16);
   const Columns columns(48000);
   const Bytes whole(data.data(), 48000);
-  for (const auto name : codecNames) {
+  for (const auto name : kCodecNames) {
     for (const auto level : {std::optional<int>{}, std::optional<int>{1}, std::optional<int>{5}}) {
       const auto codec = makeCodec(name, level);
       std::vector<Data> first;
@@ -128,7 +128,7 @@ TEST(stringsKeepTheirLengths) {
   const std::string text = "GET /POST /GET /GET /healthz";
   const std::vector<std::uint32_t> lengths{5, 6, 5, 5, 0, 7};
   const auto compressed =
-      copy(makeCodec(CodecName::openzl)->compress(bytesOf(text), {.kind = Column::Kind::string, .lengths = lengths}));
+      copy(makeCodec(CodecName::Openzl)->compress(bytesOf(text), {.kind = Column::Kind::String, .lengths = lengths}));
   auto* context = ZL_DCtx_create();
   auto* buffer = ZL_TypedBuffer_create();
   CHECK(!ZL_isError(ZL_DCtx_decompressTBuffer(context, buffer, compressed.data(), compressed.size())));
@@ -137,18 +137,18 @@ TEST(stringsKeepTheirLengths) {
   CHECK(std::equal(lengths.begin(), lengths.end(), ZL_TypedBuffer_rStringLens(buffer)));
   ZL_TypedBuffer_free(buffer);
   ZL_DCtx_free(context);
-  CHECK(same(decompress(CodecName::openzl, compressed, text.size()), bytesOf(text)));
+  CHECK(same(decompress(CodecName::Openzl, compressed, text.size()), bytesOf(text)));
 }
 
 /// The graph that fits a column's type beats the bytes alone.
 TEST(graphsFit) {
-  const auto codec = makeCodec(CodecName::openzl);
+  const auto codec = makeCodec(CodecName::Openzl);
   ChaCha20Random generator(3);
   std::vector<std::uint64_t> timestamps(4096);
   std::uint64_t now = 1'700'000'000'000'000'000;
   for (auto& t : timestamps) t = now += generator.below(20) * 1'000'000ull;
   const Bytes numbers(reinterpret_cast<const std::uint8_t*>(timestamps.data()), timestamps.size() * 8);
-  const auto sorted = codec->compressedSize(numbers, {.kind = Column::Kind::numeric, .width = 8, .sorted = true});
+  const auto sorted = codec->compressedSize(numbers, {.kind = Column::Kind::Numeric, .width = 8, .sorted = true});
   CHECK(sorted < codec->compressedSize(numbers) / 4);
   // 20 steps equally likely are log2 20 bits each; 3 % above it for the code and its table.
   CHECK(sorted < 1.03 * 4096 * std::log2(20) / 8 + 64);
@@ -160,7 +160,7 @@ TEST(graphsFit) {
     text += path;
     lengths.push_back(static_cast<std::uint32_t>(path.size()));
   }
-  CHECK(codec->compressedSize(bytesOf(text), {.kind = Column::Kind::string, .lengths = lengths}) <
+  CHECK(codec->compressedSize(bytesOf(text), {.kind = Column::Kind::String, .lengths = lengths}) <
         codec->compressedSize(bytesOf(text)));
 
   Data rows;
@@ -168,30 +168,30 @@ TEST(graphsFit) {
     const std::uint32_t row[] = {i * 3, generator.below(4), generator.below(1000)};
     rows.insert(rows.end(), reinterpret_cast<const std::uint8_t*>(row), reinterpret_cast<const std::uint8_t*>(row + 3));
   }
-  CHECK(codec->compressedSize(rows, {.kind = Column::Kind::fixed, .width = 12}) < codec->compressedSize(rows));
+  CHECK(codec->compressedSize(rows, {.kind = Column::Kind::Fixed, .width = 12}) < codec->compressedSize(rows));
 }
 
 TEST(misalignedNumbers) {
   const auto data = random(8 * 100 + 1, 4);
   const auto bytes = Bytes(data).subspan(1);
   const auto compressed =
-      copy(makeCodec(CodecName::openzl)->compress(bytes, {.kind = Column::Kind::numeric, .width = 8, .sorted = true}));
-  CHECK(same(decompress(CodecName::openzl, compressed, bytes.size()), bytes));
+      copy(makeCodec(CodecName::Openzl)->compress(bytes, {.kind = Column::Kind::Numeric, .width = 8, .sorted = true}));
+  CHECK(same(decompress(CodecName::Openzl, compressed, bytes.size()), bytes));
 }
 
 TEST(columnsThatDoNotFit) {
   const auto data = random(10, 5);
   const std::vector<std::uint32_t> lengths{4, 5};
-  for (const auto name : codecNames) {
+  for (const auto name : kCodecNames) {
     const auto codec = makeCodec(name);
     const auto refuses = [&](const Column& column) {
       return throws<std::invalid_argument>([&] { codec->compress(data, column); });
     };
-    CHECK(refuses({.kind = Column::Kind::numeric, .width = 3}));
-    CHECK(refuses({.kind = Column::Kind::numeric, .width = 4}));
-    CHECK(refuses({.kind = Column::Kind::fixed, .width = 0}));
-    CHECK(refuses({.kind = Column::Kind::fixed, .width = 3}));
-    CHECK(refuses({.kind = Column::Kind::string, .lengths = lengths}));
+    CHECK(refuses({.kind = Column::Kind::Numeric, .width = 3}));
+    CHECK(refuses({.kind = Column::Kind::Numeric, .width = 4}));
+    CHECK(refuses({.kind = Column::Kind::Fixed, .width = 0}));
+    CHECK(refuses({.kind = Column::Kind::Fixed, .width = 3}));
+    CHECK(refuses({.kind = Column::Kind::String, .lengths = lengths}));
   }
 }
 
@@ -205,12 +205,12 @@ TEST(foreignFrames) {
   unsized.resize(ZSTD_compress2(context, unsized.data(), unsized.size(), data.data(), data.size()));
   ZSTD_freeCCtx(context);
   CHECK(ZSTD_getFrameContentSize(unsized.data(), unsized.size()) == ZSTD_CONTENTSIZE_UNKNOWN);
-  CHECK(same(decompress(CodecName::zstd, unsized, data.size()), data));
-  CHECK(same(decompress(CodecName::zstd, unsized, 1 << 30), data));
-  CHECK(throws<std::length_error>([&] { decompress(CodecName::zstd, unsized, data.size() - 1); }));
+  CHECK(same(decompress(CodecName::Zstd, unsized, data.size()), data));
+  CHECK(same(decompress(CodecName::Zstd, unsized, 1 << 30), data));
+  CHECK(throws<std::length_error>([&] { decompress(CodecName::Zstd, unsized, data.size() - 1); }));
 
   // Members and frames one after another are their contents one after another.
-  for (const auto name : {CodecName::zstd, CodecName::gzip}) {
+  for (const auto name : {CodecName::Zstd, CodecName::Gzip}) {
     auto twice = copy(makeCodec(name)->compress(data));
     const auto once = twice;
     twice.insert(twice.end(), once.begin(), once.end());
@@ -222,21 +222,21 @@ TEST(foreignFrames) {
 
   // gzip's trailer understates or overstates the size: zlib itself finds the lie.
   for (const int byte : {1, 4}) {
-    auto lying = copy(makeCodec(CodecName::gzip)->compress(data));
+    auto lying = copy(makeCodec(CodecName::Gzip)->compress(data));
     lying[lying.size() - static_cast<std::size_t>(byte)] ^= 0x55;
-    CHECK(throws<std::runtime_error>([&] { decompress(CodecName::gzip, lying, data.size()); }));
+    CHECK(throws<std::runtime_error>([&] { decompress(CodecName::Gzip, lying, data.size()); }));
   }
 
   // LZ4: a length that no block of this size can have, and one beyond 32 bits.
-  CHECK(throws<std::runtime_error>([] { decompress(CodecName::lz4, Data{0xFF, 0xFF, 0xFF, 0x7F, 0x00}, 1ull << 40); }));
-  CHECK(throws<std::runtime_error>([] { decompress(CodecName::lz4, Data{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00}, 1ull << 40); }));
-  CHECK(throws<std::length_error>([] { decompress(CodecName::lz4, Data{0xFF, 0xFF, 0xFF, 0x7F, 0x00}, 1000); }));
+  CHECK(throws<std::runtime_error>([] { decompress(CodecName::Lz4, Data{0xFF, 0xFF, 0xFF, 0x7F, 0x00}, 1ull << 40); }));
+  CHECK(throws<std::runtime_error>([] { decompress(CodecName::Lz4, Data{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00}, 1ull << 40); }));
+  CHECK(throws<std::length_error>([] { decompress(CodecName::Lz4, Data{0xFF, 0xFF, 0xFF, 0x7F, 0x00}, 1000); }));
 }
 
 /// Megabytes of zeros in a few kilobytes are refused for what they claim, before they expand.
 TEST(bombs) {
   const Data zeros(8 << 20);
-  for (const auto name : codecNames) {
+  for (const auto name : kCodecNames) {
     const auto bomb = copy(makeCodec(name)->compress(zeros));
     CHECK(bomb.size() < zeros.size() / 200);
     CHECK(throws<std::length_error>([&] { decompress(name, bomb, 1 << 16); }));
@@ -245,16 +245,16 @@ TEST(bombs) {
   }
   // Strings without bytes are output as well: their lengths.
   const std::vector<std::uint32_t> lengths(1 << 20, 0);
-  const auto empty = copy(makeCodec(CodecName::openzl)->compress({}, {.kind = Column::Kind::string, .lengths = lengths}));
-  CHECK(throws<std::length_error>([&] { decompress(CodecName::openzl, empty, 1000); }));
-  CHECK(decompress(CodecName::openzl, empty, 1 << 20).size == 0);
+  const auto empty = copy(makeCodec(CodecName::Openzl)->compress({}, {.kind = Column::Kind::String, .lengths = lengths}));
+  CHECK(throws<std::length_error>([&] { decompress(CodecName::Openzl, empty, 1000); }));
+  CHECK(decompress(CodecName::Openzl, empty, 1 << 20).size == 0);
 
   // An OpenZL frame that claims ten bytes and holds 32 MiB inside. The claim, plus 1, is the varint behind magic and type.
-  auto lying = copy(makeCodec(CodecName::openzl)->compress(Data(32 << 20)));
+  auto lying = copy(makeCodec(CodecName::Openzl)->compress(Data(32 << 20)));
   const Data claim{0x81, 0x80, 0x80, 0x10}, lie{0x8b, 0x80, 0x80, 0x00};
   CHECK(std::equal(claim.begin(), claim.end(), lying.begin() + 6));
   std::copy(lie.begin(), lie.end(), lying.begin() + 6);
-  CHECK(throws<std::length_error>([&] { decompress(CodecName::openzl, lying, 1000); }));
+  CHECK(throws<std::length_error>([&] { decompress(CodecName::Openzl, lying, 1000); }));
 }
 
 /// Damaged input gives an error or bytes within the bound, never more.
@@ -262,7 +262,7 @@ TEST(damage) {
   const auto data = random(600, 7, 6);
   const Columns columns(600);
   ChaCha20Random generator(8);
-  for (const auto name : codecNames) {
+  for (const auto name : kCodecNames) {
     CHECK(throws<std::runtime_error>([&] { decompress(name, {}, 100); }));
     const auto codec = makeCodec(name);
     for (const auto& column : columns.all) {
@@ -296,7 +296,7 @@ TEST(encodingsOfOthers) {
     Decompress decompress;
     std::string_view hex;
   };
-  constexpr std::array<Case, 3> cases{{
+  constexpr std::array<Case, 3> kCases{{
       {decompressLz4Frames,
        "04224d185440ae20000000616f6e65206c690500df6b6520746865206f746865720a18003050746865720a6514b75c00000000eb7f0f6b"},
       {decompressSnappy, "60146f6e65206c690505306b6520746865206f746865720afe18001118"},
@@ -306,7 +306,7 @@ TEST(encodingsOfOthers) {
   const std::string line = "one line like the other\n";
   const auto expected = line + line + line + line;
   ChaCha20Random generator(11);
-  for (const Case& each : cases) {
+  for (const Case& each : kCases) {
     const Decompress decompress = each.decompress;
     const auto whole = fromHex(each.hex);
     for (const std::size_t room : {expected.size(), std::size_t{1} << 20}) {
@@ -331,7 +331,7 @@ TEST(encodingsOfOthers) {
 }
 
 TEST(names) {
-  for (const auto name : codecNames) CHECK(codecNamed(toString(name)) == name);
+  for (const auto name : kCodecNames) CHECK(codecNamed(toString(name)) == name);
   CHECK(!codecNamed("brotli"));
 }
 

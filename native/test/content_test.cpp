@@ -39,13 +39,13 @@ struct Bench {
     return out;
   }
 
-  ContentModel channel{24 * 1024, hashOfStream(publicHashKey, 7)};
+  ContentModel channel{24 * 1024, hashOfStream(kPublicHashKey, 7)};
   RecordView record;
   ContentScore content;
   std::vector<std::uint8_t> raw;
 };
 
-TEST(known_costs_nothing) {
+TEST(knownCostsNothing) {
   Bench b;
   b.learn(logRecord("user 17 logged in from 10.0.0.1", {.attributes = {attribute("region", "eu-west")}}));
   const ContentScore& again = b.score(logRecord("user 9000 logged in from 192.168.7.8", {.attributes = {attribute("region", "eu-west")}}));
@@ -58,7 +58,7 @@ TEST(known_costs_nothing) {
 }
 
 /// A text is looked at in whatever way it is sent; other bytes count by their length.
-TEST(texts_sent_as_bytes) {
+TEST(textsSentAsBytes) {
   Bench b;
   const auto blob = [](std::string_view bytes) { return Message().text(1, "blob").add(2, Message().text(7, bytes)); };
   b.learn(logRecord("order placed", {.attributes = {blob(std::string(64, '\x01'))}}));
@@ -66,8 +66,8 @@ TEST(texts_sent_as_bytes) {
   CHECK(b.score(logRecord("order placed", {.attributes = {blob("FATAL exfiltrated /etc/shadow to evil.example; DROP TABLE payments")}})).score > 4);
 }
 
-TEST(links_are_looked_at) {
-  ContentModel channel{24 * 1024, hashOfStream(publicHashKey, 7)};
+TEST(linksAreLookedAt) {
+  ContentModel channel{24 * 1024, hashOfStream(kPublicHashKey, 7)};
   RecordView record;
   ContentScore content;
   const auto score = [&](const Message& message) {
@@ -76,7 +76,7 @@ TEST(links_are_looked_at) {
     channel.score(record, content);
     return content.score;
   };
-  const Message plain = spanRecord("GET /cart", {.time = start});
+  const Message plain = spanRecord("GET /cart", {.time = kStart});
   score(plain);
   channel.learn(record, content);
   CHECK(score(plain) == 0);
@@ -86,7 +86,7 @@ TEST(links_are_looked_at) {
   CHECK(score(linked) > 4);
 }
 
-TEST(news_is_placed) {
+TEST(newsIsPlaced) {
   Bench b;
   b.learn(logRecord("user 17 logged in from 10.0.0.1", {.attributes = {attribute("region", "eu-west")}}));
   const double known = b.score(logRecord("user 12 logged in from 10.0.0.2")).score;
@@ -105,7 +105,7 @@ TEST(news_is_placed) {
   CHECK(b.news() == "Überlauf bei Gerät 4711 – größer");
 }
 
-TEST(grave_news_is_stranger) {
+TEST(graveNewsIsStranger) {
   Bench b;
   for (int i = 0; i < 3; ++i) b.learn(logRecord("all is well in the world"));
   double last = 0;
@@ -120,7 +120,7 @@ TEST(grave_news_is_stranger) {
 }
 
 /// A few integers under a key are words; many are a measure, and no value is news.
-TEST(integers_are_words_until_many) {
+TEST(integersAreWordsUntilMany) {
   Bench b;
   const auto with = [](std::string_view key, std::uint64_t value) { return logRecord("request done", {.attributes = {attribute(key, value)}}); };
   for (const std::uint64_t code : {200u, 201u, 404u}) b.learn(with("status", code));
@@ -134,7 +134,7 @@ TEST(integers_are_words_until_many) {
   CHECK(b.score(with("key-79x", 99)).score == 0);
 }
 
-TEST(known_by_hash_alone) {
+TEST(knownByHashAlone) {
   Bench b;
   b.learn(logRecord("all is well"));
   b.score(logRecord("a stranger has come"));
@@ -144,14 +144,14 @@ TEST(known_by_hash_alone) {
 }
 
 /// More fields than are looked at, longer keys and texts, bytes that are no text: bounded, and news stays in place.
-TEST(hostile_records) {
+TEST(hostileRecords) {
   Bench b;
   b.learn(logRecord("normal"));
   std::vector<Message> many;
   for (int i = 0; i < 600; ++i) many.push_back(attribute("key" + std::to_string(i) + std::string(500, 'k'), std::string(300, 'v')));
   b.score(logRecord(std::string(40'000, 'x'), {.attributes = many}));
-  CHECK(b.record.fields.size() <= maxFields);
-  CHECK(b.content.text.size() <= maxTextSize + maxFields * (maxKeySize + 2));
+  CHECK(b.record.fields.size() <= kMaxFields);
+  CHECK(b.content.text.size() <= kMaxTextSize + kMaxFields * (kMaxKeySize + 2));
   b.news();
   b.channel.learn(b.record, b.content);
   std::string binary;
@@ -166,7 +166,7 @@ TEST(hostile_records) {
   CHECK(b.channel.memory() < 64 * 1024);
 }
 
-TEST(snapshot_goes_on) {
+TEST(snapshotGoesOn) {
   Bench a, b;
   Random random(1);
   for (int i = 0; i < 3'000; ++i) a.learn(logRecord(normalLine(random) + std::to_string(i * i) + std::string(1 + i % 90, static_cast<char>('a' + i % 26)),
@@ -183,14 +183,14 @@ TEST(snapshot_goes_on) {
   }
   CHECK(same);
   for (std::size_t cut = 0; cut < bytes.size(); cut += 1 + bytes.size() / 60) {
-    ContentModel other(24 * 1024, hashOfStream(publicHashKey, 7));
+    ContentModel other(24 * 1024, hashOfStream(kPublicHashKey, 7));
     CHECK(!other.restore(Bytes(bytes).first(cut)));
   }
-  ContentModel smaller(1024, hashOfStream(publicHashKey, 7));
+  ContentModel smaller(1024, hashOfStream(kPublicHashKey, 7));
   CHECK(!smaller.restore(bytes));
 }
 
-TEST(known_set_ages) {
+TEST(knownSetAges) {
   KnownSet set(100);
   for (std::uint64_t i = 1; i <= 100; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
   const auto knows = [&](std::uint64_t i) { return set.contains(i * 0x9E3779B97F4A7C15u); };
@@ -209,7 +209,7 @@ TEST(known_set_ages) {
 }
 
 /// Nothing that shares half of its bits with a known hash is known: a sender who found such a text would hide news.
-TEST(known_set_keeps_all_bits) {
+TEST(knownSetKeepsAllBits) {
   KnownSet set(512);
   for (std::uint64_t i = 1; i <= 512; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
   for (std::uint64_t i = 1; i <= 512; ++i) {

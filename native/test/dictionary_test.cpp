@@ -35,7 +35,7 @@ std::string line(std::uint32_t seed) {
   return out + '\n';
 }
 
-TEST(explains_what_it_holds) {
+TEST(explainsWhatItHolds) {
   Dictionary dictionary(4096);
   CHECK(news(dictionary, line(1)) == 61);
   dictionary.add(bytes(line(1)));
@@ -46,7 +46,7 @@ TEST(explains_what_it_holds) {
   CHECK(news(dictionary, "") == 0);
 }
 
-TEST(anchored_stays_adaptive_goes) {
+TEST(anchoredStaysAdaptiveGoes) {
   Dictionary dictionary(4096);
   for (std::uint32_t i = 0; i < 40; ++i) dictionary.add(bytes(line(i)));
   dictionary.anchor();
@@ -62,7 +62,7 @@ TEST(anchored_stays_adaptive_goes) {
 }
 
 /// Lines of any size and bytes; text keeps to whole lines.
-TEST(hostile_lines) {
+TEST(hostileLines) {
   Dictionary dictionary(2048);
   Random random(4);
   for (int i = 0; i < 2'000; ++i) {
@@ -82,7 +82,7 @@ TEST(hostile_lines) {
 }
 
 /// More dictionaries than a thread has tables for, in turns, and on several threads: what each says is its own.
-TEST(tables_are_shared) {
+TEST(tablesAreShared) {
   std::vector<std::unique_ptr<Dictionary>> all;
   for (std::uint32_t i = 0; i < 150; ++i) {
     all.push_back(std::make_unique<Dictionary>(2048));
@@ -114,7 +114,7 @@ TEST(tables_are_shared) {
   }
 }
 
-TEST(snapshot_goes_on) {
+TEST(snapshotGoesOn) {
   Dictionary a(4096), b(4096), other(2048);
   for (std::uint32_t i = 0; i < 30; ++i) a.add(bytes(line(i)));
   a.anchor();

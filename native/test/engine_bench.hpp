@@ -79,22 +79,22 @@ class Bench {
   std::map<std::string, StreamStatistics> statistics(std::size_t most = 64);
 
   void run(std::shared_ptr<Task> task) {
-    waiting = true;
+    waiting_ = true;
     engine.submit(std::move(task));
-    std::unique_lock lock(mutex);
-    ready.wait(lock, [&] { return !waiting; });
+    std::unique_lock lock(mutex_);
+    ready_.wait(lock, [&] { return !waiting_; });
   }
 
  private:
   void done() {
-    std::lock_guard lock(mutex);
-    waiting = false;
-    ready.notify_one();
+    std::lock_guard lock(mutex_);
+    waiting_ = false;
+    ready_.notify_one();
   }
 
-  std::mutex mutex;
-  std::condition_variable ready;
-  bool waiting = false;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  bool waiting_ = false;
 
  public:
   Engine engine;
@@ -113,7 +113,7 @@ inline std::map<std::string, StreamStatistics> Bench::statistics(std::size_t mos
         ++count;
       }
     }
-    CHECK(count <= most + shardCount);
+    CHECK(count <= most + kShardCount);
     CHECK(count > 0 || left == 0);
   }
   return all;

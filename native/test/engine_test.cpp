@@ -30,7 +30,7 @@ using namespace driftlock::test;
 namespace {
 
 /// A restart changes nothing: not one bit of what is said, now or later.
-TEST(restored_goes_on) {
+TEST(restoredGoesOn) {
   Bench one(settingsOf());
   Traffic traffic;
   for (int i = 0; i < 400; ++i) {
@@ -62,7 +62,7 @@ TEST(restored_goes_on) {
   CHECK(one.snapshot() == two.snapshot());
 }
 
-TEST(hostile_snapshots) {
+TEST(hostileSnapshots) {
   Bench one(settingsOf());
   Traffic traffic;
   for (int i = 0; i < 160; ++i) {
@@ -82,20 +82,20 @@ TEST(hostile_snapshots) {
 
 Message linesOf(const std::string& service, Random& random, std::uint64_t& clock, int count) {
   std::vector<Message> lines;
-  for (int i = 0; i < count; ++i) lines.push_back(logRecord(normalLine(random), {.time = clock += second}));
+  for (int i = 0; i < count; ++i) lines.push_back(logRecord(normalLine(random), {.time = clock += kSecond}));
   return request(service, lines);
 }
 
 /// Streams that give way and come back have forgotten nothing: an engine with room for few says what one with room for
 /// all says.
-TEST(given_way_and_back) {
+TEST(givenWayAndBack) {
   Settings small = settingsOf();
   small.baselineRecords = 64;
   Settings large = small;
   small.maxStreams = 1;
   Bench few(small), all(large);
   Random random(5);
-  std::uint64_t clock = start;
+  std::uint64_t clock = kStart;
   bool equal = true;
   for (int round = 0; round < 4; ++round) {
     for (int service = 0; service < 120; ++service) {
@@ -133,13 +133,13 @@ bool alike(const Task& a, const Task& b) {
 }
 
 /// Keys make hashes that nobody can guess, and no verdict: nothing depends on a hash but by what it is equal to.
-TEST(keys_do_not_change_verdicts) {
+TEST(keysDoNotChangeVerdicts) {
   Settings settings = settingsOf(2), other = settings;
   settings.alarmsPerProcessPerDay = other.alarmsPerProcessPerDay = 20;
   for (std::size_t i = 0; i < other.hashKey.size(); ++i) other.hashKey[i] = static_cast<std::uint8_t>(7 * i + 1);
   Bench a(settings), b(other);
   Random random(5);
-  std::uint64_t clock = start, flagged = 0;
+  std::uint64_t clock = kStart, flagged = 0;
   bool equal = true, ids = true;
   const auto both = [&](otlp::Signal signal, const Message& message) {
     const auto x = a.process(signal, message), y = b.process(signal, message);
@@ -158,7 +158,7 @@ TEST(keys_do_not_change_verdicts) {
         // Much news that keeps coming, so that places in tables of it run out.
         const bool news = round > 40 && random.below(4) == 0;
         const std::string line = news ? "odd " + std::string(1 + random.below(40), static_cast<char>('a' + random.below(26))) + " happened" : normalLine(random);
-        lines.push_back(logRecord(line, {.time = clock += second / 10, .severity = news ? 17u : 9u}));
+        lines.push_back(logRecord(line, {.time = clock += kSecond / 10, .severity = news ? 17u : 9u}));
       }
       both(otlp::Signal::Logs, request("service-" + std::to_string(service), lines));
       std::vector<Message> spans;
@@ -179,7 +179,7 @@ TEST(keys_do_not_change_verdicts) {
   }
   // All fall silent at once, more than the budget of the process lets be told.
   for (int minute = 0; minute < 200; ++minute) {
-    const auto x = a.advance(60 * second), y = b.advance(60 * second);
+    const auto x = a.advance(60 * kSecond), y = b.advance(60 * kSecond);
     equal = equal && x->anomalies.size() == y->anomalies.size();
     for (std::size_t i = 0; equal && i < x->anomalies.size(); ++i) equal = Told(x->anomalies[i]).stream == Told(y->anomalies[i]).stream;
   }
@@ -195,12 +195,12 @@ TEST(keys_do_not_change_verdicts) {
 }
 
 /// What is told of a stream adds up to what came, each time to what came since.
-TEST(tells_figures) {
+TEST(tellsFigures) {
   Settings settings = settingsOf(2);
   settings.alarmsPerStreamPerDay = 1000;
   Bench bench(settings);
   Random random(3);
-  std::uint64_t clock = start;
+  std::uint64_t clock = kStart;
   bench.process(otlp::Signal::Logs, linesOf("shop", random, clock, 50), "acme");
   auto told = bench.statistics();
   CHECK(told.size() == 1);
@@ -209,37 +209,37 @@ TEST(tells_figures) {
   CHECK(shop.signal == otlp::Signal::Logs && shop.service == "shop" && shop.tenant == "acme");
   CHECK_NEAR(shop.progress, 0.25, 1e-9);
   CHECK(shop.tally.records == 50 && shop.tally.flagged == 0 && shop.tally.score == 0);
-  CHECK(shop.times.first == start + second && shop.times.last == start + 50 * second && shop.times.baseline == 0);
+  CHECK(shop.times.first == kStart + kSecond && shop.times.last == kStart + 50 * kSecond && shop.times.baseline == 0);
   CHECK(bench.statistics().empty());
 
   for (int i = 0; i < 30; ++i) bench.process(otlp::Signal::Logs, linesOf("shop", random, clock, 10), "acme");
   std::vector<Message> strange;
-  for (int i = 0; i < 3; ++i) strange.push_back(logRecord("kernel panic: cannot mount root, dumping registers", {.time = clock += second, .severity = 17}));
+  for (int i = 0; i < 3; ++i) strange.push_back(logRecord("kernel panic: cannot mount root, dumping registers", {.time = clock += kSecond, .severity = 17}));
   const auto flagged = bench.process(otlp::Signal::Logs, request("shop", strange), "acme")->flagged;
   CHECK(flagged == 3);
   shop = bench.statistics()["acme: logs service.name=shop"];
   CHECK(shop.state == StreamState::Watching && shop.progress == 1);
   CHECK(shop.tally.records == 303 && shop.tally.flagged >= 3);
   CHECK(shop.tally.score > 1 && shop.tally.channel == ChannelId::Content && shop.tally.pValue < 0.01);
-  CHECK(shop.times.first == start + second && shop.times.last == clock);
-  CHECK(shop.times.baseline == start + 200 * second);
+  CHECK(shop.times.first == kStart + kSecond && shop.times.last == clock);
+  CHECK(shop.times.baseline == kStart + 200 * kSecond);
 
   // Times survive a restart; what was not told dies with the process, and every stream is told of again.
   Bench again(settings);
   CHECK(again.engine.restore(bench.snapshot()));
   const StreamStatistics restored = again.statistics()["acme: logs service.name=shop"];
   CHECK(restored.state == StreamState::Watching && restored.tally.records == 0);
-  CHECK(restored.times.first == start + second && restored.times.baseline == start + 200 * second && restored.times.last == clock);
+  CHECK(restored.times.first == kStart + kSecond && restored.times.baseline == kStart + 200 * kSecond && restored.times.last == clock);
 }
 
 /// Streams that give way are told with what they had not told; one that comes back goes on.
-TEST(tells_who_gave_way) {
+TEST(tellsWhoGaveWay) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
   settings.maxStreams = 1;
   Bench bench(settings);
   Random random(9);
-  std::uint64_t clock = start, records = 0;
+  std::uint64_t clock = kStart, records = 0;
   const int services = 300;
   for (int round = 0; round < 2; ++round) {
     for (int service = 0; service < services; ++service) {
@@ -274,13 +274,13 @@ TEST(tells_who_gave_way) {
 }
 
 /// A stream that goes from the shelf as well is told as evicted, with the times that it had.
-TEST(tells_who_left_the_shelf) {
+TEST(tellsWhoLeftTheShelf) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
   settings.maxStreams = 1;
   Bench bench(settings);
   Random random(17);
-  std::uint64_t clock = start;
+  std::uint64_t clock = kStart;
   std::size_t evicted = 0;
   for (int i = 0, sent = 0; evicted == 0 && sent < 500; ++i) {
     // All of one shard, of lines that do not compress: so its shelf fills up soon.
@@ -288,7 +288,7 @@ TEST(tells_who_left_the_shelf) {
     for (int k = 0; k < 70; ++k) {
       std::string line;
       for (int n = 0; n < 400; ++n) line += static_cast<char>('a' + random.below(26));
-      lines.push_back(logRecord(line, {.time = clock += second}));
+      lines.push_back(logRecord(line, {.time = clock += kSecond}));
     }
     const Message message = request("service-" + std::to_string(i), lines);
     otlp::Index index;
@@ -303,20 +303,20 @@ TEST(tells_who_left_the_shelf) {
       if (statistics.state != StreamState::Evicted) continue;
       ++evicted;
       CHECK(statistics.service.starts_with("service-") && statistics.tenant == "default" && statistics.progress == 1);
-      CHECK(statistics.times.first >= start && statistics.times.baseline == statistics.times.first + 63 * second);
+      CHECK(statistics.times.first >= kStart && statistics.times.baseline == statistics.times.first + 63 * kSecond);
     }
   }
   CHECK(evicted > 0);
 }
 
 /// However many streams a tenant makes, and has learned, those of another stay.
-TEST(tenants_have_shares) {
+TEST(tenantsHaveShares) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
   settings.maxStreams = 64;
   Bench bench(settings), alone(settings);
   Random random(11);
-  std::uint64_t clock = start;
+  std::uint64_t clock = kStart;
   bool equal = true;
   const auto quiet = [&](int service, int count) {
     const Message message = linesOf("quiet-" + std::to_string(service), random, clock, count);
@@ -337,7 +337,7 @@ TEST(tenants_have_shares) {
 }
 
 /// A tenant's streams beyond its quota pass unjudged; those that have a place keep it until they are silent for long.
-TEST(quota_of_streams) {
+TEST(quotaOfStreams) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
   settings.streamsPerTenant = 5;
@@ -345,7 +345,7 @@ TEST(quota_of_streams) {
   settings.threads = 4;
   Bench four(settings);
   Random random(13);
-  std::uint64_t clock = start;
+  std::uint64_t clock = kStart;
   const auto send = [&](const std::string& tenant, const std::string& service, int count) {
     const Message message = linesOf(service, random, clock, count);
     const auto task = one.process(otlp::Signal::Logs, message, tenant), other = four.process(otlp::Signal::Logs, message, tenant);
@@ -376,7 +376,7 @@ TEST(quota_of_streams) {
 
   // After an hour without a record a stream gives its place to the first that asks, and has none when it comes back.
   for (int minute = 0; minute < 68; ++minute) {
-    clock += 50 * second;
+    clock += 50 * kSecond;
     for (int service = 0; service < 4; ++service) CHECK(send("acme", "service-" + std::to_string(service), 1) == 0);
   }
   CHECK(send("acme", "service-8", 4) == 0);
@@ -401,7 +401,7 @@ TEST(quota_of_streams) {
 }
 
 #ifdef __linux__
-TEST(threads_have_names) {
+TEST(threadsHaveNames) {
   Bench bench(settingsOf(3));
   bench.statistics();
   std::set<std::string> names;
@@ -439,18 +439,18 @@ std::shared_ptr<Task> logsTask(const Message& message) {
 Message manyServices() {
   Message all;
   for (int i = 0; i < 200; ++i) {
-    const Message one = request("service-" + std::to_string(i), {logRecord("hello", {.time = start})});
+    const Message one = request("service-" + std::to_string(i), {logRecord("hello", {.time = kStart})});
     all.append(one);
   }
   return all;
 }
 
 /// Requests are given up between two records; what else waits, and what comes later, takes its turn.
-TEST(cancels_requests) {
+TEST(cancelsRequests) {
   std::vector<std::shared_ptr<Task>> done;
   Gate gate;
   const Message message = manyServices();
-  const auto before = gate.task(), given_up = logsTask(message), later = logsTask(message);
+  const auto before = gate.task(), givenUp = logsTask(message), later = logsTask(message);
   auto visit = std::make_shared<Task>();
   std::atomic<std::uint32_t> visited{0};
   visit->visit = [&](std::uint32_t, Shard&) { ++visited; };
@@ -462,10 +462,10 @@ TEST(cancels_requests) {
       done.push_back(std::move(task));
     });
     engine.submit(before);
-    engine.submit(given_up);
+    engine.submit(givenUp);
     engine.submit(visit);
     // The worker that is not held up has judged its part, and has come to the visit.
-    while (visited < shardCount / 2) std::this_thread::yield();
+    while (visited < kShardCount / 2) std::this_thread::yield();
     half = engine.stats().streams;
     engine.cancel();
     engine.submit(later);
@@ -473,14 +473,14 @@ TEST(cancels_requests) {
   }
   CHECK(done.size() == 4);
   CHECK(half > 50 && half < 150);
-  CHECK(!before->cancelled && given_up->cancelled && !visit->cancelled && !later->cancelled);
-  CHECK(visited == shardCount);
+  CHECK(!before->cancelled && givenUp->cancelled && !visit->cancelled && !later->cancelled);
+  CHECK(visited == kShardCount);
   CHECK(later->records == 200);
-  CHECK(later->failure.empty() && given_up->failure.empty());
+  CHECK(later->failure.empty() && givenUp->failure.empty());
 }
 
 /// An engine that is abandoned drops everything, and its end does not wait for it.
-TEST(abandons_all) {
+TEST(abandonsAll) {
   std::atomic<int> done{0};
   Gate gate;
   const Message message = manyServices();
@@ -492,12 +492,12 @@ TEST(abandons_all) {
     engine.submit(gate.task());
     for (int i = 0; i < 100; ++i) engine.submit(logsTask(message));
     engine.submit(visit);
-    while (visited < shardCount / 2) std::this_thread::yield();
+    while (visited < kShardCount / 2) std::this_thread::yield();
     engine.abandon();
     gate.opened.set_value();
   }
   CHECK(done == 0);
-  CHECK(visited == shardCount / 2);
+  CHECK(visited == kShardCount / 2);
 }
 
 }  // namespace

@@ -32,15 +32,15 @@ std::string hex(Random& random, std::size_t size) {
   return text;
 }
 
-enum Key : std::uint64_t { status = 11, method, latency, id, time_of, region, extra, level };
+enum Key : std::uint64_t { kStatus = 11, kMethod, kLatency, kId, kTimeOf, kRegion, kExtra, kLevel };
 
 /// What of a block is not as usual.
-enum class Odd { nothing, errors, random_words, frozen, swapped, slow, other_region, vanished, appeared, jitter, moved };
+enum class Odd { Nothing, Errors, RandomWords, Frozen, Swapped, Slow, OtherRegion, Vanished, Appeared, Jitter, Moved };
 
-std::uint64_t hash_of(const std::string& word) { return KeyedHash({1, 2})(bytesOf(word)); }
-void add(FieldsModel& channel, std::uint64_t key, const std::string& word) { channel.word(key, hash_of(word), bytesOf(word)); }
+std::uint64_t hashOf(const std::string& word) { return KeyedHash({1, 2})(bytesOf(word)); }
+void add(FieldsModel& channel, std::uint64_t key, const std::string& word) { channel.word(key, hashOf(word), bytesOf(word)); }
 
-constexpr std::uint32_t block = 240;
+constexpr std::uint32_t kBlock = 240;
 
 struct Source {
   Random random;
@@ -48,28 +48,28 @@ struct Source {
 
   /// The next record into the channel; true where it completes a block.
   bool record(FieldsModel& channel, Odd odd) {
-    channel.number(status, random.uniform() < (odd == Odd::errors ? 0.3 : 0.02) ? 500 : 200);
+    channel.number(kStatus, random.uniform() < (odd == Odd::Errors ? 0.3 : 0.02) ? 500 : 200);
     const double u = random.uniform();
-    const bool swapped = odd == Odd::swapped;
+    const bool swapped = odd == Odd::Swapped;
     const std::string word = u < 0.7 ? (swapped ? "POST" : "GET") : u < 0.9 ? (swapped ? "GET" : "POST") : "PUT";
-    add(channel, method, odd == Odd::random_words ? hex(random, 12) : odd == Odd::frozen ? "POST" : word);
-    channel.number(latency, 20 * std::exp(0.5 * random.normal()) * (odd == Odd::slow ? 3 : 1));
-    add(channel, id, hex(random, 16));
-    clock += 1'000'000 + static_cast<std::int64_t>((odd == Odd::jitter ? 400'000 : 20'000) * random.uniform());
-    channel.number(time_of, static_cast<double>(clock));
-    if (odd != Odd::vanished) add(channel, region, odd == Odd::other_region ? "us-east-1" : "eu-west-1");
-    if (odd == Odd::appeared) add(channel, extra, "timeout");
-    channel.number(level, 1000 + 5 * random.normal() + (odd == Odd::moved ? 15 : 0));
+    add(channel, kMethod, odd == Odd::RandomWords ? hex(random, 12) : odd == Odd::Frozen ? "POST" : word);
+    channel.number(kLatency, 20 * std::exp(0.5 * random.normal()) * (odd == Odd::Slow ? 3 : 1));
+    add(channel, kId, hex(random, 16));
+    clock += 1'000'000 + static_cast<std::int64_t>((odd == Odd::Jitter ? 400'000 : 20'000) * random.uniform());
+    channel.number(kTimeOf, static_cast<double>(clock));
+    if (odd != Odd::Vanished) add(channel, kRegion, odd == Odd::OtherRegion ? "us-east-1" : "eu-west-1");
+    if (odd == Odd::Appeared) add(channel, kExtra, "timeout");
+    channel.number(kLevel, 1000 + 5 * random.normal() + (odd == Odd::Moved ? 15 : 0));
     return channel.end();
   }
 };
 
 struct Stream {
-  FieldsModel channel{block};
+  FieldsModel channel{kBlock};
   Source source;
 
   explicit Stream(int blocks) {
-    for (int i = 0; i < blocks; ++i) learn(Odd::nothing);
+    for (int i = 0; i < blocks; ++i) learn(Odd::Nothing);
   }
   FieldsVerdict judge(Odd odd) {
     while (!source.record(channel, odd)) {
@@ -90,25 +90,25 @@ struct Stream {
   }
 };
 
-TEST(says_when_it_learns) {
+TEST(saysWhenItLearns) {
   Stream s(0);
-  for (std::uint32_t i = 0; i < FieldsModel::learning_blocks; ++i) {
+  for (std::uint32_t i = 0; i < FieldsModel::kLearningBlocks; ++i) {
     CHECK(s.channel.learning());
-    CHECK(!s.learn(Odd::nothing).judged);
+    CHECK(!s.learn(Odd::Nothing).judged);
   }
   CHECK(!s.channel.learning());
-  CHECK(s.judge(Odd::nothing).judged);
+  CHECK(s.judge(Odd::Nothing).judged);
 }
 
-TEST(names_the_field_to_blame) {
+TEST(namesTheFieldToBlame) {
   Stream s(60);
   double highest = 0;
-  for (int i = 0; i < 100; ++i) highest = std::max(highest, s.learn(Odd::nothing).score);
+  for (int i = 0; i < 100; ++i) highest = std::max(highest, s.learn(Odd::Nothing).score);
   CHECK(highest < 4.5);
   const std::pair<Odd, Key> cases[] = {
-      {Odd::errors, status},       {Odd::random_words, method}, {Odd::frozen, method},  {Odd::swapped, method},
-      {Odd::slow, latency},        {Odd::other_region, region}, {Odd::vanished, region}, {Odd::appeared, extra},
-      {Odd::jitter, time_of},      {Odd::moved, level},
+      {Odd::Errors, kStatus},       {Odd::RandomWords, kMethod}, {Odd::Frozen, kMethod},  {Odd::Swapped, kMethod},
+      {Odd::Slow, kLatency},        {Odd::OtherRegion, kRegion}, {Odd::Vanished, kRegion}, {Odd::Appeared, kExtra},
+      {Odd::Jitter, kTimeOf},      {Odd::Moved, kLevel},
   };
   for (const auto& [odd, key] : cases) {
     for (int i = 0; i < 3; ++i) {
@@ -119,78 +119,78 @@ TEST(names_the_field_to_blame) {
   }
 }
 
-TEST(says_what_rose) {
+TEST(saysWhatRose) {
   using Kind = FieldFinding::Kind;
   Stream s(60);
-  auto f = s.look(Odd::errors).second;
-  CHECK(f.kind == Kind::number && f.number == 500 && f.records == block);
-  CHECK_NEAR(f.usual_share, 0.02, 0.03);
+  auto f = s.look(Odd::Errors).second;
+  CHECK(f.kind == Kind::Number && f.number == 500 && f.records == kBlock);
+  CHECK_NEAR(f.usualShare, 0.02, 0.03);
   CHECK_NEAR(f.share, 0.3, 0.1);
   CHECK(f.low == 200 && f.high == 200);
 
-  f = s.look(Odd::frozen).second;
-  CHECK(f.kind == Kind::word && f.word == FieldsModel::word_of(hash_of("POST")) && f.share == 1);
-  CHECK(f.usual_word == FieldsModel::word_of(hash_of("GET")));
-  CHECK_NEAR(f.usual_share, 0.2, 0.12);
+  f = s.look(Odd::Frozen).second;
+  CHECK(f.kind == Kind::Word && f.word == FieldsModel::wordOf(hashOf("POST")) && f.share == 1);
+  CHECK(f.usualWord == FieldsModel::wordOf(hashOf("GET")));
+  CHECK_NEAR(f.usualShare, 0.2, 0.12);
 
-  s.judge(Odd::other_region);
+  s.judge(Odd::OtherRegion);
   f = s.channel.explain(s.channel.judge());
-  CHECK(f.kind == Kind::unseen && f.share == 1 && f.usual_share == 0);
-  CHECK(s.channel.shows(f, hash_of("us-east-1")) && !s.channel.shows(f, hash_of("eu-west-1")));
+  CHECK(f.kind == Kind::Unseen && f.share == 1 && f.usualShare == 0);
+  CHECK(s.channel.shows(f, hashOf("us-east-1")) && !s.channel.shows(f, hashOf("eu-west-1")));
   s.channel.reject();
 
-  f = s.look(Odd::random_words).second;
-  CHECK(f.kind == Kind::unseen && f.share == 1 && f.usual_share == 0);
+  f = s.look(Odd::RandomWords).second;
+  CHECK(f.kind == Kind::Unseen && f.share == 1 && f.usualShare == 0);
 
-  f = s.look(Odd::vanished).second;
-  CHECK(f.kind == Kind::absent && f.share == 1 && f.usual_share == 0);
+  f = s.look(Odd::Vanished).second;
+  CHECK(f.kind == Kind::Absent && f.share == 1 && f.usualShare == 0);
 
-  f = s.look(Odd::appeared).second;
-  CHECK(f.kind == Kind::unseen && f.share == 1 && f.usual_share == 0);
+  f = s.look(Odd::Appeared).second;
+  CHECK(f.kind == Kind::Unseen && f.share == 1 && f.usualShare == 0);
 
-  f = s.look(Odd::moved).second;
-  CHECK(f.kind == Kind::range && f.number > 1004 && f.number < 1030);
+  f = s.look(Odd::Moved).second;
+  CHECK(f.kind == Kind::Range && f.number > 1004 && f.number < 1030);
   CHECK(f.low > 985 && f.low < 995 && f.high > 1005 && f.high < 1015);
 }
 
-TEST(gets_used_to_what_it_learns) {
+TEST(getsUsedToWhatItLearns) {
   Stream s(40);
-  CHECK(s.learn(Odd::other_region).score > 20);
-  for (int i = 0; i < 60; ++i) s.learn(Odd::other_region);
-  CHECK(s.look(Odd::other_region).first.score < 4.5);
+  CHECK(s.learn(Odd::OtherRegion).score > 20);
+  for (int i = 0; i < 60; ++i) s.learn(Odd::OtherRegion);
+  CHECK(s.look(Odd::OtherRegion).first.score < 4.5);
   // What is not learned stays strange, and what is to last is usual soon.
   Stream t(40);
-  for (int i = 0; i < 60; ++i) CHECK(t.look(Odd::other_region).first.score > 20);
-  for (int i = 0; i < 16; ++i) t.learn(Odd::other_region, true);
-  CHECK(t.look(Odd::other_region).first.score < 4.5);
+  for (int i = 0; i < 60; ++i) CHECK(t.look(Odd::OtherRegion).first.score > 20);
+  for (int i = 0; i < 16; ++i) t.learn(Odd::OtherRegion, true);
+  CHECK(t.look(Odd::OtherRegion).first.score < 4.5);
 }
 
 /// A field that only a rejected block had is as new as it was.
-TEST(forgets_what_it_rejects) {
+TEST(forgetsWhatItRejects) {
   Stream s(40);
   const std::size_t before = s.channel.memory();
   for (int i = 0; i < 3; ++i) {
-    const auto [verdict, finding] = s.look(Odd::appeared);
-    CHECK(verdict.score > 10 && finding.key == extra);
+    const auto [verdict, finding] = s.look(Odd::Appeared);
+    CHECK(verdict.score > 10 && finding.key == kExtra);
   }
   CHECK(s.channel.memory() == before);
-  s.learn(Odd::appeared);
-  CHECK(s.look(Odd::appeared).first.score < 10);
+  s.learn(Odd::Appeared);
+  CHECK(s.look(Odd::Appeared).first.score < 10);
 }
 
-TEST(goes_on_from_a_snapshot) {
+TEST(goesOnFromASnapshot) {
   for (const int blocks : {0, 1, 5, 40}) {
     Stream s(blocks);
     // In the middle of a block.
-    for (std::uint32_t i = 0; i < block / 3; ++i) s.source.record(s.channel, Odd::nothing);
+    for (std::uint32_t i = 0; i < kBlock / 3; ++i) s.source.record(s.channel, Odd::Nothing);
     std::vector<std::uint8_t> bytes, again;
     s.channel.snapshot(bytes);
-    FieldsModel copy(block);
+    FieldsModel copy(kBlock);
     CHECK(copy.restore({bytes.data(), bytes.size()}));
     copy.snapshot(again);
     CHECK(bytes == again);
     for (int i = 0; i < 20; ++i) {
-      const Odd odd = i == 15 ? Odd::slow : Odd::nothing;
+      const Odd odd = i == 15 ? Odd::Slow : Odd::Nothing;
       for (bool ended = false; !ended;) {
         Source same = s.source;
         ended = s.source.record(s.channel, odd);
@@ -210,13 +210,13 @@ TEST(goes_on_from_a_snapshot) {
   }
 }
 
-TEST(refuses_damaged_snapshots) {
+TEST(refusesDamagedSnapshots) {
   Stream s(20);
-  for (int i = 0; i < 40; ++i) s.source.record(s.channel, Odd::nothing);
+  for (int i = 0; i < 40; ++i) s.source.record(s.channel, Odd::Nothing);
   std::vector<std::uint8_t> bytes;
   s.channel.snapshot(bytes);
   const auto taken = [](const std::vector<std::uint8_t>& from, std::size_t size) {
-    FieldsModel channel(block);
+    FieldsModel channel(kBlock);
     return channel.restore({from.data(), size});
   };
   for (std::size_t size = 0; size < bytes.size(); size += 7) CHECK(!taken(bytes, size));
@@ -230,12 +230,12 @@ TEST(refuses_damaged_snapshots) {
   for (int i = 0; i < 2'000; ++i) {
     auto wrong = bytes;
     wrong[random.next() % wrong.size()] ^= static_cast<std::uint8_t>(1 + random.next() % 255);
-    FieldsModel channel(block);
+    FieldsModel channel(kBlock);
     if (!channel.restore({wrong.data(), wrong.size()})) continue;
     ++restored;
     Source source = s.source;
     for (int k = 0; k < 3; ++k) {
-      while (!source.record(channel, Odd::nothing)) {
+      while (!source.record(channel, Odd::Nothing)) {
       }
       const FieldsVerdict verdict = channel.judge();
       CHECK(std::isfinite(verdict.score));
@@ -246,7 +246,7 @@ TEST(refuses_damaged_snapshots) {
   CHECK(restored > 100);
 }
 
-TEST(stays_within_its_bounds) {
+TEST(staysWithinItsBounds) {
   FieldsModel channel(64);
   Random random;
   for (int b = 0; b < 40; ++b) {
@@ -265,7 +265,7 @@ TEST(stays_within_its_bounds) {
   CHECK(bytes.size() <= 6 * 1024);
 }
 
-TEST(takes_numbers_of_any_kind) {
+TEST(takesNumbersOfAnyKind) {
   const double inf = std::numeric_limits<double>::infinity();
   const double strange[] = {inf, -inf, std::nan(""), 0, -0.0, 5e-324, 1.7e308, -1.7e308, 1e-300};
   FieldsModel channel(64);
@@ -292,14 +292,14 @@ TEST(takes_numbers_of_any_kind) {
   }
 }
 
-TEST(gives_room_to_what_is_used) {
+TEST(givesRoomToWhatIsUsed) {
   FieldsModel channel(64);
   const auto run = [&](std::uint64_t first, int blocks) {
     FieldsVerdict verdict;
     FieldFinding finding;
     for (int b = 0; b < blocks; ++b) {
       for (int i = 0; i < 64; ++i) {
-        for (std::uint64_t f = 0; f < FieldsModel::max_columns; ++f) add(channel, first + f, "value");
+        for (std::uint64_t f = 0; f < FieldsModel::kMaxColumns; ++f) add(channel, first + f, "value");
         channel.end();
       }
       verdict = channel.judge();
@@ -311,7 +311,7 @@ TEST(gives_room_to_what_is_used) {
   run(0, 20);
   // Other fields take over, once those before are gone from the past.
   const auto [change, finding] = run(1000, 1);
-  CHECK(change.score > 20 && finding.kind == FieldFinding::Kind::absent && finding.key < 1000);
+  CHECK(change.score > 20 && finding.kind == FieldFinding::Kind::Absent && finding.key < 1000);
   run(1000, 600);
   CHECK(run(1000, 1).first.score < 1);
   const auto [back, was] = run(0, 1);

@@ -24,7 +24,7 @@ std::vector<std::uint8_t> counting(std::size_t size) {
 const KeyedHash reference({0x0706050403020100, 0x0f0e0d0c0b0a0908});
 
 /// Made by an implementation of the paper that gives the paper's own vector with its 2 and 4 rounds.
-TEST(is_siphash_1_3) {
+TEST(isSiphash13) {
   const std::pair<std::size_t, std::uint64_t> vectors[] = {
       {0, 0xabac0158050fc4dc}, {1, 0xc9f49bf37d57ca93}, {3, 0x8bf80ab8e7ddf7fb},  {5, 0xdef9d52f49533b67},  {7, 0xd3927d989bb11140},
       {8, 0x369095118d299a8e}, {15, 0xd320d86d2a519956}, {16, 0xcc4fdd1a7d908b66}, {63, 0x9d199062b7bbb3a8},
@@ -35,7 +35,7 @@ TEST(is_siphash_1_3) {
 }
 
 /// Names end where they end, numbers are no texts, and nothing has the same hash as something else.
-TEST(tells_apart) {
+TEST(tellsApart) {
   std::set<std::uint64_t> seen;
   std::size_t hashed = 0;
   const auto add = [&](std::uint64_t hash) {
@@ -63,14 +63,14 @@ TEST(tells_apart) {
 }
 
 /// What made the former hash, which had no key, forget all that came before: a block that begins with its own constant.
-TEST(no_block_forgets_what_was_before) {
+TEST(noBlockForgetsWhatWasBefore) {
   const std::string block("\xdb\x28\xb4\xa0\xd1\x7e\x03\xe7", 8);
   const auto line = [&](const std::string& text) { return text + std::string(96 - text.size(), ' ') + block + "aaaaaaaa end"; };
   const std::string a = line("request by agent mozilla"), b = line("FATAL rm -rf / ; DROP TABLE payments ;");
   CHECK(KeyedHash({0, 0}).name({}).value(bytesOf(a)) != KeyedHash({0, 0}).name({}).value(bytesOf(b)));
 }
 
-TEST(keys_of_streams_differ) {
+TEST(keysOfStreamsDiffer) {
   HashKey key{}, other{};
   other[31] = 1;
   CHECK(fingerprintOf(key) != fingerprintOf(other));

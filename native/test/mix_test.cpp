@@ -11,7 +11,7 @@ using namespace driftlock;
 
 namespace {
 
-constexpr std::uint32_t block = 50;
+constexpr std::uint32_t kBlock = 50;
 
 /// Templates of very different shares, in runs as logs have them.
 struct Source {
@@ -41,26 +41,26 @@ VolumeTick feed(TemplateMix& mix, const std::vector<std::uint32_t>& ids) {
 }
 
 std::vector<std::uint32_t> usual(Source& source) {
-  std::vector<std::uint32_t> ids(block);
+  std::vector<std::uint32_t> ids(kBlock);
   for (std::uint32_t& id : ids) id = source.id();
   return ids;
 }
 
-TEST(a_block_ends_with_its_last_record) {
-  TemplateMix mix(block);
+TEST(aBlockEndsWithItsLastRecord) {
+  TemplateMix mix(kBlock);
   Source source;
   for (std::uint64_t b = 0; b < 100; ++b) {
     const VolumeTick tick = feed(mix, usual(source));
-    CHECK(tick.start == b * block && tick.end == (b + 1) * block && tick.records == block);
+    CHECK(tick.start == b * kBlock && tick.end == (b + 1) * kBlock && tick.records == kBlock);
     CHECK(std::isfinite(tick.score));
-    if (b < 4) CHECK(tick.score == 0 && tick.strangest.kind == VolumeKind::none);
+    if (b < 4) CHECK(tick.score == 0 && tick.strangest.kind == VolumeKind::None);
   }
   TemplateMix each(0);
   CHECK(each.count(1) && each.count(2));
 }
 
-TEST(bursts_and_silences_stand_out) {
-  TemplateMix mix(block);
+TEST(burstsAndSilencesStandOut) {
+  TemplateMix mix(kBlock);
   Source source;
   double most = -1e9;
   for (int b = 0; b < 200; ++b) {
@@ -71,7 +71,7 @@ TEST(bursts_and_silences_stand_out) {
   std::fill_n(burst.begin() + 20, 15, 11u);
   TemplateMix copy = mix;
   VolumeTick tick = feed(copy, burst);
-  CHECK(tick.score > most && tick.strangest.kind == VolumeKind::burst && tick.strangest.id == 11);
+  CHECK(tick.score > most && tick.strangest.kind == VolumeKind::Burst && tick.strangest.id == 11);
   CHECK(tick.strangest.count >= 15 && tick.strangest.expected < 3 && tick.strangest.high < 15);
 
   // The commonest stays away: worth more with each block, up to three, and then no news.
@@ -79,19 +79,19 @@ TEST(bursts_and_silences_stand_out) {
   std::vector<double> scores;
   for (int b = 0; b < 6; ++b) {
     std::vector<std::uint32_t> ids;
-    while (ids.size() < block)
+    while (ids.size() < kBlock)
       if (const std::uint32_t id = source.id(); id != 0) ids.push_back(id);
     tick = feed(copy, ids);
-    if (b < 3) CHECK(tick.strangest.kind == VolumeKind::silence && tick.strangest.id == 0);
-    if (b < 3) CHECK(tick.strangest.silent_for == (static_cast<std::uint64_t>(b) + 1) * block);
+    if (b < 3) CHECK(tick.strangest.kind == VolumeKind::Silence && tick.strangest.id == 0);
+    if (b < 3) CHECK(tick.strangest.silentFor == (static_cast<std::uint64_t>(b) + 1) * kBlock);
     scores.push_back(tick.strangest.bits);
   }
   CHECK(scores[0] < scores[1] && scores[1] < scores[2] && scores[2] > scores[5]);
   CHECK(scores[2] > most);
 }
 
-TEST(rejected_blocks_are_not_learnt) {
-  TemplateMix learns(block), rejects(block);
+TEST(rejectedBlocksAreNotLearnt) {
+  TemplateMix learns(kBlock), rejects(kBlock);
   Source source;
   for (int b = 0; b < 100; ++b) {
     const std::vector<std::uint32_t> ids = usual(source);
@@ -106,22 +106,22 @@ TEST(rejected_blocks_are_not_learnt) {
   CHECK(feed(rejects, burst).score > feed(learns, burst).score + 3);
 }
 
-TEST(memory_is_bounded) {
+TEST(memoryIsBounded) {
   CHECK(TemplateMix::bytes() <= 2048);
-  TemplateMix mix(block);
+  TemplateMix mix(kBlock);
   Source source;
   for (int b = 0; b < 500; ++b) {
-    std::vector<std::uint32_t> ids(block);
-    for (std::size_t i = 0; i < block; ++i) ids[i] = i % 3 == 0 ? 7 : static_cast<std::uint32_t>(source.random());
+    std::vector<std::uint32_t> ids(kBlock);
+    for (std::size_t i = 0; i < kBlock; ++i) ids[i] = i % 3 == 0 ? 7 : static_cast<std::uint32_t>(source.random());
     feed(mix, ids);
   }
   // The busy template is still followed among the many.
-  const VolumeTick tick = feed(mix, std::vector<std::uint32_t>(block, 7));
-  CHECK(tick.strangest.kind == VolumeKind::burst && tick.strangest.id == 7 && tick.strangest.count == block);
+  const VolumeTick tick = feed(mix, std::vector<std::uint32_t>(kBlock, 7));
+  CHECK(tick.strangest.kind == VolumeKind::Burst && tick.strangest.id == 7 && tick.strangest.count == kBlock);
 }
 
-TEST(snapshots_continue) {
-  TemplateMix a(block), b(block);
+TEST(snapshotsContinue) {
+  TemplateMix a(kBlock), b(kBlock);
   Source source;
   for (int i = 0; i < 60; ++i) feed(a, usual(source));
   for (int i = 0; i < 17; ++i) a.count(source.id());  // in the midst of a block
@@ -137,7 +137,7 @@ TEST(snapshots_continue) {
   a.snapshot(x);
   b.snapshot(y);
   CHECK(x == y);
-  TemplateMix wrong(block + 1);
+  TemplateMix wrong(kBlock + 1);
   CHECK(!wrong.restore(bytes));
   for (std::size_t cut = 0; cut < bytes.size(); ++cut) CHECK(!b.restore(Bytes(bytes).first(cut)));
   std::size_t refused = 0;
@@ -145,21 +145,21 @@ TEST(snapshots_continue) {
     for (const std::uint8_t flip : {0x01, 0x80, 0xFF}) {
       std::vector<std::uint8_t> hostile = bytes;
       hostile[i] ^= flip;
-      TemplateMix victim(block);
+      TemplateMix victim(kBlock);
       if (!victim.restore(hostile)) {
         ++refused;
         continue;
       }
-      for (std::uint32_t n = 0; n < 2 * block; ++n)
+      for (std::uint32_t n = 0; n < 2 * kBlock; ++n)
         if (const auto closed = victim.count(n % 5)) CHECK(!std::isnan(closed->score));
     }
   CHECK(refused > 50);
 }
 
 /// What makes the table quick to search is no part of the state: a fresh copy, made as often as you like, goes on the same.
-TEST(a_flood_of_new_templates_continues) {
-  TemplateMix whole(block);
-  auto copied = std::make_unique<TemplateMix>(block);
+TEST(aFloodOfNewTemplatesContinues) {
+  TemplateMix whole(kBlock);
+  auto copied = std::make_unique<TemplateMix>(kBlock);
   Source source;
   std::mt19937_64 random(5);
   const auto state = [](const TemplateMix& mix) {
@@ -167,8 +167,8 @@ TEST(a_flood_of_new_templates_continues) {
     mix.snapshot(bytes);
     return bytes;
   };
-  for (std::uint32_t i = 0; i < 200 * block; ++i) {
-    const bool flood = i / (10 * block) % 2 == 1 && random() % 8 != 0;
+  for (std::uint32_t i = 0; i < 200 * kBlock; ++i) {
+    const bool flood = i / (10 * kBlock) % 2 == 1 && random() % 8 != 0;
     // Many of the ids have the same tag.
     const std::uint32_t id = flood ? 1000 + static_cast<std::uint32_t>(random() % 400) : source.id();
     const auto one = whole.count(id), other = copied->count(id);
@@ -177,7 +177,7 @@ TEST(a_flood_of_new_templates_continues) {
     const std::vector<std::uint8_t> bytes = state(whole);
     CHECK(bytes == state(*copied));
     if (random() % 3 != 0) continue;
-    copied = std::make_unique<TemplateMix>(block);
+    copied = std::make_unique<TemplateMix>(kBlock);
     CHECK(copied->restore(bytes));
   }
 }

@@ -12,7 +12,7 @@ using namespace driftlock::test;
 namespace {
 
 TEST(findsTheNearestLine) {
-  const auto lz4 = makeCodec(CodecName::lz4);
+  const auto lz4 = makeCodec(CodecName::Lz4);
   Random random(3);
   std::vector<std::string> lines;
   for (int i = 0; i < 60; ++i) lines.push_back(normalLine(random) + '\n');

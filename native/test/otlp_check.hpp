@@ -106,7 +106,7 @@ inline const char* wronglySpliced(const Index& before, std::span<const Edit> edi
 
   auto edit = edits.begin();
   std::size_t at = 0;
-  std::uint32_t scope = none;
+  std::uint32_t scope = kNone;
   for (std::uint32_t id = 0; id < before.records.size(); ++id) {
     const bool chosen = edit != edits.end() && edit->record == id;
     const Bytes added = chosen ? edit->attributes : Bytes();

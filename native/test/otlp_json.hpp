@@ -16,11 +16,11 @@ namespace driftlock::test {
 using namespace driftlock::otlp;
 
 inline std::string hex(Bytes bytes) {
-  static constexpr char digits[] = "0123456789abcdef";
+  static constexpr char kDigits[] = "0123456789abcdef";
   std::string out = "\"";
   for (const std::uint8_t byte : bytes) {
-    out += digits[byte >> 4];
-    out += digits[byte & 15];
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
   }
   return out + '"';
 }
@@ -165,7 +165,7 @@ inline std::string json(const Index& index) {
          list(index.records,
               [&](const Record& record) {
                 return "{\"scope\":" + json(record.scope) +
-                       ",\"metric\":" + (record.metric == none ? "null" : json(record.metric)) +
+                       ",\"metric\":" + (record.metric == kNone ? "null" : json(record.metric)) +
                        ",\"record\":" + json(index, record) + '}';
               }) +
          '}';

@@ -154,14 +154,14 @@ std::string nested(std::uint32_t levels, bool lists) {
 
 TEST(depth) {
   for (const bool lists : {false, true}) {
-    const Read deepest = read(Signal::Logs, around(log(field(5, nested(maxDepth, lists)))));
+    const Read deepest = read(Signal::Logs, around(log(field(5, nested(kMaxDepth, lists)))));
     CHECK(deepest.ok);
     std::uint32_t depth = 1;
     for (AnyValue value = readLogRecord(deepest.index.bytes(deepest.index.records[0])).body;
          value.type != AnyValue::Type::String; ++depth)
       value = lists ? listOf(value).begin()->value : *arrayOf(value).begin();
-    CHECK(depth == maxDepth);
-    for (const std::uint32_t levels : {maxDepth + 1, 10'000u}) {
+    CHECK(depth == kMaxDepth);
+    for (const std::uint32_t levels : {kMaxDepth + 1, 10'000u}) {
       const Read deeper = read(Signal::Logs, around(log(field(5, nested(levels, lists)))));
       CHECK(!deeper.ok);
       CHECK(deeper.error.what == "nested more than 32 deep"s);
@@ -171,19 +171,19 @@ TEST(depth) {
 
 TEST(limits) {
   std::string records;
-  for (std::uint32_t i = 0; i < maxRecords; ++i) records += log("");
-  CHECK(read(Signal::Logs, around(records)).index.records.size() == maxRecords);
+  for (std::uint32_t i = 0; i < kMaxRecords; ++i) records += log("");
+  CHECK(read(Signal::Logs, around(records)).index.records.size() == kMaxRecords);
   const Read more = read(Signal::Logs, around(records + log("")));
   CHECK(!more.ok);
   CHECK(more.error.what == "more than 1048576 records in one request"s);
   CHECK(more.error.field == "ScopeLogs.log_records"s);
 
   std::string resources;
-  for (std::uint32_t i = 0; i <= maxRecords; ++i) resources += field(1, "");
+  for (std::uint32_t i = 0; i <= kMaxRecords; ++i) resources += field(1, "");
   const Read wide = read(Signal::Traces, resources);
   CHECK(!wide.ok);
   CHECK(wide.error.what == "more than 1048576 messages around records in one request"s);
-  CHECK(wide.error.offset == 2 * std::size_t{maxRecords});
+  CHECK(wide.error.offset == 2 * std::size_t{kMaxRecords});
 }
 
 TEST(oneofs) {

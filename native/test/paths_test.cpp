@@ -31,7 +31,7 @@ double trace(PathModel& model, std::uint64_t number, bool rootFirst, bool astray
   return most;
 }
 
-TEST(wrong_parent_costs) {
+TEST(wrongParentCosts) {
   PathModel model;
   for (std::uint64_t i = 0; i < 500; ++i) CHECK(trace(model, i, i % 2 == 0) < (i < 2 ? 3 : 0.1));
   for (const bool rootFirst : {false, true}) {
@@ -41,7 +41,7 @@ TEST(wrong_parent_costs) {
   }
 }
 
-TEST(names_the_usual_parent) {
+TEST(namesTheUsualParent) {
   PathModel model;
   for (std::uint64_t i = 0; i < 100; ++i) trace(model, i, true);
   model.observe(11, 0, kCache);
@@ -50,7 +50,7 @@ TEST(names_the_usual_parent) {
 }
 
 /// What nobody else knows of makes no pair, and a parent's many children are all seen.
-TEST(remote_parents_and_many_children) {
+TEST(remoteParentsAndManyChildren) {
   PathModel model;
   for (std::uint64_t i = 0; i < 1'000; ++i) CHECK(!model.observe(5'000'000 + i, 1'000'000'000 + i, kQuery));
   for (std::uint64_t i = 0; i < 40; ++i) CHECK(!model.observe(100 + i, 77, kCache));
@@ -59,7 +59,7 @@ TEST(remote_parents_and_many_children) {
 }
 
 /// A child of many parents surprises nobody under one more.
-TEST(promiscuous_children) {
+TEST(promiscuousChildren) {
   PathModel model;
   Random random(1);
   double most = 0;
@@ -74,7 +74,7 @@ TEST(promiscuous_children) {
   CHECK(most < 8);
 }
 
-TEST(a_new_path_becomes_normal) {
+TEST(aNewPathBecomesNormal) {
   PathModel model;
   for (std::uint64_t i = 0; i < 500; ++i) trace(model, i, false);
   std::uint32_t hour = 0;
@@ -116,7 +116,7 @@ TEST(state) {
 }
 
 /// Same names in the same order, one span under another parent.
-TEST(a_stream_sees_it) {
+TEST(aStreamSeesIt) {
   Settings settings = defaultSettings();
   Stream stream({.hash = 1, .signal = otlp::Signal::Traces, .tenant = "t", .name = "traces"}, settings);
   Random random(3);
@@ -127,7 +127,7 @@ TEST(a_stream_sees_it) {
   const auto visit = [&](bool astray) {
     ++number;
     const auto id = [&](char c) { return std::string(1, c) + std::to_string(1'000'000 + number); };
-    const std::uint64_t time = start + static_cast<std::uint64_t>(number) * 60 * second;
+    const std::uint64_t time = kStart + static_cast<std::uint64_t>(number) * 60 * kSecond;
     const auto span = [&](const char* name, const std::string& own, const std::string& parent, std::uint64_t at) {
       const Message message = spanRecord(name, {.time = time + at * 1'000'000,
                                                 .duration = 900'000 + random.below(200'000),

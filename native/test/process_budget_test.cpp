@@ -16,12 +16,12 @@ using namespace driftlock::test;
 namespace {
 
 using Answer = ProcessBudget::Answer;
-constexpr std::uint64_t day = 86'400 * second;
+constexpr std::uint64_t kDay = 86'400 * kSecond;
 
 /// Half of the bank is for the strange, nothing overdraws it, and time fills it.
-TEST(the_bank) {
+TEST(theBank) {
   ProcessBudget budget(10, 100);
-  budget.observe(start);
+  budget.observe(kStart);
   int told = 0;
   for (int i = 0; i < 20; ++i) told += budget.judge("t", "a" + std::to_string(i), 1, 2) == Answer::Told;
   CHECK(told == 5);
@@ -33,7 +33,7 @@ TEST(the_bank) {
   CHECK(budget.judge("t", "a0", 2, 2) == Answer::Told);
   CHECK(budget.judge("t", "a19", 2, 2) == Answer::Withheld);
   CHECK(budget.withheld() == 30);
-  budget.observe(start + day);
+  budget.observe(kStart + kDay);
   CHECK(budget.judge("t", "a19", 3, 2) == Answer::ToldLate);
   CHECK(budget.judge("t", "a19", 4, 2) == Answer::Told);
   CHECK(budget.end("a19") && budget.end("a0") && budget.end("unknown"));
@@ -41,8 +41,8 @@ TEST(the_bank) {
   CHECK(budget.end("a18"));
 
   // A week away fills it by no more than it holds, time that runs backwards by nothing.
-  budget.observe(start + 8 * day);
-  budget.observe(start);
+  budget.observe(kStart + 8 * kDay);
+  budget.observe(kStart);
   budget.observe(0);
   told = 0;
   for (int i = 0; i < 40; ++i) told += budget.judge("t", "c" + std::to_string(i), 1, 1e9) == Answer::Told;
@@ -60,7 +60,7 @@ int tellings(ProcessBudget& budget, const std::string& tenant, int count, double
 /// Whatever one tenant does, each other has its share, and the half of it that is for the strange.
 TEST(shares) {
   ProcessBudget budget(120, 100'000);
-  budget.observe(start);
+  budget.observe(kStart);
   for (const char* tenant : {"evil", "quiet", "victim"}) budget.hear(tenant);
   // 120 in the bank: 40 each.
   CHECK(tellings(budget, "evil", 1'000, 2) == 20);
@@ -70,7 +70,7 @@ TEST(shares) {
 
   // Half a day earns 60. The quiet one needs none of its third: it is lent, to whoever asks first.
   for (int hour = 1; hour <= 12; ++hour) {
-    budget.observe(start + static_cast<std::uint64_t>(hour) * 3600 * second);
+    budget.observe(kStart + static_cast<std::uint64_t>(hour) * 3600 * kSecond);
     for (const char* tenant : {"evil", "quiet", "victim"}) budget.hear(tenant);
   }
   CHECK(tellings(budget, "evil", 1'000, 1e9) == 40);
@@ -81,7 +81,7 @@ TEST(shares) {
 /// A tenant that is new finds its share, though others have spent everything; what they are told later pays for it.
 TEST(newcomers) {
   ProcessBudget budget(100, 100'000);
-  budget.observe(start);
+  budget.observe(kStart);
   budget.hear("evil");
   CHECK(tellings(budget, "evil", 1'000, 1e9) == 100);
   budget.hear("victim");
@@ -92,34 +92,34 @@ TEST(newcomers) {
   for (int i = 0; i < 500; ++i) told += tellings(budget, "name-" + std::to_string(i), 5, 1e9);
   CHECK(told <= 50);
   // A day repays, and earns nobody anything.
-  budget.observe(start + day);
+  budget.observe(kStart + kDay);
   CHECK(tellings(budget, "evil", 10, 1e9) == 0);
-  budget.observe(start + 2 * day);
+  budget.observe(kStart + 2 * kDay);
   CHECK(tellings(budget, "victim", 10, 1e9) >= 1);
 }
 
 /// Over a month the limit holds, whatever tenants do.
-TEST(the_limit_holds) {
+TEST(theLimitHolds) {
   ProcessBudget budget(50, 100'000);
   Random random(3);
   int told = 0;
-  constexpr int days = 30;
-  for (int hour = 0; hour < 24 * days; ++hour) {
-    budget.observe(start + static_cast<std::uint64_t>(hour) * 3600 * second);
+  constexpr int kDays = 30;
+  for (int hour = 0; hour < 24 * kDays; ++hour) {
+    budget.observe(kStart + static_cast<std::uint64_t>(hour) * 3600 * kSecond);
     for (int i = 0; i < 8; ++i) {
       const std::string tenant = "t" + std::to_string(random.below(static_cast<std::uint32_t>(1 + hour / 10)));
       budget.hear(tenant);
       told += tellings(budget, tenant, 3, random.below(2) == 0 ? 2 : 1e9);
     }
   }
-  CHECK(told <= 50 * (days + 2));
-  CHECK(told >= 50 * (days - 1));
+  CHECK(told <= 50 * (kDays + 2));
+  CHECK(told >= 50 * (kDays - 1));
 }
 
 /// Nobody who has a tenant's share is kept from it by more tenants than there are anomalies to be told.
-TEST(more_tenants_than_alarms) {
+TEST(moreTenantsThanAlarms) {
   ProcessBudget budget(3, 1'000);
-  budget.observe(start);
+  budget.observe(kStart);
   for (int i = 0; i < 100; ++i) budget.hear("t" + std::to_string(i));
   int told = 0;
   for (int i = 0; i < 100; ++i) told += tellings(budget, "t" + std::to_string(i), 5, 1e9);
@@ -132,12 +132,12 @@ TEST(bounds) {
 
   // Less than one a day: one at a time, strange or not.
   ProcessBudget rare(0.5, 4);
-  rare.observe(start);
+  rare.observe(kStart);
   CHECK(rare.judge("t", "a", 1, 1) == Answer::Told);
   CHECK(rare.judge("t", "b", 1, 1e9) == Answer::Withheld);
-  rare.observe(start + day);
+  rare.observe(kStart + kDay);
   CHECK(rare.judge("t", "c", 1, 1e9) == Answer::Withheld);
-  rare.observe(start + 2 * day);
+  rare.observe(kStart + 2 * kDay);
   CHECK(rare.judge("t", "c", 2, 1) == Answer::ToldLate);
 
   // Of more than are remembered, the first are forgotten.
@@ -148,7 +148,7 @@ TEST(bounds) {
 
 TEST(snapshots) {
   ProcessBudget budget(4, 10);
-  budget.observe(start);
+  budget.observe(kStart);
   for (int i = 0; i < 8; ++i) budget.judge("t", "a" + std::to_string(i), 1, 1);
   std::vector<std::uint8_t> bytes, again;
   budget.snapshot(bytes);
@@ -191,10 +191,10 @@ Outcome outage(double perDay, std::uint32_t threads, bool restart) {
   Random random(11);
   Outcome outcome;
   std::set<std::string> ended;
-  constexpr int services = 40;
-  for (int i = 0; i < 120 * services; ++i) {
-    const int service = i % services, round = i / services;
-    const std::uint64_t time = start + static_cast<std::uint64_t>(round) * day / 120 + static_cast<std::uint64_t>(service) * second;
+  constexpr int kServices = 40;
+  for (int i = 0; i < 120 * kServices; ++i) {
+    const int service = i % kServices, round = i / kServices;
+    const std::uint64_t time = kStart + static_cast<std::uint64_t>(round) * kDay / 120 + static_cast<std::uint64_t>(service) * kSecond;
     std::vector<Message> lines;
     for (std::uint32_t k = 0; k < 8; ++k) lines.push_back(logRecord(normalLine(random), {.time = time + k}));
     if (round >= 100 && round % 4 == 0) {
@@ -211,7 +211,7 @@ Outcome outage(double perDay, std::uint32_t threads, bool restart) {
       outcome.ids.insert(told.id);
     }
     std::size_t flags = 0;
-    for (std::uint32_t k = 0; k < task->records; ++k) flags += task->scores[scoreWidth * k + 2] == 1;
+    for (std::uint32_t k = 0; k < task->records; ++k) flags += task->scores[kScoreWidth * k + 2] == 1;
     CHECK(flags == task->flagged);
     CHECK((task->output.data != nullptr) == (flags > 0));
     outcome.flagged += flags;
@@ -226,7 +226,7 @@ Outcome outage(double perDay, std::uint32_t threads, bool restart) {
   return outcome;
 }
 
-TEST(many_streams) {
+TEST(manyStreams) {
   const Outcome all = outage(0, 1, false);
   CHECK(all.ids.size() > 60 && all.withheld == 0);
   const Outcome few = outage(12, 1, false);

@@ -142,7 +142,7 @@ inline std::string normalLine(Random& random) {
   }
 }
 
-inline constexpr std::uint64_t second = 1'000'000'000;
-inline constexpr std::uint64_t start = 1'790'000'000 * second;
+inline constexpr std::uint64_t kSecond = 1'000'000'000;
+inline constexpr std::uint64_t kStart = 1'790'000'000 * kSecond;
 
 }  // namespace driftlock::test

@@ -10,7 +10,7 @@ using namespace driftlock;
 
 namespace {
 
-double learn_session(SequenceModel& model, const std::vector<std::uint32_t>& ids) {
+double learnSession(SequenceModel& model, const std::vector<std::uint32_t>& ids) {
   SequenceContext context;
   double bits = 0;
   for (const std::uint32_t id : ids) {
@@ -18,24 +18,24 @@ double learn_session(SequenceModel& model, const std::vector<std::uint32_t>& ids
     model.learn(context, id, cost);
     bits += cost;
   }
-  const double cost = model.end_cost(context);
-  model.learn_end(context, cost);
+  const double cost = model.endCost(context);
+  model.learnEnd(context, cost);
   return bits + cost;
 }
 
-double score_session(const SequenceModel& model, const std::vector<std::uint32_t>& ids) {
+double scoreSession(const SequenceModel& model, const std::vector<std::uint32_t>& ids) {
   SequenceContext context;
   SequenceScore score;
   for (const std::uint32_t id : ids) {
-    score.add(model.cost(context, id), model.mean_cost());
+    score.add(model.cost(context, id), model.meanCost());
     context.push(id);
   }
-  score.add(model.end_cost(context), model.mean_cost());
+  score.add(model.endCost(context), model.meanCost());
   return score.value();
 }
 
 /// Probabilities of everything that can come next.
-double total_probability(const SequenceModel& model, const SequenceContext& context) {
+double totalProbability(const SequenceModel& model, const SequenceContext& context) {
   double sum = model.novelty(context);
   for (const ExpectedId& next : model.expected(context, 100000)) sum += next.probability;
   return sum;
@@ -50,23 +50,23 @@ struct Source {
   }
 };
 
-TEST(known_values) {
+TEST(knownValues) {
   SequenceModel model;
   SequenceContext start;
   CHECK(model.cost(start, 7) == 0);
   CHECK(model.novelty(start) == 1);
-  learn_session(model, {1, 2});
+  learnSession(model, {1, 2});
   // Order 1 after the beginning: {1: 1}, so 1/2, escape 1/2. Order 0 without 1: {2: 1, end: 1}, both seen once, so
   // 1/5 each and 3/5 for a new id.
   CHECK_NEAR(model.cost(start, 1), 1, 1e-12);
-  CHECK_NEAR(model.cost(start, 2), portable_log2(10), 1e-12);
-  CHECK_NEAR(model.end_cost(start), portable_log2(10), 1e-12);
+  CHECK_NEAR(model.cost(start, 2), portableLog2(10), 1e-12);
+  CHECK_NEAR(model.endCost(start), portableLog2(10), 1e-12);
   CHECK_NEAR(model.novelty(start), 0.3, 1e-12);
   // After a repetition: order 1 after the beginning {1: 2}: 2/3, escape 1/3. Order 0 without 1: {2: 2, end: 2}, none
   // seen once: 2/5 each and 1/5.
-  learn_session(model, {1, 2});
-  CHECK_NEAR(model.cost(start, 1), portable_log2(1.5), 1e-12);
-  CHECK_NEAR(model.cost(start, 2), portable_log2(7.5), 1e-12);
+  learnSession(model, {1, 2});
+  CHECK_NEAR(model.cost(start, 1), portableLog2(1.5), 1e-12);
+  CHECK_NEAR(model.cost(start, 2), portableLog2(7.5), 1e-12);
   CHECK_NEAR(model.novelty(start), 1.0 / 15, 1e-12);
   const std::vector<ExpectedId> next = model.expected(start, 2);
   CHECK(next.size() == 2 && next[0].id == 1 && next[1].id == 2);
@@ -74,53 +74,53 @@ TEST(known_values) {
   CHECK_NEAR(next[1].probability, 2.0 / 15, 1e-12);
 }
 
-TEST(probabilities_sum_to_one) {
+TEST(probabilitiesSumToOne) {
   SequenceModel model({128, 256, 64});
   Source source;
   SequenceContext context;
   for (int i = 0; i < 5000; ++i) {
     const std::uint32_t id = source.below(3) ? context.ids[0] % 17 + 1 : source.below(40);
-    if (i % 50 == 0) CHECK_NEAR(total_probability(model, context), 1, 1e-9);
+    if (i % 50 == 0) CHECK_NEAR(totalProbability(model, context), 1, 1e-9);
     if (i % 50 == 0)
       for (const ExpectedId& next : model.expected(context, 5))
-        if (next.id != end_of_session) CHECK_NEAR(model.cost(context, next.id), -portable_log2(next.probability), 1e-9);
+        if (next.id != kEndOfSession) CHECK_NEAR(model.cost(context, next.id), -portableLog2(next.probability), 1e-9);
     model.learn(context, id, model.cost(context, id));
     if (source.below(20) == 0) {
-      model.learn_end(context, model.end_cost(context));
+      model.learnEnd(context, model.endCost(context));
       context = {};
     }
   }
 }
 
-TEST(costs_fall_with_repetition) {
+TEST(costsFallWithRepetition) {
   SequenceModel model;
-  learn_session(model, {5, 6, 7, 8});
-  double previous = learn_session(model, {5, 6, 7, 8});
+  learnSession(model, {5, 6, 7, 8});
+  double previous = learnSession(model, {5, 6, 7, 8});
   for (int i = 0; i < 50; ++i) {
-    const double bits = learn_session(model, {5, 6, 7, 8});
+    const double bits = learnSession(model, {5, 6, 7, 8});
     CHECK(bits < previous);
     previous = bits;
   }
-  const double usual = score_session(model, {5, 6, 7, 8});
-  CHECK(score_session(model, {5, 6, 8}) > usual + 2);     // an id is missing
-  CHECK(score_session(model, {5, 7, 6, 8}) > usual + 2);  // out of order
-  CHECK(score_session(model, {5, 6}) > usual + 2);        // cut short
-  CHECK(score_session(model, {5, 6, 7, 8, 8}) > usual + 2);
-  CHECK(score_session(model, {5, 6, 99, 7, 8}) > usual + 2);  // a new id
-  CHECK(score_session(model, {5, 6, 5, 6, 5, 6, 7, 8}) > usual + 2);
+  const double usual = scoreSession(model, {5, 6, 7, 8});
+  CHECK(scoreSession(model, {5, 6, 8}) > usual + 2);     // an id is missing
+  CHECK(scoreSession(model, {5, 7, 6, 8}) > usual + 2);  // out of order
+  CHECK(scoreSession(model, {5, 6}) > usual + 2);        // cut short
+  CHECK(scoreSession(model, {5, 6, 7, 8, 8}) > usual + 2);
+  CHECK(scoreSession(model, {5, 6, 99, 7, 8}) > usual + 2);  // a new id
+  CHECK(scoreSession(model, {5, 6, 5, 6, 5, 6, 7, 8}) > usual + 2);
 }
 
-TEST(score_of_a_stretch) {
+TEST(scoreOfAStretch) {
   SequenceScore score;
   CHECK(score.value() < -1e300);
   for (int i = 0; i < 10; ++i) score.add(1, 1);
   for (const double bits : {9.0, 12.0, 8.0}) score.add(bits, 1);
   for (int i = 0; i < 10; ++i) score.add(1, 1);
-  CHECK_NEAR(score.value(), 29 - 3 * 3 - portable_log2(23), 1e-12);
+  CHECK_NEAR(score.value(), 29 - 3 * 3 - portableLog2(23), 1e-12);
   CHECK(score.count() == 23);
 }
 
-TEST(memory_is_bounded) {
+TEST(memoryIsBounded) {
   SequenceModel model;
   const std::size_t before = model.bytes();
   CHECK(before <= 27 * 1024);
@@ -133,42 +133,42 @@ TEST(memory_is_bounded) {
     model.learn(context, static_cast<std::uint32_t>(i), 1);  // one context with ever more successors
   }
   CHECK(model.bytes() == before);
-  CHECK_NEAR(total_probability(model, context), 1, 1e-9);
+  CHECK_NEAR(totalProbability(model, context), 1, 1e-9);
   // It still learns.
-  for (int i = 0; i < 20; ++i) learn_session(model, {3, 4});
+  for (int i = 0; i < 20; ++i) learnSession(model, {3, 4});
   context = {};
   CHECK(model.cost(context, 3) < 1);
   SequenceModel smallest({0, 0, 0});
   for (int i = 0; i < 20000; ++i) smallest.learn(context, source.below(500), 1);
-  CHECK_NEAR(total_probability(smallest, context), 1, 1e-9);
+  CHECK_NEAR(totalProbability(smallest, context), 1, 1e-9);
 }
 
-TEST(ageing_keeps_what_is_used) {
+TEST(ageingKeepsWhatIsUsed) {
   SequenceModel model({256, 512, 128});
   Source source;
   for (int i = 0; i < 3000; ++i) {
-    learn_session(model, {1, 2, 3, 4, 5});
-    learn_session(model, {source.below(60) + 100, source.below(60) + 100, source.below(60) + 100});
+    learnSession(model, {1, 2, 3, 4, 5});
+    learnSession(model, {source.below(60) + 100, source.below(60) + 100, source.below(60) + 100});
   }
   SequenceContext context;
   for (const std::uint32_t id : {1u, 2u, 3u, 4u}) context.push(id);
   CHECK(model.cost(context, 5) < 0.1);
 }
 
-TEST(reserved_ids_are_one) {
+TEST(reservedIdsAreOne) {
   SequenceModel model;
   SequenceContext context;
   for (int i = 0; i < 3; ++i) {
     context = {};
     model.learn(context, 0xFFFFFFFFu, 0);
   }
-  CHECK(context.ids[0] == largest_id);
+  CHECK(context.ids[0] == kLargestId);
   const SequenceContext start;
-  CHECK(model.cost(start, 0xFFFFFFFEu) == model.cost(start, largest_id));
-  CHECK(model.end_cost(start) > model.cost(start, largest_id));
+  CHECK(model.cost(start, 0xFFFFFFFEu) == model.cost(start, kLargestId));
+  CHECK(model.endCost(start) > model.cost(start, kLargestId));
 }
 
-TEST(snapshots_continue) {
+TEST(snapshotsContinue) {
   Source source;
   SequenceModel model({256, 512, 128});
   SequenceContext context;
@@ -177,21 +177,21 @@ TEST(snapshots_continue) {
   model.snapshot(bytes);
   SequenceModel other({256, 512, 128});
   CHECK(other.restore(bytes));
-  SequenceContext other_context = context;
+  SequenceContext otherContext = context;
   for (int i = 0; i < 4000; ++i) {
     const std::uint32_t id = source.below(3) ? context.ids[0] % 11 : source.below(90);
     const double cost = model.cost(context, id);
-    CHECK(cost == other.cost(other_context, id));
+    CHECK(cost == other.cost(otherContext, id));
     model.learn(context, id, cost);
-    other.learn(other_context, id, cost);
+    other.learn(otherContext, id, cost);
   }
   std::vector<std::uint8_t> a, b;
   model.snapshot(a);
   other.snapshot(b);
   CHECK(a == b);
 
-  SequenceModel wrong_limits;
-  CHECK(!wrong_limits.restore(bytes));
+  SequenceModel wrongLimits;
+  CHECK(!wrongLimits.restore(bytes));
   for (std::size_t cut = 0; cut < bytes.size(); cut += 7) CHECK(!other.restore(Bytes(bytes).first(cut)));
   bytes.push_back(0);
   CHECK(!other.restore(bytes));
@@ -208,7 +208,7 @@ TEST(snapshots_continue) {
     }
     SequenceContext at;
     for (std::uint32_t id = 0; id < 20; ++id) victim.learn(at, id, victim.cost(at, id));
-    if (i % 97 == 0) CHECK_NEAR(total_probability(victim, at), 1, 1e-9);
+    if (i % 97 == 0) CHECK_NEAR(totalProbability(victim, at), 1, 1e-9);
   }
   CHECK(refused > bytes.size() / 4);
   b.clear();

@@ -11,7 +11,7 @@ using Lesson = Sessions::Lesson;
 
 namespace {
 
-double run(Sessions& channel, std::uint64_t key, const std::vector<std::uint32_t>& ids, Lesson lesson, std::uint64_t time = start) {
+double run(Sessions& channel, std::uint64_t key, const std::vector<std::uint32_t>& ids, Lesson lesson, std::uint64_t time = kStart) {
   SequenceVerdict verdict;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     verdict = channel.observe(key, ids[i], i + 1 == ids.size(), time);
@@ -21,7 +21,7 @@ double run(Sessions& channel, std::uint64_t key, const std::vector<std::uint32_t
   return verdict.score;
 }
 
-TEST(learns_whole_sessions) {
+TEST(learnsWholeSessions) {
   Sessions channel;
   const std::vector<std::uint32_t> normal = {1, 2, 3, 4};
   for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, normal, Lesson::Learn);
@@ -32,11 +32,11 @@ TEST(learns_whole_sessions) {
   const double strange = run(channel, 103, {1, 2, 9, 4}, Lesson::Strange);
   for (std::uint64_t i = 200; i < 220; ++i) CHECK(run(channel, i, {1, 2, 9, 4}, Lesson::Strange) == strange);
   // Strange once is strange for the session's life.
-  channel.observe(300, 1, false, start);
+  channel.observe(300, 1, false, kStart);
   channel.accept(Lesson::Strange);
-  channel.observe(300, 9, false, start);
+  channel.observe(300, 9, false, kStart);
   channel.accept(Lesson::Learn);
-  channel.observe(300, 4, true, start);
+  channel.observe(300, 4, true, kStart);
   channel.accept(Lesson::Learn);
   CHECK(run(channel, 301, {1, 9, 4}, Lesson::Strange) > usual + 2);
   // What is learned is usual.
@@ -44,29 +44,29 @@ TEST(learns_whole_sessions) {
   CHECK(run(channel, 500, {1, 2, 9, 4}, Lesson::Known) < strange - 2);
 }
 
-TEST(sessions_are_told_apart) {
+TEST(sessionsAreToldApart) {
   Sessions channel;
   for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3, 4}, Lesson::Learn);
   const double alone = run(channel, 99, {1, 2, 3, 4}, Lesson::Known);
   double a = 0, b = 0;
   for (const std::uint32_t id : {1u, 2u, 3u, 4u}) {
-    a = channel.observe(1'001, id, id == 4, start).score;
+    a = channel.observe(1'001, id, id == 4, kStart).score;
     channel.accept(Lesson::Known);
-    b = channel.observe(1'002, id, id == 4, start).score;
+    b = channel.observe(1'002, id, id == 4, kStart).score;
     channel.accept(Lesson::Known);
   }
   CHECK(a == alone && b == alone);
 }
 
-TEST(open_sessions_are_bounded) {
+TEST(openSessionsAreBounded) {
   Sessions channel;
   std::size_t ended = 0, most = 0;
   for (std::uint64_t i = 1; i <= 5'000; ++i) {
     for (std::uint32_t id = 0; id < 3; ++id) {
-      channel.observe(i, id, false, start);
+      channel.observe(i, id, false, kStart);
       channel.accept(Lesson::Learn);
     }
-    while (const auto verdict = channel.expire(start)) {
+    while (const auto verdict = channel.expire(kStart)) {
       CHECK(verdict->ended);
       CHECK(verdict->bits == 0);  // it gave way: whether it would have gone on is not known
       channel.accept(Lesson::Learn);
@@ -78,30 +78,30 @@ TEST(open_sessions_are_bounded) {
   CHECK(most < 48 * 1024);
   // One without end: its past is learned as it goes on, and takes no more room.
   for (std::uint32_t i = 0; i < 100'000; ++i) {
-    channel.observe(9'999'999, i % 5, false, start);
+    channel.observe(9'999'999, i % 5, false, kStart);
     channel.accept(Lesson::Learn);
   }
   CHECK(channel.memory() < 48 * 1024);
 }
 
-TEST(quiet_sessions_end) {
+TEST(quietSessionsEnd) {
   Sessions channel;
   for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3}, Lesson::Learn);
-  channel.observe(7, 1, false, start);
+  channel.observe(7, 1, false, kStart);
   channel.accept(Lesson::Known);
-  channel.observe(8, 1, false, start + 20 * second);
+  channel.observe(8, 1, false, kStart + 20 * kSecond);
   channel.accept(Lesson::Known);
-  CHECK(!channel.expire(start + 30 * second));
-  const auto first = channel.expire(start + 31 * second);
+  CHECK(!channel.expire(kStart + 30 * kSecond));
+  const auto first = channel.expire(kStart + 31 * kSecond);
   CHECK(first && first->ended && first->bits > 2);
   channel.accept(Lesson::Strange);
-  CHECK(!channel.expire(start + 31 * second));
-  CHECK(channel.expire(start + 51 * second));
+  CHECK(!channel.expire(kStart + 31 * kSecond));
+  CHECK(channel.expire(kStart + 51 * kSecond));
   channel.accept(Lesson::Strange);
-  CHECK(!channel.expire(start + 1'000 * second));
+  CHECK(!channel.expire(kStart + 1'000 * kSecond));
 }
 
-TEST(lone_records_are_trivial) {
+TEST(loneRecordsAreTrivial) {
   Sessions channel;
   for (std::uint64_t i = 1; i <= 70; ++i) run(channel, i, {1}, Lesson::Learn);
   CHECK(channel.trivial());
@@ -110,7 +110,7 @@ TEST(lone_records_are_trivial) {
   CHECK(!other.trivial());
 }
 
-TEST(snapshot_goes_on) {
+TEST(snapshotGoesOn) {
   Sessions a, b;
   Random random(2);
   const auto step = [&](Sessions& channel, std::uint64_t key, std::uint32_t id, bool last, std::uint64_t time) {
@@ -123,10 +123,10 @@ TEST(snapshot_goes_on) {
     }
     return sum;
   };
-  std::uint64_t time = start;
+  std::uint64_t time = kStart;
   const auto draw = [&](auto&& use) {
     const auto key = 1 + random.below(120), id = random.below(12);
-    time += random.below(2) * second;
+    time += random.below(2) * kSecond;
     use(key, id, random.below(9) == 0);
   };
   for (int i = 0; i < 4'000; ++i) draw([&](auto key, auto id, bool last) { step(a, key, id, last, time); });

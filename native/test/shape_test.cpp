@@ -18,7 +18,7 @@ using namespace driftlock::test;
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::array<double, 11> kBounds = {5, 10, 25, 50, 75, 100, 250, 500, 1000, 2500, 5000};
 
 double uniform(Random& random) { return (random.next() + 0.5) / 4294967296.0; }
@@ -37,7 +37,7 @@ ShapePoint explicitPoint(const std::vector<double>& values, std::array<std::uint
     for (std::size_t i = 0; i < 12; ++i) counts[i] = (*since)[i] += counts[i];
   }
   ShapePoint point;
-  for (std::size_t i = 0; i < 12; ++i) point.bucket(i < 11 ? kBounds[i] : infinity, counts[i]);
+  for (std::size_t i = 0; i < 12; ++i) point.bucket(i < 11 ? kBounds[i] : kInfinity, counts[i]);
   point.finish();
   return point;
 }
@@ -68,7 +68,7 @@ double bimodal(Random& random) { return random.below(2) ? 25 * std::exp(0.2 * no
 /// One value in thirty takes seconds.
 double heavy(Random& random) { return random.below(30) == 0 ? 1500 : usual(random) * 0.75; }
 
-TEST(finds_shapes) {
+TEST(findsShapes) {
   for (const bool exponential : {false, true}) {
     Random random(1);
     ShapeModel channel(exponential ? ShapeModel::Kind::Exponential : ShapeModel::Kind::Explicit);
@@ -91,7 +91,7 @@ TEST(finds_shapes) {
 }
 
 /// What varies by itself from point to point is no news, however many values a point has.
-TEST(clusters_are_usual) {
+TEST(clustersAreUsual) {
   Random random(2);
   ShapeModel channel(ShapeModel::Kind::Explicit);
   double most = 0;
@@ -109,7 +109,7 @@ TEST(clusters_are_usual) {
   CHECK(most < 16);
 }
 
-TEST(differences_of_cumulative_points) {
+TEST(differencesOfCumulativePoints) {
   Random a(3), b(3);
   ShapeModel delta(ShapeModel::Kind::Explicit), cumulative(ShapeModel::Kind::Explicit);
   std::array<std::uint64_t, 12> since{};
@@ -131,7 +131,7 @@ TEST(differences_of_cumulative_points) {
   CHECK(cumulative.observe(explicitPoint(draw(b, 50), &since), true));
 }
 
-TEST(same_differences_same_scores) {
+TEST(sameDifferencesSameScores) {
   Random random(4);
   ShapeModel delta(ShapeModel::Kind::Explicit), cumulative(ShapeModel::Kind::Explicit);
   std::array<std::uint64_t, 12> since{};
@@ -148,7 +148,7 @@ TEST(same_differences_same_scores) {
 }
 
 /// The scale may change from point to point.
-TEST(scales_are_brought_together) {
+TEST(scalesAreBroughtTogether) {
   Random random(5);
   ShapeModel channel(ShapeModel::Kind::Exponential);
   double most = 0;
@@ -169,7 +169,7 @@ TEST(scales_are_brought_together) {
   CHECK(channel.observe(exponentialPoint(draw(random, 200, bimodal), 4), false)->score > 2 * most);
 }
 
-TEST(zero_and_negative_values_count) {
+TEST(zeroAndNegativeValuesCount) {
   Random random(6);
   ShapeModel channel(ShapeModel::Kind::Exponential);
   const auto values = [&](int zeros, int negatives) {
@@ -214,7 +214,7 @@ TEST(summaries) {
   CHECK(slow->quantile == 0.99 && slow->value > 1'000 && slow->high < 700 && slow->low > 100);
 }
 
-TEST(hostile_points) {
+TEST(hostilePoints) {
   const std::uint64_t huge = std::numeric_limits<std::uint64_t>::max();
   Random random(8);
   for (const auto kind : {ShapeModel::Kind::Explicit, ShapeModel::Kind::Exponential, ShapeModel::Kind::Quantiles}) {
@@ -224,7 +224,7 @@ TEST(hostile_points) {
       const std::size_t buckets = 1 + random.below(300);
       const auto scale = static_cast<std::int32_t>(random.below(4) ? random.below(8) : random.next());
       std::int64_t index = static_cast<std::int32_t>(random.below(4) ? random.below(40) : random.next());
-      double bound = random.below(50) ? -10 : -infinity;
+      double bound = random.below(50) ? -10 : -kInfinity;
       for (std::size_t b = 0; b < buckets; ++b) {
         const std::uint64_t count = random.below(9) ? random.below(50) : random.below(2) ? huge : huge / 2;
         if (kind == ShapeModel::Kind::Explicit) {
@@ -239,7 +239,7 @@ TEST(hostile_points) {
       }
       if (kind == ShapeModel::Kind::Exponential) point.zero(scale, random.below(3) ? 0 : huge);
       point.finish();
-      CHECK(point.buckets().size() <= ShapePoint::mostBuckets + 1);
+      CHECK(point.buckets().size() <= ShapePoint::kMostBuckets + 1);
       const auto finding = channel.observe(point, random.below(2) == 0);
       CHECK(!finding || (std::isfinite(finding->score) && finding->bits >= 0));
       channel.learn();
@@ -264,7 +264,7 @@ TEST(hostile_points) {
   // More buckets than are kept: neighbours join, the same ones each time.
   ShapePoint many;
   for (int i = 0; i < 1'000; ++i) many.bucket(i, 1);
-  many.bucket(infinity, 1);
+  many.bucket(kInfinity, 1);
   many.finish();
   std::uint64_t count = 0;
   for (const auto& bucket : many.buckets()) count += bucket.count;
@@ -276,7 +276,7 @@ TEST(hostile_points) {
   CHECK(!wrong.has());
 }
 
-TEST(goes_on_from_a_snapshot) {
+TEST(goesOnFromASnapshot) {
   for (const bool cumulative : {false, true}) {
     Random random(9);
     std::array<std::uint64_t, 12> since{};
@@ -318,15 +318,15 @@ Message histogramPoint(std::uint64_t time, const std::vector<double>& values) {
   return Message().fixed(3, time).fixed(4, values.size()).real(5, sum).add(6, Bytes(packedCounts)).add(7, Bytes(packedBounds));
 }
 
-TEST(a_stream_raises_an_alarm) {
+TEST(aStreamRaisesAnAlarm) {
   Settings settings = defaultSettings();
   Stream stream({.hash = 1, .signal = otlp::Signal::Metrics, .metricType = otlp::MetricType::Histogram, .tenant = "t", .name = "m"}, settings);
   Random random(10);
   Observation observation;
   std::vector<Event> events;
-  std::uint64_t time = start;
+  std::uint64_t time = kStart;
   const auto observe = [&](const std::function<double(Random&)>& one) {
-    time += 60 * second;
+    time += 60 * kSecond;
     const Message message = histogramPoint(time, draw(random, 100 + random.below(100), one));
     readFields(otlp::Signal::Metrics, otlp::MetricType::Histogram, message, observation.record);
     observation.raw = message;

@@ -17,53 +17,53 @@ using namespace driftlock::test;
 
 namespace {
 
-constexpr std::uint64_t minute = 60 * second, hour = 60 * minute, day = 24 * hour;
+constexpr std::uint64_t kMinute = 60 * kSecond, kHour = 60 * kMinute, kDay = 24 * kHour;
 
 /// The median of nine requests moves the clock; a few wrong clocks do not, nor does a time in which nobody spoke.
-TEST(clock_of_many) {
+TEST(clockOfMany) {
   CommonClock clock;
-  for (std::uint64_t i = 0; i <= 100; ++i) clock.observe(start + i * second);
-  CHECK(clock.moment().event == start + 96 * second);
+  for (std::uint64_t i = 0; i <= 100; ++i) clock.observe(kStart + i * kSecond);
+  CHECK(clock.moment().event == kStart + 96 * kSecond);
   const std::uint64_t before = clock.moment().now;
   for (std::uint64_t i = 101; i <= 200; ++i) {
     // Every third sender is an hour ahead, and one is of 1970.
-    clock.observe(i % 3 == 0 ? start + i * second + hour : i % 10 == 1 ? second : start + i * second);
+    clock.observe(i % 3 == 0 ? kStart + i * kSecond + kHour : i % 10 == 1 ? kSecond : kStart + i * kSecond);
   }
-  CHECK(clock.moment().event < start + 210 * second && clock.moment().event > start + 180 * second);
-  CHECK(clock.moment().now - before < 115 * second);
+  CHECK(clock.moment().event < kStart + 210 * kSecond && clock.moment().event > kStart + 180 * kSecond);
+  CHECK(clock.moment().now - before < 115 * kSecond);
 
   const Moment outage = clock.moment();
-  for (std::uint64_t i = 0; i < 20; ++i) clock.observe(start + 5 * hour + i * second);
-  CHECK(clock.moment().event > start + 5 * hour);
-  CHECK(clock.moment().now - outage.now < 2 * minute + 20 * second);
+  for (std::uint64_t i = 0; i < 20; ++i) clock.observe(kStart + 5 * kHour + i * kSecond);
+  CHECK(clock.moment().event > kStart + 5 * kHour);
+  CHECK(clock.moment().now - outage.now < 2 * kMinute + 20 * kSecond);
 
   // Ahead for good, it goes back: its time does not.
   const Moment ahead = clock.moment();
-  for (std::uint64_t i = 0; i < 80; ++i) clock.observe(start + hour + i * second);
-  CHECK(clock.moment().event < start + 2 * hour);
-  CHECK(clock.moment().now >= ahead.now && clock.moment().now < ahead.now + 2 * minute);
+  for (std::uint64_t i = 0; i < 80; ++i) clock.observe(kStart + kHour + i * kSecond);
+  CHECK(clock.moment().event < kStart + 2 * kHour);
+  CHECK(clock.moment().now >= ahead.now && clock.moment().now < ahead.now + 2 * kMinute);
 
   const Moment quiet = clock.moment();
-  clock.pass(10 * second);
-  CHECK(clock.moment().now == quiet.now + 10 * second && clock.moment().event == quiet.event + 10 * second);
+  clock.pass(10 * kSecond);
+  CHECK(clock.moment().now == quiet.now + 10 * kSecond && clock.moment().event == quiet.event + 10 * kSecond);
   clock.observe(0);
   clock.observe(UINT64_MAX);
-  CHECK(clock.moment().now == quiet.now + 10 * second);
+  CHECK(clock.moment().now == quiet.now + 10 * kSecond);
 }
 
 /// A tenant's requests move its own clock alone, and what passes without requests those of who was not heard.
-TEST(clocks_of_tenants) {
+TEST(clocksOfTenants) {
   Clocks clocks;
   Moment a, b;
   for (std::uint64_t i = 0; i < 40; ++i) {
-    CHECK(clocks.observe("a", start + i * second, a) == (i < 9 ? i % 2 == 1 : true));
-    clocks.observe("b", start + (i < 20 ? 0 : i * hour), b);
+    CHECK(clocks.observe("a", kStart + i * kSecond, a) == (i < 9 ? i % 2 == 1 : true));
+    clocks.observe("b", kStart + (i < 20 ? 0 : i * kHour), b);
   }
-  clocks.observe("a", start + 40 * second, a);
-  CHECK(a.event == start + 36 * second);
-  const auto moved = clocks.pass(10 * second, {"b"});
-  CHECK(moved.size() == 1 && moved[0].first == "a" && moved[0].second.now == a.now + 10 * second);
-  CHECK(clocks.pass(10 * second, {}).size() == 2);
+  clocks.observe("a", kStart + 40 * kSecond, a);
+  CHECK(a.event == kStart + 36 * kSecond);
+  const auto moved = clocks.pass(10 * kSecond, {"b"});
+  CHECK(moved.size() == 1 && moved[0].first == "a" && moved[0].second.now == a.now + 10 * kSecond);
+  CHECK(clocks.pass(10 * kSecond, {}).size() == 2);
 
   std::vector<std::uint8_t> bytes;
   clocks.snapshot(bytes);
@@ -73,14 +73,14 @@ TEST(clocks_of_tenants) {
   same.snapshot(again);
   CHECK(again == bytes);
   Moment x, y;
-  for (std::uint64_t i = 90; i < 120; ++i) CHECK(same.observe("a", start + i * second, x) == clocks.observe("a", start + i * second, y));
+  for (std::uint64_t i = 90; i < 120; ++i) CHECK(same.observe("a", kStart + i * kSecond, x) == clocks.observe("a", kStart + i * kSecond, y));
   CHECK(x.now == y.now && x.event == y.event);
   bytes.pop_back();
   CHECK(!Clocks().restore(bytes));
 
   // Many tenants: the one that was heard least lately starts anew.
-  for (int i = 0; i < 10'001; ++i) clocks.observe("t" + std::to_string(i), start, x);
-  clocks.observe("a", start, x);
+  for (int i = 0; i < 10'001; ++i) clocks.observe("t" + std::to_string(i), kStart, x);
+  clocks.observe("a", kStart, x);
   CHECK(x.now < a.now);
 }
 
@@ -90,36 +90,36 @@ TEST(gaps) {
   std::uint64_t now = 1;
   const auto hear = [&](std::uint64_t gap) {
     now += gap;
-    silence.hear({now, start + now});
+    silence.hear({now, kStart + now});
   };
   hear(0);
-  for (int i = 0; i < 2'000; ++i) hear(minute + static_cast<std::uint64_t>(i % 5) * second);
+  for (int i = 0; i < 2'000; ++i) hear(kMinute + static_cast<std::uint64_t>(i % 5) * kSecond);
   CHECK(silence.learnt() == 2'000);
-  CHECK(silence.chance(minute) > 0.5);
-  CHECK(silence.chance(10 * minute) < 1e-4);
+  CHECK(silence.chance(kMinute) > 0.5);
+  CHECK(silence.chance(10 * kMinute) < 1e-4);
   const std::uint64_t limit = silence.after(1e-4);
-  CHECK(limit > 90 * second && limit < 10 * minute);
-  CHECK(silence.chance(limit) <= 1e-4 && silence.chance(limit - second) > 1e-4);
+  CHECK(limit > 90 * kSecond && limit < 10 * kMinute);
+  CHECK(silence.chance(limit) <= 1e-4 && silence.chance(limit - kSecond) > 1e-4);
   CHECK(silence.after(1e-12) == 0);
   // A few seconds more than ever before are nothing to tell, as rare as they are.
-  CHECK(silence.chance(66 * second) < 1e-3 && silence.after(1e-3) >= 2 * minute);
+  CHECK(silence.chance(66 * kSecond) < 1e-3 && silence.after(1e-3) >= 2 * kMinute);
 
-  CHECK(silence.lasting({now + hour, 0}) == hour && silence.shown({now + hour, start + now + 2 * hour}) == 2 * hour);
-  silence.judged({now + limit, start + now + limit});
+  CHECK(silence.lasting({now + kHour, 0}) == kHour && silence.shown({now + kHour, kStart + now + 2 * kHour}) == 2 * kHour);
+  silence.judged({now + limit, kStart + now + limit});
   CHECK(silence.isJudged());
-  hear(12 * hour);
+  hear(12 * kHour);
   CHECK(!silence.isJudged());
-  CHECK(silence.after(1e-4) < hour);
+  CHECK(silence.after(1e-4) < kHour);
   // A person takes it for normal.
   silence.judged({now + limit, 0});
   silence.accept();
-  hear(12 * hour);
-  CHECK(silence.after(1e-4) > 11 * hour || silence.after(1e-4) == 0);
+  hear(12 * kHour);
+  CHECK(silence.after(1e-4) > 11 * kHour || silence.after(1e-4) == 0);
 
   std::vector<std::uint8_t> bytes;
   silence.snapshot(bytes);
   Silence same;
-  CHECK(same.restore(bytes) && same.chance(hour) == silence.chance(hour) && same.heard().now == now);
+  CHECK(same.restore(bytes) && same.chance(kHour) == silence.chance(kHour) && same.heard().now == now);
   for (std::size_t i = 0; i < bytes.size(); i += 7) {
     auto cut = bytes;
     cut.resize(i);
@@ -150,7 +150,7 @@ const std::vector<Sender>& senders() {
       {"flushes", 4, [](double, double) { return 10.0; }},
       {"minutely", 1, [](double, double u) { return 59 + 2 * u; }},
       {"batches", 40, [](double, double u) { return 58 + 4 * u; }},
-      {"late", 20, [](double, double u) { return 30 + 60 * u; }, 40 * second},
+      {"late", 20, [](double, double u) { return 30 + 60 * u; }, 40 * kSecond},
       {"hourly", 100, [](double, double u) { return 3'600 + 60 * u; }},
       {"daily", 1, [](double h, double u) { return exponential(std::pow(10, 1.5 - 1 * std::sin((h - 6) / 24 * 6.2831853)), u); }},
   };
@@ -174,12 +174,12 @@ class Day {
     const auto [at, i] = next_.top();
     next_.pop();
     const Sender& sender = senders()[i];
-    const std::uint64_t time = start - start % day + static_cast<std::uint64_t>(at * 1e9);
+    const std::uint64_t time = kStart - kStart % kDay + static_cast<std::uint64_t>(at * 1e9);
     next_.push({at + sender.gap(std::fmod(at / 3'600, 24), random_.below(1'000'000) / 1e6), i});
     std::vector<Message> records;
     const std::uint64_t late = sender.late == 0 ? 0 : random_.next() % (sender.late / 1'000'000) * 1'000'000;
     for (std::uint32_t k = 0; k < sender.records; ++k) {
-      records.push_back(logRecord(normalLine(random_), {.time = time - late - (sender.records - k) * second / 8}));
+      records.push_back(logRecord(normalLine(random_), {.time = time - late - (sender.records - k) * kSecond / 8}));
     }
     return {&sender, time, request(sender.name, records)};
   }
@@ -207,16 +207,16 @@ std::vector<Told> silencesOf(const Task& task) {
 
 /// Streams of all habits raise hardly an alarm; each that stops is told once, soon, in whatever threads, and ends when it
 /// comes back.
-TEST(streams_that_stop) {
+TEST(streamsThatStop) {
   Bench one(silenceSettings(1)), eight(silenceSettings(8));
-  Day day_;
+  Day day;
   std::map<std::string, int> before, after;
   std::map<std::string, std::uint64_t> toldAt;
   bool equal = true;
-  const std::uint64_t midnight = start - start % day, stop = midnight + day + 12 * hour, resume = stop + 2 * hour;
+  const std::uint64_t midnight = kStart - kStart % kDay, stop = midnight + kDay + 12 * kHour, resume = stop + 2 * kHour;
   std::map<std::string, Told> open;
   std::size_t ended = 0;
-  for (Day::Step step = day_.next(); step.time < resume + hour; step = day_.next()) {
+  for (Day::Step step = day.next(); step.time < resume + kHour; step = day.next()) {
     const bool stops = step.sender->name != "steady" && step.sender->name != "daily" && step.sender->name != "hourly";
     if (stops && step.time >= stop && step.time < resume) continue;
     const auto a = one.process(otlp::Signal::Logs, step.bytes), b = eight.process(otlp::Signal::Logs, step.bytes);
@@ -226,7 +226,7 @@ TEST(streams_that_stop) {
       ++(step.time < stop ? before : after)[name];
       if (step.time < stop) continue;
       CHECK(told.channel == static_cast<std::uint64_t>(ChannelId::Volume) && told.severity >= 2 && told.occurrence == 1);
-      CHECK(told.start < stop + 5 * second && told.end > told.start + minute);
+      CHECK(told.start < stop + 5 * kSecond && told.end > told.start + kMinute);
       toldAt[name] = step.time - stop;
       open.emplace(told.id, told);
     }
@@ -234,7 +234,7 @@ TEST(streams_that_stop) {
       if (!told.ended || !open.contains(told.id)) continue;
       ++ended;
       CHECK(told.explanation == "Records come again: the silence is over");
-      CHECK(told.end > resume - 2 * minute && step.time >= resume);
+      CHECK(told.end > resume - 2 * kMinute && step.time >= resume);
     }
   }
   CHECK(equal);
@@ -244,16 +244,16 @@ TEST(streams_that_stop) {
   CHECK(alarms <= 2);
   CHECK(after.size() == 4 && ended == 4);
   for (const auto& [name, n] : after) CHECK(n == 1);
-  CHECK(toldAt["flushes"] < 4 * minute);
-  for (const auto& [name, delay] : toldAt) CHECK(delay < (name == "late" ? 60 : 10) * minute);
+  CHECK(toldAt["flushes"] < 4 * kMinute);
+  for (const auto& [name, delay] : toldAt) CHECK(delay < (name == "late" ? 60 : 10) * kMinute);
 }
 
 /// A process that hears nothing at all is told so from outside; a restart in between changes nothing.
-TEST(nobody_speaks) {
+TEST(nobodySpeaks) {
   Bench one(silenceSettings(1));
   Random random(3);
-  std::uint64_t clock = start;
-  for (int i = 0; i < 20'000; ++i, clock += 5 * second) {
+  std::uint64_t clock = kStart;
+  for (int i = 0; i < 20'000; ++i, clock += 5 * kSecond) {
     const std::string name = "service-" + std::to_string(i % 2);
     one.process(otlp::Signal::Logs, request(name, {logRecord(normalLine(random), {.time = clock})}));
     // Who has hardly begun to speak is not missed.
@@ -263,16 +263,16 @@ TEST(nobody_speaks) {
   CHECK(two.engine.restore(one.snapshot()));
   std::vector<Told> told;
   for (int i = 0; i < 360; ++i) {
-    const auto a = one.advance(10 * second), b = two.advance(10 * second);
+    const auto a = one.advance(10 * kSecond), b = two.advance(10 * kSecond);
     CHECK(same(*a, *b));
     for (const Told& each : toldBy(*a)) told.push_back(each);
   }
   CHECK(told.size() == 2);
   for (const Told& each : told) CHECK(each.explanation.starts_with("No records for ") && !each.ended && each.occurrence == 1);
   CHECK(told[0].explanation.find("usually one every 10 s") != std::string::npos);
-  CHECK(one.advance(10 * second, {"default"})->anomalies.empty());
+  CHECK(one.advance(10 * kSecond, {"default"})->anomalies.empty());
 
-  clock += hour;
+  clock += kHour;
   const Message again = request("service-0", {logRecord(normalLine(random), {.time = clock})});
   const auto a = toldBy(*one.process(otlp::Signal::Logs, again)), b = toldBy(*two.process(otlp::Signal::Logs, again));
   CHECK(a.size() == 1 && b.size() == 1);
@@ -280,23 +280,23 @@ TEST(nobody_speaks) {
 }
 
 /// What a person says of a silence counts: one that is accepted does not come again.
-TEST(accepted_silence) {
+TEST(acceptedSilence) {
   Bench bench(silenceSettings(1));
   Random random(5);
-  std::uint64_t clock = start;
+  std::uint64_t clock = kStart;
   const auto speak = [&](const char* service) {
     return bench.process(otlp::Signal::Logs, request(service, {logRecord(normalLine(random), {.time = clock})}));
   };
   /// An hour in which the first service says nothing, behind one in which it does.
   const auto round = [&] {
     std::vector<Told> told;
-    for (int i = 0; i < 1'440; ++i, clock += 5 * second) {
+    for (int i = 0; i < 1'440; ++i, clock += 5 * kSecond) {
       if (i < 720) speak("office");
       for (const Told& each : silencesOf(*speak("busy"))) told.push_back(each);
     }
     return told;
   };
-  for (int i = 0; i < 8'000; ++i, clock += 5 * second) speak("office"), speak("busy");
+  for (int i = 0; i < 8'000; ++i, clock += 5 * kSecond) speak("office"), speak("busy");
   const auto first = round();
   CHECK(first.size() == 1);
   if (first.empty()) return;

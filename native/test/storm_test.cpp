@@ -20,14 +20,14 @@ using otlp::Signal;
 
 namespace {
 
-constexpr std::uint64_t kLater = start + 3600 * second;
+constexpr std::uint64_t kLater = kStart + 3600 * kSecond;
 
 void learn(Bench& bench, const std::string& service) {
   Random random(7);
-  std::uint64_t time = start;
+  std::uint64_t time = kStart;
   for (int n = 0; n < 40; ++n) {
     std::vector<Message> logs, spans;
-    for (int i = 0; i < 20; ++i, time += second) {
+    for (int i = 0; i < 20; ++i, time += kSecond) {
       logs.push_back(logRecord(normalLine(random), {.time = time}));
       spans.push_back(spanRecord("GET /cart", {.time = time, .trace = "trace-" + std::to_string(1'000'000'000 + n * 20 + i)}));
     }
@@ -150,11 +150,11 @@ std::vector<std::string> crowd(const Settings& settings, std::size_t size) {
   Bench bench(settings);
   for (int i = 0;; ++i) {
     const std::string service = "service-" + std::to_string(i);
-    std::array<std::uint64_t, shardCount> before{}, after{};
+    std::array<std::uint64_t, kShardCount> before{}, after{};
     bench.visit([&](std::uint32_t number, Shard& shard) { before[number] = shard.streams + shard.evicted; });
-    bench.process(Signal::Logs, request(service, {logRecord("hello", {.time = start})}));
+    bench.process(Signal::Logs, request(service, {logRecord("hello", {.time = kStart})}));
     bench.visit([&](std::uint32_t number, Shard& shard) { after[number] = shard.streams + shard.evicted; });
-    for (std::uint32_t number = 0; number < shardCount; ++number) {
+    for (std::uint32_t number = 0; number < kShardCount; ++number) {
       if (after[number] == before[number]) continue;
       byShard[number].push_back(service);
       if (byShard[number].size() == size) return byShard[number];
@@ -174,7 +174,7 @@ TEST(passesUnjudgedWhatIsTooDear) {
     const auto round = [&](std::size_t records) {
       Message all;
       for (std::size_t i = 0; i < records; ++i) {
-        all.append(request(services[i % services.size()], {logRecord("hello", {.time = start + i}), logRecord("hello", {.time = start + i})}));
+        all.append(request(services[i % services.size()], {logRecord("hello", {.time = kStart + i}), logRecord("hello", {.time = kStart + i})}));
       }
       return all;
     };
@@ -205,12 +205,12 @@ TEST(countsSearchTables) {
     };
     for (const std::string& service : services) {
       std::vector<Message> logs;
-      for (std::uint64_t i = 0; i < 700; ++i) logs.push_back(logRecord(word() + ' ' + word() + ' ' + word(), {.time = start + i}));
+      for (std::uint64_t i = 0; i < 700; ++i) logs.push_back(logRecord(word() + ' ' + word() + ' ' + word(), {.time = kStart + i}));
       CHECK(bench.process(Signal::Logs, request(service, logs))->unjudged == 0);
     }
     const auto news = [&](std::size_t streams) {
       Message all;
-      for (std::size_t i = 0; i < 20'000; ++i) all.append(request(services[i % streams], {logRecord(word(), {.time = start + 1'000})}));
+      for (std::size_t i = 0; i < 20'000; ++i) all.append(request(services[i % streams], {logRecord(word(), {.time = kStart + 1'000})}));
       return all;
     };
     const auto few = bench.process(Signal::Logs, news(2));
@@ -223,7 +223,7 @@ TEST(countsSearchTables) {
 }
 
 /// A storm of ever new texts, some of which come again, goes on the same in an engine that is restored over and over.
-TEST(new_texts_continue) {
+TEST(newTextsContinue) {
   Bench bench(settingsOf());
   auto copied = std::make_unique<Bench>(settingsOf());
   learn(bench, "shop");
@@ -237,7 +237,7 @@ TEST(new_texts_continue) {
       std::string text = "disk";
       const auto seen = random.below(600);
       for (int k = 0; k < 3; ++k) text += ' ' + std::string(12, static_cast<char>('a' + (seen / (k == 0 ? 1 : k == 1 ? 26 : 520) + 5 * static_cast<unsigned>(k)) % 26));
-      logs.push_back(logRecord(text, {.time = time += random.below(3) * second / 4, .severity = 21}));
+      logs.push_back(logRecord(text, {.time = time += random.below(3) * kSecond / 4, .severity = 21}));
     }
     const Message message = request("shop", logs);
     const auto one = bench.process(Signal::Logs, message);

@@ -43,7 +43,7 @@ struct Bench {
     if (verdict.flagged) told += stream.report(verdict, &observation);
     return verdict;
   }
-  Verdict log(const std::string& line, std::uint64_t step = second) {
+  Verdict log(const std::string& line, std::uint64_t step = kSecond) {
     clock += step;
     return observe(logRecord(line, {.time = clock}));
   }
@@ -57,7 +57,7 @@ struct Bench {
   std::vector<Event> events;
   std::vector<std::uint8_t> raw;
   Random random{1};
-  std::uint64_t clock = start;
+  std::uint64_t clock = kStart;
   int told = 0, ended = 0;
 };
 
@@ -69,10 +69,10 @@ Description descriptionOf(const Stream& stream, const Event& event) {
   return description;
 }
 
-constexpr std::uint64_t day = 86'400 * second;
+constexpr std::uint64_t kDay = 86'400 * kSecond;
 const std::string kStrange = "java.sql.SQLTransientConnectionException: HikariPool-1 - Connection is not available";
 
-TEST(learns_then_judges) {
+TEST(learnsThenJudges) {
   Bench b;
   for (int i = 0; i < 200; ++i) {
     const Verdict verdict = b.log(i == 50 ? kStrange : normalLine(b.random));
@@ -93,12 +93,12 @@ TEST(learns_then_judges) {
   CHECK(b.told == 1);
 }
 
-TEST(storm_is_one_anomaly) {
+TEST(stormIsOneAnomaly) {
   Bench b;
   b.teach(2'000);
   int told = 0, flagged = 0;
   for (int i = 0; i < 1'000; ++i) {
-    flagged += b.log(kStrange + " after " + std::to_string(i) + " ms", second / 100).flagged;
+    flagged += b.log(kStrange + " after " + std::to_string(i) + " ms", kSecond / 100).flagged;
     told += b.told;
   }
   CHECK(flagged > 100);
@@ -117,13 +117,13 @@ TEST(storm_is_one_anomaly) {
 }
 
 /// News becomes normal when it has come often and for the configured time, not before.
-TEST(lasting_news_becomes_normal) {
+TEST(lastingNewsBecomesNormal) {
   Settings settings = settingsOf();
-  settings.acceptAfterNanos = 3'600 * second;
+  settings.acceptAfterNanos = 3'600 * kSecond;
   Bench b(settings);
   b.teach(2'000);
   const auto score = [&] {
-    b.log(kStrange, 60 * second);
+    b.log(kStrange, 60 * kSecond);
     return b.observation.content.score;
   };
   for (int minute = 0; minute < 55; ++minute) CHECK(score() > 1);
@@ -133,26 +133,26 @@ TEST(lasting_news_becomes_normal) {
 
 /// What was reported and keeps coming now and then is no other alarm, until it has stayed away for as long as news takes to
 /// become normal.
-TEST(reported_news_is_reported_once) {
+TEST(reportedNewsIsReportedOnce) {
   Settings settings = settingsOf();
   settings.alarmsPerStreamPerDay = 10;
-  settings.acceptAfterNanos = 12 * 3'600 * second;
+  settings.acceptAfterNanos = 12 * 3'600 * kSecond;
   Bench b(settings);
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
   CHECK(b.told == 1);
   for (int hour = 1; hour < 6; ++hour) {
-    for (int minute = 0; minute < 60; ++minute) b.log(normalLine(b.random), 60 * second);
+    for (int minute = 0; minute < 60; ++minute) b.log(normalLine(b.random), 60 * kSecond);
     const Verdict again = b.log(kStrange);
     CHECK(!again.flagged && again.score > 1 && b.told == 0);
   }
-  for (int minute = 0; minute < 13 * 60; ++minute) b.log(normalLine(b.random), 60 * second);
+  for (int minute = 0; minute < 13 * 60; ++minute) b.log(normalLine(b.random), 60 * kSecond);
   CHECK(b.log(kStrange).flagged);
   CHECK(b.told == 1);
 }
 
 /// Windows are compared by their news and by their mix of templates, whatever the records call themselves.
-TEST(windows_show_news_and_bursts) {
+TEST(windowsShowNewsAndBursts) {
   Settings settings = settingsOf();
   settings.windowRecords = settings.windowHop = 50;
   Bench b(settings);
@@ -169,7 +169,7 @@ TEST(windows_show_news_and_bursts) {
   CHECK(burst.score > usual && burst.channel == ChannelId::Volume);
 }
 
-TEST(ids_begin_with_the_time) {
+TEST(idsBeginWithTheTime) {
   Bench b;
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
@@ -178,7 +178,7 @@ TEST(ids_begin_with_the_time) {
   CHECK(std::stoull(anomaly.id.substr(0, 12), nullptr, 16) == anomaly.startUnixNano / 1'000'000);
 }
 
-TEST(accepted_is_normal_at_once) {
+TEST(acceptedIsNormalAtOnce) {
   Bench b;
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
@@ -200,7 +200,7 @@ TEST(accepted_is_normal_at_once) {
   CHECK(b.observation.content.score > 1);
 }
 
-TEST(accepted_after_it_ended) {
+TEST(acceptedAfterItEnded) {
   Bench b;
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
@@ -215,7 +215,7 @@ TEST(accepted_after_it_ended) {
 }
 
 /// More kinds of news than there is room for examples: the rest is known as it is.
-TEST(accepted_beyond_examples) {
+TEST(acceptedBeyondExamples) {
   Bench b;
   b.teach(2'000);
   const auto line = [](int i) {
@@ -224,17 +224,17 @@ TEST(accepted_beyond_examples) {
     for (int k = 0; k < 60; ++k) line += static_cast<char>(k % 9 == 0 ? ' ' : 'a' + random.below(26));
     return line;
   };
-  for (int i = 0; i < 20; ++i) b.log(line(i), second / 10);
+  for (int i = 0; i < 20; ++i) b.log(line(i), kSecond / 10);
   const std::string id = b.stream.anomaly().id;
   std::vector<Event> events;
   CHECK(b.stream.applyFeedback(id, Feedback::Accept, events));
   for (int i = 0; i < 20; ++i) {
-    CHECK(!b.log(line(i), second / 10).flagged);
+    CHECK(!b.log(line(i), kSecond / 10).flagged);
     CHECK(b.observation.content.score == 0);
   }
 }
 
-TEST(false_alarm_raises_the_limit) {
+TEST(falseAlarmRaisesTheLimit) {
   Bench b;
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
@@ -251,8 +251,8 @@ TEST(false_alarm_raises_the_limit) {
 }
 
 /// One record from the future, or the past, changes nothing for those that follow.
-TEST(wild_times_do_no_harm) {
-  for (const std::uint64_t wild : {std::uint64_t{1}, start - 400 * day, start + 30'000 * day,
+TEST(wildTimesDoNoHarm) {
+  for (const std::uint64_t wild : {std::uint64_t{1}, kStart - 400 * kDay, kStart + 30'000 * kDay,
                                    UINT64_MAX, UINT64_MAX / 2, UINT64_MAX / 2 + 1}) {
     Bench a, b;
     a.teach(2'000), b.teach(2'000);
@@ -262,7 +262,7 @@ TEST(wild_times_do_no_harm) {
     for (int i = 0; i < 310; ++i) b.log(normalLine(b.random));
     CHECK(b.ended == 1);
     // The budget fills again, so the next day's news is told.
-    b.clock += 86'000 * second;
+    b.clock += 86'000 * kSecond;
     for (int i = 0; i < 600; ++i) b.log(normalLine(b.random));
     CHECK(b.log("kernel panic: not syncing, attempted to kill init in interrupt handler").flagged);
     CHECK(b.told == 1);
@@ -270,30 +270,30 @@ TEST(wild_times_do_no_harm) {
 }
 
 /// Where the clock of all senders was wrong and is set right, either way, the stream goes on.
-TEST(clock_set_right) {
+TEST(clockSetRight) {
   for (const bool ahead : {false, true}) {
     Bench b;
     const std::uint64_t right = b.clock;
-    b.clock = ahead ? right + 5'000 * day : right - 5'000 * day;
+    b.clock = ahead ? right + 5'000 * kDay : right - 5'000 * kDay;
     b.teach(2'000);
     CHECK(b.log(kStrange).flagged);
     b.clock = right;
     for (int i = 0; i < 400; ++i) b.log(normalLine(b.random));
     CHECK(b.ended >= 1);
-    b.clock += 86'000 * second;
+    b.clock += 86'000 * kSecond;
     for (int i = 0; i < 600; ++i) b.log(normalLine(b.random));
     CHECK(b.log("kernel panic: not syncing, attempted to kill init in interrupt handler").flagged);
     CHECK(b.stream.anomaly().startUnixNano >= right);
-    CHECK(b.stream.anomaly().startUnixNano < right + 2 * day);
+    CHECK(b.stream.anomaly().startUnixNano < right + 2 * kDay);
   }
 }
 
 /// Late and equal times, and none at all, are taken as they come.
-TEST(times_of_any_kind) {
+TEST(timesOfAnyKind) {
   Bench b;
   Random times(5);
   for (int i = 0; i < 3'000; ++i) {
-    const std::uint64_t time = i % 7 == 0 ? 0 : b.clock + second * i - times.below(20) * second;
+    const std::uint64_t time = i % 7 == 0 ? 0 : b.clock + kSecond * i - times.below(20) * kSecond;
     b.observe(logRecord(normalLine(b.random), {.time = time}));
   }
   CHECK(!b.stream.learning());
@@ -305,7 +305,7 @@ TEST(times_of_any_kind) {
 }
 
 /// A template that comes thirty times as often is told as an event of the tick.
-TEST(burst_is_an_event) {
+TEST(burstIsAnEvent) {
   Settings settings = settingsOf();
   settings.alarmsPerStreamPerDay = 200;
   Bench b(settings);
@@ -313,7 +313,7 @@ TEST(burst_is_an_event) {
   int told = 0;
   const auto tick = [&](int hits) {
     for (int i = 0; i < 20 + hits; ++i) {
-      b.log(i < 20 ? normalLine(b.random) : "password rejected for user admin", i < 20 ? second / 2 : second / 1000);
+      b.log(i < 20 ? normalLine(b.random) : "password rejected for user admin", i < 20 ? kSecond / 2 : kSecond / 1000);
       for (const Event& event : b.events) {
         burst |= event.verdict.channel == ChannelId::Volume && event.verdict.flagged && descriptionOf(b.stream, event).sentence.starts_with("A burst: ");
       }
@@ -338,7 +338,7 @@ struct Shop {
     return settings;
   }
   Message message() {
-    clock += second;
+    clock += kSecond;
     const double wait = 40 + random.below(40) + random.below(40);
     return logRecord(normalLine(random),
                      {.time = clock,
@@ -370,7 +370,7 @@ struct Shop {
 
   Bench b;
   Random random;
-  std::uint64_t clock = start, shiftedAt = 0;
+  std::uint64_t clock = kStart, shiftedAt = 0;
   std::uint32_t eu = 2;
   double slower = 1;
   int told = 0;
@@ -381,7 +381,7 @@ struct Shop {
 constexpr int kTaught = 64 * 100;
 
 /// Nothing is new, nothing comes more or less often, or in another order: only the shares of an attribute's values change.
-TEST(shifted_shares_are_told) {
+TEST(shiftedSharesAreTold) {
   Shop shop;
   CHECK(shop.run(kTaught) == 0);
   CHECK(shop.told == 0);
@@ -404,7 +404,7 @@ TEST(shifted_shares_are_told) {
   CHECK(shop.b.stream.anomaly().occurrences >= 4);
 }
 
-TEST(shifted_numbers_are_told) {
+TEST(shiftedNumbersAreTold) {
   Shop shop(2);
   CHECK(shop.run(kTaught) == 0);
   shop.slower = 1.5;
@@ -415,14 +415,14 @@ TEST(shifted_numbers_are_told) {
   CHECK(shop.explanation().starts_with("size: values around "));
 }
 
-TEST(unshifted_fields_are_quiet) {
+TEST(unshiftedFieldsAreQuiet) {
   int shifts = 0;
   for (int seed = 1; seed <= 5; ++seed) shifts += Shop(static_cast<std::uint64_t>(seed)).run(20'000);
   CHECK(shifts <= 1);
 }
 
 /// Accepted, it is usual within the blocks that are let pass.
-TEST(accepted_shares_are_usual) {
+TEST(acceptedSharesAreUsual) {
   Shop shop(3);
   shop.run(kTaught);
   shop.eu = 60;
@@ -436,7 +436,7 @@ TEST(accepted_shares_are_usual) {
   CHECK(shop.run(64 * 4) >= 2);
 }
 
-TEST(false_shift_raises_the_limit) {
+TEST(falseShiftRaisesTheLimit) {
   Shop shop(4);
   shop.run(kTaught);
   shop.eu = 40;
@@ -448,9 +448,9 @@ TEST(false_shift_raises_the_limit) {
 }
 
 /// What lasts as long as news takes to become normal is normal then.
-TEST(lasting_shares_become_usual) {
+TEST(lastingSharesBecomeUsual) {
   Shop shop(5);
-  shop.b.settings.acceptAfterNanos = 3'600 * second;
+  shop.b.settings.acceptAfterNanos = 3'600 * kSecond;
   shop.run(kTaught);
   shop.eu = 60;
   CHECK(shop.run(3'000) > 40);
@@ -459,7 +459,7 @@ TEST(lasting_shares_become_usual) {
 }
 
 /// A restart in the middle of a block changes nothing.
-TEST(goes_on_within_a_block) {
+TEST(goesOnWithinABlock) {
   Shop shop(6);
   shop.run(kTaught + 20);
   std::vector<std::uint8_t> bytes;
@@ -494,27 +494,27 @@ TEST(goes_on_within_a_block) {
 }
 
 /// Hops of fewer records than make a column, and records of a body alone, cost nothing.
-TEST(fields_only_where_there_are_some) {
+TEST(fieldsOnlyWhereThereAreSome) {
   Settings settings = settingsOf();
   Bench plain(settings), few(Shop::settings());
   for (int i = 0; i < 400; ++i) {
-    plain.clock += second;
+    plain.clock += kSecond;
     plain.observe(logRecord(normalLine(plain.random), {.time = plain.clock, .severity = 0}));
-    few.clock += second;
+    few.clock += kSecond;
     few.observe(logRecord(normalLine(few.random), {.time = few.clock, .severity = 9}));
   }
   CHECK(few.stream.memory() > plain.stream.memory() + sizeof(FieldsModel));
-  settings.windowHop = FieldsModel::min_block - 1;
+  settings.windowHop = FieldsModel::kMinBlock - 1;
   Bench hasty(settings);
   for (int i = 0; i < 400; ++i) {
-    hasty.clock += second;
+    hasty.clock += kSecond;
     hasty.observe(logRecord(normalLine(hasty.random), {.time = hasty.clock, .severity = 9}));
   }
   CHECK(hasty.stream.memory() + sizeof(FieldsModel) < few.stream.memory());
 }
 
 /// Diverse records, all the time: what a stream holds has a bound, 100 KiB at the default settings.
-TEST(memory_is_bounded) {
+TEST(memoryIsBounded) {
   struct Kind {
     const char* name;
     otlp::Signal signal;
@@ -529,7 +529,7 @@ TEST(memory_is_bounded) {
     std::vector<Event> events;
     std::size_t most = 0;
     for (std::uint32_t i = 0; i < 100'000; ++i) {
-      const std::uint64_t time = start + i * second / 20;
+      const std::uint64_t time = kStart + i * kSecond / 20;
       std::string words;
       for (int w = 0; w < 6; ++w) {
         std::string word;
@@ -566,10 +566,10 @@ TEST(memory_is_bounded) {
 }
 
 /// Bytes of a snapshot that are changed never do worse than another verdict.
-TEST(hostile_state) {
+TEST(hostileState) {
   Bench b;
   for (int i = 0; i < 400; ++i) {
-    b.clock += second;
+    b.clock += kSecond;
     b.observe(logRecord(normalLine(b.random), {.time = b.clock, .trace = "trace-" + std::to_string(i / 5)}));
   }
   b.log(kStrange);

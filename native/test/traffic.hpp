@@ -22,13 +22,13 @@ class Traffic {
 
   Step next() {
     ++step_;
-    clock_ += 2 * second;
+    clock_ += 2 * kSecond;
     const std::string service = "service-" + std::to_string(step_ % 3);
     switch (step_ % 4) {
       case 0: {
         std::vector<std::pair<std::uint64_t, double>> points;
         for (std::uint64_t i = 0; i < 8; ++i) {
-          points.emplace_back(clock_ + i * second / 4, random_.below(100) + (random_.below(400) == 0 ? 5'000.0 : 0.0));
+          points.emplace_back(clock_ + i * kSecond / 4, random_.below(100) + (random_.below(400) == 0 ? 5'000.0 : 0.0));
         }
         return {otlp::Signal::Metrics, gaugeRequest(service, "queue.length", points)};
       }
@@ -64,7 +64,7 @@ class Traffic {
  private:
   Random random_{7};
   std::uint32_t step_ = 0;
-  std::uint64_t clock_ = start;
+  std::uint64_t clock_ = kStart;
 };
 
 }  // namespace driftlock::test

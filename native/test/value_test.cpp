@@ -14,10 +14,10 @@ namespace {
 
 using namespace driftlock;
 
-constexpr std::uint64_t second = 1'000'000'000;
-constexpr std::uint64_t start = 1'700'006'400 * second;  // midnight, UTC
-constexpr std::uint64_t five_minutes = 300 * second;
-constexpr int day = 288;
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kStart = 1'700'006'400 * kSecond;  // midnight, UTC
+constexpr std::uint64_t kFiveMinutes = 300 * kSecond;
+constexpr int kDay = 288;
 
 /// A small generator of its own: the same numbers everywhere.
 struct Random {
@@ -34,10 +34,10 @@ struct Random {
   }
 };
 
-std::vector<ValueResult> run(const std::vector<double>& values, std::uint64_t step = five_minutes) {
+std::vector<ValueResult> run(const std::vector<double>& values, std::uint64_t step = kFiveMinutes) {
   ValueModel channel;
   std::vector<ValueResult> results;
-  for (std::size_t i = 0; i < values.size(); ++i) results.push_back(channel.observe(start + i * step, values[i]));
+  for (std::size_t i = 0; i < values.size(); ++i) results.push_back(channel.observe(kStart + i * step, values[i]));
   return results;
 }
 
@@ -59,7 +59,7 @@ std::vector<double> noise(std::size_t n, double level, double spread, std::uint6
 std::vector<double> daily(std::size_t n, std::uint64_t seed = 1) {
   auto values = noise(n, 20, 1, seed);
   for (std::size_t i = 0; i < n; ++i) {
-    const std::size_t t = i % day;
+    const std::size_t t = i % kDay;
     if (t >= 100 && t < 200) values[i] += 60;
   }
   return values;
@@ -67,20 +67,20 @@ std::vector<double> daily(std::size_t n, std::uint64_t seed = 1) {
 
 static_assert(sizeof(ValueModel) <= 16 * 1024);
 
-TEST(finds_a_spike) {
+TEST(findsASpike) {
   for (const double unit : {1e-9, 1.0, 1e12}) {
     auto values = noise(2000, 50 * unit, 2 * unit);
     values[1500] = 90 * unit;
     const auto r = run(values);
     CHECK(r[1500].score > 30);
     CHECK(r[1500].score > 2 * highest(r, 110, 1500));
-    CHECK(r[1500].rarity_bits > r[1500].usual_bits);
-    CHECK(r[1500].surprise_bits > r[1499].surprise_bits + 5);
+    CHECK(r[1500].rarityBits > r[1500].usualBits);
+    CHECK(r[1500].surpriseBits > r[1499].surpriseBits + 5);
     CHECK(r[1501].score < 1 || r[1501].score > r[1500].score);
   }
 }
 
-TEST(finds_a_level_shift_once) {
+TEST(findsALevelShiftOnce) {
   auto values = noise(4000, 50, 2);
   for (std::size_t i = 3000; i < values.size(); ++i) values[i] += 20;
   const auto r = run(values);
@@ -92,44 +92,44 @@ TEST(finds_a_level_shift_once) {
   CHECK(highest(r, 3300, 4000) < 20);
 }
 
-TEST(finds_a_day_that_stays_dead) {
-  auto values = daily(12 * day);
+TEST(findsADayThatStaysDead) {
+  auto values = daily(12 * kDay);
   const auto usual = run(values);
-  const auto quiet = noise(12 * day, 20, 1, 9);
-  for (int i = 10 * day; i < 11 * day; ++i) values[i] = quiet[i];
+  const auto quiet = noise(12 * kDay, 20, 1, 9);
+  for (int i = 10 * kDay; i < 11 * kDay; ++i) values[i] = quiet[i];
   const auto r = run(values);
-  const double found = highest(r, 10 * day + 95, 10 * day + 125);
+  const double found = highest(r, 10 * kDay + 95, 10 * kDay + 125);
   CHECK(found > 5);
-  CHECK(found > highest(usual, 10 * day + 95, 10 * day + 125));
-  const auto& first = *std::max_element(r.begin() + 10 * day + 95, r.begin() + 10 * day + 125,
+  CHECK(found > highest(usual, 10 * kDay + 95, 10 * kDay + 125));
+  const auto& first = *std::max_element(r.begin() + 10 * kDay + 95, r.begin() + 10 * kDay + 125,
                                         [](const auto& a, const auto& b) { return a.score < b.score; });
-  CHECK(first.blame == ValueView::day || first.blame == ValueView::week);
+  CHECK(first.blame == ValueView::Day || first.blame == ValueView::Week);
 }
 
 /// Values that are usual at another minute of the hour, time of the day or day of the week are rarer than all before them, once
 /// the cycle is known.
-TEST(finds_the_usual_at_the_wrong_time) {
+TEST(findsTheUsualAtTheWrongTime) {
   struct Cycle {
     std::uint64_t step, known;
     bool (*high)(std::uint64_t seconds);
     /// Seconds from the beginning in which high is low and low is high.
     std::uint64_t from, to;
   };
-  constexpr std::uint64_t hours = 3'600, days = 24 * hours;
-  const auto office = [](std::uint64_t t) { return t % days >= 8 * hours && t % days < 18 * hours; };
+  constexpr std::uint64_t kHours = 3'600, kDays = 24 * kHours;
+  const auto office = [](std::uint64_t t) { return t % kDays >= 8 * kHours && t % kDays < 18 * kHours; };
   // The first day is a Wednesday.
-  const auto workday = [](std::uint64_t t) { return (t / days + 2) % 7 < 5 && t % days >= 8 * hours && t % days < 18 * hours; };
+  const auto workday = [](std::uint64_t t) { return (t / kDays + 2) % 7 < 5 && t % kDays >= 8 * kHours && t % kDays < 18 * kHours; };
   const Cycle cycles[] = {
       // An hourly job at the wrong minute.
-      {60, 2 * days, [](std::uint64_t t) { return t % hours < 300; }, 6 * days + 1'800, 6 * days + 2'100},
+      {60, 2 * kDays, [](std::uint64_t t) { return t % kHours < 300; }, 6 * kDays + 1'800, 6 * kDays + 2'100},
       // Work at night.
-      {300, 2 * days, office, 13 * days + 2 * hours, 13 * days + 3 * hours},
+      {300, 2 * kDays, office, 13 * kDays + 2 * kHours, 13 * kDays + 3 * kHours},
       // No work by day.
-      {300, 2 * days, office, 13 * days + 12 * hours, 13 * days + 14 * hours},
+      {300, 2 * kDays, office, 13 * kDays + 12 * kHours, 13 * kDays + 14 * kHours},
       // Work on a Sunday.
-      {300, 9 * days, workday, 32 * days + 10 * hours, 32 * days + 12 * hours},
+      {300, 9 * kDays, workday, 32 * kDays + 10 * kHours, 32 * kDays + 12 * kHours},
       // No work on a Monday.
-      {300, 9 * days, workday, 33 * days + 10 * hours, 33 * days + 12 * hours},
+      {300, 9 * kDays, workday, 33 * kDays + 10 * kHours, 33 * kDays + 12 * kHours},
   };
   for (const Cycle& cycle : cycles) {
     ValueModel channel;
@@ -138,7 +138,7 @@ TEST(finds_the_usual_at_the_wrong_time) {
     for (std::uint64_t t = 0; t < cycle.to; t += cycle.step) {
       const bool wrong = t >= cycle.from;
       const double x = (cycle.high(t) != wrong ? 90 : 30) + 2 * random.normal();
-      const double excess = channel.observe(start + t * second, x).excess_bits;
+      const double excess = channel.observe(kStart + t * kSecond, x).excessBits;
       if (wrong) found = std::max(found, excess);
       if (!wrong && t >= cycle.known) before = std::max(before, excess);
     }
@@ -147,7 +147,7 @@ TEST(finds_the_usual_at_the_wrong_time) {
   }
 }
 
-TEST(finds_a_change_of_rate) {
+TEST(findsAChangeOfRate) {
   // Spikes of the usual height, but eight times as many.
   std::vector<double> values(4000, 0.0);
   Random random;
@@ -155,17 +155,17 @@ TEST(finds_a_change_of_rate) {
     values[i] = 0.1 * random.uniform();
     if (i % 20 == 7 || (i >= 3000 && i < 3200 && random.uniform() < 0.35)) values[i] = 10;
   }
-  const auto r = run(values, 7 * second);
+  const auto r = run(values, 7 * kSecond);
   CHECK(highest(r, 3000, 3200) > highest(r, 600, 3000));
 }
 
-TEST(lets_a_recurring_spike_become_usual) {
+TEST(letsARecurringSpikeBecomeUsual) {
   // A job once a day, at no fixed time; on the last day a spike of another height.
-  auto values = noise(14 * day, 20, 1);
+  auto values = noise(14 * kDay, 20, 1);
   Random random;
   std::vector<std::size_t> jobs;
   for (std::size_t d = 1; d < 14; ++d) {
-    jobs.push_back(d * day + static_cast<std::size_t>(random.uniform() * 100));
+    jobs.push_back(d * kDay + static_cast<std::size_t>(random.uniform() * 100));
     values[jobs.back()] = 60 + random.normal();
   }
   values[jobs.back()] = 140;
@@ -179,25 +179,25 @@ TEST(lets_a_recurring_spike_become_usual) {
   CHECK(r[jobs.back()].similar < 0.5);
 }
 
-TEST(is_silent_where_nothing_happens) {
+TEST(isSilentWhereNothingHappens) {
   for (const double level : {0.0, 45.0, -1e-300, 1e300, 1e-15}) {
     const auto r = run(std::vector<double>(3000, level));
     CHECK(highest(r, 0, r.size()) < 1);
   }
-  std::vector<double> square(12 * day);
-  for (std::size_t i = 0; i < square.size(); ++i) square[i] = i % day >= 100 && i % day < 200 ? 80 : 20;
-  CHECK(highest(run(square), 4 * day, square.size()) < 12);
-  CHECK(highest(run(square), 9 * day, square.size()) < 5);
+  std::vector<double> square(12 * kDay);
+  for (std::size_t i = 0; i < square.size(); ++i) square[i] = i % kDay >= 100 && i % kDay < 200 ? 80 : 20;
+  CHECK(highest(run(square), 4 * kDay, square.size()) < 12);
+  CHECK(highest(run(square), 9 * kDay, square.size()) < 5);
 }
 
-TEST(is_calibrated_on_noise) {
+TEST(isCalibratedOnNoise) {
   // Each view's rarity is -log2 of a p-value: b bits or more happen 2^-b of the time or, erring to silence, less.
   const int n = 20000;
-  const auto r = run(noise(n, 10, 3), 61 * second);
-  for (std::size_t view = 0; view < value_views; ++view) {
+  const auto r = run(noise(n, 10, 3), 61 * kSecond);
+  for (std::size_t view = 0; view < kValueViews; ++view) {
     for (const int bits : {4, 6, 8}) {
       int rare = 0;
-      for (int i = 2000; i < n; ++i) rare += r[i].view_bits[view] >= bits;
+      for (int i = 2000; i < n; ++i) rare += r[i].viewBits[view] >= bits;
       const double share = rare / double(n - 2000) * (1 << bits);
       CHECK(share < 1.5);
       CHECK(share > 0.1);
@@ -209,42 +209,42 @@ TEST(is_calibrated_on_noise) {
   CHECK(high <= 6);
 }
 
-TEST(says_when_it_learns) {
+TEST(saysWhenItLearns) {
   const auto r = run(noise(300, 5, 1));
   CHECK(r[0].learning && r[0].progress == 0 && r[0].score == 0);
   CHECK(r[50].learning && r[50].progress == 0.5);
-  CHECK(!r[ValueModel::learning_points].learning && r[ValueModel::learning_points].progress == 1);
+  CHECK(!r[ValueModel::kLearningPoints].learning && r[ValueModel::kLearningPoints].progress == 1);
 }
 
-TEST(expects_a_range) {
+TEST(expectsARange) {
   ValueModel channel;
-  CHECK(std::isnan(channel.expected(start).low));
+  CHECK(std::isnan(channel.expected(kStart).low));
   const auto values = noise(3000, 50, 2);
-  for (std::size_t i = 0; i < values.size(); ++i) channel.observe(start + i * five_minutes, values[i]);
-  const auto range = channel.expected(start + values.size() * five_minutes);
+  for (std::size_t i = 0; i < values.size(); ++i) channel.observe(kStart + i * kFiveMinutes, values[i]);
+  const auto range = channel.expected(kStart + values.size() * kFiveMinutes);
   CHECK(range.low > 40 && range.low < 47);
   CHECK(range.high > 53 && range.high < 60);
 
   ValueModel cyclic;
-  const auto days = daily(10 * day);
-  for (std::size_t i = 0; i < days.size(); ++i) cyclic.observe(start + i * five_minutes, days[i]);
+  const auto days = daily(10 * kDay);
+  for (std::size_t i = 0; i < days.size(); ++i) cyclic.observe(kStart + i * kFiveMinutes, days[i]);
   // Still night: whichever model leads, it expects the night's values.
-  const auto night = cyclic.expected(start + 10ull * day * five_minutes);
+  const auto night = cyclic.expected(kStart + 10ull * kDay * kFiveMinutes);
   CHECK(night.low > 10 && night.low < 20 && night.high > 20 && night.high < 40);
 }
 
 bool same(const ValueResult& a, const ValueResult& b) {
-  return a.scored == b.scored && a.learning == b.learning && a.progress == b.progress && a.surprise_bits == b.surprise_bits &&
-         a.rarity_bits == b.rarity_bits && a.usual_bits == b.usual_bits && a.excess_bits == b.excess_bits && a.similar == b.similar && a.score == b.score &&
-         a.blame == b.blame && a.view_bits == b.view_bits;
+  return a.scored == b.scored && a.learning == b.learning && a.progress == b.progress && a.surpriseBits == b.surpriseBits &&
+         a.rarityBits == b.rarityBits && a.usualBits == b.usualBits && a.excessBits == b.excessBits && a.similar == b.similar && a.score == b.score &&
+         a.blame == b.blame && a.viewBits == b.viewBits;
 }
 
-TEST(goes_on_from_a_snapshot) {
-  auto values = daily(9 * day, 5);
-  values[8 * day + 30] = 500;
-  for (const std::size_t stop : {std::size_t{0}, std::size_t{7}, std::size_t{16}, std::size_t{90}, std::size_t{8 * day + 31}}) {
+TEST(goesOnFromASnapshot) {
+  auto values = daily(9 * kDay, 5);
+  values[8 * kDay + 30] = 500;
+  for (const std::size_t stop : {std::size_t{0}, std::size_t{7}, std::size_t{16}, std::size_t{90}, std::size_t{8 * kDay + 31}}) {
     ValueModel one;
-    for (std::size_t i = 0; i < stop; ++i) one.observe(start + i * five_minutes, values[i]);
+    for (std::size_t i = 0; i < stop; ++i) one.observe(kStart + i * kFiveMinutes, values[i]);
     std::vector<std::uint8_t> bytes;
     one.snapshot(bytes);
     CHECK(bytes.size() <= 16 * 1024);
@@ -252,19 +252,19 @@ TEST(goes_on_from_a_snapshot) {
     CHECK(two.restore(bytes));
     bool equal = true;
     for (std::size_t i = stop; i < values.size(); ++i) {
-      equal = equal && same(one.observe(start + i * five_minutes, values[i]), two.observe(start + i * five_minutes, values[i]));
+      equal = equal && same(one.observe(kStart + i * kFiveMinutes, values[i]), two.observe(kStart + i * kFiveMinutes, values[i]));
     }
     CHECK(equal);
-    std::vector<std::uint8_t> after_one, after_two;
-    one.snapshot(after_one), two.snapshot(after_two);
-    CHECK(after_one == after_two);
+    std::vector<std::uint8_t> afterOne, afterTwo;
+    one.snapshot(afterOne), two.snapshot(afterTwo);
+    CHECK(afterOne == afterTwo);
   }
 }
 
-TEST(refuses_what_is_no_snapshot) {
+TEST(refusesWhatIsNoSnapshot) {
   ValueModel channel;
-  const auto values = daily(3 * day);
-  for (std::size_t i = 0; i < values.size(); ++i) channel.observe(start + i * five_minutes, values[i]);
+  const auto values = daily(3 * kDay);
+  for (std::size_t i = 0; i < values.size(); ++i) channel.observe(kStart + i * kFiveMinutes, values[i]);
   std::vector<std::uint8_t> good;
   channel.snapshot(good);
   CHECK(!channel.restore({}));
@@ -286,15 +286,15 @@ TEST(refuses_what_is_no_snapshot) {
     ValueModel victim;
     if (!victim.restore(bad)) continue;
     for (int i = 0; i < 300; ++i) {
-      const auto r = victim.observe(start + i * five_minutes, random.normal());
+      const auto r = victim.observe(kStart + i * kFiveMinutes, random.normal());
       CHECK(std::isfinite(r.score) && r.score >= 0);
     }
   }
 }
 
-TEST(survives_hostile_input) {
-  constexpr double inf = std::numeric_limits<double>::infinity();
-  const double odd[] = {std::numeric_limits<double>::quiet_NaN(), inf, -inf, 0.0, -0.0, 1e308, -1e308, 5e-324, -5e-324,
+TEST(survivesHostileInput) {
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  const double odd[] = {std::numeric_limits<double>::quiet_NaN(), kInf, -kInf, 0.0, -0.0, 1e308, -1e308, 5e-324, -5e-324,
                         std::numeric_limits<double>::max(), 1e100, 1, -1};
   Random random;
   ValueModel channel;
@@ -304,7 +304,7 @@ TEST(survives_hostile_input) {
     const std::uint64_t time = random.uniform() < 0.1 ? 0 : random.uniform() < 0.1 ? ~0ull : static_cast<std::uint64_t>(random.uniform() * 1.8e19);
     const auto r = channel.observe(time, value);
     CHECK(r.scored == std::isfinite(value));
-    CHECK(std::isfinite(r.score) && std::isfinite(r.surprise_bits) && std::isfinite(r.rarity_bits));
+    CHECK(std::isfinite(r.score) && std::isfinite(r.surpriseBits) && std::isfinite(r.rarityBits));
   }
   // It still learns after all that.
   std::vector<std::uint8_t> bytes;
@@ -317,13 +317,13 @@ TEST(survives_hostile_input) {
   bool equal = true;
   const auto values = noise(600, 5, 1);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    b.observe(start + i * five_minutes, inf);
-    equal = equal && same(a.observe(start + i * five_minutes, values[i]), b.observe(start + i * five_minutes, values[i]));
+    b.observe(kStart + i * kFiveMinutes, kInf);
+    equal = equal && same(a.observe(kStart + i * kFiveMinutes, values[i]), b.observe(kStart + i * kFiveMinutes, values[i]));
   }
   CHECK(equal);
 }
 
-TEST(scores_before_it_learns) {
+TEST(scoresBeforeItLearns) {
   // The score of a prefix does not depend on what follows.
   auto values = noise(1200, 50, 2);
   const auto all = run(values);

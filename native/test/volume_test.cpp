@@ -12,10 +12,10 @@ using namespace driftlock;
 
 namespace {
 
-constexpr std::uint64_t second = 1000000000u;
-constexpr std::uint64_t tick = 10 * second;
-constexpr std::uint64_t day = 86400 * second;
-constexpr std::uint64_t noon = 1700000000u * second / day * day;  // a midnight, in fact
+constexpr std::uint64_t kSecond = 1000000000u;
+constexpr std::uint64_t kTick = 10 * kSecond;
+constexpr std::uint64_t kDay = 86400 * kSecond;
+constexpr std::uint64_t kNoon = 1700000000u * kSecond / kDay * kDay;  // a midnight, in fact
 
 struct Source {
   std::uint64_t state = 1;
@@ -30,7 +30,7 @@ struct Source {
 struct Stream {
   struct Template {
     std::uint32_t id;
-    double mean_gap;  // seconds
+    double meanGap;  // seconds
     bool regular;
     double next = 0;
   };
@@ -44,22 +44,22 @@ struct Stream {
   void run(VolumeModel& channel, double seconds, std::uint32_t skip = 0, double speed = 1) {
     const double until = now + seconds;
     for (Template& t : templates)
-      if (t.next < now) t.next = now + t.mean_gap / speed * (t.regular ? 1 : source.uniform());
+      if (t.next < now) t.next = now + t.meanGap / speed * (t.regular ? 1 : source.uniform());
     while (true) {
       Template* first = &templates[0];
       for (Template& t : templates)
         if (t.next < first->next) first = &t;
       if (first->next >= until) break;
-      const auto time = noon + static_cast<std::uint64_t>(first->next * 1e9);
+      const auto time = kNoon + static_cast<std::uint64_t>(first->next * 1e9);
       if (first->id != skip) {
         if (const auto closed = channel.advance(time)) ticks.push_back(*closed);
         channel.count(time, first->id);
       }
       now = first->next;
-      first->next += first->mean_gap / speed * (first->regular ? 1 : -std::log(source.uniform()));
+      first->next += first->meanGap / speed * (first->regular ? 1 : -std::log(source.uniform()));
     }
     now = until;
-    if (const auto closed = channel.advance(noon + static_cast<std::uint64_t>(now * 1e9))) ticks.push_back(*closed);
+    if (const auto closed = channel.advance(kNoon + static_cast<std::uint64_t>(now * 1e9))) ticks.push_back(*closed);
   }
   VolumeTick strangest() {
     VolumeTick result;
@@ -71,31 +71,31 @@ struct Stream {
   }
 };
 
-Stream usual_stream() { return {{{1, 0.5, false}, {2, 1.5, false}, {3, 5, false}, {4, 60, true}, {5, 40, false}}, {}, 0, 0, {}}; }
+Stream usualStream() { return {{{1, 0.5, false}, {2, 1.5, false}, {3, 5, false}, {4, 60, true}, {5, 40, false}}, {}, 0, 0, {}}; }
 
-TEST(bursts_are_found) {
+TEST(burstsAreFound) {
   for (const std::uint32_t id : {2u, 3u, 5u}) {
-    VolumeModel channel(tick, day);
-    Stream stream = usual_stream();
+    VolumeModel channel(kTick, kDay);
+    Stream stream = usualStream();
     stream.run(channel, 3600);
     stream.strangest();
     stream.run(channel, 3600);
     const double usual = stream.strangest().score;
-    const auto time = noon + static_cast<std::uint64_t>(stream.now * 1e9);
-    for (int i = 0; i < 30; ++i) channel.count(time + static_cast<std::uint64_t>(i) * second / 10, id);
-    const auto closed = channel.advance(time + tick);
+    const auto time = kNoon + static_cast<std::uint64_t>(stream.now * 1e9);
+    for (int i = 0; i < 30; ++i) channel.count(time + static_cast<std::uint64_t>(i) * kSecond / 10, id);
+    const auto closed = channel.advance(time + kTick);
     CHECK(closed && closed->score > usual + 5);
-    CHECK(closed && closed->strangest.kind == VolumeKind::burst);
+    CHECK(closed && closed->strangest.kind == VolumeKind::Burst);
     CHECK(closed && (closed->strangest.id == id || closed->strangest.total));
     CHECK(closed && closed->strangest.count >= 30 && closed->strangest.high < 30);
   }
 }
 
-TEST(drops_and_silences_are_found) {
+TEST(dropsAndSilencesAreFound) {
   // A template that stops, of a Poisson process and of a heartbeat; then the whole stream.
   for (const std::uint32_t id : {1u, 2u, 4u}) {
-    VolumeModel channel(tick, day);
-    Stream stream = usual_stream();
+    VolumeModel channel(kTick, kDay);
+    Stream stream = usualStream();
     stream.run(channel, 7200);
     stream.strangest();
     stream.run(channel, 7200);
@@ -103,16 +103,16 @@ TEST(drops_and_silences_are_found) {
     stream.run(channel, 240, id);
     const VolumeTick found = stream.strangest();
     CHECK(found.score > usual + 1);
-    CHECK(found.strangest.kind == VolumeKind::silence && !found.strangest.total && found.strangest.id == id);
-    CHECK(found.strangest.silent_for > 5 * second);
+    CHECK(found.strangest.kind == VolumeKind::Silence && !found.strangest.total && found.strangest.id == id);
+    CHECK(found.strangest.silentFor > 5 * kSecond);
     // It is news for a while only.
     stream.run(channel, 3600, id);
     stream.strangest();
     stream.run(channel, 3600, id);
     CHECK(stream.strangest().score < found.score);
   }
-  VolumeModel channel(tick, day);
-  Stream stream = usual_stream();
+  VolumeModel channel(kTick, kDay);
+  Stream stream = usualStream();
   stream.run(channel, 7200);
   stream.strangest();
   stream.run(channel, 3600);
@@ -120,14 +120,14 @@ TEST(drops_and_silences_are_found) {
   stream.run(channel, 100, 0, 0.2);
   const VolumeTick drop = stream.strangest();
   CHECK(drop.score > usual);
-  CHECK(drop.strangest.kind == VolumeKind::drop || drop.strangest.kind == VolumeKind::silence);
-  const auto closed = channel.advance(noon + static_cast<std::uint64_t>(stream.now * 1e9) + 3 * tick);
-  CHECK(closed && closed->strangest.total && closed->strangest.kind == VolumeKind::silence && closed->score > usual);
+  CHECK(drop.strangest.kind == VolumeKind::Drop || drop.strangest.kind == VolumeKind::Silence);
+  const auto closed = channel.advance(kNoon + static_cast<std::uint64_t>(stream.now * 1e9) + 3 * kTick);
+  CHECK(closed && closed->strangest.total && closed->strangest.kind == VolumeKind::Silence && closed->score > usual);
 }
 
-TEST(usual_streams_are_usual) {
-  VolumeModel channel(tick, day);
-  Stream stream = usual_stream();
+TEST(usualStreamsAreUsual) {
+  VolumeModel channel(kTick, kDay);
+  Stream stream = usualStream();
   stream.run(channel, 100);
   CHECK(channel.ticks() > 5);
   stream.ticks.clear();
@@ -135,74 +135,74 @@ TEST(usual_streams_are_usual) {
   std::size_t high = 0;
   for (const VolumeTick& t : stream.ticks) {
     high += t.score > 12;
-    CHECK(t.end == t.start + tick && t.strangest.low <= t.strangest.expected && t.strangest.expected <= t.strangest.high);
+    CHECK(t.end == t.start + kTick && t.strangest.low <= t.strangest.expected && t.strangest.expected <= t.strangest.high);
   }
   CHECK(stream.ticks.size() == 4000 && high <= 4);
   // One record of a new template is no burst.
-  const auto time = noon + static_cast<std::uint64_t>(stream.now * 1e9);
+  const auto time = kNoon + static_cast<std::uint64_t>(stream.now * 1e9);
   channel.count(time, 77);
-  const auto closed = channel.advance(time + tick);
-  CHECK(closed && !(closed->strangest.kind == VolumeKind::burst && closed->strangest.id == 77 && closed->score > 3));
+  const auto closed = channel.advance(time + kTick);
+  CHECK(closed && !(closed->strangest.kind == VolumeKind::Burst && closed->strangest.id == 77 && closed->score > 3));
 }
 
-TEST(hours_of_the_day_are_learnt) {
-  VolumeModel channel(60 * second, day);
+TEST(hoursOfTheDayAreLearnt) {
+  VolumeModel channel(60 * kSecond, kDay);
   Source source;
-  const auto rate = [](std::uint64_t time) { return time % day < day / 3 ? 0.02 : 0.5; };  // records a second
-  std::uint64_t time = noon;
+  const auto rate = [](std::uint64_t time) { return time % kDay < kDay / 3 ? 0.02 : 0.5; };  // records a second
+  std::uint64_t time = kNoon;
   double usual = -1e9;
-  while (time < noon + 6 * day) {
+  while (time < kNoon + 6 * kDay) {
     time += source.exponential(1e9 / rate(time)) + 1;
     const auto closed = channel.advance(time);
-    if (closed && time > noon + 4 * day) usual = std::max(usual, closed->score);
+    if (closed && time > kNoon + 4 * kDay) usual = std::max(usual, closed->score);
     channel.count(time, 1);
   }
   CHECK(channel.seasonal());
   // The same flat stream must not be taken for seasonal.
-  VolumeModel flat(60 * second, day);
-  for (std::uint64_t t = noon; t < noon + 6 * day; t += source.exponential(2e9) + 1) {
+  VolumeModel flat(60 * kSecond, kDay);
+  for (std::uint64_t t = kNoon; t < kNoon + 6 * kDay; t += source.exponential(2e9) + 1) {
     flat.advance(t);
     flat.count(t, 1);
   }
   CHECK(!flat.seasonal());
   // The day's rate at night is a burst.
-  time = noon + 6 * day + day / 6;
+  time = kNoon + 6 * kDay + kDay / 6;
   channel.advance(time);
-  const auto night = channel.advance(time + 60 * second);
+  const auto night = channel.advance(time + 60 * kSecond);
   CHECK(night && night->score < 12);
   double burst = -1e9;
   for (int i = 0; i < 60; ++i) {
-    time += 2 * second;
-    const auto closed = channel.advance(time + 60 * second);
+    time += 2 * kSecond;
+    const auto closed = channel.advance(time + 60 * kSecond);
     if (closed) burst = std::max(burst, closed->score);
-    channel.count(time + 60 * second, 1);
+    channel.count(time + 60 * kSecond, 1);
   }
   CHECK(burst > 5);
 }
 
-TEST(rejected_ticks_are_not_learnt) {
-  VolumeModel a(tick, day), b(tick, day);
-  Stream stream = usual_stream();
+TEST(rejectedTicksAreNotLearnt) {
+  VolumeModel a(kTick, kDay), b(kTick, kDay);
+  Stream stream = usualStream();
   stream.run(a, 3600);
   b = a;
-  const auto time = noon + static_cast<std::uint64_t>(stream.now * 1e9);
+  const auto time = kNoon + static_cast<std::uint64_t>(stream.now * 1e9);
   for (VolumeModel* channel : {&a, &b})
     for (int repeat = 0; repeat < 20; ++repeat) {
-      for (std::uint64_t i = 0; i < 200; ++i) channel->count(time + static_cast<std::uint64_t>(repeat) * tick, 2);
-      channel->advance(time + static_cast<std::uint64_t>(repeat + 1) * tick);
+      for (std::uint64_t i = 0; i < 200; ++i) channel->count(time + static_cast<std::uint64_t>(repeat) * kTick, 2);
+      channel->advance(time + static_cast<std::uint64_t>(repeat + 1) * kTick);
       if (channel == &b) channel->reject();
     }
   CHECK(a.ticks() >= b.ticks() + 18);
   for (VolumeModel* channel : {&a, &b})
-    for (int i = 0; i < 200; ++i) channel->count(time + 20 * tick, 2);
-  const auto used = a.advance(time + 21 * tick), kept = b.advance(time + 21 * tick);
+    for (int i = 0; i < 200; ++i) channel->count(time + 20 * kTick, 2);
+  const auto used = a.advance(time + 21 * kTick), kept = b.advance(time + 21 * kTick);
   CHECK(used && kept && kept->score > used->score + 3);
 }
 
-TEST(clocks_may_jump) {
-  VolumeModel channel(tick, day);
+TEST(clocksMayJump) {
+  VolumeModel channel(kTick, kDay);
   Source source;
-  std::uint64_t time = noon;
+  std::uint64_t time = kNoon;
   for (int i = 0; i < 3000; ++i) {
     const double kind = source.uniform();
     if (kind < 0.02) time = static_cast<std::uint64_t>(source.uniform() * 1.8e19);
@@ -215,9 +215,9 @@ TEST(clocks_may_jump) {
   }
 }
 
-TEST(memory_is_bounded) {
+TEST(memoryIsBounded) {
   CHECK(VolumeModel::bytes() <= 16 * 1024);
-  VolumeModel channel(100, day);
+  VolumeModel channel(100, kDay);
   Source source;
   for (std::uint64_t i = 0; i < 200000; ++i) {
     channel.advance(i);
@@ -231,11 +231,11 @@ TEST(memory_is_bounded) {
   CHECK(closed && burst > 5);
 }
 
-TEST(snapshots_continue) {
-  VolumeModel a(tick, day), b(tick, day);
-  Stream stream = usual_stream();
+TEST(snapshotsContinue) {
+  VolumeModel a(kTick, kDay), b(kTick, kDay);
+  Stream stream = usualStream();
   stream.run(a, 20000);
-  a.count(noon + static_cast<std::uint64_t>(stream.now * 1e9), 3);  // in the midst of a tick
+  a.count(kNoon + static_cast<std::uint64_t>(stream.now * 1e9), 3);  // in the midst of a tick
   std::vector<std::uint8_t> bytes, x, y;
   a.snapshot(bytes);
   CHECK(b.restore(bytes));
@@ -249,7 +249,7 @@ TEST(snapshots_continue) {
   a.snapshot(x);
   b.snapshot(y);
   CHECK(x == y);
-  VolumeModel wrong(tick + 1, day);
+  VolumeModel wrong(kTick + 1, kDay);
   CHECK(!wrong.restore(bytes));
   for (std::size_t cut = 0; cut < bytes.size(); cut += 13) CHECK(!b.restore(Bytes(bytes).first(cut)));
   std::size_t refused = 0;
@@ -257,15 +257,15 @@ TEST(snapshots_continue) {
     for (const std::uint8_t flip : {0x01, 0x80, 0xFF}) {
       std::vector<std::uint8_t> hostile = bytes;
       hostile[i] ^= flip;
-      VolumeModel victim(tick, day);
+      VolumeModel victim(kTick, kDay);
       if (!victim.restore(hostile)) {
         ++refused;
         continue;
       }
-      const auto time = noon + static_cast<std::uint64_t>(stream.now * 1e9);
+      const auto time = kNoon + static_cast<std::uint64_t>(stream.now * 1e9);
       victim.advance(time);
       victim.count(time, 2);
-      const auto closed = victim.advance(time + tick);
+      const auto closed = victim.advance(time + kTick);
       CHECK(!closed || !std::isnan(closed->score));
     }
   CHECK(refused > 100);
@@ -275,13 +275,13 @@ TEST(snapshots_continue) {
 }
 
 /// What makes the table quick to search is no part of the state: a fresh copy, made as often as you like, goes on the same.
-TEST(a_flood_of_new_templates_continues) {
-  VolumeModel whole(tick, day);
-  auto copied = std::make_unique<VolumeModel>(tick, day);
+TEST(aFloodOfNewTemplatesContinues) {
+  VolumeModel whole(kTick, kDay);
+  auto copied = std::make_unique<VolumeModel>(kTick, kDay);
   std::mt19937_64 random(5);
-  std::uint64_t now = noon;
+  std::uint64_t now = kNoon;
   for (int i = 0; i < 8000; ++i) {
-    now += random() % second;
+    now += random() % kSecond;
     const std::uint32_t id = static_cast<std::uint32_t>(i / 1000 % 2 == 0 ? random() % 8 : 1000 + random() % 400);
     const auto one = whole.advance(now), other = copied->advance(now);
     CHECK(one.has_value() == other.has_value());
@@ -293,7 +293,7 @@ TEST(a_flood_of_new_templates_continues) {
     copied->snapshot(same);
     CHECK(bytes == same);
     if (random() % 3 != 0) continue;
-    copied = std::make_unique<VolumeModel>(tick, day);
+    copied = std::make_unique<VolumeModel>(kTick, kDay);
     CHECK(copied->restore(bytes));
   }
 }

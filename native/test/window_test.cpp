@@ -22,7 +22,7 @@ std::deque<std::string> contents(const Window& window) {
 }
 
 /// The last records that fit, whatever their sizes; nothing but memory tells it from a list that is cut at the front.
-TEST(keeps_the_last) {
+TEST(keepsTheLast) {
   Random random(1);
   for (const auto& [records, size] : {std::pair{1u, 100u}, {7u, 100u}, {1000u, 4096u}}) {
     Window window(records, size);
@@ -58,7 +58,7 @@ TEST(keeps_the_last) {
   }
 }
 
-TEST(fits_says_so) {
+TEST(fitsSaysSo) {
   Window window(2, 10);
   CHECK(window.fits(bytes("0123456789")));
   CHECK(!window.fits(bytes("0123456789a")));
@@ -69,35 +69,35 @@ TEST(fits_says_so) {
   CHECK(!window.fits(bytes("")));
 }
 
-constexpr std::uint64_t day = 86'400 * second;
+constexpr std::uint64_t kDay = 86'400 * kSecond;
 
-TEST(clock_runs_on) {
+TEST(clockRunsOn) {
   StreamClock clock;
   clock.observe(0);
   clock.observe(0);
-  CHECK(clock.now() == 2 * second);
-  clock.observe(start);
-  CHECK(clock.now() == start);
-  clock.observe(start + 5);
-  clock.observe(start + 2);
+  CHECK(clock.now() == 2 * kSecond);
+  clock.observe(kStart);
+  CHECK(clock.now() == kStart);
+  clock.observe(kStart + 5);
+  clock.observe(kStart + 2);
   clock.observe(0);
-  CHECK(clock.now() == start + 5);
+  CHECK(clock.now() == kStart + 5);
   // A minute's gap is one.
-  clock.observe(start + 60 * second);
-  CHECK(clock.now() == start + 60 * second);
-  CHECK(clock.eventAt(clock.now()) == start + 60 * second);
+  clock.observe(kStart + 60 * kSecond);
+  CHECK(clock.now() == kStart + 60 * kSecond);
+  CHECK(clock.eventAt(clock.now()) == kStart + 60 * kSecond);
 }
 
-constexpr std::uint64_t hour = 3600 * second;
+constexpr std::uint64_t kHour = 3600 * kSecond;
 
 /// A few records with a wrong clock, however wrong and whichever way, move nothing; most of the latest nine do.
-TEST(wrong_clocks) {
-  for (const std::uint64_t wrong : {2 * 60 * second, hour, 8 * hour, 23 * hour, 25 * hour, 40 * day, 30'000 * day}) {
+TEST(wrongClocks) {
+  for (const std::uint64_t wrong : {2 * 60 * kSecond, kHour, 8 * kHour, 23 * kHour, 25 * kHour, 40 * kDay, 30'000 * kDay}) {
     for (const bool ahead : {false, true}) {
       for (int odd = 1; odd <= 9; ++odd) {
         StreamClock clock;
-        std::uint64_t time = start + 30'000 * day;
-        for (int i = 0; i < 100; ++i) CHECK(clock.observe(time += second / 5));
+        std::uint64_t time = kStart + 30'000 * kDay;
+        for (int i = 0; i < 100; ++i) CHECK(clock.observe(time += kSecond / 5));
         for (int i = 0; i < odd; ++i) {
           const bool believed = clock.observe(ahead ? time + wrong : time - wrong);
           CHECK(believed == (ahead && i >= 4));
@@ -105,52 +105,52 @@ TEST(wrong_clocks) {
         }
         // The right ones move it again, at once or when they have set it back.
         const std::uint64_t before = clock.now();
-        for (int i = 0; i < 40; ++i) clock.observe(time += second / 5);
+        for (int i = 0; i < 40; ++i) clock.observe(time += kSecond / 5);
         CHECK(clock.eventAt(clock.now()) == time);
-        CHECK(clock.now() - before >= 8 * second / 5 && clock.now() - before <= 8 * second);
+        CHECK(clock.now() - before >= 8 * kSecond / 5 && clock.now() - before <= 8 * kSecond);
       }
     }
   }
 }
 
 /// A sender whose clock is wrong for good, among others, moves the time once and not with each of its requests.
-TEST(wrong_for_good) {
+TEST(wrongForGood) {
   StreamClock clock;
-  std::uint64_t time = start;
+  std::uint64_t time = kStart;
   for (int round = 0; round < 100; ++round) {
-    for (int i = 0; i < 190; ++i) clock.observe(time += second / 10);
-    for (int i = 0; i < 10; ++i) clock.observe(time + 8 * hour);
+    for (int i = 0; i < 190; ++i) clock.observe(time += kSecond / 10);
+    for (int i = 0; i < 10; ++i) clock.observe(time + 8 * kHour);
   }
-  const std::uint64_t passed = time - start;
-  CHECK(clock.now() - start > passed * 7 / 10 + 8 * hour && clock.now() - start < passed * 13 / 10 + 8 * hour);
+  const std::uint64_t passed = time - kStart;
+  CHECK(clock.now() - kStart > passed * 7 / 10 + 8 * kHour && clock.now() - kStart < passed * 13 / 10 + 8 * kHour);
 }
 
 /// In a stream that speaks seldom a usual step is no jump. When all have jumped, the time follows soon.
-TEST(seldom_and_resumed) {
+TEST(seldomAndResumed) {
   StreamClock clock;
-  std::uint64_t time = start;
+  std::uint64_t time = kStart;
   clock.observe(time);
-  for (int i = 0; i < 50; ++i) CHECK(clock.observe(time += 10 * 60 * second));
+  for (int i = 0; i < 50; ++i) CHECK(clock.observe(time += 10 * 60 * kSecond));
   CHECK(clock.now() == time);
-  CHECK(!clock.observe(time + 8 * hour));
-  CHECK(clock.observe(time += 10 * 60 * second) && clock.now() == time);
+  CHECK(!clock.observe(time + 8 * kHour));
+  CHECK(clock.observe(time += 10 * 60 * kSecond) && clock.now() == time);
 
   StreamClock resumed;
-  for (int i = 0; i < 50; ++i) resumed.observe(start + static_cast<std::uint64_t>(i) * second);
-  for (int i = 0; i < 5; ++i) CHECK(resumed.observe(start + 5 * day + static_cast<std::uint64_t>(i) * second) == (i == 4));
-  CHECK(resumed.now() == start + 5 * day + 4 * second);
+  for (int i = 0; i < 50; ++i) resumed.observe(kStart + static_cast<std::uint64_t>(i) * kSecond);
+  for (int i = 0; i < 5; ++i) CHECK(resumed.observe(kStart + 5 * kDay + static_cast<std::uint64_t>(i) * kSecond) == (i == 4));
+  CHECK(resumed.now() == kStart + 5 * kDay + 4 * kSecond);
 }
 
-TEST(clock_goes_back) {
+TEST(clockGoesBack) {
   StreamClock clock;
-  clock.observe(start + 900 * day);
-  for (int i = 0; i < 32; ++i) clock.observe(start + static_cast<std::uint64_t>(i) * second);
+  clock.observe(kStart + 900 * kDay);
+  for (int i = 0; i < 32; ++i) clock.observe(kStart + static_cast<std::uint64_t>(i) * kSecond);
   const std::uint64_t now = clock.now();
-  CHECK(now == start + 900 * day);
-  CHECK(clock.eventAt(now) == start + 31 * second);
-  clock.observe(start + 60 * second);
-  CHECK(clock.now() == now + 29 * second);
-  CHECK(clock.eventAt(clock.now()) == start + 60 * second);
+  CHECK(now == kStart + 900 * kDay);
+  CHECK(clock.eventAt(now) == kStart + 31 * kSecond);
+  clock.observe(kStart + 60 * kSecond);
+  CHECK(clock.now() == now + 29 * kSecond);
+  CHECK(clock.eventAt(clock.now()) == kStart + 60 * kSecond);
   // However often it is set, now only moves on, and by a month at the most.
   Random random(1);
   std::uint64_t last = clock.now();
@@ -158,12 +158,12 @@ TEST(clock_goes_back) {
     const std::uint64_t time = static_cast<std::uint64_t>(random.next()) << 32 | random.next();
     for (int k = 0; k < 17; ++k) clock.observe(time);
     CHECK(clock.now() >= last);
-    CHECK(clock.now() - last <= 31 * day);
+    CHECK(clock.now() - last <= 31 * kDay);
     last = clock.now();
   }
 }
 
-TEST(shelf_is_bounded) {
+TEST(shelfIsBounded) {
   Shelf shelf(10'000);
   std::size_t gone = 0;
   const auto put = [&](const StreamId& id, std::vector<std::uint8_t> packed) {
@@ -194,7 +194,7 @@ TEST(shelf_is_bounded) {
 }
 
 /// Whatever one tenant puts on the shelf, what another has there stays as long as it has no more than its share.
-TEST(shelf_is_shared) {
+TEST(shelfIsShared) {
   Shelf shelf(10'000);
   const auto put = [&](const StreamId& id) {
     shelf.put(id, std::vector<std::uint8_t>(800), [](const StreamId& dropped, Bytes) { CHECK(dropped.tenant != "quiet"); });

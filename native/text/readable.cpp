@@ -34,7 +34,7 @@ void makeReadable(std::string& text, std::vector<LiteralRun>* runs) {
       text[i] = '?';
       size = 1;
     }
-    if (i + size > maxReadable) break;
+    if (i + size > kMaxReadable) break;
     i += size;
     end = i;
   }

@@ -184,13 +184,13 @@ class ContentChannel final : public Channel {
   std::size_t memory() const override { return sizeof *this + model_.memory() + sightings_.memory(); }
 
   void snapshot(std::vector<std::uint8_t>& out) const override {
-    put_state(out, model_);
+    putState(out, model_);
     sightings_.snapshot(out);
   }
 
   bool restore(Bytes in) override {
     StateReader read(in);
-    return model_.restore(read.get_bytes()) && sightings_.restore(read) && read.done();
+    return model_.restore(read.getBytes()) && sightings_.restore(read) && read.done();
   }
 
  private:

@@ -35,7 +35,7 @@ void ContentScore::clear() {
 }
 
 Bytes maskedText(const Field& field) {
-  thread_local std::vector<std::uint8_t> masked(maxTextSize);
+  thread_local std::vector<std::uint8_t> masked(kMaxTextSize);
   return field.kind == Field::Kind::Text ? Bytes(masked.data(), text::mask(field.text, masked.data())) : field.text;
 }
 
@@ -142,8 +142,8 @@ std::size_t ContentModel::memory() const {
 }
 
 void ContentModel::snapshot(std::vector<std::uint8_t>& out) const {
-  put_state(out, dictionary_);
-  put_state(out, known_);
+  putState(out, dictionary_);
+  putState(out, known_);
   put(out, static_cast<std::uint32_t>(numberKeys_.size()));
   for (const NumberKey& number : numberKeys_) {
     put(out, number.hash);
@@ -153,7 +153,7 @@ void ContentModel::snapshot(std::vector<std::uint8_t>& out) const {
 
 bool ContentModel::restore(Bytes in) {
   StateReader read(in);
-  if (!dictionary_.restore(read.get_bytes()) || !known_.restore(read.get_bytes())) return false;
+  if (!dictionary_.restore(read.getBytes()) || !known_.restore(read.getBytes())) return false;
   const std::uint32_t count = read.get<std::uint32_t>();
   if (count > kMostNumberKeys) return false;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -183,8 +183,8 @@ std::string blamedField(const RecordView& record, const ContentScore& score, otl
 void novelRanges(const RecordView& record, const ContentScore& score, const std::vector<std::uint32_t>& starts,
                  std::vector<LiteralRun>& out) {
   out.clear();
-  thread_local std::vector<std::uint8_t> masked(maxTextSize);
-  thread_local std::vector<std::uint32_t> origin(maxTextSize);
+  thread_local std::vector<std::uint8_t> masked(kMaxTextSize);
+  thread_local std::vector<std::uint32_t> origin(kMaxTextSize);
   std::size_t next = 0;
   const std::vector<LiteralRun>& runs = score.novelty.literals;
   for (const ContentScore::Unknown& unknown : score.unknown) {

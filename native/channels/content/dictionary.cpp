@@ -164,14 +164,14 @@ std::size_t Dictionary::memory() const { return text_.capacity(); }
 void Dictionary::snapshot(std::vector<std::uint8_t>& out) const {
   put(out, static_cast<std::uint32_t>(anchoredSize_));
   put<std::uint8_t>(out, anchored_ ? 1 : 0);
-  put_bytes(out, text_);
+  putBytes(out, text_);
 }
 
 bool Dictionary::restore(Bytes in) {
   StateReader read(in);
   const std::uint32_t anchoredSize = read.get<std::uint32_t>();
   const std::uint8_t anchored = read.get<std::uint8_t>();
-  const Bytes text = read.get_bytes();
+  const Bytes text = read.getBytes();
   if (!read.done() || text.size() > capacity_ || anchoredSize > text.size() || anchored > 1) return false;
   anchoredSize_ = anchoredSize;
   anchored_ = anchored == 1;

@@ -43,23 +43,23 @@ class ShiftFinding final : public Finding {
     const bool ranged = found.low <= found.high;
     if (ranged) out.range = {found.low, found.high};
     const std::string records = text::format("the last %u records", found.records);
-    const std::string share = text::percent(found.share), usual = text::percent(found.usual_share);
+    const std::string share = text::percent(found.share), usual = text::percent(found.usualShare);
     const std::string example = shift_.value.empty() ? "" : ", such as " + text::quoted(shift_.value) + ",";
     std::string sentence;
     if (found.novel) {
       sentence = "new values" + example + text::format(" cost %.0f bits each where %.0f are usual", out.bits, out.usualBits);
-    } else if (found.kind == Kind::absent) {
+    } else if (found.kind == Kind::Absent) {
       sentence = "missing from " + share + " of " + records + ", usually from " + usual;
     } else {
       std::string what;
       switch (found.kind) {
-        case Kind::unseen:
+        case Kind::Unseen:
           what = "values that are new or rare" + example;
           break;
-        case Kind::number:
+        case Kind::Number:
           what = number(found.number);
           break;
-        case Kind::range:
+        case Kind::Range:
           what = "values around " + number(found.number);
           break;
         default:
@@ -67,7 +67,7 @@ class ShiftFinding final : public Finding {
       }
       sentence = what + " made up " + share + " of " + records + ", usually " + usual;
     }
-    if (ranged && found.kind != Kind::absent) {
+    if (ranged && found.kind != Kind::Absent) {
       sentence += found.low == found.high ? "; " + number(found.low) + " is usual"
                                           : "; " + number(found.low) + " to " + number(found.high) + " are usual";
     } else if (!shift_.usual.empty() && shift_.usual != shift_.value) {
@@ -92,7 +92,7 @@ class FieldsChannel final : public Channel {
   void learn(Observation& record, const Outcome&, Host& host) override {
     if (!model_) {
       // A body alone is for the other channels. Blocks begin where hops do.
-      const bool begins = record.seen % hop_ == 0 && hop_ >= FieldsModel::min_block;
+      const bool begins = record.seen % hop_ == 0 && hop_ >= FieldsModel::kMinBlock;
       if (!begins || record.record.fields.size() < 2) return;
       model_ = makeModel();
     }
@@ -121,7 +121,7 @@ class FieldsChannel final : public Channel {
  private:
   std::unique_ptr<FieldsModel> makeModel() const {
     // Longer hops are divided into equal parts.
-    const std::uint32_t parts = (hop_ + FieldsModel::max_block - 1) / FieldsModel::max_block;
+    const std::uint32_t parts = (hop_ + FieldsModel::kMaxBlock - 1) / FieldsModel::kMaxBlock;
     return std::make_unique<FieldsModel>(hop_ / parts);
   }
 
@@ -129,7 +129,7 @@ class FieldsChannel final : public Channel {
     const FieldsVerdict block = model_->judge();
     if (!block.judged || !host.calibrating()) return model_->learn(block);
     // What a person accepted is to be usual soon: by the blocks that come now, strange or not, and by no later ones.
-    const Outcome outcome = host.judge({.channel = ChannelId::Fields, .score = block.score, .bits = block.bits, .usualBits = block.usual_bits},
+    const Outcome outcome = host.judge({.channel = ChannelId::Fields, .score = block.score, .bits = block.bits, .usualBits = block.usualBits},
                                        Host::Unit::Lapsing);
     // A spread is about a bit: what one in a hundred exceeds is near three, a measure of strangeness.
     if (!outcome.learning) host.noticeMix(ChannelId::Fields, block.score);
@@ -154,7 +154,7 @@ class FieldsChannel final : public Channel {
     const auto name = [&](Bytes key) { shift.name = fieldName(key, key_.signal); };
     const auto text = [&](Bytes value, std::uint64_t hash) {
       if (model_->shows(found, hash)) shift.value.assign(value.begin(), value.end());
-      if (FieldsModel::word_of(hash) == found.usual_word) shift.usual.assign(value.begin(), value.end());
+      if (FieldsModel::wordOf(hash) == found.usualWord) shift.usual.assign(value.begin(), value.end());
     };
     // The model has hashes alone. Texts are in the baseline, masked, and, as they came, in the latest records.
     const Bytes known = texts.known;

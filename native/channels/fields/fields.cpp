@@ -16,60 +16,60 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t snapshot_version = 2;
+constexpr std::uint8_t kSnapshotVersion = 2;
 
 // Symbols of a column. Words, values or bins follow.
-constexpr std::uint8_t absent = 0;
-constexpr std::uint8_t other = 1;
-constexpr std::uint8_t first_symbol = 2;
+constexpr std::uint8_t kAbsent = 0;
+constexpr std::uint8_t kOther = 1;
+constexpr std::uint8_t kFirstSymbol = 2;
 /// Bins are even by this in asinh((x - centre) / scale).
-constexpr double bin_width = 0.5;
-constexpr int last_bin = 14;
-constexpr std::uint8_t middle_bin = first_symbol + last_bin;
+constexpr double kBinWidth = 0.5;
+constexpr int kLastBin = 14;
+constexpr std::uint8_t kMiddleBin = kFirstSymbol + kLastBin;
 
 /// Weight of each symbol before any was seen, and of all.
-constexpr double prior = 0.05;
-constexpr double prior_of_all = 256 * prior;
+constexpr double kPrior = 0.05;
+constexpr double kPriorOfAll = 256 * kPrior;
 
 /// The past weighs as much as so many records. Its counts are kept in parts of a row, and coded in quarters.
-constexpr std::uint32_t rows = 192;
-constexpr std::uint32_t row_parts = 256;
-constexpr std::uint32_t quarter_parts = row_parts / 4;
+constexpr std::uint32_t kRows = 192;
+constexpr std::uint32_t kRowParts = 256;
+constexpr std::uint32_t kQuarterParts = kRowParts / 4;
 /// The past is filled by so many blocks; each later one replaces one part in so many.
-constexpr std::uint32_t filling_blocks = 4;
-constexpr std::uint32_t remembered_blocks = 48;
+constexpr std::uint32_t kFillingBlocks = 4;
+constexpr std::uint32_t kRememberedBlocks = 48;
 /// Rounding adds at most half a part a symbol and block.
-constexpr std::uint32_t most_parts = rows * row_parts + remembered_blocks * 32;
+constexpr std::uint32_t kMostParts = kRows * kRowParts + kRememberedBlocks * 32;
 
 /// Bins are looked at every so many blocks; too wide so many times, they are made anew.
-constexpr std::uint32_t look_at_bins = 8;
-constexpr std::uint8_t most_coarse = 3;
-constexpr std::size_t least_looked_at = 12;
+constexpr std::uint32_t kLookAtBins = 8;
+constexpr std::uint8_t kMostCoarse = 3;
+constexpr std::size_t kLeastLookedAt = 12;
 
 /// New words of a block that are kept, of so many bytes. Fewer are not judged by what they look like: single odd words are
 /// no matter of a block.
-constexpr std::uint32_t most_kept = 32;
-constexpr std::uint32_t least_kept = 8;
-constexpr std::size_t kept_bytes = 16;
-constexpr std::size_t most_news = most_kept * (1 + kept_bytes);
+constexpr std::uint32_t kMostKept = 32;
+constexpr std::uint32_t kLeastKept = 8;
+constexpr std::size_t kKeptBytes = 16;
+constexpr std::size_t kMostNews = kMostKept * (1 + kKeptBytes);
 
 /// Bits a block, and bits a new word, that are nobody's news. The least spreads.
-constexpr double least_bits = 4;
-constexpr double least_novel_bits = 1;
-constexpr double slowest_rate = 1.0 / 64;
+constexpr double kLeastBits = 4;
+constexpr double kLeastNovelBits = 1;
+constexpr double kSlowestRate = 1.0 / 64;
 /// A block moves the usual by at most so many spreads, so that some odd ones hide no others.
-constexpr double most_spreads = 1.5;
-constexpr std::uint32_t many_blocks = std::numeric_limits<std::uint32_t>::max() / 2;
+constexpr double kMostSpreads = 1.5;
+constexpr std::uint32_t kManyBlocks = std::numeric_limits<std::uint32_t>::max() / 2;
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr double largest_number = 1e300;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kLargestNumber = 1e300;
 
-/// sinh((k + 1/2) bin_width): where the bins above the middle end.
-const std::array<double, last_bin>& bin_ends() {
+/// sinh((k + 1/2) kBinWidth): where the bins above the middle end.
+const std::array<double, kLastBin>& binEnds() {
   static const auto ends = [] {
-    std::array<double, last_bin> e;
+    std::array<double, kLastBin> e;
     for (std::size_t k = 0; k < e.size(); ++k) {
-      const double y = portable_exp((static_cast<double>(k) + 0.5) * bin_width);
+      const double y = portableExp((static_cast<double>(k) + 0.5) * kBinWidth);
       e[k] = (y - 1 / y) / 2;
     }
     return e;
@@ -83,17 +83,17 @@ struct RisingLog {
   std::array<double, 4 * 2 * 256> at{};
 
   explicit RisingLog(double c) {
-    for (std::size_t q = 4; q < at.size(); ++q) at[q] = at[q - 4] + portable_log2(c + static_cast<double>(q - 4) / 4);
+    for (std::size_t q = 4; q < at.size(); ++q) at[q] = at[q - 4] + portableLog2(c + static_cast<double>(q - 4) / 4);
   }
   double operator()(std::size_t quarters, std::size_t records) const { return at[quarters + 4 * records] - at[quarters]; }
 };
-static_assert(most_parts / quarter_parts + 32 + 4 * FieldsModel::max_block < 4 * 2 * 256);
+static_assert(kMostParts / kQuarterParts + 32 + 4 * FieldsModel::kMaxBlock < 4 * 2 * 256);
 
 struct CodeTables {
-  RisingLog symbol{prior}, all{prior_of_all};
+  RisingLog symbol{kPrior}, all{kPriorOfAll};
 };
 
-const CodeTables& code_tables() {
+const CodeTables& codeTables() {
   static const CodeTables tables;
   return tables;
 }
@@ -101,7 +101,7 @@ const CodeTables& code_tables() {
 const Codec& openzl() {
   // Its lowest level: on some dozens of values the higher ones find no more.
   // Never freed: threads may still use it while the process exits.
-  static const Codec* const codec = makeCodec(CodecName::openzl, 1).release();
+  static const Codec* const codec = makeCodec(CodecName::Openzl, 1).release();
   return *codec;
 }
 
@@ -135,7 +135,7 @@ Location locate(std::span<Weighed> values) {
   return at;
 }
 
-std::uint32_t word_of_number(double value) {
+std::uint32_t wordOfNumber(double value) {
   const std::uint64_t bits = std::bit_cast<std::uint64_t>(value) * 0xd6e8feb86659fd93;
   return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(bits >> 32));
 }
@@ -150,16 +150,16 @@ double FieldsModel::Usual::spread(std::uint32_t n, double floor) const {
 void FieldsModel::Usual::learn(double x, std::uint32_t n, double floor, bool lasting) {
   // What is to be usual soon moves the mean; how far it was away says nothing of the distance.
   if (lasting) {
-    mean = static_cast<float>(mean + (x - mean) / filling_blocks);
+    mean = static_cast<float>(mean + (x - mean) / kFillingBlocks);
     return;
   }
-  const double most = n < 2 ? std::numeric_limits<double>::infinity() : most_spreads * spread(n, floor);
+  const double most = n < 2 ? std::numeric_limits<double>::infinity() : kMostSpreads * spread(n, floor);
   const double step = std::clamp(x - mean, -most, most);
-  mean = static_cast<float>(mean + step * std::max(1.0 / (n + 1), slowest_rate));
-  if (n > 0) distance = static_cast<float>(distance + (std::fabs(step) - distance) * std::max(1.0 / n, slowest_rate));
+  mean = static_cast<float>(mean + step * std::max(1.0 / (n + 1), kSlowestRate));
+  if (n > 0) distance = static_cast<float>(distance + (std::fabs(step) - distance) * std::max(1.0 / n, kSlowestRate));
 }
 
-std::uint32_t FieldsModel::word_of(std::uint64_t hash) {
+std::uint32_t FieldsModel::wordOf(std::uint64_t hash) {
   return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(hash ^ hash >> 32));
 }
 
@@ -174,12 +174,12 @@ FieldsModel::Column* FieldsModel::column(std::uint64_t key) {
     present_ |= 1u << at;
     return &columns_[at];
   }
-  if (size == max_columns) {
-    if (rival_count_ == 0) rival_ = key;
-    if (rival_ == key && !rival_seen_) ++rival_count_, rival_seen_ = true;
+  if (size == kMaxColumns) {
+    if (rivalCount_ == 0) rival_ = key;
+    if (rival_ == key && !rivalSeen_) ++rivalCount_, rivalSeen_ = true;
     return nullptr;
   }
-  if (size == columns_.capacity()) columns_.reserve(std::min(max_columns, std::size_t{size} + 4));
+  if (size == columns_.capacity()) columns_.reserve(std::min(kMaxColumns, std::size_t{size} + 4));
   keys_[size] = key;
   guess_ = size + 1;
   present_ |= 1u << size;
@@ -190,39 +190,39 @@ FieldsModel::Column* FieldsModel::column(std::uint64_t key) {
 std::size_t FieldsModel::room(const Column& column, std::size_t places) {
   std::size_t forgotten = places;
   for (std::size_t i = 0; i < places; ++i) {
-    if (column.now[first_symbol + i] > 0) continue;
+    if (column.now[kFirstSymbol + i] > 0) continue;
     if ((column.known >> i & 1) == 0) return i;
-    if (forgotten == places && column.past[first_symbol + i] == 0) forgotten = i;
+    if (forgotten == places && column.past[kFirstSymbol + i] == 0) forgotten = i;
   }
   return forgotten;
 }
 
 std::uint8_t FieldsModel::symbol(Column& column, std::uint32_t word) {
-  if (column.last >= first_symbol && column.words[column.last - first_symbol] == word) return column.last;
+  if (column.last >= kFirstSymbol && column.words[column.last - kFirstSymbol] == word) return column.last;
   auto at = static_cast<std::size_t>(std::find(column.words.begin(), column.words.end(), word) - column.words.begin());
-  if (at == max_words) {
-    at = column.full ? max_words : room(column, max_words);
-    column.full = at == max_words;
-    if (column.full) return column.last = other;
+  if (at == kMaxWords) {
+    at = column.full ? kMaxWords : room(column, kMaxWords);
+    column.full = at == kMaxWords;
+    if (column.full) return column.last = kOther;
     column.words[at] = word;
     column.known &= ~(1u << at);
   }
-  return column.last = static_cast<std::uint8_t>(first_symbol + at);
+  return column.last = static_cast<std::uint8_t>(kFirstSymbol + at);
 }
 
 void FieldsModel::word(std::uint64_t key, std::uint64_t hash, Bytes text) {
   Column* const c = column(key);
   if (c == nullptr) return;
   // A word where numbers are usual.
-  const std::uint8_t s = c->kind == Kind::words ? symbol(*c, word_of(hash)) : other;
+  const std::uint8_t s = c->kind == Kind::Words ? symbol(*c, wordOf(hash)) : kOther;
   ++c->now[s];
-  const bool is_new = s == other || (c->known >> (s - first_symbol) & 1) == 0;
-  if (is_new && kept_ < most_kept && c == &columns_[probe_]) keep(text);
+  const bool isNew = s == kOther || (c->known >> (s - kFirstSymbol) & 1) == 0;
+  if (isNew && kept_ < kMostKept && c == &columns_[probe_]) keep(text);
 }
 
 void FieldsModel::keep(Bytes text) {
-  const std::size_t size = std::min(text.size(), kept_bytes), needed = news_.size() + size + 1;
-  if (news_.capacity() < needed) news_.reserve(std::min(most_news, 2 * needed));
+  const std::size_t size = std::min(text.size(), kKeptBytes), needed = news_.size() + size + 1;
+  if (news_.capacity() < needed) news_.reserve(std::min(kMostNews, 2 * needed));
   ++kept_;
   news_.insert(news_.end(), text.begin(), text.begin() + static_cast<std::ptrdiff_t>(size));
   news_.push_back('\n');
@@ -232,90 +232,90 @@ void FieldsModel::number(std::uint64_t key, double value) {
   Column* const c = column(key);
   if (c == nullptr) return;
   if (std::isnan(value)) {
-    ++c->now[other];
+    ++c->now[kOther];
     return;
   }
-  value = std::clamp(value, -largest_number, largest_number);
+  value = std::clamp(value, -kLargestNumber, kLargestNumber);
   const bool first = c->blocks == 0 && std::all_of(c->now.begin(), c->now.end(), [](std::uint8_t n) { return n == 0; });
   if (first) {
-    c->kind = Kind::values;
-    c->values.fill(nan);
+    c->kind = Kind::Values;
+    c->values.fill(kNan);
     c->before = value;
   }
-  count_number(*c, value);
+  countNumber(*c, value);
   c->before = value;
 }
 
-void FieldsModel::count_number(Column& c, double value) {
-  if (c.kind == Kind::words) {
-    ++c.now[symbol(c, word_of_number(value))];
+void FieldsModel::countNumber(Column& c, double value) {
+  if (c.kind == Kind::Words) {
+    ++c.now[symbol(c, wordOfNumber(value))];
     return;
   }
-  if (c.kind == Kind::values) {
+  if (c.kind == Kind::Values) {
     std::size_t at = 0;
-    while (at < max_values && c.values[at] != value) ++at;
-    if (at == max_values && (at = room(c, max_values)) < max_values) {
+    while (at < kMaxValues && c.values[at] != value) ++at;
+    if (at == kMaxValues && (at = room(c, kMaxValues)) < kMaxValues) {
       c.values[at] = value;
       c.known &= ~(1u << at);
     }
-    if (at < max_values) {
-      ++c.now[first_symbol + at];
+    if (at < kMaxValues) {
+      ++c.now[kFirstSymbol + at];
       return;
     }
-    to_numbers(c);
+    toNumbers(c);
   }
-  const double x = c.kind == Kind::steps ? std::clamp(value - c.before, -largest_number, largest_number) : value;
+  const double x = c.kind == Kind::Steps ? std::clamp(value - c.before, -kLargestNumber, kLargestNumber) : value;
   ++c.now[bin(c, x)];
-  const std::uint32_t place = records_ * static_cast<std::uint32_t>(max_values);
-  if (c.blocks % look_at_bins == 0 && place % block_ < max_values) c.values[place / block_] = x;
+  const std::uint32_t place = records_ * static_cast<std::uint32_t>(kMaxValues);
+  if (c.blocks % kLookAtBins == 0 && place % block_ < kMaxValues) c.values[place / block_] = x;
 }
 
 std::uint8_t FieldsModel::bin(const Column& column, double value) {
-  const auto& ends = bin_ends();
+  const auto& ends = binEnds();
   const double y = (value - column.centre) / column.scale;
   const auto bin = static_cast<int>(std::upper_bound(ends.begin(), ends.end(), std::fabs(y)) - ends.begin());
-  return static_cast<std::uint8_t>(y < 0 ? middle_bin - bin : middle_bin + bin);
+  return static_cast<std::uint8_t>(y < 0 ? kMiddleBin - bin : kMiddleBin + bin);
 }
 
 double FieldsModel::middle(const Column& column, std::uint8_t symbol) {
-  const double y = portable_exp((symbol - middle_bin) * bin_width);
+  const double y = portableExp((symbol - kMiddleBin) * kBinWidth);
   return column.centre + column.scale * (y - 1 / y) / 2;
 }
 
 /// There are too many distinct numbers for a symbol each: from now on bins of them, or of their steps where they only rise.
-void FieldsModel::to_numbers(Column& c) {
+void FieldsModel::toNumbers(Column& c) {
   // In the order in which they came.
-  std::array<Weighed, max_values + 1> values;
+  std::array<Weighed, kMaxValues + 1> values;
   std::size_t back = 0;
-  for (std::size_t i = 1; i < max_values; ++i) back += c.values[i] < c.values[i - 1];
+  for (std::size_t i = 1; i < kMaxValues; ++i) back += c.values[i] < c.values[i - 1];
   // A counter, or a clock; a hop back is its turning over, or records that overtook each other.
-  const bool rising = back <= 1 && c.values[max_values - 1] > c.values[0];
+  const bool rising = back <= 1 && c.values[kMaxValues - 1] > c.values[0];
   const auto past = c.past;
   const auto now = c.now;
   const auto from = c.values;
   std::size_t n = 0;
   if (rising) {
     double zeros = 0;
-    for (std::size_t i = 0; i < max_values; ++i) {
+    for (std::size_t i = 0; i < kMaxValues; ++i) {
       if (i > 0) values[n++] = {from[i] - from[i - 1], 1};
-      zeros += std::max(0, now[first_symbol + i] - 1);
+      zeros += std::max(0, now[kFirstSymbol + i] - 1);
     }
     if (zeros > 0) values[n++] = {0, zeros};
   } else {
-    for (std::size_t i = 0; i < max_values; ++i) {
-      values[n++] = {from[i], static_cast<double>(past[first_symbol + i]) + row_parts * now[first_symbol + i]};
+    for (std::size_t i = 0; i < kMaxValues; ++i) {
+      values[n++] = {from[i], static_cast<double>(past[kFirstSymbol + i]) + kRowParts * now[kFirstSymbol + i]};
     }
   }
   const Location at = locate({values.data(), n});
-  c.kind = rising ? Kind::steps : Kind::numbers;
+  c.kind = rising ? Kind::Steps : Kind::Numbers;
   c.centre = at.centre;
   c.scale = static_cast<float>(std::clamp(std::max(at.scale, std::fabs(at.centre) * 1e-9), 1e-30, 1e30));
-  for (std::size_t s = first_symbol; s < symbols; ++s) c.past[s] = c.now[s] = 0;
-  for (std::size_t i = 0; i < max_values; ++i) {
-    const std::uint8_t count = now[first_symbol + i];
+  for (std::size_t s = kFirstSymbol; s < kSymbols; ++s) c.past[s] = c.now[s] = 0;
+  for (std::size_t i = 0; i < kMaxValues; ++i) {
+    const std::uint8_t count = now[kFirstSymbol + i];
     if (!rising) {
       const std::uint8_t s = bin(c, from[i]);
-      c.past[s] = static_cast<std::uint16_t>(c.past[s] + past[first_symbol + i]);
+      c.past[s] = static_cast<std::uint16_t>(c.past[s] + past[kFirstSymbol + i]);
       c.now[s] = static_cast<std::uint8_t>(c.now[s] + count);
     } else if (count > 0) {
       ++c.now[bin(c, i > 0 ? from[i] - from[i - 1] : from[1] - from[0])];
@@ -327,14 +327,14 @@ void FieldsModel::to_numbers(Column& c) {
   c.known = 0;
   c.coarse = 0;
   // What such symbols usually cost is to be seen.
-  c.blocks = rising ? 0 : std::min(c.blocks, filling_blocks);
+  c.blocks = rising ? 0 : std::min(c.blocks, kFillingBlocks);
   c.bits = c.shift = c.unseen = {};
-  c.values.fill(nan);
+  c.values.fill(kNan);
 }
 
 bool FieldsModel::end() {
   present_ = guess_ = 0;
-  rival_seen_ = false;
+  rivalSeen_ = false;
   return ++records_ == block_;
 }
 
@@ -343,39 +343,39 @@ std::uint32_t FieldsModel::total(const Counts& counts) { return std::accumulate(
 FieldsModel::Counts FieldsModel::counted(const Column& column) const {
   Counts counts{};
   std::uint32_t present = 0;
-  for (std::size_t s = other; s < symbols; ++s) {
-    const bool is_new = column.worded() && s >= first_symbol && (column.known >> (s - first_symbol) & 1) == 0;
-    counts[is_new ? other : s] = static_cast<std::uint16_t>(counts[is_new ? other : s] + column.now[s]);
+  for (std::size_t s = kOther; s < kSymbols; ++s) {
+    const bool isNew = column.worded() && s >= kFirstSymbol && (column.known >> (s - kFirstSymbol) & 1) == 0;
+    counts[isNew ? kOther : s] = static_cast<std::uint16_t>(counts[isNew ? kOther : s] + column.now[s]);
     present += column.now[s];
   }
-  counts[absent] = static_cast<std::uint16_t>(records_ - present);
+  counts[kAbsent] = static_cast<std::uint16_t>(records_ - present);
   return counts;
 }
 
 FieldsModel::Counts FieldsModel::baseline(const Column& column) {
   Counts quarters{};
-  for (std::size_t s = 0; s < symbols; ++s) {
-    quarters[s] = static_cast<std::uint16_t>((column.past[s] + quarter_parts / 2) / quarter_parts);
+  for (std::size_t s = 0; s < kSymbols; ++s) {
+    quarters[s] = static_cast<std::uint16_t>((column.past[s] + kQuarterParts / 2) / kQuarterParts);
   }
   return quarters;
 }
 
 FieldsVerdict::Code FieldsModel::code(const Column& column) const {
   Counts past = baseline(column);
-  if (fresh(column)) past[absent] = 4 * rows;
+  if (fresh(column)) past[kAbsent] = 4 * kRows;
   const Counts now = counted(column);
-  const auto& [symbol, all] = code_tables();
+  const auto& [symbol, all] = codeTables();
   const std::size_t n = records_;
   double given = all(total(past), n), alone = all(0, n);
-  for (std::size_t s = 0; s < symbols; ++s) {
+  for (std::size_t s = 0; s < kSymbols; ++s) {
     if (now[s] == 0) continue;
     given -= symbol(past[s], now[s]);
     alone -= symbol(0, now[s]);
   }
   FieldsVerdict::Code code{.bits = given, .shift = given - alone};
-  code.unseen = all(total(past), n) - symbol(past[other], now[other]) - symbol(total(past) - past[other], n - now[other]);
-  code.has_novel = &column == &columns_[probe_] && kept_ >= least_kept;
-  if (code.has_novel) code.novel = novelty();
+  code.unseen = all(total(past), n) - symbol(past[kOther], now[kOther]) - symbol(total(past) - past[kOther], n - now[kOther]);
+  code.hasNovel = &column == &columns_[probe_] && kept_ >= kLeastKept;
+  if (code.hasNovel) code.novel = novelty();
   return code;
 }
 
@@ -389,20 +389,20 @@ double FieldsModel::novelty() const {
 /// Takes the column for the strangest one, where it is.
 void FieldsModel::score(const Column& column, FieldsVerdict& verdict, std::uint32_t index) const {
   const FieldsVerdict::Code& code = verdict.codes[index];
-  const std::uint32_t past = fresh(column) ? many_blocks : column.blocks - filling_blocks;
-  const double mix = std::max({std::fabs(code.bits - column.bits.mean) / column.bits.spread(past, least_bits),
-                               (code.shift - column.shift.mean) / column.shift.spread(past, least_bits),
-                               (code.unseen - column.unseen.mean) / column.unseen.spread(past, least_bits)});
+  const std::uint32_t past = fresh(column) ? kManyBlocks : column.blocks - kFillingBlocks;
+  const double mix = std::max({std::fabs(code.bits - column.bits.mean) / column.bits.spread(past, kLeastBits),
+                               (code.shift - column.shift.mean) / column.shift.spread(past, kLeastBits),
+                               (code.unseen - column.unseen.mean) / column.unseen.spread(past, kLeastBits)});
   double novel = 0;
-  if (code.has_novel && column.novel_blocks >= learning_blocks - filling_blocks)
-    novel = std::fabs(code.novel - column.novel.mean) / column.novel.spread(column.novel_blocks, least_novel_bits);
+  if (code.hasNovel && column.novelBlocks >= kLearningBlocks - kFillingBlocks)
+    novel = std::fabs(code.novel - column.novel.mean) / column.novel.spread(column.novelBlocks, kLeastNovelBits);
   if (verdict.judged && std::max(mix, novel) <= verdict.score) return;
   verdict.judged = true;
   verdict.column = index;
   verdict.score = std::max(mix, novel);
   verdict.novel = novel > mix;
   verdict.bits = verdict.novel ? code.novel : code.bits / records_;
-  verdict.usual_bits = verdict.novel ? column.novel.mean : column.bits.mean / records_;
+  verdict.usualBits = verdict.novel ? column.novel.mean : column.bits.mean / records_;
 }
 
 FieldsVerdict FieldsModel::judge() const {
@@ -417,52 +417,52 @@ FieldsVerdict FieldsModel::judge() const {
 FieldFinding FieldsModel::explain(const FieldsVerdict& verdict) const {
   const Column& column = columns_[verdict.column];
   Counts past = baseline(column);
-  if (fresh(column)) past[absent] = 4 * rows;
+  if (fresh(column)) past[kAbsent] = 4 * kRows;
   const Counts now = counted(column);
   const double n = records_, before = total(past);
   FieldFinding out{.key = keys_[verdict.column]};
-  std::size_t rose = symbols, usual = other;
+  std::size_t rose = kSymbols, usual = kOther;
   double most = 0;
-  for (std::size_t s = 0; s < symbols; ++s) {
-    if (s >= first_symbol && past[s] > past[usual]) usual = s;
-    if (now[s] == 0 || (verdict.novel && s != other)) continue;
+  for (std::size_t s = 0; s < kSymbols; ++s) {
+    if (s >= kFirstSymbol && past[s] > past[usual]) usual = s;
+    if (now[s] == 0 || (verdict.novel && s != kOther)) continue;
     const double share = now[s] / n, was = past[s] / before;
-    const double worth = share * portable_log2(share / (was + 4 * prior / before));
-    if (rose != symbols && worth <= most) continue;
+    const double worth = share * portableLog2(share / (was + 4 * kPrior / before));
+    if (rose != kSymbols && worth <= most) continue;
     most = worth;
     rose = s;
     out.share = share;
-    out.usual_share = was;
+    out.usualShare = was;
   }
   out.records = records_;
   out.novel = verdict.novel;
   using Found = FieldFinding::Kind;
-  const std::size_t place = rose - first_symbol;
-  if (rose == absent || rose == other) {
-    out.kind = rose == absent ? Found::absent : Found::unseen;
-  } else if (column.kind == Kind::words) {
-    out.kind = Found::word;
+  const std::size_t place = rose - kFirstSymbol;
+  if (rose == kAbsent || rose == kOther) {
+    out.kind = rose == kAbsent ? Found::Absent : Found::Unseen;
+  } else if (column.kind == Kind::Words) {
+    out.kind = Found::Word;
     out.word = column.words[place];
   } else {
-    out.kind = column.kind == Kind::values ? Found::number : Found::range;
-    out.number = column.kind == Kind::values ? column.values[place] : middle(column, static_cast<std::uint8_t>(rose));
+    out.kind = column.kind == Kind::Values ? Found::Number : Found::Range;
+    out.number = column.kind == Kind::Values ? column.values[place] : middle(column, static_cast<std::uint8_t>(rose));
   }
-  if (column.kind == Kind::words) {
-    if (usual >= first_symbol && past[usual] > 0) out.usual_word = column.words[usual - first_symbol];
+  if (column.kind == Kind::Words) {
+    if (usual >= kFirstSymbol && past[usual] > 0) out.usualWord = column.words[usual - kFirstSymbol];
     return out;
   }
-  tell_range(column, past, out);
+  tellRange(column, past, out);
   return out;
 }
 
-void FieldsModel::tell_range(const Column& column, const Counts& past, FieldFinding& out) {
-  std::array<Weighed, symbols> numbers;
+void FieldsModel::tellRange(const Column& column, const Counts& past, FieldFinding& out) {
+  std::array<Weighed, kSymbols> numbers;
   double all = 0, below = 0;
   std::size_t size = 0;
-  for (std::size_t s = first_symbol; s < symbols; ++s) {
+  for (std::size_t s = kFirstSymbol; s < kSymbols; ++s) {
     if (past[s] == 0) continue;
-    const bool value = column.kind == Kind::values;
-    numbers[size++] = {value ? column.values[s - first_symbol] : middle(column, static_cast<std::uint8_t>(s)), 1.0 * past[s]};
+    const bool value = column.kind == Kind::Values;
+    numbers[size++] = {value ? column.values[s - kFirstSymbol] : middle(column, static_cast<std::uint8_t>(s)), 1.0 * past[s]};
     all += past[s];
   }
   std::sort(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(size),
@@ -474,30 +474,30 @@ void FieldsModel::tell_range(const Column& column, const Counts& past, FieldFind
   }
 }
 
-const FieldsModel::Column& FieldsModel::column_of(const FieldFinding& finding) const {
+const FieldsModel::Column& FieldsModel::columnOf(const FieldFinding& finding) const {
   const auto key = std::find(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(columns_.size()), finding.key);
   return columns_[static_cast<std::size_t>(key - keys_.begin())];
 }
 
-bool FieldsModel::is_new(const Column& column, std::uint32_t word) {
+bool FieldsModel::isNew(const Column& column, std::uint32_t word) {
   const auto at = static_cast<std::size_t>(std::find(column.words.begin(), column.words.end(), word) - column.words.begin());
-  return at == max_words || (column.known >> at & 1) == 0;
+  return at == kMaxWords || (column.known >> at & 1) == 0;
 }
 
 bool FieldsModel::shows(const FieldFinding& finding, std::uint64_t hash) const {
-  if (finding.kind == FieldFinding::Kind::word) return word_of(hash) == finding.word;
-  if (finding.kind != FieldFinding::Kind::unseen) return false;
-  const Column& column = column_of(finding);
-  return column.kind != Kind::words || is_new(column, word_of(hash));
+  if (finding.kind == FieldFinding::Kind::Word) return wordOf(hash) == finding.word;
+  if (finding.kind != FieldFinding::Kind::Unseen) return false;
+  const Column& column = columnOf(finding);
+  return column.kind != Kind::Words || isNew(column, wordOf(hash));
 }
 
 bool FieldsModel::shows(const FieldFinding& finding, double value) const {
-  if (finding.kind == FieldFinding::Kind::word) return word_of_number(value) == finding.word;
-  if (finding.kind != FieldFinding::Kind::unseen) return false;
-  const Column& column = column_of(finding);
-  if (column.kind == Kind::words) return is_new(column, word_of_number(value));
-  if (column.kind != Kind::values) return std::isnan(value);
-  for (std::size_t i = 0; i < max_values; ++i)
+  if (finding.kind == FieldFinding::Kind::Word) return wordOfNumber(value) == finding.word;
+  if (finding.kind != FieldFinding::Kind::Unseen) return false;
+  const Column& column = columnOf(finding);
+  if (column.kind == Kind::Words) return isNew(column, wordOfNumber(value));
+  if (column.kind != Kind::Values) return std::isnan(value);
+  for (std::size_t i = 0; i < kMaxValues; ++i)
     if (column.values[i] == value) return (column.known >> i & 1) == 0;
   return true;
 }
@@ -506,14 +506,14 @@ void FieldsModel::learn(const FieldsVerdict& verdict, bool lasting) {
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     Column& column = columns_[i];
     const FieldsVerdict::Code& code = verdict.codes[i];
-    if (column.blocks >= filling_blocks) {
-      const std::uint32_t past = column.blocks - filling_blocks;
-      column.bits.learn(code.bits, past, least_bits, lasting);
-      column.shift.learn(code.shift, past, least_bits, lasting);
-      column.unseen.learn(code.unseen, past, least_bits, lasting);
+    if (column.blocks >= kFillingBlocks) {
+      const std::uint32_t past = column.blocks - kFillingBlocks;
+      column.bits.learn(code.bits, past, kLeastBits, lasting);
+      column.shift.learn(code.shift, past, kLeastBits, lasting);
+      column.unseen.learn(code.unseen, past, kLeastBits, lasting);
     }
-    if (code.has_novel) column.novel.learn(code.novel, column.novel_blocks, least_novel_bits, lasting);
-    if (code.has_novel && column.novel_blocks < many_blocks) ++column.novel_blocks;
+    if (code.hasNovel) column.novel.learn(code.novel, column.novelBlocks, kLeastNovelBits, lasting);
+    if (code.hasNovel && column.novelBlocks < kManyBlocks) ++column.novelBlocks;
     take(column, lasting);
   }
   admit();
@@ -523,50 +523,50 @@ void FieldsModel::learn(const FieldsVerdict& verdict, bool lasting) {
 
 /// The block's counts into the past's.
 void FieldsModel::take(Column& column, bool lasting) {
-  const bool fast = lasting || column.blocks < filling_blocks;
-  const std::uint32_t parts = rows * row_parts / (fast ? filling_blocks : remembered_blocks);
-  const std::uint32_t left = column.blocks < filling_blocks ? 0 : fast ? filling_blocks : remembered_blocks;
+  const bool fast = lasting || column.blocks < kFillingBlocks;
+  const std::uint32_t parts = kRows * kRowParts / (fast ? kFillingBlocks : kRememberedBlocks);
+  const std::uint32_t left = column.blocks < kFillingBlocks ? 0 : fast ? kFillingBlocks : kRememberedBlocks;
   std::uint32_t present = 0;
-  for (std::size_t s = other; s < symbols; ++s) present += column.now[s];
-  for (std::size_t s = 0; s < symbols; ++s) {
-    const std::uint32_t here = s == absent ? records_ - present : column.now[s];
+  for (std::size_t s = kOther; s < kSymbols; ++s) present += column.now[s];
+  for (std::size_t s = 0; s < kSymbols; ++s) {
+    const std::uint32_t here = s == kAbsent ? records_ - present : column.now[s];
     std::uint32_t past = column.past[s];
     // Rounded up, so that what is gone is forgotten in the end.
     if (left > 0) past -= (past + left - 1) / left;
     column.past[s] = static_cast<std::uint16_t>(past + (here * parts + records_ / 2) / records_);
-    if (column.worded() && s >= first_symbol && here > 0) column.known |= 1u << (s - first_symbol);
+    if (column.worded() && s >= kFirstSymbol && here > 0) column.known |= 1u << (s - kFirstSymbol);
   }
-  if (column.blocks < many_blocks) ++column.blocks;
-  if (!column.worded() && column.blocks % look_at_bins == 1) look(column);
+  if (column.blocks < kManyBlocks) ++column.blocks;
+  if (!column.worded() && column.blocks % kLookAtBins == 1) look(column);
 }
 
 /// Whether the bins still fit; else the column begins anew.
 void FieldsModel::look(Column& column) {
-  std::array<Weighed, max_values> values;
+  std::array<Weighed, kMaxValues> values;
   std::size_t size = 0;
   for (const double value : column.values)
     if (!std::isnan(value)) values[size++] = {value, 1};
-  column.values.fill(nan);
-  if (size < least_looked_at) return;
+  column.values.fill(kNan);
+  if (size < kLeastLookedAt) return;
   const Location at = locate({values.data(), size});
   const double away = (at.centre - column.centre) / column.scale;
-  const double width = bin_width * column.scale * std::sqrt(1 + away * away);
+  const double width = kBinWidth * column.scale * std::sqrt(1 + away * away);
   const bool coarse = at.scale > 0 && width > 2 * at.scale;
   column.coarse = static_cast<std::uint8_t>(coarse ? column.coarse + 1 : 0);
-  if (column.coarse < most_coarse) return;
+  if (column.coarse < kMostCoarse) return;
   column = {};
 }
 
 /// In a full channel a field takes the place of the rarest one, where it is in twice as many records.
 void FieldsModel::admit() {
-  if (rival_count_ == 0) return;
+  if (rivalCount_ == 0) return;
   const auto share = [](const Column& column) {
     const double all = total(column.past);
-    return all > 0 ? 1 - column.past[absent] / all : 1;
+    return all > 0 ? 1 - column.past[kAbsent] / all : 1;
   };
   const auto rarest = std::min_element(columns_.begin(), columns_.end(),
                                        [&](const Column& a, const Column& b) { return share(a) < share(b); });
-  if (2 * share(*rarest) > static_cast<double>(rival_count_) / records_) return;
+  if (2 * share(*rarest) > static_cast<double>(rivalCount_) / records_) return;
   *rarest = {};
   keys_[static_cast<std::size_t>(rarest - columns_.begin())] = rival_;
 }
@@ -583,23 +583,23 @@ void FieldsModel::next() {
   const std::uint32_t size = settled_ = static_cast<std::uint32_t>(columns_.size());
   for (std::uint32_t step = 1; step <= size; ++step) {
     const std::uint32_t at = (probe_ + step) % size;
-    if (columns_[at].kind != Kind::words || counted(columns_[at])[other] < least_kept) continue;
+    if (columns_[at].kind != Kind::Words || counted(columns_[at])[kOther] < kLeastKept) continue;
     probe_ = at;
     break;
   }
   if (probe_ >= size) probe_ = 0;
-  records_ = rival_count_ = kept_ = 0;
+  records_ = rivalCount_ = kept_ = 0;
   news_.clear();
   for (Column& column : columns_) {
     column.now.fill(0);
     column.last = 0;
     column.full = false;
-    for (std::size_t i = 0; column.worded() && i < (column.kind == Kind::words ? max_words : max_values); ++i) {
+    for (std::size_t i = 0; column.worded() && i < (column.kind == Kind::Words ? kMaxWords : kMaxValues); ++i) {
       if (column.known >> i & 1) continue;
-      if (column.kind == Kind::words)
+      if (column.kind == Kind::Words)
         column.words[i] = 0;
       else
-        column.values[i] = nan;
+        column.values[i] = kNan;
     }
   }
 }
@@ -608,81 +608,81 @@ std::size_t FieldsModel::memory() const { return sizeof *this + columns_.capacit
 
 template <class Self, class Visitor>
 void FieldsModel::visit(Self& self, Visitor& v) {
-  v(self.records_), v(self.blocks_), v(self.settled_), v(self.probe_), v(self.kept_), v(self.rival_), v(self.rival_count_);
+  v(self.records_), v(self.blocks_), v(self.settled_), v(self.probe_), v(self.kept_), v(self.rival_), v(self.rivalCount_);
 }
 
 template <class Self, class Visitor>
-void FieldsModel::visit_column(Self& c, Visitor& v) {
+void FieldsModel::visitColumn(Self& c, Visitor& v) {
   for (auto& n : c.past) v(n);
   for (auto& n : c.now) v(n);
-  v(c.last), v(c.coarse), v(c.known), v(c.blocks), v(c.novel_blocks);
+  v(c.last), v(c.coarse), v(c.known), v(c.blocks), v(c.novelBlocks);
   for (auto* usual : {&c.bits, &c.shift, &c.unseen, &c.novel}) v(usual->mean), v(usual->distance);
   v(c.scale), v(c.centre), v(c.before);
 }
 
 void FieldsModel::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
-  write(snapshot_version), write(block_);
+  write(kSnapshotVersion), write(block_);
   visit(*this, write);
   put(out, static_cast<std::uint8_t>(columns_.size()));
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     const Column& column = columns_[i];
     write(keys_[i]), write(static_cast<std::uint8_t>(column.kind));
-    visit_column(column, write);
-    if (column.kind == Kind::words) {
+    visitColumn(column, write);
+    if (column.kind == Kind::Words) {
       for (const std::uint32_t word : column.words) write(word);
     } else {
       // Empty places are no numbers.
       for (const double value : column.values) write(std::bit_cast<std::uint64_t>(value));
     }
   }
-  put_bytes(out, news_);
+  putBytes(out, news_);
 }
 
 bool FieldsModel::valid(const Column& c) const {
   std::uint32_t present = 0;
-  for (std::size_t s = other; s < symbols; ++s) present += c.now[s];
-  if (present > records_ || c.now[absent] != 0 || total(c.past) > most_parts || c.last >= symbols) return false;
+  for (std::size_t s = kOther; s < kSymbols; ++s) present += c.now[s];
+  if (present > records_ || c.now[kAbsent] != 0 || total(c.past) > kMostParts || c.last >= kSymbols) return false;
   for (const Usual& usual : {c.bits, c.shift, c.unseen, c.novel})
     if (!(std::fabs(usual.mean) < 1e6f && usual.distance >= 0 && usual.distance < 1e6f)) return false;
-  if (!(std::fabs(c.centre) <= 2 * largest_number && std::fabs(c.before) <= largest_number)) return false;
+  if (!(std::fabs(c.centre) <= 2 * kLargestNumber && std::fabs(c.before) <= kLargestNumber)) return false;
   if (!c.worded() && !(c.scale > 0 && c.scale < 1e31f)) return false;
   if ((c.blocks == 0) != (total(c.past) == 0)) return false;
-  if (c.worded() && c.known >> (c.kind == Kind::words ? max_words : max_values) != 0) return false;
-  for (std::size_t s = first_symbol + max_values; c.kind == Kind::values && s < symbols; ++s)
+  if (c.worded() && c.known >> (c.kind == Kind::Words ? kMaxWords : kMaxValues) != 0) return false;
+  for (std::size_t s = kFirstSymbol + kMaxValues; c.kind == Kind::Values && s < kSymbols; ++s)
     if (c.past[s] > 0 || c.now[s] > 0) return false;
-  return c.coarse < most_coarse && c.blocks <= many_blocks && c.novel_blocks <= many_blocks;
+  return c.coarse < kMostCoarse && c.blocks <= kManyBlocks && c.novelBlocks <= kManyBlocks;
 }
 
 bool FieldsModel::restore(Bytes in) {
   StateReader read(in);
-  if (read.get<std::uint8_t>() != snapshot_version || read.get<std::uint32_t>() != block_) return false;
+  if (read.get<std::uint8_t>() != kSnapshotVersion || read.get<std::uint32_t>() != block_) return false;
   visit(*this, read);
   const std::size_t columns = read.get<std::uint8_t>();
-  if (!read.ok() || columns > max_columns || settled_ > columns) return false;
-  if (records_ >= block_ || rival_count_ > records_ || blocks_ > many_blocks) return false;
+  if (!read.ok() || columns > kMaxColumns || settled_ > columns) return false;
+  if (records_ >= block_ || rivalCount_ > records_ || blocks_ > kManyBlocks) return false;
   for (std::size_t i = 0; i < columns; ++i) {
-    if (columns_.size() == columns_.capacity()) columns_.reserve(std::min(max_columns, columns_.size() + 4));
+    if (columns_.size() == columns_.capacity()) columns_.reserve(std::min(kMaxColumns, columns_.size() + 4));
     Column& column = columns_.emplace_back();
     read(keys_[i]);
     const auto kind = read.get<std::uint8_t>();
-    visit_column(column, read);
-    if (!read.ok() || kind > static_cast<std::uint8_t>(Kind::steps)) return false;
+    visitColumn(column, read);
+    if (!read.ok() || kind > static_cast<std::uint8_t>(Kind::Steps)) return false;
     column.kind = static_cast<Kind>(kind);
-    if (column.kind == Kind::words) {
+    if (column.kind == Kind::Words) {
       for (std::uint32_t& word : column.words) read(word);
     } else {
       for (double& value : column.values) {
         value = std::bit_cast<double>(read.get<std::uint64_t>());
-        if (std::fabs(value) > largest_number) return false;
+        if (std::fabs(value) > kLargestNumber) return false;
       }
     }
     const auto own = keys_.begin() + static_cast<std::ptrdiff_t>(i);
     if (!valid(column) || std::find(keys_.begin(), own, keys_[i]) != own) return false;
   }
-  const Bytes news = read.get_bytes();
+  const Bytes news = read.getBytes();
   news_.assign(news.begin(), news.end());
-  return read.done() && news.size() <= most_news && kept_ <= most_kept && probe_ < std::max<std::size_t>(1, columns);
+  return read.done() && news.size() <= kMostNews && kept_ <= kMostKept && probe_ < std::max<std::size_t>(1, columns);
 }
 
 }  // namespace driftlock

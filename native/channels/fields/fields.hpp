@@ -15,25 +15,25 @@ namespace driftlock {
 struct FieldFinding {
   enum class Kind : std::uint8_t {
     /// One of the field's usual values.
-    word,
+    Word,
     /// A number, or the middle of a range of them.
-    number,
-    range,
+    Number,
+    Range,
     /// Values that the baseline lacks.
-    unseen,
+    Unseen,
     /// The field is missing.
-    absent,
+    Absent,
   };
 
   /// Of the field's name, as it was given.
   std::uint64_t key = 0;
   /// Of the value whose share rose the most.
-  Kind kind = Kind::absent;
+  Kind kind = Kind::Absent;
   std::uint32_t word = 0;
   double number = 0;
-  double share = 0, usual_share = 0;
+  double share = 0, usualShare = 0;
   /// The value that is usual the most, where it is a word; 0 where it is none.
-  std::uint32_t usual_word = 0;
+  std::uint32_t usualWord = 0;
   /// The range of nine in ten of the usual numbers, where the field has some; else low > high.
   double low = 1, high = 0;
   /// It is what new words look like that is strange, not how many there are.
@@ -44,7 +44,7 @@ struct FieldFinding {
 
 /// What is said of a block; to be given back to `learn`.
 struct FieldsVerdict {
-  static constexpr std::size_t max_columns = 16;
+  static constexpr std::size_t kMaxColumns = 16;
 
   /// False while the channel learns.
   bool judged = false;
@@ -54,14 +54,14 @@ struct FieldsVerdict {
   /// it is them that are strange.
   std::uint32_t column = 0;
   bool novel = false;
-  double bits = 0, usual_bits = 0;
+  double bits = 0, usualBits = 0;
 
   /// Of each column: bits of the block, what of them the baseline's shares are to blame for, bits of a new value.
   struct Code {
     double bits = 0, shift = 0, unseen = 0, novel = 0;
-    bool has_novel = false;
+    bool hasNovel = false;
   };
-  std::array<Code, max_columns> codes{};
+  std::array<Code, kMaxColumns> codes{};
 };
 
 /// Which field of a block of records is unusual: each is a column of symbols, and is as strange as its code is longer or
@@ -73,15 +73,15 @@ struct FieldsVerdict {
 /// lacks, where a block has many, by OpenZL.
 class FieldsModel {
  public:
-  static constexpr std::size_t max_columns = FieldsVerdict::max_columns;
-  static constexpr std::size_t max_words = 30;
+  static constexpr std::size_t kMaxColumns = FieldsVerdict::kMaxColumns;
+  static constexpr std::size_t kMaxWords = 30;
   /// Numbers with more distinct values than this are no words (status codes are, sizes are not).
-  static constexpr std::size_t max_values = max_words / 2;
+  static constexpr std::size_t kMaxValues = kMaxWords / 2;
   /// Blocks that a column learns from before it is judged.
-  static constexpr std::uint32_t learning_blocks = 12;
-  static constexpr std::uint32_t min_block = 32, max_block = 255;
+  static constexpr std::uint32_t kLearningBlocks = 12;
+  static constexpr std::uint32_t kMinBlock = 32, kMaxBlock = 255;
 
-  /// `block`: in records, from `min_block` to `max_block`.
+  /// `block`: in records, from `kMinBlock` to `kMaxBlock`.
   explicit FieldsModel(std::uint32_t block) : block_(block) {}
 
   /// The next record's fields. Keys are hashes of names, words of values; a second value under one key is left out.
@@ -97,14 +97,14 @@ class FieldsModel {
   /// Whether a value is the one that the finding is about, or like it; before the block is learned or rejected.
   bool shows(const FieldFinding& finding, std::uint64_t hash) const;
   bool shows(const FieldFinding& finding, double value) const;
-  static std::uint32_t word_of(std::uint64_t hash);
+  static std::uint32_t wordOf(std::uint64_t hash);
 
   /// Takes the block for part of what is usual. `lasting`: it is to be usual soon, not just a little of it.
   void learn(const FieldsVerdict& verdict, bool lasting = false);
   /// Leaves the block out.
   void reject();
 
-  bool learning() const { return blocks_ < learning_blocks; }
+  bool learning() const { return blocks_ < kLearningBlocks; }
   std::size_t memory() const;
 
   void snapshot(std::vector<std::uint8_t>& out) const;
@@ -113,8 +113,8 @@ class FieldsModel {
 
  private:
   /// The first two are what a record lacks, and values that have no symbol of their own.
-  static constexpr std::size_t symbols = 2 + max_words;
-  using Counts = std::array<std::uint16_t, symbols>;
+  static constexpr std::size_t kSymbols = 2 + kMaxWords;
+  using Counts = std::array<std::uint16_t, kSymbols>;
 
   /// A quantity's usual value and the mean distance from it, with exponential forgetting.
   struct Usual {
@@ -123,12 +123,12 @@ class FieldsModel {
     double spread(std::uint32_t n, double floor) const;
     void learn(double x, std::uint32_t n, double floor, bool lasting);
   };
-  enum class Kind : std::uint8_t { words, values, numbers, steps };
+  enum class Kind : std::uint8_t { Words, Values, Numbers, Steps };
   struct Column {
     /// The block's counts, and the past's in shares of a row.
     Counts past{};
-    std::array<std::uint8_t, symbols> now{};
-    Kind kind = Kind::words;
+    std::array<std::uint8_t, kSymbols> now{};
+    Kind kind = Kind::Words;
     /// The symbol that came last.
     std::uint8_t last = 0;
     /// Looks in a row at bins that were too wide.
@@ -137,7 +137,7 @@ class FieldsModel {
     bool full = false;
     /// A bit for each word or value that was learned.
     std::uint32_t known = 0;
-    std::uint32_t blocks = 0, novel_blocks = 0;
+    std::uint32_t blocks = 0, novelBlocks = 0;
     Usual bits, shift, unseen, novel;
     float scale = 0;
     double centre = 0;
@@ -145,23 +145,23 @@ class FieldsModel {
     double before = 0;
     /// Words; or distinct numbers; or some of the block's numbers, to look at the bins by.
     union {
-      std::array<std::uint32_t, max_words> words{};
-      std::array<double, max_values> values;
+      std::array<std::uint32_t, kMaxWords> words{};
+      std::array<double, kMaxValues> values;
     };
 
-    bool judged() const { return blocks >= learning_blocks; }
-    bool worded() const { return kind <= Kind::values; }
+    bool judged() const { return blocks >= kLearningBlocks; }
+    bool worded() const { return kind <= Kind::Values; }
   };
 
   Column* column(std::uint64_t key);
-  const Column& column_of(const FieldFinding& finding) const;
-  static bool is_new(const Column& column, std::uint32_t word);
-  static void tell_range(const Column& column, const Counts& past, FieldFinding& out);
+  const Column& columnOf(const FieldFinding& finding) const;
+  static bool isNew(const Column& column, std::uint32_t word);
+  static void tellRange(const Column& column, const Counts& past, FieldFinding& out);
   static std::uint8_t symbol(Column& column, std::uint32_t word);
-  void count_number(Column& column, double value);
+  void countNumber(Column& column, double value);
   void keep(Bytes text);
   static std::size_t room(const Column& column, std::size_t places);
-  static void to_numbers(Column& column);
+  static void toNumbers(Column& column);
   static std::uint8_t bin(const Column& column, double value);
   static double middle(const Column& column, std::uint8_t symbol);
   /// The block's counts as they are coded: what is new is one symbol.
@@ -185,12 +185,12 @@ class FieldsModel {
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v);
   template <class Self, class Visitor>
-  static void visit_column(Self& column, Visitor& v);
+  static void visitColumn(Self& column, Visitor& v);
 
   std::uint32_t block_;
   std::uint32_t records_ = 0;
   std::uint64_t blocks_ = 0;
-  std::array<std::uint64_t, max_columns> keys_{};
+  std::array<std::uint64_t, kMaxColumns> keys_{};
   std::vector<Column> columns_;
   /// Columns that were there when the block began.
   std::uint32_t settled_ = 0;
@@ -199,12 +199,12 @@ class FieldsModel {
   std::vector<std::uint8_t> news_;
   /// Of a full channel: a field that it has no column for, and how often it came in the block.
   std::uint64_t rival_ = 0;
-  std::uint32_t rival_count_ = 0;
+  std::uint32_t rivalCount_ = 0;
 
   // Of the record at hand; no part of the state.
   std::uint32_t present_ = 0;
   std::uint32_t guess_ = 0;
-  bool rival_seen_ = false;
+  bool rivalSeen_ = false;
 };
 
 }  // namespace driftlock

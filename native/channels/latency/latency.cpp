@@ -26,12 +26,12 @@ void LatencyModel::learn(std::uint64_t nanos) { learnOf(atLeastOne(nanos)); }
 
 double LatencyModel::costOf(double value) const {
   if (!known()) return 0;
-  const double distance = static_cast<float>(portable_log2(value)) - mean;
+  const double distance = static_cast<float>(portableLog2(value)) - mean;
   return kHalfLog2E * distance * distance / std::max(distance > 0 ? above : below, kLeastVariance);
 }
 
 void LatencyModel::learnOf(double value) {
-  const auto x = static_cast<float>(portable_log2(value));
+  const auto x = static_cast<float>(portableLog2(value));
   if (count < kMemory) ++count;
   if (count == 1) mean = x;
   const float distance = x - mean;
@@ -42,7 +42,7 @@ void LatencyModel::learnOf(double value) {
   mean += rate * distance;
 }
 
-double LatencyModel::low() const { return portable_exp(ln2 * (mean - kZ995 * std::sqrt(std::max(below, kLeastVariance)))); }
-double LatencyModel::high() const { return portable_exp(ln2 * (mean + kZ995 * std::sqrt(std::max(above, kLeastVariance)))); }
+double LatencyModel::low() const { return portableExp(kLn2 * (mean - kZ995 * std::sqrt(std::max(below, kLeastVariance)))); }
+double LatencyModel::high() const { return portableExp(kLn2 * (mean + kZ995 * std::sqrt(std::max(above, kLeastVariance)))); }
 
 }  // namespace driftlock

@@ -15,7 +15,7 @@ constexpr std::uint32_t kAcceptedShare = 8;
 constexpr std::uint8_t kSnapshotVersion = 2;
 
 /// Never 0, which is an empty place. Half of a keyed hash does: who could make two spans meet may as well name any parent.
-std::uint32_t tag_of(std::uint64_t span) {
+std::uint32_t tagOf(std::uint64_t span) {
   const auto tag = static_cast<std::uint32_t>(span ^ span >> 32);
   return tag == 0 ? 1 : tag;
 }
@@ -84,13 +84,13 @@ void PathModel::consider(std::uint32_t parent, std::uint32_t child) {
   if (it != known->parents.end() && it->count == known->count) return;
   // One of very many is no stranger than one that was never seen.
   const double cases = std::max<double>(known->distinct, it == known->parents.end() ? 0 : 2.0 * it->count - 1);
-  pair.bits = std::max(0.0, -portable_log2(cases / (2.0 * known->count)));
+  pair.bits = std::max(0.0, -portableLog2(cases / (2.0 * known->count)));
 }
 
 std::optional<PathFinding> PathModel::observe(std::uint64_t span, std::uint64_t parent, std::uint32_t id) {
   count_ = 0;
   if (parent != 0) {
-    const std::uint32_t tag = tag_of(parent);
+    const std::uint32_t tag = tagOf(parent);
     std::optional<std::uint32_t> known;
     spans_.find(tag, [&](std::uint32_t name) {
       known = name;
@@ -105,7 +105,7 @@ std::optional<PathFinding> PathModel::observe(std::uint64_t span, std::uint64_t 
     }
   }
   if (span != 0) {
-    const std::uint32_t tag = tag_of(span);
+    const std::uint32_t tag = tagOf(span);
     spans_.add(tag, id);
     std::array<std::uint32_t, kSiblings> children;
     std::size_t came = 0;

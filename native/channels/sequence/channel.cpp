@@ -13,7 +13,7 @@ constexpr std::size_t kExpiredAtOnce = 2;
 /// Expected templates that a finding names.
 constexpr std::size_t kMostNext = 3;
 
-static_assert(largest_id == kLargestTemplateId);
+static_assert(kLargestId == kLargestTemplateId);
 
 /// A record out of order, or a session that broke off.
 class SequenceFinding final : public Finding {
@@ -22,7 +22,7 @@ class SequenceFinding final : public Finding {
 
   void describe(const Texts& texts, Description& out) const override {
     for (const ExpectedId& expected : expected_) {
-      std::string text = expected.id == end_of_session ? "the end of the session" : texts.ofTemplate(expected.id);
+      std::string text = expected.id == kEndOfSession ? "the end of the session" : texts.ofTemplate(expected.id);
       if (!text.empty()) out.next.push_back(std::move(text));
     }
     out.sentence = brokeOff_ ? "A session broke off where it usually goes on" : "This record does not usually come here in its session";

@@ -12,20 +12,20 @@
 namespace driftlock {
 namespace {
 
-constexpr int orders = 3;
-constexpr std::uint32_t beginning = 0xFFFFFFFEu;
-constexpr std::uint32_t order_mask = 3;
-constexpr std::uint32_t used_bit = 4;
-constexpr std::uint32_t identity = ~used_bit;
+constexpr int kOrders = 3;
+constexpr std::uint32_t kBeginning = 0xFFFFFFFEu;
+constexpr std::uint32_t kOrderMask = 3;
+constexpr std::uint32_t kUsedBit = 4;
+constexpr std::uint32_t kIdentity = ~kUsedBit;
 /// Successors of one context of order 1 to 3. It bounds the work of exclusion; a context with more says little anyway.
-constexpr std::uint32_t max_fan_out = 128;
+constexpr std::uint32_t kMaxFanOut = 128;
 /// A context's counts are halved at this total, so that it follows a stream that changes.
-constexpr std::uint16_t max_total = 32768;
+constexpr std::uint16_t kMaxTotal = 32768;
 /// Learnt costs that the mean looks back on.
-constexpr std::uint64_t mean_memory = 2048;
+constexpr std::uint64_t kMeanMemory = 2048;
 /// Bits above the mean that a cost must have to count against a session.
-constexpr double slack = 2;
-constexpr std::uint8_t snapshot_version = 1;
+constexpr double kSlack = 2;
+constexpr std::uint8_t kSnapshotVersion = 1;
 
 constexpr std::uint64_t mix(std::uint64_t x) {  // the finaliser of SplitMix64
   x += 0x9E3779B97F4A7C15u;
@@ -36,13 +36,13 @@ constexpr std::uint64_t mix(std::uint64_t x) {  // the finaliser of SplitMix64
 
 /// Keys of a context's suffixes, from order 1 to its length.
 struct Keys {
-  std::array<std::uint32_t, orders + 1> key;
+  std::array<std::uint32_t, kOrders + 1> key;
   int longest;
-  explicit Keys(const SequenceContext& context) : longest(std::min<int>(context.length, orders)) {
+  explicit Keys(const SequenceContext& context) : longest(std::min<int>(context.length, kOrders)) {
     std::uint64_t hash = 0x5EC0;
     for (int k = 1; k <= longest; ++k) {
       hash = mix(hash ^ context.ids[k - 1]);
-      key[k] = (static_cast<std::uint32_t>(hash >> 32) & ~(used_bit | order_mask)) | static_cast<std::uint32_t>(k);
+      key[k] = (static_cast<std::uint32_t>(hash >> 32) & ~(kUsedBit | kOrderMask)) | static_cast<std::uint32_t>(k);
     }
   }
 };
@@ -52,14 +52,14 @@ class Excluded {
  public:
   bool contains(std::uint32_t id) const {
     if (size_ == 0) return false;
-    for (std::uint32_t i = slot(id); used_[i / 64] >> (i % 64) & 1; i = (i + 1) & (capacity - 1))
+    for (std::uint32_t i = slot(id); used_[i / 64] >> (i % 64) & 1; i = (i + 1) & (kCapacity - 1))
       if (table_[i] == id) return true;
     return false;
   }
   void add(std::uint32_t id) {
     if (size_ == 0) used_.fill(0);
     std::uint32_t i = slot(id);
-    for (; used_[i / 64] >> (i % 64) & 1; i = (i + 1) & (capacity - 1))
+    for (; used_[i / 64] >> (i % 64) & 1; i = (i + 1) & (kCapacity - 1))
       if (table_[i] == id) return;
     used_[i / 64] |= std::uint64_t{1} << (i % 64);
     table_[i] = id;
@@ -69,12 +69,12 @@ class Excluded {
   const std::uint32_t* end() const { return ids_.data() + size_; }
 
  private:
-  static constexpr std::uint32_t capacity = 1024;
-  static_assert(orders * max_fan_out < capacity / 2);
+  static constexpr std::uint32_t kCapacity = 1024;
+  static_assert(kOrders * kMaxFanOut < kCapacity / 2);
   static std::uint32_t slot(std::uint32_t id) { return (id * 0x9E3779B1u) >> 22; }
-  std::array<std::uint32_t, orders * max_fan_out> ids_;
-  std::array<std::uint32_t, capacity> table_;
-  std::array<std::uint64_t, capacity / 64> used_;
+  std::array<std::uint32_t, kOrders * kMaxFanOut> ids_;
+  std::array<std::uint32_t, kCapacity> table_;
+  std::array<std::uint64_t, kCapacity / 64> used_;
   std::uint32_t size_ = 0;
 };
 
@@ -83,8 +83,8 @@ class Excluded {
 void SequenceContext::push(std::uint32_t id) {
   ids[2] = ids[1];
   ids[1] = ids[0];
-  ids[0] = std::min(id, largest_id);
-  length = static_cast<std::uint8_t>(std::min<int>(length + 1, orders));
+  ids[0] = std::min(id, kLargestId);
+  length = static_cast<std::uint8_t>(std::min<int>(length + 1, kOrders));
 }
 
 SequenceModel::SequenceModel(SequenceLimits limits) : limits_(limits) {
@@ -94,13 +94,13 @@ SequenceModel::SequenceModel(SequenceLimits limits) : limits_(limits) {
   limits_.alphabet = std::bit_ceil(std::clamp<std::uint32_t>(limits.alphabet, 16, 32768));
   nodes_.resize(limits_.successors);
   ids_.resize(limits_.alphabet);
-  id_counts_.resize(limits_.alphabet);
+  idCounts_.resize(limits_.alphabet);
   clear();
 }
 
 std::size_t SequenceModel::bytes() const {
   return sizeof *this + slots_.capacity() * sizeof(Slot) + nodes_.capacity() * sizeof(Node) +
-         ids_.capacity() * sizeof(std::uint32_t) + id_counts_.capacity() * sizeof(std::uint16_t);
+         ids_.capacity() * sizeof(std::uint32_t) + idCounts_.capacity() * sizeof(std::uint16_t);
 }
 
 /// The place of `key`, or the free place where it would go. There is always a free place.
@@ -108,7 +108,7 @@ std::uint32_t SequenceModel::find(std::uint32_t key) const {
   const std::uint32_t mask = limits_.contexts - 1;
   for (std::uint32_t i = (key * 0x9E3779B1u) >> 7;; ++i) {
     const Slot& slot = slots_[i & mask];
-    if (slot.key == 0 || (slot.key & identity) == key) return i & mask;
+    if (slot.key == 0 || (slot.key & kIdentity) == key) return i & mask;
   }
 }
 
@@ -132,27 +132,27 @@ double SequenceModel::probability(const SequenceContext& context, std::uint32_t 
     escaped *= distinct / whole;
     for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) excluded.add(nodes_[n - 1].id);
   }
-  std::uint32_t total = id_total_, once = ids_once_;
+  std::uint32_t total = idTotal_, once = idsOnce_;
   for (const std::uint32_t other : excluded) {
-    const std::uint16_t count = id_counts_[find_id(other)];
+    const std::uint16_t count = idCounts_[findId(other)];
     total -= count;
     once -= count == 1;
   }
   if (total == 0) return escaped;
   const double escape = once + 1;
-  const std::uint16_t count = id_counts_[find_id(id)];
+  const std::uint16_t count = idCounts_[findId(id)];
   return escaped * (count != 0 ? count : escape) / (total + escape);
 }
 
 double SequenceModel::cost(const SequenceContext& context, std::uint32_t id) const {
-  return -portable_log2(probability(context, std::min(id, largest_id)));
+  return -portableLog2(probability(context, std::min(id, kLargestId)));
 }
 
-double SequenceModel::end_cost(const SequenceContext& context) const {
-  return -portable_log2(probability(context, end_of_session));
+double SequenceModel::endCost(const SequenceContext& context) const {
+  return -portableLog2(probability(context, kEndOfSession));
 }
 
-double SequenceModel::novelty(const SequenceContext& context) const { return probability(context, beginning); }
+double SequenceModel::novelty(const SequenceContext& context) const { return probability(context, kBeginning); }
 
 std::vector<ExpectedId> SequenceModel::expected(const SequenceContext& context, std::size_t limit) const {
   const Keys keys(context);
@@ -172,7 +172,7 @@ std::vector<ExpectedId> SequenceModel::expected(const SequenceContext& context, 
       for (std::uint16_t n = slots_[find(keys.key[k])].head; n != 0; n = nodes_[n - 1].next)
         see(nodes_[n - 1].id, nodes_[n - 1].count);
     else
-      for (std::uint32_t i = 0; i < limits_.alphabet; ++i) see(ids_[i], id_counts_[i]);
+      for (std::uint32_t i = 0; i < limits_.alphabet; ++i) see(ids_[i], idCounts_[i]);
     if (all.size() == first) continue;
     const double escape = k == 0 ? once + 1 : static_cast<double>(all.size() - first);
     for (std::size_t i = first; i < all.size(); ++i) {
@@ -189,11 +189,11 @@ std::vector<ExpectedId> SequenceModel::expected(const SequenceContext& context, 
 }
 
 void SequenceModel::learn(SequenceContext& context, std::uint32_t id, double bits) {
-  update(context, std::min(id, largest_id), bits);
+  update(context, std::min(id, kLargestId), bits);
   context.push(id);
 }
 
-void SequenceModel::learn_end(const SequenceContext& context, double bits) { update(context, end_of_session, bits); }
+void SequenceModel::learnEnd(const SequenceContext& context, double bits) { update(context, kEndOfSession, bits); }
 
 /// Update exclusion: the contexts that did not foresee the id learn it, and the longest one that did. Order 0 learns
 /// always, for it also says how often anything new comes.
@@ -201,53 +201,53 @@ void SequenceModel::update(const SequenceContext& context, std::uint32_t id, dou
   const Keys keys(context);
   for (int k = keys.longest; k >= 1; --k)
     if (add(keys.key[k], id)) break;
-  add_id(id);
+  addId(id);
   ++learnt_;
-  mean_cost_ += (bits - mean_cost_) / static_cast<double>(std::min(learnt_, mean_memory));
+  meanCost_ += (bits - meanCost_) / static_cast<double>(std::min(learnt_, kMeanMemory));
 }
 
 /// The place of `id` in the alphabet, or the free place where it would go.
-std::uint32_t SequenceModel::find_id(std::uint32_t id) const {
+std::uint32_t SequenceModel::findId(std::uint32_t id) const {
   const std::uint32_t mask = limits_.alphabet - 1;
   std::uint32_t i = (id * 0x9E3779B1u) >> 7 & mask;
-  while (id_counts_[i] != 0 && ids_[i] != id) i = (i + 1) & mask;
+  while (idCounts_[i] != 0 && ids_[i] != id) i = (i + 1) & mask;
   return i;
 }
 
-void SequenceModel::add_id(std::uint32_t id) {
-  std::uint32_t at = find_id(id);
-  if (id_counts_[at] == 0) {
+void SequenceModel::addId(std::uint32_t id) {
+  std::uint32_t at = findId(id);
+  if (idCounts_[at] == 0) {
     const std::uint32_t most = limits_.alphabet - limits_.alphabet / 8;
-    if (known_ids_ >= most) {
-      while (known_ids_ > most - most / 4) halve_alphabet();
-      at = find_id(id);
+    if (knownIds_ >= most) {
+      while (knownIds_ > most - most / 4) halveAlphabet();
+      at = findId(id);
     }
     ids_[at] = id;
-    ++known_ids_;
-    ++ids_once_;
+    ++knownIds_;
+    ++idsOnce_;
   } else {
-    ids_once_ -= id_counts_[at] == 1;
+    idsOnce_ -= idCounts_[at] == 1;
   }
-  ++id_counts_[at];
-  if (++id_total_ >= max_total) halve_alphabet();
+  ++idCounts_[at];
+  if (++idTotal_ >= kMaxTotal) halveAlphabet();
 }
 
 /// Halves the counts of the alphabet, and gives up ids seen once.
-void SequenceModel::halve_alphabet() {
+void SequenceModel::halveAlphabet() {
   std::vector<std::uint32_t> ids(ids_.size());
-  std::vector<std::uint16_t> counts(id_counts_.size());
+  std::vector<std::uint16_t> counts(idCounts_.size());
   ids.swap(ids_);
-  counts.swap(id_counts_);
-  known_ids_ = id_total_ = ids_once_ = 0;
+  counts.swap(idCounts_);
+  knownIds_ = idTotal_ = idsOnce_ = 0;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const std::uint16_t count = counts[i] / 2;
     if (count == 0) continue;
-    const std::uint32_t at = find_id(ids[i]);
+    const std::uint32_t at = findId(ids[i]);
     ids_[at] = ids[i];
-    id_counts_[at] = count;
-    ++known_ids_;
-    id_total_ += count;
-    ids_once_ += count == 1;
+    idCounts_[at] = count;
+    ++knownIds_;
+    idTotal_ += count;
+    idsOnce_ += count == 1;
   }
 }
 
@@ -255,15 +255,15 @@ void SequenceModel::halve_alphabet() {
 bool SequenceModel::add(std::uint32_t key, std::uint32_t id) {
   std::uint32_t at = find(key);
   if (slots_[at].key == 0) {
-    if (free_slots_ <= limits_.contexts / 8) {  // the table stays open enough for short probes
-      make_room();
+    if (freeSlots_ <= limits_.contexts / 8) {  // the table stays open enough for short probes
+      makeRoom();
       at = find(key);
     }
     slots_[at].key = key;
-    --free_slots_;
+    --freeSlots_;
   }
   Slot* slot = &slots_[at];
-  slot->key |= used_bit;
+  slot->key |= kUsedBit;
   std::uint32_t distinct = 0;
   for (std::uint16_t* link = &slot->head; *link != 0; link = &nodes_[*link - 1].next) {
     ++distinct;
@@ -275,24 +275,24 @@ bool SequenceModel::add(std::uint32_t key, std::uint32_t id) {
     *link = node.next;
     node.next = slot->head;
     slot->head = found;
-    if (slot->total >= max_total) halve(*slot);
+    if (slot->total >= kMaxTotal) halve(*slot);
     return true;
   }
-  while (distinct >= max_fan_out) distinct = halve(*slot);
+  while (distinct >= kMaxFanOut) distinct = halve(*slot);
   if (free_ == 0) {
-    make_room();
+    makeRoom();
     slot = &slots_[find(key)];
-    if (slot->key == 0) --free_slots_;
-    slot->key = key | used_bit;
+    if (slot->key == 0) --freeSlots_;
+    slot->key = key | kUsedBit;
   }
   const std::uint16_t fresh = free_;
   Node& node = nodes_[fresh - 1];
   free_ = node.next;
-  --free_nodes_;
+  --freeNodes_;
   node = {id, 1, slot->head};
   slot->head = fresh;
   ++slot->total;
-  if (slot->total >= max_total) halve(*slot);
+  if (slot->total >= kMaxTotal) halve(*slot);
   return false;
 }
 
@@ -308,7 +308,7 @@ std::uint32_t SequenceModel::halve(Slot& slot) {
       *link = node.next;
       node.next = free_;
       free_ = gone;
-      ++free_nodes_;
+      ++freeNodes_;
     } else {
       slot.total = static_cast<std::uint16_t>(slot.total + node.count);
       ++left;
@@ -320,24 +320,24 @@ std::uint32_t SequenceModel::halve(Slot& slot) {
 
 /// Frees at least a quarter of the contexts and of the successors. Whole passes only, so that the outcome does not
 /// depend on where in the table a context lies.
-void SequenceModel::make_room() {
+void SequenceModel::makeRoom() {
   const auto enough = [&] {
-    return free_slots_ >= limits_.contexts / 8 + limits_.contexts / 4 && free_nodes_ >= limits_.successors / 4;
+    return freeSlots_ >= limits_.contexts / 8 + limits_.contexts / 4 && freeNodes_ >= limits_.successors / 4;
   };
-  const auto halve_order = [&](std::uint32_t order) {
+  const auto halveOrder = [&](std::uint32_t order) {
     sweep([&](Slot& slot) {
-      if ((slot.key & order_mask) == order) halve(slot);
+      if ((slot.key & kOrderMask) == order) halve(slot);
     });
   };
-  for (std::uint32_t order = orders; order >= 1 && !enough(); --order)
+  for (std::uint32_t order = kOrders; order >= 1 && !enough(); --order)
     sweep([&](Slot& slot) {
-      if ((slot.key & order_mask) == order && (slot.key & used_bit) == 0)
+      if ((slot.key & kOrderMask) == order && (slot.key & kUsedBit) == 0)
         while (halve(slot) != 0) {
         }
     });
-  for (int round = 0; round < std::bit_width(max_total) && !enough(); ++round)
-    for (std::uint32_t order = orders; order >= 1 && !enough(); --order) halve_order(order);
-  for (Slot& slot : slots_) slot.key &= identity;
+  for (int round = 0; round < std::bit_width(kMaxTotal) && !enough(); ++round)
+    for (std::uint32_t order = kOrders; order >= 1 && !enough(); --order) halveOrder(order);
+  for (Slot& slot : slots_) slot.key &= kIdentity;
 }
 
 /// Applies `f` to each context, then puts those that still have successors into a fresh table.
@@ -345,13 +345,13 @@ template <class F>
 void SequenceModel::sweep(F f) {
   std::vector<Slot> old(slots_.size());
   old.swap(slots_);
-  free_slots_ = limits_.contexts;
+  freeSlots_ = limits_.contexts;
   for (Slot& slot : old) {
     if (slot.key == 0) continue;
     f(slot);
     if (slot.head == 0) continue;
-    slots_[find(slot.key & identity)] = slot;
-    --free_slots_;
+    slots_[find(slot.key & kIdentity)] = slot;
+    --freeSlots_;
   }
 }
 
@@ -360,12 +360,12 @@ void SequenceModel::clear() {
   for (std::uint32_t i = 0; i < limits_.successors; ++i)
     nodes_[i] = {0, 0, static_cast<std::uint16_t>(i + 1 < limits_.successors ? i + 2 : 0)};
   free_ = 1;
-  free_slots_ = limits_.contexts;
-  free_nodes_ = limits_.successors;
-  std::fill(id_counts_.begin(), id_counts_.end(), std::uint16_t{0});
-  known_ids_ = id_total_ = ids_once_ = 0;
+  freeSlots_ = limits_.contexts;
+  freeNodes_ = limits_.successors;
+  std::fill(idCounts_.begin(), idCounts_.end(), std::uint16_t{0});
+  knownIds_ = idTotal_ = idsOnce_ = 0;
   learnt_ = 0;
-  mean_cost_ = 0;
+  meanCost_ = 0;
 }
 
 void SequenceModel::snapshot(std::vector<std::uint8_t>& out) const {
@@ -373,16 +373,16 @@ void SequenceModel::snapshot(std::vector<std::uint8_t>& out) const {
   for (const Slot& slot : slots_)
     if (slot.key != 0) contexts.push_back(slot);
   std::sort(contexts.begin(), contexts.end(),
-            [](const Slot& a, const Slot& b) { return (a.key & identity) < (b.key & identity); });
-  put<std::uint8_t>(out, snapshot_version);
+            [](const Slot& a, const Slot& b) { return (a.key & kIdentity) < (b.key & kIdentity); });
+  put<std::uint8_t>(out, kSnapshotVersion);
   put<std::uint32_t>(out, limits_.contexts);
   put<std::uint32_t>(out, limits_.successors);
   put<std::uint32_t>(out, limits_.alphabet);
   put<std::uint64_t>(out, learnt_);
-  put_double(out, mean_cost_);
+  putDouble(out, meanCost_);
   std::vector<std::pair<std::uint32_t, std::uint16_t>> alphabet;
   for (std::size_t i = 0; i < ids_.size(); ++i)
-    if (id_counts_[i] != 0) alphabet.emplace_back(ids_[i], id_counts_[i]);
+    if (idCounts_[i] != 0) alphabet.emplace_back(ids_[i], idCounts_[i]);
   std::sort(alphabet.begin(), alphabet.end());
   put<std::uint32_t>(out, static_cast<std::uint32_t>(alphabet.size()));
   for (const auto& [id, count] : alphabet) {
@@ -405,26 +405,26 @@ void SequenceModel::snapshot(std::vector<std::uint8_t>& out) const {
 
 bool SequenceModel::restore(Bytes in) {
   StateReader read(in);
-  if (read.get<std::uint8_t>() != snapshot_version) return false;
+  if (read.get<std::uint8_t>() != kSnapshotVersion) return false;
   SequenceModel fresh(limits_);
   for (const std::uint32_t limit : {limits_.contexts, limits_.successors, limits_.alphabet})
     if (read.get<std::uint32_t>() != limit) return false;
   fresh.learnt_ = read.get<std::uint64_t>();
-  fresh.mean_cost_ = read.get_double();
-  if (!read.ok() || !std::isfinite(fresh.mean_cost_) || fresh.mean_cost_ < 0) return false;
+  fresh.meanCost_ = read.getDouble();
+  if (!read.ok() || !std::isfinite(fresh.meanCost_) || fresh.meanCost_ < 0) return false;
   const std::uint32_t known = read.get<std::uint32_t>();
   if (known > limits_.alphabet - limits_.alphabet / 8) return false;
   for (std::uint32_t i = 0, before = 0; i < known; ++i) {
     const std::uint32_t id = read.get<std::uint32_t>();
     const std::uint16_t count = read.get<std::uint16_t>();
-    if (!read.ok() || count == 0 || id == beginning || (i > 0 && id <= before)) return false;
+    if (!read.ok() || count == 0 || id == kBeginning || (i > 0 && id <= before)) return false;
     before = id;
-    const std::uint32_t at = fresh.find_id(id);
+    const std::uint32_t at = fresh.findId(id);
     fresh.ids_[at] = id;
-    fresh.id_counts_[at] = count;
-    ++fresh.known_ids_;
-    fresh.ids_once_ += count == 1;
-    if ((fresh.id_total_ += count) >= max_total) return false;
+    fresh.idCounts_[at] = count;
+    ++fresh.knownIds_;
+    fresh.idsOnce_ += count == 1;
+    if ((fresh.idTotal_ += count) >= kMaxTotal) return false;
   }
   const std::uint32_t contexts = read.get<std::uint32_t>();
   if (!read.ok() || contexts > limits_.contexts - limits_.contexts / 8) return false;
@@ -432,27 +432,27 @@ bool SequenceModel::restore(Bytes in) {
   for (std::uint32_t i = 0; i < contexts; ++i) {
     const std::uint32_t key = read.get<std::uint32_t>();
     const std::uint16_t distinct = read.get<std::uint16_t>();
-    if (!read.ok() || (key & identity) <= previous || distinct == 0 || distinct > fresh.free_nodes_) return false;
-    if ((key & order_mask) == 0 || distinct > max_fan_out) return false;
-    previous = key & identity;
+    if (!read.ok() || (key & kIdentity) <= previous || distinct == 0 || distinct > fresh.freeNodes_) return false;
+    if ((key & kOrderMask) == 0 || distinct > kMaxFanOut) return false;
+    previous = key & kIdentity;
     Slot& slot = fresh.slots_[fresh.find(previous)];
     slot.key = key;
-    --fresh.free_slots_;
+    --fresh.freeSlots_;
     std::uint32_t total = 0;
     for (std::uint16_t d = 0; d < distinct; ++d) {
       const std::uint32_t id = read.get<std::uint32_t>();
       const std::uint16_t count = read.get<std::uint16_t>();
-      if (!read.ok() || count == 0 || id == beginning) return false;
+      if (!read.ok() || count == 0 || id == kBeginning) return false;
       if (d > 0 && id <= fresh.nodes_[slot.head - 1].id) return false;
       const std::uint16_t at = fresh.free_;
       Node& node = fresh.nodes_[at - 1];
       fresh.free_ = node.next;
-      --fresh.free_nodes_;
+      --fresh.freeNodes_;
       node = {id, count, slot.head};
       slot.head = at;
       total += count;
     }
-    if (total >= max_total) return false;
+    if (total >= kMaxTotal) return false;
     slot.total = static_cast<std::uint16_t>(total);
   }
   if (!read.done()) return false;
@@ -461,14 +461,14 @@ bool SequenceModel::restore(Bytes in) {
 }
 
 void SequenceScore::add(double bits, double mean) {
-  sum_ = std::max(sum_, 0.0) + bits - (mean + slack);
+  sum_ = std::max(sum_, 0.0) + bits - (mean + kSlack);
   if (count_ == 0 || sum_ > best_) best_ = sum_;
   ++count_;
 }
 
 double SequenceScore::value() const {
   if (count_ == 0) return -std::numeric_limits<double>::infinity();
-  return best_ - portable_log2(count_);
+  return best_ - portableLog2(count_);
 }
 
 }  // namespace driftlock

@@ -12,9 +12,9 @@
 namespace driftlock {
 
 /// The end of a session, among expected ids.
-inline constexpr std::uint32_t end_of_session = 0xFFFFFFFFu;
+inline constexpr std::uint32_t kEndOfSession = 0xFFFFFFFFu;
 /// Ids of the caller are at most this; larger ones count as this one.
-inline constexpr std::uint32_t largest_id = 0xFFFFFFFDu;
+inline constexpr std::uint32_t kLargestId = 0xFFFFFFFDu;
 
 /// The bounds of a model. All of its memory is taken when it is made, 26 KiB by default; ageing takes a passing copy of
 /// a table.
@@ -73,19 +73,19 @@ class SequenceModel {
   /// Code length of `id` after `context`, in bits. 0 for a model that has learnt nothing.
   double cost(const SequenceContext& context, std::uint32_t id) const;
   /// Code length of "the session ends here".
-  double end_cost(const SequenceContext& context) const;
+  double endCost(const SequenceContext& context) const;
 
   /// Takes `id`, which cost so many bits, for normal after `context`, and moves the context on.
   void learn(SequenceContext& context, std::uint32_t id, double bits);
   /// Takes the end of a session for normal.
-  void learn_end(const SequenceContext& context, double bits);
+  void learnEnd(const SequenceContext& context, double bits);
 
   /// Mean code length of what was learnt, over the latest 2,048 or so.
-  double mean_cost() const { return mean_cost_; }
+  double meanCost() const { return meanCost_; }
   /// Ids and ends learnt.
   std::uint64_t learnt() const { return learnt_; }
 
-  /// The most probable next ids (`end_of_session` among them), likeliest first, ties by id; at most `limit`.
+  /// The most probable next ids (`kEndOfSession` among them), likeliest first, ties by id; at most `limit`.
   std::vector<ExpectedId> expected(const SequenceContext& context, std::size_t limit) const;
   /// Probability of an id that the model does not know.
   double novelty(const SequenceContext& context) const;
@@ -115,11 +115,11 @@ class SequenceModel {
   void update(const SequenceContext& context, std::uint32_t id, double bits);
   std::uint32_t find(std::uint32_t key) const;
   bool add(std::uint32_t key, std::uint32_t id);
-  std::uint32_t find_id(std::uint32_t id) const;
-  void add_id(std::uint32_t id);
-  void halve_alphabet();
+  std::uint32_t findId(std::uint32_t id) const;
+  void addId(std::uint32_t id);
+  void halveAlphabet();
   std::uint32_t halve(Slot& slot);
-  void make_room();
+  void makeRoom();
   template <class F>
   void sweep(F f);
   void clear();
@@ -127,14 +127,14 @@ class SequenceModel {
   SequenceLimits limits_;
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
-  std::uint32_t free_slots_ = 0;
-  std::uint32_t free_nodes_ = 0;
+  std::uint32_t freeSlots_ = 0;
+  std::uint32_t freeNodes_ = 0;
   std::vector<std::uint32_t> ids_;          // the alphabet, by open addressing
-  std::vector<std::uint16_t> id_counts_;    // 0 is free
-  std::uint32_t known_ids_ = 0, id_total_ = 0, ids_once_ = 0;
+  std::vector<std::uint16_t> idCounts_;    // 0 is free
+  std::uint32_t knownIds_ = 0, idTotal_ = 0, idsOnce_ = 0;
   std::uint16_t free_ = 0;  // 1 + index of the first free node; they are linked by `next`
   std::uint64_t learnt_ = 0;
-  double mean_cost_ = 0;
+  double meanCost_ = 0;
 };
 
 /// Sums a session's costs up to one score, in a few bytes, whatever the session's length.

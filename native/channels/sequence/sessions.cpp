@@ -20,9 +20,9 @@ SequenceVerdict Sessions::observe(std::uint64_t key, std::uint32_t id, bool last
   }
   Session& session = current_->value;
   session.lastUnixNano = std::max(session.lastUnixNano, timeUnixNano);
-  id = std::min(id, largest_id);
+  id = std::min(id, kLargestId);
   before_ = session.context;
-  const double usual = model_.mean_cost();
+  const double usual = model_.meanCost();
   const double bits = model_.cost(before_, id);
   session.score.add(bits, usual);
   session.context.push(id);
@@ -30,7 +30,7 @@ SequenceVerdict Sessions::observe(std::uint64_t key, std::uint32_t id, bool last
   if (session.waiting.size() == kFewWaiting) session.waiting.reserve(kWaiting + 1);
   session.waiting.push_back(id);
   ended_ = paidEnd_ = last;
-  if (last) session.score.add(model_.end_cost(session.context), usual);
+  if (last) session.score.add(model_.endCost(session.context), usual);
   const double score = session.score.value();
   session.peak = std::max(session.peak, score);
   return {.score = score, .peak = session.peak, .bits = bits, .usualBits = usual, .ended = last};
@@ -46,9 +46,9 @@ std::optional<SequenceVerdict> Sessions::expire(std::uint64_t timeUnixNano) {
   ended_ = true;
   // Whether a session that gives way would have gone on is not known: only a quiet one pays for its end.
   paidEnd_ = quiet;
-  SequenceVerdict verdict{.usualBits = model_.mean_cost(), .ended = true};
+  SequenceVerdict verdict{.usualBits = model_.meanCost(), .ended = true};
   if (quiet) {
-    verdict.bits = model_.end_cost(oldest.context);
+    verdict.bits = model_.endCost(oldest.context);
     oldest.score.add(verdict.bits, verdict.usualBits);
   }
   verdict.score = oldest.score.value();
@@ -65,7 +65,7 @@ void Sessions::accept(Lesson lesson) {
     session.waiting.clear();
   } else if (ended_ && learn) {
     passOn(session, session.waiting.size(), true);
-    if (paidEnd_) model_.learn_end(session.learned, model_.end_cost(session.learned));
+    if (paidEnd_) model_.learnEnd(session.learned, model_.endCost(session.learned));
   } else if (!ended_ && session.waiting.size() > kWaiting) {
     passOn(session, 1, learn);
   }
@@ -90,7 +90,7 @@ void Sessions::passOn(Session& session, std::size_t count, bool learn) {
 }
 
 void Sessions::snapshot(std::vector<std::uint8_t>& out) const {
-  put_state(out, model_);
+  putState(out, model_);
   put(out, closed_);
   put(out, closedIds_);
   put(out, static_cast<std::uint32_t>(sessions_.size()));
@@ -106,7 +106,7 @@ void Sessions::snapshot(std::vector<std::uint8_t>& out) const {
 
 bool Sessions::restore(Bytes in) {
   StateReader read(in);
-  if (!model_.restore(read.get_bytes())) return false;
+  if (!model_.restore(read.getBytes())) return false;
   closed_ = read.get<std::uint64_t>();
   closedIds_ = read.get<std::uint64_t>();
   const std::uint32_t count = read.get<std::uint32_t>();
@@ -118,7 +118,7 @@ bool Sessions::restore(Bytes in) {
     Session::visit(session, read);
     const std::uint32_t waiting = read.get<std::uint32_t>();
     if (!session.context.valid() || !session.learned.valid() || waiting > kWaiting) return false;
-    for (std::uint32_t n = 0; n < waiting; ++n) session.waiting.push_back(std::min(read.get<std::uint32_t>(), largest_id));
+    for (std::uint32_t n = 0; n < waiting; ++n) session.waiting.push_back(std::min(read.get<std::uint32_t>(), kLargestId));
   }
   return read.done();
 }

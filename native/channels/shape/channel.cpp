@@ -53,13 +53,13 @@ class ShapeChannel final : public Channel {
 
   void snapshot(std::vector<std::uint8_t>& out) const override {
     put(out, strangeSince_);
-    put_state(out, model_);
+    putState(out, model_);
   }
 
   bool restore(Bytes in) override {
     StateReader read(in);
     read(strangeSince_);
-    return model_.restore(read.get_bytes()) && read.done();
+    return model_.restore(read.getBytes()) && read.done();
   }
 
  private:

@@ -16,17 +16,17 @@ namespace {
 using Bucket = ShapePoint::Bucket;
 
 /// Points that the usual shape looks back on, and points before anything is judged.
-constexpr float horizon = 256;
-constexpr float fewest_points = 16;
+constexpr float kHorizon = 256;
+constexpr float kFewestPoints = 16;
 /// Points before residuals are worth anything.
-constexpr float fewest_residuals = 4;
+constexpr float kFewestResiduals = 4;
 /// Values of one point are correlated at least so much: however many there are, they tell no more than 10,000 independent ones.
-constexpr double least_correlation = 1e-4;
+constexpr double kLeastCorrelation = 1e-4;
 /// Points' worth of the histogram's own correlation in that of a cut.
-constexpr double correlation_prior = 16;
+constexpr double kCorrelationPrior = 16;
 /// A stream's scale follows one that has been finer for so many points.
-constexpr std::uint32_t finer_points = 256;
-constexpr std::uint8_t snapshot_version = 1;
+constexpr std::uint32_t kFinerPoints = 256;
+constexpr std::uint8_t kSnapshotVersion = 1;
 
 /// Takes the last point's counts off; false where they are not among these.
 bool subtract(std::vector<Bucket>& buckets, const std::vector<Bucket>& last) {
@@ -47,7 +47,7 @@ double ShapeModel::edge(std::int64_t key) const {
   if (key == 0) return 0;
   const auto index = static_cast<double>(std::abs(key) - kSides + (key > 0 ? 1 : 0));
   const double exponent = std::clamp(std::ldexp(index, -scale_), -2000.0, 2000.0);
-  const double value = portable_exp(exponent * ln2);
+  const double value = portableExp(exponent * kLn2);
   return key > 0 ? value : -value;
 }
 
@@ -66,7 +66,7 @@ void ShapeModel::align(const ShapePoint& point) {
   if (kind_ != Kind::Exponential) return;
   if (!begun_) scale_ = point.scale();
   finer_ = point.scale() > scale_ ? finer_ + 1 : 0;
-  if (finer_ >= finer_points) {
+  if (finer_ >= kFinerPoints) {
     // One coarse point must not blind the stream for good.
     *this = ShapeModel(kind_);
     scale_ = point.scale();
@@ -93,7 +93,7 @@ std::optional<ShapeFinding> ShapeModel::observe(const ShapePoint& point, bool cu
   }
   begun_ = true;
   for (const Bucket& bucket : added_) count_ += static_cast<double>(bucket.count);
-  if (count_ == 0 || points_ < fewest_points) return {};
+  if (count_ == 0 || points_ < kFewestPoints) return {};
   return judge();
 }
 
@@ -116,12 +116,12 @@ void ShapeModel::cuts(Each&& each) const {
   }
 }
 
-double ShapeModel::pooled() const { return weight_ > 0 ? std::clamp<double>(spread_ / weight_, least_correlation, 1) : least_correlation; }
+double ShapeModel::pooled() const { return weight_ > 0 ? std::clamp<double>(spread_ / weight_, kLeastCorrelation, 1) : kLeastCorrelation; }
 
 double ShapeModel::correlation(float spread) const {
-  const double prior = points_ > 0 ? correlation_prior * weight_ / points_ : 0;
-  if (!(weight_ + prior > 0)) return least_correlation;
-  return std::clamp((spread + prior * pooled()) / (weight_ + prior), least_correlation, 1.0);
+  const double prior = points_ > 0 ? kCorrelationPrior * weight_ / points_ : 0;
+  if (!(weight_ + prior > 0)) return kLeastCorrelation;
+  return std::clamp((spread + prior * pooled()) / (weight_ + prior), kLeastCorrelation, 1.0);
 }
 
 ShapeFinding ShapeModel::judge() const {
@@ -130,8 +130,8 @@ ShapeFinding ShapeModel::judge() const {
   const double n = count_;
   cuts([&](std::int64_t key, double k, double p, float spread) {
     ++looked;
-    double deviance = k > 0 ? k * portable_log2(k / (n * p)) : 0;
-    if (k < n) deviance += (n - k) * portable_log2((n - k) / (n * (1 - p)));
+    double deviance = k > 0 ? k * portableLog2(k / (n * p)) : 0;
+    if (k < n) deviance += (n - k) * portableLog2((n - k) / (n * (1 - p)));
     const double inflation = 1 + (n - 1) * correlation(spread);
     const double bits = deviance / inflation;
     if (bits <= finding.bits) return;
@@ -144,7 +144,7 @@ ShapeFinding ShapeModel::judge() const {
     finding.low = std::max(0.0, finding.usualShare - deviation);
     finding.high = std::min(1.0, finding.usualShare + deviation);
   });
-  finding.score = finding.bits - (looked > 0 ? portable_log2(static_cast<double>(looked)) : 0);
+  finding.score = finding.bits - (looked > 0 ? portableLog2(static_cast<double>(looked)) : 0);
   return finding;
 }
 
@@ -158,7 +158,7 @@ std::optional<ShapeFinding> ShapeModel::judgeQuantiles(const ShapePoint& point) 
     if (strangest && bits <= strangest->bits) continue;
     strangest = {.bits = bits, .quantile = quantile, .value = value, .low = level->model.low(), .high = level->model.high()};
   }
-  if (strangest) strangest->score = strangest->bits - portable_log2(static_cast<double>(levels_.size()));
+  if (strangest) strangest->score = strangest->bits - portableLog2(static_cast<double>(levels_.size()));
   return strangest;
 }
 
@@ -166,7 +166,7 @@ void ShapeModel::learn() {
   for (const auto& [quantile, value] : values_) {
     auto level = std::ranges::find(levels_, quantile, &Level::quantile);
     if (level == levels_.end()) {
-      if (levels_.size() == ShapePoint::mostQuantiles) continue;
+      if (levels_.size() == ShapePoint::kMostQuantiles) continue;
       level = levels_.insert(levels_.end(), {quantile, {}});
     }
     level->model.learnOf(value);
@@ -177,11 +177,11 @@ void ShapeModel::learn() {
 void ShapeModel::learnBuckets() {
   const double n = count_;
   // Values that come in clusters tell less than their number.
-  const double weight = n / (1 + n * least_correlation);
-  const float keep = points_ >= horizon ? 1 - 1 / horizon : 1;
+  const double weight = n / (1 + n * kLeastCorrelation);
+  const float keep = points_ >= kHorizon ? 1 - 1 / kHorizon : 1;
   const float born = static_cast<float>(pooled() * weight_);
 
-  if (points_ >= fewest_residuals && n > 1) {
+  if (points_ >= kFewestResiduals && n > 1) {
     double sum = 0, of = 0;
     auto cell = cells_.begin();
     cuts([&](std::int64_t key, double k, double p, float) {
@@ -206,7 +206,7 @@ void ShapeModel::learnBuckets() {
     if (cell == cells_.end() || cell->key != bucket.key) cell = cells_.insert(cell, {bucket.key, 0, born});
     cell->sum += static_cast<float>(weight * (static_cast<double>(bucket.count) / n));
   }
-  while (cells_.size() > ShapePoint::mostBuckets) {
+  while (cells_.size() > ShapePoint::kMostBuckets) {
     const auto least = std::ranges::min_element(cells_, {}, &Cell::sum);
     const auto next = least + 1 == cells_.end() ? least - 1 : least + 1;
     next->sum += least->sum;
@@ -222,7 +222,7 @@ std::size_t ShapeModel::memory() const {
 
 void ShapeModel::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter v(out);
-  v(snapshot_version), v(static_cast<std::uint8_t>(kind_)), v(static_cast<std::uint32_t>(scale_));
+  v(kSnapshotVersion), v(static_cast<std::uint8_t>(kind_)), v(static_cast<std::uint32_t>(scale_));
   visit(*this, v);
   v(static_cast<std::uint32_t>(cells_.size()));
   for (const Cell& cell : cells_) v(static_cast<std::uint64_t>(cell.key)), v(cell.sum), v(cell.spread);
@@ -234,13 +234,13 @@ void ShapeModel::snapshot(std::vector<std::uint8_t>& out) const {
 
 bool ShapeModel::restore(Bytes in) {
   StateReader v(in);
-  if (v.get<std::uint8_t>() != snapshot_version || v.get<std::uint8_t>() != static_cast<std::uint8_t>(kind_)) return false;
+  if (v.get<std::uint8_t>() != kSnapshotVersion || v.get<std::uint8_t>() != static_cast<std::uint8_t>(kind_)) return false;
   scale_ = static_cast<std::int32_t>(v.get<std::uint32_t>());
   visit(*this, v);
   const auto sane = [](float value) { return value >= -1e9f && value <= 1e9f; };
   // Buckets are asked for their side of zero and shifted by the difference of scales.
-  if (scale_ < 2 * kCoarsestScale || scale_ > ShapePoint::finestScale || !sane(points_) || !sane(weight_) || !sane(spread_) ||
-      points_ < 0 || points_ > horizon + 1 || weight_ < 0) {
+  if (scale_ < 2 * kCoarsestScale || scale_ > ShapePoint::kFinestScale || !sane(points_) || !sane(weight_) || !sane(spread_) ||
+      points_ < 0 || points_ > kHorizon + 1 || weight_ < 0) {
     return false;
   }
   const auto sound = [&](std::int64_t key, std::int64_t before, bool first) {
@@ -248,7 +248,7 @@ bool ShapeModel::restore(Bytes in) {
     return (first || key > before) && key != std::numeric_limits<std::int64_t>::min();
   };
   const auto cells = v.get<std::uint32_t>();
-  if (cells > ShapePoint::mostBuckets) return false;
+  if (cells > ShapePoint::kMostBuckets) return false;
   for (std::uint32_t i = 0; i < cells; ++i) {
     Cell cell{static_cast<std::int64_t>(v.get<std::uint64_t>())};
     v(cell.sum), v(cell.spread);
@@ -256,7 +256,7 @@ bool ShapeModel::restore(Bytes in) {
     cells_.push_back(cell);
   }
   const auto last = v.get<std::uint32_t>();
-  if (last > ShapePoint::mostBuckets) return false;
+  if (last > ShapePoint::kMostBuckets) return false;
   for (std::uint32_t i = 0; i < last; ++i) {
     Bucket bucket{static_cast<std::int64_t>(v.get<std::uint64_t>())};
     v(bucket.count);
@@ -264,7 +264,7 @@ bool ShapeModel::restore(Bytes in) {
     last_.push_back(bucket);
   }
   const auto levels = v.get<std::uint32_t>();
-  if (levels > ShapePoint::mostQuantiles) return false;
+  if (levels > ShapePoint::kMostQuantiles) return false;
   for (std::uint32_t i = 0; i < levels; ++i) {
     Level level;
     v(level.quantile), v(level.model.mean), v(level.model.above), v(level.model.below), v(level.model.count);

@@ -79,7 +79,7 @@ class ShapeModel {
   }
 
   Kind kind_;
-  std::int32_t scale_ = ShapePoint::finestScale;
+  std::int32_t scale_ = ShapePoint::kFinestScale;
   bool begun_ = false;
   /// Points in a row of a finer scale.
   std::uint32_t finer_ = 0;

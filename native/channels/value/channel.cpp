@@ -36,8 +36,8 @@ class ValueChannel final : public Channel {
     expected_ = model_.expected(time);
     const ValueResult result = model_.observe(time, *value);
     if (!result.scored) return;
-    record.scores.add({.channel = ChannelId::Value, .score = result.score, .bits = result.rarity_bits,
-                       .usualBits = result.usual_bits, .early = true, .calibrated = true});
+    record.scores.add({.channel = ChannelId::Value, .score = result.score, .bits = result.rarityBits,
+                       .usualBits = result.usualBits, .early = true, .calibrated = true});
   }
 
   /// The model learns as it observes.
@@ -52,13 +52,13 @@ class ValueChannel final : public Channel {
   void snapshot(std::vector<std::uint8_t>& out) const override {
     StateWriter write(out);
     write(pointUnixNano_), write(pointValue_), write(pointCount_);
-    put_state(out, model_);
+    putState(out, model_);
   }
 
   bool restore(Bytes in) override {
     StateReader read(in);
     read(pointUnixNano_), read(pointValue_), read(pointCount_);
-    return model_.restore(read.get_bytes()) && read.done();
+    return model_.restore(read.getBytes()) && read.done();
   }
 
  private:

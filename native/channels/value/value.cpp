@@ -14,82 +14,82 @@ namespace driftlock {
 
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-constexpr std::uint8_t snapshot_version = 1;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr std::uint8_t kSnapshotVersion = 1;
 
 /// Values beyond are taken as this: squares and distances of values stay finite.
-constexpr double largest_value = 1e30;
+constexpr double kLargestValue = 1e30;
 
 // The histogram: bins of 0.2 in asinh units reach from a tenth of the scale to 200,000 scales on either side.
-constexpr double bin_width = 0.2;
-constexpr double middle = AdaptiveHistogram::bins / 2;
-constexpr std::uint32_t first_fit = 16;
-constexpr std::uint32_t fit_every = 256;
-constexpr std::uint32_t settled = 256;
+constexpr double kBinWidth = 0.2;
+constexpr double kMiddle = AdaptiveHistogram::kBins / 2;
+constexpr std::uint32_t kFirstFit = 16;
+constexpr std::uint32_t kFitEvery = 256;
+constexpr std::uint32_t kSettled = 256;
 /// Counts fade with a half-life of some 7,000 values.
-constexpr double fading = 1e-4;
+constexpr double kFading = 1e-4;
 /// Mass of the prior, a Cauchy density with a scale of 4 asinh units: a value's worth.
-constexpr double prior_mass = 1;
-constexpr double prior_scale = 4;
+constexpr double kPriorMass = 1;
+constexpr double kPriorScale = 4;
 /// Weights are rescaled before they outgrow a float's 24 bits.
-constexpr double largest_weight = 1 << 12;
+constexpr double kLargestWeight = 1 << 12;
 
 // The calibrator: bins of half a bit from -16 to 48 bits.
-constexpr double surprise_bin = 0.5;
-constexpr double lowest_surprise = -16;
-constexpr double calibrator_minimum = 32;
+constexpr double kSurpriseBin = 0.5;
+constexpr double kLowestSurprise = -16;
+constexpr double kCalibratorMinimum = 32;
 /// The exponential tail begins where this share of the past is left, and starts from a mean excess of a bit on the
 /// strength of ten values.
-constexpr double tail_share = 0.1;
-constexpr double tail_prior = 1;
-constexpr double tail_prior_weight = 10;
+constexpr double kTailShare = 0.1;
+constexpr double kTailPrior = 1;
+constexpr double kTailPriorWeight = 10;
 /// No view says more: an exponential tail is an honest guess only so far, and several views must agree on more.
-constexpr double most_rarity = 16;
+constexpr double kMostRarity = 16;
 
 /// Views that predict the value itself, in the order of trust_: their densities are mixed.
-constexpr ValueView models[5] = {ValueView::level, ValueView::step, ValueView::day, ValueView::hour, ValueView::week};
+constexpr ValueView kModels[5] = {ValueView::Level, ValueView::Step, ValueView::Day, ValueView::Hour, ValueView::Week};
 /// A value may be drawn from another model than the one before with this probability (fixed share).
-constexpr double share = 0.005;
+constexpr double kShare = 0.005;
 
 /// A season follows its last five visits.
-constexpr double season_rate = 0.2;
+constexpr double kSeasonRate = 0.2;
 
 // Peaks: the usual one is the quadratic mean of the maxima of blocks of 150 values.
-constexpr std::uint32_t block = 150;
-constexpr double block_fading = 0.1;
-constexpr double block_prior = 18;
-constexpr double block_prior_weight = 4;
+constexpr std::uint32_t kBlock = 150;
+constexpr double kBlockFading = 0.1;
+constexpr double kBlockPrior = 18;
+constexpr double kBlockPriorWeight = 4;
 /// A block says at most this many times the usual peak: an anomaly must not hide the next one.
-constexpr double block_limit = 1.5;
+constexpr double kBlockLimit = 1.5;
 /// The wake of a peak lasts at most this many values.
-constexpr double wake = 200;
+constexpr double kWake = 200;
 
 /// Peaks are sought from here on; before, ranks are too few.
-constexpr std::uint64_t first_peak = 64;
+constexpr std::uint64_t kFirstPeak = 64;
 
 // Episodes: two peaks are alike at a distance of about this, in asinh units (a factor of 1.4 in the tails).
-constexpr double likeness = 0.35;
-constexpr ValueView peak_views[4] = {ValueView::level, ValueView::step, ValueView::mean16, ValueView::mean64};
+constexpr double kLikeness = 0.35;
+constexpr ValueView kPeakViews[4] = {ValueView::Level, ValueView::Step, ValueView::Mean16, ValueView::Mean64};
 
 constexpr std::size_t at(ValueView view) { return static_cast<std::size_t>(view); }
 
-double sinh_of(double y) {
-  const double e = portable_exp(y);
+double sinhOf(double y) {
+  const double e = portableExp(y);
   return (e - 1 / e) / 2;
 }
 
 /// The smoothing kernel over distances in bins, from -bins to bins: three Laplace densities.
 struct Kernel {
-  std::array<float, 2 * AdaptiveHistogram::bins> weight;
+  std::array<float, 2 * AdaptiveHistogram::kBins> weight;
 
   Kernel() {
-    constexpr double widths[3] = {0.1, 0.5, 2};
-    constexpr double shares[3] = {0.6, 0.3, 0.1};
-    std::array<double, 2 * AdaptiveHistogram::bins> raw{};
+    constexpr double kWidths[3] = {0.1, 0.5, 2};
+    constexpr double kShares[3] = {0.6, 0.3, 0.1};
+    std::array<double, 2 * AdaptiveHistogram::kBins> raw{};
     double sum = 0;
     for (std::size_t i = 1; i < raw.size(); ++i) {
-      const double y = std::fabs(static_cast<double>(i) - AdaptiveHistogram::bins) * bin_width;
-      for (int k = 0; k < 3; ++k) raw[i] += shares[k] / widths[k] * portable_exp(-y / widths[k]);
+      const double y = std::fabs(static_cast<double>(i) - AdaptiveHistogram::kBins) * kBinWidth;
+      for (int k = 0; k < 3; ++k) raw[i] += kShares[k] / kWidths[k] * portableExp(-y / kWidths[k]);
       sum += raw[i];
     }
     for (std::size_t i = 0; i < raw.size(); ++i) weight[i] = static_cast<float>(raw[i] / sum);
@@ -101,11 +101,11 @@ const Kernel& kernel() {
   return k;
 }
 
-/// The upper ends of the bins from the middle outwards: sinh((k + 1/2) bin_width).
-const std::array<double, AdaptiveHistogram::bins / 2 - 1>& bin_ends() {
+/// The upper ends of the bins from the middle outwards: sinh((k + 1/2) kBinWidth).
+const std::array<double, AdaptiveHistogram::kBins / 2 - 1>& binEnds() {
   static const auto ends = [] {
-    std::array<double, AdaptiveHistogram::bins / 2 - 1> e;
-    for (std::size_t k = 0; k < e.size(); ++k) e[k] = sinh_of((static_cast<double>(k) + 0.5) * bin_width);
+    std::array<double, AdaptiveHistogram::kBins / 2 - 1> e;
+    for (std::size_t k = 0; k < e.size(); ++k) e[k] = sinhOf((static_cast<double>(k) + 0.5) * kBinWidth);
     return e;
   }();
   return ends;
@@ -114,29 +114,29 @@ const std::array<double, AdaptiveHistogram::bins / 2 - 1>& bin_ends() {
 /// Multiplies the weights down when they have grown, which changes no share.
 template <class Counts>
 void rescale(Counts& counts, double& total, double& weight) {
-  if (weight < largest_weight) return;
+  if (weight < kLargestWeight) return;
   for (auto& c : counts) c = static_cast<float>(c / weight);
   total /= weight;
   weight = 1;
 }
 
-bool valid_counts(std::span<const float> counts, double total, double weight) {
+bool validCounts(std::span<const float> counts, double total, double weight) {
   double sum = 0;
   for (const float c : counts) {
     if (!(c >= 0 && c <= 1e12f)) return false;
     sum += c;
   }
-  return weight >= 1 && weight <= 2 * largest_weight && total >= 0 && std::fabs(total - sum) <= 1e-3 * (1 + sum);
+  return weight >= 1 && weight <= 2 * kLargestWeight && total >= 0 && std::fabs(total - sum) <= 1e-3 * (1 + sum);
 }
 
-bool bounded(double x) { return std::fabs(x) <= 2 * largest_value; }
+bool bounded(double x) { return std::fabs(x) <= 2 * kLargestValue; }
 
 struct Writer {
   std::vector<std::uint8_t>& out;
 
   template <class T>
   void operator()(const T& x) {
-    if constexpr (std::is_same_v<T, double>) put_double(out, x);
+    if constexpr (std::is_same_v<T, double>) putDouble(out, x);
     else if constexpr (std::is_same_v<T, float>) put(out, std::bit_cast<std::uint32_t>(x));
     else if constexpr (std::is_unsigned_v<T>) put(out, x);
     else for (const auto& e : x) (*this)(e);
@@ -148,7 +148,7 @@ struct Reader {
 
   template <class T>
   void operator()(T& x) {
-    if constexpr (std::is_same_v<T, double>) x = in.get_double();
+    if constexpr (std::is_same_v<T, double>) x = in.getDouble();
     else if constexpr (std::is_same_v<T, float>) x = std::bit_cast<float>(in.get<std::uint32_t>());
     else if constexpr (std::is_unsigned_v<T>) x = in.get<T>();
     else for (auto& e : x) (*this)(e);
@@ -157,42 +157,42 @@ struct Reader {
 
 }  // namespace
 
-std::string_view name_of(ValueView view) {
-  constexpr std::string_view names[value_views] = {"step", "mean16", "mean64", "hour", "day", "week", "level"};
-  return names[at(view)];
+std::string_view nameOf(ValueView view) {
+  constexpr std::string_view kNames[kValueViews] = {"step", "mean16", "mean64", "hour", "day", "week", "level"};
+  return kNames[at(view)];
 }
 
 // --- AdaptiveHistogram ---
 
-std::uint32_t AdaptiveHistogram::bin_of(double x, double centre, double scale) {
+std::uint32_t AdaptiveHistogram::binOf(double x, double centre, double scale) {
   const double z = (x - centre) / scale;
-  const auto& ends = bin_ends();
+  const auto& ends = binEnds();
   const auto out = static_cast<std::int32_t>(std::upper_bound(ends.begin(), ends.end(), std::fabs(z)) - ends.begin());
-  return static_cast<std::uint32_t>(static_cast<std::int32_t>(bins / 2) + (z < 0 ? -out : out));
+  return static_cast<std::uint32_t>(static_cast<std::int32_t>(kBins / 2) + (z < 0 ? -out : out));
 }
 
 double AdaptiveHistogram::position(double x) const {
   const double z = (x - centre_) / scale_;
-  const double y = portable_log(std::fabs(z) + std::sqrt(z * z + 1));
+  const double y = portableLog(std::fabs(z) + std::sqrt(z * z + 1));
   return z < 0 ? -y : y;
 }
 
-double AdaptiveHistogram::value_of(double bin) const { return centre_ + scale_ * sinh_of((bin - middle) * bin_width); }
+double AdaptiveHistogram::valueOf(double bin) const { return centre_ + scale_ * sinhOf((bin - kMiddle) * kBinWidth); }
 
 AdaptiveHistogram::Estimate AdaptiveHistogram::estimate(double x) const {
-  const std::uint32_t bin = bin_of(x, centre_, scale_);
-  const float* k = kernel().weight.data() + bins - bin;
+  const std::uint32_t bin = binOf(x, centre_, scale_);
+  const float* k = kernel().weight.data() + kBins - bin;
   // Eight sums side by side: a fixed order of additions that a compiler may still vectorise.
   float part[8] = {};
-  for (std::size_t i = 0; i < bins; i += 8) {
+  for (std::size_t i = 0; i < kBins; i += 8) {
     for (std::size_t j = 0; j < 8; ++j) part[j] += counts_[i + j] * k[i + j];
   }
   const double seen = ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
-  const double u = (bin - middle) * bin_width / prior_scale;
-  const double prior = bin_width / (3.14159265358979323846 * prior_scale * (1 + u * u));
-  const double p = (seen / weight_ + prior_mass * prior) / (total_ / weight_ + prior_mass);
+  const double u = (bin - kMiddle) * kBinWidth / kPriorScale;
+  const double prior = kBinWidth / (3.14159265358979323846 * kPriorScale * (1 + u * u));
+  const double p = (seen / weight_ + kPriorMass * prior) / (total_ / weight_ + kPriorMass);
   const double z = (x - centre_) / scale_;
-  return {p, p / (bin_width * scale_ * std::sqrt(1 + z * z)), bin};
+  return {p, p / (kBinWidth * scale_ * std::sqrt(1 + z * z)), bin};
 }
 
 void AdaptiveHistogram::add(double x, std::uint32_t bin, double resolution) {
@@ -202,15 +202,15 @@ void AdaptiveHistogram::add(double x, std::uint32_t bin, double resolution) {
     counts_[2 * seen_] = high;
     counts_[2 * seen_ + 1] = static_cast<float>(std::clamp(x - high, -1e37, 1e37));
   } else {
-    weight_ *= 1 + fading;
+    weight_ *= 1 + kFading;
     counts_[bin] += static_cast<float>(weight_);
     total_ += weight_;
     rescale(counts_, total_, weight_);
   }
   if (seen_ < std::numeric_limits<std::uint32_t>::max()) ++seen_;
-  if (seen_ >= next_fit_ && seen_ < std::numeric_limits<std::uint32_t>::max()) {
+  if (seen_ >= nextFit_ && seen_ < std::numeric_limits<std::uint32_t>::max()) {
     fit(resolution);
-    next_fit_ = std::min(2 * seen_, seen_ + fit_every);
+    nextFit_ = std::min(2 * seen_, seen_ + kFitEvery);
   }
 }
 
@@ -219,13 +219,13 @@ void AdaptiveHistogram::fit(double resolution) {
     double x;
     double count;
   };
-  std::array<Item, bins> items;
+  std::array<Item, kBins> items;
   std::size_t n = 0;
   if (!ready()) {
-    for (; n < first_fit; ++n) items[n] = {static_cast<double>(counts_[2 * n]) + counts_[2 * n + 1], 1};
+    for (; n < kFirstFit; ++n) items[n] = {static_cast<double>(counts_[2 * n]) + counts_[2 * n + 1], 1};
   } else {
-    for (std::size_t b = 0; b < bins; ++b) {
-      if (counts_[b] > 0) items[n++] = {value_of(static_cast<double>(b)), counts_[b]};
+    for (std::size_t b = 0; b < kBins; ++b) {
+      if (counts_[b] > 0) items[n++] = {valueOf(static_cast<double>(b)), counts_[b]};
     }
   }
   const auto median = [&items, n](double total) {
@@ -241,7 +241,7 @@ void AdaptiveHistogram::fit(double resolution) {
   for (std::size_t i = 0; i < n; ++i) total += items[i].count;
   const double centre = centred_ ? 0 : median(total);
   double mean = 0;
-  const std::array<Item, bins> values = items;
+  const std::array<Item, kBins> values = items;
   for (std::size_t i = 0; i < n; ++i) {
     items[i].x = std::fabs(items[i].x - centre);
     mean += items[i].x * items[i].count / total;
@@ -252,73 +252,73 @@ void AdaptiveHistogram::fit(double resolution) {
     centre_ = centre;
     scale_ = scale;
     counts_ = {};
-    for (std::size_t i = 0; i < n; ++i) counts_[bin_of(values[i].x, centre, scale)] += 1;
+    for (std::size_t i = 0; i < n; ++i) counts_[binOf(values[i].x, centre, scale)] += 1;
     total_ = static_cast<double>(n);
     return;
   }
   // Each move blurs the counts by up to a bin, so once there is much to blur only a move worth it is made.
-  if (seen_ > settled && scale < 1.5 * scale_ && 1.5 * scale > scale_ && std::fabs(centre - centre_) < 0.5 * scale_) return;
+  if (seen_ > kSettled && scale < 1.5 * scale_ && 1.5 * scale > scale_ && std::fabs(centre - centre_) < 0.5 * scale_) return;
   counts_ = {};
-  for (std::size_t i = 0; i < n; ++i) counts_[bin_of(values[i].x, centre, scale)] += static_cast<float>(values[i].count);
+  for (std::size_t i = 0; i < n; ++i) counts_[binOf(values[i].x, centre, scale)] += static_cast<float>(values[i].count);
   centre_ = centre;
   scale_ = scale;
 }
 
 double AdaptiveHistogram::quantile(double q) const {
-  if (!ready()) return nan;
+  if (!ready()) return kNan;
   double below = 0;
-  for (std::size_t b = 0; b < bins; ++b) {
+  for (std::size_t b = 0; b < kBins; ++b) {
     const double next = below + counts_[b];
     if (counts_[b] > 0 && next >= q * total_) {
-      return value_of(static_cast<double>(b) - 0.5 + (q * total_ - below) / counts_[b]);
+      return valueOf(static_cast<double>(b) - 0.5 + (q * total_ - below) / counts_[b]);
     }
     below = next;
   }
-  return value_of(bins - 0.5);
+  return valueOf(kBins - 0.5);
 }
 
 bool AdaptiveHistogram::valid() const {
-  if (!(scale_ >= 0 && scale_ <= 2 * largest_value) || !bounded(centre_)) return false;
+  if (!(scale_ >= 0 && scale_ <= 2 * kLargestValue) || !bounded(centre_)) return false;
   if (!ready()) {
-    return seen_ < first_fit && next_fit_ == first_fit && total_ == 0 && weight_ == 1 &&
+    return seen_ < kFirstFit && nextFit_ == kFirstFit && total_ == 0 && weight_ == 1 &&
            std::all_of(counts_.begin(), counts_.end(), [](float c) { return std::isfinite(c); });
   }
-  return seen_ >= first_fit && next_fit_ > first_fit && total_ > 0 && valid_counts(counts_, total_, weight_);
+  return seen_ >= kFirstFit && nextFit_ > kFirstFit && total_ > 0 && validCounts(counts_, total_, weight_);
 }
 
 // --- SurpriseCalibrator ---
 
-bool SurpriseCalibrator::ready() const { return total_ / weight_ >= calibrator_minimum; }
+bool SurpriseCalibrator::ready() const { return total_ / weight_ >= kCalibratorMinimum; }
 
 double SurpriseCalibrator::rarity(double s) const {
   if (!ready()) return 0;
-  const double position = std::clamp((s - lowest_surprise) / surprise_bin, 0.0, bins - 1e-9);
+  const double position = std::clamp((s - kLowestSurprise) / kSurpriseBin, 0.0, kBins - 1e-9);
   const auto bin = static_cast<std::size_t>(position);
-  // The tail: the highest bins that together hold at most tail_share, but at least one value.
+  // The tail: the highest bins that together hold at most kTailShare, but at least one value.
   double tail = 0;
   double moment = 0;
   std::size_t k = highest_ + 1;
-  while (k > 0 && (tail == 0 || tail + counts_[k - 1] <= tail_share * total_)) {
+  while (k > 0 && (tail == 0 || tail + counts_[k - 1] <= kTailShare * total_)) {
     --k;
     tail += counts_[k];
-    moment += counts_[k] * ((k + 0.5) * surprise_bin + lowest_surprise);
+    moment += counts_[k] * ((k + 0.5) * kSurpriseBin + kLowestSurprise);
   }
   const double n = total_ / weight_ + 1;
   if (bin >= k) {
-    const double start = k * surprise_bin + lowest_surprise;
-    const double excess = ((moment - tail * start) / weight_ + tail_prior * tail_prior_weight) / (tail / weight_ + tail_prior_weight);
-    return -portable_log2((tail / weight_ + 1) / n) + std::max(0.0, s - start) / (excess * ln2);
+    const double start = k * kSurpriseBin + kLowestSurprise;
+    const double excess = ((moment - tail * start) / weight_ + kTailPrior * kTailPriorWeight) / (tail / weight_ + kTailPriorWeight);
+    return -portableLog2((tail / weight_ + 1) / n) + std::max(0.0, s - start) / (excess * kLn2);
   }
   double above = tail;
   for (std::size_t b = bin + 1; b < k; ++b) above += counts_[b];
   above += counts_[bin] * (1 - (position - static_cast<double>(bin)));
-  return std::max(0.0, -portable_log2((above / weight_ + 1) / n));
+  return std::max(0.0, -portableLog2((above / weight_ + 1) / n));
 }
 
 void SurpriseCalibrator::add(double s) {
-  const double position = std::clamp((s - lowest_surprise) / surprise_bin, 0.0, bins - 1.0);
+  const double position = std::clamp((s - kLowestSurprise) / kSurpriseBin, 0.0, kBins - 1.0);
   const auto bin = static_cast<std::uint32_t>(position);
-  weight_ *= 1 + fading;
+  weight_ *= 1 + kFading;
   counts_[bin] += static_cast<float>(weight_);
   highest_ = std::max(highest_, bin);
   total_ += weight_;
@@ -326,8 +326,8 @@ void SurpriseCalibrator::add(double s) {
 }
 
 bool SurpriseCalibrator::valid() const {
-  return highest_ < bins && std::all_of(counts_.begin() + highest_ + 1, counts_.end(), [](float c) { return c == 0; }) &&
-         valid_counts(counts_, total_, weight_);
+  return highest_ < kBins && std::all_of(counts_.begin() + highest_ + 1, counts_.end(), [](float c) { return c == 0; }) &&
+         validCounts(counts_, total_, weight_);
 }
 
 // --- ValueModel ---
@@ -339,8 +339,8 @@ void ValueModel::Season<Phases, PhaseSeconds>::add(std::uint64_t seconds, double
     // A visit is over, or time ran backwards: either way its mean is learned.
     const std::size_t i = current % Phases;
     if (visits[i] < 255) ++visits[i];
-    const double visit_mean = std::clamp(sum / count - offset, -1e37, 1e37);
-    mean[i] += static_cast<float>((visit_mean - mean[i]) * std::max(season_rate, 1.0 / visits[i]));
+    const double visitMean = std::clamp(sum / count - offset, -1e37, 1e37);
+    mean[i] += static_cast<float>((visitMean - mean[i]) * std::max(kSeasonRate, 1.0 / visits[i]));
     sum = 0;
     count = 0;
   }
@@ -365,55 +365,55 @@ std::array<ValueModel::Cycle, 3> ValueModel::cycles(std::uint64_t seconds) const
   return {cycle(hour_), cycle(day_), cycle(week_)};
 }
 
-double ValueModel::usual_peak() const {
-  return std::sqrt((peak_mass_ + block_prior_weight * block_prior * block_prior) / (peak_blocks_ + block_prior_weight));
+double ValueModel::usualPeak() const {
+  return std::sqrt((peakMass_ + kBlockPriorWeight * kBlockPrior * kBlockPrior) / (peakBlocks_ + kBlockPriorWeight));
 }
 
 double ValueModel::similar(const Peak& peak) const {
   double sum = 0;
-  for (std::size_t i = 0; i < std::min<std::size_t>(peak_count_, remembered_peaks); ++i) {
+  for (std::size_t i = 0; i < std::min<std::size_t>(peakCount_, kRememberedPeaks); ++i) {
     double squares = 0;
     for (std::size_t k = 0; k < peak.size(); ++k) {
-      const AdaptiveHistogram& h = histograms_[at(peak_views[k])];
+      const AdaptiveHistogram& h = histograms_[at(kPeakViews[k])];
       if (!h.ready()) continue;
-      const double d = (h.position(peak[k]) - h.position(peaks_[i][k])) / likeness;
+      const double d = (h.position(peak[k]) - h.position(peaks_[i][k])) / kLikeness;
       squares += d * d;
     }
-    sum += portable_exp(-squares);
+    sum += portableExp(-squares);
   }
   return sum;
 }
 
 void ValueModel::judge(ValueResult& result, const Peak& peak) {
-  result.excess_bits = result.rarity_bits - result.usual_bits;
-  double worth = std::max(0.0, result.excess_bits);
+  result.excessBits = result.rarityBits - result.usualBits;
+  double worth = std::max(0.0, result.excessBits);
   if (worth > 0) {
     // Half a count for news against the episodes of this kind, as Krichevsky and Trofimov would have it.
     result.similar = similar(peak);
     worth *= 0.5 / (0.5 + result.similar);
   }
-  const double wake_level = std::max(0.0, envelope_ - envelope_step_);
-  if (worth > wake_level) {
+  const double wakeLevel = std::max(0.0, envelope_ - envelopeStep_);
+  if (worth > wakeLevel) {
     envelope_ = worth;
-    envelope_step_ = worth / wake;
-    peaks_[peak_count_ % remembered_peaks] = peak;
+    envelopeStep_ = worth / kWake;
+    peaks_[peakCount_ % kRememberedPeaks] = peak;
     // Counts on within the ring's second turn, so that it never overflows.
-    peak_count_ = peak_count_ + 1 < 2 * remembered_peaks ? peak_count_ + 1 : static_cast<std::uint32_t>(remembered_peaks);
+    peakCount_ = peakCount_ + 1 < 2 * kRememberedPeaks ? peakCount_ + 1 : static_cast<std::uint32_t>(kRememberedPeaks);
   } else {
-    envelope_ = wake_level;
+    envelope_ = wakeLevel;
     worth = worth / (1 + worth);
   }
   if (!result.learning) result.score = worth;
 }
 
-ValueResult ValueModel::observe(std::uint64_t time_unix_nano, double value) {
+ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value) {
   ValueResult result;
-  result.learning = seen_ < learning_points;
-  result.progress = std::min(1.0, static_cast<double>(seen_) / learning_points);
+  result.learning = seen_ < kLearningPoints;
+  result.progress = std::min(1.0, static_cast<double>(seen_) / kLearningPoints);
   if (!std::isfinite(value)) return result;
   result.scored = true;
-  const double x = std::clamp(value, -largest_value, largest_value);
-  const std::uint64_t seconds = time_unix_nano / 1'000'000'000;
+  const double x = std::clamp(value, -kLargestValue, kLargestValue);
+  const std::uint64_t seconds = timeUnixNano / 1'000'000'000;
   if (seen_ == 0) offset_ = last_ = mean16_ = mean64_ = x;
 
   // The views of this value. The means take it in: they are what a smoothed chart would show now.
@@ -421,51 +421,51 @@ ValueResult ValueModel::observe(std::uint64_t time_unix_nano, double value) {
   mean16_ += (x - mean16_) * std::max(1.0 / 16, 1 / n);
   mean64_ += (x - mean64_) * std::max(1.0 / 64, 1 / n);
   const auto cycle = cycles(seconds);
-  std::array<double, value_views> view{};
-  std::array<bool, value_views> seen{};
+  std::array<double, kValueViews> view{};
+  std::array<bool, kValueViews> seen{};
   const auto look = [&](ValueView v, bool there, double what) {
     seen[at(v)] = there;
     view[at(v)] = there ? what : 0;
   };
-  look(ValueView::step, seen_ > 0, x - last_);
-  look(ValueView::mean16, seen_ > 16, mean16_);
-  look(ValueView::mean64, seen_ > 16, mean64_);
-  look(ValueView::hour, cycle[0].known, x - cycle[0].usual);
-  look(ValueView::day, cycle[1].known, x - cycle[1].usual);
-  look(ValueView::week, cycle[2].known, x - cycle[2].usual);
-  look(ValueView::level, true, x);
+  look(ValueView::Step, seen_ > 0, x - last_);
+  look(ValueView::Mean16, seen_ > 16, mean16_);
+  look(ValueView::Mean64, seen_ > 16, mean64_);
+  look(ValueView::Hour, cycle[0].known, x - cycle[0].usual);
+  look(ValueView::Day, cycle[1].known, x - cycle[1].usual);
+  look(ValueView::Week, cycle[2].known, x - cycle[2].usual);
+  look(ValueView::Level, true, x);
 
   // The code length of each under its histogram, and of the value under the mixture of all models of it.
-  std::array<AdaptiveHistogram::Estimate, value_views> estimate{};
-  std::array<double, value_views> bits{};
-  std::array<bool, value_views> coded{};
-  for (std::size_t i = 0; i < value_views; ++i) {
+  std::array<AdaptiveHistogram::Estimate, kValueViews> estimate{};
+  std::array<double, kValueViews> bits{};
+  std::array<bool, kValueViews> coded{};
+  for (std::size_t i = 0; i < kValueViews; ++i) {
     coded[i] = seen[i] && histograms_[i].ready();
     if (!coded[i]) continue;
     estimate[i] = histograms_[i].estimate(view[i]);
-    bits[i] = -portable_log2(estimate[i].probability);
+    bits[i] = -portableLog2(estimate[i].probability);
   }
   double mixed = 0;
   double trusted = 0;
   for (std::size_t m = 0; m < trust_.size(); ++m) {
-    if (!coded[at(models[m])]) continue;
-    mixed += trust_[m] * estimate[at(models[m])].density;
+    if (!coded[at(kModels[m])]) continue;
+    mixed += trust_[m] * estimate[at(kModels[m])].density;
     trusted += trust_[m];
   }
-  coded[at(ValueView::level)] = coded[at(ValueView::level)] && mixed > 0;
-  if (coded[at(ValueView::level)]) {
-    bits[at(ValueView::level)] = -portable_log2(mixed / trusted * histograms_[at(ValueView::level)].scale());
-    result.surprise_bits = bits[at(ValueView::level)];
+  coded[at(ValueView::Level)] = coded[at(ValueView::Level)] && mixed > 0;
+  if (coded[at(ValueView::Level)]) {
+    bits[at(ValueView::Level)] = -portableLog2(mixed / trusted * histograms_[at(ValueView::Level)].scale());
+    result.surpriseBits = bits[at(ValueView::Level)];
   }
 
   // Rarity a view, and over all: a sum as if every view were there.
   double sum = 0;
   std::size_t judges = 0;
   double most = 0;
-  for (std::size_t i = 0; i < value_views; ++i) {
+  for (std::size_t i = 0; i < kValueViews; ++i) {
     if (!coded[i] || !calibrators_[i].ready()) continue;
-    const double r = std::min(most_rarity, calibrators_[i].rarity(bits[i]));
-    result.view_bits[i] = static_cast<float>(r);
+    const double r = std::min(kMostRarity, calibrators_[i].rarity(bits[i]));
+    result.viewBits[i] = static_cast<float>(r);
     sum += r;
     ++judges;
     if (r > most) {
@@ -473,37 +473,37 @@ ValueResult ValueModel::observe(std::uint64_t time_unix_nano, double value) {
       result.blame = static_cast<ValueView>(i);
     }
   }
-  result.rarity_bits = judges > 0 ? sum * value_views / static_cast<double>(judges) : 0;
-  result.usual_bits = usual_peak();
+  result.rarityBits = judges > 0 ? sum * kValueViews / static_cast<double>(judges) : 0;
+  result.usualBits = usualPeak();
 
-  if (seen_ >= first_peak) {
-    judge(result, {x, view[at(ValueView::step)], mean16_, mean64_});
+  if (seen_ >= kFirstPeak) {
+    judge(result, {x, view[at(ValueView::Step)], mean16_, mean64_});
   }
 
   // Learn. Differences below a thousandth of the stream's spread, or a millionth of its level, are not told apart.
-  const AdaptiveHistogram& level = histograms_[at(ValueView::level)];
+  const AdaptiveHistogram& level = histograms_[at(ValueView::Level)];
   const double resolution = std::max({1e-12, 1e-6 * std::fabs(x), 1e-3 * level.scale()});
-  if (seen_ >= first_peak) {
-    block_peak_ = std::max(block_peak_, result.rarity_bits);
-    if (++block_count_ >= block) {
-      const double peak = std::min(block_peak_, block_limit * result.usual_bits);
-      peak_mass_ = peak_mass_ * (1 - block_fading) + peak * peak;
-      peak_blocks_ = peak_blocks_ * (1 - block_fading) + 1;
-      block_peak_ = 0;
-      block_count_ = 0;
+  if (seen_ >= kFirstPeak) {
+    blockPeak_ = std::max(blockPeak_, result.rarityBits);
+    if (++blockCount_ >= kBlock) {
+      const double peak = std::min(blockPeak_, kBlockLimit * result.usualBits);
+      peakMass_ = peakMass_ * (1 - kBlockFading) + peak * peak;
+      peakBlocks_ = peakBlocks_ * (1 - kBlockFading) + 1;
+      blockPeak_ = 0;
+      blockCount_ = 0;
     }
   }
-  for (std::size_t i = 0; i < value_views; ++i) {
+  for (std::size_t i = 0; i < kValueViews; ++i) {
     if (seen[i]) histograms_[i].add(view[i], estimate[i].bin, resolution);
     if (coded[i]) calibrators_[i].add(bits[i]);
   }
   if (mixed > 0) {
     double all = 0;
     for (std::size_t m = 0; m < trust_.size(); ++m) {
-      if (coded[at(models[m])]) trust_[m] *= estimate[at(models[m])].density * (trusted / mixed);
+      if (coded[at(kModels[m])]) trust_[m] *= estimate[at(kModels[m])].density * (trusted / mixed);
       all += trust_[m];
     }
-    for (double& t : trust_) t = (1 - share) * t / all + share / static_cast<double>(trust_.size());
+    for (double& t : trust_) t = (1 - kShare) * t / all + kShare / static_cast<double>(trust_.size());
   }
   if (seconds > 0) {
     hour_.add(seconds, x, offset_);
@@ -515,30 +515,30 @@ ValueResult ValueModel::observe(std::uint64_t time_unix_nano, double value) {
   return result;
 }
 
-ValueRange ValueModel::expected(std::uint64_t time_unix_nano) const {
-  const auto cycle = cycles(time_unix_nano / 1'000'000'000);
+ValueRange ValueModel::expected(std::uint64_t timeUnixNano) const {
+  const auto cycle = cycles(timeUnixNano / 1'000'000'000);
   // In the order of `models`.
   const double base[5] = {0, last_, cycle[1].usual, cycle[0].usual, cycle[2].usual};
   const bool there[5] = {true, seen_ > 0, cycle[1].known, cycle[0].known, cycle[2].known};
   std::size_t best = trust_.size();
   for (std::size_t m = 0; m < trust_.size(); ++m) {
-    if (!there[m] || !histograms_[at(models[m])].ready()) continue;
+    if (!there[m] || !histograms_[at(kModels[m])].ready()) continue;
     if (best == trust_.size() || trust_[m] > trust_[best]) best = m;
   }
-  if (best == trust_.size()) return {nan, nan, ValueView::level};
-  const AdaptiveHistogram& h = histograms_[at(models[best])];
-  return {base[best] + h.quantile(0.005), base[best] + h.quantile(0.995), models[best]};
+  if (best == trust_.size()) return {kNan, kNan, ValueView::Level};
+  const AdaptiveHistogram& h = histograms_[at(kModels[best])];
+  return {base[best] + h.quantile(0.005), base[best] + h.quantile(0.995), kModels[best]};
 }
 
 void ValueModel::snapshot(std::vector<std::uint8_t>& out) const {
-  out.push_back(snapshot_version);
+  out.push_back(kSnapshotVersion);
   Writer writer{out};
   visit(*this, writer);
 }
 
 bool ValueModel::restore(Bytes snapshot) {
   StateReader in(snapshot);
-  if (in.get<std::uint8_t>() != snapshot_version) return false;
+  if (in.get<std::uint8_t>() != kSnapshotVersion) return false;
   ValueModel next;
   Reader reader{in};
   visit(next, reader);
@@ -564,13 +564,13 @@ bool ValueModel::valid() const {
   for (const double x : {offset_, last_, mean16_, mean64_}) {
     if (!bounded(x)) return false;
   }
-  for (const double x : {peak_mass_, peak_blocks_, block_peak_, envelope_, envelope_step_}) {
+  for (const double x : {peakMass_, peakBlocks_, blockPeak_, envelope_, envelopeStep_}) {
     if (!(x >= 0 && x <= 1e12)) return false;
   }
   for (const Peak& peak : peaks_) {
     if (!std::all_of(peak.begin(), peak.end(), bounded)) return false;
   }
-  return block_count_ < block && peak_count_ < 2 * remembered_peaks;
+  return blockCount_ < kBlock && peakCount_ < 2 * kRememberedPeaks;
 }
 
 }  // namespace driftlock

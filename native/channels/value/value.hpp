@@ -12,25 +12,25 @@ namespace driftlock {
 
 /// The views of a metric that the value channel codes, each against its own past.
 enum class ValueView : std::uint8_t {
-  step,   ///< change since the last value
-  mean16, ///< mean of about the last 16 values
-  mean64, ///< mean of about the last 64 values
-  hour,   ///< distance from the usual value at this minute of the hour
-  day,    ///< distance from the usual value at this time of the day
-  week,   ///< distance from the usual value at this hour of the week
-  level,  ///< the value itself, under the mixture of all models of it
+  Step,   ///< change since the last value
+  Mean16, ///< mean of about the last 16 values
+  Mean64, ///< mean of about the last 64 values
+  Hour,   ///< distance from the usual value at this minute of the hour
+  Day,    ///< distance from the usual value at this time of the day
+  Week,   ///< distance from the usual value at this hour of the week
+  Level,  ///< the value itself, under the mixture of all models of it
 };
-inline constexpr std::size_t value_views = 7;
+inline constexpr std::size_t kValueViews = 7;
 
 /// The view's name as it stands in explanations, such as "step".
-std::string_view name_of(ValueView view);
+std::string_view nameOf(ValueView view);
 
 /// A histogram that finds its own scale. Bins are even in asinh((x - centre) / scale): linear in the bulk, logarithmic
 /// in the tails, so that neither units nor heavy tails need a setting. Its density is smoothed over three distances,
 /// so the code of an unseen value lengthens with the distance to the seen ones.
 class AdaptiveHistogram {
  public:
-  static constexpr std::size_t bins = 128;
+  static constexpr std::size_t kBins = 128;
 
   /// The probability of the bin of x, and where that bin is (for add).
   struct Estimate {
@@ -40,7 +40,7 @@ class AdaptiveHistogram {
   };
 
   /// Distances have their centre at zero; levels have it at their median.
-  explicit AdaptiveHistogram(bool centred_at_zero) : centred_(centred_at_zero) {}
+  explicit AdaptiveHistogram(bool centredAtZero) : centred_(centredAtZero) {}
 
   bool ready() const { return scale_ > 0; }
   double scale() const { return scale_; }
@@ -56,22 +56,22 @@ class AdaptiveHistogram {
   /// Shows the whole state to v, for snapshots.
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
-    v(self.counts_), v(self.total_), v(self.weight_), v(self.centre_), v(self.scale_), v(self.seen_), v(self.next_fit_);
+    v(self.counts_), v(self.total_), v(self.weight_), v(self.centre_), v(self.scale_), v(self.seen_), v(self.nextFit_);
   }
   bool valid() const;
 
  private:
-  static std::uint32_t bin_of(double x, double centre, double scale);
-  double value_of(double bin) const;
+  static std::uint32_t binOf(double x, double centre, double scale);
+  double valueOf(double bin) const;
   void fit(double resolution);
 
-  std::array<float, bins> counts_{};
+  std::array<float, kBins> counts_{};
   double total_ = 0;
   double weight_ = 1;  ///< of the next count: it grows, so that old counts fade without being touched
   double centre_ = 0;
   double scale_ = 0;
   std::uint32_t seen_ = 0;
-  std::uint32_t next_fit_ = 16;
+  std::uint32_t nextFit_ = 16;
   bool centred_;
 };
 
@@ -79,12 +79,12 @@ class AdaptiveHistogram {
 /// rank in, by an exponential tail beyond.
 class SurpriseCalibrator {
  public:
-  static constexpr std::size_t bins = 128;
+  static constexpr std::size_t kBins = 128;
 
   bool ready() const;
   /// Bits of rarity, >= 0; 0 before ready().
-  double rarity(double surprise_bits) const;
-  void add(double surprise_bits);
+  double rarity(double surpriseBits) const;
+  void add(double surpriseBits);
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
@@ -93,7 +93,7 @@ class SurpriseCalibrator {
   bool valid() const;
 
  private:
-  std::array<float, bins> counts_{};
+  std::array<float, kBins> counts_{};
   double total_ = 0;
   double weight_ = 1;
   std::uint32_t highest_ = 0;  ///< no bin above was ever hit
@@ -104,37 +104,37 @@ struct ValueResult {
   bool scored = false;    ///< false for NaN and infinities, which change nothing
   bool learning = true;   ///< too little past: score and excess are 0
   double progress = 0;    ///< of learning, 0..1
-  double surprise_bits = 0;  ///< code length of the value at the resolution of the stream's spread
-  double rarity_bits = 0;    ///< rarity over all views, summed
-  double usual_bits = 0;     ///< rarity of the strangest value of a usual stretch of the stream
-  double excess_bits = 0;    ///< rarity_bits - usual_bits
+  double surpriseBits = 0;  ///< code length of the value at the resolution of the stream's spread
+  double rarityBits = 0;    ///< rarity over all views, summed
+  double usualBits = 0;     ///< rarity of the strangest value of a usual stretch of the stream
+  double excessBits = 0;    ///< rarityBits - usualBits
   double similar = 0;        ///< past episodes like this one; each makes it less of a novelty
   double score = 0;          ///< the excess that is news, at a new peak of an episode; below 1 in its wake
-  ValueView blame = ValueView::level;            ///< the rarest view
-  std::array<float, value_views> view_bits{};    ///< rarity a view
+  ValueView blame = ValueView::Level;            ///< the rarest view
+  std::array<float, kValueViews> viewBits{};    ///< rarity a view
 };
 
 /// Where a value is expected: the 0.5 % and 99.5 % quantiles under the model that now predicts best.
 struct ValueRange {
   double low = 0;
   double high = 0;
-  ValueView model = ValueView::level;
+  ValueView model = ValueView::Level;
 };
 
 /// The value channel: strangeness of a number in a stream of numbers (a metric, a latency, a numeric attribute), by
 /// code length. Online, bounded (state below 16 KiB), without settings. docs/algorithms/value.md derives it.
 class ValueModel {
  public:
-  static constexpr std::uint32_t learning_points = 100;
-  static constexpr std::size_t remembered_peaks = 16;
+  static constexpr std::uint32_t kLearningPoints = 100;
+  static constexpr std::size_t kRememberedPeaks = 16;
 
   ValueModel();
 
   /// Scores a value, then learns it. Times place a value in the hour, day and week (UTC); 0 is "unknown".
-  ValueResult observe(std::uint64_t time_unix_nano, double value);
+  ValueResult observe(std::uint64_t timeUnixNano, double value);
 
   /// The range expected of a value at that time, before it is observed; NaN while nothing is known.
-  ValueRange expected(std::uint64_t time_unix_nano) const;
+  ValueRange expected(std::uint64_t timeUnixNano) const;
 
   /// Appends the whole state. The same bytes on every machine.
   void snapshot(std::vector<std::uint8_t>& out) const;
@@ -171,7 +171,7 @@ class ValueModel {
   std::array<Cycle, 3> cycles(std::uint64_t seconds) const;
   double similar(const Peak& peak) const;
   void judge(ValueResult& result, const Peak& peak);
-  double usual_peak() const;
+  double usualPeak() const;
   bool valid() const;
 
   template <class Self, class Visitor>
@@ -180,12 +180,12 @@ class ValueModel {
     for (auto& c : self.calibrators_) SurpriseCalibrator::visit(c, v);
     self.hour_.visit(self.hour_, v), self.day_.visit(self.day_, v), self.week_.visit(self.week_, v);
     v(self.seen_), v(self.offset_), v(self.last_), v(self.mean16_), v(self.mean64_), v(self.trust_);
-    v(self.peak_mass_), v(self.peak_blocks_), v(self.block_peak_), v(self.block_count_);
-    v(self.envelope_), v(self.envelope_step_), v(self.peaks_), v(self.peak_count_);
+    v(self.peakMass_), v(self.peakBlocks_), v(self.blockPeak_), v(self.blockCount_);
+    v(self.envelope_), v(self.envelopeStep_), v(self.peaks_), v(self.peakCount_);
   }
 
-  std::array<AdaptiveHistogram, value_views> histograms_;
-  std::array<SurpriseCalibrator, value_views> calibrators_;
+  std::array<AdaptiveHistogram, kValueViews> histograms_;
+  std::array<SurpriseCalibrator, kValueViews> calibrators_;
   Season<60, 60> hour_;
   Season<288, 300> day_;
   Season<168, 3600> week_;
@@ -193,14 +193,14 @@ class ValueModel {
   double offset_ = 0;  ///< the first value: seasons are stored as floats around it
   double last_ = 0, mean16_ = 0, mean64_ = 0;
   std::array<double, 5> trust_;  ///< posterior weights of the models of the level
-  double peak_mass_ = 0;         ///< sum of the squares of the blocks' peaks, and their number, both fading
-  double peak_blocks_ = 0;
-  double block_peak_ = 0;
-  std::uint32_t block_count_ = 0;
+  double peakMass_ = 0;         ///< sum of the squares of the blocks' peaks, and their number, both fading
+  double peakBlocks_ = 0;
+  double blockPeak_ = 0;
+  std::uint32_t blockCount_ = 0;
   double envelope_ = 0;  ///< what a value must exceed to be a new peak, and how fast it falls
-  double envelope_step_ = 0;
-  std::array<Peak, remembered_peaks> peaks_{};  ///< a ring
-  std::uint32_t peak_count_ = 0;
+  double envelopeStep_ = 0;
+  std::array<Peak, kRememberedPeaks> peaks_{};  ///< a ring
+  std::uint32_t peakCount_ = 0;
 };
 
 }  // namespace driftlock

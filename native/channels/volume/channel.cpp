@@ -24,16 +24,16 @@ class CountFinding final : public Finding {
     const std::string name = v.total ? "" : texts.ofTemplate(v.id);
     const std::string what = v.total ? "records of the stream" : name.empty() ? "records of one template" : "records like " + text::quoted(name);
     switch (v.kind) {
-      case VolumeKind::burst:
+      case VolumeKind::Burst:
         out.sentence = text::format("A burst: %u ", v.count) + what + text::format(" where %.1f to %.1f are usual", v.low, v.high);
         break;
-      case VolumeKind::drop:
+      case VolumeKind::Drop:
         out.sentence = text::format("A drop: %u ", v.count) + what + text::format(" where %.1f to %.1f are usual", v.low, v.high);
         break;
-      case VolumeKind::silence:
+      case VolumeKind::Silence:
         out.sentence = "Silence: no " + what + text::format(" where %.1f a tick are usual", v.expected);
         break;
-      case VolumeKind::none:
+      case VolumeKind::None:
         out.sentence = "An unusual number of " + what;
     }
   }

@@ -12,14 +12,14 @@ namespace driftlock {
 namespace {
 
 /// Blocks that rates look back on.
-constexpr float horizon = 32;
+constexpr float kHorizon = 32;
 /// Blocks' worth of the stream's own dispersion in a template's.
-constexpr double dispersion_prior = 16;
+constexpr double kDispersionPrior = 16;
 /// Blocks before anything is judged.
-constexpr float fewest_blocks = 4;
+constexpr float kFewestBlocks = 4;
 /// Blocks, or usual records, after which an absence is no news.
-constexpr double old_news = 3;
-constexpr std::uint8_t snapshot_version = 1;
+constexpr double kOldNews = 3;
+constexpr std::uint8_t kSnapshotVersion = 1;
 
 }  // namespace
 
@@ -50,7 +50,7 @@ std::optional<std::size_t> TemplateMix::entry(std::uint32_t id) {
     }
     return found / 2;
   }
-  if (used_ < entries) return replace(used_++, id);
+  if (used_ < kEntries) return replace(used_++, id);
   if (crowded_) return std::nullopt;
   if (!std::exchange(weighed_, true)) std::ranges::transform(entries_, weights_.begin(), &Entry::weight);
   const std::size_t least = firstLeast(weights_);
@@ -73,42 +73,42 @@ VolumeFinding TemplateMix::judge(const Entry& e) const {
   const double plain = e.sum / blocks_;
   const double variance = std::max(0.0, e.squares / blocks_ - plain * plain);
   const double dispersion =
-      std::max(1.0, (blocks_ * variance / mean + dispersion_prior * pooled()) / (blocks_ + dispersion_prior));
+      std::max(1.0, (blocks_ * variance / mean + kDispersionPrior * pooled()) / (blocks_ + kDispersionPrior));
   const double deviation = 2 * std::sqrt(mean * dispersion);
   VolumeFinding finding{.id = e.id,
                         .count = e.count,
                         .expected = mean,
                         .low = std::max(0.0, mean - deviation),
                         .high = mean + deviation,
-                        .bits = poisson_deviance(e.count, mean) / dispersion};
-  finding.kind = e.count > mean ? VolumeKind::burst : VolumeKind::drop;
+                        .bits = poissonDeviance(e.count, mean) / dispersion};
+  finding.kind = e.count > mean ? VolumeKind::Burst : VolumeKind::Drop;
   if (e.count == 0 && e.sum > 0) {
     const double absent = e.absent + 1.0;
-    finding.kind = VolumeKind::silence;
-    finding.silent_for = static_cast<std::uint64_t>(absent) * block_;
-    finding.bits = mean / (dispersion * ln2) * std::min(absent, std::max(old_news, old_news / mean));
+    finding.kind = VolumeKind::Silence;
+    finding.silentFor = static_cast<std::uint64_t>(absent) * block_;
+    finding.bits = mean / (dispersion * kLn2) * std::min(absent, std::max(kOldNews, kOldNews / mean));
   }
   return finding;
 }
 
 VolumeTick TemplateMix::close() {
   VolumeTick closed{.start = seen_ - block_, .end = seen_, .records = block_};
-  if (blocks_ < fewest_blocks) return closed;
+  if (blocks_ < kFewestBlocks) return closed;
   for (std::size_t i = 0; i < used_; ++i) {
     const VolumeFinding finding = judge(entries_[i]);
     if (finding.bits > closed.strangest.bits) closed.strangest = finding;
   }
-  closed.score = closed.strangest.bits - portable_log2(static_cast<double>(used_));
+  closed.score = closed.strangest.bits - portableLog2(static_cast<double>(used_));
   return closed;
 }
 
 /// Learns the block that ended last, or forgets that it was.
 void TemplateMix::learn() {
   crowded_ = weighed_ = false;
-  const float keep = blocks_ >= horizon ? 1 - 1 / horizon : 1;
+  const float keep = blocks_ >= kHorizon ? 1 - 1 / kHorizon : 1;
   if (pending_) {
-    dispersion_ *= 1 - 1 / horizon;
-    weight_ *= 1 - 1 / horizon;
+    dispersion_ *= 1 - 1 / kHorizon;
+    weight_ *= 1 - 1 / kHorizon;
   }
   for (std::size_t i = 0; i < used_; ++i) {
     Entry& e = entries_[i];
@@ -131,20 +131,20 @@ void TemplateMix::learn() {
 
 void TemplateMix::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter v(out);
-  v(snapshot_version), v(block_), v(static_cast<std::uint8_t>(used_));
+  v(kSnapshotVersion), v(block_), v(static_cast<std::uint8_t>(used_));
   visit(*this, v);
   for (std::size_t i = 0; i < used_; ++i) Entry::visit(entries_[i], v);
 }
 
 bool TemplateMix::restore(Bytes in) {
   StateReader v(in);
-  if (v.get<std::uint8_t>() != snapshot_version || v.get<std::uint32_t>() != block_) return false;
+  if (v.get<std::uint8_t>() != kSnapshotVersion || v.get<std::uint32_t>() != block_) return false;
   TemplateMix fresh(block_);
   fresh.used_ = v.get<std::uint8_t>();
-  if (fresh.used_ > entries) return false;
+  if (fresh.used_ > kEntries) return false;
   visit(fresh, v);
   const auto sane = [](float value) { return value >= 0 && value < 1e30f; };
-  if (fresh.open_ >= block_ || fresh.blocks_ > horizon + 1 || !sane(fresh.blocks_) || !sane(fresh.dispersion_) || !sane(fresh.weight_))
+  if (fresh.open_ >= block_ || fresh.blocks_ > kHorizon + 1 || !sane(fresh.blocks_) || !sane(fresh.dispersion_) || !sane(fresh.weight_))
     return false;
   for (std::size_t i = 0; i < fresh.used_; ++i) {
     Entry::visit(fresh.entries_[i], v);

@@ -38,7 +38,7 @@ class TemplateMix {
   bool restore(Bytes in);
 
  private:
-  static constexpr std::size_t entries = 63;
+  static constexpr std::size_t kEntries = 63;
 
   struct Entry {
     std::uint32_t id = 0;
@@ -75,10 +75,10 @@ class TemplateMix {
   float blocks_ = 0;         // learnt, with forgetting
   float dispersion_ = 0, weight_ = 0;
   std::size_t used_ = 0;
-  std::array<Entry, entries> entries_{};
+  std::array<Entry, kEntries> entries_{};
   // No part of the state, only what makes it quick to search:
-  std::array<std::uint8_t, entries> tags_{};
-  std::array<float, entries> weights_{};  // as entries have them, if `weighed_`
+  std::array<std::uint8_t, kEntries> tags_{};
+  std::array<float, kEntries> weights_{};  // as entries have them, if `weighed_`
   bool weighed_ = false;
   bool crowded_ = false;  // no entry makes room, until one of them or the block changes
 };

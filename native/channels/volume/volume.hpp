@@ -12,11 +12,11 @@
 
 namespace driftlock {
 
-enum class VolumeKind : std::uint8_t { none, burst, drop, silence };
+enum class VolumeKind : std::uint8_t { None, Burst, Drop, Silence };
 
 /// What a tick's counts say.
 struct VolumeFinding {
-  VolumeKind kind = VolumeKind::none;
+  VolumeKind kind = VolumeKind::None;
   /// True: all records of the stream; `id` means nothing then.
   bool total = false;
   std::uint32_t id = 0;
@@ -25,7 +25,7 @@ struct VolumeFinding {
   /// Usual number of records in such a tick, and its usual range (two standard deviations).
   double expected = 0, low = 0, high = 0;
   /// Clock units since the last record, for a silence.
-  std::uint64_t silent_for = 0;
+  std::uint64_t silentFor = 0;
   /// Evidence against "as usual", in bits.
   double bits = 0;
 };
@@ -59,7 +59,7 @@ struct VolumeTick {
 class VolumeModel {
  public:
   /// `tick`: length in clock units, at least 1.
-  explicit VolumeModel(std::uint64_t tick, std::uint64_t units_per_day);
+  explicit VolumeModel(std::uint64_t tick, std::uint64_t unitsPerDay);
 
   /// Moves the clock to `time`; a time before the current tick counts as the tick's start. Returns the tick that this ended,
   /// if any: the strangest, where several did.
@@ -81,10 +81,10 @@ class VolumeModel {
   bool restore(Bytes in);
 
  private:
-  static constexpr std::size_t entries = 40;  // the first is the total
-  static constexpr std::size_t count_buckets = 24;
-  static constexpr std::size_t gap_buckets = 24;
-  static constexpr std::size_t silence_buckets = 24;
+  static constexpr std::size_t kEntries = 40;  // the first is the total
+  static constexpr std::size_t kCountBuckets = 24;
+  static constexpr std::size_t kGapBuckets = 24;
+  static constexpr std::size_t kSilenceBuckets = 24;
 
   struct Entry {
     std::uint32_t id = 0;
@@ -94,11 +94,11 @@ class VolumeModel {
     float sum = 0, squares = 0;  // of counts per tick, with forgetting
     std::uint32_t silent = 0;    // learnt ticks without a record, up to now
     float run = 0, before = 0, peak = 0;  // CUSUM over gaps: now, when the tick began, its largest value since
-    float gap_sum = 0, gap_squares = 0;  // in ticks, with forgetting by halving
+    float gapSum = 0, gapSquares = 0;  // in ticks, with forgetting by halving
     std::uint16_t positive = 0, gaps = 0;
-    std::array<std::uint16_t, count_buckets> counts{};  // non-zero counts per tick
-    std::array<std::uint16_t, gap_buckets> gap_counts{};
-    std::array<std::uint16_t, silence_buckets> silences{};  // past silences, by length in ticks
+    std::array<std::uint16_t, kCountBuckets> counts{};  // non-zero counts per tick
+    std::array<std::uint16_t, kGapBuckets> gapCounts{};
+    std::array<std::uint16_t, kSilenceBuckets> silences{};  // past silences, by length in ticks
 
     /// How many records came lately.
     float weight() const { return sum + static_cast<float>(previous) + static_cast<float>(count); }
@@ -109,35 +109,35 @@ class VolumeModel {
 
   std::size_t entry(std::uint32_t id);
   std::size_t lightest();
-  void observe_gap(Entry& e, std::uint64_t gap);
+  void observeGap(Entry& e, std::uint64_t gap);
   Usual usual(const Entry& e, double season) const;
   VolumeFinding judge(const Entry& e, std::uint64_t end, double season) const;
-  double silence_bits(const Entry& e, std::uint64_t gap, const Usual& expect) const;
+  double silenceBits(const Entry& e, std::uint64_t gap, const Usual& expect) const;
   bool gone(const Entry& e, std::uint64_t gap) const;
   double season(std::uint64_t time) const;
   VolumeTick close();
   void learn();
-  void learn_empty(std::uint64_t ticks);
+  void learnEmpty(std::uint64_t ticks);
 
   std::uint64_t tick_;
-  std::uint64_t units_per_day_;
+  std::uint64_t unitsPerDay_;
   std::uint64_t start_ = 0;  // of the open tick
   bool started_ = false;
   bool pending_ = false;  // a tick has ended and is not learnt
   std::uint32_t used_ = 1;
   double ticks_ = 0;
-  double dispersion_sum_ = 0, dispersion_weight_ = 0;
-  double pooled_sum_ = 0;
+  double dispersionSum_ = 0, dispersionWeight_ = 0;
+  double pooledSum_ = 0;
   std::uint32_t pooled_ = 0;
-  std::array<std::uint32_t, count_buckets> pooled_counts_{};
-  std::array<float, 24> hour_records_{}, hour_ticks_{};
-  double season_bits_ = 0;
-  std::uint64_t pending_start_ = 0;
-  std::array<Entry, entries> entries_{};
+  std::array<std::uint32_t, kCountBuckets> pooledCounts_{};
+  std::array<float, 24> hourRecords_{}, hourTicks_{};
+  double seasonBits_ = 0;
+  std::uint64_t pendingStart_ = 0;
+  std::array<Entry, kEntries> entries_{};
   // No part of the state, only what makes it quick to search:
   std::array<std::uint8_t, 64> hints_{};  // where a template was found last
-  std::array<std::uint8_t, entries> tags_{};
-  std::array<float, entries> weights_{};  // as entries have them, if `weighed_`
+  std::array<std::uint8_t, kEntries> tags_{};
+  std::array<float, kEntries> weights_{};  // as entries have them, if `weighed_`
   bool weighed_ = false;
 };
 
