@@ -66,7 +66,8 @@ class KeyedHash {
 
  public:
   explicit KeyedHash(std::array<std::uint64_t, 2> key)
-      : start_{key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d, key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573} {}
+      : start_{key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d, key[0] ^ 0x6c7967656e657261,
+               key[1] ^ 0x7465646279746573} {}
 
   std::uint64_t operator()(Bytes bytes, std::uint64_t seed = 0) const {
     State state = start_;

@@ -52,8 +52,8 @@ inline double portableLgamma(double x) {
   below = portableLog(shift);
   const double i = 1 / x;
   const double i2 = i * i;
-  const double series = i * (1.0 / 12 - i2 * (1.0 / 360 - i2 * (1.0 / 1260 - i2 * (1.0 / 1680 - i2 * (1.0 / 1188 -
-                        i2 * 691.0 / 360360)))));
+  const double series =
+      i * (1.0 / 12 - i2 * (1.0 / 360 - i2 * (1.0 / 1260 - i2 * (1.0 / 1680 - i2 * (1.0 / 1188 - i2 * 691.0 / 360360)))));
   return (x - 0.5) * portableLog(x) - x + 0.918938533204672741780 + series - below;
 }
 

@@ -85,8 +85,9 @@ Outcome run(const std::string& kind, double perDay, double perSecond, double day
 int main() {
   const std::vector<std::string> kinds{"normal",    "lognormal",  "Pareto 2", "95 % zeros", "ties",  "constant",
                                        "AR(1) .99", "daily wave", "trend",    "clusters",   "rising"};
-  std::puts("Alarms raised (and withheld) over 30 days without anomalies, as shares of the budget\n"
-            "stream       units/s | 1 a day       | 10 a day      | 100 a day");
+  std::puts(
+      "Alarms raised (and withheld) over 30 days without anomalies, as shares of the budget\n"
+      "stream       units/s | 1 a day       | 10 a day      | 100 a day");
   for (const std::string& kind : kinds)
     for (const double rate : {0.01, 1.0}) {
       std::printf("%-12s %7g", kind.c_str(), rate);
@@ -103,10 +104,14 @@ int main() {
     std::puts("");
   }
   std::puts("\nPlanted outliers found, 1 unit a second, 10 days, as many as half the budget");
-  const std::vector<std::pair<std::string, std::vector<double>>> outliers{
-      {"normal", {6, 8, 12}},      {"lognormal", {200, 1000, 10000}}, {"Pareto 2", {1000, 10000, 100000}},
-      {"95 % zeros", {40, 60, 100}}, {"ties", {8, 14, 30}},           {"constant", {6, 10, 40}},
-      {"AR(1) .99", {6, 8, 12}},   {"daily wave", {8, 10, 14}}};
+  const std::vector<std::pair<std::string, std::vector<double>>> outliers{{"normal", {6, 8, 12}},
+                                                                          {"lognormal", {200, 1000, 10000}},
+                                                                          {"Pareto 2", {1000, 10000, 100000}},
+                                                                          {"95 % zeros", {40, 60, 100}},
+                                                                          {"ties", {8, 14, 30}},
+                                                                          {"constant", {6, 10, 40}},
+                                                                          {"AR(1) .99", {6, 8, 12}},
+                                                                          {"daily wave", {8, 10, 14}}};
   for (const auto& [kind, sizes] : outliers) {
     std::printf("%-12s", kind.c_str());
     for (const double perDay : {1.0, 10.0, 100.0}) {
@@ -130,7 +135,7 @@ int main() {
     past.learn(score);
   }
   const double took = 1e9 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
-  std::printf("\n%.0f ns to score and learn a unit (mean p %.3f), %zu + %zu bytes\n", took / kN, sum / kN,
-              Calibration::bytes(), sizeof(AlarmBudget));
+  std::printf("\n%.0f ns to score and learn a unit (mean p %.3f), %zu + %zu bytes\n", took / kN, sum / kN, Calibration::bytes(),
+              sizeof(AlarmBudget));
   return 0;
 }

@@ -41,15 +41,17 @@ double microseconds(const std::function<void()>& call) {
 
 /// Log lines of about 100 bytes.
 std::vector<std::string> lines(std::size_t bytes, std::uint64_t seed) {
-  static const std::array<const char*, 6> templates{
-      "INFO checkout accepted order from the web shop, payment captured, id=", "INFO cart updated by user session, items now ",
-      "WARN cache miss on shard, falling back to the primary store, key=",      "INFO GET /api/v1/products/ answered 200 in ms ",
-      "INFO user session refreshed, token rotated, expires in ",                "DEBUG scheduler picked up job from the queue, lag "};
+  static const std::array<const char*, 6> templates{"INFO checkout accepted order from the web shop, payment captured, id=",
+                                                    "INFO cart updated by user session, items now ",
+                                                    "WARN cache miss on shard, falling back to the primary store, key=",
+                                                    "INFO GET /api/v1/products/ answered 200 in ms ",
+                                                    "INFO user session refreshed, token rotated, expires in ",
+                                                    "DEBUG scheduler picked up job from the queue, lag "};
   ChaCha20Random random(seed);
   std::vector<std::string> result;
   for (std::size_t total = 0; total < bytes; total += result.back().size())
-    result.push_back("2024-05-0" + std::to_string(1 + random.below(9)) + "T10:" + std::to_string(10 + random.below(50)) +
-                     " " + templates[random.below(6)] + std::to_string(random.below(1000000)) + "\n");
+    result.push_back("2024-05-0" + std::to_string(1 + random.below(9)) + "T10:" + std::to_string(10 + random.below(50)) + " " +
+                     templates[random.below(6)] + std::to_string(random.below(1000000)) + "\n");
   return result;
 }
 
@@ -65,8 +67,8 @@ double raw(CodecName name, int level, Bytes bytes, std::vector<std::uint8_t>& ou
   switch (name) {
     case CodecName::Zstd: {
       auto* context = ZSTD_createCCtx();
-      const double time = microseconds(
-          [&] { ZSTD_compressCCtx(context, out.data(), out.size(), bytes.data(), bytes.size(), level); });
+      const double time =
+          microseconds([&] { ZSTD_compressCCtx(context, out.data(), out.size(), bytes.data(), bytes.size(), level); });
       ZSTD_freeCCtx(context);
       return time;
     }
@@ -129,8 +131,7 @@ int main() {
 
   const auto asViews = [](const std::vector<std::string>& records) {
     std::vector<Bytes> views;
-    for (const auto& record : records)
-      views.emplace_back(reinterpret_cast<const std::uint8_t*>(record.data()), record.size());
+    for (const auto& record : records) views.emplace_back(reinterpret_cast<const std::uint8_t*>(record.data()), record.size());
     return views;
   };
   const auto past = lines(56 << 10, 4), present = lines(7 << 10, 5);

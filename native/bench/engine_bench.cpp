@@ -77,9 +77,10 @@ int main(int argc, char** argv) {
   }
   const double seconds = cpu() - before;
   const double n = static_cast<double>(records);
-  std::printf("{\"signal\":\"%s\",\"records\":%.0f,\"flagged\":%.0f,\"bytes_per_record\":%.0f,\"cpu_s\":%.3f,\"records_per_cpu_s\":%.0f,"
-              "\"us_per_record\":%.3f,\"stream_bytes\":%.0f}\n",
-              argv[2], n, static_cast<double>(flagged), static_cast<double>(bytes) / n, seconds, n / seconds, 1e6 * seconds / n,
-              static_cast<double>(engine.stats().bytes));
+  std::printf(
+      "{\"signal\":\"%s\",\"records\":%.0f,\"flagged\":%.0f,\"bytes_per_record\":%.0f,\"cpu_s\":%.3f,\"records_per_cpu_s\":%.0f,"
+      "\"us_per_record\":%.3f,\"stream_bytes\":%.0f}\n",
+      argv[2], n, static_cast<double>(flagged), static_cast<double>(bytes) / n, seconds, n / seconds, 1e6 * seconds / n,
+      static_cast<double>(engine.stats().bytes));
   return 0;
 }

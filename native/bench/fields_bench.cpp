@@ -161,12 +161,10 @@ FieldsVerdict judge(FieldsModel& channel, std::vector<Field>& all, std::size_t r
   for (std::size_t f = 0; f < all.size(); ++f) all[f].fill(columns.emplace_back(records), f == odd ? how : 0);
   for (std::size_t i = 0; i < records; ++i) {
     for (std::size_t f = 0; f < all.size(); ++f) {
-      if (const auto* text = std::get_if<std::string>(&columns[f][i]))
-        channel.word(f + 1, hashOf(*text), bytesOf(*text));
+      if (const auto* text = std::get_if<std::string>(&columns[f][i])) channel.word(f + 1, hashOf(*text), bytesOf(*text));
       else if (const auto* integer = std::get_if<std::int64_t>(&columns[f][i]))
         channel.number(f + 1, static_cast<double>(*integer));
-      else if (const auto* real = std::get_if<double>(&columns[f][i]))
-        channel.number(f + 1, *real);
+      else if (const auto* real = std::get_if<double>(&columns[f][i])) channel.number(f + 1, *real);
     }
     channel.end();
   }
@@ -232,12 +230,9 @@ int main() {
       for (std::size_t i = 0; i < records; ++i) {
         for (std::size_t f = 0; f < all.size(); ++f) {
           const Value& value = columns[f][i];
-          if (const auto* text = std::get_if<std::string>(&value))
-            channel.word(f + 1, hashes[f][i], bytesOf(*text));
-          else if (const auto* integer = std::get_if<std::int64_t>(&value))
-            channel.number(f + 1, static_cast<double>(*integer));
-          else if (const auto* real = std::get_if<double>(&value))
-            channel.number(f + 1, *real);
+          if (const auto* text = std::get_if<std::string>(&value)) channel.word(f + 1, hashes[f][i], bytesOf(*text));
+          else if (const auto* integer = std::get_if<std::int64_t>(&value)) channel.number(f + 1, static_cast<double>(*integer));
+          else if (const auto* real = std::get_if<double>(&value)) channel.number(f + 1, *real);
         }
         channel.end();
       }
@@ -246,9 +241,11 @@ int main() {
       judging += std::clock() - middle;
       taking += middle - begin;
     }
-    const auto nanos = [&](std::clock_t clocks) { return 1e9 * static_cast<double>(clocks) / CLOCKS_PER_SEC / kRounds / static_cast<double>(records); };
-    std::printf("mean AUC %.3f; processor time %.0f ns a record of %zu fields to take, %.0f ns to judge; %zu bytes a stream\n\n", sum / count,
-                nanos(taking), all.size(), nanos(judging), channel.memory());
+    const auto nanos = [&](std::clock_t clocks) {
+      return 1e9 * static_cast<double>(clocks) / CLOCKS_PER_SEC / kRounds / static_cast<double>(records);
+    };
+    std::printf("mean AUC %.3f; processor time %.0f ns a record of %zu fields to take, %.0f ns to judge; %zu bytes a stream\n\n",
+                sum / count, nanos(taking), all.size(), nanos(judging), channel.memory());
   }
   return 0;
 }

@@ -18,8 +18,7 @@ namespace {
 
 std::uint64_t sum(const Attributes& attributes) {
   std::uint64_t sum = 0;
-  for (const KeyValue& attribute : attributes)
-    sum += attribute.key.size() + attribute.value.bytes.size() + attribute.value.bits;
+  for (const KeyValue& attribute : attributes) sum += attribute.key.size() + attribute.value.bytes.size() + attribute.value.bits;
   return sum;
 }
 
@@ -29,8 +28,7 @@ std::uint64_t decode(const Index& index, const Record& record) {
   switch (index.signal) {
     case Signal::Logs: {
       const LogRecordView log = readLogRecord(bytes);
-      return log.timeUnixNano + log.body.bytes.size() + log.traceId.size() + log.severityText.size() +
-             sum(log.attributes);
+      return log.timeUnixNano + log.body.bytes.size() + log.traceId.size() + log.severityText.size() + sum(log.attributes);
     }
     case Signal::Traces: {
       const SpanView span = readSpan(bytes);
@@ -86,6 +84,6 @@ int main(int argc, char** argv) {
       if (ns < best[step]) best[step] = ns;
     }
   }
-  std::printf("%zu requests, %zu records: index %.1f ns a record, decode with attributes %.1f ns (check %llu)\n",
-              requests.size(), records, best[0], best[1], static_cast<unsigned long long>(total));
+  std::printf("%zu requests, %zu records: index %.1f ns a record, decode with attributes %.1f ns (check %llu)\n", requests.size(),
+              records, best[0], best[1], static_cast<unsigned long long>(total));
 }

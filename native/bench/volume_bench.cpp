@@ -45,8 +45,7 @@ Ids read(const char* path, std::size_t first, std::size_t count) {
     }
     std::istringstream words(line.substr(line.find('\t', 2) + 1));
     std::string masked;
-    for (std::string word; words >> word;)
-      masked += word.find_first_of("0123456789") == std::string::npos ? word + ' ' : "# ";
+    for (std::string word; words >> word;) masked += word.find_first_of("0123456789") == std::string::npos ? word + ' ' : "# ";
     ids.push_back(templates.emplace(masked, static_cast<std::uint32_t>(templates.size())).first->second);
   }
   return ids;
@@ -111,8 +110,9 @@ Result plant(const Ids& ids, bool byFrequency, bool together) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::puts("AUC of 50-line ticks                       burst of any template   burst, by frequency\n"
-            "                                            together  apart         together  apart       silence");
+  std::puts(
+      "AUC of 50-line ticks                       burst of any template   burst, by frequency\n"
+      "                                            together  apart         together  apart       silence");
   for (int i = 1; i < argc; ++i)
     for (const bool shuffled : {false, true})
       for (const std::size_t first : {std::size_t{0}, std::size_t{8000}}) {
@@ -125,7 +125,8 @@ int main(int argc, char** argv) {
         const Result a = plant(ids, false, true), b = plant(ids, false, false);
         const Result c = plant(ids, true, true), d = plant(ids, true, false);
         std::printf("%-14s from %5zu %-9s         %8.3f %8.3f     %8.3f %8.3f     %8.3f\n", name.c_str(), first,
-                    shuffled ? "shuffled" : "", a.burst, b.burst, c.burst, d.burst, (a.silence + b.silence + c.silence + d.silence) / 4);
+                    shuffled ? "shuffled" : "", a.burst, b.burst, c.burst, d.burst,
+                    (a.silence + b.silence + c.silence + d.silence) / 4);
       }
   for (const std::uint64_t records : {50u, 1000u}) {
     Source source;

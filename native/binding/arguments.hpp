@@ -78,7 +78,8 @@ inline std::string textArgument(Napi::Value value, const std::string& name, std:
   std::size_t size = 0;
   if (napi_get_value_string_utf8(value.Env(), value, nullptr, 0, &size) != napi_ok) throw Napi::Error::New(value.Env());
   if (size > longest)
-    throw std::out_of_range(name + " is " + std::to_string(size) + " bytes long: at most " + std::to_string(longest) + " are allowed");
+    throw std::out_of_range(name + " is " + std::to_string(size) + " bytes long: at most " + std::to_string(longest) +
+                            " are allowed");
   return value.As<Napi::String>().Utf8Value();
 }
 
@@ -143,14 +144,16 @@ class OptionsArgument {
   void refuseOthers() const {
     const Napi::Env env = object_.Env();
     napi_value own = nullptr;
-    if (napi_get_all_property_names(env, object_, napi_key_own_only, static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols),
+    if (napi_get_all_property_names(env, object_, napi_key_own_only,
+                                    static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols),
                                     napi_key_numbers_to_strings, &own) != napi_ok)
       throw Napi::Error::New(env);
     const Napi::Array names(env, own);
     for (std::uint32_t i = 0; i < names.Length(); ++i) {
       const Napi::HandleScope scope(env);
       const std::string given = textArgument(names.Get(i), name_ + "'s names", 1024);
-      if (std::ranges::find(read_, given) == read_.end()) throw std::invalid_argument(nameOf(given.c_str()) + " is not an option");
+      if (std::ranges::find(read_, given) == read_.end())
+        throw std::invalid_argument(nameOf(given.c_str()) + " is not an option");
     }
   }
 
@@ -201,12 +204,15 @@ inline Column columnArgument(Napi::Value value, const std::string& name) {
   if (named == "bytes") return {};
   if (named == "numeric") {
     const Napi::Value sorted = object.Get("sorted");
-    return {.kind = Column::Kind::Numeric, .width = width(), .sorted = !sorted.IsUndefined() && booleanArgument(sorted, name + ".sorted")};
+    return {.kind = Column::Kind::Numeric,
+            .width = width(),
+            .sorted = !sorted.IsUndefined() && booleanArgument(sorted, name + ".sorted")};
   }
   if (named == "struct") return {.kind = Column::Kind::Fixed, .width = width()};
   if (named == "string")
-    return {.kind = Column::Kind::String,
-            .lengths = elementsArgument<std::uint32_t>(object.Get("lengths"), name + ".lengths", napi_uint32_array, "Uint32Array")};
+    return {
+        .kind = Column::Kind::String,
+        .lengths = elementsArgument<std::uint32_t>(object.Get("lengths"), name + ".lengths", napi_uint32_array, "Uint32Array")};
   throw std::invalid_argument(name + ".kind must be \"bytes\", \"numeric\", \"struct\" or \"string\"");
 }
 

@@ -77,8 +77,8 @@ Napi::Value bufferOf(Napi::Env env, std::vector<std::uint8_t> bytes) {
 
 Napi::Error malformed(Napi::Env env, const Job& job) {
   return coded<Napi::Error>(env,
-                            std::string("malformed ") + signalName(job.signal) + " request: " + job.error.field + ": " + job.error.what +
-                                ", at byte " + std::to_string(job.error.offset),
+                            std::string("malformed ") + signalName(job.signal) + " request: " + job.error.field + ": " +
+                                job.error.what + ", at byte " + std::to_string(job.error.offset),
                             error_code::kOtlpMalformed);
 }
 
@@ -93,7 +93,8 @@ class Wake {
  public:
   Wake(Napi::Env env, napi_threadsafe_function_call_js call, void* context) : env_(env) {
     const napi_value name = Napi::String::New(env, "driftlock");
-    if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, context, call, &function_) != napi_ok)
+    if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, context, call, &function_) !=
+        napi_ok)
       throw Napi::Error::New(env);
     napi_unref_threadsafe_function(env, function_);
   }
@@ -118,14 +119,15 @@ class EngineObject {
       return napi_property_descriptor{name, nullptr, call, nullptr, nullptr, nullptr, napi_default, nullptr};
     };
     const napi_property_descriptor methods[] = {
-        method("process", entry<on<&EngineObject::process>>),   method("advance", entry<on<&EngineObject::advance>>),
-        method("stats", entry<on<&EngineObject::stats>>),       method("snapshot", entry<on<&EngineObject::snapshot>>),
-        method("restore", entry<on<&EngineObject::restore>>),   method("feedback", entry<on<&EngineObject::feedback>>),
-        method("statistics", entry<on<&EngineObject::statistics>>),   method("cancel", entry<on<&EngineObject::cancel>>),
+        method("process", entry<on<&EngineObject::process>>),       method("advance", entry<on<&EngineObject::advance>>),
+        method("stats", entry<on<&EngineObject::stats>>),           method("snapshot", entry<on<&EngineObject::snapshot>>),
+        method("restore", entry<on<&EngineObject::restore>>),       method("feedback", entry<on<&EngineObject::feedback>>),
+        method("statistics", entry<on<&EngineObject::statistics>>), method("cancel", entry<on<&EngineObject::cancel>>),
         method("close", entry<on<&EngineObject::close>>),
     };
     napi_value constructor = nullptr;
-    if (napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, entry<construct>, nullptr, std::size(methods), methods, &constructor) != napi_ok)
+    if (napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, entry<construct>, nullptr, std::size(methods), methods,
+                          &constructor) != napi_ok)
       throw Napi::Error::New(env);
     return constructor;
   }
@@ -149,7 +151,8 @@ class EngineObject {
  private:
   static Napi::Value construct(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    if (!info.IsConstructCall()) throw coded<Napi::TypeError>(env, "Class constructor Engine cannot be invoked without 'new'", error_code::kInvalidCall);
+    if (!info.IsConstructCall())
+      throw coded<Napi::TypeError>(env, "Class constructor Engine cannot be invoked without 'new'", error_code::kInvalidCall);
     auto object = std::make_unique<EngineObject>(env, engineOptions(info[0]));
     if (napi_wrap(env, info.This(), object.get(), finalize, nullptr, nullptr) != napi_ok) throw Napi::Error::New(env);
     object.release();
@@ -160,7 +163,8 @@ class EngineObject {
   template <Napi::Value (EngineObject::*method)(const Napi::CallbackInfo&)>
   static Napi::Value on(const Napi::CallbackInfo& info) {
     void* self = nullptr;
-    if (napi_unwrap(info.Env(), info.This(), &self) != napi_ok) throw coded<Napi::TypeError>(info.Env(), "Illegal invocation", error_code::kInvalidCall);
+    if (napi_unwrap(info.Env(), info.This(), &self) != napi_ok)
+      throw coded<Napi::TypeError>(info.Env(), "Illegal invocation", error_code::kInvalidCall);
     return (static_cast<EngineObject*>(self)->*method)(info);
   }
 
@@ -266,7 +270,8 @@ class EngineObject {
   Napi::Value restore(const Napi::CallbackInfo& info) {
     const Bytes bytes = bytesArgument(info[0], "snapshot");
     if (!engine_ || closing_) throw closed(env_);
-    if (submitted_) throw coded<Napi::Error>(env_, "restore must be called before the engine's first request", error_code::kEngineStarted);
+    if (submitted_)
+      throw coded<Napi::Error>(env_, "restore must be called before the engine's first request", error_code::kEngineStarted);
     return Napi::Boolean::New(env_, engine_->restore(bytes));
   }
 

@@ -50,7 +50,8 @@ EngineOptions engineOptions(Napi::Value value) {
   if (count > kMostKeyAttributes)
     throw std::out_of_range("options.streamBy must name at most " + std::to_string(kMostKeyAttributes) + " attributes");
   for (std::uint32_t i = 0; i < count; ++i)
-    settings.streamBy.push_back(textArgument(attributes.Get(i), "options.streamBy[" + std::to_string(i) + "]", kLongestAttribute));
+    settings.streamBy.push_back(
+        textArgument(attributes.Get(i), "options.streamBy[" + std::to_string(i) + "]", kLongestAttribute));
   settings.baselineRecords = whole("baselineRecords", 2, 1'000'000);
   settings.dictionarySize = whole("dictionarySize", 64, 65'536);
   settings.acceptAfterNanos = static_cast<std::uint64_t>(number("acceptAfterMs", 0, kLongestAcceptance) * 1e6);

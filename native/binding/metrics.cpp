@@ -91,7 +91,10 @@ class Records {
 class PermutationWork : public Background {
  public:
   PermutationWork(Napi::Value baseline, Napi::Value window, std::unique_ptr<const Codec> codec, const PermutationOptions& options)
-      : codec_(std::move(codec)), baseline_(baseline, "baseline", *codec_), window_(window, "window", *codec_), options_(options) {}
+      : codec_(std::move(codec)),
+        baseline_(baseline, "baseline", *codec_),
+        window_(window, "window", *codec_),
+        options_(options) {}
 
  protected:
   bool run() override {
@@ -138,8 +141,7 @@ Napi::Value permutationTestOf(const Napi::CallbackInfo& info) {
 Napi::Value chacha20Of(const Napi::CallbackInfo& info) {
   const auto counter =
       static_cast<std::uint32_t>(integerArgument(info[1], "counter", 0, std::numeric_limits<std::uint32_t>::max()));
-  const auto length =
-      static_cast<std::size_t>(integerArgument(info[3], "length", 0, std::numeric_limits<std::int32_t>::max()));
+  const auto length = static_cast<std::size_t>(integerArgument(info[3], "length", 0, std::numeric_limits<std::int32_t>::max()));
   const auto key = bytesArgument(info[0], "key");
   const auto nonce = bytesArgument(info[2], "nonce");
   const auto require = [](Bytes bytes, const char* name, std::size_t size) {

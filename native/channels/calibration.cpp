@@ -58,7 +58,8 @@ double rankOf(int level, std::size_t k, std::size_t n) {
     std::array<std::array<std::array<double, kMost + 1>, 13>, 2> all{};
     for (std::size_t trusted : {0, 1}) {
       for (std::size_t j = 0; j < all[trusted].size(); ++j) {
-        for (std::size_t size = 0; size <= kMost; ++size) all[trusted][j][size] = rank(static_cast<int>(j), trusted * kEnough, size);
+        for (std::size_t size = 0; size <= kMost; ++size)
+          all[trusted][j][size] = rank(static_cast<int>(j), trusted * kEnough, size);
       }
     }
     return all;
@@ -69,9 +70,7 @@ double rankOf(int level, std::size_t k, std::size_t n) {
 
 }  // namespace
 
-Calibration::Calibration(double unit) : unit_(unit > 0 ? unit : 1) {
-  open_.fill(-std::numeric_limits<float>::infinity());
-}
+Calibration::Calibration(double unit) : unit_(unit > 0 ? unit : 1) { open_.fill(-std::numeric_limits<float>::infinity()); }
 
 /// Finished blocks of a level.
 std::uint64_t Calibration::filled(int j) const { return learnt_ >> (kGrowthBits * static_cast<unsigned>(j)); }
@@ -194,7 +193,8 @@ float Calibration::largest() const {
 
 /// All finite floats in their order, -0 below 0.
 float Calibration::scoreAt(std::int64_t place) {
-  return std::bit_cast<float>(place < 0 ? 0x80000000u | static_cast<std::uint32_t>(-(place + 1)) : static_cast<std::uint32_t>(place));
+  return std::bit_cast<float>(place < 0 ? 0x80000000u | static_cast<std::uint32_t>(-(place + 1))
+                                        : static_cast<std::uint32_t>(place));
 }
 
 std::int64_t Calibration::placeOf(float score) {
@@ -283,8 +283,7 @@ AlarmBudget::AlarmBudget(double perDay)
 
 void AlarmBudget::observe(std::uint64_t timeUnixNano) {
   double passed = 0;
-  if (time_ != 0 && timeUnixNano > time_)
-    passed = std::min(kDay, static_cast<double>(timeUnixNano - time_) * 1e-9);
+  if (time_ != 0 && timeUnixNano > time_) passed = std::min(kDay, static_cast<double>(timeUnixNano - time_) * 1e-9);
   time_ = std::max(time_, timeUnixNano);
   if (passed > 0) {
     const double x = passed / kDay;

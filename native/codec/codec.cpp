@@ -16,8 +16,7 @@ constexpr std::array<std::string_view, 4> kNames{"openzl", "zstd", "lz4", "gzip"
 
 void check(Bytes bytes, const Column& column) {
   switch (column.kind) {
-    case Column::Kind::Bytes:
-      return;
+    case Column::Kind::Bytes: return;
     case Column::Kind::Numeric:
       if (column.width != 1 && column.width != 2 && column.width != 4 && column.width != 8)
         throw std::invalid_argument("column.width is " + std::to_string(column.width) + ": numbers are 1, 2, 4 or 8 bytes wide");
@@ -61,28 +60,20 @@ Bytes Codec::compress(Bytes bytes, const Column& column) const {
 
 std::unique_ptr<const Codec> makeCodec(CodecName name, std::optional<int> level) {
   switch (name) {
-    case CodecName::Openzl:
-      return codecs::makeOpenzl(level);
-    case CodecName::Zstd:
-      return codecs::makeZstd(level);
-    case CodecName::Lz4:
-      return codecs::makeLz4(level);
-    case CodecName::Gzip:
-      return codecs::makeGzip(level);
+    case CodecName::Openzl: return codecs::makeOpenzl(level);
+    case CodecName::Zstd: return codecs::makeZstd(level);
+    case CodecName::Lz4: return codecs::makeLz4(level);
+    case CodecName::Gzip: return codecs::makeGzip(level);
   }
   throw std::invalid_argument("unknown codec");
 }
 
 OwnedBytes decompress(CodecName name, Bytes bytes, std::size_t maxSize) {
   switch (name) {
-    case CodecName::Openzl:
-      return codecs::decompressOpenzl(bytes, maxSize);
-    case CodecName::Zstd:
-      return codecs::decompressZstd(bytes, maxSize);
-    case CodecName::Lz4:
-      return codecs::decompressLz4(bytes, maxSize);
-    case CodecName::Gzip:
-      return codecs::decompressGzip(bytes, maxSize);
+    case CodecName::Openzl: return codecs::decompressOpenzl(bytes, maxSize);
+    case CodecName::Zstd: return codecs::decompressZstd(bytes, maxSize);
+    case CodecName::Lz4: return codecs::decompressLz4(bytes, maxSize);
+    case CodecName::Gzip: return codecs::decompressGzip(bytes, maxSize);
   }
   throw std::invalid_argument("unknown codec");
 }

@@ -71,15 +71,12 @@ class Graphs {
 
   ZL_GraphID of(const Column& column) const {
     switch (column.kind) {
-      case Column::Kind::Bytes:
-        break;
-      case Column::Kind::Numeric:
-        return column.sorted ? sorted_ : numeric_;
+      case Column::Kind::Bytes: break;
+      case Column::Kind::Numeric: return column.sorted ? sorted_ : numeric_;
       case Column::Kind::Fixed:
         // A lane costs some bytes of its own; very wide structs are rows with few repeats within a lane.
         return column.width <= 64 ? lanes_ : bytes_;
-      case Column::Kind::String:
-        return strings_;
+      case Column::Kind::String: return strings_;
     }
     return bytes_;
   }
@@ -171,16 +168,14 @@ class Openzl final : public Codec {
   static Owned<ZL_TypedRef> typed(Bytes bytes, const Column& column, std::unique_ptr<std::uint64_t[]>& aligned) {
     const void* data = bytes.data();
     switch (column.kind) {
-      case Column::Kind::Bytes:
-        break;
+      case Column::Kind::Bytes: break;
       case Column::Kind::Numeric:
         if (reinterpret_cast<std::uintptr_t>(data) % column.width != 0) {
           aligned = std::make_unique_for_overwrite<std::uint64_t[]>(bytes.size() / sizeof(std::uint64_t) + 1);
           data = std::memcpy(aligned.get(), data, bytes.size());
         }
         return owned(ZL_TypedRef_createNumeric(data, column.width, bytes.size() / column.width));
-      case Column::Kind::Fixed:
-        return owned(ZL_TypedRef_createStruct(data, column.width, bytes.size() / column.width));
+      case Column::Kind::Fixed: return owned(ZL_TypedRef_createStruct(data, column.width, bytes.size() / column.width));
       case Column::Kind::String: {
         static constexpr std::uint32_t kNone = 0;
         const auto* lengths = column.lengths.empty() ? &kNone : column.lengths.data();

@@ -80,14 +80,9 @@ void decodeElements(Reader& reader, std::span<std::uint8_t> out) {
         filled += length;
         break;
       }
-      case 1:
-        copy(4 + ((tag >> 2) & 7), ((tag >> 5) << 8) | reader.number(1));
-        break;
-      case 2:
-        copy(1 + (tag >> 2), reader.number(2));
-        break;
-      default:
-        copy(1 + (tag >> 2), reader.number(4));
+      case 1: copy(4 + ((tag >> 2) & 7), ((tag >> 5) << 8) | reader.number(1)); break;
+      case 2: copy(1 + (tag >> 2), reader.number(2)); break;
+      default: copy(1 + (tag >> 2), reader.number(4));
     }
   }
   if (filled != out.size()) throw damaged("it is shorter than its length says");
@@ -155,8 +150,8 @@ OwnedBytes decodeFrames(Bytes bytes, std::size_t maxSize) {
 }  // namespace
 
 OwnedBytes decompressSnappy(Bytes bytes, std::size_t maxSize) {
-  const bool framed = bytes.size() >= kStreamIdentifier.size() &&
-                      std::equal(kStreamIdentifier.begin(), kStreamIdentifier.end(), bytes.begin());
+  const bool framed =
+      bytes.size() >= kStreamIdentifier.size() && std::equal(kStreamIdentifier.begin(), kStreamIdentifier.end(), bytes.begin());
   return framed ? decodeFrames(bytes, maxSize) : decodeBlock(bytes, maxSize);
 }
 

@@ -1,10 +1,10 @@
 #include "engine/engine.hpp"
 
 #include <algorithm>
-#include <tuple>
 #include <new>
 #include <stdexcept>
 #include <system_error>
+#include <tuple>
 
 #if defined(__linux__) || defined(__APPLE__)
 #include <pthread.h>
@@ -44,18 +44,26 @@ void nameThread([[maybe_unused]] std::uint32_t number) {
 }
 
 /// Places in all tenants' quotas: of more streams than are held nothing need be known.
-std::size_t placesOf(const Settings& settings) { return 2 * std::size_t{std::max(settings.maxStreams, settings.streamsPerTenant)}; }
+std::size_t placesOf(const Settings& settings) {
+  return 2 * std::size_t{std::max(settings.maxStreams, settings.streamsPerTenant)};
+}
 
 }  // namespace
 
-void Task::fail(const std::exception& error) noexcept try {
-  failure = error.what();
-} catch (const std::bad_alloc&) {
+void Task::fail(const std::exception& error) noexcept try { failure = error.what(); } catch (const std::bad_alloc&) {
   failure = "out of memory";  // So few bytes need no memory of their own.
 }
 
 Engine::Engine(Settings settings, Done done)
-    : settings_(std::move(settings)), streamHash_(streamHash(settings_.hashKey)), done_(std::move(done)), codec_(makeCodec(settings_.codec)), excerpts_(makeCodec(CodecName::Openzl)), matcher_(makeCodec(CodecName::Lz4)), packer_(makeCodec(CodecName::Zstd, 1)), quota_(settings_.streamsPerTenant, placesOf(settings_)), budget_(freshBudget()) {
+    : settings_(std::move(settings)),
+      streamHash_(streamHash(settings_.hashKey)),
+      done_(std::move(done)),
+      codec_(makeCodec(settings_.codec)),
+      excerpts_(makeCodec(CodecName::Openzl)),
+      matcher_(makeCodec(CodecName::Lz4)),
+      packer_(makeCodec(CodecName::Zstd, 1)),
+      quota_(settings_.streamsPerTenant, placesOf(settings_)),
+      budget_(freshBudget()) {
   shards_ = freshShards();
   const std::uint32_t threads = std::clamp(settings_.threads, 1u, kShardCount);
   for (std::uint32_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
@@ -70,7 +78,8 @@ Engine::Engine(Settings settings, Done done)
 
 std::vector<std::unique_ptr<Shard>> Engine::freshShards() const {
   std::vector<std::unique_ptr<Shard>> shards;
-  for (std::uint32_t i = 0; i < kShardCount; ++i) shards.push_back(std::make_unique<Shard>(settings_, *codec_, *excerpts_, *matcher_, *packer_));
+  for (std::uint32_t i = 0; i < kShardCount; ++i)
+    shards.push_back(std::make_unique<Shard>(settings_, *codec_, *excerpts_, *matcher_, *packer_));
   return shards;
 }
 
@@ -123,8 +132,7 @@ void Engine::abandon() {
 }
 
 bool Engine::wanted(Task& task) const {
-  if (!abandoned_.load(std::memory_order_relaxed) &&
-      (task.visit || task.number > cancelled_.load(std::memory_order_relaxed))) {
+  if (!abandoned_.load(std::memory_order_relaxed) && (task.visit || task.number > cancelled_.load(std::memory_order_relaxed))) {
     return true;
   }
   task.cancelled.store(true, std::memory_order_relaxed);
@@ -270,7 +278,9 @@ void Engine::finish(Task& task) {
 
 namespace {
 
-std::uint32_t fieldOf(const Task& task, const Flag& flag) { return otlp::attributesField(task.index, task.index.records[flag.record]); }
+std::uint32_t fieldOf(const Task& task, const Flag& flag) {
+  return otlp::attributesField(task.index, task.index.records[flag.record]);
+}
 
 }  // namespace
 

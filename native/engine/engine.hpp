@@ -180,8 +180,8 @@ class Engine {
   void abandon();
 
   /// Takes over what Snapshot::join gave, before the first `submit`. False, with nothing changed, where the bytes are no
-  /// snapshot, or one that cannot be under these settings: `streamBy`, `seed`, `hashKey`, and the sizes of baseline, dictionary and
-  /// window must be those of the engine that was written.
+  /// snapshot, or one that cannot be under these settings: `streamBy`, `seed`, `hashKey`, and the sizes of baseline, dictionary
+  /// and window must be those of the engine that was written.
   bool restore(Bytes snapshot);
 
   EngineStats stats() const;

@@ -21,7 +21,10 @@ constexpr std::size_t kMostTenants = 10'000;
 }  // namespace
 
 ProcessBudget::ProcessBudget(double perDay, std::size_t mostWithheld)
-    : perDay_(perDay), capacity_(std::max(1.0, perDay)), pool_(capacity_), mostWithheld_(std::max<std::size_t>(1, mostWithheld)) {}
+    : perDay_(perDay),
+      capacity_(std::max(1.0, perDay)),
+      pool_(capacity_),
+      mostWithheld_(std::max<std::size_t>(1, mostWithheld)) {}
 
 void ProcessBudget::observe(std::uint64_t time) {
   if (time == 0) return;
@@ -93,7 +96,8 @@ void ProcessBudget::earn(double amount) {
   pool_ += std::max(0.0, amount);
 }
 
-ProcessBudget::Answer ProcessBudget::judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences, double margin) {
+ProcessBudget::Answer ProcessBudget::judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences,
+                                           double margin) {
   if (perDay_ == 0) return Answer::Told;
   const bool silent = silent_.contains(id);
   if (!silent && occurrences > 1) return Answer::Told;

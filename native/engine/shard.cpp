@@ -181,8 +181,12 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
 StreamStatistics Shard::statisticsOf(const Held& held) const {
   const Stream& stream = held.stream;
   const StreamKey& key = stream.key();
-  StreamStatistics statistics{.signal = key.signal, .tenant = key.tenant, .name = key.name, .service = key.service,
-                        .times = held.times, .tally = held.tally};
+  StreamStatistics statistics{.signal = key.signal,
+                              .tenant = key.tenant,
+                              .name = key.name,
+                              .service = key.service,
+                              .times = held.times,
+                              .tally = held.tally};
   statistics.state = held.limited ? StreamState::Limited : stream.learning() ? StreamState::Learning : StreamState::Watching;
   statistics.progress = std::min(1.0, static_cast<double>(stream.seen()) / settings_.baselineRecords);
   statistics.times.last = stream.latestUnixNano();
@@ -198,7 +202,8 @@ void Shard::forget(const StreamId& id, Bytes packed) try {
   if (!key) return;
   statistics.times.last = statistics.times.baseline;
   statistics.signal = key->signal;
-  statistics.tenant = std::move(key->tenant), statistics.name = std::move(key->name), statistics.service = std::move(key->service);
+  statistics.tenant = std::move(key->tenant), statistics.name = std::move(key->name),
+  statistics.service = std::move(key->service);
   absent_.gone(id.hash, std::move(statistics));
 } catch (const std::runtime_error&) {
   // Damaged: nobody knows what it was.
@@ -228,8 +233,11 @@ void Shard::limit(const Request& request, std::uint32_t number) {
   if (absent_.another(id)) return;
   readFields(request.index, request.index.records[number], observation_.record);
   StreamKey key = request.keys.make(request.index, number, request.tenant, settings_.streamBy);
-  StreamStatistics statistics{.state = StreamState::Limited, .signal = key.signal, .tenant = std::move(key.tenant),
-                        .name = std::move(key.name), .service = std::move(key.service)};
+  StreamStatistics statistics{.state = StreamState::Limited,
+                              .signal = key.signal,
+                              .tenant = std::move(key.tenant),
+                              .name = std::move(key.name),
+                              .service = std::move(key.service)};
   StreamClock clock;
   clock.observe(observation_.record.timeUnixNano);
   statistics.times.first = statistics.times.last = clock.latest();
@@ -346,7 +354,8 @@ Flag& Shard::flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag
 }
 
 void Shard::report(Stream& stream, Event& event, std::uint32_t at, std::vector<Flag>& flags) {
-  // That a stream has fallen silent is reported in any case: as the only flag until records come again, it may be no power of two.
+  // That a stream has fallen silent is reported in any case: as the only flag until records come again, it may be no power of
+  // two.
   const bool reported = event.ended || stream.report(event.verdict, nullptr) || event.verdict.silentFor > 0;
   const OpenAnomaly& anomaly = event.ended ? event.anomaly : stream.anomaly();
   Flag& flag = this->flag(anomaly, at, flags);

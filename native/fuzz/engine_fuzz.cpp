@@ -62,9 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     switch (kind % 6) {
       case 0:
       case 1:
-      case 2:
-        request(bench, static_cast<otlp::Signal>(kind % 3), input.bytes(), tenant);
-        break;
+      case 2: request(bench, static_cast<otlp::Signal>(kind % 3), input.bytes(), tenant); break;
       case 3: {
         // As many bytes as a number or a length has, at some places.
         const auto& step = learned.next[input.byte() % learned.next.size()];
@@ -72,14 +70,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         for (int changes = 1 + input.byte() % 4; changes > 0; --changes) {
           const std::size_t at = input.number() % bytes.size();
           const Bytes change = input.some(kind & 128 ? 8 : 1);
-          std::copy_n(change.begin(), std::min(change.size(), bytes.size() - at), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+          std::copy_n(change.begin(), std::min(change.size(), bytes.size() - at),
+                      bytes.begin() + static_cast<std::ptrdiff_t>(at));
         }
         request(bench, step.signal, bytes, tenant);
         break;
       }
-      case 4:
-        bench.advance(std::uint64_t{input.number()} * 1'000'000);
-        break;
+      case 4: bench.advance(std::uint64_t{input.number()} * 1'000'000); break;
       case 5: {
         FeedbackVisit word(tenant, "none", kind & 128 ? Feedback::Accept : Feedback::FalseAlarm);
         bench.visit([&](std::uint32_t, Shard& shard) { word.visit(shard); });

@@ -96,9 +96,32 @@ struct Bases {
   }
 };
 
-constexpr std::uint64_t kNumbers[] = {0, 1, 2, 63, 64, 127, 128, 255, 256, 1023, 4096, 65'535, 65'536, 0x7fffffff, 0x80000000, 0xffffffff,
-                                      0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff, 0x7ff0000000000000, 0xfff0000000000000,
-                                      0x7ff8000000000001, 0x3ff0000000000000, 0x7fefffffffffffff, 0x7f7fffff, 0xbf800000};
+constexpr std::uint64_t kNumbers[] = {0,
+                                      1,
+                                      2,
+                                      63,
+                                      64,
+                                      127,
+                                      128,
+                                      255,
+                                      256,
+                                      1023,
+                                      4096,
+                                      65'535,
+                                      65'536,
+                                      0x7fffffff,
+                                      0x80000000,
+                                      0xffffffff,
+                                      0x7fffffffffffffff,
+                                      0x8000000000000000,
+                                      0xffffffffffffffff,
+                                      0x7ff0000000000000,
+                                      0xfff0000000000000,
+                                      0x7ff8000000000001,
+                                      0x3ff0000000000000,
+                                      0x7fefffffffffffff,
+                                      0x7f7fffff,
+                                      0xbf800000};
 
 void change(Piece& piece, Input& input) {
   const std::uint8_t kind = input.byte();
@@ -112,7 +135,8 @@ void change(Piece& piece, Input& input) {
     return;
   }
   const std::uint64_t number = kNumbers[input.byte() % std::size(kNumbers)];
-  for (std::size_t i = 0; i < std::min<std::size_t>(kind & 1 ? 4 : 8, room); ++i) target[static_cast<std::ptrdiff_t>(i)] = static_cast<std::uint8_t>(number >> (8 * i));
+  for (std::size_t i = 0; i < std::min<std::size_t>(kind & 1 ? 4 : 8, room); ++i)
+    target[static_cast<std::ptrdiff_t>(i)] = static_cast<std::uint8_t>(number >> (8 * i));
 }
 
 }  // namespace

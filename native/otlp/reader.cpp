@@ -40,9 +40,8 @@ class Indexer {
         envelope_(schemas::kEnvelopes[static_cast<std::size_t>(out.signal)]) {}
 
   bool request() {
-    return walk(envelope_.request, out_.request, 0, [&](const Cursor& at, const Field& field) {
-      return field.number() != 1 || resource(at, field);
-    });
+    return walk(envelope_.request, out_.request, 0,
+                [&](const Cursor& at, const Field& field) { return field.number() != 1 || resource(at, field); });
   }
 
  private:
@@ -145,11 +144,14 @@ class Indexer {
         case Step::Packed: ok = packed(schema.rules[field.number()], cursor); break;
         case Step::Refuse: ok = refuse("another wire type than this field has", nameOf(schema, field), cursor.start());
       }
-      if (!ok) [[unlikely]] return false;
-      if (cursor.failure()) [[unlikely]] break;
+      if (!ok) [[unlikely]]
+        return false;
+      if (cursor.failure()) [[unlikely]]
+        break;
       if (!visit(cursor, field)) return false;
     }
-    if (cursor.failure()) [[unlikely]] return refuse(cursor.failure(), nameOf(schema, field), cursor.start());
+    if (cursor.failure()) [[unlikely]]
+      return refuse(cursor.failure(), nameOf(schema, field), cursor.start());
     return true;
   }
 
@@ -163,7 +165,8 @@ class Indexer {
   }
 
   bool value(Bytes message, std::uint32_t depth) {
-    if (depth == kMaxDepth) [[unlikely]] return refuse("nested more than 32 deep", "AnyValue", message.data());
+    if (depth == kMaxDepth) [[unlikely]]
+      return refuse("nested more than 32 deep", "AnyValue", message.data());
     AnyValue plain;
     return readPlain(message, plain) || check(schemas::kAnyValue, message, depth + 1);
   }

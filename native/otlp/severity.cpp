@@ -12,14 +12,26 @@ struct Level {
 };
 
 /// Each of the model's own may be followed by 2, 3 or 4.
-constexpr std::array<Level, 6> kModel{
-    {{"trace", 1}, {"debug", 5}, {"info", 9}, {"warn", 13}, {"error", 17}, {"fatal", 21}}};
+constexpr std::array<Level, 6> kModel{{{"trace", 1}, {"debug", 5}, {"info", 9}, {"warn", 13}, {"error", 17}, {"fatal", 21}}};
 
-constexpr std::array<Level, 18> kOthers{{{"finest", 1},       {"finer", 5},    {"verbose", 5},  {"fine", 6},
-                                         {"config", 7},       {"information", 9}, {"informational", 9}, {"notice", 10},
-                                         {"warning", 13},     {"err", 17},     {"severe", 17},  {"crit", 18},
-                                         {"dpanic", 18},      {"alert", 19},   {"panic", 19},   {"critical", 21},
-                                         {"emerg", 21},       {"emergency", 21}}};
+constexpr std::array<Level, 18> kOthers{{{"finest", 1},
+                                         {"finer", 5},
+                                         {"verbose", 5},
+                                         {"fine", 6},
+                                         {"config", 7},
+                                         {"information", 9},
+                                         {"informational", 9},
+                                         {"notice", 10},
+                                         {"warning", 13},
+                                         {"err", 17},
+                                         {"severe", 17},
+                                         {"crit", 18},
+                                         {"dpanic", 18},
+                                         {"alert", 19},
+                                         {"panic", 19},
+                                         {"critical", 21},
+                                         {"emerg", 21},
+                                         {"emergency", 21}}};
 
 constexpr std::size_t kLongest = std::string_view("informational").size();
 

@@ -40,8 +40,7 @@ std::uint32_t lengthAt(const Index& index, const Frame& frame) {
 /// Bytes that the whole field grows by when its content gets this long.
 std::int64_t fieldGrowth(const Index& index, const Frame& frame, std::int64_t length) {
   const std::int64_t prefix = frame.begin - lengthAt(index, frame);
-  return static_cast<std::int64_t>(varintSize(static_cast<std::uint64_t>(length))) - prefix + length -
-         (frame.end - frame.begin);
+  return static_cast<std::int64_t>(varintSize(static_cast<std::uint64_t>(length))) - prefix + length - (frame.end - frame.begin);
 }
 
 std::int64_t fieldSize(const Frame& frame) { return frame.end - frame.field; }
@@ -105,9 +104,7 @@ void writeEdited(const Index& index, const Edit& edit, Copier& copier) {
 
 }  // namespace
 
-void Splicer::grow(std::uint32_t frame, std::int64_t bytes) {
-  (frame == kNone ? growth_ : fates_[frame].growth) += bytes;
-}
+void Splicer::grow(std::uint32_t frame, std::int64_t bytes) { (frame == kNone ? growth_ : fates_[frame].growth) += bytes; }
 
 std::size_t Splicer::plan(const Index& index, std::span<const Edit> edits, Keep keep) {
   index_ = &index;
@@ -118,8 +115,7 @@ std::size_t Splicer::plan(const Index& index, std::span<const Edit> edits, Keep 
 
   for (const Edit& edit : edits) {
     const Record& record = index.records[edit.record];
-    if (!edit.attributes.empty())
-      grow(record.frame.parent, fieldGrowth(index, record.frame, lengthAfter(index, record, edit)));
+    if (!edit.attributes.empty()) grow(record.frame.parent, fieldGrowth(index, record.frame, lengthAfter(index, record, edit)));
     for (std::uint32_t at = record.frame.parent; at != kNone && !fates_[at].kept; at = index.frames[at].parent)
       fates_[at].kept = true;
   }

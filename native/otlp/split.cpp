@@ -152,8 +152,7 @@ std::span<const Splitter::Part> Splitter::plan(const Index& index, std::size_t m
     std::size_t again = base;
     for (std::uint32_t at = items_[item].parent; at != root(); at = parentOf(index.frames[at])) {
       if (shells_[at].part != part_) cost += shells_[at].cost;
-      else
-        again += shells_[at].cost;
+      else again += shells_[at].cost;
     }
     if (item > first && size + cost > most && repeated + again <= index.request.size()) {
       parts_.push_back({first, item, measure(first, item)});

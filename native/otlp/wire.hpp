@@ -31,33 +31,40 @@ class Cursor {
     countWork(1);
     if (at_ == end_) return 0;
     start_ = at_;
-    if (*at_ >= 8 && *at_ < 0x80) [[likely]] return *at_++;
+    if (*at_ >= 8 && *at_ < 0x80) [[likely]]
+      return *at_++;
     const std::uint64_t tag = varint();
-    if (failure_) [[unlikely]] return 0;
-    if (tag < 8 || tag > UINT32_MAX) [[unlikely]] return fail("field number out of range"), 0;
+    if (failure_) [[unlikely]]
+      return 0;
+    if (tag < 8 || tag > UINT32_MAX) [[unlikely]]
+      return fail("field number out of range"), 0;
     return static_cast<std::uint32_t>(tag);
   }
 
   std::uint64_t varint() {
-    if (at_ != end_ && *at_ < 0x80) [[likely]] return *at_++;
+    if (at_ != end_ && *at_ < 0x80) [[likely]]
+      return *at_++;
     if (end_ - at_ >= 2 && at_[1] < 0x80) {
       at_ += 2;
       return (at_[-2] & 0x7fu) | static_cast<std::uint64_t>(at_[-1]) << 7;
     }
     const Varint read = longVarint(at_, end_);
-    if (!read.after) [[unlikely]] return fail(read.value ? "varint beyond 64 bits" : "truncated varint"), 0;
+    if (!read.after) [[unlikely]]
+      return fail(read.value ? "varint beyond 64 bits" : "truncated varint"), 0;
     at_ = read.after;
     return read.value;
   }
 
   std::uint64_t fixed64() {
-    if (end_ - at_ < 8) [[unlikely]] return fail("truncated 64-bit value"), 0;
+    if (end_ - at_ < 8) [[unlikely]]
+      return fail("truncated 64-bit value"), 0;
     at_ += 8;
     return littleEndian<std::uint64_t>(at_ - 8);
   }
 
   std::uint32_t fixed32() {
-    if (end_ - at_ < 4) [[unlikely]] return fail("truncated 32-bit value"), 0;
+    if (end_ - at_ < 4) [[unlikely]]
+      return fail("truncated 32-bit value"), 0;
     at_ += 4;
     return littleEndian<std::uint32_t>(at_ - 4);
   }
@@ -67,7 +74,8 @@ class Cursor {
   /// The content of a length-delimited field.
   Bytes payload() {
     const std::uint64_t length = varint();
-    if (length > static_cast<std::uint64_t>(end_ - at_)) [[unlikely]] fail("length beyond the enclosing message");
+    if (length > static_cast<std::uint64_t>(end_ - at_)) [[unlikely]]
+      fail("length beyond the enclosing message");
     else at_ += length;
     return Bytes(at_ - (failure_ ? 0 : length), at_);
   }
@@ -132,9 +140,7 @@ class Cursor {
 };
 
 /// Bytes of `value` as a varint of least length.
-constexpr std::size_t varintSize(std::uint64_t value) {
-  return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7;
-}
+constexpr std::size_t varintSize(std::uint64_t value) { return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7; }
 
 /// Writes `value` as a varint of least length and returns the byte after it.
 inline std::uint8_t* writeVarint(std::uint64_t value, std::uint8_t* out) {

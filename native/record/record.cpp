@@ -26,17 +26,13 @@ class Collector {
   void value(Bytes key, const otlp::AnyValue& value) {
     using Type = otlp::AnyValue::Type;
     switch (value.type) {
-      case Type::None:
-        return add(key, {}, 0, Field::Kind::Word);
+      case Type::None: return add(key, {}, 0, Field::Kind::Word);
       case Type::String:
         return shortNumber(value.bytes) ? add(key, {}, integer(value.bytes), Field::Kind::Integer)
                                         : add(key, value.bytes, 0, Field::Kind::Text);
-      case Type::Bool:
-        return add(key, bytesOf(value.boolean() ? "true" : "false"), 0, Field::Kind::Word);
-      case Type::Int:
-        return add(key, {}, value.bits, Field::Kind::Integer);
-      case Type::Double:
-        return add(key, {}, value.bits, Field::Kind::Real);
+      case Type::Bool: return add(key, bytesOf(value.boolean() ? "true" : "false"), 0, Field::Kind::Word);
+      case Type::Int: return add(key, {}, value.bits, Field::Kind::Integer);
+      case Type::Double: return add(key, {}, value.bits, Field::Kind::Real);
       case Type::Bytes:
         // A text is looked at, whatever it is sent as. What other bytes are, nobody reads; how many there are tells something.
         return readsAsText(value.bytes) ? add(key, value.bytes, 0, Field::Kind::Text)
@@ -47,9 +43,7 @@ class Collector {
           this->value(key, element);
         }
         return;
-      case Type::List:
-        attributes(otlp::listOf(value));
-        return;
+      case Type::List: attributes(otlp::listOf(value)); return;
     }
   }
 
@@ -70,9 +64,8 @@ class Collector {
   static bool readsAsText(Bytes bytes) {
     constexpr std::size_t kShortest = 24;
     if (bytes.size() < kShortest) return false;
-    return std::ranges::all_of(bytes.first(std::min(bytes.size(), kMaxTextSize)), [](std::uint8_t c) {
-      return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r';
-    });
+    return std::ranges::all_of(bytes.first(std::min(bytes.size(), kMaxTextSize)),
+                               [](std::uint8_t c) { return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r'; });
   }
   /// A code that came as a string, such as "404": what it is must not depend on how the sender spells it.
   static bool shortNumber(Bytes text) {
@@ -118,8 +111,7 @@ void readLog(Bytes record, RecordView& out) {
   out.timeUnixNano = log.timeUnixNano != 0 ? log.timeUnixNano : log.observedTimeUnixNano;
   out.traceId = log.traceId;
   out.spanId = log.spanId;
-  const auto severity =
-      log.severityNumber != 0 ? log.severityNumber : severityNumberOf(textOf(log.severityText));
+  const auto severity = log.severityNumber != 0 ? log.severityNumber : severityNumberOf(textOf(log.severityText));
   out.graded = severity > 0;
   out.gravity = gravityOfNumber(severity);
   Collector fields(out);
@@ -219,9 +211,12 @@ Gravity gravityOfWord(std::string_view word) {
   constexpr std::array<std::string_view, 7> kFatal = {"FATAL", "CRITICAL", "CRIT", "EMERG", "EMERGENCY", "ALERT", "PANIC"};
   constexpr std::array<std::string_view, 5> kError = {"ERROR", "ERR", "SEVERE", "FAILURE", "FAILED"};
   constexpr std::array<std::string_view, 2> kWarning = {"WARN", "WARNING"};
-  for (std::string_view w : kFatal) if (w == word) return Gravity::Fatal;
-  for (std::string_view w : kError) if (w == word) return Gravity::Error;
-  for (std::string_view w : kWarning) if (w == word) return Gravity::Warning;
+  for (std::string_view w : kFatal)
+    if (w == word) return Gravity::Fatal;
+  for (std::string_view w : kError)
+    if (w == word) return Gravity::Error;
+  for (std::string_view w : kWarning)
+    if (w == word) return Gravity::Warning;
   return Gravity::Normal;
 }
 
@@ -253,12 +248,9 @@ void readFields(const otlp::Index& index, const otlp::Record& record, RecordView
 void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out) {
   out.clear();
   switch (signal) {
-    case otlp::Signal::Logs:
-      return readLog(record, out);
-    case otlp::Signal::Traces:
-      return readSpan(record, out);
-    case otlp::Signal::Metrics:
-      return readPoint(type, record, out);
+    case otlp::Signal::Logs: return readLog(record, out);
+    case otlp::Signal::Traces: return readSpan(record, out);
+    case otlp::Signal::Metrics: return readPoint(type, record, out);
   }
 }
 
@@ -298,13 +290,9 @@ std::string fieldName(Bytes key, otlp::Signal signal) {
 void renderValue(const Field& field, std::string& text) {
   switch (field.kind) {
     case Field::Kind::Text:
-    case Field::Kind::Word:
-      text.append(textOf(field.text));
-      return;
-    case Field::Kind::Integer:
-      return append(text, static_cast<std::int64_t>(field.bits));
-    case Field::Kind::Real:
-      return append(text, std::bit_cast<double>(field.bits));
+    case Field::Kind::Word: text.append(textOf(field.text)); return;
+    case Field::Kind::Integer: return append(text, static_cast<std::int64_t>(field.bits));
+    case Field::Kind::Real: return append(text, std::bit_cast<double>(field.bits));
   }
 }
 

@@ -11,7 +11,9 @@ std::int64_t keyOf(double bound) {
   const auto bits = std::bit_cast<std::int64_t>(bound + 0.0);
   return bits >= 0 ? bits : bits ^ std::numeric_limits<std::int64_t>::max();
 }
-double boundOf(std::int64_t key) { return std::bit_cast<double>(key >= 0 ? key : key ^ std::numeric_limits<std::int64_t>::max()); }
+double boundOf(std::int64_t key) {
+  return std::bit_cast<double>(key >= 0 ? key : key ^ std::numeric_limits<std::int64_t>::max());
+}
 
 std::int64_t coarser(std::int64_t key, std::int32_t steps) {
   if (key == 0) return 0;
@@ -19,7 +21,9 @@ std::int64_t coarser(std::int64_t key, std::int32_t steps) {
   return key > 0 ? kSides + index : -(kSides + index);
 }
 
-std::uint64_t saturated(std::uint64_t a, std::uint64_t b) { return a + b < a ? std::numeric_limits<std::uint64_t>::max() : a + b; }
+std::uint64_t saturated(std::uint64_t a, std::uint64_t b) {
+  return a + b < a ? std::numeric_limits<std::uint64_t>::max() : a + b;
+}
 
 void coarsenBuckets(std::vector<ShapePoint::Bucket>& buckets, std::int32_t steps) {
   for (ShapePoint::Bucket& bucket : buckets) bucket.key = coarser(bucket.key, steps);

@@ -40,7 +40,8 @@ void Describer::restore(StateReader& read) {
   sinceTest_ = std::min(read.get<std::uint32_t>(), kRecordsPerTest);
 }
 
-void Describer::describe(Stream& stream, const Observation* record, std::unique_ptr<Finding> finding, Report& report, Allowance& allowance) {
+void Describer::describe(Stream& stream, const Observation* record, std::unique_ptr<Finding> finding, Report& report,
+                         Allowance& allowance) {
   const StreamKey& key = stream.key();
   report.signal = key.signal;
   report.tenant = key.tenant;
@@ -123,8 +124,7 @@ void Describer::test(const std::vector<std::string>& baseline, const std::vector
   if (block == 0) return;
   --tests_;
   report.permutation = permutationTest(
-      b, w, codec_,
-      {.permutations = settings_.permutations, .block = block, .stopAfter = kStopAfter, .seed = settings_.seed});
+      b, w, codec_, {.permutations = settings_.permutations, .block = block, .stopAfter = kStopAfter, .seed = settings_.seed});
   allowance.spend(Allowance::kPermutation * (1 + report.permutation.permutations));
 }
 

@@ -28,14 +28,16 @@ class Describer {
   /// Completes a report whose verdict, time and anomaly are set. `record` is the one that was flagged, null if the report is
   /// about none; `finding` is what the channel found, null if there is nothing. What it costs is taken off the allowance; when
   /// that is spent, the metrics that are expensive are left out.
-  void describe(Stream& stream, const Observation* record, std::unique_ptr<Finding> finding, Report& report, Allowance& allowance);
+  void describe(Stream& stream, const Observation* record, std::unique_ptr<Finding> finding, Report& report,
+                Allowance& allowance);
 
   void snapshot(std::vector<std::uint8_t>& out) const;
   void restore(StateReader& read);
 
  private:
   void measure(Stream& stream, Report& report, Allowance& allowance);
-  void test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Report& report, Allowance& allowance);
+  void test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Report& report,
+            Allowance& allowance);
 
   const Settings& settings_;
   const Codec& codec_;

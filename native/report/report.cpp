@@ -13,21 +13,17 @@ std::string explain(const Report& r) {
   if (r.description.sentence.empty()) return {};
   std::string sentence;
   sentence.reserve(text::kUsualSentence);
-  text::append(sentence, r.description.sentence, "; score ", text::fixed(r.verdict.channelScore), " against a limit of ", text::fixed(r.limit), ", p = ",
-               text::number(r.verdict.pValue, std::chars_format::general, 2));
+  text::append(sentence, r.description.sentence, "; score ", text::fixed(r.verdict.channelScore), " against a limit of ",
+               text::fixed(r.limit), ", p = ", text::number(r.verdict.pValue, std::chars_format::general, 2));
   return sentence;
 }
 
 std::string explainEnding(Ending ending) {
   switch (ending) {
-    case Ending::Quiet:
-      return "Nothing was flagged for five minutes: the anomaly is over";
-    case Ending::Resumed:
-      return "Records come again: the silence is over";
-    case Ending::Accepted:
-      return "It was accepted as normal: the anomaly is over";
-    case Ending::FalseAlarm:
-      return "It was called a false alarm: the anomaly is over";
+    case Ending::Quiet: return "Nothing was flagged for five minutes: the anomaly is over";
+    case Ending::Resumed: return "Records come again: the silence is over";
+    case Ending::Accepted: return "It was accepted as normal: the anomaly is over";
+    case Ending::FalseAlarm: return "It was called a false alarm: the anomaly is over";
   }
   return {};
 }

@@ -72,7 +72,8 @@ std::string explain(const Report& report);
 /// Why an anomaly is over.
 std::string explainEnding(Ending ending);
 
-/// The severity of an anomaly, from 1 (low) to 4 (critical): how far it is beyond the limit, and how grave the record calls itself.
+/// The severity of an anomaly, from 1 (low) to 4 (critical): how far it is beyond the limit, and how grave the record calls
+/// itself.
 std::uint32_t severity(const Report& report);
 
 /// Appends the CBAD attributes that say of which anomaly a record is a part, as KeyValue fields of that number.

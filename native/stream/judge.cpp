@@ -76,7 +76,8 @@ void Judge::accept(ChannelId channel, double score) {
 }
 
 std::size_t Judge::channels() const {
-  return static_cast<std::size_t>(std::ranges::count_if(calibrations_, [](const auto& calibration) { return calibration != nullptr; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(calibrations_, [](const auto& calibration) { return calibration != nullptr; }));
 }
 
 double Judge::strangeEnough(ChannelId channel) const {

@@ -47,17 +47,10 @@ std::uint64_t hashOf(const otlp::Attributes& attributes, const KeyedHash& hash) 
 void appendValue(const otlp::AnyValue& value, std::string& out) {
   Field field;
   switch (value.type) {
-    case otlp::AnyValue::Type::Int:
-      field.kind = Field::Kind::Integer;
-      break;
-    case otlp::AnyValue::Type::Double:
-      field.kind = Field::Kind::Real;
-      break;
-    case otlp::AnyValue::Type::Bool:
-      out += value.boolean() ? "true" : "false";
-      return;
-    default:
-      field.text = value.bytes.first(std::min(value.bytes.size(), kMaxValue));
+    case otlp::AnyValue::Type::Int: field.kind = Field::Kind::Integer; break;
+    case otlp::AnyValue::Type::Double: field.kind = Field::Kind::Real; break;
+    case otlp::AnyValue::Type::Bool: out += value.boolean() ? "true" : "false"; return;
+    default: field.text = value.bytes.first(std::min(value.bytes.size(), kMaxValue));
   }
   field.bits = value.bits;
   renderValue(field, out);

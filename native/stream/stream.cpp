@@ -64,7 +64,10 @@ Stream::Stream(StreamKey key, const Settings& settings)
     : key_(std::move(key)),
       settings_(settings),
       hash_(hashOfStream(settings.hashKey, key_.hash)),
-      channels_(makeChannels({.key = key_, .hash = hash_, .dictionarySize = settings.dictionarySize, .windowHop = settings.windowHop,
+      channels_(makeChannels({.key = key_,
+                              .hash = hash_,
+                              .dictionarySize = settings.dictionarySize,
+                              .windowHop = settings.windowHop,
                               .acceptAfterNanos = settings.acceptAfterNanos})),
       judge_(settings),
       windows_(settings) {}
@@ -178,7 +181,8 @@ Texts Stream::texts() const {
 }
 
 std::size_t Stream::memory() const {
-  std::size_t bytes = sizeof *this + key_.name.capacity() + key_.tenant.capacity() + judge_.memory() + windows_.memory() + anomalies_.memory();
+  std::size_t bytes =
+      sizeof *this + key_.name.capacity() + key_.tenant.capacity() + judge_.memory() + windows_.memory() + anomalies_.memory();
   for (const auto& channel : channels_) {
     if (channel) bytes += channel->memory();
   }

@@ -28,7 +28,8 @@ class SilenceFinding final : public Finding {
     // Nothing comes: as grave as an error.
     out.gravity = Gravity::Error;
     out.field = "count";
-    out.sentence = "No records for " + text::duration(seconds_) + "; usually one every " + text::duration(seconds_ / std::max(expected_, 1e-9));
+    out.sentence = "No records for " + text::duration(seconds_) + "; usually one every " +
+                   text::duration(seconds_ / std::max(expected_, 1e-9));
   }
 
  private:

@@ -50,8 +50,8 @@ std::optional<StreamKey> Stream::keyOf(StateReader& in) {
 
 bool Stream::restore(StateReader& in) {
   visit(*this, in);
-  if (!judge_.restore(in.getBytes()) || !windows_.restore(in.getBytes(), key_, seen()) || !anomalies_.restore(in.getBytes(), key_) ||
-      !silence_.restore(in.getBytes())) {
+  if (!judge_.restore(in.getBytes()) || !windows_.restore(in.getBytes(), key_, seen()) ||
+      !anomalies_.restore(in.getBytes(), key_) || !silence_.restore(in.getBytes())) {
     return false;
   }
   for (const auto& channel : channels_) {

@@ -85,12 +85,16 @@ Held hold(otlp::Signal signal, int streams, int records) {
         if (signal == otlp::Signal::Metrics) points.emplace_back(clock, random.below(1'000));
         if (signal == otlp::Signal::Logs) parts.push_back(diverseLog(random, clock, i));
         if (signal == otlp::Signal::Traces) {
-          parts.push_back(spanRecord("operation " + std::to_string(random.below(200)),
-                                     {.time = clock, .duration = 1'000'000 + random.below(500'000),
-                                      .trace = "trace-" + word(random) + "xx", .parent = i % 3 ? "" : "parent00", .status = i % 50 ? 0u : 2u}));
+          parts.push_back(
+              spanRecord("operation " + std::to_string(random.below(200)), {.time = clock,
+                                                                            .duration = 1'000'000 + random.below(500'000),
+                                                                            .trace = "trace-" + word(random) + "xx",
+                                                                            .parent = i % 3 ? "" : "parent00",
+                                                                            .status = i % 50 ? 0u : 2u}));
         }
       }
-      bench.process(signal, signal == otlp::Signal::Metrics ? gaugeRequest(service, "queue.length", points) : request(service, parts));
+      bench.process(signal,
+                    signal == otlp::Signal::Metrics ? gaugeRequest(service, "queue.length", points) : request(service, parts));
     }
   }
   return {allocated - before, bench.engine.stats().bytes};
@@ -104,8 +108,8 @@ TEST(accountsForWhatIsAllocated) {
       const Held many = hold(signal, 140, records);
       const double held = static_cast<double>(many.allocated - few.allocated);
       const double accounted = static_cast<double>(many.accounted - few.accounted);
-      std::printf("signal %d, %d records: %.0f bytes a stream, of which %.3f accounted\n", static_cast<int>(signal), records, held / 60,
-                  accounted / held);
+      std::printf("signal %d, %d records: %.0f bytes a stream, of which %.3f accounted\n", static_cast<int>(signal), records,
+                  held / 60, accounted / held);
       CHECK(accounted > 0.9 * held);
       CHECK(accounted < 1.1 * held);
     }

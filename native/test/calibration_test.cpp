@@ -73,7 +73,9 @@ TEST(limitsAreExact) {
   for (const double scale : {1e-20, 1.0, 1e9}) {
     Calibration past(1);
     for (int n = 0; n < 6000; ++n) {
-      past.learn(scale * (n % 3 == 0 ? source.normal() : n % 3 == 1 ? 1 / std::sqrt(source.uniform()) : std::floor(4 * source.uniform())));
+      past.learn(scale * (n % 3 == 0   ? source.normal()
+                          : n % 3 == 1 ? 1 / std::sqrt(source.uniform())
+                                       : std::floor(4 * source.uniform())));
       if (n % 37 != 0 && n > 40) continue;
       for (double p = 0.9; p > 1e-12; p *= 0.11) {
         // The p-values around one may have the same limit: the next ones up and down, and the one that the limit itself has.
@@ -97,7 +99,7 @@ TEST(pValuesAreUniform) {
     std::vector<int> atMost(alphas.size());
     double previousLimit = -1;
     for (int i = 0; i < kN; ++i) {
-      const double score = kind == "normal" ? source.normal()
+      const double score = kind == "normal"  ? source.normal()
                            : kind == "heavy" ? 1 / std::sqrt(source.uniform())
                                              : std::floor(2 * std::fabs(source.normal()));
       const double p = past.pValue(score);
@@ -230,7 +232,8 @@ double alarms(const std::string& kind, double perDay, double perSecond, double d
 
 TEST(budgetIsKept) {
   for (const std::string kind : {"normal", "heavy", "ties", "ar1", "trend", "rising"})
-    for (const double perDay : {1.0, 10.0, 100.0}) CHECK(alarms(kind, perDay, 0.01, 30) <= perDay * 30 + 1 + std::max(3.0, perDay));
+    for (const double perDay : {1.0, 10.0, 100.0})
+      CHECK(alarms(kind, perDay, 0.01, 30) <= perDay * 30 + 1 + std::max(3.0, perDay));
   CHECK(alarms("heavy", 10, 0.3, 10) <= 1.2 * 10 * 10);
 }
 

@@ -42,8 +42,9 @@ Data random(std::size_t size, std::uint64_t seed) {
 
 /// Log lines of some templates with a random number each.
 std::vector<std::string> lines(std::size_t count, ChaCha20Random& generator) {
-  static const std::array<const char*, 5> templates{"checkout accepted for order ", "cart updated, items: ", "cache miss on shard ",
-                                                    "GET /api/v1/products/", "user session refreshed: "};
+  static const std::array<const char*, 5> templates{"checkout accepted for order ",
+                                                    "cart updated, items: ", "cache miss on shard ", "GET /api/v1/products/",
+                                                    "user session refreshed: "};
   std::vector<std::string> result;
   for (std::size_t i = 0; i < count; ++i)
     result.push_back(templates[generator.below(5)] + std::to_string(generator.below(100000)) + "\n");
@@ -52,8 +53,7 @@ std::vector<std::string> lines(std::size_t count, ChaCha20Random& generator) {
 
 std::vector<Bytes> views(const std::vector<std::string>& records) {
   std::vector<Bytes> result;
-  for (const auto& record : records)
-    result.emplace_back(reinterpret_cast<const std::uint8_t*>(record.data()), record.size());
+  for (const auto& record : records) result.emplace_back(reinterpret_cast<const std::uint8_t*>(record.data()), record.size());
   return result;
 }
 
@@ -212,8 +212,8 @@ double distanceFromUniform(std::vector<double> sample) {
   double distance = 0;
   const auto n = static_cast<double>(sample.size());
   for (std::size_t i = 0; i < sample.size(); ++i)
-    distance = std::max({distance, std::abs(static_cast<double>(i + 1) / n - sample[i]),
-                         std::abs(sample[i] - static_cast<double>(i) / n)});
+    distance = std::max(
+        {distance, std::abs(static_cast<double>(i + 1) / n - sample[i]), std::abs(sample[i] - static_cast<double>(i) / n)});
   return distance;
 }
 
@@ -295,11 +295,10 @@ TEST(permutations) {
   CHECK(first.pValue == second.pValue && first.exceeding == second.exceeding && first.observed == second.observed);
   bool differs = false;
   for (std::uint64_t seed = 6; seed < 12; ++seed)
-    differs |= permutationTest(views(baseline), views(same), *codec, {.permutations = 99, .seed = seed}).exceeding !=
-               first.exceeding;
+    differs |=
+        permutationTest(views(baseline), views(same), *codec, {.permutations = 99, .seed = seed}).exceeding != first.exceeding;
   CHECK(differs);
-  const auto stopped =
-      permutationTest(views(baseline), views(same), *codec, {.permutations = 999, .stopAfter = 5, .seed = 5});
+  const auto stopped = permutationTest(views(baseline), views(same), *codec, {.permutations = 999, .stopAfter = 5, .seed = 5});
   CHECK(stopped.exceeding == 5 && stopped.permutations < 999 && stopped.pValue == 5.0 / stopped.permutations);
 }
 

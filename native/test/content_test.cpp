@@ -48,7 +48,8 @@ struct Bench {
 TEST(knownCostsNothing) {
   Bench b;
   b.learn(logRecord("user 17 logged in from 10.0.0.1", {.attributes = {attribute("region", "eu-west")}}));
-  const ContentScore& again = b.score(logRecord("user 9000 logged in from 192.168.7.8", {.attributes = {attribute("region", "eu-west")}}));
+  const ContentScore& again =
+      b.score(logRecord("user 9000 logged in from 192.168.7.8", {.attributes = {attribute("region", "eu-west")}}));
   CHECK(again.score == 0);
   CHECK(again.bits == 0);
   CHECK(again.unknown.empty());
@@ -63,7 +64,9 @@ TEST(textsSentAsBytes) {
   const auto blob = [](std::string_view bytes) { return Message().text(1, "blob").add(2, Message().text(7, bytes)); };
   b.learn(logRecord("order placed", {.attributes = {blob(std::string(64, '\x01'))}}));
   CHECK(b.score(logRecord("order placed", {.attributes = {blob(std::string(64, '\x02'))}})).score == 0);
-  CHECK(b.score(logRecord("order placed", {.attributes = {blob("FATAL exfiltrated /etc/shadow to evil.example; DROP TABLE payments")}})).score > 4);
+  CHECK(b.score(logRecord("order placed",
+                          {.attributes = {blob("FATAL exfiltrated /etc/shadow to evil.example; DROP TABLE payments")}}))
+            .score > 4);
 }
 
 TEST(linksAreLookedAt) {
@@ -80,7 +83,10 @@ TEST(linksAreLookedAt) {
   score(plain);
   channel.learn(record, content);
   CHECK(score(plain) == 0);
-  const Message link = Message().text(1, "0123456789abcdef").text(2, "01234567").add(4, attribute("x", "FATAL exfiltrated /etc/shadow to evil.example"));
+  const Message link = Message()
+                           .text(1, "0123456789abcdef")
+                           .text(2, "01234567")
+                           .add(4, attribute("x", "FATAL exfiltrated /etc/shadow to evil.example"));
   Message linked = plain;
   linked.add(13, link);
   CHECK(score(linked) > 4);
@@ -122,7 +128,9 @@ TEST(graveNewsIsStranger) {
 /// A few integers under a key are words; many are a measure, and no value is news.
 TEST(integersAreWordsUntilMany) {
   Bench b;
-  const auto with = [](std::string_view key, std::uint64_t value) { return logRecord("request done", {.attributes = {attribute(key, value)}}); };
+  const auto with = [](std::string_view key, std::uint64_t value) {
+    return logRecord("request done", {.attributes = {attribute(key, value)}});
+  };
   for (const std::uint64_t code : {200u, 201u, 404u}) b.learn(with("status", code));
   CHECK(b.score(with("status", 404)).score == 0);
   CHECK(b.score(with("status", 503)).score > 0);
@@ -148,7 +156,8 @@ TEST(hostileRecords) {
   Bench b;
   b.learn(logRecord("normal"));
   std::vector<Message> many;
-  for (int i = 0; i < 600; ++i) many.push_back(attribute("key" + std::to_string(i) + std::string(500, 'k'), std::string(300, 'v')));
+  for (int i = 0; i < 600; ++i)
+    many.push_back(attribute("key" + std::to_string(i) + std::string(500, 'k'), std::string(300, 'v')));
   b.score(logRecord(std::string(40'000, 'x'), {.attributes = many}));
   CHECK(b.record.fields.size() <= kMaxFields);
   CHECK(b.content.text.size() <= kMaxTextSize + kMaxFields * (kMaxKeySize + 2));
@@ -169,8 +178,9 @@ TEST(hostileRecords) {
 TEST(snapshotGoesOn) {
   Bench a, b;
   Random random(1);
-  for (int i = 0; i < 3'000; ++i) a.learn(logRecord(normalLine(random) + std::to_string(i * i) + std::string(1 + i % 90, static_cast<char>('a' + i % 26)),
-                                                    {.attributes = {attribute("n" + std::to_string(i % 30), random.below(40))}}));
+  for (int i = 0; i < 3'000; ++i)
+    a.learn(logRecord(normalLine(random) + std::to_string(i * i) + std::string(1 + i % 90, static_cast<char>('a' + i % 26)),
+                      {.attributes = {attribute("n" + std::to_string(i % 30), random.below(40))}}));
   std::vector<std::uint8_t> bytes;
   a.channel.snapshot(bytes);
   CHECK(b.channel.restore(bytes));

@@ -67,7 +67,8 @@ TEST(hostileLines) {
   Random random(4);
   for (int i = 0; i < 2'000; ++i) {
     std::string text;
-    for (std::uint32_t n = random.below(i % 50 == 0 ? 5'000 : 200); n > 0; --n) text += static_cast<char>(random.below(4) == 0 ? '\n' : random.next());
+    for (std::uint32_t n = random.below(i % 50 == 0 ? 5'000 : 200); n > 0; --n)
+      text += static_cast<char>(random.below(4) == 0 ? '\n' : random.next());
     if (i == 700) dictionary.anchor();
     news(dictionary, text);
     dictionary.add(bytes(text + '\n'));

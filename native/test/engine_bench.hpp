@@ -126,7 +126,8 @@ inline bool same(const Task& a, const Task& b) {
     windows = a.windows[i].record == b.windows[i].record && a.windows[i].verdict.score == b.windows[i].verdict.score &&
               a.windows[i].verdict.pValue == b.windows[i].verdict.pValue && a.windows[i].metrics.ncd == b.windows[i].metrics.ncd;
   }
-  const bool scores = std::ranges::equal(a.scores, b.scores, {}, std::bit_cast<std::uint64_t, double>, std::bit_cast<std::uint64_t, double>);
+  const bool scores =
+      std::ranges::equal(a.scores, b.scores, {}, std::bit_cast<std::uint64_t, double>, std::bit_cast<std::uint64_t, double>);
   return scores && windows && a.flagged == b.flagged && a.anomalies == b.anomalies && std::ranges::equal(x, y);
 }
 

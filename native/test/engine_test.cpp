@@ -72,7 +72,8 @@ TEST(hostileSnapshots) {
   const auto snapshot = one.snapshot();
   Engine other(settingsOf(), [](std::shared_ptr<Task>) {});
   CHECK(!other.restore({}));
-  for (std::size_t cut = 0; cut < snapshot.size(); cut += 1 + snapshot.size() / 50) CHECK(!other.restore(Bytes(snapshot).first(cut)));
+  for (std::size_t cut = 0; cut < snapshot.size(); cut += 1 + snapshot.size() / 50)
+    CHECK(!other.restore(Bytes(snapshot).first(cut)));
   auto longer = snapshot;
   longer.push_back(0);
   CHECK(!other.restore(longer));
@@ -147,7 +148,8 @@ TEST(keysDoNotChangeVerdicts) {
     flagged += x->flagged;
     for (std::size_t i = 0; i < x->anomalies.size(); ++i) {
       const Told one(x->anomalies[i]), two(y->anomalies[i]);
-      equal = equal && one.stream == two.stream && one.channel == two.channel && one.occurrence == two.occurrence && one.ended == two.ended;
+      equal = equal && one.stream == two.stream && one.channel == two.channel && one.occurrence == two.occurrence &&
+              one.ended == two.ended;
       ids = ids && one.id != two.id;
     }
   };
@@ -157,7 +159,9 @@ TEST(keysDoNotChangeVerdicts) {
       for (int i = 0; i < 10; ++i) {
         // Much news that keeps coming, so that places in tables of it run out.
         const bool news = round > 40 && random.below(4) == 0;
-        const std::string line = news ? "odd " + std::string(1 + random.below(40), static_cast<char>('a' + random.below(26))) + " happened" : normalLine(random);
+        const std::string line =
+            news ? "odd " + std::string(1 + random.below(40), static_cast<char>('a' + random.below(26))) + " happened"
+                 : normalLine(random);
         lines.push_back(logRecord(line, {.time = clock += kSecond / 10, .severity = news ? 17u : 9u}));
       }
       both(otlp::Signal::Logs, request("service-" + std::to_string(service), lines));
@@ -171,8 +175,11 @@ TEST(keysDoNotChangeVerdicts) {
           return std::string(size - digits.size(), '0') + digits;
         };
         spans.push_back(spanRecord(random.below(30) == 0 ? "odd" : "step-" + std::to_string(self % 5),
-                                   {.time = clock, .duration = 1'000'000 * (1 + random.below(9)), .trace = named(trace, 16),
-                                    .span = named(self, 8), .parent = named(1 + self / 2, 8)}));
+                                   {.time = clock,
+                                    .duration = 1'000'000 * (1 + random.below(9)),
+                                    .trace = named(trace, 16),
+                                    .span = named(self, 8),
+                                    .parent = named(1 + self / 2, 8)}));
       }
       both(otlp::Signal::Traces, request("service-" + std::to_string(service), spans));
     }
@@ -181,7 +188,8 @@ TEST(keysDoNotChangeVerdicts) {
   for (int minute = 0; minute < 200; ++minute) {
     const auto x = a.advance(60 * kSecond), y = b.advance(60 * kSecond);
     equal = equal && x->anomalies.size() == y->anomalies.size();
-    for (std::size_t i = 0; equal && i < x->anomalies.size(); ++i) equal = Told(x->anomalies[i]).stream == Told(y->anomalies[i]).stream;
+    for (std::size_t i = 0; equal && i < x->anomalies.size(); ++i)
+      equal = Told(x->anomalies[i]).stream == Told(y->anomalies[i]).stream;
   }
   CHECK(equal);
   CHECK(ids);
@@ -214,7 +222,9 @@ TEST(tellsFigures) {
 
   for (int i = 0; i < 30; ++i) bench.process(otlp::Signal::Logs, linesOf("shop", random, clock, 10), "acme");
   std::vector<Message> strange;
-  for (int i = 0; i < 3; ++i) strange.push_back(logRecord("kernel panic: cannot mount root, dumping registers", {.time = clock += kSecond, .severity = 17}));
+  for (int i = 0; i < 3; ++i)
+    strange.push_back(
+        logRecord("kernel panic: cannot mount root, dumping registers", {.time = clock += kSecond, .severity = 17}));
   const auto flagged = bench.process(otlp::Signal::Logs, request("shop", strange), "acme")->flagged;
   CHECK(flagged == 3);
   shop = bench.statistics()["acme: logs service.name=shop"];
@@ -229,7 +239,8 @@ TEST(tellsFigures) {
   CHECK(again.engine.restore(bench.snapshot()));
   const StreamStatistics restored = again.statistics()["acme: logs service.name=shop"];
   CHECK(restored.state == StreamState::Watching && restored.tally.records == 0);
-  CHECK(restored.times.first == kStart + kSecond && restored.times.baseline == kStart + 200 * kSecond && restored.times.last == clock);
+  CHECK(restored.times.first == kStart + kSecond && restored.times.baseline == kStart + 200 * kSecond &&
+        restored.times.last == clock);
 }
 
 /// Streams that give way are told with what they had not told; one that comes back goes on.
@@ -320,7 +331,8 @@ TEST(tenantsHaveShares) {
   bool equal = true;
   const auto quiet = [&](int service, int count) {
     const Message message = linesOf("quiet-" + std::to_string(service), random, clock, count);
-    equal = equal && same(*bench.process(otlp::Signal::Logs, message, "quiet"), *alone.process(otlp::Signal::Logs, message, "quiet"));
+    equal =
+        equal && same(*bench.process(otlp::Signal::Logs, message, "quiet"), *alone.process(otlp::Signal::Logs, message, "quiet"));
   };
   for (int service = 0; service < 16; ++service) quiet(service, 100);
   bench.statistics();
@@ -368,7 +380,8 @@ TEST(quotaOfStreams) {
 
   // A restart does not hand out the places anew.
   const auto snapshot = one.snapshot();
-  for (std::size_t cut = 0; cut < 400; cut += 7) CHECK(!Engine(settings, [](std::shared_ptr<Task>) {}).restore(Bytes(snapshot).first(cut)));
+  for (std::size_t cut = 0; cut < 400; cut += 7)
+    CHECK(!Engine(settings, [](std::shared_ptr<Task>) {}).restore(Bytes(snapshot).first(cut)));
   CHECK(restarted.engine.restore(one.snapshot()));
   CHECK(restarted.snapshot() == one.snapshot());
   CHECK(restarted.process(otlp::Signal::Logs, linesOf("service-6", random, clock, 1), "acme")->limited == 1);

@@ -106,9 +106,9 @@ TEST(namesTheFieldToBlame) {
   for (int i = 0; i < 100; ++i) highest = std::max(highest, s.learn(Odd::Nothing).score);
   CHECK(highest < 4.5);
   const std::pair<Odd, Key> cases[] = {
-      {Odd::Errors, kStatus},       {Odd::RandomWords, kMethod}, {Odd::Frozen, kMethod},  {Odd::Swapped, kMethod},
-      {Odd::Slow, kLatency},        {Odd::OtherRegion, kRegion}, {Odd::Vanished, kRegion}, {Odd::Appeared, kExtra},
-      {Odd::Jitter, kTimeOf},      {Odd::Moved, kLevel},
+      {Odd::Errors, kStatus}, {Odd::RandomWords, kMethod}, {Odd::Frozen, kMethod},   {Odd::Swapped, kMethod},
+      {Odd::Slow, kLatency},  {Odd::OtherRegion, kRegion}, {Odd::Vanished, kRegion}, {Odd::Appeared, kExtra},
+      {Odd::Jitter, kTimeOf}, {Odd::Moved, kLevel},
   };
   for (const auto& [odd, key] : cases) {
     for (int i = 0; i < 3; ++i) {
@@ -251,7 +251,8 @@ TEST(staysWithinItsBounds) {
   Random random;
   for (int b = 0; b < 40; ++b) {
     for (std::uint32_t i = 0; i < 64; ++i) {
-      for (int f = 0; f < 80; ++f) add(channel, random.next() % 100'000, std::string(random.next() % 300, static_cast<char>(random.next())));
+      for (int f = 0; f < 80; ++f)
+        add(channel, random.next() % 100'000, std::string(random.next() % 300, static_cast<char>(random.next())));
       for (std::uint64_t f = 0; f < 30; ++f) channel.number(f, std::numeric_limits<double>::quiet_NaN());
       CHECK(channel.end() == (i == 63));
     }

@@ -26,8 +26,9 @@ const KeyedHash reference({0x0706050403020100, 0x0f0e0d0c0b0a0908});
 /// Made by an implementation of the paper that gives the paper's own vector with its 2 and 4 rounds.
 TEST(isSiphash13) {
   const std::pair<std::size_t, std::uint64_t> vectors[] = {
-      {0, 0xabac0158050fc4dc}, {1, 0xc9f49bf37d57ca93}, {3, 0x8bf80ab8e7ddf7fb},  {5, 0xdef9d52f49533b67},  {7, 0xd3927d989bb11140},
-      {8, 0x369095118d299a8e}, {15, 0xd320d86d2a519956}, {16, 0xcc4fdd1a7d908b66}, {63, 0x9d199062b7bbb3a8},
+      {0, 0xabac0158050fc4dc},  {1, 0xc9f49bf37d57ca93},  {3, 0x8bf80ab8e7ddf7fb},
+      {5, 0xdef9d52f49533b67},  {7, 0xd3927d989bb11140},  {8, 0x369095118d299a8e},
+      {15, 0xd320d86d2a519956}, {16, 0xcc4fdd1a7d908b66}, {63, 0x9d199062b7bbb3a8},
   };
   for (const auto& [size, hash] : vectors) CHECK(reference.name(counting(size)).hash() == hash);
   // A seed is the first 8 bytes.
@@ -77,7 +78,8 @@ TEST(keysOfStreamsDiffer) {
   std::set<std::uint64_t> seen;
   for (const HashKey& each : {key, other}) {
     seen.insert(streamHash(each)(bytesOf("shop")));
-    for (std::uint64_t stream : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 32}) seen.insert(hashOfStream(each, stream)(bytesOf("shop")));
+    for (std::uint64_t stream : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 32})
+      seen.insert(hashOfStream(each, stream)(bytesOf("shop")));
   }
   CHECK(seen.size() == 8);
 }

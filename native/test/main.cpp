@@ -14,7 +14,8 @@ using namespace driftlock::test;
 int main(int argc, char** argv) {
   std::vector<Test> chosen;
   for (int i = 1; i < argc; ++i) {
-    const auto found = std::ranges::find(tests(), std::string_view(argv[i]), [](const Test& test) { return std::string_view(test.name); });
+    const auto found =
+        std::ranges::find(tests(), std::string_view(argv[i]), [](const Test& test) { return std::string_view(test.name); });
     if (found == tests().end()) {
       std::fprintf(stderr, "there is no test '%s' here; its tests are:\n", argv[i]);
       for (const Test& test : tests()) std::fprintf(stderr, "  %s\n", test.name);

@@ -21,7 +21,8 @@ TEST(findsTheNearestLine) {
   CHECK(nearestOf(lines, "cache miss for key product:12, loading it", *lz4).starts_with("cache hit"));
   CHECK(nearestOf(lines, "GET /api/v2/products/77 failed after 30ms", *lz4).starts_with("GET /api"));
   // A record that is there is nearest to itself, or one that differs in the last bytes alone: LZ4 ends with literals.
-  for (const std::string& line : lines) CHECK(nearestOf(lines, line.substr(0, line.size() - 1), *lz4).substr(0, 8) == line.substr(0, 8));
+  for (const std::string& line : lines)
+    CHECK(nearestOf(lines, line.substr(0, line.size() - 1), *lz4).substr(0, 8) == line.substr(0, 8));
 
   CHECK(nearestOf({}, like, *lz4).empty());
   CHECK(nearestOf({"\n", ""}, like, *lz4).empty());

@@ -46,8 +46,7 @@ inline std::vector<std::uint8_t> edited(const Index& index, const Record& record
 
 /// Null if a record's resource and scope are what they were, otherwise what is not.
 inline const char* wronglyPlaced(const Index& before, const Record& was, const Index& after, const Record& is) {
-  if (json(readResource(after, after.resourceOf(is)).attributes) !=
-      json(readResource(before, before.resourceOf(was)).attributes))
+  if (json(readResource(after, after.resourceOf(is)).attributes) != json(readResource(before, before.resourceOf(was)).attributes))
     return "the resource of a record";
   if (json(readScope(after, after.scopeOf(is))) != json(readScope(before, before.scopeOf(was)))) return "the scope of a record";
   return nullptr;
@@ -58,7 +57,8 @@ inline const char* wronglyMeasured(const Index& before, const Record& was, const
   const Metric& metricWas = before.metricOf(was);
   const Metric& metricIs = after.metricOf(is);
   const bool same = metricIs.type == metricWas.type && metricIs.temporality == metricWas.temporality &&
-                    metricIs.monotonic == metricWas.monotonic && equal(after.bytes(metricIs.name), before.bytes(metricWas.name)) &&
+                    metricIs.monotonic == metricWas.monotonic &&
+                    equal(after.bytes(metricIs.name), before.bytes(metricWas.name)) &&
                     equal(after.bytes(metricIs.unit), before.bytes(metricWas.unit));
   return same ? nullptr : "the metric of a record";
 }
@@ -115,9 +115,7 @@ inline const char* wronglySpliced(const Index& before, std::span<const Edit> edi
     const Record& was = before.records[id];
     const Record& is = after.records[at++];
     if (!equal(after.bytes(is), edited(before, was, added))) return "the content of a record";
-    const auto whole = [](const Index& index, const Frame& frame) {
-      return index.bytes(Range{frame.field, frame.end});
-    };
+    const auto whole = [](const Index& index, const Frame& frame) { return index.bytes(Range{frame.field, frame.end}); };
     if (added.empty() && !equal(whole(after, is.frame), whole(before, was.frame))) return "a record not to be touched";
     if (was.scope != scope)
       if (const char* what = wronglyPlaced(before, was, after, is)) return what;

@@ -25,8 +25,7 @@ int main() {
     if (std::fread(request.data(), 1, request.size(), stdin) != request.size()) return 1;
     WireError error;
     if (!otlp::index(static_cast<Signal>(head[0]), request, index, error)) {
-      std::printf("{\"error\":{\"what\":\"%s\",\"field\":\"%s\",\"offset\":%zu}}\n", error.what, error.field,
-                  error.offset);
+      std::printf("{\"error\":{\"what\":\"%s\",\"field\":\"%s\",\"offset\":%zu}}\n", error.what, error.field, error.offset);
       std::fflush(stdout);
       continue;
     }

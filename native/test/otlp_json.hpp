@@ -64,8 +64,7 @@ inline std::string json(const AnyValue& value) {
     case Type::Bool: return "{\"bool\":" + json(value.boolean()) + '}';
     case Type::Int: return "{\"int\":" + json(value.integer()) + '}';
     case Type::Double: return "{\"double\":" + json(value.real()) + '}';
-    case Type::Array:
-      return "{\"array\":" + list(arrayOf(value), [](const AnyValue& element) { return json(element); }) + '}';
+    case Type::Array: return "{\"array\":" + list(arrayOf(value), [](const AnyValue& element) { return json(element); }) + '}';
     case Type::List: return "{\"list\":" + json(listOf(value)) + '}';
     case Type::Bytes: return "{\"bytes\":" + hex(value.bytes) + '}';
   }
@@ -73,8 +72,7 @@ inline std::string json(const AnyValue& value) {
 }
 
 inline std::string json(const Attributes& attributes) {
-  return list(attributes,
-              [](const KeyValue& attribute) { return '[' + hex(attribute.key) + ',' + json(attribute.value) + ']'; });
+  return list(attributes, [](const KeyValue& attribute) { return '[' + hex(attribute.key) + ',' + json(attribute.value) + ']'; });
 }
 
 inline std::string json(const BucketsView& buckets) {
@@ -82,23 +80,22 @@ inline std::string json(const BucketsView& buckets) {
 }
 
 inline std::string json(const ScopeView& scope) {
-  return "{\"name\":" + hex(scope.name) + ",\"version\":" + hex(scope.version) +
-         ",\"attributes\":" + json(scope.attributes) + '}';
+  return "{\"name\":" + hex(scope.name) + ",\"version\":" + hex(scope.version) + ",\"attributes\":" + json(scope.attributes) +
+         '}';
 }
 
 inline std::string json(const LogRecordView& log) {
   return "{\"time\":" + json(log.timeUnixNano) + ",\"observed\":" + json(log.observedTimeUnixNano) +
          ",\"severityNumber\":" + json(log.severityNumber) + ",\"severityText\":" + hex(log.severityText) +
          ",\"body\":" + json(log.body) + ",\"attributes\":" + json(log.attributes) + ",\"flags\":" + json(log.flags) +
-         ",\"traceId\":" + hex(log.traceId) + ",\"spanId\":" + hex(log.spanId) +
-         ",\"eventName\":" + hex(log.eventName) + '}';
+         ",\"traceId\":" + hex(log.traceId) + ",\"spanId\":" + hex(log.spanId) + ",\"eventName\":" + hex(log.eventName) + '}';
 }
 
 inline std::string json(const SpanView& span) {
-  return "{\"traceId\":" + hex(span.traceId) + ",\"spanId\":" + hex(span.spanId) +
-         ",\"traceState\":" + hex(span.traceState) + ",\"parentSpanId\":" + hex(span.parentSpanId) +
-         ",\"name\":" + hex(span.name) + ",\"kind\":" + json(span.kind) + ",\"start\":" + json(span.startTimeUnixNano) +
-         ",\"end\":" + json(span.endTimeUnixNano) + ",\"attributes\":" + json(span.attributes) + ",\"events\":" +
+  return "{\"traceId\":" + hex(span.traceId) + ",\"spanId\":" + hex(span.spanId) + ",\"traceState\":" + hex(span.traceState) +
+         ",\"parentSpanId\":" + hex(span.parentSpanId) + ",\"name\":" + hex(span.name) + ",\"kind\":" + json(span.kind) +
+         ",\"start\":" + json(span.startTimeUnixNano) + ",\"end\":" + json(span.endTimeUnixNano) +
+         ",\"attributes\":" + json(span.attributes) + ",\"events\":" +
          list(span.events,
               [](const EventView& event) {
                 return "{\"time\":" + json(event.timeUnixNano) + ",\"name\":" + hex(event.name) +
@@ -126,9 +123,7 @@ inline std::string json(const PointView& point) {
          ",\"explicitBounds\":" + json(point.explicitBounds) + ",\"scale\":" + json(point.scale) +
          ",\"zeroCount\":" + json(point.zeroCount) + ",\"zeroThreshold\":" + json(point.zeroThreshold) +
          ",\"positive\":" + json(point.positive) + ",\"negative\":" + json(point.negative) + ",\"quantiles\":" +
-         list(point.quantiles,
-              [](const QuantileView& at) { return '[' + json(at.quantile) + ',' + json(at.value) + ']'; }) +
-         '}';
+         list(point.quantiles, [](const QuantileView& at) { return '[' + json(at.quantile) + ',' + json(at.value) + ']'; }) + '}';
 }
 
 inline std::string json(const Index& index, const Record& record) {

@@ -35,9 +35,7 @@ std::string varint(std::uint64_t value) {
 std::string field(std::uint32_t number, std::string_view content) {
   return varint(tag(number, Wire::Length)) + varint(content.size()) + std::string(content);
 }
-std::string field(std::uint32_t number, std::uint64_t value) {
-  return varint(tag(number, Wire::Varint)) + varint(value);
-}
+std::string field(std::uint32_t number, std::uint64_t value) { return varint(tag(number, Wire::Varint)) + varint(value); }
 
 /// A request of one resource and one scope around `items`: records, or metrics.
 std::string around(std::string_view items) { return field(1, field(2, items)); }
@@ -62,8 +60,7 @@ Read read(Signal signal, std::string_view request) {
   return read;
 }
 
-void refused(Signal signal, std::string_view request, std::string_view what, std::string_view field,
-             std::size_t offset) {
+void refused(Signal signal, std::string_view request, std::string_view what, std::string_view field, std::size_t offset) {
   const Read result = read(signal, request);
   CHECK(!result.ok);
   CHECK(result.error.what == what);
@@ -106,8 +103,8 @@ TEST(refusals) {
           "ExportLogsServiceRequest.resource_logs", 0);
   refused(logs, "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "length beyond the enclosing message",
           "ExportLogsServiceRequest.resource_logs", 0);
-  refused(logs, "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "varint beyond 64 bits",
-          "ExportLogsServiceRequest.resource_logs", 0);
+  refused(logs, "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "varint beyond 64 bits", "ExportLogsServiceRequest.resource_logs",
+          0);
   refused(logs, "\x02\x00"s, "field number out of range", "ExportLogsServiceRequest", 0);
   refused(logs, "\x82\x00"s, "field number out of range", "ExportLogsServiceRequest", 0);
   refused(logs, "\x82\x80\x80\x80\x10\x00"s, "field number out of range", "ExportLogsServiceRequest", 0);
@@ -117,10 +114,11 @@ TEST(refusals) {
   refused(logs, around(log("\x0b")), "another wire type than this field has", "LogRecord.time_unix_nano", 6);
   refused(logs, around(log("\x09\x01\x02")), "truncated 64-bit value", "LogRecord.time_unix_nano", 6);
   refused(logs, around(log("\x45\x01")), "truncated 32-bit value", "LogRecord.flags", 6);
-  refused(logs, around(log(field(6, field(2, "\x0a\x05")))), "length beyond the enclosing message",
-          "AnyValue.string_value", 10);
+  refused(logs, around(log(field(6, field(2, "\x0a\x05")))), "length beyond the enclosing message", "AnyValue.string_value", 10);
   refused(logs, around(log(field(6, "\x0a\x7f"))), "length beyond the enclosing message", "KeyValue.key", 8);
-  refused(logs, around(log(field(6, field(1, "k") + "\x12\x03\x0a\x03" "abc"))),
+  refused(logs,
+          around(log(field(6, field(1, "k") + "\x12\x03\x0a\x03"
+                                              "abc"))),
           "length beyond the enclosing message", "AnyValue.string_value", 13);
   refused(logs, field(1, field(1, field(1, "\x12\x03"))), "length beyond the enclosing message", "KeyValue.value", 6);
 
@@ -131,8 +129,7 @@ TEST(refusals) {
   const auto histogram = [](std::string_view point) { return around(field(2, field(9, field(1, point)))); };
   refused(metrics, histogram(field(6, "1234567")), "malformed packed numbers", "HistogramDataPoint.bucket_counts", 10);
   CHECK(read(metrics, histogram(field(6, "12345678"))).ok);
-  refused(metrics, histogram(field(6, 1)), "another wire type than this field has", "HistogramDataPoint.bucket_counts",
-          10);
+  refused(metrics, histogram(field(6, 1)), "another wire type than this field has", "HistogramDataPoint.bucket_counts", 10);
   refused(metrics, around(field(2, field(10, field(1, field(8, field(2, "\x80")))))), "malformed packed numbers",
           "ExponentialHistogramDataPoint.Buckets.bucket_counts", 12);
 
@@ -157,8 +154,8 @@ TEST(depth) {
     const Read deepest = read(Signal::Logs, around(log(field(5, nested(kMaxDepth, lists)))));
     CHECK(deepest.ok);
     std::uint32_t depth = 1;
-    for (AnyValue value = readLogRecord(deepest.index.bytes(deepest.index.records[0])).body;
-         value.type != AnyValue::Type::String; ++depth)
+    for (AnyValue value = readLogRecord(deepest.index.bytes(deepest.index.records[0])).body; value.type != AnyValue::Type::String;
+         ++depth)
       value = lists ? listOf(value).begin()->value : *arrayOf(value).begin();
     CHECK(depth == kMaxDepth);
     for (const std::uint32_t levels : {kMaxDepth + 1, 10'000u}) {
@@ -301,8 +298,7 @@ TEST(splice) {
         unknown + field(1, unknown + resource + field(2, scope + url + log(""))));
   CHECK(written(request, {}, Keep::Edited) == unknown);
   CHECK(written(request, {{0, Bytes()}, {1, Bytes()}, {2, Bytes()}}, Keep::Edited) ==
-        field(1, resource + field(2, scope + log("") + url)) + unknown +
-            field(1, unknown + resource + two));
+        field(1, resource + field(2, scope + log("") + url)) + unknown + field(1, unknown + resource + two));
   CHECK(written("", {}, Keep::All).empty());
 }
 
@@ -312,9 +308,7 @@ TEST(attributes) {
     AttributeEncoder(out, 6).string("k", value);
     return std::string(out.begin(), out.end());
   };
-  const auto becomes = [&](std::string_view value, std::string_view text) {
-    return encoded(value) == attribute(6, "k", text);
-  };
+  const auto becomes = [&](std::string_view value, std::string_view text) { return encoded(value) == attribute(6, "k", text); };
   for (const std::string_view good : {"", "a", "\u00e9", "\u20ac\ud7ff\ue000\uffff", "\U00010000\U0010ffff", "a\0b"})
     CHECK(becomes(good, good));
   CHECK(becomes("\x80", "\ufffd"));
@@ -340,8 +334,7 @@ TEST(attributes) {
   std::vector<KeyValue> read;
   for (const KeyValue& attribute : Attributes(out, 9)) read.push_back(attribute);
   CHECK(read.size() == 4);
-  CHECK(read[0].value.type == AnyValue::Type::Int &&
-        read[0].value.integer() == std::numeric_limits<std::int64_t>::min());
+  CHECK(read[0].value.type == AnyValue::Type::Int && read[0].value.integer() == std::numeric_limits<std::int64_t>::min());
   CHECK(read[1].value.integer() == -1);
   CHECK(read[2].value.type == AnyValue::Type::Double && read[2].value.real() == 3.25);
   CHECK(read[3].value.type == AnyValue::Type::Bool && !read[3].value.boolean());

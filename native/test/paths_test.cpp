@@ -16,7 +16,8 @@ namespace {
 constexpr std::uint32_t kRoot = 1, kQuery = 2, kCache = 3, kDay = 86'400;
 
 /// A trace of a root with two children, one of which may hang under the other; ends first or begins first.
-double trace(PathModel& model, std::uint64_t number, bool rootFirst, bool astray = false, Lesson lesson = Lesson::Learn, std::uint32_t now = 1) {
+double trace(PathModel& model, std::uint64_t number, bool rootFirst, bool astray = false, Lesson lesson = Lesson::Learn,
+             std::uint32_t now = 1) {
   const std::uint64_t root = 1 + number * 7'777'777'777, cache = root + 1, query = root + 2;
   double most = 0;
   const auto span = [&](std::uint64_t id, std::uint64_t parent, std::uint32_t name) {
@@ -103,7 +104,8 @@ TEST(state) {
   CHECK(third.restore(good));
   const auto waited = third.observe(998, 0, kRoot);
   CHECK(waited && waited->child == kQuery);
-  for (std::uint64_t i = 600; i < 900; ++i) CHECK(trace(model, i, i % 2 == 0, i % 9 == 0) == trace(copy, i, i % 2 == 0, i % 9 == 0));
+  for (std::uint64_t i = 600; i < 900; ++i)
+    CHECK(trace(model, i, i % 2 == 0, i % 9 == 0) == trace(copy, i, i % 2 == 0, i % 9 == 0));
   for (int round = 0; round < 3'000; ++round) {
     std::vector<std::uint8_t> bytes = good;
     bytes[random.below(static_cast<std::uint32_t>(bytes.size()))] = static_cast<std::uint8_t>(random.next());

@@ -194,11 +194,13 @@ Outcome outage(double perDay, std::uint32_t threads, bool restart) {
   constexpr int kServices = 40;
   for (int i = 0; i < 120 * kServices; ++i) {
     const int service = i % kServices, round = i / kServices;
-    const std::uint64_t time = kStart + static_cast<std::uint64_t>(round) * kDay / 120 + static_cast<std::uint64_t>(service) * kSecond;
+    const std::uint64_t time =
+        kStart + static_cast<std::uint64_t>(round) * kDay / 120 + static_cast<std::uint64_t>(service) * kSecond;
     std::vector<Message> lines;
     for (std::uint32_t k = 0; k < 8; ++k) lines.push_back(logRecord(normalLine(random), {.time = time + k}));
     if (round >= 100 && round % 4 == 0) {
-      const std::string news = "FATAL: shard " + std::string(1 + random.below(30), static_cast<char>('a' + round % 26)) + " lost quorum, giving up";
+      const std::string news =
+          "FATAL: shard " + std::string(1 + random.below(30), static_cast<char>('a' + round % 26)) + " lost quorum, giving up";
       lines.push_back(logRecord(news, {.time = time + 8, .severity = 21}));
     }
     const auto task = bench->process(otlp::Signal::Logs, request("service-" + std::to_string(service), lines));

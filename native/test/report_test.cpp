@@ -18,8 +18,29 @@ namespace {
 
 /// Numbers in an explanation are those that printf writes, also where they lie half-way between two, and of any size.
 TEST(writesNumbersAsPrintfDoes) {
-  std::vector<double> values = {0, 0.005, 0.015, 0.125, 0.375, 0.5, 1.5, 2.5, 0.994999, 0.995, 0.999, 99.995, 1e15, 4503599627370495.5,
-                                9007199254740992.0, 1e22, 1e300, 1e-3, 9.765624e-4, 1e-300, 5e-324, -1.005, -0.0,
+  std::vector<double> values = {0,
+                                0.005,
+                                0.015,
+                                0.125,
+                                0.375,
+                                0.5,
+                                1.5,
+                                2.5,
+                                0.994999,
+                                0.995,
+                                0.999,
+                                99.995,
+                                1e15,
+                                4503599627370495.5,
+                                9007199254740992.0,
+                                1e22,
+                                1e300,
+                                1e-3,
+                                9.765624e-4,
+                                1e-300,
+                                5e-324,
+                                -1.005,
+                                -0.0,
                                 std::numeric_limits<double>::infinity()};
   test::Random random(5);
   for (int i = 0; i < 20'000; ++i) {

@@ -131,14 +131,10 @@ class Random {
 inline std::string normalLine(Random& random) {
   const std::string n = std::to_string(random.below(100'000));
   switch (random.below(4)) {
-    case 0:
-      return "GET /api/v1/products/" + n + " completed in " + std::to_string(random.below(400)) + "ms";
-    case 1:
-      return "order " + n + " moved to PAID for customer u-" + n;
-    case 2:
-      return "cache hit for key product:" + n;
-    default:
-      return "slow call to payments took " + n + "ms, attempt 1 of 3";
+    case 0: return "GET /api/v1/products/" + n + " completed in " + std::to_string(random.below(400)) + "ms";
+    case 1: return "order " + n + " moved to PAID for customer u-" + n;
+    case 2: return "cache hit for key product:" + n;
+    default: return "slow call to payments took " + n + "ms, attempt 1 of 3";
   }
 }
 

@@ -11,7 +11,8 @@ using Lesson = Sessions::Lesson;
 
 namespace {
 
-double run(Sessions& channel, std::uint64_t key, const std::vector<std::uint32_t>& ids, Lesson lesson, std::uint64_t time = kStart) {
+double run(Sessions& channel, std::uint64_t key, const std::vector<std::uint32_t>& ids, Lesson lesson,
+           std::uint64_t time = kStart) {
   SequenceVerdict verdict;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     verdict = channel.observe(key, ids[i], i + 1 == ids.size(), time);
@@ -134,12 +135,14 @@ TEST(snapshotGoesOn) {
   a.snapshot(saved);
   CHECK(b.restore(saved));
   bool same = true;
-  for (int i = 0; i < 4'000; ++i) draw([&](auto key, auto id, bool last) { same = same && step(a, key, id, last, time) == step(b, key, id, last, time); });
+  for (int i = 0; i < 4'000; ++i)
+    draw([&](auto key, auto id, bool last) { same = same && step(a, key, id, last, time) == step(b, key, id, last, time); });
   CHECK(same);
   for (std::size_t cut = 0; cut < saved.size(); cut += 1 + saved.size() / 90) CHECK(!Sessions().restore(Bytes(saved).first(cut)));
   for (int round = 0; round < 3'000; ++round) {
     auto hostile = saved;
-    for (int k = 0; k < 2; ++k) hostile[random.below(static_cast<std::uint32_t>(hostile.size()))] = static_cast<std::uint8_t>(random.next());
+    for (int k = 0; k < 2; ++k)
+      hostile[random.below(static_cast<std::uint32_t>(hostile.size()))] = static_cast<std::uint8_t>(random.next());
     Sessions victim;
     if (!victim.restore(hostile)) continue;
     for (int i = 0; i < 5; ++i) draw([&](auto key, auto id, bool last) { step(victim, key, id, last, time); });

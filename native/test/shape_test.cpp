@@ -32,7 +32,8 @@ double usual(Random& random) { return 60 * std::exp(0.6 * normal(random)); }
 
 ShapePoint explicitPoint(const std::vector<double>& values, std::array<std::uint64_t, 12>* since = nullptr) {
   std::array<std::uint64_t, 12> counts{};
-  for (const double value : values) ++counts[static_cast<std::size_t>(std::lower_bound(kBounds.begin(), kBounds.end(), value) - kBounds.begin())];
+  for (const double value : values)
+    ++counts[static_cast<std::size_t>(std::lower_bound(kBounds.begin(), kBounds.end(), value) - kBounds.begin())];
   if (since) {
     for (std::size_t i = 0; i < 12; ++i) counts[i] = (*since)[i] += counts[i];
   }
@@ -47,7 +48,9 @@ ShapePoint exponentialPoint(const std::vector<double>& values, int scale) {
   std::uint64_t zero = 0;
   for (const double value : values) {
     if (value == 0) ++zero;
-    else ++(value > 0 ? positive : negative)[static_cast<std::int64_t>(std::ceil(std::ldexp(std::log2(std::fabs(value)), scale))) - 1];
+    else
+      ++(value > 0 ? positive
+                   : negative)[static_cast<std::int64_t>(std::ceil(std::ldexp(std::log2(std::fabs(value)), scale))) - 1];
   }
   ShapePoint point;
   point.zero(scale, zero);
@@ -64,7 +67,9 @@ std::vector<double> draw(Random& random, std::size_t n, const std::function<doub
 }
 
 /// Half of the values fast, half slow; the mean is the usual one.
-double bimodal(Random& random) { return random.below(2) ? 25 * std::exp(0.2 * normal(random)) : 116 * std::exp(0.2 * normal(random)); }
+double bimodal(Random& random) {
+  return random.below(2) ? 25 * std::exp(0.2 * normal(random)) : 116 * std::exp(0.2 * normal(random));
+}
 /// One value in thirty takes seconds.
 double heavy(Random& random) { return random.below(30) == 0 ? 1500 : usual(random) * 0.75; }
 
@@ -72,7 +77,9 @@ TEST(findsShapes) {
   for (const bool exponential : {false, true}) {
     Random random(1);
     ShapeModel channel(exponential ? ShapeModel::Kind::Exponential : ShapeModel::Kind::Explicit);
-    const auto point = [&](const std::vector<double>& values) { return exponential ? exponentialPoint(values, 5) : explicitPoint(values); };
+    const auto point = [&](const std::vector<double>& values) {
+      return exponential ? exponentialPoint(values, 5) : explicitPoint(values);
+    };
     double most = 0;
     for (int i = 0; i < 1'000; ++i) {
       const auto finding = channel.observe(point(draw(random, 100 + random.below(200))), false);
@@ -257,7 +264,9 @@ TEST(hostilePoints) {
       if (i % 10 == 0) changed.resize(random.below(static_cast<std::uint32_t>(changed.size())));
       ShapeModel victim(kind);
       if (!victim.restore(changed)) continue;
-      victim.observe(kind == ShapeModel::Kind::Explicit ? explicitPoint(draw(random, 50)) : exponentialPoint(draw(random, 50), i % 5), i % 2 == 0);
+      victim.observe(
+          kind == ShapeModel::Kind::Explicit ? explicitPoint(draw(random, 50)) : exponentialPoint(draw(random, 50), i % 5),
+          i % 2 == 0);
       victim.learn();
     }
   }
@@ -320,7 +329,9 @@ Message histogramPoint(std::uint64_t time, const std::vector<double>& values) {
 
 TEST(aStreamRaisesAnAlarm) {
   Settings settings = defaultSettings();
-  Stream stream({.hash = 1, .signal = otlp::Signal::Metrics, .metricType = otlp::MetricType::Histogram, .tenant = "t", .name = "m"}, settings);
+  Stream stream(
+      {.hash = 1, .signal = otlp::Signal::Metrics, .metricType = otlp::MetricType::Histogram, .tenant = "t", .name = "m"},
+      settings);
   Random random(10);
   Observation observation;
   std::vector<Event> events;

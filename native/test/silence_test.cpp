@@ -73,7 +73,8 @@ TEST(clocksOfTenants) {
   same.snapshot(again);
   CHECK(again == bytes);
   Moment x, y;
-  for (std::uint64_t i = 90; i < 120; ++i) CHECK(same.observe("a", kStart + i * kSecond, x) == clocks.observe("a", kStart + i * kSecond, y));
+  for (std::uint64_t i = 90; i < 120; ++i)
+    CHECK(same.observe("a", kStart + i * kSecond, x) == clocks.observe("a", kStart + i * kSecond, y));
   CHECK(x.now == y.now && x.event == y.event);
   bytes.pop_back();
   CHECK(!Clocks().restore(bytes));

@@ -47,7 +47,8 @@ Message logStorm(const std::string& service, std::size_t records, std::string_vi
 Message spanStorm(const std::string& service, std::size_t records) {
   std::vector<Message> spans;
   for (std::size_t i = 0; i < records; ++i) {
-    spans.push_back(spanRecord("disk offline", {.time = kLater, .trace = "trace-" + std::to_string(2'000'000'000 + i), .status = 2}));
+    spans.push_back(
+        spanRecord("disk offline", {.time = kLater, .trace = "trace-" + std::to_string(2'000'000'000 + i), .status = 2}));
   }
   return request(service, spans);
 }
@@ -89,7 +90,8 @@ TEST(addsNoMoreThanItMay) {
         CHECK(task->records == records && task->unjudged == 0);
         CHECK(task->flagged >= records - records / 20);
         CHECK(goes <= came + Allowance::annotationBound(came));
-        const std::size_t whole = carrying(signal, task->output, "cbad.explanation"), marked = carrying(signal, task->output, "cbad.anomaly.id");
+        const std::size_t whole = carrying(signal, task->output, "cbad.explanation"),
+                          marked = carrying(signal, task->output, "cbad.anomaly.id");
         CHECK(whole == task->flagged - task->abridged);
         CHECK(whole >= std::min<std::size_t>(task->flagged, 32));
         CHECK(marked >= whole && marked <= task->flagged);
@@ -174,7 +176,8 @@ TEST(passesUnjudgedWhatIsTooDear) {
     const auto round = [&](std::size_t records) {
       Message all;
       for (std::size_t i = 0; i < records; ++i) {
-        all.append(request(services[i % services.size()], {logRecord("hello", {.time = kStart + i}), logRecord("hello", {.time = kStart + i})}));
+        all.append(request(services[i % services.size()],
+                           {logRecord("hello", {.time = kStart + i}), logRecord("hello", {.time = kStart + i})}));
       }
       return all;
     };
@@ -205,12 +208,14 @@ TEST(countsSearchTables) {
     };
     for (const std::string& service : services) {
       std::vector<Message> logs;
-      for (std::uint64_t i = 0; i < 700; ++i) logs.push_back(logRecord(word() + ' ' + word() + ' ' + word(), {.time = kStart + i}));
+      for (std::uint64_t i = 0; i < 700; ++i)
+        logs.push_back(logRecord(word() + ' ' + word() + ' ' + word(), {.time = kStart + i}));
       CHECK(bench.process(Signal::Logs, request(service, logs))->unjudged == 0);
     }
     const auto news = [&](std::size_t streams) {
       Message all;
-      for (std::size_t i = 0; i < 20'000; ++i) all.append(request(services[i % streams], {logRecord(word(), {.time = kStart + 1'000})}));
+      for (std::size_t i = 0; i < 20'000; ++i)
+        all.append(request(services[i % streams], {logRecord(word(), {.time = kStart + 1'000})}));
       return all;
     };
     const auto few = bench.process(Signal::Logs, news(2));
@@ -236,7 +241,12 @@ TEST(newTextsContinue) {
     for (int i = 0; i < 40; ++i) {
       std::string text = "disk";
       const auto seen = random.below(600);
-      for (int k = 0; k < 3; ++k) text += ' ' + std::string(12, static_cast<char>('a' + (seen / (k == 0 ? 1 : k == 1 ? 26 : 520) + 5 * static_cast<unsigned>(k)) % 26));
+      for (int k = 0; k < 3; ++k)
+        text += ' ' + std::string(12, static_cast<char>('a' + (seen / (k == 0   ? 1
+                                                                       : k == 1 ? 26
+                                                                                : 520) +
+                                                               5 * static_cast<unsigned>(k)) %
+                                                                  26));
       logs.push_back(logRecord(text, {.time = time += random.below(3) * kSecond / 4, .severity = 21}));
     }
     const Message message = request("shop", logs);

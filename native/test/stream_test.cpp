@@ -27,7 +27,9 @@ Settings settingsOf() {
 /// A stream, and all that it said of the last record.
 struct Bench {
   explicit Bench(Settings s = settingsOf(), otlp::Signal signal = otlp::Signal::Logs)
-      : settings(s), stream({.hash = 7, .signal = signal, .metricType = otlp::MetricType::None, .tenant = "default", .name = "logs"}, settings) {}
+      : settings(s),
+        stream({.hash = 7, .signal = signal, .metricType = otlp::MetricType::None, .tenant = "default", .name = "logs"},
+               settings) {}
 
   Verdict observe(const Message& message) {
     raw = message.bytes();
@@ -252,8 +254,8 @@ TEST(falseAlarmRaisesTheLimit) {
 
 /// One record from the future, or the past, changes nothing for those that follow.
 TEST(wildTimesDoNoHarm) {
-  for (const std::uint64_t wild : {std::uint64_t{1}, kStart - 400 * kDay, kStart + 30'000 * kDay,
-                                   UINT64_MAX, UINT64_MAX / 2, UINT64_MAX / 2 + 1}) {
+  for (const std::uint64_t wild :
+       {std::uint64_t{1}, kStart - 400 * kDay, kStart + 30'000 * kDay, UINT64_MAX, UINT64_MAX / 2, UINT64_MAX / 2 + 1}) {
     Bench a, b;
     a.teach(2'000), b.teach(2'000);
     b.observe(logRecord(normalLine(b.random), {.time = wild}));
@@ -315,7 +317,8 @@ TEST(burstIsAnEvent) {
     for (int i = 0; i < 20 + hits; ++i) {
       b.log(i < 20 ? normalLine(b.random) : "password rejected for user admin", i < 20 ? kSecond / 2 : kSecond / 1000);
       for (const Event& event : b.events) {
-        burst |= event.verdict.channel == ChannelId::Volume && event.verdict.flagged && descriptionOf(b.stream, event).sentence.starts_with("A burst: ");
+        burst |= event.verdict.channel == ChannelId::Volume && event.verdict.flagged &&
+                 descriptionOf(b.stream, event).sentence.starts_with("A burst: ");
       }
       told += b.told;
     }
@@ -340,11 +343,12 @@ struct Shop {
   Message message() {
     clock += kSecond;
     const double wait = 40 + random.below(40) + random.below(40);
-    return logRecord(normalLine(random),
-                     {.time = clock,
-                      .attributes = {attribute("region", random.below(100) < eu ? "eu-west" : random.below(3) ? "us-east" : "us-west"),
-                                     attribute("code", std::uint64_t{random.below(20) == 0 ? 404u : 200u}),
-                                     attribute("size", static_cast<std::uint64_t>(wait * slower))}});
+    return logRecord(normalLine(random), {.time = clock,
+                                          .attributes = {attribute("region", random.below(100) < eu ? "eu-west"
+                                                                             : random.below(3)      ? "us-east"
+                                                                                                    : "us-west"),
+                                                         attribute("code", std::uint64_t{random.below(20) == 0 ? 404u : 200u}),
+                                                         attribute("size", static_cast<std::uint64_t>(wait * slower))}});
   }
   /// Events of the fields channel while so many records pass.
   int run(int records) {
@@ -481,7 +485,8 @@ TEST(goesOnWithinABlock) {
     CHECK(events.size() == shop.b.events.size());
     for (std::size_t e = 0; e < events.size(); ++e) {
       CHECK(events[e].verdict.pValue == shop.b.events[e].verdict.pValue);
-      if (events[e].finding) CHECK(descriptionOf(copy, events[e]).sentence == descriptionOf(shop.b.stream, shop.b.events[e]).sentence);
+      if (events[e].finding)
+        CHECK(descriptionOf(copy, events[e]).sentence == descriptionOf(shop.b.stream, shop.b.events[e]).sentence);
       shifts += events[e].verdict.channel == ChannelId::Fields;
       if (!events[e].ended) copy.report(events[e].verdict, nullptr);
     }
@@ -520,8 +525,9 @@ TEST(memoryIsBounded) {
     otlp::Signal signal;
     otlp::MetricType type;
   };
-  for (const Kind kind : {Kind{"logs", otlp::Signal::Logs, otlp::MetricType::None}, Kind{"traces", otlp::Signal::Traces, otlp::MetricType::None},
-                          Kind{"metrics", otlp::Signal::Metrics, otlp::MetricType::Gauge}}) {
+  for (const Kind kind :
+       {Kind{"logs", otlp::Signal::Logs, otlp::MetricType::None}, Kind{"traces", otlp::Signal::Traces, otlp::MetricType::None},
+        Kind{"metrics", otlp::Signal::Metrics, otlp::MetricType::Gauge}}) {
     Settings settings = defaultSettings();
     Stream stream({.hash = 1, .signal = kind.signal, .metricType = kind.type, .tenant = "t", .name = kind.name}, settings);
     Random random(3);
@@ -541,11 +547,17 @@ TEST(memoryIsBounded) {
         message.fixed(3, time).real(4, random.below(1'000'000) * 0.37).add(7, attribute("host", words));
       } else if (kind.signal == otlp::Signal::Traces) {
         message = spanRecord(random.below(2) ? words : "op " + std::string(1, static_cast<char>('a' + random.below(26))),
-                             {.time = time, .duration = random.next(), .trace = "trace-" + std::to_string(10'000'000 + random.below(400)), .parent = "p0000000"});
+                             {.time = time,
+                              .duration = random.next(),
+                              .trace = "trace-" + std::to_string(10'000'000 + random.below(400)),
+                              .parent = "p0000000"});
       } else {
         std::vector<Message> attributes;
         for (int a = 0; a < 4; ++a) attributes.push_back(attribute(words.substr(0, 1 + random.below(6)), random.next()));
-        message = logRecord(words, {.time = time, .trace = "s" + std::to_string(random.below(400)), .eventName = words.substr(0, 5), .attributes = attributes});
+        message = logRecord(words, {.time = time,
+                                    .trace = "s" + std::to_string(random.below(400)),
+                                    .eventName = words.substr(0, 5),
+                                    .attributes = attributes});
       }
       readFields(kind.signal, kind.type, message, observation.record);
       observation.raw = message;
@@ -580,7 +592,8 @@ TEST(hostileState) {
   for (int round = 0; round < 3'000; ++round) {
     std::vector<std::uint8_t> bytes = good;
     const int changes = 1 + static_cast<int>(random.below(3));
-    for (int i = 0; i < changes; ++i) bytes[random.below(static_cast<std::uint32_t>(bytes.size()))] = static_cast<std::uint8_t>(random.next());
+    for (int i = 0; i < changes; ++i)
+      bytes[random.below(static_cast<std::uint32_t>(bytes.size()))] = static_cast<std::uint8_t>(random.next());
     if (round % 10 == 0) bytes.resize(random.below(static_cast<std::uint32_t>(bytes.size())));
     StateReader read(bytes);
     auto key = Stream::keyOf(read);

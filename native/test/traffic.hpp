@@ -36,9 +36,13 @@ class Traffic {
         std::vector<Message> spans;
         for (std::uint32_t i = 0; i < 6; ++i) {
           const std::string trace = "trace-" + std::to_string(1'000'000'000 + step_ * 2 + i / 3);
-          spans.push_back(spanRecord(i % 3 == 0 ? "GET /cart" : i % 3 == 1 ? "select" : "render",
-                                     {.time = clock_ + i, .duration = (1'000'000 + random_.below(500'000)) * (random_.below(100) == 0 ? 50 : 1),
-                                      .trace = trace, .parent = i % 3 == 2 ? "" : "parent00",
+          spans.push_back(spanRecord(i % 3 == 0   ? "GET /cart"
+                                     : i % 3 == 1 ? "select"
+                                                  : "render",
+                                     {.time = clock_ + i,
+                                      .duration = (1'000'000 + random_.below(500'000)) * (random_.below(100) == 0 ? 50 : 1),
+                                      .trace = trace,
+                                      .parent = i % 3 == 2 ? "" : "parent00",
                                       .status = random_.below(150) == 0 ? 2u : 0u}));
         }
         return {otlp::Signal::Traces, request(service, spans)};
@@ -51,7 +55,8 @@ class Traffic {
           if (timed) options.trace = "session-" + std::to_string(10'000'000 + step_ + random_.below(4));
           std::string line = normalLine(random_);
           if (random_.below(60) == 0) {
-            line = "java.sql.SQLException: pool " + std::to_string(random_.below(9)) + " exhausted: " + std::string(1 + random_.below(40), 'x');
+            line = "java.sql.SQLException: pool " + std::to_string(random_.below(9)) +
+                   " exhausted: " + std::string(1 + random_.below(40), 'x');
             options.severity = 17;
           }
           lines.push_back(logRecord(line, options));

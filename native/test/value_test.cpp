@@ -118,7 +118,9 @@ TEST(findsTheUsualAtTheWrongTime) {
   constexpr std::uint64_t kHours = 3'600, kDays = 24 * kHours;
   const auto office = [](std::uint64_t t) { return t % kDays >= 8 * kHours && t % kDays < 18 * kHours; };
   // The first day is a Wednesday.
-  const auto workday = [](std::uint64_t t) { return (t / kDays + 2) % 7 < 5 && t % kDays >= 8 * kHours && t % kDays < 18 * kHours; };
+  const auto workday = [](std::uint64_t t) {
+    return (t / kDays + 2) % 7 < 5 && t % kDays >= 8 * kHours && t % kDays < 18 * kHours;
+  };
   const Cycle cycles[] = {
       // An hourly job at the wrong minute.
       {60, 2 * kDays, [](std::uint64_t t) { return t % kHours < 300; }, 6 * kDays + 1'800, 6 * kDays + 2'100},
@@ -235,8 +237,8 @@ TEST(expectsARange) {
 
 bool same(const ValueResult& a, const ValueResult& b) {
   return a.scored == b.scored && a.learning == b.learning && a.progress == b.progress && a.surpriseBits == b.surpriseBits &&
-         a.rarityBits == b.rarityBits && a.usualBits == b.usualBits && a.excessBits == b.excessBits && a.similar == b.similar && a.score == b.score &&
-         a.blame == b.blame && a.viewBits == b.viewBits;
+         a.rarityBits == b.rarityBits && a.usualBits == b.usualBits && a.excessBits == b.excessBits && a.similar == b.similar &&
+         a.score == b.score && a.blame == b.blame && a.viewBits == b.viewBits;
 }
 
 TEST(goesOnFromASnapshot) {
@@ -282,7 +284,8 @@ TEST(refusesWhatIsNoSnapshot) {
   Random random;
   for (int round = 0; round < 2000; ++round) {
     auto bad = good;
-    for (int k = 0; k < 4; ++k) bad[1 + static_cast<std::size_t>(random.uniform() * (bad.size() - 1))] = static_cast<std::uint8_t>(random.state);
+    for (int k = 0; k < 4; ++k)
+      bad[1 + static_cast<std::size_t>(random.uniform() * (bad.size() - 1))] = static_cast<std::uint8_t>(random.state);
     ValueModel victim;
     if (!victim.restore(bad)) continue;
     for (int i = 0; i < 300; ++i) {
@@ -294,14 +297,16 @@ TEST(refusesWhatIsNoSnapshot) {
 
 TEST(survivesHostileInput) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
-  const double odd[] = {std::numeric_limits<double>::quiet_NaN(), kInf, -kInf, 0.0, -0.0, 1e308, -1e308, 5e-324, -5e-324,
-                        std::numeric_limits<double>::max(), 1e100, 1, -1};
+  const double odd[] = {std::numeric_limits<double>::quiet_NaN(), kInf,  -kInf, 0.0, -0.0, 1e308, -1e308, 5e-324, -5e-324,
+                        std::numeric_limits<double>::max(),       1e100, 1,     -1};
   Random random;
   ValueModel channel;
   for (int i = 0; i < 20000; ++i) {
     const double value = odd[static_cast<std::size_t>(random.uniform() * std::size(odd))];
     // Times jump about, stand still and reach both ends.
-    const std::uint64_t time = random.uniform() < 0.1 ? 0 : random.uniform() < 0.1 ? ~0ull : static_cast<std::uint64_t>(random.uniform() * 1.8e19);
+    const std::uint64_t time = random.uniform() < 0.1   ? 0
+                               : random.uniform() < 0.1 ? ~0ull
+                                                        : static_cast<std::uint64_t>(random.uniform() * 1.8e19);
     const auto r = channel.observe(time, value);
     CHECK(r.scored == std::isfinite(value));
     CHECK(std::isfinite(r.score) && std::isfinite(r.surpriseBits) && std::isfinite(r.rarityBits));

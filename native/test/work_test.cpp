@@ -48,10 +48,23 @@ Message nested(std::span<const std::uint32_t> path, Bytes content) {
 std::vector<Place> placesOf(std::vector<Path> record) {
   using enum Place::Of;
   std::vector<Place> places = {
-      {Resource, {1}},       {Resource, {1, 1}},       {Resource, {1, 1, 1}}, {Resource, {1, 1, 2, 1}}, {Resource, {1, 1, 2, 5, 1}},
-      {Resource, {1, 3}},    {Resource, {2}},          {Resource, {3}},       {Scope, {1}},             {Scope, {1, 1}},
-      {Scope, {1, 2}},       {Scope, {1, 3}},          {Scope, {1, 3, 1}},    {Scope, {3}},             {Record, {99}},
-      {Resource, {1, 1, 2}}, {Scope, {1, 3, 2, 6, 1}},
+      {Resource, {1}},
+      {Resource, {1, 1}},
+      {Resource, {1, 1, 1}},
+      {Resource, {1, 1, 2, 1}},
+      {Resource, {1, 1, 2, 5, 1}},
+      {Resource, {1, 3}},
+      {Resource, {2}},
+      {Resource, {3}},
+      {Scope, {1}},
+      {Scope, {1, 1}},
+      {Scope, {1, 2}},
+      {Scope, {1, 3}},
+      {Scope, {1, 3, 1}},
+      {Scope, {3}},
+      {Record, {99}},
+      {Resource, {1, 1, 2}},
+      {Scope, {1, 3, 2, 6, 1}},
   };
   for (Path& path : record) places.push_back({Record, std::move(path)});
   return places;
@@ -60,7 +73,8 @@ std::vector<Place> placesOf(std::vector<Path> record) {
 /// The attributes in a field of that number: as keys, values, and nested ones.
 std::vector<Path> attributesAt(Path path) {
   std::vector<Path> paths;
-  for (const Path& within : {Path{}, Path{1}, Path{2}, Path{2, 1}, Path{2, 5}, Path{2, 5, 1}, Path{2, 6, 1}, Path{2, 6, 1, 1}, Path{2, 7}}) {
+  for (const Path& within :
+       {Path{}, Path{1}, Path{2}, Path{2, 1}, Path{2, 5}, Path{2, 5, 1}, Path{2, 6, 1}, Path{2, 6, 1, 1}, Path{2, 7}}) {
     paths.push_back(path);
     paths.back().insert(paths.back().end(), within.begin(), within.end());
   }
@@ -74,17 +88,20 @@ std::vector<Path> operator+(std::vector<Path> a, const std::vector<Path>& b) {
 
 Kind metricOf(const char* name, std::uint32_t data, std::vector<Path> record) {
   Kind kind{name, Signal::Metrics, data, placesOf(std::move(record))};
-  for (const Path& path : {Path{1}, Path{2}, Path{3}, Path{12}, Path{12, 1}, Path{data}}) kind.places.push_back({Place::Of::Metric, path});
+  for (const Path& path : {Path{1}, Path{2}, Path{3}, Path{12}, Path{12, 1}, Path{data}})
+    kind.places.push_back({Place::Of::Metric, path});
   return kind;
 }
 
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
       {"logs", Signal::Logs, 0,
-       placesOf(attributesAt({6}) + std::vector<Path>{{3}, {5}, {5, 1}, {5, 5, 1}, {5, 5, 1, 1}, {5, 6, 1}, {5, 7}, {9}, {10}, {12}})},
+       placesOf(attributesAt({6}) +
+                std::vector<Path>{{3}, {5}, {5, 1}, {5, 5, 1}, {5, 5, 1, 1}, {5, 6, 1}, {5, 7}, {9}, {10}, {12}})},
       {"traces", Signal::Traces, 0,
        placesOf(attributesAt({9}) + attributesAt({11, 3}) +
-                std::vector<Path>{{1}, {2}, {3}, {4}, {5}, {11}, {11, 2}, {13}, {13, 1}, {13, 3}, {13, 4}, {13, 4, 1}, {15}, {15, 2}})},
+                std::vector<Path>{
+                    {1}, {2}, {3}, {4}, {5}, {11}, {11, 2}, {13}, {13, 1}, {13, 3}, {13, 4}, {13, 4, 1}, {15}, {15, 2}})},
       metricOf("gauge", 5, attributesAt({7}) + std::vector<Path>{{5}, {5, 7}}),
       metricOf("histogram", 9, attributesAt({9}) + std::vector<Path>{{6}, {7}, {8}}),
       metricOf("exponential histogram", 10, attributesAt({1}) + std::vector<Path>{{8}, {8, 2}, {9, 2}, {11}}),
@@ -96,7 +113,9 @@ const std::vector<Kind>& kinds() {
 /// Bytes that any field with a length may hold: text, a message of an unknown field, and packed numbers of either kind.
 Message filler(std::size_t size, std::string_view text) {
   std::string value(text);
-  for (std::size_t other = 2 + 1; other + value.size() + (value.size() > 127) < size || (other + value.size() + (value.size() > 127)) % 8 != 0;) value += 'x';
+  for (std::size_t other = 2 + 1;
+       other + value.size() + (value.size() > 127) < size || (other + value.size() + (value.size() > 127)) % 8 != 0;)
+    value += 'x';
   return Message().text(99, value);
 }
 
@@ -107,9 +126,7 @@ struct Builder {
   std::size_t added = 0;
   std::string service = "shop";
 
-  Message& in(Place::Of of) {
-    return of == Place::Of::Resource ? resource : of == Place::Of::Scope ? scope : metric;
-  }
+  Message& in(Place::Of of) { return of == Place::Of::Resource ? resource : of == Place::Of::Scope ? scope : metric; }
   void put(const Place& place, const Message& content) {
     const Message field = nested(place.path, content);
     added += field.bytes().size();
@@ -215,8 +232,9 @@ double workPerByte(const Kind& kind, const Place& place, Shape shape, std::size_
 }
 
 TEST(growsNoFasterThanRequests) {
-  const std::pair<const char*, Shape> shapes[] = {{"one huge", oneHuge},       {"one huge, distinct", oneHugeAndDistinct}, {"many empty", manyEmpty},
-                                                  {"many small", manySmall}, {"many resources", manyResources}, {"huge name", hugeName}};
+  const std::pair<const char*, Shape> shapes[] = {
+      {"one huge", oneHuge},     {"one huge, distinct", oneHugeAndDistinct}, {"many empty", manyEmpty},
+      {"many small", manySmall}, {"many resources", manyResources},          {"huge name", hugeName}};
   for (const Kind& kind : kinds()) {
     for (const Place& place : kind.places) {
       for (const auto& [name, shape] : shapes) {

@@ -77,7 +77,10 @@ class Sightings {
     const auto begin = sightings_.begin(), end = sightings_.end();
     // A sighting only becomes younger: while some of the oldest second are left, the first of them is where the last one was
     // found, or behind it. In 2106 the seconds begin anew.
-    auto found = seconds < oldestSeconds_ ? end : std::find_if(begin + static_cast<std::ptrdiff_t>(oldest_), end, [&](const Sighting& s) { return s.last == oldestSeconds_; });
+    auto found = seconds < oldestSeconds_ ? end
+                                          : std::find_if(
+                                                begin + static_cast<std::ptrdiff_t>(oldest_), end,
+                                                [&](const Sighting& s) { return s.last == oldestSeconds_; });
     if (found == end) found = std::ranges::min_element(sightings_, {}, &Sighting::last);
     oldestSeconds_ = found->last;
     return oldest_ = static_cast<std::size_t>(found - begin);
@@ -111,8 +114,10 @@ class ContentFinding final : public Finding {
     }
     std::string& sentence = out.sentence;
     sentence.reserve(text::kUsualSentence);
-    text::append(sentence, std::to_string(bytes), " of the record's ", std::to_string(out.text.size()), " bytes are new to this stream");
-    if (longest) text::append(sentence, ", such as ", text::quoted(out.text.substr(longest->start, longest->end - longest->start)));
+    text::append(sentence, std::to_string(bytes), " of the record's ", std::to_string(out.text.size()),
+                 " bytes are new to this stream");
+    if (longest)
+      text::append(sentence, ", such as ", text::quoted(out.text.substr(longest->start, longest->end - longest->start)));
     if (!out.field.empty()) text::append(sentence, " in ", out.field);
     text::append(sentence, "; they cost ", text::fixed(out.bits, 0), " bits");
   }

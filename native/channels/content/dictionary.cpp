@@ -134,10 +134,9 @@ void Dictionary::novelty(Bytes text, Novelty& out) {
 
   LZ4_resetStream_fast(&s.stream);
   LZ4_attach_dictionary(&s.stream, text_.empty() ? nullptr : &table.stream);
-  const int packed =
-      LZ4_compress_fast_continue(&s.stream, reinterpret_cast<const char*>(s.source.data()),
-                                 reinterpret_cast<char*>(s.packed.data()), static_cast<int>(size),
-                                 static_cast<int>(s.packed.size()), 1);
+  const int packed = LZ4_compress_fast_continue(&s.stream, reinterpret_cast<const char*>(s.source.data()),
+                                                reinterpret_cast<char*>(s.packed.data()), static_cast<int>(size),
+                                                static_cast<int>(s.packed.size()), 1);
   const std::uint8_t* p = s.packed.data();
   const std::uint8_t* const end = p + packed;
   std::size_t at = 0;

@@ -53,17 +53,10 @@ class ShiftFinding final : public Finding {
     } else {
       std::string what;
       switch (found.kind) {
-        case Kind::Unseen:
-          what = "values that are new or rare" + example;
-          break;
-        case Kind::Number:
-          what = number(found.number);
-          break;
-        case Kind::Range:
-          what = "values around " + number(found.number);
-          break;
-        default:
-          what = shift_.value.empty() ? "one value" : text::quoted(shift_.value);
+        case Kind::Unseen: what = "values that are new or rare" + example; break;
+        case Kind::Number: what = number(found.number); break;
+        case Kind::Range: what = "values around " + number(found.number); break;
+        default: what = shift_.value.empty() ? "one value" : text::quoted(shift_.value);
       }
       sentence = what + " made up " + share + " of " + records + ", usually " + usual;
     }
@@ -105,7 +98,8 @@ class FieldsChannel final : public Channel {
         model_->word(key, value, field.text);
       }
     }
-    if (key_.signal == otlp::Signal::Traces) model_->number(kDuration, roughLog2(1 + static_cast<double>(record.record.duration)));
+    if (key_.signal == otlp::Signal::Traces)
+      model_->number(kDuration, roughLog2(1 + static_cast<double>(record.record.duration)));
     if (model_->end()) judge(record.now, host);
   }
 
@@ -129,8 +123,9 @@ class FieldsChannel final : public Channel {
     const FieldsVerdict block = model_->judge();
     if (!block.judged || !host.calibrating()) return model_->learn(block);
     // What a person accepted is to be usual soon: by the blocks that come now, strange or not, and by no later ones.
-    const Outcome outcome = host.judge({.channel = ChannelId::Fields, .score = block.score, .bits = block.bits, .usualBits = block.usualBits},
-                                       Host::Unit::Lapsing);
+    const Outcome outcome =
+        host.judge({.channel = ChannelId::Fields, .score = block.score, .bits = block.bits, .usualBits = block.usualBits},
+                   Host::Unit::Lapsing);
     // A spread is about a bit: what one in a hundred exceeds is near three, a measure of strangeness.
     if (!outcome.learning) host.noticeMix(ChannelId::Fields, block.score);
     if (outcome.flagged) {

@@ -564,8 +564,8 @@ void FieldsModel::admit() {
     const double all = total(column.past);
     return all > 0 ? 1 - column.past[kAbsent] / all : 1;
   };
-  const auto rarest = std::min_element(columns_.begin(), columns_.end(),
-                                       [&](const Column& a, const Column& b) { return share(a) < share(b); });
+  const auto rarest =
+      std::min_element(columns_.begin(), columns_.end(), [&](const Column& a, const Column& b) { return share(a) < share(b); });
   if (2 * share(*rarest) > static_cast<double>(rivalCount_) / records_) return;
   *rarest = {};
   keys_[static_cast<std::size_t>(rarest - columns_.begin())] = rival_;
@@ -596,10 +596,8 @@ void FieldsModel::next() {
     column.full = false;
     for (std::size_t i = 0; column.worded() && i < (column.kind == Kind::Words ? kMaxWords : kMaxValues); ++i) {
       if (column.known >> i & 1) continue;
-      if (column.kind == Kind::Words)
-        column.words[i] = 0;
-      else
-        column.values[i] = kNan;
+      if (column.kind == Kind::Words) column.words[i] = 0;
+      else column.values[i] = kNan;
     }
   }
 }

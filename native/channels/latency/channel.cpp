@@ -19,7 +19,8 @@ class LatencyFinding final : public Finding {
   void describe(const Texts&, Description& out) const override {
     out.field = "duration";
     out.range = {low_, high_};
-    out.sentence = text::format("The span took %.3g ms where %.3g to %.3g ms are usual", static_cast<double>(nanos_) / 1e6, low_ / 1e6, high_ / 1e6);
+    out.sentence = text::format("The span took %.3g ms where %.3g to %.3g ms are usual", static_cast<double>(nanos_) / 1e6,
+                                low_ / 1e6, high_ / 1e6);
   }
 
  private:

@@ -4,9 +4,9 @@
 
 namespace driftlock {
 
-/// How unusual a duration, or another positive value, is among those of its kind, such as an operation's: the code length of its distance from the mean in
-/// logarithms, z^2 / 2 nats under a log-normal law whose spread above and below the mean is measured apart. The spread
-/// fades with a half-life of about 700 durations. 16 bytes an operation.
+/// How unusual a duration, or another positive value, is among those of its kind, such as an operation's: the code length of its
+/// distance from the mean in logarithms, z^2 / 2 nats under a log-normal law whose spread above and below the mean is measured
+/// apart. The spread fades with a half-life of about 700 durations. 16 bytes an operation.
 ///
 /// What it cannot see: two modes (hits and misses of a cache) widen the spread and hide what lies between and near them.
 class LatencyModel {

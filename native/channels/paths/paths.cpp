@@ -130,7 +130,8 @@ void PathModel::settle(Lesson lesson, std::uint32_t seconds, std::uint32_t accep
       learn(*pair, 1);
       continue;
     }
-    auto news = std::ranges::find_if(news_, [&](const News& n) { return n.since != 0 && n.parent == pair->parent && n.child == pair->child; });
+    auto news = std::ranges::find_if(
+        news_, [&](const News& n) { return n.since != 0 && n.parent == pair->parent && n.child == pair->child; });
     if (news == news_.end()) {
       news = news_.begin() + nextNews_;
       nextNews_ = (nextNews_ + 1) % kNews;

@@ -22,9 +22,10 @@ struct PathFinding {
 
 /// The paths of one stream's traces.
 ///
-/// Children are exported before their parents, or after: the later of the two makes the pair, out of the latest 255 spans. A parent in another stream makes none. A child's parent is coded by PPM's method D (P. G. Howard, 1993): of n times
-/// that the child came, c under this parent, -log2((2c - 1) / 2n) bits; under one never seen, -log2(d / 2n) with d parents
-/// so far, which is also the most. Of 64 children 4 parents each are known, with counts that are halved at 2,048.
+/// Children are exported before their parents, or after: the later of the two makes the pair, out of the latest 255 spans. A
+/// parent in another stream makes none. A child's parent is coded by PPM's method D (P. G. Howard, 1993): of n times that the
+/// child came, c under this parent, -log2((2c - 1) / 2n) bits; under one never seen, -log2(d / 2n) with d parents so far, which
+/// is also the most. Of 64 children 4 parents each are known, with counts that are halved at 2,048.
 class PathModel {
  public:
   /// What the costliest pair costs that this span completes. `span` and `parent` name spans, 0 for none; `id` its name.

@@ -25,7 +25,8 @@ class SequenceFinding final : public Finding {
       std::string text = expected.id == kEndOfSession ? "the end of the session" : texts.ofTemplate(expected.id);
       if (!text.empty()) out.next.push_back(std::move(text));
     }
-    out.sentence = brokeOff_ ? "A session broke off where it usually goes on" : "This record does not usually come here in its session";
+    out.sentence =
+        brokeOff_ ? "A session broke off where it usually goes on" : "This record does not usually come here in its session";
     out.sentence += text::format(": %.1f bits where %.1f are usual", out.bits, out.usualBits);
     if (!out.next.empty()) out.sentence += "; expected was " + text::quoted(out.next.front());
   }
@@ -89,8 +90,12 @@ class SequenceChannel final : public Channel {
 
  private:
   static Score scoreOf(const SequenceVerdict& session) {
-    return {.channel = ChannelId::Sequence, .score = session.score, .bits = session.bits, .usualBits = session.usualBits,
-            .lesson = session.peak, .whole = session.ended};
+    return {.channel = ChannelId::Sequence,
+            .score = session.score,
+            .bits = session.bits,
+            .usualBits = session.usualBits,
+            .lesson = session.peak,
+            .whole = session.ended};
   }
 
   static Sessions::Lesson lesson(const Outcome& outcome) {

@@ -148,9 +148,7 @@ double SequenceModel::cost(const SequenceContext& context, std::uint32_t id) con
   return -portableLog2(probability(context, std::min(id, kLargestId)));
 }
 
-double SequenceModel::endCost(const SequenceContext& context) const {
-  return -portableLog2(probability(context, kEndOfSession));
-}
+double SequenceModel::endCost(const SequenceContext& context) const { return -portableLog2(probability(context, kEndOfSession)); }
 
 double SequenceModel::novelty(const SequenceContext& context) const { return probability(context, kBeginning); }
 

@@ -129,8 +129,8 @@ class SequenceModel {
   std::vector<Node> nodes_;
   std::uint32_t freeSlots_ = 0;
   std::uint32_t freeNodes_ = 0;
-  std::vector<std::uint32_t> ids_;          // the alphabet, by open addressing
-  std::vector<std::uint16_t> idCounts_;    // 0 is free
+  std::vector<std::uint32_t> ids_;       // the alphabet, by open addressing
+  std::vector<std::uint16_t> idCounts_;  // 0 is free
   std::uint32_t knownIds_ = 0, idTotal_ = 0, idsOnce_ = 0;
   std::uint16_t free_ = 0;  // 1 + index of the first free node; they are linked by `next`
   std::uint64_t learnt_ = 0;

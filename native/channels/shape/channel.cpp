@@ -1,5 +1,5 @@
-#include "base/state_bytes.hpp"
 #include "channels/channel.hpp"
+#include "base/state_bytes.hpp"
 #include "channels/shape/shape.hpp"
 #include "text/sentence.hpp"
 
@@ -19,8 +19,8 @@ class DistributionFinding final : public Finding {
       out.sentence = text::format("The %.4g quantile is %.6g where %.6g to %.6g is usual", s.quantile, s.value, s.low, s.high);
     } else {
       out.field = "buckets";
-      out.sentence = text::format("%.3g %% of the values were %s %.6g, usually %.2g %%", 100 * s.share, s.above ? "above" : "at most", s.edge,
-                                  100 * s.usualShare);
+      out.sentence = text::format("%.3g %% of the values were %s %.6g, usually %.2g %%", 100 * s.share,
+                                  s.above ? "above" : "at most", s.edge, 100 * s.usualShare);
     }
   }
 
@@ -75,14 +75,10 @@ class ShapeChannel final : public Channel {
 std::optional<ShapeModel::Kind> kindOf(otlp::MetricType type) {
   using Kind = ShapeModel::Kind;
   switch (type) {
-    case otlp::MetricType::Histogram:
-      return Kind::Explicit;
-    case otlp::MetricType::ExponentialHistogram:
-      return Kind::Exponential;
-    case otlp::MetricType::Summary:
-      return Kind::Quantiles;
-    default:
-      return {};
+    case otlp::MetricType::Histogram: return Kind::Explicit;
+    case otlp::MetricType::ExponentialHistogram: return Kind::Exponential;
+    case otlp::MetricType::Summary: return Kind::Quantiles;
+    default: return {};
   }
 }
 

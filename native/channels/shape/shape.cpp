@@ -116,7 +116,9 @@ void ShapeModel::cuts(Each&& each) const {
   }
 }
 
-double ShapeModel::pooled() const { return weight_ > 0 ? std::clamp<double>(spread_ / weight_, kLeastCorrelation, 1) : kLeastCorrelation; }
+double ShapeModel::pooled() const {
+  return weight_ > 0 ? std::clamp<double>(spread_ / weight_, kLeastCorrelation, 1) : kLeastCorrelation;
+}
 
 double ShapeModel::correlation(float spread) const {
   const double prior = points_ > 0 ? kCorrelationPrior * weight_ / points_ : 0;
@@ -229,7 +231,8 @@ void ShapeModel::snapshot(std::vector<std::uint8_t>& out) const {
   v(static_cast<std::uint32_t>(last_.size()));
   for (const Bucket& bucket : last_) v(static_cast<std::uint64_t>(bucket.key)), v(bucket.count);
   v(static_cast<std::uint32_t>(levels_.size()));
-  for (const Level& level : levels_) v(level.quantile), v(level.model.mean), v(level.model.above), v(level.model.below), v(level.model.count);
+  for (const Level& level : levels_)
+    v(level.quantile), v(level.model.mean), v(level.model.above), v(level.model.below), v(level.model.count);
 }
 
 bool ShapeModel::restore(Bytes in) {
@@ -244,7 +247,8 @@ bool ShapeModel::restore(Bytes in) {
     return false;
   }
   const auto sound = [&](std::int64_t key, std::int64_t before, bool first) {
-    if (kind_ == Kind::Exponential && key != 0 && std::abs(key / 2 - (key > 0 ? kSides : -kSides) / 2) > kLargestIndex) return false;
+    if (kind_ == Kind::Exponential && key != 0 && std::abs(key / 2 - (key > 0 ? kSides : -kSides) / 2) > kLargestIndex)
+      return false;
     return (first || key > before) && key != std::numeric_limits<std::int64_t>::min();
   };
   const auto cells = v.get<std::uint32_t>();
@@ -252,7 +256,9 @@ bool ShapeModel::restore(Bytes in) {
   for (std::uint32_t i = 0; i < cells; ++i) {
     Cell cell{static_cast<std::int64_t>(v.get<std::uint64_t>())};
     v(cell.sum), v(cell.spread);
-    if (!v.ok() || !sound(cell.key, i > 0 ? cells_.back().key : 0, i == 0) || !(cell.sum >= 0) || !sane(cell.sum) || !sane(cell.spread)) return false;
+    if (!v.ok() || !sound(cell.key, i > 0 ? cells_.back().key : 0, i == 0) || !(cell.sum >= 0) || !sane(cell.sum) ||
+        !sane(cell.spread))
+      return false;
     cells_.push_back(cell);
   }
   const auto last = v.get<std::uint32_t>();

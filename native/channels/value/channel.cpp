@@ -1,5 +1,5 @@
-#include "base/state_bytes.hpp"
 #include "channels/channel.hpp"
+#include "base/state_bytes.hpp"
 #include "channels/value/value.hpp"
 #include "text/sentence.hpp"
 
@@ -14,8 +14,9 @@ class ValueFinding final : public Finding {
   void describe(const Texts&, Description& out) const override {
     out.field = "value";
     out.range = {range_.low, range_.high};
-    out.sentence = text::format("The value is %.6g where %.6g to %.6g is usual; it costs %.1f bits where strange values here cost %.1f",
-                                observed_, range_.low, range_.high, out.bits, out.usualBits);
+    out.sentence =
+        text::format("The value is %.6g where %.6g to %.6g is usual; it costs %.1f bits where strange values here cost %.1f",
+                     observed_, range_.low, range_.high, out.bits, out.usualBits);
   }
 
  private:
@@ -36,8 +37,12 @@ class ValueChannel final : public Channel {
     expected_ = model_.expected(time);
     const ValueResult result = model_.observe(time, *value);
     if (!result.scored) return;
-    record.scores.add({.channel = ChannelId::Value, .score = result.score, .bits = result.rarityBits,
-                       .usualBits = result.usualBits, .early = true, .calibrated = true});
+    record.scores.add({.channel = ChannelId::Value,
+                       .score = result.score,
+                       .bits = result.rarityBits,
+                       .usualBits = result.usualBits,
+                       .early = true,
+                       .calibrated = true});
   }
 
   /// The model learns as it observes.

@@ -139,7 +139,8 @@ struct Writer {
     if constexpr (std::is_same_v<T, double>) putDouble(out, x);
     else if constexpr (std::is_same_v<T, float>) put(out, std::bit_cast<std::uint32_t>(x));
     else if constexpr (std::is_unsigned_v<T>) put(out, x);
-    else for (const auto& e : x) (*this)(e);
+    else
+      for (const auto& e : x) (*this)(e);
   }
 };
 
@@ -151,7 +152,8 @@ struct Reader {
     if constexpr (std::is_same_v<T, double>) x = in.getDouble();
     else if constexpr (std::is_same_v<T, float>) x = std::bit_cast<float>(in.get<std::uint32_t>());
     else if constexpr (std::is_unsigned_v<T>) x = in.get<T>();
-    else for (auto& e : x) (*this)(e);
+    else
+      for (auto& e : x) (*this)(e);
   }
 };
 
@@ -306,7 +308,8 @@ double SurpriseCalibrator::rarity(double s) const {
   const double n = total_ / weight_ + 1;
   if (bin >= k) {
     const double start = k * kSurpriseBin + kLowestSurprise;
-    const double excess = ((moment - tail * start) / weight_ + kTailPrior * kTailPriorWeight) / (tail / weight_ + kTailPriorWeight);
+    const double excess =
+        ((moment - tail * start) / weight_ + kTailPrior * kTailPriorWeight) / (tail / weight_ + kTailPriorWeight);
     return -portableLog2((tail / weight_ + 1) / n) + std::max(0.0, s - start) / (excess * kLn2);
   }
   double above = tail;
@@ -326,7 +329,9 @@ void SurpriseCalibrator::add(double s) {
 }
 
 bool SurpriseCalibrator::valid() const {
-  return highest_ < kBins && std::all_of(counts_.begin() + highest_ + 1, counts_.end(), [](float c) { return c == 0; }) &&
+  return highest_ < kBins &&
+         std::all_of(
+             counts_.begin() + highest_ + 1, counts_.end(), [](float c) { return c == 0; }) &&
          validCounts(counts_, total_, weight_);
 }
 
@@ -555,7 +560,8 @@ bool ValueModel::valid() const {
     if (!c.valid()) return false;
   }
   const auto sound = [](const auto& season) {
-    return std::isfinite(season.sum) && std::all_of(season.mean.begin(), season.mean.end(), [](float m) { return std::isfinite(m); });
+    return std::isfinite(season.sum) &&
+           std::all_of(season.mean.begin(), season.mean.end(), [](float m) { return std::isfinite(m); });
   };
   if (!sound(hour_) || !sound(day_) || !sound(week_)) return false;
   for (const double t : trust_) {

@@ -12,13 +12,13 @@ namespace driftlock {
 
 /// The views of a metric that the value channel codes, each against its own past.
 enum class ValueView : std::uint8_t {
-  Step,   ///< change since the last value
-  Mean16, ///< mean of about the last 16 values
-  Mean64, ///< mean of about the last 64 values
-  Hour,   ///< distance from the usual value at this minute of the hour
-  Day,    ///< distance from the usual value at this time of the day
-  Week,   ///< distance from the usual value at this hour of the week
-  Level,  ///< the value itself, under the mixture of all models of it
+  Step,    ///< change since the last value
+  Mean16,  ///< mean of about the last 16 values
+  Mean64,  ///< mean of about the last 64 values
+  Hour,    ///< distance from the usual value at this minute of the hour
+  Day,     ///< distance from the usual value at this time of the day
+  Week,    ///< distance from the usual value at this hour of the week
+  Level,   ///< the value itself, under the mixture of all models of it
 };
 inline constexpr std::size_t kValueViews = 7;
 
@@ -101,17 +101,17 @@ class SurpriseCalibrator {
 
 /// What one value was worth. All figures come from the past alone: the value is scored before it is learned.
 struct ValueResult {
-  bool scored = false;    ///< false for NaN and infinities, which change nothing
-  bool learning = true;   ///< too little past: score and excess are 0
-  double progress = 0;    ///< of learning, 0..1
-  double surpriseBits = 0;  ///< code length of the value at the resolution of the stream's spread
-  double rarityBits = 0;    ///< rarity over all views, summed
-  double usualBits = 0;     ///< rarity of the strangest value of a usual stretch of the stream
-  double excessBits = 0;    ///< rarityBits - usualBits
-  double similar = 0;        ///< past episodes like this one; each makes it less of a novelty
-  double score = 0;          ///< the excess that is news, at a new peak of an episode; below 1 in its wake
-  ValueView blame = ValueView::Level;            ///< the rarest view
-  std::array<float, kValueViews> viewBits{};    ///< rarity a view
+  bool scored = false;                        ///< false for NaN and infinities, which change nothing
+  bool learning = true;                       ///< too little past: score and excess are 0
+  double progress = 0;                        ///< of learning, 0..1
+  double surpriseBits = 0;                    ///< code length of the value at the resolution of the stream's spread
+  double rarityBits = 0;                      ///< rarity over all views, summed
+  double usualBits = 0;                       ///< rarity of the strangest value of a usual stretch of the stream
+  double excessBits = 0;                      ///< rarityBits - usualBits
+  double similar = 0;                         ///< past episodes like this one; each makes it less of a novelty
+  double score = 0;                           ///< the excess that is news, at a new peak of an episode; below 1 in its wake
+  ValueView blame = ValueView::Level;         ///< the rarest view
+  std::array<float, kValueViews> viewBits{};  ///< rarity a view
 };
 
 /// Where a value is expected: the 0.5 % and 99.5 % quantiles under the model that now predicts best.
@@ -193,7 +193,7 @@ class ValueModel {
   double offset_ = 0;  ///< the first value: seasons are stored as floats around it
   double last_ = 0, mean16_ = 0, mean64_ = 0;
   std::array<double, 5> trust_;  ///< posterior weights of the models of the level
-  double peakMass_ = 0;         ///< sum of the squares of the blocks' peaks, and their number, both fading
+  double peakMass_ = 0;          ///< sum of the squares of the blocks' peaks, and their number, both fading
   double peakBlocks_ = 0;
   double blockPeak_ = 0;
   std::uint32_t blockCount_ = 0;

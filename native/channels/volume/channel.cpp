@@ -22,10 +22,13 @@ class CountFinding final : public Finding {
     out.field = "count";
     out.range = {v.low, v.high};
     const std::string name = v.total ? "" : texts.ofTemplate(v.id);
-    const std::string what = v.total ? "records of the stream" : name.empty() ? "records of one template" : "records like " + text::quoted(name);
+    const std::string what = v.total        ? "records of the stream"
+                             : name.empty() ? "records of one template"
+                                            : "records like " + text::quoted(name);
     switch (v.kind) {
       case VolumeKind::Burst:
-        out.sentence = text::format("A burst: %u ", v.count) + what + text::format(" where %.1f to %.1f are usual", v.low, v.high);
+        out.sentence =
+            text::format("A burst: %u ", v.count) + what + text::format(" where %.1f to %.1f are usual", v.low, v.high);
         break;
       case VolumeKind::Drop:
         out.sentence = text::format("A drop: %u ", v.count) + what + text::format(" where %.1f to %.1f are usual", v.low, v.high);
@@ -33,8 +36,7 @@ class CountFinding final : public Finding {
       case VolumeKind::Silence:
         out.sentence = "Silence: no " + what + text::format(" where %.1f a tick are usual", v.expected);
         break;
-      case VolumeKind::None:
-        out.sentence = "An unusual number of " + what;
+      case VolumeKind::None: out.sentence = "An unusual number of " + what;
     }
   }
 
@@ -81,7 +83,8 @@ class VolumeChannel final : public Channel {
 
   bool restore(Bytes in) override {
     StateReader read(in);
-    return getOptional(read, volume_, [] { return makeVolume(); }) && getOptional(read, mix_, [&] { return makeMix(); }) && read.done();
+    return getOptional(read, volume_, [] { return makeVolume(); }) && getOptional(read, mix_, [&] { return makeMix(); }) &&
+           read.done();
   }
 
  private:

@@ -144,7 +144,8 @@ bool TemplateMix::restore(Bytes in) {
   if (fresh.used_ > kEntries) return false;
   visit(fresh, v);
   const auto sane = [](float value) { return value >= 0 && value < 1e30f; };
-  if (fresh.open_ >= block_ || fresh.blocks_ > kHorizon + 1 || !sane(fresh.blocks_) || !sane(fresh.dispersion_) || !sane(fresh.weight_))
+  if (fresh.open_ >= block_ || fresh.blocks_ > kHorizon + 1 || !sane(fresh.blocks_) || !sane(fresh.dispersion_) ||
+      !sane(fresh.weight_))
     return false;
   for (std::size_t i = 0; i < fresh.used_; ++i) {
     Entry::visit(fresh.entries_[i], v);

@@ -42,9 +42,9 @@ class TemplateMix {
 
   struct Entry {
     std::uint32_t id = 0;
-    std::uint32_t count = 0;        // in the open block, until that is learnt
-    std::uint32_t absent = 0;       // blocks since it came
-    float sum = 0, squares = 0;     // of counts, with forgetting
+    std::uint32_t count = 0;     // in the open block, until that is learnt
+    std::uint32_t absent = 0;    // blocks since it came
+    float sum = 0, squares = 0;  // of counts, with forgetting
 
     /// How many records came lately.
     float weight() const { return sum + static_cast<float>(count); }
@@ -70,9 +70,9 @@ class TemplateMix {
 
   std::uint32_t block_;
   std::uint64_t seen_ = 0;
-  std::uint32_t open_ = 0;   // records of the open block
-  bool pending_ = false;     // a block has ended and is not learnt
-  float blocks_ = 0;         // learnt, with forgetting
+  std::uint32_t open_ = 0;  // records of the open block
+  bool pending_ = false;    // a block has ended and is not learnt
+  float blocks_ = 0;        // learnt, with forgetting
   float dispersion_ = 0, weight_ = 0;
   std::size_t used_ = 0;
   std::array<Entry, kEntries> entries_{};

@@ -45,9 +45,7 @@ std::size_t countBucket(std::uint32_t count, std::size_t buckets) {
 }
 
 /// Share of a double geometric over octaves with its peak at `centre`: 2^-|b - centre| / 3.
-double around(int bucket, int centre) {
-  return (1.0 / 3) / static_cast<double>(std::uint64_t{1} << std::abs(bucket - centre));
-}
+double around(int bucket, int centre) { return (1.0 / 3) / static_cast<double>(std::uint64_t{1} << std::abs(bucket - centre)); }
 
 std::uint32_t whole(double count) { return static_cast<std::uint32_t>(std::min(count + 0.5, 4e9)); }
 
@@ -224,8 +222,8 @@ VolumeFinding VolumeModel::judge(const Entry& e, std::uint64_t end, double seaso
     }
     pooled /= pooled_ + 1.0;
     // While it is absent most of the time, its own mean is that of the ticks in which it was there.
-    double there = e.positive > 0 ? e.sum / std::max(1.0, std::min<double>(e.positive, ticks_))
-                                  : (pooled_ > 0 ? pooledSum_ / pooled_ : 1);
+    double there =
+        e.positive > 0 ? e.sum / std::max(1.0, std::min<double>(e.positive, ticks_)) : (pooled_ > 0 ? pooledSum_ / pooled_ : 1);
     there = std::max(1.0, there);
     const double geometric = portableExp((level - 1) * portableLog((there - 0.5) / (there + 0.5)));
     const double tail = (own + kCountPrior * (0.1 * pooled + 0.9 * geometric)) / (e.positive + kCountPrior);
@@ -288,8 +286,7 @@ void VolumeModel::learn() {
     const double saved = (poissonDeviance(records, flat.mean) - poissonDeviance(records, seasonal)) / flat.dispersion;
     seasonBits_ = std::clamp(seasonBits_ + saved, -kSeasonMost, kSeasonMost);
   }
-  const std::size_t hour =
-      static_cast<std::size_t>((pendingStart_ % unitsPerDay_) * hourRecords_.size() / unitsPerDay_);
+  const std::size_t hour = static_cast<std::size_t>((pendingStart_ % unitsPerDay_) * hourRecords_.size() / unitsPerDay_);
   const float most = kSeasonDays * static_cast<float>(unitsPerDay_ / tick_) / static_cast<float>(hourRecords_.size());
   if (hourTicks_[hour] >= std::max(most, 1.0f)) {
     const float keep = 1 - 1 / hourTicks_[hour];

@@ -88,13 +88,13 @@ class VolumeModel {
 
   struct Entry {
     std::uint32_t id = 0;
-    std::uint32_t count = 0;     // in the open tick
-    std::uint32_t previous = 0;  // in the tick that ended last, until it is learnt
-    std::uint64_t last = 0;      // 1 + time of the latest record
-    float sum = 0, squares = 0;  // of counts per tick, with forgetting
-    std::uint32_t silent = 0;    // learnt ticks without a record, up to now
+    std::uint32_t count = 0;              // in the open tick
+    std::uint32_t previous = 0;           // in the tick that ended last, until it is learnt
+    std::uint64_t last = 0;               // 1 + time of the latest record
+    float sum = 0, squares = 0;           // of counts per tick, with forgetting
+    std::uint32_t silent = 0;             // learnt ticks without a record, up to now
     float run = 0, before = 0, peak = 0;  // CUSUM over gaps: now, when the tick began, its largest value since
-    float gapSum = 0, gapSquares = 0;  // in ticks, with forgetting by halving
+    float gapSum = 0, gapSquares = 0;     // in ticks, with forgetting by halving
     std::uint16_t positive = 0, gaps = 0;
     std::array<std::uint16_t, kCountBuckets> counts{};  // non-zero counts per tick
     std::array<std::uint16_t, kGapBuckets> gapCounts{};
