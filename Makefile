@@ -98,7 +98,8 @@ lint: src/gen/.stamp ## check types and style
 	tsc --noEmit -p tsconfig.json
 	biome check .
 	buf lint
-	node scripts/native-names.ts $(CXX_SOURCES)
+	@clang-format --dry-run --Werror $(CXX_SOURCES)
+	@node scripts/native-names.ts $(CXX_SOURCES)
 
 .PHONY: docs
 docs: src/gen/.stamp ## write the generated pages of docs/reference/
@@ -107,6 +108,7 @@ docs: src/gen/.stamp ## write the generated pages of docs/reference/
 .PHONY: fmt
 fmt: node_modules/.stamp ## format the code
 	biome check --write .
+	@clang-format -i $(CXX_SOURCES)
 
 .PHONY: prebuild
 prebuild: node_modules/.stamp ## build the addon for this platform into prebuilds/
