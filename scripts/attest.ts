@@ -81,17 +81,32 @@ interface Component {
   properties?: { name: string; value: string }[];
 }
 
+/** Returns name@version of each package that the lock file does not reserve for development at every place. */
+function packagesThatRun(): Set<string> {
+  type Locked = { version: string; dev?: boolean; devOptional?: boolean };
+  const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+  return new Set(
+    Object.entries<Locked>(packages)
+      .filter(([, { dev, devOptional }]) => !dev && !devOptional)
+      .map(([path, { version }]) => `${path.replace(/^.*node_modules\//, "")}@${version}`),
+  );
+}
+
 /**
  * Returns npm's bill of materials without development packages. npm's own `--omit dev` also omits packages that run, if a
- * development package depends on them too. The project is named by its package, since npm names it by its folder.
+ * development package depends on them too, and it marks a version that runs as one for development if it finds such a copy first. The project is named by its package, since npm names it by its folder.
  */
 function billOfMaterials(codecs: Record<string, string>) {
   const bom = JSON.parse(run("npm", "sbom", "--sbom-format", "cyclonedx"));
-  const isForDevelopment = ({ properties = [] }: Component) =>
-    properties.some((property) => property.name === "cdx:npm:package:development");
+  const runs = packagesThatRun();
   const added = nativeComponents(codecs);
   bom.metadata.component.name = name;
-  bom.components = bom.components.filter((each: Component) => !isForDevelopment(each));
+  bom.components = bom.components
+    .filter((each: Component) => runs.has(each["bom-ref"]))
+    .map((each: Component) => ({
+      ...each,
+      properties: each.properties?.filter((property) => property.name !== "cdx:npm:package:development"),
+    }));
   const refs = new Set([ref, ...bom.components.map((each: Component) => each["bom-ref"])]);
   bom.dependencies = bom.dependencies.filter((each: Dependency) => refs.has(each.ref));
   for (const each of bom.dependencies) each.dependsOn = each.dependsOn.filter((on: string) => refs.has(on));
