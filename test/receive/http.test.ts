@@ -406,7 +406,7 @@ describe("time", () => {
     const running = await start();
     const socket = rawSocket(running);
     socket.write(`${head({ "content-length": 1_000 })}x`);
-    await until(() => running.receivers.inWork().bytes === 1);
+    await until(() => running.receivers.inWork().bytes > 0);
     socket.destroy();
     await until(() => running.events.length === 1);
     expect(running.events).toMatchObject([{ code: Code.CANCELLED }]);
