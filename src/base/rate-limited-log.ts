@@ -4,14 +4,14 @@ const quietMs = 10_000;
 export class RateLimitedLog {
   readonly #kinds = new Map<string, { until: number; pending: number }>();
 
-  /** @param kind one of few; each is remembered. */
-  say(kind: string, write: (times: number) => void): void {
+  /** @param kind one of few, each of which is remembered. @param line writes the line. */
+  write(kind: string, line: (times: number) => void): void {
     const now = performance.now();
     const seen = this.#kinds.get(kind) ?? { until: 0, pending: 0 };
     this.#kinds.set(kind, seen);
     seen.pending++;
     if (now < seen.until) return;
-    write(seen.pending);
+    line(seen.pending);
     seen.until = now + quietMs;
     seen.pending = 0;
   }

@@ -45,7 +45,7 @@ export class Drops {
 
   /** @param kind the reason of the drop or what became of it; the rate is limited for each kind. */
   log({ reason, code, message }: Drop, kind: string = reason): void {
-    this.#limitedLog.say(kind, (requests) =>
+    this.#limitedLog.write(kind, (requests) =>
       this.#hooks.log.warn({ reason, code, requests }, `forward: not delivered: ${message}`),
     );
   }

@@ -303,7 +303,7 @@ export class Forwarder implements Exporter {
 
   #tellOversize(signal: Signal, bytes: number): void {
     this.#hooks.onOversize({ signal, bytes });
-    this.#limitedLog.say("oversize", (requests) =>
+    this.#limitedLog.write("oversize", (requests) =>
       this.#hooks.log.warn(
         { signal, bytes, requests },
         "forward: a request is larger than forward.max_request_size and cannot be divided; the downstream may reject it. Let the sender make smaller records, or raise both limits",

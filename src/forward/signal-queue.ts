@@ -78,7 +78,7 @@ export class SignalQueue {
       },
       onError(err) {
         const { code } = err as NodeJS.ErrnoException;
-        limitedLog.say(String(code), (times) =>
+        limitedLog.write(String(code), (times) =>
           hooks.log.error({ err, times }, "forward.queue: the disk failed"),
         );
       },

@@ -64,7 +64,7 @@ export class WrongPort {
   /** @param came names the protocol of the connection; anything but TLS is answered with text. */
   refuse(socket: Socket, came: string, remedy: string): void {
     this.#hooks.onConnectionClosed(this.#transport, "protocol");
-    this.#log.say(came, (connections) =>
+    this.#log.write(came, (connections) =>
       this.#hooks.log.warn(
         { peer: socket.remoteAddress, connections },
         `receive.${this.#transport}: ${came} arrived at the port for ${this.#takes}; ${remedy}`,
