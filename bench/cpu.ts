@@ -26,7 +26,7 @@ async function load(peer: Peer, signal: string, records: number, compression: Co
   return result.records;
 }
 
-/** Microseconds of CPU that the peer takes for one record. */
+/** Measures the microseconds of CPU that the peer takes per record. */
 async function measure(peer: Peer, ...args: [string, number, Compression, number]): Promise<number> {
   const before = await cpuSeconds(peer.program.pid);
   const records = await load(peer, ...args);

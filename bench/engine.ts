@@ -1,4 +1,4 @@
-/** The engine alone: records a second of CPU, and what reading takes of that. */
+/** The engine alone: records per second of CPU, and how much of that time reading takes. */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

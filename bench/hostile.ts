@@ -1,11 +1,11 @@
 /**
- * `make bench-hostile`: ten minutes of honest senders beside hostile ones of every kind, after a minute in which they are
- * alone.
+ * `make bench-hostile`: ten minutes of honest senders beside hostile ones of every kind, after one minute of honest
+ * senders alone.
  *
  *   node bench/hostile.ts [--minutes 10] [--rate 2000]
  *
- * The exit code is 1 if the honest senders kept less than nine tenths of their throughput, if an acknowledged record did
- * not arrive, or if the sidecar did not stop cleanly.
+ * The exit code is 1 if the honest senders kept less than nine tenths of their throughput, if an acknowledged record
+ * did not arrive, or if the sidecar did not stop cleanly.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";

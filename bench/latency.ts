@@ -1,4 +1,4 @@
-/** Latency of a request at a fixed rate: straight to the back end, through the Collector, through Driftlock. */
+/** Latency of a request at a fixed rate: directly to the back end, through the Collector, and through Driftlock. */
 import { sendLoad, startSink } from "../test/e2e/tools.ts";
 import { median } from "./measure.ts";
 import { collectorPeer, driftlockPeer } from "./peers.ts";
@@ -6,12 +6,12 @@ import { round, table } from "./table.ts";
 
 export interface LatencyResult {
   path: string;
-  /** Milliseconds, medians of the rounds. */
+  /** Median milliseconds over the rounds. */
   p50: number;
   p99: number;
 }
 
-/** Records a second, in requests of 100: a tenth of what one core takes, so that nothing queues. */
+/** 10,000 records per second in requests of 100: a tenth of what one core handles, so that nothing queues. */
 const load = ["-rate=10000", "-records=100", "-conns=2", "-inflight=8"];
 
 export async function latency(seconds: number, rounds: number): Promise<LatencyResult[]> {
@@ -22,7 +22,7 @@ export async function latency(seconds: number, rounds: number): Promise<LatencyR
     ...peers.map(({ name, address }) => ({ path: `through ${name}`, address })),
   ];
   const runs = paths.map(() => ({ p50: [] as number[], p99: [] as number[] }));
-  // The first round warms up.
+  // The first round is a warm-up.
   for (let round = 0; round <= rounds; round++) {
     for (const [i, { address }] of paths.entries()) {
       const { latency_ms } = await sendLoad(address, [...load, `-seconds=${seconds}`]);

@@ -1,6 +1,7 @@
 /**
- * Live events to many listeners: how long each waits, what the API takes. `node bench/live.ts [LISTENERS] [RATE] [SECONDS]
- * [SLOW]`: listeners, half of them by WebSocket; events a second; how many more connect and never read.
+ * Live events to many listeners: how long each one waits and what the API consumes. `node bench/live.ts [LISTENERS]
+ * [RATE] [SECONDS] [SLOW]`: the number of listeners, half of them by WebSocket; events per second; the number of
+ * further listeners that connect and never read.
  */
 
 import { type ChildProcess, fork } from "node:child_process";
@@ -29,7 +30,7 @@ import { createLogger } from "../src/telemetry/log.ts";
 const path = "/v1/stream/anomalies";
 const versions = { version: "bench", node: process.versions.node, codecs: {} };
 
-/** The API in a process of its own. Told a rate, it publishes for a second at that rate. */
+/** Runs the API in a process of its own. When it receives a rate, it publishes at that rate for one second. */
 async function serve(folder: string): Promise<void> {
   const config = configSchema.parse({ data_dir: folder, api: { endpoint: "127.0.0.1:0" } });
   const log = createLogger({ ...config.telemetry, log_level: "warn" });
@@ -67,7 +68,7 @@ async function serve(folder: string): Promise<void> {
             score: 30,
             limit: 20,
             explanation: "12 bytes of this record are in no record of the baseline",
-            // By which listeners know when the event was published.
+            // Listeners read from it when the event was published.
             field: String(Date.now()),
             record: { text: "upstream request timed out after the third attempt ".repeat(5), novel: [] },
           }),
@@ -147,13 +148,13 @@ async function neverReads(address: string): Promise<void> {
   socket.write(`GET ${path} HTTP/1.1\r\nhost: ${address}\r\n\r\n`);
 }
 
-/** Resident, in KiB. */
+/** Returns the resident memory in KiB. */
 async function memoryOf({ pid }: ChildProcess): Promise<number> {
   await sleep(500);
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]);
 }
 
-/** Milliseconds of user and system time. */
+/** Returns the milliseconds of user and system time. */
 function cpuOf({ pid }: ChildProcess): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ");
   return 10 * (Number(fields[11]) + Number(fields[12]));

@@ -11,21 +11,24 @@ import { round, table } from "./table.ts";
 export interface MemoryResult {
   streams: number;
   recordsPerStream: number;
-  /** Bytes. */
+  /** Largest resident size, in bytes. */
   peakResident: number;
   engine: number;
 }
 
-/** Until each stream is learned and its window is full. */
+/** Number of records after which each stream has learned and its window is full. */
 const baselineRecords = 100;
 const recordsPerStream = 200;
-/** Of a body: as many records fill the dictionary, the baseline's excerpt and the window to their limits. */
+/**
+ * Size of a body: that many bytes per record fill the dictionary, the baseline's excerpt and the window to their
+ * limits.
+ */
 const bodyBytes = 1_000;
 const streamsPerRequest = 10;
 const recordsPerVisit = 20;
 const concurrency = 8;
 
-/** Lower-case words that nothing masks and nothing repeats: the worst that a stream can hold. */
+/** Returns lower-case words that are neither masked nor repeated: the worst that a stream can hold. */
 function randomWords(length: number): string {
   const bytes = new Uint8Array(length);
   for (let i = 0; i < length; i += 65_536) crypto.getRandomValues(bytes.subarray(i, i + 65_536));

@@ -7,13 +7,13 @@ export type Compression = "none" | "gzip";
 
 export interface Peer {
   name: "Driftlock" | "Collector";
-  /** host:port of its OTLP/gRPC endpoint. */
+  /** host:port of the peer's OTLP/gRPC endpoint. */
   address: string;
   program: Program;
   stop(): Promise<void>;
 }
 
-/** As it is out of the box: detection on, the defaults for everything but addresses and compression. */
+/** Driftlock with its defaults for everything but addresses and compression: detection is on. */
 export async function driftlockPeer(
   compression: Compression,
   nodeOptions: string[] = [],

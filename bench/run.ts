@@ -1,9 +1,10 @@
 /**
- * `make bench`: the figures of docs/guides/sizing.md, side by side in one run. Prints Markdown, writes bench/results.json.
+ * `make bench`: the measurements of docs/guides/sizing.md, side by side in one run. Prints Markdown and writes
+ * bench/results.json.
  *
  *   node bench/run.ts [engine] [cpu] [latency] [memory] [storing] [--seconds N] [--rounds N] [--streams N]
  *
- * Seconds are those of one run, of which there are `rounds` for each figure, after one to warm up.
+ * `--seconds` is the length of one run. Each measurement has `--rounds` runs after a warm-up run.
  */
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";

@@ -1,10 +1,11 @@
 /**
- * `make bench-soak`: the sidecar with its queue on disk for minutes at a fixed rate, before a downstream that is killed,
- * stopped and in bad moods every 20 to 40 s. Counts have to be equal and memory flat.
+ * `make bench-soak`: the sidecar with its queue on disk for minutes at a fixed rate, before a downstream that is
+ * killed, stopped or misbehaves every 20 to 40 s. Counts have to be equal and memory flat.
  *
  *   node bench/soak.ts [--minutes 10] [--rate 2000]
  *
- * Exit code 1 where an acknowledged record did not arrive, the queue did not drain or the sidecar did not stop well.
+ * The exit code is 1 if an acknowledged record did not arrive, the queue did not drain or the sidecar did not stop
+ * cleanly.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -20,12 +21,14 @@ const { values } = parseArgs({
 });
 const [minutes, rate] = [values.minutes, values.rate].map(Number) as [number, number];
 
-/** Streams learn and heaps find their size: so much of the beginning says nothing of how memory goes on. */
+/**
+ * Streams learn and heaps find their size during these seconds, which therefore say nothing about the trend of memory.
+ */
 const warmUpSeconds = Math.min(180, 20 * minutes);
 
 const mebi = (bytes: number) => round(bytes / 2 ** 20, 1);
 
-/** By least squares: where the line begins and ends, and how it rises a minute. */
+/** Fits a line by least squares: its value at both ends, and its rise per minute. */
 function leastSquares(points: readonly { at: number; value: number }[]) {
   const mean = (of: (point: { at: number; value: number }) => number) =>
     points.reduce((sum, point) => sum + of(point), 0) / points.length;

@@ -1,6 +1,7 @@
 /**
- * The store under a stream of anomalies: what reaches the disk, and what that takes of the event loop, where requests
- * are received and sent on. `node bench/store.ts [RATE] [SECONDS] [URL]`: anomalies a second; a PostgreSQL's URL.
+ * The store under a stream of anomalies: what reaches the disk, and how much that takes of the event loop, which also
+ * receives and forwards requests. `node bench/store.ts [RATE] [SECONDS] [URL]`: anomalies per second; the URL of a
+ * PostgreSQL.
  */
 
 import { randomBytes } from "node:crypto";
@@ -24,7 +25,7 @@ const url = process.argv[4];
 const excerpt = randomBytes(1_500);
 const filler = "upstream request timed out after the third attempt ".repeat(6);
 
-/** As the engine reports them: three of four are new and carry excerpts, the others grow. */
+/** Builds an anomaly as the engine reports it: three of four are new and carry excerpts, the others grow. */
 function anomaly(n: number): Anomaly {
   const grows = n % 4 === 3;
   const subject = grows ? n - 3 : n;
@@ -70,7 +71,7 @@ try {
   const cpu = process.threadCpuUsage();
   const all = process.cpuUsage();
   const start = performance.now();
-  // A request's worth at a time, every 10 ms.
+  // Anomalies arrive as many at a time as one request has, every 10 ms.
   for (let given = 0; given < reports.length; ) {
     const due = Math.min(reports.length, Math.ceil(((performance.now() - start) / 1e3) * rate));
     for (; given < due; given++) sink(reports[given]!);
@@ -100,7 +101,7 @@ try {
     }),
   );
 
-  // One batch of 500, directly.
+  // A batch of 500 is written directly.
   const batch = Array.from({ length: 500 }, (_, n) => anomaly(10_000_000 + n));
   delay.reset();
   delay.enable();

@@ -1,4 +1,4 @@
-/** Reports of anomalies as the engine gives them, as many as one likes. */
+/** Reports of anomalies as the engine makes them, in any number. */
 import { randomBytes } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { configSchema } from "../src/config/schema.ts";
@@ -10,7 +10,7 @@ const stringValue = (value: string) => ({ value: { case: "stringValue" as const,
 
 function request(service: string, lines: string[], first: number): Buffer {
   const resource = { attributes: [{ key: "service.name", value: stringValue(service) }] };
-  // So far apart that the anomaly before is over.
+  // Records are so far apart that the previous anomaly has ended.
   const logRecords = lines.map((line, i) => ({
     timeUnixNano: 1_767_225_600_000_000_000n + BigInt(first + i) * 200_000_000_000n,
     body: stringValue(line),
@@ -29,7 +29,9 @@ const normal = (n: number) =>
   ][n % 3]!;
 const strange = () => Array.from({ length: 12 }, () => randomBytes(6).toString("hex")).join(" ");
 
-/** First reports of distinct anomalies, with their excerpts and window figures, as the engine makes them. */
+/**
+ * Returns the first reports of distinct anomalies, with their excerpts and window metrics, as the engine makes them.
+ */
 export async function firstReports(): Promise<Anomaly[]> {
   const detect = { baseline: { records: 200 }, budget: { per_stream_per_day: 1_000 } };
   const engine = new Engine(configSchema.parse({ detect }).detect, { mode: "all" });
@@ -46,7 +48,7 @@ export async function firstReports(): Promise<Anomaly[]> {
   return found.filter(({ state, occurrence }) => state === State.OPEN && occurrence === 1n);
 }
 
-/** What says that an anomaly is over. */
+/** Returns the report that an anomaly has ended. */
 export function endOf(anomaly: Anomaly): Anomaly {
   const { id, tenant, stream, serviceName, signal, channel } = anomaly;
   const { startTimeUnixNano, startTimeUnixNano: endTimeUnixNano } = anomaly;
@@ -55,11 +57,14 @@ export function endOf(anomaly: Anomaly): Anomaly {
   return create(AnomalySchema, { ...named, occurrence: 1n, startTimeUnixNano, endTimeUnixNano });
 }
 
-/** Of the digits of an ID, those after its milliseconds; drawn beforehand, since a draw an anomaly would count as the sidecar's work. */
+/**
+ * The number of random digits of an ID, which follow its milliseconds. They are drawn beforehand, since a draw per
+ * anomaly would count as the sidecar's work.
+ */
 const randomDigits = 20;
 const random = Buffer.from(randomBytes(2_500 * randomDigits).toString("hex"), "latin1");
 
-/** A report's bytes, and where in them are what tells one anomaly from the next. */
+/** A report's bytes, and the places in them that distinguish one anomaly from the next. */
 export class Template {
   readonly #bytes: Buffer;
   readonly #idAt: number;
@@ -79,7 +84,7 @@ export class Template {
     return this.#bytes.length;
   }
 
-  /** The report of the nth anomaly, which began at `time`, milliseconds since 1970. */
+  /** Returns the report of the nth anomaly, which began at `time`, milliseconds since 1970. */
   of(n: number, time: number): Buffer {
     const bytes = Buffer.from(this.#bytes);
     const idAt = bytes.write(time.toString(16).padStart(12, "0"), this.#idAt, "latin1") + this.#idAt;

@@ -1,6 +1,7 @@
 /**
- * The sidecar, and in its process a store to which reports of anomalies go at a rate that the parent tells: as the engine
- * gives them, decoded where the sidecar decodes them. `node bench/storing-sidecar.ts DOWNSTREAM FOLDER`, by fork.
+ * The sidecar, and in its process a store that receives reports of anomalies at a rate that the parent sets: as the
+ * engine makes them, and decoded where the sidecar decodes them. `node bench/storing-sidecar.ts DOWNSTREAM FOLDER`, by
+ * fork.
  */
 import { join } from "node:path";
 import process from "node:process";
@@ -34,7 +35,10 @@ const firsts = reports.map((report) => new Template(report));
 const ends = reports.map((report) => new Template(endOf(report)));
 const sidecar = await startSidecar(config, { log });
 
-/** So many anomalies are open, from when each began. No object is kept of one: nor does the sidecar keep any. */
+/**
+ * The largest number of open anomalies; only the start of each is kept. No object is kept for one: nor does the sidecar
+ * keep any.
+ */
 const mostOpen = 5_000;
 const beganAt = new Float64Array(mostOpen);
 

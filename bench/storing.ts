@@ -1,6 +1,6 @@
 /**
- * What 2,000 anomalies a second cost the sidecar's path when they go into the store: the same load through one process, by
- * turns with them and without.
+ * What 2,000 anomalies per second cost the sidecar's path when they are stored: the same load through one process,
+ * alternately with them and without.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -16,33 +16,33 @@ import { round, table } from "./table.ts";
 
 const program = fileURLToPath(new URL("storing-sidecar.ts", import.meta.url));
 
-/** Anomalies a second, each with an id of its own; some seconds later each ends, which is a second report. */
+/** Anomalies per second, each with an id of its own; each ends some seconds later, which is a second report. */
 const rate = 2_000;
 
 interface Turn {
-  /** At 10,000 records a second: cores that the event loop takes, and the whole process. */
+  /** Cores that the event loop and the whole process use at 10,000 records per second. */
   loop: number;
   cpu: number;
-  /** Milliseconds. */
+  /** Latency in milliseconds. */
   p50: number;
   p99: number;
-  /** Records a second, as many as it takes. */
+  /** Records per second at full load. */
   throughput: number;
 }
 
 export interface StoringResult {
   without: Turn;
   with: Turn;
-  /** Medians over the rounds of what a turn with them has for one of that without. */
+  /** Medians over the rounds of the ratio between a turn with anomalies and one without. */
   ratios: Turn;
-  /** Reports that reached the disk, a second, in the turns with them. */
+  /** Reports per second that reached the disk in the turns with anomalies. */
   written: number;
   dropped: number;
-  /** Bytes of one, about. */
+  /** Approximate size of one report in bytes. */
   reportBytes: number;
 }
 
-/** The process with sidecar and store. */
+/** The process that runs the sidecar and the store. */
 class Sidecar {
   readonly address: string;
   readonly reportBytes: number;
@@ -55,7 +55,7 @@ class Sidecar {
   }
 
   static async start(downstream: string, folder: string): Promise<Sidecar> {
-    // As `driftlock run` has it on Node 24.
+    // `driftlock run` passes this option on Node 24.
     const execArgv = ["--external-memory-accounted-in-global-limit"];
     const child = fork(program, [downstream, folder], { execArgv });
     const [said] = await once(child, "message");
@@ -66,7 +66,7 @@ class Sidecar {
     return this.#child.pid!;
   }
 
-  /** Has anomalies come at a rate from now on, and tells what became of those before. */
+  /** Sets the rate of anomalies from now on, and returns what became of those before. */
   async feed(anomalies: number): Promise<StoreState> {
     this.#child.send(anomalies);
     const [state] = await once(this.#child, "message");
@@ -80,7 +80,9 @@ class Sidecar {
   }
 }
 
-/** At a fixed rate CPU and latency are those of the same work; what is lost at the most that it takes depends on who else is there. */
+/**
+ * At a fixed rate, CPU and latency compare the same work; the loss at full load depends on what else the machine runs.
+ */
 async function turn(sidecar: Sidecar, seconds: number): Promise<Turn> {
   const { pid, address } = sidecar;
   const load = async (...args: string[]) => {
@@ -103,7 +105,7 @@ async function turn(sidecar: Sidecar, seconds: number): Promise<Turn> {
   };
 }
 
-/** Of the turns themselves, or of the ratio of each to its pair's other. */
+/** Medians of the turns themselves, or of the ratio of each turn to the other of its pair. */
 function medians(turns: readonly Turn[], others?: readonly Turn[]): Turn {
   const of = (key: keyof Turn) => median(turns.map((one, i) => one[key] / (others?.[i]?.[key] ?? 1)));
   return { loop: of("loop"), cpu: of("cpu"), p50: of("p50"), p99: of("p99"), throughput: of("throughput") };
@@ -118,7 +120,7 @@ export async function storing(seconds: number, rounds: number): Promise<StoringR
   try {
     await turn(sidecar, seconds);
     for (let n = 0; n < rounds; n++) {
-      // What is first in a round takes turns as well.
+      // The order within a round alternates too.
       for (const kind of n % 2 ? (["with", "without"] as const) : (["without", "with"] as const)) {
         const before = await sidecar.feed(kind === "with" ? rate : 0);
         const start = performance.now();

@@ -1,4 +1,4 @@
-/** Rows as a Markdown table, numbers to the right. */
+/** Formats rows as a Markdown table with numbers aligned to the right. */
 export function table(rows: readonly Record<string, string | number>[]): string {
   const columns = Object.keys(rows[0]!);
   const cells = rows.map((row) => columns.map((column) => String(row[column])));

@@ -1,4 +1,4 @@
-/** Lines of the log sets, normal and anomalous, in their order. */
+/** Lines of the log sets, normal and anomalous, in their original order. */
 import { readFile } from "node:fs/promises";
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
@@ -8,7 +8,7 @@ import { data } from "./places.ts";
 
 export interface Line {
   text: string;
-  /** Where the set has times and attributes. */
+  /** The whole record, if the set has times and attributes. */
   record?: LogRecord;
 }
 
@@ -18,10 +18,10 @@ export interface LogSet {
   anomalous: Line[];
 }
 
-/** Of a file of label, something, text. */
+/** A line of a file with three columns: a label, a key and the text. */
 export interface LabelledLine {
   label: number;
-  /** Alert class of BGL, block of HDFS. */
+  /** The alert class in BGL, the block in HDFS. */
   key: string;
   text: string;
 }
@@ -41,7 +41,7 @@ async function fromFile(name: string, file: string): Promise<LogSet> {
   return { name, normal: where(0), anomalous: where(1) };
 }
 
-/** One service of the synthetic shop, whole records. */
+/** Whole records of one service of the synthetic shop. */
 export function shopLines(service: string, count: number): Line[] {
   const shop = new ShopTelemetry({
     seed: "quality",
@@ -70,19 +70,19 @@ export function shopLines(service: string, count: number): Line[] {
 
 export async function logSets(): Promise<{ bgl: LogSet; hdfs: LogSet; shop: LogSet }> {
   const [bgl, hdfs] = await Promise.all([fromFile("bgl", "bgl_2k.tsv"), fromFile("hdfs", "hdfs_20k.tsv")]);
-  // The rest of HDFS says nothing new, but takes time.
+  // The rest of HDFS adds nothing new, but takes time.
   hdfs.normal.length = 10_400;
   return { bgl, hdfs, shop: { name: "shop", normal: shopLines("checkout", 6_400), anomalous: [] } };
 }
 
-/** The text with words that hold a digit masked: what lines of one kind share. */
+/** The text with every word that contains a digit masked: what lines of one kind share. */
 export function templateOf(text: string): string {
   return text.replace(/\S*\d\S*/g, "*");
 }
 
 const perRequest = 100;
 
-/** As `driftlock replay --format otlp` reads it: requests behind their lengths. */
+/** Encodes the lines as `driftlock replay --format otlp` reads them: requests preceded by their lengths. */
 export function encodeOtlp(service: string, lines: readonly Line[]): Buffer {
   const schema = ExportLogsServiceRequestSchema;
   const attributes = [

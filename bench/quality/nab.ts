@@ -1,4 +1,4 @@
-/** NAB's files, a replay each. */
+/** NAB's files, each replayed once. */
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parallel } from "./parallel.ts";
@@ -7,18 +7,18 @@ import { type NabScore, nabScore, replay, type Scored, writeScores } from "./pro
 import { ncd } from "./rank.ts";
 
 export interface NabResult extends NabScore {
-  /** What the product raised by itself. */
+  /** The number of alarms that Driftlock raised. */
   alarms: number;
-  /** Alarms within a labelled window. */
+  /** The number of alarms within a labelled window. */
   rightAlarms: number;
-  /** Windows with an alarm. */
+  /** The number of labelled windows with an alarm. */
   foundByAlarms: number;
   days: number;
 }
 
 const folder = `${data}/nab`;
 const windowsFile = `${folder}/windows.json`;
-/** Flags that follow one another within so long are one alarm. */
+/** Flags that follow one another within this time count as one alarm. */
 const quietMs = 300_000;
 
 type Windows = Record<string, [string, string][]>;
@@ -70,7 +70,7 @@ export function nabDriftlock(): Promise<NabResult> {
   });
 }
 
-/** NCD of the first 400 values as text and the latest 50. */
+/** Computes the NCD between the first 400 values as text and the latest 50. */
 export function nabTextbook(): Promise<NabResult> {
   return run("textbook", async (name) => {
     const text = (await points(name)).map(({ text }) => text);

@@ -1,6 +1,6 @@
 /**
- * Traces of small services, a visit every so often with a rhythm of the day, and now and then one that is not as it should be.
- * Own, and not the shop's: an altered trace is known to the span, and comes as rarely as an operator's budget allows.
+ * Traces of small services: visits with a daily rhythm, a few of them altered. The bench uses these services instead of
+ * the shop because each altered trace is known to the span and comes as rarely as an operator's budget allows.
  */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
@@ -18,11 +18,11 @@ export type Fault = (typeof faults)[number];
 interface Operation {
   name: string;
   kind: Kind;
-  /** Median of its own time. */
+  /** The median of the call's own time. */
   ms: number;
   attributes: (random: Random) => Record<string, string | number>;
   calls?: Operation[];
-  /** Comes with that probability only. */
+  /** The probability that the call is made. */
   chance?: number;
 }
 
@@ -61,7 +61,7 @@ const publish: Operation = {
   }),
 };
 
-/** With their shares of the visits. */
+/** The operations with their shares of the visits. */
 const operations: readonly [number, Operation][] = [
   [0.5, http("GET", "/orders/{id}", 4, [database("SELECT", "orders", 6), database("SELECT", "items", 9)])],
   [
@@ -123,7 +123,7 @@ export class Orders {
     this.#random = new Random(seed);
   }
 
-  /** One trace that begins at `time`, in milliseconds since 1970. Children end first, as SDKs export them. */
+  /** Builds a trace that begins at `time`, in milliseconds since 1970. Children end first, as SDKs export them. */
   visit(time: number, fault?: Fault): Visit {
     const random = this.#random;
     let operation = this.#pick();
@@ -155,7 +155,7 @@ export class Orders {
       spans.push({
         traceId: id,
         spanId: random.bytes(8),
-        // Of a sibling's: names and order stay as they are.
+        // The parent is a sibling: names and order do not change.
         parentSpanId: fault === "wrong parent" && call === calls.at(-1) ? spans[0]!.spanId! : root,
         name: call.name,
         kind: call.kind,
@@ -201,7 +201,7 @@ export function encodeTraces(service: string, spans: readonly MessageInitShape<t
   );
 }
 
-/** Busy in the afternoon, quiet at night: between .4 and 1.6 of the mean. */
+/** A rate that is high in the afternoon and low at night: between .4 and 1.6 of the mean. */
 export function rhythm(ms: number): number {
   return 1 - 0.6 * Math.cos((2 * Math.PI * (ms % 86_400_000)) / 86_400_000);
 }

@@ -1,4 +1,4 @@
-/** `work` on each item, so many at once; results in the order of items. */
+/** Calls `work` on each item, up to a given number at once; returns the results in the order of the items. */
 export async function parallel<T, R>(
   items: readonly T[],
   width: number,

@@ -1,32 +1,35 @@
-/** Anomalies planted into normal lines, by windows that lie end to end behind the training part. */
+/** Anomalies planted into normal lines, in consecutive windows that follow the training part. */
 import { clone, create } from "@bufbuild/protobuf";
 import { AnyValueSchema } from "../../src/gen/opentelemetry/proto/common/v1/common_pb.js";
 import { LogRecordSchema } from "../../src/gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { Random } from "../../src/generate/random.ts";
 import { type Line, templateOf } from "./log-sets.ts";
 
-/** Lines of a window. */
+/** The number of lines in a window. */
 export const size = 50;
-/** So many lines come instead of one. */
+/** The number of lines that a burst puts in place of one. */
 const burstFactor = 15;
-/** Windows that a stopped template stays away for. */
+/** The number of windows from which a stopped template is absent. */
 const stopWindows = 3;
-/** One window of so many that follow one another, at random, holds a strange line or a burst. */
+/** One window in this many consecutive ones, chosen at random, holds a strange line or a burst. */
 const every = 4;
-/** From one stop to the next, at the most. */
+/** The largest number of windows from one stop to the next. */
 const stopEvery = 16;
-/** A template that comes more often than that says nothing when it comes 15 times. */
+/** A template with a larger share of the lines is not used for a burst: 15 of its lines would mean nothing. */
 const largestShare = 0.1;
-/** Windows that it came in before, each of them: who comes and goes says nothing by staying away. */
+/**
+ * A template must occur in each of this many windows before it is stopped: the absence of an irregular one means
+ * nothing.
+ */
 const steadyWindows = 10;
 
 export interface Planted {
   lines: Line[];
-  /** 1 for what does not belong there; of a stop, all lines that come meanwhile. */
+  /** Labels are 1 for a line that is planted, and for all lines that come while a template is stopped. */
   labels: number[];
 }
 
-/** Takes normal lines in order and builds windows of them. */
+/** Takes normal lines in order and builds windows from them. */
 class Windows {
   readonly lines: Line[];
   readonly labels: number[];
@@ -43,7 +46,7 @@ class Windows {
     return this.#rest.length - this.#at;
   }
 
-  /** The next lines; those of `without` are passed over. */
+  /** Adds the next lines, skipping those of the template `without`. */
   normal(count: number, label = 0, without?: string): void {
     while (count > 0 && this.left > 0) {
       const line = this.#rest[this.#at++]!;
@@ -58,7 +61,7 @@ class Windows {
     this.labels.push(label);
   }
 
-  /** A line from elsewhere, or of another time, where the next one would come; of no trace. */
+  /** Adds a line from elsewhere or from another time in place of the next one; it belongs to no trace. */
   foreign({ text, record }: Line): void {
     const before = this.lines.at(-1)?.record;
     if (!before) {
@@ -81,7 +84,7 @@ class Windows {
   }
 }
 
-/** Says of each window in turn whether something is planted in it: one of every four, at random. */
+/** Decides for each window in turn whether something is planted in it: one of every four, at random. */
 function chooser(random: Random): () => boolean {
   let at = 0;
   let chosen = 0;
@@ -91,7 +94,7 @@ function chooser(random: Random): () => boolean {
   };
 }
 
-/** One strange line at a random place of a window, in one window of four. */
+/** Plants one strange line at a random place of a window, in one window of four. */
 export function strangeLines(
   normal: readonly Line[],
   strange: readonly Line[],
@@ -114,7 +117,10 @@ export function strangeLines(
   return windows.done();
 }
 
-/** 15 lines of one known template in place of one, in one window of four: no two of the same, where the set has so many. */
+/**
+ * Plants 15 lines of one known template in place of one, in one window of four. Templates differ from burst to burst if
+ * the set has enough of them.
+ */
 export function bursts(normal: readonly Line[], train: number, seed: string): Planted {
   const random = new Random(`burst/${seed}`);
   const chosen = chooser(random);
@@ -136,7 +142,7 @@ export function bursts(normal: readonly Line[], train: number, seed: string): Pl
   return windows.done();
 }
 
-/** Templates that come in each of the latest windows of what has been built. */
+/** The templates that occur in each of the latest windows that have been built. */
 function steady(lines: readonly Line[]): string[] {
   const windows = Array.from({ length: steadyWindows }, (_, w) => {
     const end = lines.length - w * size;
@@ -145,7 +151,10 @@ function steady(lines: readonly Line[]): string[] {
   return [...windows[0]!].filter((template) => windows.every((each) => each.has(template)));
 }
 
-/** A template that came in each of the last ten windows stays away for three. Undefined where the set has none such. */
+/**
+ * Stops a template that occurred in each of the last ten windows for three windows. Returns undefined if the set has no
+ * such template.
+ */
 export function stops(normal: readonly Line[], train: number, seed: string): Planted | undefined {
   const random = new Random(`stop/${seed}`);
   const windows = new Windows(normal, train);

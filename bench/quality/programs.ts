@@ -24,7 +24,7 @@ export interface ReplayLine {
   channel: string | null;
 }
 
-/** `driftlock replay` with the defaults for everything but `args`. */
+/** Runs `driftlock replay` with the defaults for everything but `args`. */
 export async function replay(args: readonly string[]): Promise<ReplayLine[]> {
   const out = await run(process.execPath, [cli, "replay", ...args]);
   return out

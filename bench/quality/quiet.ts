@@ -1,4 +1,4 @@
-/** Streams without anomalies over thirty days of event time: how many alarms come? */
+/** Streams without anomalies over thirty days of event time: how many alarms are raised? */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { Random } from "../../src/generate/random.ts";
@@ -15,9 +15,9 @@ export interface QuietResult {
   name: string;
   budget: number;
   streams: number;
-  /** Distinct alarms of all streams. */
+  /** The number of distinct alarms of all streams. */
   alarms: number;
-  /** Of the stream with the most. */
+  /** The number of alarms of the stream with the most. */
   most: number;
   records: number;
   channels: Record<string, number>;
@@ -54,7 +54,7 @@ function shop(signal: Signal, rate: number): () => Iterable<Part> {
 
 const perRequest = 64;
 
-/** Times of arrivals with the rhythm of the day. */
+/** Generates arrival times with a daily rhythm. */
 function* arrivals(random: Random, gapMs: number): Generator<number> {
   for (let time = start; time < end; time += random.exponential(gapMs / rhythm(time))) yield time;
 }
@@ -70,7 +70,7 @@ function* orderTraces(): Generator<Part> {
   }
 }
 
-/** Kinds of lines from very common to one in thousands; names of users never end. */
+/** Kinds of lines, from very common to one in thousands; new user names keep appearing. */
 const kinds: ((random: Random) => string)[] = [
   (r) => `GET /api/orders/${r.int(1, 99_999)} 200 ${r.int(2, 90)}ms`,
   (r) => `cache hit for user-${r.hex(6)}`,
@@ -87,7 +87,7 @@ const kinds: ((random: Random) => string)[] = [
 ];
 
 function kindOf(random: Random): (random: Random) => string {
-  // Each kind comes a third as often as the one before.
+  // Each kind is a third as frequent as the one before.
   let at = 0;
   while (at < kinds.length - 1 && random.chance(1 / 3)) at++;
   return kinds[at]!;
@@ -111,7 +111,7 @@ function* rhythmicLogs(): Generator<Part> {
 }
 
 const sources: Source[] = [
-  // Rates are per second of wall time, of which each is a minute of stream time.
+  // Rates are per second of wall time; one such second is a minute of stream time.
   { name: "shop logs", streams: 5, parts: shop("logs", 6) },
   { name: "shop traces", streams: 5, parts: shop("traces", 6) },
   { name: "shop metrics", streams: 0, parts: shop("metrics", 5) },

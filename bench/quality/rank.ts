@@ -1,13 +1,13 @@
-/** Ranks what was labelled, by Driftlock and by textbook CBAD. */
+/** Ranking of the labelled inputs by Driftlock and by textbook CBAD. */
 import { native } from "../../src/native.ts";
 import { type RankScore, type ReplayLine, rankScore, replay, type Scored, writeScores } from "./programs.ts";
 import { inputOf, labelsOf, recordLabelsOf, scoresOf, type Task, textOf } from "./task.ts";
 
 export interface Ranked {
   task: Task;
-  /** By the task's unit. */
+  /** The score by the task's unit. */
   score: RankScore;
-  /** Of planted lines, by record. */
+  /** The score by record, for planted lines. */
   records?: RankScore;
 }
 
@@ -34,7 +34,7 @@ export async function rankDriftlock(task: Task): Promise<Ranked> {
 
 const baselineLines = 400;
 const windowLines = 50;
-/** Textbook CBAD flags what is at least so far from its baseline. */
+/** Textbook CBAD flags what is at least this far from its baseline. */
 export const threshold = 0.3;
 
 export function ncd(baseline: readonly string[], window: readonly string[]): Scored {
@@ -43,7 +43,10 @@ export function ncd(baseline: readonly string[], window: readonly string[]): Sco
   return { score, flagged: score >= threshold };
 }
 
-/** NCD of the first 400 lines and each window of 50: lines have the score of their window; a session is a window. */
+/**
+ * Computes the NCD between the first 400 lines and each window of 50. Lines have the score of their window; a session
+ * is a window.
+ */
 export async function rankTextbook(task: Task): Promise<Ranked> {
   const text = await textOf(task);
   const baseline = text.slice(0, Math.min(baselineLines, task.train));

@@ -1,4 +1,4 @@
-/** The figures as Markdown, between markers, so that the prose around them stays. */
+/** Writes the results as Markdown between markers, so that the prose around them stays. */
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { round, table } from "../table.ts";
@@ -19,7 +19,7 @@ export interface Figures {
   quiet: QuietResult[];
 }
 
-/** As bench/peers writes it; a figure is left out where a peer has none. */
+/** A peer's results as bench/peers writes them; a field is absent if a peer has no such result. */
 interface Peer {
   name: string;
   nab?: number;
@@ -53,7 +53,7 @@ function aucsOf(ranked: readonly Ranked[]): Auc[] {
   return ranked.map(({ task, score }) => ({ group: task.group, set: task.set, auc: score.auc }));
 }
 
-/** A peer's AUCs of the tasks that it took part in. */
+/** The AUCs of a peer in the tasks that it took part in. */
 function aucsOfPeer(peer: Peer, ranked: readonly Ranked[]): Auc[] {
   return ranked.flatMap(({ task }) => {
     const score = peer.ranked[task.name];
@@ -72,7 +72,7 @@ export interface Bar {
   measure: string;
   floor: number | undefined;
   aim: number | undefined;
-  /** The figure should be at the most that, not at the least. */
+  /** The value is an upper bound, not a lower one. */
   atMost?: boolean;
   digits: number;
   driftlock: number;

@@ -1,4 +1,4 @@
-/** `make bench-quality`: how well Driftlock finds what is labelled. Writes the figures into docs/QUALITY.md. */
+/** `make bench-quality`: how well Driftlock finds what is labelled. Writes the results into docs/QUALITY.md. */
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { nabDriftlock, nabTextbook } from "./nab.ts";

@@ -1,4 +1,7 @@
-/** Traces with a tenfold latency, a new error status, a missing child, a wrong parent: are they found at the default budget? */
+/**
+ * Traces with a tenfold latency, a new error status, a missing child or a wrong parent: are they found at the default
+ * budget?
+ */
 import { mkdir, writeFile } from "node:fs/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { configSchema } from "../../src/config/schema.ts";
@@ -15,17 +18,17 @@ import { type RankScore, rankScore, replay, writeScores } from "./programs.ts";
 
 const start = Date.UTC(2026, 0, 5);
 const dayMs = 86_400_000;
-/** A flag so long after an altered trace may still be about it: what is missing shows later. */
+/** Time after an altered trace within which a flag may still be about it: a missing span shows later. */
 const afterMs = 600_000;
 
 export interface Incidents {
   name: string;
   incidents: number;
   found: number;
-  /** Distinct alarms that no incident explains. */
+  /** The number of distinct alarms that no incident explains. */
   falseAlarms: number;
   streamDays: number;
-  /** Of the flags on incidents, how many each channel gave. */
+  /** The number of flags on incidents that each channel raised. */
   channels: Record<string, number>;
 }
 
@@ -36,14 +39,14 @@ export function engine(budget?: number): Engine {
 
 const ms = (nanos: bigint) => Number(nanos / 1_000_000n);
 
-/** First reports; later ones tell how an anomaly goes on. */
+/** First reports of anomalies; later ones describe how an anomaly continues. */
 export function begun({ reports }: Judged): Anomaly[] {
   return reports
     .map(({ message }) => message)
     .filter(({ state, occurrence }) => state === State.OPEN && occurrence === 1n);
 }
 
-/** Visits of one service, with altered ones at the given times. */
+/** Generates the visits of one service, with altered ones at the given times. */
 function* visits(
   seed: string,
   days: number,
@@ -69,7 +72,7 @@ const gapMs = 60_000;
 const services = 3;
 const visitsPerRequest = 16;
 
-/** Altered traces so rare that the budget can carry each: one in two days a stream, from the third day on. */
+/** Altered traces so rare that the budget can carry each: one in two days per stream, from the third day on. */
 async function rareIncidents(fault: Fault): Promise<Incidents> {
   const result = {
     name: fault,
@@ -123,7 +126,7 @@ async function judgeVisits(
       }
       if (fault) incidents.push(incident);
     }
-    // What is flagged behind the last record, such as a session that broke off, is no record's.
+    // A flag after the last record, such as one for a session that broke off, belongs to no record.
     for (const { message: anomaly } of outcome.reports) {
       if (anomaly.state !== State.OPEN) continue;
       const time = ms(anomaly.timeUnixNano);
@@ -158,7 +161,9 @@ function count(channels: Record<string, number>, channel: number): void {
 const shopKinds: AnomalyName[] = ["latency", "error-status", "missing-span"];
 const incidentMs = 600_000;
 
-/** The synthetic shop: a trace goes through several services, each a stream; the missing span is another service's. */
+/**
+ * The synthetic shop: a trace passes through several services, each a stream; the missing span is another service's.
+ */
 async function shopIncidents(): Promise<Incidents[]> {
   const schedule: Schedule[] = [];
   for (let i = 0; 2 + 2 * i < days - 1; i++) {
@@ -202,7 +207,7 @@ async function shopIncidents(): Promise<Incidents[]> {
         if (anomaly.state !== State.OPEN) continue;
         const incident = at(ms(anomaly.timeUnixNano));
         if (!incident && anomaly.occurrence === 1n) falseAlarms.push(anomaly);
-        // Of the incident's own time, in any stream: what is missing has no record to flag.
+        // A flag within the incident's time counts in any stream: a missing span has no record to flag.
         if (incident) incident.found ||= Channel[anomaly.channel]!;
       }
     }
@@ -218,7 +223,7 @@ async function shopIncidents(): Promise<Incidents[]> {
       name: `shop: ${kind}`,
       incidents: of.length,
       found: of.filter(({ found }) => found !== "").length,
-      // Of all kinds together: it is one stream of telemetry.
+      // The count is of all kinds together, because they are one stream of telemetry.
       falseAlarms: falseAlarms.length,
       streamDays: 5 * days,
       channels,
@@ -226,7 +231,7 @@ async function shopIncidents(): Promise<Incidents[]> {
   });
 }
 
-/** Times at which the spans of a request began, in wire order. */
+/** Returns the start times of a request's spans, in wire order. */
 function spanTimes(body: Buffer): number[] {
   return fromBinary(ExportTraceServiceRequestSchema, body).resourceSpans.flatMap(({ scopeSpans }) =>
     scopeSpans.flatMap(({ spans }) => spans.map(({ startTimeUnixNano }) => ms(startTimeUnixNano))),
@@ -235,7 +240,7 @@ function spanTimes(body: Buffer): number[] {
 
 export interface DenseResult {
   name: Fault;
-  /** By trace: the score of its strangest span. */
+  /** The score by trace, which is that of its strangest span. */
   score: RankScore;
 }
 
@@ -243,7 +248,10 @@ const denseVisits = 6_000;
 const denseTrain = 1_000;
 const denseGapMs = 200;
 
-/** A recording of twenty minutes in which one trace of a hundred is altered: more than a budget of one a day is for. */
+/**
+ * Replays a recording of twenty minutes in which one trace of a hundred is altered: more than a budget of one per day
+ * can cover.
+ */
 async function dense(fault: Fault): Promise<DenseResult> {
   const folder = `${built}/spans/${fault.replace(" ", "-")}`;
   await mkdir(folder, { recursive: true });
@@ -273,7 +281,7 @@ async function dense(fault: Fault): Promise<DenseResult> {
     spans = [];
   }
   await writeFile(`${folder}/input.otlp`, Buffer.concat(parts));
-  // For the peers.
+  // The peers read this file.
   await writeFile(`${folder}/spans.tsv`, rows.map((row) => `${row}\n`).join(""));
   await writeFile(`${folder}/labels`, labels.map((label) => `${label}\n`).join(""));
 

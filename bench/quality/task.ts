@@ -1,29 +1,29 @@
-/** One labelled input, on disk: every detector, ours and the peers', reads the same files. */
+/** One labelled input on disk: every detector, ours and the peers', reads the same files. */
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { built } from "./places.ts";
 
-/** Groups of tasks; the figure of a group is the mean over its sets of the mean over their tasks. */
+/** Groups of tasks; the result of a group is the mean over its sets of the mean over their tasks. */
 export type Group = "lines" | "sequences" | "strange" | "burst" | "stop";
 
 export interface Task {
   name: string;
   group: Group;
-  /** Of data: tasks of one set differ in what was planted where. */
+  /** The data set: tasks of one set differ in what was planted where. */
   set: string;
   format: "lines" | "sequences" | "otlp";
-  /** Lines, or sessions, to learn from. */
+  /** The number of lines or sessions to learn from. */
   train: number;
-  /** What a label is of: a line or session, or the window of so many lines. */
+  /** The unit of a label: null for a line or session, or the number of lines in a window. */
   window: number | null;
 }
 
-/** A line, and the whole record where the set has more than text. */
+/** The files of a task: each line, and the whole record if the set has more than text. */
 export interface TaskFiles {
-  /** What `driftlock replay` reads. */
+  /** The input of `driftlock replay`. */
   input: Buffer;
-  /** The same as text, a record a line. */
+  /** The same input as text, one record per line. */
   text: string[];
-  /** 1 a line that belongs to an anomaly. */
+  /** A label is 1 for a line that belongs to an anomaly. */
   labels: number[];
 }
 
@@ -41,7 +41,9 @@ export async function clearTasks(): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** Labels are written by the unit of judgement: those of windows begin behind the training part. */
+/**
+ * Writes the task's files. Labels are written per unit of judgement; those of windows begin after the training part.
+ */
 export async function writeTask(task: Task, { input, text, labels }: TaskFiles): Promise<Task> {
   await mkdir(`${folder}/${task.name}`, { recursive: true });
   const lines = (values: readonly unknown[]) => values.map((value) => `${value}\n`).join("");
@@ -55,7 +57,9 @@ export async function writeTask(task: Task, { input, text, labels }: TaskFiles):
 
 export const recordLabelsOf = ({ name }: Task): string => `${folder}/${name}/record-labels`;
 
-/** A window is anomalous where one of its lines is. Windows lie end to end behind the training part. */
+/**
+ * Labels windows: a window is anomalous if one of its lines is. Windows are consecutive and follow the training part.
+ */
 export function windowLabels(labels: readonly number[], { train, window }: Task): number[] {
   const out: number[] = [];
   for (let end = train + window!; end <= labels.length; end += window!) {

@@ -1,13 +1,13 @@
-/** All labelled inputs that are ranked: lines, sessions, and what was planted. */
+/** All labelled inputs that are ranked: lines, sessions, and planted anomalies. */
 import { readFile } from "node:fs/promises";
 import { encodeOtlp, type Line, type LogSet, labelledLines, logSets, templateOf } from "./log-sets.ts";
 import { data } from "./places.ts";
 import { bursts, type Planted, size, stops, strangeLines } from "./plant.ts";
 import { clearTasks, type Group, type Task, writeTask } from "./task.ts";
 
-/** Lines to learn from: as many as textbook CBAD takes for its baseline. */
+/** The number of lines to learn from: as many as textbook CBAD takes for its baseline. */
 const train = 400;
-/** Sets that are short are planted so often, each time elsewhere. */
+/** The number of times that anomalies are planted into each set, at different places: more often into short sets. */
 const rounds = { bgl: 4, hdfs: 1, shop: 1 };
 
 async function writeLines(
@@ -21,7 +21,7 @@ async function writeLines(
   return writeTask({ ...task, format: whole ? "otlp" : "lines" }, { input, text, labels });
 }
 
-/** The first `train` normal lines, then all others in their order. */
+/** Takes the first `train` normal lines, then all others in their order. */
 async function lineTask(name: string, file: string): Promise<Task> {
   const rows = await labelledLines(file);
   const first = new Set(rows.filter(({ label }) => label === 0).slice(0, train));
@@ -65,7 +65,7 @@ async function openStack(): Promise<Task[]> {
     ...normal!.map((line): [string, number] => [line, 0]),
     ...abnormal!.map((line): [string, number] => [line, 1]),
   ];
-  // As the files are, and evenly mixed: 7.5 normal sessions, then an abnormal one.
+  // The order is that of the files, evenly mixed: 7.5 normal sessions, then an abnormal one.
   const mixed = rest
     .map(([line, label], i): [number, string, number] => [
       label === 0 ? i / normal!.length : (i - normal!.length + 0.5) / abnormal!.length,
@@ -80,7 +80,10 @@ async function openStack(): Promise<Task[]> {
   ];
 }
 
-/** Blocks of HDFS as sessions of template ids, in the order of their first lines; the first 100 normal ones to learn from. */
+/**
+ * Blocks of HDFS as sessions of template ids, in the order of their first lines; the first 100 normal ones are learned
+ * from.
+ */
 async function hdfsBlocks(): Promise<Task> {
   const ids = new Map<string, number>();
   const blocks = new Map<string, { label: number; events: number[] }>();
