@@ -1,4 +1,4 @@
-/** Which room may import which: data goes one way, and no import goes past a room's index.ts. */
+/** Which room may import which: imports go one way, and none goes past a room's index.ts. */
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect, test } from "vitest";
@@ -6,7 +6,10 @@ import { expect, test } from "vitest";
 const sidecar =
   "access anomaly api config data-dir engine forward native otlp receive store telemetry version base gen";
 
-/** A room in brackets gives its types alone. `gen` is what buf generates from the .proto files. */
+/**
+ * The rooms that each room may import. A room in brackets is imported for its types only. `gen` is what buf generates
+ * from the .proto files.
+ */
 const allowed: Readonly<Record<string, string>> = {
   base: "",
   version: "",

@@ -8,7 +8,7 @@ const root = new URL("../", import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), "utf8");
 const path = (name: string) => fileURLToPath(new URL(name, root));
 
-/** Runs a program on this Node.js, which pretends to be another. */
+/** Runs a program on this Node.js, which reports another version. */
 function run(version: string, ...args: string[]) {
   const pretend = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } })`;
   const { status, stdout, stderr } = spawnSync(

@@ -1,4 +1,4 @@
-/** What `make release` writes beside the package. */
+/** Files that `make release` writes beside the package. */
 import { type ExecFileSyncOptions, execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
@@ -96,7 +96,7 @@ describe("the bill of materials", () => {
     const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot5);
     expect(JSON.parse(bom).specVersion).toBe("1.5");
     expect(await validator.validate(bom)).toBeNull();
-    // The validator is at work.
+    // The validator is able to fail.
     expect(await validator.validate(bom.replace('"type": "library"', '"type": "book"'))).not.toBeNull();
   });
 

@@ -1,7 +1,10 @@
 import { expect, it } from "vitest";
 import { native } from "../src/native.ts";
 
-/** https://opentelemetry.io/docs/specs/otel/logs/data-model-appendix/#appendix-b-severitynumber-example-mappings */
+/**
+ * Severity numbers of texts, by
+ * https://opentelemetry.io/docs/specs/otel/logs/data-model-appendix/#appendix-b-severitynumber-example-mappings
+ */
 const told: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   model: {
     TRACE: 1,

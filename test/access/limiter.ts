@@ -1,4 +1,4 @@
-/** A process with limits, told by messages what to do: limiter.ts LIMITS, the section as JSON. */
+/** A process with limits that its parent controls by messages: limiter.ts LIMITS, the section as JSON. */
 import process from "node:process";
 import pino from "pino";
 import { Metering } from "../../src/access/metering.ts";
@@ -14,7 +14,7 @@ export interface Answer {
   message?: string;
   shared?: boolean;
   reason?: string;
-  /** Lines of the log, so far. */
+  /** Lines of the log so far. */
   logged: string[];
 }
 

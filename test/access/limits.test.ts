@@ -7,7 +7,7 @@ import { silent } from "../store/fixtures.ts";
 
 const limits = (input: object) => configSchema.parse({ limits: input }).limits;
 
-/** The refusal; undefined where there is none. */
+/** Returns the refusal; undefined if the request is admitted. */
 function refusal(
   work: () => void,
 ): { code: Code; retryAfterMs: number | undefined; message: string } | undefined {
@@ -53,7 +53,7 @@ describe("rates", () => {
     limited.admitIngest("a");
     limited.charge("a", { bytes: 5_000 });
     expect(refusal(() => limited.admitIngest("a"))!.message).toContain("bytes_per_second");
-    // Who asks is not who sends.
+    // Queries have a limit of their own.
     limited.admitQuery("a");
   });
 

@@ -34,7 +34,7 @@ export class Redis {
     return redis;
   }
 
-  /** Starts it again after `kill`, empty, on the same port. */
+  /** Starts the server again after `kill`, empty, on the same port. */
   async resume(): Promise<void> {
     const child = spawn(script, [String(this.port), ...this.#options], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
@@ -50,7 +50,7 @@ export class Redis {
     }
   }
 
-  /** At once, without a goodbye to clients. */
+  /** Kills the server at once, without closing the connections of its clients. */
   async kill(): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
@@ -60,7 +60,7 @@ export class Redis {
     await ended;
   }
 
-  /** It keeps its connections and answers nothing until `wake`. */
+  /** Suspends the server: it keeps its connections and answers nothing until `wake`. */
   freeze(): void {
     this.#child?.kill("SIGSTOP");
   }
@@ -73,7 +73,7 @@ export class Redis {
     return `redis://127.0.0.1:${this.port}/${database}`;
   }
 
-  /** Behind the back of those who use it. */
+  /** Runs a command on a connection of its own, unknown to the server's other clients. */
   async ask(...command: string[]): Promise<unknown> {
     const client = createClient({ url: this.url() });
     await client.connect();

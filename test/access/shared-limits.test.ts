@@ -77,7 +77,7 @@ describe.skipIf(skipRedis)("two processes with one Redis", { timeout: 60_000 }, 
     await expect.poll(() => wait(other)).toBeGreaterThan(minute);
     await other.tell({ do: "charge", records: 1, bytes: 900_000 });
     await expect.poll(async () => (await one.admit()).message).toContain("limits.records_per_second");
-    // What either took is in one bucket, less what has come in since.
+    // What either took is in one bucket, less what has flowed in since.
     const level = async (name: string) =>
       Number(await redis.ask("HGET", `driftlock:limit:acme:${name}`, "level"));
     await expect.poll(() => level("records")).toBeLessThan(-400_000);
@@ -116,7 +116,7 @@ describe.skipIf(skipRedis)("two processes with one Redis", { timeout: 60_000 }, 
 
     await redis.resume();
     for (const each of [one, other]) await each.becomes(true);
-    // What passed meanwhile had been allowed, and is charged to nobody.
+    // What was admitted meanwhile had been allowed, and is charged to nobody.
     await expect.poll(() => wait(one)).toBe(0);
     expect(await wait(other)).toBe(0);
     await other.tell({ do: "charge", records: 500_000, bytes: 0 });

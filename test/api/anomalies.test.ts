@@ -10,7 +10,7 @@ interface Page {
   next?: string;
 }
 
-/** Of the tenant that callers are without authentication. */
+/** Stores anomalies of a tenant, by default the one that callers have without authentication. */
 async function fill({ store }: Running, count: number, tenant = "default"): Promise<void> {
   await store.anomalies.record(
     Array.from({ length: count }, (_, i) =>

@@ -1,4 +1,4 @@
-/** What answers hold until their callers have taken them. */
+/** Memory that responses hold until their clients have read them. */
 import { once } from "node:events";
 import { get, type IncomingMessage } from "node:http";
 import { createConnection, type Socket } from "node:net";
@@ -9,7 +9,7 @@ import { afterwards, keyOf, problemOf, type Running, start } from "./support.ts"
 
 const list = "/v1/anomalies?limit=1000";
 
-/** A store whose list is larger than sockets buffer. */
+/** Starts an API whose list of anomalies is larger than socket buffers. */
 async function filled(overrides: Parameters<typeof start>[1], ...tenants: string[]): Promise<Running> {
   const running = await start({ auth: { enabled: tenants[0] !== "default" } }, overrides);
   const record = { text: "x".repeat(12_000), novel: [], index: 0 };
@@ -51,7 +51,7 @@ it("are refused to those who take none, and given to others", { timeout: 60_000 
   const [greedy, honest] = [await keyOf(running, "greedy", "read"), await keyOf(running, "honest", "read")];
   const text = await (await running.get(list, { headers: honest })).text();
   expect(text.length).toBeGreaterThan(10 * 2 ** 20);
-  // Several requests at once on connections that are not read.
+  // Several requests are open at once on connections that are not read.
   for (let n = 0; n < 4; n++) {
     const socket = connectTo(running, "127.0.0.2");
     await once(socket, "connect");
@@ -88,7 +88,7 @@ it("are made for some at a time, in turn", async () => {
   expect(made.indexOf("good 2")).toBeLessThan(8);
   expect(gate.waiting).toBe(0);
 
-  // Those who go leave their places.
+  // Clients that disconnect free their places.
   const leaves = [
     await gate.enter({ tenant: "a", peer: "x" }, gone.signal),
     await gate.enter({ tenant: "a", peer: "x" }, gone.signal),
@@ -107,7 +107,7 @@ it("that are larger than what is left are a problem, whatever was to be sent", a
   const response = await running.get(list);
   expect(response.headers.get("retry-after")).toBe("1");
   expect(await problemOf(response)).toMatchObject({ status: 503 });
-  // It holds nothing afterwards.
+  // Nothing is held afterwards.
   for (let n = 0; n < 10; n++) expect((await running.get("/v1/anomalies?limit=2")).status).toBe(200);
 });
 

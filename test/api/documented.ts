@@ -1,4 +1,4 @@
-/** Whether what the API answers is in its OpenAPI document. */
+/** Checks that the API's responses are in its OpenAPI document. */
 export interface Media {
   example?: unknown;
   schema?: { $ref?: string; examples?: unknown[] };
@@ -15,7 +15,7 @@ export interface Document {
   components: { schemas: Record<string, { examples?: unknown[] }> };
 }
 
-/** @throws {Error} for an answer that the document does not have. Paths and methods that it does not have may be anything. */
+/** @throws {Error} if the document does not have the response. Unknown paths and methods may have any response. */
 export function requireDocumented({ paths }: Document, method: string, path: string, answer: Response): void {
   const { pathname } = new URL(path, "http://localhost");
   const template = Object.keys(paths).find((each) =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { IdempotencyKeys } from "../../src/api/events/idempotency.ts";
 
-/** Takes a key, with an answer where one is given. */
+/** Claims a key, and keeps the answer if one is given. */
 function take(keys: IdempotencyKeys, tenant: string, key: string, answer?: unknown) {
   const claim = keys.claim(tenant, key, "body", 0);
   if (claim.kind === "first" && answer !== undefined) claim.keep(answer);

@@ -1,4 +1,4 @@
-/** Those who listen to live events, by either way. */
+/** Listeners to live events, by server-sent events or WebSocket. */
 import { once } from "node:events";
 import { get as httpGet, type IncomingMessage } from "node:http";
 import { expect } from "vitest";
@@ -41,7 +41,7 @@ export class Inbox {
 export interface Listener {
   inbox: Inbox;
   response: IncomingMessage;
-  /** Comments so far. */
+  /** Comments received so far. */
   comments: string[];
   ended: Promise<unknown>;
 }

@@ -206,7 +206,7 @@ describe("listeners", () => {
   });
 
   describe("by WebSocket", () => {
-    /** Sends frames by hand until the connection is cut. */
+    /** Sends frames by hand until the connection is closed. */
     async function flood(running: Running, frame: Buffer, reads: boolean, first: Buffer): Promise<void> {
       const [host, port] = running.api.address.split(":") as [string, string];
       const socket = createConnection(Number(port), host);
@@ -282,7 +282,7 @@ describe("listeners", () => {
     const quick = await listen(running);
     slow.response.pause();
     const text = "x".repeat(4_000);
-    // More than sockets buffer, while one of the readers keeps up.
+    // The events exceed the socket buffers, while one of the readers keeps up.
     let n = 0;
     const storm = setInterval(() => {
       for (let i = 0; i < 100; i++) tell(running, ++n, { record: { text, novel: [], index: 0 } });

@@ -13,7 +13,7 @@ const operations = () =>
     Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, operation })),
   );
 
-/** An example of the media type, or of its schema. */
+/** Whether the media type or its schema has an example. */
 function hasExample({ example, schema }: Media): boolean {
   const name = /^#\/components\/schemas\/(\w+)$/.exec(schema?.$ref ?? "")?.[1];
   return (example ?? schema?.examples ?? document.components.schemas[name ?? ""]?.examples) !== undefined;

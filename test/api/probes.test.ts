@@ -51,7 +51,7 @@ it("fail while the engine is stuck, so that the process is restarted", async () 
 });
 
 describe("while the event loop is busy", () => {
-  /** The status of /healthz and of /readyz, as a process finds them for which this one waits. */
+  /** Returns the status of /healthz and of /readyz, as found by a process for which this one waits synchronously. */
   const found = (at: string) => {
     const script = `for (const path of ["/healthz", "/readyz"]) console.log((await fetch("http://${at}" + path)).status)`;
     const args = ["--input-type=module", "--eval", script];

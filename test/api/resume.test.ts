@@ -1,4 +1,6 @@
-/** Readers that come back to another process, or too late for this one's memory, are told from the store. */
+/**
+ * Readers that return to another process, or too late for this one's memory, receive the missed events from the store.
+ */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -16,12 +18,12 @@ import { keyOf, type Running, start } from "./support.ts";
 
 afterEach(() => vi.useRealTimers());
 
-/** What happens meanwhile happened so long ago; timers go on as they do. */
+/** Sets the date this far into the past; timers are not affected. */
 function past(ms: number): void {
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - ms });
 }
 
-/** As the sidecar hands on what it finds. */
+/** Stores and publishes an anomaly as the sidecar does. */
 function find(
   { store, hub }: Pick<Running, "store" | "hub">,
   n: number,
@@ -44,7 +46,7 @@ async function stop({ api, store }: Running): Promise<void> {
   await store.close();
 }
 
-/** Numbers of the events until `last` comes; a gap is none. */
+/** Returns the numbers of the events up to `last`, none of which may be a gap. */
 async function until(inbox: Inbox, last: number): Promise<{ found: number[]; ids: string[] }> {
   const found: number[] = [];
   const ids: string[] = [];
@@ -81,7 +83,7 @@ onEachDatabase((databases) => {
     for (const n of numbers(1, 4)) find(before, n);
     const had = await until(first.inbox, 4);
     first.response.destroy();
-    // While nobody listens: new ones, and one that grows.
+    // While nobody listens, there are new anomalies and one that grows.
     await before.store.writer.flush();
     for (const n of numbers(5, 7)) find(before, n);
     find(before, 2, { occurrence: 2n });
@@ -95,7 +97,7 @@ onEachDatabase((databases) => {
     const messages = await connect(after, `?last_event_id=${lastId}`);
     for (const { inbox } of [events, messages]) {
       const { found } = await until(inbox, 8);
-      // What was stored after the reader had it comes again; nothing else does.
+      // What was stored after the reader received it is sent again; nothing else is.
       expect(found.filter((n) => ![1, 2, 3, 4].includes(n))).toEqual([5, 6, 7, 8]);
       expect(found).toContain(2);
       expect(new Set(found).size).toBe(found.length);
@@ -130,7 +132,7 @@ onEachDatabase((databases) => {
     find(after, 251);
     const live = await until(third.inbox, 251);
     expect(live.found).toEqual([251]);
-    // The id of what came live is one that the next process understands as well.
+    // The next process also understands the id of a live event.
     await stop(after);
     const last = await process(database);
     const fourth = await listen(last, "", { "last-event-id": live.ids[0]! });
@@ -272,7 +274,7 @@ onEachDatabase((databases) => {
   });
 
   describe("a reader that comes back", () => {
-    /** A store with so many anomalies of each tenant. */
+    /** A store with this many anomalies of each tenant. */
     async function filled(count: number, ...tenants: string[]) {
       const database = await databases.empty();
       const store = await database.open();
@@ -285,13 +287,13 @@ onEachDatabase((databases) => {
     interface Asking {
       tenant?: string;
       peer?: string;
-      /** Time of the last event that it had. */
+      /** Time of the last event that the reader received. */
       since?: number;
       ready?: () => boolean;
       gone?: AbortSignal;
     }
 
-    /** Resolves, once the replay has ended, to what the reader was given. */
+    /** Resolves to what the reader received, once the replay has ended. */
     async function comeBack(replay: Replay, hub: LiveHub, asking: Asking = {}) {
       const { tenant = "acme", peer = "127.0.0.1", since = 0, ready = () => true } = asking;
       const given: Batch[number][] = [];

@@ -24,7 +24,7 @@ beforeEach(async () => {
 
 const get = (path: string, init?: RequestInit) => running.get(path, init);
 
-/** What the server answers to bytes that `fetch` would not send. */
+/** Returns the server's response to bytes that `fetch` would not send. */
 function raw(bytes: string, url = running.url("/")): Promise<string> {
   const { port } = new URL(url);
   return new Promise((resolve, reject) => {
@@ -194,7 +194,7 @@ describe("errors", () => {
     const headers = "host: localhost\r\nconnection: close\r\n";
     const expectation = await raw(`GET /healthz HTTP/1.1\r\n${headers}expect: the-unexpected\r\n\r\n`);
     expect(expectation).toMatch(/^HTTP\/1\.1 200 /);
-    // As clients of HTTP/2 begin where there is no TLS, Java's among them.
+    // HTTP/2 clients, Java's among them, begin this way without TLS.
     const upgrade =
       "connection: upgrade, http2-settings, close\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n";
     const answer = await raw(`GET /healthz HTTP/1.1\r\nhost: localhost\r\n${upgrade}\r\n`);

@@ -30,7 +30,7 @@ async function clean(list: (() => unknown)[]): Promise<void> {
 afterEach(() => clean(undo));
 afterAll(() => clean(undoLast));
 
-/** What `make` starts lives until the end of the file. */
+/** Keeps what `make` starts until the end of the file. */
 export async function forFile<T>(make: () => Promise<T>): Promise<T> {
   const made = await make();
   undoLast.push(...undo.splice(0));
@@ -42,7 +42,7 @@ export interface Running {
   store: Store;
   hub: LiveHub;
   components: Component[];
-  /** Lines of the log. */
+  /** Lines of the log so far. */
   logged: string[];
   judgements: AnomalyPatch[];
   /** Sets the store's clock forward. */
@@ -67,7 +67,7 @@ type Overrides = Partial<
   >
 >;
 
-/** @param input of the configuration's sections auth, limits and api */
+/** @param input the configuration's sections auth, limits and api */
 export async function start(
   input: { api?: object; auth?: object; limits?: object } = {},
   overrides: Overrides = {},
@@ -122,7 +122,7 @@ export async function start(
 
 let document: Promise<Document> | undefined;
 
-/** The OpenAPI document, from an API of its own. */
+/** Returns the OpenAPI document, from an API of its own. */
 export function documentOf(): Promise<Document> {
   document ??= start().then(
     async ({ url }) => (await fetch(url("/openapi.json"))).json() as Promise<Document>,
@@ -130,7 +130,7 @@ export function documentOf(): Promise<Document> {
   return document;
 }
 
-/** A key of the tenant, as the header that carries it. */
+/** Creates a key of the tenant, and returns it as the header that carries it. */
 export async function keyOf(
   { store }: Pick<Running, "store">,
   tenant: string,
@@ -140,7 +140,7 @@ export async function keyOf(
   return { authorization: `Bearer ${secret}` };
 }
 
-/** The body of a problem, which the answer must be. */
+/** Returns the body of the response, which must be a problem. */
 export async function problemOf(response: Response): Promise<Record<string, unknown>> {
   const type = response.headers.get("content-type");
   if (!type?.startsWith("application/problem+json")) throw new Error(`no problem, but ${type}`);

@@ -1,4 +1,4 @@
-/** What one tenant has, no other sees or changes, by whatever route. */
+/** One tenant sees and changes nothing of another's, by any route. */
 
 import { beforeEach, describe, expect, it } from "vitest";
 import { encodeReport } from "../../src/anomaly/report.ts";
@@ -43,7 +43,7 @@ beforeEach(async () => {
   });
 });
 
-/** A route with what the other tenant's thing is called there. */
+/** Routes that name something of the other tenant. */
 async function routes(): Promise<{ method: string; path: string; body?: string }[]> {
   const [stream] = (await running.store.streams.list("theirs")).items;
   const page = await running.get("/v1/anomalies?limit=1", { headers: theirs });

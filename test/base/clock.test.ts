@@ -57,7 +57,7 @@ describe("a steady clock", () => {
     expect(clock.now()).toBe(start + 8 * minute);
     pass(minute);
     expect(clock.now()).toBe(start + 101 * day + 9 * minute);
-    // Since when it was first seen.
+    // The step counts from when it was first seen.
     expect(clock.evenFor()).toBe(5 * minute);
   });
 });

@@ -35,7 +35,7 @@ it("admits those who ask although others connect and send nothing", async () => 
   for (let n = 0; n < 60; n++) silent.push(await connect());
   expect(connections.size).toBe(14);
   expect(connections.counts).toEqual({ refused: 0, displaced: 46 });
-  // The oldest have gone.
+  // The oldest have been closed.
   await Promise.all(silent.slice(0, 46).map(closed));
   expect(silent.slice(46).some((socket) => socket.closed)).toBe(false);
   for (const peer of ["127.0.0.1", "127.0.0.2"]) {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { printable, printableJson, toJson } from "../../src/base/printable.ts";
 
-/** Each by itself: C0, DEL, C1, direction, no width, separators, private use, tags, fillers, variation selectors, halves. */
+/**
+ * One character each: C0, DEL, C1, direction, no width, separators, private use, tags, fillers, variation selectors,
+ * halves.
+ */
 const hidden = [
   ..."\0\x07\b\r\x1b\x7f\x80\x85\x9b\x9d\x9f\u00ad\u034f\u061c\u115f\u180e\u200b\u200d\u200f\u2028\u2029\u202a\u202e",
   ..."\u2060\u2066\u2069\u206f\u3164\ue000\ufeff\uffa0\ufff9\u{1d173}\u{e0001}\u{e0041}\u{e0100}\u{10fffd}",

@@ -1,4 +1,4 @@
-/** `make run` under configurations of other people. */
+/** `make run` under configurations that users may have. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -51,7 +51,7 @@ function start(args: string[], env: NodeJS.ProcessEnv = {}) {
   return { child, said };
 }
 
-/** Records that the sidecar has delivered, by its own metrics; 0 while it does not listen yet. */
+/** Records that the sidecar has delivered according to its own metrics; 0 until it listens. */
 async function delivered(): Promise<number> {
   try {
     const log = readFileSync(join(folder, "data", "driftlock.log"), "utf8");

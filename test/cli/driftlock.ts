@@ -1,4 +1,4 @@
-/** The CLI in this process, with what it writes. */
+/** Runs the CLI in this process, and returns what it writes. */
 import { dispatch } from "../../src/cli/commands.ts";
 
 export async function driftlock(args: string[], env: NodeJS.ProcessEnv = {}) {

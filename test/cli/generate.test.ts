@@ -129,7 +129,7 @@ function shopWith(name: AnomalyName | undefined): Shop {
 
 const plainShop = () => shopWith(undefined);
 
-/** The anomaly alone, from 8 s to 12 s, beside the shop without it. */
+/** Returns the records of the anomaly, from 8 s to 12 s, and of the shop without it. */
 function anomalousShop(name: AnomalyName) {
   const { shop, all, records } = shopWith(name);
   return { plain: plainShop().records, anomalous: records, all, shop };
@@ -237,7 +237,7 @@ describe("anomalies", () => {
     expect(shop.injected.get(name)).toMatchObject({ times: 1, records: marked.length });
     const times = all.filter(({ truths }) => truths.includes(name)).map(({ time }) => time);
     expect(Math.min(...times)).toBeGreaterThanOrEqual(8_000);
-    // A request may wait a second.
+    // A request may wait for one second.
     expect(Math.max(...times)).toBeLessThanOrEqual(13_000);
   });
 

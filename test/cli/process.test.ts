@@ -20,7 +20,7 @@ interface Running {
   /** Lines of standard output so far. */
   lines: string[];
   stderr(): string;
-  /** The first line that holds `text`, as soon as it is there. */
+  /** Resolves to the first line that contains `text`. */
   line(text: string): Promise<Record<string, unknown>>;
   code: Promise<number | null>;
 }
@@ -90,7 +90,7 @@ async function downstream(handler?: Parameters<typeof startDownstream>[1]): Prom
   return target;
 }
 
-/** `run` on free ports; resolves once it listens. */
+/** Starts `run` on free ports; resolves once it listens. */
 async function run(
   target: string,
   args: string[] = [],
@@ -196,7 +196,7 @@ describe("run", () => {
     await answer;
   });
 
-  // The system tells who started npx's shell where there is /proc.
+  // Only systems with /proc show which process started npx's shell.
   it.each<NodeJS.Signals>(existsSync("/proc/self/stat") ? ["SIGTERM", "SIGHUP", "SIGKILL"] : ["SIGTERM"])(
     "ends with npx at %s",
     async (signal) => {
@@ -210,7 +210,7 @@ describe("run", () => {
       const { child, line, lines, code } = watched("npx", args, folder);
       await line("listening on");
       child.kill(signal);
-      // Its output ends with the last of its processes.
+      // Its output ends when the last of its processes does.
       await code;
       expect(lines.at(-1)).toContain("all accepted requests were delivered");
       expect(lines.join("")).toContain('"signal":"end of npx"');

@@ -32,7 +32,7 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-/** The input in pieces of so many bytes. */
+/** Returns the input as a stream in pieces of `size` bytes. */
 function inPieces(input: string | Buffer, size: number): Readable {
   const bytes = Buffer.from(input);
   const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
@@ -68,7 +68,7 @@ async function replay(input: Readable, ...args: string[]): Promise<{ lines: Line
   return { lines, records: lines.filter((line) => line.kind === "record") };
 }
 
-/** Chance that a positive outscores a negative; ties count half. */
+/** Probability that a positive outscores a negative; ties count half. */
 function auc(scores: readonly number[], labels: readonly boolean[]): number {
   const positive = scores.filter((_, i) => labels[i]);
   const negative = scores.filter((_, i) => !labels[i]);
@@ -360,7 +360,7 @@ describe("otlp", () => {
       }
     }
     await engine.close();
-    // Metrics repeat themselves: nothing in them need be strange.
+    // Metrics repeat themselves, so that nothing in them need be strange.
     if (signal !== "metrics") expect(compared).toBeGreaterThan(0);
   });
 
@@ -459,7 +459,7 @@ describe("a file", () => {
       Buffer.from(`\ufeff${content}`).fill(0, 10),
       Buffer.concat([Buffer.from("fffe0000", "hex"), Buffer.from(content, "utf16le")]),
       readFileSync(process.execPath).subarray(0, 100_000),
-      // As tar packs it.
+      // This is the layout that tar writes.
       Buffer.concat([Buffer.from("app.log".padEnd(512, "\0")), Buffer.from(content.repeat(20))]),
     ]) {
       await expect(replay(inPieces(bytes, 1e5), ...options(format))).rejects.toThrow(

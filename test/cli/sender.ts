@@ -7,7 +7,9 @@ import {
 } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { grpcMethod } from "../../src/otlp/protocol.ts";
 
-/** An ExportLogsServiceRequest of one service, a record a line and second, from so many seconds after a fixed time on. */
+/**
+ * An ExportLogsServiceRequest of one service, with one record per second, starting `from` seconds after a fixed time.
+ */
 export function logs(lines: string[], from = 0, service = "checkout"): Buffer {
   const text = (value: string) => ({ value: { case: "stringValue" as const, value } });
   const request: ExportLogsServiceRequest = create(ExportLogsServiceRequestSchema, {
@@ -28,7 +30,7 @@ export function logs(lines: string[], from = 0, service = "checkout"): Buffer {
   return Buffer.from(toBinary(ExportLogsServiceRequestSchema, request));
 }
 
-/** Lines of a service at peace: a few templates with changing numbers. */
+/** Normal lines of a service: a few templates with changing numbers. */
 export function normalLines(count: number, from = 0): string[] {
   return Array.from({ length: count }, (_, i) => {
     const n = from + i;

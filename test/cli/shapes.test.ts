@@ -1,4 +1,6 @@
-/** Histograms and summaries through the running sidecar: their shape is judged, whatever their mean and count. */
+/**
+ * Histograms and summaries through the running sidecar: their shape is judged independently of their mean and count.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -70,12 +72,12 @@ const time = (minute: number) => 1_790_000_000_000_000_000n + BigInt(minute) * 6
 const next = random(5);
 const normal = () => Array.from({ length: 12 }, next).reduce((sum, x) => sum + x, -6);
 const usual = () => 60 * Math.exp(0.5 * normal());
-/** Fast or slow, nothing between; the mean is the usual one. */
+/** Either fast or slow, nothing between; the mean is the usual one. */
 const split = () => (next() < 0.5 ? 18 : 118) * Math.exp(0.1 * normal());
 const draw = (one: () => number) => Array.from({ length: 200 }, one);
 const sum = (values: number[]) => values.reduce((all, value) => all + value, 0);
 
-/** A histogram since its process began, with buckets an eighth of an octave wide. */
+/** A cumulative histogram with buckets an eighth of an octave wide. */
 function exponentialHistogram() {
   const scale = 3;
   const counts = new Map<number, bigint>();

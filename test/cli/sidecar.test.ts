@@ -322,7 +322,7 @@ describe("senders", () => {
       (error: { code: number; details: string; metadata: Metadata }) => {
         expect(error.code).toBe(Code.RESOURCE_EXHAUSTED);
         expect(error.details).toContain("limits.records_per_day (10)");
-        // RetryInfo: by it a sender knows that it may come back.
+        // RetryInfo shows the sender that it may retry.
         expect(error.metadata.get("grpc-status-details-bin")).toHaveLength(1);
       },
     );
@@ -503,7 +503,7 @@ describe("readiness", () => {
       ready: false,
       reason: expect.stringContaining("forward.queue.disk.max_size (40960) leaves no room"),
     });
-    // Once it is back there is room again, and nobody has to send for that to be seen.
+    // Once the downstream is back there is room again, without a new request.
     const back = await startDownstream("grpc", undefined, { port: Number(new URL(nobody.endpoint).port) });
     open.push(back.close);
     await expect.poll(state).toMatchObject({ status: 200, ready: true, degraded: false });

@@ -1,4 +1,4 @@
-/** Streams on their whole way: OTLP in, engine, store, API out. */
+/** Streams from end to end: OTLP in, engine, store, API out. */
 import pino from "pino";
 import { afterEach, describe, expect, it } from "vitest";
 import { configSchema } from "../../src/config/schema.ts";
@@ -14,7 +14,7 @@ afterEach(async () => {
 
 type Shown = Record<string, unknown> & { id: string; key: string };
 
-/** Streams that a tenant may have. */
+/** Number of streams that a tenant may have. */
 const most = 3;
 
 async function start(database: EmptyDatabase): Promise<{ sidecar: Sidecar; received: Buffer[] }> {
@@ -73,7 +73,7 @@ onEachDatabase((databases) => {
       await send(acme, normalLines(20), 0, "search");
       for (let i = 0; i < 4; i++) await send(acme, normalLines(5), 0, `pod-${i}`);
       await send(umbrella, normalLines(7), 0, "checkout");
-      // Beyond the quota as within it, all goes on.
+      // Forwarding goes on beyond the quota.
       expect(running.received).toHaveLength(13);
 
       await expect.poll(async () => (await list(acme)).length, { timeout: 30_000 }).toBe(7);
@@ -118,7 +118,7 @@ onEachDatabase((databases) => {
       expect(strangest.score).toBeGreaterThan(1);
       expect(detail.scores).toHaveLength(1);
 
-      // The same key is another stream, with the same id, for another tenant.
+      // The same key of another tenant is another stream with the same id.
       expect(await list(umbrella)).toMatchObject([
         { key: "logs service.name=checkout", records: 7, state: "learning", flagged: 0 },
       ]);
@@ -130,7 +130,7 @@ onEachDatabase((databases) => {
       const { id } = byKey["logs service.name=cart"]!;
       expect((await ask(umbrella, `/v1/streams/${id}`)).status).toBe(404);
 
-      // What came last is told at the end.
+      // The latest statistics are stored at the end.
       await send(acme, normalLines(3, 600), 600);
       await running.sidecar.close();
       const [last] = (await store.streams.list("acme", { service: "checkout" })).items;

@@ -20,7 +20,7 @@ const clearLine = "\r\u001b[2K";
 
 interface Screen {
   view: View;
-  /** What was written since the last call. */
+  /** Returns what was written since the last call. */
   text(): string;
 }
 

@@ -5,7 +5,7 @@ import { loadConfig } from "../../src/config/load.ts";
 
 const lines = readFileSync(new URL("../../.env.example", import.meta.url), "utf8").split("\n");
 
-/** Each variable; `example` if the comment before it says that the value is none of the defaults. */
+/** Each variable; `example` is true if the comment before it says that the value is not the default. */
 const variables = lines.flatMap((line, i) => {
   const [, mark, name, value] = /^(#?)([A-Z][A-Z_]+)=(.+)$/.exec(line) ?? [];
   if (name === undefined) return [];

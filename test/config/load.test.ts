@@ -23,7 +23,7 @@ function load(yaml: string, env: NodeJS.ProcessEnv = {}, flags: Record<string, s
   return loadConfig({ file, env, flags });
 }
 
-/** The problems as lines, the folder left out of their places. */
+/** Returns the problems as lines, with the folder removed from their places. */
 function problems(yaml: string, env: NodeJS.ProcessEnv = {}, flags: Record<string, string> = {}): string[] {
   try {
     load(yaml, env, flags);

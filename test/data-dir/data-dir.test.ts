@@ -21,7 +21,7 @@ afterEach(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-/** What a process does with `lockFolder` and the folder's path at hand. */
+/** A process that runs a script with `lockFolder` and the folder's path in scope. */
 function child(path: string, script: string): ChildProcess {
   const source = `import { lockFolder } from ${JSON.stringify(join(import.meta.dirname, "../../src/data-dir/lock.ts"))};
     const path = ${JSON.stringify(path)}; ${script}`;
@@ -30,7 +30,7 @@ function child(path: string, script: string): ChildProcess {
   return started;
 }
 
-/** The next that a process says. */
+/** Resolves to the next output of a process. */
 function said(by: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     by.stdout!.once("data", (bytes) => resolve(String(bytes).trim()));

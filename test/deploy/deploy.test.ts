@@ -1,4 +1,4 @@
-/** What deploy/ and the Dockerfile say of the sidecar is what the sidecar does. */
+/** What deploy/ and the Dockerfile state about the sidecar is what the sidecar does. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ const { version } = JSON.parse(text("package.json"));
 const values = parse(text("deploy/helm/driftlock/values.yaml"));
 const { services, networks } = parse(text("deploy/docker-compose.yml"));
 
-/** What the image sets. */
+/** Environment variables that the image sets. */
 const env = { DRIFTLOCK_DATA_DIR: "/var/lib/driftlock", DRIFTLOCK_HEALTH_ENDPOINT: "127.0.0.1:13133" };
 const dockerfile = text("Dockerfile");
 const statefulSet = text("deploy/helm/driftlock/templates/statefulset.yaml");

@@ -1,4 +1,4 @@
-/** The examples, by the commands of their pages. The one that needs a Collector is in test/e2e. */
+/** The examples, run by the commands of their pages. The one that needs a Collector is in test/e2e. */
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -12,7 +12,7 @@ export interface Fence {
   text: string;
   /** The reason that the comment `<!-- not checked: REASON -->` above the block gives. */
   unchecked: string | undefined;
-  /** The comment `<!-- run -->` stands above the block. */
+  /** Whether the comment `<!-- run -->` stands above the block. */
   run: boolean;
 }
 
@@ -40,7 +40,7 @@ export function fencesOf(page: string, markdown: string): Fence[] {
   return fences;
 }
 
-/** Of all pages, in their order. */
+/** Returns the blocks of all pages in order. */
 export function allFences(): Fence[] {
   const pages = globSync(["*.md", "{bench,docs,examples,native,test}/**/*.md"], { cwd: root }).sort();
   return pages.flatMap((page) => fencesOf(page, readFileSync(`${root}/${page}`, "utf8")));

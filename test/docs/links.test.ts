@@ -30,7 +30,7 @@ function fragmentsOf(text: string): Set<string> {
 
 const read = (path: string) => readFileSync(path, "utf8");
 
-/** What is wrong with the links of a page. */
+/** Returns the faults in the links of a page. */
 function brokenLinks(page: string): string[] {
   const path = join(root, page);
   const links = withoutCode(read(path)).matchAll(/\]\(([^)\s]+)(?: "[^"]*")?\)/g);

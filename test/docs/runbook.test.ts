@@ -28,7 +28,7 @@ beforeAll(async () => {
   const anyPort = { endpoint: "127.0.0.1:0" };
   const config = configSchema.parse({
     receive: { grpc: anyPort, http: anyPort },
-    // Nothing answers at either: what is read is the list of components, not their state.
+    // Neither endpoint answers: the test reads the list of components, not their state.
     forward: { endpoint: "http://127.0.0.1:9" },
     limits: { store: "redis://127.0.0.1:9", requests_per_second: 1 },
     api: anyPort,
@@ -74,7 +74,8 @@ it("quotes reasons of /readyz as the sources have them", () => {
   const quoted = [...section.matchAll(/^\| (.+?) \|/gm)].flatMap(([, cell]) => [
     ...cell!.matchAll(/`([^`]+)`/g),
   ]);
-  // What varies stands as an ellipsis or a capital; words in capitals are codes of the network, of HTTP and of gRPC.
+  // Variable parts are written as an ellipsis or a capital; words in capitals are codes of the network, of HTTP and of
+  // gRPC.
   const fragments = quoted
     .map(([, reason]) => reason!)
     .filter((reason) => !/[A-Z]{3,}_?[A-Z]/.test(reason.replaceAll("SIGNAL", "…")))

@@ -1,4 +1,4 @@
-/** The shell commands of a page, run as they stand there. */
+/** Runs the shell commands of a page as they are written. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,13 +6,13 @@ import process from "node:process";
 import { promisify } from "node:util";
 import { type Fence, fencesOf, root } from "./fences.ts";
 
-/** A page's blocks in one language. */
+/** Returns a page's blocks in one language. */
 export function blocksOf(page: string, language: string): string[] {
   const fences = fencesOf(page, readFileSync(join(root, page), "utf8"));
   return fences.filter((fence: Fence) => fence.language === language).map(({ text }) => text);
 }
 
-/** With the project's own `driftlock`, `node` and Collector first. */
+/** The search path, with the project's own `driftlock`, `node` and Collector first. */
 export const path = ["node_modules/.bin", "build/tools"]
   .map((folder) => join(root, folder))
   .concat(process.env.PATH!)

@@ -1,7 +1,7 @@
 /**
- * The fenced blocks of all pages. JSON and YAML are read, Driftlock's configurations are validated, programs are run, shell
- * commands are parsed and name commands, options and targets that exist. A block under `<!-- run -->` is run as well. A block
- * under `<!-- not checked: REASON -->` is passed over.
+ * The fenced blocks of all pages. JSON and YAML are parsed, Driftlock's configurations are validated, programs are run,
+ * and shell commands are parsed and must name commands, options and targets that exist. A block under `<!-- run -->` is
+ * also run. A block under `<!-- not checked: REASON -->` is skipped.
  */
 import { execFile } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -19,11 +19,11 @@ import { shell } from "./shell.ts";
 
 const fences = allFences();
 const sections = new Set(keys.map(({ name }) => name.split(".")[0]!));
-/** Languages of blocks that are no input of any program, or of none that could be asked here. */
+/** Languages of blocks that are input of no program, or of none that is available here. */
 const prose = new Set(["", "text", "ini", "cpp"]);
 
 let folder: string;
-/** A folder of the project, so that programs can import it by its name. */
+/** A folder inside the project, so that programs can import the package by its name. */
 const programs = join(root, "build/docs");
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "driftlock-docs-"));
@@ -36,13 +36,13 @@ function checkJson({ text }: Fence): void {
   JSON.parse(text);
 }
 
-/** YAML of Driftlock is a valid configuration; that of other programs can be read. */
+/** Checks that YAML of Driftlock is a valid configuration, and that YAML of other programs can be parsed. */
 function checkYaml({ text }: Fence): void {
   const documents = parseAllDocuments(text);
   for (const { errors } of documents) expect(errors).toEqual([]);
   const names = Object.keys(documents[0]!.toJS());
   if (!names.every((name) => sections.has(name))) {
-    // A misspelt section must not pass for another program's.
+    // A misspelt section must not pass as another program's.
     expect(text).toMatch(/^(receivers|processors|exporters|rule_files|scrape_configs):/m);
     return;
   }
@@ -51,7 +51,7 @@ function checkYaml({ text }: Fence): void {
   loadConfig({ file, env: { REDIS_PASSWORD: "secret", PGPASSWORD: "secret" } });
 }
 
-/** The command lines of a block, each as its words, without comments, redirections and what is quoted. */
+/** The command lines of a block, each as its words, without comments, redirections and quoted text. */
 function commandsOf(text: string): string[][] {
   return text
     .replaceAll(/\\\n/g, " ")
@@ -63,7 +63,7 @@ function commandsOf(text: string): string[][] {
     .filter((words) => words.length > 0);
 }
 
-/** The arguments of `driftlock` in a command line, however it is called. */
+/** Returns the arguments of `driftlock` in a command line, however it is called. */
 function argumentsOf(words: readonly string[]): string[] | undefined {
   const at = words.findIndex((word) => /^([\w./$-]*\/)?driftlock$/.test(word));
   const called = at === 0 || ["npx", "exec", "--", "--no-install"].includes(words[at - 1] ?? "");
@@ -103,7 +103,7 @@ async function checkShell({ text }: Fence): Promise<void> {
   }
 }
 
-/** Runs a program, after the command that its comment names, and compares what it prints with what the page says. */
+/** Runs a program after the command that its comment names, and compares what it prints with the page. */
 async function checkProgram(fence: Fence): Promise<void> {
   const made = /(driftlock generate .*)$/m.exec(fence.text)?.[1];
   if (made !== undefined) await shell(made, folder);

@@ -1,4 +1,4 @@
-/** telemetrygen -> Collector -> Driftlock -> Collector with a file exporter, every protocol of OTLP on the way. */
+/** telemetrygen -> Collector -> Driftlock -> Collector with a file exporter, over every protocol of OTLP. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Of each signal, that telemetrygen sends; for traces twice as many spans. */
+/** Number of items that telemetrygen sends of each signal; for traces it sends twice as many spans. */
 const count = 400;
 const strangeBody =
   "panic: assertion failed: left == right in ledger::balance, dumping core to /var/crash/ledger.core";
@@ -39,7 +39,7 @@ async function generate(signal: Signal, endpoint: string, args: string[], http =
 const hasCbad = ({ attributes }: JsonRecord) =>
   Object.keys(attributes).some((key) => key.startsWith("cbad."));
 
-/** How the sending Collector exports, how Driftlock forwards, whether telemetrygen sends over HTTP. */
+/** How the sending Collector exports, how Driftlock forwards, and whether telemetrygen sends over HTTP. */
 const ways = [
   { exporter: "otlp_grpc", forward: "grpc", compression: "gzip", http: false },
   { exporter: "otlp_http/proto", forward: "http", compression: "gzip", http: true },
@@ -70,7 +70,7 @@ it.for(ways)("passes on all signals and flags an anomaly: $exporter in, $forward
   await until("the baseline", async () => ((await forwarded("logs")) >= count ? true : undefined));
   await generate("logs", entry, ["--logs=1", `--body=${strangeBody}`], way.http);
 
-  // A Collector that ends delivers first what it holds.
+  // A Collector delivers what it holds before it ends.
   expect(await upstream.program.stop()).toBe(0);
   const expected = { logs: count + 1, traces: 2 * count, metrics: count };
   for (const signal of ["logs", "traces", "metrics"] as const) {

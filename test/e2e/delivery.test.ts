@@ -27,8 +27,8 @@ describe("bytes", () => {
       detect: { baseline: { records: 500 } },
       forward: { endpoint: `http://${sink.address}` },
     });
-    // One at a time: what arrives is then in the order in which it was sent. A burst of strange records, labelled as
-    // such, starts after the baseline.
+    // One request at a time, so that requests arrive in the order in which they were sent. A burst of strange records,
+    // labelled as such, starts after the baseline.
     const burst = ["-anomaly=0.05", "-anomaly-at=0.6", "-anomaly-density=0.1", "-label"];
     const order = ["-conns=1", "-inflight=1"];
     const amount = ["-requests=60", "-records=100", "-services=3", "-resources=2"];
@@ -38,7 +38,7 @@ describe("bytes", () => {
     await sink.totals();
 
     const sent = await readDump(before);
-    // An empty request is Driftlock's question whether the downstream is there.
+    // Driftlock sends an empty request to check whether the downstream is available.
     const received = (await readDump(after)).filter((request) => request.length > 0);
     expect(received.length).toBe(sent.length);
     let flagged = 0;
@@ -58,7 +58,7 @@ describe("bytes", () => {
       const changed = original.some((record, j) => !forwarded[j]!.equals(record));
       expect(received[i]!.equals(request)).toBe(!changed);
     }
-    // That something was flagged makes the comparison worth something; how well, is for bench/quality.
+    // The comparison is only meaningful if something was flagged; bench/quality measures how well.
     if (signal === "logs") expect(flagged).toBeGreaterThan(0);
   });
 });
@@ -69,7 +69,7 @@ const reached = (driftlock: Driftlock, metric: string, value: number, labels = {
     (await driftlock.metric(metric, labels)) >= value ? true : undefined,
   );
 
-/** A log record's first bytes hold its time, which otelload gives once; cbad attributes come behind. */
+/** A log record's first bytes hold its time, which otelload uses only once; cbad attributes come after it. */
 const identities = (requests: Buffer[]) =>
   requests.flatMap((request) => recordsOf("logs", request)).map((record) => record.toString("latin1", 0, 60));
 
@@ -96,7 +96,7 @@ describe("delivery under load", () => {
     relay.cut();
     await second.totals();
 
-    // An answer that was lost with the connection makes a request come twice: at least once is what OTLP promises.
+    // A request arrives twice if its answer was lost with the connection: OTLP promises delivery at least once.
     const arrived = new Set<string>();
     for (const dump of dumps) for (const id of identities(await readDump(dump))) arrived.add(id);
     const missing = identities(await readDump(sent)).filter((id) => !arrived.has(id));

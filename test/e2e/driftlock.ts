@@ -1,4 +1,4 @@
-/** The sidecar as people run it: the built CLI, in a process of its own, with a configuration file. */
+/** The sidecar as users run it: the built CLI, in a process of its own, with a configuration file. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,19 +11,19 @@ const built = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 export interface Driftlock {
   program: Program;
-  /** host:port of each. */
+  /** host:port of each listener. */
   grpc: string;
   http: string;
   api: string;
-  /** Of `health.endpoint`, if the configuration has it. */
+  /** host:port of `health.endpoint`, if the configuration has it. */
   health: string | undefined;
-  /** A metric's samples, added up, where their labels are `labels` and any others. */
+  /** Sums up a metric's samples whose labels include `labels`. */
   metric(name: string, labels?: Record<string, string>): Promise<number>;
 }
 
 const section = (value: unknown) => value as Record<string, Record<string, unknown>> | undefined;
 
-/** `config`: the keys that matter to the caller; endpoints are free ports on loopback. */
+/** Starts the sidecar. `config` has the keys that matter to the caller; endpoints are free ports on loopback. */
 export async function startDriftlock(
   config: Record<string, unknown>,
   { nodeOptions = [] as string[], env = {} as Record<string, string>, main = built } = {},

@@ -1,4 +1,6 @@
-/** The sidecar as people run it, with its queue on disk: killed, before a downstream that refuses, on a device that is full. */
+/**
+ * The sidecar as users run it, with its queue on disk: killed, before a downstream that refuses, and on a full device.
+ */
 import { spawnSync } from "node:child_process";
 import { appendFile, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -29,7 +31,7 @@ async function newFolder(): Promise<string> {
   return folder;
 }
 
-/** Notes the numbers that it takes; `answer` refuses. */
+/** Starts a downstream that records the numbers that it accepts; `answer` may refuse a request. */
 async function downstream(answer: (numbers: number[], index: number) => Reply | Promise<Reply>) {
   const taken = new Set<number>();
   const server: Downstream = await startDownstream("grpc", async ({ signal, body }, index) => {
@@ -56,7 +58,7 @@ const drained = (driftlock: Driftlock) =>
     (await driftlock.metric("driftlock_queue_disk_bytes")) === 0 ? true : undefined,
   );
 
-/** Acknowledged numbers that did not arrive. */
+/** Returns acknowledged numbers that did not arrive. */
 function missing({ acknowledged }: Sender, taken: ReadonlySet<number>): number[] {
   const numbers = acknowledged.flatMap((first) => Array.from({ length: perRequest }, (_, i) => first + i));
   return numbers.filter((number) => !taken.has(number));
@@ -82,7 +84,7 @@ describe("the queue on disk", () => {
         expect(await driftlock.program.exit).toBeNull();
         sender.stop();
         await sending;
-        // As if the power had gone in the midst of a write.
+        // This simulates a power failure during a write.
         for (const signal of signals) {
           const queue = join(folder, "queue", signal);
           const logs = (await readdir(queue)).filter((name) => name.endsWith(".log")).sort();
@@ -99,7 +101,7 @@ describe("the queue on disk", () => {
 
   it("leaves what is refused for good to `driftlock replay`, and delivers the rest", async () => {
     const folder = await newFolder();
-    // The second request of each signal.
+    // The second request of each signal is refused.
     const refused = (numbers: number[]) => Math.floor(numbers[0]! / (3 * perRequest)) === 1;
     const { endpoint, taken } = await downstream((numbers) =>
       refused(numbers) ? { status: Code.INVALID_ARGUMENT, message: "not to my liking" } : {},

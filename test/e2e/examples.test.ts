@@ -1,4 +1,4 @@
-/** examples/collector, by the commands of its page, at ports that are free. */
+/** Runs examples/collector by the commands of its page, on free ports. */
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,7 +33,7 @@ it("collector: what Driftlock flags is in what the Collector exports", async () 
   await start(collector!).said(/Everything is ready/);
   await start(sidecar!).said(/"addresses"/);
   await shell(send!, folder);
-  // The file exporter writes once a second.
+  // The file exporter writes once per second.
   const seen = await until("an annotated record in the exported file", () =>
     shell(look!, folder).catch(() => undefined),
   );

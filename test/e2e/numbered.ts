@@ -1,4 +1,7 @@
-/** Requests of numbered records, and the numbers in what arrives: a log record's and a span's in an attribute, a metric's as its value. */
+/**
+ * Requests of numbered records, and the numbers in what arrives: a log record or span has its number in an attribute, a
+ * metric as its value.
+ */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { ExportMetricsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
@@ -15,7 +18,7 @@ const stringValue = (value: string) => ({ value: { case: "stringValue" as const,
 const attribute = (name: string, value: string) => ({ key: name, value: stringValue(value) });
 
 function line(n: number): string {
-  // Now and then one that is flagged, so that the store has work as well.
+  // A few records are strange, so that the store has work as well.
   if (n % 20_011 === 0) return `${strange} ${n}`;
   return [
     `GET /cart/${n} 200 in ${n % 90} ms`,
@@ -24,7 +27,7 @@ function line(n: number): string {
   ][n % 3]!;
 }
 
-/** An Export*ServiceRequest of one service with the numbers from `first` on, `count` of them, observed now. */
+/** An Export*ServiceRequest of one service with `count` records, numbered from `first`, observed now. */
 export function numbered(signal: Signal, first: number, count: number): Buffer {
   const numbers = Array.from({ length: count }, (_, i) => first + i);
   const service = services[Math.floor(first / count) % services.length]!;
@@ -81,7 +84,7 @@ function numberIn(attributes: KeyValue[]): number {
   return Number(attributes.find((one) => one.key === key)?.value?.value.value as AnyValue["value"]["value"]);
 }
 
-/** Of all records in a request, in order. */
+/** Returns the numbers of all records in a request, in order. */
 export function numbersOf(signal: Signal, body: Buffer): number[] {
   switch (signal) {
     case "logs":

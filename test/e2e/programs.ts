@@ -1,16 +1,16 @@
-/** Real programs as child processes of a test or a benchmark: started, listened to, and ended by their pid. */
+/** Real programs as child processes of a test or a benchmark: started, observed, and ended by their pid. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** From SIGTERM to SIGKILL; longer than any of the programs takes to drain. */
+/** Time from SIGTERM to SIGKILL, which is longer than any of the programs takes to drain. */
 const graceMs = 20_000;
 
 const running = new Set<Program>();
 
-// For the ways in which a test runner ends without its hooks.
+// A test runner may end without running its hooks.
 process.on("exit", () => {
   for (const program of running) program.kill("SIGKILL");
 });
@@ -52,7 +52,7 @@ export class Program {
     return this.#child.pid!;
   }
 
-  /** The first match in standard output or standard error, as soon as it is there. */
+  /** Resolves to the first match in standard output or standard error. */
   said(pattern: RegExp): Promise<RegExpExecArray> {
     return new Promise((resolve, reject) => {
       const look = () => {
@@ -71,7 +71,7 @@ export class Program {
     this.#child.kill(signal);
   }
 
-  /** SIGTERM, and SIGKILL where that does not end it. */
+  /** Sends SIGTERM, and SIGKILL if the program does not end. */
   async stop(): Promise<number | null> {
     this.kill("SIGTERM");
     const timer = setTimeout(() => this.kill("SIGKILL"), graceMs);
@@ -80,7 +80,7 @@ export class Program {
     return code;
   }
 
-  /** @throws {Error} with all that it said, where it ends otherwise than with 0. */
+  /** @throws {Error} with the program's output if its exit code is not 0. */
   async succeeded(): Promise<string> {
     const code = await this.exit;
     if (code !== 0) throw new Error(`${this.name} ended with ${code}:\n${this.stdout}${this.stderr}`);
@@ -99,7 +99,7 @@ export class Program {
   }
 }
 
-/** A TCP connection to a server that can be cut and mended, as a network does. */
+/** A TCP relay to a server that can be cut and mended, as a network can. */
 export class Relay {
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
@@ -133,12 +133,12 @@ export class Relay {
     return relay;
   }
 
-  /** host:port */
+  /** host:port of the relay. */
   get address(): string {
     return `127.0.0.1:${this.#port}`;
   }
 
-  /** Ends all connections in the midst of what they carry, and takes no more. */
+  /** Closes all connections, whatever they carry, and accepts no more. */
   cut(): void {
     this.#server.close();
     for (const socket of this.#sockets) socket.resetAndDestroy();
@@ -158,14 +158,14 @@ export class Relay {
 
 const relays = new Set<Relay>();
 
-/** Ends everything that was started and still runs. */
+/** Stops everything that was started and still runs. */
 export async function stopAll(): Promise<void> {
   for (const relay of relays) relay.cut();
   relays.clear();
   await Promise.all([...running].map((program) => program.stop()));
 }
 
-/** A port on 127.0.0.1 that was free just now, for programs that cannot be asked which one they took. */
+/** A port on 127.0.0.1 that was free just now, for programs that cannot report which one they chose. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -175,7 +175,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Asks until `check` gives something, which it has to within `ms`. */
+/** Calls `check` until it returns a value, which it has to do in time. */
 export async function until<T>(what: string, check: () => Promise<T | undefined>, ms = 20_000): Promise<T> {
   const deadline = performance.now() + ms;
   for (;;) {

@@ -83,7 +83,7 @@ it("takes all that the JavaScript SDK's gRPC exporters send", async () => {
   expect(new Set(services)).toEqual(new Set(["js-shop"]));
 });
 
-// What an SDK does where OTEL_EXPORTER_OTLP_ENDPOINT is Driftlock's HTTP endpoint: the signal's path behind it.
+// An SDK appends the signal's path if OTEL_EXPORTER_OTLP_ENDPOINT is Driftlock's HTTP endpoint.
 it("takes OTLP/HTTP as binary and as JSON, plain and compressed", async () => {
   const endpoint = `http://${driftlock.http}`;
   const post = async (

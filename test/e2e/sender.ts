@@ -6,19 +6,19 @@ import { numbered } from "./numbered.ts";
 export const perRequest = 100;
 const deadlineMs = 60_000;
 
-/** Sends numbered records at a rate, all signals by turns; notes which were acknowledged. */
+/** Sends numbered records of all signals in turn at a rate, and records which were acknowledged. */
 export class Sender {
   readonly #client: Client;
-  /** The first number of each request that was. */
+  /** The first number of each acknowledged request. */
   readonly acknowledged: number[] = [];
   readonly #first: number;
   #next: number;
-  /** Records that were not. */
+  /** The number of records that were not acknowledged. */
   refused = 0;
   readonly #waiting = new Set<Promise<void>>();
   #stopped = false;
 
-  /** @param first number. */
+  /** @param first the number of the first record. */
   constructor(address: string, first = 0) {
     this.#client = new Client(address, credentials.createInsecure());
     this.#first = first;
@@ -29,7 +29,7 @@ export class Sender {
     return this.#next - this.#first;
   }
 
-  /** Resolves when all is answered. */
+  /** Resolves when all requests have been answered. */
   async run(rate: number, seconds = Number.POSITIVE_INFINITY): Promise<void> {
     const start = performance.now();
     for (;;) {

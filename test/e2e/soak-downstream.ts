@@ -1,6 +1,7 @@
 /**
- * A downstream of the soak, to be killed: takes requests of numbered records, and writes each number as 4 bytes, little-endian,
- * to a file before it answers. Arguments: port, file. A message `{ mood, ms }` has it refuse, throttle or stall for so long.
+ * A downstream of the soak that can be killed: it receives requests of numbered records, and writes each number as 4
+ * bytes, little-endian, to a file before it answers. Arguments: port, file. A message `{ mood, ms }` makes it refuse,
+ * throttle or stall for that time.
  */
 import { openSync, writeSync } from "node:fs";
 import process from "node:process";

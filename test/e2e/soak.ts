@@ -1,6 +1,6 @@
 /**
- * The sidecar with its queue on disk at a fixed rate for as long as one likes, before a downstream that is killed, stopped and
- * in bad moods at random: whether all that was acknowledged arrives, and what memory does.
+ * The sidecar with its queue on disk at a fixed rate for any length of time, before a downstream that is killed,
+ * stopped or misbehaves at random: whether everything that was acknowledged arrives, and how memory develops.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -16,27 +16,27 @@ import type { Mood } from "./soak-downstream.ts";
 
 export interface SoakOptions {
   seconds: number;
-  /** Records a second, all signals together. */
+  /** Records per second, all signals together. */
   rate: number;
-  /** Least and longest pause between two endings of the downstream, seconds. */
+  /** Shortest and longest pause between two stops of the downstream, in seconds. */
   pause: [number, number];
-  /** Told of what happens. */
+  /** Receives a text for each event. */
   say?(text: string): void;
 }
 
 export interface Sample {
   /** Seconds since the start. */
   at: number;
-  /** Resident bytes. */
+  /** Resident memory in bytes. */
   rss: number;
-  /** As the sidecar's metrics have them. */
+  /** This value and the following ones are from the sidecar's metrics. */
   heap: number;
   external: number;
   engine: number;
   queued: number;
 }
 
-/** How often the downstream was, by signal, and how often it was in a bad mood. */
+/** How often the downstream received each process signal, and how often it misbehaved. */
 export interface Ended {
   SIGKILL: number;
   SIGTERM: number;
@@ -44,20 +44,20 @@ export interface Ended {
 }
 
 export interface SoakReport {
-  /** Of records. */
+  /** The number of records sent. */
   sent: number;
   acknowledged: number;
   refused: number;
-  /** By number, each once. */
+  /** The number of distinct records received. */
   received: number;
-  /** Acknowledged and not received. */
+  /** The number of records acknowledged but not received. */
   missing: number;
-  /** Received again, every time counted. */
+  /** The number of repeated deliveries. */
   duplicates: number;
   ended: Ended;
-  /** From the last answer to a sender until the queue was empty. */
+  /** Seconds from the last answer to a sender until the queue was empty. */
   drainSeconds: number;
-  /** The sidecar's. */
+  /** The sidecar's exit code. */
   exitCode: number | null;
   samples: Sample[];
 }
@@ -70,12 +70,12 @@ const program = fileURLToPath(new URL("soak-downstream.ts", import.meta.url));
 
 const between = ([least, most]: readonly [number, number]) => least + Math.random() * (most - least);
 
-/** A downstream at one port, which comes back after each of its ends. */
+/** A downstream on one port, which is started again after each stop. */
 class Downstream {
   readonly #port: number;
   readonly #folder: string;
   #child: ChildProcess | undefined;
-  /** One for each life, of what it received. */
+  /** The files of received numbers, one for each process. */
   readonly files: string[] = [];
 
   constructor(port: number, folder: string) {
@@ -87,7 +87,7 @@ class Downstream {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Does nothing where it runs. */
+  /** Starts the downstream unless it is running. */
   async start(): Promise<void> {
     if (this.#running) return;
     const file = join(this.#folder, String(this.files.length));
@@ -130,7 +130,7 @@ async function sample(driftlock: Driftlock, start: number): Promise<Sample> {
   };
 }
 
-/** Ends the downstream and starts it again, with a bad mood between, until told to stop. */
+/** Stops the downstream and starts it again, with a bad mood between, until aborted. */
 async function trouble(
   downstream: Downstream,
   { pause, say }: SoakOptions,
@@ -162,11 +162,11 @@ async function trouble(
   }
 }
 
-/** How often each of so many numbers was received. */
+/** Counts how often each number below `numbers` was received. */
 async function count(files: readonly string[], numbers: number): Promise<Uint8Array> {
   const times = new Uint8Array(numbers);
   for (const file of files) {
-    // There is none where nothing came; and its end may be half a number, which was not answered for.
+    // There is no file if nothing came; its end may be half a number, which was not acknowledged.
     const bytes = await readFile(file).catch(() => Buffer.alloc(0));
     for (let at = 0; at + 4 <= bytes.length; at += 4) times[bytes.readUInt32LE(at)]!++;
   }

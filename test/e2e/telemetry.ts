@@ -1,4 +1,4 @@
-/** What a Collector's file exporter wrote, and what a request's bytes hold. */
+/** Reads what a Collector's file exporter wrote, and what a request's bytes hold. */
 import { readFile } from "node:fs/promises";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import type { Signal } from "../../src/otlp/protocol.ts";
@@ -22,13 +22,13 @@ function attributesOf(holder: unknown): Record<string, unknown> {
 
 const list = (holder: Json, ...names: string[]) => names.flatMap((name) => (holder[name] ?? []) as Json[]);
 
-/** Points of a metric of any of the five types. */
+/** Returns the points of a metric of any of the five types. */
 const pointsOf = (metric: Json) =>
   ["gauge", "sum", "histogram", "exponentialHistogram", "summary"].flatMap((type) =>
     list((metric[type] ?? {}) as Json, "dataPoints"),
   );
 
-/** All records of an OTLP JSON file, in order. */
+/** Returns all records of an OTLP JSON file, in order. */
 export async function readJson(path: string): Promise<Record<Signal, JsonRecord[]>> {
   const found: Record<Signal, JsonRecord[]> = { logs: [], traces: [], metrics: [] };
   for (const line of (await readFile(path, "utf8")).split("\n")) {
@@ -51,7 +51,7 @@ export async function readJson(path: string): Promise<Record<Signal, JsonRecord[
   return found;
 }
 
-/** The requests of a file as otelload dumps them: each behind its length in 4 bytes, big-endian. */
+/** Returns the requests of a file that otelload dumped: each is preceded by its length in 4 bytes, big-endian. */
 export async function readDump(path: string): Promise<Buffer[]> {
   const file = await readFile(path);
   const requests: Buffer[] = [];
@@ -63,7 +63,7 @@ export async function readDump(path: string): Promise<Buffer[]> {
   return requests;
 }
 
-/** Every field of a message: its number, and its content where it has a length. */
+/** Yields every field of a message: its number, and its content if it has a length. */
 function* fieldsOf(message: Uint8Array): Generator<{ number: number; content: Buffer | undefined }> {
   const reader = new BinaryReader(message);
   while (reader.pos < reader.len) {
@@ -83,17 +83,17 @@ const within = (messages: Buffer[], numbers: number[]): Buffer[] =>
     ),
   );
 
-/** The bytes of each record of an Export*ServiceRequest, in order. */
+/** Returns the bytes of each record of an Export*ServiceRequest, in order. */
 export function recordsOf(signal: Signal, request: Buffer): Buffer[] {
   const members = within(within(within([request], [1]), [2]), [2]);
-  // gauge, sum, histogram, exponential_histogram and summary of a Metric; data_points of each.
+  // The fields are gauge, sum, histogram, exponential_histogram and summary of a Metric, then data_points of each.
   return signal === "metrics" ? within(within(members, [5, 7, 9, 10, 11]), [1]) : members;
 }
 
-/** Numbers of the attributes field: of LogRecord, Span, and the five kinds of points. */
+/** Numbers of the attributes field in LogRecord, Span, and the five kinds of points. */
 const attributeFields: Record<Signal, number[]> = { logs: [6], traces: [9], metrics: [7, 9, 1] };
 
-/** The keys of a piece of a record that holds nothing but attributes. */
+/** Returns the keys of a piece of a record that holds nothing but attributes. */
 export function attributeKeys(signal: Signal, piece: Uint8Array): string[] {
   return [...fieldsOf(piece)].map(({ number, content }) => {
     if (content === undefined || !attributeFields[signal].includes(number)) {

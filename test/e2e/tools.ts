@@ -1,4 +1,4 @@
-/** The OpenTelemetry programs that Driftlock is tried with: where they come from and how they are started. */
+/** The OpenTelemetry programs that Driftlock is tested with: how they are built and started. */
 import { execFile, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,7 @@ export const toolsAvailable = spawnSync("go", ["version"]).status === 0;
 export const missingTools =
   "Go is missing, with which tools/build.sh builds the Collector and telemetrygen: install it from go.dev";
 
-/** Builds what has changed. @throws {Error} that says what is missing, or what the compiler said. */
+/** Builds what has changed. @throws {Error} that names what is missing, or holds the compiler's output. */
 export async function buildTools(): Promise<void> {
   if (!toolsAvailable) throw new Error(missingTools);
   try {
@@ -30,12 +30,15 @@ export async function buildTools(): Promise<void> {
 
 export interface Collector {
   program: Program;
-  /** host:port */
+  /** host:port of the OTLP/gRPC receiver. */
   grpc: string;
   http: string;
 }
 
-/** `config`: a file of this folder, which reads GRPC and HTTP (where to listen) and `env`. */
+/**
+ * Starts a Collector. `config` is a file of this folder, which reads the variables GRPC and HTTP (where to listen) and
+ * `env`.
+ */
 export async function startCollector(config: string, env: Record<string, string>): Promise<Collector> {
   const grpc = `127.0.0.1:${await freePort()}`;
   const http = `127.0.0.1:${await freePort()}`;
@@ -47,13 +50,13 @@ export async function startCollector(config: string, env: Record<string, string>
 
 export interface Sink {
   program: Program;
-  /** host:port */
+  /** host:port of the sink. */
   address: string;
-  /** Ends it; what it took, by signal. */
+  /** Stops the sink and resolves to what it received, by signal. */
   totals(): Promise<Partial<Record<Signal, { requests: number; records: number }>>>;
 }
 
-/** A cheap OTLP/gRPC back end that counts; `args` as `otelload sink -h` lists them. */
+/** Starts a cheap OTLP/gRPC back end that counts; `otelload sink -h` lists `args`. */
 export async function startSink(args: string[] = [], address = "127.0.0.1:0"): Promise<Sink> {
   const program = new Program(otelload, ["sink", "-addr", address, ...args]);
   const [, bound] = await program.said(/sink on (\S+)/);
@@ -77,7 +80,7 @@ export interface Load {
   bytes_per_record: number;
 }
 
-/** Sends requests to host:port; `args` as `otelload gen -h` lists them. Resolves when it is done, failures or not. */
+/** Sends requests to host:port; `otelload gen -h` lists `args`. Resolves when it is done, with or without failures. */
 export async function sendLoad(target: string, args: string[]): Promise<Load> {
   const program = new Program(otelload, ["gen", "-target", target, ...args]);
   await program.exit;

@@ -3,7 +3,7 @@ import { configSchema } from "../../src/config/schema.ts";
 import { Engine } from "../../src/engine/index.ts";
 import { logsRequest, normalLine, random } from "./requests.ts";
 
-/** Anomalies that streams of one tenant are told of, each some time after the one before. */
+/** Counts the anomalies that the streams of one tenant report, each some time after the one before. */
 async function told(clock: (() => number) | undefined, hoursApart: number): Promise<number> {
   const { detect } = configSchema.parse({
     detect: { baseline: { records: 200 }, budget: { per_process_per_day: 2 } },
@@ -21,7 +21,7 @@ async function told(clock: (() => number) | undefined, hoursApart: number): Prom
   let count = 0;
   for (const [i, service] of services.entries()) {
     time += BigInt(hoursApart) * 3_600_000_000_000n;
-    // Whoever sends says what time it is: enough records, so that it is believed.
+    // Senders determine the time: the requests need enough records for it to be believed.
     const batch = lines(service, 20);
     const letter = String.fromCharCode(0x61 + i);
     const body = `FATAL quorum of ${letter.repeat(12)} lost, giving up on ${letter.repeat(20)} shards now`;

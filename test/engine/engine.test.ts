@@ -10,7 +10,7 @@ import { logsRequest, normalLine, random, strangeLine } from "./requests.ts";
 const detect = (overrides: object = {}): Config["detect"] =>
   configSchema.parse({ detect: { baseline: { records: 400 }, ...overrides } }).detect;
 
-/** An engine that has learned a service's normal lines. */
+/** Returns an engine that has learned a service's normal lines. */
 async function learned(mode: "all" | "flagged" = "all", overrides: object = {}) {
   const engine = new Engine(detect(overrides), { mode });
   const next = random(1);
@@ -111,7 +111,8 @@ test("a strange record alone is flagged, and says why", async () => {
   const news = novel.map((range) => Buffer.from(text).subarray(range.start, range.end).toString()).join("");
   expect(news).toContain("HikariPool");
   expect(anomaly.explanation).toContain("new to this stream");
-  // One of the baseline's records, as they are shown; the explanation of a report that is about none has no such.
+  // The nearest is one of the baseline's records as they are shown; a report about no record has none in its
+  // explanation.
   const nearest = anomaly.expected!.nearest;
   expect(nearest).not.toBe("");
   expect(text).not.toContain(nearest);

@@ -38,7 +38,7 @@ test("several processes share the key that detect.key_file names", async () => {
   const key = installationHashKey(configOf({ key_file }));
   expect(Buffer.from(key).toString("hex")).toBe("0123456789abcdef".repeat(4));
   await expect(stat(join(folder, "hash.key"))).rejects.toThrow("ENOENT");
-  // The library and replays take it too, and otherwise the public key.
+  // The library and replays accept the key too, and otherwise use the public one.
   const engines = [
     new Engine(configOf({ key_file }).detect, { mode: "all" }),
     new Engine(configOf().detect, { mode: "all", key }),

@@ -2,7 +2,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 
-/** Mulberry32: enough for test data, equal on every machine. */
+/** Mulberry32, which suffices for test data and is equal on every machine. */
 export function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -18,7 +18,7 @@ export interface Line {
   severity?: number;
   service?: string;
   attributes?: Record<string, string | number>;
-  /** Nanoseconds since 1970; without it, a millisecond behind the line before. */
+  /** Nanoseconds since 1970; by default a millisecond after the line before. */
   time?: bigint;
 }
 
@@ -29,7 +29,7 @@ const any = (value: string | number) =>
 const start = 1_790_000_000_000_000_000n;
 let clock = 0n;
 
-/** One resource a service, records in the order given within it, a millisecond apart. */
+/** A request with one resource per service, whose records keep the given order, a millisecond apart. */
 export function logsRequest(lines: Line[]): Buffer {
   const byService = Map.groupBy(lines, (line) => line.service ?? "shop");
   return Buffer.from(

@@ -11,7 +11,7 @@ afterEach(async () => {
   for (const engine of engines.splice(0)) await engine.close();
 });
 
-/** Two tenants that speak every 5 s of event time, for half a day. */
+/** Two tenants that send every 5 s of event time, for half a day. */
 async function speaking() {
   const { detect } = configSchema.parse({ detect: { baseline: { records: 400 }, permutations: 0 } });
   const engine = new Engine(detect, { mode: "all" });

@@ -98,7 +98,7 @@ test("what settings changed is said, and streams learn anew", async () => {
     expect(fresh.stats().streams).toBe(0);
     await fresh.close();
   }
-  // What only says how much to alarm may change.
+  // Settings that only affect how much to alarm may change.
   const config = configOf({ budget: { per_stream_per_day: 5 }, codec: "lz4", permutations: 9 });
   const fresh = engineOf(config);
   expect(await new SnapshotFile(config).load(fresh)).toMatchObject({ kind: "restored" });

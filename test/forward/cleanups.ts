@@ -1,4 +1,4 @@
-/** What a test starts, ended after it, the last first. */
+/** Cleanups of a test, which run after it in reverse order. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { cleanups, newFolder } from "./cleanups.ts";
 import { type Downstream, startDownstream } from "./downstream.ts";
 
-/** One that is now and then unavailable, and slow. */
+/** Starts a downstream that is occasionally unavailable or slow. */
 async function moody(): Promise<Downstream> {
   const server = await startDownstream("grpc", async (_, index) => {
     if (index % 7 === 3) return { status: 14 };
@@ -27,7 +27,7 @@ interface Run {
   kept: number[];
   refused: string[];
   ready: Promise<void>;
-  /** Resolves to the exit code and the signal, when all lines are read. */
+  /** Resolves to the exit code and the signal when all lines have been read. */
   ended: Promise<[number | null, NodeJS.Signals | null]>;
 }
 
@@ -80,7 +80,7 @@ describe("a process that is killed", () => {
         expect(await ended).toEqual([null, "SIGKILL"]);
         expect(lines.refused).toEqual([]);
         kept.push(...lines.kept);
-        // As if it had been in the midst of a write.
+        // This simulates a crash during a write.
         const queue = join(folder, "queue", "logs");
         const last = (await readdir(queue))
           .filter((name) => name.endsWith(".log"))
@@ -100,7 +100,7 @@ describe("a process that is killed", () => {
   it("meets a full device by pushing back, and loses nothing", async () => {
     const folder = await newFolder();
     const server = await moody();
-    // No file may grow beyond 100 KiB.
+    // The limit allows no file to grow beyond 100 KiB.
     const { ended, kept, refused } = run(
       [folder, server.endpoint, "always", "0", "400"],
       "ulimit -f 100; exec",

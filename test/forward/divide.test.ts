@@ -12,7 +12,7 @@ import { forwardConfig, type Protocol, patient, type Received, watch } from "./d
 
 const KiB = 1024;
 
-/** A request of so many numbered records of `size` bytes each. */
+/** A request of `count` numbered records of `size` bytes each. */
 function numbered(count: number, size: number): Buffer {
   return sized(Array.from({ length: count }, () => size));
 }
@@ -221,7 +221,7 @@ describe.each<Protocol>(["grpc", "http"])("a large request over %s", (protocol) 
     await vi.waitFor(() => expect(forward.state().storedBytes).toBe(0), 10_000);
     expect(server.received).toHaveLength(4);
     expect(numbersOf(server.received)).toEqual(upTo(500));
-    // The one that is refused is alone a dead letter.
+    // Only the one that is refused becomes a dead letter.
     expect(seen.letters).toEqual([true]);
     expect(seen.rejected).toEqual([0, 0, 0]);
   });

@@ -4,7 +4,7 @@ import { promises } from "node:dns";
 import type { LookupFunction } from "node:net";
 
 export interface Dns {
-  /** IPv4 addresses that every name has; none: the name does not exist. */
+  /** IPv4 addresses that every name has; if there are none, the name does not exist. */
   addresses: string[];
   /** Questions answered so far. */
   asked: number;
@@ -14,7 +14,7 @@ export interface Dns {
 
 const noSuchName = 3;
 
-/** RFC 1035: the question, and an A record for each address, none of which may be kept. */
+/** A response by RFC 1035: the question, and an A record for each address with a lifetime of zero. */
 function answer(query: Buffer, addresses: string[]): Buffer {
   let end = 12;
   while (query[end] !== 0) end += 1 + query[end]!;

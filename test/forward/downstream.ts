@@ -1,4 +1,4 @@
-/** Downstreams on loopback, of both protocols, that answer as a test tells them. */
+/** Downstreams on loopback, for both protocols, whose answers a test chooses. */
 import {
   createServer,
   type IncomingMessage,
@@ -40,7 +40,7 @@ export interface Received {
   body: Buffer;
   /** Header and metadata values by lower-case name. */
   headers: Record<string, string>;
-  /** Aborted when the client gives the request up. */
+  /** Aborted when the client abandons the request. */
   cancelled: AbortSignal;
 }
 
@@ -49,9 +49,9 @@ export interface Reply {
   /** A gRPC code, or an HTTP status. */
   status?: number;
   message?: string;
-  /** RetryInfo, or Retry-After in seconds. */
+  /** The delay of RetryInfo, or of Retry-After in whole seconds. */
   retryAfterMs?: number;
-  /** The answer's very bytes. */
+  /** The exact bytes of the answer. */
   body?: Buffer;
   headers?: Record<string, string>;
 }
@@ -59,7 +59,7 @@ export interface Reply {
 export interface Downstream {
   endpoint: string;
   port: number;
-  /** What came, without the empty requests that ask whether the downstream lives. */
+  /** Requests received, without the empty ones that check whether the downstream is available. */
   received: Received[];
   close(): Promise<void>;
 }
@@ -67,7 +67,7 @@ export interface Downstream {
 type Handler = (request: Received, index: number) => Reply | Promise<Reply>;
 
 interface Options {
-  /** 127.0.0.1 where it is not set. */
+  /** The address to listen on, by default 127.0.0.1. */
   host?: string;
   port?: number;
   tls?: { cert: string; key: string; ca?: string };
@@ -204,7 +204,7 @@ async function startHttp(
 
 type Overrides = { [key in keyof ForwardConfig]?: Partial<ForwardConfig[key]> | ForwardConfig[key] };
 
-/** Quick intervals, so that a test that retries is soon done. */
+/** A configuration with short intervals, so that a test that retries finishes soon. */
 export function forwardConfig(
   protocol: Protocol,
   endpoint: string,
@@ -225,12 +225,12 @@ export function forwardConfig(
 export interface Watch extends DurableHooks {
   attempts: Code[];
   rejected: number[];
-  /** Records of each refused part. */
+  /** The number of records in each refused part. */
   refusedParts: number[];
   /** Bytes of requests beyond max_request_size. */
   oversize: number[];
   drops: DropReason[];
-  /** Of each dead letter, whether it was kept. */
+  /** Whether each dead letter was kept. */
   letters: boolean[];
   damage: number[];
 }
@@ -258,7 +258,7 @@ export function watch(): Watch {
   };
 }
 
-/** A signal of a sender that stays. */
+/** The abort signal of a sender that never cancels. */
 export function patient(): AbortSignal {
   return new AbortController().signal;
 }

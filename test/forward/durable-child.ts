@@ -1,7 +1,7 @@
 /**
- * A process with a queue on disk, to be killed: exports numbered requests, and writes a line for each that is kept or refused.
- * Arguments: data_dir, endpoint, sync, first number, how many, and "stay" to live on; else it ends when nothing is left to
- * deliver.
+ * A process with a queue on disk that can be killed: it exports numbered requests, and writes a line for each that is
+ * kept or refused. Arguments: data_dir, endpoint, sync, first number, count, and "stay" to keep running; without it the
+ * process ends when nothing is left to deliver.
  */
 import { argv } from "node:process";
 import { startForwarder } from "../../src/forward/index.ts";

@@ -60,12 +60,12 @@ async function refusal(promise: Promise<unknown>): Promise<ExportError> {
   )) as ExportError;
 }
 
-/** All is delivered, or a dead letter. */
+/** Resolves when every request has been delivered or has become a dead letter. */
 function empty(forward: Exporter): Promise<unknown> {
   return vi.waitFor(() => expect(forward.state().storedBytes).toBe(0), 20_000);
 }
 
-/** The requests of a dead-letter file, as replay reads them. */
+/** Reads the requests of a dead-letter file as replay does. */
 async function letters(folder: string, signal: Signal): Promise<string[]> {
   const name = join(folder, "dead-letters", `${signal}.otlp`);
   const read: string[] = [];
@@ -122,7 +122,7 @@ describe("a forwarder with its queue on disk", () => {
     );
     const { forward: again } = await durable(folder, second.endpoint, { concurrency: 1 });
     await empty(again);
-    // Once each, but for the one whose answer the first downstream took with it.
+    // Each arrives once, except the one whose answer was lost with the first downstream.
     expect(taken.filter((name, i) => taken.indexOf(name) === i)).toEqual(names(80));
     expect(taken.length).toBeLessThanOrEqual(81);
   });
@@ -416,7 +416,7 @@ describe("a forwarder with its queue on disk", () => {
     expect(kept.length).toBeGreaterThan(10);
     open();
     await empty(forward);
-    // Room comes back once the file of what was delivered has been removed.
+    // Space is freed once the file of delivered requests has been removed.
     await vi.waitFor(async () => {
       await fill(1_000 + kept.length);
       expect(kept.at(-1)).toMatch(/^1\d\d\d /);

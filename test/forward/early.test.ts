@@ -29,11 +29,14 @@ function forwarder(
   return { forward, seen };
 }
 
-/** More than the buffers of both ends and of the system between them take. */
+/** A request larger than the buffers of both ends and of the system between them. */
 const large = Buffer.alloc(24 * 2 ** 20, "a request ");
 const small = Buffer.from("a request, as it came");
 
-/** Speaks HTTP/1.1 by hand; empty requests, which ask whether the downstream lives, are answered with success. */
+/**
+ * Starts a server that speaks HTTP/1.1 by hand; it answers empty requests, which check whether the downstream is
+ * available, with success.
+ */
 async function startHttp(
   onHead: (socket: Socket, index: number, received: number) => void,
   secure: boolean,

@@ -27,7 +27,7 @@ function forwarder(
   return { forward, seen };
 }
 
-/** Counts what is sent to a port on its way there. */
+/** Starts a relay that counts the bytes sent to a port. */
 async function relay(to: number): Promise<{ port: number; bytes: () => number }> {
   let bytes = 0;
   const server = createServer((socket) => {
@@ -43,7 +43,7 @@ async function relay(to: number): Promise<{ port: number; bytes: () => number }>
   return { port: (server.address() as AddressInfo).port, bytes: () => bytes };
 }
 
-/** The port of a server that is no more. */
+/** Returns the port of a server that has been closed. */
 async function freePort(protocol: Protocol): Promise<number> {
   const server = await startDownstream(protocol);
   await server.close();
@@ -168,7 +168,7 @@ describe.each<Protocol>(["grpc", "http"])("over %s", (protocol) => {
     const { forward } = forwarder(protocol, server.endpoint);
     await forward.export("logs", body, patient());
     expect(server.received).toHaveLength(2);
-    // A lower bound that holds on any machine: a timer may be late, never early.
+    // This lower bound holds on any machine: a timer may be late, but never early.
     expect(arrivals[1]! - arrivals[0]!).toBeGreaterThan(protocol === "grpc" ? 75 : 990);
   });
 
@@ -391,7 +391,7 @@ describe("statuses", () => {
       expect(server.received).toHaveLength(2);
     } else {
       const error = await failure(forward.export("logs", body, patient()));
-      // NOT_FOUND and ALREADY_EXISTS are none of Driftlock's own: their name is in the text.
+      // NOT_FOUND and ALREADY_EXISTS are not among Driftlock's own codes: the text contains their name.
       expect(error.code).toBe(status === 5 || status === 6 ? Code.UNKNOWN : status);
       expect(error.retryAfterMs).toBeUndefined();
       expect(error.message).toContain(`downstream ${server.endpoint}: `);
@@ -474,7 +474,7 @@ describe("statuses", () => {
         ),
       },
       { status: 429, headers: { "retry-after": new Date(Date.now() + 7.2e6).toUTCString() } },
-      // Of a server whose clock is years behind, or ours is ahead.
+      // The server's clock is years behind, or ours is ahead.
       {
         status: 429,
         headers: { date: new Date(5e11).toUTCString(), "retry-after": new Date(5e11 + 7.2e6).toUTCString() },

@@ -32,7 +32,7 @@ function forwarder(
   return { forward, seen };
 }
 
-/** What a server's answer to the one attempt is to the sender. */
+/** Returns the error that the sender receives for a server's answer to the only attempt. */
 async function refusal(answer: (call: Call) => unknown): Promise<ExportError> {
   const server = await raw(answer);
   const { forward } = forwarder(server.endpoint, { retry: { enabled: false } });
@@ -268,7 +268,7 @@ describe("an answer", () => {
 
   it.each<[string, number, (call: Call) => unknown]>([
     ["by REFUSED_STREAM", 3, ({ stream }) => stream.close(constants.NGHTTP2_REFUSED_STREAM)],
-    // Behind the last stream that is handled: that of an empty request.
+    // The last stream that is handled is that of an empty request.
     ["by GOAWAY", 1, ({ session, stream }) => session.goaway(constants.NGHTTP2_NO_ERROR, stream.id! - 2)],
     [
       "by a GOAWAY of error",
@@ -298,7 +298,7 @@ describe("an answer", () => {
       const error = await forward.export("logs", body, patient()).catch((reason) => reason);
       expect(error.message).not.toContain("left alone");
     }
-    // Each was tried at once for some times, and no more.
+    // Each was tried a few times at once, and no more.
     expect(server.calls).toHaveLength(80);
     refuse = false;
     await forward.export("logs", body, patient());
@@ -389,7 +389,7 @@ describe("the connection", () => {
       const onward = connect(server.port, "127.0.0.1");
       const mute = dead;
       socket.on("data", (chunk) => {
-        // The preface and settings pass, so that there is a connection; then a cable is cut.
+        // The preface and settings pass, so that a connection exists; then the relay forwards nothing more.
         if (!mute || socket.bytesRead <= chunk.length) onward.write(chunk);
       });
       onward.on("data", (chunk) => socket.write(chunk));

@@ -35,7 +35,7 @@ async function openLog(folder: string, options: Partial<LogOptions> = {}): Promi
   return { log, damage, errors };
 }
 
-/** Bodies of what the log has from here on, all done. */
+/** Takes all remaining entries of the log, marks them as done, and returns their bodies. */
 async function drain({ log }: Opened): Promise<string[]> {
   const bodies: string[] = [];
   while (log.pending > 0) {
@@ -76,7 +76,7 @@ describe("the log", () => {
     expect(given.every(([, body], i) => body.equals(bodies[i]!))).toBe(true);
     await opened.log.close();
 
-    // Taken and not done: all is there again, read from the files.
+    // Entries that were taken but not done are returned again, read from the files.
     const again = await openLog(folder, { maxSize: 8 * 2 ** 20 });
     for (const [i, body] of bodies.entries()) {
       const entry = (await again.log.next())!;
@@ -213,7 +213,7 @@ describe("the log", () => {
       while (taken.length < count) {
         const entry = (await opened.log.next())!;
         taken.push(entry.body.toString());
-        // Now and then the reader falls behind, and reads from the files.
+        // Occasionally the reader falls behind, and reads from the files.
         if (taken.length % 50 === 0) await new Promise((resolve) => setTimeout(resolve, 3));
         opened.log.done(entry);
       }
@@ -257,7 +257,7 @@ describe("a damaged log", () => {
       await writeFile(path, bytes.subarray(0, length));
       await rm(join(folder, "cursor"), { force: true });
       const opened = await openLog(folder);
-      // What comes after the crash is kept as well.
+      // Requests added after the crash are kept as well.
       await opened.log.append("traces", Buffer.from("after"));
       expect(await drain(opened)).toEqual([...names(Math.floor(length / frame)), "after"]);
       expect(opened.damage).toEqual(length % frame === 0 ? [] : [length % frame]);
@@ -303,7 +303,7 @@ describe("a damaged log", () => {
   ])("counts a file that is missing: %s", async (_, done, index, spoil) => {
     const folder = await newFolder();
     const first = await openLog(folder, { maxSize: 800 });
-    // Files that went because all in them was done are no damage.
+    // Files that were removed because everything in them was done are no damage.
     for (const name of names(done)) await first.log.append("logs", Buffer.from(name));
     expect(await drain(first)).toEqual(names(done));
     for (const name of names(20)) await first.log.append("logs", Buffer.from(name));
@@ -333,7 +333,7 @@ describe("a damaged log", () => {
           const hit = new Set([Math.floor(length / frame)]);
           for (const [at, mask] of flips) {
             if (at < length) copy[at]! ^= mask;
-            // Two flips of one byte may undo each other.
+            // Two flips of the same byte may cancel each other out.
             hit.add(Math.floor(at / frame));
           }
           await writeFile(path, copy);
@@ -367,7 +367,7 @@ describe("a damaged log", () => {
     const first = await openLog(folder);
     await drain(first);
     await first.log.close();
-    // The power went: the cursor reached the device, the requests did not.
+    // After a power failure, the cursor reached the device, but the requests did not.
     await truncate(path, 2 * frame).catch(() => writeFile(path, ""));
     const second = await openLog(folder);
     await appendAll(second.log, names(3));
@@ -379,7 +379,7 @@ describe("a damaged log", () => {
     const { folder } = await tenRequests();
     for (const name of ["1.log", "x.log", "9999999999999999.log", "9007199254740990.log", "notes.txt"])
       await writeFile(join(folder, name), "mine");
-    // Named as its files are, in the midst of one.
+    // These have names like those of the log's files.
     await mkdir(join(folder, "0000000000000001.log"));
     await symlink("/nonexistent", join(folder, "0000000000000002.log"));
     const opened = await openLog(folder);

@@ -12,14 +12,14 @@ import {
   watch,
 } from "./downstream.ts";
 
-/** Longer than any test. */
+/** A time longer than any test. */
 const never = 600_000;
 const [former, latter] = ["127.0.0.1", "127.0.0.2"];
 
 const texts = ({ received }: Downstream) => received.map(({ body }) => body.toString());
 
 describe.each<Protocol>(["grpc", "http"])("a downstream's name, over %s", (protocol) => {
-  /** Two downstreams at one port of two addresses, and a forwarder to a name that has the first. */
+  /** Starts two downstreams on the same port of two addresses, and a forwarder to a name that has the first. */
   async function start(recheckMs: number, handler?: Parameters<typeof startDownstream>[1]) {
     const first = await downstream(protocol, handler, { host: former });
     const second = await downstream(protocol, undefined, { host: latter, port: first.port });
@@ -31,7 +31,7 @@ describe.each<Protocol>(["grpc", "http"])("a downstream's name, over %s", (proto
     const forward = new Forwarder(config, watch(), { lookup: dns.lookup, recheckMs });
     cleanups.push(() => forward.close(0));
     const send = (text: string) => forward.export("logs", Buffer.from(text), patient());
-    /** Until it has been looked up again so often, from now on. */
+    /** Resolves after `count` further look-ups. */
     const rechecks = (count: number) => {
       const enough = dns.asked + count;
       return vi.waitFor(() => expect(dns.asked).toBeGreaterThanOrEqual(enough));
@@ -65,7 +65,7 @@ describe.each<Protocol>(["grpc", "http"])("a downstream's name, over %s", (proto
     const slow = send("slow");
     await vi.waitFor(() => expect(texts(first)).toEqual(["slow"]));
     dns.addresses = [latter];
-    // Until the move is seen, requests still go to the former place, where they wait.
+    // Until the move is noticed, requests still go to the former address, where they wait.
     const sent: Promise<unknown>[] = [];
     await vi.waitFor(() => {
       sent.push(send(`request ${sent.length}`));

@@ -114,12 +114,12 @@ describe("slots", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
   afterEach(() => void vi.useRealTimers());
 
-  /** Until the downstream seems to take nothing. */
+  /** Throttles until the downstream seems to accept nothing. */
   function hopeless(slots: Slots, milliseconds: number): void {
     for (let i = 0; i < 40; i++) slots.throttled(milliseconds);
   }
 
-  /** How many are let in beside each other. */
+  /** Counts how many are admitted at the same time. */
   async function width(slots: Slots): Promise<number> {
     const leave = new AbortController();
     let inside = 0;
@@ -156,7 +156,7 @@ describe("slots", () => {
     let sum = 0;
     const rounds = 500;
     for (let i = 1; i <= rounds; i++) {
-      // Evenly spread.
+      // The throttled ones are evenly spread.
       if (Math.floor(i * share) > Math.floor((i - 1) * share)) slots.throttled(60_000);
       else slots.taken();
       sum += await width(slots);
@@ -173,7 +173,7 @@ describe("slots", () => {
     void slots.acquire(patient()).then(() => {
       entered = true;
     });
-    // The first timer finds half a millisecond left.
+    // The first timer fires half a millisecond early.
     now = 1_004.5;
     vi.advanceTimersByTime(5);
     await turn();
@@ -220,7 +220,7 @@ describe("slots", () => {
 });
 
 describe("a circuit", () => {
-  /** One with its own clock; failed until it is open. */
+  /** A circuit with its own clock, which has failed until it is open. */
   function opened(): { circuit: Circuit; advance: (ms: number) => void } {
     let now = 0;
     const circuit = new Circuit(100, 300, () => now);

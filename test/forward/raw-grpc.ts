@@ -1,4 +1,4 @@
-/** A downstream at the level of HTTP/2 frames, for what a gRPC library would never answer. */
+/** A downstream at the level of HTTP/2 frames, for answers that a gRPC library would never give. */
 import {
   createSecureServer,
   createServer,
@@ -13,7 +13,7 @@ import type { AddressInfo } from "node:net";
 export interface Call {
   stream: ServerHttp2Stream;
   headers: IncomingHttpHeaders;
-  /** All of the request's DATA. */
+  /** The content of all DATA frames of the request. */
   body: Promise<Buffer>;
   session: ServerHttp2Session;
 }
@@ -22,14 +22,16 @@ export interface RawDownstream {
   endpoint: string;
   port: number;
   sessions: ServerHttp2Session[];
-  /** Those with a message; an empty request, which asks whether the downstream lives, is answered with success. */
+  /**
+   * Calls with a message; an empty request, which checks whether the downstream is available, is answered with success.
+   */
   calls: Call[];
   close(): Promise<void>;
 }
 
 const responseHeaders = { ":status": 200, "content-type": "application/grpc" };
 
-/** Prefix and message. */
+/** Returns the message with its prefix. */
 export function framed(message: Buffer, flag = 0): Buffer {
   const prefix = Buffer.from([flag, 0, 0, 0, 0]);
   prefix.writeUInt32BE(message.length, 1);
@@ -71,7 +73,7 @@ export async function startRaw(
     let size = 0;
     const { promise, resolve } = Promise.withResolvers<Buffer>();
     const call = { stream, headers, body: promise, session: stream.session as ServerHttp2Session };
-    // The first bytes tell whether it asks or brings something.
+    // The first bytes show whether the request is empty.
     const onData = (chunk: Buffer) => {
       const before = size;
       size += chunk.length;

@@ -162,7 +162,7 @@ describe.each<Protocol>(["grpc", "http"])("TLS over %s", (protocol) => {
     await vi.waitFor(() => expect(log.some((line) => line.includes("are invalid"))).toBe(true));
     await forward.export("logs", body, patient());
 
-    // A pair that the downstream does not take shows that the new one is in use.
+    // A pair that the downstream rejects shows that the new one is in use.
     const stranger = await issue(otherCa, "stranger");
     await writeFile(keyFile, stranger.key);
     await writeFile(certFile, stranger.cert);

@@ -9,13 +9,13 @@ import { fileURLToPath } from "node:url";
 
 const renew = process.env.GOLDEN === "renew";
 
-/** Hexadecimal digits of a line's short hash, and how many of them stand in one row. */
+/** The number of hexadecimal digits of a line's short hash, and of hashes in one row. */
 const [digits, perRow] = [4, 25];
 
 interface Golden {
   sha256: string;
   short: string[];
-  /** Lines in full, by their index. */
+  /** Lines shown in full, by their index. */
   shown: Map<number, string>;
 }
 

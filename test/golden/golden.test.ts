@@ -1,6 +1,6 @@
 /**
- * What the engine makes of fixed inputs stays the same to the last byte: what `driftlock replay` prints, the requests that
- * are forwarded, anomalies, and the statistics of streams. A change that is to alter nothing is held to it.
+ * The engine's results for fixed inputs stay the same to the last byte: the output of `driftlock replay`, the forwarded
+ * requests, anomalies, and the statistics of streams. A change that is meant to alter nothing is checked against it.
  */
 
 import { execFile } from "node:child_process";
@@ -26,7 +26,7 @@ import { expectGolden } from "./golden-file.ts";
 import { framed, type OtlpSet, otlpSets } from "./otlp-sets.ts";
 import { textSets } from "./text-sets.ts";
 
-// Each starts processes, which takes long on a machine that is busy.
+// Each test starts processes, which takes long on a busy machine.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
@@ -62,7 +62,7 @@ describe("replay prints the same lines", () => {
     let flagged = 0;
     const shows = (line: string, i: number) =>
       i === 1 || line.includes('"kind":"anomaly"') || (line.includes('"flagged":true') && flagged++ < 20);
-    // The input comes first: where it differs, the output must.
+    // The input comes first: if it differs, the output must differ too.
     expectGolden(`replay-${name}`, [`input ${digest(input)}`, ...stdout.trimEnd().split("\n")], shows);
   });
 });
@@ -76,7 +76,7 @@ const engineOf = (mode: "all" | "flagged", detect: object = {}) =>
   new Engine(parseConfig({ detect: { ...config, ...detect } }).detect, { mode });
 
 interface Request {
-  /** For messages: the set, and the request's place in it. */
+  /** The set and the request's place in it, for messages. */
   name: string;
   signal: OtlpSet["signal"];
   body: Buffer;
@@ -93,7 +93,7 @@ const schemas = {
   metrics: ExportMetricsServiceRequestSchema,
 } as const;
 
-/** Takes cbad.explanation out of a request, in place; returns the other attributes of Driftlock's that it holds. */
+/** Removes cbad.explanation from a request in place; returns the other cbad attributes that it has. */
 function withoutExplanations(message: unknown): string[] {
   if (typeof message !== "object" || message === null || message instanceof Uint8Array) return [];
   return Object.entries(message).flatMap(([key, value]) => {
@@ -107,8 +107,8 @@ function withoutExplanations(message: unknown): string[] {
 }
 
 /**
- * A forwarded request that is not the one that came: its hash, its hash without explanations, so that a sentence can be
- * worded better while all else is seen to stay, and the attributes that its records got.
+ * Describes a forwarded request that differs from the received one: its hash, its hash without explanations (so that a
+ * change of their wording shows as nothing else), and the attributes that its records received.
  */
 function forwardedLines(name: string, signal: OtlpSet["signal"], forward: Buffer): string[] {
   const schema = schemas[signal];
@@ -132,13 +132,15 @@ function anomalyLines(name: string, anomalies: readonly Anomaly[]): string[] {
 interface Judgement {
   lines: string[];
   anomalies: Anomaly[];
-  /** Requests that go on. */
+  /** Bodies of the forwarded requests. */
   bodies: Buffer[];
-  /** A line a stream. */
+  /** One line per stream. */
   statistics: string[];
 }
 
-/** Judges requests one after another, then ten silent minutes; `half` takes the engine's place in their midst. */
+/**
+ * Judges requests one after another, then ten silent minutes; `half` replaces the engine halfway through the requests.
+ */
 async function judge(
   requests: readonly Request[],
   engine: Engine,
@@ -173,7 +175,7 @@ function statisticsLine(of: Awaited<ReturnType<Engine["statistics"]>>["streams"]
   return `statistics ${all.join(" | ")}`;
 }
 
-/** A few of each kind in full. */
+/** Selects the first few lines of each kind, to be shown in full. */
 function someOfEach(most: number) {
   const seen = new Map<string, number>();
   return (line: string) => {
@@ -183,7 +185,7 @@ function someOfEach(most: number) {
   };
 }
 
-/** What the inputs must bring to light, or the comparison says little: each kind of finding, and how an anomaly ends. */
+/** Findings that the inputs must produce, or the comparison means little: each kind, and how an anomaly ends. */
 const findings: Record<string, (anomaly: Anomaly) => boolean> = {
   content: ({ channel, record }) => channel === Channel.CONTENT && record !== undefined,
   "the order of a session": ({ channel, record, field }) =>

@@ -1,4 +1,7 @@
-/** OTLP requests to judge, of one signal a set: those of the synthetic shop, and some in which each channel has something to find. */
+/**
+ * OTLP requests to judge, each set of one signal: those of the synthetic shop, and some that give each channel
+ * something to find.
+ */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,9 +23,9 @@ type Signal = "logs" | "traces" | "metrics";
 export interface OtlpSet {
   name: string;
   signal: Signal;
-  /** Export*ServiceRequests. */
+  /** Encoded Export*ServiceRequests. */
   requests: Buffer[];
-  /** Records, or points of a metric, that a stream learns from when the set is replayed. */
+  /** The number of records, or points of a metric, that a stream learns from when the set is replayed. */
   train: number;
 }
 
@@ -78,7 +81,9 @@ function id(size: number, number: number): Uint8Array {
   return bytes;
 }
 
-/** A request each 5 s: a field's shares and numbers change, a second service bursts and ebbs away, a third falls silent. */
+/**
+ * One request every 5 s: a field's shares and numbers change, a second service bursts and fades, a third falls silent.
+ */
 function webLogs(): Buffer[] {
   const next = random(31);
   const pick = <T>(items: readonly T[]) => items[Math.floor(next() * items.length)]!;
@@ -163,7 +168,7 @@ function shopSpans(): Buffer[] {
   return inChunks(spans, 50).map((chunk) => spansOf("till", chunk));
 }
 
-/** A gauge, a counter, a histogram and a summary a minute. */
+/** A gauge, a counter, a histogram and a summary per minute. */
 function shapes(): Buffer[] {
   const next = random(34);
   const bounds = [10, 20, 40, 80, 160, 320];
@@ -239,7 +244,7 @@ function shapes(): Buffer[] {
   });
 }
 
-/** Requests behind their lengths in four bytes, as `driftlock replay` reads them. */
+/** Requests preceded by their lengths in four bytes, as `driftlock replay` reads them. */
 export function framed(requests: readonly Buffer[]): Buffer {
   return Buffer.concat(
     requests.flatMap((body) => {
@@ -258,7 +263,7 @@ function unframed(file: Buffer): Buffer[] {
   return requests;
 }
 
-/** What `driftlock generate` makes of its options, by signal. */
+/** Returns what `driftlock generate` writes with the given options, by signal. */
 async function shop(
   seed: string,
   signals: Signal[],

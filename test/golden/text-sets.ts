@@ -1,4 +1,4 @@
-/** Text files to replay: small, seeded, the same bytes on every machine. */
+/** Text files to replay: small, seeded, and the same bytes on every machine. */
 import { normalLine, random } from "../engine/requests.ts";
 
 export interface TextSet {
@@ -51,7 +51,7 @@ function series(
 ): string {
   const next = random(seed);
   const rows = Array.from({ length: count }, (_, i) => {
-    // A cycle of straight lines: libraries of sines differ in the last digit.
+    // The cycle consists of straight lines: libraries' sines differ in the last digit.
     const day = Math.abs(((i / 288) % 1) - 0.5);
     const noise = next() + next() + next() - 1.5;
     const time = new Date(Date.UTC(2026, 2, 2) + i * 300_000).toISOString().slice(0, 19).replace("T", " ");

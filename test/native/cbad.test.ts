@@ -4,7 +4,7 @@ import { type CodecName, native } from "../../src/native.ts";
 
 const codecs: CodecName[] = ["openzl", "zstd", "lz4", "gzip"];
 
-/** Bytes that nothing predicts, from the key stream of a seed. */
+/** Unpredictable bytes from the key stream of a seed. */
 function noise(length: number, seed: number): Buffer {
   const key = new Uint8Array(32);
   new DataView(key.buffer).setUint32(0, seed);
@@ -121,7 +121,7 @@ describe.each(codecs)("with %s", (codec) => {
           expect(distance).toBeGreaterThan(-0.05);
           expect(distance).toBeLessThan(1.3);
         }
-        // Short noise and text in one frame share a table of symbols, and which comes first decides whose it is.
+        // Short noise and text in one frame share a table of symbols; the first of the two determines it.
         expect(Math.abs(there - back)).toBeLessThan(strange ? 0.35 : 0.15);
       }),
     );
@@ -148,7 +148,7 @@ describe.each(codecs)("with %s", (codec) => {
           return native.ncd(baseline, window, codec);
         });
         for (const [i, distance] of distances.entries()) {
-          // Of noise, what is shared is what the codec saves: the distance is the share that is new.
+          // In noise, what is shared is what the codec saves: the distance is the share that is new.
           expect(Math.abs(distance - 0.2 * i)).toBeLessThan(0.05);
         }
       }),

@@ -15,7 +15,7 @@ const levels: Record<CodecName, [lowest: number, highest: number]> = {
   gzip: [1, 9],
 };
 
-/** Bytes as they come, or pieces that repeat, as those of records do. */
+/** Arbitrary bytes, or repeated pieces, as in records. */
 const anyBytes = fc.oneof(
   fc.uint8Array({ maxLength: 3000 }),
   fc
@@ -26,7 +26,7 @@ const anyBytes = fc.oneof(
     .map(([pieces, order]) => new Uint8Array(Buffer.concat(order.map((i) => pieces[i % pieces.length]!)))),
 );
 
-/** A column with bytes that fit it. */
+/** A column type with bytes that fit it. */
 const anyColumn: fc.Arbitrary<{ bytes: Uint8Array; column: ColumnType }> = fc.oneof(
   anyBytes.map((bytes) => ({ bytes, column: { kind: "bytes" as const } })),
   fc
@@ -317,10 +317,10 @@ describe("other programs' frames", () => {
   it("are bombs: refused without the memory that they claim", () => {
     const before = process.resourceUsage().maxRSS;
     const zeros = zlib.gzipSync(Buffer.alloc(1 << 20));
-    // 512 members of a mebibyte each.
+    // This is 512 members of a mebibyte each.
     const gzip = Buffer.concat(Array.from({ length: 512 }, () => zeros));
     expect(thrown(() => native.decompress("gzip", gzip, 4 << 20))).toBeInstanceOf(RangeError);
-    // A frame header alone that claims 2^40 bytes, and one LZ4 length of 2 GiB with nothing behind it.
+    // These are a frame header alone that claims 2^40 bytes, and one LZ4 length of 2 GiB with nothing after it.
     const zstd = Buffer.from("28b52ffde00000000000010000010000", "hex");
     expect(thrown(() => native.decompress("zstd", zstd, 4 << 20))).toBeInstanceOf(RangeError);
     expect(

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 
 const script = fileURLToPath(new URL("misuse/cases.ts", import.meta.url));
 
-/** In a process of its own, whose crash is seen; `limits` are those of `ulimit`. */
+/** Runs a case in a process of its own, so that a crash is seen; `limits` are those of `ulimit`. */
 async function run(name: string, limits = ""): Promise<void> {
   const command = [process.execPath, "--expose-gc", "--disable-warning=ExperimentalWarning", script, name];
   const child = limits
@@ -47,7 +47,7 @@ test.each([
   "exitWhileWorkersWork",
 ])("the process outlives misuse: %s", (name) => run(name), 120_000);
 
-// Stacks that are large, in an address space that is small, leave room for a few threads.
+// Large stacks in a small address space leave room for only a few threads.
 test.runIf(process.platform === "linux")(
   "an engine whose threads the system refuses is an error",
   () => run("threadsRefused", "-s 1048576 && ulimit -v 16000000"),

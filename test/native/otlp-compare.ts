@@ -1,4 +1,4 @@
-/** The native reader and splicer against protobuf-es on one request. */
+/** Compares the native reader and splicer with protobuf-es on one request. */
 import { createRegistry, equals, fromBinary } from "@bufbuild/protobuf";
 import { expect } from "vitest";
 import type { Signal } from "../../src/otlp/protocol.ts";
@@ -13,8 +13,8 @@ function read(signal: Signal, bytes: Uint8Array): ExportServiceRequest {
 }
 
 /**
- * Expects that both see the same, and that what is spliced reads as the message edited would.
- * @return records in the request.
+ * Expects that both read the same, and that the spliced request reads as the edited message would.
+ * @return the number of records in the request
  */
 export async function compare(dump: Dump, signal: Signal, bytes: Uint8Array, every: number): Promise<number> {
   const answer = await dump.ask(signal, bytes, every);

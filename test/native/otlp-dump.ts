@@ -1,4 +1,4 @@
-/** Asks the native reader and splicer, through the program native/test/otlp_dump.cpp. */
+/** Runs the native reader and splicer through the program native/test/otlp_dump.cpp. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -19,7 +19,7 @@ export class Dump {
     this.#lines = createInterface({ input: this.#program.stdout! })[Symbol.asyncIterator]();
   }
 
-  /** One at a time. `every`: which records to edit, see otlp_dump.cpp. */
+  /** Sends a request; only one may be pending. For `every`, which selects the records to edit, see otlp_dump.cpp. */
   async ask(signal: Signal, request: Uint8Array, every: number): Promise<Answer> {
     const head = Buffer.from([signals.indexOf(signal), every, 0, 0, 0, 0]);
     head.writeUInt32BE(request.length, 2);
@@ -30,7 +30,7 @@ export class Dump {
     return error ? { error } : { index, all: Buffer.from(all, "hex"), edited: Buffer.from(edited, "hex") };
   }
 
-  /** Resolves to its exit code: 0, unless a sanitizer or the reader objected. */
+  /** Resolves to the exit code: 0, unless a sanitizer or the reader failed. */
   async close(): Promise<number | null> {
     this.#program.stdin!.end();
     if (this.#program.exitCode !== null) return this.#program.exitCode;

@@ -184,13 +184,13 @@ function metric({ name, unit, data }: Metric) {
   };
 }
 
-/** One level of a request: what holds records or other levels, with the lists that hold them. */
+/** One level of a request, which holds records or other levels. */
 interface Group {
   resource?: Resource | undefined;
   scope?: InstrumentationScope | undefined;
 }
 
-/** Resources and their scopes, whatever the signal; `items` are records, or metrics. */
+/** Returns resources and their scopes for any signal; `items` are records or metrics. */
 function tree(
   request: ExportServiceRequest,
 ): (Group & { scopes: (Group & { items: (LogRecord | Span | Metric)[] })[] })[] {
@@ -271,7 +271,10 @@ function added(id: number): KeyValue[] {
   ];
 }
 
-/** The request with every `every`-th record edited, every other of them with attributes; `keep` those alone, or all. */
+/**
+ * Returns the request with every `every`-th record edited, every other of these with attributes; `keep` selects all
+ * records or only those.
+ */
 export function expectedSplice(
   signal: Signal,
   request: ExportServiceRequest,
@@ -290,7 +293,7 @@ export function expectedSplice(
   return copy;
 }
 
-/** Leaves in every list of `request` what is `kept`, and what holds such. */
+/** Removes from every list of `request` what neither is `kept` nor holds anything that is. */
 function prune(request: ExportServiceRequest, kept: Set<unknown>): void {
   const is = (item: unknown) => kept.has(item);
   if ("resourceLogs" in request) {

@@ -1,4 +1,4 @@
-/** Random OTLP requests, and the many ways in which the same request may be laid on the wire. */
+/** Random OTLP requests, and the many ways to encode the same request. */
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import fc, { type Arbitrary } from "fast-check";
@@ -154,7 +154,7 @@ const data = fc.oneof(
 );
 const metric = fc.record({ name: text, description: text, unit: text, data, metadata: attributes });
 
-/** A request of each signal, as `create` takes it. */
+/** A request of each signal, in the form that `create` accepts. */
 export const request = {
   logs: fc.record({
     resourceLogs: some(
@@ -188,7 +188,7 @@ export const request = {
   }),
 };
 
-/** Numbers in [0, n) from a seed (mulberry32). */
+/** Returns numbers in [0, n) from a seed (mulberry32). */
 function dice(seed: number): (n: number) => number {
   let state = seed;
   return (n) => {
@@ -199,7 +199,7 @@ function dice(seed: number): (n: number) => number {
   };
 }
 
-/** A varint of so many bytes more than it needs. */
+/** Encodes a varint with `padding` bytes more than it needs. */
 function varint(value: number, padding: number): Uint8Array {
   const out = new BinaryWriter().uint32(value).finish();
   if (padding === 0) return out;
@@ -210,7 +210,7 @@ function varint(value: number, padding: number): Uint8Array {
   return long;
 }
 
-/** Singular messages that the reader says it does not join: see native/otlp/views.hpp. */
+/** Singular messages that the reader is documented not to join: see native/otlp/views.hpp. */
 const notJoined = ["ArrayValue", "KeyValueList", "Buckets"];
 
 /**
@@ -276,7 +276,7 @@ export function disguise(schema: DescMessage, message: Uint8Array, seed: number)
     return shuffle([...byNumber.values()]).flat();
   }
 
-  /** Packed numbers as they came, one by one, or in two packs. */
+  /** Encodes packed numbers as they were, one by one, or in two packs. */
   function numbers(no: number, type: WireType, pack: Uint8Array): Uint8Array[] {
     const reader = new BinaryReader(pack);
     const each: Uint8Array[] = [];

@@ -1,4 +1,7 @@
-/** Requests as the OpenTelemetry SDK for JavaScript sends them over gRPC, read and spliced beside protobuf-es. */
+/**
+ * Requests as the OpenTelemetry SDK for JavaScript sends them over gRPC, read and spliced and compared with
+ * protobuf-es.
+ */
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { SpanStatusCode } from "@opentelemetry/api";
 import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-grpc";

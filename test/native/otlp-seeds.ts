@@ -1,4 +1,7 @@
-/** Writes the fuzzer's seeds anew, always the same: `node test/native/otlp-seeds.ts`. See native/fuzz/otlp_fuzz.cpp. */
+/**
+ * Writes the fuzzer's seeds, which are always the same: `node test/native/otlp-seeds.ts`. See
+ * native/fuzz/otlp_fuzz.cpp.
+ */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";

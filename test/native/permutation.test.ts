@@ -4,7 +4,7 @@ import { native, type PermutationOptions } from "../../src/native.ts";
 
 const options: PermutationOptions = { permutations: 99, block: 1, stopAfter: 0, seed: 1n, codec: "lz4" };
 
-/** Numbers below `bound`, the same for the same seed. */
+/** Generates numbers below `bound`, the same for the same seed. */
 function* numbers(seed: number, bound: number): Generator<number, never> {
   const key = new Uint8Array(32);
   new DataView(key.buffer).setUint32(0, seed);
@@ -28,7 +28,7 @@ function records(count: number, seed: number): Buffer[] {
   );
 }
 
-/** Kolmogorov and Smirnov: the largest distance from the uniform distribution on (0, 1]. */
+/** The Kolmogorov-Smirnov statistic: the largest distance from the uniform distribution on (0, 1]. */
 function distanceFromUniform(values: number[]): number {
   return Math.max(
     ...[...values]
@@ -115,7 +115,7 @@ describe("the p-value", () => {
   });
 
   it("keeps what neighbours share when blocks move: a usual session is no news", async () => {
-    // Sessions of four steps that always follow each other. The window's session is a usual one.
+    // Sessions have four steps that always follow each other. The window's session is a normal one.
     const next = numbers(4, 10_000);
     const session = () => {
       const id = next.next().value;
@@ -126,8 +126,8 @@ describe("the p-value", () => {
     const all = Array.from({ length: 40 }, session).flat();
     const window = all.slice(-32);
     const baseline = all.slice(0, -32);
-    // One by one, an exchange tears sessions apart: half their ids are known from the baseline then, and the usual window
-    // looks strange beside that.
+    // An exchange of single records tears sessions apart: half their ids are known from the baseline then, and the
+    // normal window looks strange beside that.
     expect((await native.permutationTest(baseline, window, options)).pValue).toBe(0.01);
     const blocks = await native.permutationTest(baseline, window, { ...options, block: 4 });
     expect(blocks.pValue).toBeGreaterThan(0.05);

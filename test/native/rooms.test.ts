@@ -1,9 +1,12 @@
-/** Native code is in rooms, and imports point from later rooms to earlier ones, never back. docs/ARCHITECTURE.md says what is in each. */
+/**
+ * Native code is organised in rooms, and imports point from later rooms to earlier ones, never back.
+ * docs/ARCHITECTURE.md describes each room.
+ */
 import { globSync, readFileSync } from "node:fs";
 import { sep } from "node:path";
 import { describe, expect, it } from "vitest";
 
-/** Rooms of one row do not import from each other. */
+/** The rooms in order; those of one row do not import from each other. */
 const rows = [
   ["base"],
   ["codec", "otlp", "text"],
@@ -14,7 +17,7 @@ const rows = [
   ["engine"],
   ["binding"],
 ];
-/** These may import from all rooms. */
+/** Rooms that may import from all others. */
 const users = ["test", "fuzz", "bench"];
 
 const rank = new Map(rows.flatMap((row, rank) => row.map((room) => [room, rank] as const)));

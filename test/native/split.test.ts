@@ -1,4 +1,4 @@
-/** Requests that are divided hold all of their records, once, in what they came in. */
+/** Requests that are divided keep each of their records exactly once, in its surroundings. */
 import {
   create,
   type DescMessage,
@@ -25,7 +25,7 @@ const levels: Record<Signal, string[]> = {
 
 const dataKinds = ["gauge", "sum", "histogram", "exponentialHistogram", "summary"];
 
-/** Each record with all that surrounds it; and each message around records that holds none. */
+/** Returns each record with all that surrounds it, and each message around records that holds none. */
 function flatten(signal: Signal, bytes: Uint8Array): string[] {
   const schema = requestSchema[signal] as DescMessage;
   const items: string[] = [];
@@ -72,7 +72,7 @@ describe.each(signals)("a request of %s that is divided", (signal) => {
     if (parts.length === 1) expect(parts[0]).toBe(original);
     const counts = await Promise.all(parts.map((part) => native.countRecords(signal, part)));
     expect(counts.reduce((all, count) => all! + count!, 0)).toBe(await native.countRecords(signal, original));
-    // As few as that takes: no two neighbours would fit together, give or take what their lengths take.
+    // The parts are as few as possible: no two neighbours would fit together, apart from what their length fields take.
     for (const [i, part] of parts.slice(1).entries()) {
       expect(sum([parts[i]!, part])).toBeGreaterThan(Math.min(most, whole.length) - 16);
     }
@@ -90,7 +90,7 @@ describe.each(signals)("a request of %s that is divided", (signal) => {
       fc.asyncProperty(layouts, fc.integer({ min: 1, max: 400 }), async (whole, most) => {
         const parts = await split(signal, Buffer.from(whole), most);
         const records = (message: Uint8Array) => flatten(signal, message).sort();
-        // Layouts hold fields of one message in any order, and twice: what surrounds a record is compared as it reads.
+        // Layouts hold fields of one message in any order, and twice: what surrounds a record is compared as decoded.
         expect(new Set(parts.flatMap(records))).toEqual(new Set(records(whole)));
         expect(sum(parts)).toBeLessThanOrEqual(2 * whole.length);
       }),
@@ -171,7 +171,7 @@ describe.each(signals)("a request of %s that is divided", (signal) => {
       new BinaryWriter().tag(number, WireType.LengthDelimited).string("later").finish();
     const around = (number: number, content: Uint8Array[]) =>
       new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(Buffer.concat(content)).finish();
-    // A log record, a span, or a metric with a kind of data that is not known yet.
+    // The record is a log record, a span, or a metric with a kind of data that is not known yet.
     const record = (i: number) =>
       around(2, [around(signal === "logs" ? 12 : 1, [Buffer.from(`r${i}`)]), unknown(99)]);
     const whole = Buffer.concat([

@@ -1,4 +1,4 @@
-/** The package as others get it: packed, unpacked, and used from ESM, CommonJS and TypeScript. */
+/** The package as users receive it: packed, unpacked, and used from ESM, CommonJS and TypeScript. */
 import { execFileSync } from "node:child_process";
 import {
   cpSync,
@@ -33,13 +33,13 @@ beforeAll(() => {
     stdio: ["ignore", "ignore", "inherit"],
   });
   tarball = join(folder, readdirSync(folder)[0]!);
-  // A scope of its own, whatever stands in the folders above.
+  // The folder is a package of its own, whatever the folders above contain.
   writeFileSync(join(folder, "package.json"), '{ "name": "consumer", "private": true }');
   const modules = join(folder, "node_modules");
   unpacked = join(modules, "driftlock");
   mkdirSync(unpacked, { recursive: true });
   run("tar", ["-xzf", tarball, "-C", unpacked, "--strip-components=1"]);
-  // As an install would build it.
+  // An install would build this file.
   cpSync(join(root, "build/Release/driftlock.node"), join(unpacked, "build/Release/driftlock.node"));
   const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   for (const name of [...Object.keys(dependencies), "@types/node"]) {
@@ -97,13 +97,13 @@ engine.process("logs", "default", Buffer.alloc(0))
       cpSync(join(root, "test/package/consumer.ts.txt"), join(folder, file));
     }
     check("consumer.mts", "consumer.cts");
-    // The check can fail.
+    // The check is able to fail.
     writeFileSync(join(folder, "wrong.mts"), 'import { ncd } from "driftlock";\nncd("a", "b");\n');
     expect(() => check("--skipLibCheck", "wrong.mts")).toThrow();
   });
 });
 
-/** Declarations that the index reaches, but for those that are generated from .proto files and schemas. */
+/** Declarations that the index reaches, except those that are generated from .proto files and schemas. */
 const documented = [
   "index",
   "native",
@@ -117,7 +117,7 @@ documented.push("base/error-codes", "config/problem", "otlp/protocol");
 describe("the documentation in the declarations", () => {
   const exported = () => new Set(readFileSync(join(unpacked, "dist/index.d.ts"), "utf8").match(/\w+/g));
 
-  /** Lines that declare something exported, or a member of it, and the line before each. */
+  /** Yields each line that declares something exported, or a member of it, and the line before it. */
   function* declarations(name: string) {
     const names = exported();
     let inside = false;

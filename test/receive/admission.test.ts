@@ -11,7 +11,7 @@ function admission(limits: Record<string, number> = {}) {
   return { admission: new Admission(all, (reason) => void cut.push(reason)), cut };
 }
 
-/** As many places as `address` can have. */
+/** Takes as many places as `address` can have. */
 function fill(admission: Admission, address: string, tenant = "default"): Permit[] {
   const permits: Permit[] = [];
   for (;;) {
@@ -126,7 +126,7 @@ describe("shares", () => {
 });
 
 describe("bodies on their way", () => {
-  /** A permit whose body has begun to arrive, and what it was cut with. */
+  /** Admits a request whose body has begun to arrive; returns its permit and the errors that it was aborted with. */
   function arriving(it: Admission, address = "127.0.0.1") {
     const permit = it.admit(address);
     const errors: ExportError[] = [];

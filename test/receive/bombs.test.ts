@@ -21,7 +21,7 @@ const gib = 2 ** 30;
 const zeros = Buffer.alloc(16 * mib);
 const limits = { max_request_size: 8 * mib, max_inflight_size: 64 * mib };
 
-/** One stream of a gibibyte: 64 blocks of 16 MiB of zeros. */
+/** A stream of one gibibyte: 64 blocks of 16 MiB of zeros. */
 function expanding(head: Buffer, tail: Buffer): Buffer {
   const block = deflateRawSync(zeros, { finishFlush: constants.Z_SYNC_FLUSH });
   return Buffer.concat([head, ...Array.from({ length: gib / zeros.length }, () => block), tail]);
@@ -29,7 +29,7 @@ function expanding(head: Buffer, tail: Buffer): Buffer {
 
 const gzipHead = gzipSync("").subarray(0, 10);
 
-/** Ends with a size, which says a gibibyte, or lies. */
+/** Builds a gzip stream of one gibibyte whose trailer declares `size`, true or not. */
 function gzipBomb(size: number): Buffer {
   const tail = Buffer.alloc(10);
   tail[0] = 3;
@@ -56,7 +56,7 @@ const bombs: [string, string, Buffer][] = [
   ["snappy", "snappy", snappyBomb()],
 ];
 
-/** A block of Snappy: a byte, and copies of 64 bytes of it; three bytes each. */
+/** A block of Snappy: one byte, and copies of 64 bytes of it; each takes three bytes. */
 function snappyBomb(): Buffer {
   const copies = 2 ** 18;
   const length = 1 + 64 * copies;
@@ -69,7 +69,7 @@ function snappyBomb(): Buffer {
   return Buffer.concat([varint, Buffer.of(0, 0), Buffer.alloc(3 * copies, Buffer.of(0xfe, 1, 0))]);
 }
 
-/** Resolves to grpc-status. */
+/** Resolves to the value of grpc-status. */
 async function grpcBomb({ grpc }: Running, encoding: string, bomb: Buffer): Promise<string | undefined> {
   const { stream } = openCall(grpc, { "grpc-encoding": encoding });
   let status: string | undefined;
@@ -87,7 +87,10 @@ async function grpcBomb({ grpc }: Running, encoding: string, bomb: Buffer): Prom
   return status;
 }
 
-/** Watches memory while `work` runs: resident bytes beyond those at the start, and bytes held by permits, at their most. */
+/**
+ * Observes memory while `work` runs: the peak of resident bytes beyond those at the start, and of bytes held by
+ * permits.
+ */
 async function peak(
   running: Running,
   work: () => Promise<unknown>,
@@ -158,7 +161,7 @@ test("many bombs at once stay within max_inflight_size (CVE-2024-37168)", async 
   const bomb = bombs[1]![2];
   const { resident, held } = await peak(running, async () => {
     const statuses = await Promise.all(Array.from({ length: 40 }, () => grpcBomb(running, "gzip", bomb)));
-    // Too large, or no room at the moment.
+    // The request is too large, or there is no room at the moment.
     for (const status of statuses) expect(status).toMatch(/^(8|14)$/);
   });
   expect(running.taken).toEqual([]);
@@ -200,7 +203,7 @@ test.each([
       stream.write(framed(Buffer.alloc(0), 0, bytes));
       await writePieces(stream, Buffer.alloc(1), bytes - 1);
     }
-    // The capacity that 2 MiB need, and no more.
+    // This is the capacity that 2 MiB need, and no more.
     await until(() => running.receivers.inWork().bytes === bytes);
   });
   expect(held).toBe(bytes);

@@ -12,7 +12,7 @@ import { TooLarge } from "../../src/receive/too-large.ts";
 const MiB = 2 ** 20;
 const { limits } = configSchema.parse({}).receive;
 
-/** How a body is decompressed, and what the most was that its permit held. */
+/** Decompresses a body; returns the result and the most that its permit held. */
 async function unzstd(bytes: Buffer, { maxSize = 64 * MiB, inflight = 256 * MiB } = {}) {
   const admission = new Admission({ ...limits, max_inflight_size: inflight }, () => undefined);
   const permit = admission.admit(undefined);
@@ -40,7 +40,7 @@ async function unzstd(bytes: Buffer, { maxSize = 64 * MiB, inflight = 256 * MiB 
 }
 
 const repeated = (unit: Buffer, size: number) => Buffer.alloc(size - (size % unit.length), unit);
-/** A frame without content, one to be skipped, and what a frame of many blocks begins and ends with (RFC 8878). */
+/** A frame without content, a skippable frame, and the beginning and end of a frame of many blocks (RFC 8878). */
 const empty = Buffer.from("28b52ffd2000010000", "hex");
 const skippable = Buffer.from("502a4d1800000000", "hex");
 const [head, last] = [Buffer.from("28b52ffd0058", "hex"), Buffer.from("010000", "hex")];
@@ -95,7 +95,7 @@ describe("zstd", () => {
 
   test("what is larger than allowed is refused, whether its frames say so or not", async () => {
     const declared = native.compress("zstd", Buffer.alloc(2 * MiB));
-    // A block of 128 KiB from 4 bytes.
+    // Each block is 128 KiB from 4 bytes.
     const silent = Buffer.concat([head, repeated(Buffer.from("02001061", "hex"), 64), last]);
     for (const bytes of [declared, silent, Buffer.concat([declared, declared])]) {
       await expect(unzstd(bytes, { maxSize: MiB })).rejects.toThrow(TooLarge);

@@ -22,7 +22,7 @@ const schemas: Readonly<Record<Signal, DescMessage>> = {
 
 const limits = { max_request_size: 2 ** 19, max_inflight_size: 8 * 2 ** 20 };
 
-/** Of one signal, and one that is large enough for the thread. */
+/** Returns requests of one signal: a small one, and one that is large enough for the thread. */
 function documents(signal: Signal): Buffer[] {
   const [[key, [group]]] = Object.entries(texts[signal]) as [[string, [object]]];
   const large = { [key]: Array.from({ length: 150 }, () => group) };
@@ -49,7 +49,10 @@ interface Post extends Sent {
   type: string;
 }
 
-/** Refused as OTLP/HTTP says: by a status that fits its code, which the answer tells in the request's own type. */
+/**
+ * Expects a refusal by the OTLP/HTTP specification: a status that fits the code in the answer, which has the request's
+ * own content type.
+ */
 function checkRefusal({ status, headers, body }: HttpAnswer, type: string): void {
   expect(headers["content-type"]).toBe(type);
   const said =
@@ -82,7 +85,8 @@ describe("requests near sound ones", () => {
         const headers = { "content-type": type, ...(encoding && { "content-encoding": encoding }) };
         const answer = await httpExport(running.http, signal, bytes, { headers });
         if (answer.status !== 200) checkRefusal(answer, type);
-        // What was JSON goes on as sound protobuf; what was protobuf goes on as it is, and no text of it is checked.
+        // Input in JSON is forwarded as sound protobuf; protobuf is forwarded as it is, and none of its text is
+        // checked.
         else if (type === "application/json") fromBinary(schemas[signal], running.taken[0]!.body);
         expect(running.receivers.inWork()).toEqual({ requests: 0, bytes: 0 });
         expect(running.logged.filter(({ level }) => Number(level) > 30)).toEqual([]);

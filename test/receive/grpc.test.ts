@@ -22,7 +22,10 @@ import {
   until,
 } from "./support.ts";
 
-/** A message with any prefix, in the frames given, as grpc-js would not send it. Resolves to the answer's headers and trailers. */
+/**
+ * Sends a message with any prefix, in the given frames, as grpc-js would not send it. Resolves to the answer's headers
+ * and trailers.
+ */
 async function rawCall(
   { grpc }: Running,
   chunks: (Buffer | (() => Promise<void>))[],
@@ -284,7 +287,7 @@ describe("time", () => {
     await until(() => abort.aborted);
     expect(abort.reason).toMatchObject({ code: Code.CANCELLED });
     expect((await answer).code).toBe(Code.CANCELLED);
-    // The consumer still has the bytes: they count until it lets go.
+    // The consumer still has the bytes: they count until it releases them.
     expect(running.receivers.inWork()).toEqual({ requests: 1, bytes: requests.logs.length });
     holding.releaseAll(new Error("a consequence"));
     await until(() => running.events.length === 1);
@@ -344,7 +347,7 @@ describe("limits over gRPC", () => {
     const client = grpcClient(running.grpc);
     const held = grpcExport(client, "logs", Buffer.alloc(6_000));
     await holding.arrived(1);
-    // A sender alone may hold seven times what is free.
+    // A single sender may hold seven times what is free.
     expect(await grpcExport(client, "logs", Buffer.alloc(2_751))).toMatchObject({ code: Code.UNAVAILABLE });
     const never = await grpcExport(client, "logs", Buffer.alloc(10_001));
     expect(never).toMatchObject({ code: Code.RESOURCE_EXHAUSTED, retryInfo: undefined });

@@ -1,4 +1,4 @@
-/** Connections that hold what others need: silent, idle, old, unread, or of another protocol. */
+/** Connections that hold what others need: silent, idle, old or unread ones, and those of another protocol. */
 import { once } from "node:events";
 import { connect as connectHttp2, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
@@ -30,7 +30,7 @@ async function tcp(
   return socket;
 }
 
-/** All that the server says until it closes. */
+/** Resolves to everything that the server sends until it closes. */
 async function conversation(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk) => {
@@ -122,7 +122,7 @@ describe("a connection that ends while its calls begin", () => {
           .on("error", () => {})
           .close(constants.NGHTTP2_CANCEL);
       }
-      // Sooner or later, so that it ends at different points of what is under way.
+      // The delays differ, so that connections end at different points of the ongoing work.
       await new Promise((resolve) => setTimeout(resolve, i));
       session.destroy();
     }
@@ -244,7 +244,7 @@ describe("what is not HTTP behind whole requests", () => {
     }
     const posts = parts.filter((part) => part.includes(Buffer.from(requests.logs))).length;
     await holding.arrived(posts);
-    // Longer than it takes to notice what is wrong.
+    // This is longer than it takes to notice the fault.
     await new Promise((resolve) => setTimeout(resolve, 500));
     holding.releaseAll();
     const answers = [...(await said).matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, status]) => Number(status));

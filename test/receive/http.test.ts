@@ -31,7 +31,7 @@ function rawSocket({ http }: Running): Socket {
   return socket;
 }
 
-/** All that the server says until it closes. */
+/** Resolves to everything that the server sends until it closes. */
 function conversation(socket: Socket): Promise<string> {
   let text = "";
   socket.on("data", (chunk) => {
@@ -479,7 +479,7 @@ describe("CORS", () => {
       });
       expect(answer.headers.vary).toBe("Origin");
     }
-    // Not counted as a request, nor asked for a key.
+    // It is not counted as a request, nor asked for a key.
     expect(running.events).toHaveLength(3);
   });
 

@@ -280,7 +280,7 @@ describe("OTLP/JSON", () => {
       for (const spelled of [`"${name}"`, `"${number}"`, `${number}.0`, `${number}e0`]) {
         expect(Buffer.from(read(spelled)), spelled).toEqual(expected);
       }
-      // Unknown numbers are kept: enumerations are open.
+      // Unknown numbers are kept, because enumerations are open.
       expect(Buffer.from(read("99")).equals(Buffer.from(read('"99"')))).toBe(true);
       for (const wrong of [
         '"WHAT"',

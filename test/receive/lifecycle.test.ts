@@ -1,4 +1,4 @@
-/** Starting, connections over time, services beside OTLP's own, closing. */
+/** Starting, connections over time, services beside OTLP's own, and closing. */
 
 import { connect as connectHttp2 } from "node:http2";
 import { createRequire } from "node:module";
@@ -110,7 +110,7 @@ describe("gRPC connections over time", () => {
     const running = await start({ grpc: { keepalive: { time: 30, timeout: 30 } } });
     const [host, port] = running.grpc.split(":");
     const silent = connect(Number(port), host);
-    // A preface and empty settings, and nothing ever after.
+    // The client sends a preface and empty settings, and nothing after them.
     silent.write(
       Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Buffer.of(0, 0, 0, 4, 0, 0, 0, 0, 0)]),
     );

@@ -12,7 +12,7 @@ function held(): number {
   return heapUsed + external;
 }
 
-/** Bytes that JavaScript and buffers hold more once `work` is done, and what it dropped is collected. */
+/** Returns how many more bytes JavaScript and buffers hold after `work` is done and its garbage is collected. */
 export async function heldAfter(work: () => Promise<unknown>): Promise<number> {
   const before = held();
   await work();

@@ -1,20 +1,20 @@
-/** Bodies near valid ones, for fuzzing what reads them. */
+/** Nearly valid bodies for fuzzing parsers. */
 import process from "node:process";
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 
-/** Seconds that a fuzz takes; some moments where it is not set. */
+/** Seconds that a fuzz takes; if the variable is not set, it takes moments. */
 const fuzzSeconds = Number(process.env.DRIFTLOCK_FUZZ_SECONDS ?? 0);
 
-/** For `fc.assert`: a few runs among the tests, and as many as the time allows under `make fuzz`. */
+/** Parameters for `fc.assert`: a few runs in the tests, and as many as the time allows under `make fuzz`. */
 export const effort = fuzzSeconds
   ? { numRuns: Number.MAX_SAFE_INTEGER, interruptAfterTimeLimit: 1_000 * fuzzSeconds }
   : { numRuns: 150 };
 
-/** Of the test that fuzzes, milliseconds. */
+/** Timeout of the test that fuzzes, in milliseconds. */
 export const fuzzTimeout = 60_000 + 1_000 * fuzzSeconds;
 
-/** What a parser of JSON, of UTF-8, of protobuf's JSON or of SQL may trip over. */
+/** Values that may trip up a parser of JSON, UTF-8, protobuf's JSON or SQL. */
 const strange = [
   "null",
   "true",
@@ -60,7 +60,7 @@ const piece = fc.oneof(
   fc.uint8Array({ maxLength: 8 }).map((bytes) => Buffer.from(bytes)),
 );
 
-/** A place in bytes of any length. */
+/** A relative position in bytes of any length. */
 const place = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true });
 
 type Mutation = (bytes: Buffer) => Buffer;
@@ -70,7 +70,7 @@ const cut = (bytes: Buffer, from: number, to: number, into: Buffer): Buffer =>
 
 const at = (bytes: Buffer, where: number): number => Math.floor(where * bytes.length);
 
-/** The values in a JSON text, roughly: strings, numbers, words, with where they begin and end. */
+/** Matches, roughly, the values in a JSON text: strings, numbers and words. */
 const token = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null/g;
 
 const mutation: fc.Arbitrary<Mutation> = fc.oneof(
@@ -89,12 +89,12 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
     const [from, to] = [at(bytes, Math.min(one, other)), at(bytes, Math.max(one, other))];
     return cut(bytes, from, to, Buffer.alloc(0));
   }),
-  // A piece of it twice, which makes keys that repeat.
+  // A piece is repeated, which produces duplicate keys.
   fc.tuple(place, place).map(([one, other]) => (bytes: Buffer) => {
     const [from, to] = [at(bytes, Math.min(one, other)), at(bytes, Math.max(one, other))];
     return cut(bytes, to, to, bytes.subarray(from, to));
   }),
-  // Another value, or key, in the place of one.
+  // A value or key is replaced by another.
   fc.tuple(place, piece).map(([where, into]) => (bytes: Buffer) => {
     const found = [...bytes.toString("latin1").matchAll(token)];
     const one = found[Math.floor(where * found.length)];
@@ -102,7 +102,7 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
   }),
 );
 
-/** @param documents valid ones. */
+/** @param documents valid documents */
 export function near(documents: readonly Buffer[]): fc.Arbitrary<Buffer> {
   return fc
     .tuple(fc.constantFrom(...documents), fc.array(mutation, { maxLength: 4 }))
@@ -120,7 +120,7 @@ export interface Sent {
   encoding: keyof typeof compressors | undefined;
 }
 
-/** The same compressed, broken now and then, and behind megabytes of blanks, which JSON may begin with. */
+/** Compresses bodies, with occasional damage, and occasionally after megabytes of blanks, which JSON may begin with. */
 export function compressed(body: fc.Arbitrary<Buffer>, bombSize: number): fc.Arbitrary<Sent> {
   const whole = fc.constant((bytes: Buffer) => bytes);
   return fc

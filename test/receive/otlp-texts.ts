@@ -1,4 +1,4 @@
-/** The same requests as in support.ts, written by hand as OTLP/JSON. */
+/** The requests of support.ts, written by hand as OTLP/JSON. */
 import type { Signal } from "../../src/otlp/protocol.ts";
 
 const resource = { attributes: [{ key: "service.name", value: { stringValue: "shop" } }] };

@@ -1,4 +1,4 @@
-/** Bodies that hardly come, over both protocols; the seconds pass by hand. */
+/** Bodies that hardly arrive, over both protocols; the test advances the time. */
 import { connect, type Socket } from "node:net";
 import { pino } from "pino";
 import { expect, test } from "vitest";
@@ -35,7 +35,7 @@ async function serve(limits: Record<string, number> = {}) {
   return { intake, http: http.address, grpc: grpc.address, cut };
 }
 
-/** A request that announces a million bytes, and says what it is answered. */
+/** Begins a request that announces a million bytes, and returns the answer. */
 function beginHttp(address: string): { socket: Socket; answer: Promise<string> } {
   const [host, port] = address.split(":");
   const socket = connect(Number(port), host);

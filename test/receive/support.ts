@@ -41,7 +41,7 @@ export interface Running {
   receivers: Receivers;
   grpc: string;
   http: string;
-  /** What the consumer was given. */
+  /** Requests that the consumer received. */
   taken: ExportRequest[];
   events: RequestEvent[];
   refusedConnections: string[];
@@ -57,7 +57,7 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
-/** Undone after the test, the last first. */
+/** Registers a cleanup to run after the test; the last one registered runs first. */
 export function afterwards(cleanUp: () => unknown): void {
   cleanUps.push(cleanUp);
 }
@@ -111,7 +111,7 @@ export async function start(
   };
 }
 
-/** An answer on gRPC; `code` 0 with the bytes of the response. */
+/** An answer over gRPC; if `code` is 0, it has the bytes of the response. */
 export interface GrpcAnswer {
   code: number;
   message: string;
@@ -129,7 +129,7 @@ export function grpcClient(address: string, creds = credentials.createInsecure()
   return client;
 }
 
-/** Calls Export with raw bytes. `cancel` is given the call's cancel function at once. */
+/** Calls Export with raw bytes. `cancel` receives the call's cancel function at once. */
 export function grpcExport(
   client: Client,
   method: Signal | `/${string}`,
@@ -167,14 +167,14 @@ export function grpcExport(
   });
 }
 
-/** RetryInfo among the details of an encoded google.rpc.Status. */
+/** Returns the RetryInfo among the details of an encoded google.rpc.Status. */
 export function retryInfo(status: Uint8Array | undefined): RetryInfo | undefined {
   if (status === undefined) return undefined;
   const detail = fromBinary(StatusSchema, status).details[0];
   return detail && anyUnpack(detail, RetryInfoSchema);
 }
 
-/** Opens a call by hand, on a connection of its own. Its message is the caller's to write. */
+/** Opens a call by hand, on a connection of its own. The caller writes its message. */
 export function openCall(
   address: string,
   headers: Record<string, string> = {},
@@ -192,7 +192,7 @@ export function openCall(
   return { session, stream };
 }
 
-/** A message behind its prefix. @param length as announced; the message may be shorter. */
+/** Returns a message with its prefix. @param length the announced length; the message may be shorter. */
 export function framed(message: Uint8Array, flag = 0, length = message.length): Buffer {
   const prefix = Buffer.alloc(5);
   prefix[0] = flag;
@@ -200,7 +200,7 @@ export function framed(message: Uint8Array, flag = 0, length = message.length): 
   return Buffer.concat([prefix, message]);
 }
 
-/** Writes `piece` so many times, as fast as it is taken. */
+/** Writes `piece` repeatedly, as fast as the stream accepts it. */
 export async function writePieces(to: Writable, piece: Buffer, times: number): Promise<void> {
   for (let i = 0; i < times; i += 1) if (!to.write(piece)) await once(to, "drain");
 }
@@ -217,7 +217,7 @@ export interface HttpOptions {
   headers?: Record<string, string | number>;
 }
 
-/** One request on a connection of its own. */
+/** Sends one request on a connection of its own. */
 export function httpExport(
   address: string,
   signal: Signal,
@@ -249,13 +249,13 @@ export function httpExport(
   });
 }
 
-/** An LZ4 frame of independent blocks of 4 MiB, without checksums. */
+/** Encodes an LZ4 frame of independent blocks of 4 MiB, without checksums. */
 export function lz4Frame(bytes: Buffer): Buffer {
   const blockSize = 4 * 2 ** 20;
   const parts: Uint8Array[] = [Buffer.from("04224d18607073", "hex")];
   for (let at = 0; at < bytes.length; at += blockSize) {
     const compressed = native.compress("lz4", bytes.subarray(at, at + blockSize));
-    // The addon puts a length of seven bits per byte before its block.
+    // The addon writes a varint of the length before its block.
     const block = compressed.subarray(compressed.findIndex((byte) => byte < 0x80) + 1);
     const size = Buffer.alloc(4);
     size.writeUInt32LE(block.length);
@@ -264,7 +264,7 @@ export function lz4Frame(bytes: Buffer): Buffer {
   return Buffer.concat([...parts, Buffer.alloc(4)]);
 }
 
-/** A consumer that holds each request until it is told what comes of it. */
+/** A consumer that holds each request until the test decides its outcome. */
 export class Holding {
   readonly requests: ExportRequest[] = [];
   readonly #release: ((outcome: PartialSuccess | undefined | Error) => void)[] = [];
@@ -279,7 +279,7 @@ export class Holding {
     });
   };
 
-  /** Resolves once so many requests in all have come. */
+  /** Resolves once `count` requests in total have arrived. */
   async arrived(count: number): Promise<void> {
     while (this.requests.length < count) await this.#arrived.promise;
   }

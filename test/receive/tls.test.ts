@@ -57,7 +57,7 @@ function files(dir: string, more: object = {}) {
   return { cert_file: join(dir, "cert.pem"), key_file: join(dir, "key.pem"), reload_interval: 20, ...more };
 }
 
-/** Common name of what the server shows now. */
+/** Resolves to the common name of the certificate that the server currently presents. */
 async function shown(address: string, ca: Pem): Promise<string> {
   const [host, port] = address.split(":");
   const socket = connect({ host, port: Number(port), ca: ca.cert, ALPNProtocols: ["h2", "http/1.1"] });
@@ -100,7 +100,7 @@ describe("TLS", () => {
     expect(await grpcExport(client, "logs", requests.logs)).toMatchObject({ code: Code.OK });
     expect(await httpsExport(running.http, ca)).toBe(200);
     for (const { body } of running.taken) expect(body).toEqual(Buffer.from(requests.logs));
-    // Not in clear.
+    // The port does not accept plain text.
     const clear = grpcClient(running.grpc);
     expect((await grpcExport(clear, "logs", requests.logs)).code).toBe(Code.UNAVAILABLE);
     expect(running.taken).toHaveLength(2);
@@ -145,7 +145,7 @@ describe("TLS", () => {
     expect((await grpcExport(open, "logs", requests.logs)).code).toBe(Code.OK);
     expect(await both()).toEqual(["first", "first"]);
 
-    // A certificate without its key, then rubbish: complained of once each and protocol.
+    // A certificate without its key, then rubbish: each is reported once per protocol.
     const complaints = () =>
       running.logged.filter(({ msg }) => String(msg).includes("keeping the previous ones"));
     await writeFile(join(dir, "cert.pem"), second.cert);
@@ -170,7 +170,7 @@ describe("TLS", () => {
         2,
     );
     expect(await both()).toEqual(["second", "second"]);
-    // Connections that were open stay so.
+    // Connections that were open remain open.
     expect((await grpcExport(open, "logs", requests.logs)).code).toBe(Code.OK);
     expect(complaints()).toHaveLength(6);
   });

@@ -1,7 +1,7 @@
 /**
- * `make test-api STORE=sqlite|postgres`: schemathesis against the whole sidecar, by the OpenAPI document that it serves. No
- * answer may be a 5xx that the document does not have, nor break its schema. The stream of live events never ends, so that
- * it is left out. Further arguments are those of `schemathesis run`.
+ * `make test-api STORE=sqlite|postgres`: runs schemathesis against the whole sidecar, by the OpenAPI document that it
+ * serves. No answer may be a 5xx that the document does not have, or violate its schema. The stream of live events is
+ * left out, because it never ends. Further arguments are passed to `schemathesis run`.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -20,7 +20,7 @@ const root = join(import.meta.dirname, "..", "..");
 const venv = join(root, "build", "schemathesis");
 const tenant = "acme";
 
-/** Installed once, as pinned. */
+/** Installs the pinned version once, and returns its path. */
 function schemathesis(): string {
   const program = join(venv, "bin", "schemathesis");
   if (existsSync(program)) return program;

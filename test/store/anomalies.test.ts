@@ -13,14 +13,14 @@ import type { AnomalyFilter, Store } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
 import { ending, id, midnight, report, versions } from "./fixtures.ts";
 
-/** Every anomaly of a tenant, without what depends on the clock. */
+/** Returns every anomaly of a tenant, without what depends on the clock. */
 async function everything(store: Store, tenant: string) {
   const { items } = await store.anomalies.list(tenant, {}, { limit: 1_000 });
   const whole = await Promise.all(items.map((item) => store.anomalies.get(tenant, item.id)));
   return whole.map((anomaly) => ({ ...anomaly!, recordedAt: 0, changedAt: 0 }));
 }
 
-/** Walks through all pages. */
+/** Reads all pages. */
 async function walk(
   store: Store,
   filter: AnomalyFilter,
@@ -187,7 +187,7 @@ onEachDatabase((databases) => {
 
   it("pages without gap or duplicate while others are added", async () => {
     const { store } = await fresh(databases);
-    // Many share a start, so that pages end among equals.
+    // Many have the same start, so that pages end among equals.
     const make = (n: number) => report({ id: id(n), startTimeUnixNano: midnight + BigInt((n * 7) % 10) });
     await store.anomalies.record(Array.from({ length: 60 }, (_, n) => make(n)));
     const before = Array.from({ length: 60 }, (_, n) => id(n));
@@ -256,7 +256,7 @@ onEachDatabase((databases) => {
         batch.map((each) =>
           report({
             id: id(each),
-            // Some begin at one time.
+            // Some begin at the same time.
             startTimeUnixNano: midnight + BigInt(each >> 2),
             ...(rare.includes(each) && { severity: Severity.CRITICAL, record: { text: "a needle" } }),
           }),
@@ -284,7 +284,7 @@ onEachDatabase((databases) => {
     const page = await store.anomalies.list("acme", { text: "nowhere" });
     expect(page).toEqual({ items: [], next: expect.any(String) });
     expect(await walk(store, { text: "nowhere" }, 100)).toEqual([]);
-    // What an index has side by side is found at once.
+    // Rows that are adjacent in an index are found at once.
     expect((await store.anomalies.list("acme", { service }, { limit: 1_000 })).items).toHaveLength(1_000);
   });
 

@@ -1,4 +1,4 @@
-/** What lies outside of the database, and the table of API keys, against the audit log. */
+/** Compares the audit log with the heads stored outside of the database and with the table of API keys. */
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -136,7 +136,8 @@ onEachDatabase((databases) => {
         await heads.compare(db.read);
         expect(heads.state()).toMatchObject({ entries: 9, altered: 0 });
         expect(await currentHeads(db.read)).toHaveLength(3);
-        // Cut and set back; cut and gone on to a greater number; gone.
+        // One log is truncated and its number reset, one is truncated and continued at a greater number, one is
+        // removed.
         await database.query("delete from audit_log where tenant = 'acme' and seq = 3");
         await database.query("update tenants set audit_seq = 2 where id = 'acme'");
         await database.query("update audit_log set seq = seq + 3 where tenant = 'umbrella'");

@@ -7,7 +7,7 @@ const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** The machine's clock and the monotonic one. */
+/** Returns the machine's clock and the monotonic one. */
 function clocks() {
   let [now, elapsed] = [Date.UTC(2026, 0, 31), 0];
   return {
@@ -38,7 +38,7 @@ onEachDatabase((databases) => {
       expect(store.retention.waitsForClock).toBe(false);
 
       jump(step);
-      // For a minute, for the time after which the clock is believed, and for hours after it.
+      // These are a minute, the time after which the clock is believed, and hours after it.
       for (const ms of [minute, 4 * minute, minute, ...Array(5).fill(hour)]) {
         pass(ms);
         expect(await run()).toMatchObject({ anomalies: 0, streams: 0 });
@@ -53,7 +53,7 @@ onEachDatabase((databases) => {
       expect((await store.anomalies.list("acme")).items).toHaveLength(3);
       const { usage } = store;
       expect(await usage.list("acme", { from: "2026-01-01", to: "2026-12-31" })).toHaveLength(1);
-      // What was stored meanwhile is as old as it is.
+      // Anomalies stored meanwhile have their true age.
       pass(29 * day);
       await run();
       expect((await store.anomalies.list("acme")).items).toHaveLength(3);
@@ -64,7 +64,7 @@ onEachDatabase((databases) => {
       const database = await databases.empty();
       const first = await database.open({ now, elapsed, retention });
       await first.anomalies.record([1, 2].map((n) => report({ id: id(n) })));
-      // Its time was never confirmed.
+      // This store never confirmed its time.
       await first.retention.run();
       await first.close();
 

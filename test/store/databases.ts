@@ -1,4 +1,4 @@
-/** The same tests against both databases. */
+/** Runs the same tests against both databases. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,20 +9,20 @@ import { options, storeConfig } from "./fixtures.ts";
 import { Postgres, skipPostgres } from "./postgres.ts";
 
 export interface EmptyDatabase {
-  /** Its `data_dir` and `store`. */
+  /** Returns a configuration with the database's `data_dir` and `store`. */
   config(retention?: { max_age?: number; max_size?: number }): ReturnType<typeof storeConfig>;
-  /** Opens a store on it, which ends with the test file. */
+  /** Opens a store on the database, which is closed at the end of the test file. */
   open(
     more?: Partial<StoreOptions> & { retention?: { max_age?: number; max_size?: number } },
   ): Promise<Store>;
-  /** Behind the store's back. */
+  /** Runs a query without the store. */
   query(sql: string): Promise<Record<string, unknown>[]>;
 }
 
 export interface Databases {
   kind: "sqlite" | "postgres";
   empty(): Promise<EmptyDatabase>;
-  /** Undefined for SQLite. */
+  /** The PostgreSQL server; undefined for SQLite. */
   server(): Postgres | undefined;
 }
 
@@ -75,7 +75,7 @@ export function onEachDatabase(tests: (databases: Databases) => void): void {
   });
 }
 
-/** A store on an empty database, of its own for each test. */
+/** Opens a store on an empty database, of its own for each test. */
 export async function fresh(
   databases: Databases,
   more: Parameters<EmptyDatabase["open"]>[0] = {},

@@ -14,7 +14,7 @@ import { createLogger } from "../../src/telemetry/log.ts";
 export const versions = { version: "1.2.3", node: "24.0.0", codecs: { openzl: "0.3.0" } };
 export const silent = createLogger({ service_name: "test", environment: "test", log_level: "silent" });
 
-/** 2026-01-31T00:00:00Z */
+/** 2026-01-31T00:00:00Z in nanoseconds since 1970. */
 export const midnight = 1_769_817_600_000n * 1_000_000n;
 
 export function id(n: number): string {
@@ -23,7 +23,7 @@ export function id(n: number): string {
 
 type Init = Partial<Exclude<MessageInitShape<typeof AnomalySchema>, Anomaly>>;
 
-/** A report as the engine gives one. */
+/** Builds a report as the engine does. */
 export function report(init: Init = {}): Anomaly {
   const start = init.startTimeUnixNano ?? midnight;
   return create(AnomalySchema, {
@@ -49,7 +49,7 @@ export function report(init: Init = {}): Anomaly {
   });
 }
 
-/** What the engine tells of a stream. */
+/** Builds the engine's statistics of a stream. */
 export function observation(init: Partial<StreamObservation> = {}): StreamObservation {
   return {
     tenant: "acme",
@@ -71,7 +71,7 @@ export function observation(init: Partial<StreamObservation> = {}): StreamObserv
   };
 }
 
-/** The report that an anomaly is over: counts and times, and no verdict. */
+/** Builds the report that an anomaly has ended: counts and times, and no verdict. */
 export function ending(init: Init = {}): Anomaly {
   const { id, tenant, signal, stream, serviceName, occurrence, startTimeUnixNano, endTimeUnixNano } =
     report(init);
@@ -95,7 +95,7 @@ export function storeConfig(data_dir: string, store: StoreInput = {}) {
   return configSchema.parse({ data_dir, store });
 }
 
-/** A clock that a test sets forward did not step: time passed. */
+/** If a test sets the clock forward, time passes: the clock does not step. */
 export function options(more: Partial<StoreOptions> = {}): StoreOptions {
   return { log: silent, versions, ...(more.now && { elapsed: more.now }), ...more };
 }

@@ -1,4 +1,4 @@
-/** What an evidence bundle refers to outlives what retention would leave. */
+/** Anomalies that an evidence bundle refers to are kept beyond retention. */
 import { describe, expect, it } from "vitest";
 import type { Store } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
@@ -57,7 +57,7 @@ onEachDatabase((databases) => {
       await store.retention.run();
       const after = await kept(store);
       expect(after.slice(0, 10)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-      // Of the others, the latest that fit.
+      // Of the others, the latest ones that fit are kept.
       expect(after.slice(10).length).toBeGreaterThan(1);
       expect(after.slice(10).length).toBeLessThan(5);
       expect(after.at(-1)).toBe(20);

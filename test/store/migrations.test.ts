@@ -35,7 +35,7 @@ function folder(): string {
   return folders.at(-1)!;
 }
 
-/** Resolves to what the process said on standard error; empty where all went well. */
+/** Resolves to the process's standard error, which is empty on success. */
 async function runOpener(...args: string[]): Promise<string> {
   const child = spawn(process.execPath, [opener, ...args], { stdio: ["ignore", "ignore", "pipe"] });
   let said = "";
@@ -119,7 +119,7 @@ onEachDatabase((databases) => {
     await first.keys.revoke("acme", key.id, "ann");
     await first.keys.create("acme", { name: "other", scopes: ["ingest"], expiresAt: 4e12 }, "ann");
     await first.close();
-    // As if they had been made before the log had fingerprints.
+    // This simulates keys that were made before the log had fingerprints.
     await database.query("delete from audit_log");
     await database.query(`update tenants set audit_seq = 0, audit_hash = '${"0".repeat(64)}'`);
     await database.query("delete from kysely_migration where name = '006_keys_in_audit_log'");

@@ -30,7 +30,7 @@ describe("canonical JSON", () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
         const text = canonicalJson(value as Json);
-        // JSON has no minus zero.
+        // JSON has no negative zero.
         expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)));
         expect(canonicalJson(shuffle(value as Json))).toBe(text);
       }),
@@ -140,7 +140,7 @@ describe("the queue of reports", () => {
         fc.integer({ min: 1, max: 9 }),
         (all, maxBytes, n) => {
           const queue = new ReportQueue(maxBytes);
-          // The same, plainly: of the lowest rank the oldest goes, until the rest fits.
+          // This is the same rule in plain code: of the lowest rank the oldest is dropped, until the rest fits.
           const expected: Waiting[] = [];
           let dropped = 0;
           for (const each of all) {
@@ -155,7 +155,7 @@ describe("the queue of reports", () => {
             }
             expect(queue.length).toBe(expected.length);
           }
-          // Something put back is as if it had not been taken.
+          // An entry that is put back leaves the queue as if it had not been taken.
           const [bytes, length] = [queue.bytes, queue.length];
           expect(queue.putBack(queue.take(n, 1e9))).toBe(0);
           expect([queue.bytes, queue.length]).toEqual([bytes, length]);

@@ -27,7 +27,7 @@ export class Postgres {
     return postgres;
   }
 
-  /** Starts it again after `stop`, with its data, on the same port. */
+  /** Starts the server again after `stop`, with its data, on the same port. */
   async resume(): Promise<void> {
     const child = spawn(script, [this.#folder, String(this.#port)], {
       env: { ...process.env, PGPASSWORD: password },
@@ -49,7 +49,7 @@ export class Postgres {
     }
   }
 
-  /** Ends it; SIGQUIT does not say goodbye to clients. */
+  /** Stops the server; with SIGQUIT it does not close its clients' connections. */
   async stop(signal: "SIGINT" | "SIGQUIT" = "SIGINT"): Promise<void> {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null) return;
@@ -68,7 +68,7 @@ export class Postgres {
     return `postgres://${as}@127.0.0.1:${this.#port}/${database}`;
   }
 
-  /** A new, empty database's name. */
+  /** Creates an empty database and returns its name. */
   async createDatabase(): Promise<string> {
     this.#databases += 1;
     const name = `test_${this.#databases}`;
@@ -76,7 +76,7 @@ export class Postgres {
     return name;
   }
 
-  /** On a connection that stays until the server stops. */
+  /** Runs a query on a connection that stays open until the server stops. */
   async query(database: string, sql: string): Promise<Record<string, unknown>[]> {
     let client = this.#clients.get(database);
     if (client === undefined) {

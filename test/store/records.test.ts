@@ -54,7 +54,7 @@ onEachDatabase((databases) => {
       expect(key.expiresAt).toBe(now + life);
       expect(replaced).toEqual({ ...old.key, expiresAt: now + 5_000 });
       for (const each of [secret, old.secret]) expect(await store.keys.verify(each)).toBeDefined();
-      // It ends sooner, never later.
+      // A key may end sooner, never later.
       await store.keys.rotate("acme", old.key.id, 60_000, "bob");
       expect((await store.keys.list("acme")).items.find(({ id }) => id === old.key.id)).toEqual(replaced);
       now += 5_000;
@@ -263,7 +263,7 @@ onEachDatabase((databases) => {
       const hex = fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 64, maxLength: 64 });
       const at = (n: number) => `where tenant = 'acme' and seq = ${n}`;
       const edits = fc.oneof(
-        // One character of an entry for another.
+        // One character of an entry is replaced by another.
         fc
           .tuple(seq, fc.integer({ min: 1, max: 150 }), fc.constantFrom("0", "x", " ", ""))
           .map(

@@ -1,4 +1,4 @@
-/** Streams: what is told of them, and over time. */
+/** Statistics of streams, current and over time. */
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
 import type { StatisticsPage } from "../../src/engine/statistics.ts";
@@ -8,7 +8,7 @@ import { fresh, onEachDatabase } from "./databases.ts";
 import { id, midnight, report, observation as seen, silent } from "./fixtures.ts";
 
 const minute = 60_000;
-/** At the beginning of a point. */
+/** The beginning of a point. */
 const noon = Date.UTC(2026, 0, 31, 12);
 
 onEachDatabase((databases) => {
@@ -128,7 +128,7 @@ onEachDatabase((databases) => {
       ]);
       now += 10_000;
       await store.streams.record([seen({ records: 100n, score: 3, channel: Channel.VALUE, pValue: 0.5 })]);
-      // Twenty seconds: ten before it was recorded first, and ten after.
+      // The rate is over twenty seconds: ten before the first record, and ten after it.
       const first = { time: noon, flagged: 1n, score: 9, channel: Channel.CONTENT, pValue: 0.01 };
       expect(await history()).toEqual([{ ...first, records: 200n, rate: 10 }]);
 
@@ -141,7 +141,7 @@ onEachDatabase((databases) => {
       ]);
       expect((await store.streams.list("acme")).items[0]!.recentRate).toBeCloseTo(500 / 370, 9);
 
-      // What is only told, with no records, is no point; and a day later the ring begins anew.
+      // Statistics without records make no point; a day later the ring starts anew.
       now = noon + 12 * minute;
       await store.streams.record([seen({ records: 0n, state: "evicted" })]);
       expect(await history()).toHaveLength(2);
@@ -184,7 +184,7 @@ onEachDatabase((databases) => {
   });
 
   describe("the feed of streams", () => {
-    /** An engine with so many streams that change all the time. */
+    /** An engine with `streams` streams that change all the time. */
     function source(streams: number) {
       let at = 0;
       const asked: number[] = [];
@@ -221,7 +221,7 @@ onEachDatabase((databases) => {
       const engine = source(3);
       const feed = new StreamFeed(engine, streams, silent, 1e6);
       for (let i = 0; i < 5; i++) await feed.tell();
-      // Nothing more is asked of the engine, which adds up.
+      // Nothing more is requested from the engine, which accumulates the statistics.
       expect(engine.asked).toHaveLength(1);
       away = false;
       await feed.tell();
@@ -245,7 +245,7 @@ onEachDatabase((databases) => {
       await closing.close(5_000);
       expect(messages).toEqual(["store: the latest statistics of streams are lost"]);
 
-      // As of an engine that is closed while it is asked.
+      // The engine is closed while a request for statistics is pending.
       const answer = Promise.withResolvers<StatisticsPage>();
       const stopped = new StreamFeed({ statistics: () => answer.promise }, away, log, 1e6);
       const told = stopped.tell();

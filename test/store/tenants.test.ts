@@ -1,4 +1,4 @@
-/** No method shows or changes anything of another tenant, whatever it is given. */
+/** No method shows or changes anything of another tenant, with any arguments. */
 import { expect, it } from "vitest";
 import type { Store } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
@@ -6,7 +6,7 @@ import { id, observation, report } from "./fixtures.ts";
 
 const range = { from: "2000-01-01", to: "2100-01-01" };
 
-/** What belongs to `tenant`, with the same ids for each. */
+/** Stores data of `tenant`, with the same ids for each tenant. */
 async function fill(store: Store, tenant: string) {
   await store.anomalies.record([
     report({ id: id(1), tenant, record: { text: `secret of ${tenant}` }, explanation: tenant }),
@@ -42,7 +42,7 @@ async function fill(store: Store, tenant: string) {
   return store.keys.create(tenant, { name: tenant, scopes: ["read"] }, tenant);
 }
 
-/** A text in which everything of a result shows. */
+/** Returns a text that contains everything of a result. */
 function shown(value: unknown): string {
   return JSON.stringify(value, (_, inner) => {
     if (typeof inner === "bigint") return String(inner);
@@ -72,7 +72,7 @@ onEachDatabase((databases) => {
     const before = await everythingOfTheirs();
     const page = await store.anomalies.list("theirs", {}, { limit: 1 });
 
-    // As "mine", with all that is known of "theirs". What a method gives must not hold their name, except where said.
+    // These are called as "mine", with all that is known of "theirs". No result may contain their name, unless noted.
     const tried: Record<string, (() => Promise<unknown>)[]> = {
       "anomalies.list": [
         () => store.anomalies.list("mine"),
@@ -88,7 +88,7 @@ onEachDatabase((databases) => {
         () => store.anomalies.patch("mine", id(3), { state: "false", author: "mallory" }),
         () => store.anomalies.patch("mine", id(1), { state: "false", author: "mallory" }),
       ],
-      // The sidecar's side: reports name their own tenant.
+      // On the sidecar's side, reports name their own tenant.
       "anomalies.record": [
         () => store.anomalies.record([report({ id: id(1), tenant: "mine", occurrence: 64n })]),
       ],
@@ -123,7 +123,7 @@ onEachDatabase((databases) => {
           }),
       ],
     };
-    // They name no tenant: the key does, and a time is nobody's.
+    // They take no tenant: the key determines it, and a time belongs to nobody.
     const elsewhere = new Set(["keys.verify", "anomalies.latestChange"]);
 
     const rooms = ["anomalies", "streams", "keys", "audit", "usage", "evidence"] as const;
@@ -142,7 +142,7 @@ onEachDatabase((databases) => {
         expect(await everythingOfTheirs(), method).toBe(before);
       }
     }
-    // Not even that their records hold a text.
+    // It is not even visible that their records contain a text.
     expect((await store.anomalies.list("mine", { text: "secret of theirs" })).items).toEqual([]);
     expect(await store.anomalies.get("mine", id(3))).toBeUndefined();
     expect(await store.streams.get("mine", theirOwn.id)).toBeUndefined();

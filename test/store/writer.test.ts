@@ -1,4 +1,4 @@
-/** What happens to anomalies while the database is slow, away or picky. */
+/** Anomalies while the database is slow, unavailable or rejects some of them. */
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -123,7 +123,7 @@ describe("a writer", () => {
       async (reports: readonly Uint8Array[]) => {
         const ids = reports.map((each) => read(each).id);
         if (ids.includes(id(13))) throw new InvalidArgument("x", "refused");
-        // Every other batch that could be stored finds the database away.
+        // Every other batch that could be stored finds the database unavailable.
         calls += 1;
         if (calls % 2 === 0) throw new Error("away");
         stored.push(...ids);
@@ -186,7 +186,7 @@ describe("a writer", () => {
       for (const kind of kinds) {
         writer.offer(encodeReport(kind(n)));
         given += 1;
-        // What is being written comes on top.
+        // The batch that is being written comes on top.
         expect(writer.state().queuedBytes).toBeLessThan(maxBytes + 20_000);
       }
     }
@@ -196,7 +196,7 @@ describe("a writer", () => {
     expect(dropped).toBeGreaterThan(0);
     expect(written + dropped).toBe(given);
     expect(stored).toHaveLength(written);
-    // All that opens and ends an anomaly is there.
+    // Every report that starts or ends an anomaly is stored.
     expect(new Set(stored.filter((each) => each.occurrence === 1n).map((each) => each.id)).size).toBe(60);
     expect(stored.filter((each) => each.state === State.ENDED)).toHaveLength(60);
     const updates = (severity: number) =>
@@ -278,7 +278,7 @@ describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
     expect(store.health().reason).not.toContain("tests");
     const error = await store.anomalies.list("acme").catch((failure: unknown) => failure);
     expect(isUnavailable(error)).toBe(true);
-    // A key that was seen a moment ago is still good.
+    // A key that was verified a moment ago is still valid.
     expect(await store.keys.verify(secret)).toMatchObject({ tenant: "acme" });
 
     await postgres.resume();
@@ -306,7 +306,7 @@ describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
     expect((await store.anomalies.list("acme")).items).toHaveLength(5);
   });
 
-  /** As a failover or an operator does it: from now on connections are under other conditions. */
+  /** Changes the conditions of new connections, and ends the existing ones, as a failover or an operator does. */
   async function change(postgres: Postgres, database: string, sql: string): Promise<void> {
     await postgres.query("postgres", sql);
     const pids = `select pid from pg_stat_activity where datname = '${database}'`;
@@ -347,7 +347,7 @@ describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
     expect(store.health().reason).toContain("password authentication failed");
     const error = await store.anomalies.list("acme").catch((failure: unknown) => failure);
     expect(isUnavailable(error)).toBe(true);
-    // Who sends is not to blame, and goes on for a while.
+    // Senders are not to blame, and may continue for a while.
     now += 60_000;
     expect(await store.keys.verify(secret)).toMatchObject({ tenant: "acme" });
     await change(postgres, name, "alter user driftlock password 'for tests'");
@@ -403,7 +403,7 @@ describe.skipIf(skipPostgres)("a PostgreSQL that goes away", () => {
         try {
           process.kill(pid, "SIGCONT");
         } catch {
-          // It has ended.
+          // The process has ended.
         }
       }
     }

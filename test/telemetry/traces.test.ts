@@ -16,7 +16,7 @@ afterEach(() => {
   delete process.env.OTEL_EXPORTER_OTLP_HEADERS;
 });
 
-/** A real OTLP/gRPC trace service; what it takes is pushed to `taken`. */
+/** Starts a real OTLP/gRPC trace service; requests that it receives are pushed to `taken`. */
 async function sink(taken: { request: ExportTraceServiceRequest; metadata: Metadata }[]): Promise<string> {
   server = new Server();
   const method = {

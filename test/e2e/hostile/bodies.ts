@@ -34,7 +34,7 @@ export interface LogsOptions {
   service: string;
   count: number;
   severityNumber?: number;
-  /** Nanoseconds that the sender's clock is ahead. */
+  /** Nanoseconds by which the sender's clock is ahead. */
   aheadNanos?: bigint;
   line(n: number): string;
 }

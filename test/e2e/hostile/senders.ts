@@ -83,7 +83,7 @@ function post(
 const head = (path: string, headers: string) =>
   `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n${headers}\r\n\r\n`;
 
-/** Sends `pieces` behind `greeting` as fast as they are taken, some MiB on each connection. */
+/** Sends `pieces` after `greeting` as fast as they are read, some MiB on each connection. */
 const flood =
   (to: keyof Target, greeting: string | Buffer, pieces: string | Buffer): Attack =>
   async (target, stop) => {
@@ -101,12 +101,12 @@ const flood =
 
 const oneByteChunks = "1\r\n\n\r\n".repeat(16_384);
 
-/** Up to the window of a stream, one byte each. */
+/** DATA frames of one byte each that fill the window of a stream. */
 const oneByteFrames = Buffer.concat(
   Array.from({ length: 10_000 }, () => http2Frame(0, 0, 1, Buffer.alloc(1))),
 );
 
-/** Opens gRPC calls and resets each one at once; or stalls each one behind the prefix of a message of 64 MiB. */
+/** Opens gRPC calls and resets each one at once, or stalls each one after the prefix of a message of 64 MiB. */
 function calls(kind: "reset" | "stall"): Attack {
   return async ({ grpc }, stop) => {
     while (!stop.aborted) {
@@ -129,7 +129,7 @@ function calls(kind: "reset" | "stall"): Attack {
   };
 }
 
-/** Comes back with another Last-Event-ID again and again, and leaves as soon as the answer begins. */
+/** Reconnects with another Last-Event-ID again and again, and leaves as soon as the answer begins. */
 const returningReader: Attack = async ({ api }, stop) => {
   for (let n = 1; !stop.aborted; n++) {
     const sockets = new Sockets();
@@ -152,7 +152,7 @@ const always =
 
 const random = () => Math.random().toString(36).slice(2);
 
-/** By name, so that a report can say which of them ran. */
+/** All attacks by name, so that a report can show which of them ran. */
 export const attacks: Record<string, Attack> = {
   "HTTP requests that announce 64 MiB": hold("http", 16, head(httpPath.logs, `Content-Length: ${2 ** 26}`)),
   "HTTP connections without a byte": hold("http", 300, ""),

@@ -23,7 +23,7 @@ export interface HostileSoakOptions {
 }
 
 export interface Phase {
-  /** Records of the honest sender. */
+  /** Records that the honest sender sent. */
   sent: number;
   acknowledged: number;
   /** Probes of /healthz, and those that failed or took longer than a probe's usual second. */
@@ -68,7 +68,7 @@ async function probe(driftlock: Driftlock, phase: Phase, stop: AbortSignal): Pro
   }
 }
 
-/** One phase of honest load; `first` is the number of its first record. */
+/** Runs one phase of honest load; `first` is the number of its first record. */
 async function run(driftlock: Driftlock, first: number, rate: number, seconds: number) {
   const sender = new Sender(driftlock.grpc, first);
   const phase: Phase = { sent: 0, acknowledged: 0, probes: 0, failedProbes: 0, peakMemory: 0 };
@@ -88,7 +88,7 @@ export async function hostileSoak(options: HostileSoakOptions): Promise<HostileS
   const arrived = new Set<number>();
   const downstream = await startDownstream("grpc", async ({ signal, body }) => {
     downstream.received.length = 0;
-    // What hostile senders got through has no numbers.
+    // Records of hostile senders have no numbers.
     for (const number of numbersOf(signal, body)) if (!Number.isNaN(number)) arrived.add(number);
     return {};
   });

@@ -27,7 +27,7 @@ const options: EngineOptions = {
 };
 
 const make = (given: Partial<EngineOptions> = {}) => new native.Engine({ ...options, ...given });
-/** A request's bytes on an ArrayBuffer of its own. */
+/** Returns a request's bytes on an ArrayBuffer of its own. */
 const request = (records = 2_000) =>
   new Uint8Array(
     logsRequest(
@@ -51,10 +51,10 @@ const test = { permutations: 100_000, block: 1, stopAfter: 0, seed: 1n, codec: "
 // biome-ignore lint/suspicious/noExplicitAny: what the types forbid is what these cases do.
 const any = (value: unknown) => value as any;
 
-/** TypeScript has no types of WebAssembly without the DOM's. */
+/** TypeScript has no types for WebAssembly without those of the DOM. */
 const wasm = any(globalThis).WebAssembly;
 
-/** Calls with one bytes argument each, which `bytes` stands for. */
+/** Calls that take one bytes argument each, for which `bytes` is passed. */
 const withBytes = (engine: NativeEngine, bytes: Uint8Array): Record<string, () => unknown> => ({
   request: () => engine.process("logs", "t", bytes),
   snapshot: () => engine.restore(bytes),
@@ -74,7 +74,7 @@ const withBytes = (engine: NativeEngine, bytes: Uint8Array): Record<string, () =
   chacha20: () => native.chacha20(bytes, 0, Buffer.alloc(12), 8),
 });
 
-/** Ends workers at any time in their lives. */
+/** Ends workers at arbitrary times in their lives. */
 async function endWorkers(name: string, rounds: number): Promise<void> {
   for (let i = 0; i < rounds; i++) {
     const workers = [0, 1, 2].map(() => new Worker(fileURLToPath(import.meta.url), { workerData: name }));
@@ -86,7 +86,7 @@ async function endWorkers(name: string, rounds: number): Promise<void> {
   }
 }
 
-/** What such workers do, for ever. */
+/** The endless work of such workers. */
 const workers: Record<string, () => Promise<void>> = {
   async everything() {
     const [one, two] = [make({ threads: 4 }), make({ threads: 1 })];
@@ -172,7 +172,7 @@ const cases: Record<string, () => unknown> = {
     });
     assert.throws(() => engine.advance(1_000, heard), { code: "ERR_DRIFTLOCK_ENGINE_CLOSED" });
   },
-  /** Promises look for `then` in what they resolve to. */
+  /** Promises look for `then` in the value that they resolve to. */
   async callsFromThenGetter() {
     const engine = make();
     const pending = [
@@ -363,7 +363,7 @@ const cases: Record<string, () => unknown> = {
     }
     const message = "options.windowRecord is not an option";
     assert.throws(() => make(any({ windowRecord: 256 })), { code: argument, message });
-    // What an object inherits is no option of its own.
+    // An inherited property is no option.
     new native.Engine(Object.assign(Object.create({ windowRecord: 256 }), options));
     const thrown = new Error("from a getter");
     const throwing = new Proxy(
@@ -387,12 +387,12 @@ const cases: Record<string, () => unknown> = {
     assert.throws(() => engine.feedback("t", long, "accept"), range);
     assert.throws(() => engine.feedback("t", "id", any(long)), range);
     assert.throws(() => native.compress(any(long), request(1)), { name: "TypeError" });
-    // The same records a thousand times over are more than any codec looks back on.
+    // The same records a thousand times over exceed what any codec looks back on.
     const once = Buffer.alloc(2 ** 28);
     await assert.rejects(native.permutationTest(Array(1_000).fill(once), [once], test), range);
     await assert.rejects(native.permutationTest(Array(2 ** 32 - 1), [once], test), range);
   },
-  /** Scripts that are ended while the addon reads their objects. */
+  /** Scripts end while the addon reads their objects. */
   async endedInsideGetters() {
     const engine = make();
     const never = {
@@ -422,7 +422,7 @@ const cases: Record<string, () => unknown> = {
       );
     assert.equal((await engine.process("logs", "t", request(10))).records, 10);
   },
-  /** Whatever a getter throws comes out again; a setter on the prototype of all objects cannot hurt either. */
+  /** Whatever a getter throws is thrown again; a setter on Object.prototype does no harm either. */
   async thrownByGetters() {
     for (const value of [undefined, null, 0, "text", Symbol("s"), new Error("e")]) {
       const throwing = new Proxy(options, {
@@ -454,7 +454,7 @@ const cases: Record<string, () => unknown> = {
       await rejected.finally(() => Reflect.deleteProperty(Object.prototype, name));
     }
   },
-  /** Workers whose memory is used up have work pending as well. */
+  /** Workers that run out of memory have pending work as well. */
   async workersWithoutMemory() {
     for (let i = 0; i < 3; i++) {
       const worker = new Worker(fileURLToPath(import.meta.url), {
@@ -572,7 +572,7 @@ const cases: Record<string, () => unknown> = {
     for (let i = 0; i < 3; i++) new Worker(fileURLToPath(import.meta.url), { workerData: "everything" });
     setTimeout(() => process.exit(0), 300);
   },
-  /** With room for a few more threads. */
+  /** There is room for a few more threads only. */
   async threadsRefused() {
     assert.throws(() => make({ threads: 16 }), /^Error: threads: .*16/);
     const engine = make({ threads: 1 });
