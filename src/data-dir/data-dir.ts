@@ -4,12 +4,12 @@ import type { BaseLogger } from "pino";
 import { lockFolder, lockPath } from "./lock.ts";
 import { makeDataDir } from "./make.ts";
 
-/** How often the folder is looked at. */
-const lookMs = 1_000;
+/** The interval between two checks of the folder. */
+const checkMs = 1_000;
 
 /**
- * The folder `data_dir`, for one process at a time. A folder or file that is removed, or replaced by another, under a running
- * process takes with it what is written to it, and no write fails: this notices, and says so.
+ * The folder `data_dir`, which one process at a time can use. If the folder or one of its files is removed or replaced
+ * while the process runs, everything written to it is lost although no write fails. This class detects and logs that.
  */
 export class DataDir {
   readonly path: string;
@@ -18,10 +18,13 @@ export class DataDir {
   /** Files that the process keeps open, so that no other file can have the same identity. The first is the lock. */
   readonly #watched: { path: string; identity: string }[] = [];
   readonly #timer: NodeJS.Timeout;
-  /** Of the folder itself. One that replaces it may have the same: nothing holds it open. */
+  /**
+   * The identity of the folder itself. Since the process does not keep the folder open, another one that replaces it may
+   * have the same identity.
+   */
   #identity: string | undefined;
   #fault: string | undefined;
-  #looking: Promise<boolean> | undefined;
+  #checking: Promise<boolean> | undefined;
 
   /** @throws {Error} that names the key and the remedy, also if another process uses the folder. */
   static async open(path: string, log: BaseLogger): Promise<DataDir> {
@@ -36,25 +39,25 @@ export class DataDir {
     this.path = path;
     this.#log = log;
     this.#unlock = unlock;
-    this.#timer = setInterval(() => void this.look(), lookMs).unref();
+    this.#timer = setInterval(() => void this.check(), checkMs).unref();
   }
 
-  /** What has been removed or replaced, as far as is known, and the remedy. */
+  /** Describes what has been removed or replaced, and the remedy; undefined if nothing is known to be missing. */
   get fault(): string | undefined {
     return this.#fault;
   }
 
-  /** Has a file of the folder looked at as well, which is there and which the process keeps open. */
+  /** Also checks a file of the folder from now on. The file must exist, and the process must keep it open. */
   watch(name: string): Promise<void> {
     return this.#watch(join(this.path, name));
   }
 
-  /** Whether the folder is still the one that was locked. Calls that overlap share one look. */
-  look(): Promise<boolean> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
+  /** Returns whether the folder is still the one that was locked. Concurrent calls share one check. */
+  check(): Promise<boolean> {
+    this.#checking ??= this.#check().finally(() => {
+      this.#checking = undefined;
     });
-    return this.#looking;
+    return this.#checking;
   }
 
   close(): void {
@@ -67,7 +70,7 @@ export class DataDir {
     if (identity !== undefined) this.#watched.push({ path, identity });
   }
 
-  async #look(): Promise<boolean> {
+  async #check(): Promise<boolean> {
     const lost: string[] = [];
     for (const { path, identity } of [...this.#watched]) {
       if ((await identityOf(path)) !== identity) lost.push(path);
@@ -79,7 +82,8 @@ export class DataDir {
     const fault = what && `${what} has been removed or replaced; put it back, or restart Driftlock`;
     if (fault !== this.#fault) {
       this.#fault = fault;
-      if (fault) this.#log.error({ path: what }, `data_dir: ${fault}; its content is lost or out of reach`);
+      if (fault)
+        this.#log.error({ path: what }, `data_dir: ${fault}; its content is lost or cannot be reached`);
       else this.#log.info({ path: this.path }, "data_dir: all files are in place again");
     }
     return present;

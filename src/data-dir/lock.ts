@@ -1,20 +1,20 @@
 import { join } from "node:path";
 
-/** SQLITE_BUSY */
+/** SQLite's result code SQLITE_BUSY. */
 const busy = 5;
 
-/** Processes that start at once hinder each other, so that none might get the lock at its first try. */
+/** How long to wait for the lock: processes that start at the same time may all fail at their first attempt. */
 const settleMs = 1_000;
 
-/** The file in a folder whose lock says that the folder is in use. */
+/** Returns the path of the file in a folder whose lock shows that the folder is in use. */
 export function lockPath(folder: string): string {
   return join(folder, "lock");
 }
 
 /**
- * Keeps other processes out of a folder until it is released or this process ends, however that ends. Node has no file locks
- * of its own, so this takes SQLite's, which the system holds for the process: none is left behind by one that was killed, and
- * processes of other containers on the same volume see it.
+ * Locks a folder until the lock is released or this process ends in any way. Node has no file locks, so this uses a lock
+ * of SQLite, which the operating system holds for the process: a killed process leaves none behind, and processes in
+ * other containers on the same volume respect it.
  * @throws {Error} if another process holds it.
  */
 export async function lockFolder(folder: string): Promise<() => void> {
@@ -23,10 +23,10 @@ export async function lockFolder(folder: string): Promise<() => void> {
   let database: InstanceType<typeof DatabaseSync> | undefined;
   try {
     database = new DatabaseSync(path, { timeout: settleMs });
-    // With its journal in memory it writes nothing, so that it needs no room on a device that is full.
+    // With the journal in memory nothing is written, so that locking succeeds on a full device.
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
-    const held = database;
-    return () => held.close();
+    const locked = database;
+    return () => locked.close();
   } catch (error) {
     database?.close();
     const { errcode, message } = error as Error & { errcode?: number };

@@ -243,7 +243,7 @@ export async function startSidecar(
       await endsWithin(left() / 2, listeners);
       hub.close();
       await endsWithin(left(), store.close());
-      const inPlace = await dataDir.look();
+      const inPlace = await dataDir.check();
       dataDir.close();
       const { storedBytes } = forwarder.state();
       return { ...undelivered, storedBytes, displacedBytes: inPlace ? 0 : storedBytes };

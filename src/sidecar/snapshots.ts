@@ -61,7 +61,7 @@ export class Snapshots {
   async #save(): Promise<void> {
     const { path } = this.#file;
     // If data_dir has been replaced, saving would overwrite what another process has learned.
-    if (!(await this.#dataDir.look())) {
+    if (!(await this.#dataDir.check())) {
       this.#log.error({ path }, `what streams learned is not saved: ${this.#dataDir.fault}`);
       return;
     }

@@ -1,6 +1,7 @@
 /**
- * The audit log: a chain for each tenant. An entry's hash is the SHA-256 of the hash before it and the entry's canonical
- * JSON, both as text; the first follows 64 zeros. The tenant's row holds the end of the chain, so that a cut shows too.
+ * The audit log: a chain of entries for each tenant. An entry's hash is the SHA-256 of the previous entry's hash and the
+ * entry's canonical JSON, both as text; the first entry follows 64 zeros. The tenant's row holds the end of the chain,
+ * so that a truncation is detected as well.
  */
 import type { Kysely, Transaction } from "kysely";
 import { checkText } from "./arguments.ts";
@@ -8,20 +9,20 @@ import { canonicalJson, type Json, sha256 } from "./canonical.ts";
 import type { Tables } from "./database/tables.ts";
 
 export interface AuditInput {
-  /** Who: a key's prefix, a person's name, `driftlock`. */
+  /** The author of the change: a key's prefix, a person's name or `driftlock`. */
   actor: string;
-  /** What was done, such as `anomaly.resolved` or `key.created`. */
+  /** The kind of change, such as `anomaly.resolved` or `key.created`. */
   action: string;
-  /** To what: an id. */
+  /** The id of what was changed. */
   target: string;
   detail?: { readonly [name: string]: Json };
 }
 
 export interface AuditEntry extends Required<AuditInput> {
   tenant: string;
-  /** From 1, without gaps. */
+  /** The number of the entry in its log: from 1, without gaps. */
   seq: number;
-  /** RFC 3339, UTC. */
+  /** The time as RFC 3339 in UTC. */
   time: string;
 }
 
@@ -33,7 +34,7 @@ export interface ChainedEntry extends AuditEntry {
 const maxText = 256;
 const maxDetail = 16_384;
 
-/** Makes the tenant known; again is no change. */
+/** Creates the tenants that do not exist yet. */
 export async function ensureTenants(
   db: Kysely<Tables>,
   tenants: Iterable<string>,
@@ -49,7 +50,7 @@ export async function ensureTenants(
   }
 }
 
-/** For changes within `changeAudited`, and for migrations. */
+/** Appends an entry within a transaction. It is called by `changeAudited` and by migrations. */
 export async function appendAudit(
   trx: Transaction<Tables>,
   tenant: string,
@@ -57,7 +58,7 @@ export async function appendAudit(
   now: number,
 ): Promise<ChainedEntry> {
   await ensureTenants(trx, [tenant], now);
-  // Takes the lock of the tenant's row, in which entries line up.
+  // This locks the tenant's row, which puts concurrent entries in order.
   const { audit_seq, audit_hash: previousHash } = await trx
     .updateTable("tenants")
     .set((eb) => ({ audit_seq: eb("audit_seq", "+", 1n) }))

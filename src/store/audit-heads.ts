@@ -32,8 +32,8 @@ export interface HeadsState {
 /** The file is compacted when it is larger, and then again when it has doubled. */
 const maxBytes = 2 ** 20;
 /** The minimum time between two lines of the log stream, and the maximum number of heads per line. */
-const sayMs = 10_000;
-const saidAtOnce = 100;
+const logMs = 10_000;
+const maxHeadsPerLine = 100;
 
 /** Parses lines of the form `TENANT SEQ HASH`, oldest first. Other lines, such as a torn one, are skipped. */
 export function parseHeads(text: string): Head[] {
@@ -79,13 +79,14 @@ export class AuditHeads {
   readonly #log: Logger;
   readonly #latest = new Map<string, Head>();
   readonly #altered = new Set<string>();
-  /** The heads that are to be written to the file, and to the log stream. */
+  /** The heads that are to be written to the file. */
   #unwritten: Head[] = [];
-  readonly #unsaid = new Map<string, Head>();
+  /** The latest head of each tenant that is to be written to the log stream. */
+  readonly #unlogged = new Map<string, Head>();
   #writing: Promise<void> | undefined;
   #compactAt = maxBytes;
-  #sayTimer: NodeJS.Timeout | undefined;
-  #saidAt = Number.NEGATIVE_INFINITY;
+  #logTimer: NodeJS.Timeout | undefined;
+  #loggedAt = Number.NEGATIVE_INFINITY;
   #failing = false;
 
   constructor(file: string, log: Logger) {
@@ -108,7 +109,7 @@ export class AuditHeads {
       const known = this.#latest.get(tenant);
       if (known?.seq === seq - 1 && known.hash !== previousHash) this.#alarm(known);
       if (known?.seq === seq && known.hash !== hash) this.#alarm(known);
-      this.#take({ tenant, seq, hash });
+      this.#add({ tenant, seq, hash });
     }
     await this.#write();
   }
@@ -130,7 +131,7 @@ export class AuditHeads {
       if (row?.hash !== hash) this.#alarm(known);
     }
     for (const head of now.values()) {
-      if (head.seq > (this.#latest.get(head.tenant)?.seq ?? 0)) this.#take(head);
+      if (head.seq > (this.#latest.get(head.tenant)?.seq ?? 0)) this.#add(head);
     }
     await this.#write();
   }
@@ -145,19 +146,22 @@ export class AuditHeads {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#sayTimer);
-    if (this.#unsaid.size > 0) this.#say();
+    clearTimeout(this.#logTimer);
+    if (this.#unlogged.size > 0) this.#logHeads();
     await this.#write();
   }
 
-  /** The file has all of them, in whatever order they come: those of a log that was altered contradict each other there. */
-  #take(head: Head): void {
+  /**
+   * Adds a head to those to be written. The file receives every head, in the order of arrival, so that the heads of an
+   * altered log contradict each other there.
+   */
+  #add(head: Head): void {
     this.#unwritten.push(head);
     if (head.seq <= (this.#latest.get(head.tenant)?.seq ?? 0)) return;
     this.#latest.set(head.tenant, head);
-    this.#unsaid.set(head.tenant, head);
-    const pause = Math.max(0, this.#saidAt + sayMs - performance.now());
-    this.#sayTimer ??= setTimeout(() => this.#say(), pause).unref();
+    this.#unlogged.set(head.tenant, head);
+    const pause = Math.max(0, this.#loggedAt + logMs - performance.now());
+    this.#logTimer ??= setTimeout(() => this.#logHeads(), pause).unref();
   }
 
   #alarm({ tenant, seq, hash }: Head): void {
@@ -169,12 +173,12 @@ export class AuditHeads {
     );
   }
 
-  #say(): void {
-    this.#sayTimer = undefined;
-    this.#saidAt = performance.now();
-    const heads = [...this.#unsaid.values()].slice(0, saidAtOnce);
-    for (const { tenant } of heads) this.#unsaid.delete(tenant);
-    if (this.#unsaid.size > 0) this.#sayTimer = setTimeout(() => this.#say(), sayMs).unref();
+  #logHeads(): void {
+    this.#logTimer = undefined;
+    this.#loggedAt = performance.now();
+    const heads = [...this.#unlogged.values()].slice(0, maxHeadsPerLine);
+    for (const { tenant } of heads) this.#unlogged.delete(tenant);
+    if (this.#unlogged.size > 0) this.#logTimer = setTimeout(() => this.#logHeads(), logMs).unref();
     this.#log.info({ heads }, "audit: new entries; these are the latest of each log");
   }
 

@@ -1,4 +1,4 @@
-/** The audit log as the store offers it: changes that are recorded, pages of it, and its verification. */
+/** Records changes in the audit log, lists its entries and verifies it. */
 import type { Transaction } from "kysely";
 import { checkTenant } from "./arguments.ts";
 import { type AuditEntry, type AuditInput, appendAudit, type ChainedEntry } from "./audit-chain.ts";
@@ -9,16 +9,19 @@ import { KeyHistory, readKeyRows } from "./key-history.ts";
 import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
 
 export type AuditVerdict =
-  /** `head` is worth keeping elsewhere: who can write the whole database can write a whole new chain. `keys` agree with it. */
+  /**
+   * The log is intact, and `keys` API keys agree with it. `head` should be kept elsewhere as well: whoever can write to
+   * the database can write a complete new chain.
+   */
   | { ok: true; entries: number; head: string; keys: number }
-  /** Without `seq`, the chain is intact, but something else does not agree with it. */
+  /** The log was altered at `seq`. If `seq` is undefined, the chain is intact but something else contradicts it. */
   | { ok: false; seq?: number; reason: string };
 
 /** A head that was recorded outside of the database. */
 export interface RecordedHead {
   seq: number;
   hash: string;
-  /** Where the head comes from, for people. */
+  /** The origin of the head, as messages show it. */
   source: string;
 }
 
@@ -29,7 +32,10 @@ const maxTries = 10;
 /** Appends an entry within the transaction of a change. */
 export type Append = (tenant: string, input: AuditInput, now: number) => Promise<ChainedEntry>;
 
-/** Makes a change and its entries in one transaction, so that there is neither without the other, and records the new heads. */
+/**
+ * Makes a change and appends its entries in one transaction, so that neither exists without the other, and records the
+ * new heads.
+ */
 export async function changeAudited<T>(
   { database, heads }: Context,
   change: (trx: Transaction<Tables>, append: Append) => Promise<T>,
@@ -96,7 +102,7 @@ export class Audit {
       const rows = await readKeyRows(this.#context.database.read, tenant);
       const reason = walk.keys.disagreement(rows);
       if (reason === undefined) return walk.verdict();
-      // A key may have been changed meanwhile: then its entry is there by now.
+      // A key may have been changed meanwhile, in which case its entry has been appended by now.
       const again = await this.#follow(walk);
       if (again !== undefined) return again;
       if (walk.seq === seq || tries === maxTries) return { ok: false, reason };
@@ -108,7 +114,7 @@ export class Audit {
     const { tenant } = walk;
     const db = this.#context.database.read;
     const end = db.selectFrom("tenants").where("id", "=", tenant);
-    // This is one statement, since others append meanwhile.
+    // This is one statement, since other processes may append between two.
     const log = await db
       .selectFrom("audit_log")
       .select((eb) => [eb.fn.min("seq").as("first"), eb.fn.max("seq").as("newest")])

@@ -3,8 +3,9 @@ import { hash } from "node:crypto";
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
 /**
- * One text for each value: names in the order of their UTF-16 code units, no space (RFC 8785).
- * @throws {TypeError} for what JSON cannot hold: a number that is not finite, undefined, a bigint.
+ * Returns the canonical JSON of a value (RFC 8785), in which names are ordered by their UTF-16 code units and there is
+ * no white space.
+ * @throws {TypeError} for a value that JSON cannot represent: a number that is not finite, undefined or a bigint.
  */
 export function canonicalJson(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
@@ -14,11 +15,11 @@ export function canonicalJson(value: Json): string {
   }
   const lost = typeof value === "number" && !Number.isFinite(value);
   const text = lost ? undefined : JSON.stringify(value);
-  if (text === undefined) throw new TypeError(`${String(value)} has no place in JSON`);
+  if (text === undefined) throw new TypeError(`${String(value)} cannot be represented in JSON`);
   return text;
 }
 
-/** SHA-256, hex. */
+/** Returns the SHA-256 of the data, in hex. */
 export function sha256(data: string | Uint8Array): string {
   return hash("sha256", data, "hex");
 }

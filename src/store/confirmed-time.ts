@@ -1,15 +1,15 @@
 /**
- * Whether the time of day is certain enough to delete what is old. A wrong clock that is believed once deletes everything for
- * good, so that a time counts as confirmed only when it follows the one that was confirmed last within a day, or when the
- * machine's clock has kept to it for hours; or at first, while there is no anomaly yet. The database holds the last confirmed time, because the clock may also be wrong
- * when the process starts.
+ * Decides whether the time of day is certain enough to delete what is old: a wrong clock that is trusted once would
+ * delete everything for good. A time is confirmed if it is within a day of the last confirmed time, if the machine's
+ * clock has run evenly for hours, or if there is neither a confirmed time nor an anomaly yet. The database holds the
+ * last confirmed time, because the clock may also be wrong when the process starts.
  */
 import type { Context } from "./context.ts";
 
 const plausibleMs = 86_400_000;
 const certainAfterMs = 6 * 3_600_000;
 
-/** The time now; undefined while it is not confirmed. */
+/** Returns the current time; undefined while it is not confirmed. */
 export async function confirmedTime({ database, clock }: Context): Promise<number | undefined> {
   const evenFor = clock.evenFor();
   if (evenFor === undefined) return undefined;

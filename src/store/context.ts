@@ -2,14 +2,14 @@ import type { SteadyClock } from "../base/clock.ts";
 import type { AuditHeads } from "./audit-heads.ts";
 import type { Database } from "./database/database.ts";
 
-/** What every part of the store works with. */
+/** The database, the heads of the audit logs and the clocks that all parts of the store share. */
 export interface Context {
   database: Database;
   heads: AuditHeads;
-  /** Milliseconds since 1970 by the machine's clock, for what people compare with their own. */
+  /** Returns milliseconds since 1970 by the machine's clock, for times that people compare with their own clocks. */
   now(): number;
-  /** For times that are compared with each other later. */
+  /** The clock for times that are compared with each other later. */
   clock: Pick<SteadyClock, "now" | "evenFor">;
-  /** For durations: milliseconds by a clock that never steps. */
+  /** Returns milliseconds of a clock that never steps, for durations. */
   elapsed(): number;
 }

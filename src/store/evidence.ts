@@ -50,14 +50,14 @@ function toBundle(row: Row): StoredBundle {
 
 /** Locks the anomaly's row, so that it is not deleted before the bundle is stored. */
 async function hold(trx: Transaction<Tables>, tenant: string, id: string): Promise<void> {
-  const held = await trx
+  const anomaly = await trx
     .updateTable("anomalies")
     .set({ id })
     .where("tenant", "=", tenant)
     .where("id", "=", id)
     .returning("id")
     .executeTakeFirst();
-  if (held === undefined) throw new InvalidArgument("anomalyId", "there is no such anomaly");
+  if (anomaly === undefined) throw new InvalidArgument("anomalyId", "there is no such anomaly");
 }
 
 export class Evidence {

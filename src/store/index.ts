@@ -57,7 +57,7 @@ export interface StoreOptions {
   log: Logger;
   /** The versions that are stored with each anomaly, besides the settings of the detection. */
   versions: Versions;
-  /** The machine's clock, milliseconds since 1970, and one that never steps: of the process unless given. */
+  /** The machine's clock and one that never steps, both in milliseconds. By default they are those of the process. */
   now?: () => number;
   elapsed?: () => number;
   writer?: Partial<WriterLimits>;
@@ -150,7 +150,7 @@ export class Store {
     };
   }
 
-  /** Migrates, then monitors the database in the background, where an unavailable PostgreSQL is retried. */
+  /** Migrates the database, then monitors it in the background. If PostgreSQL is unavailable, this is retried there. */
   async open(): Promise<void> {
     try {
       await this.#database.migrate();
@@ -166,7 +166,7 @@ export class Store {
     await this.#heads.load();
     const every = (ms: number, work: () => Promise<unknown>) =>
       this.#timers.push(setInterval(() => void work(), ms).unref());
-    every(heartbeatMs, () => this.#beat());
+    every(heartbeatMs, () => this.#heartbeat());
     every(retentionMs, () => this.#retain());
   }
 
@@ -193,7 +193,7 @@ export class Store {
     return { ready: true, reason: `${this.#database.place} answers` };
   }
 
-  async #beat(): Promise<void> {
+  async #heartbeat(): Promise<void> {
     if (this.#beating) return;
     this.#beating = true;
     const { place } = this.#database;
@@ -252,9 +252,10 @@ export class Store {
 }
 
 /**
- * Opens the store and brings its schema up to date, one process at a time. A PostgreSQL that cannot be reached is tried
- * again in the background: until then methods throw what `isUnavailable` knows, and `health` says why.
- * @throws {Error} that names the key and the remedy, where to try again would not help.
+ * Opens the store and brings its schema up to date, one process at a time. If PostgreSQL cannot be reached, the attempt
+ * is repeated in the background. Until it succeeds, methods throw errors that `isUnavailable` recognizes, and `health`
+ * returns the reason.
+ * @throws {Error} that names the key and the remedy if another attempt would not help.
  */
 export async function openStore(config: StoreSettings, options: StoreOptions): Promise<Store> {
   const store = new Store(config, options);
@@ -268,7 +269,7 @@ export function anomalySink(store: Store): AnomalySink {
 }
 
 /**
- * Applies or takes back migrations until the named one is the last; none is left if there is no name.
+ * Applies or reverts migrations until the named one is the last one applied. Without a name, all are reverted.
  * @throws {Error} that names the key and the remedy.
  */
 export async function migrateTo(

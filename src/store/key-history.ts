@@ -1,10 +1,10 @@
-/** What the audit log says of a tenant's API keys, to be compared with their table. */
+/** Reconstructs a tenant's API keys from the audit log and compares them with the table of keys. */
 import type { Kysely } from "kysely";
 import type { AuditEntry, AuditInput } from "./audit-chain.ts";
 import { type Json, sha256 } from "./canonical.ts";
 import type { Tables } from "./database/tables.ts";
 
-/** A row of `api_keys`, without what changes as the key is used. */
+/** A row of `api_keys` without the column that changes when the key is used. */
 export interface KeyRow {
   id: string;
   name: string;
@@ -16,8 +16,8 @@ export interface KeyRow {
   revoked_at: bigint | null;
 }
 
-/** What an entry can say of a key. A member is undefined where the log does not say it. */
-type Told = Readonly<Record<(typeof compared)[number], Json | undefined>>;
+/** The properties of a key that the audit log records. A member is undefined if the log does not contain it. */
+type KeyProperties = Readonly<Record<(typeof compared)[number], Json | undefined>>;
 const compared = [
   "name",
   "scopes",
@@ -28,7 +28,7 @@ const compared = [
   "fingerprint",
 ] as const;
 
-/** Binds an entry to the key's hash, which the log does not show. */
+/** Returns a fingerprint that binds an entry to the key's hash without showing the hash. */
 export function keyFingerprint(hash: string): string {
   return sha256(`driftlock key ${hash}`);
 }
@@ -43,7 +43,7 @@ export async function readKeyRows(db: Kysely<Tables>, tenant: string): Promise<K
     .execute();
 }
 
-function toldOf(row: KeyRow): Told {
+function propertiesOf(row: KeyRow): KeyProperties {
   const ms = (time: bigint | null) => (time === null ? null : Number(time));
   return {
     name: row.name,
@@ -56,19 +56,23 @@ function toldOf(row: KeyRow): Told {
   };
 }
 
-/** The entry that says all of a key, for those that were made before entries had fingerprints. */
+/** Returns an entry that records a key completely, for keys that were created before entries had fingerprints. */
 export function recordedKey(row: KeyRow): AuditInput {
-  return { actor: "driftlock", action: "key.recorded", target: row.id, detail: toldOf(row) as never };
+  return { actor: "driftlock", action: "key.recorded", target: row.id, detail: propertiesOf(row) as never };
 }
 
+/** The API keys of a tenant according to its audit log. */
 export class KeyHistory {
-  readonly #keys = new Map<string, Told>();
+  readonly #keys = new Map<string, KeyProperties>();
 
   get size(): number {
     return this.#keys.size;
   }
 
-  /** Takes the next entry. @returns why it cannot follow those before it. */
+  /**
+   * Applies the next entry.
+   * @returns why it cannot follow the entries before it; undefined if it can
+   */
   apply({ action, target, actor, time, detail }: AuditEntry): string | undefined {
     const known = this.#keys.get(target);
     switch (action) {
@@ -79,7 +83,7 @@ export class KeyHistory {
         return undefined;
       }
       case "key.recorded": {
-        const recorded = detail as unknown as Told;
+        const recorded = detail as unknown as KeyProperties;
         this.#keys.set(target, recorded);
         return known && difference(target, recorded, known);
       }
@@ -94,25 +98,25 @@ export class KeyHistory {
     }
   }
 
-  /** Why the table does not agree with the log; undefined where it does. */
+  /** Returns why the table does not agree with the log; undefined if it does. */
   disagreement(rows: readonly KeyRow[]): string | undefined {
     const missing = new Set(this.#keys.keys());
     for (const row of rows) {
       const known = this.#keys.get(row.id);
       if (known === undefined) {
-        return `the API key ${row.id} (${row.name}) was put into the table api_keys: the log does not have it`;
+        return `the API key ${row.id} (${row.name}) is in the table api_keys but not in the log`;
       }
       missing.delete(row.id);
-      const reason = difference(row.id, toldOf(row), known);
+      const reason = difference(row.id, propertiesOf(row), known);
       if (reason !== undefined) return reason;
     }
     const [id] = missing;
     if (id === undefined) return undefined;
-    return `the API key ${id} (${this.#keys.get(id)!.name}) was removed from the table api_keys`;
+    return `the API key ${id} (${this.#keys.get(id)!.name}) is in the log but was removed from the table api_keys`;
   }
 }
 
-function difference(id: string, found: Told, known: Told): string | undefined {
+function difference(id: string, found: KeyProperties, known: KeyProperties): string | undefined {
   for (const member of compared) {
     const [has, logged] = [found[member], known[member]];
     if (logged === undefined || JSON.stringify(has) === JSON.stringify(logged)) continue;

@@ -137,8 +137,13 @@ async function insert(
     .insertInto("api_keys")
     .values({ ...row, hash })
     .execute();
-  const told = { name, scopes: granted, expires_at: expiresAt ?? null, fingerprint: keyFingerprint(hash) };
-  const input = { actor: author, action: "key.created", target: id, detail: { ...told, ...detail } };
+  const recorded = {
+    name,
+    scopes: granted,
+    expires_at: expiresAt ?? null,
+    fingerprint: keyFingerprint(hash),
+  };
+  const input = { actor: author, action: "key.created", target: id, detail: { ...recorded, ...detail } };
   await append(tenant, input, createdAt);
   return { secret, key: toKey(row) };
 }
@@ -182,9 +187,9 @@ export class Keys {
   }
 
   /**
-   * Makes a key of the same name, scopes and length of life, and lets the old one go on for `graceMs` at the most.
-   * Undefined where the tenant has no such key.
-   * @throws {InvalidArgument} where the key has ended already.
+   * Creates a key with the same name, scopes and lifetime. The old key expires after at most `graceMs`. Undefined if the
+   * tenant has no such key.
+   * @throws {InvalidArgument} if the key has expired or was revoked already.
    */
   async rotate(
     tenant: string,

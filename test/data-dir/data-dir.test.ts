@@ -161,13 +161,13 @@ describe("a folder that is lost under the process", () => {
   ])("is noticed when %s, and when it is put back", async (_, lose, putBack) => {
     const path = join(root, "data");
     const dir = await DataDir.open(path, log);
-    expect(await dir.look()).toBe(true);
+    expect(await dir.check()).toBe(true);
     expect(dir.fault).toBeUndefined();
     await lose(path);
-    expect(await dir.look()).toBe(false);
+    expect(await dir.check()).toBe(false);
     expect(dir.fault).toBe(`${path} has been removed or replaced; put it back, or restart Driftlock`);
     await putBack(path);
-    expect(await dir.look()).toBe(true);
+    expect(await dir.check()).toBe(true);
     expect(dir.fault).toBeUndefined();
     dir.close();
   });
@@ -175,7 +175,7 @@ describe("a folder that is lost under the process", () => {
   it("is not said to be lost if its lock alone is", async () => {
     const dir = await DataDir.open(root, log);
     await rename(join(root, "lock"), join(root, "away"));
-    expect(await dir.look()).toBe(false);
+    expect(await dir.check()).toBe(false);
     expect(dir.fault).toBe(`${root}/lock has been removed or replaced; put it back, or restart Driftlock`);
     dir.close();
   });
@@ -186,14 +186,14 @@ describe("a folder that is lost under the process", () => {
     await dir.watch("store.db");
     await rename(join(root, "store.db"), join(root, "away"));
     // The folder is there, and the rest of it may be used.
-    expect(await dir.look()).toBe(true);
+    expect(await dir.check()).toBe(true);
     const fault = `${root}/store.db has been removed or replaced; put it back, or restart Driftlock`;
     expect(dir.fault).toBe(fault);
     await writeFile(join(root, "store.db"), "");
-    await dir.look();
+    await dir.check();
     expect(dir.fault).toBe(fault);
     await rename(join(root, "away"), join(root, "store.db"));
-    await dir.look();
+    await dir.check();
     expect(dir.fault).toBeUndefined();
     dir.close();
   });
@@ -202,12 +202,12 @@ describe("a folder that is lost under the process", () => {
     const path = join(root, "data");
     const dir = await DataDir.open(path, log);
     await rm(path, { recursive: true });
-    expect(await dir.look()).toBe(false);
+    expect(await dir.check()).toBe(false);
     const next = await DataDir.open(path, log);
-    expect(await dir.look()).toBe(false);
-    expect(await next.look()).toBe(true);
+    expect(await dir.check()).toBe(false);
+    expect(await next.check()).toBe(true);
     dir.close();
-    expect(await next.look()).toBe(true);
+    expect(await next.check()).toBe(true);
     next.close();
   });
 });

@@ -109,7 +109,7 @@ onEachDatabase((databases) => {
       { id: "watching", progress: 1, records: 7n, flagged: 0n },
       { id: "learning", progress: 0, records: 7n, flagged: 0n },
     ]);
-    expect(items[0]!.toldAt).toBe(Number(midnight / 1_000_000n));
+    expect(items[0]!.reportedAt).toBe(Number(midnight / 1_000_000n));
   });
 
   it("records the API keys that are there in the audit log", async () => {

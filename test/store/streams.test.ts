@@ -52,7 +52,7 @@ onEachDatabase((databases) => {
           id: expect.stringMatching(/^[0-9a-f]{32}$/),
           anomalies: 2n,
           recordedAt: expect.any(Number),
-          toldAt: expect.any(Number),
+          reportedAt: expect.any(Number),
           recentRate: expect.closeTo(11, 0),
         },
       ]);
@@ -61,7 +61,7 @@ onEachDatabase((databases) => {
       expect(await store.streams.get("acme", "0".repeat(32))).toBeUndefined();
     });
 
-    it("keep the state that the engine told when an anomaly of theirs is stored late", async () => {
+    it("keep the state that the engine flushed when an anomaly of theirs is stored late", async () => {
       const { store } = await fresh(databases);
       await store.streams.record([seen({ state: "shelved", baselineAt: midnight })]);
       await store.anomalies.record([report({ endTimeUnixNano: midnight + 99n })]);
@@ -70,7 +70,7 @@ onEachDatabase((databases) => {
       ]);
     });
 
-    it("are there from their first anomaly on, before anything is told of them", async () => {
+    it("are there from their first anomaly on, before anything is flushed of them", async () => {
       const { store } = await fresh(databases);
       await store.anomalies.record([report()]);
       expect((await store.streams.list("acme")).items).toMatchObject([
@@ -202,7 +202,7 @@ onEachDatabase((databases) => {
       const { store } = await fresh(databases);
       const engine = source(700);
       const feed = new StreamFeed(engine, store.streams, silent, 1e6);
-      await Promise.all([feed.tell(), feed.tell()]);
+      await Promise.all([feed.flush(), feed.flush()]);
       expect((await store.streams.list("acme", {}, { limit: 1_000 })).items).toHaveLength(700);
       expect(engine.asked).toHaveLength(3);
       await feed.close(5_000);
@@ -220,11 +220,11 @@ onEachDatabase((databases) => {
       };
       const engine = source(3);
       const feed = new StreamFeed(engine, streams, silent, 1e6);
-      for (let i = 0; i < 5; i++) await feed.tell();
+      for (let i = 0; i < 5; i++) await feed.flush();
       // Nothing more is requested from the engine, which accumulates the statistics.
       expect(engine.asked).toHaveLength(1);
       away = false;
-      await feed.tell();
+      await feed.flush();
       const { items } = await store.streams.list("acme");
       expect(items.map(({ records }) => records)).toEqual([2n, 2n, 2n]);
       await feed.close(0);
@@ -248,10 +248,10 @@ onEachDatabase((databases) => {
       // The engine is closed while a request for statistics is pending.
       const answer = Promise.withResolvers<StatisticsPage>();
       const stopped = new StreamFeed({ statistics: () => answer.promise }, away, log, 1e6);
-      const told = stopped.tell();
+      const flushed = stopped.flush();
       stopped.stop();
       answer.reject(new Error("closed"));
-      await told;
+      await flushed;
       expect(messages).toHaveLength(1);
     });
 
@@ -262,7 +262,7 @@ onEachDatabase((databases) => {
       );
       const engine = { statistics: async () => ({ streams: batch.splice(0), left: 0 }) };
       const feed = new StreamFeed(engine, store.streams, silent, 1e6);
-      await feed.tell();
+      await feed.flush();
       const { items } = await store.streams.list("acme");
       expect(items.map(({ key }) => key).sort()).toEqual([0, 1, 2, 3, 5, 6, 7, 8].map((n) => `stream ${n}`));
       expect(items.every(({ records }) => records === 100n)).toBe(true);

@@ -87,7 +87,7 @@ onEachDatabase((databases) => {
     await store.writer.flush();
     expect(store.writer.state()).toMatchObject({ written: 10, rejected: 2 });
     expect(lines).toContainEqual(
-      expect.objectContaining({ level: "warn", rejected: 1, msg: "an anomaly that cannot be stored" }),
+      expect.objectContaining({ level: "warn", rejected: 1, msg: "an anomaly cannot be stored" }),
     );
   });
 });

@@ -78,7 +78,7 @@ interface Place {
   seq: number;
   /** Whether the reader has caught up. From then on it does not receive old events. */
   live: boolean;
-  /** Since when the reader has not been ready; undefined while it is. */
+  /** The time since which the reader has not been ready; undefined while it is ready. */
   stalled: number | undefined;
   /** Whether the reader is receiving what it missed, and nothing else meanwhile. */
   returning: boolean;

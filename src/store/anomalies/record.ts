@@ -174,10 +174,10 @@ async function record(
     );
   }
   // The end of an anomaly concerns no record.
-  const told = reports.filter(({ ended }) => !ended);
+  const withRecords = reports.filter(({ ended }) => !ended);
   await insertReports.run(
     trx,
-    told.map((report) => ({
+    withRecords.map((report) => ({
       tenant: report.tenant,
       anomaly_id: report.id,
       hash: report.hash,
@@ -190,7 +190,7 @@ async function record(
       report: report.bytes,
     })),
   );
-  const repeated = told.filter(({ occurrence }) => occurrence > 1n);
+  const repeated = withRecords.filter(({ occurrence }) => occurrence > 1n);
   await thinOut(trx, [...new Map(repeated.map((each) => [`${each.tenant}\0${each.id}`, each])).values()]);
 }
 

@@ -28,7 +28,7 @@ export interface Batch {
  */
 export interface PackedBatch {
   bytes: Uint8Array<ArrayBuffer>;
-  /** Where each report ends in `bytes`. */
+  /** The offset in `bytes` at which each report ends. */
   ends: number[];
   now: number;
 }

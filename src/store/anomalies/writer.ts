@@ -196,18 +196,18 @@ export class Writer {
 
   #reject(error: unknown): void {
     this.#rejected += 1;
-    this.#say("an anomaly that cannot be stored", { reason: reasonOf(error) });
+    this.#warn("an anomaly cannot be stored", { reason: reasonOf(error) });
   }
 
   #drop(count: number): void {
     if (count === 0) return;
     this.#dropped += count;
-    this.#say("the store is too slow: the least important reports of anomalies were dropped", {
+    this.#warn("the store is too slow: the least important reports of anomalies were dropped", {
       queued: this.#queue.length,
     });
   }
 
-  #say(message: string, fields: object): void {
+  #warn(message: string, fields: object): void {
     const now = performance.now();
     if (now - (this.#loggedAt.get(message) ?? Number.NEGATIVE_INFINITY) < silenceMs) return;
     this.#loggedAt.set(message, now);

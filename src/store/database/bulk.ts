@@ -1,17 +1,17 @@
 import { type Compilable, CompiledQuery, type DialectAdapter, type Insertable, type Kysely } from "kysely";
 import type { Tables } from "./tables.ts";
 
-/** Rows a statement, the most that fits first: four texts, prepared once, whatever comes. */
+/** The numbers of rows per statement, largest first. Any number of rows needs only these four prepared statements. */
 const sizes = [64, 16, 4, 1] as const;
 
-/** Inserts many rows with few statements. To build one costs more than to run it, so that each is built once. */
+/** Inserts many rows with few statements. Building a statement costs more than running it, so each is built once. */
 export class BulkInsert<T extends keyof Tables & string> {
   readonly #columns: readonly (keyof Insertable<Tables[T]> & string)[];
   readonly #build: (db: Kysely<Tables>, rows: Insertable<Tables[T]>[]) => Compilable;
-  /** By the number of rows, for each database in the process: they differ in their dialects. */
+  /** The SQL texts by number of rows, for each dialect in use. */
   readonly #texts = new WeakMap<DialectAdapter, Map<number, string>>();
 
-  /** @param build the statement for these rows; its parameters are their values and no other. */
+  /** @param build returns the statement that inserts the rows; its parameters must be exactly their values. */
   constructor(
     columns: readonly (keyof Insertable<Tables[T]> & string)[],
     build: (db: Kysely<Tables>, rows: Insertable<Tables[T]>[]) => Compilable,

@@ -1,4 +1,4 @@
-/** One of the two databases, migrated. */
+/** A connection to the store's database, which is SQLite or PostgreSQL, and the migrations of its schema. */
 import { closeSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Kysely, sql } from "kysely";
@@ -14,24 +14,24 @@ import type { Tables } from "./tables.ts";
 export interface MigrationState {
   applied: string[];
   pending: string[];
-  /** What is lost when the migration is taken back, for people. */
+  /** Describes what is lost if the migration is reverted. */
   loses(name: string): string;
 }
 
 export interface DatabaseOptions {
   /**
-   * own: SQLite works in threads of its own, one to write and one to read, and PostgreSQL has several connections.
-   * this: one connection, which blocks this thread where it is SQLite's.
+   * `own`: SQLite runs on two threads of its own, one for writing and one for reading, and PostgreSQL has several
+   * connections. `this`: there is one connection, which blocks the calling thread in the case of SQLite.
    */
   thread: "own" | "this";
 }
 
-/** To PostgreSQL, from the event loop's thread. */
+/** The number of connections to PostgreSQL from the thread of the event loop. */
 const connections = 4;
 
 export class Database {
   readonly kind: DatabaseKind;
-  /** For people: a file, or a URL without credentials. */
+  /** The location that messages show: a file, or a URL without credentials. */
   readonly place: string;
   readonly #url: string | undefined;
   readonly #write: Kysely<Tables>;
@@ -39,7 +39,7 @@ export class Database {
   #migrated = false;
   #why = "not connected yet";
 
-  /** Nothing is connected and no file opened before the first query. */
+  /** Creates the database without connecting to it; the first query connects. */
   constructor(
     { data_dir, store }: Pick<Config, "data_dir" | "store">,
     { thread }: DatabaseOptions = { thread: "own" },
@@ -59,13 +59,13 @@ export class Database {
       const sqlite = (readOnly: boolean) =>
         new Kysely<Tables>({ dialect: new SqliteDialect({ file: this.place, readOnly, thread }) });
       this.#write = sqlite(false);
-      // A long search does not hold up what is to be written.
+      // Reads have a connection of their own, so that a long search does not delay writes.
       this.#read = thread === "own" ? sqlite(true) : this.#write;
     }
   }
 
   /**
-   * For statements that do not write.
+   * Returns the database for statements that do not write.
    * @throws {StoreUnavailable} before `migrate` has succeeded.
    */
   get read(): Kysely<Tables> {
@@ -89,8 +89,9 @@ export class Database {
   }
 
   /**
-   * Brings the schema up to date, one process at a time: PostgreSQL has an advisory lock, SQLite an immediate transaction.
-   * @throws {StoreUnavailable} where the database cannot be reached now.
+   * Brings the schema up to date, one process at a time: PostgreSQL uses an advisory lock, and SQLite an immediate
+   * transaction.
+   * @throws {StoreUnavailable} if the database cannot be reached at present.
    * @throws {Error} that names the key and the remedy.
    */
   async migrate(): Promise<void> {
@@ -100,14 +101,14 @@ export class Database {
   }
 
   /**
-   * Applies or takes back migrations until the named one is the last that is applied; none is if there is no name.
+   * Applies or reverts migrations until the named one is the last one applied. Without a name, all are reverted.
    * @throws as `migrate` does.
    */
   async migrateTo(name: string | undefined): Promise<void> {
     await this.#change((migrator) => migrator.migrateTo(name ?? NO_MIGRATIONS));
   }
 
-  /** Takes the caller's word that `migrate` has succeeded elsewhere in the process. */
+  /** Marks the database as migrated, because `migrate` has succeeded elsewhere in the process. */
   adopt(): void {
     this.#migrated = true;
   }
@@ -128,7 +129,7 @@ export class Database {
     }
   }
 
-  /** Resolves where the database answers. */
+  /** Resolves if the database responds. */
   async ping(): Promise<void> {
     await sql`select 1`.execute(this.write);
   }
@@ -155,7 +156,7 @@ export class Database {
       createPrivately(this.place);
       return work(new Migrator({ db: this.#write, provider }));
     }
-    // To build an index, or to wait for another process that does, may take longer than a query may.
+    // There is no timeout: building an index, or waiting for another process that does, may take longer than a query.
     const db = connectPostgres(this.#url, { connections: 1, timeouts: false });
     try {
       return await work(new Migrator({ db, provider }));
@@ -185,7 +186,7 @@ export class Database {
   }
 }
 
-/** Undefined where only time helps. */
+/** Returns the remedy for an error of PostgreSQL; undefined if the only remedy is to wait. */
 function postgresRemedy(error: unknown): string | undefined {
   const { code = "" } = error as { code?: string };
   if (code.startsWith("28")) return "check user and password, and the server's pg_hba.conf";
@@ -200,7 +201,7 @@ function sqliteRemedy(error: unknown): string {
     : "check that the folder exists, may be written to, has space and is Driftlock's alone";
 }
 
-/** Anomalies quote records: the file is for its owner alone. */
+/** Creates the file with access for its owner only, since anomalies quote records. */
 function createPrivately(file: string): void {
   makeFolder(dirname(file));
   closeSync(openSync(file, "a", 0o600));

@@ -1,4 +1,4 @@
-/** The one history of the schema, for both databases. A migration that was released is never changed: add another. */
+/** The migrations of the schema of both databases. Never change a migration that was released: add another one. */
 import {
   type ColumnDefinitionBuilder,
   type CreateTableBuilder,
@@ -17,25 +17,25 @@ export type DatabaseKind = "sqlite" | "postgres";
 
 type Type = Parameters<CreateTableBuilder<string>["addColumn"]>[1];
 type Build = (column: ColumnDefinitionBuilder) => ColumnDefinitionBuilder;
-/** A step of the history that can be taken back. */
+/** A migration that can be reverted. */
 export interface ReversibleMigration extends Required<Migration> {
-  /** What is lost when it is taken back, for people. */
+  /** What is lost if the migration is reverted, as messages show it. */
   loses: string;
 }
 
-/** A type alone: the column is never null. */
+/** The columns of a table by name. A column for which only a type is given is never null. */
 type Columns = Readonly<Record<string, Type | readonly [Type, Build]>>;
 
 const primary: Build = (column) => column.primaryKey();
 const nullable: Build = (column) => column;
 const required: Build = (column) => column.notNull();
 
-/** Names of the two databases for the same thing. */
+/** The type for bytes, whose name differs between the databases. */
 const blob = { sqlite: sql`blob`, postgres: sql`bytea` } as const;
 
 const zeros = "0".repeat(64);
 
-/** @param key of several columns; named after the table */
+/** @param key the columns of the primary key if it has several; the constraint is named after the table */
 function table(
   schema: SchemaModule,
   name: string,
@@ -50,7 +50,7 @@ function table(
   return key === undefined ? made : made.addPrimaryKeyConstraint(`${name}_key`, key as never);
 }
 
-/** Its rows go with those of another table. */
+/** Adds a foreign key, so that rows are deleted together with the row of the other table that they refer to. */
 function goesWith(made: CreateTableBuilder<string>, name: string, other: string, columns: readonly string[]) {
   const gone = (constraint: ForeignKeyConstraintBuilder) => constraint.onDelete("cascade");
   return made.addForeignKeyConstraint(name, columns as never, other, ["tenant", "id"], gone);
@@ -63,7 +63,7 @@ function index(schema: SchemaModule, name: string, on: string, columns: readonly
     .columns([...columns]);
 }
 
-/** Those of the first version, each before what it refers to. */
+/** The tables of the first version. Each precedes the tables that it refers to. */
 const initialTables = [
   "usage",
   "audit_log",
@@ -137,7 +137,7 @@ function initial(kind: DatabaseKind): ReversibleMigration {
         changed_at: "bigint",
       };
       await table(schema, "anomalies", anomalies, ["tenant", "id"]).execute();
-      // Pages go by (start_time, id), downwards, over everything or one of these.
+      // Pages are ordered by (start_time, id), descending, over all anomalies or those that match one of these columns.
       for (const narrowed of [[], ["stream_id"], ["service"], ["state"]]) {
         const name = ["anomalies_by", ...narrowed, "time"].join("_");
         await index(schema, name, "anomalies", ["tenant", ...narrowed, "start_time", "id"]).execute();
@@ -231,10 +231,10 @@ function initial(kind: DatabaseKind): ReversibleMigration {
   };
 }
 
-/** What the engine tells of streams, and what came of them over the last day. */
-function streamFigures(kind: DatabaseKind): ReversibleMigration {
+/** Adds the statistics of streams that the engine reports, and the history of streams over the last day. */
+function streamStatistics(kind: DatabaseKind): ReversibleMigration {
   return {
-    loses: "the figures of streams and what came of them over the last day",
+    loses: "the statistics of streams and their history over the last day",
     async down({ schema }: Kysely<unknown>) {
       await schema.dropTable("stream_points").execute();
       for (const name of ["flagged", "progress", "baseline_at", "recorded_at", "told_at"]) {
@@ -269,13 +269,13 @@ function streamFigures(kind: DatabaseKind): ReversibleMigration {
       };
       const pointsTable = table(schema, "stream_points", points, ["tenant", "stream_id", "slot"]);
       const whole = goesWith(pointsTable, "stream_points_stream", "streams", ["tenant", "stream_id"]);
-      // A row is hardly more than its key, which SQLite would otherwise keep twice.
+      // A row is little more than its key, which SQLite would otherwise store twice.
       await (kind === "sqlite" ? whole.modifyEnd(sql`without rowid`) : whole).execute();
     },
   };
 }
 
-/** Which anomalies a bundle refers to: those are kept. */
+/** Adds an index of bundles by anomaly, since an anomaly is kept as long as a bundle refers to it. */
 const evidenceByAnomaly: ReversibleMigration = {
   loses: "nothing",
   async down({ schema }: Kysely<unknown>) {
@@ -300,9 +300,9 @@ const streamWithheld: ReversibleMigration = {
   },
 };
 
-/** The time of day that was confirmed last: see confirmed-time.ts. */
+/** Adds the time of day that was confirmed last; see confirmed-time.ts. */
 const clock: ReversibleMigration = {
-  loses: "the time of day that was confirmed last: retention by age waits for some hours",
+  loses: "the last confirmed time of day; retention by age pauses for some hours",
   async down({ schema }: Kysely<unknown>) {
     await schema.dropTable("clock").execute();
   },
@@ -311,7 +311,10 @@ const clock: ReversibleMigration = {
   },
 };
 
-/** From then on the audit log binds each API key whole: those that were made before are recorded as they are. */
+/**
+ * Records the API keys that exist in the audit log as they are. Keys that are created later are recorded completely
+ * when they are created.
+ */
 const keysInAuditLog: ReversibleMigration = {
   loses: "nothing: the audit log keeps its entries",
   async down() {},
@@ -331,7 +334,7 @@ export function migrations(kind: DatabaseKind): {
   return {
     getMigrations: async () => ({
       "001_initial": initial(kind),
-      "002_stream_figures": streamFigures(kind),
+      "002_stream_figures": streamStatistics(kind),
       "003_evidence_by_anomaly": evidenceByAnomaly,
       "004_stream_withheld": streamWithheld,
       "005_clock": clock,

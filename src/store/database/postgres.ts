@@ -4,19 +4,19 @@ import pg from "pg";
 import type { Tables } from "./tables.ts";
 
 const connectMs = 3_000;
-/** The server gives up a statement, then the client gives up the connection. */
+/** The server cancels a statement after this time; if it does not, the client closes the connection later. */
 const statementMs = 15_000;
 const answerMs = 20_000;
 
 const int8 = 20;
 
-/** Integers of 64 bits come as bigints, not as text. */
+/** Parses integers of 64 bits as bigints instead of text. */
 const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: "text") =>
     oid === int8 ? BigInt : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
 };
 
-/** Connects with the first query. */
+/** Returns a database that connects with its first query. */
 export function connectPostgres(
   url: string,
   { connections, timeouts }: { connections: number; timeouts: boolean },
@@ -30,25 +30,26 @@ export function connectPostgres(
     types,
     ...(timeouts ? { statement_timeout: statementMs } : {}),
   });
-  if (timeouts) pool.on("connect", giveUpSilence);
-  // A connection that breaks is replaced by the next query, and the one in work fails; unheard, the events would end the
-  // process: of one that is idle the pool's, of one at work its own.
+  if (timeouts) pool.on("connect", closeIfSilent);
+  // If a connection breaks, the query that uses it fails, and the next query opens another one. Without listeners, the
+  // events would end the process: the pool emits those of idle connections, and a connection in use its own.
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
   return new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
 }
 
 /**
- * A server that froze, or a network that swallows packets, leaves a connection on which nothing ever comes. To give up the query
- * alone would put that connection back among the good ones. One without a query is closed by the pool in half the time.
+ * Closes a connection on which nothing was received for too long, because the server froze or the network drops packets.
+ * If only the query were abandoned, the connection would return to the pool as if it worked. The pool closes idle
+ * connections in half the time.
  */
-function giveUpSilence({ connection: { stream } }: pg.PoolClient): void {
+function closeIfSilent({ connection: { stream } }: pg.PoolClient): void {
   if (!(stream instanceof Socket)) return;
   const silence = new Error(`Connection terminated: no answer for ${answerMs / 1_000} s`);
   stream.setTimeout(answerMs, () => stream.destroy(silence));
 }
 
-/** The URL without user, password and options. */
+/** Returns the URL without user, password and options. */
 export function postgresPlace(url: string): string {
   const { host, pathname } = new URL(url);
   return `postgres://${host}${pathname}`;

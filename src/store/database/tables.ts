@@ -1,7 +1,9 @@
-/** The tables as kysely sees them. Times of events are in nanoseconds since 1970, those of the store in milliseconds. */
+/**
+ * The tables, as kysely needs them. Event times are in nanoseconds since 1970; times of the store are in milliseconds.
+ */
 import type { ColumnType, Generated, GeneratedAlways } from "kysely";
 
-/** Every integer column has 64 bits and is read as a bigint, from either database. */
+/** An integer column. It has 64 bits and is read as a bigint from both databases. */
 type Integer = ColumnType<bigint, bigint | number, bigint | number>;
 type NullableInteger = ColumnType<bigint | null, bigint | number | null, bigint | number | null>;
 
@@ -9,15 +11,16 @@ export interface Tables {
   tenants: {
     id: string;
     created_at: Integer;
-    /** The latest entry of the tenant's audit log: 0 and 64 zeros before the first. */
+    /** The number of the latest entry of the tenant's audit log; 0 if there is none. */
     audit_seq: ColumnType<bigint, undefined, bigint>;
+    /** The hash of that entry; 64 zeros if there is none. */
     audit_hash: Generated<string>;
   };
-  /** What verdicts were computed with. */
+  /** The settings that verdicts were computed with. */
   settings: {
-    /** SHA-256 of the body, hex. */
+    /** The SHA-256 of the body, in hex. */
     hash: string;
-    /** Canonical JSON. */
+    /** The settings as canonical JSON. */
     body: string;
     created_at: Integer;
   };
@@ -33,20 +36,21 @@ export interface Tables {
     records: Integer;
     flagged: Integer;
     withheld: Integer;
-    /** Of learning, from 0 to 1. */
+    /** The progress of learning, from 0 to 1. */
     progress: number;
-    /** Event time when it had learned. */
+    /** The event time at which the stream had learned. */
     baseline_at: NullableInteger;
-    /** By the store's clock: when it was first recorded, and when its figures last came. */
+    /** When the stream was first recorded, by the store's clock. */
     recorded_at: Integer;
+    /** When the engine last reported the stream's statistics, by the store's clock. */
     told_at: Integer;
   };
-  /** What came of a stream in some minutes. A ring: a slot is taken anew when its time comes again. */
+  /** The history of streams: a ring of points for each stream, whose slots are reused after a day. */
   stream_points: {
     tenant: string;
     stream_id: string;
     slot: Integer;
-    /** When they began, by the store's clock. */
+    /** When the point began, by the store's clock. */
     time: Integer;
     records: Integer;
     flagged: Integer;
@@ -54,7 +58,7 @@ export interface Tables {
     channel: Integer;
     p_value: number;
   };
-  /** What all reports of an anomaly say together: minima, maxima and unions, so that their order does not matter. */
+  /** Summaries of all reports of an anomaly: minima, maxima and unions, which do not depend on the reports' order. */
   anomalies: {
     tenant: string;
     id: string;
@@ -62,37 +66,37 @@ export interface Tables {
     stream: string;
     service: string;
     signal: Integer;
-    /** Bit n: a report was of channel n. */
+    /** A mask in which bit n is set if a report is of channel n. */
     channels: Integer;
     severity: Integer;
     start_time: Integer;
     end_time: Integer;
     occurrences: Integer;
     ended: Integer;
-    /** What a person made of it. */
+    /** The state that a person chose in triage. */
     disposition: ColumnType<string | null, never, string>;
-    /** The disposition; else ended or open. */
+    /** The disposition if there is one, else `ended` or `open`. */
     state: GeneratedAlways<string>;
     recorded_at: Integer;
     changed_at: Integer;
   };
-  /** The reports that are kept: the first, the strongest, and the first of each of some distinct records. */
+  /** The reports that are kept: the first and the strongest one, and the first one of each of some distinct records. */
   anomaly_reports: {
     tenant: string;
     anomaly_id: string;
-    /** SHA-256 of the report, hex: the same report is kept once. */
+    /** The SHA-256 of the report, in hex, so that the same report is stored only once. */
     hash: string;
-    /** SHA-256 of the record's text, hex. */
+    /** The SHA-256 of the record's text, in hex. */
     record_hash: string;
     settings_hash: string;
     occurrence: Integer;
-    /** The score as a multiple of its limit, which compares channels. */
+    /** The score as a multiple of its limit, by which different channels are compared. */
     strength: number;
-    /** What this report takes in the database, about. */
+    /** The approximate size of the report in the database, in bytes. */
     size: Integer;
-    /** Explanation and record in lower case, to search in. */
+    /** The explanation and the record in lower case, for searches. */
     text: string;
-    /** driftlock.v1.Anomaly */
+    /** The report as a driftlock.v1.Anomaly message. */
     report: Uint8Array;
   };
   anomaly_events: {
@@ -111,19 +115,19 @@ export interface Tables {
     author: string;
     created_at: Integer;
     size: Integer;
-    /** Of the bundle's bytes, hex. */
+    /** The SHA-256 of the bundle's bytes, in hex. */
     sha256: string;
-    /** Where its bytes are. */
+    /** The location of the bundle's bytes. */
     location: string;
   };
   api_keys: {
-    /** 16 hex digits; `dlk_` and these are the prefix by which people know the key. */
+    /** 16 hex digits. Together with `dlk_` they are the prefix by which people recognize the key. */
     id: string;
     tenant: string;
     name: string;
-    /** SHA-256 of the whole key, hex. It has 256 random bits, so that no slow hash is needed. */
+    /** The SHA-256 of the whole key, in hex. A key has 256 random bits, so no slow hash is needed. */
     hash: string;
-    /** By spaces. */
+    /** The scopes, separated by spaces. */
     scopes: string;
     created_by: string;
     created_at: Integer;
@@ -133,22 +137,22 @@ export interface Tables {
   };
   audit_log: {
     tenant: string;
-    /** From 1, without gaps. */
+    /** The number of the entry in its log: from 1, without gaps. */
     seq: Integer;
     previous_hash: string;
-    /** SHA-256 of `previous_hash` and `entry`, hex. */
+    /** The SHA-256 of `previous_hash` and `entry`, in hex. */
     hash: string;
-    /** Canonical JSON. */
+    /** The entry as canonical JSON. */
     entry: string;
   };
-  /** One row, whose id is 1: see confirmed-time.ts. */
+  /** The last confirmed time of day, in one row, whose id is 1; see confirmed-time.ts. */
   clock: {
     id: Integer;
     confirmed_at: Integer;
   };
   usage: {
     tenant: string;
-    /** UTC, as 2026-01-31. */
+    /** The date in UTC, such as 2026-01-31. */
     day: string;
     requests: Integer;
     records: Integer;

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { endsWithin } from "../../base/deadline.ts";
 import type { StatisticsPage } from "../../engine/index.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
-import { type StreamObservation, type Streams, tellEveryMs } from "./streams.ts";
+import { reportIntervalMs, type StreamObservation, type Streams } from "./streams.ts";
 
 /** The number of streams per transaction, which takes some milliseconds, few of them on the event loop. */
 const pageSize = 256;
@@ -27,20 +27,20 @@ export class StreamFeed {
     source: StatisticsSource,
     streams: Pick<Streams, "record">,
     log: Logger,
-    everyMs = tellEveryMs,
+    everyMs = reportIntervalMs,
   ) {
     this.#source = source;
     this.#streams = streams;
     this.#log = log;
-    this.#timer = setInterval(() => void this.tell(), everyMs).unref();
+    this.#timer = setInterval(() => void this.flush(), everyMs).unref();
   }
 
   /**
    * Stores what has changed until now. While the store is unavailable, the engine is not queried and keeps accumulating,
    * and everything is stored at once later. Concurrent calls share one run. It never fails.
    */
-  tell(): Promise<void> {
-    this.#running ??= this.#tell().finally(() => {
+  flush(): Promise<void> {
+    this.#running ??= this.#flush().finally(() => {
       this.#running = undefined;
     });
     return this.#running;
@@ -55,19 +55,19 @@ export class StreamFeed {
   /** Stores what has changed one last time, for at most `maxMs`. */
   async close(maxMs: number): Promise<void> {
     this.stop();
-    const last = Promise.resolve(this.#running).then(() => this.tell());
+    const last = Promise.resolve(this.#running).then(() => this.flush());
     const stored = (await endsWithin(maxMs, last)) && !this.#failing;
     if (!stored) this.#log.warn("store: the latest statistics of streams are lost");
   }
 
-  async #tell(): Promise<void> {
+  async #flush(): Promise<void> {
     try {
       await this.#store();
-      // What changes meanwhile is for the next time, else a busy engine would be asked without end.
+      // Streams that change meanwhile are left for the next run; otherwise a busy engine would be queried endlessly.
       let left = Number.POSITIVE_INFINITY;
-      for (let told = 0; told < left; told += pageSize) {
+      for (let taken = 0; taken < left; taken += pageSize) {
         const page = await this.#source.statistics(pageSize);
-        if (told === 0) left = page.streams.length + page.left;
+        if (taken === 0) left = page.streams.length + page.left;
         this.#waiting = page.streams;
         await this.#store();
       }
@@ -85,7 +85,7 @@ export class StreamFeed {
   }
 
   async #store(): Promise<void> {
-    // Looks for what the database refuses for good, so that it does not hold up the others.
+    // Halves a rejected page until the stream that the database rejects is found, so that it does not delay the others.
     const parts = this.#waiting.length > 0 ? [this.#waiting] : [];
     for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
       try {

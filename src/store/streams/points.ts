@@ -5,11 +5,11 @@ import { BulkInsert } from "../database/bulk.ts";
 import type { Tables } from "../database/tables.ts";
 
 export interface StreamPoint {
-  /** When it began, milliseconds since 1970 by the store's clock; it is of `pointMs` at the most. */
+  /** When the point began, in milliseconds since 1970 by the store's clock. It spans at most `pointMs`. */
   time: number;
   records: bigint;
   flagged: bigint;
-  /** The highest score, and its channel. */
+  /** The highest score of all channels. */
   score: number;
   channel: Channel;
   /** The smallest p-value. */

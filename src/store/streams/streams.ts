@@ -10,7 +10,7 @@ import { latestFirst, type Page, type PageRequest } from "../page.ts";
 import { pointMs, readPoints, type StreamPoint } from "./points.ts";
 import { recordStatistics, type StreamSighting, streamColumns } from "./records.ts";
 
-/** What the engine tells of a stream since it last did. */
+/** The changes of a stream's statistics since the engine last reported them. */
 export type StreamObservation = StreamStatistics;
 
 export interface Stream extends StreamSighting {
@@ -32,7 +32,7 @@ export interface Stream extends StreamSighting {
    * clock.
    */
   recordedAt: number;
-  toldAt: number;
+  reportedAt: number;
   /** Records per second, as they arrived in the latest five to ten minutes. */
   recentRate: number;
 }
@@ -49,7 +49,7 @@ export interface StreamFilter {
 }
 
 /** How often the engine is queried for changed streams, in milliseconds. */
-export const tellEveryMs = 10_000;
+export const reportIntervalMs = 10_000;
 /** The number of streams per statement. */
 const countedAtOnce = 10;
 
@@ -90,14 +90,14 @@ export class Streams {
   /** Returns the history of the last day, oldest first. */
   async history(
     tenant: string,
-    { id, recordedAt, toldAt }: Pick<Stream, "id" | "recordedAt" | "toldAt">,
+    { id, recordedAt, reportedAt }: Pick<Stream, "id" | "recordedAt" | "reportedAt">,
   ): Promise<RatedPoint[]> {
     const { database, clock } = this.#context;
     const now = clock.now();
     const points = await readPoints(database.read, checkTenant(tenant), id, now);
     return points.map((point) => {
       const span = { from: point.time, until: point.time + pointMs };
-      return { ...point, rate: rateOf(point.records, span, { recordedAt, toldAt }, now) };
+      return { ...point, rate: rateOf(point.records, span, { recordedAt, reportedAt }, now) };
     });
   }
 
@@ -151,12 +151,12 @@ function recentSince(now: number): number {
 function rateOf(
   records: bigint,
   { from, until }: { from: number; until: number },
-  { recordedAt, toldAt }: Pick<Stream, "recordedAt" | "toldAt">,
+  { recordedAt, reportedAt }: Pick<Stream, "recordedAt" | "reportedAt">,
   now: number,
 ): number {
   // The records of a busy stream since its latest statistics are not known yet.
-  const known = now - toldAt < 2 * tellEveryMs ? toldAt : now;
-  const ms = Math.min(until, known) - Math.max(from, recordedAt - tellEveryMs);
+  const known = now - reportedAt < 2 * reportIntervalMs ? reportedAt : now;
+  const ms = Math.min(until, known) - Math.max(from, recordedAt - reportIntervalMs);
   return (Number(records) * 1_000) / Math.max(ms, 1_000);
 }
 
@@ -179,7 +179,7 @@ interface Row {
 }
 
 function toStream(row: Row, counts: { anomalies: bigint; recent: bigint }, now: number): Stream {
-  const times = { recordedAt: Number(row.recorded_at), toldAt: Number(row.told_at) };
+  const times = { recordedAt: Number(row.recorded_at), reportedAt: Number(row.told_at) };
   return {
     tenant: row.tenant,
     id: row.id,

@@ -9,7 +9,7 @@ export interface Opening {
 export interface Query {
   sql: string;
   parameters: readonly unknown[];
-  /** Whether to say how many rows were changed. */
+  /** Whether the answer contains the number of changed rows. */
   counts: boolean;
 }
 
@@ -20,7 +20,7 @@ export interface Answer {
 
 export class SqliteError extends Error {
   override readonly name = "SqliteError";
-  /** SQLite's extended result code; undefined where SQLite was not reached. */
+  /** SQLite's extended result code; undefined if the error occurred outside of SQLite. */
   readonly errcode: number | undefined;
 
   constructor(message: string, errcode?: number) {
@@ -29,14 +29,14 @@ export class SqliteError extends Error {
   }
 }
 
-/** So long for another connection to finish its transaction. */
+/** How long a statement waits for another connection to finish its transaction. */
 const busyMs = 10_000;
-/** Statements kept prepared. */
+/** Maximum number of prepared statements. */
 const maxPrepared = 128;
-/** SQLITE_MISMATCH: what SQLite did not refuse, its binding did, as no value of a column. */
+/** SQLITE_MISMATCH: used for values that node:sqlite rejects before they reach SQLite. */
 const mismatch = 20;
 
-/** One connection; it opens with its first query, and blocks its thread while it works. */
+/** A connection that opens with its first query and blocks its thread while a query runs. */
 export class SqliteConnection {
   readonly #opening: Opening;
   readonly #prepared = new Map<string, StatementSync>();
@@ -88,7 +88,7 @@ export class SqliteConnection {
   #prepare(sql: string): StatementSync {
     this.#db ??= this.#open();
     const statement = this.#db.prepare(sql);
-    // Nanoseconds since 1970 are beyond the safe integers.
+    // Nanoseconds since 1970 exceed the safe integers.
     statement.setReadBigInts(true);
     return statement;
   }
@@ -97,12 +97,12 @@ export class SqliteConnection {
 function setUp(db: Database, readOnly: boolean): void {
   db.exec(`pragma busy_timeout = ${busyMs}; pragma foreign_keys = on; pragma trusted_schema = off`);
   if (readOnly) return;
-  // These two only matter before there is a table. A report has some 3 KB: of 4 KiB, a page would leave a quarter empty.
+  // These two take effect only before there is a table. In pages of 4 KiB, reports of about 3 KB would waste a quarter.
   db.exec(`pragma page_size = ${16 * 2 ** 10}; pragma auto_vacuum = incremental`);
-  // FULL: what was committed survives a loss of power.
+  // With FULL, committed transactions survive a power failure.
   db.exec(
     `pragma journal_mode = wal; pragma synchronous = full; pragma journal_size_limit = ${64 * 2 ** 20}`,
   );
-  // A batch fits into the cache, and what a statement would have to undo is kept in memory: neither goes through a file.
+  // A batch fits into the cache, and the statement journal is kept in memory, so that neither is written to a file.
   db.exec("pragma cache_size = -16384; pragma temp_store = memory");
 }

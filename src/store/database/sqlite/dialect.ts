@@ -1,4 +1,4 @@
-/** kysely on node:sqlite. */
+/** A dialect of kysely for node:sqlite. */
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -13,14 +13,14 @@ import {
 import { Thread } from "../../../base/thread.ts";
 import { type Answer, type Opening, type Query, SqliteConnection, SqliteError } from "./connection.ts";
 
-/** A connection, wherever it is. */
+/** A connection on this thread or on its own. */
 interface Runner {
   run(query: Query): Promise<Answer>;
   close(): Promise<void>;
 }
 
 function inThread(opening: Opening): Runner {
-  // Its name ends as this file's does, before and after compilation.
+  // The name has the same ending as this file's, before and after compilation.
   const url = new URL(`./worker${import.meta.url.slice(-3)}`, import.meta.url);
   const thread = new Thread<Query, Answer, Pick<SqliteError, "errcode">>(
     url,
@@ -74,7 +74,7 @@ class SqliteDriver implements Driver {
   async releaseConnection(): Promise<void> {}
 
   async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    // Immediate: a reader that turns writer half-way could not wait its turn, and would fail.
+    // A deferred transaction that begins to write after reading could not wait for other writers and would fail.
     await connection.executeQuery(CompiledQuery.raw("begin immediate"));
   }
 
@@ -86,7 +86,7 @@ class SqliteDriver implements Driver {
     try {
       await connection.executeQuery(CompiledQuery.raw("rollback"));
     } catch (error) {
-      // Where the device is full and the like, SQLite has done it already. What the caller is told is why.
+      // After some errors, such as a full device, SQLite has already rolled back. The caller gets the original error.
       if (!(error instanceof SqliteError && error.message.includes("no transaction is active"))) throw error;
     }
   }
@@ -96,7 +96,7 @@ class SqliteDriver implements Driver {
   }
 }
 
-/** SQLite's schema changes are transactional, so that the transaction of the migrations is their lock. */
+/** Declares that schema changes are transactional in SQLite, so that the transaction of the migrations locks them. */
 class TransactionalAdapter extends SqliteAdapter {
   override get supportsTransactionalDdl(): boolean {
     return true;
@@ -104,7 +104,7 @@ class TransactionalAdapter extends SqliteAdapter {
 }
 
 export interface SqliteOptions extends Opening {
-  /** Where statements run: they block that thread. */
+  /** The thread that statements block: one of their own, or the caller's. */
   thread: "own" | "this";
 }
 
