@@ -13,18 +13,18 @@ namespace driftlock {
 namespace {
 
 constexpr std::uint64_t kGrowthBits = 2;  // a block of level j holds 4^j scores
-/// Blocks that must reach a score before their share is trusted.
+/// The number of blocks that must reach a score before their share is trusted.
 constexpr std::size_t kEnough = 8;
-/// Blocks that a level must have to be asked at all.
+/// The fewest blocks with which a level is used.
 constexpr std::size_t kFewest = 16;
-/// Alarms that a bank holds at least, in saved-up days: so many may come at once.
+/// The least capacity of a bank, in alarms: as many may be raised at once.
 constexpr double kLeastCapacity = 3;
 constexpr double kDay = 86400;
-/// Nothing more usual than this is an anomaly, however rarely the stream speaks.
+/// The largest p-value of an anomaly, however rarely units come.
 constexpr double kLargestLimit = 0.01;
 /// A unit may overdraw the bank when it is so many times stranger than it must be.
 constexpr double kOverdraft = 100;
-/// Seconds taken for granted when a stream is new, so that its first batch does not look like a flood.
+/// Seconds that a new stream is assumed to have lasted, so that its first batch does not look like a flood.
 constexpr double kGrace = 10;
 constexpr std::uint8_t kSnapshotVersion = 1;
 
@@ -42,7 +42,7 @@ std::size_t reached(std::span<const float> scores, float score) {
 
 double blockOf(int level) { return static_cast<double>(std::uint64_t{1} << (kGrowthBits * static_cast<unsigned>(level))); }
 
-/// P-value of a score that k of n blocks of a level reach: 1 - (1 - (k + 1) / (n + 1))^(1 / block).
+/// The p-value of a score that k of n blocks of a level reach: 1 - (1 - (k + 1) / (n + 1))^(1 / block).
 double rank(int level, std::size_t k, std::size_t n) {
   if (k >= n) return 1;
   const double share = static_cast<double>(k + 1) / static_cast<double>(n + 1);
@@ -51,7 +51,7 @@ double rank(int level, std::size_t k, std::size_t n) {
   return x < 1e-5 ? x * (1 - x / 2) : 1 - portableExp(-x);
 }
 
-/// The same, from a table where it can be: scores far above all others ask for these at every level.
+/// The same, from a table if possible: scores far above all others need these values at every level.
 double rankOf(int level, std::size_t k, std::size_t n) {
   constexpr std::size_t kMost = 32;
   static const auto ranks = [] {
@@ -72,7 +72,7 @@ double rankOf(int level, std::size_t k, std::size_t n) {
 
 Calibration::Calibration(double unit) : unit_(unit > 0 ? unit : 1) { open_.fill(-std::numeric_limits<float>::infinity()); }
 
-/// Finished blocks of a level.
+/// The number of finished blocks of a level.
 std::uint64_t Calibration::filled(int j) const { return learnt_ >> (kGrowthBits * static_cast<unsigned>(j)); }
 
 std::span<const float> Calibration::level(int j) const {
@@ -82,7 +82,7 @@ std::span<const float> Calibration::level(int j) const {
   return std::span(maxima).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, kBlocks)));
 }
 
-/// What a level says of the stream's past: its first block is left out once there are enough others.
+/// The scores that a level remembers. Its first block is left out once there are enough others.
 std::span<const float> Calibration::past(int j) const {
   const bool begun = j > 0 && filled(j) > kFewest && filled(j) <= kBlocks;
   return level(j).subspan(begun ? 1 : 0);
@@ -93,11 +93,11 @@ double Calibration::pValue(double score) const {
   const float s = stored(score);
   if (tail_.learnt == learnt_ && s > tail_.largest) return beyond(tail_, score);
   float open = -std::numeric_limits<float>::infinity();
-  double ceiling = 1;  // what the level below would have said at the most, so that p falls with the score
+  double ceiling = 1;  // what the level below would have given at most, so that p falls with the score
   for (int j = 0;; ++j) {
     const std::span<const float> scores = past(j);
     open = std::max(open, open_[static_cast<std::size_t>(j)]);
-    // What finished blocks do not hold yet counts against the score alone.
+    // The unfinished block counts only against the score.
     const std::size_t k = reached(scores, s) + (open >= s);
     const bool top = j + 1 == kLevels || filled(j + 1) <= kFewest;
     if (k == 0 && top) return beyond(tail(j), score);
@@ -106,7 +106,7 @@ double Calibration::pValue(double score) const {
   }
 }
 
-/// The highest level that is asked.
+/// The highest level that is used.
 int Calibration::top() const {
   int j = 0;
   while (j + 1 < kLevels && filled(j + 1) > kFewest) ++j;
@@ -122,7 +122,7 @@ const Calibration::Tail& Calibration::tail(int j) const {
   std::array<float, kLatest> sorted;
   const auto end = std::copy(scores.begin(), scores.end(), sorted.begin());
   std::sort(sorted.begin(), end);
-  // The upper half, at level 0 the upper tenth, at least 8.
+  // The tail is fitted to the upper half of the scores, at level 0 to the upper tenth, and to at least 8.
   const std::size_t n = scores.size();
   const std::size_t m = std::min(n - 1, std::max<std::size_t>(kEnough, j == 0 ? n / 10 : n / 2));
   tail_.none = n < 2 || m == 0;
@@ -140,7 +140,7 @@ const Calibration::Tail& Calibration::tail(int j) const {
   if (a0 > 2 * a1 && a0 > 0) shape = std::clamp(2 - a0 / (a0 - 2 * a1), 0.0, 0.9);
   shape += 1 / std::sqrt(static_cast<double>(m));
   tail_.scale = std::max(unit_, a0 * (1 - std::min(shape, 0.9)));
-  // Excesses of less than a unit say nothing of the shape: then the unit alone is the tail.
+  // Excesses of less than a unit do not determine the shape; the unit alone then sets the tail.
   tail_.shape = a0 < unit_ ? 0 : shape;
   tail_.share = static_cast<double>(m) / static_cast<double>(n) / blockOf(j);
   return tail_;
@@ -191,7 +191,7 @@ float Calibration::largest() const {
   return most;
 }
 
-/// All finite floats in their order, -0 below 0.
+/// The float at a place in the order of all finite floats; -0 comes before 0.
 float Calibration::scoreAt(std::int64_t place) {
   return std::bit_cast<float>(place < 0 ? 0x80000000u | static_cast<std::uint32_t>(-(place + 1))
                                         : static_cast<std::uint32_t>(place));
@@ -216,7 +216,7 @@ double Calibration::limit(double p) const {
     return enough;
   };
   if (!reaches(kLargest)) return std::numeric_limits<double>::infinity();
-  // The tail says about where; from there steps that double find bounds on either side.
+  // The tail gives an estimate; from there, doubling steps find bounds on either side.
   if (const Tail& tail = this->tail(top()); !tail.none && p > 0) {
     const bool down = reaches(std::min(kLargest, placeOf(stored(tail.scoreOf(p)))));
     for (std::int64_t step = 1; reached - below > step; step *= 2) {
@@ -335,7 +335,7 @@ bool AlarmBudget::restore(Bytes in) {
   if (!read.done() || fresh.perDay_ != perDay) return false;
   if (!(bank >= -fresh.capacity_ && bank <= fresh.capacity_)) return false;
   if (!(units >= 0 && units <= 1e18 && seconds >= 0 && seconds <= 1e9)) return false;
-  // The budget is configured, not remembered: what was saved up goes over as far as the new one allows.
+  // The budget comes from the configuration, not from the snapshot; savings are kept as far as the new budget allows.
   fresh.perDay_ = perDay_;
   fresh.capacity_ = capacity_;
   fresh.bank_ = std::clamp(bank, -capacity_, capacity_);

@@ -9,7 +9,7 @@
 
 namespace driftlock {
 
-/// The channels of the registry; `None` for no channel.
+/// The channels of the registry; `None` stands for no channel.
 enum class ChannelId : std::uint8_t {
   None,
 #define CHANNEL(id, name, number, unit) id,
@@ -17,14 +17,14 @@ enum class ChannelId : std::uint8_t {
 #undef CHANNEL
 };
 
-/// What the registry says of a channel.
+/// A channel's entry in the registry.
 struct ChannelInfo {
   std::string_view name;
   std::uint8_t number;
   double unit;
 };
 
-/// By ChannelId.
+/// The registry's entries, indexed by ChannelId.
 inline constexpr ChannelInfo kChannels[] = {
     {"none", 0, 1},
 #define CHANNEL(id, name, number, unit) {name, number, unit},

@@ -10,7 +10,7 @@
 
 namespace driftlock {
 
-/// What was flagged in an anomaly, kept so that a person's feedback on it can be applied.
+/// What was flagged in an anomaly, kept so that a person's feedback can be applied to it.
 struct Evidence {
   std::string id;
   /// The largest flagged score of each channel; 0 if there was none.
@@ -18,7 +18,7 @@ struct Evidence {
   /// Hashes of fields that were new, and records with the first of them.
   std::vector<std::uint64_t> novelties;
   Window examples{4, 1024};
-  /// Octaves of a silence of the stream, as Silence has them; 0 if there was none.
+  /// The length of a silence of the stream in octaves, as in Silence; 0 if there was none.
   double silence = 0;
 
   static constexpr std::size_t kMostNovelties = 32;

@@ -12,17 +12,17 @@
 
 namespace driftlock {
 
-/// What people read about a flagged unit besides its figures.
+/// What people read about a flagged unit besides its numbers.
 struct Description {
-  // Given to the finding:
-  /// What the unit costs and what units usually cost, in bits.
+  // The caller sets these before the finding describes itself:
+  /// The cost of the unit and the usual cost of units, in bits.
   double bits = 0, usualBits = 0;
   /// The flagged record as people read it, at most 4 KiB of UTF-8, and the parts of it that are new, ascending.
   std::string text;
   std::vector<LiteralRun> novel;
 
   // Filled in by the finding:
-  /// What is strange, against what is usual; without a full stop.
+  /// A sentence that compares what is strange with what is usual, without a full stop.
   std::string sentence;
   /// The field to blame; empty if there is none.
   std::string field;
@@ -33,11 +33,11 @@ struct Description {
   std::optional<Range> range;
   /// The usual next templates, likeliest first.
   std::vector<std::string> next;
-  /// The value that is usual the most.
+  /// The most usual value.
   std::string usual;
-  /// The record of the baseline that is nearest to the flagged one is worth looking for.
+  /// Whether the nearest record of the baseline is worth looking for.
   bool wantsNearest = false;
-  /// How grave the finding is, whatever the record says of itself.
+  /// The gravity of the finding, whatever severity the record has.
   Gravity gravity = Gravity::Normal;
 };
 
@@ -45,15 +45,15 @@ struct Description {
 struct Texts {
   const StreamKey& key;
   const KeyedHash& hash;
-  /// Lines of the baseline, variables masked: `key=value`, or the value alone if the field has no key.
+  /// The lines of the baseline with variables masked: `key=value`, or the value alone if the field has no key.
   Bytes known;
 
-  /// The text of a template, readable; empty if the baseline does not hold it any more.
+  /// The readable text of a template; empty if the baseline no longer contains it.
   std::string ofTemplate(std::uint32_t id) const;
 };
 
-/// What a channel found in a unit that was flagged; each channel has its own. It outlives the unit, and is only made for
-/// units that are described.
+/// What a channel found in a flagged unit; each channel has its own subclass. It outlives the unit, and is only made
+/// for units that are described.
 class Finding {
  public:
   virtual ~Finding() = default;

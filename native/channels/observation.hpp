@@ -19,19 +19,20 @@ struct Score {
   ChannelId channel = ChannelId::None;
   /// Higher is stranger, in the channel's own unit.
   double score = 0;
-  /// What the unit costs and what units usually cost, in bits.
+  /// The cost of the unit and the usual cost of units, in bits.
   double bits = 0, usualBits = 0;
-  /// What calibration learns from the unit: the score, or the largest that a session came to.
+  /// What calibration learns from the unit: the score, or the largest score of a session.
   double lesson = score;
-  /// Calibration learns from it. Not so from a part of a unit, such as a session that goes on, or from news that was seen before.
+  /// Whether calibration learns from it. It does not learn from part of a unit, such as an unfinished session, or from
+  /// novelty seen before.
   bool whole = true;
-  /// News that was reported, and has not been away for long since then: no reason for another alarm.
+  /// Novelty that was reported, and has not been absent for long since: no reason for another alarm.
   bool reported = false;
   /// The score counts while the stream is learning, because the channel knows by itself when it has seen enough.
   bool early = false;
-  /// The score is comparable with other channels' as it is.
+  /// Whether the score is already comparable with those of other channels.
   bool calibrated = false;
-  /// What the unit says of its window, if that is not the score in the measure of all channels.
+  /// The unit's contribution to its window, if that is not the score in the measure of all channels.
   std::optional<double> inWindow{};
   double pValue = 1;
 };
@@ -50,7 +51,7 @@ class Scores {
   std::size_t size_ = 0;
 };
 
-/// Ids of templates are at most this.
+/// The largest id of a template.
 inline constexpr std::uint32_t kLargestTemplateId = 0xFFFFFFFD;
 
 /// The id of a template by its hash, as channels that count and order templates know it.
@@ -58,21 +59,21 @@ inline std::uint32_t templateId(std::uint64_t templateHash) {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(templateHash & 0xffffffff, kLargestTemplateId));
 }
 
-/// A record on its way through the channels of its stream. Reused from record to record.
+/// A record on its way through the channels of its stream. It is reused from record to record.
 struct Observation {
   RecordView record;
   /// The record's bytes in the request.
   Bytes raw;
 
-  // Set by the stream.
+  // These are set by the stream.
   /// The number of records that the stream has seen before.
   std::uint64_t seen = 0;
-  /// The stream's clock and the latest event time that it believes, in nanoseconds; and whether it believes the record's time.
+  /// The stream's clock and the latest event time that it believes, in nanoseconds, and whether it believes the record's time.
   std::uint64_t now = 0, latest = 0;
   bool believed = false;
   /// The hash of the record's session; 0 if it is in none.
   std::uint64_t session = 0;
-  /// A silence of the stream that was judged ends with this record.
+  /// Whether a judged silence of the stream ends with this record.
   bool resumed = false;
   Scores scores;
 

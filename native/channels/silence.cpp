@@ -10,9 +10,9 @@ namespace driftlock {
 namespace {
 
 constexpr std::uint64_t kUnitNanos = 10'000'000'000;
-/// Gaps up to this one are alike: exporters flush every 10 to 60 s, and processes pause.
+/// The length up to which gaps are alike: exporters flush every 10 to 60 s, and processes pause.
 constexpr std::uint64_t kShortNanos = 30'000'000'000;
-/// No shorter silence is told.
+/// The shortest silence that is reported.
 constexpr std::uint64_t kLeastNanos = 60'000'000'000;
 constexpr double kMostLesson = 2;
 
@@ -24,7 +24,7 @@ double Silence::octaves(std::uint64_t nanos) {
 }
 
 bool Silence::hear(const Moment& moment) {
-  // A clock that starts anew says nothing of a gap.
+  // A clock that starts anew reveals no gap.
   if (heard_.now == 0 || moment.now < heard_.now) {
     heard_ = moment;
     began_ = moment.now;
@@ -53,11 +53,11 @@ std::uint64_t Silence::shown(const Moment& moment) const {
 }
 
 std::uint64_t Silence::after(double p) const {
-  // By ranks alone the longest gap of a regular stream is rare, be it by a hair.
+  // By ranks alone the longest gap of a regular stream would be rare, even if it is barely longer than the others.
   const double least = std::max(gaps_.limit(p), gaps_.median() + 1);
-  // Octaves beyond a century are no limit.
+  // A limit beyond a century is none.
   if (!(least < 27)) return 0;
-  // Rounded up, so that it is reached there.
+  // This is rounded up, so that a silence of this length reaches the limit.
   const double nanos = static_cast<double>(kShortNanos) * portableExp(least * kLn2);
   return std::max(kLeastNanos, static_cast<std::uint64_t>(nanos * (1 + 1e-9)) + 1);
 }

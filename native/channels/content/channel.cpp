@@ -10,19 +10,19 @@
 namespace driftlock {
 namespace {
 
-/// News of hardly any bits is learned at once. Other news becomes normal once it has come so often, for as long as the
-/// settings say: until then it stays news, and only its p-value tells how common it has become.
+/// Novelty with a score below this is learned at once. Other novelty becomes normal once it has been seen often enough
+/// for as long as the settings require; until then only its p-value shows how common it has become.
 constexpr double kHarmless = 0.5;
 constexpr std::uint8_t kSightings = 16;
 constexpr std::size_t kMostSightings = 256;
 
-/// News and how often it came: what keeps coming becomes normal.
+/// A novelty and how often it was seen; what keeps coming becomes normal.
 struct Sighting {
   std::uint64_t signature = 0;
-  /// Seconds, by the stream's clock.
+  /// The times of the first and last sighting, in seconds of the stream's clock.
   std::uint32_t first = 0, last = 0;
   std::uint8_t count = 0;
-  /// It was flagged.
+  /// Whether it was flagged.
   bool reported = false;
 
   template <class Self, class Visitor>
@@ -31,10 +31,10 @@ struct Sighting {
   }
 };
 
-/// The latest news of a stream, bounded; what was seen least lately makes room.
+/// A stream's latest novelties, bounded; the least recently seen one makes room.
 class Sightings {
  public:
-  /// Null if the news was not seen before.
+  /// Finds a novelty; null if it was not seen before.
   Sighting* find(std::uint64_t signature) {
     const std::size_t found =
         findTagged(tags_, tagOf(templateId(signature)), [&](std::size_t i) { return sightings_[i].signature == signature; });
@@ -72,11 +72,11 @@ class Sightings {
   }
 
  private:
-  /// The first of those that were seen least lately.
+  /// The place of the first of those that were seen least recently.
   std::size_t oldest(std::uint32_t seconds) {
     const auto begin = sightings_.begin(), end = sightings_.end();
-    // A sighting only becomes younger: while some of the oldest second are left, the first of them is where the last one was
-    // found, or behind it. In 2106 the seconds begin anew.
+    // A sighting only becomes younger: while some of the oldest second are left, the first of them is where the last
+    // one was found, or after it. The seconds wrap around in 2106.
     auto found = seconds < oldestSeconds_ ? end
                                           : std::find_if(
                                                 begin + static_cast<std::ptrdiff_t>(oldest_), end,
@@ -86,7 +86,7 @@ class Sightings {
     return oldest_ = static_cast<std::size_t>(found - begin);
   }
 
-  /// In no order.
+  /// The sightings, in no particular order.
   std::vector<Sighting> sightings_;
   // These make the search quick; they are no part of the state.
   std::vector<std::uint8_t> tags_;
@@ -94,7 +94,7 @@ class Sightings {
   std::uint32_t oldestSeconds_ = 0;
 };
 
-/// The parts of a record that are new. It is described while the record is at hand.
+/// The new parts of a record. They are described while the record is available.
 class ContentFinding final : public Finding {
  public:
   ContentFinding(const Observation& record, otlp::Signal signal) : record_(record), signal_(signal) {}
@@ -127,7 +127,7 @@ class ContentFinding final : public Finding {
   otlp::Signal signal_;
 };
 
-/// What a record says that the baseline does not; of logs and spans.
+/// Detects content of logs and spans that the baseline does not contain.
 class ContentChannel final : public Channel {
  public:
   explicit ContentChannel(const ChannelContext& context)
@@ -167,7 +167,7 @@ class ContentChannel final : public Channel {
       known.push_back(unknown.hash);
       fresh = true;
     }
-    // The first of their kind are kept: none of them gives way to a later one.
+    // The first examples are kept; none gives way to a later one.
     if (!fresh || !evidence.examples.fits(record.raw)) return;
     evidence.examples.push(record.raw);
     evidence.examples.compact();

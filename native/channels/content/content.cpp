@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kLiteralBits = 8;
 constexpr double kMatchBits = 16;
-/// What a byte of news costs is said of so many bytes at least: to raise an alarm, and to tell windows apart.
+/// The cost per novel byte is taken over at least this many bytes: for alarms, and for comparing windows.
 constexpr double kShortest = 32, kShortestOfWindow = 8;
 constexpr double kGravityBits = 3;
 constexpr double kGraveFrom = 8;
@@ -193,7 +193,7 @@ void novelRanges(const RecordView& record, const ContentScore& score, const std:
     const std::uint32_t keySize = unknown.value - unknown.begin;
     const bool text = field.kind == Field::Kind::Text;
     const std::size_t size = text ? text::mask(field.text, masked.data(), origin.data()) : unknown.end - unknown.value - 1;
-    // Offset in `score.text` to offset in the rendered record; a variable is news as a whole.
+    // Converts an offset in `score.text` to one in the rendered record; a variable is novel as a whole.
     auto place = [&](std::uint32_t at, bool end) {
       if (at < unknown.value) return start - keySize + (at - unknown.begin);
       const std::uint32_t k = at - unknown.value;

@@ -12,38 +12,39 @@
 
 namespace driftlock {
 
-/// A field's value with its variables masked, where it has a text; in a thread's buffer, until the next call.
+/// Returns a field's value with its variables masked, if it has a text, in a buffer of the thread that is valid until
+/// the next call.
 Bytes maskedText(const Field& field);
 
 /// The model of the content channel: the bytes of a record that no match in the stream's baseline explains.
 ///
 /// A record is a set of fields, `key=value` with variables masked. A field that the baseline holds costs nothing and is
-/// found by its hash, in constant time; the others are compressed together against the baseline (Dictionary).
-/// Score = bits / (32 + bytes of the unknown fields) + 3 g, with g = 0..3 for normal, warning, error, fatal. The division
-/// takes out what length alone explains; 32 bytes keep a short new word from outweighing a new sentence. A new message
-/// that calls itself an error is an incident more often than one that does not: g is that prior, in the score's unit, and
-/// grows in with the first eight novel bytes. Known fields score 0 whatever their severity.
+/// found by its hash, in constant time; the others are compressed together against the baseline (Dictionary). Score =
+/// bits / (32 + bytes of the unknown fields) + 3 g, with g = 0..3 for normal, warning, error, fatal. The division takes
+/// out what length alone explains; 32 bytes keep a short new word from outweighing a new sentence. A new message with
+/// the severity of an error is more often an incident than another: g is that prior, in the score's unit, and grows
+/// with the first eight novel bytes. Known fields score 0 whatever their severity.
 class ContentModel {
  public:
   ContentModel(std::size_t dictionarySize, const KeyedHash& hash) : hash_(hash), dictionary_(dictionarySize) {}
 
   void score(const RecordView& record, ContentScore& out);
-  /// Makes what `score` found unknown part of the baseline.
+  /// Adds to the baseline what `score` found unknown.
   void learn(const RecordView& record, const ContentScore& score);
-  /// Takes a field for known by its hash alone: it costs nothing from now on, but explains nothing like it.
+  /// Marks a field as known by its hash alone: it costs nothing from now on, but explains nothing similar.
   void know(std::uint64_t hash) { known_.insert(hash); }
-  /// What has been learned so far stays; from now on the baseline adapts beside it.
+  /// Fixes what has been learned so far; from now on the baseline adapts beside it.
   void anchor() { dictionary_.anchor(); }
 
   const Dictionary& dictionary() const { return dictionary_; }
   std::size_t memory() const;
 
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// False where the bytes are no snapshot of a channel with this dictionary size; the channel is of no use then.
+  /// Returns false if the bytes are not a snapshot of a channel with this dictionary size; the channel is then unusable.
   bool restore(Bytes in);
 
  private:
-  /// Integers under a key are words (status codes) until there are too many of them (sizes, durations).
+  /// The integers under a key, which are words (status codes) until there are too many of them (sizes, durations).
   struct NumberKey {
     std::uint64_t hash;
     std::uint32_t distinct;
@@ -59,10 +60,10 @@ class ContentModel {
   std::vector<NumberKey> numberKeys_;
 };
 
-/// The field that brings most of the news: "body" or "name" for the first, else its key.
+/// The field that contributes most of the novelty: "body" or "name" for the first, otherwise its key.
 std::string blamedField(const RecordView& record, const ContentScore& score, otlp::Signal signal);
 
-/// Parts of the rendered record (`render`) that are news, ascending.
+/// Finds the novel parts of the rendered record (`render`), ascending.
 void novelRanges(const RecordView& record, const ContentScore& score, const std::vector<std::uint32_t>& starts,
                  std::vector<LiteralRun>& out);
 

@@ -8,34 +8,35 @@
 
 namespace driftlock {
 
-/// What the content channel says of one record. Reused from record to record.
+/// The content channel's score of one record. It is reused from record to record.
 struct ContentScore {
-  /// Higher is stranger; 0 where every field is known.
+  /// Higher is stranger; 0 if every field is known.
   double score = 0;
-  /// News in bits a byte, for windows: without the prior of severity, and short news counts for more than in `score`.
+  /// The novelty in bits per byte, for windows: without the prior of severity, and with more weight on short novelty
+  /// than in `score`.
   double density = 0;
-  /// What the record costs beyond the baseline: 8 for a byte that no match explains, 16 for a match.
+  /// The record's cost beyond the baseline, in bits: 8 for a byte that no match explains, 16 for a match.
   double bits = 0;
   std::uint32_t novelBytes = 0;
-  /// Equal for records that bring the same news.
+  /// The signature of the novelty; equal for records with the same novelty.
   std::uint64_t signature = 0;
-  /// Of the event's name, else of the first field (a body, a span's name), masked: records of one template share it.
+  /// The hash of the masked event name, or else of the first field (a body, a span's name): records of one template share it.
   std::uint64_t templateHash = 0;
 
-  /// Hashes of each field's key, and of its value under that key, variables masked; of a number that is no word, of any.
+  /// The hashes of a field's key, and of its value under that key with variables masked; numbers that are not words share one.
   struct Hashed {
     std::uint64_t key, value;
   };
   std::vector<Hashed> fields;
 
-  /// A field that the baseline does not hold as it is: `key=value\n` in `text`, variables masked.
+  /// A field that the baseline does not contain as it is: `key=value\n` in `text`, with variables masked.
   struct Unknown {
     std::uint32_t field;
     std::uint64_t hash;
     std::uint32_t begin, value, end;
   };
   std::vector<Unknown> unknown;
-  /// The event's name is not in the baseline; it is to be, so that explanations can name it.
+  /// The event's name is not in the baseline yet; it is added so that explanations can name it.
   bool nameUnknown = false;
   std::vector<std::uint8_t> text;
   Novelty novelty;

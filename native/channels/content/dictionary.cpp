@@ -13,7 +13,7 @@
 namespace driftlock {
 namespace {
 
-// LZ4 begins no match in the last 12 bytes and always ends on 5 literals. Padding moves both behind the text.
+// LZ4 begins no match in the last 12 bytes and always ends on 5 literals. Padding moves both past the text.
 constexpr std::size_t kPadding = 16;
 constexpr std::size_t kHead = 1;
 
@@ -28,7 +28,7 @@ Scratch& scratch() {
   return scratch;
 }
 
-/// Length above 14 goes on in bytes of up to 255.
+/// Reads a length, which above 14 continues in bytes of up to 255.
 std::size_t extended(const std::uint8_t*& p, std::size_t length) {
   if (length < 15) return length;
   std::uint8_t more;
@@ -41,12 +41,12 @@ std::size_t extended(const std::uint8_t*& p, std::size_t length) {
 
 namespace {
 
-/// Tables of the dictionaries that a thread asked last: one has 16 KiB, too much for each of ten thousand streams, and takes
-/// some 20 us to fill.
+/// The tables of the dictionaries that a thread used last: one has 16 KiB, too much for each of ten thousand streams,
+/// and takes about 20 us to fill.
 struct Tables {
   struct Slot {
     std::uint64_t owner = 0;
-    /// Of the owner's text when the table was filled.
+    /// The version of the owner's text when the table was filled.
     std::uint64_t version = 0;
     std::uint64_t usedAt = 0;
     LZ4_stream_t stream;
@@ -54,7 +54,7 @@ struct Tables {
   std::vector<std::unique_ptr<Slot>> slots;
   std::uint64_t uses = 0;
 
-  /// The owner's slot, or one that it may take.
+  /// Finds the owner's slot, or one that it may take.
   Slot& find(std::uint64_t owner, std::uint32_t& hint) {
     if (hint >= slots.size() || slots[hint]->owner != owner) hint = place(owner);
     slots[hint]->usedAt = ++uses;
@@ -90,7 +90,7 @@ Dictionary::Dictionary(std::size_t capacity) : capacity_(std::min<std::size_t>(c
 }
 
 void Dictionary::add(Bytes lines) {
-  // The adaptive part keeps a quarter for itself, whatever the anchored part would take.
+  // A quarter is reserved for the adaptive part, however much the anchored part needs.
   const std::size_t anchoredCapacity = capacity_ - capacity_ / 4;
   if (lines.empty() || lines.size() > capacity_ / 4) return;
   if (!anchored_ && anchoredSize_ + lines.size() <= anchoredCapacity) {
@@ -108,7 +108,7 @@ void Dictionary::add(Bytes lines) {
     text_.insert(text_.end(), lines.begin(), lines.end());
   }
   ++version_;
-  // Growing by doubling stops at what it can come to.
+  // Growing by doubling stops at the capacity.
   if (text_.capacity() < capacity_ && text_.size() > capacity_ / 2) text_.reserve(capacity_);
 }
 
@@ -127,7 +127,7 @@ void Dictionary::novelty(Bytes text, Novelty& out) {
   Scratch& s = scratch();
   const std::size_t size = kHead + text.size() + kPadding;
   s.source.resize(size);
-  s.source[0] = '\n';  // A line begins behind a line's end, in the dictionary as well.
+  s.source[0] = '\n';  // A line follows a line's end, as in the dictionary.
   std::memcpy(s.source.data() + kHead, text.data(), text.size());
   std::memset(s.source.data() + kHead + text.size(), 0, kPadding);
   s.packed.resize(static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(size))));

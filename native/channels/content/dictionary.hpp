@@ -9,7 +9,7 @@
 
 namespace driftlock {
 
-/// What of a text the dictionary does not explain.
+/// The parts of a text that the dictionary does not explain.
 struct Novelty {
   /// The parts that no match covers, ascending; LZ4's literal runs.
   std::vector<LiteralRun> literals;
@@ -17,35 +17,35 @@ struct Novelty {
   std::uint32_t matches = 0;
 };
 
-/// A stream's baseline text as an LZ4 dictionary: what of a new text has no match in it is news.
+/// A stream's baseline text as an LZ4 dictionary: the parts of a new text without a match in it are novel.
 ///
-/// Text is whole lines that end in '\n'. An anchored part is filled first and then stays; what comes later goes into an
+/// Text is whole lines that end in '\n'. An anchored part is filled first and then stays; later lines go into an
 /// adaptive part, whose oldest lines make room. Together they are at most `capacity` bytes (LZ4 looks back 64 KiB).
 class Dictionary {
  public:
   explicit Dictionary(std::size_t capacity);
-  // Its text must stay where it is: tables point into it.
+  // The text must not move, because tables point into it.
   Dictionary(const Dictionary&) = delete;
   Dictionary& operator=(const Dictionary&) = delete;
 
-  /// Adds lines. What does not fit into the anchored part is adaptive. The next `novelty` sees them.
+  /// Adds lines, which the next `novelty` sees. Those that do not fit into the anchored part go into the adaptive one.
   void add(Bytes lines);
-  /// From now on nothing enters the anchored part.
+  /// Closes the anchored part: nothing is added to it from now on.
   void anchor() { anchored_ = true; }
 
-  /// Compresses `text` (lines) against the dictionary and reads the literal runs off the result.
-  /// Scratch space is the thread's own; `out` is overwritten.
+  /// Compresses `text` (lines) against the dictionary and reads the literal runs off the result. The scratch space
+  /// belongs to the thread; `out` is overwritten.
   void novelty(Bytes text, Novelty& out);
 
-  /// Anchored lines, then adaptive ones.
+  /// The anchored lines, then the adaptive ones.
   Bytes text() const { return {text_.data(), text_.size()}; }
-  /// Another one whenever the text has changed.
+  /// The text's version, which changes whenever the text does.
   std::uint64_t version() const { return version_; }
-  /// The text's. What speeds up the search is shared: 1 MiB a thread.
+  /// The memory of the text in bytes. The tables that speed up the search are shared: 1 MiB per thread.
   std::size_t memory() const;
 
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// False, with nothing changed, where the bytes are no snapshot of a dictionary of at most this capacity.
+  /// Returns false, and changes nothing, if the bytes are not a snapshot of a dictionary of at most this capacity.
   bool restore(Bytes in);
 
  private:
@@ -53,7 +53,7 @@ class Dictionary {
   std::size_t anchoredSize_ = 0;
   bool anchored_ = false;
   std::vector<std::uint8_t> text_;
-  /// Finds the text's table among the thread's: no two dictionaries share a name, and a changed text has a new version.
+  /// The key of the text's table among the thread's: no two dictionaries share a name, and a changed text has a new version.
   std::uint64_t name_ = 0, version_ = 0;
   std::uint32_t slot_ = 0;
 };

@@ -11,10 +11,10 @@
 
 namespace driftlock {
 
-/// Hashes seen before, bounded: two generations of at most `capacity` each. When the young one is full it becomes the old
-/// one, and what has not been asked for since then is forgotten. Grows from nothing.
+/// A bounded set of hashes seen before: two generations of at most `capacity` each. When the young one is full it
+/// becomes the old one, and hashes not looked up since then are forgotten. Memory grows from nothing.
 ///
-/// Hashes are kept whole: what collides with a known one would be taken for known, and nobody would see it.
+/// Hashes are kept whole: one that collided with a known hash would pass as known, unnoticed.
 class KnownSet {
  public:
   explicit KnownSet(std::size_t capacity) : capacity_(capacity) {}
@@ -34,7 +34,7 @@ class KnownSet {
 
   std::size_t memory() const { return (young_.capacity() + old_.capacity()) * sizeof(std::uint64_t); }
 
-  /// Ascending, so that sets that hold the same write the same.
+  /// Appends the hashes in ascending order, so that equal sets give equal snapshots.
   void snapshot(std::vector<std::uint8_t>& out) const {
     for (const auto* table : {&old_, &young_}) {
       std::vector<std::uint64_t> hashes;
@@ -45,7 +45,7 @@ class KnownSet {
     }
   }
 
-  /// False, with nothing changed, where the bytes are no snapshot of a set of at most this capacity.
+  /// Returns false, and changes nothing, if the bytes are not a snapshot of a set of at most this capacity.
   bool restore(Bytes in) {
     StateReader read(in);
     KnownSet fresh(capacity_);
@@ -66,7 +66,7 @@ class KnownSet {
   }
 
  private:
-  /// 0 is an empty slot.
+  /// Replaces 0, which stands for an empty slot.
   static std::uint64_t named(std::uint64_t hash) { return hash == 0 ? 1 : hash; }
   void age() {
     old_ = std::move(young_);
@@ -96,7 +96,7 @@ class KnownSet {
     while (table[i] != 0) i = next(table, i);
     table[i] = hash;
   }
-  /// Doubling, but never beyond what the capacity asks for.
+  /// Doubles the table, but never beyond what the capacity needs.
   void grow() {
     const std::size_t most = capacity_ + capacity_ / 3 + 1;
     std::vector<std::uint64_t> larger(std::min(most, young_.empty() ? std::size_t{32} : young_.size() * 2));

@@ -11,7 +11,7 @@
 
 namespace driftlock {
 
-/// Bytes of a limited length, to be compared with others.
+/// Bytes of a limited length, kept for comparison with others.
 template <std::size_t Longest>
 class RecentBytes {
  public:
@@ -29,12 +29,12 @@ class RecentBytes {
   std::array<std::uint8_t, Longest> bytes_;
 };
 
-/// A field as it was in the record before.
+/// A field as it was in the previous record.
 class RecentField {
  public:
   const KeyedHash::Name& name() const { return name_; }
 
-  /// The hash of the value, which `compute` gives unless the field had the same value before.
+  /// The hash of the value, computed by `compute` unless the field had the same value before.
   template <class Compute>
   std::uint64_t value(Field::Kind kind, Bytes value, Compute&& compute) {
     if (kind_ == kind && value_ == value) return hash_;
@@ -55,11 +55,12 @@ class RecentField {
   Field::Kind kind_{};
 };
 
-/// Fields of recent records, each at its place. Most records of a stream repeat the names of the one before, and many of its
-/// values: comparing them takes a fraction of the time that masking and hashing take. For one thread, of a fixed size.
+/// The fields of recent records, each at its place. Most records of a stream repeat the names of the previous one, and
+/// many of its values: comparing them takes a fraction of the time of masking and hashing. It has a fixed size and
+/// serves one thread.
 class RecentFields {
  public:
-  /// The field at a place of the records that `hash` is the key of; with no value if its name is another now.
+  /// The field at a place of the records that use this hash; without a value if its name has changed.
   RecentField& find(const KeyedHash& hash, std::size_t place, Bytes name) {
     countWork(name.size());
     const auto key = hash.identity();

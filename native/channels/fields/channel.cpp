@@ -13,21 +13,21 @@
 namespace driftlock {
 namespace {
 
-/// A span's duration is a field as well. An attribute's name has this hash with a chance of 2^-64.
+/// The key of a span's duration, which is a field as well. An attribute's name has this hash with probability 2^-64.
 constexpr std::uint64_t kDuration = 1;
 
-/// log2 by its whole part, with a straight line from each to the next: within .09, which no bin tells apart, in no time.
+/// A fast log2, linear between whole numbers: within .09 of the exact value, which is finer than any bin.
 double roughLog2(double x) { return static_cast<double>(std::bit_cast<std::uint64_t>(x)) * 0x1p-52 - 1023; }
 double roughExp2(double y) { return std::bit_cast<double>(static_cast<std::uint64_t>((std::max(0.0, y) + 1023) * 0x1p52)); }
 
-/// A field whose values are not as usual, as people read it.
+/// A field with unusual values, as people read it.
 struct Shift {
   FieldFinding found{};
   std::string name{};
-  /// The value that the finding is about, or one like it, and the one that is usual the most; empty if they are numbers, or
-  /// not at hand.
+  /// The value that the finding is about, or one like it, and the most usual value; empty if they are numbers or not
+  /// available.
   std::string value{}, usual{};
-  /// Its numbers are nanoseconds.
+  /// Whether its numbers are nanoseconds.
   bool time = false;
 };
 
@@ -75,7 +75,7 @@ class ShiftFinding final : public Finding {
   Shift shift_;
 };
 
-/// Which values the fields have, by blocks of records.
+/// Detects unusual values of fields, by blocks of records.
 class FieldsChannel final : public Channel {
  public:
   explicit FieldsChannel(const ChannelContext& context) : key_(context.key), hop_(context.windowHop) {}
@@ -84,7 +84,7 @@ class FieldsChannel final : public Channel {
 
   void learn(Observation& record, const Outcome&, Host& host) override {
     if (!model_) {
-      // A body alone is for the other channels. Blocks begin where hops do.
+      // Records with only a body are left to the other channels. Blocks begin with hops.
       const bool begins = record.seen % hop_ == 0 && hop_ >= FieldsModel::kMinBlock;
       if (!begins || record.record.fields.size() < 2) return;
       model_ = makeModel();
@@ -122,17 +122,17 @@ class FieldsChannel final : public Channel {
   void judge(std::uint64_t now, Host& host) {
     const FieldsVerdict block = model_->judge();
     if (!block.judged || !host.calibrating()) return model_->learn(block);
-    // What a person accepted is to be usual soon: by the blocks that come now, strange or not, and by no later ones.
+    // What a person accepted should become usual soon: through the next blocks, strange or not, and no later ones.
     const Outcome outcome =
         host.judge({.channel = ChannelId::Fields, .score = block.score, .bits = block.bits, .usualBits = block.usualBits},
                    Host::Unit::Lapsing);
-    // A spread is about a bit: what one in a hundred exceeds is near three, a measure of strangeness.
+    // A spread is about one bit: one block in a hundred exceeds nearly three, which is one measure of strangeness.
     if (!outcome.learning) host.noticeMix(ChannelId::Fields, block.score);
     if (outcome.flagged) {
-      // Texts are looked for only if they will be shown.
+      // Texts are looked up only if they will be shown.
       host.raise(now, std::make_unique<ShiftFinding>(host.reportsNext() ? shiftOf(model_->explain(block), host) : Shift{}));
     }
-    // What lasts for as long as the settings say becomes normal.
+    // A shift that lasts for as long as the settings require becomes normal.
     if (outcome.flagged && !host.settled()) return model_->reject();
     model_->learn(block, outcome.accepted || outcome.flagged);
   }
@@ -151,7 +151,7 @@ class FieldsChannel final : public Channel {
       if (model_->shows(found, hash)) shift.value.assign(value.begin(), value.end());
       if (FieldsModel::wordOf(hash) == found.usualWord) shift.usual.assign(value.begin(), value.end());
     };
-    // The model has hashes alone. Texts are in the baseline, masked, and, as they came, in the latest records.
+    // The model holds only hashes. The texts are in the baseline, masked, and unmasked in the latest records.
     const Bytes known = texts.known;
     const bool plain = found.key == texts.hash.name({}).hash();
     for (std::size_t begin = 0, end; begin < known.size(); begin = end + 1) {

@@ -18,53 +18,53 @@ namespace {
 
 constexpr std::uint8_t kSnapshotVersion = 2;
 
-// Symbols of a column. Words, values or bins follow.
+// The first symbols of a column. Words, values or bins follow.
 constexpr std::uint8_t kAbsent = 0;
 constexpr std::uint8_t kOther = 1;
 constexpr std::uint8_t kFirstSymbol = 2;
-/// Bins are even by this in asinh((x - centre) / scale).
+/// The width of a bin in asinh((x - centre) / scale).
 constexpr double kBinWidth = 0.5;
 constexpr int kLastBin = 14;
 constexpr std::uint8_t kMiddleBin = kFirstSymbol + kLastBin;
 
-/// Weight of each symbol before any was seen, and of all.
+/// The weight of each symbol before any was seen, and that of all.
 constexpr double kPrior = 0.05;
 constexpr double kPriorOfAll = 256 * kPrior;
 
-/// The past weighs as much as so many records. Its counts are kept in parts of a row, and coded in quarters.
+/// The number of records that the past weighs as much as. Its counts are kept in parts of a row, and coded in quarters.
 constexpr std::uint32_t kRows = 192;
 constexpr std::uint32_t kRowParts = 256;
 constexpr std::uint32_t kQuarterParts = kRowParts / 4;
-/// The past is filled by so many blocks; each later one replaces one part in so many.
+/// The number of blocks that fill the past, and the share of it that each later block replaces, as a divisor.
 constexpr std::uint32_t kFillingBlocks = 4;
 constexpr std::uint32_t kRememberedBlocks = 48;
-/// Rounding adds at most half a part a symbol and block.
+/// The bound on all parts; rounding adds at most half a part per symbol and block.
 constexpr std::uint32_t kMostParts = kRows * kRowParts + kRememberedBlocks * 32;
 
-/// Bins are looked at every so many blocks; too wide so many times, they are made anew.
+/// The number of blocks between checks of the bins, and how many times they are too wide before they are made anew.
 constexpr std::uint32_t kLookAtBins = 8;
 constexpr std::uint8_t kMostCoarse = 3;
 constexpr std::size_t kLeastLookedAt = 12;
 
-/// New words of a block that are kept, of so many bytes. Fewer are not judged by what they look like: single odd words are
-/// no matter of a block.
+/// The new words of a block that are kept, and their bytes. Fewer words than the minimum are not judged by their
+/// appearance: single odd words do not concern a block.
 constexpr std::uint32_t kMostKept = 32;
 constexpr std::uint32_t kLeastKept = 8;
 constexpr std::size_t kKeptBytes = 16;
 constexpr std::size_t kMostNews = kMostKept * (1 + kKeptBytes);
 
-/// Bits a block, and bits a new word, that are nobody's news. The least spreads.
+/// The least spreads: bits per block, and bits per new word, that are not novel.
 constexpr double kLeastBits = 4;
 constexpr double kLeastNovelBits = 1;
 constexpr double kSlowestRate = 1.0 / 64;
-/// A block moves the usual by at most so many spreads, so that some odd ones hide no others.
+/// The most spreads by which a block moves the usual value, so that a few odd blocks do not hide others.
 constexpr double kMostSpreads = 1.5;
 constexpr std::uint32_t kManyBlocks = std::numeric_limits<std::uint32_t>::max() / 2;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kLargestNumber = 1e300;
 
-/// sinh((k + 1/2) kBinWidth): where the bins above the middle end.
+/// The upper ends of the bins above the middle: sinh((k + 1/2) kBinWidth).
 const std::array<double, kLastBin>& binEnds() {
   static const auto ends = [] {
     std::array<double, kLastBin> e;
@@ -99,8 +99,8 @@ const CodeTables& codeTables() {
 }
 
 const Codec& openzl() {
-  // Its lowest level: on some dozens of values the higher ones find no more.
-  // Never freed: threads may still use it while the process exits.
+  // This is OpenZL's lowest level: on some dozens of values the higher ones gain nothing. The codec is never freed,
+  // because threads may still use it while the process exits.
   static const Codec* const codec = makeCodec(CodecName::Openzl, 1).release();
   return *codec;
 }
@@ -122,7 +122,7 @@ double median(std::span<Weighed> values) {
   return values.back().value;
 }
 
-/// Median, and median distance from it. `values`, of which there is one, are left as distances.
+/// Computes the median, and the median distance from it. `values`, at least one, are replaced by their distances.
 Location locate(std::span<Weighed> values) {
   Location at{median(values), 0};
   double sum = 0, weight = 0;
@@ -143,12 +143,13 @@ std::uint32_t wordOfNumber(double value) {
 }  // namespace
 
 double FieldsModel::Usual::spread(std::uint32_t n, double floor) const {
-  // 1.2533: sqrt(pi / 2), from the mean distance of a normal law to its standard deviation; wider while n blocks are few.
+  // 1.2533 is sqrt(pi / 2), which turns the mean distance of a normal law into its standard deviation; it is wider
+  // while there are few blocks.
   return 1.2533 * distance * (1 + 4.0 / (n + 1)) + floor;
 }
 
 void FieldsModel::Usual::learn(double x, std::uint32_t n, double floor, bool lasting) {
-  // What is to be usual soon moves the mean; how far it was away says nothing of the distance.
+  // What should become usual soon moves the mean; its distance from the mean is not representative.
   if (lasting) {
     mean = static_cast<float>(mean + (x - mean) / kFillingBlocks);
     return;
@@ -163,7 +164,7 @@ std::uint32_t FieldsModel::wordOf(std::uint64_t hash) {
   return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(hash ^ hash >> 32));
 }
 
-/// Records tend to have the same fields in the same order: where the next one is, is a good guess.
+/// Finds a key's column. Records tend to have the same fields in the same order, so the next column is tried first.
 FieldsModel::Column* FieldsModel::column(std::uint64_t key) {
   const auto size = static_cast<std::uint32_t>(columns_.size());
   std::uint32_t at = guess_ < size ? guess_ : 0;
@@ -186,7 +187,7 @@ FieldsModel::Column* FieldsModel::column(std::uint64_t key) {
   return &columns_.emplace_back();
 }
 
-/// A place that no symbol has any claim to: an empty one, else one whose word neither past nor block has.
+/// Returns a free place for a symbol: an empty one, or else one whose word is in neither the past nor the block.
 std::size_t FieldsModel::room(const Column& column, std::size_t places) {
   std::size_t forgotten = places;
   for (std::size_t i = 0; i < places; ++i) {
@@ -213,7 +214,7 @@ std::uint8_t FieldsModel::symbol(Column& column, std::uint32_t word) {
 void FieldsModel::word(std::uint64_t key, std::uint64_t hash, Bytes text) {
   Column* const c = column(key);
   if (c == nullptr) return;
-  // A word where numbers are usual.
+  // This is a word in a column of numbers.
   const std::uint8_t s = c->kind == Kind::Words ? symbol(*c, wordOf(hash)) : kOther;
   ++c->now[s];
   const bool isNew = s == kOther || (c->known >> (s - kFirstSymbol) & 1) == 0;
@@ -282,13 +283,13 @@ double FieldsModel::middle(const Column& column, std::uint8_t symbol) {
   return column.centre + column.scale * (y - 1 / y) / 2;
 }
 
-/// There are too many distinct numbers for a symbol each: from now on bins of them, or of their steps where they only rise.
+/// Turns a column with too many distinct numbers for a symbol each into bins of them, or of their steps if they only rise.
 void FieldsModel::toNumbers(Column& c) {
-  // In the order in which they came.
+  // The values are in the order in which they came.
   std::array<Weighed, kMaxValues + 1> values;
   std::size_t back = 0;
   for (std::size_t i = 1; i < kMaxValues; ++i) back += c.values[i] < c.values[i - 1];
-  // A counter, or a clock; a hop back is its turning over, or records that overtook each other.
+  // This is a counter or a clock; a step back means that it wrapped around, or that records overtook each other.
   const bool rising = back <= 1 && c.values[kMaxValues - 1] > c.values[0];
   const auto past = c.past;
   const auto now = c.now;
@@ -326,7 +327,7 @@ void FieldsModel::toNumbers(Column& c) {
   if (rising) c.past.fill(0);
   c.known = 0;
   c.coarse = 0;
-  // What such symbols usually cost is to be seen.
+  // The usual cost of such symbols is not known yet.
   c.blocks = rising ? 0 : std::min(c.blocks, kFillingBlocks);
   c.bits = c.shift = c.unseen = {};
   c.values.fill(kNan);
@@ -379,14 +380,15 @@ FieldsVerdict::Code FieldsModel::code(const Column& column) const {
   return code;
 }
 
-/// Bits of a new word of the block.
+/// The number of bits per new word of the block.
 double FieldsModel::novelty() const {
-  // As one text: some dozens of words in a graph of strings cost half as much again, and four times the time.
+  // The words are compressed as one text: as a graph of strings, some dozens of words cost half as many bits again and
+  // four times the time.
   static const double frame = static_cast<double>(openzl().compressedSize({}));
   return 8 * std::max(0.0, static_cast<double>(openzl().compressedSize(news_)) - frame) / kept_;
 }
 
-/// Takes the column for the strangest one, where it is.
+/// Updates the verdict if this column is the strangest so far.
 void FieldsModel::score(const Column& column, FieldsVerdict& verdict, std::uint32_t index) const {
   const FieldsVerdict::Code& code = verdict.codes[index];
   const std::uint32_t past = fresh(column) ? kManyBlocks : column.blocks - kFillingBlocks;
@@ -521,7 +523,7 @@ void FieldsModel::learn(const FieldsVerdict& verdict, bool lasting) {
   next();
 }
 
-/// The block's counts into the past's.
+/// Adds the block's counts to those of the past.
 void FieldsModel::take(Column& column, bool lasting) {
   const bool fast = lasting || column.blocks < kFillingBlocks;
   const std::uint32_t parts = kRows * kRowParts / (fast ? kFillingBlocks : kRememberedBlocks);
@@ -531,7 +533,7 @@ void FieldsModel::take(Column& column, bool lasting) {
   for (std::size_t s = 0; s < kSymbols; ++s) {
     const std::uint32_t here = s == kAbsent ? records_ - present : column.now[s];
     std::uint32_t past = column.past[s];
-    // Rounded up, so that what is gone is forgotten in the end.
+    // This is rounded up, so that symbols that no longer occur are forgotten in the end.
     if (left > 0) past -= (past + left - 1) / left;
     column.past[s] = static_cast<std::uint16_t>(past + (here * parts + records_ / 2) / records_);
     if (column.worded() && s >= kFirstSymbol && here > 0) column.known |= 1u << (s - kFirstSymbol);
@@ -540,7 +542,7 @@ void FieldsModel::take(Column& column, bool lasting) {
   if (!column.worded() && column.blocks % kLookAtBins == 1) look(column);
 }
 
-/// Whether the bins still fit; else the column begins anew.
+/// Checks whether the bins still fit; if not, the column begins anew.
 void FieldsModel::look(Column& column) {
   std::array<Weighed, kMaxValues> values;
   std::size_t size = 0;
@@ -557,7 +559,7 @@ void FieldsModel::look(Column& column) {
   column = {};
 }
 
-/// In a full channel a field takes the place of the rarest one, where it is in twice as many records.
+/// In a full channel, lets a field replace the rarest one if it is in twice as many records.
 void FieldsModel::admit() {
   if (rivalCount_ == 0) return;
   const auto share = [](const Column& column) {
@@ -572,14 +574,14 @@ void FieldsModel::admit() {
 }
 
 void FieldsModel::reject() {
-  // Fields that it brought are forgotten.
+  // Fields that came with the block are forgotten.
   columns_.resize(learning() ? columns_.size() : settled_);
   next();
 }
 
 /// Begins the next block.
 void FieldsModel::next() {
-  // Compressing is dear: of the columns that had enough new words, one in turn is looked at.
+  // Compressing is expensive: of the columns with enough new words, one is examined in turn.
   const std::uint32_t size = settled_ = static_cast<std::uint32_t>(columns_.size());
   for (std::uint32_t step = 1; step <= size; ++step) {
     const std::uint32_t at = (probe_ + step) % size;
@@ -630,7 +632,7 @@ void FieldsModel::snapshot(std::vector<std::uint8_t>& out) const {
     if (column.kind == Kind::Words) {
       for (const std::uint32_t word : column.words) write(word);
     } else {
-      // Empty places are no numbers.
+      // Empty places hold NaN, so the bits are written.
       for (const double value : column.values) write(std::bit_cast<std::uint64_t>(value));
     }
   }

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kMostOperations = 64;
 
-/// A span that took longer or shorter than usual.
+/// A span that took a longer or shorter time than usual.
 class LatencyFinding final : public Finding {
  public:
   LatencyFinding(std::uint64_t nanos, double low, double high) : nanos_(nanos), low_(low), high_(high) {}
@@ -28,7 +28,7 @@ class LatencyFinding final : public Finding {
   double low_, high_;
 };
 
-/// How long spans of each name take.
+/// Detects unusual durations of spans, by their names.
 class LatencyChannel final : public Channel {
  public:
   void observe(Observation& record) override {
@@ -83,7 +83,7 @@ class LatencyChannel final : public Channel {
   };
   std::vector<Operation> operations_;
 
-  // Of the span at hand: its name's latencies, null if there is no room for them, and as they were before it.
+  // The latencies of the current span's name, null if there is no room for them, and a copy from before the span.
   LatencyModel* current_ = nullptr;
   LatencyModel before_;
 };

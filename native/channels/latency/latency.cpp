@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint32_t kKnown = 16;
 constexpr float kMemory = 1000;
-/// Clocks tick and work is quantised: a spread below a tenth of an octave is not believed.
+/// The least variance: clocks tick and work is quantised, so a spread below a tenth of an octave is not believed.
 constexpr float kLeastVariance = 0.1f * 0.1f;
 constexpr double kHalfLog2E = 0.7213475204444817;
 constexpr double kZ995 = 2.5758293035489004;

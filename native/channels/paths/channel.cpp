@@ -29,7 +29,7 @@ class ParentFinding final : public Finding {
   PathFinding path_;
 };
 
-/// Whose child a span is.
+/// Detects spans under unusual parents.
 class PathsChannel final : public Channel {
  public:
   explicit PathsChannel(const ChannelContext& context)
@@ -57,7 +57,7 @@ class PathsChannel final : public Channel {
   const KeyedHash& hash_;
   std::uint32_t acceptAfterSeconds_;
   PathModel model_;
-  /// The strangest pair of parent and child that the span at hand completed, if it did one.
+  /// The strangest pair of parent and child that the current span completed, if any.
   std::optional<PathFinding> found_;
 };
 

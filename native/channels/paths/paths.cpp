@@ -10,11 +10,12 @@ namespace driftlock {
 namespace {
 
 constexpr std::uint32_t kHalvedAt = 2048;
-/// What has become normal is taken to have come one time in so many.
+/// The share of its child's occurrences, as a divisor, that a pair is given when it has become normal.
 constexpr std::uint32_t kAcceptedShare = 8;
 constexpr std::uint8_t kSnapshotVersion = 2;
 
-/// Never 0, which is an empty place. Half of a keyed hash does: who could make two spans meet may as well name any parent.
+/// The tag of a span; never 0, which marks an empty place. Half of a keyed hash is enough: whoever could make two spans
+/// collide might as well name any parent.
 std::uint32_t tagOf(std::uint64_t span) {
   const auto tag = static_cast<std::uint32_t>(span ^ span >> 32);
   return tag == 0 ? 1 : tag;
@@ -66,7 +67,7 @@ bool PathModel::Latest::relink() {
 PathModel::Child* PathModel::find(std::uint32_t id) {
   for (std::size_t i = 0; i < children_.size(); ++i) {
     if (children_[i].id != id) continue;
-    // What comes often is found soon.
+    // Frequent children move to the front, so that they are found soon.
     std::swap(children_[i], children_[i / 2]);
     return &children_[i / 2];
   }
@@ -80,9 +81,9 @@ void PathModel::consider(std::uint32_t parent, std::uint32_t child) {
   const auto usual = std::ranges::max_element(known->parents, {}, &Parent::count);
   const auto it = std::ranges::find_if(known->parents, [&](const Parent& p) { return p.count > 0 && p.id == parent; });
   pair.usual = usual->id;
-  // Most spans are where they always are.
+  // Most spans have their usual parent.
   if (it != known->parents.end() && it->count == known->count) return;
-  // One of very many is no stranger than one that was never seen.
+  // One of very many parents is no stranger than one that was never seen.
   const double cases = std::max<double>(known->distinct, it == known->parents.end() ? 0 : 2.0 * it->count - 1);
   pair.bits = std::max(0.0, -portableLog2(cases / (2.0 * known->count)));
 }
@@ -114,7 +115,7 @@ std::optional<PathFinding> PathModel::observe(std::uint64_t span, std::uint64_t 
       return came < kSiblings;
     });
     if (came > 0) waiting_.remove(tag);
-    // In the order in which they came.
+    // The children are considered in the order in which they came.
     while (came > 0) consider(id, children[--came]);
   }
   if (count_ == 0) return {};

@@ -1,6 +1,6 @@
 #pragma once
 
-// Which span is whose child: pairs of names, against those that a service's traces have shown.
+// The paths channel compares pairs of parent and child, by their names, with those that a service's traces have shown.
 
 #include <array>
 #include <cstddef>
@@ -20,38 +20,39 @@ struct PathFinding {
   double bits = 0;
 };
 
-/// The paths of one stream's traces.
+/// The model of parents and children in one stream's traces.
 ///
-/// Children are exported before their parents, or after: the later of the two makes the pair, out of the latest 255 spans. A
-/// parent in another stream makes none. A child's parent is coded by PPM's method D (P. G. Howard, 1993): of n times that the
-/// child came, c under this parent, -log2((2c - 1) / 2n) bits; under one never seen, -log2(d / 2n) with d parents so far, which
-/// is also the most. Of 64 children 4 parents each are known, with counts that are halved at 2,048.
+/// Children are exported before or after their parents: the later of the two completes the pair, among the latest 255
+/// spans. A parent in another stream makes no pair. A child's parent is coded by PPM's method D (P. G. Howard, 1993): a
+/// child that came n times, c of them under this parent, costs -log2((2c - 1) / 2n) bits; under a parent never seen,
+/// -log2(d / 2n) with d parents so far, which is also the most. Up to 64 children with 4 parents each are known; their
+/// counts are halved at 2,048.
 class PathModel {
  public:
-  /// What the costliest pair costs that this span completes. `span` and `parent` name spans, 0 for none; `id` its name.
-  /// To be followed by `settle`.
+  /// Returns the costliest pair that this span completes. `span` and `parent` identify spans, 0 for none; `id` is the
+  /// span's name. `settle` must follow.
   std::optional<PathFinding> observe(std::uint64_t span, std::uint64_t parent, std::uint32_t id);
 
   enum class Lesson : std::uint8_t { Learn, Strange, Accept };
-  /// Learns the pairs that `observe` spoke of; what is strange only when it has come for `acceptAfter` seconds.
+  /// Learns the pairs that `observe` found; strange ones only when they have come for `acceptAfter` seconds.
   void settle(Lesson lesson, std::uint32_t seconds, std::uint32_t acceptAfter);
 
   std::size_t memory() const { return sizeof *this + children_.capacity() * sizeof(Child); }
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// Of a fresh model. False where the bytes are no snapshot of one; the model is of no use then.
+  /// Restores a fresh model. Returns false if the bytes are not a snapshot of one; the model is then unusable.
   bool restore(Bytes in);
 
  private:
   static constexpr std::size_t kMostChildren = 64;
   static constexpr std::size_t kParents = 4;
   static constexpr std::size_t kNews = 8;
-  /// Children that wait for one parent.
+  /// The most children that wait for one parent.
   static constexpr std::size_t kSiblings = 16;
 
-  /// The latest 255 spans, found by their tags. Which ones those are does not depend on what the tags are.
+  /// The latest 255 spans, found by their tags. Which spans are kept does not depend on their tags.
   class Latest {
    public:
-    /// Takes the place of the oldest. Tags are not 0.
+    /// Adds a span in place of the oldest. Tags are not 0.
     void add(std::uint32_t tag, std::uint32_t id);
     /// Calls `visit` with the id of each span of that tag, the latest first, until it returns false.
     template <class Visit>
@@ -66,7 +67,7 @@ class PathModel {
       for (auto& slot : self.slots_) v(slot.tag), v(slot.id);
       v(self.oldest_);
     }
-    /// To be called when `visit` has read the slots. False where they cannot be.
+    /// Rebuilds the links after `visit` has read the slots. Returns false if the slots are invalid.
     bool relink();
 
    private:
@@ -77,10 +78,10 @@ class PathModel {
     void unlink(std::uint8_t at);
 
     std::array<Slot, 255> slots_{};
-    /// 1 + the place of the span before, whose tag has the same remainder; 0 if there is none. Apart from the slots, which
-    /// keeps both small.
+    /// 1 + the place of the previous span whose tag has the same remainder; 0 if there is none. Links are separate from
+    /// the slots, which keeps both small.
     std::array<std::uint8_t, 255> next_{};
-    /// Twice as many as there are spans, so that most chains hold one.
+    /// The heads of the chains, twice as many as there are spans, so that most chains hold one.
     std::array<std::uint8_t, 512> heads_{};
     std::uint8_t oldest_ = 0;
   };
@@ -107,14 +108,14 @@ class PathModel {
     v(self.nextNews_);
   }
 
-  /// By their own tags; and those whose parents have not come, by their parents'.
+  /// The latest spans by their own tags, and those whose parents have not come by their parents' tags.
   Latest spans_, waiting_;
   std::vector<Child> children_;
-  /// Strange pairs, and since when.
+  /// Strange pairs, and since when they have come.
   std::array<News, kNews> news_{};
   std::uint32_t nextNews_ = 0;
 
-  // Of the span at hand.
+  // The pairs of the current span.
   std::array<PathFinding, kSiblings + 1> pairs_{};
   std::size_t count_ = 0;
 };

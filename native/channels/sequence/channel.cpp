@@ -8,9 +8,9 @@
 namespace driftlock {
 namespace {
 
-/// Sessions that end behind one record.
+/// The most sessions that end after one record.
 constexpr std::size_t kExpiredAtOnce = 2;
-/// Expected templates that a finding names.
+/// The most expected templates that a finding names.
 constexpr std::size_t kMostNext = 3;
 
 static_assert(kLargestId == kLargestTemplateId);
@@ -36,7 +36,7 @@ class SequenceFinding final : public Finding {
   std::vector<ExpectedId> expected_;
 };
 
-/// What follows what in a trace or a session.
+/// Detects unusual orders of records in traces and sessions.
 class SequenceChannel final : public Channel {
  public:
   void observe(Observation& record) override {
@@ -107,10 +107,10 @@ class SequenceChannel final : public Channel {
 
   /// Null until a record is in a session.
   std::unique_ptr<Sessions> sessions_;
-  /// Sessions hold a single record each, so their order says nothing.
+  /// Whether sessions hold a single record each, so that their order carries no information.
   bool unordered_ = false;
 
-  /// The record at hand is in a session that is followed.
+  /// Whether the current record is in a session that is tracked.
   bool inSession_ = false;
 };
 

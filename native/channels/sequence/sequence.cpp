@@ -17,13 +17,13 @@ constexpr std::uint32_t kBeginning = 0xFFFFFFFEu;
 constexpr std::uint32_t kOrderMask = 3;
 constexpr std::uint32_t kUsedBit = 4;
 constexpr std::uint32_t kIdentity = ~kUsedBit;
-/// Successors of one context of order 1 to 3. It bounds the work of exclusion; a context with more says little anyway.
+/// The most successors of a context of order 1 to 3. It bounds the work of exclusion; a context with more predicts little anyway.
 constexpr std::uint32_t kMaxFanOut = 128;
-/// A context's counts are halved at this total, so that it follows a stream that changes.
+/// The total at which a context's counts are halved, so that it follows a changing stream.
 constexpr std::uint16_t kMaxTotal = 32768;
-/// Learnt costs that the mean looks back on.
+/// The number of learnt costs over which the mean is taken.
 constexpr std::uint64_t kMeanMemory = 2048;
-/// Bits above the mean that a cost must have to count against a session.
+/// The bits above the mean from which a cost counts against a session.
 constexpr double kSlack = 2;
 constexpr std::uint8_t kSnapshotVersion = 1;
 
@@ -34,7 +34,7 @@ constexpr std::uint64_t mix(std::uint64_t x) {  // the finaliser of SplitMix64
   return x ^ (x >> 31);
 }
 
-/// Keys of a context's suffixes, from order 1 to its length.
+/// The keys of a context's suffixes, from order 1 to its length.
 struct Keys {
   std::array<std::uint32_t, kOrders + 1> key;
   int longest;
@@ -103,7 +103,7 @@ std::size_t SequenceModel::bytes() const {
          ids_.capacity() * sizeof(std::uint32_t) + idCounts_.capacity() * sizeof(std::uint16_t);
 }
 
-/// The place of `key`, or the free place where it would go. There is always a free place.
+/// Finds the place of `key`, or the free place where it would go. There is always a free place.
 std::uint32_t SequenceModel::find(std::uint32_t key) const {
   const std::uint32_t mask = limits_.contexts - 1;
   for (std::uint32_t i = (key * 0x9E3779B1u) >> 7;; ++i) {
@@ -193,8 +193,8 @@ void SequenceModel::learn(SequenceContext& context, std::uint32_t id, double bit
 
 void SequenceModel::learnEnd(const SequenceContext& context, double bits) { update(context, kEndOfSession, bits); }
 
-/// Update exclusion: the contexts that did not foresee the id learn it, and the longest one that did. Order 0 learns
-/// always, for it also says how often anything new comes.
+/// Applies update exclusion: the contexts that did not predict the id learn it, and the longest one that did. Order 0
+/// always learns, because it also estimates how often anything new comes.
 void SequenceModel::update(const SequenceContext& context, std::uint32_t id, double bits) {
   const Keys keys(context);
   for (int k = keys.longest; k >= 1; --k)
@@ -204,7 +204,7 @@ void SequenceModel::update(const SequenceContext& context, std::uint32_t id, dou
   meanCost_ += (bits - meanCost_) / static_cast<double>(std::min(learnt_, kMeanMemory));
 }
 
-/// The place of `id` in the alphabet, or the free place where it would go.
+/// Finds the place of `id` in the alphabet, or the free place where it would go.
 std::uint32_t SequenceModel::findId(std::uint32_t id) const {
   const std::uint32_t mask = limits_.alphabet - 1;
   std::uint32_t i = (id * 0x9E3779B1u) >> 7 & mask;
@@ -230,7 +230,7 @@ void SequenceModel::addId(std::uint32_t id) {
   if (++idTotal_ >= kMaxTotal) halveAlphabet();
 }
 
-/// Halves the counts of the alphabet, and gives up ids seen once.
+/// Halves the counts of the alphabet, and drops ids seen once.
 void SequenceModel::halveAlphabet() {
   std::vector<std::uint32_t> ids(ids_.size());
   std::vector<std::uint16_t> counts(idCounts_.size());
@@ -249,7 +249,7 @@ void SequenceModel::halveAlphabet() {
   }
 }
 
-/// Counts `id` in a context. True when it was known there.
+/// Counts `id` in a context. Returns true if it was known there.
 bool SequenceModel::add(std::uint32_t key, std::uint32_t id) {
   std::uint32_t at = find(key);
   if (slots_[at].key == 0) {
@@ -269,7 +269,7 @@ bool SequenceModel::add(std::uint32_t key, std::uint32_t id) {
     if (node.id != id) continue;
     ++node.count;
     ++slot->total;
-    const std::uint16_t found = *link;  // to the front: what happens often is found soon
+    const std::uint16_t found = *link;  // moved to the front: frequent successors are found soon
     *link = node.next;
     node.next = slot->head;
     slot->head = found;
@@ -294,7 +294,7 @@ bool SequenceModel::add(std::uint32_t key, std::uint32_t id) {
   return false;
 }
 
-/// Halves a context's counts, gives up successors seen once, and returns how many are left.
+/// Halves a context's counts, drops successors seen once, and returns how many are left.
 std::uint32_t SequenceModel::halve(Slot& slot) {
   std::uint32_t left = 0;
   slot.total = 0;
@@ -316,8 +316,8 @@ std::uint32_t SequenceModel::halve(Slot& slot) {
   return left;
 }
 
-/// Frees at least a quarter of the contexts and of the successors. Whole passes only, so that the outcome does not
-/// depend on where in the table a context lies.
+/// Frees at least a quarter of the contexts and of the successors. It makes only whole passes, so that the outcome does
+/// not depend on where in the table a context lies.
 void SequenceModel::makeRoom() {
   const auto enough = [&] {
     return freeSlots_ >= limits_.contexts / 8 + limits_.contexts / 4 && freeNodes_ >= limits_.successors / 4;

@@ -1,6 +1,6 @@
 #pragma once
 
-// The sequence channel: how surprising is an id (a template, a span's name) after the ids before it?
+// The sequence channel scores how surprising an id (a template, a span's name) is after the ids before it.
 
 #include <array>
 #include <cstddef>
@@ -13,23 +13,23 @@ namespace driftlock {
 
 /// The end of a session, among expected ids.
 inline constexpr std::uint32_t kEndOfSession = 0xFFFFFFFFu;
-/// Ids of the caller are at most this; larger ones count as this one.
+/// The largest id of the caller; larger ones count as this one.
 inline constexpr std::uint32_t kLargestId = 0xFFFFFFFDu;
 
-/// The bounds of a model. All of its memory is taken when it is made, 26 KiB by default; ageing takes a passing copy of
-/// a table.
+/// The bounds of a model. All of its memory is taken when it is made, 26 KiB by default; ageing needs a temporary copy
+/// of a table.
 struct SequenceLimits {
-  /// Contexts (of orders 1 to 3) in the table: 16 to 32,768, rounded up to a power of two. 8 bytes each.
+  /// The number of contexts (of orders 1 to 3) in the table: 16 to 32,768, rounded up to a power of two. 8 bytes each.
   std::uint32_t contexts = 1024;
-  /// Pairs of context and next id: 64 to 65,534. 8 bytes each.
+  /// The number of pairs of context and next id: 64 to 65,534. 8 bytes each.
   std::uint32_t successors = 1536;
-  /// Ids (order 0) in the table: 16 to 32,768, rounded up to a power of two. 6 bytes each.
+  /// The number of ids (order 0) in the table: 16 to 32,768, rounded up to a power of two. 6 bytes each.
   std::uint32_t alphabet = 1024;
   friend bool operator==(const SequenceLimits&, const SequenceLimits&) = default;
 };
 
-/// Where one session, trace or stream is: its latest ids, latest first. A new one stands at the beginning, which counts
-/// as an id of its own, so that what a session begins with is part of the model.
+/// The position of one session, trace or stream: its latest ids, latest first. A new one is at the beginning, which
+/// counts as an id of its own, so that the first ids of a session are part of the model.
 struct SequenceContext {
   std::array<std::uint32_t, 3> ids{0xFFFFFFFEu, 0, 0};
   std::uint8_t length = 1;
@@ -56,50 +56,51 @@ struct ExpectedId {
 /// In a context of order 1 to 3 that was seen n times with d distinct successors, a successor seen c times has
 /// probability c / (n + d), and everything else shares d / (n + d), the escape (method C); after an escape the context
 /// one id shorter decides, without the ids already excluded. At order 0 the escape is 1 + t, where t ids were seen once
-/// (method X, after Good and Turing): it is the event "an id never seen", whose name costs nothing, for ids are handed
-/// out as they come. So the probabilities of all known ids, of the end and of "a new id" sum to 1 in any context.
+/// (method X, after Good and Turing): it is the event "an id never seen", whose name costs nothing, because ids are
+/// assigned as they come. So the probabilities of all known ids, of the end and of "a new id" sum to 1 in any context.
 ///
 /// Sources: J. G. Cleary, I. H. Witten, Data compression using adaptive coding and partial string matching, IEEE Trans.
 /// Comm. 32(4), 1984; A. Moffat, Implementing the PPM data compression scheme, IEEE Trans. Comm. 38(11), 1990 (method C,
 /// update exclusion); I. H. Witten, T. C. Bell, The zero-frequency problem, IEEE Trans. Inf. Theory 37(4), 1991 (X).
 ///
-/// Ageing: when memory runs out, contexts that were not used since the last time go first, from the longest down; if
-/// that frees too little, the counts of the longest are halved, then of the shorter. The state is a function of the ids
-/// alone.
+/// Ageing: when memory runs out, contexts that were not used since the last ageing are dropped first, from the longest
+/// down; if that frees too little, the counts of the longest are halved, then those of shorter ones. The state is a
+/// function of the ids alone.
 class SequenceModel {
  public:
   explicit SequenceModel(SequenceLimits limits = {});
 
-  /// Code length of `id` after `context`, in bits. 0 for a model that has learnt nothing.
+  /// The code length of `id` after `context`, in bits; 0 for a model that has learnt nothing.
   double cost(const SequenceContext& context, std::uint32_t id) const;
-  /// Code length of "the session ends here".
+  /// The code length of "the session ends here".
   double endCost(const SequenceContext& context) const;
 
-  /// Takes `id`, which cost so many bits, for normal after `context`, and moves the context on.
+  /// Learns `id`, which cost `bits`, as normal after `context`, and advances the context.
   void learn(SequenceContext& context, std::uint32_t id, double bits);
-  /// Takes the end of a session for normal.
+  /// Learns the end of a session as normal.
   void learnEnd(const SequenceContext& context, double bits);
 
-  /// Mean code length of what was learnt, over the latest 2,048 or so.
+  /// The mean code length of the latest 2,048 or so ids and ends learnt.
   double meanCost() const { return meanCost_; }
-  /// Ids and ends learnt.
+  /// The number of ids and ends learnt.
   std::uint64_t learnt() const { return learnt_; }
 
   /// The most probable next ids (`kEndOfSession` among them), likeliest first, ties by id; at most `limit`.
   std::vector<ExpectedId> expected(const SequenceContext& context, std::size_t limit) const;
-  /// Probability of an id that the model does not know.
+  /// The probability of an id that the model does not know.
   double novelty(const SequenceContext& context) const;
 
-  /// Bytes held, fixed when the model is made.
+  /// The memory held in bytes, fixed when the model is made.
   std::size_t bytes() const;
 
-  /// Appends a canonical form: models that behave alike write alike.
+  /// Appends a canonical form: models that behave alike give equal bytes.
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// False, with nothing changed, when the bytes are no snapshot of a model with these limits.
+  /// Returns false, and changes nothing, if the bytes are not a snapshot of a model with these limits.
   bool restore(Bytes in);
 
  private:
-  /// Of the open-addressing table. Key 0 is free; bits 0-1 of a key hold the order, bit 2 "used since the last ageing".
+  /// A slot of the open-addressing table. Key 0 is free; bits 0-1 of a key hold the order, bit 2 "used since
+  /// the last ageing".
   struct Slot {
     std::uint32_t key = 0;
     std::uint16_t head = 0;   // 1 + index of the latest successor
@@ -130,24 +131,24 @@ class SequenceModel {
   std::uint32_t freeSlots_ = 0;
   std::uint32_t freeNodes_ = 0;
   std::vector<std::uint32_t> ids_;       // the alphabet, by open addressing
-  std::vector<std::uint16_t> idCounts_;  // 0 is free
+  std::vector<std::uint16_t> idCounts_;  // a count of 0 is free
   std::uint32_t knownIds_ = 0, idTotal_ = 0, idsOnce_ = 0;
   std::uint16_t free_ = 0;  // 1 + index of the first free node; they are linked by `next`
   std::uint64_t learnt_ = 0;
   double meanCost_ = 0;
 };
 
-/// Sums a session's costs up to one score, in a few bytes, whatever the session's length.
+/// Combines a session's costs into one score, in a few bytes, whatever the session's length.
 ///
 /// Page's CUSUM of the bits above what is usual: S_i = max(0, S_{i-1}) + b_i - (mean + 2); the score is the largest S_i
 /// less log2(n) for n costs. One costly id and a long run of slightly costly ones both rise, in the right proportion;
-/// the last term is the union bound over the places where a session of n ids could go astray, so that length alone is no
-/// news. Source: E. S. Page, Continuous inspection schemes, Biometrika 41, 1954.
+/// the last term is the union bound over the places where a session of n ids could go astray, so that length alone is
+/// not strange. Source: E. S. Page, Continuous inspection schemes, Biometrika 41, 1954.
 class SequenceScore {
  public:
-  /// Adds the cost of the next id (or of the end), in bits, where `mean` bits are usual.
+  /// Adds the cost of the next id (or of the end), in bits; `mean` bits are usual.
   void add(double bits, double mean);
-  /// In bits; minus infinity before the first cost.
+  /// The score in bits; minus infinity before the first cost.
   double value() const;
   std::uint32_t count() const { return count_; }
 

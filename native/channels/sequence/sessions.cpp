@@ -7,7 +7,7 @@
 namespace driftlock {
 namespace {
 
-/// A session without records for so long has ended.
+/// The time without records after which a session has ended.
 constexpr std::uint64_t kQuietNanos = 30'000'000'000;
 
 }  // namespace
@@ -26,7 +26,7 @@ SequenceVerdict Sessions::observe(std::uint64_t key, std::uint32_t id, bool last
   const double bits = model_.cost(before_, id);
   session.score.add(bits, usual);
   session.context.push(id);
-  // Doubling would take twice as much as there will ever be.
+  // Doubling would reserve twice as much as can ever be needed.
   if (session.waiting.size() == kFewWaiting) session.waiting.reserve(kWaiting + 1);
   session.waiting.push_back(id);
   ended_ = paidEnd_ = last;
@@ -44,7 +44,7 @@ std::optional<SequenceVerdict> Sessions::expire(std::uint64_t timeUnixNano) {
   current_ = &sessions_.oldest();
   before_ = oldest.context;
   ended_ = true;
-  // Whether a session that gives way would have gone on is not known: only a quiet one pays for its end.
+  // Whether an evicted session would have continued is not known, so only a quiet one pays for its end.
   paidEnd_ = quiet;
   SequenceVerdict verdict{.usualBits = model_.meanCost(), .ended = true};
   if (quiet) {

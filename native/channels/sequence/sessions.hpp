@@ -11,45 +11,46 @@
 
 namespace driftlock {
 
-/// What the sequence channel says of a session so far, or of one that has ended.
+/// The sequence channel's verdict on a session so far, or on one that has ended.
 struct SequenceVerdict {
-  /// Strangeness of the session, in bits.
+  /// The strangeness of the session, in bits.
   double score = 0;
-  /// The largest that it has been. Each was judged, so this is what sessions come to.
+  /// The largest score that the session has had. Each was judged, so calibration learns this one.
   double peak = 0;
-  /// What the id at hand cost, and what ids usually cost.
+  /// The cost of the current id, and the usual cost of ids.
   double bits = 0;
   double usualBits = 0;
   bool ended = false;
 };
 
-/// The sequence channel of one stream: what follows what in a trace or a session.
+/// The sequence channel of one stream: which records follow which in a trace or a session.
 ///
-/// All sessions are paths through one model (SequenceModel). A session is learned as a whole, when it has ended and its score
-/// is worth a lesson: a strange one teaches nothing, not even by its harmless beginning, and one that the model foresees
-/// would only make it surer of itself, and what is rare but normal stranger by the day. Of a long one, what lies more than
-/// 32 ids back is learned as it goes on. Open sessions are bounded; the one that has been quiet longest ends first.
+/// All sessions are paths through one model (SequenceModel). A session is learned as a whole, once it has ended and its
+/// score makes it worth learning: nothing is learned from a strange one, not even from its harmless beginning, and a
+/// session that the model predicts would only make the model more certain, and rare but normal sessions ever stranger.
+/// In a long one, ids more than 32 back are learned as it continues. Open sessions are bounded; the one that has been
+/// quiet longest ends first.
 class Sessions {
  public:
-  /// Scores `id` in the session of that key, which is not 0. `last`: the session ends behind it.
+  /// Scores `id` in the session with this key, which is not 0. `last`: the session ends after it.
   SequenceVerdict observe(std::uint64_t session, std::uint32_t id, bool last, std::uint64_t timeUnixNano);
   enum class Lesson : std::uint8_t { Learn, Known, Strange };
-  /// Decides what the session that `observe` or `expire` spoke of teaches. Once strange, it stays so.
+  /// Decides what is learned from the session that `observe` or `expire` returned. A strange session stays strange.
   void accept(Lesson lesson);
 
-  /// Ends a session that has been quiet, or gives way to new ones, if there is one: its verdict, to be followed by `accept`.
+  /// Ends a session that has been quiet, or that must make room, if there is one, and returns its verdict. `accept` must follow.
   std::optional<SequenceVerdict> expire(std::uint64_t timeUnixNano);
 
-  /// The usual next ids where the observed record stands, likeliest first.
+  /// The usual ids at the place of the observed record, likeliest first.
   std::vector<ExpectedId> expected(std::size_t limit) const { return model_.expected(before_, limit); }
-  /// Sessions hold one record each, as far as is known: their order says nothing.
+  /// Whether sessions, as far as is known, hold one record each, so that their order carries no information.
   bool trivial() const { return closed_ >= kProbe && closedIds_ < closed_ + closed_ / 4; }
 
   std::size_t memory() const;
 
-  /// Between records, that is behind `accept`.
+  /// Appends the state. It is called between records, that is after `accept`.
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// Of a fresh channel. False where the bytes are no snapshot of one; the channel is of no use then.
+  /// Restores a fresh channel. Returns false if the bytes are not a snapshot of one; the channel is then unusable.
   bool restore(Bytes in);
 
  private:
@@ -59,7 +60,7 @@ class Sessions {
     double peak = -std::numeric_limits<double>::infinity();
     std::uint64_t lastUnixNano = 0;
     bool strange = false;
-    /// Ids that are not learned yet, and where they begin.
+    /// The ids that are not learned yet, and where they begin.
     std::vector<std::uint32_t> waiting;
     SequenceContext learned{};
 
@@ -75,7 +76,7 @@ class Sessions {
   static constexpr std::size_t kWaiting = 32, kFewWaiting = 8;
   static constexpr std::uint64_t kProbe = 64;
 
-  /// Moves the point of learning over so many waiting ids.
+  /// Moves the point of learning past `count` waiting ids.
   void passOn(Session& session, std::size_t count, bool learn);
 
   SequenceModel model_;
@@ -83,7 +84,7 @@ class Sessions {
   Table sessions_;
   std::uint64_t closed_ = 0, closedIds_ = 0;
 
-  // What `accept` decides on.
+  // The session that `accept` decides on.
   Table::Entry* current_ = nullptr;
   SequenceContext before_;
   bool ended_ = false, paidEnd_ = false;

@@ -6,7 +6,7 @@
 namespace driftlock {
 namespace {
 
-/// A share of a histogram's values, or a quantile of a summary, beside what is usual.
+/// An unusual share of a histogram's values, or an unusual quantile of a summary.
 class DistributionFinding final : public Finding {
  public:
   explicit DistributionFinding(const ShapeFinding& shape) : shape_(shape) {}
@@ -28,7 +28,7 @@ class DistributionFinding final : public Finding {
   ShapeFinding shape_;
 };
 
-/// How the values lie that a histogram or a summary has taken in.
+/// Detects unusual distributions of the values in histograms and summaries.
 class ShapeChannel final : public Channel {
  public:
   ShapeChannel(ShapeModel::Kind kind, const ChannelContext& context)
@@ -39,7 +39,8 @@ class ShapeChannel final : public Channel {
     if (found_) record.scores.add({.channel = ChannelId::Shape, .score = found_->score, .bits = found_->bits});
   }
 
-  /// A strange shape is no model of what is normal, unless all have been strange for as long as news takes to become normal.
+  /// Learns the shape unless it is strange; strange shapes are learned once all have been strange for as long as
+  /// novelty takes to become normal.
   void learn(Observation& record, const Outcome& outcome, Host&) override {
     const bool strange = !outcome.pardoned && (outcome.flagged || outcome.strange);
     if (strange && strangeSince_ == 0) strangeSince_ = record.now;
@@ -66,9 +67,9 @@ class ShapeChannel final : public Channel {
   bool cumulative_;
   std::uint64_t acceptAfterNanos_;
   ShapeModel model_;
-  /// Shapes have been strange since then, by the stream's clock; 0 if the last one was not.
+  /// The time since which shapes have been strange, by the stream's clock; 0 if the last one was not.
   std::uint64_t strangeSince_ = 0;
-  /// What is strangest in the point at hand, if it has a shape.
+  /// What is strangest in the current point, if it has a shape.
   std::optional<ShapeFinding> found_;
 };
 

@@ -15,20 +15,20 @@ namespace {
 
 using Bucket = ShapePoint::Bucket;
 
-/// Points that the usual shape looks back on, and points before anything is judged.
+/// The number of points that the usual shape covers, and the number of points before anything is judged.
 constexpr float kHorizon = 256;
 constexpr float kFewestPoints = 16;
-/// Points before residuals are worth anything.
+/// The number of points before residuals are meaningful.
 constexpr float kFewestResiduals = 4;
-/// Values of one point are correlated at least so much: however many there are, they tell no more than 10,000 independent ones.
+/// The least correlation of values in one point: however many there are, they are worth at most 10,000 independent ones.
 constexpr double kLeastCorrelation = 1e-4;
-/// Points' worth of the histogram's own correlation in that of a cut.
+/// The weight, in points, of the histogram's own correlation in that of a cut.
 constexpr double kCorrelationPrior = 16;
-/// A stream's scale follows one that has been finer for so many points.
+/// The number of successive finer points after which a stream's scale becomes finer.
 constexpr std::uint32_t kFinerPoints = 256;
 constexpr std::uint8_t kSnapshotVersion = 1;
 
-/// Takes the last point's counts off; false where they are not among these.
+/// Subtracts the last point's counts; returns false if they are not contained in these.
 bool subtract(std::vector<Bucket>& buckets, const std::vector<Bucket>& last) {
   auto at = buckets.begin();
   for (const Bucket& before : last) {
@@ -56,7 +56,7 @@ void ShapeModel::coarsen(std::int32_t scale) {
   scale_ = scale;
   coarsenBuckets(last_, steps);
   for (Cell& cell : cells_) cell.key = coarser(cell.key, steps);
-  // The upper cut of those that are joined is the one that stays.
+  // Of joined cells, the upper cut remains.
   mergeEqual(cells_, [](Cell& a, const Cell& b) { a = {b.key, a.sum + b.sum, b.spread}; });
 }
 
@@ -67,7 +67,7 @@ void ShapeModel::align(const ShapePoint& point) {
   if (!begun_) scale_ = point.scale();
   finer_ = point.scale() > scale_ ? finer_ + 1 : 0;
   if (finer_ >= kFinerPoints) {
-    // One coarse point must not blind the stream for good.
+    // One coarse point must not blind the stream forever.
     *this = ShapeModel(kind_);
     scale_ = point.scale();
     added_ = point.buckets();
@@ -178,7 +178,7 @@ void ShapeModel::learn() {
 
 void ShapeModel::learnBuckets() {
   const double n = count_;
-  // Values that come in clusters tell less than their number.
+  // Values that come in clusters are worth less than their number.
   const double weight = n / (1 + n * kLeastCorrelation);
   const float keep = points_ >= kHorizon ? 1 - 1 / kHorizon : 1;
   const float born = static_cast<float>(pooled() * weight_);
@@ -241,7 +241,7 @@ bool ShapeModel::restore(Bytes in) {
   scale_ = static_cast<std::int32_t>(v.get<std::uint32_t>());
   visit(*this, v);
   const auto sane = [](float value) { return value >= -1e9f && value <= 1e9f; };
-  // Buckets are asked for their side of zero and shifted by the difference of scales.
+  // Buckets are compared with zero and shifted by the difference of scales.
   if (scale_ < 2 * kCoarsestScale || scale_ > ShapePoint::kFinestScale || !sane(points_) || !sane(weight_) || !sane(spread_) ||
       points_ < 0 || points_ > kHorizon + 1 || weight_ < 0) {
     return false;

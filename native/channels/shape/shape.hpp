@@ -16,45 +16,46 @@ namespace driftlock {
 
 /// What is strangest in a point's shape.
 struct ShapeFinding {
-  /// Bits less log2 of the number of cuts or quantiles looked at. Higher is stranger.
+  /// The bits less log2 of the number of cuts or quantiles examined. Higher is stranger.
   double score = 0;
   double bits = 0;
-  /// Of a histogram: the share of values above `edge` (else below it), and its usual value and range.
+  /// For a histogram: the share of values above `edge` (or below it), and the usual share and its range.
   double share = 0, usualShare = 0;
   double edge = 0;
   bool above = false;
-  /// Of a summary: the quantile; the range is then that of its value.
+  /// For a summary: the quantile and its value; the range is then that of the value.
   double quantile = -1, value = 0;
   double low = 0, high = 0;
 };
 
 /// The shape channel of one metric stream.
 ///
-/// A histogram is compared with the stream's usual one at each cut between two buckets: of n values, k lie above it where a
-/// share p is usual. That is worth (k log2(k/np) + (n-k) log2((n-k)/n(1-p))) / (1 + (n-1) r) bits, the binomial deviance (at
-/// its largest over the cuts, R. H. Berk, D. H. Jones, 1979) over the variance that n values have when they come in clusters
-/// of correlation r (D. A. Williams, 1982), which each cut has shown. Usual is the past with forgetting, about 256 points.
+/// A histogram is compared with the stream's usual one at each cut between two buckets: of n values, k lie above it
+/// while a share p is usual. That is worth (k log2(k/np) + (n-k) log2((n-k)/n(1-p))) / (1 + (n-1) r) bits, the binomial
+/// deviance (at its largest over the cuts, R. H. Berk, D. H. Jones, 1979) over the variance that n values have when
+/// they come in clusters of correlation r (D. A. Williams, 1982), which each cut has shown. The usual shape is the past
+/// with forgetting, about 256 points.
 ///
-/// A summary's quantiles are levels: each is compared with its own past as a log-normal one, as a span's duration is.
+/// A summary's quantiles are levels: each is compared with its own past, taken as log-normal like a span's duration.
 class ShapeModel {
  public:
   enum class Kind : std::uint8_t { Explicit, Exponential, Quantiles };
   explicit ShapeModel(Kind kind) : kind_(kind) {}
 
-  /// Judges what the point adds; to be followed by `learn` unless that is no model of what is normal. Nothing where it adds
-  /// no values, begins anew, or the past is too short. `cumulative`: counts are since the stream's start.
+  /// Judges what the point adds; `learn` should follow unless that is not normal. Returns nothing if the point adds no
+  /// values or begins anew, or if the past is too short. `cumulative`: counts are since the stream's start.
   std::optional<ShapeFinding> observe(const ShapePoint& point, bool cumulative);
   void learn();
 
   std::size_t memory() const;
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// Of a fresh channel. False where the bytes are no snapshot of one of this kind; the channel is of no use then.
+  /// Restores a fresh channel. Returns false if the bytes are not a snapshot of one of this kind; the channel is then unusable.
   bool restore(Bytes in);
 
  private:
   struct Cell {
     std::int64_t key = 0;
-    /// Values lately, and how much more than by chance those above the cell's upper bound have varied: sums with forgetting.
+    /// The recent values, and how much more than by chance those above the cell's upper bound have varied: sums with forgetting.
     float sum = 0, spread = 0;
   };
   struct Level {
@@ -81,16 +82,16 @@ class ShapeModel {
   Kind kind_;
   std::int32_t scale_ = ShapePoint::kFinestScale;
   bool begun_ = false;
-  /// Points in a row of a finer scale.
+  /// The number of successive points of a finer scale.
   std::uint32_t finer_ = 0;
-  /// Points learnt, their weights and spread, with forgetting.
+  /// The points learnt, their weights and spread, with forgetting.
   float points_ = 0, weight_ = 0, spread_ = 0;
   std::vector<Cell> cells_;
   /// The last point of a stream that accumulates.
   std::vector<ShapePoint::Bucket> last_;
   std::vector<Level> levels_;
 
-  // What `learn` learns; not part of the state between points.
+  // These are what `learn` learns; not part of the state between points.
   std::vector<ShapePoint::Bucket> added_;
   std::vector<ShapePoint::Quantile> values_;
   double count_ = 0;

@@ -6,7 +6,7 @@
 namespace driftlock {
 namespace {
 
-/// A value beside the range that was expected.
+/// A value outside of the expected range.
 class ValueFinding final : public Finding {
  public:
   ValueFinding(double observed, const ValueRange& range) : observed_(observed), range_(range) {}
@@ -24,7 +24,7 @@ class ValueFinding final : public Finding {
   ValueRange range_;
 };
 
-/// A metric's value, the rate of a counter, or the mean of what a histogram or summary has taken in.
+/// Detects unusual values of metrics: of gauges, of the rates of counters, and of the means of histograms and summaries.
 class ValueChannel final : public Channel {
  public:
   explicit ValueChannel(const StreamKey& key) : key_(key) {}
@@ -67,16 +67,16 @@ class ValueChannel final : public Channel {
   }
 
  private:
-  /// Nothing if the point has no value, or says nothing of the time since the last one.
+  /// Returns the point's value; nothing if it has none, or does not cover the time since the last one.
   std::optional<double> valueOf(const Observation& observation) {
     const RecordView& record = observation.record;
     if (!record.hasValue) return {};
     const bool sum = key_.metricType == otlp::MetricType::Sum;
-    // If a summary's sum and count are there at all, they are those of Prometheus: since the process began.
+    // If a summary has a sum and a count, they are those of Prometheus: since the process began.
     const bool summary = key_.metricType == otlp::MetricType::Summary;
     if (!summary && !(key_.cumulative && (key_.monotonic || !sum))) return record.value;
-    // A counter's rate, or the mean of what a histogram has taken in since its last point. A reset gives none, nor does a
-    // point whose time says nothing of how long that took.
+    // This is a counter's rate, or the mean of the values of a histogram since its last point. There is none after a
+    // reset, or if the point's time is not believed.
     if (!observation.believed && record.timeUnixNano != 0) return {};
     const double seconds = static_cast<double>(record.timeUnixNano - pointUnixNano_) / 1e9;
     const double count = record.count - pointCount_, rise = record.sum - pointValue_;
@@ -94,7 +94,7 @@ class ValueChannel final : public Channel {
   std::uint64_t pointUnixNano_ = 0;
   double pointValue_ = 0, pointCount_ = 0;
 
-  // Of the record at hand.
+  // These belong to the current record.
   double observed_ = 0;
   ValueRange expected_;
 };

@@ -17,7 +17,7 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::uint8_t kSnapshotVersion = 1;
 
-/// Values beyond are taken as this: squares and distances of values stay finite.
+/// The largest value; larger ones are clamped to it, so that squares and distances stay finite.
 constexpr double kLargestValue = 1e30;
 
 // The histogram: bins of 0.2 in asinh units reach from a tenth of the scale to 200,000 scales on either side.
@@ -26,32 +26,32 @@ constexpr double kMiddle = AdaptiveHistogram::kBins / 2;
 constexpr std::uint32_t kFirstFit = 16;
 constexpr std::uint32_t kFitEvery = 256;
 constexpr std::uint32_t kSettled = 256;
-/// Counts fade with a half-life of some 7,000 values.
+/// The rate at which counts fade: their half-life is about 7,000 values.
 constexpr double kFading = 1e-4;
-/// Mass of the prior, a Cauchy density with a scale of 4 asinh units: a value's worth.
+/// The mass of the prior, a Cauchy density with a scale of 4 asinh units: that of one value.
 constexpr double kPriorMass = 1;
 constexpr double kPriorScale = 4;
-/// Weights are rescaled before they outgrow a float's 24 bits.
+/// The weight at which weights are rescaled, before they outgrow a float's 24 bits.
 constexpr double kLargestWeight = 1 << 12;
 
 // The calibrator: bins of half a bit from -16 to 48 bits.
 constexpr double kSurpriseBin = 0.5;
 constexpr double kLowestSurprise = -16;
 constexpr double kCalibratorMinimum = 32;
-/// The exponential tail begins where this share of the past is left, and starts from a mean excess of a bit on the
-/// strength of ten values.
+/// The share of the past above which the exponential tail begins. The tail starts from a mean excess of one bit, with
+/// the weight of ten values.
 constexpr double kTailShare = 0.1;
 constexpr double kTailPrior = 1;
 constexpr double kTailPriorWeight = 10;
-/// No view says more: an exponential tail is an honest guess only so far, and several views must agree on more.
+/// The largest rarity of one view: an exponential tail is credible only so far, and more needs several views that agree.
 constexpr double kMostRarity = 16;
 
-/// Views that predict the value itself, in the order of trust_: their densities are mixed.
+/// The views that predict the value itself, in the order of trust_; their densities are mixed.
 constexpr ValueView kModels[5] = {ValueView::Level, ValueView::Step, ValueView::Day, ValueView::Hour, ValueView::Week};
-/// A value may be drawn from another model than the one before with this probability (fixed share).
+/// The probability that a value comes from another model than the previous one (fixed share).
 constexpr double kShare = 0.005;
 
-/// A season follows its last five visits.
+/// The learning rate of a season, which follows its last five visits.
 constexpr double kSeasonRate = 0.2;
 
 // Peaks: the usual one is the quadratic mean of the maxima of blocks of 150 values.
@@ -59,12 +59,12 @@ constexpr std::uint32_t kBlock = 150;
 constexpr double kBlockFading = 0.1;
 constexpr double kBlockPrior = 18;
 constexpr double kBlockPriorWeight = 4;
-/// A block says at most this many times the usual peak: an anomaly must not hide the next one.
+/// The largest peak of a block, in usual peaks: an anomaly must not hide the next one.
 constexpr double kBlockLimit = 1.5;
-/// The wake of a peak lasts at most this many values.
+/// The longest wake of a peak, in values.
 constexpr double kWake = 200;
 
-/// Peaks are sought from here on; before, ranks are too few.
+/// The number of values before peaks are sought; until then there are too few ranks.
 constexpr std::uint64_t kFirstPeak = 64;
 
 // Episodes: two peaks are alike at a distance of about this, in asinh units (a factor of 1.4 in the tails).
@@ -248,7 +248,7 @@ void AdaptiveHistogram::fit(double resolution) {
     items[i].x = std::fabs(items[i].x - centre);
     mean += items[i].x * items[i].count / total;
   }
-  // Where most distances are zero, a hundredth of their mean; where all are, what the stream can resolve.
+  // If most distances are zero, the scale is a hundredth of their mean; if all are, it is the stream's resolution.
   const double scale = std::max({median(total), 0.01 * mean, resolution});
   if (!ready()) {
     centre_ = centre;
@@ -258,7 +258,7 @@ void AdaptiveHistogram::fit(double resolution) {
     total_ = static_cast<double>(n);
     return;
   }
-  // Each move blurs the counts by up to a bin, so once there is much to blur only a move worth it is made.
+  // Each move blurs the counts by up to a bin, so once there is much to blur, only a worthwhile move is made.
   if (seen_ > kSettled && scale < 1.5 * scale_ && 1.5 * scale > scale_ && std::fabs(centre - centre_) < 0.5 * scale_) return;
   counts_ = {};
   for (std::size_t i = 0; i < n; ++i) counts_[binOf(values[i].x, centre, scale)] += static_cast<float>(values[i].count);
@@ -296,7 +296,7 @@ double SurpriseCalibrator::rarity(double s) const {
   if (!ready()) return 0;
   const double position = std::clamp((s - kLowestSurprise) / kSurpriseBin, 0.0, kBins - 1e-9);
   const auto bin = static_cast<std::size_t>(position);
-  // The tail: the highest bins that together hold at most kTailShare, but at least one value.
+  // The tail is the highest bins that together hold at most kTailShare, but at least one value.
   double tail = 0;
   double moment = 0;
   std::size_t k = highest_ + 1;
@@ -341,7 +341,7 @@ template <std::size_t Phases, std::uint32_t PhaseSeconds>
 void ValueModel::Season<Phases, PhaseSeconds>::add(std::uint64_t seconds, double value, double offset) {
   const std::uint64_t phase = seconds / PhaseSeconds;
   if (phase != current && count > 0) {
-    // A visit is over, or time ran backwards: either way its mean is learned.
+    // A visit is over, or time ran backwards; its mean is learned in either case.
     const std::size_t i = current % Phases;
     if (visits[i] < 255) ++visits[i];
     const double visitMean = std::clamp(sum / count - offset, -1e37, 1e37);
@@ -393,7 +393,7 @@ void ValueModel::judge(ValueResult& result, const Peak& peak) {
   result.excessBits = result.rarityBits - result.usualBits;
   double worth = std::max(0.0, result.excessBits);
   if (worth > 0) {
-    // Half a count for news against the episodes of this kind, as Krichevsky and Trofimov would have it.
+    // Novelty has half a count against the episodes of this kind, as in the estimator of Krichevsky and Trofimov.
     result.similar = similar(peak);
     worth *= 0.5 / (0.5 + result.similar);
   }
@@ -402,7 +402,7 @@ void ValueModel::judge(ValueResult& result, const Peak& peak) {
     envelope_ = worth;
     envelopeStep_ = worth / kWake;
     peaks_[peakCount_ % kRememberedPeaks] = peak;
-    // Counts on within the ring's second turn, so that it never overflows.
+    // The count stays within the ring's second turn, so that it never overflows.
     peakCount_ = peakCount_ + 1 < 2 * kRememberedPeaks ? peakCount_ + 1 : static_cast<std::uint32_t>(kRememberedPeaks);
   } else {
     envelope_ = wakeLevel;
@@ -421,7 +421,7 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value) {
   const std::uint64_t seconds = timeUnixNano / 1'000'000'000;
   if (seen_ == 0) offset_ = last_ = mean16_ = mean64_ = x;
 
-  // The views of this value. The means take it in: they are what a smoothed chart would show now.
+  // Compute the views of this value. The means include it: they are what a smoothed chart would show now.
   const double n = static_cast<double>(seen_) + 1;
   mean16_ += (x - mean16_) * std::max(1.0 / 16, 1 / n);
   mean64_ += (x - mean64_) * std::max(1.0 / 64, 1 / n);
@@ -440,7 +440,7 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value) {
   look(ValueView::Week, cycle[2].known, x - cycle[2].usual);
   look(ValueView::Level, true, x);
 
-  // The code length of each under its histogram, and of the value under the mixture of all models of it.
+  // Compute the code length of each view under its histogram, and of the value under the mixture of all its models.
   std::array<AdaptiveHistogram::Estimate, kValueViews> estimate{};
   std::array<double, kValueViews> bits{};
   std::array<bool, kValueViews> coded{};
@@ -463,7 +463,7 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value) {
     result.surpriseBits = bits[at(ValueView::Level)];
   }
 
-  // Rarity a view, and over all: a sum as if every view were there.
+  // Compute the rarity per view and over all: a sum as if every view were present.
   double sum = 0;
   std::size_t judges = 0;
   double most = 0;
@@ -485,7 +485,7 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value) {
     judge(result, {x, view[at(ValueView::Step)], mean16_, mean64_});
   }
 
-  // Learn. Differences below a thousandth of the stream's spread, or a millionth of its level, are not told apart.
+  // Learn. Differences below a thousandth of the stream's spread, or a millionth of its level, are not distinguished.
   const AdaptiveHistogram& level = histograms_[at(ValueView::Level)];
   const double resolution = std::max({1e-12, 1e-6 * std::fabs(x), 1e-3 * level.scale()});
   if (seen_ >= kFirstPeak) {
@@ -522,7 +522,7 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value) {
 
 ValueRange ValueModel::expected(std::uint64_t timeUnixNano) const {
   const auto cycle = cycles(timeUnixNano / 1'000'000'000);
-  // In the order of `models`.
+  // These are in the order of `kModels`.
   const double base[5] = {0, last_, cycle[1].usual, cycle[0].usual, cycle[2].usual};
   const bool there[5] = {true, seen_ > 0, cycle[1].known, cycle[0].known, cycle[2].known};
   std::size_t best = trust_.size();

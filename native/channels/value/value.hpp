@@ -10,7 +10,7 @@
 
 namespace driftlock {
 
-/// The views of a metric that the value channel codes, each against its own past.
+/// The views of a metric that the value channel encodes, each against its own past.
 enum class ValueView : std::uint8_t {
   Step,    ///< change since the last value
   Mean16,  ///< mean of about the last 16 values
@@ -22,7 +22,7 @@ enum class ValueView : std::uint8_t {
 };
 inline constexpr std::size_t kValueViews = 7;
 
-/// The view's name as it stands in explanations, such as "step".
+/// The view's name in explanations, such as "step".
 std::string_view nameOf(ValueView view);
 
 /// A histogram that finds its own scale. Bins are even in asinh((x - centre) / scale): linear in the bulk, logarithmic
@@ -35,25 +35,25 @@ class AdaptiveHistogram {
   /// The probability of the bin of x, and where that bin is (for add).
   struct Estimate {
     double probability;
-    double density;  ///< a unit of x
+    double density;  ///< per unit of x
     std::uint32_t bin;
   };
 
-  /// Distances have their centre at zero; levels have it at their median.
+  /// Makes a histogram of distances, which have their centre at zero, or of levels, which have it at their median.
   explicit AdaptiveHistogram(bool centredAtZero) : centred_(centredAtZero) {}
 
   bool ready() const { return scale_ > 0; }
   double scale() const { return scale_; }
-  /// Where x lies on the axis of the bins: asinh((x - centre) / scale).
+  /// The position of x on the axis of the bins: asinh((x - centre) / scale).
   double position(double x) const;
   Estimate estimate(double x) const;
-  /// `resolution`: the smallest scale worth having.
+  /// Adds x, whose bin `estimate` has found. `resolution`: the smallest useful scale.
   void add(double x, std::uint32_t bin, double resolution);
 
   /// The value below which the share q of the (decayed) past lies; NaN before ready().
   double quantile(double q) const;
 
-  /// Shows the whole state to v, for snapshots.
+  /// Passes the whole state to v, for snapshots.
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
     v(self.counts_), v(self.total_), v(self.weight_), v(self.centre_), v(self.scale_), v(self.seen_), v(self.nextFit_);
@@ -67,7 +67,7 @@ class AdaptiveHistogram {
 
   std::array<float, kBins> counts_{};
   double total_ = 0;
-  double weight_ = 1;  ///< of the next count: it grows, so that old counts fade without being touched
+  double weight_ = 1;  ///< weight of the next count: it grows, so that old counts fade without being touched
   double centre_ = 0;
   double scale_ = 0;
   std::uint32_t seen_ = 0;
@@ -75,14 +75,14 @@ class AdaptiveHistogram {
   bool centred_;
 };
 
-/// Turns a code length into the bits of its rarity, -log2 P(S >= s), by its own past: by rank where there is a past to
-/// rank in, by an exponential tail beyond.
+/// Turns a code length into the bits of its rarity, -log2 P(S >= s), by its own past: by rank within the past, by an
+/// exponential tail beyond it.
 class SurpriseCalibrator {
  public:
   static constexpr std::size_t kBins = 128;
 
   bool ready() const;
-  /// Bits of rarity, >= 0; 0 before ready().
+  /// The rarity in bits, at least 0; 0 before ready().
   double rarity(double surpriseBits) const;
   void add(double surpriseBits);
 
@@ -99,30 +99,31 @@ class SurpriseCalibrator {
   std::uint32_t highest_ = 0;  ///< no bin above was ever hit
 };
 
-/// What one value was worth. All figures come from the past alone: the value is scored before it is learned.
+/// The result for one value. All numbers come from the past alone: the value is scored before it is learned.
 struct ValueResult {
   bool scored = false;                        ///< false for NaN and infinities, which change nothing
   bool learning = true;                       ///< too little past: score and excess are 0
-  double progress = 0;                        ///< of learning, 0..1
+  double progress = 0;                        ///< progress of learning, 0..1
   double surpriseBits = 0;                    ///< code length of the value at the resolution of the stream's spread
   double rarityBits = 0;                      ///< rarity over all views, summed
   double usualBits = 0;                       ///< rarity of the strangest value of a usual stretch of the stream
   double excessBits = 0;                      ///< rarityBits - usualBits
   double similar = 0;                         ///< past episodes like this one; each makes it less of a novelty
-  double score = 0;                           ///< the excess that is news, at a new peak of an episode; below 1 in its wake
+  double score = 0;                           ///< the novel excess, at a new peak of an episode; below 1 in its wake
   ValueView blame = ValueView::Level;         ///< the rarest view
-  std::array<float, kValueViews> viewBits{};  ///< rarity a view
+  std::array<float, kValueViews> viewBits{};  ///< rarity per view
 };
 
-/// Where a value is expected: the 0.5 % and 99.5 % quantiles under the model that now predicts best.
+/// The range in which a value is expected: the 0.5 % and 99.5 % quantiles under the model that now predicts best.
 struct ValueRange {
   double low = 0;
   double high = 0;
   ValueView model = ValueView::Level;
 };
 
-/// The value channel: strangeness of a number in a stream of numbers (a metric, a latency, a numeric attribute), by
-/// code length. Online, bounded (state below 16 KiB), without settings. docs/algorithms/value.md derives it.
+/// The value channel scores the strangeness of a number in a stream of numbers (a metric, a latency, a numeric
+/// attribute) by code length. It works online, in bounded memory (less than 16 KiB) and without settings.
+/// docs/algorithms/value.md derives it.
 class ValueModel {
  public:
   static constexpr std::uint32_t kLearningPoints = 100;
@@ -136,13 +137,14 @@ class ValueModel {
   /// The range expected of a value at that time, before it is observed; NaN while nothing is known.
   ValueRange expected(std::uint64_t timeUnixNano) const;
 
-  /// Appends the whole state. The same bytes on every machine.
+  /// Appends the whole state, with the same bytes on every machine.
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// Takes a snapshot's state over and goes on as if never stopped. False, and unchanged, if the bytes are not one.
+  /// Restores a snapshot's state and continues as if never stopped. Returns false, and changes nothing, if the bytes
+  /// are not a snapshot.
   bool restore(Bytes snapshot);
 
  private:
-  /// The usual value at each phase of a cycle, learned once a visit.
+  /// The usual value at each phase of a cycle, learned once per visit.
   template <std::size_t Phases, std::uint32_t PhaseSeconds>
   struct Season {
     std::array<float, Phases> mean{};

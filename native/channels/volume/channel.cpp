@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t kTickNanos = 10'000'000'000;
 constexpr std::uint64_t kDayNanos = 86'400'000'000'000;
 
-/// Too many or too few records, in all or of one template.
+/// Too many or too few records, of the whole stream or of one template.
 class CountFinding final : public Finding {
  public:
   explicit CountFinding(const VolumeFinding& volume) : volume_(volume) {}
@@ -44,7 +44,7 @@ class CountFinding final : public Finding {
   VolumeFinding volume_;
 };
 
-/// How many records come: by ticks of the stream's clock, and by hops of records.
+/// Detects unusual numbers of records: by ticks of the stream's clock, and by hops of records.
 class VolumeChannel final : public Channel {
  public:
   explicit VolumeChannel(std::uint32_t hop) : hop_(hop) {}
@@ -61,7 +61,7 @@ class VolumeChannel final : public Channel {
     if (volume_) {
       tick = volume_->advance(record.now);
       if (tick && record.resumed) {
-        // What the silence did to the ticks has been said.
+        // The effect of the silence on the ticks has already been reported.
         volume_->reject();
         tick.reset();
       }
@@ -99,9 +99,9 @@ class VolumeChannel final : public Channel {
   }
 
   std::uint32_t hop_;
-  /// Counts by ticks, if records have times.
+  /// The counts by ticks, if records have times.
   std::unique_ptr<VolumeModel> volume_;
-  /// Counts by hops of records. It judges if there are no times; what it says of a window counts in any case.
+  /// The counts by hops of records. They are judged if there are no times; their contribution to a window counts in any case.
   std::unique_ptr<TemplateMix> mix_;
 };
 

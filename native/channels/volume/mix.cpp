@@ -11,13 +11,13 @@
 namespace driftlock {
 namespace {
 
-/// Blocks that rates look back on.
+/// The number of blocks that rates cover.
 constexpr float kHorizon = 32;
-/// Blocks' worth of the stream's own dispersion in a template's.
+/// The weight, in blocks, of the stream's own dispersion in that of a template.
 constexpr double kDispersionPrior = 16;
-/// Blocks before anything is judged.
+/// The number of blocks before anything is judged.
 constexpr float kFewestBlocks = 4;
-/// Blocks, or usual records, after which an absence is no news.
+/// The number of blocks, or of usual records, after which an absence is no longer novel.
 constexpr double kOldNews = 3;
 constexpr std::uint8_t kSnapshotVersion = 1;
 
@@ -36,13 +36,13 @@ std::optional<VolumeTick> TemplateMix::count(std::uint32_t id) {
   return close();
 }
 
-/// The place of a template's entry; the one with the fewest records lately makes room, unless it has come in this block.
+/// Finds the place of a template's entry; the one with the fewest recent records makes room, unless it has come in this block.
 std::optional<std::size_t> TemplateMix::entry(std::uint32_t id) {
   const std::size_t found =
       findTagged(std::span(tags_).first(used_), tagOf(id), [&](std::size_t i) { return entries_[i].id == id; });
   if (found < used_) {
     crowded_ = false;
-    // What comes often is found soon.
+    // Frequent templates move to the front, so that they are found soon.
     if (found > 0) {
       std::swap(entries_[found], entries_[found / 2]);
       std::swap(tags_[found], tags_[found / 2]);
@@ -102,7 +102,7 @@ VolumeTick TemplateMix::close() {
   return closed;
 }
 
-/// Learns the block that ended last, or forgets that it was.
+/// Learns the last block, unless it was rejected.
 void TemplateMix::learn() {
   crowded_ = weighed_ = false;
   const float keep = blocks_ >= kHorizon ? 1 - 1 / kHorizon : 1;

@@ -1,6 +1,6 @@
 #pragma once
 
-// The mix of templates in a window: counts of each among so many records, against the windows before.
+// The mix of templates in a window compares the count of each with those in the windows before.
 
 #include <array>
 #include <cstddef>
@@ -13,28 +13,28 @@
 
 namespace driftlock {
 
-/// Which templates make up a stream, by blocks of so many records: bursts of a template, drops, and silences, where the
-/// records carry no times, or where what matters is not how many come but which.
+/// Learns which templates make up a stream, by blocks of records, and finds bursts, drops and silences of a template if
+/// the records carry no times, or if the mix matters and not the number.
 ///
 /// A template of which m are usual, with dispersion f, deviates by (k log2(k/m) - (k - m)/ln 2) / f bits when k come
-/// (quasi-Poisson, as for VolumeModel). f is drawn to the stream's own: templates come in runs, so that counts vary far
-/// more than chance has it, and the few blocks that are remembered do not tell by how much. One that stays away for
-/// g blocks is worth m g / (f ln 2) bits, up to three blocks or three usual records; from then on it grows old.
-/// Rates follow the latest 32 blocks. Followed are the 63 busiest templates.
+/// (quasi-Poisson, as for VolumeModel). f is shrunk towards the stream's own: templates come in runs, so that counts
+/// vary far more than by chance, and the few remembered blocks do not show by how much. One that is absent for g blocks
+/// is worth m g / (f ln 2) bits, up to three blocks or three usual records; from then on it counts less and less. Rates
+/// follow the latest 32 blocks. The 63 busiest templates are tracked.
 class TemplateMix {
  public:
-  /// `records`: of a block, at least 1.
+  /// @param records the number of records in a block, at least 1
   explicit TemplateMix(std::uint32_t records) : block_(records > 0 ? records : 1) {}
 
-  /// Counts a record; the block that it completes, if it does. `start` and `end` are record numbers, from 0.
+  /// Counts a record, and returns the block that it completes, if any. `start` and `end` are record numbers, from 0.
   std::optional<VolumeTick> count(std::uint32_t id);
-  /// Says of the block that `count` returned last that it was an anomaly: it is not learnt. Must come before the next `count`.
+  /// Marks the block that `count` returned last as an anomaly, so that it is not learnt. Must be called before the next `count`.
   void reject() { pending_ = false; }
 
   static constexpr std::size_t bytes() { return sizeof(TemplateMix); }
 
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// False, with nothing changed, when the bytes are no snapshot of a mix with such blocks.
+  /// Returns false, and changes nothing, if the bytes are not a snapshot of a mix with such blocks.
   bool restore(Bytes in);
 
  private:
@@ -42,11 +42,11 @@ class TemplateMix {
 
   struct Entry {
     std::uint32_t id = 0;
-    std::uint32_t count = 0;     // in the open block, until that is learnt
-    std::uint32_t absent = 0;    // blocks since it came
-    float sum = 0, squares = 0;  // of counts, with forgetting
+    std::uint32_t count = 0;     // records in the open block, until that is learnt
+    std::uint32_t absent = 0;    // blocks since the last record
+    float sum = 0, squares = 0;  // sums over counts, with forgetting
 
-    /// How many records came lately.
+    /// The number of recent records.
     float weight() const { return sum + static_cast<float>(count); }
 
     template <class Self, class Visitor>
@@ -56,7 +56,7 @@ class TemplateMix {
   };
 
   std::optional<std::size_t> entry(std::uint32_t id);
-  /// Makes an entry that of another template.
+  /// Reuses an entry for another template.
   std::size_t replace(std::size_t at, std::uint32_t id);
   double pooled() const;
   VolumeFinding judge(const Entry& e) const;
@@ -72,13 +72,13 @@ class TemplateMix {
   std::uint64_t seen_ = 0;
   std::uint32_t open_ = 0;  // records of the open block
   bool pending_ = false;    // a block has ended and is not learnt
-  float blocks_ = 0;        // learnt, with forgetting
+  float blocks_ = 0;        // blocks learnt, with forgetting
   float dispersion_ = 0, weight_ = 0;
   std::size_t used_ = 0;
   std::array<Entry, kEntries> entries_{};
-  // No part of the state, only what makes it quick to search:
+  // These are not part of the state; they only speed up the search:
   std::array<std::uint8_t, kEntries> tags_{};
-  std::array<float, kEntries> weights_{};  // as entries have them, if `weighed_`
+  std::array<float, kEntries> weights_{};  // the weights of the entries, valid if `weighed_`
   bool weighed_ = false;
   bool crowded_ = false;  // no entry makes room, until one of them or the block changes
 };

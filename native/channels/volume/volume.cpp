@@ -12,39 +12,39 @@
 namespace driftlock {
 namespace {
 
-/// Ticks that rates look back on.
+/// The number of ticks that rates cover.
 constexpr double kHorizon = 4096;
-/// Weight of the base measures against what was seen: counts, gaps.
+/// The weights of the base measures of counts and gaps against what was observed.
 constexpr double kCountPrior = 8, kGapPrior = 2;
-/// Ticks' worth of the stream's own dispersion in a template's.
+/// The weight, in ticks, of the stream's own dispersion in that of a template.
 constexpr double kDispersionPrior = 4;
-/// A burst is this many octaves faster than usual, in the alternative that the CUSUM tests for.
+/// The speed of a burst, in octaves above the usual one, in the alternative that the CUSUM tests for.
 constexpr int kBurstOctaves = 5;
-/// Ticks before anything is judged.
+/// The number of ticks before anything is judged.
 constexpr double kFewestTicks = 4;
-/// Ticks of a gap that are gone through one by one; the rest is learnt at once.
+/// The number of ticks of a gap that are processed one by one; the rest is learnt at once.
 constexpr std::uint64_t kStepwise = 16;
-/// Bits that the hours of the day must have saved before they are believed, and the most that is kept.
+/// The bits that the hours of the day must have saved before they are used, and the most that are counted.
 constexpr double kSeasonThreshold = 16, kSeasonMost = 64;
-/// Days that the hours look back on.
+/// The number of days that the hours cover.
 constexpr float kSeasonDays = 14;
 constexpr std::uint32_t kMostPooled = 1u << 16;
 constexpr std::uint16_t kMostCounts = 4096;
-/// Bits at which the CUSUM over gaps stops, so that it lets go of a burst soon.
+/// The bits at which the CUSUM over gaps is capped, so that it recovers soon from a burst.
 constexpr float kMostRun = 64;
 constexpr double kSilencePrior = 1;
-/// The share of its rate in how seldom a silence is expected where none was seen: little, for rates change.
+/// The weight of a template's rate in the expected frequency of silences never seen: small, because rates change.
 constexpr double kRateShare = 0.25;
 constexpr std::uint8_t kSnapshotVersion = 1;
 
-/// Half-octaves: 1, 2, 3, 4-5, 6-7, 8-11, 12-15, ...
+/// The bucket of a count, by half-octaves: 1, 2, 3, 4-5, 6-7, 8-11, 12-15, ...
 std::size_t countBucket(std::uint32_t count, std::size_t buckets) {
   if (count <= 1) return 0;
   const unsigned octave = static_cast<unsigned>(std::bit_width(count)) - 1;
   return std::min<std::size_t>(2 * octave - 1 + (count >> (octave - 1) & 1), buckets - 1);
 }
 
-/// Share of a double geometric over octaves with its peak at `centre`: 2^-|b - centre| / 3.
+/// The share of a double geometric distribution over octaves with its peak at `centre`: 2^-|b - centre| / 3.
 double around(int bucket, int centre) { return (1.0 / 3) / static_cast<double>(std::uint64_t{1} << std::abs(bucket - centre)); }
 
 std::uint32_t whole(double count) { return static_cast<std::uint32_t>(std::min(count + 0.5, 4e9)); }
@@ -87,7 +87,7 @@ void VolumeModel::count(std::uint64_t time, std::uint32_t id) {
   }
 }
 
-/// The place of a template's entry; the one with the fewest records lately makes room.
+/// Finds the place of a template's entry; the one with the fewest recent records makes room.
 std::size_t VolumeModel::entry(std::uint32_t id) {
   std::uint8_t& hint = hints_[(id * 0x9E3779B1u) >> 26];
   if (hint > 0 && hint < used_ && entries_[hint].id == id) return hint;
@@ -107,7 +107,7 @@ std::size_t VolumeModel::entry(std::uint32_t id) {
   return at;
 }
 
-/// The first of the templates with the fewest records lately.
+/// The place of the first template with the fewest recent records.
 std::size_t VolumeModel::lightest() {
   if (!weighed_) {
     std::ranges::transform(entries_, weights_.begin(), &Entry::weight);
@@ -117,7 +117,7 @@ std::size_t VolumeModel::lightest() {
   return firstLeast(weights_);
 }
 
-/// Learns a gap, and how much it speaks for a burst: log2 of its share if gaps were 2^5 times shorter over its usual one.
+/// Learns a gap, and its evidence of a burst: log2 of its share if gaps were 2^5 times shorter over its usual share.
 void VolumeModel::observeGap(Entry& e, std::uint64_t gap) {
   const std::uint64_t unit = std::max<std::uint64_t>(tick_ >> 10, 1);
   const int bucket = std::min<int>(std::bit_width(gap / unit), kGapBuckets - 1);
@@ -127,7 +127,7 @@ void VolumeModel::observeGap(Entry& e, std::uint64_t gap) {
     const double usual =
         (e.gapCounts[static_cast<std::size_t>(bucket)] + kGapPrior * around(bucket, centre)) / (e.gaps + kGapPrior);
     const double burst = around(bucket, std::max(centre - kBurstOctaves, 1));
-    // A usual gap lets a run of 0 be: no logarithm is needed to see that.
+    // A usual gap leaves a run of 0 unchanged, which needs no logarithm to find.
     if (e.run > 0 || burst > usual) {
       e.run = std::clamp(e.run + static_cast<float>(portableLog2(burst / usual)), 0.0f, kMostRun);
       e.peak = std::max(e.peak, e.run);
@@ -148,7 +148,7 @@ void VolumeModel::observeGap(Entry& e, std::uint64_t gap) {
 
 bool VolumeModel::seasonal() const { return seasonBits_ >= kSeasonThreshold; }
 
-/// How the hour of the day changes the expected count; 1 until that has proved itself.
+/// The factor of the hour of the day in the expected count; 1 until it has proved useful.
 double VolumeModel::season(std::uint64_t time) const {
   double records = 0, ticks = 0;
   for (std::size_t h = 0; h < hourRecords_.size(); ++h) {
@@ -158,7 +158,7 @@ double VolumeModel::season(std::uint64_t time) const {
   if (!(records > 0) || !(ticks > 0)) return 1;
   const std::size_t hour = static_cast<std::size_t>((time % unitsPerDay_) * hourRecords_.size() / unitsPerDay_);
   const double mean = records / ticks;
-  // One tick's worth of the flat rate, so that an hour never seen is as any other.
+  // The flat rate has the weight of one tick, so that an hour never seen counts like any other.
   return std::max(0.01, (hourRecords_[hour] + mean) / (hourTicks_[hour] + 1) / mean);
 }
 
@@ -172,7 +172,7 @@ VolumeModel::Usual VolumeModel::usual(const Entry& e, double season) const {
   return {flat * season, std::max(1.0, dispersion)};
 }
 
-/// Evidence of a silence, in bits: what its rate says, or how seldom it fell silent so long, whichever is less.
+/// The evidence of a silence, in bits: by the template's rate, or by how rarely it was silent for so long, whichever is less.
 double VolumeModel::silenceBits(const Entry& e, std::uint64_t gap, const Usual& expect) const {
   const double ticks = static_cast<double>(gap) / static_cast<double>(tick_);
   // Gaps more regular than chance make counts more regular: the variance of a renewal process's count goes with the
@@ -189,11 +189,11 @@ double VolumeModel::silenceBits(const Entry& e, std::uint64_t gap, const Usual& 
   const double base = portableExp(-byRate * kLn2 * kRateShare) / std::sqrt(1 + ticks);
   const double share = (asLong + kSilencePrior * base) / (e.positive + kSilencePrior);
   const double bits = std::min(byRate, share < 1 ? -portableLog2(share) : 0.0);
-  // News grows old.
+  // A silence becomes less novel with time.
   return bits * std::min(1.0, std::max(2.0, 10 / expect.mean) / ticks);
 }
 
-/// True when a silence has lasted so long that it is no news: then the template is gone, until it comes back.
+/// Whether a silence has lasted so long that it is no longer novel: the template is then gone until it comes back.
 bool VolumeModel::gone(const Entry& e, std::uint64_t gap) const {
   std::size_t longest = 0;
   for (std::size_t b = 0; b < kSilenceBuckets; ++b)
@@ -300,7 +300,7 @@ void VolumeModel::learn() {
   dispersionWeight_ *= 1 - 1 / kHorizon;
   for (std::size_t i = 0; i < used_; ++i) {
     Entry& e = entries_[i];
-    const double k = e.previous / factor;  // at the usual hour
+    const double k = e.previous / factor;  // the count at a usual hour
     e.previous = 0;
     if (i > 0 && ticks_ >= 2) {
       const double mean = (e.sum + 0.5) / (ticks_ + 1);
@@ -335,11 +335,11 @@ void VolumeModel::learn() {
   ticks_ = ticks_ * keep + 1;
 }
 
-/// Learns so many ticks without a record.
+/// Learns a number of ticks without a record.
 void VolumeModel::learnEmpty(std::uint64_t ticks) {
   weighed_ = false;
   const double n = static_cast<double>(ticks);
-  // As if each tick took its share: what was known fades once the horizon is full.
+  // The effect is that of learning each tick: what was known fades once the horizon is full.
   const double room = std::max(0.0, kHorizon - ticks_);
   const double keep = n > room ? portableExp(-(n - room) / kHorizon) : 1;
   for (std::size_t i = 0; i < used_; ++i) {

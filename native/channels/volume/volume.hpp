@@ -1,6 +1,6 @@
 #pragma once
 
-// The volume channel: how many records come, in all and of each template, against the stream's own past.
+// The volume channel compares the number of records, in all and of each template, with the stream's own past.
 
 #include <array>
 #include <cstddef>
@@ -14,70 +14,70 @@ namespace driftlock {
 
 enum class VolumeKind : std::uint8_t { None, Burst, Drop, Silence };
 
-/// What a tick's counts say.
+/// What a tick's counts show.
 struct VolumeFinding {
   VolumeKind kind = VolumeKind::None;
-  /// True: all records of the stream; `id` means nothing then.
+  /// Whether it concerns all records of the stream; `id` is then meaningless.
   bool total = false;
   std::uint32_t id = 0;
-  /// Records in the tick.
+  /// The number of records in the tick.
   std::uint32_t count = 0;
-  /// Usual number of records in such a tick, and its usual range (two standard deviations).
+  /// The usual number of records in such a tick, and its usual range (two standard deviations).
   double expected = 0, low = 0, high = 0;
-  /// Clock units since the last record, for a silence.
+  /// For a silence: the clock units since the last record.
   std::uint64_t silentFor = 0;
-  /// Evidence against "as usual", in bits.
+  /// The evidence against the usual, in bits.
   double bits = 0;
 };
 
 /// A tick that has ended.
 struct VolumeTick {
-  /// Clock units: the tick covers [start, end).
+  /// The tick covers [start, end), in clock units.
   std::uint64_t start = 0, end = 0;
   std::uint32_t records = 0;
-  /// Bits of the strangest finding less log2 of the number of counts looked at. Higher is stranger.
+  /// The bits of the strangest finding less log2 of the number of counts examined. Higher is stranger.
   double score = 0;
   VolumeFinding strangest{};
 };
 
-/// Bursts, drops and silences, in all and for up to 39 templates, from counts per tick and gaps between records. Of more
-/// templates, the busiest are followed.
+/// Finds bursts, drops and silences, in all and of up to 39 templates, from counts per tick and gaps between records.
+/// If there are more templates, the busiest are tracked.
 ///
-/// The clock is the caller's, such as nanoseconds of event time. Only the clock moves ticks, so that a replay gives the same
-/// verdicts. Where there is no time, see TemplateMix.
+/// The clock is the caller's, such as nanoseconds of event time. Only the clock ends ticks, so that a replay gives the
+/// same verdicts. For records without times, see TemplateMix.
 ///
-/// A count k where m are usual, with dispersion f (variance over mean, at least 1, drawn to the stream's own), deviates by
-/// (k log2(k/m) - (k - m)/ln 2) / f bits: the quasi-Poisson log-likelihood ratio (P. McCullagh, J. A. Nelder, Generalized
-/// linear models, 1989). A burst must also be rare among the template's own non-zero counts: a Dirichlet predictive over
-/// half-octaves, its base a geometric one with a share of the stream's pooled counts. The smaller of the two counts, plus
-/// half of what Page's CUSUM over the gaps between its records rose by, which sees runs that a tick's count hides.
-/// A silence is worth what the rate says of so long a gap, or how seldom the template fell silent so long, whichever is less;
-/// it grows old, and in the end the template counts as gone.
+/// A count k, with m usual and dispersion f (variance over mean, at least 1, shrunk towards the stream's own), deviates
+/// by (k log2(k/m) - (k - m)/ln 2) / f bits: the quasi-Poisson log-likelihood ratio (P. McCullagh, J. A. Nelder,
+/// Generalized linear models, 1989). A burst must also be rare among the template's own non-zero counts: by a Dirichlet
+/// predictive over half-octaves, whose base is geometric with a share of the stream's pooled counts. The score is the
+/// smaller of the two, plus half of the rise of Page's CUSUM over the gaps between records, which detects runs that a
+/// tick's count hides. A silence is worth the bits of so long a gap by the rate, or by how rarely the template was
+/// silent for so long, whichever is less; it becomes less novel with time, and in the end the template counts as gone.
 ///
 /// Expected counts follow the hour of the day once that has saved 16 bits over a flat rate (counted as they come, so that it
 /// must predict, not fit).
 class VolumeModel {
  public:
-  /// `tick`: length in clock units, at least 1.
+  /// @param tick the length of a tick in clock units, at least 1
   explicit VolumeModel(std::uint64_t tick, std::uint64_t unitsPerDay);
 
-  /// Moves the clock to `time`; a time before the current tick counts as the tick's start. Returns the tick that this ended,
-  /// if any: the strangest, where several did.
+  /// Moves the clock to `time`; a time before the current tick counts as the tick's start. Returns the tick that this
+  /// ended, if any: the strangest of several.
   std::optional<VolumeTick> advance(std::uint64_t time);
-  /// Counts a record now. Call `advance` first.
+  /// Counts a record at this time. Call `advance` first.
   void count(std::uint64_t time, std::uint32_t id);
-  /// Says of the tick that `advance` returned last that it was an anomaly: its counts are not learnt.
-  /// Must come before the next `advance`; without it they are.
+  /// Marks the tick that `advance` returned last as an anomaly, so that its counts are not learnt. Must be called
+  /// before the next `advance`, which otherwise learns them.
   void reject();
 
-  /// Ticks learnt, with forgetting: at most 4,096. Nothing is judged before 4.
+  /// The number of ticks learnt, with forgetting: at most 4,096. Nothing is judged before 4.
   double ticks() const { return ticks_; }
   /// Whether expected counts follow the hour of the day.
   bool seasonal() const;
   static constexpr std::size_t bytes() { return sizeof(VolumeModel); }
 
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// False, with nothing changed, when the bytes are no snapshot of a channel with this tick.
+  /// Returns false, and changes nothing, if the bytes are not a snapshot of a channel with this tick.
   bool restore(Bytes in);
 
  private:
@@ -88,19 +88,19 @@ class VolumeModel {
 
   struct Entry {
     std::uint32_t id = 0;
-    std::uint32_t count = 0;              // in the open tick
-    std::uint32_t previous = 0;           // in the tick that ended last, until it is learnt
+    std::uint32_t count = 0;              // records in the open tick
+    std::uint32_t previous = 0;           // records in the tick that ended last, until it is learnt
     std::uint64_t last = 0;               // 1 + time of the latest record
-    float sum = 0, squares = 0;           // of counts per tick, with forgetting
+    float sum = 0, squares = 0;           // sums over counts per tick, with forgetting
     std::uint32_t silent = 0;             // learnt ticks without a record, up to now
     float run = 0, before = 0, peak = 0;  // CUSUM over gaps: now, when the tick began, its largest value since
-    float gapSum = 0, gapSquares = 0;     // in ticks, with forgetting by halving
+    float gapSum = 0, gapSquares = 0;     // sums over gaps in ticks, with forgetting by halving
     std::uint16_t positive = 0, gaps = 0;
     std::array<std::uint16_t, kCountBuckets> counts{};  // non-zero counts per tick
     std::array<std::uint16_t, kGapBuckets> gapCounts{};
     std::array<std::uint16_t, kSilenceBuckets> silences{};  // past silences, by length in ticks
 
-    /// How many records came lately.
+    /// The number of recent records.
     float weight() const { return sum + static_cast<float>(previous) + static_cast<float>(count); }
   };
   struct Usual {
@@ -121,7 +121,7 @@ class VolumeModel {
 
   std::uint64_t tick_;
   std::uint64_t unitsPerDay_;
-  std::uint64_t start_ = 0;  // of the open tick
+  std::uint64_t start_ = 0;  // start of the open tick
   bool started_ = false;
   bool pending_ = false;  // a tick has ended and is not learnt
   std::uint32_t used_ = 1;
@@ -134,10 +134,10 @@ class VolumeModel {
   double seasonBits_ = 0;
   std::uint64_t pendingStart_ = 0;
   std::array<Entry, kEntries> entries_{};
-  // No part of the state, only what makes it quick to search:
+  // These are not part of the state; they only speed up the search:
   std::array<std::uint8_t, 64> hints_{};  // where a template was found last
   std::array<std::uint8_t, kEntries> tags_{};
-  std::array<float, kEntries> weights_{};  // as entries have them, if `weighed_`
+  std::array<float, kEntries> weights_{};  // the weights of the entries, valid if `weighed_`
   bool weighed_ = false;
 };
 
