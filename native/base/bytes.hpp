@@ -6,7 +6,7 @@
 
 namespace driftlock {
 
-/// A read-only view of bytes that somebody else owns: a request, a record, a window.
+/// A read-only view of bytes that have another owner: a request, a record, a window.
 using Bytes = std::span<const std::uint8_t>;
 
 inline Bytes bytesOf(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }

@@ -7,19 +7,19 @@
 
 namespace driftlock {
 
-/// A stream's time. Records say when they were, but clocks are wrong and records come late: one that is hours ahead must not
-/// stop the stream's time until the others have caught up, nor one of the year 2106 or of 1970 move it anywhere.
+/// A stream's time. Records carry their times, but clocks are wrong and records arrive late: one that is hours ahead must not
+/// stop the stream's time until the others have caught up, nor may one of the year 2106 or of 1970 move it anywhere.
 ///
-/// So a time is believed at once only if it is within a minute of the latest one, or within four times the usual step from
-/// record to record, in a stream that speaks seldom. One that is further ahead is believed when most of the latest nine
-/// records are; one that is further behind when 32 records in a row are. Until then such records count as coming now.
+/// So a time is believed at once only if it is within a minute of the latest one, or within four times the usual step from record
+/// to record in a stream with few records. One that is further ahead is believed when most of the latest nine records are; one
+/// that is further behind when 32 records in a row are. Until then such records count as arriving now.
 ///
-/// `now` never runs backwards, whatever is believed: what has happened lately goes on having happened lately. A jump as far
-/// ahead as the time was set back last moves `now` only by what lies beyond: a sender whose clock is wrong moves it once.
+/// `now` never runs backwards, whatever is believed: what happened lately stays recent. A jump as far ahead as the time was last
+/// set back moves `now` only by what lies beyond: a sender whose clock is wrong moves it once.
 class StreamClock {
  public:
-  /// Moves on to a record's time; false if that is not believed. 0, and what lies beyond the year 2262, is no time; records
-  /// that never had any are taken to come one per second.
+  /// Advances to a record's time; false if that is not believed. 0, and what lies beyond the year 2262, is no time; records that
+  /// never had any are assumed to arrive once per second.
   bool observe(std::uint64_t timeUnixNano) {
     if (timeUnixNano == 0 || timeUnixNano > kLatest) {
       if (latest_ == 0) now_ += kStep;
@@ -48,12 +48,12 @@ class StreamClock {
     return true;
   }
 
-  /// Nanoseconds; runs with event time from the first one on.
+  /// The time in nanoseconds, which advances with event time from the first one on.
   std::uint64_t now() const { return now_; }
-  /// Event time at a `now`, in nanoseconds since 1970; for people.
+  /// The event time at a `now`, in nanoseconds since 1970, for display.
   std::uint64_t eventAt(std::uint64_t now) const { return latest_ == 0 ? now : latest_ - (now_ - now); }
 
-  /// The latest event time that is believed, in nanoseconds since 1970; 0 where there is none.
+  /// The latest event time that is believed, in nanoseconds since 1970; 0 if there is none.
   std::uint64_t latest() const { return latest_; }
 
   /// Lists the fields, for snapshots.
@@ -88,12 +88,12 @@ class StreamClock {
   }
 
   std::size_t recent() const { return static_cast<std::size_t>(std::min<std::uint64_t>(count_, kRecent)); }
-  /// Of the latest times; of an even number of them, the lower one.
+  /// The median of the latest times; of an even number of them, the lower one.
   std::uint64_t median() const {
     auto times = recent_;
     return lowerMedian(times.begin(), recent());
   }
-  /// Likewise, from one of the latest records to the next; one that goes back is none.
+  /// The median step from one of the latest records to the next; a step back counts as none.
   std::uint64_t usualStep() const {
     std::array<std::uint64_t, kRecent> steps{};
     const std::size_t n = recent();
@@ -112,12 +112,12 @@ class StreamClock {
   /// The latest event time that is believed; 0 before any.
   std::uint64_t latest_ = 0;
   std::uint64_t now_ = 0;
-  /// By how much it was set back last.
+  /// The nanoseconds by which it was last set back.
   std::uint64_t setBack_ = 0;
-  /// Records that had a time, and the times of the latest.
+  /// The number of records that had a time, and the times of the latest.
   std::uint64_t count_ = 0;
   std::array<std::uint64_t, kRecent> recent_{};
-  /// Records in a row that are too far behind.
+  /// The number of consecutive records that are too far behind.
   std::uint32_t behind_ = 0;
 };
 

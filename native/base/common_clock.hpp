@@ -9,22 +9,22 @@ namespace driftlock {
 
 /// A point of a CommonClock, in nanoseconds.
 struct Moment {
-  /// By the clock.
+  /// The time by the clock.
   std::uint64_t now = 0;
-  /// Event time since 1970; 0 where no record has any.
+  /// Event time since 1970; 0 if no record has any.
   std::uint64_t event = 0;
 };
 
-/// The time that the streams of a tenant share, so that one which says nothing can be missed while others speak.
+/// The time that the streams of a tenant share, so that a silent one can be noticed while others are active.
 ///
-/// Each request tells the time of its last record; what counts is the median of the latest nine, so that a few senders whose
-/// clocks are wrong move nothing. `now` moves on by at most 60 s a request: a time in which nobody spoke, such as an outage of
-/// what collects, is no silence of one stream. It never runs backwards; event time goes back once 32 requests in a row have
-/// been more than 60 s behind it, for then it was ahead. A jump as far ahead as it was set back last counts for
-/// what lies beyond.
+/// Each request contributes the time of its last record; what counts is the median of the latest nine, so that a few senders
+/// whose clocks are wrong move nothing. `now` advances by at most 60 s per request: a time without any requests, such as an
+/// outage of a collector, is no silence of one stream. It never runs backwards; event time goes back once 32 requests in a row
+/// have been more than 60 s behind it, because it was ahead then. Of a jump at least as far ahead as it was last set back, only
+/// what lies beyond counts.
 class CommonClock {
  public:
-  /// A request's time; 0, and what lies beyond the year 2262, is none.
+  /// Takes a request's time; 0, and what lies beyond the year 2262, is none.
   void observe(std::uint64_t timeUnixNano) {
     if (timeUnixNano == 0 || timeUnixNano > kLatest) return;
     recent_[count_++ % kRecent] = timeUnixNano;
@@ -45,7 +45,7 @@ class CommonClock {
     }
   }
 
-  /// So much time has passed without a request: at most 60 s count.
+  /// Lets time pass without a request: at most 60 s count.
   void pass(std::uint64_t nanos) {
     nanos = std::min(nanos, kLongest);
     now_ += nanos;
@@ -67,15 +67,15 @@ class CommonClock {
   static constexpr std::size_t kRecent = 9;
   static constexpr std::uint32_t kConvincing = 32;
 
-  /// What of a step ahead does not only take back that it was set back.
+  /// The part of a step ahead that does not merely undo the last step back.
   std::uint64_t unlived(std::uint64_t step) const {
     return step > kLongest && step + kLongest >= setBack_ ? step - std::min(step, setBack_) : step;
   }
 
-  /// From 1 on: 0 is before all.
+  /// The time starts at 1: 0 is before all.
   std::uint64_t now_ = 1;
   std::uint64_t event_ = 0;
-  /// By how much event time was set back last.
+  /// The nanoseconds by which event time was last set back.
   std::uint64_t setBack_ = 0;
   std::uint64_t count_ = 0;
   std::uint32_t behind_ = 0;

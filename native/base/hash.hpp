@@ -10,10 +10,10 @@
 
 namespace driftlock {
 
-/// SipHash-1-3 (J.-P. Aumasson, D. J. Bernstein, SipHash: a fast short-input PRF, 2012), equal on every machine. Nobody
-/// who does not have the key can choose inputs that collide, or tell a hash from chance.
+/// SipHash-1-3 (J.-P. Aumasson, D. J. Bernstein, SipHash: a fast short-input PRF, 2012), equal on every machine. Without the key,
+/// nobody can choose inputs that collide or distinguish a hash from chance.
 class KeyedHash {
-  /// SipHash's four words. Texts end with their length in the last word's upper byte; numbers with a word that no text of
+  /// SipHash's four words. Texts end with their length in the last word's upper byte; numbers end with a word that no text of
   /// that many words ends with.
   struct State {
     std::uint64_t v0, v1, v2, v3;
@@ -33,7 +33,7 @@ class KeyedHash {
       word(value);
       word(std::uint64_t{0xff} << 56);
     }
-    /// @param before bytes that are in already.
+    /// @param before the number of bytes hashed before
     void text(Bytes bytes, std::size_t before = 0) {
       countWork(bytes.size());
       const std::uint8_t* p = bytes.data();
@@ -55,7 +55,7 @@ class KeyedHash {
       std::memcpy(&word, from, sizeof word);
       return word;
     }
-    /// The last bytes, fewer than 8, as a word; read without a loop.
+    /// The last bytes, fewer than 8, as a word, read without a loop.
     static std::uint64_t tail(Bytes bytes, const std::uint8_t* p, std::size_t left) {
       if (left == 0) return 0;
       if (bytes.size() >= 8) return load<std::uint64_t>(p + left - 8) >> (64 - 8 * left);
@@ -82,7 +82,7 @@ class KeyedHash {
     return state.end();
   }
 
-  /// A name, to hash values under it: cheaper than with the name's hash for a seed.
+  /// A name under which values are hashed: cheaper than seeding with the name's hash.
   class Name {
    public:
     Name() = default;
@@ -102,7 +102,7 @@ class KeyedHash {
    private:
     friend KeyedHash;
     explicit Name(State state) : hash_(state.end()), behind_(state) {
-      // So that it matters where the name ends.
+      // This makes the end of the name significant.
       behind_.v1 ^= 0xee;
     }
 
@@ -115,7 +115,7 @@ class KeyedHash {
     return Name(state);
   }
 
-  /// Equal for equal keys alone: SipHash's first two words before any input.
+  /// SipHash's first two words before any input, which are equal for equal keys only.
   std::array<std::uint64_t, 2> identity() const { return {start_.v0, start_.v1}; }
 
  private:

@@ -4,7 +4,7 @@
 
 namespace driftlock {
 
-/// Half-open range of bytes of a text that no match explains.
+/// A half-open range of bytes of a text that no match explains.
 struct LiteralRun {
   std::uint32_t start;
   std::uint32_t end;

@@ -1,7 +1,7 @@
 #pragma once
 
 // Logarithms and exponentials that give the same bits on every machine. The C library's do not: glibc picks variants by
-// processor. These use only IEEE 754's exact operations in a fixed order, so a replayed verdict is the same verdict.
+// processor. These use only IEEE 754's exact operations in a fixed order, so that a replayed verdict is the same verdict.
 
 #include <cmath>
 #include <limits>
@@ -57,7 +57,7 @@ inline double portableLgamma(double x) {
   return (x - 0.5) * portableLog(x) - x + 0.918938533204672741780 + series - below;
 }
 
-/// How far a count is from the mean of a Poisson law, in bits: half the deviance over ln 2 (P. McCullagh, J. A. Nelder,
+/// The distance of a count from the mean of a Poisson law, in bits: half the deviance over ln 2 (P. McCullagh, J. A. Nelder,
 /// Generalized linear models, 1989). `mean` is above 0.
 inline double poissonDeviance(double count, double mean) {
   return (count > 0 ? count * portableLog2(count / mean) : 0) - (count - mean) / kLn2;

@@ -11,8 +11,8 @@
 
 namespace driftlock {
 
-/// A table in the order of use, from which what was used least lately can go. Entries stay where they are in memory. Numbers
-/// for keys are keyed hashes; names are sorted, since whoever chooses them could choose some that collide in a hash table.
+/// A table in the order of use, from which the least recently used entry can be removed. Entries stay at their place in memory.
+/// Numeric keys are keyed hashes; names are sorted, since whoever chooses them could choose some that collide in a hash table.
 template <typename Key, typename Value>
 class RecencyTable {
  public:
@@ -26,34 +26,34 @@ class RecencyTable {
   bool empty() const { return places_.empty(); }
   bool contains(Name key) const { return places_.contains(key); }
 
-  /// Null where there is none; else it is the latest used from now on.
+  /// Marks an entry as the most recently used and returns it; null if there is none.
   Entry* use(Name key) {
     const auto place = places_.find(key);
     if (place == places_.end()) return nullptr;
     order_.splice(order_.begin(), order_, place->second);
     return &order_.front();
   }
-  /// As the latest used; `key` is not in the table.
+  /// Adds an entry as the most recently used; `key` is not in the table.
   Entry& add(Name key, Value value = {}) {
     order_.push_front(Entry{Key(key), std::move(value)});
     places_[order_.front().key] = order_.begin();
     return order_.front();
   }
 
-  /// Used least lately; of a table that is not empty.
+  /// The least recently used entry of a table that is not empty.
   Entry& oldest() { return order_.back(); }
-  /// True where it was there.
+  /// Returns true if the key was in the table.
   bool erase(Name key) {
     const auto place = places_.find(key);
     if (place == places_.end()) return false;
     const auto entry = place->second;
-    // First: the key may lie in the entry.
+    // The place goes first: the key may lie in the entry.
     places_.erase(place);
     order_.erase(entry);
     return true;
   }
 
-  /// Latest used first; `rbegin` is the oldest.
+  /// Iterates with the most recently used first; `rbegin` is the oldest.
   auto begin() { return order_.begin(); }
   auto end() { return order_.end(); }
   auto begin() const { return order_.begin(); }

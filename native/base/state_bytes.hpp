@@ -23,13 +23,13 @@ void put(std::vector<std::uint8_t>& out, T value) {
 
 inline void putDouble(std::vector<std::uint8_t>& out, double value) { put(out, std::bit_cast<std::uint64_t>(value)); }
 
-/// Appends bytes behind their length.
+/// Appends bytes with their length before them.
 inline void putBytes(std::vector<std::uint8_t>& out, Bytes bytes) {
   put(out, static_cast<std::uint32_t>(bytes.size()));
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
-/// Appends what `state.snapshot` gives, behind its length; `getBytes` gives it back for `restore`.
+/// Appends the result of `state.snapshot` with its length before it; `getBytes` returns it for `restore`.
 template <class State>
 void putState(std::vector<std::uint8_t>& out, const State& state) {
   const std::size_t at = out.size();
@@ -39,7 +39,7 @@ void putState(std::vector<std::uint8_t>& out, const State& state) {
   for (std::size_t i = 0; i < 4; ++i) out[at + i] = static_cast<std::uint8_t>(size >> (8 * i));
 }
 
-/// Writes fields that a `visit(self, v)` lists, so that one list serves both ways; StateReader reads them.
+/// Writes the fields that a `visit(self, v)` lists, so that one list serves both directions; StateReader reads them.
 class StateWriter {
  public:
   explicit StateWriter(std::vector<std::uint8_t>& out) : out_(out) {}
@@ -63,7 +63,7 @@ class StateWriter {
   std::vector<std::uint8_t>& out_;
 };
 
-/// Reads what `put` wrote. Past the end it gives zeros and `ok()` turns false for good.
+/// Reads what `put` wrote. Past the end it returns zeros and `ok()` is false from then on.
 class StateReader {
  public:
   explicit StateReader(Bytes in) : in_(in) {}
@@ -79,7 +79,7 @@ class StateReader {
     return value;
   }
   double getDouble() { return std::bit_cast<double>(get<std::uint64_t>()); }
-  /// What `putBytes` or `putState` wrote, in place.
+  /// Returns what `putBytes` or `putState` wrote, in place.
   Bytes getBytes() {
     const std::size_t size = get<std::uint32_t>();
     if (size > in_.size()) ok_ = false;
@@ -89,7 +89,7 @@ class StateReader {
     return bytes;
   }
 
-  /// Reads a field that StateWriter wrote. What is not a number is no state of anything.
+  /// Reads a field that StateWriter wrote. NaN is no valid state of anything.
   template <class T>
     requires std::is_unsigned_v<T>
   void operator()(T& value) {
@@ -114,10 +114,10 @@ class StateReader {
     value.assign(bytes.begin(), bytes.end());
   }
 
-  /// Says that what was read cannot be.
+  /// Marks what was read as invalid.
   void fail() { ok_ = false; }
   bool ok() const { return ok_; }
-  /// All was read, and nothing is left.
+  /// Whether everything was read successfully and nothing is left.
   bool done() const { return ok_ && in_.empty(); }
   std::size_t left() const { return in_.size(); }
 
@@ -126,14 +126,14 @@ class StateReader {
   bool ok_ = true;
 };
 
-/// Appends a state that may not be there, behind a flag.
+/// Appends an optional state with a flag before it.
 template <class State>
 void putOptional(std::vector<std::uint8_t>& out, const std::unique_ptr<State>& state) {
   put<std::uint8_t>(out, state ? 1 : 0);
   if (state) putState(out, *state);
 }
 
-/// Reads what `putOptional` wrote, into what `make` makes. False if the bytes are no such state.
+/// Reads what `putOptional` wrote into the state that `make` creates. Returns false if the bytes are no such state.
 template <class State, class Make>
 bool getOptional(StateReader& in, std::unique_ptr<State>& state, Make&& make) {
   bool there = false;

@@ -11,11 +11,11 @@
 
 namespace driftlock {
 
-/// A byte of an id. Tables that are searched from front to back keep one of each entry side by side, so that an id which is
-/// not there is ruled out without reading the entries.
+/// A byte of an id. Tables that are searched linearly keep one of each entry side by side, so that an absent id is ruled out
+/// without reading the entries.
 inline std::uint8_t tagOf(std::uint32_t id) { return static_cast<std::uint8_t>(id * 0x9E3779B1u >> 24); }
 
-/// The first entry with that tag for which `matches(index)` holds; tags.size() if there is none.
+/// Returns the first entry with that tag for which `matches(index)` holds; tags.size() if there is none.
 template <class Matches>
 std::size_t findTagged(std::span<const std::uint8_t> tags, std::uint8_t tag, Matches&& matches) {
   for (std::size_t at = 0; at < tags.size(); ++at) {
@@ -27,7 +27,7 @@ std::size_t findTagged(std::span<const std::uint8_t> tags, std::uint8_t tag, Mat
   return tags.size();
 }
 
-/// The first of the least weights, none of which is below 0. Floats that are not negative have the order of their bits, and
+/// Returns the first of the least weights, none of which is below 0. Non-negative floats have the order of their bits, and
 /// comparing integers becomes vector code.
 template <std::size_t Size>
 std::size_t firstLeast(const std::array<float, Size>& weights) {

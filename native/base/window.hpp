@@ -10,13 +10,13 @@
 
 namespace driftlock {
 
-/// The last records of a stream as they came, bounded in number and bytes: copying them costs less than reading them,
-/// and they are read only where a verdict is explained.
+/// The latest records of a stream as received, bounded in number and bytes: copying them costs less than reading them, and they
+/// are read only to explain a verdict.
 class Window {
  public:
   Window(std::uint32_t maxRecords, std::uint32_t maxBytes) : maxRecords_(maxRecords), maxBytes_(maxBytes) {}
 
-  /// A record longer than the bytes there are is left out.
+  /// Appends a record; one longer than the window's bytes is left out.
   void push(Bytes record) {
     const auto size = static_cast<std::uint32_t>(record.size());
     if (size > maxBytes_) return;
@@ -25,7 +25,7 @@ class Window {
       begin_ += sizes_[first_];
       used_ -= sizes_[first_++];
     }
-    // The bytes slide back once the buffer is a quarter longer than it must be: each is moved four times at the most.
+    // The bytes slide back once the buffer is a quarter larger than necessary: each is moved four times at most.
     if (begin_ > maxBytes_ / 4) {
       bytes_.erase(bytes_.begin(), bytes_.begin() + begin_);
       begin_ = 0;
@@ -34,7 +34,7 @@ class Window {
       sizes_.erase(sizes_.begin(), sizes_.begin() + first_);
       first_ = 0;
     }
-    // Doubling, but never beyond what it can come to.
+    // The buffer doubles, but never beyond its largest possible size.
     if (const std::size_t needed = bytes_.size() + size; needed > bytes_.capacity()) {
       bytes_.reserve(std::max(needed, std::min<std::size_t>(2 * needed, maxBytes_ + maxBytes_ / 4)));
     }
@@ -43,10 +43,10 @@ class Window {
     used_ += size;
   }
 
-  /// Whether a record can be pushed without any other giving way.
+  /// Whether a record can be pushed without removing any other.
   bool fits(Bytes record) const { return records() < maxRecords_ && record.size() <= maxBytes_ - used_; }
 
-  /// Gives back what growing has taken too much.
+  /// Releases memory beyond what the content needs.
   void compact() {
     bytes_.erase(bytes_.begin(), bytes_.begin() + begin_);
     sizes_.erase(sizes_.begin(), sizes_.begin() + first_);
@@ -55,7 +55,7 @@ class Window {
     sizes_.shrink_to_fit();
   }
 
-  /// Oldest first.
+  /// Visits the records, the oldest first.
   template <typename Visit>
   void forEach(Visit&& visit) const {
     std::size_t at = begin_;
@@ -73,7 +73,7 @@ class Window {
     forEach([&](Bytes record) { putBytes(out, record); });
   }
 
-  /// Of a fresh window. False where the bytes are no snapshot of a window with these bounds; it is of no use then.
+  /// Restores a fresh window. Returns false if the bytes are no snapshot of a window with these bounds; it is unusable then.
   bool restore(Bytes in) {
     StateReader read(in);
     const std::uint32_t count = read.get<std::uint32_t>();
@@ -86,7 +86,7 @@ class Window {
   static constexpr std::uint32_t kSlack = 64;
 
   std::uint32_t maxRecords_, maxBytes_;
-  /// Of the oldest record, in `bytes_` and in `sizes_`.
+  /// The position of the oldest record in `bytes_` and in `sizes_`.
   std::uint32_t begin_ = 0, first_ = 0;
   std::uint32_t used_ = 0;
   std::vector<std::uint8_t> bytes_;
