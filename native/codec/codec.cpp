@@ -52,7 +52,7 @@ Bytes Codec::compress(Bytes bytes, const Column& column) const {
     throw std::length_error("more than " + std::to_string(kMaxInput) + " bytes in one call: compress them in pieces");
   check(bytes, column);
   countWork(bytes.size());
-  // No bytes may come without an address, and the libraries count back from its end.
+  // Empty input may have a null address, but the libraries count back from its end.
   static constexpr std::uint64_t kNothing[8]{};
   if (bytes.empty()) bytes = {reinterpret_cast<const std::uint8_t*>(kNothing + 4), 0};
   return encode(bytes, column);
@@ -89,7 +89,7 @@ int checkedLevel(CodecName name, std::optional<int> level, Levels levels) {
 }
 
 std::span<std::uint8_t> scratch(std::size_t size) {
-  // A thread that once compressed something huge gives the memory back at its next call.
+  // A thread that once compressed something huge releases the memory at its next call.
   constexpr std::size_t kKeep = 16 << 20;
   thread_local OwnedBytes buffer;
   if (size > buffer.size || (buffer.size > kKeep && size <= kKeep)) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Encodings of requests that are read and never written.
+// Encodings of requests that are only read, never written.
 
 #include <cstddef>
 
@@ -8,11 +8,11 @@
 
 namespace driftlock {
 
-/// LZ4 frames, one after another (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md).
-/// @throws std::length_error when the output is larger than `maxSize`; std::runtime_error when the input is damaged.
+/// Decompresses consecutive LZ4 frames (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md). @throws std::length_error
+/// if the output is larger than `maxSize`; std::runtime_error if the input is damaged.
 OwnedBytes decompressLz4Frames(Bytes bytes, std::size_t maxSize);
 
-/// Snappy: the framing format if the bytes begin as that does, and otherwise one block. Throws likewise.
+/// Decompresses Snappy: the framing format if the bytes begin like it, otherwise one block. Throws the same exceptions.
 OwnedBytes decompressSnappy(Bytes bytes, std::size_t maxSize);
 
 }  // namespace driftlock

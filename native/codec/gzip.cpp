@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kGzipWindow = 15 + 16;  // 32 KiB, in gzip's wrapper.
 
-/// A deflate stream that stays allocated between calls; only a change of level starts anew.
+/// A deflate stream that stays allocated between calls; only a change of level starts a new one.
 class Deflater {
  public:
   ~Deflater() { end(); }
@@ -26,7 +26,7 @@ class Deflater {
       if (deflateInit2(&stream_, level, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
       level_ = level;
     }
-    // No time, and "unknown" for the operating system: the same bytes on every machine.
+    // There is no time, and "unknown" for the operating system: the same bytes on every machine.
     header_ = {};
     header_.os = 255;
     deflateSetHeader(&stream_, &header_);
@@ -60,7 +60,7 @@ class Gzip final : public Codec {
  public:
   explicit Gzip(int level) : Codec(CodecName::Gzip, level) {}
 
-  /// deflate.h, MAX_DIST: the window less the longest look-ahead.
+  /// The limit MAX_DIST of deflate.h: the window minus the longest look-ahead.
   std::size_t reach() const override { return (1 << 15) - 262; }
 
  private:
@@ -84,13 +84,13 @@ std::unique_ptr<const Codec> makeGzip(std::optional<int> level) {
 }
 
 OwnedBytes decompressGzip(Bytes bytes, std::size_t maxSize) {
-  // The trailer's size is a hint alone: it is of the last member, modulo 2^32, and whoever wrote it may lie.
+  // The trailer's size is only a hint: it is of the last member, modulo 2^32, and the sender may lie.
   constexpr std::size_t kHeader = 10, kTrailer = 8;
   if (bytes.size() < kHeader + kTrailer) throw damaged(CodecName::Gzip, "too short");
   std::size_t hint = 0;
   for (int i = 1; i <= 4; ++i) hint = hint << 8 | bytes[bytes.size() - i];
 
-  // One byte more than allowed: room to see that there is more.
+  // One byte more than allowed shows whether there is more.
   const std::size_t most = maxSize == std::numeric_limits<std::size_t>::max() ? maxSize : maxSize + 1;
   auto out = allocate(std::min(most, std::min(hint, 16 * bytes.size()) + 1));
   std::size_t size = 0;

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the four codecs share, and how codec.cpp reaches them. Not for other rooms.
+// What the four codecs share, and how codec.cpp reaches them. Other rooms do not use it.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,21 +19,21 @@ struct Levels {
   int lowest, highest, usual;
 };
 
-/// @throws std::out_of_range when the level is outside.
+/// @throws std::out_of_range if the level is outside.
 int checkedLevel(CodecName name, std::optional<int> level, Levels levels);
 
-/// The calling thread's output buffer, with room for `size` bytes; what it held is gone.
+/// Returns the calling thread's output buffer, with room for `size` bytes; its previous content is lost.
 std::span<std::uint8_t> scratch(std::size_t size);
 
 OwnedBytes allocate(std::size_t size);
 
-/// The first `size` bytes, in no more memory than they need.
+/// Returns the first `size` bytes in no more memory than they need.
 OwnedBytes shrunk(OwnedBytes bytes, std::size_t size);
 
-/// "zstd: <what>", for input that no compress gave.
+/// Returns the error "zstd: <what>" for input that no `compress` wrote.
 DamagedInput damaged(CodecName name, std::string_view what);
 
-/// The output is larger than the caller allows.
+/// Returns the error for output larger than the caller allows.
 std::length_error tooLarge(CodecName name, std::size_t maxSize);
 
 std::unique_ptr<const Codec> makeOpenzl(std::optional<int> level);

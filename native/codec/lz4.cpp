@@ -27,8 +27,8 @@ class Lz4 final : public Codec {
     const auto* source = reinterpret_cast<const char*>(bytes.data());
     auto* target = reinterpret_cast<char*>(out.data() + used);
     const int room = LZ4_compressBound(length);
-    // A state cleared for each call: LZ4's fast reset keeps old entries, and then the output depends on what came before.
-    // The streaming call, since the plain one takes another hash below 64 KiB, and a distance across that line would
+    // The state is cleared for each call: LZ4's fast reset keeps old entries, so that the output would depend on earlier calls.
+    // The streaming call is used because the plain one uses another hash below 64 KiB, and a distance across that size would
     // measure the difference (by .05).
     int size = 0;
     if (level() == 1) {
@@ -61,7 +61,7 @@ OwnedBytes decompressLz4(Bytes bytes, std::size_t maxSize) {
   }
   const auto block = bytes.subspan(used);
   if (length > maxSize) throw tooLarge(CodecName::Lz4, maxSize);
-  // A block byte stands for 255 bytes at the most: a length beyond that is a lie, and nothing is allocated for it.
+  // A block byte stands for 255 bytes at most: a length beyond that is a lie, and nothing is allocated for it.
   if (length > Codec::kMaxInput || block.size() > Codec::kMaxInput || length > 255 * block.size())
     throw damaged(CodecName::Lz4, "its length does not fit the block");
   auto out = allocate(length);

@@ -22,7 +22,7 @@ OwnedBytes decompressLz4Frames(Bytes bytes, std::size_t maxSize) {
   LZ4F_dctx* created = nullptr;
   if (LZ4F_isError(LZ4F_createDecompressionContext(&created, LZ4F_VERSION))) throw std::bad_alloc();
   const std::unique_ptr<LZ4F_dctx, Free> context{created};
-  // Its pages take memory as they are written. One byte more shows whether there is more.
+  // Its pages occupy memory as they are written. One byte more shows whether there is more.
   auto out = codecs::allocate(maxSize + 1);
   std::size_t filled = 0, used = 0, wanted = 0;
   while (used < bytes.size()) {

@@ -43,7 +43,7 @@ Owned<T> owned(T* object) {
   return Owned<T>(object);
 }
 
-/// Code and message of OpenZL's report, which goes on with values, nodes and a stack trace.
+/// Returns code and message of OpenZL's report, which goes on with values, nodes and a stack trace.
 std::string shortly(const char* context, ZL_Report report) {
   const std::string code = ZL_ErrorCode_toString(ZL_errorCode(report));
   const std::string_view text = context ? context : "";
@@ -74,7 +74,7 @@ class Graphs {
       case Column::Kind::Bytes: break;
       case Column::Kind::Numeric: return column.sorted ? sorted_ : numeric_;
       case Column::Kind::Fixed:
-        // A lane costs some bytes of its own; very wide structs are rows with few repeats within a lane.
+        // Each lane costs some bytes of its own; very wide structs are rows with few repeats within a lane.
         return column.width <= 64 ? lanes_ : bytes_;
       case Column::Kind::String: return strings_;
     }
@@ -91,17 +91,17 @@ class Graphs {
     const auto then = [c](ZL_NodeID node, std::initializer_list<ZL_GraphID> next) {
       return require(ZL_Compressor_registerStaticGraph_fromNode(c, node, next.begin(), next.size()));
     };
-    // Bytes: zstd, as OpenZL's own generic graph chooses, but with parameters that do not depend on the size.
+    // Bytes use zstd, as OpenZL's own generic graph chooses, but with parameters that do not depend on the size.
     bytes_ = zstd(level);
-    // Sorted numbers: steps, in units of their greatest common divisor (a clock's resolution), in as few bytes as the
-    // largest needs, each byte's place for itself.
+    // Sorted numbers are encoded as steps in units of their greatest common divisor (a clock's resolution), in as few bytes as
+    // the largest needs, with each byte's place separate.
     const auto places = require(ZL_Compressor_registerTransposeSplitGraph(c, ZL_GRAPH_ENTROPY));
     sorted_ = then(ZL_NODE_DELTA_INT, {then(ZL_NODE_DIVIDE_BY, {then(ZL_NODE_RANGE_PACK, {places})})});
-    // Other numbers: whole values that repeat.
+    // Other numbers are whole values that repeat.
     numeric_ = then(ZL_NODE_RANGE_PACK, {ZL_GRAPH_FIELD_LZ});
-    // Structs: each byte's place for itself.
+    // Structs have each byte's place separate.
     lanes_ = require(ZL_Compressor_registerTransposeSplitGraph(c, bytes_));
-    // Strings: a sorted alphabet, in which neighbours share prefixes, and indices into it.
+    // Strings use a sorted alphabet, in which neighbours share prefixes, and indices into it.
     const auto suffixes = then(ZL_NODE_SEPARATE_STRING_COMPONENTS, {bytes_, ZL_GRAPH_FIELD_LZ});
     const auto alphabet = then(ZL_NODE_PREFIX, {suffixes, ZL_GRAPH_FIELD_LZ});
     strings_ = require(ZL_Compressor_registerTokenizeGraph(c, ZL_Type_string, true, alphabet, ZL_GRAPH_FIELD_LZ));
@@ -138,7 +138,7 @@ class Graphs {
   ZL_GraphID bytes_{}, sorted_{}, numeric_{}, lanes_{}, strings_{};
 };
 
-/// One frame of one typed input, in the newest format, without checksums: they would add 8 bytes that tell nothing.
+/// One frame of one typed input, in the newest format, without checksums, which would add 8 bytes without information.
 class Openzl final : public Codec {
  public:
   explicit Openzl(int level) : Codec(CodecName::Openzl, level), graphs_(Graphs::at(level)) {}
@@ -204,7 +204,7 @@ OwnedBytes decompressOpenzl(Bytes bytes, std::size_t maxSize) {
   if (ask(ZL_FrameInfo_getNumOutputs(info.get())) != 1) throw damaged(CodecName::Openzl, "more than one column");
   const bool strings = ask(ZL_FrameInfo_getOutputType(info.get(), 0)) == ZL_Type_string;
   const auto size = ask(ZL_FrameInfo_getDecompressedSize(info.get(), 0));
-  // Lengths take room of their own. Strings may be empty, so that their number is not bounded by their bytes.
+  // Lengths take memory of their own. Strings may be empty, so that their number is not bounded by their bytes.
   const auto count = strings ? ask(ZL_FrameInfo_getNumElts(info.get(), 0)) : 0;
   constexpr std::size_t kEmptyStrings = 1 << 18;
   if (size > maxSize || (count > maxSize && count - maxSize > kEmptyStrings)) throw tooLarge(CodecName::Openzl, maxSize);
@@ -214,7 +214,7 @@ OwnedBytes decompressOpenzl(Bytes bytes, std::size_t maxSize) {
   auto out = allocate(size);
   const auto lengths = std::make_unique_for_overwrite<std::uint32_t[]>(count + 1);
 
-  // Streams between the codecs of our graphs add up to some times the output; more is a bomb.
+  // Streams between the codecs of our graphs add up to a few times the output; more is a bomb.
   const OpenzlBudget budget(kBudgetBase + kBudgetTimes * (size + count * sizeof(std::uint32_t)));
   const auto require = [&](ZL_Report report) {
     if (!ZL_isError(report)) return ZL_validResult(report);

@@ -11,7 +11,7 @@ namespace driftlock {
 namespace {
 
 constexpr std::array<std::uint8_t, 10> kStreamIdentifier{0xFF, 6, 0, 0, 's', 'N', 'a', 'P', 'p', 'Y'};
-/// Of a chunk, decompressed.
+/// The largest size of a decompressed chunk.
 constexpr std::size_t kMaxChunk = 65'536;
 constexpr std::size_t kMaxLengthBytes = 5;
 
@@ -21,7 +21,7 @@ std::length_error tooLarge(std::size_t maxSize) {
   return std::length_error("snappy: the output is larger than " + std::to_string(maxSize) + " bytes");
 }
 
-/// Reads from the front of bytes; whatever is not there is damage.
+/// Reads from the front of bytes; whatever is missing is damage.
 class Reader {
  public:
   explicit Reader(Bytes bytes) : left_(bytes) {}
@@ -59,12 +59,12 @@ class Reader {
   Bytes left_;
 };
 
-/// The elements of a block, which fill `out` exactly.
+/// Decodes the elements of a block, which fill `out` exactly.
 void decodeElements(Reader& reader, std::span<std::uint8_t> out) {
   std::size_t filled = 0;
   const auto copy = [&](std::size_t length, std::size_t offset) {
     if (offset == 0 || offset > filled || length > out.size() - filled) throw damaged("a copy is out of range");
-    // It may overlap what it makes.
+    // The copy may overlap its own output.
     for (std::size_t i = 0; i < length; ++i, ++filled) out[filled] = out[filled - offset];
   };
   while (!reader.done()) {
@@ -92,7 +92,7 @@ OwnedBytes decodeBlock(Bytes bytes, std::size_t maxSize) {
   Reader reader(bytes);
   const std::size_t length = reader.varint();
   if (length > maxSize) throw tooLarge(maxSize);
-  // Three bytes stand for 64 at the most: a length beyond that is a lie, and nothing is allocated for it.
+  // Three bytes stand for 64 at most: a length beyond that is a lie, and nothing is allocated for it.
   if (length / 64 > bytes.size()) throw damaged("its length does not fit the block");
   auto out = codecs::allocate(length);
   decodeElements(reader, {out.data.get(), out.size});
@@ -109,7 +109,7 @@ constexpr std::array<std::uint32_t, 256> crcTable() {
   return table;
 }
 
-/// CRC-32C, masked as the framing format says.
+/// Returns the CRC-32C, masked as the framing format requires.
 std::uint32_t maskedChecksum(Bytes bytes) {
   static constexpr auto kTable = crcTable();
   std::uint32_t crc = 0xFFFFFFFF;
@@ -119,7 +119,7 @@ std::uint32_t maskedChecksum(Bytes bytes) {
 }
 
 OwnedBytes decodeFrames(Bytes bytes, std::size_t maxSize) {
-  // Its pages take memory as they are written.
+  // Its pages occupy memory as they are written.
   auto out = codecs::allocate(maxSize);
   std::size_t filled = 0;
   const auto append = [&](std::uint32_t checksum, Bytes chunk) {
@@ -142,7 +142,7 @@ OwnedBytes decodeFrames(Bytes bytes, std::size_t maxSize) {
     } else if (kind >= 0x02 && kind <= 0x7F) {
       throw damaged("it has a chunk of an unknown kind");
     }
-    // Others are the stream identifier, again, and what may be skipped.
+    // Others are repeated stream identifiers, and chunks that may be skipped.
   }
   return codecs::shrunk(std::move(out), filled);
 }

@@ -16,7 +16,7 @@ struct Free {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
-/// One frame with its content's size and no checksum: what is the same in every frame tells nothing of the bytes.
+/// One frame with its content's size and no checksum: what is the same in every frame carries no information about the bytes.
 class Zstd final : public Codec {
  public:
   explicit Zstd(int level) : Codec(CodecName::Zstd, level), parameters_(zstdParameters(level)) {}
@@ -43,14 +43,14 @@ class Zstd final : public Codec {
 }  // namespace
 
 std::unique_ptr<const Codec> makeZstd(std::optional<int> level) {
-  // Beyond 19 a context takes hundreds of megabytes.
+  // Beyond 19, a context takes hundreds of megabytes.
   return std::make_unique<Zstd>(checkedLevel(CodecName::Zstd, level, {1, 19, 3}));
 }
 
 OwnedBytes decompressZstd(Bytes bytes, std::size_t maxSize) {
   thread_local const std::unique_ptr<ZSTD_DCtx, Free> context{ZSTD_createDCtx()};
   if (!context) throw std::bad_alloc();
-  // Of all frames, from their headers alone. Where a header is silent, the number of its blocks bounds the size.
+  // The size of all frames comes from their headers alone. If a header has none, the number of its blocks bounds the size.
   const auto declared = ZSTD_findDecompressedSize(bytes.data(), bytes.size());
   const auto bound = ZSTD_decompressBound(bytes.data(), bytes.size());
   if (bytes.empty() || declared == ZSTD_CONTENTSIZE_ERROR || bound == ZSTD_CONTENTSIZE_ERROR)
