@@ -11,8 +11,8 @@
 namespace driftlock::otlp {
 namespace {
 
-/// Length of the well-formed UTF-8 sequence at the start of `text`, by Table 3-7 of the Unicode standard; 0 if there is
-/// none.
+/// Returns the length of the well-formed UTF-8 sequence at the start of `text`, by Table 3-7 of the Unicode standard; 0 if there
+/// is none.
 std::size_t sequence(std::string_view text) {
   const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<std::uint8_t>(text[i]) : 0u; };
   const auto follows = [&](std::size_t i) { return (at(i) & 0xc0u) == 0x80; };
@@ -31,7 +31,7 @@ std::size_t sequence(std::string_view text) {
   return follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
 }
 
-/// Most text is, and eight bytes of it are told at once.
+/// Whether the text is ASCII, as most is; eight bytes are checked at once.
 bool isAscii(std::string_view text) {
   constexpr std::uint64_t kHigh = 0x8080808080808080;
   std::size_t at = 0;
@@ -68,7 +68,7 @@ std::uint8_t* putText(std::uint8_t* out, std::string_view text) {
   return std::copy(text.begin(), text.end(), out);
 }
 
-/// Appends a KeyValue field up to the value's own field, with room for the `value` bytes of that: they go where it points.
+/// Appends a KeyValue field up to the value's own field, and returns where the `value` bytes of that field belong.
 std::uint8_t* putKey(std::vector<std::uint8_t>& all, std::uint32_t number, std::string_view key, std::size_t value) {
   const std::size_t content = 1 + varintSize(key.size()) + key.size() + 1 + varintSize(value) + value;
   const std::size_t begin = all.size();

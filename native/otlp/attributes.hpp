@@ -6,14 +6,14 @@
 
 namespace driftlock::otlp {
 
-/// Encodes attributes as KeyValue fields of one number, one after another, at the end of `out`.
+/// Encodes attributes as consecutive KeyValue fields of one number at the end of `out`.
 class AttributeEncoder {
  public:
-  /// @param number of the field that holds them: see `attributesField`.
+  /// @param number the number of the field that holds them: see `attributesField`
   AttributeEncoder(std::vector<std::uint8_t>& out, std::uint32_t number) : out_(out), number_(number) {}
 
-  /// Receivers refuse a request whose strings are not UTF-8, so every byte of `value` that is not part of a well-formed
-  /// sequence becomes U+FFFD. Keys are ours and taken as they are.
+  /// Receivers refuse a request whose strings are not UTF-8, so every byte of `value` that is not part of a well-formed sequence
+  /// becomes U+FFFD. Keys are ours and not checked.
   void string(std::string_view key, std::string_view value);
   void integer(std::string_view key, std::int64_t value);
   void real(std::string_view key, double value);

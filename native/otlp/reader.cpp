@@ -22,7 +22,7 @@ constexpr MetricType metricType(std::uint32_t fieldNumber) {
   }
 }
 
-/// One field as read: `value` of a varint, `payload` of what has a length.
+/// A field as read: `value` of a varint, `payload` of a length-delimited field.
 struct Field {
   std::uint32_t tag = 0;
   std::uint64_t value = 0;
@@ -121,8 +121,8 @@ class Indexer {
     return true;
   }
 
-  /// Checks the fields of a message against its schema and shows each to `visit` once its content has been checked.
-  /// `depth`: AnyValues around the message.
+  /// Checks the fields of a message against its schema and passes each to `visit` once its content has been checked. `depth` is
+  /// the number of AnyValues around the message.
   template <typename Visit>
   bool walk(const Schema& schema, Bytes message, std::uint32_t depth, Visit visit) {
     Cursor cursor(message);

@@ -6,27 +6,27 @@
 
 #include "base/bytes.hpp"
 
-/// The first look at a request: where its records lie. Nothing is copied; every position is an offset into the request.
+/// Locates the records of a request. Nothing is copied; every position is an offset into the request.
 namespace driftlock::otlp {
 
 enum class Signal : std::uint8_t { Logs, Traces, Metrics };
 
-/// The records of one request at the most; a request with more is refused. So are more enclosing messages than this.
+/// The largest number of records in one request, and of enclosing messages; a request with more is refused.
 inline constexpr std::uint32_t kMaxRecords = 1u << 20;
 
-/// How deep arrays and key-value lists may nest in an attribute or a body. A level costs three messages on the wire
-/// (AnyValue, KeyValueList, KeyValue), so this is what protobuf's own usual limit of 100 messages comes to.
+/// How deep arrays and key-value lists may nest in an attribute or a body. A level costs three messages on the wire (AnyValue,
+/// KeyValueList, KeyValue), so that this matches protobuf's own usual limit of 100 messages.
 inline constexpr std::uint32_t kMaxDepth = 32;
 
 inline constexpr std::uint32_t kNone = UINT32_MAX;
 
 /// Why a request was refused. Both strings are static.
 struct WireError {
-  /// What is wrong, such as "length beyond the enclosing message".
+  /// The fault, such as "length beyond the enclosing message".
   const char* what = "";
-  /// Where in the schema, such as "LogRecord.attributes".
+  /// The place in the schema, such as "LogRecord.attributes".
   const char* field = "";
-  /// Where in the request: bytes from its start.
+  /// The place in the request, in bytes from its start.
   std::size_t offset = 0;
 };
 
@@ -48,27 +48,27 @@ struct Frame {
 /// A ResourceLogs, ResourceSpans or ResourceMetrics.
 struct Resource {
   std::uint32_t frame;
-  /// From the first `resource` field to the end of the last; for `readResource`.
+  /// The range from the first `resource` field to the end of the last, for `readResource`.
   Range resource;
 };
 
 /// A ScopeLogs, ScopeSpans or ScopeMetrics.
 struct Scope {
   std::uint32_t frame;
-  /// In `Index::resources`.
+  /// The index in `Index::resources`.
   std::uint32_t resource;
-  /// From the first `scope` field to the end of the last; for `readScope`.
+  /// The range from the first `scope` field to the end of the last, for `readScope`.
   Range scope;
 };
 
 enum class MetricType : std::uint8_t { None, Gauge, Sum, Histogram, ExponentialHistogram, Summary };
 
-/// As in the protocol; a number that is none of these is kept as it came.
+/// The values of the protocol; a number that is none of these is kept as received.
 enum class Temporality : std::int32_t { Unspecified = 0, Delta = 1, Cumulative = 2 };
 
 struct Metric {
   std::uint32_t frame;
-  /// In `Index::scopes`.
+  /// The index in `Index::scopes`.
   std::uint32_t scope;
   Range name;
   Range unit;
@@ -80,23 +80,23 @@ struct Metric {
 /// A LogRecord, a Span or a data point.
 struct Record {
   Frame frame;
-  /// In `Index::scopes`.
+  /// The index in `Index::scopes`.
   std::uint32_t scope;
-  /// In `Index::metrics`; `none` for logs and spans.
+  /// The index in `Index::metrics`; `none` for logs and spans.
   std::uint32_t metric;
 };
 
-/// Where everything lies in one request. Meant to be filled again and again: its vectors keep their memory.
+/// The positions of everything in one request. It is meant to be refilled: its vectors keep their memory.
 struct Index {
   Signal signal = Signal::Logs;
   /// The request itself; it must outlive the index.
   Bytes request;
-  /// Every message around records, outer before inner, in wire order.
+  /// All messages around records, outer before inner, in wire order.
   std::vector<Frame> frames;
   std::vector<Resource> resources;
   std::vector<Scope> scopes;
   std::vector<Metric> metrics;
-  /// In wire order.
+  /// All records in wire order.
   std::vector<Record> records;
 
   Bytes bytes(Range range) const { return request.subspan(range.begin, range.end - range.begin); }
@@ -105,25 +105,25 @@ struct Index {
 
   const Scope& scopeOf(const Record& record) const { return scopes[record.scope]; }
   const Resource& resourceOf(const Record& record) const { return resources[scopes[record.scope].resource]; }
-  /// Of a data point only.
+  /// The metric of a record, which must be a data point.
   const Metric& metricOf(const Record& record) const { return metrics[record.metric]; }
 };
 
-/// Checks an Export*ServiceRequest and says where its records lie. What the views (views.hpp) read is checked down to
-/// the last nested length, so they cannot fail afterwards. False, and `error` filled, for a request that is malformed,
-/// beyond a limit above, or longer than 2 GiB (protobuf's own limit); `out` is of no use then.
+/// Checks an Export*ServiceRequest and locates its records. What the views (views.hpp) read is checked down to the last nested
+/// length, so that they cannot fail afterwards. Returns false and fills `error` for a request that is malformed, beyond a limit
+/// above, or longer than 2 GiB (protobuf's own limit); `out` is unusable then.
 ///
-/// What the protocol leaves open, and what is done here:
-/// - A known field of another wire type is malformed, as for the Collector. Unknown fields are stepped over; groups,
-///   which proto3 does not have, are malformed.
+/// Choices that the protocol leaves open:
+/// - A known field of another wire type is malformed, as for the Collector. Unknown fields are skipped; groups, which proto3 does
+///   not have, are malformed.
 /// - Strings need not be UTF-8: they are bytes here.
-/// - `resource` or `scope` given several times is merged as protobuf says. So is a metric's data of one type; data of
-///   another type replaces what came before, whose points are then no records.
-/// - Exemplars, entity references and metric metadata are stepped over: nothing reads them.
+/// - `resource` or `scope` given several times is merged as protobuf requires. So is a metric's data of one type; data of another
+///   type replaces the earlier data, whose points are then no records.
+/// - Exemplars, entity references and metric metadata are skipped: nothing reads them.
 [[nodiscard]] bool index(Signal signal, Bytes request, Index& out, WireError& error);
 
-/// The number of the `attributes` field of a record: LogRecord 6, Span 9, points of a gauge, sum or summary 7, of a
-/// histogram 9, of an exponential histogram 1.
+/// Returns the number of the `attributes` field of a record: 6 for LogRecord, 9 for Span, 7 for points of a gauge, sum or
+/// summary, 9 for those of a histogram, 1 for those of an exponential histogram.
 std::uint32_t attributesField(const Index& index, const Record& record);
 
 }  // namespace driftlock::otlp

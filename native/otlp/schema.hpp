@@ -6,7 +6,7 @@
 
 #include "otlp/wire.hpp"
 
-/// What is known of the messages of OTLP: tables that the reader checks a request against.
+/// The known messages of OTLP: tables that the reader checks a request against.
 namespace driftlock::otlp::schemas {
 
 /// How the value behind a tag is read.
@@ -14,14 +14,14 @@ enum class Step : std::uint8_t { Skip, Varint, Fixed64, Fixed32, Bytes, Packed, 
 
 struct Schema;
 
-/// What is known of one field of a message.
+/// The rule for one field of a message.
 struct Rule {
-  /// Null: not known, or not read by anybody.
+  /// The field's name; null if it is unknown or nobody reads it.
   const char* name = nullptr;
   Step step = Step::Refuse;
-  /// What Step::Message holds.
+  /// The schema of the message for Step::Message.
   const Schema* message = nullptr;
-  /// A repeated number, which may also come packed.
+  /// Whether it is a repeated number, which may also be packed.
   bool packable = false;
 };
 
@@ -31,7 +31,7 @@ struct Schema {
 
   const char* name;
   std::array<Rule, kNumbers> rules{};
-  /// By tag, with unknown fields at Skip and known ones of another wire type at Refuse.
+  /// The step for each tag: Skip for unknown fields and Refuse for known ones of another wire type.
   std::array<Step, kNumbers * 8> steps{};
 
   constexpr Step step(std::uint32_t tag) const { return tag < steps.size() ? steps[tag] : Step::Skip; }
@@ -146,7 +146,7 @@ struct Envelope {
   Schema scope;
 };
 
-/// By Signal.
+/// The envelopes, indexed by Signal.
 inline constexpr Envelope kEnvelopes[] = {
     {schema("ExportLogsServiceRequest", bytes(1, "ExportLogsServiceRequest.resource_logs")),
      schema("ResourceLogs", message(1, "ResourceLogs.resource", kResource), bytes(2, "ResourceLogs.scope_logs"),
@@ -168,7 +168,7 @@ inline constexpr Schema kMetric = schema(
     "Metric", bytes(1, "Metric.name"), bytes(2, "Metric.description"), bytes(3, "Metric.unit"), bytes(5, "Metric.gauge"),
     bytes(7, "Metric.sum"), bytes(9, "Metric.histogram"), bytes(10, "Metric.exponential_histogram"), bytes(11, "Metric.summary"));
 
-/// The messages around a metric's points, by MetricType.
+/// The messages around a metric's points, indexed by MetricType.
 inline constexpr Schema kMetricData[] = {
     Schema{"Metric"},
     schema("Gauge", message(1, "Gauge.data_points", kNumberPoint)),

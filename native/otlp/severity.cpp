@@ -11,7 +11,7 @@ struct Level {
   std::int32_t number;
 };
 
-/// Each of the model's own may be followed by 2, 3 or 4.
+/// The model's own levels, each of which may be followed by 2, 3 or 4.
 constexpr std::array<Level, 6> kModel{{{"trace", 1}, {"debug", 5}, {"info", 9}, {"warn", 13}, {"error", 17}, {"fatal", 21}}};
 
 constexpr std::array<Level, 18> kOthers{{{"finest", 1},

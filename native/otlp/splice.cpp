@@ -10,7 +10,7 @@
 namespace driftlock::otlp {
 namespace {
 
-/// Of the attributes that Driftlock adds.
+/// The prefix of the attributes that Driftlock adds.
 constexpr std::string_view kOwnPrefix = "cbad.";
 
 bool isOwn(Bytes key) {
@@ -21,7 +21,7 @@ Attributes attributesOf(const Index& index, const Record& record) {
   return Attributes(index.bytes(record), attributesField(index, record));
 }
 
-/// Length of an edited record's content.
+/// Returns the length of an edited record's content.
 std::int64_t lengthAfter(const Index& index, const Record& record, const Edit& edit) {
   auto length = static_cast<std::int64_t>(record.frame.end - record.frame.begin + edit.attributes.size());
   const Attributes attributes = attributesOf(index, record);
@@ -30,14 +30,14 @@ std::int64_t lengthAfter(const Index& index, const Record& record, const Edit& e
   return length;
 }
 
-/// Where a frame's length begins: behind its tag.
+/// Returns where a frame's length begins: after its tag.
 std::uint32_t lengthAt(const Index& index, const Frame& frame) {
   std::uint32_t at = frame.field;
   while (index.request[at] >= 0x80) ++at;
   return at + 1;
 }
 
-/// Bytes that the whole field grows by when its content gets this long.
+/// Returns the bytes by which the whole field grows when its content gets this long.
 std::int64_t fieldGrowth(const Index& index, const Frame& frame, std::int64_t length) {
   const std::int64_t prefix = frame.begin - lengthAt(index, frame);
   return static_cast<std::int64_t>(varintSize(static_cast<std::uint64_t>(length))) - prefix + length - (frame.end - frame.begin);
@@ -45,14 +45,14 @@ std::int64_t fieldGrowth(const Index& index, const Frame& frame, std::int64_t le
 
 std::int64_t fieldSize(const Frame& frame) { return frame.end - frame.field; }
 
-/// A gauge, sum, histogram …: the only frame with three around it.
+/// Whether it is a gauge, sum, histogram …: the only frame with three around it.
 bool holdsData(const Index& index, const Frame& frame) {
   std::uint32_t depth = 0;
   for (std::uint32_t at = frame.parent; at != kNone; at = index.frames[at].parent) ++depth;
   return depth == 3;
 }
 
-/// Copies the request to the output, but for what is left out or replaced on the way.
+/// Copies the request to the output, except for what is left out or replaced on the way.
 class Copier {
  public:
   Copier(const Index& index, std::uint8_t* out) : index_(index), out_(out) {}
@@ -131,7 +131,7 @@ std::size_t Splicer::plan(const Index& index, std::span<const Edit> edits, Keep 
     }
   }
 
-  // Frames within come after those around them: backwards, each is final before it counts for its parent.
+  // Inner frames follow outer ones: in reverse order, each is final before it counts for its parent.
   for (std::size_t id = index.frames.size(); id-- > 0;) {
     const Frame& frame = index.frames[id];
     const Fate& fate = fates_[id];

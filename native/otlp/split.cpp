@@ -9,10 +9,10 @@ namespace {
 
 std::size_t sizeOf(Range range) { return range.end - range.begin; }
 
-/// Of the tag and the length.
+/// Returns the size of the tag and the length.
 std::size_t prefixSize(const Frame& frame) { return frame.begin - frame.field; }
 
-/// Bytes of the tag.
+/// Returns the size of the tag.
 std::uint32_t tagSize(const Index& index, const Frame& frame) {
   std::uint32_t at = frame.field;
   while (index.request[at] >= 0x80) ++at;
@@ -44,7 +44,7 @@ void Splitter::readShells() {
     for (; at != kNone && !shells_[at].open; at = index.frames[at].parent) shells_[at].open = true;
   };
   for (const Record& record : index.records) openAround(record.frame.parent);
-  // Backwards, so that the lists are in wire order.
+  // The order is reversed, so that the lists are in wire order.
   for (std::uint32_t id = static_cast<std::uint32_t>(index.frames.size()); id-- > 0;) {
     const std::uint32_t around = index.frames[id].parent;
     std::uint32_t depth = 0;
@@ -63,7 +63,7 @@ void Splitter::readItems() {
   const Index& index = *index_;
   items_.clear();
   runs_.clear();
-  /// Up to where each shell has been read.
+  /// The position up to which each shell has been read.
   std::vector<std::uint32_t> read(shells_.size());
   for (std::uint32_t id = 0; id < index.frames.size(); ++id) read[id] = index.frames[id].begin;
   const auto pass = [&](const Frame& frame) {
@@ -103,14 +103,14 @@ void Splitter::begin() {
   enter(root());
 }
 
-/// Has a shell in the part, in those around it.
+/// Adds a shell to the part, inside those around it.
 void Splitter::enter(std::uint32_t id) {
   Shell& shell = shells_[id];
   if (shell.part == part_) return;
   if (id != root()) {
     Shell& parent = shells_[parentOf(index_->frames[id])];
     enter(parentOf(index_->frames[id]));
-    // It may have come with its metric.
+    // It may have been added with its metric.
     if (shell.part == part_) return;
     (parent.firstChild == kNone ? parent.firstChild : shells_[parent.lastChild].nextChild) = id;
     parent.lastChild = id;
@@ -122,7 +122,7 @@ void Splitter::enter(std::uint32_t id) {
   for (std::uint32_t data = shell.firstData; data != kNone; data = shells_[data].nextData) enter(data);
 }
 
-/// Of the part that has been entered.
+/// Measures the part that has been entered.
 std::size_t Splitter::measure(std::uint32_t begin, std::uint32_t end) {
   for (std::uint32_t item = begin; item < end; ++item) shells_[items_[item].parent].content += sizeOf(items_[item].field);
   for (std::size_t at = entered_.size(); at-- > 1;) {
@@ -147,7 +147,7 @@ std::span<const Splitter::Part> Splitter::plan(const Index& index, std::size_t m
   std::uint32_t first = 0;
   begin();
   for (std::uint32_t item = 0; item < count; ++item) {
-    /// What it adds to the part; and, of that, what the part before has as well.
+    /// What the item adds to the part, and how much of that the previous part has as well.
     std::size_t cost = sizeOf(items_[item].field);
     std::size_t again = base;
     for (std::uint32_t at = items_[item].parent; at != root(); at = parentOf(index.frames[at])) {
@@ -177,7 +177,7 @@ void Splitter::write(const Part& part, std::uint8_t* out) {
   writeContent(root(), item, part.end, out);
 }
 
-/// Runs, shells and items by their places on the wire.
+/// Writes runs, shells and items in wire order.
 std::uint8_t* Splitter::writeContent(std::uint32_t id, std::uint32_t& item, std::uint32_t end, std::uint8_t* out) const {
   const Index& index = *index_;
   std::uint32_t run = shells_[id].firstRun;

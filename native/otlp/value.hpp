@@ -8,15 +8,15 @@
 
 namespace driftlock::otlp {
 
-/// An attribute's value or a log record's body. A value that arrives in several pieces is the last member set; arrays
-/// and lists in pieces are not joined.
+/// An attribute's value or a log record's body. A value that arrives in several pieces is the last member set; arrays and lists
+/// in pieces are not joined.
 struct AnyValue {
   enum class Type : std::uint8_t { None, String, Bool, Int, Double, Array, List, Bytes };
 
   Type type = Type::None;
   /// The bits of a Bool, Int or Double.
   std::uint64_t bits = 0;
-  /// A String's or Bytes' own; an Array's or List's encoded message, for `arrayOf` and `listOf`.
+  /// The content of a String or Bytes; the encoded message of an Array or List, for `arrayOf` and `listOf`.
   Bytes bytes;
 
   bool boolean() const { return bits != 0; }
@@ -29,8 +29,8 @@ struct KeyValue {
   AnyValue value;
 };
 
-/// Reads an AnyValue that is one string or one small number, as nearly all are, without a loop.
-/// False, and `value` untouched, for every other: the general way must judge it then.
+/// Reads an AnyValue that is one string or one small number, as nearly all are, without a loop. For every other it returns false
+/// and leaves `value` unchanged: the general reader must be used then.
 inline bool readPlain(Bytes message, AnyValue& value) {
   const std::uint8_t* at = message.data();
   const std::size_t size = message.size();
@@ -60,7 +60,7 @@ inline bool readPlain(Bytes message, AnyValue& value) {
   return false;
 }
 
-/// The same for a KeyValue: key, then value, each shorter than 128 bytes, and nothing else.
+/// Reads a KeyValue that is key, then value, each shorter than 128 bytes, and nothing else.
 inline bool readPlain(Bytes message, KeyValue& attribute) {
   const std::uint8_t* at = message.data();
   const std::size_t size = message.size();

@@ -27,7 +27,7 @@ void mergeAnyValue(Bytes message, AnyValue& value) {
   }
 }
 
-/// The stretch of a message from the first field of some number to the end of the last.
+/// The range of a message from the first field of some number to the end of the last.
 class Stretch {
  public:
   void widen(const Cursor& cursor) {
@@ -41,7 +41,7 @@ class Stretch {
   const std::uint8_t* end_ = nullptr;
 };
 
-/// ZigZag, as sint32 is laid on the wire.
+/// Decodes ZigZag, the wire encoding of sint32.
 std::int32_t signed32(std::uint64_t value) {
   const auto bits = static_cast<std::uint32_t>(value);
   return static_cast<std::int32_t>(bits >> 1 ^ (0 - (bits & 1)));
@@ -250,8 +250,8 @@ ScopeView readScope(const Index& index, const Scope& scope) {
   return view;
 }
 
-// Here and for spans the fields are gathered one by one: GCC clears a large struct with an instruction that costs more
-// than reading ten of its fields.
+// Here and for spans the fields are read one by one: GCC clears a large struct with an instruction that costs more than reading
+// ten of its fields.
 LogRecordView readLogRecord(Bytes record) {
   std::uint64_t time = 0, observed = 0;
   std::int32_t severity = 0;

@@ -10,22 +10,22 @@
 #include "otlp/value.hpp"
 #include "otlp/wire.hpp"
 
-/// Records as plain structs whose bytes stay in the request. The bytes given here come from an `Index`, which has
-/// checked them; from others the views read as far as the wire format holds, and stop there.
+/// Records as plain structs whose bytes stay in the request. The bytes passed here come from an `Index`, which has checked them;
+/// in others the views read as far as the wire format is valid, and stop there.
 namespace driftlock::otlp {
 
-/// In any form, also those that `readPlain` does not know.
+/// Reads a KeyValue in any form, including those that `readPlain` rejects.
 KeyValue readKeyValue(Bytes message);
 
-/// The KeyValue fields of one number in a message, in wire order: `for (const KeyValue& attribute : attributes)`.
-/// Each is there until the next is read; its bytes stay with the request.
+/// The KeyValue fields of one number in a message, in wire order: `for (const KeyValue& attribute : attributes)`. Each is valid
+/// until the next is read; its bytes belong to the request.
 class Attributes {
  public:
-  /// No attributes.
+  /// Constructs an empty list.
   Attributes() = default;
-  /// Those of `message`, in field `number`.
+  /// The attributes of `message` in field `number`.
   Attributes(Bytes message, std::uint32_t number) : bytes_(message), number_(number) {}
-  /// Those in field `number` of every message in field `outerNumber` of `messages`, as one list.
+  /// The attributes in field `number` of every message in field `outerNumber` of `messages`, as one list.
   Attributes(Bytes messages, std::uint32_t outerNumber, std::uint32_t number)
       : bytes_(messages), outerNumber_(outerNumber), number_(number) {}
 
@@ -77,15 +77,15 @@ class Attributes {
 
  private:
   Bytes bytes_;
-  /// 0: `bytes_` is the one message itself.
+  /// If 0, `bytes_` is the one message itself.
   std::uint32_t outerNumber_ = 0;
   std::uint32_t number_ = 0;
 };
 
-/// The attributes that a value of type List stands for.
+/// Returns the attributes in a value of type List.
 inline Attributes listOf(const AnyValue& value) { return Attributes(value.bytes, 1); }
 
-/// The submessages in one field of a message, each through its reader: `Read` is a function from bytes to a view.
+/// The submessages in one field of a message, each read by `Read`, a function from bytes to a view.
 template <auto Read>
 class Messages {
  public:
@@ -130,7 +130,7 @@ AnyValue readAnyValue(Bytes message);
 using Values = Messages<readAnyValue>;
 inline Values arrayOf(const AnyValue& value) { return Values(value.bytes, 1); }
 
-/// A repeated number field, packed or not: `Number` is what it holds, `Element` how one lies on the wire.
+/// A repeated number field, packed or not: `Number` is the type of an element, `Element` its wire type.
 template <typename Number, Wire Element>
 class Numbers {
   static_assert(sizeof(Number) == 8 && (Element == Wire::Varint || Element == Wire::Fixed64));
@@ -197,7 +197,7 @@ struct ScopeView {
   Attributes attributes;
 };
 
-/// A LogRecord. Times in nanoseconds since the Unix epoch, 0 for unknown.
+/// A LogRecord. Times are in nanoseconds since the Unix epoch, 0 if unknown.
 struct LogRecordView {
   std::uint64_t timeUnixNano = 0;
   std::uint64_t observedTimeUnixNano = 0;
@@ -230,9 +230,9 @@ LinkView readLink(Bytes message);
 struct SpanView {
   std::uint64_t startTimeUnixNano = 0;
   std::uint64_t endTimeUnixNano = 0;
-  /// SpanKind of the protocol: 1 internal, 2 server, 3 client, 4 producer, 5 consumer.
+  /// The protocol's SpanKind: 1 internal, 2 server, 3 client, 4 producer, 5 consumer.
   std::int32_t kind = 0;
-  /// StatusCode of the protocol: 0 unset, 1 ok, 2 error.
+  /// The protocol's StatusCode: 0 unset, 1 ok, 2 error.
   std::int32_t statusCode = 0;
   std::uint32_t flags = 0;
   Bytes statusMessage;
@@ -246,8 +246,8 @@ struct SpanView {
   Messages<readLink> links;
 };
 
-/// The buckets of an exponential histogram on one side of zero: `counts[i]` belongs to bucket `offset + i`.
-/// Buckets in several pieces are not joined: the last stands.
+/// The buckets of an exponential histogram on one side of zero: `counts[i]` belongs to bucket `offset + i`. Buckets in several
+/// pieces are not joined: the last piece counts.
 struct BucketsView {
   std::int32_t offset = 0;
   Numbers<std::uint64_t, Wire::Varint> counts;
@@ -260,39 +260,39 @@ struct QuantileView {
 
 QuantileView readQuantile(Bytes message);
 
-/// A data point of any of the five types; what its type lacks stays at its default.
+/// A data point of any of the five types; fields that its type lacks keep their defaults.
 struct PointView {
   enum class Number : std::uint8_t { None, Double, Int };
 
   std::uint64_t startTimeUnixNano = 0;
   std::uint64_t timeUnixNano = 0;
-  /// 1: no recorded value.
+  /// Flags of the point; 1 means that there is no recorded value.
   std::uint32_t flags = 0;
   Attributes attributes;
 
-  /// Gauge and sum: which of the two below holds the value.
+  /// The member below that holds the value of a gauge or sum.
   Number number = Number::None;
   double asDouble = 0;
   std::int64_t asInt = 0;
 
-  /// Histogram, exponential histogram, summary.
+  /// Fields of a histogram, exponential histogram or summary.
   std::uint64_t count = 0;
   std::optional<double> sum;
   std::optional<double> min;
   std::optional<double> max;
 
-  /// Histogram: counts, one more than bounds.
+  /// Fields of a histogram; there is one count more than bounds.
   Numbers<std::uint64_t, Wire::Fixed64> bucketCounts;
   Numbers<double, Wire::Fixed64> explicitBounds;
 
-  /// Exponential histogram: base 2^(2^-scale).
+  /// Fields of an exponential histogram with base 2^(2^-scale).
   std::int32_t scale = 0;
   std::uint64_t zeroCount = 0;
   double zeroThreshold = 0;
   BucketsView positive;
   BucketsView negative;
 
-  /// Summary.
+  /// Quantiles of a summary.
   Messages<readQuantile> quantiles;
 };
 
@@ -300,7 +300,7 @@ ResourceView readResource(const Index& index, const Resource& resource);
 ScopeView readScope(const Index& index, const Scope& scope);
 LogRecordView readLogRecord(Bytes record);
 SpanView readSpan(Bytes record);
-/// `type`: of the point's metric.
+/// Reads a point; `type` is that of its metric.
 PointView readPoint(MetricType type, Bytes record);
 
 }  // namespace driftlock::otlp

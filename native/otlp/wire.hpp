@@ -8,17 +8,17 @@
 #include "base/bytes.hpp"
 #include "base/work.hpp"
 
-/// The protobuf wire format, as far as proto3 uses it: https://protobuf.dev/programming-guides/encoding/
+/// The part of the protobuf wire format that proto3 uses: https://protobuf.dev/programming-guides/encoding/
 namespace driftlock::otlp {
 
 enum class Wire : std::uint8_t { Varint = 0, Fixed64 = 1, Length = 2, Fixed32 = 5 };
 
-/// The tag of a field: its number and how it is laid on the wire.
+/// Returns the tag of a field: its number and wire type.
 constexpr std::uint32_t tag(std::uint32_t number, Wire wire) { return number << 3 | static_cast<std::uint32_t>(wire); }
 
-/// Reads one message, a tag and then its value, in wire order and never past its end. Whatever is no proto3 stops it:
-/// it is then at the end like after the last field, values read as zero and empty, and `failure` tells why. So a loop
-/// over the fields needs no check but that of the tag:
+/// Reads one message, a tag and then its value, in wire order and never past its end. Anything that is not proto3 stops it: it is
+/// then at the end as after the last field, values read as zero and empty, and `failure` returns the reason. So a loop over the
+/// fields only needs to check the tag:
 ///
 ///     while (const std::uint32_t tag = cursor.tag()) switch (tag) { ...; default: cursor.skip(tag); }
 class Cursor {
@@ -26,7 +26,7 @@ class Cursor {
   Cursor() = default;
   explicit Cursor(Bytes message) : at_(message.data()), end_(at_ + message.size()) {}
 
-  /// The next field's tag; 0 at the end. Its value must be read or skipped next.
+  /// Returns the next field's tag; 0 at the end. Its value must be read or skipped next.
   std::uint32_t tag() {
     countWork(1);
     if (at_ == end_) return 0;
@@ -71,7 +71,7 @@ class Cursor {
 
   double real() { return std::bit_cast<double>(fixed64()); }
 
-  /// The content of a length-delimited field.
+  /// Returns the content of a length-delimited field.
   Bytes payload() {
     const std::uint64_t length = varint();
     if (length > static_cast<std::uint64_t>(end_ - at_)) [[unlikely]]
@@ -80,7 +80,7 @@ class Cursor {
     return Bytes(at_ - (failure_ ? 0 : length), at_);
   }
 
-  /// Steps over the value behind `tag`.
+  /// Skips the value after `tag`.
   void skip(std::uint32_t tag) {
     switch (static_cast<Wire>(tag & 7)) {
       case Wire::Varint: varint(); return;
@@ -91,28 +91,28 @@ class Cursor {
     fail("group or unknown wire type");
   }
 
-  /// Goes to the end of the message, for this reason.
+  /// Moves to the end of the message for the given reason.
   void fail(const char* what) {
     failure_ = what;
     at_ = end_;
   }
 
   bool done() const { return at_ == end_; }
-  /// Why reading stopped before the end; null when it did not.
+  /// The reason why reading stopped before the end; null if it did not.
   const char* failure() const { return failure_; }
-  /// Where the field last read begins: its tag.
+  /// Where the last field read begins, at its tag.
   const std::uint8_t* start() const { return start_; }
-  /// Where reading goes on.
+  /// Where reading continues.
   const std::uint8_t* at() const { return at_; }
 
  private:
   struct Varint {
-    /// Null where there is none: it is cut short, or `value` is set and it is too long.
+    /// The byte after it; null if it is truncated, or, with `value` set, too long.
     const std::uint8_t* after;
     std::uint64_t value;
   };
 
-  /// By value, not a member: a cursor whose address escapes would live in memory instead of registers.
+  /// Takes its arguments by value and is static: a cursor whose address escapes would live in memory instead of registers.
   static Varint longVarint(const std::uint8_t* at, const std::uint8_t* end) {
     std::uint64_t value = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
@@ -139,10 +139,10 @@ class Cursor {
   const char* failure_ = nullptr;
 };
 
-/// Bytes of `value` as a varint of least length.
+/// Returns the number of bytes of `value` as a varint of minimal length.
 constexpr std::size_t varintSize(std::uint64_t value) { return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7; }
 
-/// Writes `value` as a varint of least length and returns the byte after it.
+/// Writes `value` as a varint of minimal length and returns the byte after it.
 inline std::uint8_t* writeVarint(std::uint64_t value, std::uint8_t* out) {
   while (value >= 0x80) {
     *out++ = static_cast<std::uint8_t>(value) | 0x80;

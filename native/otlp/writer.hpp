@@ -31,7 +31,7 @@ class Writer {
     if (!value.empty()) message(number, value);
   }
   void string(std::uint32_t number, std::string_view value) { bytes(number, bytesOf(value)); }
-  /// A message is written even if it is empty.
+  /// Writes a message even if it is empty.
   void message(std::uint32_t number, Bytes value) {
     varint(tag(number, Wire::Length));
     varint(value.size());
