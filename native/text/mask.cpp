@@ -25,7 +25,7 @@ constexpr std::size_t kShortestHexWord = 4;
 constexpr std::size_t kShortestIdentifier = 12;
 constexpr int kIdentifierTurns = 4;
 
-/// A UUID's first group has been read: is the rest there, and does the word end with it?
+/// Whether a UUID, whose first group has been read, is complete and ends the word.
 bool isUuid(Bytes text, std::size_t start) {
   if (text.size() - start < kUuidSize) return false;
   for (std::size_t i = 8; i < kUuidSize; ++i) {
@@ -42,7 +42,7 @@ int turns(Bytes word) {
   return n;
 }
 
-/// Does a word with digits in it stand for one variable as a whole?
+/// Whether a word with digits stands for one variable as a whole.
 bool isVariable(Bytes word, std::uint8_t classes) {
   if (classes == kDigit) return true;
   if ((classes & kLetter) == 0) return word.size() >= kShortestHexWord;
@@ -62,7 +62,7 @@ std::size_t maskInto(Bytes text, std::uint8_t* out, std::uint32_t* origin) {
     if constexpr (kWithOrigin) origin[o] = static_cast<std::uint32_t>(from);
     out[o++] = c;
   };
-  // What stays as it is goes in one copy, up to the next variable.
+  // Unchanged text is copied in one piece, up to the next variable.
   std::size_t copied = 0;
   const auto copyUntil = [&](std::size_t end) {
     if constexpr (kWithOrigin) {

@@ -7,7 +7,7 @@
 namespace driftlock::text {
 namespace {
 
-/// Length of the well-formed UTF-8 sequence at `p`, 0 for none (Unicode 15, table 3-7).
+/// Returns the length of the well-formed UTF-8 sequence at `p`, 0 if there is none (Unicode 15, table 3-7).
 std::size_t sequence(const std::uint8_t* p, std::size_t n) {
   const std::uint8_t c = p[0];
   if (c < 0x80) return 1;

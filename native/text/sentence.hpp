@@ -9,25 +9,25 @@ namespace driftlock::text {
 
 /// Pieces of the sentences that explain anomalies.
 
-/// A piece of a record's text in quotes, on one line, truncated to 96 bytes.
+/// Returns a piece of a record's text in quotes, on one line, truncated to 96 bytes.
 std::string quoted(std::string piece);
 
-/// A number as printf writes it with %.*f or %.*g, but several times faster: each flagged record has some of them.
+/// Formats a number as printf does with %.*f or %.*g, but several times faster: each flagged record has several.
 std::string number(double value, std::chars_format format, int precision);
-/// A number with two digits behind the point, or with none.
+/// Formats a number with `precision` digits after the point.
 std::string fixed(double value, int precision = 2);
 
-/// Characters that most explanations have room in.
+/// The number of characters that suffices for most explanations.
 inline constexpr std::size_t kUsualSentence = 320;
-/// Appends pieces to a sentence, without a copy of it for each.
+/// Appends pieces to a sentence without a copy for each.
 void append(std::string& sentence, const auto&... pieces) { (sentence.append(pieces), ...); }
 
-/// A share of one in percent.
+/// Formats a share of one as a percentage.
 std::string percent(double share);
-/// A time span in the unit that suits it: "2 s", "4 min".
+/// Formats a time span in a suitable unit: "2 s", "4 min".
 std::string duration(double seconds);
 
-/// As printf, for texts of fewer than 256 bytes.
+/// Formats like printf, for texts of fewer than 256 bytes.
 std::string format(const char* pattern, auto... values) {
   char buffer[256];
   std::snprintf(buffer, sizeof buffer, pattern, values...);
