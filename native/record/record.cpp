@@ -34,7 +34,7 @@ class Collector {
       case Type::Int: return add(key, {}, value.bits, Field::Kind::Integer);
       case Type::Double: return add(key, {}, value.bits, Field::Kind::Real);
       case Type::Bytes:
-        // A text is looked at, whatever it is sent as. What other bytes are, nobody reads; how many there are tells something.
+        // Text is read, whatever type it is sent as. Other bytes are not read, but their number is informative.
         return readsAsText(value.bytes) ? add(key, value.bytes, 0, Field::Kind::Text)
                                         : add(key, {}, value.bytes.size(), Field::Kind::Integer);
       case Type::Array:
@@ -50,7 +50,7 @@ class Collector {
   void attributes(const otlp::Attributes& attributes) {
     for (const otlp::KeyValue& attribute : attributes) {
       if (full()) return;
-      // It names the session and says nothing of the record.
+      // The attribute names the session and describes nothing of the record.
       if (textOf(attribute.key) == "session.id") {
         out_.session = attribute.value;
         continue;
@@ -60,14 +60,14 @@ class Collector {
   }
 
  private:
-  /// Printable ASCII, tabs and line ends alone, as far as texts are looked at, and so many that no random id looks like it.
+  /// Whether the bytes, as far as texts are read, are printable ASCII, tabs and line ends, and too many to be a random id.
   static bool readsAsText(Bytes bytes) {
     constexpr std::size_t kShortest = 24;
     if (bytes.size() < kShortest) return false;
     return std::ranges::all_of(bytes.first(std::min(bytes.size(), kMaxTextSize)),
                                [](std::uint8_t c) { return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n' || c == '\r'; });
   }
-  /// A code that came as a string, such as "404": what it is must not depend on how the sender spells it.
+  /// Whether it is a code sent as a string, such as "404": its type must not depend on how the sender spells it.
   static bool shortNumber(Bytes text) {
     if (text.empty() || text.size() > 4 || (text.size() > 1 && text[0] == '0')) return false;
     for (std::uint8_t c : text) {
@@ -103,7 +103,7 @@ Gravity gravityOfNumber(std::int32_t severity) {
   return severity >= 21 ? Gravity::Fatal : severity >= 17 ? Gravity::Error : severity >= 13 ? Gravity::Warning : Gravity::Normal;
 }
 
-/// A trace is a session.
+/// The trace is the session of its spans.
 otlp::AnyValue sessionOf(Bytes traceId) { return {otlp::AnyValue::Type::Bytes, 0, traceId}; }
 
 void readLog(Bytes record, RecordView& out) {
@@ -125,7 +125,7 @@ void readLog(Bytes record, RecordView& out) {
   if (!out.inSession() && !log.traceId.empty()) out.session = sessionOf(log.traceId);
   out.last = textOf(log.eventName) == "session.end";
   out.eventName = log.eventName;
-  // Within a session, what a new kind of record is worth is for the sequence channel to say.
+  // Within a session, the sequence channel judges a new kind of record.
   if (!log.eventName.empty() && !out.inSession()) fields.word("event_name", log.eventName);
 }
 

@@ -71,7 +71,7 @@ void ShapePoint::exponential(std::int32_t scale, std::int64_t index, bool negati
   if (count == 0) return;
   index = std::clamp(index, -kLargestIndex, kLargestIndex);
   if (scale > kFinestScale) index >>= std::min<std::int64_t>(std::int64_t{scale} - kFinestScale, 63);
-  // Coarser by now than at the beginning, where there were too many.
+  // The scale is coarser by now than at the beginning, if there were too many.
   const std::int32_t begun = std::clamp(scale, kCoarsestScale, kFinestScale);
   const std::int64_t key = coarser(negative ? -(kSides + index) : kSides + index, begun - scale_);
   if (!buckets_.empty() && buckets_.back().key == key) {
@@ -105,7 +105,7 @@ void ShapePoint::fit(std::size_t most) {
 
 void ShapePoint::finish() {
   if (!sound_) return clear();
-  // Explicit bounds are ascending already, and few enough; their keys know no scale.
+  // Explicit bounds are ascending already, and few enough; their keys have no scale.
   if (joined_ == 0) fit(kMostBuckets);
   std::erase_if(buckets_, [](const Bucket& bucket) { return bucket.count == 0; });
 }

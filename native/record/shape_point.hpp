@@ -7,17 +7,17 @@
 
 namespace driftlock {
 
-/// Where the values of one point lie: buckets with a count, ascending, or quantiles. Bounded whatever the point holds: more
-/// buckets than `mostBuckets` are joined with their neighbours, always the same ones for the same bounds.
+/// The distribution of one point's values: buckets with a count, ascending, or quantiles. It is bounded whatever the point holds:
+/// more buckets than `mostBuckets` are joined with their neighbours, always the same ones for the same bounds.
 class ShapePoint {
  public:
   static constexpr std::size_t kMostBuckets = 64;
   static constexpr std::size_t kMostQuantiles = 16;
-  /// Exponential histograms are brought to this scale, base 2^(1/4), where theirs is finer.
+  /// Exponential histograms of a finer scale are converted to this one, base 2^(1/4).
   static constexpr std::int32_t kFinestScale = 2;
 
   struct Bucket {
-    /// Orders buckets: that of an upper bound, or of an exponential bucket at `scale()`.
+    /// The key that orders buckets: that of an upper bound, or of an exponential bucket at `scale()`.
     std::int64_t key = 0;
     std::uint64_t count = 0;
   };
@@ -26,23 +26,23 @@ class ShapePoint {
   };
 
   void clear();
-  /// Explicit buckets, by their upper bounds, ascending; the last with infinity. A NaN or a bound that does not ascend
-  /// makes the point one without a shape.
+  /// Adds explicit buckets by their upper bounds, ascending; the last is infinity. After a NaN or a bound that does not ascend,
+  /// the point has no shape.
   void bucket(double upper, std::uint64_t count);
-  /// Exponential buckets of one scale, in any order: values in (base^index, base^(index + 1)], base = 2^(2^-scale), or
-  /// their negatives; and those around zero.
+  /// Adds exponential buckets of one scale, in any order: values in (base^index, base^(index + 1)], base = 2^(2^-scale), or their
+  /// negatives; and those around zero.
   void exponential(std::int32_t scale, std::int64_t index, bool negative, std::uint64_t count);
   void zero(std::int32_t scale, std::uint64_t count);
   void quantile(double quantile, double value);
-  /// The point says of itself that it is none, or its parts do not fit.
+  /// Marks the point as having no value, or parts that do not fit together.
   void spoil() { sound_ = false; }
-  /// To be called when all is in.
+  /// Must be called after everything was added.
   void finish();
 
   const std::vector<Bucket>& buckets() const { return buckets_; }
   const std::vector<Quantile>& quantiles() const { return quantiles_; }
   std::int32_t scale() const { return scale_; }
-  /// The point has a shape; buckets may all be empty.
+  /// Whether the point has a shape; buckets may all be empty.
   bool has() const { return has_; }
 
  private:
@@ -52,7 +52,7 @@ class ShapePoint {
   std::vector<Quantile> quantiles_;
   std::int32_t scale_ = 0;
   double upper_ = -std::numeric_limits<double>::infinity();
-  /// Explicit bounds that a bucket joins, and those in the last.
+  /// The number of explicit bounds that a bucket joins, and of those in the last.
   std::size_t stride_ = 1, joined_ = 0;
   bool has_ = false, sound_ = true;
 };
@@ -60,20 +60,20 @@ class ShapePoint {
 /// The keys of buckets, which order them.
 namespace shape {
 
-/// Exponential buckets on either side of zero; a double has a bucket beyond 2^31 at no scale.
+/// Separates exponential buckets on either side of zero; at no scale is a double in a bucket beyond 2^31.
 inline constexpr std::int64_t kSides = std::int64_t{1} << 40;
 inline constexpr std::int64_t kLargestIndex = std::int64_t{1} << 31;
-/// One bucket a side holds every double here.
+/// At this scale one bucket per side holds every double.
 inline constexpr std::int32_t kCoarsestScale = -40;
 
-/// The key of an explicit bound, and the bound of such a key. Keys are in the order of doubles.
+/// Returns the key of an explicit bound, or the bound of such a key. Keys are in the order of doubles.
 std::int64_t keyOf(double bound);
 double boundOf(std::int64_t key);
-/// The key of an exponential bucket at a scale that is so many steps coarser.
+/// Returns the key of an exponential bucket at a scale that is `steps` coarser.
 std::int64_t coarser(std::int64_t key, std::int32_t steps);
-/// The sum of two counts, at most the largest number.
+/// Returns the sum of two counts, at most the largest number.
 std::uint64_t saturated(std::uint64_t a, std::uint64_t b);
-/// Brings exponential buckets to a scale that is so many steps coarser.
+/// Converts exponential buckets to a scale that is the given number of steps coarser.
 void coarsenBuckets(std::vector<ShapePoint::Bucket>& buckets, std::int32_t steps);
 
 /// Joins neighbours of the same key.

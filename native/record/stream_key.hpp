@@ -9,7 +9,7 @@
 
 namespace driftlock {
 
-/// Tells streams apart. The hash alone hardly ever meets another tenant's, but that must not depend on chance.
+/// Identifies a stream. Its hash hardly ever equals another tenant's, but isolation must not depend on chance.
 struct StreamId {
   std::uint64_t hash = 0;
   std::string_view tenant;
@@ -20,17 +20,17 @@ struct StreamId {
   };
 };
 
-/// What makes a stream; constant for its life.
+/// The properties that identify a stream, constant for its life.
 struct StreamKey {
   std::uint64_t hash = 0;
   otlp::Signal signal = otlp::Signal::Logs;
-  /// Of metrics: the type of its points, whether they accumulate, and whether they only rise.
+  /// For metrics: the type of the points, whether they accumulate, and whether they only rise.
   otlp::MetricType metricType = otlp::MetricType::None;
   bool cumulative = false, monotonic = false;
   std::string tenant{};
-  /// As shown to people: "logs service.name=checkout".
+  /// The name for display: "logs service.name=checkout".
   std::string name{};
-  /// Value of service.name, where the resource has one.
+  /// The value of service.name, if the resource has one.
   std::string service{};
 };
 
