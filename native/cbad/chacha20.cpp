@@ -11,7 +11,7 @@ std::uint32_t littleEndian(const std::uint8_t* bytes) {
   return bytes[0] | std::uint32_t{bytes[1]} << 8 | std::uint32_t{bytes[2]} << 16 | std::uint32_t{bytes[3]} << 24;
 }
 
-/// RFC 8439, section 2.1.
+/// The quarter round of RFC 8439, section 2.1.
 void quarterRound(std::uint32_t& a, std::uint32_t& b, std::uint32_t& c, std::uint32_t& d) {
   a += b, d = std::rotl(d ^ a, 16);
   c += d, b = std::rotl(b ^ c, 12);
@@ -23,7 +23,7 @@ void quarterRound(std::uint32_t& a, std::uint32_t& b, std::uint32_t& c, std::uin
 
 std::array<std::uint32_t, 16> chacha20Block(std::span<const std::uint32_t, 8> key, std::uint32_t counter,
                                             std::span<const std::uint32_t, 3> nonce) {
-  // "expand 32-byte k", then key, counter and nonce.
+  // The state is "expand 32-byte k", then key, counter and nonce.
   std::array<std::uint32_t, 16> initial{0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
   std::copy(key.begin(), key.end(), initial.begin() + 4);
   initial[12] = counter;
@@ -69,7 +69,7 @@ std::uint32_t ChaCha20Random::next() {
 }
 
 std::uint32_t ChaCha20Random::below(std::uint32_t bound) {
-  // The high word of a product is uniform once the low words that occur once too often are thrown away: 2^32 mod bound.
+  // The high word of a product is uniform once low words that occur once too often are rejected: 2^32 mod bound of them.
   auto product = std::uint64_t{next()} * bound;
   if (static_cast<std::uint32_t>(product) < bound) {
     const std::uint32_t surplus = (0u - bound) % bound;

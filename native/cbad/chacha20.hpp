@@ -12,22 +12,22 @@ namespace driftlock {
 std::array<std::uint32_t, 16> chacha20Block(std::span<const std::uint32_t, 8> key, std::uint32_t counter,
                                             std::span<const std::uint32_t, 3> nonce);
 
-/// Key stream from block `counter` on (RFC 8439, section 2.4, of zeros), written over the whole of `out`.
-/// @throws std::length_error when the counter would pass 2^32 - 1.
+/// Writes the key stream from block `counter` on (RFC 8439, section 2.4, of zeros) over the whole of `out`. @throws
+/// std::length_error if the counter would pass 2^32 - 1.
 void chacha20(std::span<const std::uint8_t, 32> key, std::uint32_t counter, std::span<const std::uint8_t, 12> nonce,
               std::span<std::uint8_t> out);
 
-/// Seeded, reproducible uniform numbers: ChaCha20's key stream as words. The key is the seed, 8 bytes little-endian, with
-/// 24 zeros behind; the nonce is 0 and counts the blocks of 2^38 bytes. Same seed, same numbers, on every machine.
+/// Seeded, reproducible uniform numbers: ChaCha20's key stream as words. The key is the seed, 8 bytes little-endian, followed by
+/// 24 zeros; the nonce is 0 and counts the blocks of 2^38 bytes. The same seed gives the same numbers on every machine.
 class ChaCha20Random {
  public:
   explicit ChaCha20Random(std::uint64_t seed);
 
-  /// Uniform on [0, 2^32).
+  /// Returns a number that is uniform on [0, 2^32).
   std::uint32_t next();
 
-  /// Uniform on [0, bound), without bias; `bound` > 0.
-  /// D. Lemire, Fast Random Integer Generation in an Interval, ACM TOMACS 29(1), 2019.
+  /// Returns a number that is uniform on [0, bound), without bias; `bound` > 0. D. Lemire, Fast Random Integer Generation in an
+  /// Interval, ACM TOMACS 29(1), 2019.
   std::uint32_t below(std::uint32_t bound);
 
  private:

@@ -8,7 +8,7 @@
 namespace driftlock {
 
 double entropy(Bytes bytes) {
-  // Four histograms: repeated bytes would otherwise wait for each other's increment.
+  // There are four histograms because repeated bytes would otherwise wait for each other's increment.
   std::array<std::array<std::size_t, 256>, 4> counts{};
   std::size_t i = 0;
   for (; i + 4 <= bytes.size(); i += 4)

@@ -19,12 +19,12 @@ std::size_t total(std::span<const Bytes> records) {
                          [](std::size_t sum, Bytes record) { return sum + record.size(); });
 }
 
-/// Bytes that are compressed in one piece of a test, about.
+/// The approximate number of bytes compressed in one piece of a test.
 constexpr std::size_t kPieceBytes = 1 << 20;
 
 }  // namespace
 
-/// The records of both parts with their blocks in some order, laid end to end in one buffer that is written over and over.
+/// The records of both parts with their blocks in some order, laid end to end in one buffer that is overwritten repeatedly.
 class PermutationTest::Arrangement {
  public:
   Arrangement(std::span<const Bytes> baseline, std::span<const Bytes> window, std::size_t block)
@@ -36,7 +36,7 @@ class PermutationTest::Arrangement {
     bytes_.resize(total(baseline) + total(window));
   }
 
-  /// Fisher and Yates: every order equally likely, whatever the one before.
+  /// The Fisher-Yates shuffle: every order is equally likely, whatever the previous one.
   void shuffle(ChaCha20Random& random) {
     for (auto i = static_cast<std::uint32_t>(blocks_.size()); i > 1; --i) std::swap(blocks_[i - 1], blocks_[random.below(i)]);
   }
@@ -51,7 +51,7 @@ class PermutationTest::Arrangement {
     for (std::size_t i = baselineBlocks_; i < blocks_.size(); ++i) append({blocks_[i], blockSize_});
     append(window_.last(window_.size() % blockSize_));
 
-    // Blocks of empty records may make an empty window: no bytes, no news.
+    // Blocks of empty records may make an empty window: without bytes there is nothing new.
     if (split == bytes_.size()) return 0;
     const Bytes all = bytes_;
     const auto both = static_cast<double>(codec.compressedSize(all));

@@ -29,7 +29,7 @@ WindowMetrics windowMetrics(Bytes baseline, Bytes window, const Codec& codec) {
   };
   metrics.ncdSizeMatched = metrics.ncd;
   if (baseline.size() > window.size()) {
-    // The newest piece of the baseline and the window lie side by side in the joined bytes already.
+    // The newest piece of the baseline and the window are adjacent in the joined bytes already.
     const auto piece = baseline.last(window.size());
     const auto ofPiece = codec.compressedSize(piece);
     metrics.ncdSizeMatched = ncd(codec.compressedSize(Bytes(both).last(2 * window.size())), ofPiece, ofWindow);
