@@ -14,9 +14,9 @@ constexpr std::uint32_t kMostTests = 4;
 constexpr std::uint32_t kBlock = 8;
 constexpr std::uint32_t kStopAfter = 10;
 constexpr std::size_t kMostNext = 3;
-/// Hops that a window's figures are good for in the attributes of records.
+/// The number of hops for which a window's metrics are valid in the attributes of records.
 constexpr std::uint32_t kHopsPerMetrics = 16;
-/// Of a record's attributes without those of variable length.
+/// The size of a record's attributes without those of variable length.
 constexpr std::size_t kAttributesSize = 480;
 
 }  // namespace
@@ -72,7 +72,7 @@ void Describer::describe(Stream& stream, const Observation* record, std::unique_
 
 void Describer::measure(Stream& stream, Report& report, Allowance& allowance) {
   if (allowance.spent()) return;
-  // Reports say how the window is now; records between two of them need not be measured so often.
+  // Reports describe the current window; records between two of them need not be measured so often.
   const bool fresh = stream.measured(report.reported ? 1 : kHopsPerMetrics);
   if (!fresh) allowance.spend(Allowance::kMetrics);
   const WindowMetrics* metrics = fresh ? &stream.windows().measuredMetrics() : stream.metrics(codec_);
@@ -88,7 +88,7 @@ void Describer::measure(Stream& stream, Report& report, Allowance& allowance) {
   if (report.description.wantsNearest) report.nearest = nearestOf(baseline, report.description.text, matcher_);
   text::makeReadable(report.nearest);
   if (report.anomaly.occurrences != 1) return;
-  // The first report alone carries what it takes to judge it again, and the test that is dear.
+  // Only the first report carries what is needed to judge it again, and the expensive test.
   auto join = [](const std::vector<std::string>& texts) {
     std::string all;
     for (const std::string& text : texts) all += text;

@@ -11,15 +11,15 @@
 
 namespace driftlock {
 
-/// A flagged verdict, or an anomaly that is over, with all that is said of it in the data and in the anomaly message.
+/// A flagged verdict or an ended anomaly, with everything that record attributes and the anomaly message contain.
 struct Report {
-  /// In the request; `noRecord` for what is about none.
+  /// The record's index in the request; `noRecord` if it is about none.
   std::uint32_t record = kNoRecord;
   static constexpr std::uint32_t kNoRecord = UINT32_MAX;
-  /// The anomaly is reported at this verdict; others only carry its id.
+  /// Whether the anomaly is reported at this verdict; other records only carry its id.
   bool reported = false;
 
-  // Copies, because the stream may be gone before the request is.
+  // These are copies, because the stream may be gone before the request is.
   otlp::Signal signal = otlp::Signal::Logs;
   std::string tenant, stream, service;
   OpenAnomaly anomaly;
@@ -33,9 +33,9 @@ struct Report {
 
   /// What the channel found.
   Description description;
-  /// The record of the baseline that is nearest to the flagged one; empty if it was not looked for.
+  /// The record of the baseline that is nearest to the flagged one; empty if it was not searched for.
   std::string nearest;
-  /// One sentence.
+  /// An explanation of one sentence.
   std::string explanation;
 
   bool hasMetrics = false;
@@ -48,40 +48,40 @@ struct Report {
   OwnedBytes baselineExcerpt, windowExcerpt;
 };
 
-/// A flagged verdict of a request, or an anomaly that is over, in the order in which they are reported.
+/// A flagged verdict of a request, or an ended anomaly, in the order in which they are reported.
 struct Flag {
-  /// In the request; Report::noRecord for what is about none.
+  /// The record's index in the request; Report::noRecord if it is about none.
   std::uint32_t record = Report::kNoRecord;
-  /// The record that was being judged; of what is judged behind the request's records, their number and the shard's.
+  /// The index of the record being judged; for verdicts after the request's records, their number plus the shard's.
   std::uint32_t at = 0;
-  /// In the task, of a stream that was silent; empty for the tenant of the request.
+  /// The tenant of a silent stream, in the task; empty for the tenant of the request.
   std::string_view tenant;
   bool ended = false;
-  /// To be reported, as far as the request's allowance goes.
+  /// Whether it is to be reported, as far as the request's allowance permits.
   bool reported = false;
   double margin = 0;
-  /// The anomaly's id; flags of one anomaly that follow each other share it.
+  /// The anomaly's id; consecutive flags of one anomaly share it.
   std::shared_ptr<const std::string> anomaly;
   std::uint64_t occurrences = 0;
-  /// What is said of it. Null where a request has flagged more than is described: the record then carries the anomaly's id.
+  /// The description. Null if a request has flagged more than is described: the record then only carries the anomaly's id.
   std::unique_ptr<Report> report;
 };
 
-/// What the channel found, with the score against its limit.
+/// Explains what the channel found, with the score against its limit.
 std::string explain(const Report& report);
-/// Why an anomaly is over.
+/// Explains why an anomaly has ended.
 std::string explainEnding(Ending ending);
 
-/// The severity of an anomaly, from 1 (low) to 4 (critical): how far it is beyond the limit, and how grave the record calls
-/// itself.
+/// Returns the severity of an anomaly, from 1 (low) to 4 (critical), by how far it exceeds the limit and by the gravity that the
+/// record states.
 std::uint32_t severity(const Report& report);
 
-/// Appends the CBAD attributes that say of which anomaly a record is a part, as KeyValue fields of that number.
+/// Appends the CBAD attributes that name the anomaly of a record, as KeyValue fields of that number.
 void encodeMark(std::string_view anomaly, std::uint32_t number, std::vector<std::uint8_t>& out);
-/// Appends all other CBAD attributes likewise.
+/// Appends all other CBAD attributes in the same way.
 void encodeDetails(const Report& report, std::uint32_t number, std::vector<std::uint8_t>& out);
 
-/// A driftlock.v1.Anomaly message.
+/// Encodes a driftlock.v1.Anomaly message.
 std::vector<std::uint8_t> encodeAnomaly(const Report& report);
 
 }  // namespace driftlock

@@ -12,21 +12,21 @@
 
 namespace driftlock {
 
-/// learning: not judged yet. watching: judged. shelved: gave way, packed, and goes on where it was when it comes back.
-/// evicted: gave way and is forgotten. limited: beyond its tenant's quota, its records pass unjudged.
+/// learning: not judged yet. watching: judged. shelved: removed and packed; it continues from its state when it returns. evicted:
+/// removed and forgotten. limited: beyond its tenant's quota, so that its records pass unjudged.
 enum class StreamState : std::uint8_t { Learning, Watching, Shelved, Evicted, Limited };
 
-/// What came in a stream since its statistics were last read.
+/// The counts of a stream since its statistics were last read.
 struct Tally {
   std::uint64_t records = 0, flagged = 0;
-  /// Verdicts that were strange enough, but the stream's budget was spent.
+  /// The number of verdicts that were strange enough while the stream's budget was spent.
   std::uint64_t withheld = 0;
-  /// Of the strangest verdict.
+  /// The score of the strangest verdict.
   double score = 0;
   ChannelId channel = ChannelId::None;
   double pValue = 1;
 
-  /// Besides the count of records.
+  /// Adds a verdict, except for the count of records.
   void add(const Verdict& verdict) {
     flagged += verdict.flagged;
     if (verdict.score > score) {
@@ -38,10 +38,10 @@ struct Tally {
   void add(const Tally& other);
 };
 
-/// A stream's event times, in nanoseconds since 1970; 0 for unknown.
+/// A stream's event times, in nanoseconds since 1970; 0 if unknown.
 struct StreamTimes {
   std::uint64_t first = 0, last = 0;
-  /// The end of learning.
+  /// The time when learning ended.
   std::uint64_t baseline = 0;
 };
 
@@ -50,35 +50,35 @@ struct StreamStatistics {
   StreamState state = StreamState::Learning;
   otlp::Signal signal = otlp::Signal::Logs;
   std::string tenant{}, name{}, service{};
-  /// Of learning, from 0 to 1.
+  /// The progress of learning, from 0 to 1.
   double progress = 0;
   StreamTimes times{};
   Tally tally{};
 };
 
-/// A driftlock.v1.StreamStatisticsPage message. `left`: streams that have changed and are on no page yet.
+/// Encodes a driftlock.v1.StreamStatisticsPage message. `left` is the number of changed streams that are on no page yet.
 std::vector<std::uint8_t> encodeStatistics(std::span<const std::vector<StreamStatistics>> streams, std::size_t left);
 
-/// Statistics of streams that are not held, until they are read: of those that gave way, and of those that had no place.
-/// Of either kind there are at most `capacity`; those of more streams are lost, and counted.
+/// Statistics of streams that are not held, until they are read: of those that were removed, and of those that had no room. There
+/// are at most `capacity` of either kind; those of more streams are lost, and counted.
 class AbsentStreams {
  public:
   explicit AbsentStreams(std::size_t capacity) : capacity_(capacity) {}
 
-  /// A stream gives way, or goes from the shelf; the oldest make room for it.
+  /// Adds a stream that was removed, or that left the shelf; the oldest make room for it.
   void gone(std::uint64_t hash, StreamStatistics statistics);
-  /// A stream is limited; if there is no room, its records are not counted.
+  /// Adds a limited stream; if there is no room, its records are not counted.
   void limited(std::uint64_t hash, StreamStatistics statistics);
-  /// Counts a record of a limited stream that is here already; false if it is not.
+  /// Counts a record of a limited stream that was added already; returns false if it was not.
   bool another(const StreamId& id);
-  /// What was counted of a stream that comes back.
+  /// Takes what was counted of a stream that returns.
   Tally take(const StreamId& id);
 
-  /// Moves up to `most` to `out`, the oldest first. Returns how many.
+  /// Moves up to `most` to `out`, the oldest first; returns their number.
   std::size_t drain(std::size_t most, std::vector<StreamStatistics>& out);
 
   std::size_t size() const { return places_.size(); }
-  /// Streams whose statistics were lost, so far.
+  /// The number of streams whose statistics were lost so far.
   std::uint64_t lost() const { return lost_; }
 
  private:
@@ -95,7 +95,7 @@ class AbsentStreams {
   StreamStatistics remove(Order::iterator entry);
 
   std::size_t capacity_;
-  /// Put first first.
+  /// The streams in the order in which they were added.
   Order gone_, limited_;
   std::unordered_map<StreamId, Order::iterator, StreamId::Hash> places_;
   std::uint64_t lost_ = 0;
