@@ -25,7 +25,8 @@ namespace driftlock::binding {
 
 constexpr double kMaxSafeInteger = 9007199254740991;
 
-/// What JavaScript calls: runs `call` and turns whatever it throws into a JavaScript exception. No C++ exception leaves it.
+/// The function that JavaScript calls: it runs `call` and turns whatever that throws into a JavaScript exception. No C++
+/// exception escapes.
 template <Napi::Value (*call)(const Napi::CallbackInfo&)>
 napi_value entry(napi_env env, napi_callback_info info) noexcept {
   try {
@@ -41,7 +42,7 @@ napi_value entry(napi_env env, napi_callback_info info) noexcept {
   }
 }
 
-/// Handed over without a copy; Node frees it with the Buffer.
+/// Returns a Buffer of the bytes without a copy; Node frees them with the Buffer.
 inline Napi::Value bufferOf(Napi::Env env, OwnedBytes bytes) {
   return Napi::Buffer<std::uint8_t>::NewOrCopy(env, bytes.data.release(), bytes.size,
                                                [](Napi::Env, std::uint8_t* data) { delete[] data; });
@@ -54,8 +55,8 @@ inline void exportFunction(Napi::Object exports, const char* name, napi_callback
   exports.Set(name, value);
 }
 
-/// The bytes of a typed array of that type, in place: valid during the call, while JavaScript does not run. So arguments
-/// whose reading may run JavaScript, such as properties of objects, are read before.
+/// The bytes of a typed array of that type, in place: valid during the call, while JavaScript does not run. Arguments whose
+/// reading may run JavaScript, such as properties of objects, must therefore be read before.
 template <class Element>
 std::span<const Element> elementsArgument(Napi::Value value, const std::string& name, napi_typedarray_type type,
                                           const char* typeName) {
@@ -72,7 +73,7 @@ inline Bytes bytesArgument(Napi::Value value, const std::string& name) {
   return elementsArgument<std::uint8_t>(value, name, napi_uint8_array, "Uint8Array");
 }
 
-/// A string of at most `longest` bytes in UTF-8. A longer one is refused before it is copied.
+/// A string of at most `longest` bytes in UTF-8. A longer one is rejected before it is copied.
 inline std::string textArgument(Napi::Value value, const std::string& name, std::size_t longest) {
   if (!value.IsString()) throw std::invalid_argument(name + " must be a string");
   std::size_t size = 0;
@@ -120,13 +121,13 @@ inline Napi::Object objectArgument(Napi::Value value, const std::string& name) {
   return value.As<Napi::Object>();
 }
 
-/// An argument that is an object of options. Options are read by their names; names that nobody read are refused, so that a
+/// An argument that is an object of options. Options are read by their names; names that were not read are rejected, so that a
 /// misspelt option is an error.
 class OptionsArgument {
  public:
   OptionsArgument(Napi::Value value, std::string name) : name_(std::move(name)), object_(objectArgument(value, name_)) {}
 
-  /// The option's name in error messages.
+  /// Returns the option's name in error messages.
   std::string nameOf(const char* option) const { return name_ + "." + option; }
 
   Napi::Value optional(const char* option) {
@@ -140,7 +141,7 @@ class OptionsArgument {
     return value;
   }
 
-  /// After all options were read.
+  /// Rejects unknown options, after all others were read.
   void refuseOthers() const {
     const Napi::Env env = object_.Env();
     napi_value own = nullptr;
@@ -178,7 +179,7 @@ inline otlp::Signal signalArgument(Napi::Value value, const std::string& name) {
 }
 
 inline CodecName codecArgument(Napi::Value value, const std::string& name) {
-  // One of the names, or longer than any: what is cut off does not matter.
+  // The text is one of the names, or longer than any: truncation does not matter.
   char text[16] = "";
   if (value.IsString()) {
     napi_get_value_string_utf8(value.Env(), value, text, sizeof text, nullptr);
@@ -187,13 +188,13 @@ inline CodecName codecArgument(Napi::Value value, const std::string& name) {
   throw std::invalid_argument(name + " must be \"openzl\", \"zstd\", \"lz4\" or \"gzip\"");
 }
 
-/// nullopt for undefined: the codec's usual level.
+/// Returns nullopt for undefined, which selects the codec's default level.
 inline std::optional<int> levelArgument(Napi::Value value, const std::string& name) {
   if (value.IsUndefined()) return {};
   return static_cast<int>(integerArgument(value, name, -1e6, 1e6));
 }
 
-/// A ColumnType; the lengths of strings are read in place.
+/// Reads a ColumnType; the lengths of strings are read in place.
 inline Column columnArgument(Napi::Value value, const std::string& name) {
   if (value.IsUndefined()) return {};
   if (!value.IsObject()) throw std::invalid_argument(name + " must be an object with a kind");

@@ -6,11 +6,11 @@
 namespace driftlock::binding {
 namespace {
 
-/// Pieces of work in libuv's pool at once: half of its threads, by default, so that the others are there for files, names and
-/// whatever else Node does there, however long a piece takes.
+/// The number of pieces of work in libuv's pool at once: half of its threads by default, so that the others remain for files,
+/// names and whatever else Node does there, however long a piece takes.
 constexpr std::size_t kMostInPool = 2;
 
-/// False if the environment is ending and calls into JavaScript fail.
+/// Returns false if the environment is ending and calls into JavaScript fail.
 bool alive(napi_env env) {
   napi_value value = nullptr;
   return napi_get_undefined(env, &value) == napi_ok && napi_coerce_to_bool(env, value, &value) == napi_ok;
@@ -27,7 +27,7 @@ class Background::Queue {
 
   void add(std::unique_ptr<Background> work) { waiting_.push_back(std::move(work)); }
 
-  /// Puts into the pool what has room there.
+  /// Fills the pool as far as there is room.
   void fill(napi_env env) {
     while (inPool_ < kMostInPool && !waiting_.empty()) {
       std::unique_ptr<Background>& next = waiting_.front();
@@ -66,7 +66,7 @@ Napi::Value Background::start(Napi::Env env, const std::function<std::unique_ptr
     queue.add(std::move(work));
     queue.fill(env);
   } catch (const Napi::Error&) {
-    // What a getter throws is thrown. It may be the end of a script that took too long, which gets no promise to handle.
+    // Whatever a getter throws is thrown. It may be the end of a script that took too long, which gets no promise to handle.
     throw;
   } catch (...) {
     deferred.Reject(toError(env, std::current_exception()).Value());
@@ -100,7 +100,7 @@ void Background::complete(napi_env env, napi_status, void* data) {
     }
     queue.fill(env);
   } catch (...) {
-    // Without memory, or in an environment that has begun to end: what waits is started by the next that completes.
+    // There is no memory, or the environment has begun to end: the next completion starts what waits.
   }
 }
 

@@ -10,24 +10,25 @@
 
 namespace driftlock::binding {
 
-/// Work on the threads of libuv's pool, the end of which settles a promise. Few pieces of it are in the pool at once and each
-/// is short, so that files and the like get their turn between them: when an environment ends, Node waits for all that is in
+/// Work on the threads of libuv's pool that settles a promise when it ends. Only a few pieces of it are in the pool at once and
+/// each is short, so that files and the like get their turn between them: when an environment ends, Node waits for everything in
 /// the pool.
 class Background {
  public:
-  /// The promise of the result of the work that `make` gives. What `make` throws for a wrong argument rejects it.
+  /// Returns the promise of the result of the work that `make` creates. If `make` throws for a wrong argument, the promise is
+  /// rejected.
   static Napi::Value start(Napi::Env env, const std::function<std::unique_ptr<Background>()>& make);
 
   virtual ~Background() = default;
 
  protected:
-  /// On a thread of the pool: does a piece of the work. True once it is all done. What it throws rejects the promise.
+  /// Does a piece of the work on a thread of the pool; returns true once it is all done. An exception rejects the promise.
   virtual bool run() = 0;
-  /// On JavaScript's thread, once all is done.
+  /// Returns the result, on JavaScript's thread, once all is done.
   virtual Napi::Value result(Napi::Env env) = 0;
 
  private:
-  /// The work of an environment that is not in the pool.
+  /// The work of an environment that is not in the pool yet.
   class Queue;
 
   static void execute(napi_env env, void* data);

@@ -17,7 +17,7 @@ namespace driftlock::binding {
 namespace {
 
 struct CompressArguments {
-  /// Everything is read from JavaScript before the bytes are looked at: a getter might detach them.
+  /// Reads everything from JavaScript before the bytes are used: a getter might detach them.
   explicit CompressArguments(const Napi::CallbackInfo& info)
       : codec(makeCodec(codecArgument(info[0], "codec"), levelArgument(info[2], "level"))),
         column(columnArgument(info[3], "column")),
@@ -51,7 +51,7 @@ Napi::Value decompressed(const Napi::CallbackInfo& info) {
 
 using Decompress = std::function<OwnedBytes(Bytes bytes, std::size_t maxSize)>;
 
-/// A codec's own, or an encoding of requests that is read alone.
+/// Returns the decompressor of a codec, or of an encoding of requests that is only read.
 Decompress decompressArgument(Napi::Value value) {
   if (value.IsString()) {
     const auto name = value.As<Napi::String>().Utf8Value();
@@ -64,7 +64,7 @@ Decompress decompressArgument(Napi::Value value) {
 
 class DecompressWork : public Background {
  public:
-  /// Copies the bytes: JavaScript may change or detach them meanwhile.
+  /// Copies the bytes, because JavaScript may change or detach them meanwhile.
   DecompressWork(Decompress decompress, Bytes bytes, std::size_t maxSize)
       : decompress_(std::move(decompress)), bytes_(bytes.begin(), bytes.end()), maxSize_(maxSize) {}
 

@@ -14,7 +14,7 @@ namespace {
 
 class CountRecordsWork : public Background {
  public:
-  /// Copies the request: JavaScript may change or detach it meanwhile.
+  /// Copies the request, because JavaScript may change or detach it meanwhile.
   CountRecordsWork(otlp::Signal signal, Bytes request) : signal_(signal), request_(request.begin(), request.end()) {}
 
  protected:
@@ -36,7 +36,7 @@ class CountRecordsWork : public Background {
   bool readable_ = false;
 };
 
-/// countRecords(signal, request): a promise of the number of records; of null if the request cannot be read.
+/// countRecords(signal, request) returns a promise of the number of records, or of null if the request cannot be read.
 Napi::Value countRecords(const Napi::CallbackInfo& info) {
   return Background::start(info.Env(), [&] {
     return std::make_unique<CountRecordsWork>(signalArgument(info[0], "signal"), bytesArgument(info[1], "request"));

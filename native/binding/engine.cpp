@@ -17,38 +17,37 @@
 namespace driftlock::binding {
 namespace {
 
-/// In milliseconds: what a clock takes at once.
+/// The largest step of a clock in one call, in milliseconds.
 constexpr double kLongestAdvance = 60'000;
-/// In milliseconds, some 300 years.
+/// The latest time of receipt in milliseconds, some 300 years.
 constexpr double kLatestReceived = 1e13;
-/// Milliseconds of the receiver's clock, in nanoseconds; 0 for undefined.
+/// Converts milliseconds of the receiver's clock to nanoseconds; 0 for undefined.
 std::uint64_t receivedArgument(Napi::Value value) {
   if (value.IsUndefined()) return 0;
   return static_cast<std::uint64_t>(numberArgument(value, "receivedMs", 0, kLatestReceived) * 1e6);
 }
 
-/// In bytes of UTF-8.
+/// Limits in bytes of UTF-8.
 constexpr std::size_t kLongestTenant = 65'536, kLongestAnomalyId = 256;
 constexpr std::uint32_t kMostTenants = 1 << 20;
-/// As protobuf has it.
+/// Protobuf's own limit.
 constexpr std::size_t kLongestRequest = 0x7fffffff;
-/// Bytes of requests that are copied for the engine at once. More wait in JavaScript's memory until some are done, so that
-/// what waits is not held twice; the engine always has enough to do.
+/// Bytes of requests that are copied for the engine at once. Others wait in JavaScript's memory until some are done, so that they
+/// are not held twice; the engine always has enough to do.
 constexpr std::size_t kMostCopied = 32 << 20;
 
-/// A task, and what there is to do once it is done. It knows nothing of JavaScript: the thread that lets go of it last may be
-/// any.
+/// A task, and what to do once it is done. It is independent of JavaScript: any thread may release it last.
 struct Job : Task {
-  /// The request's bytes if the engine copies them: JavaScript may change or detach its own meanwhile.
+  /// The request's bytes if the engine copies them, because JavaScript may change or detach its own meanwhile.
   OwnedBytes copy;
-  /// Of a visit: what is left to do on the engine's last thread.
+  /// The last step of a visit, on the engine's last thread.
   std::function<void()> complete;
-  /// The next in the list of those that are done.
+  /// The next in the list of completed jobs.
   Job* next = nullptr;
   struct Call* call = nullptr;
 };
 
-/// A call from JavaScript that waits for its promise to settle. Only JavaScript's thread touches it.
+/// A call from JavaScript whose promise has not settled. Only JavaScript's thread touches it.
 struct Call {
   explicit Call(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
 
@@ -57,9 +56,9 @@ struct Call {
   /// The request, which outlives the call: it is forwarded if nothing was flagged, and read in place unless it is copied.
   Napi::Reference<Napi::Uint8Array> request;
   std::size_t size = 0;
-  /// Of a visit: what the promise resolves to.
+  /// Creates the value of a visit's promise.
   std::function<Napi::Value(Napi::Env)> result;
-  /// Where it is in the object's list.
+  /// The call's position in the object's list.
   std::list<Call>::iterator self;
 };
 
@@ -67,7 +66,7 @@ Napi::Value copyOf(Napi::Env env, const std::vector<std::uint8_t>& bytes) {
   return Napi::Buffer<std::uint8_t>::Copy(env, bytes.data(), bytes.size());
 }
 
-/// A Buffer of the vector's own memory.
+/// Returns a Buffer that owns the vector's memory.
 Napi::Value bufferOf(Napi::Env env, std::vector<std::uint8_t> bytes) {
   auto owner = std::make_unique<std::vector<std::uint8_t>>(std::move(bytes));
   auto* held = owner.release();
@@ -88,7 +87,7 @@ Napi::Error cancelled(Napi::Env env) {
 
 Napi::Error closed(Napi::Env env) { return coded<Napi::Error>(env, "the engine is closed", error_code::kEngineClosed); }
 
-/// Wakes JavaScript's thread from others. It keeps the event loop alive only while `hold` says so.
+/// Wakes JavaScript's thread from others. It keeps the event loop alive only while `hold` is set.
 class Wake {
  public:
   Wake(Napi::Env env, napi_threadsafe_function_call_js call, void* context) : env_(env) {
@@ -111,7 +110,7 @@ class Wake {
 };
 
 /// The class that JavaScript sees. It lives until its JavaScript object is gone and nothing is pending. Napi::ObjectWrap would
-/// end the process if an environment that is ending interrupts the constructor.
+/// end the process if an ending environment interrupts the constructor.
 class EngineObject {
  public:
   static napi_value define(Napi::Env env) {
@@ -136,7 +135,7 @@ class EngineObject {
       : env_(env),
         flaggedOnly_(options.settings.flaggedOnly),
         readInPlace_(options.readInPlace),
-        // Results come back in one call for all that is ready, so that a busy engine costs few wake-ups of the event loop.
+        // Results return in one call for all that is ready, so that a busy engine rarely wakes the event loop.
         wake_(std::make_unique<Wake>(env, woken, this)),
         engine_(std::make_unique<Engine>(std::move(options.settings), [this](std::shared_ptr<Task> task) { ready(*task); })) {
     napi_add_env_cleanup_hook(env, cleanUp, this);
@@ -168,14 +167,14 @@ class EngineObject {
     return (static_cast<EngineObject*>(self)->*method)(info);
   }
 
-  /// The JavaScript object is gone.
+  /// Called when the JavaScript object is gone.
   static void finalize(napi_env, void* data, void*) {
     auto* self = static_cast<EngineObject*>(data);
     self->gone_ = true;
     if (self->calls_.empty()) delete self;
   }
 
-  /// The environment ends: nobody waits for anything any more.
+  /// Called when the environment ends: nobody waits for anything any more.
   static void cleanUp(void* data) {
     auto* self = static_cast<EngineObject*>(data);
     self->stop();
@@ -183,7 +182,7 @@ class EngineObject {
   }
 
   static void woken(napi_env env, napi_value, void* self, void*) {
-    // Without an environment it is ending, and the object may be gone.
+    // Without an environment, the object may be gone, because the environment is ending.
     if (env) static_cast<EngineObject*>(self)->settle(env);
   }
 
@@ -241,7 +240,7 @@ class EngineObject {
     });
   }
 
-  /// The promise resolves to what the parts make together.
+  /// Makes the promise resolve to the joined parts.
   template <class Parts>
   static void joined(Call& call, const std::shared_ptr<Parts>& parts) {
     auto bytes = std::make_shared<std::vector<std::uint8_t>>();
@@ -275,7 +274,7 @@ class EngineObject {
     return Napi::Boolean::New(env_, engine_->restore(bytes));
   }
 
-  /// @param fill gives a fresh call what it is to do. Arguments have been read before: JavaScript may close the engine there.
+  /// @param fill prepares a new call. Arguments have been read before: JavaScript may close the engine there.
   template <class Fill>
   Napi::Value submit(Fill&& fill) {
     if (!engine_ || closing_) throw closed(env_);
@@ -297,7 +296,7 @@ class EngineObject {
     return promise;
   }
 
-  /// Hands calls over to the engine, in their order, as far as their requests may be copied.
+  /// Passes calls on to the engine in their order, as far as their requests may be copied.
   void handOver() {
     while (!waiting_.empty()) {
       Call& call = *waiting_.front();
@@ -326,7 +325,7 @@ class EngineObject {
     copied_ += job.copy.size;
   }
 
-  /// On an engine's thread. The task is kept by its call.
+  /// Called on an engine's thread. The call keeps the task alive.
   void ready(Task& task) noexcept {
     auto& job = static_cast<Job&>(task);
     if (job.complete && job.failure.empty()) {
@@ -385,7 +384,7 @@ class EngineObject {
     calls_.erase(call.self);
   }
 
-  /// What there is to do when nothing is pending any more.
+  /// Releases the event loop and finishes closing, once nothing is pending.
   void rest() {
     if (!calls_.empty()) return;
     if (wake_) wake_->hold(false);
@@ -461,7 +460,7 @@ class EngineObject {
 
   Napi::Value cancel(const Napi::CallbackInfo& info) {
     if (engine_) engine_->cancel();
-    // Requests that the engine does not have yet; what else waits keeps its order.
+    // These requests are not with the engine yet; everything else that waits keeps its order.
     std::deque<Call*> kept;
     for (Call* call : std::exchange(waiting_, {})) {
       if (call->request.IsEmpty()) {
@@ -478,7 +477,7 @@ class EngineObject {
     return info.Env().Undefined();
   }
 
-  /// Each call has its own promise; all resolve when the engine has stopped.
+  /// Closes the engine. Each call has its own promise; all resolve when the engine has stopped.
   Napi::Value close(const Napi::CallbackInfo& info) {
     const auto deferred = Napi::Promise::Deferred::New(info.Env());
     closers_.push_back(deferred);
@@ -513,13 +512,13 @@ class EngineObject {
   const Napi::Env env_;
   const bool flaggedOnly_;
   const bool readInPlace_;
-  /// Calls whose promises have not settled, and those of them that the engine does not have yet.
+  /// Calls whose promises have not settled, and those of them that are not with the engine yet.
   std::list<Call> calls_;
   std::deque<Call*> waiting_;
   std::size_t copied_ = 0;
   std::vector<Napi::Promise::Deferred> closers_;
   bool closing_ = false, submitted_ = false, gone_ = false;
-  /// Jobs that are done and not settled.
+  /// Jobs that are done but not settled.
   std::mutex mutex_;
   Job* first_ = nullptr;
   Job* last_ = nullptr;

@@ -14,9 +14,9 @@ namespace {
 constexpr std::uint32_t kMostKeyAttributes = 8;
 constexpr std::size_t kLongestAttribute = 1024;
 constexpr double kMostStreams = 1'000'000;
-/// Of a window, whose bytes are limited.
+/// The limit of a window's records; its bytes are limited elsewhere.
 constexpr double kAny = std::numeric_limits<std::uint32_t>::max();
-/// In milliseconds, some 300 years: what fits in 64 bits of nanoseconds.
+/// The limit in milliseconds, some 300 years, which fits in 64 bits of nanoseconds.
 constexpr double kLongestAcceptance = 1e13;
 
 HashKey hashKey(Napi::Value value) {

@@ -9,11 +9,11 @@ namespace driftlock::binding {
 /// EngineOptions of src/native.ts.
 struct EngineOptions {
   Settings settings;
-  /// Whether the engine reads requests where JavaScript has them, instead of a copy that JavaScript cannot change.
+  /// Whether the engine reads requests in JavaScript's memory instead of a copy that JavaScript cannot change.
   bool readInPlace = false;
 };
 
-/// @throws std::invalid_argument, std::out_of_range or what a getter throws; the first two name the option.
+/// Reads the options. @throws std::invalid_argument, std::out_of_range or what a getter throws; the first two name the option.
 EngineOptions engineOptions(Napi::Value value);
 
 }  // namespace driftlock::binding

@@ -29,7 +29,7 @@ Napi::Value compressionRatioOf(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), compressionRatio(bytesArgument(info[0], "bytes"), *codec));
 }
 
-/// A function of two texts, a codec and a level.
+/// Calls a function of two texts, a codec and a level.
 template <double (*measure)(Bytes, Bytes, const Codec&)>
 Napi::Value ofTwo(const Napi::CallbackInfo& info, const char* first, const char* second) {
   const auto codec = makeCodec(codecArgument(info[2], "codec"), levelArgument(info[3], "level"));
@@ -53,13 +53,13 @@ Napi::Value windowMetricsOf(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// Records of one part of a test at the most.
+/// The largest number of records in one part of a test.
 constexpr std::uint32_t kMostRecords = 1 << 20;
 
-/// Copies of records, end to end: JavaScript may change or detach the originals while a worker reads.
+/// Copies of records, end to end, because JavaScript may change or detach the originals while a worker reads.
 class Records {
  public:
-  /// @throws std::length_error when the records are together longer than the codec reaches, before more is copied.
+  /// @throws std::length_error if the records together exceed the codec's reach, before more is copied.
   Records(Napi::Value value, const char* name, const Codec& codec) {
     if (!value.IsArray()) throw std::invalid_argument(std::string(name) + " must be an array of Uint8Array");
     const auto array = value.As<Napi::Array>();

@@ -14,10 +14,10 @@ namespace {
 
 OwnedBytes allocate(std::size_t size) { return {std::make_unique_for_overwrite<std::uint8_t[]>(size), size}; }
 
-/// First the plan, then a part at a time.
+/// Plans first, then writes one part at a time.
 class SplitWork : public Background {
  public:
-  /// Copies the request: JavaScript may change or detach it meanwhile.
+  /// Copies the request, because JavaScript may change or detach it meanwhile.
   SplitWork(otlp::Signal signal, Bytes request, std::size_t most)
       : signal_(signal), request_(allocate(request.size())), most_(most) {
     if (!request.empty()) std::memcpy(request_.data.get(), request.data(), request.size());
@@ -56,7 +56,7 @@ class SplitWork : public Background {
   std::vector<OwnedBytes> written_;
 };
 
-/// split(signal, request, most): a promise of the parts; of null if the request cannot be read or cannot be divided.
+/// split(signal, request, most) returns a promise of the parts, or of null if the request cannot be read or divided.
 Napi::Value split(const Napi::CallbackInfo& info) {
   return Background::start(info.Env(), [&] {
     const otlp::Signal signal = signalArgument(info[0], "signal");
