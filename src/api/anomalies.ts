@@ -32,8 +32,8 @@ export interface AnomalyOptions {
 }
 
 const filters = z.strictObject({
-  from: time.optional().describe("Started at this time or after"),
-  until: time.optional().describe("Started before this time"),
+  from: time.optional().describe("Returns anomalies that started at this time or later"),
+  until: time.optional().describe("Returns anomalies that started before this time"),
   stream: z.string().min(1).max(1_024).optional().describe("The stream's key"),
   stream_id: id.optional(),
   service: z.string().max(256).optional(),
@@ -46,9 +46,9 @@ const filters = z.strictObject({
     .min(1)
     .max(256)
     .optional()
-    .describe("In an explanation or a record, whatever the case of its letters"),
+    .describe("Text to find in an explanation or a record, ignoring case"),
   ...paging,
-  format: z.enum(formats).optional().describe("Goes before the Accept header"),
+  format: z.enum(formats).optional().describe("Format of the response; overrides the Accept header"),
 });
 
 function toFilter(query: z.output<typeof filters>): AnomalyFilter {
@@ -72,7 +72,7 @@ const triage = z
     state: z
       .enum(dispositions)
       .describe(
-        "`accepted`: this is the new normal. `false`: it was not an anomaly, and the stream's limit adapts to it",
+        "`accepted`: this is the new normal. `false`: this was not an anomaly, and the stream's limit adapts to it",
       ),
     note: z.string().max(4_096).optional(),
   })
@@ -91,10 +91,10 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
         tags,
         security,
         operationId: "listAnomalies",
-        summary: "List anomalies, the latest started first",
+        summary: "List anomalies by their start, latest first",
         description:
-          "Filters narrow together; a filter that is given several times takes any of its values. Pages are stable: what " +
-          "comes in meanwhile moves nothing.",
+          "An anomaly must match all filters; a filter that is given several times matches any of its values. Pages are " +
+          "stable: anomalies that are added meanwhile do not shift them.",
         querystring: filters,
         response: {
           200: pageContent(
@@ -128,7 +128,7 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
         tags,
         security,
         operationId: "getAnomaly",
-        summary: "An anomaly with all that is kept of it",
+        summary: "An anomaly with everything that is stored about it",
         params: z.object({ id }),
         querystring: noParameters,
         response: {
@@ -151,13 +151,13 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
         tags,
         security,
         operationId: "triageAnomaly",
-        summary: "Acknowledge, resolve, accept as the new normal, or mark as false",
-        description: "The caller is the author; the audit log has an entry of it.",
+        summary: "Acknowledge or resolve an anomaly, accept it as the new normal, or mark it as false",
+        description: "The caller is recorded as the author, and an entry is appended to the audit log.",
         params: z.object({ id }),
         querystring: noParameters,
         body: triage,
         response: {
-          200: anomalyDetailSchema.describe("The anomaly as it is now"),
+          200: anomalyDetailSchema.describe("The changed anomaly"),
           ...problems(...guarded, 404, 413, 415, 503),
         },
       },

@@ -17,7 +17,7 @@ import { formatMs, formatNanos } from "./time.ts";
 
 const nanos = z.string().describe("RFC 3339 in UTC, with nanoseconds");
 const ms = z.string().describe("RFC 3339 in UTC, with milliseconds");
-const figure = z.number().nullable();
+const nullableNumber = z.number().nullable();
 const count = z.number().int().nonnegative();
 export const signalSchema = z.enum([...signalNames, "unspecified"]);
 
@@ -25,31 +25,33 @@ const reportSchema = z
   .object({
     channel: z.enum([...channelNames, "unspecified"]),
     severity: z.enum([...severityNames, "unspecified"]),
-    time: nanos.describe("Event time of the record, or the end of the tick, that the report is about"),
-    occurrence: count.describe("Flagged verdicts of the anomaly so far"),
-    score: figure.describe("Higher is stranger, in the channel's own unit"),
-    limit: figure.describe("The stream's alarm limit on the score"),
-    p_value: figure.describe("Probability of such a score in normal data"),
-    surprise_bits: figure.describe("What the record costs, given the baseline"),
-    baseline_bits: figure.describe("What the stream's records usually cost"),
-    field: z.string().describe("The field to blame; empty where none stands out"),
+    time: nanos.describe("Event time of the reported record, or the end of the reported tick"),
+    occurrence: count.describe("Number of flagged verdicts of the anomaly so far"),
+    score: nullableNumber.describe("Score in the channel's own unit; higher is more anomalous"),
+    limit: nullableNumber.describe("The stream's alarm limit on the score"),
+    p_value: nullableNumber.describe("Probability of a score at least this high in normal data"),
+    surprise_bits: nullableNumber.describe("Bits that the record costs, given the baseline"),
+    baseline_bits: nullableNumber.describe("Bits that the stream's records usually cost"),
+    field: z.string().describe("The field that contributes most to the score; empty if none stands out"),
     explanation: z.string(),
-    trace_id: z.string().describe("Hexadecimal; empty where there is none"),
-    span_id: z.string().describe("Hexadecimal; empty where there is none"),
+    trace_id: z.string().describe("In hexadecimal; empty if there is none"),
+    span_id: z.string().describe("In hexadecimal; empty if there is none"),
     record: z
       .object({
         text: z.string(),
         novel: z
           .array(z.object({ start: count, end: count }))
-          .describe("Ranges of UTF-8 bytes of the text that no match in the baseline explains"),
+          .describe("Ranges of the text, in UTF-8 bytes, that match nothing in the baseline"),
       })
       .nullable(),
     expected: z
       .object({
-        nearest: z.string().describe("The baseline's nearest text"),
-        next: z.array(z.string()).describe("The usual next templates or spans, likeliest first"),
-        low: figure,
-        high: figure,
+        nearest: z.string().describe("The most similar text in the baseline"),
+        next: z
+          .array(z.string())
+          .describe("The templates or spans that usually come next, most likely first"),
+        low: nullableNumber,
+        high: nullableNumber,
       })
       .nullable(),
     window: z
@@ -57,16 +59,16 @@ const reportSchema = z
         records: count,
         raw_bytes: count,
         codec: z.string(),
-        compression_ratio: figure,
-        delta_bits: figure,
-        entropy: figure,
-        ncd: figure,
-        ncd_size_matched: figure,
-        p_value: figure,
+        compression_ratio: nullableNumber,
+        delta_bits: nullableNumber,
+        entropy: nullableNumber,
+        ncd: nullableNumber,
+        ncd_size_matched: nullableNumber,
+        p_value: nullableNumber,
         permutations: count,
       })
       .nullable()
-      .describe("The window that ends with the record, against the baseline"),
+      .describe("Metrics of the window that ends with the record, compared with the baseline"),
   })
   .meta({ id: "Report", description: "One report of an anomaly", examples: [examples.report] });
 
@@ -77,13 +79,13 @@ const anomalyShape = {
   service: z.string(),
   signal: signalSchema,
   channels: z.array(z.enum([...channelNames, "unspecified"])),
-  severity: z.enum([...severityNames, "unspecified"]).describe("The highest of all reports"),
+  severity: z.enum([...severityNames, "unspecified"]).describe("The highest severity of all reports"),
   state: z
     .enum(stateNames)
-    .describe("`open` or `ended` (nothing flagged for the quiet time) until a person has said something"),
+    .describe("`open`, or `ended` if nothing was flagged for the quiet period, until the anomaly is triaged"),
   start_time: nanos.describe("Event time of the first flagged verdict"),
   end_time: nanos.describe("Event time of the latest flagged verdict"),
-  occurrences: count.describe("Flagged verdicts"),
+  occurrences: count.describe("Number of flagged verdicts"),
   recorded_at: ms,
   changed_at: ms,
   report: reportSchema.nullable().describe("The strongest report; in live events, the newest"),
@@ -91,7 +93,7 @@ const anomalyShape = {
 
 export const anomalySchema = z.object(anomalyShape).meta({
   id: "Anomaly",
-  description: "Consecutive flagged verdicts of one stream",
+  description: "A group of consecutive flagged verdicts of one stream",
   examples: [examples.anomaly],
 });
 
@@ -99,17 +101,17 @@ export const anomalyDetailSchema = z
   .object({
     ...anomalyShape,
     first: reportSchema.nullable(),
-    examples: z.array(reportSchema).describe("Up to five with distinct records"),
+    examples: z.array(reportSchema).describe("Up to five reports with distinct records"),
     events: z
       .array(z.object({ state: z.enum(stateNames), author: z.string(), time: ms, note: z.string() }))
-      .describe("What people said of it, oldest first"),
+      .describe("The triage events, oldest first"),
     excerpts: z
       .object({
         baseline: z.string().describe("Base64 of an OpenZL frame: lines of text, oldest first"),
-        window: z.string().describe("Likewise"),
+        window: z.string().describe("Base64 of an OpenZL frame: lines of text, oldest first"),
       })
       .nullable()
-      .describe("What the first report's window was computed from"),
+      .describe("The texts that the metrics of the first report's window were computed from"),
     settings: z
       .array(z.object({ hash: z.string(), body: z.unknown() }))
       .describe("Configuration, versions and seed that the reports were computed with"),

@@ -7,18 +7,20 @@ import { pageSchema, paging } from "./representation.ts";
 
 const entrySchema = z
   .object({
-    seq: z.number().int().positive().describe("From 1, without gaps"),
+    seq: z.number().int().positive().describe("Number of the entry in its log: from 1, without gaps"),
     time: z.string().describe("RFC 3339 in UTC"),
-    actor: z.string().describe("A key's prefix, a token's subject, a user of the command line"),
-    action: z.string().describe("Such as `anomaly.resolved` or `key.created`"),
-    target: z.string().describe("An ID"),
+    actor: z.string().describe("The author: a key's prefix, a token's subject or a user of the command line"),
+    action: z.string().describe("The kind of change, such as `anomaly.resolved` or `key.created`"),
+    target: z.string().describe("The ID of what was changed"),
     detail: z.record(z.string(), z.unknown()),
     previous_hash: z.string(),
-    hash: z.string().describe("SHA-256 of the hash before it and the entry's canonical JSON, hexadecimal"),
+    hash: z
+      .string()
+      .describe("SHA-256 of the previous entry's hash and this entry's canonical JSON, in hexadecimal"),
   })
   .meta({
     id: "AuditEntry",
-    description: "A change, chained to the one before it",
+    description: "An entry of the audit log, chained to the previous one",
     examples: [examples.auditEntry],
   });
 

@@ -8,11 +8,11 @@ import { formatMs } from "./time.ts";
 
 const bundleSchema = z.object({
   id: z.string(),
-  anomaly: z.string().nullable().describe("The anomaly that it is about"),
+  anomaly: z.string().nullable().describe("The ID of the anomaly that the bundle is about"),
   author: z.string(),
   created_at: z.string().describe("RFC 3339 in UTC"),
-  size: z.number().int().nonnegative().describe("Bytes"),
-  sha256: z.string().describe("Of its bytes, hexadecimal"),
+  size: z.number().int().nonnegative().describe("Size in bytes"),
+  sha256: z.string().describe("SHA-256 of the bundle's bytes, in hexadecimal"),
 });
 
 export function evidenceRoutes(app: App, { store }: { store: Store }): void {

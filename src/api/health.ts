@@ -44,7 +44,7 @@ const readiness = z.object({
       reason: z
         .string()
         .optional()
-        .describe("For callers with the scope read: it may name addresses and paths"),
+        .describe("Only for callers with the scope `read`, since it may contain addresses and paths"),
     }),
   ),
 });
@@ -82,9 +82,12 @@ export function healthRoutes(app: App, options: HealthOptions): void {
         tags,
         security: [],
         operationId: "getHealth",
-        summary: "Whether the process answers, and its engine works",
+        summary: "Whether the process responds and its engine works",
         response: {
-          200: liveness.meta({ description: "Both work", examples: [examples.health] }),
+          200: liveness.meta({
+            description: "The process responds and its engine works",
+            examples: [examples.health],
+          }),
           503: liveness.meta({
             description: "The engine is stuck: restart the process",
             examples: [examples.stuck],
@@ -107,13 +110,13 @@ export function healthRoutes(app: App, options: HealthOptions): void {
         tags,
         security: [{}, { bearer: [] }],
         operationId: "getReadiness",
-        summary: "Whether each part works, and why not",
+        summary: "Whether each component works, and why not",
         description:
           "200 while data is accepted, also if the state is `degraded`. Only callers with the scope `read` see reasons.",
         response: {
           200: readiness.meta({ description: "Data is accepted", examples: [examples.ready] }),
           503: readiness.meta({
-            description: "Data is not accepted; the components say why",
+            description: "Data is not accepted; the components contain the reasons",
             examples: [examples.notReady],
           }),
           ...problems(),
@@ -136,7 +139,7 @@ export function healthRoutes(app: App, options: HealthOptions): void {
         summary: "Metrics for Prometheus",
         response: {
           200: {
-            description: "Prometheus text",
+            description: "Metrics in the text format of Prometheus",
             content: { "text/plain": { schema: z.string().meta({ examples: [examples.metrics] }) } },
           },
           ...problems(503),

@@ -22,7 +22,7 @@ const described: Readonly<Record<number, string>> = {
   415: "The body's type or encoding is not supported",
   421: "The host is not this machine's own, and `auth.enabled` is false",
   422: "The request is well-formed but cannot be processed",
-  429: "The tenant's limits are exceeded; `Retry-After` says when to send the request again",
+  429: "The tenant's limits are exceeded; send the request again after `Retry-After`",
   431: "The headers are too large, or too many",
   500: "The request failed; Driftlock's log has the reason",
   501: "The downstream does not support the request",

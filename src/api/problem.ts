@@ -8,7 +8,11 @@ export const problemType = "application/problem+json";
 
 export const problemSchema = z
   .object({
-    type: z.string().describe("about:blank: the title says what the status means, the detail what happened"),
+    type: z
+      .string()
+      .describe(
+        "`about:blank`: the title is the meaning of the status, and the detail describes what happened",
+      ),
     title: z.string(),
     status: z.int().min(400).max(599),
     detail: z.string().optional(),

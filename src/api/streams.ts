@@ -19,43 +19,43 @@ const count = z.number().int().nonnegative();
 
 const streamShape = {
   id: z.string(),
-  key: z.string().describe("As shown to people, such as `logs service.name=checkout`"),
+  key: z.string().describe("The key as it is displayed, such as `logs service.name=checkout`"),
   signal: signalSchema,
   service: z.string(),
   state: z
     .enum(streamStates)
     .describe(
-      "`learning`: not judged yet. `watching`: judged. `shelved`: gave way to other streams, and goes on where it was when " +
-        "it comes back. `evicted`: gave way and is forgotten. `limited`: beyond the tenant's `limits.streams`, its records " +
-        "pass unjudged",
+      "`learning`: records are not judged yet. `watching`: records are judged. `shelved`: set aside to make room for other " +
+        "streams; resumes with its baseline when records arrive again. `evicted`: removed to make room; its baseline is " +
+        "lost. `limited`: the tenant exceeds `limits.streams`; records pass unjudged",
     ),
-  progress: z.number().min(0).max(1).describe("Of learning: 1 where it is over"),
+  progress: z.number().min(0).max(1).describe("Progress of learning; 1 when it is complete"),
   baseline_since: nanos
     .nullable()
-    .describe("Event time when it had learned; null before, or where it is not known"),
+    .describe("Event time at which learning was complete; null until then, or if unknown"),
   baseline_age_seconds: z
     .number()
     .nonnegative()
     .nullable()
-    .describe("Event time from then until it was last seen"),
+    .describe("Event time from `baseline_since` to `last_seen`; null if the former is"),
   first_seen: nanos,
   last_seen: nanos,
   records: count,
   records_per_second: z
     .number()
     .nullable()
-    .describe("Between first and last seen; null where that is no time"),
+    .describe("Average rate from `first_seen` to `last_seen`; null if they are equal"),
   recent_records_per_second: z
     .number()
     .nonnegative()
-    .describe("As they came in the latest five to ten minutes, some seconds late"),
-  flagged: count.describe("Records and ticks that were flagged, in all"),
-  withheld: count.describe("Alarms that were not raised, since the stream's budget was spent, in all"),
-  anomalies: count.describe("Stored now"),
+    .describe("Arrival rate over the latest five to ten minutes, delayed by some seconds"),
+  flagged: count.describe("Total number of flagged records and ticks"),
+  withheld: count.describe("Total number of alarms that were withheld because the stream's budget was spent"),
+  anomalies: count.describe("Number of stored anomalies"),
 };
 const streamSchema = z.object(streamShape).meta({
   id: "Stream",
-  description: "Records that share a key",
+  description: "A sequence of records that share a key",
   examples: [examples.stream],
 });
 
@@ -68,18 +68,18 @@ const pointSchema = z
     score: z
       .number()
       .nullable()
-      .describe("The highest, of all channels, measured by what one in a hundred exceeded in learning"),
-    channel: z.string().describe("That it is of"),
-    p_value: z.number().nullable().describe("The smallest"),
+      .describe("Highest score of all channels, relative to the score that 1 % exceeded while learning"),
+    channel: z.string().describe("The channel of the highest score"),
+    p_value: z.number().nullable().describe("Smallest p-value"),
   })
-  .meta({ id: "StreamPoint", description: "What came of a stream in five minutes" });
+  .meta({ id: "StreamPoint", description: "Statistics of a stream over five minutes" });
 
 const streamDetailSchema = z
   .object({
     ...streamShape,
     history: z
       .array(pointSchema)
-      .describe("Of the last day, oldest first; five minutes in which nothing came have no point"),
+      .describe("Points of the last day, oldest first; there is no point for five minutes without records"),
     scores: z
       .array(
         z.object({
@@ -90,7 +90,7 @@ const streamDetailSchema = z
           limit: z.number().nullable(),
         }),
       )
-      .describe("Of the latest anomalies, oldest first"),
+      .describe("Scores of the latest anomalies, oldest first"),
   })
   .meta({
     id: "StreamDetail",
@@ -146,7 +146,7 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
         tags,
         security,
         operationId: "listStreams",
-        summary: "List streams, those that are newest first",
+        summary: "List streams, newest first",
         querystring: z.strictObject({
           signal: oneOrMore(z.enum(signalNames)),
           service: z.string().max(256).optional(),
@@ -178,7 +178,7 @@ export function streamRoutes(app: App, { store }: { store: Store }): void {
         tags,
         security,
         operationId: "getStream",
-        summary: "A stream, what came of it, and the scores of its latest anomalies",
+        summary: "A stream with its history and the scores of its latest anomalies",
         params: z.object({ id }),
         querystring: noParameters,
         response: { 200: streamDetailSchema.describe("The stream"), ...problems(...guarded, 404, 503) },

@@ -24,13 +24,11 @@ export function usageRoutes(app: App, { store }: { store: Store }): void {
         tags: ["tenant"],
         security: [{ bearer: [] }],
         operationId: "listUsage",
-        summary: "What was sent, by the day",
-        description: "Days in UTC, oldest first; those on which nothing was sent are left out.",
+        summary: "Usage per day",
+        description: "Days in UTC, oldest first. Days on which nothing was sent are omitted.",
         querystring: z.strictObject({
-          from: day
-            .optional()
-            .describe(`The first day; ${shownDays} days before the last where it is not set`),
-          to: day.optional().describe("The last day; today where it is not set"),
+          from: day.optional().describe(`The first day; by default ${shownDays} days before the last day`),
+          to: day.optional().describe("The last day; by default today"),
         }),
         response: {
           200: z
@@ -40,7 +38,7 @@ export function usageRoutes(app: App, { store }: { store: Store }): void {
                   day: z.string(),
                   requests: count,
                   records: count,
-                  bytes: count.describe("Of requests as protobuf, decompressed"),
+                  bytes: count.describe("Bytes of all requests as decompressed protobuf"),
                 }),
               ),
             })

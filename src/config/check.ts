@@ -1,5 +1,6 @@
 /**
- * Checks that the schema cannot express: whether keys contradict each other, and whether the machine has what they name.
+ * Checks that the schema cannot express: whether keys contradict each other, and whether the files that they name can be
+ * read.
  */
 import { accessSync, constants, statSync } from "node:fs";
 import { isLoopback, listenersClash, parseListen, parseTarget, reaches } from "../base/address.ts";
@@ -48,7 +49,7 @@ export function contradictions(config: Config): Problem[] {
   for (const [i, a] of all.entries()) {
     for (const b of all.slice(i + 1)) {
       if (listenersClash(parseListen(a.endpoint), parseListen(b.endpoint))) {
-        problem(b.key, `${b.endpoint} is taken by ${a.key} (${a.endpoint}); choose another port`);
+        problem(b.key, `${b.endpoint} is already used by ${a.key} (${a.endpoint}); choose another port`);
       }
     }
   }
@@ -61,7 +62,7 @@ export function contradictions(config: Config): Problem[] {
     if (own !== undefined) {
       problem(
         key,
-        `${new URL(target).host} is Driftlock's own ${own.key}, a loop; name the next OTLP endpoint`,
+        `${new URL(target).host} is Driftlock's own ${own.key}, which would cause a loop; set the downstream OTLP endpoint`,
       );
     }
     const { username, password } = new URL(target);
@@ -73,14 +74,14 @@ export function contradictions(config: Config): Problem[] {
   if (forward.mode === "flagged" && !detect.enabled) {
     problem(
       "forward.mode",
-      "flagged forwards nothing while detect.enabled is false; set detect.enabled: true or forward.mode: all",
+      "`flagged` forwards nothing while detect.enabled is false; set detect.enabled: true or forward.mode: all",
     );
   }
   if (detect.window.hop > detect.window.records) {
     const { hop, records } = detect.window;
     problem(
       "detect.window.hop",
-      `must be at most detect.window.records (${records}), is ${hop}; records between windows would not be seen`,
+      `must be at most detect.window.records (${records}) but is ${hop}; records between windows would be skipped`,
     );
   }
 
@@ -88,18 +89,21 @@ export function contradictions(config: Config): Problem[] {
     const url = new URL(target);
     if (forward.protocol === "grpc") {
       if (url.pathname !== "/" || url.search || url.hash) {
-        problem(key, "has a path, which gRPC cannot use; leave it off or set forward.protocol: http");
+        problem(key, "has a path, which gRPC cannot use; remove it or set forward.protocol: http");
       }
     } else if (url.search || url.hash) {
-      problem(key, "must end with its path; leave off what follows ? or #");
+      problem(key, "must end with its path; remove everything from ? or # on");
     }
     if (forward.tls !== undefined && url.protocol === "http:") {
-      problem("forward.tls", `is set, but ${key} is http; write https:// or leave tls out`);
+      problem("forward.tls", `is set, but ${key} uses http; use https:// or remove forward.tls`);
     }
   }
   for (const [name, value] of Object.entries(forward.headers)) {
     if (!headerValue.test(value)) {
-      problem(`forward.headers.${name}`, "must be visible ASCII characters with no space at either end");
+      problem(
+        `forward.headers.${name}`,
+        "must consist of visible ASCII characters without spaces at either end",
+      );
     }
   }
   if (forward.retry.initial_interval > forward.retry.max_interval) {
@@ -111,11 +115,14 @@ export function contradictions(config: Config): Problem[] {
     if (auth.tenant_header !== undefined && auth.trusted_proxies.length === 0) {
       problem(
         "auth.tenant_header",
-        "is believed from auth.trusted_proxies alone, and there are none; name them or leave it out",
+        "is accepted only from auth.trusted_proxies, which is empty; set it or remove auth.tenant_header",
       );
     }
     if (auth.tenant_header === undefined && auth.trusted_proxies.length > 0) {
-      problem("auth.trusted_proxies", "name the tenant in a header; set auth.tenant_header");
+      problem(
+        "auth.trusted_proxies",
+        "has no effect without the header that names the tenant; set auth.tenant_header",
+      );
     }
   } else {
     if (api.enabled && !isLoopback(parseListen(api.endpoint).host)) {
@@ -143,20 +150,20 @@ export function contradictions(config: Config): Problem[] {
   if (size > forward.queue.max_size) {
     problem(
       "forward.queue.max_size",
-      "must be at least receive.limits.max_request_size, or the largest requests could never be sent on",
+      "must be at least receive.limits.max_request_size, or the largest requests could never be forwarded",
     );
   }
   if (forward.queue.storage === "disk") {
     if (size >= forward.queue.disk.max_size) {
       problem(
         "forward.queue.disk.max_size",
-        "must be more than receive.limits.max_request_size, or the largest requests could never be kept",
+        "must be more than receive.limits.max_request_size, or the largest requests could never be queued",
       );
     }
     if (!forward.retry.enabled) {
       problem(
         "forward.retry.enabled",
-        "must be true with forward.queue.storage: disk, which sends until a request is taken",
+        "must be true with forward.queue.storage: disk, which retries until a request is accepted",
       );
     }
   }
@@ -189,7 +196,7 @@ function unreadable(file: string): string | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return "does not exist; create it or change the path";
-    if (code === "EACCES") return "may not be read by this user; change its permissions";
+    if (code === "EACCES") return "is not readable by this user; change its permissions";
     return `cannot be read (${code})`;
   }
 }
@@ -203,7 +210,7 @@ export function warnings(config: Config): string[] {
     const signal = signals.find((name) => path.endsWith(httpPath[name]));
     if (signal === undefined) continue;
     found.push(
-      `${key}: sends ${signal} to ${path}${httpPath[signal]}; leave ${httpPath[signal]} off, it is added`,
+      `${key}: sends ${signal} to ${path}${httpPath[signal]}; remove ${httpPath[signal]}, which is appended to the endpoint`,
     );
   }
   for (const protocol of ["grpc", "http"] as const) {
@@ -211,22 +218,24 @@ export function warnings(config: Config): string[] {
     if (!enabled || isLoopback(parseListen(endpoint).host)) continue;
     if (tls === undefined) {
       found.push(
-        `receive.${protocol}: ${endpoint} takes data from the network without TLS; set receive.${protocol}.tls`,
+        `receive.${protocol}: ${endpoint} accepts data from the network without TLS; set receive.${protocol}.tls`,
       );
     } else if (tls.client_ca_file === undefined && !auth.enabled) {
       found.push(
-        `receive.${protocol}: ${endpoint} takes data from anyone on the network; set auth.enabled or receive.${protocol}.tls.client_ca_file`,
+        `receive.${protocol}: ${endpoint} accepts data from anyone on the network; set auth.enabled or receive.${protocol}.tls.client_ca_file`,
       );
     }
   }
   if (api.enabled && !isLoopback(parseListen(api.endpoint).host)) {
     found.push(
-      `api: keys and answers pass ${api.endpoint} unencrypted; let a proxy with TLS stand before it`,
+      `api: keys and responses are sent through ${api.endpoint} unencrypted; put a proxy with TLS in front of it`,
     );
   }
   const { store: shared } = config.limits;
   if (shared?.startsWith("redis:") && !isLoopback(parseTarget(shared).host)) {
-    found.push("limits.store: its password and tenants' names pass unencrypted; use a rediss:// URL");
+    found.push(
+      "limits.store: the password and the names of tenants are sent unencrypted; use a rediss:// URL",
+    );
   }
   const open = targets(forward).some(
     ([, url]) => new URL(url).protocol === "http:" && !isLoopback(parseTarget(url).host),

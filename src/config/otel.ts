@@ -56,11 +56,11 @@ export function readOtel(env: NodeJS.ProcessEnv): OtelContent {
     const bare = /^(\[[^\]]+\]|[^:/\s]+):\d+$/.test(endpoint);
     set("forward.endpoint", "ENDPOINT", bare ? `${insecure ? "http" : "https"}://${endpoint}` : endpoint);
     if (!bare && insecure && endpoint.startsWith("https:")) {
-      warnings.push(`${prefix}INSECURE: has no effect, since the endpoint says https`);
+      warnings.push(`${prefix}INSECURE: has no effect, since the endpoint uses https`);
     }
   } else if (text("INSECURE") !== undefined) {
     warnings.push(
-      `${prefix}INSECURE: has no effect without ${prefix}ENDPOINT; forward.endpoint says http or https`,
+      `${prefix}INSECURE: has no effect without ${prefix}ENDPOINT; forward.endpoint determines whether TLS is used`,
     );
   }
 
@@ -82,7 +82,7 @@ export function readOtel(env: NodeJS.ProcessEnv): OtelContent {
   if (unused.length > 0) {
     const all = unused.sort().join(", ");
     warnings.push(
-      `${all}: without effect; Driftlock sends all signals alike, as ${prefix}ENDPOINT and the like or the keys of forward say`,
+      `${all}: not used; Driftlock sends all signals with the settings of ${prefix}ENDPOINT and similar variables, or of the section forward`,
     );
   }
   return { values, problems, warnings };
@@ -128,5 +128,5 @@ export function dropUnusedTls(values: Map<string, Assignment>, endpoints: readon
     names.push(prefix + name);
   }
   if (names.length === 0) return [];
-  return [`${names.join(", ")}: without effect, since ${endpoints[0]} has no TLS; write https:// to use it`];
+  return [`${names.join(", ")}: not used, since ${endpoints[0]} has no TLS; use https:// to enable it`];
 }

@@ -47,7 +47,7 @@ export class DataDir {
     return this.#fault;
   }
 
-  /** Also checks a file of the folder from now on. The file must exist, and the process must keep it open. */
+  /** Checks a file of the folder as well from now on. The file must exist, and the process must keep it open. */
   watch(name: string): Promise<void> {
     return this.#watch(join(this.path, name));
   }

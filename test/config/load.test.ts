@@ -177,19 +177,19 @@ describe("standard variables", () => {
         OTEL_EXPORTER_OTLP_CLIENT_KEY: "/key.pem",
       },
       [
-        "OTEL_EXPORTER_OTLP_CERTIFICATE, OTEL_EXPORTER_OTLP_CLIENT_KEY: without effect, since http://127.0.0.1:9 has no TLS; write https:// to use it",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE, OTEL_EXPORTER_OTLP_CLIENT_KEY: not used, since http://127.0.0.1:9 has no TLS; use https:// to enable it",
       ],
     ],
     [
       "INSECURE against the scheme",
       { OTEL_EXPORTER_OTLP_ENDPOINT: "https://a.example:9", OTEL_EXPORTER_OTLP_INSECURE: "true" },
-      ["OTEL_EXPORTER_OTLP_INSECURE: has no effect, since the endpoint says https"],
+      ["OTEL_EXPORTER_OTLP_INSECURE: has no effect, since the endpoint uses https"],
     ],
     [
       "INSECURE without an endpoint",
       { OTEL_EXPORTER_OTLP_INSECURE: "true" },
       [
-        "OTEL_EXPORTER_OTLP_INSECURE: has no effect without OTEL_EXPORTER_OTLP_ENDPOINT; forward.endpoint says http or https",
+        "OTEL_EXPORTER_OTLP_INSECURE: has no effect without OTEL_EXPORTER_OTLP_ENDPOINT; forward.endpoint determines whether TLS is used",
       ],
     ],
     [
@@ -201,7 +201,7 @@ describe("standard variables", () => {
         OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE: "delta",
       },
       [
-        "OTEL_EXPORTER_OTLP_LOGS_HEADERS, OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: without effect; Driftlock sends all signals alike, as OTEL_EXPORTER_OTLP_ENDPOINT and the like or the keys of forward say",
+        "OTEL_EXPORTER_OTLP_LOGS_HEADERS, OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: not used; Driftlock sends all signals with the settings of OTEL_EXPORTER_OTLP_ENDPOINT and similar variables, or of the section forward",
       ],
     ],
   ])("warns of %s", (_, env, expected) => {
@@ -236,12 +236,12 @@ describe("standard variables", () => {
   it("warns of an endpoint that ends with a signal's path", () => {
     const http = (keys: string) => load(`forward: {protocol: http, ${keys}}`).warnings;
     expect(http("endpoint: 'https://a.example/otlp/v1/logs'")).toEqual([
-      "forward.endpoint: sends logs to /otlp/v1/logs/v1/logs; leave /v1/logs off, it is added",
+      "forward.endpoint: sends logs to /otlp/v1/logs/v1/logs; remove /v1/logs, which is appended to the endpoint",
     ]);
     expect(
       http("endpoint: 'https://a.example', failover_endpoints: ['https://b.example/v1/traces/']"),
     ).toEqual([
-      "forward.failover_endpoints: sends traces to /v1/traces/v1/traces; leave /v1/traces off, it is added",
+      "forward.failover_endpoints: sends traces to /v1/traces/v1/traces; remove /v1/traces, which is appended to the endpoint",
     ]);
     expect(http("endpoint: 'https://a.example/v1/metrics'")).toHaveLength(1);
     expect(http("endpoint: 'https://a.example/v1/logs/otlp'")).toEqual([]);
@@ -487,10 +487,10 @@ describe("contradictions", () => {
 
   it("refuses two listeners on one port", () => {
     expect(only("receive: {http: {endpoint: 'localhost:4317'}}")).toBe(
-      "receive.http.endpoint: localhost:4317 is taken by receive.grpc.endpoint (127.0.0.1:4317); choose another port (driftlock.yaml:1:28)",
+      "receive.http.endpoint: localhost:4317 is already used by receive.grpc.endpoint (127.0.0.1:4317); choose another port (driftlock.yaml:1:28)",
     );
     expect(only("auth: {enabled: true}\napi: {endpoint: '0.0.0.0:4318'}")).toContain(
-      "is taken by receive.http.endpoint",
+      "is already used by receive.http.endpoint",
     );
     expect(problems("receive: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}}")).toEqual(
       [],
@@ -500,11 +500,11 @@ describe("contradictions", () => {
 
   it("refuses to send to itself", () => {
     expect(only("forward: {endpoint: 'http://localhost:4317'}")).toBe(
-      "forward.endpoint: localhost:4317 is Driftlock's own receive.grpc.endpoint, a loop; name the next OTLP endpoint (driftlock.yaml:1:21)",
+      "forward.endpoint: localhost:4317 is Driftlock's own receive.grpc.endpoint, which would cause a loop; set the downstream OTLP endpoint (driftlock.yaml:1:21)",
     );
     expect(
       only("receive: {grpc: {endpoint: '0.0.0.0:4317'}}\nforward: {endpoint: 'http://[::1]:4317'}"),
-    ).toContain("a loop");
+    ).toContain("would cause a loop");
     expect(only("telemetry: {traces_endpoint: 'http://127.0.0.1:4317'}")).toContain(
       "telemetry.traces_endpoint",
     );
@@ -534,7 +534,7 @@ describe("contradictions", () => {
     ["Gateway.example", "gateway.example."],
   ])("sees that a listener on %s has what is sent to %s", (listener, target) => {
     const yaml = `receive: {grpc: {endpoint: '${listener}:4317'}}\nforward: {endpoint: 'http://${target}:4317'}`;
-    expect(only(yaml)).toContain("a loop");
+    expect(only(yaml)).toContain("would cause a loop");
   });
 
   it.each([
@@ -558,13 +558,13 @@ describe("contradictions", () => {
         only(
           `receive: {grpc: {endpoint: '[::]:4317'}}\nforward: {failover_endpoints: ['http://${host}:4317']}`,
         ),
-      ).toContain("a loop");
+      ).toContain("would cause a loop");
     }
   });
 
   it("refuses keys that do not go together", () => {
     expect(only("detect: {window: {records: 64, hop: 65}}")).toContain(
-      "detect.window.hop: must be at most detect.window.records (64), is 65",
+      "detect.window.hop: must be at most detect.window.records (64) but is 65",
     );
     expect(only("forward: {endpoint: 'http://a.example:1/x'}")).toContain(
       "has a path, which gRPC cannot use",
@@ -574,7 +574,7 @@ describe("contradictions", () => {
     expect(only("forward: {endpoint: 'http://u:secret@a.example:1'}")).toMatch(
       /^forward.endpoint: credentials(?!.*secret)/,
     );
-    expect(only("forward: {tls: {ca_file: x}}")).toContain("write https:// or leave tls out");
+    expect(only("forward: {tls: {ca_file: x}}")).toContain("use https:// or remove forward.tls");
     const others = (url: string) => only(`forward: {failover_endpoints: ['http://a.example:1', '${url}']}`);
     expect(others("http://localhost:4317")).toContain(
       "forward.failover_endpoints: localhost:4317 is Driftlock's own",
@@ -585,12 +585,12 @@ describe("contradictions", () => {
       "forward.tls: must have both",
     );
     expect(only('forward: {headers: {a: "b\\r\\nc: d"}}')).toContain(
-      "forward.headers.a: must be visible ASCII",
+      "forward.headers.a: must consist of visible ASCII",
     );
     expect(only("forward: {retry: {initial_interval: 1m}}")).toContain("forward.retry.initial_interval");
     expect(only("receive: {grpc: {enabled: false}, http: {enabled: false}}")).toContain("receives nothing");
     expect(only("detect: {enabled: false}\nforward: {mode: flagged}")).toContain(
-      "forward.mode: flagged forwards nothing",
+      "forward.mode: `flagged` forwards nothing",
     );
     expect(only("receive: {limits: {max_inflight_size: 1MiB}}")).toContain(
       "receive.limits.max_inflight_size",
@@ -644,7 +644,9 @@ describe("contradictions", () => {
     expect(only("auth: {trusted_proxies: [10.0.0.0/8], tenant_header: x-tenant}")).toContain(
       "set auth.enabled",
     );
-    expect(only("auth: {enabled: true, tenant_header: x-tenant}")).toContain("auth.trusted_proxies alone");
+    expect(only("auth: {enabled: true, tenant_header: x-tenant}")).toContain(
+      "only from auth.trusted_proxies",
+    );
     expect(only("auth: {enabled: true, trusted_proxies: [10.0.0.0/8]}")).toContain("set auth.tenant_header");
     expect(only("auth: {enabled: true, tenant_header: x-t, trusted_proxies: [ten.0]}")).toContain(
       "auth.trusted_proxies.0: must be an address or network such as 10.0.0.0/8",

@@ -61,7 +61,7 @@ onEachDatabase((databases) => {
       expect(await store.streams.get("acme", "0".repeat(32))).toBeUndefined();
     });
 
-    it("keep the state that the engine flushed when an anomaly of theirs is stored late", async () => {
+    it("keep the state that the engine reported when an anomaly of theirs is stored late", async () => {
       const { store } = await fresh(databases);
       await store.streams.record([seen({ state: "shelved", baselineAt: midnight })]);
       await store.anomalies.record([report({ endTimeUnixNano: midnight + 99n })]);
@@ -70,7 +70,7 @@ onEachDatabase((databases) => {
       ]);
     });
 
-    it("are there from their first anomaly on, before anything is flushed of them", async () => {
+    it("are there from their first anomaly on, before the engine has reported anything about them", async () => {
       const { store } = await fresh(databases);
       await store.anomalies.record([report()]);
       expect((await store.streams.list("acme")).items).toMatchObject([

@@ -57,16 +57,18 @@ const headers = z.looseObject({
 
 const answerSchema = z
   .object({
-    accepted: z.number().int().nonnegative().describe("Events that were taken"),
+    accepted: z.number().int().nonnegative().describe("Number of accepted events"),
     rejected: z
       .number()
       .int()
       .nonnegative()
-      .describe("Events that were not: to send them again would not help"),
+      .describe("Number of rejected events; sending them again would not help"),
     errors: z
       .array(z.object({ index: z.number().int().nonnegative(), field: z.string(), detail: z.string() }))
-      .describe("Of the first events that were not taken: their index, and a JSON pointer into them"),
-    message: z.string().optional().describe("What the downstream said of events that it rejected"),
+      .describe(
+        "Errors of the first rejected events, each with the index of the event and a JSON pointer into it",
+      ),
+    message: z.string().optional().describe("The message of the downstream about events that it rejected"),
   })
   .meta({
     description: "The number of events that were accepted and rejected",
@@ -227,10 +229,10 @@ export function eventRoutes(app: App, { take }: EventOptions): void {
         operationId: "sendEvents",
         summary: "Send events as plain JSON",
         description:
-          `One event, an array of them, or one a line (\`application/x-ndjson\`), compressed or not (${encodings.join(", ")}); at ` +
-          `most ${maxEvents} events and ${maxSize / 2 ** 20} MiB. They become log records and go the same way as OTLP: they are judged and forwarded. Each event ` +
-          "is taken or not by itself. With `Idempotency-Key` a request that is sent again within an hour is answered as the " +
-          "first time and does nothing.",
+          `The body is one event, an array of events, or one event per line (\`application/x-ndjson\`), compressed or not (${encodings.join(", ")}); at ` +
+          `most ${maxEvents} events and ${maxSize / 2 ** 20} MiB. Events become log records, which are judged and forwarded like those of OTLP. Each event ` +
+          "is accepted or rejected on its own. A request that is sent again with the same `Idempotency-Key` within an hour " +
+          "receives the first response and has no effect.",
         consumes: [types.json, types.ndjson],
         headers,
         querystring: noParameters,

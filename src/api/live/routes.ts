@@ -36,7 +36,7 @@ const filters = z.strictObject({
     .string()
     .max(128)
     .optional()
-    .describe("For those who cannot send the header Last-Event-ID"),
+    .describe("Alternative for clients that cannot send the header Last-Event-ID"),
 });
 type Filters = z.output<typeof filters>;
 
@@ -100,18 +100,18 @@ export function liveRoutes(
       tags: ["live"],
       security: [{ bearer: [] }],
       operationId: "streamAnomalies",
-      summary: "Anomalies as they are found, by server-sent events or WebSocket",
+      summary: "Stream anomalies as they are found, by server-sent events or WebSocket",
       description:
-        "Events are `anomaly` (a report), `judgement` (what a person made of an anomaly), both with the anomaly as data, `gap` " +
-        "(events are missing before the next: list the anomalies) and `dropped` (why the connection ends). A reader that " +
-        "comes back with `Last-Event-ID` is given what it missed, also after a restart: what this process has no more is " +
-        "told from the store, each anomaly once and as it is now. Comments and pings come every 15 s. By WebSocket an event " +
-        'is a JSON text `{"id", "event", "data"}`, and the reason why the connection ends is in the close frame; browsers ' +
-        "name their key by the subprotocols `driftlock` and `bearer.KEY`.",
+        "Events are `anomaly` (a report) and `judgement` (a triage), both with the anomaly as data, `gap` (events are missing " +
+        "before the next one: list the anomalies) and `dropped` (the reason why the connection ends). A client that " +
+        "reconnects with `Last-Event-ID` receives the events that it missed, also after a restart: anomalies whose events " +
+        "this process no longer holds are read from the store, each once and in its current state. Comments and pings are " +
+        'sent every 15 s. In a WebSocket an event is a JSON text `{"id", "event", "data"}`, and the close frame contains the ' +
+        "reason why the connection ends; browsers pass their key in the subprotocols `driftlock` and `bearer.KEY`.",
       querystring: filters,
       response: {
         200: {
-          description: "Events, until either side ends it",
+          description: "Events, until either side closes the connection",
           content: { "text/event-stream": { schema: z.string().meta({ examples: [examples.events] }) } },
         },
         ...problems(...guarded, 503),

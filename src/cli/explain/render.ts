@@ -38,7 +38,7 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ["", title, ...lines];
 }
 
-const figure = (value: number | null, digits = 3) => (value === null ? "?" : precise(value, digits));
+const formatNumber = (value: number | null, digits = 3) => (value === null ? "?" : precise(value, digits));
 const chance = (p: number | null) => (p === null ? "?" : probability(p));
 const plural = (n: number, one: string) => `${n} ${one}${n === 1 ? "" : "s"}`;
 
@@ -100,11 +100,11 @@ function overview(anomaly: AnomalyDocument, report: ReportJson | null): string[]
 function scores({ score, limit, p_value, surprise_bits, baseline_bits, channel }: ReportJson): Fact[] {
   const times = score !== null && limit !== null && limit > 0 ? `, ${precise(score / limit)} times that` : "";
   // A channel without a usual value reports 0; for the channel content, 0 is what known records cost.
-  const usual = baseline_bits || channel === "content" ? `, usually ${figure(baseline_bits)}` : "";
+  const usual = baseline_bits || channel === "content" ? `, usually ${formatNumber(baseline_bits)}` : "";
   return [
-    ["score", `${figure(score)} against the stream's limit of ${figure(limit)}${times}`],
+    ["score", `${formatNumber(score)} against the stream's limit of ${formatNumber(limit)}${times}`],
     ["p-value", `${chance(p_value)}: the probability of such a score in the stream's history`],
-    ["bits", `${figure(surprise_bits)}${usual}`],
+    ["bits", `${formatNumber(surprise_bits)}${usual}`],
   ];
 }
 
@@ -151,13 +151,16 @@ function measures({ window }: ReportJson, excerpts: Excerpts | undefined): strin
   const against = (inBaseline: number | undefined) =>
     inBaseline === undefined ? "" : `, in the baseline ${precise(inBaseline)}`;
   return facts([
-    ["compression ratio", `${figure(window.compression_ratio)}${against(excerpts?.metrics.baselineRatio)}`],
-    ["entropy", `${figure(window.entropy)}${against(excerpts?.baselineEntropy)} bits per byte`],
+    [
+      "compression ratio",
+      `${formatNumber(window.compression_ratio)}${against(excerpts?.metrics.baselineRatio)}`,
+    ],
+    ["entropy", `${formatNumber(window.entropy)}${against(excerpts?.baselineEntropy)} bits per byte`],
     [
       "delta bits",
-      `${figure(window.delta_bits)} bits per byte: the compressed baseline minus the compressed window`,
+      `${formatNumber(window.delta_bits)} bits per byte: the compressed baseline minus the compressed window`,
     ],
-    ["NCD", `${figure(window.ncd)}, size-matched ${figure(window.ncd_size_matched)}`],
+    ["NCD", `${formatNumber(window.ncd)}, size-matched ${formatNumber(window.ncd_size_matched)}`],
     [
       "permutation test",
       window.permutations > 0 ? `p = ${chance(window.p_value)} of ${window.permutations} permutations` : "",
@@ -171,7 +174,7 @@ function members({ examples = [] }: AnomalyDocument, shown: ReportJson | null): 
       ({ time, record }) => record !== null && !(time === shown?.time && record.text === shown.record?.text),
     )
     .flatMap(({ time, channel, score, record }) => [
-      `${indent}${clock(time)}, ${channel}, score ${figure(score)}`,
+      `${indent}${clock(time)}, ${channel}, score ${formatNumber(score)}`,
       ...marked(record!.text, record!.novel).map((line) => indent + line),
     ]);
 }
@@ -213,7 +216,7 @@ export function renderVerdict({ i, kind, stream, score, p, channel, ...window }:
   const by = channel === null ? "" : ` by its ${channel}`;
   const what = kind === "record" ? `Record ${i}` : `The window that ends with record ${i}`;
   const { compression_ratio, delta_bits, entropy, ncd, explanation, id, start, end } = window;
-  const why = explanation ?? `${what} is strange${by}, with a score of ${figure(score)}`;
+  const why = explanation ?? `${what} is strange${by}, with a score of ${formatNumber(score)}`;
   return [
     ...flow(truncate(`${stream}: ${why}.`, 1_024).split(" "), columns, " "),
     "",
@@ -222,10 +225,10 @@ export function renderVerdict({ i, kind, stream, score, p, channel, ...window }:
       ["when", start === undefined || end === undefined ? "" : `${clock(start)} to ${clock(end)}`],
       ["channel", channel === null ? "" : `${channel}: ${looksAt[channel] ?? "unknown to this version"}`],
       ["p-value", `${chance(p)}: the probability of such a score in the stream's history`],
-      ["compression ratio", compression_ratio === undefined ? "" : figure(compression_ratio)],
-      ["entropy", entropy === undefined ? "" : `${figure(entropy)} bits per byte`],
-      ["delta bits", delta_bits === undefined ? "" : `${figure(delta_bits)} bits per byte`],
-      ["NCD", ncd === undefined ? "" : figure(ncd)],
+      ["compression ratio", compression_ratio === undefined ? "" : formatNumber(compression_ratio)],
+      ["entropy", entropy === undefined ? "" : `${formatNumber(entropy)} bits per byte`],
+      ["delta bits", delta_bits === undefined ? "" : `${formatNumber(delta_bits)} bits per byte`],
+      ["NCD", ncd === undefined ? "" : formatNumber(ncd)],
     ]),
     "",
   ].join("\n");
