@@ -31,7 +31,7 @@ export type { Report } from "./anomaly/report.ts";
 export { type ErrorCode, errorCodes } from "./base/error-codes.ts";
 export { parseConfig } from "./config/load.ts";
 export { ConfigError, type Problem } from "./config/problem.ts";
-export type { Config, DetectConfig } from "./config/schema.ts";
+export { type Config, configSchema, type DetectConfig } from "./config/schema.ts";
 export {
   Engine,
   type EngineSettings,

@@ -6,6 +6,10 @@ import { forward } from "./schema/forward.ts";
 import { receive } from "./schema/receive.ts";
 import { bytes, duration, type KeyMeta, listen, path, section, serverUrl, url } from "./schema/values.ts";
 
+/**
+ * The schema of a configuration, for programs that compose it with others. `parseConfig` applies it and reports each problem by its
+ * key.
+ */
 export const configSchema = z.strictObject({
   receive: receive.describe("Where and how Driftlock receives OTLP."),
   detect: detect.describe("How streams are judged."),

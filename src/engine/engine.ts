@@ -127,6 +127,7 @@ export class Engine {
    */
   async process(signal: Signal, tenant: string, body: Buffer): Promise<Judged> {
     const outcome = await this.#native.process(signal, tenant, body, this.#clock?.());
+    // Copying an object of this many properties would cost a microsecond per request.
     return Object.assign(outcome, { reports: outcome.anomalies.map(decodeReport) });
   }
 
