@@ -121,7 +121,7 @@ const keyOf = {
 function exhausted(key: keyof LimitsConfig, limit: number, waitMs: number): ExportError {
   return new ExportError(
     Code.RESOURCE_EXHAUSTED,
-    `the tenant is beyond limits.${key} (${limit}); come back later`,
+    `the tenant exceeds limits.${key} (${limit}); try again later`,
     Math.ceil(waitMs),
   );
 }

@@ -68,7 +68,7 @@ export function limitAnswers(app: FastifyInstance, limit: number): void {
     const { peer, tenant } = one.owner;
     if (tenant === undefined) return;
     one.leave = await gate.enter({ peer, tenant }, gone.signal);
-    if (one.leave === undefined) throw overloaded("too many requests wait for the store; come back later");
+    if (one.leave === undefined) throw overloaded("too many requests wait for the store; try again later");
     if (gone.signal.aborted) leave(one);
   });
   app.addHook("onSend", async (request, _reply, payload) => {

@@ -134,7 +134,7 @@ export const paging = {
     .meta({ description: "Number of items per page", examples: [100] }),
   after: z
     .string()
-    .regex(/^[A-Za-z0-9_-]{1,512}$/, "is not the cursor of a page; take `next` of the page before")
+    .regex(/^[A-Za-z0-9_-]{1,512}$/, "is not the cursor of a page; use `next` of the previous page")
     .optional()
     .meta({ description: "`next` of the previous page", examples: [examples.cursor] }),
 };

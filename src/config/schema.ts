@@ -96,7 +96,7 @@ export const configSchema = z.strictObject({
   shutdown_timeout: duration
     .default(20_000)
     .describe(
-      "The time from SIGTERM to the end of the process. Half of it is for delivering pending requests: what is left then is given up and reported. The rest, but at least a second, is for saving what streams have learned.",
+      "The time from SIGTERM to the end of the process. Half of it is for delivering pending requests; requests that are left then are abandoned and reported. The rest, but at least one second, is for saving what streams have learned.",
     ),
   data_dir: path
     .default("./driftlock-data")

@@ -22,7 +22,7 @@ export class Snapshots {
       log.info({ path, streams, saved_at: loaded.savedAt }, "streams continue from their snapshot");
     } else if (loaded.kind === "refused") {
       const { reason } = loaded;
-      log.warn({ path, reason }, "streams learn anew: the snapshot cannot be used, and will be replaced");
+      log.warn({ path, reason }, "streams learn again: the snapshot cannot be used and will be replaced");
     }
     return new Snapshots(file, engine, config.detect.snapshot_interval, dataDir, log);
   }

@@ -187,12 +187,12 @@ class Walk {
     this.head = row.hash;
     const other = this.#recorded.get(this.seq)?.find(({ hash }) => hash !== row.hash);
     if (other !== undefined) {
-      return `the log was written anew: ${other.source} has another entry of that number`;
+      return `the log was rewritten: ${other.source} has another entry with this number`;
     }
     return this.keys.apply(JSON.parse(row.entry) as AuditEntry);
   }
 
-  /** Returns a head that was recorded beyond the end. */
+  /** Returns the verdict if a recorded head is beyond the end of the log; undefined if none is. */
   missing(): AuditVerdict | undefined {
     const beyond = [...this.#recorded].filter(([seq]) => seq > this.seq).flatMap(([, heads]) => heads);
     if (beyond.length === 0) return undefined;
@@ -211,8 +211,8 @@ function brokenLink(
   expected: Pick<Walk, "tenant" | "seq" | "head">,
 ): string | undefined {
   if (Number(row.seq) !== expected.seq) return "an entry is missing";
-  if (row.previous_hash !== expected.head) return "the entry does not follow the one before it";
-  if (sha256(row.previous_hash + row.entry) !== row.hash) return "the entry is not the one that was hashed";
+  if (row.previous_hash !== expected.head) return "the entry does not follow the previous one";
+  if (sha256(row.previous_hash + row.entry) !== row.hash) return "the entry does not match its hash";
   const { tenant, seq } = JSON.parse(row.entry) as AuditEntry;
   if (tenant !== expected.tenant || seq !== expected.seq) return "the entry belongs elsewhere in the log";
   return undefined;

@@ -37,7 +37,7 @@ export function parsePosition({ after }: PageRequest): Position | undefined {
   const text = after.length <= 512 ? Buffer.from(after, "base64url").toString() : "";
   const [, major, minor] = /^(-?\d{1,19}) ([^\0]{1,256})$/s.exec(text) ?? [];
   if (major === undefined || minor === undefined || BigInt.asIntN(64, BigInt(major)) !== BigInt(major)) {
-    throw new InvalidArgument("after", "is not the cursor of a page; take `next` of the page before");
+    throw new InvalidArgument("after", "is not the cursor of a page; use `next` of the previous page");
   }
   return { major: BigInt(major), minor };
 }

@@ -100,7 +100,7 @@ export class Retention {
         write,
       );
       const { free, pages } = rows[0]!;
-      // A file that other tools have made anew may be one that cannot shrink.
+      // A file that was recreated by other tools may be unable to shrink.
       if (free * 4n <= pages || free === before) return;
       before = free;
       await sql`pragma incremental_vacuum(${sql.lit(vacuumed)})`.execute(write);

@@ -35,7 +35,7 @@ describe("rates", () => {
     expect(refusal(() => limited.admitIngest("a"))).toEqual({
       code: Code.RESOURCE_EXHAUSTED,
       retryAfterMs: 100,
-      message: "the tenant is beyond limits.requests_per_second (10); come back later",
+      message: "the tenant exceeds limits.requests_per_second (10); try again later",
     });
     limited.admitIngest("b");
     limited.admitQuery("a");

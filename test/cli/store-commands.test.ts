@@ -141,7 +141,7 @@ describe("audit", () => {
     db.close();
     expect(await driftlock(["audit", "verify", "--tenant=acme"])).toMatchObject({
       code: 1,
-      err: "driftlock: tenant acme: the chain breaks at entry 1: the entry is not the one that was hashed\n",
+      err: "driftlock: tenant acme: the chain breaks at entry 1: the entry does not match its hash\n",
     });
   });
 });
@@ -218,7 +218,7 @@ describe("audit verify", () => {
     }
     expect(await verify()).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/entry 3: the log was written anew: .*has another entry of that number/),
+      err: expect.stringMatching(/entry 3: the log was rewritten: .*has another entry with this number/),
     });
   });
 });

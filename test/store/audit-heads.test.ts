@@ -117,7 +117,7 @@ onEachDatabase((databases) => {
       expect(await store.audit.verify("acme", recorded)).toMatchObject({
         ok: false,
         seq: 2,
-        reason: "the log was written anew: a note has another entry of that number",
+        reason: "the log was rewritten: a note has another entry with this number",
       });
     });
 

@@ -120,7 +120,7 @@ function encodingOf({ headers }: FastifyRequest): Encoding | undefined {
  */
 function soundEvents(reading: Reading | undefined): ReadEvents {
   if (reading === undefined) {
-    throw new ExportError(Code.UNAVAILABLE, "too many bodies wait to be read; come back later", retryAfterMs);
+    throw new ExportError(Code.UNAVAILABLE, "too many bodies wait to be read; try again later", retryAfterMs);
   }
   if ("tooMany" in reading) throw refuse(413, `there are more than ${maxEvents} events; send fewer`);
   if ("invalid" in reading) throw refuse(400, `the body ${reading.invalid}`);

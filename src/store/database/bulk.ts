@@ -41,7 +41,8 @@ export class BulkInsert<T extends keyof Tables & string> {
     const row = Object.fromEntries(this.#columns.map((column) => [column, 0]));
     const rows = Array.from({ length: size }, () => row) as unknown as Insertable<Tables[T]>[];
     const { sql, parameters } = this.#build(db, rows).compile();
-    if (parameters.length !== size * this.#columns.length) throw new Error("a parameter beside the rows");
+    if (parameters.length !== size * this.#columns.length)
+      throw new Error("the statement has parameters other than the values of the rows");
     texts.set(size, sql);
     return sql;
   }

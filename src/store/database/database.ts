@@ -197,7 +197,7 @@ function postgresRemedy(error: unknown): string | undefined {
 
 function sqliteRemedy(error: unknown): string {
   return isDamaged(error)
-    ? "stop Driftlock and put a backup in its place, or move it away with its -wal and -shm to begin anew"
+    ? "stop Driftlock and restore a backup, or move the file away with its -wal and -shm files to start with an empty store"
     : "check that the folder exists, may be written to, has space and is Driftlock's alone";
 }
 
