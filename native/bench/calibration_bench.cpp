@@ -53,7 +53,7 @@ struct Outcome {
   double raised = 0, withheld = 0, planted = 0, found = 0;
 };
 
-/// @param outlier what to plant, once in two days' budget after the first fifth; 0 for nothing
+/// @param outlier the kind to plant, once per two days' budget after the first fifth; 0 for none
 Outcome run(const std::string& kind, double perDay, double perSecond, double days, double outlier) {
   Calibration past(1.5);
   AlarmBudget budget(perDay);

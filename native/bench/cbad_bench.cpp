@@ -1,4 +1,4 @@
-// What codecs and CBAD figures cost on this machine: microseconds a call, the best of several runs.
+// The cost of codecs and CBAD metrics on this machine: microseconds per call, the best of several runs.
 
 #include <lz4.h>
 #include <openzl/openzl.h>
@@ -39,7 +39,7 @@ double microseconds(const std::function<void()>& call) {
   return best;
 }
 
-/// Log lines of about 100 bytes.
+/// Returns log lines of about 100 bytes.
 std::vector<std::string> lines(std::size_t bytes, std::uint64_t seed) {
   static const std::array<const char*, 6> templates{"INFO checkout accepted order from the web shop, payment captured, id=",
                                                     "INFO cart updated by user session, items now ",
@@ -62,7 +62,7 @@ std::vector<std::uint8_t> joined(const std::vector<std::string>& records, std::s
   return result;
 }
 
-/// The library's own one-call function, with a context where it takes one and a buffer that is there already.
+/// Calls the library's own one-call function, with a context if it takes one and an existing buffer.
 double raw(CodecName name, int level, Bytes bytes, std::vector<std::uint8_t>& out) {
   switch (name) {
     case CodecName::Zstd: {

@@ -1,6 +1,6 @@
-// Records a second through the engine on one thread: read, mask, score, decide, annotate.
+// Records per second through the engine on one thread: read, mask, score, decide, annotate.
 //   engine_bench FILE logs|traces|metrics [ROUNDS]
-// FILE holds Export*ServiceRequest messages, each behind a 4-byte big-endian length. Prints one JSON line.
+// FILE holds Export*ServiceRequest messages, each preceded by its length in 4 bytes, big-endian. Prints one JSON line.
 
 #include <sys/resource.h>
 

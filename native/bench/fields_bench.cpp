@@ -1,5 +1,5 @@
-// AUC of blocks in which one of ten fields is not as usual, against the same stream's usual blocks; how often that
-// field is the one named; and the cost of a record.
+// AUC of blocks in which one of ten fields is abnormal, against normal blocks of the same stream; how often that field is the one
+// named; and the cost per record.
 
 #include <algorithm>
 #include <cmath>
@@ -40,7 +40,7 @@ constexpr const char* kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 
 using Value = std::variant<std::monostate, std::string, std::int64_t, double>;
 using Values = std::vector<Value>;
-/// Fills a column; `how` is 0 for a usual window, else the number of an anomaly.
+/// Fills a column; `how` is 0 for a normal window, or the number of an anomaly.
 using Fill = std::function<void(Values&, int how)>;
 
 std::size_t draw(const std::vector<double>& shares) {
@@ -58,7 +58,7 @@ struct Field {
   std::vector<const char*> anomalies;
 };
 
-/// Shares that wander from window to window, as traffic does.
+/// Varies shares from window to window, as traffic does.
 std::vector<double> wander(std::vector<double> shares) {
   for (double& s : shares) s *= std::exp(0.2 * normal());
   return shares;
@@ -155,7 +155,7 @@ std::vector<Field> fields() {
   return all;
 }
 
-/// A block of records, judged.
+/// Judges a block of records.
 FieldsVerdict judge(FieldsModel& channel, std::vector<Field>& all, std::size_t records, std::size_t odd, int how) {
   std::vector<Values> columns;
   for (std::size_t f = 0; f < all.size(); ++f) all[f].fill(columns.emplace_back(records), f == odd ? how : 0);

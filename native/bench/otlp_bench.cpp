@@ -1,5 +1,5 @@
-// What reading costs a record: `otlp_bench logs|traces|metrics FILE`, FILE as `otelload gen -dump` writes it:
-// Export*ServiceRequests, each behind a 4-byte big-endian length.
+// The cost of reading per record: `otlp_bench logs|traces|metrics FILE`, where `otelload gen -dump` wrote FILE:
+// Export*ServiceRequests, each preceded by its length in 4 bytes, big-endian.
 
 #include <chrono>
 #include <cstdio>
@@ -22,7 +22,7 @@ std::uint64_t sum(const Attributes& attributes) {
   return sum;
 }
 
-/// Reads every field that the views offer cheaply and adds something of it up, so that nothing is optimised away.
+/// Reads every field that is cheap in the views and sums up parts of them, so that nothing is optimised away.
 std::uint64_t decode(const Index& index, const Record& record) {
   const Bytes bytes = index.bytes(record);
   switch (index.signal) {

@@ -1,5 +1,5 @@
-// AUC of session scores, and what an id costs in time.
-//   sequence_bench TRAIN NORMAL ABNORMAL   files of `id,e e e` or `e e e`, a session a line
+// AUC of session scores, and the time per id.
+//   sequence_bench TRAIN NORMAL ABNORMAL   files of `id,e e e` or `e e e`, one session per line
 
 #include <algorithm>
 #include <cstdio>

@@ -1,5 +1,5 @@
 // AUC of ticks with a planted burst or silence against the same ticks without, in normal log lines.
-//   volume_bench FILE.tsv...   lines of: label, something, log line (0 is normal)
+//   volume_bench FILE.tsv...   lines of: label (0 is normal), key, log line
 
 #include <algorithm>
 #include <cstdio>
@@ -32,7 +32,7 @@ struct Source {
   }
 };
 
-/// Templates of the normal lines: words with a digit in them are variables.
+/// Reads the templates of the normal lines: words with a digit in them are variables.
 Ids read(const char* path, std::size_t first, std::size_t count) {
   std::ifstream file(path);
   std::map<std::string, std::uint32_t> templates;

@@ -1,5 +1,5 @@
-// Requests to an engine that has learned: any bytes, and usual requests of which some bytes were changed. It goes on, and what
-// it then holds survives a restart. The first byte picks the settings; then steps follow, each of which begins with its kind.
+// Sends an engine that has learned any bytes, and normal requests with some bytes changed. It continues, and its state then
+// survives a restart. The first byte selects the settings; then steps follow, each of which begins with its kind.
 
 #include <algorithm>
 #include <string>
@@ -13,7 +13,7 @@ using namespace driftlock::fuzz;
 
 namespace {
 
-/// What an engine has learned from some traffic, and requests that come after it.
+/// An engine's state after some traffic, and requests that come after it.
 struct Learned {
   std::vector<std::uint8_t> snapshot;
   std::vector<Traffic::Step> next;
@@ -64,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       case 1:
       case 2: request(bench, static_cast<otlp::Signal>(kind % 3), input.bytes(), tenant); break;
       case 3: {
-        // As many bytes as a number or a length has, at some places.
+        // A few places change, each by as many bytes as a number or a length has.
         const auto& step = learned.next[input.byte() % learned.next.size()];
         auto bytes = step.bytes.bytes();
         for (int changes = 1 + input.byte() % 4; changes > 0; --changes) {

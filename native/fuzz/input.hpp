@@ -1,6 +1,6 @@
 #pragma once
 
-// A fuzzer's bytes as a sequence of values. Behind its end there are zeros.
+// A fuzzer's bytes as a sequence of values. After its end there are zeros.
 
 #include <algorithm>
 #include <cstdint>
@@ -32,14 +32,14 @@ class Input {
     return low | static_cast<std::uint32_t>(byte()) << 8;
   }
 
-  /// Up to so many.
+  /// Returns up to `most` bytes.
   Bytes some(std::size_t most) {
     const Bytes taken = left_.first(std::min(most, left_.size()));
     left_ = left_.subspan(taken.size());
     return taken;
   }
 
-  /// Bytes behind their length.
+  /// Returns bytes that are preceded by their length.
   Bytes bytes() { return some(number()); }
 
  private:

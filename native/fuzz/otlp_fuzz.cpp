@@ -1,6 +1,5 @@
-// Any bytes: the reader refuses them or reads them whole, and what the splicer and the splitter write is read again as it was
-// meant.
-// The first byte picks the signal, the second the records to edit; the rest is the request.
+// Reads any bytes: the reader refuses them or reads them whole, and the output of the splicer and the splitter reads back as
+// intended. The first byte selects the signal, the second the records to edit; the rest is the request.
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,6 +1,6 @@
 #pragma once
 
-// Engines for fuzzers: what they learn from fits a fraction of a second.
+// Engines for fuzzers, which learn within a fraction of a second.
 
 #include "test/engine_bench.hpp"
 #include "test/traffic.hpp"

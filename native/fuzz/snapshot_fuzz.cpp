@@ -1,5 +1,5 @@
-// Snapshots in which some bytes were changed, those of packed streams among them: an engine refuses them, or goes on with them
-// and what it then holds survives a restart. The input is a sequence of changes.
+// Changes some bytes of snapshots, and of packed streams in them: an engine refuses such a snapshot, or continues from it and its
+// state then survives a restart. The input is a sequence of changes.
 
 #include <algorithm>
 #include <optional>
@@ -15,13 +15,13 @@ using Buffer = std::vector<std::uint8_t>;
 
 namespace {
 
-/// A piece of a snapshot: bytes as they are, or those of a packed stream.
+/// A piece of a snapshot: plain bytes, or those of a packed stream.
 struct Piece {
   Buffer bytes;
   bool packed = false;
 };
 
-/// A snapshot's parts, each of which stands behind its length, and the pieces of each.
+/// A snapshot's parts, each of which is preceded by its length, and the pieces of each.
 struct Parts {
   Buffer head;
   std::vector<std::vector<Piece>> parts;
@@ -52,7 +52,7 @@ struct Parts {
   }
 
  private:
-  /// Packed streams are found by how a frame of zstd begins, behind its length.
+  /// Finds packed streams by the first bytes of a zstd frame, which its length precedes.
   static std::vector<Piece> piecesOf(Bytes part) {
     std::vector<Piece> pieces(1);
     while (!part.empty()) {
@@ -79,7 +79,7 @@ struct Parts {
   }
 };
 
-/// Snapshots of an engine that is learning, one that has learned, and one whose streams have given way to others.
+/// Snapshots of an engine that is learning, one that has learned, and one whose streams have been replaced by others.
 struct Bases {
   std::vector<Parts> snapshots;
   std::vector<Traffic::Step> next;
@@ -151,7 +151,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   while (!input.empty()) {
     const std::uint8_t which = input.byte();
-    // Most of what is to be read is in the packed streams.
+    // Most of the content is in the packed streams.
     const auto& pieces = which < 40 ? plain : packed;
     change(*pieces[which % pieces.size()], input);
   }

@@ -100,9 +100,9 @@ class Cursor {
   bool done() const { return at_ == end_; }
   /// The reason why reading stopped before the end; null if it did not.
   const char* failure() const { return failure_; }
-  /// Where the last field read begins, at its tag.
+  /// The first byte of the last field read, its tag.
   const std::uint8_t* start() const { return start_; }
-  /// Where reading continues.
+  /// The position at which reading continues.
   const std::uint8_t* at() const { return at_; }
 
  private:
