@@ -1,4 +1,4 @@
-"""The peers, each with the settings that its documentation starts from: rows of numbers in order -> a score each."""
+"""The peers, each with the initial settings of its documentation: rows of numbers in order -> one score per row."""
 
 import numpy as np
 import rrcf
@@ -13,7 +13,7 @@ def isolation_forest(rows, train):
 
 
 def half_space_trees(rows, train):
-    """Wants numbers from 0 to 1: scaled by what the training part shows, and cut off beyond."""
+    """Needs numbers from 0 to 1: rows are scaled by the range of the training part, and clipped."""
     low, high = rows[:train].min(axis=0), rows[:train].max(axis=0)
     scaled = np.clip((rows - low) / np.where(high > low, high - low, 1), 0, 1)
     trees = HalfSpaceTrees(seed=SEED, window_size=min(250, train))
@@ -26,9 +26,9 @@ def half_space_trees(rows, train):
 
 
 def random_cut_forest(rows, train, trees=20, size=128):
-    """Streaming, as in rrcf's documentation, with half its trees and points for the sake of time."""
+    """Streams as in rrcf's documentation, with half its trees and points to save time."""
     np.random.seed(SEED)
-    # Equal points make trees that cannot be cut: a breath of noise parts them.
+    # Equal points make trees that cannot be cut: a little noise separates them.
     spread = rows[:train].std(axis=0)
     rows = rows + np.random.normal(0, 1e-6, rows.shape) * np.where(spread > 0, spread, 1)
     forest = [rrcf.RCTree() for _ in range(trees)]

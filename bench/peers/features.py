@@ -1,4 +1,4 @@
-"""What the peers look at: numbers made of lines, windows, sessions, values and traces."""
+"""The input of the peers: numbers computed from lines, windows, sessions, values and traces."""
 
 import re
 import zlib
@@ -12,7 +12,7 @@ COLUMNS = 32
 
 
 class Templates:
-    """Drain3 with its default settings; what it says of a line, with no look-ahead."""
+    """Drain3 with its default settings, without look-ahead."""
 
     def __init__(self):
         config = TemplateMinerConfig()
@@ -21,7 +21,7 @@ class Templates:
         self.counts, self.lines = {}, 0
 
     def add(self, line):
-        """Template id of the line and its rarity in bits, given the lines before."""
+        """Returns the template id of the line and its rarity in bits, given the lines before."""
         cluster = self.miner.add_log_message(line)["cluster_id"]
         rarity = -log2((self.counts.get(cluster, 0) + 0.5) / (self.lines + 1))
         self.counts[cluster] = self.counts.get(cluster, 0) + 1
@@ -34,7 +34,7 @@ def column(word):
 
 
 def word_counts(line):
-    """Words with digits masked, hashed into columns."""
+    """Hashes words with digits masked into columns."""
     out = np.zeros(COLUMNS)
     for word in line.split():
         out[column(re.sub(r"\d+", "0", word))] += 1
@@ -58,13 +58,13 @@ def sessions(lines):
 
 
 def shingles(values, width):
-    """Each value with the ones before it; the first is repeated in front."""
+    """Returns each value with the ones before it; the first is repeated in front."""
     padded = np.concatenate([np.full(width - 1, values[0]), values])
     return np.lib.stride_tricks.sliding_window_view(padded, width)
 
 
 def traces(rows):
-    """(trace, name, kind, ms, status, root) -> a row a trace: per operation how often, how long, and errors in all."""
+    """(trace, name, kind, ms, status, root) -> one row per trace: count and duration per operation, and all errors."""
     names = sorted({name for _, name, *_ in rows})
     out = np.zeros((int(rows[-1][0]) + 1, 2 * len(names) + 1))
     for trace, name, _, ms, status, _ in rows:
@@ -76,8 +76,8 @@ def traces(rows):
 
 
 def standard(scores):
-    """Standard deviations above the mean of the scores before: NAB has one threshold for all files, where forests have no
-    common scale."""
+    """Returns standard deviations above the mean of the scores before: NAB has one threshold for all files, but forests
+    have no common scale."""
     n = np.arange(1, len(scores) + 1)
     mean = np.cumsum(scores) / n
     deviation = np.sqrt(np.maximum(np.cumsum(np.square(scores)) / n - mean**2, 1e-12))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Scores the inputs of `make bench-quality` by what a user would try instead; writes results.json beside this file.
+"""Scores the inputs of `make bench-quality` by other detectors that users would try; writes results.json beside this file.
 
 usage: run.py [--only REGEX] [drain3] [isolation-forest] [half-space-trees] [random-cut-forest]
---only   score these inputs again ("nab" and "traces-latency" are names, too), and keep the other figures
+--only   score these inputs again ("nab" and "traces-latency" are names, too), and keep the other results
 """
 
 import argparse
@@ -30,14 +30,14 @@ WINDOW_STEP = 5
 
 
 def windows(ids, train, size, step):
-    """Rows of template counts: of the training part's windows, a step apart, then of those that are judged."""
+    """Returns rows of template counts: of the training part's windows, a step apart, then of the judged ones."""
     learned = [features.counts(ids[i : i + size]) for i in range(0, train - size + 1, step)]
     judged = [features.counts(ids[i : i + size]) for i in range(train, len(ids) - size + 1, size)]
     return np.array(learned + judged), len(learned)
 
 
 class Numbers:
-    """A peer that sees rows of numbers."""
+    """A peer that judges rows of numbers."""
 
     def __init__(self, name, score, words, shingle):
         self.name, self.score, self.words, self.shingle = name, score, words, shingle
@@ -64,7 +64,7 @@ class Numbers:
 
 
 class Drain:
-    """Template rarity: for text alone."""
+    """Template rarity, for text only."""
 
     name = "Drain3"
 
@@ -109,7 +109,7 @@ def write(path, scores):
 def rank(labels, path, scores, skip):
     write(path, scores)
     result = scorer("rank_score.py", labels, path, "--skip", skip)
-    # They have no alarms of their own.
+    # The peers have no alarms of their own.
     del result["own_alarms"]
     return result
 

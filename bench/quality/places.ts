@@ -1,4 +1,4 @@
-/** Where files are: labelled data in a folder of its own, generated files under build/. */
+/** Paths of files: labelled data in a folder of its own, generated files under build/. */
 import { existsSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";

@@ -9,7 +9,7 @@ import { grpcMethod, httpPath } from "../../../src/otlp/protocol.ts";
 import { callHeaders, hello, http2Frame } from "../../http2-frames.ts";
 import { logs, longMetricName, wideResource } from "./bodies.ts";
 
-/** Where to send: host:port of each listener. */
+/** The target of an attack: host:port of each listener. */
 export interface Target {
   grpc: string;
   http: string;
