@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds into build/tools the programs that the end-to-end tests, the benchmarks and the examples run beside Driftlock: an
-# OpenTelemetry Collector (otelcol), a load generator that is a sink as well (otelload), and OpenTelemetry's telemetrygen.
+# OpenTelemetry Collector (otelcol), a load generator that is also a sink (otelload), and OpenTelemetry's telemetrygen.
 # The modules come from GOPROXY; Go keeps what it has fetched and compiled, so a second run takes seconds.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// frame is one gRPC message as bytes. To send: data. On receipt: size always, data only when keep is set.
+// frame is one gRPC message as bytes. To send, it has data. On receipt, it always has size, and data only if keep is set.
 type frame struct {
 	data []byte
 	keep bool
@@ -77,7 +77,7 @@ func (c *gzipCompressor) Compress(w io.Writer) (io.WriteCloser, error) {
 	return gzip.NewWriter(w), nil
 }
 
-// pooledReader gives its gzip reader back at the end of the message.
+// pooledReader returns its gzip reader to the pool at the end of the message.
 type pooledReader struct {
 	z    *gzip.Reader
 	pool *sync.Pool
@@ -118,7 +118,7 @@ func gzipBytes(b []byte) []byte {
 	return out.Bytes()
 }
 
-// writeFrame writes one request behind a 4-byte big-endian length.
+// writeFrame writes one request with its length before it, in 4 bytes, big-endian.
 func writeFrame(w io.Writer, b []byte) error {
 	var head [4]byte
 	binary.BigEndian.PutUint32(head[:], uint32(len(b)))

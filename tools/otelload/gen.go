@@ -42,7 +42,7 @@ type genConfig struct {
 
 // payload is one pre-serialized request.
 type payload struct {
-	wire      []byte // what is sent: gzip where asked for
+	wire      []byte // the bytes sent: gzip if requested
 	plain     int    // its size as protobuf
 	anomalous int    // anomalous records in it
 }
@@ -110,7 +110,7 @@ func parseGen(args []string) (*genConfig, error) {
 	return c, nil
 }
 
-// burst is the half-open range of requests that are anomalous; meaningful with -requests.
+// burst is the half-open range of anomalous requests; it is meaningful with -requests.
 func (c *genConfig) burst() (from, to int) {
 	if c.anomaly == 0 || c.requests <= 0 {
 		return 0, 0
@@ -120,7 +120,7 @@ func (c *genConfig) burst() (from, to int) {
 	return from, from + n
 }
 
-// isOdd says whether request i, started elapsed after the run's start, is part of the burst.
+// isOdd reports whether request i, started elapsed after the run's start, is part of the burst.
 func (c *genConfig) isOdd(i int, elapsed time.Duration) bool {
 	if c.anomaly == 0 {
 		return false
@@ -189,7 +189,7 @@ func (c *genConfig) writeDump() (int64, error) {
 	w := bufio.NewWriterSize(f, 1<<20)
 	var total int64
 	for i := range c.requests {
-		// Made here one by one, so that a dump may be larger than memory; never gzip.
+		// The requests of a dump are made here one by one, so that it may be larger than memory; they are never compressed.
 		k := i
 		if c.payloads > 0 {
 			k = i % c.payloads
@@ -269,7 +269,7 @@ func rejectedIn(sig string, b []byte) int64 {
 	return 0
 }
 
-// worker's own tally, so that the hot path shares nothing but the ticket counter.
+// tally holds a worker's own counts, so that the hot path shares nothing but the ticket counter.
 type tally struct {
 	ok, bytes, wire, rejected, anomalous int64
 	latencies                            []float64

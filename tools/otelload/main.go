@@ -39,7 +39,7 @@ func usage() {
 	os.Exit(2)
 }
 
-// requireLoopback refuses every address that is not on this machine.
+// requireLoopback rejects every address that is not on this machine.
 func requireLoopback(addr string) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
