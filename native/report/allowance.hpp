@@ -13,7 +13,7 @@ class Allowance {
  public:
   explicit Allowance(std::size_t requestSize = 0) : work_(kWork + requestSize), bytes_(kWholeAnnotations) {}
 
-  /// Costs of about a nanosecond each: for a record besides its bytes, and for operations that cost more than their bytes
+  /// Costs in units of about a nanosecond: of a record besides its bytes, and of operations that cost more than their bytes
   /// suggest.
   static constexpr std::uint64_t kRecord = 128, kNewStream = 8 << 10, kPackedStream = 256 << 10, kMetrics = 512 << 10,
                                  kReport = 1 << 20, kPermutation = 256 << 10;

@@ -128,7 +128,7 @@ onEachDatabase((databases) => {
       ]);
       now += 10_000;
       await store.streams.record([seen({ records: 100n, score: 3, channel: Channel.VALUE, pValue: 0.5 })]);
-      // The rate is over twenty seconds: ten before the first record, and ten after it.
+      // The rate is over twenty seconds: ten before the stream was first recorded, and ten after it.
       const first = { time: noon, flagged: 1n, score: 9, channel: Channel.CONTENT, pValue: 0.01 };
       expect(await history()).toEqual([{ ...first, records: 200n, rate: 10 }]);
 
