@@ -1,5 +1,6 @@
 import { decodeReport, type Report } from "../anomaly/report.ts";
 import type { DetectConfig } from "../config/schema.ts";
+import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type EngineStats, type EngineWindow, type NativeEngine, native } from "../native.ts";
 import type { Signal } from "../otlp/protocol.ts";
 import { configuredHashKey, fingerprintOf } from "./hash-key.ts";
@@ -23,6 +24,8 @@ export interface Judged {
   unreported: number;
   /** Reports of anomalies, in wire order of the records that they are about. */
   reports: Report[];
+  /** The messages of `reports`. */
+  anomalies: Anomaly[];
   /**
    * Set if the engine was created with `scores`: four numbers per record in wire order, which are its score, its p-value, 1 if it was
    * flagged or else 0, and the number of the channel (`Channel`).
@@ -127,8 +130,9 @@ export class Engine {
    */
   async process(signal: Signal, tenant: string, body: Buffer): Promise<Judged> {
     const outcome = await this.#native.process(signal, tenant, body, this.#clock?.());
+    const reports = outcome.anomalies.map(decodeReport);
     // Copying an object of this many properties would cost a microsecond per request.
-    return Object.assign(outcome, { reports: outcome.anomalies.map(decodeReport) });
+    return Object.assign(outcome, { reports, anomalies: reports.map(({ message }) => message) });
   }
 
   /**
