@@ -1,6 +1,6 @@
 #pragma once
 
-// From a score to an alarm: a p-value on the stream's own past, several p-values as one, and a budget of alarms.
+// Turns scores into alarms: a p-value against the stream's own past, several p-values as one, and a budget of alarms.
 
 #include <array>
 #include <cstddef>
@@ -72,8 +72,8 @@ class Calibration {
   std::span<const float> past(int j) const;
   float largest() const;
   std::uint64_t filled(int j) const;
-  /// The fitted tail above the block maxima of a level: scores above `from` exceed it by e with probability share (1 +
-  /// shape e / scale)^(-1 / shape), or share exp(-e / scale) if `shape` is 0.
+  /// The fitted tail above the block maxima of a level: scores above `from` exceed it by e with probability
+  /// share (1 + shape e / scale)^(-1 / shape), or share exp(-e / scale) if `shape` is 0.
   struct Tail {
     /// The number of scores learnt when the tail was fitted.
     std::uint64_t learnt = 0;
