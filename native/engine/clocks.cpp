@@ -8,7 +8,8 @@
 namespace driftlock {
 namespace {
 
-/// A tenant beyond them that was heard least lately starts anew: its streams are missed a little later.
+/// The most tenants with a clock. Beyond it, the least recently active tenant's clock is reset, so its silent streams
+/// are noticed a little later.
 constexpr std::size_t kMostTenants = 10'000;
 constexpr std::uint64_t kSecond = 1'000'000'000;
 

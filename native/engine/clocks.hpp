@@ -13,22 +13,22 @@
 
 namespace driftlock {
 
-/// The clocks of tenants, each moved by its own requests alone, and that of the process, moved by all.
+/// The clocks of the tenants, each advanced by its own requests only, and the clock of the process, advanced by all requests.
 ///
-/// Used in the order of requests, by one thread at a time.
+/// They are used in the order of requests, by one thread at a time.
 class Clocks {
  public:
-  /// A request of the tenant, with the time of its last record. Gives the tenant's moment then; true where its clock has
-  /// come to another second.
+  /// Notes a request of the tenant with the time of its last record, and sets the tenant's moment. Returns true if the
+  /// tenant's clock has reached another second.
   bool observe(std::string_view tenant, std::uint64_t timeUnixNano, Moment& moment);
-  /// So much time has passed in which no tenant was heard but those. Returns the others and their moments.
+  /// Notes that `nanos` have passed in which only the tenants `heard` were active. Returns the others and their moments.
   std::vector<std::pair<std::string, Moment>> pass(std::uint64_t nanos, const std::vector<std::string>& heard);
 
-  /// Of the process.
+  /// The moment by the clock of the process.
   Moment moment() const { return process_.moment(); }
 
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// Of fresh clocks. False where the bytes are no snapshot; they are of no use then.
+  /// Restores fresh clocks. Returns false if the bytes are not a snapshot; the clocks are then unusable.
   bool restore(Bytes in);
 
  private:

@@ -20,10 +20,10 @@ namespace {
 /// "DLS" and the format's version.
 constexpr std::uint32_t kMagic = 0x06534C44;
 
-/// The lengths of a record, and of the messages around it, take so many bytes more when they grow, at the most.
+/// The most bytes by which the lengths of a record, and of the messages around it, become longer when they grow.
 constexpr std::size_t kRecordLength = 4, kEnclosingLengths = 16;
 
-/// A request that the engine fails on fails alone.
+/// Runs a step for a task, so that an error of the engine fails only that task.
 template <typename Step>
 void guard(Task& task, Step&& step) {
   try {
@@ -34,7 +34,7 @@ void guard(Task& task, Step&& step) {
   }
 }
 
-/// For debuggers and `top -H`: 15 bytes is what Linux takes.
+/// Names the thread for debuggers and `top -H`; Linux accepts 15 bytes.
 void nameThread([[maybe_unused]] std::uint32_t number) {
 #if defined(__APPLE__)
   pthread_setname_np(("dl-engine-" + std::to_string(number)).c_str());
@@ -43,7 +43,7 @@ void nameThread([[maybe_unused]] std::uint32_t number) {
 #endif
 }
 
-/// Places in all tenants' quotas: of more streams than are held nothing need be known.
+/// The number of places in all tenants' quotas; there is no need to know more streams than are held.
 std::size_t placesOf(const Settings& settings) {
   return 2 * std::size_t{std::max(settings.maxStreams, settings.streamsPerTenant)};
 }
@@ -51,7 +51,7 @@ std::size_t placesOf(const Settings& settings) {
 }  // namespace
 
 void Task::fail(const std::exception& error) noexcept try { failure = error.what(); } catch (const std::bad_alloc&) {
-  failure = "out of memory";  // So few bytes need no memory of their own.
+  failure = "out of memory";  // So few bytes need no allocation.
 }
 
 Engine::Engine(Settings settings, Done done)
@@ -111,7 +111,7 @@ void Engine::submit(std::shared_ptr<Task> task) {
     try {
       for (; queued < workers_.size(); ++queued) workers_[queued]->queue.push_back(task);
     } catch (...) {
-      // Without memory for all queues the task is in none: it would never be done.
+      // Without memory for all queues the task must be in none, because it would never be finished.
       while (queued > 0) workers_[--queued]->queue.pop_back();
       throw;
     }
@@ -193,7 +193,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     score[3] = infoOf(verdict->channel).number;
   }
   task.unjudged += unjudged;
-  // Behind the records: a stream that has some of them is not silent.
+  // This comes after the records, because a stream that has some of them is not silent.
   for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     for (const auto& [tenant, moment] : task.moments) {
       const std::size_t first = task.flags[worker].size();
@@ -250,8 +250,9 @@ void Engine::finish(Task& task) {
     for (Flag& flag : task.flags[i]) flags.push_back(std::move(flag));
   }
   if (flags.empty()) return;
-  // In the order of records; what is about none stays behind the record that brought it to light. Silences, which come behind
-  // all records, in the order of names: hashes must not decide whom the budget of the process serves first.
+  // Flags are in the order of records; one that concerns no record stays after the record that revealed it. Silences,
+  // which come after all records, are in the order of names: hashes must not decide whom the budget of the process
+  // serves first.
   const auto before = [&](const Flag& a, const Flag& b) {
     if (a.at < task.records || b.at < task.records) return a.at < b.at;
     if (!a.report || !b.report) return std::pair(!a.report, a.at) < std::pair(!b.report, b.at);
@@ -297,7 +298,7 @@ void Engine::annotate(Task& task, std::span<const Flag> flags) const {
     }
     return Bytes(mark);
   };
-  // The first ones get all that is said of them, the others the id of their anomaly, as far as the bounds go.
+  // The first ones get full annotations, and the others the id of their anomaly, as far as the bounds allow.
   std::size_t left = Allowance::annotationBound(task.request.size()), leftForWhole = Allowance::kWholeAnnotations;
   std::vector<std::uint8_t> attributes;
   std::vector<std::size_t> ends;

@@ -9,13 +9,13 @@ namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kDay = 86'400 * kSecond;
-/// So many times rarer than it must be, and an anomaly may use all that was saved up.
+/// The margin from which an anomaly may use all savings: how many times rarer it is than it must be.
 constexpr double kRare = 100;
-/// What others leave of an account.
+/// The share of an account that other anomalies must leave.
 constexpr double kReserve = 0.5;
-/// An id of two hashes.
+/// The longest id of an anomaly.
 constexpr std::size_t kMostId = 64;
-/// A tenant beyond them that was heard least lately is new when it comes back.
+/// The most tenants with an account. Beyond it, the least recently active tenant counts as new when it returns.
 constexpr std::size_t kMostTenants = 10'000;
 
 }  // namespace
@@ -28,10 +28,10 @@ ProcessBudget::ProcessBudget(double perDay, std::size_t mostWithheld)
 
 void ProcessBudget::observe(std::uint64_t time) {
   if (time == 0) return;
-  // A clock that runs backwards says nothing of how much time has passed.
+  // A clock that runs backwards does not show how much time has passed.
   if (time_ == 0 || time < time_) earnedAt_ = time;
   time_ = time;
-  // All accounts are gone through, so not for every request.
+  // This visits all accounts, so it is not done for every request.
   const std::uint64_t passed = time - earnedAt_;
   if (passed < kSecond) return;
   earnedAt_ = time;
@@ -55,7 +55,7 @@ ProcessBudget::Account& ProcessBudget::account(std::string_view tenant) {
   }
   if (accounts_.size() == kMostTenants) close(accounts_.oldest());
   const double own = share(accounts_.size() + 1);
-  // Shares have become smaller: what others have beyond theirs is the newcomer's first, then what is on credit.
+  // Shares have become smaller: the newcomer first receives what others have beyond theirs, then credit.
   if (pool_ < own) {
     for (auto& [name, other] : accounts_) {
       pool_ += std::max(0.0, other.balance - own);
@@ -109,7 +109,7 @@ ProcessBudget::Answer ProcessBudget::judge(std::string_view tenant, std::string_
 }
 
 bool ProcessBudget::spend(Account& account, double margin) {
-  // Half of an account that holds less than 2 would be no room for anything.
+  // Half of an account that holds less than 2 would not suffice for one anomaly.
   const double own = share(accounts_.size());
   const double kept = margin >= kRare ? 0 : std::min(own * kReserve, own - 1);
   const double free = std::max(0.0, account.balance - kept);
@@ -152,7 +152,7 @@ bool ProcessBudget::restore(Bytes in) {
     if (!(account.balance >= 0) || accounts_.size() == kMostTenants || accounts_.contains(tenant)) return false;
     accounts_.add(tenant, account);
   }
-  // What was saved under a larger limit.
+  // Savings under a larger limit are reduced.
   if (const double all = saved(); all > capacity_ + owed_) {
     const double kept = capacity_ / all;
     pool_ *= kept;
@@ -163,7 +163,7 @@ bool ProcessBudget::restore(Bytes in) {
     std::string id;
     read(id);
     if (id.size() > kMostId || silent_.contains(id)) return false;
-    // Without a limit, and beyond what is remembered now, what was withheld goes on as if it had been told.
+    // If there is no limit, or more than can be remembered now, a withheld anomaly is treated as if it had been reported.
     if (perDay_ > 0 && count - i <= mostWithheld_) silent_.add(id);
   }
   return read.done();

@@ -26,7 +26,7 @@ std::uint32_t Quota::admit(const otlp::Index& index, const StreamKeys& keys, std
   std::uint64_t last = 0;
   bool admitted = false;
   for (std::uint32_t i = 0; i < index.records.size(); ++i) {
-    // Records of a stream come together.
+    // The records of a stream usually follow each other.
     if (const std::uint64_t hash = keys.hash(i); i == 0 || hash != last) {
       admitted = admit(tenant, hash);
       last = hash;
@@ -92,7 +92,7 @@ bool Quota::restore(Bytes in) {
     StreamClock::visit(clock, read);
     const auto count = read.get<std::uint32_t>();
     if (!read.ok()) return false;
-    // Without a limit nothing is kept, and what was is of no use.
+    // Without a limit nothing is kept, and what was restored is ignored.
     Tenant* tenant = perTenant_ == 0 ? nullptr : &find(name);
     if (tenant) tenant->clock = clock;
     for (std::uint32_t k = 0; k < count && read.ok(); ++k) {

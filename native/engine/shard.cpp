@@ -11,17 +11,17 @@ namespace driftlock {
 namespace {
 
 constexpr std::uint64_t kAccountEvery = 64;
-/// Up to so many records a stream grows and shrinks most, and its memory is looked at more often.
+/// The number of records up to which a stream's size changes most, so that its memory is measured more often.
 constexpr std::uint64_t kYoung = 512;
 constexpr std::uint64_t kAccountYoungEvery = 16;
-/// 64 MiB in all shards.
+/// The capacity of the shelf in bytes: 64 MiB in all shards.
 constexpr std::size_t kShelfBytes = 4 << 20;
-/// Statistics of streams that gave way, and of those beyond a quota, until they are read: half a megabyte of either.
+/// The most statistics of evicted streams, and of those beyond a quota, that wait to be read: half a megabyte of either.
 constexpr std::size_t kMostAbsent = 1024;
-/// Of one stream's state, however large its window is configured.
+/// The most bytes of one stream's state, however large its window is configured.
 constexpr std::size_t kMostStreamBytes = 8 << 20;
 
-/// Shares of `maxStreams` differ by chance: four standard deviations on top of the mean let all of them in.
+/// Returns a shard's share of `maxStreams`. Shares differ by chance: four standard deviations above the mean admit all streams.
 std::size_t shareOf(std::uint32_t maxStreams) {
   const double mean = static_cast<double>(maxStreams) / kShardCount;
   return static_cast<std::size_t>(std::ceil(mean + 4 * std::sqrt(mean)));
@@ -160,12 +160,12 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
   const auto own = tenants_.find(tenant);
   if (own == tenants_.end()) return;
   auto& due = own->second.due;
-  // What the request's allowance does not reach is looked at when the clock moves again.
+  // What the request's allowance does not cover is checked when the clock advances again.
   while (!due.empty() && due.begin()->first <= moment.now && !allowance_.spent()) {
     allowance_.spend(Allowance::kRecord);
     Held& held = *streams_.find({due.begin()->second, own->first})->second.held;
     events_.clear();
-    // The stream must not notice when it is only put off: that depends on when it was put here.
+    // The stream must not notice that it is only postponed, because that depends on when it was scheduled.
     if (const std::uint64_t at = held.stream.silentAt(); at != 0 && at <= moment.now) held.stream.elapse(moment, events_);
     schedule(held);
     if (events_.empty() && held.stream.withheld() == held.withheld) continue;
@@ -206,7 +206,7 @@ void Shard::forget(const StreamId& id, Bytes packed) try {
   statistics.service = std::move(key->service);
   absent_.gone(id.hash, std::move(statistics));
 } catch (const std::runtime_error&) {
-  // Damaged: nobody knows what it was.
+  // The bytes are damaged, so it is not known which stream it was.
 } catch (const std::length_error&) {
 }
 
@@ -259,7 +259,7 @@ void Shard::snapshot(std::vector<std::uint8_t>& out) const {
     putBytes(out, {reinterpret_cast<const std::uint8_t*>(id.tenant.data()), id.tenant.size()});
     putBytes(out, packed);
   });
-  // Under another key nothing of it would be known again.
+  // Under another key nothing in it would be recognised.
   put(out, fingerprintOf(settings_.hashKey));
 }
 
@@ -289,7 +289,7 @@ bool Shard::restore(Bytes in, std::uint32_t number) {
 void Shard::pass(const Request& request, std::uint32_t number, std::vector<Flag>& flags) {
   const auto found = streams_.find({request.keys.hash(number), request.tenant});
   if (found == streams_.end()) return;
-  // It is not judged, but neither is it silent.
+  // The stream is not judged, but it is not silent either.
   Stream& stream = found->second.held->stream;
   events_.clear();
   stream.touch(request.moment, events_);
@@ -325,7 +325,7 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   ++held.tally.records;
   held.tally.add(verdict);
   count(held);
-  // One that has a place keeps it until its time comes; one whose clock started anew has none that ever will.
+  // A scheduled stream keeps its time until that comes; if the clock started anew, the time would never come.
   if (const std::uint64_t due = stream.silentAt(); held.due == 0 ? due != 0 : due < held.due) schedule(held);
   change(held);
   if (stream.seen() % (stream.seen() < kYoung ? kAccountYoungEvery : kAccountEvery) == 1 || wasLearning != stream.learning()) {
@@ -354,7 +354,7 @@ Flag& Shard::flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag
 }
 
 void Shard::report(Stream& stream, Event& event, std::uint32_t at, std::vector<Flag>& flags) {
-  // That a stream has fallen silent is reported in any case: as the only flag until records come again, it may be no power of
+  // A silence is always reported: it is the only flag until records come again, and its number may not be a power of
   // two.
   const bool reported = event.ended || stream.report(event.verdict, nullptr) || event.verdict.silentFor > 0;
   const OpenAnomaly& anomaly = event.ended ? event.anomaly : stream.anomaly();
@@ -362,7 +362,7 @@ void Shard::report(Stream& stream, Event& event, std::uint32_t at, std::vector<F
   flag.ended = event.ended;
   flag.reported = reported;
   flag.margin = event.verdict.margin;
-  // What is about no record has no attributes.
+  // A verdict about no record has no attributes.
   if (!reported || !allowance_.describes(true)) return;
   Report& report = *(flag.report = std::make_unique<Report>());
   report.verdict = event.verdict;

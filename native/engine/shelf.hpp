@@ -19,10 +19,10 @@
 
 namespace driftlock {
 
-/// Of tenants that share something of a limited size, the one that gives of it to a newcomer: that one itself where it has
-/// an equal share or more, else the one that has most. So whatever a tenant asks for, one that has no more than an equal
-/// share loses nothing.
-/// @param tenants a map by name, not empty; `sizeOf` tells what one of them has, `total` what all have.
+/// Chooses which of the tenants that share a limited resource makes room for a newcomer: its own tenant if that has an
+/// equal share or more, otherwise the one that has most. So whatever one tenant requests, a tenant with no more than an
+/// equal share loses nothing.
+/// @param tenants a map by name, not empty; `sizeOf` returns what one of them has, and `total` is what all have.
 template <typename Tenants, typename SizeOf>
 auto crowding(Tenants& tenants, std::string_view newcomer, std::size_t total, SizeOf&& sizeOf) {
   if (const auto own = tenants.find(newcomer); own != tenants.end() && sizeOf(own->second) * tenants.size() >= total) return own;
@@ -30,13 +30,14 @@ auto crowding(Tenants& tenants, std::string_view newcomer, std::size_t total, Si
                           [&](const auto& a, const auto& b) { return sizeOf(a.second) < sizeOf(b.second); });
 }
 
-/// Packed snapshots of streams that had to give way, so that one that comes back has not forgotten what it learned. At
-/// most `capacity` bytes, shared by tenants; of a tenant, the one that was put first goes first.
+/// Packed snapshots of evicted streams, so that one that comes back has not forgotten what it learned. It holds at most
+/// `capacity` bytes, shared by tenants; within a tenant, the oldest snapshot is dropped first.
 class Shelf {
  public:
   explicit Shelf(std::size_t capacity) : capacity_(capacity) {}
 
-  /// False where it is too large to be kept. What has to go for it is told to `dropped`, as (id, packed).
+  /// Stores a snapshot. Returns false if it is too large to be kept. `dropped` is called with (id, packed) for each one
+  /// that is dropped to make room.
   template <typename Dropped>
   bool put(const StreamId& id, std::vector<std::uint8_t> packed, Dropped&& dropped) {
     take(id);
@@ -54,7 +55,7 @@ class Shelf {
     return places_.contains(id);
   }
 
-  /// The snapshot, which is here no more.
+  /// Removes and returns the snapshot of a stream.
   std::optional<std::vector<std::uint8_t>> take(const StreamId& id) {
     const auto found = places_.find(id);
     if (found == places_.end()) return {};
@@ -65,7 +66,7 @@ class Shelf {
     return packed;
   }
 
-  /// Visits all, a tenant's after another's, first put first, as (id, packed).
+  /// Visits all snapshots as (id, packed), tenant by tenant, oldest first.
   template <typename Visit>
   void forEach(Visit&& visit) const {
     for (const auto& [tenant, row] : rows_) {
@@ -77,7 +78,7 @@ class Shelf {
   std::size_t bytes() const { return bytes_; }
 
  private:
-  /// Of a stream, besides its bytes: the nodes of list and table.
+  /// The overhead of a stream besides its bytes: the nodes of list and table.
   static constexpr std::size_t kOverhead = 192;
 
   struct Entry {
@@ -91,12 +92,12 @@ class Shelf {
 
   using Order = std::list<Entry>;
   struct Row {
-    /// Put last first.
+    /// The snapshots, newest first.
     Order order;
     std::size_t bytes = 0;
   };
 
-  /// Unsigned numbers wrap: a negative one is taken off.
+  /// Adds bytes to the counts. Unsigned numbers wrap, so a negated number is subtracted.
   void count(Row& row, std::size_t bytes) {
     row.bytes += bytes;
     bytes_ += bytes;
@@ -112,7 +113,7 @@ class Shelf {
 
   std::size_t capacity_;
   std::size_t bytes_ = 0;
-  /// By tenant.
+  /// The snapshots of each tenant.
   std::map<std::string, Row, std::less<>> rows_;
   std::unordered_map<StreamId, Order::iterator, StreamId::Hash> places_;
 };
