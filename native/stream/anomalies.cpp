@@ -10,15 +10,15 @@
 namespace driftlock {
 namespace {
 
-/// An anomaly is over when nothing was flagged for so long.
+/// The time without a flag after which an anomaly is over.
 constexpr std::uint64_t kQuietNanos = 300'000'000'000;
-/// Anomalies whose evidence is kept.
+/// The number of anomalies whose evidence is kept.
 constexpr std::size_t kMostEvidence = 4;
-/// Of an id that `anomalyId` made.
+/// The longest id that `anomalyId` makes.
 constexpr std::size_t kMostId = 64;
 
-/// Milliseconds, as UUIDs of version 7 begin with them, then 80 bits of what makes it one of a kind: anomalies of one time
-/// are neighbours in every index of a store, whatever else is in there.
+/// Makes an id that begins with milliseconds, like a UUID of version 7, followed by 80 bits that make it unique:
+/// anomalies of the same time are neighbours in every index of a store.
 std::string anomalyId(std::uint64_t unixNanos, std::uint64_t a, std::uint64_t b) {
   constexpr char kDigits[] = "0123456789abcdef";
   const std::uint64_t first = unixNanos / 1'000'000 << 16 | a >> 48;

@@ -19,29 +19,29 @@ class Anomalies {
  public:
   const OpenAnomaly& current() const { return current_; }
   bool open() const { return current_.occurrences > 0; }
-  /// Nothing has been flagged for so long, by the stream's clock, that the open anomaly is over.
+  /// Whether nothing has been flagged for so long, by the stream's clock, that the open anomaly is over.
   bool quiet(std::uint64_t now) const;
-  /// Closes the open anomaly, and gives it back.
+  /// Closes the open anomaly, and returns it.
   OpenAnomaly close() { return std::exchange(current_, {}); }
 
-  /// Opens an anomaly at that event time. `origin`: a hash of the stream and of what begins it.
+  /// Opens an anomaly at this event time. `origin` is a hash of the stream and of what begins the anomaly.
   void begin(std::uint64_t unixNanos, std::uint64_t origin, const KeyedHash& hash);
-  /// Counts a flagged verdict in. Returns the evidence of the open anomaly.
+  /// Adds a flagged verdict to the open anomaly, and returns its evidence.
   Evidence& add(const Verdict& verdict, std::uint64_t now, std::uint64_t unixNanos);
-  /// Moves the end of the open anomaly on to an event time.
+  /// Extends the open anomaly to an event time.
   void extend(std::uint64_t unixNanos);
 
   /// The evidence of the open anomaly.
   Evidence& latest() { return evidence_.back(); }
-  /// Null if the anomaly is not one of the latest.
+  /// Returns the evidence of an anomaly; null if it is not one of the latest.
   const Evidence* find(std::string_view id) const;
-  /// Drops the evidence of an anomaly. True if that one is open.
+  /// Drops the evidence of an anomaly. Returns true if the anomaly is open.
   bool forget(std::string_view id);
 
-  /// Bytes beyond the object's own.
+  /// The memory used beyond the object itself, in bytes.
   std::size_t memory() const;
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// False if the bytes are no snapshot of a stream's anomalies; they are of no use then.
+  /// Returns false if the bytes are not a snapshot of a stream's anomalies; the object is then unusable.
   bool restore(Bytes in, const StreamKey& key);
 
  private:
@@ -52,11 +52,11 @@ class Anomalies {
   }
 
   OpenAnomaly current_;
-  /// Anomalies so far.
+  /// The number of anomalies so far.
   std::uint64_t count_ = 0;
-  /// When something was flagged last, by the stream's clock.
+  /// The time at which something was flagged last, by the stream's clock.
   std::uint64_t flaggedAt_ = 0;
-  /// That of the open anomaly is the last.
+  /// The evidence of the latest anomalies; that of the open one is the last.
   std::vector<Evidence> evidence_;
 };
 

@@ -5,7 +5,7 @@
 namespace driftlock {
 namespace {
 
-/// Each use of the key has nonces of its own.
+/// The uses of the key, each with its own nonces.
 enum class Use : std::uint32_t { Fingerprint, StreamIds, Stream };
 
 std::array<std::uint64_t, 2> derive(const HashKey& key, Use use, std::uint64_t id = 0) {

@@ -7,19 +7,21 @@
 
 namespace driftlock {
 
-/// The secret that all hashes of an engine come from: 32 bytes. Engines with equal keys give equal verdicts.
+/// The 32-byte secret from which all hashes of an engine are derived. Engines with equal keys give equal verdicts.
 using HashKey = std::array<std::uint8_t, 32>;
 
-/// What replays and the library use unless they are given a key. It is documented, so it protects nobody.
+/// The key that replays and the library use unless they are given one. It is public, so it protects nobody.
 inline constexpr HashKey kPublicHashKey{};
 
-/// Tells keys apart and reveals nothing of them: the first 8 bytes of ChaCha20's key stream, counter and nonce 0.
+/// Returns a fingerprint that distinguishes keys and reveals nothing about them: the first 8 bytes of ChaCha20's key
+/// stream, with counter and nonce 0.
 std::uint64_t fingerprintOf(const HashKey& key);
 
-/// Tells streams apart, and says which shard they are in.
+/// The hash that identifies streams and assigns them to shards.
 KeyedHash streamHash(const HashKey& key);
 
-/// What a stream hashes its records with. The key of each is its own: what one stream holds says nothing of another's.
+/// The hash that a stream uses for its records. Each stream has its own key, so one stream's state reveals nothing
+/// about another's.
 KeyedHash hashOfStream(const HashKey& key, std::uint64_t stream);
 
 }  // namespace driftlock

@@ -7,14 +7,16 @@
 namespace driftlock {
 namespace {
 
-/// How far beyond all that a young stream has shown counts as strange: n scores show p-values down to about 1 / n by rank.
+/// How far beyond everything that a young stream has shown a score is strange; n scores give p-values down to about 1/n
+/// by rank.
 constexpr double kFarOut = 16;
 
-/// Scores that more than one in ten exceeds count as p = 1; where that lies is asked again every so many scores.
+/// The probability of usual scores: those that more than one in ten exceed count as p = 1. The score with this
+/// probability is recomputed at intervals.
 constexpr double kUsualChance = 0.1;
 constexpr std::uint64_t kUsualEvery = 4096;
 
-/// Units that a channel may learn from, strange as they are, once a person has accepted what it flagged.
+/// The number of strange units that a channel may learn from once a person has accepted what it flagged.
 constexpr std::uint32_t kPardons = 8;
 
 }  // namespace
@@ -30,17 +32,17 @@ bool Judge::advance(std::uint64_t now) {
 void Judge::judge(std::span<Score> scores, bool open, Verdict& verdict) {
   pardoned_ = false;
   std::array<double, kChannelCount> p;
-  // Channels that have no score on this unit count as well, so that the units of all share one budget.
+  // Channels without a score on this unit count as well, so that the units of all share one budget.
   p.fill(1);
   double least = std::numeric_limits<double>::infinity();
   std::size_t n = 0;
   for (Score& score : scores) {
     const std::size_t channel = indexOf(score.channel);
-    // Most scores are usual, and how usual they are does not matter: asking is expensive.
+    // Most scores are usual, and how usual they are does not matter, so the expensive p-value is not computed.
     const bool usual = !calibrations_[channel] || score.score <= marks_[channel].usual || (score.reported && !open);
     if (!usual) score.pValue = calibrations_[channel]->pValue(score.score);
     p[n++] = score.pValue;
-    // Units differ, so what counts is how far each is beyond the limit of its own.
+    // Units differ, so the channel furthest beyond its own limit is to blame.
     const double beyond = usual ? least : score.pValue / strangeEnough(score.channel);
     if (score.score <= 0 || (verdict.channel != ChannelId::None && beyond >= least)) continue;
     least = beyond;
@@ -83,7 +85,7 @@ std::size_t Judge::channels() const {
 double Judge::strangeEnough(ChannelId channel) const {
   const auto& calibration = calibrations_[indexOf(channel)];
   if (!calibration) return 0;
-  // The budget counts records; of a channel's units there are fewer, sessions or ticks, and each may cost as much more.
+  // The budget counts records; a channel has fewer units, such as sessions or ticks, and each may cost correspondingly more.
   const double units = static_cast<double>(std::max<std::uint64_t>(1, calibration->learnt()));
   const double records = static_cast<double>(seen_ - std::min<std::uint64_t>(seen_, settings_.baselineRecords / 2));
   double limit = budget_.limit() * std::max(1.0, records / units);
@@ -99,8 +101,8 @@ void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
     auto& calibration = calibrations_[indexOf(score.channel)];
     Marks& marks = marks_[indexOf(score.channel)];
     if (!calibration) calibration = std::make_unique<Calibration>(infoOf(score.channel).unit);
-    // What another channel was flagged for says nothing against this one's score. A session that ends well after it went
-    // astray was judged when it did.
+    // A flag for another channel is no evidence against this one's score. A session that ends long after its strange
+    // part was judged at that part.
     Alarm judged = score.channel == verdict.channel ? verdict.alarm : Alarm::None;
     if (judged == Alarm::None && score.lesson > std::max(score.score, marks.strange)) judged = Alarm::Raised;
     calibration->learn(score.lesson, judged, strangeEnough(score.channel));

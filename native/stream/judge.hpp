@@ -21,12 +21,13 @@ namespace driftlock {
 /// p-values of a unit become one, and the stream's budget decides what is flagged.
 class Judge {
  public:
-  /// What one unit in a hundred exceeds is no model for what follows what, or how long things take, alarm or not: learning
-  /// from everything, anomalies included, costs the sequence channel an AUC of .87 instead of .9997 on OpenStack. The mark is
-  /// set when learning ends and then as often as news may become normal, so that a flood of anomalies does not move it.
-  /// It is also the measure that makes the scores of channels comparable.
+  /// The probability of strange scores. Units whose scores only one in a hundred exceeds are not learned by the models
+  /// of orders and durations, alarm or not: if it learns from everything, anomalies included, the sequence channel has
+  /// an AUC of .87 instead of .9997 on OpenStack. The mark is set when learning ends and then as often as novelty may
+  /// become normal, so that a flood of anomalies does not move it. It is also the measure that makes the scores of
+  /// channels comparable.
   static constexpr double kStrangeChance = 0.01;
-  /// No p-value above it is an anomaly's, however little is known.
+  /// The largest p-value of an anomaly, however little is known.
   static constexpr double kLargestLimit = 0.001;
 
   explicit Judge(const Settings& settings) : settings_(settings), budget_(settings.alarmsPerStreamPerDay) {}
@@ -36,18 +37,18 @@ class Judge {
   bool learning() const { return seen_ < settings_.baselineRecords; }
   bool calibrating() const { return seen_ >= settings_.baselineRecords / 2; }
 
-  /// Counts a unit of the stream in its budget, at that time of the stream's clock.
+  /// Counts a unit of the stream in its budget, at this time of the stream's clock.
   void count(std::uint64_t now) { budget_.observe(now); }
-  /// Counts a record that was judged. True if learning ends with it.
+  /// Counts a judged record. Returns true if learning ends with it.
   bool advance(std::uint64_t now);
 
-  /// The verdict on a unit, once learning is over. `open`: an anomaly of the stream is open.
+  /// Judges a unit, once learning is over. `open`: whether an anomaly of the stream is open.
   void judge(std::span<Score> scores, bool open, Verdict& verdict);
-  /// Asks the budget about a p-value that is strange enough up to `limit`.
+  /// Asks the budget about a unit, which is strange enough if its p-value is at most `limit`.
   void decide(Verdict& verdict, double limit, bool open);
   /// Learns the scores of a unit from its verdict.
   void learn(std::span<const Score> scores, const Verdict& verdict);
-  /// What a verdict means for a channel, whose score is null if it has none on the unit. `pardoned`: see there.
+  /// Returns what a verdict means for a channel, whose score is null if it has none on the unit. `pardoned`: see `pardoned()`.
   Outcome outcome(ChannelId channel, const Score* score, const Verdict& verdict, bool pardoned) const {
     const Marks& marks = marks_[indexOf(channel)];
     return {.learning = verdict.learning,
@@ -58,40 +59,40 @@ class Judge {
             .usual = !score || score->score <= marks.usual};
   }
 
-  /// The score in the measure that all channels share.
+  /// Returns the score in the measure that all channels share.
   double strangeness(const Score& score) const {
     if (score.calibrated) return score.score;
     const double strange = marks_[indexOf(score.channel)].strange;
     return score.score / (std::isfinite(strange) ? strange : infoOf(score.channel).unit);
   }
-  /// The channel's score at which its p-value alone is strange enough.
+  /// The channel's score from which its p-value alone is strange enough.
   double limit(ChannelId channel) const;
 
-  /// A person accepted what the channel flagged, up to that score: units like it are let pass for a while, and learned.
+  /// Pardons units of the channel up to this score for a while, because a person accepted one: they pass and are learned.
   void pardon(ChannelId channel, double score);
   bool pardons(ChannelId channel) const { return pardons_[indexOf(channel)].left > 0; }
-  /// One pardon less, used or not.
+  /// Uses up one pardon of the channel.
   void lapse(ChannelId channel) { --pardons_[indexOf(channel)].left; }
-  /// The verdict that was given last let its unit pass.
+  /// Whether the last verdict let its unit pass because of a pardon.
   bool pardoned() const { return pardoned_; }
-  /// A person says that scores like this one are usual.
+  /// Learns that scores like this one are usual, because a person said so.
   void accept(ChannelId channel, double score);
 
   const AlarmBudget& budget() const { return budget_; }
 
-  /// Bytes beyond the object's own.
+  /// The memory used beyond the object itself, in bytes.
   std::size_t memory() const;
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// Of a fresh judge. False if the bytes are no snapshot of one; it is of no use then.
+  /// Restores a fresh judge. Returns false if the bytes are not a snapshot of one; the judge is then unusable.
   bool restore(Bytes in);
 
  private:
-  /// Scores of a channel that are reached with a chance of 10 % lately, and of 1 % when learning ended.
+  /// The scores of a channel that were reached with a probability of 10 % recently, and of 1 % when the mark was set.
   struct Marks {
     double usual = 0;
     double strange = std::numeric_limits<double>::infinity();
   };
-  /// Units of a channel that are let pass: so many, none stranger than that.
+  /// The pardon of a channel: how many units may pass, and the highest score among them.
   struct Pardon {
     std::uint32_t left = 0;
     double score = 0;

@@ -18,8 +18,8 @@ std::uint64_t hashOf(const otlp::AnyValue& value, std::uint64_t seed, const Keye
   return hash(value.bytes, hash(value.bits, seed + static_cast<std::uint64_t>(value.type)));
 }
 
-/// Appends the values of the resource's attributes of these names, None for a name that it lacks. It reads the attributes
-/// once, whatever the number of names.
+/// Appends the values of the resource's attributes with these names, None for a name that is missing. It reads the
+/// attributes once, whatever the number of names.
 void findNamed(const otlp::ResourceView& resource, const std::vector<std::string_view>& names, std::vector<otlp::AnyValue>& out) {
   const std::size_t begin = out.size();
   out.resize(begin + names.size());
@@ -36,8 +36,8 @@ void findNamed(const otlp::ResourceView& resource, const std::vector<std::string
   }
 }
 
-/// A point's attributes in whatever order: their hashes are added up. Who does not have the key cannot choose some that add
-/// up to the same.
+/// Hashes a point's attributes in any order by adding up their hashes. Without the key, nobody can choose attributes
+/// with the same sum.
 std::uint64_t hashOf(const otlp::Attributes& attributes, const KeyedHash& hash) {
   std::uint64_t sum = 0;
   for (const otlp::KeyValue& attribute : attributes) sum += hashOf(attribute.value, hash(attribute.key), hash);

@@ -11,23 +11,23 @@
 
 namespace driftlock {
 
-/// Tells the streams of a request's records: tenant, signal, the chosen resource attributes, and for metrics the metric's
-/// name and the point's attributes.
+/// Finds the streams of a request's records, which are identified by tenant, signal, the chosen resource attributes,
+/// and for metrics the metric's name and the point's attributes.
 class StreamKeys {
  public:
   /// Finds the stream of each record.
   void find(const otlp::Index& index, std::string_view tenant, const std::vector<std::string>& streamBy, const KeyedHash& hash);
 
-  /// By record.
+  /// The hash of a record's stream.
   std::uint64_t hash(std::uint32_t record) const { return hashes_[record]; }
-  /// Whole, with the name that people see; made only where a stream is new.
+  /// Makes the whole key of a record's stream, with the name that people see. This is done only for new streams.
   StreamKey make(const otlp::Index& index, std::uint32_t record, std::string_view tenant,
                  const std::vector<std::string>& streamBy) const;
 
  private:
   std::vector<std::uint64_t> hashes_;
-  /// For each resource, the values of `streamBy` and then of service.name, so that a resource is read once however many of
-  /// its records begin streams.
+  /// The values of `streamBy` and then of service.name for each resource, so that a resource is read once however many
+  /// of its records begin streams.
   std::vector<otlp::AnyValue> named_;
   std::size_t namedSize_ = 0;
 };

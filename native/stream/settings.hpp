@@ -9,32 +9,32 @@
 
 namespace driftlock {
 
-/// What the configuration's `detect` section sets, which checks it and has the defaults.
+/// The settings of the configuration's `detect` section, which validates them and has the defaults.
 struct Settings {
-  /// Resource attributes whose values make a stream's key.
+  /// The resource attributes whose values make up a stream's key.
   std::vector<std::string> streamBy;
-  /// Records before a stream is judged: the first half fills the dictionary, the second calibrates the limit.
+  /// The number of records before a stream is judged: the first half fills the dictionary, the second calibrates the limit.
   std::uint32_t baselineRecords;
   std::uint32_t dictionarySize;
-  /// News that keeps coming for so long becomes normal.
+  /// The time after which recurring novelty becomes normal.
   std::uint64_t acceptAfterNanos;
   std::uint32_t windowRecords;
   std::uint32_t windowHop;
   double alarmsPerStreamPerDay;
-  /// Of all streams; 0 for no limit.
+  /// The most alarms per day of all streams; 0 for no limit.
   double alarmsPerProcessPerDay;
   CodecName codec;
   std::uint32_t permutations;
   std::uint64_t seed;
-  /// Of all hashes, so that senders cannot choose what collides.
+  /// The key of all hashes, so that senders cannot choose values that collide.
   HashKey hashKey;
   std::uint32_t threads;
   std::uint32_t maxStreams;
-  /// Of each tenant, judged at once; 0 for no limit.
+  /// The most streams of each tenant that are judged at once; 0 for no limit.
   std::uint32_t streamsPerTenant;
-  /// Give back flagged records alone.
+  /// Whether to return only flagged records.
   bool flaggedOnly;
-  /// Give back every record's score, for replay.
+  /// Whether to return every record's score, for replay.
   bool scores;
 };
 

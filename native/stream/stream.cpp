@@ -56,7 +56,7 @@ class Stream::Desk final : public Host {
  private:
   Stream& stream_;
   std::vector<Event>& events_;
-  /// Of the unit that was judged last.
+  /// The verdict on the unit that was judged last.
   Verdict unit_;
 };
 
@@ -102,7 +102,7 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
 
   Desk desk(*this, events);
   const bool pardoned = judge_.pardoned();
-  // Scores are in the order of channels.
+  // The scores are in the order of channels.
   const Score* score = o.scores.begin();
   for (std::size_t c = 0; c < kChannelCount; ++c) {
     if (!channels_[c]) continue;

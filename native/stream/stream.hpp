@@ -28,33 +28,33 @@ class Stream {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  /// Judges the next record and learns from it. `events` says what ended with it or in the meantime.
+  /// Judges the next record and learns from it. `events` receives what ended with it or in the meantime.
   Verdict observe(Observation& record, std::vector<Event>& events);
-  /// A request that holds records of the stream has come at that moment of its tenant's clock; called before its first
-  /// record is judged. `events` says so if that ends a silence.
+  /// Notes a request that holds records of the stream, at this moment of its tenant's clock, before its first record is
+  /// judged. If that ends a silence, `events` receives the end.
   void touch(const Moment& moment, std::vector<Event>& events);
-  /// When its silence is to be judged, by that clock; 0 if it is not.
+  /// The time by that clock at which its silence must be judged; 0 if it must not.
   std::uint64_t silentAt() const;
-  /// Judges its silence, once it is time to. One that is flagged is the only one until records come again.
+  /// Judges its silence once that is due. After a flagged silence there is no other until records come again.
   void elapse(const Moment& moment, std::vector<Event>& events);
-  /// The verdict of the window that the last record completed, if it did: one every hop, once the stream is judged.
+  /// The verdict on the window that the last record completed, if any: one per hop, once the stream is judged.
   std::optional<WindowVerdict> window() const;
 
-  /// Counts a flagged verdict in; true if it is to be reported: at the 1st, 2nd, 4th, 8th … of an anomaly.
+  /// Counts a flagged verdict. Returns true if it is to be reported: the 1st, 2nd, 4th, 8th … of an anomaly.
   /// @param record null if the verdict is about no record
   bool report(const Verdict& verdict, const Observation* record);
-  /// What the verdict's channel found in the record, or in a unit that is no record (null). Null if it has nothing to say.
+  /// Returns what the verdict's channel found in the record, or in a unit that is no record (null). Null if there is no finding.
   std::unique_ptr<Finding> find(const Verdict& verdict, const Observation* record) const;
-  /// Applies a person's feedback: what was new is learned, and what other channels flagged is let pass for a while so that they
-  /// learn it; or the limit takes the scores for normal. An open anomaly is over then, which `events` says. False if the
-  /// anomaly is neither open nor one of the last few.
+  /// Applies a person's feedback: novelty is learned, and what other channels flagged may pass for a while so that they
+  /// learn it; or the limit treats the scores as normal. If the anomaly is open, it ends, and `events` receives the
+  /// end. Returns false if the anomaly is neither open nor one of the last few.
   bool applyFeedback(std::string_view anomalyId, Feedback feedback, std::vector<Event>& events);
 
   /// The window's metrics against the baseline, made anew when a hop has passed; null if there are none. See Windows.
   const WindowMetrics* metrics(const Codec& codec) { return windows_.metrics(key_, codec, seen()); }
   bool measured(std::uint32_t hops) const { return windows_.measured(seen(), hops); }
   const Windows& windows() const { return windows_; }
-  /// The score from which on a verdict like this one is strange enough.
+  /// The score from which a verdict like this one is strange enough.
   double limit(const Verdict& verdict) const;
   Texts texts() const;
 
@@ -62,32 +62,33 @@ class Stream {
   StreamId id() const { return {key_.hash, key_.tenant}; }
   const OpenAnomaly& anomaly() const { return anomalies_.current(); }
   bool learning() const { return judge_.learning(); }
-  /// Records judged or learned from.
+  /// The number of records judged or learned from.
   std::uint64_t seen() const { return judge_.seen(); }
-  /// Verdicts that its budget has withheld.
+  /// The number of verdicts that its budget has withheld.
   std::uint64_t withheld() const { return judge_.budget().withheld(); }
-  /// Event time, in nanoseconds since 1970; 0 if records carry none.
+  /// The latest event time, in nanoseconds since 1970; 0 if records carry none.
   std::uint64_t latestUnixNano() const { return clock_.latest(); }
   std::size_t memory() const;
 
-  /// Appends the key and all that the stream holds. Taken between records; what it says next is then the same, bit for bit.
+  /// Appends the key and all that the stream holds. It is called between records; later verdicts of the restored stream
+  /// are equal, bit for bit.
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// The key in a snapshot's bytes, which are left behind it.
+  /// Reads the key of a snapshot, and leaves the reader after it.
   static std::optional<StreamKey> keyOf(StateReader& snapshot);
-  /// Takes over what follows the key; of a fresh stream with that key and the settings of the one that was written. False
-  /// if the bytes are no such snapshot; the stream is of no use then.
+  /// Restores what follows the key, in a fresh stream with this key and the settings of the one that was written.
+  /// Returns false if the bytes are not such a snapshot; the stream is then unusable.
   bool restore(StateReader& snapshot);
 
-  /// Of `memory`, what the shard has counted in.
+  /// The part of `memory` that the shard has counted.
   std::size_t accounted = 0;
 
  private:
   class Desk;
 
-  /// The largest chance of a silence that is strange enough.
+  /// The largest probability of a silence that is strange enough.
   double silenceChance() const;
   void endAnomaly(Ending ending, std::vector<Event>& events);
-  /// The open anomaly has lasted for so long that what it shows is normal.
+  /// Whether the open anomaly has lasted for so long that what it shows is normal.
   bool settled() const;
 
   template <class Self, class Visitor>
@@ -103,11 +104,11 @@ class Stream {
   Anomalies anomalies_;
 
   Silence silence_;
-  /// As Silence::after says; asked again from time to time, because it is expensive.
+  /// The result of Silence::after, which is recomputed only from time to time because it is expensive.
   std::uint64_t silentAfter_ = 0;
-  /// A silence that was withheld is judged again when it has come to so much.
+  /// The length at which a withheld silence is judged again.
   std::uint64_t silentAgain_ = 0;
-  /// A silence that was judged ends with the next record.
+  /// Whether a judged silence ends with the next record.
   bool resumed_ = false;
 };
 

@@ -9,23 +9,23 @@ namespace {
 
 constexpr std::uint64_t kDayNanos = 86'400'000'000'000;
 
-/// Of what the budget lets be flagged by chance, the part that silences of the whole stream may take. Their limit is asked
-/// again every so many gaps.
+/// The share that silences of the whole stream may have of what the budget allows to be flagged by chance. Their limit
+/// is recomputed after a number of gaps.
 constexpr double kSilenceShare = 0.25;
 constexpr std::uint64_t kSilenceEvery = 16;
 
-/// A silence four times as long as its limit counts as 128 times rarer at the least, whatever ranks can show: the
+/// The multiple of its limit from which a silence counts as at least 128 times rarer, whatever ranks can show: the
 /// stream is gone, and its budget may be overdrawn for that.
 constexpr std::uint64_t kGone = 4;
 constexpr double kGoneMargin = 128;
 
-/// No records of the whole stream for so long, of which so many are usual in that time.
+/// A silence of the whole stream, with its length and the number of records that are usual in that time.
 class SilenceFinding final : public Finding {
  public:
   SilenceFinding(std::uint64_t nanos, double expected) : seconds_(static_cast<double>(nanos) / 1e9), expected_(expected) {}
 
   void describe(const Texts&, Description& out) const override {
-    // Nothing comes: as grave as an error.
+    // A silent stream is as grave as an error.
     out.gravity = Gravity::Error;
     out.field = "count";
     out.sentence = "No records for " + text::duration(seconds_) + "; usually one every " +
@@ -62,7 +62,7 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   silentAfter_ = silence_.after(limit);
   if (silentAt() == 0 || silentAt() > moment.now) return;
   const std::uint64_t lasted = silence_.lasting(moment), now = clock_.now() + lasted;
-  // What was flagged before it has long been quiet, though no record says so.
+  // An anomaly that was open before the silence has been quiet for long, although no record shows it.
   if (anomalies_.quiet(now)) endAnomaly(Ending::Quiet, events);
   Verdict verdict{.channel = Silence::kChannel, .silentFor = silence_.shown(moment)};
   verdict.pValue = std::min(limit, silence_.chance(lasted));
@@ -73,7 +73,7 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   judge_.count(now);
   judge_.decide(verdict, limit, anomalies_.open());
   if (!verdict.flagged) {
-    // It grows stranger as it lasts.
+    // The silence becomes stranger as it lasts.
     silentAgain_ = 2 * lasted;
     return;
   }

@@ -10,7 +10,7 @@
 namespace driftlock {
 namespace {
 
-/// Of a window and of a baseline's excerpt; codecs with the shortest reach still see both whole.
+/// The bytes of a window and of a baseline's excerpt; even codecs with the shortest reach see both whole.
 constexpr std::uint32_t kExcerptBytes = 8 * 1024;
 
 template <class Visitor>
@@ -48,7 +48,7 @@ WindowVerdict Windows::verdict() const {
     window.include(hop);
     for (std::size_t c = 0; c < kChannelCount; ++c) window.notice(static_cast<ChannelId>(c), hop.strangest[c]);
   }
-  // Channels add as the harmonic mean of their p-values does (combinePValues).
+  // The channels are combined by the harmonic mean of their p-values (combinePValues).
   WindowVerdict verdict{.score = -std::numeric_limits<double>::infinity(), .pValue = window.pValue, .flagged = window.flagged};
   double most = verdict.score, sum = 0;
   for (std::size_t c = 0; c < kChannelCount; ++c) {
@@ -83,7 +83,7 @@ const WindowMetrics* Windows::metrics(const StreamKey& key, const Codec& codec, 
   const auto join = [&](const std::vector<std::string>& texts) {
     std::string all;
     for (const std::string& text : texts) all += text;
-    // Text may be longer than the record it was read from; what the codec does not reach is not compared.
+    // Text may be longer than the record from which it was read; what is beyond the codec's reach is not compared.
     if (all.size() > codec.reach()) all.erase(0, all.size() - codec.reach());
     return all;
   };
@@ -100,7 +100,7 @@ void Windows::snapshot(std::vector<std::uint8_t>& out) const {
   putState(out, window_);
   put(out, static_cast<std::uint32_t>(hops_.size()));
   for (const Hop& hop : hops_) Hop::visit(hop, write);
-  // Metrics by another codec are of no use to this one.
+  // Metrics of another codec cannot be used with this one.
   write(metricsAt_), write(static_cast<std::uint8_t>(settings_.codec)), write(metrics_.has_value());
   if (metrics_) visitMetrics(*metrics_, write);
 }
