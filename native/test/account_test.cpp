@@ -1,4 +1,4 @@
-// The account of what streams hold, against what is allocated. Needs a program of its own, whose operator new it replaces.
+// Compares the account of streams' memory with what is allocated. It needs its own program, because it replaces operator new.
 
 #include <atomic>
 #include <cstdlib>
@@ -11,10 +11,10 @@ namespace {
 
 std::atomic<std::size_t> allocated{0};
 
-/// Before each block, for its size; as large as the strictest alignment of plain new.
+/// The bytes before each block that hold its size; as many as the strictest alignment of plain new.
 constexpr std::size_t kHeader = 16;
 
-/// What glibc's allocator takes for a block.
+/// The bytes that glibc's allocator uses for a block.
 std::size_t costOf(std::size_t size) { return (size + 8 + 15) / 16 * 16; }
 
 }  // namespace
@@ -48,7 +48,7 @@ std::string word(Random& random) {
   return text;
 }
 
-/// A record with much that is new in each of its parts.
+/// A record with much novelty in each of its parts.
 Message diverseLog(Random& random, std::uint64_t time, std::uint32_t i) {
   std::string text;
   for (int k = 0; k < 40; ++k) text += word(random) + " ";
@@ -65,7 +65,7 @@ struct Held {
   std::size_t accounted;
 };
 
-/// What an engine holds once `streams` streams have had `records` records each, in turn.
+/// Measures what an engine holds once `streams` streams have had `records` records each, in turn.
 Held hold(otlp::Signal signal, int streams, int records) {
   Settings settings = settingsOf();
   settings.maxStreams = 10'000;
@@ -100,7 +100,7 @@ Held hold(otlp::Signal signal, int streams, int records) {
   return {allocated - before, bench.engine.stats().bytes};
 }
 
-/// Two sizes of an engine, so that what it holds whatever its streams cancels out.
+/// Compares two sizes of an engine, so that memory that does not depend on its streams cancels out.
 TEST(accountsForWhatIsAllocated) {
   for (const otlp::Signal signal : {otlp::Signal::Logs, otlp::Signal::Traces, otlp::Signal::Metrics}) {
     for (const int records : {50, 100, 150, 250, 600}) {

@@ -54,7 +54,7 @@ TEST(smallSamplesByHand) {
   CHECK(past.median() == 3);
 }
 
-/// The limit as its definition says: the smallest float whose p-value is small enough, by bisection over all of them.
+/// The limit by its definition: the smallest float whose p-value is small enough, by bisection over all of them.
 double limitByBisection(const Calibration& past, double p) {
   const auto at = [](std::int64_t i) {
     return std::bit_cast<float>(i < 0 ? 0x80000000u | static_cast<std::uint32_t>(-(i + 1)) : static_cast<std::uint32_t>(i));
@@ -89,7 +89,7 @@ TEST(limitsAreExact) {
   CHECK(std::isinf(Calibration(1).limit(0.5)));
 }
 
-/// Under exchangeable scores a p-value is at most alpha with probability alpha, about.
+/// Checks that under exchangeable scores a p-value is at most alpha with a probability of about alpha.
 TEST(pValuesAreUniform) {
   for (const std::string kind : {"normal", "heavy", "ties"}) {
     Calibration past(1);
@@ -135,7 +135,7 @@ TEST(pValuesFallWithTheScore) {
 }
 
 TEST(tailIsSane) {
-  // Exponential scores: the tail beyond 2,000 of them should be within a few factors, and never claim much too much.
+  // The scores are exponential: the tail beyond 2,000 of them should be within a small factor, and never claim much too much.
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     Source source{seed};
     Calibration past(0.1);
@@ -143,7 +143,7 @@ TEST(tailIsSane) {
     for (const double score : {9.0, 11.0, 13.0}) CHECK(past.pValue(score) > 0.2 * portableExp(-score));
     CHECK(past.pValue(20) < 1e-4);
   }
-  // A stream that never scores knows no scale of its own; the unit stands in.
+  // A stream that never scores has no scale of its own, so the unit is used.
   Calibration silent(2);
   for (int i = 0; i < 1000; ++i) silent.learn(0);
   CHECK(silent.pValue(0) == 1);
@@ -176,7 +176,7 @@ TEST(anomaliesDoNotHideTheNext) {
 }
 
 TEST(aYoungStreamSaysLittleOfAnOldOne) {
-  // Much is seen for the first time among the first scores; they are left out while the rest of them still counts.
+  // Many of the first scores are for things seen for the first time; those are left out while the rest still counts.
   const auto after = [](int from) {
     Calibration past(1);
     for (int i = 0; i < 1500; ++i) past.learn(i >= from && i < from + 60 && i % 10 == 0 ? 9 : 0);
@@ -206,7 +206,7 @@ TEST(combinedValues) {
   }
 }
 
-/// Alarms over the days of a stream without anomalies.
+/// Counts the alarms over the days of a stream without anomalies.
 double alarms(const std::string& kind, double perDay, double perSecond, double days) {
   Calibration past(1);
   AlarmBudget budget(perDay);
@@ -241,7 +241,7 @@ TEST(budgetByHand) {
   AlarmBudget budget(2);
   std::uint64_t time = 1700000000000000000u;
   for (int i = 0; i < 86410; ++i) budget.observe(time += 1000000000u);
-  // One unit a second with forgetting over a day: 1 - 1/e of a day's units in as many of its seconds, and the grace.
+  // There is one unit per second with forgetting over a day: 1 - 1/e of a day's units in as many of its seconds, plus the grace.
   CHECK_NEAR(budget.unitsPerDay(), 86400, 60);
   const double limit = budget.limit();
   CHECK_NEAR(limit, 1.0 / 86400, 1e-7);
@@ -256,7 +256,7 @@ TEST(budgetByHand) {
   CHECK(budget.raised() == 6 && budget.withheld() == 2);
   budget.observe(time -= 5000000000u);  // backwards: no time has passed
   CHECK(budget.judge(1e-8, limit, false) == Alarm::Withheld);
-  // Rare units: nothing more usual than 1 in 100 is strange, whatever the budget.
+  // If units are rare, nothing more usual than 1 in 100 is strange, whatever the budget.
   AlarmBudget generous(100);
   for (int i = 0; i < 10; ++i) generous.observe(time += 8640000000000u);
   CHECK(generous.limit() == 0.01);

@@ -72,7 +72,7 @@ TEST(ratios) {
     CHECK(compressionRatio(text, *codec) > 0 && compressionRatio(text, *codec) < 0.1);
     CHECK(compressionRatio(noise, *codec) > 1);
     CHECK(throws<std::length_error>([&] { compressionRatio({}, *codec); }));
-    // A window that compresses worse lowers the figure; equal texts give none.
+    // A window that compresses worse lowers the metric; equal texts give 0.
     CHECK(deltaBits(text, text, *codec) == 0);
     CHECK(deltaBits(text, noise, *codec) < 0);
     CHECK(deltaBits(noise, text, *codec) > 0);
@@ -112,17 +112,17 @@ TEST(distances) {
     CHECK(self < alike && alike < unlike);
     CHECK(unlike > 0.9 && unlike < 1.2);
     CHECK_NEAR(alike, ncd(b, a, *codec), 0.05);
-    // The textbook's distance, from its definition.
+    // This is the textbook's distance, from its definition.
     const double ca = static_cast<double>(codec->compressedSize(a)), cb = static_cast<double>(codec->compressedSize(b));
     const double both = static_cast<double>(codec->compressedSize(join(a, b)));
     CHECK(alike == (both - std::min(ca, cb)) / std::max(ca, cb));
-    // Size-matched: the baseline's end alone counts; a short baseline counts whole.
+    // Only the end of the baseline counts, to match the window's size; a short baseline counts whole.
     CHECK(ncdSizeMatched(join(noise, a), a, *codec) == self);
     CHECK(ncdSizeMatched(b, join(a, a), *codec) == ncd(b, join(a, a), *codec));
   }
 }
 
-/// Up to the reach NCD(x, x) is near 0; beyond it nothing is answered, as it would be near 1.
+/// Checks that NCD(x, x) is near 0 up to the reach; beyond it there is no result, because it would be near 1.
 TEST(reach) {
   for (const auto name : kCodecNames) {
     const auto codec = makeCodec(name, 1);
@@ -135,7 +135,7 @@ TEST(reach) {
     CHECK(throws<std::length_error>([&] { ncdSizeMatched(small, tooLong, *codec); }));
     CHECK(throws<std::length_error>([&] { windowMetrics(tooLong, small, *codec); }));
     CHECK(throws<std::length_error>([&] { windowMetrics(small, tooLong, *codec); }));
-    // A long baseline has a short end.
+    // The end of a long baseline is short enough.
     CHECK(ncdSizeMatched(tooLong, small, *codec) > 0);
     const std::vector<Bytes> far{tooLong}, near{small};
     CHECK(throws<std::length_error>([&] { permutationTest(far, near, *codec, {}); }));
@@ -173,7 +173,7 @@ TEST(chacha) {
                                                0xd19c12b5, 0xb94e16de, 0xe883d0cb, 0x4e3c50a2};
   CHECK(chacha20Block(key, 1, nonce) == expected);
 
-  // The generator is the key stream of the seed's key, and cut where you like the stream is the same.
+  // The generator is the key stream of the seed's key; the stream is the same however it is divided.
   std::array<std::uint8_t, 32> bytes{};
   const std::uint64_t seed = 0x0123456789abcdef;
   for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<std::uint8_t>(seed >> 8 * i);
@@ -187,14 +187,14 @@ TEST(chacha) {
     CHECK(generator.next() == (stream[4 * i] | std::uint32_t{stream[4 * i + 1]} << 8 | std::uint32_t{stream[4 * i + 2]} << 16 |
                                std::uint32_t{stream[4 * i + 3]} << 24));
 
-  // The last block is given, none after it.
+  // The last block is produced, and none after it.
   std::array<std::uint8_t, 65> out{};
   chacha20(bytes, 0xffffffff, zero, std::span(out).first(64));
   CHECK(throws<std::length_error>([&] { chacha20(bytes, 0xffffffff, zero, out); }));
 }
 
 TEST(bounded) {
-  // 2^31 + 2^30: a plain remainder or an uncorrected product would favour a third of the values by half.
+  // The bound is 2^31 + 2^30: a plain remainder or an uncorrected product would favour a third of the values by half.
   constexpr std::uint32_t kBound = 0xC0000000;
   ChaCha20Random generator(9);
   std::array<int, 3> counts{};
@@ -206,7 +206,7 @@ TEST(bounded) {
   for (const int count : dice) CHECK(std::abs(count - 10000) < 460);
 }
 
-/// The largest distance between the distribution of `sample` and the uniform one on (0, 1]: Kolmogorov and Smirnov.
+/// The Kolmogorov-Smirnov distance between the distribution of `sample` and the uniform one on (0, 1].
 double distanceFromUniform(std::vector<double> sample) {
   std::sort(sample.begin(), sample.end());
   double distance = 0;
@@ -218,7 +218,7 @@ double distanceFromUniform(std::vector<double> sample) {
 }
 
 TEST(monteCarlo) {
-  // Whatever is drawn, the p-values are those of the formulas.
+  // The p-values are those of the formulas, whatever is drawn.
   const auto scripted = [](std::uint32_t permutations, std::uint32_t stopAfter, std::vector<double> draws) {
     std::size_t next = 0;
     return monteCarloTest(0.5, permutations, stopAfter, [&] { return draws.at(next++); });
@@ -231,7 +231,7 @@ TEST(monteCarlo) {
   const auto full = scripted(4, 2, {0, 1, 0, 0});
   CHECK(full.pValue == 2.0 / 5 && full.permutations == 4 && full.exceeding == 1);
 
-  // Uniform under the null, and the early stop agrees with all draws on average and costs far fewer.
+  // P-values are uniform under the null hypothesis; the early stop agrees with all draws on average and needs far fewer.
   ChaCha20Random generator(10);
   std::vector<double> whole, early;
   double difference = 0, drawn = 0;
@@ -249,7 +249,7 @@ TEST(monteCarlo) {
   // The early stop knows p in steps of p^2 / h, the whole in steps of 1 / (N + 1); each rounds up, half a step on average.
   CHECK_NEAR(difference / kRuns, 1.0 / (6 * 10) - 1.0 / (2 * 200), 0.0065);
   CHECK(drawn / kRuns < 60);
-  // Valid at every level: P(p <= a) <= a, within four standard deviations.
+  // P-values are valid at every level: P(p <= a) <= a, within four standard deviations.
   for (const double level : {0.01, 0.05, 0.1, 0.25, 0.5}) {
     const double tolerance = 4 * std::sqrt(level * (1 - level) / kRuns);
     for (const auto& sample : {whole, early})
@@ -261,7 +261,7 @@ TEST(permutations) {
   const auto codec = makeCodec(CodecName::Lz4);
   ChaCha20Random generator(11);
 
-  // Exchangeable records: uniform. One split in 400 runs, with the statistic as it is.
+  // Exchangeable records give uniform p-values. There is one split in each of 400 runs, with the statistic as it is.
   std::vector<double> p;
   for (std::uint64_t run = 0; run < 400; ++run) {
     const auto baseline = lines(30, generator), window = lines(10, generator);
@@ -287,7 +287,7 @@ TEST(permutations) {
   const auto news = static_cast<double>(codec->compressedSize(join(b, w)) - codec->compressedSize(b));
   CHECK(strange.observed == news * 8 / static_cast<double>(w.size()));
 
-  // Deterministic; the seed matters; the early stop ends early.
+  // The test is deterministic and depends on the seed, and the early stop ends early.
   const PermutationOptions options{.permutations = 99, .block = 1, .seed = 5};
   const auto same = lines(20, generator);
   const auto first = permutationTest(views(baseline), views(same), *codec, options);
@@ -321,7 +321,7 @@ TEST(blocks) {
   std::iota(records.begin(), records.end(), std::uint8_t{0});
   std::vector<Bytes> all;
   for (const auto& record : records) all.emplace_back(&record, 1);
-  // 14 and 9 records in blocks of 4: 2 stay in front, 1 stays behind, 3 and 2 blocks move.
+  // There are 14 and 9 records in blocks of 4: 2 stay at the front, 1 stays at the end, 3 and 2 blocks move.
   const Witness witness;
   permutationTest(std::span(all).first(14), std::span(all).last(9), witness, {.permutations = 50, .block = 4, .seed = 3});
   CHECK(witness.seen.size() == 2 * 51);
@@ -341,7 +341,7 @@ TEST(blocks) {
     std::sort(sorted.begin(), sorted.end());
     CHECK(sorted == records);
   }
-  CHECK(witness.seen[0] == records);  // As they came.
+  CHECK(witness.seen[0] == records);  // The original order.
   // Each of the five blocks is in the window two times in five: 20.4 of 51, four standard deviations are 14.
   for (std::size_t i = 2; i < 22; i += 4) CHECK(std::abs(inWindow[i] - 20.4) < 14);
 
@@ -356,7 +356,7 @@ TEST(blocks) {
   CHECK(refuses(0, 9, {}));
   const std::vector<Bytes> nothing(3);
   CHECK(throws<std::length_error>([&] { permutationTest(all, nothing, witness, {}); }));
-  // Empty records are records; a window that a permutation leaves without a byte holds no news.
+  // Empty records are records; a window that a permutation leaves without a byte holds no novelty.
   std::vector<Bytes> some(3);
   some[0] = all[0];
   CHECK(permutationTest(nothing, some, witness, {.permutations = 20}).observed == 8);

@@ -29,7 +29,7 @@ bool same(Bytes a, Bytes b) { return std::equal(a.begin(), a.end(), b.begin(), b
 
 Data copy(Bytes bytes) { return {bytes.begin(), bytes.end()}; }
 
-/// True when `call` throws just this type.
+/// Whether `call` throws exactly this type.
 template <class Exception, class Call>
 bool throws(Call&& call) {
   try {
@@ -103,7 +103,7 @@ TEST(everyLevel) {
   }
 }
 
-/// Neither what a context did before nor the thread changes the output.
+/// Checks that neither earlier uses of a context nor the thread change the output.
 TEST(deterministic) {
   const auto data = random(50000, 2, 16);
   const Columns columns(48000);
@@ -140,7 +140,7 @@ TEST(stringsKeepTheirLengths) {
   CHECK(same(decompress(CodecName::Openzl, compressed, text.size()), bytesOf(text)));
 }
 
-/// The graph that fits a column's type beats the bytes alone.
+/// Checks that the graph that fits a column's type beats the bytes alone.
 TEST(graphsFit) {
   const auto codec = makeCodec(CodecName::Openzl);
   ChaCha20Random generator(3);
@@ -150,7 +150,7 @@ TEST(graphsFit) {
   const Bytes numbers(reinterpret_cast<const std::uint8_t*>(timestamps.data()), timestamps.size() * 8);
   const auto sorted = codec->compressedSize(numbers, {.kind = Column::Kind::Numeric, .width = 8, .sorted = true});
   CHECK(sorted < codec->compressedSize(numbers) / 4);
-  // 20 steps equally likely are log2 20 bits each; 3 % above it for the code and its table.
+  // 20 equally likely steps cost log2 20 bits each; the code and its table may take 3 % more.
   CHECK(sorted < 1.03 * 4096 * std::log2(20) / 8 + 64);
 
   std::string text;
@@ -195,10 +195,10 @@ TEST(columnsThatDoNotFit) {
   }
 }
 
-/// Frames that other programs made, without a size in the header, in several pieces, or with a lie.
+/// Checks frames of other programs, without a size in the header, in several pieces, or with a false size.
 TEST(foreignFrames) {
   const auto data = random(300000, 6, 4);
-  // zstd, streamed: no content size.
+  // A streamed zstd frame has no content size.
   auto* context = ZSTD_createCCtx();
   ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 0);
   Data unsized(ZSTD_compressBound(data.size()));
@@ -209,7 +209,7 @@ TEST(foreignFrames) {
   CHECK(same(decompress(CodecName::Zstd, unsized, 1 << 30), data));
   CHECK(throws<std::length_error>([&] { decompress(CodecName::Zstd, unsized, data.size() - 1); }));
 
-  // Members and frames one after another are their contents one after another.
+  // Concatenated members and frames decompress to their concatenated contents.
   for (const auto name : {CodecName::Zstd, CodecName::Gzip}) {
     auto twice = copy(makeCodec(name)->compress(data));
     const auto once = twice;
@@ -220,20 +220,20 @@ TEST(foreignFrames) {
     CHECK(throws<std::length_error>([&] { decompress(name, twice, expected.size() - 1); }));
   }
 
-  // gzip's trailer understates or overstates the size: zlib itself finds the lie.
+  // If gzip's trailer understates or overstates the size, zlib itself detects it.
   for (const int byte : {1, 4}) {
     auto lying = copy(makeCodec(CodecName::Gzip)->compress(data));
     lying[lying.size() - static_cast<std::size_t>(byte)] ^= 0x55;
     CHECK(throws<std::runtime_error>([&] { decompress(CodecName::Gzip, lying, data.size()); }));
   }
 
-  // LZ4: a length that no block of this size can have, and one beyond 32 bits.
+  // LZ4 refuses a length that no block of this size can have, and one beyond 32 bits.
   CHECK(throws<std::runtime_error>([] { decompress(CodecName::Lz4, Data{0xFF, 0xFF, 0xFF, 0x7F, 0x00}, 1ull << 40); }));
   CHECK(throws<std::runtime_error>([] { decompress(CodecName::Lz4, Data{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00}, 1ull << 40); }));
   CHECK(throws<std::length_error>([] { decompress(CodecName::Lz4, Data{0xFF, 0xFF, 0xFF, 0x7F, 0x00}, 1000); }));
 }
 
-/// Megabytes of zeros in a few kilobytes are refused for what they claim, before they expand.
+/// Checks that megabytes of zeros in a few kilobytes are refused by their claimed size, before they expand.
 TEST(bombs) {
   const Data zeros(8 << 20);
   for (const auto name : kCodecNames) {
@@ -243,13 +243,13 @@ TEST(bombs) {
     CHECK(throws<std::length_error>([&] { decompress(name, bomb, 0); }));
     CHECK(same(decompress(name, bomb, zeros.size()), zeros));
   }
-  // Strings without bytes are output as well: their lengths.
+  // Strings without bytes have output as well: their lengths.
   const std::vector<std::uint32_t> lengths(1 << 20, 0);
   const auto empty = copy(makeCodec(CodecName::Openzl)->compress({}, {.kind = Column::Kind::String, .lengths = lengths}));
   CHECK(throws<std::length_error>([&] { decompress(CodecName::Openzl, empty, 1000); }));
   CHECK(decompress(CodecName::Openzl, empty, 1 << 20).size == 0);
 
-  // An OpenZL frame that claims ten bytes and holds 32 MiB inside. The claim, plus 1, is the varint behind magic and type.
+  // An OpenZL frame that claims ten bytes and holds 32 MiB inside. The claim, plus 1, is the varint after magic and type.
   auto lying = copy(makeCodec(CodecName::Openzl)->compress(Data(32 << 20)));
   const Data claim{0x81, 0x80, 0x80, 0x10}, lie{0x8b, 0x80, 0x80, 0x00};
   CHECK(std::equal(claim.begin(), claim.end(), lying.begin() + 6));
@@ -257,7 +257,7 @@ TEST(bombs) {
   CHECK(throws<std::length_error>([&] { decompress(CodecName::Openzl, lying, 1000); }));
 }
 
-/// Damaged input gives an error or bytes within the bound, never more.
+/// Checks that damaged input gives an error or bytes within the bound, never more.
 TEST(damage) {
   const auto data = random(600, 7, 6);
   const Columns columns(600);
@@ -289,7 +289,7 @@ std::vector<std::uint8_t> fromHex(std::string_view hex) {
   return bytes;
 }
 
-/// What others write, and anything near it: no read or write out of bounds, and never more than is allowed.
+/// Checks encodings of other programs, and damaged ones: no read or write out of bounds, and never more than is allowed.
 TEST(encodingsOfOthers) {
   using Decompress = OwnedBytes (*)(Bytes, std::size_t);
   struct Case {

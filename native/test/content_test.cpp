@@ -22,7 +22,7 @@ struct Bench {
     score(message);
     channel.learn(record, content);
   }
-  /// The news in the rendered record, piece by piece between bars.
+  /// The novel parts of the rendered record, each between bars.
   std::string news() {
     std::string text;
     std::vector<std::uint32_t> starts;
@@ -54,11 +54,11 @@ TEST(knownCostsNothing) {
   CHECK(again.bits == 0);
   CHECK(again.unknown.empty());
   CHECK(b.news().empty());
-  // However grave it says it is.
+  // Severity makes no difference.
   CHECK(b.score(logRecord("user 1 logged in from 10.0.0.1", {.severity = 0})).score == 0);
 }
 
-/// A text is looked at in whatever way it is sent; other bytes count by their length.
+/// Checks that a text is judged in whatever way it is sent, and other bytes by their length.
 TEST(textsSentAsBytes) {
   Bench b;
   const auto blob = [](std::string_view bytes) { return Message().text(1, "blob").add(2, Message().text(7, bytes)); };
@@ -102,7 +102,7 @@ TEST(newsIsPlaced) {
   CHECK(b.news().find("logged") == std::string::npos);
   CHECK(blamedField(b.record, b.content, otlp::Signal::Logs) == "body");
   CHECK(blamedField(b.record, b.content, otlp::Signal::Traces) == "name");
-  // A key that was never seen is news as well, and its field is to blame.
+  // A key that was never seen is novel as well, and its field is to blame.
   b.score(logRecord("user 12 logged in from 10.0.0.2", {.attributes = {attribute("zone-qwjk", "plumbus")}}));
   CHECK(b.news() == "zone-qwjk=plumbus");
   CHECK(blamedField(b.record, b.content, otlp::Signal::Logs) == "zone-qwjk");
@@ -120,12 +120,12 @@ TEST(graveNewsIsStranger) {
     CHECK(score > last);
     last = score;
   }
-  // Without a number, a word in capitals says it.
+  // Without a number, a word in capitals gives the severity.
   CHECK(b.score(logRecord("FATAL the pump has stopped unexpectedly", {.severity = 0})).score >
         b.score(logRecord("fatal the pump has stopped unexpectedly", {.severity = 0})).score);
 }
 
-/// A few integers under a key are words; many are a measure, and no value is news.
+/// Checks that a few integers under a key are words; many are a measure, and no value is novel.
 TEST(integersAreWordsUntilMany) {
   Bench b;
   const auto with = [](std::string_view key, std::uint64_t value) {
@@ -151,7 +151,7 @@ TEST(knownByHashAlone) {
   CHECK(b.score(logRecord("a stranger has come")).score == 0);
 }
 
-/// More fields than are looked at, longer keys and texts, bytes that are no text: bounded, and news stays in place.
+/// Checks that too many fields, long keys and texts, and bytes that are no text stay bounded, with novelty in its place.
 TEST(hostileRecords) {
   Bench b;
   b.learn(logRecord("normal"));
@@ -206,7 +206,7 @@ TEST(knownSetAges) {
   const auto knows = [&](std::uint64_t i) { return set.contains(i * 0x9E3779B97F4A7C15u); };
   for (std::uint64_t i = 1; i <= 100; ++i) CHECK(knows(i));
   CHECK(!knows(101));
-  // A generation on: still there, and what is asked for now lives on.
+  // One generation later they are still there, and those looked up now stay.
   for (std::uint64_t i = 200; i < 250; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
   for (std::uint64_t i = 1; i <= 20; ++i) CHECK(knows(i));
   for (std::uint64_t i = 300; i < 390; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
@@ -218,13 +218,13 @@ TEST(knownSetAges) {
   CHECK(set.contains(0));
 }
 
-/// Nothing that shares half of its bits with a known hash is known: a sender who found such a text would hide news.
+/// Checks that nothing that shares half of its bits with a known hash is known: a sender could hide novelty with such a text.
 TEST(knownSetKeepsAllBits) {
   KnownSet set(512);
   for (std::uint64_t i = 1; i <= 512; ++i) set.insert(i * 0x9E3779B97F4A7C15u);
   for (std::uint64_t i = 1; i <= 512; ++i) {
     for (int bit = 0; bit < 64; ++bit) CHECK(!set.contains(i * 0x9E3779B97F4A7C15u ^ std::uint64_t{1} << bit));
-    // What used to be folded away.
+    // These bits used to be folded away.
     CHECK(!set.contains(i * 0x9E3779B97F4A7C15u ^ 0x0000000100000001u));
   }
 }

@@ -61,7 +61,7 @@ TEST(anchoredStaysAdaptiveGoes) {
   CHECK(dictionary.memory() <= 4096);
 }
 
-/// Lines of any size and bytes; text keeps to whole lines.
+/// Checks lines of any size and bytes; the text remains whole lines.
 TEST(hostileLines) {
   Dictionary dictionary(2048);
   Random random(4);
@@ -74,7 +74,7 @@ TEST(hostileLines) {
     dictionary.add(bytes(text + '\n'));
     CHECK(dictionary.text().size() <= 2048);
   }
-  // Longer than LZ4's matches reach, all the same and all different.
+  // These lines are longer than LZ4's matches reach, with equal and with different bytes.
   news(dictionary, std::string(300'000, 'a'));
   std::string noise;
   for (int i = 0; i < 100'000; ++i) noise += static_cast<char>(random.next());
@@ -82,7 +82,7 @@ TEST(hostileLines) {
   dictionary.add({});
 }
 
-/// More dictionaries than a thread has tables for, in turns, and on several threads: what each says is its own.
+/// Checks more dictionaries than a thread has tables for, in turns, and on several threads: each gives its own results.
 TEST(tablesAreShared) {
   std::vector<std::unique_ptr<Dictionary>> all;
   for (std::uint32_t i = 0; i < 150; ++i) {
@@ -106,7 +106,7 @@ TEST(tablesAreShared) {
   CHECK(check(75, 150));
   thread.join();
   CHECK(ok);
-  // A text that has changed, and one that is gone and whose place another takes.
+  // One text changes, and one is destroyed and replaced by another in its place.
   for (auto& dictionary : all) {
     dictionary->add(bytes(line(1'000)));
     CHECK(news(*dictionary, line(1'000)) == 0);

@@ -1,6 +1,6 @@
 #pragma once
 
-// An engine for tests: small settings, tasks that are waited for one by one, and what is told.
+// An engine for tests, with small settings, tasks that are awaited one by one, and what is reported.
 
 #include <algorithm>
 #include <bit>
@@ -34,7 +34,7 @@ inline Settings settingsOf(std::uint32_t threads = 1) {
   return settings;
 }
 
-/// An engine whose tasks are waited for one by one.
+/// An engine whose tasks are awaited one by one.
 class Bench {
  public:
   explicit Bench(const Settings& settings) : engine(settings, [this](std::shared_ptr<Task>) { done(); }) {}
@@ -48,7 +48,7 @@ class Bench {
     return task;
   }
 
-  /// So much time passes without a request but of those tenants.
+  /// Lets time pass without a request except from the tenants `heard`.
   std::shared_ptr<Task> advance(std::uint64_t nanos, const std::vector<std::string>& heard = {}) {
     auto task = std::make_shared<Task>();
     task->passed = nanos;
@@ -75,7 +75,7 @@ class Bench {
     return parts.join();
   }
 
-  /// The statistics of all streams that have changed, by name, read in pages of so many streams.
+  /// Returns the statistics of all streams that have changed, by name, read in pages of `most` streams.
   std::map<std::string, StreamStatistics> statistics(std::size_t most = 64);
 
   void run(std::shared_ptr<Task> task) {
@@ -131,7 +131,7 @@ inline bool same(const Task& a, const Task& b) {
   return scores && windows && a.flagged == b.flagged && a.anomalies == b.anomalies && std::ranges::equal(x, y);
 }
 
-/// What a test reads of a driftlock.v1.Anomaly.
+/// The parts of a driftlock.v1.Anomaly that tests read.
 struct Told {
   std::string id, stream, explanation;
   std::uint64_t channel = 0, occurrence = 0, severity = 0, time = 0, start = 0, end = 0;

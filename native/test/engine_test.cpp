@@ -29,7 +29,7 @@ using namespace driftlock::test;
 
 namespace {
 
-/// A restart changes nothing: not one bit of what is said, now or later.
+/// Checks that a restart does not change a single bit of the results, now or later.
 TEST(restoredGoesOn) {
   Bench one(settingsOf());
   Traffic traffic;
@@ -87,8 +87,8 @@ Message linesOf(const std::string& service, Random& random, std::uint64_t& clock
   return request(service, lines);
 }
 
-/// Streams that give way and come back have forgotten nothing: an engine with room for few says what one with room for
-/// all says.
+/// Checks that evicted streams that come back have forgotten nothing: an engine with room for few gives the results of
+/// one with room for all.
 TEST(givenWayAndBack) {
   Settings small = settingsOf();
   small.baselineRecords = 64;
@@ -110,7 +110,7 @@ TEST(givenWayAndBack) {
   CHECK(all.engine.stats().streams == 120);
   CHECK(all.engine.stats().evicted == 0);
 
-  // What lies on the shelf survives a restart as well; fewer streams are taken where the settings say so.
+  // What is on the shelf survives a restart as well; fewer streams are restored if the settings require it.
   Bench restarted(small), smaller(small);
   CHECK(restarted.engine.restore(few.snapshot()));
   CHECK(restarted.engine.stats().streams == few.engine.stats().streams);
@@ -124,7 +124,7 @@ TEST(givenWayAndBack) {
   CHECK(smaller.engine.stats().streams >= 16);
 }
 
-/// Scores and flags of a task that do not depend on the hash key; the ids of anomalies do.
+/// Compares the scores and flags of tasks, which do not depend on the hash key; the ids of anomalies do.
 bool alike(const Task& a, const Task& b) {
   const bool scores = std::ranges::equal(a.scores, b.scores);
   return scores && a.flagged == b.flagged && a.anomalies.size() == b.anomalies.size() &&
@@ -133,7 +133,7 @@ bool alike(const Task& a, const Task& b) {
          });
 }
 
-/// Keys make hashes that nobody can guess, and no verdict: nothing depends on a hash but by what it is equal to.
+/// Checks that keys change hashes but no verdicts: results depend only on which hashes are equal.
 TEST(keysDoNotChangeVerdicts) {
   Settings settings = settingsOf(2), other = settings;
   settings.alarmsPerProcessPerDay = other.alarmsPerProcessPerDay = 20;
@@ -157,7 +157,7 @@ TEST(keysDoNotChangeVerdicts) {
     for (int service = 0; service < 12; ++service) {
       std::vector<Message> lines;
       for (int i = 0; i < 10; ++i) {
-        // Much news that keeps coming, so that places in tables of it run out.
+        // Much novelty keeps coming, so that the tables of it fill up.
         const bool news = round > 40 && random.below(4) == 0;
         const std::string line =
             news ? "odd " + std::string(1 + random.below(40), static_cast<char>('a' + random.below(26))) + " happened"
@@ -166,7 +166,7 @@ TEST(keysDoNotChangeVerdicts) {
       }
       both(otlp::Signal::Logs, request("service-" + std::to_string(service), lines));
       std::vector<Message> spans;
-      // Traces that overlap, so that a table of spans has more to hold than there is room for.
+      // Traces overlap, so that a table of spans has more to hold than it has room for.
       for (std::uint64_t i = 0; i < 10; ++i) {
         const std::uint64_t trace = random.below(40) + 40 * static_cast<std::uint64_t>(round / 8);
         const std::uint64_t self = 1 + random.below(300);
@@ -184,7 +184,7 @@ TEST(keysDoNotChangeVerdicts) {
       both(otlp::Signal::Traces, request("service-" + std::to_string(service), spans));
     }
   }
-  // All fall silent at once, more than the budget of the process lets be told.
+  // All fall silent at once, more than the budget of the process allows to be reported.
   for (int minute = 0; minute < 200; ++minute) {
     const auto x = a.advance(60 * kSecond), y = b.advance(60 * kSecond);
     equal = equal && x->anomalies.size() == y->anomalies.size();
@@ -195,14 +195,14 @@ TEST(keysDoNotChangeVerdicts) {
   CHECK(ids);
   CHECK(flagged > 0);
   CHECK(a.engine.stats().withheldByProcess > 0 && a.engine.stats().withheldByProcess == b.engine.stats().withheldByProcess);
-  // What one has learned is of no use to the other.
+  // What one has learned cannot be used by the other.
   const std::vector<std::uint8_t> snapshot = a.snapshot();
   Bench same(settings), stranger(other);
   CHECK(same.engine.restore(snapshot));
   CHECK(!stranger.engine.restore(snapshot));
 }
 
-/// What is told of a stream adds up to what came, each time to what came since.
+/// Checks that the statistics of a stream add up to what came, each time to what came since the last read.
 TEST(tellsFigures) {
   Settings settings = settingsOf(2);
   settings.alarmsPerStreamPerDay = 1000;
@@ -234,7 +234,7 @@ TEST(tellsFigures) {
   CHECK(shop.times.first == kStart + kSecond && shop.times.last == clock);
   CHECK(shop.times.baseline == kStart + 200 * kSecond);
 
-  // Times survive a restart; what was not told dies with the process, and every stream is told of again.
+  // Times survive a restart; unread statistics are lost with the process, and every stream is reported again.
   Bench again(settings);
   CHECK(again.engine.restore(bench.snapshot()));
   const StreamStatistics restored = again.statistics()["acme: logs service.name=shop"];
@@ -243,7 +243,7 @@ TEST(tellsFigures) {
         restored.times.last == clock);
 }
 
-/// Streams that give way are told with what they had not told; one that comes back goes on.
+/// Checks that evicted streams are reported with their unread statistics; one that comes back continues.
 TEST(tellsWhoGaveWay) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
@@ -254,7 +254,7 @@ TEST(tellsWhoGaveWay) {
   const int services = 300;
   for (int round = 0; round < 2; ++round) {
     for (int service = 0; service < services; ++service) {
-      // Every third one never learns.
+      // Every third stream never finishes learning.
       const int count = service % 3 == 0 ? 10 : 70;
       bench.process(otlp::Signal::Logs, linesOf("service-" + std::to_string(service), random, clock, count));
       records += count;
@@ -275,7 +275,7 @@ TEST(tellsWhoGaveWay) {
   CHECK(states[StreamState::Shelved] > 150 && states[StreamState::Evicted] > 80);
   CHECK(states[StreamState::Learning] + states[StreamState::Watching] == static_cast<int>(bench.engine.stats().streams));
 
-  // Of more than can be kept in mind the statistics are lost, and that is counted.
+  // Statistics of more streams than can be kept are lost, and that is counted.
   for (int service = 0; service < 40'000; ++service) {
     bench.process(otlp::Signal::Logs, linesOf("new-" + std::to_string(service), random, clock, 1));
   }
@@ -284,7 +284,7 @@ TEST(tellsWhoGaveWay) {
   CHECK(rest.size() <= 16 * 1024 + bench.engine.stats().streams);
 }
 
-/// A stream that goes from the shelf as well is told as evicted, with the times that it had.
+/// Checks that a stream dropped from the shelf as well is reported as evicted, with its times.
 TEST(tellsWhoLeftTheShelf) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
@@ -294,7 +294,7 @@ TEST(tellsWhoLeftTheShelf) {
   std::uint64_t clock = kStart;
   std::size_t evicted = 0;
   for (int i = 0, sent = 0; evicted == 0 && sent < 500; ++i) {
-    // All of one shard, of lines that do not compress: so its shelf fills up soon.
+    // All streams are in one shard, with lines that do not compress, so its shelf fills up soon.
     std::vector<Message> lines;
     for (int k = 0; k < 70; ++k) {
       std::string line;
@@ -320,7 +320,7 @@ TEST(tellsWhoLeftTheShelf) {
   CHECK(evicted > 0);
 }
 
-/// However many streams a tenant makes, and has learned, those of another stay.
+/// Checks that, however many streams a tenant makes and has learned, those of another stay.
 TEST(tenantsHaveShares) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
@@ -348,7 +348,7 @@ TEST(tenantsHaveShares) {
   }
 }
 
-/// A tenant's streams beyond its quota pass unjudged; those that have a place keep it until they are silent for long.
+/// Checks that streams beyond a tenant's quota pass unjudged; those with a place keep it until they are silent for long.
 TEST(quotaOfStreams) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
@@ -378,7 +378,7 @@ TEST(quotaOfStreams) {
   CHECK(told["acme: logs service.name=service-7"].tally.records == 2);
   CHECK(told["acme: logs service.name=service-7"].service == "service-7");
 
-  // A restart does not hand out the places anew.
+  // A restart does not reassign the places.
   const auto snapshot = one.snapshot();
   for (std::size_t cut = 0; cut < 400; cut += 7)
     CHECK(!Engine(settings, [](std::shared_ptr<Task>) {}).restore(Bytes(snapshot).first(cut)));
@@ -387,7 +387,7 @@ TEST(quotaOfStreams) {
   CHECK(restarted.process(otlp::Signal::Logs, linesOf("service-6", random, clock, 1), "acme")->limited == 1);
   CHECK(restarted.process(otlp::Signal::Logs, linesOf("service-3", random, clock, 1), "acme")->limited == 0);
 
-  // After an hour without a record a stream gives its place to the first that asks, and has none when it comes back.
+  // After an hour without a record a stream gives its place to the first newcomer, and has none when it comes back.
   for (int minute = 0; minute < 68; ++minute) {
     clock += 50 * kSecond;
     for (int service = 0; service < 4; ++service) CHECK(send("acme", "service-" + std::to_string(service), 1) == 0);
@@ -400,7 +400,7 @@ TEST(quotaOfStreams) {
   CHECK(told["acme: logs service.name=service-4"].times.baseline != 0);
   CHECK(told["acme: logs service.name=service-8"].state == StreamState::Learning);
 
-  // Records of one request are told apart.
+  // Records of one request are distinguished.
   const Message mixed = Message(linesOf("service-0", random, clock, 3));
   std::vector<std::uint8_t> both = mixed.bytes();
   const Message limited = linesOf("service-99", random, clock, 5);
@@ -430,7 +430,7 @@ TEST(threadsHaveNames) {
 }
 #endif
 
-/// A visit that holds up one of two workers until it is let go.
+/// A visit that blocks one of two workers until it is released.
 struct Gate {
   std::promise<void> opened;
   std::shared_ptr<Task> task() {
@@ -458,7 +458,7 @@ Message manyServices() {
   return all;
 }
 
-/// Requests are given up between two records; what else waits, and what comes later, takes its turn.
+/// Checks that requests are cancelled between two records; everything else waiting, and later tasks, take their turn.
 TEST(cancelsRequests) {
   std::vector<std::shared_ptr<Task>> done;
   Gate gate;
@@ -477,7 +477,7 @@ TEST(cancelsRequests) {
     engine.submit(before);
     engine.submit(givenUp);
     engine.submit(visit);
-    // The worker that is not held up has judged its part, and has come to the visit.
+    // The worker that is not blocked has judged its part, and has reached the visit.
     while (visited < kShardCount / 2) std::this_thread::yield();
     half = engine.stats().streams;
     engine.cancel();
@@ -492,7 +492,7 @@ TEST(cancelsRequests) {
   CHECK(later->failure.empty() && givenUp->failure.empty());
 }
 
-/// An engine that is abandoned drops everything, and its end does not wait for it.
+/// Checks that an abandoned engine drops everything, and that its destructor does not wait.
 TEST(abandonsAll) {
   std::atomic<int> done{0};
   Gate gate;

@@ -34,7 +34,7 @@ std::string hex(Random& random, std::size_t size) {
 
 enum Key : std::uint64_t { kStatus = 11, kMethod, kLatency, kId, kTimeOf, kRegion, kExtra, kLevel };
 
-/// What of a block is not as usual.
+/// What is unusual in a block.
 enum class Odd { Nothing, Errors, RandomWords, Frozen, Swapped, Slow, OtherRegion, Vanished, Appeared, Jitter, Moved };
 
 std::uint64_t hashOf(const std::string& word) { return KeyedHash({1, 2})(bytesOf(word)); }
@@ -46,7 +46,7 @@ struct Source {
   Random random;
   std::int64_t clock = 1'700'000'000'000;
 
-  /// The next record into the channel; true where it completes a block.
+  /// Passes the next record to the channel. Returns true if it completes a block.
   bool record(FieldsModel& channel, Odd odd) {
     channel.number(kStatus, random.uniform() < (odd == Odd::Errors ? 0.3 : 0.02) ? 500 : 200);
     const double u = random.uniform();
@@ -76,7 +76,7 @@ struct Stream {
     }
     return channel.judge();
   }
-  /// Judges a block, says what of it is strange, and leaves it out.
+  /// Judges a block, explains what is strange in it, and rejects it.
   std::pair<FieldsVerdict, FieldFinding> look(Odd odd) {
     const FieldsVerdict verdict = judge(odd);
     const FieldFinding finding = channel.explain(verdict);
@@ -158,14 +158,14 @@ TEST(getsUsedToWhatItLearns) {
   CHECK(s.learn(Odd::OtherRegion).score > 20);
   for (int i = 0; i < 60; ++i) s.learn(Odd::OtherRegion);
   CHECK(s.look(Odd::OtherRegion).first.score < 4.5);
-  // What is not learned stays strange, and what is to last is usual soon.
+  // What is not learned stays strange, and what is learned as lasting is usual soon.
   Stream t(40);
   for (int i = 0; i < 60; ++i) CHECK(t.look(Odd::OtherRegion).first.score > 20);
   for (int i = 0; i < 16; ++i) t.learn(Odd::OtherRegion, true);
   CHECK(t.look(Odd::OtherRegion).first.score < 4.5);
 }
 
-/// A field that only a rejected block had is as new as it was.
+/// Checks that a field that only a rejected block had is as new as before.
 TEST(forgetsWhatItRejects) {
   Stream s(40);
   const std::size_t before = s.channel.memory();
@@ -181,7 +181,7 @@ TEST(forgetsWhatItRejects) {
 TEST(goesOnFromASnapshot) {
   for (const int blocks : {0, 1, 5, 40}) {
     Stream s(blocks);
-    // In the middle of a block.
+    // The snapshot is taken in the middle of a block.
     for (std::uint32_t i = 0; i < kBlock / 3; ++i) s.source.record(s.channel, Odd::Nothing);
     std::vector<std::uint8_t> bytes, again;
     s.channel.snapshot(bytes);
@@ -224,7 +224,7 @@ TEST(refusesDamagedSnapshots) {
   longer.push_back(0);
   CHECK(!taken(longer, longer.size()));
   CHECK(taken(bytes, bytes.size()));
-  // Any byte may be wrong: it is refused, or the channel that it makes still works.
+  // Any byte may be wrong: the snapshot is refused, or the restored channel still works.
   int restored = 0;
   Random random;
   for (int i = 0; i < 2'000; ++i) {
@@ -282,7 +282,7 @@ TEST(takesNumbersOfAnyKind) {
       channel.number(6, (b * 64 + i) % 1500);
       if (i % 2) channel.number(7, static_cast<double>(random.next() % 1000));
       else add(channel, 7, hex(random, 8));
-      // Few at first, then ever more.
+      // There are few numbers at first, then ever more.
       channel.number(8, static_cast<double>(random.next() % static_cast<std::uint64_t>(1 + b)));
       channel.end();
     }
@@ -310,7 +310,7 @@ TEST(givesRoomToWhatIsUsed) {
     return std::pair(verdict, finding);
   };
   run(0, 20);
-  // Other fields take over, once those before are gone from the past.
+  // Other fields take over once the earlier ones have faded from the past.
   const auto [change, finding] = run(1000, 1);
   CHECK(change.score > 20 && finding.kind == FieldFinding::Kind::Absent && finding.key < 1000);
   run(1000, 600);

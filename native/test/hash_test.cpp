@@ -14,7 +14,7 @@ using namespace driftlock;
 
 namespace {
 
-/// Bytes 0, 1, 2, …, as the reference implementation's vectors have them for key and input.
+/// Bytes 0, 1, 2, …, which the reference implementation's vectors use as key and input.
 std::vector<std::uint8_t> counting(std::size_t size) {
   std::vector<std::uint8_t> bytes(size);
   std::iota(bytes.begin(), bytes.end(), std::uint8_t{0});
@@ -23,7 +23,7 @@ std::vector<std::uint8_t> counting(std::size_t size) {
 
 const KeyedHash reference({0x0706050403020100, 0x0f0e0d0c0b0a0908});
 
-/// Made by an implementation of the paper that gives the paper's own vector with its 2 and 4 rounds.
+/// Checks vectors made by an implementation of the paper that gives the paper's own vector with its 2 and 4 rounds.
 TEST(isSiphash13) {
   const std::pair<std::size_t, std::uint64_t> vectors[] = {
       {0, 0xabac0158050fc4dc},  {1, 0xc9f49bf37d57ca93},  {3, 0x8bf80ab8e7ddf7fb},
@@ -31,11 +31,11 @@ TEST(isSiphash13) {
       {15, 0xd320d86d2a519956}, {16, 0xcc4fdd1a7d908b66}, {63, 0x9d199062b7bbb3a8},
   };
   for (const auto& [size, hash] : vectors) CHECK(reference.name(counting(size)).hash() == hash);
-  // A seed is the first 8 bytes.
+  // A seed is the first 8 bytes of the key.
   CHECK(reference(bytesOf("driftlock"), 42) == 0xc8262d73cbd5be79);
 }
 
-/// Names end where they end, numbers are no texts, and nothing has the same hash as something else.
+/// Checks that names have ends, that numbers are not texts, and that different things have different hashes.
 TEST(tellsApart) {
   std::set<std::uint64_t> seen;
   std::size_t hashed = 0;
@@ -54,7 +54,7 @@ TEST(tellsApart) {
     add(reference(Bytes(bytes).first(size), 1));
     add(reference(std::uint64_t{size}, 0));
   }
-  // The text that a number's words would be read as.
+  // This is the text whose bytes equal a number's words.
   std::uint64_t number = 0x0361626300000000;
   std::uint8_t raw[8];
   std::memcpy(raw, &number, sizeof raw);
@@ -63,7 +63,7 @@ TEST(tellsApart) {
   CHECK(seen.size() == hashed);
 }
 
-/// What made the former hash, which had no key, forget all that came before: a block that begins with its own constant.
+/// Checks the block that made the former hash, which had no key, forget all that came before: one that begins with its constant.
 TEST(noBlockForgetsWhatWasBefore) {
   const std::string block("\xdb\x28\xb4\xa0\xd1\x7e\x03\xe7", 8);
   const auto line = [&](const std::string& text) { return text + std::string(96 - text.size(), ' ') + block + "aaaaaaaa end"; };

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t kBlock = 50;
 
-/// Templates of very different shares, in runs as logs have them.
+/// Templates with very different shares, in runs as in logs.
 struct Source {
   std::mt19937_64 random{7};
   std::uint32_t next = 0, left = 0;
@@ -29,7 +29,7 @@ struct Source {
   }
 };
 
-/// The block that comes of `ids`.
+/// Counts `ids`, and returns the block that they complete.
 VolumeTick feed(TemplateMix& mix, const std::vector<std::uint32_t>& ids) {
   std::optional<VolumeTick> closed;
   for (const std::uint32_t id : ids) {
@@ -74,7 +74,7 @@ TEST(burstsAndSilencesStandOut) {
   CHECK(tick.score > most && tick.strangest.kind == VolumeKind::Burst && tick.strangest.id == 11);
   CHECK(tick.strangest.count >= 15 && tick.strangest.expected < 3 && tick.strangest.high < 15);
 
-  // The commonest stays away: worth more with each block, up to three, and then no news.
+  // The most common one is absent: this is worth more with each block, up to three, and is then no longer novel.
   copy = mix;
   std::vector<double> scores;
   for (int b = 0; b < 6; ++b) {
@@ -115,7 +115,7 @@ TEST(memoryIsBounded) {
     for (std::size_t i = 0; i < kBlock; ++i) ids[i] = i % 3 == 0 ? 7 : static_cast<std::uint32_t>(source.random());
     feed(mix, ids);
   }
-  // The busy template is still followed among the many.
+  // The busy template is still tracked among the many.
   const VolumeTick tick = feed(mix, std::vector<std::uint32_t>(kBlock, 7));
   CHECK(tick.strangest.kind == VolumeKind::Burst && tick.strangest.id == 7 && tick.strangest.count == kBlock);
 }
@@ -156,7 +156,8 @@ TEST(snapshotsContinue) {
   CHECK(refused > 50);
 }
 
-/// What makes the table quick to search is no part of the state: a fresh copy, made as often as you like, goes on the same.
+/// Checks that what speeds up the search is not part of the state: a fresh copy, however often it is made, gives the
+/// same results.
 TEST(aFloodOfNewTemplatesContinues) {
   TemplateMix whole(kBlock);
   auto copied = std::make_unique<TemplateMix>(kBlock);

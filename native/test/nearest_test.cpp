@@ -20,14 +20,14 @@ TEST(findsTheNearestLine) {
   CHECK(nearestOf(lines, like, *lz4).starts_with("order "));
   CHECK(nearestOf(lines, "cache miss for key product:12, loading it", *lz4).starts_with("cache hit"));
   CHECK(nearestOf(lines, "GET /api/v2/products/77 failed after 30ms", *lz4).starts_with("GET /api"));
-  // A record that is there is nearest to itself, or one that differs in the last bytes alone: LZ4 ends with literals.
+  // The record nearest to one that is present is itself, or one that differs only in the last bytes: LZ4 ends with literals.
   for (const std::string& line : lines)
     CHECK(nearestOf(lines, line.substr(0, line.size() - 1), *lz4).substr(0, 8) == line.substr(0, 8));
 
   CHECK(nearestOf({}, like, *lz4).empty());
   CHECK(nearestOf({"\n", ""}, like, *lz4).empty());
   CHECK(nearestOf({"a line"}, "", *lz4) == "a line");
-  // What the codec does not reach across is left out.
+  // Texts longer than the codec's reach are ignored.
   const std::string endless(lz4->reach(), 'x');
   CHECK(nearestOf({endless, "short\n"}, like, *lz4) == "short");
   CHECK(nearestOf({endless}, endless, *lz4).empty());

@@ -1,6 +1,6 @@
 #pragma once
 
-// What must hold of every new request that the splicer and the splitter write, whatever the request and the edits.
+// Checks what must be true of every request that the splicer and the splitter write, whatever the request and the edits.
 
 #include <cstring>
 #include <span>
@@ -44,7 +44,7 @@ inline std::vector<std::uint8_t> edited(const Index& index, const Record& record
   return after;
 }
 
-/// Null if a record's resource and scope are what they were, otherwise what is not.
+/// Returns null if a record's resource and scope are unchanged, otherwise what has changed.
 inline const char* wronglyPlaced(const Index& before, const Record& was, const Index& after, const Record& is) {
   if (json(readResource(after, after.resourceOf(is)).attributes) != json(readResource(before, before.resourceOf(was)).attributes))
     return "the resource of a record";
@@ -52,7 +52,7 @@ inline const char* wronglyPlaced(const Index& before, const Record& was, const I
   return nullptr;
 }
 
-/// Null if a point's metric is what it was, otherwise what is not.
+/// Returns null if a point's metric is unchanged, otherwise what has changed.
 inline const char* wronglyMeasured(const Index& before, const Record& was, const Index& after, const Record& is) {
   const Metric& metricWas = before.metricOf(was);
   const Metric& metricIs = after.metricOf(is);
@@ -63,7 +63,7 @@ inline const char* wronglyMeasured(const Index& before, const Record& was, const
   return same ? nullptr : "the metric of a record";
 }
 
-/// Null if a request is well divided, otherwise what is wrong.
+/// Returns null if a request is split correctly, otherwise what is wrong.
 inline const char* wronglySplit(const Index& before, std::size_t most) {
   Splitter splitter;
   const auto planned = splitter.plan(before, most);
@@ -93,7 +93,7 @@ inline const char* wronglySplit(const Index& before, std::size_t most) {
   return total <= 2 * before.request.size() ? nullptr : "the parts are too large";
 }
 
-/// Null if all is well, otherwise what is not.
+/// Returns null if a request is spliced correctly, otherwise what is wrong.
 inline const char* wronglySpliced(const Index& before, std::span<const Edit> edits, Keep keep) {
   Splicer splicer;
   const std::vector<std::uint8_t> out = spliced(splicer, before, edits, keep, 0x00);

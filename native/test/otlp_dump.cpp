@@ -1,8 +1,4 @@
-// Tells a test in another language what the native reader and splicer make of requests.
-// In, again and again until the end: signal (1 byte: 0 logs, 1 traces, 2 metrics), `every` (1 byte), length (4 bytes,
-// big-endian), request. Out, for each: one line of JSON, `{"error":{…}}` or `{"index":…,"all":…,"edited":…}`: what was
-// read, and in hex the request with every `every`-th record edited, and with those records alone. Every other of them
-// gets attributes.
+// Shows a test in another language how the native reader and splicer treat requests.
 
 #include <cstdio>
 #include <string>

@@ -1,7 +1,7 @@
 #pragma once
 
-// Everything that the reader sees in a request, as one line of JSON. 64-bit integers are decimal strings, doubles the
-// 16 hex digits of their bits, strings and bytes hex: nothing is lost on the way to another language.
+// Writes everything that the reader finds in a request as one line of JSON. 64-bit integers are decimal strings,
+// doubles the 16 hex digits of their bits, strings and bytes hex: nothing is lost between languages.
 
 #include <bit>
 #include <cstdio>
@@ -40,7 +40,7 @@ inline std::string json(const std::optional<double>& value) { return value ? jso
 std::string json(const AnyValue& value);
 std::string json(const Attributes& attributes);
 
-/// [element, element]
+/// Writes an array: [element, element].
 template <typename Range, typename Element>
 std::string list(const Range& range, Element element) {
   std::string out = "[";

@@ -1,5 +1,5 @@
-// The OTLP reader and splicer on requests that no well-meaning encoder writes, and on the edges of those that one does.
-// What ordinary requests give is held against protobuf-es in test/native/otlp.test.ts.
+// Checks the OTLP reader and splicer on requests that no ordinary encoder writes, and on edge cases of ordinary ones.
+// Ordinary requests are compared with protobuf-es in test/native/otlp.test.ts.
 
 #include <algorithm>
 #include <filesystem>
@@ -45,7 +45,7 @@ std::string attribute(std::uint32_t number, std::string_view key, std::string_vi
 }
 
 struct Read {
-  /// What the index looks into.
+  /// The bytes to which the index refers.
   std::vector<std::uint8_t> request;
   Index index;
   WireError error;
@@ -54,7 +54,7 @@ struct Read {
 
 Read read(Signal signal, std::string_view request) {
   Read read;
-  // Of just this size, so that a sanitizer sees a byte read too many.
+  // The vector has exactly this size, so that a sanitizer detects a read past its end.
   read.request.assign(request.begin(), request.end());
   read.ok = index(signal, read.request, read.index, read.error);
   return read;
@@ -141,7 +141,7 @@ TEST(refusals) {
   CHECK(error.what == "longer than 2 GiB"s);
 }
 
-/// An AnyValue of so many AnyValues, one in the other.
+/// Returns an AnyValue with `levels` nested AnyValues.
 std::string nested(std::uint32_t levels, bool lists) {
   std::string value = field(1, "x");
   for (std::uint32_t level = 1; level < levels; ++level)
@@ -213,7 +213,7 @@ TEST(oneofs) {
 }
 
 TEST(pieces) {
-  // Resource, scope and body in pieces, some of them behind the records.
+  // Resource, scope and body come in pieces, some of them after the records.
   const std::string record = field(5, field(1, "first")) + field(5, field(3, 7)) + field(5, "");
   const std::string scope =
       field(1, field(1, "name")) + log(record) + field(1, field(2, "2.0") + attribute(3, "b", "")) + field(3, "url");
@@ -232,7 +232,7 @@ TEST(pieces) {
   CHECK(body.type == AnyValue::Type::Int && body.integer() == 7);
 }
 
-/// Values at the edges of the quick way to read them.
+/// Checks values at the edges of the quick way to read them.
 TEST(values) {
   const auto body = [](std::string_view value) {
     const std::string record = field(5, value);
@@ -256,7 +256,7 @@ TEST(values) {
 }
 
 TEST(splice) {
-  // Lengths of one byte or two at every level, as the attributes grow and the record with them.
+  // Lengths have one byte or two at every level as the attributes grow, and the record with them.
   for (std::size_t size = 0; size < 300; ++size) {
     const std::string request = around(log(field(3, "INFO")) + log("") + field(99, "unknown")) + field(77, "end");
     const Read before = read(Signal::Logs, request);
@@ -273,20 +273,20 @@ TEST(splice) {
   };
   const std::string added = attribute(6, "cbad.anomaly", "new");
 
-  // What came from another Driftlock makes way; everything else of the record stays, order and all.
+  // Attributes of another Driftlock are replaced; everything else in the record stays, including its order.
   const std::string others = attribute(6, "cbad", "") + field(3, "INFO") + attribute(6, "x.cbad.", "");
   const std::string own = attribute(6, "cbad.anomaly", "old");
   CHECK(written(around(log(own + others + own)), {{0, bytes(added)}}, Keep::All) == around(log(others + added)));
   CHECK(written(around(log(own + others)), {{0, Bytes()}}, Keep::All) == around(log(own + others)));
   CHECK(written(around(log(own)), {}, Keep::All) == around(log(own)));
 
-  // Lengths and tags in more bytes than they need: kept where nothing changes, and tags always.
+  // Lengths and tags have more bytes than needed: lengths stay if nothing changes, and tags always do.
   const std::string longRecord = "\x92\x00\x82\x80\x00"s + "\x1a\x00"s;
   CHECK(written(around(longRecord + log("")), {{1, bytes(added)}}, Keep::All) == around(longRecord + log(added)));
   CHECK(written(around(longRecord), {{0, bytes(added)}}, Keep::All) ==
         around("\x92\x00"s + varint(2 + added.size()) + "\x1a\x00"s + added));
 
-  // What holds no kept record goes; schema URLs, unknown fields and what is shared stay.
+  // Parts without a kept record are removed; schema URLs, unknown fields and shared parts stay.
   const std::string resource = field(1, attribute(1, "service.name", "shop"));
   const std::string scope = field(1, field(1, "scope"));
   const std::string url = field(3, "url");
@@ -340,7 +340,7 @@ TEST(attributes) {
   CHECK(read[3].value.type == AnyValue::Type::Bool && !read[3].value.boolean());
 }
 
-/// Every request of the fuzzer's corpus, cut at every byte, and with a bit of every byte changed.
+/// Checks every request of the fuzzer's corpus, truncated at every byte, and with a bit of every byte changed.
 TEST(damage) {
   std::size_t seeds = 0;
   std::size_t good = 0;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint32_t kRoot = 1, kQuery = 2, kCache = 3, kDay = 86'400;
 
-/// A trace of a root with two children, one of which may hang under the other; ends first or begins first.
+/// Runs a trace of a root with two children, one of which may be under the other, with the root first or last.
 double trace(PathModel& model, std::uint64_t number, bool rootFirst, bool astray = false, Lesson lesson = Lesson::Learn,
              std::uint32_t now = 1) {
   const std::uint64_t root = 1 + number * 7'777'777'777, cache = root + 1, query = root + 2;
@@ -50,7 +50,7 @@ TEST(namesTheUsualParent) {
   CHECK(finding && finding->parent == kCache && finding->child == kQuery && finding->usual == kRoot);
 }
 
-/// What nobody else knows of makes no pair, and a parent's many children are all seen.
+/// Checks that unknown parents make no pair, and that all of a parent's many children are seen.
 TEST(remoteParentsAndManyChildren) {
   PathModel model;
   for (std::uint64_t i = 0; i < 1'000; ++i) CHECK(!model.observe(5'000'000 + i, 1'000'000'000 + i, kQuery));
@@ -59,7 +59,7 @@ TEST(remoteParentsAndManyChildren) {
   for (std::uint64_t i = 0; i < 40; ++i) CHECK(model.observe(200 + i, 77, kCache).has_value());
 }
 
-/// A child of many parents surprises nobody under one more.
+/// Checks that a child of many parents is not strange under one more.
 TEST(promiscuousChildren) {
   PathModel model;
   Random random(1);
@@ -117,7 +117,7 @@ TEST(state) {
   CHECK(model.memory() < 8 * 1024);
 }
 
-/// Same names in the same order, one span under another parent.
+/// Checks a trace with the same names in the same order, but one span under another parent.
 TEST(aStreamSeesIt) {
   Settings settings = defaultSettings();
   Stream stream({.hash = 1, .signal = otlp::Signal::Traces, .tenant = "t", .name = "traces"}, settings);

@@ -18,7 +18,7 @@ namespace {
 using Answer = ProcessBudget::Answer;
 constexpr std::uint64_t kDay = 86'400 * kSecond;
 
-/// Half of the bank is for the strange, nothing overdraws it, and time fills it.
+/// Checks that half of the bank is for strange anomalies, nothing overdraws it, and time fills it.
 TEST(theBank) {
   ProcessBudget budget(10, 100);
   budget.observe(kStart);
@@ -29,7 +29,7 @@ TEST(theBank) {
   CHECK(told == 10);
   CHECK(budget.withheld() == 30);
 
-  // What was told goes on being told, what was not is asked for again.
+  // A reported anomaly continues to be reported, and a withheld one is judged again.
   CHECK(budget.judge("t", "a0", 2, 2) == Answer::Told);
   CHECK(budget.judge("t", "a19", 2, 2) == Answer::Withheld);
   CHECK(budget.withheld() == 30);
@@ -40,7 +40,7 @@ TEST(theBank) {
   CHECK(!budget.end("a18"));
   CHECK(budget.end("a18"));
 
-  // A week away fills it by no more than it holds, time that runs backwards by nothing.
+  // A week fills it up to its capacity, and time that runs backwards adds nothing.
   budget.observe(kStart + 8 * kDay);
   budget.observe(kStart);
   budget.observe(0);
@@ -49,7 +49,7 @@ TEST(theBank) {
   CHECK(told == 10);
 }
 
-/// What tells one at a time of `count` anomalies of a tenant that are as strange as that.
+/// Counts the reports among `count` anomalies of a tenant with the same margin.
 int tellings(ProcessBudget& budget, const std::string& tenant, int count, double margin) {
   static int number = 0;
   int told = 0;
@@ -57,18 +57,18 @@ int tellings(ProcessBudget& budget, const std::string& tenant, int count, double
   return told;
 }
 
-/// Whatever one tenant does, each other has its share, and the half of it that is for the strange.
+/// Checks that, whatever one tenant does, each other one has its share, and the half of it for strange anomalies.
 TEST(shares) {
   ProcessBudget budget(120, 100'000);
   budget.observe(kStart);
   for (const char* tenant : {"evil", "quiet", "victim"}) budget.hear(tenant);
-  // 120 in the bank: 40 each.
+  // There are 120 in the bank: 40 for each tenant.
   CHECK(tellings(budget, "evil", 1'000, 2) == 20);
   CHECK(tellings(budget, "evil", 1'000, 1e9) == 20);
   CHECK(tellings(budget, "victim", 30, 2) == 20);
   CHECK(tellings(budget, "victim", 30, 1e9) == 20);
 
-  // Half a day earns 60. The quiet one needs none of its third: it is lent, to whoever asks first.
+  // Half a day earns 60. The quiet one needs none of its third, which is lent to whoever needs it first.
   for (int hour = 1; hour <= 12; ++hour) {
     budget.observe(kStart + static_cast<std::uint64_t>(hour) * 3600 * kSecond);
     for (const char* tenant : {"evil", "quiet", "victim"}) budget.hear(tenant);
@@ -78,7 +78,7 @@ TEST(shares) {
   CHECK(tellings(budget, "quiet", 1'000, 1e9) == 40);
 }
 
-/// A tenant that is new finds its share, though others have spent everything; what they are told later pays for it.
+/// Checks that a new tenant gets its share although others have spent everything, at the expense of their later reports.
 TEST(newcomers) {
   ProcessBudget budget(100, 100'000);
   budget.observe(kStart);
@@ -87,18 +87,18 @@ TEST(newcomers) {
   budget.hear("victim");
   CHECK(tellings(budget, "victim", 1'000, 1e9) == 50);
   CHECK(tellings(budget, "evil", 1'000, 1e9) == 0);
-  // However many names come, no more than one day's worth is on credit.
+  // However many tenants come, at most one day's worth is on credit.
   int told = 0;
   for (int i = 0; i < 500; ++i) told += tellings(budget, "name-" + std::to_string(i), 5, 1e9);
   CHECK(told <= 50);
-  // A day repays, and earns nobody anything.
+  // A day's earnings repay the credit and leave nothing.
   budget.observe(kStart + kDay);
   CHECK(tellings(budget, "evil", 10, 1e9) == 0);
   budget.observe(kStart + 2 * kDay);
   CHECK(tellings(budget, "victim", 10, 1e9) >= 1);
 }
 
-/// Over a month the limit holds, whatever tenants do.
+/// Checks that the limit holds over a month, whatever tenants do.
 TEST(theLimitHolds) {
   ProcessBudget budget(50, 100'000);
   Random random(3);
@@ -116,7 +116,7 @@ TEST(theLimitHolds) {
   CHECK(told >= 50 * (kDays - 1));
 }
 
-/// Nobody who has a tenant's share is kept from it by more tenants than there are anomalies to be told.
+/// Checks that no tenant loses its share if there are more tenants than anomalies may be reported.
 TEST(moreTenantsThanAlarms) {
   ProcessBudget budget(3, 1'000);
   budget.observe(kStart);
@@ -130,7 +130,7 @@ TEST(bounds) {
   ProcessBudget none(0, 4);
   for (int i = 0; i < 1'000; ++i) CHECK(none.judge("t", std::to_string(i), 1, 1) == Answer::Told);
 
-  // Less than one a day: one at a time, strange or not.
+  // With less than one per day, one at a time is reported, strange or not.
   ProcessBudget rare(0.5, 4);
   rare.observe(kStart);
   CHECK(rare.judge("t", "a", 1, 1) == Answer::Told);
@@ -140,7 +140,7 @@ TEST(bounds) {
   rare.observe(kStart + 2 * kDay);
   CHECK(rare.judge("t", "c", 2, 1) == Answer::ToldLate);
 
-  // Of more than are remembered, the first are forgotten.
+  // If there are more than can be remembered, the first are forgotten.
   for (int i = 0; i < 9; ++i) CHECK(rare.judge("t", "d" + std::to_string(i), 1, 1) == Answer::Withheld);
   CHECK(rare.end("d0"));
   CHECK(!rare.end("d8"));
@@ -157,7 +157,7 @@ TEST(snapshots) {
   same.snapshot(again);
   CHECK(again == bytes);
   CHECK(!same.end("a7") && same.end("a0"));
-  // Under a smaller limit no more is saved up, and under none nothing is withheld.
+  // A smaller limit reduces the savings, and without a limit nothing is withheld.
   ProcessBudget less(1, 2), none(0, 10);
   CHECK(less.restore(bytes) && none.restore(bytes));
   CHECK(less.judge("t", "b", 1, 1) == Answer::Told && less.judge("t", "c", 1, 1e9) == Answer::Withheld);
@@ -182,7 +182,7 @@ struct Outcome {
   std::uint64_t withheld = 0;
 };
 
-/// A day in which an outage makes many streams say strange things again and again.
+/// Runs a day in which an outage makes many streams send strange records again and again.
 Outcome outage(double perDay, std::uint32_t threads, bool restart) {
   Settings settings = settingsOf(threads);
   settings.alarmsPerProcessPerDay = perDay;
@@ -209,7 +209,7 @@ Outcome outage(double perDay, std::uint32_t threads, bool restart) {
         CHECK(outcome.ids.contains(told.id));
         continue;
       }
-      // What is told for the first time is a first report, unless it was withheld at first.
+      // The first report of an anomaly is marked as such, unless it was withheld at first.
       outcome.ids.insert(told.id);
     }
     std::size_t flags = 0;
@@ -232,7 +232,7 @@ TEST(manyStreams) {
   const Outcome all = outage(0, 1, false);
   CHECK(all.ids.size() > 60 && all.withheld == 0);
   const Outcome few = outage(12, 1, false);
-  // A day's worth, and what a day adds.
+  // The limit is a day's worth, plus what a day adds.
   CHECK(few.ids.size() >= 12 && few.ids.size() <= 24);
   CHECK(few.withheld >= all.ids.size() - few.ids.size());
   CHECK(few.flagged < all.flagged && few.flagged > 0);

@@ -1,4 +1,4 @@
-// What is said of a flagged verdict.
+// Checks what is reported of a flagged verdict.
 
 #include "report/report.hpp"
 
@@ -16,7 +16,7 @@ using namespace driftlock;
 
 namespace {
 
-/// Numbers in an explanation are those that printf writes, also where they lie half-way between two, and of any size.
+/// Checks that numbers in an explanation are those that printf writes, of any size, also half-way between two.
 TEST(writesNumbersAsPrintfDoes) {
   std::vector<double> values = {0,
                                 0.005,

@@ -37,7 +37,7 @@ class Message {
     return *this;
   }
   Message& add(std::uint32_t field, const Message& value) { return add(field, Bytes(value.bytes_)); }
-  /// All fields of another message behind its own.
+  /// Appends all fields of another message.
   Message& append(const Message& fields) {
     bytes_.insert(bytes_.end(), fields.bytes_.begin(), fields.bytes_.end());
     return *this;
@@ -95,14 +95,14 @@ inline Message spanRecord(std::string_view name, const SpanOptions& options) {
   return span;
 }
 
-/// Records of one service, as logs or spans: their requests differ in no other way.
+/// A request with records of one service, logs or spans: their requests have the same layout.
 inline Message request(std::string_view service, const std::vector<Message>& records) {
   Message scope, resource;
   for (const Message& record : records) scope.add(2, record);
   return Message().add(1, Message().add(1, Message().add(1, attribute("service.name", service))).add(2, scope));
 }
 
-/// One gauge's points.
+/// A request with the points of one gauge.
 inline Message gaugeRequest(std::string_view service, std::string_view metric,
                             const std::vector<std::pair<std::uint64_t, double>>& points) {
   Message gauge;
@@ -111,7 +111,7 @@ inline Message gaugeRequest(std::string_view service, std::string_view metric,
   return Message().add(1, Message().add(1, Message().add(1, attribute("service.name", service))).add(2, scope));
 }
 
-/// Mulberry32: enough for test data.
+/// The generator Mulberry32, which is good enough for test data.
 class Random {
  public:
   explicit Random(std::uint32_t seed) : state_(seed) {}
@@ -127,7 +127,7 @@ class Random {
   std::uint32_t state_;
 };
 
-/// A shop's normal log lines.
+/// Returns a normal log line of a shop.
 inline std::string normalLine(Random& random) {
   const std::string n = std::to_string(random.below(100'000));
   switch (random.below(4)) {

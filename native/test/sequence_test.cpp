@@ -34,7 +34,7 @@ double scoreSession(const SequenceModel& model, const std::vector<std::uint32_t>
   return score.value();
 }
 
-/// Probabilities of everything that can come next.
+/// Sums the probabilities of everything that can come next.
 double totalProbability(const SequenceModel& model, const SequenceContext& context) {
   double sum = model.novelty(context);
   for (const ExpectedId& next : model.expected(context, 100000)) sum += next.probability;
@@ -134,7 +134,7 @@ TEST(memoryIsBounded) {
   }
   CHECK(model.bytes() == before);
   CHECK_NEAR(totalProbability(model, context), 1, 1e-9);
-  // It still learns.
+  // The model still learns.
   for (int i = 0; i < 20; ++i) learnSession(model, {3, 4});
   context = {};
   CHECK(model.cost(context, 3) < 1);

@@ -29,10 +29,10 @@ TEST(learnsWholeSessions) {
   const double usual = run(channel, 100, normal, Lesson::Known);
   CHECK(run(channel, 101, {1, 3, 2, 4}, Lesson::Strange) > usual + 2);
   CHECK(run(channel, 102, {1, 2}, Lesson::Strange) > usual + 2);
-  // What was called strange taught nothing, not even when it comes again and again.
+  // Nothing is learned from strange sessions, not even if they come again and again.
   const double strange = run(channel, 103, {1, 2, 9, 4}, Lesson::Strange);
   for (std::uint64_t i = 200; i < 220; ++i) CHECK(run(channel, i, {1, 2, 9, 4}, Lesson::Strange) == strange);
-  // Strange once is strange for the session's life.
+  // A session that was strange once stays strange.
   channel.observe(300, 1, false, kStart);
   channel.accept(Lesson::Strange);
   channel.observe(300, 9, false, kStart);
@@ -77,7 +77,7 @@ TEST(openSessionsAreBounded) {
   }
   CHECK(ended >= 4'900 && ended < 5'000);
   CHECK(most < 48 * 1024);
-  // One without end: its past is learned as it goes on, and takes no more room.
+  // The past of an endless session is learned as it continues, and needs no more room.
   for (std::uint32_t i = 0; i < 100'000; ++i) {
     channel.observe(9'999'999, i % 5, false, kStart);
     channel.accept(Lesson::Learn);

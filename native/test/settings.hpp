@@ -4,7 +4,7 @@
 
 namespace driftlock::test {
 
-/// The configuration's defaults, but for one thread and no budget of the process.
+/// The configuration's defaults, except for one thread and no budget of the process.
 inline Settings defaultSettings() {
   return {.streamBy = {},
           .baselineRecords = 1000,

@@ -16,7 +16,7 @@ RecordView read(const test::Message& record) {
   return view;
 }
 
-/// A level's name judges a record as its number does, and a number goes before a name.
+/// Checks that a level's name has the effect of its number, and that a number takes precedence over a name.
 TEST(namesStandForNumbers) {
   for (const std::string_view name : {"trace2", "Verbose", "INFORMATION", "notice", "Warning", "err", "Severe", "crit", "ALERT",
                                       "panic", " emerg\n", "fatal4", "critical"}) {

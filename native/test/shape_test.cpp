@@ -66,11 +66,11 @@ std::vector<double> draw(Random& random, std::size_t n, const std::function<doub
   return values;
 }
 
-/// Half of the values fast, half slow; the mean is the usual one.
+/// Latencies of which half are fast and half slow; the mean is the usual one.
 double bimodal(Random& random) {
   return random.below(2) ? 25 * std::exp(0.2 * normal(random)) : 116 * std::exp(0.2 * normal(random));
 }
-/// One value in thirty takes seconds.
+/// Latencies of which one in thirty takes seconds.
 double heavy(Random& random) { return random.below(30) == 0 ? 1500 : usual(random) * 0.75; }
 
 TEST(findsShapes) {
@@ -97,7 +97,7 @@ TEST(findsShapes) {
   }
 }
 
-/// What varies by itself from point to point is no news, however many values a point has.
+/// Checks that usual variation from point to point is not novel, however many values a point has.
 TEST(clustersAreUsual) {
   Random random(2);
   ShapeModel channel(ShapeModel::Kind::Explicit);
@@ -131,7 +131,7 @@ TEST(differencesOfCumulativePoints) {
     delta.learn();
     cumulative.learn();
   }
-  // No values, no shape; and a reset gives none.
+  // There is no shape without values, and none after a reset.
   CHECK(!cumulative.observe(explicitPoint({}, &since), true));
   since = {};
   CHECK(!cumulative.observe(explicitPoint(draw(b, 50), &since), true));
@@ -154,7 +154,7 @@ TEST(sameDifferencesSameScores) {
   }
 }
 
-/// The scale may change from point to point.
+/// Checks that the scale may change from point to point.
 TEST(scalesAreBroughtTogether) {
   Random random(5);
   ShapeModel channel(ShapeModel::Kind::Exponential);
@@ -165,7 +165,7 @@ TEST(scalesAreBroughtTogether) {
     channel.learn();
   }
   CHECK(channel.observe(exponentialPoint(draw(random, 200, bimodal), 4), false)->score > 2 * most);
-  // A point as coarse as can be blinds for a while, not for good.
+  // A point that is as coarse as possible blinds the model for a while, not forever.
   channel.observe(exponentialPoint({1, 2, 3}, -10), false);
   channel.learn();
   CHECK(channel.observe(exponentialPoint(draw(random, 200, bimodal), 4), false)->score < most);
@@ -270,7 +270,7 @@ TEST(hostilePoints) {
       victim.learn();
     }
   }
-  // More buckets than are kept: neighbours join, the same ones each time.
+  // If there are more buckets than are kept, neighbours are joined, the same ones each time.
   ShapePoint many;
   for (int i = 0; i < 1'000; ++i) many.bucket(i, 1);
   many.bucket(kInfinity, 1);
@@ -309,7 +309,7 @@ TEST(goesOnFromASnapshot) {
   }
 }
 
-/// Through a stream: the reader, the judgement, and what people are told.
+/// A point for a stream, to check the reader, the verdict and the report.
 Message histogramPoint(std::uint64_t time, const std::vector<double>& values) {
   Message counts, bounds;
   std::array<std::uint64_t, 12> buckets{};

@@ -19,14 +19,14 @@ namespace {
 
 constexpr std::uint64_t kMinute = 60 * kSecond, kHour = 60 * kMinute, kDay = 24 * kHour;
 
-/// The median of nine requests moves the clock; a few wrong clocks do not, nor does a time in which nobody spoke.
+/// Checks that the median of nine requests moves the clock; a few wrong clocks do not, nor does a time without requests.
 TEST(clockOfMany) {
   CommonClock clock;
   for (std::uint64_t i = 0; i <= 100; ++i) clock.observe(kStart + i * kSecond);
   CHECK(clock.moment().event == kStart + 96 * kSecond);
   const std::uint64_t before = clock.moment().now;
   for (std::uint64_t i = 101; i <= 200; ++i) {
-    // Every third sender is an hour ahead, and one is of 1970.
+    // Every third sender is an hour ahead, and one is in 1970.
     clock.observe(i % 3 == 0 ? kStart + i * kSecond + kHour : i % 10 == 1 ? kSecond : kStart + i * kSecond);
   }
   CHECK(clock.moment().event < kStart + 210 * kSecond && clock.moment().event > kStart + 180 * kSecond);
@@ -37,7 +37,7 @@ TEST(clockOfMany) {
   CHECK(clock.moment().event > kStart + 5 * kHour);
   CHECK(clock.moment().now - outage.now < 2 * kMinute + 20 * kSecond);
 
-  // Ahead for good, it goes back: its time does not.
+  // A clock that was ahead goes back in event time, but `now` does not.
   const Moment ahead = clock.moment();
   for (std::uint64_t i = 0; i < 80; ++i) clock.observe(kStart + kHour + i * kSecond);
   CHECK(clock.moment().event < kStart + 2 * kHour);
@@ -51,7 +51,7 @@ TEST(clockOfMany) {
   CHECK(clock.moment().now == quiet.now + 10 * kSecond);
 }
 
-/// A tenant's requests move its own clock alone, and what passes without requests those of who was not heard.
+/// Checks that requests move only their tenant's clock, and that time without requests moves those of inactive tenants.
 TEST(clocksOfTenants) {
   Clocks clocks;
   Moment a, b;
@@ -79,13 +79,13 @@ TEST(clocksOfTenants) {
   bytes.pop_back();
   CHECK(!Clocks().restore(bytes));
 
-  // Many tenants: the one that was heard least lately starts anew.
+  // If there are too many tenants, the least recently active one's clock is reset.
   for (int i = 0; i < 10'001; ++i) clocks.observe("t" + std::to_string(i), kStart, x);
   clocks.observe("a", kStart, x);
   CHECK(x.now < a.now);
 }
 
-/// Gaps that keep coming are usual; a longer one is as rare as they are many, and what an outage comes to is learned in part.
+/// Checks that recurring gaps are usual, that a longer one is as rare as they are many, and that an outage is learned in part.
 TEST(gaps) {
   Silence silence;
   std::uint64_t now = 1;
@@ -102,7 +102,7 @@ TEST(gaps) {
   CHECK(limit > 90 * kSecond && limit < 10 * kMinute);
   CHECK(silence.chance(limit) <= 1e-4 && silence.chance(limit - kSecond) > 1e-4);
   CHECK(silence.after(1e-12) == 0);
-  // A few seconds more than ever before are nothing to tell, as rare as they are.
+  // A few seconds more than ever before are not reported, however rare they are.
   CHECK(silence.chance(66 * kSecond) < 1e-3 && silence.after(1e-3) >= 2 * kMinute);
 
   CHECK(silence.lasting({now + kHour, 0}) == kHour && silence.shown({now + kHour, kStart + now + 2 * kHour}) == 2 * kHour);
@@ -111,7 +111,7 @@ TEST(gaps) {
   hear(12 * kHour);
   CHECK(!silence.isJudged());
   CHECK(silence.after(1e-4) < kHour);
-  // A person takes it for normal.
+  // A person accepts it as normal.
   silence.judged({now + limit, 0});
   silence.accept();
   hear(12 * kHour);
@@ -126,20 +126,20 @@ TEST(gaps) {
     cut.resize(i);
     CHECK(!Silence().restore(cut));
   }
-  // A clock that starts anew says nothing of a gap.
+  // A clock that starts anew reveals no gap.
   const std::uint64_t learnt = silence.learnt();
   now = 1;
   hear(0);
   CHECK(silence.learnt() == learnt && silence.lasting({now, 0}) == 0);
 }
 
-/// One of many senders, by how its requests come.
+/// One of many senders, with the timing of its requests.
 struct Sender {
   std::string name;
   std::uint32_t records;
-  /// To the next request, in seconds, from what hour of the day and what random number in [0, 1) it is.
+  /// The seconds to the next request, by the hour of the day and a random number in [0, 1).
   double (*gap)(double hour, double u);
-  /// Of its records behind the request, at the most.
+  /// The largest delay of its records before the request.
   std::uint64_t late = 0;
 };
 
@@ -158,7 +158,7 @@ const std::vector<Sender>& senders() {
   return all;
 }
 
-/// Requests of all senders in the order of time, from a midnight on.
+/// The requests of all senders in the order of time, starting at midnight.
 class Day {
  public:
   struct Step {
@@ -206,8 +206,8 @@ std::vector<Told> silencesOf(const Task& task) {
   return silences;
 }
 
-/// Streams of all habits raise hardly an alarm; each that stops is told once, soon, in whatever threads, and ends when it
-/// comes back.
+/// Checks that streams of all kinds raise hardly any alarms; each that stops is reported once, soon, on any number of
+/// threads, and the anomaly ends when the stream comes back.
 TEST(streamsThatStop) {
   Bench one(silenceSettings(1)), eight(silenceSettings(8));
   Day day;
@@ -249,7 +249,7 @@ TEST(streamsThatStop) {
   for (const auto& [name, delay] : toldAt) CHECK(delay < (name == "late" ? 60 : 10) * kMinute);
 }
 
-/// A process that hears nothing at all is told so from outside; a restart in between changes nothing.
+/// Checks that time passes from outside for a process without any requests; a restart in between changes nothing.
 TEST(nobodySpeaks) {
   Bench one(silenceSettings(1));
   Random random(3);
@@ -257,7 +257,7 @@ TEST(nobodySpeaks) {
   for (int i = 0; i < 20'000; ++i, clock += 5 * kSecond) {
     const std::string name = "service-" + std::to_string(i % 2);
     one.process(otlp::Signal::Logs, request(name, {logRecord(normalLine(random), {.time = clock})}));
-    // Who has hardly begun to speak is not missed.
+    // A stream with few records so far is not missed.
     if (i % 1'000 == 0) one.process(otlp::Signal::Logs, request("young", {logRecord(normalLine(random), {.time = clock})}));
   }
   Bench two(silenceSettings(3));
@@ -280,7 +280,7 @@ TEST(nobodySpeaks) {
   CHECK(a[0].ended && a[0].id == b[0].id);
 }
 
-/// What a person says of a silence counts: one that is accepted does not come again.
+/// Checks that feedback on a silence is applied: an accepted one is not reported again.
 TEST(acceptedSilence) {
   Bench bench(silenceSettings(1));
   Random random(5);
@@ -288,7 +288,7 @@ TEST(acceptedSilence) {
   const auto speak = [&](const char* service) {
     return bench.process(otlp::Signal::Logs, request(service, {logRecord(normalLine(random), {.time = clock})}));
   };
-  /// An hour in which the first service says nothing, behind one in which it does.
+  /// Runs an hour in which the first service is active, then one in which it is silent.
   const auto round = [&] {
     std::vector<Told> told;
     for (int i = 0; i < 1'440; ++i, clock += 5 * kSecond) {

@@ -1,4 +1,4 @@
-// What a request may cost and add when all of its records are strange.
+// Checks what a request may cost and add if all of its records are strange.
 
 #include <algorithm>
 #include <map>
@@ -53,7 +53,7 @@ Message spanStorm(const std::string& service, std::size_t records) {
   return request(service, spans);
 }
 
-/// How many records of a request carry an attribute of that name.
+/// Counts the records of a request with an attribute of this name.
 std::size_t carrying(Signal signal, Bytes bytes, std::string_view name) {
   otlp::Index index;
   otlp::WireError error;
@@ -96,9 +96,9 @@ TEST(addsNoMoreThanItMay) {
         CHECK(whole >= std::min<std::size_t>(task->flagged, 32));
         CHECK(marked >= whole && marked <= task->flagged);
         if (records == 1'000) CHECK(marked == task->flagged);
-        // Records of a few bytes cannot all be told of their anomaly.
+        // Records of a few bytes cannot all be annotated with their anomaly.
         if (records == 20'000 && !spans) CHECK(marked < task->flagged && marked > came / 200);
-        // At the 1st, 2nd, 4th … flag, and of blocks and ticks.
+        // Reports come at the 1st, 2nd, 4th … flag, and for blocks and ticks.
         CHECK(task->anomalies.size() < 64 && task->unreported == 0);
       }
     }
@@ -128,7 +128,7 @@ TEST(doesNotDependOnThreads) {
   CHECK(tasks[0]->abridged > 0 && same(*tasks[0], *tasks[1]));
 }
 
-/// Describing what is flagged costs no more than a request of its size may.
+/// Checks that describing what is flagged costs no more than a request of its size may.
 TEST(costsNoMoreThanItMay) {
   const auto workOf = [](std::size_t records) {
     Settings settings = settingsOf();
@@ -146,7 +146,7 @@ TEST(costsNoMoreThanItMay) {
   CHECK(many < few && many < 100);
 }
 
-/// Streams that all fall into one shard.
+/// Returns the names of streams that all fall into one shard.
 std::vector<std::string> crowd(const Settings& settings, std::size_t size) {
   std::map<std::uint32_t, std::vector<std::string>> byShard;
   Bench bench(settings);
@@ -164,7 +164,7 @@ std::vector<std::string> crowd(const Settings& settings, std::size_t size) {
   }
 }
 
-/// Each record brings a stream back that another has just pushed out: some of a request's records pass unjudged.
+/// Checks that some records pass unjudged if each brings back a stream that another has just evicted.
 TEST(passesUnjudgedWhatIsTooDear) {
   std::vector<std::shared_ptr<Task>> tasks;
   for (const std::uint32_t threads : {1, 3}) {
@@ -191,7 +191,7 @@ TEST(passesUnjudgedWhatIsTooDear) {
   CHECK(tasks[0]->unjudged == tasks[1]->unjudged && same(*tasks[0], *tasks[1]));
 }
 
-/// Each record is news to a stream whose search table another stream's has replaced: some of them pass unjudged.
+/// Checks that some records pass unjudged if each is novel to a stream whose search table another's has replaced.
 TEST(countsSearchTables) {
   std::vector<std::shared_ptr<Task>> tasks;
   for (const std::uint32_t threads : {1, 3}) {
@@ -227,7 +227,7 @@ TEST(countsSearchTables) {
   CHECK(tasks[0]->unjudged == tasks[1]->unjudged);
 }
 
-/// A storm of ever new texts, some of which come again, goes on the same in an engine that is restored over and over.
+/// Checks that a storm of ever new texts, some of which recur, gives the same results in an engine that is restored repeatedly.
 TEST(newTextsContinue) {
   Bench bench(settingsOf());
   auto copied = std::make_unique<Bench>(settingsOf());

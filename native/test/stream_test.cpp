@@ -24,7 +24,7 @@ Settings settingsOf() {
   return settings;
 }
 
-/// A stream, and all that it said of the last record.
+/// A stream, and all of its results for the last record.
 struct Bench {
   explicit Bench(Settings s = settingsOf(), otlp::Signal signal = otlp::Signal::Logs)
       : settings(s),
@@ -118,7 +118,7 @@ TEST(stormIsOneAnomaly) {
   CHECK(b.stream.anomaly().occurrences == 0);
 }
 
-/// News becomes normal when it has come often and for the configured time, not before.
+/// Checks that novelty becomes normal when it has come often and for the configured time, not before.
 TEST(lastingNewsBecomesNormal) {
   Settings settings = settingsOf();
   settings.acceptAfterNanos = 3'600 * kSecond;
@@ -133,8 +133,8 @@ TEST(lastingNewsBecomesNormal) {
   CHECK(score() == 0);
 }
 
-/// What was reported and keeps coming now and then is no other alarm, until it has stayed away for as long as news takes to
-/// become normal.
+/// Checks that reported novelty that recurs now and then raises no other alarm, until it has been absent for as long as
+/// novelty takes to become normal.
 TEST(reportedNewsIsReportedOnce) {
   Settings settings = settingsOf();
   settings.alarmsPerStreamPerDay = 10;
@@ -153,7 +153,7 @@ TEST(reportedNewsIsReportedOnce) {
   CHECK(b.told == 1);
 }
 
-/// Windows are compared by their news and by their mix of templates, whatever the records call themselves.
+/// Checks that windows are compared by their novelty and by their mix of templates, whatever severity the records have.
 TEST(windowsShowNewsAndBursts) {
   Settings settings = settingsOf();
   settings.windowRecords = settings.windowHop = 50;
@@ -197,7 +197,7 @@ TEST(acceptedIsNormalAtOnce) {
   CHECK(!b.stream.applyFeedback(id, Feedback::Accept, events));
   CHECK(!b.log(kStrange).flagged);
   CHECK(b.observation.content.score == 0);
-  // Other news stays news.
+  // Other novelty stays novel.
   b.log("kernel panic: not syncing, attempted to kill init in interrupt handler");
   CHECK(b.observation.content.score > 1);
 }
@@ -216,7 +216,7 @@ TEST(acceptedAfterItEnded) {
   CHECK(b.observation.content.score == 0);
 }
 
-/// More kinds of news than there is room for examples: the rest is known as it is.
+/// Checks more kinds of novelty than there is room for examples: the rest is known as it is.
 TEST(acceptedBeyondExamples) {
   Bench b;
   b.teach(2'000);
@@ -246,13 +246,13 @@ TEST(falseAlarmRaisesTheLimit) {
   CHECK(events.size() == 1);
   CHECK(events.front().ending == Ending::FalseAlarm);
   CHECK(b.stream.limit(Verdict{.channel = ChannelId::Content}) > before);
-  // It stays news, and its like is flagged no more.
+  // It stays novel, but similar records are no longer flagged.
   const Verdict again = b.log(kStrange);
   CHECK(b.observation.content.score > 1);
   CHECK(!again.flagged);
 }
 
-/// One record from the future, or the past, changes nothing for those that follow.
+/// Checks that one record from the future or the past changes nothing for those that follow.
 TEST(wildTimesDoNoHarm) {
   for (const std::uint64_t wild :
        {std::uint64_t{1}, kStart - 400 * kDay, kStart + 30'000 * kDay, UINT64_MAX, UINT64_MAX / 2, UINT64_MAX / 2 + 1}) {
@@ -263,7 +263,7 @@ TEST(wildTimesDoNoHarm) {
     CHECK(b.told == 1);
     for (int i = 0; i < 310; ++i) b.log(normalLine(b.random));
     CHECK(b.ended == 1);
-    // The budget fills again, so the next day's news is told.
+    // The budget fills again, so the next day's novelty is reported.
     b.clock += 86'000 * kSecond;
     for (int i = 0; i < 600; ++i) b.log(normalLine(b.random));
     CHECK(b.log("kernel panic: not syncing, attempted to kill init in interrupt handler").flagged);
@@ -271,7 +271,7 @@ TEST(wildTimesDoNoHarm) {
   }
 }
 
-/// Where the clock of all senders was wrong and is set right, either way, the stream goes on.
+/// Checks that the stream continues if the clocks of all senders were wrong and are corrected, in either direction.
 TEST(clockSetRight) {
   for (const bool ahead : {false, true}) {
     Bench b;
@@ -290,7 +290,7 @@ TEST(clockSetRight) {
   }
 }
 
-/// Late and equal times, and none at all, are taken as they come.
+/// Checks that late, equal and missing times are accepted.
 TEST(timesOfAnyKind) {
   Bench b;
   Random times(5);
@@ -306,7 +306,7 @@ TEST(timesOfAnyKind) {
   CHECK(untimed.ended == 1);
 }
 
-/// A template that comes thirty times as often is told as an event of the tick.
+/// Checks that a template that comes thirty times as often is reported as an event of the tick.
 TEST(burstIsAnEvent) {
   Settings settings = settingsOf();
   settings.alarmsPerStreamPerDay = 200;
@@ -330,7 +330,7 @@ TEST(burstIsAnEvent) {
   CHECK(burst);
 }
 
-/// Records with attributes, whose values are drawn anew each time.
+/// Records with attributes whose values are drawn anew each time.
 struct Shop {
   explicit Shop(std::uint64_t seed = 1) : b(settings()), random(static_cast<std::uint32_t>(seed)) {}
 
@@ -350,7 +350,7 @@ struct Shop {
                                                          attribute("code", std::uint64_t{random.below(20) == 0 ? 404u : 200u}),
                                                          attribute("size", static_cast<std::uint64_t>(wait * slower))}});
   }
-  /// Events of the fields channel while so many records pass.
+  /// Counts the events of the fields channel while `records` records pass.
   int run(int records) {
     int shifts = 0;
     for (int i = 0; i < records; ++i) {
@@ -359,7 +359,7 @@ struct Shop {
       for (const Event& event : b.events) {
         if (!event.verdict.flagged || event.verdict.channel != ChannelId::Fields) continue;
         ++shifts;
-        // Only what is reported is described: at the 1st, 2nd, 4th … flag.
+        // Only what is reported is described: the 1st, 2nd, 4th … flag.
         const Description description = descriptionOf(b.stream, event);
         if (description.field.empty()) continue;
         report.verdict = event.verdict;
@@ -384,7 +384,8 @@ struct Shop {
 
 constexpr int kTaught = 64 * 100;
 
-/// Nothing is new, nothing comes more or less often, or in another order: only the shares of an attribute's values change.
+/// Checks that a change in the shares of an attribute's values is reported, although nothing is new, more or less
+/// frequent, or in another order.
 TEST(shiftedSharesAreTold) {
   Shop shop;
   CHECK(shop.run(kTaught) == 0);
@@ -398,12 +399,12 @@ TEST(shiftedSharesAreTold) {
   CHECK(explanation.starts_with("region: \"eu-west\" made up "));
   CHECK(explanation.find("% of the last 64 records, usually ") != std::string::npos);
   CHECK(explanation.find("\"us-east\" is usual") != std::string::npos);
-  // Anomaly.field, and Anomaly.expected with its nearest text alone.
+  // These are Anomaly.field, and Anomaly.expected with only its nearest text.
   const std::vector<std::uint8_t> message = encodeAnomaly(shop.report);
   const Message field = Message().text(23, "region").add(24, Message().text(1, "us-east"));
-  // Clang 14 does not take std::ranges::search of this standard library.
+  // Clang 14 does not accept std::ranges::search of this standard library.
   CHECK(std::search(message.begin(), message.end(), field.bytes().begin(), field.bytes().end()) != message.end());
-  // One anomaly: told at its 1st, 2nd and 4th flagged block.
+  // There is one anomaly, reported at its 1st, 2nd and 4th flagged block.
   CHECK(shop.told <= 3);
   CHECK(shop.b.stream.anomaly().occurrences >= 4);
 }
@@ -425,7 +426,7 @@ TEST(unshiftedFieldsAreQuiet) {
   CHECK(shifts <= 1);
 }
 
-/// Accepted, it is usual within the blocks that are let pass.
+/// Checks that an accepted shift is usual within the pardoned blocks.
 TEST(acceptedSharesAreUsual) {
   Shop shop(3);
   shop.run(kTaught);
@@ -435,7 +436,7 @@ TEST(acceptedSharesAreUsual) {
   CHECK(shop.b.stream.applyFeedback(shop.b.stream.anomaly().id, Feedback::Accept, events));
   CHECK(events.size() == 1);
   CHECK(shop.run(64 * 60) == 0);
-  // And a shift back is a shift.
+  // A shift back is a shift as well.
   shop.eu = 2;
   CHECK(shop.run(64 * 4) >= 2);
 }
@@ -451,7 +452,7 @@ TEST(falseShiftRaisesTheLimit) {
   CHECK(shop.b.stream.limit(Verdict{.channel = ChannelId::Fields}) > before);
 }
 
-/// What lasts as long as news takes to become normal is normal then.
+/// Checks that a shift that lasts as long as novelty takes to become normal is normal then.
 TEST(lastingSharesBecomeUsual) {
   Shop shop(5);
   shop.b.settings.acceptAfterNanos = 3'600 * kSecond;
@@ -462,7 +463,7 @@ TEST(lastingSharesBecomeUsual) {
   CHECK(shop.run(2'000) == 0);
 }
 
-/// A restart in the middle of a block changes nothing.
+/// Checks that a restart in the middle of a block changes nothing.
 TEST(goesOnWithinABlock) {
   Shop shop(6);
   shop.run(kTaught + 20);
@@ -498,7 +499,7 @@ TEST(goesOnWithinABlock) {
   CHECK(one == other);
 }
 
-/// Hops of fewer records than make a column, and records of a body alone, cost nothing.
+/// Checks that hops with too few records for a column, and records with only a body, cost nothing.
 TEST(fieldsOnlyWhereThereAreSome) {
   Settings settings = settingsOf();
   Bench plain(settings), few(Shop::settings());
@@ -518,7 +519,7 @@ TEST(fieldsOnlyWhereThereAreSome) {
   CHECK(hasty.stream.memory() + sizeof(FieldsModel) < few.stream.memory());
 }
 
-/// Diverse records, all the time: what a stream holds has a bound, 100 KiB at the default settings.
+/// Checks that a stream with ever diverse records holds at most 100 KiB at the default settings.
 TEST(memoryIsBounded) {
   struct Kind {
     const char* name;
@@ -577,7 +578,7 @@ TEST(memoryIsBounded) {
   }
 }
 
-/// Bytes of a snapshot that are changed never do worse than another verdict.
+/// Checks that changed bytes of a snapshot have no worse effect than another verdict.
 TEST(hostileState) {
   Bench b;
   for (int i = 0; i < 400; ++i) {
@@ -625,7 +626,7 @@ TEST(hostileState) {
   std::vector<std::uint8_t> again;
   copy.snapshot(again);
   CHECK(again == good);
-  // A window's record that no request could hold.
+  // This is a window's record that no request could hold.
   Bench bad;
   const std::vector<std::uint8_t> broken = {0x0a, 0x7f, 1};
   Message nothing;

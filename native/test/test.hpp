@@ -1,6 +1,6 @@
 #pragma once
 
-// The whole test harness. A test is TEST(name) { … } and says by CHECK what must hold; main.cpp runs those of a program.
+// The whole test harness. A test is TEST(name) { … } and states with CHECK what must be true; main.cpp runs those of a program.
 
 #include <cmath>
 #include <cstdio>

@@ -12,7 +12,7 @@
 
 namespace driftlock::test {
 
-/// Logs in sessions, logs without times, spans and metrics of several services; something strange now and then.
+/// Logs in sessions, logs without times, spans and metrics of several services, with something strange now and then.
 class Traffic {
  public:
   struct Step {

@@ -1,4 +1,4 @@
-// The value channel: what it must find, what must leave it silent, and that a restart changes nothing.
+// Checks the value channel: what it must find, what must not be flagged, and that a restart changes nothing.
 
 #include "channels/value/value.hpp"
 
@@ -19,14 +19,14 @@ constexpr std::uint64_t kStart = 1'700'006'400 * kSecond;  // midnight, UTC
 constexpr std::uint64_t kFiveMinutes = 300 * kSecond;
 constexpr int kDay = 288;
 
-/// A small generator of its own: the same numbers everywhere.
+/// A small random generator that gives the same numbers everywhere.
 struct Random {
   std::uint64_t state = 88172645463325252u;
   double uniform() {
     state ^= state << 13, state ^= state >> 7, state ^= state << 17;
     return static_cast<double>(state >> 11) / 9007199254740992.0;
   }
-  /// Close to a normal: the sum of twelve uniforms.
+  /// Returns a nearly normal number: the sum of twelve uniform ones.
   double normal() {
     double s = -6;
     for (int i = 0; i < 12; ++i) s += uniform();
@@ -55,7 +55,7 @@ std::vector<double> noise(std::size_t n, double level, double spread, std::uint6
   return values;
 }
 
-/// High by day, low by night, with noise.
+/// Returns values that are high by day and low by night, with noise.
 std::vector<double> daily(std::size_t n, std::uint64_t seed = 1) {
   auto values = noise(n, 20, 1, seed);
   for (std::size_t i = 0; i < n; ++i) {
@@ -106,13 +106,13 @@ TEST(findsADayThatStaysDead) {
   CHECK(first.blame == ValueView::Day || first.blame == ValueView::Week);
 }
 
-/// Values that are usual at another minute of the hour, time of the day or day of the week are rarer than all before them, once
-/// the cycle is known.
+/// Checks that values that are usual at another minute of the hour, time of the day or day of the week are rarer than
+/// all before them, once the cycle is known.
 TEST(findsTheUsualAtTheWrongTime) {
   struct Cycle {
     std::uint64_t step, known;
     bool (*high)(std::uint64_t seconds);
-    /// Seconds from the beginning in which high is low and low is high.
+    /// The seconds from the beginning in which high is low and low is high.
     std::uint64_t from, to;
   };
   constexpr std::uint64_t kHours = 3'600, kDays = 24 * kHours;
@@ -122,15 +122,15 @@ TEST(findsTheUsualAtTheWrongTime) {
     return (t / kDays + 2) % 7 < 5 && t % kDays >= 8 * kHours && t % kDays < 18 * kHours;
   };
   const Cycle cycles[] = {
-      // An hourly job at the wrong minute.
+      // An hourly job runs at the wrong minute.
       {60, 2 * kDays, [](std::uint64_t t) { return t % kHours < 300; }, 6 * kDays + 1'800, 6 * kDays + 2'100},
-      // Work at night.
+      // There is work at night.
       {300, 2 * kDays, office, 13 * kDays + 2 * kHours, 13 * kDays + 3 * kHours},
-      // No work by day.
+      // There is no work by day.
       {300, 2 * kDays, office, 13 * kDays + 12 * kHours, 13 * kDays + 14 * kHours},
-      // Work on a Sunday.
+      // There is work on a Sunday.
       {300, 9 * kDays, workday, 32 * kDays + 10 * kHours, 32 * kDays + 12 * kHours},
-      // No work on a Monday.
+      // There is no work on a Monday.
       {300, 9 * kDays, workday, 33 * kDays + 10 * kHours, 33 * kDays + 12 * kHours},
   };
   for (const Cycle& cycle : cycles) {
@@ -150,7 +150,7 @@ TEST(findsTheUsualAtTheWrongTime) {
 }
 
 TEST(findsAChangeOfRate) {
-  // Spikes of the usual height, but eight times as many.
+  // Spikes have the usual height, but come eight times as often.
   std::vector<double> values(4000, 0.0);
   Random random;
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -162,7 +162,7 @@ TEST(findsAChangeOfRate) {
 }
 
 TEST(letsARecurringSpikeBecomeUsual) {
-  // A job once a day, at no fixed time; on the last day a spike of another height.
+  // A job runs once per day, at no fixed time; on the last day a spike has another height.
   auto values = noise(14 * kDay, 20, 1);
   Random random;
   std::vector<std::size_t> jobs;
@@ -193,7 +193,7 @@ TEST(isSilentWhereNothingHappens) {
 }
 
 TEST(isCalibratedOnNoise) {
-  // Each view's rarity is -log2 of a p-value: b bits or more happen 2^-b of the time or, erring to silence, less.
+  // Each view's rarity is -log2 of a p-value: b bits or more happen 2^-b of the time or, to err on the side of silence, less.
   const int n = 20000;
   const auto r = run(noise(n, 10, 3), 61 * kSecond);
   for (std::size_t view = 0; view < kValueViews; ++view) {
@@ -205,7 +205,7 @@ TEST(isCalibratedOnNoise) {
       CHECK(share > 0.1);
     }
   }
-  // Some 130 blocks of noise: hardly a peak far above the usual one.
+  // About 130 blocks of noise have hardly any peak far above the usual one.
   int high = 0;
   for (int i = 600; i < n; ++i) high += r[i].score > 20;
   CHECK(high <= 6);
@@ -230,7 +230,7 @@ TEST(expectsARange) {
   ValueModel cyclic;
   const auto days = daily(10 * kDay);
   for (std::size_t i = 0; i < days.size(); ++i) cyclic.observe(kStart + i * kFiveMinutes, days[i]);
-  // Still night: whichever model leads, it expects the night's values.
+  // It is still night: whichever model leads, it expects the night's values.
   const auto night = cyclic.expected(kStart + 10ull * kDay * kFiveMinutes);
   CHECK(night.low > 10 && night.low < 20 && night.high > 20 && night.high < 40);
 }
@@ -280,7 +280,7 @@ TEST(refusesWhatIsNoSnapshot) {
   std::vector<std::uint8_t> after;
   channel.snapshot(after);
   CHECK(after == good);
-  // Whatever bytes get through, the channel keeps its footing.
+  // Whatever bytes are accepted, the channel still works.
   Random random;
   for (int round = 0; round < 2000; ++round) {
     auto bad = good;

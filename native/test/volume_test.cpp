@@ -26,7 +26,7 @@ struct Source {
   std::uint64_t exponential(double mean) { return static_cast<std::uint64_t>(-std::log(uniform()) * mean); }
 };
 
-/// Records of several templates, each a Poisson process or regular, in order of time.
+/// Records of several templates in order of time, each template a Poisson process or regular.
 struct Stream {
   struct Template {
     std::uint32_t id;
@@ -92,7 +92,7 @@ TEST(burstsAreFound) {
 }
 
 TEST(dropsAndSilencesAreFound) {
-  // A template that stops, of a Poisson process and of a heartbeat; then the whole stream.
+  // A template stops, that of a Poisson process and that of a heartbeat; then the whole stream stops.
   for (const std::uint32_t id : {1u, 2u, 4u}) {
     VolumeModel channel(kTick, kDay);
     Stream stream = usualStream();
@@ -105,7 +105,7 @@ TEST(dropsAndSilencesAreFound) {
     CHECK(found.score > usual + 1);
     CHECK(found.strangest.kind == VolumeKind::Silence && !found.strangest.total && found.strangest.id == id);
     CHECK(found.strangest.silentFor > 5 * kSecond);
-    // It is news for a while only.
+    // It is novel only for a while.
     stream.run(channel, 3600, id);
     stream.strangest();
     stream.run(channel, 3600, id);
@@ -148,7 +148,7 @@ TEST(usualStreamsAreUsual) {
 TEST(hoursOfTheDayAreLearnt) {
   VolumeModel channel(60 * kSecond, kDay);
   Source source;
-  const auto rate = [](std::uint64_t time) { return time % kDay < kDay / 3 ? 0.02 : 0.5; };  // records a second
+  const auto rate = [](std::uint64_t time) { return time % kDay < kDay / 3 ? 0.02 : 0.5; };  // records per second
   std::uint64_t time = kNoon;
   double usual = -1e9;
   while (time < kNoon + 6 * kDay) {
@@ -223,7 +223,7 @@ TEST(memoryIsBounded) {
     channel.advance(i);
     channel.count(i, i % 3 == 0 ? 7 : static_cast<std::uint32_t>(source.uniform() * 4e9));
   }
-  // The busy template is still followed among the many.
+  // The busy template is still tracked among the many.
   double burst = 0;
   for (std::uint64_t i = 200000; i < 200100; ++i) channel.count(i, 8);
   const auto closed = channel.advance(200100);
@@ -274,7 +274,8 @@ TEST(snapshotsContinue) {
   CHECK(x == y);  // a refused restore changes nothing
 }
 
-/// What makes the table quick to search is no part of the state: a fresh copy, made as often as you like, goes on the same.
+/// Checks that what speeds up the search is not part of the state: a fresh copy, however often it is made, gives the
+/// same results.
 TEST(aFloodOfNewTemplatesContinues) {
   VolumeModel whole(kTick, kDay);
   auto copied = std::make_unique<VolumeModel>(kTick, kDay);

@@ -21,7 +21,8 @@ std::deque<std::string> contents(const Window& window) {
   return out;
 }
 
-/// The last records that fit, whatever their sizes; nothing but memory tells it from a list that is cut at the front.
+/// Checks that the window keeps the last records that fit, whatever their sizes: only its memory differs from that of a
+/// list truncated at the front.
 TEST(keepsTheLast) {
   Random random(1);
   for (const auto& [records, size] : {std::pair{1u, 100u}, {7u, 100u}, {1000u, 4096u}}) {
@@ -82,7 +83,7 @@ TEST(clockRunsOn) {
   clock.observe(kStart + 2);
   clock.observe(0);
   CHECK(clock.now() == kStart + 5);
-  // A minute's gap is one.
+  // A gap of a minute is one.
   clock.observe(kStart + 60 * kSecond);
   CHECK(clock.now() == kStart + 60 * kSecond);
   CHECK(clock.eventAt(clock.now()) == kStart + 60 * kSecond);
@@ -90,7 +91,7 @@ TEST(clockRunsOn) {
 
 constexpr std::uint64_t kHour = 3600 * kSecond;
 
-/// A few records with a wrong clock, however wrong and whichever way, move nothing; most of the latest nine do.
+/// Checks that a few records with a wrong clock, however wrong in either direction, move nothing; most of the latest nine do.
 TEST(wrongClocks) {
   for (const std::uint64_t wrong : {2 * 60 * kSecond, kHour, 8 * kHour, 23 * kHour, 25 * kHour, 40 * kDay, 30'000 * kDay}) {
     for (const bool ahead : {false, true}) {
@@ -113,7 +114,7 @@ TEST(wrongClocks) {
   }
 }
 
-/// A sender whose clock is wrong for good, among others, moves the time once and not with each of its requests.
+/// Checks that a sender whose clock is always wrong, among others, moves the time once and not with each of its requests.
 TEST(wrongForGood) {
   StreamClock clock;
   std::uint64_t time = kStart;
@@ -125,7 +126,7 @@ TEST(wrongForGood) {
   CHECK(clock.now() - kStart > passed * 7 / 10 + 8 * kHour && clock.now() - kStart < passed * 13 / 10 + 8 * kHour);
 }
 
-/// In a stream that speaks seldom a usual step is no jump. When all have jumped, the time follows soon.
+/// Checks that a usual step of a stream with rare records is not a jump. When all have jumped, the time follows soon.
 TEST(seldomAndResumed) {
   StreamClock clock;
   std::uint64_t time = kStart;
@@ -151,7 +152,7 @@ TEST(clockGoesBack) {
   clock.observe(kStart + 60 * kSecond);
   CHECK(clock.now() == now + 29 * kSecond);
   CHECK(clock.eventAt(clock.now()) == kStart + 60 * kSecond);
-  // However often it is set, now only moves on, and by a month at the most.
+  // However often it is set, `now` only advances, and by at most a month.
   Random random(1);
   std::uint64_t last = clock.now();
   for (int i = 0; i < 5'000; ++i) {
@@ -193,7 +194,7 @@ TEST(shelfIsBounded) {
   CHECK(shelf.bytes() == 0);
 }
 
-/// Whatever one tenant puts on the shelf, what another has there stays as long as it has no more than its share.
+/// Checks that, whatever one tenant puts on the shelf, another keeps what it has there up to its share.
 TEST(shelfIsShared) {
   Shelf shelf(10'000);
   const auto put = [&](const StreamId& id) {

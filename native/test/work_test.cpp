@@ -1,4 +1,4 @@
-// The work of a request grows no faster than the request, whichever field its bytes are in.
+// Checks that the work of a request grows no faster than the request, whichever field its bytes are in.
 
 #include <algorithm>
 #include <cstdio>
@@ -17,9 +17,9 @@ using otlp::Signal;
 
 namespace {
 
-/// The most work for each byte of a request. Spans of two bytes come near it; most requests are far below.
+/// The most work per byte of a request. Spans of two bytes come near it; most requests are far below.
 constexpr double kMostPerByte = 100;
-/// Requests of different sizes may differ by so much for each byte, since parts of the work are the same for all.
+/// The allowed difference in work per byte between requests of different sizes, because parts of the work are constant.
 constexpr double kSlack = 10;
 
 /// Field numbers from an enclosing message to a field within it.
@@ -36,7 +36,7 @@ struct Place {
 struct Kind {
   const char* name;
   Signal signal;
-  /// Of a metric: the field that holds its points.
+  /// For a metric: the field that holds its points.
   std::uint32_t data;
   std::vector<Place> places;
 };
@@ -70,7 +70,7 @@ std::vector<Place> placesOf(std::vector<Path> record) {
   return places;
 }
 
-/// The attributes in a field of that number: as keys, values, and nested ones.
+/// Returns the paths of the attributes in a field with this number: keys, values, and nested ones.
 std::vector<Path> attributesAt(Path path) {
   std::vector<Path> paths;
   for (const Path& within :
@@ -119,7 +119,7 @@ Message filler(std::size_t size, std::string_view text) {
   return Message().text(99, value);
 }
 
-/// Requests that grow: their messages are filled and enclosed at the end.
+/// Builds a growing request, whose messages are filled and enclosed at the end.
 struct Builder {
   const Kind& kind;
   Message resource{}, scope{}, metric{}, data{};
@@ -143,7 +143,7 @@ struct Builder {
   }
 };
 
-/// A record unlike the others: of a metric, one of a stream of its own.
+/// Returns a record unlike the others; for a metric, one of its own stream.
 Message distinct(const Kind& kind, std::size_t number) {
   const std::string text = "item" + std::to_string(number * 7919 % 100'000) + (number % 2 ? " failed" : " passed");
   if (kind.signal == Signal::Logs) return Message().add(5, Message().text(1, text));
@@ -152,7 +152,7 @@ Message distinct(const Kind& kind, std::size_t number) {
   return Message().add(field, attribute("item", text));
 }
 
-/// How the bytes of a request are spread over the fields at a place.
+/// A function that spreads the bytes of a request over the fields at a place.
 using Shape = Message (*)(const Kind&, const Place&, std::size_t size, std::size_t round);
 
 /// One huge field, beside as many records as possible.
@@ -212,7 +212,7 @@ Message manyResources(const Kind& kind, const Place& place, std::size_t size, st
   return all;
 }
 
-/// What the engine's work comes to on the second of two such requests, for each byte of it: the first is learned from.
+/// Returns the engine's work per byte on the second of two such requests; the engine learns from the first.
 double workPerByte(const Kind& kind, const Place& place, Shape shape, std::size_t size) {
   Settings settings = settingsOf();
   settings.baselineRecords = 64;
