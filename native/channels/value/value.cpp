@@ -38,8 +38,8 @@ constexpr double kLargestWeight = 1 << 12;
 constexpr double kSurpriseBin = 0.5;
 constexpr double kLowestSurprise = -16;
 constexpr double kCalibratorMinimum = 32;
-/// The share of the past above which the exponential tail begins. The tail starts from a mean excess of one bit, with
-/// the weight of ten values.
+/// The share of the past that lies in the exponential tail. The tail starts from a mean excess of one bit, with the
+/// weight of ten values.
 constexpr double kTailShare = 0.1;
 constexpr double kTailPrior = 1;
 constexpr double kTailPriorWeight = 10;
