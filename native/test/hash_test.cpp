@@ -31,7 +31,7 @@ TEST(isSiphash13) {
       {15, 0xd320d86d2a519956}, {16, 0xcc4fdd1a7d908b66}, {63, 0x9d199062b7bbb3a8},
   };
   for (const auto& [size, hash] : vectors) CHECK(reference.name(counting(size)).hash() == hash);
-  // A seed is the first 8 bytes of the key.
+  // A seed is hashed as the first 8 bytes, before the input.
   CHECK(reference(bytesOf("driftlock"), 42) == 0xc8262d73cbd5be79);
 }
 
