@@ -157,9 +157,7 @@ export class Pipeline {
     this.#judging.add(entry);
     this.#parts.onJudge?.(tenant);
     try {
-      const outcome = await engine.process(signal, tenant, body).catch((error) => {
-        throw toExportError(error);
-      });
+      const outcome = await engine.process(signal, tenant, body);
       for (const name of outcomeCounts) {
         // All but the first are nearly always 0, and a counter finds its labels for 0 as well.
         if (outcome[name] > 0) metrics.engine[name].inc({ signal }, outcome[name]);
@@ -168,6 +166,8 @@ export class Pipeline {
       this.counts.flagged += outcome.flagged;
       for (const report of outcome.reports) this.emit(report);
       return outcome;
+    } catch (error) {
+      throw toExportError(error as Error);
     } finally {
       this.#judging.delete(entry);
       this.#lastVerdict = performance.now();
