@@ -52,7 +52,7 @@ export interface Undelivered {
   bytes: number;
 }
 
-/** A part of a request that the downstream refused for good, with what it said. */
+/** A part of a request that the downstream refused for good, with the reason that it gave. */
 export interface RefusedPart {
   body: Buffer;
   refusal: Drop;

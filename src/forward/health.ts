@@ -9,9 +9,9 @@ const tickMs = 1_000;
 /** Silence from the downstream that a probe breaks. */
 const silenceMs = 1_500;
 const probeTimeoutMs = 2_000;
-/** Without a good answer for so long the pipeline is dead; it has to be known within 5 s. */
+/** After this time without a good answer the pipeline is dead, which has to be known within 5 s. */
 const deadMs = 4_000;
-/** A downstream may take an empty request and no real one: for so long the word of a failed request stands. */
+/** For this long, a failed request counts for more than the probes: a downstream may accept only empty requests. */
 const trafficWeighsMs = 10_000;
 
 export interface LastError {

@@ -205,7 +205,7 @@ export class Permit {
   }
 
   /**
-   * The body begins to arrive. It has to keep coming, as `progress` tells, until `arrived`.
+   * The body begins to arrive. It has to keep coming, as `progress` reports, until `arrived`.
    * @param cut is called at most once, with the reason, when it comes too slowly or the permit is released.
    */
   arriving(cut: (error: ExportError) => void): void {

@@ -71,7 +71,7 @@ export class Arrivals<Permit> {
     return late;
   }
 
-  /** Of the bodies for which `matches` holds, the one that is furthest behind; undefined if none has stalled. */
+  /** Returns the body that is furthest behind among those for which `matches` holds; undefined if none has stalled. */
   stalled(matches: (permit: Permit) => boolean): Permit | undefined {
     let found: Permit | undefined;
     let least = Number.POSITIVE_INFINITY;

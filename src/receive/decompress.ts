@@ -7,7 +7,7 @@ import { TooLarge } from "./too-large.ts";
 
 /**
  * How bodies may be compressed, by the names of HTTP and gRPC. zlib is the Collector's other name for deflate. Under both
- * names of Snappy, blocks and frames are told apart by how they begin: the Collector has sent either as "snappy".
+ * names of Snappy, blocks and frames are distinguished by how they begin: the Collector has sent either as "snappy".
  */
 export const encodings = ["gzip", "deflate", "zstd", "zlib", "lz4", "snappy", "x-snappy-framed"] as const;
 export type Encoding = (typeof encodings)[number];

@@ -12,7 +12,7 @@ export const closeTimeout = 5_000;
 /**
  * Ends connections that are dead, idle or old, with the meaning that gRPC gives these settings
  * (https://github.com/grpc/proposal/blob/master/A9-server-side-conn-mgt.md).
- * @param end tells the peer to go elsewhere, lets open calls finish, and cuts the connection after so many milliseconds.
+ * @param end asks the peer to go elsewhere, lets open calls finish, and cuts the connection after so many milliseconds.
  */
 export function supervise(
   session: ServerHttp2Session,

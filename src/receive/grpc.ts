@@ -146,7 +146,7 @@ export async function startGrpc(
     else answers.refuse(stream, new ExportError(Code.UNIMPLEMENTED, `no method ${path}`));
   });
 
-  /** Told to go, it closes without a request lost: its client sees which were not taken. */
+  /** Closes a connection for a newcomer. No request is lost: GOAWAY shows the client which ones were not accepted. */
   const displace = (socket: Socket) => {
     const session = sessions.get(sourceOf(socket));
     if (session === undefined) {

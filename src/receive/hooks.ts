@@ -19,9 +19,9 @@ export interface RequestEvent {
   signal: Signal;
   transport: Transport;
   code: Code;
-  /** Of the body as sent; 0 where the request was refused before its body was there. */
+  /** The size of the body as it was sent; 0 if the request was refused before its body had arrived. */
   wireBytes: number;
-  /** Of the body as handed to the consumer: decompressed protobuf. */
+  /** The size of the body as the consumer received it: decompressed protobuf. */
   bytes: number;
   /** From the request's headers to the consumer's answer. */
   seconds: number;

@@ -72,7 +72,7 @@ export async function startHttp(
 
   const jsonReader = new JsonReader();
   const cors = new Cors(http.cors);
-  /** The request that each connection is in, to tell it of a timeout. */
+  /** The request that each connection is in, so that it can be ended on a timeout. */
   const exchanges = new WeakMap<Duplex, Exchange>();
   const pending = new PendingResponses();
   let closing = false;
@@ -251,7 +251,7 @@ class Exchange {
     return !this.isWhole && !this.#response.headersSent;
   }
 
-  /** The body is not as HTTP/1.1 says, so that nothing behind it can be read. */
+  /** The body does not conform to HTTP/1.1, so that nothing after it can be read. */
   refuseBody({ code, message }: NodeJS.ErrnoException): void {
     const status = code === "HPE_CHUNK_EXTENSIONS_OVERFLOW" ? 413 : 400;
     const text = `the body is not well-formed: ${message}`;
@@ -305,7 +305,7 @@ class Exchange {
     });
   }
 
-  /** The request's own type, as OTLP says; people who try it by hand are better served with JSON. */
+  /** The request's own type, as OTLP requires. People who try it by hand are better served with JSON. */
   get #answerType(): string {
     return this.#contentType === protobuf ? protobuf : json;
   }
@@ -321,7 +321,7 @@ class Exchange {
   }
 }
 
-/** Without parameters, such as charset. */
+/** Returns a media type without its parameters, such as charset. */
 function mediaType(contentType: string | undefined): string {
   return (contentType ?? "").split(";", 1)[0]!.trim().toLowerCase();
 }
@@ -358,7 +358,7 @@ function httpStatus(error: ExportError): number {
   }
 }
 
-/** By Node's parser; a connection that ended, or failed, is something else. */
+/** Whether Node's parser refused the bytes. A connection that ended or failed is something else. */
 function isMalformed({ code = "" }: NodeJS.ErrnoException): boolean {
   return code.startsWith("HPE_") && code !== "HPE_INVALID_EOF_STATE";
 }

@@ -38,7 +38,7 @@ export interface Call extends Sender {
   receive(permit: Permit, admitted: Promise<unknown>): Promise<Received>;
 }
 
-/** By then another process may have taken over. */
+/** The delay that senders are asked for during shutdown. By then another process may have taken over. */
 const shutdownRetryMs = 1_000;
 
 /** Processes every request, whatever its protocol: admission, tenant, body, consumer. */

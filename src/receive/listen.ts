@@ -20,7 +20,7 @@ export interface Listening {
   address: string;
   /** Open connections, those without a TLS handshake as well. */
   sockets: ReadonlySet<Socket>;
-  /** Of a TLS or HTTP/2 connection, the one below it that was accepted; undefined once it is closed. */
+  /** Returns the accepted connection below one of TLS or HTTP/2; undefined once it is closed. */
   socketOf(connection: Socket): Socket | undefined;
   /** A request begins on the connection, which is not idle until the function that is returned is called. */
   begin(connection: Socket): () => void;

@@ -10,7 +10,7 @@ const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 /** The first byte of a record with which a client of TLS begins. */
 const tlsHandshake = 22;
 
-/** Time for a client that speaks another protocol to read what it is told. */
+/** The time in which a client of another protocol can read the error. */
 const readMs = 1_000;
 
 /**

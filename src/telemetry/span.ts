@@ -1,4 +1,11 @@
-import { type Context, type Span, type SpanKind, SpanStatusCode, type Tracer, trace } from "@opentelemetry/api";
+import {
+  type Context,
+  type Span,
+  type SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from "@opentelemetry/api";
 
 /** Runs `work` within a span, or without one if there is no tracer. `work` receives the context for child spans. */
 export function withSpan<T>(

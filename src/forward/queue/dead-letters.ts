@@ -11,9 +11,9 @@ const prefixSize = 4;
 export class DeadLetters {
   readonly #folder: string;
   readonly #maxSize: number;
-  /** Where each file ended when it was last written: while that holds, it need not be read. */
+  /** The end of each file when it was last written. As long as it is unchanged, the file need not be read. */
   readonly #ends = new Map<Signal, { inode: number; end: number }>();
-  /** One at a time. */
+  /** The last write. Writes take place one at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
   /** @param maxSize of each file, bytes. */
@@ -62,7 +62,7 @@ export class DeadLetters {
   }
 }
 
-/** Where the last whole letter ends; what is behind it was being written as a process died. */
+/** Returns where the last whole letter ends. What follows it was being written when a process died. */
 async function wholeSize(file: FileHandle, size: number): Promise<number> {
   const prefix = Buffer.alloc(prefixSize);
   let end = 0;

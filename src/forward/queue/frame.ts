@@ -34,7 +34,7 @@ export function readFrame(frame: Buffer): { signal: Signal; body: Buffer } | und
   return { signal, body };
 }
 
-/** Where the next frame may start; `bytes.length` where not even the beginning of one is in sight. */
+/** Returns where the next frame may start, or `bytes.length` if there is no sign of one. */
 export function findFrame(bytes: Buffer, from: number): number {
   const found = bytes.indexOf(magic, from);
   return found === -1 ? bytes.length : found;

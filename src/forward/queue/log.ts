@@ -11,10 +11,10 @@ import { SegmentWriter, type Sync } from "./writer.ts";
 /** A file is removed when all in it is done: this much may be done and still take room. */
 const maxSegmentSize = 16 * 2 ** 20;
 
-/** Of bodies appended and not yet taken that stay in memory. */
+/** The most bytes of appended bodies that stay in memory until they are taken. */
 const maxRecentSize = 16 * 2 ** 20;
 
-/** How much is sent twice after a crash. */
+/** The time between writes of the cursor: what was delivered since the last one is sent twice after a crash. */
 const cursorIntervalMs = 1_000;
 
 /** Errors that pass; a segment that cannot be read for another reason is set aside. */
@@ -26,18 +26,18 @@ export type Entry = Found;
 
 export interface LogOptions {
   sync: Sync;
-  /** Of `sync: interval`, milliseconds. */
+  /** The interval of `sync: interval`, in milliseconds. */
   syncInterval: number;
-  /** Of all segments together, bytes. */
+  /** The limit on all segments together, in bytes. */
   maxSize: number;
-  /** Of what waits in memory to be written, bytes. */
+  /** The limit on what waits in memory to be written, in bytes. */
   maxWaiting: number;
 }
 
 export interface LogEvents {
   /** Bytes that held no whole request, such as one that was being written when the power went, or could not be read. */
   onDamage(bytes: number, path: string): void;
-  /** In the background, so that nobody was told. */
+  /** Called for an error of work in the background, of which no caller learns otherwise. */
   onError(error: unknown): void;
 }
 
@@ -77,7 +77,7 @@ export class SegmentLog {
   readonly #events: LogEvents;
   readonly #writer: SegmentWriter;
   readonly #reader = new SegmentReader();
-  /** In order, those with something to do, and the active one. */
+  /** The segments that hold undelivered bodies, in order, and the active one. */
   readonly #segments: Segment[];
   readonly #segmentSize: number;
   /** The end of what has been appended, and how far it was taken. */

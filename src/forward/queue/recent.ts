@@ -3,7 +3,7 @@ import type { Found } from "./reader.ts";
 /** Entries that were just appended and will be taken next, in memory, so that a queue that keeps up reads nothing back. */
 export class Recent {
   readonly #maxSize: number;
-  /** By start; each begins where the one before ends. */
+  /** The bodies by their start; each begins where the one before ends. */
   readonly #entries = new Map<number, Found>();
   #end = 0;
   #size = 0;

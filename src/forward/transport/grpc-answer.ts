@@ -1,4 +1,4 @@
-/** What the answer to a unary call says, as an outcome. */
+/** Reads the answer to a unary call as an outcome. */
 import { constants, type IncomingHttpHeaders } from "node:http2";
 import { truncateLine } from "../../base/truncate.ts";
 import { codeName, toCode } from "../../otlp/codes.ts";

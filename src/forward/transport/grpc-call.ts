@@ -143,7 +143,7 @@ function isFinal({ code }: Outcome, stream: ClientHttp2Stream): boolean {
   return code !== Code.OK || stream.writableFinished;
 }
 
-/** What a stream's end without a status says of its request. */
+/** Returns what the end of a stream without a status means for its request. */
 function ofReset({ id, rstCode }: ClientHttp2Stream): Partial<Outcome> {
   // It never left; or the peer refused it, by itself or as one behind the last that a GOAWAY names.
   if (id === undefined || rstCode === constants.NGHTTP2_REFUSED_STREAM) return { unprocessed: true };
@@ -152,7 +152,7 @@ function ofReset({ id, rstCode }: ClientHttp2Stream): Partial<Outcome> {
 }
 
 /**
- * Always to be tried again: where no status was said, it is the connection that failed and not the request. gRPC's own table
+ * Such a request is always sent again: if there was no status, it is the connection that failed and not the request. gRPC's own table
  * makes INTERNAL of most resets, which OTLP would have the sender drop.
  */
 function ending(stream: ClientHttp2Stream): Error {

@@ -16,7 +16,7 @@ export class GrpcConnection {
   readonly #timeoutMs: number;
   #session: ClientHttp2Session | undefined;
   #connecting: Promise<ClientHttp2Session> | undefined;
-  /** Of the current session, and of former ones whose calls are not done. */
+  /** The sockets of the current session, and of former ones whose calls are not done. */
   readonly #sockets = new Map<ClientHttp2Session, Socket>();
   #unanswered = 0;
   #closed = false;

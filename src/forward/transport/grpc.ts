@@ -20,7 +20,7 @@ import { userAgent } from "./user-agent.ts";
 /** A peer that accepts connections and then is silent holds up nobody for longer. */
 const maxConnectMs = 10_000;
 
-/** Of a request that the peer each time has not looked at, such as while it shuts down or has too many streams. */
+/** The number of tries of a request that the peer did not look at, because it shuts down or has too many streams. */
 const maxTries = 4;
 
 export class GrpcTransport implements Transport {

@@ -152,7 +152,7 @@ export class HttpTransport implements Transport {
   }
 }
 
-/** Of an agent's open connections. */
+/** Returns the remote addresses of an agent's open connections. */
 function addressesOf({ sockets, freeSockets }: PlainAgent): (string | undefined)[] {
   const open: Socket[] = [sockets, freeSockets].flatMap((byHost) =>
     Object.values(byHost).flatMap((list) => list ?? []),

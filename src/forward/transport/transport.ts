@@ -3,7 +3,7 @@ import type { Code, PartialSuccess, Signal } from "../../otlp/protocol.ts";
 /** How an attempt to send ended. */
 export interface Outcome {
   code: Code;
-  /** For people: what the downstream or the network said, and what to do about it. Empty on OK. */
+  /** The error of the downstream or the network for people, and what to do about it. Empty on OK. */
   message: string;
   /** The time that the downstream asks to wait before the next attempt. */
   retryAfterMs?: number | undefined;
