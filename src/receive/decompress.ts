@@ -82,7 +82,7 @@ function inflate(
           return;
         }
         if (all === undefined) {
-          all = new GrowingBuffer(permit, maxSize, besides);
+          all = new GrowingBuffer(permit, { most: maxSize }, besides);
           all.push(first);
         }
         all.push(chunk);

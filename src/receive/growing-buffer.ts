@@ -1,11 +1,19 @@
 import type { Permit } from "./admission.ts";
 
 /**
- * Memory is allocated for at most so many times what has arrived, up to a usual size, so that most bodies are allocated once.
- * Pages that are not written yet take no physical memory.
+ * Memory is allocated for at most so many times what has arrived, up to a usual size: for more if the sender has announced a length,
+ * so that most bodies are allocated once. Pages that are not written yet take no physical memory.
  */
-const foresight = 32;
+const foresight = 8;
+const announcedForesight = 32;
 const usualSize = 2 ** 20;
+
+export interface Expected {
+  /** The length of the body if it is known, or the longest that is allowed. */
+  most: number;
+  /** Whether the sender has announced `most`. */
+  announced?: boolean;
+}
 
 /**
  * Joins the pieces of a body, however small they are. Memory is allocated in proportion to what has arrived, and the permit
@@ -13,16 +21,17 @@ const usualSize = 2 ** 20;
  */
 export class GrowingBuffer {
   readonly #permit: Permit;
-  /** The length if it is known, or the longest that is allowed. */
   readonly #most: number;
+  readonly #foresight: number;
   /** Bytes that the permit holds for something else meanwhile. */
   readonly #besides: number;
   #bytes: Buffer | undefined;
   #length = 0;
 
-  constructor(permit: Permit, most: number, besides = 0) {
+  constructor(permit: Permit, { most, announced = false }: Expected, besides = 0) {
     this.#permit = permit;
     this.#most = most;
+    this.#foresight = announced ? announcedForesight : foresight;
     this.#besides = besides;
   }
 
@@ -38,7 +47,7 @@ export class GrowingBuffer {
     const length = this.#length + chunk.length;
     const capacity = this.#bytes?.length ?? 0;
     if (length > capacity) {
-      const wanted = Math.min(foresight * length, usualSize, this.#permit.headroom - this.#besides);
+      const wanted = Math.min(this.#foresight * length, usualSize, this.#permit.headroom - this.#besides);
       const larger = Math.max(2 * capacity, wanted);
       this.#resize(Math.min(this.#most, Math.max(length, larger)));
     }

@@ -64,6 +64,6 @@ export class MessageReader {
         `the message has ${this.#length} bytes, more than receive.limits.max_request_size (${this.#maxSize})`,
       );
     }
-    return new GrowingBuffer(this.#permit, this.#length);
+    return new GrowingBuffer(this.#permit, { most: this.#length, announced: true });
   }
 }

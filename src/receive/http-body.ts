@@ -13,7 +13,8 @@ export async function readBody(
   permit: Permit,
   abort: AbortSignal,
 ): Promise<Buffer> {
-  const body = new GrowingBuffer(permit, announcedLength(request, maxSize) ?? maxSize);
+  const length = announcedLength(request, maxSize);
+  const body = new GrowingBuffer(permit, { most: length ?? maxSize, announced: length !== undefined });
   await forEachChunk(request, permit, abort, (chunk) => {
     check(body.length + chunk.length, maxSize);
     permit.progress(chunk.length);

@@ -262,15 +262,15 @@ describe("description", () => {
       "/v1/version",
     ]);
     const text = JSON.stringify(document);
-    for (const told of [
-      "Started at this time or after",
-      "Higher is stranger, in the channel's own unit",
+    for (const description of [
+      "Returns anomalies that started at this time or later",
+      "Score in the channel's own unit; higher is more anomalous",
       "One report of an anomaly",
       "such as `logs service.name=checkout`",
       "RFC 3339; when the event is received where it is not set",
-      "Events that were not: to send them again would not help",
+      "Number of rejected events; sending them again would not help",
     ]) {
-      expect(text).toContain(told);
+      expect(text).toContain(description);
     }
     expect(text).not.toContain("Default Response");
     expect(document.paths["/v1/anomalies/{id}"]!.patch!.security).toEqual([{ bearer: [] }]);
@@ -288,8 +288,8 @@ describe("description", () => {
     );
     const page = await response.text();
     expect(page).toContain("/v1/anomalies/{id}");
-    expect(page).toContain("Acknowledge, resolve");
-    expect(page).toContain("Started at this time or after");
+    expect(page).toContain("Acknowledge or resolve an anomaly");
+    expect(page).toContain("Returns anomalies that started at this time or later");
     expect(page).toMatch(/<code>traces<\/code> \| <code>metrics<\/code>, once or several times/);
     expect(page).not.toMatch(/<script|src=|href="http|undefined|\[object/);
   });

@@ -205,15 +205,18 @@ describe("bodies on their way", () => {
 });
 
 describe("a growing buffer", () => {
-  test("holds in proportion to what has arrived, and in the end exactly that", () => {
+  test.each([
+    { announced: false, times: 8 },
+    { announced: true, times: 32 },
+  ])("holds in proportion to what has arrived, and in the end exactly that: %o", ({ announced, times }) => {
     const { admission: it } = admission();
     const permit = it.admit("127.0.0.1");
-    const buffer = new GrowingBuffer(permit, 2 ** 26);
+    const buffer = new GrowingBuffer(permit, { most: 2 ** 26, announced });
     const piece = Buffer.from("0123456789");
     for (let i = 0; i < 100_000; i += 1) {
       buffer.push(piece);
       expect(it.bytes).toBeLessThanOrEqual(
-        Math.max(2 * buffer.length, Math.min(32 * buffer.length, 2 ** 20)),
+        Math.max(2 * buffer.length, Math.min(times * buffer.length, 2 ** 20)),
       );
     }
     const whole = buffer.finish();
@@ -224,7 +227,7 @@ describe("a growing buffer", () => {
 
   test("never takes more than the length that was announced", () => {
     const { admission: it } = admission();
-    const buffer = new GrowingBuffer(it.admit("127.0.0.1"), 70_000);
+    const buffer = new GrowingBuffer(it.admit("127.0.0.1"), { most: 70_000 });
     for (let i = 0; i < 7; i += 1) buffer.push(Buffer.alloc(9_999));
     expect(it.bytes).toBe(70_000);
     buffer.push(Buffer.alloc(6));
