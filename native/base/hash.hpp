@@ -85,8 +85,6 @@ class KeyedHash {
   /// A name under which values are hashed: cheaper than seeding with the name's hash.
   class Name {
    public:
-    Name() = default;
-
     std::uint64_t hash() const { return hash_; }
     std::uint64_t value(Bytes bytes) const {
       State state = behind_;
@@ -106,17 +104,14 @@ class KeyedHash {
       behind_.v1 ^= 0xee;
     }
 
-    std::uint64_t hash_ = 0;
-    State behind_{};
+    std::uint64_t hash_;
+    State behind_;
   };
   Name name(Bytes bytes) const {
     State state = start_;
     state.text(bytes);
     return Name(state);
   }
-
-  /// SipHash's first two words before any input, which are equal for equal keys only.
-  std::array<std::uint64_t, 2> identity() const { return {start_.v0, start_.v1}; }
 
  private:
   State start_;

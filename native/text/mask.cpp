@@ -1,7 +1,6 @@
 #include "text/mask.hpp"
 
 #include <array>
-#include <cstring>
 
 #include "base/work.hpp"
 
@@ -58,47 +57,43 @@ template <bool kWithOrigin>
 std::size_t maskInto(Bytes text, std::uint8_t* out, std::uint32_t* origin) {
   countWork(text.size());
   std::size_t o = 0;
-  const auto put = [&](std::uint8_t c, std::size_t from) {
+  auto put = [&](std::uint8_t c, std::size_t from) {
     if constexpr (kWithOrigin) origin[o] = static_cast<std::uint32_t>(from);
     out[o++] = c;
   };
-  // Unchanged text is copied in one piece, up to the next variable.
-  std::size_t copied = 0;
-  const auto copyUntil = [&](std::size_t end) {
-    if constexpr (kWithOrigin) {
-      for (std::size_t k = copied; k < end; ++k) origin[o + k - copied] = static_cast<std::uint32_t>(k);
-    }
-    if (end > copied) std::memcpy(out + o, text.data() + copied, end - copied);
-    o += end - copied;
-  };
   for (std::size_t i = 0; i < text.size();) {
     if (kClasses[text[i]] == kOther) {
+      put(text[i], i);
       ++i;
       continue;
     }
-    const std::size_t start = i;
+    // Words are copied while they are read: most have no digit and need no second look.
+    const std::size_t start = i, wordOut = o;
     std::uint8_t classes = 0;
     do {
       classes |= kClasses[text[i]];
+      put(text[i], i);
       ++i;
     } while (i < text.size() && kClasses[text[i]] != kOther);
 
-    const bool uuid = i - start == 8 && (classes & kLetter) == 0 && i < text.size() && text[i] == '-' && isUuid(text, start);
-    if (!uuid && (classes & kDigit) == 0) continue;
-    copyUntil(start);
-    const Bytes word = text.subspan(start, i - start);
-    if (uuid || isVariable(word, classes)) {
+    if (i - start == 8 && (classes & kLetter) == 0 && i < text.size() && text[i] == '-' && isUuid(text, start)) {
+      o = wordOut;
       put('0', start);
-      if (uuid) i = start + kUuidSize;
-    } else {
-      for (std::size_t k = 0; k < word.size(); ++k) {
-        const bool digit = kClasses[word[k]] == kDigit;
-        if (!digit || k == 0 || kClasses[word[k - 1]] != kDigit) put(digit ? '0' : word[k], start + k);
-      }
+      i = start + kUuidSize;
+      continue;
     }
-    copied = i;
+    if ((classes & kDigit) == 0) continue;
+    o = wordOut;
+    const Bytes word = text.subspan(start, i - start);
+    if (isVariable(word, classes)) {
+      put('0', start);
+      continue;
+    }
+    for (std::size_t k = 0; k < word.size(); ++k) {
+      const bool digit = kClasses[word[k]] == kDigit;
+      if (!digit || k == 0 || kClasses[word[k - 1]] != kDigit) put(digit ? '0' : word[k], start + k);
+    }
   }
-  copyUntil(text.size());
   return o;
 }
 

@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "base/state_bytes.hpp"
-#include "channels/content/recent_fields.hpp"
 #include "text/mask.hpp"
 
 namespace driftlock {
@@ -49,21 +48,16 @@ bool ContentModel::isWord(std::uint64_t key) const {
 void ContentModel::score(const RecordView& record, ContentScore& out) {
   out.clear();
   thread_local std::string digits;
-  thread_local RecentFields recentFields;
-  RecentFields& recent = recentFields;
 
   for (std::uint32_t i = 0; i < record.fields.size(); ++i) {
     const Field& field = record.fields[i];
-    RecentField& before = recent.find(hash_, i, field.key);
-    const KeyedHash::Name& name = before.name();
+    const KeyedHash::Name name = hash_.name(field.key);
     const std::uint64_t key = name.hash();
     Bytes value = field.text;
     std::uint64_t h;
     if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
       const bool word = field.kind == Field::Kind::Integer && isWord(key);
-      const std::uint64_t number = word ? field.bits : kAnyNumber;
-      const Bytes bytes(reinterpret_cast<const std::uint8_t*>(&number), sizeof number);
-      h = before.value(field.kind, bytes, [&] { return name.value(number); });
+      h = name.value(word ? field.bits : kAnyNumber);
       out.fields.push_back({key, h});
       if (i == 0) out.templateHash = h;
       if (known_.contains(h)) continue;
@@ -75,16 +69,11 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
       }
       value = {reinterpret_cast<const std::uint8_t*>(digits.data()), digits.size()};
     } else {
-      bool masked = false;
-      h = before.value(field.kind, field.text, [&] {
-        masked = true;
-        value = maskedText(field);
-        return name.value(value);
-      });
+      value = maskedText(field);
+      h = name.value(value);
       out.fields.push_back({key, h});
       if (i == 0) out.templateHash = h;
       if (known_.contains(h)) continue;
-      if (!masked) value = maskedText(field);
     }
     ContentScore::Unknown unknown{i, h, static_cast<std::uint32_t>(out.text.size()), 0, 0};
     if (!field.key.empty()) {
