@@ -171,7 +171,7 @@ export class Pipeline {
     } finally {
       this.#judging.delete(entry);
       this.#lastVerdict = performance.now();
-      metrics.engine.seconds.observe({ signal }, (performance.now() - entry.since) / 1_000);
+      metrics.engine.seconds.observe({ signal }, (this.#lastVerdict - entry.since) / 1_000);
     }
   }
 }
