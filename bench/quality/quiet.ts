@@ -86,7 +86,7 @@ const kinds: ((random: Random) => string)[] = [
   (r) => `compaction of segment ${r.int(1, 999)} done in ${r.int(1, 40)} s`,
 ];
 
-function kindOf(random: Random): (random: Random) => string {
+export function kindOf(random: Random): (random: Random) => string {
   // Each kind is a third as frequent as the one before.
   let at = 0;
   while (at < kinds.length - 1 && random.chance(1 / 3)) at++;
