@@ -49,11 +49,12 @@ export async function openstack(): Promise<Row[]> {
   let time = start;
   for (const [number, { events, abnormal }] of mixed.entries()) {
     const from = time;
-    const records = events.map((event) => ({
-      time: (time += 1_000),
+    const records = events.map((event, i) => ({
+      time: from + (i + 1) * 1_000,
       session: `s${number}`,
       event: `E${event}`,
     }));
+    time += events.length * 1_000;
     if (abnormal) incidents.push({ from, to: time + after });
     await operator.process("logs", request(records));
   }

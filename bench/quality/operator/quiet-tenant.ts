@@ -52,7 +52,8 @@ class Metric {
         this.#state = 0.98 * this.#state + random.normal();
         return this.#scale * (10 + this.#state);
       case 3:
-        return (this.#total += random.exponential(this.#scale * rhythm(time)) + this.#scale);
+        this.#total += random.exponential(this.#scale * rhythm(time)) + this.#scale;
+        return this.#total;
       default:
         return random.logNormal(this.#scale, 0.8);
     }
