@@ -52,7 +52,6 @@ export function shopLines(service: string, count: number): Line[] {
     duration: Number.POSITIVE_INFINITY,
     recordsPerRequest: 100,
     schedule: [],
-    label: false,
   });
   const lines: Line[] = [];
   for (const { body } of shop.batches()) {

@@ -48,7 +48,6 @@ function shop(signal: Signal, rate: number): () => Iterable<Part> {
       duration: end - start,
       recordsPerRequest: 100,
       schedule: [],
-      label: false,
     }).batches();
 }
 

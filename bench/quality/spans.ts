@@ -179,7 +179,6 @@ async function shopIncidents(): Promise<Incidents[]> {
     duration: days * dayMs,
     recordsPerRequest: 100,
     schedule,
-    label: false,
   });
   const streams = new Set<string>();
   const incidents = schedule.map(({ name, start: from, end }) => ({

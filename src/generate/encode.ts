@@ -18,19 +18,15 @@ export interface Encoded {
 
 export class Encoder {
   readonly #seed: string;
-  readonly #label: boolean;
   readonly #resources = new Map<Service, MessageInitShape<typeof ResourceSchema>>();
 
-  /** @param label whether records of anomalies carry `driftlock.truth` */
-  constructor(seed: string, label: boolean) {
+  constructor(seed: string) {
     this.#seed = seed;
-    this.#label = label;
   }
 
   /** Encodes items, which must all be of `signal`. The items of a service keep their order. */
   encode(signal: Signal, items: readonly Item[]): Encoded {
     const groups = [...Map.groupBy(items, ({ service }) => service)];
-    if (this.#label) for (const item of items) label(item);
     const truths = groups.flatMap(([, group]) => group.map(({ truth }) => truth));
     return { body: Buffer.from(this.#bytes(signal, groups)), truths };
   }
@@ -87,12 +83,4 @@ export class Encoder {
     }
     return resource;
   }
-}
-
-/** Adds the label. On a metric it is metadata, since an attribute of the point would make it another stream. */
-function label(item: Item): void {
-  if (item.truth === undefined) return;
-  const labels = keyValues({ "driftlock.truth": item.truth });
-  if (item.signal === "metrics") item.record.metadata = labels;
-  else item.record.attributes = [...(item.record.attributes ?? []), ...labels];
 }

@@ -32,6 +32,7 @@ const shots: Partial<Record<AnomalyName, number>> = { "new-error": 8, "secret-le
 export class Injections {
   readonly #seed: string;
   readonly #schedule: Iterator<Schedule, void>;
+  readonly #onBegin: ((anomaly: Schedule) => void) | undefined;
   #next: Schedule | undefined;
   #count = 0;
   #active: Injection[] = [];
@@ -39,9 +40,13 @@ export class Injections {
     anomalyNames.map((name) => [name, { times: 0, records: 0, withheld: 0 }]),
   );
 
-  /** @param schedule the anomalies in the order of their starts */
-  constructor(schedule: Iterable<Schedule>, seed: string) {
+  /**
+   * @param schedule the anomalies in the order of their starts
+   * @param onBegin is called when one begins
+   */
+  constructor(schedule: Iterable<Schedule>, seed: string, onBegin?: (anomaly: Schedule) => void) {
     this.#seed = seed;
+    this.#onBegin = onBegin;
     this.#schedule = schedule[Symbol.iterator]();
     this.#next = this.#schedule.next().value ?? undefined;
   }
@@ -74,7 +79,7 @@ export class Injections {
     return this.#active.find((injection) => injection.name === name);
   }
 
-  /** Counts a record of an anomaly, and returns its name for the label of the record. */
+  /** Counts a record of an anomaly, and returns its name. */
   mark({ name }: Injection): AnomalyName {
     this.totals.get(name)!.records++;
     return name;
@@ -84,7 +89,8 @@ export class Injections {
     this.totals.get(name)!.withheld += records;
   }
 
-  #begin({ name, start, end }: Schedule): void {
+  #begin(anomaly: Schedule): void {
+    const { name, start, end } = anomaly;
     const count = shots[name] ?? 0;
     const random = new Random(`${this.#seed}/anomaly/${this.#count++}`);
     this.#active.push({
@@ -98,5 +104,6 @@ export class Injections {
       ),
     });
     this.totals.get(name)!.times++;
+    this.#onBegin?.(anomaly);
   }
 }

@@ -21,7 +21,8 @@ export interface ShopOptions {
   recordsPerRequest: number;
   /** The anomalies, in the order of their starts. */
   schedule: Iterable<Schedule>;
-  label: boolean;
+  /** Is called when an anomaly begins. */
+  onAnomaly?: ((anomaly: Schedule) => void) | undefined;
 }
 
 export interface Batch {
@@ -70,11 +71,11 @@ export class ShopTelemetry {
   readonly #load: number;
 
   constructor(options: ShopOptions) {
-    const { seed, startUnixNano, schedule, signals, label, rate, speed } = options;
+    const { seed, startUnixNano, schedule, onAnomaly, signals, rate, speed } = options;
     this.#options = options;
-    this.#injections = new Injections(schedule, seed);
+    this.#injections = new Injections(schedule, seed, onAnomaly);
     this.#traffic = new Traffic(seed, startUnixNano, this.#injections, signals);
-    this.#encoder = new Encoder(seed, label);
+    this.#encoder = new Encoder(seed);
     this.#pending = new Map(signals.map((signal) => [signal, []]));
     const others = signals.filter((signal) => signal !== "metrics");
     const share = others.length < signals.length ? 1 - metricsShare : 1;

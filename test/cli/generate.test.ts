@@ -46,7 +46,6 @@ function options(some: Partial<ShopOptions> = {}): ShopOptions {
     duration: 20_000,
     recordsPerRequest: 50,
     schedule: [],
-    label: false,
     ...some,
   };
 }
@@ -153,14 +152,6 @@ describe("the shop's telemetry", () => {
     expect(all.map(({ time }) => time)).toEqual(all.map(({ time }) => time).sort((a, b) => a - b));
     const faster = batches({ speed: 60, duration: 20_000 * 60 });
     expect(faster.reduce((sum, { truths }) => sum + truths.length, 0)).toBeGreaterThan(0.85 * 400 * 20);
-  });
-
-  it("says of each record in wire order whether an anomaly made it", () => {
-    const schedule: Schedule[] = [{ name: "burst", start: 8_000, end: 12_000 }];
-    for (const { body: bytes, truths } of batches({ schedule, label: true, signals: ["logs"] })) {
-      const decoded = decode([{ signal: "logs", body: bytes, time: 0, truths }]).logs;
-      expect(decoded.map(({ record }) => text(record.attributes, "driftlock.truth"))).toEqual(truths);
-    }
   });
 
   it("holds trees of spans, with logs that name them", () => {
@@ -398,6 +389,14 @@ async function generate(...args: string[]) {
   return { code, out, err };
 }
 
+async function batchesIn(data: Buffer, signal: Signal): Promise<Batch[]> {
+  const read: Batch[] = [];
+  for await (const { body } of readRequests(Readable.from([data]), { name: "data" }, signal, 1e6)) {
+    read.push({ signal, body, time: 0, truths: [] });
+  }
+  return read;
+}
+
 const brief = ["--start", "2026-01-01T00:00:00Z", "--rate", "300", "--speed", "20", "--duration", "30s"];
 
 describe("driftlock generate", () => {
@@ -409,12 +408,7 @@ describe("driftlock generate", () => {
     for (const signal of signals) {
       const file = join(folder, `a-${signal}.bin`);
       expect(readFileSync(file).equals(readFileSync(join(folder, `b-${signal}.bin`)))).toBe(true);
-      const input = Readable.from([readFileSync(file)]);
-      const read: Batch[] = [];
-      for await (const { body } of readRequests(input, { name: file }, signal, 1e6)) {
-        read.push({ signal, body, time: 0, truths: [] });
-      }
-      const { logs, spans, metrics } = decode(read);
+      const { logs, spans, metrics } = decode(await batchesIn(readFileSync(file), signal));
       expect(logs.length + spans.length + metrics.length).toBeGreaterThan(10);
     }
   });
@@ -436,6 +430,44 @@ describe("driftlock generate", () => {
     } finally {
       await downstream.close();
     }
+  });
+
+  it("writes the truth about what it injected beside the data", async () => {
+    const file = join(folder, "truth.jsonl");
+    const made = await generate(
+      ...[...brief, "--signals", "logs,metrics", "--out", join(folder, "true-%s.bin"), "--truth", file],
+      ...["--anomaly", "burst@10s+5s", "--anomaly", "silence@20s+5s"],
+    );
+    expect(made).toMatchObject({ code: 0, err: "" });
+    const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+    const truth = lines.map((line) => JSON.parse(line));
+    const day = "2026-01-01T00:00:";
+    expect(truth.filter((line) => "start" in line)).toEqual([
+      {
+        kind: "burst",
+        service: "inventory",
+        signals: ["logs"],
+        start: `${day}10.000Z`,
+        end: `${day}15.000Z`,
+      },
+      {
+        kind: "silence",
+        service: "notifications",
+        signals: ["logs", "metrics"],
+        start: `${day}20.000Z`,
+        end: `${day}25.000Z`,
+      },
+    ]);
+    const records = truth.filter((line) => "record" in line);
+    const data = readFileSync(join(folder, "true-logs.bin"));
+    const { logs } = decode(await batchesIn(data, "logs"));
+    expect(records.length).toBeGreaterThan(15);
+    for (const { kind, signal, record } of records) {
+      expect({ kind, signal }).toEqual({ kind: "burst", signal: "logs" });
+      expect(body(logs[record]!)).toMatch(/^Reserved /);
+    }
+    expect(made.out).toMatch(new RegExp(`injected burst +x1: ${records.length} records\n`));
+    expect(data.includes("truth")).toBe(false);
   });
 
   it("sends again what it may, and counts and tells what was refused", async () => {
@@ -502,6 +534,12 @@ describe("driftlock generate", () => {
     const { code, out, err } = await generate(...brief, "--out", join(folder, "none", "%s.bin"));
     expect({ code, out }).toEqual({ code: 1, out: "" });
     expect(err).toBe(`driftlock: --out: ${join(folder, "none", "logs.bin")}: its folder does not exist\n`);
+    const truth = await generate(...brief, "--out", join(folder, "%s.bin"), "--truth", folder);
+    expect(truth).toEqual({
+      code: 1,
+      out: "",
+      err: `driftlock: --truth: ${folder}: is a folder, not a file\n`,
+    });
     const onFolder = await generate(...brief, "--out", folder, "--signals", "logs");
     expect(onFolder).toMatchObject({
       code: 1,

@@ -279,7 +279,6 @@ describe("otlp", () => {
         { name: "new-error", start: 45_000, end: 53_000 },
         { name: "error-status", start: 45_000, end: 53_000 },
       ],
-      label: false,
     });
     const all = [...shop.batches()];
     for (const signal of signals) {

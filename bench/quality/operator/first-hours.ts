@@ -34,7 +34,6 @@ async function run(name: AnomalyName, at: number, seed: number): Promise<Result>
     duration: from + lasts,
     recordsPerRequest: 100,
     schedule: [{ name, start: from, end: from + lasts }],
-    label: false,
   });
   const operator = new Operator();
   let begun = start + from;

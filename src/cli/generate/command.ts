@@ -9,6 +9,7 @@ import { writeTo } from "./files.ts";
 import { type GenerateOptions, parseGenerateArgs } from "./options.ts";
 import { sendTo } from "./send.ts";
 import { type Sink, type Tally, tally } from "./sink.ts";
+import { Truth } from "./truth.ts";
 
 const width = Math.max(...anomalyNames.map((name) => name.length));
 export const help = helpText({
@@ -42,7 +43,10 @@ times. The same options, --start included, produce the same bytes. It stops on S
       "inject an anomaly this long after the start, in stream time; may be given several times (all of them in turn, one every 20 s of wall time, once the default baselines have been learned)",
     ],
     ["--no-anomalies", "inject no anomalies"],
-    ["--label", "mark the records of anomalies with driftlock.truth=NAME; in metrics, as metadata"],
+    [
+      "--truth FILE",
+      "write down what was injected, one JSON object per line: each anomaly when it begins (kind, service, signals, start, end), and each record that belongs to one (kind, signal, and its index among the records of its signal, like i in the output of replay)",
+    ],
   ],
   config: false,
   exit: ["All records were accepted.", "Some records were not accepted."],
@@ -105,8 +109,9 @@ function stopSignal(): { stop: AbortSignal; release(): void } {
 }
 
 export async function run(args: string[], io: Io): Promise<number> {
-  const { shop: options, to } = parseGenerateArgs(args);
-  const shop = new ShopTelemetry(options);
+  const { shop: options, truth: file, to } = parseGenerateArgs(args);
+  const truth = file === undefined ? undefined : new Truth(file, options);
+  const shop = new ShopTelemetry({ ...options, onAnomaly: (anomaly) => truth?.begin(anomaly) });
   const totals = tally();
   const { stop, release } = stopSignal();
   const start = performance.now();
@@ -118,13 +123,14 @@ export async function run(args: string[], io: Io): Promise<number> {
         : sendTo(to, totals, (message) => io.err(`driftlock: ${message}\n`), stop);
     try {
       const speed = to.kind === "files" ? Number.POSITIVE_INFINITY : options.speed;
-      await play(shop.batches(), sink, speed, stop);
+      await play(truth ? truth.about(shop.batches()) : shop.batches(), sink, speed, stop);
       complete = true;
     } finally {
       await sink.close();
     }
   } finally {
     release();
+    truth?.close();
     // There is nothing to sum up if it failed before the first request.
     if (complete || totals.requests + totals.refused > 0)
       io.out(summary(to, totals, shop, (performance.now() - start) / 1_000));

@@ -6,11 +6,12 @@ import type { Batch } from "../../generate/shop-telemetry.ts";
 import type { Signal } from "../../otlp/protocol.ts";
 import type { Sink, Tally } from "./sink.ts";
 
-function open(path: string): number {
+/** Opens a file that an option names. @throws {Error} that names both, if it cannot be written. */
+export function open(option: string, path: string): number {
   try {
     return openSync(path, "w");
   } catch (error) {
-    throw new Error(`--out: ${path}: ${fileFault(error as NodeJS.ErrnoException, "written")}`, {
+    throw new Error(`${option}: ${path}: ${fileFault(error as NodeJS.ErrnoException, "written")}`, {
       cause: error,
     });
   }
@@ -24,7 +25,7 @@ export function writeTo(pattern: string, signals: readonly Signal[], tally: Tall
   const files = new Map<Signal, { stream: WriteStream; done: Promise<void> }>();
   for (const signal of signals) {
     const path = pattern.replaceAll("%s", signal);
-    const stream = createWriteStream(path, { fd: open(path) });
+    const stream = createWriteStream(path, { fd: open("--out", path) });
     const done = finished(stream);
     // `close` awaits it; until then, a failure must not count as unhandled.
     done.catch(() => {});

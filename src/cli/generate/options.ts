@@ -16,6 +16,8 @@ import { choice, durationMs, number, wholeNumber } from "../shared/values.ts";
 
 export interface GenerateOptions {
   shop: ShopOptions;
+  /** The file for the truth about the anomalies. */
+  truth: string | undefined;
   to: { kind: "endpoint"; endpoint: string; protocol: "grpc" | "http" } | { kind: "files"; pattern: string };
 }
 
@@ -79,10 +81,10 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
   const { values, lists, switches } = readOptions(args, {
     values: [
       ...["endpoint", "protocol", "out", "signals", "rate", "speed"],
-      ...["duration", "start", "seed", "records-per-request"],
+      ...["duration", "start", "seed", "records-per-request", "truth"],
     ],
     lists: ["anomaly"],
-    switches: ["allow-remote", "no-anomalies", "label"],
+    switches: ["allow-remote", "no-anomalies"],
   });
   const [out, lasts, anomalies] = [values.get("out"), values.get("duration"), lists.get("anomaly")];
   if (out !== undefined && lasts === undefined) {
@@ -104,7 +106,6 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
       1,
       100_000,
     ),
-    label: switches.has("label"),
   };
   const none = switches.has("no-anomalies");
   if (none && anomalies) {
@@ -117,6 +118,7 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
   const late = Array.isArray(schedule) && schedule.find(({ start }) => start >= shop.duration);
   if (late) throw new UsageError(`--anomaly ${late.name} begins after the end: raise --duration`);
 
+  const truth = values.get("truth");
   if (out !== undefined) {
     if (values.has("endpoint")) throw new UsageError("--out and --endpoint exclude each other");
     if (pace.signals.length > 1 && !out.includes("%s")) {
@@ -124,12 +126,12 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
         "--out must hold %s for the signal, since each signal has a file; or choose one with --signals",
       );
     }
-    return { shop: { ...shop, schedule }, to: { kind: "files", pattern: out } };
+    return { shop: { ...shop, schedule }, truth, to: { kind: "files", pattern: out } };
   }
   const protocol = choice("--protocol", values.get("protocol") ?? "grpc", ["grpc", "http"] as const);
   const endpoint = endpointOf(
     values.get("endpoint") ?? `http://127.0.0.1:${protocol === "grpc" ? 4317 : 4318}`,
     switches.has("allow-remote"),
   );
-  return { shop: { ...shop, schedule }, to: { kind: "endpoint", endpoint, protocol } };
+  return { shop: { ...shop, schedule }, truth, to: { kind: "endpoint", endpoint, protocol } };
 }
