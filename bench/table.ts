@@ -1,5 +1,7 @@
+export type Row = Record<string, string | number>;
+
 /** Formats rows as a Markdown table with numbers aligned to the right. */
-export function table(rows: readonly Record<string, string | number>[]): string {
+export function table(rows: readonly Row[]): string {
   const columns = Object.keys(rows[0]!);
   const cells = rows.map((row) => columns.map((column) => String(row[column])));
   const widths = columns.map((column, i) => Math.max(column.length, ...cells.map((row) => row[i]!.length)));

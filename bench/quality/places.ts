@@ -16,6 +16,12 @@ export const cli = path("../../src/cli/main.ts");
 
 /** Returns the parts of the labelled data that `data` lacks. */
 export function missing(): string[] {
-  const wanted = ["logs/bgl_2k.tsv", "logs/hdfs_20k.tsv", "sequences/openstack_train", "nab/windows.json"];
+  const wanted = [
+    "logs/bgl_2k.tsv",
+    "logs/hdfs_20k.tsv",
+    "sequences/openstack_train",
+    "nab/windows.json",
+    "smd",
+  ];
   return wanted.filter((file) => !existsSync(`${data}/${file}`));
 }

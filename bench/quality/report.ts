@@ -1,8 +1,9 @@
 /** Writes the results as Markdown between markers, so that the prose around them stays. */
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { round, table } from "../table.ts";
+import { type Row, round, table } from "../table.ts";
 import type { NabResult } from "./nab.ts";
+import type { OperatorFigures } from "./operator/run.ts";
 import { document, peerResults } from "./places.ts";
 import type { RankScore } from "./programs.ts";
 import { type QuietResult, days as quietDays } from "./quiet.ts";
@@ -17,6 +18,7 @@ export interface Figures {
   nabTextbook: NabResult;
   spans: SpanResults;
   quiet: QuietResult[];
+  operator: OperatorFigures;
 }
 
 /** A peer's results as bench/peers writes them; a field is absent if a peer has no such result. */
@@ -26,8 +28,6 @@ interface Peer {
   ranked: Record<string, RankScore>;
   traces: Record<string, RankScore>;
 }
-
-type Row = Record<string, string | number>;
 
 const none = "–";
 const shown = (value: number | undefined, digits: number) =>
@@ -186,6 +186,16 @@ function barTable(figures: Figures, peers: readonly Peer[]): string {
   return table(rows);
 }
 
+/** The units that were flagged with default settings, by what they are. */
+function flagged({ records, anomalous, own_alarms: { recall, false_alarm_rate } }: RankScore): Row {
+  const found = Math.round(recall * anomalous);
+  return {
+    "flagged: found": found,
+    missed: anomalous - found,
+    false: Math.round(false_alarm_rate * (records - anomalous)),
+  };
+}
+
 function rankRow(data: string, s: RankScore): Row {
   return {
     data,
@@ -195,10 +205,16 @@ function rankRow(data: string, s: RankScore): Row {
     AP: shown(s.average_precision, 3),
     "best F1": shown(s.best_f1, 3),
     "flag-all F1": shown(s.flag_all_f1, 3),
-    "alarms: precision": shown(s.own_alarms.precision, 3),
-    recall: shown(s.own_alarms.recall, 3),
-    "false alarm rate": shown(s.own_alarms.false_alarm_rate, 5),
+    ...flagged(s),
   };
+}
+
+function added(rows: readonly Row[]): Row {
+  const sum: Record<string, number> = {};
+  for (const row of rows) {
+    for (const [name, count] of Object.entries(row)) sum[name] = (sum[name] ?? 0) + Number(count);
+  }
+  return sum;
 }
 
 function plantedTable({ driftlock }: Figures): string {
@@ -235,14 +251,7 @@ function plantedTable({ driftlock }: Figures): string {
             3,
           )
         : none,
-      "alarms: recall": shown(
-        of(({ score }) => score.own_alarms.recall),
-        3,
-      ),
-      "false alarm rate": shown(
-        of(({ score }) => score.own_alarms.false_alarm_rate),
-        4,
-      ),
+      ...added(all.map(({ score }) => flagged(score))),
     };
   });
   return table(rows);
@@ -303,11 +312,13 @@ async function readPeers(): Promise<Peer[]> {
 const [begin, end] = ["<!-- figures: written by make bench-quality -->", "<!-- /figures -->"];
 
 export async function write(figures: Figures): Promise<string> {
-  const { driftlock, spans, quiet, nab, nabTextbook } = figures;
+  const { driftlock, spans, quiet, nab, nabTextbook, operator } = figures;
   const lines = driftlock.filter(({ task }) => task.window === null);
   const text = [
     "### Compared with the bars and the peers",
     barTable(figures, await readPeers()),
+    "### What an operator sees",
+    ...Object.values(operator).flatMap(({ title, rows }) => [`**${title}**`, table(rows)]),
     "### Lines and sessions",
     table(lines.map(({ task, score }) => rankRow(task.name, score))),
     "### Planted into normal lines",

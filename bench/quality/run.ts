@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { nabDriftlock, nabTextbook } from "./nab.ts";
+import { operatorFigures } from "./operator/run.ts";
 import { parallel } from "./parallel.ts";
 import { built, data, missing } from "./places.ts";
 import { quietResults } from "./quiet.ts";
@@ -36,6 +37,7 @@ const figures: Figures = {
   nabTextbook: await step("NAB, textbook CBAD", nabTextbook),
   spans: await step("traces", spanResults),
   quiet: await step("30 days without anomalies", quietResults),
+  operator: await step("what an operator sees", operatorFigures),
 };
 await writeFile(`${built}/figures.json`, `${JSON.stringify(figures, null, 2)}\n`);
 process.stdout.write(`${await write(figures)}\n`);

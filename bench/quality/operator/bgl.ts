@@ -2,9 +2,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { keyValues, text as textValue } from "../../../src/generate/records.ts";
+import type { Row } from "../../table.ts";
 import { labelledLines } from "../log-sets.ts";
 import { type Incident, match, Operator, tally } from "./alarms.ts";
-import type { Row } from "./table.ts";
 
 const hour = 3_600_000;
 /** A report up to this long after the last line of an incident is still about it: ticks and hops end later. */

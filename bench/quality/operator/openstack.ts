@@ -3,9 +3,9 @@ import { readFile } from "node:fs/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { keyValues, text as textValue } from "../../../src/generate/records.ts";
+import type { Row } from "../../table.ts";
 import { data } from "../places.ts";
 import { match, Operator, tally } from "./alarms.ts";
-import type { Row } from "./table.ts";
 
 const start = Date.UTC(2026, 0, 5);
 /** One abnormal session of twenty is mixed in. */

@@ -5,10 +5,10 @@ import { ExportMetricsServiceRequestSchema } from "../../../src/gen/opentelemetr
 import { AggregationTemporality } from "../../../src/gen/opentelemetry/proto/metrics/v1/metrics_pb.js";
 import { Random } from "../../../src/generate/random.ts";
 import { keyValues, text } from "../../../src/generate/records.ts";
+import type { Row } from "../../table.ts";
 import { encodeTraces, Orders, rhythm } from "../orders.ts";
 import { kindOf } from "../quiet.ts";
 import { Operator, tally } from "./alarms.ts";
-import type { Row } from "./table.ts";
 
 const days = Number(process.env.DAYS ?? 10);
 const seed = process.env.SEED ?? "quiet-tenant";

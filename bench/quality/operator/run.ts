@@ -1,36 +1,42 @@
 /** What an operator would see with default settings: `node bench/quality/operator/run.ts [NAME]...` */
 import process from "node:process";
+import { type Row, table } from "../../table.ts";
 import { bgl } from "./bgl.ts";
 import { firstHours } from "./first-hours.ts";
 import { openstack } from "./openstack.ts";
 import { quietTenant } from "./quiet-tenant.ts";
 import { shifts } from "./shifts.ts";
 import { smd } from "./smd.ts";
-import { type Row, table } from "./table.ts";
 
-export const operatorBenches: Readonly<Record<string, () => Promise<Row[]>>> = {
-  smd,
-  bgl,
-  openstack,
-  "first-hours": firstHours,
-  shifts,
-  "quiet-tenant": quietTenant,
+const benches: Readonly<Record<string, { title: string; run(): Promise<Row[]> }>> = {
+  smd: { title: "Metrics of machines (SMD)", run: smd },
+  bgl: { title: "Logs of half a year (BGL)", run: bgl },
+  openstack: { title: "A few abnormal sessions among many (OpenStack)", run: openstack },
+  "first-hours": { title: "Generated faults in the first hours, reported within a minute", run: firstHours },
+  shifts: { title: "Shifts of many spans, by minute", run: shifts },
+  "quiet-tenant": { title: "A tenant in which nothing is wrong", run: quietTenant },
 };
+
+/** The results of each bench, by its name. */
+export type OperatorFigures = Record<string, { title: string; rows: Row[] }>;
+
+export async function operatorFigures(
+  names: readonly string[] = Object.keys(benches),
+): Promise<OperatorFigures> {
+  const figures: OperatorFigures = {};
+  for (const name of names) figures[name] = { title: benches[name]!.title, rows: await benches[name]!.run() };
+  return figures;
+}
 
 if (import.meta.main) {
   const names = process.argv.slice(2);
-  const unknown = names.filter((name) => !(name in operatorBenches));
+  const unknown = names.filter((name) => !(name in benches));
   if (unknown.length > 0) {
-    process.stderr.write(
-      `unknown bench ${unknown.join(", ")}: one of ${Object.keys(operatorBenches).join(", ")}\n`,
-    );
+    process.stderr.write(`unknown bench ${unknown.join(", ")}: one of ${Object.keys(benches).join(", ")}\n`);
     process.exit(2);
   }
-  for (const name of names.length > 0 ? names : Object.keys(operatorBenches)) {
-    const begin = performance.now();
-    const rows = await operatorBenches[name]!();
-    process.stdout.write(
-      `### ${name} (${((performance.now() - begin) / 1_000).toFixed(0)} s)\n\n${table(rows)}\n\n`,
-    );
+  for (const name of names.length > 0 ? names : Object.keys(benches)) {
+    const { title, rows } = (await operatorFigures([name]))[name]!;
+    process.stdout.write(`### ${title}\n\n${table(rows)}\n\n`);
   }
 }

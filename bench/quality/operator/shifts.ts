@@ -8,9 +8,9 @@ import {
 } from "../../../src/gen/opentelemetry/proto/trace/v1/trace_pb.js";
 import { Random } from "../../../src/generate/random.ts";
 import { keyValues } from "../../../src/generate/records.ts";
+import type { Row } from "../../table.ts";
 import { parallel } from "../parallel.ts";
 import { Operator, tally } from "./alarms.ts";
-import type { Row } from "./table.ts";
 
 const start = Date.UTC(2026, 0, 5, 9);
 const minute = 60_000;

@@ -4,9 +4,9 @@ import { gunzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { ExportMetricsServiceRequestSchema } from "../../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { keyValues } from "../../../src/generate/records.ts";
+import type { Row } from "../../table.ts";
 import { data } from "../places.ts";
 import { type Incident, match, Operator, tally } from "./alarms.ts";
-import type { Row } from "./table.ts";
 
 const start = Date.UTC(2026, 0, 5);
 const minute = 60_000;
