@@ -7,6 +7,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import pino from "pino";
+import { plan, rate } from "./demo-plan.ts";
 
 const dist = join(import.meta.dirname, "..", "dist");
 const { readOptions } = await import(join(dist, "cli/shared/options.js"));
@@ -26,8 +27,6 @@ const loaded = load();
 if (!loaded?.sources.has("forward.endpoint")) {
   env.DRIFTLOCK_FORWARD_ENDPOINT = await startSink(loaded?.config.forward.protocol);
 }
-// The demo learns in half a minute instead of minutes, with coarser limits.
-if (!loaded?.sources.has("detect.baseline.records")) env.DRIFTLOCK_DETECT_BASELINE_RECORDS = "300";
 
 let stop = () => {};
 process.once("exit", () => stop());
@@ -94,8 +93,8 @@ function startLoad(
       // The address belongs to this machine, whichever it is.
       "--allow-remote",
       "--rate",
-      "600",
-      ...schedule(),
+      String(rate),
+      ...plan.flatMap(({ name, start, seconds }) => ["--anomaly", `${name}@${start}s+${seconds}s`]),
     ],
     {
       stdio: ["ignore", "ignore", "inherit"],
@@ -103,21 +102,4 @@ function startLoad(
     },
   );
   stop = () => load.kill();
-}
-
-/** Schedules an anomaly every quarter of a minute, once the streams have learned. */
-function schedule(): string[] {
-  const kinds = [
-    "new-error",
-    "latency",
-    "secret-leak",
-    "burst",
-    "error-status",
-    "metric-spike",
-    "missing-span",
-    "new-field",
-    "level-shift",
-    "silence",
-  ];
-  return kinds.flatMap((kind, i) => ["--anomaly", `${kind}@${30 + 15 * i}s+8s`]);
 }

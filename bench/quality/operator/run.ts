@@ -2,6 +2,7 @@
 import process from "node:process";
 import { type Row, table } from "../../table.ts";
 import { bgl } from "./bgl.ts";
+import { demo } from "./demo.ts";
 import { firstHours } from "./first-hours.ts";
 import { openstack } from "./openstack.ts";
 import { quietTenant } from "./quiet-tenant.ts";
@@ -14,6 +15,7 @@ const benches: Readonly<Record<string, { title: string; run(): Promise<Row[]> }>
   openstack: { title: "A few abnormal sessions among many (OpenStack)", run: openstack },
   "first-hours": { title: "Generated faults in the first hours, reported within a minute", run: firstHours },
   shifts: { title: "Shifts of many spans, by minute", run: shifts },
+  demo: { title: "The first five minutes of the demo", run: demo },
   "quiet-tenant": { title: "A tenant in which nothing is wrong", run: quietTenant },
 };
 

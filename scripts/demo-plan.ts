@@ -1,0 +1,29 @@
+/** What the demo sends: how many records, and which anomalies when. */
+import type { AnomalyName } from "../src/generate/anomalies.ts";
+
+/** Records per second. */
+export const rate = 600;
+
+export interface Planned {
+  name: AnomalyName;
+  /** Seconds after the beginning of the load. */
+  start: number;
+  seconds: number;
+}
+
+/**
+ * News first, which is found once the logs have been learned; then what is a matter of numbers, which takes more of the past.
+ * The silence is long, because a service that sends nothing is missed only after a minute.
+ */
+export const plan: readonly Planned[] = [
+  { name: "new-error", start: 45, seconds: 8 },
+  { name: "secret-leak", start: 60, seconds: 8 },
+  { name: "latency", start: 75, seconds: 10 },
+  { name: "new-field", start: 95, seconds: 10 },
+  { name: "error-status", start: 115, seconds: 10 },
+  { name: "metric-spike", start: 135, seconds: 15 },
+  { name: "silence", start: 150, seconds: 120 },
+  { name: "level-shift", start: 170, seconds: 20 },
+  { name: "burst", start: 200, seconds: 20 },
+  { name: "missing-span", start: 235, seconds: 30 },
+];
