@@ -24,6 +24,10 @@ export const commands: Readonly<Record<string, { summary: string; load(): Promis
     summary: "judge a recorded file and print one JSON line per record",
     load: () => import("./replay/command.ts"),
   },
+  learn: {
+    summary: "learn from recorded files, so that a run starts trained; export and import what was learned",
+    load: () => import("./learn/command.ts"),
+  },
   generate: {
     summary: "send synthetic OTLP data with known anomalies",
     load: () => import("./generate/command.ts"),

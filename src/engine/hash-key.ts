@@ -25,6 +25,16 @@ const remedy = "make one with `openssl rand -hex 32`";
 /** The key of replays and of the library by default. It is documented, so that anyone can repeat a replay. */
 const publicHashKey = new Uint8Array(size);
 
+/** Whether this is the key that everybody knows. */
+export function isPublic(hashKey: Uint8Array): boolean {
+  return Buffer.compare(hashKey, publicHashKey) === 0;
+}
+
+/** Returns a new random key. */
+export function newHashKey(): Uint8Array {
+  return randomBytes(size);
+}
+
 /** Returns a fingerprint that tells keys apart without revealing them. */
 export function fingerprintOf(hashKey: Uint8Array): string {
   return native.chacha20(hashKey, 0, new Uint8Array(12), 8).toString("hex");
@@ -35,15 +45,45 @@ export function configuredHashKey({ key_file }: Pick<DetectConfig, "key_file">):
   return key_file === undefined ? publicHashKey : readKey(key_file);
 }
 
+type Installation = Pick<Config, "data_dir" | "detect">;
+
+/** The file with the installation's own key. */
+function hashKeyFile({ data_dir }: Pick<Config, "data_dir">): string {
+  return join(data_dir, "hash.key");
+}
+
+/**
+ * Returns the key in `detect.key_file`, or the installation's own key in `data_dir`; undefined if that does not exist yet.
+ * @throws {ConfigError}
+ */
+export function existingHashKey(config: Installation): Uint8Array | undefined {
+  const { key_file } = config.detect;
+  if (key_file !== undefined) return readKey(key_file);
+  const file = hashKeyFile(config);
+  return existsSync(file) ? readKey(file) : undefined;
+}
+
 /**
  * Returns the key in `detect.key_file`, or the installation's own key in `data_dir`, which is created if it does not exist.
  * @throws {ConfigError}
  */
-export function installationHashKey({ data_dir, detect }: Pick<Config, "data_dir" | "detect">): Uint8Array {
-  if (detect.key_file !== undefined) return readKey(detect.key_file);
-  const file = join(data_dir, "hash.key");
+export function installationHashKey(config: Installation): Uint8Array {
+  const existing = existingHashKey(config);
+  if (existing !== undefined) return existing;
+  const made = newHashKey();
+  writeHashKey(config, made);
+  return made;
+}
+
+/**
+ * Makes this the installation's own key. The file can be read by this user only, and is written whole or not at all. The lock
+ * of the folder keeps other processes out.
+ * @throws {ConfigError}
+ */
+export function writeHashKey(config: Pick<Config, "data_dir">, hashKey: Uint8Array): void {
+  const file = hashKeyFile(config);
   try {
-    makeKey(file);
+    replaceKey(file, hashKey);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new ConfigError([
@@ -53,20 +93,14 @@ export function installationHashKey({ data_dir, detect }: Pick<Config, "data_dir
       },
     ]);
   }
-  return readKey(file);
 }
 
-/**
- * Creates a file with a random key that only this user can read, whole or not at all. The lock of the folder keeps other
- * processes out.
- */
-function makeKey(file: string): void {
-  if (existsSync(file)) return;
+function replaceKey(file: string, hashKey: Uint8Array): void {
   const folder = dirname(file);
   const temporary = `${file}.tmp`;
   const key = openSync(temporary, "w", 0o600);
   try {
-    writeFileSync(key, `${randomBytes(size).toString("hex")}\n`);
+    writeFileSync(key, `${Buffer.from(hashKey).toString("hex")}\n`);
     fsyncSync(key);
   } finally {
     closeSync(key);

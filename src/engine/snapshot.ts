@@ -1,9 +1,10 @@
-/** Keeps what streams have learned in a file over restarts. */
+/** Keeps what streams have learned in a file: over restarts, or to move it to another instance. */
 import { webcrypto } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Config, DetectConfig } from "../config/schema.ts";
 import type { Engine } from "./engine.ts";
+import { fingerprintOf } from "./hash-key.ts";
 
 /** The version of the file format. It is raised whenever the bytes of a snapshot change their meaning. */
 const format = 6;
@@ -11,6 +12,9 @@ const magic = "driftlock-engine-snapshot";
 
 const maxHeaderSize = 64 * 2 ** 10;
 const maxSize = 2 ** 30;
+
+/** The setting that names the hash key without revealing it. */
+const fingerprint = "the fingerprint of the hash key";
 
 /** Returns the settings that baselines depend on. A snapshot under other settings cannot be used. */
 function snapshotSettings(detect: DetectConfig, keyFingerprint: string): Record<string, unknown> {
@@ -21,7 +25,7 @@ function snapshotSettings(detect: DetectConfig, keyFingerprint: string): Record<
     "detect.window.records": detect.window.records,
     "detect.window.hop": detect.window.hop,
     "detect.seed": detect.seed,
-    "the fingerprint of the hash key": keyFingerprint,
+    [fingerprint]: keyFingerprint,
   };
 }
 
@@ -30,9 +34,17 @@ interface Header {
   format: number;
   savedAt: string;
   settings: Record<string, unknown>;
+  /** The hash key in hexadecimal digits, if the file carries it. */
+  hashKey?: string;
   size: number;
   sha256: string;
 }
+
+const refused = (reason: string, remedy?: string): Refusal => ({
+  kind: "refused",
+  reason,
+  ...(remedy !== undefined && { remedy }),
+});
 
 /** Hashes off the event loop, because a snapshot may have hundreds of megabytes. */
 async function sha256(bytes: Buffer): Promise<string> {
@@ -44,18 +56,63 @@ export type SnapshotLoad =
   | { kind: "restored"; savedAt: string }
   /** There is no file yet. */
   | { kind: "none" }
-  /** The file cannot be used; `reason` says why, for people. */
-  | { kind: "refused"; reason: string };
+  | Refusal;
 
-/** The file `engine.snapshot` in `data_dir`: one line of JSON that describes it, then the engine's bytes. */
+/** A file cannot be used. `reason` says why, and `remedy` what to do if there is a choice, for people. */
+interface Refusal {
+  kind: "refused";
+  reason: string;
+  remedy?: string;
+}
+
+/** What became of reading the header of a snapshot. */
+export type SnapshotHeader =
+  | {
+      kind: "known";
+      savedAt: string;
+      /** The key that the streams hash with; undefined if the file does not carry it. */
+      hashKey: Buffer | undefined;
+    }
+  | { kind: "none" }
+  | Refusal;
+
+/**
+ * A file with what an engine has learned: one line of JSON that describes it, then the engine's bytes. By default it is the
+ * file `engine.snapshot` in `data_dir`. A file that moves between instances carries the hash key as well.
+ */
 export class SnapshotFile {
   readonly path: string;
   readonly #detect: DetectConfig;
   #saving: Promise<void> | undefined;
 
-  constructor({ data_dir, detect }: Pick<Config, "data_dir" | "detect">) {
-    this.path = join(data_dir, "engine.snapshot");
+  constructor(
+    { data_dir, detect }: Pick<Config, "data_dir" | "detect">,
+    path = join(data_dir, "engine.snapshot"),
+  ) {
+    this.path = path;
     this.#detect = detect;
+  }
+
+  /**
+   * Reads when the file was saved, and the key that it carries.
+   * @throws {Error} of the file system, unless the file is missing.
+   */
+  async header(): Promise<SnapshotHeader> {
+    const file = await this.#open();
+    if (file === undefined) return { kind: "none" };
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(maxHeaderSize), 0, maxHeaderSize, 0);
+      const found = readHeader(buffer.subarray(0, bytesRead));
+      if (found.kind === "refused") return found;
+      const { savedAt, hashKey } = found.header;
+      return {
+        kind: "known",
+        savedAt,
+        hashKey: hashKey === undefined ? undefined : Buffer.from(hashKey, "hex"),
+      };
+    } finally {
+      await file.close();
+    }
   }
 
   /**
@@ -63,29 +120,23 @@ export class SnapshotFile {
    * @throws {Error} of the file system, unless the file is missing.
    */
   async load(engine: Engine): Promise<SnapshotLoad> {
-    const file = await open(this.path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
+    const file = await this.#open();
     if (file === undefined) return { kind: "none" };
     try {
       const { size } = await file.stat();
-      if (size > maxSize + maxHeaderSize)
-        return { kind: "refused", reason: `it is larger than ${maxSize} bytes` };
+      if (size > maxSize + maxHeaderSize) return refused(`it is larger than ${maxSize} bytes`);
       const bytes = await file.readFile();
-      const lineEnd = bytes.subarray(0, maxHeaderSize).indexOf(0x0a);
-      const header = parseHeader(bytes.subarray(0, Math.max(0, lineEnd)));
-      if (header === undefined) return { kind: "refused", reason: "it is not an engine's snapshot" };
-      if (header.format !== format) {
-        return { kind: "refused", reason: `its format is ${header.format}, this version reads ${format}` };
-      }
+      const found = readHeader(bytes);
+      if (found.kind === "refused") return found;
+      const { header, bodyAt } = found;
       const changed = changes(header.settings, this.#settings(engine));
-      if (changed.length > 0) return { kind: "refused", reason: changed.join("; ") };
-      const body = bytes.subarray(lineEnd + 1);
-      if (body.length !== header.size || (await sha256(body)) !== header.sha256) {
-        return { kind: "refused", reason: "it is damaged" };
+      if (changed.length > 0) {
+        return refused(changed.join("; "), "give each key its former value, or learn again");
       }
-      if (!engine.restore(body)) return { kind: "refused", reason: "the engine does not know its bytes" };
+      const body = bytes.subarray(bodyAt);
+      if (body.length !== header.size || (await sha256(body)) !== header.sha256)
+        return refused("it is damaged");
+      if (!engine.restore(body)) return refused("the engine does not know its bytes");
       return { kind: "restored", savedAt: header.savedAt };
     } finally {
       await file.close();
@@ -94,10 +145,11 @@ export class SnapshotFile {
 
   /**
    * Saves what the engine has learned. The file is the old or the new one, never a part. Calls that overlap share one run.
+   * @param hashKey the engine's key, if the file is to carry it, so that another instance can use the file.
    * @throws {Error} of the file system, or if the snapshot is larger than 1 GiB; the old file stays.
    */
-  save(engine: Engine): Promise<void> {
-    this.#saving ??= this.#save(engine).finally(() => {
+  save(engine: Engine, hashKey?: Uint8Array): Promise<void> {
+    this.#saving ??= this.#save(engine, hashKey).finally(() => {
       this.#saving = undefined;
     });
     return this.#saving;
@@ -108,7 +160,7 @@ export class SnapshotFile {
     await this.#saving?.catch(() => undefined);
   }
 
-  async #save(engine: Engine): Promise<void> {
+  async #save(engine: Engine, hashKey: Uint8Array | undefined): Promise<void> {
     const body = await engine.snapshot();
     if (body.length > maxSize) {
       throw new Error(
@@ -120,6 +172,7 @@ export class SnapshotFile {
       format,
       savedAt: new Date().toISOString(),
       settings: this.#settings(engine),
+      ...(hashKey && { hashKey: Buffer.from(hashKey).toString("hex") }),
       size: body.length,
       sha256: await sha256(body),
     };
@@ -143,6 +196,13 @@ export class SnapshotFile {
     await syncDirectory(dirname(this.path));
   }
 
+  async #open(): Promise<FileHandle | undefined> {
+    return open(this.path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+  }
+
   #settings(engine: Engine): Record<string, unknown> {
     return snapshotSettings(this.#detect, engine.keyFingerprint);
   }
@@ -153,6 +213,30 @@ function changes(before: Record<string, unknown>, now: Record<string, unknown>):
     .map(([key, value]) => [key, JSON.stringify(before[key]), JSON.stringify(value)] as const)
     .filter(([, then, value]) => then !== value)
     .map(([key, then, value]) => `${key} was ${then} and is ${value}`);
+}
+
+/** Reads the header at the beginning of a file's bytes. */
+function readHeader(bytes: Buffer): { kind: "read"; header: Header; bodyAt: number } | Refusal {
+  const lineEnd = bytes.subarray(0, maxHeaderSize).indexOf(0x0a);
+  const header = parseHeader(bytes.subarray(0, Math.max(0, lineEnd)));
+  if (header === undefined) return refused("it is not an engine's snapshot");
+  if (header.format !== format) {
+    const age = header.format > format ? "a newer" : "an older";
+    return refused(
+      `${age} version of Driftlock wrote it: its format is ${header.format}, this version reads ${format}`,
+    );
+  }
+  const { hashKey } = header;
+  if (hashKey !== undefined && !isKeyOf(hashKey, header.settings)) return refused("its hash key is damaged");
+  return { kind: "read", header, bodyAt: lineEnd + 1 };
+}
+
+function isKeyOf(hashKey: unknown, settings: Record<string, unknown>): boolean {
+  return (
+    typeof hashKey === "string" &&
+    /^[0-9a-f]{64}$/.test(hashKey) &&
+    settings[fingerprint] === fingerprintOf(Buffer.from(hashKey, "hex"))
+  );
 }
 
 function parseHeader(line: Buffer): Header | undefined {

@@ -8,15 +8,15 @@ import { fileURLToPath } from "node:url";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { csvPoints, parseTime } from "../../src/cli/recording/csv.ts";
+import { readSessions, sessionRequests } from "../../src/cli/recording/formats.ts";
+import { readRequests } from "../../src/cli/recording/requests.ts";
+import { textLines } from "../../src/cli/recording/text-lines.ts";
 import { replayStream } from "../../src/cli/replay/command.ts";
-import { csvPoints, parseTime } from "../../src/cli/replay/csv.ts";
-import { readSessions, sessionRequests } from "../../src/cli/replay/formats.ts";
 import type { Line, RecordLine } from "../../src/cli/replay/judge.ts";
 import { parseReplayArgs } from "../../src/cli/replay/options.ts";
 import { JsonLines } from "../../src/cli/replay/output.ts";
-import { readRequests } from "../../src/cli/replay/requests.ts";
 import { streamsOf } from "../../src/cli/replay/streams.ts";
-import { textLines } from "../../src/cli/replay/text-lines.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { Engine } from "../../src/engine/index.ts";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
@@ -506,7 +506,7 @@ describe("arguments", () => {
       "--train=80",
     ]);
     expect(parsed).toMatchObject({
-      format: "lines",
+      format: { name: "lines" },
       file: "a.log",
       train: 80,
       config: { file: "c.yaml", flags: { "detect.seed": "7" } },

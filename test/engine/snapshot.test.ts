@@ -124,7 +124,7 @@ test("no file, a damaged one and a foreign one start anew, and never fail the st
     [flipped, "damaged"],
     [good.subarray(0, good.length - 1), "damaged"],
     [ofFormat(9), "its format is 9"],
-    [ofFormat(5), "its format is 5, this version reads 6"],
+    [ofFormat(5), `an older version of Driftlock wrote it: its format is 5`],
     [Buffer.alloc(0), "not an engine's snapshot"],
     [Buffer.from("null\n"), "not an engine's snapshot"],
     [Buffer.alloc(100_000, 0x7b), "not an engine's snapshot"],

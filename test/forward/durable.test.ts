@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import pino from "pino";
 import { describe, expect, it, vi } from "vitest";
-import { readRequests } from "../../src/cli/replay/requests.ts";
+import { readRequests } from "../../src/cli/recording/requests.ts";
 import { type Exporter, startForwarder } from "../../src/forward/index.ts";
 import { Code, type ExportError, type Signal } from "../../src/otlp/protocol.ts";
 import { cleanups, downstream, newFolder } from "./cleanups.ts";

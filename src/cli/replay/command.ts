@@ -1,20 +1,17 @@
-import { constants, createReadStream } from "node:fs";
-import { access, stat } from "node:fs/promises";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
-import { fileFault } from "../../base/file-fault.ts";
 import type { Config } from "../../config/schema.ts";
-import { Engine } from "../../engine/index.ts";
+import { configuredHashKey, Engine, SnapshotFile } from "../../engine/index.ts";
+import { FileSource, withFile } from "../recording/file.ts";
+import { formatRows, readInputs, unpackAs } from "../recording/format.ts";
+import { readSessions, recordsOf, type Session, sessionRequests } from "../recording/formats.ts";
+import type { Input, Source } from "../recording/input.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
-import { unpack, unpackText } from "./bytes.ts";
-import { readCsv, readLines, readSessions, recordsOf, type Session, sessionRequests } from "./formats.ts";
-import type { Input, Source } from "./input.ts";
+import { keyOfLearned, restoreLearned, saveLearned } from "../shared/learned.ts";
 import { judge } from "./judge.ts";
-import { configFor, type Format, parseReplayArgs, type ReplayOptions, serviceOf } from "./options.ts";
+import { configFor, parseReplayArgs, type ReplayOptions } from "./options.ts";
 import { JsonLines } from "./output.ts";
-import { Progress } from "./progress.ts";
-import { readRequests } from "./requests.ts";
 
 export const help = helpText({
   usage: ["replay --format FORMAT [OPTION]... FILE"],
@@ -30,27 +27,13 @@ records that revealed it.
 
 FILE may be - for standard input, and may be compressed with gzip. Text is UTF-8, or UTF-16 with a byte order mark. A line
 longer than 64 KiB is truncated, or left out if the format is csv; standard error reports how many were.`,
-  lists: [
-    [
-      "Formats",
-      [
-        ["lines", "one log line per line"],
-        [
-          "sequences",
-          "one session per line: event names separated by spaces, optionally behind an ID and a comma",
-        ],
-        [
-          "csv",
-          "timestamp,value per line, in ISO 8601 or as a time since 1970; a header line may come first",
-        ],
-        ["otlp", "Export*ServiceRequests of one --signal, each behind its length in 4 bytes, big-endian"],
-      ],
-    ],
-  ],
+  lists: [["Formats", formatRows]],
   options: [
     ["--format FORMAT", "the format of the file"],
     ["--signal SIGNAL", "logs, traces or metrics, for the format otlp"],
     ["--train N", "how many records, or sessions, to learn from first (detect.baseline.records)"],
+    ["--load FILE", "begin with what streams have learned, as --save or `driftlock learn` wrote it"],
+    ["--save FILE", "save what streams have learned once the whole file is judged"],
     ["--progress", "report progress on standard error even if that is no terminal"],
   ],
   exit: ["The whole file was judged.", "The file cannot be read."],
@@ -66,41 +49,31 @@ interface Streams {
   note?: (text: string) => void;
 }
 
-/** Opens the input in its format, with the configuration for it. */
+/** Returns the requests of the input, with the configuration for it. */
 async function open(
   options: ReplayOptions,
   packed: Readable,
   source: Source,
   env: NodeJS.ProcessEnv,
 ): Promise<{ config: Config; inputs: AsyncIterable<Input> }> {
-  const { format, signal, train } = options;
-  const input = await (format === "otlp" ? unpack : unpackText)(packed, source.name);
-  if (format === "sequences") return openSessions(options, input, source, env);
-  const config = configFor(options.config, env, train);
-  switch (format) {
-    case "lines":
-      return { config, inputs: readLines(input, source) };
-    case "csv":
-      return { config, inputs: readCsv(input, source) };
-    case "otlp":
-      return {
-        config,
-        inputs: readRequests(input, source, signal!, config.receive.limits.max_request_size),
-      };
+  const { format, train } = options;
+  const input = await unpackAs(format, packed, source.name);
+  if (format.name === "sequences" && train !== undefined) {
+    return openSessions(options, train, input, source, env);
   }
+  const config = configFor(options.config, env, train);
+  return { config, inputs: readInputs(format, input, source, config.receive.limits.max_request_size) };
 }
 
 /** Reads the first `train` sessions ahead, since the engine counts the baseline in records. */
 async function openSessions(
-  { train, config: options }: ReplayOptions,
+  { config: options }: ReplayOptions,
+  train: number,
   input: AsyncIterable<Buffer>,
   source: Source,
   env: NodeJS.ProcessEnv,
 ): Promise<{ config: Config; inputs: AsyncIterable<Input> }> {
   const sessions = readSessions(input, source);
-  if (train === undefined) {
-    return { config: configFor(options, env), inputs: sessionRequests(sessions, source) };
-  }
   const first: Session[] = [];
   let records = 0;
   while (first.length < train) {
@@ -122,6 +95,23 @@ async function openSessions(
   return { config, inputs: sessionRequests(all(), source) };
 }
 
+/** Creates the engine, with what `--load` names. @throws {Error} if that cannot be used. */
+async function startEngine(
+  config: Config,
+  load: string | undefined,
+): Promise<{ engine: Engine; key: Uint8Array }> {
+  if (load === undefined) {
+    const key = configuredHashKey(config.detect);
+    return { engine: new Engine(config.detect, { mode: "all", scores: true, key }), key };
+  }
+  const file = new SnapshotFile(config, load);
+  const key = await keyOfLearned(file);
+  if (key === undefined) throw new Error(`${load}: no such file`);
+  const engine = new Engine(config.detect, { mode: "all", scores: true, key });
+  await restoreLearned(file, engine);
+  return { engine, key };
+}
+
 /** Reads, judges and writes until the input ends or the reader of the output is gone. */
 export async function replayStream(
   options: ReplayOptions,
@@ -129,18 +119,10 @@ export async function replayStream(
   env: NodeJS.ProcessEnv,
   onProgress: (records: number) => void,
 ): Promise<void> {
-  const { file, format } = options;
-  const long = { count: 0, first: 0 };
-  const source: Source = {
-    name: file === "-" ? "standard input" : file,
-    service: serviceOf(file),
-    onLongLine(number) {
-      if (long.count === 0) long.first = number;
-      long.count += 1;
-    },
-  };
+  const { file, format, load, save } = options;
+  const source = new FileSource(file, format);
   const { config, inputs } = await open(options, input, source, env);
-  const engine = new Engine(config.detect, { mode: "all", scores: true });
+  const { engine, key } = await startEngine(config, load);
   const out = new JsonLines(output);
   let records = 0;
   try {
@@ -149,47 +131,23 @@ export async function replayStream(
       records += judgement.records;
       onProgress(records);
     }
+    if (save !== undefined) await saveLearned(new SnapshotFile(config, save), engine, key);
   } finally {
     out.close();
     await engine.close();
-    if (long.count > 0) note?.(longLines(source.name, long, format));
-  }
-}
-
-function longLines(name: string, { count, first }: { count: number; first: number }, format: Format): string {
-  const which = count === 1 ? `line ${first} is` : `${count} lines, the first of them line ${first}, are`;
-  return `${name}: ${which} longer than 64 KiB and ${format === "csv" ? "left out" : "truncated"}`;
-}
-
-async function sizeOf(file: string): Promise<number | undefined> {
-  if (file === "-") return undefined;
-  try {
-    await access(file, constants.R_OK);
-    const found = await stat(file);
-    if (found.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" });
-    return found.isFile() ? found.size : undefined;
-  } catch (error) {
-    throw new Error(`${file}: ${fileFault(error as NodeJS.ErrnoException)}`, { cause: error });
+    const remark = source.remark();
+    if (remark !== undefined) note?.(remark);
   }
 }
 
 export async function run(args: string[], io: Io): Promise<number> {
   const options = parseReplayArgs(args);
-  const { file } = options;
-  const size = await sizeOf(file);
-  const input: Readable & { bytesRead?: number } =
-    file === "-" ? process.stdin : createReadStream(file, { highWaterMark: 2 ** 18 });
-  const notes: string[] = [];
-  const note = (text: string) => void notes.push(text);
-  const progress = process.stderr.isTTY || options.progress ? new Progress(process.stderr, size) : undefined;
-  try {
-    await replayStream(options, { input, output: process.stdout, note }, io.env, (records) =>
-      progress?.update(input.bytesRead ?? 0, records),
-    );
-  } finally {
-    progress?.close();
-    for (const text of notes) io.err(`driftlock: ${text}\n`);
-    input.destroy();
-  }
+  await withFile(
+    options.file,
+    { command: "replay", report: options.progress },
+    io,
+    (input, onProgress, note) =>
+      replayStream(options, { input, output: process.stdout, note }, io.env, onProgress),
+  );
   return exit.ok;
 }

@@ -1,13 +1,12 @@
+import { defaultTenant } from "../../access/principal.ts";
 import { channelName } from "../../anomaly/names.ts";
 import { formatNanos } from "../../api/time.ts";
 import type { Engine, EngineWindow, Judged } from "../../engine/index.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { State } from "../../gen/driftlock/v1/anomaly_pb.js";
-import type { Input } from "./input.ts";
+import type { Input } from "../recording/input.ts";
+import { judgeInOrder } from "../recording/judge.ts";
 import { streamsOf } from "./streams.ts";
-
-/** Number of requests in the engine at once, enough to keep its threads busy while lines are written. */
-const depth = 8;
 
 /** Number of values that the engine returns per record. */
 const width = 4;
@@ -66,31 +65,17 @@ export interface Judgement {
   records: number;
 }
 
-/** Judges requests in their order. The verdicts of a request depend only on those before it. */
+/** Judges requests in their order, and yields the lines of each. */
 export async function* judge(
   inputs: AsyncIterable<Input>,
   engine: Engine,
   streamBy: readonly string[],
 ): AsyncGenerator<Judgement, void> {
-  const pending: { input: Input; judged: Promise<Judged> }[] = [];
   let next = 0;
-  const settle = async (): Promise<Judgement> => {
-    const { input, judged } = pending.shift()!;
-    const outcome = await judged.catch((error: Error) => {
-      throw new Error(`${input.place}: ${error.message}`, { cause: error });
-    });
-    const judgement = toLines(input, outcome, streamBy, next);
+  for await (const { input, outcome } of judgeInOrder(inputs, engine, defaultTenant)) {
+    yield toLines(input, outcome, streamBy, next);
     next += input.units?.length ?? outcome.records;
-    return judgement;
-  };
-  for await (const input of inputs) {
-    const judged = engine.process(input.signal, "default", input.body);
-    // It is awaited in turn; until then, a failure must not count as unhandled.
-    judged.catch(() => {});
-    pending.push({ input, judged });
-    if (pending.length === depth) yield await settle();
   }
-  while (pending.length > 0) yield await settle();
 }
 
 function toLines(input: Input, outcome: Judged, streamBy: readonly string[], first: number): Judgement {

@@ -1,21 +1,19 @@
-import { basename, extname } from "node:path";
 import { loadConfig } from "../../config/load.ts";
 import { ConfigError } from "../../config/problem.ts";
 import type { Config } from "../../config/schema.ts";
-import { type Signal, signals } from "../../otlp/protocol.ts";
+import { type Format, formatOf } from "../recording/format.ts";
 import { UsageError } from "../shared/io.ts";
 import { type ConfigOptions, readOptions } from "../shared/options.ts";
-import { choice, wholeNumber } from "../shared/values.ts";
-
-export const formats = ["otlp", "lines", "sequences", "csv"] as const;
-export type Format = (typeof formats)[number];
+import { wholeNumber } from "../shared/values.ts";
 
 export interface ReplayOptions {
   format: Format;
-  /** Set for the format `otlp` only. */
-  signal: Signal | undefined;
   /** Number of records, or sessions, of the baseline. */
   train: number | undefined;
+  /** The file with what streams have learned before; undefined if they begin without. */
+  load: string | undefined;
+  /** The file that receives what streams have learned at the end. */
+  save: string | undefined;
   progress: boolean;
   /** The path; "-" is standard input. */
   file: string;
@@ -25,24 +23,21 @@ export interface ReplayOptions {
 /** Reads the options of the command. @throws {UsageError} if they are wrong or contradict one another. */
 export function parseReplayArgs(args: string[]): ReplayOptions {
   const { values, switches, positionals, config } = readOptions(args, {
-    values: ["format", "train", "signal"],
+    values: ["format", "train", "signal", "load", "save"],
     switches: ["progress"],
     positionals: ["FILE"],
     config: true,
   });
-  const format = choice("--format", values.get("format"), formats);
-  const signal = values.get("signal");
-  if (signal !== undefined && format !== "otlp") {
-    throw new UsageError(`--signal is for --format otlp only; the format ${format} has one signal`);
-  }
+  const format = formatOf(values);
   const train = values.get("train");
   if (train !== undefined && "detect.baseline.records" in config.flags) {
     throw new UsageError("--train and --detect.baseline.records set the same value: leave one out");
   }
   return {
     format,
-    signal: format === "otlp" ? choice("--signal", signal, signals) : undefined,
     train: train === undefined ? undefined : wholeNumber("--train", train, 1, 999_999_999),
+    load: values.get("load"),
+    save: values.get("save"),
     progress: switches.has("progress"),
     file: positionals[0]!,
     config,
@@ -70,11 +65,4 @@ export function configFor(
       error.problems.map((problem) => (problem.key === key ? { ...problem, place: what } : problem)),
     );
   }
-}
-
-/** Returns the service.name of a file's records: the name of the file without its extensions. */
-export function serviceOf(file: string): string {
-  if (file === "-") return "stdin";
-  const name = basename(file, ".gz");
-  return basename(name, extname(name));
 }

@@ -15,6 +15,8 @@ export interface Accepted {
   switches?: readonly string[];
   /** The positional arguments, by the names that the help gives them. All of them are required. */
   positionals?: readonly string[];
+  /** The name of the arguments behind those, of which there may be any number from one on. */
+  rest?: string;
   /** Whether `--config` and every key of the configuration are options as well. */
   config?: boolean;
 }
@@ -32,7 +34,7 @@ export interface Options {
   values: ReadonlyMap<string, string>;
   lists: ReadonlyMap<string, readonly string[]>;
   switches: ReadonlySet<string>;
-  /** One argument for each that the command declares. */
+  /** One argument for each that the command declares, then the rest. */
   positionals: readonly string[];
   config: ConfigOptions;
 }
@@ -48,9 +50,11 @@ export function readOptions(args: readonly string[], accepted: Accepted): Option
     values: once = [],
     lists = [],
     switches = [],
-    positionals: expected = [],
+    positionals: named = [],
+    rest,
     config = false,
   } = accepted;
+  const expected = rest === undefined ? named : [...named, rest];
   const valued = new Set([...once, ...lists, ...(config ? ["config", ...keyByName.keys()] : [])]);
   const { tokens } = parseArgs({
     args: [...args],
@@ -72,7 +76,7 @@ export function readOptions(args: readonly string[], accepted: Accepted): Option
   for (const token of tokens) {
     if (token.kind === "option-terminator") continue;
     if (token.kind === "positional") {
-      if (positionals.length === expected.length) {
+      if (rest === undefined && positionals.length === expected.length) {
         throw new UsageError(`unexpected argument ${JSON.stringify(token.value)}`);
       }
       positionals.push(token.value);

@@ -2,6 +2,7 @@ const firstAfterMs = 2_000;
 
 /** Reports the progress of long work on standard error. */
 export class Progress {
+  readonly #command: string;
   readonly #out: NodeJS.WriteStream;
   readonly #size: number | undefined;
   readonly #everyMs: number;
@@ -9,8 +10,12 @@ export class Progress {
   #due = firstAfterMs;
   #shown = false;
 
-  /** @param size number of bytes of the whole input, if it is known */
-  constructor(out: NodeJS.WriteStream, size: number | undefined) {
+  /**
+   * @param command the command that reports
+   * @param size number of bytes of the whole input, if it is known
+   */
+  constructor(command: string, out: NodeJS.WriteStream, size: number | undefined) {
+    this.#command = command;
     this.#out = out;
     this.#size = size;
     this.#everyMs = out.isTTY ? 500 : 10_000;
@@ -23,7 +28,7 @@ export class Progress {
     this.#shown = true;
     const seconds = elapsed / 1_000;
     const done = this.#size ? `${Math.min(100, (100 * bytes) / this.#size).toFixed(0)} %, ` : "";
-    const text = `replay: ${done}${records} records, ${Math.round(records / seconds)}/s`;
+    const text = `${this.#command}: ${done}${records} records, ${Math.round(records / seconds)}/s`;
     this.#out.write(this.#out.isTTY ? `\r\x1b[2K${text}` : `${text}\n`);
   }
 

@@ -82,7 +82,7 @@ export async function unpack(input: Bytes, name: string): Promise<Bytes> {
   const found = packed.find(([magic]) => startsWith(sample, magic));
   if (found === undefined) return all;
   const [, what, tool] = found;
-  throw new Error(`${name}: is compressed as ${what}; decompress it: ${tool} FILE | driftlock replay … -`);
+  throw new Error(`${name}: is compressed as ${what}; decompress it: ${tool} FILE | driftlock … -`);
 }
 
 /**
@@ -95,7 +95,7 @@ export async function unpackText(input: Bytes, name: string): Promise<Bytes> {
   if (mark in utf16 && !startsWith(sample, "fffe0000")) return transcode(all, utf16[mark]);
   if (unreadable(sample.subarray(0, sampleSize)) > maxUnreadable) {
     throw new Error(
-      `${name}: does not begin like text in UTF-8; if it is text in another encoding, convert it: iconv -f ENCODING -t UTF-8 FILE | driftlock replay … -`,
+      `${name}: does not begin like text in UTF-8; if it is text in another encoding, convert it: iconv -f ENCODING -t UTF-8 FILE | driftlock … -`,
     );
   }
   return all;
