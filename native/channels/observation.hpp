@@ -10,6 +10,7 @@
 #include "base/bytes.hpp"
 #include "channels/channel_id.hpp"
 #include "channels/content/content_score.hpp"
+#include "record/point_sequence.hpp"
 #include "record/record.hpp"
 
 namespace driftlock {
@@ -79,6 +80,8 @@ struct Observation {
 
   /// Set by the content channel, which is the first: the hashes of the record's fields and its template, and what is new in it.
   ContentScore content;
+  /// Set by the value channel, which comes before that of shapes: what a metric point adds.
+  PointPart part;
 
   std::uint32_t id() const { return templateId(content.templateHash); }
   /// The stream's clock in seconds.

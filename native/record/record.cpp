@@ -168,7 +168,7 @@ void readBuckets(const otlp::PointView& point, ShapePoint& shape) {
 }
 
 void readExponentialBuckets(const otlp::PointView& point, ShapePoint& shape) {
-  shape.zero(point.scale, point.zeroCount);
+  shape.zero(point.scale, point.zeroCount, point.zeroThreshold);
   for (const bool negative : {false, true}) {
     const otlp::BucketsView& side = negative ? point.negative : point.positive;
     std::int64_t index = side.offset;
@@ -189,21 +189,38 @@ void readShape(otlp::MetricType type, const otlp::PointView& point, ShapePoint& 
   shape.finish();
 }
 
+Accounting accountingOf(otlp::MetricType type, otlp::Temporality temporality, bool monotonic) {
+  const bool cumulative = temporality == otlp::Temporality::Cumulative;
+  switch (type) {
+    case otlp::MetricType::Sum:
+      if (temporality == otlp::Temporality::Delta) return Accounting::Delta;
+      return cumulative && monotonic ? Accounting::Total : Accounting::Level;
+    case otlp::MetricType::Histogram:
+    case otlp::MetricType::ExponentialHistogram: return cumulative ? Accounting::Total : Accounting::Delta;
+    // The sum and the count of a summary are those of Prometheus: since the process began.
+    case otlp::MetricType::Summary: return Accounting::Total;
+    default: return Accounting::Level;
+  }
+}
+
 void readPoint(otlp::MetricType type, Bytes record, RecordView& out) {
   const otlp::PointView point = otlp::readPoint(type, record);
   out.timeUnixNano = point.timeUnixNano;
   out.graded = true;
-  const bool noRecordedValue = (point.flags & 1) != 0;
+  out.startUnixNano = point.startTimeUnixNano;
+  out.accounting = accountingOf(type, otlp::Temporality::Unspecified, false);
+  out.recorded = (point.flags & 1) == 0;
   if (point.number != otlp::PointView::Number::None) {
-    out.value = out.sum = point.number == otlp::PointView::Number::Int ? static_cast<double>(point.asInt) : point.asDouble;
-    out.hasValue = !noRecordedValue;
-  } else if (point.count > 0 && point.sum) {
-    out.sum = *point.sum;
+    out.sum = point.number == otlp::PointView::Number::Int ? static_cast<double>(point.asInt) : point.asDouble;
+    out.hasValue = out.recorded;
+  } else if (type != otlp::MetricType::Gauge && type != otlp::MetricType::Sum) {
     out.count = static_cast<double>(point.count);
-    out.value = out.sum / out.count;
-    out.hasValue = !noRecordedValue;
+    if (point.sum) out.sum = *point.sum;
+    out.hasValue = out.recorded && point.sum.has_value();
+  } else {
+    out.recorded = false;
   }
-  if (!noRecordedValue) readShape(type, point, out.shape);
+  if (out.recorded) readShape(type, point, out.shape);
   Collector(out).attributes(point.attributes);
 }
 
@@ -235,14 +252,18 @@ void RecordView::clear() {
   session = {};
   traceId = spanId = parentSpanId = eventName = {};
   gravity = Gravity::Normal;
-  graded = hasValue = last = false;
-  value = sum = count = 0;
+  graded = hasValue = last = recorded = false;
+  startUnixNano = 0;
+  accounting = Accounting::Level;
+  sum = count = 0;
   shape.clear();
 }
 
 void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out) {
-  readFields(index.signal, record.metric == otlp::kNone ? otlp::MetricType::None : index.metricOf(record).type,
-             index.bytes(record), out);
+  if (record.metric == otlp::kNone) return readFields(index.signal, otlp::MetricType::None, index.bytes(record), out);
+  const otlp::Metric& metric = index.metricOf(record);
+  readFields(index.signal, metric.type, index.bytes(record), out);
+  out.accounting = accountingOf(metric.type, metric.temporality, metric.monotonic);
 }
 
 void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out) {

@@ -32,6 +32,16 @@ struct Field {
 /// The gravity that a record states for itself.
 enum class Gravity : std::uint8_t { Normal, Warning, Error, Fatal };
 
+/// What the number of a metric point states, by its metric's type, temporality and monotonicity.
+enum class Accounting : std::uint8_t {
+  /// What is now: a gauge, or a sum that may fall.
+  Level,
+  /// What came since the last point.
+  Delta,
+  /// What came since a start time.
+  Total,
+};
+
 /// A record as the channels see it. Everything points into the request.
 struct RecordView {
   std::vector<Field> fields;
@@ -49,9 +59,13 @@ struct RecordView {
   bool graded = false;
   /// The duration of a span in nanoseconds.
   std::uint64_t duration = 0;
-  /// The value or mean of a gauge's, sum's, histogram's or summary's point; its sum, and the number of values in it.
-  double value = 0, sum = 0, count = 0;
+  /// The number of a gauge's or sum's point, or the sum of a histogram's or summary's values; and the number of those.
+  double sum = 0, count = 0;
   bool hasValue = false;
+  /// The start of what a metric point accounts for; 0 if it states none. Whether the point has a recorded value.
+  std::uint64_t startUnixNano = 0;
+  Accounting accounting = Accounting::Level;
+  bool recorded = false;
   /// The distribution of a histogram's or summary's point.
   ShapePoint shape;
 

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cmath>
 
+#include "base/portable_math.hpp"
+
 namespace driftlock {
 namespace shape {
 
@@ -25,9 +27,29 @@ std::uint64_t saturated(std::uint64_t a, std::uint64_t b) {
   return a + b < a ? std::numeric_limits<std::uint64_t>::max() : a + b;
 }
 
+namespace {
+
+void join(std::vector<ShapePoint::Bucket>& buckets) {
+  mergeEqual(buckets, [](ShapePoint::Bucket& a, const ShapePoint::Bucket& b) { a.count = saturated(a.count, b.count); });
+}
+
+}  // namespace
+
 void coarsenBuckets(std::vector<ShapePoint::Bucket>& buckets, std::int32_t steps) {
   for (ShapePoint::Bucket& bucket : buckets) bucket.key = coarser(bucket.key, steps);
-  mergeEqual(buckets, [](ShapePoint::Bucket& a, const ShapePoint::Bucket& b) { a.count = saturated(a.count, b.count); });
+  join(buckets);
+}
+
+std::int64_t coarserZero(std::int64_t index, std::int32_t steps) {
+  return index == ShapePoint::kNoZero ? index : index >> std::min(steps, 63);
+}
+
+std::int64_t outsideOfZero(std::int64_t key, std::int64_t zeroIndex) { return std::abs(key) - kSides <= zeroIndex ? 0 : key; }
+
+void widenZero(std::vector<ShapePoint::Bucket>& buckets, std::int64_t zeroIndex) {
+  if (zeroIndex == ShapePoint::kNoZero) return;
+  for (ShapePoint::Bucket& bucket : buckets) bucket.key = outsideOfZero(bucket.key, zeroIndex);
+  join(buckets);
 }
 
 }  // namespace shape
@@ -38,6 +60,8 @@ void ShapePoint::clear() {
   buckets_.clear();
   quantiles_.clear();
   scale_ = 0;
+  zero_ = kNoZero;
+  bounds_ = 0;
   upper_ = -std::numeric_limits<double>::infinity();
   stride_ = 1;
   joined_ = 0;
@@ -50,6 +74,8 @@ void ShapePoint::bucket(double upper, std::uint64_t count) {
   if (!sound_) return;
   has_ = true;
   upper_ = upper;
+  bounds_ = (bounds_ ^ std::bit_cast<std::uint64_t>(upper + 0.0)) * 0x9E3779B97F4A7C15u;
+  bounds_ ^= bounds_ >> 29;
   if (joined_ > 0 && joined_ < stride_) {
     buckets_.back() = {keyOf(upper), saturated(buckets_.back().count, count)};
     ++joined_;
@@ -82,9 +108,14 @@ void ShapePoint::exponential(std::int32_t scale, std::int64_t index, bool negati
   if (buckets_.size() >= 4 * kMostBuckets) fit(kMostBuckets);
 }
 
-void ShapePoint::zero(std::int32_t scale, std::uint64_t count) {
+void ShapePoint::zero(std::int32_t scale, std::uint64_t count, double threshold) {
   if (!has_) scale_ = std::clamp(scale, kCoarsestScale, kFinestScale);
   has_ = true;
+  if (threshold > 0 && std::isfinite(threshold)) {
+    // The bucket that contains the threshold belongs to the zero bucket as a whole, as when histograms are merged.
+    const double index = std::ceil(std::ldexp(portableLog2(threshold), scale_)) - 1;
+    zero_ = static_cast<std::int64_t>(std::clamp(index, -static_cast<double>(kLargestIndex), static_cast<double>(kLargestIndex)));
+  }
   if (count > 0) buckets_.push_back({0, count});
 }
 
@@ -98,6 +129,7 @@ void ShapePoint::fit(std::size_t most) {
   std::ranges::stable_sort(buckets_, {}, &ShapePoint::Bucket::key);
   for (std::int32_t steps = 0;; steps = 1) {
     coarsenBuckets(buckets_, steps);
+    zero_ = coarserZero(zero_, steps);
     scale_ -= steps;
     if (buckets_.size() <= most) return;
   }
@@ -107,6 +139,7 @@ void ShapePoint::finish() {
   if (!sound_) return clear();
   // Explicit bounds are ascending already, and few enough; their keys have no scale.
   if (joined_ == 0) fit(kMostBuckets);
+  widenZero(buckets_, zero_);
   std::erase_if(buckets_, [](const Bucket& bucket) { return bucket.count == 0; });
 }
 

@@ -15,6 +15,7 @@ class ShapePoint {
   static constexpr std::size_t kMostQuantiles = 16;
   /// Exponential histograms of a finer scale are converted to this one, base 2^(1/4).
   static constexpr std::int32_t kFinestScale = 2;
+  static constexpr std::int64_t kNoZero = std::numeric_limits<std::int64_t>::min();
 
   struct Bucket {
     /// The key that orders buckets: that of an upper bound, or of an exponential bucket at `scale()`.
@@ -32,7 +33,8 @@ class ShapePoint {
   /// Adds exponential buckets of one scale, in any order: values in (base^index, base^(index + 1)], base = 2^(2^-scale), or their
   /// negatives; and those around zero.
   void exponential(std::int32_t scale, std::int64_t index, bool negative, std::uint64_t count);
-  void zero(std::int32_t scale, std::uint64_t count);
+  /// The values whose distance from zero is at most `threshold` are counted as zero.
+  void zero(std::int32_t scale, std::uint64_t count, double threshold = 0);
   void quantile(double quantile, double value);
   /// Marks the point as having no value, or parts that do not fit together.
   void spoil() { sound_ = false; }
@@ -42,6 +44,10 @@ class ShapePoint {
   const std::vector<Bucket>& buckets() const { return buckets_; }
   const std::vector<Quantile>& quantiles() const { return quantiles_; }
   std::int32_t scale() const { return scale_; }
+  /// The index of the last exponential bucket at `scale()` that belongs to the zero bucket; `kNoZero` if there is none.
+  std::int64_t zeroIndex() const { return zero_; }
+  /// A hash of the explicit bounds, whatever the counts; 0 if there are none.
+  std::uint64_t bounds() const { return bounds_; }
   /// Whether the point has a shape; buckets may all be empty.
   bool has() const { return has_; }
 
@@ -51,6 +57,8 @@ class ShapePoint {
   std::vector<Bucket> buckets_;
   std::vector<Quantile> quantiles_;
   std::int32_t scale_ = 0;
+  std::int64_t zero_ = kNoZero;
+  std::uint64_t bounds_ = 0;
   double upper_ = -std::numeric_limits<double>::infinity();
   /// The number of explicit bounds that a bucket joins, and of those in the last.
   std::size_t stride_ = 1, joined_ = 0;
@@ -75,6 +83,12 @@ std::int64_t coarser(std::int64_t key, std::int32_t steps);
 std::uint64_t saturated(std::uint64_t a, std::uint64_t b);
 /// Converts exponential buckets to a scale that is the given number of steps coarser.
 void coarsenBuckets(std::vector<ShapePoint::Bucket>& buckets, std::int32_t steps);
+/// Returns the index of a zero bucket's last exponential bucket at a scale that is `steps` coarser.
+std::int64_t coarserZero(std::int64_t index, std::int32_t steps);
+/// Returns the key of an exponential bucket, 0 if the zero bucket reaches as far as that.
+std::int64_t outsideOfZero(std::int64_t key, std::int64_t zeroIndex);
+/// Moves buckets into a zero bucket that reaches up to this index.
+void widenZero(std::vector<ShapePoint::Bucket>& buckets, std::int64_t zeroIndex);
 
 /// Joins neighbours of the same key.
 template <class Items, class Join>

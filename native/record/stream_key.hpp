@@ -24,9 +24,8 @@ struct StreamId {
 struct StreamKey {
   std::uint64_t hash = 0;
   otlp::Signal signal = otlp::Signal::Logs;
-  /// For metrics: the type of the points, whether they accumulate, and whether they only rise.
+  /// The type of a metric's points.
   otlp::MetricType metricType = otlp::MetricType::None;
-  bool cumulative = false, monotonic = false;
   std::string tenant{};
   /// The name for display: "logs service.name=checkout".
   std::string name{};

@@ -105,8 +105,6 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   if (record.metric != otlp::kNone) {
     const otlp::Metric& metric = index.metricOf(record);
     key.metricType = metric.type;
-    key.cumulative = metric.temporality == otlp::Temporality::Cumulative;
-    key.monotonic = metric.monotonic;
     key.name += ' ';
     key.name += textOf(index.bytes(metric.name)).substr(0, kMaxValue);
     for (const otlp::KeyValue& attribute : otlp::Attributes(index.bytes(record), otlp::attributesField(index, record))) {

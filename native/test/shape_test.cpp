@@ -18,6 +18,7 @@ using namespace driftlock::test;
 
 namespace {
 
+constexpr auto kWhole = PointPart::Kind::Whole, kDifference = PointPart::Kind::Difference;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::array<double, 11> kBounds = {5, 10, 25, 50, 75, 100, 250, 500, 1000, 2500, 5000};
 
@@ -82,14 +83,14 @@ TEST(findsShapes) {
     };
     double most = 0;
     for (int i = 0; i < 1'000; ++i) {
-      const auto finding = channel.observe(point(draw(random, 100 + random.below(200))), false);
+      const auto finding = channel.observe(point(draw(random, 100 + random.below(200))), kWhole);
       CHECK(finding.has_value() == (i >= 16));
       if (i > 100 && finding) most = std::max(most, finding->score);
       channel.learn();
     }
-    const auto mode = channel.observe(point(draw(random, 200, bimodal)), false);
+    const auto mode = channel.observe(point(draw(random, 200, bimodal)), kWhole);
     CHECK(mode && mode->score > 2 * most && mode->bits > 20);
-    const auto tail = channel.observe(point(draw(random, 600, heavy)), false);
+    const auto tail = channel.observe(point(draw(random, 600, heavy)), kWhole);
     CHECK(tail && tail->score > 2 * most);
     CHECK(tail->above && tail->edge >= 500 && tail->edge < 1500);
     CHECK(tail->share > 0.02 && tail->share < 0.06 && tail->usualShare < 0.005);
@@ -109,7 +110,7 @@ TEST(clustersAreUsual) {
     return explicitPoint(values);
   };
   for (int i = 0; i < 600; ++i) {
-    const auto finding = channel.observe(wavering(), false);
+    const auto finding = channel.observe(wavering(), kWhole);
     if (i > 100) most = std::max(most, finding->score);
     channel.learn();
   }
@@ -121,32 +122,32 @@ TEST(differencesOfCumulativePoints) {
   ShapeModel delta(ShapeModel::Kind::Explicit), cumulative(ShapeModel::Kind::Explicit);
   std::array<std::uint64_t, 12> since{};
   explicitPoint(draw(b, 40), &since);
-  CHECK(!cumulative.observe(explicitPoint({}, &since), true));
+  CHECK(!cumulative.observe(explicitPoint({}, &since), kDifference, true));
   cumulative.learn();
   for (int i = 0; i < 100; ++i) {
-    const auto one = delta.observe(explicitPoint(draw(a, 50)), false);
+    const auto one = delta.observe(explicitPoint(draw(a, 50)), kWhole);
     if (i == 0) draw(b, 10);
-    const auto other = cumulative.observe(explicitPoint(draw(b, 50), &since), true);
+    const auto other = cumulative.observe(explicitPoint(draw(b, 50), &since), kDifference, true);
     CHECK(one.has_value() == other.has_value());
     delta.learn();
     cumulative.learn();
   }
   // There is no shape without values, and none after a reset.
-  CHECK(!cumulative.observe(explicitPoint({}, &since), true));
+  CHECK(!cumulative.observe(explicitPoint({}, &since), kDifference, true));
   since = {};
-  CHECK(!cumulative.observe(explicitPoint(draw(b, 50), &since), true));
-  CHECK(cumulative.observe(explicitPoint(draw(b, 50), &since), true));
+  CHECK(!cumulative.observe(explicitPoint(draw(b, 50), &since), kDifference, true));
+  CHECK(cumulative.observe(explicitPoint(draw(b, 50), &since), kDifference, true));
 }
 
 TEST(sameDifferencesSameScores) {
   Random random(4);
   ShapeModel delta(ShapeModel::Kind::Explicit), cumulative(ShapeModel::Kind::Explicit);
   std::array<std::uint64_t, 12> since{};
-  cumulative.observe(explicitPoint({1, 2, 3}, &since), true);
+  cumulative.observe(explicitPoint({1, 2, 3}, &since), kDifference, true);
   for (int i = 0; i < 100; ++i) {
     const std::vector<double> values = draw(random, 50);
-    const auto one = delta.observe(explicitPoint(values), false);
-    const auto other = cumulative.observe(explicitPoint(values, &since), true);
+    const auto one = delta.observe(explicitPoint(values), kWhole);
+    const auto other = cumulative.observe(explicitPoint(values, &since), kDifference, true);
     CHECK(one.has_value() == other.has_value());
     if (one) CHECK(one->score == other->score);
     delta.learn();
@@ -160,20 +161,20 @@ TEST(scalesAreBroughtTogether) {
   ShapeModel channel(ShapeModel::Kind::Exponential);
   double most = 0;
   for (int i = 0; i < 600; ++i) {
-    const auto finding = channel.observe(exponentialPoint(draw(random, 200), i % 7 == 3 ? 0 : 3 + i % 4), false);
+    const auto finding = channel.observe(exponentialPoint(draw(random, 200), i % 7 == 3 ? 0 : 3 + i % 4), kWhole);
     if (i > 100) most = std::max(most, finding->score);
     channel.learn();
   }
-  CHECK(channel.observe(exponentialPoint(draw(random, 200, bimodal), 4), false)->score > 2 * most);
+  CHECK(channel.observe(exponentialPoint(draw(random, 200, bimodal), 4), kWhole)->score > 2 * most);
   // A point that is as coarse as possible blinds the model for a while, not forever.
-  channel.observe(exponentialPoint({1, 2, 3}, -10), false);
+  channel.observe(exponentialPoint({1, 2, 3}, -10), kWhole);
   channel.learn();
-  CHECK(channel.observe(exponentialPoint(draw(random, 200, bimodal), 4), false)->score < most);
+  CHECK(channel.observe(exponentialPoint(draw(random, 200, bimodal), 4), kWhole)->score < most);
   for (int i = 0; i < 400; ++i) {
-    channel.observe(exponentialPoint(draw(random, 200), 4), false);
+    channel.observe(exponentialPoint(draw(random, 200), 4), kWhole);
     channel.learn();
   }
-  CHECK(channel.observe(exponentialPoint(draw(random, 200, bimodal), 4), false)->score > 2 * most);
+  CHECK(channel.observe(exponentialPoint(draw(random, 200, bimodal), 4), kWhole)->score > 2 * most);
 }
 
 TEST(zeroAndNegativeValuesCount) {
@@ -186,12 +187,12 @@ TEST(zeroAndNegativeValuesCount) {
     return exponentialPoint(all, 3);
   };
   for (int i = 0; i < 200; ++i) {
-    channel.observe(values(20, 20), false);
+    channel.observe(values(20, 20), kWhole);
     channel.learn();
   }
-  const auto same = channel.observe(values(20, 20), false);
-  const auto zeros = channel.observe(values(90, 20), false);
-  const auto negatives = channel.observe(values(20, 90), false);
+  const auto same = channel.observe(values(20, 20), kWhole);
+  const auto zeros = channel.observe(values(90, 20), kWhole);
+  const auto negatives = channel.observe(values(20, 90), kWhole);
   CHECK(same->score < 5);
   CHECK(zeros->score > 15 && !zeros->above && zeros->edge >= 0 && zeros->edge < 20);
   CHECK(negatives->score > 15 && !negatives->above && negatives->edge < 0);
@@ -211,12 +212,12 @@ TEST(summaries) {
   };
   double most = 0;
   for (int i = 0; i < 500; ++i) {
-    const auto finding = channel.observe(point(300), false);
+    const auto finding = channel.observe(point(300), kWhole);
     CHECK(finding.has_value() == (i >= 16));
     if (i > 50) most = std::max(most, finding->score);
     channel.learn();
   }
-  const auto slow = channel.observe(point(2'500), false);
+  const auto slow = channel.observe(point(2'500), kWhole);
   CHECK(slow->score > 2 * most);
   CHECK(slow->quantile == 0.99 && slow->value > 1'000 && slow->high < 700 && slow->low > 100);
 }
@@ -247,7 +248,7 @@ TEST(hostilePoints) {
       if (kind == ShapeModel::Kind::Exponential) point.zero(scale, random.below(3) ? 0 : huge);
       point.finish();
       CHECK(point.buckets().size() <= ShapePoint::kMostBuckets + 1);
-      const auto finding = channel.observe(point, random.below(2) == 0);
+      const auto finding = channel.observe(point, random.below(2) == 0 ? kDifference : kWhole, random.below(2) == 0);
       CHECK(!finding || (std::isfinite(finding->score) && finding->bits >= 0));
       channel.learn();
     }
@@ -266,7 +267,7 @@ TEST(hostilePoints) {
       if (!victim.restore(changed)) continue;
       victim.observe(
           kind == ShapeModel::Kind::Explicit ? explicitPoint(draw(random, 50)) : exponentialPoint(draw(random, 50), i % 5),
-          i % 2 == 0);
+          i % 2 == 0 ? kDifference : kWhole, i % 3 == 0);
       victim.learn();
     }
   }
@@ -292,7 +293,7 @@ TEST(goesOnFromASnapshot) {
     ShapeModel channel(ShapeModel::Kind::Explicit);
     const auto point = [&] { return explicitPoint(draw(random, 30 + random.below(100)), cumulative ? &since : nullptr); };
     for (int i = 0; i < 300; ++i) {
-      channel.observe(point(), cumulative);
+      channel.observe(point(), cumulative ? kDifference : kWhole, cumulative);
       channel.learn();
     }
     std::vector<std::uint8_t> bytes;
@@ -301,7 +302,8 @@ TEST(goesOnFromASnapshot) {
     CHECK(copy.restore(bytes));
     for (int i = 0; i < 300; ++i) {
       const ShapePoint next = point();
-      CHECK(channel.observe(next, cumulative)->score == copy.observe(next, cumulative)->score);
+      const auto part = cumulative ? kDifference : kWhole;
+      CHECK(channel.observe(next, part, cumulative)->score == copy.observe(next, part, cumulative)->score);
       channel.learn();
       copy.learn();
     }

@@ -7,7 +7,7 @@ import type { Engine } from "./engine.ts";
 import { fingerprintOf } from "./hash-key.ts";
 
 /** The version of the file format. It is raised whenever the bytes of a snapshot change their meaning. */
-const format = 6;
+const format = 7;
 const magic = "driftlock-engine-snapshot";
 
 const maxHeaderSize = 64 * 2 ** 10;

@@ -32,10 +32,10 @@ class DistributionFinding final : public Finding {
 class ShapeChannel final : public Channel {
  public:
   ShapeChannel(ShapeModel::Kind kind, const ChannelContext& context)
-      : cumulative_(context.key.cumulative), acceptAfterNanos_(context.acceptAfterNanos), model_(kind) {}
+      : acceptAfterNanos_(context.acceptAfterNanos), model_(kind) {}
 
   void observe(Observation& record) override {
-    found_ = model_.observe(record.record.shape, cumulative_);
+    found_ = model_.observe(record.record.shape, record.part.kind, record.record.accounting == Accounting::Total);
     if (found_) record.scores.add({.channel = ChannelId::Shape, .score = found_->score, .bits = found_->bits});
   }
 
@@ -64,7 +64,6 @@ class ShapeChannel final : public Channel {
   }
 
  private:
-  bool cumulative_;
   std::uint64_t acceptAfterNanos_;
   ShapeModel model_;
   /// The time since which shapes have been strange, by the stream's clock; 0 if the last one was not.

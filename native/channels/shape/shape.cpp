@@ -26,7 +26,7 @@ constexpr double kLeastCorrelation = 1e-4;
 constexpr double kCorrelationPrior = 16;
 /// The number of successive finer points after which a stream's scale becomes finer.
 constexpr std::uint32_t kFinerPoints = 256;
-constexpr std::uint8_t kSnapshotVersion = 1;
+constexpr std::uint8_t kSnapshotVersion = 2;
 
 /// Subtracts the last point's counts; returns false if they are not contained in these.
 bool subtract(std::vector<Bucket>& buckets, const std::vector<Bucket>& last) {
@@ -38,6 +38,11 @@ bool subtract(std::vector<Bucket>& buckets, const std::vector<Bucket>& last) {
   }
   std::erase_if(buckets, [](const Bucket& bucket) { return bucket.count == 0; });
   return true;
+}
+
+/// Of joined cells, the upper cut remains.
+void joinCells(auto& cells) {
+  mergeEqual(cells, [](auto& a, const auto& b) { a = {b.key, a.sum + b.sum, b.spread}; });
 }
 
 }  // namespace
@@ -54,44 +59,59 @@ double ShapeModel::edge(std::int64_t key) const {
 void ShapeModel::coarsen(std::int32_t scale) {
   const std::int32_t steps = scale_ - scale;
   scale_ = scale;
+  zero_ = coarserZero(zero_, steps);
   coarsenBuckets(last_, steps);
   for (Cell& cell : cells_) cell.key = coarser(cell.key, steps);
-  // Of joined cells, the upper cut remains.
-  mergeEqual(cells_, [](Cell& a, const Cell& b) { a = {b.key, a.sum + b.sum, b.spread}; });
+  joinCells(cells_);
 }
 
-/// Brings the point and the past to one scale, the coarser of the two.
+void ShapeModel::widenZero(std::int64_t index) {
+  zero_ = index;
+  shape::widenZero(last_, index);
+  for (Cell& cell : cells_) cell.key = outsideOfZero(cell.key, index);
+  joinCells(cells_);
+}
+
+/// Brings the point and the past to one scale and one zero bucket, the coarser and the wider of the two. Shapes with
+/// other explicit bounds cannot be compared, so the past is forgotten.
 void ShapeModel::align(const ShapePoint& point) {
+  if (begun_ && point.bounds() != bounds_) *this = ShapeModel(kind_);
+  bounds_ = point.bounds();
   added_ = point.buckets();
   if (kind_ != Kind::Exponential) return;
-  if (!begun_) scale_ = point.scale();
-  finer_ = point.scale() > scale_ ? finer_ + 1 : 0;
+  if (!begun_) scale_ = point.scale(), zero_ = point.zeroIndex();
+  const std::int32_t scale = std::min(scale_, point.scale());
+  const std::int64_t zero = coarserZero(point.zeroIndex(), point.scale() - scale);
+  finer_ = point.scale() > scale_ || zero < coarserZero(zero_, scale_ - scale) ? finer_ + 1 : 0;
   if (finer_ >= kFinerPoints) {
     // One coarse point must not blind the stream forever.
     *this = ShapeModel(kind_);
-    scale_ = point.scale();
+    scale_ = point.scale(), zero_ = point.zeroIndex();
     added_ = point.buckets();
-  } else if (point.scale() > scale_) {
-    coarsenBuckets(added_, point.scale() - scale_);
-  } else if (point.scale() < scale_) {
-    coarsen(point.scale());
+    return;
   }
+  if (point.scale() > scale) coarsenBuckets(added_, point.scale() - scale);
+  if (scale_ > scale) coarsen(scale);
+  if (zero > zero_) widenZero(zero);
+  shape::widenZero(added_, zero_);
 }
 
-std::optional<ShapeFinding> ShapeModel::observe(const ShapePoint& point, bool cumulative) {
+std::optional<ShapeFinding> ShapeModel::observe(const ShapePoint& point, PointPart::Kind part, bool total) {
   added_.clear();
   values_.clear();
   count_ = 0;
-  if (!point.has()) return {};
+  if (!point.has() || part == PointPart::Kind::None) return {};
   if (kind_ == Kind::Quantiles) return judgeQuantiles(point);
   align(point);
-  if (cumulative) {
-    std::vector<Bucket> now = added_;
-    const bool continues = begun_ && subtract(added_, last_);
-    last_ = std::move(now);
-    if (!continues) added_.clear();
-  }
+  std::vector<Bucket> now;
+  if (total) now = added_;
+  const bool known = part == PointPart::Kind::Whole || (part == PointPart::Kind::Difference && begun_ && subtract(added_, last_));
+  last_ = std::move(now);
   begun_ = true;
+  if (!known) {
+    added_.clear();
+    return {};
+  }
   for (const Bucket& bucket : added_) count_ += static_cast<double>(bucket.count);
   if (count_ == 0 || points_ < kFewestPoints) return {};
   return judge();
@@ -225,6 +245,7 @@ std::size_t ShapeModel::memory() const {
 void ShapeModel::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter v(out);
   v(kSnapshotVersion), v(static_cast<std::uint8_t>(kind_)), v(static_cast<std::uint32_t>(scale_));
+  v(static_cast<std::uint64_t>(zero_));
   visit(*this, v);
   v(static_cast<std::uint32_t>(cells_.size()));
   for (const Cell& cell : cells_) v(static_cast<std::uint64_t>(cell.key)), v(cell.sum), v(cell.spread);
@@ -239,11 +260,12 @@ bool ShapeModel::restore(Bytes in) {
   StateReader v(in);
   if (v.get<std::uint8_t>() != kSnapshotVersion || v.get<std::uint8_t>() != static_cast<std::uint8_t>(kind_)) return false;
   scale_ = static_cast<std::int32_t>(v.get<std::uint32_t>());
+  zero_ = static_cast<std::int64_t>(v.get<std::uint64_t>());
   visit(*this, v);
   const auto sane = [](float value) { return value >= -1e9f && value <= 1e9f; };
   // Buckets are compared with zero and shifted by the difference of scales.
   if (scale_ < 2 * kCoarsestScale || scale_ > ShapePoint::kFinestScale || !sane(points_) || !sane(weight_) || !sane(spread_) ||
-      points_ < 0 || points_ > kHorizon + 1 || weight_ < 0) {
+      points_ < 0 || points_ > kHorizon + 1 || weight_ < 0 || (zero_ != ShapePoint::kNoZero && std::abs(zero_) > kLargestIndex)) {
     return false;
   }
   const auto sound = [&](std::int64_t key, std::int64_t before, bool first) {

@@ -10,6 +10,7 @@
 
 #include "base/bytes.hpp"
 #include "channels/latency/latency.hpp"
+#include "record/point_sequence.hpp"
 #include "record/shape_point.hpp"
 
 namespace driftlock {
@@ -43,8 +44,9 @@ class ShapeModel {
   explicit ShapeModel(Kind kind) : kind_(kind) {}
 
   /// Judges what the point adds; `learn` should follow unless that is not normal. Returns nothing if the point adds no
-  /// values or begins anew, or if the past is too short. `cumulative`: counts are since the stream's start.
-  std::optional<ShapeFinding> observe(const ShapePoint& point, bool cumulative);
+  /// values or an unknown part of them, or if the past is too short.
+  /// @param total whether later points may be differences to this one
+  std::optional<ShapeFinding> observe(const ShapePoint& point, PointPart::Kind part, bool total = false);
   void learn();
 
   std::size_t memory() const;
@@ -65,6 +67,7 @@ class ShapeModel {
 
   double edge(std::int64_t key) const;
   void coarsen(std::int32_t scale);
+  void widenZero(std::int64_t index);
   void align(const ShapePoint& point);
   double pooled() const;
   double correlation(float spread) const;
@@ -76,13 +79,17 @@ class ShapeModel {
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
-    v(self.begun_), v(self.finer_), v(self.points_), v(self.weight_), v(self.spread_);
+    v(self.begun_), v(self.bounds_), v(self.finer_), v(self.points_), v(self.weight_), v(self.spread_);
   }
 
   Kind kind_;
   std::int32_t scale_ = ShapePoint::kFinestScale;
+  /// The reach of the zero bucket, as in a point.
+  std::int64_t zero_ = ShapePoint::kNoZero;
   bool begun_ = false;
-  /// The number of successive points of a finer scale.
+  /// The explicit bounds, as a hash.
+  std::uint64_t bounds_ = 0;
+  /// The number of successive points with a finer scale or a narrower zero bucket.
   std::uint32_t finer_ = 0;
   /// The points learnt, their weights and spread, with forgetting.
   float points_ = 0, weight_ = 0, spread_ = 0;

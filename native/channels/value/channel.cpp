@@ -1,10 +1,17 @@
-#include "channels/channel.hpp"
+#include <cmath>
+#include <limits>
+#include <optional>
+
 #include "base/state_bytes.hpp"
+#include "channels/channel.hpp"
 #include "channels/value/value.hpp"
 #include "text/sentence.hpp"
 
 namespace driftlock {
 namespace {
+
+/// The share of a usual interval below which a point alone is too little to judge.
+constexpr double kShort = 0.5;
 
 /// A value outside of the expected range.
 class ValueFinding final : public Finding {
@@ -30,12 +37,13 @@ class ValueChannel final : public Channel {
   explicit ValueChannel(const StreamKey& key) : key_(key) {}
 
   void observe(Observation& record) override {
-    const std::optional<double> value = valueOf(record);
+    record.part = sequence_.observe(record.record, record.believed);
+    const std::optional<double> value = valueOf(record.record, record.part);
     if (!value) return;
     const std::uint64_t time = record.believed ? record.record.timeUnixNano : record.latest;
     observed_ = *value;
     expected_ = model_.expected(time);
-    const ValueResult result = model_.observe(time, *value);
+    const ValueResult result = model_.observe(time, *value, record.part.gap);
     if (!result.scored) return;
     record.scores.add({.channel = ChannelId::Value,
                        .score = result.score,
@@ -56,43 +64,55 @@ class ValueChannel final : public Channel {
 
   void snapshot(std::vector<std::uint8_t>& out) const override {
     StateWriter write(out);
-    write(pointUnixNano_), write(pointValue_), write(pointCount_);
+    PointSequence::visit(sequence_, write);
+    write(static_cast<std::uint8_t>(measure_)), write(last_);
     putState(out, model_);
   }
 
   bool restore(Bytes in) override {
     StateReader read(in);
-    read(pointUnixNano_), read(pointValue_), read(pointCount_);
+    PointSequence::visit(sequence_, read);
+    std::uint8_t measure = 0;
+    read(measure), read(last_);
+    if (measure > static_cast<std::uint8_t>(Measure::Mean)) return false;
+    measure_ = static_cast<Measure>(measure);
     return model_.restore(read.getBytes()) && read.done();
   }
 
  private:
-  /// Returns the point's value; nothing if it has none, or does not cover the time since the last one.
-  std::optional<double> valueOf(const Observation& observation) {
-    const RecordView& record = observation.record;
-    if (!record.hasValue) return {};
-    const bool sum = key_.metricType == otlp::MetricType::Sum;
-    // If a summary has a sum and a count, they are those of Prometheus: since the process began.
-    const bool summary = key_.metricType == otlp::MetricType::Summary;
-    if (!summary && !(key_.cumulative && (key_.monotonic || !sum))) return record.value;
-    // This is a counter's rate, or the mean of the values of a histogram since its last point. There is none after a
-    // reset, or if the point's time is not believed.
-    if (!observation.believed && record.timeUnixNano != 0) return {};
-    const double seconds = static_cast<double>(record.timeUnixNano - pointUnixNano_) / 1e9;
-    const double count = record.count - pointCount_, rise = record.sum - pointValue_;
-    const bool continues = pointUnixNano_ != 0 && record.timeUnixNano > pointUnixNano_ && count >= 0 && rise >= 0;
-    pointUnixNano_ = record.timeUnixNano;
-    pointValue_ = record.sum;
-    pointCount_ = record.count;
-    if (!continues || (!sum && count == 0)) return {};
-    return sum ? rise / seconds : rise / count;
+  /// What is judged: the numbers of points as they are, the amount per second, or the mean of the values.
+  enum class Measure : std::uint8_t { Level, Rate, Mean };
+
+  Measure measureOf(const RecordView& record) const {
+    const bool number = key_.metricType == otlp::MetricType::Gauge || key_.metricType == otlp::MetricType::Sum;
+    return !number ? Measure::Mean : record.accounting == Accounting::Level ? Measure::Level : Measure::Rate;
+  }
+
+  /// Returns the value to judge; nothing if the point has none, or if it is not known what time it covers.
+  std::optional<double> valueOf(const RecordView& record, const PointPart& part) {
+    if (!record.hasValue || !part.known()) return {};
+    if (const Measure measure = measureOf(record); measure != measure_) {
+      // A sum that may fall has changed its temporality: its levels and its changes have nothing in common.
+      measure_ = measure;
+      model_ = ValueModel();
+      last_ = std::numeric_limits<double>::infinity();
+    }
+    if (measure_ == Measure::Level) return part.sum;
+    const double amount = measure_ == Measure::Rate ? part.seconds : part.count;
+    if (!(amount > 0)) return {};
+    const double value = part.sum / amount;
+    // A short interval, such as the last one of a process, says little: the last value stands for the rest of a usual one.
+    const bool little = part.share < kShort && std::isfinite(last_);
+    last_ = little ? part.share * value + (1 - part.share) * last_ : value;
+    return last_;
   }
 
   const StreamKey& key_;
+  PointSequence sequence_;
+  Measure measure_ = Measure::Level;
   ValueModel model_;
-  /// The last point of a metric that accumulates.
-  std::uint64_t pointUnixNano_ = 0;
-  double pointValue_ = 0, pointCount_ = 0;
+  /// The last rate or mean; infinite before any.
+  double last_ = std::numeric_limits<double>::infinity();
 
   // These belong to the current record.
   double observed_ = 0;

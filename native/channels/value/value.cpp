@@ -411,7 +411,7 @@ void ValueModel::judge(ValueResult& result, const Peak& peak) {
   if (!result.learning) result.score = worth;
 }
 
-ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value) {
+ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool gap) {
   ValueResult result;
   result.learning = seen_ < kLearningPoints;
   result.progress = std::min(1.0, static_cast<double>(seen_) / kLearningPoints);
@@ -432,7 +432,7 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value) {
     seen[at(v)] = there;
     view[at(v)] = there ? what : 0;
   };
-  look(ValueView::Step, seen_ > 0, x - last_);
+  look(ValueView::Step, seen_ > 0 && !gap, x - last_);
   look(ValueView::Mean16, seen_ > 16, mean16_);
   look(ValueView::Mean64, seen_ > 16, mean64_);
   look(ValueView::Hour, cycle[0].known, x - cycle[0].usual);

@@ -132,7 +132,8 @@ class ValueModel {
   ValueModel();
 
   /// Scores a value, then learns it. Times place a value in the hour, day and week (UTC); 0 is "unknown".
-  ValueResult observe(std::uint64_t timeUnixNano, double value);
+  /// @param gap whether values are missing before this one, so that the change since the last one says nothing
+  ValueResult observe(std::uint64_t timeUnixNano, double value, bool gap = false);
 
   /// The range expected of a value at that time, before it is observed; NaN while nothing is known.
   ValueRange expected(std::uint64_t timeUnixNano) const;
