@@ -73,7 +73,11 @@ export interface EngineOptions {
   acceptAfterMs: number;
   windowRecords: number;
   windowHop: number;
+  /** Resource attributes that may name the resource group of a stream: the first that a resource has does. */
+  groupBy: string[];
   alarmsPerStreamPerDay: number;
+  /** The alarm budget of a resource group; 0 for that of one stream. */
+  alarmsPerGroupPerDay: number;
   /** The alarm budget of all streams together; 0 for no limit. */
   alarmsPerProcessPerDay: number;
   codec: CodecName;
@@ -158,6 +162,8 @@ export interface EngineStats {
   untold: number;
   /** Number of alarms that the budgets of streams withheld. */
   withheldByStreams: number;
+  /** Number of alarms that the budgets of resource groups withheld. */
+  withheldByGroups: number;
   /** Number of alarms that the budget of the process withheld. */
   withheldByProcess: number;
   /** Number of requests that are not judged yet. */

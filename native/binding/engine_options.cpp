@@ -29,6 +29,18 @@ HashKey hashKey(Napi::Value value) {
   return key;
 }
 
+std::vector<std::string> attributeNames(Napi::Value value, const std::string& name) {
+  if (!value.IsArray()) throw std::invalid_argument(name + " must be an array of strings");
+  const auto attributes = value.As<Napi::Array>();
+  const std::uint32_t count = attributes.Length();
+  if (count > kMostKeyAttributes)
+    throw std::out_of_range(name + " must name at most " + std::to_string(kMostKeyAttributes) + " attributes");
+  std::vector<std::string> names;
+  for (std::uint32_t i = 0; i < count; ++i)
+    names.push_back(textArgument(attributes.Get(i), name + "[" + std::to_string(i) + "]", kLongestAttribute));
+  return names;
+}
+
 }  // namespace
 
 // The limits are those of the configuration (src/config/schema.ts) or wider: tests have smaller baselines and windows.
@@ -43,15 +55,8 @@ EngineOptions engineOptions(Napi::Value value) {
   const auto flag = [&](const char* name) { return booleanArgument(options.required(name), options.nameOf(name)); };
 
   Settings settings{};
-  const Napi::Value streamBy = options.required("streamBy");
-  if (!streamBy.IsArray()) throw std::invalid_argument("options.streamBy must be an array of strings");
-  const auto attributes = streamBy.As<Napi::Array>();
-  const std::uint32_t count = attributes.Length();
-  if (count > kMostKeyAttributes)
-    throw std::out_of_range("options.streamBy must name at most " + std::to_string(kMostKeyAttributes) + " attributes");
-  for (std::uint32_t i = 0; i < count; ++i)
-    settings.streamBy.push_back(
-        textArgument(attributes.Get(i), "options.streamBy[" + std::to_string(i) + "]", kLongestAttribute));
+  settings.streamBy = attributeNames(options.required("streamBy"), options.nameOf("streamBy"));
+  settings.groupBy = attributeNames(options.required("groupBy"), options.nameOf("groupBy"));
   settings.baselineRecords = whole("baselineRecords", 2, 1'000'000);
   settings.dictionarySize = whole("dictionarySize", 64, 65'536);
   settings.acceptAfterNanos = static_cast<std::uint64_t>(number("acceptAfterMs", 0, kLongestAcceptance) * 1e6);
@@ -59,6 +64,7 @@ EngineOptions engineOptions(Napi::Value value) {
   settings.windowHop = whole("windowHop", 1, kAny);
   settings.alarmsPerStreamPerDay = number("alarmsPerStreamPerDay", 0, 1e6);
   if (settings.alarmsPerStreamPerDay == 0) throw std::out_of_range("options.alarmsPerStreamPerDay must be more than 0");
+  settings.alarmsPerGroupPerDay = number("alarmsPerGroupPerDay", 0, 1e6);
   settings.alarmsPerProcessPerDay = number("alarmsPerProcessPerDay", 0, 1e9);
   settings.codec = codecArgument(options.required("codec"), "options.codec");
   settings.permutations = whole("permutations", 0, 9'999);

@@ -134,6 +134,11 @@ class AlarmBudget {
   void observe(std::uint64_t timeUnixNano);
   /// Judges a unit, which is strange enough if `p` is at most `limit`. `related`: it belongs to an open anomaly.
   Alarm judge(double p, double limit, bool related);
+  /// Takes back the last alarm, which another budget withheld.
+  void refund() {
+    bank_ += 1;
+    --raised_;
+  }
 
   /// The largest p-value with which one of the observed units is strange enough now.
   double limit() const;

@@ -214,7 +214,7 @@ void Engine::prepare(Task& task) {
   task.malformed = !otlp::index(task.signal, task.request, task.index, task.error);
   if (task.malformed) return;
   task.records = static_cast<std::uint32_t>(task.index.records.size());
-  task.keys.find(task.index, task.tenant, settings_.streamBy, streamHash_);
+  task.keys.find(task.index, task.tenant, settings_, streamHash_);
   task.limited = quota_.admit(task.index, task.keys, task.tenant, task.refused);
   if (settings_.scores) task.scores.resize(kScoreWidth * std::size_t{task.records});
   if (task.records == 0) return;
@@ -344,6 +344,7 @@ EngineStats Engine::stats() const {
     stats.bytes += shard->bytes + shard->shelved;
     stats.untold += shard->untold;
     stats.withheldByStreams += shard->withheld;
+    stats.withheldByGroups += shard->withheldByGroups;
   }
   stats.withheldByProcess = budget_->withheld();
   return stats;

@@ -96,8 +96,8 @@ struct Task {
 
 struct EngineStats {
   std::uint64_t streams = 0, learning = 0, evicted = 0, bytes = 0, untold = 0;
-  /// The number of alarms withheld by the budgets of streams, and by that of the process.
-  std::uint64_t withheldByStreams = 0, withheldByProcess = 0;
+  /// The number of alarms withheld by the budgets of streams, of resource groups, and of the process.
+  std::uint64_t withheldByStreams = 0, withheldByGroups = 0, withheldByProcess = 0;
 };
 
 /// A snapshot of all streams of an engine at one place in the order of `submit`. A visiting task takes each part.
@@ -157,7 +157,7 @@ class FeedbackVisit {
   std::vector<std::uint8_t> ended_;
 };
 
-/// Judges requests on threads of its own. Streams are assigned to shards by their hash, and a shard belongs to one
+/// Judges requests on threads of its own. Resource groups are assigned to shards by their hash, and a shard belongs to one
 /// thread: records of a stream are judged in the order of `submit`, and the result does not depend on the number of
 /// threads.
 class Engine {
@@ -182,7 +182,7 @@ class Engine {
   void abandon();
 
   /// Restores the result of Snapshot::join, before the first `submit`. Returns false, and changes nothing, if the bytes
-  /// are not a snapshot that fits the settings: `streamBy`, `seed`, `hashKey`, and the sizes of baseline, dictionary
+  /// are not a snapshot that fits the settings: `streamBy`, `groupBy`, `seed`, `hashKey`, and the sizes of baseline, dictionary
   /// and window must equal those of the engine that wrote it.
   bool restore(Bytes snapshot);
 

@@ -52,7 +52,7 @@ Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
   if (packed) allowance_.spend(Allowance::kPackedStream);
   Held* held = packed ? unpack(*packed, &id) : nullptr;
   if (!held) {
-    held = &add(request.keys.make(request.index, record, request.tenant, settings_.streamBy));
+    held = &add(request.keys.make(request.index, record, request.tenant, settings_));
     ++learning;
   }
   held->tally = absent_.take(id);
@@ -68,8 +68,8 @@ void Shard::makeRoom(std::string_view newcomer) {
   StreamStatistics statistics = statisticsOf(*oldest);
   statistics.state = StreamState::Evicted;
   if (!oldest->stream.learning()) allowance_.spend(Allowance::kPackedStream);
-  if (!oldest->stream.learning() &&
-      shelf_.put(id, pack(*oldest), [this](const StreamId& dropped, Bytes packed) { forget(dropped, packed); })) {
+  if (!oldest->stream.learning() && shelf_.put(id, pack(*oldest, lastOf(tenant->second, *oldest)),
+                                               [this](const StreamId& dropped, Bytes packed) { forget(dropped, packed); })) {
     statistics.state = StreamState::Shelved;
   }
   absent_.gone(id.hash, std::move(statistics));
@@ -81,7 +81,9 @@ void Shard::makeRoom(std::string_view newcomer) {
 
 Shard::Held& Shard::add(StreamKey key) {
   Tenant& tenant = tenants_[key.tenant];
-  Held& held = tenant.order.emplace_front(std::move(key), settings_);
+  HeldGroup& group = tenant.groups.try_emplace(key.group, settings_).first->second;
+  ++group.streams;
+  Held& held = tenant.order.emplace_front(std::move(key), settings_, group.group);
   streams_[held.stream.id()] = {&tenant, tenant.order.begin()};
   streams = streams_.size();
   return held;
@@ -94,14 +96,24 @@ void Shard::remove(Tenants::iterator tenant, Order::iterator held) {
   bytes -= held->stream.accounted;
   streams_.erase(held->stream.id());
   streams = streams_.size();
+  const std::uint64_t group = held->stream.key().group;
   tenant->second.order.erase(held);
+  if (const auto own = tenant->second.groups.find(group); --own->second.streams == 0) tenant->second.groups.erase(own);
   if (tenant->second.order.empty()) tenants_.erase(tenant);
 }
 
-std::vector<std::uint8_t> Shard::pack(const Held& held) const {
+const Group* Shard::lastOf(const Tenant& tenant, const Held& held) {
+  const HeldGroup& own = tenant.groups.at(held.stream.key().group);
+  return own.streams == 1 ? &own.group : nullptr;
+}
+
+std::vector<std::uint8_t> Shard::pack(const Held& held, const Group* group) const {
   std::vector<std::uint8_t> state;
   put(state, held.times.first);
   put(state, held.times.baseline);
+  std::vector<std::uint8_t> shared;
+  if (group) group->snapshot(shared);
+  putBytes(state, shared);
   held.stream.snapshot(state);
   const Bytes packed = packer_.compress(state);
   return {packed.begin(), packed.end()};
@@ -111,19 +123,23 @@ Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected) try {
   const OwnedBytes state = decompress(packer_.name(), packed, kMostStreamBytes);
   StateReader read(state);
   const StreamTimes times{.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
+  const Bytes shared = read.getBytes();
   std::optional<StreamKey> key = Stream::keyOf(read);
-  if (!key) return nullptr;
+  if (!key || shardOf(key->hash) != shardOf(key->group)) return nullptr;
   const StreamId id{key->hash, key->tenant};
   if (expected ? id != *expected : streams_.contains(id)) return nullptr;
   Held& held = add(std::move(*key));
-  if (!held.stream.restore(read)) {
-    const auto tenant = tenants_.find(held.stream.key().tenant);
+  const auto tenant = tenants_.find(held.stream.key().tenant);
+  HeldGroup& group = tenant->second.groups.at(held.stream.key().group);
+  const bool carries = !shared.empty() && (!expected || group.streams == 1);
+  if ((carries && !group.group.restore(shared)) || !held.stream.restore(read)) {
     remove(tenant, tenant->second.order.begin());
     return nullptr;
   }
   if (held.stream.learning()) ++learning;
   held.times = times;
   held.withheld = held.stream.withheld();
+  held.withheldByGroup = held.stream.withheldByGroup();
   schedule(held);
   held.stream.accounted = held.stream.memory();
   bytes += held.stream.accounted;
@@ -145,7 +161,10 @@ void Shard::count(Held& held) {
   if (more == 0) return;
   held.withheld += more;
   held.tally.withheld += more;
-  withheld += more;
+  const std::uint64_t byGroup =
+      held.stream.withheldByGroup() - std::exchange(held.withheldByGroup, held.stream.withheldByGroup());
+  withheldByGroups += byGroup;
+  withheld += more - byGroup;
 }
 
 void Shard::schedule(Held& held) {
@@ -198,6 +217,7 @@ void Shard::forget(const StreamId& id, Bytes packed) try {
   StateReader read(state);
   StreamStatistics statistics{.state = StreamState::Evicted, .progress = 1};
   statistics.times = {.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
+  read.getBytes();
   std::optional<StreamKey> key = Stream::keyOf(read);
   if (!key) return;
   statistics.times.last = statistics.times.baseline;
@@ -232,7 +252,7 @@ void Shard::limit(const Request& request, std::uint32_t number) {
   }
   if (absent_.another(id)) return;
   readFields(request.index, request.index.records[number], observation_.record);
-  StreamKey key = request.keys.make(request.index, number, request.tenant, settings_.streamBy);
+  StreamKey key = request.keys.make(request.index, number, request.tenant, settings_);
   StreamStatistics statistics{.state = StreamState::Limited,
                               .signal = key.signal,
                               .tenant = std::move(key.tenant),
@@ -251,7 +271,13 @@ void Shard::snapshot(std::vector<std::uint8_t>& out) const {
   describer_.snapshot(out);
   put(out, static_cast<std::uint32_t>(streams_.size()));
   for (const auto& [tenant, each] : tenants_) {
-    for (auto held = each.order.rbegin(); held != each.order.rend(); ++held) putBytes(out, pack(*held));
+    std::unordered_map<std::uint64_t, std::size_t> written;
+    for (auto held = each.order.rbegin(); held != each.order.rend(); ++held) {
+      // A group goes with its most recently used stream, which is kept even if the settings allow fewer streams later.
+      const std::uint64_t group = held->stream.key().group;
+      const HeldGroup& own = each.groups.at(group);
+      putBytes(out, pack(*held, ++written[group] == own.streams ? &own.group : nullptr));
+    }
   }
   put(out, static_cast<std::uint32_t>(shelf_.size()));
   shelf_.forEach([&](const StreamId& id, Bytes packed) {

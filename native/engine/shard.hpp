@@ -42,12 +42,8 @@ struct WindowReport {
   WindowMetrics metrics;
 };
 
-/// The number of shards of an engine, whatever its threads: limits hold per shard, so verdicts do not depend on the threads.
-inline constexpr std::uint32_t kShardCount = 16;
-inline std::uint32_t shardOf(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32) & (kShardCount - 1); }
-
-/// The streams whose hash falls into one shard; used by one thread at a time. Tenants have equal shares of its places:
-/// a new stream takes the place of the least recently used one of its own tenant, or of the tenant that has most.
+/// The streams of the resource groups whose hash falls into one shard; used by one thread at a time. Tenants have equal shares of
+/// its places: a new stream takes the place of the least recently used one of its own tenant, or of the tenant that has most.
 class Shard {
  public:
   /// `codec` measures the window; `excerpts` compresses what an anomaly keeps of it; `matcher` (LZ4) finds the record of the
@@ -87,12 +83,13 @@ class Shard {
   bool restore(Bytes in, std::uint32_t number);
 
   // These are read from other threads.
-  std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0}, shelved{0}, untold{0}, withheld{0};
+  std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0}, shelved{0}, untold{0}, withheld{0},
+      withheldByGroups{0};
 
  private:
   /// A stream and its statistics.
   struct Held {
-    Held(StreamKey key, const Settings& settings) : stream(std::move(key), settings) {}
+    Held(StreamKey key, const Settings& settings, Group& group) : stream(std::move(key), settings, group) {}
 
     Stream stream;
     StreamTimes times;
@@ -103,12 +100,21 @@ class Shard {
     bool changed = false;
     std::list<Held*>::iterator place;
     /// The part of `stream.withheld()` that has been counted.
-    std::uint64_t withheld = 0;
+    std::uint64_t withheld = 0, withheldByGroup = 0;
     /// The time at which it is in its tenant's `due`; 0 if it is not there.
     std::uint64_t due = 0;
   };
   using Order = std::list<Held>;
+  /// A resource group, and the number of its streams that are held.
+  struct HeldGroup {
+    explicit HeldGroup(const Settings& settings) : group(settings.alarmsPerStreamPerDay, settings.alarmsPerGroupPerDay) {}
+
+    Group group;
+    std::size_t streams = 0;
+  };
   struct Tenant {
+    /// The resource groups by their hash. A group that loses its last stream goes to the shelf with it.
+    std::unordered_map<std::uint64_t, HeldGroup> groups;
     /// The streams, most recently used first.
     Order order;
     /// The times, by the tenant's clock, at which streams are checked for silence, with their hashes. A stream that was
@@ -131,7 +137,10 @@ class Shard {
   Held& add(StreamKey key);
   Held* unpack(Bytes packed, const StreamId* expected);
   void remove(Tenants::iterator tenant, Order::iterator held);
-  std::vector<std::uint8_t> pack(const Held& held) const;
+  /// `group` is packed with the stream if it is given.
+  std::vector<std::uint8_t> pack(const Held& held, const Group* group) const;
+  /// The group of a stream if that is its last; null otherwise.
+  static const Group* lastOf(const Tenant& tenant, const Held& held);
   void change(Held& held);
   /// Counts what the stream's budget has withheld since the last call.
   void count(Held& held);

@@ -9,6 +9,19 @@
 
 namespace driftlock {
 
+/// The number of shards of an engine, whatever its threads: limits hold per shard, so verdicts do not depend on the threads.
+inline constexpr std::uint32_t kShardCount = 16;
+/// The bits of a hash that determine its shard.
+inline constexpr unsigned kShardShift = 32;
+inline constexpr std::uint32_t shardOf(std::uint64_t hash) {
+  return static_cast<std::uint32_t>(hash >> kShardShift) & (kShardCount - 1);
+}
+/// Returns the hash of a stream, moved to the shard of its resource group.
+inline constexpr std::uint64_t inShardOf(std::uint64_t group, std::uint64_t stream) {
+  constexpr std::uint64_t kBits = std::uint64_t{kShardCount - 1} << kShardShift;
+  return (stream & ~kBits) | (group & kBits);
+}
+
 /// Identifies a stream. Its hash hardly ever equals another tenant's, but isolation must not depend on chance.
 struct StreamId {
   std::uint64_t hash = 0;
@@ -23,6 +36,8 @@ struct StreamId {
 /// The properties that identify a stream, constant for its life.
 struct StreamKey {
   std::uint64_t hash = 0;
+  /// The hash of the resource group, which shares the bits that determine the shard.
+  std::uint64_t group = 0;
   otlp::Signal signal = otlp::Signal::Logs;
   /// The type of a metric's points.
   otlp::MetricType metricType = otlp::MetricType::None;
@@ -31,6 +46,8 @@ struct StreamKey {
   std::string name{};
   /// The value of service.name, if the resource has one.
   std::string service{};
+  /// The resource group for display: "service.name=checkout".
+  std::string groupName{};
 };
 
 }  // namespace driftlock

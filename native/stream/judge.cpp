@@ -52,15 +52,20 @@ void Judge::judge(std::span<Score> scores, bool open, Verdict& verdict) {
     verdict.usualBits = score.usualBits;
   }
   if (!std::isfinite(least)) return;
-  verdict.pValue = combinePValues({p.data(), std::max(n, channels())});
+  verdict.pValue = combinePValues({p.data(), std::max(n, channels_)});
   const double limit = strangeEnough(verdict.channel);
   if (verdict.pValue <= limit && pardon(verdict)) return;
   decide(verdict, limit, open);
 }
 
-void Judge::decide(Verdict& verdict, double limit, bool open) {
+void Judge::decide(Verdict& verdict, double limit, bool open, std::uint64_t ahead) {
   verdict.margin = limit / verdict.pValue;
   verdict.alarm = budget_.judge(verdict.pValue, limit, open);
+  if (verdict.alarm == Alarm::Raised && group_.judge(verdict.pValue, limit, ahead) == Alarm::Withheld) {
+    budget_.refund();
+    ++withheldByGroup_;
+    verdict.alarm = Alarm::Withheld;
+  }
   verdict.flagged = verdict.alarm == Alarm::Raised || verdict.alarm == Alarm::Related;
 }
 
@@ -77,11 +82,6 @@ void Judge::accept(ChannelId channel, double score) {
   if (calibrations_[indexOf(channel)]) calibrations_[indexOf(channel)]->learn(score);
 }
 
-std::size_t Judge::channels() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(calibrations_, [](const auto& calibration) { return calibration != nullptr; }));
-}
-
 double Judge::strangeEnough(ChannelId channel) const {
   const auto& calibration = calibrations_[indexOf(channel)];
   if (!calibration) return 0;
@@ -91,8 +91,8 @@ double Judge::strangeEnough(ChannelId channel) const {
   double limit = budget_.limit() * std::max(1.0, records / units);
   // A young stream cannot show p-values as small as a busy stream's budget asks for. What lies far beyond all that it has
   // shown is strange enough all the same; the budget's bank still limits how many alarms that makes.
-  limit = std::max(limit, static_cast<double>(channels()) / (kFarOut * units));
-  return std::min(limit, std::max(budget_.limit(), kLargestLimit));
+  limit = std::max(limit, static_cast<double>(channels_) / (kFarOut * units));
+  return group_.share(signal_, channels_) * std::min(limit, std::max(budget_.limit(), kLargestLimit));
 }
 
 void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
@@ -100,7 +100,11 @@ void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
     if (!score.whole) continue;
     auto& calibration = calibrations_[indexOf(score.channel)];
     Marks& marks = marks_[indexOf(score.channel)];
-    if (!calibration) calibration = std::make_unique<Calibration>(infoOf(score.channel).unit);
+    if (!calibration) {
+      calibration = std::make_unique<Calibration>(infoOf(score.channel).unit);
+      ++channels_;
+      group_.join(signal_, 1);
+    }
     // A flag for another channel is no evidence against this one's score. A session that ends long after its strange
     // part was judged at that part.
     Alarm judged = score.channel == verdict.channel ? verdict.alarm : Alarm::None;
@@ -132,7 +136,7 @@ std::size_t Judge::memory() const {
 
 template <class Self, class Visitor>
 void Judge::visit(Self& self, Visitor& v) {
-  v(self.seen_), v(self.markedAt_);
+  v(self.seen_), v(self.markedAt_), v(self.withheldByGroup_);
   for (auto& marks : self.marks_) v(marks.usual), v(marks.strange);
   for (auto& pardon : self.pardons_) v(pardon.left), v(pardon.score);
 }
@@ -149,6 +153,9 @@ bool Judge::restore(Bytes in) {
   visit(*this, read);
   for (std::size_t c = 0; c < kChannelCount; ++c) {
     if (!getOptional(read, calibrations_[c], [&] { return std::make_unique<Calibration>(kChannels[c].unit); })) return false;
+    if (!calibrations_[c]) continue;
+    ++channels_;
+    group_.join(signal_, 1);
   }
   return budget_.restore(read.getBytes()) && read.done();
 }

@@ -12,13 +12,14 @@
 #include "base/state_bytes.hpp"
 #include "channels/calibration.hpp"
 #include "channels/channel.hpp"
+#include "group/group.hpp"
 #include "stream/settings.hpp"
 #include "stream/verdict.hpp"
 
 namespace driftlock {
 
 /// Turns the scores of a stream's channels into verdicts: each score becomes a p-value by the channel's own past, the
-/// p-values of a unit become one, and the stream's budget decides what is flagged.
+/// p-values of a unit become one, and the budgets of the stream and of its resource group decide what is flagged.
 class Judge {
  public:
   /// The probability of strange scores. Units whose scores only one in a hundred exceeds are not learned by the models
@@ -30,7 +31,11 @@ class Judge {
   /// The largest p-value of an anomaly, however little is known.
   static constexpr double kLargestLimit = 0.001;
 
-  explicit Judge(const Settings& settings) : settings_(settings), budget_(settings.alarmsPerStreamPerDay) {}
+  Judge(const Settings& settings, otlp::Signal signal, Group& group)
+      : settings_(settings), signal_(signal), group_(group), budget_(settings.alarmsPerStreamPerDay) {}
+  Judge(const Judge&) = delete;
+  Judge& operator=(const Judge&) = delete;
+  ~Judge() { group_.leave(signal_, channels_); }
 
   /// The number of records so far.
   std::uint64_t seen() const { return seen_; }
@@ -44,8 +49,9 @@ class Judge {
 
   /// Judges a unit, once learning is over. `open`: whether an anomaly of the stream is open.
   void judge(std::span<Score> scores, bool open, Verdict& verdict);
-  /// Asks the budget about a unit, which is strange enough if its p-value is at most `limit`.
-  void decide(Verdict& verdict, double limit, bool open);
+  /// Asks the budgets about a unit, which is strange enough if its p-value is at most `limit`.
+  /// @param ahead the nanoseconds that have passed since the last record
+  void decide(Verdict& verdict, double limit, bool open, std::uint64_t ahead = 0);
   /// Learns the scores of a unit from its verdict.
   void learn(std::span<const Score> scores, const Verdict& verdict);
   /// Returns what a verdict means for a channel, whose score is null if it has none on the unit. `pardoned`: see `pardoned()`.
@@ -79,6 +85,9 @@ class Judge {
   void accept(ChannelId channel, double score);
 
   const AlarmBudget& budget() const { return budget_; }
+  /// The number of verdicts that the budgets of the stream and of its group have withheld.
+  std::uint64_t withheld() const { return budget_.withheld() + withheldByGroup_; }
+  std::uint64_t withheldByGroup() const { return withheldByGroup_; }
 
   /// The memory used beyond the object itself, in bytes.
   std::size_t memory() const;
@@ -100,8 +109,6 @@ class Judge {
 
   bool pardon(const Verdict& verdict);
   void markStrange(std::uint64_t now);
-  /// The number of channels that judge the stream.
-  std::size_t channels() const;
   /// The p-value up to which the channel's units are strange enough.
   double strangeEnough(ChannelId channel) const;
 
@@ -109,12 +116,17 @@ class Judge {
   static void visit(Self& self, Visitor& v);
 
   const Settings& settings_;
+  const otlp::Signal signal_;
+  Group& group_;
   std::uint64_t seen_ = 0;
   std::array<std::unique_ptr<Calibration>, kChannelCount> calibrations_;
+  /// The number of channels that judge the stream.
+  std::size_t channels_ = 0;
   std::array<Marks, kChannelCount> marks_{};
   std::uint64_t markedAt_ = 0;
   std::array<Pardon, kChannelCount> pardons_{};
   AlarmBudget budget_;
+  std::uint64_t withheldByGroup_ = 0;
   bool pardoned_ = false;
 };
 

@@ -44,6 +44,11 @@ std::uint64_t hashOf(const otlp::Attributes& attributes, const KeyedHash& hash) 
   return sum;
 }
 
+/// Whether a value can name something: it is there, and no empty text.
+bool isName(const otlp::AnyValue& value) {
+  return value.type != otlp::AnyValue::Type::None && (value.type != otlp::AnyValue::Type::String || !value.bytes.empty());
+}
+
 void appendValue(const otlp::AnyValue& value, std::string& out) {
   Field field;
   switch (value.type) {
@@ -58,19 +63,31 @@ void appendValue(const otlp::AnyValue& value, std::string& out) {
 
 }  // namespace
 
-void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const std::vector<std::string>& streamBy,
-                      const KeyedHash& hash) {
+void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const Settings& settings, const KeyedHash& hash) {
   const std::uint64_t base = hash(bytesOf(tenant), static_cast<std::uint64_t>(index.signal) + 1);
-  std::vector<std::string_view> names(streamBy.begin(), streamBy.end());
+  const std::uint64_t groupBase = hash(bytesOf(tenant), 0);
+  const std::size_t streamBy = settings.streamBy.size(), groupBy = settings.groupBy.size();
+  std::vector<std::string_view> names(settings.streamBy.begin(), settings.streamBy.end());
   names.push_back("service.name");
+  names.insert(names.end(), settings.groupBy.begin(), settings.groupBy.end());
   namedSize_ = names.size();
   named_.clear();
+  groups_.clear();
   std::vector<std::uint64_t> ofResource;
   for (const otlp::Resource& resource : index.resources) {
     findNamed(otlp::readResource(index, resource), names, named_);
-    std::uint64_t h = base;
-    for (std::size_t i = 0; i < streamBy.size(); ++i) h = hashOf(named_[named_.size() - namedSize_ + i], hash(h, 1), hash);
-    ofResource.push_back(h);
+    const otlp::AnyValue* const named = &named_[named_.size() - namedSize_];
+    std::uint64_t h = base, group = groupBase;
+    for (std::size_t i = 0; i < streamBy; ++i) h = hashOf(named[i], hash(h, 1), hash);
+    std::size_t by = 0;
+    while (by < groupBy && !isName(named[streamBy + 1 + by])) ++by;
+    if (by < groupBy) {
+      group = hashOf(named[streamBy + 1 + by], hash(by + 1, group), hash);
+    } else {
+      for (std::size_t i = 0; i < streamBy; ++i) group = hashOf(named[i], hash(group, 1), hash);
+    }
+    groups_.push_back({group, by});
+    ofResource.push_back(hash(h, group));
   }
   hashes_.clear();
   hashes_.reserve(index.records.size());
@@ -86,22 +103,34 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const s
       }
       h = hash(hashOf(otlp::Attributes(index.bytes(record), otlp::attributesField(index, record)), hash), ofMetric);
     }
-    hashes_.push_back(h);
+    hashes_.push_back(inShardOf(groups_[index.scopes[record.scope].resource].hash, h));
   }
 }
 
 StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::string_view tenant,
-                           const std::vector<std::string>& streamBy) const {
+                           const Settings& settings) const {
   static constexpr std::string_view kSignals[] = {"logs", "traces", "metrics"};
   const otlp::Record& record = index.records[number];
-  StreamKey key{.hash = hashes_[number], .signal = index.signal, .tenant = std::string(tenant)};
+  const std::uint32_t resource = index.scopeOf(record).resource;
+  const Grouped& group = groups_[resource];
+  StreamKey key{.hash = hashes_[number], .group = group.hash, .signal = index.signal, .tenant = std::string(tenant)};
   key.name = kSignals[static_cast<std::size_t>(index.signal)];
-  const otlp::AnyValue* named = &named_[namedSize_ * index.scopeOf(record).resource];
-  for (const std::string& name : streamBy) {
-    key.name += ' ' + name + '=';
-    appendValue(*named++, key.name);
-  }
+  const otlp::AnyValue* named = &named_[namedSize_ * resource];
+  std::string pairs;
+  const auto append = [](const std::string& name, const otlp::AnyValue& value, std::string& out) {
+    out += (out.empty() ? "" : " ") + name + '=';
+    appendValue(value, out);
+  };
+  for (const std::string& name : settings.streamBy) append(name, *named++, pairs);
   key.service = textOf(named->bytes).substr(0, kMaxValue);
+  if (group.by < settings.groupBy.size()) {
+    const std::string& by = settings.groupBy[group.by];
+    append(by, named[1 + group.by], key.groupName);
+    if (std::ranges::find(settings.streamBy, by) == settings.streamBy.end()) append(by, named[1 + group.by], pairs);
+  } else {
+    key.groupName = pairs;
+  }
+  if (!pairs.empty()) key.name += ' ' + pairs;
   if (record.metric != otlp::kNone) {
     const otlp::Metric& metric = index.metricOf(record);
     key.metricType = metric.type;
@@ -118,6 +147,7 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   if (key.name.size() > kMaxName) key.name.resize(kMaxName);
   text::makeReadable(key.name);
   text::makeReadable(key.service);
+  text::makeReadable(key.groupName);
   return key;
 }
 

@@ -13,6 +13,8 @@ namespace driftlock {
 struct Settings {
   /// The resource attributes whose values make up a stream's key.
   std::vector<std::string> streamBy;
+  /// The resource attributes that may name the resource group of a stream: the first one that a resource has.
+  std::vector<std::string> groupBy;
   /// The number of records before a stream is judged: the first half fills the dictionary, the second calibrates the limit.
   std::uint32_t baselineRecords;
   std::uint32_t dictionarySize;
@@ -21,6 +23,8 @@ struct Settings {
   std::uint32_t windowRecords;
   std::uint32_t windowHop;
   double alarmsPerStreamPerDay;
+  /// The most alarms per day of all streams of a resource group; at least those of one stream.
+  double alarmsPerGroupPerDay;
   /// The most alarms per day of all streams; 0 for no limit.
   double alarmsPerProcessPerDay;
   CodecName codec;

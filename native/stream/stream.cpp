@@ -60,20 +60,22 @@ class Stream::Desk final : public Host {
   Verdict unit_;
 };
 
-Stream::Stream(StreamKey key, const Settings& settings)
+Stream::Stream(StreamKey key, const Settings& settings, Group& group)
     : key_(std::move(key)),
       settings_(settings),
+      group_(group),
       hash_(hashOfStream(settings.hashKey, key_.hash)),
       channels_(makeChannels({.key = key_,
                               .hash = hash_,
                               .dictionarySize = settings.dictionarySize,
                               .windowHop = settings.windowHop,
                               .acceptAfterNanos = settings.acceptAfterNanos})),
-      judge_(settings),
+      judge_(settings, key_.signal, group),
       windows_(settings) {}
 
 Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
   o.believed = clock_.observe(o.record.timeUnixNano);
+  group_.observe(o.record.timeUnixNano);
   o.now = clock_.now();
   o.latest = clock_.latest();
   o.seen = seen();

@@ -23,7 +23,8 @@ namespace driftlock {
 /// One stream: its clock, its channels, their judge, its windows and its anomalies.
 class Stream {
  public:
-  Stream(StreamKey key, const Settings& settings);
+  /// @param group the resource group that the stream belongs to, which outlives it
+  Stream(StreamKey key, const Settings& settings, Group& group);
   // Channels refer to the key and the hash.
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -64,8 +65,9 @@ class Stream {
   bool learning() const { return judge_.learning(); }
   /// The number of records judged or learned from.
   std::uint64_t seen() const { return judge_.seen(); }
-  /// The number of verdicts that its budget has withheld.
-  std::uint64_t withheld() const { return judge_.budget().withheld(); }
+  /// The number of verdicts that its budget and that of its group have withheld, and those of its group alone.
+  std::uint64_t withheld() const { return judge_.withheld(); }
+  std::uint64_t withheldByGroup() const { return judge_.withheldByGroup(); }
   /// The latest event time, in nanoseconds since 1970; 0 if records carry none.
   std::uint64_t latestUnixNano() const { return clock_.latest(); }
   std::size_t memory() const;
@@ -96,6 +98,7 @@ class Stream {
 
   StreamKey key_;
   const Settings& settings_;
+  Group& group_;
   KeyedHash hash_;
   StreamClock clock_;
   Channels channels_;

@@ -71,7 +71,7 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   verdict.score = verdict.bits / -portableLog2(Judge::kStrangeChance);
   const double expected = judge_.budget().unitsPerDay() * static_cast<double>(verdict.silentFor) / static_cast<double>(kDayNanos);
   judge_.count(now);
-  judge_.decide(verdict, limit, anomalies_.open());
+  judge_.decide(verdict, limit, anomalies_.open(), lasted);
   if (!verdict.flagged) {
     // The silence becomes stranger as it lasts.
     silentAgain_ = 2 * lasted;

@@ -3,11 +3,11 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kVersion = 10;
+constexpr std::uint8_t kVersion = 11;
 
 template <class Visitor>
 void visitKey(auto& key, std::uint8_t& signal, std::uint8_t& type, Visitor& v) {
-  v(key.hash), v(signal), v(type), v(key.tenant), v(key.name), v(key.service);
+  v(key.hash), v(key.group), v(signal), v(type), v(key.tenant), v(key.name), v(key.service), v(key.groupName);
 }
 
 }  // namespace

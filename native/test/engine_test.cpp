@@ -306,7 +306,7 @@ TEST(tellsWhoLeftTheShelf) {
     otlp::WireError error;
     CHECK(otlp::index(otlp::Signal::Logs, message, index, error));
     StreamKeys keys;
-    keys.find(index, "default", settings.streamBy, streamHash(settings.hashKey));
+    keys.find(index, "default", settings, streamHash(settings.hashKey));
     if (shardOf(keys.hash(0)) != 0) continue;
     bench.process(otlp::Signal::Logs, message);
     if (++sent % 50 != 0) continue;

@@ -120,7 +120,8 @@ TEST(state) {
 /// Checks a trace with the same names in the same order, but one span under another parent.
 TEST(aStreamSeesIt) {
   Settings settings = defaultSettings();
-  Stream stream({.hash = 1, .signal = otlp::Signal::Traces, .tenant = "t", .name = "traces"}, settings);
+  Group group(1, 0);
+  Stream stream({.hash = 1, .signal = otlp::Signal::Traces, .tenant = "t", .name = "traces"}, settings, group);
   Random random(3);
   Observation observation;
   std::vector<Event> events;

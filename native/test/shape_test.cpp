@@ -331,9 +331,10 @@ Message histogramPoint(std::uint64_t time, const std::vector<double>& values) {
 
 TEST(aStreamRaisesAnAlarm) {
   Settings settings = defaultSettings();
+  Group group(1, 0);
   Stream stream(
       {.hash = 1, .signal = otlp::Signal::Metrics, .metricType = otlp::MetricType::Histogram, .tenant = "t", .name = "m"},
-      settings);
+      settings, group);
   Random random(10);
   Observation observation;
   std::vector<Event> events;

@@ -28,8 +28,8 @@ Settings settingsOf() {
 struct Bench {
   explicit Bench(Settings s = settingsOf(), otlp::Signal signal = otlp::Signal::Logs)
       : settings(s),
-        stream({.hash = 7, .signal = signal, .metricType = otlp::MetricType::None, .tenant = "default", .name = "logs"},
-               settings) {}
+        stream({.hash = 7, .signal = signal, .metricType = otlp::MetricType::None, .tenant = "default", .name = "logs"}, settings,
+               group) {}
 
   Verdict observe(const Message& message) {
     raw = message.bytes();
@@ -54,6 +54,7 @@ struct Bench {
   }
 
   Settings settings;
+  Group group{settings.alarmsPerStreamPerDay, 0};
   Stream stream;
   Observation observation;
   std::vector<Event> events;
@@ -530,7 +531,8 @@ TEST(memoryIsBounded) {
        {Kind{"logs", otlp::Signal::Logs, otlp::MetricType::None}, Kind{"traces", otlp::Signal::Traces, otlp::MetricType::None},
         Kind{"metrics", otlp::Signal::Metrics, otlp::MetricType::Gauge}}) {
     Settings settings = defaultSettings();
-    Stream stream({.hash = 1, .signal = kind.signal, .metricType = kind.type, .tenant = "t", .name = kind.name}, settings);
+    Group group(1, 0);
+    Stream stream({.hash = 1, .signal = kind.signal, .metricType = kind.type, .tenant = "t", .name = kind.name}, settings, group);
     Random random(3);
     Observation observation;
     std::vector<Event> events;

@@ -100,12 +100,14 @@ export class Engine {
     this.#clock = clock;
     this.#native = new native.Engine({
       streamBy: config.stream_by,
+      groupBy: config.group_by,
       baselineRecords: config.baseline.records,
       dictionarySize: config.baseline.dictionary_size,
       acceptAfterMs: config.baseline.accept_after,
       windowRecords: config.window.records,
       windowHop: config.window.hop,
       alarmsPerStreamPerDay: config.budget.per_stream_per_day,
+      alarmsPerGroupPerDay: config.budget.per_group_per_day ?? Math.max(2, config.budget.per_stream_per_day),
       alarmsPerProcessPerDay: config.budget.per_process_per_day,
       codec: config.codec,
       permutations: config.permutations,

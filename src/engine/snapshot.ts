@@ -20,6 +20,7 @@ const fingerprint = "the fingerprint of the hash key";
 function snapshotSettings(detect: DetectConfig, keyFingerprint: string): Record<string, unknown> {
   return {
     "detect.stream_by": detect.stream_by,
+    "detect.group_by": detect.group_by,
     "detect.baseline.records": detect.baseline.records,
     "detect.baseline.dictionary_size": detect.baseline.dictionary_size,
     "detect.window.records": detect.window.records,

@@ -173,6 +173,7 @@ export function createMetrics(versions: Versions) {
       total(engine.lostStatistics, stats("untold"));
       totals(engine.withheldAlarms, () => ({
         stream: stats("withheldByStreams")(),
+        group: stats("withheldByGroups")(),
         process: stats("withheldByProcess")(),
       }));
       gauge(engine.bytes, stats("bytes"));

@@ -350,7 +350,7 @@ describe("otlp", () => {
     let compared = 0;
     for await (const { body } of readRequests(inPieces(files.get(signal)!, 1e6), source, signal, 1e6)) {
       const { records, reports } = await engine.process(signal, "default", body);
-      const described = streamsOf(signal, body, config.detect.stream_by);
+      const described = streamsOf(signal, body, config.detect);
       expect(described).toHaveLength(records);
       for (const { stream, record } of reports.map(({ message }) => message)) {
         if (record === undefined) continue;

@@ -12,6 +12,7 @@ const rows = [
   ["codec", "otlp", "text"],
   ["record", "cbad"],
   ["channels"],
+  ["group"],
   ["stream"],
   ["report"],
   ["engine"],

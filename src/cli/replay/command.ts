@@ -126,7 +126,7 @@ export async function replayStream(
   const out = new JsonLines(output);
   let records = 0;
   try {
-    for await (const judgement of judge(inputs, engine, config.detect.stream_by)) {
+    for await (const judgement of judge(inputs, engine, config.detect)) {
       if (!(await out.write(judgement.lines))) return;
       records += judgement.records;
       onProgress(records);

@@ -6,7 +6,7 @@ import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { State } from "../../gen/driftlock/v1/anomaly_pb.js";
 import type { Input } from "../recording/input.ts";
 import { judgeInOrder } from "../recording/judge.ts";
-import { streamsOf } from "./streams.ts";
+import { type StreamNaming, streamsOf } from "./streams.ts";
 
 /** Number of values that the engine returns per record. */
 const width = 4;
@@ -69,18 +69,18 @@ export interface Judgement {
 export async function* judge(
   inputs: AsyncIterable<Input>,
   engine: Engine,
-  streamBy: readonly string[],
+  naming: StreamNaming,
 ): AsyncGenerator<Judgement, void> {
   let next = 0;
   for await (const { input, outcome } of judgeInOrder(inputs, engine, defaultTenant)) {
-    yield toLines(input, outcome, streamBy, next);
+    yield toLines(input, outcome, naming, next);
     next += input.units?.length ?? outcome.records;
   }
 }
 
-function toLines(input: Input, outcome: Judged, streamBy: readonly string[], first: number): Judgement {
+function toLines(input: Input, outcome: Judged, naming: StreamNaming, first: number): Judgement {
   const { records, scores = new Float64Array(0), windows = [] } = outcome;
-  const streams = streamsOf(input.signal, input.body, streamBy);
+  const streams = streamsOf(input.signal, input.body, naming);
   if (streams.length !== records || scores.length !== width * records) {
     throw new Error(`${input.place}: contains ${streams.length} records, but the engine read ${records}`);
   }

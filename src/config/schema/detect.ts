@@ -13,6 +13,22 @@ export const detect = section({
     .describe(
       "Resource attributes whose values identify a stream, in addition to the tenant and the signal.",
     ),
+  group_by: z
+    .array(z.string().min(1))
+    .max(8)
+    .default([
+      "service.name",
+      "k8s.deployment.name",
+      "k8s.statefulset.name",
+      "k8s.daemonset.name",
+      "k8s.cronjob.name",
+      "host.name",
+      "host.id",
+      "k8s.node.name",
+    ])
+    .describe(
+      "Resource attributes that can name a resource group: the first one that a resource has does. If it has none of them, the values of `detect.stream_by` name its group. The streams of a group share a budget of alarms and one thread of the engine. A stream never spans two groups.",
+    ),
   baseline: section({
     records: count
       .min(64)
@@ -50,7 +66,15 @@ export const detect = section({
       .max(1e6)
       .default(1)
       .describe(
-        "The number of alarms per stream and day that operators can handle. Alarm limits follow from it.",
+        "The number of alarms per stream and day that operators can handle. Alarm limits follow from it, and from the budget of the resource group that the stream is part of.",
+      ),
+    per_group_per_day: z
+      .number()
+      .positive()
+      .max(1e6)
+      .optional()
+      .describe(
+        "The number of alarms per resource group and day, of all its streams together, so that a service with many metrics raises no more alarms than one with few. By default 2, or `per_stream_per_day` if that is more.",
       ),
     per_process_per_day: z
       .number()
