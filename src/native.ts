@@ -187,6 +187,12 @@ export interface NativeEngine {
    * streams that have been silent for too long, as driftlock.v1.Anomaly messages.
    */
   advance(ms: number, active: string[], receivedMs?: number): Promise<Uint8Array[]>;
+  /**
+   * Notes, at its place in the order of calls, that records were missed: ticks and sessions that are over by the next records
+   * are dropped unjudged. `resumes`: streams are expected to go on, so that their silence is judged; otherwise a stream is
+   * not silent until it has records again.
+   */
+  interrupt(resumes: boolean): Promise<void>;
   /** Returns the engine's counts as of now. */
   stats(): EngineStats;
   /** Packs all streams, on the engine's threads, as they are after the calls so far and before later ones. */

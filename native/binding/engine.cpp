@@ -118,11 +118,11 @@ class EngineObject {
       return napi_property_descriptor{name, nullptr, call, nullptr, nullptr, nullptr, napi_default, nullptr};
     };
     const napi_property_descriptor methods[] = {
-        method("process", entry<on<&EngineObject::process>>),       method("advance", entry<on<&EngineObject::advance>>),
-        method("stats", entry<on<&EngineObject::stats>>),           method("snapshot", entry<on<&EngineObject::snapshot>>),
-        method("restore", entry<on<&EngineObject::restore>>),       method("feedback", entry<on<&EngineObject::feedback>>),
-        method("statistics", entry<on<&EngineObject::statistics>>), method("cancel", entry<on<&EngineObject::cancel>>),
-        method("close", entry<on<&EngineObject::close>>),
+        method("process", entry<on<&EngineObject::process>>),     method("advance", entry<on<&EngineObject::advance>>),
+        method("interrupt", entry<on<&EngineObject::interrupt>>), method("stats", entry<on<&EngineObject::stats>>),
+        method("snapshot", entry<on<&EngineObject::snapshot>>),   method("restore", entry<on<&EngineObject::restore>>),
+        method("feedback", entry<on<&EngineObject::feedback>>),   method("statistics", entry<on<&EngineObject::statistics>>),
+        method("cancel", entry<on<&EngineObject::cancel>>),       method("close", entry<on<&EngineObject::close>>),
     };
     napi_value constructor = nullptr;
     if (napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, entry<construct>, nullptr, std::size(methods), methods,
@@ -263,6 +263,14 @@ class EngineObject {
         result.Set("ended", word->ended().empty() ? env.Null() : copyOf(env, word->ended()));
         return result;
       };
+    });
+  }
+
+  Napi::Value interrupt(const Napi::CallbackInfo& info) {
+    const bool resumes = booleanArgument(info[0], "resumes");
+    return submit([&](Call& call) {
+      call.job->visit = [resumes](std::uint32_t, Shard& shard) { shard.interrupt(resumes); };
+      call.result = [](Napi::Env env) { return env.Undefined(); };
     });
   }
 

@@ -76,6 +76,9 @@ struct Observation {
   std::uint64_t session = 0;
   /// Whether a judged silence of the stream ends with this record.
   bool resumed = false;
+  /// Whether records before this one were missed (Stream::interrupt), and whether it is one of those after it with which the
+  /// clock catches up.
+  bool interrupted = false, catchingUp = false;
   Scores scores;
 
   /// Set by the content channel, which is the first: the hashes of the record's fields and its template, and what is new in it.
@@ -84,6 +87,8 @@ struct Observation {
   PointPart part;
 
   std::uint32_t id() const { return templateId(content.templateHash); }
+  /// The stream's clock as it is if the record's time is right.
+  std::uint64_t claimed() const { return now + (record.timeUnixNano > latest ? record.timeUnixNano - latest : 0); }
   /// The stream's clock in seconds.
   std::uint32_t seconds() const { return static_cast<std::uint32_t>(now / 1'000'000'000); }
 };

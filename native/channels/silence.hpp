@@ -40,6 +40,8 @@ class Silence {
   bool isJudged() const { return judged_ > 0; }
   /// Accepts the current silence as usual: it is learned at its full length.
   void accept() { judged_ = kAnything; }
+  /// Forgets when the stream was active last: no silence is open until it has records again.
+  void forget() { heard_ = {}, began_ = longest_ = 0, judged_ = 0; }
   /// Learns a silence that is over as usual.
   void learn(double octaves) { gaps_.learn(octaves); }
 

@@ -267,6 +267,15 @@ void Shard::limit(const Request& request, std::uint32_t number) {
   untold = absent_.lost();
 }
 
+void Shard::interrupt(bool resumes) {
+  for (auto& [name, tenant] : tenants_) {
+    for (Held& held : tenant.order) {
+      held.stream.interrupt(resumes);
+      schedule(held);
+    }
+  }
+}
+
 void Shard::snapshot(std::vector<std::uint8_t>& out) const {
   describer_.snapshot(out);
   put(out, static_cast<std::uint32_t>(streams_.size()));

@@ -75,6 +75,9 @@ class Shard {
   /// if no stream of the shard remembers the anomaly.
   bool feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Flag>& flags);
 
+  /// Notes for each stream that is not packed that records were missed: see Stream::interrupt.
+  void interrupt(bool resumes);
+
   /// Appends all streams, and what the shelf holds. It is called between records.
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Restores a fresh shard, the one with this number. If the settings now allow fewer streams, the most recently used

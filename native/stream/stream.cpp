@@ -6,6 +6,13 @@
 
 namespace driftlock {
 
+namespace {
+
+/// The number of records after an interruption until the stream's clock believes the new time (StreamClock).
+constexpr std::uint8_t kFirstRecords = 9;
+
+}  // namespace
+
 /// What the stream does for its channels while they learn from one record.
 class Stream::Desk final : public Host {
  public:
@@ -81,6 +88,9 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
   o.seen = seen();
   o.session = o.record.inSession() ? hash_(o.record.session.bytes, o.record.session.bits) : 0;
   o.resumed = std::exchange(resumed_, false);
+  o.interrupted = interrupted_ == kFirstRecords;
+  o.catchingUp = interrupted_ > 0 && !o.interrupted;
+  if (interrupted_ > 0) --interrupted_;
   o.scores.clear();
   o.content.clear();
   judge_.count(o.now);
@@ -122,6 +132,13 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
     if (channel) channel->expire(o, desk);
   }
   return verdict;
+}
+
+void Stream::interrupt(bool resumes) {
+  interrupted_ = kFirstRecords;
+  if (resumes) return;
+  if (silence_.isJudged() && anomalies_.open() && anomalies_.latest().silence > 0) anomalies_.close();
+  silence_.forget();
 }
 
 std::optional<WindowVerdict> Stream::window() const {

@@ -38,6 +38,10 @@ class Stream {
   std::uint64_t silentAt() const;
   /// Judges its silence once that is due. After a flagged silence there is no other until records come again.
   void elapse(const Moment& moment, std::vector<Event>& events);
+  /// Notes that records were missed, such as while the process did not run: what is open, such as ticks and sessions, is
+  /// dropped unjudged where it is over by the next records. `resumes`: the stream is expected to go on, so that its silence
+  /// is judged from where it was; otherwise it is not silent until it has records again.
+  void interrupt(bool resumes);
   /// The verdict on the window that the last record completed, if any: one per hop, once the stream is judged.
   std::optional<WindowVerdict> window() const;
 
@@ -113,6 +117,8 @@ class Stream {
   std::uint64_t silentAgain_ = 0;
   /// Whether a judged silence ends with the next record.
   bool resumed_ = false;
+  /// The number of records, after an interruption, until the clock has caught up; it counts down.
+  std::uint8_t interrupted_ = 0;
 };
 
 }  // namespace driftlock

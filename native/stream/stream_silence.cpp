@@ -39,7 +39,7 @@ class SilenceFinding final : public Finding {
 }  // namespace
 
 std::uint64_t Stream::silentAt() const {
-  if (learning() || silence_.isJudged() || silentAfter_ == 0) return 0;
+  if (learning() || silence_.isJudged() || silentAfter_ == 0 || silence_.heard().now == 0) return 0;
   return silence_.heard().now + std::max(silentAfter_, silentAgain_);
 }
 

@@ -149,6 +149,17 @@ export class Engine {
     return anomalies.map(decodeReport);
   }
 
+  /**
+   * Notes that records were missed, because the process did not run or because other data follows. Ticks and sessions that are
+   * over by the next records are dropped unjudged, so that the gap counts neither as a silence nor as broken sessions.
+   * @param resumes whether streams are expected to go on, so that one that does not is silent. Otherwise a stream is not
+   * silent until it has records again.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   */
+  interrupt({ resumes }: { resumes: boolean }): Promise<void> {
+    return this.#native.interrupt(resumes);
+  }
+
   /** Returns the numbers of streams and what they hold, as of now. */
   stats(): EngineStats {
     return this.#native.stats();

@@ -18,6 +18,8 @@ export class Snapshots {
     const { path } = file;
     const loaded = await file.load(engine);
     if (loaded.kind === "restored") {
+      // Nobody knows what was sent while no process was here.
+      await engine.interrupt({ resumes: true });
       const { streams } = engine.stats();
       log.info({ path, streams, saved_at: loaded.savedAt }, "streams continue from their snapshot");
     } else if (loaded.kind === "refused") {

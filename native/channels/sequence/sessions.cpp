@@ -36,10 +36,22 @@ SequenceVerdict Sessions::observe(std::uint64_t key, std::uint32_t id, bool last
   return {.score = score, .peak = session.peak, .bits = bits, .usualBits = usual, .ended = last};
 }
 
+bool Sessions::isQuiet(const Session& session, std::uint64_t timeUnixNano) {
+  return session.lastUnixNano != 0 && timeUnixNano > session.lastUnixNano + kQuietNanos;
+}
+
+void Sessions::forgetQuiet(std::uint64_t timeUnixNano) {
+  while (!sessions_.empty() && isQuiet(sessions_.oldest().value, timeUnixNano)) sessions_.erase(sessions_.oldest().key);
+}
+
+void Sessions::extend(std::uint64_t timeUnixNano) {
+  for (auto& [key, session] : sessions_) session.lastUnixNano = timeUnixNano;
+}
+
 std::optional<SequenceVerdict> Sessions::expire(std::uint64_t timeUnixNano) {
   if (sessions_.empty()) return {};
   Session& oldest = sessions_.oldest().value;
-  const bool quiet = oldest.lastUnixNano != 0 && timeUnixNano > oldest.lastUnixNano + kQuietNanos;
+  const bool quiet = isQuiet(oldest, timeUnixNano);
   if (!quiet && sessions_.size() <= kMostSessions) return {};
   current_ = &sessions_.oldest();
   before_ = oldest.context;

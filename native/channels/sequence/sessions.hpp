@@ -41,6 +41,11 @@ class Sessions {
   /// Ends a session that has been quiet, or that must make room, if there is one, and returns its verdict. `accept` must follow.
   std::optional<SequenceVerdict> expire(std::uint64_t timeUnixNano);
 
+  /// Drops the sessions that have been quiet, unjudged and unlearned, because their records may have been missed.
+  void forgetQuiet(std::uint64_t timeUnixNano);
+  /// Counts all sessions as active at this time.
+  void extend(std::uint64_t timeUnixNano);
+
   /// The usual ids at the place of the observed record, likeliest first.
   std::vector<ExpectedId> expected(std::size_t limit) const { return model_.expected(before_, limit); }
   /// Whether sessions, as far as is known, hold one record each, so that their order carries no information.
@@ -76,6 +81,8 @@ class Sessions {
   static constexpr std::size_t kWaiting = 32, kFewWaiting = 8;
   static constexpr std::uint64_t kProbe = 64;
 
+  /// Whether a session has been quiet for so long that it is over.
+  static bool isQuiet(const Session& session, std::uint64_t timeUnixNano);
   /// Moves the point of learning past `count` waiting ids.
   void passOn(Session& session, std::size_t count, bool learn);
 

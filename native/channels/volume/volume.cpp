@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/portable_math.hpp"
 #include "base/state_bytes.hpp"
@@ -35,7 +36,7 @@ constexpr float kMostRun = 64;
 constexpr double kSilencePrior = 1;
 /// The weight of a template's rate in the expected frequency of silences never seen: small, because rates change.
 constexpr double kRateShare = 0.25;
-constexpr std::uint8_t kSnapshotVersion = 1;
+constexpr std::uint8_t kSnapshotVersion = 2;
 
 /// The bucket of a count, by half-octaves: 1, 2, 3, 4-5, 6-7, 8-11, 12-15, ...
 std::size_t countBucket(std::uint32_t count, std::size_t buckets) {
@@ -248,7 +249,8 @@ VolumeTick VolumeModel::close() {
   closed.start = start_;
   closed.end = start_ + tick_;
   closed.records = entries_[0].count;
-  if (ticks_ >= kFewestTicks) {
+  const bool whole = !std::exchange(partial_, false);
+  if (whole && ticks_ >= kFewestTicks) {
     const double factor = seasonal() ? season(start_) : 1;
     for (std::size_t i = 0; i < used_; ++i) {
       const VolumeFinding finding = judge(entries_[i], closed.end, factor);
@@ -258,14 +260,27 @@ VolumeTick VolumeModel::close() {
   }
   for (std::size_t i = 0; i < used_; ++i) {
     Entry& e = entries_[i];
-    e.previous = e.count;
+    e.previous = whole ? e.count : 0;
     e.count = 0;
     e.peak = e.before = e.run;
   }
-  pending_ = true;
+  pending_ = whole;
   pendingStart_ = start_;
   start_ += tick_;
   return closed;
+}
+
+void VolumeModel::interrupt(std::uint64_t time) {
+  learn();
+  weighed_ = false;
+  start_ = time - time % tick_;
+  started_ = partial_ = true;
+  for (std::size_t i = 0; i < used_; ++i) {
+    Entry& e = entries_[i];
+    e.count = 0;
+    e.run = e.before = e.peak = 0;
+    if (e.last != 0) e.last = time + 1;
+  }
 }
 
 void VolumeModel::reject() {
@@ -358,7 +373,7 @@ void VolumeModel::snapshot(std::vector<std::uint8_t>& out) const {
   put<std::uint64_t>(out, unitsPerDay_);
   put<std::uint64_t>(out, start_);
   put<std::uint64_t>(out, pendingStart_);
-  put<std::uint8_t>(out, static_cast<std::uint8_t>(started_ | pending_ << 1));
+  put<std::uint8_t>(out, static_cast<std::uint8_t>(started_ | pending_ << 1 | partial_ << 2));
   put<std::uint8_t>(out, static_cast<std::uint8_t>(used_));
   for (const double value : {ticks_, dispersionSum_, dispersionWeight_, pooledSum_, seasonBits_}) putDouble(out, value);
   for (const std::uint32_t n : pooledCounts_) put(out, n);
@@ -396,8 +411,9 @@ bool VolumeModel::restore(Bytes in) {
   const std::uint8_t flags = read.get<std::uint8_t>();
   fresh.started_ = flags & 1;
   fresh.pending_ = flags >> 1 & 1;
+  fresh.partial_ = flags >> 2 & 1;
   fresh.used_ = read.get<std::uint8_t>();
-  if (!read.ok() || flags > 3 || fresh.used_ < 1 || fresh.used_ > kEntries) return false;
+  if (!read.ok() || flags > 7 || fresh.used_ < 1 || fresh.used_ > kEntries) return false;
   fresh.ticks_ = getDouble();
   fresh.dispersionSum_ = getDouble();
   fresh.dispersionWeight_ = getDouble();

@@ -70,6 +70,10 @@ class VolumeModel {
   /// before the next `advance`, which otherwise learns them.
   void reject();
 
+  /// Notes that records before `time` were missed: the open tick is dropped, the next full one is the first that is judged,
+  /// and silences begin here.
+  void interrupt(std::uint64_t time);
+
   /// The number of ticks learnt, with forgetting: at most 4,096. Nothing is judged before 4.
   double ticks() const { return ticks_; }
   /// Whether expected counts follow the hour of the day.
@@ -124,6 +128,7 @@ class VolumeModel {
   std::uint64_t start_ = 0;  // start of the open tick
   bool started_ = false;
   bool pending_ = false;  // a tick has ended and is not learnt
+  bool partial_ = false;  // records of the open tick were missed
   std::uint32_t used_ = 1;
   double ticks_ = 0;
   double dispersionSum_ = 0, dispersionWeight_ = 0;

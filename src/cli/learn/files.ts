@@ -99,6 +99,8 @@ async function learnInto({ file, key, portable }: Target, asked: Asked, io: Io):
         io,
         async (input, onProgress, note) => {
           const source = new FileSource(name, asked.format, asked.service);
+          // Files may cover the same time: the streams of one are not silent in the others.
+          await engine.interrupt({ resumes: false });
           const unpacked = await unpackAs(asked.format, input, source.name);
           const inputs = readInputs(asked.format, unpacked, source, config.receive.limits.max_request_size);
           for await (const { outcome } of judgeInOrder(inputs, engine, asked.tenant)) {
@@ -111,6 +113,7 @@ async function learnInto({ file, key, portable }: Target, asked: Asked, io: Io):
         },
       );
     }
+    await engine.interrupt({ resumes: false });
     if (records === 0) throw new Error(`${files.join(", ")}: there are no records to learn from`);
     await (portable ? saveLearned(file, engine, key) : file.save(engine));
     const { streams, learning } = engine.stats();
