@@ -59,6 +59,8 @@ class Host {
   };
   /// Judges a unit that has ended, and learns its score.
   virtual Outcome judge(const Score& score, Unit unit = Unit::Plain) = 0;
+  /// Learns the score of a unit that has ended together with one that was judged because it is stranger.
+  virtual void calibrate(const Score& score) = 0;
   /// Whether a unit flagged now would be reported, not only counted.
   virtual bool reportsNext() const = 0;
   /// Adds the last judged unit to what is flagged. `at` is when it ended by the stream's clock, if that is known. If

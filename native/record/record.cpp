@@ -140,7 +140,8 @@ void readSpan(Bytes record, RecordView& out) {
   out.gravity = span.statusCode == 2 ? Gravity::Error : Gravity::Normal;
   Collector fields(out);
   fields.text({}, span.name);
-  fields.word("kind", bytesOf(kKinds[span.kind > 0 && span.kind < 6 ? static_cast<std::size_t>(span.kind) : 0]));
+  out.spanKind = span.kind > 0 && span.kind < 6 ? static_cast<std::uint8_t>(span.kind) : 0;
+  fields.word("kind", bytesOf(kKinds[out.spanKind]));
   fields.word("status", bytesOf(span.statusCode == 2 ? "error" : span.statusCode == 1 ? "ok" : "unset"));
   if (!span.statusMessage.empty()) fields.text(bytesOf("status.message"), span.statusMessage);
   fields.attributes(span.attributes);
@@ -252,6 +253,7 @@ void RecordView::clear() {
   session = {};
   traceId = spanId = parentSpanId = eventName = {};
   gravity = Gravity::Normal;
+  spanKind = 0;
   graded = hasValue = last = recorded = false;
   startUnixNano = 0;
   accounting = Accounting::Level;
@@ -274,6 +276,8 @@ void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, Record
     case otlp::Signal::Metrics: return readPoint(type, record, out);
   }
 }
+
+std::string_view spanKindName(std::uint8_t kind) { return kKinds[kind < kKinds.size() ? kind : 0]; }
 
 Gravity gravityOf(const RecordView& record) {
   if (record.graded) return record.gravity;

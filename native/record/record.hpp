@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -57,6 +58,8 @@ struct RecordView {
   /// The gravity by severity number, by the level's name in its place, or by span status; `gravityOf` also reads the text.
   Gravity gravity = Gravity::Normal;
   bool graded = false;
+  /// The kind of a span, as OTLP numbers it; 0 if it has none.
+  std::uint8_t spanKind = 0;
   /// The duration of a span in nanoseconds.
   std::uint64_t duration = 0;
   /// The number of a gauge's or sum's point, or the sum of a histogram's or summary's values; and the number of those.
@@ -84,6 +87,9 @@ inline constexpr std::size_t kMaxBuckets = 4096;
 void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out);
 /// Reads the same from a record's bytes alone, as a window keeps them.
 void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out);
+
+/// Returns the name of a span's kind.
+std::string_view spanKindName(std::uint8_t kind);
 
 /// Returns the gravest level that a word of a record without a severity names in capitals, as loggers do.
 Gravity gravityOf(const RecordView& record);

@@ -45,6 +45,8 @@ class Stream::Desk final : public Host {
     return outcome;
   }
 
+  void calibrate(const Score& score) override { stream_.judge_.learn({&score, 1}, {.learning = stream_.judge_.learning()}); }
+
   bool reportsNext() const override {
     const auto flagged = std::ranges::count_if(events_, [](const Event& event) { return !event.ended; });
     return std::has_single_bit(stream_.anomaly().occurrences + static_cast<std::uint64_t>(flagged) + 1);

@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <bit>
 #include <string>
 #include <utility>
 
+#include "base/portable_math.hpp"
 #include "base/state_bytes.hpp"
 #include "channels/channel.hpp"
 #include "channels/content/content.hpp"
@@ -15,10 +15,6 @@ namespace {
 
 /// The key of a span's duration, which is a field as well. An attribute's name has this hash with probability 2^-64.
 constexpr std::uint64_t kDuration = 1;
-
-/// A fast log2, linear between whole numbers: within .09 of the exact value, which is finer than any bin.
-double roughLog2(double x) { return static_cast<double>(std::bit_cast<std::uint64_t>(x)) * 0x1p-52 - 1023; }
-double roughExp2(double y) { return std::bit_cast<double>(static_cast<std::uint64_t>((std::max(0.0, y) + 1023) * 0x1p52)); }
 
 /// A field with unusual values, as people read it.
 struct Shift {

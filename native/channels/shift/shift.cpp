@@ -1,0 +1,110 @@
+#include "channels/shift/shift.hpp"
+
+#include <algorithm>
+
+#include "base/portable_math.hpp"
+#include "base/state_bytes.hpp"
+
+namespace driftlock {
+namespace {
+
+constexpr std::uint8_t kSnapshotVersion = 1;
+
+}  // namespace
+
+std::optional<ShiftModel::Tick> ShiftModel::advance(std::uint64_t now) {
+  next_ = 1 + now / Operation::kTickNanos;
+  if (tick_ == 0) {
+    tick_ = next_;
+    operations_.emplace_back();
+  }
+  if (next_ <= tick_) return {};
+  Tick tick{.end = tick_ * Operation::kTickNanos};
+  ended_ = strange_ = 0;
+  std::array<double, kMostOperations> bits{};
+  for (std::size_t i = 0; i < operations_.size(); ++i) {
+    if (operations_[i].tickAt(next_) == operations_[i].tickAt(tick_)) continue;
+    ended_ |= 1u << i;
+    ShiftFinding finding = operations_[i].judge();
+    if (finding.kind == ShiftKind::None) continue;
+    finding.total = i == 0;
+    bits[i] = finding.bits;
+    ShiftFinding& strangest = tick.strangest;
+    if (strangest.kind != ShiftKind::None) tick.others[tick.size++] = std::min(finding.bits, strangest.bits);
+    if (strangest.kind == ShiftKind::None || finding.bits > strangest.bits) strangest = finding;
+  }
+  if (ended_ == 0) {
+    tick_ = next_;
+    return {};
+  }
+  for (std::size_t i = 0; i < operations_.size(); ++i) {
+    if (bits[i] > tick.strangest.bits / 2) strange_ |= 1u << i;
+  }
+  return tick;
+}
+
+void ShiftModel::settle(Lesson lesson) {
+  for (std::size_t i = 0; i < operations_.size(); ++i) {
+    Operation& operation = operations_[i];
+    if ((ended_ >> i & 1) == 0) continue;
+    const bool learns = lesson >= Lesson::All || (lesson == Lesson::Usual && (strange_ >> i & 1) == 0);
+    operation.end(!learns                     ? Operation::Lesson::None
+                  : lesson == Lesson::Lasting ? Operation::Lesson::Lasting
+                                              : Operation::Lesson::Learn,
+                  operation.tickAt(next_) - operation.tickAt(tick_) - 1, next_);
+  }
+  tick_ = next_;
+}
+
+/// Finds an operation; the one with the fewest spans makes room, unless it has come in this tick. 0 if there is no room.
+std::size_t ShiftModel::find(std::uint32_t id, std::uint8_t spanKind) {
+  std::uint8_t& hint = hints_[((id + spanKind) * 0x9E3779B1u) >> 26];
+  if (hint > 0 && hint < operations_.size() && operations_[hint].is(id, spanKind)) return hint;
+  std::size_t at = 1;
+  while (at < operations_.size() && !operations_[at].is(id, spanKind)) ++at;
+  if (at == operations_.size()) {
+    if (at < kMostOperations) {
+      operations_.emplace_back();
+    } else {
+      at = static_cast<std::size_t>(std::ranges::min_element(operations_.begin() + 1, operations_.end(), {}, &Operation::weight) -
+                                    operations_.begin());
+      if (operations_[at].came()) return 0;
+    }
+    operations_[at] = Operation(id, spanKind);
+  }
+  hint = static_cast<std::uint8_t>(at);
+  return at;
+}
+
+void ShiftModel::count(std::uint32_t id, std::uint8_t spanKind, std::uint64_t nanos, bool error) {
+  const std::size_t at = find(id, spanKind);
+  Operation& all = operations_.front();
+  if (at == 0) return all.countOther(error, nullptr, false);
+  Operation& operation = operations_[at];
+  float distance;
+  const bool known = operation.count(static_cast<float>(roughLog2(1 + static_cast<double>(nanos))), error, distance);
+  all.countOther(error, known ? &distance : nullptr, known && operation.slow(distance));
+}
+
+void ShiftModel::snapshot(std::vector<std::uint8_t>& out) const {
+  StateWriter write(out);
+  write(kSnapshotVersion), write(tick_);
+  write(static_cast<std::uint32_t>(operations_.size()));
+  for (const Operation& operation : operations_) Operation::visit(operation, write);
+}
+
+bool ShiftModel::restore(Bytes in) {
+  StateReader read(in);
+  if (read.get<std::uint8_t>() != kSnapshotVersion) return false;
+  read(tick_);
+  const auto size = read.get<std::uint32_t>();
+  if (size > kMostOperations || (size == 0) != (tick_ == 0)) return false;
+  operations_.resize(size);
+  for (Operation& operation : operations_) {
+    Operation::visit(operation, read);
+    if (!operation.sound()) return false;
+  }
+  return read.done();
+}
+
+}  // namespace driftlock
