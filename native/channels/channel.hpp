@@ -61,8 +61,8 @@ class Host {
   virtual Outcome judge(const Score& score, Unit unit = Unit::Plain) = 0;
   /// Learns the score of a unit that has ended together with one that was judged because it is stranger.
   virtual void calibrate(const Score& score) = 0;
-  /// Whether a unit flagged now would be reported, not only counted.
-  virtual bool reportsNext() const = 0;
+  /// Whether the last judged unit, if it is flagged, will be reported with a finding of this kind, not only counted.
+  virtual bool reportsNext(std::uint64_t kind) const = 0;
   /// Adds the last judged unit to what is flagged. `at` is when it ended by the stream's clock, if that is known. If
   /// there is no finding, the channel's `find` is called when the unit is described.
   virtual void raise(std::optional<std::uint64_t> at, std::unique_ptr<Finding> finding) = 0;
@@ -101,6 +101,8 @@ class Channel {
 
   /// Returns what the channel found in a flagged record, or in the unit passed to `raise`, which has no record (null).
   virtual std::unique_ptr<Finding> find(const Observation* record) const = 0;
+  /// Distinguishes what the channel finds in a flagged record from its other findings: within an anomaly, another kind is news.
+  virtual std::uint64_t kind(const Observation& record) const { return record.content.templateHash; }
   /// Adds to an anomaly's evidence what is needed to learn the record if a person accepts the anomaly.
   virtual void remember(const Observation&, Evidence&) const {}
   /// Learns what an anomaly showed, because a person accepted it. If the channel returns false, later units like those

@@ -37,8 +37,6 @@ struct Description {
   std::string usual;
   /// Whether the nearest record of the baseline is worth looking for.
   bool wantsNearest = false;
-  /// The gravity of the finding, whatever severity the record has.
-  Gravity gravity = Gravity::Normal;
 };
 
 /// Looks up the texts of hashes among what a stream remembers.
@@ -59,6 +57,10 @@ class Finding {
   virtual ~Finding() = default;
   /// Marks the new parts of the record's text, as `render` gave it. `starts[i]` is where the value of field i begins.
   virtual void mark(const std::vector<std::uint32_t>& /*starts*/, std::vector<LiteralRun>& /*novel*/) const {}
+  /// Distinguishes it from other findings of its channel that are about no record: see Channel::kind.
+  virtual std::uint64_t kind() const { return 0; }
+  /// The gravity of a finding that is about no record.
+  virtual Gravity gravity() const { return Gravity::Normal; }
   /// Fills in the description.
   virtual void describe(const Texts& texts, Description& out) const = 0;
 };

@@ -229,7 +229,10 @@ void Engine::withhold(Task& task, std::vector<Flag>& flags) {
     if (flag.ended) return !budget_->end(*flag.anomaly);
     const std::string_view tenant = flag.tenant.empty() ? std::string_view(task.tenant) : flag.tenant;
     const auto answer = budget_->judge(tenant, *flag.anomaly, flag.occurrences, flag.margin);
-    flag.reported |= answer == ProcessBudget::Answer::ToldLate;
+    if (answer == ProcessBudget::Answer::ToldLate) {
+      flag.reported = true;
+      if (flag.report) flag.report->news = true;
+    }
     if (answer != ProcessBudget::Answer::Withheld) return false;
     if (flag.record != Report::kNoRecord && !task.scores.empty()) task.scores[kScoreWidth * std::size_t{flag.record} + 2] = 0;
     return true;

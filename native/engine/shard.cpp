@@ -389,9 +389,11 @@ Flag& Shard::flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag
 }
 
 void Shard::report(Stream& stream, Event& event, std::uint32_t at, std::vector<Flag>& flags) {
-  // A silence is always reported: it is the only flag until records come again, and its number may not be a power of
-  // two.
-  const bool reported = event.ended || stream.report(event.verdict, nullptr) || event.verdict.silentFor > 0;
+  Growth growth;
+  if (!event.ended) growth = stream.report(event.verdict, nullptr, event.finding.get());
+  if (growth.ended) report(stream, *growth.ended, at, flags);
+  // A silence is always reported: it is the only flag until records come again.
+  const bool reported = event.ended || growth.reported || event.verdict.silentFor > 0;
   const OpenAnomaly& anomaly = event.ended ? event.anomaly : stream.anomaly();
   Flag& flag = this->flag(anomaly, at, flags);
   flag.ended = event.ended;
@@ -405,23 +407,26 @@ void Shard::report(Stream& stream, Event& event, std::uint32_t at, std::vector<F
   report.ended = event.ended;
   report.ending = event.ending;
   report.reported = reported;
+  report.news = growth.news;
   report.anomaly = anomaly;
   auto finding = event.finding ? std::move(event.finding) : stream.find(event.verdict, nullptr);
   describer_.describe(stream, nullptr, std::move(finding), report, allowance_);
 }
 
 void Shard::report(Stream& stream, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags) {
-  const bool reported = stream.report(verdict, &observation_);
+  Growth growth = stream.report(verdict, &observation_);
+  if (growth.ended) report(stream, *growth.ended, record, flags);
   Flag& flag = this->flag(stream.anomaly(), record, flags);
   flag.record = record;
-  flag.reported = reported;
+  flag.reported = growth.reported;
   flag.margin = verdict.margin;
-  if (!allowance_.describes(reported)) return;
+  if (!allowance_.describes(growth.reported)) return;
   Report& report = *(flag.report = std::make_unique<Report>());
   report.record = record;
   report.verdict = verdict;
   report.timeUnixNano = observation_.record.timeUnixNano;
-  report.reported = reported;
+  report.reported = growth.reported;
+  report.news = growth.news;
   report.anomaly = stream.anomaly();
   describer_.describe(stream, &observation_, stream.find(verdict, &observation_), report, allowance_);
 }

@@ -64,7 +64,7 @@ void Describer::describe(Stream& stream, const Observation* record, std::unique_
     text::makeReadable(description.text, &description.novel);
   }
   if (finding) finding->describe(stream.texts(), description);
-  report.gravity = record ? gravityOf(record->record) : description.gravity;
+  report.gravity = record ? gravityOf(record->record) : finding ? finding->gravity() : Gravity::Normal;
   report.explanation = explain(report);
   allowance.annotate(kAttributesSize + report.stream.size() + report.explanation.size());
   measure(stream, report, allowance);

@@ -22,16 +22,11 @@ std::string explainEnding(Ending ending) {
   switch (ending) {
     case Ending::Quiet: return "Nothing was flagged for five minutes: the anomaly is over";
     case Ending::Resumed: return "Records come again: the silence is over";
+    case Ending::Superseded: return "After more than an hour something else was flagged, which is an anomaly of its own";
     case Ending::Accepted: return "It was accepted as normal: the anomaly is over";
     case Ending::FalseAlarm: return "It was called a false alarm: the anomaly is over";
   }
   return {};
-}
-
-std::uint32_t severity(const Report& r) {
-  const int grave = r.gravity == Gravity::Fatal ? 2 : r.gravity == Gravity::Error ? 1 : 0;
-  const int far = r.verdict.channelScore > 2 * r.limit ? 2 : r.verdict.channelScore > 1.25 * r.limit ? 1 : 0;
-  return static_cast<std::uint32_t>(std::min(4, 1 + grave + far));
 }
 
 void encodeMark(std::string_view anomaly, std::uint32_t number, std::vector<std::uint8_t>& out) {
@@ -107,7 +102,7 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
   writer.fixed(18, r.anomaly.startUnixNano);
   writer.fixed(19, r.anomaly.endUnixNano);
   writer.integer(20, r.ended ? 1 : 0);
-  writer.integer(21, r.ended ? 0 : severity(r));
+  writer.integer(21, r.ended ? 0 : severityOf(r.verdict, r.limit, r.gravity));
   writer.string(22, r.service);
   writer.string(23, r.description.field);
   inner.clear();
@@ -126,6 +121,8 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
     excerpts.bytes(2, r.windowExcerpt);
     writer.message(25, inner);
   }
+  writer.real(26, r.verdict.margin);
+  writer.integer(27, r.news ? 1 : 0);
   return out;
 }
 

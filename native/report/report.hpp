@@ -18,6 +18,8 @@ struct Report {
   static constexpr std::uint32_t kNoRecord = UINT32_MAX;
   /// Whether the anomaly is reported at this verdict; other records only carry its id.
   bool reported = false;
+  /// Whether it shows what no earlier report of the anomaly did.
+  bool news = false;
 
   // These are copies, because the stream may be gone before the request is.
   otlp::Signal signal = otlp::Signal::Logs;
@@ -71,10 +73,6 @@ struct Flag {
 std::string explain(const Report& report);
 /// Explains why an anomaly has ended.
 std::string explainEnding(Ending ending);
-
-/// Returns the severity of an anomaly, from 1 (low) to 4 (critical), by how far it exceeds the limit and by the gravity that the
-/// record states.
-std::uint32_t severity(const Report& report);
 
 /// Appends the CBAD attributes that name the anomaly of a record, as KeyValue fields of that number.
 void encodeMark(std::string_view anomaly, std::uint32_t number, std::vector<std::uint8_t>& out);

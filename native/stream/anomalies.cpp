@@ -12,6 +12,8 @@ namespace {
 
 /// The time without a flag after which an anomaly is over.
 constexpr std::uint64_t kQuietNanos = 300'000'000'000;
+/// The time after which an anomaly does not take in other findings: what flickers on must not hide what begins meanwhile.
+constexpr std::uint64_t kOldNanos = 3'600'000'000'000;
 /// The number of anomalies whose evidence is kept.
 constexpr std::size_t kMostEvidence = 4;
 /// The longest id that `anomalyId` makes.
@@ -33,7 +35,22 @@ std::string anomalyId(std::uint64_t unixNanos, std::uint64_t a, std::uint64_t b)
 
 bool Anomalies::quiet(std::uint64_t now) const { return open() && now - flaggedAt_ > kQuietNanos; }
 
-void Anomalies::begin(std::uint64_t unixNanos, std::uint64_t origin, const KeyedHash& hash) {
+bool Anomalies::old(std::uint64_t now) const { return open() && now - beganAt_ > kOldNanos; }
+
+OpenAnomaly Anomalies::close() {
+  shown_ = {};
+  sinceUnixNano_ = 0;
+  return std::exchange(current_, {});
+}
+
+OpenAnomaly Anomalies::supersede() {
+  shown_.renew();
+  return std::exchange(current_, {});
+}
+
+void Anomalies::begin(std::uint64_t now, std::uint64_t unixNanos, std::uint64_t origin, const KeyedHash& hash) {
+  beganAt_ = now;
+  if (sinceUnixNano_ == 0) sinceUnixNano_ = unixNanos;
   current_ = {anomalyId(unixNanos, origin, hash(++count_, hash(unixNanos, origin))), unixNanos, unixNanos, 0};
   if (evidence_.size() == kMostEvidence) evidence_.erase(evidence_.begin());
   evidence_.emplace_back().id = current_.id;
@@ -67,7 +84,7 @@ bool Anomalies::forget(std::string_view id) {
 }
 
 std::size_t Anomalies::memory() const {
-  std::size_t bytes = 0;
+  std::size_t bytes = shown_.memory();
   for (const Evidence& evidence : evidence_) {
     bytes += sizeof evidence + evidence.novelties.capacity() * sizeof(std::uint64_t) + evidence.examples.memory();
   }
@@ -77,6 +94,7 @@ std::size_t Anomalies::memory() const {
 void Anomalies::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
   visit(*this, write);
+  putState(out, shown_);
   put(out, static_cast<std::uint32_t>(evidence_.size()));
   for (const Evidence& evidence : evidence_) {
     write(evidence.id), write(evidence.silence);
@@ -90,6 +108,7 @@ void Anomalies::snapshot(std::vector<std::uint8_t>& out) const {
 bool Anomalies::restore(Bytes in, const StreamKey& key) {
   StateReader read(in);
   visit(*this, read);
+  if (!shown_.restore(read.getBytes())) return false;
   const auto count = read.get<std::uint32_t>();
   if (current_.id.size() > kMostId || count > kMostEvidence) return false;
   for (std::uint32_t i = 0; i < count; ++i) {

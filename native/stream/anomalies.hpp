@@ -10,6 +10,7 @@
 #include "base/state_bytes.hpp"
 #include "channels/evidence.hpp"
 #include "record/stream_key.hpp"
+#include "stream/shown.hpp"
 #include "stream/verdict.hpp"
 
 namespace driftlock {
@@ -21,13 +22,23 @@ class Anomalies {
   bool open() const { return current_.occurrences > 0; }
   /// Whether nothing has been flagged for so long, by the stream's clock, that the open anomaly is over.
   bool quiet(std::uint64_t now) const;
+  /// Whether the open anomaly has lasted for so long, by the stream's clock, that another finding is an anomaly of its own.
+  bool old(std::uint64_t now) const;
+  /// The event time since which something has been flagged again and again, in the open anomaly and in those it followed.
+  std::uint64_t sinceUnixNano() const { return sinceUnixNano_; }
   /// Closes the open anomaly, and returns it.
-  OpenAnomaly close() { return std::exchange(current_, {}); }
+  OpenAnomaly close();
+  /// Closes the open anomaly because another begins, for which what it has shown is no news, and returns it.
+  OpenAnomaly supersede();
 
-  /// Opens an anomaly at this event time. `origin` is a hash of the stream and of what begins the anomaly.
-  void begin(std::uint64_t unixNanos, std::uint64_t origin, const KeyedHash& hash);
+  /// Opens an anomaly at this time of the stream's clock and this event time. `origin` is a hash of the stream and of what begins
+  /// the anomaly.
+  void begin(std::uint64_t now, std::uint64_t unixNanos, std::uint64_t origin, const KeyedHash& hash);
   /// Adds a flagged verdict to the open anomaly, and returns its evidence.
   Evidence& add(const Verdict& verdict, std::uint64_t now, std::uint64_t unixNanos);
+  /// What the open anomaly has shown; nothing if none is open.
+  Shown& shown() { return shown_; }
+  const Shown& shown() const { return shown_; }
   /// Extends the open anomaly to an event time.
   void extend(std::uint64_t unixNanos);
 
@@ -48,14 +59,16 @@ class Anomalies {
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
     v(self.current_.id), v(self.current_.startUnixNano), v(self.current_.endUnixNano), v(self.current_.occurrences);
-    v(self.count_), v(self.flaggedAt_);
+    v(self.count_), v(self.beganAt_), v(self.flaggedAt_), v(self.sinceUnixNano_);
   }
 
   OpenAnomaly current_;
   /// The number of anomalies so far.
   std::uint64_t count_ = 0;
-  /// The time at which something was flagged last, by the stream's clock.
-  std::uint64_t flaggedAt_ = 0;
+  /// The times at which the open anomaly began and at which something was flagged last, by the stream's clock.
+  std::uint64_t beganAt_ = 0, flaggedAt_ = 0;
+  std::uint64_t sinceUnixNano_ = 0;
+  Shown shown_;
   /// The evidence of the latest anomalies; that of the open one is the last.
   std::vector<Evidence> evidence_;
 };

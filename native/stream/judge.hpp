@@ -52,6 +52,11 @@ class Judge {
   /// Asks the budgets about a unit, which is strange enough if its p-value is at most `limit`.
   /// @param ahead the nanoseconds that have passed since the last record
   void decide(Verdict& verdict, double limit, bool open, std::uint64_t ahead = 0);
+  /// Asks the budgets about an alarm of its own for a verdict that belonged to an open anomaly; false if they do not allow it.
+  bool affords(Verdict verdict) {
+    decide(verdict, verdict.pValue * verdict.margin, false);
+    return verdict.flagged;
+  }
   /// Learns the scores of a unit from its verdict.
   void learn(std::span<const Score> scores, const Verdict& verdict);
   /// Returns what a verdict means for a channel, whose score is null if it has none on the unit. `pardoned`: see `pardoned()`.

@@ -47,7 +47,8 @@ class Stream::Desk final : public Host {
 
   void calibrate(const Score& score) override { stream_.judge_.learn({&score, 1}, {.learning = stream_.judge_.learning()}); }
 
-  bool reportsNext() const override {
+  bool reportsNext(std::uint64_t finding) const override {
+    if (stream_.anomalies_.shown().isNews(stream_.sight(unit_, finding, Gravity::Normal))) return true;
     const auto flagged = std::ranges::count_if(events_, [](const Event& event) { return !event.ended; });
     return std::has_single_bit(stream_.anomaly().occurrences + static_cast<std::uint64_t>(flagged) + 1);
   }
@@ -149,28 +150,46 @@ std::optional<WindowVerdict> Stream::window() const {
 }
 
 bool Stream::settled() const {
-  return anomalies_.open() && clock_.eventAt(clock_.now()) >= anomaly().startUnixNano + settings_.acceptAfterNanos;
+  return anomalies_.open() && clock_.eventAt(clock_.now()) >= anomalies_.sinceUnixNano() + settings_.acceptAfterNanos;
 }
 
-void Stream::endAnomaly(Ending ending, std::vector<Event>& events) {
-  Event& event = events.emplace_back();
+Event Stream::ended(OpenAnomaly anomaly, Ending ending) const {
+  Event event;
   event.timeUnixNano = clock_.eventAt(clock_.now());
   event.ended = true;
-  event.anomaly = anomalies_.close();
+  event.anomaly = std::move(anomaly);
   event.ending = ending;
+  return event;
 }
 
-bool Stream::report(const Verdict& verdict, const Observation* record) {
+void Stream::endAnomaly(Ending ending, std::vector<Event>& events) { events.push_back(ended(anomalies_.close(), ending)); }
+
+Sight Stream::sight(const Verdict& verdict, std::uint64_t finding, Gravity gravity) const {
+  return {verdict.channel, hash_(finding, indexOf(verdict.channel)), severityOf(verdict, limit(verdict), gravity)};
+}
+
+Growth Stream::report(const Verdict& verdict, const Observation* record, const Finding* finding) {
+  Growth growth;
+  const auto& channel = channels_[indexOf(verdict.channel)];
+  const std::uint64_t found = record && channel ? channel->kind(*record) : finding ? finding->kind() : 0;
+  const Gravity gravity = record ? gravityOf(record->record) : finding ? finding->gravity() : Gravity::Normal;
+  const Sight sight = this->sight(verdict, found, gravity);
+  if (anomalies_.old(clock_.now()) && anomalies_.shown().isOther(sight) && judge_.affords(verdict)) {
+    growth.ended = ended(anomalies_.supersede(), Ending::Superseded);
+  }
+  growth.news = !anomalies_.open() || anomalies_.shown().isNews(sight);
+  anomalies_.shown().add(sight);
   const std::uint64_t time = clock_.eventAt(clock_.now());
   if (!anomalies_.open()) {
-    anomalies_.begin(time, hash_(record ? record->content.signature : 0, hash_(settings_.seed, key_.hash)), hash_);
+    anomalies_.begin(clock_.now(), time, hash_(record ? record->content.signature : 0, hash_(settings_.seed, key_.hash)), hash_);
     windows_.forgetMetrics();
   }
   Evidence& evidence = anomalies_.add(verdict, clock_.now(), time);
   for (const auto& channel : channels_) {
     if (channel && record) channel->remember(*record, evidence);
   }
-  return std::has_single_bit(anomaly().occurrences);
+  growth.reported = growth.news || std::has_single_bit(anomaly().occurrences);
+  return growth;
 }
 
 bool Stream::applyFeedback(std::string_view anomalyId, Feedback feedback, std::vector<Event>& events) {

@@ -45,9 +45,11 @@ class Stream {
   /// The verdict on the window that the last record completed, if any: one per hop, once the stream is judged.
   std::optional<WindowVerdict> window() const;
 
-  /// Counts a flagged verdict. Returns true if it is to be reported: the 1st, 2nd, 4th, 8th … of an anomaly.
+  /// Counts a flagged verdict in the open anomaly, or in one that it begins. The anomaly is reported with its 1st, 2nd, 4th,
+  /// 8th … verdict, and at once with news: see Shown.
   /// @param record null if the verdict is about no record
-  bool report(const Verdict& verdict, const Observation* record);
+  /// @param finding what was found if that is known already; else null
+  Growth report(const Verdict& verdict, const Observation* record, const Finding* finding = nullptr);
   /// Returns what the verdict's channel found in the record, or in a unit that is no record (null). Null if there is no finding.
   std::unique_ptr<Finding> find(const Verdict& verdict, const Observation* record) const;
   /// Applies a person's feedback: novelty is learned, and what other channels flagged may pass for a while so that they
@@ -93,6 +95,9 @@ class Stream {
 
   /// The largest probability of a silence that is strange enough.
   double silenceChance() const;
+  /// What a flagged verdict adds to an anomaly. `finding` is its kind: see Channel::kind.
+  Sight sight(const Verdict& verdict, std::uint64_t finding, Gravity gravity) const;
+  Event ended(OpenAnomaly anomaly, Ending ending) const;
   void endAnomaly(Ending ending, std::vector<Event>& events);
   /// Whether the open anomaly has lasted for so long that what it shows is normal.
   bool settled() const;

@@ -24,9 +24,10 @@ class SilenceFinding final : public Finding {
  public:
   SilenceFinding(std::uint64_t nanos, double expected) : seconds_(static_cast<double>(nanos) / 1e9), expected_(expected) {}
 
+  /// A silent stream is as grave as an error.
+  Gravity gravity() const override { return Gravity::Error; }
+
   void describe(const Texts&, Description& out) const override {
-    // A silent stream is as grave as an error.
-    out.gravity = Gravity::Error;
     out.field = "count";
     out.sentence = "No records for " + text::duration(seconds_) + "; usually one every " +
                    text::duration(seconds_ / std::max(expected_, 1e-9));

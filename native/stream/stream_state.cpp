@@ -3,7 +3,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kVersion = 11;
+constexpr std::uint8_t kVersion = 12;
 
 template <class Visitor>
 void visitKey(auto& key, std::uint8_t& signal, std::uint8_t& type, Visitor& v) {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "channels/calibration.hpp"
@@ -33,6 +35,14 @@ struct Verdict {
   std::uint64_t silentFor = 0;
 };
 
+/// Returns the severity of a flagged verdict, from 1 (low) to 4 (critical), by how far it exceeds the limit of its score and by
+/// the gravity that its record states.
+inline std::uint32_t severityOf(const Verdict& verdict, double limit, Gravity gravity) {
+  const std::uint32_t grave = gravity == Gravity::Fatal ? 2 : gravity == Gravity::Error ? 1 : 0;
+  const std::uint32_t far = verdict.channelScore > 2 * limit ? 2 : verdict.channelScore > 1.25 * limit ? 1 : 0;
+  return std::min(4u, 1 + grave + far);
+}
+
 /// The open anomaly of a stream, which consists of successive flagged verdicts.
 struct OpenAnomaly {
   std::string id;
@@ -42,7 +52,7 @@ struct OpenAnomaly {
 };
 
 /// The reason why an anomaly is over.
-enum class Ending : std::uint8_t { Quiet, Resumed, Accepted, FalseAlarm };
+enum class Ending : std::uint8_t { Quiet, Resumed, Superseded, Accepted, FalseAlarm };
 
 /// A person's feedback on an anomaly: what it showed is normal from now on, or it was a false alarm.
 enum class Feedback : std::uint8_t { Accept, FalseAlarm };
@@ -57,6 +67,16 @@ struct Event {
   bool ended = false;
   OpenAnomaly anomaly{};
   Ending ending = Ending::Quiet;
+};
+
+/// What a flagged verdict is to the open anomaly.
+struct Growth {
+  /// Whether the anomaly is to be reported with it.
+  bool reported = false;
+  /// Whether it is the first, or shows what the anomaly has not shown yet.
+  bool news = false;
+  /// The end of the anomaly that was open before, if this verdict begins another.
+  std::optional<Event> ended;
 };
 
 /// The verdict on a window: what is strangest in it, by each channel and by all of them together.

@@ -135,7 +135,7 @@ inline bool same(const Task& a, const Task& b) {
 struct Told {
   std::string id, stream, explanation;
   std::uint64_t channel = 0, occurrence = 0, severity = 0, time = 0, start = 0, end = 0;
-  bool ended = false;
+  bool ended = false, news = false;
 
   explicit Told(Bytes message) {
     std::size_t at = 0;
@@ -171,6 +171,7 @@ struct Told {
         case 19: end = number; break;
         case 20: ended = number == 1; break;
         case 21: severity = number; break;
+        case 27: news = number == 1; break;
       }
     }
   }

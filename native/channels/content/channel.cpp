@@ -16,18 +16,31 @@ constexpr double kHarmless = 0.5;
 constexpr std::uint8_t kSightings = 16;
 constexpr std::size_t kMostSightings = 256;
 
+/// Novelty that was reported is evidence again when it returns after it had stopped: it stayed away for so many times as long
+/// as it ever did while it kept coming, and at least for ten minutes; or for as long as it takes to become normal.
+constexpr std::uint32_t kStopped = 4;
+constexpr std::uint32_t kLeastAbsenceSeconds = 600;
+
 /// A novelty and how often it was seen; what keeps coming becomes normal.
 struct Sighting {
   std::uint64_t signature = 0;
   /// The times of the first and last sighting, in seconds of the stream's clock.
   std::uint32_t first = 0, last = 0;
+  /// The longest time between two sightings, in seconds.
+  std::uint32_t longest = 0;
   std::uint8_t count = 0;
   /// Whether it was flagged.
   bool reported = false;
 
+  /// Whether it had stopped before it is seen at this time.
+  bool returns(std::uint32_t seconds, std::uint32_t acceptAfterSeconds) const {
+    const std::uint64_t stopped = std::max<std::uint64_t>(kLeastAbsenceSeconds, std::uint64_t{kStopped} * longest);
+    return seconds - last >= std::min<std::uint64_t>(stopped, acceptAfterSeconds);
+  }
+
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
-    v(self.signature), v(self.count), v(self.first), v(self.last), v(self.reported);
+    v(self.signature), v(self.count), v(self.first), v(self.last), v(self.longest), v(self.reported);
   }
 };
 
@@ -49,7 +62,7 @@ class Sightings {
       tags_.emplace_back();
     }
     tags_[at] = tagOf(templateId(signature));
-    return sightings_[at] = {.signature = signature, .first = seconds};
+    return sightings_[at] = {.signature = signature, .first = seconds, .last = seconds};
   }
 
   std::size_t memory() const { return sightings_.capacity() * sizeof(Sighting) + tags_.capacity(); }
@@ -145,7 +158,7 @@ class ContentChannel final : public Channel {
     const Sighting* sighting = sightings_.find(content.signature);
     if (!sighting) return;
     score.whole = false;
-    score.reported = sighting->reported && record.seconds() - sighting->last < acceptAfterSeconds_;
+    score.reported = sighting->reported && !sighting->returns(record.seconds(), acceptAfterSeconds_);
   }
 
   void learn(Observation& record, const Outcome& outcome, Host&) override {
@@ -158,6 +171,8 @@ class ContentChannel final : public Channel {
   std::unique_ptr<Finding> find(const Observation* record) const override {
     return std::make_unique<ContentFinding>(*record, key_.signal);
   }
+
+  std::uint64_t kind(const Observation& record) const override { return record.content.signature; }
 
   void remember(const Observation& record, Evidence& evidence) const override {
     bool fresh = false;
@@ -205,7 +220,8 @@ class ContentChannel final : public Channel {
     if (outcome.learning || content.score < kHarmless) return true;
     Sighting* sighting = sightings_.find(content.signature);
     if (!sighting) sighting = &sightings_.add(content.signature, record.seconds());
-    if (record.seconds() - sighting->last >= acceptAfterSeconds_) sighting->reported = false;
+    if (sighting->returns(record.seconds(), acceptAfterSeconds_)) sighting->reported = false;
+    sighting->longest = std::max(sighting->longest, record.seconds() - sighting->last);
     sighting->last = record.seconds();
     sighting->reported |= outcome.flagged;
     if (sighting->count < kSightings) ++sighting->count;

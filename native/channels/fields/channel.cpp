@@ -31,6 +31,8 @@ class ShiftFinding final : public Finding {
  public:
   explicit ShiftFinding(Shift shift) : shift_(std::move(shift)) {}
 
+  std::uint64_t kind() const override { return shift_.found.key; }
+
   void describe(const Texts&, Description& out) const override {
     using Kind = FieldFinding::Kind;
     const FieldFinding& found = shift_.found;
@@ -125,8 +127,9 @@ class FieldsChannel final : public Channel {
     // A spread is about one bit: one block in a hundred exceeds nearly three, which is one measure of strangeness.
     if (!outcome.learning) host.noticeMix(ChannelId::Fields, block.score);
     if (outcome.flagged) {
+      const FieldFinding found = model_->explain(block);
       // Texts are looked up only if they will be shown.
-      host.raise(now, std::make_unique<ShiftFinding>(host.reportsNext() ? shiftOf(model_->explain(block), host) : Shift{}));
+      host.raise(now, std::make_unique<ShiftFinding>(host.reportsNext(found.key) ? shiftOf(found, host) : Shift{.found = found}));
     }
     // A shift that lasts for as long as the settings require becomes normal.
     if (outcome.flagged && !host.settled()) return model_->reject();

@@ -13,6 +13,12 @@ class OperationFinding final : public Finding {
  public:
   explicit OperationFinding(const ShiftFinding& shift) : shift_(shift) {}
 
+  std::uint64_t kind() const override {
+    const std::uint64_t of = shift_.total ? 0 : 1 + std::uint64_t{shift_.id};
+    return of << 16 | std::uint64_t{shift_.spanKind} << 8 | static_cast<std::uint64_t>(shift_.kind);
+  }
+  Gravity gravity() const override { return shift_.kind == ShiftKind::Errors ? Gravity::Error : Gravity::Normal; }
+
   void describe(const Texts& texts, Description& out) const override {
     const ShiftFinding& s = shift_;
     const std::string spans = who(texts), in = " in " + text::duration(static_cast<double>(s.nanos) / 1e9);
@@ -45,7 +51,6 @@ class OperationFinding final : public Finding {
         break;
       case ShiftKind::Errors:
         out.field = "status";
-        out.gravity = Gravity::Error;
         out.sentence = spans + " failed: " + shares();
         break;
       case ShiftKind::More:

@@ -60,6 +60,9 @@ class ValueChannel final : public Channel {
     return std::make_unique<ValueFinding>(observed_, expected_);
   }
 
+  /// A value that is too high is another finding than one that is too low.
+  std::uint64_t kind(const Observation&) const override { return observed_ > expected_.high ? 1 : 0; }
+
   std::size_t memory() const override { return sizeof *this; }
 
   void snapshot(std::vector<std::uint8_t>& out) const override {

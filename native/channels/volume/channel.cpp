@@ -17,6 +17,11 @@ class CountFinding final : public Finding {
  public:
   explicit CountFinding(const VolumeFinding& volume) : volume_(volume) {}
 
+  std::uint64_t kind() const override {
+    const std::uint64_t of = volume_.total ? 0 : 1 + std::uint64_t{volume_.id};
+    return of << 8 | static_cast<std::uint64_t>(volume_.kind);
+  }
+
   void describe(const Texts& texts, Description& out) const override {
     const VolumeFinding& v = volume_;
     out.field = "count";
