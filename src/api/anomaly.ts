@@ -30,6 +30,12 @@ const reportSchema = z
     score: nullableNumber.describe("Score in the channel's own unit; higher is more anomalous"),
     limit: nullableNumber.describe("The stream's alarm limit on the score"),
     p_value: nullableNumber.describe("Probability of a score at least this high in normal data"),
+    margin: nullableNumber.describe("How many times rarer the verdict is than it must be to be flagged"),
+    news: z
+      .boolean()
+      .describe(
+        "Whether the report shows what no earlier one did: another channel, another finding or a higher severity",
+      ),
     surprise_bits: nullableNumber.describe("Bits that the record costs, given the baseline"),
     baseline_bits: nullableNumber.describe("Bits that the stream's records usually cost"),
     field: z.string().describe("The field that contributes most to the score; empty if none stands out"),
@@ -88,7 +94,9 @@ const anomalyShape = {
   occurrences: count.describe("Number of flagged verdicts"),
   recorded_at: ms,
   changed_at: ms,
-  report: reportSchema.nullable().describe("The strongest report; in live events, the newest"),
+  report: reportSchema
+    .nullable()
+    .describe("The gravest report, and of these the rarest; in live events, the newest"),
 };
 
 export const anomalySchema = z.object(anomalyShape).meta({
@@ -101,7 +109,9 @@ export const anomalyDetailSchema = z
   .object({
     ...anomalyShape,
     first: reportSchema.nullable(),
-    examples: z.array(reportSchema).describe("Up to five reports with distinct records"),
+    examples: z
+      .array(reportSchema)
+      .describe("Up to five reports with distinct records, among them those of news"),
     events: z
       .array(z.object({ state: z.enum(stateNames), author: z.string(), time: ms, note: z.string() }))
       .describe("The triage events, oldest first"),
@@ -144,6 +154,8 @@ function reportJson(report: Anomaly): ReportJson {
     score: finite(report.score),
     limit: finite(report.limit),
     p_value: finite(report.pValue),
+    margin: finite(report.margin),
+    news: report.news,
     surprise_bits: finite(report.surpriseBits),
     baseline_bits: finite(report.baselineBits),
     field: report.field,

@@ -12,6 +12,8 @@ const report = {
   score: 183.4,
   limit: 61.2,
   p_value: 0.0004,
+  margin: 25,
+  news: true,
   surprise_bits: 412.7,
   baseline_bits: 38.1,
   field: "body",

@@ -227,6 +227,7 @@ describe("an anomaly", () => {
         tenant: "default",
         occurrence: 2n,
         score: 90,
+        margin: 9,
         record: { text: "worse", novel: [], index: 0 },
       }),
     ]);

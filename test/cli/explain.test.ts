@@ -71,7 +71,7 @@ describe("explain", () => {
     expect(out).toMatch(/\n {2}compression ratio +[\d.]+, in the baseline [\d.]+\n/);
     expect(out).toMatch(/\n {2}entropy +[\d.]+, in the baseline [\d.]+ bits per byte\n/);
     expect(out).toMatch(/\n {2}NCD +[\d.]+, size-matched [\d.]+\n/);
-    expect(out).toMatch(/\nOther records of this anomaly\n(.*\n)+.*thread pool/);
+    expect(out).toMatch(/\nWhat else this anomaly showed\n(.*\n)+.*thread pool/);
     expect(out).toMatch(/\nFeedback\n {2}acknowledged {2}20.* UTC, ann: looks \\x1b\[2J bad\n/);
     expect(out).not.toContain("\u001b");
   });

@@ -41,7 +41,8 @@ async function walk(
 const reportOf = fc.record({
   anomaly: fc.integer({ min: 1, max: 3 }),
   occurrence: fc.bigInt({ min: 1n, max: 20n }),
-  score: fc.integer({ min: 1, max: 4 }),
+  margin: fc.integer({ min: 1, max: 4 }),
+  news: fc.boolean(),
   severity: fc.constantFrom(Severity.LOW, Severity.HIGH, Severity.CRITICAL),
   channel: fc.constantFrom(Channel.CONTENT, Channel.SEQUENCE, Channel.VALUE),
   record: fc.integer({ min: 1, max: 9 }),
@@ -51,7 +52,8 @@ const reportOf = fc.record({
 function build({
   anomaly,
   occurrence,
-  score,
+  margin,
+  news,
   severity,
   channel,
   record,
@@ -66,7 +68,8 @@ function build({
   if (ended) return ending(init);
   return report({
     ...init,
-    score: 10 * score,
+    margin,
+    news,
     severity,
     channel,
     record: { text: `record ${record}` },
@@ -81,7 +84,6 @@ onEachDatabase((databases) => {
     const first = report({ excerpts, record: { text: "first" } });
     const strongest = report({
       occurrence: 2n,
-      score: 90,
       severity: Severity.CRITICAL,
       channel: Channel.SEQUENCE,
       endTimeUnixNano: midnight + 5n,
@@ -131,7 +133,7 @@ onEachDatabase((databases) => {
     const store = await database.open();
     await store.anomalies.record([report()]);
     const other = await database.open({ versions: { ...versions, version: "9.9.9" } });
-    await other.anomalies.record([report({ occurrence: 2n, score: 99, record: { text: "another" } })]);
+    await other.anomalies.record([report({ occurrence: 2n, margin: 9, record: { text: "another" } })]);
 
     const { first, strongest, settings } = (await store.anomalies.get("acme", id(1)))!;
     const bodyOf = (hash: string) => JSON.parse(settings.find((each) => each.hash === hash)!.body);
@@ -144,7 +146,7 @@ onEachDatabase((databases) => {
     for (let n = 0; n < 12; n++) {
       const text = n === 1 ? "record 0" : `record ${n}`;
       await store.anomalies.record([
-        report({ occurrence: 1n << BigInt(n), score: 30 + n, record: { text } }),
+        report({ occurrence: 1n << BigInt(n), margin: 2 + n, record: { text } }),
       ]);
     }
     const { first, strongest, examples } = (await store.anomalies.get("acme", id(1)))!;
@@ -152,9 +154,52 @@ onEachDatabase((databases) => {
       [0, 2, 3, 4, 5].map((n) => `record ${n}`),
     );
     expect(first!.message.occurrence).toBe(1n);
-    expect(strongest!.message.score).toBe(41);
+    expect(strongest!.message.margin).toBe(13);
     const [row] = await database.query("select count(*) as n from anomaly_reports");
     expect(Number(row!.n)).toBe(6);
+  });
+
+  it("keeps what is new, and heads the anomaly with what is gravest and then rarest", async () => {
+    const { store } = await fresh(databases);
+    const flicker = { channel: Channel.VALUE, severity: Severity.HIGH, score: 900, limit: 10, margin: 80 };
+    for (let n = 0; n < 9; n++) {
+      const occurrence = 1n << BigInt(n);
+      await store.anomalies.record([
+        report({ ...flicker, occurrence, news: n === 0, record: { text: `took ${n} s` } }),
+      ]);
+    }
+    const late = [
+      { channel: Channel.CONTENT, severity: Severity.LOW, margin: 3, record: { text: "retrying" } },
+      { channel: Channel.CONTENT, severity: Severity.CRITICAL, margin: 5, record: { text: "data loss" } },
+      {
+        channel: Channel.VOLUME,
+        severity: Severity.LOW,
+        margin: 2,
+        explanation: "A burst",
+        record: undefined,
+      },
+      {
+        channel: Channel.VOLUME,
+        severity: Severity.LOW,
+        margin: 1,
+        explanation: "A drop",
+        record: undefined,
+      },
+      { channel: Channel.VALUE, severity: Severity.HIGH, margin: 90, record: { text: "took 99 s" } },
+    ];
+    for (const [n, each] of late.entries())
+      await store.anomalies.record([report({ ...each, news: n < 4, occurrence: 301n + BigInt(n) })]);
+    const { strongest, examples, severity } = (await store.anomalies.get("acme", id(1)))!;
+    expect(severity).toBe(Severity.CRITICAL);
+    expect(strongest!.message.record!.text).toBe("data loss");
+    expect((await store.anomalies.list("acme")).items[0]!.strongest!.message.record!.text).toBe("data loss");
+    expect(examples.map(({ message }) => message.record?.text ?? message.explanation)).toEqual([
+      "took 0 s",
+      "retrying",
+      "data loss",
+      "A burst",
+      "A drop",
+    ]);
   });
 
   it("does not depend on the order of reports, nor on how often they come", { timeout: 60_000 }, async () => {

@@ -66,6 +66,7 @@ onEachDatabase((databases) => {
       "004_stream_withheld",
       "005_clock",
       "006_keys_in_audit_log",
+      "007_report_news",
     ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();
@@ -120,6 +121,7 @@ onEachDatabase((databases) => {
     await first.keys.create("acme", { name: "other", scopes: ["ingest"], expiresAt: 4e12 }, "ann");
     await first.close();
     // This simulates keys that were made before the log had fingerprints.
+    await migrateTo(database.config(), "006_keys_in_audit_log");
     await database.query("delete from audit_log");
     await database.query(`update tenants set audit_seq = 0, audit_hash = '${"0".repeat(64)}'`);
     await database.query("delete from kysely_migration where name = '006_keys_in_audit_log'");

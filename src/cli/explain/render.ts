@@ -170,12 +170,12 @@ function measures({ window }: ReportJson, excerpts: Excerpts | undefined): strin
 
 function members({ examples = [] }: AnomalyDocument, shown: ReportJson | null): string[] {
   return examples
-    .filter(
-      ({ time, record }) => record !== null && !(time === shown?.time && record.text === shown.record?.text),
-    )
-    .flatMap(({ time, channel, score, record }) => [
+    .filter(({ time, occurrence }) => !(time === shown?.time && occurrence === shown.occurrence))
+    .flatMap(({ time, channel, score, record, explanation }) => [
       `${indent}${clock(time)}, ${channel}, score ${formatNumber(score)}`,
-      ...marked(record!.text, record!.novel).map((line) => indent + line),
+      ...(record === null
+        ? flow(explanation.split(" "), columns - 2 * indent.length, " ").map((line) => indent + indent + line)
+        : marked(record.text, record.novel).map((line) => indent + line)),
     ]);
 }
 
@@ -197,7 +197,7 @@ export function renderAnomaly(anomaly: AnomalyDocument, excerpts?: Excerpts): st
           ...section("Expected", expectation(report, anomaly.signal)),
           ...section(title, measures(report, excerpts)),
         ]),
-    ...section("Other records of this anomaly", members(anomaly, report)),
+    ...section("What else this anomaly showed", members(anomaly, report)),
     ...section(
       "Feedback",
       facts(

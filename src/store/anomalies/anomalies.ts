@@ -8,7 +8,8 @@ import type { Context } from "../context.ts";
 import { InvalidArgument, isUnavailable } from "../database/errors.ts";
 import type { Page, PageRequest } from "../page.ts";
 import type { Settings } from "../settings.ts";
-import { maxExamples, recordReports } from "./record.ts";
+import { type Ranked, rankReports } from "./ranking.ts";
+import { recordReports } from "./record.ts";
 import { toRow } from "./report.ts";
 import { type AnomalyFilter, searchAnomalies } from "./search.ts";
 import {
@@ -30,7 +31,7 @@ export interface AnomalyEvent {
 
 export interface AnomalyDetail extends AnomalySummary {
   first: StoredReport | undefined;
-  /** Up to five reports with distinct records, by occurrence. */
+  /** Up to five reports with distinct records, among them what was new, by occurrence. */
   examples: StoredReport[];
   /** The triage events, oldest first. */
   events: AnomalyEvent[];
@@ -128,14 +129,10 @@ export class Anomalies {
       .where("id", "=", id)
       .executeTakeFirst();
     if (row === undefined) return undefined;
-    const reports = await db
-      .selectFrom("anomaly_reports")
-      .select(["record_hash", "settings_hash", "strength", "report"])
-      .where("tenant", "=", tenant)
-      .where("anomaly_id", "=", id)
-      .orderBy("occurrence")
-      .orderBy("hash")
-      .execute();
+    const { rows: reports } = await sql<Ranked & { settings_hash: string; report: Uint8Array }>`
+      select ranked.*, settings_hash, report
+      from (${rankReports(sql`tenant = ${tenant} and anomaly_id = ${id}`)}) as ranked
+      join anomaly_reports using (tenant, anomaly_id, hash) order by nth`.execute(db);
     const events = await db
       .selectFrom("anomaly_events")
       .select(["state", "author", "time", "note"])
@@ -150,16 +147,10 @@ export class Anomalies {
         : await db.selectFrom("settings").select(["hash", "body"]).where("hash", "in", hashes).execute();
 
     const stored = reports.map(toReport);
-    const strength = Math.max(...reports.map((report) => report.strength));
-    const records = new Set<string>();
-    const examples = stored.filter((_, i) => {
-      const { record_hash: record } = reports[i]!;
-      return !records.has(record) && records.add(record).size <= maxExamples;
-    });
     return {
-      ...toSummary(row, stored[reports.findIndex((report) => report.strength === strength)]),
+      ...toSummary(row, stored[reports.findIndex((report) => report.by_strength === 1n)]),
       first: stored[0],
-      examples,
+      examples: stored.filter((_, i) => reports[i]!.example === 1n),
       events: events.map((event) => ({
         ...event,
         state: event.state as Disposition,
@@ -224,23 +215,10 @@ export class Anomalies {
   async #strongest(tenant: string, ids: readonly string[]): Promise<Map<string, StoredReport>> {
     if (ids.length === 0) return new Map();
     const db = this.#context.database.read;
-    const rows = await db
-      .selectFrom((eb) =>
-        eb
-          .selectFrom("anomaly_reports")
-          .select(["anomaly_id", "settings_hash", "report"])
-          .select(
-            sql<bigint>`row_number() over (partition by anomaly_id order by strength desc, occurrence, hash)`.as(
-              "nth",
-            ),
-          )
-          .where("tenant", "=", tenant)
-          .where("anomaly_id", "in", ids)
-          .as("ranked"),
-      )
-      .select(["anomaly_id", "settings_hash", "report"])
-      .where("nth", "=", 1n)
-      .execute();
+    const among = sql`tenant = ${tenant} and anomaly_id in (${sql.join(ids)})`;
+    const { rows } = await sql<Ranked & { settings_hash: string; report: Uint8Array }>`
+      select anomaly_id, settings_hash, report from (${rankReports(among)}) as ranked
+      join anomaly_reports using (tenant, anomaly_id, hash) where by_strength = 1`.execute(db);
     return new Map(rows.map((row) => [row.anomaly_id, toReport(row)]));
   }
 }

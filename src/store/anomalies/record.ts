@@ -6,10 +6,9 @@ import { BulkInsert } from "../database/bulk.ts";
 import type { Tables } from "../database/tables.ts";
 import type { Settings } from "../settings.ts";
 import { recordSightings } from "../streams/records.ts";
+import { rankReports } from "./ranking.ts";
 import type { ReportRow } from "./report.ts";
 
-/** Maximum number of distinct records that are kept of an anomaly. */
-export const maxExamples = 5;
 /** The number of anomalies per statement that thins out reports. */
 const thinned = 100;
 
@@ -64,6 +63,7 @@ const insertReports = new BulkInsert<"anomaly_reports">(
     "settings_hash",
     "occurrence",
     "strength",
+    "news",
     "size",
     "text",
     "report",
@@ -92,7 +92,7 @@ function waves(reports: readonly ReportRow[]): ReportRow[][] {
   return result;
 }
 
-/** Keeps each anomaly's first and strongest report, and the first report of each of its first five distinct records. */
+/** Keeps each anomaly's first report, its strongest one and its examples. */
 async function thinOut(
   db: Kysely<Tables>,
   anomalies: readonly { tenant: string; id: string }[],
@@ -100,21 +100,10 @@ async function thinOut(
   for (let at = 0; at < anomalies.length; at += thinned) {
     const names = anomalies.slice(at, at + thinned).map(({ tenant, id }) => sql`(${tenant}, ${id})`);
     await sql`
-      with ranked as (
-        select tenant, anomaly_id, hash, occurrence,
-          row_number() over (partition by tenant, anomaly_id order by occurrence, hash) as nth,
-          row_number() over (partition by tenant, anomaly_id order by strength desc, occurrence, hash) as by_strength,
-          row_number() over (partition by tenant, anomaly_id, record_hash order by occurrence, hash) as of_record
-        from anomaly_reports where (tenant, anomaly_id) in (values ${sql.join(names)})
-      ), counted as (
-        select tenant, anomaly_id, hash, nth, by_strength, of_record,
-          sum(case when of_record = 1 then 1 else 0 end)
-            over (partition by tenant, anomaly_id order by occurrence, hash) as records
-        from ranked
-      )
       delete from anomaly_reports where (tenant, anomaly_id, hash) in (
-        select tenant, anomaly_id, hash from counted
-        where nth > 1 and by_strength > 1 and not (of_record = 1 and records <= ${sql.lit(maxExamples)})
+        select tenant, anomaly_id, hash
+        from (${rankReports(sql`(tenant, anomaly_id) in (values ${sql.join(names)})`)}) as ranked
+        where nth > 1 and by_strength > 1 and example = 0
       )`.execute(db);
   }
 }
@@ -185,6 +174,7 @@ async function record(
       settings_hash: hash,
       occurrence: report.occurrence,
       strength: report.strength,
+      news: report.news,
       size: report.size,
       text: report.text,
       report: report.bytes,

@@ -20,6 +20,8 @@ export interface ReportRow {
   /** Whether the report only states that the anomaly has ended. */
   ended: boolean;
   strength: number;
+  /** The channel of a report that shows news; 0 for others. */
+  news: number;
   hash: string;
   recordHash: string;
   text: string;
@@ -69,9 +71,9 @@ export function searchable(text: string): string {
   return storable(text, maxText).toLowerCase();
 }
 
-function strengthOf({ score, limit }: Anomaly): number {
-  const strength = score / limit;
-  return Number.isFinite(strength) && strength > 0 ? strength : 0;
+/** Reports are compared by severity, and those of the same severity by rarity. */
+function strengthOf({ severity, margin }: Anomaly): number {
+  return severity + (margin > 0 ? margin / (1 + margin) : 0);
 }
 
 /**
@@ -82,6 +84,8 @@ export function toRow({ bytes, message: anomaly }: Report): ReportRow {
   const stream = streamKey(anomaly.stream);
   const record = anomaly.record?.text ?? "";
   const text = searchable(`${anomaly.explanation}\n${record}`);
+  // Findings that are about no record differ by what they say; their repetitions are one example.
+  const shown = anomaly.record === undefined && anomaly.news ? anomaly.explanation : record;
   return {
     tenant: checkTenant(anomaly.tenant),
     id: checkId("id", anomaly.id),
@@ -96,8 +100,9 @@ export function toRow({ bytes, message: anomaly }: Report): ReportRow {
     occurrence: integer(anomaly.occurrence),
     ended: anomaly.state === State.ENDED,
     strength: strengthOf(anomaly),
+    news: anomaly.news ? anomaly.channel : 0,
     hash: sha256(bytes),
-    recordHash: sha256(record),
+    recordHash: sha256(`${anomaly.channel}\n${shown}`),
     text,
     bytes,
     size: bytes.length + text.length + rowBytes,

@@ -30,7 +30,7 @@ export interface AnomalySummary {
   recordedAt: number;
   /** When the latest report was stored, or the anomaly was triaged. */
   changedAt: number;
-  /** The report whose score is the highest multiple of its limit. Undefined if only the anomaly's end was reported. */
+  /** The gravest report, and of these the rarest. Undefined if only the anomaly's end was reported. */
   strongest: StoredReport | undefined;
 }
 

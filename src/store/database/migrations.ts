@@ -328,6 +328,19 @@ const keysInAuditLog: ReversibleMigration = {
   },
 };
 
+/** Adds which reports show news, and makes the strengths of earlier reports smaller than those of later ones. */
+const reportNews: ReversibleMigration = {
+  loses: "which reports of anomalies show what no earlier one did",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.alterTable("anomaly_reports").dropColumn("news").execute();
+  },
+  async up(db: Kysely<unknown>) {
+    const none: Build = (column) => column.notNull().defaultTo(0);
+    await db.schema.alterTable("anomaly_reports").addColumn("news", "bigint", none).execute();
+    await sql`update anomaly_reports set strength = strength / (1 + strength)`.execute(db);
+  },
+};
+
 export function migrations(kind: DatabaseKind): {
   getMigrations(): Promise<Record<string, ReversibleMigration>>;
 } {
@@ -339,6 +352,7 @@ export function migrations(kind: DatabaseKind): {
       "004_stream_withheld": streamWithheld,
       "005_clock": clock,
       "006_keys_in_audit_log": keysInAuditLog,
+      "007_report_news": reportNews,
     }),
   };
 }

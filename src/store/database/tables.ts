@@ -80,18 +80,20 @@ export interface Tables {
     recorded_at: Integer;
     changed_at: Integer;
   };
-  /** The reports that are kept: the first and the strongest one, and the first one of each of some distinct records. */
+  /** The reports that are kept: the first one, the strongest one and some with distinct records. */
   anomaly_reports: {
     tenant: string;
     anomaly_id: string;
     /** The SHA-256 of the report, in hex, so that the same report is stored only once. */
     hash: string;
-    /** The SHA-256 of the record's text, in hex. */
+    /** The SHA-256 of the channel and the record's text, in hex. */
     record_hash: string;
     settings_hash: string;
     occurrence: Integer;
-    /** The score as a multiple of its limit, by which different channels are compared. */
+    /** Orders the reports of an anomaly by severity, and then by rarity. */
     strength: number;
+    /** The channel of a report that shows what no earlier one did; 0 for others. */
+    news: Integer;
     /** The approximate size of the report in the database, in bytes. */
     size: Integer;
     /** The explanation and the record in lower case, for searches. */
