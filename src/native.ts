@@ -112,6 +112,8 @@ export interface EngineOutcome {
   limited: number;
   /** Number of records that passed unjudged because the request had used up the work that one request may cause. */
   unjudged: number;
+  /** Number of records whose time was missing, not of this century or not in nanoseconds, so that it was read otherwise. */
+  redated: number;
   /** Number of flagged records that carry the anomaly's id at most, because the request has too many to annotate in full. */
   abridged: number;
   /** Number of reports that were left out because the request has too many. */
@@ -176,8 +178,8 @@ export interface NativeEngine {
    * Judges one Export*ServiceRequest on the engine's threads, in the order of calls for each stream.
    * Unless it is read in place, `request` is copied, but not before the engine is about to take it: a change until the promise
    * settles may be seen or not, and a request that was detached or resized meanwhile rejects. A SharedArrayBuffer is refused, here and everywhere else.
-   * `receivedMs`: by a clock of the receiver's that only runs forwards; the budget of the process runs on it, or on event
-   * time without it.
+   * `receivedMs`: milliseconds since 1970 by a clock of the receiver's that only runs forwards. The budget of the process runs on
+   * it, and records without a time are judged as of it; without it, event time serves for both.
    * Rejects with the code ERR_DRIFTLOCK_OTLP_MALFORMED if the request is not what its signal requires; the message names
    * the field and the offset.
    */

@@ -416,6 +416,7 @@ class EngineObject {
     result.Set("flagged", job.flagged);
     result.Set("limited", job.limited);
     result.Set("unjudged", job.unjudged.load());
+    result.Set("redated", job.redated.load());
     result.Set("abridged", job.abridged);
     result.Set("unreported", job.unreported);
     result.Set("anomalies", anomaliesOf(env, job));

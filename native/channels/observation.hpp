@@ -65,6 +65,8 @@ struct Observation {
   RecordView record;
   /// The record's bytes in the request.
   Bytes raw;
+  /// The number of the request, which no other request has while the engine runs.
+  std::uint64_t request = 0;
 
   // These are set by the stream.
   /// The number of records that the stream has seen before.
@@ -76,9 +78,8 @@ struct Observation {
   std::uint64_t session = 0;
   /// Whether a judged silence of the stream ends with this record.
   bool resumed = false;
-  /// Whether records before this one were missed (Stream::interrupt), and whether it is one of those after it with which the
-  /// clock catches up.
-  bool interrupted = false, catchingUp = false;
+  /// Whether records before this one were missed (Stream::interrupt).
+  bool interrupted = false;
   Scores scores;
 
   /// Set by the content channel, which is the first: the hashes of the record's fields and its template, and what is new in it.
@@ -87,8 +88,6 @@ struct Observation {
   PointPart part;
 
   std::uint32_t id() const { return templateId(content.templateHash); }
-  /// The stream's clock as it is if the record's time is right.
-  std::uint64_t claimed() const { return now + (record.timeUnixNano > latest ? record.timeUnixNano - latest : 0); }
   /// The stream's clock in seconds.
   std::uint32_t seconds() const { return static_cast<std::uint32_t>(now / 1'000'000'000); }
 };

@@ -172,8 +172,8 @@ void Engine::judge(Task& task, std::uint32_t worker) {
   for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     shards_[shard]->begin(task.request.size());
   }
-  const Request request{task.index, task.keys, task.tenant, task.moment};
-  std::uint32_t unjudged = 0;
+  const Request request{task.index, task.keys, task.tenant, task.moment, task.number, task.arrival};
+  std::uint32_t unjudged = 0, redated = 0;
   for (std::uint32_t i = 0; i < task.records; ++i) {
     const std::uint32_t shard = shardOf(task.keys.hash(i));
     if (shard % workers_.size() != worker) continue;
@@ -185,6 +185,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     const std::optional<Verdict> verdict =
         shards_[shard]->judge(request, i, task.flags[worker], settings_.scores ? &task.windowsOf[worker] : nullptr);
     if (!verdict) ++unjudged;
+    if (verdict && verdict->redated) ++redated;
     if (!verdict || !settings_.scores) continue;
     double* score = &task.scores[kScoreWidth * i];
     score[0] = verdict->score;
@@ -193,6 +194,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     score[3] = infoOf(verdict->channel).number;
   }
   task.unjudged += unjudged;
+  task.redated += redated;
   // This comes after the records, because a stream that has some of them is not silent.
   for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     for (const auto& [tenant, moment] : task.moments) {
@@ -215,13 +217,16 @@ void Engine::prepare(Task& task) {
   if (task.malformed) return;
   task.records = static_cast<std::uint32_t>(task.index.records.size());
   task.keys.find(task.index, task.tenant, settings_, streamHash_);
-  task.limited = quota_.admit(task.index, task.keys, task.tenant, task.refused);
+  const std::uint64_t received = isPlausible(task.receivedNanos) ? task.receivedNanos : 0;
+  task.limited = quota_.admit(task.index, task.keys, task.tenant, received, task.refused);
   if (settings_.scores) task.scores.resize(kScoreWidth * std::size_t{task.records});
   if (task.records == 0) return;
   thread_local RecordView last;
   readFields(task.index, task.index.records.back(), last);
+  last.date(received);
   if (clocks_.observe(task.tenant, last.timeUnixNano, task.moment)) task.moments.emplace_back(task.tenant, task.moment);
   task.timeUnixNano = clocks_.moment().event;
+  task.arrival = received != 0 ? received : task.moment.event;
 }
 
 void Engine::withhold(Task& task, std::vector<Flag>& flags) {

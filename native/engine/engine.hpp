@@ -42,8 +42,8 @@ struct Task {
   otlp::Signal signal = otlp::Signal::Logs;
   std::string tenant;
   Bytes request;
-  /// The time of receipt, or of the passage of time, by the receiver's own clock, for the budget of the process, which
-  /// senders must not move. If it is 0, the event time of all requests is used.
+  /// The time of receipt, or of the passage of time, in nanoseconds since 1970 by the receiver's own clock: for the budget of the
+  /// process, which senders must not move, and for records without a time. If it is 0, the event time of all requests is used.
   std::uint64_t receivedNanos = 0;
 
   // Results.
@@ -62,6 +62,8 @@ struct Task {
   std::uint32_t limited = 0;
   /// The number of records that passed unjudged because the request had spent its allowance of work (Allowance).
   std::atomic<std::uint32_t> unjudged{0};
+  /// The number of records whose time was missing, not of this century, or not in nanoseconds.
+  std::atomic<std::uint32_t> redated{0};
   /// The number of flagged records that carry only the id of their anomaly, or not even that, because the request has many.
   std::uint32_t abridged = 0;
   /// The number of reports that were omitted because the request has too many.
@@ -83,6 +85,8 @@ struct Task {
   /// The tenants whose streams are checked for silence, with their moments, and the event time by the clock of the process.
   std::vector<std::pair<std::string, Moment>> moments;
   std::uint64_t timeUnixNano = 0;
+  /// The time of receipt, or else the tenant's event time, for records without a time.
+  std::uint64_t arrival = 0;
   otlp::Index index;
   StreamKeys keys;
   /// A flag per record that is set if its stream is beyond the quota. Empty if none is.

@@ -13,13 +13,14 @@ constexpr std::size_t kMostTenants = 10'000;
 
 }  // namespace
 
-std::uint32_t Quota::admit(const otlp::Index& index, const StreamKeys& keys, std::string_view tenantName,
+std::uint32_t Quota::admit(const otlp::Index& index, const StreamKeys& keys, std::string_view tenantName, std::uint64_t received,
                            std::vector<std::uint8_t>& refused) {
   refused.clear();
   if (perTenant_ == 0 || index.records.empty()) return 0;
   Tenant& tenant = find(tenantName);
   thread_local RecordView first;
   readFields(index, index.records.front(), first);
+  first.date(received);
   tenant.clock.observe(first.timeUnixNano);
 
   std::uint32_t count = 0;

@@ -23,8 +23,8 @@ class Quota {
   Quota(std::uint32_t perTenant, std::size_t inAll) : perTenant_(perTenant), inAll_(inAll) {}
 
   /// Sets a flag for each record whose stream has no place, and returns the number of those records; if there are none,
-  /// `refused` is empty.
-  std::uint32_t admit(const otlp::Index& index, const StreamKeys& keys, std::string_view tenant,
+  /// `refused` is empty. `received` is when the request was received, in nanoseconds since 1970; 0 if that is unknown.
+  std::uint32_t admit(const otlp::Index& index, const StreamKeys& keys, std::string_view tenant, std::uint64_t received,
                       std::vector<std::uint8_t>& refused);
 
   void snapshot(std::vector<std::uint8_t>& out) const;

@@ -252,6 +252,7 @@ void Shard::limit(const Request& request, std::uint32_t number) {
   }
   if (absent_.another(id)) return;
   readFields(request.index, request.index.records[number], observation_.record);
+  observation_.record.date(request.arrival);
   StreamKey key = request.keys.make(request.index, number, request.tenant, settings_);
   StreamStatistics statistics{.state = StreamState::Limited,
                               .signal = key.signal,
@@ -345,10 +346,13 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   Stream& stream = held.stream;
   const bool wasLearning = stream.learning();
   readFields(request.index, record, observation_.record);
+  observation_.record.date(request.arrival);
   observation_.raw = raw;
+  observation_.request = request.number;
   events_.clear();
   stream.touch(request.moment, events_);
-  const Verdict verdict = stream.observe(observation_, events_);
+  Verdict verdict = stream.observe(observation_, events_);
+  verdict.redated = observation_.record.timeFault != TimeFault::None;
   const ContentScore& content = observation_.content;
   if (!content.unknown.empty()) allowance_.search(stream.key().hash, content.searchedVersion, content.searchedBytes);
   if (wasLearning && !stream.learning()) {

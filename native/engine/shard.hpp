@@ -31,6 +31,10 @@ struct Request {
   std::string_view tenant;
   /// The moment of the tenant's clock with this request.
   Moment moment{};
+  /// Its place in the order of requests, starting at 1.
+  std::uint64_t number = 1;
+  /// When it arrived, as far as that is known: the time of receipt, or else the tenant's event time; 0 if there is neither.
+  std::uint64_t arrival = 0;
 };
 
 /// A window's verdict, for replay.

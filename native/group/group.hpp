@@ -25,7 +25,8 @@ class Group {
   Group(double perStream, double perGroup);
 
   /// Notes a record of the group by its event time.
-  void observe(std::uint64_t timeUnixNano) { clock_.observe(timeUnixNano); }
+  /// @param first whether it is its stream's first of a request
+  void observe(std::uint64_t timeUnixNano, bool first) { clock_.observe(timeUnixNano, first); }
 
   /// Counts channels that judge streams of this signal.
   void join(otlp::Signal signal, std::size_t channels);

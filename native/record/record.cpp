@@ -108,7 +108,9 @@ otlp::AnyValue sessionOf(Bytes traceId) { return {otlp::AnyValue::Type::Bytes, 0
 
 void readLog(Bytes record, RecordView& out) {
   const otlp::LogRecordView log = otlp::readLogRecord(record);
-  out.timeUnixNano = log.timeUnixNano != 0 ? log.timeUnixNano : log.observedTimeUnixNano;
+  // Log records may leave out their own time, but not give a wrong one.
+  out.setTime(log.timeUnixNano != 0 ? log.timeUnixNano : log.observedTimeUnixNano);
+  out.dateBy(log.observedTimeUnixNano);
   out.traceId = log.traceId;
   out.spanId = log.spanId;
   const auto severity = log.severityNumber != 0 ? log.severityNumber : severityNumberOf(textOf(log.severityText));
@@ -129,13 +131,28 @@ void readLog(Bytes record, RecordView& out) {
   if (!log.eventName.empty() && !out.inSession()) fields.word("event_name", log.eventName);
 }
 
+/// Reads the duration, if there is one. Returns true if start and end cannot both be right.
+bool readDuration(const otlp::SpanView& span, RecordView& out) {
+  constexpr std::uint64_t kLongest = 366ull * 86'400 * 1'000'000'000;
+  if (span.startTimeUnixNano == 0 || span.endTimeUnixNano == 0) return false;
+  const std::uint64_t start = unitOf(span.startTimeUnixNano), end = unitOf(span.endTimeUnixNano);
+  // Times since the sender's own start are of no known unit, but are as good for a duration.
+  const bool known = start != 0 && end != 0;
+  const std::uint64_t from = span.startTimeUnixNano * (known ? start : 1), to = span.endTimeUnixNano * (known ? end : 1);
+  if (to < from || to - from > kLongest) return true;
+  out.duration = to - from;
+  out.hasDuration = true;
+  return false;
+}
+
 void readSpan(Bytes record, RecordView& out) {
   const otlp::SpanView span = otlp::readSpan(record);
-  out.timeUnixNano = span.startTimeUnixNano;
+  out.setTime(span.startTimeUnixNano);
+  out.dateBy(span.endTimeUnixNano);
   out.traceId = span.traceId;
   out.spanId = span.spanId;
   out.parentSpanId = span.parentSpanId;
-  out.duration = span.endTimeUnixNano > span.startTimeUnixNano ? span.endTimeUnixNano - span.startTimeUnixNano : 0;
+  const bool apart = readDuration(span, out);
   out.graded = true;
   out.gravity = span.statusCode == 2 ? Gravity::Error : Gravity::Normal;
   Collector fields(out);
@@ -144,6 +161,7 @@ void readSpan(Bytes record, RecordView& out) {
   fields.word("kind", bytesOf(kKinds[out.spanKind]));
   fields.word("status", bytesOf(span.statusCode == 2 ? "error" : span.statusCode == 1 ? "ok" : "unset"));
   if (!span.statusMessage.empty()) fields.text(bytesOf("status.message"), span.statusMessage);
+  if (apart) fields.word("duration", bytesOf("the clocks of its start and its end disagree"));
   fields.attributes(span.attributes);
   for (const otlp::EventView event : span.events) {
     fields.text(bytesOf("event"), event.name);
@@ -206,9 +224,9 @@ Accounting accountingOf(otlp::MetricType type, otlp::Temporality temporality, bo
 
 void readPoint(otlp::MetricType type, Bytes record, RecordView& out) {
   const otlp::PointView point = otlp::readPoint(type, record);
-  out.timeUnixNano = point.timeUnixNano;
+  out.setTime(point.timeUnixNano);
   out.graded = true;
-  out.startUnixNano = point.startTimeUnixNano;
+  out.startUnixNano = point.startTimeUnixNano * std::max<std::uint64_t>(unitOf(point.startTimeUnixNano), 1);
   out.accounting = accountingOf(type, otlp::Temporality::Unspecified, false);
   out.recorded = (point.flags & 1) == 0;
   if (point.number != otlp::PointView::Number::None) {
@@ -247,6 +265,27 @@ void append(std::string& text, Number number) {
 
 }  // namespace
 
+void RecordView::setTime(std::uint64_t time) {
+  const std::uint64_t unit = unitOf(time);
+  timeFault = unit == 1 ? TimeFault::None : unit == 0 ? TimeFault::Absent : TimeFault::Unit;
+  timeUnixNano = time * std::max<std::uint64_t>(unit, 1);
+}
+
+void RecordView::dateBy(std::uint64_t other) {
+  if (timeFault != TimeFault::Absent || isPlausible(timeUnixNano)) return;
+  if (const std::uint64_t unit = unitOf(other); unit != 0) timeUnixNano = other * unit;
+}
+
+void RecordView::date(std::uint64_t arrivalUnixNano) {
+  constexpr std::uint64_t kYear = 366ull * 86'400 * 1'000'000'000;
+  const std::uint64_t apart = timeUnixNano > arrivalUnixNano ? timeUnixNano - arrivalUnixNano : arrivalUnixNano - timeUnixNano;
+  if (timeFault == TimeFault::Unit && arrivalUnixNano != 0 && apart > kYear) {
+    timeFault = TimeFault::Absent;
+    timeUnixNano = 0;
+  }
+  dateBy(arrivalUnixNano);
+}
+
 void RecordView::clear() {
   fields.clear();
   timeUnixNano = duration = 0;
@@ -254,7 +293,8 @@ void RecordView::clear() {
   traceId = spanId = parentSpanId = eventName = {};
   gravity = Gravity::Normal;
   spanKind = 0;
-  graded = hasValue = last = recorded = false;
+  timeFault = TimeFault::None;
+  graded = hasValue = hasDuration = last = recorded = false;
   startUnixNano = 0;
   accounting = Accounting::Level;
   sum = count = 0;

@@ -8,6 +8,7 @@
 #include "base/bytes.hpp"
 #include "otlp/reader.hpp"
 #include "otlp/value.hpp"
+#include "record/event_time.hpp"
 #include "record/shape_point.hpp"
 
 namespace driftlock {
@@ -46,7 +47,9 @@ enum class Accounting : std::uint8_t {
 /// A record as the channels see it. Everything points into the request.
 struct RecordView {
   std::vector<Field> fields;
+  /// The time in nanoseconds since 1970, whatever its unit was; and what was wrong with it.
   std::uint64_t timeUnixNano = 0;
+  TimeFault timeFault = TimeFault::None;
   Bytes traceId;
   Bytes spanId, parentSpanId;
   /// The kind of record, if it states that itself.
@@ -60,8 +63,9 @@ struct RecordView {
   bool graded = false;
   /// The kind of a span, as OTLP numbers it; 0 if it has none.
   std::uint8_t spanKind = 0;
-  /// The duration of a span in nanoseconds.
+  /// The duration of a span in nanoseconds, and whether its times give one: it may have no end, or end before it starts.
   std::uint64_t duration = 0;
+  bool hasDuration = false;
   /// The number of a gauge's or sum's point, or the sum of a histogram's or summary's values; and the number of those.
   double sum = 0, count = 0;
   bool hasValue = false;
@@ -73,6 +77,14 @@ struct RecordView {
   ShapePoint shape;
 
   bool inSession() const { return session.type != otlp::AnyValue::Type::None; }
+  /// Sets the time as the sender gave it.
+  void setTime(std::uint64_t time);
+  /// Dates a record without a time of its own by another time of its sender, if that is one.
+  void dateBy(std::uint64_t other);
+  /// Dates a record without any time of its sender by its arrival; 0 if that is unknown. A time that is of this century by
+  /// chance, in a unit in which it is more than a year from the arrival, is none: it counts from the start of the sender, for
+  /// example.
+  void date(std::uint64_t arrivalUnixNano);
   void clear();
 };
 

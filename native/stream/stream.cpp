@@ -6,13 +6,6 @@
 
 namespace driftlock {
 
-namespace {
-
-/// The number of records after an interruption until the stream's clock believes the new time (StreamClock).
-constexpr std::uint8_t kFirstRecords = 9;
-
-}  // namespace
-
 /// What the stream does for its channels while they learn from one record.
 class Stream::Desk final : public Host {
  public:
@@ -84,16 +77,15 @@ Stream::Stream(StreamKey key, const Settings& settings, Group& group)
       windows_(settings) {}
 
 Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
-  o.believed = clock_.observe(o.record.timeUnixNano);
-  group_.observe(o.record.timeUnixNano);
+  o.interrupted = clock_.interrupted();
+  const bool first = std::exchange(request_, o.request) != o.request;
+  o.believed = clock_.observe(o.record.timeUnixNano, first);
+  group_.observe(o.record.timeUnixNano, first);
   o.now = clock_.now();
   o.latest = clock_.latest();
   o.seen = seen();
   o.session = o.record.inSession() ? hash_(o.record.session.bytes, o.record.session.bits) : 0;
   o.resumed = std::exchange(resumed_, false);
-  o.interrupted = interrupted_ == kFirstRecords;
-  o.catchingUp = interrupted_ > 0 && !o.interrupted;
-  if (interrupted_ > 0) --interrupted_;
   o.scores.clear();
   o.content.clear();
   judge_.count(o.now);
@@ -138,7 +130,7 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
 }
 
 void Stream::interrupt(bool resumes) {
-  interrupted_ = kFirstRecords;
+  clock_.interrupt();
   if (resumes) return;
   if (silence_.isJudged() && anomalies_.open() && anomalies_.latest().silence > 0) anomalies_.close();
   silence_.forget();

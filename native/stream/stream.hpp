@@ -122,8 +122,8 @@ class Stream {
   std::uint64_t silentAgain_ = 0;
   /// Whether a judged silence ends with the next record.
   bool resumed_ = false;
-  /// The number of records, after an interruption, until the clock has caught up; it counts down.
-  std::uint8_t interrupted_ = 0;
+  /// The request of the last record. A snapshot is taken between requests and leaves it out.
+  std::uint64_t request_ = 0;
 };
 
 }  // namespace driftlock

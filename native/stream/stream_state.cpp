@@ -14,7 +14,7 @@ void visitKey(auto& key, std::uint8_t& signal, std::uint8_t& type, Visitor& v) {
 
 template <class Self, class Visitor>
 void Stream::visit(Self& self, Visitor& v) {
-  v(self.silentAfter_), v(self.silentAgain_), v(self.interrupted_);
+  v(self.silentAfter_), v(self.silentAgain_);
   StreamClock::visit(self.clock_, v);
 }
 

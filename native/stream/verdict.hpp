@@ -33,6 +33,8 @@ struct Verdict {
   double margin = 0;
   /// The time for which the whole stream has been silent, in nanoseconds of event time; 0 for other verdicts.
   std::uint64_t silentFor = 0;
+  /// Whether the record's time was wrong, so that it was read in another unit or dated otherwise.
+  bool redated = false;
 };
 
 /// Returns the severity of a flagged verdict, from 1 (low) to 4 (critical), by how far it exceeds the limit of its score and by

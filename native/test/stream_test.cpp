@@ -35,6 +35,7 @@ struct Bench {
     raw = message.bytes();
     readFields(stream.key().signal, stream.key().metricType, raw, observation.record);
     observation.raw = raw;
+    ++observation.request;
     events.clear();
     const Verdict verdict = stream.observe(observation, events);
     told = 0;
@@ -483,6 +484,7 @@ TEST(goesOnWithinABlock) {
     Observation observation;
     readFields(otlp::Signal::Logs, otlp::MetricType::None, shop.b.raw, observation.record);
     observation.raw = shop.b.raw;
+    observation.request = shop.b.observation.request;
     std::vector<Event> events;
     CHECK(copy.observe(observation, events).pValue == verdict.pValue);
     CHECK(events.size() == shop.b.events.size());

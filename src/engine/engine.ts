@@ -18,6 +18,8 @@ export interface Judged {
   limited: number;
   /** Number of records that passed unjudged because the request had used up the work that one request may cause. */
   unjudged: number;
+  /** Number of records whose time was missing, not of this century or not in nanoseconds, so that it was read otherwise. */
+  redated: number;
   /** Number of flagged records that carry the anomaly's id at most, because the request has too many to annotate in full. */
   abridged: number;
   /** Number of reports that were left out because the request has too many. */
@@ -49,8 +51,9 @@ export interface EngineSettings {
    */
   key?: Uint8Array;
   /**
-   * Returns milliseconds of a monotonic clock, on which the alarm budget of the process (`per_process_per_day`) runs.
-   * Without it, the budget runs on event time, so that a replay finds the same anomalies again.
+   * Returns milliseconds since 1970 by a clock that never runs backwards. The alarm budget of the process (`per_process_per_day`)
+   * runs on it, and records without a time are judged as of it. Without it, event time serves for both, so that a replay finds
+   * the same anomalies again.
    */
   clock?: () => number;
   /**

@@ -177,7 +177,15 @@ export class Pipeline {
 }
 
 /** The counts of an outcome that metrics have under the same names. */
-const outcomeCounts = ["records", "flagged", "limited", "unjudged", "abridged", "unreported"] as const;
+const outcomeCounts = [
+  "records",
+  "flagged",
+  "limited",
+  "unjudged",
+  "redated",
+  "abridged",
+  "unreported",
+] as const;
 
 /** Returns the error for the sender whose request the engine rejects. */
 export function toExportError(cause: Error & { code?: ErrorCode }): Error {

@@ -119,6 +119,12 @@ export const definitions = {
       "Number of records that passed without a verdict because the request's other records had used up the work that one request may cause.",
       { signal },
     ),
+    redated: counter(
+      "redated_records",
+      "records",
+      "Number of records whose time was missing, not of this century, or in microseconds, milliseconds or seconds instead of nanoseconds. They were judged at the time of that unit or of their arrival; what is forwarded keeps their time.",
+      { signal },
+    ),
     abridged: counter(
       "abridged_records",
       "records",

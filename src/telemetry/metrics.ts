@@ -73,6 +73,7 @@ export function createMetrics(versions: Versions) {
     flagged: counter(definitions.engine.flagged),
     limited: counter(definitions.engine.limited),
     unjudged: counter(definitions.engine.unjudged),
+    redated: counter(definitions.engine.redated),
     abridged: counter(definitions.engine.abridged),
     unreported: counter(definitions.engine.unreported),
     reports: counter(definitions.engine.reports),
@@ -100,8 +101,9 @@ export function createMetrics(versions: Versions) {
       receiver.bytes.inc({ signal, transport }, 0);
       receiver.wireBytes.inc({ signal, transport }, 0);
     }
-    const { records, flagged, limited, unjudged, abridged, unreported } = engine;
-    for (const each of [records, flagged, limited, unjudged, abridged, unreported]) each.inc({ signal }, 0);
+    const { records, flagged, limited, unjudged, redated, abridged, unreported } = engine;
+    for (const each of [records, flagged, limited, unjudged, redated, abridged, unreported])
+      each.inc({ signal }, 0);
     for (const each of [forward.records, forward.rejected]) each.inc({ signal }, 0);
     for (const each of [forward.deadLetters, forward.lostDeadLetters]) each.inc({ signal }, 0);
     forward.undelivered.inc({ signal, reason: "disk_full" }, 0);

@@ -96,8 +96,7 @@ class FieldsChannel final : public Channel {
         model_->word(key, value, field.text);
       }
     }
-    if (key_.signal == otlp::Signal::Traces)
-      model_->number(kDuration, roughLog2(1 + static_cast<double>(record.record.duration)));
+    if (record.record.hasDuration) model_->number(kDuration, roughLog2(1 + static_cast<double>(record.record.duration)));
     if (model_->end()) judge(record.now, host);
   }
 

@@ -33,6 +33,7 @@ class LatencyChannel final : public Channel {
  public:
   void observe(Observation& record) override {
     current_ = nullptr;
+    if (!record.record.hasDuration) return;
     const std::uint64_t name = record.content.templateHash;
     auto found = std::ranges::find(operations_, name, &Operation::hash);
     if (found == operations_.end()) {

@@ -44,8 +44,7 @@ class SequenceChannel final : public Channel {
       sessions_.reset();
       unordered_ = true;
     }
-    if (sessions_ && record.interrupted) sessions_->forgetQuiet(record.claimed());
-    if (sessions_ && record.catchingUp) sessions_->extend(record.now);
+    if (sessions_ && record.interrupted) sessions_->forgetQuiet(record.now);
     inSession_ = record.record.inSession() && !unordered_;
     if (!inSession_) return;
     if (!sessions_) sessions_ = std::make_unique<Sessions>();

@@ -44,10 +44,6 @@ void Sessions::forgetQuiet(std::uint64_t timeUnixNano) {
   while (!sessions_.empty() && isQuiet(sessions_.oldest().value, timeUnixNano)) sessions_.erase(sessions_.oldest().key);
 }
 
-void Sessions::extend(std::uint64_t timeUnixNano) {
-  for (auto& [key, session] : sessions_) session.lastUnixNano = timeUnixNano;
-}
-
 std::optional<SequenceVerdict> Sessions::expire(std::uint64_t timeUnixNano) {
   if (sessions_.empty()) return {};
   Session& oldest = sessions_.oldest().value;

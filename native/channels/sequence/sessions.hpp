@@ -43,8 +43,6 @@ class Sessions {
 
   /// Drops the sessions that have been quiet, unjudged and unlearned, because their records may have been missed.
   void forgetQuiet(std::uint64_t timeUnixNano);
-  /// Counts all sessions as active at this time.
-  void extend(std::uint64_t timeUnixNano);
 
   /// The usual ids at the place of the observed record, likeliest first.
   std::vector<ExpectedId> expected(std::size_t limit) const { return model_.expected(before_, limit); }

@@ -87,6 +87,7 @@ class ShiftChannel final : public Channel {
       // The effect of a silence on the tick has already been reported.
       model_.settle(record.resumed ? ShiftModel::Lesson::None : judge(*tick, host));
     }
+    if (!record.record.hasDuration) return;
     model_.count(record.id(), record.record.spanKind, record.record.duration, record.record.gravity >= Gravity::Error);
   }
 

@@ -64,7 +64,7 @@ class VolumeChannel final : public Channel {
     std::optional<VolumeTick> tick = mix_->count(record.id());
     if (tick && !host.learning()) host.noticeMix(ChannelId::Volume, tick->score);
     if (volume_) {
-      if (record.interrupted || record.catchingUp) volume_->interrupt(record.now);
+      if (record.interrupted) volume_->interrupt(record.now);
       tick = volume_->advance(record.now);
       if (tick && record.resumed) {
         // The effect of the silence on the ticks has already been reported.
