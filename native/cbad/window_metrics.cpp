@@ -21,6 +21,7 @@ WindowMetrics windowMetrics(Bytes baseline, Bytes window, const Codec& codec) {
   const auto ofBoth = codec.compressedSize(both);
 
   WindowMetrics metrics{
+      .windowBytes = window.size(),
       .compressionRatio = static_cast<double>(ofWindow) / static_cast<double>(window.size()),
       .baselineRatio = static_cast<double>(ofBaseline) / static_cast<double>(baseline.size()),
       .deltaBits = deltaBits(ofBaseline, ofWindow, window.size()),

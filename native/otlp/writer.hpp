@@ -27,6 +27,12 @@ class Writer {
     for (int shift = 0; shift < 64; shift += 8) out_.push_back(static_cast<std::uint8_t>(bits >> shift));
   }
   void real(std::uint32_t number, double value) { fixed(number, std::bit_cast<std::uint64_t>(value)); }
+  /// Writes a number even if it is 0: an optional field is there.
+  void optional(std::uint32_t number, double value) {
+    if (std::bit_cast<std::uint64_t>(value) != 0) return real(number, value);
+    varint(tag(number, Wire::Fixed64));
+    out_.insert(out_.end(), sizeof value, 0);
+  }
   void bytes(std::uint32_t number, Bytes value) {
     if (!value.empty()) message(number, value);
   }

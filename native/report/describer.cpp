@@ -100,10 +100,8 @@ void Describer::measure(Stream& stream, Report& report, Allowance& allowance) {
     std::copy(bytes.begin(), bytes.end(), owned.data.get());
     return owned;
   };
-  const std::string windowText = join(window);
-  report.windowBytes = windowText.size();
   report.baselineExcerpt = packed(join(baseline));
-  report.windowExcerpt = packed(windowText);
+  report.windowExcerpt = packed(join(window));
   test(baseline, window, report, allowance);
 }
 

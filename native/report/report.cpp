@@ -64,11 +64,13 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
   writer.fixed(6, r.timeUnixNano);
   writer.bytes(7, r.traceId);
   writer.bytes(8, r.spanId);
-  writer.real(9, r.verdict.channelScore);
-  writer.real(10, r.limit);
-  writer.real(11, r.verdict.pValue);
-  writer.real(12, r.verdict.bits);
-  writer.real(13, r.verdict.usualBits);
+  if (!r.ended) {
+    writer.real(9, r.verdict.channelScore);
+    writer.real(10, r.limit);
+    writer.real(11, r.verdict.pValue);
+    writer.real(12, r.verdict.bits);
+    writer.real(13, r.verdict.usualBits);
+  }
   writer.integer(14, r.anomaly.occurrences);
 
   if (r.record != Report::kNoRecord) {
@@ -87,15 +89,17 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
     inner.clear();
     otlp::Writer window(inner);
     window.integer(1, r.windowRecords);
-    window.integer(2, r.windowBytes);
+    window.integer(2, r.metrics.windowBytes);
     window.string(3, r.codec);
     window.real(4, r.metrics.compressionRatio);
     window.real(5, r.metrics.deltaBits);
     window.real(6, r.metrics.entropy);
     window.real(7, r.metrics.ncd);
     window.real(8, r.metrics.ncdSizeMatched);
-    window.real(9, r.permutation.pValue);
-    window.integer(10, r.permutation.permutations);
+    if (r.permutation.permutations > 0) {
+      window.optional(9, r.permutation.pValue);
+      window.integer(10, r.permutation.permutations);
+    }
     writer.message(16, inner);
   }
   writer.string(17, r.explanation);
@@ -110,8 +114,8 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
   expected.string(1, r.description.usual.empty() ? r.nearest : r.description.usual);
   for (const std::string& next : r.description.next) expected.string(2, next);
   if (r.description.range) {
-    expected.real(3, r.description.range->low);
-    expected.real(4, r.description.range->high);
+    expected.optional(3, r.description.range->low);
+    expected.optional(4, r.description.range->high);
   }
   writer.bytes(24, inner);
   if (r.windowExcerpt.size > 0) {

@@ -43,7 +43,6 @@ struct Report {
   bool hasMetrics = false;
   WindowMetrics metrics;
   std::uint32_t windowRecords = 0;
-  std::uint64_t windowBytes = 0;
   std::string_view codec;
   PermutationResult permutation;
   /// Texts compressed by OpenZL; empty except in an anomaly's first report.

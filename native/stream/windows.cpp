@@ -15,7 +15,7 @@ constexpr std::uint32_t kExcerptBytes = 8 * 1024;
 
 template <class Visitor>
 void visitMetrics(auto& m, Visitor& v) {
-  v(m.compressionRatio), v(m.baselineRatio), v(m.deltaBits), v(m.entropy), v(m.ncd), v(m.ncdSizeMatched);
+  v(m.windowBytes), v(m.compressionRatio), v(m.baselineRatio), v(m.deltaBits), v(m.entropy), v(m.ncd), v(m.ncdSizeMatched);
 }
 
 }  // namespace

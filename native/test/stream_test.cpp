@@ -400,8 +400,8 @@ TEST(shiftedSharesAreTold) {
   CHECK(shop.report.timeUnixNano == shop.shiftedAt);
   const std::string explanation = shop.explanation();
   CHECK(explanation.starts_with("region: \"eu-west\" made up "));
-  CHECK(explanation.find("% of the last 64 records, usually ") != std::string::npos);
-  CHECK(explanation.find("\"us-east\" is usual") != std::string::npos);
+  CHECK(explanation.find("% of the last 64 records; usually ") != std::string::npos);
+  CHECK(explanation.find("; the most usual is \"us-east\"") != std::string::npos);
   // These are Anomaly.field, and Anomaly.expected with only its nearest text.
   const std::vector<std::uint8_t> message = encodeAnomaly(shop.report);
   const Message field = Message().text(23, "region").add(24, Message().text(1, "us-east"));

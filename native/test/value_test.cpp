@@ -9,6 +9,7 @@
 
 #include "base/portable_math.hpp"
 #include "test.hpp"
+#include "text/quantity.hpp"
 
 namespace {
 
@@ -103,7 +104,7 @@ TEST(findsADayThatStaysDead) {
   CHECK(found > highest(usual, 10 * kDay + 95, 10 * kDay + 125));
   const auto& first = *std::max_element(r.begin() + 10 * kDay + 95, r.begin() + 10 * kDay + 125,
                                         [](const auto& a, const auto& b) { return a.score < b.score; });
-  CHECK(first.blame == ValueView::Day || first.blame == ValueView::Week);
+  CHECK(first.deviation && first.deviation->view != ValueView::Level);
 }
 
 /// Checks that values that are usual at another minute of the hour, time of the day or day of the week are rarer than
@@ -218,27 +219,80 @@ TEST(saysWhenItLearns) {
   CHECK(!r[ValueModel::kLearningPoints].learning && r[ValueModel::kLearningPoints].progress == 1);
 }
 
-TEST(expectsARange) {
-  ValueModel channel;
-  CHECK(std::isnan(channel.expected(kStart).low));
-  const auto values = noise(3000, 50, 2);
-  for (std::size_t i = 0; i < values.size(); ++i) channel.observe(kStart + i * kFiveMinutes, values[i]);
-  const auto range = channel.expected(kStart + values.size() * kFiveMinutes);
-  CHECK(range.low > 40 && range.low < 47);
-  CHECK(range.high > 53 && range.high < 60);
+/// Checks that what is said to be usual excludes what was observed, by the view that is unusual.
+TEST(explainsByTheUnusualView) {
+  const auto deviationOf = [](std::vector<double> values) {
+    const auto r = run(values);
+    CHECK(r.back().score > 1 && r.back().deviation);
+    return r.back().deviation.value_or(ValueDeviation{});
+  };
+  auto values = noise(3000, 50, 2);
+  values.push_back(90);
+  const ValueDeviation level = deviationOf(values);
+  CHECK(level.observed > level.high && !level.between);
+  CHECK(level.low < 50 && level.high < 60);
 
-  ValueModel cyclic;
-  const auto days = daily(10 * kDay);
-  for (std::size_t i = 0; i < days.size(); ++i) cyclic.observe(kStart + i * kFiveMinutes, days[i]);
-  // It is still night: whichever model leads, it expects the night's values.
-  const auto night = cyclic.expected(kStart + 10ull * kDay * kFiveMinutes);
-  CHECK(night.low > 10 && night.low < 20 && night.high > 20 && night.high < 40);
+  // It is usual to be near 10 or near 90, by turns of an hour, and not in between, nor to go there in one step.
+  values = noise(3000, 10, 1);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] += i / 50 % 2 == 0 ? 0 : 80;
+  values.push_back(values.back() > 50 ? 55 : 45);
+  const ValueDeviation between = deviationOf(values);
+  CHECK(between.between ? between.low < between.observed && between.observed < between.high
+                        : between.observed < between.low || between.observed > between.high);
+
+  // A night's value by day is within the range of all values.
+  values = daily(10 * kDay);
+  values.resize(9 * kDay + 150);
+  values.push_back(20);
+  const ValueDeviation season = deviationOf(values);
+  CHECK(season.view != ValueView::Level && season.observed < season.low);
+}
+
+/// Checks that every scored value has an explanation that does not contradict itself, whatever the series is.
+TEST(neverContradictsItself) {
+  Random random;
+  int scored = 0, explained = 0;
+  for (int kind = 0; kind < 12; ++kind) {
+    ValueModel channel;
+    double walk = 0;
+    for (int i = 0; i < 6000; ++i) {
+      walk += random.normal();
+      double x = kind % 6 == 0   ? random.normal()
+                 : kind % 6 == 1 ? walk
+                 : kind % 6 == 2 ? std::floor(3 * random.uniform())
+                 : kind % 6 == 3 ? (i / 40 % 2) * 100 + random.normal()
+                 : kind % 6 == 4 ? 7
+                                 : 1 / (0.001 + random.uniform());
+      if (kind >= 6 && random.uniform() < 0.01) x += 50 * random.normal();
+      const auto r = channel.observe(kStart + static_cast<std::uint64_t>(i) * kFiveMinutes, x);
+      if (!(r.score > 0)) continue;
+      ++scored;
+      if (!r.deviation) continue;
+      ++explained;
+      const ValueDeviation& d = *r.deviation;
+      CHECK(d.low <= d.high);
+      CHECK(d.between ? d.low < d.observed && d.observed < d.high : d.observed < d.low || d.observed > d.high);
+      const text::Compared shown = text::compared(d.observed, d.low, d.high);
+      CHECK(!shown.value.empty() && !shown.range.empty() && shown.range.find(shown.value + "–") != 0);
+    }
+  }
+  CHECK(scored > 300 && explained > 0.9 * scored);
+}
+
+TEST(formatsQuantities) {
+  CHECK(text::quantity(50.62) == "50.6" && text::quantity(1234.5) == "1234" && text::quantity(0.0012345) == "0.00123");
+  CHECK(text::quantity(-3) == "-3" && text::quantity(1e-9) == "1e-09" && text::quantity(0) == "0" &&
+        text::quantity(100) == "100");
+  CHECK(text::quantity(-0.5) == "-0.5" && text::quantity(9.999) == "10" && text::quantity(1.5e20) == "1.5e+20");
+  const auto near = text::compared(10.00001, 9, 10);
+  CHECK(near.value == "10.00001" && near.range == "9–10");
+  CHECK(text::compared(7, 5, 5).range == "5" && text::compared(7, -1, 5).range == "-1 to 5");
 }
 
 bool same(const ValueResult& a, const ValueResult& b) {
   return a.scored == b.scored && a.learning == b.learning && a.progress == b.progress && a.surpriseBits == b.surpriseBits &&
          a.rarityBits == b.rarityBits && a.usualBits == b.usualBits && a.excessBits == b.excessBits && a.similar == b.similar &&
-         a.score == b.score && a.blame == b.blame && a.viewBits == b.viewBits;
+         a.score == b.score && a.deviation.has_value() == b.deviation.has_value() && a.viewBits == b.viewBits;
 }
 
 TEST(goesOnFromASnapshot) {

@@ -70,7 +70,7 @@ const reportSchema = z
         entropy: nullableNumber,
         ncd: nullableNumber,
         ncd_size_matched: nullableNumber,
-        p_value: nullableNumber,
+        p_value: nullableNumber.describe("P-value of the permutation test; null if it was not run"),
         permutations: count,
       })
       .nullable()
@@ -146,18 +146,20 @@ export function safeCount(value: bigint): number {
 
 function reportJson(report: Anomaly): ReportJson {
   const { record, expected, window } = report;
+  // The end of an anomaly is no verdict.
+  const ofVerdict = (value: number) => (report.state === State.ENDED ? null : finite(value));
   return {
     channel: channelName(report.channel),
     severity: severityName(report.severity),
     time: formatNanos(report.timeUnixNano),
     occurrence: safeCount(report.occurrence),
-    score: finite(report.score),
-    limit: finite(report.limit),
-    p_value: finite(report.pValue),
-    margin: finite(report.margin),
+    score: ofVerdict(report.score),
+    limit: ofVerdict(report.limit),
+    p_value: ofVerdict(report.pValue),
+    margin: ofVerdict(report.margin),
     news: report.news,
-    surprise_bits: finite(report.surpriseBits),
-    baseline_bits: finite(report.baselineBits),
+    surprise_bits: ofVerdict(report.surpriseBits),
+    baseline_bits: ofVerdict(report.baselineBits),
     field: report.field,
     explanation: report.explanation,
     trace_id: Buffer.from(report.traceId).toString("hex"),

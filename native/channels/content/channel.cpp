@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "base/state_bytes.hpp"
@@ -6,6 +7,7 @@
 #include "channels/channel.hpp"
 #include "channels/content/content.hpp"
 #include "text/sentence.hpp"
+#include "text/telling.hpp"
 
 namespace driftlock {
 namespace {
@@ -114,30 +116,45 @@ class ContentFinding final : public Finding {
 
   void mark(const std::vector<std::uint32_t>& starts, std::vector<LiteralRun>& novel) const override {
     novelRanges(record_.record, record_.content, starts, novel);
+    starts_ = starts;
   }
 
   void describe(const Texts&, Description& out) const override {
     out.field = blamedField(record_.record, record_.content, signal_);
     out.wantsNearest = true;
     std::size_t bytes = 0;
-    const LiteralRun* longest = nullptr;
+    const LiteralRun* example = nullptr;
+    std::pair<std::size_t, std::uint32_t> most;
     for (const LiteralRun& run : out.novel) {
       bytes += run.end - run.start;
-      if (!longest || run.end - run.start > longest->end - longest->start) longest = &run;
+      const std::pair telling(text::telling(out.text, run.start, run.end), run.end - run.start);
+      if (example && telling <= most) continue;
+      most = telling;
+      example = &run;
     }
     std::string& sentence = out.sentence;
     sentence.reserve(text::kUsualSentence);
     text::append(sentence, std::to_string(bytes), " of the record's ", std::to_string(out.text.size()),
                  " bytes are new to this stream");
-    if (longest)
-      text::append(sentence, ", such as ", text::quoted(out.text.substr(longest->start, longest->end - longest->start)));
-    if (!out.field.empty()) text::append(sentence, " in ", out.field);
+    if (example) {
+      text::append(sentence, ", such as ", text::quoted(out.text.substr(example->start, example->end - example->start)), " in ",
+                   fieldAt(example->start));
+    }
     text::append(sentence, "; they cost ", text::fixed(out.bits, 0), " bits");
   }
 
  private:
+  /// The field to which a place in the record's text belongs: its key comes before its value.
+  std::string fieldAt(std::uint32_t place) const {
+    std::size_t field = 0;
+    while (field + 1 < starts_.size() && place + record_.record.fields[field + 1].key.size() + 1 >= starts_[field + 1]) ++field;
+    return fieldName(record_.record.fields[field].key, signal_);
+  }
+
   const Observation& record_;
   otlp::Signal signal_;
+  /// Where the values of the fields begin in the text, as `mark` was told.
+  mutable std::vector<std::uint32_t> starts_;
 };
 
 /// Detects content of logs and spans that the baseline does not contain.

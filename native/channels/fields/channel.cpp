@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -38,6 +39,10 @@ class ShiftFinding final : public Finding {
     const FieldFinding& found = shift_.found;
     out.field = shift_.name;
     out.usual = shift_.usual;
+    if (found.records == 0) {
+      out.sentence = "The values of a field are unusual";
+      return;
+    }
     const bool ranged = found.low <= found.high;
     if (ranged) out.range = {found.low, found.high};
     const std::string records = text::format("the last %u records", found.records);
@@ -45,9 +50,10 @@ class ShiftFinding final : public Finding {
     const std::string example = shift_.value.empty() ? "" : ", such as " + text::quoted(shift_.value) + ",";
     std::string sentence;
     if (found.novel) {
-      sentence = "new values" + example + text::format(" cost %.0f bits each where %.0f are usual", out.bits, out.usualBits);
+      sentence = "new values" + example + text::format(" cost %.0f bits each", out.bits);
+      if (std::round(out.usualBits) < std::round(out.bits)) sentence += text::format("; usually %.0f", out.usualBits);
     } else if (found.kind == Kind::Absent) {
-      sentence = "missing from " + share + " of " + records + ", usually from " + usual;
+      sentence = "missing from " + share + " of " + records + "; usually from " + usual;
     } else {
       std::string what;
       switch (found.kind) {
@@ -56,15 +62,15 @@ class ShiftFinding final : public Finding {
         case Kind::Range: what = "values around " + number(found.number); break;
         default: what = shift_.value.empty() ? "one value" : text::quoted(shift_.value);
       }
-      sentence = what + " made up " + share + " of " + records + ", usually " + usual;
+      sentence = what + " made up " + share + " of " + records + "; usually " + usual;
     }
     if (ranged && found.kind != Kind::Absent) {
-      sentence += found.low == found.high ? "; " + number(found.low) + " is usual"
-                                          : "; " + number(found.low) + " to " + number(found.high) + " are usual";
+      sentence += found.low == found.high ? "; most are " + number(found.low)
+                                          : "; most are between " + number(found.low) + " and " + number(found.high);
     } else if (!shift_.usual.empty() && shift_.usual != shift_.value) {
-      sentence += "; " + text::quoted(shift_.usual) + " is usual";
+      sentence += "; the most usual is " + text::quoted(shift_.usual);
     }
-    out.sentence = shift_.name + ": " + sentence;
+    out.sentence = (shift_.name.empty() ? "A field" : shift_.name) + ": " + sentence;
   }
 
  private:
@@ -152,6 +158,7 @@ class FieldsChannel final : public Channel {
     // The model holds only hashes. The texts are in the baseline, masked, and unmasked in the latest records.
     const Bytes known = texts.known;
     const bool plain = found.key == texts.hash.name({}).hash();
+    if (plain) name({});
     for (std::size_t begin = 0, end; begin < known.size(); begin = end + 1) {
       end = begin;
       std::size_t value = begin;

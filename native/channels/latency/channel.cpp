@@ -4,6 +4,7 @@
 #include "base/state_bytes.hpp"
 #include "channels/channel.hpp"
 #include "channels/latency/latency.hpp"
+#include "text/quantity.hpp"
 #include "text/sentence.hpp"
 
 namespace driftlock {
@@ -18,9 +19,15 @@ class LatencyFinding final : public Finding {
 
   void describe(const Texts&, Description& out) const override {
     out.field = "duration";
+    const auto took = static_cast<double>(nanos_);
+    // Durations have one unit in a sentence, so that they compare at a glance.
+    const double unit = low_ < 1e9 ? 1e6 : 1e9;
+    const std::string unitName = low_ < 1e9 ? " ms" : " s";
+    const text::Compared shown = text::compared(took / unit, low_ / unit, high_ / unit);
+    text::append(out.sentence, "The span took ", shown.value, unitName);
+    if (took >= low_ && took <= high_) return;
     out.range = {low_, high_};
-    out.sentence = text::format("The span took %.3g ms where %.3g to %.3g ms are usual", static_cast<double>(nanos_) / 1e6,
-                                low_ / 1e6, high_ / 1e6);
+    text::append(out.sentence, "; usually ", shown.range, unitName);
   }
 
  private:

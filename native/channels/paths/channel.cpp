@@ -19,10 +19,10 @@ class ParentFinding final : public Finding {
     };
     out.field = "parent_span_id";
     out.sentence = "The span " + name(path_.child) + " is a child of " + name(path_.parent);
-    if (const std::string usual = texts.ofTemplate(path_.usual); !usual.empty()) {
-      out.sentence += " where it usually is one of " + text::quoted(usual);
+    if (const std::string usual = texts.ofTemplate(path_.usual); !usual.empty() && path_.usual != path_.parent) {
+      out.sentence += "; usually it is one of " + text::quoted(usual);
     }
-    out.sentence += text::format(": %.1f bits", out.bits);
+    out.sentence += text::format("; this costs %.1f bits", out.bits);
   }
 
  private:

@@ -1,3 +1,4 @@
+#include <optional>
 #include <utility>
 
 #include "base/state_bytes.hpp"
@@ -18,21 +19,24 @@ static_assert(kLargestId == kLargestTemplateId);
 /// A record out of order, or a session that broke off.
 class SequenceFinding final : public Finding {
  public:
-  SequenceFinding(bool brokeOff, std::vector<ExpectedId> expected) : brokeOff_(brokeOff), expected_(std::move(expected)) {}
+  /// @param id the template of the record; none if the session broke off
+  SequenceFinding(std::optional<std::uint32_t> id, std::vector<ExpectedId> expected) : id_(id), expected_(std::move(expected)) {}
 
   void describe(const Texts& texts, Description& out) const override {
     for (const ExpectedId& expected : expected_) {
+      // What came, or the end that came too early, is not what was expected instead.
+      if (expected.id == id_.value_or(kEndOfSession)) continue;
       std::string text = expected.id == kEndOfSession ? "the end of the session" : texts.ofTemplate(expected.id);
-      if (!text.empty()) out.next.push_back(std::move(text));
+      if (!text.empty() && out.next.size() < kMostNext) out.next.push_back(std::move(text));
     }
-    out.sentence =
-        brokeOff_ ? "A session broke off where it usually goes on" : "This record does not usually come here in its session";
-    out.sentence += text::format(": %.1f bits where %.1f are usual", out.bits, out.usualBits);
-    if (!out.next.empty()) out.sentence += "; expected was " + text::quoted(out.next.front());
+    out.sentence = id_ ? "Unexpected at this point of the session" : "A session broke off where it usually goes on";
+    const std::string bits = text::fixed(out.bits, 1), usual = text::fixed(out.usualBits, 1);
+    if (out.bits > out.usualBits && bits != usual) text::append(out.sentence, ": ", bits, " bits; usually ", usual);
+    if (!out.next.empty()) text::append(out.sentence, "; expected was ", text::quoted(out.next.front()));
   }
 
  private:
-  bool brokeOff_;
+  std::optional<std::uint32_t> id_;
   std::vector<ExpectedId> expected_;
 };
 
@@ -72,7 +76,8 @@ class SequenceChannel final : public Channel {
   }
 
   std::unique_ptr<Finding> find(const Observation* record) const override {
-    return std::make_unique<SequenceFinding>(!record, sessions_ ? sessions_->expected(kMostNext) : std::vector<ExpectedId>{});
+    const auto id = record ? std::optional(record->id()) : std::nullopt;
+    return std::make_unique<SequenceFinding>(id, sessions_ ? sessions_->expected(kMostNext + 1) : std::vector<ExpectedId>{});
   }
 
   std::size_t memory() const override { return sizeof *this + (sessions_ ? sessions_->memory() : 0); }

@@ -1,6 +1,7 @@
 #include "channels/channel.hpp"
 #include "base/state_bytes.hpp"
 #include "channels/shape/shape.hpp"
+#include "text/quantity.hpp"
 #include "text/sentence.hpp"
 
 namespace driftlock {
@@ -13,14 +14,19 @@ class DistributionFinding final : public Finding {
 
   void describe(const Texts&, Description& out) const override {
     const ShapeFinding& s = shape_;
-    out.range = {s.low, s.high};
+    const double observed = s.quantile >= 0 ? s.value : s.share;
+    const bool outside = observed < s.low || observed > s.high;
+    if (outside) out.range = {s.low, s.high};
     if (s.quantile >= 0) {
       out.field = "quantile";
-      out.sentence = text::format("The %.4g quantile is %.6g where %.6g to %.6g is usual", s.quantile, s.value, s.low, s.high);
+      const text::Compared shown = text::compared(s.value, s.low, s.high);
+      text::append(out.sentence, "The ", text::quantity(s.quantile, 4), " quantile is ", shown.value);
+      if (outside) text::append(out.sentence, "; usually ", shown.range);
     } else {
       out.field = "buckets";
-      out.sentence = text::format("%.3g %% of the values were %s %.6g, usually %.2g %%", 100 * s.share,
-                                  s.above ? "above" : "at most", s.edge, 100 * s.usualShare);
+      const text::Compared shown = text::compared(100 * s.share, 100 * s.usualShare, 100 * s.usualShare);
+      text::append(out.sentence, shown.value, " % of the values were ", s.above ? "above " : "at most ", text::quantity(s.edge),
+                   "; usually ", shown.range, " %");
     }
   }
 

@@ -5,6 +5,7 @@
 #include "base/state_bytes.hpp"
 #include "channels/channel.hpp"
 #include "channels/value/value.hpp"
+#include "text/quantity.hpp"
 #include "text/sentence.hpp"
 
 namespace driftlock {
@@ -13,22 +14,67 @@ namespace {
 /// The share of a usual interval below which a point alone is too little to judge.
 constexpr double kShort = 0.5;
 
-/// A value outside of the expected range.
+/// What is judged: the numbers of points as they are, the amount per second, or the mean of the values.
+enum class Measure : std::uint8_t { Level, Rate, Mean };
+
+/// An unusual value.
 class ValueFinding final : public Finding {
  public:
-  ValueFinding(double observed, const ValueRange& range) : observed_(observed), range_(range) {}
+  ValueFinding(Measure measure, double value, const std::optional<ValueDeviation>& deviation)
+      : measure_(measure), value_(value), deviation_(deviation) {}
 
   void describe(const Texts&, Description& out) const override {
+    const std::string subject = measure_ == Measure::Rate ? "rate" : measure_ == Measure::Mean ? "mean" : "value";
+    const std::string unit = measure_ == Measure::Rate ? " per second" : "";
     out.field = "value";
-    out.range = {range_.low, range_.high};
-    out.sentence =
-        text::format("The value is %.6g where %.6g to %.6g is usual; it costs %.1f bits where strange values here cost %.1f",
-                     observed_, range_.low, range_.high, out.bits, out.usualBits);
+    if (!deviation_) {
+      text::append(out.sentence, "The ", subject, " is ", text::quantity(value_), unit,
+                   "; the value and its latest changes are unusual together");
+      return;
+    }
+    const ValueDeviation& d = *deviation_;
+    const bool step = d.view == ValueView::Step, rose = d.observed > 0;
+    const text::Compared shown = text::compared(d.observed, d.low, d.high);
+    if (step && d.observed == 0) {
+      text::append(out.sentence, "The ", subject, " stayed at ", text::quantity(value_), unit);
+    } else if (step) {
+      const std::string change = rose ? shown.value : shown.value.substr(1);
+      text::append(out.sentence, "The ", subject, rose ? " rose by " : " fell by ", change, " to ", text::quantity(value_), unit);
+    } else if (d.view == ValueView::Mean16 || d.view == ValueView::Mean64) {
+      out.field = "mean";
+      text::append(out.sentence, "The mean of the last ", d.view == ValueView::Mean16 ? "16 " : "64 ", subject, "s is ",
+                   shown.value, unit);
+    } else {
+      text::append(out.sentence, "The ", subject, " is ", shown.value, unit);
+    }
+    if (d.between) {
+      text::append(out.sentence, step ? "; changes between " : "; values between ", text::quantity(d.low), " and ",
+                   text::quantity(d.high), " are rare", when(d.view));
+      return;
+    }
+    // Ranges are those of values and means; a change leads from the last value.
+    const double from = step ? value_ - d.observed : 0;
+    out.range = {from + d.low, from + d.high};
+    if (step && d.low == 0 && d.high == 0) {
+      text::append(out.sentence, "; usually it does not change");
+    } else {
+      text::append(out.sentence, step ? "; usually it changes by " : "; usually ", shown.range, when(d.view));
+    }
   }
 
  private:
-  double observed_;
-  ValueRange range_;
+  static std::string when(ValueView view) {
+    switch (view) {
+      case ValueView::Hour: return " at this minute of the hour";
+      case ValueView::Day: return " at this time of the day";
+      case ValueView::Week: return " at this hour of the week";
+      default: return {};
+    }
+  }
+
+  Measure measure_;
+  double value_;
+  std::optional<ValueDeviation> deviation_;
 };
 
 /// Detects unusual values of metrics: of gauges, of the rates of counters, and of the means of histograms and summaries.
@@ -42,9 +88,9 @@ class ValueChannel final : public Channel {
     if (!value) return;
     const std::uint64_t time = record.believed ? record.record.timeUnixNano : record.latest;
     observed_ = *value;
-    expected_ = model_.expected(time);
     const ValueResult result = model_.observe(time, *value, record.part.gap);
     if (!result.scored) return;
+    deviation_ = result.deviation;
     record.scores.add({.channel = ChannelId::Value,
                        .score = result.score,
                        .bits = result.rarityBits,
@@ -57,11 +103,11 @@ class ValueChannel final : public Channel {
   void learn(Observation&, const Outcome&, Host&) override {}
 
   std::unique_ptr<Finding> find(const Observation*) const override {
-    return std::make_unique<ValueFinding>(observed_, expected_);
+    return std::make_unique<ValueFinding>(measure_, observed_, deviation_);
   }
 
   /// A value that is too high is another finding than one that is too low.
-  std::uint64_t kind(const Observation&) const override { return observed_ > expected_.high ? 1 : 0; }
+  std::uint64_t kind(const Observation&) const override { return deviation_ && deviation_->observed > deviation_->high ? 1 : 0; }
 
   std::size_t memory() const override { return sizeof *this; }
 
@@ -83,9 +129,6 @@ class ValueChannel final : public Channel {
   }
 
  private:
-  /// What is judged: the numbers of points as they are, the amount per second, or the mean of the values.
-  enum class Measure : std::uint8_t { Level, Rate, Mean };
-
   Measure measureOf(const RecordView& record) const {
     const bool number = key_.metricType == otlp::MetricType::Gauge || key_.metricType == otlp::MetricType::Sum;
     return !number ? Measure::Mean : record.accounting == Accounting::Level ? Measure::Level : Measure::Rate;
@@ -119,7 +162,7 @@ class ValueChannel final : public Channel {
 
   // These belong to the current record.
   double observed_ = 0;
-  ValueRange expected_;
+  std::optional<ValueDeviation> deviation_;
 };
 
 }  // namespace

@@ -159,11 +159,6 @@ struct Reader {
 
 }  // namespace
 
-std::string_view nameOf(ValueView view) {
-  constexpr std::string_view kNames[kValueViews] = {"step", "mean16", "mean64", "hour", "day", "week", "level"};
-  return kNames[at(view)];
-}
-
 // --- AdaptiveHistogram ---
 
 std::uint32_t AdaptiveHistogram::binOf(double x, double centre, double scale) {
@@ -277,6 +272,18 @@ double AdaptiveHistogram::quantile(double q) const {
     below = next;
   }
   return valueOf(kBins - 0.5);
+}
+
+double AdaptiveHistogram::edge(double q) const {
+  const double x = quantile(q);
+  return centred_ && std::fabs(x) < kBinWidth * scale_ ? 0 : x;
+}
+
+double AdaptiveHistogram::below(double x) const {
+  const std::uint32_t bin = binOf(x, centre_, scale_);
+  double sum = counts_[bin] / 2;
+  for (std::size_t b = 0; b < bin; ++b) sum += counts_[b];
+  return sum / total_;
 }
 
 bool AdaptiveHistogram::valid() const {
@@ -466,23 +473,19 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool g
   // Compute the rarity per view and over all: a sum as if every view were present.
   double sum = 0;
   std::size_t judges = 0;
-  double most = 0;
   for (std::size_t i = 0; i < kValueViews; ++i) {
     if (!coded[i] || !calibrators_[i].ready()) continue;
     const double r = std::min(kMostRarity, calibrators_[i].rarity(bits[i]));
     result.viewBits[i] = static_cast<float>(r);
     sum += r;
     ++judges;
-    if (r > most) {
-      most = r;
-      result.blame = static_cast<ValueView>(i);
-    }
   }
   result.rarityBits = judges > 0 ? sum * kValueViews / static_cast<double>(judges) : 0;
   result.usualBits = usualPeak();
 
   if (seen_ >= kFirstPeak) {
     judge(result, {x, view[at(ValueView::Step)], mean16_, mean64_});
+    if (result.score > 0) result.deviation = explain(result, view, coded, x);
   }
 
   // Learn. Differences below a thousandth of the stream's spread, or a millionth of its level, are not distinguished.
@@ -520,19 +523,43 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool g
   return result;
 }
 
-ValueRange ValueModel::expected(std::uint64_t timeUnixNano) const {
-  const auto cycle = cycles(timeUnixNano / 1'000'000'000);
-  // These are in the order of `kModels`.
-  const double base[5] = {0, last_, cycle[1].usual, cycle[0].usual, cycle[2].usual};
-  const bool there[5] = {true, seen_ > 0, cycle[1].known, cycle[0].known, cycle[2].known};
-  std::size_t best = trust_.size();
-  for (std::size_t m = 0; m < trust_.size(); ++m) {
-    if (!there[m] || !histograms_[at(kModels[m])].ready()) continue;
-    if (best == trust_.size() || trust_[m] > trust_[best]) best = m;
+std::optional<ValueDeviation> ValueModel::explain(const ValueResult& result, const std::array<double, kValueViews>& view,
+                                                  const std::array<bool, kValueViews>& coded, double x) const {
+  constexpr double kBeyond = 0.005;
+  std::array<ValueView, kValueViews> order{};
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < kValueViews; ++i) {
+    if (coded[i]) order[n++] = static_cast<ValueView>(i);
   }
-  if (best == trust_.size()) return {kNan, kNan, ValueView::Level};
-  const AdaptiveHistogram& h = histograms_[at(kModels[best])];
-  return {base[best] + h.quantile(0.005), base[best] + h.quantile(0.995), kModels[best]};
+  std::stable_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n),
+                   [&](ValueView a, ValueView b) { return result.viewBits[at(a)] > result.viewBits[at(b)]; });
+  for (const bool between : {false, true}) {
+    for (std::size_t i = 0; i < n; ++i) {
+      ValueView v = order[i];
+      // The level is coded by the mixture, in which the model with the greatest weight speaks for all.
+      if (v == ValueView::Level) {
+        std::size_t best = 0;
+        for (std::size_t m = 1; m < trust_.size(); ++m) {
+          if (coded[at(kModels[m])] && trust_[m] > trust_[best]) best = m;
+        }
+        v = kModels[best];
+      }
+      const AdaptiveHistogram& past = histograms_[at(v)];
+      const bool season = v == ValueView::Hour || v == ValueView::Day || v == ValueView::Week;
+      const double base = season ? x - view[at(v)] : 0;
+      const double share = between ? past.below(view[at(v)]) : 0;
+      const ValueDeviation found{.view = v,
+                                 .observed = base + view[at(v)],
+                                 .low = base + past.edge(between ? share - kBeyond : kBeyond),
+                                 .high = base + past.edge(between ? share + kBeyond : 1 - kBeyond),
+                                 .between = between};
+      const bool outside = found.observed < found.low || found.observed > found.high;
+      // A gap is worth a sentence only if it is wide by the measure of the past.
+      const bool gap = found.low < found.observed && found.observed < found.high && found.high - found.low > past.scale();
+      if (between ? gap : outside) return found;
+    }
+  }
+  return {};
 }
 
 void ValueModel::snapshot(std::vector<std::uint8_t>& out) const {

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -21,9 +21,6 @@ enum class ValueView : std::uint8_t {
   Level,   ///< the value itself, under the mixture of all models of it
 };
 inline constexpr std::size_t kValueViews = 7;
-
-/// The view's name in explanations, such as "step".
-std::string_view nameOf(ValueView view);
 
 /// A histogram that finds its own scale. Bins are even in asinh((x - centre) / scale): linear in the bulk, logarithmic
 /// in the tails, so that neither units nor heavy tails need a setting. Its density is smoothed over three distances,
@@ -52,6 +49,10 @@ class AdaptiveHistogram {
 
   /// The value below which the share q of the (decayed) past lies; NaN before ready().
   double quantile(double q) const;
+  /// The same for people: distances that the bins do not tell from zero are zero.
+  double edge(double q) const;
+  /// The share of the past that lies below x, without half of what lies in its bin.
+  double below(double x) const;
 
   /// Passes the whole state to v, for snapshots.
   template <class Self, class Visitor>
@@ -99,26 +100,31 @@ class SurpriseCalibrator {
   std::uint32_t highest_ = 0;  ///< no bin above was ever hit
 };
 
-/// The result for one value. All numbers come from the past alone: the value is scored before it is learned.
-struct ValueResult {
-  bool scored = false;                        ///< false for NaN and infinities, which change nothing
-  bool learning = true;                       ///< too little past: score and excess are 0
-  double progress = 0;                        ///< progress of learning, 0..1
-  double surpriseBits = 0;                    ///< code length of the value at the resolution of the stream's spread
-  double rarityBits = 0;                      ///< rarity over all views, summed
-  double usualBits = 0;                       ///< rarity of the strangest value of a usual stretch of the stream
-  double excessBits = 0;                      ///< rarityBits - usualBits
-  double similar = 0;                         ///< past episodes like this one; each makes it less of a novelty
-  double score = 0;                           ///< the novel excess, at a new peak of an episode; below 1 in its wake
-  ValueView blame = ValueView::Level;         ///< the rarest view
-  std::array<float, kValueViews> viewBits{};  ///< rarity per view
+/// What is unusual about a value, in terms of one view.
+struct ValueDeviation {
+  ValueView view = ValueView::Level;
+  /// What was observed: a level, a change or a mean.
+  double observed = 0;
+  /// The usual range, which does not include it: the 0.5 % and 99.5 % quantiles of the past. Or, if `between`, the range
+  /// about it in which hardly any values lie.
+  double low = 0, high = 0;
+  bool between = false;
 };
 
-/// The range in which a value is expected: the 0.5 % and 99.5 % quantiles under the model that now predicts best.
-struct ValueRange {
-  double low = 0;
-  double high = 0;
-  ValueView model = ValueView::Level;
+/// The result for one value. All numbers come from the past alone: the value is scored before it is learned.
+struct ValueResult {
+  bool scored = false;      ///< false for NaN and infinities, which change nothing
+  bool learning = true;     ///< too little past: score and excess are 0
+  double progress = 0;      ///< progress of learning, 0..1
+  double surpriseBits = 0;  ///< code length of the value at the resolution of the stream's spread
+  double rarityBits = 0;    ///< rarity over all views, summed
+  double usualBits = 0;     ///< rarity of the strangest value of a usual stretch of the stream
+  double excessBits = 0;    ///< rarityBits - usualBits
+  double similar = 0;       ///< past episodes like this one; each makes it less of a novelty
+  double score = 0;         ///< the novel excess, at a new peak of an episode; below 1 in its wake
+  /// The rarest view that can explain the score; none if all are usual by themselves, and only their sum is not.
+  std::optional<ValueDeviation> deviation{};
+  std::array<float, kValueViews> viewBits{};  ///< rarity per view
 };
 
 /// The value channel scores the strangeness of a number in a stream of numbers (a metric, a latency, a numeric
@@ -134,9 +140,6 @@ class ValueModel {
   /// Scores a value, then learns it. Times place a value in the hour, day and week (UTC); 0 is "unknown".
   /// @param gap whether values are missing before this one, so that the change since the last one says nothing
   ValueResult observe(std::uint64_t timeUnixNano, double value, bool gap = false);
-
-  /// The range expected of a value at that time, before it is observed; NaN while nothing is known.
-  ValueRange expected(std::uint64_t timeUnixNano) const;
 
   /// Appends the whole state, with the same bytes on every machine.
   void snapshot(std::vector<std::uint8_t>& out) const;
@@ -172,6 +175,8 @@ class ValueModel {
   using Peak = std::array<double, 4>;
 
   std::array<Cycle, 3> cycles(std::uint64_t seconds) const;
+  std::optional<ValueDeviation> explain(const ValueResult& result, const std::array<double, kValueViews>& view,
+                                        const std::array<bool, kValueViews>& coded, double x) const;
   double similar(const Peak& peak) const;
   void judge(ValueResult& result, const Peak& peak);
   double usualPeak() const;

@@ -78,7 +78,7 @@ function windowMetrics({ window }: Anomaly): string[] {
     `NCD ${window.ncd.toFixed(3)} (size-matched ${window.ncdSizeMatched.toFixed(3)})`,
     `delta ${window.deltaBits.toFixed(3)} bits/B`,
     `entropy ${window.entropy.toFixed(2)} bits/B`,
-    ...(window.permutations > 0 ? [`permutation p ${probability(window.pValue)}`] : []),
+    ...(window.pValue !== undefined ? [`permutation p ${probability(window.pValue)}`] : []),
   ];
 }
 
