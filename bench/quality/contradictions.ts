@@ -73,6 +73,10 @@ function ofSentence(sentence: string): string[] {
       if (value >= least && value <= most) faults.push(`what is unusual is usual: ${text}`);
     }
   }
+  const share = new RegExp(`${number} % of .*?[;,] usually(?: from)? ${number} %`).exec(sentence);
+  if (share && share[1] === share[2]) faults.push("what is unusual is usual: the shares are the same");
+  const bits = new RegExp(`${number} bits(?: each)?(?:; usually| where) ${number}`).exec(sentence);
+  if (bits && Number(bits[1]) <= Number(bits[2])) faults.push(`what is unusual is usual: ${bits[0]}`);
   const rare = new RegExp(
     `${number}${unit}; (?:values|changes) between ${number} and ${number} are rare`,
   ).exec(sentence);

@@ -29,7 +29,7 @@ class ValueFinding final : public Finding {
     out.field = "value";
     if (!deviation_) {
       text::append(out.sentence, "The ", subject, " is ", text::quantity(value_), unit,
-                   "; the value and its latest changes are unusual together");
+                   "; it is unusual only together with the latest ones");
       return;
     }
     const ValueDeviation& d = *deviation_;
