@@ -83,7 +83,7 @@ TEST(burstsAndSilencesStandOut) {
       if (const std::uint32_t id = source.id(); id != 0) ids.push_back(id);
     tick = feed(copy, ids);
     if (b < 3) CHECK(tick.strangest.kind == VolumeKind::Silence && tick.strangest.id == 0);
-    if (b < 3) CHECK(tick.strangest.silentFor == (static_cast<std::uint64_t>(b) + 1) * kBlock);
+    if (b < 3) CHECK(tick.strangest.lasted == (static_cast<std::uint64_t>(b) + 1) * kBlock);
     scores.push_back(tick.strangest.bits);
   }
   CHECK(scores[0] < scores[1] && scores[1] < scores[2] && scores[2] > scores[5]);

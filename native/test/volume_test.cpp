@@ -104,7 +104,7 @@ TEST(dropsAndSilencesAreFound) {
     const VolumeTick found = stream.strangest();
     CHECK(found.score > usual + 1);
     CHECK(found.strangest.kind == VolumeKind::Silence && !found.strangest.total && found.strangest.id == id);
-    CHECK(found.strangest.silentFor > 5 * kSecond);
+    CHECK(found.strangest.lasted > 5 * kSecond);
     // It is novel only for a while.
     stream.run(channel, 3600, id);
     stream.strangest();
@@ -168,16 +168,102 @@ TEST(hoursOfTheDayAreLearnt) {
   // The day's rate at night is a burst.
   time = kNoon + 6 * kDay + kDay / 6;
   channel.advance(time);
-  const auto night = channel.advance(time + 60 * kSecond);
+  const std::uint64_t tick = channel.tick();
+  const auto night = channel.advance(time + tick);
   CHECK(night && night->score < 12);
   double burst = -1e9;
   for (int i = 0; i < 60; ++i) {
     time += 2 * kSecond;
-    const auto closed = channel.advance(time + 60 * kSecond);
+    const auto closed = channel.advance(time + tick);
     if (closed) burst = std::max(burst, closed->score);
-    channel.count(time + 60 * kSecond, 1);
+    channel.count(time + tick, 1);
   }
   CHECK(burst > 5);
+}
+
+/// Checks that ticks suit the rate: a few records are no burst in a stream with few, and a silence lacks some records.
+TEST(ticksSuitTheRate) {
+  VolumeModel channel(kTick, kDay);
+  Source source;
+  std::uint64_t time = kNoon;
+  const auto run = [&](std::uint64_t until, double gap) {
+    while ((time += source.exponential(gap * 1e9) + 1) < until) {
+      const auto closed = channel.advance(time);
+      channel.count(time, 1 + static_cast<std::uint32_t>(time % 3));
+      if (!closed) continue;
+      const VolumeFinding& found = closed->strangest;
+      if (found.kind == VolumeKind::Burst) CHECK(found.count >= 10 && found.count > found.high);
+      if (found.kind == VolumeKind::Silence) CHECK(found.expected >= 3 && found.low >= 1);
+      if (found.kind == VolumeKind::Drop) CHECK(found.count < found.low);
+      CHECK(found.low == std::floor(found.low) && found.high == std::floor(found.high));
+    }
+  };
+  run(kNoon + 10 * kDay, 600);
+  CHECK(channel.tick() >= 4 * 600 * kSecond / 2 && channel.tick() <= 3'600 * kSecond);
+  channel.advance(time);
+  for (int i = 0; i < 40; ++i) channel.count(time, 1);
+  const auto closed = channel.advance(time + channel.tick());
+  CHECK(closed && closed->strangest.kind == VolumeKind::Burst && closed->score > 8);
+  // It becomes busy, and the ticks short again.
+  run(kNoon + 13 * kDay, 0.5);
+  CHECK(channel.tick() == kTick);
+}
+
+/// Checks that a job is usual after it has run three times, each hour, day or week, and that it stays remarkable at other times.
+TEST(recurringJobsAreLearnt) {
+  for (const std::uint64_t period : {kDay / 24, kDay, 7 * kDay}) {
+    VolumeModel channel(kTick, kDay);
+    Source source;
+    int reported = 0, later = 0;
+    const std::uint64_t end = kNoon + 14 * period + kDay / 48;
+    std::uint64_t job = kNoon + (period > kDay / 24 ? kDay / 4 : kDay / 40);
+    const auto note = [&](const std::optional<VolumeTick>& closed) {
+      if (!closed || closed->strangest.kind != VolumeKind::Burst || closed->strangest.count < 100) return;
+      channel.reject();
+      ++(closed->start < kNoon + 5 * period ? reported : later);
+    };
+    for (std::uint64_t time = kNoon; time < end; time += source.exponential(20e9) + 1) {
+      if (time > job) {
+        for (std::uint64_t i = 0; i < 600; ++i) {
+          note(channel.advance(job + i * kSecond / 10));
+          channel.count(job + i * kSecond / 10, 7);
+        }
+        time = job + 60 * kSecond;
+        job += period;
+      }
+      note(channel.advance(time));
+      channel.count(time, 1);
+    }
+    CHECK(reported >= 3 && reported <= 4);
+    CHECK(later == 0);
+    const std::uint64_t other = end + period / 3;
+    note(channel.advance(other));
+    for (int i = 0; i < 600; ++i) channel.count(other, 7);
+    note(channel.advance(other + channel.tick()));
+    CHECK(later == 1);
+  }
+}
+
+/// Checks that weekends are learned.
+TEST(weekendsAreLearnt) {
+  VolumeModel channel(60 * kSecond, kDay);
+  Source source;
+  double later = -1e9;
+  // 1970 began on a Thursday.
+  const auto rate = [](std::uint64_t time) {
+    const std::uint64_t day = (time / kDay + 3) % 7, hour = time % kDay / (kDay / 24);
+    return day < 5 && hour >= 8 && hour < 18 ? 0.5 : 0.02;
+  };
+  for (std::uint64_t time = kNoon; time < kNoon + 35 * kDay;) {
+    // The rate of the time that passes, by thinning.
+    do time += source.exponential(2e9) + 1;
+    while (source.uniform() > rate(time) / 0.5);
+    const auto closed = channel.advance(time);
+    if (closed && time > kNoon + 21 * kDay) later = std::max(later, closed->score);
+    channel.count(time, 1);
+  }
+  CHECK(channel.seasonal());
+  CHECK(later < 14);
 }
 
 TEST(rejectedTicksAreNotLearnt) {

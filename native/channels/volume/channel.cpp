@@ -9,13 +9,15 @@
 namespace driftlock {
 namespace {
 
+/// The shortest tick.
 constexpr std::uint64_t kTickNanos = 10'000'000'000;
 constexpr std::uint64_t kDayNanos = 86'400'000'000'000;
 
 /// Too many or too few records, of the whole stream or of one template.
 class CountFinding final : public Finding {
  public:
-  explicit CountFinding(const VolumeFinding& volume) : volume_(volume) {}
+  /// @param timed whether it lasted for nanoseconds, not for a number of records
+  CountFinding(const VolumeFinding& volume, bool timed) : volume_(volume), timed_(timed) {}
 
   std::uint64_t kind() const override {
     const std::uint64_t of = volume_.total ? 0 : 1 + std::uint64_t{volume_.id};
@@ -25,28 +27,31 @@ class CountFinding final : public Finding {
   void describe(const Texts& texts, Description& out) const override {
     const VolumeFinding& v = volume_;
     out.field = "count";
-    out.range = {v.low, v.high};
     const std::string name = v.total ? "" : texts.ofTemplate(v.id);
     const std::string what = v.total        ? "records of the stream"
                              : name.empty() ? "records of one template"
                                             : "records like " + text::quoted(name);
-    switch (v.kind) {
-      case VolumeKind::Burst:
-        out.sentence =
-            text::format("A burst: %u ", v.count) + what + text::format(" where %.1f to %.1f are usual", v.low, v.high);
-        break;
-      case VolumeKind::Drop:
-        out.sentence = text::format("A drop: %u ", v.count) + what + text::format(" where %.1f to %.1f are usual", v.low, v.high);
-        break;
-      case VolumeKind::Silence:
-        out.sentence = "Silence: no " + what + text::format(" where %.1f a tick are usual", v.expected);
-        break;
-      case VolumeKind::None: out.sentence = "An unusual number of " + what;
+    const std::string lasted =
+        timed_ ? text::duration(static_cast<double>(v.lasted) / 1e9) : std::to_string(v.lasted) + " records";
+    if (v.low <= v.count && v.count <= v.high) {
+      out.sentence = "An unusual number of " + what + ": " + std::to_string(v.count) + (timed_ ? " in " : " among ") + lasted;
+      return;
     }
+    out.range = {v.low, v.high};
+    const std::string usual = (v.low < 1         ? text::format("at most %.0f", v.high)
+                               : v.low == v.high ? text::format("%.0f", v.low)
+                                                 : text::format("%.0f–%.0f", v.low, v.high));
+    if (v.kind == VolumeKind::Silence) {
+      out.sentence = "Silence: no " + what + (timed_ ? " for " : " among ") + lasted + "; usually " + usual;
+      return;
+    }
+    out.sentence = (v.kind == VolumeKind::Burst ? "A burst: " : "A drop: ") + std::to_string(v.count) + " " + what +
+                   (timed_ ? " in " : " among ") + lasted + "; usually " + usual;
   }
 
  private:
   VolumeFinding volume_;
+  bool timed_;
 };
 
 /// Detects unusual numbers of records: by ticks of the stream's clock, and by hops of records.
@@ -101,7 +106,8 @@ class VolumeChannel final : public Channel {
     const Outcome outcome = host.judge({.channel = ChannelId::Volume, .score = tick.score, .bits = tick.strangest.bits});
     if (!outcome.flagged) return;
     volume_ ? volume_->reject() : mix_->reject();
-    host.raise(volume_ ? std::optional(tick.end) : std::nullopt, std::make_unique<CountFinding>(tick.strangest));
+    host.raise(volume_ ? std::optional(tick.end) : std::nullopt,
+               std::make_unique<CountFinding>(tick.strangest, volume_ != nullptr));
   }
 
   std::uint32_t hop_;

@@ -78,14 +78,19 @@ VolumeFinding TemplateMix::judge(const Entry& e) const {
   VolumeFinding finding{.id = e.id,
                         .count = e.count,
                         .expected = mean,
-                        .low = std::max(0.0, mean - deviation),
-                        .high = mean + deviation,
+                        .low = std::floor(std::max(0.0, mean - deviation)),
+                        .high = std::ceil(mean + deviation),
+                        .lasted = block_,
                         .bits = poissonDeviance(e.count, mean) / dispersion};
   finding.kind = e.count > mean ? VolumeKind::Burst : VolumeKind::Drop;
   if (e.count == 0 && e.sum > 0) {
     const double absent = e.absent + 1.0;
     finding.kind = VolumeKind::Silence;
-    finding.silentFor = static_cast<std::uint64_t>(absent) * block_;
+    finding.lasted = static_cast<std::uint64_t>(absent) * block_;
+    // What would have been usual in all of that time.
+    const double missed = mean * absent, apart = 2 * std::sqrt(missed * dispersion);
+    finding.low = std::max(1.0, std::floor(missed - apart));
+    finding.high = std::ceil(missed + apart);
     finding.bits = mean / (dispersion * kLn2) * std::min(absent, std::max(kOldNews, kOldNews / mean));
   }
   return finding;

@@ -25,10 +25,15 @@ constexpr int kBurstOctaves = 5;
 constexpr double kFewestTicks = 4;
 /// The number of ticks of a gap that are processed one by one; the rest is learnt at once.
 constexpr std::uint64_t kStepwise = 16;
-/// The bits that the hours of the day must have saved before they are used, and the most that are counted.
-constexpr double kSeasonThreshold = 16, kSeasonMost = 64;
-/// The number of days that the hours cover.
-constexpr float kSeasonDays = 14;
+/// The usual records in a tick with which it is long enough, and with which it is too long; the ticks that show which is true,
+/// and how many times longer than the shortest it may be.
+constexpr double kFewRecords = 4, kManyRecords = 64, kEnoughTicks = 16;
+constexpr std::uint64_t kLongest = 256;
+/// The fewest records of a burst, and the fewest that a silence lacks.
+constexpr std::uint32_t kFewestInBurst = 10;
+constexpr double kFewestMissed = 3;
+/// The bits from which a burst is remembered, because it may recur.
+constexpr double kRemarkable = 10;
 constexpr std::uint32_t kMostPooled = 1u << 16;
 constexpr std::uint16_t kMostCounts = 4096;
 /// The bits at which the CUSUM over gaps is capped, so that it recovers soon from a burst.
@@ -36,7 +41,7 @@ constexpr float kMostRun = 64;
 constexpr double kSilencePrior = 1;
 /// The weight of a template's rate in the expected frequency of silences never seen: small, because rates change.
 constexpr double kRateShare = 0.25;
-constexpr std::uint8_t kSnapshotVersion = 2;
+constexpr std::uint8_t kSnapshotVersion = 3;
 
 /// The bucket of a count, by half-octaves: 1, 2, 3, 4-5, 6-7, 8-11, 12-15, ...
 std::size_t countBucket(std::uint32_t count, std::size_t buckets) {
@@ -53,7 +58,10 @@ std::uint32_t whole(double count) { return static_cast<std::uint32_t>(std::min(c
 }  // namespace
 
 VolumeModel::VolumeModel(std::uint64_t tick, std::uint64_t unitsPerDay)
-    : tick_(std::max<std::uint64_t>(tick, 1)), unitsPerDay_(std::max<std::uint64_t>(unitsPerDay, 1)) {}
+    : shortest_(std::max<std::uint64_t>(tick, 1)),
+      tick_(shortest_),
+      unitsPerDay_(std::max<std::uint64_t>(unitsPerDay, 24)),
+      season_(unitsPerDay_) {}
 
 std::optional<VolumeTick> VolumeModel::advance(std::uint64_t time) {
   if (!started_) {
@@ -62,15 +70,17 @@ std::optional<VolumeTick> VolumeModel::advance(std::uint64_t time) {
     return std::nullopt;
   }
   if (time < start_ || time - start_ < tick_) return std::nullopt;
+  learn();
   std::optional<VolumeTick> strangest;
-  std::uint64_t passed = (time - start_) / tick_;
-  for (std::uint64_t i = 0; i < std::min(passed, kStepwise); ++i) {
+  // Ticks may change their length as they are learned.
+  for (std::uint64_t i = 0; i < kStepwise && time - start_ >= tick_; ++i) {
     const VolumeTick closed = close();
     if (!strangest || closed.score > strangest->score) strangest = closed;
+    if (time - start_ >= tick_) learn();
   }
-  if (passed > kStepwise) {
-    passed -= kStepwise;
-    learn();
+  if (time - start_ >= tick_) {
+    const std::uint64_t passed = (time - start_) / tick_;
+    season_.learn(start_, passed * tick_, 0);
     learnEmpty(passed);
     start_ += passed * tick_;
   }
@@ -147,22 +157,6 @@ void VolumeModel::observeGap(Entry& e, std::uint64_t gap) {
   e.gapSquares *= kept;
 }
 
-bool VolumeModel::seasonal() const { return seasonBits_ >= kSeasonThreshold; }
-
-/// The factor of the hour of the day in the expected count; 1 until it has proved useful.
-double VolumeModel::season(std::uint64_t time) const {
-  double records = 0, ticks = 0;
-  for (std::size_t h = 0; h < hourRecords_.size(); ++h) {
-    records += hourRecords_[h];
-    ticks += hourTicks_[h];
-  }
-  if (!(records > 0) || !(ticks > 0)) return 1;
-  const std::size_t hour = static_cast<std::size_t>((time % unitsPerDay_) * hourRecords_.size() / unitsPerDay_);
-  const double mean = records / ticks;
-  // The flat rate has the weight of one tick, so that an hour never seen counts like any other.
-  return std::max(0.01, (hourRecords_[hour] + mean) / (hourTicks_[hour] + 1) / mean);
-}
-
 VolumeModel::Usual VolumeModel::usual(const Entry& e, double season) const {
   const double flat = (e.sum + 0.5) / (ticks_ + 1);
   const double mean = ticks_ > 0 ? e.sum / ticks_ : 0;
@@ -209,36 +203,52 @@ VolumeFinding VolumeModel::judge(const Entry& e, std::uint64_t end, double seaso
   finding.id = e.id;
   finding.count = e.count;
   finding.expected = expect.mean;
-  const double deviation = 2 * std::sqrt(expect.mean * expect.dispersion);
-  finding.low = std::max(0.0, expect.mean - deviation);
-  finding.high = expect.mean + deviation;
-  const double unusual = poissonDeviance(e.count, expect.mean) / expect.dispersion;
-  if (e.count > expect.mean) {
-    const double level = std::max(1.0, e.count / season);
-    const std::size_t bucket = countBucket(whole(level), kCountBuckets);
-    double own = 0, pooled = 1.0 / e.count;
-    for (std::size_t b = bucket; b < kCountBuckets; ++b) {
-      own += e.counts[b];
-      pooled += pooledCounts_[b];
-    }
-    pooled /= pooled_ + 1.0;
-    // While it is absent most of the time, its own mean is that of the ticks in which it was there.
-    double there =
-        e.positive > 0 ? e.sum / std::max(1.0, std::min<double>(e.positive, ticks_)) : (pooled_ > 0 ? pooledSum_ / pooled_ : 1);
-    there = std::max(1.0, there);
-    const double geometric = portableExp((level - 1) * portableLog((there - 0.5) / (there + 0.5)));
-    const double tail = (own + kCountPrior * (0.1 * pooled + 0.9 * geometric)) / (e.positive + kCountPrior);
+  finding.lasted = tick_;
+  const auto range = [&](double mean) {
+    const double deviation = 2 * std::sqrt(mean * expect.dispersion);
+    finding.low = std::floor(std::max(0.0, mean - deviation));
+    finding.high = std::ceil(mean + deviation);
+  };
+  range(expect.mean);
+  if (e.count > finding.high && e.count >= kFewestInBurst) {
     finding.kind = VolumeKind::Burst;
-    finding.bits = std::min(unusual, tail > 0 ? -portableLog2(tail) : unusual) + (e.peak - e.before) / 2;
-  } else if (e.count > 0 || e.last == 0) {
+    finding.bits = burstBits(e, expect, season);
+  } else if (e.count < finding.low && (e.count > 0 || e.last == 0)) {
     finding.kind = VolumeKind::Drop;
-    finding.bits = unusual;
-  } else {
+    finding.bits = poissonDeviance(e.count, expect.mean) / expect.dispersion;
+  } else if (e.count == 0 && e.last != 0) {
+    const std::uint64_t gap = end + 1 - std::min(end + 1, e.last);
+    const double missed = expect.mean * static_cast<double>(gap) / static_cast<double>(tick_);
+    if (missed < kFewestMissed || gone(e, gap)) return finding;
     finding.kind = VolumeKind::Silence;
-    finding.silentFor = end + 1 - std::min(end + 1, e.last);
-    if (!gone(e, finding.silentFor)) finding.bits = silenceBits(e, finding.silentFor, expect);
+    finding.lasted = gap;
+    finding.expected = missed;
+    range(missed);
+    finding.low = std::max(1.0, finding.low);
+    finding.bits = silenceBits(e, gap, expect);
   }
   return finding;
+}
+
+/// The evidence of a burst, in bits: how unusual the count is, or how rare among the template's own, whichever is less, and how
+/// quickly its records follow each other.
+double VolumeModel::burstBits(const Entry& e, const Usual& expect, double season) const {
+  const double unusual = poissonDeviance(e.count, expect.mean) / expect.dispersion;
+  const double level = std::max(1.0, e.count / season);
+  const std::size_t bucket = countBucket(whole(level), kCountBuckets);
+  double own = 0, pooled = 1.0 / e.count;
+  for (std::size_t b = bucket; b < kCountBuckets; ++b) {
+    own += e.counts[b];
+    pooled += pooledCounts_[b];
+  }
+  pooled /= pooled_ + 1.0;
+  // While it is absent most of the time, its own mean is that of the ticks in which it was there.
+  double there =
+      e.positive > 0 ? e.sum / std::max(1.0, std::min<double>(e.positive, ticks_)) : (pooled_ > 0 ? pooledSum_ / pooled_ : 1);
+  there = std::max(1.0, there);
+  const double geometric = portableExp((level - 1) * portableLog((there - 0.5) / (there + 0.5)));
+  const double tail = (own + kCountPrior * (0.1 * pooled + 0.9 * geometric)) / (e.positive + kCountPrior);
+  return std::min(unusual, tail > 0 ? -portableLog2(tail) : unusual) + (e.peak - e.before) / 2;
 }
 
 /// Ends the open tick: judges its counts, and keeps them for `learn`.
@@ -250,21 +260,37 @@ VolumeTick VolumeModel::close() {
   closed.end = start_ + tick_;
   closed.records = entries_[0].count;
   const bool whole = !std::exchange(partial_, false);
+  bool recurring = false;
   if (whole && ticks_ >= kFewestTicks) {
-    const double factor = seasonal() ? season(start_) : 1;
+    const double factor = season_.factor(start_);
     for (std::size_t i = 0; i < used_; ++i) {
-      const VolumeFinding finding = judge(entries_[i], closed.end, factor);
+      VolumeFinding finding = judge(entries_[i], closed.end, factor);
+      if (finding.kind == VolumeKind::Burst && finding.bits >= kRemarkable) {
+        // What recurs in all recurs in its templates.
+        const std::uint32_t kind = i == 0 ? 0 : std::max(finding.id, 1u);
+        if (recurring || recurrence_.recurs(kind, closed.start, closed.end, finding.count)) {
+          if (i == 0) recurring = true;
+          recurrence_.add(kind, closed.start, closed.end, finding.count);
+          finding.bits = 0;
+          // It is usual at this time, and says nothing about others.
+          entries_[i].count = 0;
+        }
+      }
       if (finding.bits > closed.strangest.bits) closed.strangest = finding;
     }
     closed.score = closed.strangest.bits - portableLog2(used_);
+    const VolumeFinding& strangest = closed.strangest;
+    if (strangest.kind == VolumeKind::Burst && strangest.bits >= kRemarkable) {
+      recurrence_.add(strangest.total ? 0 : std::max(strangest.id, 1u), closed.start, closed.end, strangest.count);
+    }
   }
   for (std::size_t i = 0; i < used_; ++i) {
     Entry& e = entries_[i];
-    e.previous = whole ? e.count : 0;
+    e.previous = whole && !recurring ? e.count : 0;
     e.count = 0;
     e.peak = e.before = e.run;
   }
-  pending_ = whole;
+  pending_ = whole && !recurring;
   pendingStart_ = start_;
   start_ += tick_;
   return closed;
@@ -294,22 +320,13 @@ void VolumeModel::learn() {
   if (!pending_) return;
   pending_ = weighed_ = false;
   const double records = entries_[0].previous;
-  const double factor = seasonal() ? season(pendingStart_) : 1;
+  const double factor = season_.factor(pendingStart_);
   const Usual flat = usual(entries_[0], 1);
   if (ticks_ >= kFewestTicks) {
-    const double seasonal = std::max(flat.mean * season(pendingStart_), 1e-9);
-    const double saved = (poissonDeviance(records, flat.mean) - poissonDeviance(records, seasonal)) / flat.dispersion;
-    seasonBits_ = std::clamp(seasonBits_ + saved, -kSeasonMost, kSeasonMost);
+    season_.weigh(pendingStart_,
+                  [&](double each) { return poissonDeviance(records, std::max(flat.mean * each, 1e-9)) / flat.dispersion; });
   }
-  const std::size_t hour = static_cast<std::size_t>((pendingStart_ % unitsPerDay_) * hourRecords_.size() / unitsPerDay_);
-  const float most = kSeasonDays * static_cast<float>(unitsPerDay_ / tick_) / static_cast<float>(hourRecords_.size());
-  if (hourTicks_[hour] >= std::max(most, 1.0f)) {
-    const float keep = 1 - 1 / hourTicks_[hour];
-    hourTicks_[hour] *= keep;
-    hourRecords_[hour] *= keep;
-  }
-  hourTicks_[hour] += 1;
-  hourRecords_[hour] += static_cast<float>(records);
+  season_.learn(pendingStart_, tick_, records);
   const double keep = ticks_ >= kHorizon ? 1 - 1 / kHorizon : 1;
   dispersionSum_ *= 1 - 1 / kHorizon;
   dispersionWeight_ *= 1 - 1 / kHorizon;
@@ -348,6 +365,60 @@ void VolumeModel::learn() {
     pooledSum_ /= 2;
   }
   ticks_ = ticks_ * keep + 1;
+  suit();
+}
+
+/// Makes ticks longer or shorter if they usually hold too few or too many records.
+void VolumeModel::suit() {
+  if (ticks_ < kEnoughTicks) return;
+  const Entry& total = entries_[0];
+  while (total.sum < kFewRecords * ticks_ && tick_ < kLongest * shortest_) lengthen();
+  while (total.sum > kManyRecords * ticks_ && tick_ > shortest_) shorten();
+}
+
+/// Doubles the ticks. Counts of two ticks are taken for independent; how they are distributed is learned anew.
+void VolumeModel::lengthen() {
+  tick_ *= 2;
+  for (std::size_t i = 0; i < used_; ++i) {
+    Entry& e = entries_[i];
+    e.squares += static_cast<float>(e.sum * e.sum / ticks_);
+    e.counts = {};
+    e.positive = 0;
+    e.silent /= 2;
+    std::shift_left(e.silences.begin(), e.silences.end(), 2);
+    e.silences[kSilenceBuckets - 1] = e.silences[kSilenceBuckets - 2] = 0;
+    e.gapCounts[0] = static_cast<std::uint16_t>(e.gapCounts[0] + e.gapCounts[1]);
+    std::shift_left(e.gapCounts.begin() + 1, e.gapCounts.end(), 1);
+    e.gapCounts[kGapBuckets - 1] = 0;
+    e.gapSum /= 2;
+    e.gapSquares /= 4;
+  }
+  ticks_ /= 2;
+  pooledCounts_ = {};
+  pooled_ = 0;
+  pooledSum_ = 0;
+}
+
+void VolumeModel::shorten() {
+  tick_ /= 2;
+  for (std::size_t i = 0; i < used_; ++i) {
+    Entry& e = entries_[i];
+    e.squares = std::max(0.0f, e.squares - static_cast<float>(e.sum * e.sum / (2 * ticks_)));
+    e.counts = {};
+    e.positive = 0;
+    e.silent *= 2;
+    std::shift_right(e.silences.begin(), e.silences.end(), 2);
+    e.silences[0] = e.silences[1] = 0;
+    e.gapCounts[kGapBuckets - 2] = static_cast<std::uint16_t>(e.gapCounts[kGapBuckets - 2] + e.gapCounts[kGapBuckets - 1]);
+    std::shift_right(e.gapCounts.begin(), e.gapCounts.end(), 1);
+    e.gapCounts[0] = 0;
+    e.gapSum *= 2;
+    e.gapSquares *= 4;
+  }
+  ticks_ = std::min(kHorizon, ticks_ * 2);
+  pooledCounts_ = {};
+  pooled_ = 0;
+  pooledSum_ = 0;
 }
 
 /// Learns a number of ticks without a record.
@@ -369,16 +440,18 @@ void VolumeModel::learnEmpty(std::uint64_t ticks) {
 void VolumeModel::snapshot(std::vector<std::uint8_t>& out) const {
   const auto putFloat = [&](float value) { put(out, std::bit_cast<std::uint32_t>(value)); };
   put<std::uint8_t>(out, kSnapshotVersion);
+  put<std::uint64_t>(out, shortest_);
   put<std::uint64_t>(out, tick_);
   put<std::uint64_t>(out, unitsPerDay_);
   put<std::uint64_t>(out, start_);
   put<std::uint64_t>(out, pendingStart_);
   put<std::uint8_t>(out, static_cast<std::uint8_t>(started_ | pending_ << 1 | partial_ << 2));
   put<std::uint8_t>(out, static_cast<std::uint8_t>(used_));
-  for (const double value : {ticks_, dispersionSum_, dispersionWeight_, pooledSum_, seasonBits_}) putDouble(out, value);
+  for (const double value : {ticks_, dispersionSum_, dispersionWeight_, pooledSum_}) putDouble(out, value);
   for (const std::uint32_t n : pooledCounts_) put(out, n);
-  for (const float value : hourRecords_) putFloat(value);
-  for (const float value : hourTicks_) putFloat(value);
+  StateWriter write(out);
+  VolumeSeason::visit(season_, write);
+  Recurrence::visit(recurrence_, write);
   for (std::size_t i = 0; i < used_; ++i) {
     const Entry& e = entries_[i];
     for (const std::uint32_t value : {e.id, e.count, e.previous, e.silent}) put(out, value);
@@ -404,8 +477,11 @@ bool VolumeModel::restore(Bytes in) {
     return value;
   };
   if (read.get<std::uint8_t>() != kSnapshotVersion) return false;
-  if (read.get<std::uint64_t>() != tick_ || read.get<std::uint64_t>() != unitsPerDay_) return false;
-  VolumeModel fresh(tick_, unitsPerDay_);
+  const std::uint64_t shortest = read.get<std::uint64_t>(), tick = read.get<std::uint64_t>();
+  if (shortest != shortest_ || tick < shortest || tick > kLongest * shortest || tick % shortest != 0) return false;
+  if (read.get<std::uint64_t>() != unitsPerDay_) return false;
+  VolumeModel fresh(shortest_, unitsPerDay_);
+  fresh.tick_ = tick;
   fresh.start_ = read.get<std::uint64_t>();
   fresh.pendingStart_ = read.get<std::uint64_t>();
   const std::uint8_t flags = read.get<std::uint8_t>();
@@ -418,7 +494,6 @@ bool VolumeModel::restore(Bytes in) {
   fresh.dispersionSum_ = getDouble();
   fresh.dispersionWeight_ = getDouble();
   fresh.pooledSum_ = getDouble();
-  fresh.seasonBits_ = getDouble();
   if (!sane || !(fresh.ticks_ >= 0 && fresh.ticks_ <= kHorizon) || fresh.dispersionSum_ < 0 || fresh.dispersionWeight_ < 0 ||
       fresh.pooledSum_ < 0)
     return false;
@@ -426,8 +501,9 @@ bool VolumeModel::restore(Bytes in) {
     n = read.get<std::uint32_t>();
     if (n >= kMostPooled || (fresh.pooled_ += n) >= kMostPooled) return false;
   }
-  for (float& value : fresh.hourRecords_) value = getFloat();
-  for (float& value : fresh.hourTicks_) value = getFloat();
+  VolumeSeason::visit(fresh.season_, read);
+  Recurrence::visit(fresh.recurrence_, read);
+  if (!fresh.season_.valid()) return false;
   for (std::size_t i = 0; i < fresh.used_; ++i) {
     Entry& e = fresh.entries_[i];
     for (std::uint32_t* value : {&e.id, &e.count, &e.previous, &e.silent}) *value = read.get<std::uint32_t>();

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "channels/volume/recurrence.hpp"
+#include "channels/volume/season.hpp"
 
 namespace driftlock {
 
@@ -22,10 +24,11 @@ struct VolumeFinding {
   std::uint32_t id = 0;
   /// The number of records in the tick.
   std::uint32_t count = 0;
-  /// The usual number of records in such a tick, and its usual range (two standard deviations).
+  /// The usual number of records in such a tick, and its usual range in whole records (two standard deviations): in a tick, or
+  /// for a silence in all of its time. `count` lies outside of it.
   double expected = 0, low = 0, high = 0;
-  /// For a silence: the clock units since the last record.
-  std::uint64_t silentFor = 0;
+  /// The length of the tick, or for a silence the time since the last record, in clock units.
+  std::uint64_t lasted = 0;
   /// The evidence against the usual, in bits.
   double bits = 0;
 };
@@ -43,6 +46,9 @@ struct VolumeTick {
 /// Finds bursts, drops and silences, in all and of up to 39 templates, from counts per tick and gaps between records.
 /// If there are more templates, the busiest are tracked.
 ///
+/// Ticks double until four records are usual in one, up to 256 times their shortest length, and halve when more than 64 are: two
+/// records in ten seconds are no burst where one in ten minutes is usual. What is known is carried over.
+///
 /// The clock is the caller's, such as nanoseconds of event time. Only the clock ends ticks, so that a replay gives the
 /// same verdicts. For records without times, see TemplateMix.
 ///
@@ -54,11 +60,12 @@ struct VolumeTick {
 /// tick's count hides. A silence is worth the bits of so long a gap by the rate, or by how rarely the template was
 /// silent for so long, whichever is less; it becomes less novel with time, and in the end the template counts as gone.
 ///
-/// Expected counts follow the hour of the day once that has saved 16 bits over a flat rate (counted as they come, so that it
-/// must predict, not fit).
+/// A burst has at least ten records, and more than is usual; a drop has fewer than is usual; and a silence lacks at least three
+/// records. Expected counts follow the hour of the day or the week once that has proved useful (VolumeSeason). A burst that
+/// recurs each hour, day or week at the same time is usual (Recurrence).
 class VolumeModel {
  public:
-  /// @param tick the length of a tick in clock units, at least 1
+  /// @param tick the shortest length of a tick in clock units, at least 1
   explicit VolumeModel(std::uint64_t tick, std::uint64_t unitsPerDay);
 
   /// Moves the clock to `time`; a time before the current tick counts as the tick's start. Returns the tick that this
@@ -76,8 +83,10 @@ class VolumeModel {
 
   /// The number of ticks learnt, with forgetting: at most 4,096. Nothing is judged before 4.
   double ticks() const { return ticks_; }
-  /// Whether expected counts follow the hour of the day.
-  bool seasonal() const;
+  /// Whether expected counts follow the hour of the day or of the week.
+  bool seasonal() const { return season_.believed(); }
+  /// The length of a tick in clock units.
+  std::uint64_t tick() const { return tick_; }
   static constexpr std::size_t bytes() { return sizeof(VolumeModel); }
 
   void snapshot(std::vector<std::uint8_t>& out) const;
@@ -116,14 +125,17 @@ class VolumeModel {
   void observeGap(Entry& e, std::uint64_t gap);
   Usual usual(const Entry& e, double season) const;
   VolumeFinding judge(const Entry& e, std::uint64_t end, double season) const;
+  double burstBits(const Entry& e, const Usual& expect, double season) const;
   double silenceBits(const Entry& e, std::uint64_t gap, const Usual& expect) const;
   bool gone(const Entry& e, std::uint64_t gap) const;
-  double season(std::uint64_t time) const;
   VolumeTick close();
+  void suit();
+  void lengthen();
+  void shorten();
   void learn();
   void learnEmpty(std::uint64_t ticks);
 
-  std::uint64_t tick_;
+  std::uint64_t shortest_, tick_;
   std::uint64_t unitsPerDay_;
   std::uint64_t start_ = 0;  // start of the open tick
   bool started_ = false;
@@ -135,8 +147,8 @@ class VolumeModel {
   double pooledSum_ = 0;
   std::uint32_t pooled_ = 0;
   std::array<std::uint32_t, kCountBuckets> pooledCounts_{};
-  std::array<float, 24> hourRecords_{}, hourTicks_{};
-  double seasonBits_ = 0;
+  VolumeSeason season_;
+  Recurrence recurrence_;
   std::uint64_t pendingStart_ = 0;
   std::array<Entry, kEntries> entries_{};
   // These are not part of the state; they only speed up the search:

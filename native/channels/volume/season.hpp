@@ -1,0 +1,64 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace driftlock {
+
+/// How the rate of a stream depends on the hour of the day and of the week.
+///
+/// Either profile is believed once it has saved 16 bits over a flat rate, counted as they come, so that it must predict, not fit.
+/// Days look back over two weeks, weeks over about three of their own. Days and weeks are those of UTC.
+class VolumeSeason {
+ public:
+  explicit VolumeSeason(std::uint64_t unitsPerDay) : unitsPerDay_(unitsPerDay) { week_.fill(kUnknown); }
+
+  /// The factor of this time in the usual rate; 1 until a profile has proved useful.
+  double factor(std::uint64_t time) const;
+  bool believed() const { return dayBits_ >= kThreshold || weekBits_ >= kThreshold; }
+
+  /// Notes how many bits the profiles save, given the deviance of the latest count from a flat rate and from a rate that depends
+  /// on the time: `deviance(factor)`.
+  template <class Deviance>
+  void weigh(std::uint64_t time, const Deviance& deviance) {
+    const double flat = deviance(1.0);
+    dayBits_ = bounded(dayBits_ + flat - deviance(day(time)));
+    if (knowsWeek(time)) weekBits_ = bounded(weekBits_ + flat - deviance(week(time)));
+  }
+  /// Learns the records of a span of time that does not reach beyond its hour, or of hours without any.
+  void learn(std::uint64_t begin, std::uint64_t length, double records);
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v) {
+    for (auto& value : self.dayRecords_) v(value);
+    for (auto& value : self.dayHours_) v(value);
+    for (auto& value : self.week_) v(value);
+    v(self.dayBits_), v(self.weekBits_), v(self.hour_), v(self.hourRecords_), v(self.hourLength_);
+  }
+  /// Whether a restored state is one that `learn` can lead to.
+  bool valid() const;
+
+ private:
+  static constexpr std::size_t kHours = 24, kWeek = 7 * kHours;
+  static constexpr double kThreshold = 16, kMost = 64;
+  static constexpr std::uint16_t kUnknown = 0xffff;
+
+  static double bounded(double bits) { return bits < -kMost ? -kMost : bits > kMost ? kMost : bits; }
+  std::uint64_t hourOf(std::uint64_t time) const { return time / (unitsPerDay_ / kHours); }
+  bool knowsWeek(std::uint64_t time) const { return week_[hourOf(time) % kWeek] != kUnknown; }
+  double day(std::uint64_t time) const;
+  double week(std::uint64_t time) const;
+  void endHour();
+
+  std::uint64_t unitsPerDay_;
+  /// The records and the hours seen in each hour of the day.
+  std::array<float, kHours> dayRecords_{}, dayHours_{};
+  /// The records per hour in each hour of the week: the upper half of a float.
+  std::array<std::uint16_t, kWeek> week_;
+  double dayBits_ = 0, weekBits_ = 0;
+  /// The hour of the latest record since 1970, its records so far, and how much of it has passed.
+  std::uint64_t hour_ = 0;
+  float hourRecords_ = 0, hourLength_ = 0;
+};
+
+}  // namespace driftlock
