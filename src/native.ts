@@ -64,6 +64,27 @@ export interface WindowMetrics {
 /** Versions of the libraries in the addon. `openzlFormat` is the newest format of OpenZL's frames that it writes. */
 export type CodecVersions = Readonly<Record<"openzl" | "openzlFormat" | "zstd" | "lz4" | "zlib", string>>;
 
+/** A policy, and the streams that it is for. A pattern that is not set matches everything. */
+export interface EnginePolicy {
+  signal?: Signal;
+  /** Patterns, in which `*` stands for any text and `?` for any byte. */
+  tenant?: string;
+  service?: string;
+  /** Of the stream's whole name, such as `logs service.name=checkout`. */
+  stream?: string;
+  metric?: string;
+  judge?: boolean;
+  /** Alarms per day of each of the streams alone; 0 or undefined for those of the settings. */
+  alarmsPerDay?: number;
+  /** Names of the channels that may flag something. */
+  channels?: string[];
+  ignoreFields?: string[];
+  direction?: "up" | "down" | "both";
+  minDeviation?: number;
+  minDeviationShare?: number;
+  minCount?: number;
+}
+
 /** Options of a native engine. The configuration's section `detect` documents those that have a key there. */
 export interface EngineOptions {
   streamBy: string[];
@@ -89,6 +110,8 @@ export interface EngineOptions {
   maxStreams: number;
   /** Number of streams of one tenant that are judged at once; records of further streams pass unjudged. 0 for no limit. */
   streamsPerTenant: number;
+  /** Policies in their order: the first that matches a stream decides. None by default. */
+  policies?: EnginePolicy[];
   /** Forwards flagged records alone, with their resources and scopes. */
   flaggedOnly: boolean;
   /** Returns the scores of all records and windows as well, for replay. */
@@ -114,6 +137,8 @@ export interface EngineOutcome {
   unjudged: number;
   /** Number of records whose time was missing, not of this century or not in nanoseconds, so that it was read otherwise. */
   redated: number;
+  /** Number of records that passed unjudged because the policies of their streams say so. */
+  excluded: number;
   /** Number of flagged records that carry the anomaly's id at most, because the request has too many to annotate in full. */
   abridged: number;
   /** Number of reports that were left out because the request has too many. */
@@ -189,6 +214,8 @@ export interface NativeEngine {
    * streams that have been silent for too long, as driftlock.v1.Anomaly messages.
    */
   advance(ms: number, active: string[], receivedMs?: number): Promise<Uint8Array[]>;
+  /** Replaces all policies, at its place in the order of calls. What streams have learned stays. */
+  setPolicies(policies: EnginePolicy[]): Promise<void>;
   /**
    * Notes, at its place in the order of calls, that records were missed: ticks and sessions that are over by the next records
    * are dropped unjudged. `resumes`: streams are expected to go on, so that their silence is judged; otherwise a stream is

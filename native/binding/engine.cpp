@@ -12,6 +12,7 @@
 #include "binding/binding.hpp"
 #include "binding/engine_options.hpp"
 #include "binding/errors.hpp"
+#include "binding/policies.hpp"
 #include "engine/engine.hpp"
 
 namespace driftlock::binding {
@@ -118,11 +119,12 @@ class EngineObject {
       return napi_property_descriptor{name, nullptr, call, nullptr, nullptr, nullptr, napi_default, nullptr};
     };
     const napi_property_descriptor methods[] = {
-        method("process", entry<on<&EngineObject::process>>),     method("advance", entry<on<&EngineObject::advance>>),
-        method("interrupt", entry<on<&EngineObject::interrupt>>), method("stats", entry<on<&EngineObject::stats>>),
-        method("snapshot", entry<on<&EngineObject::snapshot>>),   method("restore", entry<on<&EngineObject::restore>>),
-        method("feedback", entry<on<&EngineObject::feedback>>),   method("statistics", entry<on<&EngineObject::statistics>>),
-        method("cancel", entry<on<&EngineObject::cancel>>),       method("close", entry<on<&EngineObject::close>>),
+        method("process", entry<on<&EngineObject::process>>),       method("advance", entry<on<&EngineObject::advance>>),
+        method("interrupt", entry<on<&EngineObject::interrupt>>),   method("setPolicies", entry<on<&EngineObject::setPolicies>>),
+        method("stats", entry<on<&EngineObject::stats>>),           method("snapshot", entry<on<&EngineObject::snapshot>>),
+        method("restore", entry<on<&EngineObject::restore>>),       method("feedback", entry<on<&EngineObject::feedback>>),
+        method("statistics", entry<on<&EngineObject::statistics>>), method("cancel", entry<on<&EngineObject::cancel>>),
+        method("close", entry<on<&EngineObject::close>>),
     };
     napi_value constructor = nullptr;
     if (napi_define_class(env, "Engine", NAPI_AUTO_LENGTH, entry<construct>, nullptr, std::size(methods), methods,
@@ -263,6 +265,14 @@ class EngineObject {
         result.Set("ended", word->ended().empty() ? env.Null() : copyOf(env, word->ended()));
         return result;
       };
+    });
+  }
+
+  Napi::Value setPolicies(const Napi::CallbackInfo& info) {
+    auto policies = policiesArgument(info[0], "policies");
+    return submit([&](Call& call) {
+      call.job->visit = [policies = std::move(policies)](std::uint32_t, Shard& shard) { shard.setPolicies(policies); };
+      call.result = [](Napi::Env env) { return env.Undefined(); };
     });
   }
 
@@ -417,6 +427,7 @@ class EngineObject {
     result.Set("limited", job.limited);
     result.Set("unjudged", job.unjudged.load());
     result.Set("redated", job.redated.load());
+    result.Set("excluded", job.excluded.load());
     result.Set("abridged", job.abridged);
     result.Set("unreported", job.unreported);
     result.Set("anomalies", anomaliesOf(env, job));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "binding/arguments.hpp"
+#include "binding/policies.hpp"
 
 namespace driftlock::binding {
 namespace {
@@ -73,6 +74,9 @@ EngineOptions engineOptions(Napi::Value value) {
   settings.threads = whole("threads", 1, 16);
   settings.maxStreams = whole("maxStreams", 1, kMostStreams);
   settings.streamsPerTenant = whole("streamsPerTenant", 0, kMostStreams);
+  if (const Napi::Value policies = options.optional("policies"); !policies.IsUndefined()) {
+    settings.policies = policiesArgument(policies, options.nameOf("policies"));
+  }
   settings.flaggedOnly = flag("flaggedOnly");
   settings.scores = flag("scores");
   const Napi::Value inPlace = options.optional("readInPlace");

@@ -281,6 +281,13 @@ double combinePValues(std::span<const double> pValues) {
 AlarmBudget::AlarmBudget(double perDay)
     : perDay_(perDay > 0 ? std::clamp(perDay, 0.001, 1e6) : 0.001), capacity_(std::max(kLeastCapacity, perDay_)), bank_(1) {}
 
+void AlarmBudget::setPerDay(double perDay) {
+  const AlarmBudget fresh(perDay);
+  perDay_ = fresh.perDay_;
+  capacity_ = fresh.capacity_;
+  bank_ = std::clamp(bank_, -capacity_, capacity_);
+}
+
 void AlarmBudget::observe(std::uint64_t timeUnixNano) {
   double passed = 0;
   if (time_ != 0 && timeUnixNano > time_) passed = std::min(kDay, static_cast<double>(timeUnixNano - time_) * 1e-9);

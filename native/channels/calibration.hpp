@@ -130,6 +130,8 @@ class AlarmBudget {
   /// @param perDay alarms per day, clamped to [0.001, 1e6].
   explicit AlarmBudget(double perDay);
 
+  /// Changes the alarms per day; what is saved beyond the new capacity is lost.
+  void setPerDay(double perDay);
   /// Counts a unit at its event time (nanoseconds; time that runs backwards counts as no time).
   void observe(std::uint64_t timeUnixNano);
   /// Judges a unit, which is strange enough if `p` is at most `limit`. `related`: it belongs to an open anomaly.

@@ -15,6 +15,7 @@
 #include "channels/evidence.hpp"
 #include "channels/finding.hpp"
 #include "channels/observation.hpp"
+#include "channels/policy.hpp"
 #include "record/stream_key.hpp"
 
 namespace driftlock {
@@ -78,6 +79,7 @@ class Host {
 /// What a channel is made from. The references live as long as the stream.
 struct ChannelContext {
   const StreamKey& key;
+  const std::shared_ptr<const Policy>& policy;
   const KeyedHash& hash;
   std::uint32_t dictionarySize, windowHop;
   std::uint64_t acceptAfterNanos;

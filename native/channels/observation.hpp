@@ -15,6 +15,22 @@
 
 namespace driftlock {
 
+/// What was observed beside what is usual, of a score that is about a number.
+struct Deviation {
+  enum class Of : std::uint8_t {
+    /// A value or a duration, in the unit in which people see it.
+    Value,
+    /// A share of values or records.
+    Share,
+    /// A number of records.
+    Records,
+  };
+  Of of = Of::Value;
+  double observed = 0;
+  /// The usual range.
+  double low = 0, high = 0;
+};
+
 /// The score of one channel on a unit: a record, or what ends between records, such as a tick or a session.
 struct Score {
   ChannelId channel = ChannelId::None;
@@ -35,7 +51,12 @@ struct Score {
   bool calibrated = false;
   /// The unit's contribution to its window, if that is not the score in the measure of all channels.
   std::optional<double> inWindow{};
+  /// Set if the score is about a number, and the observation is `measured` if it is about a record.
+  std::optional<Deviation> deviation{};
   double pValue = 1;
+
+  /// Takes the score back, as if the unit were usual.
+  void annul() { score = bits = 0, inWindow = 0; }
 };
 
 /// The scores of a record, one per channel at most, in the order of channels.
@@ -80,6 +101,8 @@ struct Observation {
   bool resumed = false;
   /// Whether records before this one were missed (Stream::interrupt).
   bool interrupted = false;
+  /// Whether scores need their deviations, because the stream's policy depends on them.
+  bool measured = false;
   Scores scores;
 
   /// Set by the content channel, which is the first: the hashes of the record's fields and its template, and what is new in it.

@@ -193,8 +193,13 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     score[2] = verdict->flagged ? 1 : 0;
     score[3] = infoOf(verdict->channel).number;
   }
-  task.unjudged += unjudged;
   task.redated += redated;
+  std::uint32_t excluded = 0;
+  for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
+    excluded += shards_[shard]->excluded();
+  }
+  task.excluded += excluded;
+  task.unjudged += unjudged - excluded;
   // This comes after the records, because a stream that has some of them is not silent.
   for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     for (const auto& [tenant, moment] : task.moments) {

@@ -31,6 +31,7 @@ std::size_t shareOf(std::uint32_t maxStreams) {
 
 Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer)
     : settings_(settings),
+      policies_(settings.policies),
       codec_(codec),
       packer_(packer),
       capacity_(shareOf(settings.maxStreams)),
@@ -84,6 +85,7 @@ Shard::Held& Shard::add(StreamKey key) {
   HeldGroup& group = tenant.groups.try_emplace(key.group, settings_).first->second;
   ++group.streams;
   Held& held = tenant.order.emplace_front(std::move(key), settings_, group.group);
+  held.stream.apply(policyOf(policies_, held.stream.key()));
   streams_[held.stream.id()] = {&tenant, tenant.order.begin()};
   streams = streams_.size();
   return held;
@@ -206,7 +208,10 @@ StreamStatistics Shard::statisticsOf(const Held& held) const {
                               .service = key.service,
                               .times = held.times,
                               .tally = held.tally};
-  statistics.state = held.limited ? StreamState::Limited : stream.learning() ? StreamState::Learning : StreamState::Watching;
+  statistics.state = held.limited        ? StreamState::Limited
+                     : held.excluded     ? StreamState::Excluded
+                     : stream.learning() ? StreamState::Learning
+                                         : StreamState::Watching;
   statistics.progress = std::min(1.0, static_cast<double>(stream.seen()) / settings_.baselineRecords);
   statistics.times.last = stream.latestUnixNano();
   return statistics;
@@ -266,6 +271,16 @@ void Shard::limit(const Request& request, std::uint32_t number) {
   ++statistics.tally.records;
   absent_.limited(id.hash, std::move(statistics));
   untold = absent_.lost();
+}
+
+void Shard::setPolicies(std::shared_ptr<const Policies> policies) {
+  policies_ = std::move(policies);
+  for (auto& [name, tenant] : tenants_) {
+    for (Held& held : tenant.order) {
+      held.stream.apply(policyOf(policies_, held.stream.key()));
+      schedule(held);
+    }
+  }
 }
 
 void Shard::interrupt(bool resumes) {
@@ -344,9 +359,14 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   describer_.pass();
   Held& held = find(request, number);
   Stream& stream = held.stream;
+  if (!stream.policy().judge) {
+    exclude(held);
+    return {};
+  }
   const bool wasLearning = stream.learning();
   readFields(request.index, record, observation_.record);
   observation_.record.date(request.arrival);
+  stream.policy().strip(observation_.record);
   observation_.raw = raw;
   observation_.request = request.number;
   events_.clear();
@@ -361,6 +381,7 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   }
   if (held.times.first == 0) held.times.first = stream.latestUnixNano();
   held.limited = false;
+  held.excluded = false;
   ++held.tally.records;
   held.tally.add(verdict);
   count(held);
@@ -381,6 +402,13 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   }
   if (verdict.flagged) report(stream, verdict, number, flags);
   return verdict;
+}
+
+void Shard::exclude(Held& held) {
+  ++excluded_;
+  held.excluded = true;
+  ++held.tally.records;
+  change(held);
 }
 
 Flag& Shard::flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags) {

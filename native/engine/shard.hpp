@@ -55,11 +55,19 @@ class Shard {
   Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer);
 
   /// Begins a request of this size; its records, and what it reveals, come next.
-  void begin(std::size_t requestSize) { allowance_ = Allowance(requestSize); }
+  void begin(std::size_t requestSize) {
+    allowance_ = Allowance(requestSize);
+    excluded_ = 0;
+  }
+  /// The number of records of the request that passed unjudged because the policies of their streams say so.
+  std::uint32_t excluded() const { return excluded_; }
+
+  /// Judges by these rules from now on.
+  void setPolicies(std::shared_ptr<const Policies> policies);
 
   /// Judges a record of the request. Adds what is flagged, and what has ended, to `flags`, and the verdict on a window
   /// that it completes to `windows`, if wanted. Returns nothing if the request has spent its allowance: the record then
-  /// passes unjudged.
+  /// passes unjudged, and likewise if its stream's policy says so.
   std::optional<Verdict> judge(const Request& request, std::uint32_t record, std::vector<Flag>& flags,
                                std::vector<WindowReport>* windows);
 
@@ -103,6 +111,8 @@ class Shard {
     Tally tally;
     /// Whether its last record was beyond the quota.
     bool limited = false;
+    /// Whether its last record passed because its policy says so.
+    bool excluded = false;
     /// Whether it is in `changed_`.
     bool changed = false;
     std::list<Held*>::iterator place;
@@ -137,6 +147,8 @@ class Shard {
   Held& find(const Request& request, std::uint32_t record);
   /// Lets a record of the request pass unjudged.
   void pass(const Request& request, std::uint32_t record, std::vector<Flag>& flags);
+  /// Counts a record that passes because its stream's policy says so.
+  void exclude(Held& held);
   /// Makes room for a stream of the tenant.
   void makeRoom(std::string_view tenant);
   /// These add a stream in front of its tenant's others: a fresh one, or one from its packed bytes. `unpack` returns
@@ -161,6 +173,7 @@ class Shard {
   void report(Stream& stream, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags);
 
   const Settings& settings_;
+  std::shared_ptr<const Policies> policies_;
   const Codec& codec_;
   const Codec& packer_;
   std::size_t capacity_;
@@ -176,6 +189,7 @@ class Shard {
   Describer describer_;
 
   Allowance allowance_;
+  std::uint32_t excluded_ = 0;
   /// The id of the anomaly that was flagged last.
   std::shared_ptr<const std::string> flaggedId_;
   Observation observation_;

@@ -46,6 +46,8 @@ struct StreamKey {
   std::string name{};
   /// The value of service.name, if the resource has one.
   std::string service{};
+  /// The name of the metric, if the stream is of one.
+  std::string metric{};
   /// The resource group for display: "service.name=checkout".
   std::string groupName{};
 };

@@ -84,7 +84,7 @@ void Describer::measure(Stream& stream, Report& report, Allowance& allowance) {
   if (!report.reported) return;
   allowance.spend(Allowance::kReport);
   std::vector<std::string> baseline, window;
-  stream.windows().texts(stream.key(), baseline, window);
+  stream.windows().texts(stream.key(), stream.policy(), baseline, window);
   if (report.description.wantsNearest) report.nearest = nearestOf(baseline, report.description.text, matcher_);
   text::makeReadable(report.nearest);
   if (report.anomaly.occurrences != 1) return;

@@ -13,8 +13,9 @@
 namespace driftlock {
 
 /// learning: not judged yet. watching: judged. shelved: removed and packed; it continues from its state when it returns. evicted:
-/// removed and forgotten. limited: beyond its tenant's quota, so that its records pass unjudged.
-enum class StreamState : std::uint8_t { Learning, Watching, Shelved, Evicted, Limited };
+/// removed and forgotten. limited: beyond its tenant's quota, so that its records pass unjudged. excluded: its policy says that
+/// it is not judged.
+enum class StreamState : std::uint8_t { Learning, Watching, Shelved, Evicted, Limited, Excluded };
 
 /// The counts of a stream since its statistics were last read.
 struct Tally {

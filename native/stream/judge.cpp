@@ -61,12 +61,17 @@ void Judge::judge(std::span<Score> scores, bool open, Verdict& verdict) {
 void Judge::decide(Verdict& verdict, double limit, bool open, std::uint64_t ahead) {
   verdict.margin = limit / verdict.pValue;
   verdict.alarm = budget_.judge(verdict.pValue, limit, open);
-  if (verdict.alarm == Alarm::Raised && group_.judge(verdict.pValue, limit, ahead) == Alarm::Withheld) {
+  if (verdict.alarm == Alarm::Raised && !ownBudget_ && group_.judge(verdict.pValue, limit, ahead) == Alarm::Withheld) {
     budget_.refund();
     ++withheldByGroup_;
     verdict.alarm = Alarm::Withheld;
   }
   verdict.flagged = verdict.alarm == Alarm::Raised || verdict.alarm == Alarm::Related;
+}
+
+void Judge::setBudget(double perDay) {
+  ownBudget_ = perDay > 0;
+  budget_.setPerDay(ownBudget_ ? perDay : settings_.alarmsPerStreamPerDay);
 }
 
 bool Judge::pardon(const Verdict& verdict) {
@@ -92,7 +97,8 @@ double Judge::strangeEnough(ChannelId channel) const {
   // A young stream cannot show p-values as small as a busy stream's budget asks for. What lies far beyond all that it has
   // shown is strange enough all the same; the budget's bank still limits how many alarms that makes.
   limit = std::max(limit, static_cast<double>(channels_) / (kFarOut * units));
-  return group_.share(signal_, channels_) * std::min(limit, std::max(budget_.limit(), kLargestLimit));
+  const double share = ownBudget_ ? 1 : group_.share(signal_, channels_);
+  return share * std::min(limit, std::max(budget_.limit(), kLargestLimit));
 }
 
 void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {

@@ -89,6 +89,8 @@ class Judge {
   /// Learns that scores like this one are usual, because a person said so.
   void accept(ChannelId channel, double score);
 
+  /// Gives the stream a budget of its own, in alarms per day, beside that of its resource group; 0 takes it back.
+  void setBudget(double perDay);
   const AlarmBudget& budget() const { return budget_; }
   /// The number of verdicts that the budgets of the stream and of its group have withheld.
   std::uint64_t withheld() const { return budget_.withheld() + withheldByGroup_; }
@@ -131,6 +133,8 @@ class Judge {
   std::uint64_t markedAt_ = 0;
   std::array<Pardon, kChannelCount> pardons_{};
   AlarmBudget budget_;
+  /// Whether the budget is the stream's own, so that the group's does not count.
+  bool ownBudget_ = false;
   std::uint64_t withheldByGroup_ = 0;
   bool pardoned_ = false;
 };

@@ -134,8 +134,8 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   if (record.metric != otlp::kNone) {
     const otlp::Metric& metric = index.metricOf(record);
     key.metricType = metric.type;
-    key.name += ' ';
-    key.name += textOf(index.bytes(metric.name)).substr(0, kMaxValue);
+    key.metric = textOf(index.bytes(metric.name)).substr(0, kMaxValue);
+    key.name += ' ' + key.metric;
     for (const otlp::KeyValue& attribute : otlp::Attributes(index.bytes(record), otlp::attributesField(index, record))) {
       if (key.name.size() > kMaxName) break;
       key.name += ' ';
@@ -147,6 +147,7 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   if (key.name.size() > kMaxName) key.name.resize(kMaxName);
   text::makeReadable(key.name);
   text::makeReadable(key.service);
+  text::makeReadable(key.metric);
   text::makeReadable(key.groupName);
   return key;
 }

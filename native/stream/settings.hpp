@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "codec/codec.hpp"
 #include "stream/hash_key.hpp"
+#include "stream/policies.hpp"
 
 namespace driftlock {
 
@@ -36,6 +38,8 @@ struct Settings {
   std::uint32_t maxStreams;
   /// The most streams of each tenant that are judged at once; 0 for no limit.
   std::uint32_t streamsPerTenant;
+  /// The rules of operators as of the start; never null.
+  std::shared_ptr<const Policies> policies = std::make_shared<const Policies>();
   /// Whether to return only flagged records.
   bool flaggedOnly;
   /// Whether to return every record's score, for replay.

@@ -20,6 +20,7 @@ class Stream::Desk final : public Host {
   Outcome judge(const Score& unit, Unit kind) override {
     Judge& judge = stream_.judge_;
     Score score = unit;
+    if (!stream_.policy_->admits(score)) score.annul();
     const bool accepted = kind == Unit::Lapsing && judge.pardons(score.channel);
     unit_ = {.learning = judge.learning()};
     bool pardoned = false;
@@ -69,6 +70,7 @@ Stream::Stream(StreamKey key, const Settings& settings, Group& group)
       group_(group),
       hash_(hashOfStream(settings.hashKey, key_.hash)),
       channels_(makeChannels({.key = key_,
+                              .policy = policy_,
                               .hash = hash_,
                               .dictionarySize = settings.dictionarySize,
                               .windowHop = settings.windowHop,
@@ -86,6 +88,7 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
   o.seen = seen();
   o.session = o.record.inSession() ? hash_(o.record.session.bytes, o.record.session.bits) : 0;
   o.resumed = std::exchange(resumed_, false);
+  o.measured = policy_->measures();
   o.scores.clear();
   o.content.clear();
   judge_.count(o.now);
@@ -93,6 +96,11 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
 
   for (const auto& channel : channels_) {
     if (channel) channel->observe(o);
+  }
+  if (policy_->selects()) {
+    for (Score& score : o.scores.all()) {
+      if (!policy_->admits(score)) score.annul();
+    }
   }
   windows_.push(o.raw, o.seen);
 
@@ -127,6 +135,12 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
     if (channel) channel->expire(o, desk);
   }
   return verdict;
+}
+
+void Stream::apply(std::shared_ptr<const Policy> policy) {
+  const bool wasJudged = std::exchange(policy_, std::move(policy))->judge;
+  judge_.setBudget(policy_->alarmsPerDay);
+  if (policy_->judge && !wasJudged) interrupt(true);
 }
 
 void Stream::interrupt(bool resumes) {

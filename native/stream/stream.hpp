@@ -42,6 +42,9 @@ class Stream {
   /// dropped unjudged where it is over by the next records. `resumes`: the stream is expected to go on, so that its silence
   /// is judged from where it was; otherwise it is not silent until it has records again.
   void interrupt(bool resumes);
+  /// Judges by this policy from now on.
+  void apply(std::shared_ptr<const Policy> policy);
+  const Policy& policy() const { return *policy_; }
   /// The verdict on the window that the last record completed, if any: one per hop, once the stream is judged.
   std::optional<WindowVerdict> window() const;
 
@@ -58,7 +61,7 @@ class Stream {
   bool applyFeedback(std::string_view anomalyId, Feedback feedback, std::vector<Event>& events);
 
   /// The window's metrics against the baseline, made anew when a hop has passed; null if there are none. See Windows.
-  const WindowMetrics* metrics(const Codec& codec) { return windows_.metrics(key_, codec, seen()); }
+  const WindowMetrics* metrics(const Codec& codec) { return windows_.metrics(key_, *policy_, codec, seen()); }
   bool measured(std::uint32_t hops) const { return windows_.measured(seen(), hops); }
   const Windows& windows() const { return windows_; }
   /// The score from which a verdict like this one is strange enough.
@@ -93,6 +96,8 @@ class Stream {
  private:
   class Desk;
 
+  /// Whether the policy lets silences be judged.
+  bool judgesSilence() const;
   /// The largest probability of a silence that is strange enough.
   double silenceChance() const;
   /// What a flagged verdict adds to an anomaly. `finding` is its kind: see Channel::kind.
@@ -106,6 +111,8 @@ class Stream {
   static void visit(Self& self, Visitor& v);
 
   StreamKey key_;
+  /// Never null.
+  std::shared_ptr<const Policy> policy_ = std::make_shared<const Policy>();
   const Settings& settings_;
   Group& group_;
   KeyedHash hash_;

@@ -39,8 +39,12 @@ class SilenceFinding final : public Finding {
 
 }  // namespace
 
+bool Stream::judgesSilence() const {
+  return policy_->judge && policy_->allows(Silence::kChannel) && policy_->direction != Policy::Direction::Up;
+}
+
 std::uint64_t Stream::silentAt() const {
-  if (learning() || silence_.isJudged() || silentAfter_ == 0 || silence_.heard().now == 0) return 0;
+  if (!judgesSilence() || learning() || silence_.isJudged() || silentAfter_ == 0 || silence_.heard().now == 0) return 0;
   return silence_.heard().now + std::max(silentAfter_, silentAgain_);
 }
 
@@ -72,7 +76,8 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   verdict.score = verdict.bits / -portableLog2(Judge::kStrangeChance);
   const double expected = judge_.budget().unitsPerDay() * static_cast<double>(verdict.silentFor) / static_cast<double>(kDayNanos);
   judge_.count(now);
-  judge_.decide(verdict, limit, anomalies_.open(), lasted);
+  const bool enough = expected >= policy_->leastCount;
+  if (enough) judge_.decide(verdict, limit, anomalies_.open(), lasted);
   if (!verdict.flagged) {
     // The silence becomes stranger as it lasts.
     silentAgain_ = 2 * lasted;

@@ -7,7 +7,7 @@ constexpr std::uint8_t kVersion = 12;
 
 template <class Visitor>
 void visitKey(auto& key, std::uint8_t& signal, std::uint8_t& type, Visitor& v) {
-  v(key.hash), v(key.group), v(signal), v(type), v(key.tenant), v(key.name), v(key.service), v(key.groupName);
+  v(key.hash), v(key.group), v(signal), v(type), v(key.tenant), v(key.name), v(key.service), v(key.metric), v(key.groupName);
 }
 
 }  // namespace

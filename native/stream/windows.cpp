@@ -62,12 +62,14 @@ WindowVerdict Windows::verdict() const {
   return verdict;
 }
 
-void Windows::texts(const StreamKey& key, std::vector<std::string>& baseline, std::vector<std::string>& window) const {
+void Windows::texts(const StreamKey& key, const Policy& policy, std::vector<std::string>& baseline,
+                    std::vector<std::string>& window) const {
   thread_local RecordView record;
   const auto renderInto = [&](std::vector<std::string>& out) {
     out.clear();
     return [&](Bytes raw) {
       readFields(key.signal, key.metricType, raw, record);
+      policy.strip(record);
       render(record, out.emplace_back());
       out.back() += '\n';
     };
@@ -76,10 +78,10 @@ void Windows::texts(const StreamKey& key, std::vector<std::string>& baseline, st
   window_.forEach(renderInto(window));
 }
 
-const WindowMetrics* Windows::metrics(const StreamKey& key, const Codec& codec, std::uint64_t seen) {
+const WindowMetrics* Windows::metrics(const StreamKey& key, const Policy& policy, const Codec& codec, std::uint64_t seen) {
   if (measured(seen, 1)) return &*metrics_;
   thread_local std::vector<std::string> baseline, window;
-  texts(key, baseline, window);
+  texts(key, policy, baseline, window);
   const auto join = [&](const std::vector<std::string>& texts) {
     std::string all;
     for (const std::string& text : texts) all += text;

@@ -13,6 +13,7 @@
 #include "base/window.hpp"
 #include "cbad/window_metrics.hpp"
 #include "channels/channel_id.hpp"
+#include "channels/policy.hpp"
 #include "record/stream_key.hpp"
 #include "stream/settings.hpp"
 #include "stream/verdict.hpp"
@@ -41,10 +42,11 @@ class Windows {
   const Window& latest() const { return window_; }
   std::size_t records() const { return window_.records(); }
   /// Renders the records of the baseline and of the window, one line each.
-  void texts(const StreamKey& key, std::vector<std::string>& baseline, std::vector<std::string>& window) const;
+  void texts(const StreamKey& key, const Policy& policy, std::vector<std::string>& baseline,
+             std::vector<std::string>& window) const;
 
   /// Returns the window's metrics against the baseline, recomputed when a hop has passed. Null if either is empty.
-  const WindowMetrics* metrics(const StreamKey& key, const Codec& codec, std::uint64_t seen);
+  const WindowMetrics* metrics(const StreamKey& key, const Policy& policy, const Codec& codec, std::uint64_t seen);
   /// Whether metrics were computed at most `hops` hops ago.
   bool measured(std::uint64_t seen, std::uint32_t hops) const {
     return metrics_ && seen < metricsAt_ + std::uint64_t{hops} * settings_.windowHop;

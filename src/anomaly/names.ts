@@ -28,8 +28,8 @@ export const stateNames = ["open", "ended", ...dispositions] as const;
 export type AnomalyState = (typeof stateNames)[number];
 
 /** The states of a stream, in the order of their numbers in driftlock.v1. */
-export const streamStates = ["learning", "watching", "shelved", "evicted", "limited"] as const;
-/** The state of a stream: it learns, is watched, was packed, was evicted, or is beyond its tenant's quota. */
+export const streamStates = ["learning", "watching", "shelved", "evicted", "limited", "excluded"] as const;
+/** The state of a stream: it learns, is watched, was packed, was evicted, is beyond its tenant's quota, or is excluded by a policy. */
 export type StreamState = (typeof streamStates)[number];
 
 /** Returns the name of a stream's state. */

@@ -27,7 +27,8 @@ const streamShape = {
     .describe(
       "`learning`: records are not judged yet. `watching`: records are judged. `shelved`: set aside to make room for other " +
         "streams; resumes with its baseline when records arrive again. `evicted`: removed to make room; its baseline is " +
-        "lost. `limited`: the tenant exceeds `limits.streams`; records pass unjudged",
+        "lost. `limited`: the tenant exceeds `limits.streams`; records pass unjudged. " +
+        "`excluded`: a policy says that it is not judged",
     ),
   progress: z.number().min(0).max(1).describe("Progress of learning; 1 when it is complete"),
   baseline_since: nanos

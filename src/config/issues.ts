@@ -28,7 +28,9 @@ function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, key: Ke
       ? [issue.inclusive ? "at least" : "more than", Number(issue.minimum)]
       : [issue.inclusive ? "at most" : "less than", Number(issue.maximum)];
   if (issue.origin === "array") return `must have ${word} ${limit} elements`;
-  if (issue.origin === "string") return "must not be empty";
+  if (issue.origin === "string") {
+    return issue.code === "too_small" ? "must not be empty" : `must have at most ${limit} characters`;
+  }
   return `must be ${word} ${key ? formatNumber(key, limit) : limit}`;
 }
 
@@ -43,6 +45,12 @@ export function narrowest(issues: readonly Issue[]): Issue[] {
 /** The problems that an issue with `tree` stands for. Values of secret keys are not shown. */
 export function explain(issue: Issue, tree: unknown): Problem[] {
   const section = nodeAt(issue.path);
+  if (section?.kind === "key" && section.type === "objects" && issue.path.length > section.path.length) {
+    return explainInside(issue, valueAt(tree, issue.path)).map(({ key, message }) => ({
+      key: [...issue.path, ...(key === "" ? [] : [key])].join("."),
+      message,
+    }));
+  }
   if (issue.code === "unrecognized_keys" && section?.kind === "section") {
     return issue.keys.map((part) => ({
       key: [...issue.path, part].join("."),
@@ -50,6 +58,38 @@ export function explain(issue: Issue, tree: unknown): Problem[] {
     }));
   }
   return [{ key: issue.path.join("."), message: messageOf(issue, tree) }];
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  boolean: "true or false",
+  number: "a number",
+  string: "text",
+  array: "a list such as [a, b]",
+  object: "a section",
+};
+
+/** Explains an issue with an object that is no section of the configuration, such as one of a list. `key` is beside it. */
+export function explainInside(issue: Issue, value: unknown): Problem[] {
+  const is = shown(undefined, value);
+  const say = (message: string): Problem[] => [{ key: "", message }];
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) => ({ key, message: "unknown key; remove it or correct its name" }));
+    case "too_small":
+    case "too_big":
+      return say(bound(issue, undefined) + (issue.origin === "number" ? is : ""));
+    case "invalid_value": {
+      const guess = typeof value === "string" ? nearest(value, issue.values.map(String)) : undefined;
+      return say(`must be one of ${issue.values.join(", ")}${is}${guess ? `; did you mean ${guess}?` : ""}`);
+    }
+    case "invalid_type":
+      if (value === undefined || value === null) return say("is missing; set it");
+      return say(`must be ${typeNames[issue.expected] ?? issue.expected}${is}`);
+    case "invalid_union":
+      return say(`must be a number or a percentage such as 20%${is}`);
+    default:
+      return say(issue.message + is);
+  }
 }
 
 /** What is wrong with the value at `issue.path` of `tree`. */

@@ -13,7 +13,7 @@ export interface Key {
   env: string;
   /** Explains the key in complete sentences. */
   description: string;
-  type: "text" | "number" | "boolean" | "list" | "map";
+  type: "text" | "number" | "boolean" | "list" | "objects" | "map";
   /** Completes "must be …". */
   expected: string;
   /** The values of an enumeration; empty for all others. */
@@ -51,6 +51,9 @@ function describe(schema: Schema): Pick<Key, "type" | "expected" | "choices"> {
   }
   const choices: string[] = [];
   if (type === "boolean") return { type: "boolean", expected: "true or false", choices };
+  if (type === "array" && unwrap(schema.def.element as Schema).schema.def.type === "object") {
+    return { type: "objects", expected: "a list of sections", choices };
+  }
   if (type === "array") return { type: "list", expected: "a list such as [a, b]", choices };
   if (type === "record") return { type: "map", expected: "names and values", choices };
   if (type === "number") {

@@ -4,9 +4,12 @@ import type { Key } from "./keys.ts";
 
 const decimal = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
 
-/** Parses YAML in which every scalar is text, so that a header's value of 0123 is preserved. */
-function flow(text: string): unknown {
-  const doc = parseDocument(text, { schema: "failsafe", prettyErrors: false });
+/**
+ * Parses YAML.
+ * @param schema by default, every scalar is text, so that a header's value of 0123 is preserved.
+ */
+function flow(text: string, schema: "failsafe" | "core" = "failsafe"): unknown {
+  const doc = parseDocument(text, { schema, prettyErrors: false });
   return doc.errors.length > 0 ? text : doc.toJS({ maxAliasCount: 0 });
 }
 
@@ -43,6 +46,8 @@ export function parseText(key: Key, text: string): unknown {
       return decimal.test(bare) ? Number(bare) : bare;
     case "list":
       return bare.startsWith("[") ? flow(bare) : pieces(bare);
+    case "objects":
+      return flow(bare, "core");
     case "map":
       return bare.startsWith("{") ? flow(bare) : parsePairs(bare);
   }

@@ -1,9 +1,17 @@
 import { decodeReport, type Report } from "../anomaly/report.ts";
+import type { Policy } from "../config/schema/policy.ts";
 import type { DetectConfig } from "../config/schema.ts";
 import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
-import { type EngineStats, type EngineWindow, type NativeEngine, native } from "../native.ts";
+import {
+  type EnginePolicy,
+  type EngineStats,
+  type EngineWindow,
+  type NativeEngine,
+  native,
+} from "../native.ts";
 import type { Signal } from "../otlp/protocol.ts";
 import { configuredHashKey, fingerprintOf } from "./hash-key.ts";
+import { toEnginePolicy } from "./policy.ts";
 import { decodeStatistics, type StatisticsPage } from "./statistics.ts";
 
 /** What became of one request. */
@@ -20,6 +28,8 @@ export interface Judged {
   unjudged: number;
   /** Number of records whose time was missing, not of this century or not in nanoseconds, so that it was read otherwise. */
   redated: number;
+  /** Number of records that passed unjudged because the policies of their streams say so. */
+  excluded: number;
   /** Number of flagged records that carry the anomaly's id at most, because the request has too many to annotate in full. */
   abridged: number;
   /** Number of reports that were left out because the request has too many. */
@@ -78,6 +88,8 @@ export interface FeedbackOutcome {
 export class Engine {
   readonly #native: NativeEngine;
   readonly #clock: (() => number) | undefined;
+  /** The policies of the configuration. */
+  readonly #policies: EnginePolicy[];
   /** Identifies the key without revealing it. Snapshots of an engine with another key cannot be restored. */
   readonly keyFingerprint: string;
 
@@ -101,6 +113,7 @@ export class Engine {
   ) {
     this.keyFingerprint = fingerprintOf(key);
     this.#clock = clock;
+    this.#policies = config.policies.map((policy) => toEnginePolicy(policy));
     this.#native = new native.Engine({
       streamBy: config.stream_by,
       groupBy: config.group_by,
@@ -119,6 +132,7 @@ export class Engine {
       threads: config.threads,
       maxStreams: config.max_streams,
       streamsPerTenant,
+      policies: this.#policies,
       flaggedOnly: mode === "flagged",
       scores,
       readInPlace,
@@ -150,6 +164,18 @@ export class Engine {
   async advance(ms: number, active: Iterable<string> = []): Promise<Report[]> {
     const anomalies = await this.#native.advance(ms, [...active], this.#clock?.());
     return anomalies.map(decodeReport);
+  }
+
+  /**
+   * Replaces the policies that tenants have beside those of the configuration, which come after them. What streams have learned
+   * stays.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   */
+  setPolicies(ofTenants: ReadonlyMap<string, readonly Policy[]>): Promise<void> {
+    const own = [...ofTenants].flatMap(([tenant, policies]) =>
+      policies.map((policy) => toEnginePolicy(policy, tenant)),
+    );
+    return this.#native.setPolicies([...own, ...this.#policies]);
   }
 
   /**

@@ -181,6 +181,7 @@ const outcomeCounts = [
   "records",
   "flagged",
   "limited",
+  "excluded",
   "unjudged",
   "redated",
   "abridged",

@@ -113,6 +113,12 @@ export const definitions = {
       "Number of records that passed without a verdict because their streams exceed the tenant's limits.streams.",
       { signal },
     ),
+    excluded: counter(
+      "excluded_records",
+      "records",
+      "Number of records that passed without a verdict because a policy says that their streams are not judged.",
+      { signal },
+    ),
     unjudged: counter(
       "unjudged_records",
       "records",

@@ -72,6 +72,7 @@ export function createMetrics(versions: Versions) {
     records: counter(definitions.engine.records),
     flagged: counter(definitions.engine.flagged),
     limited: counter(definitions.engine.limited),
+    excluded: counter(definitions.engine.excluded),
     unjudged: counter(definitions.engine.unjudged),
     redated: counter(definitions.engine.redated),
     abridged: counter(definitions.engine.abridged),
@@ -101,8 +102,8 @@ export function createMetrics(versions: Versions) {
       receiver.bytes.inc({ signal, transport }, 0);
       receiver.wireBytes.inc({ signal, transport }, 0);
     }
-    const { records, flagged, limited, unjudged, redated, abridged, unreported } = engine;
-    for (const each of [records, flagged, limited, unjudged, redated, abridged, unreported])
+    const { records, flagged, limited, excluded, unjudged, redated, abridged, unreported } = engine;
+    for (const each of [records, flagged, limited, excluded, unjudged, redated, abridged, unreported])
       each.inc({ signal }, 0);
     for (const each of [forward.records, forward.rejected]) each.inc({ signal }, 0);
     for (const each of [forward.deadLetters, forward.lostDeadLetters]) each.inc({ signal }, 0);

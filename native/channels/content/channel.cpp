@@ -162,6 +162,7 @@ class ContentChannel final : public Channel {
  public:
   explicit ContentChannel(const ChannelContext& context)
       : key_(context.key),
+        policy_(context.policy),
         acceptAfterSeconds_(static_cast<std::uint32_t>(context.acceptAfterNanos / 1'000'000'000)),
         model_(context.dictionarySize, context.hash) {}
 
@@ -210,6 +211,7 @@ class ContentChannel final : public Channel {
     thread_local ContentScore content;
     evidence.examples.forEach([&](Bytes raw) {
       readFields(key_.signal, key_.metricType, raw, record);
+      policy_->strip(record);
       model_.score(record, content);
       model_.learn(record, content);
     });
@@ -246,6 +248,7 @@ class ContentChannel final : public Channel {
   }
 
   const StreamKey& key_;
+  const std::shared_ptr<const Policy>& policy_;
   std::uint32_t acceptAfterSeconds_;
   ContentModel model_;
   Sightings sightings_;

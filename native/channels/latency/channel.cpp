@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kMostOperations = 64;
 
+double millis(auto nanos) { return static_cast<double>(nanos) / 1e6; }
+
 /// A span that took a longer or shorter time than usual.
 class LatencyFinding final : public Finding {
  public:
@@ -51,7 +53,10 @@ class LatencyChannel final : public Channel {
     current_ = &found->latency;
     before_ = *current_;
     const double bits = current_->cost(record.record.duration);
-    record.scores.add({.channel = ChannelId::Latency, .score = bits, .bits = bits, .early = true});
+    Score& score = record.scores.add({.channel = ChannelId::Latency, .score = bits, .bits = bits, .early = true});
+    if (record.measured)
+      score.deviation =
+          Deviation{.observed = millis(record.record.duration), .low = millis(before_.low()), .high = millis(before_.high())};
   }
 
   void learn(Observation& record, const Outcome& outcome, Host&) override {

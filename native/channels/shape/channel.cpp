@@ -7,6 +7,13 @@
 namespace driftlock {
 namespace {
 
+/// Of a histogram, more values above an edge, or fewer at most that, are a deviation upwards.
+Deviation deviationOf(const ShapeFinding& shape) {
+  if (shape.quantile >= 0) return {.observed = shape.value, .low = shape.low, .high = shape.high};
+  const double sign = shape.above ? 1 : -1;
+  return {Deviation::Of::Share, sign * shape.share, sign * shape.usualShare, sign * shape.usualShare};
+}
+
 /// An unusual share of a histogram's values, or an unusual quantile of a summary.
 class DistributionFinding final : public Finding {
  public:
@@ -42,7 +49,9 @@ class ShapeChannel final : public Channel {
 
   void observe(Observation& record) override {
     found_ = model_.observe(record.record.shape, record.part.kind, record.record.accounting == Accounting::Total);
-    if (found_) record.scores.add({.channel = ChannelId::Shape, .score = found_->score, .bits = found_->bits});
+    if (found_)
+      record.scores.add(
+          {.channel = ChannelId::Shape, .score = found_->score, .bits = found_->bits, .deviation = deviationOf(*found_)});
   }
 
   /// Learns the shape unless it is strange; strange shapes are learned once all have been strange for as long as

@@ -77,12 +77,29 @@ class OperationFinding final : public Finding {
   ShiftFinding shift_;
 };
 
+double millisOf(double log) { return (roughExp2(log) - 1) / 1e6; }
+
+Deviation deviationOf(const ShiftFinding& shift) {
+  using Of = Deviation::Of;
+  switch (shift.kind) {
+    case ShiftKind::Slower:
+    case ShiftKind::Faster:
+      if (!shift.total) return {Of::Value, millisOf(shift.value), millisOf(shift.low), millisOf(shift.high)};
+      break;
+    case ShiftKind::More:
+    case ShiftKind::Fewer: return {Of::Records, shift.value, shift.low, shift.high};
+    default: break;
+  }
+  return {Of::Share, shift.value, shift.low, shift.high};
+}
+
 /// Detects changes in the number, durations and errors of many spans.
 class ShiftChannel final : public Channel {
  public:
   void observe(Observation&) override {}
 
   void learn(Observation& record, const Outcome&, Host& host) override {
+    if (record.interrupted) model_.interrupt(record.now);
     if (const std::optional<ShiftModel::Tick> tick = model_.advance(record.now)) {
       // The effect of a silence on the tick has already been reported.
       model_.settle(record.resumed ? ShiftModel::Lesson::None : judge(*tick, host));
@@ -101,7 +118,9 @@ class ShiftChannel final : public Channel {
   ShiftModel::Lesson judge(const ShiftModel::Tick& tick, Host& host) const {
     if (tick.strangest.kind == ShiftKind::None || !host.calibrating()) return ShiftModel::Lesson::All;
     const auto score = [](double bits) { return Score{.channel = ChannelId::Shift, .score = bits, .bits = bits}; };
-    const Outcome outcome = host.judge(score(tick.strangest.bits));
+    Score strangest = score(tick.strangest.bits);
+    strangest.deviation = deviationOf(tick.strangest);
+    const Outcome outcome = host.judge(strangest);
     if (!outcome.flagged) {
       for (std::size_t i = 0; i < tick.size; ++i) host.calibrate(score(tick.others[i]));
     }

@@ -110,6 +110,7 @@ double Operation::varianceOf(const Sums& sums, const Spreads& spreads) const {
 
 ShiftFinding Operation::judge() const {
   ShiftFinding strangest{.id = id_, .spanKind = spanKind_};
+  if (!begun_) return strangest;
   if (ticks_ >= kFewest) look(now_, 1, spreads_[0], strangest);
   const std::uint32_t together = kTogether[octave_];
   if (together > 1 && ticks_ >= together + kFewest) look(latest(together), together, spreads_[1], strangest);
@@ -152,8 +153,11 @@ void Operation::end(Lesson lesson, std::uint64_t empty, std::uint64_t next) {
   const bool learns = lesson != Lesson::None;
   if (learns) learn(lesson == Lesson::Lasting);
   for (std::uint64_t i = 0; i <= std::min(empty, kMostEmpty); ++i) {
-    std::copy_backward(before_.begin(), before_.end() - 1, before_.end());
-    before_[0] = now_;
+    // The first tick is incomplete.
+    if (begun_ || i > 0) {
+      std::copy_backward(before_.begin(), before_.end() - 1, before_.end());
+      before_[0] = now_;
+    }
     now_ = {};
     if (i > 0 && learns) learn(false);
   }

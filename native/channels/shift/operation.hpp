@@ -67,6 +67,13 @@ class Operation {
   enum class Lesson : std::uint8_t { None, Learn, Lasting };
   void end(Lesson lesson, std::uint64_t empty, std::uint64_t next);
 
+  /// Drops the open tick: what is left of it counts as the first, which is neither judged nor learned.
+  void interrupt() {
+    begun_ = false;
+    now_ = {};
+    squares_ = 0;
+  }
+
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
     v(self.id_), v(self.spanKind_), v(self.octave_), v(self.begun_), v(self.squares_), v(self.ticks_), v(self.filled_);

@@ -56,6 +56,12 @@ void ShiftModel::settle(Lesson lesson) {
   tick_ = next_;
 }
 
+void ShiftModel::interrupt(std::uint64_t now) {
+  if (tick_ == 0) return;
+  tick_ = 1 + now / Operation::kTickNanos;
+  for (Operation& operation : operations_) operation.interrupt();
+}
+
 /// Finds an operation; the one with the fewest spans makes room, unless it has come in this tick. 0 if there is no room.
 std::size_t ShiftModel::find(std::uint32_t id, std::uint8_t spanKind) {
   std::uint8_t& hint = hints_[((id + spanKind) * 0x9E3779B1u) >> 26];

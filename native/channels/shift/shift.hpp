@@ -44,6 +44,8 @@ class ShiftModel {
     Lasting,
   };
   void settle(Lesson lesson);
+  /// Notes that spans before this time were missed: the open ticks are dropped, and those that begin now count as the first.
+  void interrupt(std::uint64_t now);
   /// Counts a span, given its duration in nanoseconds. Call `advance` first.
   void count(std::uint32_t id, std::uint8_t spanKind, std::uint64_t nanos, bool error);
 

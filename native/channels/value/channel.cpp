@@ -96,7 +96,8 @@ class ValueChannel final : public Channel {
                        .bits = result.rarityBits,
                        .usualBits = result.usualBits,
                        .early = true,
-                       .calibrated = true});
+                       .calibrated = true,
+                       .deviation = beyond()});
   }
 
   /// The model learns as it observes.
@@ -129,6 +130,14 @@ class ValueChannel final : public Channel {
   }
 
  private:
+  /// The deviation in values, as people see it; none if there is no range, or if the value lies within one.
+  std::optional<Deviation> beyond() const {
+    if (!deviation_ || deviation_->between) return {};
+    const auto& [view, observed, low, high, between] = *deviation_;
+    const double from = view == ValueView::Step ? observed_ - observed : 0;
+    return Deviation{.observed = from + observed, .low = from + low, .high = from + high};
+  }
+
   Measure measureOf(const RecordView& record) const {
     const bool number = key_.metricType == otlp::MetricType::Gauge || key_.metricType == otlp::MetricType::Sum;
     return !number ? Measure::Mean : record.accounting == Accounting::Level ? Measure::Level : Measure::Rate;

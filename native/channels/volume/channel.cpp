@@ -103,7 +103,12 @@ class VolumeChannel final : public Channel {
   std::unique_ptr<TemplateMix> makeMix() const { return std::make_unique<TemplateMix>(hop_); }
 
   void judge(const VolumeTick& tick, Host& host) {
-    const Outcome outcome = host.judge({.channel = ChannelId::Volume, .score = tick.score, .bits = tick.strangest.bits});
+    const VolumeFinding& found = tick.strangest;
+    const Outcome outcome =
+        host.judge({.channel = ChannelId::Volume,
+                    .score = tick.score,
+                    .bits = found.bits,
+                    .deviation = Deviation{Deviation::Of::Records, static_cast<double>(found.count), found.low, found.high}});
     if (!outcome.flagged) return;
     volume_ ? volume_->reject() : mix_->reject();
     host.raise(volume_ ? std::optional(tick.end) : std::nullopt,

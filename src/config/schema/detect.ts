@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { bytes, count, duration, path, section } from "./values.ts";
+import { maxPolicies, policy } from "./policy.ts";
+import { bytes, count, duration, type KeyMeta, path, section } from "./values.ts";
 
 export const detect = section({
   enabled: z
@@ -85,6 +86,16 @@ export const detect = section({
         "The number of alarms of all streams together: as many at once, and as many per day. Each tenant has an equal share, half of which is reserved for its strangest anomalies; unused shares are lent to other tenants, and a new tenant receives its share at once. Alarms beyond the budget are counted by `driftlock_withheld_alarms_total`, but not reported. 0 disables the limit.",
       ),
   }),
+  policies: z
+    .array(policy)
+    .max(maxPolicies)
+    .default([])
+    .meta({
+      expected: "a list of policies such as [{match: {signal: metrics}, judge: false}]",
+    } satisfies KeyMeta)
+    .describe(
+      "What matters, per stream: whether it is judged, its budget, the channels that may raise alarms, ignored fields, the direction and least size of a deviation. The first policy whose `match` fits a stream decides; in patterns, `*` stands for any text and `?` for any byte. Policies that the API has set for a tenant come before these.",
+    ),
   codec: z
     .enum(["openzl", "zstd", "lz4", "gzip"])
     .default("zstd")
