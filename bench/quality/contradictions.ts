@@ -50,7 +50,7 @@ export function contradictions(report: Anomaly): string[] {
 const unquoted = (sentence: string) => sentence.replace(/"(?:[^"]|"(?=[^,;: ]))*"/g, '"…"');
 
 const number = "(-?[0-9][0-9.]*(?:e[-+]?[0-9]+)?)";
-const unit = "(?: (?:%|ms|s|min|h|days|bits|per second|[a-z ]{1,40}?))?";
+const unit = "(?: in [0-9.]+ (?:ms|s|min|h))?(?: (?:%|ms|s|min|h|days|bits|per second|[a-z ]{1,40}?))?";
 /** "5; usually 1–3", "5 ms; usually 1 to 3 ms", "5 %; usually 3 %", and the same with "where 1 to 3 are usual". */
 const comparisons = [
   new RegExp(

@@ -81,7 +81,8 @@ Stream::Stream(StreamKey key, const Settings& settings, Group& group)
 Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
   o.interrupted = clock_.interrupted();
   const bool first = std::exchange(request_, o.request) != o.request;
-  o.believed = clock_.observe(o.record.timeUnixNano, first);
+  // A metric's points are steps of one series, however many of them a request has.
+  o.believed = clock_.observe(o.record.timeUnixNano, first || key_.signal == otlp::Signal::Metrics);
   group_.observe(o.record.timeUnixNano, first);
   o.now = clock_.now();
   o.latest = clock_.latest();

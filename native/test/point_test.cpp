@@ -47,7 +47,7 @@ class Metric {
  public:
   explicit Metric(MetricType type) : type_(type) {
     stream_ = std::make_unique<Stream>(
-        StreamKey{.hash = 1, .signal = otlp::Signal::Metrics, .metricType = type, .tenant = "t", .name = "m"}, settings_);
+        StreamKey{.hash = 1, .signal = otlp::Signal::Metrics, .metricType = type, .tenant = "t", .name = "m"}, settings_, group_);
   }
 
   /// Observes a point; returns the largest score of a channel, 0 if none has one.
@@ -80,6 +80,7 @@ class Metric {
  private:
   MetricType type_;
   Settings settings_ = defaultSettings();
+  Group group_{1, 0};
   std::unique_ptr<Stream> stream_;
   Observation observation_;
   std::vector<Event> events_;
