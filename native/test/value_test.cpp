@@ -93,6 +93,21 @@ TEST(findsALevelShiftOnce) {
   CHECK(highest(r, 3300, 4000) < 20);
 }
 
+/// Checks that an episode makes a similar one less of a novelty, but not for long.
+TEST(faultsThatRecurAreFoundAgain) {
+  const auto second = [](int daysLater) {
+    auto values = noise(40 * kDay, 50, 2);
+    for (const int start : {10 * kDay, (10 + daysLater) * kDay + 37})
+      for (int i = start; i < start + 3; ++i) values[i] += 60;
+    const auto r = run(values);
+    const std::size_t at = (10 + daysLater) * kDay + 37;
+    return highest(r, at, at + 3) / highest(r, 10 * kDay, 10 * kDay + 3);
+  };
+  const double soon = second(1), later = second(7), much = second(25);
+  CHECK(soon > 0.2 && soon < 0.6);
+  CHECK(later > soon && much > 0.75);
+}
+
 TEST(findsADayThatStaysDead) {
   auto values = daily(12 * kDay);
   const auto usual = run(values);

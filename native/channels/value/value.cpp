@@ -15,7 +15,7 @@ namespace driftlock {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr std::uint8_t kSnapshotVersion = 1;
+constexpr std::uint8_t kSnapshotVersion = 2;
 
 /// The largest value; larger ones are clamped to it, so that squares and distances stay finite.
 constexpr double kLargestValue = 1e30;
@@ -69,6 +69,8 @@ constexpr std::uint64_t kFirstPeak = 64;
 
 // Episodes: two peaks are alike at a distance of about this, in asinh units (a factor of 1.4 in the tails).
 constexpr double kLikeness = 0.35;
+/// Their memory fades by 1/e per week: what recurs more often than that becomes usual.
+constexpr double kForgotten = 604'800;
 constexpr ValueView kPeakViews[4] = {ValueView::Level, ValueView::Step, ValueView::Mean16, ValueView::Mean64};
 
 constexpr std::size_t at(ValueView view) { return static_cast<std::size_t>(view); }
@@ -381,7 +383,7 @@ double ValueModel::usualPeak() const {
   return std::sqrt((peakMass_ + kBlockPriorWeight * kBlockPrior * kBlockPrior) / (peakBlocks_ + kBlockPriorWeight));
 }
 
-double ValueModel::similar(const Peak& peak) const {
+double ValueModel::similar(const Peak& peak, std::uint64_t seconds) const {
   double sum = 0;
   for (std::size_t i = 0; i < std::min<std::size_t>(peakCount_, kRememberedPeaks); ++i) {
     double squares = 0;
@@ -391,17 +393,18 @@ double ValueModel::similar(const Peak& peak) const {
       const double d = (h.position(peak[k]) - h.position(peaks_[i][k])) / kLikeness;
       squares += d * d;
     }
-    sum += portableExp(-squares);
+    const double age = seconds > peakTimes_[i] ? static_cast<double>(seconds - peakTimes_[i]) / kForgotten : 0;
+    sum += portableExp(-squares - age);
   }
   return sum;
 }
 
-void ValueModel::judge(ValueResult& result, const Peak& peak) {
+void ValueModel::judge(ValueResult& result, const Peak& peak, std::uint64_t seconds) {
   result.excessBits = result.rarityBits - result.usualBits;
   double worth = std::max(0.0, result.excessBits);
   if (worth > 0) {
     // Novelty has half a count against the episodes of this kind, as in the estimator of Krichevsky and Trofimov.
-    result.similar = similar(peak);
+    result.similar = similar(peak, seconds);
     worth *= 0.5 / (0.5 + result.similar);
   }
   const double wakeLevel = std::max(0.0, envelope_ - envelopeStep_);
@@ -409,6 +412,7 @@ void ValueModel::judge(ValueResult& result, const Peak& peak) {
     envelope_ = worth;
     envelopeStep_ = worth / kWake;
     peaks_[peakCount_ % kRememberedPeaks] = peak;
+    peakTimes_[peakCount_ % kRememberedPeaks] = seconds;
     // The count stays within the ring's second turn, so that it never overflows.
     peakCount_ = peakCount_ + 1 < 2 * kRememberedPeaks ? peakCount_ + 1 : static_cast<std::uint32_t>(kRememberedPeaks);
   } else {
@@ -484,7 +488,7 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool g
   result.usualBits = usualPeak();
 
   if (seen_ >= kFirstPeak) {
-    judge(result, {x, view[at(ValueView::Step)], mean16_, mean64_});
+    judge(result, {x, view[at(ValueView::Step)], mean16_, mean64_}, seconds);
     if (result.score > 0) result.deviation = explain(result, view, coded, x);
   }
 

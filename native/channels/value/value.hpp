@@ -177,8 +177,8 @@ class ValueModel {
   std::array<Cycle, 3> cycles(std::uint64_t seconds) const;
   std::optional<ValueDeviation> explain(const ValueResult& result, const std::array<double, kValueViews>& view,
                                         const std::array<bool, kValueViews>& coded, double x) const;
-  double similar(const Peak& peak) const;
-  void judge(ValueResult& result, const Peak& peak);
+  double similar(const Peak& peak, std::uint64_t seconds) const;
+  void judge(ValueResult& result, const Peak& peak, std::uint64_t seconds);
   double usualPeak() const;
   bool valid() const;
 
@@ -189,7 +189,7 @@ class ValueModel {
     self.hour_.visit(self.hour_, v), self.day_.visit(self.day_, v), self.week_.visit(self.week_, v);
     v(self.seen_), v(self.offset_), v(self.last_), v(self.mean16_), v(self.mean64_), v(self.trust_);
     v(self.peakMass_), v(self.peakBlocks_), v(self.blockPeak_), v(self.blockCount_);
-    v(self.envelope_), v(self.envelopeStep_), v(self.peaks_), v(self.peakCount_);
+    v(self.envelope_), v(self.envelopeStep_), v(self.peaks_), v(self.peakTimes_), v(self.peakCount_);
   }
 
   std::array<AdaptiveHistogram, kValueViews> histograms_;
@@ -207,7 +207,9 @@ class ValueModel {
   std::uint32_t blockCount_ = 0;
   double envelope_ = 0;  ///< what a value must exceed to be a new peak, and how fast it falls
   double envelopeStep_ = 0;
-  std::array<Peak, kRememberedPeaks> peaks_{};  ///< a ring
+  /// A ring, and the event times of its episodes in seconds; 0 if unknown.
+  std::array<Peak, kRememberedPeaks> peaks_{};
+  std::array<std::uint64_t, kRememberedPeaks> peakTimes_{};
   std::uint32_t peakCount_ = 0;
 };
 
