@@ -43,7 +43,7 @@ struct Score {
   /// Whether calibration learns from it. It does not learn from part of a unit, such as an unfinished session, or from
   /// novelty seen before.
   bool whole = true;
-  /// Novelty that was reported, and has not been absent for long since: no reason for another alarm.
+  /// Novelty that was reported, and has not been absent for long since, or no finding at all: no reason for an alarm.
   bool reported = false;
   /// The score counts while the stream is learning, because the channel knows by itself when it has seen enough.
   bool early = false;

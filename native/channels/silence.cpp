@@ -10,8 +10,8 @@ namespace driftlock {
 namespace {
 
 constexpr std::uint64_t kUnitNanos = 10'000'000'000;
-/// The length up to which gaps are alike: exporters flush every 10 to 60 s, and processes pause.
-constexpr std::uint64_t kShortNanos = 30'000'000'000;
+/// The length up to which gaps are alike: exporters flush every few seconds, and processes pause.
+constexpr std::uint64_t kShortNanos = 10'000'000'000;
 /// The shortest silence that is reported.
 constexpr std::uint64_t kLeastNanos = 60'000'000'000;
 constexpr double kMostLesson = 2;

@@ -14,7 +14,7 @@ namespace driftlock {
 /// batches, exporters that flush once per minute, and late records are part of what is usual.
 ///
 /// A unit is 10 s of the clock in which the stream was active, or a longer gap; its score is the longest gap that ended
-/// in it, in octaves of 30 s, and at least 0. Calibration computes a gap's p-value among those.
+/// in it, in octaves of 10 s, and at least 0. Calibration computes a gap's p-value among those.
 class Silence {
  public:
   /// The channel of silences, because they concern the number of records.

@@ -13,6 +13,8 @@ constexpr std::uint64_t kDayNanos = 86'400'000'000'000;
 /// is recomputed after a number of gaps.
 constexpr double kSilenceShare = 0.25;
 constexpr std::uint64_t kSilenceEvery = 16;
+/// How far beyond everything that a young stream has shown a silence must be.
+constexpr double kFarOut = 16;
 
 /// The multiple of its limit from which a silence counts as at least 128 times rarer, whatever ranks can show: the
 /// stream is gone, and its budget may be overdrawn for that.
@@ -91,8 +93,11 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
 }
 
 double Stream::silenceChance() const {
-  const double records = static_cast<double>(seen()) / static_cast<double>(std::max<std::uint64_t>(1, silence_.learnt()));
-  return std::min(Judge::kLargestLimit, kSilenceShare * judge_.budget().limit() * std::max(1.0, records));
+  const double units = static_cast<double>(std::max<std::uint64_t>(1, silence_.learnt()));
+  const double records = static_cast<double>(seen()) / units;
+  const double limit = kSilenceShare * judge_.budget().limit() * std::max(1.0, records);
+  // A young stream cannot show such probabilities; what lies far beyond all its gaps is strange enough.
+  return std::min(Judge::kLargestLimit, std::max(limit, 1 / (kFarOut * units)));
 }
 
 double Stream::limit(const Verdict& verdict) const {

@@ -108,6 +108,7 @@ class VolumeChannel final : public Channel {
         host.judge({.channel = ChannelId::Volume,
                     .score = tick.score,
                     .bits = found.bits,
+                    .reported = found.kind == VolumeKind::None,
                     .deviation = Deviation{Deviation::Of::Records, static_cast<double>(found.count), found.low, found.high}});
     if (!outcome.flagged) return;
     volume_ ? volume_->reject() : mix_->reject();

@@ -32,6 +32,8 @@ constexpr std::uint64_t kLongest = 256;
 /// The fewest records of a burst, and the fewest that a silence lacks.
 constexpr std::uint32_t kFewestInBurst = 10;
 constexpr double kFewestMissed = 3;
+/// The bits of two standard deviations, where the usual range ends.
+constexpr double kEdge = 2 / kLn2;
 /// The bits from which a burst is remembered, because it may recur.
 constexpr double kRemarkable = 10;
 constexpr std::uint32_t kMostPooled = 1u << 16;
@@ -78,6 +80,8 @@ std::optional<VolumeTick> VolumeModel::advance(std::uint64_t time) {
     if (!strangest || closed.score > strangest->score) strangest = closed;
     if (time - start_ >= tick_) learn();
   }
+  // A silence of which several ticks end at once is known to have lasted until now.
+  if (strangest && strangest->strangest.kind == VolumeKind::Silence) prolong(strangest->strangest, time - strangest->end);
   if (time - start_ >= tick_) {
     const std::uint64_t passed = (time - start_) / tick_;
     season_.learn(start_, passed * tick_, 0);
@@ -210,6 +214,8 @@ VolumeFinding VolumeModel::judge(const Entry& e, std::uint64_t end, double seaso
     finding.high = std::ceil(mean + deviation);
   };
   range(expect.mean);
+  // What is within the usual range, or too few records, counts as no stranger than the edge of the range, and is no finding.
+  finding.bits = std::min(kEdge, poissonDeviance(e.count, expect.mean) / expect.dispersion);
   if (e.count > finding.high && e.count >= kFewestInBurst) {
     finding.kind = VolumeKind::Burst;
     finding.bits = burstBits(e, expect, season);
@@ -219,15 +225,25 @@ VolumeFinding VolumeModel::judge(const Entry& e, std::uint64_t end, double seaso
   } else if (e.count == 0 && e.last != 0) {
     const std::uint64_t gap = end + 1 - std::min(end + 1, e.last);
     const double missed = expect.mean * static_cast<double>(gap) / static_cast<double>(tick_);
-    if (missed < kFewestMissed || gone(e, gap)) return finding;
+    finding.bits = gone(e, gap) ? 0 : silenceBits(e, gap, expect);
+    if (missed < kFewestMissed) finding.bits = std::min(kEdge, finding.bits);
+    if (missed < kFewestMissed || finding.bits == 0) return finding;
     finding.kind = VolumeKind::Silence;
     finding.lasted = gap;
     finding.expected = missed;
     range(missed);
     finding.low = std::max(1.0, finding.low);
-    finding.bits = silenceBits(e, gap, expect);
   }
   return finding;
+}
+
+void VolumeModel::prolong(VolumeFinding& silence, std::uint64_t by) {
+  const double factor = 1 + static_cast<double>(by) / static_cast<double>(silence.lasted);
+  const double deviation = (silence.high - silence.expected) * std::sqrt(factor);
+  silence.lasted += by;
+  silence.expected *= factor;
+  silence.low = std::max(1.0, std::floor(silence.expected - deviation));
+  silence.high = std::ceil(silence.expected + deviation);
 }
 
 /// The evidence of a burst, in bits: how unusual the count is, or how rare among the template's own, whichever is less, and how

@@ -127,6 +127,7 @@ class VolumeModel {
   VolumeFinding judge(const Entry& e, std::uint64_t end, double season) const;
   double burstBits(const Entry& e, const Usual& expect, double season) const;
   double silenceBits(const Entry& e, std::uint64_t gap, const Usual& expect) const;
+  static void prolong(VolumeFinding& silence, std::uint64_t by);
   bool gone(const Entry& e, std::uint64_t gap) const;
   VolumeTick close();
   void suit();
