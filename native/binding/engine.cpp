@@ -428,6 +428,7 @@ class EngineObject {
     result.Set("unjudged", job.unjudged.load());
     result.Set("redated", job.redated.load());
     result.Set("excluded", job.excluded.load());
+    result.Set("returned", job.returned.load());
     result.Set("abridged", job.abridged);
     result.Set("unreported", job.unreported);
     result.Set("anomalies", anomaliesOf(env, job));

@@ -173,7 +173,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     shards_[shard]->begin(task.request.size());
   }
   const Request request{task.index, task.keys, task.tenant, task.moment, task.number, task.arrival};
-  std::uint32_t unjudged = 0, redated = 0;
+  std::uint32_t unjudged = 0, redated = 0, returned = 0;
   for (std::uint32_t i = 0; i < task.records; ++i) {
     const std::uint32_t shard = shardOf(task.keys.hash(i));
     if (shard % workers_.size() != worker) continue;
@@ -186,6 +186,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
         shards_[shard]->judge(request, i, task.flags[worker], settings_.scores ? &task.windowsOf[worker] : nullptr);
     if (!verdict) ++unjudged;
     if (verdict && verdict->redated) ++redated;
+    if (verdict && verdict->returned) ++returned;
     if (!verdict || !settings_.scores) continue;
     double* score = &task.scores[kScoreWidth * i];
     score[0] = verdict->score;
@@ -200,6 +201,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
   }
   task.excluded += excluded;
   task.unjudged += unjudged - excluded;
+  task.returned += returned;
   // This comes after the records, because a stream that has some of them is not silent.
   for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     for (const auto& [tenant, moment] : task.moments) {

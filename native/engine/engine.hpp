@@ -66,6 +66,8 @@ struct Task {
   std::atomic<std::uint32_t> redated{0};
   /// The number of records that passed unjudged because the policies of their streams say so.
   std::atomic<std::uint32_t> excluded{0};
+  /// The number of reports of anomalies that came back as log records; they pass unjudged.
+  std::atomic<std::uint32_t> returned{0};
   /// The number of flagged records that carry only the id of their anomaly, or not even that, because the request has many.
   std::uint32_t abridged = 0;
   /// The number of reports that were omitted because the request has too many.

@@ -356,6 +356,9 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
     return {};
   }
   allowance_.spend(Allowance::kRecord + raw.size());
+  readFields(request.index, record, observation_.record);
+  // What Driftlock found is no evidence of anything, nor a sign of life of the stream that it is about.
+  if (observation_.record.own && request.index.signal == otlp::Signal::Logs) return Verdict{.returned = true};
   describer_.pass();
   Held& held = find(request, number);
   Stream& stream = held.stream;
@@ -364,7 +367,6 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
     return {};
   }
   const bool wasLearning = stream.learning();
-  readFields(request.index, record, observation_.record);
   observation_.record.date(request.arrival);
   stream.policy().strip(observation_.record);
   observation_.raw = raw;

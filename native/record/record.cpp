@@ -55,6 +55,7 @@ class Collector {
         out_.session = attribute.value;
         continue;
       }
+      if (textOf(attribute.key) == "event.name") out_.own |= textOf(attribute.value.bytes) == kAnomalyEvent;
       value(attribute.key, attribute.value);
     }
   }
@@ -125,6 +126,7 @@ void readLog(Bytes record, RecordView& out) {
   }
   fields.attributes(log.attributes);
   if (!out.inSession() && !log.traceId.empty()) out.session = sessionOf(log.traceId);
+  out.own |= textOf(log.eventName) == kAnomalyEvent;
   out.last = textOf(log.eventName) == "session.end";
   out.eventName = log.eventName;
   // Within a session, the sequence channel judges a new kind of record.
@@ -291,6 +293,7 @@ void RecordView::clear() {
   timeUnixNano = duration = 0;
   session = {};
   traceId = spanId = parentSpanId = eventName = {};
+  own = false;
   gravity = Gravity::Normal;
   spanKind = 0;
   timeFault = TimeFault::None;

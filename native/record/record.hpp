@@ -44,6 +44,9 @@ enum class Accounting : std::uint8_t {
   Total,
 };
 
+/// The event name of log records that report anomalies; some pipelines keep it only as the attribute event.name.
+inline constexpr std::string_view kAnomalyEvent = "driftlock.anomaly";
+
 /// A record as the channels see it. Everything points into the request.
 struct RecordView {
   std::vector<Field> fields;
@@ -56,6 +59,8 @@ struct RecordView {
   Bytes eventName;
   /// The identifier of its session: the attribute session.id, or the trace's id. None if there is none.
   otlp::AnyValue session;
+  /// Whether it is an anomaly that Driftlock itself reported as a log record: see kAnomalyEvent.
+  bool own = false;
   /// Whether the session ends with this record: the event session.end, or the span that has no parent.
   bool last = false;
   /// The gravity by severity number, by the level's name in its place, or by span status; `gravityOf` also reads the text.

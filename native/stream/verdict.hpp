@@ -15,6 +15,8 @@ namespace driftlock {
 /// The verdict on one record, or on something that ended between records.
 struct Verdict {
   bool learning = false;
+  /// Whether it is a report of an anomaly that came back, which is not judged.
+  bool returned = false;
   Alarm alarm = Alarm::None;
   /// Whether it is strange enough, and within the budget or part of an open anomaly.
   bool flagged = false;

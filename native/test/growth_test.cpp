@@ -124,4 +124,32 @@ TEST(grownWithinTheBudget) {
   CHECK(ids.size() > 1 && ids.size() < 6);
 }
 
+/// Checks that reports of anomalies that come back as log records are neither judged nor a sign of life of the stream that they
+/// are about, by the event's name or by the attribute, and that records beside them are judged.
+TEST(returnedReportsAreNotJudged) {
+  Bench bench(settingsOf());
+  std::uint64_t clock = kStart;
+  const Message event = logRecord("No records for 5 minutes", {.time = kStart, .severity = 17, .eventName = "driftlock.anomaly"});
+  const Message attributed = logRecord("A burst", {.time = kStart, .attributes = {attribute("event.name", "driftlock.anomaly")}});
+  const Message other = logRecord("A burst", {.time = kStart, .attributes = {attribute("event.name", "driftlock.anomalies")}});
+  auto task = bench.process(otlp::Signal::Logs, request("shop", {event, attributed}));
+  CHECK(task->records == 2 && task->returned == 2 && task->unjudged == 0 && task->flagged == 0);
+  CHECK(task->scores[1] == 1 && bench.engine.stats().streams == 0);
+  task = bench.process(otlp::Signal::Logs, request("shop", {event, other, attributed}));
+  CHECK(task->returned == 2 && bench.engine.stats().streams == 1);
+  Random random(4);
+  for (int i = 0; i < 1'000; ++i) {
+    clock += kSecond;
+    bench.process(otlp::Signal::Logs, request("shop", {logRecord(normalLine(random), {.time = clock})}));
+  }
+  // The stream falls silent, and what is said of it does not end the silence.
+  std::vector<Told> told;
+  for (int i = 0; i < 60; ++i) {
+    for (Told& report : toldBy(*bench.advance(10 * kSecond))) told.push_back(std::move(report));
+    clock += 10 * kSecond;
+    for (Told& report : toldBy(*bench.process(otlp::Signal::Logs, request("shop", {event})))) told.push_back(std::move(report));
+  }
+  CHECK(told.size() == 1 && !told[0].ended && told[0].explanation.starts_with("No records for "));
+}
+
 }  // namespace

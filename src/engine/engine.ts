@@ -24,6 +24,8 @@ export interface Judged {
   flagged: number;
   /** Number of records that passed unjudged because their streams are beyond the tenant's quota. */
   limited: number;
+  /** Number of reports of anomalies that came back as log records; they pass unjudged. */
+  returned: number;
   /** Number of records that passed unjudged because the request had used up the work that one request may cause. */
   unjudged: number;
   /** Number of records whose time was missing, not of this century or not in nanoseconds, so that it was read otherwise. */

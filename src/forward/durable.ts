@@ -76,6 +76,10 @@ export class DurableForwarder implements Exporter {
     }
   }
 
+  takes(signal: Signal): Promise<boolean> {
+    return this.#forwarder.takes(signal);
+  }
+
   state(): ForwarderState {
     const refusals = [...this.#queues.values()]
       .map(({ refusal }) => refusal)

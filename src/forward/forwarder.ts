@@ -21,6 +21,8 @@ export interface Exporter {
    * @throws {ExportError} the downstream's own refusal, or UNAVAILABLE with `retryAfterMs` where it may be tried again.
    */
   export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined>;
+  /** Whether the downstream takes requests of this signal at all. True while it does not respond. */
+  takes(signal: Signal): Promise<boolean>;
   state(): ForwarderState;
   /**
    * Accepts no more requests, waits for those in memory, and gives up the rest after `deadlineMs`. Resolves to what was not
@@ -175,6 +177,12 @@ export class Forwarder implements Exporter {
       consecutiveFailures: this.#health.failures,
       lastError: this.#health.lastError,
     };
+  }
+
+  async takes(signal: Signal): Promise<boolean> {
+    const abort = new AbortController().signal;
+    const { code } = await attempt(this.#downstream.probe(signal, this.#config.timeout, abort));
+    return code !== Code.UNIMPLEMENTED && code !== Code.PERMISSION_DENIED;
   }
 
   /** Whether the downstream takes an empty request of any signal. */

@@ -20,6 +20,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { startTracing } from "../telemetry/traces.ts";
 import { versions as allVersions } from "../version.ts";
+import { AnomalyEvents } from "./anomaly-events.ts";
 import { applyFeedback } from "./feedback.ts";
 import { type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
 import { componentStates } from "./readiness.ts";
@@ -114,12 +115,16 @@ export async function startSidecar(
     if (feed) started.push(async () => feed.stop());
     const tracing = await startTracing(telemetry, versions.version);
     if (tracing) started.push(() => endsWithin(spansMs, tracing.close()));
+    const events =
+      engine && forward.anomaly_events
+        ? new AnomalyEvents({ forwarder, metrics, version: versions.version, log })
+        : undefined;
     const pipeline = new Pipeline({
       engine,
       forwarder,
       metrics,
       tracer: tracing?.tracer,
-      sinks: [anomalySink(store), liveSink(hub), ...onAnomaly],
+      sinks: [anomalySink(store), liveSink(hub), ...(events ? [events.offer] : []), ...onAnomaly],
       meter: metering,
       onJudge: (tenant) => silence?.touch(tenant),
     });
@@ -224,6 +229,7 @@ export async function startSidecar(
       // If time is up, the senders of pending requests receive errors, and what the engine still returns goes no further.
       // Otherwise all senders have been answered, and what is on its way from the disk may arrive.
       engine?.cancel();
+      await events?.close(Math.max(answerMs, start + deliveryMs - performance.now()));
       await endsWithin(left(), forwarder.close(Math.max(0, start + deliveryMs - performance.now())));
       await endsWithin(Math.min(answerMs, left()), drained);
       const undelivered = pipeline.undelivered();

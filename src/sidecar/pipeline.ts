@@ -162,6 +162,7 @@ export class Pipeline {
         // All but the first are nearly always 0, and a counter finds its labels for 0 as well.
         if (outcome[name] > 0) metrics.engine[name].inc({ signal }, outcome[name]);
       }
+      if (outcome.returned > 0) metrics.engine.returned.inc(outcome.returned);
       this.counts.records += outcome.records;
       this.counts.flagged += outcome.flagged;
       for (const report of outcome.reports) this.emit(report);

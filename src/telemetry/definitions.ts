@@ -143,10 +143,15 @@ export const definitions = {
       "Number of anomaly reports that were left out because their request has too many.",
       { signal },
     ),
+    returned: counter(
+      "returned_anomaly_events",
+      "records",
+      "Number of log records with the event name driftlock.anomaly that were received. They pass without a verdict.",
+    ),
     reports: counter(
       "anomaly_reports",
       "reports",
-      "Number of anomaly reports. An anomaly is reported as open when it begins and at 2, 4, 8, … flagged verdicts, and as ended when it is over.",
+      "Number of anomaly reports. An anomaly is reported as open when it begins, at 2, 4, 8, … flagged verdicts and whenever it shows something new, and as ended when it is over.",
       {
         signal,
         channel: channelNames,
@@ -203,6 +208,12 @@ export const definitions = {
       "records",
       "Number of records in requests that the downstream, or the queue on disk, accepted.",
       { signal },
+    ),
+    anomalyEvents: counter(
+      "anomaly_events",
+      "events",
+      "Number of anomalies sent downstream as log records (forwarded), and of those that were not because the downstream refused them or was away for too long (dropped).",
+      { result: ["forwarded", "dropped"] },
     ),
     rejected: counter(
       "rejected_records",

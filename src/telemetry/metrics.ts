@@ -77,6 +77,7 @@ export function createMetrics(versions: Versions) {
     redated: counter(definitions.engine.redated),
     abridged: counter(definitions.engine.abridged),
     unreported: counter(definitions.engine.unreported),
+    returned: counter(definitions.engine.returned),
     reports: counter(definitions.engine.reports),
     seconds: seconds(definitions.engine.seconds),
   };
@@ -85,6 +86,7 @@ export function createMetrics(versions: Versions) {
     requests: counter(definitions.forward.requests),
     bytes: counter(definitions.forward.bytes),
     records: counter(definitions.forward.records),
+    anomalyEvents: counter(definitions.forward.anomalyEvents),
     rejected: counter(definitions.forward.rejected),
     undelivered: counter(definitions.forward.undelivered),
     undeliveredRecords: counter(definitions.forward.undeliveredRecords),
@@ -110,6 +112,7 @@ export function createMetrics(versions: Versions) {
     forward.undelivered.inc({ signal, reason: "disk_full" }, 0);
   }
 
+  for (const result of ["forwarded", "dropped"] as const) forward.anomalyEvents.inc({ result }, 0);
   for (const transport of transports) {
     receiver.refusedConnections.inc({ transport }, 0);
     for (const reason of closeReasons) receiver.closedConnections.inc({ transport, reason }, 0);

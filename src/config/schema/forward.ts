@@ -65,6 +65,12 @@ export const forward = section({
     .describe(
       "`all` forwards every record, for use in line. `flagged` forwards only flagged records, for use as a tap beside a pipeline that already has the data.",
     ),
+  anomaly_events: z
+    .boolean()
+    .default(true)
+    .describe(
+      "If true, anomalies that are about no single record, such as bursts, silences and shifts of many spans, are sent downstream as log records with the event name `driftlock.anomaly`.",
+    ),
   compression: z
     .enum(["none", "gzip", "zstd"])
     .default("gzip")
