@@ -50,7 +50,7 @@ export function contradictions(report: Anomaly): string[] {
 const unquoted = (sentence: string) => sentence.replace(/"(?:[^"]|"(?=[^,;: ]))*"/g, '"…"');
 
 const number = "(-?[0-9][0-9.]*(?:e[-+]?[0-9]+)?)";
-const unit = "(?: in [0-9.]+ (?:ms|s|min|h))?(?: (?:%|ms|s|min|h|days|bits|per second|[a-z ]{1,40}?))?";
+const unit = "(?: (?:%|ms|s|min|h|days|bits|per second|[a-z ]{1,40}?))?";
 /** "5; usually 1–3", "5 ms; usually 1 to 3 ms", "5 %; usually 3 %", and the same with "where 1 to 3 are usual". */
 const comparisons = [
   new RegExp(
@@ -61,10 +61,14 @@ const comparisons = [
   new RegExp(`${number}${unit}, usually(?: from)? ${number}(?: to ${number})?`, "g"),
 ];
 
+/** Numbers are counted in a time, which is not compared itself. */
+const untimed = (sentence: string) =>
+  sentence.replace(/ (?:in|for) [0-9.]+ (?:ms|s|min|h|days)(?=[;,: ]|$)/g, "");
+
 function ofSentence(sentence: string): string[] {
   const faults: string[] = [];
   for (const pattern of comparisons) {
-    for (const [text, observed, low, high] of sentence.matchAll(pattern)) {
+    for (const [text, observed, low, high] of untimed(sentence).matchAll(pattern)) {
       const [least, most] = [Number(low), Number(high ?? low)];
       if (least > most) faults.push(`a range is empty: ${text}`);
       // A fall is a negative change; "rose by 3 to 10" compares the change.

@@ -55,6 +55,12 @@ test("a sound report has no contradiction", () => {
       expected: undefined,
       explanation: '5 of the record\'s 40 bytes are new to this stream, such as ": NaN", they cost 3 bits',
     },
+    ...[
+      'A burst: 139 records like "Reserved 3 of 5" in 10 s; usually 4–18',
+      "Silence: no records of the stream for 19 s; usually 11–30",
+      "No records for 4 min; usually one every 2 s",
+      "All spans of the stream: 10 in 60 s; usually 43.4 to 75.3",
+    ].map((explanation) => ({ ...sound, channel: Channel.VOLUME, expected: undefined, explanation })),
     { ...sound, state: State.ENDED, score: 0, limit: 0, pValue: 0, explanation: "It is over" },
   ]) {
     expect(contradictions(create(AnomalySchema, each))).toEqual([]);
@@ -70,6 +76,8 @@ test.each([
   ["what is unusual is usual", { explanation: "3 % of the values were above 500; usually 3 %" }],
   ["what is unusual is usual", { explanation: "A session broke off: 3.0 bits where 4.0 are usual" }],
   ["a burst of a usual number", { explanation: "A burst: 2 records of the stream; usually 0–3 per tick" }],
+  ["what is unusual is usual", { explanation: 'A burst: 9 records like "a 3" in 10 s; usually 4–18' }],
+  ["what is unusual is usual", { explanation: "All spans of the stream: 50 in 60 s; usually 43.4 to 75.3" }],
   ["silence where nothing is usual", { explanation: "Silence: no records where 0.0 a tick are usual" }],
   ["a duration of nothing", { explanation: "The span took 0 ms; usually 1–5 ms" }],
   ["no subject", { explanation: ": values that are new" }],
