@@ -5,6 +5,7 @@ import { bgl } from "./bgl.ts";
 import { demo } from "./demo.ts";
 import { firstHours } from "./first-hours.ts";
 import { openstack } from "./openstack.ts";
+import { promptInjections } from "./prompts.ts";
 import { quietTenant } from "./quiet-tenant.ts";
 import { shifts } from "./shifts.ts";
 import { smd } from "./smd.ts";
@@ -15,6 +16,10 @@ const benches: Readonly<Record<string, { title: string; run(): Promise<Row[]> }>
   openstack: { title: "A few abnormal sessions among many (OpenStack)", run: openstack },
   "first-hours": { title: "Generated faults in the first hours, reported within a minute", run: firstHours },
   shifts: { title: "Shifts of many spans, by minute", run: shifts },
+  prompts: {
+    title: "Injections among prompts, compared with normal prompts of the same length",
+    run: promptInjections,
+  },
   demo: { title: "The first five minutes of the demo", run: demo },
   "quiet-tenant": { title: "A tenant in which nothing is wrong", run: quietTenant },
 };

@@ -134,6 +134,7 @@ class ContentFinding final : public Finding {
     }
     std::string& sentence = out.sentence;
     sentence.reserve(text::kUsualSentence);
+    if (example && describeProse(*example, out)) return;
     text::append(sentence, std::to_string(bytes), " of the record's ", std::to_string(out.text.size()),
                  " bytes are new to this stream");
     if (example) {
@@ -149,6 +150,21 @@ class ContentFinding final : public Finding {
     std::size_t field = 0;
     while (field + 1 < starts_.size() && place + record_.record.fields[field + 1].key.size() + 1 >= starts_[field + 1]) ++field;
     return fieldName(record_.record.fields[field].key, signal_);
+  }
+
+  /// Compares the costs of the text that an example is from with usual ones. Returns false if it is not prose.
+  bool describeProse(const LiteralRun& example, Description& out) const {
+    const std::string field = fieldAt(example.start);
+    for (const ContentScore::Prose& prose : record_.content.prose) {
+      if (prose.usual.worst == 0 || prose.part.start == prose.part.end) continue;
+      if (fieldName(record_.record.fields[record_.content.unknown[prose.unknown].field].key, signal_) != field) continue;
+      text::append(out.sentence, text::quoted(out.text.substr(example.start, example.end - example.start)), " in ", field,
+                   " reads unlike earlier texts: up to ", text::fixed(prose.cost.worst), " bits per byte where ",
+                   text::fixed(prose.usual.worst), " are usual, and ", text::fixed(prose.cost.mean), " on average, usually ",
+                   text::fixed(prose.usual.mean));
+      return true;
+    }
+    return false;
   }
 
   const Observation& record_;
@@ -237,6 +253,8 @@ class ContentChannel final : public Channel {
     const ContentScore& content = record.content;
     if (content.unknown.empty() && !content.nameUnknown) return false;
     if (outcome.learning || content.score < kHarmless) return true;
+    // Prose that begins after the baseline has one of its own.
+    if (std::ranges::any_of(content.prose, &ContentScore::Prose::fresh) && !outcome.flagged) return true;
     Sighting* sighting = sightings_.find(content.signature);
     if (!sighting) sighting = &sightings_.add(content.signature, record.seconds());
     if (sighting->returns(record.seconds(), acceptAfterSeconds_)) sighting->reported = false;

@@ -17,6 +17,8 @@ constexpr double kShortest = 32, kShortestOfWindow = 8;
 constexpr double kGravityBits = 3;
 constexpr double kGraveFrom = 8;
 constexpr std::string_view kEventName = "event_name";
+/// A dictionary has room for the lessons of at least so many texts of prose.
+constexpr std::size_t kLessons = 32;
 
 constexpr std::uint64_t kAnyNumber = 0x9e3779b97f4a7c15;
 
@@ -28,6 +30,7 @@ void ContentScore::clear() {
   signature = templateHash = 0;
   fields.clear();
   unknown.clear();
+  prose.clear();
   nameUnknown = false;
   text.clear();
   searchedVersion = searchedBytes = 0;
@@ -45,9 +48,24 @@ bool ContentModel::isWord(std::uint64_t key) const {
   return numberKeys_.size() < kMostNumberKeys;
 }
 
+void ContentModel::append(const Field& field, std::uint32_t index, std::uint64_t hash, Bytes value, ContentScore& out) {
+  ContentScore::Unknown unknown{index, hash, static_cast<std::uint32_t>(out.text.size()), 0, 0};
+  if (!field.key.empty()) {
+    out.text.insert(out.text.end(), field.key.begin(), field.key.end());
+    out.text.push_back('=');
+  }
+  unknown.value = static_cast<std::uint32_t>(out.text.size());
+  out.text.insert(out.text.end(), value.begin(), value.end());
+  out.text.push_back('\n');
+  unknown.end = static_cast<std::uint32_t>(out.text.size());
+  out.unknown.push_back(unknown);
+}
+
 void ContentModel::score(const RecordView& record, ContentScore& out) {
   out.clear();
   thread_local std::string digits;
+  thread_local std::vector<ContentScore::Unknown> prose;
+  prose.clear();
 
   for (std::uint32_t i = 0; i < record.fields.size(); ++i) {
     const Field& field = record.fields[i];
@@ -73,28 +91,36 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
       h = name.value(value);
       out.fields.push_back({key, h});
       if (i == 0) out.templateHash = h;
-      if (known_.contains(h)) continue;
+      if (known_.contains(h)) {
+        if (!prose_.empty()) prose_.count(key, false);
+        continue;
+      }
+      if (!prose_.empty() && prose_.find(key)) {
+        prose.push_back({i, h, 0, 0, 0});
+        continue;
+      }
     }
-    ContentScore::Unknown unknown{i, h, static_cast<std::uint32_t>(out.text.size()), 0, 0};
-    if (!field.key.empty()) {
-      out.text.insert(out.text.end(), field.key.begin(), field.key.end());
-      out.text.push_back('=');
-    }
-    unknown.value = static_cast<std::uint32_t>(out.text.size());
-    out.text.insert(out.text.end(), value.begin(), value.end());
-    out.text.push_back('\n');
-    unknown.end = static_cast<std::uint32_t>(out.text.size());
-    out.unknown.push_back(unknown);
+    append(field, i, h, value, out);
   }
   if (!record.eventName.empty()) {
     out.templateHash = hash_.name(bytesOf(kEventName)).value(record.eventName);
     out.nameUnknown = record.inSession() && !known_.contains(out.templateHash);
   }
-  if (out.unknown.empty()) return;
+  if (out.unknown.empty() && prose.empty()) return;
 
-  dictionary_.novelty(out.text, out.novelty);
+  if (out.text.empty()) {
+    out.novelty = {};
+  } else {
+    dictionary_.novelty(out.text, out.novelty);
+  }
   out.novelBytes = out.novelty.literalBytes;
   out.bits = kLiteralBits * out.novelBytes + kMatchBits * out.novelty.matches;
+  lookForProse(record, out);
+  for (const ContentScore::Unknown& unknown : prose) {
+    const Field& field = record.fields[unknown.field];
+    append(field, unknown.field, unknown.hash, maskedText(field), out);
+    scoreProse(out);
+  }
   for (const LiteralRun& run : out.novelty.literals) {
     out.signature = hash_(Bytes(out.text).subspan(run.start, run.end - run.start), out.signature);
   }
@@ -102,6 +128,55 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
   const auto size = static_cast<double>(out.text.size());
   out.density = out.bits / (kShortestOfWindow + size);
   out.score = out.bits / (kShortest + size) + kGravityBits * grave;
+}
+
+/// Counts the unknown values that are new prose: made of words, and a third of their bytes in no match.
+void ContentModel::lookForProse(const RecordView& record, const ContentScore& score) {
+  std::size_t run = 0;
+  const std::vector<LiteralRun>& runs = score.novelty.literals;
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    std::uint32_t literal = 0;
+    for (; run < runs.size() && runs[run].start < unknown.end; ++run) {
+      const std::uint32_t from = std::max(runs[run].start, unknown.value), to = std::min(runs[run].end, unknown.end - 1);
+      if (from < to) literal += to - from;
+      if (runs[run].end > unknown.end) break;
+    }
+    if (record.fields[unknown.field].kind != Field::Kind::Text) continue;
+    const Bytes value = Bytes(score.text).subspan(unknown.value, unknown.end - 1 - unknown.value);
+    const bool newProse = 3 * literal > value.size() && isProse(value);
+    if (newProse || !prose_.empty()) prose_.count(score.fields[unknown.field].key, newProse);
+  }
+}
+
+/// Adds the cost of the last unknown field, which is prose: that of its costliest run throughout.
+void ContentModel::scoreProse(ContentScore& out) {
+  const ContentScore::Unknown& unknown = out.unknown.back();
+  const std::uint64_t key = out.fields[unknown.field].key;
+  const Bytes line = Bytes(out.text).subspan(unknown.begin, unknown.end - 1 - unknown.begin);
+  const std::uint32_t head = unknown.value - unknown.begin;
+  const Bytes value = line.subspan(head);
+  thread_local std::vector<double> lengths;
+  codeLengths(line, dictionary_, proseHint_, lengths);
+  const double* const ofValue = lengths.data() + head;
+  const ProseFields::Field& field = *prose_.find(key);
+  const auto inText = [&](LiteralRun run) { return LiteralRun{unknown.value + run.start, unknown.value + run.end}; };
+  const ProseCost cost = proseCost(ofValue, value.size());
+  const bool unusual = cost.worst > field.usual.worst;
+  const ContentScore::Prose prose{
+      .unknown = static_cast<std::uint32_t>(out.unknown.size() - 1),
+      .cost = cost,
+      .usual = field.usual,
+      .fresh = field.fresh(),
+      .lesson = inText(costliestRun(ofValue, value.size(), dictionary_.capacity() / kLessons)),
+      .part = unusual ? inText(costliestPart(ofValue, value, (cost.worst + field.usual.worst) / 2)) : LiteralRun{},
+  };
+  if (unusual) out.novelty.literals.push_back(prose.part);
+  const double bits = prose.cost.worst * static_cast<double>(value.size());
+  out.bits += bits;
+  out.novelBytes += static_cast<std::uint32_t>(bits / kLiteralBits);
+  out.signature = hash_(value, out.signature);
+  out.prose.push_back(prose);
+  prose_.count(key, isProse(value));
 }
 
 void ContentModel::learn(const RecordView& record, const ContentScore& score) {
@@ -116,7 +191,11 @@ void ContentModel::learn(const RecordView& record, const ContentScore& score) {
       numberKeys_.push_back({key, 1});
     }
   }
-  dictionary_.add(score.text);
+  if (score.prose.empty()) {
+    dictionary_.add(score.text);
+  } else {
+    learnProse(score);
+  }
   if (!score.nameUnknown) return;
   known_.insert(score.templateHash);
   std::string line(kEventName);
@@ -126,8 +205,27 @@ void ContentModel::learn(const RecordView& record, const ContentScore& score) {
   dictionary_.add(bytesOf(line));
 }
 
+/// Adds what is unknown to the dictionary. Of a long text, only the part that costs most leaves room for many others.
+void ContentModel::learnProse(const ContentScore& score) {
+  thread_local std::vector<std::uint8_t> line;
+  const Bytes text(score.text);
+  dictionary_.add(text.first(score.unknown[score.prose.front().unknown].begin));
+  for (const ContentScore::Prose& prose : score.prose) {
+    const ContentScore::Unknown& unknown = score.unknown[prose.unknown];
+    const auto add = [&](std::uint32_t from, std::uint32_t to) {
+      line.insert(line.end(), &text[from], &text[from] + (to - from));
+    };
+    line.clear();
+    add(unknown.begin, unknown.value);
+    add(prose.lesson.start, prose.lesson.end);
+    line.push_back('\n');
+    dictionary_.add(line);
+    prose_.learn(score.fields[unknown.field].key, prose.cost);
+  }
+}
+
 std::size_t ContentModel::memory() const {
-  return dictionary_.memory() + known_.memory() + numberKeys_.capacity() * sizeof(NumberKey);
+  return prose_.memory() + dictionary_.memory() + known_.memory() + numberKeys_.capacity() * sizeof(NumberKey);
 }
 
 void ContentModel::snapshot(std::vector<std::uint8_t>& out) const {
@@ -138,6 +236,7 @@ void ContentModel::snapshot(std::vector<std::uint8_t>& out) const {
     put(out, number.hash);
     put(out, number.distinct);
   }
+  putState(out, prose_);
 }
 
 bool ContentModel::restore(Bytes in) {
@@ -149,7 +248,7 @@ bool ContentModel::restore(Bytes in) {
     const auto key = read.get<std::uint64_t>();
     numberKeys_.push_back({key, read.get<std::uint32_t>()});
   }
-  return read.done();
+  return prose_.restore(read.getBytes()) && read.done();
 }
 
 std::string blamedField(const RecordView& record, const ContentScore& score, otlp::Signal signal) {
@@ -197,6 +296,8 @@ void novelRanges(const RecordView& record, const ContentScore& score, const std:
       if (from < to) out.push_back({from, to});
     }
   }
+  // Prose comes last in `text`, but not in the record.
+  if (!score.prose.empty()) std::ranges::sort(out, {}, &LiteralRun::start);
 }
 
 }  // namespace driftlock

@@ -8,6 +8,7 @@
 #include "channels/content/content_score.hpp"
 #include "channels/content/dictionary.hpp"
 #include "channels/content/known_set.hpp"
+#include "channels/content/prose.hpp"
 #include "record/record.hpp"
 
 namespace driftlock {
@@ -53,11 +54,18 @@ class ContentModel {
   static constexpr std::size_t kMostNumberKeys = 64;
 
   bool isWord(std::uint64_t key) const;
+  static void append(const Field& field, std::uint32_t index, std::uint64_t hash, Bytes value, ContentScore& out);
+  void lookForProse(const RecordView& record, const ContentScore& score);
+  void scoreProse(ContentScore& out);
+  void learnProse(const ContentScore& score);
 
   KeyedHash hash_;
   Dictionary dictionary_;
   KnownSet known_{512};
   std::vector<NumberKey> numberKeys_;
+  ProseFields prose_;
+  /// Where a thread's index of the dictionary was found last; no part of the state.
+  std::uint32_t proseHint_ = 0;
 };
 
 /// The field that contributes most of the novelty: "body" or "name" for the first, otherwise its key.

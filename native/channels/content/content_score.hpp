@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "channels/content/dictionary.hpp"
+#include "channels/content/prose.hpp"
 
 namespace driftlock {
 
@@ -35,7 +36,23 @@ struct ContentScore {
     std::uint64_t hash;
     std::uint32_t begin, value, end;
   };
+  /// Those that are prose come last, in `text` as well.
   std::vector<Unknown> unknown;
+  /// The costs of the unknown fields that are prose.
+  struct Prose {
+    /// The index in `unknown`.
+    std::uint32_t unknown;
+    ProseCost cost;
+    /// The usual cost of the field's values; 0 before any was learned.
+    ProseCost usual;
+    /// Too few of the field's values have been learned yet.
+    bool fresh;
+    /// The part of the value that is learned if it counts as normal, by offsets in `text`.
+    LiteralRun lesson;
+    /// The part of the value that costs most, by offsets in `text`; empty if its costliest run is usual.
+    LiteralRun part;
+  };
+  std::vector<Prose> prose;
   /// The event's name is not in the baseline yet; it is added so that explanations can name it.
   bool nameUnknown = false;
   std::vector<std::uint8_t> text;

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <memory>
 
 #include "base/state_bytes.hpp"
 #include "base/work.hpp"
+#include "channels/content/slots.hpp"
 
 namespace driftlock {
 namespace {
@@ -37,45 +37,16 @@ std::size_t extended(const std::uint8_t*& p, std::size_t length) {
   return length;
 }
 
-}  // namespace
-
-namespace {
-
-/// The tables of the dictionaries that a thread used last: one has 16 KiB, too much for each of ten thousand streams,
-/// and takes about 20 us to fill.
-struct Tables {
-  struct Slot {
-    std::uint64_t owner = 0;
-    /// The version of the owner's text when the table was filled.
-    std::uint64_t version = 0;
-    std::uint64_t usedAt = 0;
-    LZ4_stream_t stream;
-  };
-  std::vector<std::unique_ptr<Slot>> slots;
-  std::uint64_t uses = 0;
-
-  /// Finds the owner's slot, or one that it may take.
-  Slot& find(std::uint64_t owner, std::uint32_t& hint) {
-    if (hint >= slots.size() || slots[hint]->owner != owner) hint = place(owner);
-    slots[hint]->usedAt = ++uses;
-    return *slots[hint];
-  }
-
- private:
-  static constexpr std::size_t kMost = 64;
-
-  std::uint32_t place(std::uint64_t owner) {
-    std::uint32_t oldest = 0;
-    for (std::uint32_t i = 0; i < slots.size(); ++i) {
-      if (slots[i]->owner == owner) return i;
-      if (slots[i]->usedAt < slots[oldest]->usedAt) oldest = i;
-    }
-    if (slots.size() == kMost) return oldest;
-    slots.push_back(std::make_unique<Slot>());
-    LZ4_initStream(&slots.back()->stream, sizeof(LZ4_stream_t));
-    return static_cast<std::uint32_t>(slots.size() - 1);
-  }
+/// The table that speeds up the search of a dictionary: it has 16 KiB, and takes about 20 us to fill.
+struct Table {
+  std::uint64_t owner = 0;
+  /// The version of the owner's text when the table was filled.
+  std::uint64_t version = 0;
+  LZ4_stream_t stream;
+  Table() { LZ4_initStream(&stream, sizeof stream); }
 };
+
+using Tables = Slots<Table, 64>;
 
 Tables& tables() {
   thread_local Tables tables;
@@ -94,6 +65,7 @@ void Dictionary::add(Bytes lines) {
   const std::size_t anchoredCapacity = capacity_ - capacity_ / 4;
   if (lines.empty() || lines.size() > capacity_ / 4) return;
   if (!anchored_ && anchoredSize_ + lines.size() <= anchoredCapacity) {
+    if (anchoredSize_ < text_.size()) ++rewrites_;
     text_.insert(text_.begin() + static_cast<std::ptrdiff_t>(anchoredSize_), lines.begin(), lines.end());
     anchoredSize_ += lines.size();
   } else {
@@ -104,6 +76,7 @@ void Dictionary::add(Bytes lines) {
       auto cut = adaptive + static_cast<std::ptrdiff_t>(std::min(drop, text_.size() - anchoredSize_));
       while (cut != text_.end() && cut != adaptive && cut[-1] != '\n') ++cut;
       text_.erase(adaptive, cut);
+      ++rewrites_;
     }
     text_.insert(text_.end(), lines.begin(), lines.end());
   }
@@ -115,7 +88,7 @@ void Dictionary::add(Bytes lines) {
 void Dictionary::novelty(Bytes text, Novelty& out) {
   out.literals.clear();
   out.literalBytes = out.matches = 0;
-  Tables::Slot& table = tables().find(name_, slot_);
+  Table& table = tables().find(name_, slot_);
   if (table.owner != name_ || table.version != version_) {
     table.owner = name_;
     table.version = version_;
@@ -176,6 +149,7 @@ bool Dictionary::restore(Bytes in) {
   anchored_ = anchored == 1;
   text_.assign(text.begin(), text.end());
   ++version_;
+  ++rewrites_;
   return true;
 }
 

@@ -37,10 +37,16 @@ class Dictionary {
   /// belongs to the thread; `out` is overwritten.
   void novelty(Bytes text, Novelty& out);
 
+  /// The most bytes of text.
+  std::size_t capacity() const { return capacity_; }
   /// The anchored lines, then the adaptive ones.
   Bytes text() const { return {text_.data(), text_.size()}; }
   /// The text's version, which changes whenever the text does.
   std::uint64_t version() const { return version_; }
+  /// How often the text has changed in any other way than by lines at its end.
+  std::uint64_t rewrites() const { return rewrites_; }
+  /// A number that no other dictionary of the process has.
+  std::uint64_t name() const { return name_; }
   /// The memory of the text in bytes. The tables that speed up the search are shared: 1 MiB per thread.
   std::size_t memory() const;
 
@@ -54,7 +60,7 @@ class Dictionary {
   bool anchored_ = false;
   std::vector<std::uint8_t> text_;
   /// The key of the text's table among the thread's: no two dictionaries share a name, and a changed text has a new version.
-  std::uint64_t name_ = 0, version_ = 0;
+  std::uint64_t name_ = 0, version_ = 0, rewrites_ = 0;
   std::uint32_t slot_ = 0;
 };
 
