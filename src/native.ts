@@ -89,6 +89,7 @@ export interface EnginePolicy {
 export interface EngineOptions {
   streamBy: string[];
   baselineRecords: number;
+  exactBaseline?: boolean;
   dictionarySize: number;
   /** How long novelty must keep coming, in event time, before it becomes normal. */
   acceptAfterMs: number;

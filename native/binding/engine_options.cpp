@@ -59,6 +59,8 @@ EngineOptions engineOptions(Napi::Value value) {
   settings.streamBy = attributeNames(options.required("streamBy"), options.nameOf("streamBy"));
   settings.groupBy = attributeNames(options.required("groupBy"), options.nameOf("groupBy"));
   settings.baselineRecords = whole("baselineRecords", 2, 1'000'000);
+  const Napi::Value exact = options.optional("exactBaseline");
+  settings.exactBaseline = !exact.IsUndefined() && booleanArgument(exact, options.nameOf("exactBaseline"));
   settings.dictionarySize = whole("dictionarySize", 64, 65'536);
   settings.acceptAfterNanos = static_cast<std::uint64_t>(number("acceptAfterMs", 0, kLongestAcceptance) * 1e6);
   settings.windowRecords = whole("windowRecords", 1, kAny);

@@ -13,6 +13,8 @@ namespace driftlock {
 namespace {
 
 constexpr std::uint64_t kGrowthBits = 2;  // a block of level j holds 4^j scores
+/// The logarithm of the smallest p-value.
+constexpr double kLeastChance = -230;
 /// The number of blocks that must reach a score before their share is trusted.
 constexpr std::size_t kEnough = 8;
 /// The fewest blocks with which a level is used.
@@ -21,9 +23,11 @@ constexpr std::size_t kFewest = 16;
 constexpr double kLeastCapacity = 3;
 constexpr double kDay = 86400;
 /// The largest p-value of an anomaly, however rarely units come.
-constexpr double kLargestLimit = 0.01;
-/// A unit may overdraw the bank when it is so many times stranger than it must be.
+constexpr double kLargestLimit = 0.05;
+/// A unit may overdraw the bank by its capacity for each such factor by which it is stranger than it must be, up to a
+/// number of capacities.
 constexpr double kOverdraft = 100;
+constexpr double kMostOverdraft = 2;
 /// Seconds that a new stream is assumed to have lasted, so that its first batch does not look like a flood.
 constexpr double kGrace = 10;
 constexpr std::uint8_t kSnapshotVersion = 1;
@@ -91,7 +95,7 @@ std::span<const float> Calibration::past(int j) const {
 double Calibration::pValue(double score) const {
   if (std::isnan(score) || learnt_ == 0) return 1;
   const float s = stored(score);
-  if (tail_.learnt == learnt_ && s > tail_.largest) return beyond(tail_, score);
+  if (tail_.learnt == learnt_ && s > tail_.largest) return tail_.chance(score, unit_);
   float open = -std::numeric_limits<float>::infinity();
   double ceiling = 1;  // what the level below would have given at most, so that p falls with the score
   for (int j = 0;; ++j) {
@@ -100,7 +104,7 @@ double Calibration::pValue(double score) const {
     // The unfinished block counts only against the score.
     const std::size_t k = reached(scores, s) + (open >= s);
     const bool top = j + 1 == kLevels || filled(j + 1) <= kFewest;
-    if (k == 0 && top) return beyond(tail(j), score);
+    if (k == 0 && top) return tail(j).chance(score, unit_);
     if (k >= kEnough || top) return std::min(ceiling, rankOf(j, k, scores.size()));
     ceiling = std::min(ceiling, rankOf(j, kEnough, scores.size()));
   }
@@ -115,49 +119,23 @@ int Calibration::top() const {
 
 const Calibration::Tail& Calibration::tail(int j) const {
   if (tail_.learnt == learnt_) return tail_;
-  tail_ = {.learnt = learnt_, .largest = largest()};
-  const std::span<const float> scores = past(j);
-  tail_.rank = rankOf(j, 0, scores.size());
-  for (int below = 0; below < j; ++below) tail_.rank = std::min(tail_.rank, rankOf(below, kEnough, past(below).size()));
-  std::array<float, kLatest> sorted;
-  const auto end = std::copy(scores.begin(), scores.end(), sorted.begin());
-  std::sort(sorted.begin(), end);
-  // The tail is fitted to the upper half of the scores, at level 0 to the upper tenth, and to at least 8.
-  const std::size_t n = scores.size();
-  const std::size_t m = std::min(n - 1, std::max<std::size_t>(kEnough, j == 0 ? n / 10 : n / 2));
-  tail_.none = n < 2 || m == 0;
-  if (tail_.none) return tail_;
-  tail_.from = sorted[n - m - 1];
-  double a0 = 0, a1 = 0;
-  for (std::size_t i = 0; i < m; ++i) {
-    const double excess = sorted[n - m + i] - tail_.from;
-    a0 += excess;
-    a1 += excess * (static_cast<double>(m - 1 - i) + 0.5) / static_cast<double>(m);
-  }
-  a0 /= static_cast<double>(m);
-  a1 /= static_cast<double>(m);
-  double shape = 0;
-  if (a0 > 2 * a1 && a0 > 0) shape = std::clamp(2 - a0 / (a0 - 2 * a1), 0.0, 0.9);
-  shape += 1 / std::sqrt(static_cast<double>(m));
-  tail_.scale = std::max(unit_, a0 * (1 - std::min(shape, 0.9)));
-  // Excesses of less than a unit do not determine the shape; the unit alone then sets the tail.
-  tail_.shape = a0 < unit_ ? 0 : shape;
-  tail_.share = static_cast<double>(m) / static_cast<double>(n) / blockOf(j);
-  return tail_;
+  double rank = rankOf(j, 0, past(j).size());
+  for (int below = 0; below < j; ++below) rank = std::min(rank, rankOf(below, kEnough, past(below).size()));
+  float most = std::ranges::max(past(j));
+  for (int below = 0; below <= j; ++below) most = std::max(most, open_[static_cast<std::size_t>(below)]);
+  return tail_ = {.learnt = learnt_, .from = static_cast<float>(median()), .largest = most, .rank = portableLog(rank)};
 }
 
-double Calibration::beyond(const Tail& tail, double score) {
-  return tail.none ? tail.rank : std::clamp(tail.chance(score), tail.rank * tail.rank, tail.rank);
+double Calibration::Tail::chance(double score, double unit) const {
+  const double above = score - static_cast<double>(largest), spread = static_cast<double>(largest - from);
+  // The two laws are equal at the largest score; the one that falls more slowly is believed.
+  const double power = spread > 0 ? rank / 2 * portableLog(1 + above / spread) : -std::numeric_limits<double>::infinity();
+  return portableExp(std::max(kLeastChance, rank + std::max(power, -above / (kLeastScale * unit))));
 }
 
-double Calibration::Tail::chance(double score) const {
-  const double above = (score - from) / scale;
-  return share * portableExp(-(shape == 0 ? above : portableLog(1 + shape * above) / shape));
-}
-
-double Calibration::Tail::scoreOf(double p) const {
-  const double exponent = portableLog(share / p);
-  return from + scale * (shape == 0 ? exponent : (portableExp(shape * exponent) - 1) / shape);
+double Calibration::Tail::scoreOf(double p, double unit) const {
+  const double further = rank - portableLog(p), spread = static_cast<double>(largest - from);
+  return static_cast<double>(largest) + std::max(kLeastScale * unit * further, spread * (portableExp(-2 * further / rank) - 1));
 }
 
 void Calibration::learn(double score) {
@@ -178,17 +156,7 @@ void Calibration::learn(double score) {
 void Calibration::learn(double score, Alarm judged, double pLimit) {
   if (judged == Alarm::Related) return;
   if (judged != Alarm::Raised) return learn(score);
-  const double most = limit(pLimit);
-  learn(std::min(score, std::isfinite(most) ? most : static_cast<double>(largest()) + unit_));
-}
-
-float Calibration::largest() const {
-  float most = -std::numeric_limits<float>::infinity();
-  for (int j = 0; j < kLevels; ++j) {
-    for (const float score : level(j)) most = std::max(most, score);
-    most = std::max(most, open_[static_cast<std::size_t>(j)]);
-  }
-  return most;
+  learn(std::min(score, limit(pLimit)));
 }
 
 /// The float at a place in the order of all finite floats; -0 comes before 0.
@@ -217,8 +185,8 @@ double Calibration::limit(double p) const {
   };
   if (!reaches(kLargest)) return std::numeric_limits<double>::infinity();
   // The tail gives an estimate; from there, doubling steps find bounds on either side.
-  if (const Tail& tail = this->tail(top()); !tail.none && p > 0) {
-    const bool down = reaches(std::min(kLargest, placeOf(stored(tail.scoreOf(p)))));
+  if (p > 0) {
+    const bool down = reaches(std::min(kLargest, placeOf(stored(tail(top()).scoreOf(p, unit_)))));
     for (std::int64_t step = 1; reached - below > step; step *= 2) {
       if (reaches(down ? reached - step : below + step) != down) break;
     }
@@ -285,7 +253,7 @@ void AlarmBudget::setPerDay(double perDay) {
   const AlarmBudget fresh(perDay);
   perDay_ = fresh.perDay_;
   capacity_ = fresh.capacity_;
-  bank_ = std::clamp(bank_, -capacity_, capacity_);
+  bank_ = std::clamp(bank_, -kMostOverdraft * capacity_, capacity_);
 }
 
 void AlarmBudget::observe(std::uint64_t timeUnixNano) {
@@ -306,17 +274,20 @@ double AlarmBudget::unitsPerDay() const { return units_ / (seconds_ + kGrace) * 
 
 double AlarmBudget::limit() const { return std::min(kLargestLimit, perDay_ / (2 * std::max(unitsPerDay(), 1.0))); }
 
-Alarm AlarmBudget::judge(double p, double limit, bool related) {
+Alarm AlarmBudget::judge(double p, double limit, bool related, double weight) {
   if (!(p <= limit)) return Alarm::None;
   if (related) return Alarm::Related;
-  const double needed = p * kOverdraft <= limit ? 1 - capacity_ : 1;
-  if (bank_ < needed) {
+  if (bank_ < 1 - overdraft(weight * limit / p)) {
     ++withheld_;
     return Alarm::Withheld;
   }
   bank_ -= 1;
   ++raised_;
   return Alarm::Raised;
+}
+
+double AlarmBudget::overdraft(double margin) const {
+  return capacity_ * std::clamp(portableLog(margin) / portableLog(kOverdraft), 0.0, kMostOverdraft);
 }
 
 void AlarmBudget::snapshot(std::vector<std::uint8_t>& out) const {
@@ -340,12 +311,12 @@ bool AlarmBudget::restore(Bytes in) {
   fresh.raised_ = read.get<std::uint64_t>();
   fresh.withheld_ = read.get<std::uint64_t>();
   if (!read.done() || fresh.perDay_ != perDay) return false;
-  if (!(bank >= -fresh.capacity_ && bank <= fresh.capacity_)) return false;
+  if (!(bank >= -kMostOverdraft * fresh.capacity_ && bank <= fresh.capacity_)) return false;
   if (!(units >= 0 && units <= 1e18 && seconds >= 0 && seconds <= 1e9)) return false;
   // The budget comes from the configuration, not from the snapshot; savings are kept as far as the new budget allows.
   fresh.perDay_ = perDay_;
   fresh.capacity_ = capacity_;
-  fresh.bank_ = std::clamp(bank, -capacity_, capacity_);
+  fresh.bank_ = std::clamp(bank, -kMostOverdraft * capacity_, capacity_);
   *this = fresh;
   return true;
 }

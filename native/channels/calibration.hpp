@@ -33,23 +33,23 @@ enum class Alarm : std::uint8_t {
 /// J. Gumbel, Statistics of extremes, 1958). A level leaves out its first block once it has 16 others: much is seen for
 /// the first time while a stream is young, which indicates little about how often that happens later.
 ///
-/// Above all that is remembered, where ranks end, a generalised Pareto tail takes over. It is fitted to the block
-/// maxima above their median by probability-weighted moments (J. R. M. Hosking, J. R. Wallis, Technometrics 29(3),
-/// 1987); its shape is raised by its standard error and is never below 0. It claims at most the square of what ranks
-/// show: n scores never give less than about n^-2. Ties count as reached. Nothing is random.
+/// Above all that is remembered, where ranks end with the p-value `r`, a power law takes over: a score `x` times as far
+/// above the median as the largest has p = r x^(ln(r) / 2). That is a generalised Pareto tail whose index grows with
+/// the number of scores: heavier than that of any law with an exponential tail, so that a stream which has shown little
+/// claims little, yet p falls without end. It never falls faster than by 1/e per `kLeastScale` units, because what a
+/// stream has never shown has no scale of its own. Ties count as reached. Nothing is random.
 class Calibration {
  public:
-  /// @param unit a meaningful difference of scores; the tail never falls faster than by a factor of 1/e per unit.
+  /// @param unit a meaningful difference of scores; the tail never falls faster than by 1/e per `kLeastScale` units.
   explicit Calibration(double unit);
 
   /// The probability of such a score or a larger one; 1 before anything was learnt, and for NaN.
   double pValue(double score) const;
   /// Adds a score to what is known of the stream's past.
   void learn(double score);
-  /// Learns a judged score. One that raised an alarm is learned as if it had just reached the limit on p-values, or one
-  /// unit above all that is remembered if no score reaches that limit: an anomaly does not hide the next, yet false
-  /// alarms raise the limit. A related one is not learned; others are learned as they are (what the budget withholds is
-  /// too common to be strange).
+  /// Learns a judged score. One that raised an alarm is learned as if it had just reached the limit on p-values: an
+  /// anomaly does not hide the next, yet false alarms raise the limit. A related one is not learned; others are learned as they
+  /// are (what the budget withholds is too common to be strange).
   void learn(double score, Alarm judged, double pLimit);
   /// The smallest score whose p-value is at most `p`; infinite if there is none.
   double limit(double p) const;
@@ -64,36 +64,30 @@ class Calibration {
   bool restore(Bytes in);
 
  private:
+  static constexpr double kLeastScale = 4;
   static constexpr int kLevels = 13;
   static constexpr std::size_t kLatest = 256;
   static constexpr std::size_t kBlocks = 32;
 
   std::span<const float> level(int j) const;
   std::span<const float> past(int j) const;
-  float largest() const;
   std::uint64_t filled(int j) const;
-  /// The fitted tail above the block maxima of a level: scores above `from` exceed it by e with probability
-  /// share (1 + shape e / scale)^(-1 / shape), or share exp(-e / scale) if `shape` is 0.
+  /// The tail above all scores that are remembered.
   struct Tail {
-    /// The number of scores learnt when the tail was fitted.
+    /// The number of scores learnt when it was made.
     std::uint64_t learnt = 0;
-    /// The largest score that was remembered then, and the p-value that ranks give to all above it.
-    float largest = 0;
-    double rank = 1;
-    double from = 0, scale = 0, shape = 0, share = 0;
-    /// True if there are too few maxima to fit a tail.
-    bool none = true;
+    /// The median of the latest scores, the largest score, and the logarithm of the p-value that ranks give above it.
+    float from = 0, largest = 0;
+    double rank = 0;
 
-    double chance(double score) const;
+    double chance(double score, double unit) const;
     /// The approximate score whose p-value is `p`.
-    double scoreOf(double p) const;
+    double scoreOf(double p, double unit) const;
   };
 
   static float scoreAt(std::int64_t place);
   static std::int64_t placeOf(float score);
-  /// The p-value of a score above all that is remembered.
-  static double beyond(const Tail& tail, double score);
-  /// The tail of the highest level, fitted once for all scores until the next one is learnt.
+  /// The tail beyond the highest level, made once for all scores until the next one is learnt.
   const Tail& tail(int j) const;
   int top() const;
 
@@ -116,15 +110,16 @@ class Calibration {
 /// most 1. For small values it is nearly exact whether they are independent or equal; for none it is 1.
 double combinePValues(std::span<const double> pValues);
 
-/// Keeps alarms within a number per day of event time.
+/// Keeps alarms within a number per day of event time, and chooses the strangest.
 ///
 /// A unit (what is scored: a record, a session, a tick) is strange enough when p <= perDay / (2 U), where U is the
-/// stream's recent number of units per day, and p <= 1/100: so half the budget is spent by chance if p-values are
-/// right. If they are not, a bank limits the damage: it gains `perDay` per day up to a day's worth (at least 3), and an
-/// alarm costs 1. A unit a hundred times stranger than it must be may overdraw it by as much. So over T days a stream
-/// raises at most perDay x (T + 1) + 1 alarms (for perDay >= 3; below that, 4 more than perDay x T), whatever its
-/// scores are. The idea comes from the alpha-wealth of D. P. Foster, R. A. Stine, Alpha-investing, J. R. Stat. Soc. B
-/// 70(2), 2008.
+/// stream's recent number of units per day, and p <= 1/20: so half the budget is spent by chance if p-values are right.
+/// If they are not, a bank limits the damage: it gains `perDay` per day up to a day's worth (at least 3), and an alarm
+/// costs 1. The stranger a unit is, the more of a bank that is empty it may overdraw: as much as the bank can hold for
+/// each factor of 100 by which it is rarer than it must be, up to twice as much. So what is far stranger gets through
+/// whatever came before, and over T days a stream raises at most perDay x (T + 2) + 1 alarms (for perDay >= 3; below
+/// that, 7 more than perDay x T), whatever its scores are. The idea comes from the alpha-wealth of D. P. Foster, R. A.
+/// Stine, Alpha-investing, J. R. Stat. Soc. B 70(2), 2008.
 class AlarmBudget {
  public:
   /// @param perDay alarms per day, clamped to [0.001, 1e6].
@@ -135,7 +130,8 @@ class AlarmBudget {
   /// Counts a unit at its event time (nanoseconds; time that runs backwards counts as no time).
   void observe(std::uint64_t timeUnixNano);
   /// Judges a unit, which is strange enough if `p` is at most `limit`. `related`: it belongs to an open anomaly.
-  Alarm judge(double p, double limit, bool related);
+  /// `weight`: how many times graver than others it is, which counts like rarity once the bank is empty.
+  Alarm judge(double p, double limit, bool related, double weight = 1);
   /// Takes back the last alarm, which another budget withheld.
   void refund() {
     bank_ += 1;
@@ -146,6 +142,8 @@ class AlarmBudget {
   double limit() const;
   /// The recent number of units per day.
   double unitsPerDay() const;
+  /// The time of the latest unit.
+  std::uint64_t time() const { return time_; }
   std::uint64_t raised() const { return raised_; }
   std::uint64_t withheld() const { return withheld_; }
 
@@ -154,6 +152,9 @@ class AlarmBudget {
   bool restore(Bytes in);
 
  private:
+  /// By how much a unit may overdraw the bank that is so many times stranger than it must be.
+  double overdraft(double margin) const;
+
   double perDay_;
   double capacity_;
   double bank_;

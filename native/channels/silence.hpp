@@ -63,7 +63,7 @@ class Silence {
   /// The most octaves as which the current silence is learned; 0 while it is not judged.
   double judged_ = 0;
   /// The calibration of gaps, in octaves. Its tail falls at most by a factor of 1/e per half octave.
-  Calibration gaps_{0.5};
+  Calibration gaps_{0.125};
 };
 
 }  // namespace driftlock

@@ -212,7 +212,7 @@ StreamStatistics Shard::statisticsOf(const Held& held) const {
                      : held.excluded     ? StreamState::Excluded
                      : stream.learning() ? StreamState::Learning
                                          : StreamState::Watching;
-  statistics.progress = std::min(1.0, static_cast<double>(stream.seen()) / settings_.baselineRecords);
+  statistics.progress = stream.progress();
   statistics.times.last = stream.latestUnixNano();
   return statistics;
 }

@@ -26,9 +26,9 @@ void Group::divide() {
   }
 }
 
-Alarm Group::judge(double p, double limit, std::uint64_t ahead) {
+Alarm Group::judge(double p, double limit, std::uint64_t ahead, double weight) {
   budget_.observe(clock_.now() + ahead);
-  return budget_.judge(p, limit, false);
+  return budget_.judge(p, limit, false, weight);
 }
 
 void Group::snapshot(std::vector<std::uint8_t>& out) const {

@@ -38,7 +38,8 @@ class Group {
 
   /// Asks the budget about a unit of a stream that is strange enough and new.
   /// @param ahead the nanoseconds that have passed since the last record
-  Alarm judge(double p, double limit, std::uint64_t ahead);
+  /// @param weight see AlarmBudget::judge
+  Alarm judge(double p, double limit, std::uint64_t ahead, double weight);
   /// The number of alarms that were withheld.
   std::uint64_t withheld() const { return budget_.withheld(); }
 

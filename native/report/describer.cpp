@@ -51,7 +51,6 @@ void Describer::describe(Stream& stream, const Observation* record, std::unique_
     report.explanation = explainEnding(report.ending);
     return;
   }
-  report.limit = stream.limit(report.verdict);
   Description& description = report.description;
   description.bits = report.verdict.bits;
   description.usualBits = report.verdict.usualBits;

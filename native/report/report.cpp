@@ -14,7 +14,7 @@ std::string explain(const Report& r) {
   std::string sentence;
   sentence.reserve(text::kUsualSentence);
   text::append(sentence, r.description.sentence, "; score ", text::fixed(r.verdict.channelScore), " against a limit of ",
-               text::fixed(r.limit), ", p = ", text::number(r.verdict.pValue, std::chars_format::general, 2));
+               text::fixed(r.verdict.limit), ", p = ", text::number(r.verdict.pValue, std::chars_format::general, 2));
   return sentence;
 }
 
@@ -66,7 +66,7 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
   writer.bytes(8, r.spanId);
   if (!r.ended) {
     writer.real(9, r.verdict.channelScore);
-    writer.real(10, r.limit);
+    writer.real(10, r.verdict.limit);
     writer.real(11, r.verdict.pValue);
     writer.real(12, r.verdict.bits);
     writer.real(13, r.verdict.usualBits);
@@ -106,7 +106,7 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
   writer.fixed(18, r.anomaly.startUnixNano);
   writer.fixed(19, r.anomaly.endUnixNano);
   writer.integer(20, r.ended ? 1 : 0);
-  writer.integer(21, r.ended ? 0 : severityOf(r.verdict, r.limit, r.gravity));
+  writer.integer(21, r.ended ? 0 : severityOf(r.verdict, r.gravity));
   writer.string(22, r.service);
   writer.string(23, r.description.field);
   inner.clear();

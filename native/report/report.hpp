@@ -28,7 +28,6 @@ struct Report {
   bool ended = false;
   Ending ending = Ending::Quiet;
   Verdict verdict;
-  double limit = 0;
   Gravity gravity = Gravity::Normal;
   std::uint64_t timeUnixNano = 0;
   Bytes traceId, spanId;

@@ -3,13 +3,26 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 namespace driftlock {
 namespace {
 
 /// How far beyond everything that a young stream has shown a score is strange; n scores give p-values down to about 1/n
 /// by rank.
-constexpr double kFarOut = 16;
+constexpr double kFarOut = 4;
+
+/// What a stream of records must have shown until it is judged, if that comes before the number of records that is
+/// configured: so many records in so many seconds. A stream with few records a day is judged on the next day.
+struct Enough {
+  double records, seconds;
+};
+constexpr Enough kEnough[] = {{128, 300}, {32, 86'400}};
+/// The number of points after which a metric is judged. Its channel scores from the hundredth on.
+constexpr double kMetricPoints = 192;
+
+/// How many times graver than others a record is by what it states: normal, warning, error, fatal.
+constexpr double kWeights[] = {1, 1, 10, 100};
 
 /// The probability of usual scores: those that more than one in ten exceed count as p = 1. The score with this
 /// probability is recomputed at intervals.
@@ -22,19 +35,41 @@ constexpr std::uint32_t kPardons = 8;
 }  // namespace
 
 bool Judge::advance(std::uint64_t now) {
-  const bool wasLearning = learning();
+  if (seen_ == 0) begunAt_ = now;
   ++seen_;
-  const bool ended = wasLearning && !learning();
-  if (ended || (!learning() && now - markedAt_ > settings_.acceptAfterNanos)) markStrange(now);
-  return ended;
+  if (!learning_) {
+    // The marks of a stream that has learned from few records are set anew as it gets older.
+    const bool young = seen_ < settings_.baselineRecords && std::has_single_bit(seen_);
+    if (young || seen_ == settings_.baselineRecords || now - markedAt_ > settings_.acceptAfterNanos) markStrange(now);
+    return false;
+  }
+  const double done = progress(now);
+  if (!calibrating_ && done >= 0.5) {
+    calibrating_ = true;
+    uncalibrated_ = seen_;
+  }
+  if (done < 1) return false;
+  learning_ = false;
+  markStrange(now);
+  return true;
 }
 
-void Judge::judge(std::span<Score> scores, bool open, Verdict& verdict) {
+double Judge::progress(std::uint64_t now) const {
+  const auto records = static_cast<double>(seen_);
+  double done = records / settings_.baselineRecords;
+  if (settings_.exactBaseline) return done;
+  if (signal_ == otlp::Signal::Metrics) return std::max(done, records / kMetricPoints);
+  const double seconds = static_cast<double>(now - begunAt_) / 1e9;
+  for (const auto& [least, time] : kEnough) done = std::max(done, std::min(records / least, seconds / time));
+  return done;
+}
+
+void Judge::judge(std::span<Score> scores, bool open, const RecordView* record, Verdict& verdict) {
   pardoned_ = false;
   std::array<double, kChannelCount> p;
   // Channels without a score on this unit count as well, so that the units of all share one budget.
   p.fill(1);
-  double least = std::numeric_limits<double>::infinity();
+  double least = std::numeric_limits<double>::infinity(), own = 1;
   std::size_t n = 0;
   for (Score& score : scores) {
     const std::size_t channel = indexOf(score.channel);
@@ -42,31 +77,51 @@ void Judge::judge(std::span<Score> scores, bool open, Verdict& verdict) {
     const bool usual = !calibrations_[channel] || score.score <= marks_[channel].usual || (score.reported && !open);
     if (!usual) score.pValue = calibrations_[channel]->pValue(score.score);
     p[n++] = score.pValue;
-    // Units differ, so the channel furthest beyond its own limit is to blame.
-    const double beyond = usual ? least : score.pValue / strangeEnough(score.channel);
+    // Units differ, so the channel furthest beyond its own limit is to blame; one that is not strange by itself is not.
+    const bool strange = !usual && strangeness(score) >= 1;
+    const double beyond = strange ? score.pValue / strangeEnough(score.channel) : std::numeric_limits<double>::infinity();
     if (score.score <= 0 || (verdict.channel != ChannelId::None && beyond >= least)) continue;
     least = beyond;
+    own = score.pValue;
     verdict.channel = score.channel;
     verdict.channelScore = score.score;
     verdict.bits = score.bits;
     verdict.usualBits = score.usualBits;
   }
   if (!std::isfinite(least)) return;
-  verdict.pValue = combinePValues({p.data(), std::max(n, channels_)});
+  n = std::max(n, channels_);
+  verdict.pValue = combinePValues({p.data(), n});
   const double limit = strangeEnough(verdict.channel);
-  if (verdict.pValue <= limit && pardon(verdict)) return;
-  decide(verdict, limit, open);
+  if (verdict.pValue > limit || pardon(verdict)) return;
+  verdict.limit = limitBeside(verdict, own, n, limit);
+  decide(verdict, limit, open, record ? gravityOf(*record) : Gravity::Normal);
 }
 
-void Judge::decide(Verdict& verdict, double limit, bool open, std::uint64_t ahead) {
+void Judge::decide(Verdict& verdict, double limit, bool open, Gravity gravity, std::uint64_t ahead) {
+  const double weight = kWeights[static_cast<std::size_t>(gravity)];
   verdict.margin = limit / verdict.pValue;
-  verdict.alarm = budget_.judge(verdict.pValue, limit, open);
-  if (verdict.alarm == Alarm::Raised && !ownBudget_ && group_.judge(verdict.pValue, limit, ahead) == Alarm::Withheld) {
+  verdict.alarm = budget_.judge(verdict.pValue, limit, open, weight);
+  if (verdict.alarm == Alarm::Raised && !ownBudget_ && group_.judge(verdict.pValue, limit, ahead, weight) == Alarm::Withheld) {
     budget_.refund();
     ++withheldByGroup_;
     verdict.alarm = Alarm::Withheld;
   }
   verdict.flagged = verdict.alarm == Alarm::Raised || verdict.alarm == Alarm::Related;
+  if (verdict.alarm == Alarm::Raised) verdict.withheld = std::exchange(withheld_, {});
+  if (verdict.alarm != Alarm::Withheld) return;
+  ++withheld_.count;
+  if (verdict.score <= withheld_.score) return;
+  withheld_.channel = verdict.channel;
+  withheld_.score = verdict.score;
+  withheld_.at = budget_.time();
+}
+
+double Judge::limitBeside(const Verdict& verdict, double own, std::size_t channels, double limit) const {
+  // The harmonic mean of `channels` p-values is `limit` if this channel's own is `needed`.
+  const double count = static_cast<double>(channels), others = count / verdict.pValue - 1 / own;
+  const double needed = count / limit > others + 1 ? 1 / (count / limit - others) : 1;
+  const Score least{.channel = verdict.channel, .score = 1};
+  return std::max(calibrations_[indexOf(verdict.channel)]->limit(needed), 1 / strangeness(least));
 }
 
 void Judge::setBudget(double perDay) {
@@ -92,13 +147,13 @@ double Judge::strangeEnough(ChannelId channel) const {
   if (!calibration) return 0;
   // The budget counts records; a channel has fewer units, such as sessions or ticks, and each may cost correspondingly more.
   const double units = static_cast<double>(std::max<std::uint64_t>(1, calibration->learnt()));
-  const double records = static_cast<double>(seen_ - std::min<std::uint64_t>(seen_, settings_.baselineRecords / 2));
-  double limit = budget_.limit() * std::max(1.0, records / units);
+  const double records = static_cast<double>(seen_ - uncalibrated_);
+  const double limit = std::min(budget_.limit() * std::max(1.0, records / units), std::max(budget_.limit(), kLargestLimit));
   // A young stream cannot show p-values as small as a busy stream's budget asks for. What lies far beyond all that it has
   // shown is strange enough all the same; the budget's bank still limits how many alarms that makes.
-  limit = std::max(limit, static_cast<double>(channels_) / (kFarOut * units));
+  const double young = static_cast<double>(channels_) / (kFarOut * units);
   const double share = ownBudget_ ? 1 : group_.share(signal_, channels_);
-  return share * std::min(limit, std::max(budget_.limit(), kLargestLimit));
+  return share * std::max(limit, std::min(young, kLargestLimit));
 }
 
 void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
@@ -129,11 +184,6 @@ void Judge::markStrange(std::uint64_t now) {
   }
 }
 
-double Judge::limit(ChannelId channel) const {
-  const auto& calibration = calibrations_[indexOf(channel)];
-  return calibration ? calibration->limit(strangeEnough(channel)) : std::numeric_limits<double>::infinity();
-}
-
 std::size_t Judge::memory() const {
   std::size_t bytes = 0;
   for (const auto& calibration : calibrations_) bytes += calibration ? Calibration::bytes() : 0;
@@ -142,7 +192,9 @@ std::size_t Judge::memory() const {
 
 template <class Self, class Visitor>
 void Judge::visit(Self& self, Visitor& v) {
-  v(self.seen_), v(self.markedAt_), v(self.withheldByGroup_);
+  v(self.seen_), v(self.markedAt_), v(self.learning_), v(self.calibrating_), v(self.begunAt_), v(self.uncalibrated_);
+  v(self.withheldByGroup_);
+  v(self.withheld_.count), v(self.withheld_.score), v(self.withheld_.at);
   for (auto& marks : self.marks_) v(marks.usual), v(marks.strange);
   for (auto& pardon : self.pardons_) v(pardon.left), v(pardon.score);
 }
@@ -150,6 +202,7 @@ void Judge::visit(Self& self, Visitor& v) {
 void Judge::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
   visit(*this, write);
+  write(static_cast<std::uint8_t>(withheld_.channel));
   for (const auto& calibration : calibrations_) putOptional(out, calibration);
   putState(out, budget_);
 }
@@ -157,6 +210,9 @@ void Judge::snapshot(std::vector<std::uint8_t>& out) const {
 bool Judge::restore(Bytes in) {
   StateReader read(in);
   visit(*this, read);
+  const auto channel = read.get<std::uint8_t>();
+  if (channel >= kChannelCount) return false;
+  withheld_.channel = static_cast<ChannelId>(channel);
   for (std::size_t c = 0; c < kChannelCount; ++c) {
     if (!getOptional(read, calibrations_[c], [&] { return std::make_unique<Calibration>(kChannels[c].unit); })) return false;
     if (!calibrations_[c]) continue;

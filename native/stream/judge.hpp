@@ -29,7 +29,7 @@ class Judge {
   /// channels comparable.
   static constexpr double kStrangeChance = 0.01;
   /// The largest p-value of an anomaly, however little is known.
-  static constexpr double kLargestLimit = 0.001;
+  static constexpr double kLargestLimit = 0.01;
 
   Judge(const Settings& settings, otlp::Signal signal, Group& group)
       : settings_(settings), signal_(signal), group_(group), budget_(settings.alarmsPerStreamPerDay) {}
@@ -39,22 +39,25 @@ class Judge {
 
   /// The number of records so far.
   std::uint64_t seen() const { return seen_; }
-  bool learning() const { return seen_ < settings_.baselineRecords; }
-  bool calibrating() const { return seen_ >= settings_.baselineRecords / 2; }
+  bool learning() const { return learning_; }
+  /// Whether scores are learned: from about half of the time of learning on.
+  bool calibrating() const { return calibrating_; }
+  /// How much of its learning is done at this time of the stream's clock; 1 is all.
+  double progress(std::uint64_t now) const;
 
   /// Counts a unit of the stream in its budget, at this time of the stream's clock.
   void count(std::uint64_t now) { budget_.observe(now); }
   /// Counts a judged record. Returns true if learning ends with it.
   bool advance(std::uint64_t now);
 
-  /// Judges a unit, once learning is over. `open`: whether an anomaly of the stream is open.
-  void judge(std::span<Score> scores, bool open, Verdict& verdict);
+  /// Judges a unit, once learning is over. `open`: whether an anomaly of the stream is open. `record`: null if it is none.
+  void judge(std::span<Score> scores, bool open, const RecordView* record, Verdict& verdict);
   /// Asks the budgets about a unit, which is strange enough if its p-value is at most `limit`.
   /// @param ahead the nanoseconds that have passed since the last record
-  void decide(Verdict& verdict, double limit, bool open, std::uint64_t ahead = 0);
+  void decide(Verdict& verdict, double limit, bool open, Gravity gravity = Gravity::Normal, std::uint64_t ahead = 0);
   /// Asks the budgets about an alarm of its own for a verdict that belonged to an open anomaly; false if they do not allow it.
-  bool affords(Verdict verdict) {
-    decide(verdict, verdict.pValue * verdict.margin, false);
+  bool affords(Verdict verdict, Gravity gravity) {
+    decide(verdict, verdict.pValue * verdict.margin, false, gravity);
     return verdict.flagged;
   }
   /// Learns the scores of a unit from its verdict.
@@ -76,9 +79,6 @@ class Judge {
     const double strange = marks_[indexOf(score.channel)].strange;
     return score.score / (std::isfinite(strange) ? strange : infoOf(score.channel).unit);
   }
-  /// The channel's score from which its p-value alone is strange enough.
-  double limit(ChannelId channel) const;
-
   /// Pardons units of the channel up to this score for a while, because a person accepted one: they pass and are learned.
   void pardon(ChannelId channel, double score);
   bool pardons(ChannelId channel) const { return pardons_[indexOf(channel)].left > 0; }
@@ -115,6 +115,8 @@ class Judge {
   };
 
   bool pardon(const Verdict& verdict);
+  /// The score of a unit's channel from which the unit is strange enough, given its p-value and the channel's own.
+  double limitBeside(const Verdict& verdict, double own, std::size_t channels, double limit) const;
   void markStrange(std::uint64_t now);
   /// The p-value up to which the channel's units are strange enough.
   double strangeEnough(ChannelId channel) const;
@@ -126,6 +128,9 @@ class Judge {
   const otlp::Signal signal_;
   Group& group_;
   std::uint64_t seen_ = 0;
+  bool learning_ = true, calibrating_ = false;
+  /// The stream's clock at the first record, and the number of records before scores were learned.
+  std::uint64_t begunAt_ = 0, uncalibrated_ = 0;
   std::array<std::unique_ptr<Calibration>, kChannelCount> calibrations_;
   /// The number of channels that judge the stream.
   std::size_t channels_ = 0;
@@ -136,6 +141,7 @@ class Judge {
   /// Whether the budget is the stream's own, so that the group's does not count.
   bool ownBudget_ = false;
   std::uint64_t withheldByGroup_ = 0;
+  Withheld withheld_;
   bool pardoned_ = false;
 };
 

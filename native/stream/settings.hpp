@@ -17,8 +17,11 @@ struct Settings {
   std::vector<std::string> streamBy;
   /// The resource attributes that may name the resource group of a stream: the first one that a resource has.
   std::vector<std::string> groupBy;
-  /// The number of records before a stream is judged: the first half fills the dictionary, the second calibrates the limit.
+  /// The number of records before a stream is judged, at most: the first half fills the dictionary, the second calibrates
+  /// the limit.
   std::uint32_t baselineRecords;
+  /// Whether it is exactly so many, rather than fewer once a stream has been observed for long enough.
+  bool exactBaseline = false;
   std::uint32_t dictionarySize;
   /// The time after which recurring novelty becomes normal.
   std::uint64_t acceptAfterNanos;

@@ -27,7 +27,7 @@ class Stream::Desk final : public Host {
     if (!unit_.learning) {
       if (kind == Unit::Counted) judge.count(stream_.clock_.now());
       unit_.score = judge.strangeness(score);
-      judge.judge({&score, 1}, stream_.anomalies_.open(), unit_);
+      judge.judge({&score, 1}, stream_.anomalies_.open(), nullptr, unit_);
       stream_.windows_.include(unit_);
       pardoned = judge.pardoned();
     }
@@ -112,7 +112,7 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
     verdict.score = std::max(verdict.score, strangeness);
     windows_.notice(score.channel, score.inWindow.value_or(strangeness));
   }
-  if (!verdict.learning) judge_.judge(o.scores.all(), anomalies_.open(), verdict);
+  if (!verdict.learning) judge_.judge(o.scores.all(), anomalies_.open(), &o.record, verdict);
   if (judge_.calibrating()) judge_.learn(o.scores.all(), verdict);
   windows_.include(verdict);
 
@@ -172,7 +172,7 @@ Event Stream::ended(OpenAnomaly anomaly, Ending ending) const {
 void Stream::endAnomaly(Ending ending, std::vector<Event>& events) { events.push_back(ended(anomalies_.close(), ending)); }
 
 Sight Stream::sight(const Verdict& verdict, std::uint64_t finding, Gravity gravity) const {
-  return {verdict.channel, hash_(finding, indexOf(verdict.channel)), severityOf(verdict, limit(verdict), gravity)};
+  return {verdict.channel, hash_(finding, indexOf(verdict.channel)), severityOf(verdict, gravity)};
 }
 
 Growth Stream::report(const Verdict& verdict, const Observation* record, const Finding* finding) {
@@ -181,7 +181,7 @@ Growth Stream::report(const Verdict& verdict, const Observation* record, const F
   const std::uint64_t found = record && channel ? channel->kind(*record) : finding ? finding->kind() : 0;
   const Gravity gravity = record ? gravityOf(record->record) : finding ? finding->gravity() : Gravity::Normal;
   const Sight sight = this->sight(verdict, found, gravity);
-  if (anomalies_.old(clock_.now()) && anomalies_.shown().isOther(sight) && judge_.affords(verdict)) {
+  if (anomalies_.old(clock_.now()) && anomalies_.shown().isOther(sight) && judge_.affords(verdict, gravity)) {
     growth.ended = ended(anomalies_.supersede(), Ending::Superseded);
   }
   growth.news = !anomalies_.open() || anomalies_.shown().isNews(sight);

@@ -64,14 +64,14 @@ class Stream {
   const WindowMetrics* metrics(const Codec& codec) { return windows_.metrics(key_, *policy_, codec, seen()); }
   bool measured(std::uint32_t hops) const { return windows_.measured(seen(), hops); }
   const Windows& windows() const { return windows_; }
-  /// The score from which a verdict like this one is strange enough.
-  double limit(const Verdict& verdict) const;
   Texts texts() const;
 
   const StreamKey& key() const { return key_; }
   StreamId id() const { return {key_.hash, key_.tenant}; }
   const OpenAnomaly& anomaly() const { return anomalies_.current(); }
   bool learning() const { return judge_.learning(); }
+  /// How much of its learning is done, from 0 to 1.
+  double progress() const { return learning() ? std::min(1.0, judge_.progress(clock_.now())) : 1; }
   /// The number of records judged or learned from.
   std::uint64_t seen() const { return judge_.seen(); }
   /// The number of verdicts that its budget and that of its group have withheld, and those of its group alone.

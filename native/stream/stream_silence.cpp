@@ -12,6 +12,8 @@ constexpr std::uint64_t kDayNanos = 86'400'000'000'000;
 /// The share that silences of the whole stream may have of what the budget allows to be flagged by chance. Their limit
 /// is recomputed after a number of gaps.
 constexpr double kSilenceShare = 0.25;
+/// The largest probability of a silence that is reported.
+constexpr double kLargestChance = 0.001;
 constexpr std::uint64_t kSilenceEvery = 16;
 /// How far beyond everything that a young stream has shown a silence must be.
 constexpr double kFarOut = 16;
@@ -76,10 +78,11 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   if (lasted >= kGone * silentAfter_) verdict.pValue = std::min(verdict.pValue, limit / kGoneMargin);
   verdict.channelScore = verdict.bits = -portableLog2(verdict.pValue);
   verdict.score = verdict.bits / -portableLog2(Judge::kStrangeChance);
+  verdict.limit = -portableLog2(limit);
   const double expected = judge_.budget().unitsPerDay() * static_cast<double>(verdict.silentFor) / static_cast<double>(kDayNanos);
   judge_.count(now);
   const bool enough = expected >= policy_->leastCount;
-  if (enough) judge_.decide(verdict, limit, anomalies_.open(), lasted);
+  if (enough) judge_.decide(verdict, limit, anomalies_.open(), Gravity::Normal, lasted);
   if (!verdict.flagged) {
     // The silence becomes stranger as it lasts.
     silentAgain_ = 2 * lasted;
@@ -97,11 +100,7 @@ double Stream::silenceChance() const {
   const double records = static_cast<double>(seen()) / units;
   const double limit = kSilenceShare * judge_.budget().limit() * std::max(1.0, records);
   // A young stream cannot show such probabilities; what lies far beyond all its gaps is strange enough.
-  return std::min(Judge::kLargestLimit, std::max(limit, 1 / (kFarOut * units)));
-}
-
-double Stream::limit(const Verdict& verdict) const {
-  return verdict.silentFor > 0 ? -portableLog2(silenceChance()) : judge_.limit(verdict.channel);
+  return std::min(kLargestChance, std::max(limit, 1 / (kFarOut * units)));
 }
 
 }  // namespace driftlock

@@ -12,6 +12,15 @@
 
 namespace driftlock {
 
+/// What a stream's budget has withheld since the stream's last alarm.
+struct Withheld {
+  std::uint64_t count = 0;
+  /// The strangest of it: its channel, its score in the measure that all channels share, and its time by the stream's clock.
+  ChannelId channel = ChannelId::None;
+  double score = 0;
+  std::uint64_t at = 0;
+};
+
 /// The verdict on one record, or on something that ended between records.
 struct Verdict {
   bool learning = false;
@@ -33,17 +42,21 @@ struct Verdict {
   double usualBits = 0;
   /// How many times rarer it is than it must be to be strange enough.
   double margin = 0;
+  /// The score of the channel from which it would have been strange enough, everything else being equal.
+  double limit = 0;
   /// The time for which the whole stream has been silent, in nanoseconds of event time; 0 for other verdicts.
   std::uint64_t silentFor = 0;
   /// Whether the record's time was wrong, so that it was read in another unit or dated otherwise.
   bool redated = false;
+  /// Set when it raises an alarm.
+  Withheld withheld{};
 };
 
-/// Returns the severity of a flagged verdict, from 1 (low) to 4 (critical), by how far it exceeds the limit of its score and by
+/// Returns the severity of a flagged verdict, from 1 (low) to 4 (critical), by how far its score exceeds the limit and by
 /// the gravity that its record states.
-inline std::uint32_t severityOf(const Verdict& verdict, double limit, Gravity gravity) {
+inline std::uint32_t severityOf(const Verdict& verdict, Gravity gravity) {
   const std::uint32_t grave = gravity == Gravity::Fatal ? 2 : gravity == Gravity::Error ? 1 : 0;
-  const std::uint32_t far = verdict.channelScore > 2 * limit ? 2 : verdict.channelScore > 1.25 * limit ? 1 : 0;
+  const std::uint32_t far = verdict.channelScore > 2 * verdict.limit ? 2 : verdict.channelScore > 1.25 * verdict.limit ? 1 : 0;
   return std::min(4u, 1 + grave + far);
 }
 

@@ -49,7 +49,7 @@ TEST(smallSamplesByHand) {
   CHECK_NEAR(past.pValue(3), 3.0 / 5, 1e-12);  // ties count as reached
   CHECK_NEAR(past.pValue(4), 2.0 / 5, 1e-12);
   CHECK(past.pValue(5) <= 1.0 / 5);
-  CHECK(past.pValue(1e30) >= 1.0 / 25 - 1e-12);  // never below the square of what ranks show
+  CHECK(past.pValue(6) < past.pValue(5) && past.pValue(1e30) > 0);  // it falls without end
   CHECK(past.pValue(std::numeric_limits<double>::quiet_NaN()) == 1);
   CHECK(past.median() == 3);
 }
@@ -134,6 +134,15 @@ TEST(pValuesFallWithTheScore) {
   }
 }
 
+TEST(fewerOrMoreHarmlessScoresDoNotHideAFatalOne) {
+  for (const int notes : {0, 1, 3, 5, 8, 20, 100}) {
+    Calibration past(0.5);
+    for (int i = 0; i < 9000; ++i) past.learn(i >= 5000 && i < 5000 + 30 * notes && i % 30 == 0 ? 4.5 + 0.01 * (i % 7) : 0);
+    CHECK(past.pValue(13.7) < 1e-5);
+    CHECK(past.pValue(27) < 0.1 * past.pValue(13.7));
+  }
+}
+
 TEST(tailIsSane) {
   // The scores are exponential: the tail beyond 2,000 of them should be within a small factor, and never claim much too much.
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
@@ -149,8 +158,7 @@ TEST(tailIsSane) {
   CHECK(silent.pValue(0) == 1);
   CHECK(silent.pValue(1) > silent.pValue(20));
   CHECK(silent.pValue(60) < 2e-5);
-  CHECK(silent.pValue(1e9) >= 0.9 / (1001.0 * 1001.0));
-  CHECK(std::isinf(silent.limit(1e-9)));
+  CHECK(silent.limit(1e-9) > silent.limit(1e-6));
 }
 
 TEST(anomaliesDoNotHideTheNext) {
@@ -167,12 +175,6 @@ TEST(anomaliesDoNotHideTheNext) {
   CHECK(past.limit(1e-4) > limit);
   for (int i = 0; i < 12; ++i) past.learn(15, Alarm::Withheld, 1e-4);
   CHECK(past.pValue(15) > 0.01);
-  // A young past has no limit; then a score counts as just beyond all others.
-  Calibration young(1);
-  for (int i = 0; i < 50; ++i) young.learn(i % 5);
-  CHECK(std::isinf(young.limit(1e-7)));
-  young.learn(1000, Alarm::Raised, 1e-7);
-  CHECK(young.pValue(5) > young.pValue(5.1));
 }
 
 TEST(aYoungStreamSaysLittleOfAnOldOne) {
@@ -233,7 +235,7 @@ double alarms(const std::string& kind, double perDay, double perSecond, double d
 TEST(budgetIsKept) {
   for (const std::string kind : {"normal", "heavy", "ties", "ar1", "trend", "rising"})
     for (const double perDay : {1.0, 10.0, 100.0})
-      CHECK(alarms(kind, perDay, 0.01, 30) <= perDay * 30 + 1 + std::max(3.0, perDay));
+      CHECK(alarms(kind, perDay, 0.01, 30) <= perDay * 30 + 1 + 2 * std::max(3.0, perDay));
   CHECK(alarms("heavy", 10, 0.3, 10) <= 1.2 * 10 * 10);
 }
 
@@ -250,16 +252,20 @@ TEST(budgetByHand) {
   CHECK(budget.judge(1e-5, limit, true) == Alarm::Related);
   for (int i = 0; i < 3; ++i) CHECK(budget.judge(1e-5, limit, false) == Alarm::Raised);
   CHECK(budget.judge(1e-5, limit, false) == Alarm::Withheld);
-  for (int i = 0; i < 3; ++i) CHECK(budget.judge(1e-8, limit, false) == Alarm::Raised);  // overdrawn
+  // The stranger or graver a unit is, the more it may overdraw: log100(1.16e3) = 1.53 times a capacity of 3, then the most.
+  for (int i = 0; i < 4; ++i) CHECK(budget.judge(1e-8, limit, false) == Alarm::Raised);
   CHECK(budget.judge(1e-8, limit, false) == Alarm::Withheld);
+  CHECK(budget.judge(1e-8, limit, false, 100) == Alarm::Raised);
+  CHECK(budget.judge(1e-12, limit, false) == Alarm::Raised);
+  CHECK(budget.judge(1e-90, limit, false, 100) == Alarm::Withheld);
   CHECK(budget.judge(1e-5, 1e-9, false) == Alarm::None);
-  CHECK(budget.raised() == 6 && budget.withheld() == 2);
+  CHECK(budget.raised() == 9 && budget.withheld() == 3);
   budget.observe(time -= 5000000000u);  // backwards: no time has passed
   CHECK(budget.judge(1e-8, limit, false) == Alarm::Withheld);
-  // If units are rare, nothing more usual than 1 in 100 is strange, whatever the budget.
+  // If units are rare, nothing more usual than 1 in 20 is strange, whatever the budget.
   AlarmBudget generous(100);
   for (int i = 0; i < 10; ++i) generous.observe(time += 8640000000000u);
-  CHECK(generous.limit() == 0.01);
+  CHECK(generous.limit() == 0.05);
 }
 
 TEST(snapshotsContinue) {
@@ -318,7 +324,7 @@ TEST(snapshotsContinue) {
     AlarmBudget victim(5);
     victim.restore(hostile);
     victim.observe(5);
-    CHECK(victim.limit() > 0 && victim.limit() <= 0.01);
+    CHECK(victim.limit() > 0 && victim.limit() <= 0.05);
   }
 }
 

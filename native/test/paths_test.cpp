@@ -127,6 +127,7 @@ TEST(aStreamSeesIt) {
   std::vector<Event> events;
   int number = 0;
   ChannelId flagged = ChannelId::None;
+  double limit = 0;
   const auto visit = [&](bool astray) {
     ++number;
     const auto id = [&](char c) { return std::string(1, c) + std::to_string(1'000'000 + number); };
@@ -144,6 +145,7 @@ TEST(aStreamSeesIt) {
       if (!verdict.flagged) return;
       stream.report(verdict, &observation);
       flagged = verdict.channel;
+      limit = verdict.limit;
     };
     span("GET cache", id('c'), id('r'), 1);
     span("SELECT products", id('q'), astray ? id('c') : id('r'), 2);
@@ -153,7 +155,7 @@ TEST(aStreamSeesIt) {
   CHECK(flagged == ChannelId::None);
   visit(true);
   CHECK(flagged == ChannelId::Paths && infoOf(flagged).name == "sequence");
-  CHECK(stream.limit(Verdict{.channel = ChannelId::Paths}) < 9);
+  CHECK(limit > 0 && limit < 9);
 }
 
 }  // namespace

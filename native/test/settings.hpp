@@ -9,6 +9,7 @@ inline Settings defaultSettings() {
   return {.streamBy = {},
           .groupBy = {},
           .baselineRecords = 1000,
+          .exactBaseline = true,
           .dictionarySize = 24 * 1024,
           .acceptAfterNanos = 86'400'000'000'000,
           .windowRecords = 256,

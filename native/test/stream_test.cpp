@@ -92,7 +92,7 @@ TEST(learnsThenJudges) {
   const Verdict verdict = b.log("kernel panic: not syncing, attempted to kill init in interrupt handler");
   CHECK(verdict.flagged);
   CHECK(verdict.channel == ChannelId::Content);
-  CHECK(verdict.channelScore > b.stream.limit(Verdict{.channel = ChannelId::Content}));
+  CHECK(verdict.channelScore > verdict.limit && verdict.limit > 0);
   CHECK(verdict.pValue < 0.01);
   CHECK(b.told == 1);
 }
@@ -106,7 +106,7 @@ TEST(stormIsOneAnomaly) {
     told += b.told;
   }
   CHECK(flagged > 100);
-  CHECK(told <= 11);
+  CHECK(told <= 13);
   CHECK(b.ended == 0);
   const OpenAnomaly open = b.stream.anomaly();
   CHECK(open.id.size() == 32);
@@ -243,12 +243,10 @@ TEST(falseAlarmRaisesTheLimit) {
   Bench b;
   b.teach(2'000);
   CHECK(b.log(kStrange).flagged);
-  const double before = b.stream.limit(Verdict{.channel = ChannelId::Content});
   std::vector<Event> events;
   CHECK(b.stream.applyFeedback(b.stream.anomaly().id, Feedback::FalseAlarm, events));
   CHECK(events.size() == 1);
   CHECK(events.front().ending == Ending::FalseAlarm);
-  CHECK(b.stream.limit(Verdict{.channel = ChannelId::Content}) > before);
   // It stays novel, but similar records are no longer flagged.
   const Verdict again = b.log(kStrange);
   CHECK(b.observation.content.score > 1);
@@ -445,14 +443,20 @@ TEST(acceptedSharesAreUsual) {
 }
 
 TEST(falseShiftRaisesTheLimit) {
-  Shop shop(4);
-  shop.run(kTaught);
-  shop.eu = 40;
-  CHECK(shop.run(64 * 2) >= 1);
-  const double before = shop.b.stream.limit(Verdict{.channel = ChannelId::Fields});
-  std::vector<Event> events;
-  CHECK(shop.b.stream.applyFeedback(shop.b.stream.anomaly().id, Feedback::FalseAlarm, events));
-  CHECK(shop.b.stream.limit(Verdict{.channel = ChannelId::Fields}) > before);
+  const auto flaggedAgain = [](bool falseAlarm) {
+    Shop shop(4);
+    shop.run(kTaught);
+    shop.eu = 40;
+    CHECK(shop.run(64 * 2) >= 1);
+    std::vector<Event> events;
+    if (falseAlarm) CHECK(shop.b.stream.applyFeedback(shop.b.stream.anomaly().id, Feedback::FalseAlarm, events));
+    shop.eu = 2;
+    shop.run(64 * 100);
+    shop.eu = 40;
+    return shop.run(64 * 2);
+  };
+  CHECK(flaggedAgain(false) > 0);
+  CHECK(flaggedAgain(true) == 0);
 }
 
 /// Checks that a shift that lasts as long as novelty takes to become normal is normal then.
@@ -475,7 +479,7 @@ TEST(goesOnWithinABlock) {
   StateReader read(bytes);
   auto key = Stream::keyOf(read);
   CHECK(key.has_value());
-  Stream copy(std::move(*key), shop.b.settings);
+  Stream copy(std::move(*key), shop.b.settings, shop.b.group);
   CHECK(copy.restore(read));
   shop.eu = 60;
   int shifts = 0;
@@ -604,7 +608,7 @@ TEST(hostileState) {
     StateReader read(bytes);
     auto key = Stream::keyOf(read);
     if (!key) continue;
-    Stream victim(std::move(*key), b.settings);
+    Stream victim(std::move(*key), b.settings, b.group);
     if (!victim.restore(read)) continue;
     ++taken;
     Bench other;
@@ -626,7 +630,7 @@ TEST(hostileState) {
   StateReader read(good);
   auto key = Stream::keyOf(read);
   CHECK(key.has_value());
-  Stream copy(*key, b.settings);
+  Stream copy(*key, b.settings, b.group);
   CHECK(copy.restore(read));
   std::vector<std::uint8_t> again;
   copy.snapshot(again);
@@ -641,7 +645,7 @@ TEST(hostileState) {
   bad.stream.snapshot(bytes);
   StateReader in(bytes);
   auto name = Stream::keyOf(in);
-  Stream victim(*name, b.settings);
+  Stream victim(*name, b.settings, b.group);
   CHECK(!victim.restore(in));
 }
 

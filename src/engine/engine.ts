@@ -55,6 +55,11 @@ export interface EngineSettings {
   mode: "all" | "flagged";
   /** Number of streams of one tenant that are judged at once; records of further streams pass unjudged. Unlimited by default. */
   streamsPerTenant?: number | undefined;
+  /**
+   * Whether a stream learns from exactly `detect.baseline.records` records, as a replay with --train does. By default it
+   * learns from fewer if it has few. Defaults to false.
+   */
+  exactBaseline?: boolean;
   /** Whether `process` returns the scores of all records and windows. Defaults to false. */
   scores?: boolean;
   /**
@@ -107,6 +112,7 @@ export class Engine {
     {
       mode,
       streamsPerTenant = 0,
+      exactBaseline = false,
       scores = false,
       key = configuredHashKey(config),
       clock,
@@ -120,6 +126,7 @@ export class Engine {
       streamBy: config.stream_by,
       groupBy: config.group_by,
       baselineRecords: config.baseline.records,
+      exactBaseline,
       dictionarySize: config.baseline.dictionary_size,
       acceptAfterMs: config.baseline.accept_after,
       windowRecords: config.window.records,

@@ -98,16 +98,17 @@ async function openSessions(
 /** Creates the engine, with what `--load` names. @throws {Error} if that cannot be used. */
 async function startEngine(
   config: Config,
-  load: string | undefined,
+  { load, train }: Pick<ReplayOptions, "load" | "train">,
 ): Promise<{ engine: Engine; key: Uint8Array }> {
+  const settings = { mode: "all", exactBaseline: train !== undefined, scores: true } as const;
   if (load === undefined) {
     const key = configuredHashKey(config.detect);
-    return { engine: new Engine(config.detect, { mode: "all", scores: true, key }), key };
+    return { engine: new Engine(config.detect, { ...settings, key }), key };
   }
   const file = new SnapshotFile(config, load);
   const key = await keyOfLearned(file);
   if (key === undefined) throw new Error(`${load}: no such file`);
-  const engine = new Engine(config.detect, { mode: "all", scores: true, key });
+  const engine = new Engine(config.detect, { ...settings, key });
   await restoreLearned(file, engine);
   return { engine, key };
 }
@@ -119,10 +120,10 @@ export async function replayStream(
   env: NodeJS.ProcessEnv,
   onProgress: (records: number) => void,
 ): Promise<void> {
-  const { file, format, load, save } = options;
+  const { file, format, save } = options;
   const source = new FileSource(file, format);
   const { config, inputs } = await open(options, input, source, env);
-  const { engine, key } = await startEngine(config, load);
+  const { engine, key } = await startEngine(config, options);
   const out = new JsonLines(output);
   let records = 0;
   try {
