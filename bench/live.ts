@@ -48,6 +48,7 @@ async function serve(folder: string): Promise<void> {
     readiness: () => [],
     alive: () => true,
     take: async () => undefined,
+    onRules: async () => {},
     onJudgement() {},
     log,
   });

@@ -36,6 +36,12 @@ const reportSchema = z
       .describe(
         "Whether the report shows what no earlier one did: another channel, another finding or a higher severity",
       ),
+    silenced_by: z
+      .string()
+      .nullable()
+      .describe(
+        "The silence that applied to the report, so that nobody was notified of it; null if none did",
+      ),
     surprise_bits: nullableNumber.describe("Bits that the record costs, given the baseline"),
     baseline_bits: nullableNumber.describe("Bits that the stream's records usually cost"),
     field: z.string().describe("The field that contributes most to the score; empty if none stands out"),
@@ -158,6 +164,7 @@ function reportJson(report: Anomaly): ReportJson {
     p_value: ofVerdict(report.pValue),
     margin: ofVerdict(report.margin),
     news: report.news,
+    silenced_by: report.silencedBy || null,
     surprise_bits: ofVerdict(report.surpriseBits),
     baseline_bits: ofVerdict(report.baselineBits),
     field: report.field,

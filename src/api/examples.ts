@@ -14,6 +14,7 @@ const report = {
   p_value: 0.0004,
   margin: 25,
   news: true,
+  silenced_by: null,
   surprise_bits: 412.7,
   baseline_bits: 38.1,
   field: "body",
@@ -127,6 +128,27 @@ export const examples = {
         limit: 61.2,
       },
     ],
+  },
+  policies: {
+    policies: [
+      { match: { signal: "metrics", metric: "jvm.gc.*" }, judge: false },
+      { match: { service: "checkout*" }, direction: "up", min_deviation: "20%" },
+    ],
+  },
+  newSilence: {
+    match: { service: "checkout", channels: ["volume"] },
+    ends_at: "2026-01-31T14:00:00Z",
+    reason: "The load test of checkout",
+  },
+  silence: {
+    id: "5f1c0de2a94b4c7d",
+    match: { service: "checkout", channels: ["volume"] },
+    starts_at: "2026-01-31T12:00:00.000Z",
+    ends_at: "2026-01-31T14:00:00.000Z",
+    reason: "The load test of checkout",
+    author: "dlk_0123456789abcdef",
+    created_at: "2026-01-31T12:00:00.000Z",
+    state: "active",
   },
   bundle: {
     id: "b2f5ff47436671b6e533d8dc3614845d",

@@ -91,6 +91,7 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
         { name: "anomalies", description: "Anomalies, and their triage" },
         { name: "live", description: "Anomalies as they are reported" },
         { name: "streams", description: "Streams and their statistics" },
+        { name: "policies", description: "What is judged, and what nobody needs to hear of" },
         { name: "events", description: "Log records as plain JSON" },
         { name: "tenant", description: "Usage, evidence and the audit log" },
         { name: "process", description: "Health, metrics, versions" },

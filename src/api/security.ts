@@ -12,7 +12,7 @@ const headers = {
   "x-frame-options": "DENY",
 };
 
-const corsMethods = "GET, HEAD, POST, PATCH";
+const corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const corsHeaders = "authorization, content-type, content-encoding, idempotency-key, last-event-id";
 const corsExposed = "link, retry-after, idempotency-replayed";
 

@@ -21,8 +21,10 @@ import { type HealthOptions, healthRoutes } from "./health.ts";
 import type { LiveHub } from "./live/hub.ts";
 import { livePath, liveRoutes } from "./live/routes.ts";
 import { describeRoutes, serveDescription } from "./openapi.ts";
+import { type PolicyOptions, policyRoutes } from "./policies.ts";
 import { problem, sendProblem } from "./problem.ts";
 import { secure } from "./security.ts";
+import { silenceRoutes } from "./silences.ts";
 import { streamRoutes } from "./streams.ts";
 import { refuseHandshake, refuseUnparsed } from "./unparsed.ts";
 import { usageRoutes } from "./usage.ts";
@@ -30,7 +32,7 @@ import { validatorCompiler } from "./validation.ts";
 
 export type { Component } from "./health.ts";
 
-export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions, Guard {
+export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions, PolicyOptions, Guard {
   config: Pick<Config["api"], "endpoint" | "cors_origins">;
   /** Whether authentication is disabled. */
   open: boolean;
@@ -131,6 +133,8 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   healthRoutes(app, options);
   anomalyRoutes(app, options);
   streamRoutes(app, options);
+  policyRoutes(app, options);
+  silenceRoutes(app, options);
   evidenceRoutes(app, options);
   auditRoutes(app, options);
   usageRoutes(app, options);

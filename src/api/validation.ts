@@ -45,8 +45,9 @@ const kinds: Readonly<Record<string, string>> = {
 export function validate<T extends z.ZodType>(schema: T, data: unknown): z.output<T> {
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
-  const names = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-  throw new ValidationError(parsed.error.issues.flatMap((issue) => explain(issue, data, names)));
+  throw new ValidationError(
+    parsed.error.issues.flatMap((issue) => explain(issue, data, namesAt(schema, issue.path))),
+  );
 }
 
 /** Validates for fastify, which expects errors as values. */
@@ -64,6 +65,20 @@ function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {
   let value = data;
   for (const step of path) value = (value as Record<PropertyKey, unknown> | null | undefined)?.[step];
   return value;
+}
+
+/** Returns the names of an object's members at a path of a schema. */
+function namesAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) {
+    return namesAt(schema.unwrap(), path);
+  }
+  const [step, ...rest] = path;
+  if (schema instanceof z.ZodObject) {
+    if (step === undefined) return Object.keys(schema.shape);
+    const member = schema.shape[String(step)];
+    return member === undefined ? [] : namesAt(member, rest);
+  }
+  return schema instanceof z.ZodArray && step !== undefined ? namesAt(schema.element, rest) : [];
 }
 
 /** @param names the known members */

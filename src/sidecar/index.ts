@@ -24,6 +24,7 @@ import { AnomalyEvents } from "./anomaly-events.ts";
 import { applyFeedback } from "./feedback.ts";
 import { type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
 import { componentStates } from "./readiness.ts";
+import { Rules } from "./rules.ts";
 import { Snapshots } from "./snapshots.ts";
 
 export interface SidecarOptions {
@@ -111,6 +112,8 @@ export async function startSidecar(
     if (engine) started.push(() => engine.close());
     const snapshots = engine ? await Snapshots.start(engine, config, dataDir, log) : undefined;
     if (snapshots) started.push(async () => snapshots.stop());
+    const rules = await Rules.start(store, engine, log);
+    started.push(async () => rules.close());
     const feed = engine ? new StreamFeed(engine, store.streams, log) : undefined;
     if (feed) started.push(async () => feed.stop());
     const tracing = await startTracing(telemetry, versions.version);
@@ -124,7 +127,9 @@ export async function startSidecar(
       forwarder,
       metrics,
       tracer: tracing?.tracer,
-      sinks: [anomalySink(store), liveSink(hub), ...(events ? [events.offer] : []), ...onAnomaly],
+      sinks: [anomalySink(store), liveSink(hub)],
+      notifiers: [...(events ? [events.offer] : []), ...onAnomaly],
+      silenced: (report) => rules.silence(report),
       meter: metering,
       onJudge: (tenant) => silence?.touch(tenant),
     });
@@ -192,6 +197,7 @@ export async function startSidecar(
           readiness,
           alive,
           take: receivers.take,
+          onRules: () => rules.refresh(),
           onJudgement(anomaly, patch) {
             publishJudgement(hub, anomaly);
             if (engine) applyFeedback(engine, anomaly, patch, pipeline.emit, log);
@@ -219,6 +225,7 @@ export async function startSidecar(
       silence?.close();
       receivers.setServing(false);
       pipeline.drain();
+      rules.close();
       const start = performance.now();
       const total = Math.min(config.shutdown_timeout, maxTimerMs);
       const deliveryMs = total / 2;

@@ -25,7 +25,12 @@ export interface Parts {
   forwarder: Exporter;
   metrics: Metrics;
   tracer: Tracer | undefined;
+  /** Receive all reports. */
   sinks: readonly AnomalySink[];
+  /** Receive the reports that are not silenced. */
+  notifiers: readonly AnomalySink[];
+  /** Returns the report marked with the silence that applies to it; undefined if none does. It returns quickly and never throws. */
+  silenced?: (report: Report) => Report | undefined;
   meter: Meter;
   /** Called before a tenant's request goes to the engine. It returns quickly and never throws. */
   onJudge?: (tenant: string) => void;
@@ -108,15 +113,18 @@ export class Pipeline {
 
   /** Emits a report to all sinks, whether a request, the passing of time or a person's decision caused it. */
   readonly emit = (report: Report): void => {
-    const { metrics, sinks } = this.#parts;
+    const { metrics, sinks, notifiers, silenced } = this.#parts;
     const { message } = report;
+    const marked = silenced?.(report);
     const state = message.state === State.ENDED ? "ended" : "open";
     metrics.engine.reports.inc({
       signal: signals[message.signal],
       channel: channelName(message.channel),
       state,
     });
-    for (const sink of sinks) sink(report);
+    if (marked !== undefined) metrics.engine.silenced.inc({ signal: signals[message.signal] });
+    for (const sink of sinks) sink(marked ?? report);
+    if (marked === undefined) for (const notify of notifiers) notify(report);
   };
 
   async #take(request: ExportRequest, context: Context): Promise<PartialSuccess | undefined> {

@@ -19,8 +19,10 @@ import { reasonOf, StoreUnavailable } from "./database/errors.ts";
 import type { DatabaseKind } from "./database/migrations.ts";
 import { Evidence } from "./evidence.ts";
 import { Keys } from "./keys.ts";
+import { Policies } from "./policies.ts";
 import { Retention } from "./retention.ts";
 import { settingsOf } from "./settings.ts";
+import { Silences } from "./silences.ts";
 import { Streams } from "./streams/streams.ts";
 import { Usage } from "./usage.ts";
 
@@ -38,8 +40,18 @@ export type { DatabaseKind } from "./database/migrations.ts";
 export type { Evidence, EvidenceBundle, StoredBundle } from "./evidence.ts";
 export { type ApiKey, type Identity, type Keys, type NewKey, type Scope, scopes } from "./keys.ts";
 export type { Page, PageRequest } from "./page.ts";
+export type { Policies, StoredPolicies } from "./policies.ts";
 export type { Retention, RetentionResult } from "./retention.ts";
 export { type Settings, settingsOf } from "./settings.ts";
+export {
+  type NewSilence,
+  type Silence,
+  type SilenceMatch,
+  type SilenceState,
+  type Silences,
+  silenceState,
+  silenceStates,
+} from "./silences.ts";
 export { StreamFeed } from "./streams/feed.ts";
 export type { StreamPoint } from "./streams/points.ts";
 export type {
@@ -102,6 +114,8 @@ export class Store {
   readonly audit: Audit;
   readonly usage: Usage;
   readonly evidence: Evidence;
+  readonly policies: Policies;
+  readonly silences: Silences;
   readonly retention: Retention;
   readonly admin: Admin;
   readonly writer: Writer;
@@ -135,6 +149,8 @@ export class Store {
     this.audit = new Audit(context);
     this.usage = new Usage(context);
     this.evidence = new Evidence(context);
+    this.policies = new Policies(context);
+    this.silences = new Silences(context);
     this.retention = new Retention(context, config.store.retention);
     const record = async (reports: readonly Uint8Array[]) => {
       database.check();

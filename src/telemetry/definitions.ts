@@ -137,6 +137,12 @@ export const definitions = {
       "Number of flagged records that carry at most the anomaly's id because their request has more flagged records than are annotated in full.",
       { signal },
     ),
+    silenced: counter(
+      "silenced_reports",
+      "reports",
+      "Number of reports of anomalies of which nobody was notified because a silence applied.",
+      { signal },
+    ),
     unreported: counter(
       "unreported_anomalies",
       "reports",

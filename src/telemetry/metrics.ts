@@ -73,6 +73,7 @@ export function createMetrics(versions: Versions) {
     flagged: counter(definitions.engine.flagged),
     limited: counter(definitions.engine.limited),
     excluded: counter(definitions.engine.excluded),
+    silenced: counter(definitions.engine.silenced),
     unjudged: counter(definitions.engine.unjudged),
     redated: counter(definitions.engine.redated),
     abridged: counter(definitions.engine.abridged),
@@ -104,8 +105,18 @@ export function createMetrics(versions: Versions) {
       receiver.bytes.inc({ signal, transport }, 0);
       receiver.wireBytes.inc({ signal, transport }, 0);
     }
-    const { records, flagged, limited, excluded, unjudged, redated, abridged, unreported } = engine;
-    for (const each of [records, flagged, limited, excluded, unjudged, redated, abridged, unreported])
+    const { records, flagged, limited, excluded, unjudged, redated, abridged, silenced, unreported } = engine;
+    for (const each of [
+      records,
+      flagged,
+      limited,
+      excluded,
+      unjudged,
+      redated,
+      abridged,
+      silenced,
+      unreported,
+    ])
       each.inc({ signal }, 0);
     for (const each of [forward.records, forward.rejected]) each.inc({ signal }, 0);
     for (const each of [forward.deadLetters, forward.lostDeadLetters]) each.inc({ signal }, 0);

@@ -100,6 +100,7 @@ export async function start(
     readiness: () => components,
     alive: () => true,
     take: async () => undefined,
+    onRules: async () => {},
     onJudgement(anomaly, patch) {
       judgements.push(patch);
       publishJudgement(hub, anomaly);

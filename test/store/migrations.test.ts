@@ -67,6 +67,7 @@ onEachDatabase((databases) => {
       "005_clock",
       "006_keys_in_audit_log",
       "007_report_news",
+      "008_policies_and_silences",
     ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();

@@ -341,6 +341,34 @@ const reportNews: ReversibleMigration = {
   },
 };
 
+const policiesAndSilences: ReversibleMigration = {
+  loses: "the policies and silences that were set through the API",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.dropTable("silences").execute();
+    await schema.dropTable("policies").execute();
+  },
+  async up({ schema }: Kysely<unknown>) {
+    await table(schema, "policies", {
+      tenant: ["text", primary],
+      policies: "text",
+      author: "text",
+      changed_at: "bigint",
+    }).execute();
+    const silences: Columns = {
+      tenant: "text",
+      id: "text",
+      match: "text",
+      starts_at: "bigint",
+      ends_at: "bigint",
+      reason: "text",
+      author: "text",
+      created_at: "bigint",
+    };
+    await table(schema, "silences", silences, ["tenant", "id"]).execute();
+    await index(schema, "silences_by_end", "silences", ["ends_at"]).execute();
+  },
+};
+
 export function migrations(kind: DatabaseKind): {
   getMigrations(): Promise<Record<string, ReversibleMigration>>;
 } {
@@ -353,6 +381,7 @@ export function migrations(kind: DatabaseKind): {
       "005_clock": clock,
       "006_keys_in_audit_log": keysInAuditLog,
       "007_report_news": reportNews,
+      "008_policies_and_silences": policiesAndSilences,
     }),
   };
 }

@@ -137,6 +137,24 @@ export interface Tables {
     revoked_at: NullableInteger;
     last_used_at: NullableInteger;
   };
+  /** The policies of tenants, as canonical JSON. */
+  policies: {
+    tenant: string;
+    policies: string;
+    author: string;
+    changed_at: Integer;
+  };
+  silences: {
+    tenant: string;
+    id: string;
+    /** Canonical JSON. */
+    match: string;
+    starts_at: Integer;
+    ends_at: Integer;
+    reason: string;
+    author: string;
+    created_at: Integer;
+  };
   audit_log: {
     tenant: string;
     /** The number of the entry in its log: from 1, without gaps. */
