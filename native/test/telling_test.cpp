@@ -33,6 +33,10 @@ TEST(partsOfWords) {
   CHECK(telling(text, 0, 6) == 6);     // "kernel"
   CHECK(telling(text, 13, 15) == 0);   // "in"
   CHECK(telling(text, 20, 999) >= 5);  // "rrupt", and beyond the end
+  const std::string_view trace = "at Lock.freeze(BalanceFailure.java)";
+  CHECK(telling(trace, 8, 15) == 6);   // "freeze("
+  CHECK(telling(trace, 7, 15) == 6);   // ".freeze("
+  CHECK(telling(trace, 10, 17) == 6);  // "eeze(Ba"
 }
 
 }  // namespace

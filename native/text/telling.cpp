@@ -49,8 +49,10 @@ std::size_t telling(std::string_view text, std::size_t begin, std::size_t end) {
       ++stop;
     const std::string_view word = text.substr(i, stop - i);
     const bool inIdentifier = (i > 0 && isDigit(text[i - 1])) || (stop < text.size() && isDigit(text[stop]));
-    const bool speaks =
-        word.size() >= kShortestWord && word.size() <= kLongestWord && !inIdentifier && std::ranges::any_of(word, isVowel);
+    // Of a word that the part touches, all counts; of the others, nothing.
+    const bool touched = i < end && stop > begin;
+    const bool speaks = touched && word.size() >= kShortestWord && word.size() <= kLongestWord && !inIdentifier &&
+                        std::ranges::any_of(word, isVowel);
     if (speaks) letters += std::min(stop, end) - std::max(i, begin);
     if (speaks && grave(word)) most = kGraveLetters;
     i = stop;
