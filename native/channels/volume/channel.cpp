@@ -33,20 +33,21 @@ class CountFinding final : public Finding {
                                             : "records like " + text::quoted(name);
     const std::string lasted =
         timed_ ? text::duration(static_cast<double>(v.lasted) / 1e9) : std::to_string(v.lasted) + " records";
+    const std::string count = std::to_string(v.count) + " " + what;
     if (v.low <= v.count && v.count <= v.high) {
-      out.sentence = "An unusual number of " + what + ": " + std::to_string(v.count) + (timed_ ? " in " : " among ") + lasted;
+      out.sentence = "An unusual number " + (timed_ ? "in " + lasted : "among " + lasted) + ": " + count;
       return;
     }
     out.range = {v.low, v.high};
-    const std::string usual = (v.low < 1         ? text::format("at most %.0f", v.high)
-                               : v.low == v.high ? text::format("%.0f", v.low)
-                                                 : text::format("%.0f–%.0f", v.low, v.high));
+    const std::string usual = v.low < 1         ? text::format("; usually at most %.0f", v.high)
+                              : v.low == v.high ? text::format("; usually %.0f", v.low)
+                                                : text::format("; usually %.0f–%.0f", v.low, v.high);
     if (v.kind == VolumeKind::Silence) {
-      out.sentence = "Silence: no " + what + (timed_ ? " for " : " among ") + lasted + "; usually " + usual;
+      out.sentence = (timed_ ? "Silence for " : "Silence among ") + lasted + ": no " + what + usual;
       return;
     }
-    out.sentence = (v.kind == VolumeKind::Burst ? "A burst: " : "A drop: ") + std::to_string(v.count) + " " + what +
-                   (timed_ ? " in " : " among ") + lasted + "; usually " + usual;
+    out.sentence = (v.kind == VolumeKind::Burst ? "A burst " : "A drop ") + (timed_ ? "in " + lasted : "among " + lasted) + ": " +
+                   count + usual;
   }
 
  private:
