@@ -88,6 +88,20 @@ TEST(aNewPathBecomesNormal) {
   CHECK(trace(other, 1'001, false, true) < 4);
 }
 
+/// Checks that a rare pair stays as rare as it is, although whoever judges it never lets it be learned as usual.
+TEST(theUsualIsNeverMadeRarer) {
+  PathModel model;
+  double most = 0, latest = 0;
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    const bool rare = i % 200 == 0;
+    const double bits = trace(model, i, true, rare, i < 1'000 ? Lesson::Learn : Lesson::Strange);
+    if (!rare || i < 1'000) continue;
+    most = std::max(most, bits);
+    latest = bits;
+  }
+  CHECK(most < 9.5 && latest > 5);
+}
+
 TEST(state) {
   PathModel model;
   Random random(2);

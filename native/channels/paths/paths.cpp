@@ -127,7 +127,8 @@ void PathModel::settle(Lesson lesson, std::uint32_t seconds, std::uint32_t accep
   const std::span pairs(pairs_.data(), count_);
   const auto strangest = std::ranges::max_element(pairs, {}, &PathFinding::bits);
   for (auto pair = pairs.begin(); pair != pairs.end(); ++pair) {
-    if (pair != strangest || lesson == Lesson::Learn) {
+    // What is known stays as usual as it is: if it were not learned because it is rare, it would become ever rarer.
+    if (pair != strangest || lesson == Lesson::Learn || knows(*pair)) {
       learn(*pair, 1);
       continue;
     }
@@ -146,6 +147,11 @@ void PathModel::settle(Lesson lesson, std::uint32_t seconds, std::uint32_t accep
   count_ = 0;
 }
 
+bool PathModel::knows(const PathFinding& pair) {
+  const Child* const child = find(pair.child);
+  return child && std::ranges::any_of(child->parents, [&](const Parent& p) { return p.count > 0 && p.id == pair.parent; });
+}
+
 void PathModel::learn(const PathFinding& pair, std::uint32_t times) {
   Child* child = find(pair.child);
   if (!child) {
@@ -162,8 +168,7 @@ void PathModel::learn(const PathFinding& pair, std::uint32_t times) {
   child->count += times;
   if (child->count < kHalvedAt) return;
   child->count = 0;
-  for (Parent& p : child->parents) child->count += p.count /= 2;
-  child->count = std::max(1u, child->count);
+  for (Parent& p : child->parents) child->count += p.count -= p.count / 2;
   child->distinct = std::max(1u, child->distinct / 2);
 }
 

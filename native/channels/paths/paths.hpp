@@ -34,7 +34,7 @@ class PathModel {
   std::optional<PathFinding> observe(std::uint64_t span, std::uint64_t parent, std::uint32_t id);
 
   enum class Lesson : std::uint8_t { Learn, Strange, Accept };
-  /// Learns the pairs that `observe` found; strange ones only when they have come for `acceptAfter` seconds.
+  /// Learns the pairs that `observe` found; strange ones that are new only when they have come for `acceptAfter` seconds.
   void settle(Lesson lesson, std::uint32_t seconds, std::uint32_t acceptAfter);
 
   std::size_t memory() const { return sizeof *this + children_.capacity() * sizeof(Child); }
@@ -98,6 +98,7 @@ class PathModel {
 
   void consider(std::uint32_t parent, std::uint32_t child);
   Child* find(std::uint32_t id);
+  bool knows(const PathFinding& pair);
   void learn(const PathFinding& pair, std::uint32_t times);
 
   template <class Self, class Visitor>
