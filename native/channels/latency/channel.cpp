@@ -59,8 +59,9 @@ class LatencyChannel final : public Channel {
           Deviation{.observed = millis(record.record.duration), .low = millis(before_.low()), .high = millis(before_.high())};
   }
 
-  void learn(Observation& record, const Outcome& outcome, Host&) override {
-    if (current_ && !outcome.flagged && (outcome.pardoned || !outcome.strange)) current_->learn(record.record.duration);
+  void learn(Observation& record, const Outcome& outcome, Host& host) override {
+    if (!current_ || (outcome.flagged && !outcome.pardoned && !host.settled())) return;
+    current_->learn(record.record.duration, outcome.strange && !outcome.pardoned);
   }
 
   std::unique_ptr<Finding> find(const Observation* record) const override {
@@ -91,7 +92,8 @@ class LatencyChannel final : public Channel {
 
     template <class Self, class Visitor>
     static void visit(Self& self, Visitor& v) {
-      v(self.hash), v(self.latency.mean), v(self.latency.above), v(self.latency.below), v(self.latency.count);
+      v(self.hash), v(self.latency.mean), v(self.latency.above), v(self.latency.below), v(self.latency.tail);
+      v(self.latency.count);
     }
   };
   std::vector<Operation> operations_;

@@ -7,17 +7,20 @@ namespace driftlock {
 /// Scores how unusual a duration, or another positive value, is among those of its kind, such as an operation's. The
 /// score is the code length of its distance from the mean in logarithms: z^2 / 2 nats under a log-normal law whose
 /// spreads above and below the mean are measured separately. The spread fades with a half-life of about 700 durations.
-/// A model takes 16 bytes.
+/// If a share of the values has been further than three standard deviations above the mean, they have a heavy tail: a
+/// value there costs what that share and a power law tell, if that is less. A model takes 20 bytes.
 ///
 /// One limit: two modes (hits and misses of a cache) widen the spread and hide what lies between and near them.
 class LatencyModel {
  public:
   /// The cost in bits above the mean's own code length; 0 while fewer than 16 durations are known. `nanos` 0 counts as 1.
   double cost(std::uint64_t nanos) const;
-  void learn(std::uint64_t nanos);
+  /// Learns a duration; a strange one as if it were less far away, so that it neither moves what is usual by much nor,
+  /// because it was left out, makes the next one stranger.
+  void learn(std::uint64_t nanos, bool strange);
   /// The cost of any positive value.
   double costOf(double value) const;
-  void learnOf(double value);
+  void learnOf(double value, bool strange = false);
   /// Whether enough values are known for a cost.
   bool known() const;
   /// The lower end of the range of 99 % of the values, in their unit.
@@ -28,6 +31,8 @@ class LatencyModel {
   float mean = 0;
   /// The mean squares of the distances above and below the mean.
   float above = 0, below = 0;
+  /// The share of the values that are in the tail.
+  float tail = 0;
   std::uint32_t count = 0;
 };
 
