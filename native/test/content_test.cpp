@@ -69,6 +69,63 @@ TEST(textsSentAsBytes) {
             .score > 4);
 }
 
+/// Learns `records` records, and returns the score of a last one, whose values the callback chooses by the record's number.
+template <class Attributes>
+double afterMany(std::uint64_t records, const Attributes& attributes, std::uint32_t severity = 9) {
+  Bench b;
+  for (std::uint64_t i = 0; i < records; ++i) {
+    b.score(logRecord("request served", {.attributes = attributes(i)}));
+    b.channel.noteNews(b.record, b.content, i);
+    b.channel.learn(b.record, b.content);
+  }
+  return b.score(logRecord("request served", {.severity = severity, .attributes = attributes(records)})).score;
+}
+
+TEST(identifiersAreNoNews) {
+  using Fields = std::vector<Message>;
+  const auto ports = [](std::uint64_t i) { return Fields{attribute("port", 40'000 + i / 100)}; };
+  const auto words = [](std::uint64_t i) {
+    std::string name = "pod-";
+    for (std::uint64_t n = 1 + i / 50; n > 0; n /= 7) name += static_cast<char>('b' + n % 7);
+    return Fields{attribute("instance", name)};
+  };
+  // Connections that take turns.
+  const auto pool = [](std::uint64_t i) {
+    return Fields{attribute("port", 40'000 + i / 400 * 8 + i % 4 + (i % 400 < 200 ? 0 : 4))};
+  };
+  CHECK(afterMany(900, ports) == 0);
+  CHECK(afterMany(900, words) == 0);
+  CHECK(afterMany(1'200, pool) == 0);
+}
+
+TEST(valuesThatRunOutStayNews) {
+  using Fields = std::vector<Message>;
+  // Ten codes, each half as frequent as the one before, and one that never came.
+  const auto codes = [](std::uint64_t i) {
+    if (i == 3'000) return Fields{attribute("code", 599)};
+    Random random(static_cast<std::uint32_t>(i));
+    std::uint64_t code = 200;
+    while (code < 209 && random.below(2) == 0) ++code;
+    return Fields{attribute("code", code)};
+  };
+  CHECK(afterMany(3'000, codes) > 0.5);
+  // Free texts and paths are no identifiers, however many there are.
+  const auto texts = [](std::uint64_t i) {
+    std::string text = "disk ";
+    for (std::uint64_t n = 1 + i * i; n > 0; n /= 11) text += static_cast<char>('a' + n % 11);
+    return Fields{attribute("message", text + " failed")};
+  };
+  CHECK(afterMany(500, texts) > 0);
+  // What only errors have is news.
+  Bench b;
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    b.score(logRecord("request served", {.severity = i % 10 == 0 ? 17u : 9u,
+                                         .attributes = i % 10 == 0 ? Fields{attribute("error", 7'000 + i)} : Fields{}}));
+    CHECK(b.channel.noteNews(b.record, b.content, i) == 0);
+    b.channel.learn(b.record, b.content);
+  }
+}
+
 TEST(linksAreLookedAt) {
   ContentModel channel{24 * 1024, hashOfStream(kPublicHashKey, 7)};
   RecordView record;

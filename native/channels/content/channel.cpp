@@ -196,6 +196,7 @@ class ContentChannel final : public Channel {
   }
 
   void learn(Observation& record, const Outcome& outcome, Host&) override {
+    if (!record.content.unknown.empty()) record.content.identifiers = model_.noteNews(record.record, record.content, record.seen);
     if (becomesNormal(record, outcome)) model_.learn(record.record, record.content);
     if (!record.content.unknown.empty()) record.content.searchedBytes = model_.dictionary().text().size();
   }

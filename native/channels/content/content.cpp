@@ -21,13 +21,23 @@ constexpr std::string_view kEventName = "event_name";
 constexpr std::size_t kLessons = 32;
 
 constexpr std::uint64_t kAnyNumber = 0x9e3779b97f4a7c15;
+/// The longest identifier, in bytes.
+constexpr std::size_t kLongestIdentifier = 64;
+
+/// Whether a value may be an identifier: a whole number, or a text of one word. A path is none, and neither is the body.
+bool mayIdentify(const Field& field) {
+  if (field.key.empty()) return false;
+  if (field.kind == Field::Kind::Integer) return true;
+  if (field.kind != Field::Kind::Text || field.text.size() > kLongestIdentifier) return false;
+  return std::ranges::none_of(field.text, [](std::uint8_t c) { return c <= ' ' || c == '/'; });
+}
 
 }  // namespace
 
 void ContentScore::clear() {
   score = density = bits = 0;
   novelBytes = 0;
-  signature = templateHash = 0;
+  signature = templateHash = identifiers = 0;
   fields.clear();
   unknown.clear();
   prose.clear();
@@ -71,6 +81,10 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
     const Field& field = record.fields[i];
     const KeyedHash::Name name = hash_.name(field.key);
     const std::uint64_t key = name.hash();
+    if (identifiers_.contains(key) && mayIdentify(field)) {
+      out.fields.push_back({key, name.value(kAnyNumber), true});
+      continue;
+    }
     Bytes value = field.text;
     std::uint64_t h;
     if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
@@ -179,6 +193,17 @@ void ContentModel::scoreProse(ContentScore& out) {
   prose_.count(key, isProse(value));
 }
 
+std::uint64_t ContentModel::noteNews(const RecordView& record, const ContentScore& score, std::uint64_t number) {
+  // What only errors have is news, even if no two are alike.
+  if (record.gravity >= Gravity::Error) return 0;
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    if (!mayIdentify(record.fields[unknown.field])) continue;
+    const std::uint64_t key = score.fields[unknown.field].key;
+    if (identifiers_.note(key, unknown.hash, number)) return key;
+  }
+  return 0;
+}
+
 void ContentModel::learn(const RecordView& record, const ContentScore& score) {
   for (const ContentScore::Unknown& unknown : score.unknown) {
     known_.insert(unknown.hash);
@@ -225,7 +250,8 @@ void ContentModel::learnProse(const ContentScore& score) {
 }
 
 std::size_t ContentModel::memory() const {
-  return prose_.memory() + dictionary_.memory() + known_.memory() + numberKeys_.capacity() * sizeof(NumberKey);
+  return prose_.memory() + dictionary_.memory() + known_.memory() + numberKeys_.capacity() * sizeof(NumberKey) +
+         identifiers_.memory();
 }
 
 void ContentModel::snapshot(std::vector<std::uint8_t>& out) const {
@@ -237,6 +263,7 @@ void ContentModel::snapshot(std::vector<std::uint8_t>& out) const {
     put(out, number.distinct);
   }
   putState(out, prose_);
+  putState(out, identifiers_);
 }
 
 bool ContentModel::restore(Bytes in) {
@@ -248,7 +275,7 @@ bool ContentModel::restore(Bytes in) {
     const auto key = read.get<std::uint64_t>();
     numberKeys_.push_back({key, read.get<std::uint32_t>()});
   }
-  return prose_.restore(read.getBytes()) && read.done();
+  return prose_.restore(read.getBytes()) && identifiers_.restore(read.getBytes()) && read.done();
 }
 
 std::string blamedField(const RecordView& record, const ContentScore& score, otlp::Signal signal) {

@@ -7,6 +7,7 @@
 #include "base/hash.hpp"
 #include "channels/content/content_score.hpp"
 #include "channels/content/dictionary.hpp"
+#include "channels/content/identifiers.hpp"
 #include "channels/content/known_set.hpp"
 #include "channels/content/prose.hpp"
 #include "record/record.hpp"
@@ -32,6 +33,9 @@ class ContentModel {
   void score(const RecordView& record, ContentScore& out);
   /// Adds to the baseline what `score` found unknown.
   void learn(const RecordView& record, const ContentScore& score);
+  /// Notes which keys have new values, in a record of this number, to find those whose values are identifiers. These
+  /// cost nothing from then on. Returns the key that was found, or 0.
+  std::uint64_t noteNews(const RecordView& record, const ContentScore& score, std::uint64_t number);
   /// Marks a field as known by its hash alone: it costs nothing from now on, but explains nothing similar.
   void know(std::uint64_t hash) { known_.insert(hash); }
   /// Fixes what has been learned so far; from now on the baseline adapts beside it.
@@ -66,6 +70,7 @@ class ContentModel {
   ProseFields prose_;
   /// Where a thread's index of the dictionary was found last; no part of the state.
   std::uint32_t proseHint_ = 0;
+  Identifiers identifiers_;
 };
 
 /// The field that contributes most of the novelty: "body" or "name" for the first, otherwise its key.

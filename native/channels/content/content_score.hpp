@@ -24,9 +24,11 @@ struct ContentScore {
   /// The hash of the masked event name, or else of the first field (a body, a span's name): records of one template share it.
   std::uint64_t templateHash = 0;
 
-  /// The hashes of a field's key, and of its value under that key with variables masked; numbers that are not words share one.
+  /// The hashes of a field's key, and of its value under that key with variables masked; numbers that are not words share
+  /// one, and so do identifiers.
   struct Hashed {
     std::uint64_t key, value;
+    bool identifier = false;
   };
   std::vector<Hashed> fields;
 
@@ -53,6 +55,8 @@ struct ContentScore {
     LiteralRun part;
   };
   std::vector<Prose> prose;
+  /// The hash of a key whose values were found to be identifiers with this record; 0 if there is none.
+  std::uint64_t identifiers = 0;
   /// The event's name is not in the baseline yet; it is added so that explanations can name it.
   bool nameUnknown = false;
   std::vector<std::uint8_t> text;

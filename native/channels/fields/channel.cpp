@@ -93,10 +93,14 @@ class FieldsChannel final : public Channel {
       if (!begins || record.record.fields.size() < 2) return;
       model_ = makeModel();
     }
+    // The shares of its values so far mean nothing any more.
+    if (record.content.identifiers != 0) model_->forget(record.content.identifiers);
     for (std::size_t i = 0; i < record.record.fields.size(); ++i) {
       const Field& field = record.record.fields[i];
-      const auto [key, value] = record.content.fields[i];
-      if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
+      const auto [key, value, identifier] = record.content.fields[i];
+      if (identifier) {
+        model_->word(key, value, {});
+      } else if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
         model_->number(key, numberOf(field));
       } else {
         model_->word(key, value, field.text);

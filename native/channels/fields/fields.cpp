@@ -573,6 +573,11 @@ void FieldsModel::admit() {
   keys_[static_cast<std::size_t>(rarest - columns_.begin())] = rival_;
 }
 
+void FieldsModel::forget(std::uint64_t key) {
+  const auto at = static_cast<std::size_t>(std::find(keys_.begin(), keys_.begin() + columns_.size(), key) - keys_.begin());
+  if (at < columns_.size()) columns_[at] = {};
+}
+
 void FieldsModel::reject() {
   // Fields that came with the block are forgotten.
   columns_.resize(learning() ? columns_.size() : settled_);

@@ -88,6 +88,8 @@ class FieldsModel {
   /// key is ignored.
   void word(std::uint64_t key, std::uint64_t hash, Bytes text);
   void number(std::uint64_t key, double value);
+  /// Forgets what was learned of a field, between records.
+  void forget(std::uint64_t key);
   /// Ends the record. Returns true if that completes the block, which must then be judged, and learned or rejected.
   bool end();
 
