@@ -104,6 +104,8 @@ struct Observation {
   /// Whether scores need their deviations, because the stream's policy depends on them.
   bool measured = false;
   Scores scores;
+  /// How strange the record is, in the measure that all channels share; set when it is judged.
+  double strangeness = 0;
 
   /// Set by the content channel, which is the first: the hashes of the record's fields and its template, and what is new in it.
   ContentScore content;

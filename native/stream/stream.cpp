@@ -115,6 +115,7 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
   if (!verdict.learning) judge_.judge(o.scores.all(), anomalies_.open(), &o.record, verdict);
   if (judge_.calibrating()) judge_.learn(o.scores.all(), verdict);
   windows_.include(verdict);
+  o.strangeness = verdict.score;
 
   Desk desk(*this, events);
   const bool pardoned = judge_.pardoned();

@@ -176,7 +176,8 @@ TEST(state) {
 
 TEST(aStreamSeesIt) {
   Settings settings = defaultSettings();
-  Stream stream({.hash = 1, .signal = otlp::Signal::Traces, .tenant = "t", .name = "traces"}, settings);
+  Group group(1, 0);
+  Stream stream({.hash = 1, .signal = otlp::Signal::Traces, .tenant = "t", .name = "traces"}, settings, group);
   Random random(3);
   Observation observation;
   std::vector<Event> events;

@@ -101,8 +101,8 @@ class ShiftChannel final : public Channel {
   void learn(Observation& record, const Outcome&, Host& host) override {
     if (record.interrupted) model_.interrupt(record.now);
     if (const std::optional<ShiftModel::Tick> tick = model_.advance(record.now)) {
-      // The effect of a silence on the tick has already been reported.
-      model_.settle(record.resumed ? ShiftModel::Lesson::None : judge(*tick, host));
+      // The effect of a silence on the tick has already been reported, and the time without a process is missing from it.
+      model_.settle(record.resumed || record.interrupted ? ShiftModel::Lesson::None : judge(*tick, host));
     }
     if (!record.record.hasDuration) return;
     model_.count(record.id(), record.record.spanKind, record.record.duration, record.record.gravity >= Gravity::Error);

@@ -36,7 +36,7 @@ export const help = helpText({
         ["--service NAME", "the service.name of the resource"],
         ["--stream-id ID", "the ID of the stream"],
         ["--signal LIST", "logs, traces, metrics"],
-        ["--channel LIST", "content, sequence, volume, value, fields, shift"],
+        ["--channel LIST", "content, sequence, volume, value, fields, shift, novelty"],
         ["--severity LIST", "low, medium, high, critical"],
         ["--stream KEY", "the key of the stream (`list` only)"],
         ["--state LIST", "open, ended, acknowledged, resolved, accepted, false (`list` only)"],
