@@ -620,7 +620,7 @@ TEST(hostileState) {
       victim.observe(other.observation, events);
     }
     std::vector<std::string> baseline, window;
-    victim.windows().texts(victim.key(), baseline, window);
+    victim.windows().texts(victim.key(), victim.policy(), baseline, window);
     Description description;
     victim.find({.channel = ChannelId::Sequence}, nullptr)->describe(victim.texts(), description);
     std::vector<Event> events;
