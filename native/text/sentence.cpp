@@ -7,12 +7,6 @@
 #include "text/readable.hpp"
 
 namespace driftlock::text {
-namespace {
-
-constexpr std::size_t kMostQuoted = 96;
-
-}  // namespace
-
 std::string quoted(std::string piece) {
   const bool truncated = piece.size() > kMostQuoted;
   if (truncated) piece.resize(kMostQuoted);

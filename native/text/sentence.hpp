@@ -9,7 +9,9 @@ namespace driftlock::text {
 
 /// Pieces of the sentences that explain anomalies.
 
-/// Returns a piece of a record's text in quotes, on one line, truncated to 96 bytes.
+/// The length in bytes to which quotations are truncated.
+inline constexpr std::size_t kMostQuoted = 96;
+/// Returns a piece of a record's text in quotes, on one line, truncated to that length.
 std::string quoted(std::string piece);
 
 /// Formats a number as printf does with %.*f or %.*g, but several times faster: each flagged record has several.

@@ -37,7 +37,7 @@ it("node-service: the service reports the request that fails", async () => {
   const [, address] = await service.said(/listening on (\S+)/);
   for (const command of [usual, strange]) await shell(command.replace("127.0.0.1:3000", address!), folder);
   await service.said(
-    /^logs service\.name=orders: \d+ of the record's \d+ bytes are new to this stream, such as "got seventeen/m,
+    /^logs service\.name=orders: \d+ of the record's \d+ bytes are new to this stream, such as "TypeError: order number expected, got seventeen/m,
   );
   service.kill("SIGINT");
   await service.succeeded();

@@ -138,13 +138,24 @@ class ContentFinding final : public Finding {
     text::append(sentence, std::to_string(bytes), " of the record's ", std::to_string(out.text.size()),
                  " bytes are new to this stream");
     if (example) {
-      text::append(sentence, ", such as ", text::quoted(out.text.substr(example->start, example->end - example->start)), " in ",
-                   fieldAt(example->start));
+      text::append(sentence, ", such as ", text::quoted(out.text.substr(example->start, endOf(*example, out) - example->start)),
+                   " in ", fieldAt(example->start));
     }
     text::append(sentence, "; they cost ", text::fixed(out.bits, 0), " bits");
   }
 
  private:
+  /// Where the quotation of a new part ends: with the last new part of its line that fits, so that it can be understood.
+  static std::size_t endOf(const LiteralRun& example, const Description& out) {
+    std::size_t end = example.end;
+    const std::size_t line = std::min(out.text.find('\n', example.start), out.text.size());
+    for (const LiteralRun& run : out.novel) {
+      const std::size_t stop = std::min<std::size_t>(run.end, line);
+      if (run.start >= example.end && run.start < line && stop - example.start <= text::kMostQuoted) end = stop;
+    }
+    return end;
+  }
+
   /// The field to which a place in the record's text belongs: its key comes before its value.
   std::string fieldAt(std::uint32_t place) const {
     std::size_t field = 0;
