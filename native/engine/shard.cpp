@@ -214,6 +214,8 @@ StreamStatistics Shard::statisticsOf(const Held& held) const {
                                          : StreamState::Watching;
   statistics.progress = stream.progress();
   statistics.times.last = stream.latestUnixNano();
+  const double limit = held.tally.score > 0 ? stream.limit(held.tally.channel) : 0;
+  if (std::isfinite(limit)) statistics.limit = limit;
   return statistics;
 }
 

@@ -13,6 +13,7 @@ void Tally::add(const Tally& other) {
   if (other.score > score) {
     score = other.score;
     channel = other.channel;
+    channelScore = other.channelScore;
   }
   pValue = std::min(pValue, other.pValue);
 }
@@ -38,6 +39,8 @@ std::vector<std::uint8_t> encodeStatistics(std::span<const std::vector<StreamSta
       stream.real(13, s.tally.score);
       stream.integer(14, infoOf(s.tally.channel).number);
       stream.real(15, s.tally.pValue);
+      stream.real(16, s.tally.channelScore);
+      stream.real(17, s.limit);
       page.message(1, inner);
     }
   }

@@ -25,6 +25,8 @@ struct Tally {
   /// The score of the strangest verdict.
   double score = 0;
   ChannelId channel = ChannelId::None;
+  /// The score of that verdict in its channel's own unit.
+  double channelScore = 0;
   double pValue = 1;
 
   /// Adds a verdict, except for the count of records.
@@ -33,6 +35,7 @@ struct Tally {
     if (verdict.score > score) {
       score = verdict.score;
       channel = verdict.channel;
+      channelScore = verdict.channelScore;
     }
     pValue = std::min(pValue, verdict.pValue);
   }
@@ -55,6 +58,8 @@ struct StreamStatistics {
   double progress = 0;
   StreamTimes times{};
   Tally tally{};
+  /// The alarm limit of the strangest verdict's channel; 0 if it has none yet.
+  double limit = 0;
 };
 
 /// Encodes a driftlock.v1.StreamStatisticsPage message. `left` is the number of changed streams that are on no page yet.

@@ -52,6 +52,11 @@ class Judge {
 
   /// Judges a unit, once learning is over. `open`: whether an anomaly of the stream is open. `record`: null if it is none.
   void judge(std::span<Score> scores, bool open, const RecordView* record, Verdict& verdict);
+  /// The channel's score that is strange enough by itself; infinite if there is none yet.
+  double limit(ChannelId channel) const {
+    const auto& calibration = calibrations_[indexOf(channel)];
+    return calibration ? calibration->limit(strangeEnough(channel)) : std::numeric_limits<double>::infinity();
+  }
   /// Asks the budgets about a unit, which is strange enough if its p-value is at most `limit`.
   /// @param ahead the nanoseconds that have passed since the last record
   void decide(Verdict& verdict, double limit, bool open, Gravity gravity = Gravity::Normal, std::uint64_t ahead = 0);

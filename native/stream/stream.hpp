@@ -64,6 +64,8 @@ class Stream {
   const WindowMetrics* metrics(const Codec& codec) { return windows_.metrics(key_, *policy_, codec, seen()); }
   bool measured(std::uint32_t hops) const { return windows_.measured(seen(), hops); }
   const Windows& windows() const { return windows_; }
+  /// The score that is strange enough by itself in the channel; infinite if there is none yet.
+  double limit(ChannelId channel) const { return judge_.limit(channel); }
   Texts texts() const;
 
   const StreamKey& key() const { return key_; }

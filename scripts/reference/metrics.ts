@@ -5,6 +5,7 @@ import { generatedFrom, table } from "./markdown.ts";
 const titles: Readonly<Record<keyof typeof definitions, string>> = {
   receiver: "Receivers",
   engine: "Engine",
+  stream: "Single streams",
   forward: "Forwarding",
   store: "Store and data directory",
   api: "API and live events",
@@ -44,7 +45,8 @@ ${generatedFrom("src/telemetry/definitions.ts")}
 
 \`/metrics\` on the API's port (\`api.endpoint\`) serves these metrics in the Prometheus text format, together with those of
 the Node.js process (\`process_*\`, \`nodejs_*\`). Counters count from the start of the process. No label names a tenant or a
-stream, so that the number of series is bounded.
+stream, so that the number of series is bounded; the metrics of streams are off by default, and \`telemetry.stream_metrics\`
+limits their number.
 
 Labels with the same values everywhere:
 

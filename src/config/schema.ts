@@ -4,7 +4,17 @@ import { auth, limits } from "./schema/access.ts";
 import { detect } from "./schema/detect.ts";
 import { forward } from "./schema/forward.ts";
 import { receive } from "./schema/receive.ts";
-import { bytes, duration, type KeyMeta, listen, path, section, serverUrl, url } from "./schema/values.ts";
+import {
+  bytes,
+  count,
+  duration,
+  type KeyMeta,
+  listen,
+  path,
+  section,
+  serverUrl,
+  url,
+} from "./schema/values.ts";
 
 /**
  * The schema of a configuration, for programs that compose it with others. `parseConfig` applies it and reports each problem by its
@@ -92,7 +102,13 @@ export const configSchema = z.strictObject({
       .describe(
         "The OTLP/gRPC endpoint for Driftlock's own traces. If it is not set, no traces are created.",
       ),
-  }).describe("Driftlock's own logs and traces."),
+    stream_metrics: count
+      .max(10_000)
+      .optional()
+      .describe(
+        "The number of streams that have metrics of their own on `/metrics`, for alerting: score, limit, open anomalies and expected range. Streams with an open anomaly go first. None by default.",
+      ),
+  }).describe("Driftlock's own logs, traces and metrics."),
   shutdown_timeout: duration
     .default(20_000)
     .describe(

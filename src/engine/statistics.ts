@@ -36,6 +36,10 @@ export interface StreamStatistics {
   channel: Channel;
   /** The smallest p-value, from 0 to 1. */
   pValue: number;
+  /** The highest score in its channel's own unit. */
+  channelScore: number;
+  /** The stream's alarm limit for such scores; 0 if there is none yet. */
+  limit: number;
 }
 
 /** One page of statistics. */
@@ -66,6 +70,8 @@ export function decodeStatistics(bytes: Uint8Array): StatisticsPage {
       score: stream.score,
       channel: stream.channel,
       pValue: stream.pValue,
+      channelScore: stream.channelScore,
+      limit: stream.limit,
     })),
     left: Number(left),
   };

@@ -18,6 +18,7 @@ import { type AnomalyDetail, type AnomalyPatch, anomalySink, openStore, StreamFe
 import { forwardHooks, receiveHooks } from "../telemetry/hooks.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
+import { StreamMetrics } from "../telemetry/stream-metrics.ts";
 import { startTracing } from "../telemetry/traces.ts";
 import { versions as allVersions } from "../version.ts";
 import { AnomalyEvents } from "./anomaly-events.ts";
@@ -114,7 +115,15 @@ export async function startSidecar(
     if (snapshots) started.push(async () => snapshots.stop());
     const rules = await Rules.start(store, engine, log);
     started.push(async () => rules.close());
-    const feed = engine ? new StreamFeed(engine, store.streams, log) : undefined;
+    const streamMetrics =
+      telemetry.stream_metrics === undefined ? undefined : new StreamMetrics(telemetry.stream_metrics);
+    if (streamMetrics) metrics.watchStreams(streamMetrics);
+    const statistics = async (most: number) => {
+      const page = await engine!.statistics(most);
+      streamMetrics?.update(page.streams);
+      return page;
+    };
+    const feed = engine ? new StreamFeed({ statistics }, store.streams, log) : undefined;
     if (feed) started.push(async () => feed.stop());
     const tracing = await startTracing(telemetry, versions.version);
     if (tracing) started.push(() => endsWithin(spansMs, tracing.close()));
@@ -127,8 +136,13 @@ export async function startSidecar(
       forwarder,
       metrics,
       tracer: tracing?.tracer,
-      sinks: [anomalySink(store), liveSink(hub)],
-      notifiers: [...(events ? [events.offer] : []), ...onAnomaly],
+      // The end of an anomaly counts, whatever is silenced meanwhile.
+      sinks: [anomalySink(store), liveSink(hub), ...(streamMetrics ? [streamMetrics.end] : [])],
+      notifiers: [
+        ...(events ? [events.offer] : []),
+        ...(streamMetrics ? [streamMetrics.offer] : []),
+        ...onAnomaly,
+      ],
       silenced: (report) => rules.silence(report),
       meter: metering,
       onJudge: (tenant) => silence?.touch(tenant),

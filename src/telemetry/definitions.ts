@@ -1,7 +1,8 @@
 /**
  * All of Driftlock's own metrics: their names, types, units, labels and help texts. The metrics themselves and their
  * reference are made from this table. Label values are bounded: signals, transports, codes, channels and reasons;
- * never a tenant or a stream.
+ * never a tenant or a stream,
+ * except for the metrics of streams, whose number `telemetry.stream_metrics` limits.
  */
 import { channelNames } from "../anomaly/names.ts";
 import { dropReasons } from "../forward/index.ts";
@@ -37,6 +38,9 @@ export const transports = ["grpc", "http"] as const;
 
 /** Stands for all status codes that Driftlock does not know. */
 export const otherCode = "OTHER";
+
+/** The labels of a stream's own metrics. */
+const ofStream = { tenant: [], signal: signals, service: [], stream: [] };
 
 const signal = signals;
 const transport = transports;
@@ -191,6 +195,44 @@ export const definitions = {
     ),
     bytes: gauge("engine_bytes", "bytes", "Memory that is allocated for streams, within a tenth."),
     pending: gauge("engine_pending_requests", "requests", "Number of requests in the engine."),
+  },
+
+  stream: {
+    score: gauge(
+      "stream_score",
+      "score",
+      "The highest score of a stream within the last ten seconds, in the unit of its channel.",
+      { ...ofStream, channel: channelNames },
+    ),
+    limit: gauge(
+      "stream_limit",
+      "score",
+      "The alarm limit for the score of a stream. Absent while there is none.",
+      { ...ofStream, channel: channelNames },
+    ),
+    openAnomalies: gauge(
+      "stream_open_anomalies",
+      "anomalies",
+      "Number of open anomalies of a stream.",
+      ofStream,
+    ),
+    expectedLow: gauge(
+      "stream_expected_low",
+      "value",
+      "The lower end of what is usual, in the latest report of a stream's open anomaly. Absent without one.",
+      ofStream,
+    ),
+    expectedHigh: gauge(
+      "stream_expected_high",
+      "value",
+      "The upper end of what is usual, in the latest report of a stream's open anomaly. Absent without one.",
+      ofStream,
+    ),
+    omitted: gauge(
+      "stream_metrics_omitted",
+      "streams",
+      "Number of streams without metrics of their own because telemetry.stream_metrics is reached.",
+    ),
   },
 
   forward: {

@@ -5,6 +5,7 @@ import { Code, signals } from "../otlp/protocol.ts";
 import { closeReasons, cutReasons } from "../receive/index.ts";
 import type { Versions } from "../version.ts";
 import { type Definition, definitions, otherCode, transports } from "./definitions.ts";
+import type { StreamMetrics, StreamSeries } from "./stream-metrics.ts";
 
 /** Seconds: from what the engine takes for a small request to what a retried delivery takes. */
 const latencyBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -167,6 +168,34 @@ export function createMetrics(versions: Versions) {
     receiver,
     engine,
     forward,
+
+    /** Adds the metrics of single streams. */
+    watchStreams(streams: StreamMetrics): void {
+      const per = <L extends string>(
+        definition: Definition<L>,
+        labelsOf: (series: StreamSeries) => Record<L, string>,
+        read: (series: StreamSeries) => number | undefined,
+      ) =>
+        new Gauge<L>({
+          ...options(definition),
+          collect() {
+            this.reset();
+            for (const series of streams.series) {
+              const value = read(series);
+              if (value !== undefined) this.set(labelsOf(series), value);
+            }
+          },
+        });
+      const { score, limit, openAnomalies, expectedLow, expectedHigh, omitted } = definitions.stream;
+      const ofStream = ({ labels }: StreamSeries) => labels;
+      const ofChannel = ({ labels, channel }: StreamSeries) => ({ ...labels, channel });
+      per(score, ofChannel, (series) => series.score);
+      per(limit, ofChannel, (series) => series.limit || undefined);
+      per(openAnomalies, ofStream, ({ open }) => open.size);
+      per(expectedLow, ofStream, ({ expected }) => expected?.low);
+      per(expectedHigh, ofStream, ({ expected }) => expected?.high);
+      gauge(omitted, () => streams.omitted);
+    },
 
     /** Adds the metrics of the API's connections. */
     watchApi(source: () => { open: number; refused: number; displaced: number }): void {

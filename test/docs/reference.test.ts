@@ -5,6 +5,7 @@ import { errorCodes } from "../../src/base/error-codes.ts";
 import { keys } from "../../src/config/keys.ts";
 import { type Definition, definitions } from "../../src/telemetry/definitions.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { StreamMetrics } from "../../src/telemetry/stream-metrics.ts";
 
 const folder = new URL("../../docs/reference/", import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, folder), "utf8");
@@ -53,6 +54,7 @@ describe("docs/reference", () => {
       limits: none,
     });
     metrics.watchApi(none);
+    metrics.watchStreams(new StreamMetrics(1));
     const registered = metrics.registry
       .getMetricsAsArray()
       .map(({ name }) => name)

@@ -67,6 +67,8 @@ export function observation(init: Partial<StreamObservation> = {}): StreamObserv
     score: 0,
     channel: Channel.UNSPECIFIED,
     pValue: 1,
+    channelScore: 0,
+    limit: 0,
     ...init,
   };
 }
