@@ -51,6 +51,7 @@ void Describer::describe(Stream& stream, const Observation* record, std::unique_
     report.explanation = explainEnding(report.ending);
     return;
   }
+  report.verdict.withheld.at = stream.eventAt(report.verdict.withheld.at);
   Description& description = report.description;
   description.bits = report.verdict.bits;
   description.usualBits = report.verdict.usualBits;

@@ -15,6 +15,11 @@ std::string explain(const Report& r) {
   sentence.reserve(text::kUsualSentence);
   text::append(sentence, r.description.sentence, "; score ", text::fixed(r.verdict.channelScore), " against a limit of ",
                text::fixed(r.verdict.limit), ", p = ", text::number(r.verdict.pValue, std::chars_format::general, 2));
+  if (const Withheld& withheld = r.verdict.withheld; withheld.count > 0) {
+    text::append(sentence, withheld.count == 1 ? "; an alarm" : "; " + std::to_string(withheld.count) + " alarms",
+                 " of this stream ", withheld.count == 1 ? "was" : "were", " withheld since the last one, the strangest by ",
+                 infoOf(withheld.channel).name);
+  }
   return sentence;
 }
 
@@ -127,6 +132,15 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
   }
   writer.real(26, r.verdict.margin);
   writer.integer(27, r.news ? 1 : 0);
+  if (const Withheld& withheld = r.verdict.withheld; withheld.count > 0) {
+    inner.clear();
+    otlp::Writer message(inner);
+    message.integer(1, withheld.count);
+    message.integer(2, infoOf(withheld.channel).number);
+    message.real(3, withheld.score);
+    message.fixed(4, withheld.at);
+    writer.message(28, inner);
+  }
   return out;
 }
 

@@ -62,7 +62,9 @@ class Judge {
   void decide(Verdict& verdict, double limit, bool open, Gravity gravity = Gravity::Normal, std::uint64_t ahead = 0);
   /// Asks the budgets about an alarm of its own for a verdict that belonged to an open anomaly; false if they do not allow it.
   bool affords(Verdict verdict, Gravity gravity) {
+    const Withheld kept = withheld_;
     decide(verdict, verdict.pValue * verdict.margin, false, gravity);
+    withheld_ = kept;
     return verdict.flagged;
   }
   /// Learns the scores of a unit from its verdict.

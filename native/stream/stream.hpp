@@ -79,6 +79,8 @@ class Stream {
   /// The number of verdicts that its budget and that of its group have withheld, and those of its group alone.
   std::uint64_t withheld() const { return judge_.withheld(); }
   std::uint64_t withheldByGroup() const { return judge_.withheldByGroup(); }
+  /// The event time at a time of the stream's clock.
+  std::uint64_t eventAt(std::uint64_t now) const { return clock_.eventAt(now); }
   /// The latest event time, in nanoseconds since 1970; 0 if records carry none.
   std::uint64_t latestUnixNano() const { return clock_.latest(); }
   std::size_t memory() const;

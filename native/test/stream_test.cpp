@@ -253,6 +253,33 @@ TEST(falseAlarmRaisesTheLimit) {
   CHECK(!again.flagged);
 }
 
+/// Checks that an alarm says how much was withheld since the last one, and that what is graver gets through.
+TEST(alarmsSayWhatWasWithheld) {
+  Settings settings = settingsOf();
+  settings.alarmsPerStreamPerDay = 1;
+  Bench b(settings);
+  b.teach(2'000);
+  const auto news = [&](std::uint32_t severity) {
+    for (int i = 0; i < 400; ++i) b.log(normalLine(b.random));
+    std::string line;
+    for (int k = 0; k < 80; ++k) line += static_cast<char>(k % 9 == 0 ? ' ' : 'a' + b.random.below(26));
+    b.clock += kSecond;
+    return b.observe(logRecord(line, {.time = b.clock, .severity = severity}));
+  };
+  std::uint64_t withheld = 0, shown = 0;
+  for (int i = 0; i < 60; ++i) {
+    const Verdict verdict = news(i % 20 == 19 ? 21 : 9);
+    if (i % 20 == 19) CHECK(verdict.alarm == Alarm::Raised);
+    if (verdict.alarm == Alarm::Withheld) ++withheld;
+    if (verdict.alarm != Alarm::Raised) continue;
+    CHECK(verdict.withheld.count == withheld);
+    CHECK((withheld > 0) == (verdict.withheld.score > 0));
+    CHECK(verdict.channelScore >= verdict.limit && verdict.score >= 1);
+    shown += std::exchange(withheld, 0);
+  }
+  CHECK(shown > 0);
+}
+
 /// Checks that one record from the future or the past changes nothing for those that follow.
 TEST(wildTimesDoNoHarm) {
   for (const std::uint64_t wild :
