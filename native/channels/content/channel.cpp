@@ -19,7 +19,8 @@ constexpr std::uint8_t kSightings = 16;
 constexpr std::size_t kMostSightings = 256;
 
 /// Novelty that was reported is evidence again when it returns after it had stopped: it stayed away for so many times as long
-/// as it ever did while it kept coming, and at least for ten minutes; or for as long as it takes to become normal.
+/// as it ever did while it kept coming, and at least for ten minutes; or for as long as it takes to become normal. What was
+/// seen once has not kept coming: news that is merely rare would be reported again and again.
 constexpr std::uint32_t kStopped = 4;
 constexpr std::uint32_t kLeastAbsenceSeconds = 600;
 
@@ -37,7 +38,7 @@ struct Sighting {
   /// Whether it had stopped before it is seen at this time.
   bool returns(std::uint32_t seconds, std::uint32_t acceptAfterSeconds) const {
     const std::uint64_t stopped = std::max<std::uint64_t>(kLeastAbsenceSeconds, std::uint64_t{kStopped} * longest);
-    return seconds - last >= std::min<std::uint64_t>(stopped, acceptAfterSeconds);
+    return seconds - last >= (count > 1 ? std::min<std::uint64_t>(stopped, acceptAfterSeconds) : acceptAfterSeconds);
   }
 
   template <class Self, class Visitor>

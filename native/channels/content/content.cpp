@@ -135,13 +135,31 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
     append(field, unknown.field, unknown.hash, maskedText(field), out);
     scoreProse(out);
   }
-  for (const LiteralRun& run : out.novelty.literals) {
-    out.signature = hash_(Bytes(out.text).subspan(run.start, run.end - run.start), out.signature);
-  }
+  sign(out);
   const double grave = std::min(1.0, out.novelBytes / kGraveFrom) * static_cast<double>(gravityOf(record));
   const auto size = static_cast<double>(out.text.size());
   out.density = out.bits / (kShortestOfWindow + size);
   out.score = out.bits / (kShortest + size) + kGravityBits * grave;
+}
+
+/// Names the novelty by the fields that most of the new bytes are in, not by those bytes: which bytes of a value no match
+/// covers depends on what stands around it, and a number beside a new message is not what is new.
+void ContentModel::sign(ContentScore& score) const {
+  thread_local std::vector<std::uint32_t> literals;
+  literals.clear();
+  std::size_t run = 0;
+  const std::vector<LiteralRun>& runs = score.novelty.literals;
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    while (run < runs.size() && runs[run].end <= unknown.begin) ++run;
+    std::uint32_t& literal = literals.emplace_back();
+    for (std::size_t i = run; i < runs.size() && runs[i].start < unknown.end; ++i) {
+      literal += std::min(runs[i].end, unknown.end) - std::max(runs[i].start, unknown.begin);
+    }
+  }
+  const std::uint32_t most = literals.empty() ? 0 : *std::ranges::max_element(literals);
+  for (std::size_t i = 0; i < literals.size(); ++i) {
+    if (2 * literals[i] >= most) score.signature = hash_(score.signature, score.unknown[i].hash);
+  }
 }
 
 /// Counts the unknown values that are new prose: made of words, and a third of their bytes in no match.

@@ -59,6 +59,7 @@ class ContentModel {
 
   bool isWord(std::uint64_t key) const;
   static void append(const Field& field, std::uint32_t index, std::uint64_t hash, Bytes value, ContentScore& out);
+  void sign(ContentScore& score) const;
   void lookForProse(const RecordView& record, const ContentScore& score);
   void scoreProse(ContentScore& out);
   void learnProse(const ContentScore& score);
