@@ -76,6 +76,18 @@ TEST(quietTicksAreHardlyStrange) {
   CHECK(bits.back() < 20);
 }
 
+/// Checks that no tick is compared with some of another length when the number of spans changes slowly.
+TEST(ticksMayChangeTheirLength) {
+  for (std::uint32_t seed = 1; seed <= 4; ++seed) {
+    Service service{.kinds = {{0.15, 30, 0.5, 0, 0}, {1, 30, 0.5, 0, 0}}, .random = Random(seed)};
+    for (int step = 0; step < 60; ++step) {
+      for (auto& kind : service.kinds) kind.perSecond *= step < 30 ? 1.08 : 1 / 1.08;
+      service.run(600);
+    }
+    CHECK(service.strangest.bits < 18);
+  }
+}
+
 TEST(findsShiftsAfterTenMinutes) {
   const struct {
     std::size_t victim;

@@ -92,6 +92,11 @@ void Operation::countOther(bool error, const float* distance, bool slow) {
   squares_ += *distance * *distance;
 }
 
+std::uint32_t Operation::together() const {
+  const std::uint32_t ticks = kTogether[octave_];
+  return kept_ + 1u >= ticks && ticks_ >= ticks + kFewest ? ticks : 1;
+}
+
 /// The spans of the open tick and those before it.
 Operation::Sums Operation::latest(std::uint32_t ticks) const {
   Sums sums = now_;
@@ -112,8 +117,7 @@ ShiftFinding Operation::judge() const {
   ShiftFinding strangest{.id = id_, .spanKind = spanKind_};
   if (!begun_) return strangest;
   if (ticks_ >= kFewest) look(now_, 1, spreads_[0], strangest);
-  const std::uint32_t together = kTogether[octave_];
-  if (together > 1 && ticks_ >= together + kFewest) look(latest(together), together, spreads_[1], strangest);
+  if (const std::uint32_t ticks = together(); ticks > 1) look(latest(ticks), ticks, spreads_[1], strangest);
   return strangest;
 }
 
@@ -167,10 +171,9 @@ void Operation::end(Lesson lesson, std::uint64_t empty, std::uint64_t next) {
 }
 
 void Operation::learn(bool lasting) {
-  const std::uint32_t together = kTogether[octave_];
   if (!lasting && ticks_ >= kFewest) {
     learn(spreads_[0], now_, 1);
-    if (together > 1 && ticks_ >= together + kFewest) learn(spreads_[1], latest(together), together);
+    if (const std::uint32_t ticks = together(); ticks > 1) learn(spreads_[1], latest(ticks), ticks);
   }
   const double least = lasting ? kLasting : 0;
   const auto bounded = [&](double step, double variance, std::uint32_t known) {
@@ -236,6 +239,7 @@ void Operation::adapt(std::uint64_t next) {
   if (octave_ == before) return;
   // The ticks before were of another length.
   before_ = {};
+  kept_ = 0;
   spreads_[1] = spreads_[0];
 }
 
@@ -251,7 +255,7 @@ bool Operation::sound() const {
     if (!within(s.number, 0, 1e30f) || !within(s.errors, 0, 1e30f) || !within(s.slow, 0, 1e30f) || !within(s.mean, -1e6f, 1e6f))
       return false;
   }
-  return octave_ <= kMostOctaves && ticks_ <= kMostTicks && filled_ <= kMostTicks && possible(now_) &&
+  return octave_ <= kMostOctaves && kept_ <= kMostBefore && ticks_ <= kMostTicks && filled_ <= kMostTicks && possible(now_) &&
          std::ranges::all_of(before_, possible) && within(squares_, 0, 1e30f) && within(number_, 0, 1e10f) &&
          within(mean_, -1e3f, 1e3f) && within(variance_, 0, 1e6f) && within(beyond_, 0, 1e6f) && (filled_ == 0 || variance_ > 0);
 }

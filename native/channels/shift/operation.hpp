@@ -76,7 +76,8 @@ class Operation {
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
-    v(self.id_), v(self.spanKind_), v(self.octave_), v(self.begun_), v(self.squares_), v(self.ticks_), v(self.filled_);
+    v(self.id_), v(self.spanKind_), v(self.octave_), v(self.begun_), v(self.kept_), v(self.squares_), v(self.ticks_),
+        v(self.filled_);
     v(self.number_), v(self.mean_), v(self.variance_), v(self.beyond_);
     const auto sums = [&](auto& s) { v(s.count), v(s.errors), v(s.measured), v(s.slow), v(s.distance); };
     sums(self.now_);
@@ -111,6 +112,8 @@ class Operation {
     float number = 1, errors = 1, slow = 1, mean = 0;
   };
 
+  /// The number of ticks that are judged together; 1 while too few are known.
+  std::uint32_t together() const;
   Sums latest(std::uint32_t ticks) const;
   double usualNumber() const { return (number_ * static_cast<double>(ticks_) + 0.5) / (ticks_ + 1.0); }
   double varianceOf(const Sums& sums, const Spreads& spreads) const;
@@ -128,8 +131,9 @@ class Operation {
   Sums now_;
   /// The sum of the squares of the distances in the open tick.
   float squares_ = 0;
-  /// The ticks before the open one, the latest first.
+  /// The ticks before the open one, the latest first, and how many there are.
   std::array<Sums, kMostBefore> before_{};
+  std::uint8_t kept_ = 0;
 
   /// The number of ticks learned, and of those with spans; both are bounded.
   std::uint32_t ticks_ = 0, filled_ = 0;
