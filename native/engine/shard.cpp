@@ -54,7 +54,7 @@ Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
   Held* held = packed ? unpack(*packed, &id) : nullptr;
   if (!held) {
     held = &add(request.keys.make(request.index, record, request.tenant, settings_));
-    ++learning;
+    if (learns(*held)) ++learning;
   }
   held->tally = absent_.take(id);
   shelved = shelf_.bytes();
@@ -75,7 +75,7 @@ void Shard::makeRoom(std::string_view newcomer) {
   }
   absent_.gone(id.hash, std::move(statistics));
   untold = absent_.lost();
-  if (oldest->stream.learning()) --learning;
+  if (learns(*oldest)) --learning;
   remove(tenant, oldest);
   ++evicted;
 }
@@ -138,7 +138,7 @@ Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected) try {
     remove(tenant, tenant->second.order.begin());
     return nullptr;
   }
-  if (held.stream.learning()) ++learning;
+  if (learns(held)) ++learning;
   held.times = times;
   held.withheld = held.stream.withheld();
   held.withheldByGroup = held.stream.withheldByGroup();
@@ -279,7 +279,9 @@ void Shard::setPolicies(std::shared_ptr<const Policies> policies) {
   policies_ = std::move(policies);
   for (auto& [name, tenant] : tenants_) {
     for (Held& held : tenant.order) {
+      if (learns(held)) --learning;
       held.stream.apply(policyOf(policies_, held.stream.key()));
+      if (learns(held)) ++learning;
       schedule(held);
     }
   }

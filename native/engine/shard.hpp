@@ -147,6 +147,8 @@ class Shard {
   Held& find(const Request& request, std::uint32_t record);
   /// Lets a record of the request pass unjudged.
   void pass(const Request& request, std::uint32_t record, std::vector<Flag>& flags);
+  /// Whether a stream counts as one that learns.
+  static bool learns(const Held& held) { return held.stream.learning() && held.stream.policy().judge; }
   /// Counts a record that passes because its stream's policy says so.
   void exclude(Held& held);
   /// Makes room for a stream of the tenant.

@@ -236,6 +236,16 @@ test("policies of a tenant come before those of the configuration, take effect a
   const engine = new Engine(detect([{ match: {}, channels: ["volume"] }]), { mode: "all" });
   for (const { signal, body } of lines()) await engine.process(signal, "default", body);
   const last = lines(strangeLine()).at(-1)!;
+  const learning = () => engine.stats().learning;
+  const fresh = logsRequest([{ ...normalLine(random(2), "basket"), time: begin }]);
+  await engine.process("logs", "default", fresh);
+  expect(learning()).toBe(1);
+  await engine.setPolicies(
+    new Map([["default", [policy.parse({ match: { service: "basket" }, judge: false })]]]),
+  );
+  expect(learning()).toBe(0);
+  await engine.setPolicies(new Map());
+  expect(learning()).toBe(1);
   const judge = async (tenants: Record<string, Policy[]>, from = engine) => {
     await from.setPolicies(new Map(Object.entries(tenants)));
     const { excluded, anomalies } = await from.process("logs", "default", Buffer.from(last.body));
