@@ -54,6 +54,10 @@ TEST(writesNumbersAsPrintfDoes) {
     char expected[2'000];
     std::snprintf(expected, sizeof expected, "%.0f bits; score %.2f against a limit of %.2f, p = 1", value, value, value);
     CHECK(explain(report) == expected);
+    for (const int precision : {1, 3}) {
+      std::snprintf(expected, sizeof expected, "%.*f", precision, value);
+      CHECK(text::fixed(value, precision) == expected);
+    }
   }
 }
 

@@ -22,20 +22,25 @@ std::string number(double value, std::chars_format format, int precision) {
 }
 
 std::string fixed(double value, int precision) {
-  if (!(value >= 0x1p-10 && value < 0x1p52)) return number(value, std::chars_format::fixed, precision);
+  constexpr std::uint64_t kScales[] = {1, 10, 100};
+  const bool usual = precision <= 2 && value >= 0x1p-10 && value < 0x1p52;
+  if (!usual) return number(value, std::chars_format::fixed, precision);
   // Numbers of usual size are rounded as integers, which is exact.
   int exponent = 0;
   const double mantissa = std::frexp(value, &exponent);
   const int shift = 53 - exponent;  // value = mantissa x 2^53 / 2^shift, from 1 to 62
-  const std::uint64_t scaled = static_cast<std::uint64_t>(std::ldexp(mantissa, 53)) * (precision == 2 ? 100 : 1);
+  const std::uint64_t scale = kScales[precision];
+  const std::uint64_t scaled = static_cast<std::uint64_t>(std::ldexp(mantissa, 53)) * scale;
   const std::uint64_t half = std::uint64_t{1} << (shift - 1), rest = scaled & (2 * half - 1);
   std::uint64_t rounded = scaled >> shift;
   if (rest > half || (rest == half && rounded % 2 == 1)) ++rounded;
   if (precision == 0) return std::to_string(rounded);
   char digits[24];
-  char* const end = std::to_chars(digits + 3, digits + sizeof digits, rounded / 100).ptr;
-  *end = '.', end[1] = static_cast<char>('0' + rounded / 10 % 10), end[2] = static_cast<char>('0' + rounded % 10);
-  return {digits + 3, end + 3};
+  char* end = std::to_chars(digits, digits + sizeof digits, rounded / scale).ptr;
+  *end++ = '.';
+  if (precision == 2) *end++ = static_cast<char>('0' + rounded / 10 % 10);
+  *end++ = static_cast<char>('0' + rounded % 10);
+  return {digits, end};
 }
 
 std::string percent(double share) { return format(share > 0 && share < 0.1 ? "%.1f %%" : "%.0f %%", 100 * share); }
