@@ -32,8 +32,9 @@ bool Silence::hear(const Moment& moment) {
     judged_ = 0;
     return false;
   }
-  longest_ = std::max(longest_, moment.now - heard_.now);
+  longest_ = std::max(longest_, counted(moment));
   heard_ = moment;
+  if (moment.event != 0) hours_.observe(moment.event);
   if (moment.now - began_ < kUnitNanos) return false;
   const double score = octaves(longest_);
   gaps_.learn(judged_ > 0 ? std::min(score, judged_) : score);
@@ -41,6 +42,19 @@ bool Silence::hear(const Moment& moment) {
   longest_ = 0;
   judged_ = 0;
   return true;
+}
+
+std::uint64_t Silence::counted(const Moment& moment) const {
+  const std::uint64_t gap = lasting(moment);
+  return gap <= kShortNanos || heard_.event == 0 ? gap : hours_.weigh(heard_.event, heard_.event + gap);
+}
+
+std::uint64_t Silence::when(std::uint64_t counted) const {
+  if (due_.heard != heard_.now || due_.counted != counted) {
+    const std::uint64_t gap = heard_.event == 0 ? counted : hours_.reach(heard_.event, counted);
+    due_ = {heard_.now, counted, gap == 0 ? 0 : heard_.now + gap};
+  }
+  return due_.at;
 }
 
 std::uint64_t Silence::lasting(const Moment& moment) const {
@@ -62,17 +76,20 @@ std::uint64_t Silence::after(double p) const {
   return std::max(kLeastNanos, static_cast<std::uint64_t>(nanos * (1 + 1e-9)) + 1);
 }
 
-void Silence::judged(const Moment& moment) { judged_ = octaves(lasting(moment)) + kMostLesson; }
+void Silence::judged(const Moment& moment) { judged_ = octaves(counted(moment)) + kMostLesson; }
 
 void Silence::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
   write(heard_.now), write(heard_.event), write(began_), write(longest_), write(judged_);
+  ActiveHours::visit(hours_, write);
   putState(out, gaps_);
 }
 
 bool Silence::restore(Bytes in) {
   StateReader read(in);
   read(heard_.now), read(heard_.event), read(began_), read(longest_), read(judged_);
+  ActiveHours::visit(hours_, read);
+  if (!hours_.valid()) return false;
   return gaps_.restore(read.getBytes()) && read.done() && judged_ >= 0 && began_ <= heard_.now;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/bytes.hpp"
 #include "base/common_clock.hpp"
+#include "channels/active_hours.hpp"
 #include "channels/calibration.hpp"
 #include "channels/channel_id.hpp"
 
@@ -23,6 +24,10 @@ class Silence {
   /// Notes a request with records of the stream. Returns true if that ended a unit.
   bool hear(const Moment& moment);
 
+  /// The part of the current silence that counts, because the stream is usually active in those hours.
+  std::uint64_t counted(const Moment& moment) const;
+  /// The time by the clock at which so much of it counts; 0 if that is never.
+  std::uint64_t when(std::uint64_t counted) const;
   /// The nanoseconds since the stream was last active, by the clock; 0 if it never was.
   std::uint64_t lasting(const Moment& moment) const;
   /// The same as shown to people: at least the gap in event time, which the clock may leave out.
@@ -57,6 +62,12 @@ class Silence {
   static constexpr double kAnything = 64;
 
   Moment heard_;
+  ActiveHours hours_;
+  /// The latest answer of `when`, and what was asked.
+  struct Due {
+    std::uint64_t heard = 0, counted = 0, at = 0;
+  };
+  mutable Due due_;
   /// The time at which the unit began.
   std::uint64_t began_ = 0;
   std::uint64_t longest_ = 0;

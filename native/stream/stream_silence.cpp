@@ -49,7 +49,7 @@ bool Stream::judgesSilence() const {
 
 std::uint64_t Stream::silentAt() const {
   if (!judgesSilence() || learning() || silence_.isJudged() || silentAfter_ == 0 || silence_.heard().now == 0) return 0;
-  return silence_.heard().now + std::max(silentAfter_, silentAgain_);
+  return silence_.when(std::max(silentAfter_, silentAgain_));
 }
 
 void Stream::touch(const Moment& moment, std::vector<Event>& events) {
@@ -57,7 +57,7 @@ void Stream::touch(const Moment& moment, std::vector<Event>& events) {
   resumed_ = silence_.isJudged();
   silentAgain_ = 0;
   if (resumed_ && anomalies_.open() && anomalies_.latest().silence > 0) {
-    anomalies_.latest().silence = Silence::octaves(silence_.lasting(moment));
+    anomalies_.latest().silence = Silence::octaves(silence_.counted(moment));
     if (anomaly().occurrences == 1) {
       anomalies_.extend(anomaly().startUnixNano + silence_.shown(moment));
       endAnomaly(Ending::Resumed, events);
@@ -70,12 +70,12 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   const double limit = silenceChance();
   silentAfter_ = silence_.after(limit);
   if (silentAt() == 0 || silentAt() > moment.now) return;
-  const std::uint64_t lasted = silence_.lasting(moment), now = clock_.now() + lasted;
+  const std::uint64_t lasted = silence_.lasting(moment), counted = silence_.counted(moment), now = clock_.now() + lasted;
   // An anomaly that was open before the silence has been quiet for long, although no record shows it.
   if (anomalies_.quiet(now)) endAnomaly(Ending::Quiet, events);
   Verdict verdict{.channel = Silence::kChannel, .silentFor = silence_.shown(moment)};
-  verdict.pValue = std::min(limit, silence_.chance(lasted));
-  if (lasted >= kGone * silentAfter_) verdict.pValue = std::min(verdict.pValue, limit / kGoneMargin);
+  verdict.pValue = std::min(limit, silence_.chance(counted));
+  if (counted >= kGone * silentAfter_) verdict.pValue = std::min(verdict.pValue, limit / kGoneMargin);
   verdict.channelScore = verdict.bits = -portableLog2(verdict.pValue);
   verdict.score = verdict.bits / -portableLog2(Judge::kStrangeChance);
   verdict.limit = -portableLog2(limit);
@@ -85,7 +85,7 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   if (enough) judge_.decide(verdict, limit, anomalies_.open(), Gravity::Normal, lasted);
   if (!verdict.flagged) {
     // The silence becomes stranger as it lasts.
-    silentAgain_ = 2 * lasted;
+    silentAgain_ = 2 * counted;
     return;
   }
   silence_.judged(moment);
