@@ -69,7 +69,7 @@ void Judge::judge(std::span<Score> scores, bool open, const RecordView* record, 
   std::array<double, kChannelCount> p;
   // Channels without a score on this unit count as well, so that the units of all share one budget.
   p.fill(1);
-  double least = std::numeric_limits<double>::infinity(), own = 1;
+  double least = std::numeric_limits<double>::infinity(), own = 1, floor = 0;
   std::size_t n = 0;
   for (Score& score : scores) {
     const std::size_t channel = indexOf(score.channel);
@@ -83,6 +83,7 @@ void Judge::judge(std::span<Score> scores, bool open, const RecordView* record, 
     if (score.score <= 0 || (verdict.channel != ChannelId::None && beyond >= least)) continue;
     least = beyond;
     own = score.pValue;
+    floor = score.score / strangeness(score);
     verdict.channel = score.channel;
     verdict.channelScore = score.score;
     verdict.bits = score.bits;
@@ -93,7 +94,7 @@ void Judge::judge(std::span<Score> scores, bool open, const RecordView* record, 
   verdict.pValue = combinePValues({p.data(), n});
   const double limit = strangeEnough(verdict.channel);
   if (verdict.pValue > limit || pardon(verdict)) return;
-  verdict.limit = limitBeside(verdict, own, n, limit);
+  verdict.limit = std::min(std::max(limitBeside(verdict, own, n, limit), floor), verdict.channelScore);
   decide(verdict, limit, open, record ? gravityOf(*record) : Gravity::Normal);
 }
 
@@ -120,8 +121,7 @@ double Judge::limitBeside(const Verdict& verdict, double own, std::size_t channe
   // The harmonic mean of `channels` p-values is `limit` if this channel's own is `needed`.
   const double count = static_cast<double>(channels), others = count / verdict.pValue - 1 / own;
   const double needed = count / limit > others + 1 ? 1 / (count / limit - others) : 1;
-  const Score least{.channel = verdict.channel, .score = 1};
-  return std::max(calibrations_[indexOf(verdict.channel)]->limit(needed), 1 / strangeness(least));
+  return calibrations_[indexOf(verdict.channel)]->limit(needed);
 }
 
 void Judge::setBudget(double perDay) {
