@@ -53,6 +53,9 @@ struct Score {
   std::optional<double> inWindow{};
   /// Set if the score is about a number, and the observation is `measured` if it is about a record.
   std::optional<Deviation> deviation{};
+  /// The distance from the stream's slow mean in standard deviations, if the channel knows it; otherwise a resource group
+  /// goes by the p-value.
+  std::optional<double> fromSlowMean{};
   double pValue = 1;
 
   /// Takes the score back, as if the unit were usual.

@@ -202,6 +202,9 @@ void Engine::judge(Task& task, std::uint32_t worker) {
   task.excluded += excluded;
   task.unjudged += unjudged - excluded;
   task.returned += returned;
+  for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
+    shards_[shard]->end(task.flags[worker]);
+  }
   // This comes after the records, because a stream that has some of them is not silent.
   for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     for (const auto& [tenant, moment] : task.moments) {

@@ -1,11 +1,13 @@
 #include "engine/shard.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <memory>
 #include <stdexcept>
 
 #include "base/state_bytes.hpp"
+#include "report/group_finding.hpp"
 
 namespace driftlock {
 namespace {
@@ -28,6 +30,42 @@ std::size_t shareOf(std::uint32_t maxStreams) {
 }
 
 }  // namespace
+
+Shard::HeldGroup::HeldGroup(const Settings& settings, const StreamKey& member)
+    : group(settings.alarmsPerStreamPerDay, settings.alarmsPerGroupPerDay),
+      key{.hash = member.group,
+          .group = member.group,
+          .signal = member.signal,
+          .tenant = member.tenant,
+          .name = "group " + member.groupName,
+          .service = member.service,
+          .groupName = member.groupName},
+      hash(hashOfStream(settings.hashKey, member.group)) {}
+
+void Shard::HeldGroup::snapshot(std::vector<std::uint8_t>& out) const {
+  putState(out, group);
+  putState(out, anomalies);
+}
+
+std::size_t Shard::HeldGroup::memory() const {
+  return sizeof *this + key.tenant.capacity() + key.name.capacity() + key.service.capacity() + key.groupName.capacity() +
+         anomalies.memory() + group.memory();
+}
+
+Growth Shard::HeldGroup::grow(const Verdict& verdict, std::uint32_t severity, std::uint64_t finding) {
+  const Sight sight{.channel = verdict.channel, .finding = finding, .severity = severity};
+  Growth growth;
+  growth.news = anomalies.shown().isNews(sight);
+  anomalies.shown().add(sight);
+  anomalies.add(verdict, group.now(), group.latest());
+  growth.reported = growth.news || std::has_single_bit(anomalies.current().occurrences);
+  return growth;
+}
+
+bool Shard::HeldGroup::restore(Bytes in) {
+  StateReader read(in);
+  return group.restore(read.getBytes()) && anomalies.restore(read.getBytes(), key) && read.done();
+}
 
 Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer)
     : settings_(settings),
@@ -69,7 +107,7 @@ void Shard::makeRoom(std::string_view newcomer) {
   StreamStatistics statistics = statisticsOf(*oldest);
   statistics.state = StreamState::Evicted;
   if (!oldest->stream.learning()) allowance_.spend(Allowance::kPackedStream);
-  if (!oldest->stream.learning() && shelf_.put(id, pack(*oldest, lastOf(tenant->second, *oldest)),
+  if (!oldest->stream.learning() && shelf_.put(id, pack(*oldest, lastOf(*oldest)),
                                                [this](const StreamId& dropped, Bytes packed) { forget(dropped, packed); })) {
     statistics.state = StreamState::Shelved;
   }
@@ -82,9 +120,10 @@ void Shard::makeRoom(std::string_view newcomer) {
 
 Shard::Held& Shard::add(StreamKey key) {
   Tenant& tenant = tenants_[key.tenant];
-  HeldGroup& group = tenant.groups.try_emplace(key.group, settings_).first->second;
-  ++group.streams;
-  Held& held = tenant.order.emplace_front(std::move(key), settings_, group.group);
+  const auto [group, fresh] = tenant.groups.try_emplace(key.group, settings_, key);
+  if (fresh) account(group->second.accounted, group->second.memory());
+  ++group->second.streams;
+  Held& held = tenant.order.emplace_front(std::move(key), settings_, group->second);
   held.stream.apply(policyOf(policies_, held.stream.key()));
   streams_[held.stream.id()] = {&tenant, tenant.order.begin()};
   streams = streams_.size();
@@ -98,18 +137,17 @@ void Shard::remove(Tenants::iterator tenant, Order::iterator held) {
   bytes -= held->stream.accounted;
   streams_.erase(held->stream.id());
   streams = streams_.size();
-  const std::uint64_t group = held->stream.key().group;
+  HeldGroup& group = held->group;
   tenant->second.order.erase(held);
-  if (const auto own = tenant->second.groups.find(group); --own->second.streams == 0) tenant->second.groups.erase(own);
+  if (--group.streams == 0) {
+    std::erase(touched_, &group);
+    bytes -= group.accounted;
+    tenant->second.groups.erase(group.key.hash);
+  }
   if (tenant->second.order.empty()) tenants_.erase(tenant);
 }
 
-const Group* Shard::lastOf(const Tenant& tenant, const Held& held) {
-  const HeldGroup& own = tenant.groups.at(held.stream.key().group);
-  return own.streams == 1 ? &own.group : nullptr;
-}
-
-std::vector<std::uint8_t> Shard::pack(const Held& held, const Group* group) const {
+std::vector<std::uint8_t> Shard::pack(const Held& held, const HeldGroup* group) const {
   std::vector<std::uint8_t> state;
   put(state, held.times.first);
   put(state, held.times.baseline);
@@ -131,10 +169,9 @@ Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected) try {
   const StreamId id{key->hash, key->tenant};
   if (expected ? id != *expected : streams_.contains(id)) return nullptr;
   Held& held = add(std::move(*key));
-  const auto tenant = tenants_.find(held.stream.key().tenant);
-  HeldGroup& group = tenant->second.groups.at(held.stream.key().group);
-  const bool carries = !shared.empty() && (!expected || group.streams == 1);
-  if ((carries && !group.group.restore(shared)) || !held.stream.restore(read)) {
+  const bool carries = !shared.empty() && (!expected || held.group.streams == 1);
+  if ((carries && !held.group.restore(shared)) || !held.stream.restore(read)) {
+    const auto tenant = tenants_.find(held.stream.key().tenant);
     remove(tenant, tenant->second.order.begin());
     return nullptr;
   }
@@ -143,8 +180,8 @@ Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected) try {
   held.withheld = held.stream.withheld();
   held.withheldByGroup = held.stream.withheldByGroup();
   schedule(held);
-  held.stream.accounted = held.stream.memory();
-  bytes += held.stream.accounted;
+  account(held.stream.accounted, held.stream.memory());
+  account(held.group.accounted, held.group.memory());
   return &held;
 } catch (const std::runtime_error&) {
   return nullptr;  // Damaged.
@@ -193,7 +230,7 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
     count(held);
     for (Event& event : events_) {
       held.tally.add(event.verdict);
-      report(held.stream, event, at, flags);
+      report(held, event, at, flags);
     }
     change(held);
   }
@@ -289,6 +326,7 @@ void Shard::setPolicies(std::shared_ptr<const Policies> policies) {
 
 void Shard::interrupt(bool resumes) {
   for (auto& [name, tenant] : tenants_) {
+    for (auto& [hash, group] : tenant.groups) group.group.interrupt();
     for (Held& held : tenant.order) {
       held.stream.interrupt(resumes);
       schedule(held);
@@ -303,9 +341,8 @@ void Shard::snapshot(std::vector<std::uint8_t>& out) const {
     std::unordered_map<std::uint64_t, std::size_t> written;
     for (auto held = each.order.rbegin(); held != each.order.rend(); ++held) {
       // A group goes with its most recently used stream, which is kept even if the settings allow fewer streams later.
-      const std::uint64_t group = held->stream.key().group;
-      const HeldGroup& own = each.groups.at(group);
-      putBytes(out, pack(*held, ++written[group] == own.streams ? &own.group : nullptr));
+      const HeldGroup& own = held->group;
+      putBytes(out, pack(*held, ++written[own.key.hash] == own.streams ? &own : nullptr));
     }
   }
   put(out, static_cast<std::uint32_t>(shelf_.size()));
@@ -345,10 +382,10 @@ void Shard::pass(const Request& request, std::uint32_t number, std::vector<Flag>
   const auto found = streams_.find({request.keys.hash(number), request.tenant});
   if (found == streams_.end()) return;
   // The stream is not judged, but it is not silent either.
-  Stream& stream = found->second.held->stream;
+  Held& held = *found->second.held;
   events_.clear();
-  stream.touch(request.moment, events_);
-  for (Event& event : events_) report(stream, event, number, flags);
+  held.stream.touch(request.moment, events_);
+  for (Event& event : events_) report(held, event, number, flags);
 }
 
 std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number, std::vector<Flag>& flags,
@@ -395,18 +432,20 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   if (const std::uint64_t due = stream.silentAt(); held.due == 0 ? due != 0 : due < held.due) schedule(held);
   change(held);
   if (stream.seen() % (stream.seen() < kYoung ? kAccountYoungEvery : kAccountEvery) == 1 || wasLearning != stream.learning()) {
-    const std::size_t memory = stream.memory();
-    bytes += memory - stream.accounted;
-    stream.accounted = memory;
+    account(stream.accounted, stream.memory());
+    account(held.group.accounted, held.group.memory());
   }
   if (const auto window = stream.window(); windows && window) {
     windows->push_back({number, stream.key().name, *window, stream.metrics(codec_) ? *stream.metrics(codec_) : WindowMetrics{}});
   }
   for (Event& event : events_) {
     held.tally.add(event.verdict);
-    report(stream, event, number, flags);
+    report(held, event, number, flags);
   }
-  if (verdict.flagged) report(stream, verdict, number, flags);
+  if (verdict.flagged) report(held, verdict, number, flags);
+  if (held.group.touched == Report::kNoRecord) touched_.push_back(&held.group);
+  held.group.touched = number;
+  report(held.group, number, flags);
   return verdict;
 }
 
@@ -415,6 +454,15 @@ void Shard::exclude(Held& held) {
   held.excluded = true;
   ++held.tally.records;
   change(held);
+}
+
+void Shard::end(std::vector<Flag>& flags) {
+  for (HeldGroup* group : touched_) {
+    group->group.settle();
+    report(*group, group->touched, flags);
+    group->touched = Report::kNoRecord;
+  }
+  touched_.clear();
 }
 
 Flag& Shard::flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags) {
@@ -426,13 +474,25 @@ Flag& Shard::flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag
   return flag;
 }
 
-void Shard::report(Stream& stream, Event& event, std::uint32_t at, std::vector<Flag>& flags) {
+Growth Shard::grow(Held& held, const Verdict& verdict, const Observation* record, const Finding* finding) {
+  HeldGroup& group = held.group;
+  if (held.stream.anomaly().occurrences > 0 || !group.anomalies.open()) return held.stream.report(verdict, record, finding);
+  const Gravity gravity = record ? gravityOf(record->record) : finding ? finding->gravity() : Gravity::Normal;
+  return group.grow(verdict, severityOf(verdict, gravity), held.stream.key().hash);
+}
+
+const OpenAnomaly& Shard::anomalyOf(const Held& held) const {
+  return held.stream.anomaly().occurrences > 0 ? held.stream.anomaly() : held.group.anomalies.current();
+}
+
+void Shard::report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>& flags) {
+  Stream& stream = held.stream;
   Growth growth;
-  if (!event.ended) growth = stream.report(event.verdict, nullptr, event.finding.get());
-  if (growth.ended) report(stream, *growth.ended, at, flags);
+  if (!event.ended) growth = grow(held, event.verdict, nullptr, event.finding.get());
+  if (growth.ended) report(held, *growth.ended, at, flags);
   // A silence is always reported: it is the only flag until records come again.
   const bool reported = event.ended || growth.reported || event.verdict.silentFor > 0;
-  const OpenAnomaly& anomaly = event.ended ? event.anomaly : stream.anomaly();
+  const OpenAnomaly& anomaly = event.ended ? event.anomaly : anomalyOf(held);
   Flag& flag = this->flag(anomaly, at, flags);
   flag.ended = event.ended;
   flag.reported = reported;
@@ -448,13 +508,17 @@ void Shard::report(Stream& stream, Event& event, std::uint32_t at, std::vector<F
   report.news = growth.news;
   report.anomaly = anomaly;
   auto finding = event.finding ? std::move(event.finding) : stream.find(event.verdict, nullptr);
+  report.members = std::move(event.members);
   describer_.describe(stream, nullptr, std::move(finding), report, allowance_);
+  if (!event.ended && stream.anomaly().occurrences == 0) report.stream = held.group.key.name;
 }
 
-void Shard::report(Stream& stream, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags) {
-  Growth growth = stream.report(verdict, &observation_);
-  if (growth.ended) report(stream, *growth.ended, record, flags);
-  Flag& flag = this->flag(stream.anomaly(), record, flags);
+void Shard::report(Held& held, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags) {
+  Stream& stream = held.stream;
+  Growth growth = grow(held, verdict, &observation_, nullptr);
+  if (growth.ended) report(held, *growth.ended, record, flags);
+  const OpenAnomaly& anomaly = anomalyOf(held);
+  Flag& flag = this->flag(anomaly, record, flags);
   flag.record = record;
   flag.reported = growth.reported;
   flag.margin = verdict.margin;
@@ -465,8 +529,69 @@ void Shard::report(Stream& stream, const Verdict& verdict, std::uint32_t record,
   report.timeUnixNano = observation_.record.timeUnixNano;
   report.reported = growth.reported;
   report.news = growth.news;
-  report.anomaly = stream.anomaly();
+  report.anomaly = anomaly;
   describer_.describe(stream, &observation_, stream.find(verdict, &observation_), report, allowance_);
+  if (stream.anomaly().occurrences == 0) report.stream = held.group.key.name;
+}
+
+void Shard::report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags) {
+  if (group.anomalies.open() && group.anomalies.quiet(group.group.now())) endAnomaly(group, Ending::Quiet, at, flags);
+  std::optional<StrangeTick> tick = group.group.take();
+  if (!tick) return;
+  Event event;
+  event.timeUnixNano = tick->members.front().timeUnixNano;
+  event.verdict = {.alarm = tick->alarm,
+                   .flagged = true,
+                   .pValue = tick->pValue,
+                   .score = tick->score / tick->limit,
+                   .channel = ChannelId::Group,
+                   .channelScore = tick->score,
+                   .margin = tick->margin,
+                   .limit = tick->limit};
+  std::vector<NamedMember> members;
+  for (const Member& member : tick->members) {
+    const auto found = streams_.find({member.stream, group.key.tenant});
+    if (found != streams_.end()) members.push_back({member, found->second.held->stream.key().name});
+  }
+  event.finding = std::make_unique<GroupFinding>(group.key.groupName, tick->usual, members);
+  event.members = std::move(members);
+  if (const auto owner = streams_.find({tick->owner, group.key.tenant});
+      owner != streams_.end() && owner->second.held->stream.anomaly().occurrences > 0) {
+    owner->second.held->tally.add(event.verdict);
+    change(*owner->second.held);
+    return report(*owner->second.held, event, at, flags);
+  }
+  if (!group.anomalies.open()) {
+    group.anomalies.begin(group.group.now(), event.timeUnixNano, group.hash(settings_.seed, group.key.hash), group.hash);
+    group.group.setOpen(true);
+  }
+  const Growth growth = group.grow(event.verdict, severityOf(event.verdict, Gravity::Normal), 0);
+  Flag& flag = this->flag(group.anomalies.current(), at, flags);
+  flag.reported = growth.reported;
+  flag.margin = event.verdict.margin;
+  if (!growth.reported || !allowance_.describes(true)) return;
+  Report& report = *(flag.report = std::make_unique<Report>());
+  report.verdict = event.verdict;
+  report.timeUnixNano = event.timeUnixNano;
+  report.reported = true;
+  report.news = growth.news;
+  report.anomaly = group.anomalies.current();
+  report.members = std::move(event.members);
+  describer_.describe(group.key, group.hash, event.finding.get(), report);
+}
+
+void Shard::endAnomaly(HeldGroup& group, Ending ending, std::uint32_t at, std::vector<Flag>& flags) {
+  const OpenAnomaly anomaly = group.anomalies.close();
+  group.group.setOpen(false);
+  Flag& flag = this->flag(anomaly, at, flags);
+  flag.ended = flag.reported = true;
+  if (!allowance_.describes(true)) return;
+  Report& report = *(flag.report = std::make_unique<Report>());
+  report.timeUnixNano = group.group.latest();
+  report.ended = report.reported = true;
+  report.ending = ending;
+  report.anomaly = anomaly;
+  describer_.describe(group.key, group.hash, nullptr, report);
 }
 
 bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Flag>& flags) {
@@ -475,7 +600,16 @@ bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedba
   for (Held& held : own->second.order) {
     events_.clear();
     if (!held.stream.applyFeedback(anomalyId, feedback, events_)) continue;
-    for (Event& event : events_) report(held.stream, event, 0, flags);
+    for (Event& event : events_) report(held, event, 0, flags);
+    return true;
+  }
+  for (auto& [hash, group] : own->second.groups) {
+    const Evidence* const evidence = group.anomalies.find(anomalyId);
+    if (!evidence) continue;
+    group.group.accept(evidence->scores[indexOf(ChannelId::Group)]);
+    if (group.anomalies.forget(anomalyId)) {
+      endAnomaly(group, feedback == Feedback::Accept ? Ending::Accepted : Ending::FalseAlarm, 0, flags);
+    }
     return true;
   }
   return false;

@@ -64,6 +64,8 @@ class Shard {
 
   /// Judges by these rules from now on.
   void setPolicies(std::shared_ptr<const Policies> policies);
+  /// Ends the records of a request: judges what the resource groups that it concerned show together.
+  void end(std::vector<Flag>& flags);
 
   /// Judges a record of the request. Adds what is flagged, and what has ended, to `flags`, and the verdict on a window
   /// that it completes to `windows`, if wanted. Returns nothing if the request has spent its allowance: the record then
@@ -102,10 +104,33 @@ class Shard {
       withheldByGroups{0};
 
  private:
+  /// A resource group, and the number of its streams that are held.
+  struct HeldGroup {
+    HeldGroup(const Settings& settings, const StreamKey& member);
+
+    /// Counts a flagged verdict in the group's open anomaly.
+    Growth grow(const Verdict& verdict, std::uint32_t severity, std::uint64_t finding);
+    std::size_t memory() const;
+    void snapshot(std::vector<std::uint8_t>& out) const;
+    bool restore(Bytes in);
+
+    Group group;
+    /// What reports of the group show in place of a stream.
+    StreamKey key;
+    KeyedHash hash;
+    Anomalies anomalies;
+    std::size_t streams = 0;
+    /// The part of `memory` that the shard has counted.
+    std::size_t accounted = 0;
+    /// The last record of the request that concerned the group; kNoRecord if none has.
+    std::uint32_t touched = Report::kNoRecord;
+  };
   /// A stream and its statistics.
   struct Held {
-    Held(StreamKey key, const Settings& settings, Group& group) : stream(std::move(key), settings, group) {}
+    Held(StreamKey key, const Settings& settings, HeldGroup& group)
+        : group(group), stream(std::move(key), settings, group.group) {}
 
+    HeldGroup& group;
     Stream stream;
     StreamTimes times;
     Tally tally;
@@ -122,13 +147,6 @@ class Shard {
     std::uint64_t due = 0;
   };
   using Order = std::list<Held>;
-  /// A resource group, and the number of its streams that are held.
-  struct HeldGroup {
-    explicit HeldGroup(const Settings& settings) : group(settings.alarmsPerStreamPerDay, settings.alarmsPerGroupPerDay) {}
-
-    Group group;
-    std::size_t streams = 0;
-  };
   struct Tenant {
     /// The resource groups by their hash. A group that loses its last stream goes to the shelf with it.
     std::unordered_map<std::uint64_t, HeldGroup> groups;
@@ -159,10 +177,15 @@ class Shard {
   Held* unpack(Bytes packed, const StreamId* expected);
   void remove(Tenants::iterator tenant, Order::iterator held);
   /// `group` is packed with the stream if it is given.
-  std::vector<std::uint8_t> pack(const Held& held, const Group* group) const;
+  std::vector<std::uint8_t> pack(const Held& held, const HeldGroup* group) const;
   /// The group of a stream if that is its last; null otherwise.
-  static const Group* lastOf(const Tenant& tenant, const Held& held);
+  static const HeldGroup* lastOf(const Held& held) { return held.group.streams == 1 ? &held.group : nullptr; }
   void change(Held& held);
+  /// Counts the memory of a stream or group anew.
+  void account(std::size_t& accounted, std::size_t memory) {
+    bytes += memory - accounted;
+    accounted = memory;
+  }
   /// Counts what the stream's budget has withheld since the last call.
   void count(Held& held);
   void schedule(Held& held);
@@ -170,9 +193,15 @@ class Shard {
   /// Notes that a stream has left the shelf.
   void forget(const StreamId& id, Bytes packed);
   Flag& flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags);
-  void report(Stream& stream, Event& event, std::uint32_t at, std::vector<Flag>& flags);
+  void report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>& flags);
   /// Reports a verdict on the record that is being observed.
-  void report(Stream& stream, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags);
+  void report(Held& held, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags);
+  /// Counts a flagged verdict of a stream in its anomaly, or in that of its group if only that is open.
+  Growth grow(Held& held, const Verdict& verdict, const Observation* record, const Finding* finding);
+  const OpenAnomaly& anomalyOf(const Held& held) const;
+  /// Reports the tick of a group that was flagged, if there is one, and the end of the group's anomaly.
+  void report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags);
+  void endAnomaly(HeldGroup& group, Ending ending, std::uint32_t at, std::vector<Flag>& flags);
 
   const Settings& settings_;
   std::shared_ptr<const Policies> policies_;
@@ -192,6 +221,8 @@ class Shard {
 
   Allowance allowance_;
   std::uint32_t excluded_ = 0;
+  /// The groups that the request concerned.
+  std::vector<HeldGroup*> touched_;
   /// The id of the anomaly that was flagged last.
   std::shared_ptr<const std::string> flaggedId_;
   Observation observation_;

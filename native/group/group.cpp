@@ -1,28 +1,33 @@
 #include "group/group.hpp"
 
-#include <algorithm>
-
 #include "base/state_bytes.hpp"
+#include "channels/channel.hpp"
 
 namespace driftlock {
+namespace {
+
+constexpr std::uint64_t kTick = 60'000'000'000;
+/// The time for which a flag of a stream stands for what its group shows, as long as its anomaly stays open.
+constexpr std::uint64_t kRecent = 300'000'000'000;
+/// The number of ticks that a group learns before it is judged.
+constexpr std::uint64_t kYoung = 100;
+/// The largest p-value of a strange tick, and how far beyond everything that a young group has shown a tick is strange.
+constexpr double kLargestLimit = 0.001, kFarOut = 16;
+
+}  // namespace
+
+/// The channel is that of groups: no stream has it.
+std::unique_ptr<Channel> makeGroupChannel(const ChannelContext&) { return nullptr; }
 
 Group::Group(double perStream, double perGroup)
     : ratio_(perGroup > 0 ? perGroup / perStream : 1), budget_(perGroup > 0 ? perGroup : perStream) {}
 
-void Group::join(otlp::Signal signal, std::size_t channels) {
-  channels_[static_cast<std::size_t>(signal)] += channels;
-  divide();
-}
-
-void Group::leave(otlp::Signal signal, std::size_t channels) {
-  channels_[static_cast<std::size_t>(signal)] -= channels;
-  divide();
-}
-
-void Group::divide() {
+void Group::change(std::size_t& count, std::size_t by) {
+  count += by;
   const auto signals = static_cast<double>(std::ranges::count_if(channels_, [](std::size_t each) { return each > 0; }));
+  const double parts = signals + (compares() ? 1 : 0);
   for (std::size_t i = 0; i < kSignals; ++i) {
-    shares_[i] = channels_[i] == 0 ? 0 : ratio_ / (signals * static_cast<double>(channels_[i]));
+    shares_[i] = channels_[i] == 0 ? 0 : ratio_ / (parts * static_cast<double>(channels_[i]));
   }
 }
 
@@ -31,16 +36,100 @@ Alarm Group::judge(double p, double limit, std::uint64_t ahead, double weight) {
   return budget_.judge(p, limit, false, weight);
 }
 
+void Group::observe(std::uint64_t timeUnixNano, bool first) {
+  clock_.observe(timeUnixNano, first);
+  const std::uint64_t tick = clock_.now() / kTick;
+  if (tick == tick_) return;
+  tick_ = tick;
+  budget_.observe(clock_.now());
+  if (members_.empty()) return;
+  judgeTick();
+  double sum = 0;
+  for (const Member& member : members_) sum += member.distance;
+  if (!calibration_) calibration_ = std::make_unique<Calibration>(infoOf(ChannelId::Group).unit);
+  calibration_->learn(sum, alarm_, limit());
+  members_.clear();
+  alarm_ = Alarm::None;
+}
+
+void Group::note(const Member& member) {
+  if (!compares() || !(member.distance > 0)) return;
+  const auto own = std::ranges::find(members_, member.stream, &Member::stream);
+  if (own != members_.end()) {
+    if (member.distance > own->distance) *own = member;
+  } else if (members_.size() < kMostMembers) {
+    members_.push_back(member);
+  } else if (const auto least = std::ranges::min_element(members_, {}, &Member::distance); member.distance > least->distance) {
+    *least = member;
+  }
+}
+
+double Group::limit() const {
+  const double units = static_cast<double>(std::max<std::uint64_t>(1, calibration_->learnt()));
+  return std::min(kLargestLimit, std::max(budget_.limit(), 1 / (kFarOut * units)));
+}
+
+void Group::judgeTick() {
+  if (alarm_ != Alarm::None || members_.empty() || !calibration_ || calibration_->learnt() < kYoung) return;
+  double sum = 0;
+  for (const Member& member : members_) sum += member.distance;
+  const double most = limit(), p = calibration_->pValue(sum);
+  if (!(p <= most)) return;
+  const bool recent = flaggedBy_ != 0 && clock_.now() - flaggedAt_ <= kRecent;
+  alarm_ = budget_.judge(p, most, open_ || recent);
+  if (alarm_ == Alarm::Withheld) return;
+  strange_ = {.score = sum,
+              .usual = calibration_->median(),
+              .limit = calibration_->limit(most),
+              .pValue = p,
+              .margin = most / p,
+              .alarm = alarm_,
+              .members = members_,
+              .owner = recent && !open_ ? flaggedBy_ : 0};
+  std::ranges::sort(strange_->members, [](const Member& a, const Member& b) {
+    return a.distance != b.distance ? a.distance > b.distance : a.stream < b.stream;
+  });
+}
+
+void Group::accept(double score) {
+  if (calibration_) calibration_->learn(score);
+}
+
+template <class Self, class Visitor>
+void Group::visit(Self& self, Visitor& v) {
+  StreamClock::visit(self.clock_, v);
+  v(self.tick_), v(self.flaggedBy_), v(self.flaggedAt_), v(self.open_);
+}
+
 void Group::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
-  StreamClock::visit(clock_, write);
+  visit(*this, write);
+  put<std::uint8_t>(out, static_cast<std::uint8_t>(alarm_));
+  put<std::uint8_t>(out, static_cast<std::uint8_t>(members_.size()));
+  for (const Member& member : members_) {
+    write(member.stream), put<std::uint8_t>(out, static_cast<std::uint8_t>(member.channel));
+    write(member.distance), write(member.score), write(member.pValue), write(member.timeUnixNano);
+  }
+  putOptional(out, calibration_);
   putState(out, budget_);
 }
 
 bool Group::restore(Bytes in) {
   StateReader read(in);
-  StreamClock::visit(clock_, read);
-  return budget_.restore(read.getBytes()) && read.done();
+  visit(*this, read);
+  const auto alarm = read.get<std::uint8_t>(), members = read.get<std::uint8_t>();
+  if (alarm > static_cast<std::uint8_t>(Alarm::Withheld) || members > kMostMembers) return false;
+  alarm_ = static_cast<Alarm>(alarm);
+  members_.resize(members);
+  for (Member& member : members_) {
+    read(member.stream);
+    const auto channel = read.get<std::uint8_t>();
+    read(member.distance), read(member.score), read(member.pValue), read(member.timeUnixNano);
+    if (channel >= kChannelCount || !(member.distance > 0 && member.distance <= kMostDistance)) return false;
+    member.channel = static_cast<ChannelId>(channel);
+  }
+  return getOptional(read, calibration_, [] { return std::make_unique<Calibration>(infoOf(ChannelId::Group).unit); }) &&
+         budget_.restore(read.getBytes()) && read.done();
 }
 
 }  // namespace driftlock

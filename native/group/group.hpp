@@ -4,33 +4,76 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
 #include "channels/calibration.hpp"
+#include "channels/channel_id.hpp"
 #include "otlp/reader.hpp"
 
 namespace driftlock {
 
-/// What the streams of one resource group share: a clock, and a budget of alarms.
+/// The strangest unit of one stream in a tick of its group.
+struct Member {
+  /// The hash of the stream.
+  std::uint64_t stream = 0;
+  ChannelId channel = ChannelId::None;
+  /// How far it is from what is usual: in standard deviations for a value, in bits of rarity for others.
+  double distance = 0;
+  double score = 0, pValue = 1;
+  std::uint64_t timeUnixNano = 0;
+};
+
+/// A tick in which the streams of a group were strange together.
+struct StrangeTick {
+  /// The sum of the members' distances, its usual value, and the sum from which a tick is strange enough.
+  double score = 0, usual = 0, limit = 0;
+  double pValue = 1;
+  /// How many times rarer it is than it must be to be strange enough.
+  double margin = 0;
+  Alarm alarm = Alarm::None;
+  /// The members, the furthest from usual first.
+  std::vector<Member> members{};
+  /// The stream with a recent anomaly of its own, which the tick is part of; 0 if there is none.
+  std::uint64_t owner = 0;
+};
+
+/// What the streams of one resource group share: a clock, a budget of alarms, and a judge of what they show together.
 ///
-/// The budget is divided among the signals of the group in equal parts, and within a signal among all channels of all
-/// streams, so that a group with many streams raises no more false alarms than a group with one. Each channel's limit on
-/// p-values is reduced accordingly. The alarms that are raised all come from one bank.
+/// The judge may use the whole budget. The channels of the streams divide it: the judge and each signal stand for equal
+/// parts, and the part of a signal is divided among all channels of all its streams, whose limits on p-values are reduced
+/// accordingly. So a group with many streams raises no more false alarms than a group with one. All alarms come from one
+/// bank.
+///
+/// The judge adds up how far the furthest streams are from what is usual in a tick of one minute, and calibrates the sum
+/// on the group's own past: streams that always move together are thus no news.
 class Group {
  public:
+  /// The most that a member counts for, and the most members that count.
+  static constexpr double kMostDistance = 20;
+  static constexpr std::size_t kMostMembers = 8;
+
   /// @param perStream the alarms per day for which a stream computes its own limits
   /// @param perGroup the alarms per day of all streams of the group; 0 for as many as a stream
   Group(double perStream, double perGroup);
 
-  /// Notes a record of the group by its event time.
+  /// Notes a record of the group by its event time, which may end a tick.
   /// @param first whether it is its stream's first of a request
-  void observe(std::uint64_t timeUnixNano, bool first) { clock_.observe(timeUnixNano, first); }
+  void observe(std::uint64_t timeUnixNano, bool first);
+  /// Notes that records were missed.
+  void interrupt() { clock_.interrupt(); }
+  std::uint64_t now() const { return clock_.now(); }
+  std::uint64_t latest() const { return clock_.latest(); }
 
-  /// Counts channels that judge streams of this signal.
-  void join(otlp::Signal signal, std::size_t channels);
-  void leave(otlp::Signal signal, std::size_t channels);
+  /// Counts streams that are held, and channels that judge streams of this signal.
+  void enter() { change(streams_, 1); }
+  void exit() { change(streams_, -1); }
+  void join(otlp::Signal signal, std::size_t channels) { change(channels_[static_cast<std::size_t>(signal)], channels); }
+  void leave(otlp::Signal signal, std::size_t channels) { change(channels_[static_cast<std::size_t>(signal)], -channels); }
   /// The share that a stream with so many channels has of its own limit on p-values.
   double share(otlp::Signal signal, std::size_t channels) const {
     return std::min(1.0, static_cast<double>(channels) * shares_[static_cast<std::size_t>(signal)]);
@@ -40,25 +83,59 @@ class Group {
   /// @param ahead the nanoseconds that have passed since the last record
   /// @param weight see AlarmBudget::judge
   Alarm judge(double p, double limit, std::uint64_t ahead, double weight);
+  /// Notes that a stream has an anomaly of its own.
+  void flagged(std::uint64_t stream) { flaggedBy_ = stream, flaggedAt_ = clock_.now(); }
   /// The number of alarms that were withheld.
   std::uint64_t withheld() const { return budget_.withheld(); }
 
+  /// Whether streams can be strange together.
+  bool compares() const { return streams_ > 1; }
+  /// Notes a unit of a stream in the current tick.
+  void note(const Member& member);
+  /// Judges the current tick as far as it is known.
+  void settle() { judgeTick(); }
+  /// Returns the tick that was flagged since the last call, if there was one.
+  std::optional<StrangeTick> take() { return std::exchange(strange_, std::nullopt); }
+  /// Whether an anomaly of the group itself is open, which the flags of its streams belong to.
+  bool open() const { return open_; }
+  void setOpen(bool open) { open_ = open; }
+  /// Learns that ticks like one with this score are usual, because a person said so.
+  void accept(double score);
+
+  /// The memory used beyond the object itself, in bytes.
+  std::size_t memory() const { return members_.capacity() * sizeof(Member) + (calibration_ ? Calibration::bytes() : 0); }
   void snapshot(std::vector<std::uint8_t>& out) const;
-  /// Restores a fresh group, whose streams join by themselves. Returns false if the bytes are not a snapshot of one; the
-  /// group is then unusable.
+  /// Restores a group, whose streams enter and join by themselves. Returns false if the bytes are not a snapshot of one;
+  /// the group is then unusable.
   bool restore(Bytes in);
 
  private:
   static constexpr std::size_t kSignals = 3;
 
-  void divide();
+  void change(std::size_t& count, std::size_t by);
+  double limit() const;
+  void judgeTick();
+
+  template <class Self, class Visitor>
+  static void visit(Self& self, Visitor& v);
 
   double ratio_;
   StreamClock clock_;
   AlarmBudget budget_;
+  std::size_t streams_ = 0;
   std::array<std::size_t, kSignals> channels_{};
-  /// The share of each signal's channels.
+  /// The share of a channel of each signal.
   std::array<double, kSignals> shares_{};
+
+  /// The number of the tick, its members, and what was decided about it.
+  std::uint64_t tick_ = 0;
+  std::vector<Member> members_;
+  Alarm alarm_ = Alarm::None;
+  std::unique_ptr<Calibration> calibration_;
+  std::optional<StrangeTick> strange_;
+  bool open_ = false;
+  /// The stream that was flagged last, and when.
+  std::uint64_t flaggedBy_ = 0, flaggedAt_ = 0;
 };
 
 }  // namespace driftlock

@@ -70,6 +70,19 @@ void Describer::describe(Stream& stream, const Observation* record, std::unique_
   measure(stream, report, allowance);
 }
 
+void Describer::describe(const StreamKey& group, const KeyedHash& hash, const Finding* finding, Report& report) {
+  report.signal = group.signal;
+  report.tenant = group.tenant;
+  report.stream = group.name;
+  report.service = group.service;
+  if (report.ended) {
+    report.explanation = explainEnding(report.ending);
+    return;
+  }
+  finding->describe({group, hash, {}}, report.description);
+  report.explanation = explain(report);
+}
+
 void Describer::measure(Stream& stream, Report& report, Allowance& allowance) {
   if (allowance.spent()) return;
   // Reports describe the current window; records between two of them need not be measured so often.

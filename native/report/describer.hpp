@@ -32,6 +32,9 @@ class Describer {
   void describe(Stream& stream, const Observation* record, std::unique_ptr<Finding> finding, Report& report,
                 Allowance& allowance);
 
+  /// The same for a verdict about a resource group, or its end: with what names the group in place of a stream.
+  void describe(const StreamKey& group, const KeyedHash& hash, const Finding* finding, Report& report);
+
   void snapshot(std::vector<std::uint8_t>& out) const;
   void restore(StateReader& read);
 

@@ -112,6 +112,17 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
   writer.fixed(19, r.anomaly.endUnixNano);
   writer.integer(20, r.ended ? 1 : 0);
   writer.integer(21, r.ended ? 0 : severityOf(r.verdict, r.gravity));
+  for (const NamedMember& each : r.members) {
+    inner.clear();
+    otlp::Writer member(inner);
+    member.string(1, each.stream);
+    member.integer(2, infoOf(each.member.channel).number);
+    member.real(3, each.member.score);
+    member.real(4, each.member.pValue);
+    member.real(5, each.member.distance);
+    member.fixed(6, each.member.timeUnixNano);
+    writer.message(31, inner);
+  }
   writer.string(22, r.service);
   writer.string(23, r.description.field);
   inner.clear();

@@ -32,6 +32,8 @@ struct Report {
   std::uint64_t timeUnixNano = 0;
   Bytes traceId, spanId;
 
+  /// The streams of a resource group that were strange together, the strangest first.
+  std::vector<NamedMember> members;
   /// What the channel found.
   Description description;
   /// The record of the baseline that is nearest to the flagged one; empty if it was not searched for.

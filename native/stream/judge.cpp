@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "base/portable_math.hpp"
+
 namespace driftlock {
 namespace {
 
@@ -28,6 +30,11 @@ constexpr double kWeights[] = {1, 1, 10, 100};
 /// probability is recomputed at intervals.
 constexpr double kUsualChance = 0.1;
 constexpr std::uint64_t kUsualEvery = 4096;
+
+/// The ticks of a resource group per day.
+constexpr double kTicksPerDay = 1440;
+/// The distance from the usual level, in standard deviations, from which the p-value of a value is of interest.
+constexpr double kNoteworthy = 3;
 
 /// The number of strange units that a channel may learn from once a person has accepted what it flagged.
 constexpr std::uint32_t kPardons = 8;
@@ -58,7 +65,7 @@ double Judge::progress(std::uint64_t now) const {
   const auto records = static_cast<double>(seen_);
   double done = records / settings_.baselineRecords;
   if (settings_.exactBaseline) return done;
-  if (signal_ == otlp::Signal::Metrics) return std::max(done, records / kMetricPoints);
+  if (key_.signal == otlp::Signal::Metrics) return std::max(done, records / kMetricPoints);
   const double seconds = static_cast<double>(now - begunAt_) / 1e9;
   for (const auto& [least, time] : kEnough) done = std::max(done, std::min(records / least, seconds / time));
   return done;
@@ -89,6 +96,9 @@ void Judge::judge(std::span<Score> scores, bool open, const RecordView* record, 
     verdict.bits = score.bits;
     verdict.usualBits = score.usualBits;
   }
+  if (group_.compares()) {
+    for (const Score& score : scores) note(score);
+  }
   if (!std::isfinite(least)) return;
   n = std::max(n, channels_);
   verdict.pValue = combinePValues({p.data(), n});
@@ -108,6 +118,7 @@ void Judge::decide(Verdict& verdict, double limit, bool open, Gravity gravity, s
     verdict.alarm = Alarm::Withheld;
   }
   verdict.flagged = verdict.alarm == Alarm::Raised || verdict.alarm == Alarm::Related;
+  if (verdict.flagged && !group_.open()) group_.flagged(key_.hash);
   if (verdict.alarm == Alarm::Raised) verdict.withheld = std::exchange(withheld_, {});
   if (verdict.alarm != Alarm::Withheld) return;
   ++withheld_.count;
@@ -122,6 +133,26 @@ double Judge::limitBeside(const Verdict& verdict, double own, std::size_t channe
   const double count = static_cast<double>(channels), others = count / verdict.pValue - 1 / own;
   const double needed = count / limit > others + 1 ? 1 / (count / limit - others) : 1;
   return calibrations_[indexOf(verdict.channel)]->limit(needed);
+}
+
+void Judge::note(const Score& score) {
+  const auto& calibration = calibrations_[indexOf(score.channel)];
+  if (!calibration) return;
+  Member member{.stream = key_.hash,
+                .channel = score.channel,
+                .score = score.score,
+                .pValue = score.pValue,
+                .timeUnixNano = group_.latest()};
+  if (score.fromSlowMean) {
+    member.distance = *score.fromSlowMean;
+    if (score.pValue == 1 && member.distance > kNoteworthy) member.pValue = calibration->pValue(score.score);
+  } else if (score.pValue < 1) {
+    // Among many units of a tick, one is rare by chance.
+    const double units = budget_.unitsPerDay() / kTicksPerDay * static_cast<double>(calibration->learnt()) /
+                         static_cast<double>(std::max<std::uint64_t>(1, seen_));
+    member.distance = std::min(Group::kMostDistance, -portableLog2(score.pValue * std::max(1.0, units)));
+  }
+  group_.note(member);
 }
 
 void Judge::setBudget(double perDay) {
@@ -152,7 +183,7 @@ double Judge::strangeEnough(ChannelId channel) const {
   // A young stream cannot show p-values as small as a busy stream's budget asks for. What lies far beyond all that it has
   // shown is strange enough all the same; the budget's bank still limits how many alarms that makes.
   const double young = static_cast<double>(channels_) / (kFarOut * units);
-  const double share = ownBudget_ ? 1 : group_.share(signal_, channels_);
+  const double share = ownBudget_ ? 1 : group_.share(key_.signal, channels_);
   return share * std::max(limit, std::min(young, kLargestLimit));
 }
 
@@ -164,7 +195,7 @@ void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
     if (!calibration) {
       calibration = std::make_unique<Calibration>(infoOf(score.channel).unit);
       ++channels_;
-      group_.join(signal_, 1);
+      group_.join(key_.signal, 1);
     }
     // A flag for another channel is no evidence against this one's score. A session that ends long after its strange
     // part was judged at that part.
@@ -217,7 +248,7 @@ bool Judge::restore(Bytes in) {
     if (!getOptional(read, calibrations_[c], [&] { return std::make_unique<Calibration>(kChannels[c].unit); })) return false;
     if (!calibrations_[c]) continue;
     ++channels_;
-    group_.join(signal_, 1);
+    group_.join(key_.signal, 1);
   }
   return budget_.restore(read.getBytes()) && read.done();
 }

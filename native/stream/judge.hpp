@@ -31,11 +31,16 @@ class Judge {
   /// The largest p-value of an anomaly, however little is known.
   static constexpr double kLargestLimit = 0.01;
 
-  Judge(const Settings& settings, otlp::Signal signal, Group& group)
-      : settings_(settings), signal_(signal), group_(group), budget_(settings.alarmsPerStreamPerDay) {}
+  Judge(const Settings& settings, const StreamKey& key, Group& group)
+      : settings_(settings), key_(key), group_(group), budget_(settings.alarmsPerStreamPerDay) {
+    group_.enter();
+  }
   Judge(const Judge&) = delete;
   Judge& operator=(const Judge&) = delete;
-  ~Judge() { group_.leave(signal_, channels_); }
+  ~Judge() {
+    group_.leave(key_.signal, channels_);
+    group_.exit();
+  }
 
   /// The number of records so far.
   std::uint64_t seen() const { return seen_; }
@@ -121,6 +126,8 @@ class Judge {
     double score = 0;
   };
 
+  /// Tells the group how far the unit is from what is usual.
+  void note(const Score& score);
   bool pardon(const Verdict& verdict);
   /// The score of a unit's channel from which the unit is strange enough, given its p-value and the channel's own.
   double limitBeside(const Verdict& verdict, double own, std::size_t channels, double limit) const;
@@ -132,7 +139,7 @@ class Judge {
   static void visit(Self& self, Visitor& v);
 
   const Settings& settings_;
-  const otlp::Signal signal_;
+  const StreamKey& key_;
   Group& group_;
   std::uint64_t seen_ = 0;
   bool learning_ = true, calibrating_ = false;

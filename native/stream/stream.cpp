@@ -27,7 +27,7 @@ class Stream::Desk final : public Host {
     if (!unit_.learning) {
       if (kind == Unit::Counted) judge.count(stream_.clock_.now());
       unit_.score = judge.strangeness(score);
-      judge.judge({&score, 1}, stream_.anomalies_.open(), nullptr, unit_);
+      judge.judge({&score, 1}, stream_.open(), nullptr, unit_);
       stream_.windows_.include(unit_);
       pardoned = judge.pardoned();
     }
@@ -75,7 +75,7 @@ Stream::Stream(StreamKey key, const Settings& settings, Group& group)
                               .dictionarySize = settings.dictionarySize,
                               .windowHop = settings.windowHop,
                               .acceptAfterNanos = settings.acceptAfterNanos})),
-      judge_(settings, key_.signal, group),
+      judge_(settings, key_, group),
       windows_(settings) {}
 
 Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
@@ -112,7 +112,7 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
     verdict.score = std::max(verdict.score, strangeness);
     windows_.notice(score.channel, score.inWindow.value_or(strangeness));
   }
-  if (!verdict.learning) judge_.judge(o.scores.all(), anomalies_.open(), &o.record, verdict);
+  if (!verdict.learning) judge_.judge(o.scores.all(), open(), &o.record, verdict);
   if (judge_.calibrating()) judge_.learn(o.scores.all(), verdict);
   windows_.include(verdict);
   o.strangeness = verdict.score;
@@ -205,6 +205,10 @@ bool Stream::applyFeedback(std::string_view anomalyId, Feedback feedback, std::v
   if (!evidence) return false;
   for (std::size_t c = 0; c < kChannelCount; ++c) {
     const auto id = static_cast<ChannelId>(c);
+    if (id == ChannelId::Group && evidence->scores[c] > 0) {
+      group_.accept(evidence->scores[c]);
+      continue;
+    }
     const bool learned = feedback == Feedback::Accept && channels_[c] && channels_[c]->accept(*evidence);
     if (evidence->scores[c] <= 0 || learned) continue;
     feedback == Feedback::Accept ? judge_.pardon(id, evidence->scores[c]) : judge_.accept(id, evidence->scores[c]);

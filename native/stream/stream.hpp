@@ -102,6 +102,8 @@ class Stream {
 
   /// Whether the policy lets silences be judged.
   bool judgesSilence() const;
+  /// Whether what is flagged belongs to an anomaly that is open already.
+  bool open() const { return anomalies_.open() || group_.open(); }
   /// The largest probability of a silence that is strange enough.
   double silenceChance() const;
   /// What a flagged verdict adds to an anomaly. `finding` is its kind: see Channel::kind.

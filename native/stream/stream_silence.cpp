@@ -82,7 +82,7 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   const double expected = judge_.budget().unitsPerDay() * static_cast<double>(verdict.silentFor) / static_cast<double>(kDayNanos);
   judge_.count(now);
   const bool enough = expected >= policy_->leastCount;
-  if (enough) judge_.decide(verdict, limit, anomalies_.open(), Gravity::Normal, lasted);
+  if (enough) judge_.decide(verdict, limit, open(), Gravity::Normal, lasted);
   if (!verdict.flagged) {
     // The silence becomes stranger as it lasts.
     silentAgain_ = 2 * counted;

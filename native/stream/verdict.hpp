@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "channels/calibration.hpp"
 #include "channels/channel_id.hpp"
 #include "channels/finding.hpp"
+#include "group/group.hpp"
 
 namespace driftlock {
 
@@ -59,6 +61,11 @@ inline std::uint32_t severityOf(const Verdict& verdict, Gravity gravity) {
   const std::uint32_t far = verdict.channelScore > 2 * verdict.limit ? 2 : verdict.channelScore > 1.25 * verdict.limit ? 1 : 0;
   return std::min(4u, 1 + grave + far);
 }
+/// A stream that was strange together with others, and its name.
+struct NamedMember {
+  Member member;
+  std::string stream;
+};
 
 /// The open anomaly of a stream, which consists of successive flagged verdicts.
 struct OpenAnomaly {
@@ -84,6 +91,8 @@ struct Event {
   bool ended = false;
   OpenAnomaly anomaly{};
   Ending ending = Ending::Quiet;
+  /// The streams that were strange together, if it is about a resource group.
+  std::vector<NamedMember> members{};
 };
 
 /// What a flagged verdict is to the open anomaly.

@@ -134,7 +134,7 @@ inline bool same(const Task& a, const Task& b) {
 /// The parts of a driftlock.v1.Anomaly that tests read.
 struct Told {
   std::string id, stream, explanation;
-  std::uint64_t channel = 0, occurrence = 0, severity = 0, time = 0, start = 0, end = 0;
+  std::uint64_t channel = 0, occurrence = 0, severity = 0, time = 0, start = 0, end = 0, members = 0;
   bool ended = false, news = false;
 
   explicit Told(Bytes message) {
@@ -172,6 +172,7 @@ struct Told {
         case 20: ended = number == 1; break;
         case 21: severity = number; break;
         case 27: news = number == 1; break;
+        case 31: ++members; break;
       }
     }
   }

@@ -1,5 +1,6 @@
 #include "group/group.hpp"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -98,6 +99,103 @@ TEST(aBudgetForAGroup) {
   const std::size_t one = alarms(true), many = alarms(false);
   CHECK(many == 12);
   CHECK(one >= 1 && one <= 6);
+}
+
+/// Twelve gauges of one service, one point of each per minute.
+class Gauges {
+ public:
+  explicit Gauges(std::uint32_t threads = 1) : bench(settingsOf(threads)) {}
+
+  static Settings settingsOf(std::uint32_t threads) {
+    Settings settings = driftlock::test::settingsOf(threads);
+    settings.groupBy = {"service.name"};
+    settings.alarmsPerStreamPerDay = 1;
+    settings.alarmsPerGroupPerDay = 2;
+    return settings;
+  }
+
+  /// Sends the points of the next minute, those of the first `moved` gauges moved by so many standard deviations.
+  std::vector<Told> minute(std::size_t moved = 0, double by = 0) {
+    std::vector<Told> all;
+    for (std::size_t i = 0; i < 12; ++i) {
+      double value = 0;
+      for (int k = 0; k < 12; ++k) value += static_cast<double>(random.below(1000)) / 1000 - 0.5;
+      if (i < moved) value += by;
+      const auto task =
+          bench.process(otlp::Signal::Metrics, gaugeRequest("one", "gauge-" + std::to_string(i), {{time, 50 + value}}));
+      for (const Told& told : toldBy(*task)) all.push_back(told);
+      results.push_back(task);
+    }
+    time += kMinute;
+    return all;
+  }
+
+  Bench bench;
+  Random random{9};
+  std::uint64_t time = kStart;
+  std::vector<std::shared_ptr<Task>> results;
+};
+
+constexpr std::uint64_t kGroupChannel = 8;
+
+/// Checks that gauges which move together, none of them far, are one anomaly of their group with its members.
+TEST(strangeTogether) {
+  Gauges gauges;
+  for (int i = 0; i < 3000; ++i) gauges.minute();
+  std::vector<Told> told;
+  for (int i = 0; i < 4; ++i) {
+    for (const Told& each : gauges.minute(8, 4)) told.push_back(each);
+  }
+  CHECK(!told.empty());
+  if (told.empty()) return;
+  CHECK(told[0].channel == kGroupChannel && told[0].stream == "group service.name=one" && told[0].members >= 3 &&
+        told[0].members <= Group::kMostMembers);
+  CHECK(told[0].explanation.starts_with("Streams of service.name=one are unusual together: metrics gauge-"));
+  CHECK(told[0].time >= gauges.time - 4 * kMinute && told[0].time < gauges.time);
+  for (const Told& each : told) CHECK(each.id == told[0].id);
+  bool ended = false;
+  for (int i = 0; i < 10; ++i) {
+    for (const Told& each : gauges.minute()) ended = ended || (each.ended && each.id == told[0].id);
+  }
+  CHECK(ended);
+}
+
+/// Checks that streams which often move together are no news when they do.
+TEST(usuallyTogether) {
+  Gauges gauges;
+  int moves = 0, begun = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const bool together = i % 40 == 0;
+    for (const Told& told : gauges.minute(12, together ? 5 : 0)) begun += i > 1500 && told.occurrence == 1 && !told.ended;
+    moves += i > 1500 && together;
+  }
+  // The budget alone would allow as many.
+  CHECK(moves > 30 && begun <= 4);
+}
+
+/// Checks that neither the number of threads nor a restart within a tick changes what a group shows.
+TEST(groupsAreDeterministic) {
+  Gauges one(1), three(3);
+  auto restored = std::make_unique<Bench>(Gauges::settingsOf(1));
+  for (int i = 0; i < 1500; ++i) {
+    const std::size_t moved = i % 97 == 0 ? 6 : 0;
+    one.minute(moved, 8), three.minute(moved, 8);
+  }
+  for (std::size_t i = 0; i < one.results.size(); ++i) CHECK(same(*one.results[i], *three.results[i]));
+  // The last minute has just been judged, and its tick goes on.
+  CHECK(restored->engine.restore(one.bench.snapshot()));
+  for (int i = 0; i < 200; ++i) {
+    const std::size_t moved = i % 31 == 0 ? 6 : 0;
+    for (std::size_t gauge = 0; gauge < 12; ++gauge) {
+      const Message points =
+          gaugeRequest("one", "gauge-" + std::to_string(gauge),
+                       {{one.time, 50 + static_cast<double>(one.random.below(100)) / 50 + (gauge < moved ? 9. : 0.)}});
+      const auto a = one.bench.process(otlp::Signal::Metrics, points), b = restored->process(otlp::Signal::Metrics, points);
+      CHECK(same(*a, *b));
+    }
+    one.time += kMinute;
+  }
+  CHECK(one.bench.snapshot() == restored->snapshot());
 }
 
 }  // namespace

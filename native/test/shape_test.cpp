@@ -363,7 +363,8 @@ TEST(aStreamRaisesAnAlarm) {
   std::vector<std::uint8_t> bytes, again;
   stream.snapshot(bytes);
   StateReader in(bytes);
-  Stream copy(*Stream::keyOf(in), settings);
+  Group own(1, 0);
+  Stream copy(*Stream::keyOf(in), settings, own);
   CHECK(copy.restore(in));
   copy.snapshot(again);
   CHECK(bytes == again);

@@ -56,6 +56,22 @@ const reportSchema = z
           .describe("Ranges of the text, in UTF-8 bytes, that match nothing in the baseline"),
       })
       .nullable(),
+    members: z
+      .array(
+        z.object({
+          stream: z.string(),
+          channel: z.enum([...channelNames, "unspecified"]),
+          score: nullableNumber.describe("Score in the channel's own unit"),
+          p_value: nullableNumber.describe("Probability of a score at least this high in normal data"),
+          distance: nullableNumber.describe(
+            "How far it is from what is usual: in standard deviations for a metric's value, in bits of rarity for others",
+          ),
+          time: nanos,
+        }),
+      )
+      .describe(
+        "For the channel `group`: the streams of the resource group that were unusual in the same minute, the most unusual first",
+      ),
     expected: z
       .object({
         nearest: z.string().describe("The most similar text in the baseline"),
@@ -174,6 +190,14 @@ function reportJson(report: Anomaly): ReportJson {
     record: record
       ? { text: record.text, novel: record.novel.map(({ start, end }) => ({ start, end })) }
       : null,
+    members: report.members.map((member) => ({
+      stream: member.stream,
+      channel: channelName(member.channel),
+      score: finite(member.score),
+      p_value: finite(member.pValue),
+      distance: finite(member.distance),
+      time: formatNanos(member.timeUnixNano),
+    })),
     expected: expected
       ? {
           nearest: expected.nearest,

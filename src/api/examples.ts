@@ -22,6 +22,7 @@ const report = {
   trace_id: "4bf92f3577b34da6a3ce929d0e0e4736",
   span_id: "00f067aa0ba902b7",
   record: { text: "payment declined: issuer unreachable", novel: [{ start: 18, end: 36 }] },
+  members: [],
   expected: { nearest: "payment accepted", next: [], low: null, high: null },
   window: {
     records: 256,

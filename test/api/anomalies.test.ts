@@ -49,6 +49,7 @@ describe("the list of anomalies", () => {
         limit: 20,
         p_value: 1e-4,
         record: { text: "connection reset by peer", novel: [{ start: 0, end: 10 }] },
+        members: [],
         expected: null,
       },
     });

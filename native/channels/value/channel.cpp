@@ -4,6 +4,7 @@
 
 #include "base/state_bytes.hpp"
 #include "channels/channel.hpp"
+#include "channels/value/slow_level.hpp"
 #include "channels/value/value.hpp"
 #include "text/quantity.hpp"
 #include "text/sentence.hpp"
@@ -89,6 +90,7 @@ class ValueChannel final : public Channel {
     const std::uint64_t time = record.believed ? record.record.timeUnixNano : record.latest;
     observed_ = *value;
     const ValueResult result = model_.observe(time, *value, record.part.gap);
+    const std::optional<double> fromSlowMean = level_.observe(time, *value);
     if (!result.scored) return;
     deviation_ = result.deviation;
     record.scores.add({.channel = ChannelId::Value,
@@ -97,7 +99,8 @@ class ValueChannel final : public Channel {
                        .usualBits = result.usualBits,
                        .early = true,
                        .calibrated = true,
-                       .deviation = beyond()});
+                       .deviation = beyond(),
+                       .fromSlowMean = fromSlowMean});
   }
 
   /// The model learns as it observes.
@@ -116,6 +119,7 @@ class ValueChannel final : public Channel {
     StateWriter write(out);
     PointSequence::visit(sequence_, write);
     write(static_cast<std::uint8_t>(measure_)), write(last_);
+    SlowLevel::visit(level_, write);
     putState(out, model_);
   }
 
@@ -124,6 +128,7 @@ class ValueChannel final : public Channel {
     PointSequence::visit(sequence_, read);
     std::uint8_t measure = 0;
     read(measure), read(last_);
+    SlowLevel::visit(level_, read);
     if (measure > static_cast<std::uint8_t>(Measure::Mean)) return false;
     measure_ = static_cast<Measure>(measure);
     return model_.restore(read.getBytes()) && read.done();
@@ -150,6 +155,7 @@ class ValueChannel final : public Channel {
       // A sum that may fall has changed its temporality: its levels and its changes have nothing in common.
       measure_ = measure;
       model_ = ValueModel();
+      level_ = SlowLevel();
       last_ = std::numeric_limits<double>::infinity();
     }
     if (measure_ == Measure::Level) return part.sum;
@@ -166,6 +172,7 @@ class ValueChannel final : public Channel {
   PointSequence sequence_;
   Measure measure_ = Measure::Level;
   ValueModel model_;
+  SlowLevel level_;
   /// The last rate or mean; infinite before any.
   double last_ = std::numeric_limits<double>::infinity();
 

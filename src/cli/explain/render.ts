@@ -19,6 +19,7 @@ const looksAt: Readonly<Record<string, string>> = {
   volume: "how many records come",
   value: "a metric's level or step, or how long a span takes",
   fields: "which values a field has, among the latest records",
+  group: "what the streams of a service or host show together",
 };
 
 type Fact = readonly [name: string, value: string];
