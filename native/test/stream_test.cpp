@@ -97,6 +97,25 @@ TEST(learnsThenJudges) {
   CHECK(b.told == 1);
 }
 
+/// Checks that a stream that few records reach is judged once they cover some time, unless the number is exact.
+TEST(learningEndsByRecordsOrTime) {
+  const auto learned = [](std::uint64_t step, bool exact) {
+    Settings settings = settingsOf();
+    settings.baselineRecords = 1'000;
+    settings.exactBaseline = exact;
+    Bench b(settings);
+    int records = 0;
+    for (; b.stream.learning(); ++records) b.log(normalLine(b.random), step);
+    CHECK(b.stream.progress() == 1);
+    return records;
+  };
+  CHECK(learned(kSecond / 100, false) == 1'000);
+  CHECK(learned(kSecond, false) == 301);
+  CHECK(learned(10 * kSecond, false) == 128);
+  CHECK(learned(3'600 * kSecond, false) == 32);
+  CHECK(learned(10 * kSecond, true) == 1'000);
+}
+
 TEST(stormIsOneAnomaly) {
   Bench b;
   b.teach(2'000);
