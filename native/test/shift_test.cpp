@@ -84,7 +84,7 @@ TEST(ticksMayChangeTheirLength) {
       for (auto& kind : service.kinds) kind.perSecond *= step < 30 ? 1.08 : 1 / 1.08;
       service.run(600);
     }
-    CHECK(service.strangest.bits < 18);
+    CHECK(service.strangest.bits < 13);
   }
 }
 

@@ -6,6 +6,7 @@ import { demo } from "./demo.ts";
 import { firstHours } from "./first-hours.ts";
 import { openstack } from "./openstack.ts";
 import { promptInjections } from "./prompts.ts";
+import { quietDays } from "./quiet-days.ts";
 import { quietTenant } from "./quiet-tenant.ts";
 import { shifts } from "./shifts.ts";
 import { smd } from "./smd.ts";
@@ -21,6 +22,7 @@ const benches: Readonly<Record<string, { title: string; run(): Promise<Row[]> }>
     run: promptInjections,
   },
   demo: { title: "The first five minutes of the demo", run: demo },
+  "quiet-days": { title: "Quiet days of a shop, by seeds", run: quietDays },
   "quiet-tenant": { title: "A tenant in which nothing is wrong", run: quietTenant },
 };
 
