@@ -28,7 +28,7 @@ const metrics: Partial<Record<AnomalyName, string>> = {
 const elsewhere: Partial<Record<AnomalyName, readonly Service[]>> = {
   latency: ["frontend", "checkout"],
   "error-status": ["frontend", "checkout"],
-  "missing-span": ["payments"],
+  "missing-span": ["payments", "frontend"],
 };
 
 export interface Found {
