@@ -52,6 +52,12 @@ class CommonClock {
     if (event_ != 0) event_ = std::min(event_ + nanos, kLatest);
   }
 
+  /// Notes that time passed of which nothing is known: the next request's time is believed, and `now` does not advance to it.
+  void interrupt() {
+    event_ = setBack_ = count_ = 0;
+    behind_ = 0;
+  }
+
   Moment moment() const { return {now_, event_}; }
 
   /// Lists the fields, for snapshots.

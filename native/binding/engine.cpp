@@ -279,6 +279,7 @@ class EngineObject {
   Napi::Value interrupt(const Napi::CallbackInfo& info) {
     const bool resumes = booleanArgument(info[0], "resumes");
     return submit([&](Call& call) {
+      call.job->interrupts = true;
       call.job->visit = [resumes](std::uint32_t, Shard& shard) { shard.interrupt(resumes); };
       call.result = [](Napi::Env env) { return env.Undefined(); };
     });

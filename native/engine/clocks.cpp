@@ -36,6 +36,11 @@ std::vector<std::pair<std::string, Moment>> Clocks::pass(std::uint64_t nanos, co
   return moved;
 }
 
+void Clocks::interrupt() {
+  process_.interrupt();
+  for (auto& [name, clock] : tenants_) clock.interrupt();
+}
+
 CommonClock& Clocks::find(std::string_view tenant) {
   if (auto* known = tenants_.use(tenant)) return known->value;
   if (tenants_.size() == kMostTenants) tenants_.erase(tenants_.oldest().key);

@@ -24,6 +24,9 @@ class Clocks {
   /// Notes that `nanos` have passed in which only the tenants `heard` were active. Returns the others and their moments.
   std::vector<std::pair<std::string, Moment>> pass(std::uint64_t nanos, const std::vector<std::string>& heard);
 
+  /// Notes that time passed of which nothing is known.
+  void interrupt();
+
   /// The moment by the clock of the process.
   Moment moment() const { return process_.moment(); }
 

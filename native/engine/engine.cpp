@@ -216,6 +216,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
 }
 
 void Engine::prepare(Task& task) {
+  if (task.interrupts) clocks_.interrupt();
   if (task.visitOrdered) task.visitOrdered(quota_, clocks_);
   if (task.visit) return;
   if (task.passed > 0) {

@@ -35,6 +35,8 @@ struct Task {
   /// A visitor of the state that is kept in the order of requests, called before `visit`; and one of the budget, called after it.
   std::function<void(const Quota&, const Clocks&)> visitOrdered;
   std::function<void(const ProcessBudget&)> visitBudget;
+  /// Whether the visit comes after time of which nothing is known, so that the clocks are interrupted before it.
+  bool interrupts = false;
   /// Instead of a request: the nanoseconds that have passed without a request, except from the tenants listed.
   std::uint64_t passed = 0;
   std::vector<std::string> heard;
