@@ -19,9 +19,11 @@ std::uint16_t half(float value) { return static_cast<std::uint16_t>(std::bit_cas
 
 }  // namespace
 
-double VolumeSeason::factor(std::uint64_t time) const {
-  if (weekBits_ >= kThreshold && weekBits_ >= dayBits_ && knowsWeek(time)) return week(time);
-  return dayBits_ >= kThreshold ? day(time) : 1;
+double VolumeSeason::factor(std::uint64_t begin, std::uint64_t length) const {
+  return over(begin, length, [&](std::uint64_t time) {
+    if (weekBits_ >= kThreshold && weekBits_ >= dayBits_ && knowsWeek(time)) return week(time);
+    return dayBits_ >= kThreshold ? day(time) : 1;
+  });
 }
 
 double VolumeSeason::day(std::uint64_t time) const {

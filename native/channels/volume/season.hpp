@@ -13,17 +13,19 @@ class VolumeSeason {
  public:
   explicit VolumeSeason(std::uint64_t unitsPerDay) : unitsPerDay_(unitsPerDay) { week_.fill(kUnknown); }
 
-  /// The factor of this time in the usual rate; 1 until a profile has proved useful.
-  double factor(std::uint64_t time) const;
+  /// The factor of a span of at most an hour in the usual rate; 1 until a profile has proved useful.
+  double factor(std::uint64_t begin, std::uint64_t length) const;
   bool believed() const { return dayBits_ >= kThreshold || weekBits_ >= kThreshold; }
 
   /// Notes how many bits the profiles save, given the deviance of the latest count from a flat rate and from a rate that depends
   /// on the time: `deviance(factor)`.
   template <class Deviance>
-  void weigh(std::uint64_t time, const Deviance& deviance) {
+  void weigh(std::uint64_t begin, std::uint64_t length, const Deviance& deviance) {
     const double flat = deviance(1.0);
-    dayBits_ = bounded(dayBits_ + flat - deviance(day(time)));
-    if (knowsWeek(time)) weekBits_ = bounded(weekBits_ + flat - deviance(week(time)));
+    dayBits_ = bounded(dayBits_ + flat - deviance(over(begin, length, [&](std::uint64_t time) { return day(time); })));
+    if (knowsWeek(begin) && knowsWeek(begin + length)) {
+      weekBits_ = bounded(weekBits_ + flat - deviance(over(begin, length, [&](std::uint64_t time) { return week(time); })));
+    }
   }
   /// Learns the records of a span of time that does not reach beyond its hour, or of hours without any.
   void learn(std::uint64_t begin, std::uint64_t length, double records);
@@ -46,6 +48,14 @@ class VolumeSeason {
   static double bounded(double bits) { return bits < -kMost ? -kMost : bits > kMost ? kMost : bits; }
   std::uint64_t hourOf(std::uint64_t time) const { return time / (unitsPerDay_ / kHours); }
   bool knowsWeek(std::uint64_t time) const { return week_[hourOf(time) % kWeek] != kUnknown; }
+  /// The mean of a factor over a span, which may reach into the next hour.
+  template <class Factor>
+  double over(std::uint64_t begin, std::uint64_t length, const Factor& factor) const {
+    const std::uint64_t hour = unitsPerDay_ / kHours, left = hour - begin % hour;
+    if (left >= length) return factor(begin);
+    const double share = static_cast<double>(left) / static_cast<double>(length);
+    return share * factor(begin) + (1 - share) * factor(begin + left);
+  }
   double day(std::uint64_t time) const;
   double week(std::uint64_t time) const;
   void endHour();

@@ -278,9 +278,16 @@ VolumeTick VolumeModel::close() {
   const bool whole = !std::exchange(partial_, false);
   bool recurring = false;
   if (whole && ticks_ >= kFewestTicks) {
-    const double factor = season_.factor(start_);
+    const double factor = season_.factor(start_, tick_);
+    // The local clock may have changed by an hour, so what was usual an hour before or after is usual as well.
+    const std::uint64_t hour = unitsPerDay_ / 24;
+    const auto [least, most] =
+        std::minmax({factor, season_.factor(start_ - std::min(start_, hour), tick_), season_.factor(start_ + hour, tick_)});
     for (std::size_t i = 0; i < used_; ++i) {
       VolumeFinding finding = judge(entries_[i], closed.end, factor);
+      if (finding.kind != VolumeKind::None && least < most) {
+        finding = judge(entries_[i], closed.end, finding.kind == VolumeKind::Burst ? most : least);
+      }
       if (finding.kind == VolumeKind::Burst && finding.bits >= kRemarkable) {
         // What recurs in all recurs in its templates.
         const std::uint32_t kind = i == 0 ? 0 : std::max(finding.id, 1u);
@@ -336,10 +343,10 @@ void VolumeModel::learn() {
   if (!pending_) return;
   pending_ = weighed_ = false;
   const double records = entries_[0].previous;
-  const double factor = season_.factor(pendingStart_);
+  const double factor = season_.factor(pendingStart_, tick_);
   const Usual flat = usual(entries_[0], 1);
   if (ticks_ >= kFewestTicks) {
-    season_.weigh(pendingStart_,
+    season_.weigh(pendingStart_, tick_,
                   [&](double each) { return poissonDeviance(records, std::max(flat.mean * each, 1e-9)) / flat.dispersion; });
   }
   season_.learn(pendingStart_, tick_, records);
