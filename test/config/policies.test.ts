@@ -78,7 +78,7 @@ it("names the key, its place and the remedy of each mistake", () => {
     'detect.policies.0.judge: must be true or false, is "no" (driftlock.yaml:4:14)',
     "detect.policies.0.budget: must be more than 0, is 0 (driftlock.yaml:5:15)",
     "detect.policies.1.match: is missing; set it (driftlock.yaml:3:5)",
-    'detect.policies.2.channels.0: must be one of content, sequence, volume, value, fields, shift, novelty, is "contents"; did you mean content? (driftlock.yaml:8:18)',
+    'detect.policies.2.channels.0: must be one of content, sequence, volume, value, fields, shift, novelty, group, is "contents"; did you mean content? (driftlock.yaml:8:18)',
     'detect.policies.2.direction: must be one of up, down, both, is "upwards" (driftlock.yaml:9:18)',
     'detect.policies.2.min_deviation: must be a number or a percentage such as 20%, is "20 percent" (driftlock.yaml:10:22)',
     "detect.policies.2.min_count: must be more than 0, is -1 (driftlock.yaml:11:18)",

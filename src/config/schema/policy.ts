@@ -2,7 +2,16 @@
 import { z } from "zod";
 
 /** Names of the channels, as in driftlock.v1. */
-const channelNames = ["content", "sequence", "volume", "value", "fields", "shift", "novelty"] as const;
+const channelNames = [
+  "content",
+  "sequence",
+  "volume",
+  "value",
+  "fields",
+  "shift",
+  "novelty",
+  "group",
+] as const;
 
 const pattern = z.string().min(1).max(256);
 
