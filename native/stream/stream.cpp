@@ -80,6 +80,8 @@ Stream::Stream(StreamKey key, const Settings& settings, Group& group)
 
 Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
   o.interrupted = clock_.interrupted();
+  // After a silence that was reported, a time ahead is no surprise.
+  if (resumed_) clock_.interrupt();
   const bool first = std::exchange(request_, o.request) != o.request;
   // A metric's points are steps of one series, however many of them a request has.
   o.believed = clock_.observe(o.record.timeUnixNano, first || key_.signal == otlp::Signal::Metrics);

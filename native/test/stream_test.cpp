@@ -365,7 +365,7 @@ TEST(burstIsAnEvent) {
       b.log(i < 20 ? normalLine(b.random) : "password rejected for user admin", i < 20 ? kSecond / 2 : kSecond / 1000);
       for (const Event& event : b.events) {
         burst |= event.verdict.channel == ChannelId::Volume && event.verdict.flagged &&
-                 descriptionOf(b.stream, event).sentence.starts_with("A burst: ");
+                 descriptionOf(b.stream, event).sentence.starts_with("A burst in ");
       }
       told += b.told;
     }
