@@ -1,5 +1,7 @@
 #include "record/event_time.hpp"
 
+#include <utility>
+
 #include "record/record.hpp"
 #include "requests.hpp"
 #include "test.hpp"
@@ -17,8 +19,10 @@ RecordView logOf(std::uint64_t time, std::uint64_t observed = 0) {
   return record;
 }
 
+/// The fields of the returned record refer to bytes that last until the next call.
 RecordView spanOf(std::uint64_t start, std::uint64_t end) {
-  Message span;
+  static Message span;
+  span = Message();
   span.text(1, "0123456789abcdef").text(2, "01234567").text(5, "GET /cart").fixed(7, start).fixed(8, end);
   RecordView record;
   readFields(otlp::Signal::Traces, otlp::MetricType::None, span, record);
@@ -72,9 +76,15 @@ TEST(durationsOfSpans) {
     return text.find("clocks") != std::string::npos;
   };
   CHECK(spanOf(kStart, kStart).hasDuration && spanOf(kStart, kStart).duration == 0);
-  for (const RecordView& span : {spanOf(kStart, kStart - 1), spanOf(kStart, kStart + 400 * 86'400 * kSecond), spanOf(7, kStart)})
+  using Times = std::pair<std::uint64_t, std::uint64_t>;
+  for (const auto& [start, end] : {Times{kStart, kStart - 1}, Times{kStart, kStart + 400 * 86'400 * kSecond}, Times{7, kStart}}) {
+    const RecordView span = spanOf(start, end);
     CHECK(!span.hasDuration && says(span));
-  for (const RecordView& span : {spanOf(0, kStart), spanOf(kStart, 0), spanOf(0, 0)}) CHECK(!span.hasDuration && !says(span));
+  }
+  for (const auto& [start, end] : {Times{0, kStart}, Times{kStart, 0}, Times{0, 0}}) {
+    const RecordView span = spanOf(start, end);
+    CHECK(!span.hasDuration && !says(span));
+  }
   // A sender without the time of day measures durations all the same.
   CHECK(spanOf(500 * kSecond, 501 * kSecond).duration == kSecond);
 }

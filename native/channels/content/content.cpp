@@ -156,6 +156,10 @@ void ContentModel::sign(ContentScore& score) const {
       literal += std::min(runs[i].end, unknown.end) - std::max(runs[i].start, unknown.begin);
     }
   }
+  for (const ContentScore::Prose& prose : score.prose) {
+    const ContentScore::Unknown& unknown = score.unknown[prose.unknown];
+    literals[prose.unknown] = unknown.end - unknown.value;
+  }
   const std::uint32_t most = literals.empty() ? 0 : *std::ranges::max_element(literals);
   for (std::size_t i = 0; i < literals.size(); ++i) {
     if (2 * literals[i] >= most) score.signature = hash_(score.signature, score.unknown[i].hash);
@@ -206,7 +210,6 @@ void ContentModel::scoreProse(ContentScore& out) {
   const double bits = prose.cost.worst * static_cast<double>(value.size());
   out.bits += bits;
   out.novelBytes += static_cast<std::uint32_t>(bits / kLiteralBits);
-  out.signature = hash_(value, out.signature);
   out.prose.push_back(prose);
   prose_.count(key, isProse(value));
 }

@@ -15,8 +15,8 @@ namespace driftlock {
 ///
 /// The latest eight new values of a key decide: if the later four took at most half as long again as the earlier four,
 /// counted in records of the stream, the key has no end of them. The values of a status code are all new at first, and
-/// then ever more rarely. A key that is found stays an identifier. At most 64 keys are followed: of more, those with the
-/// latest new values.
+/// then ever more rarely. A key that is found stays an identifier, of which there may be 64. At most 16 other keys are
+/// followed: of more, those with the latest new values.
 class Identifiers {
  public:
   bool contains(std::uint64_t key) const { return std::ranges::find(found_, key) != found_.end(); }
@@ -24,7 +24,8 @@ class Identifiers {
   /// Notes a new value of a key, which may be the same as before, in a record of this number. Returns true if it shows
   /// that the key has identifiers.
   bool note(std::uint64_t key, std::uint64_t value, std::uint64_t record) {
-    const auto at = static_cast<std::uint32_t>(record), hash = static_cast<std::uint32_t>(value);
+    const auto at = static_cast<std::uint32_t>(record);
+    const auto hash = static_cast<std::uint16_t>(value);
     Candidate& candidate = find(key);
     if (std::ranges::find(candidate.values, hash) != candidate.values.end()) return false;
     std::ranges::copy_backward(candidate.values.begin(), candidate.values.end() - 1, candidate.values.end());
@@ -58,7 +59,7 @@ class Identifiers {
     found_.resize(found);
     for (std::uint64_t& key : found_) read(key);
     const auto candidates = read.get<std::uint32_t>();
-    if (candidates > kMost) return false;
+    if (candidates > kMostCandidates) return false;
     candidates_.resize(candidates);
     for (Candidate& candidate : candidates_) {
       Candidate::visit(candidate, read);
@@ -68,7 +69,7 @@ class Identifiers {
   }
 
  private:
-  static constexpr std::size_t kMost = 64;
+  static constexpr std::size_t kMost = 64, kMostCandidates = 16;
   static constexpr std::uint32_t kNews = 8;
   /// In fewer records, new values say little: everything is new once.
   static constexpr std::uint32_t kFewestRecords = 64;
@@ -76,8 +77,9 @@ class Identifiers {
   struct Candidate {
     std::uint64_t key = 0;
     std::uint32_t count = 0;
-    /// The latest new values, and the records that had them; the latest first.
-    std::array<std::uint32_t, kNews> values{}, records{};
+    /// The hashes of the latest new values, and the records that had them; the latest first.
+    std::array<std::uint16_t, kNews> values{};
+    std::array<std::uint32_t, kNews> records{};
 
     template <class Self, class Visitor>
     static void visit(Self& self, Visitor& v) {
@@ -90,7 +92,7 @@ class Identifiers {
   Candidate& find(std::uint64_t key) {
     const auto known = std::ranges::find(candidates_, key, &Candidate::key);
     if (known != candidates_.end()) return *known;
-    if (candidates_.size() < kMost) return candidates_.emplace_back(Candidate{.key = key});
+    if (candidates_.size() < kMostCandidates) return candidates_.emplace_back(Candidate{.key = key});
     const auto oldest =
         std::ranges::min_element(candidates_, {}, [](const Candidate& candidate) { return candidate.records[0]; });
     return *oldest = Candidate{.key = key};

@@ -34,7 +34,8 @@ std::optional<NoveltyWindow> NoveltyModel::advance(std::uint64_t now) {
   for (const Tick& tick : ticks_) window_.seconds += tick.seconds, window_.strange += tick.strange;
   const double n = window_.seconds, k = window_.strange, q = share(), f = std::max(1.0f, dispersion_);
   window_.usual = std::min(n, n * q + 2 * std::sqrt(n * q * (1 - q) * f));
-  if (window_.strange >= kFewest && k > window_.usual) {
+  // What was strange minutes ago goes on only if there is something strange now.
+  if (ticks_[0].strange > 0 && window_.strange >= kFewest && k > window_.usual) {
     const double rest = n - k, bits = k * portableLog2(k / (q * n)) + (rest > 0 ? rest * portableLog2(rest / ((1 - q) * n)) : 0);
     window_.bits = bits / f;
   }

@@ -533,10 +533,12 @@ std::optional<ValueDeviation> ValueModel::explain(const ValueResult& result, con
   std::array<ValueView, kValueViews> order{};
   std::size_t n = 0;
   for (std::size_t i = 0; i < kValueViews; ++i) {
-    if (coded[i]) order[n++] = static_cast<ValueView>(i);
+    if (!coded[i]) continue;
+    const auto end = order.begin() + static_cast<std::ptrdiff_t>(n++);
+    const auto place = std::find_if(order.begin(), end, [&](ValueView v) { return result.viewBits[i] > result.viewBits[at(v)]; });
+    std::move_backward(place, end, end + 1);
+    *place = static_cast<ValueView>(i);
   }
-  std::stable_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(n),
-                   [&](ValueView a, ValueView b) { return result.viewBits[at(a)] > result.viewBits[at(b)]; });
   for (const bool between : {false, true}) {
     for (std::size_t i = 0; i < n; ++i) {
       ValueView v = order[i];
