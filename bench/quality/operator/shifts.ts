@@ -38,9 +38,9 @@ interface Fault {
 
 function* spansOf(seed: string, minutes: number, from: number, fault: Fault) {
   const random = new Random(seed);
-  const perSecond = random.pick([2, 5, 15]);
+  const perSecond = random.pick([5, 15]);
   for (let time = start; time < start + minutes * minute; time += random.exponential(1_000 / perSecond)) {
-    const faulty = time >= start + from * minute;
+    const faulty = time >= start + from * minute && time < start + (from + faultMinutes) * minute;
     let at = random.uniform();
     let chosen = 0;
     while (chosen < operations.length - 1 && at >= operations[chosen]!.share)
@@ -81,13 +81,14 @@ async function run(kind: Kind, seed: number): Promise<{ fault: Result; quiet: Re
     operation: random.int(0, 3),
     size:
       kind === "delay"
-        ? random.pick([1.5, 2, 4])
+        ? random.pick([2, 3, 5])
         : kind === "errors"
-          ? random.pick([0.15, 0.3, 0.5])
-          : random.pick([0.3, 3]),
+          ? random.pick([0.2, 0.4, 0.6])
+          : random.pick([0.25, 4]),
   };
   const from = past + quietMinutes;
-  const total = from + faultMinutes + 2;
+  // An anomaly says when it ended after five quiet minutes.
+  const total = from + faultMinutes + 7;
   const operator = new Operator();
   let batch: MessageInitShape<typeof SpanSchema>[] = [];
   let sent = start;
