@@ -4,6 +4,9 @@ import type { AnomalyName } from "../src/generate/anomalies.ts";
 /** Records per second. */
 export const rate = 600;
 
+/** Alarms per resource group and day. The default is meant for a quiet service; here half of the faults befall one in minutes. */
+export const alarmsPerGroup = 5;
+
 export interface Planned {
   name: AnomalyName;
   /** Seconds after the beginning of the load. */

@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import pino from "pino";
-import { plan, rate } from "./demo-plan.ts";
+import { alarmsPerGroup, plan, rate } from "./demo-plan.ts";
 
 const dist = join(import.meta.dirname, "..", "dist");
 const { readOptions } = await import(join(dist, "cli/shared/options.js"));
@@ -26,6 +26,9 @@ const env: NodeJS.ProcessEnv = { ...process.env };
 const loaded = load();
 if (!loaded?.sources.has("forward.endpoint")) {
   env.DRIFTLOCK_FORWARD_ENDPOINT = await startSink(loaded?.config.forward.protocol);
+}
+if (!loaded?.sources.has("detect.budget.per_group_per_day")) {
+  env.DRIFTLOCK_DETECT_BUDGET_PER_GROUP_PER_DAY = String(alarmsPerGroup);
 }
 
 let stop = () => {};

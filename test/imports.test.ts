@@ -23,7 +23,7 @@ const allowed: Readonly<Record<string, string>> = {
   forward: "config native otlp version base",
   store: "[engine] anomaly config [version] base gen",
   access: "store [receive] otlp config base",
-  telemetry: "anomaly config forward [native] otlp receive [version] base",
+  telemetry: "anomaly config forward [native] otlp receive [version] base gen",
   generate: "otlp gen",
   api: "access anomaly config native otlp receive store [version] base gen",
   sidecar,

@@ -43,7 +43,7 @@ function checkYaml({ text }: Fence): void {
   const names = Object.keys(documents[0]!.toJS());
   if (!names.every((name) => sections.has(name))) {
     // A misspelt section must not pass as another program's.
-    expect(text).toMatch(/^(receivers|processors|exporters|rule_files|scrape_configs):/m);
+    expect(text).toMatch(/^(receivers|processors|exporters|rule_files|scrape_configs|groups):/m);
     return;
   }
   const file = join(folder, "snippet.yaml");

@@ -3,7 +3,7 @@
  * The same requests are judged in event time, without waiting for them.
  */
 import process from "node:process";
-import { plan, rate } from "../../../scripts/demo-plan.ts";
+import { alarmsPerGroup, plan, rate } from "../../../scripts/demo-plan.ts";
 import { configSchema } from "../../../src/config/schema.ts";
 import { Engine } from "../../../src/engine/index.ts";
 import { type Anomaly, Channel, Signal, State } from "../../../src/gen/driftlock/v1/anomaly_pb.js";
@@ -82,7 +82,10 @@ export async function runDemo(seed: string): Promise<DemoResult> {
       end: (start + seconds) * 1_000,
     })),
   });
-  const engine = new Engine(configSchema.parse({}).detect, { mode: "all" });
+  const engine = new Engine(
+    configSchema.parse({ detect: { budget: { per_group_per_day: alarmsPerGroup } } }).detect,
+    { mode: "all" },
+  );
   const result: DemoResult = { found: new Map(), falseAlarms: [] };
   try {
     for (const { signal, body, time } of shop.batches()) {

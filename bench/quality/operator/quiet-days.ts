@@ -61,9 +61,7 @@ export async function quietDays(): Promise<Row[]> {
       "flagged records": sum(({ flagged }) => flagged),
       alarms: alarms.length,
       channels: tally(alarms, (channel) => channel),
-      "most flags of an anomaly": Number(
-        results.reduce((most, each) => (each.most > most ? each.most : most), 0n),
-      ),
+      "most flags of an anomaly": Math.max(...results.map(({ most }) => Number(most))),
     },
   ];
 }
