@@ -101,6 +101,7 @@ export interface EngineOptions {
   /** The alarm budget of a resource group; 0 for that of one stream. */
   alarmsPerGroupPerDay: number;
   /** The alarm budget of all streams together; 0 for no limit. */
+  alarmsPerTenantPerDay: number;
   alarmsPerProcessPerDay: number;
   codec: CodecName;
   permutations: number;
@@ -195,6 +196,7 @@ export interface EngineStats {
   /** Number of alarms that the budgets of resource groups withheld. */
   withheldByGroups: number;
   /** Number of alarms that the budget of the process withheld. */
+  withheldByTenants: number;
   withheldByProcess: number;
   /** Number of requests that are not judged yet. */
   pending: number;

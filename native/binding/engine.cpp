@@ -476,6 +476,7 @@ class EngineObject {
     result.Set("untold", static_cast<double>(stats.untold));
     result.Set("withheldByStreams", static_cast<double>(stats.withheldByStreams));
     result.Set("withheldByGroups", static_cast<double>(stats.withheldByGroups));
+    result.Set("withheldByTenants", static_cast<double>(stats.withheldByTenants));
     result.Set("withheldByProcess", static_cast<double>(stats.withheldByProcess));
     result.Set("pending", static_cast<double>(calls_.size()));
     return result;

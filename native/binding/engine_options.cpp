@@ -68,6 +68,7 @@ EngineOptions engineOptions(Napi::Value value) {
   settings.alarmsPerStreamPerDay = number("alarmsPerStreamPerDay", 0, 1e6);
   if (settings.alarmsPerStreamPerDay == 0) throw std::out_of_range("options.alarmsPerStreamPerDay must be more than 0");
   settings.alarmsPerGroupPerDay = number("alarmsPerGroupPerDay", 0, 1e6);
+  settings.alarmsPerTenantPerDay = number("alarmsPerTenantPerDay", 0, 1e9);
   settings.alarmsPerProcessPerDay = number("alarmsPerProcessPerDay", 0, 1e9);
   settings.codec = codecArgument(options.required("codec"), "options.codec");
   settings.permutations = whole("permutations", 0, 9'999);

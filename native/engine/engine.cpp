@@ -84,7 +84,8 @@ std::vector<std::unique_ptr<Shard>> Engine::freshShards() const {
 }
 
 std::unique_ptr<ProcessBudget> Engine::freshBudget() const {
-  return std::make_unique<ProcessBudget>(settings_.alarmsPerProcessPerDay, 2 * std::size_t{settings_.maxStreams});
+  return std::make_unique<ProcessBudget>(settings_.alarmsPerProcessPerDay, settings_.alarmsPerTenantPerDay,
+                                         2 * std::size_t{settings_.maxStreams});
 }
 
 Engine::~Engine() { join(); }
@@ -365,6 +366,7 @@ EngineStats Engine::stats() const {
     stats.withheldByStreams += shard->withheld;
     stats.withheldByGroups += shard->withheldByGroups;
   }
+  stats.withheldByTenants = budget_->withheldByTenants();
   stats.withheldByProcess = budget_->withheld();
   return stats;
 }

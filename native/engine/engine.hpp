@@ -107,7 +107,7 @@ struct Task {
 struct EngineStats {
   std::uint64_t streams = 0, learning = 0, evicted = 0, bytes = 0, untold = 0;
   /// The number of alarms withheld by the budgets of streams, of resource groups, and of the process.
-  std::uint64_t withheldByStreams = 0, withheldByGroups = 0, withheldByProcess = 0;
+  std::uint64_t withheldByStreams = 0, withheldByGroups = 0, withheldByTenants = 0, withheldByProcess = 0;
 };
 
 /// A snapshot of all streams of an engine at one place in the order of `submit`. A visiting task takes each part.

@@ -11,18 +11,24 @@ constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kDay = 86'400 * kSecond;
 /// The margin from which an anomaly may use all savings: how many times rarer it is than it must be.
 constexpr double kRare = 100;
-/// The share of an account that other anomalies must leave.
+/// The share of an account, and of an allowance, that other anomalies must leave.
 constexpr double kReserve = 0.5;
 /// The longest id of an anomaly.
 constexpr std::size_t kMostId = 64;
+/// What an anomaly that is so many times rarer than it must be leaves of savings of this capacity. Half of savings of less than
+/// 2 would not suffice for one anomaly.
+double kept(double capacity, double margin) { return margin >= kRare ? 0 : std::min(capacity * kReserve, capacity - 1); }
+
 /// The most tenants with an account. Beyond it, the least recently active tenant counts as new when it returns.
 constexpr std::size_t kMostTenants = 10'000;
 
 }  // namespace
 
-ProcessBudget::ProcessBudget(double perDay, std::size_t mostWithheld)
+ProcessBudget::ProcessBudget(double perDay, double perTenantPerDay, std::size_t mostWithheld)
     : perDay_(perDay),
+      perTenantPerDay_(perTenantPerDay),
       capacity_(std::max(1.0, perDay)),
+      tenantCapacity_(std::max(1.0, perTenantPerDay)),
       pool_(capacity_),
       mostWithheld_(std::max<std::size_t>(1, mostWithheld)) {}
 
@@ -37,11 +43,14 @@ void ProcessBudget::observe(std::uint64_t time) {
   earnedAt_ = time;
   while (!accounts_.empty() && time > accounts_.oldest().value.heardAt && time - accounts_.oldest().value.heardAt > kDay)
     close(accounts_.oldest());
-  earn(perDay_ * std::min(1.0, static_cast<double>(passed) / static_cast<double>(kDay)));
+  const double days = std::min(1.0, static_cast<double>(passed) / static_cast<double>(kDay));
+  for (auto& [name, account] : accounts_)
+    account.allowance = std::min(tenantCapacity_, account.allowance + perTenantPerDay_ * days);
+  earn(perDay_ * days);
 }
 
 void ProcessBudget::hear(std::string_view tenant) {
-  if (perDay_ > 0) account(tenant);
+  if (limited()) account(tenant);
 }
 
 double ProcessBudget::share(std::size_t tenants) const {
@@ -62,7 +71,7 @@ ProcessBudget::Account& ProcessBudget::account(std::string_view tenant) {
       other.balance = std::min(other.balance, own);
     }
   }
-  Account& fresh = accounts_.add(tenant, {.heardAt = time_}).value;
+  Account& fresh = accounts_.add(tenant, {.allowance = tenantCapacity_, .heardAt = time_}).value;
   fresh.balance = std::min(own, pool_);
   pool_ -= fresh.balance;
   const double credit = std::min(own - fresh.balance, capacity_ - owed_);
@@ -98,21 +107,26 @@ void ProcessBudget::earn(double amount) {
 
 ProcessBudget::Answer ProcessBudget::judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences,
                                            double margin) {
-  if (perDay_ == 0) return Answer::Told;
+  if (!limited()) return Answer::Told;
   const bool silent = silent_.contains(id);
   if (!silent && occurrences > 1) return Answer::Told;
-  if (!spend(account(tenant), margin)) {
-    if (!silent) withhold(id);
+  Account& own = account(tenant);
+  const bool allowed = allows(own, margin);
+  if (!allowed || !spend(own, margin)) {
+    if (!silent) withhold(id, allowed ? withheld_ : withheldByTenants_);
     return Answer::Withheld;
   }
+  if (perTenantPerDay_ > 0) own.allowance -= 1;
   return silent_.erase(id) ? Answer::ToldLate : Answer::Told;
 }
 
+bool ProcessBudget::allows(const Account& account, double margin) const {
+  return perTenantPerDay_ == 0 || account.allowance - kept(tenantCapacity_, margin) >= 1;
+}
+
 bool ProcessBudget::spend(Account& account, double margin) {
-  // Half of an account that holds less than 2 would not suffice for one anomaly.
-  const double own = share(accounts_.size());
-  const double kept = margin >= kRare ? 0 : std::min(own * kReserve, own - 1);
-  const double free = std::max(0.0, account.balance - kept);
+  if (perDay_ == 0) return true;
+  const double free = std::max(0.0, account.balance - kept(share(accounts_.size()), margin));
   if (free + pool_ < 1) return false;
   const double taken = std::min(1.0, free);
   account.balance -= taken;
@@ -120,8 +134,8 @@ bool ProcessBudget::spend(Account& account, double margin) {
   return true;
 }
 
-void ProcessBudget::withhold(std::string_view id) {
-  withheld_.fetch_add(1, std::memory_order_relaxed);
+void ProcessBudget::withhold(std::string_view id, std::atomic<std::uint64_t>& count) {
+  count.fetch_add(1, std::memory_order_relaxed);
   if (silent_.size() == mostWithheld_) silent_.erase(silent_.oldest().key);
   silent_.add(id);
 }
@@ -133,7 +147,7 @@ void ProcessBudget::snapshot(std::vector<std::uint8_t>& out) const {
   write(pool_), write(owed_), write(time_), write(earnedAt_);
   write(static_cast<std::uint32_t>(accounts_.size()));
   for (auto entry = accounts_.rbegin(); entry != accounts_.rend(); ++entry) {
-    write(entry->key), write(entry->value.balance), write(entry->value.heardAt);
+    write(entry->key), write(entry->value.balance), write(entry->value.allowance), write(entry->value.heardAt);
   }
   write(static_cast<std::uint32_t>(silent_.size()));
   for (auto silent = silent_.rbegin(); silent != silent_.rend(); ++silent) write(silent->key);
@@ -148,8 +162,10 @@ bool ProcessBudget::restore(Bytes in) {
   for (std::uint32_t i = 0; i < accounts && read.ok(); ++i) {
     std::string tenant;
     Account account;
-    read(tenant), read(account.balance), read(account.heardAt);
-    if (!(account.balance >= 0) || accounts_.size() == kMostTenants || accounts_.contains(tenant)) return false;
+    read(tenant), read(account.balance), read(account.allowance), read(account.heardAt);
+    account.allowance = std::min(account.allowance, tenantCapacity_);
+    if (!(account.balance >= 0 && account.allowance >= 0) || accounts_.size() == kMostTenants || accounts_.contains(tenant))
+      return false;
     accounts_.add(tenant, account);
   }
   // Savings under a larger limit are reduced.
@@ -164,7 +180,7 @@ bool ProcessBudget::restore(Bytes in) {
     read(id);
     if (id.size() > kMostId || silent_.contains(id)) return false;
     // If there is no limit, or more than can be remembered now, a withheld anomaly is treated as if it had been reported.
-    if (perDay_ > 0 && count - i <= mostWithheld_) silent_.add(id);
+    if (limited() && count - i <= mostWithheld_) silent_.add(id);
   }
   return read.done();
 }

@@ -25,14 +25,18 @@ namespace driftlock {
 /// The lower half of an account is for anomalies that are at least a hundred times rarer than their stream's limit
 /// requires, so that a flood of common ones leaves room for the strange.
 ///
+/// Beside that, each tenant has an allowance of its own, which is no share of anything: it starts with a day's worth of
+/// `perTenantPerDay`, gains as much per day and holds no more. It keeps the same half for the rare.
+///
 /// Streams do not know of it, so what they learn does not depend on other streams. It decides after a request's
 /// findings have been joined, in the order of requests and of records, so that nothing depends on threads. A withheld
 /// anomaly is judged again with each of its flagged verdicts, and reported once there is room.
 class ProcessBudget {
  public:
-  /// @param perDay 0 for no limit.
+  /// @param perDay of all tenants together; 0 for no limit.
+  /// @param perTenantPerDay of each tenant; 0 for no limit.
   /// @param mostWithheld the most open anomalies that are remembered as withheld; each belongs to a stream.
-  ProcessBudget(double perDay, std::size_t mostWithheld);
+  ProcessBudget(double perDay, double perTenantPerDay, std::size_t mostWithheld);
 
   /// Sets the current time, in nanoseconds, by a clock of the caller; 0 if it is not known.
   void observe(std::uint64_t time);
@@ -53,8 +57,10 @@ class ProcessBudget {
   /// Ends an anomaly. Returns false if it was never reported.
   bool end(std::string_view id);
 
-  /// The number of anomalies not reported when they began; read from other threads.
+  /// The numbers of anomalies not reported when they began, for lack of savings of the process, and for lack of the
+  /// tenant's allowance; read from other threads.
   std::uint64_t withheld() const { return withheld_.load(std::memory_order_relaxed); }
+  std::uint64_t withheldByTenants() const { return withheldByTenants_.load(std::memory_order_relaxed); }
 
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Restores a fresh budget, with savings as far as the limit allows. Returns false if the bytes are not a snapshot;
@@ -63,7 +69,7 @@ class ProcessBudget {
 
  private:
   struct Account {
-    double balance = 0;
+    double balance = 0, allowance = 0;
     std::uint64_t heardAt = 0;
   };
   using Accounts = RecencyTable<std::string, Account>;
@@ -74,15 +80,17 @@ class ProcessBudget {
   void close(Accounts::Entry& entry);
   void earn(double amount);
   double saved() const;
+  bool limited() const { return perDay_ > 0 || perTenantPerDay_ > 0; }
+  bool allows(const Account& account, double margin) const;
   bool spend(Account& account, double margin);
-  void withhold(std::string_view id);
+  void withhold(std::string_view id, std::atomic<std::uint64_t>& count);
 
-  double perDay_, capacity_, pool_;
+  double perDay_, perTenantPerDay_, capacity_, tenantCapacity_, pool_;
   /// Credit that is not repaid.
   double owed_ = 0;
   std::size_t mostWithheld_;
   std::uint64_t time_ = 0, earnedAt_ = 0;
-  std::atomic<std::uint64_t> withheld_{0};
+  std::atomic<std::uint64_t> withheld_{0}, withheldByTenants_{0};
   Accounts accounts_;
   /// The ids of open anomalies that were not reported.
   RecencyTable<std::string, std::monostate> silent_;

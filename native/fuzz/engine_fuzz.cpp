@@ -50,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   settings.flaggedOnly = choice & 1;
   settings.scores = choice & 2;
   settings.threads = choice & 4 ? 2 : 1;
+  settings.alarmsPerTenantPerDay = choice & 4 ? 3 : 0;
   settings.alarmsPerProcessPerDay = choice & 8 ? 5 : 0;
   settings.streamsPerTenant = choice & 16 ? 3 : 0;
   settings.codec = static_cast<CodecName>(choice >> 5 & 3);

@@ -18,6 +18,7 @@ inline Settings settingsOf() {
   settings.dictionarySize = 4096;
   settings.permutations = 9;
   settings.maxStreams = 64;
+  settings.alarmsPerTenantPerDay = 40;
   settings.alarmsPerProcessPerDay = 50;
   return settings;
 }

@@ -30,6 +30,8 @@ struct Settings {
   double alarmsPerStreamPerDay;
   /// The most alarms per day of all streams of a resource group; at least those of one stream.
   double alarmsPerGroupPerDay;
+  /// The most alarms per day of a tenant's streams; 0 for no limit.
+  double alarmsPerTenantPerDay;
   /// The most alarms per day of all streams; 0 for no limit.
   double alarmsPerProcessPerDay;
   CodecName codec;

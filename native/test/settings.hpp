@@ -16,6 +16,7 @@ inline Settings defaultSettings() {
           .windowHop = 128,
           .alarmsPerStreamPerDay = 1,
           .alarmsPerGroupPerDay = 0,
+          .alarmsPerTenantPerDay = 0,
           .alarmsPerProcessPerDay = 0,
           .codec = CodecName::Zstd,
           .permutations = 199,

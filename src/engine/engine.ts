@@ -134,6 +134,7 @@ export class Engine {
       alarmsPerStreamPerDay: config.budget.per_stream_per_day,
       alarmsPerGroupPerDay:
         config.budget.per_group_per_day ?? Math.max(1.75, config.budget.per_stream_per_day),
+      alarmsPerTenantPerDay: config.budget.per_tenant_per_day,
       alarmsPerProcessPerDay: config.budget.per_process_per_day,
       codec: config.codec,
       permutations: config.permutations,

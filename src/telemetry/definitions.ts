@@ -190,8 +190,8 @@ export const definitions = {
     withheldAlarms: counter(
       "withheld_alarms",
       "alarms",
-      "Number of alarms that were withheld because the alarm budget of their stream (stream), of its resource group (group) or of the process (process) was used up.",
-      { reason: ["stream", "group", "process"] },
+      "Number of alarms that were withheld because the alarm budget of their stream (stream), of its resource group (group), of its tenant (tenant) or of the process (process) was used up.",
+      { reason: ["stream", "group", "tenant", "process"] },
     ),
     bytes: gauge("engine_bytes", "bytes", "Memory that is allocated for streams, within a tenth."),
     pending: gauge("engine_pending_requests", "requests", "Number of requests in the engine."),

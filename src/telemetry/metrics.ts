@@ -220,6 +220,7 @@ export function createMetrics(versions: Versions) {
       totals(engine.withheldAlarms, () => ({
         stream: stats("withheldByStreams")(),
         group: stats("withheldByGroups")(),
+        tenant: stats("withheldByTenants")(),
         process: stats("withheldByProcess")(),
       }));
       gauge(engine.bytes, stats("bytes"));

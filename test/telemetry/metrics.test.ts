@@ -91,6 +91,7 @@ describe("metrics", () => {
         untold: 1,
         withheldByStreams: 13,
         withheldByGroups: 24,
+        withheldByTenants: 25,
         withheldByProcess: 14,
       }),
       forwarder: () => ({ inflight: 1, queued: 2, queuedBytes: 300, storedBytes: 700, healthy: true }),
@@ -111,6 +112,7 @@ describe("metrics", () => {
     expect(series.get("driftlock_engine_bytes")).toBe(4_096);
     expect(series.get('driftlock_withheld_alarms_total{reason="stream"}')).toBe(13);
     expect(series.get('driftlock_withheld_alarms_total{reason="group"}')).toBe(24);
+    expect(series.get('driftlock_withheld_alarms_total{reason="tenant"}')).toBe(25);
     expect(series.get('driftlock_withheld_alarms_total{reason="process"}')).toBe(14);
     expect(series.get("driftlock_queue_bytes")).toBe(300);
     expect(series.get("driftlock_queue_disk_bytes")).toBe(700);

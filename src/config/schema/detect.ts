@@ -77,6 +77,14 @@ export const detect = section({
       .describe(
         "The number of alarms per resource group and day, of all its streams together, so that a service with many metrics raises no more alarms than one with few. By default 1.75, or `per_stream_per_day` if that is more.",
       ),
+    per_tenant_per_day: z
+      .number()
+      .nonnegative()
+      .max(1e9)
+      .default(50)
+      .describe(
+        "The number of alarms of all streams of a tenant: as many at once, and as many per day. Half of it is reserved for anomalies that are at least a hundred times rarer than their stream's limit asks for. Alarms beyond it are counted by `driftlock_withheld_alarms_total`, but not reported. 0 disables the limit.",
+      ),
     per_process_per_day: z
       .number()
       .nonnegative()
