@@ -100,8 +100,9 @@ export interface EngineOptions {
   alarmsPerStreamPerDay: number;
   /** The alarm budget of a resource group; 0 for that of one stream. */
   alarmsPerGroupPerDay: number;
-  /** The alarm budget of all streams together; 0 for no limit. */
+  /** The alarm budget of each tenant; 0 for no limit. */
   alarmsPerTenantPerDay: number;
+  /** The alarm budget of all streams together; 0 for no limit. */
   alarmsPerProcessPerDay: number;
   codec: CodecName;
   permutations: number;
@@ -195,8 +196,9 @@ export interface EngineStats {
   withheldByStreams: number;
   /** Number of alarms that the budgets of resource groups withheld. */
   withheldByGroups: number;
-  /** Number of alarms that the budget of the process withheld. */
+  /** Number of alarms that the budgets of tenants withheld. */
   withheldByTenants: number;
+  /** Number of alarms that the budget of the process withheld. */
   withheldByProcess: number;
   /** Number of requests that are not judged yet. */
   pending: number;
