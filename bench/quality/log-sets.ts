@@ -1,10 +1,11 @@
 /** Lines of the log sets, normal and anomalous, in their original order. */
 import { readFile } from "node:fs/promises";
-import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import type { LogRecord } from "../../src/gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { ShopTelemetry } from "../../src/generate/shop-telemetry.ts";
 import { data } from "./places.ts";
+import { encodeLogs } from "./requests.ts";
 
 export interface Line {
   text: string;
@@ -83,17 +84,10 @@ const perRequest = 100;
 
 /** Encodes the lines as `driftlock replay --format otlp` reads them: requests preceded by their lengths. */
 export function encodeOtlp(service: string, lines: readonly Line[]): Buffer {
-  const schema = ExportLogsServiceRequestSchema;
-  const attributes = [
-    { key: "service.name", value: { value: { case: "stringValue" as const, value: service } } },
-  ];
   const parts: Buffer[] = [];
   for (let i = 0; i < lines.length; i += perRequest) {
     const logRecords = lines.slice(i, i + perRequest).map(({ record }) => record!);
-    const request: MessageInitShape<typeof schema> = {
-      resourceLogs: [{ resource: { attributes }, scopeLogs: [{ logRecords }] }],
-    };
-    parts.push(delimited(toBinary(schema, create(schema, request))));
+    parts.push(delimited(encodeLogs(service, logRecords)));
   }
   return Buffer.concat(parts);
 }

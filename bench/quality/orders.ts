@@ -2,8 +2,7 @@
  * Traces of small services: visits with a daily rhythm, a few of them altered. The bench uses these services instead of
  * the shop because each altered trace is known to the span and comes as rarely as an operator's budget allows.
  */
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   Span_SpanKind as Kind,
   type SpanSchema,
@@ -191,14 +190,6 @@ export class Orders {
     }
     return operations[0]![1];
   }
-}
-
-export function encodeTraces(service: string, spans: readonly MessageInitShape<typeof SpanSchema>[]): Buffer {
-  const schema = ExportTraceServiceRequestSchema;
-  const resource = { attributes: keyValues({ "service.name": service }) };
-  return Buffer.from(
-    toBinary(schema, create(schema, { resourceSpans: [{ resource, scopeSpans: [{ spans: [...spans] }] }] })),
-  );
 }
 
 /** A rate that is high in the afternoon and low at night: between .4 and 1.6 of the mean. */

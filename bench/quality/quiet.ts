@@ -1,11 +1,10 @@
 /** Streams without anomalies over thirty days of event time: how many alarms are raised? */
-import { create, toBinary } from "@bufbuild/protobuf";
-import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { Random } from "../../src/generate/random.ts";
-import { keyValues, text } from "../../src/generate/records.ts";
+import { text } from "../../src/generate/records.ts";
 import { ShopTelemetry } from "../../src/generate/shop-telemetry.ts";
 import type { Signal } from "../../src/otlp/protocol.ts";
-import { encodeTraces, Orders, rhythm } from "./orders.ts";
+import { Orders, rhythm } from "./orders.ts";
+import { encodeLogs, encodeTraces } from "./requests.ts";
 import { begun, engine } from "./spans.ts";
 
 export const budgets = [1, 10, 100] as const;
@@ -93,8 +92,6 @@ export function kindOf(random: Random): (random: Random) => string {
 }
 
 function* rhythmicLogs(): Generator<Part> {
-  const schema = ExportLogsServiceRequestSchema;
-  const resource = { attributes: keyValues({ "service.name": "rhythm" }) };
   const random = new Random("quiet/rhythm");
   let logRecords: { timeUnixNano: bigint; body: ReturnType<typeof text> }[] = [];
   for (const time of arrivals(new Random("quiet/rhythm/arrivals"), 20_000)) {
@@ -103,8 +100,7 @@ function* rhythmicLogs(): Generator<Part> {
       body: text(kindOf(random)(random)),
     });
     if (logRecords.length < perRequest) continue;
-    const request = create(schema, { resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] });
-    yield { signal: "logs", body: Buffer.from(toBinary(schema, request)) };
+    yield { signal: "logs", body: encodeLogs("rhythm", logRecords) };
     logRecords = [];
   }
 }

@@ -12,9 +12,10 @@ import type { AnomalyName, Schedule } from "../../src/generate/anomalies.ts";
 import { Random } from "../../src/generate/random.ts";
 import { ShopTelemetry } from "../../src/generate/shop-telemetry.ts";
 import { delimited } from "./log-sets.ts";
-import { encodeTraces, type Fault, faults, Orders, rhythm, type Visit } from "./orders.ts";
+import { type Fault, faults, Orders, rhythm, type Visit } from "./orders.ts";
 import { built } from "./places.ts";
 import { type RankScore, rankScore, replay, writeScores } from "./programs.ts";
+import { encodeTraces } from "./requests.ts";
 
 const start = Date.UTC(2026, 0, 5);
 const dayMs = 86_400_000;

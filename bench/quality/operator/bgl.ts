@@ -1,23 +1,13 @@
 /** BGL with the times of its lines: 170 days of one log, in which alert lines of one class within an hour are an incident. */
-import { create, toBinary } from "@bufbuild/protobuf";
-import { ExportLogsServiceRequestSchema } from "../../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
-import { keyValues, text as textValue } from "../../../src/generate/records.ts";
+import { text as textValue } from "../../../src/generate/records.ts";
 import type { Row } from "../../table.ts";
 import { labelledLines } from "../log-sets.ts";
+import { encodeLogs } from "../requests.ts";
 import { type Incident, match, Operator, tally } from "./alarms.ts";
 
 const hour = 3_600_000;
 /** A report up to this long after the last line of an incident is still about it: ticks and hops end later. */
 const after = 600_000;
-
-function request(service: string, time: number, line: string): Buffer {
-  const schema = ExportLogsServiceRequestSchema;
-  const resource = { attributes: keyValues({ "service.name": service }) };
-  const logRecords = [{ timeUnixNano: BigInt(time) * 1_000_000n, body: textValue(line) }];
-  return Buffer.from(
-    toBinary(schema, create(schema, { resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] })),
-  );
-}
 
 export async function bgl(): Promise<Row[]> {
   const lines = (await labelledLines("bgl_2k.tsv")).map(({ label, key, text }) => ({
@@ -27,7 +17,10 @@ export async function bgl(): Promise<Row[]> {
     time: Number(text.split(" ")[0]) * 1_000,
   }));
   const operator = new Operator();
-  for (const { text, time } of lines) await operator.process("logs", request("bgl", time, text));
+  for (const { text, time } of lines) {
+    const record = { timeUnixNano: BigInt(time) * 1_000_000n, body: textValue(text) };
+    await operator.process("logs", encodeLogs("bgl", [record]));
+  }
   await operator.close();
   const incidents: (Incident & { key: string })[] = [];
   for (const { label, key, time } of lines) {

@@ -1,10 +1,9 @@
 /** OpenStack sessions: a few abnormal ones, evenly mixed into the normal ones, in a log with one record per second. */
 import { readFile } from "node:fs/promises";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { ExportLogsServiceRequestSchema } from "../../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { keyValues, text as textValue } from "../../../src/generate/records.ts";
 import type { Row } from "../../table.ts";
 import { data } from "../places.ts";
+import { encodeLogs } from "../requests.ts";
 import { match, Operator, tally } from "./alarms.ts";
 
 const start = Date.UTC(2026, 0, 5);
@@ -24,17 +23,13 @@ async function sessions(part: string): Promise<string[][]> {
 }
 
 function request(records: { time: number; session: string; event: string }[]): Buffer {
-  const schema = ExportLogsServiceRequestSchema;
-  const resource = { attributes: keyValues({ "service.name": "openstack" }) };
   const logRecords = records.map(({ time, session, event }) => ({
     timeUnixNano: BigInt(time) * 1_000_000n,
     eventName: event,
     body: textValue(event),
     attributes: keyValues({ "session.id": session }),
   }));
-  return Buffer.from(
-    toBinary(schema, create(schema, { resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] })),
-  );
+  return encodeLogs("openstack", logRecords);
 }
 
 export async function openstack(): Promise<Row[]> {

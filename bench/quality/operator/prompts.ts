@@ -3,14 +3,13 @@
  * longer, so that any score that grows with the length would look good otherwise.
  */
 import { readFile } from "node:fs/promises";
-import { create, toBinary } from "@bufbuild/protobuf";
 import { configSchema } from "../../../src/config/schema.ts";
 import { Engine } from "../../../src/engine/index.ts";
-import { ExportLogsServiceRequestSchema } from "../../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { Random } from "../../../src/generate/random.ts";
-import { keyValues, text as textValue } from "../../../src/generate/records.ts";
+import { text as textValue } from "../../../src/generate/records.ts";
 import { type Row, round } from "../../table.ts";
 import { data } from "../places.ts";
+import { encodeLogs } from "../requests.ts";
 
 const start = Date.UTC(2026, 0, 5);
 /** One prompt per minute. */
@@ -43,12 +42,7 @@ function shuffled<T>(items: readonly T[], random: Random): T[] {
 }
 
 function request(text: string, time: number): Buffer {
-  const schema = ExportLogsServiceRequestSchema;
-  const resource = { attributes: keyValues({ "service.name": "assistant" }) };
-  const logRecords = [{ timeUnixNano: BigInt(time) * 1_000_000n, body: textValue(text) }];
-  return Buffer.from(
-    toBinary(schema, create(schema, { resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] })),
-  );
+  return encodeLogs("assistant", [{ timeUnixNano: BigInt(time) * 1_000_000n, body: textValue(text) }]);
 }
 
 /** Learns from some prompts and scores the others. */

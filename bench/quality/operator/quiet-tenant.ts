@@ -1,13 +1,11 @@
 /** A tenant in which nothing is wrong: twelve services with logs, traces and some two hundred metric streams. */
-import { create, toBinary } from "@bufbuild/protobuf";
-import { ExportLogsServiceRequestSchema } from "../../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
-import { ExportMetricsServiceRequestSchema } from "../../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { AggregationTemporality } from "../../../src/gen/opentelemetry/proto/metrics/v1/metrics_pb.js";
 import { Random } from "../../../src/generate/random.ts";
-import { keyValues, text } from "../../../src/generate/records.ts";
+import { text } from "../../../src/generate/records.ts";
 import type { Row } from "../../table.ts";
-import { encodeTraces, Orders, rhythm } from "../orders.ts";
+import { Orders, rhythm } from "../orders.ts";
 import { kindOf } from "../quiet.ts";
+import { encodeLogs, encodeMetrics, encodeTraces } from "../requests.ts";
 import { Operator, tally } from "./alarms.ts";
 
 const days = Number(process.env.DAYS ?? 10);
@@ -85,15 +83,11 @@ class Service {
   }
 
   logs(from: number, to: number): Buffer {
-    const schema = ExportLogsServiceRequestSchema;
-    const resource = { attributes: keyValues({ "service.name": this.name }) };
     const logRecords = [...this.#times(from, to, lineGap)].map((time) => ({
       timeUnixNano: nano(time),
       body: text(kindOf(this.#random)(this.#random)),
     }));
-    return Buffer.from(
-      toBinary(schema, create(schema, { resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] })),
-    );
+    return encodeLogs(this.name, logRecords);
   }
 
   traces(from: number, to: number): Buffer {
@@ -105,8 +99,6 @@ class Service {
   }
 
   metrics(time: number): Buffer {
-    const schema = ExportMetricsServiceRequestSchema;
-    const resource = { attributes: keyValues({ "service.name": this.name }) };
     const metrics = this.#metrics.map((metric, i) => {
       const point = {
         timeUnixNano: nano(time),
@@ -127,9 +119,7 @@ class Service {
           : { case: "gauge" as const, value: { dataPoints: [point] } },
       };
     });
-    return Buffer.from(
-      toBinary(schema, create(schema, { resourceMetrics: [{ resource, scopeMetrics: [{ metrics }] }] })),
-    );
+    return encodeMetrics({ "service.name": this.name }, metrics);
   }
 }
 

@@ -1,6 +1,5 @@
 /** Shifts of many spans: one operation of a service becomes slower, fails more often, or is called more or less often. */
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { ExportTraceServiceRequestSchema } from "../../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import {
   Span_SpanKind,
   type SpanSchema,
@@ -10,6 +9,7 @@ import { Random } from "../../../src/generate/random.ts";
 import { keyValues } from "../../../src/generate/records.ts";
 import type { Row } from "../../table.ts";
 import { parallel } from "../parallel.ts";
+import { encodeTraces } from "../requests.ts";
 import { Operator, tally } from "./alarms.ts";
 
 const start = Date.UTC(2026, 0, 5, 9);
@@ -59,14 +59,6 @@ function* spansOf(seed: string, minutes: number, from: number, fault: Fault) {
   }
 }
 
-function encode(spans: MessageInitShape<typeof SpanSchema>[]): Buffer {
-  const schema = ExportTraceServiceRequestSchema;
-  const resource = { attributes: keyValues({ "service.name": "shop" }) };
-  return Buffer.from(
-    toBinary(schema, create(schema, { resourceSpans: [{ resource, scopeSpans: [{ spans }] }] })),
-  );
-}
-
 interface Result {
   kind: Kind;
   minutes: number;
@@ -110,7 +102,7 @@ async function run(kind: Kind, seed: number): Promise<{ fault: Result; quiet: Re
       ...(failed && { status: { code: Status_StatusCode.ERROR } }),
     });
     if (time - sent < 1_000) continue;
-    await operator.process("traces", encode(batch));
+    await operator.process("traces", encodeTraces("shop", batch));
     batch = [];
     sent = time;
   }

@@ -1,11 +1,9 @@
 /** Server Machine Dataset: 38 gauges of one host per minute, with labelled events. */
 import { readdir, readFile } from "node:fs/promises";
 import { gunzipSync } from "node:zlib";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { ExportMetricsServiceRequestSchema } from "../../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
-import { keyValues } from "../../../src/generate/records.ts";
 import type { Row } from "../../table.ts";
 import { data } from "../places.ts";
+import { encodeMetrics } from "../requests.ts";
 import { type Incident, match, Operator, tally } from "./alarms.ts";
 
 const start = Date.UTC(2026, 0, 5);
@@ -38,14 +36,7 @@ function request({ name, metrics }: Machine, time: number, values: number[]): Bu
       value: { dataPoints: [{ timeUnixNano, value: { case: "asDouble" as const, value: values[i]! } }] },
     },
   }));
-  const resource = { attributes: keyValues({ "service.name": "machine", "host.name": name }) };
-  const schema = ExportMetricsServiceRequestSchema;
-  return Buffer.from(
-    toBinary(
-      schema,
-      create(schema, { resourceMetrics: [{ resource, scopeMetrics: [{ metrics: points }] }] }),
-    ),
-  );
+  return encodeMetrics({ "service.name": "machine", "host.name": name }, points);
 }
 
 /** A run of labelled minutes is one event. */
