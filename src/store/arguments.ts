@@ -32,6 +32,11 @@ export function checkId(field: string, id: string): string {
   return id;
 }
 
+/** Checks the name of whoever makes a change. @throws {InvalidArgument} */
+export function checkAuthor(author: string): string {
+  return checkText("author", author, { min: 1, max: 256 });
+}
+
 /**
  * Checks text that a person wrote.
  * @throws {InvalidArgument}

@@ -1,5 +1,5 @@
 import type { Transaction } from "kysely";
-import { checkId, checkTenant, checkText } from "./arguments.ts";
+import { checkAuthor, checkId, checkTenant, checkText } from "./arguments.ts";
 import { changeAudited } from "./audit.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument } from "./database/errors.ts";
@@ -79,7 +79,7 @@ export class Evidence {
       tenant,
       id: checkId("id", bundle.id),
       anomaly_id: bundle.anomalyId === undefined ? null : checkId("anomalyId", bundle.anomalyId),
-      author: checkText("author", bundle.author, { min: 1, max: 256 }),
+      author: checkAuthor(bundle.author),
       created_at: BigInt(createdAt),
       size: BigInt(bundle.size),
       sha256: checkText("sha256", bundle.sha256, { min: 64, max: 64 }),

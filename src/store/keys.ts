@@ -1,7 +1,7 @@
 /** API keys: `dlk_`, the id's 16 hex digits, `_`, 256 random bits. Shown once, stored as a hash. */
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { sql, type Transaction } from "kysely";
-import { checkId, checkTenant, checkText } from "./arguments.ts";
+import { checkAuthor, checkId, checkTenant, checkText } from "./arguments.ts";
 import { type Append, changeAudited } from "./audit.ts";
 import { sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
@@ -66,7 +66,6 @@ const usedMs = 60_000;
 /** The number of keys per statement. */
 const storedAtOnce = 500;
 const maxName = 128;
-const maxAuthor = 256;
 
 const columns = [
   "id",
@@ -172,7 +171,7 @@ export class Keys {
     const { now } = this.#context;
     const createdAt = now();
     checkText("name", name, { min: 1, max: maxName });
-    checkText("author", author, { min: 1, max: maxAuthor });
+    checkAuthor(author);
     const ordered = scopes.filter((scope) => granted.includes(scope));
     if (ordered.length === 0 || granted.some((scope) => !scopes.includes(scope))) {
       throw new InvalidArgument("scopes", `must be some of ${scopes.join(", ")}`);
@@ -199,7 +198,7 @@ export class Keys {
   ): Promise<(MadeKey & { replaced: ApiKey }) | undefined> {
     checkTenant(tenant);
     checkId("id", id);
-    checkText("author", author, { min: 1, max: maxAuthor });
+    checkAuthor(author);
     if (!Number.isSafeInteger(graceMs) || graceMs < 0) {
       throw new InvalidArgument("graceMs", "must be a whole number of milliseconds, or 0");
     }
@@ -265,7 +264,7 @@ export class Keys {
   async revoke(tenant: string, id: string, author: string): Promise<ApiKey | undefined> {
     checkTenant(tenant);
     checkId("id", id);
-    checkText("author", author, { min: 1, max: maxAuthor });
+    checkAuthor(author);
     const { now } = this.#context;
     const revokedAt = now();
     const key = await changeAudited(this.#context, async (trx, append) => {

@@ -1,6 +1,6 @@
 /** The policies that tenants have set through the API, beside those of the configuration. */
 import type { TenantPolicy } from "../config/schema/policy.ts";
-import { checkTenant, checkText } from "./arguments.ts";
+import { checkAuthor, checkTenant } from "./arguments.ts";
 import { changeAudited } from "./audit.ts";
 import { ensureTenants } from "./audit-chain.ts";
 import { canonicalJson, type Json } from "./canonical.ts";
@@ -12,8 +12,6 @@ export interface StoredPolicies {
   /** The time in milliseconds since 1970. */
   changedAt: number;
 }
-
-const maxAuthor = 256;
 
 export class Policies {
   readonly #context: Context;
@@ -37,7 +35,7 @@ export class Policies {
   /** Replaces a tenant's policies, with an entry in the audit log. */
   async replace(tenant: string, policies: readonly TenantPolicy[], author: string): Promise<StoredPolicies> {
     checkTenant(tenant);
-    const actor = checkText("author", author, { min: 1, max: maxAuthor });
+    const actor = checkAuthor(author);
     const changedAt = this.#context.now();
     // What is not set is left out.
     const plain: Json = JSON.parse(JSON.stringify(policies));

@@ -1,6 +1,6 @@
 /** Silences: anomalies that match one are stored, but nobody is notified of them until it ends. */
 import { randomBytes } from "node:crypto";
-import { checkId, checkTenant, checkText } from "./arguments.ts";
+import { checkAuthor, checkId, checkTenant, checkText } from "./arguments.ts";
 import { changeAudited } from "./audit.ts";
 import { ensureTenants } from "./audit-chain.ts";
 import { canonicalJson, type Json } from "./canonical.ts";
@@ -36,7 +36,6 @@ export interface Silence extends NewSilence {
 export const silenceStates = ["pending", "active", "ended"] as const;
 export type SilenceState = (typeof silenceStates)[number];
 
-const maxAuthor = 256;
 const maxReason = 1_024;
 /** The largest number of silences of a tenant that have not ended. */
 const maxSilences = 1_000;
@@ -97,7 +96,7 @@ export class Silences {
       starts_at: BigInt(startsAt),
       ends_at: BigInt(endsAt),
       reason: checkText("reason", silence.reason, { min: 1, max: maxReason }),
-      author: checkText("author", silence.author, { min: 1, max: maxAuthor }),
+      author: checkAuthor(silence.author),
       created_at: BigInt(now),
     };
     await changeAudited(this.#context, async (trx, append) => {
@@ -139,7 +138,7 @@ export class Silences {
   async end(tenant: string, id: string, author: string): Promise<Silence | undefined> {
     checkTenant(tenant);
     checkId("id", id);
-    const actor = checkText("author", author, { min: 1, max: maxAuthor });
+    const actor = checkAuthor(author);
     await changeAudited(this.#context, async (trx, append) => {
       const now = this.#context.now();
       const at = BigInt(now);

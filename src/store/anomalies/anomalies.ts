@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { type Disposition, dispositions } from "../../anomaly/names.ts";
 import { encodeReport } from "../../anomaly/report.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
-import { checkId, checkTenant, checkText } from "../arguments.ts";
+import { checkAuthor, checkId, checkTenant, checkText } from "../arguments.ts";
 import { changeAudited } from "../audit.ts";
 import type { Context } from "../context.ts";
 import { InvalidArgument, isUnavailable } from "../database/errors.ts";
@@ -45,7 +45,6 @@ export interface AnomalyPatch {
   note?: string;
 }
 
-const maxAuthor = 256;
 const maxNote = 4_096;
 
 export class Anomalies {
@@ -171,7 +170,7 @@ export class Anomalies {
     if (!dispositions.includes(state)) {
       throw new InvalidArgument("state", `must be one of ${dispositions.join(", ")}`);
     }
-    const author = checkText("author", patch.author, { min: 1, max: maxAuthor });
+    const author = checkAuthor(patch.author);
     const note = checkText("note", patch.note ?? "", { max: maxNote });
     const { clock, now } = this.#context;
     await changeAudited(this.#context, async (trx, append) => {
