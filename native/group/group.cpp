@@ -44,10 +44,8 @@ void Group::observe(std::uint64_t timeUnixNano, bool first) {
   budget_.observe(clock_.now());
   if (members_.empty()) return;
   judgeTick();
-  double sum = 0;
-  for (const Member& member : members_) sum += member.distance;
   if (!calibration_) calibration_ = std::make_unique<Calibration>(infoOf(ChannelId::Group).unit);
-  calibration_->learn(sum, alarm_, limit());
+  calibration_->learn(distance(), alarm_, limit());
   members_.clear();
   alarm_ = Alarm::None;
 }
@@ -64,6 +62,12 @@ void Group::note(const Member& member) {
   }
 }
 
+double Group::distance() const {
+  double sum = 0;
+  for (const Member& member : members_) sum += member.distance;
+  return sum;
+}
+
 double Group::limit() const {
   const double units = static_cast<double>(std::max<std::uint64_t>(1, calibration_->learnt()));
   return std::min(kLargestLimit, std::max(budget_.limit(), 1 / (kFarOut * units)));
@@ -71,9 +75,7 @@ double Group::limit() const {
 
 void Group::judgeTick() {
   if (alarm_ != Alarm::None || members_.empty() || !calibration_ || calibration_->learnt() < kYoung) return;
-  double sum = 0;
-  for (const Member& member : members_) sum += member.distance;
-  const double most = limit(), p = calibration_->pValue(sum);
+  const double sum = distance(), most = limit(), p = calibration_->pValue(sum);
   if (!(p <= most)) return;
   const bool recent = flaggedBy_ != 0 && clock_.now() - flaggedAt_ <= kRecent;
   alarm_ = budget_.judge(p, most, open_ || recent);

@@ -85,8 +85,6 @@ class Group {
   Alarm judge(double p, double limit, std::uint64_t ahead, double weight);
   /// Notes that a stream has an anomaly of its own.
   void flagged(std::uint64_t stream) { flaggedBy_ = stream, flaggedAt_ = clock_.now(); }
-  /// The number of alarms that were withheld.
-  std::uint64_t withheld() const { return budget_.withheld(); }
 
   /// Whether streams can be strange together.
   bool compares() const { return streams_ > 1; }
@@ -113,6 +111,8 @@ class Group {
   static constexpr std::size_t kSignals = 3;
 
   void change(std::size_t& count, std::size_t by);
+  /// How far the members of the tick are from what is usual, together.
+  double distance() const;
   double limit() const;
   void judgeTick();
 

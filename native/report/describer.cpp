@@ -19,6 +19,16 @@ constexpr std::uint32_t kHopsPerMetrics = 16;
 /// The size of a record's attributes without those of variable length.
 constexpr std::size_t kAttributesSize = 480;
 
+/// Says which stream or group a report is about. Returns false if that is all there is to say, because the anomaly has ended.
+bool begin(const StreamKey& key, Report& report) {
+  report.signal = key.signal;
+  report.tenant = key.tenant;
+  report.stream = key.name;
+  report.service = key.service;
+  if (report.ended) report.explanation = explainEnding(report.ending);
+  return !report.ended;
+}
+
 }  // namespace
 
 Describer::Describer(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher)
@@ -42,15 +52,7 @@ void Describer::restore(StateReader& read) {
 
 void Describer::describe(Stream& stream, const Observation* record, std::unique_ptr<Finding> finding, Report& report,
                          Allowance& allowance) {
-  const StreamKey& key = stream.key();
-  report.signal = key.signal;
-  report.tenant = key.tenant;
-  report.stream = key.name;
-  report.service = key.service;
-  if (report.ended) {
-    report.explanation = explainEnding(report.ending);
-    return;
-  }
+  if (!begin(stream.key(), report)) return;
   report.verdict.withheld.at = stream.eventAt(report.verdict.withheld.at);
   Description& description = report.description;
   description.bits = report.verdict.bits;
@@ -71,14 +73,7 @@ void Describer::describe(Stream& stream, const Observation* record, std::unique_
 }
 
 void Describer::describe(const StreamKey& group, const KeyedHash& hash, const Finding* finding, Report& report) {
-  report.signal = group.signal;
-  report.tenant = group.tenant;
-  report.stream = group.name;
-  report.service = group.service;
-  if (report.ended) {
-    report.explanation = explainEnding(report.ending);
-    return;
-  }
+  if (!begin(group, report)) return;
   finding->describe({group, hash, {}}, report.description);
   report.explanation = explain(report);
 }

@@ -32,6 +32,20 @@ bool mayIdentify(const Field& field) {
   return std::ranges::none_of(field.text, [](std::uint8_t c) { return c <= ' ' || c == '/'; });
 }
 
+/// Counts the bytes of each unknown field, key and value, that no match covers. The runs are in the order of the text.
+void countLiterals(const ContentScore& score, std::vector<std::uint32_t>& literals) {
+  literals.clear();
+  std::size_t run = 0;
+  const std::vector<LiteralRun>& runs = score.novelty.literals;
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    while (run < runs.size() && runs[run].end <= unknown.begin) ++run;
+    std::uint32_t& literal = literals.emplace_back();
+    for (std::size_t i = run; i < runs.size() && runs[i].start < unknown.end; ++i) {
+      literal += std::min(runs[i].end, unknown.end) - std::max(runs[i].start, unknown.begin);
+    }
+  }
+}
+
 }  // namespace
 
 void ContentScore::clear() {
@@ -146,16 +160,7 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
 /// covers depends on what stands around it, and a number beside a new message is not what is new.
 void ContentModel::sign(ContentScore& score) const {
   thread_local std::vector<std::uint32_t> literals;
-  literals.clear();
-  std::size_t run = 0;
-  const std::vector<LiteralRun>& runs = score.novelty.literals;
-  for (const ContentScore::Unknown& unknown : score.unknown) {
-    while (run < runs.size() && runs[run].end <= unknown.begin) ++run;
-    std::uint32_t& literal = literals.emplace_back();
-    for (std::size_t i = run; i < runs.size() && runs[i].start < unknown.end; ++i) {
-      literal += std::min(runs[i].end, unknown.end) - std::max(runs[i].start, unknown.begin);
-    }
-  }
+  countLiterals(score, literals);
   for (const ContentScore::Prose& prose : score.prose) {
     const ContentScore::Unknown& unknown = score.unknown[prose.unknown];
     literals[prose.unknown] = unknown.end - unknown.value;
@@ -300,20 +305,12 @@ bool ContentModel::restore(Bytes in) {
 }
 
 std::string blamedField(const RecordView& record, const ContentScore& score, otlp::Signal signal) {
-  std::uint32_t most = 0;
-  const ContentScore::Unknown* blamed = nullptr;
-  for (const ContentScore::Unknown& unknown : score.unknown) {
-    std::uint32_t bytes = 0;
-    for (const LiteralRun& run : score.novelty.literals) {
-      const std::uint32_t from = std::max(run.start, unknown.begin), to = std::min(run.end, unknown.end);
-      if (from < to) bytes += to - from;
-    }
-    if (bytes <= most) continue;
-    most = bytes;
-    blamed = &unknown;
-  }
-  if (!blamed) return {};
-  return fieldName(record.fields[blamed->field].key, signal);
+  std::vector<std::uint32_t> literals;
+  countLiterals(score, literals);
+  const auto most = std::ranges::max_element(literals);
+  if (most == literals.end() || *most == 0) return {};
+  const ContentScore::Unknown& blamed = score.unknown[static_cast<std::size_t>(most - literals.begin())];
+  return fieldName(record.fields[blamed.field].key, signal);
 }
 
 void novelRanges(const RecordView& record, const ContentScore& score, const std::vector<std::uint32_t>& starts,
