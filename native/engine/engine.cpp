@@ -174,7 +174,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     shards_[shard]->begin(task.request.size());
   }
   const Request request{task.index, task.keys, task.tenant, task.moment, task.number, task.arrival};
-  std::uint32_t unjudged = 0, redated = 0, returned = 0;
+  std::uint32_t unjudged = 0, excluded = 0, redated = 0, returned = 0;
   for (std::uint32_t i = 0; i < task.records; ++i) {
     const std::uint32_t shard = shardOf(task.keys.hash(i));
     if (shard % workers_.size() != worker) continue;
@@ -188,7 +188,8 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     if (!verdict) ++unjudged;
     if (verdict && verdict->redated) ++redated;
     if (verdict && verdict->returned) ++returned;
-    if (!verdict || !settings_.scores) continue;
+    if (verdict && verdict->excluded) ++excluded;
+    if (!verdict || verdict->excluded || !settings_.scores) continue;
     double* score = &task.scores[kScoreWidth * i];
     score[0] = verdict->score;
     score[1] = verdict->pValue;
@@ -196,12 +197,8 @@ void Engine::judge(Task& task, std::uint32_t worker) {
     score[3] = infoOf(verdict->channel).number;
   }
   task.redated += redated;
-  std::uint32_t excluded = 0;
-  for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
-    excluded += shards_[shard]->excluded();
-  }
   task.excluded += excluded;
-  task.unjudged += unjudged - excluded;
+  task.unjudged += unjudged;
   task.returned += returned;
   for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     shards_[shard]->end(task.flags[worker]);

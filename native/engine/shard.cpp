@@ -1,7 +1,6 @@
 #include "engine/shard.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <memory>
 #include <stdexcept>
@@ -54,12 +53,7 @@ std::size_t Shard::HeldGroup::memory() const {
 
 Growth Shard::HeldGroup::grow(const Verdict& verdict, std::uint32_t severity, std::uint64_t finding) {
   const Sight sight{.channel = verdict.channel, .finding = finding, .severity = severity};
-  Growth growth;
-  growth.news = anomalies.shown().isNews(sight);
-  anomalies.shown().add(sight);
-  anomalies.add(verdict, group.now(), group.latest());
-  growth.reported = growth.news || std::has_single_bit(anomalies.current().occurrences);
-  return growth;
+  return anomalies.add(verdict, sight, group.now(), group.latest());
 }
 
 bool Shard::HeldGroup::restore(Bytes in) {
@@ -405,7 +399,7 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   Stream& stream = held.stream;
   if (!stream.policy().judge) {
     exclude(held);
-    return {};
+    return Verdict{.excluded = true};
   }
   const bool wasLearning = stream.learning();
   observation_.record.date(request.arrival);
@@ -450,7 +444,6 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
 }
 
 void Shard::exclude(Held& held) {
-  ++excluded_;
   held.excluded = true;
   ++held.tally.records;
   change(held);

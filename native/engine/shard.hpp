@@ -55,12 +55,7 @@ class Shard {
   Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer);
 
   /// Begins a request of this size; its records, and what it reveals, come next.
-  void begin(std::size_t requestSize) {
-    allowance_ = Allowance(requestSize);
-    excluded_ = 0;
-  }
-  /// The number of records of the request that passed unjudged because the policies of their streams say so.
-  std::uint32_t excluded() const { return excluded_; }
+  void begin(std::size_t requestSize) { allowance_ = Allowance(requestSize); }
 
   /// Judges by these rules from now on.
   void setPolicies(std::shared_ptr<const Policies> policies);
@@ -220,7 +215,6 @@ class Shard {
   Describer describer_;
 
   Allowance allowance_;
-  std::uint32_t excluded_ = 0;
   /// The groups that the request concerned.
   std::vector<HeldGroup*> touched_;
   /// The id of the anomaly that was flagged last.

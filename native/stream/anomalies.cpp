@@ -56,7 +56,9 @@ void Anomalies::begin(std::uint64_t now, std::uint64_t unixNanos, std::uint64_t 
   evidence_.emplace_back().id = current_.id;
 }
 
-Evidence& Anomalies::add(const Verdict& verdict, std::uint64_t now, std::uint64_t unixNanos) {
+Growth Anomalies::add(const Verdict& verdict, const Sight& sight, std::uint64_t now, std::uint64_t unixNanos) {
+  Growth growth{.news = shown_.isNews(sight)};
+  shown_.add(sight);
   flaggedAt_ = now;
   extend(unixNanos + verdict.silentFor);
   ++current_.occurrences;
@@ -67,7 +69,8 @@ Evidence& Anomalies::add(const Verdict& verdict, std::uint64_t now, std::uint64_
     double& score = evidence.scores[indexOf(verdict.channel)];
     score = std::max(score, verdict.channelScore);
   }
-  return evidence;
+  growth.reported = growth.news || std::has_single_bit(current_.occurrences);
+  return growth;
 }
 
 void Anomalies::extend(std::uint64_t unixNanos) { current_.endUnixNano = std::max(current_.endUnixNano, unixNanos); }

@@ -34,10 +34,9 @@ class Anomalies {
   /// Opens an anomaly at this time of the stream's clock and this event time. `origin` is a hash of the stream and of what begins
   /// the anomaly.
   void begin(std::uint64_t now, std::uint64_t unixNanos, std::uint64_t origin, const KeyedHash& hash);
-  /// Adds a flagged verdict to the open anomaly, and returns its evidence.
-  Evidence& add(const Verdict& verdict, std::uint64_t now, std::uint64_t unixNanos);
+  /// Adds a flagged verdict, and what it shows, to the open anomaly.
+  Growth add(const Verdict& verdict, const Sight& sight, std::uint64_t now, std::uint64_t unixNanos);
   /// What the open anomaly has shown; nothing if none is open.
-  Shown& shown() { return shown_; }
   const Shown& shown() const { return shown_; }
   /// Extends the open anomaly to an event time.
   void extend(std::uint64_t unixNanos);

@@ -179,26 +179,24 @@ Sight Stream::sight(const Verdict& verdict, std::uint64_t finding, Gravity gravi
 }
 
 Growth Stream::report(const Verdict& verdict, const Observation* record, const Finding* finding) {
-  Growth growth;
+  std::optional<Event> superseded;
   const auto& channel = channels_[indexOf(verdict.channel)];
   const std::uint64_t found = record && channel ? channel->kind(*record) : finding ? finding->kind() : 0;
   const Gravity gravity = record ? gravityOf(record->record) : finding ? finding->gravity() : Gravity::Normal;
   const Sight sight = this->sight(verdict, found, gravity);
   if (anomalies_.old(clock_.now()) && anomalies_.shown().isOther(sight) && judge_.affords(verdict, gravity)) {
-    growth.ended = ended(anomalies_.supersede(), Ending::Superseded);
+    superseded = ended(anomalies_.supersede(), Ending::Superseded);
   }
-  growth.news = !anomalies_.open() || anomalies_.shown().isNews(sight);
-  anomalies_.shown().add(sight);
   const std::uint64_t time = clock_.eventAt(clock_.now());
   if (!anomalies_.open()) {
     anomalies_.begin(clock_.now(), time, hash_(record ? record->content.signature : 0, hash_(settings_.seed, key_.hash)), hash_);
     windows_.forgetMetrics();
   }
-  Evidence& evidence = anomalies_.add(verdict, clock_.now(), time);
+  Growth growth = anomalies_.add(verdict, sight, clock_.now(), time);
+  growth.ended = std::move(superseded);
   for (const auto& channel : channels_) {
-    if (channel && record) channel->remember(*record, evidence);
+    if (channel && record) channel->remember(*record, anomalies_.latest());
   }
-  growth.reported = growth.news || std::has_single_bit(anomaly().occurrences);
   return growth;
 }
 

@@ -28,6 +28,8 @@ struct Verdict {
   bool learning = false;
   /// Whether it is a report of an anomaly that came back, which is not judged.
   bool returned = false;
+  /// Whether the record passed unjudged because a policy says so; nothing else is valid then.
+  bool excluded = false;
   Alarm alarm = Alarm::None;
   /// Whether it is strange enough, and within the budget or part of an open anomaly.
   bool flagged = false;
