@@ -13,6 +13,7 @@ type Value = NonNullable<MessageInitShape<typeof AnyValueSchema>["value"]>;
 type KeyValue = MessageInitShape<typeof KeyValueSchema>;
 
 const text = (value: string): Value => ({ case: "stringValue", value });
+const integer = (value: bigint): Value => ({ case: "intValue", value });
 const real = (value: number): Value => ({ case: "doubleValue", value });
 
 const severities: Readonly<Record<Severity, SeverityNumber>> = {
@@ -25,14 +26,14 @@ const severities: Readonly<Record<Severity, SeverityNumber>> = {
 
 /** The attributes of flagged records, and those that such a record does not need. A figure that is not known is absent. */
 function attributes(anomaly: Anomaly): KeyValue[] {
-  const { window, state } = anomaly;
+  const { window, withheld, state } = anomaly;
   const values: Record<string, Value | undefined> = {
     // For pipelines that do not keep the field.
     "event.name": text(anomalyEventName),
     "cbad.anomaly": { case: "boolValue", value: true },
     "cbad.anomaly.id": text(anomaly.id),
     "cbad.anomaly.state": text(state === State.ENDED ? "ended" : "open"),
-    "cbad.anomaly.occurrence": { case: "intValue", value: anomaly.occurrence },
+    "cbad.anomaly.occurrence": integer(anomaly.occurrence),
     "cbad.stream": text(anomaly.stream),
     ...(state === State.OPEN && {
       "cbad.channel": text(channelName(anomaly.channel)),
@@ -46,6 +47,12 @@ function attributes(anomaly: Anomaly): KeyValue[] {
         "cbad.delta_bits": real(window.deltaBits),
         "cbad.entropy": real(window.entropy),
         "cbad.codec": text(window.codec),
+      }),
+      ...(withheld && {
+        "cbad.withheld.count": integer(withheld.count),
+        "cbad.withheld.channel": text(channelName(withheld.channel)),
+        "cbad.withheld.score": real(withheld.score),
+        "cbad.withheld.time_unix_nano": integer(withheld.timeUnixNano),
       }),
     }),
     "cbad.explanation": text(anomaly.explanation),

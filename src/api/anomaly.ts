@@ -42,6 +42,19 @@ const reportSchema = z
       .describe(
         "The silence that applied to the report, so that nobody was notified of it; null if none did",
       ),
+    withheld: z
+      .object({
+        count: count.describe("Number of alarms that were withheld"),
+        channel: z.enum([...channelNames, "unspecified"]),
+        score: nullableNumber.describe(
+          "Score of the strangest of them, as a multiple of the score that one in a hundred exceeds",
+        ),
+        time: nanos.describe("Event time of the strangest of them"),
+      })
+      .nullable()
+      .describe(
+        "What the budgets of the stream and its resource group withheld since the stream's previous alarm; null if nothing was",
+      ),
     surprise_bits: nullableNumber.describe("Bits that the record costs, given the baseline"),
     baseline_bits: nullableNumber.describe("Bits that the stream's records usually cost"),
     field: z.string().describe("The field that contributes most to the score; empty if none stands out"),
@@ -181,6 +194,14 @@ function reportJson(report: Anomaly): ReportJson {
     margin: ofVerdict(report.margin),
     news: report.news,
     silenced_by: report.silencedBy || null,
+    withheld: report.withheld
+      ? {
+          count: safeCount(report.withheld.count),
+          channel: channelName(report.withheld.channel),
+          score: finite(report.withheld.score),
+          time: formatNanos(report.withheld.timeUnixNano),
+        }
+      : null,
     surprise_bits: ofVerdict(report.surpriseBits),
     baseline_bits: ofVerdict(report.baselineBits),
     field: report.field,
@@ -304,4 +325,5 @@ export const anomalyColumns: Columns<AnomalyJson> = {
   field: ({ report }) => report?.field ?? null,
   explanation: ({ report }) => report?.explanation ?? null,
   record: ({ report }) => report?.record?.text ?? null,
+  withheld: ({ report }) => report?.withheld?.count ?? null,
 };

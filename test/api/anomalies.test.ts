@@ -229,6 +229,7 @@ describe("an anomaly", () => {
         occurrence: 2n,
         score: 90,
         margin: 9,
+        withheld: { count: 3n, channel: Channel.FIELDS, score: 2.5, timeUnixNano: midnight },
         record: { text: "worse", novel: [], index: 0 },
       }),
     ]);
@@ -236,8 +237,11 @@ describe("an anomaly", () => {
     expect(await response.json()).toMatchObject({
       id: id(1),
       occurrences: 2,
-      report: { score: 90 },
-      first: { score: 30 },
+      report: {
+        score: 90,
+        withheld: { count: 3, channel: "fields", score: 2.5, time: "2026-01-31T00:00:00.000000000Z" },
+      },
+      first: { score: 30, withheld: null },
       examples: [{ record: { text: "connection reset by peer" } }, { record: { text: "worse" } }],
       events: [],
       excerpts: { baseline: "b2xk", window: "bmV3" },

@@ -87,6 +87,15 @@ describe("explain", () => {
     }
   });
 
+  it("says what the budgets withheld before", async () => {
+    const withheld = { count: 2n, channel: Channel.FIELDS, score: 2.5, timeUnixNano: midnight };
+    const path = file("withheld.json", JSON.stringify(liveAnomalyJson(report({ withheld }), 0)));
+    const { out } = await driftlock("explain", path);
+    expect(out.replace(/\n +/g, " ")).toContain(
+      "withheld  2 alarms of this stream since the previous one; the strangest by fields at 2026-01-31 00:00:00 UTC, 2.5 times the score that one in a hundred exceeds",
+    );
+  });
+
   it("reads each form in which anomalies are given", async () => {
     const whole = anomalyDetailJson(detail);
     const item = anomalyJson(detail);

@@ -105,6 +105,13 @@ describe("an anomaly", () => {
     expect(lines[3]).toBe("  usual next: a, b   nearest known: 0.4");
   });
 
+  it("says what was withheld before it, also without its sentence", () => {
+    const { view, text } = screen();
+    const withheld = { count: 2n, channel: Channel.FIELDS, score: 2.5, timeUnixNano: 0n };
+    view.anomaly(anomaly("a new record", ["new"], { explanation: "not shown", withheld }));
+    expect(text()).toContain("\n  withheld before: 2 alarms, the strangest by fields\n");
+  });
+
   it("needs neither record nor window, and may be over", () => {
     const { view, text } = screen();
     const silent = anomaly("", [], { channel: Channel.VOLUME, explanation: "nothing came for 60 s" });

@@ -1,6 +1,6 @@
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AnomalyJson } from "../../api/anomaly.ts";
+import type { AnomalyJson, ReportJson } from "../../api/anomaly.ts";
 import { isWildcard, parseListen } from "../../base/address.ts";
 import { printableJson, toJson } from "../../base/printable.ts";
 import { type ApiClient, ApiRefusal, apiClientOf } from "../shared/api-client.ts";
@@ -36,7 +36,7 @@ export const help = helpText({
         ["--service NAME", "the service.name of the resource"],
         ["--stream-id ID", "the ID of the stream"],
         ["--signal LIST", "logs, traces, metrics"],
-        ["--channel LIST", "content, sequence, volume, value, fields, shift, novelty"],
+        ["--channel LIST", "content, sequence, volume, value, fields, shift, novelty, group"],
         ["--severity LIST", "low, medium, high, critical"],
         ["--stream KEY", "the key of the stream (`list` only)"],
         ["--state LIST", "open, ended, acknowledged, resolved, accepted, false (`list` only)"],
@@ -152,6 +152,7 @@ async function show(args: string[], io: Io): Promise<number> {
       ["field", report.field],
       ["score", `${report.score} (limit ${report.limit}, p ${report.p_value})`],
       ["surprise", `${report.surprise_bits} bits (usually ${report.baseline_bits})`],
+      ["withheld", report.withheld === null ? "" : withheldText(report.withheld)],
       ["record", report.record?.text ?? ""],
       ["nearest", report.expected?.nearest ?? ""],
     );
@@ -163,6 +164,11 @@ async function show(args: string[], io: Io): Promise<number> {
   const width = Math.max(...shown.map(([name]) => name.length));
   for (const [name, value] of shown) io.out(`${name.padEnd(width)}  ${truncate(value, 4_096)}\n`);
   return exit.ok;
+}
+
+function withheldText({ count, channel, score, time }: NonNullable<ReportJson["withheld"]>): string {
+  const alarms = count === 1 ? "1 alarm" : `${count} alarms`;
+  return `${alarms} since the previous one (strangest: ${channel}, ${score} times what one in a hundred exceeds, ${time})`;
 }
 
 function line(name: string, item: AnomalyJson): string {

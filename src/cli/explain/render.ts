@@ -19,6 +19,8 @@ const looksAt: Readonly<Record<string, string>> = {
   volume: "how many records come",
   value: "a metric's level or step, or how long a span takes",
   fields: "which values a field has, among the latest records",
+  shift: "how many spans an operation has, how long they take and how many fail",
+  novelty: "how often something strange comes that is no reason for an alarm by itself",
   group: "what the streams of a service or host show together",
 };
 
@@ -93,7 +95,7 @@ function overview(anomaly: AnomalyDocument, report: ReportJson | null): string[]
     ],
     ["others", channels.join(", ")],
     ["field", report?.field ?? ""],
-    ...(report === null ? [] : scores(report)),
+    ...(report === null ? [] : [...scores(report), withheldFact(report)]),
     ["trace", report?.trace_id ? `${report.trace_id}${report.span_id && `, span ${report.span_id}`}` : ""],
   ]);
 }
@@ -107,6 +109,13 @@ function scores({ score, limit, p_value, surprise_bits, baseline_bits, channel }
     ["p-value", `${chance(p_value)}: the probability of such a score in the stream's history`],
     ["bits", `${formatNumber(surprise_bits)}${usual}`],
   ];
+}
+
+function withheldFact({ withheld }: ReportJson): Fact {
+  if (withheld === null) return ["withheld", ""];
+  const { count, channel, score, time } = withheld;
+  const strangest = `the strangest by ${channel} at ${clock(time)}, ${formatNumber(score)} times the score that one in a hundred exceeds`;
+  return ["withheld", `${plural(count, "alarm")} of this stream since the previous one; ${strangest}`];
 }
 
 function recordLines({ record, field }: ReportJson): string[] {

@@ -70,6 +70,13 @@ function scores({ score, limit, pValue, surpriseBits, baselineBits }: Anomaly): 
   ];
 }
 
+/** The sentence says it as well, but is not shown with a record that has marked bytes. */
+function withheldBefore({ withheld }: Anomaly): string[] {
+  if (withheld === undefined) return [];
+  const alarms = withheld.count === 1n ? "1 alarm" : `${withheld.count} alarms`;
+  return [`withheld before: ${alarms}, the strangest by ${channelName(withheld.channel)}`];
+}
+
 function windowMetrics({ window }: Anomaly): string[] {
   if (window === undefined) return [];
   return [
@@ -167,7 +174,7 @@ export function createView(out: NodeJS.WriteStream): View {
       header(anomaly, width),
       ...record(anomaly, inner),
       // Marked novel bytes need no sentence.
-      ...(marked ? [] : sentence(anomaly, inner)).map((line) => indent + line),
+      ...(marked ? withheldBefore(anomaly) : sentence(anomaly, inner)).map((line) => indent + line),
       ...flow(expectation(anomaly), inner).map((line) => indent + line),
       ...flow(scores(anomaly), inner).map((line) => indent + line),
       ...flow(windowMetrics(anomaly), inner).map((line) => indent + paint("dim", line)),
