@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "channels/alarm_budget.hpp"
 #include "channels/calibration.hpp"
 
 using namespace driftlock;

@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
+#include "channels/alarm_budget.hpp"
 #include "channels/calibration.hpp"
 #include "channels/channel_id.hpp"
 #include "otlp/reader.hpp"

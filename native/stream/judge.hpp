@@ -10,6 +10,7 @@
 
 #include "base/bytes.hpp"
 #include "base/state_bytes.hpp"
+#include "channels/alarm_budget.hpp"
 #include "channels/calibration.hpp"
 #include "channels/channel.hpp"
 #include "group/group.hpp"

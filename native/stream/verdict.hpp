@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "channels/calibration.hpp"
+#include "channels/alarm_budget.hpp"
 #include "channels/channel_id.hpp"
 #include "channels/finding.hpp"
 #include "group/group.hpp"
