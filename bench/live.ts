@@ -49,6 +49,7 @@ async function serve(folder: string): Promise<void> {
     alive: () => true,
     take: async () => undefined,
     onRules: async () => {},
+    configuredSilences: () => [],
     onJudgement() {},
     log,
   });

@@ -21,10 +21,10 @@ import { type HealthOptions, healthRoutes } from "./health.ts";
 import type { LiveHub } from "./live/hub.ts";
 import { livePath, liveRoutes } from "./live/routes.ts";
 import { describeRoutes, serveDescription } from "./openapi.ts";
-import { type PolicyOptions, policyRoutes } from "./policies.ts";
+import { policyRoutes } from "./policies.ts";
 import { problem, sendProblem } from "./problem.ts";
 import { secure } from "./security.ts";
-import { silenceRoutes } from "./silences.ts";
+import { type SilenceOptions, silenceRoutes } from "./silences.ts";
 import { streamRoutes } from "./streams.ts";
 import { refuseHandshake, refuseUnparsed } from "./unparsed.ts";
 import { usageRoutes } from "./usage.ts";
@@ -32,7 +32,7 @@ import { validatorCompiler } from "./validation.ts";
 
 export type { Component } from "./health.ts";
 
-export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions, PolicyOptions, Guard {
+export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions, SilenceOptions, Guard {
   config: Pick<Config["api"], "endpoint" | "cors_origins">;
   /** Whether authentication is disabled. */
   open: boolean;

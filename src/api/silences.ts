@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { channelNames, signalNames } from "../anomaly/names.ts";
+import { silenceMatch, silenceReason } from "../config/schema/silence.ts";
 import { type Silence, silenceState, silenceStates } from "../store/index.ts";
 import type { App } from "./app.ts";
 import { examples } from "./examples.ts";
@@ -10,30 +10,21 @@ import { id, noParameters, time } from "./query.ts";
 import { pageSchema, paging } from "./representation.ts";
 import { formatMs } from "./time.ts";
 
-const pattern = z.string().min(1).max(256);
-
-const matchSchema = z.strictObject({
-  signal: z.enum(signalNames).optional(),
-  service: pattern.optional().describe("A pattern of the stream's service"),
-  stream: pattern.optional().describe("A pattern of the stream's key, such as `logs service.name=check*`"),
-  channels: z.array(z.enum(channelNames)).min(1).max(channelNames.length).optional(),
-});
-
 const bodySchema = z
   .strictObject({
-    match: matchSchema.describe(
+    match: silenceMatch.describe(
       "An anomaly must match all that is given; `{}` matches all. In patterns, `*` stands for any text and `?` for any character",
     ),
     starts_at: time.optional().describe("When it starts; now by default"),
     ends_at: time.describe("When it ends: in the future, and within a year"),
-    reason: z.string().min(1).max(1_024).describe("Why nobody needs to be notified"),
+    reason: silenceReason,
   })
   .meta({ examples: [examples.newSilence] });
 
 const silenceSchema = z
   .object({
     id: z.string(),
-    match: matchSchema,
+    match: silenceMatch,
     starts_at: z.string().describe("RFC 3339 in UTC, as all times here"),
     ends_at: z.string(),
     reason: z.string(),
@@ -47,13 +38,29 @@ const silenceSchema = z
     examples: [examples.silence],
   });
 
-export function silenceRoutes(app: App, { store, onRules }: PolicyOptions): void {
+export interface SilenceOptions extends PolicyOptions {
+  /** Returns the silences of the configuration that are for a tenant. */
+  configuredSilences(tenant: string): Silence[];
+}
+
+const pageWithConfigured = pageSchema(silenceSchema, "Silences", examples.silence)
+  .extend({
+    configured: z
+      .array(silenceSchema)
+      .describe("The silences of the configuration that are for the tenant and in this state, on every page"),
+  })
+  .meta({
+    description: "Silences, newest first",
+    examples: [{ items: [examples.silence], configured: [], next: examples.cursor }],
+  });
+
+export function silenceRoutes(app: App, { store, onRules, configuredSilences }: SilenceOptions): void {
   const tags = ["policies"];
   const security = [{ bearer: [] }];
   const { silences } = store;
   const toJson = (silence: Silence): z.output<typeof silenceSchema> => ({
     id: silence.id,
-    match: silence.match as z.output<typeof matchSchema>,
+    match: silence.match,
     starts_at: formatMs(silence.startsAt),
     ends_at: formatMs(silence.endsAt),
     reason: silence.reason,
@@ -73,14 +80,17 @@ export function silenceRoutes(app: App, { store, onRules }: PolicyOptions): void
         description: "Those that have ended are kept for about 90 days.",
         querystring: z.strictObject({ state: z.enum(silenceStates).optional(), ...paging }),
         response: {
-          200: pageSchema(silenceSchema, "Silences, newest first", examples.silence),
+          200: pageWithConfigured,
           ...problems(...guarded, 503),
         },
       },
     },
     async ({ query, principal }) => {
       const page = await silences.list(principal.tenant, query.state, query);
-      return { ...page, items: page.items.map(toJson) };
+      const configured = configuredSilences(principal.tenant)
+        .map(toJson)
+        .filter(({ state }) => query.state === undefined || state === query.state);
+      return { ...page, items: page.items.map(toJson), configured };
     },
   );
   app.post(
@@ -133,6 +143,9 @@ export function silenceRoutes(app: App, { store, onRules }: PolicyOptions): void
     },
     async ({ params, principal }) => {
       const silence = await silences.end(principal.tenant, params.id, principal.subject);
+      if (silence === undefined && configuredSilences(principal.tenant).some(({ id }) => id === params.id)) {
+        throw new ApiError(404, "this silence is part of the configuration (silences); change it there");
+      }
       if (silence === undefined) throw new ApiError(404, "there is no silence with this id");
       await onRules();
       return toJson(silence);

@@ -204,7 +204,10 @@ function unreadable(file: string): string | undefined {
 /** Returns warnings about settings that work but are unsafe or probably not intended. */
 export function warnings(config: Config): string[] {
   const found: string[] = [];
-  const { receive, forward, api, auth } = config;
+  const { receive, forward, api, auth, silences } = config;
+  for (const [i, { ends_at }] of silences.entries()) {
+    if (Date.parse(ends_at) <= Date.now()) found.push(`silences.${i}: ended at ${ends_at}; remove it`);
+  }
   for (const [key, target] of forward.protocol === "http" ? targets(forward) : []) {
     const path = new URL(target).pathname.replace(/\/+$/, "");
     const signal = signals.find((name) => path.endsWith(httpPath[name]));

@@ -4,6 +4,7 @@ import { auth, limits } from "./schema/access.ts";
 import { detect } from "./schema/detect.ts";
 import { forward } from "./schema/forward.ts";
 import { receive } from "./schema/receive.ts";
+import { maxConfiguredSilences, silence } from "./schema/silence.ts";
 import {
   bytes,
   count,
@@ -48,6 +49,17 @@ export const configSchema = z.strictObject({
       "What is kept of each tenant. Anomalies that an evidence bundle refers to are kept as long as the bundle and do not count towards the size.",
     ),
   }).describe("The store of anomalies, stream statistics, API keys and audit logs."),
+  silences: z
+    .array(silence)
+    .max(maxConfiguredSilences)
+    .default([])
+    .meta({
+      expected:
+        "a list of silences such as [{match: {service: shop}, ends_at: 2026-01-31T14:00:00Z, reason: load test, author: ann}]",
+    } satisfies KeyMeta)
+    .describe(
+      "Silences: of which anomalies nobody is notified, until when, why, and who asked for it. An anomaly must match all that `match` names: `signal`, patterns of the `tenant`, the `service` and the `stream`, and `channels`. `starts_at` is when the process starts by default. A silence that has ended has no effect. Silences that the API has created come before these.",
+    ),
   auth: auth.describe("Who may send and read."),
   limits,
   api: section({

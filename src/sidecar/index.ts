@@ -113,7 +113,7 @@ export async function startSidecar(
     if (engine) started.push(() => engine.close());
     const snapshots = engine ? await Snapshots.start(engine, config, dataDir, log) : undefined;
     if (snapshots) started.push(async () => snapshots.stop());
-    const rules = await Rules.start(store, engine, log);
+    const rules = await Rules.start({ store, engine, silences: config.silences, log });
     started.push(async () => rules.close());
     const streamMetrics =
       telemetry.stream_metrics === undefined ? undefined : new StreamMetrics(telemetry.stream_metrics);
@@ -212,6 +212,7 @@ export async function startSidecar(
           alive,
           take: receivers.take,
           onRules: () => rules.refresh(),
+          configuredSilences: (tenant) => rules.configuredSilences(tenant),
           onJudgement(anomaly, patch) {
             publishJudgement(hub, anomaly);
             if (engine) applyFeedback(engine, anomaly, patch, pipeline.emit, log);

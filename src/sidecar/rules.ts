@@ -1,21 +1,22 @@
 /** Follows what operators have set through the API: policies, which the engine applies, and silences. */
 
-import { channelName, signalName } from "../anomaly/names.ts";
 import { encodeReport, type Report } from "../anomaly/report.ts";
-import { matcherOf } from "../base/pattern.ts";
 import type { TenantPolicy } from "../config/schema/policy.ts";
+import type { ConfiguredSilence } from "../config/schema/silence.ts";
 import type { Engine } from "../engine/index.ts";
-import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 import { reasonOf, type Silence, type Store } from "../store/index.ts";
 import type { Logger } from "../telemetry/log.ts";
+import { Silences } from "./silences.ts";
 
 /** How often changes by other processes are looked for. */
 const refreshMs = 10_000;
 
-/** A silence whose patterns are compiled. */
-interface ReadySilence {
-  silence: Silence;
-  matches(anomaly: Anomaly): boolean;
+interface Parts {
+  store: Pick<Store, "policies" | "silences">;
+  engine: Engine | undefined;
+  /** The silences of the configuration. */
+  silences: readonly ConfiguredSilence[];
+  log: Logger;
 }
 
 export class Rules {
@@ -25,22 +26,22 @@ export class Rules {
   readonly #timer: NodeJS.Timeout;
   /** The policies that the engine has, as JSON by tenant. */
   #policies = "";
-  /** The silences that have not ended, by tenant, oldest first. */
-  #silences = new Map<string, ReadySilence[]>();
+  readonly #silences: Silences;
   #failing = false;
   #running: Promise<void> = Promise.resolve();
 
-  /** Applies what the store has. While the store is unavailable, the policies of the configuration apply alone. */
-  static async start(store: Store, engine: Engine | undefined, log: Logger): Promise<Rules> {
-    const rules = new Rules(store, engine, log);
+  /** Applies what the store has. While the store is unavailable, what the configuration says applies alone. */
+  static async start(parts: Parts): Promise<Rules> {
+    const rules = new Rules(parts);
     await rules.refresh();
     return rules;
   }
 
-  private constructor(store: Store, engine: Engine | undefined, log: Logger) {
+  private constructor({ store, engine, silences, log }: Parts) {
     this.#store = store;
     this.#engine = engine;
     this.#log = log;
+    this.#silences = new Silences(silences, store.silences.now());
     this.#timer = setInterval(() => void this.refresh(), refreshMs).unref();
   }
 
@@ -56,13 +57,13 @@ export class Rules {
 
   /** Marks a report with the silence that applies to it, if there is one. */
   silence(report: Report): Report | undefined {
-    const own = this.#silences.get(report.message.tenant);
-    if (own === undefined) return undefined;
-    const now = this.#store.silences.now();
-    const found = own.find(
-      ({ silence, matches }) => silence.startsAt <= now && silence.endsAt > now && matches(report.message),
-    );
-    return found && encodeReport({ ...report.message, silencedBy: found.silence.id });
+    const found = this.#silences.find(report.message, this.#store.silences.now());
+    return found && encodeReport({ ...report.message, silencedBy: found.id });
+  }
+
+  /** Returns the silences of the configuration that are for a tenant. */
+  configuredSilences(tenant: string): Silence[] {
+    return this.#silences.configured(tenant);
   }
 
   async #refresh(): Promise<void> {
@@ -94,21 +95,6 @@ export class Rules {
   }
 
   async #refreshSilences(): Promise<void> {
-    const open = (await this.#store.silences.open()).map(ready);
-    this.#silences = Map.groupBy(open, ({ silence }) => silence.tenant);
+    this.#silences.replace(await this.#store.silences.open());
   }
-}
-
-function ready(silence: Silence): ReadySilence {
-  const { signal, service, stream, channels } = silence.match;
-  const ofService = service === undefined ? undefined : matcherOf(service);
-  const ofStream = stream === undefined ? undefined : matcherOf(stream);
-  return {
-    silence,
-    matches: (anomaly) =>
-      (signal === undefined || signalName(anomaly.signal) === signal) &&
-      (ofService?.(anomaly.serviceName) ?? true) &&
-      (ofStream?.(anomaly.stream) ?? true) &&
-      (channels === undefined || channels.includes(channelName(anomaly.channel))),
-  };
 }

@@ -46,7 +46,6 @@ export { type Settings, settingsOf } from "./settings.ts";
 export {
   type NewSilence,
   type Silence,
-  type SilenceMatch,
   type SilenceState,
   type Silences,
   silenceState,

@@ -1,5 +1,6 @@
 /** Silences: anomalies that match one are stored, but nobody is notified of them until it ends. */
 import { randomBytes } from "node:crypto";
+import { maxSilenceMs, type SilenceMatch } from "../config/schema/silence.ts";
 import { checkAuthor, checkId, checkTenant, checkText } from "./arguments.ts";
 import { changeAudited } from "./audit.ts";
 import { ensureTenants } from "./audit-chain.ts";
@@ -7,15 +8,6 @@ import { canonicalJson, type Json } from "./canonical.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument } from "./database/errors.ts";
 import { latestFirst, type Page, type PageRequest } from "./page.ts";
-
-/** Which anomalies are silenced: those that match everything that is set. */
-export interface SilenceMatch {
-  signal?: "logs" | "traces" | "metrics" | undefined;
-  /** Patterns, in which `*` stands for any text and `?` for any character. */
-  service?: string | undefined;
-  stream?: string | undefined;
-  channels?: string[] | undefined;
-}
 
 export interface NewSilence {
   match: SilenceMatch;
@@ -39,7 +31,6 @@ export type SilenceState = (typeof silenceStates)[number];
 const maxReason = 1_024;
 /** The largest number of silences of a tenant that have not ended. */
 const maxSilences = 1_000;
-const maxLengthMs = 366 * 86_400_000;
 const keptMs = 90 * 86_400_000;
 
 interface Row {
@@ -85,7 +76,7 @@ export class Silences {
     const { startsAt, endsAt } = silence;
     if (!(endsAt > now)) throw new InvalidArgument("ends_at", "must be in the future");
     if (!(endsAt > startsAt)) throw new InvalidArgument("ends_at", "must be after starts_at");
-    if (endsAt - Math.max(startsAt, now) > maxLengthMs) {
+    if (endsAt - Math.max(startsAt, now) > maxSilenceMs) {
       throw new InvalidArgument("ends_at", "must be within a year; to stop judging a stream, use a policy");
     }
     const match: Json = JSON.parse(JSON.stringify(silence.match));

@@ -101,6 +101,7 @@ export async function start(
     alive: () => true,
     take: async () => undefined,
     onRules: async () => {},
+    configuredSilences: () => [],
     onJudgement(anomaly, patch) {
       judgements.push(patch);
       publishJudgement(hub, anomaly);

@@ -25,7 +25,7 @@ class Running {
   sidecar!: Sidecar;
   #second = 0;
 
-  async start(): Promise<this> {
+  async start(more: object = {}): Promise<this> {
     const target = await startDownstream("grpc");
     open.push(target.close);
     const any = { endpoint: "127.0.0.1:0" };
@@ -35,6 +35,7 @@ class Running {
       forward: { endpoint: target.endpoint, compression: "none" },
       api: any,
       data_dir,
+      ...more,
     });
     this.sidecar = await startSidecar(config, {
       log: pino({ level: "silent" }),
@@ -61,7 +62,7 @@ class Running {
     });
     return {
       status: response.status,
-      json: (await response.json()) as Record<string, never> & { items: never[] },
+      json: (await response.json()) as Record<string, never> & { items: never[]; configured: never[] },
     };
   }
 
@@ -154,6 +155,40 @@ describe("silences", () => {
     const list = await running.api("GET", "/v1/silences?state=ended");
     expect(list.json.items).toHaveLength(1);
     expect((await running.api("GET", "/v1/silences?state=active")).json.items).toEqual([]);
+  });
+
+  it("of the configuration do the same, behind those of the API, and are listed", async () => {
+    const silence = { ends_at: soon(), reason: "move", author: "ann" };
+    const silences = [
+      { match: { tenant: "other" }, ...silence },
+      { match: { service: "check*", tenant: "def*" }, ...silence },
+      { match: {}, ...silence, starts_at: "2020-01-01T00:00:00Z", ends_at: "2020-01-02T00:00:00Z" },
+    ];
+    const running = await (await new Running().start({ silences })).learn();
+    await running.learn("basket");
+    const { json } = await running.api("GET", "/v1/silences?state=active");
+    const [configured, ...others] = json.configured as { id: string }[];
+    expect(others).toEqual([]);
+    expect(json.items).toEqual([]);
+    expect(configured).toMatchObject({ match: { service: "check*" }, reason: "move", author: "ann" });
+    expect((await running.api("GET", "/v1/silences?state=ended")).json.configured).toHaveLength(1);
+
+    await running.send([strangeLine]);
+    await running.send([strangeLine], "basket");
+    expect(running.notified.map(({ serviceName }) => serviceName)).toEqual(["basket"]);
+    const stored = await running.stored(2);
+    expect(stored.map(({ report }) => report.silenced_by).sort()).toEqual([configured!.id, null].sort());
+    expect(await running.api("DELETE", `/v1/silences/${configured!.id}`)).toMatchObject({
+      status: 404,
+      json: { detail: expect.stringContaining("part of the configuration") },
+    });
+
+    const ofApi = await running.api("POST", "/v1/silences", { match: {}, ends_at: soon(), reason: "r" });
+    await running.send(normalLines(20, 900));
+    await running.send([`${strangeLine} watchdog barked twice and rebooted the mainframe`]);
+    await expect
+      .poll(async () => (await running.stored(2)).map(({ report }) => report.silenced_by))
+      .toContain(ofApi.json.id);
   });
 
   it("start when they say, and not before", async () => {

@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 /** Names of the channels, as in driftlock.v1. */
-const channelNames = [
+export const channelNames = [
   "content",
   "sequence",
   "volume",
