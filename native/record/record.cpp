@@ -308,6 +308,8 @@ void readFields(const otlp::Index& index, const otlp::Record& record, RecordView
   if (record.metric == otlp::kNone) return readFields(index.signal, otlp::MetricType::None, index.bytes(record), out);
   const otlp::Metric& metric = index.metricOf(record);
   readFields(index.signal, metric.type, index.bytes(record), out);
+  const std::string_view name = textOf(index.bytes(metric.name));
+  out.own = name.starts_with(kStreamMetrics) || name.starts_with(kPrometheusStreamMetrics);
   out.accounting = accountingOf(metric.type, metric.temporality, metric.monotonic);
 }
 

@@ -47,6 +47,9 @@ enum class Accounting : std::uint8_t {
 /// The event name of log records that report anomalies; some pipelines keep it only as the attribute event.name.
 inline constexpr std::string_view kAnomalyEvent = "driftlock.anomaly";
 
+/// What the names of metrics about streams begin with, as OTLP and as Prometheus name them.
+inline constexpr std::string_view kStreamMetrics = "driftlock.stream.", kPrometheusStreamMetrics = "driftlock_stream_";
+
 /// A record as the channels see it. Everything points into the request.
 struct RecordView {
   std::vector<Field> fields;
@@ -59,7 +62,8 @@ struct RecordView {
   Bytes eventName;
   /// The identifier of its session: the attribute session.id, or the trace's id. None if there is none.
   otlp::AnyValue session;
-  /// Whether it is an anomaly that Driftlock itself reported as a log record: see kAnomalyEvent.
+  /// Whether it comes from Driftlock itself: a log record that reports an anomaly (kAnomalyEvent), or a point of a metric about a
+  /// stream (kStreamMetrics).
   bool own = false;
   /// Whether the session ends with this record: the event session.end, or the span that has no parent.
   bool last = false;

@@ -77,6 +77,12 @@ export function contradictions(config: Config): Problem[] {
       "`flagged` forwards nothing while detect.enabled is false; set detect.enabled: true or forward.mode: all",
     );
   }
+  if (forward.stream_metrics && telemetry.stream_metrics === undefined) {
+    problem(
+      "forward.stream_metrics",
+      "has no effect without a number of streams; set telemetry.stream_metrics, such as 500",
+    );
+  }
   if (detect.window.hop > detect.window.records) {
     const { hop, records } = detect.window;
     problem(

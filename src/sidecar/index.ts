@@ -27,6 +27,7 @@ import { type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
 import { componentStates } from "./readiness.ts";
 import { Rules } from "./rules.ts";
 import { Snapshots } from "./snapshots.ts";
+import { StreamMetricsExport } from "./stream-metrics-export.ts";
 
 export interface SidecarOptions {
   log: Logger;
@@ -118,6 +119,21 @@ export async function startSidecar(
     const streamMetrics =
       telemetry.stream_metrics === undefined ? undefined : new StreamMetrics(telemetry.stream_metrics);
     if (streamMetrics) metrics.watchStreams(streamMetrics);
+    const metricsExport =
+      streamMetrics && forward.stream_metrics
+        ? new StreamMetricsExport({
+            forwarder,
+            metrics,
+            streams: streamMetrics,
+            source: {
+              service: telemetry.service_name,
+              environment: telemetry.environment,
+              version: versions.version,
+            },
+            log,
+          })
+        : undefined;
+    if (metricsExport) started.push(async () => metricsExport.close());
     const statistics = async (most: number) => {
       const page = await engine!.statistics(most);
       streamMetrics?.update(page.streams);
@@ -241,6 +257,7 @@ export async function startSidecar(
       receivers.setServing(false);
       pipeline.drain();
       rules.close();
+      metricsExport?.close();
       const start = performance.now();
       const total = Math.min(config.shutdown_timeout, maxTimerMs);
       const deliveryMs = total / 2;

@@ -156,7 +156,7 @@ export const definitions = {
     returned: counter(
       "returned_anomaly_events",
       "records",
-      "Number of log records with the event name driftlock.anomaly that were received. They pass without a verdict.",
+      "Number of records that came back from Driftlock itself: log records with the event name driftlock.anomaly, and points of metrics that are named driftlock.stream.* or driftlock_stream_*. They pass without a verdict.",
     ),
     reports: counter(
       "anomaly_reports",
@@ -261,6 +261,12 @@ export const definitions = {
       "anomaly_events",
       "events",
       "Number of anomalies sent downstream as log records (forwarded), and of those that were not because the downstream refused them or was away for too long (dropped).",
+      { result: ["forwarded", "dropped"] },
+    ),
+    streamMetrics: counter(
+      "stream_metrics_requests",
+      "requests",
+      "Number of requests with the metrics of streams that were sent downstream (forwarded), and of those that were given up (dropped).",
       { result: ["forwarded", "dropped"] },
     ),
     rejected: counter(

@@ -89,6 +89,7 @@ export function createMetrics(versions: Versions) {
     bytes: counter(definitions.forward.bytes),
     records: counter(definitions.forward.records),
     anomalyEvents: counter(definitions.forward.anomalyEvents),
+    streamMetrics: counter(definitions.forward.streamMetrics),
     rejected: counter(definitions.forward.rejected),
     undelivered: counter(definitions.forward.undelivered),
     undeliveredRecords: counter(definitions.forward.undeliveredRecords),
@@ -124,7 +125,10 @@ export function createMetrics(versions: Versions) {
     forward.undelivered.inc({ signal, reason: "disk_full" }, 0);
   }
 
-  for (const result of ["forwarded", "dropped"] as const) forward.anomalyEvents.inc({ result }, 0);
+  for (const result of ["forwarded", "dropped"] as const) {
+    forward.anomalyEvents.inc({ result }, 0);
+    forward.streamMetrics.inc({ result }, 0);
+  }
   for (const transport of transports) {
     receiver.refusedConnections.inc({ transport }, 0);
     for (const reason of closeReasons) receiver.closedConnections.inc({ transport, reason }, 0);

@@ -56,16 +56,19 @@ export class StreamMetrics {
 
   /** Takes the reports of anomalies. */
   readonly offer: AnomalySink = ({ message }) => {
-    const { tenant, stream, signal, serviceName, id, state, expected } = message;
+    const { tenant, stream, signal, serviceName, id, state, expected, channel, score, limit } = message;
     const series = this.#find(tenant, stream, signal, serviceName, state === State.OPEN);
     if (series === undefined) return;
     if (state === State.OPEN) {
       series.open.add(id);
       series.expected = expected;
+      if (isGroup(stream)) Object.assign(series, { channel: channelName(channel), score, limit });
       return;
     }
     series.open.delete(id);
-    if (series.open.size === 0) series.expected = undefined;
+    if (series.open.size > 0) return;
+    series.expected = undefined;
+    if (isGroup(stream)) series.score = 0;
   };
 
   /** Takes the end of an anomaly, and ignores other reports. */
@@ -130,5 +133,8 @@ export class StreamMetrics {
 
 /** The most streams without metrics that are counted. */
 const maxOmitted = 100_000;
+
+/** Statistics are about single streams only; what is known of a resource group is in its reports. */
+const isGroup = (stream: string) => stream.startsWith("group ");
 
 const keyOf = (tenant: string, stream: string) => `${tenant}\0${stream}`;

@@ -566,6 +566,8 @@ describe("contradictions", () => {
     expect(only("detect: {window: {records: 64, hop: 65}}")).toContain(
       "detect.window.hop: must be at most detect.window.records (64) but is 65",
     );
+    expect(only("forward: {stream_metrics: true}")).toContain("set telemetry.stream_metrics, such as 500");
+    expect(problems("forward: {stream_metrics: true}\ntelemetry: {stream_metrics: 5}")).toEqual([]);
     expect(only("forward: {endpoint: 'http://a.example:1/x'}")).toContain(
       "has a path, which gRPC cannot use",
     );

@@ -71,6 +71,12 @@ export const forward = section({
     .describe(
       "If true, anomalies that are about no single record, such as bursts, silences and shifts of many spans, are sent downstream as log records with the event name `driftlock.anomaly`.",
     ),
+  stream_metrics: z
+    .boolean()
+    .default(false)
+    .describe(
+      "If true, the metrics of streams that `telemetry.stream_metrics` asks for are also sent downstream every minute, as OTLP metrics of Driftlock itself.",
+    ),
   compression: z
     .enum(["none", "gzip", "zstd"])
     .default("gzip")
