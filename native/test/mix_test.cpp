@@ -30,7 +30,7 @@ struct Source {
 };
 
 /// Counts `ids`, and returns the block that they complete.
-VolumeTick feed(TemplateMix& mix, const std::vector<std::uint32_t>& ids) {
+VolumeTick feed(auto&& mix, const std::vector<std::uint32_t>& ids) {
   std::optional<VolumeTick> closed;
   for (const std::uint32_t id : ids) {
     CHECK(!closed);
@@ -90,20 +90,32 @@ TEST(burstsAndSilencesStandOut) {
   CHECK(scores[2] > most);
 }
 
-TEST(rejectedBlocksAreNotLearnt) {
-  TemplateMix learns(kBlock), rejects(kBlock);
+TEST(rejectedBlocksAreLearntOnceTheNextIsAlike) {
+  TemplateMix mix(kBlock), untouched(kBlock);
   Source source;
   for (int b = 0; b < 100; ++b) {
     const std::vector<std::uint32_t> ids = usual(source);
-    feed(learns, ids), feed(rejects, ids);
+    feed(mix, ids), feed(untouched, ids);
   }
   std::vector<std::uint32_t> burst = usual(source);
   std::fill_n(burst.begin(), 15, 11u);
+  const double news = feed(TemplateMix(untouched), burst).score;
+
+  // Short bursts are as strange each time.
   for (int b = 0; b < 10; ++b) {
-    feed(learns, burst), feed(rejects, burst);
-    rejects.reject();
+    feed(mix, burst);
+    mix.reject();
+    const std::vector<std::uint32_t> ids = usual(source);
+    feed(mix, ids), feed(untouched, ids);
   }
-  CHECK(feed(rejects, burst).score > feed(learns, burst).score + 3);
+  CHECK(feed(TemplateMix(mix), burst).score > 0.9 * feed(TemplateMix(untouched), burst).score);
+
+  // One that goes on is not.
+  feed(mix, burst);
+  mix.reject();
+  CHECK(feed(mix, burst).score < news / 4);
+  mix.reject();
+  CHECK(feed(mix, burst).score < news / 8);
 }
 
 TEST(memoryIsBounded) {
@@ -124,6 +136,7 @@ TEST(snapshotsContinue) {
   TemplateMix a(kBlock), b(kBlock);
   Source source;
   for (int i = 0; i < 60; ++i) feed(a, usual(source));
+  a.reject();
   for (int i = 0; i < 17; ++i) a.count(source.id());  // in the midst of a block
   std::vector<std::uint8_t> bytes, x, y;
   a.snapshot(bytes);

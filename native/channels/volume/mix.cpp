@@ -19,12 +19,14 @@ constexpr double kDispersionPrior = 16;
 constexpr float kFewestBlocks = 4;
 /// The number of blocks, or of usual records, after which an absence is no longer novel.
 constexpr double kOldNews = 3;
-constexpr std::uint8_t kSnapshotVersion = 1;
+/// The count that a held block without a record of a template lets expect.
+constexpr double kLeastCount = 0.5;
+constexpr std::uint8_t kSnapshotVersion = 2;
 
 }  // namespace
 
 std::optional<VolumeTick> TemplateMix::count(std::uint32_t id) {
-  if (open_ == 0) learn();
+  if (open_ == 0 && seen_ > 0) settle();
   ++seen_;
   if (const auto at = entry(id)) {
     ++entries_[*at].count;
@@ -32,7 +34,6 @@ std::optional<VolumeTick> TemplateMix::count(std::uint32_t id) {
   }
   if (++open_ < block_) return std::nullopt;
   open_ = 0;
-  pending_ = true;
   return close();
 }
 
@@ -68,12 +69,14 @@ std::size_t TemplateMix::replace(std::size_t at, std::uint32_t id) {
 
 double TemplateMix::pooled() const { return weight_ > 0 ? std::max(1.0f, dispersion_ / weight_) : 1; }
 
-VolumeFinding TemplateMix::judge(const Entry& e) const {
-  const double mean = (e.sum + 0.5) / (blocks_ + 1);
+double TemplateMix::dispersion(const Entry& e) const {
   const double plain = e.sum / blocks_;
   const double variance = std::max(0.0, e.squares / blocks_ - plain * plain);
-  const double dispersion =
-      std::max(1.0, (blocks_ * variance / mean + kDispersionPrior * pooled()) / (blocks_ + kDispersionPrior));
+  return std::max(1.0, (blocks_ * variance / usual(e) + kDispersionPrior * pooled()) / (blocks_ + kDispersionPrior));
+}
+
+VolumeFinding TemplateMix::judge(const Entry& e) const {
+  const double mean = usual(e), dispersion = this->dispersion(e);
   const double deviation = 2 * std::sqrt(mean * dispersion);
   VolumeFinding finding{.id = e.id,
                         .count = e.count,
@@ -96,7 +99,7 @@ VolumeFinding TemplateMix::judge(const Entry& e) const {
   return finding;
 }
 
-VolumeTick TemplateMix::close() {
+VolumeTick TemplateMix::judge() const {
   VolumeTick closed{.start = seen_ - block_, .end = seen_, .records = block_};
   if (blocks_ < kFewestBlocks) return closed;
   for (std::size_t i = 0; i < used_; ++i) {
@@ -107,31 +110,52 @@ VolumeTick TemplateMix::close() {
   return closed;
 }
 
-/// Learns the last block, unless it was rejected.
-void TemplateMix::learn() {
-  crowded_ = weighed_ = false;
-  const float keep = blocks_ >= kHorizon ? 1 - 1 / kHorizon : 1;
-  if (pending_) {
-    dispersion_ *= 1 - 1 / kHorizon;
-    weight_ *= 1 - 1 / kHorizon;
+VolumeTick TemplateMix::close() {
+  if (holds_) {
+    if (lasts()) learn(&Entry::held);
+    holds_ = false;
   }
+  return judge();
+}
+
+bool TemplateMix::lasts() const {
+  double gained = 0;
+  for (std::size_t i = 0; i < used_; ++i) {
+    const Entry& e = entries_[i];
+    const double changed = std::max(kLeastCount, static_cast<double>(e.held));
+    gained += (poissonDeviance(e.count, usual(e)) - poissonDeviance(e.count, changed)) / dispersion(e);
+  }
+  return gained > 0;
+}
+
+void TemplateMix::settle() {
+  crowded_ = weighed_ = false;
+  if (!rejected_) learn(&Entry::count);
+  holds_ = std::exchange(rejected_, false);
   for (std::size_t i = 0; i < used_; ++i) {
     Entry& e = entries_[i];
-    if (pending_) {
-      const auto k = static_cast<float>(e.count);
-      if (blocks_ >= 2) {
-        const float mean = (e.sum + 0.5f) / (blocks_ + 1);
-        dispersion_ += (k - mean) * (k - mean) / mean;
-        weight_ += 1;
-      }
-      e.sum = e.sum * keep + k;
-      e.squares = e.squares * keep + k * k;
-    }
     e.absent = e.count > 0 ? 0 : std::min(e.absent + 1, 1u << 30);
+    e.held = holds_ ? e.count : 0;
     e.count = 0;
   }
-  if (pending_) blocks_ = blocks_ * keep + 1;
-  pending_ = false;
+}
+
+void TemplateMix::learn(std::uint32_t Entry::* counts) {
+  const float keep = blocks_ >= kHorizon ? 1 - 1 / kHorizon : 1;
+  dispersion_ *= 1 - 1 / kHorizon;
+  weight_ *= 1 - 1 / kHorizon;
+  for (std::size_t i = 0; i < used_; ++i) {
+    Entry& e = entries_[i];
+    const auto k = static_cast<float>(e.*counts);
+    if (blocks_ >= 2) {
+      const float mean = (e.sum + 0.5f) / (blocks_ + 1);
+      dispersion_ += (k - mean) * (k - mean) / mean;
+      weight_ += 1;
+    }
+    e.sum = e.sum * keep + k;
+    e.squares = e.squares * keep + k * k;
+  }
+  blocks_ = blocks_ * keep + 1;
 }
 
 void TemplateMix::snapshot(std::vector<std::uint8_t>& out) const {
