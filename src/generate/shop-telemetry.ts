@@ -1,5 +1,6 @@
 import type { Signal } from "../otlp/protocol.ts";
 import { type AnomalyName, anomalyKinds, type Schedule } from "./anomalies.ts";
+import type { Batch } from "./batch.ts";
 import { Encoder } from "./encode.ts";
 import { Injections } from "./injections.ts";
 import { createInstruments, type Instrument } from "./instruments.ts";
@@ -25,12 +26,7 @@ export interface ShopOptions {
   onAnomaly?: ((anomaly: Schedule) => void) | undefined;
 }
 
-export interface Batch {
-  signal: Signal;
-  /** An encoded Export*ServiceRequest. */
-  body: Buffer;
-  /** Time at which the request is complete, in milliseconds of stream time. */
-  time: number;
+export interface ShopBatch extends Batch {
   /** The anomaly of each record, in wire order. */
   truths: (AnomalyName | undefined)[];
 }
@@ -87,7 +83,7 @@ export class ShopTelemetry {
     return this.#injections.totals;
   }
 
-  *batches(): Generator<Batch, void> {
+  *batches(): Generator<ShopBatch, void> {
     const { seed, duration, speed, signals } = this.#options;
     const random = new Random(`${seed}/arrivals`);
     const end = duration * 1_000;
@@ -121,11 +117,11 @@ export class ShopTelemetry {
   }
 
   /** Yields the requests of all signals for which at least this many records wait. */
-  *#flush(time: number, least: number): Generator<Batch, void> {
+  *#flush(time: number, least: number): Generator<ShopBatch, void> {
     for (const [signal, items] of this.#pending) {
       while (items.length >= least) {
         const taken = items.splice(0, this.#options.recordsPerRequest).sort((a, b) => a.time - b.time);
-        yield { signal, time: time / 1_000, ...this.#encoder.encode(signal, taken) };
+        yield { signal, time: time / 1_000, records: taken.length, ...this.#encoder.encode(signal, taken) };
       }
     }
   }

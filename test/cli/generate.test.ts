@@ -26,11 +26,12 @@ import {
 import { cardNumber } from "../../src/generate/faults.ts";
 import { Random } from "../../src/generate/random.ts";
 import {
-  type Batch,
+  type ShopBatch as Batch,
   type ShopOptions,
   ShopTelemetry,
   scrapeInterval,
 } from "../../src/generate/shop-telemetry.ts";
+import { faultNames } from "../../src/generate/topology/faults.ts";
 import { type Signal, signals } from "../../src/otlp/protocol.ts";
 import { startDownstream, unavailable } from "../forward/downstream.ts";
 
@@ -392,7 +393,7 @@ async function generate(...args: string[]) {
 async function batchesIn(data: Buffer, signal: Signal): Promise<Batch[]> {
   const read: Batch[] = [];
   for await (const { body } of readRequests(Readable.from([data]), { name: "data" }, signal, 1e6)) {
-    read.push({ signal, body, time: 0, truths: [] });
+    read.push({ signal, body, time: 0, records: 0, truths: [] });
   }
   return read;
 }
@@ -470,6 +471,41 @@ describe("driftlock generate", () => {
     expect(data.includes("truth")).toBe(false);
   });
 
+  it("writes a topology's faults with their causes into the truth", async () => {
+    const file = join(folder, "faults.jsonl");
+    const args = ["--topology", "--start", "2026-01-01T12:00:00Z", "--rate", "40", "--duration", "3m"];
+    const made = await generate(
+      ...[...args, "--out", join(folder, "topology-%s.bin"), "--truth", file],
+      ...["--fault", "log-silence@90s+30s:0.5", "--fault", "slow-database@1m"],
+    );
+    expect(made).toMatchObject({ code: 0, err: "" });
+    expect(made.out).toMatch(
+      /injected slow-database: .*, shown by \d+ more\ninjected log-silence: [a-z-]+, shown by/,
+    );
+    const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+    const [slow, silent] = lines.map((line) => JSON.parse(line));
+    expect(slow).toMatchObject({
+      id: "fault-1",
+      kind: "slow-database",
+      cause: { service: expect.stringMatching(/-db$/) },
+      signals: ["traces", "logs", "metrics"],
+      start: "2026-01-01T12:01:00.000Z",
+      end: "2026-01-01T12:11:00.000Z",
+    });
+    expect(slow.services[0]).toBe(slow.cause.service);
+    expect(silent).toMatchObject({
+      kind: "log-silence",
+      signals: ["logs"],
+      services: [silent.cause.service],
+    });
+    const { logs } = decode(await batchesIn(readFileSync(join(folder, "topology-logs.bin")), "logs"));
+    const written = logs
+      .filter(({ service }) => service === silent.cause.service)
+      .map(({ record }) => Number(record.timeUnixNano / 1_000_000n) - Date.UTC(2026, 0, 1, 12));
+    expect(written.some((ms) => ms >= 90_000 && ms < 120_000)).toBe(false);
+    expect(written.some((ms) => ms < 90_000) && written.some((ms) => ms > 120_000)).toBe(true);
+  });
+
   it("sends again what it may, and counts and tells what was refused", async () => {
     const downstream = await startDownstream("grpc", (_, index) => {
       if (index === 0) return { ...unavailable("grpc"), retryAfterMs: 1 };
@@ -491,7 +527,8 @@ describe("driftlock generate", () => {
       );
       const { received } = downstream;
       expect(received[1]!.body.equals(received[0]!.body)).toBe(true);
-      const refused = decode([{ signal: "logs", body: received[2]!.body, time: 0, truths: [] }]).logs.length;
+      const refused = decode([{ signal: "logs", body: received[2]!.body, time: 0, records: 0, truths: [] }])
+        .logs.length;
       expect(code).toBe(1);
       expect(out).toContain(`not accepted: ${refused + 2} records\n`);
       expect(err).toContain("retrying");
@@ -520,6 +557,14 @@ describe("driftlock generate", () => {
     [["--anomaly", "latency@1s", "--signals", "logs"], /is visible only in traces: add that to --signals/],
     [["--anomaly", "latency@9s", "--duration", "5s"], /begins after the end/],
     [["--anomaly", "latency@9s", "--no-anomalies"], /exclude each other/],
+    [["--fault", "slow-database@1m"], /--fault needs --topology/],
+    [["--topology", "--anomaly", "latency@1s"], /exclude each other: inject faults with --fault/],
+    [["--topology", "--fault", "slow-database"], /must be like slow-database@90m\+10m/],
+    [["--topology", "--fault", "slow-databse@1m"], /did you mean slow-database\?/],
+    [["--topology", "--fault", "bad-replica@1m+5x"], /duration of --fault bad-replica must be/],
+    [["--topology", "--fault", "bad-replica@1m:0"], /size of --fault bad-replica must be a number from/],
+    [["--topology", "--fault", "log-silence@1m", "--signals", "traces"], /is visible only in logs/],
+    [["--topology", "--fault", "bad-replica@9m", "--duration", "5m"], /begins after the end/],
     [["--out", "x"], /--out needs --duration/],
     [["--out", "x", "--duration", "1s"], /--out must hold %s/],
     [["--nonsense"], /unknown option --nonsense/],
@@ -550,6 +595,6 @@ describe("driftlock generate", () => {
   it("prints its help", async () => {
     const { code, out } = await generate("--help");
     expect(code).toBe(0);
-    for (const name of anomalyNames) expect(out).toContain(name);
+    for (const name of [...anomalyNames, ...faultNames]) expect(out).toContain(name);
   });
 });

@@ -1,7 +1,10 @@
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { anomalyKinds, anomalyNames } from "../../generate/anomalies.ts";
-import { type Batch, ShopTelemetry } from "../../generate/shop-telemetry.ts";
+import type { Batch } from "../../generate/batch.ts";
+import { type ShopOptions, ShopTelemetry } from "../../generate/shop-telemetry.ts";
+import { type Fault, faultKinds, faultNames } from "../../generate/topology/faults.ts";
+import { type TopologyOptions, TopologyTelemetry } from "../../generate/topology/topology-telemetry.ts";
 import type { Signal } from "../../otlp/protocol.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
@@ -16,12 +19,15 @@ export const help = helpText({
   usage: ["generate [OPTION]..."],
   about: `
 Sends the telemetry of a small synthetic shop over OTLP: logs, traces and metrics of five services, with anomalies at known
-times. The same options, --start included, produce the same bytes. It stops on SIGINT, on SIGTERM or after --duration.`,
+times. With --topology, a larger system sends it: at least twelve services, chosen by the seed, with gateways, databases,
+caches and queues, a daily cycle, and faults whose effects spread along the calls. The same options, --start included, produce
+the same bytes. It stops on SIGINT, on SIGTERM or after --duration.`,
   lists: [
     [
       "Anomalies",
       anomalyNames.map((name) => [name, `${anomalyKinds[name].service}: ${anomalyKinds[name].summary}`]),
     ],
+    ["Faults of a topology", faultNames.map((name) => [name, faultKinds[name].summary])],
   ],
   options: [
     ["--endpoint URL", "where to send (http://127.0.0.1:4317, or http://127.0.0.1:4318 for http)"],
@@ -43,9 +49,14 @@ times. The same options, --start included, produce the same bytes. It stops on S
       "inject an anomaly this long after the start, in stream time; may be given several times (all of them in turn, one every 20 s of wall time, once the default baselines have been learned)",
     ],
     ["--no-anomalies", "inject no anomalies"],
+    ["--topology", "send the telemetry of a topology instead of the shop's"],
+    [
+      "--fault NAME@START[+TIME][:SIZE]",
+      "inject a fault into the topology this long after the start, in stream time, for TIME (10m); SIZE is its strength in relation to what is usual for its kind (1); may be given several times (none)",
+    ],
     [
       "--truth FILE",
-      "write down what was injected, one JSON object per line: each anomaly when it begins (kind, service, signals, start, end), and each record that belongs to one (kind, signal, and its index among the records of its signal, like i in the output of replay)",
+      "write down what was injected, one JSON object per line: each anomaly when it begins (kind, service, signals, start, end), and each record that belongs to one (kind, signal, and its index among the records of its signal, like i in the output of replay); or each fault when it begins (id, kind, cause, services, signals, start, end)",
     ],
   ],
   config: false,
@@ -75,21 +86,58 @@ async function play(batches: Iterable<Batch>, sink: Sink, speed: number, stop: A
   }
 }
 
-function summary(to: GenerateOptions["to"], totals: Tally, shop: ShopTelemetry, seconds: number): string {
+function summary(
+  to: GenerateOptions["to"],
+  totals: Tally,
+  injected: readonly string[],
+  seconds: number,
+): string {
   const done = to.kind === "files" ? `wrote to ${to.pattern}` : `sent to ${to.endpoint}`;
   const lines = [
     `${done}: ${totals.records} records in ${totals.requests} requests, ${totals.bytes} bytes, ${seconds.toFixed(1)} s`,
   ];
   if (totals.refused > 0) lines.push(`not accepted: ${totals.refused} records`);
-  for (const [name, { times, records, withheld }] of shop.injected) {
-    if (times === 0) continue;
-    const parts = [
-      ...(records > 0 ? [`${records} records`] : []),
-      ...(withheld > 0 ? [`${withheld} withheld`] : []),
-    ];
-    lines.push(`injected ${name.padEnd(width)} x${times}: ${parts.join(", ") || "no records"}`);
-  }
+  lines.push(...injected.map((line) => `injected ${line}`));
   return `${lines.join("\n")}\n`;
+}
+
+/** What sends telemetry, and what it has injected so far. */
+interface Source {
+  batches: Iterable<Batch>;
+  injected(): string[];
+}
+
+function shopSource(options: ShopOptions, truth: Truth | undefined): Source {
+  const shop = new ShopTelemetry({ ...options, onAnomaly: (anomaly) => truth?.begin(anomaly) });
+  return {
+    batches: truth ? truth.about(shop.batches()) : shop.batches(),
+    injected: () =>
+      [...shop.injected].flatMap(([name, { times, records, withheld }]) => {
+        if (times === 0) return [];
+        const parts = [
+          ...(records > 0 ? [`${records} records`] : []),
+          ...(withheld > 0 ? [`${withheld} withheld`] : []),
+        ];
+        return [`${name.padEnd(width)} x${times}: ${parts.join(", ") || "no records"}`];
+      }),
+  };
+}
+
+function topologySource(options: TopologyOptions, truth: Truth | undefined): Source {
+  const faults: Fault[] = [];
+  const onFault = (fault: Fault) => {
+    faults.push(fault);
+    truth?.fault(fault);
+  };
+  return {
+    batches: new TopologyTelemetry({ ...options, onFault }).batches(),
+    injected: () =>
+      faults.map(({ kind, cause: { service, operation }, services }) => {
+        const at = operation === undefined ? service : `${operation} of ${service}`;
+        const others = services.length - 1;
+        return `${kind}: ${at}, shown by ${others === 0 ? "no other service" : `${others} more`}`;
+      }),
+  };
 }
 
 /** Creates a signal that the first SIGINT or SIGTERM aborts. The second ends the process as usual. */
@@ -109,9 +157,11 @@ function stopSignal(): { stop: AbortSignal; release(): void } {
 }
 
 export async function run(args: string[], io: Io): Promise<number> {
-  const { shop: options, truth: file, to } = parseGenerateArgs(args);
-  const truth = file === undefined ? undefined : new Truth(file, options);
-  const shop = new ShopTelemetry({ ...options, onAnomaly: (anomaly) => truth?.begin(anomaly) });
+  const { source, truth: file, to } = parseGenerateArgs(args);
+  const { signals, speed, startUnixNano } = source.options;
+  const truth = file === undefined ? undefined : new Truth(file, startUnixNano, signals);
+  const { batches, injected } =
+    source.kind === "shop" ? shopSource(source.options, truth) : topologySource(source.options, truth);
   const totals = tally();
   const { stop, release } = stopSignal();
   const start = performance.now();
@@ -119,11 +169,10 @@ export async function run(args: string[], io: Io): Promise<number> {
   try {
     const sink =
       to.kind === "files"
-        ? writeTo(to.pattern, options.signals, totals)
+        ? writeTo(to.pattern, signals, totals)
         : sendTo(to, totals, (message) => io.err(`driftlock: ${message}\n`), stop);
     try {
-      const speed = to.kind === "files" ? Number.POSITIVE_INFINITY : options.speed;
-      await play(truth ? truth.about(shop.batches()) : shop.batches(), sink, speed, stop);
+      await play(batches, sink, to.kind === "files" ? Number.POSITIVE_INFINITY : speed, stop);
       complete = true;
     } finally {
       await sink.close();
@@ -133,7 +182,7 @@ export async function run(args: string[], io: Io): Promise<number> {
     truth?.close();
     // There is nothing to sum up if it failed before the first request.
     if (complete || totals.requests + totals.refused > 0)
-      io.out(summary(to, totals, shop, (performance.now() - start) / 1_000));
+      io.out(summary(to, totals, injected(), (performance.now() - start) / 1_000));
   }
   return totals.refused > 0 ? exit.failure : exit.ok;
 }

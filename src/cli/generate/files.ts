@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createWriteStream, openSync, type WriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
 import { fileFault } from "../../base/file-fault.ts";
-import type { Batch } from "../../generate/shop-telemetry.ts";
+import type { Batch } from "../../generate/batch.ts";
 import type { Signal } from "../../otlp/protocol.ts";
 import type { Sink, Tally } from "./sink.ts";
 
@@ -32,7 +32,7 @@ export function writeTo(pattern: string, signals: readonly Signal[], tally: Tall
     files.set(signal, { stream, done });
   }
   return {
-    async write({ signal, body, truths }: Batch) {
+    async write({ signal, body, records }: Batch) {
       const { stream, done } = files.get(signal)!;
       if (stream.errored) throw stream.errored;
       const length = Buffer.alloc(4);
@@ -40,7 +40,7 @@ export function writeTo(pattern: string, signals: readonly Signal[], tally: Tall
       stream.write(length);
       if (!stream.write(body)) await Promise.race([once(stream, "drain"), done]);
       tally.requests++;
-      tally.records += truths.length;
+      tally.records += records;
       tally.bytes += body.length + length.length;
     },
     async close() {

@@ -9,14 +9,17 @@ import {
   type Schedule,
 } from "../../generate/anomalies.ts";
 import { type ShopOptions, scrapeInterval } from "../../generate/shop-telemetry.ts";
+import { type FaultSchedule, faultKinds, faultNames } from "../../generate/topology/faults.ts";
+import type { TopologyOptions } from "../../generate/topology/topology-telemetry.ts";
 import { type Signal, signals } from "../../otlp/protocol.ts";
 import { UsageError } from "../shared/io.ts";
-import { readOptions } from "../shared/options.ts";
+import { type Options, readOptions } from "../shared/options.ts";
 import { choice, durationMs, number, wholeNumber } from "../shared/values.ts";
 
 export interface GenerateOptions {
-  shop: ShopOptions;
-  /** The file for the truth about the anomalies. */
+  /** What sends the telemetry. */
+  source: { kind: "shop"; options: ShopOptions } | { kind: "topology"; options: TopologyOptions };
+  /** The file for the truth about the anomalies or faults. */
   truth: string | undefined;
   to: { kind: "endpoint"; endpoint: string; protocol: "grpc" | "http" } | { kind: "files"; pattern: string };
 }
@@ -41,24 +44,78 @@ function startTime(text: string | undefined): bigint {
   return BigInt(ms) * 1_000_000n;
 }
 
-type Shop = Omit<ShopOptions, "schedule">;
+/** The options that the shop and a topology have in common. */
+type Common = Omit<ShopOptions, "schedule" | "onAnomaly">;
 
 /** Parses `name@start` or `name@start+duration`. */
-function anomaly(text: string, shop: Shop): Schedule {
+function anomaly(text: string, common: Common): Schedule {
   const at = text.indexOf("@");
   if (at < 0) throw new UsageError(`--anomaly must be like latency@90s+10s, is ${JSON.stringify(text)}`);
   const name: AnomalyName = choice("--anomaly", text.slice(0, at), anomalyNames);
   const shows = anomalyKinds[name].signals;
-  if (!shows.some((signal) => shop.signals.includes(signal))) {
+  if (!shows.some((signal) => common.signals.includes(signal))) {
     throw new UsageError(`--anomaly ${name} is visible only in ${shows.join(", ")}: add that to --signals`);
   }
   const [from = "", lasts] = text.slice(at + 1).split("+", 2);
   const start = duration(`start of --anomaly ${name}`, from);
   const length =
     lasts === undefined
-      ? defaultDuration(name, shop, scrapeInterval(shop))
+      ? defaultDuration(name, common, scrapeInterval(common))
       : duration(`duration of --anomaly ${name}`, lasts);
   return { name, start, end: start + length };
+}
+
+/** Duration of a fault without one, in milliseconds. */
+const faultMs = 600_000;
+
+/** Parses `kind@start`, `kind@start+duration` and `kind@start+duration:size`. */
+function fault(text: string, common: Common): FaultSchedule {
+  const [, name, from, lasts, strength] = /^([^@]*)@([^+:]*)(?:\+([^:]*))?(?::(.*))?$/.exec(text) ?? [];
+  if (name === undefined)
+    throw new UsageError(`--fault must be like slow-database@90m+10m, is ${JSON.stringify(text)}`);
+  const kind = choice("--fault", name, faultNames);
+  const shows = faultKinds[kind].signals;
+  if (!shows.some((signal) => common.signals.includes(signal))) {
+    throw new UsageError(`--fault ${kind} is visible only in ${shows.join(", ")}: add that to --signals`);
+  }
+  const start = duration(`start of --fault ${kind}`, from!);
+  const length = lasts === undefined ? faultMs : duration(`duration of --fault ${kind}`, lasts);
+  const size = strength === undefined ? 1 : number(`size of --fault ${kind}`, strength, 0.01, 100);
+  return { kind, start, end: start + length, size };
+}
+
+/** Returns what the options inject, in the order of the starts. */
+function sourceOf(common: Common, { lists, switches }: Options): GenerateOptions["source"] {
+  const [anomalies, faults] = [lists.get("anomaly"), lists.get("fault")];
+  const none = switches.has("no-anomalies");
+  if (switches.has("topology")) {
+    if (anomalies)
+      throw new UsageError("--topology and --anomaly exclude each other: inject faults with --fault");
+    const schedule = (faults ?? []).map((text) => fault(text, common)).sort((a, b) => a.start - b.start);
+    check("--fault", common, schedule, ({ kind }) => kind);
+    return { kind: "topology", options: { ...common, schedule } };
+  }
+  if (faults) throw new UsageError("--fault needs --topology");
+  if (none && anomalies) throw new UsageError("--no-anomalies and --anomaly exclude each other");
+  if (none) return { kind: "shop", options: { ...common, schedule: [] } };
+  if (anomalies === undefined) {
+    const schedule = defaultSchedule(common, scrapeInterval(common), common.duration);
+    return { kind: "shop", options: { ...common, schedule } };
+  }
+  const schedule = anomalies.map((text) => anomaly(text, common)).sort((a, b) => a.start - b.start);
+  check("--anomaly", common, schedule, ({ name }) => name);
+  return { kind: "shop", options: { ...common, schedule } };
+}
+
+/** @throws {UsageError} if one begins after the end. */
+function check<T extends { start: number }>(
+  option: string,
+  { duration }: Common,
+  schedule: readonly T[],
+  name: (item: T) => string,
+): void {
+  const late = schedule.find(({ start }) => start >= duration);
+  if (late) throw new UsageError(`${option} ${name(late)} begins after the end: raise --duration`);
 }
 
 function endpointOf(text: string, allowRemote: boolean): string {
@@ -78,15 +135,16 @@ function endpointOf(text: string, allowRemote: boolean): string {
 
 /** Reads the options of the command. @throws {UsageError} if they are wrong or contradict one another. */
 export function parseGenerateArgs(args: string[]): GenerateOptions {
-  const { values, lists, switches } = readOptions(args, {
+  const read = readOptions(args, {
     values: [
       ...["endpoint", "protocol", "out", "signals", "rate", "speed"],
       ...["duration", "start", "seed", "records-per-request", "truth"],
     ],
-    lists: ["anomaly"],
-    switches: ["allow-remote", "no-anomalies"],
+    lists: ["anomaly", "fault"],
+    switches: ["allow-remote", "no-anomalies", "topology"],
   });
-  const [out, lasts, anomalies] = [values.get("out"), values.get("duration"), lists.get("anomaly")];
+  const { values, switches } = read;
+  const [out, lasts] = [values.get("out"), values.get("duration")];
   if (out !== undefined && lasts === undefined) {
     throw new UsageError("--out needs --duration, since a file has to end");
   }
@@ -95,7 +153,7 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
     rate: number("--rate", values.get("rate") ?? "500", 0.01, 10_000_000),
     speed: number("--speed", values.get("speed") ?? "1", 0.001, 1_000_000),
   };
-  const shop: Shop = {
+  const common: Common = {
     ...pace,
     seed: values.get("seed") ?? "42",
     startUnixNano: startTime(values.get("start")),
@@ -107,17 +165,7 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
       100_000,
     ),
   };
-  const none = switches.has("no-anomalies");
-  if (none && anomalies) {
-    throw new UsageError("--no-anomalies and --anomaly exclude each other");
-  }
-  const schedule = none
-    ? []
-    : (anomalies?.map((text) => anomaly(text, shop)).sort((a, b) => a.start - b.start) ??
-      defaultSchedule(pace, scrapeInterval(pace), shop.duration));
-  const late = Array.isArray(schedule) && schedule.find(({ start }) => start >= shop.duration);
-  if (late) throw new UsageError(`--anomaly ${late.name} begins after the end: raise --duration`);
-
+  const source = sourceOf(common, read);
   const truth = values.get("truth");
   if (out !== undefined) {
     if (values.has("endpoint")) throw new UsageError("--out and --endpoint exclude each other");
@@ -126,12 +174,12 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
         "--out must hold %s for the signal, since each signal has a file; or choose one with --signals",
       );
     }
-    return { shop: { ...shop, schedule }, truth, to: { kind: "files", pattern: out } };
+    return { source, truth, to: { kind: "files", pattern: out } };
   }
   const protocol = choice("--protocol", values.get("protocol") ?? "grpc", ["grpc", "http"] as const);
   const endpoint = endpointOf(
     values.get("endpoint") ?? `http://127.0.0.1:${protocol === "grpc" ? 4317 : 4318}`,
     switches.has("allow-remote"),
   );
-  return { shop: { ...shop, schedule }, truth, to: { kind: "endpoint", endpoint, protocol } };
+  return { source, truth, to: { kind: "endpoint", endpoint, protocol } };
 }

@@ -1,7 +1,7 @@
 import pino from "pino";
 import { configSchema } from "../../config/schema.ts";
 import { Forwarder } from "../../forward/index.ts";
-import type { Batch } from "../../generate/shop-telemetry.ts";
+import type { Batch } from "../../generate/batch.ts";
 import { Code, type ExportError } from "../../otlp/protocol.ts";
 import type { Sink, Tally } from "./sink.ts";
 
@@ -55,17 +55,17 @@ export function sendTo(
   }
 
   return {
-    async write({ signal, body, truths }: Batch) {
+    async write({ signal, body, records }: Batch) {
       try {
         const partial = await forwarder.export(signal, body, abort);
-        const rejected = Math.min(partial?.rejected ?? 0, truths.length);
+        const rejected = Math.min(partial?.rejected ?? 0, records);
         if (partial) reportOnce(`${rejected} records were refused: ${partial.message}`);
         tally.requests++;
-        tally.records += truths.length - rejected;
+        tally.records += records - rejected;
         tally.refused += rejected;
         tally.bytes += body.length;
       } catch (error) {
-        tally.refused += truths.length;
+        tally.refused += records;
         if (abort.aborted) return;
         const { message, retryAfterMs } = error as ExportError;
         if (retryAfterMs !== undefined) throw new Error(inOptions(message));

@@ -1,4 +1,4 @@
-import type { Batch } from "../../generate/shop-telemetry.ts";
+import type { Batch } from "../../generate/batch.ts";
 
 /** Writes the requests of each signal in order. */
 export interface Sink {

@@ -1,6 +1,7 @@
 import { closeSync, writeSync } from "node:fs";
 import { type AnomalyName, anomalyKinds, type Schedule } from "../../generate/anomalies.ts";
-import type { Batch, ShopOptions } from "../../generate/shop-telemetry.ts";
+import type { ShopBatch } from "../../generate/shop-telemetry.ts";
+import { type Cause, type Fault, type FaultName, faultKinds } from "../../generate/topology/faults.ts";
 import type { Signal } from "../../otlp/protocol.ts";
 import { open } from "./files.ts";
 
@@ -23,6 +24,20 @@ export interface RecordTruth {
   record: number;
 }
 
+/** A fault of a topology, written when it begins. */
+export interface FaultTruth {
+  id: string;
+  kind: FaultName;
+  cause: Cause;
+  /** The services in whose telemetry it shows, the cause first. */
+  services: string[];
+  /** The signals in which it shows, of those that are sent. */
+  signals: Signal[];
+  /** Stream time in ISO 8601; the end is exclusive. */
+  start: string;
+  end: string;
+}
+
 /** Writes what was injected into a file beside the data, as one JSON object per line, so that the data tells nothing of it. */
 export class Truth {
   readonly #fd: number;
@@ -31,7 +46,7 @@ export class Truth {
   readonly #records = new Map<Signal, number>();
 
   /** @throws {Error} that names the file, if it cannot be written. */
-  constructor(path: string, { startUnixNano, signals }: Pick<ShopOptions, "startUnixNano" | "signals">) {
+  constructor(path: string, startUnixNano: bigint, signals: readonly Signal[]) {
     this.#fd = open("--truth", path);
     this.#start = Number(startUnixNano / 1_000_000n);
     this.#signals = signals;
@@ -39,20 +54,18 @@ export class Truth {
 
   begin({ name, start, end }: Schedule): void {
     const { service, signals } = anomalyKinds[name];
-    const time = (ms: number) => new Date(this.#start + ms).toISOString();
     this.#write([
-      {
-        kind: name,
-        service,
-        signals: signals.filter((signal) => this.#signals.includes(signal)),
-        start: time(start),
-        end: time(end),
-      },
+      { kind: name, service, signals: this.#sent(signals), start: this.#time(start), end: this.#time(end) },
     ]);
   }
 
+  fault({ id, kind, cause, services, start, end }: Fault): void {
+    const signals = this.#sent(faultKinds[kind].signals);
+    this.#write([{ id, kind, cause, services, signals, start: this.#time(start), end: this.#time(end) }]);
+  }
+
   /** Passes batches on, and writes which of their records belong to anomalies. */
-  *about(batches: Iterable<Batch>): Generator<Batch> {
+  *about(batches: Iterable<ShopBatch>): Generator<ShopBatch> {
     for (const batch of batches) {
       const { signal, truths } = batch;
       const first = this.#records.get(signal) ?? 0;
@@ -66,7 +79,15 @@ export class Truth {
     closeSync(this.#fd);
   }
 
-  #write(lines: (AnomalyTruth | RecordTruth)[]): void {
+  #sent(signals: readonly Signal[]): Signal[] {
+    return signals.filter((signal) => this.#signals.includes(signal));
+  }
+
+  #time(ms: number): string {
+    return new Date(this.#start + ms).toISOString();
+  }
+
+  #write(lines: (AnomalyTruth | FaultTruth | RecordTruth)[]): void {
     if (lines.length > 0) writeSync(this.#fd, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   }
 }
