@@ -1,6 +1,7 @@
 #include "channels/shift/shift.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -114,6 +115,16 @@ TEST(findsShiftsAfterTenMinutes) {
   }
 }
 
+/// Checks a change that is too small to be seen in one tick.
+TEST(addsUpTicks) {
+  Service service;
+  service.run(1200);
+  service.strangest = {};
+  service.run(120, 1, {.slower = 1.7});
+  CHECK(service.strangest.kind == ShiftKind::Slower && service.strangest.id == 101 && service.strangest.bits > 12);
+  CHECK(service.strangest.nanos == 60'000'000'000);
+}
+
 /// Checks a change of all operations that is too small to be seen in one of them.
 TEST(addsUpAllOperations) {
   Service service{.kinds = std::vector<Service::Kind>(20, {0.4, 20, 0.5, 0, 0})};
@@ -186,42 +197,47 @@ TEST(state) {
   }
 }
 
-TEST(aStreamSeesIt) {
+/// Sends spans of two operations to a stream, 15 per second, of which one becomes slower. Returns the sentences on shifts
+/// before and after.
+std::array<std::vector<std::string>, 2> sentences(int before, double slower) {
   Settings settings = defaultSettings();
   Group group(1, 0);
   Stream stream({.hash = 1, .signal = otlp::Signal::Traces, .tenant = "t", .name = "traces"}, settings, group);
   Random random(3);
   Observation observation;
   std::vector<Event> events;
-  std::uint64_t time = kStart;
-  std::vector<std::string> found;
-  const auto run = [&](int spans, double slower) {
-    for (int i = 0; i < spans; ++i) {
-      time += kSecond / 10;
-      const bool cart = random.below(2) == 0;
-      const double milliseconds = 10 * std::exp(0.35 * normal(random)) * (cart ? slower : 1);
-      const Message message =
-          spanRecord(cart ? "GET /cart" : "GET /items",
-                     {.time = time, .duration = static_cast<std::uint64_t>(milliseconds * 1e6), .trace = "trace-0123456789"});
-      readFields(otlp::Signal::Traces, otlp::MetricType::None, message, observation.record);
-      observation.raw = message;
-      events.clear();
-      const Verdict verdict = stream.observe(observation, events);
-      if (verdict.flagged) stream.report(verdict, &observation);
-      for (const Event& event : events) {
-        if (event.ended) continue;
-        stream.report(event.verdict, nullptr);
-        Description description;
-        event.finding->describe(stream.texts(), description);
-        if (event.verdict.channel == ChannelId::Shift) found.push_back(description.sentence);
-      }
+  std::array<std::vector<std::string>, 2> found;
+  for (int i = 0; i < before + 1'800; ++i) {
+    const bool cart = random.below(2) == 0;
+    const double milliseconds = 10 * std::exp(0.35 * normal(random)) * (cart && i >= before ? slower : 1);
+    const Message message =
+        spanRecord(cart ? "GET /cart" : "GET /items", {.time = kStart + i * (kSecond / 15),
+                                                       .duration = static_cast<std::uint64_t>(milliseconds * 1e6),
+                                                       .trace = "trace-0123456789"});
+    readFields(otlp::Signal::Traces, otlp::MetricType::None, message, observation.record);
+    observation.raw = message;
+    events.clear();
+    const Verdict verdict = stream.observe(observation, events);
+    if (verdict.flagged) stream.report(verdict, &observation);
+    for (const Event& event : events) {
+      if (event.ended) continue;
+      stream.report(event.verdict, nullptr);
+      Description description;
+      event.finding->describe(stream.texts(), description);
+      if (event.verdict.channel == ChannelId::Shift) found[i >= before].push_back(description.sentence);
     }
-  };
-  run(36'000, 1);
-  CHECK(found.empty());
-  run(1'200, 2);
-  CHECK(!found.empty() && found[0].starts_with("Spans of \"GET /cart\" (server) took a mean of "));
-  CHECK(!found.empty() && found[0].find("; usually ") != std::string::npos);
+  }
+  return found;
+}
+
+TEST(aStreamSeesIt) {
+  // A stream that has learned within a minute, when the channel has judged a few ticks, and an older one.
+  for (const int before : {9'000, 36'000}) {
+    const auto [quiet, found] = sentences(before, 2);
+    CHECK(quiet.empty());
+    CHECK(!found.empty() && found[0].starts_with("Spans of \"GET /cart\" (server) took a mean of "));
+    CHECK(!found.empty() && found[0].find("; usually ") != std::string::npos);
+  }
 }
 
 }  // namespace

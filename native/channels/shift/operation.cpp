@@ -161,6 +161,7 @@ void Operation::end(Lesson lesson, std::uint64_t empty, std::uint64_t next) {
     if (begun_ || i > 0) {
       std::copy_backward(before_.begin(), before_.end() - 1, before_.end());
       before_[0] = now_;
+      kept_ = static_cast<std::uint8_t>(std::min<std::size_t>(kept_ + 1u, kMostBefore));
     }
     now_ = {};
     if (i > 0 && learns) learn(false);
