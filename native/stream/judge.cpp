@@ -31,6 +31,9 @@ constexpr double kWeights[] = {1, 1, 10, 100};
 constexpr double kUsualChance = 0.1;
 constexpr std::uint64_t kUsualEvery = 4096;
 
+/// The number of scores up to which a channel marks strange scores anew whenever their number has doubled.
+constexpr std::uint64_t kFewScores = 32;
+
 /// The ticks of a resource group per day.
 constexpr double kTicksPerDay = 1440;
 /// The distance from the usual level, in standard deviations, from which the p-value of a value is of interest.
@@ -204,14 +207,21 @@ void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
     calibration->learn(score.lesson, judged, strangeEnough(score.channel));
     if (const std::uint64_t n = calibration->learnt(); std::has_single_bit(n) || n % kUsualEvery == 0) {
       marks.usual = std::max(0.0, calibration->limit(kUsualChance));
+      // What one score in a hundred exceeds is no more than a guess while a channel has few.
+      if (!learning_ && n <= kFewScores) markStrange(score.channel);
     }
   }
+}
+
+void Judge::markStrange(ChannelId channel) {
+  const std::size_t c = indexOf(channel);
+  marks_[c].strange = std::max(kChannels[c].unit, calibrations_[c]->limit(kStrangeChance));
 }
 
 void Judge::markStrange(std::uint64_t now) {
   markedAt_ = now;
   for (std::size_t c = 0; c < kChannelCount; ++c) {
-    if (calibrations_[c]) marks_[c].strange = std::max(kChannels[c].unit, calibrations_[c]->limit(kStrangeChance));
+    if (calibrations_[c]) markStrange(static_cast<ChannelId>(c));
   }
 }
 

@@ -133,6 +133,7 @@ class Judge {
   /// The score of a unit's channel from which the unit is strange enough, given its p-value and the channel's own.
   double limitBeside(const Verdict& verdict, double own, std::size_t channels, double limit) const;
   void markStrange(std::uint64_t now);
+  void markStrange(ChannelId channel);
   /// The p-value up to which the channel's units are strange enough.
   double strangeEnough(ChannelId channel) const;
 
