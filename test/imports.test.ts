@@ -4,7 +4,7 @@ import { dirname, join, normalize } from "node:path";
 import { expect, test } from "vitest";
 
 const sidecar =
-  "access anomaly api config data-dir engine forward native otlp receive store telemetry version base gen";
+  "access anomaly api config data-dir engine forward native notify otlp receive store telemetry version base gen";
 
 /**
  * The rooms that each room may import. A room in brackets is imported for its types only. `gen` is what buf generates
@@ -25,6 +25,7 @@ const allowed: Readonly<Record<string, string>> = {
   access: "store [receive] otlp config base",
   telemetry: "anomaly config forward [native] otlp receive [version] base gen",
   generate: "otlp gen",
+  notify: "store anomaly config [forward] base gen",
   api: "access anomaly config native otlp receive store [version] base gen",
   sidecar,
   cli: `sidecar generate ${sidecar}`,

@@ -6,6 +6,7 @@ const titles: Readonly<Record<keyof typeof definitions, string>> = {
   receiver: "Receivers",
   engine: "Engine",
   stream: "Single streams",
+  notify: "Notifications",
   forward: "Forwarding",
   store: "Store and data directory",
   api: "API and live events",

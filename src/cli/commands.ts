@@ -40,6 +40,10 @@ export const commands: Readonly<Record<string, { summary: string; load(): Promis
     summary: "explain an anomaly in words and numbers",
     load: () => import("./explain/command.ts"),
   },
+  notify: {
+    summary: "test the channels of notifications",
+    load: () => import("./notify/command.ts"),
+  },
   keys: {
     summary: "create, list, rotate and revoke API keys",
     load: () => import("./keys/command.ts"),

@@ -17,7 +17,8 @@ function valueAt(tree: unknown, path: readonly PropertyKey[]): unknown {
 function shown(key: Key | undefined, value: unknown): string {
   if (key?.secret || value === undefined) return "";
   // JSON has no infinite numbers, which a number that is too large for a double is read as.
-  const text = typeof value === "number" ? String(value) : JSON.stringify(value);
+  const plain = typeof value === "number" ? String(value) : JSON.stringify(value);
+  const text = plain.replaceAll(/\/\/[^/@\s"]*@/g, "//…@");
   return `, is ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
 }
 
@@ -84,7 +85,10 @@ export function explainInside(issue: Issue, value: unknown): Problem[] {
     }
     case "invalid_type":
       if (value === undefined || value === null) return say("is missing; set it");
-      return say(`must be ${typeNames[issue.expected] ?? issue.expected}${is}`);
+      // A text in place of a section may be a secret that belongs elsewhere.
+      return say(
+        `must be ${typeNames[issue.expected] ?? issue.expected}${issue.expected === "object" ? "" : is}`,
+      );
     case "invalid_union":
       return say(`must be a number or a percentage such as 20%${is}`);
     default:

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { auth, limits } from "./schema/access.ts";
 import { detect } from "./schema/detect.ts";
 import { forward } from "./schema/forward.ts";
+import { notify } from "./schema/notify.ts";
 import { receive } from "./schema/receive.ts";
 import { maxConfiguredSilences, silence } from "./schema/silence.ts";
 import {
@@ -60,6 +61,9 @@ export const configSchema = z.strictObject({
     .describe(
       "Silences: of which anomalies nobody is notified, until when, why, and who asked for it. An anomaly must match all that `match` names: `signal`, patterns of the `tenant`, the `service` and the `stream`, and `channels`. `starts_at` is when the process starts by default. A silence that has ended has no effect. Silences that the API has created come before these.",
     ),
+  notify: notify.describe(
+    "Notifications of people and their tools. Secrets are named by their place: `{file: PATH}` or `{env: NAME}`.",
+  ),
   auth: auth.describe("Who may send and read."),
   limits,
   api: section({
@@ -140,6 +144,7 @@ export type ReceiveConfig = Config["receive"];
 export type DetectConfig = Config["detect"];
 export type ForwardConfig = Config["forward"];
 export type StoreConfig = Config["store"];
+export type NotifyConfig = Config["notify"];
 export type AuthConfig = Config["auth"];
 export type LimitsConfig = Config["limits"];
 export type ServerTls = NonNullable<ReceiveConfig["grpc"]["tls"]>;

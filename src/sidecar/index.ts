@@ -12,10 +12,11 @@ import { DataDir } from "../data-dir/data-dir.ts";
 import { Engine, installationHashKey, SilenceClock } from "../engine/index.ts";
 import { startForwarder } from "../forward/index.ts";
 import { native } from "../native.ts";
+import { anomalyEnds, anomalyNotices, createChannels, createWindows, Notifier } from "../notify/index.ts";
 import { Code } from "../otlp/protocol.ts";
 import { startReceivers } from "../receive/index.ts";
 import { type AnomalyDetail, type AnomalyPatch, anomalySink, openStore, StreamFeed } from "../store/index.ts";
-import { forwardHooks, receiveHooks } from "../telemetry/hooks.ts";
+import { forwardHooks, notifyHooks, receiveHooks } from "../telemetry/hooks.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { StreamMetrics } from "../telemetry/stream-metrics.ts";
@@ -147,16 +148,34 @@ export async function startSidecar(
       engine && forward.anomaly_events
         ? new AnomalyEvents({ forwarder, metrics, version: versions.version, log })
         : undefined;
+    const channels = createChannels(config.notify);
+    const notifier =
+      channels.length === 0
+        ? undefined
+        : new Notifier({
+            outbox: store.notifications,
+            channels,
+            windows: createWindows(config.notify),
+            hooks: notifyHooks(metrics, log),
+          });
+    notifier?.start();
+    if (notifier) started.push(() => notifier.close());
     const pipeline = new Pipeline({
       engine,
       forwarder,
       metrics,
       tracer: tracing?.tracer,
       // The end of an anomaly counts, whatever is silenced meanwhile.
-      sinks: [anomalySink(store), liveSink(hub), ...(streamMetrics ? [streamMetrics.end] : [])],
+      sinks: [
+        anomalySink(store),
+        liveSink(hub),
+        ...(streamMetrics ? [streamMetrics.end] : []),
+        ...(notifier ? [anomalyEnds(notifier)] : []),
+      ],
       notifiers: [
         ...(events ? [events.offer] : []),
         ...(streamMetrics ? [streamMetrics.offer] : []),
+        ...(notifier ? [anomalyNotices(notifier, config.notify.public_url)] : []),
         ...onAnomaly,
       ],
       silenced: (report) => rules.silence(report),
@@ -284,6 +303,7 @@ export async function startSidecar(
         snapshots?.stop();
         void engine?.close();
       }
+      if (notifier) await endsWithin(left() / 4, notifier.close());
       const listeners = Promise.all([api?.close(), probes?.close(), metering.close(), tracing?.close()]);
       await endsWithin(left() / 2, listeners);
       hub.close();

@@ -19,6 +19,7 @@ import { reasonOf, StoreUnavailable } from "./database/errors.ts";
 import type { DatabaseKind } from "./database/migrations.ts";
 import { Evidence } from "./evidence.ts";
 import { Keys } from "./keys.ts";
+import { Notifications } from "./notifications.ts";
 import { Policies } from "./policies.ts";
 import { Retention } from "./retention.ts";
 import { settingsOf } from "./settings.ts";
@@ -39,6 +40,7 @@ export { InvalidArgument, isUnavailable, reasonOf, StoreUnavailable } from "./da
 export type { DatabaseKind } from "./database/migrations.ts";
 export type { Evidence, EvidenceBundle, StoredBundle } from "./evidence.ts";
 export { type ApiKey, type Identity, type Keys, type NewKey, type Scope, scopes } from "./keys.ts";
+export type { Hold, Notifications, OutboxChange, OutboxRow } from "./notifications.ts";
 export type { Page, PageRequest } from "./page.ts";
 export type { Policies, StoredPolicies } from "./policies.ts";
 export type { Retention, RetentionResult } from "./retention.ts";
@@ -115,6 +117,7 @@ export class Store {
   readonly evidence: Evidence;
   readonly policies: Policies;
   readonly silences: Silences;
+  readonly notifications: Notifications;
   readonly retention: Retention;
   readonly admin: Admin;
   readonly writer: Writer;
@@ -150,6 +153,7 @@ export class Store {
     this.evidence = new Evidence(context);
     this.policies = new Policies(context);
     this.silences = new Silences(context);
+    this.notifications = new Notifications(context);
     this.retention = new Retention(context, config.store.retention);
     const record = async (reports: readonly Uint8Array[]) => {
       database.check();

@@ -46,6 +46,12 @@ const signal = signals;
 const transport = transports;
 const code = [...Object.keys(Code), otherCode];
 
+/** The kinds of channels that notifications are sent by, and what becomes of a notification. */
+const notificationLabels = {
+  type: ["alertmanager", "webhook", "slack", "teams", "pagerduty", "email"],
+  result: ["sent", "failed", "dropped", "withheld", "summarized"],
+};
+
 export const definitions = {
   receiver: {
     requests: counter(
@@ -232,6 +238,15 @@ export const definitions = {
       "stream_metrics_omitted",
       "streams",
       "Number of streams without metrics of their own because telemetry.stream_metrics is reached.",
+    ),
+  },
+
+  notify: {
+    notifications: counter(
+      "notifications",
+      "messages",
+      "Number of notifications that a channel accepted (sent), of attempts that failed (failed), of messages that were given up or had no room (dropped), of incidents that were resolved while a window held them back (withheld), and of incidents that were sent in a summary (summarized).",
+      notificationLabels,
     ),
   },
 

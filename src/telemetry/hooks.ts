@@ -54,3 +54,12 @@ export function forwardHooks({ forward }: Metrics, log: Logger): DurableHooks {
     },
   };
 }
+
+export function notifyHooks({ notifications }: Metrics, log: Logger) {
+  return {
+    log,
+    onResult(type: string, result: string, count: number) {
+      notifications.inc({ type, result }, count);
+    },
+  };
+}

@@ -100,6 +100,8 @@ export function createMetrics(versions: Versions) {
     seconds: seconds(definitions.forward.seconds),
   };
 
+  const notifications = counter(definitions.notify.notifications);
+
   // An alert can watch a series for an increase only if it exists from the start.
   for (const signal of signals) {
     for (const transport of transports) {
@@ -172,6 +174,7 @@ export function createMetrics(versions: Versions) {
     receiver,
     engine,
     forward,
+    notifications,
 
     /** Adds the metrics of single streams. */
     watchStreams(streams: StreamMetrics): void {

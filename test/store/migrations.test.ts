@@ -68,6 +68,7 @@ onEachDatabase((databases) => {
       "006_keys_in_audit_log",
       "007_report_news",
       "008_policies_and_silences",
+      "009_notifications",
     ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();

@@ -3,6 +3,7 @@ import { type Loaded, loadConfig } from "../../config/load.ts";
 import { ConfigError, type Problem } from "../../config/problem.ts";
 import type { Config } from "../../config/schema.ts";
 import { checkForward } from "../../forward/index.ts";
+import { checkNotify } from "../../notify/index.ts";
 import { checkReceive } from "../../receive/index.ts";
 import type { Options } from "./options.ts";
 
@@ -12,9 +13,9 @@ function asProblem(line: string): Problem {
   return { key: line.slice(0, at), message: line.slice(at + 2) };
 }
 
-/** Returns the problems that would keep the receivers or the forwarder from starting. */
-function startProblems({ receive, forward }: Config): Problem[] {
-  return [...checkForward(forward), ...checkReceive(receive)].map(asProblem);
+/** Returns the problems that would keep the receivers, the forwarder or notifications from starting. */
+function startProblems({ receive, forward, notify }: Config): Problem[] {
+  return [...checkForward(forward), ...checkReceive(receive), ...checkNotify(notify)].map(asProblem);
 }
 
 /**

@@ -369,6 +369,36 @@ const policiesAndSilences: ReversibleMigration = {
   },
 };
 
+const notifications: ReversibleMigration = {
+  loses: "notifications that were not sent, and which incidents were notified",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.dropTable("notification_hours").execute();
+    await schema.dropTable("notifications").execute();
+  },
+  async up({ schema }: Kysely<unknown>) {
+    const none: Build = (column) => column.notNull().defaultTo(0);
+    const outbox: Columns = {
+      tenant: "text",
+      incident: "text",
+      channel: "text",
+      notice: "text",
+      sent_notice: ["text", nullable],
+      resolved: "bigint",
+      revision: "bigint",
+      sent_revision: ["bigint", none],
+      attempts: ["bigint", none],
+      held: ["text", (column) => column.notNull().defaultTo("")],
+      changed_at: "bigint",
+      sent_at: ["bigint", nullable],
+      next_at: ["bigint", nullable],
+    };
+    await table(schema, "notifications", outbox, ["tenant", "incident", "channel"]).execute();
+    await index(schema, "notifications_due", "notifications", ["channel", "next_at"]).execute();
+    const hours: Columns = { channel: ["text", primary], started_at: "bigint", sent: "bigint" };
+    await table(schema, "notification_hours", hours).execute();
+  },
+};
+
 export function migrations(kind: DatabaseKind): {
   getMigrations(): Promise<Record<string, ReversibleMigration>>;
 } {
@@ -382,6 +412,7 @@ export function migrations(kind: DatabaseKind): {
       "006_keys_in_audit_log": keysInAuditLog,
       "007_report_news": reportNews,
       "008_policies_and_silences": policiesAndSilences,
+      "009_notifications": notifications,
     }),
   };
 }

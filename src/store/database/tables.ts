@@ -155,6 +155,33 @@ export interface Tables {
     author: string;
     created_at: Integer;
   };
+  /** The outbox: what each channel of notifications is to receive, and has received, of an incident. */
+  notifications: {
+    tenant: string;
+    incident: string;
+    channel: string;
+    /** The incident as it is now, as JSON. */
+    notice: string;
+    /** The incident as it was last sent. */
+    sent_notice: string | null;
+    resolved: Integer;
+    /** Counts the changes of the incident, and of these the one that was sent last. */
+    revision: Integer;
+    sent_revision: ColumnType<bigint, undefined, bigint>;
+    attempts: ColumnType<bigint, undefined, bigint>;
+    /** `window` or `cap` if the first message waits for a window's end or for a summary, else empty. */
+    held: Generated<string>;
+    changed_at: Integer;
+    sent_at: NullableInteger;
+    /** When the next message is due; null if none is. */
+    next_at: NullableInteger;
+  };
+  /** The number of messages of a channel in the hour that runs. */
+  notification_hours: {
+    channel: string;
+    started_at: Integer;
+    sent: Integer;
+  };
   audit_log: {
     tenant: string;
     /** The number of the entry in its log: from 1, without gaps. */

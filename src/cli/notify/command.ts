@@ -1,0 +1,90 @@
+import { randomBytes } from "node:crypto";
+import { channelsOf } from "../../config/schema/notify.ts";
+import {
+  type Channel,
+  createChannels,
+  createWindows,
+  keyOf,
+  type Message,
+  type Notice,
+} from "../../notify/index.ts";
+import { helpText } from "../shared/help.ts";
+import { exit, type Io, UsageError } from "../shared/io.ts";
+import { loadWhole } from "../shared/load-whole.ts";
+import { readOptions } from "../shared/options.ts";
+import { callAction } from "../shared/subcommand.ts";
+
+export const help = helpText({
+  usage: ["notify test [--channel NAME] [OPTION]..."],
+  about: `
+Sends a test incident to the channels of the configuration, first that it has begun, then that it is resolved, and prints
+whether each receiver has accepted it. It goes to all channels, whatever their \`match\`, windows and limits are, and
+without the outbox.`,
+  options: [["--channel NAME", "send it to this channel only"]],
+  exit: ["Every receiver has accepted both messages.", "A receiver has not, or no channel is configured."],
+});
+
+function testNotice(): Notice {
+  return {
+    tenant: "default",
+    incident: `test-${randomBytes(8).toString("hex")}`,
+    state: "open",
+    severity: "low",
+    title: "Test of Driftlock's notifications",
+    sentence: "This is a test by `driftlock notify test`; nothing is wrong",
+    startsAt: Date.now(),
+    services: ["driftlock-test"],
+    causes: [{ service: "driftlock-test", reason: "somebody has asked for a test" }],
+  };
+}
+
+/** Resolves to why the receiver has not accepted the messages; undefined if it has. */
+async function send(channel: Channel): Promise<string | undefined> {
+  const notice = testNotice();
+  const key = keyOf(notice);
+  const resolved: Notice = { ...notice, state: "resolved", endsAt: Date.now() };
+  const messages: Message[] = [
+    { kind: "opened", id: `msg_${key}_1`, key, notice },
+    { kind: "resolved", id: `msg_${key}_2`, key, notice: resolved, previous: notice },
+  ];
+  const { signal } = new AbortController();
+  try {
+    for (const message of messages) await channel.send(message, signal);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+async function test(args: string[], io: Io): Promise<number> {
+  const options = readOptions(args, { values: ["channel"], config: true });
+  const { config } = await loadWhole(options, io.env);
+  const named = options.values.get("channel");
+  const names = channelsOf(config.notify).map(({ name }) => name);
+  if (names.length === 0) {
+    io.err("driftlock: no channel is configured; set notify.webhook, notify.email or another one\n");
+    return exit.failure;
+  }
+  if (named !== undefined && !names.includes(named)) {
+    throw new UsageError(`--channel must be one of ${names.join(", ")}`);
+  }
+  const channels = createChannels(config.notify).filter(({ name }) => named === undefined || name === named);
+  let failed = false;
+  for (const channel of channels) {
+    const fault = await send(channel);
+    failed ||= fault !== undefined;
+    io.out(`${channel.name} (${channel.type}): ${fault === undefined ? "accepted" : `failed: ${fault}`}\n`);
+  }
+  for (const window of createWindows(config.notify)) {
+    const until = window.openUntil(Date.now());
+    if (until === undefined) continue;
+    io.err(
+      `The window ${window.name} is open until ${new Date(until).toISOString()}; what it matches is held back.\n`,
+    );
+  }
+  return failed ? exit.failure : exit.ok;
+}
+
+export function run(args: string[], io: Io): Promise<number> {
+  return callAction("notify", { test }, args, io);
+}
