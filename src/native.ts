@@ -97,6 +97,7 @@ export interface EngineOptions {
   windowHop: number;
   /** Resource attributes that may name the resource group of a stream: the first that a resource has does. */
   groupBy: string[];
+  instanceBy: string[];
   alarmsPerStreamPerDay: number;
   /** The alarm budget of a resource group; 0 for that of one stream. */
   alarmsPerGroupPerDay: number;

@@ -58,6 +58,7 @@ EngineOptions engineOptions(Napi::Value value) {
   Settings settings{};
   settings.streamBy = attributeNames(options.required("streamBy"), options.nameOf("streamBy"));
   settings.groupBy = attributeNames(options.required("groupBy"), options.nameOf("groupBy"));
+  settings.instanceBy = attributeNames(options.required("instanceBy"), options.nameOf("instanceBy"));
   settings.baselineRecords = whole("baselineRecords", 2, 1'000'000);
   const Napi::Value exact = options.optional("exactBaseline");
   settings.exactBaseline = !exact.IsUndefined() && booleanArgument(exact, options.nameOf("exactBaseline"));

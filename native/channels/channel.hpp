@@ -100,6 +100,9 @@ class Channel {
   virtual void expire(const Observation&, Host&) {}
   /// Called when the stream has learned its baseline and is judged from now on.
   virtual void learned() {}
+  /// Called when the stream goes on as that of another instance: what was learned stays, and what belongs to the instance, such
+  /// as its last point, is dropped.
+  virtual void succeed() {}
 
   /// Returns what the channel found in a flagged record, or in the unit passed to `raise`, which has no record (null).
   virtual std::unique_ptr<Finding> find(const Observation* record) const = 0;

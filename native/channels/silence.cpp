@@ -15,6 +15,10 @@ constexpr std::uint64_t kShortNanos = 10'000'000'000;
 /// The shortest silence that is reported.
 constexpr std::uint64_t kLeastNanos = 60'000'000'000;
 constexpr double kMostLesson = 2;
+/// The multiple of the usual silence after which a sender has gone, the least such time, and that of a sender whose usual silence
+/// is not known.
+constexpr double kGone = 8;
+constexpr std::uint64_t kSoonestGone = 120'000'000'000, kUnknownGone = 7'200'000'000'000;
 
 }  // namespace
 
@@ -74,6 +78,12 @@ std::uint64_t Silence::after(double p) const {
   // This is rounded up, so that a silence of this length reaches the limit.
   const double nanos = static_cast<double>(kShortNanos) * portableExp(least * kLn2);
   return std::max(kLeastNanos, static_cast<std::uint64_t>(nanos * (1 + 1e-9)) + 1);
+}
+
+std::uint64_t Silence::leavesAfter() const {
+  if (gaps_.learnt() == 0) return kUnknownGone;
+  const double usual = static_cast<double>(kShortNanos) * portableExp(std::min(gaps_.median(), 24.) * kLn2);
+  return std::max(kSoonestGone, static_cast<std::uint64_t>(kGone * usual));
 }
 
 void Silence::judged(const Moment& moment) { judged_ = octaves(counted(moment)) + kMostLesson; }

@@ -39,6 +39,10 @@ class Silence {
   /// none.
   std::uint64_t after(double p) const;
 
+  /// The length of a silence from which the sender has gone, if others like it go on: eight times the usual one, and at least
+  /// two minutes.
+  std::uint64_t leavesAfter() const;
+
   /// Notes that the current silence has been judged: it will be learned as at most two octaves longer than it is now,
   /// so that an outage does not hide the next one, yet recurring silences become usual.
   void judged(const Moment& moment);

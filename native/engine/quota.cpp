@@ -8,7 +8,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint64_t kIdleNanos = 3'600'000'000'000;
+constexpr std::uint64_t kIdleNanos = 3'600'000'000'000, kIdleInstanceNanos = 600'000'000'000;
 constexpr std::size_t kMostTenants = 10'000;
 
 }  // namespace
@@ -29,7 +29,7 @@ std::uint32_t Quota::admit(const otlp::Index& index, const StreamKeys& keys, std
   for (std::uint32_t i = 0; i < index.records.size(); ++i) {
     // The records of a stream usually follow each other.
     if (const std::uint64_t hash = keys.hash(i); i == 0 || hash != last) {
-      admitted = admit(tenant, hash);
+      admitted = admit(tenant, hash, keys.family(i) != hash);
       last = hash;
     }
     if (admitted) continue;
@@ -46,18 +46,20 @@ Quota::Tenant& Quota::find(std::string_view name) {
   return known ? known->value : tenants_.add(name).value;
 }
 
-bool Quota::admit(Tenant& tenant, std::uint64_t hash) {
+bool Quota::admit(Tenant& tenant, std::uint64_t hash, bool instance) {
   const std::uint64_t now = tenant.clock.now();
-  auto& places = tenant.places;
+  auto& places = instance ? tenant.instances : tenant.others;
   if (auto* known = places.use(hash)) {
     known->value = now;
     return true;
   }
-  if (places.size() < perTenant_) {
+  const auto release = [now](auto& from, std::uint64_t idle) {
+    return !from.empty() && now - from.oldest().value > idle && from.erase(from.oldest().key);
+  };
+  if (tenant.places() < perTenant_) {
     ++places_;
-  } else {
-    if (now - places.oldest().value <= kIdleNanos) return false;
-    places.erase(places.oldest().key);
+  } else if (!release(tenant.instances, kIdleInstanceNanos) && !release(tenant.others, kIdleNanos)) {
+    return false;
   }
   places.add(hash, now);
   return true;
@@ -65,7 +67,7 @@ bool Quota::admit(Tenant& tenant, std::uint64_t hash) {
 
 void Quota::makeRoom() {
   while (tenants_.size() > 1 && (tenants_.size() > kMostTenants || places_ > inAll_)) {
-    places_ -= tenants_.oldest().value.places.size();
+    places_ -= tenants_.oldest().value.places();
     tenants_.erase(tenants_.oldest().key);
   }
 }
@@ -77,8 +79,10 @@ void Quota::snapshot(std::vector<std::uint8_t>& out) const {
     const Tenant& tenant = entry->value;
     write(entry->key);
     StreamClock::visit(tenant.clock, write);
-    write(static_cast<std::uint32_t>(tenant.places.size()));
-    for (auto place = tenant.places.rbegin(); place != tenant.places.rend(); ++place) write(place->key), write(place->value);
+    for (const auto* places : {&tenant.others, &tenant.instances}) {
+      write(static_cast<std::uint32_t>(places->size()));
+      for (auto place = places->rbegin(); place != places->rend(); ++place) write(place->key), write(place->value);
+    }
   }
 }
 
@@ -91,17 +95,21 @@ bool Quota::restore(Bytes in) {
     if (tenants_.contains(name)) return false;
     StreamClock clock;
     StreamClock::visit(clock, read);
-    const auto count = read.get<std::uint32_t>();
     if (!read.ok()) return false;
     // Without a limit nothing is kept, and what was restored is ignored.
     Tenant* tenant = perTenant_ == 0 ? nullptr : &find(name);
     if (tenant) tenant->clock = clock;
-    for (std::uint32_t k = 0; k < count && read.ok(); ++k) {
-      const auto hash = read.get<std::uint64_t>(), usedAt = read.get<std::uint64_t>();
-      if (!tenant || count - k > perTenant_) continue;
-      if (tenant->places.contains(hash) || usedAt > clock.now()) return false;
-      tenant->places.add(hash, usedAt);
-      ++places_;
+    for (const auto part : {&Tenant::others, &Tenant::instances}) {
+      const std::size_t room = tenant ? perTenant_ - tenant->places() : 0;
+      const auto count = read.get<std::uint32_t>();
+      for (std::uint32_t k = 0; k < count && read.ok(); ++k) {
+        const auto hash = read.get<std::uint64_t>(), usedAt = read.get<std::uint64_t>();
+        if (count - k > room) continue;
+        auto& places = tenant->*part;
+        if (places.contains(hash) || usedAt > clock.now()) return false;
+        places.add(hash, usedAt);
+        ++places_;
+      }
     }
     makeRoom();
   }

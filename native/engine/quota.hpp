@@ -13,7 +13,8 @@ namespace driftlock {
 
 /// Limits the number of streams that each tenant may have judged at once, first come, first served. A new stream beyond
 /// the limit takes the place of the tenant's least recently seen one if that has been silent for an hour of event time;
-/// otherwise it has none.
+/// otherwise it has none. Streams of instances come and go with their processes: one that has been silent for ten minutes makes
+/// room.
 ///
 /// It is used in the order of requests, by one thread at a time, so that it does not depend on the engine's threads.
 class Quota {
@@ -35,12 +36,14 @@ class Quota {
  private:
   struct Tenant {
     StreamClock clock;
-    /// The time of last use by the tenant's clock, by the hash of the stream.
-    RecencyTable<std::uint64_t, std::uint64_t> places;
+    /// The times of last use by the tenant's clock, by the hash of the stream: of those of instances, and of others.
+    RecencyTable<std::uint64_t, std::uint64_t> instances, others;
+
+    std::size_t places() const { return instances.size() + others.size(); }
   };
 
   Tenant& find(std::string_view name);
-  bool admit(Tenant& tenant, std::uint64_t hash);
+  bool admit(Tenant& tenant, std::uint64_t hash, bool instance);
   void makeRoom();
 
   std::uint32_t perTenant_;

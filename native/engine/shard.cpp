@@ -84,32 +84,92 @@ Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
   const auto packed = shelf_.take(id);
   if (packed) allowance_.spend(Allowance::kPackedStream);
   Held* held = packed ? unpack(*packed, &id) : nullptr;
-  if (!held) {
-    held = &add(request.keys.make(request.index, record, request.tenant, settings_));
-    if (learns(*held)) ++learning;
-  }
-  held->tally = absent_.take(id);
+  if (!held) held = &begin(request.keys.make(request.index, record, request.tenant, settings_));
+  held->tally = absent_.take({request.keys.family(record), request.tenant});
   shelved = shelf_.bytes();
+  // From two replicas on, each is checked for having left.
+  if (held->replicas.size() == 2) {
+    Held& other = *held->replicas[held->replicas.front() == held];
+    schedule(other, dueOf(other));
+  }
   return *(latest_ = held);
 }
 
 void Shard::makeRoom(std::string_view newcomer) {
   if (streams_.size() < capacity_) return;
   const auto tenant = crowding(tenants_, newcomer, streams_.size(), [](const Tenant& each) { return each.order.size(); });
-  const auto oldest = std::prev(tenant->second.order.end());
-  const StreamId id = oldest->stream.id();
-  StreamStatistics statistics = statisticsOf(*oldest);
-  statistics.state = StreamState::Evicted;
-  if (!oldest->stream.learning()) allowance_.spend(Allowance::kPackedStream);
-  if (!oldest->stream.learning() && shelf_.put(id, pack(*oldest, lastOf(*oldest)),
-                                               [this](const StreamId& dropped, Bytes packed) { forget(dropped, packed); })) {
-    statistics.state = StreamState::Shelved;
-  }
-  absent_.gone(id.hash, std::move(statistics));
-  untold = absent_.lost();
-  if (learns(*oldest)) --learning;
-  remove(tenant, oldest);
+  release(tenant, std::prev(tenant->second.order.end()));
   ++evicted;
+}
+
+void Shard::release(Tenants::iterator tenant, Order::iterator held) {
+  const StreamKey& key = held->stream.key();
+  const auto other = std::ranges::find_if(held->replicas, [&](const Held* each) { return each != &*held; });
+  const bool last = other == held->replicas.end();
+  StreamStatistics statistics = statisticsOf(*held);
+  statistics.state = StreamState::Evicted;
+  if (!held->stream.learning()) {
+    allowance_.spend(Allowance::kPackedStream);
+    // What the last of a family knows is for whichever comes next.
+    const StreamId place{last ? key.family : key.hash, key.tenant};
+    if (shelf_.put(place, pack(*held, lastOf(*held)), [this](const StreamId&, Bytes packed) { forget(packed); })) {
+      statistics.state = StreamState::Shelved;
+    }
+    shelved = shelf_.bytes();
+  }
+  if (last) {
+    absent_.gone(key.family, std::move(statistics));
+    untold = absent_.lost();
+  } else {
+    // Replicas are one stream to those who read statistics.
+    (*other)->tally.add(held->tally);
+    change(**other);
+  }
+  if (learns(*held)) --learning;
+  remove(tenant, held);
+}
+
+Shard::Held& Shard::begin(StreamKey key) {
+  if (const std::vector<Held*>* const family = familyOf(key)) {
+    const Held* const elder = *std::ranges::max_element(
+        *family, {}, [](const Held* each) { return std::pair(each->stream.seen(), each->stream.key().hash); });
+    allowance_.spend(Allowance::kInheritance);
+    std::vector<std::uint8_t> state;
+    elder->stream.snapshot(state);
+    StateReader read(state);
+    Stream::keyOf(read);
+    const StreamTimes times = elder->times;
+    Held& held = add(std::move(key));
+    if (!held.stream.succeed(read)) throw std::logic_error("a stream does not know its own snapshot");
+    return settle(held, times);
+  }
+  const StreamId family{key.family, key.tenant};
+  if (const auto packed = shelf_.take(family)) {
+    allowance_.spend(Allowance::kPackedStream);
+    if (Held* const held = unpack(*packed, &family, &key)) return *held;
+  }
+  Held& held = add(std::move(key));
+  if (learns(held)) ++learning;
+  return held;
+}
+
+const std::vector<Shard::Held*>* Shard::familyOf(const StreamKey& key) const {
+  const auto tenant = tenants_.find(key.tenant);
+  if (tenant == tenants_.end()) return nullptr;
+  const auto group = tenant->second.groups.find(key.group);
+  if (group == tenant->second.groups.end()) return nullptr;
+  const auto family = group->second.families.find(key.family);
+  return family == group->second.families.end() ? nullptr : &family->second;
+}
+
+Shard::Held& Shard::settle(Held& held, const StreamTimes& times) {
+  if (learns(held)) ++learning;
+  held.times = times;
+  held.withheld = held.stream.withheld();
+  held.withheldByGroup = held.stream.withheldByGroup();
+  account(held.stream.accounted, held.stream.memory());
+  account(held.group.accounted, held.group.memory());
+  return held;
 }
 
 Shard::Held& Shard::add(StreamKey key) {
@@ -132,6 +192,8 @@ void Shard::remove(Tenants::iterator tenant, Order::iterator held) {
   streams_.erase(held->stream.id());
   streams = streams_.size();
   HeldGroup& group = held->group;
+  std::erase(held->replicas, &*held);
+  if (held->replicas.empty()) group.families.erase(held->stream.key().family);
   tenant->second.order.erase(held);
   if (--group.streams == 0) {
     std::erase(touched_, &group);
@@ -145,6 +207,7 @@ std::vector<std::uint8_t> Shard::pack(const Held& held, const HeldGroup* group) 
   std::vector<std::uint8_t> state;
   put(state, held.times.first);
   put(state, held.times.baseline);
+  put(state, held.due);
   std::vector<std::uint8_t> shared;
   if (group) group->snapshot(shared);
   putBytes(state, shared);
@@ -153,30 +216,27 @@ std::vector<std::uint8_t> Shard::pack(const Held& held, const HeldGroup* group) 
   return {packed.begin(), packed.end()};
 }
 
-Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected) try {
+Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected, const StreamKey* successor) try {
   const OwnedBytes state = decompress(packer_.name(), packed, kMostStreamBytes);
   StateReader read(state);
   const StreamTimes times{.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
+  const auto due = read.get<std::uint64_t>();
   const Bytes shared = read.getBytes();
   std::optional<StreamKey> key = Stream::keyOf(read);
-  if (!key || shardOf(key->hash) != shardOf(key->group)) return nullptr;
-  const StreamId id{key->hash, key->tenant};
+  if (!key || shardOf(key->hash) != shardOf(key->group) || shardOf(key->hash) != shardOf(key->family)) return nullptr;
+  const StreamId id{successor ? key->family : key->hash, key->tenant};
   if (expected ? id != *expected : streams_.contains(id)) return nullptr;
-  Held& held = add(std::move(*key));
+  // It may also be the one that comes back.
+  const bool succeeds = successor && successor->hash != key->hash;
+  Held& held = add(succeeds ? *successor : std::move(*key));
   const bool carries = !shared.empty() && (!expected || held.group.streams == 1);
-  if ((carries && !held.group.restore(shared)) || !held.stream.restore(read)) {
+  if ((carries && !held.group.restore(shared)) || !(succeeds ? held.stream.succeed(read) : held.stream.restore(read))) {
     const auto tenant = tenants_.find(held.stream.key().tenant);
     remove(tenant, tenant->second.order.begin());
     return nullptr;
   }
-  if (learns(held)) ++learning;
-  held.times = times;
-  held.withheld = held.stream.withheld();
-  held.withheldByGroup = held.stream.withheldByGroup();
-  schedule(held);
-  account(held.stream.accounted, held.stream.memory());
-  account(held.group.accounted, held.group.memory());
-  return &held;
+  schedule(held, expected ? dueOf(held) : due);
+  return &settle(held, times);
 } catch (const std::runtime_error&) {
   return nullptr;  // Damaged.
 } catch (const std::length_error&) {
@@ -200,12 +260,28 @@ void Shard::count(Held& held) {
   withheld += more - byGroup;
 }
 
-void Shard::schedule(Held& held) {
+std::uint64_t Shard::dueOf(const Held& held) {
+  const std::uint64_t silent = held.stream.silentAt(), leaves = held.replicas.size() > 1 ? held.stream.leavesAt() : 0;
+  return silent == 0 || (leaves != 0 && leaves < silent) ? leaves : silent;
+}
+
+void Shard::schedule(Held& held, std::uint64_t time) {
   auto& due = streams_.find(held.stream.id())->second.tenant->due;
   const std::uint64_t hash = held.stream.key().hash;
   if (held.due != 0) due.erase({held.due, hash});
-  held.due = held.stream.silentAt();
-  if (held.due != 0) due.emplace(held.due, hash);
+  held.due = time;
+  if (time != 0) due.emplace(time, hash);
+}
+
+bool Shard::outlived(const Held& held) {
+  const auto heard = [](const Held& each) { return std::pair(each.stream.heardAt(), each.stream.key().hash); };
+  return std::ranges::any_of(held.replicas,
+                             [&](const Held* each) { return !each->stream.learning() && heard(*each) > heard(held); });
+}
+
+bool Shard::hasLeft(const Held& held) {
+  const std::uint64_t leaves = held.stream.leavesAt();
+  return leaves != 0 && std::ranges::any_of(held.replicas, [&](const Held* each) { return each->stream.heardAt() >= leaves; });
 }
 
 void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t at, std::vector<Flag>& flags) {
@@ -215,18 +291,27 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
   // What the request's allowance does not cover is checked when the clock advances again.
   while (!due.empty() && due.begin()->first <= moment.now && !allowance_.spent()) {
     allowance_.spend(Allowance::kRecord);
-    Held& held = *streams_.find({due.begin()->second, own->first})->second.held;
+    const Order::iterator place = streams_.find({due.begin()->second, own->first})->second.held;
+    Held& held = *place;
     events_.clear();
     // The stream must not notice that it is only postponed, because that depends on when it was scheduled.
-    if (const std::uint64_t at = held.stream.silentAt(); at != 0 && at <= moment.now) held.stream.elapse(moment, events_);
-    schedule(held);
-    if (events_.empty() && held.stream.withheld() == held.withheld) continue;
-    count(held);
-    for (Event& event : events_) {
-      held.tally.add(event.verdict);
-      report(held, event, at, flags);
+    if (const std::uint64_t at = held.stream.silentAt(); at != 0 && at <= moment.now) {
+      outlived(held) ? held.stream.excuse(moment) : held.stream.elapse(moment, events_);
     }
-    change(held);
+    const bool left = hasLeft(held);
+    if (left) held.stream.leave(events_);
+    // Whether a replica that is overdue has left shows when another is heard: it is checked from time to time.
+    if (const std::uint64_t next = dueOf(held); next > moment.now || next == 0) schedule(held, next);
+    else schedule(held, moment.now + (next - held.stream.heardAt()));
+    if (!events_.empty() || held.stream.withheld() != held.withheld) {
+      count(held);
+      for (Event& event : events_) {
+        held.tally.add(event.verdict);
+        report(held, event, at, flags);
+      }
+      change(held);
+    }
+    if (left) release(own, place);
   }
 }
 
@@ -250,19 +335,20 @@ StreamStatistics Shard::statisticsOf(const Held& held) const {
   return statistics;
 }
 
-void Shard::forget(const StreamId& id, Bytes packed) try {
+void Shard::forget(Bytes packed) try {
   const OwnedBytes state = decompress(packer_.name(), packed, kMostStreamBytes);
   StateReader read(state);
   StreamStatistics statistics{.state = StreamState::Evicted, .progress = 1};
   statistics.times = {.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
+  read.get<std::uint64_t>();
   read.getBytes();
   std::optional<StreamKey> key = Stream::keyOf(read);
-  if (!key) return;
+  if (!key || familyOf(*key)) return;
   statistics.times.last = statistics.times.baseline;
   statistics.signal = key->signal;
   statistics.tenant = std::move(key->tenant), statistics.name = std::move(key->name),
   statistics.service = std::move(key->service);
-  absent_.gone(id.hash, std::move(statistics));
+  absent_.gone(key->family, std::move(statistics));
 } catch (const std::runtime_error&) {
   // The bytes are damaged, so it is not known which stream it was.
 } catch (const std::length_error&) {
@@ -280,14 +366,14 @@ std::size_t Shard::drain(std::size_t most, std::vector<StreamStatistics>& out) {
 }
 
 void Shard::limit(const Request& request, std::uint32_t number) {
-  const StreamId id{request.keys.hash(number), request.tenant};
-  if (const auto found = streams_.find(id); found != streams_.end()) {
+  if (const auto found = streams_.find({request.keys.hash(number), request.tenant}); found != streams_.end()) {
     Held& held = *found->second.held;
     held.limited = true;
     ++held.tally.records;
     change(held);
     return;
   }
+  const StreamId id{request.keys.family(number), request.tenant};
   if (absent_.another(id)) return;
   readFields(request.index, request.index.records[number], observation_.record);
   observation_.record.date(request.arrival);
@@ -313,7 +399,7 @@ void Shard::setPolicies(std::shared_ptr<const Policies> policies) {
       if (learns(held)) --learning;
       held.stream.apply(policyOf(policies_, held.stream.key()));
       if (learns(held)) ++learning;
-      schedule(held);
+      schedule(held, dueOf(held));
     }
   }
 }
@@ -323,7 +409,7 @@ void Shard::interrupt(bool resumes) {
     for (auto& [hash, group] : tenant.groups) group.group.interrupt();
     for (Held& held : tenant.order) {
       held.stream.interrupt(resumes);
-      schedule(held);
+      schedule(held, dueOf(held));
     }
   }
 }
@@ -423,7 +509,9 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   held.tally.add(verdict);
   count(held);
   // A scheduled stream keeps its time until that comes; if the clock started anew, the time would never come.
-  if (const std::uint64_t due = stream.silentAt(); held.due == 0 ? due != 0 : due < held.due) schedule(held);
+  if (const std::uint64_t due = held.due == 0 ? dueOf(held) : stream.silentAt(); due != 0 && (held.due == 0 || due < held.due)) {
+    schedule(held, due);
+  }
   change(held);
   if (stream.seen() % (stream.seen() < kYoung ? kAccountYoungEvery : kAccountEvery) == 1 || wasLearning != stream.learning()) {
     account(stream.accounted, stream.memory());
@@ -544,7 +632,9 @@ void Shard::report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags)
   std::vector<NamedMember> members;
   for (const Member& member : tick->members) {
     const auto found = streams_.find({member.stream, group.key.tenant});
-    if (found != streams_.end()) members.push_back({member, found->second.held->stream.key().name});
+    if (found == streams_.end()) continue;
+    const StreamKey& key = found->second.held->stream.key();
+    members.push_back({member, key.name, key.instance});
   }
   event.finding = std::make_unique<GroupFinding>(group.key.groupName, tick->usual, members);
   event.members = std::move(members);
@@ -592,7 +682,12 @@ bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedba
   if (own == tenants_.end()) return false;
   for (Held& held : own->second.order) {
     events_.clear();
-    if (!held.stream.applyFeedback(anomalyId, feedback, events_)) continue;
+    const Evidence* const evidence = held.stream.evidenceOf(anomalyId);
+    if (!evidence) continue;
+    for (Held* each : held.replicas) {
+      if (each != &held) each->stream.learn(*evidence, feedback);
+    }
+    held.stream.applyFeedback(anomalyId, feedback, events_);
     for (Event& event : events_) report(held, event, 0, flags);
     return true;
   }

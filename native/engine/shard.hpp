@@ -48,6 +48,9 @@ struct WindowReport {
 
 /// The streams of the resource groups whose hash falls into one shard; used by one thread at a time. Tenants have equal shares of
 /// its places: a new stream takes the place of the least recently used one of its own tenant, or of the tenant that has most.
+///
+/// A new replica begins with what the one of its family that has seen most knows, or, if none is held, with what the last of them
+/// knew. One that is silent for long while others go on has left and gives its memory back.
 class Shard {
  public:
   /// `codec` measures the window; `excerpts` compresses what an anomaly keeps of it; `matcher` (LZ4) finds the record of the
@@ -99,6 +102,7 @@ class Shard {
       withheldByGroups{0};
 
  private:
+  struct Held;
   /// A resource group, and the number of its streams that are held.
   struct HeldGroup {
     HeldGroup(const Settings& settings, const StreamKey& member);
@@ -115,6 +119,8 @@ class Shard {
     KeyedHash hash;
     Anomalies anomalies;
     std::size_t streams = 0;
+    /// The streams of each family.
+    std::unordered_map<std::uint64_t, std::vector<Held*>> families;
     /// The part of `memory` that the shard has counted.
     std::size_t accounted = 0;
     /// The last record of the request that concerned the group; kNoRecord if none has.
@@ -123,10 +129,14 @@ class Shard {
   /// A stream and its statistics.
   struct Held {
     Held(StreamKey key, const Settings& settings, HeldGroup& group)
-        : group(group), stream(std::move(key), settings, group.group) {}
+        : group(group), stream(std::move(key), settings, group.group), replicas(group.families[stream.key().family]) {
+      replicas.push_back(this);
+    }
 
     HeldGroup& group;
     Stream stream;
+    /// The streams of its family, with itself.
+    std::vector<Held*>& replicas;
     StreamTimes times;
     Tally tally;
     /// Whether its last record was beyond the quota.
@@ -166,11 +176,25 @@ class Shard {
   void exclude(Held& held);
   /// Makes room for a stream of the tenant.
   void makeRoom(std::string_view tenant);
-  /// These add a stream in front of its tenant's others: a fresh one, or one from its packed bytes. `unpack` returns
-  /// null if the bytes are not a stream, or not the expected one.
+  /// These add a stream in front of its tenant's others: a new one, with what its family knows; an empty one; or one from its
+  /// packed bytes. `unpack` returns null if the bytes are not a stream, or not the expected one, or, with a `successor`, not of
+  /// its family.
+  Held& begin(StreamKey key);
   Held& add(StreamKey key);
-  Held* unpack(Bytes packed, const StreamId* expected);
+  Held* unpack(Bytes packed, const StreamId* expected, const StreamKey* successor = nullptr);
+  /// Removes a stream. If it has learned, it is packed and put on the shelf.
+  void release(Tenants::iterator tenant, Order::iterator held);
   void remove(Tenants::iterator tenant, Order::iterator held);
+  /// The streams of a family; null if none is held.
+  const std::vector<Held*>* familyOf(const StreamKey& key) const;
+  /// Completes a stream that goes on from a state of these times.
+  Held& settle(Held& held, const StreamTimes& times);
+  /// The time of the tenant's clock at which it is to be checked whether the stream is silent or has left; 0 if it is not.
+  static std::uint64_t dueOf(const Held& held);
+  /// Whether a replica was heard after it, so that its silence says nothing about the service.
+  static bool outlived(const Held& held);
+  /// Whether a replica was heard when it was long overdue.
+  static bool hasLeft(const Held& held);
   /// `group` is packed with the stream if it is given.
   std::vector<std::uint8_t> pack(const Held& held, const HeldGroup* group) const;
   /// The group of a stream if that is its last; null otherwise.
@@ -183,10 +207,11 @@ class Shard {
   }
   /// Counts what the stream's budget has withheld since the last call.
   void count(Held& held);
-  void schedule(Held& held);
+  /// Sets the time at which the stream is to be checked next; 0 for never.
+  void schedule(Held& held, std::uint64_t time);
   StreamStatistics statisticsOf(const Held& held) const;
   /// Notes that a stream has left the shelf.
-  void forget(const StreamId& id, Bytes packed);
+  void forget(Bytes packed);
   Flag& flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags);
   void report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>& flags);
   /// Reports a verdict on the record that is being observed.

@@ -22,8 +22,25 @@ std::unique_ptr<Channel> makeGroupChannel(const ChannelContext&) { return nullpt
 Group::Group(double perStream, double perGroup)
     : ratio_(perGroup > 0 ? perGroup / perStream : 1), budget_(perGroup > 0 ? perGroup : perStream) {}
 
+const std::size_t& Group::enter(std::uint64_t family) {
+  std::size_t& streams = families_[family];
+  if (++streams == 1) divide();
+  return streams;
+}
+
+void Group::exit(std::uint64_t family) {
+  const auto left = families_.find(family);
+  if (--left->second > 0) return;
+  families_.erase(left);
+  divide();
+}
+
 void Group::change(std::size_t& count, std::size_t by) {
   count += by;
+  divide();
+}
+
+void Group::divide() {
   const auto signals = static_cast<double>(std::ranges::count_if(channels_, [](std::size_t each) { return each > 0; }));
   const double parts = signals + (compares() ? 1 : 0);
   for (std::size_t i = 0; i < kSignals; ++i) {
@@ -52,7 +69,7 @@ void Group::observe(std::uint64_t timeUnixNano, bool first) {
 
 void Group::note(const Member& member) {
   if (!compares() || !(member.distance > 0)) return;
-  const auto own = std::ranges::find(members_, member.stream, &Member::stream);
+  const auto own = std::ranges::find(members_, member.family, &Member::family);
   if (own != members_.end()) {
     if (member.distance > own->distance) *own = member;
   } else if (members_.size() < kMostMembers) {
@@ -109,7 +126,7 @@ void Group::snapshot(std::vector<std::uint8_t>& out) const {
   put<std::uint8_t>(out, static_cast<std::uint8_t>(alarm_));
   put<std::uint8_t>(out, static_cast<std::uint8_t>(members_.size()));
   for (const Member& member : members_) {
-    write(member.stream), put<std::uint8_t>(out, static_cast<std::uint8_t>(member.channel));
+    write(member.stream), write(member.family), put<std::uint8_t>(out, static_cast<std::uint8_t>(member.channel));
     write(member.distance), write(member.score), write(member.pValue), write(member.timeUnixNano);
   }
   putOptional(out, calibration_);
@@ -124,7 +141,7 @@ bool Group::restore(Bytes in) {
   alarm_ = static_cast<Alarm>(alarm);
   members_.resize(members);
   for (Member& member : members_) {
-    read(member.stream);
+    read(member.stream), read(member.family);
     const auto channel = read.get<std::uint8_t>();
     read(member.distance), read(member.score), read(member.pValue), read(member.timeUnixNano);
     if (channel >= kChannelCount || !(member.distance > 0 && member.distance <= kMostDistance)) return false;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -20,8 +21,8 @@ namespace driftlock {
 
 /// The strangest unit of one stream in a tick of its group.
 struct Member {
-  /// The hash of the stream.
-  std::uint64_t stream = 0;
+  /// The hashes of the stream and of its family.
+  std::uint64_t stream = 0, family = 0;
   ChannelId channel = ChannelId::None;
   /// How far it is from what is usual: in standard deviations for a value, in bits of rarity for others.
   double distance = 0;
@@ -70,9 +71,10 @@ class Group {
   std::uint64_t now() const { return clock_.now(); }
   std::uint64_t latest() const { return clock_.latest(); }
 
-  /// Counts streams that are held, and channels that judge streams of this signal.
-  void enter() { change(streams_, 1); }
-  void exit() { change(streams_, -1); }
+  /// Counts streams that are held, and channels that judge streams of this signal. `enter` returns the number of the family's
+  /// streams, which stays where it is until the last of them exits.
+  const std::size_t& enter(std::uint64_t family);
+  void exit(std::uint64_t family);
   void join(otlp::Signal signal, std::size_t channels) { change(channels_[static_cast<std::size_t>(signal)], channels); }
   void leave(otlp::Signal signal, std::size_t channels) { change(channels_[static_cast<std::size_t>(signal)], -channels); }
   /// The share that a stream with so many channels has of its own limit on p-values.
@@ -87,9 +89,9 @@ class Group {
   /// Notes that a stream has an anomaly of its own.
   void flagged(std::uint64_t stream) { flaggedBy_ = stream, flaggedAt_ = clock_.now(); }
 
-  /// Whether streams can be strange together.
-  bool compares() const { return streams_ > 1; }
-  /// Notes a unit of a stream in the current tick.
+  /// Whether streams can be strange together: replicas are no company.
+  bool compares() const { return families_.size() > 1; }
+  /// Notes a unit of a stream in the current tick. Of the replicas in a family, the furthest from usual counts.
   void note(const Member& member);
   /// Judges the current tick as far as it is known.
   void settle() { judgeTick(); }
@@ -112,6 +114,7 @@ class Group {
   static constexpr std::size_t kSignals = 3;
 
   void change(std::size_t& count, std::size_t by);
+  void divide();
   /// How far the members of the tick are from what is usual, together.
   double distance() const;
   double limit() const;
@@ -123,7 +126,8 @@ class Group {
   double ratio_;
   StreamClock clock_;
   AlarmBudget budget_;
-  std::size_t streams_ = 0;
+  /// The number of streams in each family.
+  std::unordered_map<std::uint64_t, std::size_t> families_;
   std::array<std::size_t, kSignals> channels_{};
   /// The share of a channel of each signal.
   std::array<double, kSignals> shares_{};

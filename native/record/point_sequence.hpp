@@ -39,8 +39,12 @@ struct PointPart {
 /// time from its start, but not from before the last point; points may be missing, repeated, or arrive out of order.
 class PointSequence {
  public:
+  PointSequence() = default;
+
   /// @param believed whether the stream's clock believes the point's time
   PointPart observe(const RecordView& point, bool believed);
+  /// Expects the points of another sender, at the same interval.
+  void restart() { *this = PointSequence(usual_); }
 
   /// Lists the fields, for snapshots.
   template <class Self, class Visitor>
@@ -49,6 +53,8 @@ class PointSequence {
   }
 
  private:
+  explicit PointSequence(double usual) : usual_(usual) {}
+
   PointPart late(const RecordView& point, std::uint64_t time);
   PointPart total(const RecordView& point, std::uint64_t time, std::uint64_t start);
   bool fell(const RecordView& point, std::uint64_t start) const;

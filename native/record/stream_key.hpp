@@ -36,7 +36,9 @@ struct StreamId {
 /// The properties that identify a stream, constant for its life.
 struct StreamKey {
   std::uint64_t hash = 0;
-  /// The hash of the resource group, which shares the bits that determine the shard.
+  /// The hash of what the stream shares with its replicas: all but the instance. It is `hash` if no instance is named.
+  std::uint64_t family = 0;
+  /// The hash of the resource group. All three share the bits that determine the shard.
   std::uint64_t group = 0;
   otlp::Signal signal = otlp::Signal::Logs;
   /// The type of a metric's points.
@@ -50,6 +52,8 @@ struct StreamKey {
   std::string metric{};
   /// The resource group for display: "service.name=checkout".
   std::string groupName{};
+  /// The instance for display: "service.instance.id=checkout-1"; empty if none is named. The name of the stream leaves it out.
+  std::string instance{};
 };
 
 }  // namespace driftlock

@@ -15,8 +15,8 @@ class Allowance {
 
   /// Costs in units of about a nanosecond: of a record besides its bytes, and of operations that cost more than their bytes
   /// suggest.
-  static constexpr std::uint64_t kRecord = 128, kNewStream = 8 << 10, kPackedStream = 256 << 10, kMetrics = 512 << 10,
-                                 kReport = 1 << 20, kPermutation = 256 << 10;
+  static constexpr std::uint64_t kRecord = 128, kNewStream = 8 << 10, kInheritance = 64 << 10, kPackedStream = 256 << 10,
+                                 kMetrics = 512 << 10, kReport = 1 << 20, kPermutation = 256 << 10;
 
   /// Subtracts work; the allowance may be overdrawn once.
   void spend(std::uint64_t work) { work_ -= std::min(work_, work); }

@@ -25,6 +25,7 @@ bool begin(const StreamKey& key, Report& report) {
   report.tenant = key.tenant;
   report.stream = key.name;
   report.service = key.service;
+  report.instance = key.instance;
   if (report.ended) report.explanation = explainEnding(report.ending);
   return !report.ended;
 }

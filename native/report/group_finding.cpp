@@ -32,7 +32,9 @@ GroupFinding::GroupFinding(std::string_view group, double usual, const std::vect
   sentence_ = "Streams of " + std::string(group) + " are unusual together: ";
   for (std::size_t i = 0; i < std::min(kNamed, members.size()); ++i) {
     if (i > 0) sentence_ += ", ";
-    sentence_ += shortName(members[i].stream, group) + " (" + distanceOf(members[i].member) + ")";
+    sentence_ += shortName(members[i].stream, group);
+    if (!members[i].instance.empty()) sentence_ += " of " + members[i].instance;
+    sentence_ += " (" + distanceOf(members[i].member) + ")";
   }
   if (members.size() > kNamed) sentence_ += " and " + std::to_string(members.size() - kNamed) + " more";
   sentence_ += text::format("; the sum is %.1f where %.1f is usual", sum, usual);

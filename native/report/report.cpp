@@ -15,6 +15,8 @@ std::string explain(const Report& r) {
   sentence.reserve(text::kUsualSentence);
   text::append(sentence, r.description.sentence, "; score ", text::fixed(r.verdict.channelScore), " against a limit of ",
                text::fixed(r.verdict.limit), ", p = ", text::number(r.verdict.pValue, std::chars_format::general, 2));
+  // Members name their own.
+  if (!r.instance.empty() && r.members.empty()) text::append(sentence, "; in ", r.instance);
   if (const Withheld& withheld = r.verdict.withheld; withheld.count > 0) {
     text::append(sentence, withheld.count == 1 ? "; an alarm" : "; " + std::to_string(withheld.count) + " alarms",
                  " of this stream ", withheld.count == 1 ? "was" : "were", " withheld since the last one, the strangest by ",
@@ -28,6 +30,7 @@ std::string explainEnding(Ending ending) {
     case Ending::Quiet: return "Nothing was flagged for five minutes: the anomaly is over";
     case Ending::Resumed: return "Records come again: the silence is over";
     case Ending::Superseded: return "After more than an hour something else was flagged, which is an anomaly of its own";
+    case Ending::Left: return "The instance has left while others of its service go on: the anomaly is over";
     case Ending::Accepted: return "It was accepted as normal: the anomaly is over";
     case Ending::FalseAlarm: return "It was called a false alarm: the anomaly is over";
   }
@@ -43,6 +46,7 @@ void encodeMark(std::string_view anomaly, std::uint32_t number, std::vector<std:
 void encodeDetails(const Report& r, std::uint32_t number, std::vector<std::uint8_t>& out) {
   otlp::AttributeEncoder encode(out, number);
   encode.string("cbad.stream", r.stream);
+  if (!r.instance.empty()) encode.string("cbad.instance", r.instance);
   encode.string("cbad.channel", infoOf(r.verdict.channel).name);
   encode.real("cbad.score", r.verdict.channelScore);
   encode.real("cbad.p_value", r.verdict.pValue);
@@ -121,9 +125,11 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
     member.real(4, each.member.pValue);
     member.real(5, each.member.distance);
     member.fixed(6, each.member.timeUnixNano);
+    member.string(7, each.instance);
     writer.message(31, inner);
   }
   writer.string(22, r.service);
+  writer.string(32, r.instance);
   writer.string(23, r.description.field);
   inner.clear();
   otlp::Writer expected(inner);

@@ -23,7 +23,7 @@ struct Report {
 
   // These are copies, because the stream may be gone before the request is.
   otlp::Signal signal = otlp::Signal::Logs;
-  std::string tenant, stream, service;
+  std::string tenant, stream, service, instance;
   OpenAnomaly anomaly;
   bool ended = false;
   Ending ending = Ending::Quiet;

@@ -142,18 +142,22 @@ void Judge::note(const Score& score) {
   const auto& calibration = calibrations_[indexOf(score.channel)];
   if (!calibration) return;
   Member member{.stream = key_.hash,
+                .family = key_.family,
                 .channel = score.channel,
                 .score = score.score,
                 .pValue = score.pValue,
                 .timeUnixNano = group_.latest()};
+  // Among many replicas, one is far from usual by chance.
+  const auto replicas = static_cast<double>(replicas_);
   if (score.fromSlowMean) {
-    member.distance = *score.fromSlowMean;
+    const double square = *score.fromSlowMean * *score.fromSlowMean;
+    member.distance = replicas_ == 1 ? *score.fromSlowMean : std::sqrt(std::max(0.0, square - 2 * portableLog(replicas)));
     if (score.pValue == 1 && member.distance > kNoteworthy) member.pValue = calibration->pValue(score.score);
   } else if (score.pValue < 1) {
-    // Among many units of a tick, one is rare by chance.
+    // The same holds for the units of a tick.
     const double units = budget_.unitsPerDay() / kTicksPerDay * static_cast<double>(calibration->learnt()) /
                          static_cast<double>(std::max<std::uint64_t>(1, seen_));
-    member.distance = std::min(Group::kMostDistance, -portableLog2(score.pValue * std::max(1.0, units)));
+    member.distance = std::min(Group::kMostDistance, -portableLog2(score.pValue * replicas * std::max(1.0, units)));
   }
   group_.note(member);
 }

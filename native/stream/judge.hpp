@@ -33,14 +33,16 @@ class Judge {
   static constexpr double kLargestLimit = 0.01;
 
   Judge(const Settings& settings, const StreamKey& key, Group& group)
-      : settings_(settings), key_(key), group_(group), budget_(settings.alarmsPerStreamPerDay) {
-    group_.enter();
-  }
+      : settings_(settings),
+        key_(key),
+        group_(group),
+        replicas_(group.enter(key.family)),
+        budget_(settings.alarmsPerStreamPerDay) {}
   Judge(const Judge&) = delete;
   Judge& operator=(const Judge&) = delete;
   ~Judge() {
     group_.leave(key_.signal, channels_);
-    group_.exit();
+    group_.exit(key_.family);
   }
 
   /// The number of records so far.
@@ -102,6 +104,9 @@ class Judge {
   /// Learns that scores like this one are usual, because a person said so.
   void accept(ChannelId channel, double score);
 
+  /// Goes on as the judge of another instance's stream.
+  void succeed() { withheld_ = {}; }
+
   /// Gives the stream a budget of its own, in alarms per day, beside that of its resource group; 0 takes it back.
   void setBudget(double perDay);
   const AlarmBudget& budget() const { return budget_; }
@@ -143,6 +148,8 @@ class Judge {
   const Settings& settings_;
   const StreamKey& key_;
   Group& group_;
+  /// The number of streams in the family.
+  const std::size_t& replicas_;
   std::uint64_t seen_ = 0;
   bool learning_ = true, calibrating_ = false;
   /// The stream's clock at the first record, and the number of records before scores were learned.

@@ -1,6 +1,7 @@
 #include "stream/keys.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "base/hash.hpp"
 #include "base/work.hpp"
@@ -49,6 +50,10 @@ bool isName(const otlp::AnyValue& value) {
   return value.type != otlp::AnyValue::Type::None && (value.type != otlp::AnyValue::Type::String || !value.bytes.empty());
 }
 
+bool isAmong(const std::string& name, const std::vector<std::string>& names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
 void appendValue(const otlp::AnyValue& value, std::string& out) {
   Field field;
   switch (value.type) {
@@ -67,13 +72,17 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const S
   const std::uint64_t base = hash(bytesOf(tenant), static_cast<std::uint64_t>(index.signal) + 1);
   const std::uint64_t groupBase = hash(bytesOf(tenant), 0);
   const std::size_t streamBy = settings.streamBy.size(), groupBy = settings.groupBy.size();
+  const std::size_t instanceBy = index.signal == otlp::Signal::Metrics ? settings.instanceBy.size() : 0;
   std::vector<std::string_view> names(settings.streamBy.begin(), settings.streamBy.end());
   names.push_back("service.name");
   names.insert(names.end(), settings.groupBy.begin(), settings.groupBy.end());
+  const auto instanceNames = std::span(settings.instanceBy).first(instanceBy);
+  names.insert(names.end(), instanceNames.begin(), instanceNames.end());
   namedSize_ = names.size();
   named_.clear();
   groups_.clear();
   std::vector<std::uint64_t> ofResource;
+  bool instances = false;
   for (const otlp::Resource& resource : index.resources) {
     findNamed(otlp::readResource(index, resource), names, named_);
     const otlp::AnyValue* const named = &named_[named_.size() - namedSize_];
@@ -86,11 +95,24 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const S
     } else {
       for (std::size_t i = 0; i < streamBy; ++i) group = hashOf(named[i], hash(group, 1), hash);
     }
-    groups_.push_back({group, by});
+    std::size_t instance = 0;
+    for (; instance < instanceBy; ++instance) {
+      const std::string& name = settings.instanceBy[instance];
+      const bool known = (by < groupBy && name == settings.groupBy[by]) || isAmong(name, settings.streamBy);
+      if (!known && isName(named[streamBy + 1 + groupBy + instance])) break;
+    }
+    std::uint64_t ofInstance = 0;
+    if (instance < instanceBy) {
+      ofInstance = hashOf(named[streamBy + 1 + groupBy + instance], hash(instance + 1, 0), hash);
+      instances = true;
+    }
+    groups_.push_back({group, by, ofInstance, instance});
     ofResource.push_back(hash(h, group));
   }
   hashes_.clear();
   hashes_.reserve(index.records.size());
+  families_.clear();
+  if (instances) families_.reserve(index.records.size());
   // A metric's points follow one another: its name is hashed once for all of them.
   std::uint32_t metric = otlp::kNone;
   std::uint64_t ofMetric = 0;
@@ -103,7 +125,13 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const S
       }
       h = hash(hashOf(otlp::Attributes(index.bytes(record), otlp::attributesField(index, record)), hash), ofMetric);
     }
-    hashes_.push_back(inShardOf(groups_[index.scopes[record.scope].resource].hash, h));
+    const Grouped& grouped = groups_[index.scopes[record.scope].resource];
+    h = inShardOf(grouped.hash, h);
+    if (instances) {
+      families_.push_back(h);
+      if (grouped.instance != 0) h = inShardOf(grouped.hash, hash(grouped.instance, h));
+    }
+    hashes_.push_back(h);
   }
 }
 
@@ -113,7 +141,11 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   const otlp::Record& record = index.records[number];
   const std::uint32_t resource = index.scopeOf(record).resource;
   const Grouped& group = groups_[resource];
-  StreamKey key{.hash = hashes_[number], .group = group.hash, .signal = index.signal, .tenant = std::string(tenant)};
+  StreamKey key{.hash = hashes_[number],
+                .family = family(number),
+                .group = group.hash,
+                .signal = index.signal,
+                .tenant = std::string(tenant)};
   key.name = kSignals[static_cast<std::size_t>(index.signal)];
   const otlp::AnyValue* named = &named_[namedSize_ * resource];
   std::string pairs;
@@ -126,9 +158,12 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   if (group.by < settings.groupBy.size()) {
     const std::string& by = settings.groupBy[group.by];
     append(by, named[1 + group.by], key.groupName);
-    if (std::ranges::find(settings.streamBy, by) == settings.streamBy.end()) append(by, named[1 + group.by], pairs);
+    if (!isAmong(by, settings.streamBy)) append(by, named[1 + group.by], pairs);
   } else {
     key.groupName = pairs;
+  }
+  if (key.hash != key.family) {
+    append(settings.instanceBy[group.instanceBy], named[1 + settings.groupBy.size() + group.instanceBy], key.instance);
   }
   if (!pairs.empty()) key.name += ' ' + pairs;
   if (record.metric != otlp::kNone) {
@@ -149,6 +184,7 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   text::makeReadable(key.service);
   text::makeReadable(key.metric);
   text::makeReadable(key.groupName);
+  text::makeReadable(key.instance);
   return key;
 }
 

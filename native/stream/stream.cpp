@@ -68,7 +68,8 @@ Stream::Stream(StreamKey key, const Settings& settings, Group& group)
     : key_(std::move(key)),
       settings_(settings),
       group_(group),
-      hash_(hashOfStream(settings.hashKey, key_.hash)),
+      // Replicas know values by the same hashes, so that they can take over what one of them has learned.
+      hash_(hashOfStream(settings.hashKey, key_.family)),
       channels_(makeChannels({.key = key_,
                               .policy = policy_,
                               .hash = hash_,
@@ -154,6 +155,24 @@ void Stream::interrupt(bool resumes) {
   silence_.forget();
 }
 
+void Stream::leave(std::vector<Event>& events) {
+  if (anomalies_.open()) endAnomaly(anomalies_.latest().silence > 0 ? Ending::Resumed : Ending::Left, events);
+  interrupt(false);
+}
+
+bool Stream::succeed(StateReader& snapshot) {
+  if (!restore(snapshot)) return false;
+  anomalies_ = {};
+  silentAgain_ = 0;
+  resumed_ = false;
+  judge_.succeed();
+  for (const auto& channel : channels_) {
+    if (channel) channel->succeed();
+  }
+  interrupt(false);
+  return true;
+}
+
 std::optional<WindowVerdict> Stream::window() const {
   if (learning() || seen() % settings_.windowHop != 0) return {};
   return windows_.verdict();
@@ -203,21 +222,23 @@ Growth Stream::report(const Verdict& verdict, const Observation* record, const F
 bool Stream::applyFeedback(std::string_view anomalyId, Feedback feedback, std::vector<Event>& events) {
   const Evidence* const evidence = anomalies_.find(anomalyId);
   if (!evidence) return false;
-  for (std::size_t c = 0; c < kChannelCount; ++c) {
-    const auto id = static_cast<ChannelId>(c);
-    if (id == ChannelId::Group && evidence->scores[c] > 0) {
-      group_.accept(evidence->scores[c]);
-      continue;
-    }
-    const bool learned = feedback == Feedback::Accept && channels_[c] && channels_[c]->accept(*evidence);
-    if (evidence->scores[c] <= 0 || learned) continue;
-    feedback == Feedback::Accept ? judge_.pardon(id, evidence->scores[c]) : judge_.accept(id, evidence->scores[c]);
-  }
+  learn(*evidence, feedback);
+  if (const double together = evidence->scores[indexOf(ChannelId::Group)]; together > 0) group_.accept(together);
   if (evidence->silence > 0) {
     silence_.isJudged() ? silence_.accept() : silence_.learn(evidence->silence);
   }
   if (anomalies_.forget(anomalyId)) endAnomaly(feedback == Feedback::Accept ? Ending::Accepted : Ending::FalseAlarm, events);
   return true;
+}
+
+void Stream::learn(const Evidence& evidence, Feedback feedback) {
+  for (std::size_t c = 0; c < kChannelCount; ++c) {
+    const auto id = static_cast<ChannelId>(c);
+    if (id == ChannelId::Group) continue;
+    const bool learned = feedback == Feedback::Accept && channels_[c] && channels_[c]->accept(evidence);
+    if (evidence.scores[c] <= 0 || learned) continue;
+    feedback == Feedback::Accept ? judge_.pardon(id, evidence.scores[c]) : judge_.accept(id, evidence.scores[c]);
+  }
 }
 
 std::unique_ptr<Finding> Stream::find(const Verdict& verdict, const Observation* record) const {

@@ -38,6 +38,17 @@ class Stream {
   std::uint64_t silentAt() const;
   /// Judges its silence once that is due. After a flagged silence there is no other until records come again.
   void elapse(const Moment& moment, std::vector<Event>& events);
+  /// Lets its silence pass once that is due, because a replica has been heard since.
+  void excuse(const Moment& moment) { silence_.judged(moment); }
+  /// The time by that clock at which it has left if a replica is heard then or later; 0 if it has not been heard itself.
+  std::uint64_t leavesAt() const { return silence_.heard().now == 0 ? 0 : silence_.heard().now + silence_.leavesAfter(); }
+  /// The time by that clock at which it was heard last; 0 if it has not been.
+  std::uint64_t heardAt() const { return silence_.heard().now; }
+  /// Ends what is open, because the instance has left.
+  void leave(std::vector<Event>& events);
+  /// Goes on with what a replica, or a former stream of the family, has learned. Returns false if the bytes of its `snapshot`
+  /// after the key are none; the stream is then unusable.
+  bool succeed(StateReader& snapshot);
   /// Notes that records were missed, such as while the process did not run: what is open, such as ticks and sessions, is
   /// dropped unjudged where it is over by the next records. `resumes`: the stream is expected to go on, so that its silence
   /// is judged from where it was; otherwise it is not silent until it has records again.
@@ -59,6 +70,10 @@ class Stream {
   /// learn it; or the limit treats the scores as normal. If the anomaly is open, it ends, and `events` receives the
   /// end. Returns false if the anomaly is neither open nor one of the last few.
   bool applyFeedback(std::string_view anomalyId, Feedback feedback, std::vector<Event>& events);
+  /// Applies feedback on an anomaly of a replica.
+  void learn(const Evidence& evidence, Feedback feedback);
+  /// What was flagged in an anomaly; null if it is neither open nor one of the last few.
+  const Evidence* evidenceOf(std::string_view anomalyId) const { return anomalies_.find(anomalyId); }
 
   /// The window's metrics against the baseline, made anew when a hop has passed; null if there are none. See Windows.
   const WindowMetrics* metrics(const Codec& codec) { return windows_.metrics(key_, *policy_, codec, seen()); }

@@ -3,11 +3,12 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kVersion = 12;
+constexpr std::uint8_t kVersion = 13;
 
 template <class Visitor>
 void visitKey(auto& key, std::uint8_t& signal, std::uint8_t& type, Visitor& v) {
-  v(key.hash), v(key.group), v(signal), v(type), v(key.tenant), v(key.name), v(key.service), v(key.metric), v(key.groupName);
+  v(key.hash), v(key.family), v(key.group), v(signal), v(type), v(key.tenant), v(key.name), v(key.service), v(key.metric);
+  v(key.groupName), v(key.instance);
 }
 
 }  // namespace

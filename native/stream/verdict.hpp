@@ -63,10 +63,10 @@ inline std::uint32_t severityOf(const Verdict& verdict, Gravity gravity) {
   const std::uint32_t far = verdict.channelScore > 2 * verdict.limit ? 2 : verdict.channelScore > 1.25 * verdict.limit ? 1 : 0;
   return std::min(4u, 1 + grave + far);
 }
-/// A stream that was strange together with others, and its name.
+/// A stream that was strange together with others, with its name and its instance.
 struct NamedMember {
   Member member;
-  std::string stream;
+  std::string stream, instance;
 };
 
 /// The open anomaly of a stream, which consists of successive flagged verdicts.
@@ -78,7 +78,7 @@ struct OpenAnomaly {
 };
 
 /// The reason why an anomaly is over.
-enum class Ending : std::uint8_t { Quiet, Resumed, Superseded, Accepted, FalseAlarm };
+enum class Ending : std::uint8_t { Quiet, Resumed, Superseded, Left, Accepted, FalseAlarm };
 
 /// A person's feedback on an anomaly: what it showed is normal from now on, or it was a false alarm.
 enum class Feedback : std::uint8_t { Accept, FalseAlarm };

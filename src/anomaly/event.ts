@@ -35,6 +35,7 @@ function attributes(anomaly: Anomaly): KeyValue[] {
     "cbad.anomaly.state": text(state === State.ENDED ? "ended" : "open"),
     "cbad.anomaly.occurrence": integer(anomaly.occurrence),
     "cbad.stream": text(anomaly.stream),
+    "cbad.instance": anomaly.instance === "" ? undefined : text(anomaly.instance),
     ...(state === State.OPEN && {
       "cbad.channel": text(channelName(anomaly.channel)),
       "cbad.score": real(anomaly.score),

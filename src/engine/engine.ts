@@ -125,6 +125,7 @@ export class Engine {
     this.#native = new native.Engine({
       streamBy: config.stream_by,
       groupBy: config.group_by,
+      instanceBy: config.instance_by,
       baselineRecords: config.baseline.records,
       exactBaseline,
       dictionarySize: config.baseline.dictionary_size,

@@ -7,7 +7,7 @@ import type { Engine } from "./engine.ts";
 import { fingerprintOf } from "./hash-key.ts";
 
 /** The version of the file format. It is raised whenever the bytes of a snapshot change their meaning. */
-const format = 7;
+const format = 8;
 const magic = "driftlock-engine-snapshot";
 
 const maxHeaderSize = 64 * 2 ** 10;
@@ -21,6 +21,7 @@ function snapshotSettings(detect: DetectConfig, keyFingerprint: string): Record<
   return {
     "detect.stream_by": detect.stream_by,
     "detect.group_by": detect.group_by,
+    "detect.instance_by": detect.instance_by,
     "detect.baseline.records": detect.baseline.records,
     "detect.baseline.dictionary_size": detect.baseline.dictionary_size,
     "detect.window.records": detect.window.records,

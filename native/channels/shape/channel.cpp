@@ -63,6 +63,8 @@ class ShapeChannel final : public Channel {
     if (!strange || record.now - strangeSince_ >= acceptAfterNanos_) model_.learn();
   }
 
+  void succeed() override { strangeSince_ = 0; }
+
   std::unique_ptr<Finding> find(const Observation*) const override { return std::make_unique<DistributionFinding>(*found_); }
 
   std::size_t memory() const override { return sizeof *this - sizeof model_ + model_.memory(); }

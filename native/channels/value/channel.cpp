@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "base/state_bytes.hpp"
 #include "channels/channel.hpp"
@@ -89,7 +90,7 @@ class ValueChannel final : public Channel {
     if (!value) return;
     const std::uint64_t time = record.believed ? record.record.timeUnixNano : record.latest;
     observed_ = *value;
-    const ValueResult result = model_.observe(time, *value, record.part.gap);
+    const ValueResult result = model_.observe(time, *value, std::exchange(restarted_, false) || record.part.gap);
     const std::optional<double> fromSlowMean = level_.observe(time, *value);
     if (!result.scored) return;
     deviation_ = result.deviation;
@@ -110,6 +111,12 @@ class ValueChannel final : public Channel {
     return std::make_unique<ValueFinding>(measure_, observed_, deviation_);
   }
 
+  void succeed() override {
+    sequence_.restart();
+    last_ = std::numeric_limits<double>::infinity();
+    restarted_ = true;
+  }
+
   /// A value that is too high is another finding than one that is too low.
   std::uint64_t kind(const Observation&) const override { return deviation_ && deviation_->observed > deviation_->high ? 1 : 0; }
 
@@ -118,7 +125,7 @@ class ValueChannel final : public Channel {
   void snapshot(std::vector<std::uint8_t>& out) const override {
     StateWriter write(out);
     PointSequence::visit(sequence_, write);
-    write(static_cast<std::uint8_t>(measure_)), write(last_);
+    write(static_cast<std::uint8_t>(measure_)), write(last_), write(restarted_);
     SlowLevel::visit(level_, write);
     putState(out, model_);
   }
@@ -127,7 +134,7 @@ class ValueChannel final : public Channel {
     StateReader read(in);
     PointSequence::visit(sequence_, read);
     std::uint8_t measure = 0;
-    read(measure), read(last_);
+    read(measure), read(last_), read(restarted_);
     SlowLevel::visit(level_, read);
     if (measure > static_cast<std::uint8_t>(Measure::Mean)) return false;
     measure_ = static_cast<Measure>(measure);
@@ -175,6 +182,8 @@ class ValueChannel final : public Channel {
   SlowLevel level_;
   /// The last rate or mean; infinite before any.
   double last_ = std::numeric_limits<double>::infinity();
+  /// Whether the next value is the first of another instance, so that its distance from the last one means nothing.
+  bool restarted_ = false;
 
   // These belong to the current record.
   double observed_ = 0;

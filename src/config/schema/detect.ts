@@ -30,6 +30,13 @@ export const detect = section({
     .describe(
       "Resource attributes that can name a resource group: the first one that a resource has does. If it has none of them, the values of `detect.stream_by` name its group. The streams of a group share a budget of alarms and one thread of the engine. A stream never spans two groups.",
     ),
+  instance_by: z
+    .array(z.string().min(1))
+    .max(8)
+    .default(["service.instance.id", "k8s.pod.uid", "k8s.pod.name", "container.id", "host.id", "host.name"])
+    .describe(
+      "Resource attributes that can name an instance of a service: the first one that a resource has does, unless it names the stream or its group anyway. Each instance has its own streams of metrics, because their points are different series. A new instance begins with what the others have learned, and one that has left gives its memory back. An empty list makes the points of all instances one stream.",
+    ),
   baseline: section({
     records: count
       .min(64)

@@ -10,6 +10,7 @@ import { logsRequest } from "../../engine/requests.ts";
 const options: EngineOptions = {
   streamBy: ["service.name"],
   groupBy: ["service.name"],
+  instanceBy: ["service.instance.id"],
   baselineRecords: 100,
   dictionarySize: 24_576,
   acceptAfterMs: 86_400_000,
@@ -336,6 +337,7 @@ const cases: Record<string, () => unknown> = {
       ["streamsPerTenant", [undefined, -1, 2 ** 32, NaN]],
       ["acceptAfterMs", [undefined, -1, NaN, 1e300, Infinity]],
       ["groupBy", [undefined, "a", [1], Array(9).fill("a")]],
+      ["instanceBy", [undefined, "a", [1], Array(9).fill("a")]],
       ["alarmsPerStreamPerDay", [undefined, 0, -1, NaN, Infinity]],
       ["alarmsPerGroupPerDay", [undefined, -1, NaN, Infinity]],
       ["alarmsPerTenantPerDay", [undefined, -1, NaN, Infinity]],
