@@ -241,6 +241,13 @@ TEST(recurringJobsAreLearnt) {
     for (int i = 0; i < 600; ++i) channel.count(other, 7);
     note(channel.advance(other + channel.tick()));
     CHECK(later == 1);
+    // From one day to the next, the local clock may have been changed.
+    if (period == kDay / 24) continue;
+    const std::uint64_t moved = job + kDay / 24;
+    note(channel.advance(moved));
+    for (int i = 0; i < 600; ++i) channel.count(moved, 7);
+    note(channel.advance(moved + channel.tick()));
+    CHECK(later == 1);
   }
 }
 
@@ -264,6 +271,34 @@ TEST(weekendsAreLearnt) {
   }
   CHECK(channel.seasonal());
   CHECK(later < 14);
+}
+
+/// Checks that office hours which move by an hour, as the local clock is changed, are soon known again.
+TEST(profilesFollowTheLocalClock) {
+  for (const std::int64_t moved : {-1, 1}) {
+    VolumeModel channel(60 * kSecond, kDay);
+    Source source;
+    const std::uint64_t changed = kNoon - kNoon % kDay + 15 * kDay;
+    const auto rate = [&](std::uint64_t time) {
+      const std::uint64_t local = time >= changed ? time + kDay + static_cast<std::uint64_t>(moved) * (kDay / 24) : time;
+      const std::uint64_t hour = local % kDay / (kDay / 24);
+      return hour >= 8 && hour < 18 ? 0.5 : 0.02;
+    };
+    double before = -1e9, after = -1e9;
+    bool believed = true;
+    for (std::uint64_t time = kNoon; time < changed + 5 * kDay;) {
+      // The rate of the time that passes, by thinning.
+      do time += source.exponential(2e9) + 1;
+      while (source.uniform() > rate(time) / 0.5);
+      const auto closed = channel.advance(time);
+      if (closed && time > kNoon + 7 * kDay && time < changed) before = std::max(before, closed->score);
+      if (closed && time > changed) after = std::max(after, closed->score);
+      if (time > changed) believed &= channel.seasonal();
+      channel.count(time, 1);
+    }
+    CHECK(believed);
+    CHECK(after < before + 3);
+  }
 }
 
 TEST(rejectedTicksAreNotLearnt) {

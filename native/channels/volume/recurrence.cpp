@@ -7,7 +7,8 @@ namespace driftlock {
 namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
-constexpr std::array<std::uint32_t, 3> kPeriods = {3'600, 86'400, 7 * 86'400};
+constexpr std::uint32_t kHour = 3'600;
+constexpr std::array<std::uint32_t, 3> kPeriods = {kHour, 24 * kHour, 7 * 24 * kHour};
 constexpr std::uint32_t kTolerance = 600, kLooksBack = 4;
 constexpr int kLearned = 3;
 
@@ -19,9 +20,13 @@ std::uint32_t Recurrence::before(const Burst& burst, std::uint32_t period) const
   std::uint32_t found = 0;
   for (const Burst& other : bursts_) {
     if (other.kind != burst.kind || other.count == 0 || other.count < burst.count / 2) continue;
+    // Between days, the local clock may have been changed by an hour.
+    const std::int64_t clock = period > kHour ? kHour : 0;
     for (std::uint32_t k = 1; k <= kLooksBack; ++k) {
-      const std::int64_t begin = std::int64_t{burst.begin} - k * period, end = std::int64_t{burst.end} - k * period;
-      if (other.begin <= end + kTolerance && begin <= std::int64_t{other.end} + kTolerance) found |= 1u << k;
+      for (const std::int64_t changed : {std::int64_t{0}, -clock, clock}) {
+        const std::int64_t by = std::int64_t{k} * period + changed, begin = burst.begin - by, end = burst.end - by;
+        if (other.begin <= end + kTolerance && begin <= std::int64_t{other.end} + kTolerance) found |= 1u << k;
+      }
     }
   }
   return found;

@@ -8,7 +8,8 @@ namespace driftlock {
 /// Remembers bursts, so that one that keeps its hour becomes usual: a job that runs each hour, day or week.
 ///
 /// A burst recurs if at least three of the four periods before it had one of its kind at the same time, give or take ten minutes,
-/// with at least half as many records. So the first three are reported.
+/// with at least half as many records. So the first three are reported. By days and weeks, an hour earlier or later counts as the
+/// same time, because the local clock may have been changed.
 class Recurrence {
  public:
   /// Whether a burst of so many records, of the total (0) or a template, recurs in a tick that begins at this time.

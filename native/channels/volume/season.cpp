@@ -51,7 +51,7 @@ double VolumeSeason::week(std::uint64_t time) const {
 }
 
 void VolumeSeason::learn(std::uint64_t begin, std::uint64_t length, double records) {
-  const std::uint64_t units = unitsPerDay_ / kHours;
+  const std::uint64_t units = hourLong();
   // Hours before the last week would be overwritten.
   if (length > kWeek * units) {
     begin += length - kWeek * units;
@@ -94,7 +94,8 @@ bool VolumeSeason::valid() const {
   const auto sane = [](float value) { return value >= 0 && value < 1e30f; };
   return std::ranges::all_of(dayRecords_, sane) && std::ranges::all_of(dayHours_, sane) &&
          std::ranges::all_of(week_, [&](std::uint16_t each) { return each == kUnknown || sane(wide(each)); }) &&
-         std::fabs(dayBits_) <= kMost && std::fabs(weekBits_) <= kMost && sane(hourRecords_) && sane(hourLength_);
+         std::fabs(dayBits_) <= kMost && std::fabs(weekBits_) <= kMost && earlierBits_ >= 0 && earlierBits_ < kThreshold &&
+         laterBits_ >= 0 && laterBits_ < kThreshold && clock_ <= 2 && sane(hourRecords_) && sane(hourLength_);
 }
 
 }  // namespace driftlock

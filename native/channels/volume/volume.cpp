@@ -43,7 +43,7 @@ constexpr float kMostRun = 64;
 constexpr double kSilencePrior = 1;
 /// The weight of a template's rate in the expected frequency of silences never seen: small, because rates change.
 constexpr double kRateShare = 0.25;
-constexpr std::uint8_t kSnapshotVersion = 3;
+constexpr std::uint8_t kSnapshotVersion = 4;
 
 /// The bucket of a count, by half-octaves: 1, 2, 3, 4-5, 6-7, 8-11, 12-15, ...
 std::size_t countBucket(std::uint32_t count, std::size_t buckets) {
@@ -343,12 +343,12 @@ void VolumeModel::learn() {
   if (!pending_) return;
   pending_ = weighed_ = false;
   const double records = entries_[0].previous;
-  const double factor = season_.factor(pendingStart_, tick_);
   const Usual flat = usual(entries_[0], 1);
   if (ticks_ >= kFewestTicks) {
     season_.weigh(pendingStart_, tick_,
                   [&](double each) { return poissonDeviance(records, std::max(flat.mean * each, 1e-9)) / flat.dispersion; });
   }
+  const double factor = season_.factor(pendingStart_, tick_);
   season_.learn(pendingStart_, tick_, records);
   const double keep = ticks_ >= kHorizon ? 1 - 1 / kHorizon : 1;
   dispersionSum_ *= 1 - 1 / kHorizon;
