@@ -149,7 +149,7 @@ src/gen/.stamp: $(PROTO) buf.gen.yaml buf.yaml node_modules/.stamp
 # CMake knows what has changed; it is asked each time, which takes a second.
 .PHONY: $(ADDON)
 $(ADDON): node_modules/.stamp
-	@cmake-js build --silent --out build --parallel 2 > build.log 2>&1 || { cat build.log; exit 1; }
+	@cmake-js build --out build --parallel 2 > build.log 2>&1 || { cat build.log; exit 1; }
 
 dist/.stamp: $(SOURCES) src/gen/.stamp tsconfig.json tsconfig.build.json
 	rm -rf dist
