@@ -12,8 +12,8 @@ constexpr std::uint32_t kKnown = 16;
 constexpr float kMemory = 1000;
 /// The least variance: clocks tick and work is quantised, so a spread below a tenth of an octave is not believed.
 constexpr float kLeastVariance = 0.1f * 0.1f;
-/// The tail begins so many standard deviations above the mean. Values beyond the same distance are strange.
-constexpr double kTail = 3;
+/// A strange value is learned as if it were at most so many standard deviations from the mean.
+constexpr float kMostLearned = 3;
 constexpr double kHalfLog2E = 0.7213475204444817;
 constexpr double kZ995 = 2.5758293035489004;
 
@@ -30,21 +30,18 @@ double LatencyModel::costOf(double value) const {
   if (!known()) return 0;
   const double distance = static_cast<float>(portableLog2(value)) - mean;
   const double squared = distance * distance / std::max(distance > 0 ? above : below, kLeastVariance);
-  const double bits = kHalfLog2E * squared;
-  if (distance <= 0 || squared <= kTail * kTail || tail <= 0) return bits;
-  // The density of the tail falls with the square of the distance.
-  return std::min(bits, std::max(kHalfLog2E * kTail * kTail, portableLog2(squared / static_cast<double>(tail))));
+  return kHalfLog2E * squared;
 }
 
 void LatencyModel::learnOf(double value, bool strange) {
   const auto x = static_cast<float>(portableLog2(value));
-  const bool judged = known();
   if (count < kMemory) ++count;
   if (count == 1) mean = x;
   float distance = x - mean;
-  const float most = static_cast<float>(kTail) * std::sqrt(std::max(distance > 0 ? above : below, kLeastVariance));
-  if (judged) tail += ((distance > most ? 1.0f : 0.0f) - tail) / static_cast<float>(count);
-  if (judged && strange) distance = std::clamp(distance, -most, most);
+  if (known() && strange) {
+    const float most = kMostLearned * std::sqrt(std::max(distance > 0 ? above : below, kLeastVariance));
+    distance = std::clamp(distance, -most, most);
+  }
   const float rate = 1 / static_cast<float>(count);
   // Each side learns at twice the rate, since it sees half of the durations.
   float& side = distance > 0 ? above : below;
