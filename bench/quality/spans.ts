@@ -74,7 +74,7 @@ const services = 3;
 const visitsPerRequest = 16;
 
 /** Altered traces so rare that the budget can carry each: one in two days per stream, from the third day on. */
-async function rareIncidents(fault: Fault): Promise<Incidents> {
+export async function rareIncidents(fault: Fault): Promise<Incidents> {
   const result = {
     name: fault,
     incidents: 0,

@@ -27,8 +27,8 @@ struct SequenceVerdict {
 ///
 /// All sessions are paths through one model (SequenceModel). A session is learned as a whole, once it has ended and its
 /// score makes it worth learning: nothing is learned from a strange one, not even from its harmless beginning, and a
-/// session that the model predicts would only make the model more certain, and rare but normal sessions ever stranger.
-/// In a long one, ids more than 32 back are learned as it continues. Open sessions are bounded; the one that has been
+/// session that a certain model predicts would only make it more certain, and rare but normal sessions ever stranger. In a
+/// long one, ids more than 32 back are learned as it continues. Open sessions are bounded; the one that has been
 /// quiet longest ends first.
 class Sessions {
  public:
