@@ -352,6 +352,21 @@ TEST(memoryIsBounded) {
   CHECK(closed && burst > 5);
 }
 
+TEST(snapshotsAreReadHoweverLongAStreamHasRun) {
+  // Ticks get longer while these streams begin, and the more the rarer their records are.
+  for (const double gap : {4.0, 6.0, 9.0, 14.0, 20.0, 30.0}) {
+    VolumeModel channel(kTick, kDay);
+    Stream stream{{{1, gap, false}}, {}, 0, 0, {}};
+    for (int quarter = 0; quarter < 16; ++quarter) {
+      stream.run(channel, 6 * 3600);
+      std::vector<std::uint8_t> bytes;
+      channel.snapshot(bytes);
+      VolumeModel other(kTick, kDay);
+      CHECK(other.restore(bytes));
+    }
+  }
+}
+
 TEST(snapshotsContinue) {
   VolumeModel a(kTick, kDay), b(kTick, kDay);
   Stream stream = usualStream();

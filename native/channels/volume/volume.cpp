@@ -387,7 +387,8 @@ void VolumeModel::learn() {
     for (std::uint32_t& n : pooledCounts_) pooled_ += n /= 2;
     pooledSum_ /= 2;
   }
-  ticks_ = ticks_ * keep + 1;
+  // Half a tick may be left from when ticks were made longer.
+  ticks_ = std::min(kHorizon, ticks_ * keep + 1);
   suit();
 }
 
