@@ -40,6 +40,8 @@ export interface Cause {
   operation?: string;
   /** The value of `host.name`. */
   host?: string;
+  /** The services that read through a cache: it sends no spans, so that what it lacks shows in their calls. */
+  readers?: string[];
   /** The name of the metric. */
   metric?: string;
 }
@@ -297,7 +299,7 @@ export const faultKinds: Readonly<Record<FaultName, FaultKind>> = {
         .filter(({ kind }) => kind === "database");
       const slowed = databases.flatMap(({ operations }) => operations);
       return {
-        cause: { service: cache.name },
+        cause: { service: cache.name, readers: [...new Set(readers.map(({ component }) => component.name))] },
         services: [cache, ...callers(topology, [...readers, ...slowed])],
         begin: () => cache.hits.set(reason, Math.max(0, 1 - 0.9 * size)),
         end: () => cache.hits.delete(reason),

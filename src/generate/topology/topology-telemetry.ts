@@ -35,8 +35,8 @@ export interface TopologyOptions {
   recordsPerRequest: number;
   /** The faults, in the order of their starts. */
   schedule: readonly FaultSchedule[];
-  /** Nothing is sent before this time, in milliseconds of stream time, though everything happens as it would otherwise. */
-  from?: number;
+  /** Distinguishes runs of the same topology, so that other visits come at other times. */
+  run?: string;
   /** Is called when a fault begins. */
   onFault?: ((fault: Fault) => void) | undefined;
 }
@@ -77,13 +77,13 @@ export class TopologyTelemetry {
   readonly #resources = new WeakMap<Instance | Component | Host, Uint8Array>();
 
   constructor(options: TopologyOptions) {
-    const { seed, startUnixNano, signals, recordsPerRequest } = options;
+    const { seed, run, startUnixNano, signals, recordsPerRequest } = options;
     this.#options = options;
     this.topology = buildTopology(seed);
     this.#simulation = new Simulation(this.topology, {
       agenda: this.#agenda,
       observer: { span: (span) => this.#span(span), log: (log) => this.#log(log) },
-      seed,
+      seed: run === undefined ? seed : `${seed}/${run}`,
       startMicros: Number(startUnixNano / 1_000n),
     });
     this.#meters = new Meters(this.topology, this.#simulation, seed, startUnixNano);
@@ -134,14 +134,10 @@ export class TopologyTelemetry {
     next();
   }
 
-  get #silent(): boolean {
-    return this.#agenda.now < (this.#options.from ?? 0) * 1_000;
-  }
-
   #span(span: FinishedSpan): void {
     this.#meters.note(span);
     const { instance, operation, client, start, end, failure, hit } = span;
-    if (this.#silent || !this.#outbox.has("traces") || instance.service.mute.has("traces")) return;
+    if (!this.#outbox.has("traces") || instance.service.mute.has("traces")) return;
     const attributes = outcome(operation, failure);
     if (hit !== undefined) attributes.push(["db.response.returned_rows", hit ? 1 : 0]);
     const fixed = this.#attributes(operation);
@@ -165,7 +161,7 @@ export class TopologyTelemetry {
   }
 
   #log({ instance, time, severity, body, failure, traceId, spanId }: WrittenLog): void {
-    if (this.#silent || !this.#outbox.has("logs") || instance.service.mute.has("logs")) return;
+    if (!this.#outbox.has("logs") || instance.service.mute.has("logs")) return;
     const attributes: Attribute[] = failure
       ? [
           ["exception.type", failure.type],
@@ -190,7 +186,6 @@ export class TopologyTelemetry {
   }
 
   #scrape(): void {
-    if (this.#silent) return;
     for (const { of, metric } of this.#meters.read(this.#agenda.now))
       this.#send("metrics", of, "shop.metrics", metric);
   }
