@@ -93,6 +93,10 @@ bench-hostile: build ## run honest senders beside hostile ones; check throughput
 bench-quality: build ## measure how well labelled anomalies are found, for docs/QUALITY.md
 	node bench/quality/run.ts
 
+.PHONY: bench-incidents
+bench-incidents: build ## measure how well faults become incidents, and how well their causes are ranked
+	node bench/incidents/run.ts
+
 .PHONY: lint
 lint: src/gen/.stamp ## check types and style
 	tsc --noEmit -p tsconfig.json

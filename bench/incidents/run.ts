@@ -1,0 +1,108 @@
+/** `make bench-incidents`: how well incidents and their causes are found. `node bench/incidents/run.ts [NAME]...` */
+import process from "node:process";
+import { type FaultName, faultKinds, faultNames } from "../../src/generate/topology/faults.ts";
+import { type Row, round, table } from "../table.ts";
+import { ByStart } from "./by-start.ts";
+import { type FoundFault, falseIncidents, figures, foundFaults, spreads } from "./measure.ts";
+import { petshop, rankIssues, readIssues } from "./petshop.ts";
+import { type Bench, chronicRuns, faultRuns, quietDays, rankingRuns } from "./topology.ts";
+
+const seeds = Number(process.env.SEEDS ?? 2);
+const days = Number(process.env.DAYS ?? 3);
+const rate = Number(process.env.RATE ?? 20);
+const kinds = (process.env.KINDS?.split(",") as FaultName[] | undefined) ?? faultNames;
+
+function summary(name: string, results: readonly FoundFault[]): Row[] {
+  if (results.length === 0) return [];
+  const { faults, found, perFault, first, within3, medianSeconds } = figures(results);
+  return [
+    {
+      faults: name,
+      count: faults,
+      "with an incident": round(found),
+      "incidents per fault": round(perFault),
+      "cause first": round(first),
+      "within 3": round(within3),
+      "median s": round(medianSeconds, 0),
+    },
+  ];
+}
+
+async function topology(): Promise<string> {
+  const plain: FoundFault[] = [];
+  const onTop: FoundFault[] = [];
+  const quiet: number[][] = [];
+  let beside = 0;
+  for (let i = 1; i <= seeds; i++) {
+    const bench: Bench = { seed: String(i), rate, days, createFormer: () => new ByStart() };
+    const past = await quietDays(bench);
+    quiet.push(past.incidents);
+    for (const run of await faultRuns(bench, past, kinds)) {
+      plain.push(...foundFaults(run));
+      beside += falseIncidents(run);
+    }
+    if (process.env.CHRONIC !== "0") {
+      for (const run of await chronicRuns(bench, kinds)) onTop.push(...foundFaults(run));
+    }
+  }
+  const later = quiet.flatMap((each) => each.slice(1));
+  const mean = (counts: readonly number[]) => round(counts.reduce((sum, n) => sum + n, 0) / counts.length);
+  const rows = [
+    ...summary("in spans", plain.filter(spreads("spans"))),
+    ...summary("in one stream", plain.filter(spreads("stream"))),
+    ...summary("on top of a chronic one", onTop),
+    ...kinds.flatMap((kind) =>
+      summary(
+        kind,
+        [...plain, ...onTop].filter(({ fault }) => fault.kind === kind),
+      ),
+    ),
+  ];
+  return `${table(rows)}
+
+False incidents per day without faults: ${mean(quiet.map(([first]) => first!))} on the first day${later.length > 0 ? `, ${mean(later)} later` : ""}; ${beside} beside ${plain.length} faults.`;
+}
+
+/** How well causes are ranked if the time of each fault is known. */
+function ranking(): string {
+  const inSpans = kinds.filter((kind) => faultKinds[kind].spread === "spans");
+  const results = Array.from({ length: seeds }, (_, i) => rankingRuns(String(i + 1), rate, inSpans)).flat();
+  const row = (name: string, those: readonly FoundFault[]): Row => {
+    const { faults, first, within3 } = figures(those);
+    return { faults: name, count: faults, "cause first": round(first), "within 3": round(within3) };
+  };
+  return table([
+    row("in spans", results),
+    ...inSpans.map((kind) =>
+      row(
+        kind,
+        results.filter(({ fault }) => fault.kind === kind),
+      ),
+    ),
+  ]);
+}
+
+function petshopRanking(): string {
+  const issues = readIssues();
+  if (issues.length === 0)
+    return `skipped: ${petshop} does not exist; QUALITY_DATA names the folder of labelled data`;
+  const { first, within3 } = rankIssues(issues);
+  return table([{ issues: issues.length, "cause first": round(first), "within 3": round(within3) }]);
+}
+
+const benches: Readonly<Record<string, { title: string; run(): string | Promise<string> }>> = {
+  topology: { title: "Anomalies grouped by their start, as a baseline", run: topology },
+  ranking: { title: "Causes of generated faults, ranked by own excess", run: ranking },
+  petshop: { title: "Causes of the issues of PetShop, ranked by own excess", run: petshopRanking },
+};
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !(name in benches));
+if (unknown.length > 0) {
+  process.stderr.write(`unknown bench ${unknown.join(", ")}: one of ${Object.keys(benches).join(", ")}\n`);
+  process.exit(2);
+}
+for (const name of names.length > 0 ? names : Object.keys(benches)) {
+  const { title, run } = benches[name]!;
+  process.stdout.write(`### ${title}\n\n${await run()}\n\n`);
+}

@@ -1,0 +1,179 @@
+/**
+ * Runs of generated topologies: days without faults, and faults that follow the first of them, each from the same snapshot, as
+ * they are and on top of something that has been wrong all the time.
+ */
+import { configSchema } from "../../src/config/schema.ts";
+import { Engine } from "../../src/engine/index.ts";
+import {
+  type Fault,
+  type FaultName,
+  type FaultSchedule,
+  faultNames,
+} from "../../src/generate/topology/faults.ts";
+import { TopologyTelemetry } from "../../src/generate/topology/topology-telemetry.ts";
+import { signals } from "../../src/otlp/protocol.ts";
+import type { IncidentFormer } from "./incident.ts";
+import { type FaultRun, type FoundFault, isCause } from "./measure.ts";
+import { rankCauses, ServiceGraph } from "./service-graph.ts";
+
+const minute = 60_000;
+const hour = 3_600_000;
+const day = 24 * hour;
+/** The first day begins on a Monday; the hour depends on the seed. */
+const monday = Date.UTC(2026, 0, 5);
+/** When a fault begins in its run, how long it lasts, and how long the run goes on afterwards. */
+const faultAt = 20 * minute;
+const faultLasts = 10 * minute;
+const faultRun = faultAt + faultLasts + 5 * minute;
+/** What has been wrong all the time: a dependency that fails in 5 % of its calls. */
+const chronic = { kind: "failing-dependency", size: 0.1 } as const;
+
+export interface Bench {
+  seed: string;
+  /** Records per second, on average. */
+  rate: number;
+  /** Days without faults, at least one. */
+  days: number;
+  createFormer(): IncidentFormer;
+}
+
+interface Run {
+  name: string;
+  start: number;
+  duration: number;
+  schedule: readonly FaultSchedule[];
+}
+
+function createEngine(snapshot?: Buffer): Engine {
+  const engine = new Engine(configSchema.parse({}).detect, { mode: "all" });
+  if (snapshot !== undefined && !engine.restore(snapshot))
+    throw new Error("the engine refuses its own snapshot");
+  return engine;
+}
+
+/** Judges a run. @param atDay is called between two requests when a day is over, with the number of days so far */
+async function judge(
+  { seed, rate }: Bench,
+  { name, start, duration, schedule }: Run,
+  engine: Engine,
+  former: IncidentFormer,
+  atDay?: (day: number) => Promise<void>,
+): Promise<Fault[]> {
+  const faults: Fault[] = [];
+  const telemetry = new TopologyTelemetry({
+    seed,
+    run: name,
+    startUnixNano: BigInt(start) * 1_000_000n,
+    signals,
+    rate,
+    speed: 1,
+    duration,
+    recordsPerRequest: 100,
+    schedule,
+    onFault: (fault) => faults.push(fault),
+  });
+  let days = 0;
+  for (const { signal, body, time } of telemetry.batches()) {
+    while (atDay && time >= (days + 1) * day) await atDay(++days);
+    former.add(signal, body, await engine.process(signal, "default", body), start + time);
+  }
+  return faults;
+}
+
+/** The first day and what an engine has learned from it. */
+export interface Past {
+  /** The beginning of the first day. */
+  start: number;
+  snapshot: Buffer;
+  /** The number of incidents of each day. */
+  incidents: number[];
+}
+
+/** Generates days without faults, and takes the snapshot at the end of the first one. */
+export async function quietDays(bench: Bench, schedule: readonly FaultSchedule[] = []): Promise<Past> {
+  const start = monday + ((Number(bench.seed) * 5) % 24) * hour;
+  const duration = bench.days * day;
+  const engine = createEngine();
+  const former = bench.createFormer();
+  let snapshot: Buffer | undefined;
+  try {
+    await judge(bench, { name: "past", start, duration, schedule }, engine, former, async (days) => {
+      if (days === 1) snapshot = await engine.snapshot();
+    });
+    snapshot ??= await engine.snapshot();
+  } finally {
+    await engine.close();
+  }
+  const incidents = Array.from({ length: bench.days }, () => 0);
+  for (const { reported } of former.incidents()) {
+    const at = Math.floor((reported - start) / day);
+    incidents[Math.min(at, bench.days - 1)]!++;
+  }
+  return { start, snapshot, incidents };
+}
+
+/** Generates one fault of each kind, each as it would come after the past. */
+export async function faultRuns(
+  bench: Bench,
+  past: Past,
+  kinds: readonly FaultName[] = faultNames,
+  always: readonly FaultSchedule[] = [],
+): Promise<FaultRun[]> {
+  const runs: FaultRun[] = [];
+  const start = past.start + day;
+  for (const kind of kinds) {
+    const engine = createEngine(past.snapshot);
+    const former = bench.createFormer();
+    const fault = { kind, start: faultAt, end: faultAt + faultLasts, size: 1 };
+    try {
+      const faults = await judge(
+        bench,
+        { name: kind, start, duration: faultRun, schedule: [...always, fault] },
+        engine,
+        former,
+      );
+      runs.push({ start, faults: faults.slice(always.length), incidents: former.incidents() });
+    } finally {
+      await engine.close();
+    }
+  }
+  return runs;
+}
+
+/** What is wrong all the time in the runs that have a chronic anomaly. */
+export function chronically(duration: number): FaultSchedule[] {
+  return [{ ...chronic, start: 0, end: duration }];
+}
+
+/** Judges faults on top of a chronic anomaly, which was there on the first day already. */
+export async function chronicRuns(bench: Bench, kinds: readonly FaultName[]): Promise<FaultRun[]> {
+  const past = await quietDays({ ...bench, days: 1 }, chronically(day));
+  return faultRuns(bench, past, kinds, chronically(faultRun));
+}
+
+/** Ranks the causes of faults that show in spans by own excess, without an engine: the time of each fault is known. */
+export function rankingRuns(seed: string, rate: number, kinds: readonly FaultName[]): FoundFault[] {
+  const start = monday + ((Number(seed) * 5) % 24) * hour;
+  return kinds.flatMap((kind) => {
+    const graph = new ServiceGraph();
+    const faults: Fault[] = [];
+    const telemetry = new TopologyTelemetry({
+      seed,
+      startUnixNano: BigInt(start) * 1_000_000n,
+      signals: ["traces"],
+      rate,
+      speed: 1,
+      duration: faultRun,
+      recordsPerRequest: 100,
+      schedule: [{ kind, start: faultAt, end: faultAt + faultLasts, size: 1 }],
+      onFault: (fault) => faults.push(fault),
+    });
+    for (const { body, time } of telemetry.batches()) graph.add(body, start + time);
+    graph.finish();
+    const ranking = rankCauses(graph, start + faultAt, start + faultAt + faultLasts);
+    return faults.map((fault) => {
+      const rank = ranking.findIndex((candidate) => isCause(candidate, fault)) + 1;
+      return { fault, incidents: 1, delay: 0, rank: rank === 0 ? undefined : rank };
+    });
+  });
+}
