@@ -227,7 +227,7 @@ class EngineObject {
     return submit([](Call& call) {
       auto parts = std::make_shared<Snapshot>();
       call.job->visit = [parts](std::uint32_t number, Shard& shard) { parts->take(number, shard); };
-      call.job->visitOrdered = [parts](const Quota& quota, const Clocks& clocks) { parts->take(quota, clocks); };
+      call.job->visitOrdered = [parts](const auto&... ordered) { parts->take(ordered...); };
       call.job->visitBudget = [parts](const ProcessBudget& budget) { parts->take(budget); };
       joined(call, parts);
     });

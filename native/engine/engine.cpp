@@ -23,6 +23,9 @@ constexpr std::uint32_t kMagic = 0x08534C44;
 /// The most bytes by which the lengths of a record, and of the messages around it, become longer when they grow.
 constexpr std::size_t kRecordLength = 4, kEnclosingLengths = 16;
 
+/// The share of a group's budget that the tenant has for early anomalies: a quarter of what chance may spend.
+constexpr double kEarlyShare = 0.125;
+
 /// Runs a step for a task, so that an error of the engine fails only that task.
 template <typename Step>
 void guard(Task& task, Step&& step) {
@@ -84,8 +87,9 @@ std::vector<std::unique_ptr<Shard>> Engine::freshShards() const {
 }
 
 std::unique_ptr<ProcessBudget> Engine::freshBudget() const {
+  const double perGroup = settings_.alarmsPerGroupPerDay > 0 ? settings_.alarmsPerGroupPerDay : settings_.alarmsPerStreamPerDay;
   return std::make_unique<ProcessBudget>(settings_.alarmsPerProcessPerDay, settings_.alarmsPerTenantPerDay,
-                                         2 * std::size_t{settings_.maxStreams});
+                                         kEarlyShare * perGroup, 2 * std::size_t{settings_.maxStreams});
 }
 
 Engine::~Engine() { join(); }
@@ -173,7 +177,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
   for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     shards_[shard]->begin(task.request.size());
   }
-  const Request request{task.index, task.keys, task.tenant, task.moment, task.number, task.arrival};
+  const Request request{task.index, task.keys, task.tenant, task.moment, task.number, task.groups, task.arrival};
   std::uint32_t unjudged = 0, excluded = 0, redated = 0, returned = 0;
   for (std::uint32_t i = 0; i < task.records; ++i) {
     const std::uint32_t shard = shardOf(task.keys.hash(i));
@@ -215,7 +219,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
 
 void Engine::prepare(Task& task) {
   if (task.interrupts) clocks_.interrupt();
-  if (task.visitOrdered) task.visitOrdered(quota_, clocks_);
+  if (task.visitOrdered) task.visitOrdered(quota_, clocks_, groups_);
   if (task.visit) return;
   if (task.passed > 0) {
     task.moments = clocks_.pass(task.passed, task.heard);
@@ -234,6 +238,7 @@ void Engine::prepare(Task& task) {
   readFields(task.index, task.index.records.back(), last);
   last.date(received);
   if (clocks_.observe(task.tenant, last.timeUnixNano, task.moment)) task.moments.emplace_back(task.tenant, task.moment);
+  task.groups = groups_.hear(task.tenant, task.keys, task.moment.now);
   task.timeUnixNano = clocks_.moment().event;
   task.arrival = received != 0 ? received : task.moment.event;
 }
@@ -242,7 +247,7 @@ void Engine::withhold(Task& task, std::vector<Flag>& flags) {
   std::erase_if(flags, [&](Flag& flag) {
     if (flag.ended) return !budget_->end(*flag.anomaly);
     const std::string_view tenant = flag.tenant.empty() ? std::string_view(task.tenant) : flag.tenant;
-    const auto answer = budget_->judge(tenant, *flag.anomaly, flag.occurrences, flag.margin);
+    const auto answer = budget_->judge(tenant, *flag.anomaly, flag.occurrences, flag.margin, flag.early);
     if (answer == ProcessBudget::Answer::ToldLate) {
       flag.reported = true;
       if (flag.report) flag.report->news = true;
@@ -375,6 +380,8 @@ bool Engine::restore(Bytes snapshot) {
   if (!quota.restore(read.getBytes())) return false;
   Clocks clocks;
   if (!clocks.restore(read.getBytes())) return false;
+  ActiveGroups groups;
+  if (!groups.restore(read.getBytes())) return false;
   auto budget = freshBudget();
   if (!budget->restore(read.getBytes())) return false;
   auto shards = freshShards();
@@ -386,6 +393,7 @@ bool Engine::restore(Bytes snapshot) {
   shards_ = std::move(shards);
   quota_ = std::move(quota);
   clocks_ = std::move(clocks);
+  groups_ = std::move(groups);
   budget_ = std::move(budget);
   return true;
 }
@@ -401,13 +409,14 @@ void FeedbackVisit::visit(Shard& shard) {
 
 std::vector<std::uint8_t> Snapshot::join() const {
   std::vector<std::uint8_t> out;
-  std::size_t size = quota_.size() + clocks_.size() + budget_.size();
+  std::size_t size = quota_.size() + clocks_.size() + groups_.size() + budget_.size();
   for (const auto& part : parts_) size += part.size() + sizeof(std::uint32_t);
-  out.reserve(size + 5 * sizeof(std::uint32_t));
+  out.reserve(size + 6 * sizeof(std::uint32_t));
   put(out, kMagic);
   put(out, kShardCount);
   putBytes(out, quota_);
   putBytes(out, clocks_);
+  putBytes(out, groups_);
   putBytes(out, budget_);
   for (const auto& part : parts_) putBytes(out, part);
   return out;

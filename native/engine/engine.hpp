@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "codec/codec.hpp"
+#include "engine/active_groups.hpp"
 #include "engine/clocks.hpp"
 #include "engine/process_budget.hpp"
 #include "engine/quota.hpp"
@@ -33,7 +34,7 @@ struct Task {
   /// Instead of a request: a visitor called with each shard and its number when its turn comes, on the thread of the shard.
   std::function<void(std::uint32_t, Shard&)> visit;
   /// A visitor of the state that is kept in the order of requests, called before `visit`; and one of the budget, called after it.
-  std::function<void(const Quota&, const Clocks&)> visitOrdered;
+  std::function<void(const Quota&, const Clocks&, const ActiveGroups&)> visitOrdered;
   std::function<void(const ProcessBudget&)> visitBudget;
   /// Whether the visit comes after time of which nothing is known, so that the clocks are interrupted before it.
   bool interrupts = false;
@@ -88,6 +89,8 @@ struct Task {
   std::once_flag prepared;
   /// The moment of the tenant's clock with this request.
   Moment moment;
+  /// The number of the tenant's resource groups that share what its budget leaves to chance.
+  std::uint32_t groups = 1;
   /// The tenants whose streams are checked for silence, with their moments, and the event time by the clock of the process.
   std::vector<std::pair<std::string, Moment>> moments;
   std::uint64_t timeUnixNano = 0;
@@ -114,16 +117,18 @@ struct EngineStats {
 class Snapshot {
  public:
   void take(std::uint32_t number, const Shard& shard) { shard.snapshot(parts_[number]); }
-  void take(const Quota& quota, const Clocks& clocks) {
+  void take(const Quota& quota, const Clocks& clocks, const ActiveGroups& groups) {
     quota.snapshot(quota_);
     clocks.snapshot(clocks_);
+    groups.snapshot(groups_);
   }
   void take(const ProcessBudget& budget) { budget.snapshot(budget_); }
-  /// Joins the quota, the clocks, the budget, then each shard; a tenant's streams start with the least recently used.
+  /// Joins the quota, the clocks, the counts of groups, the budget, then each shard; a tenant's streams start with the least
+  /// recently used.
   std::vector<std::uint8_t> join() const;
 
  private:
-  std::vector<std::uint8_t> quota_, clocks_, budget_;
+  std::vector<std::uint8_t> quota_, clocks_, groups_, budget_;
   std::array<std::vector<std::uint8_t>, kShardCount> parts_;
 };
 
@@ -231,6 +236,7 @@ class Engine {
   std::vector<std::unique_ptr<Shard>> shards_;
   Quota quota_;
   Clocks clocks_;
+  ActiveGroups groups_;
   std::unique_ptr<ProcessBudget> budget_;
   std::mutex mutex_;
   bool closing_ = false;

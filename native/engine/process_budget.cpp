@@ -24,9 +24,10 @@ constexpr std::size_t kMostTenants = 10'000;
 
 }  // namespace
 
-ProcessBudget::ProcessBudget(double perDay, double perTenantPerDay, std::size_t mostWithheld)
+ProcessBudget::ProcessBudget(double perDay, double perTenantPerDay, double earlyPerDay, std::size_t mostWithheld)
     : perDay_(perDay),
       perTenantPerDay_(perTenantPerDay),
+      earlyPerDay_(earlyPerDay),
       capacity_(std::max(1.0, perDay)),
       tenantCapacity_(std::max(1.0, perTenantPerDay)),
       pool_(capacity_),
@@ -44,8 +45,10 @@ void ProcessBudget::observe(std::uint64_t time) {
   while (!accounts_.empty() && time > accounts_.oldest().value.heardAt && time - accounts_.oldest().value.heardAt > kDay)
     close(accounts_.oldest());
   const double days = std::min(1.0, static_cast<double>(passed) / static_cast<double>(kDay));
-  for (auto& [name, account] : accounts_)
+  for (auto& [name, account] : accounts_) {
     account.allowance = std::min(tenantCapacity_, account.allowance + perTenantPerDay_ * days);
+    account.early.observe(time);
+  }
   earn(perDay_ * days);
 }
 
@@ -71,7 +74,9 @@ ProcessBudget::Account& ProcessBudget::account(std::string_view tenant) {
       other.balance = std::min(other.balance, own);
     }
   }
-  Account& fresh = accounts_.add(tenant, {.allowance = tenantCapacity_, .heardAt = time_}).value;
+  Account& fresh =
+      accounts_.add(tenant, {.allowance = tenantCapacity_, .heardAt = time_, .early = AlarmBudget(earlyPerDay_)}).value;
+  fresh.early.observe(time_);
   fresh.balance = std::min(own, pool_);
   pool_ -= fresh.balance;
   const double credit = std::min(own - fresh.balance, capacity_ - owed_);
@@ -105,13 +110,13 @@ void ProcessBudget::earn(double amount) {
   pool_ += std::max(0.0, amount);
 }
 
-ProcessBudget::Answer ProcessBudget::judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences,
-                                           double margin) {
+ProcessBudget::Answer ProcessBudget::judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences, double margin,
+                                           double early) {
   if (!limited()) return Answer::Told;
   const bool silent = silent_.contains(id);
   if (!silent && occurrences > 1) return Answer::Told;
   Account& own = account(tenant);
-  const bool allowed = allows(own, margin);
+  const bool allowed = allows(own, margin, early);
   if (!allowed || !spend(own, margin)) {
     if (!silent) withhold(id, allowed ? withheld_ : withheldByTenants_);
     return Answer::Withheld;
@@ -120,8 +125,10 @@ ProcessBudget::Answer ProcessBudget::judge(std::string_view tenant, std::string_
   return silent_.erase(id) ? Answer::ToldLate : Answer::Told;
 }
 
-bool ProcessBudget::allows(const Account& account, double margin) const {
-  return perTenantPerDay_ == 0 || account.allowance - kept(tenantCapacity_, margin) >= 1;
+bool ProcessBudget::allows(Account& account, double margin, double early) const {
+  if (perTenantPerDay_ == 0) return true;
+  if (account.allowance - kept(tenantCapacity_, margin) < 1) return false;
+  return early == 0 || account.early.judge(1 / early, 1, false) == Alarm::Raised;
 }
 
 bool ProcessBudget::spend(Account& account, double margin) {
@@ -148,6 +155,7 @@ void ProcessBudget::snapshot(std::vector<std::uint8_t>& out) const {
   write(static_cast<std::uint32_t>(accounts_.size()));
   for (auto entry = accounts_.rbegin(); entry != accounts_.rend(); ++entry) {
     write(entry->key), write(entry->value.balance), write(entry->value.allowance), write(entry->value.heardAt);
+    putState(out, entry->value.early);
   }
   write(static_cast<std::uint32_t>(silent_.size()));
   for (auto silent = silent_.rbegin(); silent != silent_.rend(); ++silent) write(silent->key);
@@ -161,8 +169,9 @@ bool ProcessBudget::restore(Bytes in) {
   const auto accounts = read.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < accounts && read.ok(); ++i) {
     std::string tenant;
-    Account account;
+    Account account{.early = AlarmBudget(earlyPerDay_)};
     read(tenant), read(account.balance), read(account.allowance), read(account.heardAt);
+    if (!account.early.restore(read.getBytes())) return false;
     account.allowance = std::min(account.allowance, tenantCapacity_);
     if (!(account.balance >= 0 && account.allowance >= 0) || accounts_.size() == kMostTenants || accounts_.contains(tenant))
       return false;

@@ -10,6 +10,7 @@
 
 #include "base/bytes.hpp"
 #include "base/recency_table.hpp"
+#include "channels/alarm_budget.hpp"
 
 namespace driftlock {
 
@@ -28,6 +29,9 @@ namespace driftlock {
 /// Beside that, each tenant has an allowance of its own, which is no share of anything: it starts with a day's worth of
 /// `perTenantPerDay`, gains as much per day and holds no more. It keeps the same half for the rare.
 ///
+/// An early anomaly, which only a young group by itself would find strange enough, is moreover paid from an AlarmBudget
+/// that all groups of the tenant share, so that many young groups raise no more such alarms than one.
+///
 /// Streams do not know of it, so what they learn does not depend on other streams. It decides after a request's
 /// findings have been joined, in the order of requests and of records, so that nothing depends on threads. A withheld
 /// anomaly is judged again with each of its flagged verdicts, and reported once there is room.
@@ -35,8 +39,9 @@ class ProcessBudget {
  public:
   /// @param perDay of all tenants together; 0 for no limit.
   /// @param perTenantPerDay of each tenant; 0 for no limit.
+  /// @param earlyPerDay of early anomalies, of each tenant.
   /// @param mostWithheld the most open anomalies that are remembered as withheld; each belongs to a stream.
-  ProcessBudget(double perDay, double perTenantPerDay, std::size_t mostWithheld);
+  ProcessBudget(double perDay, double perTenantPerDay, double earlyPerDay, std::size_t mostWithheld);
 
   /// Sets the current time, in nanoseconds, by a clock of the caller; 0 if it is not known.
   void observe(std::uint64_t time);
@@ -53,7 +58,8 @@ class ProcessBudget {
   /// Judges a flagged verdict.
   /// @param occurrences the number of flagged verdicts of its anomaly, including this one
   /// @param margin how many times rarer it is than it must be
-  Answer judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences, double margin);
+  /// @param early see Verdict::early
+  Answer judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences, double margin, double early = 0);
   /// Ends an anomaly. Returns false if it was never reported.
   bool end(std::string_view id);
 
@@ -71,6 +77,7 @@ class ProcessBudget {
   struct Account {
     double balance = 0, allowance = 0;
     std::uint64_t heardAt = 0;
+    AlarmBudget early{0};
   };
   using Accounts = RecencyTable<std::string, Account>;
 
@@ -81,11 +88,11 @@ class ProcessBudget {
   void earn(double amount);
   double saved() const;
   bool limited() const { return perDay_ > 0 || perTenantPerDay_ > 0; }
-  bool allows(const Account& account, double margin) const;
+  bool allows(Account& account, double margin, double early) const;
   bool spend(Account& account, double margin);
   void withhold(std::string_view id, std::atomic<std::uint64_t>& count);
 
-  double perDay_, perTenantPerDay_, capacity_, tenantCapacity_, pool_;
+  double perDay_, perTenantPerDay_, earlyPerDay_, capacity_, tenantCapacity_, pool_;
   /// Credit that is not repaid.
   double owed_ = 0;
   std::size_t mostWithheld_;

@@ -488,6 +488,7 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
     return Verdict{.excluded = true};
   }
   const bool wasLearning = stream.learning();
+  held.group.group.setGroups(request.groups);
   observation_.record.date(request.arrival);
   stream.policy().strip(observation_.record);
   observation_.raw = raw;
@@ -578,6 +579,7 @@ void Shard::report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>
   flag.ended = event.ended;
   flag.reported = reported;
   flag.margin = event.verdict.margin;
+  flag.early = event.verdict.early;
   // A verdict about no record has no attributes.
   if (!reported || !allowance_.describes(true)) return;
   Report& report = *(flag.report = std::make_unique<Report>());
@@ -603,6 +605,7 @@ void Shard::report(Held& held, const Verdict& verdict, std::uint32_t record, std
   flag.record = record;
   flag.reported = growth.reported;
   flag.margin = verdict.margin;
+  flag.early = verdict.early;
   if (!allowance_.describes(growth.reported)) return;
   Report& report = *(flag.report = std::make_unique<Report>());
   report.record = record;
@@ -628,6 +631,7 @@ void Shard::report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags)
                    .channel = ChannelId::Group,
                    .channelScore = tick->score,
                    .margin = tick->margin,
+                   .early = tick->early,
                    .limit = tick->limit};
   std::vector<NamedMember> members;
   for (const Member& member : tick->members) {
@@ -652,6 +656,7 @@ void Shard::report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags)
   Flag& flag = this->flag(group.anomalies.current(), at, flags);
   flag.reported = growth.reported;
   flag.margin = event.verdict.margin;
+  flag.early = event.verdict.early;
   if (!growth.reported || !allowance_.describes(true)) return;
   Report& report = *(flag.report = std::make_unique<Report>());
   report.verdict = event.verdict;

@@ -33,6 +33,8 @@ struct Request {
   Moment moment{};
   /// Its place in the order of requests, starting at 1.
   std::uint64_t number = 1;
+  /// The number of the tenant's resource groups that share what its budget leaves to chance.
+  std::uint32_t groups = 1;
   /// When it arrived, as far as that is known: the time of receipt, or else the tenant's event time; 0 if there is neither.
   std::uint64_t arrival = 0;
 };

@@ -62,7 +62,7 @@ void Group::observe(std::uint64_t timeUnixNano, bool first) {
   if (members_.empty()) return;
   judgeTick();
   if (!calibration_) calibration_ = std::make_unique<Calibration>(infoOf(ChannelId::Group).unit);
-  calibration_->learn(distance(), alarm_, limit());
+  calibration_->learn(distance(), alarm_, limit(true));
   members_.clear();
   alarm_ = Alarm::None;
 }
@@ -85,14 +85,15 @@ double Group::distance() const {
   return sum;
 }
 
-double Group::limit() const {
+double Group::limit(bool early) const {
   const double units = static_cast<double>(std::max<std::uint64_t>(1, calibration_->learnt()));
-  return std::min(kLargestLimit, std::max(budget_.limit(), 1 / (kFarOut * units)));
+  const double groups = static_cast<double>(groups_);
+  return std::min(kLargestLimit, std::max(budget_.limit() / groups, 1 / (kFarOut * units * (early ? 1 : groups))));
 }
 
 void Group::judgeTick() {
   if (alarm_ != Alarm::None || members_.empty() || !calibration_ || calibration_->learnt() < kYoung) return;
-  const double sum = distance(), most = limit(), p = calibration_->pValue(sum);
+  const double sum = distance(), most = limit(true), p = calibration_->pValue(sum);
   if (!(p <= most)) return;
   const bool recent = flaggedBy_ != 0 && clock_.now() - flaggedAt_ <= kRecent;
   alarm_ = budget_.judge(p, most, open_ || recent);
@@ -102,6 +103,7 @@ void Group::judgeTick() {
               .limit = calibration_->limit(most),
               .pValue = p,
               .margin = most / p,
+              .early = p > limit(false) ? most / p : 0,
               .alarm = alarm_,
               .members = members_,
               .owner = recent && !open_ ? flaggedBy_ : 0};
@@ -117,7 +119,7 @@ void Group::accept(double score) {
 template <class Self, class Visitor>
 void Group::visit(Self& self, Visitor& v) {
   StreamClock::visit(self.clock_, v);
-  v(self.tick_), v(self.flaggedBy_), v(self.flaggedAt_), v(self.open_);
+  v(self.tick_), v(self.flaggedBy_), v(self.flaggedAt_), v(self.open_), v(self.groups_);
 }
 
 void Group::snapshot(std::vector<std::uint8_t>& out) const {
@@ -137,7 +139,7 @@ bool Group::restore(Bytes in) {
   StateReader read(in);
   visit(*this, read);
   const auto alarm = read.get<std::uint8_t>(), members = read.get<std::uint8_t>();
-  if (alarm > static_cast<std::uint8_t>(Alarm::Withheld) || members > kMostMembers) return false;
+  if (alarm > static_cast<std::uint8_t>(Alarm::Withheld) || members > kMostMembers || groups_ == 0) return false;
   alarm_ = static_cast<Alarm>(alarm);
   members_.resize(members);
   for (Member& member : members_) {

@@ -37,6 +37,8 @@ struct StrangeTick {
   double pValue = 1;
   /// How many times rarer it is than it must be to be strange enough.
   double margin = 0;
+  /// See Verdict::early.
+  double early = 0;
   Alarm alarm = Alarm::None;
   /// The members, the furthest from usual first.
   std::vector<Member> members{};
@@ -48,8 +50,9 @@ struct StrangeTick {
 ///
 /// The judge may use the whole budget. The channels of the streams divide it: the judge and each signal stand for equal
 /// parts, and the part of a signal is divided among all channels of all its streams, whose limits on p-values are reduced
-/// accordingly. So a group with many streams raises no more false alarms than a group with one. All alarms come from one
-/// bank.
+/// accordingly. So a group with many streams raises no more false alarms than a group with one. In the same way, the
+/// groups of a tenant divide the budget that one of them alone would have. All alarms of a group come from one bank, which
+/// is not divided.
 ///
 /// The judge adds up how far the furthest streams are from what is usual in a tick of one minute, and calibrates the sum
 /// on the group's own past: streams that always move together are thus no news.
@@ -71,6 +74,9 @@ class Group {
   std::uint64_t now() const { return clock_.now(); }
   std::uint64_t latest() const { return clock_.latest(); }
 
+  /// The number of the tenant's groups that share what the budget of one leaves to chance, this one included.
+  std::uint32_t groups() const { return groups_; }
+  void setGroups(std::uint32_t groups) { groups_ = groups; }
   /// Counts streams that are held, and channels that judge streams of this signal. `enter` returns the number of the family's
   /// streams, which stays where it is until the last of them exits.
   const std::size_t& enter(std::uint64_t family);
@@ -117,7 +123,8 @@ class Group {
   void divide();
   /// How far the members of the tick are from what is usual, together.
   double distance() const;
-  double limit() const;
+  /// The largest p-value of a strange tick. `early`: see Verdict::early.
+  double limit(bool early) const;
   void judgeTick();
 
   template <class Self, class Visitor>
@@ -128,6 +135,7 @@ class Group {
   AlarmBudget budget_;
   /// The number of streams in each family.
   std::unordered_map<std::uint64_t, std::size_t> families_;
+  std::uint32_t groups_ = 1;
   std::array<std::size_t, kSignals> channels_{};
   /// The share of a channel of each signal.
   std::array<double, kSignals> shares_{};

@@ -61,7 +61,8 @@ struct Flag {
   bool ended = false;
   /// Whether it is to be reported, as far as the request's allowance permits.
   bool reported = false;
-  double margin = 0;
+  /// See Verdict.
+  double margin = 0, early = 0;
   /// The anomaly's id; consecutive flags of one anomaly share it.
   std::shared_ptr<const std::string> anomaly;
   std::uint64_t occurrences = 0;

@@ -108,12 +108,14 @@ void Judge::judge(std::span<Score> scores, bool open, const RecordView* record, 
   const double limit = strangeEnough(verdict.channel);
   if (verdict.pValue > limit || pardon(verdict)) return;
   verdict.limit = std::min(std::max(limitBeside(verdict, own, n, limit), floor), verdict.channelScore);
+  verdict.early = verdict.pValue > strangeEnough(verdict.channel, false) ? 1 : 0;
   decide(verdict, limit, open, record ? gravityOf(*record) : Gravity::Normal);
 }
 
 void Judge::decide(Verdict& verdict, double limit, bool open, Gravity gravity, std::uint64_t ahead) {
   const double weight = kWeights[static_cast<std::size_t>(gravity)];
   verdict.margin = limit / verdict.pValue;
+  verdict.early *= weight * verdict.margin;
   verdict.alarm = budget_.judge(verdict.pValue, limit, open, weight);
   if (verdict.alarm == Alarm::Raised && !ownBudget_ && group_.judge(verdict.pValue, limit, ahead, weight) == Alarm::Withheld) {
     budget_.refund();
@@ -180,7 +182,7 @@ void Judge::accept(ChannelId channel, double score) {
   if (calibrations_[indexOf(channel)]) calibrations_[indexOf(channel)]->learn(score);
 }
 
-double Judge::strangeEnough(ChannelId channel) const {
+double Judge::strangeEnough(ChannelId channel, bool early) const {
   const auto& calibration = calibrations_[indexOf(channel)];
   if (!calibration) return 0;
   // The budget counts records; a channel has fewer units, such as sessions or ticks, and each may cost correspondingly more.
@@ -191,7 +193,7 @@ double Judge::strangeEnough(ChannelId channel) const {
   // shown is strange enough all the same; the budget's bank still limits how many alarms that makes.
   const double young = static_cast<double>(channels_) / (kFarOut * units);
   const double share = ownBudget_ ? 1 : group_.share(key_.signal, channels_);
-  return share * std::max(limit, std::min(young, kLargestLimit));
+  return share * std::max(limit / groups(), std::min(young, kLargestLimit) / (early ? 1 : groups()));
 }
 
 void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {

@@ -110,6 +110,8 @@ class Judge {
   /// Gives the stream a budget of its own, in alarms per day, beside that of its resource group; 0 takes it back.
   void setBudget(double perDay);
   const AlarmBudget& budget() const { return budget_; }
+  /// The number of resource groups that share what the stream's budget leaves to chance.
+  double groups() const { return ownBudget_ ? 1 : static_cast<double>(group_.groups()); }
   /// The number of verdicts that the budgets of the stream and of its group have withheld.
   std::uint64_t withheld() const { return budget_.withheld() + withheldByGroup_; }
   std::uint64_t withheldByGroup() const { return withheldByGroup_; }
@@ -139,8 +141,8 @@ class Judge {
   double limitBeside(const Verdict& verdict, double own, std::size_t channels, double limit) const;
   void markStrange(std::uint64_t now);
   void markStrange(ChannelId channel);
-  /// The p-value up to which the channel's units are strange enough.
-  double strangeEnough(ChannelId channel) const;
+  /// The p-value up to which the channel's units are strange enough. `early`: see Verdict::early.
+  double strangeEnough(ChannelId channel, bool early = true) const;
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v);

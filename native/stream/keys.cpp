@@ -125,7 +125,7 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const S
       }
       h = hash(hashOf(otlp::Attributes(index.bytes(record), otlp::attributesField(index, record)), hash), ofMetric);
     }
-    const Grouped& grouped = groups_[index.scopes[record.scope].resource];
+    const Group& grouped = groups_[index.scopes[record.scope].resource];
     h = inShardOf(grouped.hash, h);
     if (instances) {
       families_.push_back(h);
@@ -140,7 +140,7 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   static constexpr std::string_view kSignals[] = {"logs", "traces", "metrics"};
   const otlp::Record& record = index.records[number];
   const std::uint32_t resource = index.scopeOf(record).resource;
-  const Grouped& group = groups_[resource];
+  const Group& group = groups_[resource];
   StreamKey key{.hash = hashes_[number],
                 .family = family(number),
                 .group = group.hash,

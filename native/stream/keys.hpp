@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +24,20 @@ namespace driftlock {
 /// series: their totals, for example, have nothing to do with each other. Logs and spans of all instances are one stream.
 class StreamKeys {
  public:
+  /// The resource group of a resource: its hash, and which attribute of `groupBy` names it (their number if none does). The
+  /// same of its instance.
+  struct Group {
+    std::uint64_t hash = 0;
+    std::size_t by = 0;
+    std::uint64_t instance = 0;
+    std::size_t instanceBy = 0;
+  };
+
   /// Finds the stream of each record.
   void find(const otlp::Index& index, std::string_view tenant, const Settings& settings, const KeyedHash& hash);
 
+  /// The groups of the request's resources, in their order.
+  std::span<const Group> groups() const { return groups_; }
   /// The hash of a record's stream.
   std::uint64_t hash(std::uint32_t record) const { return hashes_[record]; }
   /// The hash of the family that the record's stream is in; that of the stream if no instance is named.
@@ -34,15 +46,6 @@ class StreamKeys {
   StreamKey make(const otlp::Index& index, std::uint32_t record, std::string_view tenant, const Settings& settings) const;
 
  private:
-  /// The resource group of a resource: its hash, and which attribute of `groupBy` names it (their number if none does). The
-  /// same of its instance.
-  struct Grouped {
-    std::uint64_t hash = 0;
-    std::size_t by = 0;
-    std::uint64_t instance = 0;
-    std::size_t instanceBy = 0;
-  };
-
   std::vector<std::uint64_t> hashes_;
   /// Empty if no resource names an instance.
   std::vector<std::uint64_t> families_;
@@ -50,7 +53,7 @@ class StreamKeys {
   /// once however many of its records begin streams.
   std::vector<otlp::AnyValue> named_;
   std::size_t namedSize_ = 0;
-  std::vector<Grouped> groups_;
+  std::vector<Group> groups_;
 };
 
 }  // namespace driftlock

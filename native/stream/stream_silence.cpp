@@ -98,7 +98,7 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
 double Stream::silenceChance() const {
   const double units = static_cast<double>(std::max<std::uint64_t>(1, silence_.learnt()));
   const double records = static_cast<double>(seen()) / units;
-  const double limit = kSilenceShare * judge_.budget().limit() * std::max(1.0, records);
+  const double limit = kSilenceShare * judge_.budget().limit() * std::max(1.0, records) / judge_.groups();
   // A young stream cannot show such probabilities; what lies far beyond all its gaps is strange enough.
   return std::min(kLargestChance, std::max(limit, 1 / (kFarOut * units)));
 }

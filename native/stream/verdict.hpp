@@ -46,6 +46,9 @@ struct Verdict {
   double usualBits = 0;
   /// How many times rarer it is than it must be to be strange enough.
   double margin = 0;
+  /// Greater than 0 if it is strange enough for a young group alone, but not for one among as many as the tenant has: how
+  /// many times rarer or graver it is than a young group alone requires.
+  double early = 0;
   /// The score of the channel from which it would have been strange enough, everything else being equal.
   double limit = 0;
   /// The time for which the whole stream has been silent, in nanoseconds of event time; 0 for other verdicts.

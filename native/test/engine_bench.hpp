@@ -57,7 +57,8 @@ class Bench {
     return task;
   }
 
-  void visit(std::function<void(std::uint32_t, Shard&)> visit, std::function<void(const Quota&, const Clocks&)> visitOrdered = {},
+  void visit(std::function<void(std::uint32_t, Shard&)> visit,
+             std::function<void(const Quota&, const Clocks&, const ActiveGroups&)> visitOrdered = {},
              std::function<void(const ProcessBudget&)> visitBudget = {}) {
     auto task = std::make_shared<Task>();
     task->visit = std::move(visit);
@@ -70,8 +71,7 @@ class Bench {
   std::vector<std::uint8_t> snapshot() {
     Snapshot parts;
     visit([&](std::uint32_t number, Shard& shard) { parts.take(number, shard); },
-          [&](const Quota& quota, const Clocks& clocks) { parts.take(quota, clocks); },
-          [&](const ProcessBudget& budget) { parts.take(budget); });
+          [&](const auto&... ordered) { parts.take(ordered...); }, [&](const ProcessBudget& budget) { parts.take(budget); });
     return parts.join();
   }
 

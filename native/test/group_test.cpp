@@ -101,6 +101,39 @@ TEST(aBudgetForAGroup) {
   CHECK(one >= 1 && one <= 6);
 }
 
+/// Counts the alarms of services in which nothing is wrong, two gauges each; every service is a tenant's only one or all are
+/// of one tenant.
+std::size_t chanceAlarms(bool together, std::uint32_t threads) {
+  Settings settings = settingsOf(threads);
+  settings.groupBy = {"service.name"};
+  settings.alarmsPerStreamPerDay = settings.alarmsPerGroupPerDay = 40;
+  Bench bench(settings);
+  Random random(7);
+  std::size_t begun = 0;
+  for (std::uint64_t minute = 0; minute < 2000; ++minute) {
+    for (std::uint64_t service = 0; service < 8; ++service) {
+      for (const char* metric : {"a", "b"}) {
+        double value = 0;
+        for (int k = 0; k < 12; ++k) value += static_cast<double>(random.below(1000)) / 1000 - 0.5;
+        const std::string name = "service-" + std::to_string(service);
+        const auto task = bench.process(otlp::Signal::Metrics, gaugeRequest(name, metric, {{kStart + minute * kMinute, value}}),
+                                        together ? "all" : name);
+        for (const Told& told : toldBy(*task)) begun += told.occurrence == 1 && !told.ended;
+      }
+    }
+  }
+  return begun;
+}
+
+/// Checks that chance raises no more alarms in a tenant with many groups than in one with a single group, on any number of
+/// threads.
+TEST(aTenantSharesChance) {
+  const std::size_t apart = chanceAlarms(false, 1), together = chanceAlarms(true, 1);
+  CHECK(apart >= 40);
+  CHECK(together <= apart / 4);
+  CHECK(chanceAlarms(true, 3) == together);
+}
+
 /// Twelve gauges of one service, one point of each per minute.
 class Gauges {
  public:

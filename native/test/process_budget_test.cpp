@@ -20,7 +20,7 @@ constexpr std::uint64_t kDay = 86'400 * kSecond;
 
 /// Checks that half of the bank is for strange anomalies, nothing overdraws it, and time fills it.
 TEST(theBank) {
-  ProcessBudget budget(10, 0, 100);
+  ProcessBudget budget(10, 0, 1, 100);
   budget.observe(kStart);
   int told = 0;
   for (int i = 0; i < 20; ++i) told += budget.judge("t", "a" + std::to_string(i), 1, 2) == Answer::Told;
@@ -60,7 +60,7 @@ int tellings(ProcessBudget& budget, const std::string& tenant, int count, double
 /// Checks that each tenant has an allowance of its own, with or without a limit for all.
 TEST(anAllowanceForEachTenant) {
   for (const double perDay : {0.0, 1'000.0}) {
-    ProcessBudget budget(perDay, 10, 1'000);
+    ProcessBudget budget(perDay, 10, 1, 1'000);
     budget.observe(kStart);
     for (const char* tenant : {"a", "b"}) {
       CHECK(tellings(budget, tenant, 30, 2) == 5);
@@ -69,7 +69,7 @@ TEST(anAllowanceForEachTenant) {
     CHECK(budget.withheldByTenants() == 100 && budget.withheld() == 0);
     std::vector<std::uint8_t> state;
     budget.snapshot(state);
-    ProcessBudget restored(perDay, 10, 1'000);
+    ProcessBudget restored(perDay, 10, 1, 1'000);
     CHECK(restored.restore(state));
     for (ProcessBudget* each : {&budget, &restored}) {
       each->observe(kStart + kDay / 2);
@@ -79,9 +79,42 @@ TEST(anAllowanceForEachTenant) {
   }
 }
 
+/// Checks that a tenant's early anomalies, of however many groups, are paid from a budget of their own, which stranger ones
+/// may overdraw, and that others are not.
+TEST(earlyAnomalies) {
+  ProcessBudget budget(0, 50, 1, 1'000);
+  budget.observe(kStart);
+  int number = 0;
+  const auto told = [&](ProcessBudget& asked, int count, double early) {
+    int told = 0;
+    for (int i = 0; i < count; ++i) {
+      told += asked.judge("t", "e" + std::to_string(++number), 1, 2, early) == Answer::Told;
+    }
+    return told;
+  };
+  CHECK(told(budget, 5, 1) == 1);
+  CHECK(told(budget, 5, 100) == 3);
+  CHECK(told(budget, 5, 1e9) == 3);
+  CHECK(told(budget, 5, 0) == 5);
+  CHECK(budget.withheldByTenants() == 8 && budget.withheld() == 0);
+  // A late report costs as much as one at once.
+  CHECK(budget.judge("t", "e2", 2, 2, 1) == Answer::Withheld);
+  std::vector<std::uint8_t> state;
+  budget.snapshot(state);
+  ProcessBudget restored(0, 50, 1, 1'000);
+  CHECK(restored.restore(state));
+  for (ProcessBudget* each : {&budget, &restored}) {
+    for (std::uint64_t day = 1; day <= 7; ++day) each->observe(kStart + day * kDay), each->hear("t");
+    CHECK(each->judge("t", "e2", 3, 2, 1) == Answer::ToldLate);
+    CHECK(told(*each, 5, 1) == 0);
+    for (std::uint64_t day = 8; day <= 30; ++day) each->observe(kStart + day * kDay), each->hear("t");
+    CHECK(told(*each, 5, 1) == 3);
+  }
+}
+
 /// Checks that, whatever one tenant does, each other one has its share, and the half of it for strange anomalies.
 TEST(shares) {
-  ProcessBudget budget(120, 0, 100'000);
+  ProcessBudget budget(120, 0, 1, 100'000);
   budget.observe(kStart);
   for (const char* tenant : {"evil", "quiet", "victim"}) budget.hear(tenant);
   // There are 120 in the bank: 40 for each tenant.
@@ -102,7 +135,7 @@ TEST(shares) {
 
 /// Checks that a new tenant gets its share although others have spent everything, at the expense of their later reports.
 TEST(newcomers) {
-  ProcessBudget budget(100, 0, 100'000);
+  ProcessBudget budget(100, 0, 1, 100'000);
   budget.observe(kStart);
   budget.hear("evil");
   CHECK(tellings(budget, "evil", 1'000, 1e9) == 100);
@@ -122,7 +155,7 @@ TEST(newcomers) {
 
 /// Checks that the limit holds over a month, whatever tenants do.
 TEST(theLimitHolds) {
-  ProcessBudget budget(50, 0, 100'000);
+  ProcessBudget budget(50, 0, 1, 100'000);
   Random random(3);
   int told = 0;
   constexpr int kDays = 30;
@@ -140,7 +173,7 @@ TEST(theLimitHolds) {
 
 /// Checks that no tenant loses its share if there are more tenants than anomalies may be reported.
 TEST(moreTenantsThanAlarms) {
-  ProcessBudget budget(3, 0, 1'000);
+  ProcessBudget budget(3, 0, 1, 1'000);
   budget.observe(kStart);
   for (int i = 0; i < 100; ++i) budget.hear("t" + std::to_string(i));
   int told = 0;
@@ -149,11 +182,11 @@ TEST(moreTenantsThanAlarms) {
 }
 
 TEST(bounds) {
-  ProcessBudget none(0, 0, 4);
+  ProcessBudget none(0, 0, 1, 4);
   for (int i = 0; i < 1'000; ++i) CHECK(none.judge("t", std::to_string(i), 1, 1) == Answer::Told);
 
   // With less than one per day, one at a time is reported, strange or not.
-  ProcessBudget rare(0.5, 0, 4);
+  ProcessBudget rare(0.5, 0, 1, 4);
   rare.observe(kStart);
   CHECK(rare.judge("t", "a", 1, 1) == Answer::Told);
   CHECK(rare.judge("t", "b", 1, 1e9) == Answer::Withheld);
@@ -169,30 +202,30 @@ TEST(bounds) {
 }
 
 TEST(snapshots) {
-  ProcessBudget budget(4, 0, 10);
+  ProcessBudget budget(4, 0, 1, 10);
   budget.observe(kStart);
   for (int i = 0; i < 8; ++i) budget.judge("t", "a" + std::to_string(i), 1, 1);
   std::vector<std::uint8_t> bytes, again;
   budget.snapshot(bytes);
-  ProcessBudget same(4, 0, 10);
+  ProcessBudget same(4, 0, 1, 10);
   CHECK(same.restore(bytes));
   same.snapshot(again);
   CHECK(again == bytes);
   CHECK(!same.end("a7") && same.end("a0"));
   // A smaller limit reduces the savings, and without a limit nothing is withheld.
-  ProcessBudget less(1, 0, 2), none(0, 0, 10);
+  ProcessBudget less(1, 0, 1, 2), none(0, 0, 1, 10);
   CHECK(less.restore(bytes) && none.restore(bytes));
   CHECK(less.judge("t", "b", 1, 1) == Answer::Told && less.judge("t", "c", 1, 1e9) == Answer::Withheld);
   CHECK(none.end("a7"));
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     auto cut = bytes;
     cut.resize(i);
-    CHECK(!ProcessBudget(4, 0, 10).restore(cut));
+    CHECK(!ProcessBudget(4, 0, 1, 10).restore(cut));
   }
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     auto odd = bytes;
     odd[i] ^= 0xff;
-    ProcessBudget victim(4, 0, 10);
+    ProcessBudget victim(4, 0, 1, 10);
     if (victim.restore(odd)) victim.judge("t", "x", 1, 1);
   }
 }

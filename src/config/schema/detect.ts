@@ -82,7 +82,7 @@ export const detect = section({
       .max(1e6)
       .optional()
       .describe(
-        "The number of alarms per resource group and day, of all its streams together, so that a service with many metrics raises no more alarms than one with few. By default 1.75, or `per_stream_per_day` if that is more.",
+        "The number of alarms per resource group and day, of all its streams together, so that a service with many metrics raises no more alarms than one with few. The groups of a tenant share the half of it that chance may spend. By default 1.75, or `per_stream_per_day` if that is more.",
       ),
     per_tenant_per_day: z
       .number()
