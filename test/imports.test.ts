@@ -25,7 +25,7 @@ const allowed: Readonly<Record<string, string>> = {
   access: "store [receive] otlp config base",
   telemetry: "anomaly config forward [native] otlp receive [version] base gen",
   generate: "otlp gen",
-  notify: "store anomaly config [forward] base gen",
+  notify: "store anomaly config [forward] otlp base gen",
   api: "access anomaly config native otlp receive store [version] base gen",
   sidecar,
   cli: `sidecar generate ${sidecar}`,

@@ -15,6 +15,8 @@
 namespace driftlock {
 namespace {
 
+bool isOwnEvent(Bytes name) { return textOf(name) == kAnomalyEvent || textOf(name) == kIncidentEvent; }
+
 /// Collects fields within the record's bounds.
 class Collector {
  public:
@@ -55,7 +57,7 @@ class Collector {
         out_.session = attribute.value;
         continue;
       }
-      if (textOf(attribute.key) == "event.name") out_.own |= textOf(attribute.value.bytes) == kAnomalyEvent;
+      if (textOf(attribute.key) == "event.name") out_.own |= isOwnEvent(attribute.value.bytes);
       value(attribute.key, attribute.value);
     }
   }
@@ -126,7 +128,7 @@ void readLog(Bytes record, RecordView& out) {
   }
   fields.attributes(log.attributes);
   if (!out.inSession() && !log.traceId.empty()) out.session = sessionOf(log.traceId);
-  out.own |= textOf(log.eventName) == kAnomalyEvent;
+  out.own |= isOwnEvent(log.eventName);
   out.last = textOf(log.eventName) == "session.end";
   out.eventName = log.eventName;
   // Within a session, the sequence channel judges a new kind of record.

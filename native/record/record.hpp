@@ -44,8 +44,8 @@ enum class Accounting : std::uint8_t {
   Total,
 };
 
-/// The event name of log records that report anomalies; some pipelines keep it only as the attribute event.name.
-inline constexpr std::string_view kAnomalyEvent = "driftlock.anomaly";
+/// The event names of log records that report anomalies and incidents; some pipelines keep them only as the attribute event.name.
+inline constexpr std::string_view kAnomalyEvent = "driftlock.anomaly", kIncidentEvent = "driftlock.incident";
 
 /// What the names of metrics about streams begin with, as OTLP and as Prometheus name them.
 inline constexpr std::string_view kStreamMetrics = "driftlock.stream.", kPrometheusStreamMetrics = "driftlock_stream_";
@@ -62,8 +62,8 @@ struct RecordView {
   Bytes eventName;
   /// The identifier of its session: the attribute session.id, or the trace's id. None if there is none.
   otlp::AnyValue session;
-  /// Whether it comes from Driftlock itself: a log record that reports an anomaly (kAnomalyEvent), or a point of a metric about a
-  /// stream (kStreamMetrics).
+  /// Whether it comes from Driftlock itself: a log record that reports an anomaly or an incident (kAnomalyEvent), or a point
+  /// of a metric about a stream (kStreamMetrics).
   bool own = false;
   /// Whether the session ends with this record: the event session.end, or the span that has no parent.
   bool last = false;

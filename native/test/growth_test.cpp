@@ -130,7 +130,8 @@ TEST(returnedReportsAreNotJudged) {
   Bench bench(settingsOf());
   std::uint64_t clock = kStart;
   const Message event = logRecord("No records for 5 minutes", {.time = kStart, .severity = 17, .eventName = "driftlock.anomaly"});
-  const Message attributed = logRecord("A burst", {.time = kStart, .attributes = {attribute("event.name", "driftlock.anomaly")}});
+  const Message attributed =
+      logRecord("A burst", {.time = kStart, .attributes = {attribute("event.name", "driftlock.incident")}});
   const Message other = logRecord("A burst", {.time = kStart, .attributes = {attribute("event.name", "driftlock.anomalies")}});
   auto task = bench.process(otlp::Signal::Logs, request("shop", {event, attributed}));
   CHECK(task->records == 2 && task->returned == 2 && task->unjudged == 0 && task->flagged == 0);

@@ -20,7 +20,7 @@ export type Message =
 
 export interface Channel {
   readonly name: string;
-  readonly type: ChannelConfig["type"];
+  readonly type: ChannelConfig["type"] | "otlp";
   /** Whether it receives a notice. */
   matches(notice: Notice): boolean;
   /** The number of messages in an hour beyond which incidents are summarized. */

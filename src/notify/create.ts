@@ -4,6 +4,7 @@ import type { NotifyConfig } from "../config/schema.ts";
 import type { Channel } from "./channel.ts";
 import { alertmanager } from "./channels/alertmanager.ts";
 import { email } from "./channels/email.ts";
+import { type OtlpParts, otlp } from "./channels/otlp.ts";
 import { pagerduty } from "./channels/pagerduty.ts";
 import { slack } from "./channels/slack.ts";
 import { teams } from "./channels/teams.ts";
@@ -15,6 +16,7 @@ import { Window } from "./windows.ts";
 export function checkNotify(config: NotifyConfig): string[] {
   const channels = channelsOf(config);
   const names = [...channels, ...config.windows].map(({ name }) => name);
+  if (config.otlp) names.push("otlp");
   const twice = [...new Set(names.filter((name, i) => names.indexOf(name) !== i))];
   return [
     ...twice.map((name) => `notify: the name ${name} is used twice; choose another one`),
@@ -27,8 +29,9 @@ export function checkNotify(config: NotifyConfig): string[] {
   ];
 }
 
-export function createChannels(config: NotifyConfig): Channel[] {
-  return channelsOf(config).map(create);
+/** @param downstream how incidents reach the downstream, if they are to */
+export function createChannels(config: NotifyConfig, downstream: OtlpParts): Channel[] {
+  return [...channelsOf(config).map(create), ...(config.otlp ? [otlp(downstream)] : [])];
 }
 
 export function createWindows({ windows }: NotifyConfig): Window[] {

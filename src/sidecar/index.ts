@@ -148,7 +148,7 @@ export async function startSidecar(
       engine && forward.anomaly_events
         ? new AnomalyEvents({ forwarder, metrics, version: versions.version, log })
         : undefined;
-    const channels = createChannels(config.notify);
+    const channels = createChannels(config.notify, { forwarder, version: versions.version });
     const notifier =
       channels.length === 0
         ? undefined

@@ -48,7 +48,7 @@ const code = [...Object.keys(Code), otherCode];
 
 /** The kinds of channels that notifications are sent by, and what becomes of a notification. */
 const notificationLabels = {
-  type: ["alertmanager", "webhook", "slack", "teams", "pagerduty", "email"],
+  type: ["alertmanager", "webhook", "slack", "teams", "pagerduty", "email", "otlp"],
   result: ["sent", "failed", "dropped", "withheld", "summarized"],
 };
 
@@ -162,7 +162,7 @@ export const definitions = {
     returned: counter(
       "returned_anomaly_events",
       "records",
-      "Number of records that came back from Driftlock itself: log records with the event name driftlock.anomaly, and points of metrics that are named driftlock.stream.* or driftlock_stream_*. They pass without a verdict.",
+      "Number of records that came back from Driftlock itself: log records with the event names driftlock.anomaly and driftlock.incident, and points of metrics that are named driftlock.stream.* or driftlock_stream_*. They pass without a verdict.",
     ),
     reports: counter(
       "anomaly_reports",

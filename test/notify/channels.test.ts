@@ -3,11 +3,20 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { fromBinary } from "@bufbuild/protobuf";
 import { SMTPServer } from "smtp-server";
 import { afterAll, afterEach, expect, it } from "vitest";
 import { configSchema } from "../../src/config/schema.ts";
+import { Engine } from "../../src/engine/index.ts";
+import { startForwarder } from "../../src/forward/index.ts";
+import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
 import { retryAfterOf } from "../../src/notify/http.ts";
-import { createChannels, keyOf, type Message, type Notice } from "../../src/notify/index.ts";
+import { createChannels, keyOf, type Message, type Notice, type OtlpParts } from "../../src/notify/index.ts";
+import { forwardHooks } from "../../src/telemetry/hooks.ts";
+import { createLogger } from "../../src/telemetry/log.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { startDownstream } from "../forward/downstream.ts";
+import { versions as storeVersions } from "../store/fixtures.ts";
 import { startReceiver } from "./receiver.ts";
 import { notice } from "./support.ts";
 
@@ -18,6 +27,7 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 });
 
+const versions = { ...storeVersions, codecs: { openzl: "0.3.0", zstd: "1.5.7", lz4: "1.10.0" } };
 const key = keyOf(notice());
 const abort = new AbortController().signal;
 const opened = (init: Partial<Notice> = {}): Message => ({
@@ -38,7 +48,8 @@ const summary: Message = {
   notices: Array.from({ length: 12 }, (_, i) => notice({ incident: `i${i}`, title: `incident ${i}` })),
 };
 
-const channelOf = (notify: object) => createChannels(configSchema.parse({ notify }).notify)[0]!;
+const channelOf = (notify: object, downstream?: OtlpParts) =>
+  createChannels(configSchema.parse({ notify }).notify, downstream as OtlpParts)[0]!;
 
 function fileWith(text: string): { file: string } {
   const file = join(folder, `secret-${Math.random()}`);
@@ -161,6 +172,57 @@ it("e-mails of an incident are one thread", async () => {
   expect(refused.message).not.toContain("wrong password right");
   const permanent = fault(await mail.send(opened({ severity: "low" }), abort).catch((error) => error));
   expect(permanent.permanent).toBe(true);
+});
+
+it("the downstream receives log records, which are not judged when they come back", async () => {
+  let code = 0;
+  const target = await startDownstream("grpc", () => ({ status: code, retryAfterMs: 90_000 }));
+  cleanups.push(target.close);
+  const { forward, detect } = configSchema.parse({
+    forward: { endpoint: target.endpoint, compression: "none", retry: { enabled: false } },
+  });
+  const log = createLogger({ service_name: "test", environment: "test", log_level: "silent" });
+  const forwarder = await startForwarder(forward, forwardHooks(createMetrics(versions), log), "unused");
+  cleanups.push(() => forwarder.close(0));
+  const channel = channelOf({ otlp: true }, { forwarder, version: "1.2.3" });
+  await channel.send(opened(), abort);
+  await channel.send(resolved, abort);
+  const bodies = target.received.map(({ body }) => body);
+  const [first, second] = bodies.map((body) => {
+    const { resource, scopeLogs } = fromBinary(ExportLogsServiceRequestSchema, body).resourceLogs[0]!;
+    const [record] = scopeLogs[0]!.logRecords;
+    const attributes = Object.fromEntries(
+      record!.attributes.map(({ key, value }) => [key, value!.value.value]),
+    );
+    return { record: record!, attributes, service: resource!.attributes[0]!.value!.value.value };
+  });
+  expect(first).toMatchObject({
+    service: "payments",
+    record: { eventName: "driftlock.incident", severityText: "ERROR" },
+    attributes: {
+      "event.name": "driftlock.incident",
+      "driftlock.incident.id": "a1",
+      "driftlock.incident.state": "open",
+      "driftlock.incident.link": "http://127.0.0.1:8080/v1/anomalies/a1",
+    },
+  });
+  expect(second!.attributes["driftlock.incident.state"]).toBe("resolved");
+  expect(second!.record.timeUnixNano).toBe(BigInt(Date.parse("2026-01-31T12:30:00Z")) * 1_000_000n);
+
+  const engine = new Engine(detect, { mode: "all", key: new Uint8Array(32) });
+  cleanups.push(() => engine.close());
+  for (const body of bodies) {
+    expect(await engine.process("logs", "acme", body)).toMatchObject({ records: 1, returned: 1 });
+  }
+  expect(engine.stats().streams).toBe(0);
+
+  code = 14;
+  await expect(channel.send(opened(), abort)).rejects.toMatchObject({
+    retryAfterMs: 90_000,
+    permanent: false,
+  });
+  code = 3;
+  await expect(channel.send(opened(), abort)).rejects.toMatchObject({ permanent: true });
 });
 
 it("errors name the receiver and never a secret", async () => {

@@ -5,6 +5,7 @@ import {
   type Notice,
   type NotificationResult,
   Notifier,
+  type OtlpParts,
 } from "../../src/notify/index.ts";
 import type { Store } from "../../src/store/index.ts";
 
@@ -25,14 +26,14 @@ export function notice(init: Partial<Notice> = {}): Notice {
 }
 
 /** A notifier of a store, with counts of what became of the messages. */
-export function notifierOf(store: Store, notify: object) {
+export function notifierOf(store: Store, notify: object, downstream?: OtlpParts) {
   const config = configSchema.parse({ notify }).notify;
   const results: Partial<Record<NotificationResult, number>> = {};
   const logged: string[] = [];
   const log = (fields: object, message: string) => void logged.push(`${message} ${JSON.stringify(fields)}`);
   const notifier = new Notifier({
     outbox: store.notifications,
-    channels: createChannels(config),
+    channels: createChannels(config, downstream as OtlpParts),
     windows: createWindows(config),
     hooks: {
       log: { warn: log, info: log },

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { channelsOf } from "../../config/schema/notify.ts";
+import type { Config } from "../../config/schema.ts";
+import { startForwarder } from "../../forward/index.ts";
 import {
   type Channel,
   createChannels,
@@ -8,6 +9,10 @@ import {
   type Message,
   type Notice,
 } from "../../notify/index.ts";
+import { forwardHooks } from "../../telemetry/hooks.ts";
+import { createLogger } from "../../telemetry/log.ts";
+import { createMetrics } from "../../telemetry/metrics.ts";
+import { versions as allVersions } from "../../version.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
 import { loadWhole } from "../shared/load-whole.ts";
@@ -56,11 +61,33 @@ async function send(channel: Channel): Promise<string | undefined> {
   }
 }
 
+/** Starts what sends to the downstream. The queue on disk belongs to the running Driftlock. */
+function forwarderOf({ forward, telemetry, data_dir }: Config) {
+  const log = createLogger({ ...telemetry, log_level: "silent" });
+  const hooks = forwardHooks(createMetrics(allVersions({})), log);
+  const queue = { ...forward.queue, storage: "memory" as const };
+  return startForwarder({ ...forward, queue }, hooks, data_dir);
+}
+
 async function test(args: string[], io: Io): Promise<number> {
   const options = readOptions(args, { values: ["channel"], config: true });
   const { config } = await loadWhole(options, io.env);
-  const named = options.values.get("channel");
-  const names = channelsOf(config.notify).map(({ name }) => name);
+  const forwarder = await forwarderOf(config);
+  try {
+    const all = createChannels(config.notify, { forwarder, version: allVersions({}).version });
+    return await testAll(all, options.values.get("channel"), config, io);
+  } finally {
+    await forwarder.close(0);
+  }
+}
+
+async function testAll(
+  all: readonly Channel[],
+  named: string | undefined,
+  { notify }: Config,
+  io: Io,
+): Promise<number> {
+  const names = all.map(({ name }) => name);
   if (names.length === 0) {
     io.err("driftlock: no channel is configured; set notify.webhook, notify.email or another one\n");
     return exit.failure;
@@ -68,14 +95,13 @@ async function test(args: string[], io: Io): Promise<number> {
   if (named !== undefined && !names.includes(named)) {
     throw new UsageError(`--channel must be one of ${names.join(", ")}`);
   }
-  const channels = createChannels(config.notify).filter(({ name }) => named === undefined || name === named);
   let failed = false;
-  for (const channel of channels) {
+  for (const channel of all.filter(({ name }) => named === undefined || name === named)) {
     const fault = await send(channel);
     failed ||= fault !== undefined;
     io.out(`${channel.name} (${channel.type}): ${fault === undefined ? "accepted" : `failed: ${fault}`}\n`);
   }
-  for (const window of createWindows(config.notify)) {
+  for (const window of createWindows(notify)) {
     const until = window.openUntil(Date.now());
     if (until === undefined) continue;
     io.err(

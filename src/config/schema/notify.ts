@@ -131,6 +131,12 @@ export const notify = section({
     `Recipients of e-mail by SMTP. \`tls\` is \`starttls\`, \`implicit\` or \`none\`. ${every} ${limited}`,
     "a list such as [{name: mail, host: smtp.example.com, from: driftlock@example.com, to: [ops@example.com]}]",
   ),
+  otlp: z
+    .boolean()
+    .default(false)
+    .describe(
+      "If true, incidents are also sent downstream as log records with the event name `driftlock.incident`.",
+    ),
   windows: z
     .array(window)
     .max(maxWindows)
