@@ -104,5 +104,20 @@ function startLoad(
       env: { ...process.env, ...(tls && { NODE_EXTRA_CA_CERTS: tls.cert_file }) },
     },
   );
-  stop = () => load.kill();
+  const notes = announce();
+  stop = () => {
+    for (const note of notes) clearTimeout(note);
+    load.kill();
+  };
+}
+
+/** Says what is sent, so that people can compare it with what is found. The status line is written again by itself. */
+function announce(): NodeJS.Timeout[] {
+  const say = (text: string) => process.stdout.write(`${process.stdout.isTTY ? "\r\x1b[2K" : ""}${text}\n`);
+  const first = Math.min(...plan.map(({ start }) => start));
+  say(`The demo sends ${rate} records per second of a shop and learns what is normal for ${first} s.`);
+  say(`Then ${plan.length} faults follow, one after another. Ctrl-C ends it.\n`);
+  return plan.map(({ name, start, seconds }) =>
+    setTimeout(() => say(`--- the demo injects ${name} for ${seconds} s`), start * 1_000),
+  );
 }

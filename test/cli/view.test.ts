@@ -11,6 +11,7 @@ import {
   AnomalySchema,
   Channel,
   Severity,
+  Signal,
   State,
 } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 
@@ -53,6 +54,7 @@ function anomaly(text: string, novel: string[], some: Init = {}): Anomaly {
     surpriseBits: 496,
     baselineBits: 12,
     occurrence: 1n,
+    news: true,
     record: { text, novel: ranges(text, ...novel) },
     window: {
       records: 256,
@@ -105,6 +107,22 @@ describe("an anomaly", () => {
     expect(lines[3]).toBe("  usual next: a, b   nearest known: 0.4");
   });
 
+  it("is one line when it repeats what was shown", () => {
+    const { view, text } = screen();
+    view.anomaly(anomaly("again", ["again"], { news: false, occurrence: 64n }));
+    expect(text()).toBe("01:02:03Z  logs service.name=payments  content  high  ×64\n");
+  });
+
+  it("has its score once, and no figures that say nothing", () => {
+    const { view, text } = screen();
+    const explanation = "The mean is 3; usually 1–2; score 7.9 against a limit of 2, p = 0.001";
+    const value = { channel: Channel.VALUE, signal: Signal.METRICS, baselineBits: 0, explanation };
+    view.anomaly(anomaly("3", [], value));
+    expect(text().split("\n").slice(1, 5)).toEqual(["  3", `  ${explanation}`, "  496 bits", ""]);
+    view.anomaly(anomaly("x", [], { window: { records: 9, codec: "zstd", ncd: 0, ncdSizeMatched: 0 } }));
+    expect(text()).not.toContain("NCD");
+  });
+
   it("says what was withheld before it, also without its sentence", () => {
     const { view, text } = screen();
     const withheld = { count: 2n, channel: Channel.FIELDS, score: 2.5, timeUnixNano: 0n };
@@ -123,7 +141,7 @@ describe("an anomaly", () => {
       "  nothing came for 60 s",
     ]);
     view.anomaly(anomaly("x", [], { state: State.ENDED, occurrence: 9n }));
-    expect(text()).toBe("01:02:03Z  over: logs service.name=payments, ×9\n");
+    expect(text()).toBe("over: logs service.name=payments, ×9\n");
   });
 
   it("marks novel bytes by colour where there are colours, and by brackets where there are none", () => {
@@ -263,7 +281,7 @@ describe("the status line", () => {
     expect(text()).toBe(`${clearLine}${line}`);
     view.anomaly(anomaly("x", [], { state: State.ENDED }));
     const shown = text();
-    expect(shown.startsWith(`${clearLine}01:02:03Z`)).toBe(true);
+    expect(shown.startsWith(`${clearLine}over: logs`)).toBe(true);
     expect(shown.endsWith(`\n${line}`)).toBe(true);
     view.tick({ ...stats, learning: 0 });
     expect(text()).toContain("32 streams, all ready");

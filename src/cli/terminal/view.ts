@@ -2,7 +2,7 @@ import process from "node:process";
 import { styleText } from "node:util";
 import { channelName } from "../../anomaly/names.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
-import { Severity, State } from "../../gen/driftlock/v1/anomaly_pb.js";
+import { Channel, Severity, Signal, State } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { type Cell, columnsOf, toCells, truncate } from "./cells.ts";
 import { excerpt } from "./excerpt.ts";
 import { bracketed, flow, wrap } from "./lines.ts";
@@ -35,7 +35,7 @@ const defaultColumns = 120;
 const leastColumns = 40;
 const leastStream = 8;
 const recordLines = 3;
-const explanationColumns = 240;
+const explanationColumns = 480;
 const indent = "  ";
 /** Number of bracket pairs for which room is reserved; more of them may need another line. */
 const maxBrackets = 16;
@@ -62,11 +62,14 @@ function sentence({ explanation }: Anomaly, columns: number): string[] {
   return explanation === "" ? [] : flow(truncate(explanation, explanationColumns).split(" "), columns, " ");
 }
 
-function scores({ score, limit, pValue, surpriseBits, baselineBits }: Anomaly): string[] {
+/** @param told whether the sentence is shown, which has score, limit and p-value */
+function scores(anomaly: Anomaly, told: boolean): string[] {
+  const { score, limit, pValue, surpriseBits, baselineBits, channel } = anomaly;
+  // A channel without a usual value reports 0; for the channel content, 0 is what known records cost.
+  const usual = baselineBits > 0 || channel === Channel.CONTENT ? `, usually ${precise(baselineBits)}` : "";
   return [
-    `score ${precise(score)} over limit ${precise(limit)}`,
-    `p ${probability(pValue)}`,
-    `${precise(surpriseBits)} bits, usually ${precise(baselineBits)}`,
+    ...(told ? [] : [`score ${precise(score)} over limit ${precise(limit)}`, `p ${probability(pValue)}`]),
+    `${precise(surpriseBits)} bits${usual}`,
   ];
 }
 
@@ -77,12 +80,16 @@ function withheldBefore({ withheld }: Anomaly): string[] {
   return [`withheld before: ${alarms}, the strangest by ${channelName(withheld.channel)}`];
 }
 
-function windowMetrics({ window }: Anomaly): string[] {
-  if (window === undefined) return [];
+/** The points of a metric are numbers, whose text says nothing about them. */
+function windowMetrics({ window, signal }: Anomaly): string[] {
+  if (window === undefined || signal === Signal.METRICS) return [];
   return [
     `window of ${window.records}${window.codec && `, ${window.codec}`}`,
     `CR ${window.compressionRatio.toFixed(3)}`,
-    `NCD ${window.ncd.toFixed(3)} (size-matched ${window.ncdSizeMatched.toFixed(3)})`,
+    // Texts that are compared with themselves, or with none, have no distance.
+    ...(window.ncd > 0
+      ? [`NCD ${window.ncd.toFixed(3)} (size-matched ${window.ncdSizeMatched.toFixed(3)})`]
+      : []),
     `delta ${window.deltaBits.toFixed(3)} bits/B`,
     `entropy ${window.entropy.toFixed(2)} bits/B`,
     ...(window.pValue !== undefined ? [`permutation p ${probability(window.pValue)}`] : []),
@@ -161,13 +168,16 @@ export function createView(out: NodeJS.WriteStream): View {
     ].join("  ");
   }
 
-  function ended({ timeUnixNano, stream, occurrence }: Anomaly, width: number): string {
-    return paint("dim", truncate(`${clock(timeUnixNano)}  over: ${stream}, ×${occurrence}`, width));
+  /** Without a time: the end is known some time after the latest flag, while later events may have been shown. */
+  function ended({ stream, occurrence }: Anomaly, width: number): string {
+    return paint("dim", truncate(`over: ${stream}${occurrence > 1n ? `, ×${occurrence}` : ""}`, width));
   }
 
   function block(anomaly: Anomaly): string[] {
     const width = columns();
     if (anomaly.state === State.ENDED) return [ended(anomaly, width)];
+    // What an anomaly repeats was shown already.
+    if (!anomaly.news) return [header(anomaly, width)];
     const inner = width - indent.length;
     const marked = (anomaly.record?.novel.length ?? 0) > 0;
     return [
@@ -176,7 +186,7 @@ export function createView(out: NodeJS.WriteStream): View {
       // Marked novel bytes need no sentence.
       ...(marked ? withheldBefore(anomaly) : sentence(anomaly, inner)).map((line) => indent + line),
       ...flow(expectation(anomaly), inner).map((line) => indent + line),
-      ...flow(scores(anomaly), inner).map((line) => indent + line),
+      ...flow(scores(anomaly, !marked && anomaly.explanation !== ""), inner).map((line) => indent + line),
       ...flow(windowMetrics(anomaly), inner).map((line) => indent + paint("dim", line)),
       "",
     ];
