@@ -4,6 +4,7 @@
 #include <cmath>
 #include <memory>
 #include <stdexcept>
+#include <tuple>
 
 #include "base/state_bytes.hpp"
 #include "report/group_finding.hpp"
@@ -98,17 +99,16 @@ Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
 void Shard::makeRoom(std::string_view newcomer) {
   if (streams_.size() < capacity_) return;
   const auto tenant = crowding(tenants_, newcomer, streams_.size(), [](const Tenant& each) { return each.order.size(); });
-  release(tenant, std::prev(tenant->second.order.end()));
+  release(tenant, std::prev(tenant->second.order.end()), true);
   ++evicted;
 }
 
-void Shard::release(Tenants::iterator tenant, Order::iterator held) {
+void Shard::release(Tenants::iterator tenant, Order::iterator held, bool shelves) {
   const StreamKey& key = held->stream.key();
-  const auto other = std::ranges::find_if(held->replicas, [&](const Held* each) { return each != &*held; });
-  const bool last = other == held->replicas.end();
+  const bool last = held->replicas.size() == 1;
   StreamStatistics statistics = statisticsOf(*held);
   statistics.state = StreamState::Evicted;
-  if (!held->stream.learning()) {
+  if (shelves && !held->stream.learning()) {
     allowance_.spend(Allowance::kPackedStream);
     // What the last of a family knows is for whichever comes next.
     const StreamId place{last ? key.family : key.hash, key.tenant};
@@ -122,8 +122,9 @@ void Shard::release(Tenants::iterator tenant, Order::iterator held) {
     untold = absent_.lost();
   } else {
     // Replicas are one stream to those who read statistics.
-    (*other)->tally.add(held->tally);
-    change(**other);
+    Held& other = youngest(held->replicas, &*held);
+    other.tally.add(held->tally);
+    change(other);
   }
   if (learns(*held)) --learning;
   remove(tenant, held);
@@ -131,16 +132,17 @@ void Shard::release(Tenants::iterator tenant, Order::iterator held) {
 
 Shard::Held& Shard::begin(StreamKey key) {
   if (const std::vector<Held*>* const family = familyOf(key)) {
-    const Held* const elder = *std::ranges::max_element(
-        *family, {}, [](const Held* each) { return std::pair(each->stream.seen(), each->stream.key().hash); });
+    const Held& elder = youngest(*family);
     allowance_.spend(Allowance::kInheritance);
     std::vector<std::uint8_t> state;
-    elder->stream.snapshot(state);
+    elder.stream.snapshot(state);
     StateReader read(state);
     Stream::keyOf(read);
-    const StreamTimes times = elder->times;
+    const StreamTimes times = elder.times;
+    const std::uint64_t generation = elder.generation + 1;
     Held& held = add(std::move(key));
     if (!held.stream.succeed(read)) throw std::logic_error("a stream does not know its own snapshot");
+    held.generation = generation;
     return settle(held, times);
   }
   const StreamId family{key.family, key.tenant};
@@ -160,6 +162,11 @@ const std::vector<Shard::Held*>* Shard::familyOf(const StreamKey& key) const {
   if (group == tenant->second.groups.end()) return nullptr;
   const auto family = group->second.families.find(key.family);
   return family == group->second.families.end() ? nullptr : &family->second;
+}
+
+Shard::Held& Shard::youngest(const std::vector<Held*>& family, const Held* except) {
+  return **std::ranges::max_element(
+      family, {}, [&](const Held* each) { return std::tuple(each != except, each->generation, each->stream.key().hash); });
 }
 
 Shard::Held& Shard::settle(Held& held, const StreamTimes& times) {
@@ -208,6 +215,7 @@ std::vector<std::uint8_t> Shard::pack(const Held& held, const HeldGroup* group) 
   put(state, held.times.first);
   put(state, held.times.baseline);
   put(state, held.due);
+  put(state, held.generation);
   std::vector<std::uint8_t> shared;
   if (group) group->snapshot(shared);
   putBytes(state, shared);
@@ -220,7 +228,7 @@ Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected, const StreamK
   const OwnedBytes state = decompress(packer_.name(), packed, kMostStreamBytes);
   StateReader read(state);
   const StreamTimes times{.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
-  const auto due = read.get<std::uint64_t>();
+  const auto due = read.get<std::uint64_t>(), generation = read.get<std::uint64_t>();
   const Bytes shared = read.getBytes();
   std::optional<StreamKey> key = Stream::keyOf(read);
   if (!key || shardOf(key->hash) != shardOf(key->group) || shardOf(key->hash) != shardOf(key->family)) return nullptr;
@@ -235,6 +243,7 @@ Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected, const StreamK
     remove(tenant, tenant->second.order.begin());
     return nullptr;
   }
+  held.generation = generation;
   schedule(held, expected ? dueOf(held) : due);
   return &settle(held, times);
 } catch (const std::runtime_error&) {
@@ -299,7 +308,7 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
       outlived(held) ? held.stream.excuse(moment) : held.stream.elapse(moment, events_);
     }
     const bool left = hasLeft(held);
-    if (left) held.stream.leave(events_);
+    if (left) held.stream.leave(youngest(held.replicas, &held).stream, events_);
     // Whether a replica that is overdue has left shows when another is heard: it is checked from time to time.
     if (const std::uint64_t next = dueOf(held); next > moment.now || next == 0) schedule(held, next);
     else schedule(held, moment.now + (next - held.stream.heardAt()));
@@ -311,7 +320,7 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
       }
       change(held);
     }
-    if (left) release(own, place);
+    if (left) release(own, place, false);
   }
 }
 
@@ -340,7 +349,7 @@ void Shard::forget(Bytes packed) try {
   StateReader read(state);
   StreamStatistics statistics{.state = StreamState::Evicted, .progress = 1};
   statistics.times = {.first = read.get<std::uint64_t>(), .baseline = read.get<std::uint64_t>()};
-  read.get<std::uint64_t>();
+  read.get<std::uint64_t>(), read.get<std::uint64_t>();
   read.getBytes();
   std::optional<StreamKey> key = Stream::keyOf(read);
   if (!key || familyOf(*key)) return;

@@ -51,8 +51,8 @@ struct WindowReport {
 /// The streams of the resource groups whose hash falls into one shard; used by one thread at a time. Tenants have equal shares of
 /// its places: a new stream takes the place of the least recently used one of its own tenant, or of the tenant that has most.
 ///
-/// A new replica begins with what the one of its family that has seen most knows, or, if none is held, with what the last of them
-/// knew. One that is silent for long while others go on has left and gives its memory back.
+/// A new replica begins with what the youngest of its family knows, which includes how it is to begin, or, if none is held, with
+/// what the last of them knew. One that is silent for long while others go on has left and gives its memory back.
 class Shard {
  public:
   /// `codec` measures the window; `excerpts` compresses what an anomaly keeps of it; `matcher` (LZ4) finds the record of the
@@ -152,6 +152,8 @@ class Shard {
     std::uint64_t withheld = 0, withheldByGroup = 0;
     /// The time at which it is in its tenant's `due`; 0 if it is not there.
     std::uint64_t due = 0;
+    /// The number of streams from which what it knows has been handed down.
+    std::uint64_t generation = 0;
   };
   using Order = std::list<Held>;
   struct Tenant {
@@ -184,11 +186,13 @@ class Shard {
   Held& begin(StreamKey key);
   Held& add(StreamKey key);
   Held* unpack(Bytes packed, const StreamId* expected, const StreamKey* successor = nullptr);
-  /// Removes a stream. If it has learned, it is packed and put on the shelf.
-  void release(Tenants::iterator tenant, Order::iterator held);
+  /// Removes a stream. `shelves`: if it has learned, it goes to the shelf.
+  void release(Tenants::iterator tenant, Order::iterator held, bool shelves);
   void remove(Tenants::iterator tenant, Order::iterator held);
   /// The streams of a family; null if none is held.
   const std::vector<Held*>* familyOf(const StreamKey& key) const;
+  /// The youngest of a family, except for one.
+  static Held& youngest(const std::vector<Held*>& family, const Held* except = nullptr);
   /// Completes a stream that goes on from a state of these times.
   Held& settle(Held& held, const StreamTimes& times);
   /// The time of the tenant's clock at which it is to be checked whether the stream is silent or has left; 0 if it is not.

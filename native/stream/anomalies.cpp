@@ -80,6 +80,12 @@ const Evidence* Anomalies::find(std::string_view id) const {
   return found == evidence_.end() ? nullptr : &*found;
 }
 
+void Anomalies::inherit(const Anomalies& other) {
+  const auto most = static_cast<std::ptrdiff_t>(kMostEvidence - std::min(kMostEvidence, evidence_.size()));
+  const auto from = other.evidence_.end() - std::min(most, std::ssize(other.evidence_));
+  evidence_.insert(evidence_.begin(), from, other.evidence_.end());
+}
+
 bool Anomalies::forget(std::string_view id) {
   const bool isOpen = open() && current_.id == id;
   std::erase_if(evidence_, [&](const Evidence& evidence) { return evidence.id == id; });

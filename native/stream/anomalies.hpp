@@ -45,6 +45,8 @@ class Anomalies {
   Evidence& latest() { return evidence_.back(); }
   /// Returns the evidence of an anomaly; null if it is not one of the latest.
   const Evidence* find(std::string_view id) const;
+  /// Takes over the evidence of another stream's anomalies that are over, as far as there is room.
+  void inherit(const Anomalies& other);
   /// Drops the evidence of an anomaly. Returns true if the anomaly is open.
   bool forget(std::string_view id);
 

@@ -155,9 +155,10 @@ void Stream::interrupt(bool resumes) {
   silence_.forget();
 }
 
-void Stream::leave(std::vector<Event>& events) {
+void Stream::leave(Stream& heir, std::vector<Event>& events) {
   if (anomalies_.open()) endAnomaly(anomalies_.latest().silence > 0 ? Ending::Resumed : Ending::Left, events);
   interrupt(false);
+  heir.anomalies_.inherit(anomalies_);
 }
 
 bool Stream::succeed(StateReader& snapshot) {

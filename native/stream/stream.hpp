@@ -44,8 +44,8 @@ class Stream {
   std::uint64_t leavesAt() const { return silence_.heard().now == 0 ? 0 : silence_.heard().now + silence_.leavesAfter(); }
   /// The time by that clock at which it was heard last; 0 if it has not been.
   std::uint64_t heardAt() const { return silence_.heard().now; }
-  /// Ends what is open, because the instance has left.
-  void leave(std::vector<Event>& events);
+  /// Ends what is open, because the instance has left. The heir is a replica that remembers its anomalies from now on.
+  void leave(Stream& heir, std::vector<Event>& events);
   /// Goes on with what a replica, or a former stream of the family, has learned. Returns false if the bytes of its `snapshot`
   /// after the key are none; the stream is then unusable.
   bool succeed(StateReader& snapshot);

@@ -49,6 +49,11 @@ class ShapeChannel final : public Channel {
 
   void observe(Observation& record) override {
     found_ = model_.observe(record.record.shape, record.part.kind, record.record.accounting == Accounting::Total);
+    // The first values of a process are those of its start.
+    if (restarted_ && record.part.known()) {
+      restarted_ = false;
+      found_.reset();
+    }
     if (found_)
       record.scores.add(
           {.channel = ChannelId::Shape, .score = found_->score, .bits = found_->bits, .deviation = deviationOf(*found_)});
@@ -63,20 +68,24 @@ class ShapeChannel final : public Channel {
     if (!strange || record.now - strangeSince_ >= acceptAfterNanos_) model_.learn();
   }
 
-  void succeed() override { strangeSince_ = 0; }
+  void succeed() override {
+    strangeSince_ = 0;
+    restarted_ = true;
+  }
 
   std::unique_ptr<Finding> find(const Observation*) const override { return std::make_unique<DistributionFinding>(*found_); }
 
   std::size_t memory() const override { return sizeof *this - sizeof model_ + model_.memory(); }
 
   void snapshot(std::vector<std::uint8_t>& out) const override {
-    put(out, strangeSince_);
+    StateWriter write(out);
+    write(strangeSince_), write(restarted_);
     putState(out, model_);
   }
 
   bool restore(Bytes in) override {
     StateReader read(in);
-    read(strangeSince_);
+    read(strangeSince_), read(restarted_);
     return model_.restore(read.getBytes()) && read.done();
   }
 
@@ -85,6 +94,8 @@ class ShapeChannel final : public Channel {
   ShapeModel model_;
   /// The time since which shapes have been strange, by the stream's clock; 0 if the last one was not.
   std::uint64_t strangeSince_ = 0;
+  /// Whether the next values are the first of another instance.
+  bool restarted_ = false;
   /// What is strangest in the current point, if it has a shape.
   std::optional<ShapeFinding> found_;
 };

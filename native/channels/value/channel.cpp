@@ -86,11 +86,17 @@ class ValueChannel final : public Channel {
 
   void observe(Observation& record) override {
     record.part = sequence_.observe(record.record, record.believed);
+    const bool starts = restarted_ && !std::isfinite(last_);
     const std::optional<double> value = valueOf(record.record, record.part);
     if (!value) return;
+    // The first rate or mean of a process is that of its start.
+    if (starts && measure_ != Measure::Level) return;
+    const bool first = std::exchange(restarted_, false);
     const std::uint64_t time = record.believed ? record.record.timeUnixNano : record.latest;
     observed_ = *value;
-    const ValueResult result = model_.observe(time, *value, std::exchange(restarted_, false) || record.part.gap);
+    ValueResult result = model_.observe(time, *value, first || record.part.gap);
+    // Where an instance begins is its own level, as if that had been told already.
+    if (first) result.score = 0;
     const std::optional<double> fromSlowMean = level_.observe(time, *value);
     if (!result.scored) return;
     deviation_ = result.deviation;
@@ -113,6 +119,7 @@ class ValueChannel final : public Channel {
 
   void succeed() override {
     sequence_.restart();
+    level_.restart();
     last_ = std::numeric_limits<double>::infinity();
     restarted_ = true;
   }
@@ -182,7 +189,7 @@ class ValueChannel final : public Channel {
   SlowLevel level_;
   /// The last rate or mean; infinite before any.
   double last_ = std::numeric_limits<double>::infinity();
-  /// Whether the next value is the first of another instance, so that its distance from the last one means nothing.
+  /// Whether the next value is the first of another instance, so that its change since the last one means nothing.
   bool restarted_ = false;
 
   // These belong to the current record.

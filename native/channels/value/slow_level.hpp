@@ -17,10 +17,16 @@ class SlowLevel {
   /// The most standard deviations that a value counts for, as a distance and when it is learned.
   static constexpr double kMost = 20;
 
-  /// Learns a value. Returns its distance from the mean before, in standard deviations; nothing for the first values.
+  /// Learns a value. Returns its distance from the mean before, in standard deviations; nothing for the first values, and 0 for
+  /// the first of another instance.
   std::optional<double> observe(std::uint64_t timeUnixNano, double value) {
     const double seconds = timeUnixNano > time_ && time_ != 0 ? static_cast<double>(timeUnixNano - time_) * 1e-9 : 0;
     time_ = std::max(time_, timeUnixNano);
+    if (fresh_ > 0) {
+      mean_ += (value - mean_) / (kFresh + 1 - fresh_--);
+      if (!std::isfinite(mean_)) *this = {};
+      return 0;
+    }
     double change = value - mean_;
     const double deviation = std::max(std::sqrt(variance_), kLeastShare * std::sqrt(mean_ * mean_ + variance_));
     std::optional<double> distance;
@@ -37,20 +43,27 @@ class SlowLevel {
     return distance;
   }
 
+  /// Expects the values of another instance: it has the same spread, but may have a level of its own.
+  void restart() { fresh_ = kFresh; }
+
   /// Lists the fields, for snapshots.
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
-    v(self.time_), v(self.count_), v(self.weight_), v(self.mean_), v(self.variance_);
+    v(self.time_), v(self.count_), v(self.weight_), v(self.mean_), v(self.variance_), v(self.fresh_);
   }
 
  private:
   static constexpr double kHalfLife = 86'400;
   static constexpr std::uint64_t kYoung = 100;
+  /// The number of values that make the mean of another instance.
+  static constexpr std::uint32_t kFresh = 16;
   /// The least standard deviation, as a share of the values' usual size.
   static constexpr double kLeastShare = 1e-3;
 
   std::uint64_t time_ = 0, count_ = 0;
   double weight_ = 0, mean_ = 0, variance_ = 0;
+  /// How many of those are still to come.
+  std::uint32_t fresh_ = 0;
 };
 
 }  // namespace driftlock
