@@ -90,6 +90,8 @@ export interface EngineOptions {
   streamBy: string[];
   baselineRecords: number;
   exactBaseline?: boolean;
+  /** How many records per second a stream has whose records carry no time and of whose arrival nothing is known. */
+  recordsPerSecond?: number;
   dictionarySize: number;
   /** How long novelty must keep coming, in event time, before it becomes normal. */
   acceptAfterMs: number;

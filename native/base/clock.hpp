@@ -20,13 +20,18 @@ namespace driftlock {
 /// set back moves `now` only by what lies beyond: a sender whose clock is wrong moves it once.
 class StreamClock {
  public:
-  /// Advances to a record's time; false if that is not believed. 0, and what lies beyond the year 2262, is no time; records that
-  /// never had any are assumed to arrive once per second.
+  /// The time from record to record where records carry none, by default.
+  static constexpr std::uint64_t kStep = 1'000'000'000;
+
+  explicit StreamClock(std::uint64_t step = kStep) : step_(step) {}
+
+  /// Advances to a record's time; false if that is not believed. 0, and what lies beyond the year 2262, is no time; a stream's
+  /// records that never had any are a step apart.
   /// @param first whether the record is the stream's first of its request, which is the work of one sender
   bool observe(std::uint64_t timeUnixNano, bool first = true) {
     const bool interrupted = std::exchange(interrupted_, false);
     if (timeUnixNano == 0 || timeUnixNano > kLatest) {
-      if (latest_ == 0) now_ += kStep;
+      if (latest_ == 0) now_ += step_;
       return false;
     }
     if (latest_ == 0) {
@@ -73,9 +78,8 @@ class StreamClock {
   }
 
  private:
-  static constexpr std::uint64_t kStep = 1'000'000'000;
-  static constexpr std::uint64_t kMinute = 60 * kStep;
-  static constexpr std::uint64_t kLongest = 30 * 86'400 * kStep;
+  static constexpr std::uint64_t kMinute = 60'000'000'000;
+  static constexpr std::uint64_t kLongest = 30 * 1440 * kMinute;
   static constexpr std::uint64_t kLatest = UINT64_MAX / 2;
   static constexpr std::size_t kRecent = 9;
   static constexpr std::uint64_t kUsualSteps = 4;
@@ -137,6 +141,7 @@ class StreamClock {
     return back ? steps[(n - 2) / 2] : steps[n < 4 ? n - 2 : n - 3];
   }
 
+  std::uint64_t step_;
   /// The latest event time that is believed; 0 before any.
   std::uint64_t latest_ = 0;
   std::uint64_t now_ = 0;

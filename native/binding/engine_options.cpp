@@ -62,6 +62,9 @@ EngineOptions engineOptions(Napi::Value value) {
   settings.baselineRecords = whole("baselineRecords", 2, 1'000'000);
   const Napi::Value exact = options.optional("exactBaseline");
   settings.exactBaseline = !exact.IsUndefined() && booleanArgument(exact, options.nameOf("exactBaseline"));
+  if (const Napi::Value rate = options.optional("recordsPerSecond"); !rate.IsUndefined()) {
+    settings.stepNanos = static_cast<std::uint64_t>(1e9 / numberArgument(rate, options.nameOf("recordsPerSecond"), 1e-5, 1e6));
+  }
   settings.dictionarySize = whole("dictionarySize", 64, 65'536);
   settings.acceptAfterNanos = static_cast<std::uint64_t>(number("acceptAfterMs", 0, kLongestAcceptance) * 1e6);
   settings.windowRecords = whole("windowRecords", 1, kAny);

@@ -32,7 +32,7 @@ std::size_t shareOf(std::uint32_t maxStreams) {
 }  // namespace
 
 Shard::HeldGroup::HeldGroup(const Settings& settings, const StreamKey& member)
-    : group(settings.alarmsPerStreamPerDay, settings.alarmsPerGroupPerDay),
+    : group(settings.alarmsPerStreamPerDay, settings.alarmsPerGroupPerDay, settings.stepNanos),
       key{.hash = member.group,
           .group = member.group,
           .signal = member.signal,

@@ -19,8 +19,8 @@ constexpr double kLargestLimit = 0.001, kFarOut = 16;
 /// The channel is that of groups: no stream has it.
 std::unique_ptr<Channel> makeGroupChannel(const ChannelContext&) { return nullptr; }
 
-Group::Group(double perStream, double perGroup)
-    : ratio_(perGroup > 0 ? perGroup / perStream : 1), budget_(perGroup > 0 ? perGroup : perStream) {}
+Group::Group(double perStream, double perGroup, std::uint64_t stepNanos)
+    : ratio_(perGroup > 0 ? perGroup / perStream : 1), clock_(stepNanos), budget_(perGroup > 0 ? perGroup : perStream) {}
 
 const std::size_t& Group::enter(std::uint64_t family) {
   std::size_t& streams = families_[family];

@@ -64,7 +64,8 @@ class Group {
 
   /// @param perStream the alarms per day for which a stream computes its own limits
   /// @param perGroup the alarms per day of all streams of the group; 0 for as many as a stream
-  Group(double perStream, double perGroup);
+  /// @param stepNanos the time from record to record where records carry none
+  Group(double perStream, double perGroup, std::uint64_t stepNanos = StreamClock::kStep);
 
   /// Notes a record of the group by its event time, which may end a tick.
   /// @param first whether it is its stream's first of a request

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "codec/codec.hpp"
 #include "stream/hash_key.hpp"
 #include "stream/policies.hpp"
@@ -24,6 +25,8 @@ struct Settings {
   std::uint32_t baselineRecords;
   /// Whether it is exactly so many, rather than fewer once a stream has been observed for long enough.
   bool exactBaseline = false;
+  /// The time from record to record in a stream whose records carry none and of whose arrival nothing is known.
+  std::uint64_t stepNanos = StreamClock::kStep;
   std::uint32_t dictionarySize;
   /// The time after which recurring novelty becomes normal.
   std::uint64_t acceptAfterNanos;

@@ -70,6 +70,7 @@ Stream::Stream(StreamKey key, const Settings& settings, Group& group)
       group_(group),
       // Replicas know values by the same hashes, so that they can take over what one of them has learned.
       hash_(hashOfStream(settings.hashKey, key_.family)),
+      clock_(settings.stepNanos),
       channels_(makeChannels({.key = key_,
                               .policy = policy_,
                               .hash = hash_,

@@ -60,6 +60,11 @@ export interface EngineSettings {
    * learns from fewer if it has few. Defaults to false.
    */
   exactBaseline?: boolean;
+  /**
+   * How many records per second a stream is taken to have if they carry no times and there is no `clock`, which tells when they
+   * arrive. Budgets are per day, so it decides how soon there may be further alarms. Defaults to 1.
+   */
+  recordsPerSecond?: number;
   /** Whether `process` returns the scores of all records and windows. Defaults to false. */
   scores?: boolean;
   /**
@@ -113,6 +118,7 @@ export class Engine {
       mode,
       streamsPerTenant = 0,
       exactBaseline = false,
+      recordsPerSecond = 1,
       scores = false,
       key = configuredHashKey(config),
       clock,
@@ -128,6 +134,7 @@ export class Engine {
       instanceBy: config.instance_by,
       baselineRecords: config.baseline.records,
       exactBaseline,
+      recordsPerSecond,
       dictionarySize: config.baseline.dictionary_size,
       acceptAfterMs: config.baseline.accept_after,
       windowRecords: config.window.records,

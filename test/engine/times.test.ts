@@ -45,3 +45,36 @@ test.each([
   expect(result.reports[0]!.message.timeUnixNano).toBe(BigInt(result.ms) * 1_000_000n);
   expect(result.redated).toBe(redated);
 });
+
+const graveLines = [
+  "ledger mismatch in account, refusing to post entries",
+  "disk quota exceeded on volume backup",
+  "certificate of partner bank has expired",
+  "segmentation violation in native parser",
+  "cannot allocate memory for request queue",
+  "deadlock detected while updating inventory",
+  "replica lost quorum, writes are rejected",
+  "authentication token signature invalid, possible tampering",
+];
+
+/** Sends a line without a time every minute, and a new grave one every 20 hours, and counts how many of those are reported. */
+async function reportedWithoutTimes(settings: { clock?: () => number; recordsPerSecond?: number }) {
+  const { detect } = configSchema.parse({});
+  const engine = new Engine(detect, { mode: "all", ...settings });
+  const next = random(6);
+  const reported = new Set<string>();
+  for (let minute = 0; minute < 8 * 1_200; minute++) {
+    const body = graveLines[(minute - 600) / 1_200];
+    const line = body === undefined ? normalLine(next, "till") : { body, severity: 17, service: "till" };
+    const { reports } = await engine.process("logs", "default", logsRequest([{ ...line, time: 0n }]));
+    if (body !== undefined && reports.length > 0) reported.add(body);
+  }
+  await engine.close();
+  return reported.size;
+}
+
+test("incidents days apart have the budgets of these days if records carry no times", async () => {
+  let ms = begin;
+  expect(await reportedWithoutTimes({ clock: () => (ms += 60_000) })).toBe(8);
+  expect(await reportedWithoutTimes({ recordsPerSecond: 1 / 60 })).toBe(8);
+});

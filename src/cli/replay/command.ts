@@ -32,6 +32,7 @@ longer than 64 KiB is truncated, or left out if the format is csv; standard erro
     ["--format FORMAT", "the format of the file"],
     ["--signal SIGNAL", "logs, traces or metrics, for the format otlp"],
     ["--train N", "how many records, or sessions, to learn from first (detect.baseline.records)"],
+    ["--rate N", "how many records per second a stream has if they carry no times (1); budgets are per day"],
     ["--load FILE", "begin with what streams have learned, as --save or `driftlock learn` wrote it"],
     ["--save FILE", "save what streams have learned once the whole file is judged"],
     ["--progress", "report progress on standard error even if that is no terminal"],
@@ -98,9 +99,14 @@ async function openSessions(
 /** Creates the engine, with what `--load` names. @throws {Error} if that cannot be used. */
 async function startEngine(
   config: Config,
-  { load, train }: Pick<ReplayOptions, "load" | "train">,
+  { load, train, rate }: Pick<ReplayOptions, "load" | "train" | "rate">,
 ): Promise<{ engine: Engine; key: Uint8Array }> {
-  const settings = { mode: "all", exactBaseline: train !== undefined, scores: true } as const;
+  const settings = {
+    mode: "all",
+    exactBaseline: train !== undefined,
+    ...(rate !== undefined && { recordsPerSecond: rate }),
+    scores: true,
+  } as const;
   if (load === undefined) {
     const key = configuredHashKey(config.detect);
     return { engine: new Engine(config.detect, { ...settings, key }), key };

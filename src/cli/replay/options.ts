@@ -4,12 +4,14 @@ import type { Config } from "../../config/schema.ts";
 import { type Format, formatOf } from "../recording/format.ts";
 import { UsageError } from "../shared/io.ts";
 import { type ConfigOptions, readOptions } from "../shared/options.ts";
-import { wholeNumber } from "../shared/values.ts";
+import { number, wholeNumber } from "../shared/values.ts";
 
 export interface ReplayOptions {
   format: Format;
   /** Number of records, or sessions, of the baseline. */
   train: number | undefined;
+  /** Number of records per second of a stream whose records carry no times. */
+  rate: number | undefined;
   /** The file with what streams have learned before; undefined if they begin without. */
   load: string | undefined;
   /** The file that receives what streams have learned at the end. */
@@ -23,19 +25,21 @@ export interface ReplayOptions {
 /** Reads the options of the command. @throws {UsageError} if they are wrong or contradict one another. */
 export function parseReplayArgs(args: string[]): ReplayOptions {
   const { values, switches, positionals, config } = readOptions(args, {
-    values: ["format", "train", "signal", "load", "save"],
+    values: ["format", "train", "signal", "rate", "load", "save"],
     switches: ["progress"],
     positionals: ["FILE"],
     config: true,
   });
   const format = formatOf(values);
   const train = values.get("train");
+  const rate = values.get("rate");
   if (train !== undefined && "detect.baseline.records" in config.flags) {
     throw new UsageError("--train and --detect.baseline.records set the same value: leave one out");
   }
   return {
     format,
     train: train === undefined ? undefined : wholeNumber("--train", train, 1, 999_999_999),
+    rate: rate === undefined ? undefined : number("--rate", rate, 1e-5, 1e6),
     load: values.get("load"),
     save: values.get("save"),
     progress: switches.has("progress"),
