@@ -1,5 +1,7 @@
 /** Compares incidents with the faults that they should be about. */
-import { type Fault, faultKinds } from "../../src/generate/topology/faults.ts";
+
+import type { Fault } from "../../src/generate/topology/fault.ts";
+import { faultKinds } from "../../src/generate/topology/fault-kinds.ts";
 import type { Incident, Ranked } from "./incident.ts";
 
 /** A run in which faults were injected. */

@@ -1,6 +1,7 @@
 /** `make bench-incidents`: how well incidents and their causes are found. `node bench/incidents/run.ts [NAME]...` */
 import process from "node:process";
-import { type FaultName, faultKinds, faultNames } from "../../src/generate/topology/faults.ts";
+import { type FaultName, faultNames } from "../../src/generate/topology/fault.ts";
+import { faultKinds } from "../../src/generate/topology/fault-kinds.ts";
 import { type Row, round, table } from "../table.ts";
 import { ByStart } from "./by-start.ts";
 import { type FoundFault, falseIncidents, figures, foundFaults, spreads } from "./measure.ts";

@@ -9,7 +9,7 @@ import {
   type FaultName,
   type FaultSchedule,
   faultNames,
-} from "../../src/generate/topology/faults.ts";
+} from "../../src/generate/topology/fault.ts";
 import { TopologyTelemetry } from "../../src/generate/topology/topology-telemetry.ts";
 import { signals } from "../../src/otlp/protocol.ts";
 import type { IncidentFormer } from "./incident.ts";

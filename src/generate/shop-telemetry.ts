@@ -1,6 +1,6 @@
 import type { Signal } from "../otlp/protocol.ts";
 import { type AnomalyName, anomalyKinds, type Schedule } from "./anomalies.ts";
-import type { Batch } from "./batch.ts";
+import type { Batch, TelemetryOptions } from "./batch.ts";
 import { Encoder } from "./encode.ts";
 import { Injections } from "./injections.ts";
 import { createInstruments, type Instrument } from "./instruments.ts";
@@ -8,18 +8,7 @@ import { Random } from "./random.ts";
 import type { Item } from "./records.ts";
 import { Traffic } from "./traffic.ts";
 
-export interface ShopOptions {
-  seed: string;
-  startUnixNano: bigint;
-  signals: readonly Signal[];
-  /** Average number of records per second of wall time. */
-  rate: number;
-  /** Seconds of stream time per second of wall time. */
-  speed: number;
-  /** Duration in milliseconds of stream time; may be infinite. */
-  duration: number;
-  /** Maximum number of records per request; records of the same instant stay together. */
-  recordsPerRequest: number;
+export interface ShopOptions extends TelemetryOptions {
   /** The anomalies, in the order of their starts. */
   schedule: Iterable<Schedule>;
   /** Is called when an anomaly begins. */

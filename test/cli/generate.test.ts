@@ -31,7 +31,7 @@ import {
   ShopTelemetry,
   scrapeInterval,
 } from "../../src/generate/shop-telemetry.ts";
-import { faultNames } from "../../src/generate/topology/faults.ts";
+import { faultNames } from "../../src/generate/topology/fault.ts";
 import { type Signal, signals } from "../../src/otlp/protocol.ts";
 import { startDownstream, unavailable } from "../forward/downstream.ts";
 

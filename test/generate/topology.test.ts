@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Span_SpanKind as Kind } from "../../src/gen/opentelemetry/proto/trace/v1/trace_pb.js";
 import type { Batch } from "../../src/generate/batch.ts";
 import { buildTopology } from "../../src/generate/topology/build.ts";
-import { type Fault, type FaultName, faultKinds, faultNames } from "../../src/generate/topology/faults.ts";
+import { type Fault, type FaultName, faultNames } from "../../src/generate/topology/fault.ts";
+import { faultKinds } from "../../src/generate/topology/fault-kinds.ts";
 import { callsOf, type Operation } from "../../src/generate/topology/model.ts";
 import { type TopologyOptions, TopologyTelemetry } from "../../src/generate/topology/topology-telemetry.ts";
 import { signals } from "../../src/otlp/protocol.ts";
@@ -267,6 +268,23 @@ describe("faults", () => {
     const newer = spans.filter(({ version }) => version !== old);
     const strange = failedOf(newer) / newer.length > 0.2;
     expect(strange || mean(newer.map(total)) > 2 * mean(spans.filter(before).map(total))).toBe(true);
+  });
+
+  it("bad-deploy is rolled back, however short it is", () => {
+    const { batches, faults } = generate({
+      signals: ["traces"],
+      duration: 4 * minute,
+      schedule: [{ kind: "bad-deploy", start: minute, end: minute + 5_000, size: 1 }],
+    });
+    const versions = (which: (span: ReadSpan) => boolean) =>
+      new Set(
+        readSpans(batches)
+          .filter((span) => span.service === faults[0]!.cause.service && which(span))
+          .map(({ version }) => version),
+      );
+    expect(versions(({ start: at }) => at > start + 2 * minute)).toEqual(
+      versions(({ start: at }) => at < start + minute),
+    );
   });
 
   it("pool-exhaustion makes a service wait, but not its database", () => {

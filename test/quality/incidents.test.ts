@@ -5,7 +5,7 @@ import type { Incident } from "../../bench/incidents/incident.ts";
 import { falseIncidents, figures, foundFaults } from "../../bench/incidents/measure.ts";
 import { type Interval, rankByOwnExcess } from "../../bench/incidents/petshop.ts";
 import { rankingRuns } from "../../bench/incidents/topology.ts";
-import type { Fault } from "../../src/generate/topology/faults.ts";
+import type { Fault } from "../../src/generate/topology/fault.ts";
 
 const start = Date.UTC(2026, 0, 5);
 const fault: Fault = {

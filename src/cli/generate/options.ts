@@ -8,8 +8,10 @@ import {
   defaultSchedule,
   type Schedule,
 } from "../../generate/anomalies.ts";
+import type { TelemetryOptions } from "../../generate/batch.ts";
 import { type ShopOptions, scrapeInterval } from "../../generate/shop-telemetry.ts";
-import { type FaultSchedule, faultKinds, faultNames } from "../../generate/topology/faults.ts";
+import { type FaultSchedule, faultNames } from "../../generate/topology/fault.ts";
+import { faultKinds } from "../../generate/topology/fault-kinds.ts";
 import type { TopologyOptions } from "../../generate/topology/topology-telemetry.ts";
 import { type Signal, signals } from "../../otlp/protocol.ts";
 import { UsageError } from "../shared/io.ts";
@@ -44,11 +46,8 @@ function startTime(text: string | undefined): bigint {
   return BigInt(ms) * 1_000_000n;
 }
 
-/** The options that the shop and a topology have in common. */
-type Common = Omit<ShopOptions, "schedule" | "onAnomaly">;
-
 /** Parses `name@start` or `name@start+duration`. */
-function anomaly(text: string, common: Common): Schedule {
+function anomaly(text: string, common: TelemetryOptions): Schedule {
   const at = text.indexOf("@");
   if (at < 0) throw new UsageError(`--anomaly must be like latency@90s+10s, is ${JSON.stringify(text)}`);
   const name: AnomalyName = choice("--anomaly", text.slice(0, at), anomalyNames);
@@ -69,7 +68,7 @@ function anomaly(text: string, common: Common): Schedule {
 const faultMs = 600_000;
 
 /** Parses `kind@start`, `kind@start+duration` and `kind@start+duration:size`. */
-function fault(text: string, common: Common): FaultSchedule {
+function fault(text: string, common: TelemetryOptions): FaultSchedule {
   const [, name, from, lasts, strength] = /^([^@]*)@([^+:]*)(?:\+([^:]*))?(?::(.*))?$/.exec(text) ?? [];
   if (name === undefined)
     throw new UsageError(`--fault must be like slow-database@90m+10m, is ${JSON.stringify(text)}`);
@@ -85,7 +84,7 @@ function fault(text: string, common: Common): FaultSchedule {
 }
 
 /** Returns what the options inject, in the order of the starts. */
-function sourceOf(common: Common, { lists, switches }: Options): GenerateOptions["source"] {
+function sourceOf(common: TelemetryOptions, { lists, switches }: Options): GenerateOptions["source"] {
   const [anomalies, faults] = [lists.get("anomaly"), lists.get("fault")];
   const none = switches.has("no-anomalies");
   if (switches.has("topology")) {
@@ -110,7 +109,7 @@ function sourceOf(common: Common, { lists, switches }: Options): GenerateOptions
 /** @throws {UsageError} if one begins after the end. */
 function check<T extends { start: number }>(
   option: string,
-  { duration }: Common,
+  { duration }: TelemetryOptions,
   schedule: readonly T[],
   name: (item: T) => string,
 ): void {
@@ -153,7 +152,7 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
     rate: number("--rate", values.get("rate") ?? "500", 0.01, 10_000_000),
     speed: number("--speed", values.get("speed") ?? "1", 0.001, 1_000_000),
   };
-  const common: Common = {
+  const common: TelemetryOptions = {
     ...pace,
     seed: values.get("seed") ?? "42",
     startUnixNano: startTime(values.get("start")),

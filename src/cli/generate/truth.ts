@@ -1,7 +1,8 @@
 import { closeSync, writeSync } from "node:fs";
 import { type AnomalyName, anomalyKinds, type Schedule } from "../../generate/anomalies.ts";
 import type { ShopBatch } from "../../generate/shop-telemetry.ts";
-import { type Cause, type Fault, type FaultName, faultKinds } from "../../generate/topology/faults.ts";
+import type { Cause, Fault, FaultName } from "../../generate/topology/fault.ts";
+import { faultKinds } from "../../generate/topology/fault-kinds.ts";
 import type { Signal } from "../../otlp/protocol.ts";
 import { open } from "./files.ts";
 

@@ -10,20 +10,24 @@ import {
   Instance,
   type Message,
   Operation,
+  type PeerKind,
+  type ServiceKind,
   type Topology,
 } from "./model.ts";
 import {
   beginnings,
-  brokers,
-  caches,
+  brokerSystems,
+  cacheSystems,
   consumers,
-  databases,
+  type Domain,
+  databaseSystems,
   domains,
   endings,
   externals,
   gateways,
   ports,
   usualFailures,
+  verbs,
   workers,
 } from "./names.ts";
 import { Pool } from "./pool.ts";
@@ -93,102 +97,21 @@ class Builder {
 
   build(): Topology {
     const random = this.#random;
-    const names = shuffled(random, domains);
-    const peers = (
-      kind: "database" | "cache" | "broker" | "external",
-      count: number,
-      systems: readonly string[],
-    ) =>
-      Array.from({ length: count }, (_, i) => {
-        const system = random.pick(systems);
-        const owner = names[i]![0];
-        const name =
-          kind === "external"
-            ? random.pick(externals)
-            : kind === "broker"
-              ? `${system}.shop.svc`
-              : `${owner}-${kind === "cache" ? "cache" : "db"}`;
-        return this.#component(kind, name, system);
-      });
-    const stores = peers("database", random.int(2, 3), databases);
-    const quick = peers("cache", random.int(1, 2), caches);
-    const [broker] = peers("broker", 1, brokers) as [Component];
-    const [external] = peers("external", 1, ["https"]) as [Component];
-
+    const domainsOf = shuffled(random, domains);
+    const owner = (i: number) => domainsOf[i]![0];
+    const databases = this.#peers("database", random.int(2, 3), databaseSystems, (_, i) => `${owner(i)}-db`);
+    const caches = this.#peers("cache", random.int(1, 2), cacheSystems, (_, i) => `${owner(i)}-cache`);
+    const [broker] = this.#peers("broker", 1, brokerSystems, (system) => `${system}.shop.svc`);
+    const [external] = this.#peers("external", 1, ["https"], () => random.pick(externals));
     const backCount = random.int(5, 6);
-    const back = names.slice(0, backCount).map(([name, noun, plural], i) => {
-      const service = this.#service("service", name);
-      const store = stores[i % stores.length]!;
-      const cache = i < 2 * quick.length ? quick[i % quick.length] : undefined;
-      this.#dataOperations(service, noun, plural, store, cache);
-      return service;
-    });
-    const middleCount = random.int(4, 5);
-    const middle: Component[] = [];
-    const middleNames = names.slice(backCount, backCount + middleCount);
-    for (const [i, [name, noun]] of middleNames.entries()) {
-      const service = this.#service("service", name);
-      for (const verb of random.pick([["Create"], ["Prepare", "Confirm"], ["Compose", "Refresh"]])) {
-        const operation = this.#operation(
-          service,
-          this.#rpcName(service, verb, noun),
-          random.int(3, 12),
-          noun,
-        );
-        const targets = this.#leastUsed(
-          back.flatMap(({ operations }) => operations),
-          random.int(2, 3),
-        );
-        this.#calls(operation, targets);
-        if (i > 1 && random.chance(0.5))
-          this.#calls(
-            operation,
-            this.#leastUsed(
-              middle.flatMap(({ operations }) => operations),
-              1,
-            ),
-          );
-        if (i === 0) operation.steps.push([this.#call(this.#externalOperation(external), { retries: 1 })]);
-      }
-      middle.push(service);
-    }
+    const backDomains = domainsOf.slice(0, backCount);
+    const middleDomains = domainsOf.slice(backCount, backCount + random.int(4, 5));
 
-    const topics: Topology["topics"] = [];
-    const producers = middle.slice(-2).map(({ operations }) => operations[0]!);
-    for (const [i, name] of shuffled(random, consumers).slice(0, random.int(1, 2)).entries()) {
-      const service = this.#service("consumer", name, broker.system);
-      const topicName = `${middleNames.at(-1 - i)![0]}.events`;
-      const operation = this.#operation(service, `process ${topicName}`, random.int(20, 60), "event");
-      const store = random.pick(stores);
-      operation.steps.push([this.#call(this.#statement(store, random.pick(["INSERT", "UPDATE"]), name), {})]);
-      const topic = new Topic<Message>(topicName, 4);
-      const send = new Operation(broker, `send ${topicName}`, 2, 0.3);
-      const producer = producers.at(-1 - i)!;
-      producer.steps.push([{ ...this.#call(send, { retries: 1 }), topic }]);
-      topics.push({ topic, consumer: operation, broker });
-    }
-
-    for (const operation of [
-      external.operations[0]!,
-      ...shuffled(random, [...back, ...middle])
-        .slice(0, 3)
-        .map(({ operations }) => random.pick(operations)),
-    ]) {
-      const probability = 0.001 + 0.004 * random.uniform();
-      operation.weaknesses.set(operation, { probability, failure: random.pick(usualFailures) });
-    }
-    const entries = this.#gateways([...back, ...middle]);
-    const worker = this.#service("worker", random.pick(workers));
-    const job = this.#operation(worker, `${worker.name} run`, random.int(30, 80), "batch");
-    job.steps.push([this.#call(this.#statement(random.pick(stores), "SELECT", worker.name), {})]);
-    this.#calls(
-      job,
-      this.#leastUsed(
-        back.flatMap(({ operations }) => operations),
-        1,
-      ),
-    );
-    entries.push({ operation: job, weight: 0.03, regular: true });
+    const back = this.#backServices(backDomains, databases, caches);
+    const middle = this.#middleServices(middleDomains, back, external!);
+    const topics = this.#queues(middle, databases, broker!);
+    this.#weaken([external!, ...shuffled(random, [...back, ...middle]).slice(0, 3)]);
+    const entries = [...this.#gateways([...back, ...middle]), this.#worker(back, databases)];
 
     const hosts = Array.from({ length: random.int(4, 6) }, () => new Host(`node-${suffix(random, 6)}`));
     this.#deploy(hosts);
@@ -198,6 +121,93 @@ class Builder {
       this.#spread(entry.operation, entry.weight, topics);
     }
     return { hosts, components: this.#components, entries, topics };
+  }
+
+  #peers(
+    kind: PeerKind,
+    count: number,
+    systems: readonly string[],
+    name: (system: string, index: number) => string,
+  ): Component[] {
+    return Array.from({ length: count }, (_, i) => {
+      const system = this.#random.pick(systems);
+      return this.#component(kind, name(system, i), system);
+    });
+  }
+
+  /** Creates the services that own data, each in one of the databases, and some behind a cache. */
+  #backServices(
+    owned: readonly Domain[],
+    databases: readonly Component[],
+    caches: readonly Component[],
+  ): Component[] {
+    return owned.map(([name, noun, plural], i) => {
+      const service = this.#service("service", name);
+      const cache = i < 2 * caches.length ? caches[i % caches.length] : undefined;
+      this.#dataOperations(service, noun, plural, databases[i % databases.length]!, cache);
+      return service;
+    });
+  }
+
+  /** Creates the services that put together what others own; the first one needs an external service. */
+  #middleServices(named: readonly Domain[], back: readonly Component[], external: Component): Component[] {
+    const random = this.#random;
+    const middle: Component[] = [];
+    for (const [i, [name, noun]] of named.entries()) {
+      const service = this.#service("service", name);
+      for (const verb of random.pick(verbs)) {
+        const rpc = this.#rpcName(service, verb, noun);
+        const operation = this.#operation(service, rpc, random.int(3, 12), noun);
+        this.#calls(operation, this.#leastUsed(back, random.int(2, 3)));
+        if (i > 1 && random.chance(0.5)) this.#calls(operation, this.#leastUsed(middle, 1));
+        if (i === 0) operation.steps.push([this.#call(this.#externalOperation(external), { retries: 1 })]);
+      }
+      middle.push(service);
+    }
+    return middle;
+  }
+
+  /** Lets the last services send messages to consumers. */
+  #queues(
+    middle: readonly Component[],
+    databases: readonly Component[],
+    broker: Component,
+  ): Topology["topics"] {
+    const random = this.#random;
+    const names = shuffled(random, consumers).slice(0, random.int(1, 2));
+    return names.map((name, i) => {
+      const producer = middle.at(-1 - i)!;
+      const topicName = `${producer.name}.events`;
+      const service = this.#service("consumer", name, broker.system);
+      const consumer = this.#operation(service, `process ${topicName}`, random.int(20, 60), "event");
+      const statement = this.#statement(random.pick(databases), random.pick(["INSERT", "UPDATE"]), name);
+      consumer.steps.push([this.#call(statement, {})]);
+      const topic = new Topic<Message>(topicName, 4);
+      const send = new Operation(broker, `send ${topicName}`, 2, 0.3);
+      producer.operations[0]!.steps.push([{ ...this.#call(send, { retries: 1 }), topic }]);
+      return { topic, consumer, broker };
+    });
+  }
+
+  /** Lets an operation of each component fail now and then. */
+  #weaken(components: readonly Component[]): void {
+    const random = this.#random;
+    for (const { operations } of components) {
+      const operation = random.pick(operations);
+      const probability = 0.001 + 0.004 * random.uniform();
+      operation.weaknesses.set(operation, { probability, failure: random.pick(usualFailures) });
+    }
+  }
+
+  /** Creates what works by a timer. */
+  #worker(back: readonly Component[], databases: readonly Component[]): Entry {
+    const random = this.#random;
+    const worker = this.#service("worker", random.pick(workers));
+    const operation = this.#operation(worker, `${worker.name} run`, random.int(30, 80), "batch");
+    const statement = this.#statement(random.pick(databases), "SELECT", worker.name);
+    operation.steps.push([this.#call(statement, {})]);
+    this.#calls(operation, this.#leastUsed(back, 1));
+    return { operation, weight: 0.03, regular: true };
   }
 
   #component(kind: Component["kind"], name: string, system: string, version?: string): Component {
@@ -215,7 +225,7 @@ class Builder {
     return component;
   }
 
-  #service(kind: "gateway" | "service" | "consumer" | "worker", name: string, system?: string): Component {
+  #service(kind: ServiceKind, name: string, system?: string): Component {
     const random = this.#random;
     const protocol = system ?? (kind === "gateway" ? "http" : random.pick(["http", "grpc"]));
     const version = `${random.int(1, 6)}.${random.int(0, 30)}.${random.int(0, 12)}`;
@@ -304,8 +314,10 @@ class Builder {
     );
   }
 
-  #leastUsed(operations: readonly Operation[], count: number): Operation[] {
+  /** Returns operations of different components, those that are called by the fewest others so far. */
+  #leastUsed(components: readonly Component[], count: number): Operation[] {
     const uses = (operation: Operation) => this.#uses.get(operation) ?? 0;
+    const operations = components.flatMap((component) => component.operations);
     const chosen: Operation[] = [];
     for (const operation of shuffled(this.#random, operations).sort((a, b) => uses(a) - uses(b))) {
       if (chosen.length === count) break;
@@ -365,7 +377,7 @@ class Builder {
     const routes = random.int(5, 7);
     for (let i = 0; i < routes || all.some((operation) => !used(operation)); i++) {
       const gateway = nodes[i % nodes.length]!;
-      const targets = this.#leastUsed(all, random.int(1, 2));
+      const targets = this.#leastUsed(services, random.int(1, 2));
       const subject = targets[0]!.component.name;
       const name = `${random.pick(["GET", "POST"])} /api/${subject}/${random.pick(["overview", "details", "submit"])}`;
       const known = gateway.operations.find((operation) => operation.name === name);
@@ -384,7 +396,7 @@ class Builder {
   #deploy(hosts: readonly Host[]): void {
     const random = this.#random;
     for (const service of this.#components) {
-      if (!["gateway", "service", "consumer", "worker"].includes(service.kind)) continue;
+      if (service.version === "") continue;
       const replicaSet = replicaSetName(random);
       const count = service.kind === "worker" ? 1 : random.int(2, 4);
       service.instances = shuffled(random, hosts)

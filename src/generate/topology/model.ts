@@ -1,5 +1,6 @@
 /** What a topology consists of: hosts, components with their operations, and the calls between them. */
 import type { Signal } from "../../otlp/protocol.ts";
+import type { Random } from "../random.ts";
 import { Load, Product } from "./load.ts";
 import type { Pool } from "./pool.ts";
 import type { Topic } from "./topic.ts";
@@ -88,6 +89,7 @@ export class Component {
   readonly operations: Operation[] = [];
   /** Empty for a peer. */
   instances: Instance[] = [];
+  /** Empty for a peer. */
   version: string;
   readonly capacity = new Product();
   readonly load: Load;
@@ -182,7 +184,7 @@ export interface Message {
 
 /** What belongs to one trace. */
 export interface Visit {
-  random: import("../random.ts").Random;
+  random: Random;
   traceId: Uint8Array;
   id: string;
 }

@@ -22,12 +22,17 @@ export const domains = [
   ["taxes", "rate", "rates"],
 ] as const;
 
+export type Domain = (typeof domains)[number];
+
+/** What the operations of a service that puts together what others own are called. */
+export const verbs = [["Create"], ["Prepare", "Confirm"], ["Compose", "Refresh"]] as const;
+
 export const gateways = ["web-gateway", "mobile-gateway", "partner-gateway"] as const;
 export const consumers = ["notifier", "invoicer", "indexer", "exporter", "archiver"] as const;
 export const workers = ["settlement", "reconciler", "reporter", "sweeper"] as const;
-export const databases = ["postgresql", "mysql", "mongodb", "microsoft.sql_server"] as const;
-export const caches = ["redis", "memcached"] as const;
-export const brokers = ["kafka", "rabbitmq"] as const;
+export const databaseSystems = ["postgresql", "mysql", "mongodb", "microsoft.sql_server"] as const;
+export const cacheSystems = ["redis", "memcached"] as const;
+export const brokerSystems = ["kafka", "rabbitmq"] as const;
 export const externals = ["api.cardgate.example", "geo.mapworks.example", "mail.postbox.example"] as const;
 
 export const ports: Readonly<Record<string, number>> = {

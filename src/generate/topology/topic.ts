@@ -6,7 +6,7 @@ const retained = 50_000;
 /** A queue of messages with a fixed number of consumers, each of which processes one message at a time. */
 export class Topic<Message> {
   readonly name: string;
-  readonly #consumers: number;
+  readonly consumers: number;
   #waiting: Message[] = [];
   #head = 0;
   #busy = 0;
@@ -15,7 +15,7 @@ export class Topic<Message> {
 
   constructor(name: string, consumers: number) {
     this.name = name;
-    this.#consumers = consumers;
+    this.consumers = consumers;
   }
 
   /** The number of messages that wait. */
@@ -31,7 +31,7 @@ export class Topic<Message> {
   }
 
   #next(agenda: Agenda, process: (message: Message, done: () => void) => void): void {
-    if (this.#busy >= this.#consumers || this.lag === 0) return;
+    if (this.#busy >= this.consumers || this.lag === 0) return;
     this.#busy++;
     process(this.#take(), () => {
       agenda.after(this.pause, () => {

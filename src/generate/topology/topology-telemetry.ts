@@ -1,7 +1,7 @@
 /** Generates the telemetry of a topology as requests, in the order of time. The same options yield the same bytes. */
 import { SeverityNumber } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import type { Signal } from "../../otlp/protocol.ts";
-import type { Batch } from "../batch.ts";
+import type { Batch, TelemetryOptions } from "../batch.ts";
 import { Agenda } from "./agenda.ts";
 import { buildTopology } from "./build.ts";
 import {
@@ -14,25 +14,15 @@ import {
   serverAttributes,
   serverKind,
 } from "./conventions.ts";
-import { type Fault, type FaultSchedule, planFaults } from "./faults.ts";
+import type { Fault, FaultSchedule } from "./fault.ts";
 import { Meters } from "./meters.ts";
 import { Component, Host, type Instance, type Operation, type Topology } from "./model.ts";
 import { Outbox } from "./outbox.ts";
+import { planFaults } from "./plan-faults.ts";
 import { type FinishedSpan, Simulation, type WrittenLog } from "./simulation.ts";
 import { type Attribute, encodeLog, encodeResource, encodeSpan, encodeSpanAttributes } from "./wire.ts";
 
-export interface TopologyOptions {
-  seed: string;
-  startUnixNano: bigint;
-  signals: readonly Signal[];
-  /** Average number of records per second of wall time. */
-  rate: number;
-  /** Seconds of stream time per second of wall time. */
-  speed: number;
-  /** Duration in milliseconds of stream time; may be infinite. */
-  duration: number;
-  /** Maximum number of records per request. */
-  recordsPerRequest: number;
+export interface TopologyOptions extends TelemetryOptions {
   /** The faults, in the order of their starts. */
   schedule: readonly FaultSchedule[];
   /** Distinguishes runs of the same topology, so that other visits come at other times. */

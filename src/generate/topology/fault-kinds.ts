@@ -1,147 +1,9 @@
-/** Defines faults: what breaks, by which mechanism, and which services show it. */
-import type { Signal } from "../../otlp/protocol.ts";
-import { Random } from "../random.ts";
-import type { Agenda } from "./agenda.ts";
+/** Defines the kinds of faults: what breaks, by which mechanism, and which services show it. */
 import { createInstance, replicaSetName } from "./build.ts";
-import {
-  type Call,
-  type Component,
-  callsOf,
-  type Failure,
-  type Instance,
-  type Operation,
-  type Topology,
-} from "./model.ts";
-import { errorCauses, errorNouns, errorVerbs } from "./names.ts";
-import { type Simulation, servicesOf } from "./simulation.ts";
-
-export const faultNames = [
-  "slow-database",
-  "failing-dependency",
-  "bad-deploy",
-  "pool-exhaustion",
-  "cache-miss-storm",
-  "bad-replica",
-  "retry-storm",
-  "message-backlog",
-  "noisy-neighbour",
-  "metric-level",
-  "log-silence",
-] as const;
-export type FaultName = (typeof faultNames)[number];
-
-/** Where a fault comes from. */
-export interface Cause {
-  /** The value of `service.name`, or of `server.address` if the component sends no spans. */
-  service: string;
-  /** The value of `service.instance.id`. */
-  instance?: string;
-  /** The name of the spans of the operation. */
-  operation?: string;
-  /** The value of `host.name`. */
-  host?: string;
-  /** The services that read through a cache: it sends no spans, so that what it lacks shows in their calls. */
-  readers?: string[];
-  /** The name of the metric. */
-  metric?: string;
-}
-
-export interface Fault {
-  /** Unique within one run. */
-  id: string;
-  kind: FaultName;
-  cause: Cause;
-  /** The services in whose telemetry it shows, the cause first. */
-  services: string[];
-  /** Milliseconds of stream time since the start; the end is exclusive. */
-  start: number;
-  end: number;
-}
-
-export interface FaultSchedule {
-  kind: FaultName;
-  start: number;
-  end: number;
-  /** How strong it is in relation to what is usual for its kind. */
-  size: number;
-}
-
-/** A fault that has been chosen for a topology. */
-interface Plan {
-  cause: Cause;
-  services: readonly Component[];
-  begin(): void;
-  end(): void;
-}
-
-interface Context {
-  topology: Topology;
-  simulation: Simulation;
-  agenda: Agenda;
-  random: Random;
-  size: number;
-  /** The reason to which its effects are attributed. */
-  reason: object;
-}
-
-interface FaultKind {
-  /** Whether it shows in the spans of services, or in one stream alone. */
-  spread: "spans" | "stream";
-  /** The signals in which it shows. */
-  signals: readonly Signal[];
-  summary: string;
-  plan(context: Context): Plan;
-}
-
-/** A component must have this share of the calls per visit, lest its faults hardly show. */
-const leastShare = 0.1;
-
-const shareOf = ({ operations }: Component) => operations.reduce((sum, { share }) => sum + share, 0);
-
-function pickBusy<T>(random: Random, items: readonly T[], share: (item: T) => number): T {
-  const busy = items.filter((item) => share(item) >= leastShare);
-  if (busy.length > 0) return random.pick(busy);
-  return items.reduce((best, item) => (share(item) > share(best) ? item : best));
-}
-
-function allOperations({ components }: Topology): Operation[] {
-  return components.flatMap(({ operations }) => operations);
-}
-
-/** Returns the services that wait for any of the operations, directly or not, those nearest to them first. */
-function callers(
-  topology: Topology,
-  operations: readonly Operation[],
-  passes: (call: Call) => boolean = () => true,
-): Component[] {
-  const all = allOperations(topology);
-  const reached = new Set(operations);
-  for (let before = -1; before < reached.size; ) {
-    before = reached.size;
-    for (const operation of all) {
-      if (callsOf(operation).some((call) => reached.has(call.to) && passes(call))) reached.add(operation);
-    }
-  }
-  return [...new Set([...reached].map(({ component }) => component))];
-}
-
-/** Makes an error that nothing else has. */
-function newFailure(random: Random, service: string): Failure {
-  const noun = random.pick(errorNouns);
-  const verb = random.pick(errorVerbs);
-  const name = service.replaceAll(/[^a-z]/g, "");
-  const type = `shop.${name}.${noun}Exception`;
-  const message = `cannot ${verb} ${noun.toLowerCase()}: ${random.pick(errorCauses)}`;
-  const frames = Array.from(
-    { length: random.int(3, 6) },
-    () =>
-      `\tat shop.${name}.${random.pick(errorNouns)}${random.pick(["Store", "Client", "Handler"])}.${random.pick(errorVerbs)}(Main.java:${random.int(20, 900)})`,
-  );
-  return { type, message, trace: [`${type}: ${message}`, ...frames].join("\n") };
-}
-
-/** The failure by its own message, as callers see that of a component whose log is not at hand. */
-const bare = ({ type, message }: Failure): Failure => ({ type, message });
+import { allOperations, bare, callers, newFailure, pickBusy, shareOf } from "./choose.ts";
+import type { FaultKind, FaultName } from "./fault.ts";
+import { type Call, type Component, callsOf, type Instance } from "./model.ts";
+import { servicesOf } from "./simulation.ts";
 
 const fails = (call: Call) => !call.optional;
 
@@ -235,11 +97,12 @@ export const faultKinds: Readonly<Record<FaultName, FaultKind>> = {
       function roll(version: string, change: (instance: Instance) => void): void {
         service.version = version;
         const name = replicaSetName(random);
-        for (const [i, old] of service.instances.entries()) {
+        for (const i of service.instances.keys()) {
           agenda.after(i * 10_000_000, () => {
-            const instance = createInstance(random, service, old.host, name, agenda.now);
+            const { host } = service.instances[i]!;
+            const instance = createInstance(random, service, host, name, agenda.now);
             change(instance);
-            service.instances = service.instances.map((each) => (each === old ? instance : each));
+            service.instances[i] = instance;
             simulation.announce(
               instance,
               `Started ${service.name} ${version} in ${random.int(900, 4_000)} ms`,
@@ -361,14 +224,14 @@ export const faultKinds: Readonly<Record<FaultName, FaultKind>> = {
     signals: ["traces", "logs", "metrics"],
     summary: "the consumers of a queue pause after each message, so that more arrive than are processed",
     plan({ topology, random, size }) {
-      const { topic, consumer } = random.pick(topology.topics);
+      const { topic, consumer } = pickBusy(random, topology.topics, ({ consumer: { share } }) => share);
       const service = consumer.component;
       return {
         cause: { service: service.name, operation: consumer.name },
         services: [service],
         begin() {
           // All consumers together process half of what arrives.
-          topic.pause = (4 * (1 + size)) / service.load.usual;
+          topic.pause = (topic.consumers * (1 + size)) / service.load.usual;
         },
         end() {
           topic.pause = 0;
@@ -442,29 +305,3 @@ export const faultKinds: Readonly<Record<FaultName, FaultKind>> = {
     },
   },
 };
-
-/** Puts the faults of a schedule on the agenda. */
-export function planFaults(
-  schedule: readonly FaultSchedule[],
-  {
-    topology,
-    simulation,
-    agenda,
-    seed,
-  }: Pick<Context, "topology" | "simulation" | "agenda"> & { seed: string },
-  onFault: (fault: Fault) => void,
-): void {
-  for (const [i, { kind, start, end, size }] of schedule.entries()) {
-    agenda.after(start * 1_000 - agenda.now, () => {
-      // The choice depends on the fault alone, so that others leave it as it is.
-      const random = new Random(`${seed}/fault/${kind}@${start}`);
-      const micros = (end - start) * 1_000;
-      const context = { topology, simulation, agenda, random, size, reason: {} };
-      const plan = faultKinds[kind].plan(context);
-      const services = [...new Set(plan.services.map(({ name }) => name))];
-      onFault({ id: `fault-${i + 1}`, kind, cause: plan.cause, services, start, end });
-      plan.begin();
-      agenda.after(micros, () => plan.end());
-    });
-  }
-}
