@@ -1,6 +1,6 @@
 /** Sends what the outbox holds: each channel by itself, its messages one after another. */
 import type { Notifications, OutboxChange, OutboxRow } from "../store/index.ts";
-import { reasonOf } from "../store/index.ts";
+import { isUnavailable, reasonOf } from "../store/index.ts";
 import { type Channel, DeliveryError, type Message, type MessageKind } from "./channel.ts";
 import { keyOf, type Notice, type Resolution } from "./notice.ts";
 import type { Window } from "./windows.ts";
@@ -47,6 +47,7 @@ export class Notifier {
   readonly #closing = new AbortController();
   readonly #failing = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
+  #released: Promise<void> | undefined;
   #storing: Promise<void> | undefined;
   #storeFails = false;
   #cleanedAt = Number.NEGATIVE_INFINITY;
@@ -56,6 +57,13 @@ export class Notifier {
   }
 
   start(): void {
+    const { channels, hooks } = this.#parts;
+    // An alert can watch a series for an increase only if it exists from the start.
+    for (const { type } of channels) {
+      for (const result of notificationResults) hooks.onResult(type, result, 0);
+    }
+    // A window may have been changed since the last run.
+    this.#released = this.#parts.outbox.release().catch((error) => this.#storeFailed(error));
     this.#timer = setInterval(() => void this.tick(), tickMs).unref();
   }
 
@@ -67,19 +75,17 @@ export class Notifier {
 
   /** Stores what was offered and sends what is due. It never fails. */
   async tick(): Promise<void> {
+    await this.#released;
     this.#storing ??= this.#store().finally(() => {
       this.#storing = undefined;
     });
     await this.#storing;
-    const { channels } = this.#parts;
-    await Promise.all(
-      channels.map((channel) => {
-        const running = this.#running.get(channel.name) ?? this.#deliver(channel);
-        const ended = running.finally(() => this.#running.delete(channel.name));
-        this.#running.set(channel.name, ended);
-        return ended;
-      }),
-    );
+    for (const channel of this.#parts.channels) {
+      if (this.#running.has(channel.name)) continue;
+      const running = this.#deliver(channel).finally(() => this.#running.delete(channel.name));
+      this.#running.set(channel.name, running);
+    }
+    await Promise.all(this.#running.values());
   }
 
   /** Stores what was offered; what was not sent is sent after the next start. */
@@ -120,6 +126,12 @@ export class Notifier {
         for (const name of withheld) hooks.onResult(types.get(name)!, "withheld", 1);
         this.#storeFails = false;
       } catch (error) {
+        if (!isUnavailable(error)) {
+          // The same changes would fail again and hold up all others.
+          for (const { type } of this.#parts.channels) hooks.onResult(type, "dropped", batch.length);
+          hooks.log.warn({ reason: reasonOf(error) }, "notify: incidents cannot be stored");
+          continue;
+        }
         for (const [key, list] of batch) {
           const later = this.#pending.get(key) ?? [];
           this.#pending.set(key, [...list, ...later].slice(-2));
@@ -163,10 +175,10 @@ export class Notifier {
       for (;;) {
         const rows = await outbox.claim(channel.name, options);
         for (const row of rows) {
-          if (this.#closing.signal.aborted) return;
-          await this.#one(channel, row);
+          if (this.#closing.signal.aborted) await this.#giveBack(row);
+          else await this.#one(channel, row);
         }
-        if (rows.length < claimed) break;
+        if (rows.length < claimed || this.#closing.signal.aborted) break;
       }
       if (performance.now() - this.#cleanedAt > cleanMs) {
         this.#cleanedAt = performance.now();
@@ -181,8 +193,8 @@ export class Notifier {
     const { outbox, windows } = this.#parts;
     const notice = JSON.parse(row.notice) as Notice;
     const kind = kindOf(row);
-    // What closes something at the receiver, and what repeats, is no disturbance.
-    if (kind === "opened" || kind === "updated") {
+    // What closes something at the receiver, and what repeats, is no disturbance. A receiver that forgets must be told all changes.
+    if (kind === "opened" || (kind === "updated" && channel.refreshMs === undefined)) {
       const now = outbox.now();
       const ends = windows.flatMap((window) => (window.matches(notice) && window.openUntil(now)) || []);
       if (ends.length > 0) return outbox.hold(row, "window", Math.max(...ends));
@@ -225,7 +237,10 @@ export class Notifier {
     try {
       await channel.send(message, this.#closing.signal);
     } catch (error) {
-      if (this.#closing.signal.aborted) return false;
+      if (this.#closing.signal.aborted) {
+        for (const row of rows) await this.#giveBack(row);
+        return false;
+      }
       hooks.onResult(type, "failed", 1);
       const { permanent, retryAfterMs } =
         error instanceof DeliveryError ? error : new DeliveryError((error as Error).message);
@@ -249,6 +264,11 @@ export class Notifier {
     hooks.onResult(type, "sent", 1);
     for (const row of rows) await outbox.sent(row, again(row));
     return true;
+  }
+
+  /** Leaves a message to the next start, without waiting for the end of the lease. */
+  #giveBack(row: OutboxRow): Promise<void> {
+    return this.#parts.outbox.hold(row, row.held, this.#parts.outbox.now());
   }
 
   #storeFailed(error: unknown): void {

@@ -140,9 +140,15 @@ export class Notifications {
     await this.#update(row, { held, next_at: BigInt(until) });
   }
 
-  /** Forgets an incident of which a channel has received nothing. */
-  async drop(row: OutboxRow): Promise<void> {
-    await this.#context.database.write.deleteFrom("notifications").where(sameRow(row)).execute();
+  /** Makes due whatever a window holds back. */
+  async release(): Promise<void> {
+    const now = BigInt(this.#context.now());
+    await this.#context.database.write
+      .updateTable("notifications")
+      .set({ next_at: now })
+      .where("held", "=", "window")
+      .where("next_at", ">", now)
+      .execute();
   }
 
   /** Returns how many messages a channel has received in the hour that runs, and when it ends; none if no hour runs. */

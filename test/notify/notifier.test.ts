@@ -194,6 +194,66 @@ onEachDatabase((databases) => {
     expect(results).toEqual({ sent: 2, withheld: 1 });
   });
 
+  it("leaves what is on its way at the end to the next start, at once, and looks at windows again", async () => {
+    const windows = [
+      { name: "work", start: "2026-01-01T00:00", end: "2026-01-31T00:00", rrule: "FREQ=WEEKLY" },
+    ];
+    let hang = () => {};
+    const hanging = new Promise<void>((resolve) => {
+      hang = resolve;
+    });
+    const first = await start({ name: "slow" }, () => {
+      hang();
+      return { after: new Promise(() => {}) };
+    });
+    first.notifier.offer(notice({ incident: "a" }));
+    void first.notifier.tick();
+    await hanging;
+    await first.notifier.close();
+    const hook = { name: "slow", url: first.receiver.url, secret: { file: secretFile } };
+    const closed = notifierOf(first.store, { webhook: [hook], windows }).notifier;
+    closed.offer(notice({ incident: "b" }));
+    await closed.tick();
+    await closed.close();
+    expect(first.receiver.arrived).toHaveLength(1);
+
+    const { url, arrived, close } = await startReceiver();
+    cleanups.push(close);
+    const next = notifierOf(first.store, { webhook: [{ ...hook, url }] }).notifier;
+    next.start();
+    await next.tick();
+    await next.close();
+    expect(arrived.map(({ json }) => json.data.incident).sort()).toEqual(["a", "b"]);
+  });
+
+  it("tells a receiver that forgets all changes, also while a window is open", async () => {
+    const { receiver, store, pass } = await start();
+    const alertmanager = [{ name: "am", url: receiver.url }];
+    const windows = [
+      { name: "work", start: "2026-01-01T00:00", end: "2026-01-08T00:00", rrule: "FREQ=WEEKLY" },
+    ];
+    const before = notifierOf(store, { alertmanager }).notifier;
+    const now = notifierOf(store, { alertmanager, windows }).notifier;
+    before.offer(notice());
+    await before.tick();
+    now.offer(notice({ incident: "b" }));
+    now.offer(notice({ severity: "critical" }));
+    await now.tick();
+    await pass(6 * minute);
+    await now.tick();
+    const severities = receiver.arrived.map(({ json }) => json[0].labels.severity);
+    expect(severities).toEqual(["high", "critical"]);
+    expect(receiver.arrived[1]!.json[1].labels).toMatchObject({ incident: "a1", severity: "high" });
+  });
+
+  it("drops what the store refuses, and goes on", async () => {
+    const { receiver, offer, results } = await start();
+    await offer(notice({ tenant: "" }));
+    await offer(notice());
+    expect(receiver.arrived.map(({ json }) => json.data.incident)).toEqual(["a1"]);
+    expect(results).toEqual({ dropped: 1, sent: 1 });
+  });
+
   it("remembers a bounded number of incidents", async () => {
     const { store } = await start();
     const change = (from: number, count: number) =>

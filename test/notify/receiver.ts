@@ -14,6 +14,8 @@ export interface Answer {
   status?: number;
   headers?: Record<string, string>;
   body?: string;
+  /** It is sent once this resolves. */
+  after?: Promise<unknown>;
 }
 
 export async function startReceiver(answer: (request: Arrived, index: number) => Answer = () => ({})) {
@@ -21,7 +23,8 @@ export async function startReceiver(answer: (request: Arrived, index: number) =>
   const server = createServer(async (request, response) => {
     const text = Buffer.concat(await request.toArray()).toString("utf8");
     const one = { url: request.url!, headers: request.headers, text, json: JSON.parse(text) };
-    const { status = 202, headers = {}, body = "" } = answer(one, arrived.push(one) - 1);
+    const { status = 202, headers = {}, body = "", after } = answer(one, arrived.push(one) - 1);
+    await after;
     response.writeHead(status, headers).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
