@@ -121,7 +121,6 @@ void Shard::release(Tenants::iterator tenant, Order::iterator held, bool shelves
     absent_.gone(key.family, std::move(statistics));
     untold = absent_.lost();
   } else {
-    // Replicas are one stream to those who read statistics.
     Held& other = youngest(held->replicas, &*held);
     other.tally.add(held->tally);
     change(other);
@@ -365,11 +364,23 @@ void Shard::forget(Bytes packed) try {
 
 std::size_t Shard::drain(std::size_t most, std::vector<StreamStatistics>& out) {
   for (std::size_t drained = absent_.drain(most, out); drained < most && !changed_.empty(); ++drained) {
-    Held& held = *changed_.front();
-    changed_.pop_front();
-    held.changed = false;
-    out.push_back(statisticsOf(held));
-    held.tally = {};
+    // Replicas are one stream to those who read statistics: the one with the strangest verdict stands for all.
+    Held* shown = changed_.front();
+    Tally sum;
+    std::uint64_t last = 0;
+    for (Held* each : shown->replicas) {
+      if (!each->changed) continue;
+      if (each->tally.score > shown->tally.score) shown = each;
+      sum.add(each->tally);
+      last = std::max(last, each->stream.latestUnixNano());
+      changed_.erase(each->place);
+      each->changed = false;
+    }
+    for (Held* each : shown->replicas) each->tally = {};
+    shown->tally = sum;
+    out.push_back(statisticsOf(*shown));
+    out.back().times.last = last;
+    shown->tally = {};
   }
   return absent_.size() + changed_.size();
 }

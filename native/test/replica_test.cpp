@@ -76,7 +76,7 @@ TEST(instancesAreToldApart) {
   CHECK(key({cart, pod}, otlp::Signal::Logs).hash == key({cart}, otlp::Signal::Logs).hash);
 }
 
-/// A process that counts requests and measures its queue.
+/// A process that counts requests, measures its queue, and knows how long it runs.
 struct Pod {
   std::string name;
   std::uint64_t start = kStart;
@@ -120,9 +120,11 @@ class Fleet {
     Message scope;
     for (std::size_t metric = 0; metric < metrics_; ++metric) {
       const std::string name = "metric-" + std::to_string(metric);
-      const Message points = metric % 2 == 0
-                                 ? Message().text(1, name).add(7, Message().add(1, value(pod.requests)).varint(2, 2).varint(3, 1))
-                                 : Message().text(1, name).add(5, Message().add(1, value((50 + noise()) * times)));
+      const double uptime = static_cast<double>(at - pod.start) / 1e9;
+      const Message points =
+          metric % 3 == 0
+              ? Message().text(1, name).add(7, Message().add(1, value(pod.requests)).varint(2, 2).varint(3, 1))
+              : Message().text(1, name).add(5, Message().add(1, value(metric % 3 == 1 ? (50 + noise()) * times : uptime)));
       scope.add(2, points);
     }
     const Message resource = resourceOf({attribute("service.name", "cart"), attribute("service.instance.id", pod.name)});
@@ -175,12 +177,31 @@ TEST(scalingOut) {
   fleet.start(2);
   fleet.minutes(20);
   CHECK(fleet.learning == 0 && fleet.bench.engine.stats().streams == 8);
+  // To those who read statistics, they are one stream.
+  const auto all = fleet.bench.statistics();
+  const auto counter = all.find("default: metrics service.name=cart metric-0");
+  CHECK(all.size() == 2 && counter != all.end() && counter->second.tally.records == 400 * 2 + 20 * 4);
   CHECK(fleet.begun() == 0);
   // One of the new ones goes wrong after twenty minutes.
   for (int i = 0; i < 3; ++i) fleet.minute(3, 4);
   CHECK(fleet.begun() >= 1);
   CHECK(std::ranges::any_of(
       fleet.told, [](const Told& each) { return each.explanation.find("service.instance.id=pod-3") != std::string::npos; }));
+}
+
+/// Checks that a replica which is bad from its start is reported, and that the start itself is not.
+TEST(badFromItsStart) {
+  Fleet fleet(replicaSettings(), 3);
+  fleet.start(3);
+  fleet.minutes(600);
+  fleet.start(2);
+  fleet.minutes(100);
+  CHECK(fleet.begun() == 0);
+  fleet.start();
+  for (int i = 0; i < 4; ++i) fleet.minute(5, 5);
+  CHECK(fleet.begun() >= 1);
+  CHECK(std::ranges::any_of(
+      fleet.told, [](const Told& each) { return each.explanation.find("service.instance.id=pod-5") != std::string::npos; }));
 }
 
 /// Checks that five hundred pods after each other, with twenty metrics each, neither use up a tenant's streams nor the memory,
@@ -279,6 +300,74 @@ TEST(feedbackReachesReplicas) {
   };
   CHECK(alarms(false) >= 1);
   CHECK(alarms(true) == 0);
+}
+
+/// Checks that the anomaly of a replica that has left can still be accepted.
+TEST(feedbackAboutOneThatLeft) {
+  Fleet fleet(replicaSettings(), 1);
+  fleet.start(2);
+  fleet.minutes(400);
+  for (int i = 0; i < 2; ++i) fleet.minute(0, 2);
+  CHECK(!fleet.told.empty());
+  if (fleet.told.empty()) return;
+  const std::string id = fleet.told[0].id;
+  fleet.pods.pop_front();
+  fleet.minutes(30);
+  CHECK(fleet.bench.engine.stats().streams == 1);
+  CHECK(fleet.told.back().id == id && fleet.told.back().ended);
+  FeedbackVisit visit("default", id, Feedback::Accept);
+  fleet.bench.visit([&](std::uint32_t, Shard& shard) { visit.visit(shard); });
+  CHECK(visit.found() && visit.ended().empty());
+}
+
+/// Checks that senders without an instance, of another tenant, and of another attribute are told apart, and inherit where they
+/// may.
+TEST(familiesOfAllKinds) {
+  Bench bench(replicaSettings());
+  const auto send = [&](const std::vector<Message>& attributes, const std::string& tenant, std::uint64_t minute) {
+    const Message gauge =
+        Message()
+            .text(1, "queue")
+            .add(5,
+                 Message().add(1, Message().fixed(3, kStart + minute * kMinute).real(4, 50 + static_cast<double>(minute % 7))));
+    CHECK(bench
+              .process(otlp::Signal::Metrics,
+                       Message().add(1, Message().add(1, resourceOf(attributes)).add(2, Message().add(2, gauge))), tenant)
+              ->failure.empty());
+  };
+  const Message cart = attribute("service.name", "cart");
+  for (std::uint64_t minute = 0; minute < 300; ++minute) send({cart}, "a", minute);
+  CHECK(bench.engine.stats().streams == 1 && bench.engine.stats().learning == 0);
+  // What was learned before the senders named instances is theirs.
+  send({cart, attribute("service.instance.id", "1")}, "a", 300);
+  send({cart, attribute("k8s.pod.name", "1")}, "a", 300);
+  send({cart, attribute("service.instance.id", "")}, "a", 300);
+  CHECK(bench.engine.stats().streams == 3 && bench.engine.stats().learning == 0);
+  send({cart, attribute("service.instance.id", "1")}, "b", 300);
+  send({attribute("service.name", "shop"), attribute("service.instance.id", "1")}, "a", 300);
+  CHECK(bench.engine.stats().streams == 5 && bench.engine.stats().learning == 2);
+}
+
+/// Checks that a family which had to make room for others goes on from what its last replica knew.
+TEST(familiesComeBack) {
+  Settings settings = replicaSettings();
+  settings.maxStreams = 16;
+  Fleet fleet(settings, 1);
+  fleet.start();
+  fleet.minutes(300);
+  CHECK(fleet.bench.engine.stats().learning == 0);
+  for (int i = 0; i < 400; ++i) {
+    fleet.bench.process(otlp::Signal::Metrics, gaugeRequest("other-" + std::to_string(i), "queue", {{fleet.time, 1}}));
+  }
+  CHECK(fleet.bench.engine.stats().evicted > 0);
+  const auto learning = fleet.bench.engine.stats().learning;
+  fleet.pods.clear();
+  fleet.start();
+  fleet.minute();
+  CHECK(fleet.bench.engine.stats().learning <= learning);
+  const auto all = fleet.bench.statistics();
+  const auto found = all.find("default: metrics service.name=cart metric-0");
+  CHECK(found != all.end() && found->second.state == StreamState::Watching && found->second.tally.records >= 300);
 }
 
 /// Checks that neither the number of threads nor a restart in a deployment changes a verdict.

@@ -55,6 +55,12 @@ const reportSchema = z
       .describe(
         "What the budgets of the stream and its resource group withheld since the stream's previous alarm; null if nothing was",
       ),
+    instance: z
+      .string()
+      .nullable()
+      .describe(
+        "The instance of the service whose metric it is, such as `service.instance.id=checkout-1`; null if the stream is that of all instances",
+      ),
     surprise_bits: nullableNumber.describe("Bits that the record costs, given the baseline"),
     baseline_bits: nullableNumber.describe("Bits that the stream's records usually cost"),
     field: z.string().describe("The field that contributes most to the score; empty if none stands out"),
@@ -80,6 +86,7 @@ const reportSchema = z
             "How far it is from what is usual: in standard deviations for a metric's value, in bits of rarity for others",
           ),
           time: nanos,
+          instance: z.string().nullable().describe("The instance of the service, as in `instance`"),
         }),
       )
       .describe(
@@ -202,6 +209,7 @@ function reportJson(report: Anomaly): ReportJson {
           time: formatNanos(report.withheld.timeUnixNano),
         }
       : null,
+    instance: report.instance || null,
     surprise_bits: ofVerdict(report.surpriseBits),
     baseline_bits: ofVerdict(report.baselineBits),
     field: report.field,
@@ -218,6 +226,7 @@ function reportJson(report: Anomaly): ReportJson {
       p_value: finite(member.pValue),
       distance: finite(member.distance),
       time: formatNanos(member.timeUnixNano),
+      instance: member.instance || null,
     })),
     expected: expected
       ? {

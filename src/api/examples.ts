@@ -16,6 +16,7 @@ const report = {
   news: true,
   silenced_by: null,
   withheld: { count: 2, channel: "fields", score: 2.4, time: "2026-01-31T10:51:07.000000000Z" },
+  instance: null,
   surprise_bits: 412.7,
   baseline_bits: 38.1,
   field: "body",

@@ -95,8 +95,8 @@ class ValueChannel final : public Channel {
     const std::uint64_t time = record.believed ? record.record.timeUnixNano : record.latest;
     observed_ = *value;
     ValueResult result = model_.observe(time, *value, first || record.part.gap);
-    // Where an instance begins is its own level, as if that had been told already.
-    if (first) result.score = 0;
+    // The level at which an instance begins is its own, as if that had been told already.
+    if (first && measure_ == Measure::Level) result.score = 0;
     const std::optional<double> fromSlowMean = level_.observe(time, *value);
     if (!result.scored) return;
     deviation_ = result.deviation;
