@@ -63,7 +63,9 @@ double rankOf(int level, std::size_t k, std::size_t n) {
 
 }  // namespace
 
-Calibration::Calibration(double unit) : unit_(unit > 0 ? unit : 1) { open_.fill(-std::numeric_limits<float>::infinity()); }
+Calibration::Calibration(double unit, ScoreLaw law) : unit_(unit > 0 ? unit : 1), law_(law) {
+  open_.fill(-std::numeric_limits<float>::infinity());
+}
 
 /// The number of finished blocks of a level.
 std::uint64_t Calibration::filled(int j) const { return learnt_ >> (kGrowthBits * static_cast<unsigned>(j)); }
@@ -112,19 +114,24 @@ const Calibration::Tail& Calibration::tail(int j) const {
   for (int below = 0; below < j; ++below) rank = std::min(rank, rankOf(below, kEnough, past(below).size()));
   float most = std::ranges::max(past(j));
   for (int below = 0; below <= j; ++below) most = std::max(most, open_[static_cast<std::size_t>(below)]);
-  return tail_ = {.learnt = learnt_, .from = static_cast<float>(median()), .largest = most, .rank = portableLog(rank)};
+  const double log = portableLog(rank);
+  return tail_ = {.learnt = learnt_,
+                  .from = static_cast<float>(median()),
+                  .largest = most,
+                  .rank = log,
+                  .exponent = law_ == ScoreLaw::Exponential ? log : log / 2};
 }
 
 double Calibration::Tail::chance(double score, double unit) const {
   const double above = score - static_cast<double>(largest), spread = static_cast<double>(largest - from);
   // The two laws are equal at the largest score; the one that falls more slowly is believed.
-  const double power = spread > 0 ? rank / 2 * portableLog(1 + above / spread) : -std::numeric_limits<double>::infinity();
+  const double power = spread > 0 ? exponent * portableLog(1 + above / spread) : -std::numeric_limits<double>::infinity();
   return portableExp(std::max(kLeastChance, rank + std::max(power, -above / (kLeastScale * unit))));
 }
 
 double Calibration::Tail::scoreOf(double p, double unit) const {
   const double further = rank - portableLog(p), spread = static_cast<double>(largest - from);
-  return static_cast<double>(largest) + std::max(kLeastScale * unit * further, spread * (portableExp(-2 * further / rank) - 1));
+  return static_cast<double>(largest) + std::max(kLeastScale * unit * further, spread * (portableExp(-further / exponent) - 1));
 }
 
 void Calibration::learn(double score) {
@@ -210,7 +217,7 @@ bool Calibration::restore(Bytes in) {
   if (read.get<std::uint8_t>() != kSnapshotVersion) return false;
   const double unit = read.getDouble();
   if (!read.ok() || !(unit > 0) || !std::isfinite(unit)) return false;
-  Calibration fresh(unit);
+  Calibration fresh(unit, law_);
   fresh.learnt_ = read.get<std::uint64_t>();
   const auto get = [&](float& score) {
     score = std::bit_cast<float>(read.get<std::uint32_t>());

@@ -10,6 +10,7 @@
 
 #include "base/bytes.hpp"
 #include "channels/alarm_budget.hpp"
+#include "channels/score_law.hpp"
 
 namespace driftlock {
 
@@ -25,12 +26,13 @@ namespace driftlock {
 /// Above all that is remembered, where ranks end with the p-value `r`, a power law takes over: a score `x` times as far
 /// above the median as the largest has p = r x^(ln(r) / 2). That is a generalised Pareto tail whose index grows with
 /// the number of scores: heavier than that of any law with an exponential tail, so that a stream which has shown little
-/// claims little, yet p falls without end. It never falls faster than by 1/e per `kLeastScale` units, because what a
+/// claims little, yet p falls without end. Where scores are known to follow an exponential law, p = r x^ln(r), which still
+/// falls more slowly. It never falls faster than by 1/e per `kLeastScale` units, because what a
 /// stream has never shown has no scale of its own. Ties count as reached. Nothing is random.
 class Calibration {
  public:
   /// @param unit a meaningful difference of scores; the tail never falls faster than by 1/e per `kLeastScale` units.
-  explicit Calibration(double unit);
+  explicit Calibration(double unit, ScoreLaw law = ScoreLaw::Heavy);
 
   /// The probability of such a score or a larger one; 1 before anything was learnt, and for NaN.
   double pValue(double score) const;
@@ -65,9 +67,10 @@ class Calibration {
   struct Tail {
     /// The number of scores learnt when it was made.
     std::uint64_t learnt = 0;
-    /// The median of the latest scores, the largest score, and the logarithm of the p-value that ranks give above it.
+    /// The median of the latest scores, the largest score, the logarithm of the p-value that ranks give above it, and the
+    /// exponent of the power law that follows.
     float from = 0, largest = 0;
-    double rank = 0;
+    double rank = 0, exponent = 0;
 
     double chance(double score, double unit) const;
     /// The approximate score whose p-value is `p`.
@@ -81,6 +84,7 @@ class Calibration {
   int top() const;
 
   double unit_;
+  ScoreLaw law_;
   std::uint64_t learnt_ = 0;
   std::array<float, kLatest> scores_{};
   std::array<std::array<float, kBlocks>, kLevels - 1> maxima_{};

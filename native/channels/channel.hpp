@@ -130,7 +130,7 @@ using Channels = std::array<std::unique_ptr<Channel>, kChannelCount>;
 Channels makeChannels(const ChannelContext& context);
 
 /// Make one channel each, defined in its folder; null for streams that have no such channel.
-#define CHANNEL(id, name, number, unit) std::unique_ptr<Channel> make##id##Channel(const ChannelContext& context);
+#define CHANNEL(id, name, number, unit, law) std::unique_ptr<Channel> make##id##Channel(const ChannelContext& context);
 #include "channels/registry.def"
 #undef CHANNEL
 

@@ -6,13 +6,14 @@
 #include <string_view>
 
 #include "base/portable_math.hpp"
+#include "channels/score_law.hpp"
 
 namespace driftlock {
 
 /// The channels of the registry; `None` stands for no channel.
 enum class ChannelId : std::uint8_t {
   None,
-#define CHANNEL(id, name, number, unit) id,
+#define CHANNEL(id, name, number, unit, law) id,
 #include "channels/registry.def"
 #undef CHANNEL
 };
@@ -22,12 +23,13 @@ struct ChannelInfo {
   std::string_view name;
   std::uint8_t number;
   double unit;
+  ScoreLaw law;
 };
 
 /// The registry's entries, indexed by ChannelId.
 inline constexpr ChannelInfo kChannels[] = {
-    {"none", 0, 1},
-#define CHANNEL(id, name, number, unit) {name, number, unit},
+    {"none", 0, 1, ScoreLaw::Heavy},
+#define CHANNEL(id, name, number, unit, law) {name, number, unit, ScoreLaw::law},
 #include "channels/registry.def"
 #undef CHANNEL
 };

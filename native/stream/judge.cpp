@@ -21,7 +21,7 @@ struct Enough {
 };
 constexpr Enough kEnough[] = {{128, 300}, {32, 86'400}};
 /// The number of points after which a metric is judged. Its channel scores from the hundredth on.
-constexpr double kMetricPoints = 192;
+constexpr double kMetricPoints = 100;
 
 /// How many times graver than others a record is by what it states: normal, warning, error, fatal.
 constexpr double kWeights[] = {1, 1, 10, 100};
@@ -202,7 +202,7 @@ void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
     auto& calibration = calibrations_[indexOf(score.channel)];
     Marks& marks = marks_[indexOf(score.channel)];
     if (!calibration) {
-      calibration = std::make_unique<Calibration>(infoOf(score.channel).unit);
+      calibration = std::make_unique<Calibration>(infoOf(score.channel).unit, infoOf(score.channel).law);
       ++channels_;
       group_.join(key_.signal, 1);
     }
@@ -261,7 +261,8 @@ bool Judge::restore(Bytes in) {
   if (channel >= kChannelCount) return false;
   withheld_.channel = static_cast<ChannelId>(channel);
   for (std::size_t c = 0; c < kChannelCount; ++c) {
-    if (!getOptional(read, calibrations_[c], [&] { return std::make_unique<Calibration>(kChannels[c].unit); })) return false;
+    if (!getOptional(read, calibrations_[c], [&] { return std::make_unique<Calibration>(kChannels[c].unit, kChannels[c].law); }))
+      return false;
     if (!calibrations_[c]) continue;
     ++channels_;
     group_.join(key_.signal, 1);

@@ -161,6 +161,28 @@ TEST(tailIsSane) {
   CHECK(silent.limit(1e-9) > silent.limit(1e-6));
 }
 
+/// Checks that scores which are known to be exponential are believed further out, and yet never too far.
+TEST(exponentialScoresAreBelieved) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Source source{seed};
+    Calibration heavy(0.1), exponential(0.1, ScoreLaw::Exponential);
+    for (int i = 0; i < 100; ++i) {
+      const double score = source.exponential();
+      heavy.learn(score), exponential.learn(score);
+    }
+    CHECK(exponential.pValue(3) == heavy.pValue(3));
+    for (const double score : {9.0, 14.0, 20.0}) {
+      CHECK(exponential.pValue(score) > 0.2 * portableExp(-score));
+      CHECK(exponential.pValue(score) <= heavy.pValue(score));
+    }
+    CHECK(exponential.pValue(40) < 0.05 * heavy.pValue(40));
+    std::vector<std::uint8_t> bytes;
+    exponential.snapshot(bytes);
+    Calibration copy(0.1, ScoreLaw::Exponential);
+    CHECK(copy.restore(bytes) && copy.pValue(14) == exponential.pValue(14));
+  }
+}
+
 TEST(anomaliesDoNotHideTheNext) {
   Source source{4};
   Calibration past(1);

@@ -85,7 +85,7 @@ TEST(aBudgetForAGroup) {
     for (std::uint64_t minute = 0; minute < 1200; ++minute) {
       for (std::uint64_t metric = 0; metric < 12; ++metric) {
         const bool jumps = minute == 1000 + 15 * metric;
-        const double value = 50 + static_cast<double>(random.below(1000)) / 100 + (jumps ? 1e6 : 0);
+        const double value = 50 + static_cast<double>(random.below(1000)) / 100 + (jumps ? 40 : 0);
         const std::string name = "metric-" + std::to_string(metric);
         const auto task = bench.process(otlp::Signal::Metrics,
                                         gaugeRequest(grouped ? "one" : name, name, {{kStart + minute * kMinute, value}}));

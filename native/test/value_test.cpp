@@ -230,7 +230,7 @@ TEST(isCalibratedOnNoise) {
 TEST(saysWhenItLearns) {
   const auto r = run(noise(300, 5, 1));
   CHECK(r[0].learning && r[0].progress == 0 && r[0].score == 0);
-  CHECK(r[50].learning && r[50].progress == 0.5);
+  CHECK(r[32].learning && r[32].progress == 0.5);
   CHECK(!r[ValueModel::kLearningPoints].learning && r[ValueModel::kLearningPoints].progress == 1);
 }
 

@@ -98,7 +98,7 @@ class ValueChannel final : public Channel {
     // The level at which an instance begins is its own, as if that had been told already.
     if (first && measure_ == Measure::Level) result.score = 0;
     const std::optional<double> fromSlowMean = level_.observe(time, *value);
-    if (!result.scored) return;
+    if (!result.scored || result.learning) return;
     deviation_ = result.deviation;
     record.scores.add({.channel = ChannelId::Value,
                        .score = result.score,

@@ -64,9 +64,6 @@ constexpr double kBlockLimit = 1.5;
 /// The longest wake of a peak, in values.
 constexpr double kWake = 200;
 
-/// The number of values before peaks are sought; until then there are too few ranks.
-constexpr std::uint64_t kFirstPeak = 64;
-
 // Episodes: two peaks are alike at a distance of about this, in asinh units (a factor of 1.4 in the tails).
 constexpr double kLikeness = 0.35;
 /// Their memory fades by 1/e per week: what recurs more often than that becomes usual.
@@ -419,7 +416,7 @@ void ValueModel::judge(ValueResult& result, const Peak& peak, std::uint64_t seco
     envelope_ = wakeLevel;
     worth = worth / (1 + worth);
   }
-  if (!result.learning) result.score = worth;
+  result.score = worth;
 }
 
 ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool gap) {
@@ -487,7 +484,7 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool g
   result.rarityBits = judges > 0 ? sum * kValueViews / static_cast<double>(judges) : 0;
   result.usualBits = usualPeak();
 
-  if (seen_ >= kFirstPeak) {
+  if (!result.learning) {
     judge(result, {x, view[at(ValueView::Step)], mean16_, mean64_}, seconds);
     if (result.score > 0) result.deviation = explain(result, view, coded, x);
   }
@@ -495,7 +492,7 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool g
   // Learn. Differences below a thousandth of the stream's spread, or a millionth of its level, are not distinguished.
   const AdaptiveHistogram& level = histograms_[at(ValueView::Level)];
   const double resolution = std::max({1e-12, 1e-6 * std::fabs(x), 1e-3 * level.scale()});
-  if (seen_ >= kFirstPeak) {
+  if (!result.learning) {
     blockPeak_ = std::max(blockPeak_, result.rarityBits);
     if (++blockCount_ >= kBlock) {
       const double peak = std::min(blockPeak_, kBlockLimit * result.usualBits);

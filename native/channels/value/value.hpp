@@ -132,7 +132,8 @@ struct ValueResult {
 /// docs/algorithms/value.md derives it.
 class ValueModel {
  public:
-  static constexpr std::uint32_t kLearningPoints = 100;
+  /// The number of values before any is scored; until then there are too few ranks.
+  static constexpr std::uint32_t kLearningPoints = 64;
   static constexpr std::size_t kRememberedPeaks = 16;
 
   ValueModel();
