@@ -74,14 +74,18 @@ export class Notifications {
   async change(changes: readonly OutboxChange[]): Promise<OutboxResult> {
     const now = this.#context.now();
     const result: OutboxResult = { refused: [], withheld: [] };
+    const held = new Map<string, number>();
     await this.#context.database.write.transaction().execute(async (trx) => {
-      for (const change of changes) await this.#change(trx, change, now, result);
+      for (const channel of new Set(changes.map((change) => change.channel))) {
+        held.set(channel, await countOf(trx, channel));
+      }
+      for (const change of changes) await this.#change(trx, change, { now, held, result });
     });
     return result;
   }
 
   /**
-   * Claims messages of a channel that are due, the oldest first. Nobody else receives them for as long as the lease; then they
+   * Claims messages of a channel that are due, the longest due first. Nobody else receives them for as long as the lease; then they
    * are due again.
    * @param summarized whether those that the limit per hour held back are claimed, or the others
    */
@@ -199,7 +203,12 @@ export class Notifications {
       .execute();
   }
 
-  async #change(trx: Transaction<Tables>, change: OutboxChange, now: number, result: OutboxResult) {
+  /** @param held the number of incidents of each channel, which is kept up to date */
+  async #change(
+    trx: Transaction<Tables>,
+    change: OutboxChange,
+    { now, held, result }: { now: number; held: Map<string, number>; result: OutboxResult },
+  ): Promise<void> {
     const { tenant, incident, channel, begins, next, resolved } = change;
     checkTenant(tenant);
     checkId("incident", incident);
@@ -208,18 +217,17 @@ export class Notifications {
     const at = BigInt(now);
     if (row === undefined) {
       if (!begins || resolved) return;
-      const { held } = await trx
-        .selectFrom("notifications")
-        .select((eb) => eb.fn.countAll().as("held"))
-        .where("channel", "=", channel)
-        .executeTakeFirstOrThrow();
-      if (Number(held) >= maxRows) {
+      const before = held.get(channel)!;
+      if (before >= maxRows) {
         result.refused.push(channel);
         return;
       }
+      held.set(channel, before + 1);
       await trx
         .insertInto("notifications")
         .values({ ...key, notice: next(undefined), resolved: 0n, revision: 1n, changed_at: at, next_at: at })
+        // Another process may have been faster.
+        .onConflict((conflict) => conflict.doNothing())
         .execute();
       return;
     }
@@ -232,8 +240,8 @@ export class Notifications {
       return;
     }
     // What waits for its time keeps it: an attempt after a failure, a window's end, the summary.
-    const held = row.held !== "";
-    const waits = row.attempts > 0n || (resolved ? first && held : first || held);
+    const isHeld = row.held !== "";
+    const waits = row.attempts > 0n || (resolved ? first && isHeld : first || isHeld);
     const due = resolved ? at : BigInt(Math.max(now, Number(row.sent_at ?? 0n) + updateMs));
     await trx
       .updateTable("notifications")
@@ -252,6 +260,15 @@ export class Notifications {
   async #update(row: OutboxRow, set: object): Promise<void> {
     await this.#context.database.write.updateTable("notifications").set(set).where(sameRow(row)).execute();
   }
+}
+
+async function countOf(trx: Transaction<Tables>, channel: string): Promise<number> {
+  const { count } = await trx
+    .selectFrom("notifications")
+    .select((eb) => eb.fn.countAll().as("count"))
+    .where("channel", "=", channel)
+    .executeTakeFirstOrThrow();
+  return Number(count);
 }
 
 const bigint = (value: bigint | null): RawBuilder<bigint | null> =>
