@@ -9,7 +9,7 @@
 namespace driftlock {
 namespace {
 
-/// The least capacity of a bank, in alarms: as many may be raised at once.
+/// The least capacity of a bank, in alarms, which is also what it begins with: as many may be raised at once.
 constexpr double kLeastCapacity = 3;
 constexpr double kDay = 86400;
 /// The largest p-value of an anomaly, however rarely units come.
@@ -25,7 +25,9 @@ constexpr std::uint8_t kSnapshotVersion = 1;
 }  // namespace
 
 AlarmBudget::AlarmBudget(double perDay)
-    : perDay_(perDay > 0 ? std::clamp(perDay, 0.001, 1e6) : 0.001), capacity_(std::max(kLeastCapacity, perDay_)), bank_(1) {}
+    : perDay_(perDay > 0 ? std::clamp(perDay, 0.001, 1e6) : 0.001),
+      capacity_(std::max(kLeastCapacity, perDay_)),
+      bank_(kLeastCapacity) {}
 
 void AlarmBudget::setPerDay(double perDay) {
   const AlarmBudget fresh(perDay);

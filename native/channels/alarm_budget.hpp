@@ -23,11 +23,11 @@ enum class Alarm : std::uint8_t {
 ///
 /// A unit (what is scored: a record, a session, a tick) is strange enough when p <= perDay / (2 U), where U is the
 /// stream's recent number of units per day, and p <= 1/20: so half the budget is spent by chance if p-values are right.
-/// If they are not, a bank limits the damage: it gains `perDay` per day up to a day's worth (at least 3), and an alarm
-/// costs 1. The stranger a unit is, the more of a bank that is empty it may overdraw: as much as the bank can hold for
-/// each factor of 100 by which it is rarer than it must be, up to twice as much. So what is far stranger gets through
-/// whatever came before, and over T days a stream raises at most perDay x (T + 2) + 1 alarms (for perDay >= 3; below
-/// that, 7 more than perDay x T), whatever its scores are. The idea comes from the alpha-wealth of D. P. Foster, R. A.
+/// If they are not, a bank limits the damage: it begins with 3, gains `perDay` per day up to a day's worth (at least
+/// 3), and an alarm costs 1. The stranger a unit is, the more of a bank that is empty it may overdraw: as much as the bank can
+/// hold for each factor of 100 by which it is rarer than it must be, up to twice as much. So what is far stranger gets through
+/// whatever came before, and over T days a stream raises at most perDay x (T + 2) + 3 alarms (for perDay >= 3; below
+/// that, 9 more than perDay x T), whatever its scores are. The idea comes from the alpha-wealth of D. P. Foster, R. A.
 /// Stine, Alpha-investing, J. R. Stat. Soc. B 70(2), 2008.
 class AlarmBudget {
  public:

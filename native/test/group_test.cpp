@@ -98,7 +98,7 @@ TEST(aBudgetForAGroup) {
   };
   const std::size_t one = alarms(true), many = alarms(false);
   CHECK(many == 12);
-  CHECK(one >= 1 && one <= 6);
+  CHECK(one >= 3 && one <= 8);
 }
 
 /// Counts the alarms of services in which nothing is wrong, two gauges each; every service is a tenant's only one or all are
