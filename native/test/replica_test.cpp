@@ -204,6 +204,17 @@ TEST(badFromItsStart) {
       fleet.told, [](const Told& each) { return each.explanation.find("service.instance.id=pod-5") != std::string::npos; }));
 }
 
+/// Checks that one bad replica among many is reported, and named first.
+TEST(oneBadAmongMany) {
+  Fleet fleet(replicaSettings(), 3);
+  fleet.start(20);
+  fleet.minutes(600);
+  CHECK(fleet.begun() == 0);
+  for (int i = 0; i < 5; ++i) fleet.minute(7, 3);
+  CHECK(fleet.begun() >= 1);
+  CHECK(!fleet.told.empty() && fleet.told[0].explanation.find("service.instance.id=pod-7") != std::string::npos);
+}
+
 /// Checks that five hundred pods after each other, with twenty metrics each, neither use up a tenant's streams nor the memory,
 /// nor begin to learn anew, and that nothing is said about their coming and going.
 TEST(podsComeAndGo) {

@@ -119,7 +119,7 @@ class ValueChannel final : public Channel {
 
   void succeed() override {
     sequence_.restart();
-    level_.restart();
+    if (measure_ == Measure::Level) level_.restart();
     last_ = std::numeric_limits<double>::infinity();
     restarted_ = true;
   }
