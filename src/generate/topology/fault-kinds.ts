@@ -116,7 +116,7 @@ export const faultKinds: Readonly<Record<FaultName, FaultKind>> = {
     spread: "spans",
     signals: ["traces", "logs", "metrics"],
     summary: "a service does not give back its database connections, so that its requests wait for one",
-    plan({ topology, random, size }) {
+    plan({ topology, random, size, simulation }) {
       const pooled = servicesOf(topology).filter(
         ({ kind, instances }) => kind === "service" && instances[0]!.pool,
       );
@@ -132,7 +132,7 @@ export const faultKinds: Readonly<Record<FaultName, FaultKind>> = {
         cause: { service: service.name },
         services: [service, ...callers(topology, service.operations)],
         begin() {
-          const calls = service.load.usual * (queries(service) / shareOf(service));
+          const calls = service.load.usual * simulation.season * (queries(service) / shareOf(service));
           for (const instance of service.instances) {
             // Leaked connections alone would fill the pool one and a half times.
             const wanted = 1.5 * instance.pool!.size * size;
@@ -223,7 +223,7 @@ export const faultKinds: Readonly<Record<FaultName, FaultKind>> = {
     spread: "spans",
     signals: ["traces", "logs", "metrics"],
     summary: "the consumers of a queue pause after each message, so that more arrive than are processed",
-    plan({ topology, random, size }) {
+    plan({ topology, random, size, simulation }) {
       const { topic, consumer } = pickBusy(random, topology.topics, ({ consumer: { share } }) => share);
       const service = consumer.component;
       return {
@@ -231,7 +231,7 @@ export const faultKinds: Readonly<Record<FaultName, FaultKind>> = {
         services: [service],
         begin() {
           // All consumers together process half of what arrives.
-          topic.pause = (topic.consumers * (1 + size)) / service.load.usual;
+          topic.pause = (topic.consumers * (1 + size)) / (service.load.usual * simulation.season);
         },
         end() {
           topic.pause = 0;
