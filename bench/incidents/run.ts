@@ -6,7 +6,7 @@ import { type Row, round, table } from "../table.ts";
 import { ByStart } from "./by-start.ts";
 import { type FoundFault, falseIncidents, figures, foundFaults, spreads } from "./measure.ts";
 import { petshop, rankIssues, readIssues } from "./petshop.ts";
-import { type Bench, chronicRuns, faultRuns, quietDays, rankingRuns } from "./topology.ts";
+import { type Bench, chronicRuns, faultRuns, quietDays, type RankedFault, rankingRuns } from "./topology.ts";
 
 const seeds = Number(process.env.SEEDS ?? 2);
 const days = Number(process.env.DAYS ?? 3);
@@ -68,19 +68,23 @@ False incidents per day without faults: ${mean(quiet.map(([first]) => first!))} 
 function ranking(): string {
   const inSpans = kinds.filter((kind) => faultKinds[kind].spread === "spans");
   const results = Array.from({ length: seeds }, (_, i) => rankingRuns(String(i + 1), rate, inSpans)).flat();
-  const row = (name: string, those: readonly FoundFault[]): Row => {
-    const { faults, first, within3 } = figures(those);
-    return { faults: name, count: faults, "cause first": round(first), "within 3": round(within3) };
+  const row = (name: string, those: readonly RankedFault[]): Row => {
+    const share = (when: "early" | "whole", most: number) =>
+      round(those.filter((fault) => (fault[when] ?? Number.POSITIVE_INFINITY) <= most).length / those.length);
+    return {
+      faults: name,
+      count: those.length,
+      "first after a minute": share("early", 1),
+      "within 3": share("early", 3),
+      "first by the whole": share("whole", 1),
+      "within 3 by the whole": share("whole", 3),
+    };
   };
-  return table([
-    row("in spans", results),
-    ...inSpans.map((kind) =>
-      row(
-        kind,
-        results.filter(({ fault }) => fault.kind === kind),
-      ),
-    ),
-  ]);
+  const rows = inSpans.map((kind) => {
+    const those = results.filter(({ fault }) => fault.kind === kind);
+    return row(kind, those);
+  });
+  return table([row("in spans", results), ...rows]);
 }
 
 function petshopRanking(): string {

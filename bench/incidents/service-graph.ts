@@ -274,7 +274,9 @@ export function rankCauses({ operations, edges }: ServiceGraph, from: number, to
       0,
     );
   }
-  const ranked = [...services.values()].sort((a, b) => weight(b) - weight(a));
+  const ranked = [...services.values()]
+    .filter((candidate) => weight(candidate) > 0)
+    .sort((a, b) => weight(b) - weight(a));
   const [first] = ranked;
   const common = [...hosts.values()].sort((a, b) => weight(b) - weight(a))[0];
   return first && common && weight(common) > hostFactor * weight(first) ? [common, ...ranked] : ranked;

@@ -13,7 +13,7 @@ import {
 import { TopologyTelemetry } from "../../src/generate/topology/topology-telemetry.ts";
 import { signals } from "../../src/otlp/protocol.ts";
 import type { IncidentFormer } from "./incident.ts";
-import { type FaultRun, type FoundFault, isCause } from "./measure.ts";
+import { type FaultRun, isCause } from "./measure.ts";
 import { rankCauses, ServiceGraph } from "./service-graph.ts";
 
 const minute = 60_000;
@@ -151,8 +151,17 @@ export async function chronicRuns(bench: Bench, kinds: readonly FaultName[]): Pr
   return faultRuns(bench, past, kinds, chronically(faultRun));
 }
 
-/** Ranks the causes of faults that show in spans by own excess, without an engine: the time of each fault is known. */
-export function rankingRuns(seed: string, rate: number, kinds: readonly FaultName[]): FoundFault[] {
+/** A fault, and the place of its cause in the ranking, from 1. */
+export interface RankedFault {
+  fault: Fault;
+  /** By the first minute of the fault, which is what there is when a person is told. */
+  early: number | undefined;
+  /** By the whole fault. */
+  whole: number | undefined;
+}
+
+/** Ranks the causes of faults that show in spans by own excess, without an engine: the beginning of each fault is known. */
+export function rankingRuns(seed: string, rate: number, kinds: readonly FaultName[]): RankedFault[] {
   const start = monday + ((Number(seed) * 5) % 24) * hour;
   return kinds.flatMap((kind) => {
     const graph = new ServiceGraph();
@@ -170,10 +179,11 @@ export function rankingRuns(seed: string, rate: number, kinds: readonly FaultNam
     });
     for (const { body, time } of telemetry.batches()) graph.add(body, start + time);
     graph.finish();
-    const ranking = rankCauses(graph, start + faultAt, start + faultAt + faultLasts);
-    return faults.map((fault) => {
-      const rank = ranking.findIndex((candidate) => isCause(candidate, fault)) + 1;
-      return { fault, incidents: 1, delay: 0, rank: rank === 0 ? undefined : rank };
-    });
+    const rank = (fault: Fault, lasts: number) => {
+      const ranking = rankCauses(graph, start + faultAt, start + faultAt + lasts);
+      const at = ranking.findIndex((candidate) => isCause(candidate, fault));
+      return at < 0 ? undefined : at + 1;
+    };
+    return faults.map((fault) => ({ fault, early: rank(fault, minute), whole: rank(fault, faultLasts) }));
   });
 }

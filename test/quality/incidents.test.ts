@@ -111,7 +111,7 @@ describe("own excess", () => {
   it.each(["slow-database", "failing-dependency", "pool-exhaustion"] as const)(
     "finds the cause of %s",
     (kind) => {
-      expect(rankingRuns("1", 20, [kind])).toMatchObject([{ fault: { kind }, rank: 1 }]);
+      expect(rankingRuns("1", 20, [kind])).toMatchObject([{ fault: { kind }, whole: 1 }]);
     },
   );
 });
