@@ -7,6 +7,9 @@ import type { Notifier } from "./notifier.ts";
 
 const msOf = (nanos: bigint) => Number(nanos / 1_000_000n);
 
+/** What an explanation ends with, and a title need not have. */
+const figures = /; (they cost|score) .*$/s;
+
 /** @param publicUrl where people reach the API */
 export function noticeOf(anomaly: Anomaly, publicUrl: string | undefined): Notice {
   const { tenant, id, stream, serviceName, explanation, startTimeUnixNano } = anomaly;
@@ -17,7 +20,7 @@ export function noticeOf(anomaly: Anomaly, publicUrl: string | undefined): Notic
     incident: id,
     state: "open",
     severity: severity === "unspecified" ? "low" : severity,
-    title: `${where}: ${explanation}`,
+    title: `${where}: ${explanation.replace(figures, "")}`,
     sentence: `${stream}: ${explanation}`,
     startsAt: msOf(startTimeUnixNano),
     services: serviceName === "" ? [] : [serviceName],
