@@ -20,8 +20,8 @@ struct Enough {
   double records, seconds;
 };
 constexpr Enough kEnough[] = {{128, 300}, {32, 86'400}};
-/// The number of points after which a metric is judged. Its channel scores from the hundredth on.
-constexpr double kMetricPoints = 100;
+/// The same for the points of a metric, of which more are needed if they cover little time.
+constexpr Enough kEnoughPoints[] = {{100, 300}, {192, 0}};
 
 /// How many times graver than others a record is by what it states: normal, warning, error, fatal.
 constexpr double kWeights[] = {1, 1, 10, 100};
@@ -68,9 +68,10 @@ double Judge::progress(std::uint64_t now) const {
   const auto records = static_cast<double>(seen_);
   double done = records / settings_.baselineRecords;
   if (settings_.exactBaseline) return done;
-  if (key_.signal == otlp::Signal::Metrics) return std::max(done, records / kMetricPoints);
   const double seconds = static_cast<double>(now - begunAt_) / 1e9;
-  for (const auto& [least, time] : kEnough) done = std::max(done, std::min(records / least, seconds / time));
+  for (const auto& [least, time] : key_.signal == otlp::Signal::Metrics ? kEnoughPoints : kEnough) {
+    done = std::max(done, time > 0 ? std::min(records / least, seconds / time) : records / least);
+  }
   return done;
 }
 

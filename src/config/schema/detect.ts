@@ -43,7 +43,7 @@ export const detect = section({
       .max(1_000_000)
       .default(1_000)
       .describe(
-        "The number of records that a stream learns from before it is judged. 128 suffice once they cover five minutes, 32 once they cover a day, and 100 points of a metric. The first part becomes the dictionary, and the rest determines the limits.",
+        "The number of records that a stream learns from before it is judged. 128 suffice once they cover five minutes, 32 once they cover a day, and 100 points of a metric once they cover five minutes, or else 192. The first part becomes the dictionary, and the rest determines the limits.",
       ),
     accept_after: duration
       .default(86_400_000)
