@@ -22,7 +22,7 @@ namespace driftlock {
 
 /// What the verdict on a unit means for one channel.
 struct Outcome {
-  /// The stream is not judged yet, so everything counts as normal.
+  /// The stream is not judged yet, or a policy leaves the score out, so everything counts as normal.
   bool learning = false;
   /// The unit was flagged, and this channel is to blame.
   bool flagged = false, blamed = false;

@@ -58,8 +58,11 @@ struct Score {
   std::optional<double> fromSlowMean{};
   double pValue = 1;
 
-  /// Takes the score back, as if the unit were usual.
-  void annul() { score = bits = 0, inWindow = 0; }
+  /// Whether the score may flag its unit. Otherwise a policy leaves it out, and its channel learns the unit as usual.
+  bool admitted = true;
+
+  /// Leaves the score out of the verdict.
+  void leaveOut() { admitted = false, inWindow = 0; }
 };
 
 /// The scores of a record, one per channel at most, in the order of channels.

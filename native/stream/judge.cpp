@@ -83,6 +83,10 @@ void Judge::judge(std::span<Score> scores, bool open, const RecordView* record, 
   double least = std::numeric_limits<double>::infinity(), own = 1, floor = 0;
   std::size_t n = 0;
   for (Score& score : scores) {
+    if (!score.admitted) {
+      ++n;
+      continue;
+    }
     const std::size_t channel = indexOf(score.channel);
     // Most scores are usual, and how usual they are does not matter, so the expensive p-value is not computed.
     const bool usual = !calibrations_[channel] || score.score <= marks_[channel].usual || (score.reported && !open);
@@ -101,7 +105,9 @@ void Judge::judge(std::span<Score> scores, bool open, const RecordView* record, 
     verdict.usualBits = score.usualBits;
   }
   if (group_.compares()) {
-    for (const Score& score : scores) note(score);
+    for (const Score& score : scores) {
+      if (score.admitted) note(score);
+    }
   }
   if (!std::isfinite(least)) return;
   n = std::max(n, channels_);
@@ -210,7 +216,9 @@ void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
     // A flag for another channel is no evidence against this one's score. A session that ends long after its strange
     // part was judged at that part.
     Alarm judged = score.channel == verdict.channel ? verdict.alarm : Alarm::None;
-    if (judged == Alarm::None && score.lesson > std::max(score.score, marks.strange)) judged = Alarm::Raised;
+    // What a policy leaves out was not judged at all.
+    const bool missed = !score.admitted || score.lesson > score.score;
+    if (judged == Alarm::None && missed && score.lesson > marks.strange) judged = Alarm::Raised;
     calibration->learn(score.lesson, judged, strangeEnough(score.channel));
     if (const std::uint64_t n = calibration->learnt(); std::has_single_bit(n) || n % kUsualEvery == 0) {
       marks.usual = std::max(0.0, calibration->limit(kUsualChance));

@@ -80,7 +80,8 @@ class Judge {
   /// Returns what a verdict means for a channel, whose score is null if it has none on the unit. `pardoned`: see `pardoned()`.
   Outcome outcome(ChannelId channel, const Score* score, const Verdict& verdict, bool pardoned) const {
     const Marks& marks = marks_[indexOf(channel)];
-    return {.learning = verdict.learning,
+    // While a policy leaves the score out, its channel learns whatever comes.
+    return {.learning = verdict.learning || (score && !score->admitted),
             .flagged = verdict.flagged,
             .blamed = verdict.flagged && verdict.channel == channel,
             .pardoned = pardoned,
@@ -90,6 +91,7 @@ class Judge {
 
   /// Returns the score in the measure that all channels share.
   double strangeness(const Score& score) const {
+    if (!score.admitted) return 0;
     if (score.calibrated) return score.score;
     const double strange = marks_[indexOf(score.channel)].strange;
     return score.score / (std::isfinite(strange) ? strange : infoOf(score.channel).unit);

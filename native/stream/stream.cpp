@@ -20,7 +20,7 @@ class Stream::Desk final : public Host {
   Outcome judge(const Score& unit, Unit kind) override {
     Judge& judge = stream_.judge_;
     Score score = unit;
-    if (!stream_.policy_->admits(score)) score.annul();
+    if (!stream_.policy_->admits(score)) score.leaveOut();
     const bool accepted = kind == Unit::Lapsing && judge.pardons(score.channel);
     unit_ = {.learning = judge.learning()};
     bool pardoned = false;
@@ -104,7 +104,7 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
   }
   if (policy_->selects()) {
     for (Score& score : o.scores.all()) {
-      if (!policy_->admits(score)) score.annul();
+      if (!policy_->admits(score)) score.leaveOut();
     }
   }
   windows_.push(o.raw, o.seen);

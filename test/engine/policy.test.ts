@@ -282,3 +282,37 @@ test("policies change nothing where they decide nothing", async () => {
   expect(await run([{ match: {}, direction: "both" }], 4)).toEqual(plain);
   expect(await run([{ match: {}, judge: true, channels: [...channelNames] }], 2)).toEqual(plain);
 });
+
+test("a channel that was left out goes on learning, so that nothing is strange when it is judged again", async () => {
+  const kinds = [
+    ["login", "list", "open", "logout"],
+    ["login", "search", "open", "logout"],
+    // Sessions of this kind begin while the channel is left out.
+    ["login", "import", "check", "store", "logout"],
+  ];
+  const engine = new Engine(detect(), { mode: "all", scores: true });
+  const next = random(5);
+  let time = begin;
+  const judge = async (session: number, steps: readonly string[]) => {
+    const own = steps.map((body) => {
+      time += second;
+      return { body, attributes: { "session.id": `s${session}` }, time };
+    });
+    time += 40n * second;
+    const { scores } = await engine.process("logs", "default", logsRequest(own));
+    return Math.max(...scores!.filter((_, i) => i % 4 === 0));
+  };
+  for (let session = 0; session < 300; session++) await judge(session, kinds[session % 2]!);
+  const leftOut = policy.parse({ match: {}, channels: ["volume"] });
+  await engine.setPolicies(new Map([["default", [leftOut]]]));
+  for (let session = 300; session < 800; session++) await judge(session, kinds[Math.floor(3 * next())]!);
+  await engine.setPolicies(new Map());
+  const usual: number[] = [];
+  for (let session = 800; session < 900; session++) {
+    usual.push(await judge(session, kinds[Math.floor(3 * next())]!));
+  }
+  const broken = await judge(900, ["login", "logout", "store", "list"]);
+  await engine.close();
+  expect(Math.max(...usual)).toBeLessThan(1);
+  expect(broken).toBeGreaterThan(2);
+});
