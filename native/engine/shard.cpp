@@ -139,15 +139,15 @@ Shard::Held& Shard::begin(StreamKey key) {
     Stream::keyOf(read);
     const StreamTimes times = elder.times;
     const std::uint64_t generation = elder.generation + 1;
-    Held& held = add(std::move(key));
-    if (!held.stream.succeed(read)) throw std::logic_error("a stream does not know its own snapshot");
+    Held& held = add(key);
     held.generation = generation;
-    return settle(held, times);
-  }
-  const StreamId family{key.family, key.tenant};
-  if (const auto packed = shelf_.take(family)) {
+    if (held.stream.succeed(read)) return settle(held, times);
+    // Only a forged snapshot of the engine can hold replicas of another kind: the stream learns anew.
+    const auto own = tenants_.find(key.tenant);
+    remove(own, own->second.order.begin());
+  } else if (const StreamId id{key.family, key.tenant}; const auto packed = shelf_.take(id)) {
     allowance_.spend(Allowance::kPackedStream);
-    if (Held* const held = unpack(*packed, &family, &key)) return *held;
+    if (Held* const held = unpack(*packed, &id, &key)) return *held;
   }
   Held& held = add(std::move(key));
   if (learns(held)) ++learning;
