@@ -1,6 +1,8 @@
 /** The telemetry of a topology: its structure, and what its faults do to it. */
+import { fromBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { ExportMetricsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/metrics/v1/metrics_service_pb.js";
 import { Span_SpanKind as Kind } from "../../src/gen/opentelemetry/proto/trace/v1/trace_pb.js";
 import type { Batch } from "../../src/generate/batch.ts";
 import { buildTopology } from "../../src/generate/topology/build.ts";
@@ -9,7 +11,7 @@ import { faultKinds } from "../../src/generate/topology/fault-kinds.ts";
 import { callsOf, type Operation } from "../../src/generate/topology/model.ts";
 import { type TopologyOptions, TopologyTelemetry } from "../../src/generate/topology/topology-telemetry.ts";
 import { signals } from "../../src/otlp/protocol.ts";
-import { childrenOf, ownTime, type ReadSpan, readSpans } from "./read-spans.ts";
+import { attributesOf, childrenOf, ownTime, type ReadSpan, readSpans } from "./read-spans.ts";
 
 /** Nine in the morning. */
 const start = Date.UTC(2026, 0, 5, 9);
@@ -104,6 +106,32 @@ describe("the telemetry of a topology", () => {
     const others = traces("b");
     expect([...traces("a")].filter((trace) => others.has(trace))).toEqual([]);
     expect(instances("a")).toEqual(instances("b"));
+  });
+
+  it("holds metrics of services, peers and hosts", () => {
+    const names = new Map<string, Set<unknown>>();
+    for (const { signal, body } of generate().batches) {
+      if (signal !== "metrics") continue;
+      for (const { resource, scopeMetrics } of fromBinary(ExportMetricsServiceRequestSchema, body)
+        .resourceMetrics) {
+        const of = attributesOf(resource!.attributes);
+        const from =
+          of.get("db.system.name") ?? of.get("messaging.system") ?? of.get("service.name") ?? "host";
+        for (const { name } of scopeMetrics.flatMap(({ metrics }) => metrics))
+          names.set(name, (names.get(name) ?? new Set()).add(from));
+      }
+    }
+    const { components } = buildTopology("1");
+    const of = (kind: string) => components.filter((component) => component.kind === kind);
+    expect(names.get("shop.job.duration")).toEqual(new Set(of("worker").map(({ name }) => name)));
+    expect(names.get("messaging.process.duration")).toEqual(new Set(of("consumer").map(({ name }) => name)));
+    expect(names.get("messaging.consumer.lag")).toEqual(new Set(of("broker").map(({ system }) => system)));
+    expect(names.get("shop.cache.lookups")).toEqual(new Set(of("cache").map(({ system }) => system)));
+    expect(names.get("system.cpu.utilization")).toEqual(
+      new Set(["host", ...of("database").map(({ system }) => system)]),
+    );
+    const http = components.filter(({ traced, system }) => traced && system === "http");
+    expect(names.get("http.server.request.duration")).toEqual(new Set(http.map(({ name }) => name)));
   });
 
   it("does not contain the truth about its faults", () => {

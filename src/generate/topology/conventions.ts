@@ -21,14 +21,14 @@ export function resourceOf({ service, id, pod, host, version }: Instance): Attri
 }
 
 /** The resource of what a Collector scrapes from a peer. */
-export function peerResource({ name, system }: Component): Attribute[] {
+export function peerResource({ name, kind, system }: Component): Attribute[] {
   return [
     ["service.name", name],
     ["service.namespace", namespace],
     ["service.instance.id", `${name}-0`],
     ["deployment.environment.name", "production"],
     ["host.name", `${name}-0`],
-    ["db.system.name", system],
+    [kind === "broker" ? "messaging.system" : "db.system.name", system],
   ];
 }
 

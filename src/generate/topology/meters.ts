@@ -9,6 +9,14 @@ import type { FinishedSpan, Simulation } from "./simulation.ts";
 
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
+/** The names of the histograms of durations, by the protocol of a service or by its kind. */
+const durations: Readonly<Record<string, string>> = {
+  http: "http.server.request.duration",
+  grpc: "rpc.server.call.duration",
+  consumer: "messaging.process.duration",
+  worker: "shop.job.duration",
+};
+
 /** What has been counted since an instance started. */
 class Counts {
   readonly buckets = Array.from({ length: bounds.length + 1 }, () => 0n);
@@ -128,14 +136,7 @@ export class Meters {
     const own = new Random(`${this.#seed}/sizes/${instance.id}`);
     const memory = own.int(180, 700) * (1 + 0.1 * this.#simulation.season) * level("process.memory.usage");
     const threads = own.int(20, 60) * level("process.thread.count") + 2 * random.normal();
-    const protocol =
-      service.system === "grpc"
-        ? "rpc.server.call"
-        : service.kind === "consumer"
-          ? "messaging.process"
-          : service.kind === "worker"
-            ? "shop.job"
-            : "http.server.request";
+    const measured = service.kind === "gateway" || service.kind === "service" ? service.system : service.kind;
     const metrics = [
       metric("process.cpu.utilization", "1", gauge(unixNano, cpu)),
       metric(
@@ -148,9 +149,9 @@ export class Meters {
         "{thread}",
         total(unixNano, since, false, Math.max(1, Math.round(threads))),
       ),
-      metric(`${protocol}.duration`, "s", histogram(unixNano, since, counts)),
-      metric(`shop.requests.failed`, "{request}", total(unixNano, since, true, Number(counts.errors))),
-      metric(`shop.requests.active`, "{request}", total(unixNano, since, false, instance.active)),
+      metric(durations[measured]!, "s", histogram(unixNano, since, counts)),
+      metric("shop.requests.failed", "{request}", total(unixNano, since, true, Number(counts.errors))),
+      metric("shop.requests.active", "{request}", total(unixNano, since, false, instance.active)),
     ];
     if (pool) {
       for (const [state, value] of [
