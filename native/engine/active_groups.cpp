@@ -22,8 +22,10 @@ void ActiveGroups::Tenant::forget() {
   groups.erase(groups.oldest().key);
 }
 
-std::uint32_t ActiveGroups::hear(std::string_view name, const StreamKeys& keys, std::uint64_t now) {
+std::uint32_t ActiveGroups::hear(std::string_view name, const StreamKeys& keys, std::uint64_t timeUnixNano) {
   Tenant& tenant = find(name);
+  tenant.clock.observe(timeUnixNano);
+  const std::uint64_t now = tenant.clock.now();
   for (const StreamKeys::Group& group : keys.groups()) {
     auto* known = tenant.groups.use(group.hash);
     if (!known) {
@@ -61,6 +63,7 @@ void ActiveGroups::snapshot(std::vector<std::uint8_t>& out) const {
   write(static_cast<std::uint32_t>(tenants_.size()));
   for (auto tenant = tenants_.rbegin(); tenant != tenants_.rend(); ++tenant) {
     write(tenant->key);
+    StreamClock::visit(tenant->value.clock, write);
     write(static_cast<std::uint32_t>(tenant->value.groups.size()));
     for (auto group = tenant->value.groups.rbegin(); group != tenant->value.groups.rend(); ++group) {
       write(group->key), write(group->value.first), write(group->value.last);
@@ -76,6 +79,7 @@ bool ActiveGroups::restore(Bytes in) {
     read(name);
     if (tenants_.contains(name)) return false;
     Tenant& tenant = find(name);
+    StreamClock::visit(tenant.clock, read);
     const auto count = read.get<std::uint32_t>();
     for (std::uint32_t k = 0; k < count && read.ok(); ++k) {
       const auto hash = read.get<std::uint64_t>();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/clock.hpp"
 #include "base/recency_table.hpp"
 #include "stream/keys.hpp"
 
@@ -22,8 +23,8 @@ class ActiveGroups {
   /// forgotten, and of a single tenant its groups that were.
   explicit ActiveGroups(std::size_t most = 20'000) : most_(most) {}
 
-  /// Notes the groups of a request at this time of the tenant's clock. Returns the number of the tenant's groups, at least 1.
-  std::uint32_t hear(std::string_view tenant, const StreamKeys& keys, std::uint64_t now);
+  /// Notes the groups of a request with the time of its last record. Returns the number of the tenant's groups, at least 1.
+  std::uint32_t hear(std::string_view tenant, const StreamKeys& keys, std::uint64_t timeUnixNano);
 
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Restores fresh counts. Returns false if the bytes are not a snapshot; the counts are then unusable.
@@ -36,6 +37,8 @@ class ActiveGroups {
     bool counts() const;
   };
   struct Tenant {
+    /// Unlike the tenant's common clock, it does not stop while nothing is received.
+    StreamClock clock;
     RecencyTable<std::uint64_t, Heard> groups;
     std::uint32_t active = 0;
 

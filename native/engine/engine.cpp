@@ -238,7 +238,7 @@ void Engine::prepare(Task& task) {
   readFields(task.index, task.index.records.back(), last);
   last.date(received);
   if (clocks_.observe(task.tenant, last.timeUnixNano, task.moment)) task.moments.emplace_back(task.tenant, task.moment);
-  task.groups = groups_.hear(task.tenant, task.keys, task.moment.now);
+  task.groups = groups_.hear(task.tenant, task.keys, last.timeUnixNano);
   task.timeUnixNano = clocks_.moment().event;
   task.arrival = received != 0 ? received : task.moment.event;
 }

@@ -1,5 +1,6 @@
 #include "engine/active_groups.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,14 +13,27 @@ using namespace driftlock::test;
 
 namespace {
 
-constexpr std::uint64_t kMinute = 60 * kSecond, kDay = 1440 * kMinute;
+constexpr std::uint64_t kMinute = 60 * kSecond;
+/// In minutes.
+constexpr std::uint64_t kDay = 1440;
 
-/// Counts the groups of a tenant, heard by their services' names.
+/// Counts the groups of a tenant, heard by their services' names, at a minute.
 class Count {
  public:
   explicit Count(std::size_t most = 1'000) : groups(most) { settings_.groupBy = {"service.name"}; }
 
-  std::uint32_t operator()(const std::vector<std::string>& services, std::uint64_t now, const std::string& tenant = "t") {
+  std::uint32_t operator()(const std::vector<std::string>& services, std::uint64_t minute, const std::string& tenant = "t") {
+    // A clock follows steps of a minute, in which the tenant's requests have no records of these services.
+    for (std::uint64_t& at = minutes[tenant]; at < minute; ++at) hear({}, at, tenant);
+    return hear(services, minute, tenant);
+  }
+
+  ActiveGroups groups;
+  /// The latest minute of each tenant.
+  std::map<std::string, std::uint64_t> minutes;
+
+ private:
+  std::uint32_t hear(const std::vector<std::string>& services, std::uint64_t minute, const std::string& tenant) {
     Message request;
     for (const std::string& service : services) {
       const Message resource = Message().add(1, attribute("service.name", service));
@@ -30,66 +44,61 @@ class Count {
     CHECK(otlp::index(otlp::Signal::Logs, request, index, error));
     StreamKeys keys;
     keys.find(index, tenant, settings_, streamHash(settings_.hashKey));
-    return groups.hear(tenant, keys, now);
+    return groups.hear(tenant, keys, kStart + minute * kMinute);
   }
 
-  ActiveGroups groups;
-
- private:
   Settings settings_ = settingsOf();
 };
 
 /// Checks that groups count from their fifth minute until a day after they were heard last, for their own tenant.
 TEST(countsActiveGroups) {
   Count count;
-  CHECK(count({}, 1) == 1);
-  CHECK(count({"a", "b", "c"}, 1) == 1);
-  CHECK(count({"a", "b", "b"}, 1 + 5 * kMinute) == 2);
-  CHECK(count({"c"}, 1 + 6 * kMinute) == 3);
-  CHECK(count({"d"}, 1 + 6 * kMinute, "other") == 1);
-  CHECK(count({"a"}, 1 + kDay) == 3);
-  CHECK(count({"a"}, 1 + 5 * kMinute + kDay) == 3);
-  CHECK(count({"a"}, 2 + 5 * kMinute + kDay) == 2);
-  CHECK(count({"a"}, 2 + 6 * kMinute + kDay) == 1);
+  CHECK(count({}, 0) == 1);
+  CHECK(count({"a", "b", "c"}, 0) == 1);
+  CHECK(count({"a", "b", "b"}, 5) == 2);
+  CHECK(count({"c"}, 6) == 3);
+  CHECK(count({"d"}, 6, "other") == 1);
+  CHECK(count({"a"}, kDay) == 3);
+  CHECK(count({"a"}, kDay + 5) == 3);
+  CHECK(count({"a"}, kDay + 6) == 2);
+  CHECK(count({"a"}, kDay + 7) == 1);
   // Names that appear once, such as those of jobs, do not count.
-  for (std::uint64_t i = 0; i < 100; ++i) CHECK(count({"a", "job-" + std::to_string(i)}, 2 * kDay + i * kMinute) == 1);
+  for (std::uint64_t i = 0; i < 100; ++i) CHECK(count({"a", "job-" + std::to_string(i)}, 2 * kDay + i) == 1);
 }
 
-/// Checks that the groups that are remembered are bounded, and that whoever sends many names only displaces others of its own
-/// while they are heard.
+/// Checks that the groups that are remembered are bounded: the oldest give way, those of tenants that are silent first.
 TEST(forgetsTheOldestGroups) {
   Count count(10);
-  count({"x"}, 1, "quiet");
-  for (std::uint64_t i = 0; i < 50; ++i) CHECK(count({"s" + std::to_string(i)}, 1 + i * 10 * kMinute) == 1);
-  CHECK(count({"s49"}, 1 + 500 * kMinute) == 1);
-  CHECK(count({"s45", "s46"}, 1 + 500 * kMinute) == 3);
-  CHECK(count({"s5"}, 1 + 510 * kMinute) == 3);
-  CHECK(count({"x"}, 1 + 520 * kMinute, "quiet") == 1);
+  count({"x"}, 0, "quiet"), count({"x"}, 10, "quiet");
+  for (std::uint64_t i = 0; i < 50; ++i) CHECK(count({"s" + std::to_string(i)}, i * 10) == 1);
+  CHECK(count({"s49"}, 500) == 1);
+  CHECK(count({"s45", "s46"}, 500) == 3);
+  CHECK(count({"s5"}, 510) == 3);
+  CHECK(count({"x"}, 520, "quiet") == 1);
 }
 
 TEST(countsOfGroupsAreKept) {
   Count count;
-  count({"a", "b", "c"}, 1), count({"x"}, 1, "other");
-  count({"b", "c"}, 1 + 10 * kMinute);
+  count({"a", "b", "c"}, 0), count({"x"}, 0, "other");
+  count({"b", "c"}, 10);
   std::vector<std::uint8_t> bytes, again;
   count.groups.snapshot(bytes);
   Count same;
   CHECK(same.groups.restore(bytes));
+  same.minutes = count.minutes;
   same.groups.snapshot(again);
   CHECK(bytes == again);
-  for (const std::uint64_t now : {11 * kMinute, kDay + kMinute, kDay + 11 * kMinute, 3 * kDay}) {
-    CHECK(count({"a", "d"}, now) == same({"a", "d"}, now));
-  }
   // A smaller bound forgets the oldest.
   Count less(2);
   CHECK(less.groups.restore(bytes));
-  CHECK(less({"b"}, 11 * kMinute) == 2);
+  CHECK(less({"b"}, 11) == 2);
+  for (std::uint64_t minute = 10; minute < 3 * kDay; minute += 60) CHECK(count({"a"}, minute) == same({"a"}, minute));
   for (std::size_t i = 0; i < bytes.size(); ++i) CHECK(!Count().groups.restore(Bytes(bytes).first(i)));
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     auto odd = bytes;
     odd[i] ^= 0xff;
     Count victim;
-    if (victim.groups.restore(odd)) CHECK(victim({"a"}, kDay) >= 1);
+    if (victim.groups.restore(odd)) CHECK(victim({"a"}, 60) >= 1);
   }
 }
 
