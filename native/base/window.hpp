@@ -14,7 +14,9 @@ namespace driftlock {
 /// are read only to explain a verdict.
 class Window {
  public:
-  Window(std::uint32_t maxRecords, std::uint32_t maxBytes) : maxRecords_(maxRecords), maxBytes_(maxBytes) {}
+  /// @param maxBytes at most 65,535
+  Window(std::uint32_t maxRecords, std::uint32_t maxBytes)
+      : maxRecords_(maxRecords), maxBytes_(std::min<std::uint32_t>(maxBytes, UINT16_MAX)) {}
 
   /// Appends a record; one longer than the window's bytes is left out.
   void push(Bytes record) {
@@ -22,24 +24,20 @@ class Window {
     if (size > maxBytes_) return;
     countWork(size);
     while (records() > 0 && (records() >= maxRecords_ || used_ + size > maxBytes_)) {
-      begin_ += sizes_[first_];
+      begin_ = wrap(begin_ + sizes_[first_]);
       used_ -= sizes_[first_++];
-    }
-    // The bytes slide back once the buffer is a quarter larger than necessary: each is moved four times at most.
-    if (begin_ > maxBytes_ / 4) {
-      bytes_.erase(bytes_.begin(), bytes_.begin() + begin_);
-      begin_ = 0;
     }
     if (first_ > sizes_.size() / 2 && first_ > kSlack) {
       sizes_.erase(sizes_.begin(), sizes_.begin() + first_);
       first_ = 0;
     }
-    // The buffer doubles, but never beyond its largest possible size.
-    if (const std::size_t needed = bytes_.size() + size; needed > bytes_.capacity()) {
-      bytes_.reserve(std::max(needed, std::min<std::size_t>(2 * needed, maxBytes_ + maxBytes_ / 4)));
-    }
-    bytes_.insert(bytes_.end(), record.begin(), record.end());
-    sizes_.push_back(size);
+    // The ring doubles, but never beyond its largest possible size.
+    if (const std::size_t needed = used_ + size; needed > ring_.size())
+      resize(std::max(needed, std::min<std::size_t>(2 * needed, maxBytes_)));
+    const std::size_t at = wrap(begin_ + used_), whole = std::min<std::size_t>(size, ring_.size() - at);
+    std::copy_n(record.begin(), whole, ring_.begin() + static_cast<std::ptrdiff_t>(at));
+    std::copy(record.begin() + static_cast<std::ptrdiff_t>(whole), record.end(), ring_.begin());
+    sizes_.push_back(static_cast<std::uint16_t>(size));
     used_ += size;
   }
 
@@ -48,25 +46,33 @@ class Window {
 
   /// Releases memory beyond what the content needs.
   void compact() {
-    bytes_.erase(bytes_.begin(), bytes_.begin() + begin_);
+    resize(used_);
     sizes_.erase(sizes_.begin(), sizes_.begin() + first_);
-    begin_ = first_ = 0;
-    bytes_.shrink_to_fit();
     sizes_.shrink_to_fit();
+    first_ = 0;
   }
 
-  /// Visits the records, the oldest first.
+  /// Visits the records, the oldest first. What a visit gets ends with it.
   template <typename Visit>
   void forEach(Visit&& visit) const {
+    thread_local std::vector<std::uint8_t> joined;
     std::size_t at = begin_;
     for (std::size_t i = first_; i < sizes_.size(); ++i) {
-      visit(Bytes(bytes_).subspan(at, sizes_[i]));
-      at += sizes_[i];
+      const std::size_t size = sizes_[i], whole = std::min(size, ring_.size() - at);
+      const Bytes bytes = Bytes(ring_).subspan(at, whole);
+      at = wrap(at + size);
+      if (whole == size) {
+        visit(bytes);
+        continue;
+      }
+      joined.assign(bytes.begin(), bytes.end());
+      joined.insert(joined.end(), ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(at));
+      visit(Bytes(joined));
     }
   }
 
   std::size_t records() const { return sizes_.size() - first_; }
-  std::size_t memory() const { return bytes_.capacity() + sizes_.capacity() * sizeof(std::uint32_t); }
+  std::size_t memory() const { return ring_.capacity() + sizes_.capacity() * sizeof(std::uint16_t); }
 
   void snapshot(std::vector<std::uint8_t>& out) const {
     put(out, static_cast<std::uint32_t>(records()));
@@ -85,12 +91,25 @@ class Window {
  private:
   static constexpr std::uint32_t kSlack = 64;
 
+  std::size_t wrap(std::size_t at) const { return at >= ring_.size() ? at - ring_.size() : at; }
+  /// Gives the ring another size, with the oldest record at its beginning.
+  void resize(std::size_t size) {
+    std::vector<std::uint8_t> other;
+    other.reserve(size);
+    forEach([&](Bytes record) { other.insert(other.end(), record.begin(), record.end()); });
+    other.resize(size);
+    ring_ = std::move(other);
+    begin_ = 0;
+  }
+
   std::uint32_t maxRecords_, maxBytes_;
-  /// The position of the oldest record in `bytes_` and in `sizes_`.
-  std::uint32_t begin_ = 0, first_ = 0;
+  /// The place of the oldest record's bytes in `ring_`, and of its size in `sizes_`.
+  std::size_t begin_ = 0;
+  std::uint32_t first_ = 0;
   std::uint32_t used_ = 0;
-  std::vector<std::uint8_t> bytes_;
-  std::vector<std::uint32_t> sizes_;
+  /// The bytes of the records, which continue at the beginning after the end.
+  std::vector<std::uint8_t> ring_;
+  std::vector<std::uint16_t> sizes_;
 };
 
 }  // namespace driftlock

@@ -42,12 +42,12 @@ TEST(keepsTheLast) {
       }
       if (i % 499 == 0 && contents(window) != expected) CHECK(false);
       CHECK(window.records() == expected.size());
-      CHECK(window.memory() <= size + size / 4 + 4 * (4 * records + 200));
+      CHECK(window.memory() <= size + 2 * (4 * records + 200));
     }
     CHECK(contents(window) == expected);
     window.compact();
     CHECK(contents(window) == expected);
-    CHECK(window.memory() == used + 4 * expected.size());
+    CHECK(window.memory() == used + 2 * expected.size());
     std::vector<std::uint8_t> saved;
     window.snapshot(saved);
     Window other(records, size), smaller(records, size / 2), fewer(records - 1, size);

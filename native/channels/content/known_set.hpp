@@ -22,7 +22,7 @@ class KnownSet {
   bool contains(std::uint64_t hash) {
     hash = named(hash);
     if (find(young_, hash)) return true;
-    if (!find(old_, hash)) return false;
+    if (!std::ranges::binary_search(old_, hash)) return false;
     add(hash);
     return true;
   }
@@ -36,10 +36,7 @@ class KnownSet {
 
   /// Appends the hashes in ascending order, so that equal sets give equal snapshots.
   void snapshot(std::vector<std::uint8_t>& out) const {
-    for (const auto* table : {&old_, &young_}) {
-      std::vector<std::uint64_t> hashes;
-      std::copy_if(table->begin(), table->end(), std::back_inserter(hashes), [](std::uint64_t hash) { return hash != 0; });
-      std::sort(hashes.begin(), hashes.end());
+    for (const auto& hashes : {old_, hashesOf(young_)}) {
       put(out, static_cast<std::uint32_t>(hashes.size()));
       for (const std::uint64_t hash : hashes) put(out, hash);
     }
@@ -69,9 +66,18 @@ class KnownSet {
   /// Replaces 0, which stands for an empty slot.
   static std::uint64_t named(std::uint64_t hash) { return hash == 0 ? 1 : hash; }
   void age() {
-    old_ = std::move(young_);
-    young_.clear();
+    old_ = hashesOf(young_);
+    young_ = {};
     count_ = 0;
+  }
+  /// The hashes of a table in ascending order.
+  static std::vector<std::uint64_t> hashesOf(const std::vector<std::uint64_t>& table) {
+    std::vector<std::uint64_t> hashes;
+    hashes.reserve(table.size());
+    std::copy_if(table.begin(), table.end(), std::back_inserter(hashes), [](std::uint64_t hash) { return hash != 0; });
+    std::ranges::sort(hashes);
+    hashes.shrink_to_fit();
+    return hashes;
   }
   void add(std::uint64_t hash) {
     if (count_ == capacity_) age();
@@ -108,6 +114,7 @@ class KnownSet {
 
   std::size_t capacity_;
   std::size_t count_ = 0;
+  /// A table, and the hashes of the generation before in ascending order.
   std::vector<std::uint64_t> young_, old_;
 };
 

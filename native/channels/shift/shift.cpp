@@ -70,6 +70,10 @@ std::size_t ShiftModel::find(std::uint32_t id, std::uint8_t spanKind) {
   while (at < operations_.size() && !operations_[at].is(id, spanKind)) ++at;
   if (at == operations_.size()) {
     if (at < kMostOperations) {
+      // Growing by doubling would go beyond the most that there are.
+      if (operations_.size() == operations_.capacity()) {
+        operations_.reserve(std::min(kMostOperations, 2 * operations_.size()));
+      }
       operations_.emplace_back();
     } else {
       at = static_cast<std::size_t>(std::ranges::min_element(operations_.begin() + 1, operations_.end(), {}, &Operation::weight) -

@@ -100,10 +100,10 @@ class VolumeModel {
   static constexpr std::size_t kSilenceBuckets = 24;
 
   struct Entry {
+    std::uint64_t last = 0;  // 1 + time of the latest record
     std::uint32_t id = 0;
     std::uint32_t count = 0;              // records in the open tick
     std::uint32_t previous = 0;           // records in the tick that ended last, until it is learnt
-    std::uint64_t last = 0;               // 1 + time of the latest record
     float sum = 0, squares = 0;           // sums over counts per tick, with forgetting
     std::uint32_t silent = 0;             // learnt ticks without a record, up to now
     float run = 0, before = 0, peak = 0;  // CUSUM over gaps: now, when the tick began, its largest value since
