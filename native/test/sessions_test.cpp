@@ -45,6 +45,18 @@ TEST(learnsWholeSessions) {
   CHECK(run(channel, 500, {1, 2, 9, 4}, Lesson::Known) < strange - 2);
 }
 
+TEST(modelsBecomeCertain) {
+  Sessions channel;
+  const std::vector<std::uint32_t> normal = {1, 2, 3, 4};
+  std::uint64_t key = 1;
+  for (; key <= 30; ++key) run(channel, key, normal, Lesson::Learn);
+  const double young = run(channel, 100'000, {1, 2, 4}, Lesson::Strange);
+  CHECK(!channel.certain());
+  for (; !channel.certain(); ++key) run(channel, key, normal, Lesson::Learn);
+  CHECK(key > 1'000 && key < 2'000);
+  CHECK(run(channel, 100'001, {1, 2, 4}, Lesson::Strange) > young + 4);
+}
+
 TEST(sessionsAreToldApart) {
   Sessions channel;
   for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3, 4}, Lesson::Learn);

@@ -104,11 +104,14 @@ class SequenceChannel final : public Channel {
             .whole = session.ended};
   }
 
-  static Sessions::Lesson lesson(const Outcome& outcome) {
+  /// Until the model is certain, it learns the usual and the rare alike, because rare sessions would seem ever stranger if
+  /// it became more certain of the usual ones alone.
+  Sessions::Lesson lesson(const Outcome& outcome) const {
     using Lesson = Sessions::Lesson;
+    const bool certain = sessions_->certain();
     if (outcome.learning) return Lesson::Learn;
-    if (!outcome.pardoned && (outcome.flagged || outcome.strange)) return Lesson::Strange;
-    return outcome.usual ? Lesson::Known : Lesson::Learn;
+    if (!outcome.pardoned && (outcome.flagged || (outcome.strange && certain))) return Lesson::Strange;
+    return outcome.usual && certain ? Lesson::Known : Lesson::Learn;
   }
 
   /// Null until a record is in a session.

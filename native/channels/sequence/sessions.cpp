@@ -7,9 +7,6 @@
 namespace driftlock {
 namespace {
 
-/// The number of ids and ends after which usual sessions are learned no longer. The model is then certain enough to tell
-/// what comes once in thousands of sessions, even if the stream was judged after a hundred records.
-constexpr std::uint64_t kCertain = 8192;
 /// The time without records after which a session has ended.
 constexpr std::uint64_t kQuietNanos = 30'000'000'000;
 
@@ -70,7 +67,6 @@ std::optional<SequenceVerdict> Sessions::expire(std::uint64_t timeUnixNano) {
 void Sessions::accept(Lesson lesson) {
   if (!current_) return;
   Session& session = current_->value;
-  if (lesson == Lesson::Known && model_.learnt() < kCertain) lesson = Lesson::Learn;
   session.strange |= lesson == Lesson::Strange;
   const bool learn = lesson == Lesson::Learn && !session.strange;
   if (session.strange) {

@@ -27,8 +27,8 @@ struct SequenceVerdict {
 ///
 /// All sessions are paths through one model (SequenceModel). A session is learned as a whole, once it has ended and its
 /// score makes it worth learning: nothing is learned from a strange one, not even from its harmless beginning, and a
-/// session that a certain model predicts would only make it more certain, and rare but normal sessions ever stranger. In a
-/// long one, ids more than 32 back are learned as it continues. Open sessions are bounded; the one that has been
+/// session that a certain model predicts would only make it more certain, and rare but normal sessions ever stranger.
+/// In a long one, ids more than 32 back are learned as it continues. Open sessions are bounded; the one that has been
 /// quiet longest ends first.
 class Sessions {
  public:
@@ -46,6 +46,8 @@ class Sessions {
 
   /// The usual ids at the place of the observed record, likeliest first.
   std::vector<ExpectedId> expected(std::size_t limit) const { return model_.expected(before_, limit); }
+  /// Whether the model has learned so many ids and ends that it can tell what comes once in thousands of sessions.
+  bool certain() const { return model_.learnt() >= kCertain; }
   /// Whether sessions, as far as is known, hold one record each, so that their order carries no information.
   bool trivial() const { return closed_ >= kProbe && closedIds_ < closed_ + closed_ / 4; }
 
@@ -77,7 +79,7 @@ class Sessions {
   };
   static constexpr std::size_t kMostSessions = 64;
   static constexpr std::size_t kWaiting = 32, kFewWaiting = 8;
-  static constexpr std::uint64_t kProbe = 64;
+  static constexpr std::uint64_t kProbe = 64, kCertain = 8192;
 
   /// Whether a session has been quiet for so long that it is over.
   static bool isQuiet(const Session& session, std::uint64_t timeUnixNano);
