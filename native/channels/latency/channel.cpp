@@ -92,7 +92,8 @@ class LatencyChannel final : public Channel {
 
     template <class Self, class Visitor>
     static void visit(Self& self, Visitor& v) {
-      v(self.hash), v(self.latency.mean), v(self.latency.above), v(self.latency.below), v(self.latency.count);
+      v(self.hash), v(self.latency.mean), v(self.latency.above), v(self.latency.below), v(self.latency.tail);
+      v(self.latency.count);
     }
   };
   std::vector<Operation> operations_;

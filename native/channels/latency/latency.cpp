@@ -13,7 +13,9 @@ constexpr float kMemory = 1000;
 /// The least variance: clocks tick and work is quantised, so a spread below a tenth of an octave is not believed.
 constexpr float kLeastVariance = 0.1f * 0.1f;
 /// A strange value is learned as if it were at most so many standard deviations from the mean.
-constexpr float kMostLearned = 3;
+constexpr double kMostLearned = 3;
+/// The tail begins so many standard deviations above the mean, where a log-normal law has one value of 300,000.
+constexpr double kTail = 4.5;
 constexpr double kHalfLog2E = 0.7213475204444817;
 constexpr double kZ995 = 2.5758293035489004;
 
@@ -30,17 +32,23 @@ double LatencyModel::costOf(double value) const {
   if (!known()) return 0;
   const double distance = static_cast<float>(portableLog2(value)) - mean;
   const double squared = distance * distance / std::max(distance > 0 ? above : below, kLeastVariance);
-  return kHalfLog2E * squared;
+  const double bits = kHalfLog2E * squared;
+  if (distance <= 0 || squared <= kTail * kTail || tail <= 0) return bits;
+  // The density of the tail falls with the square of the distance.
+  return std::min(bits, std::max(kHalfLog2E * kTail * kTail, portableLog2(squared / static_cast<double>(tail))));
 }
 
 void LatencyModel::learnOf(double value, bool strange) {
   const auto x = static_cast<float>(portableLog2(value));
+  const bool judged = known();
   if (count < kMemory) ++count;
   if (count == 1) mean = x;
   float distance = x - mean;
-  if (known() && strange) {
-    const float most = kMostLearned * std::sqrt(std::max(distance > 0 ? above : below, kLeastVariance));
-    distance = std::clamp(distance, -most, most);
+  const float deviation = std::sqrt(std::max(distance > 0 ? above : below, kLeastVariance));
+  if (judged) {
+    tail += ((distance > static_cast<float>(kTail) * deviation ? 1.0f : 0.0f) - tail) / static_cast<float>(count);
+    const float most = static_cast<float>(kMostLearned) * deviation;
+    if (strange) distance = std::clamp(distance, -most, most);
   }
   const float rate = 1 / static_cast<float>(count);
   // Each side learns at twice the rate, since it sees half of the durations.

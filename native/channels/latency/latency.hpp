@@ -7,8 +7,8 @@ namespace driftlock {
 /// Scores how unusual a duration, or another positive value, is among those of its kind, such as an operation's. The
 /// score is the code length of its distance from the mean in logarithms: z^2 / 2 nats under a log-normal law whose
 /// spreads above and below the mean are measured separately. The spread fades with a half-life of about 700 durations.
-/// An operation with a heavy tail has large costs now and then; the calibration of its stream learns how often. A model
-/// takes 16 bytes.
+/// If a share of the values has been further than 4.5 standard deviations above the mean, they have a heavy tail: a value
+/// there costs what that share and a power law tell, if that is less. A model takes 20 bytes.
 ///
 /// One limit: two modes (hits and misses of a cache) widen the spread and hide what lies between and near them.
 class LatencyModel {
@@ -31,6 +31,8 @@ class LatencyModel {
   float mean = 0;
   /// The mean squares of the distances above and below the mean.
   float above = 0, below = 0;
+  /// The share of the values that are in the tail.
+  float tail = 0;
   std::uint32_t count = 0;
 };
 

@@ -253,7 +253,7 @@ void ShapeModel::snapshot(std::vector<std::uint8_t>& out) const {
   for (const Bucket& bucket : last_) v(static_cast<std::uint64_t>(bucket.key)), v(bucket.count);
   v(static_cast<std::uint32_t>(levels_.size()));
   for (const Level& level : levels_)
-    v(level.quantile), v(level.model.mean), v(level.model.above), v(level.model.below), v(level.model.count);
+    v(level.quantile), v(level.model.mean), v(level.model.above), v(level.model.below), v(level.model.tail), v(level.model.count);
 }
 
 bool ShapeModel::restore(Bytes in) {
@@ -295,7 +295,7 @@ bool ShapeModel::restore(Bytes in) {
   if (levels > ShapePoint::kMostQuantiles) return false;
   for (std::uint32_t i = 0; i < levels; ++i) {
     Level level;
-    v(level.quantile), v(level.model.mean), v(level.model.above), v(level.model.below), v(level.model.count);
+    v(level.quantile), v(level.model.mean), v(level.model.above), v(level.model.below), v(level.model.tail), v(level.model.count);
     levels_.push_back(level);
   }
   return v.done();
