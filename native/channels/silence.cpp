@@ -13,7 +13,7 @@ constexpr std::uint64_t kUnitNanos = 10'000'000'000;
 /// The length up to which gaps are alike: exporters flush every few seconds, and processes pause.
 constexpr std::uint64_t kShortNanos = 10'000'000'000;
 /// The shortest silence that is reported.
-constexpr std::uint64_t kLeastNanos = 60'000'000'000;
+constexpr std::uint64_t kLeastNanos = 45'000'000'000;
 constexpr double kMostLesson = 2;
 /// The multiple of the usual silence after which a sender has gone, the least such time, and that of a sender whose usual silence
 /// is not known.

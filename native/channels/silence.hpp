@@ -35,7 +35,7 @@ class Silence {
 
   /// The probability of a silence of this length or a longer one, given that the stream has come to the end of a unit.
   double chance(std::uint64_t nanos) const { return gaps_.pValue(octaves(nanos)); }
-  /// The shortest silence whose probability is at most `p`, at least a minute and twice the usual median; 0 if there is
+  /// The shortest silence whose probability is at most `p`, at least 45 s and twice the usual median; 0 if there is
   /// none.
   std::uint64_t after(double p) const;
 
