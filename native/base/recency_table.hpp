@@ -34,7 +34,7 @@ class RecencyTable {
     return &order_.front();
   }
   /// Adds an entry as the most recently used; `key` is not in the table.
-  Entry& add(Name key, Value value = {}) {
+  Entry& add(Name key, Value value = Value()) {
     order_.push_front(Entry{Key(key), std::move(value)});
     places_[order_.front().key] = order_.begin();
     return order_.front();
