@@ -167,10 +167,10 @@ dist/.stamp: $(SOURCES) src/gen/.stamp tsconfig.json tsconfig.build.json
 build/sanitized/tests: $(ADDON) FORCE
 	@cmake -S . -B build/sanitized $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DDRIFTLOCK_ADDON=OFF \
 	  -DDRIFTLOCK_TESTS=ON -DDRIFTLOCK_SANITIZE=address,undefined -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
-	@cmake --build build/sanitized --parallel 2 | tail -n 1
+	@cmake --build build/sanitized --parallel 2 > build/sanitized/build.log 2>&1 || { cat build/sanitized/build.log; exit 1; }
 
 build/clang/tests build/clang/fuzzers: build/clang/.configured
-	@cmake --build build/clang --parallel 2 --target driftlock_$(@F) | tail -n 1
+	@cmake --build build/clang --parallel 2 --target driftlock_$(@F) > build/clang/build.log 2>&1 || { cat build/clang/build.log; exit 1; }
 
 build/clang/.configured: $(ADDON) FORCE
 	@test -n "$(CLANGXX)" || { echo "clang++ is missing: install it with llvm-cov and its runtime (Debian: apt-get install clang llvm libclang-rt-14-dev)" >&2; exit 1; }
@@ -181,7 +181,7 @@ build/clang/.configured: $(ADDON) FORCE
 build/bench/.stamp: $(ADDON) FORCE
 	@cmake -S . -B build/bench $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=Release -DDRIFTLOCK_ADDON=OFF \
 	  -DDRIFTLOCK_BENCH=ON -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
-	@cmake --build build/bench --parallel 2 | tail -n 1
+	@cmake --build build/bench --parallel 2 > build/bench/build.log 2>&1 || { cat build/bench/build.log; exit 1; }
 
 .PHONY: FORCE
 FORCE:
