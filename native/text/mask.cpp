@@ -21,6 +21,8 @@ constexpr std::array<std::uint8_t, 256> kClasses = [] {
 
 constexpr std::size_t kUuidSize = 36;
 constexpr std::size_t kShortestHexWord = 4;
+/// Of ten thousand random words of eight hexadecimal characters, four have no digit. No usual word is like them.
+constexpr std::size_t kShortestHexLetters = 8;
 constexpr std::size_t kShortestIdentifier = 12;
 constexpr int kIdentifierTurns = 4;
 
@@ -41,7 +43,7 @@ int turns(Bytes word) {
   return n;
 }
 
-/// Whether a word with digits stands for one variable as a whole.
+/// Whether a word stands for one variable as a whole.
 bool isVariable(Bytes word, std::uint8_t classes) {
   if (classes == kDigit) return true;
   if ((classes & kLetter) == 0) return word.size() >= kShortestHexWord;
@@ -67,7 +69,7 @@ std::size_t maskInto(Bytes text, std::uint8_t* out, std::uint32_t* origin) {
       ++i;
       continue;
     }
-    // Words are copied while they are read: most have no digit and need no second look.
+    // Words are copied while they are read: most are no variables and need no second look.
     const std::size_t start = i, wordOut = o;
     std::uint8_t classes = 0;
     do {
@@ -82,7 +84,7 @@ std::size_t maskInto(Bytes text, std::uint8_t* out, std::uint32_t* origin) {
       i = start + kUuidSize;
       continue;
     }
-    if ((classes & kDigit) == 0) continue;
+    if ((classes & kDigit) == 0 && (classes != kHexLetter || i - start < kShortestHexLetters)) continue;
     o = wordOut;
     const Bytes word = text.subspan(start, i - start);
     if (isVariable(word, classes)) {
