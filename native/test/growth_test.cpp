@@ -110,8 +110,11 @@ TEST(grownWithinTheBudget) {
   settings.alarmsPerStreamPerDay = 0.001;
   Spans spans(settings);
   std::set<std::string> ids;
-  for (const char* text : {"ledger closed: data loss likely", "vault answers with garbage KJHG", "no route to the second branch",
-                           "printer on fire in the basement", "unknown currency of the customer", "queue of the till is full"}) {
+  for (const char* text :
+       {"ledger closed: data loss likely", "vault answers with garbage KJHG", "no route to the second branch",
+        "printer on fire in the basement", "unknown currency of the customer", "queue of the till is full",
+        "gateway timed out beyond the harbour", "certificate of the mint has lapsed", "clock of the exchange runs backwards",
+        "replica quorum lost overnight", "warehouse reports negative stock", "invoice template vanished"}) {
     for (int i = 0; i < 40; ++i) {
       spans.span(kSlow);
       spans.pass(120);
@@ -121,7 +124,7 @@ TEST(grownWithinTheBudget) {
     CHECK(spans.told.back().news);
     for (const Told& report : spans.told) ids.insert(report.id);
   }
-  CHECK(ids.size() > 1 && ids.size() < 6);
+  CHECK(ids.size() > 1 && ids.size() < 12);
 }
 
 /// Checks that reports of anomalies that come back as log records are neither judged nor a sign of life of the stream that they
