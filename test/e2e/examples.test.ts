@@ -37,5 +37,5 @@ it("collector: what Driftlock flags is in what the Collector exports", async () 
   const seen = await until("an annotated record in the exported file", () =>
     shell(look!, folder).catch(() => undefined),
   );
-  expect(seen).toMatch(/content +payments .*ConsistencyException/);
+  expect(seen).toMatch(/content\S* +payments .*ConsistencyException/);
 });
