@@ -24,6 +24,8 @@ namespace driftlock {
 struct Outcome {
   /// The stream is not judged yet, or a policy leaves the score out, so everything counts as normal.
   bool learning = false;
+  /// The number of records to learn from was stated, so that a model that is uncertain after them stays so.
+  bool exact = false;
   /// The unit was flagged, and this channel is to blame.
   bool flagged = false, blamed = false;
   /// A person accepted units like this one, so it is learned whether strange or not.

@@ -82,6 +82,7 @@ class Judge {
     const Marks& marks = marks_[indexOf(channel)];
     // While a policy leaves the score out, its channel learns whatever comes.
     return {.learning = verdict.learning || (score && !score->admitted),
+            .exact = settings_.exactBaseline,
             .flagged = verdict.flagged,
             .blamed = verdict.flagged && verdict.channel == channel,
             .pardoned = pardoned,

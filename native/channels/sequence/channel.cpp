@@ -108,7 +108,7 @@ class SequenceChannel final : public Channel {
   /// it became more certain of the usual ones alone.
   Sessions::Lesson lesson(const Outcome& outcome) const {
     using Lesson = Sessions::Lesson;
-    const bool certain = sessions_->certain();
+    const bool certain = outcome.exact || sessions_->certain();
     if (outcome.learning) return Lesson::Learn;
     if (!outcome.pardoned && (outcome.flagged || (outcome.strange && certain))) return Lesson::Strange;
     return outcome.usual && certain ? Lesson::Known : Lesson::Learn;
