@@ -222,8 +222,9 @@ void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
     calibration->learn(score.lesson, judged, strangeEnough(score.channel));
     if (const std::uint64_t n = calibration->learnt(); std::has_single_bit(n) || n % kUsualEvery == 0) {
       marks.usual = std::max(0.0, calibration->limit(kUsualChance));
-      // What one score in a hundred exceeds is no more than a guess while a channel has few.
-      if (!learning_ && n <= kFewScores) markStrange(score.channel);
+      // What one score in a hundred exceeds is no more than a guess while a channel has few, unless it was stated that
+      // they are enough to learn from.
+      if (!learning_ && !settings_.exactBaseline && n <= kFewScores) markStrange(score.channel);
     }
   }
 }
