@@ -1,4 +1,5 @@
 /** Posts JSON to receivers of notifications. */
+import { readRetryAfter } from "../otlp/response-decoder.ts";
 import { DeliveryError } from "./channel.ts";
 
 const timeoutMs = 10_000;
@@ -59,11 +60,10 @@ async function beginning({ body }: Response): Promise<string> {
   return Buffer.concat(chunks).toString("utf8").trim();
 }
 
-/** Reads a delay in seconds or an HTTP date; undefined if there is none. */
+/** Returns the milliseconds from `now` that a receiver asks for, at most an hour; undefined if it does not. */
 export function retryAfterOf(header: string | null, now: number): number | undefined {
-  if (header === null) return undefined;
-  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1_000 : Date.parse(header) - now;
-  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), maxRetryAfterMs) : undefined;
+  const ms = readRetryAfter(header ?? undefined, now);
+  return ms === undefined ? undefined : Math.min(ms, maxRetryAfterMs);
 }
 
 /** `fetch` puts the reason into the cause. The messages of a malformed URL contain it, which may be a secret. */
