@@ -2,6 +2,7 @@
 import process from "node:process";
 import { type FaultName, faultNames } from "../../src/generate/topology/fault.ts";
 import { faultKinds } from "../../src/generate/topology/fault-kinds.ts";
+import { chosen } from "../chosen.ts";
 import { type Row, round, table } from "../table.ts";
 import { ByStart } from "./by-start.ts";
 import { type FoundFault, falseIncidents, figures, foundFaults, spreads } from "./measure.ts";
@@ -101,13 +102,7 @@ const benches: Readonly<Record<string, { title: string; run(): string | Promise<
   petshop: { title: "Causes of the issues of PetShop, ranked by own excess", run: petshopRanking },
 };
 
-const names = process.argv.slice(2);
-const unknown = names.filter((name) => !(name in benches));
-if (unknown.length > 0) {
-  process.stderr.write(`unknown bench ${unknown.join(", ")}: one of ${Object.keys(benches).join(", ")}\n`);
-  process.exit(2);
-}
-for (const name of names.length > 0 ? names : Object.keys(benches)) {
+for (const name of chosen(benches)) {
   const { title, run } = benches[name]!;
   process.stdout.write(`### ${title}\n\n${await run()}\n\n`);
 }

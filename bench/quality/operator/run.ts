@@ -1,5 +1,6 @@
 /** What an operator would see with default settings: `node bench/quality/operator/run.ts [NAME]...` */
 import process from "node:process";
+import { chosen } from "../../chosen.ts";
 import { type Row, table } from "../../table.ts";
 import { bgl } from "./bgl.ts";
 import { demo } from "./demo.ts";
@@ -38,13 +39,7 @@ export async function operatorFigures(
 }
 
 if (import.meta.main) {
-  const names = process.argv.slice(2);
-  const unknown = names.filter((name) => !(name in benches));
-  if (unknown.length > 0) {
-    process.stderr.write(`unknown bench ${unknown.join(", ")}: one of ${Object.keys(benches).join(", ")}\n`);
-    process.exit(2);
-  }
-  for (const name of names.length > 0 ? names : Object.keys(benches)) {
+  for (const name of chosen(benches)) {
     const { title, rows } = (await operatorFigures([name]))[name]!;
     process.stdout.write(`### ${title}\n\n${table(rows)}\n\n`);
   }
