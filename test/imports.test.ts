@@ -4,7 +4,7 @@ import { dirname, join, normalize } from "node:path";
 import { expect, test } from "vitest";
 
 const sidecar =
-  "access anomaly api config data-dir engine forward native notify otlp receive store telemetry version base gen";
+  "access anomaly api config data-dir engine forward incidents native notify otlp receive store telemetry version base gen";
 
 /**
  * The rooms that each room may import. A room in brackets is imported for its types only. `gen` is what buf generates
@@ -19,6 +19,7 @@ const allowed: Readonly<Record<string, string>> = {
   config: "base otlp",
   "data-dir": "base",
   engine: "anomaly config native otlp base gen",
+  incidents: "anomaly base gen",
   receive: "config native otlp base gen",
   forward: "config native otlp version base",
   store: "[engine] anomaly config [version] base gen",

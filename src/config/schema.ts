@@ -3,6 +3,7 @@ import { z } from "zod";
 import { auth, limits } from "./schema/access.ts";
 import { detect } from "./schema/detect.ts";
 import { forward } from "./schema/forward.ts";
+import { incidents } from "./schema/incidents.ts";
 import { notify } from "./schema/notify.ts";
 import { receive } from "./schema/receive.ts";
 import { maxConfiguredSilences, silence } from "./schema/silence.ts";
@@ -61,6 +62,7 @@ export const configSchema = z.strictObject({
     .describe(
       "Silences: of which anomalies nobody is notified, until when, why, and who asked for it. An anomaly must match all that `match` names: `signal`, patterns of the `tenant`, the `service` and the `stream`, and `channels`. `starts_at` is when the process starts by default. A silence that has ended has no effect. Silences that the API has created come before these.",
     ),
+  incidents: incidents.describe("How incidents are formed from what is flagged."),
   notify: notify.describe(
     "Notifications of people and their tools. Secrets are named by their place: `{file: PATH}` or `{env: NAME}`.",
   ),
