@@ -38,6 +38,7 @@ export {
   type EngineStats,
   type EngineWindow,
   type FeedbackOutcome,
+  type Findings,
   type Judged,
   type StatisticsPage,
   type StreamStatistics,

@@ -129,8 +129,20 @@ export interface EngineOptions {
   readInPlace?: boolean;
 }
 
+/** What the engine found with a request, or with the passing of time. */
+export interface EngineFindings {
+  /** driftlock.v1.Anomaly messages, in wire order of their records. */
+  anomalies: Uint8Array[];
+  /** Number of reports that were left out because the request has too many. */
+  unreported: number;
+  /** A driftlock.v1.EvidencePage, from which incidents are formed; not set if there is nothing to tell. */
+  evidence?: Uint8Array;
+  /** Number of verdicts that `evidence` leaves out because they concern too many streams, resources and ticks. */
+  evidenceLeftOut: number;
+}
+
 /** What became of one request. */
-export interface EngineOutcome {
+export interface EngineOutcome extends EngineFindings {
   /** The request to send on: the same Buffer if nothing was flagged, else a new one; null for nothing at all. */
   forward: Buffer | null;
   /** Number of log records, spans or metric points in the request. */
@@ -149,10 +161,6 @@ export interface EngineOutcome {
   excluded: number;
   /** Number of flagged records that carry the anomaly's id at most, because the request has too many to annotate in full. */
   abridged: number;
-  /** Number of reports that were left out because the request has too many. */
-  unreported: number;
-  /** driftlock.v1.Anomaly messages, in wire order of their records. */
-  anomalies: Uint8Array[];
   /** Set with `scores`: four numbers per record, its score, its p-value, 1 if it was flagged or else 0, and its channel. */
   scores?: Float64Array;
   /** Set with `scores`: the windows that the request completed, in order of their last records. */
@@ -220,10 +228,10 @@ export interface NativeEngine {
    */
   process(signal: Signal, tenant: string, request: Uint8Array, receivedMs?: number): Promise<EngineOutcome>;
   /**
-   * Lets time pass (1 to 60,000 ms), at its place in the order of calls, for all tenants but the `active` ones. Resolves to reports of
-   * streams that have been silent for too long, as driftlock.v1.Anomaly messages.
+   * Lets time pass (1 to 60,000 ms), at its place in the order of calls, for all tenants but the `active` ones. Resolves to what
+   * that shows, such as streams that have been silent for too long.
    */
-  advance(ms: number, active: string[], receivedMs?: number): Promise<Uint8Array[]>;
+  advance(ms: number, active: string[], receivedMs?: number): Promise<EngineFindings>;
   /** Replaces all policies, at its place in the order of calls. What streams have learned stays. */
   setPolicies(policies: EnginePolicy[]): Promise<void>;
   /**

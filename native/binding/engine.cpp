@@ -219,7 +219,11 @@ class EngineObject {
       call.job->receivedNanos = received;
       call.job->passed = static_cast<std::uint64_t>(ms * 1e6);
       call.job->heard = std::move(heard);
-      call.result = [job = call.job.get()](Napi::Env env) { return anomaliesOf(env, *job); };
+      call.result = [job = call.job.get()](Napi::Env env) {
+        auto result = Napi::Object::New(env);
+        tell(env, *job, result);
+        return result;
+      };
     });
   }
 
@@ -431,8 +435,7 @@ class EngineObject {
     result.Set("excluded", job.excluded.load());
     result.Set("returned", job.returned.load());
     result.Set("abridged", job.abridged);
-    result.Set("unreported", job.unreported);
-    result.Set("anomalies", anomaliesOf(env, job));
+    tell(env, job, result);
     if (!job.scores.empty()) {
       auto scores = Napi::Float64Array::New(env, job.scores.size());
       std::copy(job.scores.begin(), job.scores.end(), scores.Data());
@@ -442,6 +445,14 @@ class EngineObject {
       result.Set("windows", windows);
     }
     return result;
+  }
+
+  /// Sets what a task found, beside what became of its records.
+  static void tell(Napi::Env env, const Task& task, Napi::Object result) {
+    result.Set("unreported", task.unreported);
+    result.Set("evidenceLeftOut", task.evidenceLeftOut.load());
+    result.Set("anomalies", anomaliesOf(env, task));
+    if (!task.page.empty()) result.Set("evidence", copyOf(env, task.page));
   }
 
   static Napi::Array anomaliesOf(Napi::Env env, const Task& task) {

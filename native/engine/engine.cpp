@@ -12,6 +12,7 @@
 
 #include "base/state_bytes.hpp"
 #include "otlp/splice.hpp"
+#include "otlp/writer.hpp"
 #include "report/report.hpp"
 
 namespace driftlock {
@@ -108,6 +109,7 @@ void Engine::join() {
 void Engine::submit(std::shared_ptr<Task> task) {
   task->remaining = static_cast<std::uint32_t>(workers_.size());
   task->flags.resize(workers_.size());
+  task->evidence.resize(workers_.size());
   task->windowsOf.resize(workers_.size());
   {
     std::lock_guard lock(mutex_);
@@ -214,6 +216,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
       shards_[shard]->elapse(tenant, moment, task.records + shard, task.flags[worker]);
       for (std::size_t i = first; i < task.flags[worker].size(); ++i) task.flags[worker][i].tenant = tenant;
     }
+    task.evidenceLeftOut += shards_[shard]->takeEvidence(task.evidence[worker]);
   }
 }
 
@@ -252,7 +255,11 @@ void Engine::withhold(Task& task, std::vector<Flag>& flags) {
       flag.reported = true;
       if (flag.report) flag.report->news = true;
     }
-    if (answer != ProcessBudget::Answer::Withheld) return false;
+    if (answer != ProcessBudget::Answer::Withheld) {
+      if (flag.evidence) flag.evidence->belongsTo(*flag.anomaly);
+      return false;
+    }
+    if (flag.evidence) flag.evidence->withhold();
     if (flag.record != Report::kNoRecord && !task.scores.empty()) task.scores[kScoreWidth * std::size_t{flag.record} + 2] = 0;
     return true;
   });
@@ -271,7 +278,7 @@ void Engine::finish(Task& task) {
   for (std::size_t i = 1; i < task.flags.size(); ++i) {
     for (Flag& flag : task.flags[i]) flags.push_back(std::move(flag));
   }
-  if (flags.empty()) return;
+  if (flags.empty()) return tell(task);
   // Flags are in the order of records; one that concerns no record stays after the record that revealed it. Silences,
   // which come after all records, are in the order of names: hashes must not decide whom the budget of the process
   // serves first.
@@ -282,6 +289,7 @@ void Engine::finish(Task& task) {
   };
   if (!std::is_sorted(flags.begin(), flags.end(), before)) std::stable_sort(flags.begin(), flags.end(), before);
   withhold(task, flags);
+  tell(task);
   std::size_t left = Allowance::reportBound(task.request.size());
   for (const Flag& flag : flags) {
     if (!flag.reported) continue;
@@ -297,6 +305,23 @@ void Engine::finish(Task& task) {
   std::erase_if(flags, [](const Flag& flag) { return flag.record == Report::kNoRecord; });
   task.flagged = static_cast<std::uint32_t>(flags.size());
   if (!flags.empty()) annotate(task, flags);
+}
+
+void Engine::tell(Task& task) {
+  std::vector<std::unique_ptr<TickEvidence>> all;
+  for (auto& part : task.evidence) std::ranges::move(part, std::back_inserter(all));
+  std::ranges::sort(all, [](const auto& a, const auto& b) { return *a < *b; });
+  otlp::Writer page(task.page);
+  std::size_t left = Allowance::evidenceBound(task.request.size());
+  for (const auto& each : all) {
+    const std::vector<std::uint8_t> message = each->encode();
+    if (message.size() > left) {
+      task.evidenceLeftOut += each->verdicts();
+      continue;
+    }
+    left -= message.size();
+    page.message(1, message);
+  }
 }
 
 namespace {

@@ -75,6 +75,10 @@ struct Task {
   std::uint32_t abridged = 0;
   /// The number of reports that were omitted because the request has too many.
   std::uint32_t unreported = 0;
+  /// A driftlock.v1.EvidencePage, from which incidents are formed; empty if there is nothing to tell.
+  std::vector<std::uint8_t> page;
+  /// The number of verdicts that the page omits because the request has too much evidence.
+  std::atomic<std::uint32_t> evidenceLeftOut{0};
   /// The request with the attributes spliced in, if something was flagged.
   OwnedBytes output;
   std::vector<std::vector<std::uint8_t>> anomalies;
@@ -102,6 +106,7 @@ struct Task {
   std::vector<std::uint8_t> refused;
   /// The flags found by each worker.
   std::vector<std::vector<Flag>> flags;
+  std::vector<std::vector<std::unique_ptr<TickEvidence>>> evidence;
   std::vector<std::vector<WindowReport>> windowsOf;
   std::mutex mutex;
   std::atomic<std::uint32_t> remaining{0};
@@ -226,6 +231,8 @@ class Engine {
   void finish(Task& task);
   /// Removes the flags that the budget of the process withholds, and marks what is reported late.
   void withhold(Task& task, std::vector<Flag>& flags);
+  /// Writes the page from what the task found.
+  static void tell(Task& task);
   /// Writes the request with the attributes of the flagged records.
   void annotate(Task& task, std::span<const Flag> flags) const;
 

@@ -313,10 +313,7 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
     else schedule(held, moment.now + (next - held.stream.heardAt()));
     if (!events_.empty() || held.stream.withheld() != held.withheld) {
       count(held);
-      for (Event& event : events_) {
-        held.tally.add(event.verdict);
-        report(held, event, at, flags);
-      }
+      for (Event& event : events_) report(held, event, at, flags);
       change(held);
     }
     if (left) release(own, place, false);
@@ -501,6 +498,11 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   // What Driftlock found is no evidence of anything, nor a sign of life of the stream that it is about.
   if (observation_.record.own && request.index.signal != otlp::Signal::Traces) return Verdict{.returned = true};
   describer_.pass();
+  if (const std::uint32_t resource = request.index.scopeOf(record).resource; resource != resource_) {
+    resource_ = resource;
+    identity_.reset();
+  }
+  request_ = &request;
   Held& held = find(request, number);
   Stream& stream = held.stream;
   if (!stream.policy().judge) {
@@ -541,11 +543,9 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   if (const auto window = stream.window(); windows && window) {
     windows->push_back({number, stream.key().name, *window, stream.metrics(codec_) ? *stream.metrics(codec_) : WindowMetrics{}});
   }
-  for (Event& event : events_) {
-    held.tally.add(event.verdict);
-    report(held, event, number, flags);
-  }
+  for (Event& event : events_) report(held, event, number, flags);
   if (verdict.flagged) report(held, verdict, number, flags);
+  else if (verdict.alarm == Alarm::Withheld) sight(stream, verdict, 0, &observation_, nullptr);
   if (held.group.touched == Report::kNoRecord) touched_.push_back(&held.group);
   held.group.touched = number;
   report(held.group, number, flags);
@@ -583,12 +583,35 @@ Growth Shard::grow(Held& held, const Verdict& verdict, const Observation* record
   return group.grow(verdict, severityOf(verdict, gravity), held.stream.key().hash);
 }
 
+TickEvidence* Shard::sight(const Stream& stream, const Verdict& verdict, std::uint64_t timeUnixNano, const Observation* record,
+                           const Finding* finding) {
+  const Sight sight = stream.sight(verdict, record, finding);
+  Sighting sighting{verdict, timeUnixNano, {}, sight.finding, sight.severity};
+  const StreamKey& key = stream.key();
+  if (!record) {
+    // The tick, session or silence that ends now was before.
+    if (sighting.timeUnixNano == 0) sighting.timeUnixNano = stream.latestUnixNano();
+    sighting.timeUnixNano -= sighting.timeUnixNano > 0;
+    return evidence_.add(key, {key.service, key.instance, {}}, sighting);
+  }
+  sighting.timeUnixNano = record->believed ? record->record.timeUnixNano : stream.latestUnixNano();
+  sighting.traceId = record->record.traceId;
+  if (!identity_) identity_ = identityOf(request_->index, request_->index.resources[resource_], settings_.instanceBy);
+  return evidence_.add(key, *identity_, sighting);
+}
+
 const OpenAnomaly& Shard::anomalyOf(const Held& held) const {
   return held.stream.anomaly().occurrences > 0 ? held.stream.anomaly() : held.group.anomalies.current();
 }
 
 void Shard::report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>& flags) {
   Stream& stream = held.stream;
+  TickEvidence* evidence = nullptr;
+  if (!event.ended) {
+    evidence = sight(stream, event.verdict, event.timeUnixNano, nullptr, event.finding.get());
+    if (!event.verdict.flagged) return;
+    held.tally.add(event.verdict);
+  }
   Growth growth;
   if (!event.ended) growth = grow(held, event.verdict, nullptr, event.finding.get());
   if (growth.ended) report(held, *growth.ended, at, flags);
@@ -598,6 +621,7 @@ void Shard::report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>
   Flag& flag = this->flag(anomaly, at, flags);
   flag.ended = event.ended;
   flag.reported = reported;
+  flag.evidence = evidence;
   flag.margin = event.verdict.margin;
   flag.early = event.verdict.early;
   // A verdict about no record has no attributes.
@@ -618,11 +642,13 @@ void Shard::report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>
 
 void Shard::report(Held& held, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags) {
   Stream& stream = held.stream;
+  TickEvidence* const evidence = sight(stream, verdict, 0, &observation_, nullptr);
   Growth growth = grow(held, verdict, &observation_, nullptr);
   if (growth.ended) report(held, *growth.ended, record, flags);
   const OpenAnomaly& anomaly = anomalyOf(held);
   Flag& flag = this->flag(anomaly, record, flags);
   flag.record = record;
+  flag.evidence = evidence;
   flag.reported = growth.reported;
   flag.margin = verdict.margin;
   flag.early = verdict.early;
@@ -645,7 +671,7 @@ void Shard::report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags)
   Event event;
   event.timeUnixNano = tick->members.front().timeUnixNano;
   event.verdict = {.alarm = tick->alarm,
-                   .flagged = true,
+                   .flagged = tick->alarm != Alarm::Withheld,
                    .pValue = tick->pValue,
                    .score = tick->score / tick->limit,
                    .channel = ChannelId::Group,
@@ -664,17 +690,21 @@ void Shard::report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags)
   event.members = std::move(members);
   if (const auto owner = streams_.find({tick->owner, group.key.tenant});
       owner != streams_.end() && owner->second.held->stream.anomaly().occurrences > 0) {
-    owner->second.held->tally.add(event.verdict);
     change(*owner->second.held);
     return report(*owner->second.held, event, at, flags);
   }
+  const std::uint32_t severity = severityOf(event.verdict, Gravity::Normal);
+  TickEvidence* const evidence =
+      evidence_.add(group.key, {group.key.service, {}, {}}, {event.verdict, event.timeUnixNano, {}, 0, severity});
+  if (!event.verdict.flagged) return;
   if (!group.anomalies.open()) {
     group.anomalies.begin(group.group.now(), event.timeUnixNano, group.hash(settings_.seed, group.key.hash), group.hash);
     group.group.setOpen(true);
   }
-  const Growth growth = group.grow(event.verdict, severityOf(event.verdict, Gravity::Normal), 0);
+  const Growth growth = group.grow(event.verdict, severity, 0);
   Flag& flag = this->flag(group.anomalies.current(), at, flags);
   flag.reported = growth.reported;
+  flag.evidence = evidence;
   flag.margin = event.verdict.margin;
   flag.early = event.verdict.early;
   if (!growth.reported || !allowance_.describes(true)) return;

@@ -18,6 +18,7 @@
 #include "report/describer.hpp"
 #include "report/report.hpp"
 #include "report/statistics.hpp"
+#include "report/tick_evidence.hpp"
 #include "stream/keys.hpp"
 #include "stream/settings.hpp"
 #include "stream/stream.hpp"
@@ -60,7 +61,11 @@ class Shard {
   Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer);
 
   /// Begins a request of this size; its records, and what it reveals, come next.
-  void begin(std::size_t requestSize) { allowance_ = Allowance(requestSize); }
+  void begin(std::size_t requestSize) {
+    allowance_ = Allowance(requestSize);
+    evidence_.clear();
+    resource_ = otlp::kNone;
+  }
 
   /// Judges by these rules from now on.
   void setPolicies(std::shared_ptr<const Policies> policies);
@@ -77,6 +82,9 @@ class Shard {
   /// that advanced its clock.
   /// @param at orders the flags among those of other shards: see Flag::at
   void elapse(std::string_view tenant, const Moment& moment, std::uint32_t at, std::vector<Flag>& flags);
+
+  /// Moves the evidence that the request gave to the end of `out`. Returns the number of verdicts that it leaves out.
+  std::uint32_t takeEvidence(std::vector<std::unique_ptr<TickEvidence>>& out) { return evidence_.take(out); }
 
   /// Counts a record whose stream is beyond its tenant's quota.
   void limit(const Request& request, std::uint32_t record);
@@ -220,6 +228,9 @@ class Shard {
   void forget(Bytes packed);
   Flag& flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags);
   void report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>& flags);
+  /// Adds a verdict to the evidence: on the record that is being observed, or on none (null).
+  TickEvidence* sight(const Stream& stream, const Verdict& verdict, std::uint64_t timeUnixNano, const Observation* record,
+                      const Finding* finding);
   /// Reports a verdict on the record that is being observed.
   void report(Held& held, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags);
   /// Counts a flagged verdict of a stream in its anomaly, or in that of its group if only that is open.
@@ -252,6 +263,11 @@ class Shard {
   std::shared_ptr<const std::string> flaggedId_;
   Observation observation_;
   std::vector<Event> events_;
+  EvidencePage evidence_;
+  /// The request and the resource of the record that is being observed, and its identity once that is needed.
+  const Request* request_ = nullptr;
+  std::uint32_t resource_ = otlp::kNone;
+  std::optional<Identity> identity_;
 };
 
 }  // namespace driftlock

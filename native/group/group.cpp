@@ -97,7 +97,6 @@ void Group::judgeTick() {
   if (!(p <= most)) return;
   const bool recent = flaggedBy_ != 0 && clock_.now() - flaggedAt_ <= kRecent;
   alarm_ = budget_.judge(p, most, open_ || recent);
-  if (alarm_ == Alarm::Withheld) return;
   strange_ = {.score = sum,
               .usual = calibration_->median(),
               .limit = calibration_->limit(most),

@@ -30,7 +30,7 @@ struct Member {
   std::uint64_t timeUnixNano = 0;
 };
 
-/// A tick in which the streams of a group were strange together.
+/// A tick in which the streams of a group were strange together, which a budget may have withheld.
 struct StrangeTick {
   /// The sum of the members' distances, its usual value, and the sum from which a tick is strange enough.
   double score = 0, usual = 0, limit = 0;
@@ -102,7 +102,7 @@ class Group {
   void note(const Member& member);
   /// Judges the current tick as far as it is known.
   void settle() { judgeTick(); }
-  /// Returns the tick that was flagged since the last call, if there was one.
+  /// Returns the tick that was strange enough since the last call, if there was one.
   std::optional<StrangeTick> take() { return std::exchange(strange_, std::nullopt); }
   /// Whether an anomaly of the group itself is open, which the flags of its streams belong to.
   bool open() const { return open_; }

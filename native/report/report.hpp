@@ -11,6 +11,8 @@
 
 namespace driftlock {
 
+class TickEvidence;
+
 /// A flagged verdict or an ended anomaly, with everything that record attributes and the anomaly message contain.
 struct Report {
   /// The record's index in the request; `noRecord` if it is about none.
@@ -66,6 +68,8 @@ struct Flag {
   /// The anomaly's id; consecutive flags of one anomaly share it.
   std::shared_ptr<const std::string> anomaly;
   std::uint64_t occurrences = 0;
+  /// Where its verdict counts, in the task; null if there is no verdict, or no room.
+  TickEvidence* evidence = nullptr;
   /// The description. Null if a request has flagged more than is described: the record then only carries the anomaly's id.
   std::unique_ptr<Report> report;
 };

@@ -6,14 +6,13 @@
 #include "base/hash.hpp"
 #include "base/work.hpp"
 #include "otlp/views.hpp"
-#include "record/record.hpp"
+#include "record/identity.hpp"
 #include "text/readable.hpp"
 
 namespace driftlock {
 namespace {
 
 constexpr std::size_t kMaxName = 512;
-constexpr std::size_t kMaxValue = 128;
 
 std::uint64_t hashOf(const otlp::AnyValue& value, std::uint64_t seed, const KeyedHash& hash) {
   return hash(value.bytes, hash(value.bits, seed + static_cast<std::uint64_t>(value.type)));
@@ -45,25 +44,8 @@ std::uint64_t hashOf(const otlp::Attributes& attributes, const KeyedHash& hash) 
   return sum;
 }
 
-/// Whether a value can name something: it is there, and no empty text.
-bool isName(const otlp::AnyValue& value) {
-  return value.type != otlp::AnyValue::Type::None && (value.type != otlp::AnyValue::Type::String || !value.bytes.empty());
-}
-
 bool isAmong(const std::string& name, const std::vector<std::string>& names) {
   return std::ranges::find(names, name) != names.end();
-}
-
-void appendValue(const otlp::AnyValue& value, std::string& out) {
-  Field field;
-  switch (value.type) {
-    case otlp::AnyValue::Type::Int: field.kind = Field::Kind::Integer; break;
-    case otlp::AnyValue::Type::Double: field.kind = Field::Kind::Real; break;
-    case otlp::AnyValue::Type::Bool: out += value.boolean() ? "true" : "false"; return;
-    default: field.text = value.bytes.first(std::min(value.bytes.size(), kMaxValue));
-  }
-  field.bits = value.bits;
-  renderValue(field, out);
 }
 
 }  // namespace
@@ -151,10 +133,10 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   std::string pairs;
   const auto append = [](const std::string& name, const otlp::AnyValue& value, std::string& out) {
     out += (out.empty() ? "" : " ") + name + '=';
-    appendValue(value, out);
+    appendName(value, out);
   };
   for (const std::string& name : settings.streamBy) append(name, *named++, pairs);
-  key.service = textOf(named->bytes).substr(0, kMaxValue);
+  key.service = textOf(named->bytes).substr(0, kMaxNameValue);
   if (group.by < settings.groupBy.size()) {
     const std::string& by = settings.groupBy[group.by];
     append(by, named[1 + group.by], key.groupName);
@@ -169,14 +151,14 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   if (record.metric != otlp::kNone) {
     const otlp::Metric& metric = index.metricOf(record);
     key.metricType = metric.type;
-    key.metric = textOf(index.bytes(metric.name)).substr(0, kMaxValue);
+    key.metric = textOf(index.bytes(metric.name)).substr(0, kMaxNameValue);
     key.name += ' ' + key.metric;
     for (const otlp::KeyValue& attribute : otlp::Attributes(index.bytes(record), otlp::attributesField(index, record))) {
       if (key.name.size() > kMaxName) break;
       key.name += ' ';
-      key.name += textOf(attribute.key).substr(0, kMaxValue);
+      key.name += textOf(attribute.key).substr(0, kMaxNameValue);
       key.name += '=';
-      appendValue(attribute.value, key.name);
+      appendName(attribute.value, key.name);
     }
   }
   if (key.name.size() > kMaxName) key.name.resize(kMaxName);

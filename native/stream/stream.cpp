@@ -5,6 +5,13 @@
 #include <utility>
 
 namespace driftlock {
+namespace {
+
+Gravity gravityOf(const Observation* record, const Finding* finding) {
+  return record ? driftlock::gravityOf(record->record) : finding ? finding->gravity() : Gravity::Normal;
+}
+
+}  // namespace
 
 /// What the stream does for its channels while they learn from one record.
 class Stream::Desk final : public Host {
@@ -33,6 +40,7 @@ class Stream::Desk final : public Host {
     }
     if (kind != Unit::Lapsing || !pardoned) judge.learn({&score, 1}, unit_);
     if (accepted && !pardoned) judge.lapse(score.channel);
+    if (unit_.alarm == Alarm::Withheld) events_.push_back({.verdict = unit_});
     Outcome outcome = judge.outcome(score.channel, &score, unit_, pardoned);
     outcome.accepted = accepted;
     outcome.strangeness = unit_.score;
@@ -43,7 +51,7 @@ class Stream::Desk final : public Host {
 
   bool reportsNext(std::uint64_t finding) const override {
     if (stream_.anomalies_.shown().isNews(stream_.sight(unit_, finding, Gravity::Normal))) return true;
-    const auto flagged = std::ranges::count_if(events_, [](const Event& event) { return !event.ended; });
+    const auto flagged = std::ranges::count_if(events_, [](const Event& event) { return event.verdict.flagged; });
     return std::has_single_bit(stream_.anomaly().occurrences + static_cast<std::uint64_t>(flagged) + 1);
   }
 
@@ -199,12 +207,20 @@ Sight Stream::sight(const Verdict& verdict, std::uint64_t finding, Gravity gravi
   return {verdict.channel, hash_(finding, indexOf(verdict.channel)), severityOf(verdict, gravity)};
 }
 
+std::uint64_t Stream::kindOf(const Verdict& verdict, const Observation* record, const Finding* finding) const {
+  const auto& channel = channels_[indexOf(verdict.channel)];
+  return record && channel ? channel->kind(*record) : finding ? finding->kind() : 0;
+}
+
+Sight Stream::sight(const Verdict& verdict, const Observation* record, const Finding* finding) const {
+  const bool text = record && verdict.channel == ChannelId::Content;
+  return sight(verdict, text ? record->content.templateHash : kindOf(verdict, record, finding), gravityOf(record, finding));
+}
+
 Growth Stream::report(const Verdict& verdict, const Observation* record, const Finding* finding) {
   std::optional<Event> superseded;
-  const auto& channel = channels_[indexOf(verdict.channel)];
-  const std::uint64_t found = record && channel ? channel->kind(*record) : finding ? finding->kind() : 0;
-  const Gravity gravity = record ? gravityOf(record->record) : finding ? finding->gravity() : Gravity::Normal;
-  const Sight sight = this->sight(verdict, found, gravity);
+  const Gravity gravity = gravityOf(record, finding);
+  const Sight sight = this->sight(verdict, kindOf(verdict, record, finding), gravity);
   if (anomalies_.old(clock_.now()) && anomalies_.shown().isOther(sight) && judge_.affords(verdict, gravity)) {
     superseded = ended(anomalies_.supersede(), Ending::Superseded);
   }

@@ -64,6 +64,9 @@ class Stream {
   /// @param record null if the verdict is about no record
   /// @param finding what was found if that is known already; else null
   Growth report(const Verdict& verdict, const Observation* record, const Finding* finding = nullptr);
+  /// Returns what such a verdict shows, as it shows whenever it happens again: by the record's template rather than by what of
+  /// it is new. The parameters are those of `report`.
+  Sight sight(const Verdict& verdict, const Observation* record, const Finding* finding) const;
   /// Returns what the verdict's channel found in the record, or in a unit that is no record (null). Null if there is no finding.
   std::unique_ptr<Finding> find(const Verdict& verdict, const Observation* record) const;
   /// Applies a person's feedback: novelty is learned, and what other channels flagged may pass for a while so that they
@@ -123,6 +126,7 @@ class Stream {
   double silenceChance() const;
   /// What a flagged verdict adds to an anomaly. `finding` is its kind: see Channel::kind.
   Sight sight(const Verdict& verdict, std::uint64_t finding, Gravity gravity) const;
+  std::uint64_t kindOf(const Verdict& verdict, const Observation* record, const Finding* finding) const;
   Event ended(OpenAnomaly anomaly, Ending ending) const;
   void endAnomaly(Ending ending, std::vector<Event>& events);
   /// Whether the open anomaly has lasted for so long that what it shows is normal.

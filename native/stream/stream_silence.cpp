@@ -83,12 +83,10 @@ void Stream::elapse(const Moment& moment, std::vector<Event>& events) {
   judge_.count(now);
   const bool enough = expected >= policy_->leastCount;
   if (enough) judge_.decide(verdict, limit, open(), Gravity::Normal, lasted);
-  if (!verdict.flagged) {
-    // The silence becomes stranger as it lasts.
-    silentAgain_ = 2 * counted;
-    return;
-  }
-  silence_.judged(moment);
+  if (verdict.flagged) silence_.judged(moment);
+  // The silence becomes stranger as it lasts.
+  else silentAgain_ = 2 * counted;
+  if (verdict.alarm == Alarm::None) return;
   Event& event = events.emplace_back();
   event.verdict = verdict;
   event.timeUnixNano = clock_.latest() == 0 ? moment.event : clock_.latest() + verdict.silentFor;

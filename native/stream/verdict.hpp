@@ -86,7 +86,8 @@ enum class Ending : std::uint8_t { Quiet, Resumed, Superseded, Left, Accepted, F
 /// A person's feedback on an anomaly: what it showed is normal from now on, or it was a false alarm.
 enum class Feedback : std::uint8_t { Accept, FalseAlarm };
 
-/// A verdict about no record: a session that broke off, a tick, a block of records, a silence, or an anomaly that is over.
+/// A verdict about no record: a session that broke off, a tick, a block of records, a silence, or an anomaly that is over. One
+/// that is not flagged was strange enough, but a budget withheld it.
 struct Event {
   Verdict verdict;
   std::uint64_t timeUnixNano = 0;

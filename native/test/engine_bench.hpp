@@ -128,7 +128,8 @@ inline bool same(const Task& a, const Task& b) {
   }
   const bool scores =
       std::ranges::equal(a.scores, b.scores, {}, std::bit_cast<std::uint64_t, double>, std::bit_cast<std::uint64_t, double>);
-  return scores && windows && a.flagged == b.flagged && a.anomalies == b.anomalies && std::ranges::equal(x, y);
+  return scores && windows && a.flagged == b.flagged && a.anomalies == b.anomalies && a.page == b.page &&
+         std::ranges::equal(x, y);
 }
 
 /// The parts of a driftlock.v1.Anomaly that tests read.

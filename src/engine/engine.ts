@@ -1,8 +1,11 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import { decodeReport, type Report } from "../anomaly/report.ts";
 import type { Policy } from "../config/schema/policy.ts";
 import type { DetectConfig } from "../config/schema.ts";
 import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
+import { type EvidencePage, EvidencePageSchema } from "../gen/driftlock/v1/incidents_pb.js";
 import {
+  type EngineFindings,
   type EnginePolicy,
   type EngineStats,
   type EngineWindow,
@@ -14,8 +17,22 @@ import { configuredHashKey, fingerprintOf } from "./hash-key.ts";
 import { toEnginePolicy } from "./policy.ts";
 import { decodeStatistics, type StatisticsPage } from "./statistics.ts";
 
+/** What the engine found with a request, or with the passing of time. */
+export interface Findings {
+  /** Reports of anomalies, in wire order of the records that they are about. */
+  reports: Report[];
+  /** The messages of `reports`. */
+  anomalies: Anomaly[];
+  /** Number of reports that were left out because the request has too many. */
+  unreported: number;
+  /** What incidents are formed from; undefined if there is nothing to tell. */
+  evidence: EvidencePage | undefined;
+  /** Number of verdicts that `evidence` leaves out because they concern too many streams, resources and ticks. */
+  evidenceLeftOut: number;
+}
+
 /** What became of one request. */
-export interface Judged {
+export interface Judged extends Findings {
   /** The request to send on: the same Buffer if nothing was flagged, else one with annotated records; null for nothing. */
   forward: Buffer | null;
   /** Number of log records, spans or metric points in the request. */
@@ -34,12 +51,6 @@ export interface Judged {
   excluded: number;
   /** Number of flagged records that carry the anomaly's id at most, because the request has too many to annotate in full. */
   abridged: number;
-  /** Number of reports that were left out because the request has too many. */
-  unreported: number;
-  /** Reports of anomalies, in wire order of the records that they are about. */
-  reports: Report[];
-  /** The messages of `reports`. */
-  anomalies: Anomaly[];
   /**
    * Set if the engine was created with `scores`: four numbers per record in wire order, which are its score, its p-value, 1 if it was
    * flagged or else 0, and the number of the channel (`Channel`).
@@ -168,21 +179,20 @@ export class Engine {
    */
   async process(signal: Signal, tenant: string, body: Buffer): Promise<Judged> {
     const outcome = await this.#native.process(signal, tenant, body, this.#clock?.());
-    const reports = outcome.anomalies.map(decodeReport);
     // Copying an object of this many properties would cost a microsecond per request.
-    return Object.assign(outcome, { reports, anomalies: reports.map(({ message }) => message) });
+    return Object.assign(outcome, decodeFindings(outcome));
   }
 
   /**
    * Lets time pass without requests, so that streams that have fallen silent are noticed. Otherwise only requests move the clock.
    * @param ms how much time has passed, from 1 to 60,000 milliseconds.
    * @param active tenants that sent requests meanwhile; no time passes for them.
-   * @returns reports of anomalies that began or ended by it.
+   * @returns what it showed: anomalies that began or ended by it, and the evidence.
    * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
    */
-  async advance(ms: number, active: Iterable<string> = []): Promise<Report[]> {
-    const anomalies = await this.#native.advance(ms, [...active], this.#clock?.());
-    return anomalies.map(decodeReport);
+  async advance(ms: number, active: Iterable<string> = []): Promise<Findings> {
+    const findings = await this.#native.advance(ms, [...active], this.#clock?.());
+    return Object.assign(findings, decodeFindings(findings));
   }
 
   /**
@@ -275,4 +285,13 @@ export class Engine {
   close(): Promise<void> {
     return this.#native.close();
   }
+}
+
+function decodeFindings({ anomalies, evidence }: EngineFindings) {
+  const reports = anomalies.map(decodeReport);
+  return {
+    reports,
+    anomalies: reports.map(({ message }) => message),
+    evidence: evidence && fromBinary(EvidencePageSchema, evidence),
+  };
 }

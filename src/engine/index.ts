@@ -1,5 +1,5 @@
 export type { EngineStats, EngineWindow } from "../native.ts";
-export { Engine, type EngineSettings, type FeedbackOutcome, type Judged } from "./engine.ts";
+export { Engine, type EngineSettings, type FeedbackOutcome, type Findings, type Judged } from "./engine.ts";
 export {
   configuredHashKey,
   existingHashKey,

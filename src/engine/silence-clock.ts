@@ -53,7 +53,8 @@ export class SilenceClock {
     this.#active.clear();
     this.#refused = false;
     if (!counts) return;
-    for (const report of await this.#engine.advance(stepMs, active)) this.#emit(report);
+    const { reports } = await this.#engine.advance(stepMs, active);
+    for (const report of reports) this.#emit(report);
   }
 
   close(): void {

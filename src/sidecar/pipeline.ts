@@ -195,6 +195,7 @@ const outcomeCounts = [
   "redated",
   "abridged",
   "unreported",
+  "evidenceLeftOut",
 ] as const;
 
 /** Returns the error for the sender whose request the engine rejects. */

@@ -159,6 +159,12 @@ export const definitions = {
       "Number of anomaly reports that were left out because their request has too many.",
       { signal },
     ),
+    evidenceLeftOut: counter(
+      "left_out_evidence",
+      "verdicts",
+      "Number of verdicts that do not count for incidents because those of their request concern too many streams, resources and ticks.",
+      { signal },
+    ),
     returned: counter(
       "returned_anomaly_events",
       "records",

@@ -79,6 +79,7 @@ export function createMetrics(versions: Versions) {
     redated: counter(definitions.engine.redated),
     abridged: counter(definitions.engine.abridged),
     unreported: counter(definitions.engine.unreported),
+    evidenceLeftOut: counter(definitions.engine.evidenceLeftOut),
     returned: counter(definitions.engine.returned),
     reports: counter(definitions.engine.reports),
     seconds: seconds(definitions.engine.seconds),
@@ -109,17 +110,17 @@ export function createMetrics(versions: Versions) {
       receiver.bytes.inc({ signal, transport }, 0);
       receiver.wireBytes.inc({ signal, transport }, 0);
     }
-    const { records, flagged, limited, excluded, unjudged, redated, abridged, silenced, unreported } = engine;
     for (const each of [
-      records,
-      flagged,
-      limited,
-      excluded,
-      unjudged,
-      redated,
-      abridged,
-      silenced,
-      unreported,
+      engine.records,
+      engine.flagged,
+      engine.limited,
+      engine.excluded,
+      engine.unjudged,
+      engine.redated,
+      engine.abridged,
+      engine.silenced,
+      engine.unreported,
+      engine.evidenceLeftOut,
     ])
       each.inc({ signal }, 0);
     for (const each of [forward.records, forward.rejected]) each.inc({ signal }, 0);

@@ -47,6 +47,32 @@ test("what a person accepts is normal from then on, and ends the anomaly", async
   await engine.close();
 });
 
+test("evidence says where, when and how often something was strange", async () => {
+  const { engine, next } = await learned();
+  const normal = await engine.process("logs", "default", logsRequest([normalLine(next)]));
+  expect(normal).toMatchObject({ evidence: undefined, evidenceLeftOut: 0 });
+  const { reports, evidence } = await engine.process(
+    "logs",
+    "default",
+    logsRequest([strangeLine(), strangeLine()]),
+  );
+  expect(evidence!.evidence).toMatchObject([
+    {
+      tenant: "default",
+      stream: "logs service.name=shop",
+      serviceName: "shop",
+      flagged: 2,
+      withheld: 0,
+      anomalyIds: [reports[0]!.message.id],
+    },
+  ]);
+  const [{ tickUnixNano, finding } = {}] = evidence!.evidence;
+  expect(tickUnixNano! % 10_000_000_000n).toBe(0n);
+  expect(finding).not.toBe(0n);
+  expect(await engine.advance(10_000)).toMatchObject({ reports: [], evidence: undefined });
+  await engine.close();
+});
+
 test("a false alarm raises the stream's limit, in the order of calls", async () => {
   const { engine } = await learned();
   const [report] = (await engine.process("logs", "default", logsRequest([strangeLine()]))).reports;

@@ -161,7 +161,8 @@ async function judge(
     else lines.push(...forwardedLines(name, signal, forward!));
     report(name, reports);
   }
-  for (let minute = 0; minute < 10; minute++) report(`silent minute ${minute}`, await engine.advance(60_000));
+  for (let minute = 0; minute < 10; minute++)
+    report(`silent minute ${minute}`, (await engine.advance(60_000)).reports);
   const { streams } = await engine.statistics(1_000);
   judgement.statistics = streams.map(statisticsLine).sort();
   await engine.close();
