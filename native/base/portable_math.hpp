@@ -13,6 +13,9 @@ namespace driftlock {
 
 inline constexpr double kLn2 = 0.693147180559945309417232;
 
+/// 2^exponent for exponents from -1022 to 1023.
+constexpr double powerOfTwo(int exponent) { return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52); }
+
 /// Natural logarithm of a finite x > 0, within 3e-16 relative to max(1, |result|); minus infinity at and below 0.
 /// ln x = k ln 2 + 2 atanh(s), s = (m - 1) / (m + 1), x = m 2^k, m in [sqrt(1/2), sqrt(2)).
 inline double portableLog(double x) {
@@ -41,7 +44,8 @@ inline double portableExp(double x) {
   const double r = (x - k * 0.693147180369123816490) - k * 1.90821492927058770002e-10;
   double sum = 1;
   for (int n = 14; n >= 1; --n) sum = 1 + sum * r / n;
-  return std::ldexp(sum, static_cast<int>(k));
+  const int exponent = static_cast<int>(k);
+  return exponent >= -1022 && exponent <= 1023 ? sum * powerOfTwo(exponent) : std::ldexp(sum, exponent);
 }
 
 /// A fast log2, linear between whole numbers: within .09 of the exact value, for x >= 1. `roughExp2` is its inverse.

@@ -19,7 +19,7 @@ namespace driftlock {
 namespace {
 
 /// "DLS" and the format's version.
-constexpr std::uint32_t kMagic = 0x08534C44;
+constexpr std::uint32_t kMagic = 0x09534C44;
 
 /// The most bytes by which the lengths of a record, and of the messages around it, become longer when they grow.
 constexpr std::size_t kRecordLength = 4, kEnclosingLengths = 16;

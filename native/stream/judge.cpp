@@ -219,7 +219,8 @@ void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
     // What a policy leaves out was not judged at all.
     const bool missed = !score.admitted || score.lesson > score.score;
     if (judged == Alarm::None && missed && score.lesson > marks.strange) judged = Alarm::Raised;
-    calibration->learn(score.lesson, judged, strangeEnough(score.channel));
+    // What is strange enough takes a while to compute, and matters for an alarm alone.
+    calibration->learn(score.lesson, judged, judged == Alarm::Raised ? strangeEnough(score.channel) : 1);
     if (const std::uint64_t n = calibration->learnt(); std::has_single_bit(n) || n % kUsualEvery == 0) {
       marks.usual = std::max(0.0, calibration->limit(kUsualChance));
       // What one score in a hundred exceeds is no more than a guess while a channel has few, unless it was stated that

@@ -63,7 +63,7 @@ void Operation::Share::learn(double k, double n, double keep) {
   all = static_cast<float>(all * keep + n);
 }
 
-double Operation::weight() const { return std::ldexp(number_ + static_cast<double>(now_.count), -octave_); }
+double Operation::weight() const { return (number_ + static_cast<double>(now_.count)) * powerOfTwo(-octave_); }
 
 bool Operation::count(float duration, bool error, float& distance) {
   ++now_.count, ++now_.measured;

@@ -8,7 +8,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::uint8_t kSnapshotVersion = 1;
+constexpr std::uint8_t kSnapshotVersion = 2;
 
 }  // namespace
 
@@ -76,9 +76,13 @@ std::size_t ShiftModel::find(std::uint32_t id, std::uint8_t spanKind) {
       }
       operations_.emplace_back();
     } else {
+      if (full_ == tick_) return 0;
       at = static_cast<std::size_t>(std::ranges::min_element(operations_.begin() + 1, operations_.end(), {}, &Operation::weight) -
                                     operations_.begin());
-      if (operations_[at].came()) return 0;
+      if (operations_[at].came()) {
+        full_ = tick_;
+        return 0;
+      }
     }
     operations_[at] = Operation(id, spanKind);
   }
@@ -98,7 +102,7 @@ void ShiftModel::count(std::uint32_t id, std::uint8_t spanKind, std::uint64_t na
 
 void ShiftModel::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
-  write(kSnapshotVersion), write(tick_);
+  write(kSnapshotVersion), write(tick_), write(full_);
   write(static_cast<std::uint32_t>(operations_.size()));
   for (const Operation& operation : operations_) Operation::visit(operation, write);
 }
@@ -106,7 +110,7 @@ void ShiftModel::snapshot(std::vector<std::uint8_t>& out) const {
 bool ShiftModel::restore(Bytes in) {
   StateReader read(in);
   if (read.get<std::uint8_t>() != kSnapshotVersion) return false;
-  read(tick_);
+  read(tick_), read(full_);
   const auto size = read.get<std::uint32_t>();
   if (size > kMostOperations || (size == 0) != (tick_ == 0)) return false;
   operations_.resize(size);

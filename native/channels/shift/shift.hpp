@@ -59,6 +59,9 @@ class ShiftModel {
 
   /// The number of shortest ticks that had passed when the open one began; 0 before the first span.
   std::uint64_t tick_ = 0;
+  /// The latest tick in which an operation found no room. Further ones do not look for it until the next, because each look
+  /// weighs all operations.
+  std::uint64_t full_ = 0;
   /// The first is all spans together.
   std::vector<Operation> operations_;
 
