@@ -60,7 +60,7 @@ coverage-report: # of the latest test-native with NATIVE=clang
 
 .PHONY: test-e2e
 test-e2e: build ## run the tests with a real OpenTelemetry Collector (needs Go)
-	@if command -v go > /dev/null; then cd tools && go test ./otelload; fi
+	@if command -v go > /dev/null; then cd tools && go test ./otelload ./compose; fi
 	vitest run --config vitest.e2e.config.ts
 
 .PHONY: test-api
@@ -106,7 +106,7 @@ lint: src/gen/.stamp ## check types and style
 	@node scripts/native-names.ts $(CXX_SOURCES)
 
 .PHONY: docs
-docs: src/gen/.stamp ## write the generated pages of docs/reference/
+docs: src/gen/.stamp ## write the generated pages of docs/reference/ and the Grafana dashboard
 	node scripts/reference.ts
 
 .PHONY: fmt

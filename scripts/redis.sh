@@ -4,28 +4,9 @@
 set -euo pipefail
 port=$1
 shift
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/driftlock/redis
-packages=(redis-server redis-tools libjemalloc2 liblzf1)
-
-fetch() (
-  command -v apt-get >/dev/null || return 1
-  mkdir -p "$cache"
-  # The lock lets test files that start at the same time fetch only once.
-  exec 9>"$cache/lock"
-  flock 9
-  if [ -e "$cache/done" ]; then return; fi
-  cd "$cache"
-  if ! apt-get -qq download "${packages[@]}" 2>/dev/null; then
-    [ "$(id -u)" = 0 ] || return 1
-    apt-get -qq update
-    apt-get -qq download "${packages[@]}"
-  fi
-  for package in *.deb; do dpkg -x "$package" .; done
-  touch done
-)
 
 server=$(command -v redis-server || true)
-if [ -z "$server" ] && fetch >&2; then
+if [ -z "$server" ] && cache=$("$(dirname "$0")/unpack-debian.sh" redis redis-server redis-tools libjemalloc2 liblzf1); then
   server=$cache/usr/bin/redis-server
   LD_LIBRARY_PATH=$(ls -d "$cache"/usr/lib/*-linux-gnu | head -n 1)
   export LD_LIBRARY_PATH

@@ -92,7 +92,8 @@ export class DurableForwarder implements Exporter {
       refusals.length > 0
         ? { kept: false, reason: refusals.join("; ") }
         : { kept: true, reason: `${fullest.pending} of ${max_size} bytes of ${signal}` };
-    return { ...this.#forwarder.state(), storedBytes: this.#pending, keeping };
+    const used = fullest.pending / max_size;
+    return { ...this.#forwarder.state(), storedBytes: this.#pending, used, keeping };
   }
 
   /** Nothing is given up: what is not delivered stays on disk. */

@@ -40,6 +40,8 @@ export interface ForwarderState {
   queuedBytes: number;
   /** The undelivered bytes on disk, including those above; 0 with `queue.storage: memory`. */
   storedBytes: number;
+  /** The used part of the queue's size, from 0 to 1; with `queue.storage: disk`, that of the fullest signal's. */
+  used: number;
   /** Whether requests are kept on disk now, and why not. Undefined with `queue.storage: memory`. */
   keeping: { kept: boolean; reason: string } | undefined;
   /** The downstream answered well within the last seconds. */
@@ -172,6 +174,7 @@ export class Forwarder implements Exporter {
       queued: this.#deliveries.size - this.#inflight,
       queuedBytes: this.#bytes,
       storedBytes: 0,
+      used: this.#bytes / this.#config.queue.max_size,
       keeping: undefined,
       healthy: this.#health.healthy && !this.#closing,
       consecutiveFailures: this.#health.failures,

@@ -208,6 +208,7 @@ export async function startSidecar(
       receivers: () => receivers.inWork(),
       engine: () => engine?.stats(),
       forwarder: () => forwarder.state(),
+      storeUp: () => store.health().ready,
       writer: () => store.writer.state(),
       audit: () => store.auditHeads(),
       listeners: () => ({ now: hub.readers, ...hub.counts }),

@@ -346,6 +346,11 @@ export const definitions = {
       "bytes",
       "Size of the requests on disk that wait for delivery or are being delivered.",
     ),
+    queueUsed: gauge(
+      "queue_used_ratio",
+      "",
+      "The used part of the queue's size, from 0 to 1: of forward.queue.max_size, or with the queue on disk of forward.queue.disk.max_size by the signal that uses most. Senders receive retryable errors once it is full.",
+    ),
     queued: gauge("queue_requests", "requests", "Number of requests that wait for delivery."),
     inflight: gauge("forward_inflight_requests", "requests", "Number of requests that are being delivered."),
     up: gauge("downstream_up", "", "1 if the downstream responds, 0 otherwise."),
@@ -357,6 +362,7 @@ export const definitions = {
       "",
       "1 while data_dir and its files are those that were opened at the start, 0 otherwise.",
     ),
+    up: gauge("store_up", "", "1 if the store responds, 0 otherwise."),
     pending: gauge("store_pending_reports", "reports", "Number of anomaly reports that wait to be stored."),
     written: counter("store_written_reports", "reports", "Number of anomaly reports that were stored."),
     dropped: counter(

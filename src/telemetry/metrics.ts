@@ -1,5 +1,6 @@
 /** Driftlock's own metrics, and those of Node. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { channelNames } from "../anomaly/names.ts";
 import type { EngineStats } from "../native.ts";
 import { Code, signals } from "../otlp/protocol.ts";
 import { closeReasons, cutReasons } from "../receive/index.ts";
@@ -29,10 +30,13 @@ export interface Sources {
     queued: number;
     queuedBytes: number;
     storedBytes: number;
+    used: number;
     healthy: boolean;
   };
   /** Whether `data_dir` is still the folder that was locked. */
   dataDir(): boolean;
+  /** Whether the store answers. */
+  storeUp(): boolean;
   /** Anomaly reports on their way to the store. */
   writer(): { queued: number; written: number; dropped: number; rejected: number };
   /** The audit logs of all tenants, as this process knows them. */
@@ -123,6 +127,7 @@ export function createMetrics(versions: Versions) {
       engine.evidenceLeftOut,
     ])
       each.inc({ signal }, 0);
+    for (const channel of channelNames) engine.reports.inc({ signal, channel, state: "open" }, 0);
     for (const each of [forward.records, forward.rejected]) each.inc({ signal }, 0);
     for (const each of [forward.deadLetters, forward.lostDeadLetters]) each.inc({ signal }, 0);
     forward.undelivered.inc({ signal, reason: "disk_full" }, 0);
@@ -236,11 +241,13 @@ export function createMetrics(versions: Versions) {
 
       gauge(forward.queueBytes, () => source.forwarder().queuedBytes);
       gauge(forward.queueDiskBytes, () => source.forwarder().storedBytes);
+      gauge(forward.queueUsed, () => source.forwarder().used);
       gauge(forward.queued, () => source.forwarder().queued);
       gauge(forward.inflight, () => source.forwarder().inflight);
       gauge(forward.up, () => Number(source.forwarder().healthy));
 
       gauge(store.dataDirPresent, () => Number(source.dataDir()));
+      gauge(store.up, () => Number(source.storeUp()));
       gauge(store.pending, () => source.writer().queued);
       total(store.written, () => source.writer().written);
       total(store.dropped, () => source.writer().dropped);

@@ -48,6 +48,7 @@ describe("docs/reference", () => {
       engine: none,
       forwarder: none,
       dataDir: none,
+      storeUp: none,
       writer: none,
       audit: none,
       listeners: none,

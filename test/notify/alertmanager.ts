@@ -21,15 +21,16 @@ export interface Alert {
   status: { state: string };
 }
 
-/** @param receiver the URL to which it sends what fires and what is resolved */
-export async function startAlertmanager(receiver: string) {
-  const folder = mkdtempSync(join(tmpdir(), "driftlock-alertmanager-"));
-  writeFileSync(
-    join(folder, "alertmanager.yml"),
-    `route: { receiver: hook, group_by: [incident], group_wait: 10ms, group_interval: 20ms }
+const configOf = (
+  receiver: string,
+) => `route: { receiver: hook, group_by: [incident], group_wait: 10ms, group_interval: 20ms }
 receivers: [{ name: hook, webhook_configs: [{ url: "${receiver}", send_resolved: true }] }]
-`,
-  );
+`;
+
+/** @param receiver the URL to which it sends what fires and what is resolved */
+export async function startAlertmanager(receiver: string, config = configOf(receiver)) {
+  const folder = mkdtempSync(join(tmpdir(), "driftlock-alertmanager-"));
+  writeFileSync(join(folder, "alertmanager.yml"), config);
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const child = spawn(script, [folder, String(port)], { stdio: ["ignore", "ignore", "pipe"] });

@@ -26,6 +26,8 @@ describe("metrics", () => {
     const series = await read(createMetrics(versions));
     expect(series.get('driftlock_receiver_records_total{signal="logs"}')).toBe(0);
     expect(series.get('driftlock_flagged_records_total{signal="metrics"}')).toBe(0);
+    const reports = 'driftlock_anomaly_reports_total{signal="logs",channel="content",state="open"}';
+    expect(series.get(reports)).toBe(0);
     expect(series.get('driftlock_receiver_requests_total{signal="traces",transport="http",code="OK"}')).toBe(
       0,
     );
@@ -94,7 +96,15 @@ describe("metrics", () => {
         withheldByTenants: 25,
         withheldByProcess: 14,
       }),
-      forwarder: () => ({ inflight: 1, queued: 2, queuedBytes: 300, storedBytes: 700, healthy: true }),
+      forwarder: () => ({
+        inflight: 1,
+        queued: 2,
+        queuedBytes: 300,
+        storedBytes: 700,
+        used: 0.25,
+        healthy: true,
+      }),
+      storeUp: () => true,
       writer: () => ({ queued: 8, written: 90, dropped: 10, rejected: 11 }),
       audit: () => ({ entries: 22, digest: "ab", altered: 23 }),
       listeners: () => ({ now: 15, refused: 16, dropped: { slow: 17, crowded: 18 } }),
@@ -116,6 +126,8 @@ describe("metrics", () => {
     expect(series.get('driftlock_withheld_alarms_total{reason="process"}')).toBe(14);
     expect(series.get("driftlock_queue_bytes")).toBe(300);
     expect(series.get("driftlock_queue_disk_bytes")).toBe(700);
+    expect(series.get("driftlock_queue_used_ratio")).toBe(0.25);
+    expect(series.get("driftlock_store_up")).toBe(1);
     expect(series.get("driftlock_downstream_up")).toBe(1);
     expect(series.get("driftlock_data_dir_present")).toBe(1);
     expect(series.get("driftlock_store_pending_reports")).toBe(8);
