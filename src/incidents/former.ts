@@ -1,14 +1,9 @@
-import { createHash } from "node:crypto";
-import { deserialize, serialize } from "node:v8";
-import { create } from "@bufbuild/protobuf";
-import {
-  type Change,
-  type Evidence,
-  type EvidencePage,
-  type Incident,
-  IncidentSchema,
-  IncidentState,
-} from "../gen/driftlock/v1/incidents_pb.js";
+import type { Change, EvidencePage, Incident } from "../gen/driftlock/v1/incidents_pb.js";
+import { bounds } from "./bounds.ts";
+import { traitsOf } from "./likeness.ts";
+import { toSighting } from "./sighting.ts";
+import { pack, unpack } from "./state.ts";
+import { type Counts, createTenant, Tenant, type TenantState } from "./tenant.ts";
 
 export interface FormerSettings {
   /** `incidents.budget.per_tenant_per_day`. */
@@ -21,22 +16,13 @@ export interface FormerSettings {
 export const incidentVerdicts = ["acknowledged", "resolved", "expected", "false"] as const;
 export type IncidentVerdict = (typeof incidentVerdicts)[number];
 
-/** What a former holds now, and what it has counted since it was created or restored. */
-export interface FormerStats {
+/** What a former holds now, and what it has counted since it was created. */
+export interface FormerStats extends Counts {
   /** Number of tenants with evidence. */
   tenants: number;
   open: number;
-  begun: number;
-  /** Number of incidents that were minor when they began. */
-  minor: number;
-  ended: number;
-  merged: number;
   /** Number of expectations that have not expired. */
   expectations: number;
-  /** Number of items that were left out because a bound was reached: tenants, open incidents, members, changes and so on. */
-  leftOut: number;
-  /** Number of items that came too late to count. */
-  late: number;
 }
 
 /**
@@ -48,100 +34,104 @@ export interface FormerStats {
  */
 export class IncidentFormer {
   readonly #settings: FormerSettings;
-  #open = new Map<string, Incident>();
-  #counts = { begun: 0, ended: 0 };
+  /** The least recently active first. */
+  #tenants = new Map<string, TenantState>();
+  readonly #counts: Counts = { begun: 0, minor: 0, ended: 0, merged: 0, leftOut: 0, late: 0 };
 
   constructor(settings: FormerSettings) {
     this.#settings = settings;
   }
 
   /** Adds a page of an engine. Pages are added in the order of the calls that returned them. */
-  add({ evidence }: EvidencePage): Incident[] {
-    return evidence.flatMap((each) => this.#add(each));
+  add({ evidence, ticks, changes }: EvidencePage): Incident[] {
+    const tenants = new Map<string, Tenant>();
+    const of = (name: string) => {
+      const tenant = tenants.get(name) ?? this.#tenant(name);
+      tenants.set(name, tenant);
+      return tenant;
+    };
+    for (const change of changes) of(change.tenant).change(change);
+    for (const each of evidence) of(each.tenant).sight(toSighting(each));
+    for (const tick of ticks) of(tick.tenant).tick(tick);
+    return [...tenants.values()].flatMap((tenant) => tenant.take());
   }
 
   /** Adds a change that a person or a pipeline has posted. */
-  post(_change: Change): Incident[] {
-    return [];
+  post(change: Change): Incident[] {
+    const tenant = this.#tenant(change.tenant);
+    tenant.change(change);
+    return tenant.take();
   }
 
   /**
    * Applies what a person has decided about an incident, which may have ended long ago. `resolved`, `expected` and `false` end it if
-   * it is open; after `false`, evidence of its kind is usual.
+   * it is open; after `false`, evidence of its kind must be rarer than this to begin an incident.
    * @param until for `expected`: incidents like it that begin before this event time, in nanoseconds since 1970, are minor and
-   * carry the id of this one as `expected_by`.
+   * carry the id of this one as `expectedBy`.
    */
-  judge(incident: Incident, verdict: IncidentVerdict, _until?: bigint): Incident[] {
-    return verdict === "acknowledged" ? [] : this.#end(incident.id);
+  judge(incident: Incident, verdict: IncidentVerdict, until?: bigint): Incident[] {
+    if (verdict === "acknowledged") return [];
+    const tenant = this.#tenant(incident.tenant);
+    tenant.end(incident.id);
+    const { expectations, rejections } = this.#tenants.get(incident.tenant)!;
+    const traits = traitsOf(
+      incident.members.map(({ serviceName, host, stream, signal, channel }) => [
+        serviceName || host || stream,
+        { kinds: [signal * 256 + channel] },
+      ]),
+    );
+    if (verdict === "expected" && until !== undefined) {
+      expectations.set(incident.id, { traits, until: Number(until / 1_000_000n) });
+      if (expectations.size > bounds.expectations) this.#dropFirst(expectations);
+    }
+    if (verdict === "false") {
+      rejections.push({ traits, bits: Math.max(0, incident.score / Math.log10(2)) });
+      if (rejections.length > bounds.rejections) rejections.shift();
+    }
+    return tenant.take();
   }
 
   /** Withdraws an expectation. @returns false if there is none with this id. */
-  withdraw(_tenant: string, _expectation: string): boolean {
-    return false;
-  }
-
-  /** The open incidents of a tenant, or of all of them, as they were last returned. */
-  open(tenant?: string): Incident[] {
-    return [...this.#open.values()].filter((each) => tenant === undefined || each.tenant === tenant);
+  withdraw(tenant: string, expectation: string): boolean {
+    return this.#tenants.get(tenant)?.expectations.delete(expectation) ?? false;
   }
 
   stats(): FormerStats {
+    const sum = (of: (tenant: TenantState) => number) =>
+      [...this.#tenants.values()].reduce((total, tenant) => total + of(tenant), 0);
     return {
-      tenants: new Set(this.open().map(({ tenant }) => tenant)).size,
-      open: this.#open.size,
+      tenants: this.#tenants.size,
+      open: sum(({ open }) => open.size),
+      expectations: sum(({ expectations }) => expectations.size),
       ...this.#counts,
-      minor: 0,
-      merged: 0,
-      expectations: 0,
-      leftOut: 0,
-      late: 0,
     };
   }
 
   /** Packs what it holds, so that another former with the same settings continues as if nothing had happened. */
   snapshot(): Buffer {
-    return serialize([...this.#open]);
+    return pack(this.#tenants);
   }
 
   /** Restores a snapshot. Returns false, and changes nothing, if the bytes are not a snapshot that this version can read. */
   restore(snapshot: Uint8Array): boolean {
-    try {
-      this.#open = new Map(deserialize(snapshot));
-      return true;
-    } catch {
-      return false;
-    }
+    const tenants = unpack(snapshot);
+    if (tenants === undefined) return false;
+    this.#tenants = tenants;
+    return true;
   }
 
-  #add({ tenant, serviceName, tickUnixNano, flagged, severity }: Evidence): Incident[] {
-    if (flagged === 0) return [];
-    const known = this.open(tenant).find(({ services }) => services.includes(serviceName));
-    if (known !== undefined) return [];
-    const hash = createHash("sha256").update(
-      `${this.#settings.seed}\n${tenant}\n${serviceName}\n${tickUnixNano}`,
-    );
-    const id = (tickUnixNano / 1_000_000n).toString(16).padStart(12, "0") + hash.digest("hex").slice(0, 20);
-    const incident = create(IncidentSchema, {
-      id,
-      tenant,
-      revision: 1,
-      severity,
-      startTimeUnixNano: tickUnixNano,
-      endTimeUnixNano: tickUnixNano,
-      reportedTimeUnixNano: tickUnixNano,
-      sentence: `${serviceName} is unusual`,
-      services: [serviceName],
-    });
-    this.#counts.begun++;
-    this.#open.set(id, incident);
-    return [incident];
+  #tenant(name: string): Tenant {
+    let state = this.#tenants.get(name);
+    if (state === undefined) state = createTenant();
+    else this.#tenants.delete(name);
+    this.#tenants.set(name, state);
+    if (this.#tenants.size > bounds.tenants) this.#dropFirst(this.#tenants);
+    const { seed, perTenantPerDay } = this.#settings;
+    return new Tenant(state, { name, seed, perTenantPerDay, counts: this.#counts });
   }
 
-  #end(id: string): Incident[] {
-    const open = this.#open.get(id);
-    if (open === undefined) return [];
-    this.#open.delete(id);
-    this.#counts.ended++;
-    return [{ ...open, revision: open.revision + 1, state: IncidentState.ENDED }];
+  #dropFirst(map: Map<string, unknown>): void {
+    map.delete(map.keys().next().value!);
+    this.#counts.leftOut++;
   }
 }

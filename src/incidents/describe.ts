@@ -1,0 +1,103 @@
+/** Says in plain English what is unusual, where, and what the cause seems to be. */
+import { Channel, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
+import type { Change } from "../gen/driftlock/v1/incidents_pb.js";
+import { tickMs } from "./bounds.ts";
+import type { Member, OpenIncident } from "./incident-state.ts";
+import { type Ranked, weightOf } from "./ranking.ts";
+import { count, list, seconds, span } from "./text.ts";
+
+/** What the evidence of a signal and channel is, as the subject of a sentence. */
+function subject({ sighting: { signal, channel, stream } }: Member): string {
+  if (signal === Signal.METRICS && channel !== Channel.GROUP) return `the metric ${metricOf(stream)}`;
+  const records = signal === Signal.TRACES ? "spans" : "log records";
+  switch (channel) {
+    case Channel.CONTENT:
+      return signal === Signal.TRACES ? "spans with new content" : "new log messages";
+    case Channel.SEQUENCE:
+      return `the order of ${records}`;
+    case Channel.VOLUME:
+      return `the number of ${records}`;
+    case Channel.VALUE:
+      return "the duration of spans";
+    case Channel.FIELDS:
+      return `the values of fields of ${records}`;
+    case Channel.SHIFT:
+      return "the duration, failures or number of calls";
+    case Channel.NOVELTY:
+      return `the number of strange ${records}`;
+    default:
+      return "several streams together";
+  }
+}
+
+/** The name of the metric in the key of a stream, such as "metrics service.name=checkout http.requests code=200". */
+function metricOf(stream: string): string {
+  return stream.split(" ").find((word, i) => i > 0 && !word.includes("=")) ?? stream;
+}
+
+const kindOf = ({ service, host }: Ranked) => (service === "" ? `the host ${host}` : service);
+
+export function changeText({ attribute, value, previous, title }: Change): string {
+  if (title !== "") return title;
+  return previous === ""
+    ? `${attribute} became ${value}`
+    : `${attribute} changed from ${previous} to ${value}`;
+}
+
+/** What a candidate took of its own, as in "took 12.4 s more of its own than usual". */
+function excessText({ seconds: more, failures }: Ranked): string {
+  const parts = [
+    ...(more > 0 ? [`took ${seconds(more)} more of its own than usual`] : []),
+    ...(failures > 0 ? [`had ${count(failures, "failure")} of its own beyond the usual number`] : []),
+  ];
+  return parts.join(" and ");
+}
+
+/** The reasons for which a candidate stands where it does, without full stops. */
+export function reasonsOf(ranked: Ranked, { excess: { ticks } }: OpenIncident): string[] {
+  const { operation, instance, parts, facts, host } = ranked;
+  const reasons: string[] = [];
+  const total = weightOf(ranked);
+  if (total > 0) reasons.push(`It ${excessText(ranked)} ${span(ticks * tickMs)}`);
+  if (total > 0 && operation !== "") {
+    const of = parts.filter((part) => part.operation === operation);
+    const share = of.reduce((sum, part) => sum + weightOf(part), 0) / total;
+    reasons.push(`${Math.round(100 * share)} % of that is in ${operation}`);
+  }
+  if (instance !== "") reasons.push(`Most of it is in the instance ${instance}`);
+  if (host !== "") {
+    const services = [...new Set(parts.map(({ service }) => service))];
+    reasons.push(`${list(services)} run on it and all took longer`);
+  }
+  for (const { calls } of parts.slice(0, 3)) {
+    if (calls === undefined) continue;
+    reasons.push(
+      calls.isNew
+        ? `It calls ${calls.callee}, which was never seen before`
+        : `It made ${count(calls.extra, "call")} to ${calls.callee} beyond the usual number`,
+    );
+  }
+  if (facts?.newText) reasons.push("It has error texts that it never had before");
+  if (facts?.change) reasons.push(`Just before, ${facts.change}`);
+  if (total === 0)
+    reasons.push("Nothing of its own took longer or failed in spans, but its evidence is rare");
+  return reasons;
+}
+
+/** What the evidence of each place is, the rarest first. */
+function symptoms(incident: OpenIncident): string {
+  const members = [...incident.members.values()].sort((a, b) => b.sighting.bits - a.sighting.bits);
+  const subjects = [...new Set(members.map(subject))];
+  return `${list(subjects, 2)} ${subjects.length > 1 || /spans|messages/.test(subjects[0] ?? "") ? "are" : "is"} unusual`;
+}
+
+export function sentenceOf(incident: OpenIncident, ranking: readonly Ranked[]): string {
+  const [first] = ranking;
+  const places = [...incident.places.keys()];
+  const what = symptoms(incident);
+  const where = places.length > 0 ? ` in ${list(places)}` : "";
+  const text = `${what[0]!.toUpperCase()}${what.slice(1)}${where}`;
+  if (first === undefined || (places.length === 1 && weightOf(first) === 0)) return text;
+  if (weightOf(first) === 0) return `${text}; ${kindOf(first)} has the rarest evidence`;
+  return `${text}; the cause seems to be ${kindOf(first)}, which ${excessText(first)} ${span(incident.excess.ticks * tickMs)}`;
+}

@@ -1,0 +1,143 @@
+/** What the operations around an incident took of their own beyond what is usual, added up over its ticks. */
+import type { EdgeFigures, Figures, GraphTick, OperationFigures } from "../gen/driftlock/v1/incidents_pb.js";
+import { bounds } from "./bounds.ts";
+
+interface Sum {
+  count: number;
+  seconds: number;
+  failures: number;
+}
+
+export interface OperationSum {
+  service: string;
+  operation: string;
+  host: string;
+  instance: string;
+  now: Sum;
+  usual: Sum;
+  /** The variance of the difference in seconds. */
+  variance: number;
+}
+
+export interface EdgeSum {
+  caller: string;
+  operation: string;
+  callee: string;
+  calleeOperation: string;
+  now: Sum;
+  usual: Sum;
+}
+
+export interface Excess {
+  operations: Map<string, OperationSum>;
+  edges: Map<string, EdgeSum>;
+  /** The number of ticks. */
+  ticks: number;
+  /** The latest tick that was added, in milliseconds since 1970. */
+  last: number;
+}
+
+export function createExcess(): Excess {
+  return { operations: new Map(), edges: new Map(), ticks: 0, last: Number.NEGATIVE_INFINITY };
+}
+
+const zero = (): Sum => ({ count: 0, seconds: 0, failures: 0 });
+
+function addTo(sum: Sum, figures: Figures | undefined): void {
+  if (figures === undefined) return;
+  sum.count += figures.count || 0;
+  sum.seconds += figures.seconds || 0;
+  sum.failures += figures.failures || 0;
+}
+
+/** Adds a tick of the operations and calls of these services. @returns what was left out */
+export function addTick(excess: Excess, tick: GraphTick, services: ReadonlySet<string>): number {
+  const at = Number(tick.tickUnixNano / 1_000_000n);
+  if (at <= excess.last) return 0;
+  excess.last = at;
+  excess.ticks++;
+  let leftOut = 0;
+  for (const figures of tick.operations) {
+    if (services.has(figures.service)) leftOut += addOperation(excess, figures);
+  }
+  for (const figures of tick.edges) {
+    if (services.has(figures.caller)) leftOut += addEdge(excess, figures);
+  }
+  return leftOut;
+}
+
+function addOperation({ operations }: Excess, figures: OperationFigures): number {
+  const { service, operation, host, instance, now, usual, variance } = figures;
+  const key = `${service}\n${operation}\n${host}\n${instance}`;
+  let sum = operations.get(key);
+  if (sum === undefined) {
+    if (operations.size >= bounds.operationsPerIncident) return 1;
+    sum = { service, operation, host, instance, now: zero(), usual: zero(), variance: 0 };
+    operations.set(key, sum);
+  }
+  addTo(sum.now, now);
+  addTo(sum.usual, usual);
+  sum.variance += Math.max(0, variance || 0) * (now?.count || 0);
+  return 0;
+}
+
+function addEdge({ edges }: Excess, figures: EdgeFigures): number {
+  const { caller, operation, callee, calleeOperation, now, usual } = figures;
+  const key = `${caller}\n${operation}\n${callee}\n${calleeOperation}`;
+  let sum = edges.get(key);
+  if (sum === undefined) {
+    if (edges.size >= bounds.operationsPerIncident) return 1;
+    sum = { caller, operation, callee, calleeOperation, now: zero(), usual: zero() };
+    edges.set(key, sum);
+  }
+  addTo(sum.now, now);
+  addTo(sum.usual, usual);
+  return 0;
+}
+
+/** What a number exceeds the usual one by, less what chance would: two standard deviations. */
+const beyond = (excess: number, variance: number) => Math.max(0, excess - 2 * Math.sqrt(variance));
+
+/** A part of the own excess of a service. */
+export interface Part {
+  service: string;
+  operation: string;
+  host: string;
+  instance: string;
+  seconds: number;
+  failures: number;
+  /** The calls beyond the usual number, and the callee; or the callee that was never called before. */
+  calls?: { callee: string; extra: number; isNew: boolean };
+}
+
+/**
+ * Divides the own excess into parts. Calls that are usual neither in number nor for the number of the caller's spans are the
+ * caller's, and so is what a callee takes that was never seen before.
+ */
+export function partsOf({ operations, edges }: Excess): Part[] {
+  const parts: Part[] = [];
+  const known = new Set<string>();
+  for (const { service, operation, host, instance, now, usual, variance } of operations.values()) {
+    if (usual.count > 0) known.add(service);
+    if (usual.count === 0 || now.count === 0) continue;
+    const seconds = beyond(now.seconds - usual.seconds, variance);
+    const failures = beyond(now.failures - usual.failures, usual.failures + 1);
+    if (seconds > 0 || failures > 0) parts.push({ service, operation, host, instance, seconds, failures });
+  }
+  for (const { caller, operation, callee, now, usual } of edges.values()) {
+    const part = { service: caller, operation, host: "", instance: "", failures: 0 };
+    if (usual.count > 0) {
+      const extra = beyond(now.count - usual.count, usual.count + 1);
+      if (extra > 0)
+        parts.push({
+          ...part,
+          seconds: (extra * usual.seconds) / usual.count,
+          calls: { callee, extra, isNew: false },
+        });
+    } else if (now.count > 0 && known.has(caller) && !known.has(callee)) {
+      const { count: extra, seconds, failures } = now;
+      parts.push({ ...part, seconds, failures, calls: { callee, extra, isNew: true } });
+    }
+  }
+  return parts;
+}

@@ -1,0 +1,426 @@
+/** The incidents of one tenant: which sightings begin one, which join one, and when it ends. */
+import { createHash } from "node:crypto";
+import {
+  type Change,
+  type GraphTick,
+  type Incident,
+  IncidentState,
+  Join,
+} from "../gen/driftlock/v1/incidents_pb.js";
+import { bounds, changeMs, excessMs, growthMs, quietMs, tickMs, trim, windowMs } from "./bounds.ts";
+import { mostPerDay, type Notified, takeNotification } from "./budget.ts";
+import { changeText } from "./describe.ts";
+import { addTick } from "./excess.ts";
+import { absorb, createIncident, mergeInto, type OpenIncident } from "./incident-state.ts";
+import {
+  type Earlier,
+  type Expectation,
+  fingerprintOf,
+  isLike,
+  type Rejection,
+  recognise,
+  traitsOf,
+} from "./likeness.ts";
+import { toMessage } from "./message.ts";
+import {
+  addSighting,
+  createPending,
+  expire,
+  type Group,
+  groupOf,
+  type JoinedBy,
+  type Observation,
+  type Pending,
+  type Relation,
+  remove,
+} from "./pending.ts";
+import { type PlaceFacts, type Ranked, rank } from "./ranking.ts";
+import { rarityOf } from "./rarity.ts";
+import { createRates, learn, learnGroup, ownRate, passTime, type Rates } from "./rates.ts";
+import type { Sighting } from "./sighting.ts";
+import {
+  createTopology,
+  neighbours,
+  noteReporting,
+  noteTick,
+  surroundings,
+  type Topology,
+} from "./topology.ts";
+
+/** All that is held of a tenant: plain data, which is the snapshot. */
+export interface TenantState {
+  /** Event time, in milliseconds since 1970. */
+  now: number;
+  rates: Rates;
+  topology: Topology;
+  pending: Pending;
+  /** By id, the oldest first. */
+  open: Map<string, OpenIncident>;
+  /** The open incidents by the places and hosts that they have, and by their traces. */
+  byPlace: Map<string, string>;
+  byHost: Map<string, string>;
+  byTrace: Map<string, string>;
+  changes: Change[];
+  notified: Notified;
+  expectations: Map<string, Expectation>;
+  rejections: Rejection[];
+  earlier: Earlier;
+}
+
+export interface Counts {
+  begun: number;
+  minor: number;
+  ended: number;
+  merged: number;
+  leftOut: number;
+  late: number;
+}
+
+export interface Context {
+  name: string;
+  seed: bigint;
+  perTenantPerDay: number;
+  counts: Counts;
+}
+
+export function createTenant(): TenantState {
+  return {
+    now: 0,
+    rates: createRates(),
+    topology: createTopology(),
+    pending: createPending(),
+    open: new Map(),
+    byPlace: new Map(),
+    byHost: new Map(),
+    byTrace: new Map(),
+    changes: [],
+    notified: [],
+    expectations: new Map(),
+    rejections: [],
+    earlier: new Map(),
+  };
+}
+
+/** An observation that a place has more often per day than this does not keep an incident open. */
+const usualPerDay = 48;
+/** A minor incident notifies once it has so many times the services that it began with, or is so grave. */
+const grownPlaces = 2;
+const gravest = 4;
+
+/** Applies pages to the state of one tenant. */
+export class Tenant {
+  readonly #state: TenantState;
+  readonly #context: Context;
+  /** The incidents that the current page has changed. */
+  readonly #touched = new Set<OpenIncident>();
+  #reports: Incident[] = [];
+
+  constructor(state: TenantState, context: Context) {
+    this.#state = state;
+    this.#context = context;
+  }
+
+  /** Returns what has been reported since it was last called. */
+  take(): Incident[] {
+    for (const incident of this.#touched) if (this.#isNews(incident)) this.#report(incident);
+    this.#touched.clear();
+    const reports = this.#reports;
+    this.#reports = [];
+    return reports;
+  }
+
+  tick(tick: GraphTick): void {
+    const { topology, open } = this.#state;
+    const at = Number(tick.tickUnixNano / 1_000_000n);
+    this.#context.counts.leftOut += noteTick(topology, tick);
+    for (const incident of open.values()) {
+      this.#addTick(incident, tick);
+      this.#touched.add(incident);
+    }
+    this.#pass(at + tickMs);
+  }
+
+  change(change: Change): void {
+    const { changes } = this.#state;
+    changes.push(change);
+    if (changes.length > bounds.changes) changes.shift();
+  }
+
+  sight(sighting: Sighting): void {
+    const { state, counts } = { state: this.#state, counts: this.#context.counts };
+    if (sighting.tick + quietMs < state.now) {
+      counts.late++;
+      return;
+    }
+    this.#pass(sighting.tick);
+    noteReporting(state.topology, sighting.place);
+    const joined = this.#join(sighting);
+    if (joined === undefined || this.#isStale(joined)) this.#observe(sighting, joined === undefined);
+  }
+
+  /** Ends an incident if it is open. */
+  end(id: string): void {
+    const incident = this.#state.open.get(id);
+    if (incident !== undefined) this.#end(incident, IncidentState.ENDED);
+  }
+
+  /** Lets event time pass. */
+  #pass(now: number): void {
+    const state = this.#state;
+    if (now <= state.now) return;
+    state.now = now;
+    passTime(state.rates, now);
+    expire(state.pending, now);
+    for (const incident of state.open.values()) {
+      if (incident.end + quietMs <= now) this.#end(incident, IncidentState.ENDED);
+    }
+    for (const [id, { until }] of state.expectations) if (until <= now) state.expectations.delete(id);
+  }
+
+  /** Joins a sighting with open incidents; if there are several, they turn out to be one. */
+  #join(sighting: Sighting): OpenIncident | undefined {
+    let joined: OpenIncident | undefined;
+    for (const [id, by] of this.#candidates(sighting)) {
+      const incident = this.#state.open.get(id);
+      if (incident === undefined || incident === joined) continue;
+      if (this.#isStale(incident) && !incident.places.has(sighting.place)) continue;
+      if (joined === undefined) {
+        joined = incident;
+        this.#absorb(incident, sighting, by);
+      } else if (!this.#isStale(incident) && !this.#isStale(joined))
+        joined = this.#merge(joined, incident, by);
+    }
+    return joined;
+  }
+
+  *#candidates({ place, host, traces }: Sighting): Generator<[id: string, by: JoinedBy]> {
+    const { byPlace, byHost, byTrace } = this.#state;
+    for (const trace of traces) {
+      const id = byTrace.get(trace);
+      if (id !== undefined) yield [id, { join: Join.TRACE, by: trace }];
+    }
+    const own = byPlace.get(place);
+    if (own !== undefined) yield [own, { join: Join.SERVICE, by: place }];
+    for (const [other, by] of this.#related(place)) {
+      const id = byPlace.get(other);
+      if (id !== undefined) yield [id, by];
+    }
+    const same = host === "" ? undefined : byHost.get(host);
+    if (same !== undefined) yield [same, { join: Join.HOST, by: host }];
+  }
+
+  *#related(place: string): Generator<Relation> {
+    const { topology, changes, now } = this.#state;
+    for (const [other, via] of neighbours(topology, place)) yield [other, { join: Join.NEIGHBOUR, by: via }];
+    const own = changes.filter((change) => change.serviceName === place && isRecent(change, now));
+    for (const { attribute, value } of own) {
+      for (const other of changes) {
+        const same = other.attribute === attribute && other.value === value && other.serviceName !== place;
+        if (same && isRecent(other, now))
+          yield [other.serviceName, { join: Join.CHANGE, by: `${attribute}=${value}` }];
+      }
+    }
+  }
+
+  #isStale(incident: OpenIncident): boolean {
+    return this.#state.now - incident.grown > growthMs;
+  }
+
+  #absorb(incident: OpenIncident, sighting: Sighting, by: JoinedBy): void {
+    const { rates, now, byPlace, byHost, byTrace } = this.#state;
+    const { place, kind, host, traces } = sighting;
+    const lasts = ownRate(rates, place, kind) < usualPerDay;
+    absorb(incident, sighting, by, lasts, now);
+    if (incident.places.has(place)) byPlace.set(place, incident.id);
+    if (host !== "") byHost.set(host, incident.id);
+    for (const trace of traces) byTrace.set(trace, incident.id);
+    this.#context.counts.leftOut +=
+      trim(byTrace, bounds.pending) + trim(byHost, bounds.places) + trim(byPlace, bounds.places);
+    this.#touched.add(incident);
+  }
+
+  /** Takes up a sighting that is in no incident, or in one that has long been known, and begins one if it is rare. */
+  #observe(sighting: Sighting, mayWait: boolean): void {
+    const { pending, rates, now } = this.#state;
+    const { counts } = this.#context;
+    const { fresh, touched, leftOut } = addSighting(pending, sighting);
+    counts.leftOut += leftOut;
+    const group = touched[0] && groupOf(pending, touched[0], (place) => this.#related(place));
+    const begun = group && !isOneTrace(group) ? this.#considers(group) : undefined;
+    for (const { place, kind, bits } of fresh) counts.leftOut += learn(rates, place, kind, bits, now);
+    if (group && begun) this.#begin(group, begun);
+    else if (!mayWait) for (const observation of fresh) observation.sightings = [];
+  }
+
+  /** Returns the bits of a group if they are enough to begin an incident. */
+  #considers(group: Group): { bits: number } | undefined {
+    const { rates, rejections, topology } = this.#state;
+    const reached = new Set(group.places.keys());
+    for (const place of group.places.keys())
+      for (const [other] of neighbours(topology, place)) reached.add(other);
+    const { claimed, bits } = rarityOf(rates, group, reached.size / Math.max(1, topology.reporting.size));
+    learnGroup(rates, claimed);
+    let least = -Math.log2(mostPerDay(this.#context.perTenantPerDay, rates.age));
+    if (rejections.length > 0) {
+      const traits = traitsOf(traitsByPlace(group.observations));
+      for (const rejection of rejections) {
+        if (isLike(traits, rejection.traits)) least = Math.max(least, rejection.bits + rejectedBits);
+      }
+    }
+    return bits >= least ? { bits } : undefined;
+  }
+
+  #begin(group: Group, { bits }: { bits: number }): void {
+    const state = this.#state;
+    const { counts } = this.#context;
+    if (state.open.size >= bounds.openIncidents) {
+      counts.leftOut++;
+      return;
+    }
+    const sightings = [...new Set([...group.observations].flatMap((each) => each.sightings))];
+    sightings.sort((a, b) => a.tick - b.tick);
+    const [first] = sightings;
+    if (first === undefined) return;
+    const incident = createIncident(this.#idOf(first), state.now, bits);
+    state.open.set(incident.id, incident);
+    for (const sighting of sightings) {
+      const by = group.places.get(sighting.place)!;
+      this.#absorb(incident, sighting, by);
+    }
+    for (const observation of group.observations) remove(state.pending, observation);
+    for (const tick of state.topology.ticks) this.#addTick(incident, tick);
+    incident.changes = state.changes
+      .filter((change) => isBefore(change, incident) && concerns(change, incident))
+      .reverse()
+      .slice(0, bounds.changesPerIncident);
+    this.#decideNotification(incident);
+    counts.begun++;
+    if (incident.minor) counts.minor++;
+    this.#touched.add(incident);
+  }
+
+  #decideNotification(incident: OpenIncident): void {
+    const { expectations, notified, now } = this.#state;
+    const traits = traitsOf(incident.places);
+    const expected = [...expectations].find(([, each]) => isLike(traits, each.traits));
+    incident.expectedBy = expected?.[0] ?? "";
+    incident.minor =
+      expected !== undefined || !takeNotification(notified, this.#context.perTenantPerDay, now);
+    incident.told.places = incident.places.size;
+  }
+
+  #addTick(incident: OpenIncident, tick: GraphTick): void {
+    const at = Number(tick.tickUnixNano / 1_000_000n);
+    if (at + tickMs <= incident.start || at >= incident.start + excessMs) return;
+    const services = surroundings(this.#state.topology, incident.places.keys());
+    this.#context.counts.leftOut += addTick(incident.excess, tick, services);
+  }
+
+  #merge(a: OpenIncident, b: OpenIncident, by: JoinedBy): OpenIncident {
+    const state = this.#state;
+    const [older, newer] = b.begun < a.begun || (b.begun === a.begun && b.id < a.id) ? [b, a] : [a, b];
+    mergeInto(older, newer, by, state.now);
+    for (const index of [state.byPlace, state.byHost, state.byTrace]) {
+      for (const [key, id] of index) if (id === newer.id) index.set(key, older.id);
+    }
+    state.open.delete(newer.id);
+    this.#touched.delete(newer);
+    this.#touched.add(older);
+    this.#context.counts.merged++;
+    this.#report(newer, IncidentState.MERGED, older.id);
+    return older;
+  }
+
+  #end(incident: OpenIncident, state: IncidentState): void {
+    this.#state.open.delete(incident.id);
+    for (const index of [this.#state.byPlace, this.#state.byHost, this.#state.byTrace]) {
+      for (const [key, id] of index) if (id === incident.id) index.delete(key);
+    }
+    this.#touched.delete(incident);
+    this.#context.counts.ended++;
+    this.#report(incident, state);
+  }
+
+  #isNews(incident: OpenIncident): boolean {
+    const { told, places, severity, flagged, excess, revision } = incident;
+    if (revision === 0) return true;
+    if (incident.minor && incident.expectedBy === "" && this.#hasGrown(incident)) {
+      incident.minor = !takeNotification(
+        this.#state.notified,
+        this.#context.perTenantPerDay,
+        this.#state.now,
+      );
+    }
+    return (
+      told.minor !== incident.minor ||
+      places.size > told.places ||
+      severity > told.severity ||
+      flagged >= 2 * told.flagged ||
+      (excess.ticks !== told.ticks && (excess.ticks <= 6 || excess.ticks >= 2 * told.ticks))
+    );
+  }
+
+  #hasGrown({ places, told, severity }: OpenIncident): boolean {
+    return (
+      places.size >= grownPlaces * Math.max(1, told.places) ||
+      (severity >= gravest && told.severity < gravest)
+    );
+  }
+
+  #report(incident: OpenIncident, state = IncidentState.OPEN, mergedInto?: string): void {
+    const { name } = this.#context;
+    const ranking = this.#rank(incident);
+    const fingerprint = fingerprintOf(incident);
+    if (state !== IncidentState.MERGED)
+      incident.earlier = recognise(this.#state.earlier, fingerprint, incident.id);
+    incident.told = {
+      cause: ranking[0]?.service ?? "",
+      places: incident.places.size,
+      severity: incident.severity,
+      flagged: incident.flagged,
+      ticks: incident.excess.ticks,
+      minor: incident.minor,
+    };
+    this.#reports.push(
+      toMessage(incident, { tenant: name, state, ranking, fingerprint, ...(mergedInto && { mergedInto }) }),
+    );
+  }
+
+  #rank(incident: OpenIncident): Ranked[] {
+    const facts = new Map<string, PlaceFacts>();
+    for (const [place, { bits, onset, newText }] of incident.places) {
+      const change = incident.changes.find(({ serviceName }) => serviceName === place);
+      facts.set(place, { bits, onset, newText, change: change && changeText(change) });
+    }
+    return rank(incident.excess, facts);
+  }
+
+  #idOf({ tick, stream, channel, instance }: Sighting): string {
+    const text = JSON.stringify([this.#context.name, tick, stream, channel, instance]);
+    const hash = createHash("sha256").update(`${this.#context.seed}\n${text}`).digest("hex");
+    return tick.toString(16).padStart(12, "0").slice(-12) + hash.slice(0, 20);
+  }
+}
+
+/** Whether a group is what one trace shows, which is an anomaly, but no incident, however rare it is. */
+function isOneTrace({ observations }: Group): boolean {
+  const [first, second] = observations;
+  return (
+    second === undefined && first !== undefined && first.sightings.some(({ traces }) => traces.length > 0)
+  );
+}
+
+/** What is like something that a person called false must be so many times rarer, in bits. */
+const rejectedBits = 3;
+
+function* traitsByPlace(observations: Iterable<Observation>): Generator<[string, { kinds: number[] }]> {
+  for (const { sightings } of observations)
+    for (const { place, kind } of sightings) yield [place, { kinds: [kind] }];
+}
+
+const timeOf = ({ timeUnixNano }: Change) => Number(timeUnixNano / 1_000_000n);
+const isRecent = (change: Change, now: number) => timeOf(change) + changeMs >= now;
+const isBefore = (change: Change, { start }: OpenIncident) =>
+  timeOf(change) >= start - changeMs && timeOf(change) <= start + windowMs;
+const concerns = ({ serviceName }: Change, { places }: OpenIncident) =>
+  serviceName === "" || places.has(serviceName);
