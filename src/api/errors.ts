@@ -69,8 +69,15 @@ function refusedBody({ code }: FastifyError, { bodyLimit, schema }: FastifyReque
   }
 }
 
-/** Answers unknown paths, wrong methods and errors. */
-export function answerWithProblems(app: FastifyInstance, log: Logger): void {
+/**
+ * Answers unknown paths, wrong methods and errors.
+ * @param answerPage answers an unknown path that is a page's; undefined if it is not
+ */
+export function answerWithProblems(
+  app: FastifyInstance,
+  log: Logger,
+  answerPage: (request: FastifyRequest, reply: FastifyReply) => FastifyReply | undefined = () => undefined,
+): void {
   const routes: { path: RegExp; methods: Set<string> }[] = [];
   app.addHook("onRoute", ({ url, method }) => {
     const path = new RegExp(`^${url.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/:\w+/g, "[^/]+")}$`);
@@ -79,7 +86,9 @@ export function answerWithProblems(app: FastifyInstance, log: Logger): void {
   const answerUnknown = (request: FastifyRequest, reply: FastifyReply) => {
     const path = request.url.split("?", 1)[0]!;
     const methods = new Set(routes.flatMap((route) => (route.path.test(path) ? [...route.methods] : [])));
-    if (methods.size === 0) return sendProblem(reply, problem(404, "there is no such path"));
+    if (methods.size === 0) {
+      return answerPage(request, reply) ?? sendProblem(reply, problem(404, "there is no such path"));
+    }
     const allow = [...methods].join(", ");
     reply.header("allow", allow);
     return sendProblem(reply, problem(405, `this path takes ${allow}`));

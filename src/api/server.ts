@@ -13,6 +13,7 @@ import { type AnomalyOptions, anomalyRoutes } from "./anomalies.ts";
 import { limitAnswers } from "./answers.ts";
 import type { App } from "./app.ts";
 import { auditRoutes } from "./audit.ts";
+import { builtDashboard, pageAnswerer, readDashboard, serveDashboard } from "./dashboard.ts";
 import { answerWithProblems } from "./errors.ts";
 import { type EventOptions, eventRoutes } from "./events/routes.ts";
 import { evidenceRoutes } from "./evidence.ts";
@@ -37,6 +38,8 @@ export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions,
   /** Whether authentication is disabled. */
   open: boolean;
   hub: LiveHub;
+  /** The folder of the built dashboard. If it has none, none is served. */
+  dashboard?: string;
   /** The time between two authentications of a live reader, in milliseconds. */
   recheckMs?: number;
   /** The time from a request's first byte to its last, in milliseconds. */
@@ -129,7 +132,9 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   secure(app, { corsOrigins: options.config.cors_origins, open: options.open });
   guardRoutes(app, options);
   limitAnswers(app, options.answerBytes ?? limits.answerBytes);
-  answerWithProblems(app, options.log);
+  const dashboard = await readDashboard(options.dashboard ?? builtDashboard);
+  answerWithProblems(app, options.log, dashboard && pageAnswerer(dashboard));
+  if (dashboard) serveDashboard(app, dashboard);
   healthRoutes(app, options);
   anomalyRoutes(app, options);
   streamRoutes(app, options);

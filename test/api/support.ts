@@ -64,6 +64,7 @@ type Overrides = Partial<
     | "connections"
     | "answerBytes"
     | "store"
+    | "dashboard"
   >
 >;
 
