@@ -14,6 +14,8 @@ ADDON := build/Release/driftlock.node
 PROTO := $(shell find proto -name '*.proto')
 CXX_SOURCES := $(shell find native -name '*.[ch]pp')
 SOURCES := $(shell find src -path src/gen -prune -o -name '*.ts' -print)
+# The dashboard shares small tools with the rest.
+UI_SOURCES := $(shell find ui src/base -type f)
 CLANGXX ?= $(shell command -v clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 | head -n 1)
 FUZZ_SECONDS ?= 150
 NATIVE_COVERAGE ?= 80
@@ -34,7 +36,11 @@ run: build ## run the sidecar under a demo load (ARGS="--receive.grpc.endpoint 1
 	@node scripts/demo.ts $(ARGS)
 
 .PHONY: build
-build: $(ADDON) dist/.stamp ## build the addon and the TypeScript
+build: $(ADDON) dist/.stamp dist/ui/.stamp ## build the addon, the TypeScript and the dashboard
+
+.PHONY: ui-dev
+ui-dev: node_modules/.stamp ## serve the dashboard for work on it, with the API at DRIFTLOCK_URL (http://127.0.0.1:8080)
+	vite ui
 
 .PHONY: test
 test: build test-native ## run all tests except the end-to-end tests
@@ -100,6 +106,7 @@ bench-incidents: build ## measure how well faults become incidents, and how well
 .PHONY: lint
 lint: src/gen/.stamp ## check types and style
 	tsc --noEmit -p tsconfig.json
+	tsc --noEmit -p ui/tsconfig.json
 	biome check .
 	buf lint
 	@clang-format --dry-run --Werror $(CXX_SOURCES)
@@ -156,11 +163,16 @@ $(ADDON): node_modules/.stamp
 	@cmake-js build --out build --parallel 2 > build.log 2>&1 || { cat build.log; exit 1; }
 
 dist/.stamp: $(SOURCES) src/gen/.stamp tsconfig.json tsconfig.build.json
-	rm -rf dist
+	@mkdir -p dist
+	find dist -mindepth 1 -maxdepth 1 ! -name ui -exec rm -rf {} +
 	tsc -p tsconfig.build.json
 	cp -r src/gen dist/gen
 	chmod +x dist/cli/main.js
 	@ln -sf ../../dist/cli/main.js node_modules/.bin/driftlock
+	@touch $@
+
+dist/ui/.stamp: $(UI_SOURCES) node_modules/.stamp
+	vite build ui --logLevel warn
 	@touch $@
 
 # Only our own code is sanitized: the codecs are taken from the addon's build.

@@ -99,9 +99,12 @@ const streamDetailSchema = z
     examples: [examples.streamDetail],
   });
 
+export type StreamJson = z.output<typeof streamSchema>;
+export type StreamDetailJson = z.output<typeof streamDetailSchema>;
+
 const secondsBetween = (from: bigint, until: bigint) => Number(until - from) / 1e9;
 
-function streamJson(stream: Stream): z.output<typeof streamSchema> {
+function streamJson(stream: Stream): StreamJson {
   const { baselineAt, firstSeen, lastSeen } = stream;
   const seconds = secondsBetween(firstSeen, lastSeen);
   return {

@@ -1,0 +1,106 @@
+/** A sidecar that has found anomalies in the telemetry of the synthetic shop, with its dashboard. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import pino from "pino";
+import { preview } from "vite";
+import type { AnomalyJson } from "../../src/api/anomaly.ts";
+import { configSchema } from "../../src/config/schema.ts";
+import { type Sidecar, startSidecar } from "../../src/sidecar/index.ts";
+import { driftlock } from "../cli/driftlock.ts";
+import { logs, normalLines, sendHttp, strangeLine } from "../cli/sender.ts";
+import { startDownstream } from "../forward/downstream.ts";
+
+export interface Dashboard {
+  sidecar: Sidecar;
+  /** Returns the address of a page. */
+  url(path: string): string;
+  get<T>(path: string): Promise<T>;
+  anomalies(): Promise<AnomalyJson[]>;
+  /** Sends the shop's telemetry of a time in which its faults occur, as fast as possible. */
+  sendShop(): Promise<void>;
+  /** Sends the logs of a service that become strange, of which there is one anomaly. */
+  sendStrange(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const headers = {
+  "content-security-policy":
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'self'; " +
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+};
+
+/** Seconds of telemetry. */
+const seconds = 200;
+const faults = ["new-error@100s+8s", "secret-leak@120s+8s", "latency@150s+20s", "metric-spike@180s+15s"];
+/** The services that the faults are in. */
+const services = ["payments", "checkout", "inventory"];
+
+export async function startDashboard(input: object = {}): Promise<Dashboard> {
+  const undo: (() => unknown)[] = [];
+  const target = await startDownstream("grpc");
+  undo.push(() => target.close());
+  const data_dir = mkdtempSync(join(tmpdir(), "driftlock-ui-"));
+  undo.push(() => rmSync(data_dir, { recursive: true, force: true }));
+  const anyPort = { endpoint: "127.0.0.1:0" };
+  const config = configSchema.parse({
+    receive: { grpc: anyPort, http: anyPort },
+    forward: { endpoint: target.endpoint },
+    api: anyPort,
+    data_dir,
+    ...input,
+  });
+  const sidecar = await startSidecar(config, { log: pino({ level: "silent" }) });
+  undo.push(() => sidecar.close());
+  const api = `http://${sidecar.addresses.api}`;
+  process.env.DRIFTLOCK_URL = api;
+  const server = await preview({
+    root: "ui",
+    configFile: "ui/vite.config.ts",
+    preview: { port: 0, headers },
+  });
+  undo.push(() => server.close());
+  const base = server.resolvedUrls!.local[0]!.replace(/\/$/, "");
+  const get = async <T>(path: string) => (await (await fetch(api + path)).json()) as T;
+  const anomalies = async () => (await get<{ items: AnomalyJson[] }>("/v1/anomalies")).items;
+  return {
+    sidecar,
+    url: (path) => base + path,
+    get,
+    anomalies,
+    async sendShop() {
+      let found: AnomalyJson[] = [];
+      const { code, err } = await driftlock([
+        "generate",
+        "--endpoint",
+        `http://${sidecar.addresses.grpc}`,
+        "--speed",
+        "60",
+        "--rate",
+        String(60 * 200),
+        "--start",
+        new Date(Date.now() - 1_000 * seconds).toISOString(),
+        "--duration",
+        `${seconds}s`,
+        ...faults.flatMap((fault) => ["--anomaly", fault]),
+      ]);
+      if (code !== 0) throw new Error(`generate failed: ${err}`);
+      while (!services.every((service) => found.some((anomaly) => anomaly.service === service))) {
+        await sleep(100);
+        found = await anomalies();
+      }
+    },
+    async sendStrange() {
+      const at = Math.floor(Date.now() / 1_000) - 1_700_000_000;
+      const lines = [...normalLines(600), strangeLine];
+      const body = logs(lines, at - lines.length, "till");
+      const { status } = await sendHttp(sidecar.addresses.http!, body);
+      if (status !== 200) throw new Error(`the logs were answered with ${status}`);
+    },
+    async close() {
+      for (const each of undo.reverse()) await each();
+    },
+  };
+}

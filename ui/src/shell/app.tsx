@@ -1,0 +1,29 @@
+import { JudgeDialog } from "../parts/judge.tsx";
+import { Frame } from "./frame.tsx";
+import { pageOf } from "./pages.tsx";
+import { address, go, here } from "./router.ts";
+
+function NotFound() {
+  return (
+    <section class="empty">
+      <h1>There is no such page</h1>
+      <p>
+        The address may be mistyped. <a href={address("/")}>Go to the start</a>.
+      </p>
+    </section>
+  );
+}
+
+export function App() {
+  const match = pageOf(here.value.path);
+  if (here.value.path === "/") {
+    go(address("/anomalies"), { replace: true });
+    return null;
+  }
+  return (
+    <Frame>
+      {match === undefined ? <NotFound /> : <match.Page key={match.id} id={match.id} />}
+      <JudgeDialog />
+    </Frame>
+  );
+}

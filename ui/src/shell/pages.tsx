@@ -1,0 +1,36 @@
+/** The pages: the only list of them. Pages without a label are not in the navigation. */
+import type { ComponentType } from "preact";
+import { AnomalyPage } from "../anomalies/detail.tsx";
+import { AnomaliesPage } from "../anomalies/page.tsx";
+
+export interface PageEntry {
+  /** The path, in which `:id` stands for an identifier. */
+  path: string;
+  label?: string;
+  /** The key that leads to it, after g. */
+  key?: string;
+  Page: ComponentType<{ id: string }>;
+}
+
+export const pages: readonly PageEntry[] = [
+  { path: "/anomalies", label: "Anomalies", key: "a", Page: AnomaliesPage },
+  { path: "/anomalies/:id", Page: AnomalyPage },
+];
+
+export interface Match {
+  Page: PageEntry["Page"];
+  id: string;
+}
+
+/** Returns the page of a path; undefined if there is none. */
+export function pageOf(path: string): Match | undefined {
+  const steps = path.replace(/(?<=.)\/$/, "").split("/");
+  for (const { path: pattern, Page } of pages) {
+    const names = pattern.split("/");
+    if (names.length !== steps.length) continue;
+    if (!names.every((name, i) => name === ":id" || name === steps[i])) continue;
+    const at = names.indexOf(":id");
+    return { Page, id: at === -1 ? "" : decodeURIComponent(steps[at]!) };
+  }
+  return undefined;
+}
