@@ -27,6 +27,21 @@ export const stateNames = ["open", "ended", ...dispositions] as const;
 /** The state of an anomaly. */
 export type AnomalyState = (typeof stateNames)[number];
 
+/** What a person can decide about an incident. */
+export const incidentVerdicts = ["acknowledged", "resolved", "expected", "false"] as const;
+/** A decision of a person about an incident. */
+export type IncidentVerdict = (typeof incidentVerdicts)[number];
+
+/** What an incident is as far as its evidence says: `merged` if it is part of another one. */
+export const formedStates = ["open", "ended", "merged"] as const;
+/** What an incident is, as far as its evidence says. */
+export type FormedState = (typeof formedStates)[number];
+
+/** States of an incident: what it is, until a person decides about it. */
+export const incidentStates = [...formedStates, ...incidentVerdicts] as const;
+/** The state of an incident. */
+export type IncidentStateName = (typeof incidentStates)[number];
+
 /** The states of a stream, in the order of their numbers in driftlock.v1. */
 export const streamStates = ["learning", "watching", "shelved", "evicted", "limited", "excluded"] as const;
 /** The state of a stream: it learns, is watched, was packed, was evicted, is beyond its tenant's quota, or is excluded by a policy. */

@@ -1,3 +1,4 @@
+import type { IncidentVerdict } from "../anomaly/names.ts";
 import type { Change, EvidencePage, Incident } from "../gen/driftlock/v1/incidents_pb.js";
 import { bounds } from "./bounds.ts";
 import { traitsOf } from "./likeness.ts";
@@ -11,10 +12,6 @@ export interface FormerSettings {
   /** `detect.seed`, of which the ids of incidents are a function. */
   seed: bigint;
 }
-
-/** What a person can decide about an incident. */
-export const incidentVerdicts = ["acknowledged", "resolved", "expected", "false"] as const;
-export type IncidentVerdict = (typeof incidentVerdicts)[number];
 
 /** What a former holds now, and what it has counted since it was created. */
 export interface FormerStats extends Counts {

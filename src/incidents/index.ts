@@ -3,6 +3,4 @@ export {
   type FormerSettings,
   type FormerStats,
   IncidentFormer,
-  type IncidentVerdict,
-  incidentVerdicts,
 } from "./former.ts";

@@ -14,10 +14,13 @@ import { Recorder } from "./anomalies/recorder.ts";
 import { Writer, type WriterLimits } from "./anomalies/writer.ts";
 import { Audit } from "./audit.ts";
 import { AuditHeads, currentHeads, type Head, type HeadsState } from "./audit-heads.ts";
+import { Changes } from "./changes.ts";
 import { Database, type MigrationState } from "./database/database.ts";
 import { reasonOf, StoreUnavailable } from "./database/errors.ts";
 import type { DatabaseKind } from "./database/migrations.ts";
 import { Evidence } from "./evidence.ts";
+import { Incidents } from "./incidents/incidents.ts";
+import { IncidentWriter } from "./incidents/writer.ts";
 import { Keys } from "./keys.ts";
 import { Notifications } from "./notifications.ts";
 import { Policies } from "./policies.ts";
@@ -36,9 +39,20 @@ export type { Audit, AuditVerdict, RecordedHead } from "./audit.ts";
 export type { AuditEntry, AuditInput, ChainedEntry } from "./audit-chain.ts";
 export { type Head, type HeadsState, parseHeads, readHeads } from "./audit-heads.ts";
 export { canonicalJson, type Json } from "./canonical.ts";
+export type { ChangeFilter, Changes, NewChange } from "./changes.ts";
 export { InvalidArgument, isUnavailable, reasonOf, StoreUnavailable } from "./database/errors.ts";
 export type { DatabaseKind } from "./database/migrations.ts";
 export type { Evidence, EvidenceBundle, StoredBundle } from "./evidence.ts";
+export type {
+  Expectation,
+  IncidentDetail,
+  IncidentEvent,
+  IncidentFilter,
+  IncidentPatch,
+  Incidents,
+} from "./incidents/incidents.ts";
+export type { IncidentSummary } from "./incidents/summary.ts";
+export type { IncidentWriter, IncidentWriterState } from "./incidents/writer.ts";
 export { type ApiKey, type Identity, type Keys, type NewKey, type Scope, scopes } from "./keys.ts";
 export type { Hold, Notifications, OutboxChange, OutboxRow } from "./notifications.ts";
 export type { Page, PageRequest } from "./page.ts";
@@ -110,6 +124,8 @@ const closeMs = 5_000;
 export class Store {
   readonly kind: DatabaseKind;
   readonly anomalies: Anomalies;
+  readonly incidents: Incidents;
+  readonly changes: Changes;
   readonly streams: Streams;
   readonly keys: Keys;
   readonly audit: Audit;
@@ -121,6 +137,7 @@ export class Store {
   readonly retention: Retention;
   readonly admin: Admin;
   readonly writer: Writer;
+  readonly incidentWriter: IncidentWriter;
   readonly #database: Database;
   readonly #heads: AuditHeads;
   readonly #recorder: Recorder;
@@ -145,7 +162,9 @@ export class Store {
     this.#log = log;
     const settings = settingsOf(config.detect, versions);
     this.#recorder = new Recorder({ config: { data_dir: config.data_dir, store: config.store }, settings });
-    this.anomalies = new Anomalies(context, settings);
+    this.incidents = new Incidents(context);
+    this.anomalies = new Anomalies(context, settings, this.incidents);
+    this.changes = new Changes(context);
     this.streams = new Streams(context);
     this.keys = new Keys(context);
     this.audit = new Audit(context);
@@ -160,6 +179,10 @@ export class Store {
       await this.#recorder.record({ reports, now: clock.now() });
     };
     this.writer = new Writer(record, log, writer);
+    this.incidentWriter = new IncidentWriter((batch) => {
+      database.check();
+      return this.incidents.record(batch);
+    }, log);
     this.admin = {
       async tenants({ after = "", limit = 1_000 } = {}) {
         const query = database.read.selectFrom("tenants").select("id").where("id", ">", after);
@@ -259,6 +282,7 @@ export class Store {
       Promise.allSettled([
         this.retention.close(),
         this.writer.close(closeMs),
+        this.incidentWriter.close(closeMs),
         this.usage.flush(),
         this.keys.flush(),
       ]),

@@ -1,6 +1,7 @@
 /**
  * Deletes anomalies that exceed the retention's age, once the time of day is confirmed, or its size. An anomaly that an
- * evidence bundle refers to is kept as long as the bundle and is not counted.
+ * evidence bundle refers to is kept as long as the bundle and is not counted. Incidents and changes go by the same age, and by
+ * their number.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
@@ -25,6 +26,9 @@ const pauseMs = 5;
 const dayMs = 86_400_000;
 /** Maximum number of streams per tenant. If a tenant creates more, the latest ones are kept. */
 const maxStreams = 20_000;
+/** Maximum number of incidents and of changes per tenant. If there are more, the latest ones are kept. */
+const maxIncidents = 5_000;
+const maxChanges = 10_000;
 /** How long usage is kept: a year, for comparison, and a month. */
 const usageDays = 400;
 const tenantsAtOnce = 500;
@@ -163,6 +167,42 @@ export class Retention {
       await this.#pause();
     }
     await this.#forget(tenant, oldest, result);
+    await this.#trim("incidents", "changed_at", maxIncidents, tenant, oldest);
+    await this.#trim("changes", "recorded_at", maxChanges, tenant, oldest);
+  }
+
+  /** Deletes rows that are older than `oldest`, and the oldest of those beyond a number. Rows that refer to them are deleted with them. */
+  async #trim(
+    table: "incidents" | "changes",
+    column: "changed_at" | "recorded_at",
+    most: number,
+    tenant: string,
+    oldest: number,
+  ): Promise<void> {
+    const { read, write } = this.#context.database;
+    const time = sql.ref<bigint>(column);
+    const least = BigInt(Math.max(0, Math.floor(oldest)));
+    while (!this.#stop.signal.aborted) {
+      const { rows } = await sql<{ id: string }>`
+        select id from ${sql.table(table)} as t where tenant = ${tenant} and (${time} < ${least} or ${time} < (
+          select ${time} from ${sql.table(table)} where tenant = ${tenant}
+          order by ${time} desc, id desc limit 1 offset ${sql.lit(most - 1)}
+        )) order by ${time} limit ${sql.lit(batch)}`.execute(read);
+      if (rows.length === 0) break;
+      await write
+        .deleteFrom(table)
+        .where("tenant", "=", tenant)
+        .where(
+          "id",
+          "in",
+          rows.map(({ id }) => id),
+        )
+        // One that changed meanwhile is kept by its age, and goes with the next pass if there are too many.
+        .where(sql<boolean>`${time} <= ${BigInt(this.#context.clock.now())}`)
+        .execute();
+      if (rows.length < batch) break;
+      await this.#pause();
+    }
   }
 
   async #size(tenant: string): Promise<number> {

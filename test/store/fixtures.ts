@@ -8,6 +8,7 @@ import {
   Signal,
   State,
 } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { type Incident, IncidentSchema } from "../../src/gen/driftlock/v1/incidents_pb.js";
 import type { StoreOptions, StreamObservation } from "../../src/store/index.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 
@@ -100,4 +101,42 @@ export function storeConfig(data_dir: string, store: StoreInput = {}) {
 /** If a test sets the clock forward, time passes: the clock does not step. */
 export function options(more: Partial<StoreOptions> = {}): StoreOptions {
   return { log: silent, versions, ...(more.now && { elapsed: more.now }), ...more };
+}
+
+type IncidentInit = Partial<Exclude<MessageInitShape<typeof IncidentSchema>, Incident>>;
+
+/** Builds an incident as the former does. */
+export function incident(init: IncidentInit = {}): Incident {
+  const start = init.startTimeUnixNano ?? midnight;
+  return create(IncidentSchema, {
+    id: id(1),
+    tenant: "acme",
+    revision: 1,
+    severity: Severity.HIGH,
+    startTimeUnixNano: start,
+    endTimeUnixNano: start,
+    reportedTimeUnixNano: start,
+    score: 6,
+    pValue: 1e-6,
+    sentence: "payment is slow, and checkout waits for it",
+    services: ["payment", "checkout"],
+    members: [
+      {
+        signal: Signal.TRACES,
+        stream: "traces service.name=payment",
+        serviceName: "payment",
+        channel: Channel.VALUE,
+        startTimeUnixNano: start,
+        endTimeUnixNano: start,
+        flagged: 3n,
+        anomalyIds: [id(11), id(12)],
+        traceIds: [new Uint8Array(16).fill(7)],
+      },
+    ],
+    ranking: [
+      { service: "payment", seconds: 41.2, reasons: ["its own time is 41.2 s beyond what is usual"] },
+    ],
+    fingerprint: "7c1f0a5be2d94a66",
+    ...init,
+  });
 }

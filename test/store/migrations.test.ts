@@ -69,6 +69,7 @@ onEachDatabase((databases) => {
       "007_report_news",
       "008_policies_and_silences",
       "009_notifications",
+      "010_incidents",
     ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();

@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import type { Store } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
-import { id, observation, report } from "./fixtures.ts";
+import { id, incident, midnight, observation, report } from "./fixtures.ts";
 
 const range = { from: "2000-01-01", to: "2100-01-01" };
 
@@ -30,6 +30,12 @@ async function fill(store: Store, tenant: string) {
       records: tenant === "mine" ? 1n : 1_000n,
     }),
   ]);
+  if (tenant === "theirs") {
+    const services = ["secret of theirs"];
+    const incidents = [incident({ id: id(21), tenant, services, sentence: "secret of theirs" })];
+    await store.incidents.record({ incidents, changes: [] });
+    await store.changes.post(tenant, newChange("secret of theirs"));
+  }
   store.usage.add(tenant, { requests: 1, records: tenant === "mine" ? 1 : 1_000, bytes: 1 });
   await store.usage.flush();
   await store.evidence.add(tenant, {
@@ -41,6 +47,17 @@ async function fill(store: Store, tenant: string) {
   });
   return store.keys.create(tenant, { name: tenant, scopes: ["read"] }, tenant);
 }
+
+const newChange = (title: string) => ({
+  id: "deploy",
+  time: midnight,
+  service: title,
+  title,
+  link: "",
+  attribute: "",
+  value: "",
+  previous: "",
+});
 
 /** Returns a text that contains everything of a result. */
 function shown(value: unknown): string {
@@ -68,6 +85,9 @@ onEachDatabase((databases) => {
         await store.audit.list("theirs"),
         await store.usage.list("theirs", range),
         await store.evidence.list("theirs"),
+        await store.incidents.list("theirs"),
+        await store.incidents.get("theirs", id(21)),
+        await store.changes.list("theirs"),
       ]);
     const before = await everythingOfTheirs();
     const page = await store.anomalies.list("theirs", {}, { limit: 1 });
@@ -92,12 +112,32 @@ onEachDatabase((databases) => {
       "anomalies.record": [
         () => store.anomalies.record([report({ id: id(1), tenant: "mine", occurrence: 64n })]),
       ],
+      "anomalies.some": [() => store.anomalies.some("mine", [id(1), id(3)], 10)],
+      "incidents.list": [
+        () => store.incidents.list("mine"),
+        () => store.incidents.list("mine", { service: "secret of theirs" }),
+      ],
+      "incidents.get": [() => store.incidents.get("mine", id(21))],
+      "incidents.changedSince": [() => store.incidents.changedSince("mine", { time: 0, id: "" }, 100)],
+      "incidents.ofAnomalies": [() => store.incidents.ofAnomalies("mine", [id(1), id(3)])],
+      "incidents.openByService": [() => store.incidents.openByService("mine")],
+      "incidents.patch": [() => store.incidents.patch("mine", id(21), { state: "false", author: "mallory" })],
+      // On the sidecar's side, incidents name their own tenant.
+      "incidents.record": [
+        () => store.incidents.record({ incidents: [incident({ id: id(21), tenant: "mine" })], changes: [] }),
+      ],
+      "changes.list": [
+        () => store.changes.list("mine"),
+        () => store.changes.list("mine", { service: "secret of theirs" }),
+      ],
+      "changes.post": [() => store.changes.post("mine", newChange("mine"))],
       "streams.list": [
         () => store.streams.list("mine"),
         () => store.streams.list("mine", { service: "theirs" }),
       ],
       "streams.get": [() => store.streams.get("mine", theirOwn.id)],
       "streams.history": [() => store.streams.history("mine", theirOwn)],
+      "streams.services": [() => store.streams.services("mine")],
       "streams.record": [() => store.streams.record([])],
       "keys.list": [() => store.keys.list("mine")],
       "keys.create": [() => store.keys.create("mine", { name: "new", scopes: ["admin"] }, "mallory")],
@@ -124,9 +164,24 @@ onEachDatabase((databases) => {
       ],
     };
     // They take no tenant: the key determines it, and a time belongs to nobody.
-    const elsewhere = new Set(["keys.verify", "anomalies.latestChange"]);
+    const elsewhere = new Set([
+      "keys.verify",
+      "anomalies.latestChange",
+      "incidents.latestChange",
+      "incidents.now",
+      "incidents.expectations",
+    ]);
 
-    const rooms = ["anomalies", "streams", "keys", "audit", "usage", "evidence"] as const;
+    const rooms = [
+      "anomalies",
+      "incidents",
+      "changes",
+      "streams",
+      "keys",
+      "audit",
+      "usage",
+      "evidence",
+    ] as const;
     const methods = rooms.flatMap((room) =>
       Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(store[room])))
         .filter(([name, { value }]) => name !== "constructor" && typeof value === "function")

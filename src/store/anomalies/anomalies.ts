@@ -6,6 +6,7 @@ import { checkAuthor, checkId, checkTenant, checkText } from "../arguments.ts";
 import { changeAudited } from "../audit.ts";
 import type { Context } from "../context.ts";
 import { InvalidArgument, isUnavailable } from "../database/errors.ts";
+import type { Incidents } from "../incidents/incidents.ts";
 import type { Page, PageRequest } from "../page.ts";
 import type { Settings } from "../settings.ts";
 import { type Ranked, rankReports } from "./ranking.ts";
@@ -46,15 +47,19 @@ export interface AnomalyPatch {
 }
 
 const maxNote = 4_096;
+/** The largest number of ids in a query. */
+const maxIds = 1_000;
 
 export class Anomalies {
   readonly #context: Context;
   readonly #settings: Settings;
+  readonly #incidents: Incidents;
 
   /** @param settings the settings that new reports are computed with */
-  constructor(context: Context, settings: Settings) {
+  constructor(context: Context, settings: Settings, incidents: Incidents) {
     this.#context = context;
     this.#settings = settings;
+    this.#incidents = incidents;
   }
 
   /**
@@ -117,6 +122,22 @@ export class Anomalies {
     }
   }
 
+  /** Returns those of the given ids that are stored, in the order of their start, up to a number. */
+  async some(tenant: string, ids: readonly string[], limit: number): Promise<AnomalySummary[]> {
+    checkTenant(tenant);
+    if (ids.length === 0) return [];
+    const rows = await this.#context.database.read
+      .selectFrom("anomalies")
+      .select(summaryColumns)
+      .where("tenant", "=", tenant)
+      .where("id", "in", ids.slice(0, maxIds))
+      .orderBy("start_time")
+      .orderBy("id")
+      .limit(limit)
+      .execute();
+    return this.#summaries(tenant, rows);
+  }
+
   async get(tenant: string, id: string): Promise<AnomalyDetail | undefined> {
     checkTenant(tenant);
     checkId("id", id);
@@ -147,7 +168,11 @@ export class Anomalies {
 
     const stored = reports.map(toReport);
     return {
-      ...toSummary(row, stored[reports.findIndex((report) => report.by_strength === 1n)]),
+      ...toSummary(
+        row,
+        stored[reports.findIndex((report) => report.by_strength === 1n)],
+        (await this.#incidents.ofAnomalies(tenant, [id])).get(id),
+      ),
       first: stored[0],
       examples: stored.filter((_, i) => reports[i]!.example === 1n),
       events: events.map((event) => ({
@@ -204,11 +229,10 @@ export class Anomalies {
   }
 
   async #summaries(tenant: string, rows: readonly SummaryRow[]): Promise<AnomalySummary[]> {
-    const strongest = await this.#strongest(
-      tenant,
-      rows.map(({ id }) => id),
-    );
-    return rows.map((row) => toSummary(row, strongest.get(row.id)));
+    const ids = rows.map(({ id }) => id);
+    const strongest = await this.#strongest(tenant, ids);
+    const incidents = await this.#incidents.ofAnomalies(tenant, ids);
+    return rows.map((row) => toSummary(row, strongest.get(row.id), incidents.get(row.id)));
   }
 
   async #strongest(tenant: string, ids: readonly string[]): Promise<Map<string, StoredReport>> {

@@ -32,6 +32,8 @@ export interface AnomalySummary {
   changedAt: number;
   /** The gravest report, and of these the rarest. Undefined if only the anomaly's end was reported. */
   strongest: StoredReport | undefined;
+  /** The id of the incident that it is part of. */
+  incident: string | undefined;
 }
 
 export const summaryColumns = [
@@ -64,7 +66,11 @@ function channelsOf(bits: bigint): Channel[] {
   );
 }
 
-export function toSummary(row: SummaryRow, strongest: StoredReport | undefined): AnomalySummary {
+export function toSummary(
+  row: SummaryRow,
+  strongest: StoredReport | undefined,
+  incident: string | undefined,
+): AnomalySummary {
   return {
     tenant: row.tenant,
     id: row.id,
@@ -82,6 +88,7 @@ export function toSummary(row: SummaryRow, strongest: StoredReport | undefined):
     recordedAt: Number(row.recorded_at),
     changedAt: Number(row.changed_at),
     strongest,
+    incident,
   };
 }
 

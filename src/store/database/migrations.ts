@@ -399,6 +399,85 @@ const notifications: ReversibleMigration = {
   },
 };
 
+/** Adds incidents, what people said of them, and changes, which may have caused them. */
+function incidents(kind: DatabaseKind): ReversibleMigration {
+  const names = ["changes", "incident_events", "incident_anomalies", "incident_services", "incidents"];
+  return {
+    loses: "incidents with what people said of them, and changes",
+    async down({ schema }: Kysely<unknown>) {
+      for (const name of names) await schema.dropTable(name).execute();
+    },
+    async up({ schema }: Kysely<unknown>) {
+      const columns: Columns = {
+        tenant: "text",
+        id: "text",
+        start_time: "bigint",
+        severity: "bigint",
+        minor: "bigint",
+        formed: "text",
+        merged_into: ["text", nullable],
+        disposition: ["text", nullable],
+        expected_until: ["bigint", nullable],
+        state: [
+          "text",
+          (column) =>
+            column
+              .notNull()
+              .generatedAlwaysAs(
+                sql`case when formed = 'merged' then formed else coalesce(disposition, formed) end`,
+              )
+              .stored(),
+        ],
+        members: "bigint",
+        recorded_at: "bigint",
+        changed_at: "bigint",
+        summary: blob[kind],
+        message: blob[kind],
+      };
+      await table(schema, "incidents", columns, ["tenant", "id"]).execute();
+      await index(schema, "incidents_by_time", "incidents", ["tenant", "start_time", "id"]).execute();
+      await index(schema, "incidents_by_change", "incidents", ["tenant", "changed_at", "id"]).execute();
+
+      const own = ["tenant", "incident_id"];
+      const services: Columns = { tenant: "text", incident_id: "text", service: "text" };
+      const servicesTable = table(schema, "incident_services", services, [...own, "service"]);
+      await goesWith(servicesTable, "incident_services_incident", "incidents", own).execute();
+
+      const anomalies: Columns = { tenant: "text", incident_id: "text", anomaly_id: "text" };
+      const anomaliesTable = table(schema, "incident_anomalies", anomalies, [...own, "anomaly_id"]);
+      await goesWith(anomaliesTable, "incident_anomalies_incident", "incidents", own).execute();
+      await index(schema, "incident_anomalies_by_anomaly", "incident_anomalies", [
+        "tenant",
+        "anomaly_id",
+      ]).execute();
+
+      const events: Columns = {
+        tenant: "text",
+        incident_id: "text",
+        seq: "bigint",
+        state: "text",
+        until: ["bigint", nullable],
+        author: "text",
+        time: "bigint",
+        note: "text",
+      };
+      const eventsTable = table(schema, "incident_events", events, [...own, "seq"]);
+      await goesWith(eventsTable, "incident_events_incident", "incidents", own).execute();
+
+      const changes: Columns = {
+        tenant: "text",
+        id: "text",
+        time: "bigint",
+        service: "text",
+        recorded_at: "bigint",
+        message: blob[kind],
+      };
+      await table(schema, "changes", changes, ["tenant", "id"]).execute();
+      await index(schema, "changes_by_time", "changes", ["tenant", "time", "id"]).execute();
+    },
+  };
+}
+
 export function migrations(kind: DatabaseKind): {
   getMigrations(): Promise<Record<string, ReversibleMigration>>;
 } {
@@ -413,6 +492,7 @@ export function migrations(kind: DatabaseKind): {
       "007_report_news": reportNews,
       "008_policies_and_silences": policiesAndSilences,
       "009_notifications": notifications,
+      "010_incidents": incidents(kind),
     }),
   };
 }

@@ -110,6 +110,61 @@ export interface Tables {
     time: Integer;
     note: string;
   };
+  incidents: {
+    tenant: string;
+    id: string;
+    start_time: Integer;
+    severity: Integer;
+    minor: Integer;
+    /** `open`, `ended` or `merged`. */
+    formed: string;
+    merged_into: string | null;
+    /** The state that a person chose. */
+    disposition: ColumnType<string | null, undefined, string | null>;
+    /** When a person expects no more of it, by the machine's clock. */
+    expected_until: ColumnType<bigint | null, undefined, bigint | null>;
+    /** `merged` if it is, else the disposition if there is one, else `formed`. */
+    state: GeneratedAlways<string>;
+    /** The number of members. */
+    members: Integer;
+    recorded_at: Integer;
+    changed_at: Integer;
+    /** The latest revision as a driftlock.v1.Incident message, without its members, graph and changes. */
+    summary: Uint8Array;
+    /** The latest revision. */
+    message: Uint8Array;
+  };
+  incident_services: {
+    tenant: string;
+    incident_id: string;
+    service: string;
+  };
+  /** The anomalies of all revisions. */
+  incident_anomalies: {
+    tenant: string;
+    incident_id: string;
+    anomaly_id: string;
+  };
+  incident_events: {
+    tenant: string;
+    incident_id: string;
+    seq: Integer;
+    state: string;
+    until: NullableInteger;
+    author: string;
+    time: Integer;
+    note: string;
+  };
+  changes: {
+    tenant: string;
+    id: string;
+    /** The event time. */
+    time: Integer;
+    service: string;
+    recorded_at: Integer;
+    /** A driftlock.v1.Change message. */
+    message: Uint8Array;
+  };
   evidence_bundles: {
     tenant: string;
     id: string;

@@ -1,12 +1,12 @@
 import { sql } from "kysely";
 import type { StreamState } from "../../anomaly/names.ts";
 import type { StreamStatistics } from "../../engine/index.ts";
-import type { Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
+import { Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { serviceName } from "../anomalies/report.ts";
 import { checkId, checkTenant } from "../arguments.ts";
 import { ensureTenants } from "../audit-chain.ts";
 import type { Context } from "../context.ts";
-import { latestFirst, type Page, type PageRequest } from "../page.ts";
+import { latestFirst, type Page, type PageRequest, pageLimit, parsePosition, toPage } from "../page.ts";
 import { pointMs, readPoints, type StreamPoint } from "./points.ts";
 import { recordStatistics, type StreamSighting, streamColumns } from "./records.ts";
 
@@ -50,8 +50,18 @@ export interface StreamFilter {
 
 /** How often the engine is queried for changed streams, in milliseconds. */
 export const reportIntervalMs = 10_000;
+const signals = [Signal.LOGS, Signal.TRACES, Signal.METRICS];
 /** The number of streams per statement. */
 const countedAtOnce = 10;
+
+/** The streams of a service. */
+export interface ServiceSummary {
+  service: string;
+  streams: bigint;
+  signals: Signal[];
+  /** The event time of its latest record, in nanoseconds since 1970. */
+  lastSeen: bigint;
+}
 
 export class Streams {
   readonly #context: Context;
@@ -85,6 +95,42 @@ export class Streams {
     checkTenant(tenant);
     const row = await this.#select(tenant).where("id", "=", checkId("id", id)).executeTakeFirst();
     return row && (await this.#counted(tenant, [row]))[0];
+  }
+
+  /** Lists the services that streams are of, by name. */
+  async services(tenant: string, page: PageRequest = {}): Promise<Page<ServiceSummary>> {
+    checkTenant(tenant);
+    const limit = pageLimit(page);
+    const position = parsePosition(page);
+    const rows = await this.#context.database.read
+      .selectFrom("streams")
+      .select((eb) => [
+        "service",
+        eb.fn.countAll<bigint>().as("streams"),
+        eb.fn.max("last_seen").as("last_seen"),
+        ...signals.map((signal) =>
+          sql<bigint>`max(case when signal = ${sql.lit(signal)} then 1 else 0 end)`.as(`signal_${signal}`),
+        ),
+      ])
+      .where("tenant", "=", tenant)
+      .where("service", ">", position?.minor ?? "")
+      .groupBy("service")
+      .orderBy("service")
+      .limit(limit + 1)
+      .execute();
+    return toPage(
+      rows,
+      limit,
+      ({ service }) => ({ major: 0n, minor: service }),
+      (row) => ({
+        service: row.service,
+        streams: row.streams,
+        lastSeen: row.last_seen,
+        signals: signals.filter(
+          (signal) => Number((row as unknown as Record<string, bigint>)[`signal_${signal}`]) === 1,
+        ),
+      }),
+    );
   }
 
   /** Returns the history of the last day, oldest first. */
