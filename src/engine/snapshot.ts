@@ -1,7 +1,8 @@
 /** Keeps what streams have learned in a file: over restarts, or to move it to another instance. */
 import { webcrypto } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
+import { replaceFile } from "../base/replace-file.ts";
 import type { Config, DetectConfig } from "../config/schema.ts";
 import type { Engine } from "./engine.ts";
 import { fingerprintOf } from "./hash-key.ts";
@@ -178,24 +179,8 @@ export class SnapshotFile {
       size: body.length,
       sha256: await sha256(body),
     };
-    await mkdir(dirname(this.path), { recursive: true });
-    const temporary = `${this.path}.tmp`;
-    try {
-      // It contains pieces of records, so only this user may read it.
-      const file = await open(temporary, "w", 0o600);
-      try {
-        await file.writeFile(`${JSON.stringify(header)}\n`);
-        await file.writeFile(body);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, this.path);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
-    await syncDirectory(dirname(this.path));
+    // It contains pieces of records.
+    await replaceFile(this.path, [`${JSON.stringify(header)}\n`, body]);
   }
 
   async #open(): Promise<FileHandle | undefined> {
@@ -249,16 +234,5 @@ function parseHeader(line: Buffer): Header | undefined {
       : undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** Makes a rename survive a loss of power, if the system can. */
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
