@@ -19,9 +19,12 @@ import { Registry } from "prom-client";
 import { Access } from "../src/access/access.ts";
 import { Limiter } from "../src/access/limits.ts";
 import { encodeReport } from "../src/anomaly/report.ts";
+import type { AnomalyJson } from "../src/api/anomaly.ts";
+import type { IncidentJson } from "../src/api/incident.ts";
 import { LiveHub } from "../src/api/live/hub.ts";
 import { liveSink } from "../src/api/live/publish.ts";
 import { startApi } from "../src/api/server.ts";
+import { ServiceGraph } from "../src/api/service-graph.ts";
 import { configSchema } from "../src/config/schema.ts";
 import { AnomalySchema } from "../src/gen/driftlock/v1/anomaly_pb.js";
 import { openStore } from "../src/store/index.ts";
@@ -35,7 +38,7 @@ async function serve(folder: string): Promise<void> {
   const config = configSchema.parse({ data_dir: folder, api: { endpoint: "127.0.0.1:0" } });
   const log = createLogger({ ...config.telemetry, log_level: "warn" });
   const store = await openStore(config, { log, versions });
-  const hub = new LiveHub();
+  const hub = new LiveHub<AnomalyJson>();
   const api = await startApi({
     config: config.api,
     open: true,
@@ -43,6 +46,8 @@ async function serve(folder: string): Promise<void> {
     limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0, endsIn: 0 })),
     store,
     hub,
+    incidentHub: new LiveHub<IncidentJson>(),
+    graph: new ServiceGraph(),
     registry: new Registry(),
     versions,
     readiness: () => [],
@@ -51,6 +56,8 @@ async function serve(folder: string): Promise<void> {
     onRules: async () => {},
     configuredSilences: () => [],
     onJudgement() {},
+    onIncidentJudgement() {},
+    onChange() {},
     log,
   });
   const publish = liveSink(hub);

@@ -136,6 +136,10 @@ const anomalyShape = {
   occurrences: count.describe("Number of flagged verdicts"),
   recorded_at: ms,
   changed_at: ms,
+  incident: z
+    .string()
+    .nullable()
+    .describe("The incident that it is part of; null if there is none, and in live events"),
   report: reportSchema
     .nullable()
     .describe("The gravest report, and of these the rarest; in live events, the newest"),
@@ -270,6 +274,7 @@ export function anomalyJson(summary: AnomalySummary): AnomalyJson {
     occurrences: safeCount(summary.occurrences),
     recorded_at: formatMs(summary.recordedAt),
     changed_at: formatMs(summary.changedAt),
+    incident: summary.incident ?? null,
     report: stored(summary.strongest),
   };
 }
@@ -312,6 +317,7 @@ export function liveAnomalyJson(report: Anomaly, now: number): AnomalyJson {
     occurrences: safeCount(report.occurrence),
     recorded_at: formatMs(now),
     changed_at: formatMs(now),
+    incident: null,
     report: reportJson(report),
   };
 }
@@ -335,4 +341,5 @@ export const anomalyColumns: Columns<AnomalyJson> = {
   explanation: ({ report }) => report?.explanation ?? null,
   record: ({ report }) => report?.record?.text ?? null,
   withheld: ({ report }) => report?.withheld?.count ?? null,
+  incident: ({ incident }) => incident,
 };

@@ -2,6 +2,7 @@
 
 const id = "5f1c0de2a94b4c7d8e6f3a2b1c0d9e8f";
 const streamId = "9b74c9897bac770ffc029102a89f5e3c";
+const incidentId = "019c12f3a8788c4e0d7bb3a1c5529f60";
 const sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 const report = {
@@ -54,7 +55,66 @@ const anomaly = {
   occurrences: 1,
   recorded_at: "2026-01-31T12:04:00.310Z",
   changed_at: "2026-01-31T12:04:00.310Z",
+  incident: incidentId,
   report,
+};
+
+const candidate = {
+  service: "payment",
+  host: null,
+  instance: null,
+  operation: "charge",
+  seconds: 41.2,
+  failures: 0,
+  reasons: ["its own time is 41.2 s beyond what is usual", "service.version changed to 1.9.0 just before"],
+};
+
+const change = {
+  id: "0d1f64f4c2ee4b64a1f0e6d4b8a7c512",
+  time: "2026-01-31T12:03:30.000000000Z",
+  service: "payment",
+  attribute: "service.version",
+  value: "1.9.0",
+  previous: "1.8.4",
+  title: null,
+  link: null,
+};
+
+const incident = {
+  id: incidentId,
+  state: "open",
+  severity: "high",
+  minor: false,
+  sentence: "payment is slow: its own time is 41.2 s beyond what is usual, and checkout waits for it",
+  services: ["payment", "checkout"],
+  cause: candidate,
+  undecided: null,
+  start_time: "2026-01-31T12:04:00.000000000Z",
+  end_time: "2026-01-31T12:06:10.000000000Z",
+  reported_time: "2026-01-31T12:04:10.000000000Z",
+  score: 6.2,
+  p_value: 6.3e-7,
+  members: 2,
+  fingerprint: "7c1f0a5be2d94a66",
+  merged_into: null,
+  expected_by: null,
+  expected_until: null,
+  silenced_by: null,
+  revision: 3,
+  recorded_at: "2026-01-31T12:04:12.310Z",
+  changed_at: "2026-01-31T12:06:12.120Z",
+};
+
+const rates = (per_second: number, mean_seconds: number, failures_per_second: number) => ({
+  per_second,
+  mean_seconds,
+  failures_per_second,
+});
+
+const traffic = {
+  now: rates(12.4, 0.31, 0),
+  usual: rates(12.4, 0.04, 0),
+  last_seen: "2026-01-31T12:06:10.000000000Z",
 };
 
 const stream = {
@@ -108,6 +168,89 @@ export const examples = {
     settings: [{ hash: sha256, body: { seed: 42, codec: "zstd" } }],
   },
   triage: { state: "resolved", note: "The issuer was down from 12:04 to 12:15." },
+  incident,
+  incidentDetail: {
+    ...incident,
+    ranking: [candidate],
+    evidence: [
+      {
+        stream: "traces service.name=payment",
+        stream_id: streamId,
+        signal: "traces",
+        channel: "value",
+        service: "payment",
+        instance: "payment-1",
+        host: "node-7",
+        severity: "high",
+        join: "first",
+        joined_by: null,
+        start_time: "2026-01-31T12:04:00.000000000Z",
+        end_time: "2026-01-31T12:06:10.000000000Z",
+        flagged: 84,
+        margin: 25,
+        p_value: 0.0004,
+        anomalies: [id],
+        traces: ["4bf92f3577b34da6a3ce929d0e0e4736"],
+      },
+    ],
+    graph: [
+      {
+        caller: "checkout",
+        operation: "POST /checkout",
+        callee: "payment",
+        callee_operation: "charge",
+        now: { count: 120, seconds: 37.4, failures: 0 },
+        usual: { count: 120, seconds: 4.9, failures: 0.1 },
+      },
+    ],
+    changes: [change],
+    seen_before: [],
+    timeline: [
+      {
+        time: "2026-01-31T12:03:30.000000000Z",
+        kind: "change",
+        text: "payment: service.version is 1.9.0 instead of 1.8.4",
+      },
+    ],
+    events: [
+      {
+        state: "acknowledged",
+        until: null,
+        author: "dlk_3f9a",
+        time: "2026-01-31T12:05:00.000Z",
+        note: "Rolling back to 1.8.4.",
+      },
+    ],
+    anomaly_ids: [id],
+    anomalies: [anomaly],
+  },
+  incidentJudgement: {
+    state: "expected",
+    until: "2026-02-01T06:00:00Z",
+    note: "The nightly import runs until six.",
+  },
+  change,
+  newChange: {
+    id: "deploy-4711",
+    service: "payment",
+    title: "payment 1.9.0",
+    link: "https://ci.example.com/runs/4711",
+    attribute: "service.version",
+    value: "1.9.0",
+    previous: "1.8.4",
+  },
+  service: {
+    service: "payment",
+    signals: ["logs", "traces", "metrics"],
+    streams: 9,
+    open_incidents: 1,
+    last_seen: "2026-01-31T12:06:10.120000000Z",
+  },
+  serviceGraph: {
+    time: "2026-01-31T12:06:10.000000000Z",
+    services: [{ service: "payment", peer: false, ...traffic }],
+    edges: [{ caller: "checkout", callee: "payment", ...traffic }],
+  },
   stream,
   streamDetail: {
     ...stream,
@@ -200,5 +343,6 @@ export const examples = {
     codecs: { openzl: "0.3.0", openzlFormat: "25", zstd: "1.5.7", lz4: "1.10.0", zlib: "1.3.1" },
   },
   metrics: "# TYPE driftlock_streams gauge\ndriftlock_streams 12\n",
+  incidentEvents: 'id: 1-43\nevent: incident\ndata: {"id":"019c12f3a8788c4e0d7bb3a1c5529f60"}\n\n',
   events: 'id: 1-42\nevent: anomaly\ndata: {"id":"5f1c0de2a94b4c7d8e6f3a2b1c0d9e8f"}\n\n',
 };

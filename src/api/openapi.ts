@@ -88,8 +88,10 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
         },
       },
       tags: [
+        { name: "incidents", description: "Incidents, decisions about them, and changes" },
         { name: "anomalies", description: "Anomalies, and their triage" },
-        { name: "live", description: "Anomalies as they are reported" },
+        { name: "live", description: "Incidents and anomalies as they are reported" },
+        { name: "services", description: "Services, and who calls whom" },
         { name: "streams", description: "Streams and their statistics" },
         { name: "policies", description: "What is judged, and what nobody needs to hear of" },
         { name: "events", description: "Log records as plain JSON" },

@@ -3,7 +3,6 @@
 import websocket from "@fastify/websocket";
 import fastify, { type FastifyReply } from "fastify";
 import { serializerCompiler } from "fastify-type-provider-zod";
-import type { Logger } from "pino";
 import { listenError, parseListen } from "../base/address.ts";
 import { type Connections, limitConnections } from "../base/connections.ts";
 import { PendingResponses } from "../base/pending-responses.ts";
@@ -13,18 +12,20 @@ import { type AnomalyOptions, anomalyRoutes } from "./anomalies.ts";
 import { limitAnswers } from "./answers.ts";
 import type { App } from "./app.ts";
 import { auditRoutes } from "./audit.ts";
+import { type ChangeOptions, changeRoutes } from "./changes.ts";
 import { builtDashboard, pageAnswerer, readDashboard, serveDashboard } from "./dashboard.ts";
 import { answerWithProblems } from "./errors.ts";
 import { type EventOptions, eventRoutes } from "./events/routes.ts";
 import { evidenceRoutes } from "./evidence.ts";
-import { type Guard, guardRoutes } from "./guard.ts";
+import { guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthRoutes } from "./health.ts";
-import type { LiveHub } from "./live/hub.ts";
-import { livePath, liveRoutes } from "./live/routes.ts";
+import { type IncidentOptions, incidentRoutes } from "./incidents.ts";
+import { type LiveOptions, livePaths, liveRoutes } from "./live/routes.ts";
 import { describeRoutes, serveDescription } from "./openapi.ts";
 import { policyRoutes } from "./policies.ts";
 import { problem, sendProblem } from "./problem.ts";
 import { secure } from "./security.ts";
+import { type ServiceOptions, serviceRoutes } from "./services.ts";
 import { type SilenceOptions, silenceRoutes } from "./silences.ts";
 import { streamRoutes } from "./streams.ts";
 import { refuseHandshake, refuseUnparsed } from "./unparsed.ts";
@@ -33,15 +34,20 @@ import { validatorCompiler } from "./validation.ts";
 
 export type { Component } from "./health.ts";
 
-export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions, SilenceOptions, Guard {
+export interface ApiOptions
+  extends HealthOptions,
+    AnomalyOptions,
+    IncidentOptions,
+    ChangeOptions,
+    ServiceOptions,
+    EventOptions,
+    SilenceOptions,
+    LiveOptions {
   config: Pick<Config["api"], "endpoint" | "cors_origins">;
   /** Whether authentication is disabled. */
   open: boolean;
-  hub: LiveHub;
   /** The folder of the built dashboard. If it has none, none is served. */
   dashboard?: string;
-  /** The time between two authentications of a live reader, in milliseconds. */
-  recheckMs?: number;
   /** The time from a request's first byte to its last, in milliseconds. */
   requestMs?: number;
   /** How long a connection may be idle, in milliseconds. */
@@ -50,7 +56,6 @@ export interface ApiOptions extends HealthOptions, AnomalyOptions, EventOptions,
   connections?: number;
   /** Maximum bytes of answers that were not read yet. */
   answerBytes?: number;
-  log: Logger;
 }
 
 export interface Api {
@@ -93,7 +98,7 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
       shouldUpgradeCallback: ({ method, url, headers }) =>
         method === "GET" &&
         headers.upgrade?.toLowerCase() === "websocket" &&
-        url!.split("?", 1)[0] === livePath,
+        livePaths.includes(url!.split("?", 1)[0]!),
     },
     routerOptions: { maxParamLength: 100 },
     forceCloseConnections: "idle",
@@ -136,6 +141,9 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   answerWithProblems(app, options.log, dashboard && pageAnswerer(dashboard));
   if (dashboard) serveDashboard(app, dashboard);
   healthRoutes(app, options);
+  incidentRoutes(app, options);
+  changeRoutes(app, options);
+  serviceRoutes(app, options);
   anomalyRoutes(app, options);
   streamRoutes(app, options);
   policyRoutes(app, options);
@@ -168,6 +176,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     connections,
     async close() {
       options.hub.close();
+      options.incidentHub.close();
       // A client that does not complete its request must not delay the end of the process.
       const cut = setTimeout(() => app.server.closeAllConnections(), limits.closeMs);
       await app.close();

@@ -1,6 +1,5 @@
 /** Lets the engine notice silent streams while their tenants send nothing. Otherwise only requests move its clocks. */
-import type { AnomalySink } from "../anomaly/report.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, Findings } from "./engine.ts";
 
 interface ErrorLog {
   error(details: object, message: string): void;
@@ -12,7 +11,7 @@ const stepMs = 10_000;
 /** Tells the engine every 10 s that time has passed for tenants without requests. */
 export class SilenceClock {
   readonly #engine: Engine;
-  readonly #emit: AnomalySink;
+  readonly #emit: (findings: Findings) => void;
   readonly #log: ErrorLog;
   /** Tenants that sent requests since the last step. */
   readonly #active = new Set<string>();
@@ -20,7 +19,7 @@ export class SilenceClock {
   #refused = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(engine: Engine, emit: AnomalySink, log: ErrorLog) {
+  constructor(engine: Engine, emit: (findings: Findings) => void, log: ErrorLog) {
     this.#engine = engine;
     this.#emit = emit;
     this.#log = log;
@@ -53,8 +52,7 @@ export class SilenceClock {
     this.#active.clear();
     this.#refused = false;
     if (!counts) return;
-    const { reports } = await this.#engine.advance(stepMs, active);
-    for (const report of reports) this.#emit(report);
+    this.#emit(await this.#engine.advance(stepMs, active));
   }
 
   close(): void {

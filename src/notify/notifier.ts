@@ -152,7 +152,7 @@ export class Notifier {
         incident,
         channel: channel.name,
         begins: channel.matches(notice),
-        next: () => JSON.stringify(notice),
+        next: (before) => (before === undefined || isNews(before, notice) ? JSON.stringify(notice) : before),
         resolved: false,
       }));
     }
@@ -280,6 +280,12 @@ export class Notifier {
     }
     this.#storeFails = true;
   }
+}
+
+/** Whether people should hear of a change: it is graver or less grave, or there is another likeliest cause. */
+function isNews(before: string, { severity, causes }: Notice): boolean {
+  const known = JSON.parse(before) as Notice;
+  return known.severity !== severity || known.causes[0]?.service !== causes[0]?.service;
 }
 
 function kindOf({ sentRevision, revision, resolved }: OutboxRow): MessageKind {

@@ -2,17 +2,21 @@
 import { Access } from "../access/access.ts";
 import { Metering } from "../access/metering.ts";
 import type { AnomalySink } from "../anomaly/report.ts";
+import type { AnomalyJson } from "../api/anomaly.ts";
+import type { IncidentJson } from "../api/incident.ts";
 import { LiveHub } from "../api/live/hub.ts";
-import { liveSink, publishJudgement } from "../api/live/publish.ts";
+import { liveSink, publishIncident, publishJudgement } from "../api/live/publish.ts";
 import { startProbes } from "../api/probes.ts";
 import { startApi } from "../api/server.ts";
+import { ServiceGraph } from "../api/service-graph.ts";
 import { endsWithin, maxTimerMs } from "../base/deadline.ts";
 import type { Config } from "../config/schema.ts";
 import { DataDir } from "../data-dir/data-dir.ts";
 import { Engine, installationHashKey, SilenceClock } from "../engine/index.ts";
 import { startForwarder } from "../forward/index.ts";
+import { IncidentFormer } from "../incidents/index.ts";
 import { native } from "../native.ts";
-import { anomalyEnds, anomalyNotices, createChannels, createWindows, Notifier } from "../notify/index.ts";
+import { createChannels, createWindows, incidentNotices, Notifier } from "../notify/index.ts";
 import { Code } from "../otlp/protocol.ts";
 import { startReceivers } from "../receive/index.ts";
 import { type AnomalyDetail, type AnomalyPatch, anomalySink, openStore, StreamFeed } from "../store/index.ts";
@@ -23,7 +27,9 @@ import { StreamMetrics } from "../telemetry/stream-metrics.ts";
 import { startTracing } from "../telemetry/traces.ts";
 import { versions as allVersions } from "../version.ts";
 import { AnomalyEvents } from "./anomaly-events.ts";
-import { applyFeedback } from "./feedback.ts";
+import { applyFeedback, applyIncidentFeedback } from "./feedback.ts";
+import { IncidentState } from "./incident-state.ts";
+import { type IncidentSink, Incidents } from "./incidents.ts";
 import { type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
 import { componentStates } from "./readiness.ts";
 import { Rules } from "./rules.ts";
@@ -33,6 +39,7 @@ import { StreamMetricsExport } from "./stream-metrics-export.ts";
 export interface SidecarOptions {
   log: Logger;
   onAnomaly?: readonly AnomalySink[];
+  onIncident?: readonly IncidentSink[];
   /** Called after a person has decided about an anomaly. It returns quickly and never throws. */
   onJudgement?: (anomaly: AnomalyDetail, patch: AnomalyPatch) => void;
 }
@@ -78,7 +85,7 @@ const monotonicMs = (): number => performance.timeOrigin + performance.now();
  */
 export async function startSidecar(
   config: Config,
-  { log, onAnomaly = [], onJudgement }: SidecarOptions,
+  { log, onAnomaly = [], onIncident = [], onJudgement }: SidecarOptions,
 ): Promise<Sidecar> {
   const { receive, detect, forward, telemetry, auth } = config;
   const versions = allVersions(native.versions);
@@ -100,8 +107,13 @@ export async function startSidecar(
     const metering = new Metering(config.limits, store.usage, log);
     started.push(() => metering.close());
     const { limiter } = metering;
-    const hub = new LiveHub({}, await store.anomalies.latestChange());
+    const hub = new LiveHub<AnomalyJson>({}, await store.anomalies.latestChange());
     started.push(async () => hub.close());
+    const incidentHub = new LiveHub<IncidentJson>({}, await store.incidents.latestChange());
+    started.push(async () => incidentHub.close());
+    store.incidentWriter.onStored = (stored) => {
+      for (const incident of stored) publishIncident(incidentHub, "incident", incident);
+    };
     const engine = detect.enabled
       ? new Engine(detect, {
           mode: forward.mode,
@@ -160,29 +172,41 @@ export async function startSidecar(
           });
     notifier?.start();
     if (notifier) started.push(() => notifier.close());
+    const graph = new ServiceGraph();
+    const former = new IncidentFormer({
+      perTenantPerDay: config.incidents.budget.per_tenant_per_day,
+      seed: BigInt(detect.seed),
+    });
+    const incidents = engine
+      ? await Incidents.start({
+          former,
+          state: new IncidentState(former, dataDir, log),
+          graph,
+          store,
+          sinks: [...(notifier ? [incidentNotices(notifier, config.notify.public_url)] : []), ...onIncident],
+          silencedBy: (incident) => rules.silenceOf(incident),
+          log,
+        })
+      : undefined;
+    if (incidents) started.push(() => incidents.close());
     const pipeline = new Pipeline({
       engine,
       forwarder,
       metrics,
       tracer: tracing?.tracer,
       // The end of an anomaly counts, whatever is silenced meanwhile.
-      sinks: [
-        anomalySink(store),
-        liveSink(hub),
-        ...(streamMetrics ? [streamMetrics.end] : []),
-        ...(notifier ? [anomalyEnds(notifier)] : []),
-      ],
+      sinks: [anomalySink(store), liveSink(hub), ...(streamMetrics ? [streamMetrics.end] : [])],
       notifiers: [
         ...(events ? [events.offer] : []),
         ...(streamMetrics ? [streamMetrics.offer] : []),
-        ...(notifier ? [anomalyNotices(notifier, config.notify.public_url)] : []),
         ...onAnomaly,
       ],
       silenced: (report) => rules.silence(report),
+      ...(incidents && { onEvidence: incidents.add }),
       meter: metering,
       onJudge: (tenant) => silence?.touch(tenant),
     });
-    const silence = engine ? new SilenceClock(engine, pipeline.emit, log) : undefined;
+    const silence = engine ? new SilenceClock(engine, pipeline.report, log) : undefined;
     silence?.start();
     if (silence) started.push(async () => silence.close());
     const hooks = receiveHooks(metrics, log);
@@ -242,6 +266,8 @@ export async function startSidecar(
           limiter,
           store,
           hub,
+          incidentHub,
+          graph,
           registry: metrics.registry,
           versions,
           readiness,
@@ -254,6 +280,12 @@ export async function startSidecar(
             if (engine) applyFeedback(engine, anomaly, patch, pipeline.emit, log);
             onJudgement?.(anomaly, patch);
           },
+          onIncidentJudgement(incident, patch) {
+            publishIncident(incidentHub, "judgement", incident);
+            incidents?.judge(incident, patch);
+            if (engine) void applyIncidentFeedback(engine, incident, patch, pipeline.emit, log);
+          },
+          onChange: (change) => incidents?.post(change),
           log,
         })
       : undefined;
@@ -304,10 +336,12 @@ export async function startSidecar(
         snapshots?.stop();
         void engine?.close();
       }
+      if (incidents) await endsWithin(left() / 4, incidents.close());
       if (notifier) await endsWithin(left() / 4, notifier.close());
       const listeners = Promise.all([api?.close(), probes?.close(), metering.close(), tracing?.close()]);
       await endsWithin(left() / 2, listeners);
       hub.close();
+      incidentHub.close();
       await endsWithin(left(), store.close());
       const inPlace = await dataDir.check();
       dataDir.close();

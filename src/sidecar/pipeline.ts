@@ -3,9 +3,10 @@ import { type Context, ROOT_CONTEXT, SpanKind, type Tracer } from "@opentelemetr
 import { channelName } from "../anomaly/names.ts";
 import type { AnomalySink, Report } from "../anomaly/report.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
-import type { Engine } from "../engine/index.ts";
+import type { Engine, Findings } from "../engine/index.ts";
 import type { Exporter } from "../forward/index.ts";
 import { State } from "../gen/driftlock/v1/anomaly_pb.js";
+import type { EvidencePage } from "../gen/driftlock/v1/incidents_pb.js";
 import { Code, ExportError, type ExportRequest, type PartialSuccess, signals } from "../otlp/protocol.ts";
 import { codeLabel, type Metrics } from "../telemetry/metrics.ts";
 import { withSpan } from "../telemetry/span.ts";
@@ -31,6 +32,8 @@ export interface Parts {
   notifiers: readonly AnomalySink[];
   /** Returns the report marked with the silence that applies to it; undefined if none does. It returns quickly and never throws. */
   silenced?: (report: Report) => Report | undefined;
+  /** Receives the evidence of requests and of the passing of time, in the order of calls. It returns quickly and never throws. */
+  onEvidence?: (page: EvidencePage) => void;
   meter: Meter;
   /** Called before a tenant's request goes to the engine. It returns quickly and never throws. */
   onJudge?: (tenant: string) => void;
@@ -127,6 +130,12 @@ export class Pipeline {
     if (marked === undefined) for (const notify of notifiers) notify(report);
   };
 
+  /** Hands on what a request or the passing of time showed. */
+  readonly report = ({ reports, evidence }: Findings): void => {
+    for (const each of reports) this.emit(each);
+    if (evidence !== undefined) this.#parts.onEvidence?.(evidence);
+  };
+
   async #take(request: ExportRequest, context: Context): Promise<PartialSuccess | undefined> {
     const { forwarder, metrics, tracer, meter } = this.#parts;
     const { signal, tenant, body, abort } = request;
@@ -173,7 +182,7 @@ export class Pipeline {
       if (outcome.returned > 0) metrics.engine.returned.inc(outcome.returned);
       this.counts.records += outcome.records;
       this.counts.flagged += outcome.flagged;
-      for (const report of outcome.reports) this.emit(report);
+      this.report(outcome);
       return outcome;
     } catch (error) {
       throw toExportError(error as Error);

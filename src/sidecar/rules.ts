@@ -4,6 +4,7 @@ import { encodeReport, type Report } from "../anomaly/report.ts";
 import type { TenantPolicy } from "../config/schema/policy.ts";
 import type { ConfiguredSilence } from "../config/schema/silence.ts";
 import type { Engine } from "../engine/index.ts";
+import type { Incident } from "../gen/driftlock/v1/incidents_pb.js";
 import { reasonOf, type Silence, type Store } from "../store/index.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { Silences } from "./silences.ts";
@@ -57,8 +58,16 @@ export class Rules {
 
   /** Marks a report with the silence that applies to it, if there is one. */
   silence(report: Report): Report | undefined {
-    const found = this.#silences.find(report.message, this.#store.silences.now());
+    const { message } = report;
+    const found = this.#silences.find(message.tenant, message, this.#store.silences.now());
     return found && encodeReport({ ...report.message, silencedBy: found.id });
+  }
+
+  /** Returns the silence of an incident, which is silenced if each of its members is: the one of the first. */
+  silenceOf({ tenant, members }: Incident): string | undefined {
+    const now = this.#store.silences.now();
+    const found = members.map((member) => this.#silences.find(tenant, member, now));
+    return found.every((silence) => silence !== undefined) ? found[0]?.id : undefined;
   }
 
   /** Returns the silences of the configuration that are for a tenant. */

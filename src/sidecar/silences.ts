@@ -1,4 +1,4 @@
-/** Finds the silence that applies to an anomaly: those of the API come before those of the configuration. */
+/** Finds the silence that applies to an anomaly or to a member of an incident: those of the API come before those of the configuration. */
 import { createHash } from "node:crypto";
 import { channelName, signalName } from "../anomaly/names.ts";
 import { matcherOf } from "../base/pattern.ts";
@@ -6,10 +6,13 @@ import type { ConfiguredSilence } from "../config/schema/silence.ts";
 import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
 import type { Silence } from "../store/index.ts";
 
+/** What silences go by. */
+export type Silenceable = Pick<Anomaly, "signal" | "serviceName" | "stream" | "channel">;
+
 /** A silence whose patterns are compiled. */
 interface ReadySilence {
   silence: Silence;
-  matches(anomaly: Anomaly): boolean;
+  matches(item: Silenceable): boolean;
 }
 
 interface Configured extends ReadySilence {
@@ -31,12 +34,12 @@ export class Silences {
     this.#stored = Map.groupBy(open.map(ready), ({ silence }) => silence.tenant);
   }
 
-  find(anomaly: Anomaly, now: number): Silence | undefined {
+  find(tenant: string, item: Silenceable, now: number): Silence | undefined {
     const applies = ({ silence, matches }: ReadySilence) =>
-      silence.startsAt <= now && silence.endsAt > now && matches(anomaly);
+      silence.startsAt <= now && silence.endsAt > now && matches(item);
     const found =
-      this.#stored.get(anomaly.tenant)?.find(applies) ??
-      this.#configured.find((each) => each.ofTenant(anomaly.tenant) && applies(each));
+      this.#stored.get(tenant)?.find(applies) ??
+      this.#configured.find((each) => each.ofTenant(tenant) && applies(each));
     return found?.silence;
   }
 
@@ -54,11 +57,11 @@ function ready(silence: Silence): ReadySilence {
   const ofStream = stream === undefined ? undefined : matcherOf(stream);
   return {
     silence,
-    matches: (anomaly) =>
-      (signal === undefined || signalName(anomaly.signal) === signal) &&
-      (ofService?.(anomaly.serviceName) ?? true) &&
-      (ofStream?.(anomaly.stream) ?? true) &&
-      (channels?.some((channel) => channel === channelName(anomaly.channel)) ?? true),
+    matches: (item) =>
+      (signal === undefined || signalName(item.signal) === signal) &&
+      (ofService?.(item.serviceName) ?? true) &&
+      (ofStream?.(item.stream) ?? true) &&
+      (channels?.some((channel) => channel === channelName(item.channel)) ?? true),
   };
 }
 

@@ -50,8 +50,9 @@ export async function listen(
   running: Running,
   query = "",
   headers: Record<string, string> = {},
+  at = path,
 ): Promise<Listener> {
-  const request = httpGet(running.url(path + query), { headers, agent: false });
+  const request = httpGet(running.url(at + query), { headers, agent: false });
   afterwards(() => request.destroy());
   const [response] = (await once(request, "response")) as [IncomingMessage];
   expect(response.statusCode).toBe(200);

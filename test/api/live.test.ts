@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createConnection } from "node:net";
 import { describe, expect, it } from "vitest";
 import { encodeReport } from "../../src/anomaly/report.ts";
+import type { AnomalyJson } from "../../src/api/anomaly.ts";
 import type { Batch } from "../../src/api/live/event.ts";
 import { type HubLimits, LiveHub, type Reader } from "../../src/api/live/hub.ts";
 import { liveSink } from "../../src/api/live/publish.ts";
@@ -13,7 +14,8 @@ import { afterwards, keyOf, problemOf, type Running, start } from "./support.ts"
 const tell = ({ hub }: Running, n: number, init: Parameters<typeof report>[0] = {}) =>
   liveSink(hub)(encodeReport(report({ tenant: "default", id: id(n), ...init })));
 
-const withHub = (limits: Partial<HubLimits>) => start({}, { hub: new LiveHub({ batchMs: 5, ...limits }) });
+const withHub = (limits: Partial<HubLimits>) =>
+  start({}, { hub: new LiveHub<AnomalyJson>({ batchMs: 5, ...limits }) });
 
 describe("listeners", () => {
   it("are given reports and judgements, by server-sent events and by WebSocket alike", async () => {
@@ -151,7 +153,7 @@ describe("listeners", () => {
   });
 
   it("give a place up to a tenant with fewer where all are taken", async () => {
-    const hub = new LiveHub({ batchMs: 5, readersOfPeer: 3 });
+    const hub = new LiveHub<AnomalyJson>({ batchMs: 5, readersOfPeer: 3 });
     const running = await start({ auth: { enabled: true } }, { hub });
     const [many, few] = [await keyOf(running, "many", "read"), await keyOf(running, "few", "read")];
     const first = await listen(running, "", many);
@@ -185,9 +187,9 @@ describe("listeners", () => {
   });
 
   it("that want the same are given the same bytes, whatever else they are not given", async () => {
-    const hub = new LiveHub({ batchMs: 1 });
+    const hub = new LiveHub<AnomalyJson>({ batchMs: 1 });
     const given: Batch[] = [];
-    const reader = (severity: string): Reader => ({
+    const reader = (severity: string): Reader<AnomalyJson> => ({
       tenant: "acme",
       peer: "127.0.0.1",
       accepts: (item) => item.severity === severity,

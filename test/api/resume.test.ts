@@ -5,11 +5,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { encodeReport } from "../../src/anomaly/report.ts";
+import type { AnomalyJson } from "../../src/api/anomaly.ts";
 import type { Batch } from "../../src/api/live/event.ts";
 import { formatId, parseId } from "../../src/api/live/event-id.ts";
 import { LiveHub, type Reader } from "../../src/api/live/hub.ts";
 import { liveSink } from "../../src/api/live/publish.ts";
 import { Replay, type ReplayLimits } from "../../src/api/live/replay.ts";
+import { anomalySource } from "../../src/api/live/sources.ts";
 import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { type EmptyDatabase, onEachDatabase } from "../store/databases.ts";
 import { id, report, silent } from "../store/fixtures.ts";
@@ -37,7 +39,10 @@ function find(
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 const numberOf = (anomalyId: string) => Number.parseInt(anomalyId, 16);
 
-async function process(database: EmptyDatabase, hub = new LiveHub({ batchMs: 5 })): Promise<Running> {
+async function process(
+  database: EmptyDatabase,
+  hub = new LiveHub<AnomalyJson>({ batchMs: 5 }),
+): Promise<Running> {
   return start({}, { store: await database.open(), hub });
 }
 
@@ -142,7 +147,7 @@ onEachDatabase((databases) => {
 
   it("tells what this process has found and no longer keeps", async () => {
     const database = await databases.empty();
-    const running = await process(database, new LiveHub({ batchMs: 5, keptSize: 20_000 }));
+    const running = await process(database, new LiveHub<AnomalyJson>({ batchMs: 5, keptSize: 20_000 }));
     const first = await listen(running);
     find(running, 1);
     const { ids } = await until(first.inbox, 1);
@@ -157,7 +162,10 @@ onEachDatabase((databases) => {
   it("tells of a gap where some of that was not stored", async () => {
     const database = await databases.empty();
     const store = await database.open({ writer: { maxBytes: 4_000 } });
-    const running = await start({}, { store, hub: new LiveHub({ batchMs: 5, keptSize: 20_000 }) });
+    const running = await start(
+      {},
+      { store, hub: new LiveHub<AnomalyJson>({ batchMs: 5, keptSize: 20_000 }) },
+    );
     const first = await listen(running);
     find(running, 1);
     const { ids } = await until(first.inbox, 1);
@@ -196,7 +204,7 @@ onEachDatabase((databases) => {
     const store = await database.open();
     const latest = await store.anomalies.latestChange();
     expect(latest).toBeGreaterThan(Date.now() + 3_500_000);
-    const running = await start({}, { store, hub: new LiveHub({ batchMs: 5 }, latest) });
+    const running = await start({}, { store, hub: new LiveHub<AnomalyJson>({ batchMs: 5 }, latest) });
     const { inbox } = await listen(running);
     find(running, 2);
     const { ids } = await until(inbox, 2);
@@ -294,7 +302,7 @@ onEachDatabase((databases) => {
     }
 
     /** Resolves to what the reader received, once the replay has ended. */
-    async function comeBack(replay: Replay, hub: LiveHub, asking: Asking = {}) {
+    async function comeBack(replay: Replay<AnomalyJson>, hub: LiveHub<AnomalyJson>, asking: Asking = {}) {
       const { tenant = "acme", peer = "127.0.0.1", since = 0, ready = () => true } = asking;
       const given: Batch[number][] = [];
       const batches: number[] = [];
@@ -319,16 +327,16 @@ onEachDatabase((databases) => {
 
     async function replay(count: number, limits: Partial<ReplayLimits>, ready = () => true) {
       const store = await filled(count, "acme");
-      const hub = new LiveHub({ batchMs: 1 });
+      const hub = new LiveHub<AnomalyJson>({ batchMs: 1 });
       try {
-        return await comeBack(new Replay(store, silent, limits), hub, { ready });
+        return await comeBack(new Replay(anomalySource(store), silent, limits), hub, { ready });
       } finally {
         hub.close();
       }
     }
 
     it("is told so many at the most, in pages", async () => {
-      const { given, batches } = await replay(25, { anomalies: 10, page: 5 });
+      const { given, batches } = await replay(25, { items: 10, page: 5 });
       expect(batches).toEqual([5, 5, 1]);
       expect(given.at(-1)).toEqual({
         name: "gap",
@@ -344,8 +352,8 @@ onEachDatabase((databases) => {
 
     it("costs no page where it has gone before its turn, or does not read", async () => {
       const store = await filled(30, "acme");
-      const hub = new LiveHub({ batchMs: 1 });
-      const replay = new Replay(store, silent, { page: 5 });
+      const hub = new LiveHub<AnomalyJson>({ batchMs: 1 });
+      const replay = new Replay(anomalySource(store), silent, { page: 5 });
       const gone = new AbortController();
       const leaving = numbers(1, 200).map((since) => comeBack(replay, hub, { since, gone: gone.signal }));
       const stuck = numbers(201, 400).map((since) =>
@@ -361,8 +369,8 @@ onEachDatabase((databases) => {
 
     it("waits for one page of each other tenant and each other peer, however many come back there", async () => {
       const store = await filled(4, "evil", "good");
-      const hub = new LiveHub({ batchMs: 1 });
-      const replay = new Replay(store, silent, { page: 5 });
+      const hub = new LiveHub<AnomalyJson>({ batchMs: 1 });
+      const replay = new Replay(anomalySource(store), silent, { page: 5 });
       const order: string[] = [];
       const back = async (asking: Asking) => {
         await comeBack(replay, hub, asking);
@@ -379,15 +387,15 @@ onEachDatabase((databases) => {
 
     it("shares its pages with those who come back to the same place", async () => {
       const store = await filled(12, "acme");
-      const hub = new LiveHub({ batchMs: 1 });
-      const replay = new Replay(store, silent, { page: 5 });
+      const hub = new LiveHub<AnomalyJson>({ batchMs: 1 });
+      const replay = new Replay(anomalySource(store), silent, { page: 5 });
       const readers = await Promise.all(numbers(1, 40).map(() => comeBack(replay, hub)));
       for (const { given } of readers) expect(given).toHaveLength(12);
       expect(replay.pagesRead).toBeLessThan(10);
     });
 
     it("is told a whole page and no more", async () => {
-      expect((await replay(10, { anomalies: 20, page: 5 })).given).toHaveLength(10);
+      expect((await replay(10, { items: 20, page: 5 })).given).toHaveLength(10);
     });
 
     it("is dropped when it takes nothing", async () => {

@@ -7,11 +7,15 @@ import { Registry } from "prom-client";
 import { afterAll, afterEach } from "vitest";
 import { Access } from "../../src/access/access.ts";
 import { Limiter } from "../../src/access/limits.ts";
+import type { AnomalyJson } from "../../src/api/anomaly.ts";
+import type { IncidentJson } from "../../src/api/incident.ts";
 import { LiveHub } from "../../src/api/live/hub.ts";
-import { publishJudgement } from "../../src/api/live/publish.ts";
+import { publishIncident, publishJudgement } from "../../src/api/live/publish.ts";
 import { type Api, type ApiOptions, type Component, startApi } from "../../src/api/server.ts";
+import { ServiceGraph } from "../../src/api/service-graph.ts";
 import { configSchema } from "../../src/config/schema.ts";
-import type { AnomalyPatch, Scope, Store } from "../../src/store/index.ts";
+import type { Change } from "../../src/gen/driftlock/v1/incidents_pb.js";
+import type { AnomalyPatch, IncidentPatch, Scope, Store } from "../../src/store/index.ts";
 import { openStore } from "../../src/store/index.ts";
 import { options as storeOptions, versions } from "../store/fixtures.ts";
 import { type Document, requireDocumented } from "./documented.ts";
@@ -40,11 +44,16 @@ export async function forFile<T>(make: () => Promise<T>): Promise<T> {
 export interface Running {
   api: Api;
   store: Store;
-  hub: LiveHub;
+  hub: LiveHub<AnomalyJson>;
+  incidentHub: LiveHub<IncidentJson>;
+  graph: ServiceGraph;
   components: Component[];
   /** Lines of the log so far. */
   logged: string[];
   judgements: AnomalyPatch[];
+  incidentJudgements: IncidentPatch[];
+  /** The changes that were posted. */
+  changes: Change[];
   /** Sets the store's clock forward. */
   advance(ms: number): void;
   url(path: string): string;
@@ -86,9 +95,16 @@ export async function start(
   let ahead = 0;
   const store = overrides.store ?? (await openStore(config, storeOptions({ now: () => Date.now() + ahead })));
   afterwards(() => store.close());
-  const hub = overrides.hub ?? new LiveHub({ batchMs: 5 });
+  const hub = overrides.hub ?? new LiveHub<AnomalyJson>({ batchMs: 5 });
+  const incidentHub = new LiveHub<IncidentJson>({ batchMs: 5 });
+  store.incidentWriter.onStored = (stored) => {
+    for (const incident of stored) publishIncident(incidentHub, "incident", incident);
+  };
+  const graph = new ServiceGraph();
   const components = [{ name: "engine", ready: true, reason: "0 streams" }];
   const judgements: AnomalyPatch[] = [];
+  const incidentJudgements: IncidentPatch[] = [];
+  const changes: Change[] = [];
   const api = await startApi({
     config: config.api,
     open: !config.auth.enabled,
@@ -96,6 +112,8 @@ export async function start(
     limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0, endsIn: 0 })),
     store,
     hub,
+    incidentHub,
+    graph,
     registry: new Registry(),
     versions,
     readiness: () => components,
@@ -107,6 +125,11 @@ export async function start(
       judgements.push(patch);
       publishJudgement(hub, anomaly);
     },
+    onIncidentJudgement(incident, patch) {
+      incidentJudgements.push(patch);
+      publishIncident(incidentHub, "judgement", incident);
+    },
+    onChange: (change) => changes.push(change),
     log,
     ...overrides,
   });
@@ -120,7 +143,8 @@ export async function start(
   const advance = (ms: number) => {
     ahead += ms;
   };
-  return { api, store, hub, components, logged, judgements, advance, url, get };
+  const made = { incidentHub, graph, incidentJudgements, changes };
+  return { api, store, hub, components, logged, judgements, ...made, advance, url, get };
 }
 
 let document: Promise<Document> | undefined;

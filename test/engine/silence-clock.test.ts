@@ -17,7 +17,7 @@ async function speaking() {
   const engine = new Engine(detect, { mode: "all" });
   engines.push(engine);
   const told: Anomaly[] = [];
-  const clock = new SilenceClock(engine, ({ message }) => told.push(message), {
+  const clock = new SilenceClock(engine, ({ anomalies }) => told.push(...anomalies), {
     error(details) {
       throw new Error("a step failed", { cause: details });
     },
@@ -64,7 +64,7 @@ test("time counts from the first request on, and not while requests are refused"
   await steps(200, () => clock.refused());
   expect(told).toEqual([]);
 
-  const idle = new SilenceClock(engines[0]!, ({ message }) => told.push(message), { error() {} });
+  const idle = new SilenceClock(engines[0]!, ({ anomalies }) => told.push(...anomalies), { error() {} });
   for (let i = 0; i < 200; i++) await idle.step();
   expect(told).toEqual([]);
 });

@@ -5,8 +5,7 @@
  * receives fewer events and a notice of the gap.
  */
 import { steadyClock } from "../../base/clock.ts";
-import type { AnomalyJson } from "../anomaly.ts";
-import type { Batch, EventName, Gap, LiveEvent } from "./event.ts";
+import type { Batch, EventName, Gap, LiveEvent, LiveItem } from "./event.ts";
 import { formatId, isAhead, type Position, parseId } from "./event-id.ts";
 import { narrow } from "./narrow.ts";
 
@@ -17,15 +16,15 @@ import { narrow } from "./narrow.ts";
 export type Ending = "shutdown" | "slow" | "crowded" | "refused";
 
 /** A connection that receives events. None of its methods throws. */
-export interface Reader {
+export interface Reader<T extends LiveItem = LiveItem> {
   readonly tenant: string;
   /** The peer, as returned by `peerOf`. */
   readonly peer: string;
   /** Filters the events; undefined accepts all. */
-  readonly accepts: ((item: AnomalyJson) => boolean) | undefined;
+  readonly accepts: ((item: T) => boolean) | undefined;
   /** Returns whether the connection has sent everything that was delivered. */
   ready(): boolean;
-  give(batch: Batch): void;
+  give(batch: Batch<T>): void;
   /** Sends a heartbeat. */
   heartbeat(): void;
   /** Sends the reason and ends the connection. */
@@ -33,17 +32,17 @@ export interface Reader {
 }
 
 /** Something to publish. */
-export interface Publication {
+export interface Publication<T extends LiveItem> {
   name: EventName;
-  /** The id of the anomaly. */
+  /** The id of what it is about. */
   id: string;
   /** Creates the event's data. It is called only if the event is needed, possibly more than once. */
-  make(): AnomalyJson;
+  make(): T;
   /** The approximate bytes that `make` holds. */
   size: number;
 }
 
-interface Kept extends Publication {
+interface Kept<T extends LiveItem> extends Publication<T> {
   seq: number;
   /**
    * When the event was published, in milliseconds since 1970 that never decrease, and on the clock of `performance`.
@@ -58,7 +57,7 @@ export interface Return {
   since: Position;
   /** Whether this process may have published events since then that are no longer kept. */
   lossy: boolean;
-  /** Returns the anomalies of the events that the reader will receive once it is live. */
+  /** Returns the ids of what the events are about that the reader will receive once it is live. */
   willDeliver(): ReadonlySet<string>;
   /**
    * From now on the reader receives the kept events and new ones.
@@ -85,15 +84,15 @@ interface Place {
 }
 
 /** Batches by the position at which they begin. */
-type Batches = Map<number | "newest", { batch: Batch; end: number }>;
+type Batches<T extends LiveItem> = Map<number | "newest", { batch: Batch<T>; end: number }>;
 
 /** The events of a tenant and their readers. */
-interface Channel {
-  kept: Kept[];
+interface Channel<T extends LiveItem> {
+  kept: Kept<T>[];
   size: number;
   /** The number of the last event that is no longer kept. */
   lost: number;
-  readers: Map<Reader, Place>;
+  readers: Map<Reader<T>, Place>;
 }
 
 export interface HubLimits {
@@ -128,9 +127,10 @@ const defaults: HubLimits = {
   readersOfPeer: 1_500,
 };
 
-export class LiveHub {
+/** Events about anomalies, or about incidents. */
+export class LiveHub<T extends LiveItem> {
   readonly #limits: HubLimits;
-  readonly #channels = new Map<string, Channel>();
+  readonly #channels = new Map<string, Channel<T>>();
   #count = 0;
   readonly #peers = new Map<string, number>();
   #refused = 0;
@@ -164,7 +164,7 @@ export class LiveHub {
   }
 
   /** Publishes an event. It returns quickly and never throws. */
-  publish(tenant: string, publication: Publication): void {
+  publish(tenant: string, publication: Publication<T>): void {
     if (this.#closed) return;
     this.#seq += 1;
     this.#time = Math.max(this.#time, steadyClock.now());
@@ -188,7 +188,7 @@ export class LiveHub {
   }
 
   /** Subscribes the reader to all events after `lastId`, the last one that it received. */
-  subscribe(reader: Reader, lastId: string | undefined): Subscription {
+  subscribe(reader: Reader<T>, lastId: string | undefined): Subscription {
     const channel = this.#channel(reader.tenant);
     const named = lastId === undefined ? undefined : parseId(lastId);
     const known = lastId === undefined ? this.#seq : named && seqOf(named, channel);
@@ -216,7 +216,7 @@ export class LiveHub {
     clearInterval(this.#beats);
     clearTimeout(this.#timer);
     for (const channel of [...this.#channels.values()]) {
-      const batches: Batches = new Map();
+      const batches: Batches<T> = new Map();
       for (const reader of [...channel.readers.keys()]) {
         this.#feed(reader, channel, batches);
         this.#drop(reader, channel, "shutdown", "shutting down");
@@ -224,7 +224,7 @@ export class LiveHub {
     }
   }
 
-  #returning(reader: Reader, place: Place, channel: Channel, since: Position): Return {
+  #returning(reader: Reader<T>, place: Place, channel: Channel<T>, since: Position): Return {
     return {
       since,
       lossy: channel.lost > 0,
@@ -238,7 +238,7 @@ export class LiveHub {
     };
   }
 
-  #remove(reader: Reader, channel: Channel): void {
+  #remove(reader: Reader<T>, channel: Channel<T>): void {
     if (!channel.readers.delete(reader)) return;
     this.#count -= 1;
     const ofPeer = this.#peers.get(reader.peer)! - 1;
@@ -247,7 +247,7 @@ export class LiveHub {
     this.#tidy(reader.tenant, channel);
   }
 
-  #drop(reader: Reader, channel: Channel, ending: Ending, reason: string): void {
+  #drop(reader: Reader<T>, channel: Channel<T>, ending: Ending, reason: string): void {
     this.#remove(reader, channel);
     this.#dropped[ending] += 1;
     reader.drop(ending, reason);
@@ -272,9 +272,9 @@ export class LiveHub {
    * Disconnects the newest reader of the tenant that has the most among some readers, unless `tenant` would then have as
    * many.
    */
-  #makeRoom(tenant: string, isAmong: (reader: Reader) => boolean): boolean {
+  #makeRoom(tenant: string, isAmong: (reader: Reader<T>) => boolean): boolean {
     const byTenant = Map.groupBy(this.#allReaders().filter(isAmong), (reader) => reader.tenant);
-    let heaviest: Reader[] = [];
+    let heaviest: Reader<T>[] = [];
     for (const readers of byTenant.values()) if (readers.length > heaviest.length) heaviest = readers;
     if (heaviest.length <= (byTenant.get(tenant)?.length ?? 0) + 1) return false;
     const newest = heaviest.at(-1)!;
@@ -283,7 +283,7 @@ export class LiveHub {
     return true;
   }
 
-  #channel(tenant: string): Channel {
+  #channel(tenant: string): Channel<T> {
     let channel = this.#channels.get(tenant);
     if (channel === undefined) {
       channel = { kept: [], size: 0, lost: this.#lost, readers: new Map() };
@@ -292,7 +292,7 @@ export class LiveHub {
     return channel;
   }
 
-  #allReaders(): Reader[] {
+  #allReaders(): Reader<T>[] {
     return [...this.#channels.values()].flatMap(({ readers }) => [...readers.keys()]);
   }
 
@@ -310,7 +310,7 @@ export class LiveHub {
     const delivered = this.#delivered;
     let more = false;
     for (const channel of this.#channels.values()) {
-      const batches: Batches = new Map();
+      const batches: Batches<T> = new Map();
       for (const reader of [...channel.readers.keys()]) {
         if (this.#feed(reader, channel, batches)) more = true;
       }
@@ -325,7 +325,7 @@ export class LiveHub {
    * Delivers events to the reader.
    * @returns whether there are more
    */
-  #feed(reader: Reader, channel: Channel, batches: Batches): boolean {
+  #feed(reader: Reader<T>, channel: Channel<T>, batches: Batches<T>): boolean {
     const place = channel.readers.get(reader);
     const last = channel.kept.at(-1)?.seq ?? channel.lost;
     if (place === undefined || place.returning || place.seq >= last) return false;
@@ -358,17 +358,17 @@ export class LiveHub {
     return place.seq < last;
   }
 
-  #isLate(seq: number, { kept }: Channel): boolean {
+  #isLate(seq: number, { kept }: Channel<T>): boolean {
     const first = firstAfter(kept, seq);
     if (kept.length - first <= this.#limits.batchEvents) return false;
     return performance.now() - kept[first]!.at > this.#limits.lateMs;
   }
 
-  #after(from: number | "newest", { kept, lost }: Channel): { batch: Batch; end: number } {
+  #after(from: number | "newest", { kept, lost }: Channel<T>): { batch: Batch<T>; end: number } {
     const { batchEvents } = this.#limits;
     const first = from === "newest" ? kept.length - batchEvents : firstAfter(kept, from);
     const events = kept.slice(first, first + batchEvents);
-    const batch: (LiveEvent | Gap)[] = events.map(({ seq, time, name, make }) => ({
+    const batch: (LiveEvent<T> | Gap)[] = events.map(({ seq, time, name, make }) => ({
       id: formatId({ time, seq }),
       name,
       data: make(),
@@ -401,7 +401,7 @@ export class LiveHub {
     this.#tidy(tenant, heaviest);
   }
 
-  #tidy(tenant: string, channel: Channel): void {
+  #tidy(tenant: string, channel: Channel<T>): void {
     if (channel.kept.length > 0 || channel.readers.size > 0) return;
     this.#channels.delete(tenant);
     this.#lost = Math.max(this.#lost, channel.lost);
@@ -409,14 +409,17 @@ export class LiveHub {
 }
 
 /** Returns the position at which a reader continues whose last event is kept. */
-function seqOf({ time, seq }: Position, { kept }: Channel): number | undefined {
+function seqOf(
+  { time, seq }: Position,
+  { kept }: { kept: readonly { seq: number; time: number }[] },
+): number | undefined {
   if (seq === undefined) return undefined;
   const event = kept[firstAfter(kept, seq) - 1];
   return event?.seq === seq && event.time === time ? seq : undefined;
 }
 
 /** Returns the index of the first event after `seq`. */
-function firstAfter(kept: readonly Kept[], seq: number): number {
+function firstAfter(kept: readonly { seq: number; time: number }[], seq: number): number {
   let [low, high] = [0, kept.length];
   while (low < high) {
     const middle = (low + high) >> 1;

@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "@fastify/websocket";
 import { toJson } from "../../base/printable.ts";
-import type { Batch } from "./event.ts";
+import type { Batch, LiveItem } from "./event.ts";
 import type { Reader } from "./hub.ts";
 
 /** How long the connection stays open after the reader was sent the reason for its end. */
@@ -32,11 +32,11 @@ function encode(batch: Batch): string[] {
 }
 
 /** @param connection the connection that carries the frames */
-export function socketReader(
+export function socketReader<T extends LiveItem>(
   socket: WebSocket,
   connection: Duplex,
-  reader: Pick<Reader, "tenant" | "peer" | "accepts">,
-): Reader {
+  reader: Pick<Reader<T>, "tenant" | "peer" | "accepts">,
+): Reader<T> {
   let answered = true;
   let received = 0;
   socket.on("pong", () => {

@@ -1,7 +1,7 @@
 /** Live events as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html). */
 import type { OutgoingHttpHeader, ServerResponse } from "node:http";
 import { toJson } from "../../base/printable.ts";
-import type { Batch } from "./event.ts";
+import type { Batch, LiveItem } from "./event.ts";
 import type { Reader } from "./hub.ts";
 
 /** How long the connection stays open after the reader was sent the reason for its end. */
@@ -24,11 +24,11 @@ function encode(batch: Batch): Buffer {
 }
 
 /** @param headers the headers of the answer, which starts now */
-export function sseReader(
+export function sseReader<T extends LiveItem>(
   response: ServerResponse,
   headers: Readonly<Record<string, OutgoingHttpHeader | undefined>>,
-  reader: Pick<Reader, "tenant" | "peer" | "accepts">,
-): Reader {
+  reader: Pick<Reader<T>, "tenant" | "peer" | "accepts">,
+): Reader<T> {
   response.writeHead(200, {
     ...headers,
     "content-type": "text/event-stream",

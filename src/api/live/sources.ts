@@ -1,0 +1,37 @@
+/** The stores that returning readers receive from what they missed. */
+import type { Store } from "../../store/index.ts";
+import { type AnomalyJson, anomalyJson } from "../anomaly.ts";
+import { type IncidentJson, incidentJson } from "../incident.ts";
+import type { Source } from "./replay.ts";
+
+export function anomalySource({
+  anomalies,
+  writer,
+}: Pick<Store, "anomalies" | "writer">): Source<AnomalyJson> {
+  return {
+    name: "anomaly",
+    plural: "anomalies",
+    async changedSince(tenant, from, limit) {
+      const items = await anomalies.changedSince(tenant, from, limit);
+      return items.map((item) => ({ changedAt: item.changedAt, data: anomalyJson(item) }));
+    },
+    flush: () => writer.flush(),
+    hasDropped: () => writer.state().dropped > 0,
+  };
+}
+
+export function incidentSource({
+  incidents,
+  incidentWriter: writer,
+}: Pick<Store, "incidents" | "incidentWriter">): Source<IncidentJson> {
+  return {
+    name: "incident",
+    plural: "incidents",
+    async changedSince(tenant, from, limit) {
+      const items = await incidents.changedSince(tenant, from, limit);
+      return items.map((item) => ({ changedAt: item.changedAt, data: incidentJson(item) }));
+    },
+    flush: () => writer.flush(),
+    hasDropped: () => writer.state().dropped > 0,
+  };
+}
