@@ -42,7 +42,7 @@ async function serve(folder: string): Promise<void> {
   const api = await startApi({
     config: config.api,
     open: true,
-    access: new Access(config.auth, store.keys, log),
+    access: new Access(config.auth, store, log),
     limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0, endsIn: 0 })),
     store,
     hub,

@@ -1,12 +1,12 @@
 /**
- * Identifies callers of every protocol by API keys, tokens or trusted proxies. If authentication is disabled, everyone
+ * Identifies callers of every protocol by API keys, sessions, tokens or trusted proxies. If authentication is disabled, everyone
  * is admitted.
  */
 import type { Logger } from "pino";
 import type { AuthConfig } from "../config/schema.ts";
 import { Code, ExportError } from "../otlp/protocol.ts";
 import type { Sender } from "../receive/index.ts";
-import { isUnavailable, type Keys, type Scope, scopes } from "../store/index.ts";
+import { type Identity, isUnavailable, type Scope, type Store, scopes } from "../store/index.ts";
 import { networkMatcher } from "./networks.ts";
 import { defaultTenant, type Principal, permits, tenantPattern } from "./principal.ts";
 import { TokenVerifier } from "./token.ts";
@@ -17,18 +17,24 @@ const keyRetryMs = 1_000;
 const everything: ReadonlySet<Scope> = new Set(scopes);
 const ofProxies: ReadonlySet<Scope> = new Set(["ingest", "read"]);
 
+/** What the store knows about callers. */
+interface Known {
+  keys: Pick<Store["keys"], "verify">;
+  sessions: Pick<Store["sessions"], "verify">;
+}
+
 export class Access {
   readonly #enabled: boolean;
   readonly #tenantHeader: string | undefined;
   readonly #isProxy: (address: string | undefined) => boolean;
-  readonly #keys: Pick<Keys, "verify">;
+  readonly #known: Known;
   readonly #tokens: TokenVerifier | undefined;
 
-  constructor(config: AuthConfig, keys: Pick<Keys, "verify">, log: Logger) {
+  constructor(config: AuthConfig, known: Known, log: Logger) {
     this.#enabled = config.enabled;
     this.#tenantHeader = config.tenant_header;
     this.#isProxy = networkMatcher(config.trusted_proxies);
-    this.#keys = keys;
+    this.#known = known;
     this.#tokens = config.oidc && new TokenVerifier(config.oidc, log);
   }
 
@@ -39,17 +45,14 @@ export class Access {
    * identified at present.
    */
   async admit(sender: Sender, scope: Scope): Promise<Principal> {
-    const principal = await this.#identify(sender);
-    if (permits(principal, scope)) return principal;
-    const has = [...principal.scopes].join(", ") || "none";
-    throw new ExportError(Code.PERMISSION_DENIED, `this needs the scope ${scope}; the caller has ${has}`);
+    return permitted(await this.#identify(sender), scope);
   }
 
   async #identify(sender: Sender): Promise<Principal> {
     const named = this.#namedTenant(sender);
     if (!this.#enabled) return { tenant: named ?? defaultTenant, scopes: everything, subject: "anonymous" };
     const credential = bearer(sender.header("authorization"));
-    if (credential === undefined) {
+    if (credential === undefined && sender.session === undefined) {
       if (named !== undefined && this.#isProxy(sender.peer)) {
         return { tenant: named, scopes: ofProxies, subject: "proxy" };
       }
@@ -58,7 +61,7 @@ export class Access {
         "no API key or token; send `authorization: Bearer …` (`driftlock keys create` makes keys)",
       );
     }
-    const principal = await this.#verify(credential);
+    const principal = await this.#verify(credential, sender.session);
     if (named === undefined || named === principal.tenant) return principal;
     throw new ExportError(
       Code.PERMISSION_DENIED,
@@ -66,24 +69,30 @@ export class Access {
     );
   }
 
-  async #verify(credential: string): Promise<Principal> {
+  async #verify(credential: string | undefined, session: string | undefined): Promise<Principal> {
+    if (credential === undefined) return this.#verifySession(session!);
     // Secret scanners and people recognize a key by this prefix as well.
-    if (credential.startsWith("dlk_")) return this.#verifyKey(credential);
+    if (credential.startsWith("dlk_")) return principalOf(await this.#verifyKey(credential));
     if (this.#tokens !== undefined) return this.#tokens.verify(credential);
     throw new ExportError(Code.UNAUTHENTICATED, "this is no API key, and auth.oidc is not set");
   }
 
-  async #verifyKey(secret: string): Promise<Principal> {
-    try {
-      const key = await this.#keys.verify(secret);
-      if (key !== undefined) {
-        return { tenant: key.tenant, scopes: new Set(key.scopes), subject: key.prefix };
-      }
-    } catch (cause) {
-      if (!isUnavailable(cause)) throw cause;
-      throw new ExportError(Code.UNAVAILABLE, "API keys cannot be verified now", keyRetryMs, { cause });
-    }
+  /** Identifies an API key that has the scope. @throws {ExportError} as `admit` does. */
+  async admitKey(secret: string, scope: Scope): Promise<{ identity: Identity; principal: Principal }> {
+    const identity = await this.#verifyKey(secret);
+    return { identity, principal: permitted(principalOf(identity), scope) };
+  }
+
+  async #verifyKey(secret: string): Promise<Identity> {
+    const identity = await verified(() => this.#known.keys.verify(secret));
+    if (identity !== undefined) return identity;
     throw new ExportError(Code.UNAUTHENTICATED, "the API key is unknown, expired or revoked");
+  }
+
+  async #verifySession(secret: string): Promise<Principal> {
+    const session = await verified(() => this.#known.sessions.verify(secret));
+    if (session !== undefined) return { ...principalOf(session.identity), expiresAt: session.expiresAt };
+    throw new ExportError(Code.UNAUTHENTICATED, "the session is over; log in again");
   }
 
   #namedTenant(sender: Sender): string | undefined {
@@ -95,6 +104,26 @@ export class Access {
       Code.INVALID_ARGUMENT,
       `header ${this.#tenantHeader}: the tenant must be one value of 1 to 64 letters, digits, dots, underscores or hyphens`,
     );
+  }
+}
+
+/** @throws {ExportError} PERMISSION_DENIED if the principal lacks the scope. */
+function permitted(principal: Principal, scope: Scope): Principal {
+  if (permits(principal, scope)) return principal;
+  const has = [...principal.scopes].join(", ") || "none";
+  throw new ExportError(Code.PERMISSION_DENIED, `this needs the scope ${scope}; the caller has ${has}`);
+}
+
+function principalOf({ tenant, scopes, prefix }: Identity): Principal {
+  return { tenant, scopes: new Set(scopes), subject: prefix };
+}
+
+async function verified<T>(verify: () => Promise<T>): Promise<T> {
+  try {
+    return await verify();
+  } catch (cause) {
+    if (!isUnavailable(cause)) throw cause;
+    throw new ExportError(Code.UNAVAILABLE, "API keys cannot be verified now", keyRetryMs, { cause });
   }
 }
 

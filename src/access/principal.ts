@@ -6,6 +6,8 @@ export interface Principal {
   scopes: ReadonlySet<Scope>;
   /** The caller's name in the audit log: a key's prefix, `user:SUBJECT`, `proxy` or `anonymous`. */
   subject: string;
+  /** When the caller's session ends, in milliseconds since 1970; undefined if the caller has none. */
+  expiresAt?: number;
 }
 
 export const defaultTenant = "default";

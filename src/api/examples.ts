@@ -286,6 +286,13 @@ export const examples = {
     ends_at: "2026-01-31T14:00:00Z",
     reason: "The load test of checkout",
   },
+  login: { key: "dlk_0123456789abcdef_Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXU" },
+  session: {
+    tenant: "default",
+    subject: "dlk_0123456789abcdef",
+    scopes: ["read", "admin"],
+    expires_at: "2026-02-01T00:00:00.000Z",
+  },
   silence: {
     id: "5f1c0de2a94b4c7d",
     match: { service: "checkout", channels: ["volume"] },

@@ -5,6 +5,8 @@ import type { Limiter } from "../access/limits.ts";
 import type { Principal } from "../access/principal.ts";
 import type { Sender } from "../receive/index.ts";
 import type { Scope } from "../store/index.ts";
+import { requireOwnPage } from "./security.ts";
+import { sessionOf } from "./session.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -32,6 +34,7 @@ export function senderOf(request: FastifyRequest): Sender {
   const protocol = ws ? bearerProtocol.exec(headers["sec-websocket-protocol"] ?? "") : null;
   return {
     peer: socket.remoteAddress,
+    session: sessionOf(request),
     header: (name) =>
       name === "authorization" && protocol !== null
         ? (headers.authorization ?? `Bearer ${protocol[1]}`)
@@ -39,12 +42,15 @@ export function senderOf(request: FastifyRequest): Sender {
   };
 }
 
+const reading: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
 export function guardRoutes(app: FastifyInstance, { access, limiter }: Guard): void {
   app.decorateRequest("principal", null as never);
   app.addHook("onRequest", async (request) => {
     const { scope } = request.routeOptions.config;
     if (scope === undefined) return;
     const principal = await access.admit(senderOf(request), scope);
+    if (principal.expiresAt !== undefined && !reading.has(request.method)) requireOwnPage(request);
     if (scope === "ingest") limiter.admitIngest(principal.tenant);
     else limiter.admitQuery(principal.tenant);
     request.principal = principal;

@@ -64,6 +64,18 @@ function withoutUnused<T extends { paths: object; components: { schemas: Schemas
   return { ...document, components: { ...document.components, schemas: used } };
 }
 
+/** Declares that a session does wherever a key does. */
+function withSessions<T extends { paths: object }>(document: T): T {
+  for (const methods of Object.values(document.paths)) {
+    for (const operation of Object.values<{ security?: object[] }>(methods)) {
+      if (operation.security?.some((scheme) => "bearer" in scheme)) {
+        operation.security = [...operation.security, { session: [] }];
+      }
+    }
+  }
+  return document;
+}
+
 /** Must be called before the routes are added. */
 export async function describeRoutes(app: FastifyInstance, version: string): Promise<void> {
   await app.register(swagger, {
@@ -85,10 +97,17 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
             scheme: "bearer",
             description: "An API key (`dlk_…`) or an OIDC access token",
           },
+          session: {
+            type: "apiKey",
+            in: "cookie",
+            name: "driftlock_session",
+            description: "The cookie of a session; its name begins with `__Host-` if the page came over TLS",
+          },
         },
       },
       tags: [
         { name: "incidents", description: "Incidents, decisions about them, and changes" },
+        { name: "session", description: "Sessions of browsers" },
         { name: "anomalies", description: "Anomalies, and their triage" },
         { name: "live", description: "Incidents and anomalies as they are reported" },
         { name: "services", description: "Services, and who calls whom" },
@@ -100,7 +119,7 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
       ],
     },
     transform: createJsonSchemaTransform({}),
-    transformObject: (document) => withoutUnused(toDocument(document) as never),
+    transformObject: (document) => withSessions(withoutUnused(toDocument(document) as never)),
   });
 }
 

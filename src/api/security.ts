@@ -1,5 +1,5 @@
 /** Protects browsers: by headers of every answer, and against other origins and DNS rebinding. */
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { isLoopback } from "../base/address.ts";
 import { ApiError } from "./problem.ts";
 
@@ -28,6 +28,31 @@ function hostOf(authority: string): string {
     .replace(/:\d+$/, "")
     .replace(/^\[|\]$/g, "")
     .toLowerCase();
+}
+
+/** Whether a page of the API's own origin sends the request; undefined if no browser does, as far as can be told. */
+function isOwnPage({ headers }: FastifyRequest): boolean | undefined {
+  // Behind a proxy the host may differ from the one in the page's address, and the browser knows better.
+  if (headers["sec-fetch-site"] === "same-origin") return true;
+  if (headers.origin === undefined) return headers["sec-fetch-site"] === undefined ? undefined : false;
+  return URL.parse(headers.origin)?.host === headers.host;
+}
+
+/** @throws {ApiError} if a page of another origin sends the request. */
+export function refuseOtherPages(request: FastifyRequest): void {
+  if (isOwnPage(request) === false) {
+    throw new ApiError(403, "only pages of this API's own origin may use sessions");
+  }
+}
+
+/** @throws {ApiError} unless a page of the API's own origin sends the request. */
+export function requireOwnPage(request: FastifyRequest): void {
+  if (isOwnPage(request) !== true) {
+    throw new ApiError(
+      403,
+      "a session may change something from pages of this API's own origin alone; use an API key",
+    );
+  }
 }
 
 export function secure(app: FastifyInstance, { corsOrigins, open }: SecurityOptions): void {

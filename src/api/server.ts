@@ -26,6 +26,7 @@ import { policyRoutes } from "./policies.ts";
 import { problem, sendProblem } from "./problem.ts";
 import { secure } from "./security.ts";
 import { type ServiceOptions, serviceRoutes } from "./services.ts";
+import { sessionRoutes } from "./session.ts";
 import { type SilenceOptions, silenceRoutes } from "./silences.ts";
 import { streamRoutes } from "./streams.ts";
 import { refuseHandshake, refuseUnparsed } from "./unparsed.ts";
@@ -144,6 +145,7 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   incidentRoutes(app, options);
   changeRoutes(app, options);
   serviceRoutes(app, options);
+  sessionRoutes(app, options);
   anomalyRoutes(app, options);
   streamRoutes(app, options);
   policyRoutes(app, options);

@@ -15,6 +15,8 @@ export interface Sender {
   header(name: string): string | string[] | undefined;
   /** IP address of the connection's other end. */
   peer: string | undefined;
+  /** The secret of a browser's session, which only the API accepts. */
+  session?: string | undefined;
 }
 
 /**

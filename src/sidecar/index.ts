@@ -103,7 +103,7 @@ export async function startSidecar(
     const store = await openStore(config, { log, versions });
     started.push(() => store.close());
     if (config.store.url === undefined) await dataDir.watch("driftlock.db");
-    const access = new Access(auth, store.keys, log);
+    const access = new Access(auth, store, log);
     const metering = new Metering(config.limits, store.usage, log);
     started.push(() => metering.close());
     const { limiter } = metering;

@@ -25,6 +25,7 @@ import { Keys } from "./keys.ts";
 import { Notifications } from "./notifications.ts";
 import { Policies } from "./policies.ts";
 import { Retention } from "./retention.ts";
+import { Sessions } from "./sessions.ts";
 import { settingsOf } from "./settings.ts";
 import { Silences } from "./silences.ts";
 import { Streams } from "./streams/streams.ts";
@@ -58,6 +59,7 @@ export type { Hold, Notifications, OutboxChange, OutboxRow } from "./notificatio
 export type { Page, PageRequest } from "./page.ts";
 export type { Policies, StoredPolicies } from "./policies.ts";
 export type { Retention, RetentionResult } from "./retention.ts";
+export type { Session, Sessions } from "./sessions.ts";
 export { type Settings, settingsOf } from "./settings.ts";
 export {
   type NewSilence,
@@ -128,6 +130,7 @@ export class Store {
   readonly changes: Changes;
   readonly streams: Streams;
   readonly keys: Keys;
+  readonly sessions: Sessions;
   readonly audit: Audit;
   readonly usage: Usage;
   readonly evidence: Evidence;
@@ -167,6 +170,7 @@ export class Store {
     this.changes = new Changes(context);
     this.streams = new Streams(context);
     this.keys = new Keys(context);
+    this.sessions = new Sessions(context, this.keys);
     this.audit = new Audit(context);
     this.usage = new Usage(context);
     this.evidence = new Evidence(context);

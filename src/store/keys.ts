@@ -5,10 +5,11 @@ import { checkAuthor, checkId, checkTenant, checkText } from "./arguments.ts";
 import { type Append, changeAudited } from "./audit.ts";
 import { sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
-import { InvalidArgument, isUnavailable } from "./database/errors.ts";
+import { InvalidArgument } from "./database/errors.ts";
 import type { Tables } from "./database/tables.ts";
 import { keyFingerprint } from "./key-history.ts";
 import { latestFirst, type Page, type PageRequest } from "./page.ts";
+import { ReadCache } from "./read-cache.ts";
 
 export const scopes = ["ingest", "read", "admin"] as const;
 export type Scope = (typeof scopes)[number];
@@ -48,20 +49,14 @@ export interface Identity {
   tenant: string;
   name: string;
   scopes: Scope[];
+  expiresAt?: number;
 }
 
 interface Known {
   key: ApiKey;
   hash: string;
-  /** When the key was read, on the monotonic clock. */
-  at: number;
 }
 
-/** How long a key that was read is cached. Revocations by other processes take effect after it. */
-const freshMs = 10_000;
-/** How long a key is cached while the database is unavailable. */
-const staleMs = 300_000;
-const maxKnown = 10_000;
 const usedMs = 60_000;
 /** The number of keys per statement. */
 const storedAtOnce = 500;
@@ -149,13 +144,21 @@ async function insert(
 
 export class Keys {
   readonly #context: Context;
-  readonly #known = new Map<string, Known>();
+  readonly #known: ReadCache<Known>;
   /** When keys were last used, if this is not stored yet; and when it was last stored, on the monotonic clock. */
   readonly #used = new Map<string, number>();
   readonly #storedAt = new Map<string, number>();
 
   constructor(context: Context) {
     this.#context = context;
+    this.#known = new ReadCache(context.elapsed, async (id) => {
+      const row = await context.database.read
+        .selectFrom("api_keys")
+        .select([...columns, "hash"])
+        .where("id", "=", id)
+        .executeTakeFirst();
+      return row && { key: toKey(row), hash: row.hash };
+    });
   }
 
   /**
@@ -237,7 +240,7 @@ export class Keys {
       await append(tenant, { actor: author, action: "key.rotated", target: id, detail }, createdAt);
       return { ...made, replaced: { ...old, expiresAt: end } };
     });
-    if (rotated !== undefined) this.#known.delete(id);
+    if (rotated !== undefined) this.#known.forget(id);
     return rotated;
   }
 
@@ -249,15 +252,32 @@ export class Keys {
   async verify(secret: string): Promise<Identity | undefined> {
     const [, id] = /^dlk_([0-9a-f]{16})_[\w-]{43}$/.exec(secret) ?? [];
     if (id === undefined) return undefined;
-    const known = await this.#read(id);
+    const known = await this.#known.get(id);
     if (known === undefined) return undefined;
     const hash = Buffer.from(sha256(secret), "hex");
     if (!timingSafeEqual(hash, Buffer.from(known.hash, "hex"))) return undefined;
-    const { prefix, tenant, name, scopes: granted, expiresAt, revokedAt } = known.key;
+    return this.#identityOf(known.key);
+  }
+
+  /** Returns the identity of a key by its id, for those who have proved that they know the key; undefined as above. */
+  async identify(id: string): Promise<Identity | undefined> {
+    const known = await this.#known.get(id);
+    return known && this.#identityOf(known.key);
+  }
+
+  #identityOf({
+    id,
+    prefix,
+    tenant,
+    name,
+    scopes: granted,
+    expiresAt,
+    revokedAt,
+  }: ApiKey): Identity | undefined {
     const now = this.#context.clock.now();
     if (revokedAt !== undefined || (expiresAt !== undefined && expiresAt <= now)) return undefined;
     this.#used.set(id, now);
-    return { id, prefix, tenant, name, scopes: granted };
+    return { id, prefix, tenant, name, scopes: granted, ...(expiresAt !== undefined && { expiresAt }) };
   }
 
   /** Revokes a key; undefined if the tenant has no such key. Revoking it again changes nothing. */
@@ -288,7 +308,7 @@ export class Keys {
         .executeTakeFirst();
       return row && toKey(row);
     });
-    if (key !== undefined) this.#known.delete(id);
+    if (key !== undefined) this.#known.forget(id);
     return key;
   }
 
@@ -322,28 +342,6 @@ export class Keys {
     }
     for (const [id, at] of this.#storedAt) {
       if (now - at >= usedMs) this.#storedAt.delete(id);
-    }
-  }
-
-  async #read(id: string): Promise<Known | undefined> {
-    const now = this.#context.elapsed();
-    const known = this.#known.get(id);
-    if (known !== undefined && now - known.at < freshMs) return known;
-    try {
-      const row = await this.#context.database.read
-        .selectFrom("api_keys")
-        .select([...columns, "hash"])
-        .where("id", "=", id)
-        .executeTakeFirst();
-      this.#known.delete(id);
-      if (row === undefined) return undefined;
-      const fresh = { key: toKey(row), hash: row.hash, at: now };
-      this.#known.set(id, fresh);
-      if (this.#known.size > maxKnown) this.#known.delete(this.#known.keys().next().value!);
-      return fresh;
-    } catch (error) {
-      if (known !== undefined && now - known.at < staleMs && isUnavailable(error)) return known;
-      throw error;
     }
   }
 }

@@ -14,10 +14,11 @@ afterEach(async () => {
   for (const each of undo.splice(0)) await each();
 });
 
-const noKeys: Pick<Keys, "verify"> = { verify: async () => undefined };
+const none = { verify: async () => undefined };
+const noKeys: Pick<Keys, "verify"> = none;
 
 function access(auth: object, keys = noKeys): Access {
-  return new Access(configSchema.parse({ auth }).auth, keys, silent);
+  return new Access(configSchema.parse({ auth }).auth, { keys, sessions: none }, silent);
 }
 
 function sender(headers: Record<string, string | string[]> = {}, peer = "192.0.2.7") {

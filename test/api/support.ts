@@ -108,7 +108,7 @@ export async function start(
   const api = await startApi({
     config: config.api,
     open: !config.auth.enabled,
-    access: new Access(config.auth, store.keys, log),
+    access: new Access(config.auth, store, log),
     limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0, endsIn: 0 })),
     store,
     hub,

@@ -70,6 +70,7 @@ onEachDatabase((databases) => {
       "008_policies_and_silences",
       "009_notifications",
       "010_incidents",
+      "011_sessions",
     ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();

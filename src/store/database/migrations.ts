@@ -478,6 +478,24 @@ function incidents(kind: DatabaseKind): ReversibleMigration {
   };
 }
 
+const sessions: ReversibleMigration = {
+  loses: "the sessions of browsers, whose users log in again",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.dropTable("sessions").execute();
+  },
+  async up({ schema }: Kysely<unknown>) {
+    await table(schema, "sessions", {
+      hash: ["text", primary],
+      tenant: "text",
+      key_id: "text",
+      created_at: "bigint",
+      expires_at: "bigint",
+    }).execute();
+    await index(schema, "sessions_by_key", "sessions", ["key_id", "created_at"]).execute();
+    await index(schema, "sessions_by_end", "sessions", ["expires_at"]).execute();
+  },
+};
+
 export function migrations(kind: DatabaseKind): {
   getMigrations(): Promise<Record<string, ReversibleMigration>>;
 } {
@@ -493,6 +511,7 @@ export function migrations(kind: DatabaseKind): {
       "008_policies_and_silences": policiesAndSilences,
       "009_notifications": notifications,
       "010_incidents": incidents(kind),
+      "011_sessions": sessions,
     }),
   };
 }

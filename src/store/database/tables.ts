@@ -192,6 +192,14 @@ export interface Tables {
     revoked_at: NullableInteger;
     last_used_at: NullableInteger;
   };
+  sessions: {
+    /** The SHA-256 of the session's secret, in hex. It has 256 random bits, so no slow hash is needed. */
+    hash: string;
+    tenant: string;
+    key_id: string;
+    created_at: Integer;
+    expires_at: Integer;
+  };
   /** The policies of tenants, as canonical JSON. */
   policies: {
     tenant: string;
