@@ -30,4 +30,6 @@ export interface IncidentFormer {
   add(signal: Signal, body: Buffer, outcome: Judged, time: number): void;
   /** All incidents so far. */
   incidents(): Incident[];
+  /** What it has learned, for another one that continues. */
+  snapshot(): Buffer;
 }

@@ -5,6 +5,7 @@ import { faultKinds } from "../../src/generate/topology/fault-kinds.ts";
 import { chosen } from "../chosen.ts";
 import { type Row, round, table } from "../table.ts";
 import { ByStart } from "./by-start.ts";
+import { Formed } from "./formed.ts";
 import { type FoundFault, falseIncidents, figures, foundFaults, spreads } from "./measure.ts";
 import { petshop, rankIssues, readIssues } from "./petshop.ts";
 import { type Bench, chronicRuns, faultRuns, quietDays, type RankedFault, rankingRuns } from "./topology.ts";
@@ -30,13 +31,13 @@ function summary(name: string, results: readonly FoundFault[]): Row[] {
   ];
 }
 
-async function topology(): Promise<string> {
+async function topology(createFormer: Bench["createFormer"]): Promise<string> {
   const plain: FoundFault[] = [];
   const onTop: FoundFault[] = [];
   const quiet: number[][] = [];
   let beside = 0;
   for (let i = 1; i <= seeds; i++) {
-    const bench: Bench = { seed: String(i), rate, days, createFormer: () => new ByStart() };
+    const bench: Bench = { seed: String(i), rate, days, createFormer };
     const past = await quietDays(bench);
     quiet.push(past.incidents);
     for (const run of await faultRuns(bench, past, kinds)) {
@@ -97,7 +98,11 @@ function petshopRanking(): string {
 }
 
 const benches: Readonly<Record<string, { title: string; run(): string | Promise<string> }>> = {
-  topology: { title: "Anomalies grouped by their start, as a baseline", run: topology },
+  topology: { title: "Incidents", run: () => topology((snapshot) => new Formed(snapshot)) },
+  baseline: {
+    title: "Anomalies grouped by their start, as a baseline",
+    run: () => topology(() => new ByStart()),
+  },
   ranking: { title: "Causes of generated faults, ranked by own excess", run: ranking },
   petshop: { title: "Causes of the issues of PetShop, ranked by own excess", run: petshopRanking },
 };

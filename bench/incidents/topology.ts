@@ -34,7 +34,8 @@ export interface Bench {
   rate: number;
   /** Days without faults, at least one. */
   days: number;
-  createFormer(): IncidentFormer;
+  /** @param snapshot what another one has learned */
+  createFormer(snapshot?: Buffer): IncidentFormer;
 }
 
 interface Run {
@@ -85,6 +86,8 @@ export interface Past {
   /** The beginning of the first day. */
   start: number;
   snapshot: Buffer;
+  /** What a former of incidents has learned from it. */
+  learned: Buffer;
   /** The number of incidents of each day. */
   incidents: number[];
 }
@@ -96,11 +99,15 @@ export async function quietDays(bench: Bench, schedule: readonly FaultSchedule[]
   const engine = createEngine();
   const former = bench.createFormer();
   let snapshot: Buffer | undefined;
+  let learned: Buffer | undefined;
   try {
     await judge(bench, { name: "past", start, duration, schedule }, engine, former, async (days) => {
-      if (days === 1) snapshot = await engine.snapshot();
+      if (days > 1) return;
+      snapshot = await engine.snapshot();
+      learned = former.snapshot();
     });
     snapshot ??= await engine.snapshot();
+    learned ??= former.snapshot();
   } finally {
     await engine.close();
   }
@@ -109,7 +116,7 @@ export async function quietDays(bench: Bench, schedule: readonly FaultSchedule[]
     const at = Math.floor((reported - start) / day);
     incidents[Math.min(at, bench.days - 1)]!++;
   }
-  return { start, snapshot, incidents };
+  return { start, snapshot, learned, incidents };
 }
 
 /** Generates one fault of each kind, each as it would come after the past. */
@@ -123,7 +130,7 @@ export async function faultRuns(
   const start = past.start + day;
   for (const kind of kinds) {
     const engine = createEngine(past.snapshot);
-    const former = bench.createFormer();
+    const former = bench.createFormer(past.learned);
     const fault = { kind, start: faultAt, end: faultAt + faultLasts, size: 1 };
     try {
       const faults = await judge(

@@ -38,6 +38,8 @@ export const growthMs = 30 * minuteMs;
 export const quietMs = 15 * minuteMs;
 /** A change within this time before an incident may be its cause. */
 export const changeMs = 30 * minuteMs;
+/** Evidence within this time after a change is the rarer for it. */
+export const justBeforeMs = 15 * minuteMs;
 /** The own excess of a cause is added up for so long. */
 export const excessMs = 10 * minuteMs;
 

@@ -65,7 +65,8 @@ export function addSighting(
   const fresh: Observation[] = [];
   const touched: Observation[] = [];
   let leftOut = 0;
-  for (const key of observationKeys(sighting)) {
+  const latest = () => [...(pending.byPlace.get(place) ?? [])].at(-1)?.key;
+  for (const key of observationKeys(sighting) ?? [latest() ?? `${place}\n${kind}`]) {
     let observation = pending.observations.get(key);
     if (observation === undefined) {
       const full =

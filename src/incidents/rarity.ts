@@ -1,28 +1,44 @@
 /** How rare a group of observations is, as the number of such groups that a tenant has per day, in bits. */
-import { dayMs, windowMs } from "./bounds.ts";
+import { dayMs, justBeforeMs, windowMs } from "./bounds.ts";
 import type { Group, Observation } from "./pending.ts";
-import { calibrated, type Rates, rateOf } from "./rates.ts";
+import { calibrated, learnGroup, type Rates, rateOf } from "./rates.ts";
 
 /** The bits by which windows are shorter than a day. */
 const windowBits = Math.log2(dayMs / windowMs);
 
+/** The bits of a single observation that is the rarest of a group, and those of the group as a whole. */
+interface Bits {
+  alone: number;
+  together: number;
+}
+
 /**
  * The first observation may be any of the tenant's; each further one has to come within the window, from the same surroundings. If
  * they were independent, with r such observations per day in the tenant and s in the surroundings, there would be
- * r1 s2 w s3 w ... such groups per day, where w is the window in days.
+ * r1 s2 w s3 w ... such groups per day, where w is the window in days. What has no trace and is seen in the same tick counts once.
  * @param reach the share of the tenant's places that the group and its neighbours are
- * @returns the binary logarithm of how many days there are per group
  */
-export function groupBits(rates: Rates, { observations }: Group, reach: number): number {
+function groupBits(rates: Rates, { observations }: Group, reach: number): Bits {
   let sum = 0;
   let best = Number.NEGATIVE_INFINITY;
+  let alone = Number.NEGATIVE_INFINITY;
+  /** What the moments count that have no trace. */
+  const moments = new Map<number, number>();
   for (const observation of observations) {
     const { first, further } = bitsOf(rates, observation, reach);
-    sum += further;
     best = Math.max(best, first - further);
+    if (isTraced(observation)) sum += further;
+    else {
+      moments.set(observation.tick, Math.max(further, moments.get(observation.tick) ?? 0));
+      alone = Math.max(alone, first);
+    }
   }
-  return sum + best;
+  for (const further of moments.values()) sum += further;
+  return { alone, together: sum + best };
 }
+
+/** One trace is an anomaly, but no incident, however rare it is. */
+const isTraced = ({ sightings }: Observation) => sightings.some(({ traces }) => traces.length > 0);
 
 function bitsOf(
   rates: Rates,
@@ -36,7 +52,25 @@ function bitsOf(
   };
 }
 
-export function rarityOf(rates: Rates, group: Group, reach: number): { claimed: number; bits: number } {
-  const claimed = groupBits(rates, group, reach);
-  return { claimed, bits: calibrated(rates, claimed) };
+/** Returns the binary logarithm of how many days there are per group that is at least so rare; learns it. */
+export function rarityOf(
+  rates: Rates,
+  group: Group,
+  { reach, changes, now }: { reach: number; changes: number; now: number },
+): number {
+  const { alone, together } = groupBits(rates, group, reach);
+  if (group.observations.size < 2 && alone === Number.NEGATIVE_INFINITY) return alone;
+  const claimed = together + (changes > 0 ? changeBits(rates) : 0);
+  const bits = calibrated(rates, claimed);
+  learnGroup(rates, claimed, now);
+  // The rates of single observations are measured, so nothing has to be corrected.
+  return Math.max(alone, bits);
+}
+
+/** The kind of a change, which is an observation that begins nothing by itself. */
+export const changeKind = 1_024;
+
+/** The bits by which it is rarer that evidence follows a change closely. */
+function changeBits(rates: Rates): number {
+  return Math.max(0, Math.log2(dayMs / justBeforeMs) - Math.log2(rateOf(rates, "", changeKind, 0).all));
 }

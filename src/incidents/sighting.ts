@@ -1,5 +1,5 @@
 /** Evidence as the former holds it. */
-import type { Channel, Severity, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
+import { Channel, type Severity, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
 import type { Evidence } from "../gen/driftlock/v1/incidents_pb.js";
 
 /** What one stream and channel showed in one tick. */
@@ -26,6 +26,8 @@ export interface Sighting {
   /** Hexadecimal digits. */
   traces: string[];
   finding: string;
+  /** What it is an observation of, if that is not one of its traces, nor its place in its tick. */
+  observation?: string;
 }
 
 const finite = (value: number) => (Number.isFinite(value) ? value : 0);
@@ -53,13 +55,18 @@ export function toSighting(evidence: Evidence): Sighting {
   };
 }
 
+/** The channels that look at one record after the other; a report of theirs without a trace is about records of before. */
+const ofRecords: ReadonlySet<Channel> = new Set([Channel.CONTENT, Channel.SEQUENCE, Channel.VALUE]);
+
 /**
  * Returns the names of what was observed. What is strange in one trace is one observation, in however many services it shows; so is
- * what the metrics of one instance show in one tick, and what a stream shows in a tick without a trace.
+ * what the metrics of a service show in one tick, and what else a service shows in one way, in however many ticks. Undefined if it
+ * is an aftermath of what the place has shown before, such as the end of a session.
  */
-export function observationKeys({ traces, signal, place, instance, tick, kind }: Sighting): string[] {
+export function observationKeys(sighting: Sighting): string[] | undefined {
+  const { observation, traces, signal, channel, place, tick, kind } = sighting;
+  if (observation !== undefined) return [observation];
   if (traces.length > 0) return traces;
-  return [signal === metrics ? `${place}\n${instance}\n${tick}` : `${place}\n${kind}\n${tick}`];
+  if (signal === Signal.METRICS) return [`${place}\n${tick}`];
+  return ofRecords.has(channel) ? undefined : [`${place}\n${kind}`];
 }
-
-const metrics: Signal = 2;

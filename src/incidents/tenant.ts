@@ -7,7 +7,17 @@ import {
   IncidentState,
   Join,
 } from "../gen/driftlock/v1/incidents_pb.js";
-import { bounds, changeMs, excessMs, growthMs, quietMs, tickMs, trim, windowMs } from "./bounds.ts";
+import {
+  bounds,
+  changeMs,
+  excessMs,
+  growthMs,
+  justBeforeMs,
+  quietMs,
+  tickMs,
+  trim,
+  windowMs,
+} from "./bounds.ts";
 import { mostPerDay, type Notified, takeNotification } from "./budget.ts";
 import { changeText } from "./describe.ts";
 import { addTick } from "./excess.ts";
@@ -22,6 +32,7 @@ import {
   traitsOf,
 } from "./likeness.ts";
 import { toMessage } from "./message.ts";
+import { createOwnExcess, type OwnExcess, ownExcess } from "./own-excess.ts";
 import {
   addSighting,
   createPending,
@@ -35,8 +46,8 @@ import {
   remove,
 } from "./pending.ts";
 import { type PlaceFacts, type Ranked, rank } from "./ranking.ts";
-import { rarityOf } from "./rarity.ts";
-import { createRates, learn, learnGroup, ownRate, passTime, type Rates } from "./rates.ts";
+import { changeKind, rarityOf } from "./rarity.ts";
+import { createRates, learn, ownRate, passTime, type Rates } from "./rates.ts";
 import type { Sighting } from "./sighting.ts";
 import {
   createTopology,
@@ -53,6 +64,7 @@ export interface TenantState {
   now: number;
   rates: Rates;
   topology: Topology;
+  ownExcess: OwnExcess;
   pending: Pending;
   /** By id, the oldest first. */
   open: Map<string, OpenIncident>;
@@ -88,6 +100,7 @@ export function createTenant(): TenantState {
     now: 0,
     rates: createRates(),
     topology: createTopology(),
+    ownExcess: createOwnExcess(),
     pending: createPending(),
     open: new Map(),
     byPlace: new Map(),
@@ -138,12 +151,15 @@ export class Tenant {
       this.#touched.add(incident);
     }
     this.#pass(at + tickMs);
+    for (const sighting of ownExcess(this.#state.ownExcess, tick)) this.sight(sighting);
   }
 
   change(change: Change): void {
     const { changes } = this.#state;
     changes.push(change);
     if (changes.length > bounds.changes) changes.shift();
+    this.#pass(timeOf(change));
+    learn(this.#state.rates, change.serviceName, changeKind, 0, timeOf(change));
   }
 
   sight(sighting: Sighting): void {
@@ -246,7 +262,7 @@ export class Tenant {
     const { fresh, touched, leftOut } = addSighting(pending, sighting);
     counts.leftOut += leftOut;
     const group = touched[0] && groupOf(pending, touched[0], (place) => this.#related(place));
-    const begun = group && !isOneTrace(group) ? this.#considers(group) : undefined;
+    const begun = group && this.#considers(group);
     for (const { place, kind, bits } of fresh) counts.leftOut += learn(rates, place, kind, bits, now);
     if (group && begun) this.#begin(group, begun);
     else if (!mayWait) for (const observation of fresh) observation.sightings = [];
@@ -254,12 +270,16 @@ export class Tenant {
 
   /** Returns the bits of a group if they are enough to begin an incident. */
   #considers(group: Group): { bits: number } | undefined {
-    const { rates, rejections, topology } = this.#state;
+    const { rates, rejections, topology, changes, now } = this.#state;
     const reached = new Set(group.places.keys());
     for (const place of group.places.keys())
       for (const [other] of neighbours(topology, place)) reached.add(other);
-    const { claimed, bits } = rarityOf(rates, group, reached.size / Math.max(1, topology.reporting.size));
-    learnGroup(rates, claimed);
+    const changed = changes.filter((change) => follows(change, group, now));
+    const bits = rarityOf(rates, group, {
+      reach: reached.size / Math.max(1, topology.reporting.size),
+      changes: changed.length,
+      now,
+    });
     let least = -Math.log2(mostPerDay(this.#context.perTenantPerDay, rates.age));
     if (rejections.length > 0) {
       const traits = traitsOf(traitsByPlace(group.observations));
@@ -402,14 +422,6 @@ export class Tenant {
   }
 }
 
-/** Whether a group is what one trace shows, which is an anomaly, but no incident, however rare it is. */
-function isOneTrace({ observations }: Group): boolean {
-  const [first, second] = observations;
-  return (
-    second === undefined && first !== undefined && first.sightings.some(({ traces }) => traces.length > 0)
-  );
-}
-
 /** What is like something that a person called false must be so many times rarer, in bits. */
 const rejectedBits = 3;
 
@@ -424,3 +436,6 @@ const isBefore = (change: Change, { start }: OpenIncident) =>
   timeOf(change) >= start - changeMs && timeOf(change) <= start + windowMs;
 const concerns = ({ serviceName }: Change, { places }: OpenIncident) =>
   serviceName === "" || places.has(serviceName);
+/** Whether a change of one of its places came just before a group. */
+const follows = (change: Change, { places }: Group, now: number) =>
+  places.has(change.serviceName) && timeOf(change) <= now && timeOf(change) + justBeforeMs >= now;

@@ -247,7 +247,7 @@ describe("faults", () => {
       const [{ cause, services }] = faults as [Fault];
       expect(services[0]).toBe(cause.service);
       for (const service of services) expect(names).toContain(service);
-      expect(services.length > 1 || kind === "message-backlog").toBe(faultKinds[kind].spread === "spans");
+      expect(services.length > 1).toBe(faultKinds[kind].spread === "spans");
     }
   });
 

@@ -224,11 +224,15 @@ export const faultKinds: Readonly<Record<FaultName, FaultKind>> = {
     signals: ["traces", "logs", "metrics"],
     summary: "the consumers of a queue pause after each message, so that more arrive than are processed",
     plan({ topology, random, size, simulation }) {
-      const { topic, consumer } = pickBusy(random, topology.topics, ({ consumer: { share } }) => share);
+      const { topic, consumer, broker } = pickBusy(
+        random,
+        topology.topics,
+        ({ consumer: { share } }) => share,
+      );
       const service = consumer.component;
       return {
         cause: { service: service.name, operation: consumer.name },
-        services: [service],
+        services: [service, broker],
         begin() {
           // All consumers together process half of what arrives.
           topic.pause = (topic.consumers * (1 + size)) / (service.load.usual * simulation.season);
