@@ -5,7 +5,7 @@ import type { AnomalyJson } from "../../src/api/anomaly.ts";
 import { expectAccessible, open, phone, skipChromium, startBrowser } from "./browser.ts";
 import { type Dashboard, startDashboard } from "./dashboard.ts";
 
-describe.skipIf(skipChromium)("anomalies", () => {
+describe.skipIf(skipChromium)("anomalies", { timeout: 60_000 }, () => {
   let browser: Browser;
   let dashboard: Dashboard;
   beforeAll(async () => {

@@ -2,10 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import pino from "pino";
-import { preview } from "vite";
 import type { AnomalyJson } from "../../src/api/anomaly.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { type Sidecar, startSidecar } from "../../src/sidecar/index.ts";
@@ -25,12 +23,6 @@ export interface Dashboard {
   sendStrange(): Promise<void>;
   close(): Promise<void>;
 }
-
-const headers = {
-  "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'self'; " +
-    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-};
 
 /** Seconds of telemetry. */
 const seconds = 200;
@@ -55,19 +47,11 @@ export async function startDashboard(input: object = {}): Promise<Dashboard> {
   const sidecar = await startSidecar(config, { log: pino({ level: "silent" }) });
   undo.push(() => sidecar.close());
   const api = `http://${sidecar.addresses.api}`;
-  process.env.DRIFTLOCK_URL = api;
-  const server = await preview({
-    root: "ui",
-    configFile: "ui/vite.config.ts",
-    preview: { port: 0, headers },
-  });
-  undo.push(() => server.close());
-  const base = server.resolvedUrls!.local[0]!.replace(/\/$/, "");
   const get = async <T>(path: string) => (await (await fetch(api + path)).json()) as T;
   const anomalies = async () => (await get<{ items: AnomalyJson[] }>("/v1/anomalies")).items;
   return {
     sidecar,
-    url: (path) => base + path,
+    url: (path) => api + path,
     get,
     anomalies,
     async sendShop() {

@@ -33,6 +33,8 @@ export interface Request {
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
+  /** A status that is no error, although it would be one elsewhere. */
+  also?: number;
   /** Whether the request outlives the page. */
   keepalive?: boolean;
 }
@@ -61,7 +63,7 @@ export function logIn(): void {
  * @throws {ApiError} if the API answers with a problem, {Unreachable} if it does not answer.
  */
 export async function send(path: string, request: Request = {}): Promise<Response> {
-  const { method = "GET", query, body, headers, signal: abort, keepalive } = request;
+  const { method = "GET", query, body, headers, signal: abort, keepalive, also } = request;
   let response: Response;
   try {
     response = await fetch(urlOf(path, query), {
@@ -78,7 +80,7 @@ export async function send(path: string, request: Request = {}): Promise<Respons
     throw new Unreachable("Driftlock does not answer", { cause });
   }
   reachable.value = true;
-  if (response.ok) return response;
+  if (response.ok || response.status === also) return response;
   const retryAfter = Number(response.headers.get("retry-after") ?? Number.NaN);
   if (response.status === 401) logIn();
   throw new ApiError(await problemOf(response), Number.isFinite(retryAfter) ? retryAfter : undefined);

@@ -21,11 +21,15 @@ const flushMs = 250;
 /** The server sends at least a comment every 15 s. */
 const silentMs = 40_000;
 const firstRetryMs = 1_000;
-const maxRetryMs = 30_000;
+const maxRetryMs = 10_000;
 
 let waiting: LiveEvent[] = [];
 let lastId: string | undefined;
 let current: AbortController | undefined;
+/** Ends the wait for the next attempt to connect. */
+let wake = () => {};
+/** Whether anything shows events. */
+let wanted = false;
 
 function flush(): void {
   const events = waiting;
@@ -89,7 +93,7 @@ async function readFrom(abort: AbortController, onOpen: () => void): Promise<voi
 
 async function connect(): Promise<void> {
   let retryMs = firstRetryMs;
-  while (!document.hidden) {
+  while (wanted && !document.hidden) {
     const abort = new AbortController();
     current = abort;
     liveState.value = "connecting";
@@ -100,21 +104,37 @@ async function connect(): Promise<void> {
     } catch (error) {
       if (error instanceof TypeError) reachable.value = false;
     }
-    if (document.hidden) break;
+    if (!wanted || document.hidden) break;
     liveState.value = "connecting";
-    await new Promise((resolve) => setTimeout(resolve, retryMs));
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, retryMs);
+    });
     retryMs = Math.min(2 * retryMs, maxRetryMs);
   }
   current = undefined;
   liveState.value = "paused";
 }
 
+function resume(): void {
+  if (!wanted || document.hidden) current?.abort();
+  else if (current === undefined) void connect();
+}
+
+document.addEventListener("visibilitychange", resume);
+addEventListener("online", () => wake());
+addEventListener("offline", () => {
+  reachable.value = false;
+  current?.abort();
+});
+
 /** Connects now and whenever the page is shown again. */
 export function startLive(): void {
-  const resume = () => {
-    if (document.hidden) current?.abort();
-    else if (current === undefined) void connect();
-  };
-  document.addEventListener("visibilitychange", resume);
+  wanted = true;
+  resume();
+}
+
+export function stopLive(): void {
+  wanted = false;
   resume();
 }

@@ -30,7 +30,7 @@ export function Failure({ error, retry, stale }: { error: Error; retry(): void; 
   if (error instanceof Unreachable && stale) return null;
   return (
     <div class={stale ? "notice" : "empty"} role="alert">
-      {!stale && <h2>{missing ? "Not found" : forbidden ? "Not permitted" : "This could not be loaded"}</h2>}
+      {!stale && <h1>{missing ? "Not found" : forbidden ? "Not permitted" : "This could not be loaded"}</h1>}
       <p>
         {stale && "These are the last known data: "}
         {error.message}

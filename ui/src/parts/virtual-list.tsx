@@ -13,7 +13,7 @@ interface Props {
   /** Called when the last rows come into sight. */
   onEnd(): void;
   /** Called when the list is scrolled away from its beginning, and when it is back there. */
-  onAway(away: boolean): void;
+  onAway?(away: boolean): void;
   head: ComponentChildren;
 }
 
@@ -28,7 +28,7 @@ export function VirtualList({ label, length, rowHeight, selected, keyAt, row, on
     if (element === null) return;
     const first = Math.max(0, Math.floor(element.scrollTop / rowHeight) - margin);
     const last = Math.ceil((element.scrollTop + element.clientHeight) / rowHeight) + margin;
-    onAway(element.scrollTop > rowHeight);
+    onAway?.(element.scrollTop > rowHeight);
     setRange((old) => (old.first === first && old.last === last ? old : { first, last }));
   };
   const latest = useRef(measure);

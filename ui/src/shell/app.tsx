@@ -1,3 +1,7 @@
+import { useEffect } from "preact/hooks";
+import { startLive, stopLive } from "../api/live.ts";
+import { loadSession } from "../api/session.ts";
+import { LoginPage } from "../login/page.tsx";
 import { JudgeDialog } from "../parts/judge.tsx";
 import { Frame } from "./frame.tsx";
 import { pageOf } from "./pages.tsx";
@@ -15,6 +19,17 @@ function NotFound() {
 }
 
 export function App() {
+  if (here.value.path === "/login") return <LoginPage />;
+  return <Pages />;
+}
+
+function Pages() {
+  useEffect(() => {
+    // Whoever must log in is led there by the answer.
+    loadSession().catch(() => {});
+    startLive();
+    return stopLive;
+  }, []);
   const match = pageOf(here.value.path);
   if (here.value.path === "/") {
     go(address("/anomalies"), { replace: true });

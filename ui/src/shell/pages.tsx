@@ -2,6 +2,10 @@
 import type { ComponentType } from "preact";
 import { AnomalyPage } from "../anomalies/detail.tsx";
 import { AnomaliesPage } from "../anomalies/page.tsx";
+import { SettingsPage } from "../settings/page.tsx";
+import { StreamPage } from "../streams/detail.tsx";
+import { StreamsPage } from "../streams/page.tsx";
+import { SystemPage } from "../system/page.tsx";
 
 export interface PageEntry {
   /** The path, in which `:id` stands for an identifier. */
@@ -15,6 +19,10 @@ export interface PageEntry {
 export const pages: readonly PageEntry[] = [
   { path: "/anomalies", label: "Anomalies", key: "a", Page: AnomaliesPage },
   { path: "/anomalies/:id", Page: AnomalyPage },
+  { path: "/streams", label: "Streams", key: "s", Page: StreamsPage },
+  { path: "/streams/:id", Page: StreamPage },
+  { path: "/system", label: "System", key: "y", Page: SystemPage },
+  { path: "/settings", label: "Settings", key: "e", Page: SettingsPage },
 ];
 
 export interface Match {

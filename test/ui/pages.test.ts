@@ -1,0 +1,117 @@
+/** Streams, the system and the settings. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { expectAccessible, open, phone, skipChromium, startBrowser } from "./browser.ts";
+import { type Dashboard, startDashboard } from "./dashboard.ts";
+
+describe.skipIf(skipChromium)("the other pages", { timeout: 60_000 }, () => {
+  let browser: Browser;
+  let dashboard: Dashboard;
+  beforeAll(async () => {
+    [browser, dashboard] = await Promise.all([startBrowser(), startDashboard()]);
+    await dashboard.sendStrange();
+    while ((await streams()).length === 0) await new Promise((resolve) => setTimeout(resolve, 100));
+  }, 120_000);
+  afterAll(async () => {
+    await browser?.close();
+    await dashboard?.close();
+  });
+
+  const streams = async () =>
+    (await dashboard.get<{ items: { id: string; key: string }[] }>("/v1/streams")).items;
+
+  async function show(path: string, options: Parameters<typeof open>[2] = {}): Promise<Page> {
+    const { page, errors, close } = await open(browser, dashboard.url(path), options);
+    onTestFinished(async () => {
+      await close();
+      expect(errors).toEqual([]);
+    });
+    return page;
+  }
+
+  const looks = [
+    ["in light colours", { colorScheme: "light" }],
+    ["in dark colours", { colorScheme: "dark" }],
+    ["on a telephone", { viewport: phone }],
+  ] as const;
+
+  it.each(looks)("have no findings of axe %s", async (_name, options) => {
+    const page = await show("/streams", options);
+    await page.locator(".list .rows .row").first().waitFor();
+    await expectAccessible(page);
+    await page.locator(".list .rows .row a").first().click();
+    await page.locator(".chart canvas").nth(1).waitFor();
+    await expectAccessible(page);
+    await page.getByRole("link", { name: "System", exact: true }).click();
+    await page.getByRole("heading", { name: "Versions" }).waitFor();
+    await page.getByRole("heading", { name: "Throughput" }).waitFor();
+    await expectAccessible(page);
+    await page.getByRole("link", { name: "Settings", exact: true }).click();
+    for (const tab of ["Silences", "Policies", "Access", "Audit log"]) {
+      await page.getByRole("button", { name: tab, exact: true }).click();
+      await page.locator("section.card").first().waitFor();
+      await expectAccessible(page);
+    }
+  });
+
+  it("lead from a stream to its anomalies, by the keyboard alone", async () => {
+    const page = await show("/streams");
+    await page.locator(".list .rows .row").first().waitFor();
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    const [stream] = await streams();
+    await page.getByRole("heading", { name: stream!.key }).waitFor();
+    await page.getByText("new to this stream").first().waitFor();
+  });
+
+  it("silence anomalies for a time, and end that early", async () => {
+    const page = await show("/settings");
+    await page.getByText("New silence").click();
+    await page.getByLabel("Service").fill("till");
+    await page.getByLabel("volume").check();
+    await page.getByLabel("Reason").fill("the load test");
+    await expectAccessible(page);
+    await page.getByRole("button", { name: "Silence", exact: true }).click();
+    const row = page.locator("tbody tr").filter({ hasText: "the load test" });
+    await row.getByText("Active").waitFor();
+    const { items } = await dashboard.get<{ items: object[] }>("/v1/silences");
+    expect(items).toMatchObject([
+      { match: { service: "till", channels: ["volume"] }, reason: "the load test" },
+    ]);
+    await row.getByRole("button", { name: "End now" }).click();
+    await row.getByText("Ended").waitFor();
+  });
+
+  it("replace policies, and say which field of one is wrong", async () => {
+    const page = await show("/settings?tab=policies");
+    await page.getByRole("button", { name: "Edit" }).click();
+    const text = page.getByLabel("The list of policies as JSON");
+    await text.fill('[{"match": {"service": "till"}, "bugdet": 3}]');
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("did you mean budget?").waitFor();
+    await text.fill('[{"match": {"service": "till"}, "budget": 3}]');
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("at most 3 alarms per day and stream").waitFor();
+    await page.getByRole("button", { name: "Audit log" }).click();
+    await page.getByText("policies.").first().waitFor();
+  });
+
+  it("say that there is no such page, and what does not exist", async () => {
+    const page = await show("/nothing");
+    await page.getByText("There is no such page").waitFor();
+    await page.goto(dashboard.url("/anomalies/00000000000000000000000000000000"));
+    await page.getByText("there is no anomaly with this id").waitFor();
+    await expectAccessible(page);
+  });
+
+  it("say that Driftlock does not answer, and go on when it does", async () => {
+    const page = await show("/streams");
+    await page.locator(".list .rows .row").first().waitFor();
+    await page.context().setOffline(true);
+    await page.getByText("Driftlock does not answer").waitFor();
+    expect(await page.locator(".list .rows .row").count()).toBeGreaterThan(0);
+    await expectAccessible(page);
+    await page.context().setOffline(false);
+    await page.getByText("Driftlock does not answer").waitFor({ state: "detached" });
+  });
+});
