@@ -6,6 +6,7 @@ const titles: Readonly<Record<keyof typeof definitions, string>> = {
   receiver: "Receivers",
   engine: "Engine",
   stream: "Single streams",
+  incidents: "Incidents",
   notify: "Notifications",
   forward: "Forwarding",
   store: "Store and data directory",

@@ -32,12 +32,16 @@ export const commands: Readonly<Record<string, { summary: string; load(): Promis
     summary: "send synthetic OTLP data with known anomalies",
     load: () => import("./generate/command.ts"),
   },
+  incidents: {
+    summary: "list, show and follow the incidents of a running Driftlock",
+    load: () => import("./incidents/command.ts"),
+  },
   anomalies: {
     summary: "list, show and follow the anomalies of a running Driftlock",
     load: () => import("./anomalies/command.ts"),
   },
   explain: {
-    summary: "explain an anomaly in words and numbers",
+    summary: "explain an anomaly or an incident in words and numbers",
     load: () => import("./explain/command.ts"),
   },
   notify: {

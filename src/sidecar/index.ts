@@ -36,6 +36,8 @@ import { Rules } from "./rules.ts";
 import { Snapshots } from "./snapshots.ts";
 import { StreamMetricsExport } from "./stream-metrics-export.ts";
 
+export type { IncidentSink };
+
 export interface SidecarOptions {
   log: Logger;
   onAnomaly?: readonly AnomalySink[];
@@ -234,6 +236,8 @@ export async function startSidecar(
       forwarder: () => forwarder.state(),
       storeUp: () => store.health().ready,
       writer: () => store.writer.state(),
+      incidentWriter: () => store.incidentWriter.state(),
+      incidents: () => former.stats(),
       audit: () => store.auditHeads(),
       listeners: () => ({ now: hub.readers, ...hub.counts }),
       limits: () => metering.sharing(),

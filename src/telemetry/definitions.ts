@@ -247,6 +247,26 @@ export const definitions = {
     ),
   },
 
+  incidents: {
+    open: gauge("open_incidents", "incidents", "Number of open incidents, minor ones included."),
+    reports: counter(
+      "incidents",
+      "incidents",
+      "Number of incidents that began, of those that were minor when they began, that ended, and that turned out to be part of another one.",
+      { event: ["begun", "minor", "ended", "merged"] },
+    ),
+    leftOut: counter(
+      "left_out_incident_items",
+      "items",
+      "Number of items from which incidents are formed that exceeded a bound, such as that of members or of open incidents.",
+    ),
+    late: counter(
+      "late_incident_items",
+      "items",
+      "Number of items from which incidents are formed that came too late to count.",
+    ),
+  },
+
   notify: {
     notifications: counter(
       "notifications",
@@ -374,6 +394,21 @@ export const definitions = {
       "store_rejected_reports",
       "reports",
       "Number of anomaly reports that were lost because the database rejected them.",
+    ),
+    pendingIncidents: gauge(
+      "store_pending_incidents",
+      "incidents",
+      "Number of incidents and changes that wait to be stored.",
+    ),
+    droppedIncidents: counter(
+      "store_dropped_incidents",
+      "incidents",
+      "Number of incidents and changes that were lost because the store was unavailable for too long.",
+    ),
+    rejectedIncidents: counter(
+      "store_rejected_incidents",
+      "incidents",
+      "Number of incidents and changes that were lost because the database rejected them.",
     ),
     auditEntries: gauge("audit_entries", "entries", "Number of entries in the audit logs of all tenants."),
     alteredAuditLogs: gauge(

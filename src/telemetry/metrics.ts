@@ -39,6 +39,18 @@ export interface Sources {
   storeUp(): boolean;
   /** Anomaly reports on their way to the store. */
   writer(): { queued: number; written: number; dropped: number; rejected: number };
+  /** Incidents and changes on their way to the store. */
+  incidentWriter(): { queued: number; dropped: number; rejected: number };
+  /** Incidents now, and what became of them since the start. */
+  incidents(): {
+    open: number;
+    begun: number;
+    minor: number;
+    ended: number;
+    merged: number;
+    leftOut: number;
+    late: number;
+  };
   /** The audit logs of all tenants, as this process knows them. */
   audit(): { entries: number; digest: string; altered: number };
   /** Connections that listen to live events now, and those since the start that were refused or disconnected. */
@@ -165,15 +177,21 @@ export function createMetrics(versions: Versions) {
         this.inc(read());
       },
     });
-  /** Such a counter by reason. */
-  const totals = (definition: Definition<"reason">, read: () => Readonly<Record<string, number>>) =>
-    new Counter({
+  /** Such a counter by the values of its label. */
+  const totals = <L extends string>(
+    definition: Definition<L>,
+    read: () => Readonly<Record<string, number>>,
+  ) => {
+    const [label] = Object.keys(definition.labels) as [L];
+    return new Counter<L>({
       ...options(definition),
       collect() {
         this.reset();
-        for (const [reason, count] of Object.entries(read())) this.inc({ reason }, count);
+        for (const [value, count] of Object.entries(read()))
+          this.inc({ [label]: value } as Record<L, string>, count);
       },
     });
+  };
 
   return {
     registry,
@@ -220,7 +238,7 @@ export function createMetrics(versions: Versions) {
 
     /** Adds the metrics that are read from `source`. */
     watch(source: Sources): void {
-      const { receiver, engine, forward, store, api, process } = definitions;
+      const { receiver, engine, incidents, forward, store, api, process } = definitions;
       const stats = (name: keyof EngineStats) => () => source.engine()?.[name] ?? 0;
 
       gauge(receiver.inflightRequests, () => source.receivers().requests);
@@ -239,6 +257,14 @@ export function createMetrics(versions: Versions) {
       gauge(engine.bytes, stats("bytes"));
       gauge(engine.pending, stats("pending"));
 
+      gauge(incidents.open, () => source.incidents().open);
+      totals(incidents.reports, () => {
+        const { begun, minor, ended, merged } = source.incidents();
+        return { begun, minor, ended, merged };
+      });
+      total(incidents.leftOut, () => source.incidents().leftOut);
+      total(incidents.late, () => source.incidents().late);
+
       gauge(forward.queueBytes, () => source.forwarder().queuedBytes);
       gauge(forward.queueDiskBytes, () => source.forwarder().storedBytes);
       gauge(forward.queueUsed, () => source.forwarder().used);
@@ -252,6 +278,9 @@ export function createMetrics(versions: Versions) {
       total(store.written, () => source.writer().written);
       total(store.dropped, () => source.writer().dropped);
       total(store.rejected, () => source.writer().rejected);
+      gauge(store.pendingIncidents, () => source.incidentWriter().queued);
+      total(store.droppedIncidents, () => source.incidentWriter().dropped);
+      total(store.rejectedIncidents, () => source.incidentWriter().rejected);
       gauge(store.auditEntries, () => source.audit().entries);
       gauge(store.alteredAuditLogs, () => source.audit().altered);
       new Gauge({

@@ -243,7 +243,7 @@ describe("explain", () => {
       [[found.id, "--tennant=x"], 2, /did you mean --tenant\?/],
       [[found.id, "--url=nowhere"], 2, /--url must be a URL/],
       [["nosuch"], 1, /nosuch: is neither an existing file nor the ID of an anomaly/],
-      [[id(99)], 1, /there is no anomaly 0+63 of tenant default in the store/],
+      [[id(99)], 1, /there is no anomaly or incident 0+63 of tenant default in the store/],
       [[found.id, "--tenant=acme"], 1, /of tenant acme in the store/],
       [[found.id, `--data_dir=${join(folder, "none")}`], 1, /driftlock\.db: there is no store; set --config/],
       [[join(folder, "folder")], 1, /folder: is a folder, not a file/],

@@ -115,7 +115,7 @@ it("`validate` finds what would keep notifications from being sent, and prints n
   expect(out).not.toContain(secret);
 });
 
-it("a running sidecar notifies of an anomaly and of its end, unless it is silenced", async () => {
+it("a running sidecar notifies of an incident and of its end, unless all of it is silenced", async () => {
   const { url, arrived } = await receiver();
   const target = await startDownstream("grpc");
   open.push(target.close);
@@ -143,21 +143,32 @@ it("a running sidecar notifies of an anomaly and of its end, unless it is silenc
   open.push(() => sidecar.close());
   const send = (lines: string[], from: number, service: string) =>
     sendGrpc(sidecar.addresses.grpc!, logs(lines, from, service));
+  const strange = Array.from({ length: 30 }, (_, i) => `${strangeLine} ${"abcdefghij".repeat(i % 7)}`);
   for (const service of ["quiet", "checkout"]) {
     for (let i = 0; i < 4; i++) await send(normalLines(100, 100 * i), 100 * i, service);
-    await send([strangeLine], 400, service);
+    await send(strange, 400, service);
   }
   await expect.poll(() => arrived.length, { timeout: 10_000 }).toBe(1);
   const { data } = arrived[0]!.json;
   expect(data).toMatchObject({ state: "open", services: ["checkout"], tenant: "default" });
-  expect(data.link).toBe(`https://driftlock.example/v1/anomalies/${data.incident}`);
-  expect(data.sentence).toContain("new to this stream");
-  for (let i = 0; i < 4; i++) await send(normalLines(100, 401 + 100 * i), 401 + 100 * i, "checkout");
+  expect(data.link).toBe(`https://driftlock.example/v1/incidents/${data.incident}`);
+  const api = async (path: string) =>
+    (await (await fetch(`http://${sidecar.addresses.api}/v1${path}`)).json()) as Record<string, unknown>;
+  const { items } = (await api("/incidents")) as {
+    items: { services: string[]; silenced_by: string | null }[];
+  };
+  expect(items.map(({ services, silenced_by }) => [services, silenced_by !== null])).toEqual([
+    [["checkout"], false],
+    [["quiet"], true],
+  ]);
+  // It is over after a quarter of an hour without anything unusual.
+  for (let i = 0; i < 12; i++) await send(normalLines(100, 430 + 100 * i), 430 + 100 * i, "checkout");
   await expect.poll(() => arrived.length, { timeout: 10_000 }).toBe(2);
   expect(arrived[1]!.json).toMatchObject({
     type: "incident.resolved",
     data: { incident: data.incident, sentence: data.sentence },
   });
+  expect(await api(`/incidents/${data.incident}`)).toMatchObject({ state: "ended" });
   const metrics = await (await fetch(`http://${sidecar.addresses.api}/metrics`)).text();
   expect(metrics).toContain('driftlock_notifications_total{type="webhook",result="sent"} 2');
 });

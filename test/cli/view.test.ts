@@ -15,6 +15,8 @@ import {
   State,
 } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 
+import { IncidentSchema, IncidentState } from "../../src/gen/driftlock/v1/incidents_pb.js";
+
 type Init = Exclude<MessageInitShape<typeof AnomalySchema>, { $typeName: string }>;
 
 const clearLine = "\r\u001b[2K";
@@ -31,7 +33,7 @@ function screen(terminal?: { columns: number; colours: number }): Screen {
     Object.assign(out, { isTTY: true, columns: terminal.columns, getColorDepth: () => terminal.colours });
   }
   out.setEncoding("utf8");
-  return { view: createView(out), text: () => (out.read() as string | null) ?? "" };
+  return { view: createView(out, 0), text: () => (out.read() as string | null) ?? "" };
 }
 
 function ranges(text: string, ...parts: string[]): { start: number; end: number }[] {
@@ -305,6 +307,60 @@ describe("the status line", () => {
   });
 });
 
+describe("an incident", () => {
+  const incident = (some: Exclude<MessageInitShape<typeof IncidentSchema>, { $typeName: string }> = {}) =>
+    create(IncidentSchema, {
+      id: "1",
+      severity: Severity.HIGH,
+      startTimeUnixNano: 1_767_225_600_000_000_000n + 3_723_000_000_000n,
+      sentence: "The duration of spans is unusual in payments",
+      services: ["payments", "web\x1b[2J"],
+      members: [{ anomalyIds: ["a"] }],
+      ranking: [{ service: "payments", reasons: ["It took 9 s more of its own than usual"] }],
+      ...some,
+    });
+  const waiting = () => {
+    const out = new PassThrough() as unknown as PassThrough & NodeJS.WriteStream;
+    out.setEncoding("utf8");
+    return { view: createView(out), text: () => (out.read() as string | null) ?? "" };
+  };
+
+  it("comes first, with its cause, and its anomalies beneath", () => {
+    const { view, text } = waiting();
+    view.anomaly(anomaly("mine new", ["new"], { id: "a" }));
+    view.anomaly(anomaly("other new", ["new"], { id: "b" }));
+    view.anomaly(anomaly("mine newer", ["newer"], { id: "a", occurrence: 2n }));
+    expect(text()).toBe("");
+    view.incident(incident());
+    const shown = text().split("\n");
+    expect(shown.slice(0, 4)).toEqual([
+      "01:02:03Z  INCIDENT  high  payments, web\\x1b[2J",
+      "  The duration of spans is unusual in payments",
+      "  likely cause: payments. It took 9 s more of its own than usual",
+      "  01:02:03Z  logs service.name=payments  content  high  ×2",
+    ]);
+    expect(shown[4]).toBe("    mine ⟦newer⟧");
+    expect(shown.join("\n")).not.toContain("other");
+    // Whatever no incident takes up is shown by itself.
+    view.close();
+    expect(text()).toMatch(/^01:02:03Z {2}logs service\.name=payments {2}content {2}high\n {2}other ⟦new⟧\n/);
+  });
+
+  it("is shown again if something about it has changed, and when it is over", () => {
+    const { view, text } = waiting();
+    view.incident(incident({ minor: true, ranking: [], undecided: "No span shows a cause" }));
+    expect(text()).toMatch(/minor incident {2}high.*\n.*\n {2}cause unknown: No span shows a cause\n/);
+    view.incident(incident({ minor: true, ranking: [], revision: 2, sentence: "The same, longer" }));
+    expect(text()).toBe("");
+    view.incident(incident({ revision: 3 }));
+    expect(text()).toContain("INCIDENT has changed  high");
+    view.incident(incident({ revision: 4, state: IncidentState.ENDED }));
+    expect(text()).toMatch(/^over: incident in payments/);
+    view.incident(incident({ revision: 5, state: IncidentState.ENDED }));
+    expect(text()).toBe("");
+  });
+});
+
 describe("a terminal that does not keep up", () => {
   it("is told how many anomalies it missed", () => {
     const { view, text } = screen();
@@ -316,7 +372,7 @@ describe("a terminal that does not keep up", () => {
     const shown = all.split("01:02:03Z").length - 1;
     expect(all.length).toBeLessThan(3 * 2 ** 20);
     expect(shown).toBeLessThan(10_000);
-    const missed = /(\d+) anomalies not shown: the terminal could not keep up\n$/.exec(all);
+    const missed = /(\d+) findings not shown: the terminal could not keep up\n$/.exec(all);
     expect(shown + Number(missed?.[1])).toBe(10_000);
   });
 });

@@ -50,6 +50,8 @@ describe("docs/reference", () => {
       dataDir: none,
       storeUp: none,
       writer: none,
+      incidentWriter: none,
+      incidents: none,
       audit: none,
       listeners: none,
       limits: none,

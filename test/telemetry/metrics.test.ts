@@ -106,6 +106,8 @@ describe("metrics", () => {
       }),
       storeUp: () => true,
       writer: () => ({ queued: 8, written: 90, dropped: 10, rejected: 11 }),
+      incidentWriter: () => ({ queued: 31, dropped: 32, rejected: 33 }),
+      incidents: () => ({ open: 34, begun: 35, minor: 36, ended: 37, merged: 38, leftOut: 39, late: 40 }),
       audit: () => ({ entries: 22, digest: "ab", altered: 23 }),
       listeners: () => ({ now: 15, refused: 16, dropped: { slow: 17, crowded: 18 } }),
       limits: () => ({ shared: true, failures: 12 }),
@@ -124,6 +126,11 @@ describe("metrics", () => {
     expect(series.get('driftlock_withheld_alarms_total{reason="group"}')).toBe(24);
     expect(series.get('driftlock_withheld_alarms_total{reason="tenant"}')).toBe(25);
     expect(series.get('driftlock_withheld_alarms_total{reason="process"}')).toBe(14);
+    expect(series.get("driftlock_store_pending_incidents")).toBe(31);
+    expect(series.get("driftlock_open_incidents")).toBe(34);
+    expect(series.get('driftlock_incidents_total{event="begun"}')).toBe(35);
+    expect(series.get('driftlock_incidents_total{event="merged"}')).toBe(38);
+    expect(series.get("driftlock_left_out_incident_items_total")).toBe(39);
     expect(series.get("driftlock_queue_bytes")).toBe(300);
     expect(series.get("driftlock_queue_disk_bytes")).toBe(700);
     expect(series.get("driftlock_queue_used_ratio")).toBe(0.25);

@@ -1,18 +1,11 @@
-import process from "node:process";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { AnomalyJson, ReportJson } from "../../api/anomaly.ts";
-import { isWildcard, parseListen } from "../../base/address.ts";
-import { printableJson, toJson } from "../../base/printable.ts";
-import { type ApiClient, ApiRefusal, apiClientOf } from "../shared/api-client.ts";
+import { toJson } from "../../base/printable.ts";
+import { accessHelp, follow, readAsked, shortTime } from "../shared/ask.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
-import { readOptions } from "../shared/options.ts";
 import { callAction } from "../shared/subcommand.ts";
-import { durationMs } from "../shared/values.ts";
-import { configOf } from "../shared/with-store.ts";
 import { truncate } from "../terminal/cells.ts";
 import { table } from "../terminal/table.ts";
-import { events } from "./events.ts";
 
 export const help = helpText({
   usage: [
@@ -50,63 +43,16 @@ export const help = helpText({
     ["--limit N", "how many anomalies `list` prints at most (100)"],
     ["--after CURSOR", "continue a list behind the cursor that it ended with"],
     ["--json", "print JSON as the API returns it, one line per anomaly"],
-    ["--url URL", "the address of the API (taken from the configuration)"],
-    ["--key KEY", "an API key with the scope read; better passed as the variable DRIFTLOCK_API_KEY"],
+    ...accessHelp,
   ],
   exit: ["The API answered.", "The API refused the request or cannot be reached."],
 });
 
 const sharedFilters = ["service", "stream-id", "signal", "channel", "severity"];
 const listFilters = [...sharedFilters, "from", "until", "stream", "state", "text", "limit", "after"];
-const lists = new Set(["signal", "channel", "severity", "state"]);
-const access = ["url", "key"];
-
-/** Delay before a lost connection is opened again. */
-const retryMs = 2_000;
-const timeColumns = 19;
-
-interface Asked {
-  client: ApiClient;
-  query: URLSearchParams;
-  positionals: readonly string[];
-  json: boolean;
-}
-
-function read(
-  args: string[],
-  { filters = [], positionals = [] }: { filters?: readonly string[]; positionals?: readonly string[] },
-  io: Io,
-): Asked {
-  const options = readOptions(args, {
-    values: [...access, ...filters],
-    switches: ["json"],
-    positionals,
-    config: true,
-  });
-  const query = new URLSearchParams();
-  for (const name of filters) {
-    const value = options.values.get(name);
-    if (value === undefined) continue;
-    for (const each of lists.has(name) ? value.split(",") : [value]) {
-      query.append(name.replace("-", "_"), name === "from" || name === "until" ? timeOf(each) : each);
-    }
-  }
-  const { api } = configOf(options, io);
-  const { host, port } = parseListen(api.endpoint);
-  const local = isWildcard(host) ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
-  const client = apiClientOf(options, io, `http://${local}:${port}`);
-  return { client, query, positionals: options.positionals, json: options.switches.has("json") };
-}
-
-function timeOf(text: string): string {
-  const ago = durationMs(text);
-  return ago === undefined ? text : new Date(Date.now() - ago).toISOString();
-}
-
-const shortTime = (text: string) => text.slice(0, timeColumns).replace("T", " ");
 
 async function list(args: string[], io: Io): Promise<number> {
-  const asked = read(args, { filters: listFilters }, io);
+  const asked = readAsked(args, { filters: listFilters }, io);
   const page = await asked.client.json<{ items: AnomalyJson[]; next?: string }>("/v1/anomalies", asked.query);
   if (asked.json) {
     for (const item of page.items) io.out(`${toJson(item)}\n`);
@@ -127,7 +73,7 @@ async function list(args: string[], io: Io): Promise<number> {
 }
 
 async function show(args: string[], io: Io): Promise<number> {
-  const asked = read(args, { positionals: ["ID"] }, io);
+  const asked = readAsked(args, { positionals: ["ID"] }, io);
   const detail = await asked.client.json<AnomalyJson & { events: object[] }>(
     `/v1/anomalies/${encodeURIComponent(asked.positionals[0]!)}`,
   );
@@ -185,40 +131,10 @@ function line(name: string, item: AnomalyJson): string {
 }
 
 async function tail(args: string[], io: Io): Promise<number> {
-  const asked = read(args, { filters: sharedFilters }, io);
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort());
-  let last: string | undefined;
-  while (!stop.signal.aborted) {
-    try {
-      const stream = await asked.client.stream("/v1/stream/anomalies", asked.query, last, stop.signal);
-      for await (const event of events(stream)) {
-        last = event.id ?? last;
-        if (event.name === "gap" || event.name === "dropped") {
-          io.err(`${event.name}: ${(JSON.parse(event.data) as { reason: string }).reason}\n`);
-        } else {
-          io.out(
-            asked.json
-              ? `${printableJson(event.data)}\n`
-              : `${line(event.name, JSON.parse(event.data) as AnomalyJson)}\n`,
-          );
-        }
-      }
-    } catch (error) {
-      if (stop.signal.aborted) break;
-      // The API would refuse the same request again.
-      const passing = error instanceof TypeError || (error instanceof ApiRefusal && error.temporary);
-      if (!passing) throw error;
-      io.err(`${reasonOf(error)}; retrying\n`);
-    }
-    await sleep(retryMs, undefined, { signal: stop.signal }).catch(() => {});
-  }
+  const asked = readAsked(args, { filters: sharedFilters }, io);
+  const format = (name: string, data: string) => line(name, JSON.parse(data) as AnomalyJson);
+  await follow(asked, "/v1/stream/anomalies", format, io);
   return exit.ok;
-}
-
-/** Returns the reason of an error; `fetch` puts it into the cause. */
-function reasonOf(error: Error): string {
-  return error.cause instanceof Error ? error.cause.message : error.message;
 }
 
 export function run(args: string[], io: Io): Promise<number> {

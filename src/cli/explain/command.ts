@@ -3,20 +3,23 @@ import { join } from "node:path";
 import process from "node:process";
 import type { Readable } from "node:stream";
 import { anomalyDetailJson } from "../../api/anomaly.ts";
+import { type IncidentDetailJson, incidentDetailJson } from "../../api/incident.ts";
 import { fileFault } from "../../base/file-fault.ts";
-import { apiClientOf } from "../shared/api-client.ts";
+import { ApiRefusal, apiClientOf } from "../shared/api-client.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
 import { type Options, readOptions } from "../shared/options.ts";
 import { tenantOf } from "../shared/tenant.ts";
 import { configOf, withStore } from "../shared/with-store.ts";
+import { renderIncident } from "../terminal/incident.ts";
 import { type AnomalyDocument, type Found, readAnomalies } from "./read.ts";
 import { renderAnomaly, renderVerdict } from "./render.ts";
 
 export const help = helpText({
   usage: ["explain ID [--tenant TENANT]", "explain ID --url URL [--key KEY]", "explain FILE", "explain -"],
   about: `
-Explains an anomaly to people: one sentence, its channel and field, the record with its novel parts, what was expected
+Explains an anomaly or an incident to people. Of an incident: the likeliest causes with reasons, the evidence and what joins
+it, calls, changes and the timeline. Of an anomaly: one sentence, its channel and field, the record with its novel parts, what was expected
 instead, its cost in bits and its score compared with what is usual, and the metrics of window and baseline.
 
 An ID is looked up in the store of the configuration, which may be in use by \`driftlock run\`, or with --url through the
@@ -24,11 +27,11 @@ API of a running Driftlock. A FILE, or - for standard input, contains JSON as th
 one anomaly per line: an export, live events, or the output of \`driftlock anomalies tail --json\`. Of the output of
 \`driftlock replay\`, the flagged lines are explained.`,
   options: [
-    ["--tenant TENANT", "the tenant that owns the anomaly, if it is looked up in the store (default)"],
+    ["--tenant TENANT", "the tenant that owns it, if it is looked up in the store (default)"],
     ["--url URL", "the address of the API to ask instead of the store"],
     ["--key KEY", "an API key with the scope read; better passed as the variable DRIFTLOCK_API_KEY"],
   ],
-  exit: ["Every anomaly was explained.", "There is no anomaly, or it cannot be read."],
+  exit: ["Everything was explained.", "There is no such anomaly or incident, or it cannot be read."],
 });
 
 /** Matches the IDs that the engine assigns. */
@@ -57,13 +60,22 @@ async function readFile(path: string): Promise<string> {
   }
 }
 
-async function lookUp(id: string, options: Options, io: Io): Promise<AnomalyDocument> {
+/** Something that an id stands for: an anomaly, or the text that explains an incident. */
+type LookedUp = { anomaly: AnomalyDocument } | { incident: IncidentDetailJson };
+
+async function lookUp(id: string, options: Options, io: Io): Promise<LookedUp> {
   const config = configOf(options, io);
   if (options.values.has("url")) {
     if (options.values.has("tenant")) {
       throw new UsageError("--tenant and --url exclude each other: the API knows the tenant by the key");
     }
-    return apiClientOf(options, io).json<AnomalyDocument>(`/v1/anomalies/${id}`);
+    const client = apiClientOf(options, io);
+    try {
+      return { anomaly: await client.json<AnomalyDocument>(`/v1/anomalies/${id}`) };
+    } catch (error) {
+      if (!(error instanceof ApiRefusal && error.status === 404)) throw error;
+    }
+    return { incident: await client.json<IncidentDetailJson>(`/v1/incidents/${id}`) };
   }
   // Opening a store that does not exist would create it.
   const file = join(config.data_dir, "driftlock.db");
@@ -76,25 +88,34 @@ async function lookUp(id: string, options: Options, io: Io): Promise<AnomalyDocu
   const found = await withStore(config, async (store) => {
     const { ready, reason } = store.health();
     if (!ready) throw new Error(reason);
-    return store.anomalies.get(tenant, id);
+    const anomaly = await store.anomalies.get(tenant, id);
+    if (anomaly !== undefined) return { anomaly: anomalyDetailJson(anomaly) };
+    const incident = await store.incidents.get(tenant, id);
+    return incident && { incident: incidentDetailJson(incident, []) };
   });
   if (found === undefined) {
     throw new Error(
-      `there is no anomaly ${id} of tenant ${tenant} in the store; \`driftlock anomalies list\` lists the existing ones`,
+      `there is no anomaly or incident ${id} of tenant ${tenant} in the store; \`driftlock incidents list\` and \`driftlock anomalies list\` list the existing ones`,
     );
   }
-  return anomalyDetailJson(found);
+  return found;
 }
 
-async function find(what: string, options: Options, io: Io): Promise<Found> {
+async function find(
+  what: string,
+  options: Options,
+  io: Io,
+): Promise<Found & { incidents?: IncidentDetailJson[] }> {
   if (what === "-") return readAnomalies(await readWhole(process.stdin, "standard input"), "standard input");
   if (existsSync(what)) return readAnomalies(await readFile(what), what);
   if (!idPattern.test(what)) {
     throw new Error(
-      `${what}: is neither an existing file nor the ID of an anomaly, which has 32 hexadecimal digits`,
+      `${what}: is neither an existing file nor the ID of an anomaly or an incident, which has 32 hexadecimal digits`,
     );
   }
-  return { anomalies: [await lookUp(what.toLowerCase(), options, io)], verdicts: [] };
+  const found = await lookUp(what.toLowerCase(), options, io);
+  if ("incident" in found) return { anomalies: [], verdicts: [], incidents: [found.incident] };
+  return { anomalies: [found.anomaly], verdicts: [] };
 }
 
 async function explain(anomaly: AnomalyDocument, io: Io): Promise<string> {
@@ -117,8 +138,9 @@ export async function run(args: string[], io: Io): Promise<number> {
     config: true,
   });
   const what = options.positionals[0]!;
-  const { anomalies, verdicts } = await find(what, options, io);
-  if (anomalies.length + verdicts.length === 0) {
+  const { anomalies, verdicts, incidents = [] } = await find(what, options, io);
+  for (const incident of incidents) io.out(renderIncident(incident));
+  if (anomalies.length + verdicts.length + incidents.length === 0) {
     throw new Error(`${what === "-" ? "standard input" : what}: contains no anomaly`);
   }
   let before = "";

@@ -6,8 +6,9 @@ import pino from "pino";
 import type { AnomalySink } from "../../anomaly/report.ts";
 import type { Config } from "../../config/schema.ts";
 import { makeDataDir } from "../../data-dir/make.ts";
-import { type Sidecar, startSidecar } from "../../sidecar/index.ts";
+import { type IncidentSink, type Sidecar, startSidecar } from "../../sidecar/index.ts";
 import { anomalyLog } from "../../telemetry/anomaly-log.ts";
+import { incidentLog } from "../../telemetry/incident-log.ts";
 import { createLogger, type Logger } from "../../telemetry/log.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
@@ -99,8 +100,13 @@ function announce(log: Logger, config: Config, { addresses }: Sidecar): void {
   );
 }
 
-/** Shows anomalies and a status line that is updated every second. Logs go to a file instead. */
-function watch(config: Config): { log: Logger; sink: AnomalySink; start(sidecar: Sidecar): () => void } {
+/** Shows incidents, anomalies and a status line that is updated every second. Logs go to a file instead. */
+function watch(config: Config): {
+  log: Logger;
+  onAnomaly: AnomalySink;
+  onIncident: IncidentSink;
+  start(sidecar: Sidecar): () => void;
+} {
   makeDataDir(config.data_dir);
   const log = createLogger(config.telemetry, pino.destination(join(config.data_dir, "driftlock.log")));
   const view = createView(process.stdout);
@@ -118,7 +124,7 @@ function watch(config: Config): { log: Logger; sink: AnomalySink; start(sidecar:
       view.close();
     };
   };
-  return { log, sink: ({ message }) => view.anomaly(message), start };
+  return { log, onAnomaly: ({ message }) => view.anomaly(message), onIncident: view.incident, start };
 }
 
 /**
@@ -141,8 +147,9 @@ export async function run(args: string[], io: Io): Promise<number> {
   const log = watched?.log ?? createLogger(config.telemetry);
   exitOnUncaught(log);
   const stopped = stopSignal(log, io.env);
-  const onAnomaly = [anomalyLog(log), ...(watched ? [watched.sink] : [])];
-  const sidecar = await startSidecar(config, { log, onAnomaly });
+  const onAnomaly = [anomalyLog(log), ...(watched ? [watched.onAnomaly] : [])];
+  const onIncident = [incidentLog(log), ...(watched ? [watched.onIncident] : [])];
+  const sidecar = await startSidecar(config, { log, onAnomaly, onIncident });
   const unwatch = watched?.start(sidecar);
   announce(log, config, sidecar);
   io.onListening?.(sidecar.addresses, config);

@@ -8,9 +8,11 @@ const timeoutMs = 30_000;
 export class ApiRefusal extends Error {
   /** Whether the same request may succeed later. */
   readonly temporary: boolean;
+  readonly status: number;
 
   constructor(status: number, message: string) {
     super(message);
+    this.status = status;
     this.temporary = status >= 500 || status === 429;
   }
 }

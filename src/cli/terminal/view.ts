@@ -3,8 +3,10 @@ import { styleText } from "node:util";
 import { channelName } from "../../anomaly/names.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { Channel, Severity, Signal, State } from "../../gen/driftlock/v1/anomaly_pb.js";
+import { type Candidate, type Incident, IncidentState } from "../../gen/driftlock/v1/incidents_pb.js";
 import { type Cell, columnsOf, toCells, truncate } from "./cells.ts";
 import { excerpt } from "./excerpt.ts";
+import { HeldAnomalies } from "./held.ts";
 import { bracketed, flow, wrap } from "./lines.ts";
 import { precise, probability } from "./numbers.ts";
 
@@ -20,7 +22,9 @@ export interface ViewStats {
 }
 
 export interface View {
-  /** Shows a reported anomaly; never throws. */
+  /** Shows an incident that has begun, grown, ended or become part of another one, with its anomalies beneath; never throws. */
+  incident(incident: Incident): void;
+  /** Shows a reported anomaly, beneath its incident if one begins soon; never throws. */
   anomaly(anomaly: Anomaly): void;
   /** Updates the status line, if the output is a terminal. */
   tick(stats: ViewStats): void;
@@ -50,12 +54,27 @@ const severityStyles: Readonly<Record<Severity, Style>> = {
   [Severity.CRITICAL]: ["bold", "red"],
 };
 
+/** How long an anomaly waits for its incident, in milliseconds. */
+const defaultWaitMs = 30_000;
+const maxCauses = 2;
+const causeNames = ["likely cause", "or"];
+
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 
 /** Formats an event time in UTC, without the date: the view shows anomalies of the same day. */
 function clock(unixNano: bigint): string {
   const ms = Number(unixNano / 1_000_000n);
   return ms > 0 && ms < 8.64e15 ? `${new Date(ms).toISOString().slice(11, 19)}Z` : "--:--:--";
+}
+
+function causeText({ service, instance, host, operation, reasons }: Candidate): string {
+  const where = [service, instance, host, operation].filter((part) => part !== "").join(", ");
+  return [where, ...reasons].join(". ");
+}
+
+/** What people should see again if it changes. */
+function newsOf({ severity, minor, services, ranking }: Incident): string {
+  return JSON.stringify([severity, minor, services, ranking[0]?.service]);
 }
 
 function sentence({ explanation }: Anomaly, columns: number): string[] {
@@ -107,15 +126,19 @@ function expectation({ expected }: Anomaly): string[] {
 }
 
 /**
- * Creates the live view of a terminal. It shows each reported anomaly with its record, in which the novel bytes are marked,
- * and its metrics; below them, one status line is updated in place. Texts of records are escaped, so that they cannot
+ * Creates the live view of a terminal. It shows each incident with its likeliest causes, and beneath it each reported anomaly with
+ * its record, in which the novel bytes are marked, and its metrics; below them, one status line is updated in place. Anomalies
+ * that no incident takes up within `waitMs` are shown by themselves. Texts of records are escaped, so that they cannot
  * control the terminal. Colours follow NO_COLOR, FORCE_COLOR and TERM; without colours, novel bytes are put in ⟦ ⟧.
  */
-export function createView(out: NodeJS.WriteStream): View {
+export function createView(out: NodeJS.WriteStream, waitMs = defaultWaitMs): View {
   const live = out.isTTY === true;
   const colours = live && out.getColorDepth(process.env) > 1;
   let status = "";
   let notShown = 0;
+  const held = new HeldAnomalies();
+  /** What was last shown of the open incidents. */
+  const shown = new Map<string, string>();
 
   const columns = () => Math.max(leastColumns, out.columns ?? defaultColumns);
   const paint = (style: Style, text: string) =>
@@ -173,14 +196,15 @@ export function createView(out: NodeJS.WriteStream): View {
     return paint("dim", truncate(`over: ${stream}${occurrence > 1n ? `, ×${occurrence}` : ""}`, width));
   }
 
-  function block(anomaly: Anomaly): string[] {
-    const width = columns();
+  /** @param before what each line begins with */
+  function block(anomaly: Anomaly, before = ""): string[] {
+    const width = columns() - before.length;
     if (anomaly.state === State.ENDED) return [ended(anomaly, width)];
     // What an anomaly repeats was shown already.
     if (!anomaly.news) return [header(anomaly, width)];
     const inner = width - indent.length;
     const marked = (anomaly.record?.novel.length ?? 0) > 0;
-    return [
+    const lines = [
       header(anomaly, width),
       ...record(anomaly, inner),
       // Marked novel bytes need no sentence.
@@ -190,25 +214,81 @@ export function createView(out: NodeJS.WriteStream): View {
       ...flow(windowMetrics(anomaly), inner).map((line) => indent + paint("dim", line)),
       "",
     ];
+    return before === "" ? lines : lines.map((line) => (line === "" ? line : before + line));
+  }
+
+  function incidentBlock(incident: Incident, begins: boolean): string[] {
+    const width = columns();
+    const { startTimeUnixNano, endTimeUnixNano, severity, minor, services, ranking, undecided } = incident;
+    const name = minor ? "minor incident" : "INCIDENT";
+    const grade = Severity[severity].toLowerCase();
+    const title = `${name}${begins ? "" : " has changed"}`;
+    const where = truncate(services.join(", "), Math.max(leastStream, width - 24 - title.length));
+    const inner = width - indent.length;
+    const causes =
+      undecided === ""
+        ? ranking.slice(0, maxCauses).map((cause, i) => `${causeNames[i]}: ${causeText(cause)}`)
+        : [`cause unknown: ${undecided}`];
+    const texts = [incident.sentence, ...causes];
+    return [
+      [
+        paint("dim", clock(begins ? startTimeUnixNano : endTimeUnixNano)),
+        paint(minor ? "bold" : ["bold", "inverse"], title),
+        paint(severityStyles[severity], grade),
+        paint("bold", where),
+      ].join("  "),
+      ...texts
+        .flatMap((text) => flow(truncate(text, explanationColumns).split(" "), inner, " "))
+        .map((line) => indent + line),
+    ];
+  }
+
+  /** Shows an anomaly by itself. */
+  function alone(anomaly: Anomaly): void {
+    show(block(anomaly));
+  }
+
+  function show(lines: readonly string[]): void {
+    if (out.writableLength > maxBacklog) {
+      notShown++;
+      return;
+    }
+    const missed = notShown > 0 ? [`${notShown} findings not shown: the terminal could not keep up`] : [];
+    notShown = 0;
+    print([...missed, ...lines]);
   }
 
   return {
-    anomaly(anomaly) {
-      if (out.writableLength > maxBacklog) {
-        notShown++;
+    incident(incident) {
+      const { id, state, services, members } = incident;
+      if (state !== IncidentState.OPEN) {
+        if (!shown.delete(id)) return;
+        const what = state === IncidentState.MERGED ? "part of another incident" : "over";
+        show([paint("dim", truncate(`${what}: incident in ${services.join(", ")}`, columns()))]);
         return;
       }
-      const missed = notShown > 0 ? [`${notShown} anomalies not shown: the terminal could not keep up`] : [];
-      notShown = 0;
-      print([...missed, ...block(anomaly)]);
+      const own = held.take(new Set(members.flatMap(({ anomalyIds }) => anomalyIds)));
+      const before = shown.get(id);
+      const news = newsOf(incident);
+      if (before === news && own.length === 0) return;
+      shown.set(id, news);
+      const beneath = own.flatMap((anomaly) => block(anomaly, indent));
+      show([...incidentBlock(incident, before === undefined), ...(beneath.length > 0 ? beneath : [""])]);
+    },
+
+    anomaly(anomaly) {
+      if (!held.add(anomaly, performance.now() + waitMs)) alone(anomaly);
+      for (const each of held.expired(performance.now())) alone(each);
     },
 
     tick({ recordsPerSecond, streams, learning, flagged, forwarded }) {
+      for (const each of held.expired(performance.now())) alone(each);
       const text = [
         `${grouped.format(recordsPerSecond)} records/s`,
         `${streams} streams, ${learning > 0 ? `${learning} learning` : "all ready"}`,
         `flagged ${grouped.format(flagged)}`,
         `forwarded ${grouped.format(forwarded)}`,
+        ...(shown.size > 0 ? [`open incidents ${shown.size}`] : []),
       ].join("   ");
       // Some terminals wrap the line if its last column is filled.
       status = paint("inverse", truncate(` ${text} `, columns() - 1));
@@ -216,7 +296,8 @@ export function createView(out: NodeJS.WriteStream): View {
     },
 
     close() {
-      if (notShown > 0) print([`${notShown} anomalies not shown: the terminal could not keep up`]);
+      for (const each of held.expired(Number.POSITIVE_INFINITY)) alone(each);
+      if (notShown > 0) print([`${notShown} findings not shown: the terminal could not keep up`]);
       if (status !== "") out.write(live ? "\n" : `${status}\n`);
       status = "";
     },
