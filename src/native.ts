@@ -135,6 +135,8 @@ export interface EngineFindings {
   anomalies: Uint8Array[];
   /** Number of reports that were left out because the request has too many. */
   unreported: number;
+  /** As `anomalies`, the strangest of each tenant and hour that was not flagged; not set if there is nothing of the kind. */
+  notable?: Uint8Array[];
   /** A driftlock.v1.EvidencePage, from which incidents are formed; not set if there is nothing to tell. */
   evidence?: Uint8Array;
   /** Number of verdicts that `evidence` leaves out because they concern too many streams, resources and ticks. */

@@ -451,14 +451,15 @@ class EngineObject {
   static void tell(Napi::Env env, const Task& task, Napi::Object result) {
     result.Set("unreported", task.unreported);
     result.Set("evidenceLeftOut", task.evidenceLeftOut.load());
-    result.Set("anomalies", anomaliesOf(env, task));
+    result.Set("anomalies", messagesOf(env, task.anomalies));
+    if (!task.notable.empty()) result.Set("notable", messagesOf(env, task.notable));
     if (!task.page.empty()) result.Set("evidence", copyOf(env, task.page));
   }
 
-  static Napi::Array anomaliesOf(Napi::Env env, const Task& task) {
-    auto anomalies = Napi::Array::New(env, task.anomalies.size());
-    for (std::uint32_t i = 0; i < task.anomalies.size(); ++i) anomalies.Set(i, copyOf(env, task.anomalies[i]));
-    return anomalies;
+  static Napi::Array messagesOf(Napi::Env env, const std::vector<std::vector<std::uint8_t>>& messages) {
+    auto array = Napi::Array::New(env, messages.size());
+    for (std::uint32_t i = 0; i < messages.size(); ++i) array.Set(i, copyOf(env, messages[i]));
+    return array;
   }
 
   static Napi::Object windowOf(Napi::Env env, const WindowReport& report) {

@@ -110,6 +110,7 @@ void Engine::submit(std::shared_ptr<Task> task) {
   task->remaining = static_cast<std::uint32_t>(workers_.size());
   task->flags.resize(workers_.size());
   task->evidence.resize(workers_.size());
+  task->notableOf.resize(workers_.size());
   task->windowsOf.resize(workers_.size());
   {
     std::lock_guard lock(mutex_);
@@ -217,6 +218,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
       for (std::size_t i = first; i < task.flags[worker].size(); ++i) task.flags[worker][i].tenant = tenant;
     }
     task.evidenceLeftOut += shards_[shard]->takeEvidence(task.evidence[worker]);
+    shards_[shard]->takeNotable(task.notableOf[worker]);
   }
 }
 
@@ -311,6 +313,10 @@ void Engine::tell(Task& task) {
   std::vector<std::unique_ptr<TickEvidence>> all;
   for (auto& part : task.evidence) std::ranges::move(part, std::back_inserter(all));
   std::ranges::sort(all, [](const auto& a, const auto& b) { return *a < *b; });
+  std::vector<Report> notable;
+  for (auto& part : task.notableOf) std::ranges::move(part, std::back_inserter(notable));
+  std::ranges::sort(notable, {}, [](const Report& r) { return std::tie(r.tenant, r.record, r.stream, r.instance); });
+  for (const Report& report : notable) task.notable.push_back(encodeAnomaly(report));
   otlp::Writer page(task.page);
   std::size_t left = Allowance::evidenceBound(task.request.size());
   for (const auto& each : all) {

@@ -82,6 +82,8 @@ struct Task {
   /// The request with the attributes spliced in, if something was flagged.
   OwnedBytes output;
   std::vector<std::vector<std::uint8_t>> anomalies;
+  /// The strangest of what was not flagged, as messages like those of anomalies, without an id.
+  std::vector<std::vector<std::uint8_t>> notable;
   /// The score, p-value, flag (0 or 1) and channel of each record, if the settings ask for them.
   std::vector<double> scores;
   /// The windows that ended, if the settings ask for scores.
@@ -107,6 +109,7 @@ struct Task {
   /// The flags found by each worker.
   std::vector<std::vector<Flag>> flags;
   std::vector<std::vector<std::unique_ptr<TickEvidence>>> evidence;
+  std::vector<std::vector<Report>> notableOf;
   std::vector<std::vector<WindowReport>> windowsOf;
   std::mutex mutex;
   std::atomic<std::uint32_t> remaining{0};

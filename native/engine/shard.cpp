@@ -448,6 +448,12 @@ void Shard::snapshot(std::vector<std::uint8_t>& out) const {
     putBytes(out, {reinterpret_cast<const std::uint8_t*>(id.tenant.data()), id.tenant.size()});
     putBytes(out, packed);
   });
+  // In the order of tenants, of which those of the next lines are a part only if the settings allow fewer streams later.
+  put(out, static_cast<std::uint32_t>(tenants_.size()));
+  for (const auto& [tenant, each] : tenants_) {
+    putBytes(out, {reinterpret_cast<const std::uint8_t*>(tenant.data()), tenant.size()});
+    putState(out, each.notable);
+  }
   // Under another key nothing in it would be recognised.
   put(out, fingerprintOf(settings_.hashKey));
 }
@@ -469,6 +475,12 @@ bool Shard::restore(Bytes in, std::uint32_t number) {
     const Bytes tenant = read.getBytes(), packed = read.getBytes();
     shelf_.put({hash, {reinterpret_cast<const char*>(tenant.data()), tenant.size()}}, {packed.begin(), packed.end()},
                [](const StreamId&, Bytes) {});
+  }
+  const auto tenants = read.get<std::uint32_t>();
+  for (std::uint32_t i = 0; i < tenants && read.ok(); ++i) {
+    const Bytes tenant = read.getBytes(), notable = read.getBytes();
+    const auto own = tenants_.find(std::string_view(reinterpret_cast<const char*>(tenant.data()), tenant.size()));
+    if (read.ok() && own != tenants_.end() && !own->second.notable.restore(notable)) return false;
   }
   evicted = 0;
   this->shelved = shelf_.bytes();
@@ -546,6 +558,8 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   for (Event& event : events_) report(held, event, number, flags);
   if (verdict.flagged) report(held, verdict, number, flags);
   else if (verdict.alarm == Alarm::Withheld) sight(stream, verdict, 0, &observation_, nullptr);
+  if (!verdict.flagged && verdict.margin > 0)
+    note(stream, verdict, observation_.record.timeUnixNano, number, &observation_, nullptr);
   if (held.group.touched == Report::kNoRecord) touched_.push_back(&held.group);
   held.group.touched = number;
   report(held.group, number, flags);
@@ -600,6 +614,21 @@ TickEvidence* Shard::sight(const Stream& stream, const Verdict& verdict, std::ui
   return evidence_.add(key, *identity_, sighting);
 }
 
+void Shard::note(Stream& stream, const Verdict& verdict, std::uint64_t timeUnixNano, std::uint32_t record,
+                 const Observation* observed, std::unique_ptr<Finding> finding) {
+  if (!allowance_.notes()) return;
+  Tenant& tenant = *streams_.find(stream.id())->second.tenant;
+  if (!tenant.notable.note(stream.key().hash, verdict, stream.latestUnixNano())) return;
+  allowance_.note();
+  Report& report = notable_.emplace_back();
+  report.record = record;
+  report.verdict = verdict;
+  if (verdict.alarm != Alarm::Withheld) report.verdict.limit = stream.limit(verdict);
+  report.timeUnixNano = timeUnixNano;
+  if (!finding) finding = stream.find(verdict, observed);
+  describer_.describe(stream, observed, std::move(finding), report, allowance_);
+}
+
 const OpenAnomaly& Shard::anomalyOf(const Held& held) const {
   return held.stream.anomaly().occurrences > 0 ? held.stream.anomaly() : held.group.anomalies.current();
 }
@@ -609,7 +638,9 @@ void Shard::report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>
   TickEvidence* evidence = nullptr;
   if (!event.ended) {
     evidence = sight(stream, event.verdict, event.timeUnixNano, nullptr, event.finding.get());
-    if (!event.verdict.flagged) return;
+    if (!event.verdict.flagged) {
+      return note(stream, event.verdict, event.timeUnixNano, Report::kNoRecord, nullptr, std::move(event.finding));
+    }
     held.tally.add(event.verdict);
   }
   Growth growth;

@@ -16,6 +16,7 @@
 #include "engine/shelf.hpp"
 #include "report/allowance.hpp"
 #include "report/describer.hpp"
+#include "report/notable.hpp"
 #include "report/report.hpp"
 #include "report/statistics.hpp"
 #include "report/tick_evidence.hpp"
@@ -64,6 +65,7 @@ class Shard {
   void begin(std::size_t requestSize) {
     allowance_ = Allowance(requestSize);
     evidence_.clear();
+    notable_.clear();
     resource_ = otlp::kNone;
   }
 
@@ -85,6 +87,11 @@ class Shard {
 
   /// Moves the evidence that the request gave to the end of `out`. Returns the number of verdicts that it leaves out.
   std::uint32_t takeEvidence(std::vector<std::unique_ptr<TickEvidence>>& out) { return evidence_.take(out); }
+  /// Moves the descriptions of the request's notable verdicts to the end of `out`: see Notable.
+  void takeNotable(std::vector<Report>& out) {
+    std::ranges::move(notable_, std::back_inserter(out));
+    notable_.clear();
+  }
 
   /// Counts a record whose stream is beyond its tenant's quota.
   void limit(const Request& request, std::uint32_t record);
@@ -172,6 +179,7 @@ class Shard {
     /// The times, by the tenant's clock, at which streams are checked for silence, with their hashes. A stream that was
     /// active meanwhile is postponed only then, so that a record costs nothing here.
     std::set<std::pair<std::uint64_t, std::uint64_t>> due;
+    Notable notable;
   };
   using Tenants = std::map<std::string, Tenant, std::less<>>;
   struct Entry {
@@ -231,6 +239,9 @@ class Shard {
   /// Adds a verdict to the evidence: on the record that is being observed, or on none (null).
   TickEvidence* sight(const Stream& stream, const Verdict& verdict, std::uint64_t timeUnixNano, const Observation* record,
                       const Finding* finding);
+  /// Describes a verdict that was not flagged, on the record that is being observed or on none (null), if it is notable.
+  void note(Stream& stream, const Verdict& verdict, std::uint64_t timeUnixNano, std::uint32_t record, const Observation* observed,
+            std::unique_ptr<Finding> finding);
   /// Reports a verdict on the record that is being observed.
   void report(Held& held, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags);
   /// Counts a flagged verdict of a stream in its anomaly, or in that of its group if only that is open.
@@ -264,6 +275,7 @@ class Shard {
   Observation observation_;
   std::vector<Event> events_;
   EvidencePage evidence_;
+  std::vector<Report> notable_;
   /// The request and the resource of the record that is being observed, and its identity once that is needed.
   const Request* request_ = nullptr;
   std::uint32_t resource_ = otlp::kNone;

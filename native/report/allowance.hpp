@@ -39,6 +39,9 @@ class Allowance {
     --left;
     return true;
   }
+  /// Whether one more verdict that was not flagged may be described; `note` counts it.
+  bool notes() const { return notes_ > 0; }
+  void note() { --notes_; }
   /// Counts bytes of described attributes.
   void annotate(std::size_t bytes) { bytes_ -= std::min(bytes_, bytes); }
 
@@ -63,7 +66,7 @@ class Allowance {
   /// A thread keeps 64 tables for 16 shards, if it has them all.
   std::array<Table, 4> tables_{};
   std::size_t nextTable_ = 0;
-  std::uint32_t reports_ = 1024, annotations_ = 64;
+  std::uint32_t reports_ = 1024, annotations_ = 64, notes_ = 16;
   /// The bytes left for annotations.
   std::size_t bytes_;
 };

@@ -13,8 +13,11 @@ std::string explain(const Report& r) {
   if (r.description.sentence.empty()) return {};
   std::string sentence;
   sentence.reserve(text::kUsualSentence);
-  text::append(sentence, r.description.sentence, "; score ", text::fixed(r.verdict.channelScore), " against a limit of ",
-               text::fixed(r.verdict.limit), ", p = ", text::number(r.verdict.pValue, std::chars_format::general, 2));
+  // What was not flagged is below its limit, unless its alarm was withheld.
+  const bool below = !r.verdict.flagged && r.verdict.alarm == Alarm::None;
+  text::append(sentence, r.description.sentence, "; score ", text::fixed(r.verdict.channelScore),
+               below ? " below the limit of " : " against a limit of ", text::fixed(r.verdict.limit),
+               ", p = ", text::number(r.verdict.pValue, std::chars_format::general, 2));
   // Members name their own.
   if (!r.instance.empty() && r.members.empty()) text::append(sentence, "; in ", r.instance);
   if (const Withheld& withheld = r.verdict.withheld; withheld.count > 0) {

@@ -113,7 +113,11 @@ void Judge::judge(std::span<Score> scores, bool open, const RecordView* record, 
   n = std::max(n, channels_);
   verdict.pValue = combinePValues({p.data(), n});
   const double limit = strangeEnough(verdict.channel);
-  if (verdict.pValue > limit || pardon(verdict)) return;
+  if (verdict.pValue > limit) {
+    verdict.margin = limit / verdict.pValue;
+    return;
+  }
+  if (pardon(verdict)) return;
   verdict.limit = std::min(std::max(limitBeside(verdict, own, n, limit), floor), verdict.channelScore);
   verdict.early = verdict.pValue > strangeEnough(verdict.channel, false) ? 1 : 0;
   decide(verdict, limit, open, record ? gravityOf(*record) : Gravity::Normal);

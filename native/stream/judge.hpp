@@ -65,6 +65,11 @@ class Judge {
     const auto& calibration = calibrations_[indexOf(channel)];
     return calibration ? calibration->limit(strangeEnough(channel)) : std::numeric_limits<double>::infinity();
   }
+  /// The score from which a unit that was not strange enough would have been, everything else being equal.
+  double limit(const Verdict& verdict) const {
+    const double own = calibrations_[indexOf(verdict.channel)]->pValue(verdict.channelScore);
+    return limitBeside(verdict, own, channels_, strangeEnough(verdict.channel));
+  }
   /// Asks the budgets about a unit, which is strange enough if its p-value is at most `limit`.
   /// @param ahead the nanoseconds that have passed since the last record
   void decide(Verdict& verdict, double limit, bool open, Gravity gravity = Gravity::Normal, std::uint64_t ahead = 0);

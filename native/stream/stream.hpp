@@ -84,6 +84,8 @@ class Stream {
   const Windows& windows() const { return windows_; }
   /// The score that is strange enough by itself in the channel; infinite if there is none yet.
   double limit(ChannelId channel) const { return judge_.limit(channel); }
+  /// The score from which a unit that was not strange enough would have been.
+  double limit(const Verdict& verdict) const { return judge_.limit(verdict); }
   Texts texts() const;
 
   const StreamKey& key() const { return key_; }

@@ -44,7 +44,7 @@ struct Verdict {
   double channelScore = 0;
   double bits = 0;
   double usualBits = 0;
-  /// How many times rarer it is than it must be to be strange enough.
+  /// How many times rarer it is than it must be to be strange enough; 0 if no channel finds it strange by itself.
   double margin = 0;
   /// Greater than 0 if it is strange enough for a young group alone, but not for one among as many as the tenant has: how
   /// many times rarer or graver it is than a young group alone requires.

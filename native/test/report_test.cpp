@@ -50,6 +50,7 @@ TEST(writesNumbersAsPrintfDoes) {
   for (const double value : values) {
     Report report;
     report.description.sentence = text::fixed(value, 0) + " bits";
+    report.verdict.flagged = true;
     report.verdict.channelScore = report.verdict.limit = value;
     char expected[2'000];
     std::snprintf(expected, sizeof expected, "%.0f bits; score %.2f against a limit of %.2f, p = 1", value, value, value);

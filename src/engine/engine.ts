@@ -25,6 +25,11 @@ export interface Findings {
   anomalies: Anomaly[];
   /** Number of reports that were left out because the request has too many. */
   unreported: number;
+  /**
+   * What was not flagged and is among the strangest of its tenant's hour so far, with the limit that it did not reach. It has no
+   * `id`. A stream may show something stranger later in the hour.
+   */
+  notable: Anomaly[];
   /** What incidents are formed from; undefined if there is nothing to tell. */
   evidence: EvidencePage | undefined;
   /** Number of verdicts that `evidence` leaves out because they concern too many streams, resources and ticks. */
@@ -287,11 +292,12 @@ export class Engine {
   }
 }
 
-function decodeFindings({ anomalies, evidence }: EngineFindings) {
+function decodeFindings({ anomalies, notable = [], evidence }: EngineFindings) {
   const reports = anomalies.map(decodeReport);
   return {
     reports,
     anomalies: reports.map(({ message }) => message),
+    notable: notable.map((message) => decodeReport(message).message),
     evidence: evidence && fromBinary(EvidencePageSchema, evidence),
   };
 }

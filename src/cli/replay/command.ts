@@ -10,6 +10,7 @@ import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
 import { keyOfLearned, restoreLearned, saveLearned } from "../shared/learned.ts";
 import { judge } from "./judge.ts";
+import { NotableFindings } from "./notable.ts";
 import { configFor, parseReplayArgs, type ReplayOptions } from "./options.ts";
 import { JsonLines } from "./output.ts";
 
@@ -23,7 +24,8 @@ Judges a recorded file as \`driftlock run\` would have judged it, and prints one
 A higher score is stranger. The verdict on a record depends on the records before it only, and the same file and
 configuration produce the same lines. A record that raised an anomaly is followed by its window, "kind":"window". A finding
 that is about no single record (a rate, an unfinished session, a silent stream) is printed as "kind":"anomaly" behind the
-records that revealed it.
+records that revealed it. At the end, standard error says how many anomalies there were, and which records came closest without
+being one.
 
 FILE may be - for standard input, and may be compressed with gzip. Text is UTF-8, or UTF-16 with a byte order mark. A line
 longer than 64 KiB is truncated, or left out if the format is csv; standard error reports how many were.`,
@@ -131,14 +133,16 @@ export async function replayStream(
   const { config, inputs } = await open(options, input, source, env);
   const { engine, key } = await startEngine(config, options);
   const out = new JsonLines(output);
+  const notable = new NotableFindings();
   let records = 0;
   try {
-    for await (const judgement of judge(inputs, engine, config.detect)) {
+    for await (const judgement of judge(inputs, engine, config.detect, notable)) {
       if (!(await out.write(judgement.lines))) return;
       records += judgement.records;
       onProgress(records);
     }
     if (save !== undefined) await saveLearned(new SnapshotFile(config, save), engine, key);
+    note?.(`${source.name}: ${notable.text(engine.stats())}`);
   } finally {
     out.close();
     await engine.close();

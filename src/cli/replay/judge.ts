@@ -6,6 +6,7 @@ import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { State } from "../../gen/driftlock/v1/anomaly_pb.js";
 import type { Input } from "../recording/input.ts";
 import { judgeInOrder } from "../recording/judge.ts";
+import type { NotableFindings } from "./notable.ts";
 import { type StreamNaming, streamsOf } from "./streams.ts";
 
 /** Number of values that the engine returns per record. */
@@ -65,14 +66,16 @@ export interface Judgement {
   records: number;
 }
 
-/** Judges requests in their order, and yields the lines of each. */
+/** Judges requests in their order, and yields the lines of each. @param notable receives what was not flagged */
 export async function* judge(
   inputs: AsyncIterable<Input>,
   engine: Engine,
   naming: StreamNaming,
+  notable: NotableFindings,
 ): AsyncGenerator<Judgement, void> {
   let next = 0;
   for await (const { input, outcome } of judgeInOrder(inputs, engine, defaultTenant)) {
+    notable.add(outcome);
     yield toLines(input, outcome, naming, next);
     next += input.units?.length ?? outcome.records;
   }
