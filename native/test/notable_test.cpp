@@ -16,7 +16,7 @@ Verdict rarity(double margin, double score = 1) {
 
 }  // namespace
 
-TEST(notable_keeps_the_strangest_of_each_hour_and_one_per_stream) {
+TEST(keepsTheStrangestOfEachHourAndOnePerStream) {
   Notable notable;
   for (std::uint64_t stream = 1; stream <= Notable::kMost; ++stream) {
     CHECK(notable.note(stream, rarity(static_cast<double>(stream)), 5 * kHour));
@@ -35,7 +35,7 @@ TEST(notable_keeps_the_strangest_of_each_hour_and_one_per_stream) {
   CHECK(!notable.note(2, rarity(0.01), 6 * kHour));
 }
 
-TEST(notable_goes_on_from_its_snapshot) {
+TEST(goesOnFromItsSnapshot) {
   Notable notable;
   for (std::uint64_t stream = 1; stream <= Notable::kMost; ++stream) notable.note(stream, rarity(0.5), kHour);
   std::vector<std::uint8_t> bytes;
