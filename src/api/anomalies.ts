@@ -9,15 +9,24 @@ import {
   toSeverity,
   toSignal,
 } from "../anomaly/names.ts";
-import type { AnomalyDetail, AnomalyFilter, AnomalyPatch, Store } from "../store/index.ts";
+import {
+  type AnomalyDetail,
+  type AnomalyFilter,
+  type AnomalyPatch,
+  lanes,
+  type Store,
+} from "../store/index.ts";
 import {
   anomalyColumns,
   anomalyDetailJson,
   anomalyDetailSchema,
   anomalyJson,
   anomalySchema,
+  compactAnomalyJson,
+  compactAnomalySchema,
 } from "./anomaly.ts";
 import type { App } from "./app.ts";
+import { countsJson, countsSchema } from "./counts.ts";
 import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
@@ -31,7 +40,7 @@ export interface AnomalyOptions {
   onJudgement(anomaly: AnomalyDetail, patch: AnomalyPatch): void;
 }
 
-const filters = z.strictObject({
+const filters = {
   from: time.optional().describe("Returns anomalies that started at this time or later"),
   until: time.optional().describe("Returns anomalies that started before this time"),
   stream: z.string().min(1).max(1_024).optional().describe("The stream's key"),
@@ -47,11 +56,56 @@ const filters = z.strictObject({
     .max(256)
     .optional()
     .describe("Text to find in an explanation or a record, ignoring case"),
+};
+
+const list = z.strictObject({
+  ...filters,
   ...paging,
   format: z.enum(formats).optional().describe("Format of the response; overrides the Accept header"),
+  view: z
+    .enum(["full", "compact"])
+    .default("full")
+    .describe("`compact` leaves out what a line of a list does not show. CSV is the same in both"),
 });
 
-function toFilter(query: z.output<typeof filters>): AnomalyFilter {
+const summary = z.strictObject({
+  ...filters,
+  by: z.enum(lanes).default("service").describe("What the anomalies are divided by"),
+  buckets: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(500)
+    .default(60)
+    .meta({ description: "Number of parts that the range is divided into", examples: [60] }),
+  top: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .default(20)
+    .meta({
+      description: "Number of lanes, those with the most anomalies; others are counted together",
+      examples: [20],
+    }),
+});
+
+const relatedSchema = z
+  .object({
+    same_trace: z
+      .array(compactAnomalySchema)
+      .describe("Anomalies with a report of the same trace, by their start; at most 20"),
+    same_time: z
+      .array(compactAnomalySchema)
+      .describe("Anomalies that began within five minutes of it, the closest first; at most 20"),
+  })
+  .meta({
+    id: "RelatedAnomalies",
+    description: "Anomalies that may have to do with another one",
+    examples: [examples.related],
+  });
+
+function toFilter(query: z.output<z.ZodObject<typeof filters>>): AnomalyFilter {
   const { from, until, stream, stream_id: streamId, service, signal, channel, severity, state, text } = query;
   return {
     ...(from && { from: parseNanos(from) }),
@@ -95,10 +149,10 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
         description:
           "An anomaly must match all filters; a filter that is given several times matches any of its values. Pages are " +
           "stable: anomalies that are added meanwhile do not shift them.",
-        querystring: filters,
+        querystring: list,
         response: {
           200: pageContent(
-            anomalySchema,
+            z.union([anomalySchema, compactAnomalySchema]),
             "Anomalies, the latest started first",
             examples.anomaly,
             Object.keys(anomalyColumns),
@@ -111,6 +165,9 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
       const { query, principal } = request;
       const format = formatOf(request, query.format);
       const page = await store.anomalies.list(principal.tenant, toFilter(query), query);
+      if (query.view === "compact" && format !== "csv") {
+        return sendPage(request, reply, format, { ...page, items: page.items.map(compactAnomalyJson) }, {});
+      }
       return sendPage(
         request,
         reply,
@@ -118,6 +175,52 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
         { ...page, items: page.items.map(anomalyJson) },
         anomalyColumns,
       );
+    },
+  );
+  app.get(
+    "/v1/anomalies/summary",
+    {
+      config: { scope: "read" },
+      schema: {
+        tags,
+        security,
+        operationId: "summarizeAnomalies",
+        summary: "Count anomalies by lane, time and severity",
+        description:
+          "The filters are those of the list. If `from` or `until` is missing, the range begins with the tenant's first anomaly, " +
+          "or ends with its last one. Counting begins with the latest and ends after about a second: `counted_from` then says " +
+          "which anomalies were not counted.",
+        querystring: summary,
+        response: { 200: countsSchema.describe("The counts"), ...problems(...guarded, 503) },
+      },
+    },
+    async ({ query, principal }) =>
+      countsJson(query.by, await store.anomalies.counts(principal.tenant, toFilter(query), query)),
+  );
+  app.get(
+    "/v1/anomalies/:id/related",
+    {
+      config: { scope: "read" },
+      schema: {
+        tags,
+        security,
+        operationId: "listRelatedAnomalies",
+        summary: "Anomalies of the same traces, and of about the same time",
+        params: z.object({ id }),
+        querystring: noParameters,
+        response: {
+          200: relatedSchema.describe("The other anomalies"),
+          ...problems(...guarded, 404, 503),
+        },
+      },
+    },
+    async ({ params, principal }) => {
+      const found = await store.anomalies.related(principal.tenant, params.id);
+      if (found === undefined) throw unknown();
+      return {
+        same_trace: found.sameTrace.map(compactAnomalyJson),
+        same_time: found.sameTime.map(compactAnomalyJson),
+      };
     },
   );
   app.get(

@@ -151,6 +151,31 @@ export const anomalySchema = z.object(anomalyShape).meta({
   examples: [examples.anomaly],
 });
 
+/** What a line of a list shows. Its members are those of an anomaly. */
+export const compactAnomalySchema = z
+  .object({
+    id: anomalyShape.id,
+    stream: anomalyShape.stream,
+    service: anomalyShape.service,
+    signal: anomalyShape.signal,
+    channels: anomalyShape.channels,
+    severity: anomalyShape.severity,
+    state: anomalyShape.state,
+    start_time: anomalyShape.start_time,
+    end_time: anomalyShape.end_time,
+    occurrences: anomalyShape.occurrences,
+    incident: anomalyShape.incident,
+    report: reportSchema
+      .pick({ score: true, limit: true, margin: true, explanation: true })
+      .nullable()
+      .describe("Of the gravest report, and of these the rarest"),
+  })
+  .meta({
+    id: "CompactAnomaly",
+    description: "An anomaly as a line of a list shows it",
+    examples: [examples.compactAnomaly],
+  });
+
 export const anomalyDetailSchema = z
   .object({
     ...anomalyShape,
@@ -178,6 +203,7 @@ export const anomalyDetailSchema = z
     examples: [examples.anomalyDetail],
   });
 
+export type CompactAnomalyJson = z.output<typeof compactAnomalySchema>;
 export type AnomalyJson = z.output<typeof anomalySchema>;
 export type ReportJson = z.output<typeof reportSchema>;
 
@@ -299,6 +325,13 @@ export function anomalyDetailJson(detail: AnomalyDetail): z.output<typeof anomal
       : null,
     settings: detail.settings.map(({ hash, body }) => ({ hash, body: JSON.parse(body) as unknown })),
   };
+}
+
+export function compactAnomalyJson(summary: AnomalySummary): CompactAnomalyJson {
+  const { stream_id: _, recorded_at: __, changed_at: ___, report, ...rest } = anomalyJson(summary);
+  if (report === null) return { ...rest, report };
+  const { score, limit, margin, explanation } = report;
+  return { ...rest, report: { score, limit, margin, explanation } };
 }
 
 /** Returns a report that is not stored yet as an anomaly, as far as the report alone describes it. */

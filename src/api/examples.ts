@@ -117,6 +117,10 @@ const traffic = {
   last_seen: "2026-01-31T12:06:10.000000000Z",
 };
 
+const { score, limit, margin, explanation } = report;
+const { stream_id: _, recorded_at: __, changed_at: ___, ...shown } = anomaly;
+const compactAnomaly = { ...shown, report: { score, limit, margin, explanation } };
+
 const stream = {
   id: streamId,
   key: "logs service.name=checkout",
@@ -166,6 +170,17 @@ export const examples = {
     ],
     excerpts: null,
     settings: [{ hash: sha256, body: { seed: 42, codec: "zstd" } }],
+  },
+  compactAnomaly,
+  related: { same_trace: [], same_time: [compactAnomaly] },
+  counts: {
+    by: "service",
+    from: "2026-01-31T12:00:00.000000000Z",
+    until: "2026-01-31T13:00:00.000000000Z",
+    bucket_seconds: 60,
+    lanes: [{ lane: "checkout", total: 1, counts: [{ bucket: 4, low: 0, medium: 0, high: 1, critical: 0 }] }],
+    others: { lanes: 0, total: 0, counts: [] },
+    counted_from: null,
   },
   triage: { state: "resolved", note: "The issuer was down from 12:04 to 12:15." },
   incident,

@@ -31,7 +31,14 @@ import { Silences } from "./silences.ts";
 import { Streams } from "./streams/streams.ts";
 import { Usage } from "./usage.ts";
 
-export type { Anomalies, AnomalyDetail, AnomalyEvent, AnomalyPatch } from "./anomalies/anomalies.ts";
+export type {
+  Anomalies,
+  AnomalyDetail,
+  AnomalyEvent,
+  AnomalyPatch,
+  RelatedAnomalies,
+} from "./anomalies/anomalies.ts";
+export { type AnomalyCounts, type BucketCount, type Lane, lanes } from "./anomalies/counts.ts";
 export { streamId } from "./anomalies/report.ts";
 export type { AnomalyFilter } from "./anomalies/search.ts";
 export type { AnomalySummary, StoredReport } from "./anomalies/summary.ts";

@@ -429,3 +429,186 @@ describe("usage and evidence", () => {
     expect(bundle).not.toHaveProperty("location");
   });
 });
+
+describe("the compact list", () => {
+  it("has what a line shows, in much fewer bytes", async () => {
+    const running = await start();
+    await fill(running, 5);
+    const full = await (await running.get("/v1/anomalies")).text();
+    const compact = await (await running.get("/v1/anomalies?view=compact")).text();
+    expect(compact.length).toBeLessThan(0.6 * full.length);
+    const whole = JSON.parse(full) as Page;
+    for (const [i, item] of (JSON.parse(compact) as Page).items.entries()) {
+      expect(whole.items[i]).toMatchObject(item);
+      expect(item).not.toHaveProperty("stream_id");
+      expect(Object.keys(item.report as object)).toEqual(["score", "limit", "margin", "explanation"]);
+    }
+    const lines = await (await running.get("/v1/anomalies?view=compact&format=ndjson")).text();
+    expect(
+      lines
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual(JSON.parse(compact).items);
+    const csv = await (await running.get("/v1/anomalies?view=compact&format=csv")).text();
+    expect(csv).toBe(await (await running.get("/v1/anomalies?format=csv")).text());
+  });
+
+  it("goes through pages, and shows anomalies without a report", async () => {
+    const running = await start();
+    await fill(running, 2);
+    await running.store.anomalies.record([
+      ending({ tenant: "default", id: id(3), startTimeUnixNano: midnight + 9n * second }),
+    ]);
+    const first = await page(running, "/v1/anomalies?view=compact&limit=2");
+    expect(first.items.map(({ id: own, report: one }) => [own, one === null])).toEqual([
+      [id(3), true],
+      [id(2), false],
+    ]);
+    expect(ids(await page(running, `/v1/anomalies?view=compact&limit=2&after=${first.next}`))).toEqual([1]);
+  });
+});
+
+describe("the summary", () => {
+  interface Counts {
+    lanes: { lane: string; total: number; counts: { bucket: number; [severity: string]: number }[] }[];
+    others: { lanes: number; total: number; counts: { bucket: number; [severity: string]: number }[] };
+    [member: string]: unknown;
+  }
+  const counts = async (running: Running, query: string): Promise<Counts> =>
+    (await (await running.get(`/v1/anomalies/summary?${query}`)).json()) as Counts;
+  const range = "from=2026-01-31T00:00:00Z&until=2026-01-31T01:00:00Z";
+
+  it("counts by lane, bucket and severity, in the order of the totals", async () => {
+    const running = await start();
+    const at = (n: number, minute: number, more: object = {}) =>
+      report({
+        tenant: "default",
+        id: id(n),
+        startTimeUnixNano: midnight + BigInt(minute) * 60n * second,
+        ...more,
+      });
+    await running.store.anomalies.record([
+      at(1, 0),
+      at(2, 1, { severity: Severity.CRITICAL }),
+      at(3, 59),
+      at(4, 30, { serviceName: "cart", stream: "logs service.name=cart", channel: Channel.VOLUME }),
+      at(5, 31, { serviceName: "mail", stream: "logs service.name=mail" }),
+      at(6, 60),
+    ]);
+    const found = await counts(running, `${range}&buckets=6&top=1`);
+    expect(found).toEqual({
+      by: "service",
+      from: "2026-01-31T00:00:00.000000000Z",
+      until: "2026-01-31T01:00:00.000000000Z",
+      bucket_seconds: 600,
+      lanes: [
+        {
+          lane: "checkout",
+          total: 3,
+          counts: [
+            { bucket: 0, low: 0, medium: 1, high: 0, critical: 1 },
+            { bucket: 5, low: 0, medium: 1, high: 0, critical: 0 },
+          ],
+        },
+      ],
+      others: {
+        lanes: 2,
+        total: 2,
+        counts: [{ bucket: 3, low: 0, medium: 2, high: 0, critical: 0 }],
+      },
+      counted_from: null,
+    });
+    const lanesBy = async (by: string, more = "") =>
+      (await counts(running, `${range}&by=${by}${more}`)).lanes.map(({ lane, total }) => [lane, total]);
+    expect(await lanesBy("channel")).toEqual([
+      ["content", 4],
+      ["volume", 1],
+    ]);
+    expect(await lanesBy("stream", "&severity=critical")).toEqual([["logs service.name=checkout", 1]]);
+    expect(await lanesBy("signal", "&text=reset")).toEqual([["logs", 5]]);
+    expect(await lanesBy("state", "&service=cart")).toEqual([["open", 1]]);
+    // A lane is a value of the filter of its name.
+    expect(ids(await page(running, "/v1/anomalies?channel=volume"))).toEqual([4]);
+  });
+
+  it("has the range of the anomalies if none is given, and counts none of others", async () => {
+    const running = await start();
+    expect(await counts(running, "")).toMatchObject({ lanes: [], others: { lanes: 0, total: 0 } });
+    await fill(running, 3);
+    await fill(running, 9, "other");
+    const found = await counts(running, "buckets=2");
+    expect(found.lanes).toMatchObject([{ lane: "checkout", total: 3 }]);
+    expect(found).toMatchObject({
+      from: "2026-01-31T00:00:00.000000000Z",
+      until: "2026-01-31T00:00:02.000000001Z",
+    });
+    expect(await counts(running, "from=0001-01-01T00:00:00Z&until=9999-12-31T23:59:59Z")).toMatchObject({
+      lanes: [{ total: 3 }],
+    });
+  });
+
+  it.each([
+    ["from=2026-01-31T01:00:00Z&until=2026-01-31T01:00:00Z", "until"],
+    ["buckets=501", "buckets"],
+    ["by=colour", "by"],
+    ["limit=3", "limit"],
+  ])("refuses %s", async (query, field) => {
+    const running = await start();
+    const response = await running.get(`/v1/anomalies/summary?${query}`);
+    expect(response.status).toBe(400);
+    expect((await problemOf(response)).detail).toContain(field);
+  });
+
+  it("counts thousands in steps", async () => {
+    const running = await start();
+    const many = 12_345;
+    for (let from = 0; from < many; from += 1_000) {
+      await running.store.anomalies.record(
+        Array.from({ length: Math.min(1_000, many - from) }, (_, i) =>
+          report({
+            tenant: "default",
+            id: id(from + i + 1),
+            // Many begin at the same time, also where a step ends.
+            startTimeUnixNano: midnight + BigInt(Math.floor((from + i) / 700)) * second,
+          }),
+        ),
+      );
+    }
+    const found = await counts(running, "buckets=500");
+    expect(found.counted_from).toBeNull();
+    expect(found.lanes).toMatchObject([{ lane: "checkout", total: many }]);
+  });
+});
+
+describe("related anomalies", () => {
+  it("have a trace in common, or began at about the same time", async () => {
+    const running = await start();
+    const trace = (n: number) => Uint8Array.from({ length: 16 }, () => n);
+    const at = (n: number, seconds: number, more: object = {}) =>
+      report({
+        tenant: "default",
+        id: id(n),
+        startTimeUnixNano: midnight + BigInt(3_600 + seconds) * second,
+        traceId: trace(100 + n),
+        ...more,
+      });
+    await running.store.anomalies.record([
+      at(1, 0, { traceId: trace(7) }),
+      at(2, 3_000, { traceId: trace(7) }),
+      at(3, -20),
+      at(4, 10),
+      at(5, 299),
+      at(6, 301),
+      at(7, -301),
+      at(8, 0, { tenant: "other", traceId: trace(7) }),
+    ]);
+    const related = (await (await running.get(`/v1/anomalies/${id(1)}/related`)).json()) as {
+      same_trace: { id: string }[];
+      same_time: { id: string }[];
+    };
+    expect(related.same_trace.map((each) => each.id)).toEqual([id(2)]);
+    expect(related.same_time.map((each) => each.id)).toEqual([id(4), id(3), id(5)]);
+    expect((await running.get(`/v1/anomalies/${id(8)}/related`)).status).toBe(404);
+  });
+});

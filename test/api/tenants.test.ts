@@ -56,6 +56,9 @@ async function routes(): Promise<{ method: string; path: string; body?: string }
     { method: "GET", path: "/v1/anomalies?text=secret&format=csv" },
     { method: "GET", path: "/v1/anomalies?format=ndjson" },
     { method: "GET", path: `/v1/anomalies/${id(1)}` },
+    { method: "GET", path: `/v1/anomalies/${id(1)}/related` },
+    { method: "GET", path: "/v1/anomalies/summary?by=stream" },
+    { method: "GET", path: "/v1/anomalies?view=compact" },
     { method: "PATCH", path: `/v1/anomalies/${id(1)}`, body: '{"state":"resolved"}' },
     { method: "GET", path: "/v1/streams" },
     { method: "GET", path: `/v1/streams/${stream!.id}` },
@@ -82,8 +85,10 @@ describe("a tenant", () => {
       expect(text, route.path).not.toMatch(/secret|theirs|424242/);
       expect([200, 404, 500], `${route.method} ${route.path}`).toContain(response.status);
       if (response.status === 200 && !route.path.includes("format")) {
-        const { items } = JSON.parse(text) as { items: unknown[] };
-        expect(items).toEqual(route.path === "/v1/audit" ? [expect.objectContaining({ seq: 1 })] : []);
+        const { items, lanes } = JSON.parse(text) as { items?: unknown[]; lanes?: unknown[] };
+        expect(items ?? lanes).toEqual(
+          route.path === "/v1/audit" ? [expect.objectContaining({ seq: 1 })] : [],
+        );
       }
     }
     expect(sent).toEqual(["mine"]);

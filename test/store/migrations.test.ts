@@ -71,6 +71,7 @@ onEachDatabase((databases) => {
       "009_notifications",
       "010_incidents",
       "011_sessions",
+      "012_report_traces",
     ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();

@@ -9,8 +9,10 @@ import { InvalidArgument, isUnavailable } from "../database/errors.ts";
 import type { Incidents } from "../incidents/incidents.ts";
 import type { Page, PageRequest } from "../page.ts";
 import type { Settings } from "../settings.ts";
+import { type AnomalyCounts, type CountRequest, countAnomalies } from "./counts.ts";
 import { type Ranked, rankReports } from "./ranking.ts";
 import { recordReports } from "./record.ts";
+import { relatedTo } from "./related.ts";
 import { toRow } from "./report.ts";
 import { type AnomalyFilter, searchAnomalies } from "./search.ts";
 import {
@@ -38,6 +40,14 @@ export interface AnomalyDetail extends AnomalySummary {
   events: AnomalyEvent[];
   /** The settings of the reports above. */
   settings: Settings[];
+}
+
+/** Anomalies that may have to do with another one. */
+export interface RelatedAnomalies {
+  /** Anomalies with a report of the same trace, by their start. */
+  sameTrace: AnomalySummary[];
+  /** Anomalies that began within five minutes of it, the closest first. */
+  sameTime: AnomalySummary[];
 }
 
 export interface AnomalyPatch {
@@ -80,6 +90,26 @@ export class Anomalies {
     checkTenant(tenant);
     const { items, ...rest } = await searchAnomalies(this.#context, tenant, filter, page);
     return { items: await this.#summaries(tenant, items), ...rest };
+  }
+
+  /**
+   * Counts the anomalies that match by lane, time and severity.
+   * @throws {InvalidArgument}
+   */
+  async counts(tenant: string, filter: AnomalyFilter, request: CountRequest): Promise<AnomalyCounts> {
+    checkTenant(tenant);
+    return countAnomalies(this.#context, tenant, filter, request);
+  }
+
+  /** Returns anomalies that may have to do with one; undefined if there is no such anomaly. */
+  async related(tenant: string, id: string): Promise<RelatedAnomalies | undefined> {
+    checkTenant(tenant);
+    checkId("id", id);
+    const found = await relatedTo(this.#context, tenant, id);
+    if (found === undefined) return undefined;
+    const { sameTrace, sameTime } = found;
+    const all = await this.#summaries(tenant, [...sameTrace, ...sameTime]);
+    return { sameTrace: all.slice(0, sameTrace.length), sameTime: all.slice(sameTrace.length) };
   }
 
   /**

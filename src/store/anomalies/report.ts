@@ -24,6 +24,8 @@ export interface ReportRow {
   news: number;
   hash: string;
   recordHash: string;
+  /** In hexadecimal; null if the report names no trace. */
+  traceId: string | null;
   text: string;
   bytes: Uint8Array;
   /** The approximate size of the report in the database, in bytes. */
@@ -102,6 +104,7 @@ export function toRow({ bytes, message: anomaly }: Report): ReportRow {
     strength: strengthOf(anomaly),
     news: anomaly.news ? anomaly.channel : 0,
     hash: sha256(bytes),
+    traceId: anomaly.traceId.length === 0 ? null : Buffer.from(anomaly.traceId).toString("hex"),
     recordHash: sha256(`${anomaly.channel}\n${shown}`),
     text,
     bytes,

@@ -85,6 +85,18 @@ function others(tenant: string, { signal, severity, channel, state, text }: Anom
   return conditions;
 }
 
+/** Returns all conditions of a filter. */
+export function conditionsOf(tenant: string, filter: AnomalyFilter): Condition[] {
+  const { from, until } = filter;
+  return [
+    eb("tenant", "=", tenant),
+    ...(from === undefined ? [] : [eb("start_time", ">=", from)]),
+    ...(until === undefined ? [] : [eb("start_time", "<", until)]),
+    ...indexed(filter),
+    ...others(tenant, filter),
+  ];
+}
+
 /** The order of anomalies: latest first. */
 const order = sql`start_time desc, id desc`;
 

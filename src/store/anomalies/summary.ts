@@ -60,7 +60,7 @@ export type SummaryRow = {
   >]: bigint;
 } & { tenant: string; id: string; stream: string; stream_id: string; service: string; state: string };
 
-function channelsOf(bits: bigint): Channel[] {
+export function channelsOf(bits: bigint): Channel[] {
   return Array.from({ length: 32 }, (_, channel) => channel).filter(
     (channel) => (bits & (1n << BigInt(channel))) !== 0n,
   );

@@ -496,6 +496,21 @@ const sessions: ReversibleMigration = {
   },
 };
 
+/** Reports that were stored before stay without a trace. */
+const reportTraces: ReversibleMigration = {
+  loses: "which anomalies have traces in common",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.dropIndex("anomaly_reports_by_trace").execute();
+    await schema.alterTable("anomaly_reports").dropColumn("trace_id").execute();
+  },
+  async up({ schema }: Kysely<unknown>) {
+    await schema.alterTable("anomaly_reports").addColumn("trace_id", "text").execute();
+    await index(schema, "anomaly_reports_by_trace", "anomaly_reports", ["tenant", "trace_id"])
+      .where(sql.ref("trace_id"), "is not", null)
+      .execute();
+  },
+};
+
 export function migrations(kind: DatabaseKind): {
   getMigrations(): Promise<Record<string, ReversibleMigration>>;
 } {
@@ -512,6 +527,7 @@ export function migrations(kind: DatabaseKind): {
       "009_notifications": notifications,
       "010_incidents": incidents(kind),
       "011_sessions": sessions,
+      "012_report_traces": reportTraces,
     }),
   };
 }

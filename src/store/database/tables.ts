@@ -94,6 +94,8 @@ export interface Tables {
     strength: number;
     /** The channel of a report that shows what no earlier one did; 0 for others. */
     news: Integer;
+    /** The trace of the reported record, in hexadecimal. */
+    trace_id: string | null;
     /** The approximate size of the report in the database, in bytes. */
     size: Integer;
     /** The explanation and the record in lower case, for searches. */
