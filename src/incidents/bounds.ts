@@ -32,7 +32,7 @@ export const dayMs = 86_400_000;
 
 /** Observations within this time may begin an incident together. */
 export const windowMs = 3 * minuteMs;
-/** An incident takes up evidence of services that it does not have until it has not grown for so long. */
+/** For so long, an incident takes up services that it does not have, and other kinds of evidence keep it open. */
 export const growthMs = 30 * minuteMs;
 /** An incident ends when nothing unusual has joined it for so long. */
 export const quietMs = 15 * minuteMs;

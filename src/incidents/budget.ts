@@ -5,7 +5,7 @@ import { dayMs } from "./bounds.ts";
 export type Notified = number[];
 
 /** Of the incidents that begin by chance, the budget pays for so many times as many. The rest is for real ones. */
-const falseShare = 1 / 30;
+const falseShare = 1 / 20;
 /** On the first day, little is known about what is usual, so evidence must be so many times rarer. */
 const firstDayFactor = 8;
 

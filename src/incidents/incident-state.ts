@@ -32,9 +32,8 @@ export interface OpenIncident {
   /** Milliseconds since 1970, as all times here. */
   start: number;
   end: number;
-  /** When it became an incident, and when a service last joined it. */
+  /** When it became an incident. */
   begun: number;
-  grown: number;
   members: Map<string, Member>;
   leftOut: number;
   places: Map<string, Place>;
@@ -61,7 +60,6 @@ export function createIncident(id: string, now: number, bits: number): OpenIncid
     start: Number.POSITIVE_INFINITY,
     end: 0,
     begun: now,
-    grown: now,
     members: new Map(),
     leftOut: 0,
     places: new Map(),
@@ -88,13 +86,7 @@ function keep<T>(into: T[], items: readonly T[], most: number): void {
 }
 
 /** Adds a sighting. @param lasts whether it shows that the incident goes on */
-export function absorb(
-  incident: OpenIncident,
-  sighting: Sighting,
-  by: JoinedBy,
-  lasts: boolean,
-  now: number,
-): void {
+export function absorb(incident: OpenIncident, sighting: Sighting, by: JoinedBy, lasts: boolean): void {
   const { place, tick, host, traces, finding, kind, channel, severity, flagged, bits } = sighting;
   incident.start = Math.min(incident.start, tick);
   if (lasts || incident.end === 0) incident.end = Math.max(incident.end, tick + tickMs);
@@ -111,7 +103,6 @@ export function absorb(
     }
     known = { ...by, bits: 0, onset: tick, newText: false, kinds: new Set() };
     incident.places.set(place, known);
-    incident.grown = now;
   }
   known.bits += bits;
   known.onset = Math.min(known.onset, tick);
@@ -156,7 +147,7 @@ function addMember(incident: OpenIncident, sighting: Sighting, { join, by }: Joi
 }
 
 /** Adds everything that another incident has. */
-export function mergeInto(incident: OpenIncident, other: OpenIncident, by: JoinedBy, now: number): void {
+export function mergeInto(incident: OpenIncident, other: OpenIncident, by: JoinedBy): void {
   incident.start = Math.min(incident.start, other.start);
   incident.end = Math.max(incident.end, other.end);
   incident.severity = Math.max(incident.severity, other.severity);
@@ -164,7 +155,6 @@ export function mergeInto(incident: OpenIncident, other: OpenIncident, by: Joine
   incident.leftOut += other.leftOut;
   incident.bits = Math.max(incident.bits, other.bits);
   incident.minor &&= other.minor;
-  incident.grown = now;
   for (const [name, set] of [
     ["hosts", bounds.members],
     ["traces", bounds.tracesPerIncident],

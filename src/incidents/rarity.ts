@@ -6,6 +6,10 @@ import { calibrated, learnGroup, type Rates, rateOf } from "./rates.ts";
 /** The bits by which windows are shorter than a day. */
 const windowBits = Math.log2(dayMs / windowMs);
 
+/** The kinds of own excess, which share what one kind of evidence may begin by chance. */
+const firstOwnKind = 768;
+const ownKinds = 4;
+
 /** The bits of a single observation that is the rarest of a group, and those of the group as a whole. */
 interface Bits {
   alone: number;
@@ -30,7 +34,7 @@ function groupBits(rates: Rates, { observations }: Group, reach: number): Bits {
     if (isTraced(observation)) sum += further;
     else {
       moments.set(observation.tick, Math.max(further, moments.get(observation.tick) ?? 0));
-      alone = Math.max(alone, first);
+      alone = Math.max(alone, first - (observation.kind >= firstOwnKind ? Math.log2(ownKinds) : 0));
     }
   }
   for (const further of moments.values()) sum += further;

@@ -70,8 +70,8 @@ export function passTime(rates: Rates, now: number): void {
 
 /** @param unseen the number of times that what was never seen is taken to have been seen */
 function perDay({ age }: Rates, ages: number, unseen = 1): number {
-  const prior = unseen > 0 ? priorRate * priorDays ** 2 : 0;
-  return (2 * ages + unseen * age + prior) / (age ** 2 + priorDays ** 2);
+  const prior = unseen * (age + priorRate * priorDays ** 2);
+  return (2 * ages + prior) / (age ** 2 + priorDays ** 2);
 }
 
 /**

@@ -239,14 +239,15 @@ export class Tenant {
   }
 
   #isStale(incident: OpenIncident): boolean {
-    return this.#state.now - incident.grown > growthMs;
+    return this.#state.now - incident.begun > growthMs;
   }
 
   #absorb(incident: OpenIncident, sighting: Sighting, by: JoinedBy): void {
-    const { rates, now, byPlace, byHost, byTrace } = this.#state;
+    const { rates, byPlace, byHost, byTrace } = this.#state;
     const { place, kind, host, traces } = sighting;
-    const lasts = ownRate(rates, place, kind) < usualPerDay;
-    absorb(incident, sighting, by, lasts, now);
+    const isKnown = incident.places.get(place)?.kinds.has(kind) ?? false;
+    const lasts = (isKnown || !this.#isStale(incident)) && ownRate(rates, place, kind) < usualPerDay;
+    absorb(incident, sighting, by, lasts);
     if (incident.places.has(place)) byPlace.set(place, incident.id);
     if (host !== "") byHost.set(host, incident.id);
     for (const trace of traces) byTrace.set(trace, incident.id);
@@ -339,7 +340,7 @@ export class Tenant {
   #merge(a: OpenIncident, b: OpenIncident, by: JoinedBy): OpenIncident {
     const state = this.#state;
     const [older, newer] = b.begun < a.begun || (b.begun === a.begun && b.id < a.id) ? [b, a] : [a, b];
-    mergeInto(older, newer, by, state.now);
+    mergeInto(older, newer, by);
     for (const index of [state.byPlace, state.byHost, state.byTrace]) {
       for (const [key, id] of index) if (id === newer.id) index.set(key, older.id);
     }

@@ -9,6 +9,7 @@ import type { Input, Source } from "../recording/input.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
 import { keyOfLearned, restoreLearned, saveLearned } from "../shared/learned.ts";
+import { formIncidents } from "./incidents.ts";
 import { judge } from "./judge.ts";
 import { NotableFindings } from "./notable.ts";
 import { configFor, parseReplayArgs, type ReplayOptions } from "./options.ts";
@@ -27,6 +28,9 @@ that is about no single record (a rate, an unfinished session, a silent stream) 
 records that revealed it. At the end, standard error says how many anomalies there were, and which records came closest without
 being one.
 
+With --incidents, it prints one JSON line per incident instead, "kind":"incident", when the incident is over or at the end of
+the file: what is unusual, where, and the likeliest causes with the reasons for them.
+
 FILE may be - for standard input, and may be compressed with gzip. Text is UTF-8, or UTF-16 with a byte order mark. A line
 longer than 64 KiB is truncated, or left out if the format is csv; standard error reports how many were.`,
   lists: [["Formats", formatRows]],
@@ -37,6 +41,7 @@ longer than 64 KiB is truncated, or left out if the format is csv; standard erro
     ["--rate N", "how many records per second a stream has if they carry no times (1); budgets are per day"],
     ["--load FILE", "begin with what streams have learned, as --save or `driftlock learn` wrote it"],
     ["--save FILE", "save what streams have learned once the whole file is judged"],
+    ["--incidents", "print one line per incident instead of one per record"],
     ["--progress", "report progress on standard error even if that is no terminal"],
   ],
   exit: ["The whole file was judged.", "The file cannot be read."],
@@ -101,13 +106,13 @@ async function openSessions(
 /** Creates the engine, with what `--load` names. @throws {Error} if that cannot be used. */
 async function startEngine(
   config: Config,
-  { load, train, rate }: Pick<ReplayOptions, "load" | "train" | "rate">,
+  { load, train, rate, incidents }: Pick<ReplayOptions, "load" | "train" | "rate" | "incidents">,
 ): Promise<{ engine: Engine; key: Uint8Array }> {
   const settings = {
     mode: "all",
     exactBaseline: train !== undefined,
     ...(rate !== undefined && { recordsPerSecond: rate }),
-    scores: true,
+    scores: !incidents,
   } as const;
   if (load === undefined) {
     const key = configuredHashKey(config.detect);
@@ -136,13 +141,16 @@ export async function replayStream(
   const notable = new NotableFindings();
   let records = 0;
   try {
-    for await (const judgement of judge(inputs, engine, config.detect, notable)) {
+    const judged = options.incidents
+      ? formIncidents(inputs, engine, config)
+      : judge(inputs, engine, config.detect, notable);
+    for await (const judgement of judged) {
       if (!(await out.write(judgement.lines))) return;
       records += judgement.records;
       onProgress(records);
     }
     if (save !== undefined) await saveLearned(new SnapshotFile(config, save), engine, key);
-    note?.(`${source.name}: ${notable.text(engine.stats())}`);
+    if (!options.incidents) note?.(`${source.name}: ${notable.text(engine.stats())}`);
   } finally {
     out.close();
     await engine.close();

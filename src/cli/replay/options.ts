@@ -16,6 +16,8 @@ export interface ReplayOptions {
   load: string | undefined;
   /** The file that receives what streams have learned at the end. */
   save: string | undefined;
+  /** Whether to print incidents instead of records. */
+  incidents: boolean;
   progress: boolean;
   /** The path; "-" is standard input. */
   file: string;
@@ -26,7 +28,7 @@ export interface ReplayOptions {
 export function parseReplayArgs(args: string[]): ReplayOptions {
   const { values, switches, positionals, config } = readOptions(args, {
     values: ["format", "train", "signal", "rate", "load", "save"],
-    switches: ["progress"],
+    switches: ["incidents", "progress"],
     positionals: ["FILE"],
     config: true,
   });
@@ -42,6 +44,7 @@ export function parseReplayArgs(args: string[]): ReplayOptions {
     rate: rate === undefined ? undefined : number("--rate", rate, 1e-5, 1e6),
     load: values.get("load"),
     save: values.get("save"),
+    incidents: switches.has("incidents"),
     progress: switches.has("progress"),
     file: positionals[0]!,
     config,
