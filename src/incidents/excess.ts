@@ -95,8 +95,14 @@ function addEdge({ edges }: Excess, figures: EdgeFigures): number {
   return 0;
 }
 
-/** What a number exceeds the usual one by, less what chance would: two standard deviations. */
-const beyond = (excess: number, variance: number) => Math.max(0, excess - 2 * Math.sqrt(variance));
+/**
+ * What a number exceeds the usual one by, less two standard deviations, which is what chance would; nothing below three, since one of
+ * the many operations around an incident exceeds two by chance.
+ */
+function beyond(excess: number, variance: number): number {
+  const deviation = Math.sqrt(variance);
+  return excess < 3 * deviation ? 0 : excess - 2 * deviation;
+}
 
 /** A part of the own excess of a service. */
 export interface Part {
