@@ -3,8 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { IncidentState } from "../../src/gen/driftlock/v1/incidents_pb.js";
+import { incidentNotices } from "../../src/notify/index.ts";
 import { openStore, type Store } from "../../src/store/index.ts";
-import { options, storeConfig } from "../store/fixtures.ts";
+import { id, incident, options, storeConfig } from "../store/fixtures.ts";
 import { skipAlertmanager, startAlertmanager } from "./alertmanager.ts";
 import { startReceiver } from "./receiver.ts";
 import { notice, notifierOf } from "./support.ts";
@@ -32,8 +35,8 @@ describe.skipIf(skipAlertmanager)("Alertmanager", () => {
     const { notifier, results } = notifierOf(store, {
       alertmanager: [{ name: "am", url: `${server.url}/` }],
     });
-    const incident = notice({ startsAt: Date.now() - 1_000 });
-    notifier.offer(incident);
+    const begun = notice({ startsAt: Date.now() - 1_000 });
+    notifier.offer(begun);
     await notifier.tick();
     await expect.poll(() => server.alerts()).toHaveLength(1);
     const [alert] = await server.alerts();
@@ -59,7 +62,7 @@ describe.skipIf(skipAlertmanager)("Alertmanager", () => {
     expect(Date.parse(repeated!.endsAt)).toBeGreaterThan(Date.parse(alert!.endsAt));
 
     // A label changes, which is another alert of the same group; the former one is over.
-    notifier.offer({ ...incident, severity: "critical" });
+    notifier.offer({ ...begun, severity: "critical" });
     ahead += 301_000;
     await notifier.tick();
     await notifier.tick();
@@ -78,4 +81,28 @@ describe.skipIf(skipAlertmanager)("Alertmanager", () => {
     await notifier.tick();
     expect(results).toEqual({ sent: before });
   }, 60_000);
+
+  it("has one alert for an incident from its beginning to its end", async () => {
+    const { notifier } = notifierOf(store, { alertmanager: [{ name: "formed", url: server.url }] });
+    const take = incidentNotices(notifier, "https://driftlock.example");
+    const since = BigInt(Date.now()) * 1_000_000n;
+    const formed = (init: Parameters<typeof incident>[0] = {}) =>
+      incident({ startTimeUnixNano: since, endTimeUnixNano: since, ...init });
+    const own = async () => (await server.alerts()).filter(({ labels }) => labels.incident === id(1));
+    take(formed());
+    await notifier.tick();
+    await expect.poll(own).toHaveLength(1);
+    expect((await own())[0]).toMatchObject({
+      labels: { severity: "high", service: "payment" },
+      generatorURL: `https://driftlock.example/v1/incidents/${id(1)}`,
+    });
+    take(formed({ revision: 2, sentence: "It has grown" }));
+    take(formed({ revision: 3, severity: Severity.CRITICAL }));
+    ahead += 6 * 60_000;
+    await notifier.tick();
+    await expect.poll(async () => (await own()).map(({ labels }) => labels.severity)).toEqual(["critical"]);
+    take(formed({ revision: 4, state: IncidentState.ENDED }));
+    await notifier.tick();
+    await expect.poll(own).toEqual([]);
+  });
 });

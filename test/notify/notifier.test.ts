@@ -54,6 +54,21 @@ onEachDatabase((databases) => {
     };
   }
 
+  it("sends an update if the severity or the likeliest cause has changed, and only then", async () => {
+    const { offer, pass, types, receiver } = await start();
+    await offer(notice());
+    await offer(notice({ sentence: "It has grown", services: ["checkout", "payments", "cart"] }));
+    await pass(6 * minute);
+    expect(types()).toEqual(["incident.opened"]);
+    await offer(notice({ sentence: "Another cause", causes: [{ service: "cart", reason: "It is slow" }] }));
+    await pass(6 * minute);
+    expect(types()).toEqual(["incident.opened", "incident.updated"]);
+    expect(receiver.arrived[1]!.json.data).toMatchObject({ sentence: "Another cause" });
+    await offer(notice({ severity: "low", causes: [{ service: "cart", reason: "It is slow" }] }));
+    await pass(6 * minute);
+    expect(types()).toHaveLength(3);
+  });
+
   it("sends the beginning, an update and the end, signed, each once", async () => {
     const { notifier, receiver, offer, pass, types, results } = await start();
     await offer(notice());
