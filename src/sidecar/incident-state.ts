@@ -13,6 +13,8 @@ export class IncidentState {
   readonly #log: Logger;
   #saving: Promise<void> = Promise.resolve();
   #failing = false;
+  /** How long it took to pack the state that was saved last, in milliseconds. */
+  packingMs = 0;
 
   constructor(former: IncidentFormer, dataDir: DataDir, log: Logger) {
     this.#path = join(dataDir.path, "incidents.state");
@@ -45,7 +47,9 @@ export class IncidentState {
    * would find.
    */
   save(): Promise<void> {
+    const start = performance.now();
     const body = this.#former.snapshot();
+    this.packingMs = performance.now() - start;
     this.#saving = this.#saving.then(() => this.#save(body));
     return this.#saving;
   }

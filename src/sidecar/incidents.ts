@@ -22,8 +22,9 @@ interface Parts {
   log: Logger;
 }
 
-/** The least time between two saves of the state. */
+/** The least time between two saves of the state, and as a multiple of the time for which packing it holds the event loop. */
 const pauseMs = 1_000;
+const pauseShare = 30;
 /** How often decisions by other processes are looked for. */
 const refreshMs = 10_000;
 /** How often the state is saved although no incident has changed: what is usual changes as well. */
@@ -105,7 +106,8 @@ export class Incidents {
       this.#pending = [];
       await this.#parts.state.save();
       for (const incident of batch) this.#handOn(incident);
-      await sleep(pauseMs, undefined, { ref: false, signal: this.#closing.signal }).catch(() => {});
+      const ms = Math.max(pauseMs, pauseShare * this.#parts.state.packingMs);
+      await sleep(ms, undefined, { ref: false, signal: this.#closing.signal }).catch(() => {});
     }
     this.#publishing = undefined;
   }
