@@ -21,7 +21,7 @@ const nullableNumber = z.number().nullable();
 const count = z.number().int().nonnegative();
 export const signalSchema = z.enum([...signalNames, "unspecified"]);
 
-const reportSchema = z
+export const reportSchema = z
   .object({
     channel: z.enum([...channelNames, "unspecified"]),
     severity: z.enum([...severityNames, "unspecified"]),
@@ -216,7 +216,7 @@ export function safeCount(value: bigint): number {
   return Math.min(Number(value), Number.MAX_SAFE_INTEGER);
 }
 
-function reportJson(report: Anomaly): ReportJson {
+export function reportJson(report: Anomaly): ReportJson {
   const { record, expected, window } = report;
   // The end of an anomaly is no verdict.
   const ofVerdict = (value: number) => (report.state === State.ENDED ? null : finite(value));

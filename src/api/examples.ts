@@ -290,6 +290,23 @@ export const examples = {
       },
     ],
   },
+  notable: {
+    stream: "logs service.name=checkout",
+    stream_id: streamId,
+    service: "checkout",
+    signal: "logs",
+    report: {
+      ...report,
+      severity: "low",
+      occurrence: 0,
+      score: 41.3,
+      p_value: 0.019,
+      margin: 0.53,
+      news: false,
+      withheld: null,
+      window: null,
+    },
+  },
   policies: {
     policies: [
       { match: { signal: "metrics", metric: "jvm.gc.*" }, judge: false },

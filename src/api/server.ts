@@ -21,6 +21,7 @@ import { guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthRoutes } from "./health.ts";
 import { type IncidentOptions, incidentRoutes } from "./incidents.ts";
 import { type LiveOptions, livePaths, liveRoutes } from "./live/routes.ts";
+import { notableRoutes } from "./notable.ts";
 import { describeRoutes, serveDescription } from "./openapi.ts";
 import { policyRoutes } from "./policies.ts";
 import { problem, sendProblem } from "./problem.ts";
@@ -147,6 +148,7 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   serviceRoutes(app, options);
   sessionRoutes(app, options);
   anomalyRoutes(app, options);
+  notableRoutes(app, options);
   streamRoutes(app, options);
   policyRoutes(app, options);
   silenceRoutes(app, options);

@@ -40,6 +40,10 @@ export const commands: Readonly<Record<string, { summary: string; load(): Promis
     summary: "list, show and follow the anomalies of a running Driftlock",
     load: () => import("./anomalies/command.ts"),
   },
+  notable: {
+    summary: "list what came closest to being an anomaly in a running Driftlock",
+    load: () => import("./notable/command.ts"),
+  },
   explain: {
     summary: "explain an anomaly or an incident in words and numbers",
     load: () => import("./explain/command.ts"),

@@ -29,7 +29,7 @@ export interface Findings {
    * What was not flagged and is among the strangest of its tenant's hour so far, with the limit that it did not reach. It has no
    * `id`. A stream may show something stranger later in the hour.
    */
-  notable: Anomaly[];
+  notable: Report[];
   /** What incidents are formed from; undefined if there is nothing to tell. */
   evidence: EvidencePage | undefined;
   /** Number of verdicts that `evidence` leaves out because they concern too many streams, resources and ticks. */
@@ -297,7 +297,7 @@ function decodeFindings({ anomalies, notable = [], evidence }: EngineFindings) {
   return {
     reports,
     anomalies: reports.map(({ message }) => message),
-    notable: notable.map((message) => decodeReport(message).message),
+    notable: notable.map(decodeReport),
     evidence: evidence && fromBinary(EvidencePageSchema, evidence),
   };
 }

@@ -205,6 +205,7 @@ export async function startSidecar(
       ],
       silenced: (report) => rules.silence(report),
       ...(incidents && { onEvidence: incidents.add }),
+      onNotable: (finding) => store.notable.offer(finding),
       meter: metering,
       onJudge: (tenant) => silence?.touch(tenant),
     });

@@ -34,6 +34,8 @@ export interface Parts {
   silenced?: (report: Report) => Report | undefined;
   /** Receives the evidence of requests and of the passing of time, in the order of calls. It returns quickly and never throws. */
   onEvidence?: (page: EvidencePage) => void;
+  /** Receives what was notable without being flagged. It returns quickly and never throws. */
+  onNotable?: (finding: Report) => void;
   meter: Meter;
   /** Called before a tenant's request goes to the engine. It returns quickly and never throws. */
   onJudge?: (tenant: string) => void;
@@ -131,8 +133,9 @@ export class Pipeline {
   };
 
   /** Hands on what a request or the passing of time showed. */
-  readonly report = ({ reports, evidence }: Findings): void => {
+  readonly report = ({ reports, notable, evidence }: Findings): void => {
     for (const each of reports) this.emit(each);
+    for (const each of notable) this.#parts.onNotable?.(each);
     if (evidence !== undefined) this.#parts.onEvidence?.(evidence);
   };
 

@@ -22,6 +22,7 @@ import { Evidence } from "./evidence.ts";
 import { Incidents } from "./incidents/incidents.ts";
 import { IncidentWriter } from "./incidents/writer.ts";
 import { Keys } from "./keys.ts";
+import { NotableFindings } from "./notable.ts";
 import { Notifications } from "./notifications.ts";
 import { Policies } from "./policies.ts";
 import { Retention } from "./retention.ts";
@@ -62,6 +63,7 @@ export type {
 export type { IncidentSummary } from "./incidents/summary.ts";
 export type { IncidentWriter, IncidentWriterState } from "./incidents/writer.ts";
 export { type ApiKey, type Identity, type Keys, type NewKey, type Scope, scopes } from "./keys.ts";
+export type { NotableFilter } from "./notable.ts";
 export type { Hold, Notifications, OutboxChange, OutboxRow } from "./notifications.ts";
 export type { Page, PageRequest } from "./page.ts";
 export type { Policies, StoredPolicies } from "./policies.ts";
@@ -135,6 +137,7 @@ export class Store {
   readonly anomalies: Anomalies;
   readonly incidents: Incidents;
   readonly changes: Changes;
+  readonly notable: NotableFindings;
   readonly streams: Streams;
   readonly keys: Keys;
   readonly sessions: Sessions;
@@ -175,6 +178,7 @@ export class Store {
     this.incidents = new Incidents(context);
     this.anomalies = new Anomalies(context, settings, this.incidents);
     this.changes = new Changes(context);
+    this.notable = new NotableFindings(context);
     this.streams = new Streams(context);
     this.keys = new Keys(context);
     this.sessions = new Sessions(context, this.keys);
@@ -257,6 +261,7 @@ export class Store {
       await this.#database.migrate();
       await this.#database.ping();
       await this.usage.flush();
+      await this.notable.flush();
       await this.keys.flush();
       if (performance.now() - this.#headsComparedAt >= compareMs) {
         await this.#heads.compare(this.#database.read);
@@ -295,6 +300,7 @@ export class Store {
         this.writer.close(closeMs),
         this.incidentWriter.close(closeMs),
         this.usage.flush(),
+        this.notable.flush(),
         this.keys.flush(),
       ]),
     );

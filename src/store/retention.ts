@@ -1,7 +1,7 @@
 /**
  * Deletes anomalies that exceed the retention's age, once the time of day is confirmed, or its size. An anomaly that an
- * evidence bundle refers to is kept as long as the bundle and is not counted. Incidents and changes go by the same age, and by
- * their number.
+ * evidence bundle refers to is kept as long as the bundle and is not counted. Incidents, changes and
+ * what was notable go by the same age, and by their number.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
@@ -29,6 +29,8 @@ const maxStreams = 20_000;
 /** Maximum number of incidents and of changes per tenant. If there are more, the latest ones are kept. */
 const maxIncidents = 5_000;
 const maxChanges = 10_000;
+/** Maximum number of findings per tenant that were not flagged. If there are more, the latest ones are kept. */
+const maxNotable = 20_000;
 /** How long usage is kept: a year, for comparison, and a month. */
 const usageDays = 400;
 const tenantsAtOnce = 500;
@@ -169,6 +171,27 @@ export class Retention {
     await this.#forget(tenant, oldest, result);
     await this.#trim("incidents", "changed_at", maxIncidents, tenant, oldest);
     await this.#trim("changes", "recorded_at", maxChanges, tenant, oldest);
+    await this.#forgetNotable(tenant, oldest);
+  }
+
+  /** Deletes findings that are older than `oldest`, and the oldest of those beyond their number. */
+  async #forgetNotable(tenant: string, oldest: number): Promise<void> {
+    const { read, write } = this.#context.database;
+    const beyond = await read
+      .selectFrom("notable")
+      .select("recorded_at")
+      .where("tenant", "=", tenant)
+      .orderBy("recorded_at", "desc")
+      .offset(maxNotable)
+      .limit(1)
+      .executeTakeFirst();
+    const least = BigInt(Math.max(0, Math.floor(oldest)));
+    const before = beyond === undefined || beyond.recorded_at < least ? least : beyond.recorded_at + 1n;
+    await write
+      .deleteFrom("notable")
+      .where("tenant", "=", tenant)
+      .where("recorded_at", "<", before)
+      .execute();
   }
 
   /** Deletes rows that are older than `oldest`, and the oldest of those beyond a number. Rows that refer to them are deleted with them. */

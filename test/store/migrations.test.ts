@@ -72,6 +72,7 @@ onEachDatabase((databases) => {
       "010_incidents",
       "011_sessions",
       "012_report_traces",
+      "013_notable",
     ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();

@@ -16,7 +16,7 @@ export class NotableFindings {
 
   add({ anomalies, notable }: Judged): void {
     for (const { id, state } of anomalies) if (state === State.OPEN) this.#anomalies.add(id);
-    for (const finding of notable) {
+    for (const { message: finding } of notable) {
       const key = `${finding.stream}\n${finding.instance}`;
       if (finding.margin > (this.#strangest.get(key)?.margin ?? 0)) this.#strangest.set(key, finding);
     }

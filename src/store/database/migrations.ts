@@ -510,6 +510,28 @@ const reportTraces: ReversibleMigration = {
       .execute();
   },
 };
+function notable(kind: DatabaseKind): ReversibleMigration {
+  return {
+    loses: "what was notable without being flagged",
+    async down({ schema }: Kysely<unknown>) {
+      await schema.dropTable("notable").execute();
+    },
+    async up({ schema }: Kysely<unknown>) {
+      const columns: Columns = {
+        tenant: "text",
+        hour: "bigint",
+        stream_id: "text",
+        time: "bigint",
+        margin: "double precision",
+        recorded_at: "bigint",
+        message: blob[kind],
+      };
+      await table(schema, "notable", columns, ["tenant", "hour", "stream_id"]).execute();
+      await index(schema, "notable_by_margin", "notable", ["tenant", "margin", "time"]).execute();
+      await index(schema, "notable_by_record", "notable", ["tenant", "recorded_at"]).execute();
+    },
+  };
+}
 
 export function migrations(kind: DatabaseKind): {
   getMigrations(): Promise<Record<string, ReversibleMigration>>;
@@ -528,6 +550,7 @@ export function migrations(kind: DatabaseKind): {
       "010_incidents": incidents(kind),
       "011_sessions": sessions,
       "012_report_traces": reportTraces,
+      "013_notable": notable(kind),
     }),
   };
 }

@@ -167,6 +167,19 @@ export interface Tables {
     /** A driftlock.v1.Change message. */
     message: Uint8Array;
   };
+  /** The strangest of each stream and hour that was not flagged. */
+  notable: {
+    tenant: string;
+    /** The number of the hour of its event time since 1970. */
+    hour: Integer;
+    stream_id: string;
+    /** The event time. */
+    time: Integer;
+    margin: number;
+    recorded_at: Integer;
+    /** A driftlock.v1.Anomaly message without an id. */
+    message: Uint8Array;
+  };
   evidence_bundles: {
     tenant: string;
     id: string;
