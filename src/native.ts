@@ -213,6 +213,12 @@ export interface EngineStats {
   withheldByTenants: number;
   /** Number of alarms that the budget of the process withheld. */
   withheldByProcess: number;
+  /** Number of operations, of calls between two of them, and of open spans, that the service graphs hold. */
+  graphPlaces: number;
+  graphCalls: number;
+  graphSpans: number;
+  /** Number of operations, calls and spans of service graphs that gave way to newer ones. */
+  graphGaveWay: number;
   /** Number of requests that are not judged yet. */
   pending: number;
 }

@@ -33,6 +33,11 @@ class RecencyTable {
     order_.splice(order_.begin(), order_, place->second);
     return &order_.front();
   }
+  /// Returns an entry without marking it; null if there is none.
+  Entry* find(Name key) {
+    const auto place = places_.find(key);
+    return place == places_.end() ? nullptr : &*place->second;
+  }
   /// Adds an entry as the most recently used; `key` is not in the table.
   Entry& add(Name key, Value value = Value()) {
     order_.push_front(Entry{Key(key), std::move(value)});

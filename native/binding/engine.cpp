@@ -232,7 +232,7 @@ class EngineObject {
       auto parts = std::make_shared<Snapshot>();
       call.job->visit = [parts](std::uint32_t number, Shard& shard) { parts->take(number, shard); };
       call.job->visitOrdered = [parts](const auto&... ordered) { parts->take(ordered...); };
-      call.job->visitBudget = [parts](const ProcessBudget& budget) { parts->take(budget); };
+      call.job->visitFinished = [parts](const auto&... finished) { parts->take(finished...); };
       joined(call, parts);
     });
   }
@@ -490,6 +490,10 @@ class EngineObject {
     result.Set("withheldByGroups", static_cast<double>(stats.withheldByGroups));
     result.Set("withheldByTenants", static_cast<double>(stats.withheldByTenants));
     result.Set("withheldByProcess", static_cast<double>(stats.withheldByProcess));
+    result.Set("graphPlaces", static_cast<double>(stats.graphPlaces));
+    result.Set("graphCalls", static_cast<double>(stats.graphCalls));
+    result.Set("graphSpans", static_cast<double>(stats.graphSpans));
+    result.Set("graphGaveWay", static_cast<double>(stats.graphGaveWay));
     result.Set("pending", static_cast<double>(calls_.size()));
     return result;
   }

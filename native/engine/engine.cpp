@@ -67,7 +67,8 @@ Engine::Engine(Settings settings, Done done)
       matcher_(makeCodec(CodecName::Lz4)),
       packer_(makeCodec(CodecName::Zstd, 1)),
       quota_(settings_.streamsPerTenant, placesOf(settings_)),
-      budget_(freshBudget()) {
+      budget_(freshBudget()),
+      graphs_(freshGraphs()) {
   shards_ = freshShards();
   const std::uint32_t threads = std::clamp(settings_.threads, 1u, kShardCount);
   for (std::uint32_t i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>());
@@ -91,6 +92,10 @@ std::unique_ptr<ProcessBudget> Engine::freshBudget() const {
   const double perGroup = settings_.alarmsPerGroupPerDay > 0 ? settings_.alarmsPerGroupPerDay : settings_.alarmsPerStreamPerDay;
   return std::make_unique<ProcessBudget>(settings_.alarmsPerProcessPerDay, settings_.alarmsPerTenantPerDay,
                                          kEarlyShare * perGroup, 2 * std::size_t{settings_.maxStreams});
+}
+
+std::unique_ptr<ServiceGraphs> Engine::freshGraphs() const {
+  return std::make_unique<ServiceGraphs>(streamHash_, settings_.instanceBy);
 }
 
 Engine::~Engine() { join(); }
@@ -268,10 +273,12 @@ void Engine::withhold(Task& task, std::vector<Flag>& flags) {
 }
 
 void Engine::finish(Task& task) {
-  if (task.visitBudget) task.visitBudget(*budget_);
+  if (task.visitFinished) task.visitFinished(*budget_, *graphs_);
   if (task.visit || task.malformed || !task.failure.empty()) return;
   budget_->observe(task.receivedNanos != 0 ? task.receivedNanos : task.timeUnixNano);
   if (task.records > 0) budget_->hear(task.tenant);
+  if (task.passed > 0) graphs_->pass(task.moments, task.page);
+  else graphs_->observe(task.tenant, task.index, task.moment.event, task.page);
   for (auto& windows : task.windowsOf) {
     for (WindowReport& window : windows) task.windows.push_back(std::move(window));
   }
@@ -401,6 +408,10 @@ EngineStats Engine::stats() const {
   }
   stats.withheldByTenants = budget_->withheldByTenants();
   stats.withheldByProcess = budget_->withheld();
+  stats.graphPlaces = graphs_->places;
+  stats.graphCalls = graphs_->calls;
+  stats.graphSpans = graphs_->spans;
+  stats.graphGaveWay = graphs_->gaveWay;
   return stats;
 }
 
@@ -415,6 +426,8 @@ bool Engine::restore(Bytes snapshot) {
   if (!groups.restore(read.getBytes())) return false;
   auto budget = freshBudget();
   if (!budget->restore(read.getBytes())) return false;
+  auto graphs = freshGraphs();
+  if (!graphs->restore(read.getBytes())) return false;
   auto shards = freshShards();
   for (std::uint32_t i = 0; i < kShardCount; ++i) {
     if (!shards[i]->restore(read.getBytes(), i)) return false;
@@ -426,6 +439,7 @@ bool Engine::restore(Bytes snapshot) {
   clocks_ = std::move(clocks);
   groups_ = std::move(groups);
   budget_ = std::move(budget);
+  graphs_ = std::move(graphs);
   return true;
 }
 
@@ -440,15 +454,16 @@ void FeedbackVisit::visit(Shard& shard) {
 
 std::vector<std::uint8_t> Snapshot::join() const {
   std::vector<std::uint8_t> out;
-  std::size_t size = quota_.size() + clocks_.size() + groups_.size() + budget_.size();
+  std::size_t size = quota_.size() + clocks_.size() + groups_.size() + budget_.size() + graphs_.size();
   for (const auto& part : parts_) size += part.size() + sizeof(std::uint32_t);
-  out.reserve(size + 6 * sizeof(std::uint32_t));
+  out.reserve(size + 7 * sizeof(std::uint32_t));
   put(out, kMagic);
   put(out, kShardCount);
   putBytes(out, quota_);
   putBytes(out, clocks_);
   putBytes(out, groups_);
   putBytes(out, budget_);
+  putBytes(out, graphs_);
   for (const auto& part : parts_) putBytes(out, part);
   return out;
 }

@@ -21,6 +21,7 @@
 #include "engine/process_budget.hpp"
 #include "engine/quota.hpp"
 #include "engine/shard.hpp"
+#include "graph/graphs.hpp"
 #include "otlp/reader.hpp"
 #include "stream/settings.hpp"
 
@@ -33,9 +34,10 @@ inline constexpr std::size_t kScoreWidth = 4;
 struct Task {
   /// Instead of a request: a visitor called with each shard and its number when its turn comes, on the thread of the shard.
   std::function<void(std::uint32_t, Shard&)> visit;
-  /// A visitor of the state that is kept in the order of requests, called before `visit`; and one of the budget, called after it.
+  /// A visitor of the state that is kept in the order of requests, called before `visit`; and one of what is decided once a
+  /// request is judged, called after it.
   std::function<void(const Quota&, const Clocks&, const ActiveGroups&)> visitOrdered;
-  std::function<void(const ProcessBudget&)> visitBudget;
+  std::function<void(const ProcessBudget&, const ServiceGraphs&)> visitFinished;
   /// Whether the visit comes after time of which nothing is known, so that the clocks are interrupted before it.
   bool interrupts = false;
   /// Instead of a request: the nanoseconds that have passed without a request, except from the tenants listed.
@@ -119,6 +121,8 @@ struct EngineStats {
   std::uint64_t streams = 0, learning = 0, evicted = 0, bytes = 0, untold = 0;
   /// The number of alarms withheld by the budgets of streams, of resource groups, and of the process.
   std::uint64_t withheldByStreams = 0, withheldByGroups = 0, withheldByTenants = 0, withheldByProcess = 0;
+  /// The places of operations, calls and open spans of the service graphs, and the number of those that gave way.
+  std::uint64_t graphPlaces = 0, graphCalls = 0, graphSpans = 0, graphGaveWay = 0;
 };
 
 /// A snapshot of all streams of an engine at one place in the order of `submit`. A visiting task takes each part.
@@ -130,13 +134,16 @@ class Snapshot {
     clocks.snapshot(clocks_);
     groups.snapshot(groups_);
   }
-  void take(const ProcessBudget& budget) { budget.snapshot(budget_); }
-  /// Joins the quota, the clocks, the counts of groups, the budget, then each shard; a tenant's streams start with the least
-  /// recently used.
+  void take(const ProcessBudget& budget, const ServiceGraphs& graphs) {
+    budget.snapshot(budget_);
+    graphs.snapshot(graphs_);
+  }
+  /// Joins the quota, the clocks, the counts of groups, the budget, the service graphs, then each shard; a tenant's streams start
+  /// with the least recently used.
   std::vector<std::uint8_t> join() const;
 
  private:
-  std::vector<std::uint8_t> quota_, clocks_, groups_, budget_;
+  std::vector<std::uint8_t> quota_, clocks_, groups_, budget_, graphs_;
   std::array<std::vector<std::uint8_t>, kShardCount> parts_;
 };
 
@@ -226,6 +233,7 @@ class Engine {
   void judge(Task& task, std::uint32_t worker);
   std::vector<std::unique_ptr<Shard>> freshShards() const;
   std::unique_ptr<ProcessBudget> freshBudget() const;
+  std::unique_ptr<ServiceGraphs> freshGraphs() const;
   /// Prepares a task. This happens in the order of `submit`: a worker proceeds to the next task only after the previous
   /// one was prepared.
   void prepare(Task& task);
@@ -248,6 +256,7 @@ class Engine {
   Clocks clocks_;
   ActiveGroups groups_;
   std::unique_ptr<ProcessBudget> budget_;
+  std::unique_ptr<ServiceGraphs> graphs_;
   std::mutex mutex_;
   bool closing_ = false;
   /// The number of the latest task that was submitted, and of the latest that `cancel` covers.

@@ -59,11 +59,11 @@ class Bench {
 
   void visit(std::function<void(std::uint32_t, Shard&)> visit,
              std::function<void(const Quota&, const Clocks&, const ActiveGroups&)> visitOrdered = {},
-             std::function<void(const ProcessBudget&)> visitBudget = {}) {
+             std::function<void(const ProcessBudget&, const ServiceGraphs&)> visitFinished = {}) {
     auto task = std::make_shared<Task>();
     task->visit = std::move(visit);
     task->visitOrdered = std::move(visitOrdered);
-    task->visitBudget = std::move(visitBudget);
+    task->visitFinished = std::move(visitFinished);
     run(task);
     CHECK(task->failure.empty());
   }
@@ -71,7 +71,7 @@ class Bench {
   std::vector<std::uint8_t> snapshot() {
     Snapshot parts;
     visit([&](std::uint32_t number, Shard& shard) { parts.take(number, shard); },
-          [&](const auto&... ordered) { parts.take(ordered...); }, [&](const ProcessBudget& budget) { parts.take(budget); });
+          [&](const auto&... ordered) { parts.take(ordered...); }, [&](const auto&... finished) { parts.take(finished...); });
     return parts.join();
   }
 

@@ -199,6 +199,11 @@ export const definitions = {
       "streams",
       "Number of evicted streams whose statistics were lost before they could be stored.",
     ),
+    graphGaveWay: counter(
+      "service_graph_gave_way",
+      "entries",
+      "Number of operations, calls and open spans of service graphs that gave way to newer ones.",
+    ),
     withheldAlarms: counter(
       "withheld_alarms",
       "alarms",

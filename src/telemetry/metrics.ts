@@ -247,6 +247,7 @@ export function createMetrics(versions: Versions) {
       gauge(engine.streams, stats("streams"));
       gauge(engine.learning, stats("learning"));
       total(engine.evicted, stats("evicted"));
+      total(engine.graphGaveWay, stats("graphGaveWay"));
       total(engine.lostStatistics, stats("untold"));
       totals(engine.withheldAlarms, () => ({
         stream: stats("withheldByStreams")(),

@@ -11,7 +11,7 @@ const rows = [
   ["base"],
   ["codec", "otlp", "text"],
   ["record", "cbad"],
-  ["channels"],
+  ["channels", "graph"],
   ["group"],
   ["stream"],
   ["report"],

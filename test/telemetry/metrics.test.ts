@@ -95,6 +95,10 @@ describe("metrics", () => {
         withheldByGroups: 24,
         withheldByTenants: 25,
         withheldByProcess: 14,
+        graphPlaces: 41,
+        graphCalls: 42,
+        graphSpans: 43,
+        graphGaveWay: 44,
       }),
       forwarder: () => ({
         inflight: 1,
@@ -126,6 +130,7 @@ describe("metrics", () => {
     expect(series.get('driftlock_withheld_alarms_total{reason="group"}')).toBe(24);
     expect(series.get('driftlock_withheld_alarms_total{reason="tenant"}')).toBe(25);
     expect(series.get('driftlock_withheld_alarms_total{reason="process"}')).toBe(14);
+    expect(series.get("driftlock_service_graph_gave_way_total")).toBe(44);
     expect(series.get("driftlock_store_pending_incidents")).toBe(31);
     expect(series.get("driftlock_open_incidents")).toBe(34);
     expect(series.get('driftlock_incidents_total{event="begun"}')).toBe(35);

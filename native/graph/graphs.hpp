@@ -1,0 +1,54 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/common_clock.hpp"
+#include "base/hash.hpp"
+#include "base/recency_table.hpp"
+#include "graph/service_graph.hpp"
+
+namespace driftlock {
+
+/// The service graphs of all tenants. They are used in the order of requests, by one thread at a time.
+class ServiceGraphs {
+ public:
+  /// The most tenants with a graph, and what all have together. Of what is too much, the tenant that has most of it loses its
+  /// least recently used.
+  static constexpr std::size_t kMostTenants = 10'000;
+  static constexpr std::size_t kMostPlaces = 65'536, kMostCalls = 131'072, kMostSpans = 262'144;
+
+  ServiceGraphs(const KeyedHash& hash, std::vector<std::string> instanceBy) : hash_(hash), instanceBy_(std::move(instanceBy)) {}
+
+  /// Adds a request of the tenant at this event time, and appends what is complete by then to the fields of an EvidencePage.
+  void observe(std::string_view tenant, const otlp::Index& index, std::uint64_t unixNanos, std::vector<std::uint8_t>& page);
+  /// Lets time pass for tenants.
+  void pass(std::span<const std::pair<std::string, Moment>> moments, std::vector<std::uint8_t>& page);
+
+  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// Restores fresh graphs. Returns false if the bytes are not a snapshot of them; they are then unusable.
+  bool restore(Bytes in);
+
+  // These are read from other threads.
+  std::atomic<std::uint64_t> places{0}, calls{0}, spans{0}, gaveWay{0};
+
+ private:
+  ServiceGraph& find(std::string_view tenant);
+  /// Runs a step on a graph, and counts what that changes.
+  template <typename Step>
+  void change(ServiceGraph& graph, Step&& step);
+  void forget(ServiceGraph& graph);
+  void makeRoom();
+
+  KeyedHash hash_;
+  std::vector<std::string> instanceBy_;
+  RecencyTable<std::string, ServiceGraph> tenants_;
+};
+
+}  // namespace driftlock
