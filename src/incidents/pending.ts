@@ -56,13 +56,12 @@ function unfile(index: Map<string, Set<Observation>>, key: string, observation: 
   if (filed?.size === 0) index.delete(key);
 }
 
-/** Adds a sighting. @returns its observations, those that are new, and whether there was no room for one */
+/** Adds a sighting. @returns its observations, and for how many there was no room */
 export function addSighting(
   pending: Pending,
   sighting: Sighting,
-): { fresh: Observation[]; touched: Observation[]; leftOut: number } {
+): { touched: Observation[]; leftOut: number } {
   const { place, host, kind, bits, tick } = sighting;
-  const fresh: Observation[] = [];
   const touched: Observation[] = [];
   let leftOut = 0;
   const latest = () => [...(pending.byPlace.get(place) ?? [])].at(-1)?.key;
@@ -87,7 +86,6 @@ export function addSighting(
         sightings: [],
       };
       pending.observations.set(key, observation);
-      fresh.push(observation);
     }
     observation.places.add(place);
     file(pending.byPlace, place, observation);
@@ -99,7 +97,7 @@ export function addSighting(
     if (observation.sightings.length < sightingsHeld) observation.sightings.push(sighting);
     touched.push(observation);
   }
-  return { fresh, touched, leftOut };
+  return { touched, leftOut };
 }
 
 export function remove(pending: Pending, observation: Observation): void {
@@ -108,12 +106,15 @@ export function remove(pending: Pending, observation: Observation): void {
   for (const host of observation.hosts) unfile(pending.byHost, host, observation);
 }
 
-/** Removes what is too old to begin an incident. */
-export function expire(pending: Pending, now: number): void {
+/** Removes and returns what is too old to begin an incident. */
+export function expire(pending: Pending, now: number): Observation[] {
+  const expired: Observation[] = [];
   for (const observation of pending.observations.values()) {
     if (observation.tick + windowMs > now) break;
-    remove(pending, observation);
+    expired.push(observation);
   }
+  for (const observation of expired) remove(pending, observation);
+  return expired;
 }
 
 /**

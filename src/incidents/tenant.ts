@@ -171,7 +171,7 @@ export class Tenant {
     this.#pass(sighting.tick);
     noteReporting(state.topology, sighting.place);
     const joined = this.#join(sighting);
-    if (joined === undefined || this.#isStale(joined)) this.#observe(sighting, joined === undefined);
+    if (joined === undefined || this.#isStale(joined)) this.#observe(sighting);
   }
 
   /** Ends an incident if it is open. */
@@ -186,7 +186,9 @@ export class Tenant {
     if (now <= state.now) return;
     state.now = now;
     passTime(state.rates, now);
-    expire(state.pending, now);
+    // What began no incident is what is usual.
+    for (const { place, kind, bits, tick } of expire(state.pending, now))
+      this.#context.counts.leftOut += learn(state.rates, place, kind, bits, tick);
     for (const incident of state.open.values()) {
       if (incident.end + quietMs <= now) this.#end(incident, IncidentState.ENDED);
     }
@@ -196,7 +198,7 @@ export class Tenant {
   /** Joins a sighting with open incidents; if there are several, they turn out to be one. */
   #join(sighting: Sighting): OpenIncident | undefined {
     let joined: OpenIncident | undefined;
-    for (const [id, by] of this.#candidates(sighting)) {
+    for (const [id, by] of [...this.#candidates(sighting)]) {
       const incident = this.#state.open.get(id);
       if (incident === undefined || incident === joined) continue;
       if (this.#isStale(incident) && !incident.places.has(sighting.place)) continue;
@@ -257,16 +259,14 @@ export class Tenant {
   }
 
   /** Takes up a sighting that is in no incident, or in one that has long been known, and begins one if it is rare. */
-  #observe(sighting: Sighting, mayWait: boolean): void {
-    const { pending, rates, now } = this.#state;
+  #observe(sighting: Sighting): void {
+    const { pending } = this.#state;
     const { counts } = this.#context;
-    const { fresh, touched, leftOut } = addSighting(pending, sighting);
+    const { touched, leftOut } = addSighting(pending, sighting);
     counts.leftOut += leftOut;
     const group = touched[0] && groupOf(pending, touched[0], (place) => this.#related(place));
     const begun = group && this.#considers(group);
-    for (const { place, kind, bits } of fresh) counts.leftOut += learn(rates, place, kind, bits, now);
     if (group && begun) this.#begin(group, begun);
-    else if (!mayWait) for (const observation of fresh) observation.sightings = [];
   }
 
   /** Returns the bits of a group if they are enough to begin an incident. */
