@@ -1,5 +1,6 @@
 /** The incidents of one tenant: which sightings begin one, which join one, and when it ends. */
 import { createHash } from "node:crypto";
+import { Signal } from "../gen/driftlock/v1/anomaly_pb.js";
 import {
   type Change,
   type GraphTick,
@@ -53,6 +54,7 @@ import {
   createTopology,
   neighbours,
   noteReporting,
+  noteTargets,
   noteTick,
   surroundings,
   type Topology,
@@ -170,6 +172,7 @@ export class Tenant {
     }
     this.#pass(sighting.tick);
     noteReporting(state.topology, sighting.place);
+    if (sighting.signal === Signal.METRICS) noteTargets(state.topology, sighting.place, sighting.stream);
     const joined = this.#join(sighting);
     if (joined === undefined || this.#isStale(joined)) this.#observe(sighting);
   }

@@ -8,6 +8,13 @@ export interface Topology {
   callers: Map<string, Set<string>>;
   /** Nodes that send telemetry themselves; others are peers, such as databases. */
   reporting: Set<string>;
+  /**
+   * The services by what their operations are about, such as a queue or a table: spans are named "process orders.events" and
+   * "SELECT orders" by the semantic conventions.
+   */
+  targets: Map<string, Set<string>>;
+  /** Places that have evidence about a target, such as the lag of a queue, with the services of the target. */
+  related: Map<string, Map<string, string>>;
   /** Ticks that are complete, the latest ones, for the beginning of an incident that is found later. */
   ticks: GraphTick[];
 }
@@ -18,7 +25,14 @@ const ticksHeld = 18;
 const mostCallers = 32;
 
 export function createTopology(): Topology {
-  return { callees: new Map(), callers: new Map(), reporting: new Set(), ticks: [] };
+  return {
+    callees: new Map(),
+    callers: new Map(),
+    reporting: new Set(),
+    targets: new Map(),
+    related: new Map(),
+    ticks: [],
+  };
 }
 
 function link(map: Map<string, Set<string>>, from: string, to: string): number {
@@ -37,7 +51,9 @@ export function noteTick(topology: Topology, tick: GraphTick): number {
     topology.reporting.add(caller);
     leftOut += link(topology.callees, caller, callee) + link(topology.callers, callee, caller);
   }
-  for (const { service, host, instance } of tick.operations) {
+  for (const { service, operation, host, instance } of tick.operations) {
+    const target = /^\w+ (\S+)$/.exec(operation)?.[1];
+    if (target !== undefined) leftOut += link(topology.targets, target, service);
     if (host !== "" || instance !== "") topology.reporting.add(service);
   }
   topology.ticks.push(tick);
@@ -54,11 +70,33 @@ export function noteReporting(topology: Topology, place: string): void {
   notePlaces(topology);
 }
 
+/** Notes what the metric of a stream is about by its attributes, such as messaging.destination.name. */
+export function noteTargets(topology: Topology, place: string, stream: string): void {
+  for (const [, value] of stream.matchAll(/ [^ =]+=(\S+)/g)) {
+    for (const service of topology.targets.get(value!) ?? []) {
+      if (service === place) continue;
+      relate(topology, place, service, value!);
+      relate(topology, service, place, value!);
+    }
+  }
+}
+
+function relate({ related }: Topology, place: string, other: string, via: string): void {
+  const known = related.get(place) ?? new Map<string, string>();
+  related.set(place, known);
+  if (known.size < mostCallers) known.set(other, via);
+  trim(related, bounds.nodes);
+}
+
 const none: ReadonlySet<string> = new Set();
 
-/** Yields the neighbours of a place, with the name of what joins them: the neighbour itself, or a peer that both call. */
+/**
+ * Yields the neighbours of a place, with the name of what joins them: the neighbour itself, a peer that both call, or
+ * what both are about.
+ */
 export function* neighbours(topology: Topology, place: string): Generator<[neighbour: string, via: string]> {
-  const { callees, callers, reporting } = topology;
+  const { callees, callers, reporting, related } = topology;
+  yield* related.get(place) ?? [];
   for (const caller of callers.get(place) ?? none) yield [caller, caller];
   for (const callee of callees.get(place) ?? none) {
     yield [callee, callee];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Channel, Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import { Channel, Severity, Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { IncidentState, Join } from "../../src/gen/driftlock/v1/incidents_pb.js";
 import { at, calls, evidence, experienced, operation, page, tick } from "./pages.ts";
 
@@ -16,6 +16,21 @@ describe("what begins an incident", () => {
     expect(last.services).toEqual(["orders", "web", "search"]);
     expect(last.members.map(({ join }) => join)).toEqual([Join.FIRST, Join.NEIGHBOUR, Join.NEIGHBOUR]);
     expect(last.startTimeUnixNano).toBe(at(1));
+  });
+
+  it("is a queue and the service that processes it", () => {
+    const former = experienced();
+    const consumer = operation("mail", 1, 1, { operation: "process signups" });
+    former.add(page({ ticks: [tick(0, [consumer], calls)] }));
+    const lag = evidence(1, "broker", {
+      signal: Signal.METRICS,
+      channel: Channel.VALUE,
+      stream: "metrics service.name=broker messaging.consumer.lag messaging.destination.name=signups",
+    });
+    const [first] = former.add(page({ evidence: [lag] }));
+    const [grown] = former.add(page({ evidence: [evidence(2, "mail")] }));
+    expect(grown).toMatchObject({ id: first!.id });
+    expect(grown!.members.map(({ joinedBy }) => joinedBy)).toEqual(["", "signups"]);
   });
 
   it("is not what is close in time alone", () => {
