@@ -48,6 +48,13 @@ double highest(const std::vector<ValueResult>& r, std::size_t from, std::size_t 
   return best;
 }
 
+bool same(const ValueResult& a, const ValueResult& b) {
+  return a.scored == b.scored && a.learning == b.learning && a.progress == b.progress && a.surpriseBits == b.surpriseBits &&
+         a.rarityBits == b.rarityBits && a.usualBits == b.usualBits && a.excessBits == b.excessBits && a.similar == b.similar &&
+         a.score == b.score && a.lesson == b.lesson && a.deviation.has_value() == b.deviation.has_value() &&
+         a.viewBits == b.viewBits;
+}
+
 std::vector<double> noise(std::size_t n, double level, double spread, std::uint64_t seed = 1) {
   Random random;
   random.state ^= seed * 0x9E3779B97F4A7C15u;
@@ -91,6 +98,34 @@ TEST(findsALevelShiftOnce) {
   for (std::size_t i = 3000; i < values.size(); ++i) peaks += r[i].score > 20;
   CHECK(peaks >= 1 && peaks <= 8);
   CHECK(highest(r, 3300, 4000) < 20);
+}
+
+/// Checks that a single value far out counts in part while few values are known, and in full if the next one is like it.
+TEST(believesASingleValueOnceThereAreMany) {
+  for (const std::size_t age : {std::size_t{160}, std::size_t{400}, std::size_t{900}}) {
+    auto values = noise(age + 3, 50, 2);
+    values[age] = 90;
+    const auto spike = run(values);
+    values[age + 1] = 88;
+    const auto shift = run(values);
+    const bool young = age < 768;
+    const double full = young ? shift[age + 1].score : shift[age].score;
+    const double share = std::min(1.0, std::sqrt(static_cast<double>(age) / 768));
+    CHECK(full > 30);
+    CHECK_NEAR(spike[age].score, share * full, 1e-9);
+    CHECK(spike[age + 1].score < 1);
+    // It is learned once it is known what it was.
+    CHECK_NEAR(spike[age].lesson, young ? 0 : full, 1e-9);
+    CHECK_NEAR(spike[age + 1].lesson, young ? share * full : spike[age + 1].score, 1e-1);
+    CHECK(shift[age + 1].lesson == shift[age + 1].score);
+
+    ValueModel model, restored;
+    for (std::size_t i = 0; i <= age; ++i) model.observe(kStart + i * kFiveMinutes, values[i]);
+    std::vector<std::uint8_t> bytes;
+    model.snapshot(bytes);
+    CHECK(restored.restore(bytes));
+    CHECK(same(restored.observe(kStart + (age + 1) * kFiveMinutes, values[age + 1]), shift[age + 1]));
+  }
 }
 
 /// Checks that an episode makes a similar one less of a novelty, but not for long.
@@ -302,12 +337,6 @@ TEST(formatsQuantities) {
   const auto near = text::compared(10.00001, 9, 10);
   CHECK(near.value == "10.00001" && near.range == "9–10");
   CHECK(text::compared(7, 5, 5).range == "5" && text::compared(7, -1, 5).range == "-1 to 5");
-}
-
-bool same(const ValueResult& a, const ValueResult& b) {
-  return a.scored == b.scored && a.learning == b.learning && a.progress == b.progress && a.surpriseBits == b.surpriseBits &&
-         a.rarityBits == b.rarityBits && a.usualBits == b.usualBits && a.excessBits == b.excessBits && a.similar == b.similar &&
-         a.score == b.score && a.deviation.has_value() == b.deviation.has_value() && a.viewBits == b.viewBits;
 }
 
 TEST(goesOnFromASnapshot) {

@@ -8,7 +8,7 @@ import type { Engine } from "./engine.ts";
 import { fingerprintOf } from "./hash-key.ts";
 
 /** The version of the file format. It is raised whenever the bytes of a snapshot change their meaning. */
-const format = 8;
+const format = 9;
 const magic = "driftlock-engine-snapshot";
 
 const maxHeaderSize = 64 * 2 ** 10;

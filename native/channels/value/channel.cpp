@@ -96,7 +96,7 @@ class ValueChannel final : public Channel {
     observed_ = *value;
     ValueResult result = model_.observe(time, *value, first || record.part.gap);
     // The level at which an instance begins is its own, as if that had been told already.
-    if (first && measure_ == Measure::Level) result.score = 0;
+    if (first && measure_ == Measure::Level) result.score = result.lesson = 0;
     const std::optional<double> fromSlowMean = level_.observe(time, *value);
     if (!result.scored || result.learning) return;
     deviation_ = result.deviation;
@@ -104,6 +104,7 @@ class ValueChannel final : public Channel {
                        .score = result.score,
                        .bits = result.rarityBits,
                        .usualBits = result.usualBits,
+                       .lesson = result.lesson,
                        .early = true,
                        .calibrated = true,
                        .deviation = beyond(),

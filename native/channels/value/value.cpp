@@ -6,6 +6,7 @@
 #include <limits>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "base/portable_math.hpp"
 #include "base/state_bytes.hpp"
@@ -15,7 +16,7 @@ namespace driftlock {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr std::uint8_t kSnapshotVersion = 2;
+constexpr std::uint8_t kSnapshotVersion = 3;
 
 /// The largest value; larger ones are clamped to it, so that squares and distances stay finite.
 constexpr double kLargestValue = 1e30;
@@ -63,6 +64,8 @@ constexpr double kBlockPriorWeight = 4;
 constexpr double kBlockLimit = 1.5;
 /// The longest wake of a peak, in values.
 constexpr double kWake = 200;
+/// The number of values from which a single one far out counts in full at once.
+constexpr double kTrusted = 768;
 
 // Episodes: two peaks are alike at a distance of about this, in asinh units (a factor of 1.4 in the tails).
 constexpr double kLikeness = 0.35;
@@ -396,7 +399,12 @@ double ValueModel::similar(const Peak& peak, std::uint64_t seconds) const {
   return sum;
 }
 
-void ValueModel::judge(ValueResult& result, const Peak& peak, std::uint64_t seconds) {
+bool ValueModel::goesOn(double from, double to) const {
+  const double centre = histograms_[at(ValueView::Level)].centre();
+  return (from - centre) * (to - centre) > 0 && 2 * std::fabs(to - centre) >= std::fabs(from - centre);
+}
+
+void ValueModel::judge(ValueResult& result, const Peak& peak, std::uint64_t seconds, bool gap) {
   result.excessBits = result.rarityBits - result.usualBits;
   double worth = std::max(0.0, result.excessBits);
   if (worth > 0) {
@@ -405,7 +413,8 @@ void ValueModel::judge(ValueResult& result, const Peak& peak, std::uint64_t seco
     worth *= 0.5 / (0.5 + result.similar);
   }
   const double wakeLevel = std::max(0.0, envelope_ - envelopeStep_);
-  if (worth > wakeLevel) {
+  const bool rises = worth > wakeLevel;
+  if (rises) {
     envelope_ = worth;
     envelopeStep_ = worth / kWake;
     peaks_[peakCount_ % kRememberedPeaks] = peak;
@@ -416,7 +425,17 @@ void ValueModel::judge(ValueResult& result, const Peak& peak, std::uint64_t seco
     envelope_ = wakeLevel;
     worth = worth / (1 + worth);
   }
-  result.score = worth;
+  result.score = result.lesson = worth;
+  // A few values do not show how often single ones lie far out.
+  const double trust = std::min(1.0, std::sqrt(static_cast<double>(seen_) / kTrusted)), x = peak[0];
+  const double single = std::exchange(single_, 0);
+  if (rises && trust < 1 && !gap && !goesOn(x, last_)) {
+    single_ = worth;
+    result.score = trust * worth;
+    result.lesson = 0;
+  }
+  if (single > 0 && goesOn(last_, x)) result.score = result.lesson = std::max(result.score, single);
+  else result.lesson = std::max(result.lesson, trust * single);
 }
 
 ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool gap) {
@@ -485,7 +504,7 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool g
   result.usualBits = usualPeak();
 
   if (!result.learning) {
-    judge(result, {x, view[at(ValueView::Step)], mean16_, mean64_}, seconds);
+    judge(result, {x, view[at(ValueView::Step)], mean16_, mean64_}, seconds, gap);
     if (result.score > 0) result.deviation = explain(result, view, coded, x);
   }
 
@@ -600,7 +619,7 @@ bool ValueModel::valid() const {
   for (const double x : {offset_, last_, mean16_, mean64_}) {
     if (!bounded(x)) return false;
   }
-  for (const double x : {peakMass_, peakBlocks_, blockPeak_, envelope_, envelopeStep_}) {
+  for (const double x : {peakMass_, peakBlocks_, blockPeak_, envelope_, envelopeStep_, single_}) {
     if (!(x >= 0 && x <= 1e12)) return false;
   }
   for (const Peak& peak : peaks_) {

@@ -40,6 +40,7 @@ class AdaptiveHistogram {
   explicit AdaptiveHistogram(bool centredAtZero) : centred_(centredAtZero) {}
 
   bool ready() const { return scale_ > 0; }
+  double centre() const { return centre_; }
   double scale() const { return scale_; }
   /// The position of x on the axis of the bins: asinh((x - centre) / scale).
   double position(double x) const;
@@ -122,6 +123,7 @@ struct ValueResult {
   double excessBits = 0;    ///< rarityBits - usualBits
   double similar = 0;       ///< past episodes like this one; each makes it less of a novelty
   double score = 0;         ///< the novel excess, at a new peak of an episode; below 1 in its wake
+  double lesson = 0;        ///< what is to be learned about scores: that of a single value when the next one is known
   /// The rarest view that can explain the score; none if all are usual by themselves, and only their sum is not.
   std::optional<ValueDeviation> deviation{};
   std::array<float, kValueViews> viewBits{};  ///< rarity per view
@@ -179,7 +181,9 @@ class ValueModel {
   std::optional<ValueDeviation> explain(const ValueResult& result, const std::array<double, kValueViews>& view,
                                         const std::array<bool, kValueViews>& coded, double x) const;
   double similar(const Peak& peak, std::uint64_t seconds) const;
-  void judge(ValueResult& result, const Peak& peak, std::uint64_t seconds);
+  /// Whether a value is on the same side of the usual level as another one, and at least half as far away.
+  bool goesOn(double from, double to) const;
+  void judge(ValueResult& result, const Peak& peak, std::uint64_t seconds, bool gap);
   double usualPeak() const;
   bool valid() const;
 
@@ -190,7 +194,7 @@ class ValueModel {
     self.hour_.visit(self.hour_, v), self.day_.visit(self.day_, v), self.week_.visit(self.week_, v);
     v(self.seen_), v(self.offset_), v(self.last_), v(self.mean16_), v(self.mean64_), v(self.trust_);
     v(self.peakMass_), v(self.peakBlocks_), v(self.blockPeak_), v(self.blockCount_);
-    v(self.envelope_), v(self.envelopeStep_), v(self.peaks_), v(self.peakTimes_), v(self.peakCount_);
+    v(self.envelope_), v(self.envelopeStep_), v(self.single_), v(self.peaks_), v(self.peakTimes_), v(self.peakCount_);
   }
 
   std::array<AdaptiveHistogram, kValueViews> histograms_;
@@ -208,6 +212,7 @@ class ValueModel {
   std::uint32_t blockCount_ = 0;
   double envelope_ = 0;  ///< what a value must exceed to be a new peak, and how fast it falls
   double envelopeStep_ = 0;
+  double single_ = 0;  ///< what the last value is worth if the next one goes on like it
   /// A ring, and the event times of its episodes in seconds; 0 if unknown.
   std::array<Peak, kRememberedPeaks> peaks_{};
   std::array<std::uint64_t, kRememberedPeaks> peakTimes_{};
