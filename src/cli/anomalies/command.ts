@@ -91,6 +91,7 @@ async function show(args: string[], io: Io): Promise<number> {
     ["started", detail.start_time],
     ["latest", detail.end_time],
     ["occurrences", String(detail.occurrences)],
+    ["incident", detail.incident ?? ""],
   ];
   if (report !== null) {
     facts.push(

@@ -2,8 +2,12 @@
 import { z } from "zod";
 import { anomalyDetailSchema } from "../../api/anomaly.ts";
 
-/** An anomaly as `GET /v1/anomalies/{id}` returns it. Lists, exports and live events have only the anomaly and one report. */
+/**
+ * An anomaly as `GET /v1/anomalies/{id}` returns it. Lists, exports and live events have only the anomaly and one report, and
+ * exports of earlier versions have no incident.
+ */
 const documentSchema = anomalyDetailSchema.partial({
+  incident: true,
   first: true,
   examples: true,
   events: true,

@@ -85,6 +85,7 @@ function overview(anomaly: AnomalyDocument, report: ReportJson | null): string[]
   const channels = anomaly.channels.filter((channel) => channel !== report?.channel);
   return facts([
     ["anomaly", `${anomaly.id} (${anomaly.state})`],
+    ["incident", anomaly.incident ?? ""],
     ["severity", anomaly.severity],
     ["stream", anomaly.stream],
     ["when", `${clock(start)}${until}${lasted && `, ${lasted}`}`],

@@ -5,8 +5,9 @@ import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { checkAuthor, checkId, checkTenant, checkText } from "../arguments.ts";
 import { changeAudited } from "../audit.ts";
 import type { Context } from "../context.ts";
-import { InvalidArgument, isUnavailable } from "../database/errors.ts";
+import { InvalidArgument } from "../database/errors.ts";
 import type { Incidents } from "../incidents/incidents.ts";
+import { latestChange } from "../latest-change.ts";
 import type { Page, PageRequest } from "../page.ts";
 import type { Settings } from "../settings.ts";
 import { type AnomalyCounts, type CountRequest, countAnomalies } from "./counts.ts";
@@ -139,17 +140,8 @@ export class Anomalies {
    * Returns when an anomaly of any tenant was last reported or triaged, in milliseconds since 1970; 0 if that is not
    * known.
    */
-  async latestChange(): Promise<number> {
-    try {
-      const { rows } = await sql<{ latest: bigint | null }>`
-        select max((select max(a.changed_at) from anomalies a where a.tenant = t.id)) as latest from tenants t`.execute(
-        this.#context.database.read,
-      );
-      return Number(rows[0]?.latest ?? 0n);
-    } catch (error) {
-      if (isUnavailable(error)) return 0;
-      throw error;
-    }
+  latestChange(): Promise<number> {
+    return latestChange(this.#context, "anomalies");
   }
 
   /** Returns those of the given ids that are stored, in the order of their start, up to a number. */

@@ -131,7 +131,7 @@ export interface Tables {
     members: Integer;
     recorded_at: Integer;
     changed_at: Integer;
-    /** The latest revision as a driftlock.v1.Incident message, without its members, graph and changes. */
+    /** The latest revision as a driftlock.v1.Incident message, without what lists do not show. */
     summary: Uint8Array;
     /** The latest revision. */
     message: Uint8Array;

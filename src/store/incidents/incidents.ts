@@ -7,8 +7,9 @@ import { serviceName } from "../anomalies/report.ts";
 import { checkAuthor, checkId, checkTenant, checkText } from "../arguments.ts";
 import { changeAudited } from "../audit.ts";
 import type { Context } from "../context.ts";
-import { InvalidArgument, isUnavailable } from "../database/errors.ts";
+import { InvalidArgument } from "../database/errors.ts";
 import type { Tables } from "../database/tables.ts";
+import { latestChange } from "../latest-change.ts";
 import { latestFirst, type Page, type PageRequest } from "../page.ts";
 import { type IncidentBatch, recordIncidents } from "./record.ts";
 import { type IncidentSummary, summaryColumns, toSummary } from "./summary.ts";
@@ -117,17 +118,8 @@ export class Incidents {
   }
 
   /** Returns when an incident of any tenant last changed, in milliseconds since 1970; 0 if that is not known. */
-  async latestChange(): Promise<number> {
-    try {
-      const { rows } = await sql<{ latest: bigint | null }>`
-        select max((select max(i.changed_at) from incidents i where i.tenant = t.id)) as latest from tenants t`.execute(
-        this.#context.database.read,
-      );
-      return Number(rows[0]?.latest ?? 0n);
-    } catch (error) {
-      if (isUnavailable(error)) return 0;
-      throw error;
-    }
+  latestChange(): Promise<number> {
+    return latestChange(this.#context, "incidents");
   }
 
   async get(tenant: string, id: string): Promise<IncidentDetail | undefined> {

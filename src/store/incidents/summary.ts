@@ -4,7 +4,7 @@ import type { FormedState, IncidentStateName } from "../../anomaly/names.ts";
 import { type Incident, IncidentSchema, IncidentState } from "../../gen/driftlock/v1/incidents_pb.js";
 
 export interface IncidentSummary {
-  /** The latest revision without its members, graph and changes. */
+  /** The latest revision without its members, graph and changes, and with the likeliest cause alone. */
   message: Incident;
   state: IncidentStateName;
   /** Until when a person expects more like it, in milliseconds since 1970. */
@@ -40,9 +40,10 @@ export function formedState({ state }: Incident): FormedState {
   return state === IncidentState.MERGED ? "merged" : state === IncidentState.ENDED ? "ended" : "open";
 }
 
-/** Returns the incident without what is large. */
+/** Returns the incident without what is large, and with the likeliest cause alone. */
 export function abridged(incident: Incident): Incident {
-  return create(IncidentSchema, { ...incident, members: [], graph: [], changes: [] });
+  const ranking = incident.ranking.slice(0, 1);
+  return create(IncidentSchema, { ...incident, members: [], ranking, graph: [], changes: [] });
 }
 
 export function toSummary(row: SummaryRow): IncidentSummary {
