@@ -35,12 +35,10 @@ export interface ServiceGraphView {
 }
 
 const tickSeconds = 10;
-const tickNanos = 10_000_000_000n;
 /** The weight of a tick falls to 1/e in this time. */
 const memorySeconds = 300;
+const secondsBetween = (from: bigint, until: bigint) => Number((until - from) / 1_000_000n) / 1_000;
 const decayOf = (seconds: number) => Math.exp(-Math.max(0, seconds) / memorySeconds);
-/** The average per second of a sum of ticks that has settled. */
-const perSecond = (1 - decayOf(tickSeconds)) / tickSeconds;
 /** What was not seen for so long is forgotten. */
 const forgottenNanos = 3_600_000_000_000n;
 /** Bounds per tenant, and of tenants. What was not seen for longest gives way. */
@@ -58,6 +56,8 @@ type Node = Fading & { peer: boolean };
 
 interface Tenant {
   time: bigint;
+  /** The number of ticks, which fades as sums do. */
+  weight: number;
   services: Map<string, Node>;
   edges: Map<string, Fading & { caller: string; callee: string }>;
 }
@@ -66,12 +66,15 @@ export class ServiceGraph {
   readonly #tenants = new Map<string, Tenant>();
 
   add({ tenant: name, tickUnixNano: at, operations, edges }: GraphTick): void {
-    const tenant = this.#tenants.get(name) ?? { time: 0n, services: new Map(), edges: new Map() };
+    const tenant = this.#tenants.get(name) ?? { time: at, weight: 0, services: new Map(), edges: new Map() };
     // The tenant that was active last is last.
     this.#tenants.delete(name);
     this.#tenants.set(name, tenant);
     if (this.#tenants.size > maxTenants) this.#tenants.delete(this.#tenants.keys().next().value!);
-    if (at > tenant.time) tenant.time = at;
+    if (at > tenant.time || tenant.weight === 0) {
+      tenant.weight = tenant.weight * decayOf(secondsBetween(tenant.time, at)) + 1;
+      tenant.time = at;
+    }
     for (const operation of operations) {
       const node = touch(
         tenant.services,
@@ -101,16 +104,17 @@ export class ServiceGraph {
   view(tenant: string): ServiceGraphView | undefined {
     const found = this.#tenants.get(tenant);
     if (found === undefined) return undefined;
-    const { time } = found;
+    const { time, weight } = found;
+    const share = 1 / (weight * tickSeconds);
     const recent = ({ at }: Fading) => time - at < forgottenNanos;
     return {
       time,
       services: [...found.services]
         .filter(([, node]) => recent(node))
-        .map(([service, node]) => ({ service, peer: node.peer, ...trafficOf(node, time) })),
+        .map(([service, node]) => ({ service, peer: node.peer, ...trafficOf(node, time, share) })),
       edges: [...found.edges.values()]
         .filter(recent)
-        .map((edge) => ({ caller: edge.caller, callee: edge.callee, ...trafficOf(edge, time) })),
+        .map((edge) => ({ caller: edge.caller, callee: edge.callee, ...trafficOf(edge, time, share) })),
     };
   }
 }
@@ -143,13 +147,14 @@ function collect(
 }
 
 function fade(entry: Fading, at: bigint): void {
-  const factor = decayOf(Number((at - entry.at) / 1_000_000n) / 1_000);
+  const factor = decayOf(secondsBetween(entry.at, at));
   for (const i of entry.sums.keys()) entry.sums[i]! *= factor;
   entry.at = at;
 }
 
-function trafficOf({ sums, at }: Fading, time: bigint): Traffic {
-  const factor = decayOf(Number((time - at) / tickNanos) * tickSeconds) * perSecond;
+/** @param share what makes a sum of ticks an average per second */
+function trafficOf({ sums, at }: Fading, time: bigint, share: number): Traffic {
+  const factor = decayOf(secondsBetween(at, time)) * share;
   const rates = (first: number): Rates => ({
     count: sums[first]! * factor,
     seconds: sums[first + 1]! * factor,

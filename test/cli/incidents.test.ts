@@ -130,7 +130,7 @@ describe("an incident of a running sidecar", () => {
     return (await list())[0]!;
   };
 
-  it("goes on under its id after the process was killed", async () => {
+  it("goes on under its id after the process was killed, and ends", async () => {
     const folder = emptyFolder();
     const downstream = await startDownstream("grpc");
     afterwards(downstream.close);
@@ -151,6 +151,13 @@ describe("an incident of a running sidecar", () => {
     const list = async () => ((await second.api("/incidents")) as Items).items;
     await expect.poll(async () => (await list())[0]!.revision, { timeout: 20_000 }).toBeGreaterThan(revision);
     expect(await list()).toMatchObject([{ id: known, state: "open" }]);
+    // It is over after a quarter of an hour without anything unusual.
+    for (let i = 0; i < 12; i++) {
+      await sendGrpc(second.grpc, logs(normalLines(100, 490 + 100 * i), 490 + 100 * i));
+    }
+    await expect
+      .poll(async () => (await list()).find((item) => item.id === known)!.state, { timeout: 20_000 })
+      .toBe("ended");
   });
 
   it("that is false ends, with all of its anomalies, whose streams adapt", async () => {
