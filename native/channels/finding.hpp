@@ -12,6 +12,12 @@
 
 namespace driftlock {
 
+/// What the new part of a field costs, in bits.
+struct FieldCost {
+  std::string field;
+  double bits = 0;
+};
+
 /// What people read about a flagged unit besides its numbers.
 struct Description {
   // The caller sets these before the finding describes itself:
@@ -26,6 +32,9 @@ struct Description {
   std::string sentence;
   /// The field to blame; empty if there is none.
   std::string field;
+  /// The number that the finding is about, and its unit by UCUM, as in "ns" or "{record}"; empty if it has none.
+  std::optional<double> value;
+  std::string unit;
   /// The range that is usual, if the finding is about a number.
   struct Range {
     double low = 0, high = 0;
@@ -35,6 +44,8 @@ struct Description {
   std::vector<std::string> next;
   /// The most usual value.
   std::string usual;
+  /// The costs of fields that the baseline does not contain.
+  std::vector<FieldCost> fieldCosts;
   /// Whether the nearest record of the baseline is worth looking for.
   bool wantsNearest = false;
 };

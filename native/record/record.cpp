@@ -294,7 +294,7 @@ void RecordView::clear() {
   fields.clear();
   timeUnixNano = duration = 0;
   session = {};
-  traceId = spanId = parentSpanId = eventName = {};
+  traceId = spanId = parentSpanId = eventName = unit = {};
   own = false;
   gravity = Gravity::Normal;
   spanKind = 0;
@@ -313,6 +313,7 @@ void readFields(const otlp::Index& index, const otlp::Record& record, RecordView
   const std::string_view name = textOf(index.bytes(metric.name));
   out.own = name.starts_with(kStreamMetrics) || name.starts_with(kPrometheusStreamMetrics);
   out.accounting = accountingOf(metric.type, metric.temporality, metric.monotonic);
+  out.unit = index.bytes(metric.unit);
 }
 
 void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out) {
@@ -322,6 +323,13 @@ void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, Record
     case otlp::Signal::Traces: return readSpan(record, out);
     case otlp::Signal::Metrics: return readPoint(type, record, out);
   }
+}
+
+std::string metricUnit(const RecordView& record) {
+  constexpr std::size_t kMost = 64;
+  std::string unit(textOf(record.unit.first(std::min(record.unit.size(), kMost))));
+  text::makeReadable(unit);
+  return unit;
 }
 
 std::string_view spanKindName(std::uint8_t kind) { return kKinds[kind < kKinds.size() ? kind : 0]; }

@@ -82,6 +82,8 @@ struct RecordView {
   std::uint64_t startUnixNano = 0;
   Accounting accounting = Accounting::Level;
   bool recorded = false;
+  /// The unit of a metric point, as its sender named it.
+  Bytes unit;
   /// The distribution of a histogram's or summary's point.
   ShapePoint shape;
 
@@ -111,6 +113,8 @@ void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, Record
 
 /// Returns the name of a span's kind.
 std::string_view spanKindName(std::uint8_t kind);
+/// Returns the unit of a metric point as people read it, at most 64 bytes of it.
+std::string metricUnit(const RecordView& record);
 
 /// Returns the gravest level that a word of a record without a severity names in capitals, as loggers do.
 Gravity gravityOf(const RecordView& record);

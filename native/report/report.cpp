@@ -143,6 +143,17 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
     expected.optional(4, r.description.range->high);
   }
   writer.bytes(24, inner);
+  if (r.description.value) {
+    writer.optional(33, *r.description.value);
+    writer.string(34, r.description.unit);
+  }
+  for (const FieldCost& cost : r.description.fieldCosts) {
+    inner.clear();
+    otlp::Writer field(inner);
+    field.string(1, cost.field);
+    field.real(2, cost.bits);
+    writer.message(35, inner);
+  }
   if (r.windowExcerpt.size > 0) {
     inner.clear();
     otlp::Writer excerpts(inner);

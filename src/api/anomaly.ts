@@ -61,9 +61,22 @@ export const reportSchema = z
       .describe(
         "The instance of the service whose metric it is, such as `service.instance.id=checkout-1`; null if the stream is that of all instances",
       ),
+    value: nullableNumber.describe(
+      "The number that the report is about, such as a metric's value or a duration; null if it is about none. `expected` has what is usual, in the same unit",
+    ),
+    unit: z
+      .string()
+      .describe(
+        "Its unit by UCUM, such as `ns`, `{record}`, `1` for shares, or the metric's own; empty if it has none or none is known",
+      ),
     surprise_bits: nullableNumber.describe("Bits that the record costs, given the baseline"),
     baseline_bits: nullableNumber.describe("Bits that the stream's records usually cost"),
     field: z.string().describe("The field that contributes most to the score; empty if none stands out"),
+    field_costs: z
+      .array(z.object({ field: z.string(), bits: z.number() }))
+      .describe(
+        "For the channel `content`: the fields that are new to the stream and what they cost, the costliest first; what matches of the baseline cost belongs to none",
+      ),
     explanation: z.string(),
     trace_id: z.string().describe("In hexadecimal; empty if there is none"),
     span_id: z.string().describe("In hexadecimal; empty if there is none"),
@@ -240,9 +253,12 @@ export function reportJson(report: Anomaly): ReportJson {
         }
       : null,
     instance: report.instance || null,
+    value: finite(report.value),
+    unit: report.unit,
     surprise_bits: ofVerdict(report.surpriseBits),
     baseline_bits: ofVerdict(report.baselineBits),
     field: report.field,
+    field_costs: report.fieldCosts.map(({ field, bits }) => ({ field, bits })),
     explanation: report.explanation,
     trace_id: Buffer.from(report.traceId).toString("hex"),
     span_id: Buffer.from(report.spanId).toString("hex"),
@@ -371,6 +387,8 @@ export const anomalyColumns: Columns<AnomalyJson> = {
   p_value: ({ report }) => report?.p_value ?? null,
   surprise_bits: ({ report }) => report?.surprise_bits ?? null,
   field: ({ report }) => report?.field ?? null,
+  value: ({ report }) => report?.value ?? null,
+  unit: ({ report }) => report?.unit ?? null,
   explanation: ({ report }) => report?.explanation ?? null,
   record: ({ report }) => report?.record?.text ?? null,
   withheld: ({ report }) => report?.withheld?.count ?? null,

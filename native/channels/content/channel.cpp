@@ -123,6 +123,7 @@ class ContentFinding final : public Finding {
 
   void describe(const Texts&, Description& out) const override {
     out.field = blamedField(record_.record, record_.content, signal_);
+    out.fieldCosts = fieldCosts(record_.record, record_.content, signal_);
     out.wantsNearest = true;
     std::size_t bytes = 0;
     const LiteralRun* example = nullptr;

@@ -304,6 +304,25 @@ bool ContentModel::restore(Bytes in) {
   return prose_.restore(read.getBytes()) && identifiers_.restore(read.getBytes()) && read.done();
 }
 
+std::vector<FieldCost> fieldCosts(const RecordView& record, const ContentScore& score, otlp::Signal signal) {
+  constexpr std::size_t kMost = 16;
+  std::vector<std::uint32_t> literals;
+  countLiterals(score, literals);
+  std::vector<double> bits(literals.begin(), literals.end());
+  for (double& each : bits) each *= kLiteralBits;
+  for (const ContentScore::Prose& prose : score.prose) {
+    const ContentScore::Unknown& unknown = score.unknown[prose.unknown];
+    bits[prose.unknown] = prose.cost.worst * static_cast<double>(unknown.end - unknown.value - 1);
+  }
+  std::vector<FieldCost> costs;
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    if (bits[i] > 0) costs.push_back({fieldName(record.fields[score.unknown[i].field].key, signal), bits[i]});
+  }
+  std::ranges::stable_sort(costs, std::ranges::greater{}, &FieldCost::bits);
+  if (costs.size() > kMost) costs.resize(kMost);
+  return costs;
+}
+
 std::string blamedField(const RecordView& record, const ContentScore& score, otlp::Signal signal) {
   std::vector<std::uint32_t> literals;
   countLiterals(score, literals);

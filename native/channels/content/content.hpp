@@ -10,6 +10,7 @@
 #include "channels/content/identifiers.hpp"
 #include "channels/content/known_set.hpp"
 #include "channels/content/prose.hpp"
+#include "channels/finding.hpp"
 #include "record/record.hpp"
 
 namespace driftlock {
@@ -74,6 +75,8 @@ class ContentModel {
   Identifiers identifiers_;
 };
 
+/// The costs of the unknown fields, the costliest first. What matches cost belongs to no field.
+std::vector<FieldCost> fieldCosts(const RecordView& record, const ContentScore& score, otlp::Signal signal);
 /// The field that contributes most of the novelty: "body" or "name" for the first, otherwise its key.
 std::string blamedField(const RecordView& record, const ContentScore& score, otlp::Signal signal);
 

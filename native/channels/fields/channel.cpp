@@ -45,6 +45,10 @@ class ShiftFinding final : public Finding {
     }
     const bool ranged = found.low <= found.high;
     if (ranged) out.range = {found.low, found.high};
+    if (!found.novel && (found.kind == Kind::Number || found.kind == Kind::Range)) {
+      out.value = found.number;
+      if (shift_.time) out.unit = "ns";
+    }
     const std::string records = text::format("the last %u records", found.records);
     const std::string share = text::percent(found.share), usual = text::percent(found.usualShare);
     const std::string example = shift_.value.empty() ? "" : ", such as " + text::quoted(shift_.value) + ",";

@@ -22,6 +22,8 @@ class LatencyFinding final : public Finding {
   void describe(const Texts&, Description& out) const override {
     out.field = "duration";
     const auto took = static_cast<double>(nanos_);
+    out.value = took;
+    out.unit = "ns";
     // Durations have one unit in a sentence, so that they compare at a glance.
     const double unit = low_ < 1e9 ? 1e6 : 1e9;
     const std::string unitName = low_ < 1e9 ? " ms" : " s";

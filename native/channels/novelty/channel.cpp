@@ -18,6 +18,8 @@ class NoveltyFinding final : public Finding {
   NoveltyFinding(const NoveltyWindow& window, std::string example) : window_(window), example_(std::move(example)) {}
 
   void describe(const Texts&, Description& out) const override {
+    out.value = window_.strange;
+    out.unit = "s";
     out.range = {0, window_.usual};
     out.sentence = text::format("In %u of the last %u seconds with records, some were strange", window_.strange, window_.seconds);
     if (!example_.empty()) text::append(out.sentence, ", such as ", text::quoted(example_));

@@ -17,12 +17,14 @@ Deviation deviationOf(const ShapeFinding& shape) {
 /// An unusual share of a histogram's values, or an unusual quantile of a summary.
 class DistributionFinding final : public Finding {
  public:
-  explicit DistributionFinding(const ShapeFinding& shape) : shape_(shape) {}
+  DistributionFinding(const ShapeFinding& shape, std::string unit) : shape_(shape), unit_(std::move(unit)) {}
 
   void describe(const Texts&, Description& out) const override {
     const ShapeFinding& s = shape_;
     const double observed = s.quantile >= 0 ? s.value : s.share;
     const bool outside = observed < s.low || observed > s.high;
+    out.value = observed;
+    out.unit = s.quantile >= 0 ? unit_ : "1";
     if (outside) out.range = {s.low, s.high};
     if (s.quantile >= 0) {
       out.field = "quantile";
@@ -39,6 +41,7 @@ class DistributionFinding final : public Finding {
 
  private:
   ShapeFinding shape_;
+  std::string unit_;
 };
 
 /// Detects unusual distributions of the values in histograms and summaries.
@@ -73,7 +76,9 @@ class ShapeChannel final : public Channel {
     restarted_ = true;
   }
 
-  std::unique_ptr<Finding> find(const Observation*) const override { return std::make_unique<DistributionFinding>(*found_); }
+  std::unique_ptr<Finding> find(const Observation* record) const override {
+    return std::make_unique<DistributionFinding>(*found_, metricUnit(record->record));
+  }
 
   std::size_t memory() const override { return sizeof *this - sizeof model_ + model_.memory(); }
 

@@ -26,6 +26,8 @@ class OperationFinding final : public Finding {
       return text::percent(s.value) + " of " + std::to_string(s.spans) + in + "; usually " + text::percent(s.low) + " to " +
              text::percent(s.high);
     };
+    out.value = s.value;
+    out.unit = "1";
     out.range = {s.low, s.high};
     switch (s.kind) {
       case ShiftKind::Slower:
@@ -34,12 +36,15 @@ class OperationFinding final : public Finding {
         if (s.total) {
           // Logarithms of how many times as long as usual.
           const double low = portableExp(kLn2 * s.low), high = portableExp(kLn2 * s.high);
+          const double times = portableExp(kLn2 * s.value);
+          out.value = times;
           out.range = {low, high};
-          out.sentence = spans +
-                         text::format(" took %.2f times as long as usual for their operations", portableExp(kLn2 * s.value)) +
-                         in + text::format("; usually %.2f to %.2f times", low, high);
+          out.sentence = spans + text::format(" took %.2f times as long as usual for their operations", times) + in +
+                         text::format("; usually %.2f to %.2f times", low, high);
           break;
         }
+        out.value = nanosOf(s.value);
+        out.unit = "ns";
         out.range = {nanosOf(s.low), nanosOf(s.high)};
         out.sentence = spans + " took a mean of " + milliseconds(s.value) + in + "; usually " + milliseconds(s.low) + " to " +
                        milliseconds(s.high);
@@ -56,6 +61,7 @@ class OperationFinding final : public Finding {
       case ShiftKind::More:
       case ShiftKind::Fewer:
         out.field = "count";
+        out.unit = "{span}";
         out.sentence = spans + text::format(": %.0f", s.value) + in + text::format("; usually %.1f to %.1f", s.low, s.high);
         break;
       case ShiftKind::None: out.sentence = spans + " have changed";

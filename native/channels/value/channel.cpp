@@ -22,13 +22,15 @@ enum class Measure : std::uint8_t { Level, Rate, Mean };
 /// An unusual value.
 class ValueFinding final : public Finding {
  public:
-  ValueFinding(Measure measure, double value, const std::optional<ValueDeviation>& deviation)
-      : measure_(measure), value_(value), deviation_(deviation) {}
+  ValueFinding(Measure measure, double value, const std::optional<ValueDeviation>& deviation, std::string unit)
+      : measure_(measure), value_(value), deviation_(deviation), unit_(std::move(unit)) {}
 
   void describe(const Texts&, Description& out) const override {
     const std::string subject = measure_ == Measure::Rate ? "rate" : measure_ == Measure::Mean ? "mean" : "value";
     const std::string unit = measure_ == Measure::Rate ? " per second" : "";
     out.field = "value";
+    out.value = value_;
+    out.unit = measure_ == Measure::Rate && !unit_.empty() ? unit_ + "/s" : unit_;
     if (!deviation_) {
       text::append(out.sentence, "The ", subject, " is ", text::quantity(value_), unit,
                    "; it is unusual only together with the latest ones");
@@ -44,6 +46,7 @@ class ValueFinding final : public Finding {
       text::append(out.sentence, "The ", subject, rose ? " rose by " : " fell by ", change, " to ", text::quantity(value_), unit);
     } else if (d.view == ValueView::Mean16 || d.view == ValueView::Mean64) {
       out.field = "mean";
+      out.value = d.observed;
       text::append(out.sentence, "The mean of the last ", d.view == ValueView::Mean16 ? "16 " : "64 ", subject, "s is ",
                    shown.value, unit);
     } else {
@@ -77,6 +80,7 @@ class ValueFinding final : public Finding {
   Measure measure_;
   double value_;
   std::optional<ValueDeviation> deviation_;
+  std::string unit_;
 };
 
 /// Detects unusual values of metrics: of gauges, of the rates of counters, and of the means of histograms and summaries.
@@ -114,8 +118,8 @@ class ValueChannel final : public Channel {
   /// The model learns as it observes.
   void learn(Observation&, const Outcome&, Host&) override {}
 
-  std::unique_ptr<Finding> find(const Observation*) const override {
-    return std::make_unique<ValueFinding>(measure_, observed_, deviation_);
+  std::unique_ptr<Finding> find(const Observation* record) const override {
+    return std::make_unique<ValueFinding>(measure_, observed_, deviation_, metricUnit(record->record));
   }
 
   void succeed() override {

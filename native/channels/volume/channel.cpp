@@ -27,6 +27,8 @@ class CountFinding final : public Finding {
   void describe(const Texts& texts, Description& out) const override {
     const VolumeFinding& v = volume_;
     out.field = "count";
+    out.value = v.count;
+    out.unit = "{record}";
     const std::string name = v.total ? "" : texts.ofTemplate(v.id);
     const std::string what = v.total        ? "records of the stream"
                              : name.empty() ? "records of one template"
