@@ -13,12 +13,17 @@ import { startDownstream } from "../forward/downstream.ts";
 
 export interface Dashboard {
   sidecar: Sidecar;
+  /** The URL of the API, without a path. */
+  api: string;
+  dataDir: string;
   /** Returns the address of a page. */
   url(path: string): string;
   get<T>(path: string): Promise<T>;
   anomalies(): Promise<AnomalyJson[]>;
   /** Sends the shop's telemetry of a time in which its faults occur, as fast as possible. */
   sendShop(): Promise<void>;
+  /** Sends the telemetry of a larger system in which a fault spreads, as fast as possible. */
+  sendFault(): Promise<void>;
   /** Sends the logs of a service that become strange, of which there is one anomaly. */
   sendStrange(): Promise<void>;
   close(): Promise<void>;
@@ -29,6 +34,11 @@ const seconds = 200;
 const faults = ["new-error@100s+8s", "secret-leak@120s+8s", "latency@150s+20s", "metric-spike@180s+15s"];
 /** The services that the faults are in. */
 const services = ["payments", "checkout", "inventory"];
+
+async function generate({ addresses }: Sidecar, ...args: string[]): Promise<void> {
+  const { code, err } = await driftlock(["generate", "--endpoint", `http://${addresses.grpc}`, ...args]);
+  if (code !== 0) throw new Error(`generate failed: ${err}`);
+}
 
 export async function startDashboard(input: object = {}): Promise<Dashboard> {
   const undo: (() => unknown)[] = [];
@@ -51,31 +61,30 @@ export async function startDashboard(input: object = {}): Promise<Dashboard> {
   const anomalies = async () => (await get<{ items: AnomalyJson[] }>("/v1/anomalies")).items;
   return {
     sidecar,
+    api,
+    dataDir: data_dir,
     url: (path) => api + path,
     get,
     anomalies,
     async sendShop() {
       let found: AnomalyJson[] = [];
-      const { code, err } = await driftlock([
-        "generate",
-        "--endpoint",
-        `http://${sidecar.addresses.grpc}`,
-        "--speed",
-        "60",
-        "--rate",
-        String(60 * 200),
-        "--start",
-        new Date(Date.now() - 1_000 * seconds).toISOString(),
-        "--duration",
-        `${seconds}s`,
+      await generate(
+        sidecar,
+        ...["--speed", "60", "--rate", String(60 * 200), "--duration", `${seconds}s`],
+        ...["--start", new Date(Date.now() - 1_000 * seconds).toISOString()],
         ...faults.flatMap((fault) => ["--anomaly", fault]),
-      ]);
-      if (code !== 0) throw new Error(`generate failed: ${err}`);
+      );
       while (!services.every((service) => found.some((anomaly) => anomaly.service === service))) {
         await sleep(100);
         found = await anomalies();
       }
     },
+    sendFault: () =>
+      generate(
+        sidecar,
+        ...["--topology", "--speed", "240", "--rate", "24000", "--duration", "30m"],
+        ...["--start", new Date(Date.now() - 31 * 60_000).toISOString(), "--fault", "bad-deploy@20m+5m"],
+      ),
     async sendStrange() {
       const at = Math.floor(Date.now() / 1_000) - 1_700_000_000;
       const lines = [...normalLines(600), strangeLine];

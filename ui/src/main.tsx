@@ -3,6 +3,7 @@ import "./styles/base.css";
 import "./styles/frame.css";
 import "./styles/parts.css";
 import "./styles/lists.css";
+import "./styles/incidents.css";
 import "./styles/pages.css";
 import { render } from "preact";
 import { App } from "./shell/app.tsx";

@@ -1,8 +1,9 @@
 /** An anomaly with everything that is known about it. */
 import { useEffect } from "preact/hooks";
 import { request } from "../api/client.ts";
-import { onLive } from "../api/live.ts";
+import { anomalyFeed } from "../api/live.ts";
 import { useLoad } from "../api/load.ts";
+import { mayChange } from "../api/session.ts";
 import type { AnomalyDetail } from "../api/types.ts";
 import { sentence } from "../parts/format.ts";
 import { judge, onJudged, undoable } from "../parts/judge.tsx";
@@ -15,6 +16,7 @@ import { headlineOf } from "./explanation.ts";
 import { Facts } from "./facts.tsx";
 import { History } from "./history.tsx";
 import { RecordView } from "./record.tsx";
+import { Related } from "./related.tsx";
 import { ScoreChart } from "./score-chart.tsx";
 import { Expected, Members, Other, Score, Settings, WindowMeasures } from "./sections.tsx";
 
@@ -27,7 +29,7 @@ export function useAnomaly(id: string) {
   useEffect(() => {
     const ends = [
       onJudged(reload),
-      onLive((events) => {
+      anomalyFeed.listen((events) => {
         if (events.some((event) => "id" in event.data && event.data.id === id)) reload();
       }),
     ];
@@ -41,12 +43,14 @@ export function useAnomaly(id: string) {
 export function Actions({ id }: { id: string }) {
   const subject = { path: "/v1/anomalies", id, noun: "anomaly" };
   const ask = (decision: (typeof decisions)[number]) => judge(subject, decision);
+  const offered = mayChange() ? decisions : [];
   useCommands(
-    decisions.map((decision) => ({ keys: decision.key, label: decision.verb, run: () => ask(decision) })),
+    offered.map((decision) => ({ keys: decision.key, label: decision.verb, run: () => ask(decision) })),
   );
+  if (offered.length === 0) return null;
   return (
     <div class="actions" role="group" aria-label="Decide about this anomaly">
-      {decisions.map((decision) => (
+      {offered.map((decision) => (
         <button
           key={decision.state}
           type="button"
@@ -74,6 +78,7 @@ export function AnomalyBody({ anomaly, brief }: { anomaly: AnomalyDetail; brief:
       {report && <Members report={report} />}
       <History anomaly={anomaly} />
       {!brief && <Other anomaly={anomaly} />}
+      {!brief && <Related id={anomaly.id} />}
       {!brief && <Settings anomaly={anomaly} />}
     </div>
   );

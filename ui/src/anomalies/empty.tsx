@@ -1,21 +1,12 @@
 /** What is shown instead of an empty list, with the reason why it is empty. */
-import { request, urlOf } from "../api/client.ts";
+import { request } from "../api/client.ts";
 import { useLoad } from "../api/load.ts";
 import type { Page, Stream } from "../api/types.ts";
 import { plural } from "../parts/format.ts";
+import { Send } from "../parts/send.tsx";
 import { Empty } from "../parts/states.tsx";
 import { toggle } from "./filter-bar.tsx";
 import { describe, type Filters } from "./filters.ts";
-
-/** Lines that send a record, for the address at which the dashboard is. */
-function Send() {
-  const url = new URL(urlOf("/v1/events"), location.href).href;
-  return (
-    <pre class="record">{`curl ${url} \\
-  -H 'content-type: application/json' \\
-  -d '{"service": "checkout", "severity": "info", "body": "order 17 was paid"}'`}</pre>
-  );
-}
 
 export function EmptyList({ filters }: { filters: Filters }) {
   const { data } = useLoad(
@@ -46,10 +37,6 @@ export function EmptyList({ filters }: { filters: Filters }) {
   if (data.items.length === 0) {
     return (
       <Empty title="No telemetry has arrived yet">
-        <p>
-          Point an OpenTelemetry exporter at this process (OTLP over gRPC at port 4317, over HTTP at port 4318
-          by default), or send a record by hand:
-        </p>
         <Send />
       </Empty>
     );

@@ -35,6 +35,11 @@ export function Facts({ anomaly }: { anomaly: Anomaly }) {
       <li>
         Stream <a href={address(`/streams/${encodeURIComponent(stream_id)}`)}>{stream}</a>
       </li>
+      {anomaly.incident && (
+        <li>
+          Part of <a href={address(`/incidents/${encodeURIComponent(anomaly.incident)}`)}>an incident</a>
+        </li>
+      )}
       {report?.instance && <li>Instance {report.instance.replace(/^.*?=/, "")}</li>}
       {report?.silenced_by && <li>Silenced: nobody was notified</li>}
     </ul>

@@ -5,7 +5,7 @@
 import { signal } from "@preact/signals";
 import { request } from "../api/client.ts";
 import type { LiveEvent } from "../api/live.ts";
-import type { Anomaly, Page } from "../api/types.ts";
+import type { Anomaly, CompactAnomaly, Page } from "../api/types.ts";
 import { rank } from "../parts/names.ts";
 import { type Filters, matches, toQuery } from "./filters.ts";
 
@@ -14,10 +14,11 @@ const pageSize = "200";
 const maxWaiting = 1_000;
 
 /** Adds a live report to what is known about an anomaly. Live anomalies have the latest report, lists the gravest. */
-function grown(known: Anomaly, live: Anomaly): Anomaly {
+function grown(known: CompactAnomaly, live: Anomaly): CompactAnomaly {
   const graver = (live.report?.margin ?? 0) > (known.report?.margin ?? 0);
   return {
     ...live,
+    incident: known.incident,
     start_time: [known.start_time, live.start_time].sort()[0]!,
     channels: [...new Set([...known.channels, ...live.channels])],
     severity: rank[live.severity] > rank[known.severity] ? live.severity : known.severity,
@@ -31,12 +32,12 @@ export class AnomalyList {
   readonly version = signal(0);
   readonly error = signal<Error | undefined>(undefined);
   /** The new anomalies that are not shown yet, latest last. */
-  #waiting = new Map<string, Anomaly>();
+  #waiting = new Map<string, CompactAnomaly>();
   /** Live anomalies that are shown, latest last. */
-  #newer: Anomaly[] = [];
+  #newer: CompactAnomaly[] = [];
   /** Anomalies of pages, latest first. */
-  #older: Anomaly[] = [];
-  #places = new Map<string, { rows: Anomaly[]; at: number }>();
+  #older: CompactAnomaly[] = [];
+  #places = new Map<string, { rows: CompactAnomaly[]; at: number }>();
   #next: string | undefined;
   #loading: AbortController | undefined;
   /** Whether the first page has arrived. */
@@ -61,7 +62,7 @@ export class AnomalyList {
     return this.#next !== undefined;
   }
 
-  at(index: number): Anomaly | undefined {
+  at(index: number): CompactAnomaly | undefined {
     const { length } = this.#newer;
     return index < length ? this.#newer[length - 1 - index] : this.#older[index - length];
   }
@@ -77,7 +78,7 @@ export class AnomalyList {
     this.version.value += 1;
   }
 
-  #put(rows: Anomaly[], anomaly: Anomaly): void {
+  #put(rows: CompactAnomaly[], anomaly: CompactAnomaly): void {
     this.#places.set(anomaly.id, { rows, at: rows.push(anomaly) - 1 });
   }
 
@@ -89,8 +90,9 @@ export class AnomalyList {
     try {
       const query = toQuery(this.filters);
       query.set("limit", pageSize);
+      query.set("view", "compact");
       if (after !== undefined) query.set("after", after);
-      const page = await request<Page<Anomaly>>("/v1/anomalies", { query, signal: abort.signal });
+      const page = await request<Page<CompactAnomaly>>("/v1/anomalies", { query, signal: abort.signal });
       if (after === undefined) {
         this.#newer = [];
         this.#older = [];
@@ -127,10 +129,10 @@ export class AnomalyList {
   }
 
   /** Adds what has happened. */
-  take(events: readonly LiveEvent[]): void {
+  take(events: readonly LiveEvent<Anomaly>[]): void {
     for (const event of events) {
       if (event.name === "gap") this.reload();
-      if (event.name !== "anomaly" && event.name !== "judgement") continue;
+      if (event.name === "gap" || event.name === "dropped") continue;
       const { data } = event;
       const place = this.#places.get(data.id);
       const held = this.#waiting.get(data.id);

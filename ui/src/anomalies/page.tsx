@@ -1,7 +1,7 @@
 /** The list of anomalies with its filters, and a panel for the selected one. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { onLive } from "../api/live.ts";
-import type { Anomaly } from "../api/types.ts";
+import { anomalyFeed } from "../api/live.ts";
+import type { CompactAnomaly } from "../api/types.ts";
 import { compact, plural } from "../parts/format.ts";
 import { onJudged } from "../parts/judge.tsx";
 import { SeverityMark, Time } from "../parts/labels.tsx";
@@ -22,7 +22,7 @@ import { Peek } from "./peek.tsx";
 
 const columns = ["Severity", "Start", "Service", "What", "Flagged", "State"];
 
-function Row({ anomaly }: { anomaly: Anomaly }) {
+function Row({ anomaly }: { anomaly: CompactAnomaly }) {
   const text = printable(headlineOf(anomaly));
   return (
     <>
@@ -53,7 +53,7 @@ function useList(key: string): AnomalyList {
   const list = useMemo(() => new AnomalyList(filtersOf(here.value.query)), [key]);
   useEffect(() => {
     list.reload();
-    const ends = [onLive((events) => list.take(events)), onJudged(list.reload)];
+    const ends = [anomalyFeed.listen((events) => list.take(events)), onJudged(list.reload)];
     return () => {
       for (const end of ends) end();
       list.end();

@@ -35,7 +35,7 @@ function load(): Promise<Library> {
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 
 /** Calls back when colours or the density of pixels change. */
-function onLook(listener: () => void): () => void {
+export function onLook(listener: () => void): () => void {
   const pixels = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
   const forced = matchMedia("(forced-colors: active)");
   const queries = [darkness, pixels, forced];

@@ -7,10 +7,11 @@ import { useRef } from "preact/hooks";
 import { send } from "../api/client.ts";
 import { Dialog } from "../shell/dialog.tsx";
 import { dismiss, notify } from "../shell/toasts.tsx";
+import { lengths } from "./time-range.ts";
 
 export interface Decision {
-  /** The state as the API names it. */
-  state: string;
+  /** The state as the API names it; null withdraws an earlier decision. */
+  state: string | null;
   /** The key that is its command. */
   key: string;
   /** What a person does, such as "Acknowledge". */
@@ -18,6 +19,8 @@ export interface Decision {
   /** What has been done then, such as "Acknowledged". */
   done: string;
   effect: string;
+  /** Whether it holds until a time that the person chooses. */
+  until?: true;
 }
 
 export interface Subject {
@@ -36,7 +39,7 @@ interface Judgement extends Subject {
 }
 
 /** The states that are about to be sent, by the id of what they are about. */
-export const undoable = signal<ReadonlyMap<string, string>>(new Map());
+export const undoable = signal<ReadonlyMap<string, string | null>>(new Map());
 
 const asked = signal<{ subjects: readonly Subject[]; decision: Decision } | undefined>();
 const listeners = new Set<() => void>();
@@ -54,7 +57,7 @@ export function onJudged(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-function mark(id: string, state: string | undefined): void {
+function mark(id: string, state: string | null | undefined): void {
   const next = new Map(undoable.value);
   if (state === undefined) next.delete(id);
   else next.set(id, state);
@@ -120,7 +123,7 @@ addEventListener("pagehide", () => {
 
 export function JudgeDialog() {
   const note = useRef<HTMLTextAreaElement>(null);
-  const until = useRef<HTMLInputElement>(null);
+  const hours = useRef<HTMLSelectElement>(null);
   if (asked.value === undefined) return null;
   const { subjects, decision } = asked.value;
   const close = () => {
@@ -128,7 +131,8 @@ export function JudgeDialog() {
   };
   const decide = () => {
     const text = note.current?.value.trim() ?? "";
-    const more = until.current ? { until: new Date(until.current.value).toISOString() } : {};
+    const ms = Number(hours.current?.value) * 3_600_000;
+    const more = hours.current ? { until: new Date(Date.now() + ms).toISOString() } : {};
     for (const subject of subjects) schedule({ ...subject, decision, note: text, more });
     close();
   };
@@ -141,6 +145,18 @@ export function JudgeDialog() {
         }}
       >
         <p>{decision.effect}</p>
+        {decision.until && (
+          <label>
+            For{" "}
+            <select ref={hours}>
+              {Object.entries(lengths).map(([value, name]) => (
+                <option key={value} value={value}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         <label>
           Note
           <textarea

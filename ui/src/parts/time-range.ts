@@ -2,6 +2,15 @@
 
 const units: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** For how long something is to hold, by hours. */
+export const lengths: Readonly<Record<string, string>> = {
+  "1": "1 hour",
+  "4": "4 hours",
+  "24": "1 day",
+  "168": "7 days",
+  "720": "30 days",
+};
+
 /** The ranges that people choose from. */
 export const ranges: Readonly<Record<string, string>> = {
   "now-15m": "Last 15 minutes",

@@ -67,7 +67,7 @@ export function Access() {
         <p>Keys are made, listed and revoked on the command line, because a key is shown only once:</p>
         <pre class="record">{`driftlock keys create --tenant ${value?.tenant ?? "default"} --scopes read,admin --name NAME
 driftlock keys list
-driftlock keys revoke PREFIX`}</pre>
+driftlock keys revoke ID`}</pre>
         <p class="hint">Who made and revoked which key is in the audit log.</p>
       </section>
     </div>

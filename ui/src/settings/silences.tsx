@@ -7,16 +7,9 @@ import type { Page, Silence } from "../api/types.ts";
 import { StateLabel, Time } from "../parts/labels.tsx";
 import { channels, signals } from "../parts/names.ts";
 import { Failure, Skeleton } from "../parts/states.tsx";
+import { lengths } from "../parts/time-range.ts";
 import { notify } from "../shell/toasts.tsx";
 import { MatchText } from "./match.tsx";
-
-const lengths: Readonly<Record<string, string>> = {
-  "1": "1 hour",
-  "4": "4 hours",
-  "24": "1 day",
-  "168": "7 days",
-  "720": "30 days",
-};
 
 const names: Readonly<Record<Silence["state"], string>> = {
   active: "Active",

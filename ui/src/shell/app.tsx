@@ -1,11 +1,10 @@
 import { useEffect } from "preact/hooks";
-import { startLive, stopLive } from "../api/live.ts";
 import { loadSession } from "../api/session.ts";
 import { LoginPage } from "../login/page.tsx";
 import { JudgeDialog } from "../parts/judge.tsx";
 import { Frame } from "./frame.tsx";
 import { pageOf } from "./pages.tsx";
-import { address, go, here } from "./router.ts";
+import { address, here } from "./router.ts";
 
 function NotFound() {
   return (
@@ -27,14 +26,8 @@ function Pages() {
   useEffect(() => {
     // Whoever must log in is led there by the answer.
     loadSession().catch(() => {});
-    startLive();
-    return stopLive;
   }, []);
   const match = pageOf(here.value.path);
-  if (here.value.path === "/") {
-    go(address("/anomalies"), { replace: true });
-    return null;
-  }
   return (
     <Frame>
       {match === undefined ? <NotFound /> : <match.Page key={match.id} id={match.id} />}

@@ -1,8 +1,11 @@
 /** What surrounds every page: navigation, whether events arrive, zone and colours. */
 import type { ComponentChildren } from "preact";
-import { reachable } from "../api/client.ts";
-import { liveState } from "../api/live.ts";
-import { zoneName } from "../parts/format.ts";
+import { useEffect } from "preact/hooks";
+import { reachable, request } from "../api/client.ts";
+import { incidentFeed, liveState } from "../api/live.ts";
+import { useLoad } from "../api/load.ts";
+import type { Incident, Page } from "../api/types.ts";
+import { plural, zoneName } from "../parts/format.ts";
 import { Help, helpOpen } from "./help.tsx";
 import { useCommands } from "./keys.ts";
 import { pages } from "./pages.tsx";
@@ -33,7 +36,23 @@ function Live() {
 
 /** Whether the path is that of the page or of one below it. */
 function isWithin(page: string, path: string): boolean {
-  return path === page || (page !== "/" && path.startsWith(`${page}/`));
+  if (page === "/") return path === "/" || path.startsWith("/incidents/");
+  return path === page || path.startsWith(`${page}/`);
+}
+
+/** The number of open incidents, of which people are notified. */
+function useOpenIncidents(): number {
+  const { data, reload } = useLoad(
+    "open incidents",
+    (signal) =>
+      request<Page<Incident>>("/v1/incidents", {
+        query: { state: "open", minor: "false", limit: "100" },
+        signal,
+      }),
+    60_000,
+  );
+  useEffect(() => incidentFeed.listen(reload), [reload]);
+  return data?.items.length ?? 0;
 }
 
 export function Frame({ children }: { children: ComponentChildren }) {
@@ -54,6 +73,7 @@ export function Frame({ children }: { children: ComponentChildren }) {
     },
   ]);
   const { path } = here.value;
+  const open = useOpenIncidents();
   return (
     <>
       <a class="skip" href="#main" data-outside>
@@ -71,6 +91,11 @@ export function Frame({ children }: { children: ComponentChildren }) {
               aria-current={isWithin(page.path, path) ? "page" : undefined}
             >
               {page.label}
+              {page.path === "/" && open > 0 && (
+                <span class="badge" title={`${plural(open, "incident")} open`}>
+                  {open}
+                </span>
+              )}
             </a>
           ))}
         </nav>

@@ -2,6 +2,8 @@
 import type { ComponentType } from "preact";
 import { AnomalyPage } from "../anomalies/detail.tsx";
 import { AnomaliesPage } from "../anomalies/page.tsx";
+import { IncidentPage } from "../incidents/detail.tsx";
+import { IncidentsPage } from "../incidents/page.tsx";
 import { SettingsPage } from "../settings/page.tsx";
 import { StreamPage } from "../streams/detail.tsx";
 import { StreamsPage } from "../streams/page.tsx";
@@ -17,6 +19,8 @@ export interface PageEntry {
 }
 
 export const pages: readonly PageEntry[] = [
+  { path: "/", label: "Incidents", key: "i", Page: IncidentsPage },
+  { path: "/incidents/:id", Page: IncidentPage },
   { path: "/anomalies", label: "Anomalies", key: "a", Page: AnomaliesPage },
   { path: "/anomalies/:id", Page: AnomalyPage },
   { path: "/streams", label: "Streams", key: "s", Page: StreamsPage },
