@@ -8,6 +8,7 @@ import { ByStart } from "./by-start.ts";
 import { Formed } from "./formed.ts";
 import { type FoundFault, falseIncidents, figures, foundFaults, spreads } from "./measure.ts";
 import { petshop, rankIssues, readIssues } from "./petshop.ts";
+import { stormShare } from "./speed.ts";
 import { type Bench, chronicRuns, faultRuns, quietDays, type RankedFault, rankingRuns } from "./topology.ts";
 
 const seeds = Number(process.env.SEEDS ?? 2);
@@ -97,6 +98,19 @@ function petshopRanking(): string {
   return table([{ issues: issues.length, "cause first": round(first), "within 3": round(within3) }]);
 }
 
+function speed(): string {
+  const rows = [false, true].map((connected): Row => {
+    const { share, worstMs, open } = stormShare(connected);
+    return {
+      services: connected ? "1,000 that call one another" : "1,000 that call nobody",
+      "open incidents": open,
+      "share of the event loop": round(share, 3),
+      "longest call, ms": round(worstMs, 0),
+    };
+  });
+  return table(rows);
+}
+
 const benches: Readonly<Record<string, { title: string; run(): string | Promise<string> }>> = {
   topology: { title: "Incidents", run: () => topology((snapshot) => new Formed(snapshot)) },
   baseline: {
@@ -104,6 +118,7 @@ const benches: Readonly<Record<string, { title: string; run(): string | Promise<
     run: () => topology(() => new ByStart()),
   },
   ranking: { title: "Causes of generated faults, ranked by own excess", run: ranking },
+  speed: { title: "2,000 items of evidence per second", run: speed },
   petshop: { title: "Causes of the issues of PetShop, ranked by own excess", run: petshopRanking },
 };
 

@@ -45,11 +45,11 @@ export const excessMs = 10 * minuteMs;
 
 /** Deletes the first entries of a map, which are the oldest ones, until it is small enough. @returns how many */
 export function trim(map: Map<unknown, unknown> | Set<unknown>, most: number): number {
-  let deleted = 0;
+  const over = map.size - most;
+  if (over <= 0) return 0;
   for (const key of map.keys()) {
     if (map.size <= most) break;
     map.delete(key);
-    deleted++;
   }
-  return deleted;
+  return over;
 }

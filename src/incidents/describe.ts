@@ -35,8 +35,6 @@ function metricOf(stream: string): string {
   return stream.split(" ").find((word, i) => i > 0 && !word.includes("=")) ?? stream;
 }
 
-const kindOf = ({ service, host }: Ranked) => (service === "" ? `the host ${host}` : service);
-
 export function changeText({ attribute, value, previous, title }: Change): string {
   if (title !== "") return title;
   return previous === ""
@@ -44,14 +42,29 @@ export function changeText({ attribute, value, previous, title }: Change): strin
     : `${attribute} changed from ${previous} to ${value}`;
 }
 
+/** The share of the excess that is worth mentioning beside the rest. */
+const mentioned = 0.05;
+
 /** What a candidate took of its own, as in "took 12.4 s more of its own than usual". */
-function excessText({ seconds: more, failures }: Ranked): string {
+function excessText(ranked: Ranked): string {
+  const { seconds: more, failures } = ranked;
+  const least = mentioned * weightOf(ranked);
   const parts = [
-    ...(more > 0 ? [`took ${seconds(more)} more of its own than usual`] : []),
-    ...(failures > 0 ? [`had ${count(failures, "failure")} of its own beyond the usual number`] : []),
+    ...(more > least ? [`took ${seconds(more)} more of its own than usual`] : []),
+    ...(failures > least ? [`had ${count(failures, "failure")} of its own beyond the usual number`] : []),
   ];
   return parts.join(" and ");
 }
+
+/** A candidate as the cause in a sentence. */
+function causeText(ranked: Ranked): string {
+  const { host, service } = ranked;
+  return host === ""
+    ? `${service}, which ${excessText(ranked)}`
+    : `the host ${host}, where spans of ${servicesOn(ranked)} ${excessText(ranked).replaceAll("its own", "their own")}`;
+}
+
+const servicesOn = ({ parts }: Ranked) => list([...new Set(parts.map(({ service }) => service))]);
 
 /** The reasons for which a candidate stands where it does, without full stops. */
 export function reasonsOf(ranked: Ranked, { excess: { ticks } }: OpenIncident): string[] {
@@ -65,10 +78,7 @@ export function reasonsOf(ranked: Ranked, { excess: { ticks } }: OpenIncident): 
     reasons.push(`${Math.round(100 * share)} % of that is in ${operation}`);
   }
   if (instance !== "") reasons.push(`Most of it is in the instance ${instance}`);
-  if (host !== "") {
-    const services = [...new Set(parts.map(({ service }) => service))];
-    reasons.push(`${list(services)} run on it and all took longer`);
-  }
+  if (host !== "") reasons.push(`${servicesOn(ranked)} run on it and are all affected`);
   for (const { calls } of parts.slice(0, 3)) {
     if (calls === undefined) continue;
     reasons.push(
@@ -88,7 +98,8 @@ export function reasonsOf(ranked: Ranked, { excess: { ticks } }: OpenIncident): 
 function symptoms(incident: OpenIncident): string {
   const members = [...incident.members.values()].sort((a, b) => b.sighting.bits - a.sighting.bits);
   const subjects = [...new Set(members.map(subject))];
-  return `${list(subjects, 2)} ${subjects.length > 1 || /spans|messages/.test(subjects[0] ?? "") ? "are" : "is"} unusual`;
+  const areMany = subjects.length > 1 || /^(spans|new|several|the values)/.test(subjects[0] ?? "");
+  return `${list(subjects, 2)} ${areMany ? "are" : "is"} unusual`;
 }
 
 export function sentenceOf(incident: OpenIncident, ranking: readonly Ranked[]): string {
@@ -98,6 +109,6 @@ export function sentenceOf(incident: OpenIncident, ranking: readonly Ranked[]): 
   const where = places.length > 0 ? ` in ${list(places)}` : "";
   const text = `${what[0]!.toUpperCase()}${what.slice(1)}${where}`;
   if (first === undefined || (places.length === 1 && weightOf(first) === 0)) return text;
-  if (weightOf(first) === 0) return `${text}; ${kindOf(first)} has the rarest evidence`;
-  return `${text}; the cause seems to be ${kindOf(first)}, which ${excessText(first)} ${span(incident.excess.ticks * tickMs)}`;
+  if (weightOf(first) === 0) return `${text}; ${first.service} has the rarest evidence`;
+  return `${text}; the cause seems to be ${causeText(first)} ${span(incident.excess.ticks * tickMs)}`;
 }
