@@ -50,10 +50,13 @@ function addTo(sum: Sum, figures: Figures | undefined): void {
   sum.failures += figures.failures || 0;
 }
 
+/** Whether the graph knows already what is usual: in the first minutes of a tenant it does not, and all would be excess. */
+const hasLearned = ({ operations }: GraphTick) => operations.some(({ usual }) => (usual?.count ?? 0) > 0);
+
 /** Adds a tick of the operations and calls of these services. @returns what was left out */
 export function addTick(excess: Excess, tick: GraphTick, services: ReadonlySet<string>): number {
   const at = Number(tick.tickUnixNano / 1_000_000n);
-  if (at <= excess.last) return 0;
+  if (at <= excess.last || !hasLearned(tick)) return 0;
   excess.last = at;
   excess.ticks++;
   let leftOut = 0;

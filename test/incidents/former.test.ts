@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Channel, Severity, Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { IncidentState, Join } from "../../src/gen/driftlock/v1/incidents_pb.js";
-import { at, calls, evidence, experienced, operation, page, tick } from "./pages.ts";
+import { at, call, calls, evidence, experienced, operation, page, tick } from "./pages.ts";
 
 describe("what begins an incident", () => {
   it("is evidence of services that call one another, and it is one incident", () => {
@@ -70,6 +70,19 @@ describe("the ranking", () => {
       /the cause seems to be db, which took 28\.\d s more of its own than usual/,
     );
     expect(incident!.undecided).toBe("");
+  });
+
+  it("takes nothing for excess while the graph does not know what is usual", () => {
+    const former = experienced();
+    former.add(page({ evidence: [evidence(1, "orders"), evidence(1, "web")] }));
+    const unknown = { usual: { count: 0, seconds: 0 } };
+    const operations = [operation("web", 5, 0, unknown), operation("orders", 4, 0, unknown)];
+    const edges = [call("web", "orders", unknown)];
+    const incidents = [
+      ...former.add(page({ ticks: [tick(1, operations, edges)] })),
+      ...former.add(page({ evidence: [evidence(2, "search")] })),
+    ];
+    expect(incidents.at(-1)!.undecided).toMatch(/rarity of the evidence alone/);
   });
 
   it("says so if no span shows the cause", () => {
