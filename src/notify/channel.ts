@@ -21,6 +21,8 @@ export type Message =
 export interface Channel {
   readonly name: string;
   readonly type: ChannelConfig["type"] | "otlp";
+  /** Whether it receives changes as well, and not only incidents. */
+  readonly takesChanges?: boolean;
   /** Whether it receives a notice. */
   matches(notice: Notice): boolean;
   /** The number of messages in an hour beyond which incidents are summarized. */

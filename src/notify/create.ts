@@ -4,6 +4,7 @@ import type { NotifyConfig } from "../config/schema.ts";
 import type { Channel } from "./channel.ts";
 import { alertmanager } from "./channels/alertmanager.ts";
 import { email } from "./channels/email.ts";
+import { grafana } from "./channels/grafana.ts";
 import { type OtlpParts, otlp } from "./channels/otlp.ts";
 import { pagerduty } from "./channels/pagerduty.ts";
 import { slack } from "./channels/slack.ts";
@@ -52,6 +53,8 @@ function create(config: ChannelConfig): Channel {
       return pagerduty(config);
     case "email":
       return email(config);
+    case "grafana":
+      return grafana(config);
   }
 }
 

@@ -1,12 +1,12 @@
-/** Posts JSON to receivers of notifications. */
+/** Sends JSON to receivers of notifications. */
 import { readRetryAfter } from "../otlp/response-decoder.ts";
 import { DeliveryError } from "./channel.ts";
 
 const timeoutMs = 10_000;
 /** The longest delay that a receiver may ask for. */
 const maxRetryAfterMs = 3_600_000;
-/** How much of an error's body is read and shown. */
-const maxBody = 4_096;
+/** How much of an answer is read, and of an error shown. */
+const maxBody = 65_536;
 const maxShown = 200;
 
 /** With these, the message itself is at fault, or the receiver is gone for good. */
@@ -20,17 +20,32 @@ export interface PostOptions {
 }
 
 /** Resolves once the receiver has accepted the body. @throws {DeliveryError} */
-export async function postJson(
+export async function postJson(url: string, body: string, options: PostOptions): Promise<void> {
+  await send("POST", url, body, options);
+}
+
+/** Resolves to the answer, which is truncated if it is long. @throws {DeliveryError} */
+export function requestJson(
+  method: "GET" | "POST" | "PATCH",
   url: string,
-  body: string,
+  body: object | undefined,
+  options: PostOptions,
+): Promise<string> {
+  return send(method, url, body && JSON.stringify(body), options);
+}
+
+async function send(
+  method: string,
+  url: string,
+  body: string | undefined,
   { headers = {}, abort, shownAs }: PostOptions,
-): Promise<void> {
+): Promise<string> {
   const place = shownAs ?? url;
   let response: Response;
   try {
     response = await fetch(url, {
-      method: "POST",
-      body,
+      method,
+      ...(body !== undefined && { body }),
       headers: { "content-type": "application/json", "user-agent": "driftlock", ...headers },
       // A redirect could lead the message, or a secret in a header, elsewhere.
       redirect: "manual",
@@ -40,7 +55,7 @@ export async function postJson(
     throw new DeliveryError(`${place} does not answer: ${reasonOf(error as Error)}`);
   }
   const text = await beginning(response).catch(() => "");
-  if (response.ok) return;
+  if (response.ok) return text;
   const { status } = response;
   const said = text === "" ? "" : `: ${text.slice(0, maxShown)}`;
   throw new DeliveryError(`${place} answers with status ${status}${said}`, {

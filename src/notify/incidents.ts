@@ -1,7 +1,12 @@
 /** Notifies of incidents that are neither minor nor silenced: that they have begun or changed, and that they are over. */
 import { severityName } from "../anomaly/names.ts";
-import { type Candidate, type Incident, IncidentState } from "../gen/driftlock/v1/incidents_pb.js";
-import type { Cause, Notice } from "./notice.ts";
+import {
+  type Candidate,
+  type Change,
+  type Incident,
+  IncidentState,
+} from "../gen/driftlock/v1/incidents_pb.js";
+import { type Cause, keyOf, type Notice } from "./notice.ts";
 import type { Notifier } from "./notifier.ts";
 
 const msOf = (nanos: bigint) => Number(nanos / 1_000_000n);
@@ -24,6 +29,23 @@ export function noticeOf(incident: Incident, publicUrl: string | undefined): Not
     services,
     causes: ranking.slice(0, maxCauses).map(causeOf),
     ...(publicUrl !== undefined && { link: `${publicUrl.replace(/\/+$/, "")}/v1/incidents/${id}` }),
+  };
+}
+
+/** @param change a change that was posted */
+export function changeNoticeOf({ tenant, id, title, serviceName, link, timeUnixNano }: Change): Notice {
+  return {
+    about: "change",
+    tenant,
+    incident: `change-${keyOf({ tenant, incident: id })}`,
+    state: "open",
+    severity: "low",
+    title,
+    sentence: title,
+    startsAt: msOf(timeUnixNano),
+    services: serviceName === "" ? [] : [serviceName],
+    causes: [],
+    ...(link !== "" && { link }),
   };
 }
 

@@ -12,10 +12,12 @@ export interface Cause {
   reason: string;
 }
 
-/** An incident that has begun or changed. */
+/** An incident that has begun or changed, or a change that was posted. */
 export interface Notice {
+  /** What it is about; an incident by default. */
+  about?: "change";
   tenant: string;
-  /** The id of the incident. */
+  /** The id of the incident or the change. */
   incident: string;
   state: "open" | "resolved";
   severity: Severity;

@@ -151,7 +151,7 @@ export class Notifier {
         tenant,
         incident,
         channel: channel.name,
-        begins: channel.matches(notice),
+        begins: (notice.about !== "change" || channel.takesChanges === true) && channel.matches(notice),
         next: (before) => (before === undefined || isNews(before, notice) ? JSON.stringify(notice) : before),
         resolved: false,
       }));

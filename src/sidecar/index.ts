@@ -16,7 +16,7 @@ import { Engine, installationHashKey, SilenceClock } from "../engine/index.ts";
 import { startForwarder } from "../forward/index.ts";
 import { IncidentFormer } from "../incidents/index.ts";
 import { native } from "../native.ts";
-import { createChannels, createWindows, incidentNotices, Notifier } from "../notify/index.ts";
+import { changeNoticeOf, createChannels, createWindows, incidentNotices, Notifier } from "../notify/index.ts";
 import { Code } from "../otlp/protocol.ts";
 import { startReceivers } from "../receive/index.ts";
 import { type AnomalyDetail, type AnomalyPatch, anomalySink, openStore, StreamFeed } from "../store/index.ts";
@@ -290,7 +290,10 @@ export async function startSidecar(
             incidents?.judge(incident, patch);
             if (engine) void applyIncidentFeedback(engine, incident, patch, pipeline.emit, log);
           },
-          onChange: (change) => incidents?.post(change),
+          onChange(change) {
+            incidents?.post(change);
+            notifier?.offer(changeNoticeOf(change));
+          },
           log,
         })
       : undefined;

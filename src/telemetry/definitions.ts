@@ -48,7 +48,7 @@ const code = [...Object.keys(Code), otherCode];
 
 /** The kinds of channels that notifications are sent by, and what becomes of a notification. */
 const notificationLabels = {
-  type: ["alertmanager", "webhook", "slack", "teams", "pagerduty", "email", "otlp"],
+  type: ["alertmanager", "webhook", "slack", "teams", "pagerduty", "email", "grafana", "otlp"],
   result: ["sent", "failed", "dropped", "withheld", "summarized"],
 };
 

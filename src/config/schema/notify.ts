@@ -61,6 +61,14 @@ export const channelSchemas = {
     to: z.array(person).min(1).max(50),
     max_per_hour: maxPerHour,
   }),
+  grafana: z.strictObject({
+    name,
+    match,
+    url: plainUrl,
+    token: secret,
+    dashboard: z.string().min(1).max(40).optional(),
+    tags: z.array(z.string().min(1).max(100)).max(10).default([]),
+  }),
 } as const;
 
 const localTime = z
@@ -130,6 +138,11 @@ export const notify = section({
     channelSchemas.email,
     `Recipients of e-mail by SMTP. \`tls\` is \`starttls\`, \`implicit\` or \`none\`. ${every} ${limited}`,
     "a list such as [{name: mail, host: smtp.example.com, from: driftlock@example.com, to: [ops@example.com]}]",
+  ),
+  grafana: list(
+    channelSchemas.grafana,
+    `Grafanas, which receive incidents, and changes that are posted, as annotations by the HTTP API. \`token\` is that of a service account that may read and write annotations. They are for all dashboards, or for the one with the UID \`dashboard\`, and have \`tags\` besides their own. ${every}`,
+    "a list such as [{name: grafana, url: https://grafana.example.com, token: {env: GRAFANA_TOKEN}}]",
   ),
   otlp: z
     .boolean()
