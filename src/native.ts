@@ -100,6 +100,8 @@ export interface EngineOptions {
   /** Resource attributes that may name the resource group of a stream: the first that a resource has does. */
   groupBy: string[];
   instanceBy: string[];
+  /** Resource attributes of which a new value is a change of the service; none by default. */
+  changeAttributes?: string[];
   alarmsPerStreamPerDay: number;
   /** The alarm budget of a resource group; 0 for that of one stream. */
   alarmsPerGroupPerDay: number;

@@ -12,7 +12,7 @@
 namespace driftlock::binding {
 namespace {
 
-constexpr std::uint32_t kMostKeyAttributes = 8;
+constexpr std::uint32_t kMostKeyAttributes = 8, kMostChangeAttributes = 16;
 constexpr std::size_t kLongestAttribute = 1024;
 constexpr double kMostStreams = 1'000'000;
 /// The limit of a window's records; its bytes are limited elsewhere.
@@ -30,12 +30,11 @@ HashKey hashKey(Napi::Value value) {
   return key;
 }
 
-std::vector<std::string> attributeNames(Napi::Value value, const std::string& name) {
+std::vector<std::string> attributeNames(Napi::Value value, const std::string& name, std::uint32_t most = kMostKeyAttributes) {
   if (!value.IsArray()) throw std::invalid_argument(name + " must be an array of strings");
   const auto attributes = value.As<Napi::Array>();
   const std::uint32_t count = attributes.Length();
-  if (count > kMostKeyAttributes)
-    throw std::out_of_range(name + " must name at most " + std::to_string(kMostKeyAttributes) + " attributes");
+  if (count > most) throw std::out_of_range(name + " must name at most " + std::to_string(most) + " attributes");
   std::vector<std::string> names;
   for (std::uint32_t i = 0; i < count; ++i)
     names.push_back(textArgument(attributes.Get(i), name + "[" + std::to_string(i) + "]", kLongestAttribute));
@@ -59,6 +58,9 @@ EngineOptions engineOptions(Napi::Value value) {
   settings.streamBy = attributeNames(options.required("streamBy"), options.nameOf("streamBy"));
   settings.groupBy = attributeNames(options.required("groupBy"), options.nameOf("groupBy"));
   settings.instanceBy = attributeNames(options.required("instanceBy"), options.nameOf("instanceBy"));
+  if (const Napi::Value names = options.optional("changeAttributes"); !names.IsUndefined()) {
+    settings.changeAttributes = attributeNames(names, options.nameOf("changeAttributes"), kMostChangeAttributes);
+  }
   settings.baselineRecords = whole("baselineRecords", 2, 1'000'000);
   const Napi::Value exact = options.optional("exactBaseline");
   settings.exactBaseline = !exact.IsUndefined() && booleanArgument(exact, options.nameOf("exactBaseline"));

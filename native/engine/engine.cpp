@@ -95,7 +95,7 @@ std::unique_ptr<ProcessBudget> Engine::freshBudget() const {
 }
 
 std::unique_ptr<ServiceGraphs> Engine::freshGraphs() const {
-  return std::make_unique<ServiceGraphs>(streamHash_, settings_.instanceBy);
+  return std::make_unique<ServiceGraphs>(streamHash_, settings_.instanceBy, settings_.changeAttributes);
 }
 
 Engine::~Engine() { join(); }

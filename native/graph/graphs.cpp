@@ -9,9 +9,10 @@ namespace driftlock {
 void ServiceGraphs::observe(std::string_view tenant, const otlp::Index& index, std::uint64_t unixNanos,
                             std::vector<std::uint8_t>& page) {
   if (unixNanos == 0) return;
-  change(find(tenant), [&](ServiceGraph& graph) {
-    graph.advance(tenant, unixNanos, page);
-    if (index.signal == otlp::Signal::Traces) graph.add(index, instanceBy_);
+  change(find(tenant), [&](Tenant& own) {
+    own.graph.advance(tenant, unixNanos, page);
+    if (index.signal == otlp::Signal::Traces) own.graph.add(index, instanceBy_);
+    own.changes.observe(tenant, index, unixNanos, changeAttributes_, page);
   });
   makeRoom();
 }
@@ -20,44 +21,58 @@ void ServiceGraphs::pass(std::span<const std::pair<std::string, Moment>> moments
   for (const auto& [tenant, moment] : moments) {
     auto* const known = tenants_.find(tenant);
     if (!known || moment.event == 0) continue;
-    change(known->value, [&](ServiceGraph& graph) { graph.advance(tenant, moment.event, page); });
+    change(known->value, [&](Tenant& own) { own.graph.advance(tenant, moment.event, page); });
   }
 }
 
-ServiceGraph& ServiceGraphs::find(std::string_view tenant) {
+ServiceGraphs::Tenant& ServiceGraphs::find(std::string_view tenant) {
   if (auto* known = tenants_.use(tenant)) return known->value;
   if (tenants_.size() == kMostTenants) {
-    change(tenants_.oldest().value, [](ServiceGraph& graph) { graph.reduce(0, 0, 0); });
+    change(tenants_.oldest().value, [](Tenant& oldest) {
+      oldest.graph.reduce(0, 0, 0);
+      oldest.changes.reduce(0);
+    });
     tenants_.erase(tenants_.oldest().key);
   }
-  return tenants_.add(tenant, ServiceGraph(hash_)).value;
+  return tenants_.add(tenant, Tenant(hash_)).value;
 }
 
 template <typename Step>
-void ServiceGraphs::change(ServiceGraph& graph, Step&& step) {
-  const std::size_t hadPlaces = graph.places(), hadCalls = graph.calls(), hadSpans = graph.spans();
-  const std::uint64_t gave = graph.gaveWay();
-  step(graph);
-  places += graph.places() - hadPlaces;
-  calls += graph.calls() - hadCalls;
-  spans += graph.spans() - hadSpans;
-  gaveWay += graph.gaveWay() - gave;
+void ServiceGraphs::change(Tenant& tenant, Step&& step) {
+  const auto add = [&](std::uint64_t sign) {
+    places += sign * tenant.graph.places();
+    calls += sign * tenant.graph.calls();
+    spans += sign * tenant.graph.spans();
+    services += sign * tenant.changes.services();
+    gaveWay += sign * (tenant.graph.gaveWay() + tenant.changes.leftOut());
+  };
+  const std::uint64_t minus = 0 - std::uint64_t{1};
+  add(minus);
+  step(tenant);
+  add(1);
 }
 
 void ServiceGraphs::makeRoom() {
   // An eighth at a time, so that looking for the tenant is worth it.
   const auto reduce = [&](const std::atomic<std::uint64_t>& all, std::size_t most, auto size, auto reduced) {
     while (all > most) {
-      ServiceGraph& graph = std::ranges::max_element(tenants_, {}, [&](const auto& each) { return (each.value.*size)(); })->value;
-      const std::size_t left = (graph.*size)() - ((graph.*size)() + 7) / 8;
-      change(graph, [&](ServiceGraph& each) { reduced(each, left); });
+      Tenant& tenant = std::ranges::max_element(tenants_, {}, [&](const auto& each) { return size(each.value); })->value;
+      change(tenant, [&](Tenant& each) { reduced(each, size(each) - (size(each) + 7) / 8); });
     }
   };
   constexpr std::size_t kAll = SIZE_MAX;
-  reduce(places, kMostPlaces, &ServiceGraph::places,
-         [](ServiceGraph& graph, std::size_t left) { graph.reduce(left, kAll, kAll); });
-  reduce(calls, kMostCalls, &ServiceGraph::calls, [](ServiceGraph& graph, std::size_t left) { graph.reduce(kAll, left, kAll); });
-  reduce(spans, kMostSpans, &ServiceGraph::spans, [](ServiceGraph& graph, std::size_t left) { graph.reduce(kAll, kAll, left); });
+  reduce(
+      places, kMostPlaces, [](const Tenant& each) { return each.graph.places(); },
+      [](Tenant& each, std::size_t left) { each.graph.reduce(left, kAll, kAll); });
+  reduce(
+      calls, kMostCalls, [](const Tenant& each) { return each.graph.calls(); },
+      [](Tenant& each, std::size_t left) { each.graph.reduce(kAll, left, kAll); });
+  reduce(
+      spans, kMostSpans, [](const Tenant& each) { return each.graph.spans(); },
+      [](Tenant& each, std::size_t left) { each.graph.reduce(kAll, kAll, left); });
+  reduce(
+      services, kMostServices, [](const Tenant& each) { return each.changes.services(); },
+      [](Tenant& each, std::size_t left) { each.changes.reduce(left); });
 }
 
 void ServiceGraphs::snapshot(std::vector<std::uint8_t>& out) const {
@@ -65,7 +80,8 @@ void ServiceGraphs::snapshot(std::vector<std::uint8_t>& out) const {
   write(static_cast<std::uint32_t>(tenants_.size()));
   for (auto tenant = tenants_.rbegin(); tenant != tenants_.rend(); ++tenant) {
     write(tenant->key);
-    putState(out, tenant->value);
+    putState(out, tenant->value.graph);
+    putState(out, tenant->value.changes);
   }
 }
 
@@ -76,14 +92,14 @@ bool ServiceGraphs::restore(Bytes in) {
   for (std::uint32_t i = 0; i < count && read.ok(); ++i) {
     std::string name;
     read(name);
-    const Bytes state = read.getBytes();
+    const Bytes graph = read.getBytes(), changes = read.getBytes();
     if (!read.ok() || tenants_.contains(name)) return false;
     bool sound = false;
-    change(tenants_.add(name, ServiceGraph(hash_)).value, [&](ServiceGraph& graph) { sound = graph.restore(state); });
+    change(tenants_.add(name, Tenant(hash_)).value,
+           [&](Tenant& own) { sound = own.graph.restore(graph) && own.changes.restore(changes); });
     if (!sound) return false;
   }
   makeRoom();
-  gaveWay = 0;
   return read.done();
 }
 

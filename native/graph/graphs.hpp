@@ -12,19 +12,21 @@
 #include "base/common_clock.hpp"
 #include "base/hash.hpp"
 #include "base/recency_table.hpp"
+#include "graph/changes.hpp"
 #include "graph/service_graph.hpp"
 
 namespace driftlock {
 
-/// The service graphs of all tenants. They are used in the order of requests, by one thread at a time.
+/// The service graphs and changes of all tenants. They are used in the order of requests, by one thread at a time.
 class ServiceGraphs {
  public:
   /// The most tenants with a graph, and what all have together. Of what is too much, the tenant that has most of it loses its
   /// least recently used.
   static constexpr std::size_t kMostTenants = 10'000;
-  static constexpr std::size_t kMostPlaces = 65'536, kMostCalls = 131'072, kMostSpans = 262'144;
+  static constexpr std::size_t kMostPlaces = 65'536, kMostCalls = 131'072, kMostSpans = 262'144, kMostServices = 16'384;
 
-  ServiceGraphs(const KeyedHash& hash, std::vector<std::string> instanceBy) : hash_(hash), instanceBy_(std::move(instanceBy)) {}
+  ServiceGraphs(const KeyedHash& hash, std::vector<std::string> instanceBy, std::vector<std::string> changeAttributes)
+      : hash_(hash), instanceBy_(std::move(instanceBy)), changeAttributes_(std::move(changeAttributes)) {}
 
   /// Adds a request of the tenant at this event time, and appends what is complete by then to the fields of an EvidencePage.
   void observe(std::string_view tenant, const otlp::Index& index, std::uint64_t unixNanos, std::vector<std::uint8_t>& page);
@@ -36,19 +38,25 @@ class ServiceGraphs {
   bool restore(Bytes in);
 
   // These are read from other threads.
-  std::atomic<std::uint64_t> places{0}, calls{0}, spans{0}, gaveWay{0};
+  std::atomic<std::uint64_t> places{0}, calls{0}, spans{0}, services{0}, gaveWay{0};
 
  private:
-  ServiceGraph& find(std::string_view tenant);
-  /// Runs a step on a graph, and counts what that changes.
+  struct Tenant {
+    explicit Tenant(const KeyedHash& hash) : graph(hash), changes(hash) {}
+
+    ServiceGraph graph;
+    Changes changes;
+  };
+
+  Tenant& find(std::string_view tenant);
+  /// Runs a step on what a tenant has, and counts what that changes.
   template <typename Step>
-  void change(ServiceGraph& graph, Step&& step);
-  void forget(ServiceGraph& graph);
+  void change(Tenant& tenant, Step&& step);
   void makeRoom();
 
   KeyedHash hash_;
-  std::vector<std::string> instanceBy_;
-  RecencyTable<std::string, ServiceGraph> tenants_;
+  std::vector<std::string> instanceBy_, changeAttributes_;
+  RecencyTable<std::string, Tenant> tenants_;
 };
 
 }  // namespace driftlock

@@ -4,6 +4,7 @@
 #include <bit>
 #include <string>
 
+#include "base/timed_id.hpp"
 #include "channels/silence.hpp"
 #include "stream/windows.hpp"
 
@@ -16,20 +17,8 @@ constexpr std::uint64_t kQuietNanos = 300'000'000'000;
 constexpr std::uint64_t kOldNanos = 3'600'000'000'000;
 /// The number of anomalies whose evidence is kept.
 constexpr std::size_t kMostEvidence = 4;
-/// The longest id that `anomalyId` makes.
+/// The longest id that `timedId` makes.
 constexpr std::size_t kMostId = 64;
-
-/// Makes an id that begins with milliseconds, like a UUID of version 7, followed by 80 bits that make it unique:
-/// anomalies of the same time are neighbours in every index of a store.
-std::string anomalyId(std::uint64_t unixNanos, std::uint64_t a, std::uint64_t b) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  const std::uint64_t first = unixNanos / 1'000'000 << 16 | a >> 48;
-  std::string id;
-  for (std::uint64_t half : {first, b}) {
-    for (int shift = 60; shift >= 0; shift -= 4) id += kDigits[half >> shift & 15];
-  }
-  return id;
-}
 
 }  // namespace
 
@@ -51,7 +40,7 @@ OpenAnomaly Anomalies::supersede() {
 void Anomalies::begin(std::uint64_t now, std::uint64_t unixNanos, std::uint64_t origin, const KeyedHash& hash) {
   beganAt_ = now;
   if (sinceUnixNano_ == 0) sinceUnixNano_ = unixNanos;
-  current_ = {anomalyId(unixNanos, origin, hash(++count_, hash(unixNanos, origin))), unixNanos, unixNanos, 0};
+  current_ = {timedId(unixNanos, origin, hash(++count_, hash(unixNanos, origin))), unixNanos, unixNanos, 0};
   if (evidence_.size() == kMostEvidence) evidence_.erase(evidence_.begin());
   evidence_.emplace_back().id = current_.id;
 }

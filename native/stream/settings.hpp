@@ -20,6 +20,8 @@ struct Settings {
   std::vector<std::string> groupBy;
   /// The resource attributes that may name the instance of a service that a metric is of: the first one that a resource has.
   std::vector<std::string> instanceBy{};
+  /// The resource attributes of which a new value is a change of the service.
+  std::vector<std::string> changeAttributes{};
   /// The number of records before a stream is judged, at most: the first half fills the dictionary, the second calibrates
   /// the limit.
   std::uint32_t baselineRecords;

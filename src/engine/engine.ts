@@ -148,6 +148,7 @@ export class Engine {
       streamBy: config.stream_by,
       groupBy: config.group_by,
       instanceBy: config.instance_by,
+      changeAttributes: config.change_attributes,
       baselineRecords: config.baseline.records,
       exactBaseline,
       recordsPerSecond,

@@ -202,7 +202,7 @@ export const definitions = {
     graphGaveWay: counter(
       "service_graph_gave_way",
       "entries",
-      "Number of operations, calls and open spans of service graphs that gave way to newer ones.",
+      "Number of operations, calls, open spans and services of service graphs that gave way to newer ones, and of changes that were not told because there are too many.",
     ),
     withheldAlarms: counter(
       "withheld_alarms",

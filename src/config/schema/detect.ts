@@ -37,6 +37,26 @@ export const detect = section({
     .describe(
       "Resource attributes that can name an instance of a service: the first one that a resource has does, unless it names the stream or its group anyway. Each instance has its own streams of metrics, because their points are different series. A new instance begins with what the others have learned, and one that has left gives its memory back. An empty list makes the points of all instances one stream.",
     ),
+  change_attributes: z
+    .array(z.string().min(1))
+    .max(16)
+    .default([
+      "service.version",
+      "container.image.name",
+      "container.image.tags",
+      "container.image.id",
+      "deployment.environment.name",
+      "k8s.deployment.name",
+      "k8s.statefulset.name",
+      "k8s.daemonset.name",
+      "k8s.replicaset.name",
+      "host.type",
+      "host.image.id",
+      "host.image.version",
+    ])
+    .describe(
+      "Resource attributes that identify what a service runs as. A value that is new for a service, which has been known for ten minutes, is a change, which incidents name if it came just before them. A value that was there within a day is not new. An attribute that differs between instances, such as `k8s.pod.name`, would make each of them a change.",
+    ),
   baseline: section({
     records: count
       .min(64)

@@ -338,6 +338,7 @@ const cases: Record<string, () => unknown> = {
       ["acceptAfterMs", [undefined, -1, NaN, 1e300, Infinity]],
       ["groupBy", [undefined, "a", [1], Array(9).fill("a")]],
       ["instanceBy", [undefined, "a", [1], Array(9).fill("a")]],
+      ["changeAttributes", [null, "a", [1], Array(17).fill("a")]],
       ["alarmsPerStreamPerDay", [undefined, 0, -1, NaN, Infinity]],
       ["alarmsPerGroupPerDay", [undefined, -1, NaN, Infinity]],
       ["alarmsPerTenantPerDay", [undefined, -1, NaN, Infinity]],
