@@ -45,6 +45,32 @@ TEST(learnsWholeSessions) {
   CHECK(run(channel, 500, {1, 2, 9, 4}, Lesson::Known) < strange - 2);
 }
 
+/// Checks that a session which ends strange names what made it strange, and the cost of that.
+TEST(namesWhatIsToBlame) {
+  Sessions channel;
+  for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3, 4}, Lesson::Learn);
+  const auto breakOff = [&](std::uint64_t key, const std::vector<std::uint32_t>& ids) {
+    for (const std::uint32_t id : ids) {
+      channel.observe(key, id, false, kStart);
+      channel.accept(Lesson::Known);
+    }
+    const SequenceVerdict verdict = *channel.expire(kStart + 60 * kSecond);
+    channel.accept(Lesson::Strange);
+    return verdict;
+  };
+  const SequenceVerdict early = breakOff(100, {1, 9, 2, 3, 4});
+  CHECK(early.score > 0 && early.bits > 2 && channel.expired().id == 9 && channel.expired().earlier);
+  CHECK(channel.expected(channel.expired(), 1).front().id == 2);
+  const SequenceVerdict atTheEnd = breakOff(101, {1, 2});
+  CHECK(atTheEnd.score > 0 && atTheEnd.bits > 2 && channel.expired().id == kEndOfSession && !channel.expired().earlier);
+  CHECK(channel.expected(channel.expired(), 1).front().id == 3);
+  // The last record of a session that says where it ends.
+  run(channel, 102, {1, 9, 2, 3, 4}, Lesson::Strange);
+  CHECK(channel.observed().id == 9 && channel.observed().earlier);
+  run(channel, 103, {1, 2, 3, 9}, Lesson::Strange);
+  CHECK(channel.observed().id == 9);
+}
+
 TEST(modelsBecomeCertain) {
   Sessions channel;
   const std::vector<std::uint32_t> normal = {1, 2, 3, 4};

@@ -19,24 +19,37 @@ static_assert(kLargestId == kLargestTemplateId);
 /// A record out of order, or a session that broke off.
 class SequenceFinding final : public Finding {
  public:
-  /// @param id the template of the record; none if the session broke off
-  SequenceFinding(std::optional<std::uint32_t> id, std::vector<ExpectedId> expected) : id_(id), expected_(std::move(expected)) {}
+  /// @param ended whether the session broke off
+  SequenceFinding(const TellingStep& step, bool ended, std::vector<ExpectedId> expected)
+      : step_(step), ended_(ended), expected_(std::move(expected)) {}
 
   void describe(const Texts& texts, Description& out) const override {
     for (const ExpectedId& expected : expected_) {
       // What came, or the end that came too early, is not what was expected instead.
-      if (expected.id == id_.value_or(kEndOfSession)) continue;
+      if (expected.id == step_.id) continue;
       std::string text = expected.id == kEndOfSession ? "the end of the session" : texts.ofTemplate(expected.id);
       if (!text.empty() && out.next.size() < kMostNext) out.next.push_back(std::move(text));
     }
-    out.sentence = id_ ? "Unexpected at this point of the session" : "A session broke off where it usually goes on";
+    out.sentence = place(texts);
     const std::string bits = text::fixed(out.bits, 1), usual = text::fixed(out.usualBits, 1);
     if (out.bits > out.usualBits && bits != usual) text::append(out.sentence, ": ", bits, " bits; usually ", usual);
     if (!out.next.empty()) text::append(out.sentence, "; expected was ", text::quoted(out.next.front()));
   }
 
  private:
-  std::optional<std::uint32_t> id_;
+  std::string place(const Texts& texts) const {
+    if (step_.id == kEndOfSession)
+      return ended_ ? "A session broke off where it usually goes on" : "The session ends where it usually goes on";
+    if (!step_.earlier && !ended_) return "Unexpected at this point of the session";
+    const std::string text = texts.ofTemplate(step_.id);
+    const std::string what = text.empty() ? "a record that is not in the baseline" : text::quoted(text);
+    return (ended_ ? "A session broke off after it had an unexpected record: "
+                   : "The session had an unexpected record before: ") +
+           what;
+  }
+
+  TellingStep step_;
+  bool ended_;
   std::vector<ExpectedId> expected_;
 };
 
@@ -76,8 +89,9 @@ class SequenceChannel final : public Channel {
   }
 
   std::unique_ptr<Finding> find(const Observation* record) const override {
-    const auto id = record ? std::optional(record->id()) : std::nullopt;
-    return std::make_unique<SequenceFinding>(id, sessions_ ? sessions_->expected(kMostNext + 1) : std::vector<ExpectedId>{});
+    const TellingStep step = sessions_ ? (record ? sessions_->observed() : sessions_->expired()) : TellingStep{};
+    return std::make_unique<SequenceFinding>(step, !record,
+                                             sessions_ ? sessions_->expected(step, kMostNext + 1) : std::vector<ExpectedId>{});
   }
 
   std::size_t memory() const override { return sizeof *this + (sessions_ ? sessions_->memory() : 0); }

@@ -458,10 +458,13 @@ bool SequenceModel::restore(Bytes in) {
   return true;
 }
 
-void SequenceScore::add(double bits, double mean) {
+SequenceScore::Added SequenceScore::add(double bits, double mean) {
+  const bool begins = sum_ <= 0;
   sum_ = std::max(sum_, 0.0) + bits - (mean + kSlack);
-  if (count_ == 0 || sum_ > best_) best_ = sum_;
+  const bool highest = count_ == 0 || sum_ > best_;
+  if (highest) best_ = sum_;
   ++count_;
+  return {begins, highest};
 }
 
 double SequenceScore::value() const {

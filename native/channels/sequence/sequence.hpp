@@ -146,8 +146,12 @@ class SequenceModel {
 /// not strange. Source: E. S. Page, Continuous inspection schemes, Biometrika 41, 1954.
 class SequenceScore {
  public:
+  /// What a cost does to the score: whether it begins to rise anew, and whether it is the highest so far.
+  struct Added {
+    bool begins, highest;
+  };
   /// Adds the cost of the next id (or of the end), in bits; `mean` bits are usual.
-  void add(double bits, double mean);
+  Added add(double bits, double mean);
   /// The score in bits; minus infinity before the first cost.
   double value() const;
   std::uint32_t count() const { return count_; }

@@ -21,9 +21,9 @@ SequenceVerdict Sessions::observe(std::uint64_t key, std::uint32_t id, bool last
   Session& session = current_->value;
   session.lastUnixNano = std::max(session.lastUnixNano, timeUnixNano);
   id = std::min(id, kLargestId);
-  before_ = session.context;
+  observed_ = {.id = id, .before = session.context};
   const double usual = model_.meanCost();
-  const double bits = model_.cost(before_, id);
+  const double bits = model_.cost(session.context, id);
   session.score.add(bits, usual);
   session.context.push(id);
   // Doubling would reserve twice as much as can ever be needed.
@@ -33,7 +33,34 @@ SequenceVerdict Sessions::observe(std::uint64_t key, std::uint32_t id, bool last
   if (last) session.score.add(model_.endCost(session.context), usual);
   const double score = session.score.value();
   session.peak = std::max(session.peak, score);
-  return {.score = score, .peak = session.peak, .bits = bits, .usualBits = usual, .ended = last};
+  SequenceVerdict verdict{.score = score, .peak = session.peak, .bits = bits, .usualBits = usual, .ended = last};
+  if (last) blame(session, verdict, observed_);
+  return verdict;
+}
+
+void Sessions::blame(const Session& session, SequenceVerdict& verdict, TellingStep& step) const {
+  if (verdict.score <= 0) return;
+  SequenceContext context = session.learned;
+  SequenceScore score;
+  // The costliest step since the score began to rise, and that of the highest score.
+  TellingStep run, telling;
+  double runBits = 0, bits = 0;
+  const std::size_t steps = session.waiting.size() + (paidEnd_ ? 1 : 0);
+  for (std::size_t i = 0; i < steps; ++i) {
+    const bool end = i == session.waiting.size();
+    const std::uint32_t id = end ? kEndOfSession : session.waiting[i];
+    const double cost = end ? model_.endCost(context) : model_.cost(context, id);
+    const auto [begins, highest] = score.add(cost, verdict.usualBits);
+    if (begins || cost > runBits) {
+      runBits = cost;
+      run = {.id = id, .before = context, .earlier = i + 1 < session.waiting.size() || (!end && paidEnd_)};
+    }
+    if (highest) bits = runBits, telling = run;
+    if (!end) context.push(id);
+  }
+  if (bits <= verdict.bits) return;
+  verdict.bits = bits;
+  step = telling;
 }
 
 bool Sessions::isQuiet(const Session& session, std::uint64_t timeUnixNano) {
@@ -50,7 +77,7 @@ std::optional<SequenceVerdict> Sessions::expire(std::uint64_t timeUnixNano) {
   const bool quiet = isQuiet(oldest, timeUnixNano);
   if (!quiet && sessions_.size() <= kMostSessions) return {};
   current_ = &sessions_.oldest();
-  before_ = oldest.context;
+  expired_ = {.before = oldest.context};
   ended_ = true;
   // Whether an evicted session would have continued is not known, so only a quiet one pays for its end.
   paidEnd_ = quiet;
@@ -61,6 +88,7 @@ std::optional<SequenceVerdict> Sessions::expire(std::uint64_t timeUnixNano) {
   }
   verdict.score = oldest.score.value();
   verdict.peak = std::max(oldest.peak, verdict.score);
+  blame(oldest, verdict, expired_);
   return verdict;
 }
 
@@ -69,9 +97,7 @@ void Sessions::accept(Lesson lesson) {
   Session& session = current_->value;
   session.strange |= lesson == Lesson::Strange;
   const bool learn = lesson == Lesson::Learn && !session.strange;
-  if (session.strange) {
-    session.waiting.clear();
-  } else if (ended_ && learn) {
+  if (ended_ && learn) {
     passOn(session, session.waiting.size(), true);
     if (paidEnd_) model_.learnEnd(session.learned, model_.endCost(session.learned));
   } else if (!ended_ && session.waiting.size() > kWaiting) {

@@ -17,10 +17,18 @@ struct SequenceVerdict {
   double score = 0;
   /// The largest score that the session has had. Each was judged, so calibration learns this one.
   double peak = 0;
-  /// The cost of the current id, and the usual cost of ids.
+  /// The cost of the current id, or of what a session that has ended owes its score to, and the usual cost of ids.
   double bits = 0;
   double usualBits = 0;
   bool ended = false;
+};
+
+/// What a session owes its score to: an id, or its end.
+struct TellingStep {
+  std::uint32_t id = kEndOfSession;
+  SequenceContext before{};
+  /// Whether the session went on after it.
+  bool earlier = false;
 };
 
 /// The sequence channel of one stream: which records follow which in a trace or a session.
@@ -44,8 +52,13 @@ class Sessions {
   /// Drops the sessions that have been quiet, unjudged and unlearned, because their records may have been missed.
   void forgetQuiet(std::uint64_t timeUnixNano);
 
-  /// The usual ids at the place of the observed record, likeliest first.
-  std::vector<ExpectedId> expected(std::size_t limit) const { return model_.expected(before_, limit); }
+  /// The step that the observed record's session, or the session that expired last, owes its score to.
+  const TellingStep& observed() const { return observed_; }
+  const TellingStep& expired() const { return expired_; }
+  /// The usual ids in the place of a step, likeliest first.
+  std::vector<ExpectedId> expected(const TellingStep& step, std::size_t limit) const {
+    return model_.expected(step.before, limit);
+  }
   /// Whether the model has learned so many ids and ends that it can tell what comes once in thousands of sessions.
   bool certain() const { return model_.learnt() >= kCertain; }
   /// Whether sessions, as far as is known, hold one record each, so that their order carries no information.
@@ -83,6 +96,8 @@ class Sessions {
 
   /// Whether a session has been quiet for so long that it is over.
   static bool isQuiet(const Session& session, std::uint64_t timeUnixNano);
+  /// Finds the costliest step on the way to the score of a session that ends, as far as its ids are known.
+  void blame(const Session& session, SequenceVerdict& verdict, TellingStep& step) const;
   /// Moves the point of learning past `count` waiting ids.
   void passOn(Session& session, std::size_t count, bool learn);
 
@@ -93,7 +108,7 @@ class Sessions {
 
   // The session that `accept` decides on.
   Table::Entry* current_ = nullptr;
-  SequenceContext before_;
+  TellingStep observed_, expired_;
   bool ended_ = false, paidEnd_ = false;
 };
 
