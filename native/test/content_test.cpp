@@ -168,6 +168,25 @@ TEST(newsIsPlaced) {
   CHECK(b.news() == "Überlauf bei Gerät 4711 – größer");
 }
 
+/// Checks that a token counts by its length where no token is known to be, up to a bound, and by nothing where one is.
+TEST(unknownTokensCount) {
+  Bench b;
+  const std::string token = "kQ7xT2mZp9vR4wLs8nBd3fYh", other = "zW3pL8qNs5tVx1cRg6mKj0bH";
+  b.learn(logRecord("cart opened by user 17"));
+  b.learn(logRecord("session=" + token + " begins"));
+  CHECK(b.score(logRecord("session=" + other + " begins")).score == 0);
+  const auto bits = [&](const std::string& value) { return b.score(logRecord("dump of the headers auth=" + value)).bits; };
+  const double number = bits("4711");
+  CHECK(bits("d41d8cd98f00b204e9800998ecf8427e") == number);
+  CHECK(bits("0x9f86d081884c7d659a2feaa0c55ad015a3bf4f1b") == number);
+  CHECK(bits("123e4567-e89b-12d3-a456-426614174000") == number);
+  CHECK(bits("kQ7xT2mZp9vR4wLs") == number);
+  CHECK(bits(token) == number + 8 * 24);
+  CHECK(bits(token + "Aa7Bb8Cc9Dd") == number + 8 * 32);
+  CHECK(b.score(logRecord("dump", {.attributes = {attribute("auth", token)}})).bits >
+        b.score(logRecord("dump", {.attributes = {attribute("auth", "4711x")}})).bits);
+}
+
 TEST(graveNewsIsStranger) {
   Bench b;
   for (int i = 0; i < 3; ++i) b.learn(logRecord("all is well in the world"));

@@ -17,6 +17,8 @@ constexpr double kShortest = 32, kShortestOfWindow = 8;
 constexpr double kGravityBits = 3;
 constexpr double kGraveFrom = 8;
 constexpr std::string_view kEventName = "event_name";
+/// The fewest characters of a token that is news by its length, and the most that count.
+constexpr std::uint32_t kShortestToken = 24, kMostOfTokens = 32;
 /// A dictionary has room for the lessons of at least so many texts of prose.
 constexpr std::size_t kLessons = 32;
 
@@ -44,6 +46,40 @@ void countLiterals(const ContentScore& score, std::vector<std::uint32_t>& litera
       literal += std::min(runs[i].end, unknown.end) - std::max(runs[i].start, unknown.begin);
     }
   }
+}
+
+/// Whether a word is neither a number nor a UUID or another hexadecimal one, of which every request may have some.
+bool isToken(Bytes word) {
+  if (word.size() < kShortestToken) return false;
+  if (word[0] == '0' && (word[1] | 0x20) == 'x') word = word.subspan(2);
+  return std::ranges::any_of(word, [](std::uint8_t c) { return (c | 0x20) > 'f' && (c | 0x20) <= 'z'; });
+}
+
+/// Counts the characters of the tokens in places where nothing is known to be: those that no match explains. Masked, each
+/// of them is a single character.
+std::uint32_t unknownTokens(const RecordView& record, const ContentScore& score) {
+  thread_local std::vector<std::uint8_t> masked(kMaxTextSize);
+  thread_local std::vector<std::uint32_t> origin(kMaxTextSize + 1);
+  std::uint32_t characters = 0;
+  std::size_t run = 0;
+  const std::vector<LiteralRun>& runs = score.novelty.literals;
+  for (const ContentScore::Unknown& unknown : score.unknown) {
+    while (run < runs.size() && runs[run].end <= unknown.value) ++run;
+    const Field& field = record.fields[unknown.field];
+    const std::uint32_t size = unknown.end - 1 - unknown.value;
+    if (field.kind != Field::Kind::Text || field.text.size() < size + kShortestToken - 1) continue;
+    text::mask(field.text, masked.data(), origin.data());
+    origin[size] = static_cast<std::uint32_t>(field.text.size());
+    for (std::size_t i = run; i < runs.size() && runs[i].start < unknown.end - 1; ++i) {
+      const std::uint32_t from = std::max(runs[i].start, unknown.value) - unknown.value;
+      const std::uint32_t to = std::min(runs[i].end, unknown.end - 1) - unknown.value;
+      for (std::uint32_t k = from; k < to; ++k) {
+        const Bytes word = field.text.subspan(origin[k], origin[k + 1] - origin[k]);
+        if (isToken(word)) characters += static_cast<std::uint32_t>(word.size());
+      }
+    }
+  }
+  return characters;
 }
 
 }  // namespace
@@ -153,6 +189,7 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
   const double grave = std::min(1.0, out.novelBytes / kGraveFrom) * static_cast<double>(gravityOf(record));
   const auto size = static_cast<double>(out.text.size());
   out.density = out.bits / (kShortestOfWindow + size);
+  out.bits += kLiteralBits * std::min(kMostOfTokens, unknownTokens(record, out));
   out.score = out.bits / (kShortest + size) + kGravityBits * grave;
 }
 
