@@ -74,7 +74,7 @@ function causeText({ service, instance, host, operation, reasons }: Candidate): 
 
 /** What people should see again if it changes. */
 function newsOf({ severity, minor, services, ranking }: Incident): string {
-  return JSON.stringify([severity, minor, services, ranking[0]?.service]);
+  return JSON.stringify([severity, minor, services.toSorted(), ranking[0]?.service]);
 }
 
 function sentence({ explanation }: Anomaly, columns: number): string[] {
