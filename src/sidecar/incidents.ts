@@ -11,6 +11,13 @@ import type { IncidentState } from "./incident-state.ts";
 /** Receives each incident that has begun, grown, ended or become part of another one. It returns quickly and never throws. */
 export type IncidentSink = (incident: Incident) => void;
 
+interface Expected {
+  tenant: string;
+  id: string;
+  /** In milliseconds since 1970. */
+  until: number;
+}
+
 interface Parts {
   former: IncidentFormer;
   state: IncidentState;
@@ -34,12 +41,12 @@ const nanosOf = (ms: number) => BigInt(ms) * 1_000_000n;
 
 export class Incidents {
   readonly #parts: Parts;
-  /** Incidents that are handed on once the state that includes them is saved. */
-  #pending: Incident[] = [];
+  /** The latest revisions that are handed on once the state that includes them is saved, by tenant and id. */
+  #pending = new Map<string, Incident>();
   #publishing: Promise<void> | undefined;
   readonly #closing = new AbortController();
   /** The expectations that the former has, by tenant and incident, with their ends. */
-  #expected = new Map<string, { tenant: string; id: string; until: number }>();
+  readonly #expected = new Map<string, Expected>();
   #refreshing = false;
   #failing = false;
   readonly #timers: NodeJS.Timeout[];
@@ -91,9 +98,8 @@ export class Incidents {
   }
 
   #take(incidents: readonly Incident[]): void {
-    if (incidents.length === 0) return;
-    this.#pending.push(...incidents);
-    this.#publishing ??= this.#publish();
+    for (const incident of incidents) this.#pending.set(keyOf(incident), incident);
+    if (this.#pending.size > 0) this.#publishing ??= this.#publish();
   }
 
   /**
@@ -101,11 +107,11 @@ export class Incidents {
    * its end.
    */
   async #publish(): Promise<void> {
-    while (this.#pending.length > 0) {
+    while (this.#pending.size > 0) {
       const batch = this.#pending;
-      this.#pending = [];
+      this.#pending = new Map();
       await this.#parts.state.save();
-      for (const incident of batch) this.#handOn(incident);
+      for (const incident of batch.values()) this.#handOn(incident);
       const ms = Math.max(pauseMs, pauseShare * this.#parts.state.packingMs);
       await sleep(ms, undefined, { ref: false, signal: this.#closing.signal }).catch(() => {});
     }
@@ -126,19 +132,22 @@ export class Incidents {
     this.#refreshing = true;
     const { former, store, log } = this.#parts;
     try {
+      // What a person decides meanwhile may not be among what is read.
+      const before = [...this.#expected];
       const stored = await store.incidents.expectations();
-      const found = new Map<string, { tenant: string; id: string; until: number }>();
+      const now = store.incidents.now();
+      const found = new Set(stored.map(({ incident }) => keyOf(incident)));
+      for (const [key, { tenant, id, until }] of before) {
+        if (found.has(key)) continue;
+        this.#expected.delete(key);
+        if (until > now) former.withdraw(tenant, id);
+      }
       for (const { incident, until } of stored) {
         const { tenant, id } = incident;
-        found.set(keyOf(incident), { tenant, id, until });
         if (this.#expected.get(keyOf(incident))?.until === until) continue;
+        this.#expected.set(keyOf(incident), { tenant, id, until });
         this.#take(former.judge(incident, "expected", nanosOf(until)));
       }
-      const now = store.incidents.now();
-      for (const [key, { tenant, id, until }] of this.#expected) {
-        if (!found.has(key) && until > now) former.withdraw(tenant, id);
-      }
-      this.#expected = found;
       this.#failing = false;
     } catch (error) {
       const reason = reasonOf(error);

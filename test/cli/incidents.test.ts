@@ -158,6 +158,36 @@ describe("an incident of a running sidecar", () => {
       .toBe("ended");
   }, 90_000);
 
+  it("that is expected to return ends, and the next one is minor, also after a restart", async () => {
+    const folder = emptyFolder();
+    const downstream = await startDownstream("grpc");
+    afterwards(downstream.close);
+    const first = await run(folder, downstream.endpoint);
+    const { id: known } = await begin(first);
+    const until = new Date(Date.now() + 3_600_000).toISOString();
+    const judged = await first.api(`/incidents/${known}`, {
+      method: "PATCH",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ state: "expected", until }),
+    });
+    expect(judged).toMatchObject({ state: "expected", expected_until: until });
+    const stopped = once(first.child, "exit");
+    first.child.kill("SIGTERM");
+    expect(await stopped).toEqual([0, null]);
+    // What a person has decided is in the store as well.
+    rmSync(join(folder, "incidents.state"));
+
+    const second = await run(folder, downstream.endpoint);
+    await sendGrpc(second.grpc, logs(normalLines(30, 430), 430));
+    await sendGrpc(second.grpc, logs(strange("disk failure: cannot allocate extent in group zero"), 460));
+    const list = async () => ((await second.api("/incidents")) as Items).items;
+    await expect.poll(async () => (await list()).length, { timeout: 20_000 }).toBe(2);
+    expect(await list()).toMatchObject([
+      { minor: true, expected_by: known },
+      { id: known, state: "expected" },
+    ]);
+  }, 90_000);
+
   it("that is false ends, with all of its anomalies, whose streams adapt", async () => {
     const downstream = await startDownstream("grpc");
     afterwards(downstream.close);
