@@ -33,7 +33,7 @@ export const dayMs = 86_400_000;
 /** Observations within this time may begin an incident together. */
 export const windowMs = 3 * minuteMs;
 /** For so long, an incident takes up services that it does not have, and other kinds of evidence keep it open. */
-export const growthMs = 30 * minuteMs;
+export const growthMs = 15 * minuteMs;
 /** An incident ends when nothing unusual has joined it for so long. */
 export const quietMs = 15 * minuteMs;
 /** A change within this time before an incident may be its cause. */

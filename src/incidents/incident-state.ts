@@ -47,6 +47,8 @@ export interface OpenIncident {
   bits: number;
   changes: Change[];
   minor: boolean;
+  /** What it was when it was decided whether it is minor. */
+  atFirst: { places: number; severity: Severity };
   expectedBy: string;
   earlier: string[];
   /** What the last report said, by which it is decided whether there is news. */
@@ -72,6 +74,7 @@ export function createIncident(id: string, now: number, bits: number): OpenIncid
     bits,
     changes: [],
     minor: false,
+    atFirst: { places: 0, severity: 0 },
     expectedBy: "",
     earlier: [],
     told: { cause: "", places: 0, severity: 0, flagged: 0, ticks: 0, minor: false },

@@ -38,7 +38,7 @@ export interface Rates {
   kinds: Map<number, Weight & { sizes: Sizes }>;
   places: Map<string, Map<number, Weight>>;
   /** Of the groups of observations that were rarer than once per day by these rates. */
-  groups: Weight & { count: number; bits: number; peak: number };
+  groups: Weight & { count: number; beyond: number; peak: number };
 }
 
 export function createRates(): Rates {
@@ -47,7 +47,7 @@ export function createRates(): Rates {
     clock: 0,
     kinds: new Map(),
     places: new Map(),
-    groups: { ages: 0, last: 0, count: 0, bits: 0, peak: 0 },
+    groups: { ages: 0, last: 0, count: 0, beyond: 0, peak: 0 },
   };
 }
 
@@ -143,31 +143,36 @@ export function ownRate(rates: Rates, place: string, kind: number): number {
   return perDay(rates, rates.places.get(place)?.get(kind)?.ages ?? 0, 0);
 }
 
-/** The mean of an exponential law of bits by which half as many exceed each further one. */
+/**
+ * Groups of more bits than this are compared with what there should be: one in so many days, and the bits beyond it follow an
+ * exponential law that halves with each bit.
+ */
+const comparedBits = 3;
 const exact = Math.LOG2E;
 const priorGroups = 4;
 
 /** Learns the bits of a group of observations. Groups that follow one another closely count once, by the largest. */
 export function learnGroup(rates: Rates, bits: number, now: number): void {
   const { groups } = rates;
-  const capped = Math.min(bits, 3 * meanBits(rates));
+  const beyond = Math.min(bits - comparedBits, 3 * meanBeyond(rates));
   const goesOn = now - groups.last < windowMs;
-  if (capped <= (goesOn ? groups.peak : 0)) return;
-  groups.bits += goesOn ? capped - groups.peak : capped;
+  if (beyond <= (goesOn ? groups.peak : 0)) return;
+  groups.beyond += goesOn ? beyond - groups.peak : beyond;
   if (!goesOn) {
     groups.ages += rates.age;
     groups.count++;
   }
-  groups.peak = capped;
+  groups.peak = beyond;
   groups.last = now;
 }
 
-function meanBits({ groups: { count, bits } }: Rates): number {
-  return (bits + exact * priorGroups) / (count + priorGroups);
+function meanBeyond({ groups: { count, beyond } }: Rates): number {
+  return (beyond + exact * priorGroups) / (count + priorGroups);
 }
 
 /** Corrects the bits of a group by how often there were such groups, and how large they were. */
 export function calibrated(rates: Rates, bits: number): number {
-  const often = Math.log2(Math.max(1, perDay(rates, rates.groups.ages)));
-  return bits * Math.min(1, exact / meanBits(rates)) - often;
+  const expected = 2 ** -comparedBits;
+  const often = Math.max(expected, perDay(rates, rates.groups.ages, expected));
+  return (bits - comparedBits) * Math.min(1, exact / meanBeyond(rates)) - Math.log2(often);
 }

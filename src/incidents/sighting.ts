@@ -55,8 +55,16 @@ export function toSighting(evidence: Evidence): Sighting {
   };
 }
 
-/** The channels that look at one record after the other; a report of theirs without a trace is about records of before. */
-const ofRecords: ReadonlySet<Channel> = new Set([Channel.CONTENT, Channel.SEQUENCE, Channel.VALUE]);
+/**
+ * The channels whose reports without a trace are about what was seen already: those that look at one record after the other, and
+ * the one that looks at streams together.
+ */
+const afterwards: ReadonlySet<Channel> = new Set([
+  Channel.CONTENT,
+  Channel.SEQUENCE,
+  Channel.VALUE,
+  Channel.GROUP,
+]);
 
 /**
  * Returns the names of what was observed. What is strange in one trace is one observation, in however many services it shows; so is
@@ -67,6 +75,6 @@ export function observationKeys(sighting: Sighting): string[] | undefined {
   const { observation, traces, signal, channel, place, tick, kind } = sighting;
   if (observation !== undefined) return [observation];
   if (traces.length > 0) return traces;
-  if (signal === Signal.METRICS) return [`${place}\n${tick}`];
-  return ofRecords.has(channel) ? undefined : [`${place}\n${kind}`];
+  if (signal === Signal.METRICS && channel !== Channel.GROUP) return [`${place}\n${tick}`];
+  return afterwards.has(channel) ? undefined : [`${place}\n${kind}`];
 }

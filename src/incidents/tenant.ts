@@ -118,7 +118,7 @@ export function createTenant(): TenantState {
 
 /** An observation that a place has more often per day than this does not keep an incident open. */
 const usualPerDay = 48;
-/** A minor incident notifies once it has so many times the services that it began with, or is so grave. */
+/** A minor incident notifies once it has so many times the services that it began with, or becomes so grave. */
 const grownPlaces = 2;
 const gravest = 4;
 
@@ -330,7 +330,7 @@ export class Tenant {
     incident.expectedBy = expected?.[0] ?? "";
     incident.minor =
       expected !== undefined || !takeNotification(notified, this.#context.perTenantPerDay, now);
-    incident.told.places = incident.places.size;
+    incident.atFirst = { places: incident.places.size, severity: incident.severity };
   }
 
   #addTick(incident: OpenIncident, tick: GraphTick): void {
@@ -368,26 +368,13 @@ export class Tenant {
   #isNews(incident: OpenIncident): boolean {
     const { told, places, severity, flagged, excess, revision } = incident;
     if (revision === 0) return true;
-    if (incident.minor && incident.expectedBy === "" && this.#hasGrown(incident)) {
-      incident.minor = !takeNotification(
-        this.#state.notified,
-        this.#context.perTenantPerDay,
-        this.#state.now,
-      );
-    }
+    if (incident.minor && incident.expectedBy === "" && hasGrown(incident)) incident.minor = false;
     return (
       told.minor !== incident.minor ||
       places.size > told.places ||
       severity > told.severity ||
       flagged >= 2 * told.flagged ||
       (excess.ticks !== told.ticks && (excess.ticks <= 6 || excess.ticks >= 2 * told.ticks))
-    );
-  }
-
-  #hasGrown({ places, told, severity }: OpenIncident): boolean {
-    return (
-      places.size >= grownPlaces * Math.max(1, told.places) ||
-      (severity >= gravest && told.severity < gravest)
     );
   }
 
@@ -425,6 +412,9 @@ export class Tenant {
     return tick.toString(16).padStart(12, "0").slice(-12) + hash.slice(0, 20);
   }
 }
+
+const hasGrown = ({ places, severity, atFirst }: OpenIncident) =>
+  places.size >= grownPlaces * atFirst.places || (severity >= gravest && atFirst.severity < gravest);
 
 /** What is like something that a person called false must be so many times rarer, in bits. */
 const rejectedBits = 3;
