@@ -68,10 +68,11 @@ const stats: readonly (Graph & { alarm?: { below?: number; above?: number } })[]
     queries: [[`sum(rate(driftlock_receiver_records_total{${here}}[$__rate_interval]))`, "records"]],
   },
   {
-    title: "Flagged in the range",
-    description: "Records that were flagged within the dashboard's time range.",
+    title: "Open incidents",
+    description: "Open incidents, without minor ones.",
     unit: "short",
-    queries: [[`sum(increase(driftlock_flagged_records_total{${here}}[$__range]))`, "flagged"]],
+    queries: [[`sum(driftlock_open_incidents{${here},severity!="minor"})`, "open"]],
+    alarm: { above: 1 },
   },
   {
     title: "Queue",
@@ -133,6 +134,33 @@ const rows: readonly (readonly [title: string, graphs: readonly Graph[]])[] = [
         description: "Time until the downstream accepted a request, including waiting and retries.",
         unit: "s",
         queries: latency("forward"),
+      },
+    ],
+  ],
+  [
+    "Incidents",
+    [
+      {
+        title: "Open incidents",
+        description: "Open incidents by severity, and those that are minor, which notify nobody.",
+        unit: "short",
+        queries: [[`sum by (severity) (driftlock_open_incidents{${here}})`, "{{severity}}"]],
+        stacked: true,
+      },
+      {
+        title: "Begun, ended, merged",
+        description: "What became of incidents.",
+        unit: "short",
+        queries: [[increase("incidents_total", "event"), "{{event}}"]],
+      },
+      {
+        title: "Evidence without an incident",
+        description: "Items from which incidents are formed that exceeded a bound, or came too late.",
+        unit: "short",
+        queries: [
+          [`sum(increase(driftlock_left_out_incident_items_total{${here}}[$__rate_interval]))`, "left out"],
+          [`sum(increase(driftlock_late_incident_items_total{${here}}[$__rate_interval]))`, "late"],
+        ],
       },
     ],
   ],

@@ -1,4 +1,4 @@
-import type { IncidentVerdict } from "../anomaly/names.ts";
+import { type IncidentVerdict, severityName, type severityNames } from "../anomaly/names.ts";
 import type { Change, EvidencePage, Incident } from "../gen/driftlock/v1/incidents_pb.js";
 import { bounds } from "./bounds.ts";
 import { traitsOf } from "./likeness.ts";
@@ -18,6 +18,8 @@ export interface FormerStats extends Counts {
   /** Number of tenants with evidence. */
   tenants: number;
   open: number;
+  /** The open incidents by severity, and the minor ones of any severity. */
+  openBySeverity: Record<(typeof severityNames)[number] | "minor", number>;
   /** Number of expectations that have not expired. */
   expectations: number;
 }
@@ -96,9 +98,23 @@ export class IncidentFormer {
   stats(): FormerStats {
     const sum = (of: (tenant: TenantState) => number) =>
       [...this.#tenants.values()].reduce((total, tenant) => total + of(tenant), 0);
+    const openBySeverity: FormerStats["openBySeverity"] = {
+      low: 0,
+      medium: 0,
+      high: 0,
+      critical: 0,
+      minor: 0,
+    };
+    for (const { open } of this.#tenants.values()) {
+      for (const { minor, severity } of open.values()) {
+        const name = severityName(severity);
+        openBySeverity[minor ? "minor" : name === "unspecified" ? "low" : name] += 1;
+      }
+    }
     return {
       tenants: this.#tenants.size,
       open: sum(({ open }) => open.size),
+      openBySeverity,
       expectations: sum(({ expectations }) => expectations.size),
       ...this.#counts,
     };

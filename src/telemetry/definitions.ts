@@ -4,7 +4,7 @@
  * never a tenant or a stream,
  * except for the metrics of streams, whose number `telemetry.stream_metrics` limits.
  */
-import { channelNames } from "../anomaly/names.ts";
+import { channelNames, severityNames } from "../anomaly/names.ts";
 import { dropReasons } from "../forward/index.ts";
 import { Code, signals } from "../otlp/protocol.ts";
 import { closeReasons, cutReasons } from "../receive/index.ts";
@@ -253,7 +253,12 @@ export const definitions = {
   },
 
   incidents: {
-    open: gauge("open_incidents", "incidents", "Number of open incidents, minor ones included."),
+    open: gauge(
+      "open_incidents",
+      "incidents",
+      "Number of open incidents by severity, and of those that are minor, which notify nobody.",
+      { severity: [...severityNames, "minor"] },
+    ),
     reports: counter(
       "incidents",
       "incidents",

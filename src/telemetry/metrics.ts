@@ -43,7 +43,7 @@ export interface Sources {
   incidentWriter(): { queued: number; dropped: number; rejected: number };
   /** Incidents now, and what became of them since the start. */
   incidents(): {
-    open: number;
+    openBySeverity: Readonly<Record<string, number>>;
     begun: number;
     minor: number;
     ended: number;
@@ -258,7 +258,13 @@ export function createMetrics(versions: Versions) {
       gauge(engine.bytes, stats("bytes"));
       gauge(engine.pending, stats("pending"));
 
-      gauge(incidents.open, () => source.incidents().open);
+      new Gauge({
+        ...options(incidents.open),
+        collect() {
+          const open = Object.entries(source.incidents().openBySeverity);
+          for (const [severity, count] of open) this.set({ severity }, count);
+        },
+      });
       totals(incidents.reports, () => {
         const { begun, minor, ended, merged } = source.incidents();
         return { begun, minor, ended, merged };

@@ -111,7 +111,15 @@ describe("metrics", () => {
       storeUp: () => true,
       writer: () => ({ queued: 8, written: 90, dropped: 10, rejected: 11 }),
       incidentWriter: () => ({ queued: 31, dropped: 32, rejected: 33 }),
-      incidents: () => ({ open: 34, begun: 35, minor: 36, ended: 37, merged: 38, leftOut: 39, late: 40 }),
+      incidents: () => ({
+        openBySeverity: { high: 34, minor: 2 },
+        begun: 35,
+        minor: 36,
+        ended: 37,
+        merged: 38,
+        leftOut: 39,
+        late: 40,
+      }),
       audit: () => ({ entries: 22, digest: "ab", altered: 23 }),
       listeners: () => ({ now: 15, refused: 16, dropped: { slow: 17, crowded: 18 } }),
       limits: () => ({ shared: true, failures: 12 }),
@@ -132,7 +140,7 @@ describe("metrics", () => {
     expect(series.get('driftlock_withheld_alarms_total{reason="process"}')).toBe(14);
     expect(series.get("driftlock_service_graph_gave_way_total")).toBe(44);
     expect(series.get("driftlock_store_pending_incidents")).toBe(31);
-    expect(series.get("driftlock_open_incidents")).toBe(34);
+    expect(series.get('driftlock_open_incidents{severity="high"}')).toBe(34);
     expect(series.get('driftlock_incidents_total{event="begun"}')).toBe(35);
     expect(series.get('driftlock_incidents_total{event="merged"}')).toBe(38);
     expect(series.get("driftlock_left_out_incident_items_total")).toBe(39);
