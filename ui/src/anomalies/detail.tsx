@@ -18,7 +18,7 @@ import { History } from "./history.tsx";
 import { RecordView } from "./record.tsx";
 import { Related } from "./related.tsx";
 import { ScoreChart } from "./score-chart.tsx";
-import { Expected, Members, Other, Score, Settings, WindowMeasures } from "./sections.tsx";
+import { Expected, FieldCosts, Members, Other, Score, Settings, WindowMeasures } from "./sections.tsx";
 
 /** Loads an anomaly, and again when something happens to it. */
 export function useAnomaly(id: string) {
@@ -71,8 +71,9 @@ export function AnomalyBody({ anomaly, brief }: { anomaly: AnomalyDetail; brief:
   return (
     <div class={brief ? "cards brief" : "cards"}>
       {report && <RecordView report={report} />}
-      {report && <Expected report={report} signal={anomaly.signal} />}
+      {report && <Expected report={report} />}
       {report && <Score report={report} />}
+      {report && <FieldCosts report={report} />}
       {!brief && report && <WindowMeasures report={report} />}
       {!brief && <ScoreChart anomaly={anomaly} />}
       {report && <Members report={report} />}

@@ -119,7 +119,7 @@ export function AnomaliesPage() {
     show(list.at(index)?.id);
   };
   return (
-    <div class={`fill anomalies ${peek === null ? "" : "peeking"}`}>
+    <div class={`whole anomalies ${peek === null ? "" : "peeking"}`}>
       <div class="column">
         <h1 class="hidden">Anomalies</h1>
         <FilterBar filters={filters} />

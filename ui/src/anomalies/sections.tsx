@@ -10,11 +10,9 @@ import { RecordText } from "./record.tsx";
 import { rangeOf } from "./value.ts";
 
 /** What the stream's history made likely instead. */
-export function Expected({ report, signal }: { report: Report; signal: string }) {
-  const { expected, channel } = report;
-  if (expected === null) return null;
-  const { next } = expected;
-  const value = rangeOf(report, signal);
+export function Expected({ report }: { report: Report }) {
+  const value = rangeOf(report);
+  const next = report.expected?.next ?? [];
   if (next.length === 0 && value === undefined) return null;
   return (
     <section class="card">
@@ -32,7 +30,6 @@ export function Expected({ report, signal }: { report: Report; signal: string })
           </ol>
         </>
       )}
-      {channel === "volume" && <p class="hint">Records per tick of 10 s.</p>}
     </section>
   );
 }
@@ -118,6 +115,36 @@ export function Score({ report }: { report: Report }) {
           </>
         )}
       </dl>
+    </section>
+  );
+}
+
+/** What each new field of the record costs. */
+export function FieldCosts({ report }: { report: Report }) {
+  const { field_costs: costs } = report;
+  if (costs.length === 0) return null;
+  const most = Math.max(...costs.map(({ bits }) => bits));
+  return (
+    <section class="card">
+      <h2>Bits per field</h2>
+      <table class="bars">
+        <tbody>
+          {costs.map(({ field, bits }) => (
+            <tr key={field}>
+              <th scope="row">
+                <code>{printable(field)}</code>
+              </th>
+              <td>
+                <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+                  <rect width={(100 * bits) / most} height="10" rx="1" />
+                </svg>
+              </td>
+              <td class="number">{number(bits, 4)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p class="hint">What is new to the stream, by the field that it is in.</p>
     </section>
   );
 }

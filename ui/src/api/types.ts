@@ -9,6 +9,7 @@ import type {
 import type { countsSchema } from "../../../src/api/counts.ts";
 import type { Readiness as ReadinessJson } from "../../../src/api/health.ts";
 import type { CandidateJson, IncidentDetailJson, IncidentJson } from "../../../src/api/incident.ts";
+import type { NotableJson } from "../../../src/api/notable.ts";
 import type { Problem as ProblemJson } from "../../../src/api/problem.ts";
 import type { StreamDetailJson, StreamJson } from "../../../src/api/streams.ts";
 import type { TenantPolicy } from "../../../src/config/schema/policy.ts";
@@ -82,6 +83,7 @@ export interface Version {
   codecs: Record<string, string>;
 }
 
+export type Notable = NotableJson;
 export type Counts = z.output<typeof countsSchema>;
 
 export interface Related {

@@ -39,7 +39,7 @@ function callsOf({ graph }: IncidentDetail): Call[] {
   });
 }
 
-const short = (text: string) => (text.length > 19 ? `${text.slice(0, 18)}…` : text);
+const short = (text: string) => (text.length > 17 ? `${text.slice(0, 16)}…` : text);
 const ms = (seconds: number | undefined) => (seconds === undefined ? "–" : `${number(seconds * 1_000)} ms`);
 
 export function Graph({ incident }: { incident: IncidentDetail }) {
@@ -77,17 +77,21 @@ export function Graph({ incident }: { incident: IncidentDetail }) {
           aria-label={`Calls between ${names.length} services${cause && `; the likely cause is ${cause}`}`}
         >
           <defs>
-            <marker
-              id="arrow"
-              viewBox="0 0 8 8"
-              refX="7"
-              refY="4"
-              markerWidth="7"
-              markerHeight="7"
-              orient="auto"
-            >
-              <path d="M0 0L8 4L0 8z" class="arrow" />
-            </marker>
+            {["arrow", "arrow-worse"].map((id) => (
+              <marker
+                key={id}
+                id={id}
+                viewBox="0 0 8 8"
+                refX="7"
+                refY="4"
+                markerWidth="10"
+                markerHeight="10"
+                markerUnits="userSpaceOnUse"
+                orient="auto"
+              >
+                <path d="M0 0L8 4L0 8z" class={id} />
+              </marker>
+            ))}
           </defs>
           {calls
             .filter(({ caller, callee }) => caller !== callee)
@@ -104,7 +108,7 @@ export function Graph({ incident }: { incident: IncidentDetail }) {
                   class={`call ${worse(call) ? "worse" : ""}`}
                   d={`M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2 - (back ? -4 : 4)} ${y2}`}
                   stroke-width={1.5 + 3 * Math.sqrt(Math.max(0, call.seconds) / most)}
-                  marker-end="url(#arrow)"
+                  marker-end={worse(call) ? "url(#arrow-worse)" : "url(#arrow)"}
                 >
                   <title>{`${call.caller} to ${call.callee}: ${number(call.count)} calls in 10 s of ${ms(call.mean)}; usually ${number(call.usualCount)} of ${ms(call.usualMean)}`}</title>
                 </path>

@@ -6,7 +6,7 @@ export const joins: Readonly<Record<IncidentDetail["evidence"][number]["join"], 
   trace: "same trace",
   resource: "same resource",
   service: "same service",
-  neighbour: "calls or is called",
+  neighbour: "neighbour of",
   change: "same change",
   host: "same host",
 };

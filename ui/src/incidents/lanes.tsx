@@ -12,28 +12,31 @@ import { address, go, here, setQuery } from "../shell/router.ts";
 const kinds = { service: "Services", channel: "Channels", signal: "Signals", stream: "Streams" } as const;
 type Kind = keyof typeof kinds;
 
-const weights = { low: 1, medium: 2, high: 4, critical: 8 } as const;
 const rowHeight = 22;
 const axisHeight = 20;
 const gap = 2;
 /** Without a range, this much of the past is shown. */
 const defaultRange = "now-24h";
+const buckets = 96;
 
 interface Cell {
   lane: string;
   from: number;
   until: number;
   total: number;
-  grave: keyof typeof weights;
+  grave: "low" | "medium" | "high" | "critical";
+}
+
+function cellStart({ from, bucket_seconds }: Counts, bucket: number): number {
+  return Date.parse(from) + bucket * bucket_seconds * 1_000;
 }
 
 function cellsOf(counts: Counts): Cell[] {
-  const start = Date.parse(counts.from);
-  return counts.lanes.flatMap(({ lane, counts: buckets }) =>
-    buckets.map(({ bucket, ...each }) => ({
+  return counts.lanes.flatMap(({ lane, counts: cells }) =>
+    cells.map(({ bucket, ...each }) => ({
       lane,
-      from: start + bucket * counts.bucket_seconds * 1_000,
-      until: start + (bucket + 1) * counts.bucket_seconds * 1_000,
+      from: cellStart(counts, bucket),
+      until: cellStart(counts, bucket + 1),
       total: each.low + each.medium + each.high + each.critical,
       grave: (["critical", "high", "medium"] as const).find((name) => each[name] > 0) ?? "low",
     })),
@@ -247,16 +250,24 @@ export function Lanes() {
   const service = query.get("service") ?? "";
   const { data, reload } = useLoad(
     `lanes ${kind} ${from} ${until} ${service}`,
-    (signal) => {
-      const parameters = {
-        by: kind,
-        buckets: "96",
-        top: "8",
-        ...(service !== "" && { service }),
-        from: apiTime(from) ?? "",
-        until: apiTime(until) ?? "",
-      };
-      return request<Counts>("/v1/anomalies/summary", { query: parameters, signal });
+    async (signal) => {
+      const ask = (since: string) =>
+        request<Counts>("/v1/anomalies/summary", {
+          query: {
+            by: kind,
+            buckets: String(buckets),
+            top: "8",
+            ...(service !== "" && { service }),
+            from: apiTime(since) ?? "",
+            until: apiTime(until) ?? "",
+          },
+          signal,
+        });
+      const counts = await ask(from);
+      const first = Math.min(...counts.lanes.flatMap((lane) => lane.counts.map(({ bucket }) => bucket)));
+      // Of a new installation, most of the past is empty.
+      if (query.get("from") || first < buckets / 2 || first === Number.POSITIVE_INFINITY) return counts;
+      return ask(new Date(cellStart(counts, first - 4)).toISOString());
     },
     30_000,
   );

@@ -17,6 +17,7 @@ import { useTitle } from "../shell/title.ts";
 import { causeName } from "./cause.tsx";
 import { NoIncidents } from "./empty.tsx";
 import { Lanes } from "./lanes.tsx";
+import { Notable } from "./notable.tsx";
 import { incidentStates, isOpen } from "./states.ts";
 
 export function IncidentState({ incident }: { incident: Pick<Incident, "id" | "state"> }) {
@@ -185,6 +186,7 @@ export function IncidentsPage() {
           Show more
         </button>
       )}
+      <Notable />
     </div>
   );
 }

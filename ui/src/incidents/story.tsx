@@ -36,7 +36,12 @@ function servicesOf(evidence: Evidence): Entry[] {
       text: (
         <>
           <strong>{service || first.stream}</strong> is unusual ({channelsOf(members)})
-          {first.join !== "first" && <span class="muted">, {joins[first.join]}</span>}
+          {first.join !== "first" && (
+            <span class="muted">
+              , {joins[first.join]}
+              {first.join === "neighbour" && ` ${first.joined_by}`}
+            </span>
+          )}
         </>
       ),
     };

@@ -85,7 +85,7 @@ export function StreamsPage() {
   const learning = rows.filter(({ state }) => state === "learning");
   const due = Math.max(0, ...learning.map((stream) => dueIn(stream) ?? 0));
   return (
-    <div class="fill streams">
+    <div class="whole streams">
       <div class="column">
         <h1 class="hidden">Streams</h1>
         <div class="filters" role="search">
