@@ -64,7 +64,7 @@ async function startSink(protocol: Config["forward"]["protocol"] = "grpc"): Prom
 
 /** Starts the load, over gRPC if that receiver is enabled. */
 function startLoad(
-  { grpc, http }: { grpc?: string | undefined; http?: string | undefined },
+  { grpc, http, api }: Partial<Record<"grpc" | "http" | "api", string | undefined>>,
   config: Config,
 ): void {
   const bound = grpc ?? http;
@@ -104,7 +104,7 @@ function startLoad(
       env: { ...process.env, ...(tls && { NODE_EXTRA_CA_CERTS: tls.cert_file }) },
     },
   );
-  const notes = announce();
+  const notes = announce(api);
   stop = () => {
     for (const note of notes) clearTimeout(note);
     load.kill();
@@ -112,11 +112,12 @@ function startLoad(
 }
 
 /** Says what is sent, so that people can compare it with what is found. The status line is written again by itself. */
-function announce(): NodeJS.Timeout[] {
+function announce(api: string | undefined): NodeJS.Timeout[] {
   const say = (text: string) => process.stdout.write(`${process.stdout.isTTY ? "\r\x1b[2K" : ""}${text}\n`);
   const first = Math.min(...plan.map(({ start }) => start));
   say(`The demo sends ${rate} records per second of a shop and learns what is normal for ${first} s.`);
-  say(`Then ${plan.length} faults follow, one after another. Ctrl-C ends it.\n`);
+  say(`Then ${plan.length} faults follow, one after another. Ctrl-C ends it.`);
+  say(api === undefined ? "" : `The dashboard is at http://${api}/\n`);
   return plan.map(({ name, start, seconds }) =>
     setTimeout(() => say(`--- the demo injects ${name} for ${seconds} s`), start * 1_000),
   );
