@@ -341,6 +341,9 @@ describe("an incident", () => {
     ]);
     expect(shown[4]).toBe("    mine ⟦newer⟧");
     expect(shown.join("\n")).not.toContain("other");
+    // What its anomalies show later comes beneath it at once.
+    view.anomaly(anomaly("mine newest", ["newest"], { id: "a", occurrence: 3n }));
+    expect(text()).toMatch(/^ {2}01:02:03Z {2}logs service\.name=payments.*×3\n {4}mine ⟦newest⟧\n/);
     // Whatever no incident takes up is shown by itself.
     view.close();
     expect(text()).toMatch(/^01:02:03Z {2}logs service\.name=payments {2}content {2}high\n {2}other ⟦new⟧\n/);

@@ -112,6 +112,15 @@ onEachDatabase((databases) => {
       "anomalies.record": [
         () => store.anomalies.record([report({ id: id(1), tenant: "mine", occurrence: 64n })]),
       ],
+      "anomalies.counts": [
+        () =>
+          store.anomalies.counts(
+            "mine",
+            { from: 0n, until: 2n * midnight },
+            { by: "service", buckets: 2, top: 10 },
+          ),
+      ],
+      "anomalies.related": [() => store.anomalies.related("mine", id(3))],
       "anomalies.some": [() => store.anomalies.some("mine", [id(1), id(3)], 10)],
       "incidents.list": [
         () => store.incidents.list("mine"),
@@ -166,6 +175,7 @@ onEachDatabase((databases) => {
     // They take no tenant: the key determines it, and a time belongs to nobody.
     const elsewhere = new Set([
       "keys.verify",
+      "keys.identify",
       "anomalies.latestChange",
       "incidents.latestChange",
       "incidents.now",

@@ -137,8 +137,8 @@ export function createView(out: NodeJS.WriteStream, waitMs = defaultWaitMs): Vie
   let status = "";
   let notShown = 0;
   const held = new HeldAnomalies();
-  /** What was last shown of the open incidents. */
-  const shown = new Map<string, string>();
+  /** What was last shown of the open incidents, and their anomalies. */
+  const shown = new Map<string, { news: string; anomalies: ReadonlySet<string> }>();
 
   const columns = () => Math.max(leastColumns, out.columns ?? defaultColumns);
   const paint = (style: Style, text: string) =>
@@ -267,17 +267,20 @@ export function createView(out: NodeJS.WriteStream, waitMs = defaultWaitMs): Vie
         show([paint("dim", truncate(`${what}: incident in ${services.join(", ")}`, columns()))]);
         return;
       }
-      const own = held.take(new Set(members.flatMap(({ anomalyIds }) => anomalyIds)));
-      const before = shown.get(id);
+      const anomalies = new Set(members.flatMap(({ anomalyIds }) => anomalyIds));
+      const own = held.take(anomalies);
+      const before = shown.get(id)?.news;
       const news = newsOf(incident);
+      shown.set(id, { news, anomalies });
       if (before === news && own.length === 0) return;
-      shown.set(id, news);
       const beneath = own.flatMap((anomaly) => block(anomaly, indent));
       show([...incidentBlock(incident, before === undefined), ...(beneath.length > 0 ? beneath : [""])]);
     },
 
     anomaly(anomaly) {
-      if (!held.add(anomaly, performance.now() + waitMs)) alone(anomaly);
+      const isKnown = [...shown.values()].some(({ anomalies }) => anomalies.has(anomaly.id));
+      if (isKnown) show(block(anomaly, indent));
+      else if (!held.add(anomaly, performance.now() + waitMs)) alone(anomaly);
       for (const each of held.expired(performance.now())) alone(each);
     },
 
