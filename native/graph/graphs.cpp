@@ -18,10 +18,11 @@ void ServiceGraphs::observe(std::string_view tenant, const otlp::Index& index, s
 }
 
 void ServiceGraphs::pass(std::span<const std::pair<std::string, Moment>> moments, std::vector<std::uint8_t>& page) {
-  for (const auto& [tenant, moment] : moments) {
-    auto* const known = tenants_.find(tenant);
-    if (!known || moment.event == 0) continue;
-    change(known->value, [&](Tenant& own) { own.graph.advance(tenant, moment.event, page); });
+  for (const auto& each : moments) {
+    const std::uint64_t event = each.second.event;
+    auto* const known = tenants_.find(each.first);
+    if (!known || event == 0) continue;
+    change(known->value, [&](Tenant& own) { own.graph.advance(each.first, event, page); });
   }
 }
 
