@@ -56,19 +56,23 @@ function bitsOf(
   };
 }
 
-/** Returns the binary logarithm of how many days there are per group that is at least so rare; learns it. */
+/**
+ * Returns the binary logarithm of how many days there are per group that is at least so rare, and whether a single observation is so
+ * rare; learns the group.
+ */
 export function rarityOf(
   rates: Rates,
   group: Group,
   { reach, changes, now }: { reach: number; changes: number; now: number },
-): number {
+): { bits: number; isSingle: boolean } {
   const { alone, together } = groupBits(rates, group, reach);
-  if (group.observations.size < 2 && alone === Number.NEGATIVE_INFINITY) return alone;
+  if (group.observations.size < 2 && alone === Number.NEGATIVE_INFINITY)
+    return { bits: alone, isSingle: true };
   const claimed = together + (changes > 0 ? changeBits(rates) : 0);
   const bits = calibrated(rates, claimed);
   learnGroup(rates, claimed, now);
   // The rates of single observations are measured, so nothing has to be corrected.
-  return Math.max(alone, bits);
+  return alone > bits ? { bits: alone, isSingle: true } : { bits, isSingle: false };
 }
 
 /** The kind of a change, which is an observation that begins nothing by itself. */

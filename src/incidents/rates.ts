@@ -106,6 +106,15 @@ export function learn(rates: Rates, place: string, kind: number, bits: number, n
   return trim(rates.places, bounds.places);
 }
 
+/** By how many bits the largest known size grows with an observation that began an incident by itself. */
+const growth = 4;
+
+/** Learns an observation that began an incident by itself: a few of them make such sizes usual, and the first does not. */
+export function learnBeginning(rates: Rates, place: string, kind: number, bits: number, now: number): number {
+  const known = rates.kinds.get(kind)?.sizes.sorted[0] ?? 0;
+  return learn(rates, place, kind, Math.min(bits, known + growth), now);
+}
+
 function learnSize(sizes: Sizes, bits: number): void {
   sizes.latest[sizes.next] = bits;
   sizes.next = (sizes.next + 1) % sizesHeld;

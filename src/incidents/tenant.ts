@@ -48,7 +48,7 @@ import {
 } from "./pending.ts";
 import { type PlaceFacts, type Ranked, rank } from "./ranking.ts";
 import { changeKind, rarityOf } from "./rarity.ts";
-import { createRates, learn, ownRate, passTime, type Rates } from "./rates.ts";
+import { createRates, learn, learnBeginning, ownRate, passTime, type Rates } from "./rates.ts";
 import type { Sighting } from "./sighting.ts";
 import {
   createTopology,
@@ -273,13 +273,13 @@ export class Tenant {
   }
 
   /** Returns the bits of a group if they are enough to begin an incident. */
-  #considers(group: Group): { bits: number } | undefined {
+  #considers(group: Group): { bits: number; isSingle: boolean } | undefined {
     const { rates, rejections, topology, changes, now } = this.#state;
     const reached = new Set(group.places.keys());
     for (const place of group.places.keys())
       for (const [other] of neighbours(topology, place)) reached.add(other);
     const changed = changes.filter((change) => follows(change, group, now));
-    const bits = rarityOf(rates, group, {
+    const rarity = rarityOf(rates, group, {
       reach: reached.size / Math.max(1, topology.reporting.size),
       changes: changed.length,
       now,
@@ -291,10 +291,10 @@ export class Tenant {
         if (isLike(traits, rejection.traits)) least = Math.max(least, rejection.bits + rejectedBits);
       }
     }
-    return bits >= least ? { bits } : undefined;
+    return rarity.bits >= least ? rarity : undefined;
   }
 
-  #begin(group: Group, { bits }: { bits: number }): void {
+  #begin(group: Group, { bits, isSingle }: { bits: number; isSingle: boolean }): void {
     const state = this.#state;
     const { counts } = this.#context;
     if (state.open.size >= bounds.openIncidents) {
@@ -311,7 +311,12 @@ export class Tenant {
       const by = group.places.get(sighting.place)!;
       this.#absorb(incident, sighting, by);
     }
-    for (const observation of group.observations) remove(state.pending, observation);
+    for (const observation of group.observations) {
+      remove(state.pending, observation);
+      const { place, kind, bits, tick } = observation;
+      // What begins incidents by itself again and again is usual in the end.
+      if (isSingle) counts.leftOut += learnBeginning(state.rates, place, kind, bits, tick);
+    }
     for (const tick of state.topology.ticks) this.#addTick(incident, tick);
     incident.changes = state.changes
       .filter((change) => isBefore(change, incident) && concerns(change, incident))
