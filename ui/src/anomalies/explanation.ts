@@ -1,5 +1,6 @@
 /** The explanation of a report, without the numbers that are shown beside it. */
 import type { Report } from "../api/types.ts";
+import { printable } from "../parts/text.ts";
 
 type Explained = Pick<Report, "explanation">;
 
@@ -7,7 +8,7 @@ type Explained = Pick<Report, "explanation">;
 const figures = /; score \S+ against a limit of \S+, p = [^;]+/;
 
 export function headline(report: Explained | null): string {
-  return report === null ? "" : report.explanation.replace(figures, "");
+  return report === null ? "" : printable(report.explanation.replace(figures, ""));
 }
 
 /** A sentence about the anomaly as a whole. */

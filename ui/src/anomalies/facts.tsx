@@ -4,6 +4,7 @@ import { duration, plural } from "../parts/format.ts";
 import { undoable } from "../parts/judge.tsx";
 import { SeverityMark, StateLabel, Time } from "../parts/labels.tsx";
 import { states } from "../parts/names.ts";
+import { printable } from "../parts/text.ts";
 import { address } from "../shell/router.ts";
 
 export function AnomalyState({ anomaly }: { anomaly: Pick<Anomaly, "id" | "state"> }) {
@@ -29,18 +30,18 @@ export function Facts({ anomaly }: { anomaly: Anomaly }) {
       <li>{plural(occurrences, "flagged verdict")}</li>
       {service !== "" && (
         <li>
-          Service <a href={address("/anomalies", { service })}>{service}</a>
+          Service <a href={address("/anomalies", { service })}>{printable(service)}</a>
         </li>
       )}
       <li>
-        Stream <a href={address(`/streams/${encodeURIComponent(stream_id)}`)}>{stream}</a>
+        Stream <a href={address(`/streams/${encodeURIComponent(stream_id)}`)}>{printable(stream)}</a>
       </li>
       {anomaly.incident && (
         <li>
           Part of <a href={address(`/incidents/${encodeURIComponent(anomaly.incident)}`)}>an incident</a>
         </li>
       )}
-      {report?.instance && <li>Instance {report.instance.replace(/^.*?=/, "")}</li>}
+      {report?.instance && <li>Instance {printable(report.instance.replace(/^.*?=/, ""))}</li>}
       {report?.silenced_by && <li>Silenced: nobody was notified</li>}
     </ul>
   );

@@ -4,6 +4,7 @@ import type { AnomalyDetail } from "../api/types.ts";
 import { count, plural, sentence } from "../parts/format.ts";
 import { Time } from "../parts/labels.tsx";
 import { states } from "../parts/names.ts";
+import { printable } from "../parts/text.ts";
 import { headline } from "./explanation.ts";
 
 interface Entry {
@@ -38,8 +39,8 @@ function entriesOf({
   for (const event of events) {
     const text = (
       <>
-        <strong>{states[event.state]}</strong> by {event.author}
-        {event.note !== "" && <q>{event.note}</q>}
+        <strong>{states[event.state]}</strong> by {printable(event.author)}
+        {event.note !== "" && <q>{printable(event.note)}</q>}
       </>
     );
     entries.push({ time: event.time, kind: "person", text });

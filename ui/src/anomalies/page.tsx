@@ -7,7 +7,6 @@ import { onJudged } from "../parts/judge.tsx";
 import { SeverityMark, Time } from "../parts/labels.tsx";
 import { narrow } from "../parts/media.ts";
 import { Failure, Skeleton } from "../parts/states.tsx";
-import { printable } from "../parts/text.ts";
 import { VirtualList } from "../parts/virtual-list.tsx";
 import { useCommands } from "../shell/keys.ts";
 import { address, go, here, setQuery } from "../shell/router.ts";
@@ -23,7 +22,7 @@ import { Peek } from "./peek.tsx";
 const columns = ["Severity", "Start", "Service", "What", "Flagged", "State"];
 
 function Row({ anomaly }: { anomaly: CompactAnomaly }) {
-  const text = printable(headlineOf(anomaly));
+  const text = headlineOf(anomaly);
   return (
     <>
       <span role="cell" class="c-severity">

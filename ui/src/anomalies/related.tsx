@@ -3,7 +3,6 @@ import { request } from "../api/client.ts";
 import { useLoad } from "../api/load.ts";
 import type { CompactAnomaly, Related as RelatedJson } from "../api/types.ts";
 import { SeverityMark, Time } from "../parts/labels.tsx";
-import { printable } from "../parts/text.ts";
 import { address } from "../shell/router.ts";
 import { headlineOf } from "./explanation.ts";
 
@@ -25,9 +24,7 @@ export function AnomalyTable({ label, anomalies }: { label: string; anomalies: r
               </td>
               <td>{anomaly.service}</td>
               <td class="any">
-                <a href={address(`/anomalies/${encodeURIComponent(anomaly.id)}`)}>
-                  {printable(headlineOf(anomaly))}
-                </a>
+                <a href={address(`/anomalies/${encodeURIComponent(anomaly.id)}`)}>{headlineOf(anomaly)}</a>
               </td>
             </tr>
           ))}

@@ -19,6 +19,11 @@ function keep(key: string, data: unknown): void {
   if (kept.size > maxKept) kept.delete(kept.keys().next().value!);
 }
 
+/** Forgets everything that was loaded: whoever logs in next may be somebody else. */
+export function forget(): void {
+  kept.clear();
+}
+
 /**
  * @param key identifies what is loaded; another key loads anew
  * @param everyMs how often it is loaded again while the page is visible; never if it is undefined

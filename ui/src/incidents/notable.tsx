@@ -53,7 +53,7 @@ export function Notable() {
                 <td class="any">
                   <a href={address(`/streams/${encodeURIComponent(stream_id)}`)}>{printable(stream)}</a>
                 </td>
-                <td class="any">{printable(headline(report))}</td>
+                <td class="any">{headline(report)}</td>
                 <td>{closeness(report.margin)}</td>
               </tr>
             ))}

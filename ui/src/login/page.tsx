@@ -1,6 +1,7 @@
 /** Exchanges a key for a session, which is a cookie that scripts cannot read. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { request } from "../api/client.ts";
+import { forget } from "../api/load.ts";
 import { session } from "../api/session.ts";
 import type { Session } from "../api/types.ts";
 import { go, here, root } from "../shell/router.ts";
@@ -17,8 +18,11 @@ export function LoginPage() {
   const [problem, setProblem] = useState<string>();
   const [busy, setBusy] = useState(false);
   const field = useRef<HTMLInputElement>(null);
-  // It is the only thing to do here.
-  useEffect(() => field.current?.focus(), []);
+  useEffect(() => {
+    forget();
+    // It is the only thing to do here.
+    field.current?.focus();
+  }, []);
   const logIn = async (key: string) => {
     setBusy(true);
     setProblem(undefined);

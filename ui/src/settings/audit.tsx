@@ -3,6 +3,7 @@ import { usePages } from "../api/pages.ts";
 import type { AuditEntry } from "../api/types.ts";
 import { longTime } from "../parts/format.ts";
 import { Failure, Skeleton } from "../parts/states.tsx";
+import { printable } from "../parts/text.ts";
 import { address } from "../shell/router.ts";
 
 const none = new URLSearchParams();
@@ -18,7 +19,7 @@ function Detail({ detail }: { detail: AuditEntry["detail"] }) {
   const { note, ...rest } = detail;
   return (
     <>
-      {typeof note === "string" && note !== "" && <q>{note}</q>}
+      {typeof note === "string" && note !== "" && <q>{printable(note)}</q>}
       {Object.keys(rest).length > 0 && <code class="small">{JSON.stringify(rest)}</code>}
     </>
   );

@@ -32,7 +32,10 @@ export function address(path: string, query: Record<string, string> = {}): strin
 export function go(to: string, { replace = false } = {}): void {
   if (replace) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
+  const before = here.value.path;
   here.value = read();
+  // Whoever uses the keyboard or a screen reader goes on in the new page.
+  if (here.value.path !== before) document.getElementById("main")?.focus({ preventScroll: true });
 }
 
 /**

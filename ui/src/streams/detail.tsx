@@ -129,9 +129,7 @@ function Anomalies({ stream }: { stream: StreamDetail }) {
                   <Time at={anomaly.start_time} />
                 </td>
                 <td class="any">
-                  <a href={address(`/anomalies/${encodeURIComponent(anomaly.id)}`)}>
-                    {printable(headlineOf(anomaly))}
-                  </a>
+                  <a href={address(`/anomalies/${encodeURIComponent(anomaly.id)}`)}>{headlineOf(anomaly)}</a>
                 </td>
                 <td class="number">{compact(anomaly.occurrences)}×</td>
                 <td>
