@@ -52,7 +52,7 @@ export interface OpenIncident {
   expectedBy: string;
   earlier: string[];
   /** What the last report said, by which it is decided whether there is news. */
-  told: { cause: string; places: number; severity: Severity; flagged: number; ticks: number; minor: boolean };
+  told: { places: number; severity: Severity; flagged: number; ticks: number; minor: boolean };
 }
 
 export function createIncident(id: string, now: number, bits: number): OpenIncident {
@@ -77,7 +77,7 @@ export function createIncident(id: string, now: number, bits: number): OpenIncid
     atFirst: { places: 0, severity: 0 },
     expectedBy: "",
     earlier: [],
-    told: { cause: "", places: 0, severity: 0, flagged: 0, ticks: 0, minor: false },
+    told: { places: 0, severity: 0, flagged: 0, ticks: 0, minor: false },
   };
 }
 

@@ -390,7 +390,6 @@ export class Tenant {
     if (state !== IncidentState.MERGED)
       incident.earlier = recognise(this.#state.earlier, fingerprint, incident.id);
     incident.told = {
-      cause: ranking[0]?.service ?? "",
       places: incident.places.size,
       severity: incident.severity,
       flagged: incident.flagged,
