@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { driftlock } from "../cli/driftlock.ts";
-import { expectAccessible, open, skipChromium, startBrowser } from "./browser.ts";
+import { expectAccessible, showPage, skipChromium, startBrowser } from "./browser.ts";
 import { type Dashboard, startDashboard } from "./dashboard.ts";
 
 /** Starts a proxy that serves another server below a path. @returns its URL with the path */
@@ -42,14 +42,7 @@ describe.skipIf(skipChromium)("access", { timeout: 60_000 }, () => {
     await dashboard?.close();
   });
 
-  async function show(url: string): Promise<Page> {
-    const { page, errors, close } = await open(browser, url);
-    onTestFinished(async () => {
-      await close();
-      expect(errors).toEqual([]);
-    });
-    return page;
-  }
+  const show = (url: string) => showPage(browser, url);
 
   async function keyWith(scopes: string): Promise<string> {
     const args = ["--name", "ann", "--scopes", scopes, "--data_dir", dashboard.dataDir];

@@ -1,8 +1,8 @@
 /** The list of anomalies and what is known about each of them. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { AnomalyJson } from "../../src/api/anomaly.ts";
-import { expectAccessible, open, phone, skipChromium, startBrowser } from "./browser.ts";
+import { expectAccessible, looks, showPage, skipChromium, startBrowser } from "./browser.ts";
 import { type Dashboard, startDashboard } from "./dashboard.ts";
 
 describe.skipIf(skipChromium)("anomalies", { timeout: 60_000 }, () => {
@@ -17,26 +17,15 @@ describe.skipIf(skipChromium)("anomalies", { timeout: 60_000 }, () => {
     await dashboard?.close();
   });
 
-  /** Opens a page, of which nothing may go wrong until the end of the test. */
-  async function show(path: string, options: Parameters<typeof open>[2] = {}): Promise<Page> {
-    const { page, errors, close } = await open(browser, dashboard.url(path), options);
-    onTestFinished(async () => {
-      await close();
-      expect(errors).toEqual([]);
-    });
-    return page;
-  }
+  const show = (path: string, options?: BrowserContextOptions) =>
+    showPage(browser, dashboard.url(path), options);
 
   const rows = (page: Page) => page.locator(".list .rows .row");
   const found = async (holds: (anomaly: AnomalyJson) => boolean) =>
     (await dashboard.anomalies()).find(holds)!;
   const leak = () => found(({ service, signal }) => service === "checkout" && signal === "logs");
 
-  for (const [name, options] of [
-    ["in light colours", { colorScheme: "light" }],
-    ["in dark colours", { colorScheme: "dark" }],
-    ["on a telephone", { viewport: phone }],
-  ] as const) {
+  for (const [name, options] of looks) {
     it(`are listed and shown ${name}, without findings of axe`, async () => {
       const page = await show("/anomalies", options);
       await rows(page).first().waitFor();

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { AxeBuilder } from "@axe-core/playwright";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 
 const script = fileURLToPath(new URL("../../scripts/chromium.sh", import.meta.url));
 
@@ -16,21 +16,22 @@ export async function startBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: stdout.trim(), args: ["--no-sandbox", "--disable-gpu"] });
 }
 
-export const phone = { width: 390, height: 844 };
+/** How a page may look, as options for `showPage`. */
+export const looks = [
+  ["in light colours", { colorScheme: "light" }],
+  ["in dark colours", { colorScheme: "dark" }],
+  ["on a telephone", { viewport: { width: 390, height: 844 } }],
+] as const;
 
-export interface Shown {
-  page: Page;
-  /** Errors of scripts, and violations of the content security policy. */
-  errors: string[];
-  close(): Promise<void>;
-}
-
-/** Opens a page of its own, without anything that others have kept. */
-export async function open(
+/**
+ * Opens a page of its own, without anything that others have kept, until the end of the test. Until then no script may fail, and
+ * the content security policy may not be violated.
+ */
+export async function showPage(
   browser: Browser,
   url: string,
   options: BrowserContextOptions = {},
-): Promise<Shown> {
+): Promise<Page> {
   const context = await browser.newContext({ timezoneId: "Europe/Berlin", ...options });
   const page = await context.newPage();
   const errors: string[] = [];
@@ -40,8 +41,12 @@ export async function open(
     if (message.type() === "error" && !message.text().startsWith("Failed to load"))
       errors.push(message.text());
   });
+  onTestFinished(async () => {
+    await context.close();
+    expect(errors).toEqual([]);
+  });
   await page.goto(url);
-  return { page, errors, close: () => context.close() };
+  return page;
 }
 
 /** Expects that axe finds nothing, and that nothing is wider than the window. */

@@ -1,8 +1,8 @@
 /** Incidents, from the empty front page to the decision about one. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { IncidentDetailJson, IncidentJson } from "../../src/api/incident.ts";
-import { expectAccessible, open, phone, skipChromium, startBrowser } from "./browser.ts";
+import { expectAccessible, looks, showPage, skipChromium, startBrowser } from "./browser.ts";
 import { type Dashboard, startDashboard } from "./dashboard.ts";
 
 describe.skipIf(skipChromium)("incidents", { timeout: 90_000 }, () => {
@@ -16,14 +16,8 @@ describe.skipIf(skipChromium)("incidents", { timeout: 90_000 }, () => {
     await dashboard?.close();
   });
 
-  async function show(path: string, options: Parameters<typeof open>[2] = {}): Promise<Page> {
-    const { page, errors, close } = await open(browser, dashboard.url(path), options);
-    onTestFinished(async () => {
-      await close();
-      expect(errors).toEqual([]);
-    });
-    return page;
-  }
+  const show = (path: string, options?: BrowserContextOptions) =>
+    showPage(browser, dashboard.url(path), options);
 
   const incidents = async () => (await dashboard.get<{ items: IncidentJson[] }>("/v1/incidents")).items;
   const detail = (id: string) => dashboard.get<IncidentDetailJson>(`/v1/incidents/${id}`);
@@ -39,11 +33,7 @@ describe.skipIf(skipChromium)("incidents", { timeout: 90_000 }, () => {
     await page.locator("nav .badge").waitFor();
   });
 
-  for (const [name, options] of [
-    ["in light colours", { colorScheme: "light" }],
-    ["in dark colours", { colorScheme: "dark" }],
-    ["on a telephone", { viewport: phone }],
-  ] as const) {
+  for (const [name, options] of looks) {
     it(`are listed and shown ${name}, without findings of axe`, async () => {
       const page = await show("/", options);
       await entries(page).first().waitFor();
@@ -93,7 +83,8 @@ describe.skipIf(skipChromium)("incidents", { timeout: 90_000 }, () => {
     await page.locator("h1").getByText(sentence.slice(1, 40)).waitFor();
     await page.locator(".ranking").first().getByText(cause!.service).first().waitFor();
     await page.keyboard.press("a");
-    await page.getByLabel("Note").fill("rolling back");
+    await page.getByRole("dialog").waitFor();
+    await page.keyboard.type("rolling back");
     await page.keyboard.press("Control+Enter");
     await page.locator(".facts .state.pending").waitFor();
     expect((await detail(id)).state).toBe(state);

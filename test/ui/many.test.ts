@@ -1,11 +1,11 @@
 /** A list of many anomalies while live events arrive, and what is shown while the store is away. */
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { encodeReport } from "../../src/anomaly/report.ts";
 import { liveSink } from "../../src/api/live/publish.ts";
 import { type Running, start } from "../api/support.ts";
 import { id, midnight, report } from "../store/fixtures.ts";
-import { expectAccessible, open, skipChromium, startBrowser } from "./browser.ts";
+import { expectAccessible, showPage, skipChromium, startBrowser } from "./browser.ts";
 
 const count = 1_000;
 
@@ -29,14 +29,7 @@ describe.skipIf(skipChromium)("many anomalies", { timeout: 60_000 }, () => {
     return report({ tenant: "default", id: id(i + 1), startTimeUnixNano: start, ...init });
   }
 
-  async function show(path: string): Promise<Page> {
-    const { page, errors, close } = await open(browser, running.url(path));
-    onTestFinished(async () => {
-      await close();
-      expect(errors).toEqual([]);
-    });
-    return page;
-  }
+  const show = (path: string) => showPage(browser, running.url(path));
 
   const rows = (page: Page) => page.locator(".list .rows .row");
   const scrollTo = (page: Page, top: number) =>

@@ -1,7 +1,7 @@
 /** Streams, the system and the settings. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { expectAccessible, open, phone, skipChromium, startBrowser } from "./browser.ts";
+import type { Browser, BrowserContextOptions } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { expectAccessible, looks, showPage, skipChromium, startBrowser } from "./browser.ts";
 import { type Dashboard, startDashboard } from "./dashboard.ts";
 
 describe.skipIf(skipChromium)("the other pages", { timeout: 60_000 }, () => {
@@ -20,20 +20,8 @@ describe.skipIf(skipChromium)("the other pages", { timeout: 60_000 }, () => {
   const streams = async () =>
     (await dashboard.get<{ items: { id: string; key: string }[] }>("/v1/streams")).items;
 
-  async function show(path: string, options: Parameters<typeof open>[2] = {}): Promise<Page> {
-    const { page, errors, close } = await open(browser, dashboard.url(path), options);
-    onTestFinished(async () => {
-      await close();
-      expect(errors).toEqual([]);
-    });
-    return page;
-  }
-
-  const looks = [
-    ["in light colours", { colorScheme: "light" }],
-    ["in dark colours", { colorScheme: "dark" }],
-    ["on a telephone", { viewport: phone }],
-  ] as const;
+  const show = (path: string, options?: BrowserContextOptions) =>
+    showPage(browser, dashboard.url(path), options);
 
   it.each(looks)("have no findings of axe %s", async (_name, options) => {
     const page = await show("/streams", options);

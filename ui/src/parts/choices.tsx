@@ -1,5 +1,7 @@
 /** Filters of a list that the address holds: menus with one choice each, and fields. */
+
 import { here, setQuery } from "../shell/router.ts";
+import { lengths } from "./time-range.ts";
 
 export function Menu({
   name,
@@ -27,6 +29,19 @@ export function Menu({
         </option>
       ))}
     </select>
+  );
+}
+
+/** For how long something is to hold: options whose values are hours. */
+export function LengthOptions() {
+  return (
+    <>
+      {Object.entries(lengths).map(([hours, name]) => (
+        <option key={hours} value={hours}>
+          {name}
+        </option>
+      ))}
+    </>
   );
 }
 

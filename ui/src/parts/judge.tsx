@@ -7,7 +7,7 @@ import { useRef } from "preact/hooks";
 import { send } from "../api/client.ts";
 import { Dialog } from "../shell/dialog.tsx";
 import { dismiss, notify } from "../shell/toasts.tsx";
-import { lengths } from "./time-range.ts";
+import { LengthOptions } from "./choices.tsx";
 
 export interface Decision {
   /** The state as the API names it; null withdraws an earlier decision. */
@@ -149,11 +149,7 @@ export function JudgeDialog() {
           <label>
             For{" "}
             <select ref={hours}>
-              {Object.entries(lengths).map(([value, name]) => (
-                <option key={value} value={value}>
-                  {name}
-                </option>
-              ))}
+              <LengthOptions />
             </select>
           </label>
         )}

@@ -4,10 +4,10 @@ import { ApiError, request, send } from "../api/client.ts";
 import { useLoad } from "../api/load.ts";
 import { mayChange } from "../api/session.ts";
 import type { Page, Silence } from "../api/types.ts";
+import { LengthOptions } from "../parts/choices.tsx";
 import { StateLabel, Time } from "../parts/labels.tsx";
 import { channels, signals } from "../parts/names.ts";
 import { Failure, Skeleton } from "../parts/states.tsx";
-import { lengths } from "../parts/time-range.ts";
 import { notify } from "../shell/toasts.tsx";
 import { MatchText } from "./match.tsx";
 
@@ -82,11 +82,7 @@ function Create({ onDone }: { onDone(): void }) {
         <label>
           For
           <select name="hours">
-            {Object.entries(lengths).map(([hours, name]) => (
-              <option key={hours} value={hours}>
-                {name}
-              </option>
-            ))}
+            <LengthOptions />
           </select>
         </label>
         <fieldset class="all">

@@ -9,7 +9,11 @@ export const helpOpen = signal(false);
 
 export function Help() {
   if (!helpOpen.value) return null;
-  const byKeys = new Map(commands.value.flat().map((command) => [command.keys, command.label]));
+  // The commands of the page come before those that every page has, and hide those with the same keys.
+  const byKeys = new Map<string, string>();
+  for (const { keys, label } of commands.value.toReversed().flat()) {
+    if (!byKeys.has(keys)) byKeys.set(keys, label);
+  }
   return (
     <Dialog
       title="Keyboard"
@@ -18,7 +22,7 @@ export function Help() {
       }}
     >
       <dl class="keys">
-        {[...byKeys].toReversed().map(([keys, label]) => (
+        {[...byKeys].map(([keys, label]) => (
           <Fragment key={keys}>
             <dt>
               {keys.split(" ").map((key) => (
