@@ -203,7 +203,7 @@ export interface EngineStats {
   learning: number;
   /** Number of streams that gave way to newer ones. */
   evicted: number;
-  /** Memory that streams take, in bytes. */
+  /** Memory that streams and service graphs take, in bytes. */
   bytes: number;
   /** Number of streams whose statistics were lost before they were read. */
   untold: number;

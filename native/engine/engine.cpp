@@ -408,6 +408,7 @@ EngineStats Engine::stats() const {
   }
   stats.withheldByTenants = budget_->withheldByTenants();
   stats.withheldByProcess = budget_->withheld();
+  stats.bytes += graphs_->bytes;
   stats.graphPlaces = graphs_->places;
   stats.graphCalls = graphs_->calls;
   stats.graphSpans = graphs_->spans;

@@ -46,6 +46,12 @@ void Changes::Service::visit(Self& self, Visitor& v) {
   for (auto& each : self.values) v(each.attribute), v(each.hash), v(each.heard), v(each.text);
 }
 
+std::size_t Changes::Service::memory() const {
+  std::size_t bytes = values.capacity() * sizeof(Value);
+  for (const Value& each : values) bytes += each.text.capacity() < sizeof each.text ? 0 : each.text.capacity() + 1;
+  return bytes;
+}
+
 void Changes::observe(std::string_view tenant, const otlp::Index& index, std::uint64_t unixNanos,
                       const std::vector<std::string>& attributes, std::vector<std::uint8_t>& page) {
   std::size_t told = 0;
@@ -117,6 +123,7 @@ bool Changes::note(Service& service, std::uint64_t attribute, const otlp::AnyVal
   }
   text = textOf(value);
   if (latest) previous = latest->text;
+  inValues_ -= service.memory();
   bool crowded = false;
   std::erase_if(service.values, [&](const Value& each) { return each.hash == hash; });
   if (service.values.size() == kMostValues) {
@@ -126,16 +133,26 @@ bool Changes::note(Service& service, std::uint64_t attribute, const otlp::AnyVal
     service.values.erase(oldest);
   }
   service.values.push_back({attribute, hash, unixNanos, text});
+  inValues_ += service.memory();
   leftOut_ += crowded;
   return !crowded && unixNanos - service.since >= kYoung;
 }
 
 void Changes::reduce(std::size_t services) {
-  for (; services_.size() > services; ++leftOut_) services_.erase(services_.oldest());
+  for (; services_.size() > services; ++leftOut_) {
+    inValues_ -= services_[services_.oldest()].memory();
+    services_.erase(services_.oldest());
+  }
 }
 
 void Changes::snapshot(std::vector<std::uint8_t>& out) const { services_.snapshot(out); }
 
-bool Changes::restore(Bytes in) { return services_.restore(in, kMostServices); }
+bool Changes::restore(Bytes in) {
+  if (!services_.restore(in, kMostServices)) return false;
+  for (std::uint32_t slot = services_.oldest(); slot != services_.kNone; slot = services_.after(slot)) {
+    inValues_ += services_[slot].memory();
+  }
+  return true;
+}
 
 }  // namespace driftlock

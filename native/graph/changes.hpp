@@ -35,6 +35,8 @@ class Changes {
                const std::vector<std::string>& attributes, std::vector<std::uint8_t>& page);
 
   std::size_t services() const { return services_.size(); }
+  /// The memory used beyond the object itself, in bytes.
+  std::size_t memory() const { return services_.memory() + inValues_; }
   /// The number of services and values that gave way while they were remembered, and of changes that were not told.
   std::uint64_t leftOut() const { return leftOut_; }
   /// Lets the least recently used services give way until at most so many are left.
@@ -60,6 +62,7 @@ class Changes {
     template <class Self, class Visitor>
     static void visit(Self& self, Visitor& v);
     bool sound(std::size_t) const { return values.size() <= kMostValues; }
+    std::size_t memory() const;
   };
 
   Service& serviceOf(const otlp::AnyValue& name, std::uint64_t unixNanos);
@@ -69,6 +72,8 @@ class Changes {
 
   KeyedHash hash_;
   std::uint64_t leftOut_ = 0;
+  /// The memory of all services' values.
+  std::size_t inValues_ = 0;
   SlotTable<Service> services_;
 };
 

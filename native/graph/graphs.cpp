@@ -33,6 +33,7 @@ ServiceGraphs::Tenant& ServiceGraphs::find(std::string_view tenant) {
       oldest.graph.reduce(0, 0, 0);
       oldest.changes.reduce(0);
     });
+    bytes -= tenants_.oldest().value.graph.memory() + tenants_.oldest().value.changes.memory();
     tenants_.erase(tenants_.oldest().key);
   }
   return tenants_.add(tenant, Tenant(hash_)).value;
@@ -45,6 +46,7 @@ void ServiceGraphs::change(Tenant& tenant, Step&& step) {
     calls += sign * tenant.graph.calls();
     spans += sign * tenant.graph.spans();
     services += sign * tenant.changes.services();
+    bytes += sign * (tenant.graph.memory() + tenant.changes.memory());
     gaveWay += sign * (tenant.graph.gaveWay() + tenant.changes.leftOut());
   };
   const std::uint64_t minus = 0 - std::uint64_t{1};

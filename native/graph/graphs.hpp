@@ -38,7 +38,7 @@ class ServiceGraphs {
   bool restore(Bytes in);
 
   // These are read from other threads.
-  std::atomic<std::uint64_t> places{0}, calls{0}, spans{0}, services{0}, gaveWay{0};
+  std::atomic<std::uint64_t> places{0}, calls{0}, spans{0}, services{0}, gaveWay{0}, bytes{0};
 
  private:
   struct Tenant {

@@ -50,6 +50,10 @@ class ServiceGraph {
   std::size_t places() const { return places_.size(); }
   std::size_t calls() const { return calls_.size(); }
   std::size_t spans() const { return open_.size(); }
+  /// The memory used beyond the object itself, in bytes.
+  std::size_t memory() const {
+    return open_.memory() + operations_.memory() + places_.memory() + calls_.memory() + services_.memory() + names_;
+  }
   /// The number of places, calls and spans that gave way before their time.
   std::uint64_t gaveWay() const { return gaveWay_; }
   /// Lets the least recently used of each give way until at most so many are left.
@@ -161,6 +165,8 @@ class ServiceGraph {
   std::uint64_t inTick_ = 0;
   std::uint8_t halvings_ = 0;
   std::uint64_t gaveWay_ = 0;
+  /// The bytes of names at the end of the latest tick; no part of the state.
+  std::size_t names_ = 0;
   OpenSpans open_;
   SlotTable<Operation> operations_;
   SlotTable<Place> places_;

@@ -20,6 +20,8 @@ class SlotTable {
   static constexpr std::uint32_t kNone = UINT32_MAX;
 
   std::size_t size() const { return size_; }
+  /// The memory used beyond the object itself and by what values hold elsewhere, in bytes.
+  std::size_t memory() const { return slots_.capacity() * sizeof(Slot) + index_.capacity() * sizeof(std::uint32_t); }
   Value& operator[](std::uint32_t slot) { return slots_[slot].value; }
   std::uint64_t keyOf(std::uint32_t slot) const { return slots_[slot].key; }
   /// Whether the slot still has the value of that key.

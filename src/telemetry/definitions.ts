@@ -210,7 +210,11 @@ export const definitions = {
       "Number of alarms that were withheld because the alarm budget of their stream (stream), of its resource group (group), of its tenant (tenant) or of the process (process) was used up.",
       { reason: ["stream", "group", "tenant", "process"] },
     ),
-    bytes: gauge("engine_bytes", "bytes", "Memory that is allocated for streams, within a tenth."),
+    bytes: gauge(
+      "engine_bytes",
+      "bytes",
+      "Memory that is allocated for streams and service graphs, within a tenth.",
+    ),
     pending: gauge("engine_pending_requests", "requests", "Number of requests in the engine."),
   },
 
