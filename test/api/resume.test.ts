@@ -69,7 +69,7 @@ describe("ids of events", () => {
     for (const position of [
       { time: 1_769_817_600_000, seq: 17 },
       { time: 1_769_817_600_000, seq: 0 },
-      { time: 0, anomaly: id(3) },
+      { time: 0, item: id(3) },
     ]) {
       expect(parseId(formatId(position))).toEqual(position);
     }

@@ -251,14 +251,24 @@ describe("description", () => {
       "/metrics",
       "/readyz",
       "/v1/anomalies",
+      "/v1/anomalies/summary",
       "/v1/anomalies/{id}",
+      "/v1/anomalies/{id}/related",
       "/v1/audit",
+      "/v1/changes",
       "/v1/events",
       "/v1/evidence",
+      "/v1/incidents",
+      "/v1/incidents/{id}",
+      "/v1/notable",
       "/v1/policies",
+      "/v1/services",
+      "/v1/services/graph",
+      "/v1/session",
       "/v1/silences",
       "/v1/silences/{id}",
       "/v1/stream/anomalies",
+      "/v1/stream/incidents",
       "/v1/streams",
       "/v1/streams/{id}",
       "/v1/usage",
@@ -276,7 +286,7 @@ describe("description", () => {
       expect(text).toContain(description);
     }
     expect(text).not.toContain("Default Response");
-    expect(document.paths["/v1/anomalies/{id}"]!.patch!.security).toEqual([{ bearer: [] }]);
+    expect(document.paths["/v1/anomalies/{id}"]!.patch!.security).toEqual([{ bearer: [] }, { session: [] }]);
     expect(document.paths["/healthz"]!.get!.security).toEqual([]);
     const references = JSON.stringify(document).match(/#\/components\/schemas\/\w+/g)!;
     const names = references.map((reference) => reference.slice("#/components/schemas/".length));
