@@ -215,9 +215,11 @@ export interface EngineStats {
   withheldByTenants: number;
   /** Number of alarms that the budget of the process withheld. */
   withheldByProcess: number;
-  /** Number of operations, of calls between two of them, and of open spans, that the service graphs hold. */
+  /** Number of operations per host that the service graphs hold. */
   graphPlaces: number;
+  /** Number of pairs of operations, of which one calls the other, that the service graphs hold. */
   graphCalls: number;
+  /** Number of spans that the service graphs hold because more of their traces may come. */
   graphSpans: number;
   /** Number of operations, calls and spans of service graphs that gave way to newer ones. */
   graphGaveWay: number;

@@ -119,11 +119,11 @@ test("no file, a damaged one and a foreign one start anew, and never fail the st
   const flipped = Buffer.from(good);
   flipped[flipped.length - 5]! ^= 1;
   const ofFormat = (format: number) =>
-    Buffer.from(good.toString("latin1").replace(/"format":\d/, `"format":${format}`), "latin1");
+    Buffer.from(good.toString("latin1").replace(/"format":\d+/, `"format":${format}`), "latin1");
   for (const [bytes, reason] of [
     [flipped, "damaged"],
     [good.subarray(0, good.length - 1), "damaged"],
-    [ofFormat(9), "its format is 9"],
+    [ofFormat(99), "a newer version of Driftlock wrote it: its format is 99"],
     [ofFormat(5), `an older version of Driftlock wrote it: its format is 5`],
     [Buffer.alloc(0), "not an engine's snapshot"],
     [Buffer.from("null\n"), "not an engine's snapshot"],
