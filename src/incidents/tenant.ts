@@ -284,7 +284,7 @@ export class Tenant {
       changes: changed.length,
       now,
     });
-    let least = -Math.log2(mostPerDay(this.#context.perTenantPerDay, rates.age));
+    let least = -Math.log2(mostPerDay(this.#context.perTenantPerDay));
     if (rejections.length > 0) {
       const traits = traitsOf(traitsByPlace(group.observations));
       for (const rejection of rejections) {

@@ -9,7 +9,7 @@ export const incidents = section({
       .max(1e4)
       .default(3)
       .describe(
-        "The number of incidents per tenant and day of which people may be notified. Further ones are minor: they are listed, but nobody is notified until they grow. It also decides how rare the evidence must be by which an incident begins. An installation's first day has its own bound.",
+        "The number of incidents per tenant and day of which people may be notified. Further ones are minor: they are listed, but nobody is notified until they grow. It also decides how rare the evidence must be by which an incident begins.",
       ),
   }),
 });
