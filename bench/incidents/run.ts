@@ -24,10 +24,10 @@ function summary(name: string, results: readonly FoundFault[]): Row[] {
       faults: name,
       count: faults,
       "with an incident": round(found),
-      "incidents per fault": round(perFault),
+      "incidents per fault": found > 0 ? round(perFault) : "–",
       "cause first": round(first),
       "within 3": round(within3),
-      "median s": round(medianSeconds, 0),
+      "median s": found > 0 ? round(medianSeconds, 0) : "–",
     },
   ];
 }
