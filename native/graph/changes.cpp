@@ -48,7 +48,7 @@ void Changes::Service::visit(Self& self, Visitor& v) {
 
 std::size_t Changes::Service::memory() const {
   std::size_t bytes = values.capacity() * sizeof(Value);
-  for (const Value& each : values) bytes += each.text.capacity() < sizeof each.text ? 0 : each.text.capacity() + 1;
+  for (const Value& each : values) bytes += heapOf(each.text);
   return bytes;
 }
 

@@ -331,10 +331,9 @@ void ServiceGraph::close(std::string_view tenant, std::uint64_t tick, std::vecto
     return id.slot == operations_.kNone ? nullptr : &operations_[id.slot];
   };
   names_ = 0;
-  const auto countName = [&](const std::string& name) { names_ += name.capacity() < sizeof name ? 0 : name.capacity() + 1; };
-  forEach(operations_, [&](const Operation& operation) { countName(operation.service), countName(operation.name); });
+  forEach(operations_, [&](const Operation& operation) { names_ += heapOf(operation.service) + heapOf(operation.name); });
   forEach(places_, [&](Place& place) {
-    countName(place.host), countName(place.instance);
+    names_ += heapOf(place.host) + heapOf(place.instance);
     const Figures& now = place.ticks[tick & 1];
     if (Operation* const operation = now.count > 0 ? find(place.operation) : nullptr) operation->told.add(now);
   });

@@ -1,15 +1,15 @@
 /** The strangest of each hour that was not flagged. */
 import { fromBinary } from "@bufbuild/protobuf";
-import { type Insertable, type Kysely, sql } from "kysely";
+import { type Insertable, sql } from "kysely";
 import type { Report } from "../anomaly/report.ts";
 import { type Anomaly, AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
-import { streamId } from "./anomalies/report.ts";
+import { integer, streamId } from "./anomalies/report.ts";
 import { checkTenant } from "./arguments.ts";
-import { ensureTenants } from "./audit-chain.ts";
 import type { Context } from "./context.ts";
 import { BulkInsert } from "./database/bulk.ts";
 import type { Tables } from "./database/tables.ts";
 import { type PageRequest, pageLimit } from "./page.ts";
+import { writeWaiting } from "./waiting.ts";
 
 type Row = Insertable<Tables["notable"]>;
 
@@ -20,7 +20,6 @@ export interface NotableFilter {
 }
 
 const nanosPerHour = 3_600_000_000_000n;
-const maxInteger = 2n ** 63n - 1n;
 /** Maximum number of pending findings. While the database is away, the least strange ones give way. */
 const maxWaiting = 2_048;
 
@@ -54,7 +53,7 @@ export class NotableFindings {
   /** Takes a finding of the engine, which is written within about a second. It never throws. */
   offer({ message, bytes }: Report): void {
     const { tenant, stream, instance, timeUnixNano, margin } = message;
-    const time = timeUnixNano < maxInteger ? timeUnixNano : maxInteger;
+    const time = integer(timeUnixNano);
     this.#keep({
       tenant,
       hour: time / nanosPerHour,
@@ -68,15 +67,10 @@ export class NotableFindings {
 
   async flush(): Promise<void> {
     if (this.#waiting.size === 0) return;
-    const { database, clock } = this.#context;
     const taken = this.#waiting;
     this.#waiting = new Map();
     try {
-      await database.write.transaction().execute(async (trx) => {
-        const rows = [...taken].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
-        await ensureTenants(trx, new Set(rows.map(({ tenant }) => tenant)), clock.now());
-        await upsert.run(trx as Kysely<Tables>, rows);
-      });
+      await writeWaiting(this.#context, taken, upsert);
     } catch (error) {
       for (const row of taken.values()) this.#keep(row);
       throw error;

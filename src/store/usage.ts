@@ -1,10 +1,9 @@
-import { type Kysely, sql } from "kysely";
+import { sql } from "kysely";
 import { checkTenant } from "./arguments.ts";
-import { ensureTenants } from "./audit-chain.ts";
 import type { Context } from "./context.ts";
 import { BulkInsert } from "./database/bulk.ts";
 import { InvalidArgument } from "./database/errors.ts";
-import type { Tables } from "./database/tables.ts";
+import { writeWaiting } from "./waiting.ts";
 
 export interface Amount {
   requests: number;
@@ -70,15 +69,10 @@ export class Usage {
 
   async flush(): Promise<void> {
     if (this.#waiting.size === 0) return;
-    const { database, clock } = this.#context;
     const taken = this.#waiting;
     this.#waiting = new Map();
     try {
-      await database.write.transaction().execute(async (trx) => {
-        const rows = [...taken].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, usage]) => usage);
-        await ensureTenants(trx, new Set(rows.map(({ tenant }) => tenant)), clock.now());
-        await upsert.run(trx as Kysely<Tables>, rows);
-      });
+      await writeWaiting(this.#context, taken, upsert);
     } catch (error) {
       for (const usage of taken.values()) this.#add(usage);
       throw error;

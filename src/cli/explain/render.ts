@@ -1,4 +1,5 @@
 /** Formats an anomaly for people. Texts of records are escaped, so that they cannot control the terminal. */
+import { subjects } from "../../anomaly/subjects.ts";
 import type { ReportJson } from "../../api/anomaly.ts";
 import { type ByteRange, toCells, truncate } from "../terminal/cells.ts";
 import { bracketed, flow, wrap } from "../terminal/lines.ts";
@@ -13,16 +14,7 @@ const quoted = 240;
 /** Maximum number of novel parts that are listed; the text of the record marks all of them. */
 const maxParts = 12;
 
-const looksAt: Readonly<Record<string, string>> = {
-  content: "what a record contains that its stream did not contain before",
-  sequence: "what follows what in a session or trace",
-  volume: "how many records come",
-  value: "a metric's level or step, or how long a span takes",
-  fields: "which values a field has, among the latest records",
-  shift: "how many spans an operation has, how long they take and how many fail",
-  novelty: "how often something strange comes that is no reason for an alarm by itself",
-  group: "what the streams of a service or host show together",
-};
+const looksAt: Readonly<Record<string, string>> = subjects;
 
 type Fact = readonly [name: string, value: string];
 

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Report } from "../../anomaly/report.ts";
 import { endsWithin } from "../../base/deadline.ts";
+import { Pause } from "../../base/pause.ts";
 import { checkId, checkTenant } from "../arguments.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
 import { ReportQueue, rankOf, sizeOf, type Waiting } from "./queue.ts";
@@ -57,8 +58,8 @@ export class Writer {
   #rejected = 0;
   #failure: string | undefined;
   #running: Promise<void> | undefined;
-  /** Ends the wait for a batch to fill, or for the next attempt. */
-  #hurry: () => void = () => {};
+  /** The wait for a batch to fill, or for the next attempt. */
+  readonly #pause = new Pause();
   #closing = false;
   /** When each message was last logged. */
   readonly #loggedAt = new Map<string, number>();
@@ -87,7 +88,7 @@ export class Writer {
       return;
     }
     this.#drop(this.#queue.push({ bytes, rank: rankOf(message) }));
-    if (this.#queue.length >= this.#limits.batchReports && this.#failure === undefined) this.#hurry();
+    if (this.#queue.length >= this.#limits.batchReports && this.#failure === undefined) this.#pause.end();
     this.#running ??= this.#run();
   };
 
@@ -105,7 +106,7 @@ export class Writer {
   /** Resolves when nothing is pending, which may take as long as the database is unavailable. */
   async flush(): Promise<void> {
     while (this.#running !== undefined) {
-      this.#hurry();
+      this.#pause.end();
       await this.#running;
     }
   }
@@ -114,7 +115,7 @@ export class Writer {
   async close(maxMs: number): Promise<number> {
     await endsWithin(maxMs, this.flush());
     this.#closing = true;
-    this.#hurry();
+    this.#pause.end();
     const lost = this.state().queued;
     if (lost > 0)
       this.#log.error(
@@ -125,7 +126,7 @@ export class Writer {
   }
 
   async #run(): Promise<void> {
-    await this.#wait(this.#limits.batchMs);
+    await this.#pause.wait(this.#limits.batchMs);
     let retryMs = this.#limits.retryMs;
     while (this.#queue.length > 0 && !this.#closing) {
       const batch = this.#queue.take(this.#limits.batchReports, this.#limits.batchBytes);
@@ -146,7 +147,7 @@ export class Writer {
         this.#log.warn({ reason }, "store: anomaly reports cannot be stored; they wait in memory");
       this.#failure = reason;
       this.#drop(this.#queue.putBack(left));
-      await this.#wait(retryMs);
+      await this.#pause.wait(retryMs);
       retryMs = Math.min(2 * retryMs, this.#limits.maxRetryMs);
     }
     this.#sumUp();
@@ -160,15 +161,6 @@ export class Writer {
     if (dropped === 0) return;
     const fields = { dropped, dropped_since_start: this.#dropped };
     this.#log.warn(fields, "store: anomaly reports were dropped while the store was unavailable or slow");
-  }
-
-  async #wait(ms: number): Promise<void> {
-    // This is not an AbortController: each offer may end the wait, and each abort would create an exception.
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    this.#hurry = resolve;
-    await promise;
-    clearTimeout(timer);
   }
 
   /**

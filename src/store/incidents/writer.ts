@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { endsWithin } from "../../base/deadline.ts";
+import { Pause } from "../../base/pause.ts";
 import type { Change, Incident } from "../../gen/driftlock/v1/incidents_pb.js";
 import { checkId, checkTenant } from "../arguments.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
@@ -48,7 +49,7 @@ export class IncidentWriter {
   #counts = { written: 0, dropped: 0, rejected: 0 };
   #failure: string | undefined;
   #running: Promise<void> | undefined;
-  #hurry: () => void = () => {};
+  readonly #pause = new Pause();
   #closing = false;
   /** Called with incidents as they are stored now. It returns quickly and never throws. */
   onStored: (incidents: readonly IncidentSummary[]) => void = () => {};
@@ -77,7 +78,7 @@ export class IncidentWriter {
   /** Resolves when nothing is pending, which may take as long as the database is unavailable. */
   async flush(): Promise<void> {
     while (this.#running !== undefined) {
-      this.#hurry();
+      this.#pause.end();
       await this.#running;
     }
   }
@@ -86,7 +87,7 @@ export class IncidentWriter {
   async close(maxMs: number): Promise<void> {
     await endsWithin(maxMs, this.flush());
     this.#closing = true;
-    this.#hurry();
+    this.#pause.end();
     const lost = this.#size;
     if (lost > 0) {
       this.#log.error({ incidents: lost }, "store: incidents were lost because the store is unavailable");
@@ -137,7 +138,7 @@ export class IncidentWriter {
         this.#log.warn({ reason: failure }, "store: incidents cannot be stored; they wait in memory");
       }
       this.#failure = failure;
-      await this.#wait(retryMs);
+      await this.#pause.wait(retryMs);
       retryMs = Math.min(2 * retryMs, this.#limits.maxRetryMs);
     }
     this.#running = undefined;
@@ -189,13 +190,5 @@ export class IncidentWriter {
   #reject(error: unknown): void {
     this.#counts.rejected += 1;
     this.#log.warn({ reason: reasonOf(error) }, "an incident cannot be stored");
-  }
-
-  async #wait(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    this.#hurry = resolve;
-    await promise;
-    clearTimeout(timer);
   }
 }

@@ -1,6 +1,6 @@
 /** The filters as chips that can be removed, and a panel to add some. */
 import { useRef } from "preact/hooks";
-import { ranges } from "../parts/time-range.ts";
+import { RangeMenu } from "../parts/choices.tsx";
 import { useCommands } from "../shell/keys.ts";
 import { here, setQuery } from "../shell/router.ts";
 import { choices, describe, type Filters, names, texts } from "./filters.ts";
@@ -58,6 +58,7 @@ export function FilterBar({ filters }: { filters: Filters }) {
     { keys: "/", label: "Search", run: () => search.current?.focus() },
     { keys: "f", label: "Filter", run: () => panel.current?.togglePopover() },
   ]);
+  const from = filters.from?.[0] ?? "";
   return (
     <div class="filters" role="search">
       <input
@@ -71,23 +72,7 @@ export function FilterBar({ filters }: { filters: Filters }) {
           setQuery({ text: currentTarget.value.trim() || undefined }, { replace: false })
         }
       />
-      <select
-        aria-label="Time range"
-        value={filters.from?.[0] ?? ""}
-        onChange={({ currentTarget }) =>
-          setQuery({ from: currentTarget.value || undefined, until: undefined }, { replace: false })
-        }
-      >
-        <option value="">Any time</option>
-        {Object.entries(ranges).map(([value, name]) => (
-          <option key={value} value={value}>
-            {name}
-          </option>
-        ))}
-        {filters.from?.[0] !== undefined && ranges[filters.from[0]] === undefined && (
-          <option value={filters.from[0]}>{describe("from", filters.from[0])}</option>
-        )}
-      </select>
+      <RangeMenu value={from} chosen={describe("from", from)} />
       <button type="button" popovertarget="filter-panel">
         Filter
       </button>

@@ -3,16 +3,16 @@ import { useEffect, useState } from "preact/hooks";
 import { incidentFeed } from "../api/live.ts";
 import { type Pages, usePages } from "../api/pages.ts";
 import type { Incident } from "../api/types.ts";
-import { chosen, Field, Menu } from "../parts/choices.tsx";
+import { chosen, Field, Menu, RangeMenu } from "../parts/choices.tsx";
 import { duration, plural, sentence } from "../parts/format.ts";
 import { onJudged, undoable } from "../parts/judge.tsx";
 import { SeverityMark, StateLabel, Time } from "../parts/labels.tsx";
 import { severities } from "../parts/names.ts";
 import { Failure, Skeleton } from "../parts/states.tsx";
 import { printable } from "../parts/text.ts";
-import { apiTime, ranges } from "../parts/time-range.ts";
+import { apiTime } from "../parts/time-range.ts";
 import { useCommands } from "../shell/keys.ts";
-import { address, go, here, setQuery } from "../shell/router.ts";
+import { address, go, here } from "../shell/router.ts";
 import { useTitle } from "../shell/title.ts";
 import { causeName } from "./cause.tsx";
 import { NoIncidents } from "./empty.tsx";
@@ -140,27 +140,12 @@ export function IncidentsPage() {
     { keys: "o", label: "Open", run: show },
     { keys: "/", label: "Search", run: () => document.querySelector<HTMLElement>(".search")?.focus() },
   ]);
-  const range = here.value.query.get("from") ?? "";
   return (
     <div class="front">
       <h1 class="hidden">Incidents</h1>
       <div class="filters" role="search">
         <Field name="service" label="Service" />
-        <select
-          aria-label="Time range"
-          value={range}
-          onChange={({ currentTarget }) =>
-            setQuery({ from: currentTarget.value || undefined, until: undefined }, { replace: false })
-          }
-        >
-          <option value="">Any time</option>
-          {Object.entries(ranges).map(([value, name]) => (
-            <option key={value} value={value}>
-              {name}
-            </option>
-          ))}
-          {range !== "" && ranges[range] === undefined && <option value={range}>Chosen range</option>}
-        </select>
+        <RangeMenu value={here.value.query.get("from") ?? ""} chosen="Chosen range" />
         <Menu name="state" label="State" any="Any state" values={incidentStates} />
         <Menu name="severity" label="Severity" any="Any severity" values={severities} />
         <Menu

@@ -1,7 +1,7 @@
 /** Filters of a list that the address holds: menus with one choice each, and fields. */
 
 import { here, setQuery } from "../shell/router.ts";
-import { lengths } from "./time-range.ts";
+import { lengths, ranges } from "./time-range.ts";
 
 export function Menu({
   name,
@@ -68,4 +68,25 @@ export function chosen(...names: string[]): URLSearchParams {
     for (const value of here.value.query.getAll(name)) if (value !== "") query.append(name, value);
   }
   return query;
+}
+
+/** Chooses the start of the time range. @param chosen the name of a value that is none of the usual ranges */
+export function RangeMenu({ value, chosen }: { value: string; chosen: string }) {
+  return (
+    <select
+      aria-label="Time range"
+      value={value}
+      onChange={({ currentTarget }) =>
+        setQuery({ from: currentTarget.value || undefined, until: undefined }, { replace: false })
+      }
+    >
+      <option value="">Any time</option>
+      {Object.entries(ranges).map(([range, name]) => (
+        <option key={range} value={range}>
+          {name}
+        </option>
+      ))}
+      {value !== "" && ranges[value] === undefined && <option value={value}>{chosen}</option>}
+    </select>
+  );
 }

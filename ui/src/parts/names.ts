@@ -1,4 +1,5 @@
 /** The names of severities, states, signals and channels, with what they mean. The types make sure that none is missing. */
+import { subjects } from "../../../src/anomaly/subjects.ts";
 import type { Channel, Severity, Signal, State } from "../api/types.ts";
 
 type Known<T> = Exclude<T, "unspecified">;
@@ -27,16 +28,7 @@ export const signals: Readonly<Record<Known<Signal>, string>> = {
 };
 
 /** What each channel looks at. */
-export const channels: Readonly<Record<Known<Channel>, string>> = {
-  content: "what a record contains that its stream did not contain before",
-  sequence: "what follows what in a session or trace",
-  volume: "how many records come",
-  value: "a metric's level or step, or how long a span takes",
-  fields: "which values a field has, among the latest records",
-  shift: "how many spans an operation has, how long they take and how many fail",
-  novelty: "how often something strange comes that is no reason for an alarm by itself",
-  group: "what the streams of a service or host show together",
-};
+export const channels: Readonly<Record<Known<Channel>, string>> = subjects;
 
 /** From the lowest, for comparisons. */
 export const rank: Readonly<Record<Severity, number>> = {
