@@ -14,9 +14,13 @@ ADDON := build/Release/driftlock.node
 PROTO := $(shell find proto -name '*.proto')
 CXX_SOURCES := $(shell find native -name '*.[ch]pp')
 SOURCES := $(shell find src -path src/gen -prune -o -name '*.ts' -print)
-# The dashboard shares small tools with the rest.
-UI_SOURCES := $(shell find ui src/base -type f)
+# The dashboard shares small tools with the rest, and verifies bundles.
+UI_SOURCES := $(shell find ui src/anomaly src/base src/evidence src/incidents src/json src/verify -type f)
 CLANGXX ?= $(shell command -v clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14 | head -n 1)
+WASI_CLANGXX ?= $(shell command -v clang++-19 clang++-18 clang++-17 clang++-16 | head -n 1)
+# What computes verdicts again in browsers is built where there is a compiler for it.
+WASM := build/wasm/driftlock-verify.wasm
+HAS_WASI := $(and $(WASI_CLANGXX),$(wildcard /usr/include/wasm32-wasi/c++/v1/vector))
 FUZZ_SECONDS ?= 150
 NATIVE_COVERAGE ?= 80
 # Which build of the native tests runs: `sanitized` takes any compiler; `clang` counts lines as well, and shares its objects
@@ -36,7 +40,18 @@ run: build ## run the sidecar under a demo load (ARGS="--receive.grpc.endpoint 1
 	@node scripts/demo.ts $(ARGS)
 
 .PHONY: build
-build: $(ADDON) dist/.stamp dist/ui/.stamp ## build the addon, the TypeScript and the dashboard
+build: $(ADDON) dist/.stamp dist/ui/.stamp dist/driftlock-verify.mjs ## build the addon, the TypeScript and the dashboard
+
+.PHONY: wasm
+wasm: $(WASM) ## build driftlock-verify.wasm, which computes verdicts again in browsers (needs clang for wasm32-wasi)
+	@echo "$(WASM): $$(wc -c < $(WASM)) bytes, $$(gzip -9c $(WASM) | wc -c) compressed"
+
+$(WASM): $(ADDON)
+	@test -n "$(WASI_CLANGXX)" || { echo "clang++ for wasm32-wasi is missing (Debian: apt-get install clang-16 lld-16 wasi-libc" \
+	  "libc++-16-dev-wasm32 libc++abi-16-dev-wasm32 libclang-rt-16-dev-wasm32)" >&2; exit 1; }
+	@cmake -S native/wasm -B build/wasm $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_C_COMPILER=$(subst clang++,clang,$(WASI_CLANGXX)) \
+	  -DCMAKE_CXX_COMPILER=$(WASI_CLANGXX) > /dev/null
+	@cmake --build build/wasm --parallel 2 > build/wasm/build.log 2>&1 || { cat build/wasm/build.log; exit 1; }
 
 .PHONY: ui-dev
 ui-dev: node_modules/.stamp ## serve the dashboard for work on it, with the API at DRIFTLOCK_URL (http://127.0.0.1:8080)
@@ -65,8 +80,8 @@ coverage-report: # of the latest test-native with NATIVE=clang
 	scripts/coverage-native.sh build/clang $(NATIVE_COVERAGE) native/cbad native/channels
 
 .PHONY: test-e2e
-test-e2e: build ## run the tests with a real OpenTelemetry Collector (needs Go)
-	@if command -v go > /dev/null; then cd tools && go test ./otelload ./compose; fi
+test-e2e: build ## run the tests with a real OpenTelemetry Collector and a real Helm (needs Go)
+	@if command -v go > /dev/null; then tools/build.sh && cd tools && go test -count=1 ./otelload ./compose ./chart; fi
 	vitest run --config vitest.e2e.config.ts
 
 .PHONY: test-api
@@ -74,8 +89,8 @@ test-api: src/gen/.stamp $(ADDON) ## run schemathesis against the API with STORE
 	node test/schemathesis/run.ts $(STORE) $(ARGS)
 
 .PHONY: fuzz
-fuzz: build/clang/fuzzers build ## fuzz the readers of OTLP, OTLP/JSON and events, for FUZZ_SECONDS (150) in all
-	@targets=(build/clang/*_fuzz); tests=(test/receive/fuzz.test.ts test/api/events-fuzz.test.ts); \
+fuzz: build/clang/fuzzers build ## fuzz what reads OTLP, OTLP/JSON, events, snapshots, recordings and personal values, for FUZZ_SECONDS (150) in all
+	@targets=(build/clang/*_fuzz); tests=(test/receive/fuzz.test.ts test/api/ingest-fuzz.test.ts); \
 	each=$$(( $(FUZZ_SECONDS) / ($${#targets[@]} + $${#tests[@]}) )); \
 	for target in "$${targets[@]}"; do \
 	  name=$$(basename $$target _fuzz); mkdir -p build/fuzz/corpus/$$name; \
@@ -99,9 +114,29 @@ bench-hostile: build ## run honest senders beside hostile ones; check throughput
 bench-quality: build ## measure how well labelled anomalies are found, for docs/QUALITY.md
 	node bench/quality/run.ts
 
+.PHONY: bench-llm
+bench-llm: build ## measure what is found in calls of language models: planted faults (SEEDS=50), and injected tool calls
+	node bench/llm/run.ts
+
+.PHONY: bench-privacy
+bench-privacy: build build/bench/.stamp ## measure how well personal and secret values are found, and what that costs
+	node bench/privacy.ts
+
+.PHONY: bench-sdk
+bench-sdk: build ## measure what the SDK costs a Node.js service
+	node bench/sdk.ts
+
 .PHONY: bench-incidents
 bench-incidents: build ## measure how well faults become incidents, and how well their causes are ranked
 	node bench/incidents/run.ts
+
+.PHONY: bench-evidence
+bench-evidence: build ## measure whether making 1,000 bundles of evidence slows down ingest (needs Go)
+	node bench/evidence.ts $(ARGS)
+
+.PHONY: bench-dashboard
+bench-dashboard: build ## measure the dashboard in Chromium: first paint, scrolling, and the API with 100,000 anomalies
+	node bench/dashboard.ts
 
 .PHONY: lint
 lint: src/gen/.stamp ## check types and style
@@ -126,11 +161,12 @@ prebuild: node_modules/.stamp ## build the addon for this platform into prebuild
 	prebuildify --napi --strip --node-gyp $(CURDIR)/scripts/node-gyp.sh
 
 .PHONY: release
-release: prebuild build ## build the npm package into release/ and try it, with SBOM and provenance
+release: prebuild build ## build the npm packages into release/ and try them, with SBOM and provenance
 	rm -rf release && mkdir release
 	npm pack --silent --pack-destination release > /dev/null
 	scripts/try-package.sh release/*.tgz
 	node scripts/attest.ts release/*.tgz
+	@$(if $(HAS_WASI),node scripts/standalone.ts release,echo "driftlock-verify is not in the release: \`make wasm\` says which compiler is missing" >&2)
 
 .PHONY: docker
 docker: ## build the container image
@@ -167,13 +203,18 @@ dist/.stamp: $(SOURCES) src/gen/.stamp tsconfig.json tsconfig.build.json
 	find dist -mindepth 1 -maxdepth 1 ! -name ui -exec rm -rf {} +
 	tsc -p tsconfig.build.json
 	cp -r src/gen dist/gen
+	cp -r src/evidence/templates dist/evidence/templates
 	chmod +x dist/cli/main.js
 	@ln -sf ../../dist/cli/main.js node_modules/.bin/driftlock
 	@touch $@
 
-dist/ui/.stamp: $(UI_SOURCES) node_modules/.stamp
+dist/ui/.stamp: $(UI_SOURCES) src/gen/.stamp $(if $(HAS_WASI),$(WASM))
 	vite build ui --logLevel warn
 	@touch $@
+
+# Without a compiler for WebAssembly it is made all the same, and computes no verdict again.
+dist/driftlock-verify.mjs: dist/.stamp scripts/standalone.ts NOTICE $(if $(HAS_WASI),$(WASM))
+	node scripts/standalone.ts
 
 # Only our own code is sanitized: the codecs are taken from the addon's build.
 build/sanitized/tests: $(ADDON) FORCE

@@ -1,7 +1,7 @@
-# OpenZL, zstd, lz4 and zlib as one static library, driftlock_deps. The sources of OpenZL come from the first of
+# OpenZL, zstd, lz4, zlib and RE2 as one static library, driftlock_deps. The sources of OpenZL come from the first of
 #   1. OPENZL_ROOT (a checkout or an unpacked release),  2. deps/openzl (a checkout, such as a submodule),
 #   3. deps/vendor (`cargo vendor --locked` of deps/Cargo.toml, made here where cargo is found).
-# zstd, lz4 and zlib always come from 3, whose Cargo.lock pins them.
+# zstd, lz4 and zlib always come from 3, whose Cargo.lock pins them. RE2's sources come from an npm package, which deps/re2.json pins.
 
 set(OPENZL_ROOT "$ENV{OPENZL_ROOT}" CACHE PATH "Sources of OpenZL 0.3.0")
 set(deps_dir ${CMAKE_CURRENT_SOURCE_DIR}/deps)
@@ -54,14 +54,15 @@ endif()
 set(zstd ${vendor_dir}/zstd-sys/zstd/lib)
 set(lz4 ${vendor_dir}/lz4-sys/liblz4/lib)
 set(zlib ${vendor_dir}/libz-sys/src/zlib)
+include(cmake/re2.cmake)
 
 # Another build of the same tree has compiled them already: the sanitizer and fuzzer builds take that.
 set(DRIFTLOCK_DEPS_LIBRARY "" CACHE FILEPATH "libdriftlock_deps.a of another build")
 if(DRIFTLOCK_DEPS_LIBRARY)
   add_library(driftlock_deps STATIC IMPORTED)
   set_target_properties(driftlock_deps PROPERTIES IMPORTED_LOCATION ${DRIFTLOCK_DEPS_LIBRARY}
-    INTERFACE_INCLUDE_DIRECTORIES "${openzl}/include;${zstd};${lz4};${zlib}"
-    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${openzl}/include;${zstd};${lz4};${zlib}"
+    INTERFACE_INCLUDE_DIRECTORIES "${openzl}/include;${zstd};${lz4};${zlib};${re2}"
+    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${openzl}/include;${zstd};${lz4};${zlib};${re2}"
     INTERFACE_COMPILE_DEFINITIONS "LZ4_STATIC_LINKING_ONLY;ZSTD_STATIC_LINKING_ONLY"
     INTERFACE_LINK_LIBRARIES m)
   return()
@@ -73,8 +74,8 @@ file(GLOB zlib_sources ${zlib}/adler32.c ${zlib}/compress.c ${zlib}/crc32.c ${zl
   ${zlib}/inflate.c ${zlib}/inftrees.c ${zlib}/trees.c ${zlib}/uncompr.c ${zlib}/zutil.c)
 
 add_library(driftlock_deps STATIC ${openzl_sources} ${zstd_sources} ${zlib_sources}
-  ${lz4}/lz4.c ${lz4}/lz4hc.c ${lz4}/lz4frame.c ${lz4}/xxhash.c)
-target_include_directories(driftlock_deps SYSTEM PUBLIC ${openzl}/include ${zstd} ${lz4} ${zlib} PRIVATE ${openzl}/src ${zstd}/common)
+  ${lz4}/lz4.c ${lz4}/lz4hc.c ${lz4}/lz4frame.c ${lz4}/xxhash.c ${re2_sources})
+target_include_directories(driftlock_deps SYSTEM PUBLIC ${openzl}/include ${zstd} ${lz4} ${zlib} ${re2} PRIVATE ${openzl}/src ${zstd}/common)
 target_compile_definitions(driftlock_deps PRIVATE ZSTD_DISABLE_ASM=1 XXH_NAMESPACE=ZSTD_)
 # The state-only and dictionary calls of LZ4 and zstd that a static link makes safe to use.
 target_compile_definitions(driftlock_deps PUBLIC LZ4_STATIC_LINKING_ONLY ZSTD_STATIC_LINKING_ONLY)

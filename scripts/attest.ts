@@ -46,7 +46,7 @@ function locked(crate: string): { version: string; checksum: string } {
 
 /** Describes the linked libraries. @param codecs the versions that the addon reports */
 function nativeComponents(codecs: Record<string, string>) {
-  return libraries.map(({ name, crate, license, repository, cpe }) => {
+  const ofCrates = libraries.map(({ name, crate, license, repository, cpe }) => {
     const linked = codecs[name]!;
     const source = locked(crate);
     const purl = `pkg:github/${repository}@v${linked}`;
@@ -69,6 +69,29 @@ function nativeComponents(codecs: Record<string, string>) {
       ],
     };
   });
+  return [...ofCrates, re2Component()];
+}
+
+/** RE2 has no version of its own in the npm package that contains its sources. */
+function re2Component() {
+  const pin = JSON.parse(readFileSync(join(root, "deps/re2.json"), "utf8"));
+  return {
+    "bom-ref": "pkg:github/google/re2",
+    type: "library",
+    name: "re2",
+    version: pin.version,
+    scope: "required",
+    description: `Linked statically into the addon, from the sources in the npm package ${pin.package} ${pin.version}`,
+    licenses: [{ license: { id: "BSD-3-Clause" } }],
+    purl: "pkg:github/google/re2",
+    externalReferences: [
+      {
+        type: "distribution",
+        url: `https://registry.npmjs.org/${pin.package}/-/${pin.package}-${pin.version}.tgz`,
+        hashes: [{ alg: "SHA-512", content: pin.sha512 }],
+      },
+    ],
+  };
 }
 
 interface Dependency {
@@ -141,7 +164,12 @@ function provenance(tarball: string, bom: string) {
           npm: run("npm", "--version"),
           cmake: run("cmake", "--version").split("\n", 1)[0],
         },
-        resolvedDependencies: [source, lockFile("package-lock.json"), lockFile("deps/Cargo.lock")],
+        resolvedDependencies: [
+          source,
+          lockFile("package-lock.json"),
+          lockFile("deps/Cargo.lock"),
+          lockFile("deps/re2.json"),
+        ],
       },
       runDetails: {
         builder: { id: process.env.BUILDER_ID ?? "urn:driftlock:builder:unnamed" },

@@ -7,7 +7,7 @@ find_it() { command -v chromium || command -v chromium-browser || command -v goo
 browser=$(find_it)
 if [ -z "$browser" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   {
-    apt-get -qq update
+    "$(dirname "${BASH_SOURCE[0]}")/apt-update.sh"
     DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 install --no-install-recommends chromium fonts-dejavu-core
   } >&2
   browser=$(find_it)

@@ -12,7 +12,7 @@ import { alarmsPerGroup, plan, rate } from "./demo-plan.ts";
 const dist = join(import.meta.dirname, "..", "dist");
 const { readOptions } = await import(join(dist, "cli/shared/options.js"));
 const { dispatch } = await import(join(dist, "cli/commands.js"));
-const { parseListen, isWildcard } = await import(join(dist, "base/address.js"));
+const { urlOf, parseListen, isWildcard } = await import(join(dist, "base/address.js"));
 const { loadConfig } = await import(join(dist, "config/load.js"));
 const { configSchema } = await import(join(dist, "config/schema.js"));
 const { startReceivers } = await import(join(dist, "receive/index.js"));
@@ -45,7 +45,7 @@ process.exit(code);
 /** Loads the configuration. Returns undefined if it is invalid, which `run` reports. */
 function load(): Loaded | undefined {
   try {
-    const { file, flags } = readOptions(args, { switches: ["view"], config: true }).config;
+    const { file, flags } = readOptions(args, { switches: ["view", "open"], config: true }).config;
     return loadConfig({ file, env, flags });
   } catch {
     return undefined;
@@ -67,6 +67,7 @@ function startLoad(
   { grpc, http, api }: Partial<Record<"grpc" | "http" | "api", string | undefined>>,
   config: Config,
 ): void {
+  if (api !== undefined) say(`The dashboard is at ${urlOf(api)}/`);
   const bound = grpc ?? http;
   const { tls } = grpc === undefined ? config.receive.http : config.receive.grpc;
   const reason =
@@ -104,20 +105,23 @@ function startLoad(
       env: { ...process.env, ...(tls && { NODE_EXTRA_CA_CERTS: tls.cert_file }) },
     },
   );
-  const notes = announce(api);
+  const notes = announce();
   stop = () => {
     for (const note of notes) clearTimeout(note);
     load.kill();
   };
 }
 
-/** Says what is sent, so that people can compare it with what is found. The status line is written again by itself. */
-function announce(api: string | undefined): NodeJS.Timeout[] {
-  const say = (text: string) => process.stdout.write(`${process.stdout.isTTY ? "\r\x1b[2K" : ""}${text}\n`);
+/** Prints a line. The status line is written again by itself. */
+function say(text: string): void {
+  process.stdout.write(`${process.stdout.isTTY ? "\r\x1b[2K" : ""}${text}\n`);
+}
+
+/** Says what is sent, so that people can compare it with what is found. */
+function announce(): NodeJS.Timeout[] {
   const first = Math.min(...plan.map(({ start }) => start));
   say(`The demo sends ${rate} records per second of a shop and learns what is normal for ${first} s.`);
-  say(`Then ${plan.length} faults follow, one after another. Ctrl-C ends it.`);
-  say(api === undefined ? "" : `The dashboard is at http://${api}/\n`);
+  say(`Then ${plan.length} faults follow, one after another. Ctrl-C ends it.\n`);
   return plan.map(({ name, start, seconds }) =>
     setTimeout(() => say(`--- the demo injects ${name} for ${seconds} s`), start * 1_000),
   );

@@ -25,7 +25,7 @@ const members = "a private member ends with an underscore";
 
 /** Names of C libraries, of what they call, and of the systems they come from. */
 const foreign =
-  /^(driftlock_openzl|LZ4|LZ4F|ZSTD|ZL|ZDICT|XXH|napi|node_api|pthread|tv|ru|gz|z|d)_|^(avail|next|total)_(in|out)$/;
+  /^(driftlock_openzl|LZ4|LZ4F|ZSTD|ZL|ZDICT|XXH|napi|node_api|pthread|tv|ru|gz|z|d)_|^(avail|next|total)_(in|out)$|^(set_log_errors|set_max_mem|error_code)$/;
 /** Members and types of the standard library that are named without `std::`, and those that it looks for in our types. */
 const standard = new Set(
   (
@@ -35,7 +35,7 @@ const standard = new Set(
     "fetch_add fetch_sub compare_exchange_weak compare_exchange_strong value_type difference_type size_type " +
     "iterator_category iterator_concept const_iterator is_open max_size steady_clock is_always_lock_free " +
     "iterator static_assert static_cast reinterpret_cast const_cast dynamic_cast thread_local " +
-    "c_str quiet_NaN size_bytes get_future set_value maybe_unused no_unique_address uint8_t uint16_t uint32_t uint64_t int8_t int16_t int32_t int64_t size_t ptrdiff_t bad_alloc key_equal"
+    "c_str quiet_NaN size_bytes get_future set_value always_inline vector_size maybe_unused no_unique_address uint8_t uint16_t uint32_t uint64_t int8_t int16_t int32_t int64_t size_t ptrdiff_t bad_alloc key_equal"
   ).split(" "),
 );
 

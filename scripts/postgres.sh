@@ -17,7 +17,7 @@ install() {
   mkdir -p /etc/postgresql-common
   [ -e /etc/postgresql-common/createcluster.conf ] ||
     echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
-  apt-get -qq update
+  "$(dirname "${BASH_SOURCE[0]}")/apt-update.sh"
   DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 install postgresql
 }
 

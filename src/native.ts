@@ -85,6 +85,66 @@ export interface EnginePolicy {
   minCount?: number;
 }
 
+/** What happens to personal and secret values at each place; the configuration's section `privacy` documents it. */
+export interface PrivacyActions {
+  scoring?: PrivacyAction;
+  forwarded?: PrivacyAction;
+  stored?: PrivacyAction;
+  logs?: PrivacyAction;
+  evidence?: PrivacyAction;
+}
+
+export type PrivacyAction = "flag" | "mask" | "hash" | "drop";
+
+/** A rule of a privacy policy. A pattern that is not set matches everything. */
+export interface EnginePrivacyRule extends PrivacyActions {
+  signal?: Signal;
+  tenant?: string;
+  service?: string;
+  stream?: string;
+  attribute?: string;
+  /** Names of detectors; all by default. */
+  detectors?: string[];
+}
+
+/** Values that are not personal, whatever detectors say: whole values, or a pattern that whole values match. */
+export interface EnginePrivacyAllowance {
+  detectors?: string[];
+  attribute?: string;
+  values?: string[];
+  pattern?: string;
+}
+
+/** A privacy policy: the actions, and rules of which the first that matches a value and names the place decides. */
+export interface EnginePrivacy extends PrivacyActions {
+  rules?: EnginePrivacyRule[];
+  /** Detectors besides the built-in ones, each with a pattern for RE2. */
+  detectors?: { name: string; pattern: string }[];
+  allow?: EnginePrivacyAllowance[];
+  /** The secret that the keys of pseudonyms derive from. */
+  key?: Uint8Array;
+}
+
+/** How many values were found, by place and detector; what was not found is left out. */
+export type NativePrivacyCounts = { [place: string]: { [detector: string]: number } };
+
+/** What `redact` made of a request. */
+export interface Redacted {
+  records: number;
+  /** The request with its values replaced; null if there is nothing to replace. */
+  request: Buffer | null;
+  counts: NativePrivacyCounts;
+  /** Texts in which something was found, masked and shortened: one for each detector and attribute, at most 64. */
+  examples: { detector: string; attribute: string; text: string }[];
+}
+
+/** What becomes of calls of language models; the configuration's section `llm` documents it. */
+export interface EngineLlm {
+  capture: "none" | "masked" | "full";
+  /** Prices per million tokens: the first whose pattern matches the model counts. */
+  prices?: { model: string; input: number; output: number; cached?: number }[];
+}
+
 /** Options of a native engine. The configuration's section `detect` documents those that have a key there. */
 export interface EngineOptions {
   streamBy: string[];
@@ -118,17 +178,25 @@ export interface EngineOptions {
   maxStreams: number;
   /** Number of streams of one tenant that are judged at once; records of further streams pass unjudged. 0 for no limit. */
   streamsPerTenant: number;
+  /** By default, what is judged and forwarded stays as it is, and everything else is masked. */
+  privacy?: EnginePrivacy;
+  /** Reads and judges calls of language models; by default, they are records like others. */
+  llm?: EngineLlm;
   /** Policies in their order: the first that matches a stream decides. None by default. */
   policies?: EnginePolicy[];
   /** Forwards flagged records alone, with their resources and scopes. */
   flaggedOnly: boolean;
   /** Returns the scores of all records and windows as well, for replay. */
   scores: boolean;
+  /** Adds to the first report of each anomaly what its verdict can be computed from again (driftlock.v1.Recording). */
+  recordings?: boolean;
   /**
    * Lets the engine's threads read each request in place instead of copying it. The caller of `process` must then neither
    * change nor detach the bytes until its promise settles: a change while they are read may crash the process.
    */
   readInPlace?: boolean;
+  /** Threads that it shares with other engines; `threads` of them at most work for it at once. By default it has its own. */
+  pool?: NativeEnginePool;
 }
 
 /** What the engine found with a request, or with the passing of time. */
@@ -143,6 +211,8 @@ export interface EngineFindings {
   evidence?: Uint8Array;
   /** Number of verdicts that `evidence` leaves out because they concern too many streams, resources and ticks. */
   evidenceLeftOut: number;
+  /** A driftlock.v1.LlmPage, the calls of language models that the request completed; not set if there are none. */
+  calls?: Uint8Array;
 }
 
 /** What became of one request. */
@@ -223,8 +293,17 @@ export interface EngineStats {
   graphSpans: number;
   /** Number of operations, calls and spans of service graphs that gave way to newer ones. */
   graphGaveWay: number;
+  /** Personal and secret values that were found, since the engine was created. */
+  privacy: NativePrivacyCounts;
   /** Number of requests that are not judged yet. */
   pending: number;
+}
+
+declare const pool: unique symbol;
+
+/** Threads that engines share. They end when nobody holds this and no engine uses them. */
+export interface NativeEnginePool {
+  readonly [pool]: true;
 }
 
 /** An engine. After `close`, its methods fail with the code ERR_DRIFTLOCK_ENGINE_CLOSED. */
@@ -235,15 +314,32 @@ export interface NativeEngine {
    * settles may be seen or not, and a request that was detached or resized meanwhile rejects. A SharedArrayBuffer is refused, here and everywhere else.
    * `receivedMs`: milliseconds since 1970 by a clock of the receiver's that only runs forwards. The budget of the process runs on
    * it, and records without a time are judged as of it; without it, event time serves for both.
+   * `silent`: judge and learn, but report nothing, and return nothing to send on.
    * Rejects with the code ERR_DRIFTLOCK_OTLP_MALFORMED if the request is not what its signal requires; the message names
    * the field and the offset.
    */
-  process(signal: Signal, tenant: string, request: Uint8Array, receivedMs?: number): Promise<EngineOutcome>;
+  process(
+    signal: Signal,
+    tenant: string,
+    request: Uint8Array,
+    receivedMs?: number,
+    silent?: boolean,
+  ): Promise<EngineOutcome>;
   /**
    * Lets time pass (1 to 60,000 ms), at its place in the order of calls, for all tenants but the `active` ones. Resolves to what
    * that shows, such as streams that have been silent for too long.
    */
-  advance(ms: number, active: string[], receivedMs?: number): Promise<EngineFindings>;
+  advance(ms: number, active: string[], receivedMs?: number, silent?: boolean): Promise<EngineFindings>;
+  /**
+   * Moves the clock of a tenant, at its place in the order of calls, like a request whose last record has this event time. Resolves
+   * to what that shows.
+   */
+  observeTime(
+    tenant: string,
+    unixNanos: bigint,
+    receivedMs?: number,
+    silent?: boolean,
+  ): Promise<EngineFindings>;
   /** Replaces all policies, at its place in the order of calls. What streams have learned stays. */
   setPolicies(policies: EnginePolicy[]): Promise<void>;
   /**
@@ -254,13 +350,29 @@ export interface NativeEngine {
   interrupt(resumes: boolean): Promise<void>;
   /** Returns the engine's counts as of now. */
   stats(): EngineStats;
-  /** Packs all streams, on the engine's threads, as they are after the calls so far and before later ones. */
-  snapshot(): Promise<Buffer>;
   /**
-   * Restores a snapshot, before the first call of `process`. Returns false, and changes nothing, if the bytes are not a snapshot.
-   * A snapshot of an engine with other baselines, windows, dictionary sizes, seed, hash key or streams cannot be used.
+   * Begins a checkpoint, at its place in the order of calls: of what has changed since the last one, of everything, or a copy of
+   * everything, which the next checkpoint does not know about. There is one at a time.
    */
-  restore(snapshot: Uint8Array): boolean;
+  checkpoint(of: "changes" | "all" | "copy"): Promise<void>;
+  /**
+   * Returns the next records of the checkpoint, about 1 MiB, without waiting for the calls before; empty after the last. Each is
+   * the lengths of its key and value as 32 bits, then both; a removed key has the length 0xffffffff.
+   */
+  checkpointPiece(): Promise<Buffer>;
+  /** Ends the checkpoint, after its last record or before. The next one is of everything if it was before. */
+  endCheckpoint(): Promise<void>;
+  /**
+   * Restores records, before the first other call: the latest of each key, in any order, as many whole ones as there are in
+   * `piece`. What is wrong with them is said by `completeRestore`.
+   */
+  restore(piece: Uint8Array): Promise<void>;
+  /**
+   * Ends a restoration. Resolves to why the records are refused, and the engine is then as new, or to "" if it is restored.
+   * Records of an engine with other baselines, windows, dictionary sizes, seed, hash key or streams cannot be used.
+   * @param tracks whether the next checkpoint of changes is of what changes from now on.
+   */
+  completeRestore(tracks: boolean): Promise<string>;
   /**
    * Applies a person's decision about an anomaly at its place in the order of calls. After `accept`, what it showed is normal;
    * after `false`, scores like its own are usual. An open anomaly ends, and `ended` is its last report. `found` is false if no
@@ -271,6 +383,12 @@ export interface NativeEngine {
     anomalyId: string,
     kind: "accept" | "false",
   ): Promise<{ found: boolean; ended: Buffer | null }>;
+  /**
+   * Lets all streams of a name, or the group of that name, learn that such scores of a channel are usual, at its place in the order of
+   * calls: for what a budget withheld, which belongs to no anomaly. Resolves to false if there are none.
+   * @param channel the number of the channel in driftlock.v1.Channel
+   */
+  tolerate(tenant: string, stream: string, channel: number, score: number): Promise<boolean>;
   /**
    * Returns the statistics of about `most` streams that have changed since they were last read, as a
    * driftlock.v1.StreamStatisticsPage.
@@ -285,7 +403,7 @@ export interface NativeEngine {
   close(): Promise<void>;
 }
 
-/** The addon's functions. Those that the package exports are documented in src/index.ts. */
+/** The addon's functions. Those that the package exports are documented in src/math.ts. */
 export interface Native {
   readonly versions: CodecVersions;
   compress(codec: CodecName, bytes: Uint8Array, level?: number, column?: ColumnType): Buffer;
@@ -316,6 +434,23 @@ export interface Native {
    * unspecified, for an unknown name.
    */
   severityNumber(name: string): number;
+  /**
+   * Returns a function that replaces the personal and secret values in a text as the policy says at this place. Throws if the policy
+   * cannot be used, such as for a pattern that RE2 refuses; the message begins with the name of the value, as in
+   * `policy.detectors[0].pattern`.
+   */
+  textMask(policy: EnginePrivacy, place: keyof PrivacyActions): (text: string) => string;
+  /**
+   * Replaces the personal and secret values in a whole Export*ServiceRequest as the policy says at this place, whichever field they
+   * are in. Throws a TypeError if the request is malformed.
+   */
+  redact(
+    policy: EnginePrivacy,
+    place: keyof PrivacyActions,
+    signal: Signal,
+    tenant: string,
+    request: Uint8Array,
+  ): Redacted;
 
   /**
    * Divides an Export*ServiceRequest, off the event loop, into several of at most `most` bytes that have the same records together.
@@ -327,7 +462,15 @@ export interface Native {
   /** Counts the log records, spans or data points of a request, off the event loop. Resolves to null if it is malformed. */
   countRecords(signal: Signal, request: Buffer): Promise<number | null>;
 
+  /**
+   * Computes the verdict of a driftlock.v1.Recording again. Returns the report that it begins an anomaly with, a driftlock.v1.Anomaly
+   * without the measures and excerpts of its window and the nearest record.
+   */
+  recompute(recording: Uint8Array): Buffer;
+
   Engine: new (options: EngineOptions) => NativeEngine;
+  /** Starts 1 to 64 threads for several engines, which have their turns in a circle. */
+  enginePool(threads: number): NativeEnginePool;
 }
 
 const require = createRequire(import.meta.url);

@@ -4,7 +4,7 @@ import { dirname, join, normalize } from "node:path";
 import { expect, test } from "vitest";
 
 const sidecar =
-  "access anomaly api config data-dir engine forward incidents native notify otlp receive store telemetry version base gen";
+  "access anomaly api billing config data-dir engine evidence forward incidents json kafka native notify otlp privacy receive store telemetry verify version base gen";
 
 /**
  * The rooms that each room may import. A room in brackets is imported for its types only. `gen` is what buf generates
@@ -20,17 +20,25 @@ const allowed: Readonly<Record<string, string>> = {
   "data-dir": "base",
   engine: "anomaly config native otlp base gen",
   incidents: "anomaly base gen",
+  json: "anomaly [store] base gen",
   receive: "config native otlp base gen",
   forward: "config native otlp version base",
   store: "[engine] anomaly config [version] base gen",
+  billing: "store config base",
   access: "store [receive] otlp config base",
+  privacy: "config native base",
   telemetry: "anomaly config forward [native] otlp receive [version] base gen",
   generate: "otlp gen",
+  evidence: "store anomaly config incidents json native privacy [version] base gen",
   notify: "store anomaly config [forward] otlp base gen",
-  api: "access anomaly config native otlp receive store [version] base gen",
+  verify: "anomaly evidence incidents json base gen",
+  kafka: "anomaly config engine [forward] native otlp base gen",
+  api: "access anomaly billing config evidence json native otlp receive store [version] base gen",
   sidecar,
   cli: `sidecar generate ${sidecar}`,
-  index: "anomaly config engine native otlp base gen",
+  math: "native base",
+  index: "anomaly config engine otlp base gen",
+  sdk: "anomaly config engine [native] otlp privacy base gen",
 };
 
 const files = globSync("src/**/*.ts").filter((file) => !file.startsWith("src/gen/"));

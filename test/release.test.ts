@@ -119,7 +119,7 @@ describe("the bill of materials", () => {
     );
     expect(locked.map(({ name }) => name)).toEqual(expect.arrayContaining(named));
     const own = dependencies.find(({ ref }: { ref: string }) => ref === `driftlock@${manifest.version}`);
-    expect(own.dependsOn).toHaveLength(Object.keys(manifest.dependencies).length + 4);
+    expect(own.dependsOn).toHaveLength(Object.keys(manifest.dependencies).length + 5);
   });
 
   it("has the native libraries as they are linked, with their licences and where they are from", () => {
@@ -130,12 +130,17 @@ describe("the bill of materials", () => {
       ["zstd", "zstandard"],
       ["lz4", "lz4"],
       ["zlib", "zlib"],
+      ["re2", "re2"],
     ] as const) {
       const found = components.find((each: { name: string }) => each.name === name);
       const { version, licenses, externalReferences } = found;
-      expect(version).toBe(native.versions[name]);
+      expect(version).toBe(
+        name === "re2" ? JSON.parse(read("deps/re2.json")).version : native.versions[name],
+      );
       expect(notice).toMatch(new RegExp(`${called} +${licenses[0].license.id.toLowerCase()}`));
-      expect(read("deps/Cargo.lock")).toContain(externalReferences[0].hashes[0].content);
+      expect(read("deps/Cargo.lock") + read("deps/re2.json")).toContain(
+        externalReferences[0].hashes[0].content,
+      );
     }
   });
 });
@@ -153,6 +158,7 @@ it("the provenance names the package, its bill of materials, and the commit", ()
     expect.objectContaining({ uri: "git+https://git.example/driftlock", digest: { gitCommit: commit } }),
     { name: "package-lock.json", digest: { sha256: sha256(join(root, "package-lock.json")) } },
     { name: "deps/Cargo.lock", digest: { sha256: sha256(join(root, "deps/Cargo.lock")) } },
+    { name: "deps/re2.json", digest: { sha256: sha256(join(root, "deps/re2.json")) } },
   ]);
   expect(runDetails.builder.id).toBe("https://ci.example");
   const bom = tarball.replace(/\.tgz$/, ".cdx.json");

@@ -5,7 +5,7 @@ import { SeverityNumber } from "@opentelemetry/api-logs";
 import { ProtobufLogsSerializer } from "@opentelemetry/otlp-transformer";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
-import { Engine, parseConfig } from "driftlock";
+import { Engine, parseConfig } from "driftlock/engine";
 
 /** An exporter of the OpenTelemetry SDK that passes every batch through Driftlock's engine. */
 class JudgingExporter {
@@ -19,7 +19,7 @@ class JudgingExporter {
       ({ reports }) => {
         // Beside the reports, `forward` holds the request to send to your backend, with flagged records annotated.
         for (const { message } of reports) {
-          if (message.occurrence === 1n) console.log(`${message.stream}: ${message.explanation}`);
+          if (message.news) console.log(`${message.stream}: ${message.explanation}`);
         }
         done({ code: 0 });
       },

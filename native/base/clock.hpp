@@ -66,6 +66,9 @@ class StreamClock {
   /// The event time at a `now`, in nanoseconds since 1970, for display.
   std::uint64_t eventAt(std::uint64_t now) const { return latest_ == 0 ? now : latest_ - (now_ - now); }
 
+  /// Whether the time is a guess, because no record had one, and how often they come was not stated.
+  bool guessed() const { return latest_ == 0 && step_ == kStep; }
+
   /// The latest event time that is believed, in nanoseconds since 1970; 0 if there is none.
   std::uint64_t latest() const { return latest_; }
 

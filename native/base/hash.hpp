@@ -3,9 +3,9 @@
 #include <array>
 #include <bit>
 #include <cstdint>
-#include <cstring>
 
 #include "base/bytes.hpp"
+#include "base/words.hpp"
 #include "base/work.hpp"
 
 namespace driftlock {
@@ -18,6 +18,7 @@ class KeyedHash {
   struct State {
     std::uint64_t v0, v1, v2, v3;
 
+    bool operator==(const State&) const = default;
     void round() {
       v0 += v1, v1 = std::rotl(v1, 13) ^ v0, v0 = std::rotl(v0, 32);
       v2 += v3, v3 = std::rotl(v3, 16) ^ v2;
@@ -38,8 +39,8 @@ class KeyedHash {
       countWork(bytes.size());
       const std::uint8_t* p = bytes.data();
       std::size_t left = bytes.size();
-      for (; left >= 8; left -= 8, p += 8) word(load<std::uint64_t>(p));
-      word(tail(bytes, p, left) | std::uint64_t{bytes.size() + before} << 56);
+      for (; left >= 8; left -= 8, p += 8) word(loadWord(p));
+      word(lastBytes(bytes, left) | std::uint64_t{bytes.size() + before} << 56);
     }
     std::uint64_t end() const {
       State s = *this;
@@ -47,27 +48,15 @@ class KeyedHash {
       for (int i = 0; i < 3; ++i) s.round();
       return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
     }
-
-   private:
-    template <typename Word>
-    static std::uint64_t load(const std::uint8_t* from) {
-      Word word;
-      std::memcpy(&word, from, sizeof word);
-      return word;
-    }
-    /// The last bytes, fewer than 8, as a word, read without a loop.
-    static std::uint64_t tail(Bytes bytes, const std::uint8_t* p, std::size_t left) {
-      if (left == 0) return 0;
-      if (bytes.size() >= 8) return load<std::uint64_t>(p + left - 8) >> (64 - 8 * left);
-      if (left >= 4) return load<std::uint32_t>(p) | load<std::uint32_t>(p + left - 4) << 8 * (left - 4);
-      return p[0] | std::uint64_t{p[left / 2]} << 8 * (left / 2) | std::uint64_t{p[left - 1]} << 8 * (left - 1);
-    }
   };
 
  public:
   explicit KeyedHash(std::array<std::uint64_t, 2> key)
       : start_{key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d, key[0] ^ 0x6c7967656e657261,
                key[1] ^ 0x7465646279746573} {}
+
+  /// Whether they hash with the same key.
+  bool operator==(const KeyedHash&) const = default;
 
   std::uint64_t operator()(Bytes bytes, std::uint64_t seed = 0) const {
     State state = start_;

@@ -54,22 +54,6 @@ inline double roughExp2(double y) {
   return std::bit_cast<double>(static_cast<std::uint64_t>((std::max(0.0, y) + 1023) * 0x1p52));
 }
 
-/// ln Gamma(x) for x > 0 by Stirling's series after shifting x to 8 or more; within 1e-13 of max(1, |result|).
-inline double portableLgamma(double x) {
-  double shift = 1;
-  double below = 0;
-  while (x < 8) {
-    shift *= x;
-    x += 1;
-  }
-  below = portableLog(shift);
-  const double i = 1 / x;
-  const double i2 = i * i;
-  const double series =
-      i * (1.0 / 12 - i2 * (1.0 / 360 - i2 * (1.0 / 1260 - i2 * (1.0 / 1680 - i2 * (1.0 / 1188 - i2 * 691.0 / 360360)))));
-  return (x - 0.5) * portableLog(x) - x + 0.918938533204672741780 + series - below;
-}
-
 /// The distance of a count from the mean of a Poisson law, in bits: half the deviance over ln 2 (P. McCullagh, J. A. Nelder,
 /// Generalized linear models, 1989). `mean` is above 0.
 inline double poissonDeviance(double count, double mean) {

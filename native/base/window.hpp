@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -26,6 +27,7 @@ class Window {
     while (records() > 0 && (records() >= maxRecords_ || used_ + size > maxBytes_)) {
       begin_ = wrap(begin_ + sizes_[first_]);
       used_ -= sizes_[first_++];
+      if (rewritten_ > 0) --rewritten_;
     }
     if (first_ > sizes_.size() / 2 && first_ > kSlack) {
       sizes_.erase(sizes_.begin(), sizes_.begin() + first_);
@@ -71,6 +73,29 @@ class Window {
     }
   }
 
+  /// Lets a visit change the bytes of the records that were pushed since the last call, the oldest first. Sizes stay.
+  template <typename Visit>
+  void rewriteLatest(Visit&& visit) {
+    std::vector<std::uint8_t> joined;
+    std::size_t at = begin_;
+    for (std::size_t i = first_; i < sizes_.size(); ++i) {
+      const std::size_t size = sizes_[i], whole = std::min(size, ring_.size() - at), begin = at;
+      at = wrap(at + size);
+      if (i - first_ < rewritten_) continue;
+      const auto from = ring_.begin() + static_cast<std::ptrdiff_t>(begin);
+      if (whole == size) {
+        visit(std::span(from, size));
+        continue;
+      }
+      joined.assign(from, from + static_cast<std::ptrdiff_t>(whole));
+      joined.insert(joined.end(), ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(at));
+      visit(std::span(joined));
+      std::copy_n(joined.begin(), whole, from);
+      std::copy(joined.begin() + static_cast<std::ptrdiff_t>(whole), joined.end(), ring_.begin());
+    }
+    rewritten_ = records();
+  }
+
   std::size_t records() const { return sizes_.size() - first_; }
   std::size_t memory() const { return ring_.capacity() + sizes_.capacity() * sizeof(std::uint16_t); }
 
@@ -85,6 +110,7 @@ class Window {
     const std::uint32_t count = read.get<std::uint32_t>();
     if (count > maxRecords_ || count > read.left() / sizeof(std::uint32_t)) return false;
     for (std::uint32_t i = 0; i < count; ++i) push(read.getBytes());
+    rewritten_ = count;
     return read.done() && records() == count;
   }
 
@@ -107,6 +133,8 @@ class Window {
   std::size_t begin_ = 0;
   std::uint32_t first_ = 0;
   std::uint32_t used_ = 0;
+  /// The number of records, the oldest, that `rewriteLatest` has visited.
+  std::size_t rewritten_ = 0;
   /// The bytes of the records, which continue at the beginning after the end.
   std::vector<std::uint8_t> ring_;
   std::vector<std::uint16_t> sizes_;

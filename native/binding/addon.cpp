@@ -8,9 +8,12 @@ Napi::Object init(Napi::Env, Napi::Object exports) {
   driftlock::binding::exportCodec(exports);
   driftlock::binding::exportMetrics(exports);
   driftlock::binding::exportEngine(exports);
+  driftlock::binding::exportPool(exports);
   driftlock::binding::exportSplit(exports);
   driftlock::binding::exportCountRecords(exports);
   driftlock::binding::exportSeverity(exports);
+  driftlock::binding::exportPrivacy(exports);
+  driftlock::binding::exportRecompute(exports);
   return exports;
 }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -44,8 +45,17 @@ napi_value entry(napi_env env, napi_callback_info info) noexcept {
 
 /// Returns a Buffer of the bytes without a copy; Node frees them with the Buffer.
 inline Napi::Value bufferOf(Napi::Env env, OwnedBytes bytes) {
+  // Node.js detaches an empty Buffer on memory that it does not own.
+  if (bytes.size == 0) return Napi::Buffer<std::uint8_t>::New(env, 0);
   return Napi::Buffer<std::uint8_t>::NewOrCopy(env, bytes.data.release(), bytes.size,
                                                [](Napi::Env, std::uint8_t* data) { delete[] data; });
+}
+inline Napi::Value bufferOf(Napi::Env env, std::vector<std::uint8_t> bytes) {
+  if (bytes.empty()) return bufferOf(env, OwnedBytes{});
+  auto owner = std::make_unique<std::vector<std::uint8_t>>(std::move(bytes));
+  auto* held = owner.release();
+  return Napi::Buffer<std::uint8_t>::NewOrCopy(
+      env, held->data(), held->size(), [](Napi::Env, std::uint8_t*, std::vector<std::uint8_t>* owned) { delete owned; }, held);
 }
 
 inline void exportFunction(Napi::Object exports, const char* name, napi_callback function) {
@@ -114,6 +124,13 @@ inline std::uint64_t seedArgument(Napi::Value value, const std::string& name) {
   const std::uint64_t seed = value.As<Napi::BigInt>().Uint64Value(&lossless);
   if (!lossless) throw std::out_of_range(name + " must be from 0 to 2^64 - 1");
   return seed;
+}
+
+/// Converts nanoseconds since 1970.
+inline std::uint64_t timeArgument(Napi::Value value, const std::string& name) {
+  const std::uint64_t time = seedArgument(value, name);
+  if (time == 0) throw std::out_of_range(name + " must be more than 0");
+  return time;
 }
 
 inline Napi::Object objectArgument(Napi::Value value, const std::string& name) {

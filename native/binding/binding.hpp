@@ -8,8 +8,11 @@ namespace driftlock::binding {
 void exportCodec(Napi::Object exports);
 void exportMetrics(Napi::Object exports);
 void exportEngine(Napi::Object exports);
+void exportPool(Napi::Object exports);
 void exportSplit(Napi::Object exports);
 void exportCountRecords(Napi::Object exports);
 void exportSeverity(Napi::Object exports);
+void exportPrivacy(Napi::Object exports);
+void exportRecompute(Napi::Object exports);
 
 }  // namespace driftlock::binding

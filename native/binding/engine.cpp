@@ -13,6 +13,7 @@
 #include "binding/engine_options.hpp"
 #include "binding/errors.hpp"
 #include "binding/policies.hpp"
+#include "binding/privacy.hpp"
 #include "engine/engine.hpp"
 
 namespace driftlock::binding {
@@ -28,8 +29,11 @@ std::uint64_t receivedArgument(Napi::Value value) {
   return static_cast<std::uint64_t>(numberArgument(value, "receivedMs", 0, kLatestReceived) * 1e6);
 }
 
+bool silentArgument(Napi::Value value) { return !value.IsUndefined() && booleanArgument(value, "silent"); }
+
 /// Limits in bytes of UTF-8.
-constexpr std::size_t kLongestTenant = 65'536, kLongestAnomalyId = 256;
+constexpr std::size_t kLongestTenant = 65'536, kLongestAnomalyId = 256, kLongestStream = 65'536;
+constexpr double kLargestScore = 1e300;
 constexpr std::uint32_t kMostTenants = 1 << 20;
 /// Protobuf's own limit.
 constexpr std::size_t kLongestRequest = 0x7fffffff;
@@ -65,14 +69,6 @@ struct Call {
 
 Napi::Value copyOf(Napi::Env env, const std::vector<std::uint8_t>& bytes) {
   return Napi::Buffer<std::uint8_t>::Copy(env, bytes.data(), bytes.size());
-}
-
-/// Returns a Buffer that owns the vector's memory.
-Napi::Value bufferOf(Napi::Env env, std::vector<std::uint8_t> bytes) {
-  auto owner = std::make_unique<std::vector<std::uint8_t>>(std::move(bytes));
-  auto* held = owner.release();
-  return Napi::Buffer<std::uint8_t>::NewOrCopy(
-      env, held->data(), held->size(), [](Napi::Env, std::uint8_t*, std::vector<std::uint8_t>* owned) { delete owned; }, held);
 }
 
 Napi::Error malformed(Napi::Env env, const Job& job) {
@@ -119,11 +115,21 @@ class EngineObject {
       return napi_property_descriptor{name, nullptr, call, nullptr, nullptr, nullptr, napi_default, nullptr};
     };
     const napi_property_descriptor methods[] = {
-        method("process", entry<on<&EngineObject::process>>),       method("advance", entry<on<&EngineObject::advance>>),
-        method("interrupt", entry<on<&EngineObject::interrupt>>),   method("setPolicies", entry<on<&EngineObject::setPolicies>>),
-        method("stats", entry<on<&EngineObject::stats>>),           method("snapshot", entry<on<&EngineObject::snapshot>>),
-        method("restore", entry<on<&EngineObject::restore>>),       method("feedback", entry<on<&EngineObject::feedback>>),
-        method("statistics", entry<on<&EngineObject::statistics>>), method("cancel", entry<on<&EngineObject::cancel>>),
+        method("process", entry<on<&EngineObject::process>>),
+        method("advance", entry<on<&EngineObject::advance>>),
+        method("observeTime", entry<on<&EngineObject::observeTime>>),
+        method("interrupt", entry<on<&EngineObject::interrupt>>),
+        method("setPolicies", entry<on<&EngineObject::setPolicies>>),
+        method("stats", entry<on<&EngineObject::stats>>),
+        method("checkpoint", entry<on<&EngineObject::checkpoint>>),
+        method("checkpointPiece", entry<on<&EngineObject::checkpointPiece>>),
+        method("endCheckpoint", entry<on<&EngineObject::endCheckpoint>>),
+        method("restore", entry<on<&EngineObject::restore>>),
+        method("completeRestore", entry<on<&EngineObject::completeRestore>>),
+        method("feedback", entry<on<&EngineObject::feedback>>),
+        method("tolerate", entry<on<&EngineObject::tolerate>>),
+        method("statistics", entry<on<&EngineObject::statistics>>),
+        method("cancel", entry<on<&EngineObject::cancel>>),
         method("close", entry<on<&EngineObject::close>>),
     };
     napi_value constructor = nullptr;
@@ -139,7 +145,8 @@ class EngineObject {
         readInPlace_(options.readInPlace),
         // Results return in one call for all that is ready, so that a busy engine rarely wakes the event loop.
         wake_(std::make_unique<Wake>(env, woken, this)),
-        engine_(std::make_unique<Engine>(std::move(options.settings), [this](std::shared_ptr<Task> task) { ready(*task); })) {
+        engine_(std::make_unique<Engine>(
+            std::move(options.settings), [this](std::shared_ptr<Task> task) { ready(*task); }, std::move(options.pool))) {
     napi_add_env_cleanup_hook(env, cleanUp, this);
   }
   EngineObject(const EngineObject&) = delete;
@@ -193,8 +200,10 @@ class EngineObject {
     std::string tenant = textArgument(info[1], "tenant", kLongestTenant);
     const Bytes bytes = bytesArgument(info[2], "request");
     const std::uint64_t received = receivedArgument(info[3]);
+    const bool silent = silentArgument(info[4]);
     return submit([&](Call& call) {
       call.job->receivedNanos = received;
+      call.job->silent = silent;
       call.job->signal = signal;
       call.job->tenant = std::move(tenant);
       call.request = Napi::Persistent(info[2].As<Napi::Uint8Array>());
@@ -215,26 +224,82 @@ class EngineObject {
       heard.push_back(textArgument(tenants.Get(i), "heard[" + std::to_string(i) + "]", kLongestTenant));
     }
     const std::uint64_t received = receivedArgument(info[2]);
+    const bool silent = silentArgument(info[3]);
     return submit([&](Call& call) {
       call.job->receivedNanos = received;
+      call.job->silent = silent;
       call.job->passed = static_cast<std::uint64_t>(ms * 1e6);
       call.job->heard = std::move(heard);
-      call.result = [job = call.job.get()](Napi::Env env) {
-        auto result = Napi::Object::New(env);
-        tell(env, *job, result);
-        return result;
+      tellsFindings(call);
+    });
+  }
+
+  Napi::Value observeTime(const Napi::CallbackInfo& info) {
+    std::string tenant = textArgument(info[0], "tenant", kLongestTenant);
+    const std::uint64_t time = timeArgument(info[1], "unixNanos");
+    const std::uint64_t received = receivedArgument(info[2]);
+    const bool silent = silentArgument(info[3]);
+    return submit([&](Call& call) {
+      call.job->receivedNanos = received;
+      call.job->silent = silent;
+      call.job->told = time;
+      call.job->tenant = std::move(tenant);
+      tellsFindings(call);
+    });
+  }
+
+  /// Makes the promise resolve to what the call finds.
+  static void tellsFindings(Call& call) {
+    call.result = [job = call.job.get()](Napi::Env env) {
+      auto result = Napi::Object::New(env);
+      tell(env, *job, result);
+      return result;
+    };
+  }
+
+  Napi::Value checkpoint(const Napi::CallbackInfo& info) {
+    const std::string of = textArgument(info[0], "of", 16);
+    if (of != "changes" && of != "all" && of != "copy")
+      throw std::invalid_argument("of must be \"changes\", \"all\" or \"copy\"");
+    if (!engine_ || closing_) throw closed(env_);
+    if (checkpoint_) throw coded<Napi::Error>(env_, "a checkpoint is being read already", error_code::kInvalidCall);
+    checkpoint_ = engine_->checkpoint(of == "copy"  ? CheckpointOf::Copy
+                                      : of == "all" ? CheckpointOf::All
+                                                    : CheckpointOf::Changes);
+    checkpointBegun_ = false;
+    return submit([&](Call& call) {
+      call.job->visit = [own = checkpoint_](std::uint32_t number, Shard& shard) { own->begin(number, shard); };
+      call.job->visitOrdered = [own = checkpoint_](const auto&... ordered) { own->begin(ordered...); };
+      call.job->visitFinished = [own = checkpoint_](const auto&... finished) { own->begin(finished...); };
+      call.result = [this](Napi::Env env) {
+        checkpointBegun_ = true;
+        return env.Undefined();
       };
     });
   }
 
-  Napi::Value snapshot(const Napi::CallbackInfo&) {
-    return submit([](Call& call) {
-      auto parts = std::make_shared<Snapshot>();
-      call.job->visit = [parts](std::uint32_t number, Shard& shard) { parts->take(number, shard); };
-      call.job->visitOrdered = [parts](const auto&... ordered) { parts->take(ordered...); };
-      call.job->visitFinished = [parts](const auto&... finished) { parts->take(finished...); };
-      joined(call, parts);
+  Napi::Value checkpointPiece(const Napi::CallbackInfo&) {
+    requireCheckpoint();
+    return submit([&](Call& call) {
+      call.job->urgent = true;
+      call.job->visit = [own = checkpoint_](std::uint32_t number, Shard& shard) { own->step(number, shard); };
+      auto bytes = std::make_shared<std::vector<std::uint8_t>>();
+      call.job->complete = [own = checkpoint_, bytes] { *bytes = own->take(); };
+      call.result = [bytes](Napi::Env env) { return bufferOf(env, std::move(*bytes)); };
     });
+  }
+
+  Napi::Value endCheckpoint(const Napi::CallbackInfo&) {
+    requireCheckpoint();
+    return submit([&](Call& call) {
+      call.job->visit = [own = std::move(checkpoint_)](std::uint32_t, Shard& shard) { own->end(shard); };
+      call.result = [](Napi::Env env) { return env.Undefined(); };
+    });
+  }
+
+  void requireCheckpoint() const {
+    if (!engine_ || closing_) throw closed(env_);
+    if (!checkpoint_ || !checkpointBegun_) throw coded<Napi::Error>(env_, "no checkpoint has begun", error_code::kInvalidCall);
   }
 
   Napi::Value statistics(const Napi::CallbackInfo& info) {
@@ -272,6 +337,22 @@ class EngineObject {
     });
   }
 
+  Napi::Value tolerate(const Napi::CallbackInfo& info) {
+    std::string tenant = textArgument(info[0], "tenant", kLongestTenant);
+    std::string stream = textArgument(info[1], "stream", kLongestStream);
+    const double number = integerArgument(info[2], "channel", 1, UINT8_MAX);
+    const double score = numberArgument(info[3], "score", 0, kLargestScore);
+    const auto channel =
+        std::ranges::find(kChannels, number, [](const ChannelInfo& each) { return static_cast<double>(each.number); });
+    if (channel == std::end(kChannels)) throw std::invalid_argument("channel must be the number of a channel");
+    const auto id = static_cast<ChannelId>(channel - std::begin(kChannels));
+    return submit([&](Call& call) {
+      auto word = std::make_shared<ToleranceVisit>(std::move(tenant), std::move(stream), id, score);
+      call.job->visit = [word](std::uint32_t, Shard& shard) { word->visit(shard); };
+      call.result = [word](Napi::Env env) { return Napi::Boolean::New(env, word->found()); };
+    });
+  }
+
   Napi::Value setPolicies(const Napi::CallbackInfo& info) {
     auto policies = policiesArgument(info[0], "policies");
     return submit([&](Call& call) {
@@ -290,17 +371,54 @@ class EngineObject {
   }
 
   Napi::Value restore(const Napi::CallbackInfo& info) {
-    const Bytes bytes = bytesArgument(info[0], "snapshot");
+    const Bytes bytes = bytesArgument(info[0], "piece");
+    requireFresh();
+    auto piece = std::make_shared<std::vector<std::uint8_t>>(bytes.begin(), bytes.end());
+    if (!restoration_) restoration_ = std::make_shared<Restoration>();
+    return submitVisit([&](Call& call) {
+      call.job->visit = [own = restoration_, piece](std::uint32_t number, Shard& shard) { own->take(number, shard, *piece); };
+      call.result = [](Napi::Env env) { return env.Undefined(); };
+    });
+  }
+
+  Napi::Value completeRestore(const Napi::CallbackInfo& info) {
+    const bool tracks = booleanArgument(info[0], "tracks");
+    requireFresh();
+    if (!restoration_) restoration_ = std::make_shared<Restoration>();
+    return submitVisit([&](Call& call) {
+      // Once all pieces are taken.
+      call.job->visit = [](std::uint32_t, Shard&) {};
+      auto refusal = std::make_shared<std::string>();
+      call.job->complete = [engine = engine_.get(), own = restoration_, refusal, tracks] {
+        *refusal = engine->completeRestore(*own, tracks);
+      };
+      call.result = [this, refusal](Napi::Env env) -> Napi::Value {
+        restoration_.reset();
+        return Napi::String::New(env, *refusal);
+      };
+    });
+  }
+
+  void requireFresh() const {
     if (!engine_ || closing_) throw closed(env_);
     if (submitted_)
       throw coded<Napi::Error>(env_, "restore must be called before the engine's first request", error_code::kEngineStarted);
-    return Napi::Boolean::New(env_, engine_->restore(bytes));
   }
 
   /// @param fill prepares a new call. Arguments have been read before: JavaScript may close the engine there.
   template <class Fill>
   Napi::Value submit(Fill&& fill) {
     if (!engine_ || closing_) throw closed(env_);
+    if (restoration_)
+      throw coded<Napi::Error>(env_, "the engine is being restored: call completeRestore first", error_code::kInvalidCall);
+    const Napi::Value promise = submitVisit(std::forward<Fill>(fill));
+    submitted_ = true;
+    return promise;
+  }
+
+  /// The same for what an engine that is being restored does.
+  template <class Fill>
+  Napi::Value submitVisit(Fill&& fill) {
     Call& call = calls_.emplace_back(env_);
     call.self = std::prev(calls_.end());
     const Napi::Promise promise = call.deferred.Promise();
@@ -312,7 +430,6 @@ class EngineObject {
       calls_.pop_back();
       throw;
     }
-    submitted_ = true;
     if (calls_.size() == 1) wake_->hold(true);
     handOver();
     rest();
@@ -419,10 +536,8 @@ class EngineObject {
     Job& job = *call.job;
     auto result = Napi::Object::New(env);
     if (job.output.data) {
-      std::uint8_t* data = job.output.data.release();
-      result.Set("forward", Napi::Buffer<std::uint8_t>::NewOrCopy(env, data, job.output.size,
-                                                                  [](Napi::Env, std::uint8_t* bytes) { delete[] bytes; }));
-    } else if (flaggedOnly_) {
+      result.Set("forward", bufferOf(env, std::move(job.output)));
+    } else if (flaggedOnly_ || job.silent) {
       result.Set("forward", env.Null());
     } else {
       result.Set("forward", call.request.Value());
@@ -454,6 +569,7 @@ class EngineObject {
     result.Set("anomalies", messagesOf(env, task.anomalies));
     if (!task.notable.empty()) result.Set("notable", messagesOf(env, task.notable));
     if (!task.page.empty()) result.Set("evidence", copyOf(env, task.page));
+    if (!task.calls.empty()) result.Set("calls", copyOf(env, task.calls));
   }
 
   static Napi::Array messagesOf(Napi::Env env, const std::vector<std::vector<std::uint8_t>>& messages) {
@@ -494,6 +610,7 @@ class EngineObject {
     result.Set("graphCalls", static_cast<double>(stats.graphCalls));
     result.Set("graphSpans", static_cast<double>(stats.graphSpans));
     result.Set("graphGaveWay", static_cast<double>(stats.graphGaveWay));
+    result.Set("privacy", engine_ ? countsOf(env, engine_->privacy()) : Napi::Object::New(env));
     result.Set("pending", static_cast<double>(calls_.size()));
     return result;
   }
@@ -542,6 +659,8 @@ class EngineObject {
     if (!engine_) return;
     engine_->abandon();
     engine_.reset();
+    checkpoint_.reset();
+    restoration_.reset();
     wake_.reset();
     first_ = last_ = nullptr;
     waiting_.clear();
@@ -557,6 +676,10 @@ class EngineObject {
   std::deque<Call*> waiting_;
   std::size_t copied_ = 0;
   std::vector<Napi::Promise::Deferred> closers_;
+  /// The checkpoint that is being read, and whether its first visit is over; and the restoration that is not complete.
+  std::shared_ptr<Checkpoint> checkpoint_;
+  bool checkpointBegun_ = false;
+  std::shared_ptr<Restoration> restoration_;
   bool closing_ = false, submitted_ = false, gone_ = false;
   /// Jobs that are done but not settled.
   std::mutex mutex_;

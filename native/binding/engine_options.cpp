@@ -7,7 +7,10 @@
 #include <utility>
 
 #include "binding/arguments.hpp"
+#include "binding/llm.hpp"
 #include "binding/policies.hpp"
+#include "binding/pool.hpp"
+#include "binding/privacy.hpp"
 
 namespace driftlock::binding {
 namespace {
@@ -88,10 +91,21 @@ EngineOptions engineOptions(Napi::Value value) {
   }
   settings.flaggedOnly = flag("flaggedOnly");
   settings.scores = flag("scores");
+  if (const Napi::Value privacy = options.optional("privacy"); !privacy.IsUndefined()) {
+    settings.privacy = privacyArgument(privacy, options.nameOf("privacy"));
+  }
+  if (const Napi::Value recordings = options.optional("recordings"); !recordings.IsUndefined()) {
+    settings.recordings = booleanArgument(recordings, options.nameOf("recordings"));
+  }
+  if (const Napi::Value llm = options.optional("llm"); !llm.IsUndefined()) settings.llm = llmArgument(llm, options.nameOf("llm"));
   const Napi::Value inPlace = options.optional("readInPlace");
   const bool readInPlace = !inPlace.IsUndefined() && booleanArgument(inPlace, options.nameOf("readInPlace"));
+  std::shared_ptr<Pool> pool;
+  if (const Napi::Value shared = options.optional("pool"); !shared.IsUndefined()) {
+    pool = poolArgument(shared, options.nameOf("pool"));
+  }
   options.refuseOthers();
-  return {std::move(settings), readInPlace};
+  return {std::move(settings), readInPlace, std::move(pool)};
 }
 
 }  // namespace driftlock::binding

@@ -15,6 +15,7 @@ constexpr char kSizeLimit[] = "ERR_DRIFTLOCK_SIZE_LIMIT";
 constexpr char kDamagedInput[] = "ERR_DRIFTLOCK_DAMAGED_INPUT";
 constexpr char kOutOfMemory[] = "ERR_DRIFTLOCK_OUT_OF_MEMORY";
 constexpr char kInvalidCall[] = "ERR_DRIFTLOCK_INVALID_CALL";
+constexpr char kRecordingFormat[] = "ERR_DRIFTLOCK_RECORDING_FORMAT";
 constexpr char kOtlpMalformed[] = "ERR_DRIFTLOCK_OTLP_MALFORMED";
 constexpr char kEngineCancelled[] = "ERR_DRIFTLOCK_ENGINE_CANCELLED";
 constexpr char kEngineClosed[] = "ERR_DRIFTLOCK_ENGINE_CLOSED";

@@ -114,6 +114,9 @@ const Calibration::Tail& Calibration::tail(int j) const {
   for (int below = 0; below < j; ++below) rank = std::min(rank, rankOf(below, kEnough, past(below).size()));
   float most = std::ranges::max(past(j));
   for (int below = 0; below <= j; ++below) most = std::max(most, open_[static_cast<std::size_t>(below)]);
+  // The next level has too few blocks to be used, but reaches further back. That there was nothing larger counts all the same.
+  const std::span<const float> before = j + 1 < kLevels ? level(j + 1) : std::span<const float>();
+  if (!before.empty() && std::ranges::max(before) <= most) rank = std::min(rank, rankOf(j + 1, 0, before.size()));
   const double log = portableLog(rank);
   return tail_ = {.learnt = learnt_,
                   .from = static_cast<float>(median()),

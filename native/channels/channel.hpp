@@ -16,6 +16,7 @@
 #include "channels/finding.hpp"
 #include "channels/observation.hpp"
 #include "channels/policy.hpp"
+#include "privacy/policy.hpp"
 #include "record/stream_key.hpp"
 
 namespace driftlock {
@@ -66,6 +67,8 @@ class Host {
   virtual void calibrate(const Score& score) = 0;
   /// Whether the last judged unit, if it is flagged, will be reported with a finding of this kind, not only counted.
   virtual bool reportsNext(std::uint64_t kind) const = 0;
+  /// Whether verdicts are recorded, so that a channel keeps its state from before a unit until the unit is judged.
+  virtual bool records() const = 0;
   /// Adds the last judged unit to what is flagged. `at` is when it ended by the stream's clock, if that is known. If
   /// there is no finding, the channel's `find` is called when the unit is described.
   virtual void raise(std::optional<std::uint64_t> at, std::unique_ptr<Finding> finding) = 0;
@@ -83,8 +86,11 @@ struct ChannelContext {
   const StreamKey& key;
   const std::shared_ptr<const Policy>& policy;
   const KeyedHash& hash;
+  const privacy::Policy& privacy;
   std::uint32_t dictionarySize, windowHop;
   std::uint64_t acceptAfterNanos;
+  /// Whether verdicts are recorded, so that channels keep what `observe` changes until `learn`.
+  bool records = false;
 };
 
 /// One way to look at a stream. README.md says how to add one.
@@ -100,6 +106,8 @@ class Channel {
   virtual void learn(Observation& record, const Outcome& outcome, Host& host) = 0;
   /// Judges what ended in the meantime, such as sessions, once the record is counted.
   virtual void expire(const Observation&, Host&) {}
+  /// Judges again, at this time of the stream's clock, what was being judged when `snapshot` was called within Host::judge.
+  virtual void judgeAgain(std::uint64_t /*now*/, Host&) {}
   /// Called when the stream has learned its baseline and is judged from now on.
   virtual void learned() {}
   /// Called when the stream goes on as that of another instance: what was learned stays, and what belongs to the instance, such
@@ -120,7 +128,8 @@ class Channel {
 
   /// The memory that the channel uses, in bytes.
   virtual std::size_t memory() const = 0;
-  /// Appends the channel's state. It is called between records.
+  /// Appends the channel's state. It is called between records; between `observe` and `learn`, to write the state from before
+  /// `observe`; and within Host::judge, to write one from which `judgeAgain` judges the same.
   virtual void snapshot(std::vector<std::uint8_t>& out) const = 0;
   /// Restores the state of a fresh channel. Returns false if the bytes are not such a state; the channel is then unusable.
   virtual bool restore(Bytes in) = 0;

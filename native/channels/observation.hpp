@@ -45,6 +45,8 @@ struct Score {
   bool whole = true;
   /// Novelty that was reported, and has not been absent for long since, or no finding at all: no reason for an alarm.
   bool reported = false;
+  /// The score is due to earlier records of the unit, such as a session, and this one adds nothing to it.
+  bool stands = false;
   /// The score counts while the stream is learning, because the channel knows by itself when it has seen enough.
   bool early = false;
   /// Whether the score is already comparable with those of other channels.
@@ -56,6 +58,9 @@ struct Score {
   /// The distance from the stream's slow mean in standard deviations, if the channel knows it; otherwise a resource group
   /// goes by the p-value.
   std::optional<double> fromSlowMean{};
+  /// Greater than 0 if values have stayed away from what is usual for so long that it counts, and for longer than when that was
+  /// last said: in bits of rarity.
+  double lasting = 0;
   double pValue = 1;
 
   /// Whether the score may flag its unit. Otherwise a policy leaves it out, and its channel learns the unit as usual.
@@ -94,6 +99,8 @@ struct Observation {
   Bytes raw;
   /// The number of the request, which no other request has while the engine runs.
   std::uint64_t request = 0;
+  /// Whether the stream's window has the record already: see Stream::observeAgain.
+  bool inWindow = false;
 
   // These are set by the stream.
   /// The number of records that the stream has seen before.
@@ -110,7 +117,7 @@ struct Observation {
   /// Whether scores need their deviations, because the stream's policy depends on them.
   bool measured = false;
   Scores scores;
-  /// How strange the record is, in the measure that all channels share; set when it is judged.
+  /// How strange the record is by itself, in the measure that all channels share; set when it is judged.
   double strangeness = 0;
 
   /// Set by the content channel, which is the first: the hashes of the record's fields and its template, and what is new in it.

@@ -47,6 +47,14 @@ std::optional<CodecName> codecNamed(std::string_view name) {
   return {};
 }
 
+bool isAvailable([[maybe_unused]] CodecName name) {
+#ifdef DRIFTLOCK_WITHOUT_OPENZL
+  return name != CodecName::Openzl;
+#else
+  return true;
+#endif
+}
+
 Bytes Codec::compress(Bytes bytes, const Column& column) const {
   if (bytes.size() > kMaxInput || column.lengths.size() > kMaxInput / sizeof(std::uint32_t))
     throw std::length_error("more than " + std::to_string(kMaxInput) + " bytes in one call: compress them in pieces");

@@ -77,6 +77,9 @@ class Codec {
   int level_;
 };
 
+/// Whether this build has the codec: that for WebAssembly has no OpenZL.
+bool isAvailable(CodecName name);
+
 /// Creates a codec. Levels: openzl 1..9 (6 by default), zstd 1..19 (3), lz4 1..12 (1; from 2 on, the high-compression searches),
 /// gzip 1..9 (6). @throws std::out_of_range for another level.
 std::unique_ptr<const Codec> makeCodec(CodecName name, std::optional<int> level = {});

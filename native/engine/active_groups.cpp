@@ -85,7 +85,7 @@ bool ActiveGroups::restore(Bytes in) {
       const auto hash = read.get<std::uint64_t>();
       Heard heard;
       read(heard.first), read(heard.last);
-      if (tenant.groups.contains(hash) || heard.last < heard.first) return false;
+      if (tenant.groups.contains(hash) || heard.last < heard.first || heard.last > tenant.clock.now()) return false;
       tenant.groups.add(hash, heard);
       tenant.active += heard.counts();
       ++groups_;

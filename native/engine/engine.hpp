@@ -2,7 +2,6 @@
 
 #include <array>
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -10,18 +9,22 @@
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "codec/codec.hpp"
 #include "engine/active_groups.hpp"
+#include "engine/checkpoint.hpp"
 #include "engine/clocks.hpp"
+#include "engine/pool.hpp"
 #include "engine/process_budget.hpp"
 #include "engine/quota.hpp"
 #include "engine/shard.hpp"
 #include "graph/graphs.hpp"
+#include "llm/derive.hpp"
+#include "llm/tenants.hpp"
 #include "otlp/reader.hpp"
 #include "stream/settings.hpp"
 
@@ -30,19 +33,36 @@ namespace driftlock {
 /// The number of values per record in `Task::scores`.
 inline constexpr std::size_t kScoreWidth = 4;
 
+/// Records that are judged with a request because they were derived from it.
+struct DerivedRequest {
+  std::vector<std::uint8_t> bytes;
+  otlp::Index index;
+  StreamKeys keys;
+  std::vector<std::uint8_t> refused;
+  /// The record of the request that each is judged for.
+  std::vector<std::uint32_t> origins;
+  std::vector<llm::Derived::Origin> about;
+};
+
 /// One request on its way through the engine. The caller owns the request's bytes and keeps them until it is done.
 struct Task {
   /// Instead of a request: a visitor called with each shard and its number when its turn comes, on the thread of the shard.
   std::function<void(std::uint32_t, Shard&)> visit;
+  /// Whether the visit need not wait for its turn.
+  bool urgent = false;
   /// A visitor of the state that is kept in the order of requests, called before `visit`; and one of what is decided once a
   /// request is judged, called after it.
-  std::function<void(const Quota&, const Clocks&, const ActiveGroups&)> visitOrdered;
+  std::function<void(const Quota&, const Clocks&, const ActiveGroups&, const llm::Tenants&)> visitOrdered;
   std::function<void(const ProcessBudget&, const ServiceGraphs&)> visitFinished;
   /// Whether the visit comes after time of which nothing is known, so that the clocks are interrupted before it.
   bool interrupts = false;
   /// Instead of a request: the nanoseconds that have passed without a request, except from the tenants listed.
   std::uint64_t passed = 0;
   std::vector<std::string> heard;
+  /// Instead of a request: the event time of the latest record of the tenant, which others judge; 0 if there is a request.
+  std::uint64_t told = 0;
+  /// Whether nothing is reported: only what is learned, and the scores if the settings ask for them, are as usual.
+  bool silent = false;
 
   otlp::Signal signal = otlp::Signal::Logs;
   std::string tenant;
@@ -79,6 +99,8 @@ struct Task {
   std::uint32_t unreported = 0;
   /// A driftlock.v1.EvidencePage, from which incidents are formed; empty if there is nothing to tell.
   std::vector<std::uint8_t> page;
+  /// A driftlock.v1.LlmPage with the calls of language models that the request completed; empty if there are none.
+  std::vector<std::uint8_t> calls;
   /// The number of verdicts that the page omits because the request has too much evidence.
   std::atomic<std::uint32_t> evidenceLeftOut{0};
   /// The request with the attributes spliced in, if something was flagged.
@@ -105,9 +127,17 @@ struct Task {
   /// The time of receipt, or else the tenant's event time, for records without a time.
   std::uint64_t arrival = 0;
   otlp::Index index;
+  /// What is judged and what is forwarded, if the privacy policy changes that; empty otherwise. `index` is of what is judged,
+  /// `forwardIndex` of what is forwarded if that differs. If the policy does the same to both, `index` is of `forwarded`.
+  OwnedBytes judged, forwarded;
+  std::optional<otlp::Index> forwardIndex;
   StreamKeys keys;
   /// A flag per record that is set if its stream is beyond the quota. Empty if none is.
   std::vector<std::uint8_t> refused;
+  /// The calls of language models that the request completes, those that are left out, and what is judged of them.
+  std::vector<llm::Completed> completed;
+  std::uint32_t callsLeftOut = 0;
+  std::vector<DerivedRequest> derived;
   /// The flags found by each worker.
   std::vector<std::vector<Flag>> flags;
   std::vector<std::vector<std::unique_ptr<TickEvidence>>> evidence;
@@ -123,28 +153,6 @@ struct EngineStats {
   std::uint64_t withheldByStreams = 0, withheldByGroups = 0, withheldByTenants = 0, withheldByProcess = 0;
   /// The places of operations, calls and open spans of the service graphs, and the number of those that gave way.
   std::uint64_t graphPlaces = 0, graphCalls = 0, graphSpans = 0, graphGaveWay = 0;
-};
-
-/// A snapshot of all streams of an engine at one place in the order of `submit`. A visiting task takes each part.
-class Snapshot {
- public:
-  void take(std::uint32_t number, const Shard& shard) { shard.snapshot(parts_[number]); }
-  void take(const Quota& quota, const Clocks& clocks, const ActiveGroups& groups) {
-    quota.snapshot(quota_);
-    clocks.snapshot(clocks_);
-    groups.snapshot(groups_);
-  }
-  void take(const ProcessBudget& budget, const ServiceGraphs& graphs) {
-    budget.snapshot(budget_);
-    graphs.snapshot(graphs_);
-  }
-  /// Joins the quota, the clocks, the counts of groups, the budget, the service graphs, then each shard; a tenant's streams start
-  /// with the least recently used.
-  std::vector<std::uint8_t> join() const;
-
- private:
-  std::vector<std::uint8_t> quota_, clocks_, groups_, budget_, graphs_;
-  std::array<std::vector<std::uint8_t>, kShardCount> parts_;
 };
 
 /// A page of statistics of streams that have changed since they were last read, gathered by a visiting task.
@@ -187,16 +195,36 @@ class FeedbackVisit {
   std::vector<std::uint8_t> ended_;
 };
 
-/// Judges requests on threads of its own. Resource groups are assigned to shards by their hash, and a shard belongs to one
-/// thread: records of a stream are judged in the order of `submit`, and the result does not depend on the number of
-/// threads.
+/// A person's feedback on what a budget withheld, which belongs to no anomaly.
+class ToleranceVisit {
+ public:
+  ToleranceVisit(std::string tenant, std::string stream, ChannelId channel, double score)
+      : tenant_(std::move(tenant)), stream_(std::move(stream)), channel_(channel), score_(score) {}
+
+  void visit(Shard& shard) {
+    if (shard.tolerate(tenant_, stream_, channel_, score_)) found_ = true;
+  }
+  /// Whether there was such a stream.
+  bool found() const { return found_; }
+
+ private:
+  std::string tenant_, stream_;
+  ChannelId channel_;
+  double score_;
+  std::atomic<bool> found_{false};
+};
+
+/// Judges requests on threads of its own, or of a pool that several engines share. Resource groups are assigned to shards by
+/// their hash, and a shard belongs to one worker: records of a stream are judged in the order of `submit`, and the result does
+/// not depend on the number of threads.
 class Engine {
  public:
   using Done = std::function<void(std::shared_ptr<Task>)>;
 
   /// @param done is called on one of the threads when a task is ready. It must not throw.
+  /// @param pool whose threads do the work, as many at a time as `settings.threads`; null for so many of its own
   /// @throws std::runtime_error if the system refuses the threads.
-  Engine(Settings settings, Done done);
+  Engine(Settings settings, Done done, std::shared_ptr<Pool> pool = {});
   /// Finishes what was submitted, unless it was abandoned.
   ~Engine();
 
@@ -211,37 +239,61 @@ class Engine {
   /// was dropped, and nothing may be submitted afterwards. May be called from any thread, before the destructor.
   void abandon();
 
-  /// Restores the result of Snapshot::join, before the first `submit`. Returns false, and changes nothing, if the bytes
-  /// are not a snapshot that fits the settings: `streamBy`, `groupBy`, `seed`, `hashKey`, and the sizes of baseline, dictionary
-  /// and window must equal those of the engine that wrote it.
-  bool restore(Bytes snapshot);
+  /// Creates a checkpoint, which visiting tasks begin, step by step read, and end: see Checkpoint. There may be one at a time.
+  std::unique_ptr<Checkpoint> checkpoint(CheckpointOf what);
+
+  /// Restores the records of a checkpoint, before the first `submit`: `restore` takes a piece, and `completeRestore` comes after
+  /// the last. The settings `streamBy`, `groupBy`, `seed`, `hashKey`, and the sizes of baseline, dictionary and window must equal
+  /// those of the engine that wrote it. Returns why it is refused, and the engine is then as new; empty if it is restored.
+  /// @param tracks whether the next checkpoint of changes is of what changes from now on, not of everything
+  void restore(Restoration& restoration, Bytes piece);
+  std::string completeRestore(const Restoration& restoration, bool tracks);
 
   EngineStats stats() const;
+  /// The privacy policy, which counts what it finds.
+  const privacy::Policy& privacy() const { return *settings_.privacy; }
 
  private:
-  struct Worker {
+  /// A queue of tasks, of which one thread at a time does the first.
+  class Worker final : public Pool::Lane {
+   public:
+    Worker(Engine& engine, std::uint32_t number) : number(number), engine_(engine) {}
+
+    const std::uint32_t number;
     std::deque<std::shared_ptr<Task>> queue;
-    std::condition_variable wake;
-    std::thread thread;
+
+   private:
+    bool work() override;
+
+    Engine& engine_;
   };
 
-  void work(std::uint32_t worker);
-  /// Waits until the threads reach the end of their queues.
-  void join();
+  /// Does the next task of a worker. Returns whether there are more.
+  bool work(Worker& worker);
   /// Returns false, and marks the task, if it has been cancelled.
   bool wanted(Task& task) const;
   void judge(Task& task, std::uint32_t worker);
   std::vector<std::unique_ptr<Shard>> freshShards() const;
   std::unique_ptr<ProcessBudget> freshBudget() const;
   std::unique_ptr<ServiceGraphs> freshGraphs() const;
+  /// Restores what is not of one stream. Returns why it is refused; empty if it is restored.
+  std::string restoreHead(const Restoration& restoration, bool tracks);
   /// Prepares a task. This happens in the order of `submit`: a worker proceeds to the next task only after the previous
   /// one was prepared.
   void prepare(Task& task);
+  /// Lets the privacy policy change what is judged and what is forwarded.
+  void redactTask(Task& task) const;
+  /// Reads the calls of language models, and derives what is judged of them.
+  void deriveCalls(Task& task, std::uint64_t time);
   /// Finishes a task. This too happens in the order of `submit`: the last worker to finish a task proceeds to the next
   /// one afterwards.
   void finish(Task& task);
   /// Removes the flags that the budget of the process withholds, and marks what is reported late.
   void withhold(Task& task, std::vector<Flag>& flags);
+  /// Writes what TypeScript is told about the calls.
+  void tellCalls(Task& task, std::span<const Flag> flags) const;
+  /// Removes what a silent task was about to tell.
+  static void hush(Task& task);
   /// Writes the page from what the task found.
   static void tell(Task& task);
   /// Writes the request with the attributes of the flagged records.
@@ -255,15 +307,22 @@ class Engine {
   Quota quota_;
   Clocks clocks_;
   ActiveGroups groups_;
+  /// The attributes of resources that derived records keep.
+  std::vector<std::string> keptAttributes_;
+  std::unique_ptr<llm::Tenants> calls_;
   std::unique_ptr<ProcessBudget> budget_;
   std::unique_ptr<ServiceGraphs> graphs_;
+  /// The most pieces that the head has had in any checkpoint.
+  std::uint32_t headPieces_ = 0;
+  /// Guards what a restoration replaces while others read its counts.
+  mutable std::mutex partsMutex_;
   std::mutex mutex_;
-  bool closing_ = false;
   /// The number of the latest task that was submitted, and of the latest that `cancel` covers.
   std::uint64_t submitted_ = 0;
   std::atomic<std::uint64_t> cancelled_{0};
   std::atomic<bool> abandoned_{false};
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::shared_ptr<Pool> pool_;
 };
 
 }  // namespace driftlock

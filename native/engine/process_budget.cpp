@@ -13,6 +13,8 @@ constexpr std::uint64_t kDay = 86'400 * kSecond;
 constexpr double kRare = 100;
 /// The share of an account, and of an allowance, that other anomalies must leave.
 constexpr double kReserve = 0.5;
+/// How far sums of savings may exceed their limit because they are rounded.
+constexpr double kRounding = 1e-9;
 /// The longest id of an anomaly.
 constexpr std::size_t kMostId = 64;
 /// What an anomaly that is so many times rarer than it must be leaves of savings of this capacity. Half of savings of less than
@@ -177,8 +179,9 @@ bool ProcessBudget::restore(Bytes in) {
       return false;
     accounts_.add(tenant, account);
   }
-  // Savings under a larger limit are reduced.
-  if (const double all = saved(); all > capacity_ + owed_) {
+  // Savings under a larger limit are reduced. Those under the same limit exceed it by what was rounded at most, and stay as they
+  // are.
+  if (const double all = saved(); all > (capacity_ + owed_) * (1 + kRounding)) {
     const double kept = capacity_ / all;
     pool_ *= kept;
     for (auto& [name, account] : accounts_) account.balance *= kept;

@@ -5,9 +5,11 @@
 #include <memory>
 #include <stdexcept>
 #include <tuple>
+#include <utility>
 
+#include "base/portable_math.hpp"
 #include "base/state_bytes.hpp"
-#include "report/group_finding.hpp"
+#include "report/describe.hpp"
 
 namespace driftlock {
 namespace {
@@ -29,37 +31,39 @@ std::size_t shareOf(std::uint32_t maxStreams) {
   return static_cast<std::size_t>(std::ceil(mean + 4 * std::sqrt(mean)));
 }
 
+/// The bits from which values that stay unusual are more than of low severity.
+constexpr double kGraveLasting = 4;
+
+/// Returns what values show that stay unusual, as a verdict of its own.
+Verdict lastingOf(double bits) {
+  const double margin = portableExp(bits * kLn2);
+  return {.alarm = Alarm::Withheld,
+          .pValue = Judge::kLargestLimit / margin,
+          .channel = ChannelId::Value,
+          .channelScore = bits,
+          .margin = margin,
+          .limit = kGraveLasting,
+          .lasting = bits};
+}
+
 }  // namespace
 
-Shard::HeldGroup::HeldGroup(const Settings& settings, const StreamKey& member)
-    : group(settings.alarmsPerStreamPerDay, settings.alarmsPerGroupPerDay, settings.stepNanos),
-      key{.hash = member.group,
+StreamKey Shard::HeldGroup::keyOf(const StreamKey& member) {
+  return {.hash = member.group,
           .group = member.group,
           .signal = member.signal,
           .tenant = member.tenant,
           .name = "group " + member.groupName,
           .service = member.service,
-          .groupName = member.groupName},
-      hash(hashOfStream(settings.hashKey, member.group)) {}
-
-void Shard::HeldGroup::snapshot(std::vector<std::uint8_t>& out) const {
-  putState(out, group);
-  putState(out, anomalies);
+          .groupName = member.groupName};
 }
+
+Shard::HeldGroup::HeldGroup(const Settings& settings, const StreamKey& member)
+    : GroupState(settings, keyOf(member), hashOfStream(settings.hashKey, member.group)) {}
 
 std::size_t Shard::HeldGroup::memory() const {
   return sizeof *this + key.tenant.capacity() + key.name.capacity() + key.service.capacity() + key.groupName.capacity() +
          anomalies.memory() + group.memory();
-}
-
-Growth Shard::HeldGroup::grow(const Verdict& verdict, std::uint32_t severity, std::uint64_t finding) {
-  const Sight sight{.channel = verdict.channel, .finding = finding, .severity = severity};
-  return anomalies.add(verdict, sight, group.now(), group.latest());
-}
-
-bool Shard::HeldGroup::restore(Bytes in) {
-  StateReader read(in);
-  return group.restore(read.getBytes()) && anomalies.restore(read.getBytes(), key) && read.done();
 }
 
 Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts, const Codec& matcher, const Codec& packer)
@@ -68,17 +72,22 @@ Shard::Shard(const Settings& settings, const Codec& codec, const Codec& excerpts
       codec_(codec),
       packer_(packer),
       capacity_(shareOf(settings.maxStreams)),
+      saves_(streamHash(settings.hashKey), packer),
       absent_(kMostAbsent),
-      shelf_(kShelfBytes),
-      describer_(settings, codec, excerpts, matcher) {}
+      shelf_(kShelfBytes, saves_),
+      describer_(settings, codec, excerpts, matcher),
+      recorder_(settings, packer) {}
 
 Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
   const StreamId id{request.keys.hash(record), request.tenant};
-  if (latest_ && latest_->stream.id() == id) return *latest_;
+  if (latest_ && latest_->stream.id() == id) {
+    touch(*latest_);
+    return *latest_;
+  }
   if (const auto found = streams_.find(id); found != streams_.end()) {
-    const auto& [tenant, held] = found->second;
-    tenant->order.splice(tenant->order.begin(), tenant->order, held);
-    return *(latest_ = &*held);
+    touch(*found->second.held);
+    use(found->second);
+    return *(latest_ = &*found->second.held);
   }
   allowance_.spend(Allowance::kNewStream);
   makeRoom(id.tenant);
@@ -96,8 +105,17 @@ Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
   return *(latest_ = held);
 }
 
+void Shard::use(const Entry& entry) {
+  if (entry.held == entry.tenant->order.begin()) return;
+  entry.tenant->order.splice(entry.tenant->order.begin(), entry.tenant->order, entry.held);
+  entry.held->used = saves_.use();
+}
+
 void Shard::makeRoom(std::string_view newcomer) {
-  if (streams_.size() < capacity_) return;
+  if (streams_.size() >= capacity_) evict(newcomer);
+}
+
+void Shard::evict(std::string_view newcomer) {
   const auto tenant = crowding(tenants_, newcomer, streams_.size(), [](const Tenant& each) { return each.order.size(); });
   release(tenant, std::prev(tenant->second.order.end()), true);
   ++evicted;
@@ -112,7 +130,7 @@ void Shard::release(Tenants::iterator tenant, Order::iterator held, bool shelves
     allowance_.spend(Allowance::kPackedStream);
     // What the last of a family knows is for whichever comes next.
     const StreamId place{last ? key.family : key.hash, key.tenant};
-    if (shelf_.put(place, pack(*held, lastOf(*held)), [this](const StreamId&, Bytes packed) { forget(packed); })) {
+    if (shelf_.put(place, pack(*held, lastOf(*held), packer_), [this](const StreamId&, Bytes packed) { forget(packed); })) {
       statistics.state = StreamState::Shelved;
     }
     shelved = shelf_.bytes();
@@ -181,16 +199,22 @@ Shard::Held& Shard::settle(Held& held, const StreamTimes& times) {
 Shard::Held& Shard::add(StreamKey key) {
   Tenant& tenant = tenants_[key.tenant];
   const auto [group, fresh] = tenant.groups.try_emplace(key.group, settings_, key);
-  if (fresh) account(group->second.accounted, group->second.memory());
+  if (fresh) {
+    account(group->second.accounted, group->second.memory());
+    saves_.change(group->second);
+  }
   ++group->second.streams;
   Held& held = tenant.order.emplace_front(std::move(key), settings_, group->second);
   held.stream.apply(policyOf(policies_, held.stream.key()));
+  held.used = saves_.use();
+  saves_.change(held);
   streams_[held.stream.id()] = {&tenant, tenant.order.begin()};
   streams = streams_.size();
   return held;
 }
 
 void Shard::remove(Tenants::iterator tenant, Order::iterator held) {
+  saves_.remove(*held);
   if (latest_ == &*held) latest_ = nullptr;
   if (held->changed) changed_.erase(held->place);
   if (held->due != 0) tenant->second.due.erase({held->due, held->stream.key().hash});
@@ -202,6 +226,7 @@ void Shard::remove(Tenants::iterator tenant, Order::iterator held) {
   if (held->replicas.empty()) group.families.erase(held->stream.key().family);
   tenant->second.order.erase(held);
   if (--group.streams == 0) {
+    saves_.remove(group);
     std::erase(touched_, &group);
     bytes -= group.accounted;
     tenant->second.groups.erase(group.key.hash);
@@ -209,7 +234,7 @@ void Shard::remove(Tenants::iterator tenant, Order::iterator held) {
   if (tenant->second.order.empty()) tenants_.erase(tenant);
 }
 
-std::vector<std::uint8_t> Shard::pack(const Held& held, const HeldGroup* group) const {
+std::vector<std::uint8_t> Shard::pack(const Held& held, const HeldGroup* group, const Codec& packer) {
   std::vector<std::uint8_t> state;
   put(state, held.times.first);
   put(state, held.times.baseline);
@@ -219,8 +244,23 @@ std::vector<std::uint8_t> Shard::pack(const Held& held, const HeldGroup* group) 
   if (group) group->snapshot(shared);
   putBytes(state, shared);
   held.stream.snapshot(state);
-  const Bytes packed = packer_.compress(state);
+  const Bytes packed = packer.compress(state);
   return {packed.begin(), packed.end()};
+}
+
+void Shard::Held::save(const Codec& packer, std::vector<std::uint8_t>& value) const {
+  put(value, used);
+  const std::vector<std::uint8_t> packed = pack(*this, nullptr, packer);
+  value.insert(value.end(), packed.begin(), packed.end());
+}
+
+void Shard::HeldGroup::save(const Codec& packer, std::vector<std::uint8_t>& value) const {
+  std::vector<std::uint8_t> state;
+  StateWriter write(state);
+  write(static_cast<std::uint8_t>(key.signal)), write(key.service), write(key.groupName);
+  putState(state, static_cast<const GroupState&>(*this));
+  const Bytes packed = packer.compress(state);
+  value.assign(packed.begin(), packed.end());
 }
 
 Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected, const StreamKey* successor) try {
@@ -232,11 +272,11 @@ Shard::Held* Shard::unpack(Bytes packed, const StreamId* expected, const StreamK
   std::optional<StreamKey> key = Stream::keyOf(read);
   if (!key || shardOf(key->hash) != shardOf(key->group) || shardOf(key->hash) != shardOf(key->family)) return nullptr;
   const StreamId id{successor ? key->family : key->hash, key->tenant};
-  if (expected ? id != *expected : streams_.contains(id)) return nullptr;
+  if (expected ? id != *expected : streams_.contains(id) || !shared.empty()) return nullptr;
   // It may also be the one that comes back.
   const bool succeeds = successor && successor->hash != key->hash;
   Held& held = add(succeeds ? *successor : std::move(*key));
-  const bool carries = !shared.empty() && (!expected || held.group.streams == 1);
+  const bool carries = !shared.empty() && held.group.streams == 1;
   if ((carries && !held.group.restore(shared)) || !(succeeds ? held.stream.succeed(read) : held.stream.restore(read))) {
     const auto tenant = tenants_.find(held.stream.key().tenant);
     remove(tenant, tenant->second.order.begin());
@@ -276,6 +316,7 @@ std::uint64_t Shard::dueOf(const Held& held) {
 void Shard::schedule(Held& held, std::uint64_t time) {
   auto& due = streams_.find(held.stream.id())->second.tenant->due;
   const std::uint64_t hash = held.stream.key().hash;
+  if (held.due != time) saves_.change(held);
   if (held.due != 0) due.erase({held.due, hash});
   held.due = time;
   if (time != 0) due.emplace(time, hash);
@@ -304,10 +345,20 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
     events_.clear();
     // The stream must not notice that it is only postponed, because that depends on when it was scheduled.
     if (const std::uint64_t at = held.stream.silentAt(); at != 0 && at <= moment.now) {
-      outlived(held) ? held.stream.excuse(moment) : held.stream.elapse(moment, events_);
+      touch(held);
+      if (outlived(held)) {
+        held.stream.excuse(moment);
+      } else {
+        recorder_.beforeSilence(held.stream, held.group.group, moment);
+        held.stream.elapse(moment, events_);
+      }
     }
     const bool left = hasLeft(held);
-    if (left) held.stream.leave(youngest(held.replicas, &held).stream, events_);
+    if (left) {
+      Held& heir = youngest(held.replicas, &held);
+      touch(held), touch(heir);
+      held.stream.leave(heir.stream, events_);
+    }
     // Whether a replica that is overdue has left shows when another is heard: it is checked from time to time.
     if (const std::uint64_t next = dueOf(held); next > moment.now || next == 0) schedule(held, next);
     else schedule(held, moment.now + (next - held.stream.heardAt()));
@@ -413,6 +464,7 @@ void Shard::setPolicies(std::shared_ptr<const Policies> policies) {
   policies_ = std::move(policies);
   for (auto& [name, tenant] : tenants_) {
     for (Held& held : tenant.order) {
+      touch(held);
       if (learns(held)) --learning;
       held.stream.apply(policyOf(policies_, held.stream.key()));
       if (learns(held)) ++learning;
@@ -423,68 +475,110 @@ void Shard::setPolicies(std::shared_ptr<const Policies> policies) {
 
 void Shard::interrupt(bool resumes) {
   for (auto& [name, tenant] : tenants_) {
-    for (auto& [hash, group] : tenant.groups) group.group.interrupt();
+    for (auto& [hash, group] : tenant.groups) {
+      saves_.change(group);
+      group.group.interrupt();
+    }
     for (Held& held : tenant.order) {
+      saves_.change(held);
       held.stream.interrupt(resumes);
       schedule(held, dueOf(held));
     }
   }
 }
 
-void Shard::snapshot(std::vector<std::uint8_t>& out) const {
-  describer_.snapshot(out);
-  put(out, static_cast<std::uint32_t>(streams_.size()));
-  for (const auto& [tenant, each] : tenants_) {
-    std::unordered_map<std::uint64_t, std::size_t> written;
-    for (auto held = each.order.rbegin(); held != each.order.rend(); ++held) {
-      // A group goes with its most recently used stream, which is kept even if the settings allow fewer streams later.
-      const HeldGroup& own = held->group;
-      putBytes(out, pack(*held, ++written[own.key.hash] == own.streams ? &own : nullptr));
-    }
+template <typename Visit>
+void Shard::forEachSavable(Visit&& visit) {
+  for (auto& [name, tenant] : tenants_) {
+    for (Held& held : tenant.order) visit(held), visit(held.group);
   }
-  put(out, static_cast<std::uint32_t>(shelf_.size()));
-  shelf_.forEach([&](const StreamId& id, Bytes packed) {
-    put(out, id.hash);
-    putBytes(out, {reinterpret_cast<const std::uint8_t*>(id.tenant.data()), id.tenant.size()});
-    putBytes(out, packed);
-  });
-  // In the order of tenants, of which those of the next lines are a part only if the settings allow fewer streams later.
-  put(out, static_cast<std::uint32_t>(tenants_.size()));
-  for (const auto& [tenant, each] : tenants_) {
-    putBytes(out, {reinterpret_cast<const std::uint8_t*>(tenant.data()), tenant.size()});
-    putState(out, each.notable);
-  }
-  // Under another key nothing in it would be recognised.
-  put(out, fingerprintOf(settings_.hashKey));
+  shelf_.forEach(visit);
 }
 
-bool Shard::restore(Bytes in, std::uint32_t number) {
-  StateReader read(in);
+void Shard::beginCheckpoint(CheckpointOf what, std::vector<std::uint8_t>& head) {
+  saves_.begin(what);
+  if (what != CheckpointOf::Changes) forEachSavable([&](Savable& item) { saves_.add(item); });
+  put(head, saves_.uses());
+  describer_.snapshot(head);
+  put(head, static_cast<std::uint32_t>(tenants_.size()));
+  for (const auto& [tenant, each] : tenants_) {
+    putBytes(head, {reinterpret_cast<const std::uint8_t*>(tenant.data()), tenant.size()});
+    putState(head, each.notable);
+  }
+}
+
+bool Shard::restore(const SavedRecord& record, const SavedKey& key) {
+  const std::uint64_t digest = record.digest(saves_.hash());
+  restoredSum_ += digest;
+  switch (key.kind) {
+    case SavedKind::Stream: return restoreStream(record, key, digest);
+    case SavedKind::Group: return restoreGroup(record, key, digest);
+    case SavedKind::PutAside: return shelf_.restore(key, record.value, digest);
+    case SavedKind::Head: return false;
+  }
+  return false;
+}
+
+bool Shard::restoreStream(const SavedRecord& record, const SavedKey& key, std::uint64_t digest) {
+  StateReader read(record.value);
+  const auto used = read.get<std::uint64_t>();
+  Held* const held = read.ok() ? unpack(record.value.last(read.left()), nullptr) : nullptr;
+  if (!held || held->stream.id() != StreamId{key.number, key.tenant}) return false;
+  held->used = used;
+  saves_.restored(*held, digest);
+  change(*held);
+  return true;
+}
+
+bool Shard::restoreGroup(const SavedRecord& record, const SavedKey& key, std::uint64_t digest) try {
+  const OwnedBytes state = decompress(packer_.name(), record.value, kMostStreamBytes);
+  StateReader read(state);
+  std::uint8_t signal = 0;
+  StreamKey member{.group = key.number, .tenant = std::string(key.tenant)};
+  read(signal), read(member.service), read(member.groupName);
+  const Bytes shared = read.getBytes();
+  if (!read.done() || signal > static_cast<std::uint8_t>(otlp::Signal::Metrics)) return false;
+  member.signal = static_cast<otlp::Signal>(signal);
+  HeldGroup& group = tenants_[member.tenant].groups.try_emplace(member.group, settings_, member).first->second;
+  if (saves_.wasRestored(group) || !group.GroupState::restore(shared)) return false;
+  // If one of its streams came before, the group was made for that.
+  group.key = HeldGroup::keyOf(member);
+  account(group.accounted, group.memory());
+  saves_.restored(group, digest);
+  return true;
+} catch (const std::runtime_error&) {
+  return false;  // Damaged.
+} catch (const std::length_error&) {
+  return false;
+}
+
+bool Shard::completeRestore(Bytes head, bool tracks) {
+  StateReader read(head);
+  const auto uses = read.get<std::uint64_t>();
   describer_.restore(read);
-  const auto count = read.get<std::uint32_t>();
-  for (std::uint32_t i = 0; i < count && read.ok(); ++i) {
-    const Bytes packed = read.getBytes();
-    Held* held = read.ok() ? unpack(packed, nullptr) : nullptr;
-    if (!held || shardOf(held->stream.key().hash) != number) return false;
-    change(*held);
-    if (streams_.size() > capacity_) makeRoom(held->stream.key().tenant);
+  for (auto& [name, tenant] : tenants_) {
+    for (const auto& [hash, group] : tenant.groups) {
+      if (group.streams == 0 || !saves_.wasRestored(group)) return false;
+    }
+    for (const Held& held : tenant.order) {
+      if (held.used > uses) return false;
+    }
+    tenant.order.sort([](const Held& a, const Held& b) { return a.used > b.used; });
   }
-  const auto shelved = read.get<std::uint32_t>();
-  for (std::uint32_t i = 0; i < shelved && read.ok(); ++i) {
-    const auto hash = read.get<std::uint64_t>();
-    const Bytes tenant = read.getBytes(), packed = read.getBytes();
-    shelf_.put({hash, {reinterpret_cast<const char*>(tenant.data()), tenant.size()}}, {packed.begin(), packed.end()},
-               [](const StreamId&, Bytes) {});
-  }
+  if (!shelf_.settle(uses)) return false;
+  saves_.restoreUses(uses);
   const auto tenants = read.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < tenants && read.ok(); ++i) {
     const Bytes tenant = read.getBytes(), notable = read.getBytes();
     const auto own = tenants_.find(std::string_view(reinterpret_cast<const char*>(tenant.data()), tenant.size()));
-    if (read.ok() && own != tenants_.end() && !own->second.notable.restore(notable)) return false;
+    if (read.ok() && (own == tenants_.end() || !own->second.notable.restore(notable))) return false;
   }
+  if (!read.done()) return false;
+  while (streams_.size() > capacity_) evict({});
   evicted = 0;
-  this->shelved = shelf_.bytes();
-  return read.get<std::uint64_t>() == fingerprintOf(settings_.hashKey) && read.done();
+  shelved = shelf_.bytes();
+  if (!tracks) forEachSavable([&](Savable& item) { saves_.forget(item); });
+  return true;
 }
 
 void Shard::pass(const Request& request, std::uint32_t number, std::vector<Flag>& flags) {
@@ -492,9 +586,10 @@ void Shard::pass(const Request& request, std::uint32_t number, std::vector<Flag>
   if (found == streams_.end()) return;
   // The stream is not judged, but it is not silent either.
   Held& held = *found->second.held;
+  touch(held);
   events_.clear();
   held.stream.touch(request.moment, events_);
-  for (Event& event : events_) report(held, event, number, flags);
+  for (Event& event : events_) report(held, event, request.origin(number), flags);
 }
 
 std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number, std::vector<Flag>& flags,
@@ -510,7 +605,7 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   // What Driftlock found is no evidence of anything, nor a sign of life of the stream that it is about.
   if (observation_.record.own && request.index.signal != otlp::Signal::Traces) return Verdict{.returned = true};
   describer_.pass();
-  if (const std::uint32_t resource = request.index.scopeOf(record).resource; resource != resource_) {
+  if (const std::uint32_t resource = request.index.scopeOf(record).resource; resource != resource_ || request_ != &request) {
     resource_ = resource;
     identity_.reset();
   }
@@ -529,7 +624,8 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   observation_.request = request.number;
   events_.clear();
   stream.touch(request.moment, events_);
-  Verdict verdict = stream.observe(observation_, events_);
+  Verdict verdict = stream.observe(observation_, events_, recorder_.witness());
+  const double lasting = std::exchange(verdict.lasting, 0);
   verdict.redated = observation_.record.timeFault != TimeFault::None;
   const ContentScore& content = observation_.content;
   if (!content.unknown.empty()) allowance_.search(stream.key().hash, content.searchedVersion, content.searchedBytes);
@@ -553,16 +649,18 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
     account(held.group.accounted, held.group.memory());
   }
   if (const auto window = stream.window(); windows && window) {
-    windows->push_back({number, stream.key().name, *window, stream.metrics(codec_) ? *stream.metrics(codec_) : WindowMetrics{}});
+    windows->push_back(
+        {request.origin(number), stream.key().name, *window, stream.metrics(codec_) ? *stream.metrics(codec_) : WindowMetrics{}});
   }
-  for (Event& event : events_) report(held, event, number, flags);
+  const std::uint32_t at = request.origin(number);
+  for (Event& event : events_) report(held, event, at, flags);
   if (verdict.flagged) report(held, verdict, number, flags);
   else if (verdict.alarm == Alarm::Withheld) sight(stream, verdict, 0, &observation_, nullptr);
-  if (!verdict.flagged && verdict.margin > 0)
-    note(stream, verdict, observation_.record.timeUnixNano, number, &observation_, nullptr);
+  if (lasting > 0) sight(stream, lastingOf(lasting), 0, &observation_, nullptr);
+  if (!verdict.flagged && verdict.margin > 0) note(stream, verdict, observation_.record.timeUnixNano, at, &observation_, nullptr);
   if (held.group.touched == Report::kNoRecord) touched_.push_back(&held.group);
-  held.group.touched = number;
-  report(held.group, number, flags);
+  held.group.touched = at;
+  report(held.group, at, flags);
   return verdict;
 }
 
@@ -574,6 +672,7 @@ void Shard::exclude(Held& held) {
 
 void Shard::end(std::vector<Flag>& flags) {
   for (HeldGroup* group : touched_) {
+    saves_.change(*group);
     group->group.settle();
     report(*group, group->touched, flags);
     group->touched = Report::kNoRecord;
@@ -590,8 +689,18 @@ Flag& Shard::flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag
   return flag;
 }
 
+Flag& Shard::flag(const OpenAnomaly& anomaly, const Verdict& verdict, TickEvidence* evidence, std::uint32_t at,
+                  std::vector<Flag>& flags) {
+  Flag& flag = this->flag(anomaly, at, flags);
+  flag.evidence = evidence;
+  flag.margin = verdict.margin;
+  flag.early = verdict.early;
+  return flag;
+}
+
 Growth Shard::grow(Held& held, const Verdict& verdict, const Observation* record, const Finding* finding) {
   HeldGroup& group = held.group;
+  touch(held);
   if (held.stream.anomaly().occurrences > 0 || !group.anomalies.open()) return held.stream.report(verdict, record, finding);
   const Gravity gravity = record ? gravityOf(record->record) : finding ? finding->gravity() : Gravity::Normal;
   return group.grow(verdict, severityOf(verdict, gravity), held.stream.key().hash);
@@ -610,7 +719,10 @@ TickEvidence* Shard::sight(const Stream& stream, const Verdict& verdict, std::ui
   }
   sighting.timeUnixNano = record->believed ? record->record.timeUnixNano : stream.latestUnixNano();
   sighting.traceId = record->record.traceId;
-  if (!identity_) identity_ = identityOf(request_->index, request_->index.resources[resource_], settings_.instanceBy);
+  if (!identity_) {
+    identity_ = identityOf(request_->index, request_->index.resources[resource_], settings_.instanceBy,
+                           {*settings_.privacy, privacy::Place::Stored, key.scope()});
+  }
   return evidence_.add(key, *identity_, sighting);
 }
 
@@ -649,12 +761,9 @@ void Shard::report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>
   // A silence is always reported: it is the only flag until records come again.
   const bool reported = event.ended || growth.reported || event.verdict.silentFor > 0;
   const OpenAnomaly& anomaly = event.ended ? event.anomaly : anomalyOf(held);
-  Flag& flag = this->flag(anomaly, at, flags);
+  Flag& flag = this->flag(anomaly, event.verdict, evidence, at, flags);
   flag.ended = event.ended;
   flag.reported = reported;
-  flag.evidence = evidence;
-  flag.margin = event.verdict.margin;
-  flag.early = event.verdict.early;
   // A verdict about no record has no attributes.
   if (!reported || !allowance_.describes(true)) return;
   Report& report = *(flag.report = std::make_unique<Report>());
@@ -669,23 +778,24 @@ void Shard::report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>
   report.members = std::move(event.members);
   describer_.describe(stream, nullptr, std::move(finding), report, allowance_);
   if (!event.ended && stream.anomaly().occurrences == 0) report.stream = held.group.key.name;
+  if (!event.ended) record(held, event.verdict.silentFor > 0 ? Report::kNoRecord : at, report);
 }
 
 void Shard::report(Held& held, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags) {
   Stream& stream = held.stream;
   TickEvidence* const evidence = sight(stream, verdict, 0, &observation_, nullptr);
   Growth growth = grow(held, verdict, &observation_, nullptr);
-  if (growth.ended) report(held, *growth.ended, record, flags);
+  const std::uint32_t at = request_->origin(record);
+  if (growth.ended) report(held, *growth.ended, at, flags);
   const OpenAnomaly& anomaly = anomalyOf(held);
-  Flag& flag = this->flag(anomaly, record, flags);
-  flag.record = record;
-  flag.evidence = evidence;
+  Flag& flag = this->flag(anomaly, verdict, evidence, at, flags);
+  flag.record = at;
+  flag.derived = request_->derived;
+  flag.derivedRecord = record;
   flag.reported = growth.reported;
-  flag.margin = verdict.margin;
-  flag.early = verdict.early;
   if (!allowance_.describes(growth.reported)) return;
   Report& report = *(flag.report = std::make_unique<Report>());
-  report.record = record;
+  report.record = at;
   report.verdict = verdict;
   report.timeUnixNano = observation_.record.timeUnixNano;
   report.reported = growth.reported;
@@ -693,23 +803,24 @@ void Shard::report(Held& held, const Verdict& verdict, std::uint32_t record, std
   report.anomaly = anomaly;
   describer_.describe(stream, &observation_, stream.find(verdict, &observation_), report, allowance_);
   if (stream.anomaly().occurrences == 0) report.stream = held.group.key.name;
+  this->record(held, record, report);
+}
+
+void Shard::record(const Held& held, std::uint32_t record, Report& report) {
+  // What joins the anomaly of the group is news in none of the stream's own.
+  if (held.stream.anomaly().occurrences == 0 || !report.news) return;
+  const bool silence = record == Report::kNoRecord;
+  recorder_.record(held.stream, silence ? nullptr : &request_->index, silence ? 0 : record, silence ? 0 : request_->arrival,
+                   report);
+  // Later reports are the same whether or not the engine records.
+  if (held.stream.anomaly().occurrences > 1) report.unrecorded = Unrecorded::None;
 }
 
 void Shard::report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags) {
+  saves_.change(group);
   if (group.anomalies.open() && group.anomalies.quiet(group.group.now())) endAnomaly(group, Ending::Quiet, at, flags);
   std::optional<StrangeTick> tick = group.group.take();
   if (!tick) return;
-  Event event;
-  event.timeUnixNano = tick->members.front().timeUnixNano;
-  event.verdict = {.alarm = tick->alarm,
-                   .flagged = tick->alarm != Alarm::Withheld,
-                   .pValue = tick->pValue,
-                   .score = tick->score / tick->limit,
-                   .channel = ChannelId::Group,
-                   .channelScore = tick->score,
-                   .margin = tick->margin,
-                   .early = tick->early,
-                   .limit = tick->limit};
   std::vector<NamedMember> members;
   for (const Member& member : tick->members) {
     const auto found = streams_.find({member.stream, group.key.tenant});
@@ -717,8 +828,7 @@ void Shard::report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags)
     const StreamKey& key = found->second.held->stream.key();
     members.push_back({member, key.name, key.instance});
   }
-  event.finding = std::make_unique<GroupFinding>(group.key.groupName, tick->usual, members);
-  event.members = std::move(members);
+  Event event = group.eventOf(*tick, std::move(members));
   if (const auto owner = streams_.find({tick->owner, group.key.tenant});
       owner != streams_.end() && owner->second.held->stream.anomaly().occurrences > 0) {
     change(*owner->second.held);
@@ -728,25 +838,18 @@ void Shard::report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags)
   TickEvidence* const evidence =
       evidence_.add(group.key, {group.key.service, {}, {}}, {event.verdict, event.timeUnixNano, {}, 0, severity});
   if (!event.verdict.flagged) return;
-  if (!group.anomalies.open()) {
-    group.anomalies.begin(group.group.now(), event.timeUnixNano, group.hash(settings_.seed, group.key.hash), group.hash);
-    group.group.setOpen(true);
+  std::vector<std::uint8_t> state;
+  if (settings_.recordings && !group.anomalies.open()) {
+    putBytes(state, tick->before);
+    putState(state, group.anomalies);
   }
-  const Growth growth = group.grow(event.verdict, severity, 0);
-  Flag& flag = this->flag(group.anomalies.current(), at, flags);
+  const Growth growth = group.grow(event, settings_.seed);
+  Flag& flag = this->flag(group.anomalies.current(), event.verdict, evidence, at, flags);
   flag.reported = growth.reported;
-  flag.evidence = evidence;
-  flag.margin = event.verdict.margin;
-  flag.early = event.verdict.early;
   if (!growth.reported || !allowance_.describes(true)) return;
   Report& report = *(flag.report = std::make_unique<Report>());
-  report.verdict = event.verdict;
-  report.timeUnixNano = event.timeUnixNano;
-  report.reported = true;
-  report.news = growth.news;
-  report.anomaly = group.anomalies.current();
-  report.members = std::move(event.members);
-  describer_.describe(group.key, group.hash, event.finding.get(), report);
+  group.describe(event, growth, report);
+  if (!state.empty()) recorder_.record(group, state, report);
 }
 
 void Shard::endAnomaly(HeldGroup& group, Ending ending, std::uint32_t at, std::vector<Flag>& flags) {
@@ -760,7 +863,32 @@ void Shard::endAnomaly(HeldGroup& group, Ending ending, std::uint32_t at, std::v
   report.ended = report.reported = true;
   report.ending = ending;
   report.anomaly = anomaly;
-  describer_.describe(group.key, group.hash, nullptr, report);
+  describe(group.key, group.hash, nullptr, report);
+}
+
+bool Shard::tolerate(std::string_view tenant, std::string_view name, ChannelId channel, double score) {
+  const auto own = tenants_.find(tenant);
+  if (own == tenants_.end()) return false;
+  bool found = false;
+  if (channel == ChannelId::Group) {
+    for (auto& [hash, group] : own->second.groups) {
+      if (group.key.name != name) continue;
+      saves_.change(group);
+      group.group.accept(score);
+      found = true;
+    }
+    return found;
+  }
+  Evidence evidence;
+  evidence.scores[indexOf(channel)] = score;
+  // Replicas have the same name.
+  for (Held& held : own->second.order) {
+    if (held.stream.key().name != name) continue;
+    touch(held);
+    held.stream.learn(evidence, Feedback::FalseAlarm);
+    found = true;
+  }
+  return found;
 }
 
 bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Flag>& flags) {
@@ -771,6 +899,7 @@ bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedba
     const Evidence* const evidence = held.stream.evidenceOf(anomalyId);
     if (!evidence) continue;
     for (Held* each : held.replicas) {
+      touch(*each);
       if (each != &held) each->stream.learn(*evidence, feedback);
     }
     held.stream.applyFeedback(anomalyId, feedback, events_);
@@ -780,6 +909,7 @@ bool Shard::feedback(std::string_view tenant, std::string_view anomalyId, Feedba
   for (auto& [hash, group] : own->second.groups) {
     const Evidence* const evidence = group.anomalies.find(anomalyId);
     if (!evidence) continue;
+    saves_.change(group);
     group.group.accept(evidence->scores[indexOf(ChannelId::Group)]);
     if (group.anomalies.forget(anomalyId)) {
       endAnomaly(group, feedback == Feedback::Accept ? Ending::Accepted : Ending::FalseAlarm, 0, flags);

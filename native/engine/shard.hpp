@@ -7,15 +7,19 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "engine/saves.hpp"
 #include "engine/shelf.hpp"
+#include "recording/recorder.hpp"
 #include "report/allowance.hpp"
 #include "report/describer.hpp"
+#include "report/group_state.hpp"
 #include "report/notable.hpp"
 #include "report/report.hpp"
 #include "report/statistics.hpp"
@@ -39,6 +43,13 @@ struct Request {
   std::uint32_t groups = 1;
   /// When it arrived, as far as that is known: the time of receipt, or else the tenant's event time; 0 if there is neither.
   std::uint64_t arrival = 0;
+  /// Of records that were derived from others: those records of the request that was received, and which of its derived requests
+  /// this is, starting at 1.
+  std::span<const std::uint32_t> origins{};
+  std::uint8_t derived = 0;
+
+  /// The record of the request that was received to which a verdict on a record belongs.
+  std::uint32_t origin(std::uint32_t record) const { return origins.empty() ? record : origins[record]; }
 };
 
 /// A window's verdict, for replay.
@@ -67,6 +78,7 @@ class Shard {
     evidence_.clear();
     notable_.clear();
     resource_ = otlp::kNone;
+    recorder_.begin();
   }
 
   /// Judges by these rules from now on.
@@ -103,16 +115,27 @@ class Shard {
   /// Applies a person's feedback on an anomaly of the tenant; if that ends it, `flags` receives the end. Returns false
   /// if no stream of the shard remembers the anomaly.
   bool feedback(std::string_view tenant, std::string_view anomalyId, Feedback feedback, std::vector<Flag>& flags);
+  /// Lets the streams of this name, or the group, learn that such scores of a channel are usual, because a person said so of what
+  /// a budget had withheld. Returns false if there are none.
+  bool tolerate(std::string_view tenant, std::string_view name, ChannelId channel, double score);
 
   /// Notes for each stream that is not packed that records were missed: see Stream::interrupt.
   void interrupt(bool resumes);
 
-  /// Appends all streams, and what the shelf holds. It is called between records.
-  void snapshot(std::vector<std::uint8_t>& out) const;
-  /// Restores a fresh shard, the one with this number. If the settings now allow fewer streams, the most recently used
-  /// ones are kept. Returns false if the bytes are not a snapshot of this shard under these settings; the shard is then
+  /// Begins a checkpoint, and appends what the head says of the shard. It is called between requests.
+  void beginCheckpoint(CheckpointOf what, std::vector<std::uint8_t>& head);
+  /// What remains to be saved of the checkpoint that has begun.
+  Saves& saves() { return saves_; }
+
+  /// Restores what a record says into a fresh shard, in any order. Returns false if it is no such record; the shard is then
   /// unusable.
-  bool restore(Bytes in, std::uint32_t number);
+  bool restore(const SavedRecord& record, const SavedKey& key);
+  /// Completes what was restored by what the head says. If the settings now allow fewer streams, the most recently used ones are
+  /// kept. Returns false if that does not fit together; the shard is then unusable.
+  /// @param tracks whether the next checkpoint is of what changes from now on
+  bool completeRestore(Bytes head, bool tracks);
+  /// The sum of the digests of the records that were restored.
+  std::uint64_t restoredSum() const { return restoredSum_; }
 
   // These are read from other threads.
   std::atomic<std::uint64_t> streams{0}, learning{0}, evicted{0}, bytes{0}, shelved{0}, untold{0}, withheld{0},
@@ -121,20 +144,17 @@ class Shard {
  private:
   struct Held;
   /// A resource group, and the number of its streams that are held.
-  struct HeldGroup {
+  struct HeldGroup final : GroupState, Savable {
     HeldGroup(const Settings& settings, const StreamKey& member);
 
-    /// Counts a flagged verdict in the group's open anomaly.
-    Growth grow(const Verdict& verdict, std::uint32_t severity, std::uint64_t finding);
-    std::size_t memory() const;
-    void snapshot(std::vector<std::uint8_t>& out) const;
-    bool restore(Bytes in);
+    /// What the group of a stream has in place of a stream's key.
+    static StreamKey keyOf(const StreamKey& member);
 
-    Group group;
-    /// What reports of the group show in place of a stream.
-    StreamKey key;
-    KeyedHash hash;
-    Anomalies anomalies;
+    SavedKey savedKey() const override { return {SavedKind::Group, key.hash, key.tenant}; }
+    void save(const Codec& packer, std::vector<std::uint8_t>& value) const override;
+
+    std::size_t memory() const;
+
     std::size_t streams = 0;
     /// The streams of each family.
     std::unordered_map<std::uint64_t, std::vector<Held*>> families;
@@ -144,11 +164,14 @@ class Shard {
     std::uint32_t touched = Report::kNoRecord;
   };
   /// A stream and its statistics.
-  struct Held {
+  struct Held final : Savable {
     Held(StreamKey key, const Settings& settings, HeldGroup& group)
         : group(group), stream(std::move(key), settings, group.group), replicas(group.families[stream.key().family]) {
       replicas.push_back(this);
     }
+
+    SavedKey savedKey() const override { return {SavedKind::Stream, stream.key().hash, stream.key().tenant}; }
+    void save(const Codec& packer, std::vector<std::uint8_t>& value) const override;
 
     HeldGroup& group;
     Stream stream;
@@ -169,6 +192,8 @@ class Shard {
     std::uint64_t due = 0;
     /// The number of streams from which what it knows has been handed down.
     std::uint64_t generation = 0;
+    /// The number of its latest use, by which the streams of a tenant are in order.
+    std::uint64_t used = 0;
   };
   using Order = std::list<Held>;
   struct Tenant {
@@ -194,8 +219,12 @@ class Shard {
   static bool learns(const Held& held) { return held.stream.learning() && held.stream.policy().judge; }
   /// Counts a record that passes because its stream's policy says so.
   void exclude(Held& held);
+  /// Moves a stream in front of its tenant's others.
+  void use(const Entry& entry);
   /// Makes room for a stream of the tenant.
   void makeRoom(std::string_view tenant);
+  /// Removes the least recently used stream of the tenant that makes room for a newcomer.
+  void evict(std::string_view newcomer);
   /// These add a stream in front of its tenant's others: a new one, with what its family knows; an empty one; or one from its
   /// packed bytes. `unpack` returns null if the bytes are not a stream, or not the expected one, or, with a `successor`, not of
   /// its family.
@@ -218,7 +247,17 @@ class Shard {
   /// Whether a replica was heard when it was long overdue.
   static bool hasLeft(const Held& held);
   /// `group` is packed with the stream if it is given.
-  std::vector<std::uint8_t> pack(const Held& held, const HeldGroup* group) const;
+  static std::vector<std::uint8_t> pack(const Held& held, const HeldGroup* group, const Codec& packer);
+  bool restoreStream(const SavedRecord& record, const SavedKey& key, std::uint64_t digest);
+  bool restoreGroup(const SavedRecord& record, const SavedKey& key, std::uint64_t digest);
+  /// Calls `visit` with everything that has a record of its own; with a group once for each of its streams.
+  template <typename Visit>
+  void forEachSavable(Visit&& visit);
+  /// Notes that a stream is about to change, and its group with it.
+  void touch(Held& held) {
+    saves_.change(held);
+    saves_.change(held.group);
+  }
   /// The group of a stream if that is its last; null otherwise.
   static const HeldGroup* lastOf(const Held& held) { return held.group.streams == 1 ? &held.group : nullptr; }
   void change(Held& held);
@@ -235,7 +274,13 @@ class Shard {
   /// Notes that a stream has left the shelf.
   void forget(Bytes packed);
   Flag& flag(const OpenAnomaly& anomaly, std::uint32_t at, std::vector<Flag>& flags);
+  /// The same for a verdict, which counts in the evidence.
+  Flag& flag(const OpenAnomaly& anomaly, const Verdict& verdict, TickEvidence* evidence, std::uint32_t at,
+             std::vector<Flag>& flags);
   void report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>& flags);
+  /// Adds a recording to the report that begins an anomaly of the stream.
+  /// @param record the record that the verdict is about, or with which it came; kNoRecord for a silence
+  void record(const Held& held, std::uint32_t record, Report& report);
   /// Adds a verdict to the evidence: on the record that is being observed, or on none (null).
   TickEvidence* sight(const Stream& stream, const Verdict& verdict, std::uint64_t timeUnixNano, const Observation* record,
                       const Finding* finding);
@@ -256,6 +301,8 @@ class Shard {
   const Codec& codec_;
   const Codec& packer_;
   std::size_t capacity_;
+  Saves saves_;
+  std::uint64_t restoredSum_ = 0;
   Tenants tenants_;
   std::unordered_map<StreamId, Entry, StreamId::Hash> streams_;
   /// The most recently used stream; null if there is none.
@@ -266,6 +313,7 @@ class Shard {
   /// The streams that were evicted after they had learned. One that was still learning is not worth its place.
   Shelf shelf_;
   Describer describer_;
+  Recorder recorder_;
 
   Allowance allowance_;
   /// The groups that the request concerned.

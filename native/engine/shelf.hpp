@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/state_bytes.hpp"
+#include "engine/saves.hpp"
 #include "record/stream_key.hpp"
 
 namespace driftlock {
@@ -34,7 +36,7 @@ auto crowding(Tenants& tenants, std::string_view newcomer, std::size_t total, Si
 /// `capacity` bytes, shared by tenants; within a tenant, the oldest snapshot is dropped first.
 class Shelf {
  public:
-  explicit Shelf(std::size_t capacity) : capacity_(capacity) {}
+  Shelf(std::size_t capacity, Saves& saves) : capacity_(capacity), saves_(saves) {}
 
   /// Stores a snapshot. Returns false if it is too large to be kept. `dropped` is called with (id, packed) for each one
   /// that is dropped to make room.
@@ -42,10 +44,7 @@ class Shelf {
   bool put(const StreamId& id, std::vector<std::uint8_t> packed, Dropped&& dropped) {
     take(id);
     if (packed.size() + id.tenant.size() + kOverhead > capacity_) return false;
-    Row& row = rows_[std::string(id.tenant)];
-    row.order.push_front({id.hash, std::string(id.tenant), std::move(packed)});
-    places_[row.order.front().id()] = row.order.begin();
-    count(row, row.order.front().bytes());
+    saves_.change(add(id, std::move(packed), saves_.use()));
     while (bytes_ > capacity_) {
       const auto crowded = crowding(rows_, id.tenant, bytes_, [](const Row& each) { return each.bytes; });
       const auto last = std::prev(crowded->second.order.end());
@@ -60,17 +59,39 @@ class Shelf {
     const auto found = places_.find(id);
     if (found == places_.end()) return {};
     const auto entry = found->second;
+    saves_.remove(*entry);
     count(rows_.find(id.tenant)->second, -entry->packed.size());
     std::vector<std::uint8_t> packed = std::exchange(entry->packed, {});
     remove(entry);
     return packed;
   }
 
-  /// Visits all snapshots as (id, packed), tenant by tenant, oldest first.
+  /// Adds a snapshot from a record that `save` of it wrote, in any order; `settle` comes after the last. Returns false if it is
+  /// none, or is there already.
+  bool restore(const SavedKey& key, Bytes value, std::uint64_t digest) {
+    StateReader read(value);
+    const auto order = read.get<std::uint64_t>();
+    const StreamId id{key.number, key.tenant};
+    if (!read.ok() || places_.contains(id)) return false;
+    const Bytes packed = value.last(read.left());
+    if (packed.size() + id.tenant.size() + kOverhead > capacity_) return false;
+    saves_.restored(add(id, {packed.begin(), packed.end()}, order), digest);
+    return true;
+  }
+  /// Puts what was restored in order. Returns false if it is more than fits, or comes later than the latest.
+  bool settle(std::uint64_t latest) {
+    for (auto& [tenant, row] : rows_) {
+      row.order.sort([](const Entry& a, const Entry& b) { return a.order > b.order; });
+      if (row.order.front().order > latest) return false;
+    }
+    return bytes_ <= capacity_;
+  }
+
+  /// Visits all snapshots as Savable.
   template <typename Visit>
-  void forEach(Visit&& visit) const {
-    for (const auto& [tenant, row] : rows_) {
-      for (auto entry = row.order.rbegin(); entry != row.order.rend(); ++entry) visit(entry->id(), entry->packed);
+  void forEach(Visit&& visit) {
+    for (auto& [tenant, row] : rows_) {
+      for (Entry& entry : row.order) visit(entry);
     }
   }
 
@@ -81,10 +102,21 @@ class Shelf {
   /// The overhead of a stream besides its bytes: the nodes of list and table.
   static constexpr std::size_t kOverhead = 192;
 
-  struct Entry {
+  struct Entry final : Savable {
+    Entry(const StreamId& id, std::vector<std::uint8_t> packed, std::uint64_t order)
+        : hash(id.hash), tenant(id.tenant), packed(std::move(packed)), order(order) {}
+
+    SavedKey savedKey() const override { return {SavedKind::PutAside, hash, tenant}; }
+    void save(const Codec&, std::vector<std::uint8_t>& value) const override {
+      driftlock::put(value, order);
+      value.insert(value.end(), packed.begin(), packed.end());
+    }
+
     std::uint64_t hash;
     std::string tenant;
     std::vector<std::uint8_t> packed;
+    /// Its place in the order of `put`.
+    std::uint64_t order;
 
     StreamId id() const { return {hash, tenant}; }
     std::size_t bytes() const { return packed.size() + tenant.size() + kOverhead; }
@@ -103,7 +135,16 @@ class Shelf {
     bytes_ += bytes;
   }
 
+  Entry& add(const StreamId& id, std::vector<std::uint8_t> packed, std::uint64_t order) {
+    Row& row = rows_[std::string(id.tenant)];
+    Entry& entry = row.order.emplace_front(id, std::move(packed), order);
+    places_[entry.id()] = row.order.begin();
+    count(row, entry.bytes());
+    return entry;
+  }
+
   void remove(Order::iterator entry) {
+    saves_.remove(*entry);
     const auto row = rows_.find(entry->tenant);
     count(row->second, -entry->bytes());
     places_.erase(entry->id());
@@ -112,6 +153,7 @@ class Shelf {
   }
 
   std::size_t capacity_;
+  Saves& saves_;
   std::size_t bytes_ = 0;
   /// The snapshots of each tenant.
   std::map<std::string, Row, std::less<>> rows_;

@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   settings.codec = static_cast<CodecName>(choice >> 5 & 3);
 
   Bench bench(settings);
-  if (!bench.engine.restore(learned.snapshot)) stop("what was learned is refused");
+  if (!bench.restore(learned.snapshot)) stop("what was learned is refused");
   while (!input.empty()) {
     const std::uint8_t kind = input.byte();
     const std::string tenant = kind & 64 ? "other" : "default";
@@ -88,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   bench.statistics();
   const auto snapshot = bench.snapshot();
   Bench again(settings);
-  if (!again.engine.restore(snapshot)) stop("a snapshot is refused");
+  if (!again.restore(snapshot)) stop("a snapshot is refused");
   if (again.snapshot() != snapshot) stop("a snapshot of what was restored differs");
   return 0;
 }

@@ -1,5 +1,5 @@
-// Changes some bytes of snapshots, and of packed streams in them: an engine refuses such a snapshot, or continues from it and its
-// state then survives a restart. The input is a sequence of changes.
+// Changes some bytes of the records of snapshots, and gives them digests that fit: an engine refuses such a snapshot, or
+// continues from it and its state then survives a restart. The input is a sequence of changes.
 
 #include <algorithm>
 #include <optional>
@@ -15,67 +15,60 @@ using Buffer = std::vector<std::uint8_t>;
 
 namespace {
 
-/// A piece of a snapshot: plain bytes, or those of a packed stream.
-struct Piece {
-  Buffer bytes;
-  bool packed = false;
+/// A record of a snapshot: what precedes its packed bytes, and what is packed in them.
+struct Record {
+  Buffer key, before, packed;
+
+  bool isHead() const { return key[0] == static_cast<std::uint8_t>(SavedKind::Head); }
 };
 
-/// A snapshot's parts, each of which is preceded by its length, and the pieces of each.
+/// A snapshot's records. The head is one piece; its last two numbers, which are digests, are left out.
 struct Parts {
-  Buffer head;
-  std::vector<std::vector<Piece>> parts;
+  std::vector<Record> records;
+  Record head;
 
   explicit Parts(Bytes snapshot) {
-    constexpr std::size_t kHeadSize = 8;
-    head.assign(snapshot.begin(), snapshot.begin() + kHeadSize);
-    StateReader read(snapshot.subspan(kHeadSize));
-    while (read.left() > 0) parts.push_back(piecesOf(read.getBytes()));
-    if (!read.done()) stop("the parts of a snapshot");
+    for (SavedRecord record; SavedRecord::read(snapshot, record);) {
+      constexpr std::uint8_t kMagic[] = {0x28, 0xb5, 0x2f, 0xfd};
+      const auto frame = std::search(record.value.begin(), record.value.end(), std::begin(kMagic), std::end(kMagic));
+      if (frame == record.value.end()) stop("a record without packed bytes");
+      const auto at = static_cast<std::size_t>(frame - record.value.begin());
+      const OwnedBytes packed = decompress(CodecName::Zstd, record.value.subspan(at), 8 << 20);
+      Record each{{record.key.begin(), record.key.end()},
+                  {record.value.begin(), frame},
+                  {packed.data.get(), packed.data.get() + packed.size}};
+      if (each.isHead()) head = std::move(each);
+      else records.push_back(std::move(each));
+    }
+    if (!snapshot.empty() || head.packed.size() < kDigests) stop("the records of a snapshot");
+    head.packed.resize(head.packed.size() - kDigests);
   }
 
+  /// Returns the snapshot with digests that fit.
   Buffer join() const {
-    const auto packer = makeCodec(CodecName::Zstd, 1);
-    Buffer all = head;
-    for (const auto& part : parts) {
-      Buffer bytes;
-      for (const Piece& piece : part) {
-        if (piece.packed) {
-          putBytes(bytes, packer->compress(piece.bytes));
-        } else {
-          bytes.insert(bytes.end(), piece.bytes.begin(), piece.bytes.end());
-        }
-      }
-      putBytes(all, bytes);
-    }
+    const KeyedHash hash = streamHash(kPublicHashKey);
+    Buffer all;
+    std::uint64_t sum = 0;
+    for (const Record& each : records) sum += append(each, hash, all);
+    Record last = head;
+    put(last.packed, sum);
+    put(last.packed, hash(last.packed));
+    append(last, hash, all);
     return all;
   }
 
  private:
-  /// Finds packed streams by the first bytes of a zstd frame, which its length precedes.
-  static std::vector<Piece> piecesOf(Bytes part) {
-    std::vector<Piece> pieces(1);
-    while (!part.empty()) {
-      StateReader read(part);
-      if (const Bytes frame = read.getBytes(); read.ok()) {
-        if (auto stream = unpacked(frame)) {
-          pieces.push_back({std::move(*stream), true});
-          pieces.emplace_back();
-          part = part.subspan(4 + frame.size());
-          continue;
-        }
-      }
-      pieces.back().bytes.push_back(part[0]);
-      part = part.subspan(1);
-    }
-    return pieces;
-  }
+  static constexpr std::size_t kDigests = 2 * sizeof(std::uint64_t);
 
-  static std::optional<Buffer> unpacked(Bytes frame) {
-    constexpr std::uint8_t kMagic[] = {0x28, 0xb5, 0x2f, 0xfd};
-    if (frame.size() < sizeof kMagic || !std::equal(kMagic, kMagic + sizeof kMagic, frame.begin())) return {};
-    const OwnedBytes stream = decompress(CodecName::Zstd, frame, 8 << 20);
-    return Buffer(stream.data.get(), stream.data.get() + stream.size);
+  /// Returns the digest of the record.
+  static std::uint64_t append(const Record& record, const KeyedHash& hash, Buffer& all) {
+    Buffer value = record.before;
+    const auto packer = makeCodec(CodecName::Zstd, 1);
+    const Bytes packed = packer->compress(record.packed);
+    value.insert(value.end(), packed.begin(), packed.end());
+    const SavedRecord saved{record.key, value};
+    saved.write(all);
+    return saved.digest(hash);
   }
 };
 
@@ -123,12 +116,12 @@ constexpr std::uint64_t kNumbers[] = {0,
                                       0x7f7fffff,
                                       0xbf800000};
 
-void change(Piece& piece, Input& input) {
+void change(Buffer& buffer, Input& input) {
   const std::uint8_t kind = input.byte();
   const std::size_t at = input.number() | std::size_t{input.byte()} << 16;
-  if (piece.bytes.empty()) return;
-  const auto target = piece.bytes.begin() + static_cast<std::ptrdiff_t>(at % piece.bytes.size());
-  const std::size_t room = static_cast<std::size_t>(piece.bytes.end() - target);
+  if (buffer.empty()) return;
+  const auto target = buffer.begin() + static_cast<std::ptrdiff_t>(at % buffer.size());
+  const std::size_t room = static_cast<std::size_t>(buffer.end() - target);
   if (kind & 128) {
     const Bytes bytes = input.some(1 + (kind & 7));
     std::copy_n(bytes.begin(), std::min(bytes.size(), room), target);
@@ -145,18 +138,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const Bases bases;
   Input input({data, size});
   Parts parts = bases.snapshots[input.byte() % bases.snapshots.size()];
-  std::vector<Piece*> plain, packed;
-  for (auto& part : parts.parts) {
-    for (Piece& piece : part) (piece.packed ? packed : plain).push_back(&piece);
-  }
   while (!input.empty()) {
     const std::uint8_t which = input.byte();
-    // Most of the content is in the packed streams.
-    const auto& pieces = which < 40 ? plain : packed;
-    change(*pieces[which % pieces.size()], input);
+    Record& record = which < 40 ? parts.head : parts.records[which % parts.records.size()];
+    // Most of the content is in what is packed.
+    change(which % 8 == 1 ? record.before : which % 8 == 2 ? record.key : record.packed, input);
   }
   Bench bench(settingsOf());
-  if (!bench.engine.restore(parts.join())) return 0;
+  if (!bench.restore(parts.join(), true)) return 0;
   for (const auto& step : bases.next) {
     if (const auto task = bench.process(step.signal, step.bytes); !task->failure.empty()) stop(task->failure.c_str());
   }
@@ -166,7 +155,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   StatisticsPage page(1000);
   bench.visit([&](std::uint32_t number, Shard& shard) { page.take(number, shard); });
   page.join();
+  bench.records(CheckpointOf::Changes);
   Bench again(settingsOf());
-  if (!again.engine.restore(bench.snapshot())) stop("a snapshot of an engine that took one is refused");
+  if (!again.restore(bench.snapshot())) stop("a snapshot of an engine that took one is refused");
   return 0;
 }

@@ -14,23 +14,6 @@
 namespace driftlock {
 namespace {
 
-/// Returns a value as people read it; the elements of an array, such as the tags of an image, one after the other.
-std::string textOf(const otlp::AnyValue& value) {
-  std::string text;
-  if (value.type != otlp::AnyValue::Type::Array) {
-    appendName(value, text);
-  } else {
-    for (const otlp::AnyValue& each : otlp::arrayOf(value)) {
-      if (text.size() >= kMaxNameValue) break;
-      if (!text.empty()) text += ", ";
-      appendName(each, text);
-    }
-  }
-  if (text.size() > kMaxNameValue) text.resize(kMaxNameValue);
-  text::makeReadable(text);
-  return text;
-}
-
 std::uint64_t hashOf(const otlp::AnyValue& value, std::uint64_t seed, const KeyedHash& hash) {
   return hash(value.bytes, hash(value.bits, seed + static_cast<std::uint64_t>(value.type)));
 }
@@ -53,15 +36,16 @@ std::size_t Changes::Service::memory() const {
 }
 
 void Changes::observe(std::string_view tenant, const otlp::Index& index, std::uint64_t unixNanos,
-                      const std::vector<std::string>& attributes, std::vector<std::uint8_t>& page) {
+                      const std::vector<std::string>& attributes, std::vector<std::uint8_t>& page, std::string_view part) {
   std::size_t told = 0;
   std::vector<std::pair<std::size_t, otlp::AnyValue>> found;
   for (const otlp::Resource& resource : index.resources) {
-    otlp::AnyValue name;
+    otlp::AnyValue name, partName;
     found.clear();
     for (const otlp::KeyValue& attribute : otlp::readResource(index, resource).attributes) {
       const std::string_view key = driftlock::textOf(attribute.key);
       if (name.type == otlp::AnyValue::Type::None && key == "service.name") name = attribute.value;
+      if (!part.empty() && key == part) partName = attribute.value;
       for (std::size_t i = 0; i < attributes.size(); ++i) {
         if (key.size() != attributes[i].size()) continue;
         countWork(key.size());
@@ -69,16 +53,17 @@ void Changes::observe(std::string_view tenant, const otlp::Index& index, std::ui
       }
     }
     if (!isName(name)) continue;
-    Service& service = serviceOf(name, unixNanos);
+    const std::uint64_t ofPart = part.empty() ? 0 : hashOf(partName, hash_(bytesOf(part)), hash_);
+    Service& service = serviceOf(name, ofPart, unixNanos);
     for (const auto& [number, value] : found) {
       std::string text, previous;
       const std::uint64_t attribute = hash_(bytesOf(attributes[number]));
-      if (!note(service, attribute, value, unixNanos, text, previous)) continue;
+      if (!note(service, attribute, value, unixNanos, text, previous) || (!part.empty() && previous.empty())) continue;
       if (++told > kMostTold) {
         ++leftOut_;
         continue;
       }
-      const std::uint64_t origin = hash_(bytesOf(tenant), hashOf(name, hashOf(value, attribute, hash_), hash_));
+      const std::uint64_t origin = hash_(bytesOf(tenant), hashOf(name, hashOf(value, attribute + ofPart, hash_), hash_));
       std::vector<std::uint8_t> out;
       otlp::Writer write(out);
       write.string(1, timedId(unixNanos, origin, hash_(unixNanos, origin)));
@@ -93,8 +78,25 @@ void Changes::observe(std::string_view tenant, const otlp::Index& index, std::ui
   }
 }
 
-Changes::Service& Changes::serviceOf(const otlp::AnyValue& name, std::uint64_t unixNanos) {
-  const std::uint64_t key = hashOf(name, 0, hash_);
+std::string Changes::textOf(const otlp::AnyValue& value) const {
+  std::string text;
+  if (value.type != otlp::AnyValue::Type::Array) {
+    appendName(value, text);
+  } else {
+    for (const otlp::AnyValue& each : otlp::arrayOf(value)) {
+      if (text.size() >= kMaxNameValue) break;
+      if (!text.empty()) text += ", ";
+      appendName(each, text);
+    }
+  }
+  if (text.size() > kMaxNameValue) text.resize(kMaxNameValue);
+  privacy::Masking(*policy_, privacy::Place::Stored, {tenant_}).label(text);
+  text::makeReadable(text);
+  return text;
+}
+
+Changes::Service& Changes::serviceOf(const otlp::AnyValue& name, std::uint64_t part, std::uint64_t unixNanos) {
+  const std::uint64_t key = hashOf(name, part, hash_);
   std::uint32_t slot = services_.find(key);
   if (slot != services_.kNone) {
     services_.touch(slot);

@@ -8,9 +8,10 @@
 
 #include "base/bytes.hpp"
 #include "base/hash.hpp"
-#include "graph/slot_table.hpp"
+#include "base/slot_table.hpp"
 #include "otlp/reader.hpp"
 #include "otlp/value.hpp"
+#include "privacy/policy.hpp"
 
 namespace driftlock {
 
@@ -27,12 +28,16 @@ class Changes {
   /// The most changes of a request that are told.
   static constexpr std::size_t kMostTold = 64;
 
-  explicit Changes(const KeyedHash& hash) : hash_(hash) {}
+  /// @param policy masks the values of this tenant; never null
+  Changes(const KeyedHash& hash, std::shared_ptr<const privacy::Policy> policy, std::string_view tenant)
+      : hash_(hash), policy_(std::move(policy)), tenant_(tenant) {}
 
   /// Looks at the resources of a request at this event time. Appends driftlock.v1.Change messages to `page`, as fields of an
   /// EvidencePage.
+  /// @param part the attribute that names a part of the service, such as an agent, whose values are its own; a part's first value
+  /// of an attribute is no change. Empty for the values of whole services.
   void observe(std::string_view tenant, const otlp::Index& index, std::uint64_t unixNanos,
-               const std::vector<std::string>& attributes, std::vector<std::uint8_t>& page);
+               const std::vector<std::string>& attributes, std::vector<std::uint8_t>& page, std::string_view part = {});
 
   std::size_t services() const { return services_.size(); }
   /// The memory used beyond the object itself, in bytes.
@@ -65,12 +70,17 @@ class Changes {
     std::size_t memory() const;
   };
 
-  Service& serviceOf(const otlp::AnyValue& name, std::uint64_t unixNanos);
+  Service& serviceOf(const otlp::AnyValue& name, std::uint64_t part, std::uint64_t unixNanos);
   /// Notes a value. Returns true if it is a change, with the latest value before it.
   bool note(Service& service, std::uint64_t attribute, const otlp::AnyValue& value, std::uint64_t unixNanos, std::string& text,
             std::string& previous);
 
+  /// Returns a value as people read it; the elements of an array, such as the tags of an image, one after the other.
+  std::string textOf(const otlp::AnyValue& value) const;
+
   KeyedHash hash_;
+  std::shared_ptr<const privacy::Policy> policy_;
+  std::string tenant_;
   std::uint64_t leftOut_ = 0;
   /// The memory of all services' values.
   std::size_t inValues_ = 0;

@@ -17,12 +17,20 @@ void ServiceGraphs::observe(std::string_view tenant, const otlp::Index& index, s
   makeRoom();
 }
 
+void ServiceGraphs::observeChanges(std::string_view tenant, const otlp::Index& index, std::uint64_t unixNanos,
+                                   const std::vector<std::string>& attributes, std::string_view part,
+                                   std::vector<std::uint8_t>& page) {
+  if (unixNanos == 0) return;
+  change(find(tenant), [&](Tenant& own) { own.changes.observe(tenant, index, unixNanos, attributes, page, part); });
+  makeRoom();
+}
+
 void ServiceGraphs::pass(std::span<const std::pair<std::string, Moment>> moments, std::vector<std::uint8_t>& page) {
   for (const auto& each : moments) {
-    const std::uint64_t event = each.second.event;
+    const std::uint64_t front = each.second.front;
     auto* const known = tenants_.find(each.first);
-    if (!known || event == 0) continue;
-    change(known->value, [&](Tenant& own) { own.graph.advance(each.first, event, page); });
+    if (!known || front == 0) continue;
+    change(known->value, [&](Tenant& own) { own.graph.advance(each.first, front, page); });
   }
 }
 
@@ -36,7 +44,7 @@ ServiceGraphs::Tenant& ServiceGraphs::find(std::string_view tenant) {
     bytes -= tenants_.oldest().value.graph.memory() + tenants_.oldest().value.changes.memory();
     tenants_.erase(tenants_.oldest().key);
   }
-  return tenants_.add(tenant, Tenant(hash_)).value;
+  return tenants_.add(tenant, Tenant(*this, tenant)).value;
 }
 
 template <typename Step>
@@ -98,7 +106,7 @@ bool ServiceGraphs::restore(Bytes in) {
     const Bytes graph = read.getBytes(), changes = read.getBytes();
     if (!read.ok() || tenants_.contains(name)) return false;
     bool sound = false;
-    change(tenants_.add(name, Tenant(hash_)).value,
+    change(tenants_.add(name, Tenant(*this, name)).value,
            [&](Tenant& own) { sound = own.graph.restore(graph) && own.changes.restore(changes); });
     if (!sound) return false;
   }

@@ -25,9 +25,16 @@ class ServiceGraphs {
   static constexpr std::size_t kMostTenants = 10'000;
   static constexpr std::size_t kMostPlaces = 65'536, kMostCalls = 131'072, kMostSpans = 262'144, kMostServices = 16'384;
 
-  ServiceGraphs(const KeyedHash& hash, std::vector<std::string> instanceBy, std::vector<std::string> changeAttributes)
-      : hash_(hash), instanceBy_(std::move(instanceBy)), changeAttributes_(std::move(changeAttributes)) {}
+  ServiceGraphs(const KeyedHash& hash, std::vector<std::string> instanceBy, std::vector<std::string> changeAttributes,
+                std::shared_ptr<const privacy::Policy> policy)
+      : hash_(hash),
+        instanceBy_(std::move(instanceBy)),
+        changeAttributes_(std::move(changeAttributes)),
+        policy_(std::move(policy)) {}
 
+  /// Notes new values of other attributes of a request's resources: see Changes::observe.
+  void observeChanges(std::string_view tenant, const otlp::Index& index, std::uint64_t unixNanos,
+                      const std::vector<std::string>& attributes, std::string_view part, std::vector<std::uint8_t>& page);
   /// Adds a request of the tenant at this event time, and appends what is complete by then to the fields of an EvidencePage.
   void observe(std::string_view tenant, const otlp::Index& index, std::uint64_t unixNanos, std::vector<std::uint8_t>& page);
   /// Lets time pass for tenants.
@@ -42,7 +49,8 @@ class ServiceGraphs {
 
  private:
   struct Tenant {
-    explicit Tenant(const KeyedHash& hash) : graph(hash), changes(hash) {}
+    Tenant(const ServiceGraphs& all, std::string_view name)
+        : graph(all.hash_, all.policy_, name), changes(all.hash_, all.policy_, name) {}
 
     ServiceGraph graph;
     Changes changes;
@@ -56,6 +64,7 @@ class ServiceGraphs {
 
   KeyedHash hash_;
   std::vector<std::string> instanceBy_, changeAttributes_;
+  std::shared_ptr<const privacy::Policy> policy_;
   RecencyTable<std::string, Tenant> tenants_;
 };
 

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "graph/slot_table.hpp"
+#include "base/slot_table.hpp"
 
 namespace driftlock {
 
@@ -39,7 +39,10 @@ struct OpenSpan {
     v(self.inChildren), v(self.childStart), v(self.childEnd), v(self.touched), v(self.kind);
     v(self.known), v(self.counted), v(self.failed), v(self.childFailed);
   }
-  bool sound(std::size_t order) const { return end >= start && (order != 0 || (known && !counted)); }
+  /// Only a span that has come counts, and until then it is in the first order.
+  bool sound(std::size_t order) const {
+    return end >= start && kind <= kConsumer && (known || !counted) && (known && !counted) == (order == 0);
+  }
 };
 
 /// The spans of a tenant that may still matter to others: those that will count soon, and those that wait for a span that was

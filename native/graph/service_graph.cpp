@@ -60,12 +60,6 @@ bool isChosen(Bytes traceId, std::uint8_t halvings) {
   return (mixed ^ mixed << 32) >> (64 - halvings) == 0;
 }
 
-std::string nameOf(std::string_view text) {
-  std::string name(text.substr(0, kMaxNameValue));
-  text::makeReadable(name);
-  return name;
-}
-
 std::vector<std::uint8_t> encode(const Figures& figures) {
   std::vector<std::uint8_t> out;
   otlp::Writer write(out);
@@ -78,7 +72,7 @@ std::vector<std::uint8_t> encode(const Figures& figures) {
 }  // namespace
 
 void ServiceGraph::advance(std::string_view tenant, std::uint64_t unixNanos, std::vector<std::uint8_t>& page) {
-  const std::uint64_t tick = unixNanos / kGraphTick;
+  const std::uint64_t tick = openAt(unixNanos);
   if (tick_ == 0) tick_ = tick;
   // A clock that was ahead goes back only once that is certain: what was open then is over.
   const bool back = tick < tick_;
@@ -115,7 +109,7 @@ void ServiceGraph::add(const otlp::Index& index, const std::vector<std::string>&
 
 ServiceGraph::Origin ServiceGraph::originOf(const otlp::Index& index, const otlp::Resource& resource,
                                             const std::vector<std::string>& instanceBy) {
-  Origin origin{.identity = identityOf(index, resource, instanceBy)};
+  Origin origin{.identity = identityOf(index, resource, instanceBy, masking())};
   origin.service = hash_(bytesOf(origin.identity.service));
   origin.place = hash_(bytesOf(origin.identity.instance), hash_(bytesOf(origin.identity.host), origin.service));
   SlotId service{origin.service, services_.find(origin.service)};
@@ -216,6 +210,13 @@ SlotId ServiceGraph::placeOf(const Origin& origin, Bytes name) {
   return id;
 }
 
+std::string ServiceGraph::nameOf(Bytes text) const {
+  std::string name(textOf(text).substr(0, kMaxNameValue));
+  masking().label(name);
+  text::makeReadable(name);
+  return name;
+}
+
 SlotId ServiceGraph::operationOf(const Origin& origin, Bytes name) {
   SlotId id{.key = hash_(name, origin.service)};
   if (use(operations_, id)) return id;
@@ -223,7 +224,7 @@ SlotId ServiceGraph::operationOf(const Origin& origin, Bytes name) {
   Operation& operation = operations_[id.slot];
   operation.service = origin.identity.service;
   operation.serviceHash = origin.service;
-  operation.name = nameOf(textOf(name));
+  operation.name = nameOf(name);
   return id;
 }
 
@@ -241,7 +242,7 @@ SlotId ServiceGraph::peerOf(const otlp::SpanView& span, const Origin& origin) {
   }
   // A call that does not say whom it calls is the caller's.
   if (named.empty()) return placeOf(origin, span.name);
-  Origin peer{.identity = {.service = nameOf(textOf(named))}, .peer = true};
+  Origin peer{.identity = {.service = nameOf(named)}, .peer = true};
   peer.service = hash_(bytesOf(peer.identity.service));
   peer.place = ~peer.service;
   return placeOf(peer, span.name);
@@ -286,7 +287,8 @@ void ServiceGraph::count(std::uint32_t slot) {
     const bool lost = own->peer && !span.failed && services_.find(operation->serviceHash) != services_.kNone;
     if (!span.isCall() || (span.answer.key == 0 && !lost)) {
       const bool failed = span.failed && !span.childFailed;
-      own->ticks[tickOf(span.end)].add({1, seconds(waited + duration - inChildren), failed ? 1.0 : 0.0});
+      const double took = seconds(waited + duration - inChildren);
+      own->ticks[tickOf(span.end)].add({1, took, failed ? 1.0 : 0.0, took});
     }
     const SlotId caller = parent && !parent->isCall() ? operationAt(parent->place) : SlotId{};
     if (span.isCall()) {
@@ -353,6 +355,7 @@ void ServiceGraph::close(std::string_view tenant, std::uint64_t tick, std::vecto
     part.message(5, encode(now));
     part.message(6, encode(usual.figures));
     part.real(7, usual.variance);
+    part.real(8, now.longest);
     write.message(3, inner);
   });
   forEach(calls_, [&](Call& call) {
@@ -394,10 +397,10 @@ void ServiceGraph::snapshot(std::vector<std::uint8_t>& out) const {
 bool ServiceGraph::restore(Bytes in) {
   StateReader read(in);
   read(now_), read(tick_), read(inTick_), read(halvings_);
-  if (tick_ != now_ / kGraphTick || halvings_ > kMostHalvings) return false;
+  if (tick_ != (now_ == 0 ? 0 : openAt(now_)) || halvings_ > kMostHalvings) return false;
   return services_.restore(read.getBytes(), kMostServices) && operations_.restore(read.getBytes(), kMostOperations) &&
          places_.restore(read.getBytes(), kMostOperations) && calls_.restore(read.getBytes(), kMostCalls) &&
-         open_.restore(read.getBytes(), kMostSpans) && read.done();
+         open_.restore(read.getBytes(), kMostSpans) && (tick_ != 0 || open_.size() == 0) && read.done();
 }
 
 }  // namespace driftlock

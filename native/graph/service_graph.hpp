@@ -10,11 +10,12 @@
 
 #include "base/bytes.hpp"
 #include "base/hash.hpp"
+#include "base/slot_table.hpp"
 #include "graph/history.hpp"
 #include "graph/open_spans.hpp"
-#include "graph/slot_table.hpp"
 #include "otlp/reader.hpp"
 #include "otlp/views.hpp"
+#include "privacy/policy.hpp"
 #include "record/identity.hpp"
 
 namespace driftlock {
@@ -27,7 +28,8 @@ namespace driftlock {
 /// to the peer that the call names; how long a message waited belongs to whoever receives it.
 ///
 /// Spans come in any order and from several processes, so a span counts once nothing of it or of its children has come for a
-/// while. Figures are counted per tick of event time by the end of the spans. A tick is told when it has been over for another.
+/// while. Figures are counted per tick of event time by the end of the spans. A tick is told shortly after its end; what comes
+/// later counts in the next one.
 class ServiceGraph {
  public:
   /// The most operations, places of operations, calls between two operations, and open spans of a tenant. The least recently used
@@ -36,10 +38,16 @@ class ServiceGraph {
   /// How long a span waits for its children after the latest of it, and how long what is known of a span waits for the span
   /// itself, or a message for its receiver. In nanoseconds.
   static constexpr std::uint64_t kLag = 5'000'000'000, kWait = 300'000'000'000;
+  /// How long after its end a tick is told, in nanoseconds: its last spans have then waited for their children.
+  static constexpr std::uint64_t kToldAfter = 6'000'000'000;
+  static constexpr auto kTraces = static_cast<std::uint8_t>(otlp::Signal::Traces);
+  static_assert(kLag < kToldAfter && kToldAfter < kGraphTick);
   /// The most spans per tick that are looked at. Of more, a share of the traces is, chosen by their ids.
   static constexpr std::uint64_t kMostPerTick = 4096;
 
-  explicit ServiceGraph(const KeyedHash& hash) : hash_(hash) {}
+  /// @param policy masks the names of services and operations of this tenant; never null
+  ServiceGraph(const KeyedHash& hash, std::shared_ptr<const privacy::Policy> policy, std::string_view tenant)
+      : hash_(hash), policy_(std::move(policy)), tenant_(tenant) {}
 
   /// Lets time pass until this event time. Appends the driftlock.v1.GraphTick messages of ticks that are complete to `page`, as
   /// fields of an EvidencePage.
@@ -70,6 +78,7 @@ class ServiceGraph {
   static void visitTicks(TicksOf& ticks, Visitor& v) {
     for (auto& each : ticks) Figures::visit(each, v);
   }
+  static bool sound(const Ticks& ticks) { return std::ranges::all_of(ticks, &Figures::sound); }
 
   /// An operation of a service, whatever its hosts.
   struct Operation {
@@ -101,7 +110,7 @@ class ServiceGraph {
       v(self.operation.key), v(self.host), v(self.instance), v(self.peer), v(self.usedIn), visitTicks(self.ticks, v);
       History::visit(self.history, v);
     }
-    bool sound(std::size_t) const { return history.sound(); }
+    bool sound(std::size_t) const { return ServiceGraph::sound(ticks) && history.sound(); }
   };
   /// The calls from one operation to another.
   struct Call {
@@ -114,7 +123,7 @@ class ServiceGraph {
     static void visit(Self& self, Visitor& v) {
       v(self.caller.key), v(self.callee.key), v(self.usedIn), visitTicks(self.ticks, v), History::visit(self.history, v);
     }
-    bool sound(std::size_t) const { return history.sound(); }
+    bool sound(std::size_t) const { return ServiceGraph::sound(ticks) && history.sound(); }
   };
   /// A service that sends spans.
   struct Service {
@@ -155,11 +164,18 @@ class ServiceGraph {
   std::uint32_t make(SlotTable<Value>& table, std::uint64_t key, std::size_t most);
   void makeRoom();
   void close(std::string_view tenant, std::uint64_t tick, std::vector<std::uint8_t>& page);
+  /// The number of the later one of the two ticks that are open at this time.
+  static constexpr std::uint64_t openAt(std::uint64_t unixNanos) { return (unixNanos + kGraphTick - kToldAfter) / kGraphTick; }
   /// Which of the open ticks a span counts in that ended at this time.
   std::size_t tickOf(std::uint64_t end) const;
 
+  std::string nameOf(Bytes text) const;
+  privacy::Masking masking() const { return {*policy_, privacy::Place::Stored, {tenant_, kTraces}}; }
+
   KeyedHash hash_;
-  /// The time of the last `advance`, and the number of its tick; 0 before the first.
+  std::shared_ptr<const privacy::Policy> policy_;
+  std::string tenant_;
+  /// The time of the last `advance`, and the later one of the two ticks that are open; 0 before the first.
   std::uint64_t now_ = 0, tick_ = 0;
   /// The number of spans in the tick, and the share of the traces that is looked at, as a power of 1/2.
   std::uint64_t inTick_ = 0;

@@ -19,8 +19,11 @@ constexpr double kLargestLimit = 0.001, kFarOut = 16;
 /// The channel is that of groups: no stream has it.
 std::unique_ptr<Channel> makeGroupChannel(const ChannelContext&) { return nullptr; }
 
-Group::Group(double perStream, double perGroup, std::uint64_t stepNanos)
-    : ratio_(perGroup > 0 ? perGroup / perStream : 1), clock_(stepNanos), budget_(perGroup > 0 ? perGroup : perStream) {}
+Group::Group(double perStream, double perGroup, std::uint64_t stepNanos, bool records)
+    : ratio_(perGroup > 0 ? perGroup / perStream : 1),
+      records_(records),
+      clock_(stepNanos),
+      budget_(perGroup > 0 ? perGroup : perStream) {}
 
 const std::size_t& Group::enter(std::uint64_t family) {
   std::size_t& streams = families_[family];
@@ -40,6 +43,16 @@ void Group::change(std::size_t& count, std::size_t by) {
   divide();
 }
 
+bool Group::accompany(const Share& share, std::uint64_t family) {
+  for (std::size_t i = 0; i < kSignals; ++i) {
+    // Far beyond what any group has.
+    if (share.channels[i] < channels_[i] || share.channels[i] > UINT32_MAX) return false;
+    channels_[i] = share.channels[i];
+  }
+  share.compares ? (void)enter(~family) : divide();
+  return true;
+}
+
 void Group::divide() {
   const auto signals = static_cast<double>(std::ranges::count_if(channels_, [](std::size_t each) { return each > 0; }));
   const double parts = signals + (compares() ? 1 : 0);
@@ -49,7 +62,7 @@ void Group::divide() {
 }
 
 Alarm Group::judge(double p, double limit, std::uint64_t ahead, double weight) {
-  budget_.observe(clock_.now() + ahead);
+  budget_.observe(clock_.now() + ahead, ahead == 0 && clock_.guessed());
   return budget_.judge(p, limit, false, weight);
 }
 
@@ -58,7 +71,7 @@ void Group::observe(std::uint64_t timeUnixNano, bool first) {
   const std::uint64_t tick = clock_.now() / kTick;
   if (tick == tick_) return;
   tick_ = tick;
-  budget_.observe(clock_.now());
+  budget_.observe(clock_.now(), clock_.guessed());
   if (members_.empty()) return;
   judgeTick();
   if (!calibration_) calibration_ = std::make_unique<Calibration>(infoOf(ChannelId::Group).unit);
@@ -96,6 +109,8 @@ void Group::judgeTick() {
   const double sum = distance(), most = limit(true), p = calibration_->pValue(sum);
   if (!(p <= most)) return;
   const bool recent = flaggedBy_ != 0 && clock_.now() - flaggedAt_ <= kRecent;
+  std::vector<std::uint8_t> before;
+  if (records_) snapshot(before);
   alarm_ = budget_.judge(p, most, open_ || recent);
   strange_ = {.score = sum,
               .usual = calibration_->median(),
@@ -105,7 +120,8 @@ void Group::judgeTick() {
               .early = p > limit(false) ? most / p : 0,
               .alarm = alarm_,
               .members = members_,
-              .owner = recent && !open_ ? flaggedBy_ : 0};
+              .owner = recent && !open_ ? flaggedBy_ : 0,
+              .before = std::move(before)};
   std::ranges::sort(strange_->members, [](const Member& a, const Member& b) {
     return a.distance != b.distance ? a.distance > b.distance : a.stream < b.stream;
   });

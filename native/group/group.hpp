@@ -44,6 +44,8 @@ struct StrangeTick {
   std::vector<Member> members{};
   /// The stream with a recent anomaly of its own, which the tick is part of; 0 if there is none.
   std::uint64_t owner = 0;
+  /// The snapshot of the group from before the tick was judged, if the group records.
+  std::vector<std::uint8_t> before{};
 };
 
 /// What the streams of one resource group share: a clock, a budget of alarms, and a judge of what they show together.
@@ -65,7 +67,8 @@ class Group {
   /// @param perStream the alarms per day for which a stream computes its own limits
   /// @param perGroup the alarms per day of all streams of the group; 0 for as many as a stream
   /// @param stepNanos the time from record to record where records carry none
-  Group(double perStream, double perGroup, std::uint64_t stepNanos = StreamClock::kStep);
+  /// @param records whether strange ticks keep what they were judged from
+  Group(double perStream, double perGroup, std::uint64_t stepNanos = StreamClock::kStep, bool records = false);
 
   /// Notes a record of the group by its event time, which may end a tick.
   /// @param first whether it is its stream's first of a request
@@ -73,6 +76,12 @@ class Group {
   /// Notes that records were missed.
   void interrupt() { clock_.interrupt(); }
   std::uint64_t now() const { return clock_.now(); }
+  /// These give a recording its state from before a verdict.
+  const StreamClock& clock() const { return clock_; }
+  bool interrupted() const { return clock_.interrupted(); }
+  const AlarmBudget& budget() const { return budget_; }
+  void swap(StreamClock& clock) { std::swap(clock_, clock); }
+  void swap(AlarmBudget& budget) { std::swap(budget_, budget); }
   std::uint64_t latest() const { return clock_.latest(); }
 
   /// The number of the tenant's groups that share what the budget of one leaves to chance, this one included.
@@ -84,6 +93,16 @@ class Group {
   void exit(std::uint64_t family);
   void join(otlp::Signal signal, std::size_t channels) { change(channels_[static_cast<std::size_t>(signal)], channels); }
   void leave(otlp::Signal signal, std::size_t channels) { change(channels_[static_cast<std::size_t>(signal)], -channels); }
+  /// What the streams of the group have in common beside its state: the number of channels that judge each signal, and whether
+  /// there are several families.
+  struct Share {
+    std::array<std::size_t, 3> channels{};
+    bool compares = false;
+  };
+  Share share() const { return {channels_, compares()}; }
+  /// Counts the streams that a restored group had beside the only one that it has now, which is of this family. Returns false if
+  /// they are too few.
+  bool accompany(const Share& share, std::uint64_t family);
   /// The share that a stream with so many channels has of its own limit on p-values.
   double share(otlp::Signal signal, std::size_t channels) const {
     return std::min(1.0, static_cast<double>(channels) * shares_[static_cast<std::size_t>(signal)]);
@@ -132,6 +151,7 @@ class Group {
   static void visit(Self& self, Visitor& v);
 
   double ratio_;
+  bool records_;
   StreamClock clock_;
   AlarmBudget budget_;
   /// The number of streams in each family.

@@ -1,5 +1,10 @@
 #include "otlp/reader.hpp"
 
+#include <array>
+#include <bit>
+#include <cstring>
+#include <string_view>
+
 #include "otlp/schema.hpp"
 #include "otlp/value.hpp"
 #include "otlp/wire.hpp"
@@ -20,6 +25,11 @@ constexpr MetricType metricType(std::uint32_t fieldNumber) {
     case 11: return MetricType::Summary;
     default: return MetricType::None;
   }
+}
+
+/// Four bytes of a name as the number that they are in memory.
+constexpr std::uint32_t wordOf(const char (&text)[5]) {
+  return std::bit_cast<std::uint32_t>(std::array<char, 4>{text[0], text[1], text[2], text[3]});
 }
 
 /// A field as read: `value` of a varint, `payload` of a length-delimited field.
@@ -109,6 +119,10 @@ class Indexer {
               const Schema& within) {
     if (out_.records.size() >= kMaxRecords) [[unlikely]]
       return refuse("more than 1048576 records in one request", nameOf(within, field), at.start());
+    if (llm_) [[unlikely]] {
+      llm_ = false;
+      if (metric == kNone) out_.llm.push_back(static_cast<std::uint32_t>(out_.records.size()));
+    }
     out_.records.push_back({frameOf(at, field, parent), scope, metric});
     return true;
   }
@@ -161,7 +175,26 @@ class Indexer {
 
   bool attribute(Bytes message, std::uint32_t depth) {
     KeyValue plain;
-    return (depth < kMaxDepth && readPlain(message, plain)) || check(schemas::kKeyValue, message, depth);
+    if (depth < kMaxDepth && readPlain(message, plain)) {
+      noteKey(plain.key);
+      return true;
+    }
+    return walk(schemas::kKeyValue, message, depth, [this](const Cursor&, const Field& field) {
+      if (field.number() == 1) noteKey(field.payload);
+      return true;
+    });
+  }
+
+  /// Notes that a record has an attribute of a language model. Four bytes decide of nearly all others that they are none.
+  void noteKey(Bytes key) {
+    std::uint32_t begin;
+    if (key.size() < 8) return;
+    std::memcpy(&begin, key.data(), sizeof begin);
+    if (begin != wordOf("gen_") && begin != wordOf("llm.") && begin != wordOf("open") && begin != wordOf("trac")) [[likely]]
+      return;
+    const std::string_view name = textOf(key);
+    llm_ = llm_ || name.starts_with("gen_ai.") || name.starts_with("llm.") || name.starts_with("openinference.") ||
+           name.starts_with("traceloop.");
   }
 
   bool value(Bytes message, std::uint32_t depth) {
@@ -203,6 +236,8 @@ class Indexer {
   WireError& error_;
   const std::uint8_t* base_;
   const schemas::Envelope& envelope_;
+  /// Whether the record that is being checked has an attribute of a language model.
+  bool llm_ = false;
 };
 
 }  // namespace
@@ -216,6 +251,7 @@ bool index(Signal signal, Bytes request, Index& out, WireError& error) {
   out.scopes.clear();
   out.metrics.clear();
   out.records.clear();
+  out.llm.clear();
   if (request.size() > INT32_MAX) {
     error = {"longer than 2 GiB", schemas::kEnvelopes[static_cast<std::size_t>(signal)].request.name, 0};
     return false;

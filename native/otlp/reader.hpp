@@ -34,6 +34,8 @@ struct WireError {
 struct Range {
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
+
+  bool operator==(const Range&) const = default;
 };
 
 /// A length-delimited message in the request: its tag begins at `field`, its content is [begin, end).
@@ -43,6 +45,8 @@ struct Frame {
   std::uint32_t end = 0;
   /// The enclosing message in `Index::frames`; `none` for the request itself.
   std::uint32_t parent = kNone;
+
+  bool operator==(const Frame&) const = default;
 };
 
 /// A ResourceLogs, ResourceSpans or ResourceMetrics.
@@ -50,6 +54,8 @@ struct Resource {
   std::uint32_t frame;
   /// The range from the first `resource` field to the end of the last, for `readResource`.
   Range resource;
+
+  bool operator==(const Resource&) const = default;
 };
 
 /// A ScopeLogs, ScopeSpans or ScopeMetrics.
@@ -59,6 +65,8 @@ struct Scope {
   std::uint32_t resource;
   /// The range from the first `scope` field to the end of the last, for `readScope`.
   Range scope;
+
+  bool operator==(const Scope&) const = default;
 };
 
 enum class MetricType : std::uint8_t { None, Gauge, Sum, Histogram, ExponentialHistogram, Summary };
@@ -75,6 +83,8 @@ struct Metric {
   MetricType type = MetricType::None;
   Temporality temporality = Temporality::Unspecified;
   bool monotonic = false;
+
+  bool operator==(const Metric&) const = default;
 };
 
 /// A LogRecord, a Span or a data point.
@@ -84,6 +94,8 @@ struct Record {
   std::uint32_t scope;
   /// The index in `Index::metrics`; `none` for logs and spans.
   std::uint32_t metric;
+
+  bool operator==(const Record&) const = default;
 };
 
 /// The positions of everything in one request. It is meant to be refilled: its vectors keep their memory.
@@ -98,6 +110,8 @@ struct Index {
   std::vector<Metric> metrics;
   /// All records in wire order.
   std::vector<Record> records;
+  /// The numbers of the log records and spans that have an attribute of a language model, such as gen_ai.request.model.
+  std::vector<std::uint32_t> llm;
 
   Bytes bytes(Range range) const { return request.subspan(range.begin, range.end - range.begin); }
   Bytes bytes(const Frame& frame) const { return request.subspan(frame.begin, frame.end - frame.begin); }

@@ -21,6 +21,11 @@ class Writer {
     varint(tag(number, Wire::Varint));
     varint(value);
   }
+  /// Writes a number even if it is 0: an optional field is there.
+  void present(std::uint32_t number, std::uint64_t value) {
+    varint(tag(number, Wire::Varint));
+    varint(value);
+  }
   void fixed(std::uint32_t number, std::uint64_t bits) {
     if (bits == 0) return;
     varint(tag(number, Wire::Fixed64));

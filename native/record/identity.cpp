@@ -26,7 +26,8 @@ void appendName(const otlp::AnyValue& value, std::string& out) {
   renderValue(field, out);
 }
 
-Identity identityOf(const otlp::Index& index, const otlp::Resource& resource, const std::vector<std::string>& instanceBy) {
+Identity identityOf(const otlp::Index& index, const otlp::Resource& resource, const std::vector<std::string>& instanceBy,
+                    const privacy::Masking& masking) {
   Identity identity;
   const auto take = [](const otlp::AnyValue& value, std::string& out) {
     // The first of several attributes of one name counts.
@@ -50,9 +51,10 @@ Identity identityOf(const otlp::Index& index, const otlp::Resource& resource, co
     identity.instance = instanceBy[by] + '=';
     appendName(instance, identity.instance);
   }
-  text::makeReadable(identity.service);
-  text::makeReadable(identity.instance);
-  text::makeReadable(identity.host);
+  for (std::string* const name : {&identity.service, &identity.instance, &identity.host}) {
+    masking.label(*name);
+    text::makeReadable(*name);
+  }
   return identity;
 }
 

@@ -6,6 +6,7 @@
 
 #include "otlp/reader.hpp"
 #include "otlp/value.hpp"
+#include "privacy/policy.hpp"
 
 namespace driftlock {
 
@@ -25,7 +26,9 @@ struct Identity {
   bool operator==(const Identity&) const = default;
 };
 
-/// Reads the identity of a resource; the first of the attributes `instanceBy` that it has names the instance.
-Identity identityOf(const otlp::Index& index, const otlp::Resource& resource, const std::vector<std::string>& instanceBy);
+/// Reads the identity of a resource; the first of the attributes `instanceBy` that it has names the instance. Personal and secret
+/// values in it are masked.
+Identity identityOf(const otlp::Index& index, const otlp::Resource& resource, const std::vector<std::string>& instanceBy,
+                    const privacy::Masking& masking);
 
 }  // namespace driftlock

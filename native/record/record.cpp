@@ -313,6 +313,7 @@ void readFields(const otlp::Index& index, const otlp::Record& record, RecordView
   const std::string_view name = textOf(index.bytes(metric.name));
   out.own = name.starts_with(kStreamMetrics) || name.starts_with(kPrometheusStreamMetrics);
   out.accounting = accountingOf(metric.type, metric.temporality, metric.monotonic);
+  out.monotonic = metric.monotonic;
   out.unit = index.bytes(metric.unit);
 }
 

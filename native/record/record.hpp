@@ -81,6 +81,8 @@ struct RecordView {
   /// The start of what a metric point accounts for; 0 if it states none. Whether the point has a recorded value.
   std::uint64_t startUnixNano = 0;
   Accounting accounting = Accounting::Level;
+  /// Whether the points of the metric are of a sum that never falls.
+  bool monotonic = false;
   bool recorded = false;
   /// The unit of a metric point, as its sender named it.
   Bytes unit;

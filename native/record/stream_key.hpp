@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "otlp/reader.hpp"
+#include "privacy/policy.hpp"
 
 namespace driftlock {
 
@@ -33,6 +34,27 @@ struct StreamId {
   };
 };
 
+/// What the records of a stream are that the engine derives itself from the calls of language models.
+enum class Derived : std::uint8_t {
+  /// Nothing: they are as they were received.
+  None,
+  /// What a model is given to read, and what it says or gives to tools.
+  Heard,
+  Said,
+  /// The tools of an agent in their order.
+  Steps,
+  /// The calls with their figures.
+  Calls,
+};
+
+/// The attribute of derived resources that names what their records are.
+inline constexpr std::string_view kTurnAttribute = "llm.turn";
+inline constexpr Derived derivedOf(std::string_view turn) {
+  if (turn == "call") return Derived::Calls;
+  if (turn == "step") return Derived::Steps;
+  return turn == "response" || turn == "tool_call" ? Derived::Said : Derived::Heard;
+}
+
 /// The properties that identify a stream, constant for its life.
 struct StreamKey {
   std::uint64_t hash = 0;
@@ -43,6 +65,7 @@ struct StreamKey {
   otlp::Signal signal = otlp::Signal::Logs;
   /// The type of a metric's points.
   otlp::MetricType metricType = otlp::MetricType::None;
+  Derived derived = Derived::None;
   std::string tenant{};
   /// The name for display: "logs service.name=checkout".
   std::string name{};
@@ -54,6 +77,9 @@ struct StreamKey {
   std::string groupName{};
   /// The instance for display: "service.instance.id=checkout-1"; empty if none is named. The name of the stream leaves it out.
   std::string instance{};
+
+  /// Where its texts come from, for privacy policies.
+  privacy::Scope scope() const { return {tenant, static_cast<std::uint8_t>(signal), service, name}; }
 };
 
 }  // namespace driftlock

@@ -50,6 +50,8 @@ class Allowance {
   static constexpr std::size_t annotationBound(std::size_t requestSize) { return 2 * kWholeAnnotations + requestSize; }
   /// The largest number of bytes of a request's reports.
   static constexpr std::size_t reportBound(std::size_t requestSize) { return (4 << 20) + requestSize; }
+  /// The largest number of bytes of a request's recordings.
+  static constexpr std::size_t recordingBound(std::size_t requestSize) { return (1 << 20) + requestSize; }
   /// The largest number of bytes of a request's evidence.
   static constexpr std::size_t evidenceBound(std::size_t requestSize) { return (1 << 20) + requestSize; }
 

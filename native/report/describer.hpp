@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "base/state_bytes.hpp"
@@ -32,16 +31,11 @@ class Describer {
   void describe(Stream& stream, const Observation* record, std::unique_ptr<Finding> finding, Report& report,
                 Allowance& allowance);
 
-  /// The same for a verdict about a resource group, or its end: with what names the group in place of a stream.
-  void describe(const StreamKey& group, const KeyedHash& hash, const Finding* finding, Report& report);
-
   void snapshot(std::vector<std::uint8_t>& out) const;
   void restore(StateReader& read);
 
  private:
   void measure(Stream& stream, Report& report, Allowance& allowance);
-  void test(const std::vector<std::string>& baseline, const std::vector<std::string>& window, Report& report,
-            Allowance& allowance);
 
   const Settings& settings_;
   const Codec& codec_;

@@ -154,13 +154,13 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
     field.real(2, cost.bits);
     writer.message(35, inner);
   }
-  if (r.windowExcerpt.size > 0) {
-    inner.clear();
-    otlp::Writer excerpts(inner);
-    excerpts.bytes(1, r.baselineExcerpt);
-    excerpts.bytes(2, r.windowExcerpt);
-    writer.message(25, inner);
-  }
+  inner.clear();
+  otlp::Writer excerpts(inner);
+  excerpts.bytes(1, r.baselineExcerpt);
+  excerpts.bytes(2, r.windowExcerpt);
+  excerpts.bytes(3, bytesOf(r.baselineText));
+  excerpts.bytes(4, bytesOf(r.windowText));
+  writer.bytes(25, inner);
   writer.real(26, r.verdict.margin);
   writer.integer(27, r.news ? 1 : 0);
   if (const Withheld& withheld = r.verdict.withheld; withheld.count > 0) {
@@ -173,6 +173,16 @@ std::vector<std::uint8_t> encodeAnomaly(const Report& r) {
     writer.message(28, inner);
   }
   return out;
+}
+
+void appendRecording(const Report& r, std::size_t& left, std::vector<std::uint8_t>& out) {
+  otlp::Writer writer(out);
+  const bool fits = r.recording.size() <= left;
+  const Unrecorded unrecorded = fits ? r.unrecorded : Unrecorded::Many;
+  writer.integer(37, static_cast<std::uint64_t>(unrecorded));
+  if (!fits) return;
+  writer.bytes(36, r.recording);
+  left -= r.recording.size();
 }
 
 }  // namespace driftlock

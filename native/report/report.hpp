@@ -13,6 +13,9 @@ namespace driftlock {
 
 class TickEvidence;
 
+/// Why a first report has no recording. The numbers are those of proto/driftlock/v1/anomaly.proto.
+enum class Unrecorded : std::uint8_t { None, Group, Many, Large, Other, Masked };
+
 /// A flagged verdict or an ended anomaly, with everything that record attributes and the anomaly message contain.
 struct Report {
   /// The record's index in the request; `noRecord` if it is about none.
@@ -50,12 +53,20 @@ struct Report {
   PermutationResult permutation;
   /// Texts compressed by OpenZL; empty except in an anomaly's first report.
   OwnedBytes baselineExcerpt, windowExcerpt;
+  /// The same texts as they are, in a report that was computed again.
+  std::string baselineText, windowText;
+  /// What the verdict can be computed from again; empty except in an anomaly's first report.
+  std::vector<std::uint8_t> recording;
+  Unrecorded unrecorded = Unrecorded::None;
 };
 
 /// A flagged verdict of a request, or an ended anomaly, in the order in which they are reported.
 struct Flag {
   /// The record's index in the request; Report::noRecord if it is about none.
   std::uint32_t record = Report::kNoRecord;
+  /// The derived request and the index of its record, if the verdict is about one: see Request.
+  std::uint8_t derived = 0;
+  std::uint32_t derivedRecord = 0;
   /// The index of the record being judged; for verdicts after the request's records, their number plus the shard's.
   std::uint32_t at = 0;
   /// The tenant of a silent stream, in the task; empty for the tenant of the request.
@@ -84,7 +95,9 @@ void encodeMark(std::string_view anomaly, std::uint32_t number, std::vector<std:
 /// Appends all other CBAD attributes in the same way.
 void encodeDetails(const Report& report, std::uint32_t number, std::vector<std::uint8_t>& out);
 
-/// Encodes a driftlock.v1.Anomaly message.
+/// Encodes a driftlock.v1.Anomaly message, without its recording.
 std::vector<std::uint8_t> encodeAnomaly(const Report& report);
+/// Appends the recording to such a message, or why there is none. `left` is the number of bytes that recordings may still take.
+void appendRecording(const Report& report, std::size_t& left, std::vector<std::uint8_t>& out);
 
 }  // namespace driftlock

@@ -8,10 +8,11 @@
 
 namespace driftlock {
 
-TickEvidence::TickEvidence(const StreamKey& key, const Identity& identity, ChannelId channel, std::uint64_t tick)
+TickEvidence::TickEvidence(const StreamKey& key, const Identity& identity, ChannelId channel, bool lasts, std::uint64_t tick)
     : stream_(key.hash),
       tick_(tick),
       channel_(channel),
+      lasts_(lasts),
       signal_(key.signal),
       tenant_(key.tenant),
       name_(key.name),
@@ -24,6 +25,7 @@ void TickEvidence::add(const Sighting& sighting) {
     margin_ = sighting.verdict.margin;
     pValue_ = sighting.verdict.pValue;
     finding_ = sighting.finding;
+    score_ = sighting.verdict.silentFor > 0 || lasts_ ? 0 : sighting.verdict.channelScore;
   }
   std::array<std::uint8_t, 16> trace{};
   if (traces_.size() == kMostIds || sighting.traceId.size() != trace.size()) return;
@@ -39,7 +41,7 @@ void TickEvidence::belongsTo(std::string_view anomaly) {
 bool TickEvidence::operator<(const TickEvidence& other) const {
   const auto place = [](const TickEvidence& e) {
     return std::tie(e.tick_, e.tenant_, e.name_, e.identity_.service, e.identity_.instance, e.identity_.host, e.channel_,
-                    e.stream_);
+                    e.stream_, e.lasts_);
   };
   return place(*this) < place(other);
 }
@@ -63,21 +65,24 @@ std::vector<std::uint8_t> TickEvidence::encode() const {
   for (const std::string& anomaly : anomalies_) write.string(14, anomaly);
   for (const auto& trace : traces_) write.bytes(15, trace);
   write.fixed(16, finding_);
+  write.integer(17, lasts_ ? 1 : 0);
+  write.real(18, score_);
   return out;
 }
 
 TickEvidence* EvidencePage::add(const StreamKey& key, const Identity& identity, const Sighting& sighting) {
   const std::uint64_t tick = sighting.timeUnixNano / kEvidenceTick;
   const ChannelId channel = sighting.verdict.channel;
+  const bool lasts = sighting.verdict.lasting > 0;
   // Flags of one stream tend to follow each other.
   auto found =
-      std::find_if(all_.rbegin(), all_.rend(), [&](const auto& each) { return each->isOf(key, identity, channel, tick); });
+      std::find_if(all_.rbegin(), all_.rend(), [&](const auto& each) { return each->isOf(key, identity, channel, lasts, tick); });
   if (found == all_.rend()) {
     if (all_.size() == kMost) {
       ++leftOut_;
       return nullptr;
     }
-    all_.push_back(std::make_unique<TickEvidence>(key, identity, channel, tick));
+    all_.push_back(std::make_unique<TickEvidence>(key, identity, channel, lasts, tick));
     found = all_.rbegin();
   }
   (*found)->add(sighting);

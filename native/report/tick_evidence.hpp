@@ -36,10 +36,11 @@ class TickEvidence {
   /// The most ids of anomalies and of traces that are kept.
   static constexpr std::size_t kMostIds = 4;
 
-  TickEvidence(const StreamKey& key, const Identity& identity, ChannelId channel, std::uint64_t tick);
+  /// @param lasts whether it is about values that stay unusual: see Score::lasting
+  TickEvidence(const StreamKey& key, const Identity& identity, ChannelId channel, bool lasts, std::uint64_t tick);
 
-  bool isOf(const StreamKey& key, const Identity& identity, ChannelId channel, std::uint64_t tick) const {
-    return tick_ == tick && channel_ == channel && stream_ == key.hash && identity_ == identity;
+  bool isOf(const StreamKey& key, const Identity& identity, ChannelId channel, bool lasts, std::uint64_t tick) const {
+    return tick_ == tick && channel_ == channel && lasts_ == lasts && stream_ == key.hash && identity_ == identity;
   }
   void add(const Sighting& sighting);
   /// Turns a flagged verdict into one that a budget withheld.
@@ -58,12 +59,13 @@ class TickEvidence {
   std::uint64_t stream_;
   std::uint64_t tick_;
   ChannelId channel_;
+  bool lasts_;
   otlp::Signal signal_;
   std::string tenant_, name_;
   Identity identity_;
   std::uint32_t flagged_ = 0, withheld_ = 0, severity_ = 0;
   /// Of the rarest verdict.
-  double margin_ = 0, pValue_ = 1;
+  double margin_ = 0, pValue_ = 1, score_ = 0;
   std::uint64_t finding_ = 0;
   std::vector<std::string> anomalies_;
   std::vector<std::array<std::uint8_t, 16>> traces_;

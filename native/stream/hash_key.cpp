@@ -25,6 +25,8 @@ std::uint64_t fingerprintOf(const HashKey& key) { return derive(key, Use::Finger
 
 KeyedHash streamHash(const HashKey& key) { return KeyedHash(derive(key, Use::StreamIds)); }
 
-KeyedHash hashOfStream(const HashKey& key, std::uint64_t stream) { return KeyedHash(derive(key, Use::Stream, stream)); }
+KeyedHash hashOfStream(const HashKey& key, std::uint64_t stream) { return KeyedHash(keyOfStream(key, stream)); }
+
+std::array<std::uint64_t, 2> keyOfStream(const HashKey& key, std::uint64_t stream) { return derive(key, Use::Stream, stream); }
 
 }  // namespace driftlock

@@ -23,5 +23,7 @@ KeyedHash streamHash(const HashKey& key);
 /// The hash that a stream uses for its records. Each stream has its own key, so one stream's state reveals nothing
 /// about another's.
 KeyedHash hashOfStream(const HashKey& key, std::uint64_t stream);
+/// The key of that hash, which reveals nothing about the engine's key.
+std::array<std::uint64_t, 2> keyOfStream(const HashKey& key, std::uint64_t stream);
 
 }  // namespace driftlock

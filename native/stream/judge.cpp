@@ -125,6 +125,12 @@ void Judge::judge(std::span<Score> scores, bool open, const RecordView* record, 
 
 void Judge::decide(Verdict& verdict, double limit, bool open, Gravity gravity, std::uint64_t ahead) {
   const double weight = kWeights[static_cast<std::size_t>(gravity)];
+  if (settings_.recordings) {
+    Before& before = this->before();
+    before.budget = budget_;
+    before.group = group_.budget();
+    before.withheld = withheld_;
+  }
   verdict.margin = limit / verdict.pValue;
   verdict.early *= weight * verdict.margin;
   verdict.alarm = budget_.judge(verdict.pValue, limit, open, weight);
@@ -142,6 +148,13 @@ void Judge::decide(Verdict& verdict, double limit, bool open, Gravity gravity, s
   withheld_.channel = verdict.channel;
   withheld_.score = verdict.score;
   withheld_.at = budget_.time();
+}
+
+void Judge::exchange(bool counted) {
+  Before& before = this->before();
+  std::swap(budget_, counted ? before.count : before.budget);
+  std::swap(withheld_, before.withheld);
+  group_.swap(before.group);
 }
 
 double Judge::limitBeside(const Verdict& verdict, double own, std::size_t channels, double limit) const {
@@ -181,13 +194,16 @@ void Judge::setBudget(double perDay) {
 }
 
 bool Judge::pardon(const Verdict& verdict) {
-  Pardon& pardon = pardons_[indexOf(verdict.channel)];
-  if (pardon.left == 0 || verdict.channelScore > pardon.score) return false;
-  --pardon.left;
+  std::uint32_t& left = pardonsLeft_[indexOf(verdict.channel)];
+  if (left == 0 || verdict.channelScore > highestPardoned_[indexOf(verdict.channel)]) return false;
+  --left;
   return pardoned_ = true;
 }
 
-void Judge::pardon(ChannelId channel, double score) { pardons_[indexOf(channel)] = {kPardons, score}; }
+void Judge::pardon(ChannelId channel, double score) {
+  pardonsLeft_[indexOf(channel)] = kPardons;
+  highestPardoned_[indexOf(channel)] = score;
+}
 
 void Judge::accept(ChannelId channel, double score) {
   if (calibrations_[indexOf(channel)]) calibrations_[indexOf(channel)]->learn(score);
@@ -258,7 +274,7 @@ void Judge::visit(Self& self, Visitor& v) {
   v(self.withheldByGroup_);
   v(self.withheld_.count), v(self.withheld_.score), v(self.withheld_.at);
   for (auto& marks : self.marks_) v(marks.usual), v(marks.strange);
-  for (auto& pardon : self.pardons_) v(pardon.left), v(pardon.score);
+  for (std::size_t c = 0; c < kChannelCount; ++c) v(self.pardonsLeft_[c]), v(self.highestPardoned_[c]);
 }
 
 void Judge::snapshot(std::vector<std::uint8_t>& out) const {

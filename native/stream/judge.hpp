@@ -37,7 +37,7 @@ class Judge {
         key_(key),
         group_(group),
         replicas_(group.enter(key.family)),
-        budget_(settings.alarmsPerStreamPerDay) {}
+        budget_(settings.alarmsPerStreamPerDay, key.signal == otlp::Signal::Metrics) {}
   Judge(const Judge&) = delete;
   Judge& operator=(const Judge&) = delete;
   ~Judge() {
@@ -53,8 +53,11 @@ class Judge {
   /// How much of its learning is done at this time of the stream's clock; 1 is all.
   double progress(std::uint64_t now) const;
 
-  /// Counts a unit of the stream in its budget, at this time of the stream's clock.
-  void count(std::uint64_t now) { budget_.observe(now); }
+  /// Counts a unit of the stream in its budget, at this time of the stream's clock. `guessed`: see AlarmBudget::observe.
+  void count(std::uint64_t now, bool guessed = false) {
+    if (settings_.recordings) before().count = budget_;
+    budget_.observe(now, guessed);
+  }
   /// Counts a judged record. Returns true if learning ends with it.
   bool advance(std::uint64_t now);
 
@@ -104,9 +107,9 @@ class Judge {
   }
   /// Pardons units of the channel up to this score for a while, because a person accepted one: they pass and are learned.
   void pardon(ChannelId channel, double score);
-  bool pardons(ChannelId channel) const { return pardons_[indexOf(channel)].left > 0; }
+  bool pardons(ChannelId channel) const { return pardonsLeft_[indexOf(channel)] > 0; }
   /// Uses up one pardon of the channel.
-  void lapse(ChannelId channel) { --pardons_[indexOf(channel)].left; }
+  void lapse(ChannelId channel) { --pardonsLeft_[indexOf(channel)]; }
   /// Whether the last verdict let its unit pass because of a pardon.
   bool pardoned() const { return pardoned_; }
   /// Learns that scores like this one are usual, because a person said so.
@@ -124,6 +127,10 @@ class Judge {
   std::uint64_t withheld() const { return budget_.withheld() + withheldByGroup_; }
   std::uint64_t withheldByGroup() const { return withheldByGroup_; }
 
+  /// Exchanges the budgets with those from before the last decision, or with them back. `counted`: from before the unit was
+  /// counted.
+  void exchange(bool counted);
+
   /// The memory used beyond the object itself, in bytes.
   std::size_t memory() const;
   void snapshot(std::vector<std::uint8_t>& out) const;
@@ -135,11 +142,6 @@ class Judge {
   struct Marks {
     double usual = 0;
     double strange = std::numeric_limits<double>::infinity();
-  };
-  /// The pardon of a channel: how many units may pass, and the highest score among them.
-  struct Pardon {
-    std::uint32_t left = 0;
-    double score = 0;
   };
 
   /// Tells the group how far the unit is from what is usual.
@@ -169,13 +171,25 @@ class Judge {
   std::size_t channels_ = 0;
   std::array<Marks, kChannelCount> marks_{};
   std::uint64_t markedAt_ = 0;
-  std::array<Pardon, kChannelCount> pardons_{};
+  /// How many units of each channel may pass, and the highest score among them.
+  std::array<std::uint32_t, kChannelCount> pardonsLeft_{};
+  std::array<double, kChannelCount> highestPardoned_{};
   AlarmBudget budget_;
   /// Whether the budget is the stream's own, so that the group's does not count.
   bool ownBudget_ = false;
   std::uint64_t withheldByGroup_ = 0;
   Withheld withheld_;
   bool pardoned_ = false;
+  /// The budget from before the last unit was counted, and what the last decision has changed, if verdicts are recorded. It is in
+  /// the thread's memory: one stream is judged at a time.
+  struct Before {
+    AlarmBudget count{1}, budget{1}, group{1};
+    Withheld withheld{};
+  };
+  static Before& before() {
+    thread_local Before before;
+    return before;
+  }
 };
 
 }  // namespace driftlock

@@ -50,7 +50,9 @@ bool isAmong(const std::string& name, const std::vector<std::string>& names) {
 
 }  // namespace
 
-void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const Settings& settings, const KeyedHash& hash) {
+void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const Settings& settings, const KeyedHash& hash,
+                      std::span<const std::string_view> also) {
+  also_ = also;
   const std::uint64_t base = hash(bytesOf(tenant), static_cast<std::uint64_t>(index.signal) + 1);
   const std::uint64_t groupBase = hash(bytesOf(tenant), 0);
   const std::size_t streamBy = settings.streamBy.size(), groupBy = settings.groupBy.size();
@@ -60,6 +62,7 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const S
   names.insert(names.end(), settings.groupBy.begin(), settings.groupBy.end());
   const auto instanceNames = std::span(settings.instanceBy).first(instanceBy);
   names.insert(names.end(), instanceNames.begin(), instanceNames.end());
+  names.insert(names.end(), also.begin(), also.end());
   namedSize_ = names.size();
   named_.clear();
   groups_.clear();
@@ -70,12 +73,16 @@ void StreamKeys::find(const otlp::Index& index, std::string_view tenant, const S
     const otlp::AnyValue* const named = &named_[named_.size() - namedSize_];
     std::uint64_t h = base, group = groupBase;
     for (std::size_t i = 0; i < streamBy; ++i) h = hashOf(named[i], hash(h, 1), hash);
+    for (std::size_t i = namedSize_ - also.size(); i < namedSize_; ++i) h = hashOf(named[i], hash(h, 2), hash);
     std::size_t by = 0;
     while (by < groupBy && !isName(named[streamBy + 1 + by])) ++by;
     if (by < groupBy) {
       group = hashOf(named[streamBy + 1 + by], hash(by + 1, group), hash);
     } else {
       for (std::size_t i = 0; i < streamBy; ++i) group = hashOf(named[i], hash(group, 1), hash);
+    }
+    if (const otlp::AnyValue* const agent = named + namedSize_ - also.size(); !also.empty() && isName(*agent)) {
+      group = inShardOf(group, hashOf(*agent, hash(2, group), hash));
     }
     std::size_t instance = 0;
     for (; instance < instanceBy; ++instance) {
@@ -129,7 +136,8 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
                 .signal = index.signal,
                 .tenant = std::string(tenant)};
   key.name = kSignals[static_cast<std::size_t>(index.signal)];
-  const otlp::AnyValue* named = &named_[namedSize_ * resource];
+  const otlp::AnyValue* const namedOf = &named_[namedSize_ * resource];
+  const otlp::AnyValue* named = namedOf;
   std::string pairs;
   const auto append = [](const std::string& name, const otlp::AnyValue& value, std::string& out) {
     out += (out.empty() ? "" : " ") + name + '=';
@@ -147,6 +155,12 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
   if (key.hash != key.family) {
     append(settings.instanceBy[group.instanceBy], named[1 + settings.groupBy.size() + group.instanceBy], key.instance);
   }
+  for (std::size_t i = 0; i < also_.size(); ++i) {
+    const otlp::AnyValue& value = namedOf[namedSize_ - also_.size() + i];
+    if (isName(value)) append(std::string(also_[i]), value, pairs);
+    if (i == 0 && isName(value)) append(std::string(also_[i]), value, key.groupName);
+    if (also_[i] == kTurnAttribute) key.derived = derivedOf(textOf(value.bytes));
+  }
   if (!pairs.empty()) key.name += ' ' + pairs;
   if (record.metric != otlp::kNone) {
     const otlp::Metric& metric = index.metricOf(record);
@@ -162,11 +176,13 @@ StreamKey StreamKeys::make(const otlp::Index& index, std::uint32_t number, std::
     }
   }
   if (key.name.size() > kMaxName) key.name.resize(kMaxName);
-  text::makeReadable(key.name);
-  text::makeReadable(key.service);
-  text::makeReadable(key.metric);
-  text::makeReadable(key.groupName);
-  text::makeReadable(key.instance);
+  const std::string service = key.service;
+  const privacy::Masking masking(*settings.privacy, privacy::Place::Stored,
+                                 {tenant, static_cast<std::uint8_t>(index.signal), service});
+  for (std::string* const name : {&key.name, &key.service, &key.metric, &key.groupName, &key.instance}) {
+    masking.label(*name);
+    text::makeReadable(*name);
+  }
   return key;
 }
 

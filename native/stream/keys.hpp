@@ -34,7 +34,10 @@ class StreamKeys {
   };
 
   /// Finds the stream of each record.
-  void find(const otlp::Index& index, std::string_view tenant, const Settings& settings, const KeyedHash& hash);
+  /// @param also the names of resource attributes that tell streams of derived records apart beside those of the settings: the
+  /// first names an agent, whose streams are a group of their own, and the last what the records are. They must outlive the keys.
+  void find(const otlp::Index& index, std::string_view tenant, const Settings& settings, const KeyedHash& hash,
+            std::span<const std::string_view> also = {});
 
   /// The groups of the request's resources, in their order.
   std::span<const Group> groups() const { return groups_; }
@@ -49,10 +52,11 @@ class StreamKeys {
   std::vector<std::uint64_t> hashes_;
   /// Empty if no resource names an instance.
   std::vector<std::uint64_t> families_;
-  /// The values of `streamBy`, of service.name, of `groupBy` and of `instanceBy` for each resource, so that a resource is read
-  /// once however many of its records begin streams.
+  /// The values of `streamBy`, of service.name, of `groupBy`, of `instanceBy` and of `also` for each resource, so that a resource
+  /// is read once however many of its records begin streams.
   std::vector<otlp::AnyValue> named_;
   std::size_t namedSize_ = 0;
+  std::span<const std::string_view> also_;
   std::vector<Group> groups_;
 };
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/pattern.hpp"
 #include "channels/policy.hpp"
 #include "record/stream_key.hpp"
 
@@ -27,8 +28,5 @@ using Policies = std::vector<PolicyRule>;
 
 /// Returns the stream's policy, which keeps the rules alive.
 std::shared_ptr<const Policy> policyOf(const std::shared_ptr<const Policies>& policies, const StreamKey& key);
-
-/// Whether a pattern matches the whole text. The work is at most the product of their lengths.
-bool matchesPattern(std::string_view pattern, std::string_view text);
 
 }  // namespace driftlock

@@ -7,6 +7,8 @@
 
 #include "base/clock.hpp"
 #include "codec/codec.hpp"
+#include "llm/options.hpp"
+#include "privacy/policy.hpp"
 #include "stream/hash_key.hpp"
 #include "stream/policies.hpp"
 
@@ -52,10 +54,16 @@ struct Settings {
   std::uint32_t streamsPerTenant;
   /// The rules of operators as of the start; never null.
   std::shared_ptr<const Policies> policies = std::make_shared<const Policies>();
+  /// What happens to personal and secret values; never null.
+  std::shared_ptr<const privacy::Policy> privacy = std::make_shared<const privacy::Policy>();
   /// Whether to return only flagged records.
   bool flaggedOnly;
   /// Whether to return every record's score, for replay.
   bool scores;
+  /// Whether first reports carry what their verdicts can be computed from again.
+  bool recordings = false;
+  /// What becomes of calls of language models.
+  llm::Options llm{};
 };
 
 }  // namespace driftlock

@@ -16,11 +16,13 @@ Gravity gravityOf(const Observation* record, const Finding* finding) {
 /// What the stream does for its channels while they learn from one record.
 class Stream::Desk final : public Host {
  public:
-  Desk(Stream& stream, std::vector<Event>& events) : stream_(stream), events_(events) {}
+  Desk(Stream& stream, std::uint64_t now, std::vector<Event>& events, Witness* witness)
+      : stream_(stream), now_(now), events_(events), witness_(witness) {}
 
   bool learning() const override { return stream_.learning(); }
   bool calibrating() const override { return stream_.judge_.calibrating(); }
   bool settled() const override { return stream_.settled(); }
+  bool records() const override { return witness_ != nullptr; }
   void notice(ChannelId channel, double strangeness) override { stream_.windows_.notice(channel, strangeness); }
   void noticeMix(ChannelId channel, double bits) override { stream_.windows_.noticeMix(channel, bits); }
 
@@ -32,9 +34,12 @@ class Stream::Desk final : public Host {
     unit_ = {.learning = judge.learning()};
     bool pardoned = false;
     if (!unit_.learning) {
-      if (kind == Unit::Counted) judge.count(stream_.clock_.now());
+      if (kind == Unit::Counted) judge.count(stream_.clock_.now(), stream_.clock_.guessed());
       unit_.score = judge.strangeness(score);
       judge.judge({&score, 1}, stream_.open(), nullptr, unit_);
+      if (witness_ && unit_.flagged && stream_.mayBeNews(unit_, nullptr)) {
+        stream_.show({.verdict = unit_, .unit = score.channel, .now = now_}, kind == Unit::Counted, *witness_);
+      }
       stream_.windows_.include(unit_);
       pardoned = judge.pardoned();
     }
@@ -67,32 +72,44 @@ class Stream::Desk final : public Host {
 
  private:
   Stream& stream_;
+  std::uint64_t now_;
   std::vector<Event>& events_;
+  Witness* witness_;
   /// The verdict on the unit that was judged last.
   Verdict unit_;
 };
 
+// Replicas know values by the same hashes, so that they can take over what one of them has learned.
 Stream::Stream(StreamKey key, const Settings& settings, Group& group)
+    : Stream(key, settings, group, hashOfStream(settings.hashKey, key.family)) {}
+
+Stream::Stream(StreamKey key, const Settings& settings, Group& group, const KeyedHash& hash)
     : key_(std::move(key)),
       settings_(settings),
       group_(group),
-      // Replicas know values by the same hashes, so that they can take over what one of them has learned.
-      hash_(hashOfStream(settings.hashKey, key_.family)),
+      hash_(hash),
       clock_(settings.stepNanos),
       channels_(makeChannels({.key = key_,
                               .policy = policy_,
                               .hash = hash_,
+                              .privacy = *settings.privacy,
                               .dictionarySize = settings.dictionarySize,
                               .windowHop = settings.windowHop,
-                              .acceptAfterNanos = settings.acceptAfterNanos})),
+                              .acceptAfterNanos = settings.acceptAfterNanos,
+                              .records = settings.recordings})),
       judge_(settings, key_, group),
-      windows_(settings) {}
+      windows_(settings, key_) {}
 
-Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
+Verdict Stream::observe(Observation& o, std::vector<Event>& events, Witness* witness) {
   o.interrupted = clock_.interrupted();
+  const bool first = std::exchange(request_, o.request) != o.request;
+  // The clocks from before the record, unless another look at its time would change nothing.
+  thread_local StreamClock ownBefore, groupBefore;
+  const bool moves = first || resumed_ || o.interrupted || group_.interrupted() || o.record.timeUnixNano == 0 ||
+                     key_.signal == otlp::Signal::Metrics;
+  if (witness && moves) ownBefore = clock_, groupBefore = group_.clock();
   // After a silence that was reported, a time ahead is no surprise.
   if (resumed_) clock_.interrupt();
-  const bool first = std::exchange(request_, o.request) != o.request;
   // A metric's points are steps of one series, however many of them a request has.
   o.believed = clock_.observe(o.record.timeUnixNano, first || key_.signal == otlp::Signal::Metrics);
   group_.observe(o.record.timeUnixNano, first);
@@ -104,7 +121,7 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
   o.measured = policy_->measures();
   o.scores.clear();
   o.content.clear();
-  judge_.count(o.now);
+  judge_.count(o.now, clock_.guessed());
   if (anomalies_.quiet(o.now)) endAnomaly(Ending::Quiet, events);
 
   for (const auto& channel : channels_) {
@@ -115,21 +132,29 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
       if (!policy_->admits(score)) score.leaveOut();
     }
   }
-  windows_.push(o.raw, o.seen);
+  // The window explains verdicts and decides none: a state that is shown to a witness has the record.
+  if (!o.inWindow) windows_.push(o.raw, o.seen);
 
   Verdict verdict{.learning = learning()};
+  o.strangeness = 0;
   for (const Score& score : o.scores.all()) {
     if (verdict.learning && !score.early) continue;
     const double strangeness = judge_.strangeness(score);
     verdict.score = std::max(verdict.score, strangeness);
+    if (score.admitted) verdict.lasting = std::max(verdict.lasting, score.lasting);
+    if (!score.stands) o.strangeness = std::max(o.strangeness, strangeness);
     windows_.notice(score.channel, score.inWindow.value_or(strangeness));
   }
   if (!verdict.learning) judge_.judge(o.scores.all(), open(), &o.record, verdict);
+  if (witness && verdict.flagged && mayBeNews(verdict, &o)) {
+    if (moves) std::swap(clock_, ownBefore), group_.swap(groupBefore);
+    show({.verdict = verdict, .first = first, .resumed = o.resumed}, true, *witness);
+    if (moves) std::swap(clock_, ownBefore), group_.swap(groupBefore);
+  }
   if (judge_.calibrating()) judge_.learn(o.scores.all(), verdict);
   windows_.include(verdict);
-  o.strangeness = verdict.score;
 
-  Desk desk(*this, events);
+  Desk desk(*this, o.now, events, witness);
   const bool pardoned = judge_.pardoned();
   // The scores are in the order of channels.
   const Score* score = o.scores.begin();
@@ -149,6 +174,24 @@ Verdict Stream::observe(Observation& o, std::vector<Event>& events) {
     if (channel) channel->expire(o, desk);
   }
   return verdict;
+}
+
+void Stream::judgeAgain(ChannelId channel, std::uint64_t now, std::vector<Event>& events) {
+  Desk desk(*this, now, events, nullptr);
+  if (const auto& judge = channels_[indexOf(channel)]) judge->judgeAgain(now, desk);
+}
+
+bool Stream::mayBeNews(const Verdict& verdict, const Observation* record) const {
+  // What a unit shows is known only later.
+  if (!open() || !record) return true;
+  const Sight sight = this->sight(verdict, kindOf(verdict, record, nullptr), gravityOf(record, nullptr));
+  return anomalies_.shown().isNews(sight) || (anomalies_.old(clock_.now()) && anomalies_.shown().isOther(sight));
+}
+
+void Stream::show(const Seen& seen, bool counted, Witness& witness) {
+  judge_.exchange(counted);
+  witness.see(*this, group_, seen);
+  judge_.exchange(counted);
 }
 
 void Stream::apply(std::shared_ptr<const Policy> policy) {

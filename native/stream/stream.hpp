@@ -17,6 +17,7 @@
 #include "stream/settings.hpp"
 #include "stream/verdict.hpp"
 #include "stream/windows.hpp"
+#include "stream/witness.hpp"
 
 namespace driftlock {
 
@@ -25,12 +26,24 @@ class Stream {
  public:
   /// @param group the resource group that the stream belongs to, which outlives it
   Stream(StreamKey key, const Settings& settings, Group& group);
+  /// @param hash the stream's own hash, if it is known without the key of the engine
+  Stream(StreamKey key, const Settings& settings, Group& group, const KeyedHash& hash);
   // Channels refer to the key and the hash.
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
   /// Judges the next record and learns from it. `events` receives what ended with it or in the meantime.
-  Verdict observe(Observation& record, std::vector<Event>& events);
+  /// @param witness sees the verdicts that may begin an anomaly, or be news in the one that is open, if the settings say that
+  /// verdicts are recorded
+  Verdict observe(Observation& record, std::vector<Event>& events, Witness* witness = nullptr);
+  /// Judges again what a witness has seen: a record, with which a silence may end, or a unit that is no record. The state that a
+  /// witness sees has the record in its window.
+  Verdict observeAgain(Observation& record, bool resumed, std::vector<Event>& events) {
+    resumed_ = resumed;
+    record.inWindow = true;
+    return observe(record, events);
+  }
+  void judgeAgain(ChannelId channel, std::uint64_t now, std::vector<Event>& events);
   /// Notes a request that holds records of the stream, at this moment of its tenant's clock, before its first record is
   /// judged. If that ends a silence, `events` receives the end.
   void touch(const Moment& moment, std::vector<Event>& events);
@@ -87,10 +100,14 @@ class Stream {
   /// The score from which a unit that was not strange enough would have been.
   double limit(const Verdict& verdict) const { return judge_.limit(verdict); }
   Texts texts() const;
+  /// Masks personal and secret values in what the stream keeps and shows.
+  privacy::Masking masking() const { return {*settings_.privacy, privacy::Place::Stored, key_.scope()}; }
 
   const StreamKey& key() const { return key_; }
   StreamId id() const { return {key_.hash, key_.tenant}; }
   const OpenAnomaly& anomaly() const { return anomalies_.current(); }
+  /// The request of the last record; 0 if it came before the stream was restored.
+  std::uint64_t request() const { return request_; }
   bool learning() const { return judge_.learning(); }
   /// How much of its learning is done, from 0 to 1.
   double progress() const { return learning() ? std::min(1.0, judge_.progress(clock_.now())) : 1; }
@@ -129,6 +146,10 @@ class Stream {
   /// What a flagged verdict adds to an anomaly. `finding` is its kind: see Channel::kind.
   Sight sight(const Verdict& verdict, std::uint64_t finding, Gravity gravity) const;
   std::uint64_t kindOf(const Verdict& verdict, const Observation* record, const Finding* finding) const;
+  /// Whether a flagged verdict may begin an anomaly, or be news in the one that is open.
+  bool mayBeNews(const Verdict& verdict, const Observation* record) const;
+  /// Shows a witness the stream and its group as they were before the verdict.
+  void show(const Seen& seen, bool counted, Witness& witness);
   Event ended(OpenAnomaly anomaly, Ending ending) const;
   void endAnomaly(Ending ending, std::vector<Event>& events);
   /// Whether the open anomaly has lasted for so long that what it shows is normal.

@@ -44,7 +44,9 @@ class SilenceFinding final : public Finding {
 }  // namespace
 
 bool Stream::judgesSilence() const {
-  return policy_->judge && policy_->allows(Silence::kChannel) && policy_->direction != Policy::Direction::Up;
+  // The calls that derived records are of have streams of their own.
+  return key_.derived == Derived::None && policy_->judge && policy_->allows(Silence::kChannel) &&
+         policy_->direction != Policy::Direction::Up;
 }
 
 std::uint64_t Stream::silentAt() const {

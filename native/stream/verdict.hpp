@@ -51,6 +51,8 @@ struct Verdict {
   double early = 0;
   /// The score of the channel from which it would have been strange enough, everything else being equal.
   double limit = 0;
+  /// See Score::lasting: evidence of an incident, but no reason to flag the record.
+  double lasting = 0;
   /// The time for which the whole stream has been silent, in nanoseconds of event time; 0 for other verdicts.
   std::uint64_t silentFor = 0;
   /// Whether the record's time was wrong, so that it was read in another unit or dated otherwise.

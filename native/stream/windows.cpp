@@ -5,6 +5,7 @@
 #include "base/portable_math.hpp"
 #include "otlp/reader.hpp"
 #include "otlp/writer.hpp"
+#include "record/conceal.hpp"
 #include "record/record.hpp"
 
 namespace driftlock {
@@ -20,8 +21,9 @@ void visitMetrics(auto& m, Visitor& v) {
 
 }  // namespace
 
-Windows::Windows(const Settings& settings)
+Windows::Windows(const Settings& settings, const StreamKey& key)
     : settings_(settings),
+      key_(key),
       chances_(portableLog2(settings.windowRecords)),
       baseline_(settings.windowRecords, kExcerptBytes),
       window_(settings.windowRecords, kExcerptBytes) {}
@@ -37,7 +39,17 @@ void Windows::push(Bytes record, std::uint64_t seen) {
   if (hops_.size() > hopsPerWindow()) hops_.pop_front();
 }
 
+void Windows::conceal() const {
+  const privacy::Masking masking(*settings_.privacy, privacy::Place::Stored, key_.scope());
+  if (!masking.acts()) return;
+  for (Window* const each : {&baseline_, &window_}) {
+    each->rewriteLatest(
+        [&](std::span<std::uint8_t> record) { driftlock::conceal(key_.signal, key_.metricType, record, masking); });
+  }
+}
+
 void Windows::setBaseline() {
+  conceal();
   baseline_ = window_;
   baseline_.compact();
 }
@@ -74,6 +86,7 @@ void Windows::texts(const StreamKey& key, const Policy& policy, std::vector<std:
       out.back() += '\n';
     };
   };
+  conceal();
   baseline_.forEach(renderInto(baseline));
   window_.forEach(renderInto(window));
 }
@@ -97,6 +110,7 @@ const WindowMetrics* Windows::metrics(const StreamKey& key, const Policy& policy
 }
 
 void Windows::snapshot(std::vector<std::uint8_t>& out) const {
+  conceal();
   StateWriter write(out);
   putState(out, baseline_);
   putState(out, window_);

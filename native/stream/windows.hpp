@@ -24,7 +24,8 @@ namespace driftlock {
 /// compare the two.
 class Windows {
  public:
-  explicit Windows(const Settings& settings);
+  /// @param key that of the stream, which outlives the windows
+  Windows(const Settings& settings, const StreamKey& key);
 
   /// Adds the next record; `seen` records came before it.
   void push(Bytes record, std::uint64_t seen);
@@ -39,7 +40,8 @@ class Windows {
   /// Returns the verdict on the current window.
   WindowVerdict verdict() const;
 
-  const Window& latest() const { return window_; }
+  /// The current window, with personal and secret values masked.
+  const Window& latest() const { return conceal(), window_; }
   std::size_t records() const { return window_.records(); }
   /// Renders the records of the baseline and of the window, one line each.
   void texts(const StreamKey& key, const Policy& policy, std::vector<std::string>& baseline,
@@ -92,11 +94,15 @@ class Windows {
     }
   };
   std::size_t hopsPerWindow() const;
+  /// Masks personal and secret values in the records since the last call: records are kept as they were received until they are
+  /// read, which most never are.
+  void conceal() const;
 
   const Settings& settings_;
+  const StreamKey& key_;
   /// log2 of the number of records in a window, by which a single record is less rare in it.
   double chances_;
-  Window baseline_, window_;
+  mutable Window baseline_, window_;
   /// The hops of the current window, latest last.
   std::deque<Hop> hops_;
   std::optional<WindowMetrics> metrics_;

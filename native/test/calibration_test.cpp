@@ -33,8 +33,6 @@ TEST(mathematicsIsRight) {
     CHECK(std::fabs(portableLog2(x) - std::log2(x)) <= 1e-15 * std::max(1.0, std::fabs(std::log2(x))));
   }
   for (double x = -700; x < 700; x += 0.37) CHECK_NEAR(portableExp(x) / std::exp(x), 1, 2e-15);
-  for (double x = 0.01; x < 1e6; x *= 1.3)
-    CHECK(std::fabs(portableLgamma(x) - std::lgamma(x)) <= 1e-13 * std::max(1.0, std::fabs(std::lgamma(x))));
   CHECK(portableLog(0) < -1e300 && portableLog(-1) < -1e300);
   CHECK(portableExp(-1000) == 0 && std::isinf(portableExp(1000)));
 }
@@ -183,6 +181,15 @@ TEST(exponentialScoresAreBelieved) {
   }
 }
 
+TEST(allOfThePastCountsBeyondIt) {
+  Calibration calibration(1e-9);
+  for (int n = 1; n <= 20'000; ++n) {
+    calibration.learn(n % 7);
+    // The least that a score beyond n others can have is 1 / (n + 1); blocks that are not finished do not count.
+    if (n >= 16 && n % 9 == 0) CHECK(calibration.pValue(6.0001) < 1.3 / n);
+  }
+}
+
 TEST(anomaliesDoNotHideTheNext) {
   Source source{4};
   Calibration past(1);
@@ -228,6 +235,40 @@ TEST(combinedValues) {
     }
     CHECK(atMost <= 1.25 * 0.001 * kN + 4 * std::sqrt(0.001 * kN));
   }
+}
+
+TEST(gapsDoNotMakeRegularUnitsRare) {
+  AlarmBudget regular(1, true), any(1);
+  std::uint64_t time = 1700000000000000000u;
+  const auto both = [&](std::uint64_t seconds) {
+    time += seconds * 1000000000u;
+    regular.observe(time), any.observe(time);
+  };
+  for (int i = 0; i < 3000; ++i) both(15);
+  CHECK_NEAR(regular.unitsPerDay(), any.unitsPerDay(), 1);
+  CHECK_NEAR(regular.unitsPerDay(), 5760, 6);
+  both(60000);
+  CHECK_NEAR(regular.unitsPerDay(), 5760, 20);
+  CHECK(any.unitsPerDay() < 3000);
+  // An interval that has become longer is no gap for long.
+  for (int i = 0; i < 300; ++i) both(3600);
+  CHECK_NEAR(regular.unitsPerDay(), 24, 1);
+}
+
+TEST(guessedTimeFillsABankSooner) {
+  AlarmBudget known(1), guessed(1);
+  std::uint64_t time = 1700000000000000000u;
+  const auto raised = [](AlarmBudget& budget) {
+    int count = 0;
+    while (budget.judge(budget.limit(), budget.limit(), false) == Alarm::Raised) ++count;
+    return count;
+  };
+  known.observe(time), guessed.observe(time);
+  CHECK(raised(known) == 3 && raised(guessed) == 3);
+  for (int i = 0; i < 3 * 8650; ++i) time += 1000000000u, known.observe(time), guessed.observe(time, true);
+  // How many units are strange enough by chance does not depend on it.
+  CHECK_NEAR(known.limit(), guessed.limit(), 1e-15);
+  CHECK(raised(known) == 0 && raised(guessed) == 3);
 }
 
 /// Counts the alarms over the days of a stream without anomalies.

@@ -129,7 +129,7 @@ TEST(changesAreBounded) {
 TEST(changesSurviveARestart) {
   Fleet one, two(3);
   for (int i = 0; i < 200; ++i) one.version("1");
-  CHECK(two.bench.engine.restore(one.bench.snapshot()));
+  CHECK(two.bench.restore(one.bench.snapshot()));
   CHECK(two.bench.snapshot() == one.bench.snapshot());
   two.clock = one.clock;
   const auto a = one.version("2"), b = two.version("2");

@@ -37,7 +37,8 @@ inline Settings settingsOf(std::uint32_t threads = 1) {
 /// An engine whose tasks are awaited one by one.
 class Bench {
  public:
-  explicit Bench(const Settings& settings) : engine(settings, [this](std::shared_ptr<Task>) { done(); }) {}
+  explicit Bench(const Settings& settings, std::shared_ptr<Pool> pool = {})
+      : engine(settings, [this](std::shared_ptr<Task>) { done(); }, std::move(pool)) {}
 
   std::shared_ptr<Task> process(otlp::Signal signal, const Message& bytes, const std::string& tenant = "default") {
     auto task = std::make_shared<Task>();
@@ -58,7 +59,7 @@ class Bench {
   }
 
   void visit(std::function<void(std::uint32_t, Shard&)> visit,
-             std::function<void(const Quota&, const Clocks&, const ActiveGroups&)> visitOrdered = {},
+             std::function<void(const Quota&, const Clocks&, const ActiveGroups&, const llm::Tenants&)> visitOrdered = {},
              std::function<void(const ProcessBudget&, const ServiceGraphs&)> visitFinished = {}) {
     auto task = std::make_shared<Task>();
     task->visit = std::move(visit);
@@ -68,12 +69,39 @@ class Bench {
     CHECK(task->failure.empty());
   }
 
-  std::vector<std::uint8_t> snapshot() {
-    Snapshot parts;
-    visit([&](std::uint32_t number, Shard& shard) { parts.take(number, shard); },
-          [&](const auto&... ordered) { parts.take(ordered...); }, [&](const auto&... finished) { parts.take(finished...); });
-    return parts.join();
+  /// A checkpoint, begun at this place in the order of calls.
+  std::unique_ptr<Checkpoint> checkpoint(CheckpointOf what) {
+    auto checkpoint = engine.checkpoint(what);
+    visit([&](std::uint32_t number, Shard& shard) { checkpoint->begin(number, shard); },
+          [&](const auto&... ordered) { checkpoint->begin(ordered...); },
+          [&](const auto&... finished) { checkpoint->begin(finished...); });
+    return checkpoint;
   }
+  /// The next records of a checkpoint; empty after the last.
+  std::vector<std::uint8_t> step(Checkpoint& checkpoint) {
+    visit([&](std::uint32_t number, Shard& shard) { checkpoint.step(number, shard); });
+    return checkpoint.take();
+  }
+  void end(Checkpoint& checkpoint) {
+    visit([&](std::uint32_t, Shard& shard) { checkpoint.end(shard); });
+  }
+  /// All records of a checkpoint.
+  std::vector<std::uint8_t> records(CheckpointOf what) {
+    const auto all = checkpoint(what);
+    std::vector<std::uint8_t> records;
+    for (auto piece = step(*all); !piece.empty(); piece = step(*all)) records.insert(records.end(), piece.begin(), piece.end());
+    end(*all);
+    return records;
+  }
+  std::vector<std::uint8_t> snapshot() { return records(CheckpointOf::Copy); }
+
+  /// Restores an engine that has judged nothing. Returns why it is refused.
+  std::string refusal(Bytes records, bool tracks = false) {
+    Restoration restoration;
+    engine.restore(restoration, records);
+    return engine.completeRestore(restoration, tracks);
+  }
+  bool restore(Bytes records, bool tracks = false) { return refusal(records, tracks).empty(); }
 
   /// Returns the statistics of all streams that have changed, by name, read in pages of `most` streams.
   std::map<std::string, StreamStatistics> statistics(std::size_t most = 64);
@@ -128,7 +156,7 @@ inline bool same(const Task& a, const Task& b) {
   }
   const bool scores =
       std::ranges::equal(a.scores, b.scores, {}, std::bit_cast<std::uint64_t, double>, std::bit_cast<std::uint64_t, double>);
-  return scores && windows && a.flagged == b.flagged && a.anomalies == b.anomalies && a.page == b.page &&
+  return scores && windows && a.flagged == b.flagged && a.anomalies == b.anomalies && a.page == b.page && a.calls == b.calls &&
          std::ranges::equal(x, y);
 }
 

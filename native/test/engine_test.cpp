@@ -41,7 +41,7 @@ TEST(restoredGoesOn) {
   CHECK(snapshot == one.snapshot());
 
   Bench two(settingsOf(3));
-  CHECK(two.engine.restore(snapshot));
+  CHECK(two.restore(snapshot));
   CHECK(two.snapshot() == snapshot);
   CHECK(two.engine.stats().streams == one.engine.stats().streams);
   CHECK(two.engine.stats().learning == one.engine.stats().learning);
@@ -70,14 +70,14 @@ TEST(hostileSnapshots) {
     one.process(step.signal, step.bytes);
   }
   const auto snapshot = one.snapshot();
-  Engine other(settingsOf(), [](std::shared_ptr<Task>) {});
-  CHECK(!other.restore({}));
+  Bench other(settingsOf());
+  CHECK(other.refusal({}) == "its head is missing");
   for (std::size_t cut = 0; cut < snapshot.size(); cut += 1 + snapshot.size() / 50)
     CHECK(!other.restore(Bytes(snapshot).first(cut)));
   auto longer = snapshot;
   longer.push_back(0);
   CHECK(!other.restore(longer));
-  CHECK(other.stats().streams == 0);
+  CHECK(other.engine.stats().streams == 0);
   CHECK(other.restore(snapshot));
 }
 
@@ -112,14 +112,14 @@ TEST(givenWayAndBack) {
 
   // What is on the shelf survives a restart as well; fewer streams are restored if the settings require it.
   Bench restarted(small), smaller(small);
-  CHECK(restarted.engine.restore(few.snapshot()));
+  CHECK(restarted.restore(few.snapshot()));
   CHECK(restarted.engine.stats().streams == few.engine.stats().streams);
   for (int service = 0; service < 120; ++service) {
     const Message message = linesOf("service-" + std::to_string(service), random, clock, 10);
     equal = equal && same(*restarted.process(otlp::Signal::Logs, message), *all.process(otlp::Signal::Logs, message));
   }
   CHECK(equal);
-  CHECK(smaller.engine.restore(all.snapshot()));
+  CHECK(smaller.restore(all.snapshot()));
   CHECK(smaller.engine.stats().streams <= 32);
   CHECK(smaller.engine.stats().streams >= 16);
 }
@@ -198,8 +198,8 @@ TEST(keysDoNotChangeVerdicts) {
   // What one has learned cannot be used by the other.
   const std::vector<std::uint8_t> snapshot = a.snapshot();
   Bench same(settings), stranger(other);
-  CHECK(same.engine.restore(snapshot));
-  CHECK(!stranger.engine.restore(snapshot));
+  CHECK(same.restore(snapshot));
+  CHECK(!stranger.restore(snapshot));
 }
 
 /// Checks that the statistics of a stream add up to what came, each time to what came since the last read.
@@ -236,7 +236,7 @@ TEST(tellsFigures) {
 
   // Times survive a restart; unread statistics are lost with the process, and every stream is reported again.
   Bench again(settings);
-  CHECK(again.engine.restore(bench.snapshot()));
+  CHECK(again.restore(bench.snapshot()));
   const StreamStatistics restored = again.statistics()["acme: logs service.name=shop"];
   CHECK(restored.state == StreamState::Watching && restored.tally.records == 0);
   CHECK(restored.times.first == kStart + kSecond && restored.times.baseline == kStart + 200 * kSecond &&
@@ -380,9 +380,8 @@ TEST(quotaOfStreams) {
 
   // A restart does not reassign the places.
   const auto snapshot = one.snapshot();
-  for (std::size_t cut = 0; cut < 400; cut += 7)
-    CHECK(!Engine(settings, [](std::shared_ptr<Task>) {}).restore(Bytes(snapshot).first(cut)));
-  CHECK(restarted.engine.restore(one.snapshot()));
+  for (std::size_t cut = 0; cut < 400; cut += 7) CHECK(!Bench(settings).restore(Bytes(snapshot).first(cut)));
+  CHECK(restarted.restore(one.snapshot()));
   CHECK(restarted.snapshot() == one.snapshot());
   CHECK(restarted.process(otlp::Signal::Logs, linesOf("service-6", random, clock, 1), "acme")->limited == 1);
   CHECK(restarted.process(otlp::Signal::Logs, linesOf("service-3", random, clock, 1), "acme")->limited == 0);
@@ -416,7 +415,14 @@ TEST(quotaOfStreams) {
 #ifdef __linux__
 TEST(threadsHaveNames) {
   Bench bench(settingsOf(3));
-  bench.statistics();
+  // All of them work at the same time, so that each has started.
+  std::atomic<int> working = 0;
+  bench.visit([&](std::uint32_t shard, Shard&) {
+    if (shard >= 3) return;
+    ++working;
+    working.notify_all();
+    for (int now = working; now < 3; now = working) working.wait(now);
+  });
   std::set<std::string> names;
   DIR* tasks = opendir("/proc/self/task");
   CHECK(tasks != nullptr);

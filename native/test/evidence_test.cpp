@@ -17,6 +17,8 @@ namespace {
 struct Seen {
   std::string tenant, stream, service, instance, host;
   std::uint64_t channel = 0, tick = 0, flagged = 0, withheld = 0, finding = 0;
+  double margin = 0;
+  bool lasts = false;
   std::vector<std::string> anomalies, traces;
 
   explicit Seen(Bytes message) {
@@ -33,9 +35,11 @@ struct Seen {
         case 8: tick = cursor.fixed64(); break;
         case 9: flagged = cursor.varint(); break;
         case 10: withheld = cursor.varint(); break;
+        case 11: margin = cursor.real(); break;
         case 14: text(anomalies.emplace_back()); break;
         case 15: text(traces.emplace_back()); break;
         case 16: finding = cursor.fixed64(); break;
+        case 17: lasts = cursor.varint() != 0; break;
         default: cursor.skip(tag);
       }
     }
@@ -167,6 +171,41 @@ TEST(silencesAreEvidence) {
   if (seen.empty()) return;
   CHECK(seen[0].stream == "logs service.name=shop" && seen[0].service == "shop" && seen[0].tick > clock);
   CHECK(seen[0].flagged == 1 && seen[0].anomalies == std::vector<std::string>{toldBy(*task)[0].id});
+}
+
+/// Checks that a level which stays is evidence of its own that grows, and that odd values are not.
+TEST(levelsThatStayAreEvidence) {
+  Bench bench(instanceSettings());
+  Random random(5);
+  std::uint64_t clock = kStart;
+  std::vector<Seen> lasting;
+  const auto minutes = [&](int count, double level) {
+    lasting.clear();
+    for (int i = 0; i < count; ++i, clock += 60 * kSecond) {
+      const double value = level + static_cast<double>(random.below(1000)) / 1000;
+      for (Seen& each : seenBy(*bench.process(otlp::Signal::Metrics, gaugeRequest("shop", "threads", {{clock, value}})))) {
+        if (each.lasts) lasting.push_back(std::move(each));
+      }
+    }
+  };
+  minutes(200, 40);
+  // Before a whole day has been seen, it may be the time of the day.
+  minutes(10, 60);
+  CHECK(lasting.empty());
+  minutes(2 * 1440, 40);
+  minutes(2, 60);
+  CHECK(lasting.empty());
+  minutes(60, 40);
+  CHECK(lasting.empty());
+  minutes(10, 60);
+  CHECK(lasting.size() >= 3);
+  if (lasting.size() < 3) return;
+  CHECK(lasting[0].stream == "metrics service.name=shop threads" && lasting[0].channel == 4 && lasting[0].flagged == 0);
+  for (std::size_t i = 1; i < lasting.size(); ++i) CHECK(lasting[i].margin > lasting[i - 1].margin);
+  CHECK(lasting.back().margin > 32);
+  // It is said for as long as it grows, and not for ever.
+  minutes(600, 60);
+  CHECK(lasting.size() <= 16);
 }
 
 TEST(evidenceIsBounded) {

@@ -57,7 +57,7 @@ struct Told {
       Figures own, past;
       otlp::Cursor field(inner);
       while (const std::uint32_t number = field.tag()) {
-        if (number >> 3 == 7) field.skip(number);
+        if (number >> 3 >= 7) field.skip(number);
         else if (number >> 3 == 5) own = figures(field.payload());
         else if (number >> 3 == 6) past = figures(field.payload());
         else parts[(number >> 3) - 1] = textOf(field.payload());
@@ -72,7 +72,7 @@ struct Told {
 
 /// Feeds a graph with requests, and reads what it tells.
 struct Fed {
-  ServiceGraph graph{streamHash(kPublicHashKey)};
+  ServiceGraph graph{streamHash(kPublicHashKey), std::make_shared<const privacy::Policy>(), "t"};
   std::uint64_t clock = kStart;
   std::vector<Told> told;
   std::string trace = "trace-0000000000";
@@ -90,7 +90,7 @@ struct Fed {
     Message resource, scope;
     resource.add(1, attribute("service.name", service));
     if (!host.empty()) resource.add(1, attribute("host.name", host));
-    const auto at = [&](double ms) { return clock + static_cast<std::uint64_t>(ms * 1e6); };
+    const auto at = [&](double ms) { return clock + static_cast<std::uint64_t>(static_cast<std::int64_t>(ms * 1e6)); };
     for (const SpanOf& each : spans) {
       Message span;
       span.text(1, trace).text(2, each.id);
@@ -247,6 +247,41 @@ TEST(faultsDoNotBecomeUsual) {
   CHECK(std::abs(fed.tick().usual.at("cart Get c3").seconds - 0.02) < 0.001);
 }
 
+TEST(ticksAreToldSoonAfterTheirEnd) {
+  Fed fed;
+  fed.clock -= fed.clock % kGraphTick;
+  fed.advance(0);
+  const std::uint64_t time = fed.clock;
+  fed.add("cart", "c1", {{"cart-001", "", "Get", kServer, 0, 10}});
+  fed.clock += kGraphTick - kSecond;
+  fed.advance(0);
+  fed.add("cart", "c1", {{"cart-002", "", "Get", kServer, 0, 10}});
+  fed.advance(kSecond + ServiceGraph::kToldAfter - 1);
+  CHECK(std::ranges::find(fed.told, time, &Told::time) == fed.told.end());
+  fed.advance(1);
+  CHECK(fed.told.back().time == time && is(fed.told.back(), "cart Get c1", 2, 0.020, 0));
+  // What comes later is not lost.
+  fed.clock -= ServiceGraph::kToldAfter;
+  fed.add("cart", "c1", {{"cart-003", "", "Get", kServer, -8'000, -7'990}});
+  fed.clock += ServiceGraph::kToldAfter;
+  fed.advance(kGraphTick);
+  CHECK(fed.told.back().time == time + kGraphTick && is(fed.told.back(), "cart Get c1", 1, 0.010, 0));
+}
+
+TEST(youngGraphsKnowWhatIsUsual) {
+  Fed fed;
+  const auto tick = [&](double ms) -> const Told& {
+    fed.trace = "trace-" + std::to_string(1'000'000'000 + fed.clock / kSecond);
+    fed.add("cart", "c1", {{"cart-001", "", "Get", kServer, 0, ms}});
+    fed.advance(kGraphTick);
+    return fed.told.back();
+  };
+  for (int i = 0; i < 6; ++i) tick(20);
+  CHECK(near(tick(20).usual.at("cart Get c1").seconds, 0.020));
+  // Short stretches become longer ones, of which nothing is lost.
+  for (int i = 0; i < 600; ++i) CHECK(near(tick(20).usual.at("cart Get c1").seconds, 0.020));
+}
+
 TEST(graphsAreBounded) {
   Fed fed;
   for (std::size_t i = 0; i < 2 * ServiceGraph::kMostOperations; ++i) {
@@ -301,7 +336,7 @@ TEST(restoredGraphsGoOn) {
     return bench.process(otlp::Signal::Traces, i % 2 ? fed.requestOf("cart", "c1", kCart) : fed.requestOf("front", "f1", kFront));
   };
   for (int i = 0; i < 500; ++i, fed.clock += kSecond) step(one, i);
-  CHECK(two.engine.restore(one.snapshot()));
+  CHECK(two.restore(one.snapshot()));
   CHECK(two.snapshot() == one.snapshot());
   CHECK(two.engine.stats().graphPlaces == one.engine.stats().graphPlaces && one.engine.stats().graphPlaces == 4);
   std::size_t pages = 0;
@@ -313,6 +348,24 @@ TEST(restoredGraphsGoOn) {
   CHECK(pages >= 15);
   // Time passes without spans as well.
   CHECK(!one.advance(30 * kSecond)->page.empty());
+}
+
+TEST(whatARestoredGraphMayHoldCanBeRestoredAgain) {
+  // A snapshot that was altered may hold the largest numbers; the sums of a history stay finite then.
+  History history;
+  constexpr double kMost = 1e308;
+  for (std::uint64_t tick = 1; tick < 400; ++tick) history.close({kMost, kMost, kMost, kMost}, kMost, tick);
+  CHECK(history.sound());
+  CHECK(!(Figures{.count = -1}).sound());
+  CHECK(!(Figures{.seconds = HUGE_VAL}).sound());
+
+  // A span that has not come yet cannot have counted, and only those that have come and not counted are about to count.
+  CHECK((OpenSpan{.known = true}).sound(kCounting));
+  CHECK((OpenSpan{.known = true, .counted = true}).sound(kWaiting));
+  CHECK((OpenSpan{}).sound(kWaiting));
+  CHECK(!(OpenSpan{.counted = true}).sound(kWaiting));
+  CHECK(!(OpenSpan{.known = true}).sound(kWaiting));
+  CHECK(!(OpenSpan{}).sound(kCounting));
 }
 
 }  // namespace

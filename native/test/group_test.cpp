@@ -1,10 +1,13 @@
 #include "group/group.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "engine_bench.hpp"
+#include "otlp/wire.hpp"
+#include "recording/recompute.hpp"
 #include "requests.hpp"
 #include "stream/keys.hpp"
 #include "test.hpp"
@@ -144,6 +147,7 @@ class Gauges {
     settings.groupBy = {"service.name"};
     settings.alarmsPerStreamPerDay = 1;
     settings.alarmsPerGroupPerDay = 2;
+    settings.recordings = true;
     return settings;
   }
 
@@ -171,6 +175,22 @@ class Gauges {
 
 constexpr std::uint64_t kGroupChannel = 8;
 
+/// Checks that a report with a recording is computed again from it. Returns false if the report has none.
+bool recomputed(Bytes message) {
+  constexpr std::uint32_t kRecording = 36;
+  otlp::Cursor in(message);
+  while (const std::uint32_t tag = in.tag()) {
+    if (tag != otlp::tag(kRecording, otlp::Wire::Length)) {
+      in.skip(tag);
+      continue;
+    }
+    const Bytes report = message.first(static_cast<std::size_t>(in.start() - message.data()));
+    CHECK(std::ranges::equal(recompute(in.payload()), report));
+    return true;
+  }
+  return false;
+}
+
 /// Checks that gauges which move together, none of them far, are one anomaly of their group with its members.
 TEST(strangeTogether) {
   Gauges gauges;
@@ -185,6 +205,11 @@ TEST(strangeTogether) {
         told[0].members <= Group::kMostMembers);
   CHECK(told[0].explanation.starts_with("Streams of service.name=one are unusual together: metrics gauge-"));
   CHECK(told[0].time >= gauges.time - 4 * kMinute && told[0].time < gauges.time);
+  int recordings = 0;
+  for (const auto& task : gauges.results) {
+    for (const auto& message : task->anomalies) recordings += Told(message).channel == kGroupChannel && recomputed(message);
+  }
+  CHECK(recordings > 0);
   for (const Told& each : told) CHECK(each.id == told[0].id);
   bool ended = false;
   for (int i = 0; i < 10; ++i) {
@@ -216,7 +241,7 @@ TEST(groupsAreDeterministic) {
   }
   for (std::size_t i = 0; i < one.results.size(); ++i) CHECK(same(*one.results[i], *three.results[i]));
   // The last minute has just been judged, and its tick goes on.
-  CHECK(restored->engine.restore(one.bench.snapshot()));
+  CHECK(restored->restore(one.bench.snapshot()));
   for (int i = 0; i < 200; ++i) {
     const std::size_t moved = i % 31 == 0 ? 6 : 0;
     for (std::size_t gauge = 0; gauge < 12; ++gauge) {

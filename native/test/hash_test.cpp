@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/sha256.hpp"
 #include "stream/hash_key.hpp"
 #include "test.hpp"
 
@@ -82,6 +83,35 @@ TEST(keysOfStreamsDiffer) {
       seen.insert(hashOfStream(each, stream)(bytesOf("shop")));
   }
   CHECK(seen.size() == 8);
+}
+
+std::string hex(const Digest& digest) {
+  std::string out;
+  for (const std::uint8_t byte : digest) {
+    out += "0123456789abcdef"[byte >> 4];
+    out += "0123456789abcdef"[byte & 15];
+  }
+  return out;
+}
+
+TEST(sha256IsThatOfTheStandard) {
+  const auto digestOf = [](const std::string& text) {
+    Sha256 hash;
+    // In pieces of all sizes.
+    for (std::size_t i = 0, piece = 1; i < text.size(); i += piece++)
+      hash.update(bytesOf(std::string_view(text).substr(i, piece)));
+    return hex(hash.finish());
+  };
+  CHECK(digestOf("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  CHECK(digestOf("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  CHECK(digestOf("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq") ==
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  CHECK(digestOf(std::string(1'000'000, 'a')) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  // RFC 4231, test cases 2 and 6.
+  CHECK(hex(hmacSha256(bytesOf("Jefe"), bytesOf("what do ya want for nothing?"))) ==
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  CHECK(hex(hmacSha256(bytesOf(std::string(131, '\xaa')), bytesOf("Test Using Larger Than Block-Size Key - Hash Key First"))) ==
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
 }  // namespace

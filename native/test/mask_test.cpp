@@ -40,6 +40,9 @@ TEST(masksWhatVaries) {
       {"R02-M1-N0-C:J12-U11", "R0-M0-N0-C:J0-U0"},
       {"blk_-1608999687919862906", "blk_-0"},
       {"token a1B2c3D4e5F6g7", "token 0"},
+      {"user [email*****] paid", "user [email*] paid"},
+      {"beside facefeed, facefee@facade", "beside 0, facefee@facade"},
+      {"a@@@@b `````` gg", "a@@@@b `````` gg"},
       {"utf8 \xc3\xa9t\xc3\xa9 2", "utf0 \xc3\xa9t\xc3\xa9 0"},
   };
   for (const auto& [text, expected] : cases) {
@@ -47,6 +50,25 @@ TEST(masksWhatVaries) {
     if (masked(text) != expected) std::fprintf(stderr, "  %s -> %s\n", text.c_str(), masked(text).c_str());
     CHECK(masked(masked(text)) == masked(text));
     checkOrigins(text);
+  }
+}
+
+// Eight bytes are read at a time: what a place has before and after it must not matter.
+TEST(masksWhereverItStands) {
+  const std::vector<std::pair<std::string, std::string>> parts = {
+      {"7", "0"},    {"feedface", "0"},   {"feedfac", "feedfac"}, {"v1", "v0"},
+      {"****", "*"}, {"x1y22z", "x0y0z"}, {"1a2b", "0"},          {"123e4567-e89b-12d3-a456-426614174000", "0"},
+  };
+  const std::string words = "plain words with no variable at all, ";
+  for (const auto& [part, expected] : parts) {
+    for (std::size_t before = 0; before <= 17; ++before) {
+      for (std::size_t after = 0; after <= 17; ++after) {
+        const std::string head = words.substr(words.size() - before),
+                          tail = std::string(", plain words with none").substr(0, after);
+        CHECK(masked(head + part + tail) == head + expected + tail);
+        checkOrigins(head + part + tail);
+      }
+    }
   }
 }
 

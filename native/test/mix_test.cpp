@@ -155,7 +155,7 @@ TEST(snapshotsContinue) {
   for (std::size_t cut = 0; cut < bytes.size(); ++cut) CHECK(!b.restore(Bytes(bytes).first(cut)));
   std::size_t refused = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i)
-    for (const std::uint8_t flip : {0x01, 0x80, 0xFF}) {
+    for (const std::uint8_t flip : {0x01, 0x20, 0x30, 0x80, 0xFF}) {
       std::vector<std::uint8_t> hostile = bytes;
       hostile[i] ^= flip;
       TemplateMix victim(kBlock);
@@ -165,6 +165,10 @@ TEST(snapshotsContinue) {
       }
       for (std::uint32_t n = 0; n < 2 * kBlock; ++n)
         if (const auto closed = victim.count(n % 5)) CHECK(!std::isnan(closed->score));
+      // What was accepted can be kept and restored again.
+      std::vector<std::uint8_t> later;
+      victim.snapshot(later);
+      CHECK(TemplateMix(kBlock).restore(later));
     }
   CHECK(refused > 50);
 }

@@ -68,6 +68,10 @@ class Metric {
     const Verdict verdict = stream_->observe(observation_, events_);
     if (verdict.flagged) stream_->report(verdict, &observation_);
     flagged = verdict.flagged;
+    found = {};
+    if (flagged && verdict.channel == ChannelId::Value) {
+      stream_->find(verdict, &observation_)->describe(stream_->texts(), found);
+    }
     double most = 0;
     for (const Score& score : observation_.scores.all()) most = std::max(most, score.score);
     return most;
@@ -76,6 +80,8 @@ class Metric {
   bool judged() { return observation_.scores.begin() != observation_.scores.end(); }
 
   bool flagged = false;
+  /// What the value channel found in the last point.
+  Description found;
 
  private:
   MetricType type_;
@@ -490,6 +496,37 @@ TEST(snapshotsOfSequences) {
   CHECK(one.kind == PointPart::Kind::Difference && one.sum == 5 && one.seconds == 5 && !one.gap);
   CHECK_NEAR(one.share, 1.0 / 3, 1e-9);
   CHECK(two.kind == one.kind && two.sum == one.sum && two.seconds == one.seconds && two.share == one.share);
+}
+
+/// What moves near zero, in bursts or by orders of magnitude, and then is far above.
+TEST(usualRatesAndMeansAreNeverNegative) {
+  for (const MetricType type : {MetricType::Sum, MetricType::Summary}) {
+    for (const double amount : {0.0, 1e-6, 1e-3, 1.0}) {
+      Metric metric(type);
+      Random random{3};
+      std::uint64_t time = kStart;
+      double total = 0;
+      int found = 0;
+      for (std::uint64_t k = 0; k < 3'000; ++k) {
+        const std::uint64_t begin = time;
+        time += 15 * kSecond;
+        const double usual = amount == 1              ? std::exp(2 * normal(random))
+                             : random.next() % 8 == 0 ? amount * std::exp(normal(random) / 8)
+                                                      : 0;
+        const bool fault = k >= 2'900;
+        const double sum = fault ? 50'000 + static_cast<double>(k) : usual;
+        total += sum;
+        if (type == MetricType::Sum) metric.observe(number(begin, time, sum), kDelta);
+        else metric.observe(Message().fixed(2, kStart).fixed(3, time).fixed(4, 10 * (k + 1)).real(5, total));
+        if (!metric.found.range) continue;
+        found += fault;
+        CHECK(metric.found.range->low >= 0);
+        CHECK(metric.found.sentence.find("usually -") == std::string::npos);
+        CHECK(metric.found.sentence.find("between -") == std::string::npos);
+      }
+      CHECK(found > 0);
+    }
+  }
 }
 
 }  // namespace

@@ -275,7 +275,7 @@ Outcome outage(double perDay, std::uint32_t threads, bool restart) {
     if (restart && round == 110 && service == 7) {
       const auto snapshot = bench->snapshot();
       bench = std::make_unique<Bench>(settings);
-      CHECK(bench->engine.restore(snapshot));
+      CHECK(bench->restore(snapshot));
     }
   }
   outcome.snapshot = bench->snapshot();

@@ -15,6 +15,9 @@ using namespace driftlock::test;
 
 namespace {
 
+const privacy::Policy kPrivacy;
+const StreamKey kKey;
+
 Bytes bytes(std::string_view text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
 std::vector<double> lengths(std::string_view line, const Dictionary& dictionary) {
@@ -62,7 +65,7 @@ struct Stream {
     for (int i = 0; i < count; ++i) learn(question(random));
   }
 
-  ContentModel model{24 * 1024, hashOfStream(kPublicHashKey, 7)};
+  ContentModel model{24 * 1024, hashOfStream(kPublicHashKey, 7), kPrivacy, kKey};
   RecordView record;
   ContentScore content;
   std::vector<std::uint8_t> raw;

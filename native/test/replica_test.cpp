@@ -394,7 +394,7 @@ TEST(replicasAreDeterministic) {
   fleet.minute(1, 3);
   fleet.minutes(3);
   CHECK(fleet.begun() >= 1);
-  CHECK(restored.engine.restore(fleet.bench.snapshot()));
+  CHECK(restored.restore(fleet.bench.snapshot()));
   fleet.also = &restored;
   fleet.minutes(10);
   fleet.start();

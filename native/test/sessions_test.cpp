@@ -45,6 +45,18 @@ TEST(learnsWholeSessions) {
   CHECK(run(channel, 500, {1, 2, 9, 4}, Lesson::Known) < strange - 2);
 }
 
+/// Checks that a session's score is told apart from what its current id adds.
+TEST(scoresStandUntilTheyRise) {
+  Sessions channel;
+  for (std::uint64_t i = 1; i <= 60; ++i) run(channel, i, {1, 2, 3, 4, 5, 6}, Lesson::Learn);
+  const std::pair<std::uint32_t, bool> ids[] = {{1, false}, {9, false}, {2, false}, {3, true}, {8, false}, {5, false}, {6, true}};
+  for (const auto& [id, stands] : ids) {
+    const SequenceVerdict verdict = channel.observe(100, id, false, kStart);
+    channel.accept(Lesson::Strange);
+    CHECK(verdict.stands == stands);
+  }
+}
+
 /// Checks that a session which ends strange names what made it strange, and the cost of that.
 TEST(namesWhatIsToBlame) {
   Sessions channel;
@@ -95,6 +107,20 @@ TEST(sessionsAreToldApart) {
     channel.accept(Lesson::Known);
   }
   CHECK(a == alone && b == alone);
+}
+
+/// Checks that a session which ends quietly is no news in a stream so busy that sessions made room for others until then.
+TEST(evictedSessionsEnd) {
+  Sessions channel;
+  for (std::uint64_t i = 1; i <= 400; ++i) {
+    for (const std::uint32_t id : {1u, 2u, 3u}) {
+      channel.observe(i, id, false, kStart);
+      channel.accept(Lesson::Learn);
+    }
+    if (channel.expire(kStart)) channel.accept(Lesson::Learn);
+  }
+  const SequenceVerdict quiet = *channel.expire(kStart + 60 * kSecond);
+  CHECK(quiet.bits < 1);
 }
 
 TEST(openSessionsAreBounded) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "requests.hpp"
@@ -185,15 +186,33 @@ TEST(state) {
   service.run(900, 1, {.slower = 2});
   copy.run(900, 1, {.slower = 2});
   CHECK(!service.bits.empty() && service.bits == copy.bits);
+}
+
+TEST(aModelContinuesFromWhateverItAccepts) {
+  Service young, old;
+  young.run(45), old.run(1234);
   Random random(9);
   for (int round = 0; round < 2'000; ++round) {
-    std::vector<std::uint8_t> bytes = good;
-    bytes[random.below(static_cast<std::uint32_t>(bytes.size()))] = static_cast<std::uint8_t>(random.next());
+    const Service& base = round % 4 < 2 ? young : old;
+    std::vector<std::uint8_t> bytes;
+    base.model.snapshot(bytes);
+    if (round % 2 == 0) {
+      bytes[random.below(static_cast<std::uint32_t>(bytes.size()))] = static_cast<std::uint8_t>(random.next());
+    } else {
+      constexpr std::uint32_t kNumbers[] = {0xffffffff, 0x7149f2ca, 0x49742400, 0x447a0000, 0x00000001, 0x501502f9};
+      const std::uint32_t number = kNumbers[random.below(std::size(kNumbers))];
+      const std::size_t at = random.below(static_cast<std::uint32_t>(bytes.size() - 4));
+      for (std::size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<std::uint8_t>(number >> 8 * i);
+    }
     if (round % 10 == 0) bytes.resize(random.below(static_cast<std::uint32_t>(bytes.size())));
-    Service victim{.now = service.now};
+    Service victim{.now = base.now};
     if (!victim.model.restore(bytes)) continue;
-    victim.run(60);
+    victim.run(90);
     for (const double bits : victim.bits) CHECK(bits >= 0);
+    // What was accepted can be kept and restored again.
+    std::vector<std::uint8_t> later;
+    victim.model.snapshot(later);
+    CHECK(Service().model.restore(later));
   }
 }
 
@@ -238,6 +257,37 @@ TEST(aStreamSeesIt) {
     CHECK(!found.empty() && found[0].starts_with("Spans of \"GET /cart\" (server) took a mean of "));
     CHECK(!found.empty() && found[0].find("; usually ") != std::string::npos);
   }
+}
+
+/// The figures of calls: numbers and shares of what is so.
+TEST(findsShiftsOfFigures) {
+  Random random{3};
+  ShiftModel model;
+  double now = 1'800'000'000, most = 0;
+  ShiftFinding strangest;
+  const auto run = [&](int calls, double tokens, double refused) {
+    for (int i = 0; i < calls; ++i) {
+      now -= 12 * std::log(uniform(random));
+      if (const auto tick = model.advance(static_cast<std::uint64_t>(now * 1e9))) {
+        if (tick->strangest.bits > strangest.bits) strangest = tick->strangest;
+        model.settle(Lesson::All);
+      }
+      model.countCall();
+      model.countFigure(1, tokens * std::exp(0.5 * normal(random)), false);
+      model.countFigure(2, 0, uniform(random) < refused);
+    }
+  };
+  run(600, 100, 0.01);
+  most = std::exchange(strangest, {}).bits;
+  CHECK(most < 16);
+  ShiftModel same = model;
+  const double before = now;
+  run(50, 100, 0.5);
+  CHECK(strangest.kind == ShiftKind::Errors && strangest.id == 2 && strangest.spanKind == Operation::kFigure);
+  CHECK(strangest.bits > 20);
+  model = same, now = before, strangest = {};
+  run(50, 300, 0.01);
+  CHECK((strangest.kind == ShiftKind::Slower || strangest.kind == ShiftKind::Tail) && strangest.id == 1 && strangest.bits > 25);
 }
 
 }  // namespace

@@ -232,7 +232,7 @@ TEST(newTextsContinue) {
   Bench bench(settingsOf());
   auto copied = std::make_unique<Bench>(settingsOf());
   learn(bench, "shop");
-  CHECK(copied->engine.restore(bench.snapshot()));
+  CHECK(copied->restore(bench.snapshot()));
   Random random(9);
   std::uint64_t time = kLater;
   std::size_t flagged = 0;
@@ -257,7 +257,7 @@ TEST(newTextsContinue) {
     CHECK(state == copied->snapshot());
     if (n % 3 != 0) continue;
     copied = std::make_unique<Bench>(settingsOf());
-    CHECK(copied->engine.restore(state));
+    CHECK(copied->restore(state));
   }
   CHECK(flagged > 500);
 }

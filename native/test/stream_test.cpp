@@ -456,6 +456,27 @@ TEST(shiftedSharesAreTold) {
   CHECK(shop.b.stream.anomaly().occurrences >= 4);
 }
 
+/// Checks that a shift becomes usual that keeps its hour, such as that of a job, and is told at another time.
+TEST(recurringShiftsAreLearnt) {
+  Shop shop;
+  shop.run(kTaught);
+  const auto job = [&] {
+    shop.eu = 60;
+    int shifts = shop.run(200);
+    shop.eu = 2;
+    // Its last records are in a block that ends after it.
+    shifts += shop.run(64);
+    return shifts;
+  };
+  for (int hour = 0; hour < 8; ++hour) {
+    const int shifts = job();
+    CHECK((shifts > 0) == (hour < 3));
+    CHECK(shop.run(3'336) == 0);
+  }
+  CHECK(shop.run(1'800) == 0);
+  CHECK(job() > 0);
+}
+
 TEST(shiftedNumbersAreTold) {
   Shop shop(2);
   CHECK(shop.run(kTaught) == 0);

@@ -35,10 +35,10 @@ struct Random {
   }
 };
 
-std::vector<ValueResult> run(const std::vector<double>& values, std::uint64_t step = kFiveMinutes) {
+std::vector<ValueResult> run(const std::vector<double>& values, std::uint64_t step = kFiveMinutes, bool mean = false) {
   ValueModel channel;
   std::vector<ValueResult> results;
-  for (std::size_t i = 0; i < values.size(); ++i) results.push_back(channel.observe(kStart + i * step, values[i]));
+  for (std::size_t i = 0; i < values.size(); ++i) results.push_back(channel.observe(kStart + i * step, values[i], false, mean));
   return results;
 }
 
@@ -125,6 +125,19 @@ TEST(believesASingleValueOnceThereAreMany) {
     model.snapshot(bytes);
     CHECK(restored.restore(bytes));
     CHECK(same(restored.observe(kStart + (age + 1) * kFiveMinutes, values[age + 1]), shift[age + 1]));
+  }
+}
+
+/// Checks that a mean far out counts once the next one is like it, or once many are known, and is learned in any case.
+TEST(believesASingleMeanOnceThereAreMany) {
+  for (const std::size_t age : {std::size_t{160}, std::size_t{400}, std::size_t{900}}) {
+    auto values = noise(age + 3, 50, 2);
+    values[age] = 90;
+    const auto value = run(values), mean = run(values, kFiveMinutes, true);
+    CHECK(mean[age].score == (age < 768 ? 0 : value[age].score));
+    CHECK(mean[age + 1].lesson == value[age + 1].lesson && value[age].lesson + value[age + 1].lesson > 15);
+    values[age + 1] = 88;
+    CHECK(run(values, kFiveMinutes, true)[age + 1].score == run(values)[age + 1].score);
   }
 }
 
@@ -378,19 +391,43 @@ TEST(refusesWhatIsNoSnapshot) {
   std::vector<std::uint8_t> after;
   channel.snapshot(after);
   CHECK(after == good);
-  // Whatever bytes are accepted, the channel still works.
+}
+
+TEST(continuesFromWhateverItAccepts) {
+  constexpr std::uint64_t kNumbers[] = {
+      0x7f7fffff,         0x7e967699,         0x00000001,         0x3f800000, 0xffffffff, 0x7fffffff,        0x7fefffffffffffff,
+      0x426d1a94a2000000, 0x4629000000000000, 0x0000000000000001, 0x46293e59, 0xc6293e59, 0x4900000000000000};
+  const auto values = daily(3 * kDay);
   Random random;
-  for (int round = 0; round < 2000; ++round) {
-    auto bad = good;
-    for (int k = 0; k < 4; ++k)
-      bad[1 + static_cast<std::size_t>(random.uniform() * (bad.size() - 1))] = static_cast<std::uint8_t>(random.state);
-    ValueModel victim;
-    if (!victim.restore(bad)) continue;
-    for (int i = 0; i < 300; ++i) {
-      const auto r = victim.observe(kStart + i * kFiveMinutes, random.normal());
-      CHECK(std::isfinite(r.score) && r.score >= 0);
+  std::size_t accepted = 0;
+  for (const std::size_t stop : {std::size_t{7}, std::size_t{40}, values.size()}) {
+    ValueModel whole;
+    for (std::size_t i = 0; i < stop; ++i) whole.observe(kStart + i * kFiveMinutes, values[i]);
+    std::vector<std::uint8_t> good;
+    whole.snapshot(good);
+    for (int round = 0; round < 1500; ++round) {
+      auto altered = good;
+      for (int k = 0; k < 2; ++k) {
+        const std::uint64_t number = kNumbers[static_cast<std::size_t>(random.uniform() * std::size(kNumbers))];
+        const std::size_t size = random.uniform() < 0.3 ? 1 : number >> 32 == 0 ? 4 : 8;
+        // Most of the bytes are counts; the rest of the state is at the end.
+        const std::size_t from = random.uniform() < 0.5 ? 1 : good.size() - 900;
+        const auto at = from + static_cast<std::size_t>(random.uniform() * (good.size() - from - size));
+        for (std::size_t i = 0; i < size; ++i) altered[at + i] = static_cast<std::uint8_t>(number >> 8 * i);
+      }
+      ValueModel model, next;
+      if (!model.restore(altered)) continue;
+      ++accepted;
+      for (int i = 0; i < 400; ++i) {
+        const auto r = model.observe(kStart + (stop + i) * kFiveMinutes, i % 50 == 49 ? -1e300 : random.normal());
+        CHECK(std::isfinite(r.score) && r.score >= 0);
+      }
+      std::vector<std::uint8_t> after;
+      model.snapshot(after);
+      CHECK(next.restore(after));
     }
   }
+  CHECK(accepted > 1000);
 }
 
 TEST(survivesHostileInput) {

@@ -251,6 +251,20 @@ TEST(recurringJobsAreLearnt) {
   }
 }
 
+/// Checks that a burst that lasts for periods is none that recurs.
+TEST(burstsThatGoOnDoNotRecur) {
+  constexpr std::uint64_t kHour = kDay / 24;
+  Recurrence jobs, lasting;
+  for (std::uint64_t time = kNoon; time < kNoon + 6 * kHour; time += kTick) {
+    CHECK(!lasting.recurs(1, time, time + kTick, 100));
+    lasting.add(1, time, time + kTick, 100);
+    if ((time - kNoon) % kHour != 0) continue;
+    CHECK(jobs.recurs(1, time, time + kTick, 100) == (time >= kNoon + 3 * kHour));
+    CHECK(!jobs.recurs(2, time, time + kTick, 100));
+    jobs.add(1, time, time + kTick, 100);
+  }
+}
+
 /// Checks that weekends are learned.
 TEST(weekendsAreLearnt) {
   VolumeModel channel(60 * kSecond, kDay);

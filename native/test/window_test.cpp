@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/clock.hpp"
+#include "codec/codec.hpp"
 #include "engine/shelf.hpp"
 #include "requests.hpp"
 #include "test.hpp"
@@ -190,8 +191,16 @@ TEST(clockGoesBack) {
   }
 }
 
+/// A shelf, with what saves it.
+struct SavedShelf {
+  std::unique_ptr<const Codec> codec = makeCodec(CodecName::Lz4);
+  Saves saves{KeyedHash({1, 2}), *codec};
+  Shelf shelf{10'000, saves};
+};
+
 TEST(shelfIsBounded) {
-  Shelf shelf(10'000);
+  SavedShelf saved;
+  Shelf& shelf = saved.shelf;
   std::size_t gone = 0;
   const auto put = [&](const StreamId& id, std::vector<std::uint8_t> packed) {
     return shelf.put(id, std::move(packed), [&](const StreamId&, Bytes) { ++gone; });
@@ -214,7 +223,7 @@ TEST(shelfIsBounded) {
   CHECK(!shelf.take({7, "tenant"}));
   while (shelf.size() > 0) {
     std::uint64_t oldest = 0;
-    shelf.forEach([&](const StreamId& id, Bytes) { oldest = id.hash; });
+    shelf.forEach([&](const Savable& each) { oldest = each.savedKey().number; });
     CHECK(shelf.take({oldest, "tenant"}));
   }
   CHECK(shelf.bytes() == 0);
@@ -222,7 +231,8 @@ TEST(shelfIsBounded) {
 
 /// Checks that, whatever one tenant puts on the shelf, another keeps what it has there up to its share.
 TEST(shelfIsShared) {
-  Shelf shelf(10'000);
+  SavedShelf saved;
+  Shelf& shelf = saved.shelf;
   const auto put = [&](const StreamId& id) {
     shelf.put(id, std::vector<std::uint8_t>(800), [](const StreamId& dropped, Bytes) { CHECK(dropped.tenant != "quiet"); });
   };

@@ -20,7 +20,7 @@ of an options object throws, pass unchanged.
 ${table(["Code", "Class", "Cause", "Remedy"], rows)}
 
 \`\`\`js
-import { Engine, parseConfig } from "driftlock";
+import { Engine, parseConfig } from "driftlock/engine";
 
 const engine = new Engine(parseConfig({}).detect, { mode: "all" });
 try {

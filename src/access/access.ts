@@ -7,6 +7,7 @@ import type { AuthConfig } from "../config/schema.ts";
 import { Code, ExportError } from "../otlp/protocol.ts";
 import type { Sender } from "../receive/index.ts";
 import { type Identity, isUnavailable, type Scope, type Store, scopes } from "../store/index.ts";
+import { OidcLogin } from "./login.ts";
 import { networkMatcher } from "./networks.ts";
 import { defaultTenant, type Principal, permits, tenantPattern } from "./principal.ts";
 import { TokenVerifier } from "./token.ts";
@@ -24,6 +25,8 @@ interface Known {
 }
 
 export class Access {
+  /** How people log in at the issuer; undefined if they cannot. */
+  readonly oidcLogin: OidcLogin | undefined;
   readonly #enabled: boolean;
   readonly #tenantHeader: string | undefined;
   readonly #isProxy: (address: string | undefined) => boolean;
@@ -35,7 +38,9 @@ export class Access {
     this.#tenantHeader = config.tenant_header;
     this.#isProxy = networkMatcher(config.trusted_proxies);
     this.#known = known;
-    this.#tokens = config.oidc && new TokenVerifier(config.oidc, log);
+    const { oidc } = config;
+    this.#tokens = oidc && new TokenVerifier(oidc, log);
+    this.oidcLogin = oidc?.login && new OidcLogin(oidc.issuer, oidc.login, this.#tokens!, log);
   }
 
   /**
@@ -91,7 +96,7 @@ export class Access {
 
   async #verifySession(secret: string): Promise<Principal> {
     const session = await verified(() => this.#known.sessions.verify(secret));
-    if (session !== undefined) return { ...principalOf(session.identity), expiresAt: session.expiresAt };
+    if (session !== undefined) return { ...session, scopes: new Set(session.scopes) };
     throw new ExportError(Code.UNAUTHENTICATED, "the session is over; log in again");
   }
 
@@ -108,7 +113,7 @@ export class Access {
 }
 
 /** @throws {ExportError} PERMISSION_DENIED if the principal lacks the scope. */
-function permitted(principal: Principal, scope: Scope): Principal {
+export function permitted(principal: Principal, scope: Scope): Principal {
   if (permits(principal, scope)) return principal;
   const has = [...principal.scopes].join(", ") || "none";
   throw new ExportError(Code.PERMISSION_DENIED, `this needs the scope ${scope}; the caller has ${has}`);

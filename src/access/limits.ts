@@ -2,7 +2,7 @@
  * Limits what each tenant may send and request: rates by token buckets, and quotas by the day. Decisions are made from
  * memory.
  */
-import type { LimitsConfig } from "../config/schema.ts";
+import type { TenantLimits } from "../config/schema.ts";
 import { Code, ExportError } from "../otlp/protocol.ts";
 import { Bucket } from "./bucket.ts";
 
@@ -21,8 +21,11 @@ export interface NamedBucket {
 /** What a tenant has sent since midnight UTC, as far as it is known, and the milliseconds until the day ends. */
 export type Today = (tenant: string) => { records: number; bytes: number; endsIn: number };
 
+/** What limits a tenant at present. */
+export type LimitsOf = (tenant: string) => TenantLimits;
+
 export class Limiter {
-  readonly #config: LimitsConfig;
+  readonly #limitsOf: LimitsOf;
   readonly #today: Today;
   readonly #now: () => number;
   readonly #buckets = new Map<string, Partial<Record<Rated, NamedBucket>>>();
@@ -30,14 +33,19 @@ export class Limiter {
   readonly #used: Set<NamedBucket> | undefined;
 
   /**
+   * @param shared whether what is taken is exchanged with other processes
    * @param now milliseconds of a monotonic clock: if the machine's clock were used, setting it back would reject
    * everyone.
    */
-  constructor(config: LimitsConfig, today: Today, now: () => number = () => performance.now()) {
-    this.#config = config;
+  constructor(
+    limitsOf: LimitsOf,
+    today: Today,
+    { shared = false, now = () => performance.now() }: { shared?: boolean; now?: () => number } = {},
+  ) {
+    this.#limitsOf = limitsOf;
     this.#today = today;
     this.#now = now;
-    this.#used = config.store === undefined ? undefined : new Set();
+    this.#used = shared ? new Set() : undefined;
   }
 
   /**
@@ -46,7 +54,7 @@ export class Limiter {
    */
   admitIngest(tenant: string): void {
     const now = this.#now();
-    const { records_per_day, bytes_per_day } = this.#config;
+    const { records_per_day, bytes_per_day } = this.#limitsOf(tenant);
     if (records_per_day !== undefined || bytes_per_day !== undefined) {
       const { records, bytes, endsIn } = this.#today(tenant);
       if (records >= (records_per_day ?? Infinity))
@@ -83,12 +91,12 @@ export class Limiter {
   #pass(tenant: string, rated: readonly Rated[], now: number): void {
     for (const name of rated) {
       const wait = this.#bucket(tenant, name, now)?.wait(now) ?? 0;
-      if (wait > 0) throw exhausted(keyOf[name], this.#config[keyOf[name]]!, wait);
+      if (wait > 0) throw exhausted(keyOf[name], this.#limitsOf(tenant)[keyOf[name]]!, wait);
     }
   }
 
   #bucket(tenant: string, name: Rated, now: number): Bucket | undefined {
-    const rate = this.#config[keyOf[name]];
+    const rate = this.#limitsOf(tenant)[keyOf[name]];
     if (rate === undefined) return undefined;
     let own = this.#buckets.get(tenant);
     if (own === undefined) {
@@ -96,7 +104,8 @@ export class Limiter {
       own = {};
       this.#buckets.set(tenant, own);
     }
-    own[name] ??= { tenant, name, bucket: new Bucket(rate, now) };
+    // A tenant that has got other limits begins with a full bucket.
+    if (own[name]?.bucket.rate !== rate) own[name] = { tenant, name, bucket: new Bucket(rate, now) };
     this.#used?.add(own[name]);
     return own[name].bucket;
   }
@@ -116,9 +125,9 @@ const keyOf = {
   queries: "requests_per_second",
   records: "records_per_second",
   bytes: "bytes_per_second",
-} as const satisfies Record<Rated, keyof LimitsConfig>;
+} as const satisfies Record<Rated, keyof TenantLimits>;
 
-function exhausted(key: keyof LimitsConfig, limit: number, waitMs: number): ExportError {
+function exhausted(key: keyof TenantLimits, limit: number, waitMs: number): ExportError {
   return new ExportError(
     Code.RESOURCE_EXHAUSTED,
     `the tenant exceeds limits.${key} (${limit}); try again later`,

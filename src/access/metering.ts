@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { LimitsConfig } from "../config/schema.ts";
 import type { Amount, Usage } from "../store/index.ts";
 import { Days } from "./days.ts";
-import { Limiter } from "./limits.ts";
+import { Limiter, type LimitsOf } from "./limits.ts";
 import { SharedLimits, type SharingState } from "./shared-limits.ts";
 
 export class Metering {
@@ -12,11 +12,17 @@ export class Metering {
   readonly #days: Days;
   readonly #shared: SharedLimits | undefined;
 
-  constructor(limits: LimitsConfig, usage: Pick<Usage, "add" | "list">, log: Logger) {
-    const { store } = limits;
+  /** @param limitsOf what limits a tenant at present */
+  constructor(
+    { store }: Pick<LimitsConfig, "store">,
+    limitsOf: LimitsOf,
+    usage: Pick<Usage, "add" | "list">,
+    log: Logger,
+  ) {
+    const shared = store !== undefined;
     this.#usage = usage;
-    this.#days = new Days(usage, log, { shared: store !== undefined });
-    this.limiter = new Limiter(limits, (tenant) => this.#days.today(tenant));
+    this.#days = new Days(usage, log, { shared });
+    this.limiter = new Limiter(limitsOf, (tenant) => this.#days.today(tenant), { shared });
     this.#shared = store === undefined ? undefined : new SharedLimits(store, this.limiter, this.#days, log);
   }
 

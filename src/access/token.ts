@@ -8,10 +8,10 @@ import {
   jwtVerify,
 } from "jose";
 import type { Logger } from "pino";
+import { boundedFetch } from "../base/bounded-fetch.ts";
 import type { AuthConfig } from "../config/schema.ts";
 import { Code, ExportError } from "../otlp/protocol.ts";
 import { type Scope, scopes } from "../store/index.ts";
-import { boundedFetch } from "./bounded-fetch.ts";
 import { type Principal, tenantPattern } from "./principal.ts";
 
 type OidcConfig = NonNullable<AuthConfig["oidc"]>;
@@ -38,6 +38,12 @@ const cacheMs = 3_600_000;
 /** The tolerated difference between clocks, in seconds. */
 const clockTolerance = 30;
 
+/** What a token says, and when it ends, in milliseconds since 1970. */
+export interface VerifiedToken {
+  principal: Principal;
+  expiresAt: number;
+}
+
 export class TokenVerifier {
   readonly #config: OidcConfig;
   readonly #log: Logger;
@@ -50,6 +56,11 @@ export class TokenVerifier {
 
   /** @throws {ExportError} UNAUTHENTICATED or PERMISSION_DENIED, and UNAVAILABLE if the issuer cannot be reached. */
   async verify(token: string): Promise<Principal> {
+    return (await this.verifyWhole(token)).principal;
+  }
+
+  /** @throws {ExportError} as `verify`. */
+  async verifyWhole(token: string): Promise<VerifiedToken> {
     const { issuer, audience } = this.#config;
     let payload: JWTPayload;
     try {
@@ -63,7 +74,7 @@ export class TokenVerifier {
         this.#log.warn({ err: cause }, "auth.oidc: tokens cannot be verified");
       throw error;
     }
-    return this.#principal(payload);
+    return { principal: this.#principal(payload), expiresAt: payload.exp! * 1_000 };
   }
 
   #principal(payload: JWTPayload): Principal {

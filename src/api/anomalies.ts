@@ -9,6 +9,10 @@ import {
   toSeverity,
   toSignal,
 } from "../anomaly/names.ts";
+import { anomalyDetailJson, anomalyJson, compactAnomalyJson } from "../json/anomaly.ts";
+import { anomalyDetailSchema, anomalySchema, compactAnomalySchema } from "../json/anomaly-schema.ts";
+import { examples } from "../json/examples.ts";
+import { parseNanos } from "../json/time.ts";
 import {
   type AnomalyDetail,
   type AnomalyFilter,
@@ -16,23 +20,13 @@ import {
   lanes,
   type Store,
 } from "../store/index.ts";
-import {
-  anomalyColumns,
-  anomalyDetailJson,
-  anomalyDetailSchema,
-  anomalyJson,
-  anomalySchema,
-  compactAnomalyJson,
-  compactAnomalySchema,
-} from "./anomaly.ts";
 import type { App } from "./app.ts";
+import { anomalyColumns } from "./columns.ts";
 import { countsJson, countsSchema } from "./counts.ts";
-import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
 import { id, noParameters, oneOrMore, time } from "./query.ts";
 import { formatOf, formats, pageContent, paging, sendPage } from "./representation.ts";
-import { parseNanos } from "./time.ts";
 
 export interface AnomalyOptions {
   store: Store;

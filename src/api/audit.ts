@@ -1,7 +1,7 @@
 import { z } from "zod";
+import { examples } from "../json/examples.ts";
 import type { Store } from "../store/index.ts";
 import type { App } from "./app.ts";
-import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { pageSchema, paging } from "./representation.ts";
 

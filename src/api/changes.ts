@@ -1,14 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import type { Change } from "../gen/driftlock/v1/incidents_pb.js";
+import { examples } from "../json/examples.ts";
+import { changeJson } from "../json/incident-parts.ts";
+import { changeSchema } from "../json/incident-schema.ts";
+import { parseNanos } from "../json/time.ts";
 import type { Store } from "../store/index.ts";
 import type { App } from "./app.ts";
-import { examples } from "./examples.ts";
-import { changeJson, changeSchema } from "./incident.ts";
 import { guarded, problems } from "./openapi.ts";
 import { id, noParameters, time } from "./query.ts";
 import { pageSchema, paging } from "./representation.ts";
-import { parseNanos } from "./time.ts";
 
 export interface ChangeOptions {
   store: Store;

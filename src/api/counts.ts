@@ -1,9 +1,9 @@
 /** Counts of anomalies by lane, time and severity, as the API returns them. */
 import { z } from "zod";
 import { channelName, type severityNames, signalName, toSeverity } from "../anomaly/names.ts";
+import { examples } from "../json/examples.ts";
+import { formatNanos } from "../json/time.ts";
 import { type AnomalyCounts, type BucketCount, type Lane, lanes } from "../store/index.ts";
-import { examples } from "./examples.ts";
-import { formatNanos } from "./time.ts";
 
 const count = z.number().int().nonnegative();
 const nanos = z.string().describe("RFC 3339 in UTC, with nanoseconds");

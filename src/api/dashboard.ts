@@ -21,6 +21,7 @@ const types: Readonly<Record<string, string>> = {
   ".json": "application/json",
   ".png": "image/png",
   ".svg": "image/svg+xml",
+  ".wasm": "application/wasm",
   ".webmanifest": "application/manifest+json",
   ".woff2": "font/woff2",
 };
@@ -28,10 +29,13 @@ const types: Readonly<Record<string, string>> = {
 /** The build names files below this folder by their content. */
 const immutable = /^assets\//;
 
-const pageHeaders = {
+/** The page that verifies evidence runs WebAssembly, and no other page may. */
+const mayCompute = /^\/verify\/?$/;
+
+const pageHeaders = (path: string) => ({
   "content-security-policy": [
     "default-src 'none'",
-    "script-src 'self'",
+    mayCompute.test(path) ? "script-src 'self' 'wasm-unsafe-eval'" : "script-src 'self'",
     "style-src 'self'",
     "connect-src 'self'",
     "img-src 'self' data:",
@@ -42,7 +46,7 @@ const pageHeaders = {
     "trusted-types 'none'",
   ].join("; "),
   "cross-origin-opener-policy": "same-origin",
-};
+});
 
 interface File {
   path: string;
@@ -95,9 +99,10 @@ function opensPage({ method, url, headers }: FastifyRequest): boolean {
 }
 
 function sendPage({ index }: Dashboard, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const base = wayToRoot(request.url.split("?", 1)[0]!);
+  const path = request.url.split("?", 1)[0]!;
+  const base = wayToRoot(path);
   return reply
-    .headers(pageHeaders)
+    .headers(pageHeaders(path))
     .type("text/html; charset=utf-8")
     .send(index.replace(builtBase, `<base href="${base}">`));
 }

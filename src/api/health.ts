@@ -1,9 +1,9 @@
 import type { Registry } from "prom-client";
 import { z } from "zod";
 import type { Access } from "../access/access.ts";
+import { examples } from "../json/examples.ts";
 import type { Versions } from "../version.ts";
 import type { App } from "./app.ts";
-import { examples } from "./examples.ts";
 import { senderOf } from "./guard.ts";
 import { problems } from "./openapi.ts";
 

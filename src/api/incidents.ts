@@ -1,21 +1,17 @@
 import { z } from "zod";
 import { incidentStates, incidentVerdicts, severityNames, toSeverity } from "../anomaly/names.ts";
+import { anomalyJson } from "../json/anomaly.ts";
+import { examples } from "../json/examples.ts";
+import { incidentDetailJson, incidentJson } from "../json/incident.ts";
+import { incidentDetailSchema, incidentSchema } from "../json/incident-schema.ts";
+import { parseNanos } from "../json/time.ts";
 import type { IncidentDetail, IncidentFilter, IncidentPatch, Store } from "../store/index.ts";
-import { anomalyJson } from "./anomaly.ts";
 import type { App } from "./app.ts";
-import { examples } from "./examples.ts";
-import {
-  incidentColumns,
-  incidentDetailJson,
-  incidentDetailSchema,
-  incidentJson,
-  incidentSchema,
-} from "./incident.ts";
+import { incidentColumns } from "./columns.ts";
 import { guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
 import { id, noParameters, oneOrMore, time } from "./query.ts";
 import { formatOf, formats, pageContent, paging, sendPage } from "./representation.ts";
-import { parseNanos } from "./time.ts";
 
 export interface IncidentOptions {
   store: Store;

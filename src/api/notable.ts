@@ -1,14 +1,15 @@
 import { z } from "zod";
 import { signalName } from "../anomaly/names.ts";
+import { streamId } from "../anomaly/stream-id.ts";
 import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
-import { type Store, streamId } from "../store/index.ts";
-import { reportJson, reportSchema, signalSchema } from "./anomaly.ts";
+import { examples } from "../json/examples.ts";
+import { reportJson, reportSchema, signalSchema } from "../json/report.ts";
+import { parseNanos } from "../json/time.ts";
+import type { Store } from "../store/index.ts";
 import type { App } from "./app.ts";
-import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { time } from "./query.ts";
 import { paging } from "./representation.ts";
-import { parseNanos } from "./time.ts";
 
 const notableSchema = z
   .object({

@@ -101,7 +101,8 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
             type: "apiKey",
             in: "cookie",
             name: "driftlock_session",
-            description: "The cookie of a session; its name begins with `__Host-` if the page came over TLS",
+            description:
+              "The cookie of a session; its name begins with `__Host-` if the page came over TLS, and ends with `_` and the port of the address if that has one",
           },
         },
       },
@@ -114,6 +115,7 @@ export async function describeRoutes(app: FastifyInstance, version: string): Pro
         { name: "streams", description: "Streams and their statistics" },
         { name: "policies", description: "What is judged, and what nobody needs to hear of" },
         { name: "events", description: "Log records as plain JSON" },
+        { name: "llm", description: "Calls of language models" },
         { name: "tenant", description: "Usage, evidence and the audit log" },
         { name: "process", description: "Health, metrics, versions" },
       ],

@@ -1,16 +1,16 @@
 import { z } from "zod";
 import { maxPolicies, tenantPolicy } from "../config/schema/policy.ts";
+import { examples } from "../json/examples.ts";
+import { formatMs } from "../json/time.ts";
 import type { Store, StoredPolicies } from "../store/index.ts";
 import type { App } from "./app.ts";
-import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { noParameters } from "./query.ts";
-import { formatMs } from "./time.ts";
 
 export interface PolicyOptions {
   store: Store;
   /** Called after the policies or silences of a tenant were stored. Resolves once they are in effect. */
-  onRules(): Promise<void>;
+  onRules(tenant: string): Promise<void>;
 }
 
 const list = z
@@ -80,7 +80,7 @@ export function policyRoutes(app: App, { store, onRules }: PolicyOptions): void 
     },
     async ({ principal, body }) => {
       const stored = await store.policies.replace(principal.tenant, body.policies, principal.subject);
-      await onRules();
+      await onRules(principal.tenant);
       return toJson(stored);
     },
   );

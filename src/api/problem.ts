@@ -2,7 +2,7 @@
 import { STATUS_CODES } from "node:http";
 import type { FastifyReply } from "fastify";
 import { z } from "zod";
-import { examples } from "./examples.ts";
+import { examples } from "../json/examples.ts";
 
 export const problemType = "application/problem+json";
 

@@ -1,6 +1,6 @@
 /** Query parameters that several routes have. */
 import { z } from "zod";
-import { examples } from "./examples.ts";
+import { examples } from "../json/examples.ts";
 
 /** For routes without parameters: a parameter that is meant to filter must not be ignored. */
 export const noParameters = z.strictObject({});

@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { printable, toJson } from "../base/printable.ts";
-import { examples } from "./examples.ts";
+import { examples } from "../json/examples.ts";
 import { ApiError } from "./problem.ts";
 
 export const formats = ["json", "ndjson", "csv"] as const;

@@ -12,19 +12,24 @@ import { type AnomalyOptions, anomalyRoutes } from "./anomalies.ts";
 import { limitAnswers } from "./answers.ts";
 import type { App } from "./app.ts";
 import { auditRoutes } from "./audit.ts";
+import { type BillingOptions, billingRoutes } from "./billing.ts";
 import { type ChangeOptions, changeRoutes } from "./changes.ts";
 import { builtDashboard, pageAnswerer, readDashboard, serveDashboard } from "./dashboard.ts";
 import { answerWithProblems } from "./errors.ts";
-import { type EventOptions, eventRoutes } from "./events/routes.ts";
-import { evidenceRoutes } from "./evidence.ts";
+import { type EvidenceOptions, evidenceRoutes } from "./evidence.ts";
 import { guardRoutes } from "./guard.ts";
 import { type HealthOptions, healthRoutes } from "./health.ts";
 import { type IncidentOptions, incidentRoutes } from "./incidents.ts";
+import { type IngestOptions, ingestRoutes } from "./ingest/routes.ts";
+import { keyRoutes } from "./keys.ts";
 import { type LiveOptions, livePaths, liveRoutes } from "./live/routes.ts";
+import { llmRoutes } from "./llm.ts";
 import { notableRoutes } from "./notable.ts";
+import { type NotificationOptions, notificationRoutes } from "./notifications.ts";
 import { describeRoutes, serveDescription } from "./openapi.ts";
 import { policyRoutes } from "./policies.ts";
 import { problem, sendProblem } from "./problem.ts";
+import { type ReportOptions, reportRoutes } from "./reports.ts";
 import { secure } from "./security.ts";
 import { type ServiceOptions, serviceRoutes } from "./services.ts";
 import { sessionRoutes } from "./session.ts";
@@ -40,10 +45,14 @@ export interface ApiOptions
   extends HealthOptions,
     AnomalyOptions,
     IncidentOptions,
+    ReportOptions,
     ChangeOptions,
     ServiceOptions,
-    EventOptions,
+    IngestOptions,
+    EvidenceOptions,
     SilenceOptions,
+    NotificationOptions,
+    BillingOptions,
     LiveOptions {
   config: Pick<Config["api"], "endpoint" | "cors_origins">;
   /** Whether authentication is disabled. */
@@ -144,6 +153,7 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   if (dashboard) serveDashboard(app, dashboard);
   healthRoutes(app, options);
   incidentRoutes(app, options);
+  reportRoutes(app, options);
   changeRoutes(app, options);
   serviceRoutes(app, options);
   sessionRoutes(app, options);
@@ -153,10 +163,14 @@ async function build(options: ApiOptions): Promise<{ app: App; connections: Conn
   policyRoutes(app, options);
   silenceRoutes(app, options);
   evidenceRoutes(app, options);
+  keyRoutes(app, options);
+  notificationRoutes(app, options);
   auditRoutes(app, options);
   usageRoutes(app, options);
+  billingRoutes(app, options);
   liveRoutes(app, options);
-  eventRoutes(app, options);
+  ingestRoutes(app, options);
+  llmRoutes(app, options);
   serveDescription(app);
   return { app, connections };
 }

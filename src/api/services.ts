@@ -1,14 +1,14 @@
 import { z } from "zod";
 import { signalName } from "../anomaly/names.ts";
+import { examples } from "../json/examples.ts";
+import { safeCount, signalSchema } from "../json/report.ts";
+import { formatNanos } from "../json/time.ts";
 import type { Store } from "../store/index.ts";
-import { safeCount, signalSchema } from "./anomaly.ts";
 import type { App } from "./app.ts";
-import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { noParameters } from "./query.ts";
 import { pageSchema, paging } from "./representation.ts";
 import type { Rates, ServiceGraph, Traffic } from "./service-graph.ts";
-import { formatNanos } from "./time.ts";
 
 export interface ServiceOptions {
   store: Store;

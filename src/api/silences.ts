@@ -1,14 +1,14 @@
 import { z } from "zod";
 import { silenceMatch, silenceReason } from "../config/schema/silence.ts";
+import { examples } from "../json/examples.ts";
+import { formatMs } from "../json/time.ts";
 import { type Silence, silenceState, silenceStates } from "../store/index.ts";
 import type { App } from "./app.ts";
-import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import type { PolicyOptions } from "./policies.ts";
 import { ApiError } from "./problem.ts";
 import { id, noParameters, time } from "./query.ts";
 import { pageSchema, paging } from "./representation.ts";
-import { formatMs } from "./time.ts";
 
 const bodySchema = z
   .strictObject({
@@ -122,7 +122,7 @@ export function silenceRoutes(app: App, { store, onRules, configuredSilences }: 
         reason,
         author: principal.subject,
       });
-      await onRules();
+      await onRules(principal.tenant);
       return reply.code(201).send(toJson(silence));
     },
   );
@@ -147,7 +147,7 @@ export function silenceRoutes(app: App, { store, onRules, configuredSilences }: 
         throw new ApiError(404, "this silence is part of the configuration (silences); change it there");
       }
       if (silence === undefined) throw new ApiError(404, "there is no silence with this id");
-      await onRules();
+      await onRules(principal.tenant);
       return toJson(silence);
     },
   );

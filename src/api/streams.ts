@@ -1,14 +1,14 @@
 import { z } from "zod";
 import { channelName, signalName, signalNames, streamStates, toSignal } from "../anomaly/names.ts";
+import { examples } from "../json/examples.ts";
+import { finite, safeCount, signalSchema } from "../json/report.ts";
+import { formatMs, formatNanos } from "../json/time.ts";
 import type { RatedPoint, Store, Stream } from "../store/index.ts";
-import { finite, safeCount, signalSchema } from "./anomaly.ts";
 import type { App } from "./app.ts";
-import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 import { ApiError } from "./problem.ts";
 import { id, noParameters, oneOrMore } from "./query.ts";
 import { pageSchema, paging } from "./representation.ts";
-import { formatMs, formatNanos } from "./time.ts";
 
 /** The number of anomalies whose scores a stream shows. */
 const shownScores = 100;

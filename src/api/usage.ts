@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { steadyClock } from "../base/clock.ts";
+import { examples } from "../json/examples.ts";
+import { safeCount } from "../json/report.ts";
 import type { Store } from "../store/index.ts";
-import { safeCount } from "./anomaly.ts";
 import type { App } from "./app.ts";
-import { examples } from "./examples.ts";
 import { guarded, problems } from "./openapi.ts";
 
 const count = z.number().int().nonnegative();

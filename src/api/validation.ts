@@ -72,6 +72,7 @@ function namesAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) {
     return namesAt(schema.unwrap(), path);
   }
+  if (schema instanceof z.ZodUnion) return namesAt(schema.options.at(-1)!, path);
   const [step, ...rest] = path;
   if (schema instanceof z.ZodObject) {
     if (step === undefined) return Object.keys(schema.shape);

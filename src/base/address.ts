@@ -46,6 +46,13 @@ export function isWildcard(host: string): boolean {
   return wildcards.has(host);
 }
 
+/** Returns the URL by which this machine reaches a listener without TLS. */
+export function urlOf(endpoint: string): string {
+  const { host, port } = parseListen(endpoint);
+  const name = isWildcard(host) ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
+  return `http://${name}:${port}`;
+}
+
 function isLocalName(host: string): boolean {
   return host === "localhost" || host.endsWith(".localhost");
 }

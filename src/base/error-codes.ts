@@ -60,8 +60,14 @@ export const errorCodes = {
   },
   ERR_DRIFTLOCK_DAMAGED_INPUT: {
     class: "Error",
-    cause: "Compressed data is truncated, was changed, or was not written by the codec.",
+    cause:
+      "Compressed data or a recording is truncated, was changed, or was not written by the codec or by Driftlock.",
     remedy: "Check that the codec is the one that compressed the data, and that the data is complete.",
+  },
+  ERR_DRIFTLOCK_RECORDING_FORMAT: {
+    class: "Error",
+    cause: "A recording was made by a version of Driftlock whose verdicts this version cannot compute again.",
+    remedy: "Use the version that the message names.",
   },
   ERR_DRIFTLOCK_OUT_OF_MEMORY: {
     class: "RangeError",

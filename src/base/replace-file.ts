@@ -4,13 +4,16 @@ import { dirname } from "node:path";
 /**
  * Writes a file that only this user may read. Afterwards the file is the new one, or still the old one if that fails, never a part.
  */
-export async function replaceFile(path: string, parts: readonly (string | Uint8Array)[]): Promise<void> {
+export async function replaceFile(
+  path: string,
+  parts: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
+): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.tmp`;
   try {
     const file = await open(temporary, "w", 0o600);
     try {
-      for (const part of parts) await file.writeFile(part);
+      for await (const part of parts) await file.writeFile(part);
       await file.sync();
     } finally {
       await file.close();

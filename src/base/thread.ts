@@ -1,5 +1,5 @@
 /** Calls to a worker thread and back. What runs there does not hold up the event loop. */
-import { parentPort, Worker } from "node:worker_threads";
+import { parentPort, type ResourceLimits, Worker } from "node:worker_threads";
 import { endsWithin } from "./deadline.ts";
 
 interface Request<Job> {
@@ -21,6 +21,7 @@ export class Thread<Job, Answer, Detail = object> {
   readonly #url: URL;
   readonly #data: unknown;
   readonly #toError: (failure: Failure<Detail>) => Error;
+  readonly #limits: ResourceLimits;
   readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>();
   #worker: Worker | undefined;
   #lastId = 0;
@@ -29,11 +30,18 @@ export class Thread<Job, Answer, Detail = object> {
   /**
    * @param data the thread's `workerData`.
    * @param toError makes the error with which a call rejects, also if the thread ends unexpectedly.
+   * @param limits of the thread's memory; a thread that exceeds them ends.
    */
-  constructor(url: URL, data: unknown, toError: (failure: Failure<Detail>) => Error) {
+  constructor(
+    url: URL,
+    data: unknown,
+    toError: (failure: Failure<Detail>) => Error,
+    limits: ResourceLimits = {},
+  ) {
     this.#url = url;
     this.#data = data;
     this.#toError = toError;
+    this.#limits = limits;
   }
 
   /** @param transfer buffers of the job that the thread takes over, so that they are not copied. */
@@ -62,7 +70,7 @@ export class Thread<Job, Answer, Detail = object> {
   }
 
   #start(): Worker {
-    const worker = new Worker(this.#url, { workerData: this.#data });
+    const worker = new Worker(this.#url, { workerData: this.#data, resourceLimits: this.#limits });
     worker.on("message", (response: Response<Answer, Detail>) => {
       const waiting = this.#waiting.get(response.id);
       this.#waiting.delete(response.id);

@@ -48,21 +48,45 @@ export const commands: Readonly<Record<string, { summary: string; load(): Promis
     summary: "explain an anomaly or an incident in words and numbers",
     load: () => import("./explain/command.ts"),
   },
+  mcp: {
+    summary: "let programs that speak the Model Context Protocol read from a running Driftlock",
+    load: () => import("./mcp/command.ts"),
+  },
+  evidence: {
+    summary: "make, list and fetch signed bundles of evidence in a running Driftlock",
+    load: () => import("./evidence/command.ts"),
+  },
+  verify: {
+    summary: "verify a bundle of evidence offline, and compute its verdicts again",
+    load: () => import("./verify/command.ts"),
+  },
+  privacy: {
+    summary: "look for personal and secret values in a recorded file, before a policy is switched on",
+    load: () => import("./privacy/command.ts"),
+  },
   notify: {
     summary: "test the channels of notifications",
     load: () => import("./notify/command.ts"),
   },
   keys: {
-    summary: "create, list, rotate and revoke API keys",
+    summary: "create, list, rotate and revoke API keys; manage the keys that sign evidence",
     load: () => import("./keys/command.ts"),
   },
   audit: {
-    summary: "list the audit log and verify its hash chain",
+    summary: "list the audit log, verify it, and print checkpoints of it",
     load: () => import("./audit/command.ts"),
+  },
+  usage: {
+    summary: "show what tenants have sent per day, and what of it was reported for payment",
+    load: () => import("./usage/command.ts"),
   },
   db: {
     summary: "show, apply and undo migrations of the store",
     load: () => import("./db/command.ts"),
+  },
+  kafka: {
+    summary: "create and check the topics of an installation of several processes",
+    load: () => import("./kafka/command.ts"),
   },
   version: {
     summary: "print the versions of Driftlock, Node.js and the codecs",

@@ -71,6 +71,25 @@ export function contradictions(config: Config): Problem[] {
     }
   }
 
+  const { signing } = config.evidence;
+  const signers = [signing.key_file, signing.key_env, signing.command].filter((each) => each !== undefined);
+  if (signers.length > 1) {
+    problem("evidence.signing", "has several keys; set one of key_file, key_env and command");
+  }
+  if ((signing.command === undefined) !== (signing.public_key_file === undefined)) {
+    problem("evidence.signing.public_key_file", "belongs to evidence.signing.command; set both or none");
+  }
+  const { checkpoints, timestamps } = config.evidence;
+  if (timestamps.policy !== undefined && timestamps.url === undefined) {
+    problem("evidence.timestamps.policy", "has no effect without an authority; set evidence.timestamps.url");
+  }
+  for (const [key, asked] of [
+    ["evidence.checkpoints.url", checkpoints.url],
+    ["evidence.timestamps.url", timestamps.url],
+  ] as const) {
+    const { username, password } = new URL(asked ?? "http://none");
+    if (username || password) problem(key, "credentials in the URL are not sent; remove them");
+  }
   if (forward.mode === "flagged" && !detect.enabled) {
     problem(
       "forward.mode",
@@ -144,8 +163,23 @@ export function contradictions(config: Config): Problem[] {
     }
   }
 
+  const { billing } = config;
+  if (billing.stripe === undefined) {
+    for (const key of ["meters", "plans"] as const) {
+      if (Object.values(billing[key]).some((value) => value !== undefined)) {
+        problem(`billing.${key}`, "has no effect without billing.stripe");
+      }
+    }
+  } else if (!api.enabled) {
+    problem(
+      "billing.stripe",
+      "needs the API, where events about subscriptions arrive; set api.enabled: true",
+    );
+  }
+
   const { store: shared, ...limits } = config.limits;
-  if (shared !== undefined && Object.values(limits).every((limit) => limit === undefined)) {
+  const planned = billing.plans.flatMap((plan) => Object.values(plan.limits));
+  if (shared !== undefined && [...planned, ...Object.values(limits)].every((limit) => limit === undefined)) {
     problem("limits.store", "has no effect without a limit; set one, such as limits.requests_per_second");
   }
 
@@ -183,7 +217,13 @@ export function missingFiles(config: Config): Problem[] {
     "receive.grpc.tls": config.receive.grpc.enabled ? config.receive.grpc.tls : undefined,
     "receive.http.tls": config.receive.http.enabled ? config.receive.http.tls : undefined,
     "forward.tls": config.forward.tls,
+    "kafka.tls": config.kafka.tls,
+    "kafka.sasl": { token_file: config.kafka.sasl?.token_file },
     detect: { key_file: config.detect.key_file },
+    "evidence.signing": {
+      key_file: config.evidence.signing.key_file,
+      public_key_file: config.evidence.signing.public_key_file,
+    },
   };
   for (const [section, tls] of Object.entries(sections)) {
     for (const [name, file] of Object.entries(tls ?? {})) {
@@ -238,6 +278,15 @@ export function warnings(config: Config): string[] {
   if (api.enabled && !isLoopback(parseListen(api.endpoint).host)) {
     found.push(
       `api: keys and responses are sent through ${api.endpoint} unencrypted; put a proxy with TLS in front of it`,
+    );
+  }
+  const { kafka } = config;
+  if (kafka.sasl !== undefined && kafka.tls === undefined) {
+    found.push("kafka.sasl: credentials and data are sent to the brokers unencrypted; set kafka.tls");
+  }
+  if (kafka.tls?.insecure_skip_verify) {
+    found.push(
+      "kafka.tls.insecure_skip_verify: the brokers' certificates are not checked; set kafka.tls.ca_file",
     );
   }
   const { store: shared } = config.limits;

@@ -1,10 +1,15 @@
 /** All keys of the configuration. Its file, environment variables, flags and reference are read off this schema. */
 import { z } from "zod";
 import { auth, limits } from "./schema/access.ts";
+import { billing } from "./schema/billing.ts";
 import { detect } from "./schema/detect.ts";
+import { evidence } from "./schema/evidence.ts";
 import { forward } from "./schema/forward.ts";
 import { incidents } from "./schema/incidents.ts";
+import { kafka } from "./schema/kafka.ts";
+import { llm } from "./schema/llm.ts";
 import { notify } from "./schema/notify.ts";
+import { privacy } from "./schema/privacy.ts";
 import { receive } from "./schema/receive.ts";
 import { maxConfiguredSilences, silence } from "./schema/silence.ts";
 import {
@@ -51,6 +56,9 @@ export const configSchema = z.strictObject({
       "What is kept of each tenant. Anomalies that an evidence bundle refers to are kept as long as the bundle and do not count towards the size.",
     ),
   }).describe("The store of anomalies, stream statistics, API keys and audit logs."),
+  kafka: kafka.describe(
+    "Several processes on one log: Kafka carries the data, the state and the order between them.",
+  ),
   silences: z
     .array(silence)
     .max(maxConfiguredSilences)
@@ -62,12 +70,18 @@ export const configSchema = z.strictObject({
     .describe(
       "Silences: of which anomalies nobody is notified, until when, why, and who asked for it. An anomaly must match all that `match` names: `signal`, patterns of the `tenant`, the `service` and the `stream`, and `channels`. `starts_at` is when the process starts by default. A silence that has ended has no effect. Silences that the API has created come before these.",
     ),
+  privacy: privacy.describe(
+    "What happens to personal and secret values, such as e-mail addresses, payment cards and API keys. By default, what is judged and forwarded stays as it is, and everything that Driftlock keeps and shows is masked.",
+  ),
+  llm: llm.describe("Calls of language models: what is read of them, and what is kept."),
   incidents: incidents.describe("How incidents are formed from what is flagged."),
   notify: notify.describe(
     "Notifications of people and their tools. Secrets are named by their place: `{file: PATH}` or `{env: NAME}`.",
   ),
+  evidence: evidence.describe("Bundles of evidence, and reports to authorities."),
   auth: auth.describe("Who may send and read."),
   limits,
+  billing,
   api: section({
     enabled: z
       .boolean()
@@ -146,8 +160,13 @@ export type ReceiveConfig = Config["receive"];
 export type DetectConfig = Config["detect"];
 export type ForwardConfig = Config["forward"];
 export type StoreConfig = Config["store"];
+export type EvidenceConfig = Config["evidence"];
 export type NotifyConfig = Config["notify"];
+export type KafkaConfig = Config["kafka"];
 export type AuthConfig = Config["auth"];
 export type LimitsConfig = Config["limits"];
+/** The limits of one tenant. */
+export type TenantLimits = Omit<LimitsConfig, "store" | "streams">;
+export type BillingConfig = Config["billing"];
 export type ServerTls = NonNullable<ReceiveConfig["grpc"]["tls"]>;
 export type ClientTls = NonNullable<ForwardConfig["tls"]>;

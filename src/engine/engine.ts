@@ -1,18 +1,31 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { decodeReport, type Report } from "../anomaly/report.ts";
+import type { LlmConfig } from "../config/schema/llm.ts";
 import type { Policy } from "../config/schema/policy.ts";
 import type { DetectConfig } from "../config/schema.ts";
-import type { Anomaly } from "../gen/driftlock/v1/anomaly_pb.js";
+import type { Anomaly, Channel } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type EvidencePage, EvidencePageSchema } from "../gen/driftlock/v1/incidents_pb.js";
+import { type LlmPage, LlmPageSchema } from "../gen/driftlock/v1/llm_pb.js";
 import {
   type EngineFindings,
   type EnginePolicy,
+  type EnginePrivacy,
   type EngineStats,
   type EngineWindow,
   type NativeEngine,
+  type NativeEnginePool,
   native,
 } from "../native.ts";
 import type { Signal } from "../otlp/protocol.ts";
+import {
+  CheckpointPieces,
+  piecesOf,
+  type Restored,
+  recordsOf,
+  restore,
+  type StateRecord,
+  wholeRecords,
+} from "./checkpoint.ts";
 import { configuredHashKey, fingerprintOf } from "./hash-key.ts";
 import { toEnginePolicy } from "./policy.ts";
 import { decodeStatistics, type StatisticsPage } from "./statistics.ts";
@@ -34,6 +47,8 @@ export interface Findings {
   evidence: EvidencePage | undefined;
   /** Number of verdicts that `evidence` leaves out because they concern too many streams, resources and ticks. */
   evidenceLeftOut: number;
+  /** The calls of language models that the request completed; undefined if there are none. */
+  calls: LlmPage | undefined;
 }
 
 /** What became of one request. */
@@ -65,10 +80,35 @@ export interface Judged extends Findings {
   windows?: EngineWindow[];
 }
 
+/**
+ * Threads that several engines share: each engine that has something to do has its turn. They end when nobody holds this and no
+ * engine uses them any more.
+ */
+export class EnginePool {
+  /** What the addon knows it by. */
+  readonly native: NativeEnginePool;
+
+  /**
+   * @param threads from 1 to 64.
+   * @throws {RangeError} with the code ERR_DRIFTLOCK_OUT_OF_RANGE for another number.
+   * @throws {Error} if the system refuses the threads.
+   */
+  constructor(threads: number) {
+    this.native = native.enginePool(threads);
+  }
+}
+
 /** How an engine is used, beside the settings in the configuration's section `detect`. */
 export interface EngineSettings {
   /** `all` forwards whole requests; `flagged` forwards flagged records alone, with their resources and scopes. */
   mode: "all" | "flagged";
+  /**
+   * What happens to personal and secret values. By default, what is judged and forwarded stays as it is, and everything else is
+   * masked.
+   */
+  privacy?: EnginePrivacy;
+  /** What becomes of calls of language models. By default, their records are like others. */
+  llm?: LlmConfig | undefined;
   /** Number of streams of one tenant that are judged at once; records of further streams pass unjudged. Unlimited by default. */
   streamsPerTenant?: number | undefined;
   /**
@@ -83,6 +123,10 @@ export interface EngineSettings {
   recordsPerSecond?: number;
   /** Whether `process` returns the scores of all records and windows. Defaults to false. */
   scores?: boolean;
+  /**
+   * Whether the first report of each anomaly, and each with news, has a `recording`, from which `recompute` computes it again. Defaults to false.
+   */
+  recordings?: boolean;
   /**
    * The secret of 32 bytes that all hashes derive from. By default it is read from `detect.key_file`; if that is not set
    * either, it is 32 zeros, with which anyone can look for inputs that collide.
@@ -99,6 +143,22 @@ export interface EngineSettings {
    * bytes until `process` resolves, which would crash the process.
    */
   readInPlace?: boolean;
+  /**
+   * Threads that it shares with other engines, instead of threads of its own; `detect.threads` of them at most work for it at once.
+   * Verdicts do not depend on it.
+   */
+  pool?: EnginePool;
+}
+
+/** How one call differs from others. */
+export interface CallOptions {
+  /** When the request was received, in milliseconds since 1970; by default `EngineSettings.clock` says it. */
+  readonly receivedMs?: number;
+  /**
+   * Judge and learn, but report nothing: for requests that were reported before. There are no anomalies, no evidence and no calls of
+   * models in the outcome, and nothing to forward.
+   */
+  readonly silent?: boolean;
 }
 
 /** What feedback on an anomaly changed. */
@@ -118,6 +178,10 @@ export class Engine {
   readonly #clock: (() => number) | undefined;
   /** The policies of the configuration. */
   readonly #policies: EnginePolicy[];
+  /** The latest checkpoint that has not ended. */
+  #reading: CheckpointPieces | undefined;
+  /** Whether the last checkpoint was not read to its end. */
+  #incomplete = false;
   /** Identifies the key without revealing it. Snapshots of an engine with another key cannot be restored. */
   readonly keyFingerprint: string;
 
@@ -132,13 +196,17 @@ export class Engine {
     config: DetectConfig,
     {
       mode,
+      privacy = {},
+      llm,
       streamsPerTenant = 0,
       exactBaseline = false,
       recordsPerSecond = 1,
       scores = false,
+      recordings = false,
       key = configuredHashKey(config),
       clock,
       readInPlace = false,
+      pool,
     }: EngineSettings,
   ) {
     this.keyFingerprint = fingerprintOf(key);
@@ -169,9 +237,13 @@ export class Engine {
       maxStreams: config.max_streams,
       streamsPerTenant,
       policies: this.#policies,
+      privacy,
+      ...(llm?.enabled === true && { llm: { capture: llm.capture, prices: llm.prices.map(toEnginePrice) } }),
       flaggedOnly: mode === "flagged",
       scores,
+      recordings,
       readInPlace,
+      ...(pool && { pool: pool.native }),
     });
   }
 
@@ -183,8 +255,9 @@ export class Engine {
    * @throws {Error} with the code ERR_DRIFTLOCK_OTLP_MALFORMED if the request is not the message that its signal requires,
    * ERR_DRIFTLOCK_ENGINE_CANCELLED if it was cancelled, and ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
    */
-  async process(signal: Signal, tenant: string, body: Buffer): Promise<Judged> {
-    const outcome = await this.#native.process(signal, tenant, body, this.#clock?.());
+  async process(signal: Signal, tenant: string, body: Buffer, options?: CallOptions): Promise<Judged> {
+    const received = options?.receivedMs ?? this.#clock?.();
+    const outcome = await this.#native.process(signal, tenant, body, received, options?.silent);
     // Copying an object of this many properties would cost a microsecond per request.
     return Object.assign(outcome, decodeFindings(outcome));
   }
@@ -196,8 +269,21 @@ export class Engine {
    * @returns what it showed: anomalies that began or ended by it, and the evidence.
    * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
    */
-  async advance(ms: number, active: Iterable<string> = []): Promise<Findings> {
-    const findings = await this.#native.advance(ms, [...active], this.#clock?.());
+  async advance(ms: number, active: Iterable<string> = [], options?: CallOptions): Promise<Findings> {
+    const received = options?.receivedMs ?? this.#clock?.();
+    const findings = await this.#native.advance(ms, [...active], received, options?.silent);
+    return Object.assign(findings, decodeFindings(findings));
+  }
+
+  /**
+   * Moves the clock of a tenant, at its place in the order of calls, like a request whose last record has this event time: for
+   * records that another engine judges. Streams that are silent by then are noticed.
+   * @returns what it showed: anomalies that began or ended by it, and the evidence.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   */
+  async observeTime(tenant: string, unixNanos: bigint, options?: CallOptions): Promise<Findings> {
+    const received = options?.receivedMs ?? this.#clock?.();
+    const findings = await this.#native.observeTime(tenant, unixNanos, received, options?.silent);
     return Object.assign(findings, decodeFindings(findings));
   }
 
@@ -248,6 +334,16 @@ export class Engine {
     return this.#feedback(tenant, anomalyId, "false");
   }
 
+  /**
+   * Raises the limit of all streams of a name, or of the group of that name, above such scores of a channel: for what a budget withheld,
+   * which belongs to no anomaly.
+   * @returns whether there is such a stream.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   */
+  tolerate(tenant: string, stream: string, channel: Channel, score: number): Promise<boolean> {
+    return this.#native.tolerate(tenant, stream, channel, score);
+  }
+
   async #feedback(tenant: string, anomalyId: string, kind: "accept" | "false"): Promise<FeedbackOutcome> {
     const { found, ended } = await this.#native.feedback(tenant, anomalyId, kind);
     return { found, ended: ended ? decodeReport(ended) : undefined };
@@ -263,20 +359,85 @@ export class Engine {
   }
 
   /**
-   * Returns all that the engine has learned, as it is after the requests before this call and before those after it.
-   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   * Begins a checkpoint, at its place in the order of calls: what the engine has learned since the last one, or everything if there
+   * is none. Requests are judged as usual while it is read, and change nothing of it.
+   *
+   * All of its records must be kept together, because the last ones hold a digest of all. The engine takes one that was read to its
+   * end as kept; after one that was not read to its end, the next is of everything.
+   * @param options.full of everything, for example because the last one could not be kept.
+   * @returns the records in pieces of about 1 MiB, in the order in which they are to be applied.
+   * @throws {Error} while another one is being read. Reading throws with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
    */
-  snapshot(): Promise<Buffer> {
-    return this.#native.snapshot();
+  checkpoint({ full = false }: { full?: boolean } = {}): AsyncIterable<StateRecord[]> {
+    if (this.#reading) throw new Error("a checkpoint is being read already: read it to its end first");
+    const pieces = this.#read(full || this.#incomplete ? "all" : "changes");
+    this.#incomplete = true;
+    return {
+      [Symbol.asyncIterator]: () => ({
+        next: async () => {
+          const { done, value } = await pieces.next();
+          if (done !== true) return { done: false, value: recordsOf(value) };
+          if (pieces.complete) this.#incomplete = false;
+          return { done, value };
+        },
+        return: async () => {
+          await pieces.return();
+          return { done: true, value: undefined };
+        },
+      }),
+    };
   }
 
   /**
-   * Restores a snapshot of an engine with the same settings and key. Returns false, and changes nothing, if the bytes are not a
+   * Restores an engine that has judged nothing yet from the latest record of each key, in any order, in pieces of any size, which
+   * checkpoints of an engine with the same settings and key gave. The next checkpoint is of what changes from now on.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_STARTED after the first request, ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   */
+  async restoreFrom(
+    records: AsyncIterable<Iterable<StateRecord>> | Iterable<Iterable<StateRecord>>,
+  ): Promise<Restored> {
+    const restored = await restore(this.#native, piecesOf(records), true);
+    if (restored.kind === "restored") this.#incomplete = false;
+    return restored;
+  }
+
+  /**
+   * Returns all that the engine has learned, as it is after the requests before this call and before those after it. If another
+   * snapshot or checkpoint is being read, it is as of the end of that.
+   * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
+   */
+  async snapshot(): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    for await (const piece of this.snapshotPieces()) pieces.push(piece);
+    return Buffer.concat(pieces);
+  }
+
+  /** The same in pieces of about 1 MiB, so that all of it is never in memory. Read it to its end, or return from it. */
+  snapshotPieces(): AsyncIterable<Buffer> {
+    return this.#read("copy");
+  }
+
+  #read(of: "changes" | "all" | "copy"): CheckpointPieces {
+    const pieces = new CheckpointPieces(this.#native, of, this.#reading);
+    this.#reading = pieces;
+    void pieces.ended.then(() => {
+      if (this.#reading === pieces) this.#reading = undefined;
+    });
+    return pieces;
+  }
+
+  /**
+   * Restores a snapshot of an engine with the same settings and key. Resolves to false, and changes nothing, if the bytes are not a
    * snapshot that this version can read.
    * @throws {Error} with the code ERR_DRIFTLOCK_ENGINE_STARTED after the first request, ERR_DRIFTLOCK_ENGINE_CLOSED after `close`.
    */
-  restore(snapshot: Buffer): boolean {
-    return this.#native.restore(snapshot);
+  async restore(snapshot: Buffer): Promise<boolean> {
+    return (await this.restorePieces([snapshot])).kind === "restored";
+  }
+
+  /** The same for a snapshot in pieces of any size; says why it is refused. */
+  restorePieces(pieces: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<Restored> {
+    return restore(this.#native, wholeRecords(pieces), false);
   }
 
   /**
@@ -293,12 +454,17 @@ export class Engine {
   }
 }
 
-function decodeFindings({ anomalies, notable = [], evidence }: EngineFindings) {
+function decodeFindings({ anomalies, notable = [], evidence, calls }: EngineFindings) {
   const reports = anomalies.map(decodeReport);
   return {
     reports,
     anomalies: reports.map(({ message }) => message),
     notable: notable.map(decodeReport),
     evidence: evidence && fromBinary(EvidencePageSchema, evidence),
+    calls: calls && fromBinary(LlmPageSchema, calls),
   };
+}
+
+function toEnginePrice({ model, input, output, cached }: LlmConfig["prices"][number]) {
+  return { model, input, output, ...(cached !== undefined && { cached }) };
 }

@@ -1,5 +1,4 @@
 /** Keeps what streams have learned in a file: over restarts, or to move it to another instance. */
-import { webcrypto } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceFile } from "../base/replace-file.ts";
@@ -8,17 +7,17 @@ import type { Engine } from "./engine.ts";
 import { fingerprintOf } from "./hash-key.ts";
 
 /** The version of the file format. It is raised whenever the bytes of a snapshot change their meaning. */
-const format = 9;
+export const snapshotFormat = 12;
 const magic = "driftlock-engine-snapshot";
 
 const maxHeaderSize = 64 * 2 ** 10;
-const maxSize = 2 ** 30;
+const readAtOnce = 2 ** 20;
 
 /** The setting that names the hash key without revealing it. */
 const fingerprint = "the fingerprint of the hash key";
 
-/** Returns the settings that baselines depend on. A snapshot under other settings cannot be used. */
-function snapshotSettings(detect: DetectConfig, keyFingerprint: string): Record<string, unknown> {
+/** Returns the settings that what was learned depends on. Under other settings it cannot be used. */
+export function snapshotSettings(detect: DetectConfig, keyFingerprint: string): Record<string, unknown> {
   return {
     "detect.stream_by": detect.stream_by,
     "detect.group_by": detect.group_by,
@@ -39,8 +38,6 @@ interface Header {
   settings: Record<string, unknown>;
   /** The hash key in hexadecimal digits, if the file carries it. */
   hashKey?: string;
-  size: number;
-  sha256: string;
 }
 
 const refused = (reason: string, remedy?: string): Refusal => ({
@@ -48,11 +45,6 @@ const refused = (reason: string, remedy?: string): Refusal => ({
   reason,
   ...(remedy !== undefined && { remedy }),
 });
-
-/** Hashes off the event loop, because a snapshot may have hundreds of megabytes. */
-async function sha256(bytes: Buffer): Promise<string> {
-  return Buffer.from(await webcrypto.subtle.digest("SHA-256", bytes)).toString("hex");
-}
 
 /** What became of loading a snapshot. */
 export type SnapshotLoad =
@@ -80,7 +72,8 @@ export type SnapshotHeader =
   | Refusal;
 
 /**
- * A file with what an engine has learned: one line of JSON that describes it, then the engine's bytes. By default it is the
+ * A file with what an engine has learned: one line of JSON that describes it, then the records of the engine, which hold a digest
+ * of all. It is written and read in pieces, so that it may be larger than the memory that is left. By default it is the
  * file `engine.snapshot` in `data_dir`. A file that moves between instances carries the hash key as well.
  */
 export class SnapshotFile {
@@ -126,21 +119,19 @@ export class SnapshotFile {
     const file = await this.#open();
     if (file === undefined) return { kind: "none" };
     try {
-      const { size } = await file.stat();
-      if (size > maxSize + maxHeaderSize) return refused(`it is larger than ${maxSize} bytes`);
-      const bytes = await file.readFile();
-      const found = readHeader(bytes);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(maxHeaderSize), 0, maxHeaderSize, 0);
+      const found = readHeader(buffer.subarray(0, bytesRead));
       if (found.kind === "refused") return found;
       const { header, bodyAt } = found;
-      const changed = changes(header.settings, this.#settings(engine));
+      const changed = settingsChanges(header.settings, this.#settings(engine));
       if (changed.length > 0) {
         return refused(changed.join("; "), "give each key its former value, or learn again");
       }
-      const body = bytes.subarray(bodyAt);
-      if (body.length !== header.size || (await sha256(body)) !== header.sha256)
-        return refused("it is damaged");
-      if (!engine.restore(body)) return refused("the engine does not know its bytes");
-      return { kind: "restored", savedAt: header.savedAt };
+      const body = file.createReadStream({ start: bodyAt, highWaterMark: readAtOnce, autoClose: false });
+      const restored = await engine.restorePieces(body);
+      return restored.kind === "refused"
+        ? refused(restored.reason)
+        : { kind: "restored", savedAt: header.savedAt };
     } finally {
       await file.close();
     }
@@ -149,7 +140,7 @@ export class SnapshotFile {
   /**
    * Saves what the engine has learned. The file is the old or the new one, never a part. Calls that overlap share one run.
    * @param hashKey the engine's key, if the file is to carry it, so that another instance can use the file.
-   * @throws {Error} of the file system, or if the snapshot is larger than 1 GiB; the old file stays.
+   * @throws {Error} of the file system; the old file stays.
    */
   save(engine: Engine, hashKey?: Uint8Array): Promise<void> {
     this.#saving ??= this.#save(engine, hashKey).finally(() => {
@@ -164,23 +155,15 @@ export class SnapshotFile {
   }
 
   async #save(engine: Engine, hashKey: Uint8Array | undefined): Promise<void> {
-    const body = await engine.snapshot();
-    if (body.length > maxSize) {
-      throw new Error(
-        `${body.length} bytes are more than the ${maxSize} a snapshot may have: lower detect.max_streams`,
-      );
-    }
     const header: Header = {
       magic,
-      format,
+      format: snapshotFormat,
       savedAt: new Date().toISOString(),
       settings: this.#settings(engine),
       ...(hashKey && { hashKey: Buffer.from(hashKey).toString("hex") }),
-      size: body.length,
-      sha256: await sha256(body),
     };
     // It contains pieces of records.
-    await replaceFile(this.path, [`${JSON.stringify(header)}\n`, body]);
+    await replaceFile(this.path, contentOf(header, engine));
   }
 
   async #open(): Promise<FileHandle | undefined> {
@@ -195,7 +178,18 @@ export class SnapshotFile {
   }
 }
 
-function changes(before: Record<string, unknown>, now: Record<string, unknown>): string[] {
+async function* contentOf(header: Header, engine: Engine): AsyncGenerator<string | Uint8Array> {
+  yield `${JSON.stringify(header)}\n`;
+  for await (const piece of engine.snapshotPieces()) {
+    yield piece;
+    // It is written. Until the next collection, all pieces together would take as much memory as the file has bytes.
+    if (piece.buffer instanceof ArrayBuffer && piece.buffer.byteLength === piece.byteLength)
+      piece.buffer.transfer(0);
+  }
+}
+
+/** Says which settings differ, for people. */
+export function settingsChanges(before: Record<string, unknown>, now: Record<string, unknown>): string[] {
   return Object.entries(now)
     .map(([key, value]) => [key, JSON.stringify(before[key]), JSON.stringify(value)] as const)
     .filter(([, then, value]) => then !== value)
@@ -207,10 +201,10 @@ function readHeader(bytes: Buffer): { kind: "read"; header: Header; bodyAt: numb
   const lineEnd = bytes.subarray(0, maxHeaderSize).indexOf(0x0a);
   const header = parseHeader(bytes.subarray(0, Math.max(0, lineEnd)));
   if (header === undefined) return refused("it is not an engine's snapshot");
-  if (header.format !== format) {
-    const age = header.format > format ? "a newer" : "an older";
+  if (header.format !== snapshotFormat) {
+    const age = header.format > snapshotFormat ? "a newer" : "an older";
     return refused(
-      `${age} version of Driftlock wrote it: its format is ${header.format}, this version reads ${format}`,
+      `${age} version of Driftlock wrote it: its format is ${header.format}, this version reads ${snapshotFormat}`,
     );
   }
   const { hashKey } = header;

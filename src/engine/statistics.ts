@@ -48,6 +48,8 @@ export interface StatisticsPage {
   streams: StreamStatistics[];
   /** Number of streams that have changed and are on no page yet. */
   left: number;
+  /** The same page as a driftlock.v1.StreamStatisticsPage message. */
+  bytes: Uint8Array;
 }
 
 /** Decodes a driftlock.v1.StreamStatisticsPage. */
@@ -74,5 +76,6 @@ export function decodeStatistics(bytes: Uint8Array): StatisticsPage {
       limit: stream.limit,
     })),
     left: Number(left),
+    bytes,
   };
 }

@@ -23,6 +23,10 @@ export const bounds = {
   fingerprints: 1_024,
   findings: 32,
   earlier: 8,
+  /** Of what incidents are computed again from: steps of one and of all open ones, and what one began with. */
+  stepsPerIncident: 512,
+  steps: 4_096,
+  keptObservations: 512,
 } as const;
 
 /** Milliseconds. */

@@ -2,6 +2,7 @@
 import { Channel, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
 import type { Change } from "../gen/driftlock/v1/incidents_pb.js";
 import { tickMs } from "./bounds.ts";
+import type { Part } from "./excess.ts";
 import type { Member, OpenIncident } from "./incident-state.ts";
 import { type Ranked, weightOf } from "./ranking.ts";
 import { count, list, seconds, span } from "./text.ts";
@@ -35,7 +36,12 @@ function metricOf(stream: string): string {
   return stream.split(" ").find((word, i) => i > 0 && !word.includes("=")) ?? stream;
 }
 
-export function changeText({ attribute, value, previous, title }: Change): string {
+export function changeText({
+  attribute,
+  value,
+  previous,
+  title,
+}: Pick<Change, "attribute" | "value" | "previous" | "title">): string {
   if (title !== "") return title;
   return previous === ""
     ? `${attribute} became ${value}`
@@ -66,6 +72,17 @@ function causeText(ranked: Ranked): string {
 
 const servicesOn = ({ parts }: Ranked) => list([...new Set(parts.map(({ service }) => service))]);
 
+/** The unusual calls of the parts: several operations may make those to one callee. */
+function callsOf(parts: readonly Part[]): NonNullable<Part["calls"]>[] {
+  const byCallee = new Map<string, NonNullable<Part["calls"]>>();
+  for (const { calls } of parts) {
+    if (calls === undefined) continue;
+    const { extra = 0 } = byCallee.get(calls.callee) ?? {};
+    byCallee.set(calls.callee, { ...calls, extra: extra + calls.extra });
+  }
+  return [...byCallee.values()];
+}
+
 /** The reasons for which a candidate stands where it does, without full stops. */
 export function reasonsOf(ranked: Ranked, { excess: { ticks } }: OpenIncident): string[] {
   const { operation, instance, parts, facts, host } = ranked;
@@ -79,12 +96,11 @@ export function reasonsOf(ranked: Ranked, { excess: { ticks } }: OpenIncident): 
   }
   if (instance !== "") reasons.push(`Most of it is in the instance ${instance}`);
   if (host !== "") reasons.push(`${servicesOn(ranked)} run on it and are all affected`);
-  for (const { calls } of parts.slice(0, 3)) {
-    if (calls === undefined) continue;
+  for (const { callee, extra, isNew } of callsOf(parts.slice(0, 3))) {
     reasons.push(
-      calls.isNew
-        ? `It calls ${calls.callee}, which was never seen before`
-        : `It made ${count(calls.extra, "call")} to ${calls.callee} beyond the usual number`,
+      isNew
+        ? `It calls ${callee}, which was never seen before`
+        : `It made ${count(extra, "call")} to ${callee} beyond the usual number`,
     );
   }
   if (facts?.newText) reasons.push("It has error texts that it never had before");

@@ -17,6 +17,8 @@ export interface OperationSum {
   usual: Sum;
   /** The variance of the difference in seconds. */
   variance: number;
+  /** The most that it has been beyond what is usual: what was too much stays so when the fault is over. */
+  most: { seconds: number; failures: number };
 }
 
 export interface EdgeSum {
@@ -26,6 +28,8 @@ export interface EdgeSum {
   calleeOperation: string;
   now: Sum;
   usual: Sum;
+  /** The most calls beyond the usual number that there have been. */
+  extra: number;
 }
 
 export interface Excess {
@@ -71,16 +75,33 @@ export function addTick(excess: Excess, tick: GraphTick, services: ReadonlySet<s
 
 function addOperation({ operations }: Excess, figures: OperationFigures): number {
   const { service, operation, host, instance, now, usual, variance } = figures;
+  // Without a past there is nothing that it could exceed.
+  if (!(usual && usual.count > 0)) return 0;
   const key = `${service}\n${operation}\n${host}\n${instance}`;
   let sum = operations.get(key);
   if (sum === undefined) {
     if (operations.size >= bounds.operationsPerIncident) return 1;
-    sum = { service, operation, host, instance, now: zero(), usual: zero(), variance: 0 };
+    sum = {
+      service,
+      operation,
+      host,
+      instance,
+      now: zero(),
+      usual: zero(),
+      variance: 0,
+      most: { seconds: 0, failures: 0 },
+    };
     operations.set(key, sum);
   }
   addTo(sum.now, now);
   addTo(sum.usual, usual);
   sum.variance += Math.max(0, variance || 0) * (now?.count || 0);
+  const { most } = sum;
+  most.seconds = Math.max(most.seconds, beyond(sum.now.seconds - sum.usual.seconds, sum.variance));
+  most.failures = Math.max(
+    most.failures,
+    beyond(sum.now.failures - sum.usual.failures, sum.usual.failures + 1),
+  );
   return 0;
 }
 
@@ -90,11 +111,15 @@ function addEdge({ edges }: Excess, figures: EdgeFigures): number {
   let sum = edges.get(key);
   if (sum === undefined) {
     if (edges.size >= bounds.operationsPerIncident) return 1;
-    sum = { caller, operation, callee, calleeOperation, now: zero(), usual: zero() };
+    sum = { caller, operation, callee, calleeOperation, now: zero(), usual: zero(), extra: 0 };
     edges.set(key, sum);
   }
+  // What came before anything was usual cannot be compared.
+  if (sum.usual.count === 0 && usual && usual.count > 0) sum.now = zero();
   addTo(sum.now, now);
   addTo(sum.usual, usual);
+  if (sum.usual.count > 0)
+    sum.extra = Math.max(sum.extra, beyond(sum.now.count - sum.usual.count, sum.usual.count + 1));
   return 0;
 }
 
@@ -126,17 +151,14 @@ export interface Part {
 export function partsOf({ operations, edges }: Excess): Part[] {
   const parts: Part[] = [];
   const known = new Set<string>();
-  for (const { service, operation, host, instance, now, usual, variance } of operations.values()) {
-    if (usual.count > 0) known.add(service);
-    if (usual.count === 0 || now.count === 0) continue;
-    const seconds = beyond(now.seconds - usual.seconds, variance);
-    const failures = beyond(now.failures - usual.failures, usual.failures + 1);
+  for (const { service, operation, host, instance, most } of operations.values()) {
+    known.add(service);
+    const { seconds, failures } = most;
     if (seconds > 0 || failures > 0) parts.push({ service, operation, host, instance, seconds, failures });
   }
-  for (const { caller, operation, callee, now, usual } of edges.values()) {
+  for (const { caller, operation, callee, now, usual, extra } of edges.values()) {
     const part = { service: caller, operation, host: "", instance: "", failures: 0 };
     if (usual.count > 0) {
-      const extra = beyond(now.count - usual.count, usual.count + 1);
       if (extra > 0)
         parts.push({
           ...part,
@@ -144,8 +166,8 @@ export function partsOf({ operations, edges }: Excess): Part[] {
           calls: { callee, extra, isNew: false },
         });
     } else if (now.count > 0 && known.has(caller) && !known.has(callee)) {
-      const { count: extra, seconds, failures } = now;
-      parts.push({ ...part, seconds, failures, calls: { callee, extra, isNew: true } });
+      const { count, seconds, failures } = now;
+      parts.push({ ...part, seconds, failures, calls: { callee, extra: count, isNew: true } });
     }
   }
   return parts;

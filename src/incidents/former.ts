@@ -74,10 +74,11 @@ export class IncidentFormer {
     tenant.end(incident.id);
     const { expectations, rejections } = this.#tenants.get(incident.tenant)!;
     const traits = traitsOf(
-      incident.members.map(({ serviceName, host, stream, signal, channel }) => [
-        serviceName || host || stream,
-        { kinds: [signal * 256 + channel] },
-      ]),
+      incident.members.map(({ serviceName, host, stream, signal, channel }) => ({
+        place: serviceName || host || stream,
+        signal,
+        channel,
+      })),
     );
     if (verdict === "expected" && until !== undefined) {
       expectations.set(incident.id, { traits, until: Number(until / 1_000_000n) });

@@ -2,6 +2,7 @@
 import type { Severity } from "../gen/driftlock/v1/anomaly_pb.js";
 import { Channel } from "../gen/driftlock/v1/anomaly_pb.js";
 import type { Change, Join } from "../gen/driftlock/v1/incidents_pb.js";
+import type { Beginning } from "./basis.ts";
 import { bounds, tickMs } from "./bounds.ts";
 import { createExcess, type Excess } from "./excess.ts";
 import type { JoinedBy } from "./pending.ts";
@@ -14,16 +15,31 @@ export interface Member {
   start: number;
   end: number;
   flagged: number;
+  /** The largest. */
+  score: number;
   severity: Severity;
   anomalies: string[];
   traces: string[];
 }
 
-export interface Place extends JoinedBy {
+export interface Place extends Omit<JoinedBy, "near"> {
   bits: number;
   onset: number;
   newText: boolean;
   kinds: Set<number>;
+}
+
+/** Evidence, or another incident, that became part of an incident, and what joins it. */
+type Step = JoinedBy & ({ sighting: Sighting; lasts: boolean } | { merged: Kept });
+
+/** What is kept of the course of an incident, so that it can be formed again. */
+export interface Kept {
+  begun: number;
+  beginning: Beginning | null;
+  /** The number of steps that it began with. */
+  begunWith: number;
+  steps: Step[];
+  leftOut: number;
 }
 
 export interface OpenIncident {
@@ -51,6 +67,8 @@ export interface OpenIncident {
   atFirst: { places: number; severity: Severity };
   expectedBy: string;
   earlier: string[];
+  /** What it is computed again from. */
+  kept: Kept;
   /** What the last report said, by which it is decided whether there is news. */
   told: { places: number; severity: Severity; flagged: number; ticks: number; minor: boolean };
 }
@@ -77,6 +95,7 @@ export function createIncident(id: string, now: number, bits: number): OpenIncid
     atFirst: { places: 0, severity: 0 },
     expectedBy: "",
     earlier: [],
+    kept: { begun: now, beginning: null, begunWith: 0, steps: [], leftOut: 0 },
     told: { places: 0, severity: 0, flagged: 0, ticks: 0, minor: false },
   };
 }
@@ -104,7 +123,7 @@ export function absorb(incident: OpenIncident, sighting: Sighting, by: JoinedBy,
       incident.leftOut++;
       return;
     }
-    known = { ...by, bits: 0, onset: tick, newText: false, kinds: new Set() };
+    known = { join: by.join, by: by.by, bits: 0, onset: tick, newText: false, kinds: new Set() };
     incident.places.set(place, known);
   }
   known.bits += bits;
@@ -119,7 +138,7 @@ const graveText: Severity = 3;
 const texts: ReadonlySet<Channel> = new Set([Channel.CONTENT, Channel.NOVELTY]);
 
 function addMember(incident: OpenIncident, sighting: Sighting, { join, by }: JoinedBy): void {
-  const { stream, channel, instance, tick, flagged, severity, anomalies, traces, bits } = sighting;
+  const { stream, channel, instance, tick, flagged, score, severity, anomalies, traces, bits } = sighting;
   const key = `${stream}\n${channel}\n${instance}`;
   const known = incident.members.get(key);
   if (known === undefined) {
@@ -134,6 +153,7 @@ function addMember(incident: OpenIncident, sighting: Sighting, { join, by }: Joi
       start: tick,
       end: tick + tickMs,
       flagged,
+      score,
       severity,
       anomalies: anomalies.slice(0, bounds.anomaliesPerMember),
       traces: traces.slice(0, bounds.tracesPerMember),
@@ -143,6 +163,7 @@ function addMember(incident: OpenIncident, sighting: Sighting, { join, by }: Joi
   known.start = Math.min(known.start, tick);
   known.end = Math.max(known.end, tick + tickMs);
   known.flagged += flagged;
+  known.score = Math.max(known.score, score);
   known.severity = Math.max(known.severity, severity);
   keep(known.anomalies, anomalies, bounds.anomaliesPerMember);
   keep(known.traces, traces, bounds.tracesPerMember);
@@ -165,9 +186,10 @@ export function mergeInto(incident: OpenIncident, other: OpenIncident, by: Joine
   ] as const) {
     for (const item of other[name]) if (incident[name].size < set) incident[name].add(item);
   }
+  const joined = { join: by.join, by: by.by };
   for (const [place, facts] of other.places) {
     const known = incident.places.get(place);
-    if (known === undefined) incident.places.set(place, { ...facts, ...(facts.join === 0 && by) });
+    if (known === undefined) incident.places.set(place, { ...facts, ...(facts.join === 0 && joined) });
     else {
       known.bits += facts.bits;
       known.onset = Math.min(known.onset, facts.onset);
@@ -178,6 +200,11 @@ export function mergeInto(incident: OpenIncident, other: OpenIncident, by: Joine
   for (const [key, member] of other.members) {
     if (incident.members.has(key)) continue;
     if (incident.members.size >= bounds.members) incident.leftOut++;
-    else incident.members.set(key, { ...member, ...(member.join === 0 && by) });
+    else incident.members.set(key, { ...member, ...(member.join === 0 && joined) });
   }
+}
+
+/** What identifies incidents of the same services with the same findings. */
+export function fingerprintText({ places, findings }: OpenIncident): string {
+  return JSON.stringify([[...places.keys()].sort(), [...findings].sort()]);
 }

@@ -1,7 +1,8 @@
 /** Which incidents are like one another: for what people have said about one of them, and for those that were seen before. */
 import { createHash } from "node:crypto";
 import { bounds, trim } from "./bounds.ts";
-import type { OpenIncident } from "./incident-state.ts";
+import { fingerprintText, type OpenIncident } from "./incident-state.ts";
+import type { Sighting } from "./sighting.ts";
 
 /** What an incident shows: kinds of evidence by place. */
 export type Traits = ReadonlySet<string>;
@@ -18,11 +19,12 @@ export interface Rejection {
   bits: number;
 }
 
-const trait = (place: string, kind: number) => `${place}\n${kind}`;
+/** What is known of evidence, be it held or in the message of an incident. */
+type Shown = Pick<Sighting, "place" | "signal" | "channel">;
 
-export function traitsOf(places: Iterable<readonly [string, { kinds: Iterable<number> }]>): Set<string> {
+export function traitsOf(evidence: Iterable<Shown>): Set<string> {
   const traits = new Set<string>();
-  for (const [place, { kinds }] of places) for (const kind of kinds) traits.add(trait(place, kind));
+  for (const { place, signal, channel } of evidence) traits.add(`${place}\n${signal}\n${channel}`);
   return traits;
 }
 
@@ -34,9 +36,8 @@ export function isLike(traits: Traits, known: Traits): boolean {
 }
 
 /** Identifies incidents of the same services with the same findings. */
-export function fingerprintOf({ places, findings }: OpenIncident): string {
-  const text = JSON.stringify([[...places.keys()].sort(), [...findings].sort()]);
-  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+export function fingerprintOf(incident: OpenIncident): string {
+  return createHash("sha256").update(fingerprintText(incident)).digest("hex").slice(0, 32);
 }
 
 /** The ids of incidents by fingerprint, the latest first. */

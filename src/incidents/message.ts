@@ -1,5 +1,6 @@
 /** Writes an incident as the message that is stored and shown. */
 import { create } from "@bufbuild/protobuf";
+import { fromHex } from "../base/hex.ts";
 import {
   type Candidate,
   CandidateSchema,
@@ -24,11 +25,12 @@ export interface Telling {
   state: IncidentState;
   ranking: readonly Ranked[];
   fingerprint: string;
+  basis?: Uint8Array;
   mergedInto?: string;
 }
 
 export function toMessage(incident: OpenIncident, telling: Telling): Incident {
-  const { tenant, state, ranking, fingerprint, mergedInto = "" } = telling;
+  const { tenant, state, ranking, fingerprint, basis, mergedInto = "" } = telling;
   // The bits count days per incident; a tick is so much shorter.
   const bits = incident.bits + Math.log2(dayMs / tickMs);
   const first = ranking.slice(0, bounds.candidates);
@@ -60,11 +62,12 @@ export function toMessage(incident: OpenIncident, telling: Telling): Incident {
     fingerprint,
     seenBefore: incident.earlier,
     expectedBy: incident.expectedBy,
+    ...(basis && { basis }),
   });
 }
 
 function toMember(member: Member): IncidentMember {
-  const { sighting, join, by, start, end, flagged, severity, anomalies, traces } = member;
+  const { sighting, join, by, start, end, flagged, score, severity, anomalies, traces } = member;
   const { signal, stream, service, instance, host, channel, margin, pValue } = sighting;
   return create(IncidentMemberSchema, {
     signal,
@@ -80,9 +83,10 @@ function toMember(member: Member): IncidentMember {
     flagged: BigInt(flagged),
     margin,
     pValue,
+    score,
     severity,
     anomalyIds: anomalies,
-    traceIds: traces.map((trace) => Buffer.from(trace, "hex")),
+    traceIds: traces.map((trace) => fromHex(trace)),
   });
 }
 

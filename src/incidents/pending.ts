@@ -13,6 +13,8 @@ export interface Observation {
   hosts: Set<string>;
   bits: number;
   tick: number;
+  /** Whether a trace shows it. */
+  traced: boolean;
   sightings: Sighting[];
 }
 
@@ -26,6 +28,8 @@ export interface Pending {
 export interface JoinedBy {
   join: Join;
   by: string;
+  /** The place that it is related to, if a relation joins it. */
+  near?: string;
 }
 
 export interface Group {
@@ -83,8 +87,15 @@ export function addSighting(
         hosts: new Set(),
         bits,
         tick,
+        traced: false,
         sightings: [],
       };
+      pending.observations.set(key, observation);
+    }
+    if (sighting.lasts) {
+      // It goes on, so that it is the latest.
+      observation.tick = tick;
+      pending.observations.delete(key);
       pending.observations.set(key, observation);
     }
     observation.places.add(place);
@@ -94,7 +105,10 @@ export function addSighting(
       file(pending.byHost, host, observation);
     }
     if (kind === observation.kind) observation.bits = Math.max(observation.bits, bits);
-    if (observation.sightings.length < sightingsHeld) observation.sightings.push(sighting);
+    if (observation.sightings.length < sightingsHeld) {
+      observation.sightings.push(sighting);
+      observation.traced ||= sighting.traces.length > 0;
+    }
     touched.push(observation);
   }
   return { touched, leftOut };

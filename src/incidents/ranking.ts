@@ -5,6 +5,7 @@
  */
 import type { Excess, Part } from "./excess.ts";
 import { partsOf } from "./excess.ts";
+import type { OpenIncident } from "./incident-state.ts";
 
 /** The seconds that a failure counts as: what fails fast takes less time than usual, so failures must count on their own. */
 const secondsPerFailure = 1;
@@ -121,6 +122,23 @@ function raiseExplained(services: Ranked[]): void {
   const end = services.findIndex((service) => weightOf(service) < least);
   const top = services.slice(0, end < 0 ? undefined : end).sort((a, b) => explained(b) - explained(a));
   services.splice(0, top.length, ...top);
+}
+
+/** Returns the candidates of an incident. @param changes those just before it, the latest first, in words */
+export function rankingOf(
+  { excess, places }: OpenIncident,
+  changes: readonly { service: string; text: string }[],
+): Ranked[] {
+  const facts = new Map<string, PlaceFacts>();
+  for (const [place, { bits, onset, newText }] of places) {
+    facts.set(place, {
+      bits,
+      onset,
+      newText,
+      change: changes.find(({ service }) => service === place)?.text,
+    });
+  }
+  return rank(excess, facts);
 }
 
 /** Says why the order of the first two is uncertain, if it is. */

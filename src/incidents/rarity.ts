@@ -1,14 +1,14 @@
 /** How rare a group of observations is, as the number of such groups that a tenant has per day, in bits. */
 import { dayMs, justBeforeMs, windowMs } from "./bounds.ts";
+import { ownKinds } from "./own-excess.ts";
 import type { Group, Observation } from "./pending.ts";
 import { calibrated, learnGroup, type Rates, rateOf } from "./rates.ts";
 
 /** The bits by which windows are shorter than a day. */
 const windowBits = Math.log2(dayMs / windowMs);
 
-/** The kinds of own excess, which share what one kind of evidence may begin by chance. */
-const firstOwnKind = 768;
-const ownKinds = 4;
+/** The kinds of own excess share what one kind of evidence may begin by chance. Those of hosts repeat in part what services show. */
+const sharedBits = Math.log2(4);
 
 /** The bits of a single observation that is the rarest of a group, and those of the group as a whole. */
 interface Bits {
@@ -31,18 +31,16 @@ function groupBits(rates: Rates, { observations }: Group, reach: number): Bits {
   for (const observation of observations) {
     const { first, further } = bitsOf(rates, observation, reach);
     best = Math.max(best, first - further);
-    if (isTraced(observation)) sum += further;
+    // One trace is an anomaly, but no incident, however rare it is.
+    if (observation.traced) sum += further;
     else {
       moments.set(observation.tick, Math.max(further, moments.get(observation.tick) ?? 0));
-      alone = Math.max(alone, first - (observation.kind >= firstOwnKind ? Math.log2(ownKinds) : 0));
+      alone = Math.max(alone, first - (ownKinds.has(observation.kind) ? sharedBits : 0));
     }
   }
   for (const further of moments.values()) sum += further;
   return { alone, together: sum + best };
 }
-
-/** One trace is an anomaly, but no incident, however rare it is. */
-const isTraced = ({ sightings }: Observation) => sightings.some(({ traces }) => traces.length > 0);
 
 function bitsOf(
   rates: Rates,
@@ -55,6 +53,10 @@ function bitsOf(
     further: Math.max(0, windowBits - Math.log2(Math.max(own, all * Math.min(1, reach)))),
   };
 }
+
+/** The share of the tenant's places that a group and its neighbours are. */
+export const reachOf = ({ reached, reporting }: { reached: number; reporting: number }) =>
+  reached / Math.max(1, reporting);
 
 /**
  * Returns the binary logarithm of how many days there are per group that is at least so rare, and whether a single observation is so

@@ -4,6 +4,7 @@
  */
 import { Channel } from "../gen/driftlock/v1/anomaly_pb.js";
 import { bounds, dayMs, trim, windowMs } from "./bounds.ts";
+import { ownKinds } from "./own-excess.ts";
 
 /** Beyond this age, in days, the past is forgotten exponentially at the rate that the formula has there. */
 const oldest = 14;
@@ -85,8 +86,10 @@ const ofTicks: ReadonlySet<number> = new Set([
   Channel.SHIFT,
   Channel.NOVELTY,
 ]);
-const unseenOf = (kind: number) => (kind < metricsKinds && ofTicks.has(kind & 255) ? unseenTicks : 1);
 const metricsKinds = 512;
+function unseenOf(kind: number): number {
+  return ownKinds.has(kind) || (kind < metricsKinds && ofTicks.has(kind & 255)) ? unseenTicks : 1;
+}
 
 /** Learns an observation. @returns the number of places that were forgotten for it */
 export function learn(rates: Rates, place: string, kind: number, bits: number, now: number): number {

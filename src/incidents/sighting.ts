@@ -1,4 +1,5 @@
 /** Evidence as the former holds it. */
+import { toHex } from "../base/hex.ts";
 import { Channel, type Severity, Signal } from "../gen/driftlock/v1/anomaly_pb.js";
 import type { Evidence } from "../gen/driftlock/v1/incidents_pb.js";
 
@@ -21,22 +22,30 @@ export interface Sighting {
   /** The binary logarithm of the margin. */
   bits: number;
   pValue: number;
+  /** The channel's score; 0 if the stream cannot learn it. */
+  score: number;
   severity: Severity;
   anomalies: string[];
   /** Hexadecimal digits. */
   traces: string[];
   finding: string;
+  /** Whether it is about values that stay unusual, which are one observation as long as they do. */
+  lasts?: boolean;
   /** What it is an observation of, if that is not one of its traces, nor its place in its tick. */
   observation?: string;
 }
 
+/** What stays unusual is of another kind than what is unusual for once. */
+const lastingKinds = 2_048;
+
 const finite = (value: number) => (Number.isFinite(value) ? value : 0);
 
 export function toSighting(evidence: Evidence): Sighting {
-  const { signal, channel, stream, serviceName, instance, host, margin, pValue } = evidence;
+  const { signal, channel, stream, serviceName, instance, host, margin, pValue, lasts } = evidence;
+  const place = serviceName || host || stream;
   return {
-    place: serviceName || host || stream,
-    kind: signal * 256 + channel,
+    place,
+    kind: signal * 256 + channel + (lasts ? lastingKinds : 0),
     signal,
     channel,
     stream,
@@ -48,10 +57,12 @@ export function toSighting(evidence: Evidence): Sighting {
     margin: finite(margin),
     bits: Math.log2(Math.max(1, finite(margin))),
     pValue: finite(pValue),
+    score: finite(evidence.score),
     severity: evidence.severity,
     anomalies: evidence.anomalyIds,
-    traces: evidence.traceIds.map((id) => Buffer.from(id).toString("hex")),
+    traces: evidence.traceIds.map(toHex),
     finding: evidence.finding.toString(16),
+    ...(lasts && { lasts, observation: `${place}\n${stream}\n${instance}` }),
   };
 }
 

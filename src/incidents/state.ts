@@ -4,7 +4,7 @@ import { deserialize, serialize } from "node:v8";
 import type { TenantState } from "./tenant.ts";
 
 /** The number of the format, which changes with what is held. */
-const format = 1;
+const format = 3;
 const magic = Buffer.from(`driftlock incidents ${format}\n`);
 const digestSize = 32;
 

@@ -22,7 +22,8 @@ import {
 import { mostPerDay, type Notified, takeNotification } from "./budget.ts";
 import { changeText } from "./describe.ts";
 import { addTick } from "./excess.ts";
-import { absorb, createIncident, mergeInto, type OpenIncident } from "./incident-state.ts";
+import { absorb, createIncident, type Kept, mergeInto, type OpenIncident } from "./incident-state.ts";
+import { basisOf, beginningOf, encodeBasis, type Found, stepsOf } from "./kept.ts";
 import {
   type Earlier,
   type Expectation,
@@ -46,8 +47,8 @@ import {
   type Relation,
   remove,
 } from "./pending.ts";
-import { type PlaceFacts, type Ranked, rank } from "./ranking.ts";
-import { changeKind, rarityOf } from "./rarity.ts";
+import { rankingOf } from "./ranking.ts";
+import { changeKind, rarityOf, reachOf } from "./rarity.ts";
 import { createRates, learn, learnBeginning, ownRate, passTime, type Rates } from "./rates.ts";
 import type { Sighting } from "./sighting.ts";
 import {
@@ -79,6 +80,8 @@ export interface TenantState {
   expectations: Map<string, Expectation>;
   rejections: Rejection[];
   earlier: Earlier;
+  /** The number of steps that are kept of all open incidents. */
+  steps: number;
 }
 
 export interface Counts {
@@ -113,6 +116,7 @@ export function createTenant(): TenantState {
     expectations: new Map(),
     rejections: [],
     earlier: new Map(),
+    steps: 0,
   };
 }
 
@@ -224,7 +228,7 @@ export class Tenant {
     if (own !== undefined) yield [own, { join: Join.SERVICE, by: place }];
     for (const [other, by] of this.#related(place)) {
       const id = byPlace.get(other);
-      if (id !== undefined) yield [id, by];
+      if (id !== undefined) yield [id, { ...by, near: other }];
     }
     const same = host === "" ? undefined : byHost.get(host);
     if (same !== undefined) yield [same, { join: Join.HOST, by: host }];
@@ -253,6 +257,7 @@ export class Tenant {
     const isKnown = incident.places.get(place)?.kinds.has(kind) ?? false;
     const lasts = (isKnown || !this.#isStale(incident)) && ownRate(rates, place, kind) < usualPerDay;
     absorb(incident, sighting, by, lasts);
+    this.#keep(incident, { ...by, sighting, lasts });
     if (incident.places.has(place)) byPlace.set(place, incident.id);
     if (host !== "") byHost.set(host, incident.id);
     for (const trace of traces) byTrace.set(trace, incident.id);
@@ -261,41 +266,60 @@ export class Tenant {
     this.#touched.add(incident);
   }
 
+  /** Keeps a step in the course of an incident, as long as there is room. */
+  #keep({ kept }: OpenIncident, step: Kept["steps"][number]): void {
+    const full = this.#state.steps >= bounds.steps || kept.steps.length >= bounds.stepsPerIncident;
+    if (full || kept.leftOut > 0) {
+      kept.leftOut++;
+      if ("merged" in step) this.#state.steps -= stepsOf(step.merged);
+    } else {
+      kept.steps.push(step);
+      this.#state.steps++;
+    }
+  }
+
   /** Takes up a sighting that is in no incident, or in one that has long been known, and begins one if it is rare. */
   #observe(sighting: Sighting): void {
     const { pending } = this.#state;
     const { counts } = this.#context;
     const { touched, leftOut } = addSighting(pending, sighting);
     counts.leftOut += leftOut;
-    const group = touched[0] && groupOf(pending, touched[0], (place) => this.#related(place));
-    const begun = group && this.#considers(group);
-    if (group && begun) this.#begin(group, begun);
+    const [first] = touched;
+    if (first === undefined) return;
+    const group = groupOf(pending, first, (place) => this.#related(place));
+    const begun = this.#considers(group, first);
+    if (begun) this.#begin(begun);
   }
 
-  /** Returns the bits of a group if they are enough to begin an incident. */
-  #considers(group: Group): { bits: number; isSingle: boolean } | undefined {
+  /** Returns how rare a group is, if that is enough to begin an incident. */
+  #considers(group: Group, first: Observation): Begun | undefined {
     const { rates, rejections, topology, changes, now } = this.#state;
     const reached = new Set(group.places.keys());
     for (const place of group.places.keys())
       for (const [other] of neighbours(topology, place)) reached.add(other);
     const changed = changes.filter((change) => follows(change, group, now));
-    const rarity = rarityOf(rates, group, {
-      reach: reached.size / Math.max(1, topology.reporting.size),
+    const found: Found = {
+      group,
+      first,
+      groups: { ...rates.groups },
+      reached: reached.size,
+      reporting: topology.reporting.size,
       changes: changed.length,
-      now,
-    });
+    };
+    const rarity = rarityOf(rates, group, { reach: reachOf(found), changes: changed.length, now });
     let least = -Math.log2(mostPerDay(this.#context.perTenantPerDay));
     if (rejections.length > 0) {
-      const traits = traitsOf(traitsByPlace(group.observations));
+      const traits = traitsOf([...group.observations].flatMap(({ sightings }) => sightings));
       for (const rejection of rejections) {
         if (isLike(traits, rejection.traits)) least = Math.max(least, rejection.bits + rejectedBits);
       }
     }
-    return rarity.bits >= least ? rarity : undefined;
+    return rarity.bits >= least ? { ...rarity, found } : undefined;
   }
 
-  #begin(group: Group, { bits, isSingle }: { bits: number; isSingle: boolean }): void {
+  #begin({ found, bits, isSingle }: Begun): void {
     const state = this.#state;
+    const { group } = found;
     const { counts } = this.#context;
     if (state.open.size >= bounds.openIncidents) {
       counts.leftOut++;
@@ -306,6 +330,8 @@ export class Tenant {
     const [first] = sightings;
     if (first === undefined) return;
     const incident = createIncident(this.#idOf(first), state.now, bits);
+    incident.kept.beginning = beginningOf(found, state, (place) => this.#related(place));
+    incident.kept.begunWith = sightings.length;
     state.open.set(incident.id, incident);
     for (const sighting of sightings) {
       const by = group.places.get(sighting.place)!;
@@ -330,7 +356,7 @@ export class Tenant {
 
   #decideNotification(incident: OpenIncident): void {
     const { expectations, notified, now } = this.#state;
-    const traits = traitsOf(incident.places);
+    const traits = traitsOf([...incident.members.values()].map(({ sighting }) => sighting));
     const expected = [...expectations].find(([, each]) => isLike(traits, each.traits));
     incident.expectedBy = expected?.[0] ?? "";
     incident.minor =
@@ -349,6 +375,7 @@ export class Tenant {
     const state = this.#state;
     const [older, newer] = b.begun < a.begun || (b.begun === a.begun && b.id < a.id) ? [b, a] : [a, b];
     mergeInto(older, newer, by);
+    this.#keep(older, { ...by, merged: newer.kept });
     for (const index of [state.byPlace, state.byHost, state.byTrace]) {
       for (const [key, id] of index) if (id === newer.id) index.set(key, older.id);
     }
@@ -368,6 +395,7 @@ export class Tenant {
     this.#touched.delete(incident);
     this.#context.counts.ended++;
     this.#report(incident, state);
+    this.#state.steps -= stepsOf(incident.kept);
   }
 
   #isNews(incident: OpenIncident): boolean {
@@ -384,8 +412,11 @@ export class Tenant {
   }
 
   #report(incident: OpenIncident, state = IncidentState.OPEN, mergedInto?: string): void {
-    const { name } = this.#context;
-    const ranking = this.#rank(incident);
+    const { name, perTenantPerDay } = this.#context;
+    const ranking = rankingOf(
+      incident,
+      incident.changes.map((change) => ({ service: change.serviceName, text: changeText(change) })),
+    );
     const fingerprint = fingerprintOf(incident);
     if (state !== IncidentState.MERGED)
       incident.earlier = recognise(this.#state.earlier, fingerprint, incident.id);
@@ -397,17 +428,15 @@ export class Tenant {
       minor: incident.minor,
     };
     this.#reports.push(
-      toMessage(incident, { tenant: name, state, ranking, fingerprint, ...(mergedInto && { mergedInto }) }),
+      toMessage(incident, {
+        tenant: name,
+        state,
+        ranking,
+        fingerprint,
+        basis: encodeBasis(basisOf(incident, perTenantPerDay)),
+        ...(mergedInto && { mergedInto }),
+      }),
     );
-  }
-
-  #rank(incident: OpenIncident): Ranked[] {
-    const facts = new Map<string, PlaceFacts>();
-    for (const [place, { bits, onset, newText }] of incident.places) {
-      const change = incident.changes.find(({ serviceName }) => serviceName === place);
-      facts.set(place, { bits, onset, newText, change: change && changeText(change) });
-    }
-    return rank(incident.excess, facts);
   }
 
   #idOf({ tick, stream, channel, instance }: Sighting): string {
@@ -417,16 +446,18 @@ export class Tenant {
   }
 }
 
+/** A group that begins an incident. */
+interface Begun {
+  found: Found;
+  bits: number;
+  isSingle: boolean;
+}
+
 const hasGrown = ({ places, severity, atFirst }: OpenIncident) =>
   places.size >= grownPlaces * atFirst.places || (severity >= gravest && atFirst.severity < gravest);
 
 /** What is like something that a person called false must be so many times rarer, in bits. */
 const rejectedBits = 3;
-
-function* traitsByPlace(observations: Iterable<Observation>): Generator<[string, { kinds: number[] }]> {
-  for (const { sightings } of observations)
-    for (const { place, kind } of sightings) yield [place, { kinds: [kind] }];
-}
 
 const timeOf = ({ timeUnixNano }: Change) => Number(timeUnixNano / 1_000_000n);
 const isRecent = (change: Change, now: number) => timeOf(change) + changeMs >= now;

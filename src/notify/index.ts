@@ -5,4 +5,5 @@ export { checkNotify, createChannels, createWindows } from "./create.ts";
 export { changeNoticeOf, incidentNotices } from "./incidents.ts";
 export { type Cause, keyOf, type Notice, type Resolution } from "./notice.ts";
 export { type NotificationResult, Notifier, notificationResults } from "./notifier.ts";
+export { sendTest } from "./test-message.ts";
 export type { Window } from "./windows.ts";

@@ -34,6 +34,17 @@ export interface Notice {
   link?: string;
 }
 
+/** Returns a notice with the personal and secret values in its texts masked. */
+export function maskedNotice(notice: Notice, mask: (text: string) => string): Notice {
+  return {
+    ...notice,
+    title: mask(notice.title),
+    sentence: mask(notice.sentence),
+    services: notice.services.map(mask),
+    causes: notice.causes.map(({ service, reason }) => ({ service: mask(service), reason: mask(reason) })),
+  };
+}
+
 /** The end of an incident. */
 export interface Resolution {
   tenant: string;

@@ -2,7 +2,7 @@
 import type { Notifications, OutboxChange, OutboxRow } from "../store/index.ts";
 import { isUnavailable, reasonOf } from "../store/index.ts";
 import { type Channel, DeliveryError, type Message, type MessageKind } from "./channel.ts";
-import { keyOf, type Notice, type Resolution } from "./notice.ts";
+import { keyOf, maskedNotice, type Notice, type Resolution } from "./notice.ts";
 import type { Window } from "./windows.ts";
 
 export const notificationResults = ["sent", "failed", "dropped", "withheld", "summarized"] as const;
@@ -19,6 +19,8 @@ interface Parts {
   channels: readonly Channel[];
   windows: readonly Window[];
   hooks: NotifierHooks;
+  /** Masks personal and secret values in a text, as the policy says for notifications. */
+  mask: (text: string) => string;
 }
 
 const tickMs = 1_000;
@@ -68,7 +70,8 @@ export class Notifier {
   }
 
   /** Takes an incident that has begun or changed. It returns at once and never throws. */
-  readonly offer = (notice: Notice): void => this.#take(notice, { notice });
+  readonly offer = (notice: Notice): void =>
+    this.#take(notice, { notice: maskedNotice(notice, this.#parts.mask) });
 
   /** Takes the end of an incident; those that no channel has received have no effect. */
   readonly resolve = (resolution: Resolution): void => this.#take(resolution, { resolution });
@@ -115,8 +118,9 @@ export class Notifier {
 
   async #store(): Promise<void> {
     const { outbox, hooks } = this.#parts;
+    let most = maxBatch;
     while (this.#pending.size > 0) {
-      const batch = [...this.#pending].slice(0, maxBatch);
+      const batch = [...this.#pending].slice(0, most);
       const changes = batch.flatMap(([, list]) => list.flatMap((change) => this.#changes(change)));
       for (const [key] of batch) this.#pending.delete(key);
       try {
@@ -126,15 +130,21 @@ export class Notifier {
         for (const name of withheld) hooks.onResult(types.get(name)!, "withheld", 1);
         this.#storeFails = false;
       } catch (error) {
-        if (!isUnavailable(error)) {
-          // The same changes would fail again and hold up all others.
-          for (const { type } of this.#parts.channels) hooks.onResult(type, "dropped", batch.length);
-          hooks.log.warn({ reason: reasonOf(error) }, "notify: incidents cannot be stored");
+        const isRefused = !isUnavailable(error);
+        if (isRefused && batch.length === 1) {
+          // The same incident would be refused again and hold up all others.
+          for (const { type } of this.#parts.channels) hooks.onResult(type, "dropped", 1);
+          hooks.log.warn({ reason: reasonOf(error) }, "notify: the incident cannot be stored");
           continue;
         }
         for (const [key, list] of batch) {
           const later = this.#pending.get(key) ?? [];
           this.#pending.set(key, [...list, ...later].slice(-2));
+        }
+        if (isRefused) {
+          // One of them is at fault: one by one, the others are stored.
+          most = 1;
+          continue;
         }
         this.#storeFailed(error);
         return;

@@ -3,10 +3,20 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceFile } from "../base/replace-file.ts";
 import type { DataDir } from "../data-dir/data-dir.ts";
-import type { IncidentFormer } from "../incidents/index.ts";
+import type { IncidentFormer } from "../incidents/former.ts";
 import type { Logger } from "../telemetry/log.ts";
 
-export class IncidentState {
+/** Keeps what a former holds. */
+export interface FormerState {
+  /** Restores what was saved last, before the first page. */
+  load(): Promise<void>;
+  /** Saves the state as it is now, after earlier saves. It never fails. */
+  save(): Promise<void>;
+  /** How long it took to pack the state that was saved last, in milliseconds. */
+  readonly packingMs: number;
+}
+
+export class IncidentState implements FormerState {
   readonly #path: string;
   readonly #former: IncidentFormer;
   readonly #dataDir: DataDir;

@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ServiceGraph } from "../api/service-graph.ts";
 import type { Change, EvidencePage, Incident } from "../gen/driftlock/v1/incidents_pb.js";
-import type { IncidentFormer } from "../incidents/index.ts";
+import type { IncidentFormer } from "../incidents/former.ts";
 import type { IncidentDetail, IncidentPatch, Store } from "../store/index.ts";
 import { reasonOf } from "../store/index.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { IncidentState } from "./incident-state.ts";
+import type { FormerState } from "./incident-state.ts";
 
 /** Receives each incident that has begun, grown, ended or become part of another one. It returns quickly and never throws. */
 export type IncidentSink = (incident: Incident) => void;
@@ -20,12 +20,17 @@ interface Expected {
 
 interface Parts {
   former: IncidentFormer;
-  state: IncidentState;
+  state: FormerState;
   graph: ServiceGraph;
   store: Pick<Store, "incidents" | "incidentWriter">;
   sinks: readonly IncidentSink[];
   /** Returns the silence that applies to all members of an incident; undefined if there is none. */
   silencedBy(incident: Incident): string | undefined;
+  /**
+   * Whether the owner calls `handOn` before the state is saved, because what was formed since then is formed again after a crash. By
+   * default the state is saved first, and everything is handed on once it is.
+   */
+  byOwner?: boolean;
   log: Logger;
 }
 
@@ -89,6 +94,13 @@ export class Incidents {
     this.#take(former.judge(message, patch.state, until === undefined ? undefined : nanosOf(until)));
   }
 
+  /** Hands on what was formed, at once. */
+  handOn(): void {
+    const batch = this.#pending;
+    this.#pending = new Map();
+    for (const incident of batch.values()) this.#handOn(incident);
+  }
+
   /** Hands on what was formed, and saves the state. */
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
@@ -99,7 +111,7 @@ export class Incidents {
 
   #take(incidents: readonly Incident[]): void {
     for (const incident of incidents) this.#pending.set(keyOf(incident), incident);
-    if (this.#pending.size > 0) this.#publishing ??= this.#publish();
+    if (this.#pending.size > 0 && !this.#parts.byOwner) this.#publishing ??= this.#publish();
   }
 
   /**

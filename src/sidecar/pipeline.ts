@@ -7,6 +7,7 @@ import type { Engine, Findings } from "../engine/index.ts";
 import type { Exporter } from "../forward/index.ts";
 import { State } from "../gen/driftlock/v1/anomaly_pb.js";
 import type { EvidencePage } from "../gen/driftlock/v1/incidents_pb.js";
+import type { LlmPage } from "../gen/driftlock/v1/llm_pb.js";
 import { Code, ExportError, type ExportRequest, type PartialSuccess, signals } from "../otlp/protocol.ts";
 import { codeLabel, type Metrics } from "../telemetry/metrics.ts";
 import { withSpan } from "../telemetry/span.ts";
@@ -34,6 +35,8 @@ export interface Parts {
   silenced?: (report: Report) => Report | undefined;
   /** Receives the evidence of requests and of the passing of time, in the order of calls. It returns quickly and never throws. */
   onEvidence?: (page: EvidencePage) => void;
+  /** Receives the calls of language models, in the order of requests. It returns quickly and never throws. */
+  onCalls?: (page: LlmPage) => void;
   /** Receives what was notable without being flagged. It returns quickly and never throws. */
   onNotable?: (finding: Report) => void;
   meter: Meter;
@@ -133,10 +136,11 @@ export class Pipeline {
   };
 
   /** Hands on what a request or the passing of time showed. */
-  readonly report = ({ reports, notable, evidence }: Findings): void => {
+  readonly report = ({ reports, notable, evidence, calls }: Findings): void => {
     for (const each of reports) this.emit(each);
     for (const each of notable) this.#parts.onNotable?.(each);
     if (evidence !== undefined) this.#parts.onEvidence?.(evidence);
+    if (calls !== undefined) this.#parts.onCalls?.(calls);
   };
 
   async #take(request: ExportRequest, context: Context): Promise<PartialSuccess | undefined> {

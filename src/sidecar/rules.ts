@@ -14,7 +14,7 @@ const refreshMs = 10_000;
 
 interface Parts {
   store: Pick<Store, "policies" | "silences">;
-  engine: Engine | undefined;
+  engine: Pick<Engine, "setPolicies"> | undefined;
   /** The silences of the configuration. */
   silences: readonly ConfiguredSilence[];
   log: Logger;
@@ -22,7 +22,7 @@ interface Parts {
 
 export class Rules {
   readonly #store: Pick<Store, "policies" | "silences">;
-  readonly #engine: Engine | undefined;
+  readonly #engine: Pick<Engine, "setPolicies"> | undefined;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
   /** The policies that the engine has, as JSON by tenant. */
@@ -60,7 +60,8 @@ export class Rules {
   silence(report: Report): Report | undefined {
     const { message } = report;
     const found = this.#silences.find(message.tenant, message, this.#store.silences.now());
-    return found && encodeReport({ ...report.message, silencedBy: found.id });
+    // The recording is no part of the message.
+    return found && { ...report, ...encodeReport({ ...report.message, silencedBy: found.id }) };
   }
 
   /** Returns the silence of an incident, which is silenced if each of its members is: the one of the first. */

@@ -11,6 +11,8 @@ export class Snapshots {
   readonly #dataDir: DataDir;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout | undefined;
+  /** When what the engine has learned was saved, in milliseconds since 1970; undefined if it begins anew. */
+  readonly savedAt: number | undefined;
 
   /** Restores the engine from its snapshot, then saves one every `detect.snapshot_interval`. */
   static async start(engine: Engine, config: Config, dataDir: DataDir, log: Logger): Promise<Snapshots> {
@@ -26,10 +28,16 @@ export class Snapshots {
       const { reason } = loaded;
       log.warn({ path, reason }, "streams learn again: the snapshot cannot be used and will be replaced");
     }
-    return new Snapshots(file, engine, config.detect.snapshot_interval, dataDir, log);
+    const savedAt = loaded.kind === "restored" ? Date.parse(loaded.savedAt) : undefined;
+    return new Snapshots({ file, engine, dataDir, log }, savedAt, config.detect.snapshot_interval);
   }
 
-  private constructor(file: SnapshotFile, engine: Engine, intervalMs: number, dataDir: DataDir, log: Logger) {
+  private constructor(
+    { file, engine, dataDir, log }: { file: SnapshotFile; engine: Engine; dataDir: DataDir; log: Logger },
+    savedAt: number | undefined,
+    intervalMs: number,
+  ) {
+    this.savedAt = savedAt;
     this.#file = file;
     this.#engine = engine;
     this.#dataDir = dataDir;

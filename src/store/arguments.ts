@@ -1,4 +1,5 @@
 /** Checks that apply to every call. */
+import { canonicalJson, type Json } from "../base/canonical.ts";
 import { InvalidArgument } from "./database/errors.ts";
 
 const maxTenant = 128;
@@ -49,4 +50,16 @@ export function checkText(
   if (text.length < min) throw new InvalidArgument(field, "must not be empty");
   if (text.length > max) throw new InvalidArgument(field, `must be at most ${max} characters`);
   return storable(text, max);
+}
+
+/**
+ * Returns the canonical JSON of what a person wrote.
+ * @throws {InvalidArgument} for half a surrogate pair.
+ */
+export function checkJson(field: string, value: Json): string {
+  try {
+    return canonicalJson(value);
+  } catch (error) {
+    throw new InvalidArgument(field, (error as Error).message);
+  }
 }

@@ -4,8 +4,9 @@
  * so that a truncation is detected as well.
  */
 import type { Kysely, Transaction } from "kysely";
-import { checkText } from "./arguments.ts";
-import { canonicalJson, type Json, sha256 } from "./canonical.ts";
+import type { Json } from "../base/canonical.ts";
+import { sha256 } from "../base/sha256.ts";
+import { checkJson, checkText } from "./arguments.ts";
 import type { Tables } from "./database/tables.ts";
 
 export interface AuditInput {
@@ -74,8 +75,8 @@ export async function appendAudit(
     target: checkText("target", input.target, { max: maxText }),
     detail: input.detail ?? {},
   };
-  checkText("detail", canonicalJson(entry.detail), { max: maxDetail });
-  const text = checkText("entry", canonicalJson(entry as unknown as Json), { max: 2 * maxDetail });
+  checkText("detail", checkJson("detail", entry.detail), { max: maxDetail });
+  const text = checkText("entry", checkJson("entry", entry as unknown as Json), { max: 2 * maxDetail });
   const hash = sha256(previousHash + text);
   await trx
     .insertInto("audit_log")

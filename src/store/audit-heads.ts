@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import type { Kysely } from "kysely";
 import type { Logger } from "pino";
 import { fileFault } from "../base/file-fault.ts";
-import { sha256 } from "./canonical.ts";
+import { sha256 } from "../base/sha256.ts";
 import { reasonOf } from "./database/errors.ts";
 import type { Tables } from "./database/tables.ts";
 

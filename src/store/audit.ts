@@ -1,10 +1,12 @@
 /** Records changes in the audit log, lists its entries and verifies it. */
 import type { Transaction } from "kysely";
+import { sha256 } from "../base/sha256.ts";
 import { checkTenant } from "./arguments.ts";
 import { type AuditEntry, type AuditInput, appendAudit, type ChainedEntry } from "./audit-chain.ts";
-import { sha256 } from "./canonical.ts";
+import { Frontier } from "./audit-tree.ts";
 import type { Context } from "./context.ts";
 import type { Tables } from "./database/tables.ts";
+import { KeptLedger, type Missing } from "./kept-ledger.ts";
 import { KeyHistory, readKeyRows } from "./key-history.ts";
 import { type Page, type PageRequest, pageLimit, parsePosition, toPage } from "./page.ts";
 
@@ -22,6 +24,13 @@ export interface RecordedHead {
   seq: number;
   hash: string;
   /** The origin of the head, as messages show it. */
+  source: string;
+}
+
+/** The root of the log's Merkle tree at some time, in hex, from a checkpoint that was kept outside of the database. */
+export interface RecordedRoot {
+  size: number;
+  root: string;
   source: string;
 }
 
@@ -89,24 +98,48 @@ export class Audit {
   }
 
   /**
-   * Computes the tenant's chain again, from its first entry to its end, and compares it with the heads that were recorded
-   * elsewhere and with the tenant's API keys.
+   * Computes the tenant's chain and tree again, from the first entry to the end, and compares them with the heads and
+   * roots that were recorded elsewhere, and with the tenant's API keys.
    */
-  async verify(tenant: string, recorded: readonly RecordedHead[] = []): Promise<AuditVerdict> {
+  async verify(
+    tenant: string,
+    recorded: readonly RecordedHead[] = [],
+    roots: readonly RecordedRoot[] = [],
+  ): Promise<AuditVerdict> {
     checkTenant(tenant);
-    const walk = new Walk(tenant, recorded);
+    const walk = new Walk(tenant, recorded, roots);
     for (let tries = 0; ; tries++) {
       const broken = await this.#follow(walk);
       if (broken !== undefined) return broken;
       const { seq } = walk;
       const rows = await readKeyRows(this.#context.database.read, tenant);
-      const reason = walk.keys.disagreement(rows);
+      const missing = await walk.kept.missing(this.#context.database.read, tenant);
+      const reason = walk.keys.disagreement(rows) ?? missingText(missing);
       if (reason === undefined) return walk.verdict();
-      // A key may have been changed meanwhile, in which case its entry has been appended by now.
+      // A key may have been changed meanwhile, or something deleted, in which case its entry has been appended by now.
       const again = await this.#follow(walk);
       if (again !== undefined) return again;
       if (walk.seq === seq || tries === maxTries) return { ok: false, reason };
     }
+  }
+
+  /**
+   * Returns what is missing of a tenant although no entry says that it was deleted. It believes the entries as they are: `verify`
+   * checks them.
+   */
+  async missing(tenant: string): Promise<Missing[]> {
+    checkTenant(tenant);
+    const { read } = this.#context.database;
+    const ledger = new KeptLedger();
+    const rows = await read
+      .selectFrom("audit_log")
+      .select("entry")
+      .where("tenant", "=", tenant)
+      .where("entry", "like", '%"action":"retention.%')
+      .orderBy("seq")
+      .execute();
+    for (const { entry } of rows) ledger.apply(JSON.parse(entry) as AuditEntry);
+    return ledger.missing(read, tenant);
   }
 
   /** Continues to the current end of the chain. */
@@ -143,7 +176,7 @@ export class Audit {
         .limit(verifyBatch)
         .execute();
       for (const row of rows) {
-        const reason = walk.step(row);
+        const reason = await walk.step(row);
         if (reason !== undefined) return { ok: false, seq: walk.seq, reason };
       }
       if (rows.length < verifyBatch) break;
@@ -163,24 +196,40 @@ export class Audit {
   }
 }
 
+function missingText(missing: readonly Missing[]): string | undefined {
+  const [first] = missing;
+  if (first === undefined) return undefined;
+  const more = missing.length > 1 ? `, and others (${missing.length} in all)` : "";
+  return `${first.count} of the ${first.kind} stored on ${first.day} are missing, and no entry says that they were deleted${more}`;
+}
+
 /** The position of a verification in a tenant's chain. */
 class Walk {
   readonly tenant: string;
   seq = 0;
   head = "0".repeat(64);
   readonly keys = new KeyHistory();
+  readonly kept = new KeptLedger();
   readonly #recorded: Map<number, RecordedHead[]>;
+  readonly #roots: Map<number, RecordedRoot[]>;
+  readonly #tree = new Frontier();
 
-  constructor(tenant: string, recorded: readonly RecordedHead[]) {
+  constructor(tenant: string, recorded: readonly RecordedHead[], roots: readonly RecordedRoot[]) {
     this.tenant = tenant;
     this.#recorded = Map.groupBy(recorded, ({ seq }) => seq);
+    this.#roots = Map.groupBy(roots, ({ size }) => size);
   }
 
   /**
    * Checks the next entry.
    * @returns why it does not fit; undefined if it does
    */
-  step(row: { seq: bigint; previous_hash: string; hash: string; entry: string }): string | undefined {
+  async step(row: {
+    seq: bigint;
+    previous_hash: string;
+    hash: string;
+    entry: string;
+  }): Promise<string | undefined> {
     this.seq += 1;
     const reason = brokenLink(row, this);
     if (reason !== undefined) return reason;
@@ -189,12 +238,27 @@ class Walk {
     if (other !== undefined) {
       return `the log was rewritten: ${other.source} has another entry with this number`;
     }
-    return this.keys.apply(JSON.parse(row.entry) as AuditEntry);
+    if (this.#roots.size > 0) await this.#tree.append(this.seq - 1, row.entry);
+    const roots = this.#roots.get(this.seq);
+    if (roots !== undefined) {
+      const root = await this.#tree.root();
+      const wrong = roots.find((each) => each.root !== root);
+      if (wrong !== undefined) {
+        return `the log was rewritten: ${wrong.source} has another tree of the first ${this.seq} entries`;
+      }
+    }
+    const entry = JSON.parse(row.entry) as AuditEntry;
+    this.kept.apply(entry);
+    return this.keys.apply(entry);
   }
 
   /** Returns the verdict if a recorded head is beyond the end of the log; undefined if none is. */
   missing(): AuditVerdict | undefined {
-    const beyond = [...this.#recorded].filter(([seq]) => seq > this.seq).flatMap(([, heads]) => heads);
+    const recorded = [
+      ...[...this.#recorded.values()].flat(),
+      ...[...this.#roots.values()].flat().map(({ size: seq, source }) => ({ seq, source })),
+    ];
+    const beyond = recorded.filter(({ seq }) => seq > this.seq);
     if (beyond.length === 0) return undefined;
     const { seq, source } = beyond.reduce((a, b) => (b.seq > a.seq ? b : a));
     const what = this.seq === 0 ? "the whole log was removed" : "the newest entries were removed";

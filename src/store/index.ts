@@ -9,22 +9,31 @@ import { SteadyClock, steadyClock } from "../base/clock.ts";
 import { endsWithin } from "../base/deadline.ts";
 import type { Config } from "../config/schema.ts";
 import type { Versions } from "../version.ts";
+import { Announcements } from "./announcements.ts";
 import { Anomalies } from "./anomalies/anomalies.ts";
 import { Recorder } from "./anomalies/recorder.ts";
 import { Writer, type WriterLimits } from "./anomalies/writer.ts";
 import { Audit } from "./audit.ts";
 import { AuditHeads, currentHeads, type Head, type HeadsState } from "./audit-heads.ts";
+import { AuditTree } from "./audit-tree.ts";
+import { Billing } from "./billing.ts";
 import { Changes } from "./changes.ts";
 import { Database, type MigrationState } from "./database/database.ts";
 import { reasonOf, StoreUnavailable } from "./database/errors.ts";
 import type { DatabaseKind } from "./database/migrations.ts";
 import { Evidence } from "./evidence.ts";
+import { IncidentReports } from "./incident-reports.ts";
 import { Incidents } from "./incidents/incidents.ts";
 import { IncidentWriter } from "./incidents/writer.ts";
+import { Judgements } from "./judgements.ts";
+import { KeptCounts } from "./kept-counts.ts";
 import { Keys } from "./keys.ts";
+import { LlmCalls } from "./llm.ts";
 import { NotableFindings } from "./notable.ts";
 import { Notifications } from "./notifications.ts";
 import { Policies } from "./policies.ts";
+import { Positions } from "./positions.ts";
+import { Recordings } from "./recordings.ts";
 import { Retention } from "./retention.ts";
 import { Sessions } from "./sessions.ts";
 import { settingsOf } from "./settings.ts";
@@ -32,26 +41,29 @@ import { Silences } from "./silences.ts";
 import { Streams } from "./streams/streams.ts";
 import { Usage } from "./usage.ts";
 
+export type { Announced, Announcement, Announcements, Hearer } from "./announcements.ts";
 export type {
   Anomalies,
   AnomalyDetail,
   AnomalyEvent,
   AnomalyPatch,
+  KeptReport,
   RelatedAnomalies,
 } from "./anomalies/anomalies.ts";
 export { type AnomalyCounts, type BucketCount, type Lane, lanes } from "./anomalies/counts.ts";
-export { streamId } from "./anomalies/report.ts";
 export type { AnomalyFilter } from "./anomalies/search.ts";
 export type { AnomalySummary, StoredReport } from "./anomalies/summary.ts";
 export type { Writer, WriterState } from "./anomalies/writer.ts";
-export type { Audit, AuditVerdict, RecordedHead } from "./audit.ts";
+export type { Audit, AuditVerdict, RecordedHead, RecordedRoot } from "./audit.ts";
 export type { AuditEntry, AuditInput, ChainedEntry } from "./audit-chain.ts";
 export { type Head, type HeadsState, parseHeads, readHeads } from "./audit-heads.ts";
-export { canonicalJson, type Json } from "./canonical.ts";
+export type { AuditTree, LoggedEntry } from "./audit-tree.ts";
+export type { Billing, Meter, Subscription, UnsentEvents, UsageEvent } from "./billing.ts";
 export type { ChangeFilter, Changes, NewChange } from "./changes.ts";
 export { InvalidArgument, isUnavailable, reasonOf, StoreUnavailable } from "./database/errors.ts";
 export type { DatabaseKind } from "./database/migrations.ts";
-export type { Evidence, EvidenceBundle, StoredBundle } from "./evidence.ts";
+export type { Evidence, NewBundle, StoredBundle } from "./evidence.ts";
+export type { EnteredReports, IncidentReports } from "./incident-reports.ts";
 export type {
   Expectation,
   IncidentDetail,
@@ -62,13 +74,31 @@ export type {
 } from "./incidents/incidents.ts";
 export type { IncidentSummary } from "./incidents/summary.ts";
 export type { IncidentWriter, IncidentWriterState } from "./incidents/writer.ts";
-export { type ApiKey, type Identity, type Keys, type NewKey, type Scope, scopes } from "./keys.ts";
+export type { Judgement, Judgements } from "./judgements.ts";
+export {
+  type ApiKey,
+  type Identity,
+  type Keys,
+  type MadeKey,
+  type NewKey,
+  type Scope,
+  scopes,
+} from "./keys.ts";
+export {
+  type Conversation,
+  type ConversationFilter,
+  type ConversationSummary,
+  type LlmCalls,
+  maxConversationCalls,
+} from "./llm.ts";
 export type { NotableFilter } from "./notable.ts";
-export type { Hold, Notifications, OutboxChange, OutboxRow } from "./notifications.ts";
+export type { Hold, Notifications, OutboxChange, OutboxEntry, OutboxRow } from "./notifications.ts";
 export type { Page, PageRequest } from "./page.ts";
 export type { Policies, StoredPolicies } from "./policies.ts";
-export type { Retention, RetentionResult } from "./retention.ts";
-export type { Session, Sessions } from "./sessions.ts";
+export { type Position, PositionMoved, type Positions } from "./positions.ts";
+export type { Recordings } from "./recordings.ts";
+export { type Retention, type RetentionResult, retentionTarget } from "./retention.ts";
+export type { Holder, Session, Sessions } from "./sessions.ts";
 export { type Settings, settingsOf } from "./settings.ts";
 export {
   type NewSilence,
@@ -89,7 +119,9 @@ export type {
 } from "./streams/streams.ts";
 export type { Amount, DailyUsage, Usage } from "./usage.ts";
 
-type StoreSettings = Pick<Config, "data_dir" | "store" | "detect">;
+type StoreSettings = Pick<Config, "data_dir" | "store" | "detect"> & {
+  evidence: Pick<Config["evidence"], "recordings" | "max_age">;
+};
 
 export interface StoreOptions {
   log: Logger;
@@ -136,17 +168,25 @@ export class Store {
   readonly kind: DatabaseKind;
   readonly anomalies: Anomalies;
   readonly incidents: Incidents;
+  readonly incidentReports: IncidentReports;
   readonly changes: Changes;
   readonly notable: NotableFindings;
+  readonly llm: LlmCalls;
   readonly streams: Streams;
   readonly keys: Keys;
   readonly sessions: Sessions;
   readonly audit: Audit;
+  readonly auditTree: AuditTree;
   readonly usage: Usage;
+  readonly billing: Billing;
+  readonly judgements: Judgements;
+  readonly announcements: Announcements;
   readonly evidence: Evidence;
   readonly policies: Policies;
   readonly silences: Silences;
   readonly notifications: Notifications;
+  readonly recordings: Recordings;
+  readonly positions: Positions;
   readonly retention: Retention;
   readonly admin: Admin;
   readonly writer: Writer;
@@ -177,23 +217,44 @@ export class Store {
     this.#recorder = new Recorder({ config: { data_dir: config.data_dir, store: config.store }, settings });
     this.incidents = new Incidents(context);
     this.anomalies = new Anomalies(context, settings, this.incidents);
+    this.incidentReports = new IncidentReports(context);
     this.changes = new Changes(context);
     this.notable = new NotableFindings(context);
+    this.llm = new LlmCalls(context);
     this.streams = new Streams(context);
     this.keys = new Keys(context);
     this.sessions = new Sessions(context, this.keys);
     this.audit = new Audit(context);
+    this.auditTree = new AuditTree(context);
     this.usage = new Usage(context);
+    this.billing = new Billing(context, this.usage);
+    this.judgements = new Judgements(context);
+    this.announcements = new Announcements(database, config.store.url, log);
     this.evidence = new Evidence(context);
     this.policies = new Policies(context);
     this.silences = new Silences(context);
     this.notifications = new Notifications(context);
-    this.retention = new Retention(context, config.store.retention);
+    this.recordings = new Recordings(context, config.evidence.recordings);
+    this.positions = new Positions(context);
+    this.retention = new Retention(
+      context,
+      { ...config.store.retention, evidence_max_age: config.evidence.max_age },
+      { recordings: this.recordings, evidence: this.evidence, counts: new KeptCounts(context) },
+    );
     const record = async (reports: readonly Uint8Array[]) => {
       database.check();
       await this.#recorder.record({ reports, now: clock.now() });
     };
     this.writer = new Writer(record, log, writer);
+    this.writer.onStored = (stored) => {
+      for (const [tenant, of] of Map.groupBy(stored, (each) => each.tenant)) {
+        this.announcements.announce(
+          "anomalies",
+          tenant,
+          of.map(({ id }) => id),
+        );
+      }
+    };
     this.incidentWriter = new IncidentWriter((batch) => {
       database.check();
       return this.incidents.record(batch);
@@ -262,6 +323,7 @@ export class Store {
       await this.#database.ping();
       await this.usage.flush();
       await this.notable.flush();
+      await this.llm.flush();
       await this.keys.flush();
       if (performance.now() - this.#headsComparedAt >= compareMs) {
         await this.#heads.compare(this.#database.read);
@@ -285,7 +347,7 @@ export class Store {
       const waits = this.retention.waitsForClock;
       if (waits !== this.#waitsForClock) this.#log.info(waits ? waiting : "store: retention by age resumes");
       this.#waitsForClock = waits;
-      if (result.anomalies > 0) this.#log.info(result, "store: retention has deleted anomalies");
+      if (result.anomalies + result.bundles > 0) this.#log.info(result, "store: retention has deleted data");
     } catch (error) {
       this.#log.warn({ reason: reasonOf(error) }, "store: retention failed; it is retried in a minute");
     }
@@ -301,9 +363,11 @@ export class Store {
         this.incidentWriter.close(closeMs),
         this.usage.flush(),
         this.notable.flush(),
+        this.llm.flush(),
         this.keys.flush(),
       ]),
     );
+    await endsWithin(closeMs, this.announcements.close());
     await endsWithin(
       closeMs,
       Promise.allSettled([this.#recorder.close(), this.#heads.close(), this.#database.close()]),

@@ -1,7 +1,8 @@
 /** Reconstructs a tenant's API keys from the audit log and compares them with the table of keys. */
 import type { Kysely } from "kysely";
+import type { Json } from "../base/canonical.ts";
+import { sha256 } from "../base/sha256.ts";
 import type { AuditEntry, AuditInput } from "./audit-chain.ts";
-import { type Json, sha256 } from "./canonical.ts";
 import type { Tables } from "./database/tables.ts";
 
 /** A row of `api_keys` without the column that changes when the key is used. */

@@ -1,9 +1,9 @@
 /** API keys: `dlk_`, the id's 16 hex digits, `_`, 256 random bits. Shown once, stored as a hash. */
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { sql, type Transaction } from "kysely";
+import { sha256, sha256Bytes } from "../base/sha256.ts";
 import { checkAuthor, checkId, checkTenant, checkText } from "./arguments.ts";
 import { type Append, changeAudited } from "./audit.ts";
-import { sha256 } from "./canonical.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument } from "./database/errors.ts";
 import type { Tables } from "./database/tables.ts";
@@ -188,6 +188,11 @@ export class Keys {
     );
   }
 
+  /** The time by which keys expire, in milliseconds since 1970. */
+  now(): number {
+    return this.#context.clock.now();
+  }
+
   /**
    * Creates a key with the same name, scopes and lifetime. The old key expires after at most `graceMs`. Undefined if the
    * tenant has no such key.
@@ -254,8 +259,7 @@ export class Keys {
     if (id === undefined) return undefined;
     const known = await this.#known.get(id);
     if (known === undefined) return undefined;
-    const hash = Buffer.from(sha256(secret), "hex");
-    if (!timingSafeEqual(hash, Buffer.from(known.hash, "hex"))) return undefined;
+    if (!timingSafeEqual(sha256Bytes(secret), Buffer.from(known.hash, "hex"))) return undefined;
     return this.#identityOf(known.key);
   }
 

@@ -2,14 +2,15 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Insertable, sql } from "kysely";
 import type { Report } from "../anomaly/report.ts";
+import { streamId } from "../anomaly/stream-id.ts";
 import { type Anomaly, AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
-import { integer, streamId } from "./anomalies/report.ts";
+import { integer } from "./anomalies/report.ts";
 import { checkTenant } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { BulkInsert } from "./database/bulk.ts";
 import type { Tables } from "./database/tables.ts";
 import { type PageRequest, pageLimit } from "./page.ts";
-import { writeWaiting } from "./waiting.ts";
+import { WaitingRows } from "./waiting.ts";
 
 type Row = Insertable<Tables["notable"]>;
 
@@ -44,17 +45,22 @@ const upsert = new BulkInsert<"notable">(
 
 export class NotableFindings {
   readonly #context: Context;
-  #waiting = new Map<string, Row>();
+  readonly #waiting: WaitingRows<"notable", Row>;
 
   constructor(context: Context) {
     this.#context = context;
+    this.#waiting = new WaitingRows(context, upsert, keep);
   }
 
-  /** Takes a finding of the engine, which is written within about a second. It never throws. */
+  /**
+   * Takes a finding of the engine, which is written within about a second.
+   * @throws {InvalidArgument} for a tenant that cannot be stored, which would keep all others from being written.
+   */
   offer({ message, bytes }: Report): void {
     const { tenant, stream, instance, timeUnixNano, margin } = message;
+    checkTenant(tenant);
     const time = integer(timeUnixNano);
-    this.#keep({
+    this.#waiting.add({
       tenant,
       hour: time / nanosPerHour,
       stream_id: streamId(instance === "" ? stream : `${stream} ${instance}`),
@@ -65,16 +71,8 @@ export class NotableFindings {
     });
   }
 
-  async flush(): Promise<void> {
-    if (this.#waiting.size === 0) return;
-    const taken = this.#waiting;
-    this.#waiting = new Map();
-    try {
-      await writeWaiting(this.#context, taken, upsert);
-    } catch (error) {
-      for (const row of taken.values()) this.#keep(row);
-      throw error;
-    }
+  flush(): Promise<void> {
+    return this.#waiting.flush();
   }
 
   /** Lists what was found in a range of event time, the strangest first. Only the limit of the page counts. */
@@ -99,14 +97,15 @@ export class NotableFindings {
       .execute();
     return rows.map(({ message }) => fromBinary(AnomalySchema, message));
   }
+}
 
-  #keep(row: Row): void {
-    const key = `${row.tenant}\0${row.hour}\0${row.stream_id}`;
-    const known = this.#waiting.get(key);
-    if (known !== undefined && known.margin >= row.margin) return;
-    this.#waiting.set(key, row);
-    if (this.#waiting.size <= maxWaiting) return;
-    const [least] = [...this.#waiting].reduce((a, b) => (b[1].margin < a[1].margin ? b : a));
-    this.#waiting.delete(least);
-  }
+/** The strangest of a stream's hour waits alone. */
+function keep(rows: Map<string, Row>, row: Row): void {
+  const key = `${row.tenant}\0${row.hour}\0${row.stream_id}`;
+  const known = rows.get(key);
+  if (known !== undefined && known.margin >= row.margin) return;
+  rows.set(key, row);
+  if (rows.size <= maxWaiting) return;
+  const [least] = [...rows].reduce((a, b) => (b[1].margin < a[1].margin ? b : a));
+  rows.delete(least);
 }

@@ -47,6 +47,26 @@ export interface OutboxResult {
   withheld: string[];
 }
 
+/** What the outbox knows of an incident and a channel. */
+export interface OutboxEntry {
+  incident: string;
+  channel: string;
+  /** The incident as it is now, as JSON. */
+  notice: string;
+  resolved: boolean;
+  /** Whether its latest change was sent. */
+  delivered: boolean;
+  /** Why the first message waits. */
+  held: Hold;
+  /** The number of failed attempts since the latest message that was sent. */
+  attempts: number;
+  /** Times in milliseconds since 1970. */
+  changedAt: number;
+  sentAt: number | undefined;
+  /** When the next message is due. */
+  nextAt: number | undefined;
+}
+
 /** The largest number of incidents of a channel that are remembered. */
 const maxRows = 10_000;
 /** How long a resolved incident is remembered, and one of which nothing more was heard. */
@@ -142,6 +162,60 @@ export class Notifications {
 
   async hold(row: OutboxRow, held: Hold, until: number): Promise<void> {
     await this.#update(row, { held, next_at: BigInt(until) });
+  }
+
+  /** Counts what waits in each channel of a tenant, and of that what has failed. */
+  async counts(tenant: string): Promise<Map<string, { waiting: number; failing: number; sentAt?: number }>> {
+    checkTenant(tenant);
+    const unsent = sql`sent_revision < revision`;
+    const rows = await this.#context.database.read
+      .selectFrom("notifications")
+      .select((eb) => [
+        "channel",
+        sql<bigint>`sum(case when ${unsent} then 1 else 0 end)`.as("waiting"),
+        sql<bigint>`sum(case when ${unsent} and attempts > 0 then 1 else 0 end)`.as("failing"),
+        eb.fn.max("sent_at").as("sent_at"),
+      ])
+      .where("tenant", "=", tenant)
+      .groupBy("channel")
+      .execute();
+    return new Map(
+      rows.map(({ channel, waiting, failing, sent_at }) => [
+        channel,
+        {
+          waiting: Number(waiting),
+          failing: Number(failing),
+          ...(sent_at !== null && { sentAt: Number(sent_at) }),
+        },
+      ]),
+    );
+  }
+
+  /** Lists what is known of a tenant's incidents, the latest changed first. */
+  async list(tenant: string, limit: number): Promise<OutboxEntry[]> {
+    checkTenant(tenant);
+    const rows = await this.#context.database.read
+      .selectFrom("notifications")
+      .selectAll()
+      .where("tenant", "=", tenant)
+      .orderBy("changed_at", "desc")
+      .orderBy("incident")
+      .orderBy("channel")
+      .limit(limit)
+      .execute();
+    const timeOf = (time: bigint | null) => (time === null ? undefined : Number(time));
+    return rows.map((row) => ({
+      incident: row.incident,
+      channel: row.channel,
+      notice: row.notice,
+      resolved: row.resolved === 1n,
+      delivered: row.sent_revision === row.revision,
+      held: row.held as Hold,
+      attempts: Number(row.attempts),
+      changedAt: Number(row.changed_at),
+      sentAt: timeOf(row.sent_at),
+      nextAt: timeOf(row.next_at),
+    }));
   }
 
   /** Makes due whatever a window holds back. */

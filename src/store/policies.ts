@@ -1,9 +1,10 @@
 /** The policies that tenants have set through the API, beside those of the configuration. */
+
+import type { Json } from "../base/canonical.ts";
 import type { TenantPolicy } from "../config/schema/policy.ts";
-import { checkAuthor, checkTenant } from "./arguments.ts";
+import { checkAuthor, checkJson, checkTenant } from "./arguments.ts";
 import { changeAudited } from "./audit.ts";
 import { ensureTenants } from "./audit-chain.ts";
-import { canonicalJson, type Json } from "./canonical.ts";
 import type { Context } from "./context.ts";
 
 export interface StoredPolicies {
@@ -39,7 +40,12 @@ export class Policies {
     const changedAt = this.#context.now();
     // What is not set is left out.
     const plain: Json = JSON.parse(JSON.stringify(policies));
-    const row = { tenant, policies: canonicalJson(plain), author: actor, changed_at: BigInt(changedAt) };
+    const row = {
+      tenant,
+      policies: checkJson("policies", plain),
+      author: actor,
+      changed_at: BigInt(changedAt),
+    };
     await changeAudited(this.#context, async (trx, append) => {
       await ensureTenants(trx, [tenant], changedAt);
       await trx

@@ -1,21 +1,35 @@
 /**
  * Deletes anomalies that exceed the retention's age, once the time of day is confirmed, or its size. An anomaly that an
- * evidence bundle refers to is kept as long as the bundle and is not counted. Incidents, changes and
- * what was notable go by the same age, and by their number.
+ * evidence bundle refers to is kept as long as the bundle and is not counted. Incidents, changes, calls of
+ * language models and what was notable go by the same age, and by their number.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { sql } from "kysely";
+import { type Kysely, sql, type Transaction } from "kysely";
 import type { StoreConfig } from "../config/schema.ts";
+import { changeAudited } from "./audit.ts";
 import { confirmedTime } from "./confirmed-time.ts";
 import type { Context } from "./context.ts";
+import type { Tables } from "./database/tables.ts";
+import type { Evidence } from "./evidence.ts";
+import type { KeptCounts } from "./kept-counts.ts";
+import { daysOf } from "./kept-ledger.ts";
+import type { Recordings } from "./recordings.ts";
 import { dayOf } from "./usage.ts";
+
+/** The target of the entries of the audit log about what the retention has deleted. */
+export const retentionTarget = "retention";
 
 export interface RetentionResult {
   anomalies: number;
   /** The approximate size of the deleted anomalies. */
   bytes: number;
   streams: number;
+  /** The number of deleted bundles of evidence. */
+  bundles: number;
 }
+
+/** How long anomalies and bundles of evidence are kept; without an age, bundles stay. */
+type Limits = StoreConfig["retention"] & { evidence_max_age: number | undefined };
 
 /** The number of anomalies per transaction, which takes some milliseconds. */
 const batch = 200;
@@ -31,6 +45,10 @@ const maxIncidents = 5_000;
 const maxChanges = 10_000;
 /** Maximum number of findings per tenant that were not flagged. If there are more, the latest ones are kept. */
 const maxNotable = 20_000;
+/** Maximum number of calls of language models per tenant. If there are more, the latest ones are kept. */
+const maxLlmCalls = 20_000;
+const callsEvery = 3_600_000;
+const callsAtOnce = 1_000;
 /** How long usage is kept: a year, for comparison, and a month. */
 const usageDays = 400;
 const tenantsAtOnce = 500;
@@ -45,14 +63,26 @@ const unrelated = sql<boolean>`not exists (
 
 export class Retention {
   readonly #context: Context;
-  readonly #limits: StoreConfig["retention"];
+  readonly #limits: Limits;
+  readonly #recordings: Recordings;
+  readonly #evidence: Evidence;
+  readonly #counts: KeptCounts;
+  /** When calls of language models were deleted last, by tenant. */
+  readonly #callsTrimmed = new Map<string, number>();
   readonly #stop = new AbortController();
   #running: Promise<RetentionResult> | undefined;
   #now: number | undefined;
 
-  constructor(context: Context, limits: StoreConfig["retention"]) {
+  constructor(
+    context: Context,
+    limits: Limits,
+    { recordings, evidence, counts }: { recordings: Recordings; evidence: Evidence; counts: KeptCounts },
+  ) {
+    this.#counts = counts;
     this.#context = context;
     this.#limits = limits;
+    this.#recordings = recordings;
+    this.#evidence = evidence;
   }
 
   /** Whether the last pass deleted nothing by age because the time of day was not confirmed. */
@@ -75,7 +105,7 @@ export class Retention {
   }
 
   async #run(): Promise<RetentionResult> {
-    const result = { anomalies: 0, bytes: 0, streams: 0 };
+    const result = { anomalies: 0, bytes: 0, streams: 0, bundles: 0 };
     const { database } = this.#context;
     this.#now = await confirmedTime(this.#context);
     for (let after = ""; ; ) {
@@ -116,6 +146,11 @@ export class Retention {
 
   async #ofTenant(tenant: string, result: RetentionResult): Promise<void> {
     const { database } = this.#context;
+    const { evidence_max_age: bundleAge } = this.#limits;
+    // Their anomalies may go with them.
+    if (bundleAge !== undefined && this.#now !== undefined) {
+      result.bundles += await this.#evidence.expire(tenant, this.#now - bundleAge);
+    }
     const oldest = this.#now === undefined ? Number.NEGATIVE_INFINITY : this.#now - this.#limits.max_age;
     let excess = (await this.#size(tenant)) - this.#limits.max_size;
     while (!this.#stop.signal.aborted) {
@@ -146,7 +181,7 @@ export class Retention {
       if (ids.length === 0) break;
       // Reports and events are deleted with their anomaly; one that was reported again meanwhile is kept.
       const { changed_at: latest } = candidates[ids.length - 1]!;
-      const deleted = await database.write.transaction().execute(async (trx) => {
+      const deleted = await this.#delete(tenant, "anomalies", Number(latest), async (trx) => {
         // This locks the rows: from now on nobody creates a bundle of them.
         await trx
           .updateTable("anomalies")
@@ -160,9 +195,10 @@ export class Retention {
           .where("id", "in", ids)
           .where("changed_at", "<=", latest)
           .where(unheld)
-          .executeTakeFirst();
+          .returning("recorded_at")
+          .execute();
       });
-      result.anomalies += Number(deleted.numDeletedRows);
+      result.anomalies += deleted;
       result.bytes += freed;
       excess -= freed;
       if (ids.length < candidates.length) break;
@@ -171,7 +207,18 @@ export class Retention {
     await this.#forget(tenant, oldest, result);
     await this.#trim("incidents", "changed_at", maxIncidents, tenant, oldest);
     await this.#trim("changes", "recorded_at", maxChanges, tenant, oldest);
+    await this.#trimCalls(tenant, oldest);
     await this.#forgetNotable(tenant, oldest);
+    await this.#recordings.trim(tenant, this.#now);
+    if (this.#now !== undefined) await this.#counts.count(tenant, this.#now);
+  }
+
+  /** Calls come and go all the time, and each deletion is an entry in the audit log: so they are deleted once per hour. */
+  async #trimCalls(tenant: string, oldest: number): Promise<void> {
+    const now = this.#context.clock.now();
+    if (now - (this.#callsTrimmed.get(tenant) ?? Number.NEGATIVE_INFINITY) < callsEvery) return;
+    this.#callsTrimmed.set(tenant, now);
+    await this.#trim("llm_calls", "recorded_at", maxLlmCalls, tenant, oldest);
   }
 
   /** Deletes findings that are older than `oldest`, and the oldest of those beyond their number. */
@@ -196,36 +243,60 @@ export class Retention {
 
   /** Deletes rows that are older than `oldest`, and the oldest of those beyond a number. Rows that refer to them are deleted with them. */
   async #trim(
-    table: "incidents" | "changes",
+    table: "incidents" | "changes" | "llm_calls",
     column: "changed_at" | "recorded_at",
     most: number,
     tenant: string,
     oldest: number,
   ): Promise<void> {
-    const { read, write } = this.#context.database;
+    const { read } = this.#context.database;
+    const atOnce = table === "llm_calls" ? callsAtOnce : batch;
     const time = sql.ref<bigint>(column);
     const least = BigInt(Math.max(0, Math.floor(oldest)));
     while (!this.#stop.signal.aborted) {
-      const { rows } = await sql<{ id: string }>`
-        select id from ${sql.table(table)} as t where tenant = ${tenant} and (${time} < ${least} or ${time} < (
+      const { rows } = await sql<{ id: string; time: bigint }>`
+        select id, ${time} as time from ${sql.table(table)} as t where tenant = ${tenant} and (${time} < ${least} or ${time} < (
           select ${time} from ${sql.table(table)} where tenant = ${tenant}
           order by ${time} desc, id desc limit 1 offset ${sql.lit(most - 1)}
-        )) order by ${time} limit ${sql.lit(batch)}`.execute(read);
+        )) order by ${time} limit ${sql.lit(atOnce)}`.execute(read);
       if (rows.length === 0) break;
-      await write
-        .deleteFrom(table)
-        .where("tenant", "=", tenant)
-        .where(
-          "id",
-          "in",
-          rows.map(({ id }) => id),
-        )
-        // One that changed meanwhile is kept by its age, and goes with the next pass if there are too many.
-        .where(sql<boolean>`${time} <= ${BigInt(this.#context.clock.now())}`)
-        .execute();
-      if (rows.length < batch) break;
+      const deletion = (trx: Kysely<Tables>) =>
+        trx
+          .deleteFrom(table)
+          .where("tenant", "=", tenant)
+          .where(
+            "id",
+            "in",
+            rows.map(({ id }) => id),
+          )
+          // One that changed meanwhile is kept by its age, and goes with the next pass if there are too many.
+          .where(sql<boolean>`${time} <= ${BigInt(this.#context.clock.now())}`)
+          .returning("recorded_at")
+          .execute();
+      await this.#delete(tenant, table, Number(rows.at(-1)!.time), deletion);
+      if (rows.length < atOnce) break;
       await this.#pause();
     }
+  }
+
+  /** Deletes rows with an entry in the audit log. @param until the time of the latest one */
+  #delete(
+    tenant: string,
+    kind: "anomalies" | "incidents" | "changes" | "llm_calls",
+    until: number,
+    change: (trx: Transaction<Tables>) => Promise<{ recorded_at: bigint }[]>,
+  ): Promise<number> {
+    return changeAudited(this.#context, async (trx, append) => {
+      const deleted = await change(trx);
+      const count = deleted.length;
+      if (count > 0) {
+        const days = daysOf(deleted.map(({ recorded_at }) => recorded_at));
+        const detail = { kind, count, until: new Date(until).toISOString(), days };
+        const entry = { actor: "driftlock", action: "retention.deleted", target: retentionTarget, detail };
+        await append(tenant, entry, this.#context.now());
+      }
+      return count;
+    });
   }
 
   async #size(tenant: string): Promise<number> {

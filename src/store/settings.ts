@@ -1,6 +1,7 @@
+import { canonicalJson, type Json } from "../base/canonical.ts";
+import { sha256 } from "../base/sha256.ts";
 import type { DetectConfig } from "../config/schema.ts";
 import type { Versions } from "../version.ts";
-import { canonicalJson, type Json, sha256 } from "./canonical.ts";
 
 /** The settings that verdicts were computed with: the same settings and records give the same verdicts. */
 export interface Settings {

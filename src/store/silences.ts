@@ -1,10 +1,10 @@
 /** Silences: anomalies that match one are stored, but nobody is notified of them until it ends. */
 import { randomBytes } from "node:crypto";
+import type { Json } from "../base/canonical.ts";
 import { maxSilenceMs, type SilenceMatch } from "../config/schema/silence.ts";
-import { checkAuthor, checkId, checkTenant, checkText } from "./arguments.ts";
+import { checkAuthor, checkId, checkJson, checkTenant, checkText } from "./arguments.ts";
 import { changeAudited } from "./audit.ts";
 import { ensureTenants } from "./audit-chain.ts";
-import { canonicalJson, type Json } from "./canonical.ts";
 import type { Context } from "./context.ts";
 import { InvalidArgument } from "./database/errors.ts";
 import { latestFirst, type Page, type PageRequest } from "./page.ts";
@@ -83,7 +83,7 @@ export class Silences {
     const row: Row = {
       tenant,
       id: randomBytes(8).toString("hex"),
-      match: canonicalJson(match),
+      match: checkJson("match", match),
       starts_at: BigInt(startsAt),
       ends_at: BigInt(endsAt),
       reason: checkText("reason", silence.reason, { min: 1, max: maxReason }),

@@ -1,15 +1,19 @@
-import { sql } from "kysely";
+import { type Selectable, sql } from "kysely";
 import { checkTenant } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { BulkInsert } from "./database/bulk.ts";
 import { InvalidArgument } from "./database/errors.ts";
-import { writeWaiting } from "./waiting.ts";
+import type { Tables } from "./database/tables.ts";
+import { WaitingRows } from "./waiting.ts";
 
 export interface Amount {
   requests: number;
   records: number;
   bytes: number;
 }
+
+/** What was counted on a day, and of that what was reported for payment, or is not to be. */
+export type CountedDay = Selectable<Tables["usage"]>;
 
 export interface DailyUsage {
   tenant: string;
@@ -43,11 +47,12 @@ export function dayOf(time: number): string {
 
 export class Usage {
   readonly #context: Context;
-  #waiting = new Map<string, DailyUsage>();
+  readonly #waiting: WaitingRows<"usage", DailyUsage>;
   #uncounted = 0;
 
   constructor(context: Context) {
     this.#context = context;
+    this.#waiting = new WaitingRows(context, upsert, (days, usage) => this.#keep(days, usage));
   }
 
   /** The number of amounts that were lost for lack of room while the database was unavailable. */
@@ -59,7 +64,7 @@ export class Usage {
   add(tenant: string, amount: Amount): void {
     checkTenant(tenant);
     const usage = { tenant, day: dayOf(this.#context.clock.now()) };
-    this.#add({
+    this.#waiting.add({
       ...usage,
       requests: BigInt(amount.requests),
       records: BigInt(amount.records),
@@ -67,23 +72,15 @@ export class Usage {
     });
   }
 
-  async flush(): Promise<void> {
-    if (this.#waiting.size === 0) return;
-    const taken = this.#waiting;
-    this.#waiting = new Map();
-    try {
-      await writeWaiting(this.#context, taken, upsert);
-    } catch (error) {
-      for (const usage of taken.values()) this.#add(usage);
-      throw error;
-    }
+  flush(): Promise<void> {
+    return this.#waiting.flush();
   }
 
   /**
    * Lists the days from `from` to `to`, both included and written as 2026-01-31, oldest first; at most a year and some
    * days.
    */
-  async list(tenant: string, { from, to }: { from: string; to: string }): Promise<DailyUsage[]> {
+  async list(tenant: string, { from, to }: { from: string; to: string }): Promise<CountedDay[]> {
     checkTenant(tenant);
     for (const [field, day] of Object.entries({ from, to })) {
       if (!/^\d{4}-\d{2}-\d{2}$/.test(day))
@@ -101,15 +98,15 @@ export class Usage {
       .execute();
   }
 
-  #add(usage: DailyUsage): void {
+  #keep(days: Map<string, DailyUsage>, usage: DailyUsage): void {
     const name = `${usage.tenant}\0${usage.day}`;
-    const known = this.#waiting.get(name);
+    const known = days.get(name);
     if (known !== undefined) {
       known.requests += usage.requests;
       known.records += usage.records;
       known.bytes += usage.bytes;
-    } else if (this.#waiting.size < maxWaiting) {
-      this.#waiting.set(name, usage);
+    } else if (days.size < maxWaiting) {
+      days.set(name, usage);
     } else {
       this.#uncounted += 1;
     }

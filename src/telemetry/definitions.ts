@@ -424,6 +424,11 @@ export const definitions = {
       "incidents",
       "Number of incidents and changes that were lost because the database rejected them.",
     ),
+    droppedCalls: counter(
+      "store_dropped_llm_calls",
+      "calls",
+      "Number of calls of language models that were not stored because the store was unavailable or slow for too long.",
+    ),
     auditEntries: gauge("audit_entries", "entries", "Number of entries in the audit logs of all tenants."),
     alteredAuditLogs: gauge(
       "audit_altered_logs",
@@ -477,6 +482,12 @@ export const definitions = {
       "limits_store_failures",
       "failures",
       "Number of connections and exchanges with limits.store that failed.",
+    ),
+    usageEvents: gauge(
+      "usage_events",
+      "events",
+      "Number of events of usage that were not reported for payment, of those that the provider has refused, and of those that it may or may not have taken.",
+      { state: ["due", "refused", "unclear"] },
     ),
   },
 } as const;

@@ -41,6 +41,8 @@ export interface Sources {
   writer(): { queued: number; written: number; dropped: number; rejected: number };
   /** Incidents and changes on their way to the store. */
   incidentWriter(): { queued: number; dropped: number; rejected: number };
+  /** Number of calls of language models that were not stored. */
+  droppedCalls(): number;
   /** Incidents now, and what became of them since the start. */
   incidents(): {
     openBySeverity: Readonly<Record<string, number>>;
@@ -57,6 +59,8 @@ export interface Sources {
   listeners(): { now: number; refused: number; dropped: Readonly<Record<string, number>> };
   /** Undefined if limits are not shared. */
   limits(): { shared: boolean; failures: number } | undefined;
+  /** Usage that was not reported for payment, by the state of its events. */
+  usageEvents(): Readonly<Record<string, number>>;
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -239,7 +243,7 @@ export function createMetrics(versions: Versions) {
     /** Adds the metrics that are read from `source`. */
     watch(source: Sources): void {
       const { receiver, engine, incidents, forward, store, api, process } = definitions;
-      const stats = (name: keyof EngineStats) => () => source.engine()?.[name] ?? 0;
+      const stats = (name: Exclude<keyof EngineStats, "privacy">) => () => source.engine()?.[name] ?? 0;
 
       gauge(receiver.inflightRequests, () => source.receivers().requests);
       gauge(receiver.inflightBytes, () => source.receivers().bytes);
@@ -288,6 +292,7 @@ export function createMetrics(versions: Versions) {
       gauge(store.pendingIncidents, () => source.incidentWriter().queued);
       total(store.droppedIncidents, () => source.incidentWriter().dropped);
       total(store.rejectedIncidents, () => source.incidentWriter().rejected);
+      total(store.droppedCalls, () => source.droppedCalls());
       gauge(store.auditEntries, () => source.audit().entries);
       gauge(store.alteredAuditLogs, () => source.audit().altered);
       new Gauge({
@@ -304,6 +309,12 @@ export function createMetrics(versions: Versions) {
 
       gauge(process.limitsShared, () => Number(source.limits()?.shared ?? false));
       total(process.limitsStoreFailures, () => source.limits()?.failures ?? 0);
+      new Gauge({
+        ...options(process.usageEvents),
+        collect() {
+          for (const [state, count] of Object.entries(source.usageEvents())) this.set({ state }, count);
+        },
+      });
     },
   };
 }

@@ -22,7 +22,7 @@ const tenant = "acme";
 const logged: string[] = [];
 const log = pino({}, { write: (line: string) => void logged.push(line) });
 const { limits } = configSchema.parse({ limits: JSON.parse(process.argv[2]!) });
-const metering = new Metering(limits, { add() {}, list: async () => [] }, log);
+const metering = new Metering(limits, () => limits, { add() {}, list: async () => [] }, log);
 
 function obey(order: Order): Omit<Answer, "logged"> {
   if (order.do === "state") return metering.sharing() ?? {};

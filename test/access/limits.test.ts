@@ -24,9 +24,9 @@ describe("rates", () => {
   let now = 1_000_000;
   const limiter = (input: object, today = { records: 0, bytes: 0, endsIn: 0 }) =>
     new Limiter(
-      limits(input),
+      () => limits(input),
       () => today,
-      () => now,
+      { now: () => now },
     );
 
   it("let a tenant use two seconds' worth at once, then so many a second", () => {
@@ -57,6 +57,20 @@ describe("rates", () => {
     limited.admitQuery("a");
   });
 
+  it("change with the tenant's plan", () => {
+    let plan = { requests_per_second: 1 };
+    const limited = new Limiter(
+      () => plan,
+      () => ({ records: 0, bytes: 0, endsIn: 0 }),
+      { now: () => now },
+    );
+    for (let i = 0; i < 2; i++) limited.admitIngest("a");
+    expect(refusal(() => limited.admitIngest("a"))?.message).toContain("(1)");
+    plan = { requests_per_second: 5 };
+    for (let i = 0; i < 10; i++) limited.admitIngest("a");
+    expect(refusal(() => limited.admitIngest("a"))?.message).toContain("(5)");
+  });
+
   it("of a day end at midnight", () => {
     const today = { records: 999, bytes: 5, endsIn: 7_000 };
     const limited = limiter({ records_per_day: 1_000, bytes_per_day: "1KiB" }, today);
@@ -83,17 +97,20 @@ describe("rates", () => {
   });
 });
 
+const unreported = { reported_requests: 0n, reported_records: 0n, reported_bytes: 0n };
+
 describe("metering", () => {
   it("counts what is taken, and adds what the store knows of the day", async () => {
     const added: unknown[] = [];
     let read = 0;
     const metering = new Metering(
-      limits({ records_per_day: 100 }),
+      {},
+      () => limits({ records_per_day: 100 }),
       {
         add: (tenant, amount) => void added.push({ tenant, ...amount }),
         async list(tenant, { from }) {
           read++;
-          return [{ tenant, day: from, requests: 9n, records: 95n, bytes: 9n }];
+          return [{ tenant, day: from, requests: 9n, records: 95n, bytes: 9n, ...unreported }];
         },
       },
       silent,
@@ -117,11 +134,14 @@ describe("while the machine's clock steps", () => {
   const steps = [-5_000, -605_000, 605_000, -day, day, 100 * day];
 
   it.each(steps)("by %i ms, rates neither refuse nor forget", (step) => {
-    const limiter = new Limiter(limits({ requests_per_second: 2 }), () => ({
-      records: 0,
-      bytes: 0,
-      endsIn: 0,
-    }));
+    const limiter = new Limiter(
+      () => limits({ requests_per_second: 2 }),
+      () => ({
+        records: 0,
+        bytes: 0,
+        endsIn: 0,
+      }),
+    );
     for (let i = 0; i < 3; i++) limiter.admitIngest("a");
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + step });
     limiter.admitIngest("a");
@@ -130,7 +150,8 @@ describe("while the machine's clock steps", () => {
 
   it.each(steps)("by %i ms, the day's count stays", (step) => {
     const metering = new Metering(
-      limits({ records_per_day: 100 }),
+      {},
+      () => limits({ records_per_day: 100 }),
       { add: () => {}, list: async () => [] },
       silent,
     );

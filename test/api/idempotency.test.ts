@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { IdempotencyKeys } from "../../src/api/events/idempotency.ts";
+import { IdempotencyKeys } from "../../src/api/ingest/idempotency.ts";
 
 /** Claims a key, and keeps the answer if one is given. */
 function take(keys: IdempotencyKeys, tenant: string, key: string, answer?: unknown) {

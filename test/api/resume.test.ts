@@ -5,7 +5,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { encodeReport } from "../../src/anomaly/report.ts";
-import type { AnomalyJson } from "../../src/api/anomaly.ts";
 import type { Batch } from "../../src/api/live/event.ts";
 import { formatId, parseId } from "../../src/api/live/event-id.ts";
 import { LiveHub, type Reader } from "../../src/api/live/hub.ts";
@@ -13,6 +12,7 @@ import { liveSink } from "../../src/api/live/publish.ts";
 import { Replay, type ReplayLimits } from "../../src/api/live/replay.ts";
 import { anomalySource } from "../../src/api/live/sources.ts";
 import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import type { AnomalyJson } from "../../src/json/anomaly-schema.ts";
 import { type EmptyDatabase, onEachDatabase } from "../store/databases.ts";
 import { id, report, silent } from "../store/fixtures.ts";
 import { connect, type Inbox, listen } from "./listeners.ts";

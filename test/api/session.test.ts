@@ -44,7 +44,7 @@ describe("a session", () => {
     expect(Date.parse(session.expires_at) - Date.now()).toBeGreaterThan(11 * 3_600_000);
     expect(response.headers.getSetCookie()).toEqual([
       expect.stringMatching(
-        /^driftlock_session=dls_[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Strict$/,
+        /^driftlock_session_\d+=dls_[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Strict$/,
       ),
     ]);
     expect(await (await running.get("/v1/session", { headers: cookieOf(response) })).json()).toEqual(session);
@@ -62,7 +62,7 @@ describe("a session", () => {
     ["x-forwarded-proto", () => "https"],
   ])("has a secure cookie if the page came over TLS, as %s says", async (name, value) => {
     const response = await logIn(await keyFor("read"), { [name]: value() });
-    expect(response.headers.getSetCookie()[0]).toMatch(/^__Host-driftlock_session=.*; Secure$/);
+    expect(response.headers.getSetCookie()[0]).toMatch(/^__Host-driftlock_session_\d+=.*; Secure$/);
     expect((await running.get("/v1/anomalies", { headers: cookieOf(response) })).status).toBe(200);
   });
 
@@ -118,7 +118,7 @@ describe("a session", () => {
     expect((await running.get("/v1/session", { method: "DELETE", headers: elsewhere })).status).toBe(403);
     const ended = await running.get("/v1/session", { method: "DELETE", headers: { ...cookie, origin: own } });
     expect(ended.status).toBe(204);
-    expect(ended.headers.getSetCookie()[0]).toMatch(/^driftlock_session=; Path=\/; Max-Age=0; /);
+    expect(ended.headers.getSetCookie()[0]).toMatch(/^driftlock_session_\d+=; Path=\/; Max-Age=0; /);
     const refused = await running.get("/v1/session", { headers: cookie });
     expect(refused.status).toBe(401);
     expect((await problemOf(refused)).detail).toContain("log in again");

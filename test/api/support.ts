@@ -1,4 +1,5 @@
 /** An API over a real store, with its sockets on loopback. */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,14 +8,18 @@ import { Registry } from "prom-client";
 import { afterAll, afterEach } from "vitest";
 import { Access } from "../../src/access/access.ts";
 import { Limiter } from "../../src/access/limits.ts";
-import type { AnomalyJson } from "../../src/api/anomaly.ts";
-import type { IncidentJson } from "../../src/api/incident.ts";
 import { LiveHub } from "../../src/api/live/hub.ts";
-import { publishIncident, publishJudgement } from "../../src/api/live/publish.ts";
+import { publishAnomaly, publishIncident } from "../../src/api/live/publish.ts";
 import { type Api, type ApiOptions, type Component, startApi } from "../../src/api/server.ts";
 import { ServiceGraph } from "../../src/api/service-graph.ts";
+import { Plans } from "../../src/billing/index.ts";
 import { configSchema } from "../../src/config/schema.ts";
+import { EvidenceMaker } from "../../src/evidence/maker.ts";
+import { Reporting } from "../../src/evidence/reports/index.ts";
+import { SigningKeys } from "../../src/evidence/signing-keys.ts";
 import type { Change } from "../../src/gen/driftlock/v1/incidents_pb.js";
+import type { AnomalyJson } from "../../src/json/anomaly-schema.ts";
+import type { IncidentJson } from "../../src/json/incident-schema.ts";
 import type { AnomalyPatch, IncidentPatch, Scope, Store } from "../../src/store/index.ts";
 import { openStore } from "../../src/store/index.ts";
 import { options as storeOptions, versions } from "../store/fixtures.ts";
@@ -42,6 +47,8 @@ export async function forFile<T>(make: () => Promise<T>): Promise<T> {
 }
 
 export interface Running {
+  /** The folder of the store. */
+  folder: string;
   api: Api;
   store: Store;
   hub: LiveHub<AnomalyJson>;
@@ -74,6 +81,7 @@ type Overrides = Partial<
     | "answerBytes"
     | "store"
     | "dashboard"
+    | "notifications"
   >
 >;
 
@@ -100,6 +108,8 @@ export async function start(
   store.incidentWriter.onStored = (stored) => {
     for (const incident of stored) publishIncident(incidentHub, "incident", incident);
   };
+  const plans = await Plans.start(config, store.billing, log);
+  afterwards(() => plans.close());
   const graph = new ServiceGraph();
   const components = [{ name: "engine", ready: true, reason: "0 streams" }];
   const judgements: AnomalyPatch[] = [];
@@ -109,8 +119,17 @@ export async function start(
     config: config.api,
     open: !config.auth.enabled,
     access: new Access(config.auth, store, log),
-    limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0, endsIn: 0 })),
+    limiter: new Limiter(plans.limitsOf, () => ({ records: 0, bytes: 0, endsIn: 0 })),
+    plans,
     store,
+    evidence: new EvidenceMaker({
+      config,
+      store,
+      keys: new SigningKeys(config),
+      versions,
+      snapshotFormat: 9,
+    }),
+    reporting: await Reporting.whenNeeded(config),
     hub,
     incidentHub,
     graph,
@@ -121,9 +140,10 @@ export async function start(
     take: async () => undefined,
     onRules: async () => {},
     configuredSilences: () => [],
+    notifications: { channels: () => [], windows: () => [], test: async () => undefined },
     onJudgement(anomaly, patch) {
       judgements.push(patch);
-      publishJudgement(hub, anomaly);
+      publishAnomaly(hub, "judgement", anomaly);
     },
     onIncidentJudgement(incident, patch) {
       incidentJudgements.push(patch);
@@ -144,7 +164,7 @@ export async function start(
     ahead += ms;
   };
   const made = { incidentHub, graph, incidentJudgements, changes };
-  return { api, store, hub, components, logged, judgements, ...made, advance, url, get };
+  return { folder, api, store, hub, components, logged, judgements, ...made, advance, url, get };
 }
 
 let document: Promise<Document> | undefined;

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { encodeReport } from "../../src/anomaly/report.ts";
 import { liveSink } from "../../src/api/live/publish.ts";
 import type { Call } from "../../src/receive/index.ts";
-import { id, midnight, report } from "../store/fixtures.ts";
+import { id, llmCall, midnight, report } from "../store/fixtures.ts";
 import { keyOf, problemOf, type Running, start } from "./support.ts";
 
 let running: Running;
@@ -33,19 +33,19 @@ beforeEach(async () => {
     report({ tenant: "theirs", id: id(1), stream, serviceName: secret, explanation: secret }),
     report({ tenant: "theirs", id: id(2), stream, explanation: secret, startTimeUnixNano: midnight + 1n }),
   ]);
+  store.llm.offer(llmCall({ tenant: "theirs", conversationId: secret, agent: secret }));
   store.usage.add("theirs", { requests: 1, records: 424_242, bytes: 1 });
   await store.evidence.add("theirs", {
     id: "theirs-1",
     author: secret,
-    size: 1,
-    sha256: "1".repeat(64),
-    location: secret,
+    bytes: Buffer.from("content"),
   });
 });
 
 /** Routes that name something of the other tenant. */
 async function routes(): Promise<{ method: string; path: string; body?: string }[]> {
   const [stream] = (await running.store.streams.list("theirs")).items;
+  const [conversation] = (await running.store.llm.list("theirs")).items;
   const page = await running.get("/v1/anomalies?limit=1", { headers: theirs });
   const { next } = (await page.json()) as { next: string };
   return [
@@ -66,6 +66,9 @@ async function routes(): Promise<{ method: string; path: string; body?: string }
     { method: "GET", path: "/v1/usage" },
     { method: "GET", path: "/v1/audit" },
     { method: "POST", path: "/v1/events", body: '{"body":"hello"}' },
+    { method: "POST", path: "/v1/llm", body: '{"prompts":["hello"]}' },
+    { method: "GET", path: "/v1/llm/conversations" },
+    { method: "GET", path: `/v1/llm/conversations/${conversation!.id}` },
   ];
 }
 
@@ -91,7 +94,7 @@ describe("a tenant", () => {
         );
       }
     }
-    expect(sent).toEqual(["mine"]);
+    expect(sent).toEqual(["mine", "mine"]);
     expect(running.judgements).toEqual([]);
     expect((await running.store.anomalies.get("theirs", id(1)))!.state).toBe("open");
     expect((await running.store.audit.list("mine")).items.map(({ action }) => action)).toEqual([

@@ -90,6 +90,7 @@ describe("the demo sends to the sidecar and the sidecar to its sink", { timeout:
     await expect
       .poll(() => said.err, { timeout: 30_000 })
       .toContain("The demo sends nothing: auth.enabled is true");
+    expect(said.out).toMatch(/^The dashboard is at http:\/\/127\.0\.0\.1:\d+\/$/m);
   });
 });
 

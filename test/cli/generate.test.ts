@@ -506,6 +506,37 @@ describe("driftlock generate", () => {
     expect(written.some((ms) => ms < 90_000) && written.some((ms) => ms > 120_000)).toBe(true);
   });
 
+  it("writes the faults of agents, and the turns that they affect, into the truth", async () => {
+    const file = join(folder, "agents.jsonl");
+    const made = await generate(
+      ...["--agents", "--start", "2026-01-01T12:00:00Z", "--rate", "10", "--duration", "4m"],
+      ...["--out", join(folder, "agents.bin"), "--truth", file, "--fault", "cost-jump@1m+2m:0.5"],
+    );
+    expect(made).toMatchObject({ code: 0, err: "" });
+    const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+    const [fault, ...turns] = lines.map((line) => JSON.parse(line));
+    expect(fault).toEqual({
+      id: "fault-1",
+      kind: "cost-jump",
+      cause: { service: expect.any(String), agent: expect.any(String) },
+      signals: ["traces"],
+      start: "2026-01-01T12:01:00.000Z",
+      end: "2026-01-01T12:03:00.000Z",
+    });
+    expect(turns.length).toBeGreaterThan(0);
+    for (const turn of turns) {
+      expect(turn).toEqual({
+        fault: "fault-1",
+        conversation: expect.stringMatching(/^conv_[0-9a-f]{24}$/),
+        trace: expect.stringMatching(/^[0-9a-f]{32}$/),
+        time: expect.stringMatching(/^2026-01-01T12:0[12]:/),
+      });
+    }
+    expect(made.out).toContain(
+      `injected cost-jump: ${fault.cause.agent} of ${fault.cause.service}, ${turns.length} turns\n`,
+    );
+  });
+
   it("sends again what it may, and counts and tells what was refused", async () => {
     const downstream = await startDownstream("grpc", (_, index) => {
       if (index === 0) return { ...unavailable("grpc"), retryAfterMs: 1 };
@@ -557,7 +588,17 @@ describe("driftlock generate", () => {
     [["--anomaly", "latency@1s", "--signals", "logs"], /is visible only in traces: add that to --signals/],
     [["--anomaly", "latency@9s", "--duration", "5s"], /begins after the end/],
     [["--anomaly", "latency@9s", "--no-anomalies"], /exclude each other/],
-    [["--fault", "slow-database@1m"], /--fault needs --topology/],
+    [["--fault", "slow-database@1m"], /--fault needs --topology or --agents/],
+    [["--agents", "--topology"], /--topology and --agents exclude each other/],
+    [
+      ["--agents", "--anomaly", "burst@1m"],
+      /--agents and --anomaly exclude each other: inject faults with --fault/,
+    ],
+    [["--agents", "--signals", "metrics"], /--signals must be one of traces, logs, is "metrics"/],
+    [
+      ["--agents", "--fault", "slow-database@1m"],
+      /--fault must be one of loop, leak, .*, is "slow-database"/,
+    ],
     [["--topology", "--anomaly", "latency@1s"], /exclude each other: inject faults with --fault/],
     [["--topology", "--fault", "slow-database"], /must be like slow-database@90m\+10m/],
     [["--topology", "--fault", "slow-databse@1m"], /did you mean slow-database\?/],

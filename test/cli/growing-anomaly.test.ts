@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import pino from "pino";
 import { afterEach, expect, it } from "vitest";
-import type { AnomalyJson, ReportJson } from "../../src/api/anomaly.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
+import type { AnomalyJson } from "../../src/json/anomaly-schema.ts";
+import type { ReportJson } from "../../src/json/report.ts";
 import { startSidecar } from "../../src/sidecar/index.ts";
 import { startDownstream } from "../forward/downstream.ts";
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { UsageError } from "../../src/cli/shared/io.ts";
-import { type Accepted, readOptions } from "../../src/cli/shared/options.ts";
+import { readOptions } from "../../src/cli/shared/options.ts";
+import { type Accepted, parseOptions } from "../../src/cli/shared/parse-options.ts";
 import { choice, durationMs, number, wholeNumber } from "../../src/cli/shared/values.ts";
 import { driftlock } from "./driftlock.ts";
 
@@ -9,7 +10,6 @@ const accepted: Accepted = {
   lists: ["anomaly"],
   switches: ["json"],
   positionals: ["FILE"],
-  config: true,
 };
 
 function message(work: () => unknown): string | undefined {
@@ -66,7 +66,7 @@ describe("options", () => {
     expect(refusal("--detct.budget.per_stream_per_day=1")).toMatch(/--detect\.budget\.per_stream_per_day\?$/);
     expect(refusal("--per_stream_per_day=1")).toMatch(/--detect\.budget\.per_stream_per_day\?$/);
     expect(refusal("--data-dir=x")).toBe("unknown option --data-dir; did you mean --data_dir?");
-    expect(message(() => readOptions(["--data-dir=x"], {}))).toBe("unknown option --data-dir");
+    expect(message(() => parseOptions(["--data-dir=x"], {}))).toBe("unknown option --data-dir");
   });
 
   it("are refused without their value, with one too many, and twice", () => {

@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -37,10 +46,10 @@ function driftlock(args: string[], nodeOptions: string[] = []): Running {
   return watched(process.execPath, [...nodeOptions, main, ...args], emptyFolder());
 }
 
-function watched(command: string, args: string[], folder: string): Running {
+function watched(command: string, args: string[], folder: string, path = process.env.PATH): Running {
   const child = spawn(command, args, {
     cwd: folder,
-    env: { PATH: process.env.PATH, HOME: folder, DRIFTLOCK_DATA_DIR: folder },
+    env: { PATH: path, HOME: folder, DRIFTLOCK_DATA_DIR: folder },
     stdio: ["ignore", "pipe", "pipe"],
   });
   open.push(() => child.kill("SIGKILL"));
@@ -102,11 +111,48 @@ async function run(
 }
 
 describe("a process of its own", () => {
+  it.runIf(process.platform === "linux")(
+    "opens the dashboard, or goes on if there is no browser",
+    async () => {
+      const target = await downstream();
+      const folder = emptyFolder();
+      const opened = join(folder, "opened");
+      const args = [main, "run", ...anyPort, `--forward.endpoint=${target.endpoint}`, "--open"];
+      const without = watched(process.execPath, args, emptyFolder(), folder);
+      expect(await without.line("the browser could not be started")).toMatchObject({
+        url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/$/),
+      });
+      expect(without.child.exitCode).toBeNull();
+      writeFileSync(join(folder, "xdg-open"), `#!/bin/sh\necho "$@" > ${opened}\n`, { mode: 0o755 });
+      const running = watched(process.execPath, args, emptyFolder(), folder);
+      const { addresses } = await running.line("listening on");
+      const { api } = addresses as { api: string };
+      await expect
+        .poll(() => (existsSync(opened) ? readFileSync(opened, "utf8") : ""))
+        .toBe(`http://${api}/\n`);
+    },
+  );
+
   it("prints its version", async () => {
     const { code, lines } = driftlock(["version"]);
     expect(await code).toBe(0);
     expect(lines[0]).toMatch(/^driftlock \d+\.\d+\.\d+/);
     expect(lines).toContainEqual(expect.stringMatching(/^openzl \d/));
+  });
+
+  it("loads neither the configuration nor a library to print its version", async () => {
+    const hooks = join(emptyFolder(), "hooks.mjs");
+    writeFileSync(
+      hooks,
+      `import { registerHooks } from "node:module";
+       registerHooks({ load: (url, context, next) => (console.error(url), next(url, context)) });`,
+    );
+    const running = driftlock(["version"], ["--import", hooks]);
+    expect(await running.code).toBe(0);
+    const loaded = running.stderr().trim().split("\n");
+    expect(loaded).toContainEqual(expect.stringContaining("/src/native.ts"));
+    expect(loaded.filter((url) => url.includes("/src/config/schema"))).toEqual([]);
+    expect(loaded.filter((url) => /node_modules\/(?!node-gyp-build\/)/.test(url))).toEqual([]);
   });
 
   it("validates", async () => {

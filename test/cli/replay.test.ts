@@ -620,6 +620,27 @@ describe("the command", () => {
     expect(Number(score)).toBeLessThanOrEqual(Number(limit));
   });
 
+  it("asks for the rate of records without times once a budget per day withheld some", async () => {
+    const path = join(folder, "errors.log");
+    const lines = Array.from({ length: 24_000 }, (_, i) => normalLine(i));
+    const letters = "abcdefghijklmnopqrstuvwxyz";
+    for (let i = 0; i < 20; i++) {
+      const word = (k: number) => letters.slice(i, i + 5) + letters[(i * k + k) % 26]!.repeat(5 + k);
+      lines[4_000 + i * 1_000] = `ERROR ${word(1)} ${word(2)} ${word(3)} ${word(5)}`;
+    }
+    writeFileSync(path, lines.join("\n"));
+    const hint = "The records carry no times: --rate says how many there are per second.";
+    for (const [rate, told] of [
+      ["1", true],
+      ["0.01", false],
+    ] as const) {
+      const { child, ended } = start(["--format", "lines", "--rate", rate, path]);
+      child.stdout.resume();
+      const { err } = await ended;
+      expect(err.includes(hint), err).toBe(told);
+    }
+  });
+
   it.each([
     ["lines", "truncated", 1, "x".repeat(70_000)],
     ["sequences", "truncated", 1, "id,".padEnd(70_000, "a b ")],

@@ -8,6 +8,7 @@ import { parse, stringify } from "yaml";
 import { parseListen } from "../../src/base/address.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
+import { kafkaRoles } from "../../src/kafka/index.ts";
 
 const text = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 const { version } = JSON.parse(text("package.json"));
@@ -17,14 +18,16 @@ const { services, networks } = parse(text("deploy/docker-compose.yml"));
 /** Environment variables that the image sets. */
 const env = { DRIFTLOCK_DATA_DIR: "/var/lib/driftlock", DRIFTLOCK_HEALTH_ENDPOINT: "127.0.0.1:13133" };
 const dockerfile = text("Dockerfile");
-const statefulSet = text("deploy/helm/driftlock/templates/statefulset.yaml");
+const podTemplate = text("deploy/helm/driftlock/templates/_pod.tpl");
+const schema = JSON.parse(text("deploy/helm/driftlock/values.schema.json"));
 
-function chartConfig(): Config {
+function chartConfig(more: object = {}): Config {
   const folder = mkdtempSync(join(tmpdir(), "driftlock-chart-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "driftlock.yaml");
   const { forward, ...others } = values.config;
-  writeFileSync(file, stringify({ ...others, forward: { ...forward, endpoint: "http://collector:4317" } }));
+  const config = { ...others, ...more, forward: { ...forward, endpoint: "http://collector:4317" } };
+  writeFileSync(file, stringify(config));
   return loadConfig({ file, env }).config;
 }
 
@@ -37,8 +40,15 @@ const composeConfig = (): Config =>
 const ports = ({ receive, api }: Config) =>
   [receive.grpc, receive.http, api].map(({ endpoint }) => parseListen(endpoint).port);
 
+it("the image is built from all that `make` builds, with what computes verdicts again in browsers", () => {
+  const ignored = text(".dockerignore").split("\n");
+  for (const folder of ["cmake", "native", "proto", "scripts", "src", "ui"])
+    expect(ignored).toContain(`!${folder}`);
+  expect(dockerfile).toContain("make wasm build");
+});
+
 describe.each([
-  ["the chart", chartConfig, values.terminationGracePeriodSeconds],
+  ["the chart", () => chartConfig(), values.terminationGracePeriodSeconds],
   ["docker-compose.yml", composeConfig, Number.parseInt(services.driftlock.stop_grace_period, 10)],
 ])("%s", (_, configOf, graceSeconds) => {
   it("has a valid configuration that uses the image's ports and folder", () => {
@@ -51,9 +61,9 @@ describe.each([
   it("has probes on a port of their own", () => {
     expect(dockerfile).toContain(`DRIFTLOCK_HEALTH_ENDPOINT=${configOf().health.endpoint}\n`);
     const { port } = parseListen(configOf().health.endpoint!);
-    expect(statefulSet).toContain(`value: "0.0.0.0:${port}"\n`);
-    expect(statefulSet).toContain(`- name: health\n              containerPort: ${port}\n`);
-    expect([...statefulSet.matchAll(/^ {14}port: (\w+)$/gm)].map(([, name]) => name)).toEqual([
+    expect(podTemplate).toContain(`value: "0.0.0.0:${port}"\n`);
+    expect(podTemplate).toContain(`- name: health\n          containerPort: ${port}\n`);
+    expect([...podTemplate.matchAll(/^ {10}port: (\w+)$/gm)].map(([, name]) => name)).toEqual([
       "health",
       "health",
     ]);
@@ -76,12 +86,48 @@ it("names the package's version in the chart, docker-compose.yml and docs/guides
   expect(new Set(told)).toEqual(new Set([version]));
 });
 
+interface Schema {
+  $ref?: string;
+  properties?: Record<string, Schema>;
+}
+
 it("has each value of the chart in its schema, which refuses others", () => {
-  const { properties } = JSON.parse(text("deploy/helm/driftlock/values.schema.json"));
-  expect(Object.keys(properties).sort()).toEqual([...Object.keys(values), "enabled", "global"].sort());
-  for (const [name, section] of Object.entries<{ properties?: object }>(properties)) {
-    if (section.properties) expect(Object.keys(section.properties), name).toEqual(Object.keys(values[name]));
+  const compare = ({ $ref, properties }: Schema, value: Record<string, unknown>, path: string) => {
+    if ($ref) compare(schema.definitions[$ref.split("/").at(-1)!], value, path);
+    if (!properties) return;
+    expect(Object.keys(properties).sort(), path).toEqual(Object.keys(value).sort());
+    for (const [name, inner] of Object.entries(properties)) {
+      compare(inner, value[name] as Record<string, unknown>, `${path}.${name}`);
+    }
+  };
+  // Those of charts that this one is a part of.
+  compare(schema, { ...values, enabled: true, global: {} }, "values");
+});
+
+it("has a Deployment in the chart for each role, with a valid configuration", () => {
+  expect(Object.keys(values.roles)).toEqual([...kafkaRoles]);
+  const partials = text("deploy/helm/driftlock/templates/_helpers.tpl");
+  const { kafka } = chartConfig({ kafka: { brokers: ["kafka:9092"] } });
+  expect(partials).toContain(`default ${kafka.partitions} .root.Values.config.kafka.partitions`);
+  expect(text("deploy/helm/driftlock/templates/autoscaling.yaml")).toContain(
+    `dig "topic_prefix" "${kafka.topic_prefix}" $kafka`,
+  );
+});
+
+it("has a service in docker-compose.kafka.yml for each role, with a valid configuration", () => {
+  const compose = parse(text("deploy/docker-compose.kafka.yml"), { merge: true });
+  for (const role of kafkaRoles) {
+    expect(compose.services[role]).toMatchObject({
+      image: services.driftlock.image,
+      command: ["run", "--roles", role, "--config", "/etc/driftlock/driftlock.yaml"],
+    });
   }
+  const file = fileURLToPath(new URL("../../deploy/compose/kafka.yaml", import.meta.url));
+  const { config } = loadConfig({ file, env: { ...env, POSTGRES_PASSWORD: "secret" } });
+  expect(config.kafka).toMatchObject({ brokers: ["kafka:9092"], replication: 1 });
+  expect(config.auth.trusted_proxies).toEqual([compose.services.edge.networks.telemetry.ipv4_address]);
+  const graceSeconds = Number.parseInt(compose.services.router.stop_grace_period, 10);
+  expect(graceSeconds * 1000).toBeGreaterThan(config.shutdown_timeout);
 });
 
 it("runs as the same user in the chart as in the image", () => {

@@ -51,10 +51,12 @@ describe("docs/reference", () => {
       storeUp: none,
       writer: none,
       incidentWriter: none,
+      droppedCalls: none,
       incidents: none,
       audit: none,
       listeners: none,
       limits: none,
+      usageEvents: none,
     });
     metrics.watchApi(none);
     metrics.watchStreams(new StreamMetrics(1));

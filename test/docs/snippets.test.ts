@@ -10,7 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parseAllDocuments } from "yaml";
+import { parse, parseAllDocuments, stringify } from "yaml";
 import { keyByName, keys } from "../../src/config/keys.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { driftlock } from "../cli/driftlock.ts";
@@ -19,6 +19,16 @@ import { shell } from "./shell.ts";
 
 const fences = allFences();
 const sections = new Set(keys.map(({ name }) => name.split(".")[0]!));
+/** Values of the Helm chart, which have Driftlock's configuration in `config`. */
+const chartValues = parse(readFileSync(join(root, "deploy/helm/driftlock/values.yaml"), "utf8"));
+type Section = Record<string, unknown>;
+const isSection = (value: unknown): value is Section => value?.constructor === Object;
+/** Returns a section of values with those that replace some of them, as Helm does. */
+function merged(given: Section, more: Section): Section {
+  const both = (name: string) =>
+    isSection(given[name]) && isSection(more[name]) ? merged(given[name], more[name]) : more[name];
+  return { ...given, ...Object.fromEntries(Object.keys(more).map((name) => [name, both(name)])) };
+}
 /** Languages of blocks that are input of no program, or of none that is available here. */
 const prose = new Set(["", "text", "ini", "cpp"]);
 
@@ -36,19 +46,29 @@ function checkJson({ text }: Fence): void {
   JSON.parse(text);
 }
 
-/** Checks that YAML of Driftlock is a valid configuration, and that YAML of other programs can be parsed. */
+/** Checks that YAML of Driftlock or of its chart is a valid configuration, and that YAML of other programs can be parsed. */
 function checkYaml({ text }: Fence): void {
   const documents = parseAllDocuments(text);
   for (const { errors } of documents) expect(errors).toEqual([]);
-  const names = Object.keys(documents[0]!.toJS());
-  if (!names.every((name) => sections.has(name))) {
+  const document = documents[0]!.toJS();
+  const names = Object.keys(document);
+  const ofChart = names.every((name) => name in chartValues);
+  if (!ofChart && !names.every((name) => sections.has(name))) {
     // A misspelt section must not pass as another program's.
     expect(text).toMatch(/^(receivers|processors|exporters|rule_files|scrape_configs|groups):/m);
     return;
   }
   const file = join(folder, "snippet.yaml");
-  writeFileSync(file, text);
-  loadConfig({ file, env: { REDIS_PASSWORD: "secret", PGPASSWORD: "secret" } });
+  writeFileSync(file, ofChart ? stringify(merged(chartValues.config, document.config)) : text);
+  loadConfig({
+    file,
+    env: {
+      REDIS_PASSWORD: "secret",
+      PGPASSWORD: "secret",
+      STRIPE_API_KEY: "secret",
+      STRIPE_WEBHOOK_SECRET: "secret",
+    },
+  });
 }
 
 /** The command lines of a block, each as its words, without comments, redirections and quoted text. */
@@ -131,6 +151,10 @@ describe("a block is refused", () => {
     ["a key that does not exist", block("yaml", "forward: { endpiont: http://127.0.0.1:1 }")],
     ["a value that is not allowed", block("yaml", "forward: { mode: some }")],
     ["a section that does not exist", block("yaml", "foward: { mode: all }")],
+    [
+      "a configuration in the chart's values that is not valid",
+      block("yaml", "config: { forward: { mode: some } }"),
+    ],
     ["a quote that does not end", block("sh", "echo 'a")],
     ["a target that does not exist", block("sh", "make tset STORE=sqlite")],
     ["a command that does not exist", block("sh", "driftlock replya x")],

@@ -24,6 +24,12 @@ const records = (body: Buffer) =>
     r.scopeLogs.flatMap((s) => s.logRecords),
   );
 
+test("an engine that has received nothing has no statistics", async () => {
+  const engine = new Engine(detect(), { mode: "all" });
+  expect(await engine.statistics(10)).toEqual({ streams: [], left: 0, bytes: Buffer.alloc(0) });
+  await engine.close();
+});
+
 test("a request without anything strange goes on as the very same Buffer", async () => {
   const { engine, next } = await learned();
   const request = logsRequest(Array.from({ length: 50 }, () => normalLine(next)));

@@ -128,6 +128,6 @@ test("a snapshot of another key is refused, with the reason", async () => {
       /^the fingerprint of the hash key was "[0-9a-f]{16}" and is "[0-9a-f]{16}"$/,
     ),
   });
-  expect(other.restore(snapshot)).toBe(false);
+  expect(await other.restore(snapshot)).toBe(false);
   await other.close();
 });

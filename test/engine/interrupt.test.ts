@@ -77,7 +77,7 @@ test("what an interruption dropped is no part of a snapshot", async () => {
   for (const request of usual(begin, 100, next)) await one.process("logs", "default", request);
   await one.interrupt({ resumes: true });
   const two = new Engine(config.detect, { mode: "all" });
-  expect(two.restore(await one.snapshot())).toBe(true);
+  expect(await two.restore(await one.snapshot())).toBe(true);
   for (const request of usual(begin + hour, 60, next)) {
     const [first, second] = await Promise.all([
       one.process("logs", "default", request),

@@ -189,7 +189,7 @@ test("policies of a tenant come before those of the configuration, take effect a
     anomalies: 0,
   });
   const restored = new Engine(detect(), { mode: "all" });
-  expect(restored.restore(await engine.snapshot())).toBe(true);
+  expect(await restored.restore(await engine.snapshot())).toBe(true);
   expect(await judge({ default: [policy.parse({ match: {}, judge: false })] }, restored)).toMatchObject({
     excluded: 1,
   });

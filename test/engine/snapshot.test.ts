@@ -68,11 +68,11 @@ test("a snapshot stands between the requests before it and those after it", asyn
 test("an engine that has judged takes no snapshot over", async () => {
   const engine = engineOf(configOf());
   const snapshot = await engine.snapshot();
-  expect(() => engine.restore(snapshot)).toThrow(/before the engine's first request/);
+  await expect(engine.restore(snapshot)).rejects.toThrow(/before the engine's first request/);
   await engine.close();
   const other = engineOf(configOf());
-  expect(other.restore(Buffer.from("nothing of the kind"))).toBe(false);
-  expect(other.restore(snapshot)).toBe(true);
+  expect(await other.restore(Buffer.from("nothing of the kind"))).toBe(false);
+  expect(await other.restore(snapshot)).toBe(true);
   await other.close();
 });
 

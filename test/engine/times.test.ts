@@ -57,14 +57,17 @@ const graveLines = [
   "authentication token signature invalid, possible tampering",
 ];
 
-/** Sends a line without a time every minute, and a new grave one every 20 hours, and counts how many of those are reported. */
-async function reportedWithoutTimes(settings: { clock?: () => number; recordsPerSecond?: number }) {
+/** Sends lines without a time, and a new grave one each time after so many, and counts how many of those are reported. */
+async function reportedWithoutTimes(
+  apart: number,
+  settings: { clock?: () => number; recordsPerSecond?: number },
+) {
   const { detect } = configSchema.parse({});
   const engine = new Engine(detect, { mode: "all", ...settings });
   const next = random(6);
   const reported = new Set<string>();
-  for (let minute = 0; minute < 8 * 1_200; minute++) {
-    const body = graveLines[(minute - 600) / 1_200];
+  for (let i = 0; i < graveLines.length * apart; i++) {
+    const body = graveLines[(i - apart / 2) / apart];
     const line = body === undefined ? normalLine(next, "till") : { body, severity: 17, service: "till" };
     const { reports } = await engine.process("logs", "default", logsRequest([{ ...line, time: 0n }]));
     if (body !== undefined && reports.length > 0) reported.add(body);
@@ -75,6 +78,10 @@ async function reportedWithoutTimes(settings: { clock?: () => number; recordsPer
 
 test("incidents days apart have the budgets of these days if records carry no times", async () => {
   let ms = begin;
-  expect(await reportedWithoutTimes({ clock: () => (ms += 60_000) })).toBe(8);
-  expect(await reportedWithoutTimes({ recordsPerSecond: 1 / 60 })).toBe(8);
+  expect(await reportedWithoutTimes(1_200, { clock: () => (ms += 60_000) })).toBe(8);
+  expect(await reportedWithoutTimes(1_200, { recordsPerSecond: 1 / 60 })).toBe(8);
+});
+
+test("incidents that a guessed rate makes hours of are not withheld", async () => {
+  expect(await reportedWithoutTimes(3_000, {})).toBe(8);
 });

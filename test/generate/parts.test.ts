@@ -1,7 +1,7 @@
 /** The parts of which the simulation of a topology consists. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { Agenda } from "../../src/generate/topology/agenda.ts";
+import { Agenda } from "../../src/generate/agenda.ts";
 import { Load, slowdown } from "../../src/generate/topology/load.ts";
 import { Pool } from "../../src/generate/topology/pool.ts";
 import { Topic } from "../../src/generate/topology/topic.ts";

@@ -223,7 +223,7 @@ describe("the engine judges, annotates and reports the same", () => {
       const snapshot = await engine.snapshot();
       await engine.close();
       const next = engineOf("all", { threads: 2 });
-      expect(next.restore(snapshot)).toBe(true);
+      expect(await next.restore(snapshot)).toBe(true);
       return next;
     });
     expect(lines).toEqual(judged.lines);

@@ -57,6 +57,65 @@ describe("what begins an incident", () => {
   });
 });
 
+describe("what lasts", () => {
+  it("is an incident once a level has stayed for long enough", () => {
+    const former = experienced();
+    const level = (number: number, bits: number) =>
+      page({
+        evidence: [
+          evidence(number, "mail", {
+            signal: Signal.METRICS,
+            channel: Channel.VALUE,
+            stream: "metrics service.name=mail threads",
+            margin: 2 ** bits,
+            lasts: true,
+          }),
+        ],
+      });
+    expect(former.add(level(1, 1))).toEqual([]);
+    // It is one observation, however long it takes.
+    expect(former.add(level(15, 2))).toEqual([]);
+    expect(former.add(level(30, 14))).toMatchObject([{ services: ["mail"], startTimeUnixNano: at(1) }]);
+  });
+
+  it("is evidence if a service takes a little more in each of many ticks, or much in one", () => {
+    const slow = (seconds: number, longest: number) =>
+      operation("mail", seconds, 1, { variance: 1e-4, longest });
+    const little = experienced();
+    const many = Array.from({ length: 32 }, (_, i) =>
+      little.add(page({ ticks: [tick(i, [slow(1.3, 0.1)], calls)] })),
+    );
+    expect(many[0]).toEqual([]);
+    expect(many.flat().length).toBeGreaterThan(0);
+    expect(experienced().add(page({ ticks: [tick(0, [slow(6, 0.1)], calls)] }))).toHaveLength(1);
+    // A single slow call is none.
+    expect(experienced().add(page({ ticks: [tick(0, [slow(6, 5)], calls)] }))).toEqual([]);
+  });
+
+  it("is evidence if a service calls another far more often than usual", () => {
+    const often = calls.map((each) =>
+      each.caller === "orders" ? { ...each, now: { count: 900, seconds: 90 } } : each,
+    );
+    const [incident] = experienced().add(page({ ticks: [tick(0, [operation("orders", 1, 1)], often)] }));
+    expect(incident).toMatchObject({ services: ["orders"], ranking: [{ service: "orders" }] });
+  });
+});
+
+it("several operations that call one unknown callee are one reason", () => {
+  const operations = ["a", "b", "c"].map((name) => operation("orders", 9, 1, { operation: name }));
+  const figures = { count: 100, seconds: 30 };
+  const edges = operations.map(({ operation: name }) =>
+    call("orders", "cache", { operation: name!, now: figures, usual: {} }),
+  );
+  const former = experienced();
+  former.add(page({ ticks: [tick(0, operations, [...calls, ...edges])] }));
+  const [incident] = former.add(page({ ticks: [tick(1, operations, [...calls, ...edges])] }));
+  const { reasons } = incident!.ranking[0]!;
+  expect(reasons.filter((reason) => reason.startsWith("It calls"))).toEqual([
+    "It calls cache, which was never seen before",
+  ]);
+});
+
 describe("the ranking", () => {
   it("puts the callee first that took more of its own, although its callers showed it", () => {
     const former = experienced();
@@ -70,6 +129,17 @@ describe("the ranking", () => {
       /the cause seems to be db, which took 28\.\d s more of its own than usual/,
     );
     expect(incident!.undecided).toBe("");
+  });
+
+  it("keeps the cause when its fault is over", () => {
+    const former = experienced();
+    former.add(page({ evidence: [evidence(1, "orders"), evidence(1, "web")] }));
+    const db = (seconds: number) => operation("db", seconds, 2, { host: "" });
+    former.add(page({ ticks: [tick(1, [db(30)], calls)] }));
+    // Meanwhile the fault has become a part of what is usual.
+    const ticks = Array.from({ length: 20 }, (_, i) => tick(i + 2, [db(0.1)], calls));
+    const after = former.add(page({ ticks, evidence: [evidence(22, "search")] }));
+    expect(after.at(-1)!.ranking[0]).toMatchObject({ service: "db", seconds: expect.closeTo(28, 1) });
   });
 
   it("takes nothing for excess while the graph does not know what is usual", () => {

@@ -9,8 +9,8 @@ import {
   IncidentState,
   Join,
 } from "../../src/gen/driftlock/v1/incidents_pb.js";
-import type { IncidentFormer } from "../../src/incidents/index.ts";
-import { at, call, calls, evidence, experienced, newFormer, page, tenant, tick } from "./pages.ts";
+import type { IncidentFormer } from "../../src/incidents/former.ts";
+import { at, call, calls, evidence, experienced, newFormer, operation, page, tenant, tick } from "./pages.ts";
 
 const both = (number: number, services = ["orders", "web"]) =>
   page({ evidence: services.map((service) => evidence(number, service)) });
@@ -30,6 +30,17 @@ describe("feedback", () => {
     quiet(former, 201, 299);
     expect(former.stats().expectations).toBe(0);
     expect(former.add(both(500))[0]).toMatchObject({ minor: false, expectedBy: "" });
+  });
+
+  it("suppresses what is like an incident that the service graph alone has shown", () => {
+    const former = experienced();
+    const slow = (number: number) =>
+      page({ ticks: [tick(number, [operation("mail", 6, 1, { variance: 1e-4, longest: 0.1 })], calls)] });
+    const [first] = former.add(slow(1));
+    expect(first).toMatchObject({ services: ["mail"], minor: false });
+    former.judge(first!, "expected", at(400));
+    quiet(former, 2, 198);
+    expect(former.add(slow(200))[0]).toMatchObject({ minor: true, expectedBy: first!.id });
   });
 
   it("does not suppress what is unlike it, and can be withdrawn", () => {

@@ -12,7 +12,7 @@ import {
   type OperationFigures,
   type OperationFiguresSchema,
 } from "../../src/gen/driftlock/v1/incidents_pb.js";
-import { IncidentFormer } from "../../src/incidents/index.ts";
+import { IncidentFormer } from "../../src/incidents/former.ts";
 
 export const tenant = "default";
 const start = Date.UTC(2026, 0, 5);

@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { errorCodes } from "../../src/base/error-codes.ts";
 import * as driftlock from "../../src/index.ts";
+import * as math from "../../src/math.ts";
 import { logsRequest } from "../engine/requests.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: what the types forbid is what these calls do.
-const api = driftlock as any;
+const api = { ...driftlock, ...math } as any;
 const bytes = Buffer.from("some bytes");
 const test = { permutations: 9, block: 1, stopAfter: 0, seed: 1n, codec: "zstd" };
 const engine = () => new driftlock.Engine(driftlock.parseConfig({}).detect, { mode: "all" });

@@ -9,13 +9,14 @@ import { describe, expect, it } from "vitest";
 /** The rooms in order; those of one row do not import from each other. */
 const rows = [
   ["base"],
-  ["codec", "otlp", "text"],
+  ["codec", "otlp", "text", "privacy"],
   ["record", "cbad"],
-  ["channels", "graph"],
+  ["channels", "graph", "llm"],
   ["group"],
   ["stream"],
   ["report"],
-  ["engine"],
+  ["recording"],
+  ["engine", "wasm"],
   ["binding"],
 ];
 /** Rooms that may import from all others. */

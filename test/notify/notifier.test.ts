@@ -267,6 +267,10 @@ onEachDatabase((databases) => {
     await offer(notice());
     expect(receiver.arrived.map(({ json }) => json.data.incident)).toEqual(["a1"]);
     expect(results).toEqual({ dropped: 1, sent: 1 });
+    // Those that are stored with it are not dropped.
+    await offer(notice({ incident: "a2" }), notice({ incident: "not an id" }), notice({ incident: "a3" }));
+    expect(receiver.arrived.map(({ json }) => json.data.incident)).toEqual(["a1", "a2", "a3"]);
+    expect(results).toEqual({ dropped: 2, sent: 3 });
   });
 
   it("remembers a bounded number of incidents", async () => {

@@ -35,6 +35,7 @@ export function notifierOf(store: Store, notify: object, downstream?: OtlpParts)
     outbox: store.notifications,
     channels: createChannels(config, downstream as OtlpParts),
     windows: createWindows(config),
+    mask: (text) => text,
     hooks: {
       log: { warn: log, info: log },
       onResult(_type, result, count) {

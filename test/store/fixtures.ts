@@ -9,6 +9,7 @@ import {
   State,
 } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { type Incident, IncidentSchema } from "../../src/gen/driftlock/v1/incidents_pb.js";
+import { type LlmCall, LlmCallSchema } from "../../src/gen/driftlock/v1/llm_pb.js";
 import type { StoreOptions, StreamObservation } from "../../src/store/index.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 
@@ -25,6 +26,24 @@ export function id(n: number): string {
 type Init = Partial<Exclude<MessageInitShape<typeof AnomalySchema>, Anomaly>>;
 
 /** Builds a report as the engine does. */
+export function llmCall(
+  init: Partial<Exclude<MessageInitShape<typeof LlmCallSchema>, LlmCall>> = {},
+): LlmCall {
+  const start = init.startTimeUnixNano ?? midnight;
+  return create(LlmCallSchema, {
+    id: "0123456789abcdef",
+    tenant: "acme",
+    conversationId: "conv_1",
+    serviceName: "helpdesk",
+    agent: "support",
+    model: "gpt-5-mini",
+    operation: "chat",
+    startTimeUnixNano: start,
+    endTimeUnixNano: start + 1_000_000_000n,
+    ...init,
+  });
+}
+
 export function report(init: Init = {}): Anomaly {
   const start = init.startTimeUnixNano ?? midnight;
   return create(AnomalySchema, {

@@ -1,18 +1,17 @@
 /** Anomalies that an evidence bundle refers to are kept beyond retention. */
 import { describe, expect, it } from "vitest";
-import type { Store } from "../../src/store/index.ts";
+import { openStore, type Store } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
-import { id, report } from "./fixtures.ts";
+import { id, options, report } from "./fixtures.ts";
 
 const day = 86_400_000;
+const recordings = { max_age: day, max_size: 2 ** 20 };
 
 const bundle = (name: string, n?: number) => ({
   id: name,
   ...(n === undefined ? {} : { anomalyId: id(n) }),
   author: "ann",
-  size: 1,
-  sha256: "a".repeat(64),
-  location: `bundles/${name}`,
+  bytes: Buffer.from("content"),
 });
 
 async function kept(store: Store, tenant = "acme"): Promise<number[]> {
@@ -24,7 +23,7 @@ onEachDatabase((databases) => {
   describe("an anomaly with an evidence bundle", () => {
     it("is kept beyond its age, for as long as the bundle is", async () => {
       let now = Date.now();
-      const { store, database } = await fresh(databases, { now: () => now, retention: { max_age: day } });
+      const { store } = await fresh(databases, { now: () => now, retention: { max_age: day } });
       await store.anomalies.record([1, 2, 3].map((n) => report({ id: id(n) })));
       await store.anomalies.record([report({ id: id(2), tenant: "other" })]);
       await store.evidence.add("acme", bundle("one", 2));
@@ -37,11 +36,46 @@ onEachDatabase((databases) => {
       expect(await kept(store, "other")).toEqual([]);
       expect(await store.anomalies.get("acme", id(2))).toMatchObject({ examples: [{}] });
 
-      await database.query("delete from evidence_bundles where id = 'one'");
+      expect(await store.evidence.delete("other", "one", "ann")).toBeUndefined();
+      expect(await store.evidence.delete("acme", "one", "ann")).toMatchObject({
+        id: "one",
+        anomalyId: id(2),
+      });
+      expect(await store.evidence.bytes("acme", "one")).toBeUndefined();
       expect(await store.retention.run()).toMatchObject({ anomalies: 0 });
-      await database.query("delete from evidence_bundles where id = 'two'");
+      expect(await store.evidence.delete("acme", "two", "ann")).toBeDefined();
+      expect(await store.evidence.delete("acme", "two", "ann")).toBeUndefined();
+      const [deleted] = (await store.audit.list("acme")).items;
+      expect(deleted).toMatchObject({ actor: "ann", action: "evidence.deleted", target: "two" });
       expect(await store.retention.run()).toMatchObject({ anomalies: 1 });
       expect(await kept(store)).toEqual([]);
+    });
+
+    it("goes with its bundle, once that is older than may be kept", async () => {
+      let now = Date.now();
+      const database = await databases.empty();
+      const config = { ...database.config({ max_age: day }), evidence: { recordings, max_age: 3 * day } };
+      const store = await openStore(config, options({ now: () => now }));
+      try {
+        await store.anomalies.record([report()]);
+        await store.evidence.add("acme", bundle("one", 1));
+        now += 2 * day;
+        expect(await store.retention.run()).toMatchObject({ anomalies: 0, bundles: 0 });
+        await store.evidence.add("acme", bundle("two"));
+        now += 2 * day;
+        expect(await store.retention.run()).toMatchObject({ anomalies: 1, bundles: 1 });
+        expect((await store.evidence.list("acme")).items.map((each) => each.id)).toEqual(["two"]);
+        const entry = (await store.audit.list("acme")).items.find(
+          (each) => each.action === "evidence.deleted",
+        );
+        expect(entry).toMatchObject({
+          actor: "driftlock",
+          target: "one",
+          detail: { reason: "evidence.max_age", sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
+        });
+      } finally {
+        await store.close();
+      }
     });
 
     it("takes nothing of the room that others have", async () => {

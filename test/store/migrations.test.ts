@@ -50,9 +50,7 @@ const evidence = (n: number) => ({
   id: `bundle-${n}`,
   anomalyId: id(n),
   author: "ann",
-  size: 1,
-  sha256: "a".repeat(64),
-  location: "here",
+  bytes: Buffer.from("content"),
 });
 
 onEachDatabase((databases) => {
@@ -73,6 +71,15 @@ onEachDatabase((databases) => {
       "011_sessions",
       "012_report_traces",
       "013_notable",
+      "014_evidence",
+      "015_sessions_of_people",
+      "016_incident_reports",
+      "017_llm_calls",
+      "018_incident_bases",
+      "019_billing",
+      "020_judgements_by_time",
+      "021_log_positions",
+      "022_report_recordings",
     ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();
@@ -170,19 +177,21 @@ onEachDatabase((databases) => {
       states.push(await schema());
     }
     const newest = history.at(-1);
-    for (const [i, name] of until.entries()) {
+    // A step that leaves something behind shows in every state before it, so that not each of them has to be compared.
+    const compared = [...until.entries()].filter(([i]) => i % 5 === 0 || i > until.length - 5);
+    for (const [n, [i, name]] of compared.entries()) {
       await migrateTo(config, newest);
       const store = await database.open();
       const made = await store.keys.create("acme", { name: "k", scopes: ["read"] }, "ann");
-      await store.anomalies.record([report({ id: id(i) })]);
-      await store.evidence.add("acme", evidence(i));
+      await store.anomalies.record([report({ id: id(n) })]);
+      await store.evidence.add("acme", evidence(n));
       await store.close();
 
       await migrateTo(config, name);
       expect(await schema()).toEqual(states[i]);
       expect((await migrationState(config)).applied).toEqual(history.slice(0, i));
       const again = await database.open();
-      expect((await again.anomalies.list("acme")).items.length).toBe(i === 0 ? 0 : i);
+      expect((await again.anomalies.list("acme")).items.length).toBe(n);
       expect(await again.keys.verify(made.secret)).toEqual(i === 0 ? undefined : expect.anything());
       expect(await again.audit.verify("acme")).toMatchObject({ ok: true });
       await again.close();

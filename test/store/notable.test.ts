@@ -18,6 +18,7 @@ onEachDatabase((databases) => {
     offer("a", midnight + hour, 0.25);
     offer("c", midnight, 0.9, "globex");
     offer("late", 2n ** 64n - 1n, 0.01);
+    expect(() => offer("a", midnight, 0.5, "")).toThrow("tenant");
     const list = async (tenant: string, filter = {}, page = {}) =>
       (await store.notable.list(tenant, filter, page)).map(({ stream, margin }) => `${stream} ${margin}`);
     expect(await list("acme")).toEqual(["b 0.4", "a 0.3", "a 0.25", "late 0.01"]);
@@ -26,6 +27,13 @@ onEachDatabase((databases) => {
     expect(await list("acme", { from: midnight + 1n, until: midnight + hour })).toEqual(["b 0.5"]);
     expect(await list("globex")).toEqual(["c 0.9"]);
     await expect(list("acme", {}, { limit: 0 })).rejects.toThrow("limit");
+  });
+
+  it("shows what is being written while it is asked", async () => {
+    const { store } = await fresh(databases);
+    store.notable.offer(encodeReport(report({ id: "", tenant: "acme", margin: 0.3 })));
+    const [, listed] = await Promise.all([store.notable.flush(), store.notable.list("acme")]);
+    expect(listed).toHaveLength(1);
   });
 
   it("deletes what is older than the retention", async () => {

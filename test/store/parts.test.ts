@@ -4,11 +4,12 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { Kysely, sql } from "kysely";
 import { afterEach, describe, expect, it } from "vitest";
+import { canonicalJson, type Json } from "../../src/base/canonical.ts";
+import { sha256 } from "../../src/base/sha256.ts";
 import { Thread } from "../../src/base/thread.ts";
 import { Severity } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { maxRank, ReportQueue, rankOf, sizeOf, type Waiting } from "../../src/store/anomalies/queue.ts";
 import { storable } from "../../src/store/arguments.ts";
-import { canonicalJson, type Json, sha256 } from "../../src/store/canonical.ts";
 import { InvalidArgument, isUnavailable } from "../../src/store/database/errors.ts";
 import { type Answer, type Query, SqliteError } from "../../src/store/database/sqlite/connection.ts";
 import { SqliteDialect } from "../../src/store/database/sqlite/dialect.ts";
@@ -46,6 +47,13 @@ describe("canonical JSON", () => {
       expect(() => canonicalJson({ value } as never)).toThrow(TypeError);
     }
   });
+
+  it.each<Json>([{ value: "\ud800" }, { "\udc00": 1 }, ["a", "\udfff\ud800"]])(
+    "refuses half a surrogate pair",
+    (value) => {
+      expect(() => canonicalJson(value)).toThrow("half a surrogate pair");
+    },
+  );
 
   it("gives settings a name by what they are", () => {
     const { detect } = storeConfig("x");
@@ -114,7 +122,7 @@ describe("the queue of reports", () => {
           kind === "end"
             ? ending({ ...init, occurrence: 5n })
             : report({ ...init, occurrence: kind === "first" ? 1n : 2n });
-        return { bytes: new Uint8Array(length).fill(n), rank: rankOf(anomaly) };
+        return { tenant: "t", id: id(n), bytes: new Uint8Array(length).fill(n), rank: rankOf(anomaly) };
       }),
     );
 

@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { canonicalJson, sha256 } from "../../src/store/canonical.ts";
+import { canonicalJson } from "../../src/base/canonical.ts";
+import { sha256 } from "../../src/base/sha256.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
-import { id, observation, report } from "./fixtures.ts";
+import { id, incident, observation, report } from "./fixtures.ts";
 
 const day = 86_400_000;
 
@@ -210,7 +211,7 @@ onEachDatabase((databases) => {
           actor: `actor ${n}`,
           action: "anomaly.resolved",
           target: id(n),
-          detail: { b: [n, null, "ü\0\ud800"], a: { z: true, y: 1.5 } },
+          detail: { b: [n, null, "ü\0"], a: { z: true, y: 1.5 } },
         });
         await store.audit.append("umbrella", { actor: "other", action: "x", target: "" });
       }
@@ -351,6 +352,7 @@ onEachDatabase((databases) => {
       await expect(append({ actor: "" })).rejects.toThrow("actor: must not be empty");
       await expect(append({ target: "x".repeat(257) })).rejects.toThrow("target: must be at most 256");
       await expect(append({ detail: { x: "x".repeat(20_000) } })).rejects.toThrow("detail: must be at most");
+      await expect(append({ detail: { x: "\ud800" } })).rejects.toThrow("detail: half a surrogate pair");
       await expect(append({ detail: { x: Number.NaN } })).rejects.toThrow(
         "NaN cannot be represented in JSON",
       );
@@ -368,7 +370,7 @@ onEachDatabase((databases) => {
       store.usage.add("acme", { requests: 1, records: 5, bytes: 2 ** 40 });
       now += 2_000;
       store.usage.add("acme", { requests: 7, records: 0, bytes: 0 });
-      expect(await store.usage.list("acme", { from: "2026-01-01", to: "2026-12-31" })).toEqual([
+      expect(await store.usage.list("acme", { from: "2026-01-01", to: "2026-12-31" })).toMatchObject([
         { tenant: "acme", day: "2026-01-31", requests: 2n, records: 15n, bytes: 2n ** 41n },
         { tenant: "acme", day: "2026-02-01", requests: 7n, records: 0n, bytes: 0n },
       ]);
@@ -385,9 +387,7 @@ onEachDatabase((databases) => {
     const bundle = (name: string) => ({
       id: name,
       author: "ann",
-      size: 2 ** 33,
-      sha256: "a".repeat(64),
-      location: `evidence/${name}.zip`,
+      bytes: Buffer.from("content"),
     });
     await store.anomalies.record([report()]);
     await store.evidence.add("acme", { ...bundle("one"), anomalyId: id(1) });
@@ -399,6 +399,11 @@ onEachDatabase((databases) => {
       ["one", id(1)],
     ]);
     expect(await store.evidence.get("acme", "one")).toEqual(rest.items[0]);
+    const bytes = Buffer.from("content");
+    expect(rest.items[0]).toMatchObject({ size: bytes.length, sha256: sha256(bytes) });
+    expect(Buffer.from((await store.evidence.bytes("acme", "one"))!)).toEqual(bytes);
+    expect(await store.evidence.bytes("acme", "three")).toBeUndefined();
+    expect(await store.evidence.size("acme")).toBe(2 * bytes.length);
     expect((await store.audit.list("acme")).items.map(({ action }) => action)).toEqual([
       "evidence.created",
       "evidence.created",
@@ -438,8 +443,46 @@ onEachDatabase((databases) => {
         );
         expect(Number(row!.n)).toBe(0);
       }
-      expect(await store.audit.verify("acme")).toMatchObject({ ok: true, entries: 1 });
-      expect(await store.retention.run()).toEqual({ anomalies: 0, bytes: 0, streams: 0 });
+      // Each deletion is an entry, so that nothing else can be said to have been deleted by age.
+      expect(await store.audit.verify("acme")).toMatchObject({ ok: true, entries: 4 });
+      const { items: deletions } = await store.audit.list("acme", { limit: 3 });
+      expect(
+        deletions.map(({ actor, action, detail }) => [actor, action, detail.kind, detail.count]),
+      ).toEqual([48, 200, 200].map((count) => ["driftlock", "retention.deleted", "anomalies", count]));
+      expect(deletions[0]!.detail.until).toBe(new Date(1_000 * day).toISOString());
+      expect(await store.retention.run()).toEqual({ anomalies: 0, bytes: 0, streams: 0, bundles: 0 });
+    });
+
+    it("counts each day what is kept, so that what is deleted by hand is noticed", async () => {
+      let now = 1_000 * day + 5;
+      const { store, database } = await fresh(databases, {
+        now: () => now,
+        retention: { max_age: 90 * day },
+      });
+      await store.anomalies.record([1, 2, 3, 4].map((n) => report({ id: id(n) })));
+      await store.incidents.record({ incidents: [incident({ id: id(5) })], changes: [] });
+      now += day;
+      await store.anomalies.record([report({ id: id(9) })]);
+      for (let i = 0; i < 2; i++) await store.retention.run();
+      const { items } = await store.audit.list("acme");
+      expect(items.map(({ action, detail }) => [action, detail])).toEqual([
+        ["retention.counted", { day: "1972-09-27", anomalies: 4, incidents: 1 }],
+      ]);
+      expect(await store.audit.verify("acme")).toMatchObject({ ok: true });
+      expect(await store.audit.missing("acme")).toEqual([]);
+
+      await database.query(`delete from anomalies where id = '${id(2)}'`);
+      const missing = [{ kind: "anomalies", day: "1972-09-27", count: 1 }];
+      expect(await store.audit.missing("acme")).toEqual(missing);
+      expect(await store.audit.verify("acme")).toMatchObject({
+        ok: false,
+        reason:
+          "1 of the anomalies stored on 1972-09-27 are missing, and no entry says that they were deleted",
+      });
+      // What the retention deletes is not missing, and what was missing remains so.
+      now += 89 * day + 6;
+      expect(await store.retention.run()).toMatchObject({ anomalies: 3 });
+      expect(await store.audit.missing("acme")).toEqual(missing);
     });
 
     it("keeps each tenant within its size, the latest anomalies", async () => {
@@ -481,7 +524,7 @@ onEachDatabase((databases) => {
       await store.streams.record([observed("gone", now)]);
       now += 401 * day;
       await store.streams.record([observed("here", now)]);
-      expect(await store.retention.run()).toEqual({ anomalies: 0, bytes: 0, streams: 1 });
+      expect(await store.retention.run()).toEqual({ anomalies: 0, bytes: 0, streams: 1, bundles: 0 });
       expect((await store.streams.list("acme")).items.map(({ key }) => key)).toEqual(["here"]);
       expect(await store.usage.list("acme", { from: "2000-01-01", to: "2100-01-01" })).toEqual([]);
     });

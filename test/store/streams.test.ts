@@ -193,7 +193,7 @@ onEachDatabase((databases) => {
         const page = Array.from({ length: Math.min(most, streams) }, () =>
           seen({ key: `stream ${at++ % streams}`, records: 1n }),
         );
-        return { streams: page, left: streams - page.length };
+        return { streams: page, left: streams - page.length, bytes: new Uint8Array() };
       };
       return { statistics, asked };
     }

@@ -1,10 +1,13 @@
 /** No method shows or changes anything of another tenant, with any arguments. */
 import { expect, it } from "vitest";
+import { sha256 } from "../../src/base/sha256.ts";
 import type { Store } from "../../src/store/index.ts";
 import { fresh, onEachDatabase } from "./databases.ts";
-import { id, incident, midnight, observation, report } from "./fixtures.ts";
+import { id, incident, llmCall, midnight, observation, report } from "./fixtures.ts";
 
 const range = { from: "2000-01-01", to: "2100-01-01" };
+
+const enter = (note: string) => () => ({ entered: { note }, detail: { note } });
 
 /** Stores data of `tenant`, with the same ids for each tenant. */
 async function fill(store: Store, tenant: string) {
@@ -35,15 +38,25 @@ async function fill(store: Store, tenant: string) {
     const incidents = [incident({ id: id(21), tenant, services, sentence: "secret of theirs" })];
     await store.incidents.record({ incidents, changes: [] });
     await store.changes.post(tenant, newChange("secret of theirs"));
+    await store.incidentReports.change(tenant, id(21), tenant, enter("secret of theirs"));
   }
+  store.llm.offer(
+    llmCall({
+      id: tenant,
+      tenant,
+      conversationId: `secret of ${tenant}`,
+      serviceName: tenant,
+      agent: tenant,
+    }),
+  );
   store.usage.add(tenant, { requests: 1, records: tenant === "mine" ? 1 : 1_000, bytes: 1 });
   await store.usage.flush();
+  const subscription = { id: `secret of ${tenant}`, customer: tenant, plan: tenant, active: true };
+  if (tenant === "theirs") await store.billing.subscribe({ tenant, ...subscription }, tenant);
   await store.evidence.add(tenant, {
     id: tenant === "mine" ? "mine" : "theirs",
     author: tenant,
-    size: 1,
-    sha256: "a".repeat(64),
-    location: tenant,
+    bytes: Buffer.from(`secret of ${tenant}`),
   });
   return store.keys.create(tenant, { name: tenant, scopes: ["read"] }, tenant);
 }
@@ -84,10 +97,15 @@ onEachDatabase((databases) => {
         await store.keys.list("theirs"),
         await store.audit.list("theirs"),
         await store.usage.list("theirs", range),
+        await store.billing.subscription("theirs"),
         await store.evidence.list("theirs"),
+        await store.evidence.bytes("theirs", "theirs"),
+        await store.incidentReports.get("theirs", id(21)),
         await store.incidents.list("theirs"),
         await store.incidents.get("theirs", id(21)),
         await store.changes.list("theirs"),
+        await store.llm.list("theirs"),
+        await store.llm.get("theirs", sha256("secret of theirs").slice(0, 32)),
       ]);
     const before = await everythingOfTheirs();
     const page = await store.anomalies.list("theirs", {}, { limit: 1 });
@@ -102,6 +120,12 @@ onEachDatabase((databases) => {
         () => store.anomalies.list("mine", { streamId: theirOwn.id }),
         () => store.anomalies.list("mine", { service: "theirs' or '1'='1" }),
       ],
+      "llm.list": [
+        () => store.llm.list("mine"),
+        () => store.llm.list("mine", { service: "theirs" }),
+        () => store.llm.list("mine", { agent: "theirs" }),
+      ],
+      "llm.get": [() => store.llm.get("mine", sha256("secret of theirs").slice(0, 32))],
       "anomalies.changedSince": [() => store.anomalies.changedSince("mine", { time: 0, id: "" }, 100)],
       "anomalies.get": [() => store.anomalies.get("mine", id(1)), () => store.anomalies.get("mine", id(3))],
       "anomalies.patch": [
@@ -119,6 +143,10 @@ onEachDatabase((databases) => {
             { from: 0n, until: 2n * midnight },
             { by: "service", buckets: 2, top: 10 },
           ),
+      ],
+      "anomalies.reports": [
+        () => store.anomalies.reports("mine", id(1)),
+        () => store.anomalies.reports("mine", id(3)),
       ],
       "anomalies.related": [() => store.anomalies.related("mine", id(3))],
       "anomalies.some": [() => store.anomalies.some("mine", [id(1), id(3)], 10)],
@@ -156,19 +184,57 @@ onEachDatabase((databases) => {
       "audit.append": [() => store.audit.append("mine", { actor: "mallory", action: "x", target: id(3) })],
       "audit.list": [() => store.audit.list("mine")],
       "audit.verify": [() => store.audit.verify("mine")],
+      "audit.missing": [() => store.audit.missing("mine")],
       "usage.list": [() => store.usage.list("mine", range)],
       "usage.add": [async () => store.usage.add("mine", { requests: 5, records: 5, bytes: 5 })],
       "usage.flush": [() => store.usage.flush()],
+      "billing.subscription": [() => store.billing.subscription("mine")],
+      "billing.subscribe": [
+        () =>
+          store.billing.subscribe(
+            { tenant: "mine", id: "theirs", customer: "mine", plan: "mine", active: true },
+            "mallory",
+          ),
+      ],
       "evidence.list": [() => store.evidence.list("mine")],
       "evidence.get": [() => store.evidence.get("mine", "theirs")],
+      "evidence.bytes": [() => store.evidence.bytes("mine", "theirs")],
+      "evidence.kept": [() => store.evidence.kept("mine")],
+      "evidence.delete": [() => store.evidence.delete("mine", "theirs", "mallory")],
+      "evidence.expire": [() => store.evidence.expire("mine", Date.now() + 1_000)],
+      "evidence.size": [() => store.evidence.size("mine")],
+      "incidentReports.get": [() => store.incidentReports.get("mine", id(21))],
+      "incidentReports.change": [
+        () => store.incidentReports.change("mine", id(21), "mallory", enter("mine")),
+        () => store.incidentReports.change("mine", id(22), "mallory", enter("mine")),
+      ],
+      "recordings.get": [
+        () => store.recordings.get("mine", id(1)),
+        () => store.recordings.get("mine", id(3)),
+      ],
+      "recordings.later": [
+        () => store.recordings.later("mine", id(1)),
+        () => store.recordings.later("mine", id(3)),
+      ],
+      "recordings.basis": [
+        () => store.recordings.basis("mine", id(1)),
+        () => store.recordings.basis("mine", id(21)),
+        () => store.recordings.basis("mine", id(22)),
+      ],
+      "recordings.trim": [() => store.recordings.trim("mine", undefined)],
+      "auditTree.grow": [() => store.auditTree.grow("mine")],
+      "auditTree.root": [() => store.auditTree.root("mine", 1)],
+      "auditTree.inclusion": [() => store.auditTree.inclusion("mine", 1, 1)],
+      "auditTree.consistency": [() => store.auditTree.consistency("mine", 1, 1)],
+      "auditTree.about": [() => store.auditTree.about("mine", [id(1), id(3), "theirs"], 1, 10)],
+      "auditTree.keepCheckpoint": [() => store.auditTree.keepCheckpoint("mine", 1, "note")],
+      "auditTree.lastCheckpoint": [() => store.auditTree.lastCheckpoint("mine")],
       "evidence.add": [
         () =>
           store.evidence.add("mine", {
             id: "theirs",
             author: "m",
-            size: 1,
-            sha256: "b".repeat(64),
-            location: "m",
+            bytes: Buffer.from("content"),
           }),
       ],
     };
@@ -179,7 +245,22 @@ onEachDatabase((databases) => {
       "anomalies.latestChange",
       "incidents.latestChange",
       "incidents.now",
+      "evidence.now",
+      "keys.now",
       "incidents.expectations",
+      "llm.offer",
+      "llm.flush",
+      // They serve the provider of billing, and who runs the installation.
+      "billing.now",
+      "billing.plans",
+      "billing.collect",
+      "billing.claim",
+      "billing.settle",
+      "billing.postpone",
+      "billing.unsent",
+      "billing.pending",
+      "billing.decide",
+      "billing.clean",
     ]);
 
     const rooms = [
@@ -191,6 +272,11 @@ onEachDatabase((databases) => {
       "audit",
       "usage",
       "evidence",
+      "incidentReports",
+      "recordings",
+      "auditTree",
+      "llm",
+      "billing",
     ] as const;
     const methods = rooms.flatMap((room) =>
       Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(store[room])))
@@ -236,15 +322,20 @@ onEachDatabase((databases) => {
         () => store.audit.append(tenant, { actor: "a", action: "b", target: "" }),
         () => store.usage.list(tenant, range),
         async () => store.usage.add(tenant, { requests: 1, records: 1, bytes: 1 }),
+        () => store.billing.subscription(tenant),
+        () => store.billing.subscribe({ tenant, id: "x", customer: "x", plan: "x", active: true }, "a"),
         () => store.evidence.list(tenant),
         () => store.evidence.get(tenant, "x"),
+        () => store.evidence.bytes(tenant, "x"),
+        () => store.evidence.size(tenant),
+        () => store.evidence.kept(tenant),
+        () => store.incidentReports.get(tenant, id(1)),
+        () => store.recordings.get(tenant, id(1)),
         () =>
           store.evidence.add(tenant, {
             id: "x",
             author: "a",
-            size: 1,
-            sha256: "a".repeat(64),
-            location: "l",
+            bytes: Buffer.from("content"),
           }),
       ];
       for (const call of calls) await expect(call()).rejects.toThrow("tenant: must be 1 to 128 characters");

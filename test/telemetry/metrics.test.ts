@@ -98,6 +98,7 @@ describe("metrics", () => {
         graphPlaces: 41,
         graphCalls: 42,
         graphSpans: 43,
+        privacy: {},
         graphGaveWay: 44,
       }),
       forwarder: () => ({
@@ -111,6 +112,7 @@ describe("metrics", () => {
       storeUp: () => true,
       writer: () => ({ queued: 8, written: 90, dropped: 10, rejected: 11 }),
       incidentWriter: () => ({ queued: 31, dropped: 32, rejected: 33 }),
+      droppedCalls: () => 34,
       incidents: () => ({
         openBySeverity: { high: 34, minor: 2 },
         begun: 35,
@@ -123,6 +125,7 @@ describe("metrics", () => {
       audit: () => ({ entries: 22, digest: "ab", altered: 23 }),
       listeners: () => ({ now: 15, refused: 16, dropped: { slow: 17, crowded: 18 } }),
       limits: () => ({ shared: true, failures: 12 }),
+      usageEvents: () => ({ due: 22, refused: 23, unclear: 24 }),
       dataDir: () => true,
     });
     metrics.watchApi(() => ({ open: 19, refused: 20, displaced: 21 }));

@@ -44,8 +44,8 @@ describe.skipIf(skipChromium)("access", { timeout: 60_000 }, () => {
 
   const show = (url: string) => showPage(browser, url);
 
-  async function keyWith(scopes: string): Promise<string> {
-    const args = ["--name", "ann", "--scopes", scopes, "--data_dir", dashboard.dataDir];
+  async function keyWith(scopes: string, { dataDir } = dashboard): Promise<string> {
+    const args = ["--name", "ann", "--scopes", scopes, "--data_dir", dataDir];
     const { out, err } = await driftlock(["keys", "create", ...args]);
     if (!out.startsWith("dlk_")) throw new Error(err);
     return out.trim();
@@ -99,6 +99,19 @@ describe.skipIf(skipChromium)("access", { timeout: 60_000 }, () => {
     await page.getByRole("button", { name: "Audit log" }).click();
     await page.getByText("Not permitted").waitFor();
     await expectAccessible(page);
+  });
+
+  it("of two Driftlocks on one host does not end the other's", async () => {
+    const second = await startDashboard({ auth: { enabled: true } });
+    onTestFinished(() => second.close());
+    const page = await show(dashboard.url("/streams"));
+    await logIn(page, await keyWith("read"));
+    await page.getByText("No telemetry has arrived yet").waitFor();
+    await page.goto(second.url("/streams"));
+    await logIn(page, await keyWith("read", second));
+    await page.getByText("No telemetry has arrived yet").waitFor();
+    await page.goto(dashboard.url("/system"));
+    await page.getByRole("heading", { name: "Versions" }).waitFor();
   });
 
   it("never leads to another place after logging in", async () => {

@@ -1,7 +1,7 @@
 /** The list of anomalies and what is known about each of them. */
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { AnomalyJson } from "../../src/api/anomaly.ts";
+import type { AnomalyJson } from "../../src/json/anomaly-schema.ts";
 import { expectAccessible, looks, showPage, skipChromium, startBrowser } from "./browser.ts";
 import { type Dashboard, startDashboard } from "./dashboard.ts";
 

@@ -19,8 +19,10 @@ it("needs nothing that the content security policy forbids, and nothing of other
   expect(page).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\sstyle=|\son\w+=/);
   for (const name of readdirSync(built, { recursive: true, encoding: "utf8" })) {
     if (!/\.(html|js|css)$/.test(name)) continue;
+    expect(textOf(name)).not.toMatch(/\beval\(|new Function\(|url\(["']?data:font/);
+    // What verifies bundles contains URLs as names, such as that of in-toto's statement.
+    if (name.endsWith(".js") && !page.includes(name)) continue;
     const urls = textOf(name).match(/https?:\/\/[^\s"'`)]+/g) ?? [];
     expect(urls.filter((url) => !url.startsWith("http://www.w3.org/"))).toEqual([]);
-    expect(textOf(name)).not.toMatch(/\beval\(|new Function\(|url\(["']?data:font/);
   }
 });

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pino from "pino";
-import type { AnomalyJson } from "../../src/api/anomaly.ts";
 import { configSchema } from "../../src/config/schema.ts";
+import type { AnomalyJson } from "../../src/json/anomaly-schema.ts";
 import { type Sidecar, startSidecar } from "../../src/sidecar/index.ts";
 import { driftlock } from "../cli/driftlock.ts";
 import { logs, normalLines, sendHttp, strangeLine } from "../cli/sender.ts";
@@ -35,7 +35,8 @@ const faults = ["new-error@100s+8s", "secret-leak@120s+8s", "latency@150s+20s", 
 /** The services that the faults are in. */
 const services = ["payments", "checkout", "inventory"];
 
-async function generate({ addresses }: Sidecar, ...args: string[]): Promise<void> {
+/** Sends synthetic telemetry to a sidecar, with the arguments of `driftlock generate`. */
+export async function generate({ addresses }: Sidecar, ...args: string[]): Promise<void> {
   const { code, err } = await driftlock(["generate", "--endpoint", `http://${addresses.grpc}`, ...args]);
   if (code !== 0) throw new Error(`generate failed: ${err}`);
 }

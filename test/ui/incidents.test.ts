@@ -1,7 +1,7 @@
 /** Incidents, from the empty front page to the decision about one. */
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { IncidentDetailJson, IncidentJson } from "../../src/api/incident.ts";
+import type { IncidentDetailJson, IncidentJson } from "../../src/json/incident-schema.ts";
 import { expectAccessible, looks, showPage, skipChromium, startBrowser } from "./browser.ts";
 import { type Dashboard, startDashboard } from "./dashboard.ts";
 

@@ -1,20 +1,30 @@
 /** Streams, the system and the settings. */
 import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startReceiver } from "../notify/receiver.ts";
 import { expectAccessible, looks, showPage, skipChromium, startBrowser } from "./browser.ts";
 import { type Dashboard, startDashboard } from "./dashboard.ts";
 
 describe.skipIf(skipChromium)("the other pages", { timeout: 60_000 }, () => {
   let browser: Browser;
   let dashboard: Dashboard;
+  let receiver: Awaited<ReturnType<typeof startReceiver>>;
   beforeAll(async () => {
-    [browser, dashboard] = await Promise.all([startBrowser(), startDashboard()]);
+    process.env.DRIFTLOCK_TEST_HOOK = Buffer.alloc(32, 7).toString("base64");
+    receiver = await startReceiver((_request, i) => ({ status: i === 0 ? 400 : 202 }));
+    const hook = { name: "ops", url: receiver.url, secret: { env: "DRIFTLOCK_TEST_HOOK" } };
+    [browser, dashboard] = await Promise.all([
+      startBrowser(),
+      startDashboard({ notify: { webhook: [hook] } }),
+    ]);
     await dashboard.sendStrange();
     while ((await streams()).length === 0) await new Promise((resolve) => setTimeout(resolve, 100));
   }, 120_000);
   afterAll(async () => {
     await browser?.close();
     await dashboard?.close();
+    await receiver?.close();
+    delete process.env.DRIFTLOCK_TEST_HOOK;
   });
 
   const streams = async () =>
@@ -35,7 +45,7 @@ describe.skipIf(skipChromium)("the other pages", { timeout: 60_000 }, () => {
     await page.getByRole("heading", { name: "Throughput" }).waitFor();
     await expectAccessible(page);
     await page.getByRole("link", { name: "Settings", exact: true }).click();
-    for (const tab of ["Silences", "Policies", "Access", "Audit log"]) {
+    for (const tab of ["Silences", "Policies", "Notifications", "Keys", "Access", "Audit log"]) {
       await page.getByRole("button", { name: tab, exact: true }).click();
       await page.locator("section.card").first().waitFor();
       await expectAccessible(page);
@@ -68,6 +78,53 @@ describe.skipIf(skipChromium)("the other pages", { timeout: 60_000 }, () => {
     ]);
     await row.getByRole("button", { name: "End now" }).click();
     await row.getByText("Ended").waitFor();
+  });
+
+  it("send a test to a channel, and say what its receiver answers", async () => {
+    const page = await show("/settings?tab=notifications");
+    await page.getByText("No message about an incident was due yet").waitFor();
+    await page.getByRole("button", { name: "Send a test" }).click();
+    await page.getByText("ops has not accepted the test").waitFor();
+    await page.getByRole("button", { name: "Send a test" }).click();
+    await page.getByText("ops has accepted the test").waitFor();
+    expect(receiver.arrived.at(-1)!.text).toContain("This is a test by anonymous");
+    await page.getByRole("button", { name: "Audit log" }).click();
+    await page.getByRole("cell", { name: "notification.tested" }).first().waitFor();
+  });
+
+  it("create a key, which is shown once, replace it and revoke it after asking", async () => {
+    const page = await show("/settings?tab=keys");
+    await page.getByText("There is none.").waitFor();
+    await page.getByText("New key").click();
+    await page.getByLabel("Name").fill("edge");
+    await page.getByRole("button", { name: "Create" }).click();
+    await page.getByText("scopes:").waitFor();
+    await page.getByLabel("send telemetry").check();
+    await page.getByLabel("Valid for").selectOption("90 days");
+    await page.getByRole("button", { name: "Create" }).click();
+    const shown = page.locator(".secret");
+    const secret = await shown.textContent();
+    expect(secret).toMatch(/^dlk_[0-9a-f]{16}_[\w-]{43}$/);
+    await expectAccessible(page);
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Replace" }).click();
+    await page.getByText("stays valid for 24 hours").waitFor();
+    await page.locator("dialog").getByRole("button", { name: "Replace" }).click();
+    await expect.poll(() => shown.textContent()).not.toBe(secret);
+    await page.getByRole("button", { name: "Close" }).click();
+    const valid = page.getByText("Valid", { exact: true });
+    await expect.poll(() => valid.count()).toBe(2);
+    await page.getByRole("button", { name: "Revoke" }).first().click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    expect(await valid.count()).toBe(2);
+    await page.getByRole("button", { name: "Revoke" }).first().click();
+    await page.locator("dialog").getByRole("button", { name: "Revoke" }).click();
+    await page.getByText("Revoked", { exact: true }).waitFor();
+    expect(await page.content()).not.toContain(secret!);
+    await page.getByRole("button", { name: "Audit log" }).click();
+    for (const action of ["key.created", "key.rotated", "key.revoked"]) {
+      await page.getByRole("cell", { name: action }).first().waitFor();
+    }
   });
 
   it("replace policies, and say which field of one is wrong", async () => {

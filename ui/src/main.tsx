@@ -5,6 +5,8 @@ import "./styles/parts.css";
 import "./styles/lists.css";
 import "./styles/incidents.css";
 import "./styles/pages.css";
+import "./styles/llm.css";
+import "./styles/evidence.css";
 import { render } from "preact";
 import { App } from "./shell/app.tsx";
 

@@ -6,6 +6,7 @@
 #include "base/tags.hpp"
 #include "channels/channel.hpp"
 #include "channels/content/content.hpp"
+#include "record/conceal.hpp"
 #include "text/sentence.hpp"
 #include "text/telling.hpp"
 
@@ -114,7 +115,9 @@ class Sightings {
 /// The new parts of a record. They are described while the record is available.
 class ContentFinding final : public Finding {
  public:
-  ContentFinding(const Observation& record, otlp::Signal signal) : record_(record), signal_(signal) {}
+  /// What the references name outlives it.
+  ContentFinding(const Observation& record, otlp::Signal signal, const privacy::Policy& privacy)
+      : record_(record), signal_(signal), privacy_(privacy) {}
 
   void mark(const std::vector<std::uint32_t>& starts, std::vector<LiteralRun>& novel) const override {
     novelRanges(record_.record, record_.content, starts, novel);
@@ -137,6 +140,7 @@ class ContentFinding final : public Finding {
     }
     std::string& sentence = out.sentence;
     sentence.reserve(text::kUsualSentence);
+    if (describeKind(out)) return;
     if (example && describeProse(*example, out)) return;
     text::append(sentence, std::to_string(bytes), " of the record's ", std::to_string(out.text.size()),
                  " bytes are new to this stream");
@@ -181,8 +185,21 @@ class ContentFinding final : public Finding {
     return false;
   }
 
+  /// Names a kind of personal or secret values that is new, never the value.
+  bool describeKind(Description& out) const {
+    const auto& appeared = record_.content.appeared;
+    if (!appeared) return false;
+    out.field = fieldName(record_.record.fields[appeared->first].key, signal_);
+    std::string kind = privacy_.pluralOf(appeared->second);
+    kind[0] = static_cast<char>(kind[0] >= 'a' && kind[0] <= 'z' ? kind[0] - ('a' - 'A') : kind[0]);
+    text::append(out.sentence, kind, " appear in ", text::quoted(out.field), ", which had none before; the new content costs ",
+                 text::fixed(out.bits, 0), " bits");
+    return true;
+  }
+
   const Observation& record_;
   otlp::Signal signal_;
+  const privacy::Policy& privacy_;
   /// Where the values of the fields begin in the text, as `mark` was told.
   mutable std::vector<std::uint32_t> starts_;
 };
@@ -194,10 +211,13 @@ class ContentChannel final : public Channel {
       : key_(context.key),
         policy_(context.policy),
         acceptAfterSeconds_(static_cast<std::uint32_t>(context.acceptAfterNanos / 1'000'000'000)),
-        model_(context.dictionarySize, context.hash) {}
+        records_(context.records),
+        model_(context.dictionarySize, context.hash, context.privacy, context.key),
+        privacy_(context.privacy) {}
 
   void observe(Observation& record) override {
     ContentScore& content = record.content;
+    if (records_) model_.keep();
     model_.score(record.record, content);
     Score& score = record.scores.add({.channel = ChannelId::Content, .score = content.score, .bits = content.bits});
     score.inWindow = content.density;
@@ -210,6 +230,7 @@ class ContentChannel final : public Channel {
   }
 
   void learn(Observation& record, const Outcome& outcome, Host&) override {
+    model_.release();
     if (!record.content.unknown.empty()) record.content.identifiers = model_.noteNews(record.record, record.content, record.seen);
     if (becomesNormal(record, outcome)) model_.learn(record.record, record.content);
     if (!record.content.unknown.empty()) record.content.searchedBytes = model_.dictionary().text().size();
@@ -218,7 +239,7 @@ class ContentChannel final : public Channel {
   void learned() override { model_.anchor(); }
 
   std::unique_ptr<Finding> find(const Observation* record) const override {
-    return std::make_unique<ContentFinding>(*record, key_.signal);
+    return std::make_unique<ContentFinding>(*record, key_.signal, privacy_);
   }
 
   std::uint64_t kind(const Observation& record) const override { return record.content.signature; }
@@ -234,6 +255,9 @@ class ContentChannel final : public Channel {
     // The first examples are kept; none gives way to a later one.
     if (!fresh || !evidence.examples.fits(record.raw)) return;
     evidence.examples.push(record.raw);
+    const privacy::Masking masking(privacy_, privacy::Place::Stored, key_.scope());
+    evidence.examples.rewriteLatest(
+        [&](std::span<std::uint8_t> example) { conceal(key_.signal, key_.metricType, example, masking); });
     evidence.examples.compact();
   }
 
@@ -283,14 +307,16 @@ class ContentChannel final : public Channel {
   const StreamKey& key_;
   const std::shared_ptr<const Policy>& policy_;
   std::uint32_t acceptAfterSeconds_;
+  bool records_;
   ContentModel model_;
+  const privacy::Policy& privacy_;
   Sightings sightings_;
 };
 
 }  // namespace
 
 std::unique_ptr<Channel> makeContentChannel(const ChannelContext& context) {
-  if (context.key.signal == otlp::Signal::Metrics) return nullptr;
+  if (context.key.signal == otlp::Signal::Metrics || context.key.derived >= Derived::Steps) return nullptr;
   return std::make_unique<ContentChannel>(context);
 }
 

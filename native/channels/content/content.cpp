@@ -1,6 +1,9 @@
 #include "channels/content/content.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,8 +19,11 @@ constexpr double kMatchBits = 16;
 constexpr double kShortest = 32, kShortestOfWindow = 8;
 constexpr double kGravityBits = 3;
 constexpr double kGraveFrom = 8;
+/// What a kind of personal or secret values adds that a model has never said, or given to a tool.
+constexpr double kLeak = 10;
 constexpr std::string_view kEventName = "event_name";
-/// The fewest characters of a token that is news by its length, and the most that count.
+/// The fewest characters of a token that is news by its length, and the most that count; a kind of personal or secret values that
+/// a field has not had before counts as so many.
 constexpr std::uint32_t kShortestToken = 24, kMostOfTokens = 32;
 /// A dictionary has room for the lessons of at least so many texts of prose.
 constexpr std::size_t kLessons = 32;
@@ -67,14 +73,15 @@ std::uint32_t unknownTokens(const RecordView& record, const ContentScore& score)
     while (run < runs.size() && runs[run].end <= unknown.value) ++run;
     const Field& field = record.fields[unknown.field];
     const std::uint32_t size = unknown.end - 1 - unknown.value;
-    if (field.kind != Field::Kind::Text || field.text.size() < size + kShortestToken - 1) continue;
-    text::mask(field.text, masked.data(), origin.data());
-    origin[size] = static_cast<std::uint32_t>(field.text.size());
+    const Bytes value = score.textOf(record, unknown.field);
+    if (field.kind != Field::Kind::Text || value.size() < size + kShortestToken - 1) continue;
+    text::mask(value, masked.data(), origin.data());
+    origin[size] = static_cast<std::uint32_t>(value.size());
     for (std::size_t i = run; i < runs.size() && runs[i].start < unknown.end - 1; ++i) {
       const std::uint32_t from = std::max(runs[i].start, unknown.value) - unknown.value;
       const std::uint32_t to = std::min(runs[i].end, unknown.end - 1) - unknown.value;
       for (std::uint32_t k = from; k < to; ++k) {
-        const Bytes word = field.text.subspan(origin[k], origin[k + 1] - origin[k]);
+        const Bytes word = value.subspan(origin[k], origin[k + 1] - origin[k]);
         if (isToken(word)) characters += static_cast<std::uint32_t>(word.size());
       }
     }
@@ -93,12 +100,85 @@ void ContentScore::clear() {
   prose.clear();
   nameUnknown = false;
   text.clear();
+  concealedFields.clear();
+  concealed.clear();
+  appeared.reset();
   searchedVersion = searchedBytes = 0;
 }
 
-Bytes maskedText(const Field& field) {
+Bytes maskedText(Field::Kind kind, Bytes text) {
   thread_local std::vector<std::uint8_t> masked(kMaxTextSize);
-  return field.kind == Field::Kind::Text ? Bytes(masked.data(), text::mask(field.text, masked.data())) : field.text;
+  return kind == Field::Kind::Text ? Bytes(masked.data(), text::mask(text, masked.data())) : text;
+}
+
+Bytes maskedText(const Field& field) { return maskedText(field.kind, field.text); }
+
+privacy::Masking ContentModel::masking() const { return {privacy_, privacy::Place::Stored, key_.scope()}; }
+
+Bytes ContentModel::calledInRules(const Field& field) const {
+  if (!field.key.empty()) return field.key;
+  return bytesOf(key_.signal == otlp::Signal::Traces ? "name" : "body");
+}
+
+bool ContentModel::conceal(const RecordView& record, std::uint32_t number, const privacy::Masking& masking,
+                           ContentScore& out) const {
+  const Field& field = record.fields[number];
+  const auto begin = static_cast<std::uint32_t>(out.concealed.size());
+  out.concealed.insert(out.concealed.end(), field.text.begin(), field.text.end());
+  const privacy::Kinds kinds = masking.blank(std::span(out.concealed).subspan(begin), calledInRules(field));
+  if (kinds == 0) {
+    out.concealed.resize(begin);
+    return false;
+  }
+  out.concealedFields.push_back({number, begin, static_cast<std::uint32_t>(out.concealed.size()), kinds});
+  return true;
+}
+
+ContentModel::ByName ContentModel::byName(const Field& field, privacy::Naming naming) const {
+  // Shorter tokens are none.
+  constexpr std::size_t kShortestToken = 12;
+  if (naming == privacy::Naming::Nothing || field.kind != Field::Kind::Text || field.text.empty()) return {};
+  if (naming == privacy::Naming::Token && field.text.size() < kShortestToken) return {};
+  const ByName named = naming == privacy::Naming::Person   ? ByName{"[person*]", privacy::Kind::Person}
+                       : naming == privacy::Naming::Secret ? ByName{"[password*]", privacy::Kind::Password}
+                                                           : ByName{"[api_key*]", privacy::Kind::ApiKey};
+  return masks(named.kind, field) ? named : ByName{};
+}
+
+void ContentModel::conceal(std::uint32_t number, const ByName& named, ContentScore& out) {
+  const auto begin = static_cast<std::uint32_t>(out.concealed.size());
+  out.concealed.insert(out.concealed.end(), named.text.begin(), named.text.end());
+  out.concealedFields.push_back({number, begin, static_cast<std::uint32_t>(out.concealed.size()), privacy::bitOf(named.kind)});
+}
+
+std::optional<Bytes> ContentModel::mask(const RecordView& record, std::uint32_t number, const ByName& named,
+                                        ContentScore& out) const {
+  const Field& field = record.fields[number];
+  if (field.text.empty()) return {};
+  if (named) {
+    conceal(number, named, out);
+    // It has no variables.
+    return bytesOf(named.text);
+  }
+  const privacy::Masking masking = this->masking();
+  if (!masking.acts() || !conceal(record, number, masking, out)) return {};
+  return maskedText(field.kind, out.textOf(record, number));
+}
+
+bool ContentModel::masks(privacy::Kind kind, const Field& field) const {
+  const std::string_view attribute = driftlock::textOf(field.key);
+  return privacy_.action(privacy::Place::Stored, key_.scope(), attribute, kind) != privacy::Action::Flag &&
+         !privacy_.allows(attribute, driftlock::textOf(field.text), kind);
+}
+
+void ContentModel::lookForKinds(ContentScore& out) const {
+  for (const ContentScore::Concealed& each : out.concealedFields) {
+    const auto known = std::ranges::find(kindsOf_, out.fields[each.field].key, &KindsOf::key);
+    const privacy::Kinds fresh = known == kindsOf_.end() ? each.kinds : each.kinds & ~known->kinds;
+    if (fresh == 0 || (known == kindsOf_.end() && kindsOf_.size() == kMostKindsOf)) continue;
+    out.appeared.emplace(each.field, static_cast<privacy::Kind>(std::countr_zero(fresh)));
+    return;
+  }
 }
 
 bool ContentModel::isWord(std::uint64_t key) const {
@@ -126,10 +206,11 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
   thread_local std::string digits;
   thread_local std::vector<ContentScore::Unknown> prose;
   prose.clear();
+  FieldKeys& keys = FieldKeys::of(hash_);
 
   for (std::uint32_t i = 0; i < record.fields.size(); ++i) {
     const Field& field = record.fields[i];
-    const KeyedHash::Name name = hash_.name(field.key);
+    const auto& [name, naming] = keys.find(field.key);
     const std::uint64_t key = name.hash();
     if (identifiers_.contains(key) && mayIdentify(field)) {
       out.fields.push_back({key, name.value(kAnyNumber), true});
@@ -144,18 +225,33 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
       if (i == 0) out.templateHash = h;
       if (known_.contains(h)) continue;
       digits.clear();
-      if (word) {
-        renderValue(field, digits);
-      } else {
-        digits += '0';
-      }
+      if (word) renderValue(field, digits);
+      if (!word || masking().blank({reinterpret_cast<std::uint8_t*>(digits.data()), digits.size()}, calledInRules(field)) != 0)
+        digits = "0";
       value = {reinterpret_cast<const std::uint8_t*>(digits.data()), digits.size()};
     } else {
-      value = maskedText(field);
-      h = name.value(value);
+      // Most values under a telling name are new, and what stands for all of them is known.
+      const ByName named = byName(field, naming);
+      if (named) h = name.value(bytesOf(named.text));
+      bool known = named && known_.contains(h);
+      if (known) {
+        conceal(i, named, out);
+      } else {
+        value = maskedText(field);
+        h = name.value(value);
+        known = known_.contains(h);
+        // What is known has been looked at.
+        if (!known && field.kind == Field::Kind::Text) {
+          if (const std::optional<Bytes> masked = mask(record, i, named, out)) {
+            value = *masked;
+            h = name.value(value);
+            known = known_.contains(h);
+          }
+        }
+      }
       out.fields.push_back({key, h});
       if (i == 0) out.templateHash = h;
-      if (known_.contains(h)) {
+      if (known) {
         if (!prose_.empty()) prose_.count(key, false);
         continue;
       }
@@ -182,14 +278,16 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
   lookForProse(record, out);
   for (const ContentScore::Unknown& unknown : prose) {
     const Field& field = record.fields[unknown.field];
-    append(field, unknown.field, unknown.hash, maskedText(field), out);
+    append(field, unknown.field, unknown.hash, maskedText(field.kind, out.textOf(record, unknown.field)), out);
     scoreProse(out);
   }
   sign(out);
-  const double grave = std::min(1.0, out.novelBytes / kGraveFrom) * static_cast<double>(gravityOf(record));
   const auto size = static_cast<double>(out.text.size());
   out.density = out.bits / (kShortestOfWindow + size);
-  out.bits += kLiteralBits * std::min(kMostOfTokens, unknownTokens(record, out));
+  lookForKinds(out);
+  const bool leaks = out.appeared && key_.derived == Derived::Said;
+  const double grave = std::min(1.0, out.novelBytes / kGraveFrom) * static_cast<double>(gravityOf(record)) + (leaks ? kLeak : 0);
+  out.bits += kLiteralBits * (out.appeared ? kMostOfTokens : std::min(kMostOfTokens, unknownTokens(record, out)));
   out.score = out.bits / (kShortest + size) + kGravityBits * grave;
 }
 
@@ -268,6 +366,12 @@ std::uint64_t ContentModel::noteNews(const RecordView& record, const ContentScor
 }
 
 void ContentModel::learn(const RecordView& record, const ContentScore& score) {
+  for (const ContentScore::Concealed& each : score.concealedFields) {
+    const std::uint64_t key = score.fields[each.field].key;
+    const auto known = std::ranges::find(kindsOf_, key, &KindsOf::key);
+    if (known != kindsOf_.end()) known->kinds |= each.kinds;
+    else if (kindsOf_.size() < kMostKindsOf) kindsOf_.push_back({key, each.kinds});
+  }
   for (const ContentScore::Unknown& unknown : score.unknown) {
     known_.insert(unknown.hash);
     if (record.fields[unknown.field].kind != Field::Kind::Integer) continue;
@@ -289,6 +393,7 @@ void ContentModel::learn(const RecordView& record, const ContentScore& score) {
   std::string line(kEventName);
   line += '=';
   line.append(record.eventName.begin(), record.eventName.end());
+  masking().blank({reinterpret_cast<std::uint8_t*>(line.data()), line.size()}, {});
   line += '\n';
   dictionary_.add(bytesOf(line));
 }
@@ -313,8 +418,8 @@ void ContentModel::learnProse(const ContentScore& score) {
 }
 
 std::size_t ContentModel::memory() const {
-  return prose_.memory() + dictionary_.memory() + known_.memory() + numberKeys_.capacity() * sizeof(NumberKey) +
-         identifiers_.memory();
+  return prose_.memory() + proseBefore_.memory() + dictionary_.memory() + known_.memory() +
+         numberKeys_.capacity() * sizeof(NumberKey) + identifiers_.memory() + kindsOf_.capacity() * sizeof(KindsOf);
 }
 
 void ContentModel::snapshot(std::vector<std::uint8_t>& out) const {
@@ -325,8 +430,13 @@ void ContentModel::snapshot(std::vector<std::uint8_t>& out) const {
     put(out, number.hash);
     put(out, number.distinct);
   }
-  putState(out, prose_);
+  putState(out, kept_ ? proseBefore_ : prose_);
   putState(out, identifiers_);
+  put(out, static_cast<std::uint32_t>(kindsOf_.size()));
+  for (const KindsOf& each : kindsOf_) {
+    put(out, each.key);
+    put(out, each.kinds);
+  }
 }
 
 bool ContentModel::restore(Bytes in) {
@@ -338,7 +448,14 @@ bool ContentModel::restore(Bytes in) {
     const auto key = read.get<std::uint64_t>();
     numberKeys_.push_back({key, read.get<std::uint32_t>()});
   }
-  return prose_.restore(read.getBytes()) && identifiers_.restore(read.getBytes()) && read.done();
+  if (!prose_.restore(read.getBytes()) || !identifiers_.restore(read.getBytes())) return false;
+  const auto kinds = read.get<std::uint32_t>();
+  if (kinds > kMostKindsOf) return false;
+  for (std::uint32_t i = 0; i < kinds; ++i) {
+    const auto key = read.get<std::uint64_t>();
+    kindsOf_.push_back({key, read.get<privacy::Kinds>()});
+  }
+  return read.done();
 }
 
 std::vector<FieldCost> fieldCosts(const RecordView& record, const ContentScore& score, otlp::Signal signal) {
@@ -381,14 +498,16 @@ void novelRanges(const RecordView& record, const ContentScore& score, const std:
     const std::uint32_t start = starts[unknown.field];
     const std::uint32_t keySize = unknown.value - unknown.begin;
     const bool text = field.kind == Field::Kind::Text;
-    const std::size_t size = text ? text::mask(field.text, masked.data(), origin.data()) : unknown.end - unknown.value - 1;
+    const Bytes value = score.textOf(record, unknown.field);
+    const std::size_t size = text ? text::mask(value, masked.data(), origin.data()) : unknown.end - unknown.value - 1;
     // Converts an offset in `score.text` to one in the rendered record; a variable is novel as a whole.
     auto place = [&](std::uint32_t at, bool end) {
       if (at < unknown.value) return start - keySize + (at - unknown.begin);
       const std::uint32_t k = at - unknown.value;
       if (!text) return start + k;
       if (k >= size) return start + static_cast<std::uint32_t>(field.text.size());
-      return start + (end && k == 0 ? 0 : origin[k]);
+      // What stands for a value may be longer than the value.
+      return start + (end && k == 0 ? 0 : std::min(origin[k], static_cast<std::uint32_t>(field.text.size())));
     };
     while (next < runs.size() && runs[next].end <= unknown.begin) ++next;
     for (std::size_t r = next; r < runs.size() && runs[r].start < unknown.end - 1; ++r) {

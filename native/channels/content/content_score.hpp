@@ -2,10 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "channels/content/dictionary.hpp"
 #include "channels/content/prose.hpp"
+#include "privacy/kind.hpp"
+#include "record/record.hpp"
 
 namespace driftlock {
 
@@ -61,6 +65,23 @@ struct ContentScore {
   bool nameUnknown = false;
   std::vector<std::uint8_t> text;
   Novelty novelty;
+
+  /// A field with personal or secret values, and its text with those masked, by offsets in `concealed`.
+  struct Concealed {
+    std::uint32_t field, begin, end;
+    privacy::Kinds kinds;
+  };
+  std::vector<Concealed> concealedFields;
+  std::vector<std::uint8_t> concealed;
+  /// A kind of such values that its field has not had before, and the field.
+  std::optional<std::pair<std::uint32_t, privacy::Kind>> appeared;
+  /// Returns the text of a field as channels see it.
+  Bytes textOf(const RecordView& record, std::uint32_t field) const {
+    for (const Concealed& each : concealedFields) {
+      if (each.field == field) return Bytes(concealed).subspan(each.begin, each.end - each.begin);
+    }
+    return record.fields[field].text;
+  }
 
   /// If some fields are unknown: the version of the baseline's text that was searched for them, and its length by now.
   std::uint64_t searchedVersion = 0;

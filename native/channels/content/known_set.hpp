@@ -81,11 +81,11 @@ class KnownSet {
   }
   void add(std::uint64_t hash) {
     if (count_ == capacity_) age();
-    if ((count_ + 1) * 4 > young_.size() * 3) grow();
+    if ((count_ + 1) * 6 > young_.size() * 5) grow();
     place(young_, hash);
     ++count_;
   }
-  // Open addressing, linear probing, at most three quarters full.
+  // Open addressing, linear probing, at most five sixths full.
   static std::size_t home(const std::vector<std::uint64_t>& table, std::uint64_t hash) {
     return static_cast<std::size_t>((hash >> 32) * table.size() >> 32);
   }
@@ -104,7 +104,7 @@ class KnownSet {
   }
   /// Doubles the table, but never beyond what the capacity needs.
   void grow() {
-    const std::size_t most = capacity_ + capacity_ / 3 + 1;
+    const std::size_t most = capacity_ + capacity_ / 5 + 1;
     std::vector<std::uint64_t> larger(std::min(most, young_.empty() ? std::size_t{32} : young_.size() * 2));
     for (std::uint64_t hash : young_) {
       if (hash != 0) place(larger, hash);

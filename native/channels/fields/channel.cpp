@@ -8,6 +8,7 @@
 #include "channels/channel.hpp"
 #include "channels/content/content.hpp"
 #include "channels/fields/fields.hpp"
+#include "channels/recurrence.hpp"
 #include "text/readable.hpp"
 #include "text/sentence.hpp"
 
@@ -86,7 +87,7 @@ class ShiftFinding final : public Finding {
 /// Detects unusual values of fields, by blocks of records.
 class FieldsChannel final : public Channel {
  public:
-  explicit FieldsChannel(const ChannelContext& context) : key_(context.key), hop_(context.windowHop) {}
+  explicit FieldsChannel(const ChannelContext& context) : key_(context.key), privacy_(context.privacy), hop_(context.windowHop) {}
 
   void observe(Observation&) override {}
 
@@ -97,6 +98,9 @@ class FieldsChannel final : public Channel {
       if (!begins || record.record.fields.size() < 2) return;
       model_ = makeModel();
     }
+    // The state of a recording may have a block that was being judged.
+    if (model_->complete()) model_->reject();
+    if (model_->empty()) begun_ = record.now;
     // The shares of its values so far mean nothing any more.
     if (record.content.identifiers != 0) model_->forget(record.content.identifiers);
     for (std::size_t i = 0; i < record.record.fields.size(); ++i) {
@@ -107,19 +111,28 @@ class FieldsChannel final : public Channel {
       } else if (field.kind == Field::Kind::Integer || field.kind == Field::Kind::Real) {
         model_->number(key, numberOf(field));
       } else {
-        model_->word(key, value, field.text);
+        model_->word(key, value, record.content.textOf(record.record, static_cast<std::uint32_t>(i)));
       }
     }
     if (record.record.hasDuration) model_->number(kDuration, roughLog2(1 + static_cast<double>(record.record.duration)));
     if (model_->end()) judge(record.now, host);
   }
 
+  void judgeAgain(std::uint64_t now, Host& host) override {
+    if (model_ && model_->complete()) judge(now, host);
+  }
+
   std::unique_ptr<Finding> find(const Observation*) const override { return nullptr; }
 
   std::size_t memory() const override { return sizeof *this + (model_ ? model_->memory() : 0); }
-  void snapshot(std::vector<std::uint8_t>& out) const override { putOptional(out, model_); }
+  void snapshot(std::vector<std::uint8_t>& out) const override {
+    StateWriter write(out);
+    write(begun_), Recurrence::visit(recurrence_, write);
+    putOptional(out, model_);
+  }
   bool restore(Bytes in) override {
     StateReader read(in);
+    read(begun_), Recurrence::visit(recurrence_, read);
     return getOptional(read, model_, [&] { return makeModel(); }) && read.done();
   }
 
@@ -127,12 +140,19 @@ class FieldsChannel final : public Channel {
   std::unique_ptr<FieldsModel> makeModel() const {
     // Longer hops are divided into equal parts.
     const std::uint32_t parts = (hop_ + FieldsModel::kMaxBlock - 1) / FieldsModel::kMaxBlock;
-    return std::make_unique<FieldsModel>(hop_ / parts);
+    return std::make_unique<FieldsModel>(hop_ / parts, privacy::Masking(privacy_, privacy::Place::Stored, key_.scope()));
   }
 
   void judge(std::uint64_t now, Host& host) {
     const FieldsVerdict block = model_->judge();
     if (!block.judged || !host.calibrating()) return model_->learn(block);
+    const FieldFinding found = model_->explain(block);
+    const auto count = static_cast<std::uint32_t>(found.share * found.records);
+    // A block may end within a burst, and show a part of it.
+    if (recurrence_.recurs(found.subject(), begun_, now, count / 2)) {
+      recurrence_.add(found.subject(), begun_, now, count);
+      return model_->reject();
+    }
     // What a person accepted should become usual soon: through the next blocks, strange or not, and no later ones.
     const Outcome outcome =
         host.judge({.channel = ChannelId::Fields, .score = block.score, .bits = block.bits, .usualBits = block.usualBits},
@@ -140,10 +160,10 @@ class FieldsChannel final : public Channel {
     // A spread is about one bit: one block in a hundred exceeds nearly three, which is one measure of strangeness.
     if (!outcome.learning) host.noticeMix(ChannelId::Fields, block.score);
     if (outcome.flagged) {
-      const FieldFinding found = model_->explain(block);
       // Texts are looked up only if they will be shown.
       host.raise(now, std::make_unique<ShiftFinding>(host.reportsNext(found.key) ? shiftOf(found, host) : Shift{.found = found}));
     }
+    if (outcome.flagged || outcome.strange) recurrence_.add(found.subject(), begun_, now, count);
     // A shift that lasts for as long as the settings require becomes normal.
     if (outcome.flagged && !host.settled()) return model_->reject();
     model_->learn(block, outcome.accepted || outcome.flagged);
@@ -201,7 +221,11 @@ class FieldsChannel final : public Channel {
   }
 
   const StreamKey& key_;
+  const privacy::Policy& privacy_;
   std::uint32_t hop_;
+  /// The stream's clock at the first record of the block.
+  std::uint64_t begun_ = 0;
+  Recurrence recurrence_;
   /// Null until records have more than a body.
   std::unique_ptr<FieldsModel> model_;
 };
@@ -209,7 +233,7 @@ class FieldsChannel final : public Channel {
 }  // namespace
 
 std::unique_ptr<Channel> makeFieldsChannel(const ChannelContext& context) {
-  if (context.key.signal == otlp::Signal::Metrics) return nullptr;
+  if (context.key.signal == otlp::Signal::Metrics || context.key.derived != Derived::None) return nullptr;
   return std::make_unique<FieldsChannel>(context);
 }
 

@@ -51,6 +51,10 @@ constexpr std::size_t kLeastLookedAt = 12;
 constexpr std::uint32_t kMostKept = 32;
 constexpr std::uint32_t kLeastKept = 8;
 constexpr std::size_t kKeptBytes = 16;
+/// The bytes beyond them that are looked at for personal and secret values.
+constexpr std::size_t kBeyondKept = 128;
+/// The fewest digits of a number that is a value, and the fewest dots of an address.
+constexpr std::ptrdiff_t kFewestDigits = 7, kFewestDots = 3;
 constexpr std::size_t kMostNews = kMostKept * (1 + kKeptBytes);
 
 /// The least spreads: bits per block, and bits per new word, that are not novel.
@@ -225,7 +229,15 @@ void FieldsModel::keep(Bytes text) {
   const std::size_t size = std::min(text.size(), kKeptBytes), needed = news_.size() + size + 1;
   if (news_.capacity() < needed) news_.reserve(std::min(kMostNews, 2 * needed));
   ++kept_;
-  news_.insert(news_.end(), text.begin(), text.begin() + static_cast<std::ptrdiff_t>(size));
+  thread_local std::vector<std::uint8_t> word;
+  // What is masked may reach beyond what is kept.
+  word.assign(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(std::min(text.size(), size + kBeyondKept)));
+  // What has letters was masked before: see ContentScore::textOf.
+  const auto digits = std::ranges::count_if(text.first(size), [](std::uint8_t c) { return c >= '0' && c <= '9'; });
+  const auto dots = std::ranges::count(text.first(size), '.');
+  if (masking_ && (digits >= kFewestDigits || dots >= kFewestDots || masking_->policy().hasDetectors()))
+    masking_->blank(word, {});
+  news_.insert(news_.end(), word.begin(), word.begin() + static_cast<std::ptrdiff_t>(size));
   news_.push_back('\n');
 }
 
@@ -665,7 +677,7 @@ bool FieldsModel::restore(Bytes in) {
   visit(*this, read);
   const std::size_t columns = read.get<std::uint8_t>();
   if (!read.ok() || columns > kMaxColumns || settled_ > columns) return false;
-  if (records_ >= block_ || rivalCount_ > records_ || blocks_ > kManyBlocks) return false;
+  if (records_ > block_ || rivalCount_ > records_ || blocks_ > kManyBlocks) return false;
   for (std::size_t i = 0; i < columns; ++i) {
     if (columns_.size() == columns_.capacity()) columns_.reserve(std::min(kMaxColumns, columns_.size() + 4));
     Column& column = columns_.emplace_back();

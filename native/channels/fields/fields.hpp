@@ -3,11 +3,14 @@
 // The fields channel finds the field with unusual values in a block of records, each field being a column.
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "privacy/policy.hpp"
 
 namespace driftlock {
 
@@ -40,6 +43,12 @@ struct FieldFinding {
   bool novel = false;
   /// The number of records in the block.
   std::uint32_t records = 0;
+
+  /// A hash of what it is about, whatever the shares are.
+  std::uint32_t subject() const {
+    const std::uint64_t value = std::bit_cast<std::uint64_t>(number) ^ word ^ static_cast<std::uint64_t>(kind) << 32;
+    return static_cast<std::uint32_t>((key ^ value) * 0x9E3779B97F4A7C15 >> 32);
+  }
 };
 
 /// The verdict on a block, which is passed back to `learn`.
@@ -82,7 +91,8 @@ class FieldsModel {
   static constexpr std::uint32_t kMinBlock = 32, kMaxBlock = 255;
 
   /// @param block the number of records in a block, from `kMinBlock` to `kMaxBlock`
-  explicit FieldsModel(std::uint32_t block) : block_(block) {}
+  /// @param masking masks personal and secret values in the new words that are kept
+  explicit FieldsModel(std::uint32_t block, std::optional<privacy::Masking> masking = {}) : block_(block), masking_(masking) {}
 
   /// Adds fields of the next record. Keys are hashes of names, and words are hashes of values; a second value under a
   /// key is ignored.
@@ -92,6 +102,10 @@ class FieldsModel {
   void forget(std::uint64_t key);
   /// Ends the record. Returns true if that completes the block, which must then be judged, and learned or rejected.
   bool end();
+
+  /// Whether the block has no record yet, and whether it is complete, and neither learned nor rejected.
+  bool empty() const { return records_ == 0; }
+  bool complete() const { return records_ == block_; }
 
   /// @throws std::runtime_error if OpenZL fails.
   FieldsVerdict judge() const;
@@ -192,6 +206,7 @@ class FieldsModel {
   static void visitColumn(Self& column, Visitor& v);
 
   std::uint32_t block_;
+  std::optional<privacy::Masking> masking_;
   std::uint32_t records_ = 0;
   std::uint64_t blocks_ = 0;
   std::array<std::uint64_t, kMaxColumns> keys_{};

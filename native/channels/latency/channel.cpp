@@ -54,6 +54,11 @@ class LatencyChannel final : public Channel {
     }
     current_ = &found->latency;
     before_ = *current_;
+    // What fails may end early, and says nothing of how long the operation takes. What fails late has been waited for.
+    if (record.record.gravity >= Gravity::Error && current_->isShort(record.record.duration)) {
+      current_ = nullptr;
+      return;
+    }
     const double bits = current_->cost(record.record.duration);
     Score& score = record.scores.add({.channel = ChannelId::Latency, .score = bits, .bits = bits, .early = true});
     if (record.measured)

@@ -28,6 +28,8 @@ bool LatencyModel::known() const { return count >= kKnown; }
 double LatencyModel::cost(std::uint64_t nanos) const { return costOf(atLeastOne(nanos)); }
 void LatencyModel::learn(std::uint64_t nanos, bool strange) { learnOf(atLeastOne(nanos), strange); }
 
+bool LatencyModel::isShort(std::uint64_t nanos) const { return static_cast<float>(portableLog2(atLeastOne(nanos))) < mean; }
+
 double LatencyModel::costOf(double value) const {
   if (!known()) return 0;
   const double distance = static_cast<float>(portableLog2(value)) - mean;

@@ -18,6 +18,8 @@ class LatencyModel {
   /// Learns a duration; a strange one as if it were less far away, so that it neither moves what is usual by much nor,
   /// because it was left out, makes the next one stranger.
   void learn(std::uint64_t nanos, bool strange);
+  /// Whether a duration is shorter than the mean.
+  bool isShort(std::uint64_t nanos) const;
   /// The cost of any positive value.
   double costOf(double value) const;
   void learnOf(double value, bool strange = false);

@@ -10,7 +10,7 @@
 namespace driftlock {
 namespace {
 
-constexpr std::size_t kMostExample = 96;
+constexpr std::size_t kMostExample = 96, kBeyondExample = 128;
 
 /// Many strange records, none of which need have been reported.
 class NoveltyFinding final : public Finding {
@@ -34,19 +34,27 @@ class NoveltyFinding final : public Finding {
 /// Detects that strange records keep coming.
 class NoveltyChannel final : public Channel {
  public:
+  explicit NoveltyChannel(const ChannelContext& context)
+      : masking_(context.privacy, privacy::Place::Stored, context.key.scope()) {}
+
   void observe(Observation&) override {}
 
   void learn(Observation& record, const Outcome& outcome, Host& host) override {
     // What is strange is known once the stream is judged.
     if (outcome.learning) return;
-    if (const std::optional<NoveltyWindow> window = model_.advance(record.now)) {
-      model_.settle(!window->judged || learns(*window, host));
-    }
+    judgeAgain(record.now, host);
     if (!model_.note(record.now, record.strangeness)) return;
     thread_local std::string text;
     render(record.record, text);
     text::makeReadable(text);
-    example_.assign(text, 0, kMostExample);
+    // What is masked may reach beyond what is kept.
+    example_.assign(text, 0, kMostExample + kBeyondExample);
+  }
+
+  void judgeAgain(std::uint64_t now, Host& host) override {
+    if (const std::optional<NoveltyWindow> window = model_.advance(now)) {
+      model_.settle(!window->judged || learns(*window, host));
+    }
   }
 
   std::unique_ptr<Finding> find(const Observation*) const override { return nullptr; }
@@ -55,7 +63,7 @@ class NoveltyChannel final : public Channel {
   void snapshot(std::vector<std::uint8_t>& out) const override {
     putState(out, model_);
     StateWriter write(out);
-    write(example_);
+    write(example());
   }
   bool restore(Bytes in) override {
     StateReader read(in);
@@ -67,10 +75,20 @@ class NoveltyChannel final : public Channel {
  private:
   bool learns(const NoveltyWindow& window, Host& host) const {
     const Outcome outcome = host.judge({.channel = ChannelId::Novelty, .score = window.bits, .bits = window.bits});
-    if (outcome.flagged) host.raise(window.end, std::make_unique<NoveltyFinding>(window, example_));
+    if (outcome.flagged) host.raise(window.end, std::make_unique<NoveltyFinding>(window, example()));
     return !outcome.flagged || host.settled();
   }
 
+  /// The example as people may see it.
+  std::string example() const {
+    std::string shown = example_;
+    masking_.label(shown);
+    if (shown.size() > kMostExample) shown.resize(kMostExample);
+    text::makeReadable(shown);
+    return shown;
+  }
+
+  privacy::Masking masking_;
   NoveltyModel model_;
   /// The text of the latest strange record.
   std::string example_;
@@ -80,7 +98,8 @@ class NoveltyChannel final : public Channel {
 
 std::unique_ptr<Channel> makeNoveltyChannel(const ChannelContext& context) {
   if (context.key.signal == otlp::Signal::Metrics) return nullptr;
-  return std::make_unique<NoveltyChannel>();
+  if (context.key.derived != Derived::None && context.key.derived != Derived::Said) return nullptr;
+  return std::make_unique<NoveltyChannel>(context);
 }
 
 }  // namespace driftlock

@@ -38,6 +38,7 @@ void PathModel::Latest::unlink(std::uint8_t at) {
 void PathModel::Latest::add(std::uint32_t tag, std::uint32_t id) {
   const std::uint8_t at = oldest_;
   oldest_ = static_cast<std::uint8_t>((at + 1u) % slots_.size());
+  note(at, true);
   if (slots_[at].tag != 0) unlink(at);
   slots_[at] = {.tag = tag, .id = id};
   link(at);
@@ -48,11 +49,34 @@ void PathModel::Latest::remove(std::uint32_t tag) {
     const std::size_t at = *link - 1u;
     if (slots_[at].tag == tag) {
       *link = next_[at];
+      note(static_cast<std::uint8_t>(at), false);
       slots_[at] = {};
     } else {
       link = &next_[at];
     }
   }
+}
+
+PathModel::Changes& PathModel::changes() {
+  thread_local Changes changes;
+  return changes;
+}
+
+void PathModel::Latest::note(std::uint8_t at, bool added) {
+  Changes& changes = PathModel::changes();
+  changes.all[changes.size++] = {this, slots_[at], at, added};
+}
+
+PathModel::Latest PathModel::Latest::before() const {
+  Latest latest = *this;
+  const Changes& changes = PathModel::changes();
+  for (std::size_t i = changes.size; i-- > 0;) {
+    const auto& [of, before, place, added] = changes.all[i];
+    if (of != this) continue;
+    latest.slots_[place] = before;
+    if (added) latest.oldest_ = place;
+  }
+  return latest;
 }
 
 bool PathModel::Latest::relink() {
@@ -90,6 +114,7 @@ void PathModel::consider(std::uint32_t parent, std::uint32_t child) {
 
 std::optional<PathFinding> PathModel::observe(std::uint64_t span, std::uint64_t parent, std::uint32_t id) {
   count_ = 0;
+  changes().size = 0;
   if (parent != 0) {
     const std::uint32_t tag = tagOf(parent);
     std::optional<std::uint32_t> known;
@@ -123,6 +148,7 @@ std::optional<PathFinding> PathModel::observe(std::uint64_t span, std::uint64_t 
 }
 
 void PathModel::settle(Lesson lesson, std::uint32_t seconds, std::uint32_t acceptAfter) {
+  changes().size = 0;
   if (count_ == 0) return;
   const std::span pairs(pairs_.data(), count_);
   const auto strangest = std::ranges::max_element(pairs, {}, &PathFinding::bits);
@@ -175,6 +201,7 @@ void PathModel::learn(const PathFinding& pair, std::uint32_t times) {
 void PathModel::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
   write(kSnapshotVersion);
+  for (const Latest& latest : {spans_.before(), waiting_.before()}) Latest::visit(latest, write);
   visit(*this, write);
   write(static_cast<std::uint32_t>(children_.size()));
   for (const Child& child : children_) {
@@ -186,6 +213,7 @@ void PathModel::snapshot(std::vector<std::uint8_t>& out) const {
 bool PathModel::restore(Bytes in) {
   StateReader read(in);
   if (read.get<std::uint8_t>() != kSnapshotVersion) return false;
+  for (Latest* latest : {&spans_, &waiting_}) Latest::visit(*latest, read);
   visit(*this, read);
   if (!spans_.relink() || !waiting_.relink()) return false;
   const auto children = read.get<std::uint32_t>();

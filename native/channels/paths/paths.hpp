@@ -38,6 +38,7 @@ class PathModel {
   void settle(Lesson lesson, std::uint32_t seconds, std::uint32_t acceptAfter);
 
   std::size_t memory() const { return sizeof *this + children_.capacity() * sizeof(Child); }
+  /// Appends the state; between `observe` and `settle`, the one from before `observe`, except for the order of children.
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Restores a fresh model. Returns false if the bytes are not a snapshot of one; the model is then unusable.
   bool restore(Bytes in);
@@ -54,6 +55,8 @@ class PathModel {
    public:
     /// Adds a span in place of the oldest. Tags are not 0.
     void add(std::uint32_t tag, std::uint32_t id);
+    /// The spans as they were before the changes that are noted, without their links.
+    Latest before() const;
     /// Calls `visit` with the id of each span of that tag, the latest first, until it returns false.
     template <class Visit>
     void find(std::uint32_t tag, Visit visit) const {
@@ -70,12 +73,14 @@ class PathModel {
     /// Rebuilds the links after `visit` has read the slots. Returns false if the slots are invalid.
     bool relink();
 
-   private:
     struct Slot {
       std::uint32_t tag = 0, id = 0;
     };
+
+   private:
     void link(std::uint8_t at);
     void unlink(std::uint8_t at);
+    void note(std::uint8_t at, bool added);
 
     std::array<Slot, 255> slots_{};
     /// 1 + the place of the previous span whose tag has the same remainder; 0 if there is none. Links are separate from
@@ -85,6 +90,19 @@ class PathModel {
     std::array<std::uint8_t, 512> heads_{};
     std::uint8_t oldest_ = 0;
   };
+  /// What `observe` has changed: a span is added to the latest, or waits, and its children no longer wait. It is kept until
+  /// `settle`, in the thread's memory: there is one span at a time.
+  struct Changes {
+    struct Change {
+      const Latest* of = nullptr;
+      Latest::Slot before{};
+      std::uint8_t at = 0;
+      bool added = false;
+    };
+    std::array<Change, kSiblings + 2> all{};
+    std::size_t size = 0;
+  };
+  static Changes& changes();
   struct Parent {
     std::uint32_t id = 0, count = 0;
   };
@@ -103,8 +121,6 @@ class PathModel {
 
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
-    Latest::visit(self.spans_, v);
-    Latest::visit(self.waiting_, v);
     for (auto& news : self.news_) v(news.parent), v(news.child), v(news.since);
     v(self.nextNews_);
   }

@@ -72,10 +72,12 @@ class SequenceChannel final : public Channel {
     if (inSession_) sessions_->accept(lesson(outcome));
   }
 
-  void expire(const Observation& record, Host& host) override {
+  void expire(const Observation& record, Host& host) override { judgeAgain(record.now, host); }
+
+  void judgeAgain(std::uint64_t now, Host& host) override {
     if (!sessions_) return;
     for (std::size_t i = 0; i < kExpiredAtOnce; ++i) {
-      const std::optional<SequenceVerdict> ended = sessions_->expire(record.now);
+      const std::optional<SequenceVerdict> ended = sessions_->expire(now);
       if (!ended) return;
       if (!host.calibrating()) {
         sessions_->accept(Sessions::Lesson::Learn);
@@ -84,7 +86,7 @@ class SequenceChannel final : public Channel {
       const Outcome outcome = host.judge(scoreOf(*ended), Host::Unit::Counted);
       sessions_->accept(lesson(outcome));
       if (!outcome.learning) host.notice(ChannelId::Sequence, outcome.strangeness);
-      if (outcome.flagged) host.raise(record.now, nullptr);
+      if (outcome.flagged) host.raise(now, nullptr);
     }
   }
 
@@ -115,7 +117,8 @@ class SequenceChannel final : public Channel {
             .bits = session.bits,
             .usualBits = session.usualBits,
             .lesson = session.peak,
-            .whole = session.ended};
+            .whole = session.ended,
+            .stands = session.stands};
   }
 
   /// Until the model is certain, it learns the usual and the rare alike, because rare sessions would seem ever stranger if
@@ -140,7 +143,7 @@ class SequenceChannel final : public Channel {
 }  // namespace
 
 std::unique_ptr<Channel> makeSequenceChannel(const ChannelContext& context) {
-  if (context.key.signal == otlp::Signal::Metrics) return nullptr;
+  if (context.key.signal == otlp::Signal::Metrics || context.key.derived != Derived::None) return nullptr;
   return std::make_unique<SequenceChannel>();
 }
 

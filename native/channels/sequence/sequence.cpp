@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "base/portable_math.hpp"
@@ -21,11 +22,13 @@ constexpr std::uint32_t kIdentity = ~kUsedBit;
 constexpr std::uint32_t kMaxFanOut = 128;
 /// The total at which a context's counts are halved, so that it follows a changing stream.
 constexpr std::uint16_t kMaxTotal = 32768;
+/// The number of places of an id at which the numbers of all are halved.
+constexpr std::uint8_t kMostPlaces = 255;
 /// The number of learnt costs over which the mean is taken.
 constexpr std::uint64_t kMeanMemory = 2048;
 /// The bits above the mean from which a cost counts against a session.
 constexpr double kSlack = 2;
-constexpr std::uint8_t kSnapshotVersion = 1;
+constexpr std::uint8_t kSnapshotVersion = 2;
 
 constexpr std::uint64_t mix(std::uint64_t x) {  // the finaliser of SplitMix64
   x += 0x9E3779B97F4A7C15u;
@@ -95,12 +98,13 @@ SequenceModel::SequenceModel(SequenceLimits limits) : limits_(limits) {
   nodes_.resize(limits_.successors);
   ids_.resize(limits_.alphabet);
   idCounts_.resize(limits_.alphabet);
+  idPlaces_.resize(limits_.alphabet);
   clear();
 }
 
 std::size_t SequenceModel::bytes() const {
   return sizeof *this + slots_.capacity() * sizeof(Slot) + nodes_.capacity() * sizeof(Node) +
-         ids_.capacity() * sizeof(std::uint32_t) + idCounts_.capacity() * sizeof(std::uint16_t);
+         ids_.capacity() * sizeof(std::uint32_t) + idCounts_.capacity() * sizeof(std::uint16_t) + idPlaces_.capacity();
 }
 
 /// Finds the place of `key`, or the free place where it would go. There is always a free place.
@@ -132,16 +136,19 @@ double SequenceModel::probability(const SequenceContext& context, std::uint32_t 
     escaped *= distinct / whole;
     for (std::uint16_t n = slot.head; n != 0; n = nodes_[n - 1].next) excluded.add(nodes_[n - 1].id);
   }
-  std::uint32_t total = idTotal_, once = idsOnce_;
+  std::uint32_t total = idTotal_, once = idsOnce_, places = placesTotal_;
   for (const std::uint32_t other : excluded) {
-    const std::uint16_t count = idCounts_[findId(other)];
+    const std::uint32_t at = findId(other);
+    const std::uint16_t count = idCounts_[at];
     total -= count;
     once -= count == 1;
+    if (count != 0) places -= idPlaces_[at];
   }
   if (total == 0) return escaped;
   const double escape = once + 1;
-  const std::uint16_t count = idCounts_[findId(id)];
-  return escaped * (count != 0 ? count : escape) / (total + escape);
+  const std::uint32_t at = findId(id);
+  if (idCounts_[at] == 0) return escaped * escape / (total + escape);
+  return escaped * total / (total + escape) * idPlaces_[at] / places;
 }
 
 double SequenceModel::cost(const SequenceContext& context, std::uint32_t id) const {
@@ -159,23 +166,24 @@ std::vector<ExpectedId> SequenceModel::expected(const SequenceContext& context, 
   std::vector<ExpectedId> all;
   for (int k = keys.longest; k >= 0; --k) {
     const std::size_t first = all.size();
-    double total = 0, once = 0;
-    const auto see = [&](std::uint32_t id, std::uint16_t count) {
+    double total = 0, weights = 0, once = 0;
+    const auto see = [&](std::uint32_t id, std::uint16_t count, std::uint16_t weight) {
       if (count == 0 || excluded.contains(id)) return;
       total += count;
+      weights += weight;
       once += count == 1;
-      all.push_back({id, static_cast<double>(count)});
+      all.push_back({id, static_cast<double>(weight)});
     };
     if (k > 0)
       for (std::uint16_t n = slots_[find(keys.key[k])].head; n != 0; n = nodes_[n - 1].next)
-        see(nodes_[n - 1].id, nodes_[n - 1].count);
+        see(nodes_[n - 1].id, nodes_[n - 1].count, nodes_[n - 1].count);
     else
-      for (std::uint32_t i = 0; i < limits_.alphabet; ++i) see(ids_[i], idCounts_[i]);
+      for (std::uint32_t i = 0; i < limits_.alphabet; ++i) see(ids_[i], idCounts_[i], idPlaces_[i]);
     if (all.size() == first) continue;
     const double escape = k == 0 ? once + 1 : static_cast<double>(all.size() - first);
     for (std::size_t i = first; i < all.size(); ++i) {
       if (k > 0) excluded.add(all[i].id);
-      all[i].probability *= escaped / (total + escape);
+      all[i].probability *= escaped * total / (total + escape) / weights;
     }
     escaped *= escape / (total + escape);
   }
@@ -197,9 +205,9 @@ void SequenceModel::learnEnd(const SequenceContext& context, double bits) { upda
 /// always learns, because it also estimates how often anything new comes.
 void SequenceModel::update(const SequenceContext& context, std::uint32_t id, double bits) {
   const Keys keys(context);
-  for (int k = keys.longest; k >= 1; --k)
-    if (add(keys.key[k], id)) break;
-  addId(id);
+  int k = keys.longest;
+  while (k >= 1 && !add(keys.key[k], id)) --k;
+  addId(id, k == 0);
   ++learnt_;
   meanCost_ += (bits - meanCost_) / static_cast<double>(std::min(learnt_, kMeanMemory));
 }
@@ -212,7 +220,7 @@ std::uint32_t SequenceModel::findId(std::uint32_t id) const {
   return i;
 }
 
-void SequenceModel::addId(std::uint32_t id) {
+void SequenceModel::addId(std::uint32_t id, bool elsewhere) {
   std::uint32_t at = findId(id);
   if (idCounts_[at] == 0) {
     const std::uint32_t most = limits_.alphabet - limits_.alphabet / 8;
@@ -221,12 +229,18 @@ void SequenceModel::addId(std::uint32_t id) {
       at = findId(id);
     }
     ids_[at] = id;
+    idPlaces_[at] = 0;
+    elsewhere = true;
     ++knownIds_;
     ++idsOnce_;
   } else {
     idsOnce_ -= idCounts_[at] == 1;
   }
   ++idCounts_[at];
+  if (elsewhere) {
+    ++placesTotal_;
+    if (++idPlaces_[at] == kMostPlaces) halvePlaces();
+  }
   if (++idTotal_ >= kMaxTotal) halveAlphabet();
 }
 
@@ -234,18 +248,32 @@ void SequenceModel::addId(std::uint32_t id) {
 void SequenceModel::halveAlphabet() {
   std::vector<std::uint32_t> ids(ids_.size());
   std::vector<std::uint16_t> counts(idCounts_.size());
+  std::vector<std::uint8_t> places(idPlaces_.size());
   ids.swap(ids_);
   counts.swap(idCounts_);
-  knownIds_ = idTotal_ = idsOnce_ = 0;
+  places.swap(idPlaces_);
+  knownIds_ = idTotal_ = idsOnce_ = placesTotal_ = 0;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const std::uint16_t count = counts[i] / 2;
     if (count == 0) continue;
     const std::uint32_t at = findId(ids[i]);
     ids_[at] = ids[i];
     idCounts_[at] = count;
+    idPlaces_[at] = places[i];
     ++knownIds_;
     idTotal_ += count;
     idsOnce_ += count == 1;
+    placesTotal_ += places[i];
+  }
+}
+
+/// Halves the numbers of places, of which each known id keeps at least one.
+void SequenceModel::halvePlaces() {
+  placesTotal_ = 0;
+  for (std::size_t i = 0; i < idPlaces_.size(); ++i) {
+    if (idCounts_[i] == 0) continue;
+    idPlaces_[i] = static_cast<std::uint8_t>((idPlaces_[i] + 1) / 2);
+    placesTotal_ += idPlaces_[i];
   }
 }
 
@@ -361,7 +389,7 @@ void SequenceModel::clear() {
   freeSlots_ = limits_.contexts;
   freeNodes_ = limits_.successors;
   std::fill(idCounts_.begin(), idCounts_.end(), std::uint16_t{0});
-  knownIds_ = idTotal_ = idsOnce_ = 0;
+  knownIds_ = idTotal_ = idsOnce_ = placesTotal_ = 0;
   learnt_ = 0;
   meanCost_ = 0;
 }
@@ -378,14 +406,15 @@ void SequenceModel::snapshot(std::vector<std::uint8_t>& out) const {
   put<std::uint32_t>(out, limits_.alphabet);
   put<std::uint64_t>(out, learnt_);
   putDouble(out, meanCost_);
-  std::vector<std::pair<std::uint32_t, std::uint16_t>> alphabet;
+  std::vector<std::tuple<std::uint32_t, std::uint16_t, std::uint8_t>> alphabet;
   for (std::size_t i = 0; i < ids_.size(); ++i)
-    if (idCounts_[i] != 0) alphabet.emplace_back(ids_[i], idCounts_[i]);
+    if (idCounts_[i] != 0) alphabet.emplace_back(ids_[i], idCounts_[i], idPlaces_[i]);
   std::sort(alphabet.begin(), alphabet.end());
   put<std::uint32_t>(out, static_cast<std::uint32_t>(alphabet.size()));
-  for (const auto& [id, count] : alphabet) {
+  for (const auto& [id, count, places] : alphabet) {
     put(out, id);
     put(out, count);
+    put(out, places);
   }
   put<std::uint32_t>(out, static_cast<std::uint32_t>(contexts.size()));
   for (const Slot& slot : contexts) {
@@ -415,13 +444,17 @@ bool SequenceModel::restore(Bytes in) {
   for (std::uint32_t i = 0, before = 0; i < known; ++i) {
     const std::uint32_t id = read.get<std::uint32_t>();
     const std::uint16_t count = read.get<std::uint16_t>();
+    const std::uint8_t places = read.get<std::uint8_t>();
     if (!read.ok() || count == 0 || id == kBeginning || (i > 0 && id <= before)) return false;
+    if (places == 0 || places >= kMostPlaces) return false;
     before = id;
     const std::uint32_t at = fresh.findId(id);
     fresh.ids_[at] = id;
     fresh.idCounts_[at] = count;
+    fresh.idPlaces_[at] = places;
     ++fresh.knownIds_;
     fresh.idsOnce_ += count == 1;
+    fresh.placesTotal_ += places;
     if ((fresh.idTotal_ += count) >= kMaxTotal) return false;
   }
   const std::uint32_t contexts = read.get<std::uint32_t>();

@@ -16,14 +16,14 @@ inline constexpr std::uint32_t kEndOfSession = 0xFFFFFFFFu;
 /// The largest id of the caller; larger ones count as this one.
 inline constexpr std::uint32_t kLargestId = 0xFFFFFFFDu;
 
-/// The bounds of a model. All of its memory is taken when it is made, 26 KiB by default; ageing needs a temporary copy
+/// The bounds of a model. All of its memory is taken when it is made, 27 KiB by default; ageing needs a temporary copy
 /// of a table.
 struct SequenceLimits {
   /// The number of contexts (of orders 1 to 3) in the table: 16 to 32,768, rounded up to a power of two. 8 bytes each.
   std::uint32_t contexts = 1024;
   /// The number of pairs of context and next id: 64 to 65,534. 8 bytes each.
   std::uint32_t successors = 1536;
-  /// The number of ids (order 0) in the table: 16 to 32,768, rounded up to a power of two. 6 bytes each.
+  /// The number of ids (order 0) in the table: 16 to 32,768, rounded up to a power of two. 7 bytes each.
   std::uint32_t alphabet = 1024;
   friend bool operator==(const SequenceLimits&, const SequenceLimits&) = default;
 };
@@ -57,11 +57,14 @@ struct ExpectedId {
 /// probability c / (n + d), and everything else shares d / (n + d), the escape (method C); after an escape the context
 /// one id shorter decides, without the ids already excluded. At order 0 the escape is 1 + t, where t ids were seen once
 /// (method X, after Good and Turing): it is the event "an id never seen", whose name costs nothing, because ids are
-/// assigned as they come. So the probabilities of all known ids, of the end and of "a new id" sum to 1 in any context.
+/// assigned as they come. Known ids share the rest by the number of times that each came where no longer context knew it
+/// (Kneser and Ney): how often an id comes in its own places does not say how likely it is to come in another one. So the
+/// probabilities of all known ids, of the end and of "a new id" sum to 1 in any context.
 ///
 /// Sources: J. G. Cleary, I. H. Witten, Data compression using adaptive coding and partial string matching, IEEE Trans.
 /// Comm. 32(4), 1984; A. Moffat, Implementing the PPM data compression scheme, IEEE Trans. Comm. 38(11), 1990 (method C,
-/// update exclusion); I. H. Witten, T. C. Bell, The zero-frequency problem, IEEE Trans. Inf. Theory 37(4), 1991 (X).
+/// update exclusion); I. H. Witten, T. C. Bell, The zero-frequency problem, IEEE Trans. Inf. Theory 37(4), 1991 (X);
+/// R. Kneser, H. Ney, Improved backing-off for m-gram language modeling, ICASSP 1995.
 ///
 /// Ageing: when memory runs out, contexts that were not used since the last ageing are dropped first, from the longest
 /// down; if that frees too little, the counts of the longest are halved, then those of shorter ones. The state is a
@@ -117,8 +120,10 @@ class SequenceModel {
   std::uint32_t find(std::uint32_t key) const;
   bool add(std::uint32_t key, std::uint32_t id);
   std::uint32_t findId(std::uint32_t id) const;
-  void addId(std::uint32_t id);
+  /// Counts `id`; `elsewhere`: no longer context knew it.
+  void addId(std::uint32_t id, bool elsewhere);
   void halveAlphabet();
+  void halvePlaces();
   std::uint32_t halve(Slot& slot);
   void makeRoom();
   template <class F>
@@ -132,7 +137,8 @@ class SequenceModel {
   std::uint32_t freeNodes_ = 0;
   std::vector<std::uint32_t> ids_;       // the alphabet, by open addressing
   std::vector<std::uint16_t> idCounts_;  // a count of 0 is free
-  std::uint32_t knownIds_ = 0, idTotal_ = 0, idsOnce_ = 0;
+  std::vector<std::uint8_t> idPlaces_;   // the number of times that no longer context knew the id
+  std::uint32_t knownIds_ = 0, idTotal_ = 0, idsOnce_ = 0, placesTotal_ = 0;
   std::uint16_t free_ = 0;  // 1 + index of the first free node; they are linked by `next`
   std::uint64_t learnt_ = 0;
   double meanCost_ = 0;

@@ -14,26 +14,29 @@ constexpr std::uint64_t kQuietNanos = 30'000'000'000;
 
 SequenceVerdict Sessions::observe(std::uint64_t key, std::uint32_t id, bool last, std::uint64_t timeUnixNano) {
   current_ = sessions_.use(key);
+  began_ = !current_;
   if (!current_) {
     current_ = &sessions_.add(key);
     current_->value.waiting.reserve(kFewWaiting);
   }
   Session& session = current_->value;
+  keep(session);
   session.lastUnixNano = std::max(session.lastUnixNano, timeUnixNano);
   id = std::min(id, kLargestId);
   observed_ = {.id = id, .before = session.context};
   const double usual = model_.meanCost();
   const double bits = model_.cost(session.context, id);
-  session.score.add(bits, usual);
+  bool rises = session.score.add(bits, usual).highest;
   session.context.push(id);
   // Doubling would reserve twice as much as can ever be needed.
   if (session.waiting.size() == kFewWaiting) session.waiting.reserve(kWaiting + 1);
   session.waiting.push_back(id);
   ended_ = paidEnd_ = last;
-  if (last) session.score.add(model_.endCost(session.context), usual);
+  if (last) rises |= session.score.add(model_.endCost(session.context), usual).highest;
   const double score = session.score.value();
   session.peak = std::max(session.peak, score);
-  SequenceVerdict verdict{.score = score, .peak = session.peak, .bits = bits, .usualBits = usual, .ended = last};
+  SequenceVerdict verdict{
+      .score = score, .peak = session.peak, .bits = bits, .usualBits = usual, .stands = !rises, .ended = last};
   if (last) blame(session, verdict, observed_);
   return verdict;
 }
@@ -77,6 +80,8 @@ std::optional<SequenceVerdict> Sessions::expire(std::uint64_t timeUnixNano) {
   const bool quiet = isQuiet(oldest, timeUnixNano);
   if (!quiet && sessions_.size() <= kMostSessions) return {};
   current_ = &sessions_.oldest();
+  began_ = false;
+  keep(oldest);
   expired_ = {.before = oldest.context};
   ended_ = true;
   // Whether an evicted session would have continued is not known, so only a quiet one pays for its end.
@@ -99,7 +104,7 @@ void Sessions::accept(Lesson lesson) {
   const bool learn = lesson == Lesson::Learn && !session.strange;
   if (ended_ && learn) {
     passOn(session, session.waiting.size(), true);
-    if (paidEnd_) model_.learnEnd(session.learned, model_.endCost(session.learned));
+    model_.learnEnd(session.learned, model_.endCost(session.learned));
   } else if (!ended_ && session.waiting.size() > kWaiting) {
     passOn(session, 1, learn);
   }
@@ -127,11 +132,20 @@ void Sessions::snapshot(std::vector<std::uint8_t>& out) const {
   putState(out, model_);
   put(out, closed_);
   put(out, closedIds_);
-  put(out, static_cast<std::uint32_t>(sessions_.size()));
+  const bool leavesOut = current_ && began_;
+  put(out, static_cast<std::uint32_t>(sessions_.size() - (leavesOut ? 1 : 0)));
   StateWriter write(out);
   for (auto entry = sessions_.rbegin(); entry != sessions_.rend(); ++entry) {
-    const auto& [key, session] = *entry;
-    write(key);
+    const bool isCurrent = current_ == &*entry;
+    if (isCurrent && leavesOut) continue;
+    Session session = entry->value;
+    if (isCurrent) {
+      session.score = before_.score;
+      session.context = before_.context;
+      session.peak = before_.peak;
+      session.waiting.resize(before_.waiting);
+    }
+    write(entry->key);
     Session::visit(session, write);
     put(out, static_cast<std::uint32_t>(session.waiting.size()));
     for (const std::uint32_t id : session.waiting) put(out, id);
@@ -144,7 +158,8 @@ bool Sessions::restore(Bytes in) {
   closed_ = read.get<std::uint64_t>();
   closedIds_ = read.get<std::uint64_t>();
   const std::uint32_t count = read.get<std::uint32_t>();
-  if (count > kMostSessions) return false;
+  // The oldest may have been about to make room when a verdict was recorded.
+  if (count > kMostSessions + 1) return false;
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto key = read.get<std::uint64_t>();
     if (sessions_.contains(key)) return false;

@@ -20,6 +20,8 @@ struct SequenceVerdict {
   /// The cost of the current id, or of what a session that has ended owes its score to, and the usual cost of ids.
   double bits = 0;
   double usualBits = 0;
+  /// Whether the score is due to earlier ids, and neither the current one nor the end makes it higher.
+  bool stands = false;
   bool ended = false;
 };
 
@@ -66,7 +68,7 @@ class Sessions {
 
   std::size_t memory() const;
 
-  /// Appends the state. It is called between records, that is after `accept`.
+  /// Appends the state. Before `accept`, it is the state from before `observe` or `expire`, except for the order of use.
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Restores a fresh channel. Returns false if the bytes are not a snapshot of one; the channel is then unusable.
   bool restore(Bytes in);
@@ -96,6 +98,7 @@ class Sessions {
 
   /// Whether a session has been quiet for so long that it is over.
   static bool isQuiet(const Session& session, std::uint64_t timeUnixNano);
+  void keep(const Session& session) { before_ = {session.score, session.context, session.peak, session.waiting.size()}; }
   /// Finds the costliest step on the way to the score of a session that ends, as far as its ids are known.
   void blame(const Session& session, SequenceVerdict& verdict, TellingStep& step) const;
   /// Moves the point of learning past `count` waiting ids.
@@ -106,8 +109,16 @@ class Sessions {
   Table sessions_;
   std::uint64_t closed_ = 0, closedIds_ = 0;
 
-  // The session that `accept` decides on.
+  // The session that `accept` decides on, and what was known of it before.
   Table::Entry* current_ = nullptr;
+  struct Before {
+    SequenceScore score{};
+    SequenceContext context{};
+    double peak = 0;
+    std::size_t waiting = 0;
+  };
+  Before before_;
+  bool began_ = false;
   TellingStep observed_, expired_;
   bool ended_ = false, paidEnd_ = false;
 };

@@ -48,9 +48,10 @@ class DistributionFinding final : public Finding {
 class ShapeChannel final : public Channel {
  public:
   ShapeChannel(ShapeModel::Kind kind, const ChannelContext& context)
-      : acceptAfterNanos_(context.acceptAfterNanos), model_(kind) {}
+      : acceptAfterNanos_(context.acceptAfterNanos), records_(context.records), model_(kind) {}
 
   void observe(Observation& record) override {
+    if (records_) keep();
     found_ = model_.observe(record.record.shape, record.part.kind, record.record.accounting == Accounting::Total);
     // The first values of a process are those of its start.
     if (restarted_ && record.part.known()) {
@@ -65,6 +66,7 @@ class ShapeChannel final : public Channel {
   /// Learns the shape unless it is strange; strange shapes are learned once all have been strange for as long as
   /// novelty takes to become normal.
   void learn(Observation& record, const Outcome& outcome, Host&) override {
+    kept_ = false;
     const bool strange = !outcome.pardoned && (outcome.flagged || outcome.strange);
     if (strange && strangeSince_ == 0) strangeSince_ = record.now;
     if (!strange) strangeSince_ = 0;
@@ -84,8 +86,8 @@ class ShapeChannel final : public Channel {
 
   void snapshot(std::vector<std::uint8_t>& out) const override {
     StateWriter write(out);
-    write(strangeSince_), write(restarted_);
-    putState(out, model_);
+    write(strangeSince_), write(kept_ ? restartedBefore_ : restarted_);
+    putState(out, kept_ ? *kept() : model_);
   }
 
   bool restore(Bytes in) override {
@@ -95,7 +97,19 @@ class ShapeChannel final : public Channel {
   }
 
  private:
+  /// A copy of the model from before the current point, in the thread's memory: there is one at a time.
+  static std::optional<ShapeModel>& kept() {
+    thread_local std::optional<ShapeModel> model;
+    return model;
+  }
+  void keep() {
+    kept() = model_;
+    restartedBefore_ = restarted_;
+    kept_ = true;
+  }
+
   std::uint64_t acceptAfterNanos_;
+  bool records_, kept_ = false, restartedBefore_ = false;
   ShapeModel model_;
   /// The time since which shapes have been strange, by the stream's clock; 0 if the last one was not.
   std::uint64_t strangeSince_ = 0;

@@ -3,6 +3,8 @@
 #include "base/portable_math.hpp"
 #include "channels/channel.hpp"
 #include "channels/shift/shift.hpp"
+#include "record/call_figures.hpp"
+#include "text/quantity.hpp"
 #include "text/sentence.hpp"
 
 namespace driftlock {
@@ -99,9 +101,65 @@ Deviation deviationOf(const ShiftFinding& shift) {
   return {Of::Share, shift.value, shift.low, shift.high};
 }
 
-/// Detects changes in the number, durations and errors of many spans.
+/// A figure of calls of language models that has changed, or all calls of a stream.
+class CallsFinding final : public Finding {
+ public:
+  explicit CallsFinding(const ShiftFinding& shift) : shift_(shift) {}
+
+  std::uint64_t kind() const override {
+    return (shift_.total ? 0 : 1 + std::uint64_t{shift_.id}) << 8 | static_cast<std::uint64_t>(shift_.kind);
+  }
+  Gravity gravity() const override { return shift_.kind == ShiftKind::Errors ? Gravity::Error : Gravity::Normal; }
+
+  void describe(const Texts&, Description& out) const override {
+    const ShiftFinding& s = shift_;
+    const std::string in = " in " + text::duration(static_cast<double>(s.nanos) / 1e9);
+    const auto shares = [&](const std::string& what) {
+      out.unit = "1";
+      out.sentence = what + ": " + text::percent(s.value) + " of " + std::to_string(s.spans) + in + "; usually " +
+                     text::percent(s.low) + " to " + text::percent(s.high);
+    };
+    out.value = s.value;
+    out.range = {s.low, s.high};
+    if (s.total) {
+      out.field = "count";
+      out.unit = "{call}";
+      out.sentence =
+          text::format("Calls of the model: %.0f", s.value) + in + text::format("; usually %.1f to %.1f", s.low, s.high);
+      return;
+    }
+    const CallFigure& figure = kCallFigures[s.id];
+    out.field = figure.key;
+    if (!figure.isNumber()) return shares(std::string(figure.name));
+    if (s.kind == ShiftKind::Tail) {
+      return shares(std::string(figure.name) + ", above " + text::quantity(numberOf(s.slow, figure)) +
+                    std::string(unitOf(figure)));
+    }
+    out.unit = figure.unit;
+    out.value = numberOf(s.value, figure);
+    out.range = {numberOf(s.low, figure), numberOf(s.high, figure)};
+    const text::Compared shown = text::compared(*out.value, out.range->low, out.range->high);
+    text::append(out.sentence, figure.name, ": a mean of ", shown.value, unitOf(figure), in, "; usually ", shown.range,
+                 unitOf(figure));
+  }
+
+ private:
+  static double numberOf(double log, const CallFigure& figure) { return (roughExp2(log) - 1) / figure.scale; }
+  /// The unit as it follows a number.
+  static std::string_view unitOf(const CallFigure& figure) {
+    if (figure.unit == "By") return " bytes";
+    if (figure.unit == "bit") return " bits";
+    return figure.unit == "s" ? " s" : "";
+  }
+
+  ShiftFinding shift_;
+};
+
+/// Detects changes in the number, durations and errors of many spans, or in the figures of many calls of language models.
 class ShiftChannel final : public Channel {
  public:
+  explicit ShiftChannel(bool calls) : calls_(calls) {}
+
   void observe(Observation&) override {}
 
   void learn(Observation& record, const Outcome&, Host& host) override {
@@ -110,8 +168,13 @@ class ShiftChannel final : public Channel {
       // The effect of a silence on the tick has already been reported, and the time without a process is missing from it.
       model_.settle(record.resumed || record.interrupted ? ShiftModel::Lesson::None : judge(*tick, host));
     }
+    if (calls_) return countCall(record.record);
     if (!record.record.hasDuration) return;
     model_.count(record.id(), record.record.spanKind, record.record.duration, record.record.gravity >= Gravity::Error);
+  }
+
+  void judgeAgain(std::uint64_t now, Host& host) override {
+    if (const std::optional<ShiftModel::Tick> tick = model_.advance(now)) model_.settle(judge(*tick, host));
   }
 
   std::unique_ptr<Finding> find(const Observation*) const override { return nullptr; }
@@ -121,6 +184,17 @@ class ShiftChannel final : public Channel {
   bool restore(Bytes in) override { return model_.restore(in); }
 
  private:
+  void countCall(const RecordView& call) {
+    model_.countCall();
+    for (const Field& field : call.fields) {
+      const auto id = callFigureOf(field.key);
+      if (!id) continue;
+      const CallFigure& figure = kCallFigures[*id];
+      const double number = figure.isNumber() ? figure.scale * numberOf(field) : 0;
+      model_.countFigure(static_cast<std::uint32_t>(*id), number, textOf(field.text) == "yes");
+    }
+  }
+
   ShiftModel::Lesson judge(const ShiftModel::Tick& tick, Host& host) const {
     if (tick.strangest.kind == ShiftKind::None || !host.calibrating()) return ShiftModel::Lesson::All;
     const auto score = [](double bits) { return Score{.channel = ChannelId::Shift, .score = bits, .bits = bits}; };
@@ -131,18 +205,22 @@ class ShiftChannel final : public Channel {
       for (std::size_t i = 0; i < tick.size; ++i) host.calibrate(score(tick.others[i]));
     }
     if (!outcome.flagged) return ShiftModel::Lesson::All;
-    host.raise(tick.end, std::make_unique<OperationFinding>(tick.strangest));
+    if (calls_) host.raise(tick.end, std::make_unique<CallsFinding>(tick.strangest));
+    else host.raise(tick.end, std::make_unique<OperationFinding>(tick.strangest));
     return host.settled() ? ShiftModel::Lesson::Lasting : ShiftModel::Lesson::Usual;
   }
 
+  /// Whether the stream holds calls of language models rather than spans.
+  bool calls_;
   ShiftModel model_;
 };
 
 }  // namespace
 
 std::unique_ptr<Channel> makeShiftChannel(const ChannelContext& context) {
-  if (context.key.signal != otlp::Signal::Traces) return nullptr;
-  return std::make_unique<ShiftChannel>();
+  const bool calls = context.key.derived == Derived::Calls;
+  if (context.key.signal != otlp::Signal::Traces && !calls) return nullptr;
+  return std::make_unique<ShiftChannel>(calls);
 }
 
 }  // namespace driftlock

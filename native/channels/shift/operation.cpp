@@ -13,6 +13,8 @@ constexpr std::uint8_t kMostOctaves = 4;
 constexpr float kWanted = 8;
 /// The number of ticks that are judged together, by octave: one minute or two, but no more than the longest tick.
 constexpr std::array<std::uint32_t, kMostOctaves + 1> kTogether = {6, 4, 3, 2, 1};
+/// The same for figures, of which there are few: up to five minutes.
+constexpr std::array<std::uint32_t, kMostOctaves + 1> kTogetherOfFigures = {6, 6, 6, 4, 2};
 /// The number of ticks that locations and spreads follow; with which they are known well enough to be judged, and to
 /// bound what a single tick teaches; and that are counted at most.
 constexpr std::uint32_t kLocation = 64, kSpread = 256, kFewest = 4, kKnown = 8, kMostTicks = 1u << 20;
@@ -29,6 +31,11 @@ constexpr double kLeastWithin = 0.1, kLeastBetween = 0.03;
 constexpr double kLasting = 0.25;
 /// The number of empty ticks in a row that are learned.
 constexpr std::uint64_t kMostEmpty = 4;
+/// Beyond these, what is learned is clamped, so that it is sound whatever was restored.
+constexpr double kMostMean = 1e3, kMostVariance = 1e6;
+
+float meanOf(double value) { return static_cast<float>(std::clamp(value, -kMostMean, kMostMean)); }
+float varianceWithin(double least, double value) { return static_cast<float>(std::clamp(value, least, kMostVariance)); }
 
 /// The code length of a squared distance in standard deviations that `ticks` ticks have shown.
 double bitsOf(double squared, std::uint32_t ticks) {
@@ -66,6 +73,7 @@ void Operation::Share::learn(double k, double n, double keep) {
 double Operation::weight() const { return (number_ + static_cast<double>(now_.count)) * powerOfTwo(-octave_); }
 
 bool Operation::count(float duration, bool error, float& distance) {
+  if (now_.count == kMostSpans) return false;
   ++now_.count, ++now_.measured;
   now_.errors += error;
   // Before the mean is known, the distances are those from the first span.
@@ -83,6 +91,7 @@ bool Operation::count(float duration, bool error, float& distance) {
 }
 
 void Operation::countOther(bool error, const float* distance, bool slow) {
+  if (now_.count == kMostSpans) return;
   ++now_.count;
   now_.errors += error;
   if (!distance) return;
@@ -93,7 +102,7 @@ void Operation::countOther(bool error, const float* distance, bool slow) {
 }
 
 std::uint32_t Operation::together() const {
-  const std::uint32_t ticks = kTogether[octave_];
+  const std::uint32_t ticks = (spanKind_ == kFigure ? kTogetherOfFigures : kTogether)[octave_];
   return kept_ + 1u >= ticks && ticks_ >= ticks + kFewest ? ticks : 1;
 }
 
@@ -138,8 +147,9 @@ void Operation::look(const Sums& sums, std::uint32_t ticks, const Spreads& sprea
   const double mean = usualNumber() * ticks, f = atLeastOne(spreads.number);
   // The square root of a count has half of the square root of the dispersion as its standard deviation.
   const double low = std::max(0.0, std::sqrt(mean) - std::sqrt(f)), high = std::sqrt(mean) + std::sqrt(f);
-  consider(n > mean ? ShiftKind::More : ShiftKind::Fewer, 2 * kLn2 * poissonDeviance(n, mean) / f / unsure(ticks_), ticks_, n,
-           low * low, high * high);
+  if (spanKind_ != kFigure)
+    consider(n > mean ? ShiftKind::More : ShiftKind::Fewer, 2 * kLn2 * poissonDeviance(n, mean) / f / unsure(ticks_), ticks_, n,
+             low * low, high * high);
   if (filled_ < kFewest || sums.measured == 0) return;
   const double measured = sums.measured, distance = sums.distance / measured;
   const double variance = varianceOf(sums, spreads) * unsure(filled_), deviation = 2 * std::sqrt(variance);
@@ -147,7 +157,9 @@ void Operation::look(const Sums& sums, std::uint32_t ticks, const Spreads& sprea
            mean_ - deviation, mean_ + deviation);
   const auto share = [&](ShiftKind kind, const Share& s, double dispersion, double k, double of) {
     const double usual = s.usual(), width = 2 * std::sqrt(usual * (1 - usual) * dispersion / of);
-    consider(kind, s.deviation(k, of) / dispersion, filled_, k / of, std::max(0.0, usual - width), std::min(1.0, usual + width));
+    // What is so of one call of a model does not depend on others, as errors of a server do, so that chance gives the spread.
+    const std::uint32_t known = spanKind_ == kFigure && kind == ShiftKind::Errors ? kSpread : filled_;
+    consider(kind, s.deviation(k, of) / dispersion, known, k / of, std::max(0.0, usual - width), std::min(1.0, usual + width));
   };
   share(ShiftKind::Tail, slow_, atLeastOne(spreads.slow), sums.slow, measured);
   share(ShiftKind::Errors, errors_, atLeastOne(spreads.errors), sums.errors, n);
@@ -193,14 +205,14 @@ void Operation::learn(bool lasting) {
   const double measured = now_.measured, distance = now_.distance / measured;
   const double within = std::max<double>(squares_ / measured, kLeastWithin * kLeastWithin);
   if (filled_ == 0) {
-    mean_ = static_cast<float>(mean_ + distance);
-    variance_ = static_cast<float>(std::max(within - distance * distance, kLeastWithin * kLeastWithin));
+    mean_ = meanOf(mean_ + distance);
+    variance_ = varianceWithin(kLeastWithin * kLeastWithin, within - distance * distance);
   } else {
     slow_.learn(now_.slow, measured, keep);
-    mean_ = static_cast<float>(mean_ + bounded(distance, varianceOf(now_, spreads_[0]), filled_) *
-                                           std::max(weightOf(filled_, kLocation), least));
+    mean_ =
+        meanOf(mean_ + bounded(distance, varianceOf(now_, spreads_[0]), filled_) * std::max(weightOf(filled_, kLocation), least));
     const double most = filled_ < kKnown ? within : kMostDeviations * kMostDeviations * variance_;
-    if (!lasting) variance_ = static_cast<float>(variance_ + (std::min(within, most) - variance_) * weightOf(filled_, kSpread));
+    if (!lasting) variance_ = varianceWithin(0, variance_ + (std::min(within, most) - variance_) * weightOf(filled_, kSpread));
   }
   beyond_ = kSlow * std::sqrt(variance_);
   filled_ = std::min(filled_ + 1, kMostTicks);
@@ -220,7 +232,8 @@ void Operation::learn(Spreads& spreads, const Sums& sums, std::uint32_t ticks) c
   dispersion(spreads.slow, slow_.squared(sums.slow, measured));
   dispersion(spreads.errors, errors_.squared(sums.errors, sums.count));
   const double squared = std::min(distance * distance, kMost * varianceOf(sums, spreads));
-  spreads.mean = static_cast<float>(spreads.mean + (squared - variance_ / measured - spreads.mean) * weightOf(filled_, kSpread));
+  spreads.mean =
+      varianceWithin(-kMostVariance, spreads.mean + (squared - variance_ / measured - spreads.mean) * weightOf(filled_, kSpread));
 }
 
 /// Makes ticks longer or shorter if they hold too few or many more spans than needed.
@@ -245,7 +258,7 @@ void Operation::adapt(std::uint64_t next) {
 }
 
 bool Operation::sound() const {
-  const auto within = [](float value, float least, float most) { return value >= least && value <= most; };
+  const auto within = [](double value, double least, double most) { return value >= least && value <= most; };
   const auto possible = [&](const Sums& s) {
     return s.errors <= s.count && s.measured <= s.count && s.slow <= s.measured && std::fabs(s.distance) <= 1e30f;
   };
@@ -253,12 +266,14 @@ bool Operation::sound() const {
     if (!within(share->part, 0, share->all) || !within(share->all, 0, 1e30f)) return false;
   }
   for (const Spreads& s : spreads_) {
-    if (!within(s.number, 0, 1e30f) || !within(s.errors, 0, 1e30f) || !within(s.slow, 0, 1e30f) || !within(s.mean, -1e6f, 1e6f))
+    if (!within(s.number, 0, 1e30f) || !within(s.errors, 0, 1e30f) || !within(s.slow, 0, 1e30f) ||
+        !within(s.mean, -kMostVariance, kMostVariance))
       return false;
   }
   return octave_ <= kMostOctaves && kept_ <= kMostBefore && ticks_ <= kMostTicks && filled_ <= kMostTicks && possible(now_) &&
          std::ranges::all_of(before_, possible) && within(squares_, 0, 1e30f) && within(number_, 0, 1e10f) &&
-         within(mean_, -1e3f, 1e3f) && within(variance_, 0, 1e6f) && within(beyond_, 0, 1e6f) && (filled_ == 0 || variance_ > 0);
+         within(mean_, -kMostMean, kMostMean) && within(variance_, 0, kMostVariance) && within(beyond_, 0, 1e6f) &&
+         (filled_ == 0 || variance_ > 0);
 }
 
 }  // namespace driftlock

@@ -44,6 +44,9 @@ class Operation {
   /// The length of the shortest tick. Those of an operation are twice as long as long as they hold too few spans.
   static constexpr std::uint64_t kTickNanos = 10'000'000'000;
 
+  /// The kind of those that are no spans but figures, whose number means nothing.
+  static constexpr std::uint8_t kFigure = 16;
+
   Operation() = default;
   Operation(std::uint32_t id, std::uint8_t spanKind) : id_(id), spanKind_(spanKind) {}
 
@@ -90,6 +93,8 @@ class Operation {
 
  private:
   static constexpr std::size_t kMostBefore = 5;
+  /// The most spans of a tick that are counted.
+  static constexpr std::uint32_t kMostSpans = UINT32_MAX;
 
   /// The spans of a tick: all, those that failed, those whose distance from the usual mean was measured, those of them
   /// that were slow, and the sum of these distances.

@@ -100,6 +100,12 @@ void ShiftModel::count(std::uint32_t id, std::uint8_t spanKind, std::uint64_t na
   all.countOther(error, known ? &distance : nullptr, known && operation.slow(distance));
 }
 
+void ShiftModel::countFigure(std::uint32_t id, double number, bool yes) {
+  const std::size_t at = find(id, Operation::kFigure);
+  float distance;
+  if (at != 0) operations_[at].count(static_cast<float>(roughLog2(1 + std::clamp(number, 0.0, 1e18))), yes, distance);
+}
+
 void ShiftModel::snapshot(std::vector<std::uint8_t>& out) const {
   StateWriter write(out);
   write(kSnapshotVersion), write(tick_), write(full_);

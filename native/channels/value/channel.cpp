@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -5,6 +6,7 @@
 
 #include "base/state_bytes.hpp"
 #include "channels/channel.hpp"
+#include "channels/value/lasting_level.hpp"
 #include "channels/value/slow_level.hpp"
 #include "channels/value/value.hpp"
 #include "text/quantity.hpp"
@@ -22,8 +24,9 @@ enum class Measure : std::uint8_t { Level, Rate, Mean };
 /// An unusual value.
 class ValueFinding final : public Finding {
  public:
-  ValueFinding(Measure measure, double value, const std::optional<ValueDeviation>& deviation, std::string unit)
-      : measure_(measure), value_(value), deviation_(deviation), unit_(std::move(unit)) {}
+  /// @param least  no value is less
+  ValueFinding(Measure measure, double value, const std::optional<ValueDeviation>& deviation, double least, std::string unit)
+      : measure_(measure), value_(value), deviation_(deviation), least_(least), unit_(std::move(unit)) {}
 
   void describe(const Texts&, Description& out) const override {
     const std::string subject = measure_ == Measure::Rate ? "rate" : measure_ == Measure::Mean ? "mean" : "value";
@@ -36,8 +39,12 @@ class ValueFinding final : public Finding {
                    "; it is unusual only together with the latest ones");
       return;
     }
-    const ValueDeviation& d = *deviation_;
+    ValueDeviation d = *deviation_;
     const bool step = d.view == ValueView::Step, rose = d.observed > 0;
+    // Ranges are those of values and means; a change leads from the last value.
+    const double from = step ? value_ - d.observed : 0;
+    // A quantile is estimated, and may lie a little beyond what is possible.
+    d.low = std::max(d.low, least_ - from), d.high = std::max(d.high, least_ - from);
     const text::Compared shown = text::compared(d.observed, d.low, d.high);
     if (step && d.observed == 0) {
       text::append(out.sentence, "The ", subject, " stayed at ", text::quantity(value_), unit);
@@ -57,8 +64,6 @@ class ValueFinding final : public Finding {
                    text::quantity(d.high), " are rare", when(d.view));
       return;
     }
-    // Ranges are those of values and means; a change leads from the last value.
-    const double from = step ? value_ - d.observed : 0;
     out.range = {from + d.low, from + d.high};
     if (step && d.low == 0 && d.high == 0) {
       text::append(out.sentence, "; usually it does not change");
@@ -80,28 +85,31 @@ class ValueFinding final : public Finding {
   Measure measure_;
   double value_;
   std::optional<ValueDeviation> deviation_;
+  double least_;
   std::string unit_;
 };
 
 /// Detects unusual values of metrics: of gauges, of the rates of counters, and of the means of histograms and summaries.
 class ValueChannel final : public Channel {
  public:
-  explicit ValueChannel(const StreamKey& key) : key_(key) {}
+  explicit ValueChannel(const ChannelContext& context) : key_(context.key), records_(context.records) {}
 
   void observe(Observation& record) override {
-    record.part = sequence_.observe(record.record, record.believed);
-    const bool starts = restarted_ && !std::isfinite(last_);
+    if (records_) keep();
+    record.part = state_.sequence.observe(record.record, record.believed);
+    const bool starts = state_.restarted && !std::isfinite(state_.last);
     const std::optional<double> value = valueOf(record.record, record.part);
     if (!value) return;
     // The first rate or mean of a process is that of its start.
-    if (starts && measure_ != Measure::Level) return;
-    const bool first = std::exchange(restarted_, false);
+    if (starts && state_.measure != Measure::Level) return;
+    const bool first = std::exchange(state_.restarted, false);
     const std::uint64_t time = record.believed ? record.record.timeUnixNano : record.latest;
     observed_ = *value;
-    ValueResult result = model_.observe(time, *value, first || record.part.gap);
+    ValueResult result = state_.model.observe(time, *value, first || record.part.gap, state_.measure == Measure::Mean);
     // The level at which an instance begins is its own, as if that had been told already.
-    if (first && measure_ == Measure::Level) result.score = result.lesson = 0;
-    const std::optional<double> fromSlowMean = level_.observe(time, *value);
+    if (first && state_.measure == Measure::Level) result.score = result.lesson = 0;
+    const std::optional<double> fromSlowMean = state_.level.observe(time, *value);
+    const double lasting = fromSlowMean ? state_.lasting.observe(*fromSlowMean, state_.level.knowsDay()) : 0;
     if (!result.scored || result.learning) return;
     deviation_ = result.deviation;
     record.scores.add({.channel = ChannelId::Value,
@@ -112,21 +120,25 @@ class ValueChannel final : public Channel {
                        .early = true,
                        .calibrated = true,
                        .deviation = beyond(),
-                       .fromSlowMean = fromSlowMean});
+                       .fromSlowMean = fromSlowMean,
+                       .lasting = lasting});
   }
 
   /// The model learns as it observes.
-  void learn(Observation&, const Outcome&, Host&) override {}
+  void learn(Observation&, const Outcome&, Host&) override { kept_ = false; }
 
   std::unique_ptr<Finding> find(const Observation* record) const override {
-    return std::make_unique<ValueFinding>(measure_, observed_, deviation_, metricUnit(record->record));
+    // By OpenTelemetry's data model, the values whose sum a histogram or summary states are not negative.
+    const bool positive = state_.measure == Measure::Mean || (state_.measure == Measure::Rate && record->record.monotonic);
+    const double least = positive && observed_ >= 0 ? 0 : -std::numeric_limits<double>::infinity();
+    return std::make_unique<ValueFinding>(state_.measure, observed_, deviation_, least, metricUnit(record->record));
   }
 
   void succeed() override {
-    sequence_.restart();
-    if (measure_ == Measure::Level) level_.restart();
-    last_ = std::numeric_limits<double>::infinity();
-    restarted_ = true;
+    state_.sequence.restart();
+    if (state_.measure == Measure::Level) state_.level.restart();
+    state_.last = std::numeric_limits<double>::infinity();
+    state_.restarted = true;
   }
 
   /// A value that is too high is another finding than one that is too low.
@@ -135,22 +147,23 @@ class ValueChannel final : public Channel {
   std::size_t memory() const override { return sizeof *this; }
 
   void snapshot(std::vector<std::uint8_t>& out) const override {
+    const State& state = kept_ ? kept() : state_;
     StateWriter write(out);
-    PointSequence::visit(sequence_, write);
-    write(static_cast<std::uint8_t>(measure_)), write(last_), write(restarted_);
-    SlowLevel::visit(level_, write);
-    putState(out, model_);
+    PointSequence::visit(state.sequence, write);
+    write(static_cast<std::uint8_t>(state.measure)), write(state.last), write(state.restarted);
+    SlowLevel::visit(state.level, write), LastingLevel::visit(state.lasting, write);
+    putState(out, state.model);
   }
 
   bool restore(Bytes in) override {
     StateReader read(in);
-    PointSequence::visit(sequence_, read);
+    PointSequence::visit(state_.sequence, read);
     std::uint8_t measure = 0;
-    read(measure), read(last_), read(restarted_);
-    SlowLevel::visit(level_, read);
+    read(measure), read(state_.last), read(state_.restarted);
+    SlowLevel::visit(state_.level, read), LastingLevel::visit(state_.lasting, read);
     if (measure > static_cast<std::uint8_t>(Measure::Mean)) return false;
-    measure_ = static_cast<Measure>(measure);
-    return model_.restore(read.getBytes()) && read.done();
+    state_.measure = static_cast<Measure>(measure);
+    return state_.model.restore(read.getBytes()) && read.done();
   }
 
  private:
@@ -170,32 +183,48 @@ class ValueChannel final : public Channel {
   /// Returns the value to judge; nothing if the point has none, or if it is not known what time it covers.
   std::optional<double> valueOf(const RecordView& record, const PointPart& part) {
     if (!record.hasValue || !part.known()) return {};
-    if (const Measure measure = measureOf(record); measure != measure_) {
+    if (const Measure measure = measureOf(record); measure != state_.measure) {
       // A sum that may fall has changed its temporality: its levels and its changes have nothing in common.
-      measure_ = measure;
-      model_ = ValueModel();
-      level_ = SlowLevel();
-      last_ = std::numeric_limits<double>::infinity();
+      state_.measure = measure;
+      state_.model = ValueModel();
+      state_.level = SlowLevel();
+      state_.lasting = LastingLevel();
+      state_.last = std::numeric_limits<double>::infinity();
     }
-    if (measure_ == Measure::Level) return part.sum;
-    const double amount = measure_ == Measure::Rate ? part.seconds : part.count;
+    if (state_.measure == Measure::Level) return part.sum;
+    const double amount = state_.measure == Measure::Rate ? part.seconds : part.count;
     if (!(amount > 0)) return {};
     const double value = part.sum / amount;
     // A short interval, such as the last one of a process, says little: the last value stands for the rest of a usual one.
-    const bool little = part.share < kShort && std::isfinite(last_);
-    last_ = little ? part.share * value + (1 - part.share) * last_ : value;
-    return last_;
+    const bool little = part.share < kShort && std::isfinite(state_.last);
+    state_.last = little ? part.share * value + (1 - part.share) * state_.last : value;
+    return state_.last;
+  }
+
+  struct State {
+    PointSequence sequence{};
+    Measure measure = Measure::Level;
+    ValueModel model{};
+    SlowLevel level{};
+    LastingLevel lasting{};
+    /// The last rate or mean; infinite before any.
+    double last = std::numeric_limits<double>::infinity();
+    /// Whether the next value is the first of another instance, so that its change since the last one means nothing.
+    bool restarted = false;
+  };
+  /// A copy of the state from before the current point, in the thread's memory: there is one at a time.
+  static State& kept() {
+    thread_local State state;
+    return state;
+  }
+  void keep() {
+    kept() = state_;
+    kept_ = true;
   }
 
   const StreamKey& key_;
-  PointSequence sequence_;
-  Measure measure_ = Measure::Level;
-  ValueModel model_;
-  SlowLevel level_;
-  /// The last rate or mean; infinite before any.
-  double last_ = std::numeric_limits<double>::infinity();
-  /// Whether the next value is the first of another instance, so that its change since the last one means nothing.
-  bool restarted_ = false;
+  bool records_, kept_ = false;
+  State state_;
 
   // These belong to the current record.
   double observed_ = 0;
@@ -206,7 +235,7 @@ class ValueChannel final : public Channel {
 
 std::unique_ptr<Channel> makeValueChannel(const ChannelContext& context) {
   if (context.key.signal != otlp::Signal::Metrics) return nullptr;
-  return std::make_unique<ValueChannel>(context.key);
+  return std::make_unique<ValueChannel>(context);
 }
 
 }  // namespace driftlock

@@ -21,6 +21,7 @@ class SlowLevel {
   /// the first of another instance.
   std::optional<double> observe(std::uint64_t timeUnixNano, double value) {
     const double seconds = timeUnixNano > time_ && time_ != 0 ? static_cast<double>(timeUnixNano - time_) * 1e-9 : 0;
+    age_ = std::min(age_ + seconds, kHalfLife);
     time_ = std::max(time_, timeUnixNano);
     if (fresh_ > 0) {
       mean_ += (value - mean_) / (kFresh + 1 - fresh_--);
@@ -46,10 +47,13 @@ class SlowLevel {
   /// Expects the values of another instance: it has the same spread, but may have a level of its own.
   void restart() { fresh_ = kFresh; }
 
+  /// Whether it has seen a whole day.
+  bool knowsDay() const { return age_ >= kHalfLife; }
+
   /// Lists the fields, for snapshots.
   template <class Self, class Visitor>
   static void visit(Self& self, Visitor& v) {
-    v(self.time_), v(self.count_), v(self.weight_), v(self.mean_), v(self.variance_), v(self.fresh_);
+    v(self.time_), v(self.age_), v(self.count_), v(self.weight_), v(self.mean_), v(self.variance_), v(self.fresh_);
   }
 
  private:
@@ -61,6 +65,8 @@ class SlowLevel {
   static constexpr double kLeastShare = 1e-3;
 
   std::uint64_t time_ = 0, count_ = 0;
+  /// In seconds, at most a day.
+  double age_ = 0;
   double weight_ = 0, mean_ = 0, variance_ = 0;
   /// How many of those are still to come.
   std::uint32_t fresh_ = 0;

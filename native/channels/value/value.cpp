@@ -20,6 +20,10 @@ constexpr std::uint8_t kSnapshotVersion = 3;
 
 /// The largest value; larger ones are clamped to it, so that squares and distances stay finite.
 constexpr double kLargestValue = 1e30;
+/// The largest distance that a histogram keeps as a float, until it has a scale.
+constexpr double kLargestKept = 1e37;
+/// The smallest difference between values.
+constexpr double kLeastResolution = 1e-12;
 
 // The histogram: bins of 0.2 in asinh units reach from a tenth of the scale to 200,000 scales on either side.
 constexpr double kBinWidth = 0.2;
@@ -46,6 +50,7 @@ constexpr double kTailPrior = 1;
 constexpr double kTailPriorWeight = 10;
 /// The largest rarity of one view: an exponential tail is credible only so far, and more needs several views that agree.
 constexpr double kMostRarity = 16;
+constexpr double kMostBits = kMostRarity * kValueViews;
 
 /// The views that predict the value itself, in the order of trust_; their densities are mixed.
 constexpr ValueView kModels[5] = {ValueView::Level, ValueView::Step, ValueView::Day, ValueView::Hour, ValueView::Week};
@@ -122,16 +127,22 @@ void rescale(Counts& counts, double& total, double& weight) {
   weight = 1;
 }
 
+// Whatever is valid must stay so while it learns, or a later snapshot of it would be refused. So each bound below is one that
+// learning does not cross.
+
 bool validCounts(std::span<const float> counts, double total, double weight) {
   double sum = 0;
   for (const float c : counts) {
-    if (!(c >= 0 && c <= 1e12f)) return false;
+    if (!(c >= 0)) return false;
     sum += c;
   }
-  return weight >= 1 && weight <= 2 * kLargestWeight && total >= 0 && std::fabs(total - sum) <= 1e-3 * (1 + sum);
+  // A sum of weights of which each is smaller than the next by the fading is at most this.
+  return weight >= 1 && weight <= 2 * kLargestWeight && sum <= 1.01 * weight / kFading && total >= 0 &&
+         std::fabs(total - sum) <= 1e-3 * (1 + sum);
 }
 
-bool bounded(double x) { return std::fabs(x) <= 2 * kLargestValue; }
+bool within(double x, double most) { return std::fabs(x) <= most; }
+bool bounded(double x) { return within(x, 2 * kLargestValue); }
 
 struct Writer {
   std::vector<std::uint8_t>& out;
@@ -197,9 +208,9 @@ AdaptiveHistogram::Estimate AdaptiveHistogram::estimate(double x) const {
 void AdaptiveHistogram::add(double x, std::uint32_t bin, double resolution) {
   if (!ready()) {
     // Before a scale is known the counts' own room holds the first values, halved exactly into two floats each.
-    const float high = static_cast<float>(std::clamp(x, -1e37, 1e37));
+    const float high = static_cast<float>(std::clamp(x, -kLargestKept, kLargestKept));
     counts_[2 * seen_] = high;
-    counts_[2 * seen_ + 1] = static_cast<float>(std::clamp(x - high, -1e37, 1e37));
+    counts_[2 * seen_ + 1] = static_cast<float>(std::clamp(x - high, -kLargestKept, kLargestKept));
   } else {
     weight_ *= 1 + kFading;
     counts_[bin] += static_cast<float>(weight_);
@@ -209,7 +220,7 @@ void AdaptiveHistogram::add(double x, std::uint32_t bin, double resolution) {
   if (seen_ < std::numeric_limits<std::uint32_t>::max()) ++seen_;
   if (seen_ >= nextFit_ && seen_ < std::numeric_limits<std::uint32_t>::max()) {
     fit(resolution);
-    nextFit_ = std::min(2 * seen_, seen_ + kFitEvery);
+    nextFit_ = seen_ < kFitEvery ? 2 * seen_ : std::max(seen_, seen_ + kFitEvery);
   }
 }
 
@@ -238,7 +249,7 @@ void AdaptiveHistogram::fit(double resolution) {
   };
   double total = 0;
   for (std::size_t i = 0; i < n; ++i) total += items[i].count;
-  const double centre = centred_ ? 0 : median(total);
+  const double centre = centred_ ? 0 : std::clamp(median(total), -2 * kLargestValue, 2 * kLargestValue);
   double mean = 0;
   const std::array<Item, kBins> values = items;
   for (std::size_t i = 0; i < n; ++i) {
@@ -246,7 +257,7 @@ void AdaptiveHistogram::fit(double resolution) {
     mean += items[i].x * items[i].count / total;
   }
   // If most distances are zero, the scale is a hundredth of their mean; if all are, it is the stream's resolution.
-  const double scale = std::max({median(total), 0.01 * mean, resolution});
+  const double scale = std::min(std::max({median(total), 0.01 * mean, resolution}), 2 * kLargestValue);
   if (!ready()) {
     centre_ = centre;
     scale_ = scale;
@@ -289,10 +300,10 @@ double AdaptiveHistogram::below(double x) const {
 }
 
 bool AdaptiveHistogram::valid() const {
-  if (!(scale_ >= 0 && scale_ <= 2 * kLargestValue) || !bounded(centre_)) return false;
+  if (!(scale_ == 0 || scale_ >= kLeastResolution) || !bounded(scale_) || !bounded(centre_)) return false;
   if (!ready()) {
     return seen_ < kFirstFit && nextFit_ == kFirstFit && total_ == 0 && weight_ == 1 &&
-           std::all_of(counts_.begin(), counts_.end(), [](float c) { return std::isfinite(c); });
+           std::all_of(counts_.begin(), counts_.end(), [](float c) { return within(c, kLargestKept); });
   }
   return seen_ >= kFirstFit && nextFit_ > kFirstFit && total_ > 0 && validCounts(counts_, total_, weight_);
 }
@@ -353,7 +364,7 @@ void ValueModel::Season<Phases, PhaseSeconds>::add(std::uint64_t seconds, double
     // A visit is over, or time ran backwards; its mean is learned in either case.
     const std::size_t i = current % Phases;
     if (visits[i] < 255) ++visits[i];
-    const double visitMean = std::clamp(sum / count - offset, -1e37, 1e37);
+    const double visitMean = std::clamp(sum / count - offset, -kLargestKept, kLargestKept);
     mean[i] += static_cast<float>((visitMean - mean[i]) * std::max(kSeasonRate, 1.0 / visits[i]));
     sum = 0;
     count = 0;
@@ -404,7 +415,7 @@ bool ValueModel::goesOn(double from, double to) const {
   return (from - centre) * (to - centre) > 0 && 2 * std::fabs(to - centre) >= std::fabs(from - centre);
 }
 
-void ValueModel::judge(ValueResult& result, const Peak& peak, std::uint64_t seconds, bool gap) {
+void ValueModel::judge(ValueResult& result, const Peak& peak, std::uint64_t seconds, bool gap, bool mean) {
   result.excessBits = result.rarityBits - result.usualBits;
   double worth = std::max(0.0, result.excessBits);
   if (worth > 0) {
@@ -431,14 +442,14 @@ void ValueModel::judge(ValueResult& result, const Peak& peak, std::uint64_t seco
   const double single = std::exchange(single_, 0);
   if (rises && trust < 1 && !gap && !goesOn(x, last_)) {
     single_ = worth;
-    result.score = trust * worth;
+    result.score = mean ? 0 : trust * worth;
     result.lesson = 0;
   }
   if (single > 0 && goesOn(last_, x)) result.score = result.lesson = std::max(result.score, single);
   else result.lesson = std::max(result.lesson, trust * single);
 }
 
-ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool gap) {
+ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool gap, bool mean) {
   ValueResult result;
   result.learning = seen_ < kLearningPoints;
   result.progress = std::min(1.0, static_cast<double>(seen_) / kLearningPoints);
@@ -504,13 +515,13 @@ ValueResult ValueModel::observe(std::uint64_t timeUnixNano, double value, bool g
   result.usualBits = usualPeak();
 
   if (!result.learning) {
-    judge(result, {x, view[at(ValueView::Step)], mean16_, mean64_}, seconds, gap);
+    judge(result, {x, view[at(ValueView::Step)], mean16_, mean64_}, seconds, gap, mean);
     if (result.score > 0) result.deviation = explain(result, view, coded, x);
   }
 
   // Learn. Differences below a thousandth of the stream's spread, or a millionth of its level, are not distinguished.
   const AdaptiveHistogram& level = histograms_[at(ValueView::Level)];
-  const double resolution = std::max({1e-12, 1e-6 * std::fabs(x), 1e-3 * level.scale()});
+  const double resolution = std::max({kLeastResolution, 1e-6 * std::fabs(x), 1e-3 * level.scale()});
   if (!result.learning) {
     blockPeak_ = std::max(blockPeak_, result.rarityBits);
     if (++blockCount_ >= kBlock) {
@@ -610,18 +621,19 @@ bool ValueModel::valid() const {
   }
   const auto sound = [](const auto& season) {
     return std::isfinite(season.sum) &&
-           std::all_of(season.mean.begin(), season.mean.end(), [](float m) { return std::isfinite(m); });
+           std::all_of(season.mean.begin(), season.mean.end(), [](float m) { return within(m, 2 * kLargestKept); });
   };
   if (!sound(hour_) || !sound(day_) || !sound(week_)) return false;
   for (const double t : trust_) {
     if (!(t > 0 && t <= 1)) return false;
   }
-  for (const double x : {offset_, last_, mean16_, mean64_}) {
-    if (!bounded(x)) return false;
+  if (!within(offset_, kLargestValue) || !within(last_, kLargestValue) || !bounded(mean16_) || !bounded(mean64_)) return false;
+  for (const double bits : {blockPeak_, envelope_, envelopeStep_, single_}) {
+    if (!(bits >= 0 && bits <= kMostBits)) return false;
   }
-  for (const double x : {peakMass_, peakBlocks_, blockPeak_, envelope_, envelopeStep_, single_}) {
-    if (!(x >= 0 && x <= 1e12)) return false;
-  }
+  // Their squares and their number fade by a tenth per block.
+  if (!(peakMass_ >= 0 && peakMass_ <= 2 * kMostBits * kMostBits / kBlockFading)) return false;
+  if (!(peakBlocks_ >= 0 && peakBlocks_ <= 2 / kBlockFading)) return false;
   for (const Peak& peak : peaks_) {
     if (!std::all_of(peak.begin(), peak.end(), bounded)) return false;
   }

@@ -142,7 +142,8 @@ class ValueModel {
 
   /// Scores a value, then learns it. Times place a value in the hour, day and week (UTC); 0 is "unknown".
   /// @param gap whether values are missing before this one, so that the change since the last one says nothing
-  ValueResult observe(std::uint64_t timeUnixNano, double value, bool gap = false);
+  /// @param mean whether the value is the mean of others, one of which may be all that moves it
+  ValueResult observe(std::uint64_t timeUnixNano, double value, bool gap = false, bool mean = false);
 
   /// Appends the whole state, with the same bytes on every machine.
   void snapshot(std::vector<std::uint8_t>& out) const;
@@ -183,7 +184,7 @@ class ValueModel {
   double similar(const Peak& peak, std::uint64_t seconds) const;
   /// Whether a value is on the same side of the usual level as another one, and at least half as far away.
   bool goesOn(double from, double to) const;
-  void judge(ValueResult& result, const Peak& peak, std::uint64_t seconds, bool gap);
+  void judge(ValueResult& result, const Peak& peak, std::uint64_t seconds, bool gap, bool mean);
   double usualPeak() const;
   bool valid() const;
 

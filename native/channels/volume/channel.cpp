@@ -69,11 +69,13 @@ class VolumeChannel final : public Channel {
       mix_ = makeMix();
       if (record.record.timeUnixNano != 0) volume_ = makeVolume();
     }
-    std::optional<VolumeTick> tick = mix_->count(record.id());
+    mix_->add(record.id());
+    if (!volume_ && mix_->ends() && host.records()) keep(mix_);
+    std::optional<VolumeTick> tick = mix_->end();
     if (tick && !host.learning()) host.noticeMix(ChannelId::Volume, tick->score);
     if (volume_) {
       if (record.interrupted) volume_->interrupt(record.now);
-      tick = volume_->advance(record.now);
+      tick = advance(record.now, host);
       if (tick && record.resumed) {
         // The effect of the silence on the ticks has already been reported.
         volume_->reject();
@@ -81,7 +83,14 @@ class VolumeChannel final : public Channel {
       }
     }
     if (tick && host.calibrating()) judge(*tick, host);
+    kept_ = false;
     if (volume_) volume_->count(record.now, record.id());
+  }
+
+  void judgeAgain(std::uint64_t now, Host& host) override {
+    if (!mix_) return;
+    const std::optional<VolumeTick> tick = volume_ ? volume_->advance(now) : mix_->end();
+    if (tick && host.calibrating()) judge(*tick, host);
   }
 
   std::unique_ptr<Finding> find(const Observation*) const override { return nullptr; }
@@ -91,8 +100,8 @@ class VolumeChannel final : public Channel {
   }
 
   void snapshot(std::vector<std::uint8_t>& out) const override {
-    putOptional(out, volume_);
-    putOptional(out, mix_);
+    putOptional(out, kept_ && volume_ ? kept<VolumeModel>() : volume_);
+    putOptional(out, kept_ && !volume_ ? kept<TemplateMix>() : mix_);
   }
 
   bool restore(Bytes in) override {
@@ -104,6 +113,22 @@ class VolumeChannel final : public Channel {
  private:
   static std::unique_ptr<VolumeModel> makeVolume() { return std::make_unique<VolumeModel>(kTickNanos, kDayNanos); }
   std::unique_ptr<TemplateMix> makeMix() const { return std::make_unique<TemplateMix>(hop_); }
+
+  /// A copy of a model from before the tick or block that is judged, in the thread's memory: there is one at a time.
+  template <class Model>
+  static std::unique_ptr<Model>& kept() {
+    thread_local std::unique_ptr<Model> model;
+    return model;
+  }
+  template <class Model>
+  void keep(const std::unique_ptr<Model>& model) {
+    kept<Model>() ? void(*kept<Model>() = *model) : void(kept<Model>() = std::make_unique<Model>(*model));
+    kept_ = true;
+  }
+  std::optional<VolumeTick> advance(std::uint64_t now, const Host& host) {
+    if (volume_->ends(now) && host.records()) keep(volume_);
+    return volume_->advance(now);
+  }
 
   void judge(const VolumeTick& tick, Host& host) {
     const VolumeFinding& found = tick.strangest;
@@ -120,6 +145,8 @@ class VolumeChannel final : public Channel {
   }
 
   std::uint32_t hop_;
+  /// Whether `kept` has the state that is written.
+  bool kept_ = false;
   /// The counts by ticks, if records have times.
   std::unique_ptr<VolumeModel> volume_;
   /// The counts by hops of records. They are judged if there are no times; their contribution to a window counts in any case.
@@ -129,7 +156,7 @@ class VolumeChannel final : public Channel {
 }  // namespace
 
 std::unique_ptr<Channel> makeVolumeChannel(const ChannelContext& context) {
-  if (context.key.signal == otlp::Signal::Metrics) return nullptr;
+  if (context.key.signal == otlp::Signal::Metrics || context.key.derived != Derived::None) return nullptr;
   return std::make_unique<VolumeChannel>(context.windowHop);
 }
 

@@ -25,13 +25,17 @@ constexpr std::uint8_t kSnapshotVersion = 2;
 
 }  // namespace
 
-std::optional<VolumeTick> TemplateMix::count(std::uint32_t id) {
+void TemplateMix::add(std::uint32_t id) {
   if (open_ == 0 && seen_ > 0) settle();
   ++seen_;
   if (const auto at = entry(id)) {
-    ++entries_[*at].count;
+    // No count exceeds the block's records, even if an altered snapshot was restored.
+    if (std::uint32_t& count = entries_[*at].count; count < block_) ++count;
     weights_[*at] = entries_[*at].weight();
   }
+}
+
+std::optional<VolumeTick> TemplateMix::end() {
   if (++open_ < block_) return std::nullopt;
   open_ = 0;
   return close();
@@ -179,7 +183,11 @@ bool TemplateMix::restore(Bytes in) {
   for (std::size_t i = 0; i < fresh.used_; ++i) {
     Entry::visit(fresh.entries_[i], v);
     fresh.tags_[i] = tagOf(fresh.entries_[i].id);
-    if (!sane(fresh.entries_[i].sum) || !sane(fresh.entries_[i].squares)) return false;
+    // Each block has added a count of at most its records, and its square.
+    const Entry& e = fresh.entries_[i];
+    const double block = block_, most = (fresh.blocks_ + 1.0) * block;
+    if (e.count > block_ || e.held > block_ || !(e.sum >= 0 && e.sum <= most) || !(e.squares >= 0 && e.squares <= most * block))
+      return false;
   }
   if (!v.done()) return false;
   *this = fresh;

@@ -31,7 +31,15 @@ class TemplateMix {
   explicit TemplateMix(std::uint32_t records) : block_(records > 0 ? records : 1) {}
 
   /// Counts a record, and returns the block that it completes, if any. `start` and `end` are record numbers, from 0.
-  std::optional<VolumeTick> count(std::uint32_t id);
+  std::optional<VolumeTick> count(std::uint32_t id) {
+    add(id);
+    return end();
+  }
+  /// The two steps of `count`.
+  void add(std::uint32_t id);
+  std::optional<VolumeTick> end();
+  /// Whether `end` completes a block.
+  bool ends() const { return open_ + 1 == block_; }
   /// Marks the block that `count` returned last as an anomaly, so that it is learnt only if the next one is like it. Must be
   /// called before the next `count`.
   void reject() { rejected_ = true; }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
-#include "channels/volume/recurrence.hpp"
+#include "channels/recurrence.hpp"
 #include "channels/volume/season.hpp"
 
 namespace driftlock {
@@ -71,6 +71,8 @@ class VolumeModel {
   /// Moves the clock to `time`; a time before the current tick counts as the tick's start. Returns the tick that this
   /// ended, if any: the strangest of several.
   std::optional<VolumeTick> advance(std::uint64_t time);
+  /// Whether `advance` to this time ends a tick.
+  bool ends(std::uint64_t time) const { return started_ && time >= start_ && time - start_ >= tick_; }
   /// Counts a record at this time. Call `advance` first.
   void count(std::uint64_t time, std::uint32_t id);
   /// Marks the tick that `advance` returned last as an anomaly, so that its counts are not learnt. Must be called

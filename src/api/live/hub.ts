@@ -163,6 +163,16 @@ export class LiveHub<T extends LiveItem> {
     return { refused: this.#refused, dropped: this.#dropped };
   }
 
+  /** Whether a tenant has readers. */
+  hears(tenant: string): boolean {
+    return (this.#channels.get(tenant)?.readers.size ?? 0) > 0;
+  }
+
+  /** Returns the tenants that have readers. */
+  tenants(): string[] {
+    return [...this.#channels.keys()].filter((tenant) => this.hears(tenant));
+  }
+
   /** Publishes an event. It returns quickly and never throws. */
   publish(tenant: string, publication: Publication<T>): void {
     if (this.#closed) return;

@@ -1,9 +1,11 @@
 import type { AnomalySink } from "../../anomaly/report.ts";
 import { steadyClock } from "../../base/clock.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
-import type { AnomalyDetail, IncidentSummary } from "../../store/index.ts";
-import { type AnomalyJson, anomalyJson, liveAnomalyJson } from "../anomaly.ts";
-import { type IncidentJson, incidentJson } from "../incident.ts";
+import { anomalyJson, liveAnomalyJson } from "../../json/anomaly.ts";
+import type { AnomalyJson } from "../../json/anomaly-schema.ts";
+import { incidentJson } from "../../json/incident.ts";
+import type { IncidentJson } from "../../json/incident-schema.ts";
+import type { AnomalySummary, IncidentSummary } from "../../store/index.ts";
 import type { LiveHub } from "./hub.ts";
 
 /** The approximate size of an anomaly's fields without its texts. */
@@ -28,10 +30,15 @@ export function liveSink(hub: LiveHub<AnomalyJson>): AnomalySink {
   };
 }
 
-export function publishJudgement(hub: LiveHub<AnomalyJson>, anomaly: AnomalyDetail): void {
+/** Publishes an anomaly that was reported or judged, as it is stored now. */
+export function publishAnomaly(
+  hub: LiveHub<AnomalyJson>,
+  name: "anomaly" | "judgement",
+  anomaly: AnomalySummary,
+): void {
   const json = anomalyJson(anomaly);
   hub.publish(anomaly.tenant, {
-    name: "judgement",
+    name,
     id: anomaly.id,
     make: () => json,
     size: 2 * JSON.stringify(json).length,

@@ -1,7 +1,10 @@
 /** The stores that returning readers receive from what they missed. */
+
+import { anomalyJson } from "../../json/anomaly.ts";
+import type { AnomalyJson } from "../../json/anomaly-schema.ts";
+import { incidentJson } from "../../json/incident.ts";
+import type { IncidentJson } from "../../json/incident-schema.ts";
 import type { Store } from "../../store/index.ts";
-import { type AnomalyJson, anomalyJson } from "../anomaly.ts";
-import { type IncidentJson, incidentJson } from "../incident.ts";
 import type { Source } from "./replay.ts";
 
 export function anomalySource({

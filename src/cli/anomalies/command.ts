@@ -1,5 +1,6 @@
-import type { AnomalyJson, ReportJson } from "../../api/anomaly.ts";
 import { toJson } from "../../base/printable.ts";
+import type { AnomalyJson } from "../../json/anomaly-schema.ts";
+import type { ReportJson } from "../../json/report.ts";
 import { accessHelp, follow, readAsked, shortTime } from "../shared/ask.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";

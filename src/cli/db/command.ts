@@ -3,7 +3,8 @@ import { lockFolder } from "../../data-dir/lock.ts";
 import { migrateTo, migrationState } from "../../store/index.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
-import { type Accepted, readOptions } from "../shared/options.ts";
+import { readOptions } from "../shared/options.ts";
+import type { Accepted } from "../shared/parse-options.ts";
 import { callAction } from "../shared/subcommand.ts";
 import { configOf } from "../shared/with-store.ts";
 
@@ -46,7 +47,7 @@ interface Asked {
 }
 
 function read(args: string[], io: Io, accepted: Accepted): Asked {
-  const options = readOptions(args, { ...accepted, config: true });
+  const options = readOptions(args, accepted);
   return { config: configOf(options, io), to: options.values.get("to"), yes: options.switches.has("yes") };
 }
 

@@ -2,18 +2,21 @@ import { createReadStream, existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import type { Readable } from "node:stream";
-import { anomalyDetailJson } from "../../api/anomaly.ts";
-import { type IncidentDetailJson, incidentDetailJson } from "../../api/incident.ts";
 import { fileFault } from "../../base/file-fault.ts";
+import { anomalyDetailJson } from "../../json/anomaly.ts";
+import { incidentDetailJson } from "../../json/incident.ts";
+import type { IncidentDetailJson } from "../../json/incident-schema.ts";
 import { ApiRefusal, apiClientOf } from "../shared/api-client.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
-import { type Options, readOptions } from "../shared/options.ts";
+import { readOptions } from "../shared/options.ts";
+import type { Options } from "../shared/parse-options.ts";
 import { tenantOf } from "../shared/tenant.ts";
 import { configOf, withStore } from "../shared/with-store.ts";
 import { renderIncident } from "../terminal/incident.ts";
+import { explainAnomaly } from "./explain.ts";
 import { type AnomalyDocument, type Found, readAnomalies } from "./read.ts";
-import { renderAnomaly, renderVerdict } from "./render.ts";
+import { renderVerdict } from "./render.ts";
 
 export const help = helpText({
   usage: ["explain ID [--tenant TENANT]", "explain ID --url URL [--key KEY]", "explain FILE", "explain -"],
@@ -118,24 +121,10 @@ async function find(
   return { anomalies: [found.anomaly], verdicts: [] };
 }
 
-async function explain(anomaly: AnomalyDocument, io: Io): Promise<string> {
-  const { excerpts, first } = anomaly;
-  if (!excerpts || !first?.window) return renderAnomaly(anomaly);
-  // The addon is loaded only if there is something to compute.
-  const { readExcerpts } = await import("./excerpts.ts");
-  try {
-    return renderAnomaly(anomaly, readExcerpts(excerpts, first.window.codec));
-  } catch (error) {
-    io.err(`${anomaly.id}: its excerpts cannot be shown: ${(error as Error).message}\n`);
-    return renderAnomaly(anomaly);
-  }
-}
-
 export async function run(args: string[], io: Io): Promise<number> {
   const options = readOptions(args, {
     values: ["tenant", "url", "key"],
     positionals: ["ID, FILE or -"],
-    config: true,
   });
   const what = options.positionals[0]!;
   const { anomalies, verdicts, incidents = [] } = await find(what, options, io);
@@ -145,7 +134,7 @@ export async function run(args: string[], io: Io): Promise<number> {
   }
   let before = "";
   for (const anomaly of anomalies) {
-    io.out(before + (await explain(anomaly, io)));
+    io.out(before + (await explainAnomaly(anomaly, (reason) => io.err(`${anomaly.id}: ${reason}\n`))));
     before = rule;
   }
   for (const verdict of verdicts) {

@@ -1,6 +1,6 @@
 /** Reads anomalies from JSON, in every form in which Driftlock returns them. */
 import { z } from "zod";
-import { anomalyDetailSchema } from "../../api/anomaly.ts";
+import { anomalyDetailSchema } from "../../json/anomaly-schema.ts";
 
 /**
  * An anomaly as `GET /v1/anomalies/{id}` returns it. Lists, exports and live events have only the anomaly and one report, and

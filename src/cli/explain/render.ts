@@ -1,6 +1,6 @@
 /** Formats an anomaly for people. Texts of records are escaped, so that they cannot control the terminal. */
 import { subjects } from "../../anomaly/subjects.ts";
-import type { ReportJson } from "../../api/anomaly.ts";
+import type { ReportJson } from "../../json/report.ts";
 import { type ByteRange, toCells, truncate } from "../terminal/cells.ts";
 import { bracketed, flow, wrap } from "../terminal/lines.ts";
 import { precise, probability } from "../terminal/numbers.ts";

@@ -1,5 +1,7 @@
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type AgentOptions, AgentTelemetry } from "../../generate/agents/agent-telemetry.ts";
+import { type AgentFault, agentFaultKinds, agentFaultNames } from "../../generate/agents/fault.ts";
 import { anomalyKinds, anomalyNames } from "../../generate/anomalies.ts";
 import type { Batch } from "../../generate/batch.ts";
 import { type ShopOptions, ShopTelemetry } from "../../generate/shop-telemetry.ts";
@@ -21,14 +23,16 @@ export const help = helpText({
   about: `
 Sends the telemetry of a small synthetic shop over OTLP: logs, traces and metrics of five services, with anomalies at known
 times. With --topology, a larger system sends it: at least twelve services, chosen by the seed, with gateways, databases,
-caches and queues, a daily cycle, and faults whose effects spread along the calls. The same options, --start included, produce
-the same bytes. It stops on SIGINT, on SIGTERM or after --duration.`,
+caches and queues, a daily cycle, and faults whose effects spread along the calls. With --agents, four LLM agents of two services
+send it: their conversations with growing histories, their calls of models and tools, and faults of such agents. The same options,
+--start included, produce the same bytes. It stops on SIGINT, on SIGTERM or after --duration.`,
   lists: [
     [
       "Anomalies",
       anomalyNames.map((name) => [name, `${anomalyKinds[name].service}: ${anomalyKinds[name].summary}`]),
     ],
     ["Faults of a topology", faultNames.map((name) => [name, faultKinds[name].summary])],
+    ["Faults of agents", agentFaultNames.map((name) => [name, agentFaultKinds[name].summary])],
   ],
   options: [
     ["--endpoint URL", "where to send (http://127.0.0.1:4317, or http://127.0.0.1:4318 for http)"],
@@ -38,7 +42,10 @@ the same bytes. It stops on SIGINT, on SIGTERM or after --duration.`,
       "--out FILE",
       "write to a file as fast as possible instead of sending: each request behind its length in 4 bytes, big-endian, and one file per signal; %s in FILE stands for the signal",
     ],
-    ["--signals LIST", "logs, traces, metrics (all)"],
+    [
+      "--signals LIST",
+      "logs, traces, metrics (all); of agents traces, and logs, whose events repeat what the spans of calls hold (traces)",
+    ],
     ["--rate N", "records per second of wall time (500)"],
     ["--speed N", "seconds of stream time per second of wall time (1); at 1440 a day takes a minute"],
     ["--duration TIME", "how much stream time to send, such as 90s or 7d (until stopped)"],
@@ -51,13 +58,14 @@ the same bytes. It stops on SIGINT, on SIGTERM or after --duration.`,
     ],
     ["--no-anomalies", "inject no anomalies"],
     ["--topology", "send the telemetry of a topology instead of the shop's"],
+    ["--agents", "send the telemetry of LLM agents instead of the shop's"],
     [
       "--fault NAME@START[+TIME][:SIZE]",
-      "inject a fault into the topology this long after the start, in stream time, for TIME (10m); SIZE is its strength in relation to what is usual for its kind (1); may be given several times (none)",
+      "inject a fault into the topology or the agents this long after the start, in stream time, for TIME (10m); SIZE is its strength in relation to what is usual for its kind (1); may be given several times (none)",
     ],
     [
       "--truth FILE",
-      "write down what was injected, one JSON object per line: each anomaly when it begins (kind, service, signals, start, end), and each record that belongs to one (kind, signal, and its index among the records of its signal, like i in the output of replay); or each fault when it begins (id, kind, cause, services, signals, start, end)",
+      "write down what was injected, one JSON object per line: each anomaly when it begins (kind, service, signals, start, end), and each record that belongs to one (kind, signal, and its index among the records of its signal, like i in the output of replay); or each fault when it begins (id, kind, cause, services, signals, start, end), and each turn of an agent that it affects (fault, conversation, trace, time)",
     ],
   ],
   config: false,
@@ -141,6 +149,41 @@ function topologySource(options: TopologyOptions, truth: Truth | undefined): Sou
   };
 }
 
+function agentSource(options: AgentOptions, truth: Truth | undefined): Source {
+  const faults: AgentFault[] = [];
+  const affected = new Map<string, number>();
+  const telemetry = new AgentTelemetry({
+    ...options,
+    onFault(fault) {
+      faults.push(fault);
+      truth?.agentFault(fault);
+    },
+    onAffected(turn) {
+      affected.set(turn.fault, (affected.get(turn.fault) ?? 0) + 1);
+      truth?.affected(turn);
+    },
+  });
+  return {
+    batches: telemetry.batches(),
+    injected: () =>
+      faults.map(
+        ({ id, kind, cause: { service, agent } }) =>
+          `${kind}: ${agent} of ${service}, ${affected.get(id) ?? 0} turns`,
+      ),
+  };
+}
+
+function sourceOf(source: GenerateOptions["source"], truth: Truth | undefined): Source {
+  switch (source.kind) {
+    case "shop":
+      return shopSource(source.options, truth);
+    case "topology":
+      return topologySource(source.options, truth);
+    case "agents":
+      return agentSource(source.options, truth);
+  }
+}
+
 /** Creates a signal that the first SIGINT or SIGTERM aborts. The second ends the process as usual. */
 function stopSignal(): { stop: AbortSignal; release(): void } {
   const controller = new AbortController();
@@ -161,8 +204,7 @@ export async function run(args: string[], io: Io): Promise<number> {
   const { source, truth: file, to } = parseGenerateArgs(args);
   const { signals, speed, startUnixNano } = source.options;
   const truth = file === undefined ? undefined : new Truth(file, startUnixNano, signals);
-  const { batches, injected } =
-    source.kind === "shop" ? shopSource(source.options, truth) : topologySource(source.options, truth);
+  const { batches, injected } = sourceOf(source, truth);
   const totals = tally();
   const { stop, release } = stopSignal();
   const start = performance.now();

@@ -1,5 +1,7 @@
 import { isLoopback, parseTarget } from "../../base/address.ts";
 import { url } from "../../config/schema/values.ts";
+import type { AgentOptions } from "../../generate/agents/agent-telemetry.ts";
+import { type AgentFaultSchedule, agentFaultNames } from "../../generate/agents/fault.ts";
 import {
   type AnomalyName,
   anomalyKinds,
@@ -15,12 +17,15 @@ import { faultKinds } from "../../generate/topology/fault-kinds.ts";
 import type { TopologyOptions } from "../../generate/topology/topology-telemetry.ts";
 import { type Signal, signals } from "../../otlp/protocol.ts";
 import { UsageError } from "../shared/io.ts";
-import { type Options, readOptions } from "../shared/options.ts";
+import { type Options, parseOptions } from "../shared/parse-options.ts";
 import { choice, durationMs, number, wholeNumber } from "../shared/values.ts";
 
 export interface GenerateOptions {
   /** What sends the telemetry. */
-  source: { kind: "shop"; options: ShopOptions } | { kind: "topology"; options: TopologyOptions };
+  source:
+    | { kind: "shop"; options: ShopOptions }
+    | { kind: "topology"; options: TopologyOptions }
+    | { kind: "agents"; options: AgentOptions };
   /** The file for the truth about the anomalies or faults. */
   truth: string | undefined;
   to: { kind: "endpoint"; endpoint: string; protocol: "grpc" | "http" } | { kind: "files"; pattern: string };
@@ -33,8 +38,13 @@ function duration(option: string, text: string): number {
   throw new UsageError(`${option} must be a duration such as 30s or 2h, is ${JSON.stringify(text)}`);
 }
 
-function signalList(text: string): Signal[] {
-  const list = text.split(",").map((part) => choice("--signals", part.trim(), signals));
+/** The signals of agents: the events in their logs repeat what their spans hold. */
+const agentSignals = ["traces", "logs"] as const satisfies readonly Signal[];
+
+function signalList(text: string | undefined, agents: boolean): Signal[] {
+  if (text === undefined) return agents ? ["traces"] : [...signals];
+  const names: readonly Signal[] = agents ? agentSignals : signals;
+  const list = text.split(",").map((part) => choice("--signals", part.trim(), names));
   return signals.filter((signal) => list.includes(signal));
 }
 
@@ -68,33 +78,58 @@ function anomaly(text: string, common: TelemetryOptions): Schedule {
 const faultMs = 600_000;
 
 /** Parses `kind@start`, `kind@start+duration` and `kind@start+duration:size`. */
-function fault(text: string, common: TelemetryOptions): FaultSchedule {
+function fault<Kind extends string>(
+  text: string,
+  kinds: readonly Kind[],
+): { kind: Kind; start: number; end: number; size: number } {
   const [, name, from, lasts, strength] = /^([^@]*)@([^+:]*)(?:\+([^:]*))?(?::(.*))?$/.exec(text) ?? [];
   if (name === undefined)
-    throw new UsageError(`--fault must be like slow-database@90m+10m, is ${JSON.stringify(text)}`);
-  const kind = choice("--fault", name, faultNames);
-  const shows = faultKinds[kind].signals;
-  if (!shows.some((signal) => common.signals.includes(signal))) {
-    throw new UsageError(`--fault ${kind} is visible only in ${shows.join(", ")}: add that to --signals`);
-  }
+    throw new UsageError(`--fault must be like ${kinds[0]}@90m+10m, is ${JSON.stringify(text)}`);
+  const kind = choice("--fault", name, kinds);
   const start = duration(`start of --fault ${kind}`, from!);
   const length = lasts === undefined ? faultMs : duration(`duration of --fault ${kind}`, lasts);
   const size = strength === undefined ? 1 : number(`size of --fault ${kind}`, strength, 0.01, 100);
   return { kind, start, end: start + length, size };
 }
 
+/** Parses the faults of a source, in the order of their starts. */
+function faultSchedule<Kind extends string>(
+  texts: readonly string[] | undefined,
+  kinds: readonly Kind[],
+  common: TelemetryOptions,
+): ReturnType<typeof fault<Kind>>[] {
+  const schedule = (texts ?? []).map((text) => fault(text, kinds)).sort((a, b) => a.start - b.start);
+  check("--fault", common, schedule, ({ kind }) => kind);
+  return schedule;
+}
+
+function topologyFaults(texts: readonly string[] | undefined, common: TelemetryOptions): FaultSchedule[] {
+  const schedule = faultSchedule(texts, faultNames, common);
+  for (const { kind } of schedule) {
+    const shows = faultKinds[kind].signals;
+    if (!shows.some((signal) => common.signals.includes(signal))) {
+      throw new UsageError(`--fault ${kind} is visible only in ${shows.join(", ")}: add that to --signals`);
+    }
+  }
+  return schedule;
+}
+
 /** Returns what the options inject, in the order of the starts. */
 function sourceOf(common: TelemetryOptions, { lists, switches }: Options): GenerateOptions["source"] {
   const [anomalies, faults] = [lists.get("anomaly"), lists.get("fault")];
   const none = switches.has("no-anomalies");
-  if (switches.has("topology")) {
-    if (anomalies)
-      throw new UsageError("--topology and --anomaly exclude each other: inject faults with --fault");
-    const schedule = (faults ?? []).map((text) => fault(text, common)).sort((a, b) => a.start - b.start);
-    check("--fault", common, schedule, ({ kind }) => kind);
-    return { kind: "topology", options: { ...common, schedule } };
+  const other = (["topology", "agents"] as const).find((name) => switches.has(name));
+  if (switches.has("topology") && switches.has("agents"))
+    throw new UsageError("--topology and --agents exclude each other");
+  if (other !== undefined && anomalies)
+    throw new UsageError(`--${other} and --anomaly exclude each other: inject faults with --fault`);
+  if (other === "topology")
+    return { kind: other, options: { ...common, schedule: topologyFaults(faults, common) } };
+  if (other === "agents") {
+    const schedule: AgentFaultSchedule[] = faultSchedule(faults, agentFaultNames, common);
+    return { kind: other, options: { ...common, schedule } };
   }
-  if (faults) throw new UsageError("--fault needs --topology");
+  if (faults) throw new UsageError("--fault needs --topology or --agents");
   if (none && anomalies) throw new UsageError("--no-anomalies and --anomaly exclude each other");
   if (none) return { kind: "shop", options: { ...common, schedule: [] } };
   if (anomalies === undefined) {
@@ -134,13 +169,13 @@ function endpointOf(text: string, allowRemote: boolean): string {
 
 /** Reads the options of the command. @throws {UsageError} if they are wrong or contradict one another. */
 export function parseGenerateArgs(args: string[]): GenerateOptions {
-  const read = readOptions(args, {
+  const read = parseOptions(args, {
     values: [
       ...["endpoint", "protocol", "out", "signals", "rate", "speed"],
       ...["duration", "start", "seed", "records-per-request", "truth"],
     ],
     lists: ["anomaly", "fault"],
-    switches: ["allow-remote", "no-anomalies", "topology"],
+    switches: ["allow-remote", "no-anomalies", "topology", "agents"],
   });
   const { values, switches } = read;
   const [out, lasts] = [values.get("out"), values.get("duration")];
@@ -148,7 +183,7 @@ export function parseGenerateArgs(args: string[]): GenerateOptions {
     throw new UsageError("--out needs --duration, since a file has to end");
   }
   const pace = {
-    signals: signalList(values.get("signals") ?? signals.join(",")),
+    signals: signalList(values.get("signals"), switches.has("agents")),
     rate: number("--rate", values.get("rate") ?? "500", 0.01, 10_000_000),
     speed: number("--speed", values.get("speed") ?? "1", 0.001, 1_000_000),
   };

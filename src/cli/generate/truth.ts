@@ -1,4 +1,6 @@
 import { closeSync, writeSync } from "node:fs";
+import type { AffectedTurn } from "../../generate/agents/agent-telemetry.ts";
+import type { AgentCause, AgentFault, AgentFaultName } from "../../generate/agents/fault.ts";
 import { type AnomalyName, anomalyKinds, type Schedule } from "../../generate/anomalies.ts";
 import type { ShopBatch } from "../../generate/shop-telemetry.ts";
 import type { Cause, Fault, FaultName } from "../../generate/topology/fault.ts";
@@ -39,6 +41,29 @@ export interface FaultTruth {
   end: string;
 }
 
+/** A fault of an agent, written when it begins. */
+export interface AgentFaultTruth {
+  id: string;
+  kind: AgentFaultName;
+  cause: AgentCause;
+  signals: readonly Signal[];
+  /** Stream time in ISO 8601; the end is exclusive. */
+  start: string;
+  end: string;
+}
+
+/** A turn that a fault of an agent affects. */
+export interface AffectedTruth {
+  /** The id of the fault. */
+  fault: string;
+  /** The value of `gen_ai.conversation.id`. */
+  conversation: string;
+  /** The trace of the turn, in hexadecimal digits. */
+  trace: string;
+  /** Stream time in ISO 8601. */
+  time: string;
+}
+
 /** Writes what was injected into a file beside the data, as one JSON object per line, so that the data tells nothing of it. */
 export class Truth {
   readonly #fd: number;
@@ -65,6 +90,16 @@ export class Truth {
     this.#write([{ id, kind, cause, services, signals, start: this.#time(start), end: this.#time(end) }]);
   }
 
+  agentFault({ id, kind, cause, start, end }: AgentFault): void {
+    this.#write([
+      { id, kind, cause, signals: this.#signals, start: this.#time(start), end: this.#time(end) },
+    ]);
+  }
+
+  affected({ fault, conversation, trace, time }: AffectedTurn): void {
+    this.#write([{ fault, conversation, trace, time: this.#time(time) }]);
+  }
+
   /** Passes batches on, and writes which of their records belong to anomalies. */
   *about(batches: Iterable<ShopBatch>): Generator<ShopBatch> {
     for (const batch of batches) {
@@ -85,10 +120,10 @@ export class Truth {
   }
 
   #time(ms: number): string {
-    return new Date(this.#start + ms).toISOString();
+    return new Date(this.#start + Math.floor(ms)).toISOString();
   }
 
-  #write(lines: (AnomalyTruth | FaultTruth | RecordTruth)[]): void {
+  #write(lines: (AnomalyTruth | FaultTruth | AgentFaultTruth | AffectedTruth | RecordTruth)[]): void {
     if (lines.length > 0) writeSync(this.#fd, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   }
 }

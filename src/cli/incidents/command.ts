@@ -1,5 +1,5 @@
-import type { IncidentDetailJson, IncidentJson } from "../../api/incident.ts";
 import { toJson } from "../../base/printable.ts";
+import type { IncidentDetailJson, IncidentJson } from "../../json/incident-schema.ts";
 import { accessHelp, follow, readAsked, shortTime } from "../shared/ask.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";

@@ -1,6 +1,6 @@
-import { userInfo } from "node:os";
 import { toJson } from "../../base/printable.ts";
 import { type ApiKey, type Scope, type Store, scopes } from "../../store/index.ts";
+import { author } from "../shared/author.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io, UsageError } from "../shared/io.ts";
 import { readOptions } from "../shared/options.ts";
@@ -10,6 +10,7 @@ import { tenantOf } from "../shared/tenant.ts";
 import { durationMs } from "../shared/values.ts";
 import { configOf, withStore } from "../shared/with-store.ts";
 import { table } from "../terminal/table.ts";
+import { signing } from "./signing.ts";
 
 export const help = helpText({
   usage: [
@@ -17,6 +18,10 @@ export const help = helpText({
     "keys list [--tenant TENANT] [--json]",
     "keys rotate ID [--tenant TENANT] [--grace 24h]",
     "keys revoke ID [--tenant TENANT]",
+    "keys signing create",
+    "keys signing list [--json]",
+    "keys signing rotate [--overlap 24h]",
+    "keys signing export [--id ID] [--note [--tenant TENANT]]",
   ],
   about: `
 Manages API keys, which OTLP and the HTTP API accept as \`authorization: Bearer dlk_…\` if auth.enabled is true. The keys are
@@ -34,6 +39,15 @@ in the store of the configuration; they can be changed while \`driftlock run\` u
         ["revoke", "make a key invalid, which takes effect within seconds"],
       ],
     ],
+    [
+      "Keys that sign evidence, of which only the public part is ever printed",
+      [
+        ["signing create", "make the key in data_dir, which otherwise happens when it is first needed"],
+        ["signing list", "list the fingerprints of the keys and when they were valid"],
+        ["signing rotate", "make a new key, which signs from now on"],
+        ["signing export", "print the public key in PEM; with --note as verifiers of checkpoints read it"],
+      ],
+    ],
   ],
   options: [
     ["--name NAME", "what the key is for"],
@@ -41,7 +55,9 @@ in the store of the configuration; they can be changed while \`driftlock run\` u
     ["--tenant TENANT", "the tenant that owns the key (default)"],
     ["--expires TIME", "how long the key is valid, such as 90d, or never (365d)"],
     ["--grace TIME", "how long the old key stays valid, unless it expires earlier; 0s ends it at once (24h)"],
-    ["--json", "print one JSON line per key"],
+    ["--overlap TIME", "how long the signing key before a rotation stays valid (24h)"],
+    ["--id ID", "the beginning of the fingerprint of a signing key (the one that signs now)"],
+    ["--json", "print one JSON line per key; `signing list` prints one list"],
   ],
   notes: "`create` and `rotate` print the key on standard output, once. Only its hash is stored.",
   exit: ["The command succeeded.", "The command failed."],
@@ -67,13 +83,8 @@ function expiryOf(text: string): number | undefined {
   return Date.now() + ms;
 }
 
-/** Returns the name of the user of the command line for the audit log. */
-function author(): string {
-  return `cli:${userInfo().username}`;
-}
-
 async function create(args: string[], io: Io): Promise<number> {
-  const options = readOptions(args, { values: ["name", "scopes", "tenant", "expires"], config: true });
+  const options = readOptions(args, { values: ["name", "scopes", "tenant", "expires"] });
   const name = options.values.get("name");
   if (!name) throw new UsageError("--name is missing; describe what the key is for");
   const tenant = tenantOf(options.values);
@@ -108,7 +119,7 @@ async function allKeys(store: Store, tenant: string): Promise<ApiKey[]> {
 }
 
 async function list(args: string[], io: Io): Promise<number> {
-  const options = readOptions(args, { values: ["tenant"], switches: ["json"], config: true });
+  const options = readOptions(args, { values: ["tenant"], switches: ["json"] });
   const tenant = tenantOf(options.values);
   const keys = await withStore(configOf(options, io), (store) => allKeys(store, tenant));
   if (options.switches.has("json")) {
@@ -141,7 +152,7 @@ function unknownKey(tenant: string, id: string, io: Io): number {
 }
 
 async function rotate(args: string[], io: Io): Promise<number> {
-  const options = readOptions(args, { values: ["tenant", "grace"], positionals: ["ID"], config: true });
+  const options = readOptions(args, { values: ["tenant", "grace"], positionals: ["ID"] });
   const id = idOf(options.positionals);
   const tenant = tenantOf(options.values);
   const grace = durationMs(options.values.get("grace") ?? defaultGrace);
@@ -161,7 +172,7 @@ async function rotate(args: string[], io: Io): Promise<number> {
 }
 
 async function revoke(args: string[], io: Io): Promise<number> {
-  const options = readOptions(args, { values: ["tenant"], positionals: ["ID"], config: true });
+  const options = readOptions(args, { values: ["tenant"], positionals: ["ID"] });
   const id = idOf(options.positionals);
   const tenant = tenantOf(options.values);
   const key = await withStore(configOf(options, io), (store) => store.keys.revoke(tenant, id, author()));
@@ -171,5 +182,5 @@ async function revoke(args: string[], io: Io): Promise<number> {
 }
 
 export function run(args: string[], io: Io): Promise<number> {
-  return callAction("keys", { create, list, rotate, revoke }, args, io);
+  return callAction("keys", { create, list, rotate, revoke, signing }, args, io);
 }

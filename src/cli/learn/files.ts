@@ -7,6 +7,7 @@ import {
   newHashKey,
   SnapshotFile,
 } from "../../engine/index.ts";
+import { enginePrivacy } from "../../privacy/policy.ts";
 import { FileSource, sizeOf, withFile } from "../recording/file.ts";
 import { type Format, formatOf, readInputs, unpackAs } from "../recording/format.ts";
 import { judgeInOrder } from "../recording/judge.ts";
@@ -40,7 +41,6 @@ export async function learnFiles(args: string[], io: Io): Promise<number> {
     values: ["format", "signal", "service", "tenant", "out"],
     switches: ["progress"],
     rest: "FILE",
-    config: true,
   });
   const format = formatOf(options.values);
   const service = options.values.get("service");
@@ -84,6 +84,8 @@ async function learnInto({ file, key, portable }: Target, asked: Asked, io: Io):
   const { config, files } = asked;
   const engine = new Engine(config.detect, {
     mode: "all",
+    privacy: enginePrivacy(config.privacy, key),
+    llm: config.llm,
     key,
     streamsPerTenant: config.limits.streams,
     readInPlace: true,

@@ -27,7 +27,7 @@ async function withLearned(
 
 /** `learn export FILE`: reads the latest snapshot, which is always a whole one, so `run` may go on meanwhile. */
 export async function exportLearned(args: string[], io: Io): Promise<number> {
-  const options = readOptions(args, { positionals: ["FILE"], config: true });
+  const options = readOptions(args, { positionals: ["FILE"] });
   const config = configOf(options, io);
   const from = new SnapshotFile(config);
   const to = new SnapshotFile(config, options.positionals[0]!);
@@ -49,7 +49,7 @@ export async function exportLearned(args: string[], io: Io): Promise<number> {
 
 /** `learn import FILE`: the streams, and the key by which they recognise what they have learned. */
 export async function importLearned(args: string[], io: Io): Promise<number> {
-  const options = readOptions(args, { positionals: ["FILE"], switches: ["replace"], config: true });
+  const options = readOptions(args, { positionals: ["FILE"], switches: ["replace"] });
   const config = configOf(options, io);
   const from = new SnapshotFile(config, options.positionals[0]!);
   const key = await keyOfLearned(from);

@@ -1,14 +1,6 @@
-import { randomBytes } from "node:crypto";
 import type { Config } from "../../config/schema.ts";
 import { startForwarder } from "../../forward/index.ts";
-import {
-  type Channel,
-  createChannels,
-  createWindows,
-  keyOf,
-  type Message,
-  type Notice,
-} from "../../notify/index.ts";
+import { type Channel, createChannels, createWindows, sendTest } from "../../notify/index.ts";
 import { forwardHooks } from "../../telemetry/hooks.ts";
 import { createLogger } from "../../telemetry/log.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
@@ -29,38 +21,6 @@ without the outbox.`,
   exit: ["Every receiver has accepted both messages.", "A receiver has not, or no channel is configured."],
 });
 
-function testNotice(): Notice {
-  return {
-    tenant: "default",
-    incident: `test-${randomBytes(8).toString("hex")}`,
-    state: "open",
-    severity: "low",
-    title: "Test of Driftlock's notifications",
-    sentence: "This is a test by `driftlock notify test`; nothing is wrong",
-    startsAt: Date.now(),
-    services: ["driftlock-test"],
-    causes: [{ service: "driftlock-test", reason: "somebody has asked for a test" }],
-  };
-}
-
-/** Resolves to why the receiver has not accepted the messages; undefined if it has. */
-async function send(channel: Channel): Promise<string | undefined> {
-  const notice = testNotice();
-  const key = keyOf(notice);
-  const resolved: Notice = { ...notice, state: "resolved", endsAt: Date.now() };
-  const messages: Message[] = [
-    { kind: "opened", id: `msg_${key}_1`, key, notice },
-    { kind: "resolved", id: `msg_${key}_2`, key, notice: resolved, previous: notice },
-  ];
-  const { signal } = new AbortController();
-  try {
-    for (const message of messages) await channel.send(message, signal);
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
 /** Starts what sends to the downstream. The queue on disk belongs to the running Driftlock. */
 function forwarderOf({ forward, telemetry, data_dir }: Config) {
   const log = createLogger({ ...telemetry, log_level: "silent" });
@@ -70,7 +30,7 @@ function forwarderOf({ forward, telemetry, data_dir }: Config) {
 }
 
 async function test(args: string[], io: Io): Promise<number> {
-  const options = readOptions(args, { values: ["channel"], config: true });
+  const options = readOptions(args, { values: ["channel"] });
   const { config } = await loadWhole(options, io.env);
   const forwarder = await forwarderOf(config);
   try {
@@ -97,7 +57,7 @@ async function testAll(
   }
   let failed = false;
   for (const channel of all.filter(({ name }) => named === undefined || name === named)) {
-    const fault = await send(channel);
+    const fault = await sendTest(channel, "default", "`driftlock notify test`");
     failed ||= fault !== undefined;
     io.out(`${channel.name} (${channel.type}): ${fault === undefined ? "accepted" : `failed: ${fault}`}\n`);
   }

@@ -2,6 +2,7 @@ import process from "node:process";
 import type { Readable, Writable } from "node:stream";
 import type { Config } from "../../config/schema.ts";
 import { configuredHashKey, Engine, SnapshotFile } from "../../engine/index.ts";
+import { enginePrivacy } from "../../privacy/policy.ts";
 import { FileSource, withFile } from "../recording/file.ts";
 import { formatRows, readInputs, unpackAs } from "../recording/format.ts";
 import { readSessions, recordsOf, type Session, sessionRequests } from "../recording/formats.ts";
@@ -113,15 +114,19 @@ async function startEngine(
     exactBaseline: train !== undefined,
     ...(rate !== undefined && { recordsPerSecond: rate }),
     scores: !incidents,
+    llm: config.llm,
   } as const;
   if (load === undefined) {
     const key = configuredHashKey(config.detect);
-    return { engine: new Engine(config.detect, { ...settings, key }), key };
+    return {
+      engine: new Engine(config.detect, { ...settings, privacy: enginePrivacy(config.privacy, key), key }),
+      key,
+    };
   }
   const file = new SnapshotFile(config, load);
   const key = await keyOfLearned(file);
   if (key === undefined) throw new Error(`${load}: no such file`);
-  const engine = new Engine(config.detect, { ...settings, key });
+  const engine = new Engine(config.detect, { ...settings, privacy: enginePrivacy(config.privacy, key), key });
   await restoreLearned(file, engine);
   return { engine, key };
 }

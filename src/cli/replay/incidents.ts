@@ -1,11 +1,11 @@
 /** Forms the incidents of a recording, and prints each once: when it is over, or at the end of the file. */
 import { defaultTenant } from "../../access/principal.ts";
 import { channelName, severityName } from "../../anomaly/names.ts";
-import { formatNanos } from "../../api/time.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Engine } from "../../engine/index.ts";
 import { type Incident, IncidentState } from "../../gen/driftlock/v1/incidents_pb.js";
-import { IncidentFormer } from "../../incidents/index.ts";
+import { IncidentFormer } from "../../incidents/former.ts";
+import { formatNanos } from "../../json/time.ts";
 import type { Input } from "../recording/input.ts";
 import { judgeInOrder } from "../recording/judge.ts";
 

@@ -1,9 +1,9 @@
 import { defaultTenant } from "../../access/principal.ts";
 import { channelName } from "../../anomaly/names.ts";
-import { formatNanos } from "../../api/time.ts";
 import type { Engine, EngineWindow, Judged } from "../../engine/index.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { State } from "../../gen/driftlock/v1/anomaly_pb.js";
+import { formatNanos } from "../../json/time.ts";
 import type { Input } from "../recording/input.ts";
 import { judgeInOrder } from "../recording/judge.ts";
 import type { NotableFindings } from "./notable.ts";

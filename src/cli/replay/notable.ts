@@ -39,6 +39,11 @@ export class NotableFindings {
       const text = record === undefined ? "" : `\n    ${printable(cut(record.text))}`;
       return `  ${when}${printable(stream)}: ${printable(explanation)}${text}`;
     });
+    // Without times, the number of days that a file covers is an assumption.
+    if (strangest.some(({ margin, timeUnixNano }) => margin >= 1 && timeUnixNano === 0n))
+      lines.push(
+        "  A budget per day withheld some of these. The records carry no times: --rate says how many there are per second.",
+      );
     const were = count === 0 ? "the strangest were" : "the strangest of what was not flagged";
     return `${found}; ${were}:\n${lines.join("\n")}`;
   }

@@ -3,7 +3,8 @@ import { ConfigError } from "../../config/problem.ts";
 import type { Config } from "../../config/schema.ts";
 import { type Format, formatOf } from "../recording/format.ts";
 import { UsageError } from "../shared/io.ts";
-import { type ConfigOptions, readOptions } from "../shared/options.ts";
+import { readOptions } from "../shared/options.ts";
+import type { ConfigOptions } from "../shared/parse-options.ts";
 import { number, wholeNumber } from "../shared/values.ts";
 
 export interface ReplayOptions {
@@ -30,7 +31,6 @@ export function parseReplayArgs(args: string[]): ReplayOptions {
     values: ["format", "train", "signal", "rate", "load", "save"],
     switches: ["incidents", "progress"],
     positionals: ["FILE"],
-    config: true,
   });
   const format = formatOf(values);
   const train = values.get("train");

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { setFlagsFromString } from "node:v8";
@@ -6,6 +5,7 @@ import pino from "pino";
 import type { AnomalySink } from "../../anomaly/report.ts";
 import type { Config } from "../../config/schema.ts";
 import { makeDataDir } from "../../data-dir/make.ts";
+import { lineMasking } from "../../privacy/lines.ts";
 import { type IncidentSink, type Sidecar, startSidecar } from "../../sidecar/index.ts";
 import { anomalyLog } from "../../telemetry/anomaly-log.ts";
 import { incidentLog } from "../../telemetry/incident-log.ts";
@@ -15,6 +15,9 @@ import { exit, type Io } from "../shared/io.ts";
 import { loadWhole } from "../shared/load-whole.ts";
 import { readOptions } from "../shared/options.ts";
 import { createView } from "../terminal/view.ts";
+import { openDashboard } from "./open-dashboard.ts";
+import { runRoles } from "./roles.ts";
+import { exitOnUncaught, stopSignal } from "./stop.ts";
 
 export const help = helpText({
   usage: ["run [OPTION]..."],
@@ -27,63 +30,16 @@ Every key of the configuration is an option, such as --receive.grpc.endpoint 127
 such as DRIFTLOCK_RECEIVE_GRPC_ENDPOINT. Options override variables, which override the file.
 OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL, _HEADERS and related variables describe the downstream; OTEL_SERVICE_NAME,
 OTEL_ENV and PORT are read as well. \`driftlock validate --print\` prints all keys with their values.`,
-  options: [["--view", "show in the terminal what is flagged and why; logs go to driftlock.log in data_dir"]],
+  options: [
+    ["--view", "show in the terminal what is flagged and why; logs go to driftlock.log in data_dir"],
+    [
+      "--roles ROLES",
+      "what this process does of an installation of several, separated by commas: router, worker, forward, sink, api; needs kafka.brokers",
+    ],
+    ["--open", "open the dashboard in the browser"],
+  ],
   exit: ["It was stopped, and everything was delivered or is on disk.", "Anything else ended it."],
 });
-
-/** Interval at which the parent of this process is checked. */
-const parentMs = 500;
-
-/** Returns the parent of a shell, if the system has /proc. */
-function parentOfShell(pid: number): string | undefined {
-  try {
-    return /^\d+ \((?:sh|ash|bash|busybox|dash)\) \S (\d+) /.exec(
-      readFileSync(`/proc/${pid}/stat`, "utf8"),
-    )?.[1];
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Resolves to the name of the first signal. The second one ends the process at once. npx passes signals to its shell only, so
- * that the process would keep its ports. If npx started it, the end of its parent counts as a signal, and so does the end of
- * npx itself behind its shell, which stays behind if npx is killed.
- */
-function stopSignal(log: Logger, { npm_lifecycle_event: event }: NodeJS.ProcessEnv): Promise<string> {
-  return new Promise((resolve) => {
-    let stopping = false;
-    if (event === "npx") {
-      const parent = process.ppid;
-      const npx = parentOfShell(parent);
-      const timer = setInterval(() => {
-        const gone = npx !== undefined && ![npx, undefined].includes(parentOfShell(parent));
-        if (process.ppid === parent && !gone) return;
-        clearInterval(timer);
-        stopping = true;
-        resolve("end of npx");
-      }, parentMs).unref();
-    }
-    for (const name of ["SIGTERM", "SIGINT"] as const) {
-      process.on(name, () => {
-        if (stopping) {
-          log.fatal({ signal: name }, "stopped a second time: exiting without delivery");
-          process.exit(exit.failure);
-        }
-        stopping = true;
-        resolve(name);
-      });
-    }
-  });
-}
-
-/** Ends the process on an unexpected error: in an unknown state it must not judge or forward. Senders retry what it has not answered. */
-function exitOnUncaught(log: Logger): void {
-  process.on("uncaughtException", (err, origin) => {
-    log.fatal({ err, origin }, "unexpected error; exiting");
-    process.exit(exit.failure);
-  });
-}
 
 function announce(log: Logger, config: Config, { addresses }: Sidecar): void {
   const { forward, detect } = config;
@@ -108,7 +64,11 @@ function watch(config: Config): {
   start(sidecar: Sidecar): () => void;
 } {
   makeDataDir(config.data_dir);
-  const log = createLogger(config.telemetry, pino.destination(join(config.data_dir, "driftlock.log")));
+  const log = createLogger(
+    config.telemetry,
+    pino.destination(join(config.data_dir, "driftlock.log")),
+    lineMasking(config.privacy),
+  );
   const view = createView(process.stdout);
   const start = (sidecar: Sidecar) => {
     let before = { records: 0, at: performance.now() };
@@ -141,10 +101,12 @@ function countBuffersWithHeap(): void {
 
 export async function run(args: string[], io: Io): Promise<number> {
   countBuffersWithHeap();
-  const options = readOptions(args, { switches: ["view"], config: true });
+  const options = readOptions(args, { switches: ["view", "open"], values: ["roles"] });
   const { config, warnings } = await loadWhole(options, io.env);
+  const roles = options.values.get("roles");
+  if (roles !== undefined) return runRoles(roles, { config, warnings }, io);
   const watched = options.switches.has("view") ? watch(config) : undefined;
-  const log = watched?.log ?? createLogger(config.telemetry);
+  const log = watched?.log ?? createLogger(config.telemetry, undefined, lineMasking(config.privacy));
   exitOnUncaught(log);
   const stopped = stopSignal(log, io.env);
   const onAnomaly = [anomalyLog(log), ...(watched ? [watched.onAnomaly] : [])];
@@ -153,6 +115,7 @@ export async function run(args: string[], io: Io): Promise<number> {
   const unwatch = watched?.start(sidecar);
   announce(log, config, sidecar);
   io.onListening?.(sidecar.addresses, config);
+  if (options.switches.has("open")) openDashboard(sidecar.addresses.api, log);
   for (const warning of warnings) log.warn(warning);
   if (!config.detect.enabled)
     log.warn("detect.enabled is false: requests are forwarded without being judged");

@@ -1,6 +1,6 @@
 /** A client of the HTTP API of a running Driftlock. */
 import { type Io, UsageError } from "./io.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./parse-options.ts";
 
 const timeoutMs = 30_000;
 
@@ -28,9 +28,41 @@ export class ApiClient {
 
   /** @throws {Error} that reports the error response of the API, or why it cannot be reached. */
   async json<T>(path: string, query = new URLSearchParams()): Promise<T> {
+    return this.#reach(async (signal) => (await (await this.#ask(path, { signal }, query)).json()) as T);
+  }
+
+  /** Posts JSON and resolves to the JSON of the answer. @throws {Error} as `json` does. */
+  async post<T>(path: string, body: object): Promise<T> {
+    return this.#send("POST", path, body);
+  }
+
+  /** Changes something by JSON and resolves to the JSON of the answer. @throws {Error} as `json` does. */
+  async patch<T>(path: string, body: object): Promise<T> {
+    return this.#send("PATCH", path, body);
+  }
+
+  async #send<T>(method: string, path: string, body: object): Promise<T> {
+    const headers = { "content-type": "application/json" };
+    const init = { method, headers, body: JSON.stringify(body) };
+    return this.#reach(async (signal) => (await (await this.#ask(path, { ...init, signal })).json()) as T);
+  }
+
+  /** Deletes what is at a path. @throws {Error} as `json` does. */
+  async delete(path: string): Promise<void> {
+    await this.#reach(async (signal) => (await this.#ask(path, { method: "DELETE", signal })).body?.cancel());
+  }
+
+  /** Resolves to the bytes of an answer of a type. @throws {Error} as `json` does. */
+  async bytes(path: string, accept: string): Promise<Uint8Array> {
+    return this.#reach(async (signal) => {
+      const response = await this.#ask(path, { headers: { accept }, signal });
+      return new Uint8Array(await response.arrayBuffer());
+    });
+  }
+
+  async #reach<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      const response = await this.#get(path, query, {}, AbortSignal.timeout(timeoutMs));
-      return (await response.json()) as T;
+      return await ask(AbortSignal.timeout(timeoutMs));
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
       const reason =
@@ -52,18 +84,14 @@ export class ApiClient {
     signal: AbortSignal,
   ): Promise<ReadableStream<Uint8Array>> {
     const headers: Record<string, string> = lastId === undefined ? {} : { "last-event-id": lastId };
-    return (await this.#get(path, query, headers, signal)).body!;
+    return (await this.#ask(path, { headers, signal }, query)).body!;
   }
 
-  async #get(
-    path: string,
-    query: URLSearchParams,
-    headers: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<Response> {
+  async #ask(path: string, init: RequestInit, query = new URLSearchParams()): Promise<Response> {
     const url = `${this.url}${path}${query.size > 0 ? `?${query}` : ""}`;
-    const authorization = this.#key === undefined ? {} : { authorization: `Bearer ${this.#key}` };
-    const response = await fetch(url, { headers: { ...headers, ...authorization }, signal });
+    const headers = new Headers(init.headers);
+    if (this.#key !== undefined) headers.set("authorization", `Bearer ${this.#key}`);
+    const response = await fetch(url, { ...init, headers });
     if (response.ok) return response;
     const problem = (await response.json().catch(() => ({}))) as { detail?: string; title?: string };
     const reason = problem.detail ?? problem.title ?? "no reason was given";

@@ -1,12 +1,13 @@
 /** What commands share that list and follow what the API of a running Driftlock has. */
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isWildcard, parseListen } from "../../base/address.ts";
+import { urlOf } from "../../base/address.ts";
 import { printableJson } from "../../base/printable.ts";
 import { type ApiClient, ApiRefusal, apiClientOf } from "./api-client.ts";
 import { events } from "./events.ts";
 import type { Io } from "./io.ts";
 import { readOptions } from "./options.ts";
+import type { Options } from "./parse-options.ts";
 import { durationMs } from "./values.ts";
 import { configOf } from "./with-store.ts";
 
@@ -40,7 +41,6 @@ export function readAsked(
     values: [...access, ...filters],
     switches: ["json"],
     positionals,
-    config: true,
   });
   const query = new URLSearchParams();
   for (const name of filters) {
@@ -50,14 +50,21 @@ export function readAsked(
       query.append(name.replace("-", "_"), name === "from" || name === "until" ? timeOf(each) : each);
     }
   }
-  const { api } = configOf(options, io);
-  const { host, port } = parseListen(api.endpoint);
-  const local = isWildcard(host) ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
-  const client = apiClientOf(options, io, `http://${local}:${port}`);
-  return { client, query, positionals: options.positionals, json: options.switches.has("json") };
+  return {
+    client: clientOf(options, io),
+    query,
+    positionals: options.positionals,
+    json: options.switches.has("json"),
+  };
 }
 
-function timeOf(text: string): string {
+/** Returns a client of the API at `--url`, or else at the address of the configuration. */
+export function clientOf(options: Options, io: Io): ApiClient {
+  return apiClientOf(options, io, urlOf(configOf(options, io).api.endpoint));
+}
+
+/** Returns the time, or the time that is as long ago as the duration that `text` is. */
+export function timeOf(text: string): string {
   const ago = durationMs(text);
   return ago === undefined ? text : new Date(Date.now() - ago).toISOString();
 }

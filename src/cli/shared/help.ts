@@ -58,7 +58,8 @@ function list(title: string, rows: readonly Row[]): string {
   return [`${title}:`, ...lines].join("\n");
 }
 
-function wrap(text: string, width: number): string[] {
+/** Breaks a text into lines between words. */
+export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(/\s+/)) {
     const longer = `${lines.at(-1)} ${word}`;

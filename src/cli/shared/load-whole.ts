@@ -5,7 +5,7 @@ import type { Config } from "../../config/schema.ts";
 import { checkForward } from "../../forward/index.ts";
 import { checkNotify } from "../../notify/index.ts";
 import { checkReceive } from "../../receive/index.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./parse-options.ts";
 
 /** Parses the message of another module, `key: what is wrong`. */
 function asProblem(line: string): Problem {

@@ -4,7 +4,7 @@ import { openStore, type Store } from "../../store/index.ts";
 import { createLogger } from "../../telemetry/log.ts";
 import { versions } from "../../version.ts";
 import type { Io } from "./io.ts";
-import type { Options } from "./options.ts";
+import type { Options } from "./parse-options.ts";
 
 /** Loads the configuration from the file, the environment and the options of a command. */
 export function configOf({ config: { file, flags } }: Pick<Options, "config">, { env }: Io): Config {

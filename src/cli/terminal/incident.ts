@@ -1,5 +1,5 @@
 /** Formats an incident for people. Texts of records are escaped, so that they cannot control the terminal. */
-import type { IncidentDetailJson } from "../../api/incident.ts";
+import type { IncidentDetailJson } from "../../json/incident-schema.ts";
 import { truncate } from "./cells.ts";
 import { flow } from "./lines.ts";
 

@@ -1,7 +1,7 @@
 import { versions } from "../../version.ts";
 import { helpText } from "../shared/help.ts";
 import { exit, type Io } from "../shared/io.ts";
-import { readOptions } from "../shared/options.ts";
+import { parseOptions } from "../shared/parse-options.ts";
 
 export const help = helpText({
   usage: ["version [--json]"],
@@ -12,7 +12,7 @@ export const help = helpText({
 });
 
 export async function run(args: string[], io: Io): Promise<number> {
-  const json = readOptions(args, { switches: ["json"] }).switches.has("json");
+  const json = parseOptions(args, { switches: ["json"] }).switches.has("json");
   if (!json) {
     const { version, node } = versions({});
     // This is printed before the addon is loaded, so that a support case has a version even if that fails.

@@ -30,6 +30,31 @@ export const auth = section({
         .string()
         .default("driftlock:")
         .describe("The prefix of the scopes `ingest`, `read` and `admin` in the token."),
+      login: z
+        .strictObject({
+          client_id: z.string().min(1).describe("The client that the issuer knows the dashboard as."),
+          client_secret: z
+            .string()
+            .min(1)
+            .meta({ secret: true } satisfies KeyMeta)
+            .optional()
+            .describe("The client's secret. A public client, which has none, is protected by PKCE alone."),
+          scope: z
+            .string()
+            .regex(/(^| )openid( |$)/, "must contain openid")
+            .default("openid driftlock:read driftlock:admin")
+            .describe("What the issuer is asked for, separated by spaces."),
+          parameters: z
+            .record(z.string(), z.string())
+            .default({})
+            .describe(
+              "Further parameters of the requests to the issuer, such as the `resource` or `audience` for which it gives a JWT as access token.",
+            ),
+        })
+        .optional()
+        .describe(
+          "Lets people log in to the dashboard at the issuer, by the authorization code flow with PKCE. The access token must be a JWT for `audience`, with the claims of tenant and scopes. The section may be left out; if it is present, `client_id` is required. The redirect URI to register is the dashboard's address and `login`.",
+        ),
     })
     .optional()
     .describe(
@@ -58,6 +83,21 @@ export const auth = section({
     ),
 });
 
+/** What limits one tenant. */
+export const tenantLimits = {
+  requests_per_second: count
+    .optional()
+    .describe(
+      "Requests per second from a tenant's senders. API clients of the tenant have the same limit of their own.",
+    ),
+  records_per_second: count.optional().describe("Records per second."),
+  bytes_per_second: bytes.optional().describe("Bytes of requests per second, as protobuf, decompressed."),
+  records_per_day: count.optional().describe("Records per day, from midnight to midnight UTC."),
+  bytes_per_day: bytes
+    .optional()
+    .describe("Bytes of requests per day, as protobuf, decompressed, from midnight to midnight UTC."),
+};
+
 export const limits = section({
   store: serverUrl(/^rediss?$/)
     .refine(
@@ -72,17 +112,7 @@ export const limits = section({
     .describe(
       "A Redis server through which several processes share the limits. Without it, each process enforces the limits on its own.",
     ),
-  requests_per_second: count
-    .optional()
-    .describe(
-      "Requests per second from a tenant's senders. API clients of the tenant have the same limit of their own.",
-    ),
-  records_per_second: count.optional().describe("Records per second."),
-  bytes_per_second: bytes.optional().describe("Bytes of requests per second, as protobuf, decompressed."),
-  records_per_day: count.optional().describe("Records per day, from midnight to midnight UTC."),
-  bytes_per_day: bytes
-    .optional()
-    .describe("Bytes of requests per day, as protobuf, decompressed, from midnight to midnight UTC."),
+  ...tenantLimits,
   streams: count
     .max(1_000_000)
     .optional()

@@ -108,7 +108,7 @@ export const detect = section({
       .number()
       .nonnegative()
       .max(1e9)
-      .default(50)
+      .default(100)
       .describe(
         "The number of alarms of all streams of a tenant: as many at once, and as many per day. Half of it is reserved for anomalies that are at least a hundred times rarer than their stream's limit asks for. Alarms beyond it are counted by `driftlock_withheld_alarms_total`, but not reported. 0 disables the limit.",
       ),

@@ -1,7 +1,7 @@
 /** The attributes of resources and spans, by the semantic conventions of OpenTelemetry. */
 import { Span_SpanKind as Kind } from "../../gen/opentelemetry/proto/trace/v1/trace_pb.js";
+import type { Attribute } from "../wire.ts";
 import type { Component, Failure, Host, Instance, Operation } from "./model.ts";
-import type { Attribute } from "./wire.ts";
 
 const namespace = "shop";
 

@@ -1,7 +1,7 @@
 /** What a fault is. */
 import type { Signal } from "../../otlp/protocol.ts";
+import type { Agenda } from "../agenda.ts";
 import type { Random } from "../random.ts";
-import type { Agenda } from "./agenda.ts";
 import type { Component, Topology } from "./model.ts";
 import type { Simulation } from "./simulation.ts";
 

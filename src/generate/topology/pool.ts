@@ -1,4 +1,4 @@
-import type { Agenda } from "./agenda.ts";
+import type { Agenda } from "../agenda.ts";
 
 /** A pool of connections. Whoever needs one waits in a queue, but not for ever. */
 export class Pool {

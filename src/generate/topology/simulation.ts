@@ -1,6 +1,7 @@
 /** Lets visits pass through a topology: every span takes the time that its work, its waiting and its calls take. */
+
+import type { Agenda } from "../agenda.ts";
 import { Random } from "../random.ts";
-import type { Agenda } from "./agenda.ts";
 import { daily, slowdown } from "./load.ts";
 import type {
   Call,

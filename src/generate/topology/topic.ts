@@ -1,4 +1,4 @@
-import type { Agenda } from "./agenda.ts";
+import type { Agenda } from "../agenda.ts";
 
 /** Messages that may wait; the oldest ones beyond them expire. */
 const retained = 50_000;

@@ -1,8 +1,10 @@
 /** Generates the telemetry of a topology as requests, in the order of time. The same options yield the same bytes. */
 import { SeverityNumber } from "../../gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import type { Signal } from "../../otlp/protocol.ts";
+import { Agenda } from "../agenda.ts";
 import type { Batch, TelemetryOptions } from "../batch.ts";
-import { Agenda } from "./agenda.ts";
+import { Outbox } from "../outbox.ts";
+import { type Attribute, encodeLog, encodeResource, encodeSpan, encodeSpanAttributes } from "../wire.ts";
 import { buildTopology } from "./build.ts";
 import {
   clientAttributes,
@@ -17,10 +19,8 @@ import {
 import type { Fault, FaultSchedule } from "./fault.ts";
 import { Meters } from "./meters.ts";
 import { Component, Host, type Instance, type Operation, type Topology } from "./model.ts";
-import { Outbox } from "./outbox.ts";
 import { planFaults } from "./plan-faults.ts";
 import { type FinishedSpan, Simulation, type WrittenLog } from "./simulation.ts";
-import { type Attribute, encodeLog, encodeResource, encodeSpan, encodeSpanAttributes } from "./wire.ts";
 
 export interface TopologyOptions extends TelemetryOptions {
   /** The faults, in the order of their starts. */

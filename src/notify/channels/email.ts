@@ -1,5 +1,4 @@
 /** E-mail by SMTP. All messages about an incident are one thread. */
-import { createTransport } from "nodemailer";
 import type { ConfigOf } from "../../config/schema/notify.ts";
 import { type Channel, DeliveryError, type Message } from "../channel.ts";
 import { noticeMatcher } from "../notice.ts";
@@ -16,7 +15,7 @@ export function email(config: ConfigOf<"email">): Channel {
     matches: noticeMatcher(match),
     maxPerHour: max_per_hour,
     async send(message) {
-      const transport = transportOf(config);
+      const transport = await transportOf(config);
       try {
         await transport.sendMail({
           from,
@@ -35,7 +34,9 @@ export function email(config: ConfigOf<"email">): Channel {
   };
 }
 
-function transportOf({ host, port, tls, user, password }: ConfigOf<"email">) {
+async function transportOf({ host, port, tls, user, password }: ConfigOf<"email">) {
+  // Most installations send no e-mail, and start sooner without the library.
+  const { createTransport } = await import("nodemailer");
   return createTransport({
     host,
     port,

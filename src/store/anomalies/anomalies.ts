@@ -43,6 +43,12 @@ export interface AnomalyDetail extends AnomalySummary {
   settings: Settings[];
 }
 
+/** A report that is kept, with the SHA-256 of its bytes, in hex, and what orders the reports of an anomaly by strength. */
+export interface KeptReport extends StoredReport {
+  hash: string;
+  strength: number;
+}
+
 /** Anomalies that may have to do with another one. */
 export interface RelatedAnomalies {
   /** Anomalies with a report of the same trace, by their start. */
@@ -204,6 +210,20 @@ export class Anomalies {
       })),
       settings,
     };
+  }
+
+  /** Returns all reports of an anomaly that are kept, by occurrence. */
+  async reports(tenant: string, id: string): Promise<KeptReport[]> {
+    checkTenant(tenant);
+    const rows = await this.#context.database.read
+      .selectFrom("anomaly_reports")
+      .select(["hash", "settings_hash", "strength", "report"])
+      .where("tenant", "=", tenant)
+      .where("anomaly_id", "=", checkId("id", id))
+      .orderBy("occurrence")
+      .orderBy("hash")
+      .execute();
+    return rows.map((row) => ({ ...toReport(row), hash: row.hash, strength: row.strength }));
   }
 
   /**

@@ -2,6 +2,8 @@ import { type Anomaly, Severity, State } from "../../gen/driftlock/v1/anomaly_pb
 
 /** A pending report. */
 export interface Waiting {
+  tenant: string;
+  id: string;
   /** The report as a driftlock.v1.Anomaly message. */
   bytes: Uint8Array;
   /** From 0 to `maxRank`. Reports of lower rank are dropped sooner and written later. */

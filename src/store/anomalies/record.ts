@@ -76,6 +76,24 @@ const insertReports = new BulkInsert<"anomaly_reports">(
       .onConflict((conflict) => conflict.doNothing()),
 );
 
+const insertRecordings = new BulkInsert<"recordings">(
+  ["tenant", "anomaly_id", "recorded_at", "size", "data"],
+  (db, rows) =>
+    db
+      .insertInto("recordings")
+      .values(rows)
+      .onConflict((conflict) => conflict.doNothing()),
+);
+
+const insertReportRecordings = new BulkInsert<"report_recordings">(
+  ["tenant", "anomaly_id", "hash", "recorded_at", "size", "data"],
+  (db, rows) =>
+    db
+      .insertInto("report_recordings")
+      .values(rows)
+      .onConflict((conflict) => conflict.doNothing()),
+);
+
 /**
  * Divides reports into waves, since a statement may change a row only once: the nth report of an anomaly is in the nth
  * wave.
@@ -180,6 +198,33 @@ async function record(
       size: report.size,
       text: report.text,
       report: report.bytes,
+    })),
+  );
+  const recorded = withRecords.flatMap(({ recording, ...report }) =>
+    recording === undefined ? [] : [{ ...report, recording }],
+  );
+  const [first, later] = [true, false].map((isFirst) =>
+    recorded.filter(({ occurrence }) => (occurrence === 1n) === isFirst),
+  );
+  await insertRecordings.run(
+    trx,
+    first!.map(({ tenant, id, recording: data }) => ({
+      tenant,
+      anomaly_id: id,
+      recorded_at: now,
+      size: BigInt(data.length),
+      data,
+    })),
+  );
+  await insertReportRecordings.run(
+    trx,
+    later!.map(({ tenant, id, hash: own, recording: data }) => ({
+      tenant,
+      anomaly_id: id,
+      hash: own,
+      recorded_at: now,
+      size: BigInt(data.length),
+      data,
     })),
   );
   const repeated = withRecords.filter(({ occurrence }) => occurrence > 1n);

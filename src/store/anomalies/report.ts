@@ -1,7 +1,8 @@
 import type { Report } from "../../anomaly/report.ts";
+import { streamId } from "../../anomaly/stream-id.ts";
+import { sha256 } from "../../base/sha256.ts";
 import { type Anomaly, State } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { checkId, checkTenant, storable } from "../arguments.ts";
-import { sha256 } from "../canonical.ts";
 
 /** A report as it is stored: its bytes and the columns beside them. */
 export interface ReportRow {
@@ -28,6 +29,7 @@ export interface ReportRow {
   traceId: string | null;
   text: string;
   bytes: Uint8Array;
+  recording: Uint8Array | undefined;
   /** The approximate size of the report in the database, in bytes. */
   size: number;
 }
@@ -41,19 +43,6 @@ const maxText = 8_192;
  */
 const rowBytes = 1_500;
 const maxInteger = 2n ** 63n - 1n;
-
-const streamIds = new Map<string, string>();
-const maxStreamIds = 10_000;
-
-/** Returns the stable id of a stream: 32 hex digits of the SHA-256 of its key. */
-export function streamId(key: string): string {
-  const known = streamIds.get(key);
-  if (known !== undefined) return known;
-  const id = sha256(key).slice(0, 32);
-  if (streamIds.size >= maxStreamIds) streamIds.clear();
-  streamIds.set(key, id);
-  return id;
-}
 
 export function streamKey(key: string): string {
   return storable(key, maxStream);
@@ -82,7 +71,7 @@ function strengthOf({ severity, margin }: Anomaly): number {
  * Returns the row of a report.
  * @throws {InvalidArgument} if the anomaly has no tenant or no id that can be stored.
  */
-export function toRow({ bytes, message: anomaly }: Report): ReportRow {
+export function toRow({ bytes, message: anomaly, recording }: Report): ReportRow {
   const stream = streamKey(anomaly.stream);
   const record = anomaly.record?.text ?? "";
   const text = searchable(`${anomaly.explanation}\n${record}`);
@@ -108,6 +97,7 @@ export function toRow({ bytes, message: anomaly }: Report): ReportRow {
     recordHash: sha256(`${anomaly.channel}\n${shown}`),
     text,
     bytes,
+    recording,
     size: bytes.length + text.length + rowBytes,
   };
 }

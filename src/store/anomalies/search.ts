@@ -11,6 +11,7 @@ import {
   sql,
 } from "kysely";
 import type { AnomalyState } from "../../anomaly/names.ts";
+import { streamId } from "../../anomaly/stream-id.ts";
 import type { Channel, Severity, Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
 import type { Context } from "../context.ts";
 import { InvalidArgument } from "../database/errors.ts";
@@ -25,7 +26,7 @@ import {
   toPage,
 } from "../page.ts";
 import { channelMask } from "./record.ts";
-import { searchable, serviceName, streamId, streamKey } from "./report.ts";
+import { searchable, serviceName, streamKey } from "./report.ts";
 import { type SummaryRow, summaryColumns } from "./summary.ts";
 
 /** A filter of anomalies. All members must match; the values of one member are alternatives. */

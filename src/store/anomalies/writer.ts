@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Report } from "../../anomaly/report.ts";
+import { type Report, wholeReport } from "../../anomaly/report.ts";
 import { endsWithin } from "../../base/deadline.ts";
 import { Pause } from "../../base/pause.ts";
 import { checkId, checkTenant } from "../arguments.ts";
@@ -66,6 +66,9 @@ export class Writer {
   /** How many reports had been dropped when the queue was last empty. */
   #droppedBefore = 0;
 
+  /** Called with the anomalies of reports that were stored. It returns quickly and never throws. */
+  onStored: (stored: readonly { tenant: string; id: string }[]) => void = () => {};
+
   /** @param record stores all driftlock.v1.Anomaly messages or none */
   constructor(
     record: (reports: readonly Uint8Array[]) => Promise<void>,
@@ -79,7 +82,8 @@ export class Writer {
   }
 
   /** An `AnomalySink`: it returns quickly and never throws. */
-  readonly offer = ({ bytes, message }: Report): void => {
+  readonly offer = (report: Report): void => {
+    const { message } = report;
     try {
       checkTenant(message.tenant);
       checkId("id", message.id);
@@ -87,7 +91,14 @@ export class Writer {
       this.#reject(error);
       return;
     }
-    this.#drop(this.#queue.push({ bytes, rank: rankOf(message) }));
+    this.#drop(
+      this.#queue.push({
+        tenant: message.tenant,
+        id: message.id,
+        bytes: wholeReport(report),
+        rank: rankOf(message),
+      }),
+    );
     if (this.#queue.length >= this.#limits.batchReports && this.#failure === undefined) this.#pause.end();
     this.#running ??= this.#run();
   };
@@ -173,6 +184,7 @@ export class Writer {
       try {
         await this.#record(part.map(({ bytes }) => bytes));
         this.#written += part.length;
+        this.onStored(part);
       } catch (error) {
         if (!isBadData(error)) return { reason: reasonOf(error), left: [part, ...parts.reverse()].flat() };
         if (part.length === 1) {

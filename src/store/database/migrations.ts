@@ -51,9 +51,15 @@ function table(
 }
 
 /** Adds a foreign key, so that rows are deleted together with the row of the other table that they refer to. */
-function goesWith(made: CreateTableBuilder<string>, name: string, other: string, columns: readonly string[]) {
+function goesWith(
+  made: CreateTableBuilder<string>,
+  name: string,
+  other: string,
+  columns: readonly string[],
+  key: readonly string[] = ["tenant", "id"],
+) {
   const gone = (constraint: ForeignKeyConstraintBuilder) => constraint.onDelete("cascade");
-  return made.addForeignKeyConstraint(name, columns as never, other, ["tenant", "id"], gone);
+  return made.addForeignKeyConstraint(name, columns as never, other, key as never, gone);
 }
 
 function index(schema: SchemaModule, name: string, on: string, columns: readonly string[]) {
@@ -496,6 +502,22 @@ const sessions: ReversibleMigration = {
   },
 };
 
+/** Sessions of keys have neither. */
+const sessionsOfPeople: ReversibleMigration = {
+  loses: "the sessions of people without keys, who log in again",
+  async down(database: Kysely<unknown>) {
+    await sql`delete from sessions where key_id = ''`.execute(database);
+    for (const column of ["subject", "scopes"]) {
+      await database.schema.alterTable("sessions").dropColumn(column).execute();
+    }
+  },
+  async up({ schema }: Kysely<unknown>) {
+    for (const column of ["subject", "scopes"]) {
+      await schema.alterTable("sessions").addColumn(column, "text").execute();
+    }
+  },
+};
+
 /** Reports that were stored before stay without a trace. */
 const reportTraces: ReversibleMigration = {
   loses: "which anomalies have traces in common",
@@ -533,6 +555,240 @@ function notable(kind: DatabaseKind): ReversibleMigration {
   };
 }
 
+function evidenceAndProofs(kind: DatabaseKind): ReversibleMigration {
+  return {
+    loses: "the bundles of evidence, and the recordings of anomalies",
+    async down(db: Kysely<unknown>) {
+      const { schema } = db;
+      // Their bytes go with the table.
+      await sql`delete from evidence_bundles where location = 'database'`.execute(db);
+      for (const name of ["recordings", "evidence_files", "audit_checkpoints", "audit_nodes"]) {
+        await schema.dropTable(name).execute();
+      }
+      await schema.alterTable("evidence_bundles").dropColumn("incident_id").execute();
+    },
+    async up({ schema }: Kysely<unknown>) {
+      const nodes: Columns = {
+        tenant: "text",
+        level: "bigint",
+        position: "bigint",
+        hash: "text",
+        target: ["text", nullable],
+      };
+      await table(schema, "audit_nodes", nodes, ["tenant", "level", "position"]).execute();
+      await index(schema, "audit_nodes_by_target", "audit_nodes", ["tenant", "target", "position"])
+        .where(sql.ref("target"), "is not", null)
+        .execute();
+      await table(schema, "audit_checkpoints", {
+        tenant: ["text", primary],
+        size: "bigint",
+        note: "text",
+      }).execute();
+
+      await schema.alterTable("evidence_bundles").addColumn("incident_id", "text").execute();
+      const own = ["tenant", "bundle_id"];
+      const files: Columns = { tenant: "text", bundle_id: "text", bytes: blob[kind] };
+      const filesTable = table(schema, "evidence_files", files, own);
+      await goesWith(filesTable, "evidence_files_bundle", "evidence_bundles", own).execute();
+
+      const recordings: Columns = {
+        tenant: "text",
+        anomaly_id: "text",
+        recorded_at: "bigint",
+        size: "bigint",
+        data: blob[kind],
+      };
+      const anomaly = ["tenant", "anomaly_id"];
+      const recordingsTable = table(schema, "recordings", recordings, anomaly);
+      await goesWith(recordingsTable, "recordings_anomaly", "anomalies", anomaly).execute();
+      await index(schema, "recordings_by_time", "recordings", [
+        "tenant",
+        "recorded_at",
+        "anomaly_id",
+        "size",
+      ]).execute();
+    },
+  };
+}
+
+/** What people enter about the reports of an incident. */
+const incidentReports: ReversibleMigration = {
+  loses: "what people entered about reports to authorities",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.dropTable("incident_reports").execute();
+  },
+  async up({ schema }: Kysely<unknown>) {
+    const columns: Columns = {
+      tenant: "text",
+      incident_id: "text",
+      entered: "text",
+      author: "text",
+      changed_at: "bigint",
+    };
+    const own = ["tenant", "incident_id"];
+    const made = table(schema, "incident_reports", columns, own);
+    await goesWith(made, "incident_reports_incident", "incidents", own).execute();
+  },
+};
+
+function llmCalls(kind: DatabaseKind): ReversibleMigration {
+  return {
+    loses: "the calls of language models",
+    async down({ schema }: Kysely<unknown>) {
+      await schema.dropTable("llm_calls").execute();
+    },
+    async up({ schema }: Kysely<unknown>) {
+      const columns: Columns = {
+        tenant: "text",
+        id: "text",
+        conversation_id: "text",
+        conversation: "text",
+        service: "text",
+        agent: "text",
+        model: "text",
+        operation: "text",
+        time: "bigint",
+        end_time: "bigint",
+        input_tokens: ["bigint", nullable],
+        output_tokens: ["bigint", nullable],
+        cost: ["double precision", nullable],
+        tool_calls: "bigint",
+        failed: "bigint",
+        flagged: "bigint",
+        recorded_at: "bigint",
+        message: blob[kind],
+      };
+      await table(schema, "llm_calls", columns, ["tenant", "id"]).execute();
+      const byConversation = ["tenant", "conversation_id", "time", "id"];
+      await index(schema, "llm_calls_by_conversation", "llm_calls", byConversation).execute();
+      await index(schema, "llm_calls_by_record", "llm_calls", ["tenant", "recorded_at", "id"]).execute();
+    },
+  };
+}
+
+/** What incidents are computed again from. */
+function incidentBases(kind: DatabaseKind): ReversibleMigration {
+  return {
+    loses: "what incidents are computed again from",
+    async down({ schema }: Kysely<unknown>) {
+      await schema.dropTable("incident_bases").execute();
+    },
+    async up({ schema }: Kysely<unknown>) {
+      const columns: Columns = {
+        tenant: "text",
+        incident_id: "text",
+        recorded_at: "bigint",
+        size: "bigint",
+        data: blob[kind],
+      };
+      const own = ["tenant", "incident_id"];
+      const made = table(schema, "incident_bases", columns, own);
+      await goesWith(made, "incident_bases_incident", "incidents", own).execute();
+      await index(schema, "incident_bases_by_time", "incident_bases", [
+        "tenant",
+        "recorded_at",
+        "incident_id",
+        "size",
+      ]).execute();
+    },
+  };
+}
+const billing: ReversibleMigration = {
+  loses: "tenants' subscriptions, usage that was not reported yet, and what was reported",
+  async down({ schema }: Kysely<unknown>) {
+    await schema.dropTable("usage_events").execute();
+    await schema.dropTable("subscriptions").execute();
+    for (const column of reportedColumns) await schema.alterTable("usage").dropColumn(column).execute();
+  },
+  async up({ schema }: Kysely<unknown>) {
+    const zero: Build = (column) => column.notNull().defaultTo(0);
+    for (const column of reportedColumns) {
+      await schema.alterTable("usage").addColumn(column, "bigint", zero).execute();
+    }
+    await table(schema, "subscriptions", {
+      tenant: ["text", primary],
+      id: "text",
+      customer: "text",
+      plan: "text",
+      active: "bigint",
+      changed_at: "bigint",
+    }).execute();
+    await table(schema, "usage_events", {
+      id: ["text", primary],
+      tenant: "text",
+      customer: "text",
+      meter: "text",
+      time: "bigint",
+      value: "bigint",
+      state: ["text", (column) => column.notNull().defaultTo("due")],
+      attempts: ["bigint", zero],
+      unclear_since: ["bigint", nullable],
+      next_at: "bigint",
+      changed_at: "bigint",
+    }).execute();
+    await index(schema, "usage_events_by_state", "usage_events", ["state", "next_at", "id"]).execute();
+  },
+};
+
+const reportedColumns = ["reported_requests", "reported_records", "reported_bytes"];
+
+/** Decisions of people are read in their order. */
+const judgementsByTime: ReversibleMigration = {
+  loses: "nothing",
+  async down({ schema }: Kysely<unknown>) {
+    for (const name of ["anomaly", "incident"]) await schema.dropIndex(`${name}_events_by_time`).execute();
+  },
+  async up({ schema }: Kysely<unknown>) {
+    for (const name of ["anomaly", "incident"]) {
+      await index(schema, `${name}_events_by_time`, `${name}_events`, ["time"]).execute();
+    }
+  },
+};
+
+/** How far logs have been stored. */
+function logPositions(kind: DatabaseKind): ReversibleMigration {
+  return {
+    loses: "how far the topics of Kafka have been stored, so that statistics of streams would be added again",
+    async down({ schema }: Kysely<unknown>) {
+      await schema.dropTable("log_positions").execute();
+    },
+    async up({ schema }: Kysely<unknown>) {
+      const columns: Columns = { topic: "text", number: "integer", position: "bigint", state: blob[kind] };
+      await table(schema, "log_positions", columns, ["topic", "number"]).execute();
+    },
+  };
+}
+
+/** What later reports of anomalies are computed again from, as `recordings` has it of the first ones. */
+function reportRecordings(kind: DatabaseKind): ReversibleMigration {
+  return {
+    loses: "the recordings of reports after the first of an anomaly",
+    async down({ schema }: Kysely<unknown>) {
+      await schema.dropTable("report_recordings").execute();
+    },
+    async up({ schema }: Kysely<unknown>) {
+      const columns: Columns = {
+        tenant: "text",
+        anomaly_id: "text",
+        hash: "text",
+        recorded_at: "bigint",
+        size: "bigint",
+        data: blob[kind],
+      };
+      const report = ["tenant", "anomaly_id", "hash"];
+      const made = table(schema, "report_recordings", columns, report);
+      await goesWith(made, "report_recordings_report", "anomaly_reports", report, report).execute();
+      await index(schema, "report_recordings_by_time", "report_recordings", [
+        "tenant",
+        "recorded_at",
+        "anomaly_id",
+        "hash",
+        "size",
+      ]).execute();
+    },
+  };
+}
+
 export function migrations(kind: DatabaseKind): {
   getMigrations(): Promise<Record<string, ReversibleMigration>>;
 } {
@@ -551,6 +807,15 @@ export function migrations(kind: DatabaseKind): {
       "011_sessions": sessions,
       "012_report_traces": reportTraces,
       "013_notable": notable(kind),
+      "014_evidence": evidenceAndProofs(kind),
+      "015_sessions_of_people": sessionsOfPeople,
+      "016_incident_reports": incidentReports,
+      "017_llm_calls": llmCalls(kind),
+      "018_incident_bases": incidentBases(kind),
+      "019_billing": billing,
+      "020_judgements_by_time": judgementsByTime,
+      "021_log_positions": logPositions(kind),
+      "022_report_recordings": reportRecordings(kind),
     }),
   };
 }

@@ -147,6 +147,15 @@ export interface Tables {
     incident_id: string;
     anomaly_id: string;
   };
+  /** What incidents are computed again from: `basis` of their latest revision. */
+  incident_bases: {
+    tenant: string;
+    incident_id: string;
+    recorded_at: Integer;
+    /** 0 if it is no longer kept. */
+    size: Integer;
+    data: Uint8Array;
+  };
   incident_events: {
     tenant: string;
     incident_id: string;
@@ -180,6 +189,39 @@ export interface Tables {
     /** A driftlock.v1.Anomaly message without an id. */
     message: Uint8Array;
   };
+  /** Calls of language models, and executions of tools. */
+  llm_calls: {
+    tenant: string;
+    id: string;
+    /** Hexadecimal digits of a hash of the conversation's name. */
+    conversation_id: string;
+    conversation: string;
+    service: string;
+    agent: string;
+    model: string;
+    operation: string;
+    /** The event time of its start and its end. */
+    time: Integer;
+    end_time: Integer;
+    input_tokens: NullableInteger;
+    output_tokens: NullableInteger;
+    cost: number | null;
+    tool_calls: Integer;
+    /** 1 if it failed; 1 if something in it was flagged. */
+    failed: Integer;
+    flagged: Integer;
+    recorded_at: Integer;
+    /** One or several driftlock.v1.LlmCall messages, which joined are one. */
+    message: Uint8Array;
+  };
+  /** What people have entered about the reports of an incident to authorities, as canonical JSON. */
+  incident_reports: {
+    tenant: string;
+    incident_id: string;
+    entered: string;
+    author: string;
+    changed_at: Integer;
+  };
   evidence_bundles: {
     tenant: string;
     id: string;
@@ -189,8 +231,32 @@ export interface Tables {
     size: Integer;
     /** The SHA-256 of the bundle's bytes, in hex. */
     sha256: string;
-    /** The location of the bundle's bytes. */
+    /** Always `database`: the bytes are in `evidence_files`. */
     location: string;
+    incident_id: string | null;
+  };
+  evidence_files: {
+    tenant: string;
+    bundle_id: string;
+    bytes: Uint8Array;
+  };
+  /** What an anomaly's first report was computed from. */
+  recordings: {
+    tenant: string;
+    anomaly_id: string;
+    recorded_at: Integer;
+    size: Integer;
+    data: Uint8Array;
+  };
+  /** Of reports after the first of an anomaly, by the hash of the report. */
+  report_recordings: {
+    tenant: string;
+    anomaly_id: string;
+    hash: string;
+    recorded_at: Integer;
+    /** 0 if it is no longer kept. */
+    size: Integer;
+    data: Uint8Array;
   };
   api_keys: {
     /** 16 hex digits. Together with `dlk_` they are the prefix by which people recognize the key. */
@@ -211,7 +277,11 @@ export interface Tables {
     /** The SHA-256 of the session's secret, in hex. It has 256 random bits, so no slow hash is needed. */
     hash: string;
     tenant: string;
+    /** Empty if the session is one of a person, who has no key. */
     key_id: string;
+    /** A person's name and scopes, separated by spaces; null if the session stands for a key. */
+    subject: string | null;
+    scopes: string | null;
     created_at: Integer;
     expires_at: Integer;
   };
@@ -270,6 +340,23 @@ export interface Tables {
     /** The entry as canonical JSON. */
     entry: string;
   };
+  /** The complete subtrees of the logs' Merkle trees; see audit-tree.ts. */
+  audit_nodes: {
+    tenant: string;
+    level: Integer;
+    position: Integer;
+    /** In hex. */
+    hash: string;
+    /** The target of a leaf's entry; null for other nodes. */
+    target: string | null;
+  };
+  /** The checkpoint of each tenant's log that was issued last. */
+  audit_checkpoints: {
+    tenant: string;
+    size: Integer;
+    /** The signed note. */
+    note: string;
+  };
   /** The last confirmed time of day, in one row, whose id is 1; see confirmed-time.ts. */
   clock: {
     id: Integer;
@@ -282,5 +369,40 @@ export interface Tables {
     requests: Integer;
     records: Integer;
     bytes: Integer;
+    /** The part of each that has entered `usage_events`, or that is not to be reported. */
+    reported_requests: ColumnType<bigint, undefined, bigint>;
+    reported_records: ColumnType<bigint, undefined, bigint>;
+    reported_bytes: ColumnType<bigint, undefined, bigint>;
+  };
+  /** What tenants have subscribed to; see billing.ts. */
+  subscriptions: {
+    tenant: string;
+    id: string;
+    customer: string;
+    /** The plan's name; empty if the price belongs to none. */
+    plan: string;
+    active: Integer;
+    changed_at: Integer;
+  };
+  /** The outbox of usage that is reported for payment. */
+  usage_events: {
+    id: string;
+    tenant: string;
+    customer: string;
+    meter: string;
+    time: Integer;
+    value: Integer;
+    state: Generated<string>;
+    attempts: ColumnType<bigint, undefined, bigint>;
+    unclear_since: NullableInteger;
+    next_at: Integer;
+    changed_at: Integer;
+  };
+  /** How far the partitions of a log have been stored; see positions.ts. */
+  log_positions: {
+    topic: string;
+    number: Integer;
+    position: Integer;
+    state: Uint8Array;
   };
 }

@@ -81,7 +81,7 @@ async function recordIncident(
     merged_into: mergedInto,
     members: BigInt(incident.members.length + incident.membersLeftOut),
     summary: toBinary(IncidentSchema, abridged(incident)),
-    message: toBinary(IncidentSchema, incident),
+    message: toBinary(IncidentSchema, { ...incident, basis: new Uint8Array() }),
   };
   const row = await trx
     .insertInto("incidents")
@@ -103,9 +103,32 @@ async function recordIncident(
       .where("merged_into", "=", id)
       .execute();
   }
+  await recordBasis(trx, incident, now);
   await recordServices(trx, incident);
   await linkAnomalies(trx, incident);
   return toSummary(row);
+}
+
+/** Keeps the basis of the latest revision, or none if that has none. */
+async function recordBasis(
+  trx: Transaction<Tables>,
+  { tenant, id, basis }: Incident,
+  now: number,
+): Promise<void> {
+  if (basis.length === 0) {
+    await trx
+      .deleteFrom("incident_bases")
+      .where("tenant", "=", tenant)
+      .where("incident_id", "=", id)
+      .execute();
+    return;
+  }
+  const latest = { recorded_at: now, size: BigInt(basis.length), data: basis };
+  await trx
+    .insertInto("incident_bases")
+    .values({ tenant, incident_id: id, ...latest })
+    .onConflict((conflict) => conflict.columns(["tenant", "incident_id"]).doUpdateSet(latest))
+    .execute();
 }
 
 async function recordServices(trx: Transaction<Tables>, { tenant, id, services }: Incident): Promise<void> {

@@ -43,7 +43,14 @@ export function formedState({ state }: Incident): FormedState {
 /** Returns the incident without what is large, and with the likeliest cause alone. */
 export function abridged(incident: Incident): Incident {
   const ranking = incident.ranking.slice(0, 1);
-  return create(IncidentSchema, { ...incident, members: [], ranking, graph: [], changes: [] });
+  return create(IncidentSchema, {
+    ...incident,
+    members: [],
+    ranking,
+    graph: [],
+    changes: [],
+    basis: new Uint8Array(),
+  });
 }
 
 export function toSummary(row: SummaryRow): IncidentSummary {

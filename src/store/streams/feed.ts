@@ -9,7 +9,7 @@ import { reportIntervalMs, type StreamObservation, type Streams } from "./stream
 const pageSize = 256;
 
 export interface StatisticsSource {
-  statistics(most: number): Promise<StatisticsPage>;
+  statistics(most: number): Promise<Pick<StatisticsPage, "streams" | "left">>;
 }
 
 export class StreamFeed {

@@ -1,8 +1,9 @@
 /** Writes streams and the statistics that the engine reports about them. */
 import { type Kysely, sql } from "kysely";
+import { streamId } from "../../anomaly/stream-id.ts";
 import type { StreamStatistics } from "../../engine/index.ts";
 import type { Signal } from "../../gen/driftlock/v1/anomaly_pb.js";
-import { integer, serviceName, streamId, streamKey } from "../anomalies/report.ts";
+import { integer, serviceName, streamKey } from "../anomalies/report.ts";
 import { checkTenant } from "../arguments.ts";
 import { BulkInsert } from "../database/bulk.ts";
 import type { Tables } from "../database/tables.ts";

@@ -58,10 +58,20 @@ const any = (value: unknown) => value as any;
 /** TypeScript has no types for WebAssembly without those of the DOM. */
 const wasm = any(globalThis).WebAssembly;
 
+/** Reads a copy of all that an engine has learned. Returns its size. */
+async function copy(engine: NativeEngine): Promise<number> {
+  let size = 0;
+  await engine.checkpoint("copy");
+  for (let piece = await engine.checkpointPiece(); piece.length > 0; piece = await engine.checkpointPiece())
+    size += piece.length;
+  await engine.endCheckpoint();
+  return size;
+}
+
 /** Calls that take one bytes argument each, for which `bytes` is passed. */
 const withBytes = (engine: NativeEngine, bytes: Uint8Array): Record<string, () => unknown> => ({
   request: () => engine.process("logs", "t", bytes),
-  snapshot: () => engine.restore(bytes),
+  piece: () => engine.restore(bytes),
   compress: () => native.compress("zstd", bytes),
   compressedSize: () => native.compressedSize("openzl", bytes),
   decompress: () => native.decompress("zstd", bytes, 1_000),
@@ -95,12 +105,18 @@ const workers: Record<string, () => Promise<void>> = {
   async everything() {
     const [one, two] = [make({ threads: 4 }), make({ threads: 1 })];
     const bytes = request();
+    let copying = false;
     for (;;) {
       for (let i = 0; i < 10; i++) {
         void one.process("logs", `t${i}`, bytes);
         void two.process("logs", "t", bytes);
       }
-      void one.snapshot();
+      if (!copying) {
+        copying = true;
+        void copy(one).finally(() => {
+          copying = false;
+        });
+      }
       void one.statistics(10);
       void two.advance(1_000, []);
       void native.permutationTest(lines("a"), lines("b"), test);
@@ -148,8 +164,12 @@ const cases: Record<string, () => unknown> = {
     for (const late of [
       () => engine.process("logs", "t", request(1)),
       () => engine.advance(1_000, []),
-      () => engine.snapshot(),
+      () => engine.observeTime("t", 1n),
+      () => engine.checkpoint("copy"),
+      () => engine.checkpointPiece(),
+      () => engine.endCheckpoint(),
       () => engine.restore(Buffer.alloc(0)),
+      () => engine.completeRestore(true),
       () => engine.statistics(1),
       () => engine.feedback("t", "id", "accept"),
     ])
@@ -166,6 +186,31 @@ const cases: Record<string, () => unknown> = {
       }).map((each) => each.catch((error) => assert.equal(error.code, "ERR_DRIFTLOCK_ENGINE_CLOSED"))),
     );
   },
+  async checkpointsOutOfTurn() {
+    const engine = make();
+    const code = "ERR_DRIFTLOCK_INVALID_CALL";
+    for (const early of [() => engine.checkpointPiece(), () => engine.endCheckpoint()])
+      assert.throws(early, { code });
+    const begun = engine.checkpoint("changes");
+    assert.throws(() => engine.checkpointPiece(), { code });
+    assert.throws(() => engine.checkpoint("copy"), { code });
+    await begun;
+    assert.throws(() => engine.checkpoint(any("some")), { code: "ERR_DRIFTLOCK_INVALID_ARGUMENT" });
+    const pieces = [engine.checkpointPiece(), engine.checkpointPiece()];
+    await engine.endCheckpoint();
+    await Promise.all(pieces);
+    assert.throws(() => engine.restore(Buffer.alloc(0)), { code: "ERR_DRIFTLOCK_ENGINE_STARTED" });
+    await engine.close();
+
+    const fresh = make();
+    const restoring = fresh.restore(Buffer.from("no records"));
+    assert.throws(() => fresh.process("logs", "t", request(1)), { code });
+    await restoring;
+    assert.match(await fresh.completeRestore(true), /damaged/);
+    assert.equal((await fresh.process("logs", "t", request(1))).records, 1);
+    await fresh.checkpoint("all");
+    await fresh.close();
+  },
   closeFromGetter() {
     const engine = make();
     const heard = Object.defineProperty(["a", "b"], 1, {
@@ -181,7 +226,7 @@ const cases: Record<string, () => unknown> = {
     const engine = make();
     const pending = [
       engine.process("logs", "t", request(10)),
-      engine.snapshot(),
+      engine.checkpoint("copy"),
       engine.process("logs", "t", request(10)),
     ];
     let calls = 0;
@@ -246,12 +291,12 @@ const cases: Record<string, () => unknown> = {
     const engine = make();
     const large = request(60_000);
     const pending = Array.from({ length: 20 }, () => engine.process("logs", "t", large));
-    const snapshot = engine.snapshot();
+    const size = copy(engine);
     engine.cancel();
     const after = engine.process("logs", "t", request(5));
     const outcomes = await Promise.allSettled(pending);
     assert.equal(outcomes.at(-1)!.status, "rejected");
-    assert.ok((await snapshot).length > 0);
+    assert.ok((await size) > 0);
     assert.equal((await after).records, 5);
     await engine.close();
   },

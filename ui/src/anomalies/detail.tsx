@@ -5,6 +5,7 @@ import { anomalyFeed } from "../api/live.ts";
 import { useLoad } from "../api/load.ts";
 import { mayChange } from "../api/session.ts";
 import type { AnomalyDetail } from "../api/types.ts";
+import { MakeEvidence } from "../evidence/make.tsx";
 import { sentence } from "../parts/format.ts";
 import { judge, onJudged, undoable } from "../parts/judge.tsx";
 import { Failure, Skeleton } from "../parts/states.tsx";
@@ -101,6 +102,12 @@ export function AnomalyPage({ id }: { id: string }) {
       <h1 class="sentence">{sentence(headlineOf(anomaly))}</h1>
       <Facts anomaly={anomaly} />
       <Actions id={id} />
+      <div class="actions" role="group" aria-label="Evidence">
+        <MakeEvidence subject={{ anomaly: id }} />
+        <a class="button" href={address("/evidence", { about: id })}>
+          Bundles about it
+        </a>
+      </div>
       <AnomalyBody anomaly={anomaly} brief={false} />
     </article>
   );

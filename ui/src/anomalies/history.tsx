@@ -31,9 +31,11 @@ function entriesOf({
   }
   if (end_time !== start_time) {
     const text =
-      state === "open"
-        ? `The latest of ${count(occurrences)} flagged verdicts.`
-        : `The last of ${count(occurrences)} flagged verdicts.`;
+      occurrences === 1
+        ? "Until then nothing else was flagged."
+        : state === "open"
+          ? `The latest of ${count(occurrences)} flagged verdicts.`
+          : `The last of ${count(occurrences)} flagged verdicts.`;
     entries.push({ time: end_time, kind: "data", text });
   }
   for (const event of events) {

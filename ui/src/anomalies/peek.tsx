@@ -12,7 +12,7 @@ export function Peek({ id, onClose }: { id: string; onClose(): void }) {
     <aside class="peek" aria-label="Selected anomaly">
       <header>
         <a class="button" href={address(`/anomalies/${encodeURIComponent(id)}`)}>
-          Open
+          Open the page
         </a>
         <button type="button" class="bare" aria-label="Close" onClick={onClose}>
           ×

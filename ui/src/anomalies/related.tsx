@@ -3,6 +3,7 @@ import { request } from "../api/client.ts";
 import { useLoad } from "../api/load.ts";
 import type { CompactAnomaly, Related as RelatedJson } from "../api/types.ts";
 import { SeverityMark, Time } from "../parts/labels.tsx";
+import { Table } from "../parts/table.tsx";
 import { address } from "../shell/router.ts";
 import { headlineOf } from "./explanation.ts";
 
@@ -11,26 +12,24 @@ const shown = 8;
 
 export function AnomalyTable({ label, anomalies }: { label: string; anomalies: readonly CompactAnomaly[] }) {
   return (
-    <div class="scroll tall" tabindex={0} role="region" aria-label={label}>
-      <table>
-        <tbody>
-          {anomalies.map((anomaly) => (
-            <tr key={anomaly.id}>
-              <td>
-                <SeverityMark severity={anomaly.severity} />
-              </td>
-              <td>
-                <Time at={anomaly.start_time} />
-              </td>
-              <td>{anomaly.service}</td>
-              <td class="any">
-                <a href={address(`/anomalies/${encodeURIComponent(anomaly.id)}`)}>{headlineOf(anomaly)}</a>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label={label}
+      frame="tall"
+      rows={anomalies}
+      keyOf={({ id }) => id}
+      columns={[
+        { name: "Severity", unnamed: true, cell: ({ severity }) => <SeverityMark severity={severity} /> },
+        { name: "Since", cell: (anomaly) => <Time at={anomaly.start_time} /> },
+        { name: "Service", cell: ({ service }) => service },
+        {
+          name: "What",
+          kind: "text",
+          cell: (anomaly) => (
+            <a href={address(`/anomalies/${encodeURIComponent(anomaly.id)}`)}>{headlineOf(anomaly)}</a>
+          ),
+        },
+      ]}
+    />
   );
 }
 

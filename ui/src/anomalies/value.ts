@@ -48,9 +48,8 @@ function display(unit: string, size: number): { unit: string; factor: number } {
     return { unit: name, factor: scale / each };
   }
   if (unit === "1") return size <= 1 ? { unit: "%", factor: 100 } : { unit: "", factor: 1 };
-  // Braces hold what is counted, as in {record}.
-  const counted = /^\{(.+)\}$/.exec(unit)?.[1];
-  return { unit: counted === undefined ? unit : `${counted}s`, factor: 1 };
+  // Braces hold what is counted, as in {record} and {record}/s.
+  return { unit: unit.replace(/\{(.+?)\}/g, "$1s"), factor: 1 };
 }
 
 /** Returns undefined if the report is not about a number. */

@@ -50,10 +50,13 @@ async function problemOf(response: Response): Promise<Problem> {
   return response.json().catch(() => fallback) as Promise<Problem>;
 }
 
+/** Pages that show nothing of a tenant. */
+const open: ReadonlySet<string> = new Set(["/login", "/verify"]);
+
 /** Leads to the page for logging in, and back to this one afterwards. */
 export function logIn(): void {
   const { path, query } = here.value;
-  if (path === "/login") return;
+  if (open.has(path)) return;
   const text = query.toString();
   go(address("/login", { next: path + (text && `?${text}`) }), { replace: true });
 }

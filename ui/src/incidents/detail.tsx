@@ -6,17 +6,19 @@ import { incidentFeed } from "../api/live.ts";
 import { useLoad } from "../api/load.ts";
 import { mayChange } from "../api/session.ts";
 import type { IncidentDetail } from "../api/types.ts";
+import { MakeEvidence } from "../evidence/make.tsx";
 import { compact, duration, number, plural, sentence } from "../parts/format.ts";
 import { type Decision, judge, onJudged, undoable } from "../parts/judge.tsx";
 import { SeverityMark, Time } from "../parts/labels.tsx";
 import { Failure, Skeleton } from "../parts/states.tsx";
+import { Table } from "../parts/table.tsx";
 import { printable } from "../parts/text.ts";
 import { useCommands } from "../shell/keys.ts";
 import { address } from "../shell/router.ts";
 import { useTitle } from "../shell/title.ts";
 import { Ranking } from "./cause.tsx";
 import { decisions, withdrawal } from "./decisions.ts";
-import { Graph } from "./graph.tsx";
+import { CallGraph } from "./graph.tsx";
 import { joins } from "./joins.ts";
 import { IncidentState } from "./page.tsx";
 import { Story } from "./story.tsx";
@@ -151,63 +153,58 @@ function Members({ incident }: { incident: IncidentDetail }) {
   return (
     <section class="card wide">
       <h2>Evidence</h2>
-      <div class="scroll tall" tabindex={0} role="region" aria-label="Evidence">
-        <table>
-          <thead>
-            <tr>
-              <th>
-                <span class="hidden">Severity</span>
-              </th>
-              <th>Since</th>
-              <th>Stream</th>
-              <th>Channel</th>
-              <th class="number">Flagged</th>
-              <th>Belongs to it because</th>
-              <th>Anomalies</th>
-            </tr>
-          </thead>
-          <tbody>
-            {evidence.map((member) => (
-              <tr key={`${member.stream} ${member.channel} ${member.instance} ${member.host}`}>
-                <td>
-                  <SeverityMark severity={member.severity} />
-                </td>
-                <td>
-                  <Time at={member.start_time} />
-                </td>
-                <td class="any">
-                  <a href={address(`/streams/${encodeURIComponent(member.stream_id)}`)}>
-                    {printable(member.stream)}
+      <Table
+        label="Evidence"
+        frame="tall"
+        rows={evidence}
+        keyOf={({ stream, channel, instance, host }) => `${stream} ${channel} ${instance} ${host}`}
+        columns={[
+          {
+            name: "Severity",
+            unnamed: true,
+            cell: ({ severity }) => <SeverityMark severity={severity} />,
+          },
+          { name: "Since", cell: (member) => <Time at={member.start_time} /> },
+          {
+            name: "Stream",
+            kind: "text",
+            cell: ({ stream, stream_id, instance }) => (
+              <>
+                <a href={address(`/streams/${encodeURIComponent(stream_id)}`)}>{printable(stream)}</a>
+                {instance && <small class="muted"> {instance.replace(/^.*?=/, "")}</small>}
+              </>
+            ),
+          },
+          { name: "Channel", cell: ({ channel }) => channel },
+          { name: "Flagged", kind: "number", cell: ({ flagged }) => compact(flagged) },
+          {
+            name: "Belongs to it because",
+            kind: "text",
+            cell: ({ join, joined_by }) => (
+              <>
+                {joins[join]}
+                {joined_by && join !== "trace" && ` ${joined_by}`}
+                {joined_by && join === "trace" && <code class="small"> {joined_by.slice(0, 8)}…</code>}
+              </>
+            ),
+          },
+          {
+            name: "Anomalies",
+            cell: ({ stream, anomalies }) =>
+              anomalies.map((id, i) => (
+                <span key={id}>
+                  {i > 0 && " "}
+                  <a
+                    href={address(`/anomalies/${encodeURIComponent(id)}`)}
+                    aria-label={`Anomaly ${i + 1} of ${stream}`}
+                  >
+                    {i + 1}
                   </a>
-                  {member.instance && <small class="muted"> {member.instance.replace(/^.*?=/, "")}</small>}
-                </td>
-                <td>{member.channel}</td>
-                <td class="number">{compact(member.flagged)}</td>
-                <td class="any">
-                  {joins[member.join]}
-                  {member.joined_by && member.join !== "trace" && ` ${member.joined_by}`}
-                  {member.join === "trace" && member.joined_by && (
-                    <code class="small"> {member.joined_by.slice(0, 8)}…</code>
-                  )}
-                </td>
-                <td>
-                  {member.anomalies.map((id, i) => (
-                    <span key={id}>
-                      {i > 0 && " "}
-                      <a
-                        href={address(`/anomalies/${encodeURIComponent(id)}`)}
-                        aria-label={`Anomaly ${i + 1} of ${member.stream}`}
-                      >
-                        {i + 1}
-                      </a>
-                    </span>
-                  ))}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+                </span>
+              )),
+          },
+        ]}
+      />
     </section>
   );
 }
@@ -267,12 +264,21 @@ export function IncidentPage({ id }: { id: string }) {
       <h1 class="sentence">{sentence(printable(incident.sentence))}</h1>
       <Facts incident={incident} />
       <Actions incident={incident} />
+      <div class="actions" role="group" aria-label="Evidence and reports">
+        <MakeEvidence subject={{ incident: id }} />
+        <a class="button" href={address("/evidence", { about: id })}>
+          Bundles about it
+        </a>
+        <a class="button" href={address(`/incidents/${encodeURIComponent(id)}/reports`)}>
+          Reports to authorities
+        </a>
+      </div>
       <div class="cards">
         <Ranking incident={incident} />
         <Story incident={incident} />
         <Changes incident={incident} />
         <Earlier incident={incident} />
-        <Graph incident={incident} />
+        <CallGraph incident={incident} />
         <Members incident={incident} />
         <Anomalies incident={incident} />
       </div>

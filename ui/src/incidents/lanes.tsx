@@ -6,6 +6,8 @@ import { useLoad } from "../api/load.ts";
 import type { Counts } from "../api/types.ts";
 import { colorOf, onLook } from "../parts/chart.tsx";
 import { plural, shortTime, timeZone } from "../parts/format.ts";
+import { severities } from "../parts/names.ts";
+import { Table } from "../parts/table.tsx";
 import { apiTime } from "../parts/time-range.ts";
 import { address, go, here, setQuery } from "../shell/router.ts";
 
@@ -98,13 +100,24 @@ function draw(canvas: HTMLCanvasElement, { counts, cells, labelWidth, marked }: 
     context.globalAlpha = 1;
   }
   context.fillStyle = muted;
+  let before: number | undefined;
   const ticks = Math.max(1, Math.floor((width - labelWidth) / 130));
   for (let i = 0; i <= ticks; i++) {
     const time = start + (span * i) / ticks;
     context.textAlign = i === 0 ? "left" : i === ticks ? "right" : "center";
-    context.fillText(shortTime(time).replace(/:\d\d$/, ""), scale(time), height - axisHeight / 2 + 2);
+    context.fillText(tickText(time, before), scale(time), height - axisHeight / 2 + 2);
+    before = time;
   }
   context.textAlign = "left";
+}
+
+/** Names the day of the first tick and of those at which another day begins, if it is not today. */
+function tickText(time: number, before: number | undefined): string {
+  const whole = (at: number) => shortTime(at).replace(/:\d\d$/, "");
+  const [day, clock] = whole(time).split(", ") as [string, string | undefined];
+  if (clock === undefined || before === undefined || !whole(before).startsWith(`${day}, `))
+    return whole(time);
+  return clock;
 }
 
 /** Cuts a text to a width. */
@@ -213,30 +226,21 @@ function Twin({ counts, kind }: { counts: Counts; kind: Kind }) {
   return (
     <details class="twin">
       <summary>As a table</summary>
-      <div class="scroll" tabindex={0} role="region" aria-label="Anomalies over time, as a table">
-        <table>
-          <thead>
-            <tr>
-              <th>{kinds[kind].slice(0, -1)}</th>
-              <th>From</th>
-              <th class="number">Anomalies</th>
-              <th>Gravest</th>
-            </tr>
-          </thead>
-          <tbody>
-            {cellsOf(counts).map((cell) => (
-              <tr key={`${cell.lane} ${cell.from}`}>
-                <td class="any">
-                  <a href={cellAddress(kind, cell)}>{cell.lane || "none"}</a>
-                </td>
-                <td>{shortTime(cell.from)}</td>
-                <td class="number">{cell.total}</td>
-                <td>{cell.grave}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Anomalies over time, as a table"
+        rows={cellsOf(counts)}
+        keyOf={({ lane, from }) => `${lane} ${from}`}
+        columns={[
+          {
+            name: kinds[kind].slice(0, -1),
+            kind: "text",
+            cell: (cell) => <a href={cellAddress(kind, cell)}>{cell.lane || "none"}</a>,
+          },
+          { name: "From", cell: ({ from }) => shortTime(from) },
+          { name: "Anomalies", kind: "number", cell: ({ total }) => total },
+          { name: "Gravest", cell: ({ grave }) => grave },
+        ]}
+      />
     </details>
   );
 }
@@ -311,6 +315,14 @@ export function Lanes() {
         )}
       </header>
       <Canvas counts={data} kind={kind} />
+      <p class="legend">
+        {Object.entries(severities).map(([severity, name]) => (
+          <span key={severity} class={`severity ${severity}`}>
+            {name}
+          </span>
+        ))}
+        <span>Darker where there are more. Drag over a time to look closer.</span>
+      </p>
       {data.others.lanes > 0 && (
         <p class="hint">
           {plural(data.others.total, "anomaly", "anomalies")} in {plural(data.others.lanes, "other lane")}.

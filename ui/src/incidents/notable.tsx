@@ -5,6 +5,7 @@ import { useLoad } from "../api/load.ts";
 import type { Notable as NotableJson } from "../api/types.ts";
 import { number } from "../parts/format.ts";
 import { Time } from "../parts/labels.tsx";
+import { Table } from "../parts/table.tsx";
 import { printable } from "../parts/text.ts";
 import { apiTime } from "../parts/time-range.ts";
 import { address, here } from "../shell/router.ts";
@@ -14,7 +15,7 @@ const shown = "10";
 /** How close it came to an alarm. */
 function closeness(margin: number | null): string {
   if (margin === null) return "–";
-  return margin >= 1 ? "withheld by a budget" : `${number(margin * 100, 2)} % of the rarity of an alarm`;
+  return margin >= 1 ? "withheld by a budget" : `${number(margin * 100, 2)} %`;
 }
 
 export function Notable() {
@@ -34,32 +35,28 @@ export function Notable() {
   return (
     <section>
       <h2>Notable, although no alarm</h2>
-      <div class="card scroll" tabindex={0} role="region" aria-label="Notable, although no alarm">
-        <table>
-          <thead>
-            <tr>
-              <th>Time</th>
-              <th>Stream</th>
-              <th>What</th>
-              <th>How close to an alarm</th>
-            </tr>
-          </thead>
-          <tbody>
-            {data.items.map(({ stream, stream_id, report }) => (
-              <tr key={`${stream_id} ${report.time}`}>
-                <td>
-                  <Time at={report.time} />
-                </td>
-                <td class="any">
-                  <a href={address(`/streams/${encodeURIComponent(stream_id)}`)}>{printable(stream)}</a>
-                </td>
-                <td class="any">{headline(report)}</td>
-                <td>{closeness(report.margin)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Notable, although no alarm"
+        frame="card notable"
+        rows={data.items}
+        keyOf={({ stream_id, report }) => `${stream_id} ${report.time}`}
+        columns={[
+          { name: "Time", cell: ({ report }) => <Time at={report.time} /> },
+          {
+            name: "Stream",
+            kind: "text",
+            cell: ({ stream, stream_id }) => (
+              <a href={address(`/streams/${encodeURIComponent(stream_id)}`)}>{printable(stream)}</a>
+            ),
+          },
+          { name: "What", kind: "text", cell: ({ report }) => headline(report) },
+          {
+            name: "How close to an alarm",
+            title: "The part of the rarity of an alarm that it reached",
+            cell: ({ report }) => closeness(report.margin),
+          },
+        ]}
+      />
     </section>
   );
 }

@@ -59,7 +59,7 @@ function Entry({ incident, selected }: { incident: Incident; selected: boolean }
                 {service}
               </span>
             ))}
-            {services.length > 4 && `and ${services.length - 4} more`}
+            {services.length > 4 && ` and ${services.length - 4} more`}
           </span>
           <span class="muted">{plural(incident.members, "stream and channel", "streams and channels")}</span>
         </p>
@@ -142,7 +142,18 @@ export function IncidentsPage() {
   ]);
   return (
     <div class="front">
-      <h1 class="hidden">Incidents</h1>
+      {pages.loaded ? (
+        <h1>
+          {open.length === 0
+            ? "No incident is open"
+            : `${plural(open.length, "incident is", "incidents are")} open`}
+          <small>
+            An incident is what is unusual at the same time and belongs together, with its likely cause.
+          </small>
+        </h1>
+      ) : (
+        <h1 class="hidden">Incidents</h1>
+      )}
       <div class="filters" role="search">
         <Field name="service" label="Service" />
         <RangeMenu value={here.value.query.get("from") ?? ""} chosen="Chosen range" />
@@ -159,11 +170,8 @@ export function IncidentsPage() {
       {error && <Failure error={error} retry={pages.reload} stale={rows.length > 0} />}
       {!pages.loaded && !error && <Skeleton />}
       <div class={error ? "stale" : ""}>
-        <List title={plural(open.length, "open incident")} incidents={open} current={current} />
+        <List title="Open" incidents={open} current={current} />
         {pages.loaded && rows.length === 0 && <NoIncidents filtered={filters.size > 0} />}
-        {pages.loaded && rows.length > 0 && open.length === 0 && filters.size === 0 && (
-          <p class="calm">No incident is open.</p>
-        )}
         <List title="Earlier and minor ones" incidents={closed} current={current} />
       </div>
       {pages.hasMore && (

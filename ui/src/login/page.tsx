@@ -1,50 +1,83 @@
-/** Exchanges a key for a session, which is a cookie that scripts cannot read. */
+/** Exchanges a key, or the login at an issuer, for a session, which is a cookie that scripts cannot read. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { request } from "../api/client.ts";
 import { forget } from "../api/load.ts";
 import { session } from "../api/session.ts";
-import type { Session } from "../api/types.ts";
-import { go, here, root } from "../shell/router.ts";
+import type { LoginWays, Session } from "../api/types.ts";
+import { address, go, here } from "../shell/router.ts";
 import { useTitle } from "../shell/title.ts";
+import { finishLogin, leaveForIssuer, takeAnswer } from "./oidc.ts";
 
 /** Where to go afterwards: a page of the dashboard, whatever the address says. */
 function next(): string {
   const asked = here.value.query.get("next") ?? "/";
-  return root + (/^\/(?![/\\])/.test(asked) && !asked.startsWith("/login") ? asked : "/");
+  return /^\/(?![/\\])/.test(asked) && !asked.startsWith("/login") ? asked : "/";
 }
 
 export function LoginPage() {
   useTitle("Log in");
   const [problem, setProblem] = useState<string>();
   const [busy, setBusy] = useState(false);
+  const [issuer, setIssuer] = useState<string>();
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    forget();
-    // It is the only thing to do here.
-    field.current?.focus();
-  }, []);
-  const logIn = async (key: string) => {
+  const attempt = async (logIn: () => Promise<Session | undefined>) => {
     setBusy(true);
     setProblem(undefined);
     try {
-      session.value = await request<Session>("/v1/session", { method: "POST", body: { key } });
-      go(next(), { replace: true });
+      const begun = await logIn();
+      if (begun === undefined) return;
+      session.value = begun;
+      go(address(next()), { replace: true });
     } catch (error) {
       setProblem((error as Error).message);
-    } finally {
-      setBusy(false);
     }
+    setBusy(false);
   };
+  useEffect(() => {
+    forget();
+    const answer = takeAnswer();
+    if (answer !== undefined) void attempt(() => finishLogin(answer));
+    // It is the only thing to do here.
+    else field.current?.focus();
+    request<LoginWays>("/v1/login").then(
+      ({ oidc }) => setIssuer(oidc?.issuer),
+      () => {},
+    );
+  }, []);
   return (
     <main class="login">
       <form
         class="card"
         onSubmit={(event) => {
           event.preventDefault();
-          void logIn(String(new FormData(event.currentTarget).get("key")).trim());
+          const key = String(new FormData(event.currentTarget).get("key")).trim();
+          void attempt(() => request<Session>("/v1/session", { method: "POST", body: { key } }));
         }}
       >
         <h1>Driftlock</h1>
+        {problem && (
+          <p class="problems" role="alert">
+            {problem}
+          </p>
+        )}
+        {issuer && (
+          <>
+            <button
+              type="button"
+              class="primary"
+              disabled={busy}
+              onClick={() =>
+                void attempt(async () => {
+                  await leaveForIssuer(next());
+                  return undefined;
+                })
+              }
+            >
+              Log in at {new URL(issuer).host}
+            </button>
+            <p class="or">or</p>
+          </>
+        )}
         <label>
           API key
           <input
@@ -56,13 +89,8 @@ export function LoginPage() {
             spellcheck={false}
           />
         </label>
-        {problem && (
-          <p class="problems" role="alert">
-            {problem}
-          </p>
-        )}
-        <button type="submit" class="primary" disabled={busy}>
-          Log in
+        <button type="submit" class={issuer ? "" : "primary"} disabled={busy}>
+          {issuer ? "Log in with the key" : "Log in"}
         </button>
         <p class="hint">
           A key begins with <code>dlk_</code>; <code>driftlock keys create</code> makes one with the scope{" "}

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type uPlotType from "uplot";
 import { theme } from "../shell/preferences.ts";
 import { longTime, number, timeZone } from "./format.ts";
+import { Table } from "./table.tsx";
 
 export interface Series {
   label: string;
@@ -125,39 +126,29 @@ function optionsOf(Plot: Library, element: HTMLElement, props: Props): uPlotType
   };
 }
 
-function Table({ label, times, series, unit = "" }: Props) {
+function Twin({ label, times, series, unit = "" }: Props) {
   const rows = times
     .map((time, i) => ({ time, values: series.map(({ values }) => values[i] ?? null) }))
     .filter(({ values }) => values.some((value, i) => value !== null && !series[i]!.dashed));
   return (
     <details class="twin">
       <summary>As a table</summary>
-      <div class="scroll" tabindex={0} role="region" aria-label={`${label}, as a table`}>
-        <table>
-          <thead>
-            <tr>
-              <th>Time</th>
-              {series.map((each) => (
-                <th key={each.label} class="number">
-                  {each.label}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.toReversed().map(({ time, values }) => (
-              <tr key={time}>
-                <td>{longTime(time)}</td>
-                {values.map((value, i) => (
-                  <td key={series[i]!.label} class="number">
-                    {value === null ? "–" : number(value) + unit}
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label={`${label}, as a table`}
+        rows={rows.toReversed()}
+        keyOf={({ time }) => String(time)}
+        columns={[
+          { name: "Time", cell: ({ time }) => longTime(time) },
+          ...series.map((each, i) => ({
+            name: each.label,
+            kind: "number" as const,
+            cell: ({ values }: (typeof rows)[number]) => {
+              const value = values[i] ?? null;
+              return value === null ? "–" : number(value) + unit;
+            },
+          })),
+        ]}
+      />
     </details>
   );
 }
@@ -219,7 +210,7 @@ export function Chart(props: Props) {
         ))}
         {at !== null && time !== undefined && <span class="muted">{longTime(time)}</span>}
       </figcaption>
-      <Table {...props} />
+      <Twin {...props} />
     </figure>
   );
 }

@@ -1,47 +1,14 @@
 /** Formats times and numbers for people. */
 import { zone } from "../shell/preferences.ts";
 
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-function dateFormat(timeZone: string | undefined, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = `${timeZone} ${JSON.stringify(options)}`;
-  const known = formats.get(key);
-  if (known !== undefined) return known;
-  const made = new Intl.DateTimeFormat("en-GB", {
-    ...options,
-    hourCycle: "h23",
-    ...(timeZone !== undefined && { timeZone }),
-  });
-  formats.set(key, made);
-  return made;
-}
-
-/** The chosen zone, by its name for `Intl`; undefined is that of the browser. */
-export const timeZone = (): string | undefined => (zone.value === "utc" ? "UTC" : undefined);
-
-/** The short name of the chosen zone, such as "UTC" or "CET". */
-export function zoneName(): string {
-  const parts = dateFormat(timeZone(), { timeZoneName: "short" }).formatToParts(new Date());
-  return parts.find(({ type }) => type === "timeZoneName")?.value ?? "UTC";
-}
-
-/** Formats a time as 12:04:05 if it is of today, and else with its day. */
-export function shortTime(time: string | number): string {
-  const date = new Date(time);
-  const clock = dateFormat(timeZone(), { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(
-    date,
-  );
-  const day = dateFormat(timeZone(), { dateStyle: "short" });
-  if (day.format(date) === day.format(new Date())) return clock;
-  const named = dateFormat(timeZone(), { day: "numeric", month: "short" }).format(date);
-  const year = dateFormat(timeZone(), { year: "numeric" });
-  const sameYear = year.format(date) === year.format(new Date());
-  return sameYear ? `${named}, ${clock}` : `${named} ${year.format(date)}, ${clock}`;
-}
-
-/** Formats a time completely, such as "Sat, 31 Jan 2026, 12:00:00.123 UTC". */
-export function longTime(time: string | number): string {
-  return dateFormat(timeZone(), {
+/** What is shown of a time. */
+const shapes = {
+  zone: { timeZoneName: "short" },
+  clock: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  date: { dateStyle: "short" },
+  day: { day: "numeric", month: "short" },
+  year: { year: "numeric" },
+  whole: {
     weekday: "short",
     day: "numeric",
     month: "short",
@@ -51,8 +18,50 @@ export function longTime(time: string | number): string {
     second: "2-digit",
     fractionalSecondDigits: 3,
     timeZoneName: "short",
-  }).format(new Date(time));
+  },
+} as const satisfies Record<string, Intl.DateTimeFormatOptions>;
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** Returns the format for the chosen zone. Making one takes far longer than using it, and lists use several for each row. */
+function dateFormat(shape: keyof typeof shapes): Intl.DateTimeFormat {
+  const zone = timeZone();
+  const key = `${shape} ${zone}`;
+  let format = formats.get(key);
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat("en-GB", {
+      ...shapes[shape],
+      hourCycle: "h23",
+      ...(zone !== undefined && { timeZone: zone }),
+    });
+    formats.set(key, format);
+  }
+  return format;
 }
+
+/** The chosen zone, by its name for `Intl`; undefined is that of the browser. */
+export const timeZone = (): string | undefined => (zone.value === "utc" ? "UTC" : undefined);
+
+/** The short name of the chosen zone, such as "UTC" or "CET". */
+export function zoneName(): string {
+  const parts = dateFormat("zone").formatToParts(new Date());
+  return parts.find(({ type }) => type === "timeZoneName")?.value ?? "UTC";
+}
+
+/** Formats a time as 12:04:05 if it is of today, and else with its day. */
+export function shortTime(time: string | number): string {
+  const date = new Date(time);
+  const today = new Date();
+  const clock = dateFormat("clock").format(date);
+  const alike = (shape: "date" | "year") =>
+    dateFormat(shape).format(date) === dateFormat(shape).format(today);
+  if (alike("date")) return clock;
+  const day = dateFormat("day").format(date);
+  return alike("year") ? `${day}, ${clock}` : `${day} ${dateFormat("year").format(date)}, ${clock}`;
+}
+
+/** Formats a time completely, such as "Sat, 31 Jan 2026, 12:00:00.123 UTC". */
+export const longTime = (time: string | number): string => dateFormat("whole").format(new Date(time));
 
 const units = [
   ["d", 86_400_000],
@@ -82,16 +91,23 @@ export function ago(time: string | number, now = Date.now()): string {
   return ms < 0 ? `in ${value} ${unit}` : `${value} ${unit} ago`;
 }
 
-const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const precise = new Map<number, Intl.NumberFormat>();
-const brief = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+/** Makes a format when it is first used: the browser takes some 25 ms for the first one, for which no page has to wait. */
+function numberFormat(options: Intl.NumberFormatOptions): (value: number) => string {
+  let format: Intl.NumberFormat | undefined;
+  return (value) => {
+    format ??= new Intl.NumberFormat("en", options);
+    return format.format(value);
+  };
+}
+
+const brief = numberFormat({ notation: "compact", maximumFractionDigits: 1 });
+const precise = new Map<number, (value: number) => string>();
 
 /** Formats a count with separators of thousands. */
-export const count = (value: number): string => grouped.format(value);
+export const count = numberFormat({ maximumFractionDigits: 0 });
 
 /** Formats a count in few characters, such as 12.3K. */
-export const compact = (value: number): string =>
-  value < 10_000 ? grouped.format(value) : brief.format(value);
+export const compact = (value: number): string => (value < 10_000 ? count(value) : brief(value));
 
 /** Formats a number with significant digits; null, which stands for unknown or infinite, as an en dash. */
 export function number(value: number | null | undefined, digits = 3): string {
@@ -100,11 +116,11 @@ export function number(value: number | null | undefined, digits = 3): string {
   if (size !== 0 && (size < 1e-4 || size >= 1e12)) return value.toExponential(digits - 1);
   let format = precise.get(digits);
   if (format === undefined) {
-    format = new Intl.NumberFormat("en", { maximumSignificantDigits: digits });
+    format = numberFormat({ maximumSignificantDigits: digits });
     precise.set(digits, format);
   }
   // Digits before the point are never replaced by zeros.
-  return size >= 10 ** digits ? grouped.format(value) : format.format(value);
+  return size >= 10 ** digits ? count(value) : format(value);
 }
 
 /** Formats a number of something in words, such as "1 record" or "2 records". */

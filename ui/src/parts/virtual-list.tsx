@@ -20,6 +20,24 @@ interface Props {
 /** Rows that exist beyond those in sight, on either side. */
 const margin = 10;
 
+/**
+ * Gives each row the key of its element. An element stays with its row, so that scrolling a little touches only the rows that
+ * come into sight. A jump, after which most rows are others, fills the elements anew in their order: that takes far less than
+ * making and laying out elements for a whole screen in each frame of a fast scroll.
+ * @returns the keys, and the number of jumps so far
+ */
+function useElements(rows: readonly string[]): { keys: number[]; jumps: number } {
+  const held = useRef({ byRow: new Map<string, number>(), made: 0, jumps: 0 });
+  const { byRow } = held.current;
+  const staying = rows.filter((row) => byRow.has(row)).length;
+  const jump = byRow.size > 0 && 2 * staying < rows.length;
+  const inOrder = [...byRow.values()];
+  const keys = rows.map((row, i) => (jump ? inOrder[i] : byRow.get(row)) ?? held.current.made++);
+  held.current.byRow = new Map(rows.map((row, i) => [row, keys[i]!]));
+  if (jump) held.current.jumps += 1;
+  return { keys, jumps: held.current.jumps };
+}
+
 export function VirtualList({ label, length, rowHeight, selected, keyAt, row, onEnd, onAway, head }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState({ first: 0, last: 40 });
@@ -51,11 +69,18 @@ export function VirtualList({ label, length, rowHeight, selected, keyAt, row, on
   useEffect(() => {
     if (last >= length - margin) onEnd();
   }, [last, length, onEnd]);
+  const first = Math.min(range.first, last);
+  const { keys, jumps } = useElements(Array.from({ length: last - first }, (_, i) => keyAt(first + i)));
+  useLayoutEffect(() => {
+    // What had the focus is another row now.
+    const element = scroller.current;
+    if (element?.querySelector(".rows :focus")) element.focus({ preventScroll: true });
+  }, [jumps]);
   const shown: ComponentChildren[] = [];
-  for (let i = Math.min(range.first, last); i < last; i++) {
+  for (let i = first; i < last; i++) {
     shown.push(
       <div
-        key={keyAt(i)}
+        key={keys[i - first]}
         role="row"
         aria-rowindex={i + 2}
         class={`row ${i === selected ? "selected" : ""}`}

@@ -1,10 +1,11 @@
-/** Who uses the dashboard, and how keys are made. */
+/** Who uses the dashboard. */
 import { logIn, send } from "../api/client.ts";
 import { session } from "../api/session.ts";
 import { Time } from "../parts/labels.tsx";
 import { notify } from "../shell/toasts.tsx";
 
-const meanings: Readonly<Record<string, string>> = {
+/** What the scopes of a key permit. */
+export const meanings: Readonly<Record<string, string>> = {
   ingest: "send telemetry",
   read: "read what was found",
   admin: "decide about it and change settings",
@@ -61,14 +62,6 @@ export function Access() {
             )}
           </>
         )}
-      </section>
-      <section class="card">
-        <h2>Keys</h2>
-        <p>Keys are made, listed and revoked on the command line, because a key is shown only once:</p>
-        <pre class="record">{`driftlock keys create --tenant ${value?.tenant ?? "default"} --scopes read,admin --name NAME
-driftlock keys list
-driftlock keys revoke ID`}</pre>
-        <p class="hint">Who made and revoked which key is in the audit log.</p>
       </section>
     </div>
   );

@@ -3,6 +3,7 @@ import { usePages } from "../api/pages.ts";
 import type { AuditEntry } from "../api/types.ts";
 import { longTime } from "../parts/format.ts";
 import { Failure, Skeleton } from "../parts/states.tsx";
+import { Table } from "../parts/table.tsx";
 import { printable } from "../parts/text.ts";
 import { address } from "../shell/router.ts";
 
@@ -11,6 +12,7 @@ const none = new URLSearchParams();
 /** The page of what an entry is about, if there is one. */
 function pageOf({ action, target }: AuditEntry): string | undefined {
   if (action.startsWith("anomaly.")) return address(`/anomalies/${encodeURIComponent(target)}`);
+  if (action === "evidence.created") return address(`/evidence/${encodeURIComponent(target)}`);
   if (action.startsWith("incident.")) return address(`/incidents/${encodeURIComponent(target)}`);
   return undefined;
 }
@@ -39,46 +41,28 @@ export function Audit() {
       {!pages.loaded && !error && <Skeleton />}
       {pages.loaded && pages.rows.length === 0 && <p>Nothing has been changed yet.</p>}
       {pages.rows.length > 0 && (
-        <div class="scroll tall" tabindex={0} role="region" aria-label="Audit log">
-          <table>
-            <thead>
-              <tr>
-                <th class="number">No.</th>
-                <th>Time</th>
-                <th>Who</th>
-                <th>What</th>
-                <th>About</th>
-                <th>Detail</th>
-              </tr>
-            </thead>
-            <tbody>
-              {pages.rows.map((entry) => {
+        <Table
+          label="Audit log"
+          frame="tall"
+          rows={pages.rows}
+          keyOf={({ seq }) => String(seq)}
+          more={pages.hasMore && pages.more}
+          columns={[
+            { name: "No.", kind: "number", cell: ({ seq }) => seq },
+            { name: "Time", cell: ({ time }) => <time dateTime={time}>{longTime(time)}</time> },
+            { name: "Who", cell: ({ actor }) => actor },
+            { name: "What", cell: ({ action }) => action },
+            {
+              name: "About",
+              kind: "text",
+              cell: (entry) => {
                 const page = pageOf(entry);
-                return (
-                  <tr key={entry.seq}>
-                    <td class="number">{entry.seq}</td>
-                    <td>
-                      <time dateTime={entry.time}>{longTime(entry.time)}</time>
-                    </td>
-                    <td>{entry.actor}</td>
-                    <td>{entry.action}</td>
-                    <td class="any">
-                      {page === undefined ? entry.target : <a href={page}>{entry.target}</a>}
-                    </td>
-                    <td class="any">
-                      <Detail detail={entry.detail} />
-                    </td>
-                  </tr>
-                );
-              })}
-            </tbody>
-          </table>
-          {pages.hasMore && (
-            <button type="button" onClick={pages.more}>
-              Show more
-            </button>
-          )}
-        </div>
+                return page === undefined ? entry.target : <a href={page}>{entry.target}</a>;
+              },
+            },
+            { name: "Detail", kind: "text", cell: ({ detail }) => <Detail detail={detail} /> },
+          ]}
+        />
       )}
     </section>
   );

@@ -3,12 +3,16 @@ import { here, setQuery } from "../shell/router.ts";
 import { useTitle } from "../shell/title.ts";
 import { Access } from "./access.tsx";
 import { Audit } from "./audit.tsx";
+import { Keys } from "./keys.tsx";
+import { Notifications } from "./notifications.tsx";
 import { Policies } from "./policies.tsx";
 import { Silences } from "./silences.tsx";
 
 const tabs = {
   silences: { name: "Silences", Tab: Silences },
   policies: { name: "Policies", Tab: Policies },
+  notifications: { name: "Notifications", Tab: Notifications },
+  keys: { name: "Keys", Tab: Keys },
   access: { name: "Access", Tab: Access },
   audit: { name: "Audit log", Tab: Audit },
 } as const;

@@ -1,6 +1,5 @@
 /** Silences: of what nobody is notified for a time, and why. */
-import { useState } from "preact/hooks";
-import { ApiError, request, send } from "../api/client.ts";
+import { request, send } from "../api/client.ts";
 import { useLoad } from "../api/load.ts";
 import { mayChange } from "../api/session.ts";
 import type { Page, Silence } from "../api/types.ts";
@@ -8,8 +7,10 @@ import { LengthOptions } from "../parts/choices.tsx";
 import { StateLabel, Time } from "../parts/labels.tsx";
 import { channels, signals } from "../parts/names.ts";
 import { Failure, Skeleton } from "../parts/states.tsx";
+import { Table } from "../parts/table.tsx";
 import { notify } from "../shell/toasts.tsx";
 import { MatchText } from "./match.tsx";
+import { NewForm } from "./new-form.tsx";
 
 const names: Readonly<Record<Silence["state"], string>> = {
   active: "Active",
@@ -18,9 +19,7 @@ const names: Readonly<Record<Silence["state"], string>> = {
 };
 
 function Create({ onDone }: { onDone(): void }) {
-  const [problem, setProblem] = useState<string>();
-  const create = async (form: HTMLFormElement) => {
-    const data = new FormData(form);
+  const create = async (data: FormData) => {
     const text = (name: string) => String(data.get(name) ?? "").trim();
     const chosen = data.getAll("channels").map(String);
     const match = {
@@ -30,122 +29,66 @@ function Create({ onDone }: { onDone(): void }) {
       ...(chosen.length > 0 && { channels: chosen }),
     };
     const ends = new Date(Date.now() + Number(text("hours")) * 3_600_000);
-    try {
-      await request("/v1/silences", {
-        method: "POST",
-        body: { match, ends_at: ends.toISOString(), reason: text("reason") },
-      });
-      form.reset();
-      onDone();
-    } catch (error) {
-      const [first] = error instanceof ApiError ? error.fields : [];
-      setProblem(first === undefined ? (error as Error).message : `${first.field.slice(1)}: ${first.detail}`);
-    }
+    await request("/v1/silences", {
+      method: "POST",
+      body: { match, ends_at: ends.toISOString(), reason: text("reason") },
+    });
+    onDone();
   };
   return (
-    <details class="card">
-      <summary>
-        <h2>New silence</h2>
-      </summary>
-      <form
-        class="form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          setProblem(undefined);
-          void create(event.currentTarget);
-        }}
-      >
-        <label>
-          Service
-          <input type="text" name="service" placeholder="any; * stands for any text" spellcheck={false} />
-        </label>
-        <label>
-          Stream
-          <input
-            type="text"
-            name="stream"
-            placeholder="any; such as logs service.name=check*"
-            spellcheck={false}
-          />
-        </label>
-        <label>
-          Signal
-          <select name="signal">
-            <option value="">any</option>
-            {Object.entries(signals).map(([value, name]) => (
-              <option key={value} value={value}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label>
-          For
-          <select name="hours">
-            <LengthOptions />
-          </select>
-        </label>
-        <fieldset class="all">
-          <legend>Channels; all if none is chosen</legend>
-          <div class="checks">
-            {Object.keys(channels).map((name) => (
-              <label key={name} class="check">
-                <input type="checkbox" name="channels" value={name} />
-                {name}
-              </label>
-            ))}
-          </div>
-        </fieldset>
-        <label class="all">
-          Reason
-          <input
-            type="text"
-            name="reason"
-            required
-            maxLength={1_024}
-            placeholder="Why nobody needs to be notified"
-          />
-        </label>
-        {problem && (
-          <p class="problems all" role="alert">
-            {problem}
-          </p>
-        )}
-        <div>
-          <button type="submit" class="primary">
-            Silence
-          </button>
+    <NewForm title="New silence" action="Silence" submit={create}>
+      <label>
+        Service
+        <input type="text" name="service" placeholder="any; * stands for any text" spellcheck={false} />
+      </label>
+      <label>
+        Stream
+        <input
+          type="text"
+          name="stream"
+          placeholder="any; such as logs service.name=check*"
+          spellcheck={false}
+        />
+      </label>
+      <label>
+        Signal
+        <select name="signal">
+          <option value="">any</option>
+          {Object.entries(signals).map(([value, name]) => (
+            <option key={value} value={value}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        For
+        <select name="hours">
+          <LengthOptions />
+        </select>
+      </label>
+      <fieldset class="all">
+        <legend>Channels; all if none is chosen</legend>
+        <div class="checks">
+          {Object.keys(channels).map((name) => (
+            <label key={name} class="check">
+              <input type="checkbox" name="channels" value={name} />
+              {name}
+            </label>
+          ))}
         </div>
-      </form>
-    </details>
-  );
-}
-
-function Row({ silence, onEnd }: { silence: Silence; onEnd?: (() => void) | undefined }) {
-  return (
-    <tr>
-      <td>
-        <StateLabel state={silence.state} name={names[silence.state]} />
-      </td>
-      <td class="any">
-        <MatchText match={silence.match} />
-      </td>
-      <td class="any">{silence.reason}</td>
-      <td>{silence.author}</td>
-      <td>
-        <Time at={silence.starts_at} />
-      </td>
-      <td>
-        <Time at={silence.ends_at} />
-      </td>
-      <td>
-        {onEnd && silence.state !== "ended" && (
-          <button type="button" onClick={onEnd}>
-            End now
-          </button>
-        )}
-      </td>
-    </tr>
+      </fieldset>
+      <label class="all">
+        Reason
+        <input
+          type="text"
+          name="reason"
+          required
+          maxLength={1_024}
+          placeholder="Why nobody needs to be notified"
+        />
+      </label>
+    </NewForm>
   );
 }
 
@@ -181,35 +124,35 @@ export function Silences() {
         {items.length + configured.length === 0 ? (
           <p>There is none.</p>
         ) : (
-          <div class="scroll tall" tabindex={0} role="region" aria-label="Silences">
-            <table>
-              <thead>
-                <tr>
-                  <th>State</th>
-                  <th>Of what</th>
-                  <th>Reason</th>
-                  <th>By</th>
-                  <th>From</th>
-                  <th>Until</th>
-                  <th>
-                    <span class="hidden">End</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {items.map((silence) => (
-                  <Row
-                    key={silence.id}
-                    silence={silence}
-                    onEnd={mayChange() ? () => void end(silence) : undefined}
-                  />
-                ))}
-                {configured.map((silence) => (
-                  <Row key={silence.id} silence={silence} />
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table
+            label="Silences"
+            frame="tall"
+            rows={[...items, ...configured]}
+            keyOf={({ id }) => id}
+            columns={[
+              {
+                name: "State",
+                cell: ({ state }) => <StateLabel state={state} name={names[state]} />,
+              },
+              { name: "Of what", kind: "text", cell: ({ match }) => <MatchText match={match} /> },
+              { name: "Reason", kind: "text", cell: ({ reason }) => reason },
+              { name: "By", cell: ({ author }) => author },
+              { name: "From", cell: (silence) => <Time at={silence.starts_at} /> },
+              { name: "Until", cell: (silence) => <Time at={silence.ends_at} /> },
+              {
+                name: "End",
+                unnamed: true,
+                cell: (silence) =>
+                  mayChange() &&
+                  items.includes(silence) &&
+                  silence.state !== "ended" && (
+                    <button type="button" onClick={() => void end(silence)}>
+                      End now
+                    </button>
+                  ),
+              },
+            ]}
+          />
         )}
       </section>
     </>

@@ -1,6 +1,6 @@
 /** What surrounds every page: navigation, whether events arrive, zone and colours. */
 import type { ComponentChildren } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { reachable, request } from "../api/client.ts";
 import { incidentFeed, liveState } from "../api/live.ts";
 import { useLoad } from "../api/load.ts";
@@ -73,6 +73,11 @@ export function Frame({ children }: { children: ComponentChildren }) {
     },
   ]);
   const { path } = here.value;
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a narrow screen the navigation scrolls.
+    nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [path]);
   const open = useOpenIncidents();
   return (
     <>
@@ -83,7 +88,7 @@ export function Frame({ children }: { children: ComponentChildren }) {
         <a class="brand" href={address("/")}>
           Driftlock
         </a>
-        <nav aria-label="Pages">
+        <nav ref={nav} aria-label="Pages">
           {listed.map((page) => (
             <a
               key={page.path}

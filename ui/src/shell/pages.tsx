@@ -8,6 +8,7 @@ import { SettingsPage } from "../settings/page.tsx";
 import { StreamPage } from "../streams/detail.tsx";
 import { StreamsPage } from "../streams/page.tsx";
 import { SystemPage } from "../system/page.tsx";
+import { lazyPage } from "./lazy.tsx";
 
 export interface PageEntry {
   /** The path, in which `:id` stands for an identifier. */
@@ -25,6 +26,36 @@ export const pages: readonly PageEntry[] = [
   { path: "/anomalies/:id", Page: AnomalyPage },
   { path: "/streams", label: "Streams", key: "s", Page: StreamsPage },
   { path: "/streams/:id", Page: StreamPage },
+  {
+    path: "/llm",
+    label: "LLM",
+    key: "l",
+    Page: lazyPage(async () => (await import("../llm/page.tsx")).ConversationsPage),
+  },
+  {
+    path: "/llm/:id",
+    Page: lazyPage(async () => (await import("../llm/detail.tsx")).ConversationPage),
+  },
+  {
+    path: "/evidence",
+    label: "Evidence",
+    key: "b",
+    Page: lazyPage(async () => (await import("../evidence/page.tsx")).EvidencePage),
+  },
+  {
+    path: "/evidence/:id",
+    Page: lazyPage(async () => (await import("../evidence/bundle.tsx")).BundlePage),
+  },
+  {
+    path: "/incidents/:id/reports",
+    Page: lazyPage(async () => (await import("../evidence/reports.tsx")).ReportsPage),
+  },
+  {
+    path: "/verify",
+    label: "Verify",
+    key: "v",
+    Page: lazyPage(async () => (await import("../verify/page.tsx")).VerifyPage),
+  },
   { path: "/system", label: "System", key: "y", Page: SystemPage },
   { path: "/settings", label: "Settings", key: "e", Page: SettingsPage },
 ];

@@ -28,8 +28,23 @@ export function address(path: string, query: Record<string, string> = {}): strin
   return `${root}${path}${format(new URLSearchParams(query))}`;
 }
 
+/**
+ * Pages that are served with a content security policy of their own. It holds until a page is loaded anew, so browsers load these
+ * when they are entered and left.
+ */
+const apart: ReadonlySet<string> = new Set(["/verify"]);
+
 /** Shows a page of the dashboard. @param to the page as `address` returns it */
 export function go(to: string, { replace = false } = {}): void {
+  const { pathname } = new URL(to, location.href);
+  if (
+    pathname !== location.pathname &&
+    [pathname.slice(root.length), here.value.path].some((path) => apart.has(path))
+  ) {
+    if (replace) location.replace(to);
+    else location.assign(to);
+    return;
+  }
   if (replace) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
   const before = here.value.path;

@@ -9,6 +9,7 @@ import { Chart, type Series } from "../parts/chart.tsx";
 import { compact, count, duration, number } from "../parts/format.ts";
 import { SeverityMark, StateLabel, Time } from "../parts/labels.tsx";
 import { Failure, Skeleton } from "../parts/states.tsx";
+import { Table } from "../parts/table.tsx";
 import { printable } from "../parts/text.ts";
 import { useCommands } from "../shell/keys.ts";
 import { address } from "../shell/router.ts";
@@ -116,30 +117,24 @@ function Anomalies({ stream }: { stream: StreamDetail }) {
   return (
     <section class="card wide">
       <h2>Latest anomalies</h2>
-      {/* A region that scrolls must be reachable by the keyboard. */}
-      <div class="scroll" tabindex={0} role="region" aria-label="Latest anomalies">
-        <table>
-          <tbody>
-            {data.items.map((anomaly) => (
-              <tr key={anomaly.id}>
-                <td>
-                  <SeverityMark severity={anomaly.severity} />
-                </td>
-                <td>
-                  <Time at={anomaly.start_time} />
-                </td>
-                <td class="any">
-                  <a href={address(`/anomalies/${encodeURIComponent(anomaly.id)}`)}>{headlineOf(anomaly)}</a>
-                </td>
-                <td class="number">{compact(anomaly.occurrences)}×</td>
-                <td>
-                  <AnomalyState anomaly={anomaly} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Latest anomalies"
+        rows={data.items}
+        keyOf={({ id }) => id}
+        columns={[
+          { name: "Severity", unnamed: true, cell: ({ severity }) => <SeverityMark severity={severity} /> },
+          { name: "Since", cell: (anomaly) => <Time at={anomaly.start_time} /> },
+          {
+            name: "What",
+            kind: "text",
+            cell: (anomaly) => (
+              <a href={address(`/anomalies/${encodeURIComponent(anomaly.id)}`)}>{headlineOf(anomaly)}</a>
+            ),
+          },
+          { name: "Verdicts", kind: "number", cell: ({ occurrences }) => `${compact(occurrences)}×` },
+          { name: "State", cell: (anomaly) => <AnomalyState anomaly={anomaly} /> },
+        ]}
+      />
       {stream.anomalies > data.items.length && (
         <p>
           <a href={address("/anomalies", { stream: stream.key })}>All {count(stream.anomalies)} anomalies</a>

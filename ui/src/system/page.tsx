@@ -6,6 +6,7 @@ import type { Readiness, Usage, Version } from "../api/types.ts";
 import { bytes, compact, count, duration, number } from "../parts/format.ts";
 import { StateLabel } from "../parts/labels.tsx";
 import { Failure, Skeleton } from "../parts/states.tsx";
+import { Table } from "../parts/table.tsx";
 import { address } from "../shell/router.ts";
 import { useTitle } from "../shell/title.ts";
 import { type Metrics, rateOf, readMetrics } from "./metrics.ts";
@@ -149,28 +150,17 @@ function Days({ usage }: { usage: Usage }) {
   return (
     <section class="card">
       <h2>What was sent per day</h2>
-      <div class="scroll" tabindex={0} role="region" aria-label="What was sent per day">
-        <table>
-          <thead>
-            <tr>
-              <th>Day, UTC</th>
-              <th class="number">Requests</th>
-              <th class="number">Records</th>
-              <th class="number">Bytes</th>
-            </tr>
-          </thead>
-          <tbody>
-            {usage.items.toReversed().map((day) => (
-              <tr key={day.day}>
-                <td>{day.day}</td>
-                <td class="number">{count(day.requests)}</td>
-                <td class="number">{count(day.records)}</td>
-                <td class="number">{bytes(day.bytes)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="What was sent per day"
+        rows={usage.items.toReversed()}
+        keyOf={({ day }) => day}
+        columns={[
+          { name: "Day, UTC", cell: ({ day }) => day },
+          { name: "Requests", kind: "number", cell: ({ requests }) => count(requests) },
+          { name: "Records", kind: "number", cell: ({ records }) => count(records) },
+          { name: "Bytes", kind: "number", cell: (day) => bytes(day.bytes) },
+        ]}
+      />
     </section>
   );
 }

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+namespace driftlock::privacy {
+
+/// Sixteen bytes that are compared at once, with whatever instructions the processor has.
+using Sixteen = std::uint8_t __attribute__((vector_size(16)));
+
+/// Returns one bit for each byte of a comparison, without instructions of a processor.
+inline std::uint64_t portableBitsOf(Sixteen compared) {
+  std::uint64_t halves[2];
+  std::memcpy(halves, &compared, sizeof halves);
+  // The product collects the highest bits of the bytes in its highest byte.
+  const auto bitsOf = [](std::uint64_t half) { return (half & 0x8080808080808080) * 0x0002040810204081 >> 56; };
+  static_assert(std::endian::native == std::endian::little);
+  return bitsOf(halves[0]) | bitsOf(halves[1]) << 8;
+}
+
+inline std::uint64_t bitsOf(Sixteen compared) {
+#ifdef __SSE2__
+  return static_cast<std::uint64_t>(_mm_movemask_epi8(std::bit_cast<__m128i>(compared)));
+#else
+  return portableBitsOf(compared);
+#endif
+}
+
+/// The classes of the bytes of a block, one bit for each byte, from the lowest. Bytes beyond the end of the text are of none.
+struct ByteClasses {
+  static constexpr std::size_t kBlock = 64;
+
+  std::uint64_t digit = 0;
+  /// Letters are those of ASCII, and all bytes of others.
+  std::uint64_t letter = 0, underscore = 0;
+  /// One of "-.", which tokens may hold.
+  std::uint64_t joint = 0;
+  /// One of " -./)".
+  std::uint64_t separator = 0;
+  /// One of "@:=+(".
+  std::uint64_t sign = 0;
+  /// The letter b.
+  std::uint64_t b = 0;
+
+  /// Returns those of a block of a text, by where it begins.
+  [[gnu::always_inline]] static ByteClasses of(std::string_view text, std::size_t block) {
+    ByteClasses classes;
+    const std::size_t size = std::min(text.size() - block, kBlock), whole = size / sizeof(Sixteen) * sizeof(Sixteen);
+    for (std::size_t at = 0; at < whole; at += sizeof(Sixteen)) classes.add(load(text.data() + block + at), at, 0);
+    if (whole == size) return classes;
+    if (text.size() >= sizeof(Sixteen)) {
+      // The last bytes are read with those before them, which are shifted out.
+      classes.add(load(text.data() + text.size() - sizeof(Sixteen)), whole, sizeof(Sixteen) - (size - whole));
+    } else {
+      char few[sizeof(Sixteen)] = {};
+      std::memcpy(few, text.data(), text.size());
+      classes.add(load(few), 0, 0);
+    }
+    return classes;
+  }
+
+  /// Letters, digits and underscores.
+  std::uint64_t word() const { return digit | letter | underscore; }
+
+ private:
+  static Sixteen load(const char* from) {
+    Sixteen bytes;
+    std::memcpy(&bytes, from, sizeof bytes);
+    return bytes;
+  }
+
+  /// Adds bytes at a place of the block, without the first ones.
+  [[gnu::always_inline]] void add(Sixteen bytes, std::size_t at, std::size_t without) {
+    const auto is = [](Sixteen each, char c) { return std::bit_cast<Sixteen>(each == static_cast<std::uint8_t>(c)); };
+    const auto within = [](Sixteen each, char first, std::uint8_t count) {
+      return std::bit_cast<Sixteen>(each - static_cast<std::uint8_t>(first) < count);
+    };
+    const auto to = [&](std::uint64_t& bits, Sixteen compared) { bits |= bitsOf(compared) >> without << at; };
+    const Sixteen lower = bytes | std::uint8_t{0x20}, joints = is(bytes, '-') | is(bytes, '.');
+    to(digit, within(bytes, '0', 10));
+    // The highest bit is that of a letter that is not ASCII.
+    to(letter, within(lower, 'a', 26) | bytes);
+    to(underscore, is(bytes, '_'));
+    to(joint, joints);
+    to(separator, joints | is(bytes, ' ') | is(bytes, '/') | is(bytes, ')'));
+    to(sign, is(bytes, '@') | is(bytes, ':') | is(bytes, '=') | is(bytes, '+') | is(bytes, '('));
+    to(b, is(lower, 'b'));
+  }
+};
+
+}  // namespace driftlock::privacy

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/bytes.hpp"
+#include "privacy/policy.hpp"
+
+namespace driftlock::privacy {
+
+/// Remembers bytes in which no detector has found anything, so that what comes again and again is looked at once. It compares all
+/// bytes: no two texts are confused. What comes later takes the place of what came before.
+class CleanTexts {
+ public:
+  enum class Sort : std::uint8_t { None, Text, Attribute };
+
+  /// That of the thread, for the detectors of a policy.
+  static CleanTexts& of(const Policy& policy);
+
+  bool knows(Sort sort, Bytes bytes) const;
+  void learn(Sort sort, Bytes bytes);
+
+ private:
+  struct Entry {
+    Sort sort = Sort::None;
+    std::uint8_t size = 0;
+    std::array<std::uint8_t, 126> bytes;
+  };
+  static constexpr std::size_t kEntries = 512, kShift = 55;
+  static_assert(kEntries == std::size_t{1} << (64 - kShift));
+
+  static std::size_t placeOf(Bytes bytes);
+
+  /// The policy that it is for.
+  std::uint64_t policy_ = 0;
+  std::array<Entry, kEntries> entries_{};
+};
+
+}  // namespace driftlock::privacy

@@ -1,0 +1,4 @@
+/** A number with its noun, as in "1 entry" and "2 entries". */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,103 @@
+/** The roles of an installation, as groups that share the partitions. */
+import { hostname } from "node:os";
+import process from "node:process";
+import type { Config, DetectConfig, KafkaConfig } from "../config/schema.ts";
+import { Engine, fingerprintOf, snapshotSettings } from "../engine/index.ts";
+import type { Exporter } from "../forward/index.ts";
+import type { EnginePrivacy } from "../native.ts";
+import type { Kafka } from "./client.ts";
+import { ForwardedPartition } from "./forwarding.ts";
+import { Group, type Log } from "./group.ts";
+import { JudgedPartition } from "./partition.ts";
+import { type Keeper, StoredPartition } from "./storing.ts";
+import { topicName } from "./topics.ts";
+
+export const kafkaRoles = ["router", "worker", "forward", "sink", "api"] as const;
+export type KafkaRole = (typeof kafkaRoles)[number];
+
+interface WorkerParts {
+  kafka: Kafka;
+  config: Config;
+  /** The secret of the engine's hashes, which all workers share. */
+  key: Uint8Array;
+  privacy: EnginePrivacy;
+  log: Log;
+}
+
+/**
+ * The settings of the engine of one partition. Each partition has its share of the streams, so that what is evicted does not depend on
+ * who has which partitions. Budgets of tenants and of the process would couple partitions.
+ */
+export function partitionSettings(detect: DetectConfig, { partitions }: KafkaConfig): DetectConfig {
+  return {
+    ...detect,
+    threads: 1,
+    max_streams: Math.ceil(detect.max_streams / partitions),
+    budget: { ...detect.budget, per_tenant_per_day: 0, per_process_per_day: 0 },
+  };
+}
+
+/** Judges the partitions of `in` that the group of workers gives to this process. */
+export function startWorker({ kafka, config, key, privacy, log }: WorkerParts): Group {
+  const detect = partitionSettings(config.detect, config.kafka);
+  const streams = config.limits.streams;
+  const makeEngine = () =>
+    new Engine(detect, {
+      mode: config.forward.mode,
+      streamsPerTenant: streams && Math.ceil(streams / config.kafka.partitions),
+      privacy,
+      llm: config.llm,
+      key,
+      // Records are handed over and never touched again.
+      readInPlace: true,
+      recordings: true,
+    });
+  const parts = {
+    kafka,
+    config: config.kafka,
+    makeEngine,
+    settings: snapshotSettings(detect, fingerprintOf(key)),
+    owner: `${hostname()} ${process.pid}`,
+    log,
+  };
+  const makeTask = (partition: number) => new JudgedPartition(partition, parts);
+  return new Group({ kafka, config: config.kafka, topic: "in", role: "worker", makeTask, log });
+}
+
+interface ForwardingParts {
+  kafka: Kafka;
+  config: KafkaConfig;
+  exporter: Pick<Exporter, "export">;
+  log: Log;
+}
+
+/** Delivers the partitions of `out` that the group of forwarders gives to this process. */
+export function startForwarding(parts: ForwardingParts): Group {
+  const { kafka, config, log } = parts;
+  return new Group({
+    kafka,
+    config,
+    topic: "out",
+    role: "forward",
+    makeTask: (partition, member) => new ForwardedPartition(partition, member, parts),
+    log,
+  });
+}
+
+interface StoringParts {
+  kafka: Kafka;
+  config: KafkaConfig;
+  topic: "anomalies" | "statistics";
+  /** Makes who stores one partition. */
+  makeKeeper(place: { topic: string; partition: number }): Keeper;
+  log: Log;
+}
+
+/** Hands the partitions of a topic that the group of sinks gives to this process to whoever stores them. */
+export function startStoring(parts: StoringParts): Group {
+  const { kafka, config, topic, makeKeeper, log } = parts;
+  const name = topicName(config, topic);
+  const makeTask = (partition: number) =>
+    new StoredPartition(partition, makeKeeper({ topic: name, partition }), parts);
+  return new Group({ kafka, config, topic, role: `sink-${topic}`, makeTask, log });
+}

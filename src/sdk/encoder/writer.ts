@@ -1,0 +1,282 @@
+/** Writes protobuf messages front to back into one buffer, which grows. */
+
+/** Strings of at most so many UTF-16 units are copied unit by unit, which is faster than a call into Node.js. */
+const longestCopied = 64;
+const two32 = 2 ** 32;
+
+const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+
+/** The values of hexadecimal digits by their character codes; 0 for all other characters. */
+const digits = new Uint8Array(128);
+for (const [value, digit] of [..."0123456789abcdef"].entries()) {
+  digits[digit.charCodeAt(0)] = value;
+  digits[digit.toUpperCase().charCodeAt(0)] = value;
+}
+
+export class Writer {
+  #bytes: Buffer;
+  /** Number of bytes written so far. Setting it back forgets what was written since. */
+  size = 0;
+
+  constructor(capacity = 4096) {
+    this.#bytes = Buffer.allocUnsafeSlow(capacity);
+  }
+
+  /** Returns what was written. The bytes are valid until more is written. */
+  written(): Buffer {
+    return this.#bytes.subarray(0, this.size);
+  }
+
+  /** Makes room for so many bytes. */
+  #room(size: number): void {
+    const needed = this.size + size;
+    if (needed <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
+    this.#bytes.copy(larger, 0, 0, this.size);
+    this.#bytes = larger;
+  }
+
+  #tag(field: number, type: number): void {
+    const tag = field * 8 + type;
+    if (tag > 127) {
+      this.#varint(tag);
+      return;
+    }
+    this.#room(1);
+    this.#bytes[this.size++] = tag;
+  }
+
+  /** @param value a whole number from 0 to 2^32 - 1 */
+  #varint(value: number): void {
+    this.#room(5);
+    const bytes = this.#bytes;
+    let at = this.size;
+    let rest = value;
+    while (rest > 127) {
+      bytes[at++] = (rest & 127) | 128;
+      rest >>>= 7;
+    }
+    bytes[at++] = rest;
+    this.size = at;
+  }
+
+  uint32(field: number, value: number): void {
+    this.#tag(field, wire.varint);
+    this.#varint(value >>> 0);
+  }
+
+  sint32(field: number, value: number): void {
+    this.uint32(field, (value << 1) ^ (value >> 31));
+  }
+
+  /** @param value a whole number from -2^63 up to, but not including, 2^63 */
+  int64(field: number, value: number): void {
+    this.#tag(field, wire.varint);
+    this.varint64(value);
+  }
+
+  /** Writes a varint without a tag, as an element of a packed field. */
+  varint64(value: number): void {
+    if (value >= 0 && value < two32) {
+      this.#varint(value);
+      return;
+    }
+    this.#room(10);
+    let [low, high] = halves(value);
+    while (high > 0 || low > 127) {
+      this.#bytes[this.size++] = (low & 127) | 128;
+      low = ((low >>> 7) | (high << 25)) >>> 0;
+      high >>>= 7;
+    }
+    this.#bytes[this.size++] = low;
+  }
+
+  fixed32(field: number, value: number): void {
+    this.#tag(field, wire.fixed32);
+    this.#room(4);
+    this.size = this.#bytes.writeUInt32LE(value >>> 0, this.size);
+  }
+
+  /** @param value a whole number; negative ones as two's complement */
+  fixed64(field: number, value: number): void {
+    this.#tag(field, wire.fixed64);
+    this.packedFixed64(value);
+  }
+
+  packedFixed64(value: number): void {
+    this.#room(8);
+    this.#halves(...halves(value));
+  }
+
+  double(field: number, value: number): void {
+    this.#tag(field, wire.fixed64);
+    this.packedDouble(value);
+  }
+
+  packedDouble(value: number): void {
+    this.#room(8);
+    this.size = this.#bytes.writeDoubleLE(value, this.size);
+  }
+
+  /** Writes the nanoseconds of a time of seconds and nanoseconds, exactly. */
+  time(field: number, [seconds, nanos]: readonly [number, number]): void {
+    this.#tag(field, wire.fixed64);
+    this.#room(8);
+    // All products stay below 2^53.
+    const upper = Math.floor(seconds / 65_536) * 1e9;
+    const lower = (seconds % 65_536) * 1e9 + nanos + (upper % 65_536) * 65_536;
+    this.#halves(lower % two32, Math.floor(upper / 65_536) + Math.floor(lower / two32));
+  }
+
+  #halves(low: number, high: number): void {
+    const bytes = this.#bytes;
+    let at = this.size;
+    bytes[at++] = low;
+    bytes[at++] = low >>> 8;
+    bytes[at++] = low >>> 16;
+    bytes[at++] = low >>> 24;
+    bytes[at++] = high;
+    bytes[at++] = high >>> 8;
+    bytes[at++] = high >>> 16;
+    bytes[at++] = high >>> 24;
+    this.size = at;
+  }
+
+  string(field: number, value: string): void {
+    this.#tag(field, wire.bytes);
+    const { length } = value;
+    // A UTF-16 unit takes at most three bytes.
+    this.#room(length * 3 + 5);
+    const before = this.size;
+    if (length <= longestCopied) {
+      this.#bytes[this.size++] = length;
+      if (this.#copyAscii(value)) return;
+      this.size = before;
+    }
+    const start = this.#begin(1);
+    this.size += this.#bytes.write(value, this.size);
+    this.end(start);
+  }
+
+  /**
+   * Writes a message whose fields are a short string, and a message of another short string: an attribute. Returns false, and writes
+   * nothing, if they are too long or not ASCII.
+   */
+  shortPair(field: number, key: string, value: string): boolean {
+    const size = key.length + value.length + 6;
+    if (size > 127) return false;
+    const before = this.size;
+    this.#tag(field, wire.bytes);
+    this.#room(size + 1);
+    const bytes = this.#bytes;
+    let at = this.size;
+    bytes[at++] = size;
+    bytes[at++] = 0x0a;
+    bytes[at++] = key.length;
+    this.size = at;
+    if (this.#copyAscii(key)) {
+      at = this.size;
+      bytes[at++] = 0x12;
+      bytes[at++] = value.length + 2;
+      bytes[at++] = 0x0a;
+      bytes[at++] = value.length;
+      this.size = at;
+      if (this.#copyAscii(value)) return true;
+    }
+    this.size = before;
+    return false;
+  }
+
+  /** Copies a string for which there is room, if it is ASCII. */
+  #copyAscii(value: string): boolean {
+    const { length } = value;
+    const bytes = this.#bytes;
+    let at = this.size;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 127) return false;
+      bytes[at++] = code;
+    }
+    this.size = at;
+    return true;
+  }
+
+  bytes(field: number, value: Uint8Array): void {
+    this.#tag(field, wire.bytes);
+    this.#varint(value.length);
+    this.append(value);
+  }
+
+  /** Appends bytes as they are. */
+  append(value: Uint8Array): void {
+    this.#room(value.length);
+    this.#bytes.set(value, this.size);
+    this.size += value.length;
+  }
+
+  /** Writes hexadecimal digits as bytes. */
+  hex(field: number, value: string): void {
+    this.#tag(field, wire.bytes);
+    const length = value.length >> 1;
+    this.#varint(length);
+    this.#room(length);
+    const bytes = this.#bytes;
+    let at = this.size;
+    for (let i = 0; i < length; i++) {
+      const high = digits[value.charCodeAt(2 * i) & 127]!;
+      bytes[at++] = (high << 4) | digits[value.charCodeAt(2 * i + 1) & 127]!;
+    }
+    this.size = at;
+  }
+
+  /** Begins a nested message that is usually shorter than 128 bytes. Its result is for `end`. */
+  begin(field: number): number {
+    this.#tag(field, wire.bytes);
+    return this.#begin(1);
+  }
+
+  /** Begins a nested message that is usually longer than 127 bytes and shorter than 16 KiB. Its result is for `endLong`. */
+  beginLong(field: number): number {
+    this.#tag(field, wire.bytes);
+    return this.#begin(2);
+  }
+
+  /** Reserves room for a length. */
+  #begin(reserved: number): number {
+    this.#room(reserved);
+    this.size += reserved;
+    return this.size;
+  }
+
+  /** Ends the nested message that `begin` began. */
+  end(start: number): void {
+    this.#end(start, 1);
+  }
+
+  /** Ends the nested message that `beginLong` began. */
+  endLong(start: number): void {
+    this.#end(start, 2);
+  }
+
+  #end(start: number, reserved: number): void {
+    const length = this.size - start;
+    let needed = 1;
+    for (let rest = length >>> 7; rest > 0; rest >>>= 7) needed += 1;
+    const moved = needed - reserved;
+    if (moved !== 0) {
+      this.#room(Math.max(moved, 0));
+      this.#bytes.copyWithin(start + moved, start, this.size);
+    }
+    this.size = start - reserved;
+    this.#varint(length);
+    this.size += length;
+  }
+}
+
+/** Returns the lower and the upper 32 bits of a whole number as two's complement. */
+function halves(value: number): [number, number] {
+  if (value >= 0) return [value % two32, Math.floor(value / two32)];
+  const low = -value % two32;
+  const high = ~Math.floor(-value / two32) >>> 0;
+  return low === 0 ? [0, (high + 1) >>> 0] : [two32 - low, high];
+}
