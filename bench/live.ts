@@ -15,52 +15,15 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
-import { Registry } from "prom-client";
-import { Access } from "../src/access/access.ts";
-import { Limiter } from "../src/access/limits.ts";
 import { encodeReport } from "../src/anomaly/report.ts";
-import type { AnomalyJson } from "../src/api/anomaly.ts";
-import type { IncidentJson } from "../src/api/incident.ts";
-import { LiveHub } from "../src/api/live/hub.ts";
-import { liveSink } from "../src/api/live/publish.ts";
-import { startApi } from "../src/api/server.ts";
-import { ServiceGraph } from "../src/api/service-graph.ts";
-import { configSchema } from "../src/config/schema.ts";
 import { AnomalySchema } from "../src/gen/driftlock/v1/anomaly_pb.js";
-import { openStore } from "../src/store/index.ts";
-import { createLogger } from "../src/telemetry/log.ts";
+import { serveApi } from "./api.ts";
 
 const path = "/v1/stream/anomalies";
-const versions = { version: "bench", node: process.versions.node, codecs: {} };
 
 /** Runs the API in a process of its own. When it receives a rate, it publishes at that rate for one second. */
 async function serve(folder: string): Promise<void> {
-  const config = configSchema.parse({ data_dir: folder, api: { endpoint: "127.0.0.1:0" } });
-  const log = createLogger({ ...config.telemetry, log_level: "warn" });
-  const store = await openStore(config, { log, versions });
-  const hub = new LiveHub<AnomalyJson>();
-  const api = await startApi({
-    config: config.api,
-    open: true,
-    access: new Access(config.auth, store, log),
-    limiter: new Limiter(config.limits, () => ({ records: 0, bytes: 0, endsIn: 0 })),
-    store,
-    hub,
-    incidentHub: new LiveHub<IncidentJson>(),
-    graph: new ServiceGraph(),
-    registry: new Registry(),
-    versions,
-    readiness: () => [],
-    alive: () => true,
-    take: async () => undefined,
-    onRules: async () => {},
-    configuredSilences: () => [],
-    onJudgement() {},
-    onIncidentJudgement() {},
-    onChange() {},
-    log,
-  });
-  const publish = liveSink(hub);
+  const { address, publish } = await serveApi(folder);
   let n = 0;
   process.on("message", async (rate: number) => {
     for (let i = 0; i < rate; i++) {
@@ -87,7 +50,7 @@ async function serve(folder: string): Promise<void> {
     }
     process.send!("done");
   });
-  process.send!(api.address);
+  process.send!(address);
   process.once("disconnect", () => process.exit());
 }
 

@@ -2,7 +2,7 @@
  * `make bench`: the measurements of docs/guides/sizing.md, side by side in one run. Prints Markdown and writes
  * bench/results.json.
  *
- *   node bench/run.ts [engine] [cpu] [latency] [memory] [storing] [--seconds N] [--rounds N] [--streams N]
+ *   node bench/run.ts [engine] [cpu] [latency] [privacy] [memory] [storing] [--seconds N] [--rounds N] [--streams N]
  *
  * `--seconds` is the length of one run. Each measurement has `--rounds` runs after a warm-up run.
  */
@@ -16,6 +16,7 @@ import { cpu, cpuTable } from "./cpu.ts";
 import { engine, engineTable } from "./engine.ts";
 import { latency, latencyTable } from "./latency.ts";
 import { memory, memoryTable } from "./memory.ts";
+import { privacyCost, privacyCostTable } from "./privacy-cost.ts";
 import { storing, storingTable } from "./storing.ts";
 
 const { values, positionals } = parseArgs({
@@ -39,6 +40,11 @@ const benches = {
     title: "Latency of a request at 10,000 records/s",
     run: () => latency(seconds, rounds),
     table: latencyTable,
+  },
+  privacy: {
+    title: "The engine with masks of personal values, as multiples of its time without",
+    run: () => privacyCost(),
+    table: privacyCostTable,
   },
   memory: { title: "Memory at its worst", run: () => memory(streams), table: memoryTable },
   storing: {

@@ -2,7 +2,7 @@
 import type { Judged } from "../../src/engine/index.ts";
 import { Channel } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { IncidentState, type Incident as Message } from "../../src/gen/driftlock/v1/incidents_pb.js";
-import { IncidentFormer } from "../../src/incidents/index.ts";
+import { IncidentFormer } from "../../src/incidents/former.ts";
 import type { Signal } from "../../src/otlp/protocol.ts";
 import type { IncidentFormer as Former, Incident } from "./incident.ts";
 

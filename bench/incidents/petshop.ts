@@ -3,6 +3,10 @@
  * node of a call graph, so that it measures the ranking alone.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { create } from "@bufbuild/protobuf";
+import { GraphTickSchema } from "../../src/gen/driftlock/v1/incidents_pb.js";
+import { addTick, createExcess } from "../../src/incidents/excess.ts";
+import { rank } from "../../src/incidents/ranking.ts";
 import { data } from "../quality/places.ts";
 
 /** What one node did in one interval. */
@@ -105,45 +109,79 @@ const seconds = 300;
 
 type Part = (interval: NodeInterval) => number;
 
-/** Returns what a request of each node usually takes, or how often it usually fails. */
-function perRequest(intervals: readonly Interval[], of: Part): Map<string, number> {
-  const sums = new Map<string, { requests: number; sum: number }>();
+/** What is usual for a node: what a request takes, or how often it fails, and the variance that the service graph would tell. */
+interface Usual {
+  perRequest: number;
+  variance: number;
+}
+
+/** The graph assumes so many ticks in which a request varies by its mean. */
+const assumed = 3;
+
+function usualOf(intervals: readonly Interval[], of: Part): Map<string, Usual> {
+  const sums = new Map<string, { ticks: number; requests: number; sum: number; squares: number }>();
   for (const { nodes } of intervals) {
     for (const [node, interval] of nodes) {
-      const { requests, sum } = sums.get(node) ?? { requests: 0, sum: 0 };
-      sums.set(node, { requests: requests + interval.requests, sum: sum + of(interval) });
+      const own = sums.get(node) ?? { ticks: 0, requests: 0, sum: 0, squares: 0 };
+      sums.set(node, own);
+      own.ticks++;
+      own.requests += interval.requests;
+      own.sum += of(interval);
+      own.squares += of(interval) ** 2 / interval.requests;
     }
   }
-  return new Map([...sums].map(([node, { requests, sum }]) => [node, sum / requests]));
+  const usual = ({
+    ticks,
+    requests,
+    sum,
+    squares,
+  }: {
+    ticks: number;
+    requests: number;
+    sum: number;
+    squares: number;
+  }) => {
+    const mean = sum / requests;
+    const between = Math.max(0, squares - requests * mean ** 2) + assumed * mean ** 2;
+    return { perRequest: mean, variance: between / (ticks - 1 + assumed) };
+  };
+  return new Map([...sums].map(([node, own]) => [node, usual(own)]));
 }
 
 /**
- * Ranks nodes by own excess: seconds or failures beyond what is usual for as many requests, less those of the nodes that they
- * call. What is usual is what was so just before: some of the nodes had become slow long before the issue. A callee that was
- * never seen before has no usual, so that its excess counts to its caller.
+ * Ranks nodes as an incident ranks them, by what the graph would tell of each interval: seconds or failures of their own, which are
+ * less those of the nodes that they call. What is usual is what was so just before: some of the nodes had become slow long before
+ * the issue. A callee that was never seen before has no usual, so that its excess counts to its caller.
  */
-export function rankByOwnExcess({ usual, intervals, calls, since, shows }: Issue): string[] {
+export function rankNodes({ usual, intervals, calls, since, shows }: Issue): string[] {
   const of: Part = (interval) => (shows === "latency" ? interval.seconds : interval.failures);
   const isBefore = ({ time }: Interval) => time + seconds <= since;
-  const before = new Map([...perRequest(usual, of), ...perRequest(intervals.filter(isBefore), of)]);
-  const own = new Map<string, number>();
-  for (const { nodes } of intervals.filter((interval) => !isBefore(interval))) {
-    const excess = (node: string) => {
-      const [interval, expected] = [nodes.get(node), before.get(node)];
-      return interval && expected !== undefined ? of(interval) - interval.requests * expected : 0;
-    };
-    for (const node of nodes.keys()) {
-      if (!before.has(node)) continue;
-      const callees = (calls.get(node) ?? []).reduce((sum, callee) => sum + excess(callee), 0);
-      own.set(node, (own.get(node) ?? 0) + excess(node) - callees);
-    }
+  const before = new Map([...usualOf(usual, of), ...usualOf(intervals.filter(isBefore), of)]);
+  const excess = createExcess();
+  for (const { time, nodes } of intervals.filter((interval) => !isBefore(interval))) {
+    const usually = (node: string) => (nodes.get(node)?.requests ?? 0) * (before.get(node)?.perRequest ?? 0);
+    const beyond = (node: string) =>
+      before.has(node) && nodes.has(node) ? of(nodes.get(node)!) - usually(node) : 0;
+    const operations = [...nodes].map(([service, { requests: count }]) => {
+      const callees = (calls.get(service) ?? []).reduce((sum, callee) => sum + beyond(callee), 0);
+      const own = usually(service) + beyond(service) - callees;
+      const figures = (part: number) => ({
+        count,
+        ...(shows === "latency" ? { seconds: part } : { failures: part }),
+      });
+      const usual = before.get(service);
+      const variance = shows === "latency" ? usual?.variance : 0;
+      return { service, now: figures(own), ...(usual && { usual: figures(usually(service)), variance }) };
+    });
+    const tick = create(GraphTickSchema, { tickUnixNano: BigInt(time) * 1_000_000_000n, operations });
+    addTick(excess, tick, new Set(nodes.keys()));
   }
-  return [...own].sort(([, a], [, b]) => b - a).map(([node]) => node);
+  return rank(excess, new Map()).map(({ service }) => service);
 }
 
 /** Returns the shares of the issues whose cause is at rank 1, and within the first three. */
 export function rankIssues(issues: readonly Issue[]): { first: number; within3: number } {
-  const ranks = issues.map((issue) => rankByOwnExcess(issue).indexOf(issue.cause) + 1);
+  const ranks = issues.map((issue) => rankNodes(issue).indexOf(issue.cause) + 1);
   const share = (most: number) => ranks.filter((rank) => rank > 0 && rank <= most).length / ranks.length;
   return { first: share(1), within3: share(3) };
 }

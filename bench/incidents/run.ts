@@ -68,9 +68,10 @@ False incidents per day without faults: ${mean(quiet.map(([first]) => first!))} 
 }
 
 /** How well causes are ranked if the time of each fault is known. */
-function ranking(): string {
+async function ranking(): Promise<string> {
   const inSpans = kinds.filter((kind) => faultKinds[kind].spread === "spans");
-  const results = Array.from({ length: seeds }, (_, i) => rankingRuns(String(i + 1), rate, inSpans)).flat();
+  const results: RankedFault[] = [];
+  for (let i = 1; i <= seeds; i++) results.push(...(await rankingRuns(String(i), rate, inSpans)));
   const row = (name: string, those: readonly RankedFault[]): Row => {
     const share = (when: "early" | "whole", most: number) =>
       round(those.filter((fault) => (fault[when] ?? Number.POSITIVE_INFINITY) <= most).length / those.length);

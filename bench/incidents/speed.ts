@@ -9,7 +9,7 @@ import {
   type GraphTick,
   GraphTickSchema,
 } from "../../src/gen/driftlock/v1/incidents_pb.js";
-import { IncidentFormer } from "../../src/incidents/index.ts";
+import { IncidentFormer } from "../../src/incidents/former.ts";
 
 const perSecond = 2_000;
 const open = 1_000;

@@ -4,6 +4,7 @@
  */
 import { configSchema } from "../../src/config/schema.ts";
 import { Engine } from "../../src/engine/index.ts";
+import type { GraphTick } from "../../src/gen/driftlock/v1/incidents_pb.js";
 import {
   type Fault,
   type FaultName,
@@ -11,10 +12,12 @@ import {
   faultNames,
 } from "../../src/generate/topology/fault.ts";
 import { TopologyTelemetry } from "../../src/generate/topology/topology-telemetry.ts";
-import { signals } from "../../src/otlp/protocol.ts";
-import type { IncidentFormer } from "./incident.ts";
+import { tickMs } from "../../src/incidents/bounds.ts";
+import { addTick, createExcess } from "../../src/incidents/excess.ts";
+import { rank } from "../../src/incidents/ranking.ts";
+import { type Signal, signals } from "../../src/otlp/protocol.ts";
+import type { IncidentFormer, Ranked } from "./incident.ts";
 import { type FaultRun, isCause } from "./measure.ts";
-import { rankCauses, ServiceGraph } from "./service-graph.ts";
 
 const minute = 60_000;
 const hour = 3_600_000;
@@ -39,23 +42,25 @@ export interface Bench {
 }
 
 interface Run {
-  name: string;
+  name?: string;
   start: number;
   duration: number;
   schedule: readonly FaultSchedule[];
+  /** All of them by default. */
+  signals?: readonly Signal[];
 }
 
-function createEngine(snapshot?: Buffer): Engine {
+async function createEngine(snapshot?: Buffer): Promise<Engine> {
   const engine = new Engine(configSchema.parse({}).detect, { mode: "all" });
-  if (snapshot !== undefined && !engine.restore(snapshot))
+  if (snapshot !== undefined && !(await engine.restore(snapshot)))
     throw new Error("the engine refuses its own snapshot");
   return engine;
 }
 
 /** Judges a run. @param atDay is called between two requests when a day is over, with the number of days so far */
 async function judge(
-  { seed, rate }: Bench,
-  { name, start, duration, schedule }: Run,
+  { seed, rate }: Pick<Bench, "seed" | "rate">,
+  { name, start, duration, schedule, signals: sent = signals }: Run,
   engine: Engine,
   former: IncidentFormer,
   atDay?: (day: number) => Promise<void>,
@@ -63,9 +68,9 @@ async function judge(
   const faults: Fault[] = [];
   const telemetry = new TopologyTelemetry({
     seed,
-    run: name,
+    ...(name !== undefined && { run: name }),
     startUnixNano: BigInt(start) * 1_000_000n,
-    signals,
+    signals: sent,
     rate,
     speed: 1,
     duration,
@@ -96,7 +101,7 @@ export interface Past {
 export async function quietDays(bench: Bench, schedule: readonly FaultSchedule[] = []): Promise<Past> {
   const start = monday + ((Number(bench.seed) * 5) % 24) * hour;
   const duration = bench.days * day;
-  const engine = createEngine();
+  const engine = await createEngine();
   const former = bench.createFormer();
   let snapshot: Buffer | undefined;
   let learned: Buffer | undefined;
@@ -129,7 +134,7 @@ export async function faultRuns(
   const runs: FaultRun[] = [];
   const start = past.start + day;
   for (const kind of kinds) {
-    const engine = createEngine(past.snapshot);
+    const engine = await createEngine(past.snapshot);
     const former = bench.createFormer(past.learned);
     const fault = { kind, start: faultAt, end: faultAt + faultLasts, size: 1 };
     try {
@@ -167,30 +172,60 @@ export interface RankedFault {
   whole: number | undefined;
 }
 
-/** Ranks the causes of faults that show in spans by own excess, without an engine: the beginning of each fault is known. */
-export function rankingRuns(seed: string, rate: number, kinds: readonly FaultName[]): RankedFault[] {
+/** Ranks the causes of faults that show in spans by what the service graph tells: the beginning of each fault is known. */
+export async function rankingRuns(
+  seed: string,
+  rate: number,
+  kinds: readonly FaultName[],
+): Promise<RankedFault[]> {
   const start = monday + ((Number(seed) * 5) % 24) * hour;
-  return kinds.flatMap((kind) => {
-    const graph = new ServiceGraph();
-    const faults: Fault[] = [];
-    const telemetry = new TopologyTelemetry({
-      seed,
-      startUnixNano: BigInt(start) * 1_000_000n,
-      signals: ["traces"],
-      rate,
-      speed: 1,
-      duration: faultRun,
-      recordsPerRequest: 100,
-      schedule: [{ kind, start: faultAt, end: faultAt + faultLasts, size: 1 }],
-      onFault: (fault) => faults.push(fault),
-    });
-    for (const { body, time } of telemetry.batches()) graph.add(body, start + time);
-    graph.finish();
-    const rank = (fault: Fault, lasts: number) => {
-      const ranking = rankCauses(graph, start + faultAt, start + faultAt + lasts);
-      const at = ranking.findIndex((candidate) => isCause(candidate, fault));
-      return at < 0 ? undefined : at + 1;
+  const results: RankedFault[] = [];
+  for (const kind of kinds) {
+    const ticks: GraphTick[] = [];
+    const former: IncidentFormer = {
+      add: (_signal, _body, { evidence }) => ticks.push(...(evidence?.ticks ?? [])),
+      incidents: () => [],
+      snapshot: () => Buffer.alloc(0),
     };
-    return faults.map((fault) => ({ fault, early: rank(fault, minute), whole: rank(fault, faultLasts) }));
-  });
+    const engine = await createEngine();
+    try {
+      const faults = await judge(
+        { seed, rate },
+        {
+          start,
+          duration: faultRun,
+          signals: ["traces"],
+          schedule: [{ kind, start: faultAt, end: faultAt + faultLasts, size: 1 }],
+        },
+        engine,
+        former,
+      );
+      const rankAt = (fault: Fault, lasts: number) => {
+        const ranking = rankTicks(ticks, start + faultAt, start + faultAt + lasts);
+        const at = ranking.findIndex((candidate) => isCause(candidate, fault));
+        return at < 0 ? undefined : at + 1;
+      };
+      results.push(
+        ...faults.map((fault) => ({ fault, early: rankAt(fault, minute), whole: rankAt(fault, faultLasts) })),
+      );
+    } finally {
+      await engine.close();
+    }
+  }
+  return results;
+}
+
+/** Ranks the services and hosts of all ticks from one time to another, in milliseconds since 1970. */
+function rankTicks(ticks: readonly GraphTick[], from: number, to: number): Ranked[] {
+  const excess = createExcess();
+  for (const tick of ticks) {
+    const at = Number(tick.tickUnixNano / 1_000_000n);
+    if (at + tickMs <= from || at >= to) continue;
+    const services = [
+      ...tick.operations.map(({ service }) => service),
+      ...tick.edges.map(({ caller }) => caller),
+    ];
+    addTick(excess, tick, new Set(services));
+  }
+  return rank(excess, new Map()).map(({ service, host }) => (host === "" ? { service } : { host }));
 }

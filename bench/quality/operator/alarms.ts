@@ -1,6 +1,6 @@
 /** What an operator would see: the anomalies of an engine with default settings, and when it reported them. */
 import { configSchema } from "../../../src/config/schema.ts";
-import { Engine, type Judged } from "../../../src/engine/index.ts";
+import { Engine, type EngineSettings, type Judged } from "../../../src/engine/index.ts";
 import { Channel, State } from "../../../src/gen/driftlock/v1/anomaly_pb.js";
 import type { Signal } from "../../../src/otlp/protocol.ts";
 
@@ -15,6 +15,8 @@ export interface Alarm {
   from: number;
   to: number;
   explanation: string;
+  /** The trace of the record that it was first reported with, in hexadecimal digits; empty if there is none. */
+  trace: string;
 }
 
 const ms = (nanos: bigint) => Number(nanos / 1_000_000n);
@@ -25,8 +27,12 @@ export class Operator {
   readonly #alarms = new Map<string, Alarm>();
   records = 0;
 
-  constructor(detect: object = {}) {
-    this.engine = new Engine(configSchema.parse({ detect }).detect, { mode: "all", scores: true });
+  constructor(detect: object = {}, settings: Partial<EngineSettings> = {}) {
+    this.engine = new Engine(configSchema.parse({ detect }).detect, {
+      mode: "all",
+      scores: true,
+      ...settings,
+    });
   }
 
   async process(signal: Signal, body: Buffer): Promise<Judged> {
@@ -47,6 +53,7 @@ export class Operator {
           from: ms(message.startTimeUnixNano),
           to: ms(message.endTimeUnixNano),
           explanation: message.explanation,
+          trace: Buffer.from(message.traceId).toString("hex"),
         });
     }
     return outcome;

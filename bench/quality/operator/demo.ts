@@ -1,5 +1,5 @@
 /**
- * The first five minutes of `make run`: which of its anomalies are reported, after how long, and how many alarms nothing explains.
+ * The first minutes of `make run`: which of its anomalies are reported, after how long, and how many alarms nothing explains.
  * The same requests are judged in event time, without waiting for them.
  */
 import process from "node:process";
@@ -7,15 +7,17 @@ import { alarmsPerGroup, plan, rate } from "../../../scripts/demo-plan.ts";
 import { configSchema } from "../../../src/config/schema.ts";
 import { Engine } from "../../../src/engine/index.ts";
 import { type Anomaly, Channel, Signal, State } from "../../../src/gen/driftlock/v1/anomaly_pb.js";
+import type { Incident } from "../../../src/gen/driftlock/v1/incidents_pb.js";
 import { type AnomalyName, anomalyKinds } from "../../../src/generate/anomalies.ts";
 import type { Service } from "../../../src/generate/shop.ts";
 import { ShopTelemetry } from "../../../src/generate/shop-telemetry.ts";
+import { IncidentFormer } from "../../../src/incidents/former.ts";
 import { signals } from "../../../src/otlp/protocol.ts";
 import type { Row } from "../../table.ts";
 import { tally } from "./alarms.ts";
 
 const start = Date.UTC(2026, 0, 5, 9, 30);
-const duration = 300_000;
+const duration = 320_000;
 /** An anomaly may still be reported so long after its end, such as at the end of a tick. */
 const after = 15_000;
 
@@ -52,6 +54,8 @@ export interface FalseAlarm {
 export interface DemoResult {
   found: Map<AnomalyName, Found>;
   falseAlarms: FalseAlarm[];
+  /** What is reported of incidents, with the seconds since the beginning. */
+  incidents: { at: number; incident: Incident }[];
 }
 
 /** Whether an anomaly of the plan is visible in the stream that the report is about. */
@@ -66,7 +70,7 @@ function shows(name: AnomalyName, { serviceName, signal, stream }: Anomaly): boo
   );
 }
 
-/** Judges five minutes of the demo with default settings. */
+/** Judges the first minutes of the demo, with its own settings. */
 export async function runDemo(seed: string): Promise<DemoResult> {
   const shop = new ShopTelemetry({
     seed,
@@ -82,15 +86,19 @@ export async function runDemo(seed: string): Promise<DemoResult> {
       end: (start + seconds) * 1_000,
     })),
   });
-  const engine = new Engine(
-    configSchema.parse({ detect: { budget: { per_group_per_day: alarmsPerGroup } } }).detect,
-    { mode: "all" },
-  );
-  const result: DemoResult = { found: new Map(), falseAlarms: [] };
+  const { detect, incidents } = configSchema.parse({
+    detect: { budget: { per_group_per_day: alarmsPerGroup } },
+  });
+  const engine = new Engine(detect, { mode: "all" });
+  const former = new IncidentFormer({ perTenantPerDay: incidents.budget.per_tenant_per_day, seed: 1n });
+  const result: DemoResult = { found: new Map(), falseAlarms: [], incidents: [] };
   try {
     for (const { signal, body, time } of shop.batches()) {
-      const { anomalies } = await engine.process(signal, "default", body);
-      for (const anomaly of anomalies) note(anomaly, time / 1_000, result);
+      const { anomalies, evidence } = await engine.process(signal, "default", body);
+      const at = time / 1_000;
+      for (const anomaly of anomalies) note(anomaly, at, result);
+      if (evidence === undefined) continue;
+      for (const incident of former.add(evidence)) result.incidents.push({ at, incident });
     }
   } finally {
     await engine.close();
