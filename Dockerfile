@@ -19,9 +19,11 @@ FROM base AS build
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # The image contains the headers of Node.js, so cmake-js does not have to fetch them.
 ENV npm_config_nodedir=/usr/local
+# Clang compiles what computes verdicts again in browsers, on the page /verify.
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates cargo cmake g++ make ninja-build \
+      clang-19 lld-19 wasi-libc libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 libclang-rt-19-dev-wasm32 \
  && rm -rf /var/lib/apt/lists/*
 # In order of how often the parts change, so that a change compiles and fetches no more than necessary.
 COPY deps ./deps
@@ -33,7 +35,7 @@ COPY .npmrc package.json package-lock.json ./
 COPY scripts/install.cjs ./scripts/
 RUN npm ci --loglevel=error && touch node_modules/.stamp
 COPY . .
-RUN touch node_modules/.stamp && make build && strip --strip-unneeded build/Release/driftlock.node
+RUN touch node_modules/.stamp && make wasm build && strip --strip-unneeded build/Release/driftlock.node
 
 # hadolint ignore=DL3006
 FROM ${DEBIAN_IMAGE}
@@ -50,10 +52,13 @@ COPY --from=dependencies /src/node_modules ./node_modules
 COPY --from=build /src/LICENSE /src/NOTICE /src/package.json ./
 COPY --from=build /src/build/Release/driftlock.node ./build/Release/driftlock.node
 COPY --from=build /src/dist ./dist
-RUN ln -s /opt/driftlock/dist/cli/main.js /usr/local/bin/driftlock && driftlock version
+RUN ln -s /opt/driftlock/dist/cli/main.js /usr/local/bin/driftlock && driftlock version \
+ && install -d -o 10001 -g 10001 build/compile-cache
 
 # As a number, so that Kubernetes can verify that it is not root.
 USER 10001:10001
+# This keeps the compiled code, so that no start has to compile it again.
+RUN driftlock run --help > /dev/null
 # The addresses are those of loopback until the configuration says who may connect: see docs/guides/tls-and-auth.md.
 ENV NODE_ENV=production \
     DRIFTLOCK_DATA_DIR=/var/lib/driftlock \

@@ -3,9 +3,11 @@
 package compose
 
 import (
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,5 +71,30 @@ func TestObservability(t *testing.T) {
 	}
 	if _, err := load(t, nil, files...); err == nil || !strings.Contains(err.Error(), "GRAFANA_ADMIN_PASSWORD") {
 		t.Errorf("without a password of Grafana: %v", err)
+	}
+}
+
+func TestKafka(t *testing.T) {
+	const file = "docker-compose.kafka.yml"
+	given := types.Mapping{"POSTGRES_PASSWORD": "x", "DRIFTLOCK_HASH_KEY_FILE": "hash.key"}
+	project, err := load(t, maps.Clone(given), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, project, "edge", "init", "router", "worker", "forward", "sink", "api", "kafka", "postgres", "backend")
+	if replicas := project.Services["worker"].Deploy.Replicas; replicas == nil || *replicas != 2 {
+		t.Error("there are not two workers")
+	}
+	for _, role := range []string{"router", "worker", "forward", "sink", "api"} {
+		if got := project.Services[role].Command[:3]; !slices.Equal(got, []string{"run", "--roles", role}) {
+			t.Errorf("%s is started by %v", role, got)
+		}
+	}
+	for name := range given {
+		others := maps.Clone(given)
+		delete(others, name)
+		if _, err := load(t, others, file); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+		}
 	}
 }

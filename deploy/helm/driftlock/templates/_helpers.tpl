@@ -36,3 +36,44 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "driftlock.port" -}}
 {{- regexFind "[0-9]+$" . -}}
 {{- end -}}
+
+{{/* Not empty if several processes work together through Kafka. */}}
+{{- define "driftlock.kafka" -}}
+{{- with .Values.config.kafka -}}
+{{- if .brokers -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The service of the API and the dashboard. */}}
+{{- define "driftlock.apiService" -}}
+{{- include "driftlock.fullname" . -}}
+{{- if include "driftlock.kafka" . -}}-api{{- end -}}
+{{- end -}}
+
+{{/* The topics that a role reads, and the consumer group by which it reads each, both without their prefix. */}}
+{{- define "driftlock.reads" -}}
+{{- if eq . "worker" -}}
+in: worker
+{{- else if eq . "forward" -}}
+out: forward
+{{- else if eq . "sink" -}}
+anomalies: sink-anomalies
+statistics: sink-statistics
+{{- end -}}
+{{- end -}}
+
+{{/* A role that reads a topic has no use for more pods than the topic has partitions. */}}
+{{- define "driftlock.maxReplicas" -}}
+{{- $most := int .autoscaling.maxReplicas -}}
+{{- if include "driftlock.reads" .role -}}
+{{- $partitions := default 64 .root.Values.config.kafka.partitions | int -}}
+{{- $most = min (default $partitions $most) $partitions -}}
+{{- end -}}
+{{- max $most .autoscaling.minReplicas -}}
+{{- end -}}
+
+{{/* The data of a ConfigMap. */}}
+{{- define "driftlock.configuration" -}}
+driftlock.yaml: |
+  {{- toYaml .Values.config | nindent 2 }}
+{{- end -}}
