@@ -184,9 +184,11 @@ ci-check: ## run what CI runs
 clean: ## remove what was built, but not what was fetched
 	rm -rf build dist coverage prebuilds release src/gen
 
+# npm runs on the Node that the lock file pins: it leaves out, without a word, optional packages that need a later Node
+# than its own.
 node_modules/.stamp: package.json package-lock.json
 	@scripts/require.sh
-	npm ci --loglevel=error
+	npm exec --yes --package=node@$$(node -p 'require("./package-lock.json").packages["node_modules/node"].version') -- npm ci --loglevel=error
 	@touch $@
 
 src/gen/.stamp: $(PROTO) buf.gen.yaml buf.yaml node_modules/.stamp
