@@ -1,4 +1,5 @@
 /** The topics of an installation: their names and settings, and what differs from them on the brokers. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { KafkaConfig } from "../config/schema.ts";
 import { type Admin, maxRecordBytes } from "./client.ts";
 
@@ -85,10 +86,13 @@ export function faultText(fault: Fault): string {
   }
 }
 
+/** How long brokers may take to show one another what was created or set. */
+const visibleMs = 30_000;
+
 /**
- * Creates the topics that are missing, and sets the settings that differ.
+ * Creates the topics that are missing, and sets the settings that differ. Resolves once the brokers show them so.
  * @returns what was done, a line each.
- * @throws {Error} if a topic has another number of partitions, before anything is changed.
+ * @throws {Error} if a topic has another number of partitions, before anything is changed, or if a change does not become visible.
  */
 export async function createTopics(admin: Admin, config: KafkaConfig): Promise<string[]> {
   const faults = await topicFaults(admin, config);
@@ -106,5 +110,15 @@ export async function createTopics(admin: Admin, config: KafkaConfig): Promise<s
       done.push(`set ${[...fault.settings.keys()].join(", ")} of ${topic}`);
     }
   }
+  if (done.length > 0) await untilUsable(admin, config);
   return done;
+}
+
+async function untilUsable(admin: Admin, config: KafkaConfig): Promise<void> {
+  for (const deadline = performance.now() + visibleMs; ; await sleep(100)) {
+    const faults = await topicFaults(admin, config).catch((error: Error) => error);
+    if (Array.isArray(faults) && faults.length === 0) return;
+    if (performance.now() < deadline) continue;
+    throw Array.isArray(faults) ? new Error(faultText(faults[0]!)) : faults;
+  }
 }

@@ -50,11 +50,13 @@ async function learned(): Promise<void> {
   const first = work(installation.config);
   await installation.judged();
   await first.close();
-  expect((await state()).checkpoint).toMatchObject({ offset: 10n, hasLearned: true });
+  await eventualState().toMatchObject({ checkpoint: { offset: 10n, hasLearned: true } });
 }
 
 const place = () => ({ topic: topicName(installation.config.kafka, "state"), partition: 0 });
 const state = () => readState(installation.kafka, place());
+/** The state of the partition; what was committed becomes visible a little later. */
+const eventualState = () => expect.poll(state, { timeout: 30_000 });
 const refusal = (config = installation.config): Promise<string> =>
   work(config).failed.catch(({ message }: Error) => message);
 
@@ -67,12 +69,12 @@ describe.skipIf(skipKafka)("a worker refuses", () => {
       "kafka: partition 0: detect.seed was 42 and is 43: give each key its former value, or let the streams learn again with `driftlock kafka reset-state`",
     );
     await worker!.close();
-    expect(await state()).toMatchObject({ checkpoint: { offset: 10n }, progress: { offset: 10n } });
+    await eventualState().toMatchObject({ checkpoint: { offset: 10n }, progress: { offset: 10n } });
     await resetState(other);
     await send(3);
     work(other);
     await installation.judged();
-    expect(await state()).toMatchObject({ checkpoint: { offset: 10n, hasLearned: false } });
+    await eventualState().toMatchObject({ checkpoint: { offset: 10n, hasLearned: false } });
   }, 60_000);
 
   test("what is damaged, and what another version learned", async () => {
@@ -114,10 +116,10 @@ describe.skipIf(skipKafka)("a worker refuses", () => {
     );
     await worker!.close();
     await resetState(installation.config);
-    expect(await state()).toMatchObject({ progress: { offset: 12n } });
+    await eventualState().toMatchObject({ progress: { offset: 12n } });
     work(installation.config);
     await installation.judged();
-    expect((await state()).progress!.offset).toBe(15n);
+    await eventualState().toMatchObject({ progress: { offset: 15n } });
   }, 60_000);
 
   test("nothing for its progress alone", async () => {
