@@ -4,10 +4,11 @@ import type { KafkaConfig } from "../config/schema.ts";
 import type { Exporter } from "../forward/index.ts";
 import { isRetryable } from "../otlp/codes.ts";
 import { ExportError } from "../otlp/protocol.ts";
-import { earliest, type Kafka, type LogRecord, type Member } from "./client.ts";
+import type { Kafka, LogRecord, Member } from "./client.ts";
 import type { Log, Task } from "./group.ts";
 import { Inbox } from "./inbox.ts";
 import { inputOf } from "./messages.ts";
+import { resumeAt } from "./resume.ts";
 import { topicName } from "./topics.ts";
 
 interface Parts {
@@ -48,22 +49,11 @@ export class ForwardedPartition implements Task {
 
   /** Returns where the group was, or where the topic begins if that is later. */
   async #start(): Promise<bigint> {
-    const { kafka, config } = this.#parts;
-    const reader = kafka.reader(topicName(config, "out"));
-    try {
-      const start = (await reader.offsets([this.#number], earliest)).get(this.#number)!;
-      const committed = (await this.#member.committed([this.#number])).get(this.#number)!;
-      if (committed >= start) return committed;
-      if (committed >= 0n) {
-        this.#parts.log.warn(
-          { partition: this.#number, missed: String(start - committed) },
-          "kafka: requests were deleted before they were delivered; raise kafka.retention",
-        );
-      }
-      return start;
-    } finally {
-      await reader.close();
-    }
+    const { kafka, config, log } = this.#parts;
+    const committed = (await this.#member.committed([this.#number])).get(this.#number)!;
+    const doneTo = committed < 0n ? undefined : committed;
+    const source = { topic: topicName(config, "out"), partition: this.#number };
+    return resumeAt(kafka, source, { doneTo, done: "delivered", log });
   }
 
   /** Resolves to true once the downstream has the request or has refused it for good, and to false if the work ends before. */

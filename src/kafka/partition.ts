@@ -1,10 +1,11 @@
 /** One partition in the hands of this worker: taking it over, judging it, and writing all that comes of it in transactions. */
 import type { KafkaConfig } from "../config/schema.ts";
 import { type Engine, settingsChanges, snapshotFormat } from "../engine/index.ts";
-import { earliest, type Kafka, type NewRecord, type Transactor } from "./client.ts";
+import type { Kafka, NewRecord, Transactor } from "./client.ts";
 import { Fenced, type Log, Refused, type Task } from "./group.ts";
 import { Cut, Inbox } from "./inbox.ts";
 import { freshClock, Judge, type JudgeClock } from "./judge.ts";
+import { startOf } from "./resume.ts";
 import {
   type Checkpoint,
   checkpointRecord,
@@ -95,7 +96,7 @@ export class JudgedPartition implements Task {
     const stored = await readState(kafka, this.#state, fence).catch((error) => {
       throw error instanceof SyntaxError ? damaged("its own records cannot be read") : error;
     });
-    const start = await this.#startOfLog();
+    const start = await startOf(kafka, { topic: topicName(config, "in"), partition: this.#number });
     const from = await this.#restore(stored, start);
     this.#progress = stored.progress ?? { offset: from, toldAt: from };
     this.#judgedTo = from;
@@ -117,15 +118,6 @@ export class JudgedPartition implements Task {
       },
       "kafka: took a partition over",
     );
-  }
-
-  async #startOfLog(): Promise<bigint> {
-    const reader = this.#parts.kafka.reader(topicName(this.#parts.config, "in"));
-    try {
-      return (await reader.offsets([this.#number], earliest)).get(this.#number)!;
-    } finally {
-      await reader.close();
-    }
   }
 
   /** Restores the engine. @returns the offset to judge from. */

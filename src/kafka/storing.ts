@@ -5,9 +5,10 @@ import type { KafkaConfig } from "../config/schema.ts";
 import { decodeStatistics, type StreamStatistics } from "../engine/index.ts";
 import { type EvidencePage, EvidencePageSchema } from "../gen/driftlock/v1/incidents_pb.js";
 import { type LlmPage, LlmPageSchema } from "../gen/driftlock/v1/llm_pb.js";
-import { earliest, type Kafka, type LogRecord } from "./client.ts";
+import type { Kafka, LogRecord } from "./client.ts";
 import type { Log, Task } from "./group.ts";
 import { Inbox } from "./inbox.ts";
+import { resumeAt } from "./resume.ts";
 import { type TopicKind, topicName } from "./topics.ts";
 
 /** What is in the topics `anomalies` and `statistics`. */
@@ -68,23 +69,9 @@ export class StoredPartition implements Task {
 
   async #start(): Promise<bigint> {
     const { kafka, config, topic, log } = this.#parts;
-    const reader = kafka.reader(topicName(config, topic));
-    try {
-      const start = (await reader.offsets([this.#number], earliest)).get(this.#number)!;
-      const stored = await this.#keeper.open();
-      if (stored === undefined) return start;
-      if (stored < start) {
-        const missed = String(start - stored);
-        log.warn(
-          { topic, partition: this.#number, missed },
-          "kafka: records were deleted before they were stored; raise kafka.retention",
-        );
-        return start;
-      }
-      return stored;
-    } finally {
-      await reader.close();
-    }
+    const doneTo = await this.#keeper.open();
+    const source = { topic: topicName(config, topic), partition: this.#number };
+    return resumeAt(kafka, source, { doneTo, done: "stored", log });
   }
 }
 
