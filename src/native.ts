@@ -64,6 +64,14 @@ export interface WindowMetrics {
 /** Versions of the libraries in the addon. `openzlFormat` is the newest format of OpenZL's frames that it writes. */
 export type CodecVersions = Readonly<Record<"openzl" | "openzlFormat" | "zstd" | "lz4" | "zlib", string>>;
 
+/** An anomaly that begins. */
+export interface Alarm {
+  tenant: string;
+  id: string;
+  /** How many times rarer it is than it must be to be flagged. */
+  margin: number;
+}
+
 /** A policy, and the streams that it is for. A pattern that is not set matches everything. */
 export interface EnginePolicy {
   signal?: Signal;
@@ -458,6 +466,18 @@ export interface Native {
    * Resolves to null if the request is malformed or cannot be divided.
    */
   split(signal: Signal, request: Buffer, most: number): Promise<Buffer[] | null>;
+
+  /**
+   * Pays for alarms, in their order, from budgets of all tenants together and of each tenant, which are 0 if there is no limit.
+   * @param state what the previous call returned; empty at the beginning, when the budgets are full
+   * @param ms milliseconds since 1970, which must not be less than those of the previous call
+   */
+  spendAlarms(
+    budget: { perDay: number; perTenantPerDay: number },
+    state: Uint8Array,
+    ms: number,
+    alarms: readonly Alarm[],
+  ): { state: Buffer; paid: boolean[] };
 
   /** Counts the log records, spans or data points of a request, off the event loop. Resolves to null if it is malformed. */
   countRecords(signal: Signal, request: Buffer): Promise<number | null>;

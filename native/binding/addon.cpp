@@ -14,6 +14,7 @@ Napi::Object init(Napi::Env, Napi::Object exports) {
   driftlock::binding::exportSeverity(exports);
   driftlock::binding::exportPrivacy(exports);
   driftlock::binding::exportRecompute(exports);
+  driftlock::binding::exportAlarmBudget(exports);
   return exports;
 }
 

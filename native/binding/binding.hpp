@@ -14,5 +14,6 @@ void exportCountRecords(Napi::Object exports);
 void exportSeverity(Napi::Object exports);
 void exportPrivacy(Napi::Object exports);
 void exportRecompute(Napi::Object exports);
+void exportAlarmBudget(Napi::Object exports);
 
 }  // namespace driftlock::binding

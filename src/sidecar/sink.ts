@@ -7,6 +7,7 @@ import type { Store } from "../store/index.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { FormerState } from "./incident-state.ts";
 import { type IncidentSink, Incidents } from "./incidents.ts";
+import { InstallationBudget } from "./installation-budget.ts";
 import type { Rules } from "./rules.ts";
 
 type Place = Parameters<Store["positions"]["read"]>[0];
@@ -50,6 +51,7 @@ export interface FindingsParts {
  */
 export class FindingsKeeper implements Keeper {
   readonly #parts: FindingsParts;
+  readonly #budget: InstallationBudget;
   readonly #state: PartitionState;
   #incidents: Incidents | undefined;
 
@@ -60,6 +62,7 @@ export class FindingsKeeper implements Keeper {
       perTenantPerDay: incidents.budget.per_tenant_per_day,
       seed: BigInt(detect.seed),
     });
+    this.#budget = new InstallationBudget(parts.config, parts.store.alarmBudgets);
     this.#state = new PartitionState(former, parts.store, place);
   }
 
@@ -81,7 +84,8 @@ export class FindingsKeeper implements Keeper {
 
   async keep(findings: readonly Finding[], offset: bigint): Promise<void> {
     const { store, rules } = this.#parts;
-    for (const found of findings) {
+    const reported = await this.#budget.apply(findings);
+    for (const found of reported) {
       if (found.kind === "anomaly") store.writer.offer(rules.silence(found.report) ?? found.report);
       if (found.kind === "notable") store.notable.offer(found.report);
       if (found.kind === "evidence") this.#incidents!.add(found.page);

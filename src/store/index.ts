@@ -9,6 +9,7 @@ import { SteadyClock, steadyClock } from "../base/clock.ts";
 import { endsWithin } from "../base/deadline.ts";
 import type { Config } from "../config/schema.ts";
 import type { Versions } from "../version.ts";
+import { AlarmBudgets } from "./alarm-budgets.ts";
 import { Announcements } from "./announcements.ts";
 import { Anomalies } from "./anomalies/anomalies.ts";
 import { Recorder } from "./anomalies/recorder.ts";
@@ -41,6 +42,7 @@ import { Silences } from "./silences.ts";
 import { Streams } from "./streams/streams.ts";
 import { Usage } from "./usage.ts";
 
+export type { AlarmBudgets } from "./alarm-budgets.ts";
 export type { Announced, Announcement, Announcements, Hearer } from "./announcements.ts";
 export type {
   Anomalies,
@@ -187,6 +189,7 @@ export class Store {
   readonly notifications: Notifications;
   readonly recordings: Recordings;
   readonly positions: Positions;
+  readonly alarmBudgets: AlarmBudgets;
   readonly retention: Retention;
   readonly admin: Admin;
   readonly writer: Writer;
@@ -236,6 +239,7 @@ export class Store {
     this.notifications = new Notifications(context);
     this.recordings = new Recordings(context, config.evidence.recordings);
     this.positions = new Positions(context);
+    this.alarmBudgets = new AlarmBudgets(context);
     this.retention = new Retention(
       context,
       { ...config.store.retention, evidence_max_age: config.evidence.max_age },

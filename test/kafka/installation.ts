@@ -20,7 +20,7 @@ import {
 import { Judge } from "../../src/kafka/judge.ts";
 import { partitionSettings } from "../../src/kafka/roles.ts";
 import { readState } from "../../src/kafka/state.ts";
-import { createTopics, type TopicKind, topicName } from "../../src/kafka/topics.ts";
+import { createTopics, groupName, type TopicKind, topicName } from "../../src/kafka/topics.ts";
 import { enginePrivacy } from "../../src/privacy/policy.ts";
 import type { Broker } from "./broker.ts";
 
@@ -80,6 +80,22 @@ export class Installation {
         if (ended !== undefined) throw new Error(`a process ended: ${ended.unexpected}`);
         await sleep(100);
       }
+    }
+  }
+
+  /** Resolves once the sinks have stored what is in a topic now. */
+  async stored(kind: "anomalies" | "statistics"): Promise<void> {
+    const name = topicName(this.config.kafka, kind);
+    const ends = new Map((await this.read(kind)).map(({ partition, offset }) => [partition, offset + 1n]));
+    const group = this.kafka.member(groupName(this.config.kafka, `sink-${kind}`), name);
+    try {
+      for (;;) {
+        const stored = await group.committed(this.partitions);
+        if ([...ends].every(([partition, end]) => stored.get(partition)! >= end)) return;
+        await sleep(100);
+      }
+    } finally {
+      await group.close();
     }
   }
 

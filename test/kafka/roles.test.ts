@@ -135,6 +135,44 @@ describe.skipIf(skip)("roles", () => {
     expect(await query("select count(*)::int as n from anomalies")).toBe(ids("anomaly").size);
   }, 120_000);
 
+  test("what may be spent is spent once, whoever finds anomalies and whoever stores them", async () => {
+    const database = await postgres.createDatabase();
+    installation = await Installation.create(broker, {
+      store: { url: postgres.url(database) },
+      detect: { baseline: { records: 128 }, budget: { per_process_per_day: 8 } },
+    });
+    const router = new Router({ kafka: installation.kafka, config: installation.config, log });
+    const [first] = [installation.start("worker,sink"), installation.start("worker,sink")];
+    const next = random(5);
+    const services = Array.from({ length: 12 }, (_, i) => `service-${i}`);
+    const send = async (rounds: number, strange: readonly string[]) => {
+      for (let round = 0; round < rounds; round += 1) {
+        const lines = services.flatMap((service) => [
+          ...Array.from({ length: 20 }, () => normalLine(next, service)),
+          ...(strange.includes(service) ? [strangeLine(service)] : []),
+        ]);
+        await router.take({ signal: "logs", tenant: "acme", body: logsRequest(lines) });
+      }
+      await installation!.judged();
+      await installation!.stored("anomalies");
+    };
+    const count = async () =>
+      (await postgres.query(database, "select count(*)::int as n from anomalies"))[0]!.n;
+    await send(9, []);
+    await send(1, services.slice(0, 3));
+    await expect.poll(count).toBe(3);
+    await first!.kill();
+    await send(1, services.slice(3));
+    await router.close();
+    const found = await installation.read("anomalies");
+    const ids = found.flatMap(({ headers, key }) =>
+      headers.get("kind") === "anomaly" ? [key.toString()] : [],
+    );
+    expect(new Set(ids).size).toBeGreaterThan(8);
+    // These anomalies are not rare, for which the other half is reserved.
+    await expect.poll(count).toBe(4);
+  }, 120_000);
+
   test("what a person decides at the API reaches whichever worker has the stream", async () => {
     const url = postgres.url(await postgres.createDatabase());
     installation = await Installation.create(broker, {

@@ -80,6 +80,7 @@ onEachDatabase((databases) => {
       "020_judgements_by_time",
       "021_log_positions",
       "022_report_recordings",
+      "023_alarm_budgets",
     ];
     expect(before).toMatchObject({ kind: databases.kind, applied: [], pending: all });
     const first = await database.open();

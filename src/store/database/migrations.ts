@@ -789,6 +789,27 @@ function reportRecordings(kind: DatabaseKind): ReversibleMigration {
   };
 }
 
+/** The budgets of alarms that the processes of an installation share. */
+function alarmBudgets(kind: DatabaseKind): ReversibleMigration {
+  return {
+    loses: "what several processes have spent of their common budgets of alarms, which begin full",
+    async down({ schema }: Kysely<unknown>) {
+      await schema.dropTable("paid_alarms").execute();
+      await schema.dropTable("alarm_budgets").execute();
+    },
+    async up({ schema }: Kysely<unknown>) {
+      await table(schema, "alarm_budgets", {
+        installation: ["text", primary],
+        time: "bigint",
+        state: blob[kind],
+      }).execute();
+      const columns: Columns = { tenant: "text", anomaly_id: "text", paid_at: "bigint" };
+      await table(schema, "paid_alarms", columns, ["tenant", "anomaly_id"]).execute();
+      await index(schema, "paid_alarms_by_time", "paid_alarms", ["paid_at"]).execute();
+    },
+  };
+}
+
 export function migrations(kind: DatabaseKind): {
   getMigrations(): Promise<Record<string, ReversibleMigration>>;
 } {
@@ -816,6 +837,7 @@ export function migrations(kind: DatabaseKind): {
       "020_judgements_by_time": judgementsByTime,
       "021_log_positions": logPositions(kind),
       "022_report_recordings": reportRecordings(kind),
+      "023_alarm_budgets": alarmBudgets(kind),
     }),
   };
 }

@@ -405,4 +405,17 @@ export interface Tables {
     position: Integer;
     state: Uint8Array;
   };
+  /** What is left of the budgets that processes share; see alarm-budgets.ts. */
+  alarm_budgets: {
+    installation: string;
+    /** In milliseconds since 1970. */
+    time: Integer;
+    state: Uint8Array;
+  };
+  /** The anomalies that were paid for lately. */
+  paid_alarms: {
+    tenant: string;
+    anomaly_id: string;
+    paid_at: Integer;
+  };
 }

@@ -78,6 +78,7 @@ const withBytes = (engine: NativeEngine, bytes: Uint8Array): Record<string, () =
   decompressAsync: () => native.decompressAsync("zstd", bytes, 1_000),
   split: () => native.split("logs", any(bytes), 100),
   countRecords: () => native.countRecords("logs", any(bytes)),
+  spendAlarms: () => native.spendAlarms({ perDay: 1, perTenantPerDay: 1 }, any(bytes), 1, []),
   entropy: () => native.entropy(bytes),
   compressionRatio: () => native.compressionRatio(bytes, "lz4"),
   deltaBits: () => native.deltaBits(bytes, bytes, "gzip"),
