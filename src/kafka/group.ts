@@ -80,11 +80,6 @@ export class Group {
     this.#timer = setInterval(() => void this.#commit(), commitMs).unref();
   }
 
-  /** The partitions that this process works on. */
-  get partitions(): number[] {
-    return [...this.#running.keys()];
-  }
-
   /** Lets the tasks end, and leaves the group, so that others take over at once. */
   async close(): Promise<void> {
     this.#closing = true;

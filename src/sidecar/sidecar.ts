@@ -9,6 +9,7 @@ import { startApi } from "../api/server.ts";
 import { ServiceGraph } from "../api/service-graph.ts";
 import { endsWithin, maxTimerMs } from "../base/deadline.ts";
 import { createStripe, Plans, UsageReporter } from "../billing/index.ts";
+import { meters } from "../config/schema/billing.ts";
 import type { Config } from "../config/schema.ts";
 import { DataDir } from "../data-dir/data-dir.ts";
 import { Engine, installationHashKey, SilenceClock, snapshotFormat } from "../engine/index.ts";
@@ -120,11 +121,9 @@ export async function startSidecar(
     const metering = new Metering(config.limits, plans.limitsOf, store.usage, log);
     started.push(() => metering.close());
     const { limiter } = metering;
-    const { stripe, meters } = config.billing;
+    const { stripe } = config.billing;
     const billing = stripe === undefined ? undefined : await createStripe({ ...config.billing, stripe });
-    const reported = (["requests", "records", "bytes"] as const).filter(
-      (meter) => meters[meter] !== undefined,
-    );
+    const reported = meters.filter((meter) => config.billing.meters[meter] !== undefined);
     const usageReporter =
       billing && new UsageReporter({ provider: billing, billing: store.billing, meters: reported, log });
     usageReporter?.start();

@@ -5,6 +5,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { type Kysely, type Selectable, sql, type Transaction } from "kysely";
+import { meters } from "../config/schema/billing.ts";
 import type { BillingConfig } from "../config/schema.ts";
 import { checkAuthor, checkId, checkTenant, checkText } from "./arguments.ts";
 import { changeAudited } from "./audit.ts";
@@ -53,7 +54,6 @@ export type EventState = "due" | "sent" | "refused" | "unclear" | "dismissed";
 /** The number of events that were neither sent nor dismissed, by their state. */
 export type UnsentEvents = Record<"due" | "refused" | "unclear", number>;
 
-const meters: readonly Meter[] = ["requests", "records", "bytes"];
 /** How far back usage is reported: providers refuse what is older than 35 days. */
 const reportedDays = 34;
 const dayMs = 86_400_000;

@@ -37,7 +37,7 @@ export class KeptCounts {
       await lock(trx, tenant);
       const counts: Partial<Record<CountedKind, number>> = {};
       for (const kind of countedKinds) {
-        const count = (await countByDay(trx, kind, tenant)).get(day);
+        const count = (await countByDay(trx, kind, tenant, Date.parse(day))).get(day);
         if (count !== undefined) counts[kind] = count;
       }
       if (Object.keys(counts).length === 0) return;

@@ -61,8 +61,9 @@ export class KeptLedger {
   async missing(db: Kysely<Tables>, tenant: string): Promise<Missing[]> {
     const missing: Missing[] = [];
     if (this.#rest.size === 0) return missing;
+    const oldest = Math.min(...[...this.#rest.keys()].map((key) => Date.parse(key.split(" ")[1]!)));
     for (const kind of countedKinds) {
-      const kept = await countByDay(db, kind, tenant);
+      const kept = await countByDay(db, kind, tenant, oldest);
       for (const [key, rest] of this.#rest) {
         const [of, day] = key.split(" ") as [string, string];
         const count = rest - (kept.get(day) ?? 0);
@@ -73,13 +74,15 @@ export class KeptLedger {
   }
 }
 
+/** Returns how much of each day is kept. @param since the first moment that counts, in milliseconds since 1970 */
 export async function countByDay(
   db: Kysely<Tables>,
   kind: CountedKind,
   tenant: string,
+  since: number,
 ): Promise<Map<string, number>> {
   const { rows } = await sql<{ day: bigint; n: bigint }>`
     select recorded_at / ${sql.lit(dayMs)} as day, count(*) as n from ${sql.table(kind)}
-    where tenant = ${tenant} group by 1`.execute(db);
+    where tenant = ${tenant} and recorded_at >= ${BigInt(since)} group by 1`.execute(db);
   return new Map(rows.map(({ day, n }) => [dayOf(Number(day) * dayMs), Number(n)]));
 }

@@ -1,4 +1,5 @@
 import { toJson } from "../../base/printable.ts";
+import { meters } from "../../config/schema/billing.ts";
 import { safeCount } from "../../json/report.ts";
 import type { Store } from "../../store/index.ts";
 import { author } from "../shared/author.ts";
@@ -80,10 +81,7 @@ async function list(args: string[], io: Io): Promise<number> {
           io.out(line(day));
           continue;
         }
-        const counts = (["requests", "records", "bytes"] as const).flatMap((meter) => [
-          String(day[meter]),
-          String(day[`reported_${meter}`]),
-        ]);
+        const counts = meters.flatMap((meter) => [String(day[meter]), String(day[`reported_${meter}`])]);
         rows.push([each, day.day, ...counts]);
       }
     }
