@@ -2,6 +2,7 @@
 import type { FastifySchemaCompiler } from "fastify";
 import { z } from "zod";
 import { nearest } from "../base/nearest.ts";
+import { plural } from "../base/plural.ts";
 
 export interface Issue {
   /** The path into the data; empty for the whole. */
@@ -121,9 +122,11 @@ function choice(word: unknown, names: readonly string[], others: string): string
 
 function bound(origin: string, word: string, limit: number): string {
   if (origin === "string") {
-    return limit === 1 && word === "at least" ? "must not be empty" : `must have ${word} ${limit} characters`;
+    return limit === 1 && word === "at least"
+      ? "must not be empty"
+      : `must have ${word} ${plural(limit, "character")}`;
   }
-  if (origin === "array") return `must have ${word} ${limit} values`;
+  if (origin === "array") return `must have ${word} ${plural(limit, "value")}`;
   return `must be ${word} ${limit}`;
 }
 

@@ -1,6 +1,7 @@
 /** Explains the schema's issues to people: what a key must be, and what it is. */
 import type { z } from "zod";
 import { nearest } from "../base/nearest.ts";
+import { plural } from "../base/plural.ts";
 import { type Key, keyAt, nodeAt } from "./keys.ts";
 import type { Problem } from "./problem.ts";
 import { formatNumber } from "./text.ts";
@@ -28,9 +29,11 @@ function bound(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, key: Ke
     issue.code === "too_small"
       ? [issue.inclusive ? "at least" : "more than", Number(issue.minimum)]
       : [issue.inclusive ? "at most" : "less than", Number(issue.maximum)];
-  if (issue.origin === "array") return `must have ${word} ${limit} elements`;
+  if (issue.origin === "array") return `must have ${word} ${plural(limit, "element")}`;
   if (issue.origin === "string") {
-    return issue.code === "too_small" ? "must not be empty" : `must have at most ${limit} characters`;
+    return issue.code === "too_small"
+      ? "must not be empty"
+      : `must have at most ${plural(limit, "character")}`;
   }
   return `must be ${word} ${key ? formatNumber(key, limit) : limit}`;
 }

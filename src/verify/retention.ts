@@ -32,7 +32,9 @@ export function checkRetention({ retention, audit }: BundleContent): Check {
   }
   const contained = audit.entries.filter(({ entry }) => entry.action === "retention.deleted");
   if (contained.length !== Math.min(deletions, maxDeletions)) {
-    faults.push(`Of ${deletions} entries about deletions, the bundle has ${contained.length}.`);
+    faults.push(
+      `Of ${plural(deletions, "entry", "entries")} about deletions, the bundle has ${contained.length}.`,
+    );
   }
   const counts = new Map<string, number>();
   for (const { entry } of contained) {

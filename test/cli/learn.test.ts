@@ -78,7 +78,7 @@ describe("learning from files", () => {
     const learned = await learnHistory("--data_dir", at("data"));
     expect(learned).toMatchObject({ code: 0, err: "" });
     expect(learned.out).toBe(
-      `Learned from 300 records, of which 0 were flagged once their streams were judged. 1 of 1 streams have learned enough to be judged.\nSaved in ${at("data/engine.snapshot")}.\n`,
+      `Learned from 300 records, of which 0 were flagged once their streams were judged. Streams that have learned enough to be judged: 1 of 1.\nSaved in ${at("data/engine.snapshot")}.\n`,
     );
     const anomalies = await firstFault(at("data"));
     expect(anomalies).toHaveLength(1);
@@ -90,11 +90,11 @@ describe("learning from files", () => {
     const second = recorded("b.otlp", history(0).slice(1));
     const format = ["--format", "otlp", "--signal", "logs", "--out"];
     const part = await learn(...format, at("parts"), first);
-    expect(part.out).toContain("0 of 1 streams have learned enough");
+    expect(part.out).toContain("learned enough to be judged: 0 of 1.");
     const rest = await learn(...format, at("parts"), second);
     expect(rest.err).toContain(`adding to ${at("parts")}`);
     expect(rest.out).toContain("Learned from 200 records");
-    expect(rest.out).toContain("1 of 1 streams have learned enough");
+    expect(rest.out).toContain("learned enough to be judged: 1 of 1.");
     expect((await learn(...format, at("whole"), first, second)).out).toContain("Learned from 300 records");
   });
 
@@ -103,7 +103,7 @@ describe("learning from files", () => {
     const named = ["--service", "checkout", "--tenant", "acme", "--out", at("out")];
     expect(await learn("--format", "lines", ...named, at("app.log"))).toMatchObject({ code: 0 });
     const stored = await driftlock(["learn", "import", at("out"), "--data_dir", at("data"), ...baseline]);
-    expect(stored.out).toContain("Imported 1 streams");
+    expect(stored.out).toContain("Imported 1 stream");
   });
 
   it("changes nothing if a file cannot be read", async () => {
@@ -138,7 +138,7 @@ describe("export and import", () => {
   it("move what was learned to another instance, with its hash key and for this user only", async () => {
     await learnHistory("--data_dir", at("one"));
     const exported = await learn("export", at("file"), "--data_dir", at("one"));
-    expect(exported).toMatchObject({ code: 0, out: `Exported 1 streams to ${at("file")}.\n` });
+    expect(exported).toMatchObject({ code: 0, out: `Exported 1 stream to ${at("file")}.\n` });
     expect(exported.err).toContain("protect it");
     expect(mode(at("file"))).toBe(0o600);
     expect((await learn("import", at("file"), "--data_dir", at("two"))).code).toBe(0);

@@ -92,7 +92,7 @@ it("`validate` finds what would keep notifications from being sent, and prints n
     expect.stringMatching(/^notify\.webhook\.2\.name: must be 1 to 64 letters/),
     expect.stringMatching(/^notify\.webhook\.2\.secret: must have either file or env/),
     expect.stringMatching(/^notify\.email\.0\.from: /),
-    expect.stringMatching(/^notify\.email\.0\.to: must have at least 1 elements/),
+    expect.stringMatching(/^notify\.email\.0\.to: must have at least 1 element/),
   ]);
   expect(err).not.toMatch(/s3cret|:pw/);
 

@@ -268,7 +268,7 @@ describe("the content", () => {
         retention.deletions = 1;
       },
       "retention",
-      "Of 1 entries about deletions, the bundle has 0",
+      "Of 1 entry about deletions, the bundle has 0",
     ],
     [
       "the public key",

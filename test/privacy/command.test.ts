@@ -54,7 +54,7 @@ describe("driftlock privacy test", () => {
     );
     const file = fileOf("EMP-123456 wrote to info@shop.eu\n");
     const { out } = await driftlock(["privacy", "test", "--config", config, "--format", "lines", file]);
-    expect(out).toContain("1 records: 1 detectors");
+    expect(out).toContain("1 record: 1 detector");
     expect(out).toMatch(/^employee_id +1 +flag +flag +mask +mask +mask$/m);
     expect(out).toContain("text: [employee_id] wrote to info@shop.eu");
   });
@@ -76,12 +76,12 @@ describe("driftlock privacy test", () => {
     length.writeUInt32BE(body.length);
     const file = fileOf(Buffer.concat([length, body]));
     const { out } = await driftlock(["privacy", "test", "--format", "otlp", "--signal", "logs", file]);
-    expect(out).toContain("2 records: 1 detectors");
+    expect(out).toContain("2 records: 1 detector");
     expect(out).toContain("text: mail to [email]");
   });
 
   it("says if nothing was found", async () => {
     const { out } = await driftlock(["privacy", "test", "--format", "lines", fileOf("nothing\n")]);
-    expect(out).toBe("1 records: no personal or secret values were found\n");
+    expect(out).toBe("1 record: no personal or secret values were found\n");
   });
 });

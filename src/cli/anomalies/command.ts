@@ -1,3 +1,4 @@
+import { plural } from "../../base/plural.ts";
 import { toJson } from "../../base/printable.ts";
 import type { AnomalyJson } from "../../json/anomaly-schema.ts";
 import type { ReportJson } from "../../json/report.ts";
@@ -115,8 +116,7 @@ async function show(args: string[], io: Io): Promise<number> {
 }
 
 function withheldText({ count, channel, score, time }: NonNullable<ReportJson["withheld"]>): string {
-  const alarms = count === 1 ? "1 alarm" : `${count} alarms`;
-  return `${alarms} since the previous one (strangest: ${channel}, ${score} times what one in a hundred exceeds, ${time})`;
+  return `${plural(count, "alarm")} since the previous one (strangest: ${channel}, ${score} times what one in a hundred exceeds, ${time})`;
 }
 
 function line(name: string, item: AnomalyJson): string {

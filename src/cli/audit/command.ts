@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { fileFault } from "../../base/file-fault.ts";
+import { plural } from "../../base/plural.ts";
 import { toJson } from "../../base/printable.ts";
 import type { Config } from "../../config/schema.ts";
 import { issueCheckpoint } from "../../evidence/audit-proof.ts";
@@ -130,7 +131,9 @@ async function rootsIn(file: string, config: Config, tenant: string): Promise<Re
   for (const each of own) {
     const signed = await Promise.all(keys.map((key) => isSignedBy(each, key)));
     if (!signed.includes(true)) {
-      throw refuse(`the checkpoint of ${each.size} entries is not signed by a key of this installation`);
+      throw refuse(
+        `the checkpoint of ${plural(each.size, "entry", "entries")} is not signed by a key of this installation`,
+      );
     }
   }
   return own.map(({ size, root }) => ({ size, root, source: file }));
@@ -172,7 +175,7 @@ async function verify(args: string[], io: Io): Promise<number> {
   if (verdict.ok) {
     const { entries, head, keys } = verdict;
     io.out(
-      `tenant ${tenant}: ${entries} entries are unchanged, the last one with the hash ${head}; ${keys} API keys match the log\n`,
+      `tenant ${tenant}: ${plural(entries, "entry is", "entries are")} unchanged, the last one with the hash ${head}; ${plural(keys, "API key matches", "API keys match")} the log\n`,
     );
     if (roots.length > 0) {
       io.out(`It begins with all entries of the checkpoints in ${checkpoints}.\n`);

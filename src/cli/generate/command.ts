@@ -1,5 +1,6 @@
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { plural } from "../../base/plural.ts";
 import { type AgentOptions, AgentTelemetry } from "../../generate/agents/agent-telemetry.ts";
 import { type AgentFault, agentFaultKinds, agentFaultNames } from "../../generate/agents/fault.ts";
 import { anomalyKinds, anomalyNames } from "../../generate/anomalies.ts";
@@ -103,9 +104,9 @@ function summary(
 ): string {
   const done = to.kind === "files" ? `wrote to ${to.pattern}` : `sent to ${to.endpoint}`;
   const lines = [
-    `${done}: ${totals.records} records in ${totals.requests} requests, ${totals.bytes} bytes, ${seconds.toFixed(1)} s`,
+    `${done}: ${plural(totals.records, "record")} in ${plural(totals.requests, "request")}, ${plural(totals.bytes, "byte")}, ${seconds.toFixed(1)} s`,
   ];
-  if (totals.refused > 0) lines.push(`not accepted: ${totals.refused} records`);
+  if (totals.refused > 0) lines.push(`not accepted: ${plural(totals.refused, "record")}`);
   lines.push(...injected.map((line) => `injected ${line}`));
   return `${lines.join("\n")}\n`;
 }
@@ -124,7 +125,7 @@ function shopSource(options: ShopOptions, truth: Truth | undefined): Source {
       [...shop.injected].flatMap(([name, { times, records, withheld }]) => {
         if (times === 0) return [];
         const parts = [
-          ...(records > 0 ? [`${records} records`] : []),
+          ...(records > 0 ? [plural(records, "record")] : []),
           ...(withheld > 0 ? [`${withheld} withheld`] : []),
         ];
         return [`${name.padEnd(width)} x${times}: ${parts.join(", ") || "no records"}`];

@@ -1,4 +1,5 @@
 import pino from "pino";
+import { plural } from "../../base/plural.ts";
 import { configSchema } from "../../config/schema.ts";
 import { Forwarder } from "../../forward/index.ts";
 import type { Batch } from "../../generate/batch.ts";
@@ -59,7 +60,8 @@ export function sendTo(
       try {
         const partial = await forwarder.export(signal, body, abort);
         const rejected = Math.min(partial?.rejected ?? 0, records);
-        if (partial) reportOnce(`${rejected} records were refused: ${partial.message}`);
+        if (partial)
+          reportOnce(`${plural(rejected, "record was", "records were")} refused: ${partial.message}`);
         tally.requests++;
         tally.records += records - rejected;
         tally.refused += rejected;

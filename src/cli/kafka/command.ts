@@ -1,3 +1,4 @@
+import { plural } from "../../base/plural.ts";
 import type { Config } from "../../config/schema.ts";
 import { checkTopics, initTopics, readStatus, resetState } from "../../kafka/index.ts";
 import { helpText } from "../shared/help.ts";
@@ -61,7 +62,7 @@ async function reset(args: string[], io: Io): Promise<number> {
       "reset-state forgets what all streams have learned, and their anomalies cannot be found until they have learned again; add --yes",
     );
   }
-  io.out(`${await resetState(config)} partitions learn again\n`);
+  io.out(`${plural(await resetState(config), "partition learns", "partitions learn")} again\n`);
   return exit.ok;
 }
 

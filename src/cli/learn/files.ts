@@ -1,3 +1,4 @@
+import { plural } from "../../base/plural.ts";
 import type { Config } from "../../config/schema.ts";
 import {
   configuredHashKey,
@@ -121,8 +122,8 @@ async function learnInto({ file, key, portable }: Target, asked: Asked, io: Io):
     const { streams, learning } = engine.stats();
     const judged = streams - learning;
     io.out(
-      `Learned from ${records} records, of which ${flagged} were flagged once their streams were judged. ` +
-        `${judged} of ${streams} streams have learned enough to be judged.\nSaved in ${file.path}.\n`,
+      `Learned from ${plural(records, "record")}, of which ${plural(flagged, "was", "were")} flagged once their streams were judged. ` +
+        `Streams that have learned enough to be judged: ${judged} of ${streams}.\nSaved in ${file.path}.\n`,
     );
   } finally {
     await engine.close();

@@ -1,5 +1,6 @@
 /** Moves what streams have learned from one instance to another, together with the hash key. */
 import { existsSync } from "node:fs";
+import { plural } from "../../base/plural.ts";
 import type { Config } from "../../config/schema.ts";
 import { Engine, existingHashKey, isPublic, SnapshotFile, writeHashKey } from "../../engine/index.ts";
 import { exit, type Io } from "../shared/io.ts";
@@ -36,7 +37,7 @@ export async function exportLearned(args: string[], io: Io): Promise<number> {
     key !== undefined &&
     (await withLearned(config, from, key, async (engine) => {
       await saveLearned(to, engine, key);
-      io.out(`Exported ${engine.stats().streams} streams to ${to.path}.\n`);
+      io.out(`Exported ${plural(engine.stats().streams, "stream")} to ${to.path}.\n`);
     }));
   if (!written) {
     throw new Error(
@@ -60,7 +61,7 @@ export async function importLearned(args: string[], io: Io): Promise<number> {
     await withLearned(config, from, key, async (engine) => {
       await to.save(engine);
       if (keyIsNew) writeHashKey(config, key);
-      io.out(`Imported ${engine.stats().streams} streams to ${to.path}.\n`);
+      io.out(`Imported ${plural(engine.stats().streams, "stream")} to ${to.path}.\n`);
     });
   });
   return exit.ok;

@@ -1,3 +1,4 @@
+import { plural } from "../../base/plural.ts";
 import { detectors, type PrivacyConfig, places } from "../../config/schema/privacy.ts";
 import { configuredHashKey } from "../../engine/index.ts";
 import { type EnginePrivacy, native } from "../../native.ts";
@@ -54,8 +55,8 @@ class Found {
       ...found.flatMap((each) => this.#detector(each, config)),
     ];
     const total =
-      found.length === 0 ? "no personal or secret values were found" : `${found.length} detectors`;
-    return `${this.records} records: ${total}\n${found.length === 0 ? "" : `\n${lines.join("\n")}\n`}`;
+      found.length === 0 ? "no personal or secret values were found" : plural(found.length, "detector");
+    return `${plural(this.records, "record")}: ${total}\n${found.length === 0 ? "" : `\n${lines.join("\n")}\n`}`;
   }
 
   #detector(detector: string, config: PrivacyConfig): string[] {

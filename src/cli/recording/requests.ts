@@ -1,3 +1,4 @@
+import { plural } from "../../base/plural.ts";
 import type { Signal } from "../../otlp/protocol.ts";
 import type { Input, Source } from "./input.ts";
 
@@ -32,7 +33,7 @@ export async function* readRequests(
         const length = joined.readUInt32BE(0);
         if (length > maxSize) {
           throw new Error(
-            `${place()} has a length of ${length} bytes, but receive.limits.max_request_size is ${maxSize}; is the file length-delimited OTLP?`,
+            `${place()} has a length of ${plural(length, "byte")}, but receive.limits.max_request_size is ${maxSize}; is the file length-delimited OTLP?`,
           );
         }
         needed = lengthSize + length;
@@ -48,7 +49,7 @@ export async function* readRequests(
     }
   }
   if (size > 0) {
-    const what = needed === undefined ? "its length" : `${needed - lengthSize} bytes`;
+    const what = needed === undefined ? "its length" : plural(needed - lengthSize, "byte");
     throw new Error(`${place()} is truncated: ${what} should follow; is the file length-delimited OTLP?`);
   }
 }

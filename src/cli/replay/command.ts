@@ -1,5 +1,6 @@
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
+import { plural } from "../../base/plural.ts";
 import type { Config } from "../../config/schema.ts";
 import { configuredHashKey, Engine, SnapshotFile } from "../../engine/index.ts";
 import { enginePrivacy } from "../../privacy/policy.ts";
@@ -96,7 +97,12 @@ async function openSessions(
       );
     }
   }
-  const config = configFor(options, env, records, `events of the ${first.length} sessions of --train`);
+  const config = configFor(
+    options,
+    env,
+    records,
+    `events of the ${plural(first.length, "session")} of --train`,
+  );
   const all = async function* () {
     yield* first;
     yield* sessions;

@@ -1,5 +1,6 @@
 import { defaultTenant } from "../../access/principal.ts";
 import { channelName } from "../../anomaly/names.ts";
+import { plural } from "../../base/plural.ts";
 import type { Engine, EngineWindow, Judged } from "../../engine/index.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { State } from "../../gen/driftlock/v1/anomaly_pb.js";
@@ -85,7 +86,9 @@ function toLines(input: Input, outcome: Judged, naming: StreamNaming, first: num
   const { records, scores = new Float64Array(0), windows = [] } = outcome;
   const streams = streamsOf(input.signal, input.body, naming);
   if (streams.length !== records || scores.length !== width * records) {
-    throw new Error(`${input.place}: contains ${streams.length} records, but the engine read ${records}`);
+    throw new Error(
+      `${input.place}: contains ${plural(streams.length, "record")}, but the engine read ${records}`,
+    );
   }
   const units = input.units ?? Array.from<number>({ length: records }).fill(1);
   const lines: Line[] = [];

@@ -1,4 +1,5 @@
 /** Formats an incident for people. Texts of records are escaped, so that they cannot control the terminal. */
+import { plural } from "../../base/plural.ts";
 import type { IncidentDetailJson } from "../../json/incident-schema.ts";
 import { truncate } from "./cells.ts";
 import { flow } from "./lines.ts";
@@ -72,7 +73,7 @@ export function renderIncident(incident: IncidentDetailJson): string {
     ...section("Evidence", evidence, maxEvidence, (member) => {
       const by = member.joined_by === null ? member.join : `${member.join} ${member.joined_by}`;
       return lines(
-        `${hour(member.start_time)}  ${member.stream}: ${member.channel}, ${member.severity}, flagged ${member.flagged} times; joined by ${by}`,
+        `${hour(member.start_time)}  ${member.stream}: ${member.channel}, ${member.severity}, flagged ${plural(member.flagged, "time")}; joined by ${by}`,
       );
     }),
     ...section(
@@ -81,7 +82,7 @@ export function renderIncident(incident: IncidentDetailJson): string {
       maxCalls,
       ({ caller, callee, now, usual }) =>
         lines(
-          `${caller} to ${callee}: ${round(now.count)} calls, ${round(now.seconds)} s (usually ${round(usual.seconds)} s), ${round(now.failures)} failures (usually ${round(usual.failures)})`,
+          `${caller} to ${callee}: ${counted(now.count, "call")}, ${round(now.seconds)} s (usually ${round(usual.seconds)} s), ${counted(now.failures, "failure")} (usually ${round(usual.failures)})`,
         ),
     ),
     ...section(
@@ -99,6 +100,10 @@ export function renderIncident(incident: IncidentDetailJson): string {
     ),
   ];
   return text.map((line) => `${line}\n`).join("");
+}
+
+function counted(count: number, noun: string): string {
+  return `${round(count)} ${count === 1 ? noun : `${noun}s`}`;
 }
 
 function round(value: number): string {

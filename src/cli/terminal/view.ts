@@ -1,6 +1,7 @@
 import process from "node:process";
 import { styleText } from "node:util";
 import { channelName } from "../../anomaly/names.ts";
+import { plural } from "../../base/plural.ts";
 import type { Anomaly } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { Channel, Severity, Signal, State } from "../../gen/driftlock/v1/anomaly_pb.js";
 import { type Candidate, type Incident, IncidentState } from "../../gen/driftlock/v1/incidents_pb.js";
@@ -95,7 +96,7 @@ function scores(anomaly: Anomaly, told: boolean): string[] {
 /** The sentence says it as well, but is not shown with a record that has marked bytes. */
 function withheldBefore({ withheld }: Anomaly): string[] {
   if (withheld === undefined) return [];
-  const alarms = withheld.count === 1n ? "1 alarm" : `${withheld.count} alarms`;
+  const alarms = plural(withheld.count, "alarm");
   return [`withheld before: ${alarms}, the strangest by ${channelName(withheld.channel)}`];
 }
 
@@ -253,7 +254,8 @@ export function createView(out: NodeJS.WriteStream, waitMs = defaultWaitMs): Vie
       notShown++;
       return;
     }
-    const missed = notShown > 0 ? [`${notShown} findings not shown: the terminal could not keep up`] : [];
+    const missed =
+      notShown > 0 ? [`${plural(notShown, "finding")} not shown: the terminal could not keep up`] : [];
     notShown = 0;
     print([...missed, ...lines]);
   }
@@ -288,7 +290,7 @@ export function createView(out: NodeJS.WriteStream, waitMs = defaultWaitMs): Vie
       for (const each of held.expired(performance.now())) alone(each);
       const text = [
         `${grouped.format(recordsPerSecond)} records/s`,
-        `${streams} streams, ${learning > 0 ? `${learning} learning` : "all ready"}`,
+        `${plural(streams, "stream")}, ${learning > 0 ? `${learning} learning` : "all ready"}`,
         `flagged ${grouped.format(flagged)}`,
         `forwarded ${grouped.format(forwarded)}`,
         ...(shown.size > 0 ? [`open incidents ${shown.size}`] : []),
@@ -300,7 +302,7 @@ export function createView(out: NodeJS.WriteStream, waitMs = defaultWaitMs): Vie
 
     close() {
       for (const each of held.expired(Number.POSITIVE_INFINITY)) alone(each);
-      if (notShown > 0) print([`${notShown} findings not shown: the terminal could not keep up`]);
+      if (notShown > 0) print([`${plural(notShown, "finding")} not shown: the terminal could not keep up`]);
       if (status !== "") out.write(live ? "\n" : `${status}\n`);
       status = "";
     },
