@@ -33,5 +33,5 @@ export class InstallationBudget {
 
 function alarmOf({ report: { message } }: Extract<Finding, { kind: "anomaly" | "notable" }>) {
   const { tenant, id, margin, state } = message;
-  return { tenant, id, margin: margin > 0 ? margin : 0, ended: state === State.ENDED };
+  return { tenant, id, margin, ended: state === State.ENDED };
 }

@@ -46,7 +46,7 @@ export class Installation {
     writeFileSync(keyFile, randomBytes(32).toString("hex"), { mode: 0o600 });
     const detect = { ...(settings as { detect?: object }).detect, key_file: keyFile };
     const { kafka } = broker.config(kafkaSettings);
-    const whole = { api: { enabled: false }, data_dir: join(folder, "data"), ...settings, detect };
+    const whole = { api: { enabled: false }, ...settings, detect };
     const config = broker.config({ ...kafkaSettings, topic_prefix: kafka.topic_prefix }, whole);
     const file = join(folder, "driftlock.yaml");
     writeFileSync(file, stringify({ ...whole, kafka: given(config) }));
@@ -62,7 +62,9 @@ export class Installation {
 
   /** Starts a process with a role. */
   start(role: string): Role {
-    const running = new Role(role, this.#file);
+    // Only topics and the database are shared.
+    const data = join(this.#folder, `data-${this.#children.size}`);
+    const running = new Role(role, ["--config", this.#file, "--data_dir", data]);
     this.#children.add(running);
     return running;
   }
@@ -120,25 +122,24 @@ export class Installation {
     }
   }
 
+  /** Returns an engine as workers have one for each partition. */
+  makeEngine(): Engine {
+    const key = configuredHashKey(this.config.detect);
+    return new Engine(partitionSettings(this.config.detect, this.config.kafka), {
+      mode: this.config.forward.mode,
+      privacy: enginePrivacy(this.config.privacy, key),
+      llm: this.config.llm,
+      key,
+      recordings: true,
+    });
+  }
+
   /** Returns what one process makes of `in` that judges it from its beginning to its end without a break. */
   async judgeAlone(): Promise<NewRecord[]> {
-    const detect = partitionSettings(this.config.detect, this.config.kafka);
-    const key = configuredHashKey(this.config.detect);
     const { partitions } = this.config.kafka;
     const topics = { out: "out", anomalies: "anomalies", statistics: "statistics" };
     const judges = this.partitions.map(
-      (partition) =>
-        new Judge(
-          new Engine(detect, {
-            mode: this.config.forward.mode,
-            privacy: enginePrivacy(this.config.privacy, key),
-            llm: this.config.llm,
-            key,
-            recordings: true,
-          }),
-          topics,
-          { partition, partitions },
-        ),
+      (partition) => new Judge(this.makeEngine(), topics, { partition, partitions }),
     );
     const found: NewRecord[] = [];
     for (const record of await this.read("in"))
@@ -166,8 +167,8 @@ export class Role {
   #expected = false;
   #said = "";
 
-  constructor(role: string, file: string) {
-    this.#child = spawn(process.execPath, [main, "run", "--roles", role, "--config", file], {
+  constructor(role: string, args: readonly string[]) {
+    this.#child = spawn(process.execPath, [main, "run", "--roles", role, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const stream of [this.#child.stdout!, this.#child.stderr!]) {

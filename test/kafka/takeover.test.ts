@@ -1,7 +1,11 @@
 /** Workers die, and what they leave is what one worker alone makes of the same log, bit for bit. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { LogRecord } from "../../src/kafka/client.ts";
+import { type LogRecord, latest } from "../../src/kafka/client.ts";
+import { Fenced } from "../../src/kafka/group.ts";
+import { JudgedPartition } from "../../src/kafka/partition.ts";
 import { Router } from "../../src/kafka/router.ts";
+import { topicName } from "../../src/kafka/topics.ts";
 import { logsRequest, normalLine, random, strangeLine } from "../engine/requests.ts";
 import { expectAsAlone } from "./as-alone.ts";
 import { Broker, skipKafka } from "./broker.ts";
@@ -91,4 +95,57 @@ describe.skipIf(skipKafka)("workers", () => {
     await senders.close();
     await expectAsAlone(installation);
   }, 120_000);
+
+  test("that were frozen while others took over write nothing when they wake", async () => {
+    installation = await Installation.create(
+      broker,
+      { detect: { baseline: { records: 128 } } },
+      { partitions: 1 },
+    );
+    const { kafka, config } = installation;
+    const makeTask = (owner: string) =>
+      new JudgedPartition(0, {
+        kafka,
+        config: config.kafka,
+        makeEngine: () => installation!.makeEngine(),
+        settings: {},
+        owner,
+        log,
+      });
+    const reader = kafka.reader(topicName(config.kafka, "in"));
+    /** Gives a task what is in the log now. */
+    const feed = async ({ inbox }: JudgedPartition) => {
+      const end = (await reader.offsets([0], latest)).get(0)!;
+      for (;;) {
+        const at = inbox.wants;
+        if (inbox.stopped || (at !== undefined && at >= end)) return end;
+        if (at === undefined) await sleep(10);
+        else
+          inbox.push(at, (await reader.fetch(new Map([[0, at]]), { waitMs: 100, bytes: 2 ** 20 })).get(0)!);
+      }
+    };
+    const judges = async (task: JudgedPartition) => {
+      const end = await feed(task);
+      while (!task.inbox.stopped && (task.doneTo ?? -1n) < end) await sleep(10);
+    };
+    const senders = new Senders(installation);
+    const frozen = makeTask("frozen");
+    const woken = frozen.run().catch((error: Error) => error);
+    await senders.rounds(14);
+    await judges(frozen);
+    await senders.rounds(4);
+    const heir = makeTask("heir");
+    const running = heir.run();
+    await judges(heir);
+    await judges(frozen);
+    expect(frozen.inbox.stopped).toBe(true);
+    expect(await woken).toBeInstanceOf(Fenced);
+    await senders.rounds(4);
+    await judges(heir);
+    heir.inbox.stop();
+    await running;
+    await reader.close();
+    await senders.close();
+    await expectAsAlone(installation);
+  }, 60_000);
 });
