@@ -91,6 +91,8 @@ struct ChannelContext {
   std::uint64_t acceptAfterNanos;
   /// Whether verdicts are recorded, so that channels keep what `observe` changes until `learn`.
   bool records = false;
+  /// Whether records are read with the texts of calls of language models.
+  CallTexts callTexts = CallTexts::Read;
 };
 
 /// One way to look at a stream. README.md says how to add one.

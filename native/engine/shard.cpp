@@ -601,7 +601,7 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
     return {};
   }
   allowance_.spend(Allowance::kRecord + raw.size());
-  readFields(request.index, record, observation_.record);
+  readFields(request.index, record, observation_.record, settings_.callTexts());
   // What Driftlock found is no evidence of anything, nor a sign of life of the stream that it is about.
   if (observation_.record.own && request.index.signal != otlp::Signal::Traces) return Verdict{.returned = true};
   describer_.pass();

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/work.hpp"
-#include "llm/names.hpp"
+#include "record/call_names.hpp"
 
 namespace driftlock::llm {
 namespace {
@@ -219,18 +219,10 @@ std::uint64_t MessageReader::hashOf(const Message& message, std::uint64_t before
 }
 
 bool FlatMessages::take(std::string_view key, const otlp::AnyValue& value) {
-  constexpr std::array kPrefixes = std::to_array<std::pair<std::string_view, bool>>({
-      {"llm.input_messages.", false},
-      {"llm.output_messages.", true},
-      {"gen_ai.prompt.", false},
-      {"gen_ai.completion.", true},
-      {"llm.prompts.", false},
-      {"llm.completions.", true},
-  });
-  const auto prefix = std::ranges::find_if(kPrefixes, [&](const auto& each) { return key.starts_with(each.first); });
-  if (prefix == kPrefixes.end()) return false;
-  std::string_view rest = key.substr(prefix->first.size());
-  Entry entry{.output = prefix->second, .value = value};
+  const FlatMessage* const flat = flatMessageOf(key);
+  if (!flat) return false;
+  std::string_view rest = key.substr(flat->prefix.size());
+  Entry entry{.output = flat->output, .value = value};
   const auto number = [&](std::uint32_t& out) {
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), out);
     if (error != std::errc{} || end == rest.data() + rest.size() || *end != '.') return false;

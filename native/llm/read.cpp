@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "llm/messages.hpp"
-#include "llm/names.hpp"
 #include "otlp/views.hpp"
+#include "record/call_names.hpp"
 #include "record/event_time.hpp"
 
 namespace driftlock::llm {
@@ -182,7 +182,7 @@ std::optional<Role> messageEvent(std::string_view name) {
   return found == kEvents.end() ? std::nullopt : std::optional(found->second);
 }
 
-constexpr std::string_view kDetails = "gen_ai.client.inference.operation.details", kChoice = "gen_ai.choice";
+constexpr std::string_view kChoice = "gen_ai.choice";
 
 /// Reads what a span's events say: its first chunk, its exception, and messages.
 void readEvents(const otlp::SpanView& span, Call& call, Gatherer& gather) {
@@ -198,7 +198,7 @@ void readEvents(const otlp::SpanView& span, Call& call, Gatherer& gather) {
         if (textOf(attribute.key) == "exception.type" && call.errorType.empty())
           call.errorType = errorTypeOf(nameOf(textOf(attribute.value.bytes)));
       }
-    } else if (name == kDetails || name == "gen_ai.content.prompt" || name == "gen_ai.content.completion") {
+    } else if (name == kCallDetails || name == "gen_ai.content.prompt" || name == "gen_ai.content.completion") {
       gather.attributes(event.attributes);
     } else if (const auto role = messageEvent(name)) {
       for (const otlp::KeyValue& attribute : event.attributes) {
@@ -237,7 +237,7 @@ std::optional<Reading> readLog(Bytes record, std::string_view scope, const Keyed
     if (attributeOf(textOf(attribute.key)) == Attribute::EventName) name = textOf(attribute.value.bytes);
   }
   const auto role = messageEvent(name);
-  if (!role && name != kDetails) return {};
+  if (!role && name != kCallDetails) return {};
   Reading reading{.source = role ? Reading::Source::Message : Reading::Source::Details,
                   .traceId = log.traceId,
                   .spanId = log.spanId,

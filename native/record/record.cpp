@@ -20,7 +20,7 @@ bool isOwnEvent(Bytes name) { return textOf(name) == kAnomalyEvent || textOf(nam
 /// Collects fields within the record's bounds.
 class Collector {
  public:
-  explicit Collector(RecordView& out) : out_(out) {}
+  explicit Collector(RecordView& out, CallTexts texts = CallTexts::Read) : out_(out), texts_(texts) {}
 
   void text(Bytes key, Bytes value) { add(key, value, 0, Field::Kind::Text); }
   void word(std::string_view key, Bytes value) { add(bytesOf(key), value, 0, Field::Kind::Word); }
@@ -58,8 +58,16 @@ class Collector {
         continue;
       }
       if (textOf(attribute.key) == "event.name") out_.own |= isOwnEvent(attribute.value.bytes);
+      if (texts_ == CallTexts::LeftOut && held_.take(attribute)) continue;
       value(attribute.key, attribute.value);
     }
+  }
+
+  /// The texts that were held back.
+  const HeldTexts& held() const { return held_; }
+  /// Reads the texts that were held back, because the record is no call.
+  void release() {
+    for (const otlp::KeyValue& each : held_.all()) value(each.key, each.value);
   }
 
  private:
@@ -95,6 +103,8 @@ class Collector {
   }
 
   RecordView& out_;
+  CallTexts texts_;
+  HeldTexts held_;
   std::size_t left_ = kMaxTextSize;
 };
 
@@ -109,7 +119,7 @@ Gravity gravityOfNumber(std::int32_t severity) {
 /// The trace is the session of its spans.
 otlp::AnyValue sessionOf(Bytes traceId) { return {otlp::AnyValue::Type::Bytes, 0, traceId}; }
 
-void readLog(Bytes record, RecordView& out) {
+void readLog(Bytes record, CallTexts texts, RecordView& out) {
   const otlp::LogRecordView log = otlp::readLogRecord(record);
   // Log records may leave out their own time, but not give a wrong one.
   out.setTime(log.timeUnixNano != 0 ? log.timeUnixNano : log.observedTimeUnixNano);
@@ -119,7 +129,7 @@ void readLog(Bytes record, RecordView& out) {
   const auto severity = log.severityNumber != 0 ? log.severityNumber : severityNumberOf(textOf(log.severityText));
   out.graded = severity > 0;
   out.gravity = gravityOfNumber(severity);
-  Collector fields(out);
+  Collector fields(out, texts);
   fields.value({}, log.body);
   if (!log.severityText.empty()) {
     fields.word("severity", log.severityText);
@@ -127,6 +137,7 @@ void readLog(Bytes record, RecordView& out) {
     fields.word("severity", bytesOf(kLevels[static_cast<std::size_t>(out.gravity)]));
   }
   fields.attributes(log.attributes);
+  if (!fields.held().ofLog(textOf(log.eventName))) fields.release();
   if (!out.inSession() && !log.traceId.empty()) out.session = sessionOf(log.traceId);
   out.own |= isOwnEvent(log.eventName);
   out.last = textOf(log.eventName) == "session.end";
@@ -149,7 +160,7 @@ bool readDuration(const otlp::SpanView& span, RecordView& out) {
   return false;
 }
 
-void readSpan(Bytes record, RecordView& out) {
+void readSpan(Bytes record, CallTexts texts, RecordView& out) {
   const otlp::SpanView span = otlp::readSpan(record);
   out.setTime(span.startTimeUnixNano);
   out.dateBy(span.endTimeUnixNano);
@@ -159,7 +170,7 @@ void readSpan(Bytes record, RecordView& out) {
   const bool apart = readDuration(span, out);
   out.graded = true;
   out.gravity = span.statusCode == 2 ? Gravity::Error : Gravity::Normal;
-  Collector fields(out);
+  Collector fields(out, texts);
   fields.text({}, span.name);
   out.spanKind = span.kind > 0 && span.kind < 6 ? static_cast<std::uint8_t>(span.kind) : 0;
   fields.word("kind", bytesOf(kKinds[out.spanKind]));
@@ -172,6 +183,7 @@ void readSpan(Bytes record, RecordView& out) {
     fields.attributes(event.attributes);
   }
   for (const otlp::LinkView link : span.links) fields.attributes(link.attributes);
+  if (!fields.held().ofSpan()) fields.release();
   out.session = sessionOf(span.traceId);
   out.last = span.parentSpanId.empty();
 }
@@ -306,8 +318,8 @@ void RecordView::clear() {
   shape.clear();
 }
 
-void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out) {
-  if (record.metric == otlp::kNone) return readFields(index.signal, otlp::MetricType::None, index.bytes(record), out);
+void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out, CallTexts texts) {
+  if (record.metric == otlp::kNone) return readFields(index.signal, otlp::MetricType::None, index.bytes(record), out, texts);
   const otlp::Metric& metric = index.metricOf(record);
   readFields(index.signal, metric.type, index.bytes(record), out);
   const std::string_view name = textOf(index.bytes(metric.name));
@@ -317,11 +329,11 @@ void readFields(const otlp::Index& index, const otlp::Record& record, RecordView
   out.unit = index.bytes(metric.unit);
 }
 
-void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out) {
+void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out, CallTexts texts) {
   out.clear();
   switch (signal) {
-    case otlp::Signal::Logs: return readLog(record, out);
-    case otlp::Signal::Traces: return readSpan(record, out);
+    case otlp::Signal::Logs: return readLog(record, texts, out);
+    case otlp::Signal::Traces: return readSpan(record, texts, out);
     case otlp::Signal::Metrics: return readPoint(type, record, out);
   }
 }

@@ -8,6 +8,7 @@
 #include "base/bytes.hpp"
 #include "otlp/reader.hpp"
 #include "otlp/value.hpp"
+#include "record/call_texts.hpp"
 #include "record/event_time.hpp"
 #include "record/shape_point.hpp"
 
@@ -109,9 +110,9 @@ inline constexpr std::size_t kMaxKeySize = 256;
 inline constexpr std::size_t kMaxBuckets = 4096;
 
 /// Reads a checked record. `out` is reused: its vectors keep their memory.
-void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out);
+void readFields(const otlp::Index& index, const otlp::Record& record, RecordView& out, CallTexts texts = CallTexts::Read);
 /// Reads the same from a record's bytes alone, as a window keeps them.
-void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out);
+void readFields(otlp::Signal signal, otlp::MetricType type, Bytes record, RecordView& out, CallTexts texts = CallTexts::Read);
 
 /// Returns the name of a span's kind.
 std::string_view spanKindName(std::uint8_t kind);

@@ -87,7 +87,7 @@ class Again {
       refuseDamaged("its record is not of the stream");
     }
     Observation observation;
-    readFields(index, record, observation.record);
+    readFields(index, record, observation.record, recording_.settings.callTexts());
     observation.record.date(recording_.arrival);
     stream_->policy().strip(observation.record);
     observation.raw = index.bytes(record);

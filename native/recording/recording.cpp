@@ -27,6 +27,7 @@ void visitSettings(Settings& s, auto& v) {
   v.integer(1, s.baselineRecords), v.flag(2, s.exactBaseline), v.fixed(3, s.stepNanos), v.integer(4, s.dictionarySize);
   v.fixed(5, s.acceptAfterNanos), v.integer(6, s.windowRecords), v.integer(7, s.windowHop), v.real(8, s.alarmsPerStreamPerDay);
   v.real(9, s.alarmsPerGroupPerDay), v.fixed(10, s.seed), v.enumerator(11, s.codec), v.integer(12, s.permutations);
+  v.flag(13, s.llm.enabled);
 }
 template <class Share>
 void visitShare(Share& s, auto& v) {

@@ -29,7 +29,7 @@ void renderMasked(const Stream& stream, const Observation& record, const privacy
   std::vector<std::uint8_t> bytes(record.raw.begin(), record.raw.end());
   conceal(key.signal, key.metricType, bytes, masking);
   RecordView masked;
-  readFields(key.signal, key.metricType, bytes, masked);
+  readFields(key.signal, key.metricType, bytes, masked, stream.callTexts());
   stream.policy().strip(masked);
   render(masked, text, &starts);
 }

@@ -9,6 +9,7 @@
 #include "codec/codec.hpp"
 #include "llm/options.hpp"
 #include "privacy/policy.hpp"
+#include "record/call_texts.hpp"
 #include "stream/hash_key.hpp"
 #include "stream/policies.hpp"
 
@@ -64,6 +65,9 @@ struct Settings {
   bool recordings = false;
   /// What becomes of calls of language models.
   llm::Options llm{};
+
+  /// Whether streams that are not derived from calls of language models read the texts of those.
+  CallTexts callTexts() const { return llm.enabled ? CallTexts::LeftOut : CallTexts::Read; }
 };
 
 }  // namespace driftlock

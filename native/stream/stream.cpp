@@ -96,7 +96,8 @@ Stream::Stream(StreamKey key, const Settings& settings, Group& group, const Keye
                               .dictionarySize = settings.dictionarySize,
                               .windowHop = settings.windowHop,
                               .acceptAfterNanos = settings.acceptAfterNanos,
-                              .records = settings.recordings})),
+                              .records = settings.recordings,
+                              .callTexts = settings.callTexts()})),
       judge_(settings, key_, group),
       windows_(settings, key_) {}
 

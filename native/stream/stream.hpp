@@ -100,6 +100,7 @@ class Stream {
   /// The score from which a unit that was not strange enough would have been.
   double limit(const Verdict& verdict) const { return judge_.limit(verdict); }
   Texts texts() const;
+  CallTexts callTexts() const { return settings_.callTexts(); }
   /// Masks personal and secret values in what the stream keeps and shows.
   privacy::Masking masking() const { return {*settings_.privacy, privacy::Place::Stored, key_.scope()}; }
 

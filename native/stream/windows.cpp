@@ -80,7 +80,7 @@ void Windows::texts(const StreamKey& key, const Policy& policy, std::vector<std:
   const auto renderInto = [&](std::vector<std::string>& out) {
     out.clear();
     return [&](Bytes raw) {
-      readFields(key.signal, key.metricType, raw, record);
+      readFields(key.signal, key.metricType, raw, record, settings_.callTexts());
       policy.strip(record);
       render(record, out.emplace_back());
       out.back() += '\n';

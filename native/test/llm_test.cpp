@@ -5,9 +5,10 @@
 #include "engine_bench.hpp"
 #include "llm/json.hpp"
 #include "llm/messages.hpp"
-#include "llm/names.hpp"
 #include "llm/read.hpp"
 #include "llm/tenants.hpp"
+#include "record/call_names.hpp"
+#include "record/record.hpp"
 #include "requests.hpp"
 #include "test.hpp"
 
@@ -163,6 +164,65 @@ TEST(knowsThePathOfTools) {
   CHECK(*longer[1] == 0 && *longer[2] > 3);
   // The next prompt begins anew.
   CHECK(*path({"search"})[0] == 0);
+}
+
+TEST(leavesTextsOfCallsToStreamsOfTheirOwn) {
+  const Message text = attribute("gen_ai.input.messages", "[" + messageJson("user", "question") + "]");
+  const auto span = [](const std::vector<Message>& attributes) {
+    Message out = spanRecord("span", {.time = kStart, .span = "span-one"});
+    for (const Message& each : attributes) out.add(9, each);
+    return out;
+  };
+  const auto log = [](const std::string& event, const std::vector<Message>& attributes) {
+    Message out = logRecord("x", {.time = kStart, .eventName = event});
+    for (const Message& each : attributes) out.add(6, each);
+    return out;
+  };
+  // The texts that are read of a record, and whether it is a call.
+  const auto texts = [](const Message& record, otlp::Signal signal, CallTexts which) {
+    otlp::Index index;
+    otlp::WireError error;
+    const Message bytes = request("shop", {record});
+    CHECK(otlp::index(signal, bytes, index, error));
+    RecordView view;
+    readFields(index, index.records[0], view, which);
+    int count = 0;
+    for (const Field& field : view.fields) {
+      const std::string_view key = textOf(field.key);
+      if (key.find("messages") != key.npos || key.find("value") != key.npos || key.find("content") != key.npos ||
+          key.find("arguments") != key.npos)
+        ++count;
+    }
+    return std::pair(count, !index.llm.empty() && llm::readCall(index, 0, kHash).has_value());
+  };
+  const auto operation = [](std::string_view name) { return attribute("gen_ai.operation.name", name); };
+  const auto kind = [](std::string_view name) { return attribute("openinference.span.kind", name); };
+  const Message value = attribute("input.value", "text"), flat = attribute("llm.input_messages.0.message.content", "text");
+  const Message given = attribute("gen_ai.tool.call.arguments", "{}"), model = attribute("gen_ai.request.model", "model");
+  const std::vector<Message> spans = {
+      span({text, operation("chat")}),
+      span({operation("invoke_agent"), text}),
+      span({operation("execute_tool"), attribute("gen_ai.tool.name", "search"), given}),
+      span({text, model}),
+      span({kind("LLM"), value, flat}),
+      span({kind("CHAIN"), value, flat}),
+      span({kind("TOOL"), value}),
+      span({value}),
+      span({attribute("traceloop.span.kind", "workflow"), attribute("traceloop.entity.input", "{}"), value}),
+      span({attribute("llm.request.type", "chat"), attribute("gen_ai.prompt.0.content", "text")}),
+      span({attribute("gen_ai.prompt.version", "7"), operation("invoke_agent"), text}),
+  };
+  for (const Message& each : spans) {
+    const auto [all, isCall] = texts(each, otlp::Signal::Traces, CallTexts::Read);
+    CHECK(all > 0);
+    CHECK(texts(each, otlp::Signal::Traces, CallTexts::LeftOut).first == (isCall ? 0 : all));
+  }
+  const std::string details(llm::kCallDetails);
+  CHECK(texts(log(details, {operation("chat"), model, text}), otlp::Signal::Logs, CallTexts::LeftOut) == std::pair(0, true));
+  CHECK(texts(log(details, {operation("chat"), model, text}), otlp::Signal::Logs, CallTexts::Read) == std::pair(1, true));
+  CHECK(texts(log("", {attribute("event.name", details), operation("chat"), model, text}), otlp::Signal::Logs,
+              CallTexts::LeftOut) == std::pair(0, true));
+  CHECK(texts(log("other", {operation("chat"), model, text}), otlp::Signal::Logs, CallTexts::LeftOut) == std::pair(1, false));
 }
 
 TEST(boundsWhatOneRequestGives) {

@@ -212,6 +212,7 @@ class ContentChannel final : public Channel {
         policy_(context.policy),
         acceptAfterSeconds_(static_cast<std::uint32_t>(context.acceptAfterNanos / 1'000'000'000)),
         records_(context.records),
+        callTexts_(context.callTexts),
         model_(context.dictionarySize, context.hash, context.privacy, context.key),
         privacy_(context.privacy) {}
 
@@ -265,7 +266,7 @@ class ContentChannel final : public Channel {
     thread_local RecordView record;
     thread_local ContentScore content;
     evidence.examples.forEach([&](Bytes raw) {
-      readFields(key_.signal, key_.metricType, raw, record);
+      readFields(key_.signal, key_.metricType, raw, record, callTexts_);
       policy_->strip(record);
       model_.score(record, content);
       model_.learn(record, content);
@@ -308,6 +309,7 @@ class ContentChannel final : public Channel {
   const std::shared_ptr<const Policy>& policy_;
   std::uint32_t acceptAfterSeconds_;
   bool records_;
+  CallTexts callTexts_;
   ContentModel model_;
   const privacy::Policy& privacy_;
   Sightings sightings_;

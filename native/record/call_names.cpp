@@ -1,4 +1,4 @@
-#include "llm/names.hpp"
+#include "record/call_names.hpp"
 
 #include <algorithm>
 #include <array>
@@ -89,6 +89,23 @@ static_assert(std::ranges::is_sorted(kAliases, {}, &Alias::first));
 Attribute attributeOf(std::string_view name) {
   const auto found = std::ranges::lower_bound(kAliases, name, {}, &Alias::first);
   return found != kAliases.end() && found->first == name ? found->second : None;
+}
+
+const FlatMessage* flatMessageOf(std::string_view name) {
+  static constexpr std::array kFlat = std::to_array<FlatMessage>({
+      {"llm.input_messages.", false},
+      {"llm.output_messages.", true},
+      {"gen_ai.prompt.", false},
+      {"gen_ai.completion.", true},
+      {"llm.prompts.", false},
+      {"llm.completions.", true},
+  });
+  const auto found = std::ranges::find_if(kFlat, [&](const FlatMessage& each) {
+    // The number of the message follows; "gen_ai.prompt.version" is no message.
+    const std::size_t at = each.prefix.size();
+    return name.starts_with(each.prefix) && at < name.size() && name[at] >= '0' && name[at] <= '9';
+  });
+  return found == kFlat.end() ? nullptr : &*found;
 }
 
 std::string_view operationOf(std::string_view name) {

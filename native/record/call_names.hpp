@@ -40,6 +40,17 @@ enum class Attribute : std::uint8_t {
 /// Returns what an attribute states, by its name.
 Attribute attributeOf(std::string_view name);
 
+/// The beginning of the names of attributes that have one value of a message each, such as llm.input_messages.0.message.content.
+struct FlatMessage {
+  std::string_view prefix;
+  bool output;
+};
+/// Returns the beginning of an attribute's name, if it is one of those; otherwise null.
+const FlatMessage* flatMessageOf(std::string_view name);
+
+/// The event that has the details of a call.
+inline constexpr std::string_view kCallDetails = "gen_ai.client.inference.operation.details";
+
 /// Returns the conventions' name of an operation, such as "chat"; empty if it is neither a call of a model nor of a tool.
 std::string_view operationOf(std::string_view name);
 /// Returns the conventions' name of a finish reason: "tool_calls" and "tool_use" are "tool_call", "end_turn" is "stop".
