@@ -362,12 +362,14 @@ std::optional<double> Calls::step(const Part& part, bool repeated, ToolPaths& pa
   /// What is free of each step.
   constexpr double kUsual = 2.5;
   const std::uint64_t to = hashOf(part.tool, kTool);
+  // An agent that tries a call once more, such as after an error, is where it was. How rare that is shows in all tools together.
+  const bool again = repeated && to == conversation.step;
   std::optional<double> bits;
   if (paths.known()) {
-    const double cost = paths.bits(conversation.step, to) + paths.bitsOfRepeat(repeated);
+    const double cost = (again ? 0 : paths.bits(conversation.step, to)) + paths.bitsOfRepeat(repeated);
     bits = conversation.pathBits += std::max(0.0, cost - kUsual);
   }
-  learn(paths, conversation.step, to);
+  if (!again) learn(paths, conversation.step, to);
   paths.learnRepeat(repeated);
   conversation.step = to;
   return bits;

@@ -5,6 +5,6 @@
 namespace driftlock {
 
 /// The format of snapshots and of the states in recordings. It is raised with each change of what a state holds or means.
-inline constexpr std::uint32_t kStateFormat = 12;
+inline constexpr std::uint32_t kStateFormat = 13;
 
 }  // namespace driftlock

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <map>
 #include <string>
 #include <vector>
@@ -164,6 +165,39 @@ TEST(knowsThePathOfTools) {
   CHECK(*longer[1] == 0 && *longer[2] > 3);
   // The next prompt begins anew.
   CHECK(*path({"search"})[0] == 0);
+}
+
+TEST(doesNotMoveOnWhenACallIsTriedAgain) {
+  llm::Tenants tenants(kHash);
+  int spans = 0;
+  const auto path = [&](const std::vector<std::string>& calls) {
+    std::vector<std::optional<double>> bits;
+    const std::string trace = "trace-" + std::to_string(spans);
+    for (const std::string& call : calls) {
+      const std::string answer = R"([{"role":"assistant","parts":[{"type":"tool_call","name":)" + quoted(call.substr(0, 1)) +
+                                 R"(,"arguments":{"n":)" + quoted(trace + call.substr(1)) + "}}]}]";
+      const std::string span = "span" + std::to_string(spans++);
+      bits.push_back(read(tenants, request("shop", {callSpan(kStart + spans * kSecond, trace, span,
+                                                             {attribute("gen_ai.output.messages", answer)})}))[0]
+                         .turns.back()
+                         .pathBits);
+    }
+    read(tenants,
+         request("shop", {callSpan(kStart + ++spans * kSecond, trace, "span" + std::to_string(spans),
+                                   {attribute("gen_ai.output.messages", "[" + messageJson("assistant", "done") + "]")})}));
+    return bits;
+  };
+  // One call in a hundred is tried again, of each tool in turn.
+  for (int i = 0; i < 150; ++i) path(i % 50 == 49 ? std::vector<std::string>{"a", "b", "b"} : std::vector<std::string>{"a", "b"});
+  const auto usual = path({"a", "b", "b"}), other = path({"a", "a", "b"});
+  // What has been seen of one tool is no surprise of another.
+  CHECK(*usual[2] > 2 && *usual[2] < 5);
+  CHECK(std::abs(*other[1] - *usual[2]) < 0.5 && *other[2] == *other[1]);
+  // A tool that is called with other arguments, or from elsewhere, is a step like any other.
+  CHECK(*path({"a", "a1"})[1] > *usual[2] && *path({"a", "b", "a"})[2] > *usual[2]);
+  // The more often, the rarer.
+  const auto loop = path({"a", "b", "b", "b", "b", "b"});
+  CHECK(*loop[5] > 3 * *loop[2]);
 }
 
 TEST(leavesTextsOfCallsToStreamsOfTheirOwn) {

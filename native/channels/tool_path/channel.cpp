@@ -1,9 +1,14 @@
 #include "channels/channel.hpp"
+#include "base/state_bytes.hpp"
 #include "record/call_figures.hpp"
 #include "text/sentence.hpp"
 
 namespace driftlock {
 namespace {
+
+/// The number of calls of tools whose paths have a cost, until one of them may be an alarm: what happens once in a hundred calls,
+/// such as an error of a tool, must have been seen a few times.
+constexpr std::uint32_t kEnough = 256;
 
 /// Returns a field of a step; null if it has none of this name.
 const Field* fieldOf(const RecordView& record, std::string_view key) {
@@ -43,9 +48,11 @@ class ToolPathChannel final : public Channel {
     const Field* const cost = fieldOf(record.record, kPathBits);
     if (!cost) return;
     const double bits = numberOf(*cost);
-    record.scores.add({.channel = ChannelId::ToolPath, .score = bits, .bits = bits});
+    record.scores.add({.channel = ChannelId::ToolPath, .score = bits, .bits = bits, .reported = known_ < kEnough});
   }
-  void learn(Observation&, const Outcome&, Host&) override {}
+  void learn(Observation& record, const Outcome&, Host&) override {
+    if (known_ < kEnough && fieldOf(record.record, kPathBits)) ++known_;
+  }
 
   std::unique_ptr<Finding> find(const Observation* record) const override {
     return record ? std::make_unique<ToolPathFinding>(record->record) : nullptr;
@@ -53,11 +60,17 @@ class ToolPathChannel final : public Channel {
   std::uint64_t kind(const Observation& record) const override { return hash_(record.record.fields.front().text, 0); }
 
   std::size_t memory() const override { return sizeof *this; }
-  void snapshot(std::vector<std::uint8_t>&) const override {}
-  bool restore(Bytes in) override { return in.empty(); }
+  void snapshot(std::vector<std::uint8_t>& out) const override { put(out, known_); }
+  bool restore(Bytes in) override {
+    StateReader read(in);
+    read(known_);
+    return read.done() && known_ <= kEnough;
+  }
 
  private:
   KeyedHash hash_;
+  /// The number of calls whose paths had a cost, as far as it matters.
+  std::uint32_t known_ = 0;
 };
 
 }  // namespace
