@@ -315,7 +315,7 @@ void Engine::withhold(Task& task, std::vector<Flag>& flags) {
   std::erase_if(flags, [&](Flag& flag) {
     if (flag.ended) return !budget_->end(*flag.anomaly);
     const std::string_view tenant = flag.tenant.empty() ? std::string_view(task.tenant) : flag.tenant;
-    const auto answer = budget_->judge(tenant, *flag.anomaly, flag.occurrences, flag.margin, flag.early);
+    const auto answer = budget_->judge(tenant, *flag.anomaly, flag.occurrences, flag.margin, flag.early, flag.ofCalls);
     if (answer == ProcessBudget::Answer::ToldLate) {
       flag.reported = true;
       if (flag.report) flag.report->news = true;

@@ -49,7 +49,7 @@ void ProcessBudget::observe(std::uint64_t time) {
   const double days = std::min(1.0, static_cast<double>(passed) / static_cast<double>(kDay));
   for (auto& [name, account] : accounts_) {
     account.allowance = std::min(tenantCapacity_, account.allowance + perTenantPerDay_ * days);
-    account.early.observe(time);
+    for (AlarmBudget& early : account.early) early.observe(time);
   }
   earn(perDay_ * days);
 }
@@ -76,9 +76,8 @@ ProcessBudget::Account& ProcessBudget::account(std::string_view tenant) {
       other.balance = std::min(other.balance, own);
     }
   }
-  Account& fresh =
-      accounts_.add(tenant, {.allowance = tenantCapacity_, .heardAt = time_, .early = AlarmBudget(earlyPerDay_)}).value;
-  fresh.early.observe(time_);
+  Account& fresh = accounts_.add(tenant, {.allowance = tenantCapacity_, .heardAt = time_, .early = freshEarly()}).value;
+  for (AlarmBudget& early : fresh.early) early.observe(time_);
   fresh.balance = std::min(own, pool_);
   pool_ -= fresh.balance;
   const double credit = std::min(own - fresh.balance, capacity_ - owed_);
@@ -113,12 +112,12 @@ void ProcessBudget::earn(double amount) {
 }
 
 ProcessBudget::Answer ProcessBudget::judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences, double margin,
-                                           double early) {
+                                           double early, bool ofCalls) {
   if (!limited()) return Answer::Told;
   const bool silent = silent_.contains(id);
   if (!silent && occurrences > 1) return Answer::Told;
   Account& own = account(tenant);
-  const bool allowed = allows(own, margin, early);
+  const bool allowed = allows(own, margin, early, ofCalls);
   if (!allowed || !spend(own, margin)) {
     if (!silent) withhold(id, allowed ? withheld_ : withheldByTenants_);
     return Answer::Withheld;
@@ -127,10 +126,10 @@ ProcessBudget::Answer ProcessBudget::judge(std::string_view tenant, std::string_
   return silent_.erase(id) ? Answer::ToldLate : Answer::Told;
 }
 
-bool ProcessBudget::allows(Account& account, double margin, double early) const {
+bool ProcessBudget::allows(Account& account, double margin, double early, bool ofCalls) const {
   if (perTenantPerDay_ == 0) return true;
   if (account.allowance - kept(tenantCapacity_, margin) < 1) return false;
-  return early == 0 || account.early.judge(1 / early, 1, false) == Alarm::Raised;
+  return early == 0 || account.early[ofCalls].judge(1 / early, 1, false) == Alarm::Raised;
 }
 
 bool ProcessBudget::spend(Account& account, double margin) {
@@ -157,7 +156,7 @@ void ProcessBudget::snapshot(std::vector<std::uint8_t>& out) const {
   write(static_cast<std::uint32_t>(accounts_.size()));
   for (auto entry = accounts_.rbegin(); entry != accounts_.rend(); ++entry) {
     write(entry->key), write(entry->value.balance), write(entry->value.allowance), write(entry->value.heardAt);
-    putState(out, entry->value.early);
+    for (const AlarmBudget& early : entry->value.early) putState(out, early);
   }
   write(static_cast<std::uint32_t>(silent_.size()));
   for (auto silent = silent_.rbegin(); silent != silent_.rend(); ++silent) write(silent->key);
@@ -171,9 +170,10 @@ bool ProcessBudget::restore(Bytes in) {
   const auto accounts = read.get<std::uint32_t>();
   for (std::uint32_t i = 0; i < accounts && read.ok(); ++i) {
     std::string tenant;
-    Account account{.early = AlarmBudget(earlyPerDay_)};
+    Account account{.early = freshEarly()};
     read(tenant), read(account.balance), read(account.allowance), read(account.heardAt);
-    if (!account.early.restore(read.getBytes())) return false;
+    for (AlarmBudget& early : account.early)
+      if (!early.restore(read.getBytes())) return false;
     account.allowance = std::min(account.allowance, tenantCapacity_);
     if (!(account.balance >= 0 && account.allowance >= 0) || accounts_.size() == kMostTenants || accounts_.contains(tenant))
       return false;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -30,7 +31,8 @@ namespace driftlock {
 /// `perTenantPerDay`, gains as much per day and holds no more. It keeps the same half for the rare.
 ///
 /// An early anomaly, which only a young group by itself would find strange enough, is moreover paid from an AlarmBudget
-/// that all groups of the tenant share, so that many young groups raise no more such alarms than one.
+/// that all groups of the tenant share, so that many young groups raise no more such alarms than one. Those of what is derived
+/// from calls of language models share another one: what services do otherwise takes nothing from the budget of their agents.
 ///
 /// Streams do not know of it, so what they learn does not depend on other streams. It decides after a request's
 /// findings have been joined, in the order of requests and of records, so that nothing depends on threads. A withheld
@@ -59,7 +61,9 @@ class ProcessBudget {
   /// @param occurrences the number of flagged verdicts of its anomaly, including this one
   /// @param margin how many times rarer it is than it must be
   /// @param early see Verdict::early
-  Answer judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences, double margin, double early = 0);
+  /// @param ofCalls whether its stream is derived from calls of language models
+  Answer judge(std::string_view tenant, std::string_view id, std::uint64_t occurrences, double margin, double early = 0,
+               bool ofCalls = false);
   /// Ends an anomaly. Returns false if it was never reported.
   bool end(std::string_view id);
 
@@ -77,10 +81,12 @@ class ProcessBudget {
   struct Account {
     double balance = 0, allowance = 0;
     std::uint64_t heardAt = 0;
-    AlarmBudget early{0};
+    /// For early anomalies of the streams of records, and of those that are derived from calls.
+    std::array<AlarmBudget, 2> early{AlarmBudget(0), AlarmBudget(0)};
   };
   using Accounts = RecencyTable<std::string, Account>;
 
+  std::array<AlarmBudget, 2> freshEarly() const { return {AlarmBudget(earlyPerDay_), AlarmBudget(earlyPerDay_)}; }
   /// The share of each tenant, at least one anomaly.
   double share(std::size_t tenants) const;
   Account& account(std::string_view tenant);
@@ -88,7 +94,7 @@ class ProcessBudget {
   void earn(double amount);
   double saved() const;
   bool limited() const { return perDay_ > 0 || perTenantPerDay_ > 0; }
-  bool allows(Account& account, double margin, double early) const;
+  bool allows(Account& account, double margin, double early, bool ofCalls) const;
   bool spend(Account& account, double margin);
   void withhold(std::string_view id, std::atomic<std::uint64_t>& count);
 

@@ -763,6 +763,7 @@ void Shard::report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>
   const OpenAnomaly& anomaly = event.ended ? event.anomaly : anomalyOf(held);
   Flag& flag = this->flag(anomaly, event.verdict, evidence, at, flags);
   flag.ended = event.ended;
+  flag.ofCalls = stream.key().derived != Derived::None;
   flag.reported = reported;
   // A verdict about no record has no attributes.
   if (!reported || !allowance_.describes(true)) return;
@@ -792,6 +793,7 @@ void Shard::report(Held& held, const Verdict& verdict, std::uint32_t record, std
   flag.record = at;
   flag.derived = request_->derived;
   flag.derivedRecord = record;
+  flag.ofCalls = request_->derived != 0;
   flag.reported = growth.reported;
   if (!allowance_.describes(growth.reported)) return;
   Report& report = *(flag.report = std::make_unique<Report>());

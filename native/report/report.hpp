@@ -67,6 +67,8 @@ struct Flag {
   /// The derived request and the index of its record, if the verdict is about one: see Request.
   std::uint8_t derived = 0;
   std::uint32_t derivedRecord = 0;
+  /// Whether the verdict's stream is derived from calls of language models.
+  bool ofCalls = false;
   /// The index of the record being judged; for verdicts after the request's records, their number plus the shard's.
   std::uint32_t at = 0;
   /// The tenant of a silent stream, in the task; empty for the tenant of the request.

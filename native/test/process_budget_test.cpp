@@ -85,10 +85,10 @@ TEST(earlyAnomalies) {
   ProcessBudget budget(0, 50, 1, 1'000);
   budget.observe(kStart);
   int number = 0;
-  const auto told = [&](ProcessBudget& asked, int count, double early) {
+  const auto told = [&](ProcessBudget& asked, int count, double early, bool ofCalls = false) {
     int told = 0;
     for (int i = 0; i < count; ++i) {
-      told += asked.judge("t", "e" + std::to_string(++number), 1, 2, early) == Answer::Told;
+      told += asked.judge("t", "e" + std::to_string(++number), 1, 2, early, ofCalls) == Answer::Told;
     }
     return told;
   };
@@ -97,6 +97,8 @@ TEST(earlyAnomalies) {
   CHECK(told(budget, 5, 1e9) == 3);
   CHECK(told(budget, 5, 0) == 5);
   CHECK(budget.withheldByTenants() == 6 && budget.withheld() == 0);
+  // Those of what is derived from calls of language models have a budget of their own.
+  CHECK(told(budget, 2, 1, true) == 2);
   // A late report costs as much as one at once.
   CHECK(budget.judge("t", "e4", 2, 2, 1) == Answer::Withheld);
   std::vector<std::uint8_t> state;
@@ -104,6 +106,7 @@ TEST(earlyAnomalies) {
   ProcessBudget restored(0, 50, 1, 1'000);
   CHECK(restored.restore(state));
   for (ProcessBudget* each : {&budget, &restored}) {
+    CHECK(told(*each, 2, 1, true) == 1);
     for (std::uint64_t day = 1; day <= 7; ++day) each->observe(kStart + day * kDay), each->hear("t");
     CHECK(each->judge("t", "e4", 3, 2, 1) == Answer::ToldLate);
     CHECK(told(*each, 5, 1) == 0);

@@ -272,7 +272,6 @@ TEST(findsShiftsOfFigures) {
         if (tick->strangest.bits > strangest.bits) strangest = tick->strangest;
         model.settle(Lesson::All);
       }
-      model.countCall();
       model.countFigure(1, tokens * std::exp(0.5 * normal(random)), false);
       model.countFigure(2, 0, uniform(random) < refused);
     }

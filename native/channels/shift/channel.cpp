@@ -101,14 +101,12 @@ Deviation deviationOf(const ShiftFinding& shift) {
   return {Of::Share, shift.value, shift.low, shift.high};
 }
 
-/// A figure of calls of language models that has changed, or all calls of a stream.
+/// A figure of calls of language models that has changed.
 class CallsFinding final : public Finding {
  public:
   explicit CallsFinding(const ShiftFinding& shift) : shift_(shift) {}
 
-  std::uint64_t kind() const override {
-    return (shift_.total ? 0 : 1 + std::uint64_t{shift_.id}) << 8 | static_cast<std::uint64_t>(shift_.kind);
-  }
+  std::uint64_t kind() const override { return (1 + std::uint64_t{shift_.id}) << 8 | static_cast<std::uint64_t>(shift_.kind); }
   Gravity gravity() const override { return shift_.kind == ShiftKind::Errors ? Gravity::Error : Gravity::Normal; }
 
   void describe(const Texts&, Description& out) const override {
@@ -121,13 +119,6 @@ class CallsFinding final : public Finding {
     };
     out.value = s.value;
     out.range = {s.low, s.high};
-    if (s.total) {
-      out.field = "count";
-      out.unit = "{call}";
-      out.sentence =
-          text::format("Calls of the model: %.0f", s.value) + in + text::format("; usually %.1f to %.1f", s.low, s.high);
-      return;
-    }
     const CallFigure& figure = kCallFigures[s.id];
     out.field = figure.key;
     if (!figure.isNumber()) return shares(std::string(figure.name));
@@ -184,8 +175,8 @@ class ShiftChannel final : public Channel {
   bool restore(Bytes in) override { return model_.restore(in); }
 
  private:
+  /// How many calls there are shows in the spans that they were read from.
   void countCall(const RecordView& call) {
-    model_.countCall();
     for (const Field& field : call.fields) {
       const auto id = callFigureOf(field.key);
       if (!id) continue;

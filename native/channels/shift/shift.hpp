@@ -48,8 +48,7 @@ class ShiftModel {
   void interrupt(std::uint64_t now);
   /// Counts a span, given its duration in nanoseconds. Call `advance` first.
   void count(std::uint32_t id, std::uint8_t spanKind, std::uint64_t nanos, bool error);
-  /// Counts a call of a language model, and one of its figures: a number, or whether something is so.
-  void countCall() { operations_.front().countOther(false, nullptr, false); }
+  /// Counts a figure of a call of a language model: a number, or whether something is so.
   void countFigure(std::uint32_t id, double number, bool yes);
 
   std::size_t memory() const { return sizeof *this + operations_.capacity() * sizeof(Operation); }
