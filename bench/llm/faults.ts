@@ -5,11 +5,14 @@
  */
 import process from "node:process";
 import { configSchema } from "../../src/config/schema.ts";
-import { type AffectedTurn, AgentTelemetry } from "../../src/generate/agents/agent-telemetry.ts";
+import {
+  type AffectedTurn,
+  type AgentOptions,
+  AgentTelemetry,
+} from "../../src/generate/agents/agent-telemetry.ts";
 import { type AgentFault, type AgentFaultName, agentFaultNames } from "../../src/generate/agents/fault.ts";
 import { enginePrivacy } from "../../src/privacy/policy.ts";
 import { type Alarm, Operator, tally } from "../quality/operator/alarms.ts";
-import { parallel } from "../quality/parallel.ts";
 import type { Row } from "../table.ts";
 
 const minute = 60_000;
@@ -39,28 +42,56 @@ interface Result {
   chance: boolean;
 }
 
-async function run(kind: AgentFaultName, seed: number): Promise<Result> {
-  let fault: AgentFault | undefined;
-  const affected: AffectedTurn[] = [];
-  const telemetry = new AgentTelemetry({
+const newOperator = (alarms: readonly Alarm[] = []) =>
+  new Operator({}, { llm: config.llm, privacy: enginePrivacy(config.privacy, Buffer.alloc(32)) }, alarms);
+
+function telemetryOf(seed: number, kind?: AgentFaultName, options: Partial<AgentOptions> = {}) {
+  return new AgentTelemetry({
     seed: `agents/${seed}`,
     startUnixNano: BigInt(start) * 1_000_000n,
     signals: ["traces"],
     rate,
     speed: 1,
-    duration: end,
+    duration: kind ? end : from,
     recordsPerRequest: 50,
-    schedule: [{ kind, start: from, end: to, size: 1 }],
+    schedule: kind ? [{ kind, start: from, end: to, size: 1 }] : [],
+    ...options,
+  }).batches();
+}
+
+/** The hours before the fault, which are the same for all kinds. */
+interface Before {
+  alarms: Alarm[];
+  /** A snapshot of the engine, and the number of requests that it has judged. */
+  state: Buffer;
+  requests: number;
+}
+
+async function before(seed: number): Promise<Before> {
+  const operator = newOperator();
+  let requests = 0;
+  for (const { signal, body } of telemetryOf(seed)) {
+    await operator.process(signal, body);
+    requests++;
+  }
+  const state = await operator.engine.snapshot();
+  await operator.close();
+  return { alarms: operator.alarms, state, requests };
+}
+
+async function run(kind: AgentFaultName, seed: number, { alarms, state, requests }: Before): Promise<Result> {
+  let fault: AgentFault | undefined;
+  const affected: AffectedTurn[] = [];
+  const operator = newOperator(alarms);
+  if (!(await operator.engine.restore(state))) throw new Error("the engine refuses its own snapshot");
+  let skipped = 0;
+  const batches = telemetryOf(seed, kind, {
     onFault: (each) => {
       fault = each;
     },
     onAffected: (turn) => affected.push(turn),
   });
-  const operator = new Operator(
-    {},
-    { llm: config.llm, privacy: enginePrivacy(config.privacy, Buffer.alloc(32)) },
-  );
-  for (const { signal, body } of telemetry.batches()) await operator.process(signal, body);
+  for (const { signal, body } of batches) if (skipped++ >= requests) await operator.process(signal, body);
   await operator.close();
   const { service, agent } = fault!.cause;
   const traces = new Set(affected.map(({ trace }) => trace));
@@ -86,10 +117,11 @@ async function run(kind: AgentFaultName, seed: number): Promise<Result> {
 const channelOf = ({ channel, stream }: Alarm) => `${channel} of ${stream.split(" ")[0]}`;
 
 export async function agentFaults(): Promise<Row[]> {
-  const jobs = Array.from({ length: seeds }, (_, i) =>
-    kinds.map((kind) => ({ kind, seed: firstSeed + i })),
-  ).flat();
-  const results = await parallel(jobs, 1, ({ kind, seed }) => run(kind, seed));
+  const results: Result[] = [];
+  for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+    const quiet = await before(seed);
+    for (const kind of kinds) results.push(await run(kind, seed, quiet));
+  }
   if (process.env.VERBOSE) {
     for (const { kind, right, wrong } of results) {
       for (const each of right)

@@ -27,12 +27,14 @@ export class Operator {
   readonly #alarms = new Map<string, Alarm>();
   records = 0;
 
-  constructor(detect: object = {}, settings: Partial<EngineSettings> = {}) {
+  /** @param alarms what was reported before the snapshot that the engine is to go on from */
+  constructor(detect: object = {}, settings: Partial<EngineSettings> = {}, alarms: readonly Alarm[] = []) {
     this.engine = new Engine(configSchema.parse({ detect }).detect, {
       mode: "all",
       scores: true,
       ...settings,
     });
+    for (const alarm of alarms) this.#alarms.set(alarm.id, structuredClone(alarm));
   }
 
   async process(signal: Signal, body: Buffer): Promise<Judged> {
