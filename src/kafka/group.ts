@@ -87,7 +87,6 @@ export class Group {
     const running = [...this.#running.values()];
     for (const { task } of running) task.inbox.stop();
     await Promise.all(running.map(({ ended }) => ended));
-    for (const [number, { task }] of this.#running) this.#note(number, task);
     await this.#commit();
     await this.#member.close().catch(() => {});
     await this.#fetching;
