@@ -36,15 +36,28 @@ function targets({
   ];
 }
 
+function topicProblems({ receive, kafka }: Config): string[] {
+  const names = receive.kafka.topics.map(({ topic }) => topic);
+  if (names.length > 0 && kafka.brokers.length === 0) {
+    return ["nobody knows where the topics are; set kafka.brokers"];
+  }
+  const own = ["in", "out", "anomalies", "statistics", "state"].map((kind) => kafka.topic_prefix + kind);
+  return names.flatMap((name, i) => {
+    if (own.includes(name)) return [`${name} is a topic of Driftlock's own; choose another name`];
+    return names.indexOf(name) < i ? [`${name} is named twice; name it once`] : [];
+  });
+}
+
 /** Returns the keys that contradict each other. */
 export function contradictions(config: Config): Problem[] {
   const problems: Problem[] = [];
   const problem = (key: string, message: string) => problems.push({ key, message });
   const { receive, detect, forward, telemetry } = config;
 
-  if (!receive.grpc.enabled && !receive.http.enabled) {
+  if (!receive.grpc.enabled && !receive.http.enabled && receive.kafka.topics.length === 0) {
     problem("receive", "receives nothing; enable receive.grpc or receive.http");
   }
+  for (const message of topicProblems(config)) problem("receive.kafka.topics", message);
   const all = listeners(config);
   for (const [i, a] of all.entries()) {
     for (const b of all.slice(i + 1)) {

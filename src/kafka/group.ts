@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { KafkaConfig } from "../config/schema.ts";
 import { earliest, type Kafka, type Member, type Reader, reasonOf } from "./client.ts";
 import type { Inbox } from "./inbox.ts";
-import { groupName, type TopicKind, topicName } from "./topics.ts";
+import { groupName } from "./topics.ts";
 
 export interface Log {
   info(details: object, message: string): void;
@@ -32,7 +32,8 @@ export class Fenced extends Error {}
 interface Parts {
   kafka: Kafka;
   config: KafkaConfig;
-  topic: TopicKind;
+  /** The name of the topic. */
+  topic: string;
   /** The name of the role, which is the group's. */
   role: string;
   makeTask(partition: number, member: Member): Task;
@@ -69,7 +70,7 @@ export class Group {
       this.#fail = reject;
     });
     this.failed.catch(() => {});
-    const topic = topicName(config, parts.topic);
+    const { topic } = parts;
     this.#reader = kafka.reader(topic);
     this.#member = kafka.member(groupName(config, role), topic);
     this.#member.onAssigned = (partitions) => this.#assign(partitions);

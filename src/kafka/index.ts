@@ -2,6 +2,13 @@ export { Kafka } from "./client.ts";
 export { LogControl } from "./control.ts";
 export { checkTopics, initTopics, readStatus, resetState, type Status } from "./operations.ts";
 export { partitionOfTenant } from "./partitioning.ts";
-export { type KafkaRole, kafkaRoles, startForwarding, startStoring, startWorker } from "./roles.ts";
+export {
+  type KafkaRole,
+  kafkaRoles,
+  startForwarding,
+  startReceiving,
+  startStoring,
+  startWorker,
+} from "./roles.ts";
 export { Router } from "./router.ts";
 export type { Finding, Keeper } from "./storing.ts";

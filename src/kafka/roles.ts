@@ -5,9 +5,10 @@ import type { Config, DetectConfig, KafkaConfig } from "../config/schema.ts";
 import { Engine, fingerprintOf, snapshotSettings } from "../engine/index.ts";
 import type { Exporter } from "../forward/index.ts";
 import type { EnginePrivacy } from "../native.ts";
-import type { Kafka } from "./client.ts";
-import { ForwardedPartition } from "./forwarding.ts";
+import type { Kafka, LogRecord, Member } from "./client.ts";
+import { DeliveredPartition } from "./delivering.ts";
 import { Group, type Log } from "./group.ts";
+import { inputOf } from "./messages.ts";
 import { JudgedPartition } from "./partition.ts";
 import { type Keeper, StoredPartition } from "./storing.ts";
 import { topicName } from "./topics.ts";
@@ -61,7 +62,8 @@ export function startWorker({ kafka, config, key, privacy, log }: WorkerParts): 
     log,
   };
   const makeTask = (partition: number) => new JudgedPartition(partition, parts);
-  return new Group({ kafka, config: config.kafka, topic: "in", role: "worker", makeTask, log });
+  const topic = topicName(config.kafka, "in");
+  return new Group({ kafka, config: config.kafka, topic, role: "worker", makeTask, log });
 }
 
 interface ForwardingParts {
@@ -72,16 +74,36 @@ interface ForwardingParts {
 }
 
 /** Delivers the partitions of `out` that the group of forwarders gives to this process. */
-export function startForwarding(parts: ForwardingParts): Group {
-  const { kafka, config, log } = parts;
-  return new Group({
-    kafka,
-    config,
-    topic: "out",
-    role: "forward",
-    makeTask: (partition, member) => new ForwardedPartition(partition, member, parts),
-    log,
-  });
+export function startForwarding({ kafka, config, exporter, log }: ForwardingParts): Group {
+  const topic = topicName(config, "out");
+  const deliver = async (record: LogRecord) => {
+    const input = inputOf(record);
+    if (input?.kind !== "data") return;
+    await exporter.export(input.signal, input.body, new AbortController().signal);
+  };
+  const parts = { kafka, deliver, done: "delivered", log };
+  const makeTask = (partition: number, member: Member) =>
+    new DeliveredPartition({ topic, partition }, member, parts);
+  return new Group({ kafka, config, topic, role: "forward", makeTask, log });
+}
+
+interface ReceivingParts {
+  kafka: Kafka;
+  config: KafkaConfig;
+  /** A topic that others fill. */
+  topic: string;
+  /** Takes the value of a record. @throws {ExportError} if it is refused, or is to be handed over again later. */
+  take(message: Buffer): Promise<unknown>;
+  log: Log;
+}
+
+/** Receives the partitions of a topic that the group of routers gives to this process. */
+export function startReceiving({ kafka, config, topic, take, log }: ReceivingParts): Group {
+  const deliver = async ({ value }: LogRecord) => value && take(value);
+  const parts = { kafka, deliver, done: "received", log };
+  const makeTask = (partition: number, member: Member) =>
+    new DeliveredPartition({ topic, partition }, member, parts);
+  return new Group({ kafka, config, topic, role: `receive-${topic}`, makeTask, log });
 }
 
 interface StoringParts {
@@ -99,5 +121,5 @@ export function startStoring(parts: StoringParts): Group {
   const name = topicName(config, topic);
   const makeTask = (partition: number) =>
     new StoredPartition(partition, makeKeeper({ topic: name, partition }), parts);
-  return new Group({ kafka, config, topic, role: `sink-${topic}`, makeTask, log });
+  return new Group({ kafka, config, topic: name, role: `sink-${topic}`, makeTask, log });
 }

@@ -17,7 +17,8 @@ export type CloseReason = (typeof closeReasons)[number];
 /** One Export request that was answered, whatever the answer. */
 export interface RequestEvent {
   signal: Signal;
-  transport: Transport;
+  /** Messages of topics come by Kafka. */
+  transport: Transport | "kafka";
   code: Code;
   /** The size of the body as it was sent; 0 if the request was refused before its body had arrived. */
   wireBytes: number;

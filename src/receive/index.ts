@@ -16,6 +16,7 @@ export { decompress, type Encoding, encodings } from "./decompress.ts";
 export { closeReasons, cutReasons, type ReceiveHooks, type RequestEvent, type Transport } from "./hooks.ts";
 export { readBody } from "./http-body.ts";
 export type { Authenticate, Call, Received, Sender } from "./intake.ts";
+export { JsonReader } from "./json.ts";
 export { TooLarge } from "./too-large.ts";
 
 export interface Receivers {

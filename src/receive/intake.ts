@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { ReceiveConfig } from "../config/schema.ts";
 import { Code, type Consumer, ExportError, type PartialSuccess, type Signal } from "../otlp/protocol.ts";
 import { Admission, type Permit } from "./admission.ts";
-import type { ReceiveHooks, Transport } from "./hooks.ts";
+import type { ReceiveHooks, RequestEvent } from "./hooks.ts";
 
 /** A request's body, read and decompressed. */
 export interface Received {
@@ -28,7 +28,7 @@ export type Authenticate = (sender: Sender) => Promise<string>;
 /** An Export call as a protocol presents it. */
 export interface Call extends Sender {
   signal: Signal;
-  transport: Transport;
+  transport: RequestEvent["transport"];
   /** Set if the sender has already been authenticated. */
   tenant?: string;
   /** Aborted with the ExportError to report when the sender is gone or its deadline has passed. */

@@ -31,7 +31,7 @@ export class JsonReader {
    * On return the permit holds the result alone.
    * @throws {ExportError} INVALID_ARGUMENT for what is not OTLP/JSON; what `Permit.hold` throws.
    */
-  async read(signal: Signal, text: Buffer, permit: Permit): Promise<Buffer> {
+  async read(signal: Signal, text: Buffer, permit: Pick<Permit, "hold">): Promise<Buffer> {
     const values = await countJsonValues(text);
     permit.hold(text.length * bytesPerByte + values * bytesPerValue);
     const bytes = view(

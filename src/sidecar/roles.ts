@@ -21,7 +21,7 @@ import { native } from "../native.ts";
 import { createChannels, createWindows, incidentNotices, Notifier } from "../notify/index.ts";
 import { Code, type ExportRequest } from "../otlp/protocol.ts";
 import { enginePrivacy } from "../privacy/policy.ts";
-import { startReceivers } from "../receive/index.ts";
+import { type ReceiveHooks, startReceivers } from "../receive/index.ts";
 import { openStore } from "../store/index.ts";
 import { forwardHooks, notifyHooks, receiveHooks } from "../telemetry/hooks.ts";
 import { incidentLog } from "../telemetry/incident-log.ts";
@@ -32,6 +32,7 @@ import { Feedback } from "./feedback.ts";
 import { Rules } from "./rules.ts";
 import { startSidecar } from "./sidecar.ts";
 import { FindingsKeeper, StatisticsKeeper } from "./sink.ts";
+import { startTopicReceivers } from "./topic-receivers.ts";
 
 export interface Roles {
   /** The addresses that were bound, as host:port. */
@@ -106,7 +107,7 @@ function checkRoles({ detect, store }: Config, roles: ReadonlySet<KafkaRole>): v
   }
 }
 
-async function runRouter({ config, kafka, log, started, addresses }: Process): Promise<void> {
+async function runRouter({ config, kafka, log, started, addresses, failures }: Process): Promise<void> {
   const versions = allVersions(native.versions);
   const metrics = createMetrics(versions);
   const store = await openStore(config, { log, versions });
@@ -118,31 +119,38 @@ async function runRouter({ config, kafka, log, started, addresses }: Process): P
   started.push(() => metering.close());
   const router = new Router({ kafka, config, log });
   started.push(() => router.close());
-  const hooks = receiveHooks(metrics, log);
+  const counts = receiveHooks(metrics, log);
   // Whose requests were refused meanwhile is not silent.
   let refused = false;
-  const receivers = await startReceivers(
-    config.receive,
-    async ({ signal, tenant, body }: ExportRequest) => {
-      const records = await router.take({ signal, tenant, body });
-      metering.charge(tenant, { records, bytes: body.length });
-      metering.countAccepted(tenant, { records, bytes: body.length });
-      return undefined;
+  const hooks: ReceiveHooks = {
+    ...counts,
+    onRequest(answered) {
+      counts.onRequest(answered);
+      refused ||= answered.code === Code.UNAVAILABLE || answered.code === Code.RESOURCE_EXHAUSTED;
     },
-    {
-      ...hooks,
-      onRequest(answered) {
-        hooks.onRequest(answered);
-        refused ||= answered.code === Code.UNAVAILABLE || answered.code === Code.RESOURCE_EXHAUSTED;
-      },
-    },
-    async (sender) => {
-      const { tenant } = await access.admit(sender, "ingest");
-      metering.limiter.admitIngest(tenant);
-      return tenant;
-    },
-  );
+  };
+  const consumer = async ({ signal, tenant, body }: ExportRequest) => {
+    const records = await router.take({ signal, tenant, body });
+    metering.charge(tenant, { records, bytes: body.length });
+    metering.countAccepted(tenant, { records, bytes: body.length });
+    return undefined;
+  };
+  const receivers = await startReceivers(config.receive, consumer, hooks, async (sender) => {
+    const { tenant } = await access.admit(sender, "ingest");
+    metering.limiter.admitIngest(tenant);
+    return tenant;
+  });
   started.push(() => receivers.close(answerMs));
+  const topics = await startTopicReceivers({
+    kafka,
+    config,
+    consumer,
+    admit: (tenant) => metering.limiter.admitIngest(tenant),
+    hooks,
+    log,
+  });
+  started.push(() => topics.close());
+  failures.push(...topics.failed);
   const clock = setInterval(() => {
     if (!refused) router.control({ kind: "time" }).catch(() => {});
     refused = false;

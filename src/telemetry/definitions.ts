@@ -35,6 +35,8 @@ const seconds = <Label extends string>(name: string, help: string, labels: Label
   define("histogram", "_seconds")(name, "seconds", help, labels);
 
 export const transports = ["grpc", "http"] as const;
+/** What requests come by, of which connections are of `transports` alone. */
+export const carriers = [...transports, "kafka"] as const;
 
 /** Stands for all status codes that Driftlock does not know. */
 export const otherCode = "OTHER";
@@ -60,7 +62,7 @@ export const definitions = {
       "Number of export requests answered, by status code.",
       {
         signal,
-        transport,
+        transport: carriers,
         code,
       },
     ),
@@ -68,11 +70,11 @@ export const definitions = {
       "receiver_bytes",
       "bytes",
       "Size of received export requests as protobuf, after decompression.",
-      { signal, transport },
+      { signal, transport: carriers },
     ),
     wireBytes: counter("receiver_wire_bytes", "bytes", "Size of received export requests as sent.", {
       signal,
-      transport,
+      transport: carriers,
     }),
     abortedRequests: counter(
       "receiver_aborted_requests",
@@ -95,7 +97,7 @@ export const definitions = {
     seconds: seconds(
       "receiver_duration",
       "Time from a request's headers to its answer, including the engine and the downstream.",
-      { signal, transport },
+      { signal, transport: carriers },
     ),
     inflightRequests: gauge(
       "receiver_inflight_requests",

@@ -498,6 +498,21 @@ describe("contradictions", () => {
     expect(problems("receive: {grpc: {enabled: false}, http: {endpoint: '127.0.0.1:4317'}}")).toEqual([]);
   });
 
+  it("refuses topics that cannot be received", () => {
+    const topic = (name: string) => `{topic: ${name}, signal: logs}`;
+    expect(only(`receive: {kafka: {topics: [${topic("otlp_logs")}]}}`)).toBe(
+      "receive.kafka.topics: nobody knows where the topics are; set kafka.brokers (driftlock.yaml:1:27)",
+    );
+    const received = (...topics: string[]) =>
+      `kafka: {brokers: ["127.0.0.1:9092"]}\nreceive: {kafka: {topics: [${topics.map(topic)}]}}`;
+    expect(only(received("a", "b", "a"))).toContain("receive.kafka.topics: a is named twice");
+    expect(only(received("driftlock.in"))).toContain("driftlock.in is a topic of Driftlock's own");
+    expect(problems(received("a", "b"))).toEqual([]);
+    expect(problems("receive: {kafka: {topics: [{topic: a, signal: log}]}}")[0]).toContain(
+      "receive.kafka.topics",
+    );
+  });
+
   it("refuses to send to itself", () => {
     expect(only("forward: {endpoint: 'http://localhost:4317'}")).toBe(
       "forward.endpoint: localhost:4317 is Driftlock's own receive.grpc.endpoint, which would cause a loop; set the downstream OTLP endpoint (driftlock.yaml:1:21)",

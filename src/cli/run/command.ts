@@ -117,6 +117,8 @@ export async function run(args: string[], io: Io): Promise<number> {
   io.onListening?.(sidecar.addresses, config);
   if (options.switches.has("open")) openDashboard(sidecar.addresses.api, log);
   for (const warning of warnings) log.warn(warning);
+  if (config.receive.kafka.topics.length > 0)
+    log.warn("receive.kafka.topics: one process alone does not read topics; start it with --roles");
   if (!config.detect.enabled)
     log.warn("detect.enabled is false: requests are forwarded without being judged");
 

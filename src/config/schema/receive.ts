@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { receiveKafka } from "./receive-kafka.ts";
 import { bytes, count, duration, listen, path, section } from "./values.ts";
 
 const tls = z
@@ -103,6 +104,7 @@ export const receive = section({
       "Cross-origin requests from pages in a browser. None are allowed while there are no origins.",
     ),
   }),
+  kafka: receiveKafka.describe("Requests that others have written to Kafka."),
   limits: section({
     max_request_size: bytes
       .default(64 * 2 ** 20)

@@ -1,20 +1,23 @@
-/** Delivers what the workers wrote to the topic `out`, through the forwarder that the configuration asks for. */
+/** Hands what is in a topic to whoever takes it, and notes how far that is once it is taken. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { KafkaConfig } from "../config/schema.ts";
-import type { Exporter } from "../forward/index.ts";
+import { RateLimitedLog } from "../base/rate-limited-log.ts";
 import { isRetryable } from "../otlp/codes.ts";
 import { ExportError } from "../otlp/protocol.ts";
 import type { Kafka, LogRecord, Member } from "./client.ts";
 import type { Log, Task } from "./group.ts";
 import { Inbox } from "./inbox.ts";
-import { inputOf } from "./messages.ts";
 import { resumeAt } from "./resume.ts";
-import { topicName } from "./topics.ts";
+import type { Place } from "./state.ts";
 
 interface Parts {
   kafka: Kafka;
-  config: KafkaConfig;
-  exporter: Pick<Exporter, "export">;
+  /**
+   * Takes a record. Records of a batch may be taken at the same time.
+   * @throws {ExportError} if the record is refused, or is to be handed over again later.
+   */
+  deliver(record: LogRecord): Promise<unknown>;
+  /** What is done with records, such as "delivered". */
+  done: string;
   log: Log;
 }
 
@@ -23,15 +26,16 @@ const bytesAtOnce = 2 ** 20;
 const retryMs = 1_000;
 
 /** Delivers one partition, at least once: what was delivered when the process ended is delivered again if the group does not know. */
-export class ForwardedPartition implements Task {
+export class DeliveredPartition implements Task {
   readonly inbox = new Inbox();
-  readonly #number: number;
+  readonly #place: Place;
   readonly #parts: Parts;
   readonly #member: Member;
+  readonly #refusals = new RateLimitedLog();
   doneTo: bigint | undefined;
 
-  constructor(number: number, member: Member, parts: Parts) {
-    this.#number = number;
+  constructor(place: Place, member: Member, parts: Parts) {
+    this.#place = place;
     this.#member = member;
     this.#parts = parts;
   }
@@ -49,27 +53,26 @@ export class ForwardedPartition implements Task {
 
   /** Returns where the group was, or where the topic begins if that is later. */
   async #start(): Promise<bigint> {
-    const { kafka, config, log } = this.#parts;
-    const committed = (await this.#member.committed([this.#number])).get(this.#number)!;
+    const { kafka, done, log } = this.#parts;
+    const { partition } = this.#place;
+    const committed = (await this.#member.committed([partition])).get(partition)!;
     const doneTo = committed < 0n ? undefined : committed;
-    const source = { topic: topicName(config, "out"), partition: this.#number };
-    return resumeAt(kafka, source, { doneTo, done: "delivered", log });
+    return resumeAt(kafka, this.#place, { doneTo, done, log });
   }
 
-  /** Resolves to true once the downstream has the request or has refused it for good, and to false if the work ends before. */
+  /** Resolves to true once the record is taken or refused for good, and to false if the work ends before. */
   async #deliver(record: LogRecord): Promise<boolean> {
-    const input = inputOf(record);
-    if (input?.kind !== "data") return true;
+    const { deliver, done, log } = this.#parts;
     for (;;) {
       try {
-        await this.#parts.exporter.export(input.signal, input.body, new AbortController().signal);
+        await deliver(record);
         return true;
       } catch (error) {
         if (!(error instanceof ExportError)) throw error;
         if (!isRetryable(error.code, error.retryAfterMs)) {
-          this.#parts.log.warn(
-            { partition: this.#number, offset: String(record.offset), reason: error.message },
-            "kafka: the downstream refused a request for good",
+          const details = { ...this.#place, offset: String(record.offset), reason: error.message };
+          this.#refusals.write("refused", (times) =>
+            log.warn({ ...details, times }, `kafka: a request was refused, and is not ${done}`),
           );
           return true;
         }
