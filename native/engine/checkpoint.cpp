@@ -22,7 +22,7 @@ void Checkpoint::begin(const Quota& quota, const Clocks& clocks, const ActiveGro
   quota.snapshot(quota_);
   clocks.snapshot(clocks_);
   groups.snapshot(groups_);
-  calls.snapshot(calls_);
+  calls.snapshot(calls_, *privacy_);
 }
 
 void Checkpoint::begin(const ProcessBudget& budget, const ServiceGraphs& graphs) {

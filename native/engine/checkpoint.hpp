@@ -4,8 +4,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -34,8 +36,10 @@ class Checkpoint {
  public:
   /// @param headPieces the number of pieces that the head had in the last checkpoint; it is set to that of this one unless it is
   /// a copy
-  Checkpoint(CheckpointOf what, const KeyedHash& hash, std::uint64_t fingerprint, std::uint32_t& headPieces)
-      : what_(what), hash_(hash), fingerprint_(fingerprint), headPieces_(headPieces) {}
+  /// @param privacy masks what is kept of calls of language models
+  Checkpoint(CheckpointOf what, const KeyedHash& hash, std::uint64_t fingerprint, std::uint32_t& headPieces,
+             std::shared_ptr<const privacy::Policy> privacy)
+      : what_(what), hash_(hash), fingerprint_(fingerprint), headPieces_(headPieces), privacy_(std::move(privacy)) {}
 
   void begin(std::uint32_t number, Shard& shard) { shard.beginCheckpoint(what_, shards_[number]); }
   void begin(const Quota& quota, const Clocks& clocks, const ActiveGroups& groups, const llm::Tenants& calls);
@@ -56,6 +60,7 @@ class Checkpoint {
   KeyedHash hash_;
   std::uint64_t fingerprint_;
   std::uint32_t& headPieces_;
+  std::shared_ptr<const privacy::Policy> privacy_;
   /// Parts of the head.
   std::vector<std::uint8_t> quota_, clocks_, groups_, calls_, budget_, graphs_;
   std::array<std::vector<std::uint8_t>, kShardCount> shards_;

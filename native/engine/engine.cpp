@@ -535,7 +535,7 @@ EngineStats Engine::stats() const {
 }
 
 std::unique_ptr<Checkpoint> Engine::checkpoint(CheckpointOf what) {
-  return std::make_unique<Checkpoint>(what, streamHash_, fingerprintOf(settings_.hashKey), headPieces_);
+  return std::make_unique<Checkpoint>(what, streamHash_, fingerprintOf(settings_.hashKey), headPieces_, settings_.privacy);
 }
 
 void Engine::restore(Restoration& restoration, Bytes piece) {

@@ -1,6 +1,7 @@
 #include "llm/calls.hpp"
 
 #include <algorithm>
+#include <array>
 #include <type_traits>
 #include <utility>
 
@@ -89,6 +90,23 @@ std::size_t bytesOf(const std::vector<Message>& messages) {
   return bytes;
 }
 
+/// Returns the texts of a call, except for its messages and the reasons why it finished.
+auto namesOf(auto& call) {
+  return std::array{&call.conversation, &call.agent,     &call.provider,  &call.requestModel,  &call.responseModel,
+                    &call.responseId,   &call.operation, &call.errorType, &call.promptVersion, &call.scope};
+}
+
+/// Masks personal and secret values in the texts of a call. Lengths stay.
+void mask(Call& call, const privacy::Masking& masking) {
+  const auto blank = [&](std::string& text) { masking.blank({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}, {}); };
+  for (std::string* text : namesOf(call)) blank(*text);
+  for (std::string& reason : call.finishReasons) blank(reason);
+  for (std::vector<Message>* messages : {&call.input, &call.output}) {
+    for (Message& message : *messages)
+      for (Part& part : message.parts) blank(part.text), blank(part.tool), blank(part.toolCallId);
+  }
+}
+
 /// Fills in what only the other report of a call states.
 template <typename Value>
 void complete(Value& value, const Value& other) {
@@ -136,11 +154,8 @@ bool Calls::Known::sound(std::size_t) const {
 std::size_t Calls::Known::pending() const { return llm::bytesOf(call.input) + llm::bytesOf(call.output); }
 
 std::size_t Calls::Known::memory() const {
-  std::size_t bytes = pending();
-  for (const std::string* text :
-       {&traceId, &spanId, &call.conversation, &call.agent, &call.provider, &call.requestModel, &call.responseModel,
-        &call.responseId, &call.operation, &call.errorType, &call.promptVersion, &call.scope})
-    bytes += heapOf(*text);
+  std::size_t bytes = pending() + heapOf(traceId) + heapOf(spanId);
+  for (const std::string* text : namesOf(call)) bytes += heapOf(*text);
   return bytes;
 }
 
@@ -475,8 +490,11 @@ void Calls::reduce() {
   });
 }
 
-void Calls::snapshot(std::vector<std::uint8_t>& out) const {
-  putState(out, calls_);
+void Calls::snapshot(std::vector<std::uint8_t>& out, const privacy::Masking& masking) const {
+  SlotTable<Known> masked = calls_;
+  for (std::uint32_t slot = masked.oldest(); slot != SlotTable<Known>::kNone; slot = masked.after(slot))
+    mask(masked[slot].call, masking);
+  putState(out, masked);
   putState(out, latest_);
   putState(out, seen_);
   putState(out, conversations_);

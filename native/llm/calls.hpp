@@ -15,6 +15,7 @@
 #include "llm/messages.hpp"
 #include "llm/read.hpp"
 #include "llm/tool_paths.hpp"
+#include "privacy/policy.hpp"
 
 namespace driftlock::llm {
 
@@ -69,7 +70,8 @@ class Calls {
   /// Forgets an eighth of everything, the oldest first.
   void reduce();
 
-  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// @param masking masks personal and secret values in what the calls say
+  void snapshot(std::vector<std::uint8_t>& out, const privacy::Masking& masking) const;
   /// Returns false if the bytes are not a snapshot; the object is then unusable.
   bool restore(Bytes in);
 

@@ -74,12 +74,14 @@ void Tenants::makeRoom() {
   }
 }
 
-void Tenants::snapshot(std::vector<std::uint8_t>& out) const {
+void Tenants::snapshot(std::vector<std::uint8_t>& out, const privacy::Policy& policy) const {
   StateWriter write(out);
   write(static_cast<std::uint32_t>(tenants_.size()));
   for (auto tenant = tenants_.rbegin(); tenant != tenants_.rend(); ++tenant) {
     write(tenant->key);
-    putState(out, tenant->value.calls);
+    std::vector<std::uint8_t> calls;
+    tenant->value.calls.snapshot(calls, {policy, privacy::Place::Stored, {.tenant = tenant->key}});
+    putBytes(out, calls);
   }
 }
 

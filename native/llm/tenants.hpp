@@ -11,6 +11,7 @@
 #include "base/recency_table.hpp"
 #include "llm/calls.hpp"
 #include "otlp/reader.hpp"
+#include "privacy/policy.hpp"
 
 namespace driftlock::llm {
 
@@ -28,7 +29,9 @@ class Tenants {
   /// of calls that are left out because there are too many.
   std::uint32_t observe(std::string_view tenant, const otlp::Index& index, std::vector<Completed>& out);
 
-  void snapshot(std::vector<std::uint8_t>& out) const;
+  /// @param policy masks personal and secret values as it says for what is stored; its rules for services and signals do not
+  /// apply
+  void snapshot(std::vector<std::uint8_t>& out, const privacy::Policy& policy) const;
   /// Restores fresh tables. Returns false if the bytes are not a snapshot; they are then unusable.
   bool restore(Bytes in);
 

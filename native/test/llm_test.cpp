@@ -288,6 +288,36 @@ TEST(boundsWhatOneRequestGives) {
   CHECK(tenants.bytes < 8u << 20);
 }
 
+TEST(snapshotsHoldMasksOnly) {
+  llm::Tenants tenants(kHash), restored(kHash);
+  const auto span = [](std::string_view id, std::string_view attributeName, std::string_view value) {
+    return request("shop",
+                   {callSpan(kStart, "0123456789abcdef", id, {attribute(std::string(attributeName), std::string(value))})});
+  };
+  read(tenants, span("span-one", "gen_ai.conversation.id", "chat with anna@shop.eu"));
+  read(tenants, span("span-two", "gen_ai.agent.name", "agent of anna@shop.eu"));
+  // A message whose call has not come yet.
+  Message log = logRecord("mail to bert@shop.eu", {.time = kStart, .trace = "trace", .eventName = "gen_ai.user.message"});
+  log.text(10, "span").add(6, attribute("gen_ai.system", "openai"));
+  read(tenants, request("shop", {log}), otlp::Signal::Logs);
+  const auto snapshotOf = [](const llm::Tenants& of, const privacy::Policy& policy) {
+    std::vector<std::uint8_t> bytes;
+    of.snapshot(bytes, policy);
+    return bytes;
+  };
+  const auto has = [](const std::vector<std::uint8_t>& bytes, std::string_view text) {
+    return textOf(bytes).find(text) != std::string_view::npos;
+  };
+  const privacy::Policy masks, leaves{privacy::Actions{}};
+  const auto masked = snapshotOf(tenants, masks);
+  CHECK(!has(masked, "anna@shop.eu") && !has(masked, "bert@shop.eu"));
+  CHECK(has(masked, "chat with [email") && has(masked, "agent of [email"));
+  const auto left = snapshotOf(tenants, leaves);
+  CHECK(has(left, "agent of anna@shop.eu") && has(left, "mail to bert@shop.eu"));
+  CHECK(restored.restore(masked));
+  CHECK(snapshotOf(restored, leaves) == masked);
+}
+
 TEST(callsSurviveARestart) {
   Settings settings = settingsOf();
   settings.llm.enabled = true;

@@ -74,7 +74,21 @@ export function spans(text: string): unknown {
     links: [{ ...ids, attributes }],
     status: { code: 2, message: text },
   };
-  const scopeSpans = [{ scope: { name: text, attributes }, spans: [span] }];
+  const messages = (role: string) => ({
+    stringValue: JSON.stringify([{ role, parts: [{ type: "text", content: text }] }]),
+  });
+  const call = {
+    ...span,
+    spanId: "b7ad6b7169203332",
+    attributes: [
+      { key: "gen_ai.operation.name", value: { stringValue: "chat" } },
+      { key: "gen_ai.request.model", value: { stringValue: "gpt-fake" } },
+      { key: "gen_ai.conversation.id", value: { stringValue: `chat with ${text}` } },
+      { key: "gen_ai.input.messages", value: messages("user") },
+      { key: "gen_ai.output.messages", value: messages("assistant") },
+    ],
+  };
+  const scopeSpans = [{ scope: { name: text, attributes }, spans: [span, call] }];
   return { resourceSpans: [{ resource: { attributes }, scopeSpans }] };
 }
 
@@ -111,30 +125,36 @@ export async function sendSecrets(receiver: string): Promise<void> {
   await post("metrics", "application/json", JSON.stringify(points(everySecret)));
 }
 
-/**
- * The bytes, and behind them what frames of zstd within them hold. The length of a frame stands before it: in four bytes in
- * snapshots, and as a varint in messages, which a database may have in several parts.
- */
+/** The bytes, and behind them what whole frames of zstd within them hold. */
 export function unpacked(bytes: Buffer): Buffer<ArrayBuffer> {
   const frames: Buffer[] = [];
-  for (let at = bytes.indexOf("28b52ffd", 0, "hex"); at >= 0; at = bytes.indexOf("28b52ffd", at + 1, "hex")) {
-    const before = at < 4 ? [] : [bytes.readUInt32LE(at - 4), lengthBefore(bytes, at)];
-    for (const size of before) {
-      try {
-        if (at + size <= bytes.length) frames.push(zstdDecompressSync(bytes.subarray(at, at + size)));
-      } catch {
-        // It has another length.
-      }
+  for (let at = bytes.indexOf(magic, 0, "hex"); at >= 0; at = bytes.indexOf(magic, at + 1, "hex")) {
+    const end = endOfFrame(bytes, at);
+    try {
+      if (end <= bytes.length) frames.push(zstdDecompressSync(bytes.subarray(at, end)));
+    } catch {
+      // It is no frame, or a database has it in several parts.
     }
   }
   return Buffer.concat([bytes, ...frames]);
 }
 
-/** The length of a field of a protobuf message, by the varint before its content. */
-function lengthBefore(bytes: Buffer, content: number): number {
-  let begin = content - 1;
-  while (bytes[begin - 1]! >= 0x80) begin--;
-  return [...bytes.subarray(begin, content)].reduceRight((length, byte) => length * 128 + (byte & 127), 0);
+const magic = "28b52ffd";
+
+/** Returns where a frame of zstd ends (RFC 8878, 3.1.1); more than there are bytes if it is cut off. */
+function endOfFrame(bytes: Buffer, at: number): number {
+  const descriptor = bytes[at + 4] ?? 0;
+  const isSingle = (descriptor >> 5) & 1;
+  const sizes = [isSingle, 2, 4, 8][descriptor >> 6]! + [0, 1, 2, 4][descriptor & 3]!;
+  let end = at + 6 - isSingle + sizes;
+  for (let isLast = false; !isLast; ) {
+    if (end + 3 > bytes.length) return Number.POSITIVE_INFINITY;
+    const header = bytes.readUIntLE(end, 3);
+    const isRepeated = ((header >> 1) & 3) === 1;
+    isLast = (header & 1) === 1;
+    end += 3 + (isRepeated ? 1 : header >> 3);
+  }
+  return end + (descriptor & 4);
 }
 
 /** A bundle of evidence, and behind it what its recordings hold. */
