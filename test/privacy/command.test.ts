@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
 import { driftlock } from "../cli/driftlock.ts";
 import { logs } from "../cli/sender.ts";
@@ -10,10 +11,10 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-function fileOf(content: string | Buffer): string {
+function fileOf(content: string | Buffer, name = "recorded"): string {
   const folder = mkdtempSync(join(tmpdir(), "driftlock-privacy-"));
   folders.push(folder);
-  const file = join(folder, "recorded");
+  const file = join(folder, name);
   writeFileSync(file, content);
   return file;
 }
@@ -78,6 +79,20 @@ describe("driftlock privacy test", () => {
     const { out } = await driftlock(["privacy", "test", "--format", "otlp", "--signal", "logs", file]);
     expect(out).toContain("2 records: 1 detector");
     expect(out).toContain("text: mail to [email]");
+  });
+
+  it("takes the format and the signal from the name of the file", async () => {
+    const text = await driftlock(["privacy", "test", fileOf(gzipSync(lines), "app.log.gz")]);
+    expect(text.out).toContain("3 records: 3 detectors");
+    const body = logs(["mail to anna@shop.eu"]);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(body.length);
+    const requests = fileOf(Buffer.concat([length, body]), "logs.otlp");
+    expect((await driftlock(["privacy", "test", requests])).out).toContain("1 record: 1 detector");
+    const unknown = await driftlock(["privacy", "test", fileOf(lines)]);
+    expect(unknown).toMatchObject({ code: 2, err: expect.stringContaining("--format must be one of") });
+    const unnamed = await driftlock(["privacy", "test", fileOf("", "some.otlp")]);
+    expect(unnamed.err).toContain("--signal must be one of logs, traces, metrics");
   });
 
   it("says if nothing was found", async () => {

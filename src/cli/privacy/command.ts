@@ -12,7 +12,7 @@ import { readOptions } from "../shared/options.ts";
 import { callAction } from "../shared/subcommand.ts";
 
 export const help = helpText({
-  usage: ["privacy test --format FORMAT [OPTION]... FILE"],
+  usage: ["privacy test [OPTION]... FILE"],
   about: `
 Looks for personal and secret values in a recorded file, and prints how many each detector finds, what the policy of the
 configuration does to them at each place, and examples in which they are masked. Nothing is judged, stored or sent.
@@ -20,8 +20,14 @@ configuration does to them at each place, and examples in which they are masked.
 FILE may be - for standard input, and may be compressed with gzip.`,
   lists: [["Formats", formatRows]],
   options: [
-    ["--format FORMAT", "the format of the file"],
-    ["--signal SIGNAL", "logs, traces or metrics, for the format otlp"],
+    [
+      "--format FORMAT",
+      "the format of the file; by default by its name: .log and .txt are lines, .csv and .otlp",
+    ],
+    [
+      "--signal SIGNAL",
+      "logs, traces or metrics, for the format otlp; by default that of a name such as logs.otlp",
+    ],
     ["--tenant NAME", "the tenant whose rules apply (default)"],
   ],
   exit: ["The whole file was read.", "The file cannot be read."],
@@ -81,7 +87,8 @@ async function test(args: string[], io: Io): Promise<number> {
     positionals: ["FILE"],
   });
   const { values, positionals } = options;
-  const format: Format = formatOf(values);
+  const file = positionals[0]!;
+  const format: Format = formatOf(values, file);
   const { config } = await loadWhole(options, io.env);
   // Every value is looked for and masked, whatever the policy does to it.
   const policy: EnginePrivacy = {
@@ -90,7 +97,6 @@ async function test(args: string[], io: Io): Promise<number> {
     forwarded: "mask",
   };
   const found = new Found();
-  const file = positionals[0]!;
   const maxSize = config.receive.limits.max_request_size;
   await withFile(file, { command: "privacy", report: false }, io, async (input, onProgress) => {
     const source = new FileSource(file, format);

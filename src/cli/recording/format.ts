@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { type Signal, signals } from "../../otlp/protocol.ts";
 import { UsageError } from "../shared/io.ts";
 import { choice } from "../shared/values.ts";
@@ -19,10 +20,24 @@ export const formatRows = [
   ["otlp", "Export*ServiceRequests of one --signal, each behind its length in 4 bytes, big-endian"],
 ] as const;
 
-/** Returns the format that `--format` and `--signal` name. @throws {UsageError} */
-export function formatOf(values: ReadonlyMap<string, string>): Format {
-  const name = choice("--format", values.get("format"), formats);
-  const signal = values.get("signal");
+/** The formats that the ends of files' names stand for, which `.gz` may follow. */
+const formatByEnd = new Map([
+  ["otlp", "otlp"],
+  ["csv", "csv"],
+  ["log", "lines"],
+  ["txt", "lines"],
+]);
+
+/**
+ * Returns the format that `--format` and `--signal` name.
+ * @param file the path that says what the options do not: its end stands for the format, and a name such as `logs.otlp` for the signal
+ * @throws {UsageError}
+ */
+export function formatOf(values: ReadonlyMap<string, string>, file = ""): Format {
+  const [start = "", ...ends] = basename(file.replace(/\.gz$/, "")).split(".");
+  const name = choice("--format", values.get("format") ?? formatByEnd.get(ends.at(-1) ?? ""), formats);
+  const given = values.get("signal");
+  const signal = given ?? (name === "otlp" ? signals.find((each) => each === start) : undefined);
   if (name === "otlp") return { name, signal: choice("--signal", signal, signals) };
   if (signal === undefined) return { name };
   throw new UsageError(`--signal is for --format otlp only; the format ${name} has one signal`);

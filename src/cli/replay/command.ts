@@ -18,7 +18,7 @@ import { configFor, parseReplayArgs, type ReplayOptions } from "./options.ts";
 import { JsonLines } from "./output.ts";
 
 export const help = helpText({
-  usage: ["replay --format FORMAT [OPTION]... FILE"],
+  usage: ["replay [OPTION]... FILE"],
   about: `
 Judges a recorded file as \`driftlock run\` would have judged it, and prints one JSON line per record:
 
@@ -37,8 +37,14 @@ FILE may be - for standard input, and may be compressed with gzip. Text is UTF-8
 longer than 64 KiB is truncated, or left out if the format is csv; standard error reports how many were.`,
   lists: [["Formats", formatRows]],
   options: [
-    ["--format FORMAT", "the format of the file"],
-    ["--signal SIGNAL", "logs, traces or metrics, for the format otlp"],
+    [
+      "--format FORMAT",
+      "the format of the file; by default by its name: .log and .txt are lines, .csv and .otlp",
+    ],
+    [
+      "--signal SIGNAL",
+      "logs, traces or metrics, for the format otlp; by default that of a name such as logs.otlp",
+    ],
     ["--train N", "how many records, or sessions, to learn from first (detect.baseline.records)"],
     ["--rate N", "how many records per second a stream has if they carry no times (1); budgets are per day"],
     ["--load FILE", "begin with what streams have learned, as --save or `driftlock learn` wrote it"],

@@ -32,7 +32,7 @@ export function parseReplayArgs(args: string[]): ReplayOptions {
     switches: ["incidents", "progress"],
     positionals: ["FILE"],
   });
-  const format = formatOf(values);
+  const format = formatOf(values, positionals[0]);
   const train = values.get("train");
   const rate = values.get("rate");
   if (train !== undefined && "detect.baseline.records" in config.flags) {
