@@ -62,7 +62,7 @@ async function receiver(): Promise<{ url: string; bodies: string[] }> {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, bodies };
 }
 
-it("no planted value is found in what is kept, shown, exported or told", { timeout: 60_000 }, async () => {
+it("no planted value is found in what is kept, shown, exported or told", { timeout: 120_000 }, async () => {
   const downstream = await startDownstream("http");
   cleanups.push(() => downstream.close());
   const hook = await receiver();
