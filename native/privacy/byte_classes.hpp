@@ -53,6 +53,11 @@ struct ByteClasses {
   [[gnu::always_inline]] static ByteClasses of(std::string_view text, std::size_t block) {
     ByteClasses classes;
     const std::size_t size = std::min(text.size() - block, kBlock), whole = size / sizeof(Sixteen) * sizeof(Sixteen);
+    if (size == kBlock) {
+#pragma GCC unroll 4
+      for (std::size_t at = 0; at < kBlock; at += sizeof(Sixteen)) classes.add(load(text.data() + block + at), at, 0);
+      return classes;
+    }
     for (std::size_t at = 0; at < whole; at += sizeof(Sixteen)) classes.add(load(text.data() + block + at), at, 0);
     if (whole == size) return classes;
     if (text.size() >= sizeof(Sixteen)) {

@@ -323,7 +323,7 @@ void Masking::replace(std::string_view text, Bytes attribute, std::vector<Litera
     out.clear();
     for (const Found& each : *found) {
       const Action action = policy_.action(place_, scope_, textOf(attribute), each.kind);
-      out += text.substr(from, each.begin - from);
+      if (each.begin > from) out += text.substr(from, each.begin - from);
       const std::size_t begin = out.size();
       appendReplacement(each, text, action, out);
       if (runs) replaced.push_back({each.begin, each.end, begin, out.size()});
@@ -331,7 +331,7 @@ void Masking::replace(std::string_view text, Bytes attribute, std::vector<Litera
       change.kinds |= bitOf(each.kind);
       change.strongest = std::max(change.strongest, action);
     }
-    out += text.substr(from);
+    if (from < text.size()) out += text.substr(from);
     if (runs) move(*runs, replaced);
     if (whole || round == kMostRounds) break;
     found = &find(bytesOf(out), attribute, false, change.found);

@@ -95,30 +95,42 @@ constexpr std::array<std::uint8_t, 27> kNamesOf = [] {
   }
   return begins;
 }();
-constexpr std::array<std::uint32_t, 26> kEnds = [] {
-  std::array<std::uint32_t, 26> ends{};
-  for (const auto& [word, naming] : kNames)
-    ends[static_cast<std::size_t>(word.back() - 'a')] |= std::uint32_t{1} << (word[word.size() - 2] - 'a');
-  return ends;
-}();
 
-/// The letters of ASCII as numbers from 0, upper and lower case alike; other bytes are 31.
+/// The letters of ASCII as numbers from 0, upper and lower case alike; other bytes are kNoLetter.
+constexpr std::uint8_t kNoLetter = 31;
 constexpr std::array<std::uint8_t, 256> kLetters = [] {
   std::array<std::uint8_t, 256> letters;
-  letters.fill(31);
+  letters.fill(kNoLetter);
   for (std::uint8_t i = 0; i < 26; ++i) letters['a' + i] = letters['A' + i] = i;
   return letters;
 }();
 std::uint8_t letterOf(char c) { return kLetters[static_cast<std::uint8_t>(c)]; }
 
-/// Whether the last two letters of a name are those of such a word. Most names have others.
+/// For the last letter of those words and the one before it, the bits of the third letters from the end.
+constexpr auto kEnds = [] {
+  std::array<std::array<std::uint32_t, kNoLetter + 1>, kNoLetter + 1> ends{};
+  for (const Name& name : kNames) {
+    const auto fromEnd = [&](std::size_t i) { return static_cast<std::size_t>(name.word[name.word.size() - i] - 'a'); };
+    ends[fromEnd(1)][fromEnd(2)] |= std::uint32_t{1} << fromEnd(3);
+  }
+  return ends;
+}();
+
+/// Whether the last three letters of a name are those of such a word. Most names have others.
 bool mayEndName(std::string_view name) {
-  const std::uint8_t last = letterOf(name.back());
-  if (last == 31 || kEnds[last] == 0) return false;
   std::size_t i = name.size() - 1;
-  // The end of a name is within so many bytes.
-  while (i > 0 && name.size() - i < kLongestKeyWord && !isAlnum(name[i - 1])) --i;
-  return i > 0 && (kEnds[last] >> letterOf(name[i - 1]) & 1) != 0;
+  const auto& ends = kEnds[letterOf(name[i])];
+  const auto previous = [&] {
+    // The end of a name is within so many bytes.
+    while (i > 0 && name.size() - i < kLongestKeyWord) {
+      const char c = name[--i];
+      if (const std::uint8_t letter = letterOf(c); letter != kNoLetter) return letter;
+      if (isAlnum(c)) break;
+    }
+    return kNoLetter;
+  };
+  const std::uint32_t thirds = ends[previous()];
+  return thirds != 0 && (thirds >> previous() & 1) != 0;
 }
 
 /// Returns where a word begins that ends a name, whatever separates its letters there; npos if it does not.
@@ -191,8 +203,9 @@ struct Ahead {
   const auto behind = [](std::uint64_t earlier, std::uint64_t bits, unsigned n) { return bits << n | earlier >> (64 - n); };
   const Ahead digit{here.digit, after.digit}, separator{here.separator, after.separator}, word{here.word(), after.word()};
   const std::uint64_t wordBefore = before.word();
+  std::uint64_t starts = here.sign;
   // A private key begins with five dashes.
-  std::uint64_t starts = here.sign | (separator & separator.by(1) & separator.by(2) & separator.by(3) & separator.by(4)).here;
+  if (const Ahead pairs = separator & separator.by(1); pairs.here) starts |= (pairs & pairs.by(2) & separator.by(4)).here;
 
   if (here.digit) {
     const Ahead four = digit & digit.by(1) & digit.by(2) & digit.by(3);
@@ -227,13 +240,15 @@ class Scanner {
   void run() {
     ByteClasses before, here = ByteClasses::of(text_, 0);
     if (text_.size() <= ByteClasses::kBlock) return lookAll(0, startsIn({}, here, {}));
-    for (std::size_t block = 0; block < text_.size(); block += ByteClasses::kBlock) {
-      const std::size_t end = block + ByteClasses::kBlock;
-      const ByteClasses after = end < text_.size() ? ByteClasses::of(text_, end) : ByteClasses{};
+    std::size_t block = 0;
+    for (std::size_t next = ByteClasses::kBlock; next < text_.size(); next += ByteClasses::kBlock) {
+      const ByteClasses after = ByteClasses::of(text_, next);
       lookAll(block, startsIn(before, here, after));
       before = here;
       here = after;
+      block = next;
     }
+    lookAll(block, startsIn(before, here, {}));
   }
 
  private:
@@ -254,6 +269,8 @@ class Scanner {
     for (; starts != 0; starts &= starts - 1) {
       const std::size_t i = block + static_cast<std::size_t>(std::countr_zero(starts));
       if (i < read_) continue;
+      // Most of what is looked at is behind names, and most of these are of nothing secret.
+      if (text_[i] == '=' && !mayFollowName(i)) continue;
       read_ = look(i);
       // What is found may end within digits.
       while (isDigit(at(read_)) && isDigit(text_[read_ - 1])) read_ = number(read_);
@@ -266,7 +283,7 @@ class Scanner {
       case kDigit: return number(i);
       case kAt: return email(i);
       case kColon: return colon(i);
-      case kEquals: return mayFollowName(i) ? value(i, i + 1) : i + 1;
+      case kEquals: return value(i, i + 1);
       case kDash: return text_.substr(i).starts_with("-----BEGIN ") ? privateKey(i) : i + 1;
       case kPlus: return isDigit(at(i + 1)) && !isAlnum(before(i)) ? plus(i) : i + 1;
       case kParenthesis: return isDigit(at(i + 1)) ? parenthesis(i) : i + 1;
@@ -325,12 +342,17 @@ class Scanner {
     if (isWord(at(end)) && run != 6 && run != 8) return end;
     const bool joined = this->joined(i);
     if (joined && (run > 3 || at(end) != '.')) return end;
+    if (run <= 3 && at(end) == '.') {
+      if (const std::size_t after = specialAddress(i)) return after;
+    }
     Number n;
     read(i, n);
     if (n.count == 0 || n.masked()) return end;
     if (n.groups[0].size <= 3 && n.count >= 4 && n.separatedBy('.', 1, 4)) {
       if (const std::size_t after = address(n)) return after;
     }
+    // Of what follows, telephone numbers are the shortest; an identifier of Finland begins with six digits.
+    if (n.size < 7 && run != 6) return end;
     if (const std::size_t after = joined ? 0 : fixed(n)) return after;
     if (run == 6 || run == 8) {
       if (const std::size_t after = joined ? 0 : marked(i)) return after;
@@ -383,6 +405,30 @@ class Scanner {
     return 0;
   }
 
+  /// The end of an address that belongs to no one in public, which most of those in telemetry are; 0 if that is not plain.
+  std::size_t specialAddress(std::size_t i) const {
+    if (isWord(before(i)) || isOneOf<".-+">(before(i))) return 0;
+    std::array<int, 4> parts{};
+    std::size_t end = i;
+    for (int& part : parts) {
+      if (&part != parts.data() && at(end++) != '.') return 0;
+      const std::size_t begin = end;
+      while (end - begin < 3 && isDigit(at(end))) part = 10 * part + (text_[end++] - '0');
+      if (end == begin || part > 255 || (text_[begin] == '0' && end - begin > 1)) return 0;
+    }
+    // What is all zeros may be a mask, and what goes on is no address.
+    if (isWord(at(end)) || at(end) == '.' || parts == std::array<int, 4>{}) return 0;
+    return isSpecial(parts) ? end : 0;
+  }
+
+  /// Whether an address is private, reserved or for examples.
+  static bool isSpecial(const std::array<int, 4>& parts) {
+    const auto [a, b, c, d] = parts;
+    return a == 0 || a == 10 || a == 127 || a >= 224 || (a == 100 && b >= 64 && b < 128) || (a == 169 && b == 254) ||
+           (a == 172 && b >= 16 && b < 32) || (a == 192 && b == 168) || (a == 192 && b == 0 && c <= 2) ||
+           (a == 198 && (b == 18 || b == 19)) || (a == 198 && b == 51 && c == 100) || (a == 203 && b == 0 && c == 113);
+  }
+
   std::size_t address(const Number& n) {
     std::array<int, 4> parts{};
     for (std::size_t g = 0; g < 4; ++g) {
@@ -395,13 +441,9 @@ class Scanner {
         isOneOf<".-+">(before(begin)))
       return 0;
     const auto [a, b, c, d] = parts;
-    const bool special = a == 0 || a == 10 || a == 127 || a >= 224 || (a == 100 && b >= 64 && b < 128) ||
-                         (a == 169 && b == 254) || (a == 172 && b >= 16 && b < 32) || (a == 192 && b == 168) ||
-                         (a == 192 && b == 0 && c <= 2) || (a == 198 && (b == 18 || b == 19)) ||
-                         (a == 198 && b == 51 && c == 100) || (a == 203 && b == 0 && c == 113);
     // Small parts are those of versions, such as 1.2.3.4, more often than not.
     const bool small = a < 10 && b < 100 && (c < 10 || d < 10);
-    if (special) return end;
+    if (isSpecial(parts)) return end;
     if (small || (context_.around(begin, begin) & kVersionHint) != 0) return 0;
     return found(begin, end, Kind::Ip);
   }
@@ -671,9 +713,12 @@ class Scanner {
     return found(i, last == std::string_view::npos ? text_.size() : foot + last + kEnd.size(), Kind::PrivateKey);
   }
 
-  /// Whether the name of a secret may end before a place, perhaps in quotes. Most do not, by their last letter.
+  /// Whether the name of a secret may end before a place, perhaps in quotes. Most do not, by their last letters.
   bool mayFollowName(std::size_t i) const {
-    if (i > 0 && isOneOf<"\"'">(text_[i - 1])) --i;
+    if (i < 3) return false;
+    const std::uint8_t last = letterOf(text_[i - 1]), second = letterOf(text_[i - 2]);
+    if (last != kNoLetter && second != kNoLetter && kEnds[last][second] == 0) return false;
+    if (text_[i - 1] == '"' || text_[i - 1] == '\'') --i;
     return i >= 3 && mayEndName(text_.substr(0, i));
   }
 

@@ -171,8 +171,16 @@ Token tokenAt(std::string_view text) {
 
 bool isPlaceholder(std::string_view text) {
   if (text.empty()) return true;
-  const std::string_view brackets = "<[{$%(*";
-  if (brackets.find(text[0]) != std::string_view::npos) return true;
+  switch (text[0]) {
+    case '<':
+    case '[':
+    case '{':
+    case '$':
+    case '%':
+    case '(':
+    case '*': return true;
+    default: break;
+  }
   if (text.find_first_not_of(text[0]) == std::string_view::npos) return true;
   if (text.size() >= kPlaceholderLetters.size() || (kPlaceholderLetters[text.size()] >> (text[0] & 31) & 1) == 0) return false;
   return std::ranges::any_of(kPlaceholders,

@@ -37,12 +37,4 @@ bool isRecord(otlp::Signal signal, const Schema& schema, std::uint32_t number) {
   return number == 1 && std::ranges::any_of(schemas::kMetricData, [&](const Schema& data) { return &data == &schema; });
 }
 
-bool holdsId(const Schema& schema, std::uint32_t number) {
-  if (&schema == &schemas::kSpan) return number == 1 || number == 2 || number == 4;
-  if (&schema == &schemas::kSpanLink) return number == 1 || number == 2;
-  return &schema == &schemas::kLogRecord && (number == 9 || number == 10);
-}
-
-bool isSpanName(const Schema& schema, std::uint32_t number) { return &schema == &schemas::kSpan && number == 5; }
-
 }  // namespace driftlock

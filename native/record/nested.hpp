@@ -15,9 +15,16 @@ const otlp::schemas::Schema* nestedIn(otlp::Signal signal, const otlp::schemas::
 bool isRecord(otlp::Signal signal, const otlp::schemas::Schema& schema, std::uint32_t number);
 
 /// Whether a field holds the id of a trace or span, which is no text.
-bool holdsId(const otlp::schemas::Schema& schema, std::uint32_t number);
+inline bool holdsId(const otlp::schemas::Schema& schema, std::uint32_t number) {
+  namespace schemas = otlp::schemas;
+  if (&schema == &schemas::kSpan) return number == 1 || number == 2 || number == 4;
+  if (&schema == &schemas::kSpanLink) return number == 1 || number == 2;
+  return &schema == &schemas::kLogRecord && (number == 9 || number == 10);
+}
 
 /// Whether a field is the name of a span.
-bool isSpanName(const otlp::schemas::Schema& schema, std::uint32_t number);
+inline bool isSpanName(const otlp::schemas::Schema& schema, std::uint32_t number) {
+  return &schema == &otlp::schemas::kSpan && number == 5;
+}
 
 }  // namespace driftlock

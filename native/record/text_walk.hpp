@@ -40,30 +40,43 @@ class TextWalk {
   TextWalk(otlp::Signal signal, Visitor& visitor) : signal_(signal), visitor_(visitor) {}
 
   void message(const otlp::schemas::Schema& schema, Bytes bytes) {
-    namespace schemas = otlp::schemas;
-    each(bytes, [&](std::uint32_t tag, const FieldBytes& field) {
-      const std::uint32_t number = tag >> 3;
-      switch (schema.step(tag)) {
-        case schemas::Step::Attribute: return visitor_.attribute(field, [&] { attribute(field.content); });
-        case schemas::Step::Value: return visitor_.element(field, [&] { value(field.content, {bytesOf("body")}); });
-        case schemas::Step::Message: {
-          const auto visit = [&] { message(*schema.rules[number].message, field.content); };
-          return isRecord(signal_, schema, number) ? visitor_.record(field, visit) : visitor_.message(field, visit);
-        }
-        case schemas::Step::Bytes: return plain(schema, number, field);
-        case schemas::Step::Skip: return hasLength(tag) ? visitor_.unknown(field) : void();
-        default: return;
+    for (otlp::Cursor cursor(bytes); !cursor.done();) {
+      const std::uint32_t tag = cursor.tag();
+      if (cursor.failure()) return;
+      // The numbers of a message, such as times, are neither personal nor secret.
+      if (!hasLength(tag)) {
+        cursor.skip(tag);
+        continue;
       }
-    });
+      const std::uint8_t* const after = cursor.at();
+      field(schema, tag, {cursor.start(), after, cursor.payload()});
+    }
   }
 
  private:
+  void field(const otlp::schemas::Schema& schema, std::uint32_t tag, const FieldBytes& field) {
+    using otlp::schemas::Step;
+    const std::uint32_t number = tag >> 3;
+    switch (schema.step(tag)) {
+      case Step::Attribute: return visitor_.attribute(field, [&] { attribute(field.content); });
+      case Step::Value: return visitor_.element(field, [&] { value(field.content, {bytesOf("body")}); });
+      case Step::Message: {
+        const auto visit = [&] { message(*schema.rules[number].message, field.content); };
+        return isRecord(signal_, schema, number) ? visitor_.record(field, visit) : visitor_.message(field, visit);
+      }
+      case Step::Bytes: return plain(schema, number, field);
+      case Step::Skip: return visitor_.unknown(field);
+      default: return;
+    }
+  }
+
   void plain(const otlp::schemas::Schema& schema, std::uint32_t number, const FieldBytes& field) {
+    if (holdsId(schema, number)) return;
     if (const otlp::schemas::Schema* const nested = nestedIn(signal_, schema, number)) {
       const auto visit = [&] { message(*nested, field.content); };
       if (nested == &otlp::schemas::kEnvelopes[static_cast<std::size_t>(signal_)].resource) visitor_.resource(field, visit);
       else visitor_.message(field, visit);
-    } else if (!holdsId(schema, number)) {
+    } else {
       visitor_.text(field, isSpanName(schema, number) ? Called{bytesOf("name")} : Called{});
     }
   }
