@@ -1,8 +1,8 @@
 /** The roles of an installation, as groups that share the partitions. */
-import { hostname } from "node:os";
+import { availableParallelism, hostname } from "node:os";
 import process from "node:process";
 import type { Config, DetectConfig, KafkaConfig } from "../config/schema.ts";
-import { Engine, fingerprintOf, snapshotSettings } from "../engine/index.ts";
+import { Engine, EnginePool, fingerprintOf, snapshotSettings } from "../engine/index.ts";
 import type { Exporter } from "../forward/index.ts";
 import type { EnginePrivacy } from "../native.ts";
 import type { Kafka, LogRecord, Member } from "./client.ts";
@@ -38,10 +38,15 @@ export function partitionSettings(detect: DetectConfig, { partitions }: KafkaCon
   };
 }
 
+/** The most threads that a pool can have. */
+const maxThreads = 64;
+
 /** Judges the partitions of `in` that the group of workers gives to this process. */
 export function startWorker({ kafka, config, key, privacy, log }: WorkerParts): Group {
   const detect = partitionSettings(config.detect, config.kafka);
   const streams = config.limits.streams;
+  // A worker may have any number of partitions, each with an engine, and uses each processor once.
+  const pool = new EnginePool(Math.min(maxThreads, availableParallelism()));
   const makeEngine = () =>
     new Engine(detect, {
       mode: config.forward.mode,
@@ -52,6 +57,7 @@ export function startWorker({ kafka, config, key, privacy, log }: WorkerParts): 
       // Records are handed over and never touched again.
       readInPlace: true,
       recordings: true,
+      pool,
     });
   const parts = {
     kafka,
