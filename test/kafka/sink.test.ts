@@ -14,6 +14,7 @@ import { openStore, PositionMoved, type Store } from "../../src/store/index.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { versions } from "../../src/version.ts";
 import { logsRequest, normalLine, random, strangeLine } from "../engine/requests.ts";
+import { calls, evidence, operation, page, tenant, tick } from "../incidents/pages.ts";
 
 let folder: string;
 let config: Config;
@@ -95,6 +96,22 @@ test("incidents and anomalies are as in one process, although whoever stores the
   }
   const stored = await store.anomalies.list("acme", {}, { limit: 100 });
   expect(new Set(stored.items.map(({ id }) => id))).toEqual(anomalies);
+});
+
+test("a budget of one incident per tenant gives one, although whoever forms them is replaced each time", async () => {
+  config = { ...config, incidents: { ...config.incidents, budget: { per_tenant_per_day: 1 } } };
+  const quiet = Array.from({ length: 17_280 }, (_, i) => tick(i - 17_280, [operation("mail", 1, 1)], calls));
+  const faults = ["a", "b", "c"].map((service, i) => [evidence(i + 1, service, { margin: 2 ** 60 })]);
+  const pages = [page({ ticks: quiet }), ...faults.map((each) => page({ evidence: each }))];
+  for (const [offset, each] of pages.entries()) {
+    const { keeper: current, from } = await keeper();
+    expect(from).toBe(offset);
+    await current.keep([{ kind: "evidence", page: each }], BigInt(offset + 1));
+    await current.close();
+  }
+  const { items } = await store.incidents.list(tenant);
+  expect(items.map(({ message }) => message.services)).toEqual([["c"], ["b"], ["a"]]);
+  expect(items.map(({ message }) => message.minor)).toEqual([true, true, false]);
 });
 
 test("who was replaced changes nothing any more", async () => {
