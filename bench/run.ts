@@ -2,7 +2,8 @@
  * `make bench`: the measurements of docs/guides/sizing.md, side by side in one run. Prints Markdown and writes
  * bench/results.json.
  *
- *   node bench/run.ts [engine] [cpu] [latency] [privacy] [memory] [storing] [--seconds N] [--rounds N] [--streams N]
+ *   node bench/run.ts [engine] [cpu] [latency] [privacy] [memory] [storing] [scenarios] [start]
+ *                    [--seconds N] [--rounds N] [--streams N]
  *
  * `--seconds` is the length of one run. Each measurement has `--rounds` runs after a warm-up run.
  */
@@ -17,6 +18,8 @@ import { engine, engineTable } from "./engine.ts";
 import { latency, latencyTable } from "./latency.ts";
 import { memory, memoryTable } from "./memory.ts";
 import { privacyCost, privacyCostTable } from "./privacy-cost.ts";
+import { scenarios, scenariosTable } from "./scenarios.ts";
+import { start, startTable } from "./start.ts";
 import { storing, storingTable } from "./storing.ts";
 
 const { values, positionals } = parseArgs({
@@ -52,6 +55,12 @@ const benches = {
     run: () => storing(seconds, rounds),
     table: storingTable,
   },
+  scenarios: {
+    title: "Logs at fixed rates, and at twice what can be taken",
+    run: () => scenarios(seconds, rounds),
+    table: scenariosTable,
+  },
+  start: { title: "Time of a start", run: () => start(rounds), table: startTable },
 };
 type Name = keyof typeof benches;
 const names = Object.keys(benches) as Name[];
