@@ -2,8 +2,11 @@
 import { expect, it } from "vitest";
 import { Operator } from "../../bench/quality/operator/alarms.ts";
 import { parseConfig } from "../../src/config/load.ts";
+import type { Incident } from "../../src/gen/driftlock/v1/incidents_pb.js";
 import { AgentTelemetry } from "../../src/generate/agents/agent-telemetry.ts";
 import type { AgentFault, AgentFaultName } from "../../src/generate/agents/fault.ts";
+import { IncidentFormer } from "../../src/incidents/former.ts";
+import { changeText } from "../../src/json/incident.ts";
 import { enginePrivacy } from "../../src/privacy/policy.ts";
 
 const minute = 60_000;
@@ -61,4 +64,35 @@ it("finds planted faults of agents in the streams of their calls", async () => {
   for (const [kind, sentence] of expected) {
     expect(found.get(kind), kind).toContainEqual(expect.stringMatching(sentence));
   }
+});
+
+it("says which model answered before and after it was swapped", async () => {
+  const config = parseConfig({});
+  const former = new IncidentFormer({ perTenantPerDay: 100, seed: 1n });
+  const incidents = new Map<string, Incident>();
+  const operator = new Operator({}, { llm: config.llm });
+  const from = 120 * minute;
+  let service = "";
+  let models: readonly string[] = [];
+  const telemetry = new AgentTelemetry({
+    seed: "agents/1",
+    startUnixNano: BigInt(start) * 1_000_000n,
+    signals: ["traces"],
+    rate: 2,
+    speed: 1,
+    duration: from + 15 * minute,
+    recordsPerRequest: 50,
+    schedule: [{ kind: "model-swap", start: from, end: from + 10 * minute, size: 1 }],
+    onFault: ({ cause }) => {
+      service = cause.service;
+      models = cause.models!;
+    },
+  });
+  for (const { signal, body } of telemetry.batches()) {
+    const { evidence } = await operator.process(signal, body);
+    for (const each of evidence ? former.add(evidence) : []) incidents.set(each.id, each);
+  }
+  await operator.close();
+  const told = [...incidents.values()].flatMap(({ changes }) => changes.map(changeText));
+  expect(told).toContain(`${service}: gen_ai.response.model is ${models[1]} instead of ${models[0]}`);
 });
