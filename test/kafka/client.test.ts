@@ -23,6 +23,7 @@ async function connect(settings: object = {}) {
     value: Buffer.from(text),
     headers: { name: text.slice(0, 20) },
   });
+  /** Returns what is committed in a partition, in which the latest commit becomes visible a little later. */
   const read = async (partition = 0, bytes = 2 ** 20) => {
     const reader = kafka.reader(topic);
     try {
@@ -51,7 +52,7 @@ describe.skipIf(skipKafka)("a transactor", () => {
       await transactor.commit([record(`${text} again`)]);
       await transactor.close();
     }
-    expect(await read()).toEqual(["one", "one again", "two", "two again", "three", "three again"]);
+    await expect.poll(() => read()).toEqual(["one", "one again", "two", "two again", "three", "three again"]);
   });
 
   test("fences the former one, whose transaction is never seen", async () => {
@@ -72,7 +73,8 @@ describe.skipIf(skipKafka)("a transactor", () => {
     expect(later).toBeInstanceOf(Error);
     await successor!.commit([record("third")]);
     // At once, and batch by batch, so that no transaction comes with its end.
-    for (const bytes of [2 ** 20, 1]) expect(await read(0, bytes)).toEqual(["first", "second", "third"]);
+    for (const bytes of [2 ** 20, 1])
+      await expect.poll(() => read(0, bytes)).toEqual(["first", "second", "third"]);
     await former.close();
     await successor!.close();
   });
@@ -83,11 +85,11 @@ describe.skipIf(skipKafka)("a transactor", () => {
     const texts = Array.from({ length: 9 }, (_, i) => String(i).repeat(batchBytes / 3));
     await transactor.commit(texts.map((text, i) => record(text, i % 3)));
     for (const partition of [0, 1, 2]) {
-      expect(await read(partition)).toEqual(texts.filter((_, i) => i % 3 === partition));
+      await expect.poll(() => read(partition)).toEqual(texts.filter((_, i) => i % 3 === partition));
     }
     // A single record may be larger than a batch.
     await transactor.commit([record("x".repeat(5 * batchBytes))]);
-    expect((await read()).at(-1)).toHaveLength(5 * batchBytes);
+    await expect.poll(async () => (await read()).at(-1)?.length).toBe(5 * batchBytes);
     await transactor.close();
   });
 
@@ -95,7 +97,7 @@ describe.skipIf(skipKafka)("a transactor", () => {
     const { kafka, record, read } = await connect();
     const transactor = kafka.transactor("quick");
     for (let i = 0; i < 200; i += 1) await transactor.commit([record(String(i))]);
-    expect(await read()).toHaveLength(200);
+    await expect.poll(() => read()).toHaveLength(200);
     await transactor.close();
   });
 });
@@ -138,7 +140,7 @@ describe.skipIf(skipKafka)("connections", () => {
     const { kafka, record, read } = await connect({ brokers: brokers(2), sasl });
     const producer = kafka.producer();
     await producer.write([record("authenticated")]);
-    expect(await read()).toEqual(["authenticated"]);
+    await expect.poll(() => read()).toEqual(["authenticated"]);
     await producer.close();
     const wrong = connect({ brokers: brokers(2), sasl: { ...sasl, password: "wrong" } });
     expect(reasonOf(await wrong.catch((error) => error))).toMatch(/authentication failed/i);
@@ -149,7 +151,7 @@ describe.skipIf(skipKafka)("connections", () => {
     const { kafka, record, read } = await connect({ brokers: brokers(3), tls });
     const producer = kafka.producer();
     await producer.write([record("encrypted")]);
-    expect(await read()).toEqual(["encrypted"]);
+    await expect.poll(() => read()).toEqual(["encrypted"]);
     await producer.close();
     await expect(connect({ brokers: brokers(3), tls: {} })).rejects.toThrow();
   });
