@@ -1,3 +1,4 @@
+import { asText } from "./as-text.ts";
 import type { AttributesLike, ResourceLike } from "./encoder/values.ts";
 import type { AnomalyEvent } from "./event.ts";
 import { flushBeforeExit } from "./exit.ts";
@@ -139,7 +140,7 @@ export class Driftlock implements AsyncDisposable {
     let resource = this.#streams.get(stream);
     if (resource === undefined) {
       if (this.#streams.size >= mostStreams) this.#streams.clear();
-      resource = resourceOf(String(stream));
+      resource = resourceOf(asText(stream));
       this.#streams.set(stream, resource);
     }
     return resource;

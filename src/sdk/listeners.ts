@@ -1,4 +1,5 @@
 /** Calls the host's listeners, whatever they do. */
+import { asText } from "./as-text.ts";
 import type { AnomalyEvent } from "./event.ts";
 
 type Listener = (value: never) => unknown;
@@ -22,7 +23,7 @@ export class Listeners {
   /** Notes an error. Without a listener, the first one is a warning of the process. */
   fail(reason: unknown): void {
     this.errors += 1;
-    const error = reason instanceof Error ? reason : new Error(String(reason));
+    const error = reason instanceof Error ? reason : new Error(asText(reason));
     if (this.#ofErrors.size === 0 && this.errors === 1)
       process.emitWarning(error.message, "DriftlockWarning");
     const ignore = () => (this.errors += 1);

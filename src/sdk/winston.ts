@@ -1,4 +1,5 @@
 /** Driftlock as a transport of winston. */
+import { asText } from "./as-text.ts";
 import "../base/require-node.ts";
 import { Writable } from "node:stream";
 import type { Driftlock } from "./driftlock.ts";
@@ -48,7 +49,7 @@ export class DriftlockTransport extends Writable {
 
   /** Takes what is logged. winston calls it. */
   log(info: { [name: string | symbol]: unknown }, next: () => void): void {
-    if (this.#isBelow(String(info[levelName]))) {
+    if (this.#isBelow(asText(info[levelName]))) {
       next();
       return;
     }
@@ -57,7 +58,7 @@ export class DriftlockTransport extends Writable {
     const time = typeof timestamp === "string" ? Date.parse(timestamp) : Number.NaN;
     this.#driftlock.logs.push({
       body: message,
-      severity: String(level),
+      severity: asText(level),
       // That of an error is not enumerable.
       attributes: typeof stack === "string" ? { ...attributes, stack } : attributes,
       ...(time >= 0 && { time }),

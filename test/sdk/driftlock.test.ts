@@ -103,6 +103,8 @@ test("whatever is pushed, nothing is thrown, and everything is counted", async (
   const hostile = fc.oneof(
     fc.anything({ withBigInt: true, withDate: true, withTypedArray: true }),
     fc.constant(deep),
+    // What no text can be made of.
+    fc.constant({ toString: 0 }),
   );
   fc.assert(
     fc.property(hostile, hostile, hostile, (a, b, c) => {
