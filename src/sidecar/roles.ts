@@ -18,17 +18,18 @@ import {
   startWorker,
 } from "../kafka/index.ts";
 import { native } from "../native.ts";
-import { createChannels, createWindows, incidentNotices, Notifier } from "../notify/index.ts";
+import { incidentNotices } from "../notify/index.ts";
 import { Code, type ExportRequest } from "../otlp/protocol.ts";
 import { enginePrivacy } from "../privacy/policy.ts";
 import { type ReceiveHooks, startReceivers } from "../receive/index.ts";
 import { openStore } from "../store/index.ts";
-import { forwardHooks, notifyHooks, receiveHooks } from "../telemetry/hooks.ts";
+import { forwardHooks, receiveHooks } from "../telemetry/hooks.ts";
 import { incidentLog } from "../telemetry/incident-log.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { versions as allVersions } from "../version.ts";
 import { Feedback } from "./feedback.ts";
+import { startNotifications } from "./notifications.ts";
 import { Rules } from "./rules.ts";
 import { startSidecar } from "./sidecar.ts";
 import { FindingsKeeper, StatisticsKeeper } from "./sink.ts";
@@ -196,18 +197,14 @@ async function runSink({ config, kafka, log, started, failures }: Process): Prom
     config.data_dir,
   );
   started.push(() => forwarder.close(answerMs));
-  const channels = createChannels(config.notify, { forwarder, version: versions.version });
-  const notifier =
-    channels.length === 0
-      ? undefined
-      : new Notifier({
-          outbox: store.notifications,
-          channels,
-          windows: createWindows(config.notify),
-          hooks: notifyHooks(metrics, log),
-          mask: native.textMask(enginePrivacy(config.privacy, configuredHashKey(config.detect)), "logs"),
-        });
-  notifier?.start();
+  const { notifier } = startNotifications({
+    notify: config.notify,
+    privacy: () => enginePrivacy(config.privacy, configuredHashKey(config.detect)),
+    downstream: { forwarder, version: versions.version },
+    store,
+    metrics,
+    log,
+  });
   if (notifier) started.push(() => notifier.close());
   const sinks = [
     incidentLog(log),

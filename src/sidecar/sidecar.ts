@@ -23,12 +23,12 @@ import { IncidentFormer } from "../incidents/former.ts";
 import type { AnomalyJson } from "../json/anomaly-schema.ts";
 import type { IncidentJson } from "../json/incident-schema.ts";
 import { native } from "../native.ts";
-import { changeNoticeOf, createChannels, createWindows, incidentNotices, Notifier } from "../notify/index.ts";
+import { changeNoticeOf, incidentNotices } from "../notify/index.ts";
 import { Code, type Consumer } from "../otlp/protocol.ts";
 import { enginePrivacy, policyStatement } from "../privacy/policy.ts";
 import { startReceivers } from "../receive/index.ts";
 import { type AnomalyDetail, type AnomalyPatch, anomalySink, openStore, StreamFeed } from "../store/index.ts";
-import { forwardHooks, notifyHooks, receiveHooks } from "../telemetry/hooks.ts";
+import { forwardHooks, receiveHooks } from "../telemetry/hooks.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createMetrics } from "../telemetry/metrics.ts";
 import { StreamMetrics } from "../telemetry/stream-metrics.ts";
@@ -39,6 +39,7 @@ import { notificationChannels } from "./channels.ts";
 import { Feedback } from "./feedback.ts";
 import { IncidentState } from "./incident-state.ts";
 import { type IncidentSink, Incidents } from "./incidents.ts";
+import { startNotifications } from "./notifications.ts";
 import { Peers } from "./peers.ts";
 import { type Counts, Pipeline, type Undelivered } from "./pipeline.ts";
 import { componentStates } from "./readiness.ts";
@@ -138,13 +139,15 @@ export async function startSidecar(
         store.announcements.announce("incidents", incident.message.tenant, [incident.message.id]);
       }
     };
+    const key = installationHashKey(config);
+    const privacy = enginePrivacy(config.privacy, key);
     const engine = detect.enabled
       ? new Engine(detect, {
           mode: forward.mode,
           streamsPerTenant: config.limits.streams,
-          privacy: enginePrivacy(config.privacy, installationHashKey(config)),
+          privacy,
           llm: config.llm,
-          key: installationHashKey(config),
+          key,
           clock: monotonicMs,
           // Receivers and the events API hand each body over and never touch it again.
           readInPlace: true,
@@ -187,20 +190,14 @@ export async function startSidecar(
       engine && forward.anomaly_events
         ? new AnomalyEvents({ forwarder, metrics, version: versions.version, log })
         : undefined;
-    const channels = createChannels(config.notify, { forwarder, version: versions.version });
-    const windows = createWindows(config.notify);
-    const policy = enginePrivacy(config.privacy, installationHashKey(config));
-    const notifier =
-      channels.length === 0
-        ? undefined
-        : new Notifier({
-            outbox: store.notifications,
-            channels,
-            windows,
-            hooks: notifyHooks(metrics, log),
-            mask: native.textMask(policy, "logs"),
-          });
-    notifier?.start();
+    const { channels, windows, notifier } = startNotifications({
+      notify: config.notify,
+      privacy: () => privacy,
+      downstream: { forwarder, version: versions.version },
+      store,
+      metrics,
+      log,
+    });
     if (notifier) started.push(() => notifier.close());
     const graph = new ServiceGraph();
     const former = new IncidentFormer({
