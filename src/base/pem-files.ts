@@ -1,4 +1,5 @@
 /** PEM files that fields of a configuration section name. They are read again while the process runs. */
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { BaseLogger } from "pino";
@@ -13,24 +14,26 @@ export type Pem<Field extends string> = Readonly<Partial<Record<Field, Buffer>>>
 /**
  * Reads the files.
  * @param key of the section, such as `receive.grpc.tls`.
- * @throws {Error} that names the field and the path of a file that cannot be read.
+ * @throws {Error} that names the field and the path of a file that cannot be read, is incomplete or holds no certificate.
  */
 export function readPem<Field extends string>(key: string, paths: PemPaths<Field>): Pem<Field> {
   return Object.fromEntries(
     entries(paths).map(([field, path]) => {
+      let bytes: Buffer;
       try {
-        return [field, readFileSync(path)];
+        bytes = readFileSync(path);
       } catch (cause) {
         throw unreadable(key, field, path, cause);
       }
+      return [field, checked(key, field, path, bytes)];
     }),
   ) as Pem<Field>;
 }
 
 /**
  * Reads the files again every `intervalMs`; never if that is 0. When their contents have changed, `apply` receives the new
- * ones. Contents are compared and not times, because links that are swapped under a mount keep old times. If a file cannot be read
- * or `apply` throws, the previous contents stay in use, and the reason is logged once.
+ * ones. Contents are compared and not times, because links that are swapped under a mount keep old times. If a file cannot be
+ * read, is incomplete or `apply` throws, the previous contents stay in use, and the reason is logged once.
  * @returns a function that stops it.
  */
 export function watchPem<Field extends string>(
@@ -81,7 +84,7 @@ async function readAgain<Field extends string>(key: string, paths: PemPaths<Fiel
     const bytes = await readFile(path).catch((cause) => {
       throw unreadable(key, field, path, cause);
     });
-    return [field, bytes] as const;
+    return [field, checked(key, field, path, bytes)] as const;
   });
   return Object.fromEntries(await Promise.all(contents)) as Pem<Field>;
 }
@@ -90,6 +93,25 @@ function entries<Field extends string>(paths: PemPaths<Field>): [Field, string][
   return (Object.entries(paths) as [Field, string | undefined][]).filter(
     (entry): entry is [Field, string] => entry[1] !== undefined,
   );
+}
+
+/**
+ * Returns `bytes` if they are whole PEM blocks: a private key for a `key_file`, certificates for any other field. OpenSSL takes
+ * an authority's file that is empty or cut short for a shorter list, and trusts fewer or nobody; a program that writes
+ * such a file in place leaves it like that for a moment.
+ */
+function checked(key: string, field: string, path: string, bytes: Buffer): Buffer {
+  const text = bytes.toString("latin1");
+  const begun = text.split("-----BEGIN ").length - 1;
+  const ended = text.match(/-----END [^-]+-----/g)?.length ?? 0;
+  if (begun !== ended) throw new Error(`${key}.${field}: ${path} ends within a PEM block; write it whole`);
+  if (field === "key_file") return bytes;
+  try {
+    new X509Certificate(bytes);
+  } catch (cause) {
+    throw new Error(`${key}.${field}: ${path} holds no PEM certificate`, { cause });
+  }
+  return bytes;
 }
 
 function unreadable(key: string, field: string, path: string, cause: unknown): Error {

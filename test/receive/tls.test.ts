@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtemp, rm, symlink, unlink, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
 import { connect as connectHttp2 } from "node:http2";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
@@ -48,9 +48,15 @@ async function folder(): Promise<string> {
   return path;
 }
 
+/** Puts a file in place at once: a server that looks meanwhile never sees half of it. */
+async function put(dir: string, name: string, content: string) {
+  await writeFile(join(dir, "new.pem"), content);
+  await rename(join(dir, "new.pem"), join(dir, name));
+}
+
 async function write(dir: string, pem: Pem) {
-  await writeFile(join(dir, "cert.pem"), pem.cert);
-  await writeFile(join(dir, "key.pem"), pem.private);
+  await put(dir, "cert.pem", pem.cert);
+  await put(dir, "key.pem", pem.private);
 }
 
 function files(dir: string, more: object = {}) {
@@ -148,10 +154,10 @@ describe("TLS", () => {
     // A certificate without its key, then rubbish: each is reported once per protocol.
     const complaints = () =>
       running.logged.filter(({ msg }) => String(msg).includes("keeping the previous ones"));
-    await writeFile(join(dir, "cert.pem"), second.cert);
+    await put(dir, "cert.pem", second.cert);
     await until(() => complaints().length === 2);
     expect(await both()).toEqual(["first", "first"]);
-    await writeFile(join(dir, "cert.pem"), "rubbish");
+    await put(dir, "cert.pem", "rubbish");
     await until(() => complaints().length === 4);
     expect(await both()).toEqual(["first", "first"]);
     await unlink(join(dir, "cert.pem"));
@@ -163,7 +169,9 @@ describe("TLS", () => {
         .sort(),
     ).toEqual(["receive.grpc.tls", "receive.http.tls"].flatMap((key) => [key, key, key]));
 
-    await write(dir, second);
+    // The certificate comes last, so that one step makes the pair whole.
+    await put(dir, "key.pem", second.private);
+    await put(dir, "cert.pem", second.cert);
     await until(
       () =>
         running.logged.filter(({ msg }) => String(msg).includes("certificate files have changed")).length ===
@@ -207,6 +215,12 @@ describe("TLS", () => {
     await expect(attempt("http")).rejects.toThrow(/^receive\.http\.tls\.key_file: cannot read .*key\.pem/);
     await writeFile(join(dir, "key.pem"), second.private);
     await expect(attempt("http")).rejects.toThrow(/^receive\.http\.tls: .*cert\.pem, .*key\.pem/);
+    for (const cut of ["", "rubbish", second.cert.slice(0, -10), second.cert + second.cert.slice(0, 100)]) {
+      await writeFile(join(dir, "cert.pem"), cut);
+      await expect(attempt("grpc")).rejects.toThrow(
+        /^receive\.grpc\.tls\.cert_file: .*cert\.pem (holds no PEM certificate|ends within a PEM block; write it whole)$/,
+      );
+    }
   });
 });
 
@@ -235,8 +249,20 @@ describe("mTLS", () => {
     await expect(httpsExport(running.http, ca, foreign)).rejects.toThrow();
     expect(running.taken).toHaveLength(2);
 
+    // A file of the authority that is being written would trust nobody: it is not used yet.
+    await put(dir, "ca.pem", other.cert.slice(0, -10));
+    const incomplete = () =>
+      running.logged.filter(({ err }) =>
+        /tls\.client_ca_file: .*ca\.pem ends within a PEM block/.test(
+          (err as Error | undefined)?.message ?? "",
+        ),
+      );
+    await until(() => incomplete().length === 2);
+    expect(await grpc(second)).toBe(Code.OK);
+    expect(await httpsExport(running.http, ca, second)).toBe(200);
+
     // The authority changes with its file as well.
-    await writeFile(join(dir, "ca.pem"), other.cert);
+    await put(dir, "ca.pem", other.cert);
     await until(
       () =>
         running.logged.filter(({ msg }) => String(msg).includes("certificate files have changed")).length ===

@@ -1,17 +1,15 @@
-import { X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import type { BaseLogger } from "pino";
 import { type Pem, type PemPaths, readPem, watchPem } from "../../base/pem-files.ts";
 import type { ClientTls } from "../../config/schema.ts";
 
 type Field = "ca_file" | "cert_file" | "key_file";
-type Paths = PemPaths<Field>;
 
 const key = "forward.tls";
 
 /** The credentials in the files of `forward.tls`. Without files, it trusts the authorities that Node trusts. */
 export class TlsFiles {
-  readonly #paths: Paths;
+  readonly #paths: PemPaths<Field>;
   readonly #pem: Pem<Field>;
   readonly #intervalMs: number;
   #stop: (() => void) | undefined;
@@ -22,13 +20,13 @@ export class TlsFiles {
     this.#paths = { ca_file, cert_file, key_file };
     this.#intervalMs = reload_interval;
     this.#pem = readPem(key, this.#paths);
-    this.context = contextOf(this.#paths, this.#pem);
+    this.context = contextOf(this.#pem);
   }
 
   /** Reads the files again every `reload_interval`, and calls back once `context` is another. */
   watch(log: BaseLogger, onChange: () => void): void {
     this.#stop = watchPem(key, this.#paths, this.#pem, this.#intervalMs, log, (pem) => {
-      this.context = contextOf(this.#paths, pem);
+      this.context = contextOf(pem);
       onChange();
     });
   }
@@ -38,21 +36,11 @@ export class TlsFiles {
   }
 }
 
-function contextOf(paths: Paths, pem: Pem<Field>): SecureContext {
-  for (const field of ["ca_file", "cert_file"] as const) checkCertificate(field, paths[field], pem[field]);
+function contextOf(pem: Pem<Field>): SecureContext {
   try {
     return createSecureContext({ ca: pem.ca_file, cert: pem.cert_file, key: pem.key_file });
   } catch (error) {
     const reason = (error as Error).message;
     throw new Error(`${key}.cert_file and key_file: not a pair (${reason})`, { cause: error });
-  }
-}
-
-/** OpenSSL takes a file without a certificate for an empty list, and every connection would fail later. */
-function checkCertificate(field: Field, path: string | undefined, pem: Buffer | undefined): void {
-  try {
-    if (pem) new X509Certificate(pem);
-  } catch (error) {
-    throw new Error(`${key}.${field}: ${path} holds no PEM certificate`, { cause: error });
   }
 }
