@@ -11,6 +11,7 @@ const titles: Readonly<Record<keyof typeof definitions, string>> = {
   forward: "Forwarding",
   store: "Store and data directory",
   api: "API and live events",
+  kafka: "Topics of Kafka, in processes with roles",
   process: "Process and shared limits",
 };
 
@@ -45,7 +46,7 @@ export function metricsPage(): string {
 
 ${generatedFrom("src/telemetry/definitions.ts")}
 
-\`/metrics\` on the API's port (\`api.endpoint\`) serves these metrics in the Prometheus text format, together with those of
+\`/metrics\` on the API's port (\`api.endpoint\`) and at \`health.endpoint\` serves these metrics in the Prometheus text format, together with those of
 the Node.js process (\`process_*\`, \`nodejs_*\`). Counters count from the start of the process. No label names a tenant or a
 stream, so that the number of series is bounded; the metrics of streams are off by default, and \`telemetry.stream_metrics\`
 limits their number.

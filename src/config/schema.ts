@@ -106,7 +106,7 @@ export const configSchema = z.strictObject({
     endpoint: listen
       .optional()
       .describe(
-        "The address of a listener that serves only `/healthz` and `/readyz`, in addition to the API. A thread of its own answers there, even while the event loop is busy.",
+        "The address of a listener that serves only `/healthz`, `/readyz` and `/metrics`, in addition to the API. A thread of its own answers there, even while the event loop is busy. Processes with roles that have no API have metrics there alone.",
       ),
     engine_stuck_after: duration
       .default(60_000)

@@ -37,6 +37,8 @@ export interface Fetched {
   records: LogRecord[];
   /** The offset to go on from, which may be beyond the last record: markers of transactions have offsets as well. */
   next: bigint;
+  /** The offset of the next record that is not committed yet. */
+  end: bigint;
 }
 
 /** Aimed size of the records that are written to a partition at once; a record that is larger goes alone. */
@@ -333,17 +335,22 @@ export class Transactor {
   }
 
   /**
-   * Writes records as one transaction. The first call fences all other holders of the id.
+   * Writes records as one transaction. The first call fences all other holders of the id. Resolves to the number of records by topic.
    * @throws {Error} after which nothing else may be written: another holder has taken over, or nobody knows what was written.
    */
-  async commit(records: readonly NewRecord[] | AsyncIterable<readonly NewRecord[]>): Promise<void> {
+  async commit(
+    records: readonly NewRecord[] | AsyncIterable<readonly NewRecord[]>,
+  ): Promise<Map<string, number>> {
     const pieces = Symbol.asyncIterator in records ? records : [records];
+    const written = new Map<string, number>();
     const transaction = await this.#producer.beginTransaction();
     // The library commits only the first of several concurrent calls, so they follow one another.
     for await (const piece of pieces) {
       for (const batch of batches(piece)) await transaction.send({ messages: batch.map(outgoing) });
+      for (const { topic } of piece) written.set(topic, (written.get(topic) ?? 0) + 1);
     }
     await transaction.commit();
+    return written;
   }
 
   /** Whether an error of `commit` says that another holder has taken over. */
@@ -415,11 +422,14 @@ export class Reader {
           ],
         });
         for (const { partitions } of response.responses) {
-          for (const { partitionIndex, records, abortedTransactions } of partitions) {
+          for (const { partitionIndex, records, abortedTransactions, lastStableOffset } of partitions) {
             const start = from.get(partitionIndex);
             if (start === undefined || !records) continue;
             const committed = withoutAborted(records, abortedTransactions ?? []);
-            found.set(partitionIndex, read(partitionIndex, records, committed, start));
+            found.set(partitionIndex, {
+              ...read(partitionIndex, records, committed, start),
+              end: lastStableOffset,
+            });
           }
         }
       }),
@@ -467,7 +477,7 @@ function read(
   all: readonly Library.RecordsBatch[],
   committed: readonly Library.RecordsBatch[],
   from: bigint,
-): Fetched {
+): Omit<Fetched, "end"> {
   const records: LogRecord[] = [];
   let next = from;
   for (const { firstOffset, lastOffsetDelta } of all) {
@@ -501,6 +511,8 @@ export class Member {
   readonly #topic: string;
   #closing = false;
   #joining = false;
+  /** Why the member is not in the group; undefined if it is. */
+  outside: string | undefined = "joining the group";
   /** Called with all partitions that the member has, each time that they may have changed. */
   onAssigned: (partitions: ReadonlySet<number>) => void = () => {};
   /** Called if the group cannot be joined, which is tried again. */
@@ -511,6 +523,7 @@ export class Member {
     this.#topic = topic;
     consumer.topics.track(topic);
     const report = () => {
+      this.outside = undefined;
       const partitions = consumer.assignments?.find((each) => each.topic === topic)?.partitions ?? [];
       this.onAssigned(new Set(partitions));
     };
@@ -567,7 +580,8 @@ export class Member {
 
   #rejoin(error: unknown): void {
     if (this.#closing) return;
-    this.onError(reasonOf(error));
+    this.outside = reasonOf(error);
+    this.onError(this.outside);
     void this.#join();
   }
 }

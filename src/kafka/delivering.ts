@@ -5,6 +5,7 @@ import { isRetryable } from "../otlp/codes.ts";
 import { ExportError } from "../otlp/protocol.ts";
 import type { Kafka, LogRecord, Member } from "./client.ts";
 import type { Log, Task } from "./group.ts";
+import type { TopicHooks } from "./hooks.ts";
 import { Inbox } from "./inbox.ts";
 import { resumeAt } from "./resume.ts";
 import type { Place } from "./state.ts";
@@ -18,6 +19,7 @@ interface Parts {
   deliver(record: LogRecord): Promise<unknown>;
   /** What is done with records, such as "delivered". */
   done: string;
+  hooks: TopicHooks;
   log: Log;
 }
 
@@ -41,13 +43,15 @@ export class DeliveredPartition implements Task {
   }
 
   async run(): Promise<void> {
-    this.inbox.open(await this.#start());
+    this.doneTo = await this.#start();
+    this.inbox.open(this.doneTo);
     while (!this.inbox.stopped) {
       const batch = await this.inbox.gather(0, bytesAtOnce);
       if (batch.length === 0) continue;
       const delivered = await Promise.all(batch.map((record) => this.#deliver(record)));
       if (!delivered.every(Boolean)) return;
       this.doneTo = batch.at(-1)!.offset + 1n;
+      this.#parts.hooks.onConsumed(batch.length);
     }
   }
 
@@ -62,7 +66,7 @@ export class DeliveredPartition implements Task {
 
   /** Resolves to true once the record is taken or refused for good, and to false if the work ends before. */
   async #deliver(record: LogRecord): Promise<boolean> {
-    const { deliver, done, log } = this.#parts;
+    const { deliver, done, hooks, log } = this.#parts;
     for (;;) {
       try {
         await deliver(record);
@@ -70,6 +74,7 @@ export class DeliveredPartition implements Task {
       } catch (error) {
         if (!(error instanceof ExportError)) throw error;
         if (!isRetryable(error.code, error.retryAfterMs)) {
+          hooks.onSkipped(1);
           const details = { ...this.#place, offset: String(record.offset), reason: error.message };
           this.#refusals.write("refused", (times) =>
             log.warn({ ...details, times }, `kafka: a request was refused, and is not ${done}`),

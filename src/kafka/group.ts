@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KafkaConfig } from "../config/schema.ts";
 import { earliest, type Kafka, type Member, type Reader, reasonOf } from "./client.ts";
+import type { TopicHooks } from "./hooks.ts";
 import type { Inbox } from "./inbox.ts";
 import { groupName } from "./topics.ts";
 
@@ -15,6 +16,8 @@ export interface Task {
   readonly inbox: Inbox;
   /** The offset up to which the work is done; undefined as long as that is not known. */
   readonly doneTo: bigint | undefined;
+  /** For how many milliseconds the engine has had records without an answer; undefined if there is no engine. */
+  readonly judgingFor?: number;
   /**
    * Works until the inbox is stopped.
    * @throws {Fenced} if another process has the partition.
@@ -37,7 +40,19 @@ interface Parts {
   /** The name of the role, which is the group's. */
   role: string;
   makeTask(partition: number, member: Member): Task;
+  hooks: Pick<TopicHooks, "onFailure">;
   log: Log;
+}
+
+export interface GroupState {
+  /** Why the process is not in the group; undefined if it is. */
+  outside: string | undefined;
+  /** The number of partitions that it has. */
+  partitions: number;
+  /** The number of records that wait in them, as far as is known. */
+  lag: number;
+  /** The longest time for which an engine has had records without an answer, in milliseconds. */
+  judgingFor: number;
 }
 
 /** How long brokers wait for records before they answer that there are none: a partition that is new must not wait longer. */
@@ -81,6 +96,16 @@ export class Group {
     this.#timer = setInterval(() => void this.#commit(), commitMs).unref();
   }
 
+  state(): GroupState {
+    const tasks = [...this.#running.values()].map(({ task }) => task);
+    return {
+      outside: this.#member.outside,
+      partitions: tasks.length,
+      lag: tasks.reduce((sum, { inbox, doneTo }) => sum + (doneTo === undefined ? 0 : inbox.lag(doneTo)), 0),
+      judgingFor: Math.max(0, ...tasks.map(({ judgingFor = 0 }) => judgingFor)),
+    };
+  }
+
   /** Lets the tasks end, and leaves the group, so that others take over at once. */
   async close(): Promise<void> {
     this.#closing = true;
@@ -112,7 +137,8 @@ export class Group {
   }
 
   #failed(partition: number, error: Error): void {
-    const { role, log, config } = this.#parts;
+    const { role, hooks, log, config } = this.#parts;
+    hooks.onFailure();
     if (error instanceof Refused) {
       this.#fail(new Error(`kafka: partition ${partition}: ${error.message}`));
       return;

@@ -11,6 +11,9 @@ export class Inbox {
   #waiting: LogRecord[] = [];
   #bytes = 0;
   #position: bigint | undefined;
+  /** The offset after the last record that was taken, and that of the next record in the log that nobody has committed. */
+  #taken = 0n;
+  #end = 0n;
   #cutAt: { wanted: bigint; start: bigint } | undefined;
   readonly #stopping = new AbortController();
   #wake: () => void = () => {};
@@ -37,14 +40,22 @@ export class Inbox {
   }
 
   /** Takes what was fetched from an offset. */
-  push(from: bigint, { records, next }: Fetched): void {
+  push(from: bigint, { records, next, end }: Fetched): void {
     if (from !== this.#position) return;
     this.#position = next;
+    this.#end = end;
+    this.#taken = (records.at(-1)?.offset ?? this.#taken - 1n) + 1n;
     for (const record of records) {
       this.#waiting.push(record);
       this.#bytes += sizeOf(record);
     }
     this.#wake();
+  }
+
+  /** Returns how many offsets of the log follow `doneTo`, as of the last fetch. Those of markers after the last record do not count. */
+  lag(doneTo: bigint): number {
+    const from = doneTo < this.#taken ? doneTo : (this.#position ?? this.#end);
+    return this.#end > from ? Number(this.#end - from) : 0;
   }
 
   /** Says where the log begins, which may be after what is wanted next. */

@@ -7,6 +7,7 @@ import { type EvidencePage, EvidencePageSchema } from "../gen/driftlock/v1/incid
 import { LlmPageSchema } from "../gen/driftlock/v1/llm_pb.js";
 import type { Signal } from "../otlp/protocol.ts";
 import type { LogRecord, NewRecord } from "./client.ts";
+import { unwatched, type WorkerHooks } from "./hooks.ts";
 import { dataHeaders, type Input, inputOf } from "./messages.ts";
 import { partitionOfTenant } from "./partitioning.ts";
 import { pieces } from "./router.ts";
@@ -48,14 +49,15 @@ export class Judge {
   #active = new Set<string>();
   #policies: [tenant: string, policies: string][] = [];
   readonly #decided = new Set<string>();
-  /** The number of records that no version of Driftlock wrote so, or that are malformed. */
-  skipped = 0;
+  readonly #hooks: WorkerHooks;
 
   constructor(
     engine: Engine,
     topics: Topics,
     { partition, partitions }: { partition: number; partitions: number },
+    hooks: WorkerHooks = unwatched,
   ) {
+    this.#hooks = hooks;
     this.#engine = engine;
     this.#topics = topics;
     this.#partition = partition;
@@ -106,7 +108,7 @@ export class Judge {
         await this.#setPolicies(input.ofTenants);
         return [];
       case undefined:
-        this.skipped += 1;
+        if (!silent) this.#hooks.onSkipped(1);
         return [];
     }
   }
@@ -137,13 +139,15 @@ export class Judge {
   ): Promise<NewRecord[]> {
     this.#active.add(tenant);
     const options = { receivedMs: this.#now, silent };
+    const since = performance.now();
     const outcome = await this.#engine
       .process(signal, tenant, body, options)
       .catch((error: Error & { code?: string }) => {
         if (error.code !== "ERR_DRIFTLOCK_OTLP_MALFORMED") throw error;
-        this.skipped += 1;
+        if (!silent) this.#hooks.onSkipped(1);
       });
     if (outcome === undefined || silent) return [];
+    this.#hooks.onJudged(signal, outcome, (performance.now() - since) / 1_000);
     const { forward } = outcome;
     const parts = forward === null ? [] : await pieces(signal, forward);
     const headers = { ...dataHeaders(signal, tenant), offset: String(record.offset) };
@@ -213,8 +217,9 @@ export class Judge {
     ];
   }
 
-  #found(kind: string, report: Report): NewRecord {
+  #found(kind: "anomaly" | "notable", report: Report): NewRecord {
     const { tenant, id } = report.message;
+    if (kind === "anomaly") this.#hooks.onReport(report);
     return this.#message(kind, tenant, wholeReport(report), Buffer.from(id));
   }
 

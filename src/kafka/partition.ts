@@ -2,7 +2,9 @@
 import type { KafkaConfig } from "../config/schema.ts";
 import { type Engine, settingsChanges, snapshotFormat } from "../engine/index.ts";
 import type { Kafka, NewRecord, Transactor } from "./client.ts";
+import type { Engines } from "./engines.ts";
 import { Fenced, type Log, Refused, type Task } from "./group.ts";
+import type { WorkerHooks } from "./hooks.ts";
 import { Cut, Inbox } from "./inbox.ts";
 import { freshClock, Judge, type JudgeClock } from "./judge.ts";
 import { startOf } from "./resume.ts";
@@ -15,16 +17,19 @@ import {
   progressRecord,
   readState,
 } from "./state.ts";
-import { groupName, topicName } from "./topics.ts";
+import { groupName, topicKinds, topicName } from "./topics.ts";
 
 export interface Parts {
   kafka: Kafka;
   config: KafkaConfig;
   makeEngine(): Engine;
+  /** Knows the engines that are in use. */
+  engines: Engines;
   /** The settings that what was learned depends on, by key. */
   settings: Record<string, unknown>;
   /** Names this process for people. */
   owner: string;
+  hooks: WorkerHooks;
   log: Log;
 }
 
@@ -49,6 +54,8 @@ export class JudgedPartition implements Task {
   /** The offset to which statistics have been reported by others, as long as it is not reached. */
   #replayTold: bigint | undefined;
   #toldClock = 0;
+  /** When the engine was handed the records that it has, by a monotonic clock. */
+  #judgingSince: number | undefined;
   #checkpointAt = 0;
   /** The offset of the latest checkpoint. */
   #checkpointed = -1n;
@@ -64,11 +71,17 @@ export class JudgedPartition implements Task {
       anomalies: topicName(config, "anomalies"),
       statistics: topicName(config, "statistics"),
     };
-    this.#judge = new Judge(parts.makeEngine(), topics, { partition: number, partitions: config.partitions });
+    const place = { partition: number, partitions: config.partitions };
+    this.#judge = new Judge(parts.makeEngine(), topics, place, parts.hooks);
+    parts.engines.add(this.#judge.engine);
   }
 
   get doneTo(): bigint | undefined {
     return this.#progress?.offset;
+  }
+
+  get judgingFor(): number {
+    return this.#judgingSince === undefined ? 0 : performance.now() - this.#judgingSince;
   }
 
   /** Takes the partition over and judges it. If another process fails meanwhile or this one does, whoever comes next goes on. */
@@ -79,16 +92,19 @@ export class JudgedPartition implements Task {
       await this.#keep();
     } catch (error) {
       if (error instanceof Cut) throw cutOff(error);
-      throw this.#transactor.isFenced(error) ? new Fenced("another process has taken it over") : error;
+      if (!this.#transactor.isFenced(error)) throw error;
+      this.#parts.hooks.onFenced();
+      throw new Fenced("another process has taken it over");
     } finally {
       this.inbox.stop();
       await this.#transactor.close().catch(() => {});
+      this.#parts.engines.remove(this.#judge.engine);
       await this.#judge.engine.close();
     }
   }
 
   async #takeOver(): Promise<void> {
-    const { kafka, owner, log, config } = this.#parts;
+    const { kafka, owner, engines, hooks, log, config } = this.#parts;
     const since = performance.now();
     // From here on no former owner can write anything: what is read below stays true.
     const fence = ownerRecord(this.#state, owner);
@@ -107,14 +123,17 @@ export class JudgedPartition implements Task {
     this.#checkpointAt =
       performance.now() + config.checkpoint_interval * (0.5 + this.#number / config.partitions / 2);
     await this.#forgetTold(from);
+    if (from === this.#replayTo) engines.replayed(this.#judge.engine);
     this.inbox.open(from);
+    const ms = performance.now() - since;
+    hooks.onTakeOver(ms / 1_000);
     log.info(
       {
         partition: this.#number,
         from: String(from),
         replay: String(this.#replayTo - from),
         streams: this.#judge.engine.stats().streams,
-        ms: Math.round(performance.now() - since),
+        ms: Math.round(ms),
       },
       "kafka: took a partition over",
     );
@@ -153,18 +172,32 @@ export class JudgedPartition implements Task {
     const replayed = batch.filter(({ offset }) => offset < this.#replayTo);
     for (const record of replayed) {
       await this.#forgetTold(record.offset);
-      await this.#judge.apply(record, true);
+      await this.#judged(this.#judge.apply(record, true));
       this.#judgedTo = record.offset + 1n;
     }
+    const { engines, hooks } = this.#parts;
+    if (replayed.length > 0) hooks.onReplayed(replayed.length);
+    if (replays && this.#judgedTo >= this.#replayTo) engines.replayed(this.#judge.engine);
     const live = batch.slice(replayed.length);
     if (live.length === 0) return;
     await this.#forgetTold(live[0]!.offset);
     // They are judged in the order of calls, and waited for together.
-    const found = (await Promise.all(live.map((record) => this.#judge.apply(record)))).flat();
+    const found = (await this.#judged(Promise.all(live.map((record) => this.#judge.apply(record))))).flat();
     const offset = live.at(-1)!.offset + 1n;
     this.#judgedTo = offset;
     const isDue = performance.now() >= this.#checkpointAt && offset !== this.#checkpointed;
     await this.#commit(offset, found, isDue);
+    hooks.onConsumed(live.length);
+  }
+
+  /** Notes for how long the engine has records. */
+  async #judged<T>(verdicts: Promise<T>): Promise<T> {
+    this.#judgingSince = performance.now();
+    try {
+      return await verdicts;
+    } finally {
+      this.#judgingSince = undefined;
+    }
   }
 
   /** Stores what was learned before others go on with it. */
@@ -181,7 +214,14 @@ export class JudgedPartition implements Task {
     const told = tells ? await this.#judge.statistics() : [];
     const progress = { offset, toldAt: tells ? offset : this.#progress!.toldAt };
     const records = [...found, ...told, progressRecord(this.#state, progress)];
-    await this.#transactor.commit(checkpoint ? this.#withCheckpoint(records, offset) : records);
+    const written = await this.#transactor.commit(
+      checkpoint ? this.#withCheckpoint(records, offset) : records,
+    );
+    const { hooks, config } = this.#parts;
+    for (const kind of topicKinds) {
+      const count = written.get(topicName(config, kind));
+      if (count !== undefined) hooks.onProduced(kind, count);
+    }
     this.#progress = progress;
     if (tells) this.#toldClock = now;
     if (!checkpoint) return;

@@ -7,7 +7,9 @@ import type { Exporter } from "../forward/index.ts";
 import type { EnginePrivacy } from "../native.ts";
 import type { Kafka, LogRecord, Member } from "./client.ts";
 import { DeliveredPartition } from "./delivering.ts";
+import { Engines } from "./engines.ts";
 import { Group, type Log } from "./group.ts";
+import type { TopicHooks, WorkerHooks } from "./hooks.ts";
 import { inputOf } from "./messages.ts";
 import { JudgedPartition } from "./partition.ts";
 import { type Keeper, StoredPartition } from "./storing.ts";
@@ -22,6 +24,7 @@ interface WorkerParts {
   /** The secret of the engine's hashes, which all workers share. */
   key: Uint8Array;
   privacy: EnginePrivacy;
+  hooks: WorkerHooks;
   log: Log;
 }
 
@@ -41,8 +44,14 @@ export function partitionSettings(detect: DetectConfig, { partitions }: KafkaCon
 /** The most threads that a pool can have. */
 const maxThreads = 64;
 
+export interface Worker {
+  group: Group;
+  /** The engines of all partitions together. */
+  engines: Engines;
+}
+
 /** Judges the partitions of `in` that the group of workers gives to this process. */
-export function startWorker({ kafka, config, key, privacy, log }: WorkerParts): Group {
+export function startWorker({ kafka, config, key, privacy, hooks, log }: WorkerParts): Worker {
   const detect = partitionSettings(config.detect, config.kafka);
   const streams = config.limits.streams;
   // A worker may have any number of partitions, each with an engine, and uses each processor once.
@@ -59,38 +68,43 @@ export function startWorker({ kafka, config, key, privacy, log }: WorkerParts): 
       recordings: true,
       pool,
     });
+  const engines = new Engines();
   const parts = {
     kafka,
     config: config.kafka,
     makeEngine,
+    engines,
     settings: snapshotSettings(detect, fingerprintOf(key)),
     owner: `${hostname()} ${process.pid}`,
+    hooks,
     log,
   };
   const makeTask = (partition: number) => new JudgedPartition(partition, parts);
   const topic = topicName(config.kafka, "in");
-  return new Group({ kafka, config: config.kafka, topic, role: "worker", makeTask, log });
+  const group = new Group({ kafka, config: config.kafka, topic, role: "worker", makeTask, hooks, log });
+  return { group, engines };
 }
 
 interface ForwardingParts {
   kafka: Kafka;
   config: KafkaConfig;
   exporter: Pick<Exporter, "export">;
+  hooks: TopicHooks;
   log: Log;
 }
 
 /** Delivers the partitions of `out` that the group of forwarders gives to this process. */
-export function startForwarding({ kafka, config, exporter, log }: ForwardingParts): Group {
+export function startForwarding({ kafka, config, exporter, hooks, log }: ForwardingParts): Group {
   const topic = topicName(config, "out");
   const deliver = async (record: LogRecord) => {
     const input = inputOf(record);
     if (input?.kind !== "data") return;
     await exporter.export(input.signal, input.body, new AbortController().signal);
   };
-  const parts = { kafka, deliver, done: "delivered", log };
+  const parts = { kafka, deliver, done: "delivered", hooks, log };
   const makeTask = (partition: number, member: Member) =>
     new DeliveredPartition({ topic, partition }, member, parts);
-  return new Group({ kafka, config, topic, role: "forward", makeTask, log });
+  return new Group({ kafka, config, topic, role: "forward", makeTask, hooks, log });
 }
 
 interface ReceivingParts {
@@ -100,16 +114,17 @@ interface ReceivingParts {
   topic: string;
   /** Takes the value of a record. @throws {ExportError} if it is refused, or is to be handed over again later. */
   take(message: Buffer): Promise<unknown>;
+  hooks: TopicHooks;
   log: Log;
 }
 
 /** Receives the partitions of a topic that the group of routers gives to this process. */
-export function startReceiving({ kafka, config, topic, take, log }: ReceivingParts): Group {
+export function startReceiving({ kafka, config, topic, take, hooks, log }: ReceivingParts): Group {
   const deliver = async ({ value }: LogRecord) => value && take(value);
-  const parts = { kafka, deliver, done: "received", log };
+  const parts = { kafka, deliver, done: "received", hooks, log };
   const makeTask = (partition: number, member: Member) =>
     new DeliveredPartition({ topic, partition }, member, parts);
-  return new Group({ kafka, config, topic, role: `receive-${topic}`, makeTask, log });
+  return new Group({ kafka, config, topic, role: `receive-${topic}`, makeTask, hooks, log });
 }
 
 interface StoringParts {
@@ -118,14 +133,15 @@ interface StoringParts {
   topic: "anomalies" | "statistics";
   /** Makes who stores one partition. */
   makeKeeper(place: { topic: string; partition: number }): Keeper;
+  hooks: TopicHooks;
   log: Log;
 }
 
 /** Hands the partitions of a topic that the group of sinks gives to this process to whoever stores them. */
 export function startStoring(parts: StoringParts): Group {
-  const { kafka, config, topic, makeKeeper, log } = parts;
+  const { kafka, config, topic, makeKeeper, hooks, log } = parts;
   const name = topicName(config, topic);
   const makeTask = (partition: number) =>
     new StoredPartition(partition, makeKeeper({ topic: name, partition }), parts);
-  return new Group({ kafka, config, topic: name, role: `sink-${topic}`, makeTask, log });
+  return new Group({ kafka, config, topic: name, role: `sink-${topic}`, makeTask, hooks, log });
 }

@@ -22,6 +22,8 @@ interface Log {
 interface Parts {
   kafka: Kafka;
   config: { kafka: KafkaConfig; detect: DetectConfig };
+  /** Called once records are in `in`. */
+  onProduced?: (records: number) => void;
   log: Log;
 }
 
@@ -40,19 +42,26 @@ export class Router {
   readonly #topic: string;
   readonly #partitions: number;
   readonly #partitioning: Partitioning;
+  readonly #onProduced: (records: number) => void;
   readonly #log: Log;
   #producer: LogProducer | undefined;
   /** What arrived while other records were being written; the receivers bound it. */
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
-  #failing = false;
+  #fault: string | undefined;
 
-  constructor({ kafka, config, log }: Parts) {
+  constructor({ kafka, config, onProduced = () => {}, log }: Parts) {
     this.#kafka = kafka;
     this.#topic = topicName(config.kafka, "in");
     this.#partitions = config.kafka.partitions;
     this.#partitioning = new Partitioning(config.detect, config.kafka);
+    this.#onProduced = onProduced;
     this.#log = log;
+  }
+
+  /** Why requests cannot be written; undefined if they can, as far as is known. */
+  get fault(): string | undefined {
+    return this.#fault;
   }
 
   /**
@@ -125,10 +134,12 @@ export class Router {
       this.#waiting = [];
       try {
         this.#producer ??= this.#kafka.producer();
-        await this.#producer.write(batch.flatMap(({ records }) => records));
+        const all = batch.flatMap(({ records }) => records);
+        await this.#producer.write(all);
+        this.#onProduced(all.length);
         for (const { resolve } of batch) resolve();
-        if (this.#failing) this.#log.info("kafka: requests are written again");
-        this.#failing = false;
+        if (this.#fault !== undefined) this.#log.info("kafka: requests are written again");
+        this.#fault = undefined;
       } catch (cause) {
         await this.#fail(batch, cause);
       }
@@ -137,9 +148,9 @@ export class Router {
 
   async #fail(batch: readonly Waiting[], cause: unknown): Promise<void> {
     const reason = reasonOf(cause);
-    if (!this.#failing)
+    if (this.#fault === undefined)
       this.#log.warn({ reason }, "kafka: requests cannot be written; senders must try again");
-    this.#failing = true;
+    this.#fault = reason;
     const error = new ExportError(
       Code.UNAVAILABLE,
       `the brokers did not take the request: ${reason}`,

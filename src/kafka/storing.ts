@@ -7,6 +7,7 @@ import { type EvidencePage, EvidencePageSchema } from "../gen/driftlock/v1/incid
 import { type LlmPage, LlmPageSchema } from "../gen/driftlock/v1/llm_pb.js";
 import type { Kafka, LogRecord } from "./client.ts";
 import type { Log, Task } from "./group.ts";
+import type { TopicHooks } from "./hooks.ts";
 import { Inbox } from "./inbox.ts";
 import { resumeAt } from "./resume.ts";
 import { type TopicKind, topicName } from "./topics.ts";
@@ -31,6 +32,7 @@ interface Parts {
   kafka: Kafka;
   config: KafkaConfig;
   topic: TopicKind;
+  hooks: TopicHooks;
   log: Log;
 }
 
@@ -53,7 +55,8 @@ export class StoredPartition implements Task {
 
   async run(): Promise<void> {
     try {
-      this.inbox.open(await this.#start());
+      this.doneTo = await this.#start();
+      this.inbox.open(this.doneTo);
       while (!this.inbox.stopped) {
         const batch = await this.inbox.gather(gatherMs, gatherBytes);
         const last = batch.at(-1);
@@ -61,6 +64,7 @@ export class StoredPartition implements Task {
         const offset = last.offset + 1n;
         await this.#keeper.keep(batch.flatMap(findingsOf), offset);
         this.doneTo = offset;
+        this.#parts.hooks.onConsumed(batch.length);
       }
     } finally {
       await this.#keeper.close();

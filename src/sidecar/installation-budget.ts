@@ -5,12 +5,35 @@ import type { Finding } from "../kafka/index.ts";
 import { native } from "../native.ts";
 import type { Store } from "../store/index.ts";
 
+/** How many anomalies are remembered as counted. Beyond it, one that goes on for long may be counted again. */
+const maxCounted = 10_000;
+
+/** The anomalies that nobody paid for, each counted once however often it is reported. */
+export class WithheldAlarms {
+  readonly #counted = new Set<string>();
+  count = 0;
+
+  add({ tenant, id }: { tenant: string; id: string }): void {
+    const key = `${tenant}\0${id}`;
+    if (this.#counted.has(key)) return;
+    this.count += 1;
+    this.#counted.add(key);
+    if (this.#counted.size > maxCounted) this.#counted.delete(this.#counted.values().next().value!);
+  }
+}
+
 export class InstallationBudget {
   readonly #budgets: Store["alarmBudgets"];
   readonly #installation: string;
+  readonly #withheld: WithheldAlarms;
   readonly #settings: { perDay: number; perTenantPerDay: number };
 
-  constructor({ detect, kafka }: Pick<Config, "detect" | "kafka">, budgets: Store["alarmBudgets"]) {
+  constructor(
+    { detect, kafka }: Pick<Config, "detect" | "kafka">,
+    budgets: Store["alarmBudgets"],
+    withheld: WithheldAlarms,
+  ) {
+    this.#withheld = withheld;
     const { per_process_per_day, per_tenant_per_day } = detect.budget;
     this.#budgets = budgets;
     this.#installation = kafka.topic_prefix;
@@ -26,6 +49,7 @@ export class InstallationBudget {
     const paid = await this.#budgets.spend(this.#installation, alarms, (state, ms, due) =>
       native.spendAlarms(this.#settings, state, ms, due),
     );
+    for (const [i, alarm] of alarms.entries()) if (!paid[i]) this.#withheld.add(alarm);
     const answers = paid.values();
     return findings.filter(({ kind }) => kind !== "anomaly" || answers.next().value);
   }

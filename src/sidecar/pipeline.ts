@@ -1,14 +1,13 @@
 /** The path of a request through the process: engine, anomalies, forwarder. */
 import { type Context, ROOT_CONTEXT, SpanKind, type Tracer } from "@opentelemetry/api";
-import { channelName } from "../anomaly/names.ts";
 import type { AnomalySink, Report } from "../anomaly/report.ts";
 import type { ErrorCode } from "../base/error-codes.ts";
 import type { Engine, Findings } from "../engine/index.ts";
 import type { Exporter } from "../forward/index.ts";
-import { State } from "../gen/driftlock/v1/anomaly_pb.js";
 import type { EvidencePage } from "../gen/driftlock/v1/incidents_pb.js";
 import type { LlmPage } from "../gen/driftlock/v1/llm_pb.js";
-import { Code, ExportError, type ExportRequest, type PartialSuccess, signals } from "../otlp/protocol.ts";
+import { Code, ExportError, type ExportRequest, type PartialSuccess } from "../otlp/protocol.ts";
+import { engineHooks } from "../telemetry/hooks.ts";
 import { codeLabel, type Metrics } from "../telemetry/metrics.ts";
 import { withSpan } from "../telemetry/span.ts";
 
@@ -69,6 +68,7 @@ export interface Counts {
 /** Passes each request through the engine and the forwarder, and emits the reports of anomalies. */
 export class Pipeline {
   readonly #parts: Parts;
+  readonly #hooks: ReturnType<typeof engineHooks>;
   readonly counts: Counts = { records: 0, flagged: 0, forwarded: 0 };
   /** The requests in the engine and when each was handed over, oldest first. */
   readonly #judging = new Set<{ since: number; bytes: number }>();
@@ -79,6 +79,7 @@ export class Pipeline {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#hooks = engineHooks(parts.metrics);
   }
 
   /** The `Consumer` of the receivers. */
@@ -121,16 +122,10 @@ export class Pipeline {
 
   /** Emits a report to all sinks, whether a request, the passing of time or a person's decision caused it. */
   readonly emit = (report: Report): void => {
-    const { metrics, sinks, notifiers, silenced } = this.#parts;
-    const { message } = report;
+    const { sinks, notifiers, silenced } = this.#parts;
     const marked = silenced?.(report);
-    const state = message.state === State.ENDED ? "ended" : "open";
-    metrics.engine.reports.inc({
-      signal: signals[message.signal],
-      channel: channelName(message.channel),
-      state,
-    });
-    if (marked !== undefined) metrics.engine.silenced.inc({ signal: signals[message.signal] });
+    this.#hooks.onReport(report);
+    if (marked !== undefined) this.#hooks.onSilenced(report);
     for (const sink of sinks) sink(marked ?? report);
     if (marked === undefined) for (const notify of notifiers) notify(report);
   };
@@ -175,18 +170,14 @@ export class Pipeline {
   }
 
   async #judge({ signal, tenant, body }: ExportRequest): Promise<Judged> {
-    const { engine, metrics } = this.#parts;
+    const { engine } = this.#parts;
     if (engine === undefined) return { forward: body, records: 0 };
     const entry = { since: performance.now(), bytes: body.length };
     this.#judging.add(entry);
     this.#parts.onJudge?.(tenant);
     try {
       const outcome = await engine.process(signal, tenant, body);
-      for (const name of outcomeCounts) {
-        // All but the first are nearly always 0, and a counter finds its labels for 0 as well.
-        if (outcome[name] > 0) metrics.engine[name].inc({ signal }, outcome[name]);
-      }
-      if (outcome.returned > 0) metrics.engine.returned.inc(outcome.returned);
+      this.#hooks.onJudged(signal, outcome);
       this.counts.records += outcome.records;
       this.counts.flagged += outcome.flagged;
       this.report(outcome);
@@ -196,23 +187,10 @@ export class Pipeline {
     } finally {
       this.#judging.delete(entry);
       this.#lastVerdict = performance.now();
-      metrics.engine.seconds.observe({ signal }, (this.#lastVerdict - entry.since) / 1_000);
+      this.#hooks.onAnswer(signal, (this.#lastVerdict - entry.since) / 1_000);
     }
   }
 }
-
-/** The counts of an outcome that metrics have under the same names. */
-const outcomeCounts = [
-  "records",
-  "flagged",
-  "limited",
-  "excluded",
-  "unjudged",
-  "redated",
-  "abridged",
-  "unreported",
-  "evidenceLeftOut",
-] as const;
 
 /** Returns the error for the sender whose request the engine rejects. */
 export function toExportError(cause: Error & { code?: ErrorCode }): Error {

@@ -60,7 +60,7 @@ function downstreamState(endpoint: string, { healthy, lastError, keeping }: Forw
   return { name, ready: true, degraded: true, reason: `${reason}; requests wait on disk: ${keeping.reason}` };
 }
 
-function storeState(store: Store): Component {
+export function storeState(store: Store): Component {
   return { name: "store", ...store.health() };
 }
 
@@ -69,6 +69,6 @@ function dataDirState({ path, fault }: DataDir): Component {
 }
 
 /** If each process keeps the limits by itself, more requests pass, and none is refused for it. */
-function limitsState({ shared, reason }: SharingState): Component {
+export function limitsState({ shared, reason }: SharingState): Component {
   return { name: "limits", ready: true, degraded: !shared, reason };
 }

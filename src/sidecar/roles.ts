@@ -2,12 +2,14 @@
 import { Access } from "../access/access.ts";
 import { Metering } from "../access/metering.ts";
 import { startProbes } from "../api/probes.ts";
+import type { Component } from "../api/server.ts";
 import { Plans } from "../billing/index.ts";
 import type { Config } from "../config/schema.ts";
 import { configuredHashKey } from "../engine/index.ts";
 import { startForwarder } from "../forward/index.ts";
 import {
   checkTopics,
+  type Group,
   Kafka,
   type KafkaRole,
   LogControl,
@@ -22,17 +24,20 @@ import { incidentNotices } from "../notify/index.ts";
 import { Code, type ExportRequest } from "../otlp/protocol.ts";
 import { enginePrivacy } from "../privacy/policy.ts";
 import { type ReceiveHooks, startReceivers } from "../receive/index.ts";
-import { openStore } from "../store/index.ts";
-import { forwardHooks, receiveHooks } from "../telemetry/hooks.ts";
+import { openStore, type Store } from "../store/index.ts";
+import { engineHooks, forwardHooks, kafkaHooks, receiveHooks } from "../telemetry/hooks.ts";
 import { incidentLog } from "../telemetry/incident-log.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { createMetrics } from "../telemetry/metrics.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { withheldBy } from "../telemetry/sources.ts";
 import { versions as allVersions } from "../version.ts";
 import { Feedback } from "./feedback.ts";
+import { WithheldAlarms } from "./installation-budget.ts";
 import { startNotifications } from "./notifications.ts";
+import { limitsState, storeState } from "./readiness.ts";
 import { Rules } from "./rules.ts";
 import { startSidecar } from "./sidecar.ts";
-import { FindingsKeeper, StatisticsKeeper } from "./sink.ts";
+import { FindingsKeeper, FormedIncidents, type Place, StatisticsKeeper } from "./sink.ts";
 import { startTopicReceivers } from "./topic-receivers.ts";
 
 export interface Roles {
@@ -55,6 +60,11 @@ interface Process {
   config: Config;
   kafka: Kafka;
   log: Logger;
+  /** Those of all roles together. */
+  metrics: Metrics;
+  /** What the roles depend on, and whether only a restart would help one of them. */
+  components: (() => Component)[];
+  alive: (() => boolean)[];
   /** What has to be undone at the end, last first. */
   started: Undo[];
   addresses: Record<string, string>;
@@ -71,7 +81,17 @@ export async function startRoles(config: Config, roles: ReadonlySet<KafkaRole>, 
   if (faults.length > 0) throw new Error(`kafka: ${faults.join("\n")}`);
   const kafka = await Kafka.load(config.kafka);
   const started: Undo[] = [];
-  const process: Process = { config, kafka, log, started, addresses: {}, failures: [] };
+  const process: Process = {
+    config,
+    kafka,
+    log,
+    metrics: createMetrics(allVersions(native.versions)),
+    components: [],
+    alive: [],
+    started,
+    addresses: {},
+    failures: [],
+  };
   let closing = false;
   const close = async () => {
     closing = true;
@@ -108,18 +128,20 @@ function checkRoles({ detect, store }: Config, roles: ReadonlySet<KafkaRole>): v
   }
 }
 
-async function runRouter({ config, kafka, log, started, addresses, failures }: Process): Promise<void> {
-  const versions = allVersions(native.versions);
-  const metrics = createMetrics(versions);
-  const store = await openStore(config, { log, versions });
-  started.push(() => store.close());
+async function runRouter(process: Process): Promise<void> {
+  const { config, kafka, log, metrics, started, addresses } = process;
+  const store = await openProcessStore(process);
+  // Senders that are known go on for some minutes, and others go to another router or try again: no data must wait for the database.
+  process.components.push(() => degradedAtMost(storeState(store)));
   const access = new Access(config.auth, store, log);
   const plans = await Plans.start(config, store.billing, log);
   started.push(async () => plans.close());
   const metering = new Metering(config.limits, plans.limitsOf, store.usage, log);
   started.push(() => metering.close());
-  const router = new Router({ kafka, config, log });
-  started.push(() => router.close());
+  metrics.watch({ limits: () => metering.sharing() });
+  if (config.limits.store !== undefined) process.components.push(() => limitsState(metering.sharing()!));
+  const router = makeRouter(process);
+  process.components.push(() => routerState(router));
   const counts = receiveHooks(metrics, log);
   // Whose requests were refused meanwhile is not silent.
   let refused = false;
@@ -142,16 +164,18 @@ async function runRouter({ config, kafka, log, started, addresses, failures }: P
     return tenant;
   });
   started.push(() => receivers.close(answerMs));
+  metrics.watch({ receivers: () => receivers.inWork() });
   const topics = await startTopicReceivers({
     kafka,
     config,
     consumer,
     admit: (tenant) => metering.limiter.admitIngest(tenant),
     hooks,
+    topicHooks: kafkaHooks(metrics, "received"),
     log,
   });
   started.push(() => topics.close());
-  failures.push(...topics.failed);
+  for (const group of topics.groups) watchGroup(process, "received", group);
   const clock = setInterval(() => {
     if (!refused) router.control({ kind: "time" }).catch(() => {});
     refused = false;
@@ -161,33 +185,58 @@ async function runRouter({ config, kafka, log, started, addresses, failures }: P
   Object.assign(addresses, { ...(grpc && { grpc }), ...(http && { http }) });
 }
 
-function runWorker({ config, kafka, log, started, failures }: Process): void {
+function runWorker(process: Process): void {
+  const { config, kafka, log, metrics, started } = process;
   const key = configuredHashKey(config.detect);
-  const worker = startWorker({ kafka, config, key, privacy: enginePrivacy(config.privacy, key), log });
-  started.push(() => worker.close());
-  failures.push(worker.failed);
+  const { onJudged, onAnswer, onReport } = engineHooks(metrics);
+  const { group, engines } = startWorker({
+    kafka,
+    config,
+    key,
+    privacy: enginePrivacy(config.privacy, key),
+    hooks: {
+      ...kafkaHooks(metrics, "in"),
+      onJudged(signal, outcome, seconds) {
+        onJudged(signal, outcome);
+        onAnswer(signal, seconds);
+      },
+      onReport,
+    },
+    log,
+  });
+  started.push(() => group.close());
+  watchGroup(process, "in", group);
+  const stuckAfter = config.health.engine_stuck_after;
+  process.alive.push(() => stuckAfter === 0 || group.state().judgingFor < stuckAfter);
+  metrics.watch({ engine: () => engines.stats(), withheld: () => withheldBy(engines.stats()) });
 }
 
-async function runForward({ config, kafka, log, started, failures }: Process): Promise<void> {
-  const metrics = createMetrics(allVersions(native.versions));
+async function runForward(process: Process): Promise<void> {
+  const { config, kafka, log, metrics, started } = process;
   const exporter = await startForwarder(
     inMemory(config.forward),
     forwardHooks(metrics, log),
     config.data_dir,
   );
   started.push(() => exporter.close(answerMs));
-  const forwarding = startForwarding({ kafka, config: config.kafka, exporter, log });
+  metrics.watch({ forwarder: () => exporter.state() });
+  const hooks = kafkaHooks(metrics, "out");
+  const forwarding = startForwarding({ kafka, config: config.kafka, exporter, hooks, log });
   started.push(() => forwarding.close());
-  failures.push(forwarding.failed);
+  watchGroup(process, "out", forwarding);
 }
 
-async function runSink({ config, kafka, log, started, failures }: Process): Promise<void> {
-  const versions = allVersions(native.versions);
-  const metrics = createMetrics(versions);
-  const store = await openStore(config, { log, versions });
-  started.push(() => store.close());
-  const router = new Router({ kafka, config, log });
-  started.push(() => router.close());
+async function runSink(process: Process): Promise<void> {
+  const { config, kafka, log, metrics, started } = process;
+  const { version } = allVersions(native.versions);
+  const store = await openProcessStore(process);
+  process.components.push(() => storeState(store));
+  metrics.watch({
+    writer: () => store.writer.state(),
+    incidentWriter: () => store.incidentWriter.state(),
+    droppedCalls: () => store.llm.dropped,
+  });
+  const router = makeRouter(process);
   const control = new LogControl(router);
   const rules = await Rules.start({ store, engine: control, silences: config.silences, log });
   started.push(async () => rules.close());
@@ -200,7 +249,7 @@ async function runSink({ config, kafka, log, started, failures }: Process): Prom
   const { notifier } = startNotifications({
     notify: config.notify,
     privacy: () => enginePrivacy(config.privacy, configuredHashKey(config.detect)),
-    downstream: { forwarder, version: versions.version },
+    downstream: { forwarder, version },
     store,
     metrics,
     log,
@@ -238,36 +287,47 @@ async function runSink({ config, kafka, log, started, failures }: Process): Prom
       void rules.refresh();
     },
   });
-  const groups = [
-    startStoring({
+  const { onSilenced } = engineHooks(metrics);
+  const withheld = new WithheldAlarms();
+  const incidents = new FormedIncidents();
+  metrics.watch({ withheld: () => ({ installation: withheld.count }), incidents: () => incidents.stats() });
+  const storing = {
+    anomalies: (place: Place) => {
+      const parts = { config, store, rules, sinks, onSilenced, withheld, incidents, log };
+      const keeper = new FindingsKeeper(parts, place);
+      keepers.set(place.partition, keeper);
+      return keeper;
+    },
+    statistics: (place: Place) => new StatisticsKeeper(store, place),
+  };
+  for (const topic of ["anomalies", "statistics"] as const) {
+    const hooks = kafkaHooks(metrics, topic);
+    const group = startStoring({
       kafka,
       config: config.kafka,
-      topic: "anomalies",
-      makeKeeper(place) {
-        const keeper = new FindingsKeeper({ config, store, rules, sinks, log }, place);
-        keepers.set(place.partition, keeper);
-        return keeper;
-      },
+      topic,
+      makeKeeper: storing[topic],
+      hooks,
       log,
-    }),
-    startStoring({
-      kafka,
-      config: config.kafka,
-      topic: "statistics",
-      makeKeeper: (place) => new StatisticsKeeper(store, place),
-      log,
-    }),
-  ];
-  for (const group of groups) {
+    });
     started.push(() => group.close());
-    failures.push(group.failed);
+    watchGroup(process, topic, group);
   }
 }
 
 /** Serves the API and the dashboard. What clients send to it goes through the log as well. */
-async function runApi({ config, kafka, log, started, addresses }: Process): Promise<void> {
-  const router = new Router({ kafka, config, log });
-  started.push(() => router.close());
+async function runApi(process: Process): Promise<void> {
+  const { config, log, metrics, components, alive, started, addresses } = process;
+  const router = makeRouter(process);
+  const host = {
+    metrics,
+    // Whoever looks at the dashboard does not need the brokers.
+    components: () => [
+      ...components.map((read) => read()),
+      ...(router.fault === undefined ? [] : [degradedAtMost(routerState(router))]),
+    ],
+    alive: () => alive.every((each) => each()),
+  };
   const receive = {
     ...config.receive,
     grpc: { ...config.receive.grpc, enabled: false },
@@ -280,7 +340,7 @@ async function runApi({ config, kafka, log, started, addresses }: Process): Prom
   };
   const sidecar = await startSidecar(
     { ...config, receive, detect, forward: inMemory(config.forward) },
-    { log, take },
+    { log, take, host },
   );
   started.push(() => sidecar.close());
   const { api, health } = sidecar.addresses;
@@ -293,13 +353,57 @@ const inMemory = (forward: Config["forward"]): Config["forward"] => ({
   queue: { ...forward.queue, storage: "memory" },
 });
 
-async function runProbes({ config, started, addresses }: Process, closing: () => boolean): Promise<void> {
+async function runProbes(process: Process, closing: () => boolean): Promise<void> {
+  const { config, metrics, components, alive, started, addresses } = process;
   const { endpoint, engine_stuck_after: stuckAfter } = config.health;
   if (endpoint === undefined) return;
-  const readiness = () => [
-    { name: "roles", ready: !closing(), reason: closing() ? "shutting down" : "working" },
-  ];
-  const probes = await startProbes(endpoint, { readiness, alive: () => true, stuckAfter });
+  const probes = await startProbes(endpoint, {
+    readiness: () => [
+      { name: "roles", ready: !closing(), reason: closing() ? "shutting down" : "working" },
+      ...components.map((read) => read()),
+    ],
+    alive: () => alive.every((each) => each()),
+    stuckAfter,
+    registry: metrics.registry,
+  });
   started.push(() => probes.close());
   addresses.health = probes.address;
+}
+
+async function openProcessStore({ config, log, metrics, started }: Process): Promise<Store> {
+  const store = await openStore(config, { log, versions: allVersions(native.versions) });
+  started.push(() => store.close());
+  metrics.watch({ storeUp: () => store.health().ready });
+  return store;
+}
+
+function makeRouter({ kafka, config, log, metrics, started }: Process): Router {
+  const { produced } = metrics.kafka();
+  produced.inc({ topic: "in" }, 0);
+  const onProduced = (records: number) => produced.inc({ topic: "in" }, records);
+  const router = new Router({ kafka, config, onProduced, log });
+  started.push(() => router.close());
+  return router;
+}
+
+const degradedAtMost = (state: Component): Component => ({
+  ...state,
+  ready: true,
+  degraded: !state.ready || state.degraded === true,
+});
+
+function routerState({ fault }: Router): Component {
+  const reason = fault === undefined ? "the brokers take requests" : `the brokers take no requests: ${fault}`;
+  return { name: "brokers", ready: fault === undefined, reason };
+}
+
+/** Shows what the process has of a topic as a member of a group. */
+function watchGroup({ metrics, components, failures }: Process, topic: string, group: Group): void {
+  failures.push(group.failed);
+  metrics.watch({ group: () => ({ topic, ...group.state() }) });
+  components.push(() => {
+    const { outside, partitions } = group.state();
+    const reason = outside === undefined ? `partitions: ${partitions}` : `not in the group: ${outside}`;
+    return { name: `topic ${topic}`, ready: outside === undefined, reason };
+  });
 }

@@ -5,7 +5,7 @@ import type { AnomalySink } from "../anomaly/report.ts";
 import { LiveHub } from "../api/live/hub.ts";
 import { liveSink, publishAnomaly, publishIncident } from "../api/live/publish.ts";
 import { startProbes } from "../api/probes.ts";
-import { startApi } from "../api/server.ts";
+import { type Component, startApi } from "../api/server.ts";
 import { ServiceGraph } from "../api/service-graph.ts";
 import { endsWithin, maxTimerMs } from "../base/deadline.ts";
 import { createStripe, Plans, UsageReporter } from "../billing/index.ts";
@@ -30,7 +30,8 @@ import { startReceivers } from "../receive/index.ts";
 import { type AnomalyDetail, type AnomalyPatch, anomalySink, openStore, StreamFeed } from "../store/index.ts";
 import { forwardHooks, receiveHooks } from "../telemetry/hooks.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { createMetrics } from "../telemetry/metrics.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { withheldBy } from "../telemetry/sources.ts";
 import { StreamMetrics } from "../telemetry/stream-metrics.ts";
 import { startTracing } from "../telemetry/traces.ts";
 import { versions as allVersions } from "../version.ts";
@@ -53,8 +54,17 @@ export interface SidecarOptions {
   onIncident?: readonly IncidentSink[];
   /** Takes the requests that arrive, instead of this process. */
   take?: Consumer;
+  /** What the process does beside this. */
+  host?: Host;
   /** Called after a person has decided about an anomaly. It returns quickly and never throws. */
   onJudgement?: (anomaly: AnomalyDetail, patch: AnomalyPatch) => void;
+}
+
+/** A process that does more than this, and has one set of metrics and probes. */
+export interface Host {
+  metrics: Metrics;
+  components(): Component[];
+  alive(): boolean;
 }
 
 export interface Remainder extends Undelivered {
@@ -98,11 +108,11 @@ const monotonicMs = (): number => performance.timeOrigin + performance.now();
  */
 export async function startSidecar(
   config: Config,
-  { log, onAnomaly = [], onIncident = [], onJudgement, take }: SidecarOptions,
+  { log, onAnomaly = [], onIncident = [], onJudgement, take, host }: SidecarOptions,
 ): Promise<Sidecar> {
   const { receive, detect, forward, telemetry, auth } = config;
   const versions = allVersions(native.versions);
-  const metrics = createMetrics(versions);
+  const metrics = host?.metrics ?? createMetrics(versions);
   // What has to be undone if the start fails, last first.
   const started: (() => Promise<unknown>)[] = [];
   let closing = false;
@@ -276,6 +286,7 @@ export async function startSidecar(
     metrics.watch({
       receivers: () => receivers.inWork(),
       engine: () => engine?.stats(),
+      withheld: () => withheldBy(engine?.stats()),
       forwarder: () => forwarder.state(),
       storeUp: () => store.health().ready,
       writer: () => store.writer.state(),
@@ -291,8 +302,8 @@ export async function startSidecar(
 
     const { grpc, http } = receivers.addresses;
     const endpoint = [forward.endpoint, ...forward.failover_endpoints].join(" or ");
-    const readiness = () =>
-      componentStates({
+    const readiness = () => [
+      ...componentStates({
         closing,
         addresses: [grpc, http],
         engine,
@@ -302,7 +313,9 @@ export async function startSidecar(
         store,
         dataDir,
         sharing: metering.sharing(),
-      });
+      }),
+      ...(host?.components() ?? []),
+    ];
     const reporting = await Reporting.whenNeeded(config);
     const keys = new SigningKeys(config);
     const checkpoints = new CheckpointPublisher({ evidence: config.evidence, store, keys, log });
@@ -318,7 +331,7 @@ export async function startSidecar(
       privacy: () => policyStatement(config.privacy, engine?.stats().privacy ?? {}),
     });
     const { engine_stuck_after: stuckAfter } = config.health;
-    const alive = () => stuckAfter === 0 || pipeline.stuckFor < stuckAfter;
+    const alive = () => (stuckAfter === 0 || pipeline.stuckFor < stuckAfter) && host?.alive() !== false;
     const updateHealth = () => receivers.setServing(readiness().every(({ ready }) => ready));
     const healthTimer = receive.grpc.health ? setInterval(updateHealth, healthMs).unref() : undefined;
     const api = config.api.enabled
@@ -374,7 +387,7 @@ export async function startSidecar(
     const probes =
       healthEndpoint === undefined
         ? undefined
-        : await startProbes(healthEndpoint, { readiness, alive, stuckAfter });
+        : await startProbes(healthEndpoint, { readiness, alive, stuckAfter, registry: metrics.registry });
     if (!auth.enabled) {
       log.info("auth.enabled is false: anyone who reaches this process may send, read and change data");
     }

@@ -1,4 +1,5 @@
 /** Stores what workers found: anomalies, incidents, which are formed here, and the statistics of streams. */
+import type { Report } from "../anomaly/report.ts";
 import { ServiceGraph } from "../api/service-graph.ts";
 import type { Config } from "../config/schema.ts";
 import { IncidentFormer } from "../incidents/former.ts";
@@ -7,10 +8,10 @@ import type { Store } from "../store/index.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { FormerState } from "./incident-state.ts";
 import { type IncidentSink, Incidents } from "./incidents.ts";
-import { InstallationBudget } from "./installation-budget.ts";
+import { InstallationBudget, type WithheldAlarms } from "./installation-budget.ts";
 import type { Rules } from "./rules.ts";
 
-type Place = Parameters<Store["positions"]["read"]>[0];
+export type Place = Parameters<Store["positions"]["read"]>[0];
 
 /** Adds the statistics of a partition in the transactions that move its position, so that none is added twice. */
 export class StatisticsKeeper implements Keeper {
@@ -42,7 +43,45 @@ export interface FindingsParts {
   store: Store;
   rules: Rules;
   sinks: readonly IncidentSink[];
+  /** Called for each report of which nobody is notified because a silence applies. */
+  onSilenced(report: Report): void;
+  withheld: WithheldAlarms;
+  incidents: FormedIncidents;
   log: Logger;
+}
+
+type IncidentCounts = Record<"begun" | "minor" | "ended" | "merged" | "leftOut" | "late", number>;
+
+function add(to: IncidentCounts, more: IncidentCounts): void {
+  for (const name of ["begun", "minor", "ended", "merged", "leftOut", "late"] as const)
+    to[name] += more[name];
+}
+
+/** The incidents that a process forms, in whichever partitions it has. What those have counted that are gone is kept. */
+export class FormedIncidents {
+  readonly #formers = new Set<IncidentFormer>();
+  readonly #gone: IncidentCounts = { begun: 0, minor: 0, ended: 0, merged: 0, leftOut: 0, late: 0 };
+
+  add(former: IncidentFormer): void {
+    this.#formers.add(former);
+  }
+
+  remove(former: IncidentFormer): void {
+    if (!this.#formers.delete(former)) return;
+    add(this.#gone, former.stats());
+  }
+
+  stats() {
+    const all = { ...this.#gone, openBySeverity: {} as Record<string, number> };
+    for (const former of this.#formers) {
+      const stats = former.stats();
+      add(all, stats);
+      for (const [severity, open] of Object.entries(stats.openBySeverity)) {
+        all.openBySeverity[severity] = (all.openBySeverity[severity] ?? 0) + open;
+      }
+    }
+    return all;
+  }
 }
 
 /**
@@ -62,12 +101,12 @@ export class FindingsKeeper implements Keeper {
       perTenantPerDay: incidents.budget.per_tenant_per_day,
       seed: BigInt(detect.seed),
     });
-    this.#budget = new InstallationBudget(parts.config, parts.store.alarmBudgets);
+    this.#budget = new InstallationBudget(parts.config, parts.store.alarmBudgets, parts.withheld);
     this.#state = new PartitionState(former, parts.store, place);
   }
 
   async open(): Promise<bigint | undefined> {
-    const { store, rules, sinks, log } = this.#parts;
+    const { store, rules, sinks, incidents, log } = this.#parts;
     this.#incidents = await Incidents.start({
       former: this.#state.former,
       state: this.#state,
@@ -78,15 +117,20 @@ export class FindingsKeeper implements Keeper {
       byOwner: true,
       log,
     });
+    incidents.add(this.#state.former);
     this.#state.onSave = () => this.#incidents!.handOn();
     return this.#state.saved;
   }
 
   async keep(findings: readonly Finding[], offset: bigint): Promise<void> {
-    const { store, rules } = this.#parts;
+    const { store, rules, onSilenced } = this.#parts;
     const reported = await this.#budget.apply(findings);
     for (const found of reported) {
-      if (found.kind === "anomaly") store.writer.offer(rules.silence(found.report) ?? found.report);
+      if (found.kind === "anomaly") {
+        const silenced = rules.silence(found.report);
+        if (silenced !== undefined) onSilenced(found.report);
+        store.writer.offer(silenced ?? found.report);
+      }
       if (found.kind === "notable") store.notable.offer(found.report);
       if (found.kind === "evidence") this.#incidents!.add(found.page);
       if (found.kind === "calls") for (const call of found.page.calls) store.llm.offer(call);
@@ -101,6 +145,7 @@ export class FindingsKeeper implements Keeper {
   }
 
   async close(): Promise<void> {
+    this.#parts.incidents.remove(this.#state.former);
     await this.#incidents?.close();
   }
 }

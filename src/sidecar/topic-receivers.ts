@@ -1,6 +1,6 @@
 /** Receives the requests that others have written to topics of `receive.kafka`. */
 import type { Config } from "../config/schema.ts";
-import { type Kafka, startReceiving } from "../kafka/index.ts";
+import { type Group, type Kafka, startReceiving, type TopicHooks } from "../kafka/index.ts";
 import { Code, type Consumer, ExportError } from "../otlp/protocol.ts";
 import { JsonReader, type ReceiveHooks } from "../receive/index.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -13,14 +13,15 @@ interface Parts {
   /** @throws {ExportError} if a tenant exceeds its limits for now. */
   admit(tenant: string): void;
   hooks: ReceiveHooks;
+  topicHooks: TopicHooks;
   log: Logger;
 }
 
 type Topic = Config["receive"]["kafka"]["topics"][number];
 
 export interface TopicReceivers {
-  /** Rejects if the process cannot go on. */
-  failed: Promise<never>[];
+  /** One of each topic. */
+  groups: readonly Group[];
   /** Completes what was begun, and leaves the rest to other processes. */
   close(): Promise<void>;
 }
@@ -37,11 +38,12 @@ export async function startTopicReceivers(parts: Parts): Promise<TopicReceivers>
       config: config.kafka,
       topic: topic.topic,
       take: (message) => take(parts, json, topic, message),
+      hooks: parts.topicHooks,
       log,
     }),
   );
   return {
-    failed: groups.map(({ failed }) => failed),
+    groups,
     async close() {
       await Promise.all(groups.map((group) => group.close()));
       json.close();

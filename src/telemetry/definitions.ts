@@ -38,6 +38,10 @@ export const transports = ["grpc", "http"] as const;
 /** What requests come by, of which connections are of `transports` alone. */
 export const carriers = [...transports, "kafka"] as const;
 
+/** The topics that roles read, and write. `received` are those of `receive.kafka`. */
+const consumedTopics = ["in", "out", "anomalies", "statistics", "received"];
+const producedTopics = ["in", "out", "anomalies", "statistics", "state"];
+
 /** Stands for all status codes that Driftlock does not know. */
 export const otherCode = "OTHER";
 
@@ -209,8 +213,8 @@ export const definitions = {
     withheldAlarms: counter(
       "withheld_alarms",
       "alarms",
-      "Number of alarms that were withheld because the alarm budget of their stream (stream), of its resource group (group), of its tenant (tenant) or of the process (process) was used up.",
-      { reason: ["stream", "group", "tenant", "process"] },
+      "Number of alarms that were withheld because the alarm budget of their stream (stream), of its resource group (group), of its tenant (tenant) or of the process (process) was used up. Of several processes that work together, sinks withhold what the budget of a tenant or of all of them does not pay for (installation).",
+      { reason: ["stream", "group", "tenant", "process", "installation"] },
     ),
     bytes: gauge(
       "engine_bytes",
@@ -468,6 +472,60 @@ export const definitions = {
       "api_displaced_connections",
       "connections",
       "Number of idle API connections that were closed because another connection needed the place.",
+    ),
+  },
+
+  kafka: {
+    consumed: counter(
+      "kafka_consumed_records",
+      "records",
+      "Number of records of topics that were judged (in), delivered (out), stored (anomalies, statistics), or received from topics of receive.kafka (received). A record of a topic is a request or a page of findings.",
+      { topic: consumedTopics },
+    ),
+    produced: counter(
+      "kafka_produced_records",
+      "records",
+      "Number of records that were written to topics, by topic.",
+      { topic: producedTopics },
+    ),
+    replayed: counter(
+      "kafka_replayed_records",
+      "records",
+      "Number of records of the topic in that were judged again, without reporting anything, after their partition was taken over.",
+    ),
+    skipped: counter(
+      "kafka_skipped_records",
+      "records",
+      "Number of records that were left out: malformed or unknown ones (in), requests that the downstream refused permanently (out), and messages of topics of receive.kafka that are malformed or too large (received).",
+      { topic: ["in", "out", "received"] },
+    ),
+    failures: counter(
+      "kafka_failures",
+      "failures",
+      "Number of times that the work on a partition ended with an error and was begun again, by the topic that is read.",
+      { topic: consumedTopics },
+    ),
+    fenced: counter(
+      "kafka_fenced_commits",
+      "transactions",
+      "Number of transactions of a worker that were refused because another process had taken its partition over.",
+    ),
+    takeOver: seconds(
+      "kafka_takeover",
+      "Time in which a worker took a partition over: fenced the former owner and restored what the streams have learned.",
+      {},
+    ),
+    partitions: gauge(
+      "kafka_partitions",
+      "partitions",
+      "Number of partitions that the process has, by the topic that is read.",
+      { topic: consumedTopics },
+    ),
+    lag: gauge(
+      "kafka_lag_records",
+      "records",
+      "Number of records that wait in the partitions that the process has, by the topic that is read.",
+      { topic: consumedTopics },
     ),
   },
 

@@ -1,11 +1,12 @@
 /** Driftlock's own metrics, and those of Node. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { channelNames } from "../anomaly/names.ts";
-import type { EngineStats } from "../native.ts";
 import { Code, signals } from "../otlp/protocol.ts";
 import { closeReasons, cutReasons } from "../receive/index.ts";
 import type { Versions } from "../version.ts";
+import { collectors, optionsIn } from "./collectors.ts";
 import { type Definition, definitions, otherCode, transports } from "./definitions.ts";
+import { watcher } from "./sources.ts";
 import type { StreamMetrics, StreamSeries } from "./stream-metrics.ts";
 
 /** Seconds: from what the engine takes for a small request to what a retried delivery takes. */
@@ -20,49 +21,6 @@ export function codeLabel(code: number): string {
   return codeNames.get(code) ?? otherCode;
 }
 
-/** The sources that are read whenever the metrics are. */
-export interface Sources {
-  receivers(): { requests: number; bytes: number };
-  /** Undefined if nothing is judged. */
-  engine(): EngineStats | undefined;
-  forwarder(): {
-    inflight: number;
-    queued: number;
-    queuedBytes: number;
-    storedBytes: number;
-    used: number;
-    healthy: boolean;
-  };
-  /** Whether `data_dir` is still the folder that was locked. */
-  dataDir(): boolean;
-  /** Whether the store answers. */
-  storeUp(): boolean;
-  /** Anomaly reports on their way to the store. */
-  writer(): { queued: number; written: number; dropped: number; rejected: number };
-  /** Incidents and changes on their way to the store. */
-  incidentWriter(): { queued: number; dropped: number; rejected: number };
-  /** Number of calls of language models that were not stored. */
-  droppedCalls(): number;
-  /** Incidents now, and what became of them since the start. */
-  incidents(): {
-    openBySeverity: Readonly<Record<string, number>>;
-    begun: number;
-    minor: number;
-    ended: number;
-    merged: number;
-    leftOut: number;
-    late: number;
-  };
-  /** The audit logs of all tenants, as this process knows them. */
-  audit(): { entries: number; digest: string; altered: number };
-  /** Connections that listen to live events now, and those since the start that were refused or disconnected. */
-  listeners(): { now: number; refused: number; dropped: Readonly<Record<string, number>> };
-  /** Undefined if limits are not shared. */
-  limits(): { shared: boolean; failures: number } | undefined;
-  /** Usage that was not reported for payment, by the state of its events. */
-  usageEvents(): Readonly<Record<string, number>>;
-}
-
 export type Metrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics(versions: Versions) {
@@ -70,12 +28,7 @@ export function createMetrics(versions: Versions) {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
 
-  const options = <L extends string>({ name, help, labels }: Definition<L>) => ({
-    name,
-    help,
-    labelNames: Object.keys(labels) as L[],
-    registers,
-  });
+  const options = optionsIn(registers);
   const counter = <L extends string>(definition: Definition<L>) => new Counter<L>(options(definition));
   const seconds = <L extends string>(definition: Definition<L>) =>
     new Histogram<L>({ ...options(definition), buckets: latencyBuckets });
@@ -121,6 +74,16 @@ export function createMetrics(versions: Versions) {
     seconds: seconds(definitions.forward.seconds),
   };
 
+  const makeKafka = () => ({
+    consumed: counter(definitions.kafka.consumed),
+    produced: counter(definitions.kafka.produced),
+    replayed: counter(definitions.kafka.replayed),
+    skipped: counter(definitions.kafka.skipped),
+    failures: counter(definitions.kafka.failures),
+    fenced: counter(definitions.kafka.fenced),
+    takeOver: seconds(definitions.kafka.takeOver),
+  });
+  let kafka: ReturnType<typeof makeKafka> | undefined;
   const notifications = counter(definitions.notify.notifications);
 
   // An alert can watch a series for an increase only if it exists from the start.
@@ -165,37 +128,8 @@ export function createMetrics(versions: Versions) {
     1,
   );
 
-  const gauge = (definition: Definition<never>, read: () => number) =>
-    new Gauge({
-      ...options(definition),
-      collect() {
-        this.set(read());
-      },
-    });
-  /** A counter whose value is kept by its source. */
-  const total = (definition: Definition<never>, read: () => number) =>
-    new Counter({
-      ...options(definition),
-      collect() {
-        this.reset();
-        this.inc(read());
-      },
-    });
-  /** Such a counter by the values of its label. */
-  const totals = <L extends string>(
-    definition: Definition<L>,
-    read: () => Readonly<Record<string, number>>,
-  ) => {
-    const [label] = Object.keys(definition.labels) as [L];
-    return new Counter<L>({
-      ...options(definition),
-      collect() {
-        this.reset();
-        for (const [value, count] of Object.entries(read()))
-          this.inc({ [label]: value } as Record<L, string>, count);
-      },
-    });
-  };
+  const make = collectors(registers);
+  const { gauge, total } = make;
 
   return {
     registry,
@@ -203,6 +137,12 @@ export function createMetrics(versions: Versions) {
     engine,
     forward,
     notifications,
+
+    /** Returns the metrics of the work on topics, which only a process has that does any. */
+    kafka() {
+      kafka ??= makeKafka();
+      return kafka;
+    },
 
     /** Adds the metrics of single streams. */
     watchStreams(streams: StreamMetrics): void {
@@ -240,81 +180,7 @@ export function createMetrics(versions: Versions) {
       total(api.displacedConnections, () => source().displaced);
     },
 
-    /** Adds the metrics that are read from `source`. */
-    watch(source: Sources): void {
-      const { receiver, engine, incidents, forward, store, api, process } = definitions;
-      const stats = (name: Exclude<keyof EngineStats, "privacy">) => () => source.engine()?.[name] ?? 0;
-
-      gauge(receiver.inflightRequests, () => source.receivers().requests);
-      gauge(receiver.inflightBytes, () => source.receivers().bytes);
-
-      gauge(engine.streams, stats("streams"));
-      gauge(engine.learning, stats("learning"));
-      total(engine.evicted, stats("evicted"));
-      total(engine.graphGaveWay, stats("graphGaveWay"));
-      total(engine.lostStatistics, stats("untold"));
-      totals(engine.withheldAlarms, () => ({
-        stream: stats("withheldByStreams")(),
-        group: stats("withheldByGroups")(),
-        tenant: stats("withheldByTenants")(),
-        process: stats("withheldByProcess")(),
-      }));
-      gauge(engine.bytes, stats("bytes"));
-      gauge(engine.pending, stats("pending"));
-
-      new Gauge({
-        ...options(incidents.open),
-        collect() {
-          const open = Object.entries(source.incidents().openBySeverity);
-          for (const [severity, count] of open) this.set({ severity }, count);
-        },
-      });
-      totals(incidents.reports, () => {
-        const { begun, minor, ended, merged } = source.incidents();
-        return { begun, minor, ended, merged };
-      });
-      total(incidents.leftOut, () => source.incidents().leftOut);
-      total(incidents.late, () => source.incidents().late);
-
-      gauge(forward.queueBytes, () => source.forwarder().queuedBytes);
-      gauge(forward.queueDiskBytes, () => source.forwarder().storedBytes);
-      gauge(forward.queueUsed, () => source.forwarder().used);
-      gauge(forward.queued, () => source.forwarder().queued);
-      gauge(forward.inflight, () => source.forwarder().inflight);
-      gauge(forward.up, () => Number(source.forwarder().healthy));
-
-      gauge(store.dataDirPresent, () => Number(source.dataDir()));
-      gauge(store.up, () => Number(source.storeUp()));
-      gauge(store.pending, () => source.writer().queued);
-      total(store.written, () => source.writer().written);
-      total(store.dropped, () => source.writer().dropped);
-      total(store.rejected, () => source.writer().rejected);
-      gauge(store.pendingIncidents, () => source.incidentWriter().queued);
-      total(store.droppedIncidents, () => source.incidentWriter().dropped);
-      total(store.rejectedIncidents, () => source.incidentWriter().rejected);
-      total(store.droppedCalls, () => source.droppedCalls());
-      gauge(store.auditEntries, () => source.audit().entries);
-      gauge(store.alteredAuditLogs, () => source.audit().altered);
-      new Gauge({
-        ...options(store.auditHeads),
-        collect() {
-          this.reset();
-          this.set({ sha256: source.audit().digest }, 1);
-        },
-      });
-
-      gauge(api.listeners, () => source.listeners().now);
-      total(api.refusedListeners, () => source.listeners().refused);
-      totals(api.droppedListeners, () => source.listeners().dropped);
-
-      gauge(process.limitsShared, () => Number(source.limits()?.shared ?? false));
-      total(process.limitsStoreFailures, () => source.limits()?.failures ?? 0);
-      new Gauge({
-        ...options(process.usageEvents),
-        collect() {
-          for (const [state, count] of Object.entries(source.usageEvents())) this.set({ state }, count);
-        },
-      });
-    },
+    /** Adds sources that are read whenever the metrics are. Those of one kind count together. */
+    watch: watcher(make),
   };
 }

@@ -2,11 +2,14 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { createConnection } from "node:net";
 import process from "node:process";
+import { Counter, Registry } from "prom-client";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Component } from "../../src/api/health.ts";
 import { startProbes } from "../../src/api/probes.ts";
 import { afterwards, keyOf, start } from "./support.ts";
 
+const registry = new Registry();
+const answers = new Counter({ name: "answers_total", help: "Counts.", registers: [registry] });
 let components: Component[];
 let address: string;
 let alive: boolean;
@@ -18,6 +21,7 @@ beforeEach(async () => {
     readiness: () => components,
     alive: () => alive,
     stuckAfter: 60_000,
+    registry,
   });
   afterwards(() => probes.close());
   address = probes.address;
@@ -67,14 +71,45 @@ describe("while the event loop is busy", () => {
       readiness: () => components,
       alive: () => true,
       stuckAfter: 1,
+      registry,
     });
     afterwards(() => probes.close());
     expect(found(probes.address)).toEqual([503, 503]);
   });
 });
 
+it("come with the metrics of the process, as they are now", async () => {
+  const shown = async () => (await (await get("/metrics")).text()).split("\n");
+  const before = await shown();
+  answers.inc(3);
+  expect(before).toContain("answers_total 0");
+  const response = await get("/metrics");
+  expect(response.headers.get("content-type")).toBe(registry.contentType);
+  expect(
+    (await Promise.all([shown(), shown()])).flat().filter((line) => line === "answers_total 3"),
+  ).toHaveLength(2);
+  const broken = new Registry();
+  new Counter({
+    name: "broken_total",
+    help: "Counts.",
+    registers: [broken],
+    collect() {
+      throw new Error("it is closed");
+    },
+  });
+  const probes = await startProbes("127.0.0.1:0", {
+    readiness: () => components,
+    alive: () => true,
+    stuckAfter: 0,
+    registry: broken,
+  });
+  afterwards(() => probes.close());
+  expect((await fetch(`http://${probes.address}/metrics`)).status).toBe(503);
+  expect((await fetch(`http://${probes.address}/healthz`)).status).toBe(200);
+});
+
 it("give nothing else", async () => {
-  for (const path of ["/", "/metrics", "/v1/anomalies"]) expect((await get(path)).status).toBe(404);
+  for (const path of ["/", "/v1/metrics", "/v1/anomalies"]) expect((await get(path)).status).toBe(404);
   expect((await get("/healthz", { method: "POST", body: "x".repeat(100_000) })).status).toBe(405);
 });
 
@@ -92,7 +127,7 @@ it("are answered while others hold connections without a word", async () => {
 
 it("name the address that they cannot have", async () => {
   await expect(
-    startProbes(address, { readiness: () => [], alive: () => true, stuckAfter: 0 }),
+    startProbes(address, { readiness: () => [], alive: () => true, stuckAfter: 0, registry }),
   ).rejects.toThrow(
     `health.endpoint: cannot listen on ${address}: another process listens there; stop it or choose another port`,
   );

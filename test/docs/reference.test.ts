@@ -57,7 +57,10 @@ describe("docs/reference", () => {
       listeners: none,
       limits: none,
       usageEvents: none,
+      withheld: none,
+      group: none,
     });
+    metrics.kafka();
     metrics.watchApi(none);
     metrics.watchStreams(new StreamMetrics(1));
     const registered = metrics.registry

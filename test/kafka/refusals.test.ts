@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Config } from "../../src/config/schema.ts";
 import { configuredHashKey } from "../../src/engine/index.ts";
 import type { Group } from "../../src/kafka/group.ts";
+import { unwatched } from "../../src/kafka/hooks.ts";
 import { resetState } from "../../src/kafka/operations.ts";
 import { startWorker } from "../../src/kafka/roles.ts";
 import { Router } from "../../src/kafka/router.ts";
@@ -29,7 +30,7 @@ afterAll(() => broker?.remove());
 
 const work = (config: Config) => {
   const key = configuredHashKey(config.detect);
-  worker = startWorker({ kafka: installation.kafka, config, key, privacy: {}, log });
+  worker = startWorker({ kafka: installation.kafka, config, key, privacy: {}, hooks: unwatched, log }).group;
   return worker;
 };
 

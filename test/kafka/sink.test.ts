@@ -8,8 +8,9 @@ import type { Incident } from "../../src/gen/driftlock/v1/incidents_pb.js";
 import { IncidentFormer } from "../../src/incidents/former.ts";
 import { type Config, parseConfig } from "../../src/index.ts";
 import type { Finding } from "../../src/kafka/index.ts";
+import { WithheldAlarms } from "../../src/sidecar/installation-budget.ts";
 import { Rules } from "../../src/sidecar/rules.ts";
-import { FindingsKeeper, StatisticsKeeper } from "../../src/sidecar/sink.ts";
+import { FindingsKeeper, FormedIncidents, StatisticsKeeper } from "../../src/sidecar/sink.ts";
 import { openStore, PositionMoved, type Store } from "../../src/store/index.ts";
 import { createLogger } from "../../src/telemetry/log.ts";
 import { versions } from "../../src/version.ts";
@@ -62,7 +63,9 @@ async function findings(): Promise<Finding[][]> {
 const place = { topic: "anomalies", partition: 3 };
 
 async function keeper() {
-  const made = new FindingsKeeper({ config, store, rules, sinks: [], log }, place);
+  const parts = { config, store, rules, sinks: [], onSilenced() {}, log };
+  const counted = { withheld: new WithheldAlarms(), incidents: new FormedIncidents() };
+  const made = new FindingsKeeper({ ...parts, ...counted }, place);
   return { keeper: made, from: Number((await made.open()) ?? 0n) };
 }
 

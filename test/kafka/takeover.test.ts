@@ -2,7 +2,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type LogRecord, latest } from "../../src/kafka/client.ts";
+import { Engines } from "../../src/kafka/engines.ts";
 import { Fenced } from "../../src/kafka/group.ts";
+import { unwatched } from "../../src/kafka/hooks.ts";
 import { JudgedPartition } from "../../src/kafka/partition.ts";
 import { Router } from "../../src/kafka/router.ts";
 import { topicName } from "../../src/kafka/topics.ts";
@@ -103,13 +105,16 @@ describe.skipIf(skipKafka)("workers", () => {
       { partitions: 1 },
     );
     const { kafka, config } = installation;
+    const fenced: string[] = [];
     const makeTask = (owner: string) =>
       new JudgedPartition(0, {
         kafka,
         config: config.kafka,
         makeEngine: () => installation!.makeEngine(),
+        engines: new Engines(),
         settings: {},
         owner,
+        hooks: { ...unwatched, onFenced: () => fenced.push(owner) },
         log,
       });
     const reader = kafka.reader(topicName(config.kafka, "in"));
@@ -140,6 +145,7 @@ describe.skipIf(skipKafka)("workers", () => {
     await judges(frozen);
     expect(frozen.inbox.stopped).toBe(true);
     expect(await woken).toBeInstanceOf(Fenced);
+    expect(fenced).toEqual(["frozen"]);
     await senders.rounds(4);
     await judges(heir);
     heir.inbox.stop();

@@ -3,7 +3,7 @@ import { encodeReport } from "../../src/anomaly/report.ts";
 import { State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { parseConfig } from "../../src/index.ts";
 import type { Finding } from "../../src/kafka/index.ts";
-import { InstallationBudget } from "../../src/sidecar/installation-budget.ts";
+import { InstallationBudget, WithheldAlarms } from "../../src/sidecar/installation-budget.ts";
 import { onEachDatabase } from "./databases.ts";
 import { ending, id, report } from "./fixtures.ts";
 
@@ -33,19 +33,25 @@ onEachDatabase((databases) => {
       stores.push(await database.open({ now: () => clock.now, elapsed: () => clock.now }));
     }
     const config = parseConfig({ detect: { budget } });
+    const withheld = new WithheldAlarms();
     return {
       database,
       stores,
-      budgets: stores.map((store) => new InstallationBudget(config, store.alarmBudgets)),
+      withheld,
+      budgets: stores.map((store) => new InstallationBudget(config, store.alarmBudgets, withheld)),
     };
   }
 
   it("pays for as many anomalies as there is budget, however many processes ask at once", async () => {
-    const { budgets } = await processes(3, { per_process_per_day: 10, per_tenant_per_day: 0 });
+    const { budgets, withheld } = await processes(3, { per_process_per_day: 10, per_tenant_per_day: 0 });
     const found = await Promise.all(
       range(30).map((n) => budgets[n % 3]!.apply([anomaly(n, { tenant: "acme" })])),
     );
     expect(found.flat()).toHaveLength(10);
+    expect(withheld.count).toBe(20);
+    // What is reported again is the same anomaly.
+    await Promise.all(range(30).map((n) => budgets[0]!.apply([anomaly(n, { tenant: "acme" })])));
+    expect(withheld.count).toBe(20);
   });
 
   it("pays for the anomalies of a tenant up to its own budget, and leaves half of it for the rare", async () => {

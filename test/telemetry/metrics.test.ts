@@ -79,6 +79,25 @@ describe("metrics", () => {
     expect(series.get('driftlock_forward_duration_seconds_count{signal="traces"}')).toBe(1);
   });
 
+  it("shows the metrics of parts that the process has, and those of several parts together", async () => {
+    const metrics = createMetrics(versions);
+    const shown = async (name: string) => (await read(metrics)).get(name);
+    expect(await shown("driftlock_store_up")).toBeUndefined();
+    metrics.watch({ storeUp: () => true, group: () => ({ topic: "in", partitions: 3, lag: 5 }) });
+    metrics.watch({ storeUp: () => true, withheld: () => ({ stream: 1, process: 2 }) });
+    metrics.watch({ group: () => ({ topic: "received", partitions: 1, lag: 7 }) });
+    metrics.watch({ group: () => ({ topic: "received", partitions: 2, lag: 8 }) });
+    metrics.watch({ withheld: () => ({ installation: 4, process: 3 }) });
+    expect(await shown("driftlock_store_up")).toBe(1);
+    expect(await shown('driftlock_kafka_partitions{topic="in"}')).toBe(3);
+    expect(await shown('driftlock_kafka_lag_records{topic="received"}')).toBe(15);
+    expect(await shown('driftlock_withheld_alarms_total{reason="process"}')).toBe(5);
+    expect(await shown('driftlock_withheld_alarms_total{reason="installation"}')).toBe(4);
+    metrics.watch({ storeUp: () => false });
+    expect(await shown("driftlock_store_up")).toBe(0);
+    expect(await shown("driftlock_streams")).toBeUndefined();
+  });
+
   it("asks its sources when it is read", async () => {
     const metrics = createMetrics(versions);
     let streams = 3;
@@ -101,6 +120,7 @@ describe("metrics", () => {
         privacy: {},
         graphGaveWay: 44,
       }),
+      withheld: () => ({ stream: 13, group: 24, tenant: 25, process: 14 }),
       forwarder: () => ({
         inflight: 1,
         queued: 2,

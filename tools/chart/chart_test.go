@@ -262,7 +262,7 @@ func TestEverything(t *testing.T) {
 	check(t, objects, []string{
 		"ConfigMap/driftlock-sidecar", "Service/driftlock-sidecar", "ServiceAccount/driftlock-sidecar",
 		"StatefulSet/driftlock-sidecar", "PersistentVolumeClaim/driftlock-sidecar", "Ingress/driftlock-sidecar",
-		"NetworkPolicy/driftlock-sidecar", "ServiceMonitor/driftlock-sidecar", "PrometheusRule/driftlock-sidecar",
+		"NetworkPolicy/driftlock-sidecar", "Service/driftlock-sidecar-metrics", "ServiceMonitor/driftlock-sidecar", "PrometheusRule/driftlock-sidecar",
 	})
 	text, err := os.ReadFile("../../deploy/observability/driftlock.rules.yaml")
 	if err != nil {
@@ -322,8 +322,12 @@ func TestAutoscalingByLag(t *testing.T) {
 	objects := render(t, "kafka", "kafka-keda")
 	check(t, objects, always, withKafka, initialised, []string{
 		"HorizontalPodAutoscaler/driftlock-router", "ScaledObject/driftlock-worker", "ScaledObject/driftlock-forward",
-		"ScaledObject/driftlock-sink", "Ingress/driftlock", "ServiceMonitor/driftlock",
+		"ScaledObject/driftlock-sink", "Ingress/driftlock", "Service/driftlock-metrics", "ServiceMonitor/driftlock",
 	})
+	metrics := objects["Service/driftlock-metrics"].typed.(*corev1.Service)
+	if got := objects.selected(metrics.Spec.Selector); len(got) != 5 {
+		t.Errorf("Prometheus reads the metrics of %v", got)
+	}
 	trigger := func(topic, group, lag string) any {
 		return map[string]any{
 			"type": "kafka",

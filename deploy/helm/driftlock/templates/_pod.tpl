@@ -14,6 +14,9 @@ metadata:
     {{- with .role }}
     app.kubernetes.io/component: {{ . }}
     {{- end }}
+    {{- if not .hook }}
+    driftlock/metrics: "true"
+    {{- end }}
     {{- with $root.Values.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
