@@ -42,6 +42,7 @@ export async function serveApi(folder: string) {
     readiness: () => [],
     alive: () => true,
     take: async () => undefined,
+    sharedKeys: undefined,
     onRules: async () => {},
     notifications: { channels: () => [], windows: () => [], test: async () => undefined },
     configuredSilences: () => [],

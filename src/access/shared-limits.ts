@@ -8,12 +8,11 @@
  * This is not charged later.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { createClient } from "@redis/client";
 import type { Logger } from "pino";
-import { endsWithin } from "../base/deadline.ts";
 import { reasonOf } from "../store/index.ts";
 import type { Day, Days } from "./days.ts";
 import type { Limiter, NamedBucket } from "./limits.ts";
+import { connectMs, makeRedis, type Redis, redisPlace, within } from "./redis.ts";
 
 export interface SharingState {
   shared: boolean;
@@ -27,9 +26,6 @@ export interface SharingState {
 const exchangeMs = 100;
 /** If there is nothing to exchange for this long, Redis is pinged. */
 const idleMs = 1_000;
-const connectMs = 1_000;
-/** The timeout of a response, after which the connection is closed. */
-const answerMs = 500;
 const retryMs = 100;
 const maxRetryMs = 5_000;
 /** Maximum number of buckets or days per call, during which Redis does nothing else. */
@@ -63,14 +59,6 @@ for i, key in ipairs(KEYS) do
   redis.call('EXPIRE', key, 172800)
 end
 return counts`;
-
-type Client = ReturnType<typeof createClient>;
-
-/** The URL without user, password and options. */
-export function redisPlace(url: string): string {
-  const { protocol, host, pathname } = new URL(url);
-  return `${protocol}//${host}${pathname}`;
-}
 
 export class SharedLimits {
   readonly #url: string;
@@ -112,10 +100,10 @@ export class SharedLimits {
     const { signal } = this.#closing;
     let pause = retryMs;
     while (!signal.aborted) {
-      let client: Client | undefined;
+      let client: Redis | undefined;
       try {
-        client = await this.#client();
-        await within(connectMs, client.connect());
+        client = await makeRedis(this.#url);
+        await within(client.connect(), connectMs);
         this.#forgive();
         while (!signal.aborted) {
           await this.#exchange(client);
@@ -133,22 +121,7 @@ export class SharedLimits {
     }
   }
 
-  /** The Redis client is loaded only if it is used. */
-  async #client(): Promise<Client> {
-    const { createClient } = await import("@redis/client");
-    const client = createClient({
-      url: this.#url,
-      name: "driftlock",
-      socket: { connectTimeout: connectMs, reconnectStrategy: false },
-      disableOfflineQueue: true,
-      maintNotifications: "disabled",
-    });
-    // The next call fails as well. Without a listener, the event would end the process.
-    client.on("error", () => {});
-    return client as unknown as Client;
-  }
-
-  async #exchange(client: Client): Promise<void> {
+  async #exchange(client: Redis): Promise<void> {
     const buckets = this.#limiter.takeUsed();
     const days = this.#days.takeUsed();
     for (const part of parts(buckets)) await this.#take(client, part);
@@ -156,7 +129,7 @@ export class SharedLimits {
     if (performance.now() - this.#answeredAt >= idleMs) await this.#answered(client.ping());
   }
 
-  async #take(client: Client, buckets: readonly NamedBucket[]): Promise<void> {
+  async #take(client: Redis, buckets: readonly NamedBucket[]): Promise<void> {
     const keys = buckets.map(({ tenant, name }) => `driftlock:limit:${tenant}:${name}`);
     const costs = buckets.flatMap(({ bucket }) => [bucket.rate, bucket.capacity, bucket.flush()].map(String));
     const levels = await this.#answered(client.eval(takeScript, { keys, arguments: costs }));
@@ -164,7 +137,7 @@ export class SharedLimits {
     for (const [i, { bucket }] of buckets.entries()) bucket.adopt(Number((levels as string[])[i]), now);
   }
 
-  async #count(client: Client, days: readonly Day[]): Promise<void> {
+  async #count(client: Redis, days: readonly Day[]): Promise<void> {
     const keys = days.map(({ tenant, name }) => `driftlock:day:${tenant}:${name}`);
     const amounts = days.flatMap((day) => {
       const { records, bytes } = day.flush();
@@ -175,7 +148,7 @@ export class SharedLimits {
   }
 
   async #answered<T>(answer: Promise<T>): Promise<T> {
-    const value = await within(answerMs, answer);
+    const value = await within(answer);
     this.#answeredAt = performance.now();
     if (!this.#shared)
       this.#log.info({ store: this.#place }, "limits: shared with other processes through limits.store");
@@ -208,10 +181,4 @@ export class SharedLimits {
 
 function* parts<T>(all: readonly T[]): Generator<T[]> {
   for (let at = 0; at < all.length; at += atOnce) yield all.slice(at, at + atOnce);
-}
-
-/** @throws {Error} if the response does not arrive in time. */
-async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
-  if (await endsWithin(ms, answer)) return answer;
-  throw new Error(`no answer within ${ms} ms`);
 }

@@ -192,8 +192,12 @@ export function contradictions(config: Config): Problem[] {
 
   const { store: shared, ...limits } = config.limits;
   const planned = billing.plans.flatMap((plan) => Object.values(plan.limits));
-  if (shared !== undefined && [...planned, ...Object.values(limits)].every((limit) => limit === undefined)) {
-    problem("limits.store", "has no effect without a limit; set one, such as limits.requests_per_second");
+  const isUnlimited = [...planned, ...Object.values(limits)].every((limit) => limit === undefined);
+  if (shared !== undefined && isUnlimited && !api.enabled) {
+    problem(
+      "limits.store",
+      "has no effect without a limit or the API; set one, such as limits.requests_per_second",
+    );
   }
 
   const size = receive.limits.max_request_size;

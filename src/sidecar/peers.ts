@@ -1,4 +1,7 @@
-/** Shows to listeners of this process what other processes on the same store have found and what people have decided there. */
+/**
+ * Shows to listeners of this process what other processes on the same store have found and what people have decided there, and ends the
+ * sessions that have ended there.
+ */
 
 import type { LiveHub } from "../api/live/hub.ts";
 import { publishAnomaly, publishIncident } from "../api/live/publish.ts";
@@ -8,7 +11,7 @@ import { type Announced, type Announcement, type Hearer, reasonOf, type Store } 
 import type { Logger } from "../telemetry/log.ts";
 
 export interface PeerParts {
-  store: Pick<Store, "anomalies" | "incidents">;
+  store: Pick<Store, "anomalies" | "incidents" | "sessions">;
   hub: LiveHub<AnomalyJson>;
   incidentHub: LiveHub<IncidentJson>;
   /** Called when a person may have decided something. */
@@ -37,6 +40,7 @@ export class Peers implements Hearer {
     const { kind, tenant, ids } = announcement;
     if (kind === "rules") this.#parts.onRules();
     if (kind === "judgements") this.#parts.onJudgement();
+    if (kind === "sessions") for (const hash of ids) this.#parts.store.sessions.forget(hash);
     if (!this.#hubs(kind).some((hub) => hub.hears(tenant)) || this.#count >= maxWaiting) return;
     this.#waiting.push(announcement);
     this.#count += ids.length;
@@ -58,7 +62,14 @@ export class Peers implements Hearer {
   /** The hubs that an announcement may concern. A judgement is of an anomaly or of an incident. */
   #hubs(kind: Announced): readonly Pick<LiveHub<never>, "hears">[] {
     const { hub, incidentHub } = this.#parts;
-    return { anomalies: [hub], incidents: [incidentHub], judgements: [hub, incidentHub], rules: [] }[kind];
+    const none: readonly Pick<LiveHub<never>, "hears">[] = [];
+    return {
+      anomalies: [hub],
+      incidents: [incidentHub],
+      judgements: [hub, incidentHub],
+      rules: none,
+      sessions: none,
+    }[kind];
   }
 
   async #run(): Promise<void> {

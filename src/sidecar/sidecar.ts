@@ -353,6 +353,7 @@ export async function startSidecar(
           readiness,
           alive,
           take: receivers.take,
+          sharedKeys: config.limits.store,
           async onRules(tenant) {
             await rules.refresh();
             store.announcements.announce("rules", tenant);

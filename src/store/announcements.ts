@@ -8,13 +8,14 @@ import type { Logger } from "pino";
 import type { Database } from "./database/database.ts";
 import { Listener } from "./database/listener.ts";
 
-const kinds = ["anomalies", "incidents", "judgements", "rules"] as const;
+const kinds = ["anomalies", "incidents", "judgements", "rules", "sessions"] as const;
 
-/** `judgements` are decisions of people about anomalies and incidents; `rules` are policies and silences. */
+/** `judgements` are decisions of people about anomalies and incidents; `rules` are policies and silences; `sessions` are those that have ended, by the hashes of their secrets. */
 export type Announced = (typeof kinds)[number];
 
 export interface Announcement {
   kind: Announced;
+  /** Empty with `sessions`, which are known by their secrets alone. */
   tenant: string;
   /** The ids of what has changed; none with `rules`. */
   ids: readonly string[];

@@ -233,6 +233,7 @@ export class Store {
     this.billing = new Billing(context, this.usage);
     this.judgements = new Judgements(context);
     this.announcements = new Announcements(database, config.store.url, log);
+    this.sessions.onEnd = (hash) => this.announcements.announce("sessions", "", [hash]);
     this.evidence = new Evidence(context);
     this.policies = new Policies(context);
     this.silences = new Silences(context);

@@ -47,6 +47,8 @@ export class Sessions {
   readonly #context: Context;
   readonly #keys: Keys;
   readonly #known: ReadCache<Known>;
+  /** Called with the hash of the secret of a session that has ended here. It returns quickly and never throws. */
+  onEnd: (hash: string) => void = () => {};
 
   constructor(context: Context, keys: Keys) {
     this.#context = context;
@@ -118,10 +120,16 @@ export class Sessions {
     return key && { tenant, subject: key.prefix, scopes: key.scopes, keyId, expiresAt };
   }
 
-  /** Ends a session. Other processes may accept it for some seconds. */
+  /** Ends a session. Other processes accept it until they hear of that, and for ten seconds at most. */
   async end(secret: string): Promise<void> {
     const hash = sha256(secret);
     await this.#context.database.write.deleteFrom("sessions").where("hash", "=", hash).execute();
+    this.#known.forget(hash);
+    this.onEnd(hash);
+  }
+
+  /** Lets the next request read a session again, by the hash of its secret. */
+  forget(hash: string): void {
     this.#known.forget(hash);
   }
 }

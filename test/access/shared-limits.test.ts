@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generate } from "selfsigned";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { redisPlace } from "../../src/access/shared-limits.ts";
+import { redisPlace } from "../../src/access/redis.ts";
 import type { Answer, Order } from "./limiter.ts";
 import { Redis, skipRedis } from "./redis.ts";
 

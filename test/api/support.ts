@@ -138,6 +138,7 @@ export async function start(
     readiness: () => components,
     alive: () => true,
     take: async () => undefined,
+    sharedKeys: undefined,
     onRules: async () => {},
     configuredSilences: () => [],
     notifications: { channels: () => [], windows: () => [], test: async () => undefined },

@@ -620,9 +620,10 @@ describe("contradictions", () => {
       "forward.retry.enabled: must be true with forward.queue.storage: disk",
     );
     expect(problems("forward: {queue: {disk: {max_size: 1MiB}}, retry: {enabled: false}}")).toEqual([]);
-    expect(only("limits: {store: 'redis://127.0.0.1:6379'}")).toContain(
-      "limits.store: has no effect without a limit",
+    expect(only("limits: {store: 'redis://127.0.0.1:6379'}\napi: {enabled: false}")).toContain(
+      "limits.store: has no effect without a limit or the API",
     );
+    expect(problems("limits: {store: 'redis://127.0.0.1:6379'}")).toEqual([]);
     expect(only("limits: {store: 'redis://:secret@127.0.0.1/x', records_per_day: 1}")).toMatch(
       /^limits.store: must end with a database's number(?!.*secret)/,
     );

@@ -1,10 +1,10 @@
 /**
  * Idempotency keys (draft-ietf-httpapi-idempotency-key-header): a request that is sent again receives the answer of the
- * first one and has no effect. They are kept in the memory of this process.
+ * first one and has no effect.
  */
 
 /** How long a key is kept. */
-const rememberMs = 3_600_000;
+export const rememberMs = 3_600_000;
 /** Maximum size of the keys of all tenants together. */
 const maxSize = 16 * 2 ** 20;
 /** The size of a key besides its answer. */
@@ -26,18 +26,33 @@ interface TenantKeys {
 }
 
 export type Claim =
-  /** The request is the first with its key: `keep` its answer, or `free` the key. */
-  | { kind: "first"; keep(answer: unknown): void; free(): void }
+  /** The request is the first with its key: `keep` its answer, or `free` the key. Neither fails. */
+  | { kind: "first"; keep(answer: unknown): Promise<void>; free(): Promise<void> }
   | { kind: "again"; answer: unknown }
   | { kind: "in work" }
   | { kind: "other body" };
 
-export class IdempotencyKeys {
+export interface IdempotencyKeys {
+  /** @param fingerprint the hash of the request's body */
+  claim(tenant: string, key: string, fingerprint: string): Promise<Claim>;
+  close(): Promise<void>;
+}
+
+/** Keeps keys in the memory of this process. */
+export class OwnKeys implements IdempotencyKeys {
+  readonly #now: () => number;
   readonly #tenants = new Map<string, TenantKeys>();
   #size = 0;
 
-  /** @param now milliseconds of any clock */
-  claim(tenant: string, key: string, fingerprint: string, now: number): Claim {
+  /** @param now returns milliseconds by a monotonic clock */
+  constructor(now = () => performance.now()) {
+    this.#now = now;
+  }
+
+  async close(): Promise<void> {}
+
+  async claim(tenant: string, key: string, fingerprint: string): Promise<Claim> {
+    const now = this.#now();
     const known = this.#tenants.get(tenant)?.keys.get(key);
     if (known !== undefined && known.until > now) {
       if (known.fingerprint !== fingerprint) return { kind: "other body" };
@@ -53,12 +68,12 @@ export class IdempotencyKeys {
     const isOurs = () => this.#tenants.get(tenant)?.keys.get(key) === claimed;
     return {
       kind: "first",
-      keep: (answer) => {
+      keep: async (answer) => {
         if (!isOurs()) return;
         claimed.answer = JSON.stringify(answer);
         this.#grow(held, claimed, claimed.answer.length);
       },
-      free: () => {
+      free: async () => {
         if (isOurs()) this.#free(tenant, key);
       },
     };

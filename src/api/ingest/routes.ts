@@ -26,7 +26,7 @@ import { ApiError } from "../problem.ts";
 import { noParameters } from "../query.ts";
 import { validatorCompiler } from "../validation.ts";
 import { eventSchema } from "./event.ts";
-import { type Claim, IdempotencyKeys } from "./idempotency.ts";
+import { type Claim, type IdempotencyKeys, OwnKeys } from "./idempotency.ts";
 import { callSchema } from "./llm-call.ts";
 import {
   countLineValues,
@@ -37,10 +37,13 @@ import {
   type Reading,
 } from "./read.ts";
 import { BodyReader } from "./reader.ts";
+import { SharedKeys } from "./shared-keys.ts";
 
 export interface IngestOptions {
   /** Accepts items in the way the receivers accept OTLP. */
   take: Receivers["take"];
+  /** The URL of the Redis through which processes share idempotency keys; undefined if each has its own. */
+  sharedKeys: string | undefined;
 }
 
 /** Maximum size of a body, before and after decompression. */
@@ -189,15 +192,24 @@ function soundItems(reading: Reading | undefined, what: string): ReadItems {
   throw refuse(400, `none of the ${items.rejected} ${what} was taken`, {}, errors);
 }
 
-export function ingestRoutes(app: App, { take }: IngestOptions): void {
+export function ingestRoutes(app: App, { take, sharedKeys }: IngestOptions): void {
   const reader = new BodyReader();
   app.addHook("onClose", () => reader.close());
-  for (const intake of intakes) intakeRoute(app, take, reader, intake);
+  for (const intake of intakes) {
+    const keys = sharedKeys === undefined ? new OwnKeys() : new SharedKeys(sharedKeys, intake.kind);
+    app.addHook("onClose", () => keys.close());
+    intakeRoute(app, { take, reader, keys }, intake);
+  }
 }
 
-function intakeRoute(app: App, take: IngestOptions["take"], reader: BodyReader, intake: Intake): void {
+interface Parts {
+  take: IngestOptions["take"];
+  reader: BodyReader;
+  keys: IdempotencyKeys;
+}
+
+function intakeRoute(app: App, { take, reader, keys }: Parts, intake: Intake): void {
   const { kind, signal, item, items: what } = intake;
-  const keys = new IdempotencyKeys();
 
   const read = async (
     format: ItemFormat,
@@ -212,9 +224,13 @@ function intakeRoute(app: App, take: IngestOptions["take"], reader: BodyReader, 
     return soundItems(await reader.read(job, owner, gone), what);
   };
 
-  const claim = (tenant: string, key: string, text: Buffer): Extract<Claim, { kind: "first" }> => {
+  const claim = async (
+    tenant: string,
+    key: string,
+    text: Buffer,
+  ): Promise<Extract<Claim, { kind: "first" }>> => {
     const fingerprint = createHash("sha256").update(text).digest("base64");
-    const claimed = keys.claim(tenant, key, fingerprint, performance.now());
+    const claimed = await keys.claim(tenant, key, fingerprint);
     switch (claimed.kind) {
       case "first":
         return claimed;
@@ -240,7 +256,7 @@ function intakeRoute(app: App, take: IngestOptions["take"], reader: BodyReader, 
     const receive = async (permit: Permit): Promise<Received> => {
       const body = await readBody(request.raw, maxSize, permit, abort);
       const text = encoding === undefined ? body : await decompress(encoding, body, maxSize, permit);
-      if (key !== undefined) first = claim(tenant, key, text);
+      if (key !== undefined) first = await claim(tenant, key, text);
       const peer = peerOf(request.raw.socket.remoteAddress);
       items = await read(format, text, permit, { peer, tenant }, abort);
       permit.hold(items.request.length);
@@ -258,10 +274,10 @@ function intakeRoute(app: App, take: IngestOptions["take"], reader: BodyReader, 
         errors,
         ...(partial?.message && { message: partial.message }),
       };
-      first?.keep(answer);
+      await first?.keep(answer);
       return answer;
     } catch (error) {
-      first?.free();
+      await first?.free();
       if (error instanceof Refusal) throw error.answer;
       // The receivers' message names a limit that does not apply here.
       if (error instanceof TooLarge) {

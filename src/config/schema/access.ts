@@ -110,7 +110,7 @@ export const limits = section({
     } satisfies KeyMeta)
     .optional()
     .describe(
-      "A Redis server through which several processes share the limits. Without it, each process enforces the limits on its own.",
+      "A Redis server through which several processes share the limits, and the idempotency keys of the API. Without it, each process enforces the limits on its own, and knows only the keys of requests that it received itself.",
     ),
   ...tenantLimits,
   streams: count
