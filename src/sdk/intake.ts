@@ -26,9 +26,9 @@ const write: { readonly [S in Signal]: (writer: Writer, item: Item<S>) => void }
   metrics: writeMetric,
 };
 
-/** Returns an empty batch of a signal. @param capacity as that of `Batch` */
-export function batchOf<S extends Signal>(signal: S, capacity?: number): Batch<Item<S>> {
-  return new Batch<Item<S>>(write[signal], capacity);
+/** Returns an empty batch of a signal. @param first as that of `Batch` */
+export function batchOf<S extends Signal>(signal: S, first?: Writer): Batch<Item<S>> {
+  return new Batch<Item<S>>(write[signal], first);
 }
 
 export class Intake {

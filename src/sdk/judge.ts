@@ -52,6 +52,8 @@ export class Judge {
       key: hashKey,
       clock: monotonicMs,
       privacy: enginePrivacy(config.privacy, hashKey),
+      // Each request has a buffer of its own, which nobody writes to any more.
+      readInPlace: true,
     });
     this.#emit = emit;
     const log = { error: ({ err }: { err?: unknown }) => warn(err) };

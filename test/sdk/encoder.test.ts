@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type AnyValue, AnyValueSchema } from "../../src/gen/opentelemetry/proto/common/v1/common_pb.js";
 import { LogRecordSchema } from "../../src/gen/opentelemetry/proto/logs/v1/logs_pb.js";
+import { Batch } from "../../src/sdk/encoder/batch.ts";
 import { writeValue } from "../../src/sdk/encoder/values.ts";
 import { Writer } from "../../src/sdk/encoder/writer.ts";
 
@@ -75,4 +76,31 @@ test("times keep their nanoseconds", () => {
       expect(timeUnixNano).toBe(BigInt(seconds) * 1_000_000_000n + BigInt(nanos));
     }),
   );
+});
+
+test("hexadecimal digits become bytes, in either case", () => {
+  const bytes = fc.uint8Array({ minLength: 8, maxLength: 16 }).map((each) => Buffer.from(each));
+  fc.assert(
+    fc.property(bytes, fc.boolean(), (bytes, upper) => {
+      const digits = bytes.toString("hex");
+      const writer = new Writer();
+      writer.hex(9, upper ? digits.toUpperCase() : digits);
+      expect(writer.written().subarray(2)).toEqual(bytes);
+    }),
+  );
+});
+
+test("a batch that was taken is empty, and leaves the request alone", () => {
+  const batch = new Batch<string>((writer, item) => writer.string(5, item));
+  const scope = { name: "scope" };
+  const fill = (texts: string[]) => {
+    for (const [i, text] of texts.entries()) batch.add({ attributes: { group: i % 2 } }, scope, text);
+    return batch.take();
+  };
+  const texts = ["one", "two", "x".repeat(3 * 2 ** 20), "four"];
+  const { request } = fill(texts);
+  const before = Buffer.from(request);
+  fill(["something", "else"]);
+  expect(request.equals(before)).toBe(true);
+  expect(fill(texts).request.equals(before)).toBe(true);
 });

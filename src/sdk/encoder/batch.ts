@@ -13,7 +13,8 @@ interface Section {
 /** Resources and scopes are told apart by identity. @typeParam Item what is added */
 export class Batch<Item> {
   readonly #write: (writer: Writer, item: Item) => void;
-  readonly #capacity: number;
+  /** Takes the records of the first resource and scope, which are often all, from batch to batch. */
+  readonly #first: Writer;
   #sections = new Map<ResourceLike, Map<ScopeLike, Section>>();
   /** Number of records. */
   records = 0;
@@ -22,11 +23,11 @@ export class Batch<Item> {
 
   /**
    * @param write writes the fields of a record
-   * @param capacity how many bytes are allocated at first for a resource and scope
+   * @param first an empty writer that nothing else uses before `take`, which empties it again
    */
-  constructor(write: (writer: Writer, item: Item) => void, capacity = 1024) {
+  constructor(write: (writer: Writer, item: Item) => void, first = new Writer(1024)) {
     this.#write = write;
-    this.#capacity = capacity;
+    this.#first = first;
   }
 
   /** Adds a record. If it cannot be encoded, this throws, and the batch is as before. */
@@ -55,7 +56,8 @@ export class Batch<Item> {
     }
     let section = scopes.get(scope);
     if (section === undefined) {
-      section = { scope, writer: new Writer(this.#capacity), positions: [] };
+      const first = this.#sections.size === 1 && scopes.size === 0;
+      section = { scope, writer: first ? this.#first : new Writer(1024), positions: [] };
       scopes.set(scope, section);
     }
     return section;
@@ -81,6 +83,7 @@ export class Batch<Item> {
       writer.end(ofResource);
     }
     this.#sections = new Map();
+    this.#first.clear();
     this.records = 0;
     this.bytes = 0;
     return { request: writer.written(), order };

@@ -37,8 +37,7 @@ const smallestInt = -(2 ** 63);
 const beyondInt = 2 ** 63;
 
 export function writeAttributes(writer: Writer, field: number, attributes: AttributesLike, depth = 0): void {
-  for (const key in attributes) {
-    if (!Object.hasOwn(attributes, key)) continue;
+  for (const key of Object.keys(attributes)) {
     const value = attributes[key];
     if (typeof value === "string" && writer.shortPair(field, key, value)) continue;
     const pair = writer.begin(field);

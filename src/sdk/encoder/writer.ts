@@ -2,6 +2,8 @@
 
 /** Strings of at most so many UTF-16 units are copied unit by unit, which is faster than a call into Node.js. */
 const longestCopied = 64;
+/** `clear` keeps a buffer of at most so many bytes. */
+const mostKept = 2 ** 20;
 const two32 = 2 ** 32;
 
 const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
@@ -25,6 +27,12 @@ export class Writer {
   /** Returns what was written. The bytes are valid until more is written. */
   written(): Buffer {
     return this.#bytes.subarray(0, this.size);
+  }
+
+  /** Forgets all that was written, and frees a buffer that is unusually long. */
+  clear(): void {
+    this.size = 0;
+    if (this.#bytes.length > mostKept) this.#bytes = Buffer.allocUnsafeSlow(1024);
   }
 
   /** Makes room for so many bytes. */
@@ -122,10 +130,13 @@ export class Writer {
   time(field: number, [seconds, nanos]: readonly [number, number]): void {
     this.#tag(field, wire.fixed64);
     this.#room(8);
-    // All products stay below 2^53.
-    const upper = Math.floor(seconds / 65_536) * 1e9;
-    const lower = (seconds % 65_536) * 1e9 + nanos + (upper % 65_536) * 65_536;
-    this.#halves(lower % two32, Math.floor(upper / 65_536) + Math.floor(lower / two32));
+    // All products stay below 2^53. The remainder of a division of doubles would be a call.
+    const blocks = Math.floor(seconds / 65_536);
+    const upper = blocks * 1e9;
+    const carried = Math.floor(upper / 65_536);
+    const lower = (seconds - blocks * 65_536) * 1e9 + nanos + (upper - carried * 65_536) * 65_536;
+    const high = Math.floor(lower / two32);
+    this.#halves(lower - high * two32, carried + high);
   }
 
   #halves(low: number, high: number): void {

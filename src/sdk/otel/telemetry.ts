@@ -3,12 +3,13 @@ import type { Signal } from "../../otlp/protocol.ts";
 import type { LogRecordLike } from "../encoder/logs.ts";
 import { encodeMetrics, isEncoded, type ResourceMetricsLike } from "../encoder/metrics.ts";
 import type { SpanLike } from "../encoder/spans.ts";
+import { Writer } from "../encoder/writer.ts";
 import { batchOf } from "../intake.ts";
 import type { Annotation } from "../judge.ts";
 import { overlay } from "./overlay.ts";
 
-/** The usual size of a record, in bytes. */
-const usualSize = 512;
+/** Takes the records of one export after the other. It is undefined while one is being encoded, during which the host's code may run. */
+let spare: Writer | undefined;
 
 /** What an exporter exports at once. */
 export type Telemetry = readonly SpanLike[] | readonly LogRecordLike[] | ResourceMetricsLike;
@@ -36,9 +37,12 @@ function encodeRecords<S extends "logs" | "traces", T extends LogRecordLike & Sp
   items: readonly (S extends "logs" ? LogRecordLike : SpanLike)[],
 ): Encoded {
   const records = items as readonly T[];
-  const batch = batchOf(signal, records.length * usualSize);
+  const writer = spare ?? new Writer();
+  spare = undefined;
+  const batch = batchOf(signal, writer);
   for (const record of records) batch.add(record.resource, record.instrumentationScope, record);
   const { request, order } = batch.take();
+  spare = writer;
   return {
     signal,
     request,
