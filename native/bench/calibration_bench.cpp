@@ -136,7 +136,7 @@ int main() {
     past.learn(score);
   }
   const double took = 1e9 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
-  std::printf("\n%.0f ns to score and learn a unit (mean p %.3f), %zu + %zu bytes\n", took / kN, sum / kN, Calibration::bytes(),
+  std::printf("\n%.0f ns to score and learn a unit (mean p %.3f), %zu + %zu bytes\n", took / kN, sum / kN, past.memory(),
               sizeof(AlarmBudget));
   return 0;
 }

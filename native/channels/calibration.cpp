@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/portable_math.hpp"
 #include "base/state_bytes.hpp"
@@ -72,9 +73,9 @@ std::uint64_t Calibration::filled(int j) const { return learnt_ >> (kGrowthBits 
 
 std::span<const float> Calibration::level(int j) const {
   const std::uint64_t n = filled(j);
-  if (j == 0) return std::span(scores_).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, kLatest)));
-  const auto& maxima = maxima_[static_cast<std::size_t>(j - 1)];
-  return std::span(maxima).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, kBlocks)));
+  if (j == 0) return scores_;
+  if (n == 0) return {};
+  return std::span(maxima_[static_cast<std::size_t>(j - 1)]).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, kBlocks)));
 }
 
 /// The scores that a level remembers. Its first block is left out once there are enough others.
@@ -140,13 +141,22 @@ double Calibration::Tail::scoreOf(double p, double unit) const {
 void Calibration::learn(double score) {
   if (std::isnan(score)) return;
   const float s = stored(score);
-  scores_[learnt_ % kLatest] = s;
+  if (learnt_ < kLatest) {
+    if (learnt_ == 0) scores_.reserve(kFewest);
+    scores_.push_back(s);
+  } else {
+    scores_[learnt_ % kLatest] = s;
+  }
   ++learnt_;
   float largest = s;
   for (std::size_t j = 1; j < kLevels; ++j) {
     largest = open_[j] = std::max(open_[j], largest);
     const std::uint64_t block = std::uint64_t{1} << (kGrowthBits * j);
     if (learnt_ % block != 0) break;
+    if (j > maxima_.size()) {
+      maxima_.reserve(j);
+      maxima_.emplace_back();
+    }
     maxima_[j - 1][(learnt_ / block - 1) % kBlocks] = largest;
     open_[j] = -std::numeric_limits<float>::infinity();
   }
@@ -226,15 +236,19 @@ bool Calibration::restore(Bytes in) {
     score = std::bit_cast<float>(read.get<std::uint32_t>());
     return read.ok() && !std::isnan(score);
   };
-  for (std::size_t i = 0, n = fresh.level(0).size(); i < n; ++i)
-    if (!get(fresh.scores_[i])) return false;
-  for (int j = 1; j < kLevels; ++j)
+  fresh.scores_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(fresh.learnt_, kLatest)));
+  for (float& score : fresh.scores_)
+    if (!get(score)) return false;
+  for (int j = 1; j < kLevels && fresh.filled(j) > 0; ++j) {
+    fresh.maxima_.reserve(static_cast<std::size_t>(j));
+    Maxima& maxima = fresh.maxima_.emplace_back();
     for (std::size_t i = 0, n = fresh.level(j).size(); i < n; ++i)
-      if (!get(fresh.maxima_[static_cast<std::size_t>(j - 1)][i])) return false;
+      if (!get(maxima[i])) return false;
+  }
   for (float& score : fresh.open_)
     if (!get(score)) return false;
   if (!read.done()) return false;
-  *this = fresh;
+  *this = std::move(fresh);
   return true;
 }
 

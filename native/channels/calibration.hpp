@@ -18,10 +18,10 @@ namespace driftlock {
 ///
 /// It keeps a pyramid of block maxima: level 0 keeps the latest 256 scores, level j the largest score of each of the
 /// latest 32 blocks of 4^j. A score that k of m blocks of B scores reach has p = 1 - (1 - (k + 1) / (m + 1))^(1 / B);
-/// the search climbs until 8 blocks reach it. So ranks reach down to one in 10^8 from 2.5 KiB. It keeps maxima of
-/// blocks, not single scores, because large scores come in clusters, and a cluster should count once (block maxima: E.
-/// J. Gumbel, Statistics of extremes, 1958). A level leaves out its first block once it has 16 others: much is seen for
-/// the first time while a stream is young, which indicates little about how often that happens later.
+/// the search climbs until 8 blocks reach it. So ranks reach down to one in 10^8 from 2.5 KiB, which grow with what is learnt. It
+/// keeps maxima of blocks, not single scores, because large scores come in clusters, and a cluster should count once (block
+/// maxima: E. J. Gumbel, Statistics of extremes, 1958). A level leaves out its first block once it has 16 others: much is seen
+/// for the first time while a stream is young, which indicates little about how often that happens later.
 ///
 /// Above all that is remembered, where ranks end with the p-value `r`, a power law takes over: a score `x` times as far
 /// above the median as the largest has p = r x^(ln(r) / 2). That is a generalised Pareto tail whose index grows with
@@ -48,7 +48,8 @@ class Calibration {
   double median() const;
 
   std::uint64_t learnt() const { return learnt_; }
-  static constexpr std::size_t bytes() { return sizeof(Calibration); }
+  /// The memory in bytes.
+  std::size_t memory() const { return sizeof *this + scores_.capacity() * sizeof(float) + maxima_.capacity() * sizeof(Maxima); }
 
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Returns false, and changes nothing, if the bytes are not a snapshot of a calibration.
@@ -86,8 +87,10 @@ class Calibration {
   double unit_;
   ScoreLaw law_;
   std::uint64_t learnt_ = 0;
-  std::array<float, kLatest> scores_{};
-  std::array<std::array<float, kBlocks>, kLevels - 1> maxima_{};
+  using Maxima = std::array<float, kBlocks>;
+  std::vector<float> scores_;
+  /// From level 1 on, those that have a block.
+  std::vector<Maxima> maxima_;
   /// The largest score of each level's unfinished block, without what lies in the unfinished blocks of lower levels.
   std::array<float, kLevels> open_{};
   mutable Tail tail_;

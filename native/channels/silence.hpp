@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -57,6 +58,8 @@ class Silence {
   static double octaves(std::uint64_t nanos);
   const Moment& heard() const { return heard_; }
   std::uint64_t learnt() const { return gaps_.learnt(); }
+  /// The memory used beyond the object itself, in bytes.
+  std::size_t memory() const { return gaps_.memory() - sizeof gaps_; }
 
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Returns false if the bytes are not a snapshot; the object is then unusable.

@@ -130,7 +130,7 @@ class Group {
   void accept(double score);
 
   /// The memory used beyond the object itself, in bytes.
-  std::size_t memory() const { return members_.capacity() * sizeof(Member) + (calibration_ ? Calibration::bytes() : 0); }
+  std::size_t memory() const { return members_.capacity() * sizeof(Member) + (calibration_ ? calibration_->memory() : 0); }
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Restores a group, whose streams enter and join by themselves. Returns false if the bytes are not a snapshot of one;
   /// the group is then unusable.

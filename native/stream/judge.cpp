@@ -264,7 +264,7 @@ void Judge::markStrange(std::uint64_t now) {
 
 std::size_t Judge::memory() const {
   std::size_t bytes = 0;
-  for (const auto& calibration : calibrations_) bytes += calibration ? Calibration::bytes() : 0;
+  for (const auto& calibration : calibrations_) bytes += calibration ? calibration->memory() : 0;
   return bytes;
 }
 

@@ -316,8 +316,8 @@ Texts Stream::texts() const {
 }
 
 std::size_t Stream::memory() const {
-  std::size_t bytes =
-      sizeof *this + key_.name.capacity() + key_.tenant.capacity() + judge_.memory() + windows_.memory() + anomalies_.memory();
+  std::size_t bytes = sizeof *this + key_.name.capacity() + key_.tenant.capacity() + judge_.memory() + windows_.memory() +
+                      anomalies_.memory() + silence_.memory();
   for (const auto& channel : channels_) {
     if (channel) bytes += channel->memory();
   }
