@@ -139,7 +139,7 @@ int main(int argc, char** argv) {
     }
     const double took = 1e9 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
     std::printf("%.0f ns of processor time a record at %u a tick and 40 templates, %zu bytes\n", took / kN,
-                static_cast<unsigned>(records), VolumeModel::bytes());
+                static_cast<unsigned>(records), channel.memory());
   }
   return 0;
 }

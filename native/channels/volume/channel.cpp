@@ -96,7 +96,7 @@ class VolumeChannel final : public Channel {
   std::unique_ptr<Finding> find(const Observation*) const override { return nullptr; }
 
   std::size_t memory() const override {
-    return sizeof *this + (volume_ ? VolumeModel::bytes() : 0) + (mix_ ? TemplateMix::bytes() : 0);
+    return sizeof *this + (volume_ ? volume_->memory() : 0) + (mix_ ? TemplateMix::bytes() : 0);
   }
 
   void snapshot(std::vector<std::uint8_t>& out) const override {

@@ -63,7 +63,8 @@ VolumeModel::VolumeModel(std::uint64_t tick, std::uint64_t unitsPerDay)
     : shortest_(std::max<std::uint64_t>(tick, 1)),
       tick_(shortest_),
       unitsPerDay_(std::max<std::uint64_t>(unitsPerDay, 24)),
-      season_(unitsPerDay_) {}
+      season_(unitsPerDay_),
+      entries_(1) {}
 
 std::optional<VolumeTick> VolumeModel::advance(std::uint64_t time) {
   if (!started_) {
@@ -105,16 +106,17 @@ void VolumeModel::count(std::uint64_t time, std::uint32_t id) {
 /// Finds the place of a template's entry; the one with the fewest recent records makes room.
 std::size_t VolumeModel::entry(std::uint32_t id) {
   std::uint8_t& hint = hints_[(id * 0x9E3779B1u) >> 26];
-  if (hint > 0 && hint < used_ && entries_[hint].id == id) return hint;
-  const auto templates = std::span(tags_).subspan(1, used_ - 1);
+  if (hint > 0 && hint < entries_.size() && entries_[hint].id == id) return hint;
+  const auto templates = std::span(tags_).subspan(1, entries_.size() - 1);
   std::size_t at = 1 + findTagged(templates, tagOf(id), [&](std::size_t i) { return entries_[1 + i].id == id; });
-  if (at == used_) {
-    if (used_ < kEntries) {
-      ++used_;
+  if (at == entries_.size()) {
+    if (at < kEntries) {
+      if (at == entries_.capacity()) entries_.reserve(std::min(at + kEntriesAtOnce, kEntries));
+      entries_.emplace_back();
     } else {
       at = lightest();
+      entries_[at] = {};
     }
-    entries_[at] = {};
     entries_[at].id = id;
     tags_[at] = tagOf(id);
   }
@@ -283,7 +285,7 @@ VolumeTick VolumeModel::close() {
     const std::uint64_t hour = unitsPerDay_ / 24;
     const auto [least, most] =
         std::minmax({factor, season_.factor(start_ - std::min(start_, hour), tick_), season_.factor(start_ + hour, tick_)});
-    for (std::size_t i = 0; i < used_; ++i) {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
       VolumeFinding finding = judge(entries_[i], closed.end, factor);
       if (finding.kind != VolumeKind::None && least < most) {
         finding = judge(entries_[i], closed.end, finding.kind == VolumeKind::Burst ? most : least);
@@ -301,13 +303,13 @@ VolumeTick VolumeModel::close() {
       }
       if (finding.bits > closed.strangest.bits) closed.strangest = finding;
     }
-    closed.score = closed.strangest.bits - portableLog2(used_);
+    closed.score = closed.strangest.bits - portableLog2(static_cast<double>(entries_.size()));
     const VolumeFinding& strangest = closed.strangest;
     if (strangest.kind == VolumeKind::Burst && strangest.bits >= kRemarkable) {
       recurrence_.add(strangest.total ? 0 : std::max(strangest.id, 1u), closed.start, closed.end, strangest.count);
     }
   }
-  for (std::size_t i = 0; i < used_; ++i) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& e = entries_[i];
     e.previous = whole && !recurring ? e.count : 0;
     e.count = 0;
@@ -324,7 +326,7 @@ void VolumeModel::interrupt(std::uint64_t time) {
   weighed_ = false;
   start_ = time - time % tick_;
   started_ = partial_ = true;
-  for (std::size_t i = 0; i < used_; ++i) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& e = entries_[i];
     e.count = 0;
     e.run = e.before = e.peak = 0;
@@ -335,7 +337,7 @@ void VolumeModel::interrupt(std::uint64_t time) {
 void VolumeModel::reject() {
   if (!pending_) return;
   pending_ = weighed_ = false;
-  for (std::size_t i = 0; i < used_; ++i) entries_[i].previous = 0;
+  for (std::size_t i = 0; i < entries_.size(); ++i) entries_[i].previous = 0;
 }
 
 /// Learns the counts of the tick that ended last.
@@ -353,7 +355,7 @@ void VolumeModel::learn() {
   const double keep = ticks_ >= kHorizon ? 1 - 1 / kHorizon : 1;
   dispersionSum_ *= 1 - 1 / kHorizon;
   dispersionWeight_ *= 1 - 1 / kHorizon;
-  for (std::size_t i = 0; i < used_; ++i) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& e = entries_[i];
     const double k = e.previous / factor;  // the count at a usual hour
     e.previous = 0;
@@ -403,7 +405,7 @@ void VolumeModel::suit() {
 /// Doubles the ticks. Counts of two ticks are taken for independent; how they are distributed is learned anew.
 void VolumeModel::lengthen() {
   tick_ *= 2;
-  for (std::size_t i = 0; i < used_; ++i) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& e = entries_[i];
     e.squares += static_cast<float>(e.sum * e.sum / ticks_);
     e.counts = {};
@@ -425,7 +427,7 @@ void VolumeModel::lengthen() {
 
 void VolumeModel::shorten() {
   tick_ /= 2;
-  for (std::size_t i = 0; i < used_; ++i) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& e = entries_[i];
     e.squares = std::max(0.0f, e.squares - static_cast<float>(e.sum * e.sum / (2 * ticks_)));
     e.counts = {};
@@ -452,7 +454,7 @@ void VolumeModel::learnEmpty(std::uint64_t ticks) {
   // The effect is that of learning each tick: what was known fades once the horizon is full.
   const double room = std::max(0.0, kHorizon - ticks_);
   const double keep = n > room ? portableExp(-(n - room) / kHorizon) : 1;
-  for (std::size_t i = 0; i < used_; ++i) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
     entries_[i].sum = static_cast<float>(entries_[i].sum * keep);
     entries_[i].squares = static_cast<float>(entries_[i].squares * keep);
     if (entries_[i].positive > 0)
@@ -470,13 +472,13 @@ void VolumeModel::snapshot(std::vector<std::uint8_t>& out) const {
   put<std::uint64_t>(out, start_);
   put<std::uint64_t>(out, pendingStart_);
   put<std::uint8_t>(out, static_cast<std::uint8_t>(started_ | pending_ << 1 | partial_ << 2));
-  put<std::uint8_t>(out, static_cast<std::uint8_t>(used_));
+  put<std::uint8_t>(out, static_cast<std::uint8_t>(entries_.size()));
   for (const double value : {ticks_, dispersionSum_, dispersionWeight_, pooledSum_}) putDouble(out, value);
   for (const std::uint32_t n : pooledCounts_) put(out, n);
   StateWriter write(out);
   VolumeSeason::visit(season_, write);
   Recurrence::visit(recurrence_, write);
-  for (std::size_t i = 0; i < used_; ++i) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
     const Entry& e = entries_[i];
     for (const std::uint32_t value : {e.id, e.count, e.previous, e.silent}) put(out, value);
     put(out, e.last);
@@ -512,8 +514,9 @@ bool VolumeModel::restore(Bytes in) {
   fresh.started_ = flags & 1;
   fresh.pending_ = flags >> 1 & 1;
   fresh.partial_ = flags >> 2 & 1;
-  fresh.used_ = read.get<std::uint8_t>();
-  if (!read.ok() || flags > 7 || fresh.used_ < 1 || fresh.used_ > kEntries) return false;
+  const std::size_t entries = read.get<std::uint8_t>();
+  if (!read.ok() || flags > 7 || entries < 1 || entries > kEntries) return false;
+  fresh.entries_.resize(entries);
   fresh.ticks_ = getDouble();
   fresh.dispersionSum_ = getDouble();
   fresh.dispersionWeight_ = getDouble();
@@ -528,7 +531,7 @@ bool VolumeModel::restore(Bytes in) {
   VolumeSeason::visit(fresh.season_, read);
   Recurrence::visit(fresh.recurrence_, read);
   if (!fresh.season_.valid()) return false;
-  for (std::size_t i = 0; i < fresh.used_; ++i) {
+  for (std::size_t i = 0; i < entries; ++i) {
     Entry& e = fresh.entries_[i];
     for (std::uint32_t* value : {&e.id, &e.count, &e.previous, &e.silent}) *value = read.get<std::uint32_t>();
     e.last = read.get<std::uint64_t>();
@@ -545,7 +548,7 @@ bool VolumeModel::restore(Bytes in) {
     fresh.tags_[i] = tagOf(e.id);
   }
   if (!read.done()) return false;
-  *this = fresh;
+  *this = std::move(fresh);
   return true;
 }
 

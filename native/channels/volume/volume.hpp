@@ -89,14 +89,15 @@ class VolumeModel {
   bool seasonal() const { return season_.believed(); }
   /// The length of a tick in clock units.
   std::uint64_t tick() const { return tick_; }
-  static constexpr std::size_t bytes() { return sizeof(VolumeModel); }
+  /// The memory in bytes, which grows with the number of templates.
+  std::size_t memory() const { return sizeof *this + entries_.capacity() * sizeof(Entry); }
 
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Returns false, and changes nothing, if the bytes are not a snapshot of a channel with this tick.
   bool restore(Bytes in);
 
  private:
-  static constexpr std::size_t kEntries = 40;  // the first is the total
+  static constexpr std::size_t kEntries = 40, kEntriesAtOnce = 4;
   static constexpr std::size_t kCountBuckets = 24;
   static constexpr std::size_t kGapBuckets = 24;
   static constexpr std::size_t kSilenceBuckets = 24;
@@ -144,7 +145,6 @@ class VolumeModel {
   bool started_ = false;
   bool pending_ = false;  // a tick has ended and is not learnt
   bool partial_ = false;  // records of the open tick were missed
-  std::uint32_t used_ = 1;
   double ticks_ = 0;
   double dispersionSum_ = 0, dispersionWeight_ = 0;
   double pooledSum_ = 0;
@@ -153,7 +153,7 @@ class VolumeModel {
   VolumeSeason season_;
   Recurrence recurrence_;
   std::uint64_t pendingStart_ = 0;
-  std::array<Entry, kEntries> entries_{};
+  std::vector<Entry> entries_;  // the first is the total
   // These are not part of the state; they only speed up the search:
   std::array<std::uint8_t, 64> hints_{};  // where a template was found last
   std::array<std::uint8_t, kEntries> tags_{};
