@@ -100,7 +100,7 @@ int main(int argc, char** argv) {
     for (; next < abnormal.size(); ++next) judge(abnormal[next], true);
     const double took = 1e9 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
     std::printf("%-22s AUC %.4f, %.0f ns an id, %zu bytes\n", adapt ? "learning what is usual" : "trained once", auc(scores),
-                took / static_cast<double>(ids), model.bytes());
+                took / static_cast<double>(ids), model.memory());
   }
   return 0;
 }

@@ -29,6 +29,8 @@ constexpr std::uint64_t kMeanMemory = 2048;
 /// The bits above the mean from which a cost counts against a session.
 constexpr double kSlack = 2;
 constexpr std::uint8_t kSnapshotVersion = 2;
+/// The size of the tables of a model that has learnt nothing. They double while more than seven eighths of them are used.
+constexpr std::uint32_t kSmallest = 16;
 
 constexpr std::uint64_t mix(std::uint64_t x) {  // the finaliser of SplitMix64
   x += 0x9E3779B97F4A7C15u;
@@ -81,6 +83,13 @@ class Excluded {
   std::uint32_t size_ = 0;
 };
 
+/// The size of a table that has grown to hold so many entries.
+std::size_t sizeFor(std::uint32_t entries) {
+  std::size_t size = kSmallest;
+  while (entries > size - size / 8) size *= 2;
+  return size;
+}
+
 }  // namespace
 
 void SequenceContext::push(std::uint32_t id) {
@@ -93,23 +102,23 @@ void SequenceContext::push(std::uint32_t id) {
 SequenceModel::SequenceModel(SequenceLimits limits) : limits_(limits) {
   limits_.contexts = std::bit_ceil(std::clamp<std::uint32_t>(limits.contexts, 16, 32768));
   limits_.successors = std::clamp<std::uint32_t>(limits.successors, 64, 65534);
-  slots_.resize(limits_.contexts);
   limits_.alphabet = std::bit_ceil(std::clamp<std::uint32_t>(limits.alphabet, 16, 32768));
-  nodes_.resize(limits_.successors);
-  ids_.resize(limits_.alphabet);
-  idCounts_.resize(limits_.alphabet);
-  idPlaces_.resize(limits_.alphabet);
-  clear();
+  slots_.resize(kSmallest);
+  ids_.resize(kSmallest);
+  idCounts_.resize(kSmallest);
+  idPlaces_.resize(kSmallest);
+  freeSlots_ = limits_.contexts;
+  freeNodes_ = limits_.successors;
 }
 
-std::size_t SequenceModel::bytes() const {
+std::size_t SequenceModel::memory() const {
   return sizeof *this + slots_.capacity() * sizeof(Slot) + nodes_.capacity() * sizeof(Node) +
          ids_.capacity() * sizeof(std::uint32_t) + idCounts_.capacity() * sizeof(std::uint16_t) + idPlaces_.capacity();
 }
 
 /// Finds the place of `key`, or the free place where it would go. There is always a free place.
 std::uint32_t SequenceModel::find(std::uint32_t key) const {
-  const std::uint32_t mask = limits_.contexts - 1;
+  const auto mask = static_cast<std::uint32_t>(slots_.size() - 1);
   for (std::uint32_t i = (key * 0x9E3779B1u) >> 7;; ++i) {
     const Slot& slot = slots_[i & mask];
     if (slot.key == 0 || (slot.key & kIdentity) == key) return i & mask;
@@ -178,7 +187,7 @@ std::vector<ExpectedId> SequenceModel::expected(const SequenceContext& context, 
       for (std::uint16_t n = slots_[find(keys.key[k])].head; n != 0; n = nodes_[n - 1].next)
         see(nodes_[n - 1].id, nodes_[n - 1].count, nodes_[n - 1].count);
     else
-      for (std::uint32_t i = 0; i < limits_.alphabet; ++i) see(ids_[i], idCounts_[i], idPlaces_[i]);
+      for (std::size_t i = 0; i < ids_.size(); ++i) see(ids_[i], idCounts_[i], idPlaces_[i]);
     if (all.size() == first) continue;
     const double escape = k == 0 ? once + 1 : static_cast<double>(all.size() - first);
     for (std::size_t i = first; i < all.size(); ++i) {
@@ -214,7 +223,7 @@ void SequenceModel::update(const SequenceContext& context, std::uint32_t id, dou
 
 /// Finds the place of `id` in the alphabet, or the free place where it would go.
 std::uint32_t SequenceModel::findId(std::uint32_t id) const {
-  const std::uint32_t mask = limits_.alphabet - 1;
+  const auto mask = static_cast<std::uint32_t>(ids_.size() - 1);
   std::uint32_t i = (id * 0x9E3779B1u) >> 7 & mask;
   while (idCounts_[i] != 0 && ids_[i] != id) i = (i + 1) & mask;
   return i;
@@ -226,6 +235,9 @@ void SequenceModel::addId(std::uint32_t id, bool elsewhere) {
     const std::uint32_t most = limits_.alphabet - limits_.alphabet / 8;
     if (knownIds_ >= most) {
       while (knownIds_ > most - most / 4) halveAlphabet();
+      at = findId(id);
+    } else if (knownIds_ >= ids_.size() - ids_.size() / 8) {
+      growAlphabet(2 * ids_.size());
       at = findId(id);
     }
     ids_[at] = id;
@@ -242,6 +254,23 @@ void SequenceModel::addId(std::uint32_t id, bool elsewhere) {
     if (++idPlaces_[at] == kMostPlaces) halvePlaces();
   }
   if (++idTotal_ >= kMaxTotal) halveAlphabet();
+}
+
+/// Gives the table of the alphabet another size.
+void SequenceModel::growAlphabet(std::size_t size) {
+  std::vector<std::uint32_t> ids(size);
+  std::vector<std::uint16_t> counts(size);
+  std::vector<std::uint8_t> places(size);
+  ids.swap(ids_);
+  counts.swap(idCounts_);
+  places.swap(idPlaces_);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (counts[i] == 0) continue;
+    const std::uint32_t at = findId(ids[i]);
+    ids_[at] = ids[i];
+    idCounts_[at] = counts[i];
+    idPlaces_[at] = places[i];
+  }
 }
 
 /// Halves the counts of the alphabet, and drops ids seen once.
@@ -285,6 +314,10 @@ bool SequenceModel::add(std::uint32_t key, std::uint32_t id) {
       makeRoom();
       at = find(key);
     }
+    if (limits_.contexts - freeSlots_ >= slots_.size() - slots_.size() / 8) {
+      growContexts();
+      at = find(key);
+    }
     slots_[at].key = key;
     --freeSlots_;
   }
@@ -305,21 +338,31 @@ bool SequenceModel::add(std::uint32_t key, std::uint32_t id) {
     return true;
   }
   while (distinct >= kMaxFanOut) distinct = halve(*slot);
-  if (free_ == 0) {
+  if (freeNodes_ == 0) {
     makeRoom();
     slot = &slots_[find(key)];
     if (slot->key == 0) --freeSlots_;
     slot->key = key | kUsedBit;
   }
-  const std::uint16_t fresh = free_;
-  Node& node = nodes_[fresh - 1];
-  free_ = node.next;
-  --freeNodes_;
-  node = {id, 1, slot->head};
-  slot->head = fresh;
+  slot->head = take({id, 1, slot->head});
   ++slot->total;
   if (slot->total >= kMaxTotal) halve(*slot);
   return false;
+}
+
+/// Takes a free node, of which there is one, for a successor. Returns 1 + its index.
+std::uint16_t SequenceModel::take(Node successor) {
+  --freeNodes_;
+  if (free_ != 0) {
+    const std::uint16_t at = free_;
+    free_ = std::exchange(nodes_[at - 1], successor).next;
+    return at;
+  }
+  if (nodes_.size() == nodes_.capacity()) {
+    nodes_.reserve(std::min<std::size_t>(std::max<std::size_t>(2 * nodes_.size(), kSmallest), limits_.successors));
+  }
+  nodes_.push_back(successor);
+  return static_cast<std::uint16_t>(nodes_.size());
 }
 
 /// Halves a context's counts, drops successors seen once, and returns how many are left.
@@ -381,17 +424,13 @@ void SequenceModel::sweep(F f) {
   }
 }
 
-void SequenceModel::clear() {
-  std::fill(slots_.begin(), slots_.end(), Slot{});
-  for (std::uint32_t i = 0; i < limits_.successors; ++i)
-    nodes_[i] = {0, 0, static_cast<std::uint16_t>(i + 1 < limits_.successors ? i + 2 : 0)};
-  free_ = 1;
-  freeSlots_ = limits_.contexts;
-  freeNodes_ = limits_.successors;
-  std::fill(idCounts_.begin(), idCounts_.end(), std::uint16_t{0});
-  knownIds_ = idTotal_ = idsOnce_ = placesTotal_ = 0;
-  learnt_ = 0;
-  meanCost_ = 0;
+/// Doubles the table of contexts.
+void SequenceModel::growContexts() {
+  std::vector<Slot> old(2 * slots_.size());
+  old.swap(slots_);
+  for (const Slot& slot : old) {
+    if (slot.key != 0) slots_[find(slot.key & kIdentity)] = slot;
+  }
 }
 
 void SequenceModel::snapshot(std::vector<std::uint8_t>& out) const {
@@ -441,6 +480,7 @@ bool SequenceModel::restore(Bytes in) {
   if (!read.ok() || !std::isfinite(fresh.meanCost_) || fresh.meanCost_ < 0) return false;
   const std::uint32_t known = read.get<std::uint32_t>();
   if (known > limits_.alphabet - limits_.alphabet / 8) return false;
+  fresh.growAlphabet(sizeFor(known));
   for (std::uint32_t i = 0, before = 0; i < known; ++i) {
     const std::uint32_t id = read.get<std::uint32_t>();
     const std::uint16_t count = read.get<std::uint16_t>();
@@ -459,6 +499,7 @@ bool SequenceModel::restore(Bytes in) {
   }
   const std::uint32_t contexts = read.get<std::uint32_t>();
   if (!read.ok() || contexts > limits_.contexts - limits_.contexts / 8) return false;
+  fresh.slots_.assign(sizeFor(contexts), {});
   std::uint32_t previous = 0;
   for (std::uint32_t i = 0; i < contexts; ++i) {
     const std::uint32_t key = read.get<std::uint32_t>();
@@ -475,12 +516,7 @@ bool SequenceModel::restore(Bytes in) {
       const std::uint16_t count = read.get<std::uint16_t>();
       if (!read.ok() || count == 0 || id == kBeginning) return false;
       if (d > 0 && id <= fresh.nodes_[slot.head - 1].id) return false;
-      const std::uint16_t at = fresh.free_;
-      Node& node = fresh.nodes_[at - 1];
-      fresh.free_ = node.next;
-      --fresh.freeNodes_;
-      node = {id, count, slot.head};
-      slot.head = at;
+      slot.head = fresh.take({id, count, slot.head});
       total += count;
     }
     if (total >= kMaxTotal) return false;

@@ -16,7 +16,7 @@ inline constexpr std::uint32_t kEndOfSession = 0xFFFFFFFFu;
 /// The largest id of the caller; larger ones count as this one.
 inline constexpr std::uint32_t kLargestId = 0xFFFFFFFDu;
 
-/// The bounds of a model. All of its memory is taken when it is made, 27 KiB by default; ageing needs a temporary copy
+/// The bounds of a model, whose tables grow with what it learns, to 27 KiB by default. Growing and ageing need a temporary copy
 /// of a table.
 struct SequenceLimits {
   /// The number of contexts (of orders 1 to 3) in the table: 16 to 32,768, rounded up to a power of two. 8 bytes each.
@@ -93,8 +93,8 @@ class SequenceModel {
   /// The probability of an id that the model does not know.
   double novelty(const SequenceContext& context) const;
 
-  /// The memory held in bytes, fixed when the model is made.
-  std::size_t bytes() const;
+  /// The memory in bytes.
+  std::size_t memory() const;
 
   /// Appends a canonical form: models that behave alike give equal bytes.
   void snapshot(std::vector<std::uint8_t>& out) const;
@@ -125,21 +125,24 @@ class SequenceModel {
   void halveAlphabet();
   void halvePlaces();
   std::uint32_t halve(Slot& slot);
+  std::uint16_t take(Node successor);
   void makeRoom();
   template <class F>
   void sweep(F f);
-  void clear();
+  void growContexts();
+  void growAlphabet(std::size_t size);
 
   SequenceLimits limits_;
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
+  // What is left of the bounds, beyond what the tables have grown to.
   std::uint32_t freeSlots_ = 0;
   std::uint32_t freeNodes_ = 0;
   std::vector<std::uint32_t> ids_;       // the alphabet, by open addressing
   std::vector<std::uint16_t> idCounts_;  // a count of 0 is free
   std::vector<std::uint8_t> idPlaces_;   // the number of times that no longer context knew the id
   std::uint32_t knownIds_ = 0, idTotal_ = 0, idsOnce_ = 0, placesTotal_ = 0;
-  std::uint16_t free_ = 0;  // 1 + index of the first free node; they are linked by `next`
+  std::uint16_t free_ = 0;  // 1 + index of the first free one among `nodes_`; they are linked by `next`
   std::uint64_t learnt_ = 0;
   double meanCost_ = 0;
 };

@@ -173,7 +173,7 @@ bool Sessions::restore(Bytes in) {
 }
 
 std::size_t Sessions::memory() const {
-  std::size_t bytes = sizeof *this + model_.bytes() + sessions_.size() * (sizeof(Table::Entry) + 6 * sizeof(void*));
+  std::size_t bytes = sizeof *this + model_.memory() + sessions_.size() * (sizeof(Table::Entry) + 6 * sizeof(void*));
   for (const auto& [key, session] : sessions_) bytes += session.waiting.capacity() * sizeof(std::uint32_t);
   return bytes;
 }
