@@ -64,8 +64,14 @@ void Dictionary::add(Bytes lines) {
   // A quarter is reserved for the adaptive part, however much the anchored part needs.
   const std::size_t anchoredCapacity = capacity_ - capacity_ / 4;
   if (lines.empty() || lines.size() > capacity_ / 4) return;
+  // Growing by a quarter wastes less than growing by doubling, and stops at the capacity.
+  const auto grow = [&] {
+    const std::size_t size = text_.size() + lines.size();
+    if (size > text_.capacity()) text_.reserve(std::max(size, std::min(capacity_, size + size / 4)));
+  };
   if (!anchored_ && anchoredSize_ + lines.size() <= anchoredCapacity) {
     if (anchoredSize_ < text_.size()) ++rewrites_;
+    grow();
     text_.insert(text_.begin() + static_cast<std::ptrdiff_t>(anchoredSize_), lines.begin(), lines.end());
     anchoredSize_ += lines.size();
   } else {
@@ -78,11 +84,10 @@ void Dictionary::add(Bytes lines) {
       text_.erase(adaptive, cut);
       ++rewrites_;
     }
+    grow();
     text_.insert(text_.end(), lines.begin(), lines.end());
   }
   ++version_;
-  // Growing by doubling stops at the capacity.
-  if (text_.capacity() < capacity_ && text_.size() > capacity_ / 2) text_.reserve(capacity_);
 }
 
 void Dictionary::novelty(Bytes text, Novelty& out) {
