@@ -25,7 +25,6 @@ Windows::Windows(const Settings& settings, const StreamKey& key)
     : settings_(settings),
       key_(key),
       chances_(portableLog2(settings.windowRecords)),
-      baseline_(settings.windowRecords, kExcerptBytes),
       window_(settings.windowRecords, kExcerptBytes) {}
 
 std::size_t Windows::hopsPerWindow() const {
@@ -35,23 +34,20 @@ std::size_t Windows::hopsPerWindow() const {
 void Windows::push(Bytes record, std::uint64_t seen) {
   window_.push(record);
   if (!hops_.empty() && seen % settings_.windowHop != 0) return;
+  if (hops_.size() == hopsPerWindow()) hops_.erase(hops_.begin());
   hops_.emplace_back();
-  if (hops_.size() > hopsPerWindow()) hops_.pop_front();
 }
 
 void Windows::conceal() const {
   const privacy::Masking masking(*settings_.privacy, privacy::Place::Stored, key_.scope());
   if (!masking.acts()) return;
-  for (Window* const each : {&baseline_, &window_}) {
-    each->rewriteLatest(
-        [&](std::span<std::uint8_t> record) { driftlock::conceal(key_.signal, key_.metricType, record, masking); });
-  }
+  window_.rewriteLatest(
+      [&](std::span<std::uint8_t> record) { driftlock::conceal(key_.signal, key_.metricType, record, masking); });
 }
 
 void Windows::setBaseline() {
   conceal();
-  baseline_ = window_;
-  baseline_.compact();
+  baseline_ = Excerpt(window_);
 }
 
 WindowVerdict Windows::verdict() const {
@@ -123,9 +119,10 @@ void Windows::snapshot(std::vector<std::uint8_t>& out) const {
 
 bool Windows::restore(Bytes in, const StreamKey& key, std::uint64_t seen) {
   StateReader read(in);
-  if (!baseline_.restore(read.getBytes()) || !window_.restore(read.getBytes())) return false;
-  if (!sound(baseline_, key) || !sound(window_, key)) return false;
-  baseline_.compact();
+  Window baseline(settings_.windowRecords, kExcerptBytes);
+  if (!baseline.restore(read.getBytes()) || !window_.restore(read.getBytes())) return false;
+  if (!sound(baseline, key) || !sound(window_, key)) return false;
+  baseline_ = Excerpt(baseline);
   const auto hops = read.get<std::uint32_t>();
   if (hops > hopsPerWindow() || (hops == 0) != (seen == 0)) return false;
   for (std::uint32_t i = 0; i < hops && read.ok(); ++i) Hop::visit(hops_.emplace_back(), read);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <limits>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "channels/channel_id.hpp"
 #include "channels/policy.hpp"
 #include "record/stream_key.hpp"
+#include "stream/excerpt.hpp"
 #include "stream/settings.hpp"
 #include "stream/verdict.hpp"
 
@@ -58,7 +58,7 @@ class Windows {
   void forgetMetrics() { metrics_.reset(); }
 
   /// The memory used beyond the object itself, in bytes.
-  std::size_t memory() const { return baseline_.memory() + window_.memory(); }
+  std::size_t memory() const { return baseline_.memory() + window_.memory() + hops_.capacity() * sizeof(Hop); }
   void snapshot(std::vector<std::uint8_t>& out) const;
   /// Restores fresh windows. Returns false if the bytes are not a snapshot of windows with these settings; the object
   /// is then unusable.
@@ -102,9 +102,10 @@ class Windows {
   const StreamKey& key_;
   /// log2 of the number of records in a window, by which a single record is less rare in it.
   double chances_;
-  mutable Window baseline_, window_;
+  Excerpt baseline_;
+  mutable Window window_;
   /// The hops of the current window, latest last.
-  std::deque<Hop> hops_;
+  std::vector<Hop> hops_;
   std::optional<WindowMetrics> metrics_;
   std::uint64_t metricsAt_ = 0;
 };

@@ -649,7 +649,7 @@ TEST(memoryIsBounded) {
     std::vector<std::uint8_t> snapshot;
     stream.snapshot(snapshot);
     std::printf("%s: %zu bytes at the most, snapshot %zu\n", kind.name, most, snapshot.size());
-    CHECK(most <= 104 * 1024);
+    CHECK(most <= 96 * 1024);
     CHECK(snapshot.size() <= 100 * 1024);
   }
 }

@@ -7,6 +7,7 @@
 #include "codec/codec.hpp"
 #include "engine/shelf.hpp"
 #include "requests.hpp"
+#include "stream/excerpt.hpp"
 #include "test.hpp"
 
 using namespace driftlock;
@@ -16,7 +17,7 @@ namespace {
 
 Bytes bytes(const std::string& text) { return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}; }
 
-std::deque<std::string> contents(const Window& window) {
+std::deque<std::string> contents(const auto& window) {
   std::deque<std::string> out;
   window.forEach([&](Bytes record) { out.emplace_back(record.begin(), record.end()); });
   return out;
@@ -51,12 +52,27 @@ TEST(keepsTheLast) {
     CHECK(window.memory() == used + 2 * expected.size());
     std::vector<std::uint8_t> saved;
     window.snapshot(saved);
+    const Excerpt excerpt(window);
+    std::vector<std::uint8_t> again;
+    excerpt.snapshot(again);
+    CHECK(contents(excerpt) == expected && again == saved);
+    CHECK(records < 1000 || excerpt.memory() < saved.size() / 2);
     Window other(records, size), smaller(records, size / 2), fewer(records - 1, size);
     CHECK(other.restore(saved));
     CHECK(contents(other) == expected);
     CHECK(!smaller.restore(saved) || used <= size / 2);
     CHECK(!fewer.restore(saved) || expected.size() < records);
     for (std::size_t cut = 0; cut < saved.size(); cut += 31) CHECK(!Window(records, size).restore(Bytes(saved).first(cut)));
+  }
+}
+
+TEST(anExcerptMayBeEmpty) {
+  std::vector<std::uint8_t> saved, again;
+  Window(7, 100).snapshot(saved);
+  for (const Excerpt& excerpt : {Excerpt(), Excerpt(Window(7, 100))}) {
+    again.clear();
+    excerpt.snapshot(again);
+    CHECK(contents(excerpt).empty() && again == saved);
   }
 }
 
