@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string_view>
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 namespace driftlock::privacy {
@@ -50,7 +50,36 @@ struct ByteClasses {
   std::uint64_t b = 0;
 
   /// Returns those of a block of a text, by where it begins.
-  [[gnu::always_inline]] static ByteClasses of(std::string_view text, std::size_t block) {
+  static ByteClasses of(std::string_view text, std::size_t block) {
+#ifdef __SSE2__
+    static const bool wide = __builtin_cpu_supports("avx512bw") != 0;
+    if (wide) return ofWide(text, block);
+#endif
+    return ofSixteens(text, block);
+  }
+
+#ifdef __SSE2__
+  /// The same with AVX-512, which compares all bytes of a block at once.
+  [[gnu::target("avx512bw")]] static ByteClasses ofWide(std::string_view text, std::size_t block) {
+    const std::size_t size = std::min(text.size() - block, kBlock);
+    const __mmask64 within = size == kBlock ? ~__mmask64{0} : (__mmask64{1} << size) - 1;
+    // What is beyond the end is 0, which is of no class.
+    const __m512i bytes = _mm512_maskz_loadu_epi8(within, text.data() + block), lower = _mm512_or_si512(bytes, all(0x20));
+    const __m512i fromDash = _mm512_sub_epi8(bytes, all('-'));
+    return {
+        .digit = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(bytes, all('0')), all(10)),
+        .letter = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(lower, all('a')), all(26)) | _mm512_movepi8_mask(bytes),
+        .underscore = equal(bytes, '_'),
+        .joint = _mm512_cmplt_epu8_mask(fromDash, all(2)),
+        .separator = _mm512_cmplt_epu8_mask(fromDash, all(3)) | equal(bytes, ' ') | equal(bytes, ')'),
+        .sign = equal(bytes, '@') | equal(bytes, ':') | equal(bytes, '=') | equal(bytes, '+') | equal(bytes, '('),
+        .b = equal(lower, 'b'),
+    };
+  }
+#endif
+
+  /// The same with whatever instructions every processor has.
+  [[gnu::always_inline]] static ByteClasses ofSixteens(std::string_view text, std::size_t block) {
     ByteClasses classes;
     const std::size_t size = std::min(text.size() - block, kBlock), whole = size / sizeof(Sixteen) * sizeof(Sixteen);
     if (size == kBlock) {
@@ -75,6 +104,11 @@ struct ByteClasses {
   std::uint64_t word() const { return digit | letter | underscore; }
 
  private:
+#ifdef __SSE2__
+  [[gnu::target("avx512bw")]] static __m512i all(char c) { return _mm512_set1_epi8(c); }
+  [[gnu::target("avx512bw")]] static __mmask64 equal(__m512i bytes, char c) { return _mm512_cmpeq_epi8_mask(bytes, all(c)); }
+#endif
+
   static Sixteen load(const char* from) {
     Sixteen bytes;
     std::memcpy(&bytes, from, sizeof bytes);

@@ -192,8 +192,16 @@ Counts Policy::counts() const {
   return counts;
 }
 
-Masking::Masking(const Policy& policy, Place place, const Scope& scope, std::optional<Place> also)
-    : policy_(policy), place_(place), also_(also), scope_(scope), acts_(policy.acts(place)) {}
+Tally::~Tally() {
+  for (std::size_t i = 0; i < kKindCount; ++i) {
+    if (counts_[i] == 0) continue;
+    policy_.count(place_, static_cast<Kind>(i), counts_[i]);
+    if (also_) policy_.count(*also_, static_cast<Kind>(i), counts_[i]);
+  }
+}
+
+Masking::Masking(const Policy& policy, Place place, const Scope& scope, Tally* tally)
+    : policy_(policy), place_(place), tally_(tally), scope_(scope), acts_(policy.acts(place)) {}
 
 const std::vector<Found>& Masking::find(Bytes text, Bytes attribute, bool counts, bool& any) const {
   thread_local std::vector<Found> found;
@@ -234,10 +242,7 @@ const std::vector<Found>& Masking::find(Bytes text, Bytes attribute, bool counts
 void Masking::select(std::string_view text, Bytes attribute, bool counts, std::vector<Found>& found) const {
   std::erase_if(found, [&](const Found& each) {
     if (policy_.allows(textOf(attribute), text.substr(each.begin, each.end - each.begin), each.kind)) return true;
-    if (counts) {
-      policy_.count(place_, each.kind);
-      if (also_) policy_.count(*also_, each.kind);
-    }
+    if (counts) tally_ ? tally_->add(each.kind) : policy_.count(place_, each.kind);
     return policy_.action(place_, scope_, textOf(attribute), each.kind) == Action::Flag;
   });
 }

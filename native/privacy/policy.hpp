@@ -121,9 +121,10 @@ class Policy {
 
  private:
   friend class Masking;
+  friend class Tally;
 
-  void count(Place place, Kind kind) const {
-    counts_[static_cast<std::size_t>(place)][static_cast<std::size_t>(kind)].fetch_add(1, std::memory_order_relaxed);
+  void count(Place place, Kind kind, std::uint64_t values = 1) const {
+    counts_[static_cast<std::size_t>(place)][static_cast<std::size_t>(kind)].fetch_add(values, std::memory_order_relaxed);
   }
   /// Whether a part of a text is a mask, or belongs to one: `[email*****]`, zeros.
   bool isMasked(std::string_view text, std::size_t begin, std::size_t end) const;
@@ -139,11 +140,31 @@ class Policy {
   mutable std::array<std::array<std::atomic<std::uint64_t>, kKindCount>, kPlaceCount> counts_{};
 };
 
+/// Collects how many values were found in many texts, for one thread, and hands the counts to the policy at its end. Counting
+/// each value at once would cost more than looking at most of the texts.
+class Tally {
+ public:
+  /// @param also a second place at which values are counted, since the policy does the same there
+  explicit Tally(const Policy& policy, Place place, std::optional<Place> also = {})
+      : policy_(policy), place_(place), also_(also) {}
+  ~Tally();
+  Tally(const Tally&) = delete;
+  Tally& operator=(const Tally&) = delete;
+
+  void add(Kind kind) { ++counts_[static_cast<std::size_t>(kind)]; }
+
+ private:
+  const Policy& policy_;
+  Place place_;
+  std::optional<Place> also_;
+  std::array<std::uint64_t, kKindCount> counts_{};
+};
+
 /// A policy at one place, for what comes from one source. The texts of the scope must outlive it.
 class Masking {
  public:
-  /// @param also a second place at which values are counted, since the policy does the same there
-  Masking(const Policy& policy, Place place, const Scope& scope, std::optional<Place> also = {});
+  /// @param tally counts the values instead of the policy, and outlives this; null for none
+  Masking(const Policy& policy, Place place, const Scope& scope, Tally* tally = nullptr);
 
   /// Whether there is anything to mask.
   bool acts() const { return acts_; }
@@ -187,7 +208,7 @@ class Masking {
 
   const Policy& policy_;
   Place place_;
-  std::optional<Place> also_;
+  Tally* tally_;
   Scope scope_;
   bool acts_;
 };

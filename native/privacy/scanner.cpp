@@ -116,6 +116,12 @@ constexpr auto kEnds = [] {
   return ends;
 }();
 
+/// Whether a name of a secret may end with two characters; others than letters may stand between its letters.
+bool mayBeLast(char second, char last) {
+  const std::uint8_t a = letterOf(second), b = letterOf(last);
+  return a == kNoLetter || b == kNoLetter || kEnds[b][a] != 0;
+}
+
 /// Whether the last three letters of a name are those of such a word. Most names have others.
 bool mayEndName(std::string_view name) {
   std::size_t i = name.size() - 1;
@@ -208,20 +214,20 @@ struct Ahead {
   if (const Ahead pairs = separator & separator.by(1); pairs.here) starts |= (pairs & pairs.by(2) & separator.by(4)).here;
 
   if (here.digit) {
-    const Ahead four = digit & digit.by(1) & digit.by(2) & digit.by(3);
+    const Ahead two = digit & digit.by(1), four = two & two.by(2);
     const auto letter = [&](unsigned n) { return behind(before.letter, here.letter, n); };
     // Six digits, or fewer with others behind a separator or two; but what belongs to a word is at most an address.
     const Ahead others = separator & (digit.by(1) | digit.by(2));
-    Ahead followed = digit & others.by(1);
-    for (int more = 1; more < 5; ++more) followed = followed | (digit & followed.by(1));
+    const Ahead last = digit & others.by(1), lastTwo = last | (digit & last.by(1));
+    const std::uint64_t followed = (lastTwo | (two & lastTwo.by(2)) | (four & last.by(4))).here;
     const std::uint64_t joined = behind(before.joint, here.joint, 1) & behind(wordBefore, word.here, 2);
-    const std::uint64_t numbers =
-        ((four & digit.by(4) & digit.by(5)).here | (followed.here & ~letter(1))) & ~(joined & four.here);
+    const std::uint64_t first = here.digit & ~behind(before.digit, here.digit, 1);
+    const std::uint64_t numbers = ((four & two.by(4)).here | (followed & ~letter(1))) & ~(joined & four.here);
+    starts |= first & numbers;
     // An identifier that begins with two letters and goes on with two digits, or with six letters.
-    const std::uint64_t lettered = letter(1) & letter(2) &
-                                   ((digit.by(1).here & ~behind(before.digit | before.letter, here.digit | here.letter, 3)) |
-                                    (letter(3) & letter(4) & letter(5) & letter(6)));
-    starts |= here.digit & ~behind(before.digit, here.digit, 1) & (numbers | lettered);
+    if (const std::uint64_t lettered = first & letter(1) & letter(2); lettered)
+      starts |= lettered & ((two.here & ~behind(before.digit | before.letter, here.digit | here.letter, 3)) |
+                            (letter(3) & letter(4) & letter(5) & letter(6)));
   }
 
   // No token is shorter than fourteen of these; but `Bearer` stands by itself.
@@ -716,8 +722,7 @@ class Scanner {
   /// Whether the name of a secret may end before a place, perhaps in quotes. Most do not, by their last letters.
   bool mayFollowName(std::size_t i) const {
     if (i < 3) return false;
-    const std::uint8_t last = letterOf(text_[i - 1]), second = letterOf(text_[i - 2]);
-    if (last != kNoLetter && second != kNoLetter && kEnds[last][second] == 0) return false;
+    if (!mayBeLast(text_[i - 2], text_[i - 1])) return false;
     if (text_[i - 1] == '"' || text_[i - 1] == '\'') --i;
     return i >= 3 && mayEndName(text_.substr(0, i));
   }
@@ -769,7 +774,7 @@ class Scanner {
 }  // namespace
 
 Naming namingOf(std::string_view name) {
-  if (name.size() < 3 || !mayEndName(name)) return Naming::Nothing;
+  if (name.size() < 3 || !mayBeLast(name[name.size() - 2], name.back()) || !mayEndName(name)) return Naming::Nothing;
   // The end of the name decides.
   if (name.size() > kLongestKeyWord) name.remove_prefix(name.size() - kLongestKeyWord);
   // A thread sees few names, and each of them often.

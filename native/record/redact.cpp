@@ -1,12 +1,14 @@
 #include "record/redact.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <memory>
 #include <stdexcept>
 #include <utility>
 
 #include "otlp/move.hpp"
+#include "otlp/value.hpp"
 #include "otlp/views.hpp"
 #include "privacy/clean_texts.hpp"
 #include "record/text_walk.hpp"
@@ -39,10 +41,15 @@ std::string serviceOf(Bytes resourceData) {
 class Redactor {
  public:
   Redactor(const otlp::Index& index, const Redaction& of, const privacy::Policy& policy, std::vector<PrivacyExample>* examples)
-      : index_(index), of_(of), policy_(policy), examples_(examples), clean_(CleanTexts::of(policy)) {}
+      : index_(index),
+        of_(of),
+        policy_(policy),
+        tally_(policy, of.place, of.also),
+        examples_(examples),
+        clean_(CleanTexts::of(policy)) {}
 
   std::optional<Redacted> run() {
-    const Masking masking(policy_, of_.place, {of_.tenant}, of_.also);
+    const Masking masking(policy_, of_.place, {of_.tenant}, &tally_);
     masking_ = &masking;
     TextWalk(index_.signal, *this).message(schemas::kEnvelopes[static_cast<std::size_t>(index_.signal)].request, index_.request);
     if (edits_.empty()) return {};
@@ -126,9 +133,16 @@ class Redactor {
   }
 
   void attribute(const FieldBytes& field, auto&& visit) {
-    if (clean_.knows(CleanTexts::Sort::Attribute, field.content)) return;
+    if (!clean_.knows(CleanTexts::Sort::Attribute, field.content)) unknownAttribute(field, visit);
+  }
+
+  [[gnu::noinline]] void unknownAttribute(const FieldBytes& field, auto&& visit) {
     const std::uint64_t before = found_;
-    element(field, visit);
+    otlp::KeyValue plain;
+    if (readPlain(field.content, plain) && plain.value.type == otlp::AnyValue::Type::String &&
+        clean_.knows(CleanTexts::Sort::Text, plain.key))
+      plainAttribute(field, plain);
+    else element(field, visit);
     if (found_ == before) clean_.learn(CleanTexts::Sort::Attribute, field.content);
   }
 
@@ -146,6 +160,32 @@ class Redactor {
   }
 
  private:
+  /// Masks the value of an attribute that has a text and nothing else, as most have. It replaces the attribute as a whole, so
+  /// that what is around the value needs no parts of its own.
+  void plainAttribute(const FieldBytes& field, const otlp::KeyValue& attribute) {
+    const Masking::Change change = masking_->label(attribute.value.bytes, attribute.key, masked_);
+    found_ += change.found;
+    if (change.kinds == 0) return;
+    example(change.kinds, {attribute.key, true});
+    if (change.strongest == privacy::Action::Drop) {
+      renamed_ = true;
+      finish(begin(field.tag, field.content));
+      return;
+    }
+    const std::size_t text = 1 + otlp::varintSize(masked_.size()) + masked_.size();
+    const std::size_t value = 1 + otlp::varintSize(text) + text;
+    // The key with its tag and its length stays. Both are shorter than 130 bytes.
+    const Bytes key = field.content.first(2 + attribute.key.size());
+    std::array<std::uint8_t, 130 + 32> head;
+    std::uint8_t* at = std::ranges::copy(key, otlp::writeVarint(key.size() + value, head.data())).out;
+    at = otlp::writeVarint(text, otlp::writeVarint(otlp::tag(2, Wire::Length), at));
+    at = otlp::writeVarint(masked_.size(), otlp::writeVarint(otlp::tag(1, Wire::Length), at));
+    const Edit edit = begin(field.after, field.content);
+    write({head.data(), at});
+    write(bytesOf(masked_));
+    finish(edit);
+  }
+
   /// A part of the request, and the part of what is written that replaces it.
   struct Edit {
     const std::uint8_t *begin = nullptr, *end = nullptr;
@@ -154,7 +194,7 @@ class Redactor {
 
   /// Visits what is of one stream, or of several.
   void within(std::string_view stream, auto&& visit) {
-    const Masking own(policy_, of_.place, {of_.tenant, static_cast<std::uint8_t>(index_.signal), service_, stream}, of_.also);
+    const Masking own(policy_, of_.place, {of_.tenant, static_cast<std::uint8_t>(index_.signal), service_, stream}, &tally_);
     const Masking* const outer = std::exchange(masking_, &own);
     visit();
     masking_ = outer;
@@ -168,8 +208,11 @@ class Redactor {
     const std::uint8_t* from = request.data();
     for (const Edit& edit : edits_) {
       to = std::copy(from, edit.begin, to);
-      // Most of these are a length, of a byte or two.
-      for (std::uint32_t i = edit.from; i < edit.to; ++i) *to++ = written_[i];
+      // Many of these are a length, of a byte or two.
+      constexpr std::uint32_t kFew = 4;
+      if (edit.to - edit.from > kFew) to = std::copy(&written_[edit.from], written_.data() + edit.to, to);
+      else
+        for (std::uint32_t i = edit.from; i < edit.to; ++i) *to++ = written_[i];
       from = edit.end;
     }
     std::copy(from, request.data() + request.size(), to);
@@ -227,6 +270,7 @@ class Redactor {
   const otlp::Index& index_;
   const Redaction& of_;
   const privacy::Policy& policy_;
+  privacy::Tally tally_;
   std::vector<PrivacyExample>* examples_;
   /// The service of the resource, and how its texts or those of the record are masked.
   std::string service_;

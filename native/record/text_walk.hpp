@@ -4,6 +4,7 @@
 
 #include "otlp/reader.hpp"
 #include "otlp/schema.hpp"
+#include "otlp/value.hpp"
 #include "otlp/wire.hpp"
 #include "record/nested.hpp"
 
@@ -109,6 +110,9 @@ class TextWalk {
   }
 
   void value(Bytes bytes, const Called& called) {
+    otlp::AnyValue plain;
+    if (readPlain(bytes, plain) && plain.type == otlp::AnyValue::Type::String)
+      return visitor_.text({bytes.data(), bytes.data() + 1, plain.bytes}, called);
     each(bytes, [&](std::uint32_t tag, const FieldBytes& field) {
       if (tag == otlp::tag(1, otlp::Wire::Length) || tag == otlp::tag(7, otlp::Wire::Length)) {
         visitor_.text(field, called);

@@ -274,16 +274,17 @@ TEST(classesAreThoseOfEachByte) {
     std::string text;
     for (std::uint32_t size = random.below(140); size > 0; --size) text += static_cast<char>(random.below(256));
     const std::size_t block = text.size() / ByteClasses::kBlock * random.below(2) * ByteClasses::kBlock;
-    const ByteClasses classes = ByteClasses::of(text, block);
-    for (std::size_t i = 0; i < ByteClasses::kBlock; ++i) {
-      const char c = block + i < text.size() ? text[block + i] : '\0';
-      const auto has = [&](std::uint64_t bits) { return (bits >> i & 1) != 0; };
-      const char lower = static_cast<char>(c | 0x20);
-      CHECK(has(classes.digit) == (c >= '0' && c <= '9'));
-      CHECK(has(classes.letter) == ((lower >= 'a' && lower <= 'z') || (c & 0x80) != 0));
-      CHECK(has(classes.underscore) == (c == '_') && has(classes.joint) == isOneOf(c, "-."));
-      CHECK(has(classes.separator) == isOneOf(c, " -./)") && has(classes.sign) == isOneOf(c, "@:=+("));
-      CHECK(has(classes.b) == isOneOf(c, "bB"));
+    for (const ByteClasses& classes : {ByteClasses::of(text, block), ByteClasses::ofSixteens(text, block)}) {
+      for (std::size_t i = 0; i < ByteClasses::kBlock; ++i) {
+        const char c = block + i < text.size() ? text[block + i] : '\0';
+        const auto has = [&](std::uint64_t bits) { return (bits >> i & 1) != 0; };
+        const char lower = static_cast<char>(c | 0x20);
+        CHECK(has(classes.digit) == (c >= '0' && c <= '9'));
+        CHECK(has(classes.letter) == ((lower >= 'a' && lower <= 'z') || (c & 0x80) != 0));
+        CHECK(has(classes.underscore) == (c == '_') && has(classes.joint) == isOneOf(c, "-."));
+        CHECK(has(classes.separator) == isOneOf(c, " -./)") && has(classes.sign) == isOneOf(c, "@:=+("));
+        CHECK(has(classes.b) == isOneOf(c, "bB"));
+      }
     }
     Sixteen compared;
     for (int i = 0; i < 16; ++i) compared[i] = static_cast<std::uint8_t>(random.below(256));

@@ -149,6 +149,27 @@ TEST(onlyTheInnermostPartIsDropped) {
   CHECK(out.has_value() && *out == request("shop", {expected}).bytes());
 }
 
+/// Attributes that are one text are replaced as a whole, once their name is known, and others part by part: all alike, however
+/// long they and their values are.
+TEST(attributesAreMaskedAlikeWhateverTheirForm) {
+  const auto policy = policyOf(Action::Mask, Place::Forwarded);
+  const auto logs = [](const Message& attribute) {
+    return request("shop", {Message().fixed(1, kStart).add(6, attribute).text(3, "INFO")});
+  };
+  for (const std::size_t size : {0, 60, 80, 90, 100, 110, 120, 130, 300}) {
+    const std::string before(size, '.');
+    const Message found = attribute("to.whom", before + " " + std::string(kEmail)),
+                  masked = attribute("to.whom", before + " [email]");
+    for (int turn = 0; turn < 3; ++turn) {
+      const auto whole = redacted(otlp::Signal::Logs, logs(found), *policy);
+      CHECK(whole && *whole == logs(masked).bytes());
+      // A field that nobody knows makes it one of another form.
+      const auto pieces = redacted(otlp::Signal::Logs, logs(Message(found).varint(9, 1)), *policy);
+      CHECK(pieces && *pieces == logs(Message(masked).varint(9, 1)).bytes());
+    }
+  }
+}
+
 TEST(rulesKnowBodiesNamesAndStreams) {
   const auto masked = [](const Message& request, otlp::Signal signal, privacy::Rule rule) {
     rule.actions[static_cast<std::size_t>(Place::Forwarded)] = Action::Flag;
