@@ -41,17 +41,18 @@ export class Judge {
 
   /** @throws {ConfigError} if the options cannot be used */
   constructor(
-    { detect = {}, privacy = {}, key }: DriftlockOptions,
+    { detect = {}, privacy = {}, llm = {}, key }: DriftlockOptions,
     emit: (event: AnomalyEvent) => void,
     warn: (error: unknown) => void,
   ) {
-    const config = parseConfig({ detect, privacy });
+    const config = parseConfig({ detect, privacy, llm });
     const hashKey = key ?? configuredHashKey(config.detect);
     this.engine = new Engine(config.detect, {
       mode: "all",
       key: hashKey,
       clock: monotonicMs,
       privacy: enginePrivacy(config.privacy, hashKey),
+      llm: config.llm,
       // Each request has a buffer of its own, which nobody writes to any more.
       readInPlace: true,
     });

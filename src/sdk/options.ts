@@ -16,6 +16,11 @@ export interface DriftlockOptions {
    * is reported.
    */
   privacy?: NonNullable<ConfigInput["privacy"]>;
+  /**
+   * How calls of language models are judged: the section `llm` of the configuration. By default they are read from spans and log
+   * records, and no prices are known.
+   */
+  llm?: NonNullable<ConfigInput["llm"]>;
   /** Receives each report of an anomaly. */
   onAnomaly?: (event: AnomalyEvent) => unknown;
   /** Receives what goes wrong within Driftlock. By default, the first such error is a warning of the process. */

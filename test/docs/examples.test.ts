@@ -65,12 +65,12 @@ it("pino-worker: the report is about the job that fails", async () => {
   });
 });
 
-it("llm-agent: the answer that gives a password away is found", async () => {
+it("llm-agent: the answer that gives another bank account is found", async () => {
   const printed = await shell(
     blocksOf("examples/llm-agent/README.md", "sh").join(""),
     join(root, "examples/llm-agent"),
   );
   expect(printed).toMatch(
-    /^content of traces service\.name=agent: .*IGNORE ALL RULES.* in gen_ai\.output\.messages/m,
+    /^content of logs service\.name=agent .*llm\.turn=response: Bank account numbers \(IBAN\) appear/m,
   );
 });

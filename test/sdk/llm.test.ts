@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { intakeOf } from "../../src/sdk/driftlock.ts";
 import { observeAnthropic, observeOpenAI } from "../../src/sdk/llm/index.ts";
 import { Telling } from "./telling.ts";
 
@@ -318,6 +319,28 @@ const said = [
     finish_reason: "tool_calls",
   },
 ];
+
+test("OpenAI: refusals are marked", async () => {
+  const refusal = "I can't share that.";
+  const choices = [
+    { index: 0, finish_reason: "stop", message: { role: "assistant", content: null, refusal } },
+  ];
+  const chat = { completions: { create: async (_: object) => ({ ...completion, choices }) } };
+  await observeOpenAI({ chat }, { driftlock }).chat.completions.create(question);
+  expect(await attributes()).toMatchObject({
+    "gen_ai.output.messages": [{ role: "assistant", parts: [{ type: "refusal", content: refusal }] }],
+  });
+});
+
+test("what is said is judged in streams of its own", async () => {
+  await openai().chat.completions.create(question);
+  await driftlock.flush();
+  const { engine } = await intakeOf(driftlock).load();
+  const { streams } = await engine.statistics(100);
+  const agent = "logs service.name=shop gen_ai.request.model=gpt-fake";
+  expect(streams.map(({ key }) => key)).toContain(`${agent} llm.turn=tool_call`);
+  await driftlock.close();
+});
 
 test("Anthropic: a message comes back as it is, and is a span", async () => {
   expect(await anthropic().messages.create(prompt)).toEqual(await plainAnthropic().messages.create(prompt));

@@ -18,12 +18,17 @@ import {
 
 const provider = "openai";
 
+/** The conventions have no type for what a model declines; instrumentations use this one. */
+const refused = (content: string): Part => ({ type: "refusal", content });
+
 /** Returns the parts of a message's content, which is a text or a list of parts. */
 function contentParts(content: unknown): Part[] {
   if (typeof content === "string") return content === "" ? [] : [{ type: "text", content }];
   return list(content).map((part) => {
-    const said = text(part.text) ?? text(part.refusal);
-    return said === undefined ? { type: text(part.type) ?? "unknown" } : { type: "text", content: said };
+    const said = text(part.text);
+    if (said !== undefined) return { type: "text", content: said };
+    const refusal = text(part.refusal);
+    return refusal === undefined ? { type: text(part.type) ?? "unknown" } : refused(refusal);
   });
 }
 
@@ -38,8 +43,8 @@ function toMessage(message: Json): Message {
     return { type: "tool_call", id: call.id, name, arguments: argumentsOf(given) };
   });
   const refusal = text(message.refusal);
-  const refused = refusal === undefined ? [] : [{ type: "text", content: refusal }];
-  return { role, parts: [...contentParts(message.content), ...refused, ...calls] };
+  const refusals = refusal === undefined ? [] : [refused(refusal)];
+  return { role, parts: [...contentParts(message.content), ...refusals, ...calls] };
 }
 
 export const chatCompletions: Shape = {
