@@ -123,6 +123,13 @@ void MessageReader::readPart(const Node& part, Message& out) const {
   if (content.isString()) say(content.text(), out);
 }
 
+void MessageReader::readParts(const Node& parts, Message& out) const {
+  parts.elements([&](const Node& part) {
+    readPart(part, out);
+    return out.parts.size() < kMaxParts;
+  });
+}
+
 void MessageReader::say(std::string content, Message& out) const {
   if (!content.empty() && out.parts.size() < kMaxParts) out.parts.push_back(text(kindOf(out.role), std::move(content)));
 }
@@ -133,10 +140,7 @@ void MessageReader::readContent(const Node& content, Message& out) const {
     return;
   }
   const std::size_t before = out.parts.size();
-  content.elements([&](const Node& part) {
-    readPart(part, out);
-    return out.parts.size() < kMaxParts;
-  });
+  readParts(content, out);
   // A text that happens to be a JSON array.
   bool parts = false;
   content.elements([&](const Node& part) {
@@ -155,8 +159,10 @@ Message MessageReader::read(const Node& node, Role role, std::vector<std::string
   if (const Node inner = node.member("message"); inner.type() == Node::Type::Object) return read(inner, role);
   Message out{.role = roleOf(node.member("role").text(), role), .parts = {}};
   const std::string toolCallId = firstOf(node, {"tool_call_id", out.role == Role::Tool ? "id" : "tool_call_id"}).text();
-  const Node content = firstOf(node, {"parts", "content"});
-  if (out.role == Role::Tool && content.isString()) {
+  const Node parts = node.member("parts"), content = node.member("content");
+  if (parts.type() == Node::Type::Array) {
+    readParts(parts, out);
+  } else if (out.role == Role::Tool && content.isString()) {
     out.parts.push_back(toolResult(node.member("name").text(), toolCallId, content));
   } else {
     readContent(content, out);

@@ -37,6 +37,7 @@ class MessageReader {
 
  private:
   void readPart(const Node& part, Message& out) const;
+  void readParts(const Node& parts, Message& out) const;
   void readToolCall(const Node& call, Message& out) const;
 
   KeyedHash hash_;

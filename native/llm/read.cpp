@@ -135,12 +135,14 @@ class Gatherer {
     const Node response(outputValue_);
     if (response.type() != Node::Type::Object) return;
     if (const Node id = response.member("id"); id.isString()) call_.responseId = nameOf(id.text());
-    if (const Node choices = response.member("choices"); call_.finishReasons.empty()) {
-      choices.elements([&](const Node& choice) {
-        reasons(choice.member("finish_reason"));
-        return false;
-      });
-    }
+    response.member("choices").elements([&](const Node& choice) {
+      reasons(choice.member("finish_reason"));
+      // Messages in flat attributes have no refusal.
+      const Node message = choice.member("message");
+      if (message.member("refusal").isString() && std::ranges::all_of(call_.output, &std::vector<Part>::empty, &Message::parts))
+        call_.output = {reader_.read(message, Role::Assistant)};
+      return false;
+    });
     // The Responses API states how a response ended, not why.
     if (call_.finishReasons.empty()) reasons(response.member("status"));
   }

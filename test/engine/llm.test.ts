@@ -181,6 +181,34 @@ it("masks texts as the privacy policy says, and names what was in them", async (
   ]);
 });
 
+it.each([
+  ["an answer without parts", "gen_ai.output.messages", [{ role: "assistant", parts: [] }], []],
+  [
+    "an answer that is an empty list",
+    "gen_ai.output.messages",
+    [{ role: "assistant", content: "[]" }],
+    ["[]"],
+  ],
+  [
+    "a refusal that only the whole response has",
+    "output.value",
+    { choices: [{ message: { role: "assistant", content: null, refusal: "I can't share that." } }] },
+    ["I can't share that., a refusal"],
+  ],
+])("reads %s", async (_, attribute, value, expected) => {
+  const request = spanRequest({
+    "openinference.span.kind": "LLM",
+    "llm.model_name": "gpt",
+    "llm.output_messages.0.message.role": "assistant",
+    [attribute]: JSON.stringify(value),
+  });
+  const engine = engineWith({ capture: "full" });
+  const { calls } = await engine.process("traces", "default", bodyOf("traces", request));
+  await engine.close();
+  const turns = calls!.calls.flatMap((call) => call.turns);
+  expect(turns.map(({ text, refusal }) => (refusal ? `${text}, a refusal` : text))).toEqual(expected);
+});
+
 it("reads nothing if it is off", async () => {
   const { calls, streams } = await read("py-traceloop", { enabled: false });
   expect(calls).toEqual([]);
