@@ -15,7 +15,7 @@ bool isLetter(std::uint8_t c) { return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') 
 bool isNumber(Kind kind, std::span<const std::uint8_t> value) {
   switch (kind) {
     case Kind::Phone: return std::ranges::none_of(value, [](std::uint8_t c) { return isLetter(c) && c != 'x'; });
-    case Kind::Iban: return std::ranges::none_of(value.subspan(2), isLetter);
+    case Kind::Iban: return value.size() > 2 && std::ranges::none_of(value.subspan(2), isLetter);
     case Kind::Card:
     case Kind::Ssn:
     case Kind::Ip:
@@ -108,12 +108,27 @@ void move(std::vector<LiteralRun>& runs, std::span<const Replaced> replaced) {
 
 }  // namespace
 
-std::shared_ptr<const Policy> Policy::of(const Scope& scope) const {
+std::vector<Rule> Policy::rulesOf(const Scope& scope) const {
   std::vector<Rule> rules;
   for (const Rule& rule : rules_) {
     if (concerns(rule, scope)) rules.push_back({.attribute = rule.attribute, .kinds = rule.kinds, .actions = rule.actions});
   }
-  return std::make_shared<const Policy>(actions_, std::move(rules));
+  return rules;
+}
+
+std::shared_ptr<const Policy> Policy::of(const Scope& scope, std::shared_ptr<Findings> given) const {
+  std::vector<Detector> names;
+  for (const Detector& detector : detectors_) names.push_back({detector.name, {}});
+  auto policy = std::make_shared<Policy>(actions_, rulesOf(scope), std::vector<std::uint8_t>{}, std::move(names));
+  policy->findings_ = std::move(given);
+  return policy;
+}
+
+std::shared_ptr<const Policy> Policy::noting(const Scope& scope, std::shared_ptr<Findings> findings) const {
+  auto policy = std::make_shared<Policy>(actions_, rulesOf(scope), key_, detectors_);
+  policy->allowances_ = allowances_;
+  policy->findings_ = std::move(findings);
+  return policy;
 }
 
 std::uint64_t Policy::nextNumber() {
@@ -131,10 +146,13 @@ Action Policy::action(Place place, const Scope& scope, std::string_view attribut
 }
 
 bool Policy::allows(std::string_view attribute, std::string_view value, Kind kind) const {
-  return std::ranges::any_of(allowances_, [&](const Allowance& each) {
+  if (findings_ && findings_->takeAllowed(attribute, value, kind)) return true;
+  const bool allowed = std::ranges::any_of(*allowances_, [&](const Allowance& each) {
     return (each.kinds & bitOf(kind)) != 0 && (each.attribute.empty() || matchesPattern(each.attribute, attribute)) &&
            (std::ranges::binary_search(each.values, value) || (each.pattern && each.pattern->matches(value)));
   });
+  if (allowed && findings_) findings_->noteAllowed(attribute, value, kind);
+  return allowed;
 }
 
 std::string_view Policy::nameOf(Kind kind) const {
@@ -205,10 +223,21 @@ Masking::Masking(const Policy& policy, Place place, const Scope& scope, Tally* t
 
 const std::vector<Found>& Masking::find(Bytes text, Bytes attribute, bool counts, bool& any) const {
   thread_local std::vector<Found> found;
+  Findings* const findings = policy_.findings_.get();
+  if (const std::vector<Found>* const given = findings ? findings->take(Findings::Text::AsItIs, text, attribute) : nullptr)
+    return *given;
+  search(text, attribute, counts, any, found);
+  // Whoever computes again finds the rest.
+  if (findings && std::ranges::any_of(found, [](const Found& each) { return each.kind >= Kind::Custom; }))
+    findings->note(Findings::Text::AsItIs, text, attribute, found);
+  return found;
+}
+
+void Masking::search(Bytes text, Bytes attribute, bool counts, bool& any, std::vector<Found>& found) const {
   const std::string_view all = textOf(text);
   scan(text, attribute, found);
   any = any || !found.empty();
-  if (found.empty() && !policy_.hasDetectors()) return found;
+  if (found.empty() && !policy_.hasDetectors()) return;
   const bool named = isWhole(found, text.size()) && isNamed(found[0].kind);
   select(all, attribute, counts, found);
   if (named && found.empty()) {
@@ -216,13 +245,13 @@ const std::vector<Found>& Masking::find(Bytes text, Bytes attribute, bool counts
     scan(text, attribute, found, Names::Ignored);
     select(all, attribute, counts, found);
   }
-  if (!policy_.hasDetectors()) return found;
+  if (!policy_.hasDetectors()) return;
   thread_local std::vector<Found> custom;
   custom.clear();
   findCustom(all, custom);
   any = any || !custom.empty();
   select(all, attribute, counts, custom);
-  if (custom.empty()) return found;
+  if (custom.empty()) return;
   // Of parts that overlap, all is masked, as what the user's detector found.
   found.insert(found.end(), custom.begin(), custom.end());
   std::ranges::sort(found, {}, &Found::begin);
@@ -236,7 +265,6 @@ const std::vector<Found>& Masking::find(Bytes text, Bytes attribute, bool counts
     }
   }
   found.resize(n);
-  return found;
 }
 
 void Masking::select(std::string_view text, Bytes attribute, bool counts, std::vector<Found>& found) const {
@@ -249,12 +277,12 @@ void Masking::select(std::string_view text, Bytes attribute, bool counts, std::v
 
 void Masking::findCustom(std::string_view text, std::vector<Found>& found) const {
   for (std::size_t i = 0; i < policy_.detectors_.size(); ++i) {
-    const Pattern& pattern = policy_.detectors_[i].pattern;
-    if (!pattern.mayMatch(text)) continue;
+    const std::optional<Pattern>& pattern = policy_.detectors_[i].pattern;
+    if (!pattern || !pattern->mayMatch(text)) continue;
     const auto kind = static_cast<Kind>(kBuiltInCount + i);
     int values = 0;
     for (std::size_t from = 0; from < text.size();) {
-      Pattern::Part part = pattern.find(text, from);
+      Pattern::Part part = pattern->find(text, from);
       if (part.begin == part.end) break;
       if (++values > kMostCustomValues) part.end = text.size();
       if (!policy_.isMasked(text, part.begin, part.end))
@@ -270,15 +298,26 @@ void Masking::blankAll(std::uint8_t* text, std::span<const Found> found) const {
 
 Kinds Masking::blank(std::span<std::uint8_t> text, Bytes attribute) const {
   Kinds kinds = 0;
+  const auto mask = [&](std::span<const Found> found) {
+    for (const Found& each : found) kinds |= bitOf(each.kind);
+    blankAll(text.data(), found);
+  };
+  Findings* const findings = acts_ ? policy_.findings_.get() : nullptr;
+  if (const std::vector<Found>* const given = findings ? findings->take(Findings::Text::Masked, text, attribute) : nullptr) {
+    mask(*given);
+    return kinds;
+  }
+  std::vector<Found> masked;
   bool any = false;
   for (int round = 0; acts_ && round < kMostRounds; ++round) {
     const std::vector<Found>& found = find(text, attribute, round == 0, any);
     if (found.empty()) break;
-    for (const Found& each : found) kinds |= bitOf(each.kind);
-    blankAll(text.data(), found);
+    mask(found);
+    if (findings) masked.insert(masked.end(), found.begin(), found.end());
     // A name that makes a secret of the whole value has said all.
     if (isWhole(found, text.size())) break;
   }
+  if (kinds != 0 && findings) findings->note(Findings::Text::Masked, text, attribute, masked);
   return kinds;
 }
 

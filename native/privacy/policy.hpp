@@ -12,6 +12,7 @@
 
 #include "base/bytes.hpp"
 #include "base/literal_run.hpp"
+#include "privacy/findings.hpp"
 #include "privacy/kind.hpp"
 #include "privacy/pattern.hpp"
 #include "privacy/scanner.hpp"
@@ -60,7 +61,8 @@ struct Rule {
 inline constexpr std::size_t kLongestName = 32;
 struct Detector {
   std::string name;
-  Pattern pattern;
+  /// None in a recording, which has what the pattern has found.
+  std::optional<Pattern> pattern;
 };
 
 /// Values that are neither personal nor secret, whatever detectors say.
@@ -91,7 +93,7 @@ class Policy {
         rules_(std::move(rules)),
         key_(std::move(key)),
         detectors_(std::move(detectors)),
-        allowances_(std::move(allowances)) {}
+        allowances_(std::make_shared<const std::vector<Allowance>>(std::move(allowances))) {}
 
   Action action(Place place, const Scope& scope, std::string_view attribute, Kind kind) const;
   /// Whether what a detector has found is no personal or secret value, because an allow-list names it.
@@ -114,10 +116,17 @@ class Policy {
   bool asksForStreams() const;
   Counts counts() const;
 
-  /// Returns what it decides about one source, without the key of pseudonyms.
-  std::shared_ptr<const Policy> of(const Scope& scope) const;
+  /// Returns what it decides about one source, without the key of pseudonyms, without patterns, and without allow-lists. In their
+  /// place it has what is given.
+  std::shared_ptr<const Policy> of(const Scope& scope, std::shared_ptr<Findings> given = {}) const;
+  /// Returns what it decides about one source. It notes what it finds.
+  std::shared_ptr<const Policy> noting(const Scope& scope, std::shared_ptr<Findings> findings) const;
   const Actions& actions() const { return actions_; }
   const std::vector<Rule>& rules() const { return rules_; }
+  const std::vector<Detector>& detectors() const { return detectors_; }
+  /// Null except for a verdict that is recorded or computed again.
+  const std::shared_ptr<Findings>& findings() const { return findings_; }
+  void setFindings(std::shared_ptr<Findings> findings) { findings_ = std::move(findings); }
 
  private:
   friend class Masking;
@@ -129,6 +138,8 @@ class Policy {
   /// Whether a part of a text is a mask, or belongs to one: `[email*****]`, zeros.
   bool isMasked(std::string_view text, std::size_t begin, std::size_t end) const;
 
+  /// Returns the rules for one source.
+  std::vector<Rule> rulesOf(const Scope& scope) const;
   static std::uint64_t nextNumber();
 
   std::uint64_t number_ = nextNumber();
@@ -136,7 +147,8 @@ class Policy {
   std::vector<Rule> rules_;
   std::vector<std::uint8_t> key_;
   std::vector<Detector> detectors_;
-  std::vector<Allowance> allowances_;
+  std::shared_ptr<const std::vector<Allowance>> allowances_;
+  std::shared_ptr<Findings> findings_;
   mutable std::array<std::array<std::atomic<std::uint64_t>, kKindCount>, kPlaceCount> counts_{};
 };
 
@@ -197,6 +209,7 @@ class Masking {
   /// Returns what is to be masked, in memory of the thread.
   /// @param any is set if anything was found, to be masked or not
   const std::vector<Found>& find(Bytes text, Bytes attribute, bool counts, bool& any) const;
+  void search(Bytes text, Bytes attribute, bool counts, bool& any, std::vector<Found>& found) const;
   /// Sets `out` to a text with what was found in it replaced.
   void replace(std::string_view text, Bytes attribute, std::vector<LiteralRun>* runs, const std::vector<Found>& found,
                Change& change, std::string& out) const;

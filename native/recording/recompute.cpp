@@ -53,6 +53,7 @@ class Again {
     std::optional<StreamKey> key = Stream::keyOf(read);
     if (!read.ok() || !key || key->signal != recording.signal) refuseDamaged("its state is not that of a stream");
     stream_.emplace(std::move(*key), recording.settings, group_, KeyedHash(recording.hashKey));
+    requireChannels();
     stream_->apply(std::make_shared<const Policy>(recording.policy));
     if (!group_.restore(group) || !stream_->restore(read)) refuseDamaged("its state cannot be restored");
     if (!group_.accompany(recording.share, stream_->key().family)) refuseDamaged("the shares of the group are wrong");
@@ -75,6 +76,17 @@ class Again {
   }
 
  private:
+  /// Requires that the states of the stream's channels are what they were when it was recorded.
+  void requireChannels() const {
+    for (std::size_t i = 0; i < kChannelCount; ++i) {
+      const auto id = static_cast<ChannelId>(i);
+      if (!stream_->has(id) || recording_.format >= readableSince(id)) continue;
+      refuseFormat(recording_.format, recording_.version,
+                   "the channel " + std::string(infoOf(id).name) + " of such streams from format " +
+                       std::to_string(readableSince(id)) + " on");
+    }
+  }
+
   void observe(std::vector<Event>& events) {
     otlp::Index index;
     otlp::WireError error;
@@ -117,6 +129,8 @@ class Again {
     if (!finding) finding = stream_->find(verdict, record);
     describe(*stream_, record, std::move(finding), report);
     if (measures_) measure(*stream_, recording_.settings, report);
+    // Whoever measures has the texts of the window masked.
+    else if (recording_.settings.privacy->findings()) WindowTexts texts(*stream_);
     taken_ = true;
     (*take_)(report);
   }
@@ -161,6 +175,10 @@ std::vector<std::uint8_t> recompute(Bytes bytes) {
   if (!judge(readRecording(bytes), [&](const Report& report) { out = encodeAnomaly(report); }, true))
     refuseDamaged("its verdict begins no anomaly, and is no news in one");
   return out;
+}
+
+void judgeAgain(const Recording& recording) {
+  judge(recording, [](const Report&) {}, false);
 }
 
 bool recomputes(const Recording& recording, const Report& report) {

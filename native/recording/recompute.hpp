@@ -19,4 +19,7 @@ std::vector<std::uint8_t> recompute(Bytes recording);
 /// values has changed something in the record on which they depend.
 bool recomputes(const Recording& recording, const Report& report);
 
+/// Judges a recording again, for what its privacy policy notes meanwhile.
+void judgeAgain(const Recording& recording);
+
 }  // namespace driftlock

@@ -103,6 +103,7 @@ void Recorder::record(const Stream& stream, const otlp::Index* index, std::uint3
   }
   if (report.permutation.permutations == 0) recording.settings.permutations = 0;
   bool large = own->state.size() > Recording::kMostState;
+  std::vector<std::uint8_t> received;
   if (report.record != Report::kNoRecord) {
     // The one that was received, if this one was derived from it.
     recording.record = report.record;
@@ -110,7 +111,8 @@ void Recorder::record(const Stream& stream, const otlp::Index* index, std::uint3
     recording.resumed = own->resumed;
     recording.arrival = arrival;
     large |= index->bytes(index->records[record]).size() > Recording::kMostRecord;
-    if (!large) recording.request = alone(*index, record);
+    if (!large) received = alone(*index, record);
+    recording.request = received;
     concealRequest(recording.signal, recording.request, {*settings_.privacy, privacy::Place::Evidence, stream.key().scope()});
     large |= recording.request.size() > Recording::kMostRecord;
   } else if (own->unit != ChannelId::None) {
@@ -123,7 +125,10 @@ void Recorder::record(const Stream& stream, const otlp::Index* index, std::uint3
     report.unrecorded = Unrecorded::Large;
     return;
   }
-  add(recording, own->state, report);
+  if (add(recording, own->state, report)) return;
+  recording.state = own->state;
+  give(recording, std::move(received), stream.key().scope());
+  if (!add(recording, own->state, report)) report.unrecorded = Unrecorded::Masked;
 }
 
 void Recorder::record(const GroupState& group, Bytes state, Report& report) {
@@ -139,13 +144,25 @@ void Recorder::record(const GroupState& group, Bytes state, Report& report) {
   recording.settings.privacy = settings_.privacy->of(group.key.scope());
   for (const NamedMember& each : report.members)
     recording.group->members.push_back({each.member.stream, each.stream, each.instance});
-  add(recording, state, report);
+  if (!add(recording, state, report)) report.unrecorded = Unrecorded::Masked;
 }
 
-void Recorder::add(const Recording& recording, Bytes state, Report& report) const {
+bool Recorder::add(const Recording& recording, Bytes state, Report& report) const {
   std::vector<std::uint8_t> bytes = encodeRecording(recording, packer_.compress(state));
-  if (recomputes(readRecording(bytes), report)) report.recording = std::move(bytes);
-  else report.unrecorded = Unrecorded::Masked;
+  if (!recomputes(readRecording(bytes), report)) return false;
+  report.recording = std::move(bytes);
+  return true;
+}
+
+void Recorder::give(Recording& recording, std::vector<std::uint8_t> received, const privacy::Scope& scope) const {
+  const auto found = std::make_shared<privacy::Findings>(KeyedHash(recording.hashKey));
+  recording.settings.privacy = settings_.privacy->noting(scope, found);
+  recording.request.swap(received);
+  judgeAgain(recording);
+  recording.request.swap(received);
+  recording.settings.privacy = settings_.privacy->of(scope, found->given());
+  // What it takes this time is what it needs.
+  judgeAgain(recording);
 }
 
 }  // namespace driftlock

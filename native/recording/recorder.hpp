@@ -59,8 +59,12 @@ class Recorder final : public Witness {
   };
   /// Returns a place for another state; null if there is none.
   Kept* keep(const Stream& stream, const Group& group);
-  /// Adds the recording to the report, if the report is computed again from it.
-  void add(const Recording& recording, Bytes state, Report& report) const;
+  /// Adds the recording to the report if the report is computed again from it. Returns false if it is not.
+  bool add(const Recording& recording, Bytes state, Report& report) const;
+  /// Gives a recording what the privacy policy finds in its texts and cannot be found again: what is masked, what patterns of
+  /// users find, and what allow-lists permit.
+  /// @param received the request as it was received
+  void give(Recording& recording, std::vector<std::uint8_t> received, const privacy::Scope& scope) const;
 
   const Settings& settings_;
   const Codec& packer_;

@@ -8,7 +8,6 @@
 #include "codec/codec.hpp"
 #include "otlp/wire.hpp"
 #include "otlp/writer.hpp"
-#include "stream/state_format.hpp"
 
 namespace driftlock {
 namespace {
@@ -48,12 +47,26 @@ struct PrivacyRule {
 struct PrivacyPolicy {
   privacy::Actions actions{};
   std::vector<PrivacyRule> rules{};
+  /// The names of users' detectors.
+  std::vector<std::string> detectors{};
+  std::vector<privacy::Findings::Finding> findings{};
+  std::vector<privacy::Findings::Allowed> allowed{};
 };
 void visitPrivacy(auto& p, auto& v) {
   for (std::uint32_t i = 0; i < privacy::kPlaceCount; ++i) v.enumerator(1 + i, p.actions[i]);
   v.messages(6, p.rules, [](auto& rule, auto& inner) {
     inner.text(1, rule.attribute), inner.integer(2, rule.kinds);
     for (std::uint32_t i = 0; i < privacy::kPlaceCount; ++i) inner.integer(3 + i, rule.actions[i]);
+  });
+  v.texts(7, p.detectors);
+  v.messages(8, p.findings, [](auto& finding, auto& inner) {
+    inner.fixed(1, finding.text);
+    inner.messages(2, finding.parts, [](auto& part, auto& innermost) {
+      innermost.integer(1, part.begin), innermost.integer(2, part.end), innermost.enumerator(3, part.kind);
+    });
+  });
+  v.messages(9, p.allowed, [](auto& allowed, auto& inner) {
+    inner.text(1, allowed.attribute), inner.text(2, allowed.value), inner.enumerator(3, allowed.kind);
   });
 }
 void visitGroup(auto& g, auto& v) {
@@ -186,10 +199,9 @@ bool sound(const Policy& p) {
          least(p.leastShare) && least(p.leastCount);
 }
 
-/// Reads the first two fields, which are the same in all formats.
-void requireFormat(Bytes bytes) {
+/// Reads the first two fields, which are the same in all formats, into a recording.
+void readFormat(Bytes bytes, Recording& r) {
   std::uint64_t format = 0;
-  std::string version;
   otlp::Cursor in(bytes);
   for (std::uint32_t tag = in.tag(); tag == varint(1) || tag == length(2); tag = in.tag()) {
     if (tag == varint(1)) {
@@ -197,12 +209,14 @@ void requireFormat(Bytes bytes) {
       continue;
     }
     const Bytes text = in.payload();
-    version.assign(text.begin(), text.end());
+    r.version.assign(text.begin(), text.end());
   }
   if (in.failure()) refuseDamaged(in.failure());
-  if (format == kStateFormat) return;
-  throw OtherFormat("the recording has format " + std::to_string(format) + ", and this version of Driftlock reads format " +
-                    std::to_string(kStateFormat) + (version.empty() ? "" : ": use version " + version.substr(0, 64)));
+  if (format < kOldestRecordingFormat || format > kRecordingFormat) {
+    refuseFormat(format, r.version,
+                 "formats " + std::to_string(kOldestRecordingFormat) + " to " + std::to_string(kRecordingFormat));
+  }
+  r.format = static_cast<std::uint32_t>(format);
 }
 
 PrivacyPolicy wireOf(const privacy::Policy& policy) {
@@ -212,10 +226,15 @@ PrivacyPolicy wireOf(const privacy::Policy& policy) {
     for (std::size_t i = 0; i < privacy::kPlaceCount; ++i)
       if (rule.actions[i]) each.actions[i] = 1 + static_cast<std::uint32_t>(*rule.actions[i]);
   }
+  for (const privacy::Detector& detector : policy.detectors()) wire.detectors.push_back(detector.name);
+  if (const auto& findings = policy.findings()) {
+    wire.findings = findings->takenFindings();
+    wire.allowed = findings->takenAllowed();
+  }
   return wire;
 }
 
-std::shared_ptr<const privacy::Policy> policyOf(PrivacyPolicy& wire) {
+std::shared_ptr<const privacy::Policy> policyOf(PrivacyPolicy& wire, const KeyedHash& hash) {
   constexpr auto kMost = static_cast<std::uint32_t>(privacy::Action::Drop);
   std::vector<privacy::Rule> rules;
   for (PrivacyRule& each : wire.rules) {
@@ -229,10 +248,27 @@ std::shared_ptr<const privacy::Policy> policyOf(PrivacyPolicy& wire) {
   }
   for (const privacy::Action action : wire.actions)
     if (action > privacy::Action::Drop) refuseDamaged("its privacy policy is impossible");
-  return std::make_shared<const privacy::Policy>(wire.actions, std::move(rules));
+  std::vector<privacy::Detector> detectors;
+  for (std::string& name : wire.detectors) detectors.push_back({std::move(name), {}});
+  const auto sound = [&](const privacy::Found& part) {
+    return static_cast<std::size_t>(part.kind) < privacy::kBuiltInCount + detectors.size();
+  };
+  for (const privacy::Findings::Finding& finding : wire.findings)
+    if (!std::ranges::all_of(finding.parts, sound)) refuseDamaged("its privacy policy is impossible");
+  if (detectors.size() > privacy::kMostCustom) refuseDamaged("its privacy policy is impossible");
+  auto policy =
+      std::make_shared<privacy::Policy>(wire.actions, std::move(rules), std::vector<std::uint8_t>{}, std::move(detectors));
+  if (!wire.findings.empty() || !wire.allowed.empty())
+    policy->setFindings(std::make_shared<privacy::Findings>(hash, std::move(wire.findings), std::move(wire.allowed)));
+  return policy;
 }
 
 }  // namespace
+
+void refuseFormat(std::uint64_t format, const std::string& version, const std::string& reads) {
+  throw OtherFormat("the recording has format " + std::to_string(format) + ", and this version of Driftlock reads " + reads +
+                    (version.empty() ? "" : ": use driftlock-verify of version " + version.substr(0, 64) + ", which made it"));
+}
 
 void refuseDamaged(const char* what) { throw DamagedInput(std::string("the recording is damaged: ") + what); }
 
@@ -245,7 +281,7 @@ std::vector<std::uint8_t> encodeRecording(const Recording& r, Bytes packed) {
     visit(fields);
     write.message(number, inner);
   };
-  write.integer(1, kStateFormat);
+  write.integer(1, kRecordingFormat);
   write.string(2, DRIFTLOCK_VERSION);
   write.integer(3, static_cast<std::uint64_t>(r.signal));
   write.message(4, packed);
@@ -276,9 +312,10 @@ std::vector<std::uint8_t> encodeRecording(const Recording& r, Bytes packed) {
 
 Recording readRecording(Bytes bytes) {
   if (bytes.size() > kMostBytes) refuseDamaged("it is larger than any recording");
-  requireFormat(bytes);
   Recording r{};
+  readFormat(bytes, r);
   r.policy.channels = 0;
+  std::optional<PrivacyPolicy> privacy;
   std::uint64_t signal = 0, unit = 0, checksum = 0;
   Bytes state, key, sealed;
   otlp::Cursor in(bytes);
@@ -305,9 +342,8 @@ Recording readRecording(Bytes bytes) {
       case fixed(17): r.now = in.fixed64(); break;
       case varint(19): r.measured = in.varint() != 0; break;
       case length(20): {
-        PrivacyPolicy wire;
+        PrivacyPolicy& wire = privacy ? *privacy : privacy.emplace();
         readFieldsOf(in.payload(), [&](auto& v) { visitPrivacy(wire, v); });
-        r.settings.privacy = policyOf(wire);
         break;
       }
       case length(21): readFieldsOf(in.payload(), [&](auto& v) { visitGroup(r.group ? *r.group : r.group.emplace(), v); }); break;
@@ -327,6 +363,7 @@ Recording readRecording(Bytes bytes) {
   if (key.size() != 16) refuseDamaged("its hash key does not have 16 bytes");
   r.hashKey = {littleEndian(key), littleEndian(key.subspan(8))};
   if (checksum != checksumOf(sealed, r.hashKey)) refuseDamaged("it does not have its checksum");
+  if (privacy) r.settings.privacy = policyOf(*privacy, KeyedHash(r.hashKey));
   if (!sound(r.settings)) refuseDamaged("its settings are impossible");
   if (!sound(r.policy)) refuseDamaged("its policy is impossible");
   if (r.group) {

@@ -13,6 +13,7 @@
 #include "group/group.hpp"
 #include "otlp/reader.hpp"
 #include "record/stream_key.hpp"
+#include "recording/format.hpp"
 #include "stream/settings.hpp"
 
 namespace driftlock {
@@ -33,6 +34,9 @@ struct Recording {
   /// The limits of what is recorded, in bytes.
   static constexpr std::size_t kMostRecord = 256 << 10, kMostState = 8 << 20;
 
+  /// The format that it was read from, and the version of Driftlock that wrote it.
+  std::uint32_t format = kRecordingFormat;
+  std::string version{};
   otlp::Signal signal = otlp::Signal::Logs;
   /// The states of the group, with its length before it, and of the stream; or that of a GroupState.
   std::vector<std::uint8_t> state{};
@@ -51,7 +55,8 @@ struct Recording {
   /// The channel that judged what ended at a time, and that time by the stream's clock; None for a record or a silence.
   ChannelId unit = ChannelId::None;
   std::uint64_t now = 0;
-  /// Those on which the verdict depends. The privacy policy is that of the stream; without `permutations` there was no test.
+  /// Those on which the verdict depends. The privacy policy is that of the stream, with what is given of its findings; without
+  /// `permutations` there was no test.
   Settings settings{};
   Policy policy{};
   /// Whether the report has the metrics of its window.
@@ -63,7 +68,10 @@ struct Recording {
 /// @throws DamagedInput that says what is wrong with a recording
 [[noreturn]] void refuseDamaged(const char* what);
 
-/// Encodes a recording, whose state is packed.
+/// @throws OtherFormat, which says what this version reads, and which version of Driftlock has to be used
+[[noreturn]] void refuseFormat(std::uint64_t format, const std::string& version, const std::string& reads);
+
+/// Encodes a recording, whose state is packed. Of what is given of the findings of its privacy policy, it has what was taken.
 /// @param packed the state packed by zstd, which stands for `recording.state`
 std::vector<std::uint8_t> encodeRecording(const Recording& recording, Bytes packed);
 

@@ -109,6 +109,7 @@ class Stream {
   const OpenAnomaly& anomaly() const { return anomalies_.current(); }
   /// The request of the last record; 0 if it came before the stream was restored.
   std::uint64_t request() const { return request_; }
+  bool has(ChannelId channel) const { return channels_[indexOf(channel)] != nullptr; }
   bool learning() const { return judge_.learning(); }
   /// How much of its learning is done, from 0 to 1.
   double progress() const { return learning() ? std::min(1.0, judge_.progress(clock_.now())) : 1; }

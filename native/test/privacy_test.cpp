@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/hash.hpp"
 #include "base/work.hpp"
 #include "privacy/byte_classes.hpp"
 #include "privacy/checksums.hpp"
@@ -442,6 +444,40 @@ std::string faultOf(const char* pattern) {
   } catch (const std::invalid_argument& fault) {
     return fault.what();
   }
+}
+
+TEST(givesWhatCannotBeFoundAgain) {
+  const KeyedHash hash({1, 2});
+  const Policy policy(Policy::kDefault, {}, {}, {{"own", Pattern("id [0-9]+")}},
+                      {{.kinds = kAllKinds, .attribute = {}, .values = {"a@b.eu"}, .pattern = {}}});
+  const auto noted = std::make_shared<Findings>(hash);
+  const auto blanks = [](const Policy& of, std::string text) {
+    const Kinds kinds = Masking(of, Place::Stored, {}).blank({reinterpret_cast<std::uint8_t*>(text.data()), text.size()}, {});
+    return std::pair(text, kinds);
+  };
+  const std::string text = "id 4711 of a@b.eu and c@d.eu";
+  const auto [masked, kinds] = blanks(*policy.noting({}, noted), text);
+  CHECK(masked == "[own**] of a@b.eu and ******");
+  CHECK(kinds == (bitOf(Kind::Custom) | bitOf(Kind::Email)));
+
+  // From the text as it was, and from the masked one, without patterns and allow-lists.
+  for (const std::string& from : {text, masked}) {
+    const auto given = noted->given();
+    CHECK(blanks(*policy.of({}, given), from) == std::pair(masked, kinds));
+    CHECK(given->takenFindings().size() == 1);
+    CHECK(given->takenAllowed().size() == (from == text ? 1 : 0));
+  }
+  CHECK(blanks(*policy.of({}), text).first != masked);
+  CHECK(blanks(*policy.of({}), masked).second != kinds);
+
+  // Parts that a text does not have are not taken.
+  Findings forged(hash, {{hash(bytes("id 4711"), hash(Bytes{}, 0)), {{3, 99, Kind::Custom}}}}, {});
+  CHECK(!forged.take(Findings::Text::AsItIs, bytes("id 4711"), {}));
+  // Nor are those too short for their kind trusted to be what it says.
+  const std::uint64_t masks = hash(bytes("id 4711"), hash(Bytes{}, 1));
+  const auto shorter = std::make_shared<Findings>(
+      hash, std::vector<Findings::Finding>{{masks, {{3, 4, Kind::Iban}, {3, 5, Kind::Email}}}}, std::vector<Findings::Allowed>{});
+  CHECK(blanks(*policy.of({}, shorter), "id 4711").first == "id **11");
 }
 
 }  // namespace

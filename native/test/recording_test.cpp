@@ -105,6 +105,36 @@ TEST(recomputesFirstReports) {
   CHECK(missing == 0);
 }
 
+TEST(readsTheFormatsThatItNames) {
+  const auto isRefused = [](auto&& read) {
+    try {
+      read();
+      return false;
+    } catch (const OtherFormat& refused) {
+      const std::string text = refused.what(), oldest = std::to_string(kOldestRecordingFormat);
+      return text.find("from format " + oldest + " on") != std::string::npos ||
+             text.find("formats " + oldest + " to " + std::to_string(kRecordingFormat)) != std::string::npos;
+    }
+  };
+  for (const First& first : firstReports(1, 1500)) {
+    if (first.recording.empty()) continue;
+    Recording recording = readRecording(first.recording);
+    CHECK(recording.format == kRecordingFormat);
+    if (recording.group) continue;
+    recording.format = kOldestRecordingFormat;
+    judgeAgain(recording);
+    // As if a channel of the stream had changed since.
+    --recording.format;
+    CHECK(isRefused([&] { judgeAgain(recording); }));
+    // The first field is a byte.
+    for (const std::uint32_t format : {kOldestRecordingFormat - 1, kRecordingFormat + 1}) {
+      std::vector<std::uint8_t> other = first.recording;
+      other[1] = static_cast<std::uint8_t>(format);
+      CHECK(isRefused([&] { readRecording(other); }));
+    }
+  }
+}
+
 TEST(recordsTheSameOnAnyNumberOfThreads) {
   const auto one = firstReports(1, 800), four = firstReports(4, 800);
   CHECK(one.size() == four.size() && !one.empty());

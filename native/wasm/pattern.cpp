@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-// Recordings name no patterns of users: what those find is masked in them. Hence RE2 is no part of this build.
+// Recordings have what the patterns of users have found, and no patterns. Hence RE2 is no part of this build.
 
 namespace driftlock::privacy {
 

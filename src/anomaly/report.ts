@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Anomaly, AnomalySchema } from "../gen/driftlock/v1/anomaly_pb.js";
-import { RecordingSchema } from "../gen/driftlock/v1/recording_pb.js";
+import { type Recording, RecordingSchema } from "../gen/driftlock/v1/recording_pb.js";
 
 /** One report of an anomaly: the first one, a later one as the anomaly grows, or the one that says that it is over. */
 export interface Report {
@@ -30,9 +30,9 @@ export function decodeReport(bytes: Uint8Array): Report {
   return { bytes: bytes.subarray(0, bytes.length - recording.length - header), message, recording };
 }
 
-/** Returns the version of Driftlock that made a recording. @throws {Error} if the bytes are not a driftlock.v1.Recording message. */
-export function recordedBy(recording: Uint8Array): string {
-  return fromBinary(RecordingSchema, recording).version;
+/** Decodes a recording, except for its states. @throws {Error} if the bytes are not a driftlock.v1.Recording message. */
+export function decodeRecording(recording: Uint8Array): Recording {
+  return fromBinary(RecordingSchema, recording);
 }
 
 /** Returns the report with its recording as one message, from which `decodeReport` makes both again. */

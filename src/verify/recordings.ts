@@ -1,11 +1,12 @@
 /** Computes the verdicts of a bundle again from their recordings, and compares every figure and every sentence. */
-import { type Report, recordedBy } from "../anomaly/report.ts";
+import { decodeRecording, type Report } from "../anomaly/report.ts";
 import { plural } from "../base/plural.ts";
 import type { BundleAnomaly, BundleContent, BundleRecording } from "../evidence/bundle.ts";
 import { type ReportJson, reportJson } from "../json/report.ts";
 import { type Check, failed, unchecked } from "./checks.ts";
 import { compare } from "./compare.ts";
 import { fromBase64, hexDigest } from "./crypto.ts";
+import { givenText } from "./given.ts";
 
 export interface RecomputeOptions {
   /** Computes a report again from its recording. Without it, recordings are not computed. */
@@ -106,11 +107,14 @@ async function computeAgain(
     return outcome(cannotHere.has(code) ? { notes: [text] } : { faults: [text] });
   }
   const { differences, missing } = differencesOf(anomaly, report, again);
+  const decoded = decodeRecording(recording);
   if (differences.length === 0) {
+    const given = givenText(decoded);
     // The windows of later reports are not recorded: that is said once for all of them.
-    return outcome({ confirmed: true, notes: isFirst ? missing.map((text) => `${name}: ${text}`) : [] });
+    const notes = [...(isFirst ? missing : []), ...(given === undefined ? [] : [given])];
+    return outcome({ confirmed: true, notes: notes.map((text) => `${name}: ${text}`) });
   }
-  const recorded = recordedBy(recording);
+  const recorded = decoded.version;
   if (version === undefined || recorded === version) {
     return outcome({ faults: differences.map((text) => `${name}, computed again, ${text}.`) });
   }

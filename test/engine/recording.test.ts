@@ -1,8 +1,9 @@
 /** The verdict that began an anomaly is computed again from its recording, bit for bit. */
+import { zstdDecompressSync } from "node:zlib";
 import { fromBinary } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, it } from "vitest";
 import { channelName } from "../../src/anomaly/names.ts";
-import type { Report } from "../../src/anomaly/report.ts";
+import { decodeRecording, type Report } from "../../src/anomaly/report.ts";
 import { AnomalySchema, Signal, Unrecorded } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { RecordingSchema } from "../../src/gen/driftlock/v1/recording_pb.js";
 import { recompute } from "../../src/index.ts";
@@ -17,14 +18,13 @@ import {
   reportsOn,
   wholeOf,
 } from "./first-reports.ts";
+import { firstReportsOnOwn, ownDetectors, ownPrivacy } from "./own-detectors.ts";
 import { random } from "./requests.ts";
 
 const sets = await otlpSets();
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
 function expectEqual(report: Report): void {
-  // What is masked in the record may have been part of the explanation. It is then not recorded.
-  if (report.message.unrecorded === Unrecorded.MASKED) return;
   expect(wholeOf(recompute(report.recording!))).toEqual(wholeOf(report));
 }
 
@@ -50,8 +50,7 @@ describe("recordings", () => {
     const channels = new Set<string>();
     for (const report of ofShop) {
       const { unrecorded, channel, signal, record } = report.message;
-      // The leaked secret is not kept, and the explanation says what it was.
-      if (unrecorded === Unrecorded.GROUP || unrecorded === Unrecorded.MASKED) continue;
+      if (unrecorded === Unrecorded.GROUP) continue;
       expect(unrecorded).toBe(Unrecorded.UNSPECIFIED);
       expectEqual(report);
       channels.add(`${signal} ${channelName(channel)} ${record ? "record" : "unit"}`);
@@ -116,6 +115,42 @@ describe("recordings", () => {
       expectEqual(report);
     }
     expect(reports.length).toBe(ofShop.length);
+  });
+
+  it.each([
+    ["masked in evidence", ownPrivacy],
+    ["left in evidence", { ...ownPrivacy, evidence: "flag" }],
+    ["found by built-in detectors alone", {}],
+  ] satisfies [string, EnginePrivacy][])(
+    "give what cannot be found again: values %s",
+    async (_name, privacy) => {
+      const reports = await firstReportsOnOwn(privacy);
+      expect(reports.length).toBeGreaterThanOrEqual(14);
+      for (const report of reports) {
+        expect(report.message.unrecorded).toBe(Unrecorded.UNSPECIFIED);
+        expectEqual(report);
+      }
+      const given = reports.map(({ recording }) => decodeRecording(recording!).privacy!);
+      expect(given.some(({ findings }) => findings.length > 0)).toBe(true);
+      const own = privacy.detectors?.map(({ name }) => name) ?? [];
+      expect(given.every(({ detectors }) => detectors.join() === own.join())).toBe(true);
+      expect(given.some(({ allowed }) => allowed.length > 0)).toBe(privacy.allow !== undefined);
+    },
+  );
+
+  it("have no value that is masked", async () => {
+    for (const { recording } of await firstReportsOnOwn()) {
+      const { state } = decodeRecording(recording!);
+      const all = Buffer.concat([recording!, zstdDecompressSync(state)]).toString("latin1");
+      expect(all).not.toMatch(/EMP-(?!000000)\d{6}|@mailshop\.eu/);
+    }
+  });
+
+  it("are made if a detector of a user finds what it has found in a mask", async () => {
+    const privacy = { detectors: [...ownDetectors, { name: "star", pattern: "[*]+|employee" }] };
+    for (const report of await firstReportsOnOwn(privacy)) {
+      if (report.message.unrecorded !== Unrecorded.MASKED) expectEqual(report);
+    }
   });
 
   it("are not made if the state has what evidence must not have", async () => {

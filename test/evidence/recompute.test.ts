@@ -153,7 +153,7 @@ it("names the version that reads a recording of another format", async () => {
   anomaly.recording = { kept: true, data: Buffer.from(other).toString("base64"), sha256: sha256(other) };
   const { ok, details } = await recordingsOf(await seal(content, await made.keys.current()), { recompute });
   expect([ok, details.join()]).toEqual([null, expect.stringContaining("has format 99")]);
-  expect(details.join()).toContain("use version 7.0.0");
+  expect(details.join()).toContain("use driftlock-verify of version 7.0.0, which made it");
 });
 
 it("forms an incident again, and names what differs", async () => {

@@ -12,7 +12,7 @@ const [takeApart, signature, keys, content, report, recording, timeStamp, times]
   ...page.matchAll(/```sh\n([^`]+)```/g),
 ].map(([, commands]) => commands!);
 /** A bundle with recordings. */
-const older = readFileSync(new URL("../verify/bundles/0.1.0.evidence", import.meta.url), "utf8");
+const older = readFileSync(new URL("../verify/bundles/format-13.evidence", import.meta.url), "utf8");
 /** The programs that the page may use. */
 const path = "/usr/bin:/bin";
 

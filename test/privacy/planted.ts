@@ -12,10 +12,18 @@ export const secrets = {
   password: "hunter2-Zebra",
   key: "AKIAIOSFODNN7EXAMPLE",
   phone: "+49 30 901820",
+  /** Only a pattern of the operator's own finds it. */
+  employee: "EMP-204711",
 };
 
-const { email, card, iban, password, key, phone } = secrets;
-export const everySecret = `${email} paid with ${card} or ${iban}; password=${password} key ${key}; call ${phone}`;
+const { email, card, iban, password, key, phone, employee } = secrets;
+export const everySecret = `${email} paid with ${card} or ${iban}; password=${password} key ${key}; call ${phone} of ${employee}`;
+
+/** What finds the employee, and an address that is none of the secrets. */
+export const privacy = {
+  detectors: [{ name: "employee_id", pattern: "EMP-[0-9]{6}" }],
+  allow: [{ detectors: ["email"], values: ["support@mailshop.eu"] }],
+};
 
 const text = (value: string) => ({ value: { case: "stringValue" as const, value } });
 
@@ -29,6 +37,7 @@ export function request(from: number, planted: number): Buffer {
     { key: "db.password", value: text(secrets.password) },
     { key: "aws.key", value: text(secrets.key) },
     { key: "note", value: text(`iban ${secrets.iban}, call ${secrets.phone}`) },
+    { key: "approver", value: text(`${secrets.employee}, else support@mailshop.eu`) },
   ];
   const logRecords = lines.map((line, i) => ({
     timeUnixNano: BigInt(Date.now() - 3_600_000 + (from + i) * 1_000) * 1_000_000n,

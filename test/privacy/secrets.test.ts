@@ -21,6 +21,7 @@ import {
   detect,
   everySecret,
   expectNoSecret,
+  privacy,
   request,
   secrets,
   sendSecrets,
@@ -74,6 +75,7 @@ it("no planted value is found in what is kept, shown, exported or told", { timeo
   const config = configSchema.parse({
     receive: { grpc: anyPort, http: anyPort },
     detect,
+    privacy,
     forward: { endpoint: downstream.endpoint, protocol: "http", compression: "none" },
     api: anyPort,
     notify: { webhook: [{ name: "hook", url: hook.url, secret: { file: secretFile } }] },
@@ -250,7 +252,11 @@ it.each([
     receive: { grpc: anyPort, http: anyPort },
     forward: { endpoint: await endpoint(), protocol: "http", queue: { storage: "disk" } },
     api: anyPort,
-    privacy: { forwarded: "mask", rules: [{ match: { detectors: ["phone"] }, forwarded: "hash" }] },
+    privacy: {
+      ...privacy,
+      forwarded: "mask",
+      rules: [{ match: { detectors: ["phone"] }, forwarded: "hash" }],
+    },
     data_dir,
     shutdown_timeout: 2_000,
   });

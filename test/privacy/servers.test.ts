@@ -14,7 +14,15 @@ import { startDownstream } from "../forward/downstream.ts";
 import { Broker, skipKafka } from "../kafka/broker.ts";
 import { Installation } from "../kafka/installation.ts";
 import { Postgres, skipPostgres } from "../store/postgres.ts";
-import { detect, expectNoSecret, secrets, sendSecrets, unpacked, unpackedBundle } from "./planted.ts";
+import {
+  detect,
+  expectNoSecret,
+  privacy,
+  secrets,
+  sendSecrets,
+  unpacked,
+  unpackedBundle,
+} from "./planted.ts";
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -89,6 +97,7 @@ describe.skipIf(skipPostgres)("no planted value is found", () => {
     const config = configSchema.parse({
       receive: { grpc: any, http: any },
       detect,
+      privacy,
       forward: { endpoint: downstream.endpoint, protocol: "http" },
       api: any,
       store: { url: postgres.url(database) },
@@ -129,7 +138,7 @@ describe.skipIf(skipPostgres)("no planted value is found", () => {
         receive: { grpc: { enabled: false }, http: { endpoint: "127.0.0.1:0" } },
         api: { endpoint: "127.0.0.1:0" },
         forward: { endpoint: downstream.endpoint, protocol: "http" },
-        privacy: { forwarded: "mask" },
+        privacy: { ...privacy, forwarded: "mask" },
         detect,
       });
       undo.push(() => installation.remove());

@@ -1,5 +1,5 @@
 /** Bundles of evidence are verified in a browser, with nothing but the browser. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -84,6 +84,15 @@ describe.skipIf(skipChromium)("the page that verifies evidence", { timeout: 60_0
     await page.getByRole("button", { name: "Trust these" }).click();
     await page.getByText("made by the holder of a key that you trust").waitFor();
     expect(await passed.count()).toBe(count + 1);
+  });
+
+  it.skipIf(!hasModule)("computes verdicts again that depend on patterns and allow-lists", async () => {
+    const page = await show();
+    await choose(page, readFileSync("test/verify/bundles/format-14.evidence", "utf8"));
+    const verdicts = check(page, "The verdicts, computed again");
+    await verdicts.getByText("7 of 7 verdicts were computed again").waitFor();
+    await verdicts.getByText("what the operator's own detectors found (employee_id)").first().waitFor();
+    await verdicts.getByText("1 value that the operator's allow-list permits").waitFor();
   });
 
   it("names what was altered, beside what is so", async () => {

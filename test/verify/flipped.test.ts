@@ -9,7 +9,7 @@ import { renderPdf } from "../../src/evidence/pdf/index.ts";
 import { type Check, verifyBundle } from "../../src/verify/index.ts";
 
 const folder = new URL("./bundles/", import.meta.url);
-const file = readFileSync(new URL("0.1.0.evidence", folder), "utf8");
+const file = readFileSync(new URL("format-13.evidence", folder), "utf8");
 const bundle = JSON.parse(file) as Bundle;
 const keys = [{ public_key: bundle.content.signing.public_key }];
 

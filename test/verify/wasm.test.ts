@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { recompute } from "../../src/index.ts";
 import { loadRecompute, type Recompute, RecomputeError } from "../../src/verify/wasm.ts";
 import { firstReportsOfShop, firstReportsOn } from "../engine/first-reports.ts";
+import { firstReportsOnOwn } from "../engine/own-detectors.ts";
 import { otlpSets } from "../golden/otlp-sets.ts";
 
 const path = "build/wasm/driftlock-verify.wasm";
@@ -45,6 +46,12 @@ describe.skipIf(!existsSync(path))("driftlock-verify.wasm", () => {
       equal += compare(recordings);
     }
     expect(equal / all).toBeGreaterThan(0.5);
+  });
+
+  it("computes verdicts again that depend on patterns and allow-lists, without RE2", async () => {
+    const recordings = (await firstReportsOnOwn()).map(({ recording }) => recording!);
+    expect(recordings.length).toBeGreaterThan(10);
+    expect(compare(recordings)).toBe(recordings.length);
   });
 
   it("says why it cannot", () => {
