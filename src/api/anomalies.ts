@@ -9,8 +9,14 @@ import {
   toSeverity,
   toSignal,
 } from "../anomaly/names.ts";
+import { excerptTexts } from "../evidence/excerpts.ts";
 import { anomalyDetailJson, anomalyJson, compactAnomalyJson } from "../json/anomaly.ts";
-import { anomalyDetailSchema, anomalySchema, compactAnomalySchema } from "../json/anomaly-schema.ts";
+import {
+  type AnomalyDetailJson,
+  anomalyDetailSchema,
+  anomalySchema,
+  compactAnomalySchema,
+} from "../json/anomaly-schema.ts";
 import { examples } from "../json/examples.ts";
 import { parseNanos } from "../json/time.ts";
 import {
@@ -126,6 +132,31 @@ const triage = z
   })
   .meta({ examples: [examples.triage] });
 
+/** The largest excerpt that is read, in bytes, and how many of its bytes are shown. */
+const maxExcerptBytes = 4 * 2 ** 20;
+const maxShownBytes = 64 * 2 ** 10;
+
+/** Excerpts that cannot be read are left out: they only explain. */
+async function detailOf(found: AnomalyDetail): Promise<AnomalyDetailJson> {
+  const texts = await excerptTexts(found, maxExcerptBytes).catch(() => null);
+  return anomalyDetailJson(
+    found,
+    texts && { baseline: latestLines(texts.baseline), window: latestLines(texts.window) },
+  );
+}
+
+/** The latest lines of a text that together have at most so many bytes. */
+function latestLines(text: string): { lines: string[]; left_out: number } {
+  const all = text.split("\n").filter((line) => line !== "");
+  let bytes = 0;
+  let from = all.length;
+  for (; from > 0; from--) {
+    bytes += Buffer.byteLength(all[from - 1]!) + 1;
+    if (bytes > maxShownBytes) break;
+  }
+  return { lines: all.slice(from), left_out: from };
+}
+
 const unknown = () => new ApiError(404, "there is no anomaly with this id");
 
 export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions): void {
@@ -237,7 +268,7 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
     async ({ params, principal }) => {
       const found = await store.anomalies.get(principal.tenant, params.id);
       if (found === undefined) throw unknown();
-      return anomalyDetailJson(found);
+      return detailOf(found);
     },
   );
   app.patch(
@@ -264,7 +295,7 @@ export function anomalyRoutes(app: App, { store, onJudgement }: AnomalyOptions):
       const found = await store.anomalies.patch(principal.tenant, params.id, patch);
       if (found === undefined) throw unknown();
       onJudgement(found, patch);
-      return anomalyDetailJson(found);
+      return detailOf(found);
     },
   );
 }

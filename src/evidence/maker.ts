@@ -9,7 +9,6 @@ import { anomalyDetailJson, anomalyJson } from "../json/anomaly.ts";
 import { incidentDetailJson } from "../json/incident.ts";
 import { reportJson } from "../json/report.ts";
 import { formatMs } from "../json/time.ts";
-import { native } from "../native.ts";
 import type { AnomalyDetail, IncidentDetail, KeptReport, Store, StoredBundle } from "../store/index.ts";
 import type { Versions } from "../version.ts";
 import { proveAudit } from "./audit-proof.ts";
@@ -21,6 +20,7 @@ import {
   bundleFormat,
   maxBundleBytes,
 } from "./bundle.ts";
+import { excerptTexts } from "./excerpts.ts";
 import { methodLimits } from "./limits.ts";
 import { type Signer, seal } from "./seal.ts";
 import type { SigningKeys } from "./signing-keys.ts";
@@ -284,7 +284,7 @@ export class EvidenceMaker {
       ...shown,
       reports: keptReports(reports, later, room - sizeOf(recording)),
       events: anomalyDetailJson(detail).events,
-      excerpts: await excerptsOf(detail),
+      excerpts: await excerptTexts(detail, maxExcerptBytes),
       recording,
     };
   }
@@ -357,12 +357,4 @@ function keptReports(
       ...(recording && { recording }),
     };
   });
-}
-
-async function excerptsOf({ first }: AnomalyDetail): Promise<BundleAnomaly["excerpts"]> {
-  const excerpts = first?.message.excerpts;
-  if (excerpts === undefined) return null;
-  const text = async (frame: Uint8Array) =>
-    frame.length === 0 ? "" : (await native.decompressAsync("openzl", frame, maxExcerptBytes)).toString();
-  return { baseline: await text(excerpts.baseline), window: await text(excerpts.window) };
 }

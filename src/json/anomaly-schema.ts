@@ -60,6 +60,11 @@ export const compactAnomalySchema = z
     examples: [examples.compactAnomaly],
   });
 
+const excerptText = z.object({
+  lines: z.array(z.string()).describe("One record per line, oldest first: the latest ones, up to 64 KiB"),
+  left_out: count.describe("Number of earlier lines that are left out"),
+});
+
 export const anomalyDetailSchema = z
   .object({
     ...anomalyShape,
@@ -77,6 +82,12 @@ export const anomalyDetailSchema = z
       })
       .nullable()
       .describe("The texts that the metrics of the first report's window were computed from"),
+    excerpt_texts: z
+      .object({ baseline: excerptText, window: excerptText })
+      .nullable()
+      .describe(
+        "The same excerpts as texts, masked as everything that is stored; null if they cannot be read",
+      ),
     settings: z
       .array(z.object({ hash: z.string(), body: z.unknown() }))
       .describe("Configuration, versions and seed that the reports were computed with"),
@@ -88,4 +99,5 @@ export const anomalyDetailSchema = z
   });
 
 export type CompactAnomalyJson = z.output<typeof compactAnomalySchema>;
+export type AnomalyDetailJson = z.output<typeof anomalyDetailSchema>;
 export type AnomalyJson = z.output<typeof anomalySchema>;

@@ -1,10 +1,9 @@
 /** Anomalies as JSON, as the API returns them. */
-import type { z } from "zod";
 import { channelName, severityName, signalName } from "../anomaly/names.ts";
 import { streamId } from "../anomaly/stream-id.ts";
 import { type Anomaly, State } from "../gen/driftlock/v1/anomaly_pb.js";
 import type { AnomalyDetail, AnomalySummary, StoredReport } from "../store/index.ts";
-import type { AnomalyJson, anomalyDetailSchema, CompactAnomalyJson } from "./anomaly-schema.ts";
+import type { AnomalyDetailJson, AnomalyJson, CompactAnomalyJson } from "./anomaly-schema.ts";
 import { reportJson, safeCount } from "./report.ts";
 import { formatMs, formatNanos } from "./time.ts";
 
@@ -30,7 +29,11 @@ export function anomalyJson(summary: AnomalySummary): AnomalyJson {
   };
 }
 
-export function anomalyDetailJson(detail: AnomalyDetail): z.output<typeof anomalyDetailSchema> {
+/** @param excerpt_texts the excerpts as texts; null if there are none, or they cannot be read */
+export function anomalyDetailJson(
+  detail: AnomalyDetail,
+  excerpt_texts: AnomalyDetailJson["excerpt_texts"] = null,
+): AnomalyDetailJson {
   const excerpts = detail.first?.message.excerpts;
   return {
     ...anomalyJson(detail),
@@ -48,6 +51,7 @@ export function anomalyDetailJson(detail: AnomalyDetail): z.output<typeof anomal
           window: Buffer.from(excerpts.window).toString("base64"),
         }
       : null,
+    excerpt_texts,
     settings: detail.settings.map(({ hash, body }) => ({ hash, body: JSON.parse(body) as unknown })),
   };
 }

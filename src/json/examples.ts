@@ -202,6 +202,7 @@ export const examples = {
       },
     ],
     excerpts: null,
+    excerpt_texts: null,
     settings: [{ hash: sha256, body: { seed: 42, codec: "zstd" } }],
   },
   compactAnomaly,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Channel, Severity, Signal } from "../../src/gen/driftlock/v1/anomaly_pb.js";
+import type { AnomalyDetailJson } from "../../src/json/anomaly-schema.ts";
+import { native } from "../../src/native.ts";
 import { ending, id, midnight, observation, report } from "../store/fixtures.ts";
 import { keyOf, problemOf, type Running, start } from "./support.ts";
 
@@ -245,7 +247,25 @@ describe("an anomaly", () => {
       examples: [{ record: { text: "connection reset by peer" } }, { record: { text: "worse" } }],
       events: [],
       excerpts: { baseline: "b2xk", window: "bmV3" },
+      // These are no frames.
+      excerpt_texts: null,
       settings: [{ hash: expect.stringMatching(/^[0-9a-f]{64}$/), body: { detect: { seed: 42 } } }],
+    });
+  });
+
+  it("shows the latest lines of its excerpts", async () => {
+    const running = await start();
+    const frame = (lines: string[]) =>
+      native.compress("openzl", Buffer.from(lines.map((line) => `${line}\n`).join("")));
+    const long = Array.from({ length: 100 }, (_, i) => `${String(i).padStart(2, "0")} ${"x".repeat(1_020)}`);
+    const excerpts = { baseline: frame(long), window: frame(["GET /a by [email]", "GET /b\u202e"]) };
+    await running.store.anomalies.record([report({ tenant: "default", excerpts })]);
+    const { excerpt_texts: texts } = (await (
+      await running.get(`/v1/anomalies/${id(1)}`)
+    ).json()) as AnomalyDetailJson;
+    expect(texts).toEqual({
+      baseline: { lines: long.slice(36), left_out: 36 },
+      window: { lines: ["GET /a by [email]", "GET /b\u202e"], left_out: 0 },
     });
   });
 

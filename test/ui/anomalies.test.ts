@@ -1,7 +1,7 @@
 /** The list of anomalies and what is known about each of them. */
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { AnomalyJson } from "../../src/json/anomaly-schema.ts";
+import type { AnomalyDetailJson, AnomalyJson } from "../../src/json/anomaly-schema.ts";
 import { expectAccessible, looks, showPage, skipChromium, startBrowser } from "./browser.ts";
 import { type Dashboard, startDashboard } from "./dashboard.ts";
 
@@ -107,6 +107,19 @@ describe.skipIf(skipChromium)("anomalies", { timeout: 60_000 }, () => {
     expect(await time.textContent()).toContain(anomaly.start_time.slice(11, 19));
     await page.reload();
     await expect.poll(() => time.textContent()).toContain(anomaly.start_time.slice(11, 19));
+  });
+
+  it("show the texts that were compared, with the secret masked", async () => {
+    const { id } = await leak();
+    const { excerpt_texts: texts } = await dashboard.get<AnomalyDetailJson>(`/v1/anomalies/${id}`);
+    expect(texts!.window.lines.length).toBeGreaterThan(1);
+    const page = await show(`/anomalies/${id}`);
+    await page.getByText("Texts that were compared").click();
+    const lines = page.getByLabel("The window", { exact: true }).locator("li");
+    expect(await lines.count()).toBe(texts!.window.lines.length);
+    expect(await lines.first().textContent()).toBe(texts!.window.lines[0]);
+    await page.getByText("personal and secret values are masked").waitFor();
+    await expectAccessible(page);
   });
 
   it("are decided about with a note, which can be undone before it is sent", async () => {

@@ -12,6 +12,7 @@ const documentSchema = anomalyDetailSchema.partial({
   examples: true,
   events: true,
   excerpts: true,
+  excerpt_texts: true,
   settings: true,
 });
 export type AnomalyDocument = z.output<typeof documentSchema>;

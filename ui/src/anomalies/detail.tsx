@@ -13,6 +13,7 @@ import { useCommands } from "../shell/keys.ts";
 import { address } from "../shell/router.ts";
 import { useTitle } from "../shell/title.ts";
 import { decisions } from "./decisions.ts";
+import { Excerpts } from "./excerpts.tsx";
 import { headlineOf } from "./explanation.ts";
 import { Facts } from "./facts.tsx";
 import { History } from "./history.tsx";
@@ -76,6 +77,7 @@ export function AnomalyBody({ anomaly, brief }: { anomaly: AnomalyDetail; brief:
       {report && <Score report={report} />}
       {report && <FieldCosts report={report} />}
       {!brief && report && <WindowMeasures report={report} />}
+      {!brief && <Excerpts anomaly={anomaly} />}
       {!brief && <ScoreChart anomaly={anomaly} />}
       {report && <Members report={report} />}
       <History anomaly={anomaly} />
