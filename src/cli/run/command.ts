@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import process from "node:process";
-import { setFlagsFromString } from "node:v8";
 import pino from "pino";
 import type { AnomalySink } from "../../anomaly/report.ts";
 import type { Config } from "../../config/schema.ts";
@@ -15,6 +14,7 @@ import { exit, type Io } from "../shared/io.ts";
 import { loadWhole } from "../shared/load-whole.ts";
 import { readOptions } from "../shared/options.ts";
 import { createView } from "../terminal/view.ts";
+import { suitHeap } from "./heap.ts";
 import { openDashboard } from "./open-dashboard.ts";
 import { runRoles } from "./roles.ts";
 import { exitOnUncaught, stopSignal } from "./stop.ts";
@@ -87,20 +87,8 @@ function watch(config: Config): {
   return { log, onAnomaly: ({ message }) => view.anomaly(message), onIncident: view.incident, start };
 }
 
-/**
- * Makes V8 count buffers together with its heap. Requests are in buffers outside of the heap, and by default V8 marks the whole
- * heap whenever about 64 MiB of them have been allocated, which is half of a busy sidecar's CPU time. Counted with the heap,
- * they cost a quarter less CPU time per record.
- */
-function countBuffersWithHeap(): void {
-  // Node.js before version 24 does not know the flag, and would report that on standard error.
-  if (Number.parseInt(process.versions.v8, 10) >= 13) {
-    setFlagsFromString("--external-memory-accounted-in-global-limit");
-  }
-}
-
 export async function run(args: string[], io: Io): Promise<number> {
-  countBuffersWithHeap();
+  suitHeap();
   const options = readOptions(args, { switches: ["view", "open"], values: ["roles"] });
   const { config, warnings } = await loadWhole(options, io.env);
   const roles = options.values.get("roles");
