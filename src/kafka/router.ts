@@ -28,7 +28,8 @@ interface Parts {
 }
 
 interface Waiting {
-  records: NewRecord[];
+  /** Rejects if the request is refused. */
+  records: Promise<NewRecord[]>;
   resolve(): void;
   reject(error: Error): void;
 }
@@ -65,14 +66,16 @@ export class Router {
   }
 
   /**
-   * Resolves once all replicas of the brokers have the request, to the number of its records.
+   * Resolves once all replicas of the brokers have the request, to the number of its records. Requests are written in the order of calls.
    * @throws {ExportError} if it is malformed, or if it is not certain that the brokers have all of it.
    */
   async take({ signal, tenant, body }: Pick<ExportRequest, "signal" | "tenant" | "body">): Promise<number> {
-    const records = await native.countRecords(signal, body);
-    if (records === null) throw malformed(signal);
-    await this.#write(await this.#divide(signal, tenant, body));
-    return records;
+    const counted = native.countRecords(signal, body).then((records) => {
+      if (records === null) throw malformed(signal);
+      return records;
+    });
+    await this.#write(counted.then(() => this.#divide(signal, tenant, body)));
+    return counted;
   }
 
   /** Gives a control record to all partitions. @throws {ExportError} as `take` does. */
@@ -81,7 +84,9 @@ export class Router {
     const headers = controlHeaders(control);
     const all = Array.from({ length: this.#partitions }, (_, partition) => partition);
     await this.#write(
-      all.map((partition) => ({ topic: this.#topic, partition, key: noKey, value, headers })),
+      Promise.resolve(
+        all.map((partition) => ({ topic: this.#topic, partition, key: noKey, value, headers })),
+      ),
     );
   }
 
@@ -116,8 +121,9 @@ export class Router {
     }
   }
 
-  #write(records: NewRecord[]): Promise<void> {
-    if (records.length === 0) return Promise.resolve();
+  #write(records: Promise<NewRecord[]>): Promise<void> {
+    // Whoever is before it may be awaited when it is refused.
+    records.catch(() => {});
     return new Promise((resolve, reject) => {
       this.#waiting.push({ records, resolve, reject });
       this.#running ??= this.#run().finally(() => {
@@ -130,11 +136,10 @@ export class Router {
   async #run(): Promise<void> {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting;
-      this.#waiting = [];
+      const { batch, all } = await divided(this.#waiting.splice(0));
+      if (batch.length === 0) continue;
       try {
         this.#producer ??= this.#kafka.producer();
-        const all = batch.flatMap(({ records }) => records);
         await this.#producer.write(all);
         this.#onProduced(all.length);
         for (const { resolve } of batch) resolve();
@@ -165,6 +170,23 @@ export class Router {
     this.#producer = undefined;
     await producer?.close().catch(() => {});
   }
+}
+
+/** Returns the records of what can be written, in order. */
+async function divided(waiting: readonly Waiting[]): Promise<{ batch: Waiting[]; all: NewRecord[] }> {
+  const batch: Waiting[] = [];
+  const all: NewRecord[] = [];
+  for (const each of waiting) {
+    try {
+      const records = await each.records;
+      if (records.length === 0) each.resolve();
+      else batch.push(each);
+      all.push(...records);
+    } catch (error) {
+      each.reject(error as Error);
+    }
+  }
+  return { batch, all };
 }
 
 /** Returns a request in pieces that brokers take well, unless single records are larger. */

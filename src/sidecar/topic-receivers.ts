@@ -32,16 +32,17 @@ export async function startTopicReceivers(parts: Parts): Promise<TopicReceivers>
   const { topics } = config.receive.kafka;
   await checkTopics(kafka, topics);
   const json = new JsonReader();
-  const groups = topics.map((topic) =>
-    startReceiving({
+  const groups = topics.map((topic) => {
+    const reading = { json, order: new InOrder() };
+    return startReceiving({
       kafka,
       config: config.kafka,
       topic: topic.topic,
-      take: (message) => take(parts, json, topic, message),
+      take: (message) => take(parts, reading, topic, message),
       hooks: parts.topicHooks,
       log,
-    }),
-  );
+    });
+  });
   return {
     groups,
     async close() {
@@ -63,7 +64,25 @@ async function checkTopics(kafka: Kafka, topics: readonly Topic[]): Promise<void
   );
 }
 
-async function take(parts: Parts, json: JsonReader, topic: Topic, message: Buffer): Promise<void> {
+/** Hands bodies over in the order of messages, however long each takes to read. */
+class InOrder {
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** Resolves as `body` does, after those of earlier calls. */
+  next<T>(body: Promise<T>): Promise<T> {
+    body.catch(() => {});
+    const turn = this.#last.then(() => body);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+}
+
+async function take(
+  parts: Parts,
+  { json, order }: { json: JsonReader; order: InOrder },
+  topic: Topic,
+  message: Buffer,
+): Promise<void> {
   const { consumer, admit, hooks, config } = parts;
   const { signal, tenant, encoding } = topic;
   const { max_request_size: most } = config.receive.limits;
@@ -78,7 +97,9 @@ async function take(parts: Parts, json: JsonReader, topic: Topic, message: Buffe
         `the message of ${message.length} bytes is larger than receive.limits.max_request_size (${most})`,
       );
     }
-    if (encoding === "otlp_json") body = await json.read(signal, message, withinMemory(config.receive));
+    if (encoding === "otlp_json") {
+      body = await order.next(json.read(signal, message, withinMemory(config.receive)));
+    }
     await consumer({ signal, tenant, body, abort: new AbortController().signal, count() {} });
   } catch (error) {
     code = error instanceof ExportError ? error.code : Code.INTERNAL;

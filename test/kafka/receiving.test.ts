@@ -30,9 +30,10 @@ const topics = [
 
 const proto = (n: number) => logsRequest([{ body: `number ${n} of all`, service: `service-${n % 7}` }]);
 
-function json(n: number): Buffer {
-  const attributes = [{ key: "service.name", value: { stringValue: `service-${n % 7}` } }];
-  const logRecords = [{ timeUnixNano: "1790000000000000000", body: { stringValue: `number ${n} of all` } }];
+function json(n: number, records = 1, service = `service-${n % 7}`): Buffer {
+  const attributes = [{ key: "service.name", value: { stringValue: service } }];
+  const record = { timeUnixNano: "1790000000000000000", body: { stringValue: `number ${n} of all` } };
+  const logRecords = Array.from({ length: records }, () => record);
   return Buffer.from(
     JSON.stringify({ resourceLogs: [{ resource: { attributes }, scopeLogs: [{ logRecords }] }] }),
   );
@@ -103,6 +104,46 @@ describe.skipIf(skip)("topics of others", () => {
     expect([...owners.values()].map(({ size }) => size)).toEqual(Array.from({ length: 7 }, () => 1));
     await producer.close();
     await admin.close();
+  }, 120_000);
+
+  test("keep the order of each of their partitions, however long it takes to read a message", async () => {
+    const url = postgres.url(await postgres.createDatabase());
+    const ordered = topics.map((each) => ({ ...each, topic: `ordered_${each.topic}` }));
+    installation = await Installation.create(broker, {
+      store: { url },
+      receive: { ...receive, kafka: { topics: ordered } },
+    });
+    const admin = installation.kafka.admin();
+    for (const { topic } of ordered) await admin.create(topic, 1, 1, new Map());
+    await admin.close();
+    const producer = installation.kafka.producer();
+    // Every other one is a hundred times larger than the others.
+    const fill = (n: number) => (n % 2 === 0 ? 300 : 3);
+    const bodies = [
+      (n: number) =>
+        logsRequest(
+          Array.from({ length: fill(n) }, () => ({ body: `number ${n} of all`, service: "of-proto" })),
+        ),
+      (n: number) => json(n, fill(n), "of-json"),
+    ];
+    for (const [i, { topic }] of ordered.entries()) {
+      const all = Array.from({ length: 200 }, (_, n) => bodies[i]!(n));
+      await producer.write(all.map((value) => ({ topic, partition: 0, key: Buffer.alloc(0), value })));
+    }
+    await producer.close();
+    const router = installation.start("router");
+    const inOrder = async (service: string) => {
+      const log = (await installation!.read("in")).filter(({ value }) =>
+        value!.includes(service, 0, "latin1"),
+      );
+      return [...new Set(numbersOf(log))];
+    };
+    const expected = Array.from({ length: 200 }, (_, n) => n);
+    for (const name of ["of-proto", "of-json"]) {
+      await expect.poll(async () => (await inOrder(name)).length, { timeout: 60_000 }).toBe(200);
+      expect(await inOrder(name)).toEqual(expected);
+    }
+    expect(await router.kill("SIGTERM")).toBe(0);
   }, 120_000);
 
   test("that do not exist are named with their place in the configuration", async () => {
