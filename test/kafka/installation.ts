@@ -44,7 +44,7 @@ export class Installation {
     const folder = mkdtempSync(join(tmpdir(), "driftlock-installation-"));
     const keyFile = join(folder, "hash.key");
     writeFileSync(keyFile, randomBytes(32).toString("hex"), { mode: 0o600 });
-    const detect = { ...(settings as { detect?: object }).detect, key_file: keyFile };
+    const detect = { key_file: keyFile, ...(settings as { detect?: object }).detect };
     const { kafka } = broker.config(kafkaSettings);
     const whole = { api: { enabled: false }, ...settings, detect };
     const config = broker.config({ ...kafkaSettings, topic_prefix: kafka.topic_prefix }, whole);
@@ -60,11 +60,15 @@ export class Installation {
     return Array.from({ length: this.config.kafka.partitions }, (_, i) => i);
   }
 
-  /** Starts a process with a role. */
-  start(role: string): Role {
+  /** Starts a process with a role. @param settings of its own, by key */
+  start(role: string, settings: Readonly<Record<string, string>> = {}): Role {
     // Only topics and the database are shared.
     const data = join(this.#folder, `data-${this.#children.size}`);
-    const running = new Role(role, ["--config", this.#file, "--data_dir", data]);
+    const own = Object.entries({ ...settings, data_dir: data }).flatMap(([key, value]) => [
+      `--${key}`,
+      value,
+    ]);
+    const running = new Role(role, ["--config", this.#file, ...own]);
     this.#children.add(running);
     return running;
   }

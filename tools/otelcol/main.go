@@ -1,11 +1,12 @@
 // Command otelcol is the OpenTelemetry Collector that the end-to-end tests, the benchmarks and the examples run: OTLP in,
-// OTLP or a file out.
+// OTLP, a file or topics of Kafka out.
 package main
 
 import (
 	"os"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/kafkaexporter"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/provider/envprovider"
@@ -30,7 +31,8 @@ func factories() (all otelcol.Factories, err error) {
 		return all, err
 	}
 	all.Exporters, err = otelcol.MakeFactoryMap[exporter.Factory](
-		otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), fileexporter.NewFactory())
+		otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), fileexporter.NewFactory(),
+		kafkaexporter.NewFactory())
 	return all, err
 }
 
