@@ -110,6 +110,10 @@ bench-soak: build ## run with a downstream that comes and goes; check counts and
 bench-hostile: build ## run honest senders beside hostile ones; check throughput, probes and memory (ARGS="--minutes 10")
 	node bench/hostile.ts $(ARGS)
 
+.PHONY: bench-kafka
+bench-kafka: build ## measure what a second worker brings, and what a take-over costs, on a real broker (ARGS="--seconds 60 --rounds 3")
+	node bench/kafka.ts $(ARGS)
+
 .PHONY: bench-quality
 bench-quality: build ## measure how well labelled anomalies are found, for docs/QUALITY.md
 	node bench/quality/run.ts

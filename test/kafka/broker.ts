@@ -59,6 +59,10 @@ export class Broker {
     }
   }
 
+  get pid(): number {
+    return this.#child!.pid!;
+  }
+
   /** Kills the broker at once. */
   async kill(): Promise<void> {
     const child = this.#child;
