@@ -81,8 +81,9 @@ target_compile_definitions(driftlock_deps PRIVATE ZSTD_DISABLE_ASM=1 XXH_NAMESPA
 target_compile_definitions(driftlock_deps PUBLIC LZ4_STATIC_LINKING_ONLY ZSTD_STATIC_LINKING_ONLY)
 target_link_libraries(driftlock_deps PRIVATE Threads::Threads)
 if(NOT MSVC)
-  # Not ours to mend.
-  target_compile_options(driftlock_deps PRIVATE -w)
+  # Warnings are not ours to mend. OpenZL chooses codecs by floating point, so that compressed sizes would differ between machines
+  # if some fused a multiplication with an addition, which compilers do for ARM by default.
+  target_compile_options(driftlock_deps PRIVATE -w -ffp-contract=off)
 endif()
 if(UNIX)
   target_link_libraries(driftlock_deps PUBLIC m)
