@@ -32,5 +32,9 @@ elseif(WIN32)
   target_link_libraries(driftlock PRIVATE ${CMAKE_JS_LIB})
 elseif(NOT DRIFTLOCK_SANITIZE)
   # The codecs are ours alone: another addon's or Node's own zlib and zstd must not be taken instead.
-  target_link_options(driftlock PRIVATE -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -Wl,--no-undefined-version)
+  # Node unloads an addon with the last environment that uses it, when threads and the C library may still call into it.
+  set(exports ${CMAKE_CURRENT_SOURCE_DIR}/native/binding/exports.map)
+  target_link_options(driftlock PRIVATE -Wl,--version-script=${exports} -Wl,-Bsymbolic -Wl,--no-undefined-version
+    -Wl,-z,nodelete)
+  set_target_properties(driftlock PROPERTIES LINK_DEPENDS ${exports})
 endif()
