@@ -23,8 +23,8 @@ import { type Anomaly, Engine, parseConfig } from "../../src/index.ts";
 import { startDriftlock } from "../e2e/driftlock.ts";
 import { startDownstream } from "../forward/downstream.ts";
 import { expectGolden } from "./golden-file.ts";
-import { framed, type OtlpSet, otlpSets } from "./otlp-sets.ts";
-import { textSets } from "./text-sets.ts";
+import { type OtlpSet, otlpSets } from "./otlp-sets.ts";
+import { expectReplay, goldenReplays } from "./replays.ts";
 
 // Each test starts processes, which takes long on a busy machine.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -40,31 +40,10 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const digest = (bytes: Uint8Array | string) => hash("sha256", bytes, "hex").slice(0, 32);
 
 describe("replay prints the same lines", () => {
-  const sharp = [
-    "--detect.budget.per_stream_per_day=20",
-    "--detect.window.records=64",
-    "--detect.window.hop=32",
-  ];
-  const inputs = [
-    ...textSets.map(({ name, options, text }) => ({ name, input: text, options })),
-    ...sets.map(({ name, signal, train, requests }) => ({
-      name,
-      input: framed(requests),
-      options: ["--format", "otlp", "--signal", signal, "--train", String(train)],
-    })),
-  ];
+  const run = async (args: string[]) =>
+    (await promisify(execFile)(process.execPath, [main, ...args], { maxBuffer: 2 ** 28 })).stdout;
 
-  it.each(inputs)("$name", async ({ name, input, options }) => {
-    const file = join(folder, name);
-    writeFileSync(file, input);
-    const args = [main, "replay", ...options, ...(name.endsWith("-quiet") ? [] : sharp), file];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 28 });
-    let flagged = 0;
-    const shows = (line: string, i: number) =>
-      i === 1 || line.includes('"kind":"anomaly"') || (line.includes('"flagged":true') && flagged++ < 20);
-    // The input comes first: if it differs, the output must differ too.
-    expectGolden(`replay-${name}`, [`input ${digest(input)}`, ...stdout.trimEnd().split("\n")], shows);
-  });
+  it.each(goldenReplays(sets))("$name", (replay) => expectReplay(replay, folder, run));
 });
 
 const config = {
