@@ -164,6 +164,10 @@ fmt: node_modules/.stamp ## format the code
 prebuild: node_modules/.stamp ## build the addon for this platform into prebuilds/
 	prebuildify --napi --strip --node-gyp $(CURDIR)/scripts/node-gyp.sh
 
+.PHONY: prebuilds
+prebuilds: node_modules/.stamp ## cross-compile the addon for Linux into prebuilds/ (PLATFORMS="linux-arm64.glibc"; needs Python)
+	scripts/prebuilds.sh $(PLATFORMS)
+
 .PHONY: release
 release: prebuild build ## build the npm packages into release/ and try them, with SBOM and provenance
 	rm -rf release && mkdir release
