@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
-import { type Detector, detectors } from "../src/config/schema/privacy.ts";
+import { type Detector, detectors } from "../src/base/detectors.ts";
 import { type EnginePrivacy, native } from "../src/native.ts";
 import { type Signal, signals } from "../src/otlp/protocol.ts";
 import { privacyCost, privacyCostTable, shopRequests } from "./privacy-cost.ts";

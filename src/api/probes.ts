@@ -1,7 +1,7 @@
 /**
- * Health, readiness and metrics on a listener of their own, so that nobody who reaches the API's port can block probes, and processes
- * without an API have them as well. It shows only names, states and metrics, and needs no key. It runs on a thread: a flood that keeps the event loop busy delays answers to
- * others, but a healthy process must not be restarted for it.
+ * Health, readiness and metrics on a listener of their own, so that nobody who reaches the API's port can block probes, and
+ * processes without an API have them as well. It shows only names, states and metrics, and needs no key. It runs on a thread: a
+ * flood that keeps the event loop busy delays answers to others, but a healthy process must not be restarted for it.
  */
 import { Worker } from "node:worker_threads";
 import type { Registry } from "prom-client";

@@ -1,4 +1,4 @@
-/** What the room reports about its work, for metrics. The functions return quickly and never throw. */
+/** What roles report about their work, for metrics. The functions return quickly and never throw. */
 import type { Report } from "../anomaly/report.ts";
 import type { Judged } from "../engine/index.ts";
 import type { Signal } from "../otlp/protocol.ts";

@@ -30,7 +30,7 @@ import { incidentLog } from "../telemetry/incident-log.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { withheldBy } from "../telemetry/sources.ts";
-import { versions as allVersions } from "../version.ts";
+import { versions as allVersions, type Versions } from "../version.ts";
 import { Feedback } from "./feedback.ts";
 import { WithheldAlarms } from "./installation-budget.ts";
 import { startNotifications } from "./notifications.ts";
@@ -60,6 +60,7 @@ interface Process {
   config: Config;
   kafka: Kafka;
   log: Logger;
+  versions: Versions;
   /** Those of all roles together. */
   metrics: Metrics;
   /** What the roles depend on, and whether only a restart would help one of them. */
@@ -81,11 +82,13 @@ export async function startRoles(config: Config, roles: ReadonlySet<KafkaRole>, 
   if (faults.length > 0) throw new Error(`kafka: ${faults.join("\n")}`);
   const kafka = await Kafka.load(config.kafka);
   const started: Undo[] = [];
+  const versions = allVersions(native.versions);
   const process: Process = {
     config,
     kafka,
     log,
-    metrics: createMetrics(allVersions(native.versions)),
+    versions,
+    metrics: createMetrics(versions),
     components: [],
     alive: [],
     started,
@@ -227,8 +230,7 @@ async function runForward(process: Process): Promise<void> {
 }
 
 async function runSink(process: Process): Promise<void> {
-  const { config, kafka, log, metrics, started } = process;
-  const { version } = allVersions(native.versions);
+  const { config, kafka, log, versions, metrics, started } = process;
   const store = await openProcessStore(process);
   process.components.push(() => storeState(store));
   metrics.watch({
@@ -249,7 +251,7 @@ async function runSink(process: Process): Promise<void> {
   const { notifier } = startNotifications({
     notify: config.notify,
     privacy: () => enginePrivacy(config.privacy, configuredHashKey(config.detect)),
-    downstream: { forwarder, version },
+    downstream: { forwarder, version: versions.version },
     store,
     metrics,
     log,
@@ -370,8 +372,8 @@ async function runProbes(process: Process, closing: () => boolean): Promise<void
   addresses.health = probes.address;
 }
 
-async function openProcessStore({ config, log, metrics, started }: Process): Promise<Store> {
-  const store = await openStore(config, { log, versions: allVersions(native.versions) });
+async function openProcessStore({ config, log, versions, metrics, started }: Process): Promise<Store> {
+  const store = await openStore(config, { log, versions });
   started.push(() => store.close());
   metrics.watch({ storeUp: () => store.health().ready });
   return store;

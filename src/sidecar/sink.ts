@@ -1,8 +1,10 @@
 /** Stores what workers found: anomalies, incidents, which are formed here, and the statistics of streams. */
 import type { Report } from "../anomaly/report.ts";
 import { ServiceGraph } from "../api/service-graph.ts";
+import { sums } from "../base/sums.ts";
 import type { Config } from "../config/schema.ts";
 import { IncidentFormer } from "../incidents/former.ts";
+import type { Counts } from "../incidents/tenant.ts";
 import type { Finding, Keeper } from "../kafka/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -50,37 +52,34 @@ export interface FindingsParts {
   log: Logger;
 }
 
-type IncidentCounts = Record<"begun" | "minor" | "ended" | "merged" | "leftOut" | "late", number>;
-
-function add(to: IncidentCounts, more: IncidentCounts): void {
-  for (const name of ["begun", "minor", "ended", "merged", "leftOut", "late"] as const)
-    to[name] += more[name];
-}
+const countsOf = ({ begun, minor, ended, merged, leftOut, late }: Counts): Counts => ({
+  begun,
+  minor,
+  ended,
+  merged,
+  leftOut,
+  late,
+});
 
 /** The incidents that a process forms, in whichever partitions it has. What those have counted that are gone is kept. */
 export class FormedIncidents {
   readonly #formers = new Set<IncidentFormer>();
-  readonly #gone: IncidentCounts = { begun: 0, minor: 0, ended: 0, merged: 0, leftOut: 0, late: 0 };
+  #gone: Counts = { begun: 0, minor: 0, ended: 0, merged: 0, leftOut: 0, late: 0 };
 
   add(former: IncidentFormer): void {
     this.#formers.add(former);
   }
 
   remove(former: IncidentFormer): void {
-    if (!this.#formers.delete(former)) return;
-    add(this.#gone, former.stats());
+    if (this.#formers.delete(former)) this.#gone = sums([this.#gone, countsOf(former.stats())]);
   }
 
   stats() {
-    const all = { ...this.#gone, openBySeverity: {} as Record<string, number> };
-    for (const former of this.#formers) {
-      const stats = former.stats();
-      add(all, stats);
-      for (const [severity, open] of Object.entries(stats.openBySeverity)) {
-        all.openBySeverity[severity] = (all.openBySeverity[severity] ?? 0) + open;
-      }
-    }
-    return all;
+    const all = [...this.#formers].map((former) => former.stats());
+    return {
+      ...sums([this.#gone, ...all.map(countsOf)]),
+      openBySeverity: sums(all.map(({ openBySeverity }) => openBySeverity)),
+    };
   }
 }
 

@@ -39,8 +39,10 @@ export const transports = ["grpc", "http"] as const;
 export const carriers = [...transports, "kafka"] as const;
 
 /** The topics that roles read, and write. `received` are those of `receive.kafka`. */
-const consumedTopics = ["in", "out", "anomalies", "statistics", "received"];
+export const consumedTopics = ["in", "out", "anomalies", "statistics", "received"] as const;
 const producedTopics = ["in", "out", "anomalies", "statistics", "state"];
+/** Those of which records may be left out. */
+export const skippedTopics: readonly (typeof consumedTopics)[number][] = ["in", "out", "received"];
 
 /** Stands for all status codes that Driftlock does not know. */
 export const otherCode = "OTHER";
@@ -497,7 +499,7 @@ export const definitions = {
       "kafka_skipped_records",
       "records",
       "Number of records that were left out: malformed or unknown ones (in), requests that the downstream refused permanently (out), and messages of topics of receive.kafka that are malformed or too large (received).",
-      { topic: ["in", "out", "received"] },
+      { topic: skippedTopics },
     ),
     failures: counter(
       "kafka_failures",

@@ -5,6 +5,7 @@ import type { DurableHooks } from "../forward/index.ts";
 import { State } from "../gen/driftlock/v1/anomaly_pb.js";
 import { type Signal, signals } from "../otlp/protocol.ts";
 import type { ReceiveHooks } from "../receive/index.ts";
+import { type consumedTopics, skippedTopics } from "./definitions.ts";
 import type { Logger } from "./log.ts";
 import { codeLabel, type Metrics } from "./metrics.ts";
 
@@ -108,13 +109,11 @@ export function engineHooks({ engine }: Metrics) {
   };
 }
 
-type ConsumedTopic = "in" | "out" | "anomalies" | "statistics" | "received";
-
 /** @param topic the one that is read */
-export function kafkaHooks(metrics: Metrics, topic: ConsumedTopic) {
+export function kafkaHooks(metrics: Metrics, topic: (typeof consumedTopics)[number]) {
   const { consumed, skipped, produced, failures, takeOver, replayed, fenced } = metrics.kafka();
   for (const each of [consumed, failures]) each.inc({ topic }, 0);
-  if (topic === "in" || topic === "out" || topic === "received") skipped.inc({ topic }, 0);
+  if (skippedTopics.includes(topic)) skipped.inc({ topic }, 0);
   return {
     onConsumed: (records: number) => consumed.inc({ topic }, records),
     onSkipped: (records: number) => skipped.inc({ topic }, records),

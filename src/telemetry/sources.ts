@@ -1,4 +1,5 @@
 /** The parts of a process that are read whenever its metrics are. */
+import { sums } from "../base/sums.ts";
 import type { EngineStats } from "../native.ts";
 import type { Collectors } from "./collectors.ts";
 import { definitions } from "./definitions.ts";
@@ -66,15 +67,6 @@ const sum = (values: Iterable<number>): number => {
   for (const value of values) all += value;
   return all;
 };
-
-/** Adds up numbers by name. */
-function sums(all: Iterable<Readonly<Record<string, number>>>): Record<string, number> {
-  const found: Record<string, number> = {};
-  for (const each of all) {
-    for (const [name, value] of Object.entries(each)) found[name] = (found[name] ?? 0) + value;
-  }
-  return found;
-}
 
 /**
  * Returns what adds sources. The metrics of a kind exist from its first source on, so that a process shows those of its own parts

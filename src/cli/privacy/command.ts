@@ -1,5 +1,6 @@
+import { detectors } from "../../base/detectors.ts";
 import { plural } from "../../base/plural.ts";
-import { detectors, type PrivacyConfig, places } from "../../config/schema/privacy.ts";
+import { type PrivacyConfig, places } from "../../config/schema/privacy.ts";
 import { configuredHashKey } from "../../engine/index.ts";
 import { type EnginePrivacy, native } from "../../native.ts";
 import { actionOf, enginePrivacy } from "../../privacy/policy.ts";

@@ -1,25 +1,7 @@
 /** The privacy policy: what happens to personal and secret values, and where. */
 import { z } from "zod";
+import { detectors } from "../../base/detectors.ts";
 import { type KeyMeta, path, section } from "./values.ts";
-
-/** Names of the built-in detectors, in the order of the native code. */
-export const detectors = [
-  "email",
-  "phone",
-  "iban",
-  "card",
-  "ip",
-  "mac",
-  "national_id",
-  "ssn",
-  "jwt",
-  "api_key",
-  "private_key",
-  "password",
-  "url_credentials",
-  "person",
-] as const;
-export type Detector = (typeof detectors)[number];
 
 /** The largest number of detectors that a configuration adds. */
 export const maxOwnDetectors = 16;
