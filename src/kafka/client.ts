@@ -5,6 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import type * as Library from "@platformatic/kafka";
 import { parseTarget } from "../base/address.ts";
 import { readPem } from "../base/pem-files.ts";
@@ -145,7 +146,8 @@ export class Kafka {
       isolationLevel: this.#library.FetchIsolationLevels.READ_COMMITTED,
       sessionTimeout: this.#sessionTimeout,
       rebalanceTimeout: Math.max(this.#sessionTimeout, 10_000),
-      heartbeatInterval: Math.max(300, Math.floor(this.#sessionTimeout / 5)),
+      // The answer to a heartbeat is how a member hears that others come or go.
+      heartbeatInterval: Math.min(3_000, Math.max(300, Math.floor(this.#sessionTimeout / 5))),
       protocols: [{ name: this.#library.COOPERATIVE_STICKY_ASSIGNOR, version: 1 }],
       partitionAssigner: this.#library.cooperativeStickyAssigner,
     });
@@ -504,6 +506,8 @@ function read(
 
 /** How long to wait before joining a group again after that has failed. */
 const rejoinMs = 1_000;
+/** How long a member tries to leave its group. */
+const leaveMs = 5_000;
 
 /** A member of a consumer group, which is given partitions of a topic. */
 export class Member {
@@ -557,9 +561,12 @@ export class Member {
     return new Map(partitions.map((partition) => [partition, all[partition] ?? -1n]));
   }
 
-  /** Leaves the group, so that others take over at once. */
+  /** Leaves the group, so that others take over at once; if the brokers do not let it, they do so after the session's timeout. */
   async close(): Promise<void> {
     this.#closing = true;
+    // As a part of closing, the library asks once, and not at all without a connection. Brokers that have just started refuse at first.
+    const left = promisify((done: (error?: Error | null) => void) => this.#consumer.leaveGroup(true, done))();
+    await Promise.race([left, sleep(leaveMs, undefined, { ref: false })]).catch(() => {});
     await this.#consumer.close(true);
   }
 
