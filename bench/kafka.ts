@@ -16,7 +16,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { stringify } from "yaml";
+import { parseConfig } from "../src/index.ts";
 import { Kafka } from "../src/kafka/client.ts";
+import { Partitioning } from "../src/kafka/partitioning.ts";
 import { Router } from "../src/kafka/router.ts";
 import { createTopics, topicKinds, topicName } from "../src/kafka/topics.ts";
 import { Program, stopAll, until } from "../test/e2e/programs.ts";
@@ -34,6 +36,7 @@ const rounds = Number(values.rounds);
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const partitions = 12;
 const services = 240;
+const tenant = "acme";
 const streams = 1_000;
 const recordsPerRequest = 1_000;
 const waitMs = 600_000;
@@ -43,10 +46,24 @@ const folder = mkdtempSync(join(tmpdir(), "driftlock-bench-kafka-"));
 const keyFile = join(folder, "hash.key");
 writeFileSync(keyFile, randomBytes(32).toString("hex"), { mode: 0o600 });
 
+/** Names of services, of which each partition has as many: two workers have as much to do each. */
+const names = (() => {
+  const partitioning = new Partitioning(parseConfig({}).detect, { partitions });
+  const next = random(3);
+  const byPartition = Array.from({ length: partitions }, (): string[] => []);
+  for (let i = 0; byPartition.some((found) => found.length < services / partitions); i += 1) {
+    const name = `service-${i}`;
+    const [[partition] = []] = partitioning.divide(tenant, logsRequest([normalLine(next, name)]));
+    const found = byPartition[partition!]!;
+    if (found.length < services / partitions) found.push(name);
+  }
+  return byPartition.flat();
+})();
+
 /** Requests of all services, whose records have no times, so that they can be sent again and again. */
 const requests = (() => {
   const next = random(1);
-  const line = (i: number) => ({ ...normalLine(next, `service-${i % services}`), time: 0n });
+  const line = (i: number) => ({ ...normalLine(next, names[i % services]), time: 0n });
   const make = () => logsRequest(Array.from({ length: recordsPerRequest }, (_, i) => line(i)));
   return Array.from({ length: 100 }, make);
 })();
@@ -133,7 +150,7 @@ async function write(router: Router, records: number): Promise<void> {
       { length: Math.min(atOnce, count - at) },
       (_, i) => requests[(at + i) % requests.length]!,
     );
-    await Promise.all(some.map((body) => router.take({ signal: "logs", tenant: "acme", body })));
+    await Promise.all(some.map((body) => router.take({ signal: "logs", tenant, body })));
   }
 }
 
@@ -193,7 +210,7 @@ async function takeOver(broker: Broker): Promise<number> {
   for (let i = 0; i < perStream; i += 20) {
     const lines = Array.from({ length: streams * 20 }, (_, n) => normalLine(next, `service-${n % streams}`));
     for (let at = 0; at < lines.length; at += 2_000) {
-      await router.take({ signal: "logs", tenant: "acme", body: logsRequest(lines.slice(at, at + 2_000)) });
+      await router.take({ signal: "logs", tenant, body: logsRequest(lines.slice(at, at + 2_000)) });
     }
   }
   const judged = () => first.metric('receiver_records_total{signal="logs"}');
@@ -204,7 +221,7 @@ async function takeOver(broker: Broker): Promise<number> {
   );
   // A checkpoint is made with records, so that the last ones are after it.
   await sleep(2_500);
-  await router.take({ signal: "logs", tenant: "acme", body: logsRequest([normalLine(next, "service-0")]) });
+  await router.take({ signal: "logs", tenant, body: logsRequest([normalLine(next, "service-0")]) });
   const second = await Worker.start(file, 1, "second");
   await sleep(3_000);
   const before = await second.cpu();
