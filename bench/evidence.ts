@@ -84,7 +84,7 @@ try {
     detect: { budget: { per_stream_per_day: 0.01 } },
     forward: { endpoint: `http://${sink.address}`, compression: "none" },
   });
-  const agent = new Agent({ keepAlive: true, maxSockets: 1_000 });
+  const agent = new Agent({ maxSockets: 1_000 });
   const ask = async (method: string, path: string, body?: object): Promise<Buffer> => {
     const headers = body === undefined ? {} : { "content-type": "application/json" };
     const asked = request(`http://${api}${path}`, { method, headers, agent });

@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { type EvidenceMaker, EvidenceRefused } from "../evidence/maker.ts";
+import type { EvidenceMaker } from "../evidence/maker.ts";
 import { renderPdf } from "../evidence/pdf/index.ts";
+import { EvidenceRefused } from "../evidence/refused.ts";
 import { examples } from "../json/examples.ts";
 import { formatMs } from "../json/time.ts";
 import type { Store, StoredBundle } from "../store/index.ts";

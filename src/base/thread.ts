@@ -16,36 +16,44 @@ type Response<Answer, Detail> = { id: number; answer?: Answer } | { id: number; 
 /** How long `close` waits for the calls that the thread has in work. */
 const closeMs = 5_000;
 
+export interface ThreadOptions {
+  /** Limits of the thread's memory; a thread that exceeds them ends. */
+  limits?: ResourceLimits;
+  /** A thread that has had no call for this long is ended, which frees its memory; the next call starts another one. */
+  idleMs?: number;
+}
+
 /** The caller's side. The thread starts with the first call; the process may end while no call is in work. */
 export class Thread<Job, Answer, Detail = object> {
   readonly #url: URL;
   readonly #data: unknown;
   readonly #toError: (failure: Failure<Detail>) => Error;
-  readonly #limits: ResourceLimits;
+  readonly #options: ThreadOptions;
   readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>();
   #worker: Worker | undefined;
+  #idle: NodeJS.Timeout | undefined;
   #lastId = 0;
   #closing = false;
 
   /**
    * @param data the thread's `workerData`.
    * @param toError makes the error with which a call rejects, also if the thread ends unexpectedly.
-   * @param limits of the thread's memory; a thread that exceeds them ends.
    */
   constructor(
     url: URL,
     data: unknown,
     toError: (failure: Failure<Detail>) => Error,
-    limits: ResourceLimits = {},
+    options: ThreadOptions = {},
   ) {
     this.#url = url;
     this.#data = data;
     this.#toError = toError;
-    this.#limits = limits;
+    this.#options = options;
   }
 
   /** @param transfer buffers of the job that the thread takes over, so that they are not copied. */
   call(job: Job, transfer: ArrayBuffer[] = []): Promise<Answer> {
+    clearTimeout(this.#idle);
     this.#worker ??= this.#start();
     return this.#ask({ job }, transfer);
   }
@@ -54,6 +62,7 @@ export class Thread<Job, Answer, Detail = object> {
   async close(maxMs = closeMs): Promise<void> {
     const worker = this.#worker;
     if (worker === undefined) return;
+    clearTimeout(this.#idle);
     this.#closing = true;
     const ended = new Promise((resolve) => worker.once("exit", resolve));
     if (await endsWithin(maxMs, Promise.all([this.#ask({}).catch(() => {}), ended]))) return;
@@ -70,11 +79,14 @@ export class Thread<Job, Answer, Detail = object> {
   }
 
   #start(): Worker {
-    const worker = new Worker(this.#url, { workerData: this.#data, resourceLimits: this.#limits });
+    const worker = new Worker(this.#url, {
+      workerData: this.#data,
+      resourceLimits: this.#options.limits ?? {},
+    });
     worker.on("message", (response: Response<Answer, Detail>) => {
       const waiting = this.#waiting.get(response.id);
       this.#waiting.delete(response.id);
-      if (this.#waiting.size === 0 && !this.#closing) worker.unref();
+      if (this.#waiting.size === 0 && !this.#closing) this.#rest(worker);
       if ("failure" in response) waiting?.reject(this.#toError(response.failure));
       else waiting?.resolve(response.answer as Answer);
     });
@@ -83,11 +95,22 @@ export class Thread<Job, Answer, Detail = object> {
       failure = error as Error & Partial<Detail>;
     });
     worker.on("exit", () => {
+      if (this.#worker !== worker) return;
       this.#worker = undefined;
       for (const { reject } of this.#waiting.values()) reject(this.#toError(failure));
       this.#waiting.clear();
     });
     return worker;
+  }
+
+  #rest(worker: Worker): void {
+    worker.unref();
+    const { idleMs } = this.#options;
+    if (idleMs === undefined) return;
+    this.#idle = setTimeout(() => {
+      this.#worker = undefined;
+      worker.postMessage({ id: 0 } satisfies Request<Job>);
+    }, idleMs).unref();
   }
 }
 

@@ -1,6 +1,6 @@
 /** Makes a signed bundle of its content. */
-import { setImmediate as othersTurn } from "node:timers/promises";
 import { canonicalJson, type Json } from "../base/canonical.ts";
+import { sha256 } from "../base/sha256.ts";
 import type { BundleContent, Envelope } from "./bundle.ts";
 import { writeLines } from "./layout.ts";
 import {
@@ -22,31 +22,15 @@ export interface Signer {
   sign(bytes: Uint8Array): Promise<Uint8Array>;
 }
 
-/** Resolves to the SHA-256 of a text in hex, computed in another thread. */
-async function sha256(text: string): Promise<string> {
-  return Buffer.from(await globalThis.crypto.subtle.digest("SHA-256", Buffer.from(text))).toString("hex");
-}
-
-/** Resolves to the canonical JSON of a member. Of a list, the event loop serves everything else between two elements. */
-async function textOf(value: Json): Promise<string> {
-  if (!Array.isArray(value)) return canonicalJson(value);
-  const elements: string[] = [];
-  for (const element of value as Json[]) {
-    elements.push(canonicalJson(element));
-    await othersTurn();
-  }
-  return `[${elements.join(",")}]`;
-}
-
 /** Names the content and each of its members by their digests, so that whatever is altered later can be named. */
-async function statementOf(
+function statementOf(
   content: BundleContent,
   text: string,
   members: readonly (readonly [name: string, text: string])[],
-): Promise<Statement> {
+): Statement {
   const subject: Statement["subject"] = [];
   for (const [name, member] of [[undefined, text] as const, ...members]) {
-    subject.push({ name: subjectName(name), digest: { sha256: await sha256(member) } });
+    subject.push({ name: subjectName(name), digest: { sha256: sha256(member) } });
   }
   return {
     _type: statementType,
@@ -74,10 +58,10 @@ export async function seal(
   // The content is large, so each member is converted once.
   const members: (readonly [name: string, text: string])[] = [];
   for (const [name, value] of Object.entries(content).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    members.push([name, await textOf(value as Json)]);
+    members.push([name, canonicalJson(value as Json)]);
   }
   const text = `{${members.map(([name, member]) => `${JSON.stringify(name)}:${member}`).join(",")}}`;
-  const payload = Buffer.from(canonicalJson(await statementOf(content, text, members)));
+  const payload = Buffer.from(canonicalJson(statementOf(content, text, members)));
   const signature = await signer.sign(signedBytes(payloadType, payload));
   const envelope: Envelope = {
     payload: payload.toString("base64"),

@@ -1,11 +1,14 @@
 /** Asks a time-stamping authority (RFC 3161) to confirm when a bundle was signed. */
-import type { Logger } from "pino";
 import { boundedFetch } from "../base/bounded-fetch.ts";
 import type { Config } from "../config/schema.ts";
 import type { Timestamping } from "./bundle.ts";
 import { newNonce, readToken, requestOf, tokenIn } from "./token.ts";
 
 type Timestamps = Config["evidence"]["timestamps"];
+
+interface Log {
+  warn(details: object, message: string): void;
+}
 
 /** How long an authority that has failed is not asked again, so that bundles do not wait for it one after another. */
 const pauseMs = 60_000;
@@ -17,16 +20,16 @@ export class TimeStamper {
   readonly #url: string;
   readonly #policy: string | null;
   readonly #timeout: number;
-  readonly #log: Logger;
+  readonly #log: Log;
   #failed: { until: number; reason: string } | undefined;
 
   /** Returns undefined if no authority is configured. */
-  static of(timestamps: Timestamps, log: Logger): TimeStamper | undefined {
+  static of(timestamps: Timestamps, log: Log): TimeStamper | undefined {
     const { url } = timestamps;
     return url === undefined ? undefined : new TimeStamper(url, timestamps, log);
   }
 
-  private constructor(url: string, { policy, timeout }: Timestamps, log: Logger) {
+  private constructor(url: string, { policy, timeout }: Timestamps, log: Log) {
     this.#url = url;
     this.#policy = policy ?? null;
     this.#timeout = timeout;

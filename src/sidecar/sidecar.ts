@@ -14,10 +14,10 @@ import type { Config } from "../config/schema.ts";
 import { DataDir } from "../data-dir/data-dir.ts";
 import { Engine, installationHashKey, SilenceClock, snapshotFormat } from "../engine/index.ts";
 import { CheckpointPublisher } from "../evidence/checkpoints.ts";
+import { ComposingThread } from "../evidence/composing.ts";
 import { EvidenceMaker } from "../evidence/maker.ts";
-import { dutiesBy, Reporting } from "../evidence/reports/index.ts";
+import { Reporting } from "../evidence/reports/index.ts";
 import { SigningKeys } from "../evidence/signing-keys.ts";
-import { TimeStamper } from "../evidence/time-stamper.ts";
 import { startForwarder } from "../forward/index.ts";
 import { IncidentFormer } from "../incidents/former.ts";
 import type { AnomalyJson } from "../json/anomaly-schema.ts";
@@ -320,14 +320,12 @@ export async function startSidecar(
     const keys = new SigningKeys(config);
     const checkpoints = new CheckpointPublisher({ evidence: config.evidence, store, keys, log });
     started.push(() => checkpoints.close());
+    const composing = new ComposingThread({ config, versions, snapshotFormat }, log);
+    started.push(() => composing.close());
     const evidence = new EvidenceMaker({
       config,
       store,
-      keys,
-      stamper: TimeStamper.of(config.evidence.timestamps, log),
-      versions,
-      snapshotFormat,
-      duties: dutiesBy(reporting, store.incidentReports),
+      compose: composing.compose,
       privacy: () => policyStatement(config.privacy, engine?.stats().privacy ?? {}),
     });
     const { engine_stuck_after: stuckAfter } = config.health;

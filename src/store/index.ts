@@ -19,7 +19,7 @@ import { AuditHeads, currentHeads, type Head, type HeadsState } from "./audit-he
 import { AuditTree } from "./audit-tree.ts";
 import { Billing } from "./billing.ts";
 import { Changes } from "./changes.ts";
-import { Database, type MigrationState } from "./database/database.ts";
+import { Database, type DatabaseOptions, type MigrationState } from "./database/database.ts";
 import { reasonOf, StoreUnavailable } from "./database/errors.ts";
 import type { DatabaseKind } from "./database/migrations.ts";
 import { Evidence } from "./evidence.ts";
@@ -133,6 +133,7 @@ export interface StoreOptions {
   now?: () => number;
   elapsed?: () => number;
   writer?: Partial<WriterLimits>;
+  thread?: DatabaseOptions["thread"];
 }
 
 export interface Health {
@@ -207,8 +208,8 @@ export class Store {
 
   /** Stores are created by `openStore`. */
   constructor(config: StoreSettings, options: StoreOptions) {
-    const { log, versions, now = Date.now, elapsed = () => performance.now(), writer } = options;
-    const database = new Database(config);
+    const { log, versions, now = Date.now, elapsed = () => performance.now(), writer, thread } = options;
+    const database = new Database(config, thread && { thread });
     const clock = options.now === undefined ? steadyClock : new SteadyClock(now, elapsed);
     const heads = new AuditHeads(headsFile(config), log);
     const context = { database, heads, now, clock, elapsed };
@@ -291,6 +292,11 @@ export class Store {
       this.#timers.push(setInterval(() => void work(), ms).unref());
     every(heartbeatMs, () => this.#heartbeat());
     every(retentionMs, () => this.#retain());
+  }
+
+  /** Begins without migrating or monitoring, because another thread of the process does both. */
+  attach(): void {
+    this.#database.adopt();
   }
 
   /** Returns the health as of about a second ago. */
@@ -389,6 +395,13 @@ export class Store {
 export async function openStore(config: StoreSettings, options: StoreOptions): Promise<Store> {
   const store = new Store(config, options);
   await store.open();
+  return store;
+}
+
+/** Returns the store of a database that another thread of the process has opened. Its queries may block the calling thread. */
+export function attachStore(config: StoreSettings, options: StoreOptions): Store {
+  const store = new Store(config, { ...options, thread: "this" });
+  store.attach();
   return store;
 }
 

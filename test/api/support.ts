@@ -14,9 +14,9 @@ import { type Api, type ApiOptions, type Component, startApi } from "../../src/a
 import { ServiceGraph } from "../../src/api/service-graph.ts";
 import { Plans } from "../../src/billing/index.ts";
 import { configSchema } from "../../src/config/schema.ts";
+import { ComposingThread } from "../../src/evidence/composing.ts";
 import { EvidenceMaker } from "../../src/evidence/maker.ts";
 import { Reporting } from "../../src/evidence/reports/index.ts";
-import { SigningKeys } from "../../src/evidence/signing-keys.ts";
 import type { Change } from "../../src/gen/driftlock/v1/incidents_pb.js";
 import type { AnomalyJson } from "../../src/json/anomaly-schema.ts";
 import type { IncidentJson } from "../../src/json/incident-schema.ts";
@@ -115,6 +115,8 @@ export async function start(
   const judgements: AnomalyPatch[] = [];
   const incidentJudgements: IncidentPatch[] = [];
   const changes: Change[] = [];
+  const composing = new ComposingThread({ config, versions, snapshotFormat: 9 }, log);
+  afterwards(() => composing.close());
   const api = await startApi({
     config: config.api,
     open: !config.auth.enabled,
@@ -122,13 +124,7 @@ export async function start(
     limiter: new Limiter(plans.limitsOf, () => ({ records: 0, bytes: 0, endsIn: 0 })),
     plans,
     store,
-    evidence: new EvidenceMaker({
-      config,
-      store,
-      keys: new SigningKeys(config),
-      versions,
-      snapshotFormat: 9,
-    }),
+    evidence: new EvidenceMaker({ config, store, compose: composing.compose }),
     reporting: await Reporting.whenNeeded(config),
     hub,
     incidentHub,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import pino from "pino";
 import { afterAll } from "vitest";
 import { type Config, configSchema } from "../../src/config/schema.ts";
+import { type Asked, Composer, type ComposerOptions } from "../../src/evidence/composer.ts";
 import { EvidenceMaker, type MakerOptions } from "../../src/evidence/maker.ts";
 import { SigningKeys } from "../../src/evidence/signing-keys.ts";
 import { TimeStamper } from "../../src/evidence/time-stamper.ts";
@@ -33,7 +34,7 @@ export interface Making {
 
 export async function making(
   evidence: object = {},
-  more: Partial<MakerOptions> = {},
+  { privacy, ...more }: Partial<ComposerOptions> & Pick<MakerOptions, "privacy"> = {},
   { log = pino({ enabled: false }), store: storeInput = {} } = {},
 ): Promise<Making> {
   const config = configSchema.parse({ data_dir: folder(), evidence, store: storeInput });
@@ -41,7 +42,9 @@ export async function making(
   undo.push(() => store.close());
   const keys = new SigningKeys(config);
   const stamper = TimeStamper.of(config.evidence.timestamps, log);
-  const maker = new EvidenceMaker({ config, store, keys, versions, stamper, snapshotFormat: 9, ...more });
+  const composer = new Composer({ config, store, keys, versions, stamper, snapshotFormat: 9, ...more });
+  const compose = (asked: Asked) => composer.compose(asked);
+  const maker = new EvidenceMaker({ config, store, compose, ...(privacy && { privacy }) });
   return {
     config,
     store,

@@ -5,7 +5,6 @@ import type { RenderJob } from "./render.ts";
 
 const limits = { maxOldGenerationSizeMb: 512 };
 const maxMs = 60_000;
-/** A thread that has had nothing to do for this long is ended, which frees its memory. */
 const idleMs = 30_000;
 /** Further documents wait, and beyond this number they are refused. */
 const maxWaiting = 20;
@@ -16,14 +15,13 @@ export class TooManyDocuments extends Error {}
 let waiting = 0;
 let turn: Promise<unknown> = Promise.resolve();
 let thread: Thread<RenderJob, Uint8Array> | undefined;
-let idle: NodeJS.Timeout | undefined;
 
 function startThread(): Thread<RenderJob, Uint8Array> {
   // Its name ends as this file's does, before and after compilation.
   const url = new URL(`./worker${import.meta.url.slice(-3)}`, import.meta.url);
   const toError = ({ message }: { message: string }) =>
     new Error(`the document cannot be rendered: ${message}`);
-  return new Thread(url, undefined, toError, limits);
+  return new Thread(url, undefined, toError, { limits, idleMs });
 }
 
 function endThread(): void {
@@ -32,7 +30,6 @@ function endThread(): void {
 }
 
 async function inThread(job: RenderJob): Promise<Uint8Array> {
-  clearTimeout(idle);
   thread ??= startThread();
   // The thread rejects what it has in work when it ends.
   const late = setTimeout(endThread, maxMs);
@@ -40,7 +37,6 @@ async function inThread(job: RenderJob): Promise<Uint8Array> {
     return await thread.call(job);
   } finally {
     clearTimeout(late);
-    idle = setTimeout(endThread, idleMs).unref();
   }
 }
 

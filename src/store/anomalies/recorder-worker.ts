@@ -1,7 +1,6 @@
-import { readlinkSync } from "node:fs";
-import { getPriority, setPriority } from "node:os";
 import { workerData } from "node:worker_threads";
 import { decodeReport } from "../../anomaly/report.ts";
+import { makeWay } from "../../base/priority.ts";
 import { serve } from "../../base/thread.ts";
 import { Database } from "../database/database.ts";
 import { isBadData, reasonOf } from "../database/errors.ts";
@@ -22,16 +21,3 @@ serve<PackedBatch, void, BadData>({
   close: () => database.close(),
   toFailure: (error) => ({ message: reasonOf(error), badData: isBadData(error) }),
 });
-
-/**
- * Lowers the priority of this thread, so that requests come first if processors are busy. On Linux each thread has its
- * own priority.
- */
-function makeWay(): void {
-  try {
-    const thread = Number(readlinkSync("/proc/thread-self").split("/").at(-1));
-    setPriority(thread, Math.min(19, getPriority(thread) + 10));
-  } catch {
-    // Other systems have no priorities of threads.
-  }
-}
