@@ -1,4 +1,5 @@
-/** Composes bundles in a thread of its own, so that records do not wait for them. */
+/** Composes bundles in threads of their own, so that records do not wait for them. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Failure, Thread } from "../base/thread.ts";
 import type { Config } from "../config/schema.ts";
 import { StoreUnavailable } from "../store/index.ts";
@@ -6,10 +7,15 @@ import type { Versions } from "../version.ts";
 import type { Asked, Composed } from "./composer.ts";
 import { EvidenceRefused } from "./refused.ts";
 
-export interface ComposingData {
+export interface ComposingOptions {
   config: Pick<Config, "data_dir" | "detect" | "evidence" | "store">;
   versions: Versions;
   snapshotFormat: number;
+}
+
+export interface ComposingData extends ComposingOptions {
+  /** Whether the thread runs only while no other one wants its processor. */
+  whenIdle: boolean;
 }
 
 export interface ComposingAnswer {
@@ -31,21 +37,29 @@ interface Log {
 
 const limits = { maxOldGenerationSizeMb: 512 };
 const idleMs = 30_000;
+/** On a machine that has more to do than it can, a thread that makes way for all others has its turn after this time. */
+const patienceMs = 5_000;
 
 function toError({ message, refused, unavailable }: Failure<ComposingFailure>): Error {
   if (refused) return new EvidenceRefused(message, refused.temporary);
   return unavailable ? new StoreUnavailable(message) : new Error(message);
 }
 
-export class ComposingThread {
-  readonly #thread: Thread<Asked, ComposingAnswer, ComposingFailure>;
+function startThread(data: ComposingData): Thread<Asked, ComposingAnswer, ComposingFailure> {
+  // The name has the same ending as this file's, before and after compilation.
+  const url = new URL(`./composing-worker${import.meta.url.slice(-3)}`, import.meta.url);
+  return new Thread(url, data, toError, { limits, idleMs });
+}
+
+export class ComposingThreads {
+  readonly #whenIdle: ReturnType<typeof startThread>;
+  readonly #regardless: ReturnType<typeof startThread>;
   readonly #log: Log;
 
   /** The database must have been migrated before the first call. */
-  constructor(data: ComposingData, log: Log) {
-    // The name has the same ending as this file's, before and after compilation.
-    const url = new URL(`./composing-worker${import.meta.url.slice(-3)}`, import.meta.url);
-    this.#thread = new Thread(url, data, toError, { limits, idleMs });
+  constructor(options: ComposingOptions, log: Log) {
+    this.#whenIdle = startThread({ ...options, whenIdle: true });
+    this.#regardless = startThread({ ...options, whenIdle: false });
     this.#log = log;
   }
 
@@ -55,12 +69,21 @@ export class ComposingThread {
    * @throws {StoreUnavailable}
    */
   readonly compose = async (asked: Asked): Promise<Composed | undefined> => {
-    const { composed, warnings } = await this.#thread.call(asked);
-    for (const [details, message] of warnings) this.#log.warn(details, message);
-    return composed;
+    const patient = new AbortController();
+    const late = sleep(patienceMs, undefined, { signal: patient.signal, ref: false });
+    try {
+      const { composed, warnings } = await Promise.race([
+        this.#whenIdle.call(asked),
+        late.then(() => this.#regardless.call(asked)),
+      ]);
+      for (const [details, message] of warnings) this.#log.warn(details, message);
+      return composed;
+    } finally {
+      patient.abort();
+    }
   };
 
-  close(): Promise<void> {
-    return this.#thread.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#whenIdle.close(), this.#regardless.close()]);
   }
 }

@@ -73,6 +73,8 @@ export class EvidenceMaker {
         false,
       );
     }
+    // Whatever composes has only to read then: it may be slow, and nobody should wait until it has written.
+    await store.auditTree.grow(tenant);
     const composed = await compose({ tenant, subject, author, privacy: privacy?.(tenant) ?? null });
     if (composed === undefined) return undefined;
     const { id, bytes, checkpoint } = composed;
