@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 #ifdef __SSE2__
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -52,13 +53,25 @@ struct ByteClasses {
   /// Returns those of a block of a text, by where it begins.
   static ByteClasses of(std::string_view text, std::size_t block) {
 #ifdef __SSE2__
-    static const bool wide = __builtin_cpu_supports("avx512bw") != 0;
+    static const bool wide = hasWide();
     if (wide) return ofWide(text, block);
 #endif
     return ofSixteens(text, block);
   }
 
 #ifdef __SSE2__
+  /// Returns whether `ofWide` can be called. It asks the processor itself, because `__builtin_cpu_supports` of zig never finds
+  /// anything.
+  [[gnu::target("xsave")]] static bool hasWide() {
+    constexpr unsigned kXgetbv = 1U << 27, kAvx512 = 1U << 16 | 1U << 30;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & kXgetbv) == 0) return false;
+    // The operating system has to preserve the registers of SSE, AVX and AVX-512.
+    constexpr unsigned long long kPreserved = 0xe6;
+    if ((_xgetbv(0) & kPreserved) != kPreserved) return false;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & kAvx512) == kAvx512;
+  }
+
   /// The same with AVX-512, which compares all bytes of a block at once.
   [[gnu::target("avx512bw")]] static ByteClasses ofWide(std::string_view text, std::size_t block) {
     const std::size_t size = std::min(text.size() - block, kBlock);

@@ -294,6 +294,11 @@ TEST(classesAreThoseOfEachByte) {
   }
 }
 
+#if defined(__SSE2__) && defined(__linux__)
+/// AVX-512 is used where the compiler's own library finds it.
+TEST(wideInstructionsAreFound) { CHECK(ByteClasses::hasWide() == (__builtin_cpu_supports("avx512bw") != 0)); }
+#endif
+
 /// Detectors are started at the ends of blocks as anywhere else.
 TEST(valuesAreFoundWhereverTheyStand) {
   constexpr std::string_view kValues[] = {"anna@shop.eu",
