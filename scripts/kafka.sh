@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a Kafka broker for tests in the foreground: kafka.sh DIR PORT. One node, which is its own controller at PORT+1, listens on
 # loopback. DIR keeps its data between runs. Its jars come from Maven Central once, into a cache. With KAFKA_SECURE=1, PORT+2 takes
-# SASL (user drift, password secret, by PLAIN and SCRAM-SHA-512) and PORT+3 takes TLS, with the authority in DIR/tls/ca.pem.
+# SASL (user drift, password secret, by PLAIN and SCRAM-SHA-512; unsigned tokens by OAUTHBEARER) and PORT+3 takes TLS, with the authority in DIR/tls/ca.pem.
 # SIGTERM stops it.
 set -euo pipefail
 dir=$1 port=$2 version=4.4.0
@@ -87,8 +87,9 @@ if [ -n "${KAFKA_SECURE:-}" ]; then
     openssl pkcs12 -export -in broker.pem -inkey broker.key -certfile ca.pem -passout pass:changeit -out broker.p12
   ) 2>/dev/null
   cat >>"$dir/server.properties" <<PROPS
-sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_drift="secret";
+listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
 listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 ssl.keystore.location=$dir/tls/broker.p12
 ssl.keystore.password=changeit

@@ -81,7 +81,7 @@ export class Kafka {
       connectTimeout: 5_000,
       retries,
       retryDelay,
-      ...securityOf(config),
+      ...securityOf(library, config),
     };
   }
 
@@ -154,11 +154,10 @@ export class Kafka {
   }
 }
 
-function securityOf({
-  brokers,
-  sasl,
-  tls,
-}: KafkaConfig): Pick<BaseOptions, "sasl" | "tls" | "tlsServerName"> {
+function securityOf(
+  { AuthenticationError }: typeof Library,
+  { brokers, sasl, tls }: KafkaConfig,
+): Pick<BaseOptions, "sasl" | "tls" | "tlsServerName"> {
   const { ca_file, cert_file, key_file } = tls ?? {};
   const pem = readPem("kafka.tls", { ca_file, cert_file, key_file });
   return {
@@ -177,7 +176,17 @@ function securityOf({
         mechanism: sasl.mechanism,
         ...(sasl.token_file === undefined
           ? { username: sasl.username!, password: sasl.password! }
-          : { token: async () => (await readFile(sasl.token_file!, "utf8")).trim() }),
+          : {
+              token: async () => (await readFile(sasl.token_file!, "utf8")).trim(),
+              // Brokers answer a token that they refuse as if it were taken, and say why (RFC 7628, section 3.2.2).
+              authBytesValidator: (answer: Buffer, done: Library.CallbackWithPromise<Buffer>) =>
+                answer.length === 0
+                  ? done(null, answer)
+                  : done(
+                      new AuthenticationError(`kafka.sasl.token_file: the token was refused: ${answer}`),
+                      answer,
+                    ),
+            }),
       },
     }),
   };

@@ -1,4 +1,5 @@
 /** What the client library does against expectation, and this room's remedies, on a real broker. */
+import { writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { batchBytes, earliest, Kafka, latest, type NewRecord, reasonOf } from "../../src/kafka/client.ts";
 import { createTopics, topicName } from "../../src/kafka/topics.ts";
@@ -145,6 +146,26 @@ describe.skipIf(skipKafka)("connections", () => {
     await producer.close();
     const wrong = connect({ brokers: brokers(2), sasl: { ...sasl, password: "wrong" } });
     expect(reasonOf(await wrong.catch((error) => error))).toMatch(/authentication failed/i);
+  });
+
+  test("authenticate by OAUTHBEARER, with the token that the file has when they begin", async () => {
+    const token_file = `${broker.folder}/token`;
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const now = Math.floor(Date.now() / 1_000);
+    const put = (exp: number) =>
+      writeFileSync(token_file, `${part({ alg: "none" })}.${part({ sub: "drift", iat: now - 60, exp })}.\n`);
+    const sasl = { mechanism: "OAUTHBEARER", token_file };
+    put(now - 30);
+    const expired = connect({ brokers: brokers(2), sasl });
+    expect(reasonOf(await expired.catch((error) => error))).toMatch(
+      /kafka\.sasl\.token_file: the token was refused/,
+    );
+    put(now + 600);
+    const { kafka, record, read } = await connect({ brokers: brokers(2), sasl });
+    const producer = kafka.producer();
+    await producer.write([record("authenticated")]);
+    await expect.poll(() => read()).toEqual(["authenticated"]);
+    await producer.close();
   });
 
   test("use TLS, and refuse a certificate of an unknown authority", async () => {
