@@ -31,6 +31,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { withheldBy } from "../telemetry/sources.ts";
 import { versions as allVersions, type Versions } from "../version.ts";
+import { AnomalyEvents } from "./anomaly-events.ts";
 import { Feedback } from "./feedback.ts";
 import { WithheldAlarms } from "./installation-budget.ts";
 import { startNotifications } from "./notifications.ts";
@@ -257,6 +258,10 @@ async function runSink(process: Process): Promise<void> {
     log,
   });
   if (notifier) started.push(() => notifier.close());
+  const events = config.forward.anomaly_events
+    ? new AnomalyEvents({ forwarder, metrics, version: versions.version, log })
+    : undefined;
+  if (events) started.push(() => events.close(answerMs));
   const sinks = [
     incidentLog(log),
     ...(notifier ? [incidentNotices(notifier, config.notify.public_url)] : []),
@@ -295,7 +300,8 @@ async function runSink(process: Process): Promise<void> {
   metrics.watch({ withheld: () => ({ installation: withheld.count }), incidents: () => incidents.stats() });
   const storing = {
     anomalies: (place: Place) => {
-      const parts = { config, store, rules, sinks, onSilenced, withheld, incidents, log };
+      const notifiers = events ? [events.offer] : [];
+      const parts = { config, store, rules, sinks, notifiers, onSilenced, withheld, incidents, log };
       const keeper = new FindingsKeeper(parts, place);
       keepers.set(place.partition, keeper);
       return keeper;

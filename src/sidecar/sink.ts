@@ -1,5 +1,5 @@
 /** Stores what workers found: anomalies, incidents, which are formed here, and the statistics of streams. */
-import type { Report } from "../anomaly/report.ts";
+import type { AnomalySink, Report } from "../anomaly/report.ts";
 import { ServiceGraph } from "../api/service-graph.ts";
 import { sums } from "../base/sums.ts";
 import type { Config } from "../config/schema.ts";
@@ -45,6 +45,8 @@ export interface FindingsParts {
   store: Store;
   rules: Rules;
   sinks: readonly IncidentSink[];
+  /** Receive the reports that are not silenced; after a restart, some of them again. */
+  notifiers: readonly AnomalySink[];
   /** Called for each report of which nobody is notified because a silence applies. */
   onSilenced(report: Report): void;
   withheld: WithheldAlarms;
@@ -122,12 +124,13 @@ export class FindingsKeeper implements Keeper {
   }
 
   async keep(findings: readonly Finding[], offset: bigint): Promise<void> {
-    const { store, rules, onSilenced } = this.#parts;
+    const { store, rules, notifiers, onSilenced } = this.#parts;
     const reported = await this.#budget.apply(findings);
     for (const found of reported) {
       if (found.kind === "anomaly") {
         const silenced = rules.silence(found.report);
         if (silenced !== undefined) onSilenced(found.report);
+        else for (const notify of notifiers) notify(found.report);
         store.writer.offer(silenced ?? found.report);
       }
       if (found.kind === "notable") store.notable.offer(found.report);

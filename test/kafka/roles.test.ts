@@ -135,6 +135,39 @@ describe.skipIf(skip)("roles", () => {
     expect(await query("select count(*)::int as n from anomalies")).toBe(ids("anomaly").size);
   }, 120_000);
 
+  test("a sink sends anomalies that no record shows downstream, as one process does", async () => {
+    downstream = await startDownstream("grpc");
+    installation = await Installation.create(broker, {
+      store: { url: postgres.url(await postgres.createDatabase()) },
+      detect: { baseline: { records: 128 } },
+      forward: { endpoint: downstream.endpoint },
+    });
+    const router = new Router({ kafka: installation.kafka, config: installation.config, log });
+    installation.start("worker,sink");
+    const next = random(5);
+    const start = 1_790_000_000n;
+    for (let round = 0; round < 80; round += 1) {
+      const count = round === 70 ? 4_000 : 20;
+      const time = (start + BigInt(5 * round)) * 1_000_000_000n;
+      const lines = Array.from({ length: count }, (_, n) => ({
+        ...normalLine(next),
+        time: time + BigInt(n),
+      }));
+      await router.take({ signal: "logs", tenant: "acme", body: logsRequest(lines) });
+    }
+    await installation.judged();
+    await installation.stored("anomalies");
+    await router.close();
+    const found = (await installation.read("anomalies"))
+      .filter(({ headers }) => headers.get("kind") === "anomaly")
+      .map(({ value }) => decodeReport(value!).message);
+    const shown = found.filter(({ record, state }) => record === undefined && state !== State.ENDED);
+    expect(shown.length).toBeGreaterThan(0);
+    const arrived = () => Buffer.concat(downstream!.received.map(({ body }) => body)).toString("latin1");
+    await expect.poll(arrived, { timeout: 60_000 }).toContain("driftlock.anomaly");
+    for (const { id } of shown) await expect.poll(arrived).toContain(id);
+  }, 120_000);
+
   test("what may be spent is spent once, whoever finds anomalies and whoever stores them", async () => {
     const database = await postgres.createDatabase();
     installation = await Installation.create(broker, {

@@ -63,7 +63,7 @@ async function findings(): Promise<Finding[][]> {
 const place = { topic: "anomalies", partition: 3 };
 
 async function keeper() {
-  const parts = { config, store, rules, sinks: [], onSilenced() {}, log };
+  const parts = { config, store, rules, sinks: [], notifiers: [], onSilenced() {}, log };
   const counted = { withheld: new WithheldAlarms(), incidents: new FormedIncidents() };
   const made = new FindingsKeeper({ ...parts, ...counted }, place);
   return { keeper: made, from: Number((await made.open()) ?? 0n) };
