@@ -1,11 +1,11 @@
 /** The queue before the engine. It is bounded, it never throws, and the engine is loaded with the first record. */
 import type { Signal } from "../otlp/protocol.ts";
-import { Batch } from "./encoder/batch.ts";
+import { Batch, type WriteRecord } from "./encoder/batch.ts";
 import { writeLogRecord } from "./encoder/logs.ts";
 import { writeMetric } from "./encoder/metrics.ts";
 import { writeSpan } from "./encoder/spans.ts";
 import type { ResourceLike, ScopeLike } from "./encoder/values.ts";
-import type { Writer } from "./encoder/writer.ts";
+import { recycle } from "./encoder/writer.ts";
 import type { Judge, Verdict } from "./judge.ts";
 import type { Listeners } from "./listeners.ts";
 import type { DriftlockOptions, DriftlockStats, DropReason } from "./options.ts";
@@ -20,15 +20,15 @@ type Item<S extends Signal> = Parameters<
   { logs: typeof writeLogRecord; traces: typeof writeSpan; metrics: typeof writeMetric }[S]
 >[1];
 
-const write: { readonly [S in Signal]: (writer: Writer, item: Item<S>) => void } = {
+const write: { readonly [S in Signal]: WriteRecord<Item<S>> } = {
   logs: writeLogRecord,
   traces: writeSpan,
   metrics: writeMetric,
 };
 
-/** Returns an empty batch of a signal. @param first as that of `Batch` */
-export function batchOf<S extends Signal>(signal: S, first?: Writer): Batch<Item<S>> {
-  return new Batch<Item<S>>(write[signal], first);
+/** Returns an empty batch of a signal. */
+export function batchOf<S extends Signal>(signal: S): Batch<Item<S>> {
+  return new Batch<Item<S>>(write[signal]);
 }
 
 export class Intake {
@@ -85,6 +85,7 @@ export class Intake {
 
   /**
    * Judges a whole request. Resolves to undefined if it could not be judged.
+   * @param request what a writer has written, whose memory is used again
    * @param records how many it has
    */
   async judge(
@@ -213,6 +214,7 @@ export class Intake {
     }
     try {
       const verdict = await judge.process(signal, request, annotate);
+      recycle(request);
       this.#counts.judged += verdict.records;
       this.#counts.flagged += verdict.flagged;
       return verdict;

@@ -2,11 +2,12 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import { type AnyValue, AnyValueSchema } from "../../src/gen/opentelemetry/proto/common/v1/common_pb.js";
 import { LogRecordSchema } from "../../src/gen/opentelemetry/proto/logs/v1/logs_pb.js";
 import { Batch } from "../../src/sdk/encoder/batch.ts";
-import { writeValue } from "../../src/sdk/encoder/values.ts";
-import { Writer } from "../../src/sdk/encoder/writer.ts";
+import { type AttributesLike, writeValue } from "../../src/sdk/encoder/values.ts";
+import { recycle, Writer } from "../../src/sdk/encoder/writer.ts";
 
 /** Returns the JavaScript value that a message stands for. */
 function read({ value }: AnyValue): unknown {
@@ -89,6 +90,63 @@ test("hexadecimal digits become bytes, in either case", () => {
     }),
   );
 });
+
+test("attributes that repeat those of the record before come back, whatever was between them", () => {
+  /** Changes from record to record. */
+  const changing: number[] = [];
+  const rare = fc.oneof(
+    fc.constantFrom("GET ", "é", "half \ud800", "x".repeat(200), "", -1, 0, -0, 1.5, Number.NaN, true),
+    fc.string({ maxLength: 20 }),
+    fc.constant(Buffer.alloc(17_000, 1)),
+  );
+  const usual = fc.constantFrom("GET", 200, "a somewhat longer text", changing);
+  const value = fc.oneof({ arbitrary: usual, weight: 6 }, { arbitrary: rare, weight: 1 });
+  const attributes = fc.record(
+    { a: value, "http.request.method": value, ключ: value, ["k".repeat(130)]: value },
+    { requiredKeys: [] },
+  );
+  const record = fc.option(attributes, { freq: 8 });
+  const both = { a: "GET", "http.request.method": 200 };
+  const refused: AttributesLike = {
+    a: "GET",
+    get ключ() {
+      throw new Error("refused");
+    },
+  };
+  fc.assert(
+    fc.property(fc.array(record, { minLength: 3, maxLength: 12 }), (records) => {
+      const batch = new Batch<AttributesLike>((writer, item, attributes) => {
+        attributes.write(writer, 9, item);
+        // Records of less than 128 bytes are moved.
+        if ("a" in item) writer.string(5, "x".repeat(128));
+      });
+      const [resource, scope] = [{ attributes: {} }, { name: "scope" }];
+      const added: unknown[] = [];
+      for (const [i, each] of records.entries()) {
+        changing[0] = i;
+        if (each) {
+          batch.add(resource, scope, each);
+          added.push(Object.entries(each).map(([key, value]) => [key, asRead(value)]));
+        } else expect(() => batch.add(resource, scope, refused)).toThrow("refused");
+      }
+      const { request } = batch.take();
+      const [of] = fromBinary(ExportTraceServiceRequestSchema, request).resourceSpans;
+      const spans = of?.scopeSpans[0]?.spans ?? [];
+      const found = spans.map((span) => span.attributes.map(({ key, value }) => [key, value && read(value)]));
+      recycle(request);
+      expect(found).toEqual(added);
+    }),
+    { numRuns: 300, examples: [[[both, { a: "GET" }, both]]] },
+  );
+});
+
+/** Returns what OTLP makes of a value. */
+function asRead(value: unknown): unknown {
+  if (typeof value === "string") return value.toWellFormed();
+  if (value instanceof Uint8Array) return Uint8Array.from(value);
+  if (Array.isArray(value)) return [...value];
+  return Object.is(value, -0) ? 0 : value;
+}
 
 test("a batch that was taken is empty, and leaves the request alone", () => {
   const batch = new Batch<string>((writer, item) => writer.string(5, item));

@@ -1,46 +1,48 @@
 /** Records of one signal, encoded as they come, until they are taken as one OTLP request. */
+import { RepeatedAttributes } from "./repeated-attributes.ts";
 import { type ResourceLike, type ScopeLike, writeResource, writeScope } from "./values.ts";
-import { Writer } from "./writer.ts";
+import { recycle, Writer } from "./writer.ts";
+
+/** Writes the fields of a record. @param attributes writes those of all records of the writer */
+export type WriteRecord<Item> = (writer: Writer, item: Item, attributes: RepeatedAttributes) => void;
 
 /** The records of one resource and scope. */
 interface Section {
+  readonly resource: ResourceLike;
   readonly scope: ScopeLike;
   readonly writer: Writer;
+  readonly attributes: RepeatedAttributes;
   /** The positions of its records in the order in which they were added. */
   readonly positions: number[];
 }
 
 /** Resources and scopes are told apart by identity. @typeParam Item what is added */
 export class Batch<Item> {
-  readonly #write: (writer: Writer, item: Item) => void;
-  /** Takes the records of the first resource and scope, which are often all, from batch to batch. */
-  readonly #first: Writer;
+  readonly #write: WriteRecord<Item>;
   #sections = new Map<ResourceLike, Map<ScopeLike, Section>>();
+  /** The section of the latest record. */
+  #latest: Section | undefined;
   /** Number of records. */
   records = 0;
   /** Bytes of the records. */
   bytes = 0;
 
-  /**
-   * @param write writes the fields of a record
-   * @param first an empty writer that nothing else uses before `take`, which empties it again
-   */
-  constructor(write: (writer: Writer, item: Item) => void, first = new Writer(1024)) {
+  constructor(write: WriteRecord<Item>) {
     this.#write = write;
-    this.#first = first;
   }
 
   /** Adds a record. If it cannot be encoded, this throws, and the batch is as before. */
   add(resource: ResourceLike, scope: ScopeLike, item: Item): void {
     const section = this.#section(resource, scope);
-    const { writer } = section;
+    const { writer, attributes } = section;
     const before = writer.size;
     try {
-      const start = writer.beginLong(2);
-      this.#write(writer, item);
-      writer.endLong(start);
+      const start = writer.begin(2, 2);
+      this.#write(writer, item, attributes);
+      if (writer.end(start, 2)) attributes.forget();
     } catch (error) {
       writer.size = before;
+      attributes.forget();
       throw error;
     }
     section.positions.push(this.records);
@@ -49,6 +51,8 @@ export class Batch<Item> {
   }
 
   #section(resource: ResourceLike, scope: ScopeLike): Section {
+    const latest = this.#latest;
+    if (latest?.resource === resource && latest.scope === scope) return latest;
     let scopes = this.#sections.get(resource);
     if (scopes === undefined) {
       scopes = new Map();
@@ -56,10 +60,11 @@ export class Batch<Item> {
     }
     let section = scopes.get(scope);
     if (section === undefined) {
-      const first = this.#sections.size === 1 && scopes.size === 0;
-      section = { scope, writer: first ? this.#first : new Writer(1024), positions: [] };
+      const attributes = new RepeatedAttributes();
+      section = { resource, scope, writer: new Writer(), attributes, positions: [] };
       scopes.set(scope, section);
     }
+    this.#latest = section;
     return section;
   }
 
@@ -68,22 +73,23 @@ export class Batch<Item> {
     const writer = new Writer(this.bytes + 1024);
     const order: number[] = [];
     for (const [resource, scopes] of this.#sections) {
-      const ofResource = writer.begin(1);
+      const ofResource = writer.begin(1, 3);
       writeResource(writer, resource);
       for (const { scope, writer: records, positions } of scopes.values()) {
         if (positions.length === 0) continue;
-        const ofScope = writer.begin(2);
+        const ofScope = writer.begin(2, 3);
         writeScope(writer, scope);
         writer.append(records.written());
+        recycle(records.written());
         if (scope.schemaUrl) writer.string(3, scope.schemaUrl);
-        writer.end(ofScope);
+        writer.end(ofScope, 3);
         for (const position of positions) order.push(position);
       }
       if (resource.schemaUrl) writer.string(3, resource.schemaUrl);
-      writer.end(ofResource);
+      writer.end(ofResource, 3);
     }
     this.#sections = new Map();
-    this.#first.clear();
+    this.#latest = undefined;
     this.records = 0;
     this.bytes = 0;
     return { request: writer.written(), order };

@@ -1,11 +1,11 @@
 /** Log records of the OpenTelemetry JS SDK as OTLP. */
+import type { RepeatedAttributes } from "./repeated-attributes.ts";
 import {
   type AttributesLike,
   type HrTime,
   type ResourceLike,
   type ScopeLike,
   type SpanContextLike,
-  writeAttributes,
   writeValue,
 } from "./values.ts";
 import type { Writer } from "./writer.ts";
@@ -29,6 +29,7 @@ export interface LogRecordLike {
 export function writeLogRecord(
   writer: Writer,
   record: Omit<LogRecordLike, "resource" | "instrumentationScope">,
+  attributes: RepeatedAttributes,
 ): void {
   const { spanContext: context } = record;
   writer.time(1, record.hrTime);
@@ -39,7 +40,7 @@ export function writeLogRecord(
     writeValue(writer, record.body);
     writer.end(body);
   }
-  writeAttributes(writer, 6, record.attributes);
+  attributes.write(writer, 6, record.attributes);
   writer.uint32(7, record.droppedAttributesCount);
   if (context?.traceFlags) writer.fixed32(8, context.traceFlags);
   if (context?.traceId) writer.hex(9, context.traceId);

@@ -1,4 +1,5 @@
 /** Spans of the OpenTelemetry JS SDK as OTLP. */
+import type { RepeatedAttributes } from "./repeated-attributes.ts";
 import {
   type AttributesLike,
   type HrTime,
@@ -44,7 +45,7 @@ const flagsOf = (traceFlags: number, remote: boolean | undefined) =>
   (traceFlags & 0xff) | hasIsRemote | (remote ? isRemote : 0);
 
 /** Writes the span's fields. */
-export function writeSpan(writer: Writer, span: SpanLike): void {
+export function writeSpan(writer: Writer, span: SpanLike, attributes: RepeatedAttributes): void {
   const context = span.spanContext();
   const parent = span.parentSpanContext;
   writer.hex(1, context.traceId);
@@ -57,7 +58,7 @@ export function writeSpan(writer: Writer, span: SpanLike): void {
   writer.uint32(6, span.kind + 1);
   writer.time(7, span.startTime);
   writer.time(8, span.endTime);
-  writeAttributes(writer, 9, span.attributes);
+  attributes.write(writer, 9, span.attributes);
   writer.uint32(10, span.droppedAttributesCount);
   for (const event of span.events) writeEvent(writer, event);
   writer.uint32(12, span.droppedEventsCount);

@@ -37,16 +37,17 @@ const smallestInt = -(2 ** 63);
 const beyondInt = 2 ** 63;
 
 export function writeAttributes(writer: Writer, field: number, attributes: AttributesLike, depth = 0): void {
-  for (const key of Object.keys(attributes)) {
-    const value = attributes[key];
-    if (typeof value === "string" && writer.shortPair(field, key, value)) continue;
-    const pair = writer.begin(field);
-    writer.string(1, key);
-    const inner = writer.begin(2);
-    writeValue(writer, value, depth);
-    writer.end(inner);
-    writer.end(pair);
-  }
+  for (const key of Object.keys(attributes)) writeAttribute(writer, field, key, attributes[key], depth);
+}
+
+export function writeAttribute(writer: Writer, field: number, key: string, value: unknown, depth = 0): void {
+  if (typeof value === "string" && writer.shortPair(field, key, value)) return;
+  const pair = writer.begin(field);
+  writer.string(1, key);
+  const inner = writer.begin(2);
+  writeValue(writer, value, depth);
+  writer.end(inner);
+  writer.end(pair);
 }
 
 /** Writes the fields of an AnyValue. A value that OTLP cannot hold is empty. */

@@ -1,9 +1,7 @@
 /** Writes protobuf messages front to back into one buffer, which grows. */
 
 /** Strings of at most so many UTF-16 units are copied unit by unit, which is faster than a call into Node.js. */
-const longestCopied = 64;
-/** `clear` keeps a buffer of at most so many bytes. */
-const mostKept = 2 ** 20;
+const longestCopied = 12;
 const two32 = 2 ** 32;
 
 const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
@@ -15,24 +13,29 @@ for (const [value, digit] of [..."0123456789abcdef"].entries()) {
   digits[digit.toUpperCase().charCodeAt(0)] = value;
 }
 
+/** Memory for the next writers: the first use of new memory takes longer than encoding what is written to it. */
+const spare: Buffer[] = [];
+const mostSpare = 2;
+const mostSpareBytes = 2 ** 20;
+
+/** Gives the memory of what a writer has written to another writer. Neither the writer nor the bytes may be used any more. */
+export function recycle(written: Buffer): void {
+  const { buffer } = written;
+  if (spare.length < mostSpare && buffer.byteLength <= mostSpareBytes) spare.push(Buffer.from(buffer));
+}
+
 export class Writer {
   #bytes: Buffer;
   /** Number of bytes written so far. Setting it back forgets what was written since. */
   size = 0;
 
   constructor(capacity = 4096) {
-    this.#bytes = Buffer.allocUnsafeSlow(capacity);
+    this.#bytes = spare.pop() ?? Buffer.allocUnsafeSlow(capacity);
   }
 
   /** Returns what was written. The bytes are valid until more is written. */
   written(): Buffer {
     return this.#bytes.subarray(0, this.size);
-  }
-
-  /** Forgets all that was written, and frees a buffer that is unusually long. */
-  clear(): void {
-    this.size = 0;
-    if (this.#bytes.length > mostKept) this.#bytes = Buffer.allocUnsafeSlow(1024);
   }
 
   /** Makes room for so many bytes. */
@@ -159,9 +162,9 @@ export class Writer {
     // A UTF-16 unit takes at most three bytes.
     this.#room(length * 3 + 5);
     const before = this.size;
-    if (length <= longestCopied) {
+    if (length < 128) {
       this.#bytes[this.size++] = length;
-      if (this.#copyAscii(value)) return;
+      if (this.#ascii(value)) return;
       this.size = before;
     }
     const start = this.#begin(1);
@@ -178,31 +181,37 @@ export class Writer {
     if (size > 127) return false;
     const before = this.size;
     this.#tag(field, wire.bytes);
-    this.#room(size + 1);
+    this.#room(size * 3);
     const bytes = this.#bytes;
     let at = this.size;
     bytes[at++] = size;
     bytes[at++] = 0x0a;
     bytes[at++] = key.length;
     this.size = at;
-    if (this.#copyAscii(key)) {
+    if (this.#ascii(key)) {
       at = this.size;
       bytes[at++] = 0x12;
       bytes[at++] = value.length + 2;
       bytes[at++] = 0x0a;
       bytes[at++] = value.length;
       this.size = at;
-      if (this.#copyAscii(value)) return true;
+      if (this.#ascii(value)) return true;
     }
     this.size = before;
     return false;
   }
 
-  /** Copies a string for which there is room, if it is ASCII. */
-  #copyAscii(value: string): boolean {
+  /** Writes a string, for which there is room in any encoding, if it is ASCII. Returns whether it is. */
+  #ascii(value: string): boolean {
     const { length } = value;
     const bytes = this.#bytes;
     let at = this.size;
+    if (length > longestCopied) {
+      // Every other character has more bytes in UTF-8 than units in UTF-16.
+      if (bytes.write(value, at) !== length) return false;
+      this.size += length;
+      return true;
+    }
     for (let i = 0; i < length; i++) {
       const code = value.charCodeAt(i);
       if (code > 127) return false;
@@ -225,6 +234,14 @@ export class Writer {
     this.size += value.length;
   }
 
+  /** Writes once more what was written from one position up to another. */
+  repeat(from: number, to: number): void {
+    if (from === to) return;
+    this.#room(to - from);
+    this.#bytes.copyWithin(this.size, from, to);
+    this.size += to - from;
+  }
+
   /** Writes hexadecimal digits as bytes. */
   hex(field: number, value: string): void {
     this.#tag(field, wire.bytes);
@@ -240,16 +257,13 @@ export class Writer {
     this.size = at;
   }
 
-  /** Begins a nested message that is usually shorter than 128 bytes. Its result is for `end`. */
-  begin(field: number): number {
+  /**
+   * Begins a nested message. Its result is for `end`.
+   * @param reserved bytes of its length: 1 if it is usually shorter than 128 bytes, 2 below 16 KiB, 3 below 2 MiB
+   */
+  begin(field: number, reserved = 1): number {
     this.#tag(field, wire.bytes);
-    return this.#begin(1);
-  }
-
-  /** Begins a nested message that is usually longer than 127 bytes and shorter than 16 KiB. Its result is for `endLong`. */
-  beginLong(field: number): number {
-    this.#tag(field, wire.bytes);
-    return this.#begin(2);
+    return this.#begin(reserved);
   }
 
   /** Reserves room for a length. */
@@ -259,17 +273,8 @@ export class Writer {
     return this.size;
   }
 
-  /** Ends the nested message that `begin` began. */
-  end(start: number): void {
-    this.#end(start, 1);
-  }
-
-  /** Ends the nested message that `beginLong` began. */
-  endLong(start: number): void {
-    this.#end(start, 2);
-  }
-
-  #end(start: number, reserved: number): void {
+  /** Ends a nested message. Returns whether it had to be moved. @param reserved as with `begin` */
+  end(start: number, reserved = 1): boolean {
     const length = this.size - start;
     let needed = 1;
     for (let rest = length >>> 7; rest > 0; rest >>>= 7) needed += 1;
@@ -281,6 +286,7 @@ export class Writer {
     this.size = start - reserved;
     this.#varint(length);
     this.size += length;
+    return moved !== 0;
   }
 }
 

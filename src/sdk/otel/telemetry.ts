@@ -3,13 +3,9 @@ import type { Signal } from "../../otlp/protocol.ts";
 import type { LogRecordLike } from "../encoder/logs.ts";
 import { encodeMetrics, isEncoded, type ResourceMetricsLike } from "../encoder/metrics.ts";
 import type { SpanLike } from "../encoder/spans.ts";
-import { Writer } from "../encoder/writer.ts";
 import { batchOf } from "../intake.ts";
 import type { Annotation } from "../judge.ts";
 import { overlay } from "./overlay.ts";
-
-/** Takes the records of one export after the other. It is undefined while one is being encoded, during which the host's code may run. */
-let spare: Writer | undefined;
 
 /** What an exporter exports at once. */
 export type Telemetry = readonly SpanLike[] | readonly LogRecordLike[] | ResourceMetricsLike;
@@ -37,12 +33,9 @@ function encodeRecords<S extends "logs" | "traces", T extends LogRecordLike & Sp
   items: readonly (S extends "logs" ? LogRecordLike : SpanLike)[],
 ): Encoded {
   const records = items as readonly T[];
-  const writer = spare ?? new Writer();
-  spare = undefined;
-  const batch = batchOf(signal, writer);
+  const batch = batchOf(signal);
   for (const record of records) batch.add(record.resource, record.instrumentationScope, record);
   const { request, order } = batch.take();
-  spare = writer;
   return {
     signal,
     request,
