@@ -2,13 +2,12 @@
  * What tenants have sent since midnight UTC, for their quotas: as counted by this process, and as reported by others.
  */
 import type { Logger } from "pino";
-import { steadyClock } from "../base/clock.ts";
+import { dayMs, steadyClock } from "../base/clock.ts";
 import type { Amount, Usage } from "../store/index.ts";
 
 /** The time after which a day is read again, since other processes on the same store count as well. */
 const reloadMs = 60_000;
 const maxTenants = 10_000;
-const dayMs = 86_400_000;
 
 /** What a tenant has sent on one day, as far as it is known. Counts only grow. */
 export class Day {

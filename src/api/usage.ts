@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { steadyClock } from "../base/clock.ts";
+import { dayMs, steadyClock } from "../base/clock.ts";
 import { examples } from "../json/examples.ts";
 import { safeCount } from "../json/report.ts";
 import type { Store } from "../store/index.ts";
@@ -8,7 +8,6 @@ import { guarded, problems } from "./openapi.ts";
 
 const count = z.number().int().nonnegative();
 const day = z.iso.date("must be a day such as 2026-01-31").meta({ examples: [examples.day] });
-const dayMs = 86_400_000;
 const shownDays = 30;
 
 function toDay(ms: number): string {

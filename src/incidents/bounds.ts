@@ -32,7 +32,6 @@ export const bounds = {
 /** Milliseconds. */
 export const tickMs = 10_000;
 const minuteMs = 60_000;
-export const dayMs = 86_400_000;
 
 /** Observations within this time may begin an incident together. */
 export const windowMs = 3 * minuteMs;

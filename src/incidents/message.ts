@@ -1,5 +1,7 @@
 /** Writes an incident as the message that is stored and shown. */
+
 import { create } from "@bufbuild/protobuf";
+import { dayMs } from "../base/clock.ts";
 import { fromHex } from "../base/hex.ts";
 import {
   type Candidate,
@@ -13,7 +15,7 @@ import {
   IncidentSchema,
   type IncidentState,
 } from "../gen/driftlock/v1/incidents_pb.js";
-import { bounds, dayMs, tickMs } from "./bounds.ts";
+import { bounds, tickMs } from "./bounds.ts";
 import { reasonsOf, sentenceOf } from "./describe.ts";
 import type { Member, OpenIncident } from "./incident-state.ts";
 import { type Ranked, undecided } from "./ranking.ts";

@@ -1,5 +1,6 @@
 /** How rare a group of observations is, as the number of such groups that a tenant has per day, in bits. */
-import { dayMs, justBeforeMs, windowMs } from "./bounds.ts";
+import { dayMs } from "../base/clock.ts";
+import { justBeforeMs, windowMs } from "./bounds.ts";
 import { ownKinds } from "./own-excess.ts";
 import type { Group, Observation } from "./pending.ts";
 import { calibrated, learnGroup, type Rates, rateOf } from "./rates.ts";

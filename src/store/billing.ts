@@ -3,8 +3,10 @@
  * that marks it as reported, with an identifier that never changes, so that it is neither lost nor, by whoever keeps identifiers,
  * counted twice.
  */
+
 import { randomUUID } from "node:crypto";
 import { type Kysely, type Selectable, sql, type Transaction } from "kysely";
+import { dayMs } from "../base/clock.ts";
 import { meters } from "../config/schema/billing.ts";
 import type { BillingConfig } from "../config/schema.ts";
 import { checkAuthor, checkId, checkTenant, checkText } from "./arguments.ts";
@@ -56,7 +58,6 @@ export type UnsentEvents = Record<"due" | "refused" | "unclear", number>;
 
 /** How far back usage is reported: providers refuse what is older than 35 days. */
 const reportedDays = 34;
-const dayMs = 86_400_000;
 /** How long an event is kept after it was sent. */
 const keptMs = 40 * dayMs;
 /** Maximum number of days of tenants that are collected in one transaction. */

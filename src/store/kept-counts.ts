@@ -1,17 +1,12 @@
 /** Counts what is stored, as kept-ledger.ts says. */
+
 import type { Transaction } from "kysely";
+import { dayMs } from "../base/clock.ts";
 import { changeAudited } from "./audit.ts";
 import type { AuditEntry } from "./audit-chain.ts";
 import type { Context } from "./context.ts";
 import type { Tables } from "./database/tables.ts";
-import {
-  type CountedKind,
-  countByDay,
-  countedAction,
-  countedKinds,
-  countedTarget,
-  dayMs,
-} from "./kept-ledger.ts";
+import { type CountedKind, countByDay, countedAction, countedKinds, countedTarget } from "./kept-ledger.ts";
 import { dayOf } from "./usage.ts";
 
 /** Counts what was stored on the day before, once. */

@@ -3,7 +3,9 @@
  * still kept; what the retention deletes afterwards has entries as well. So it is known how much of each day must be there. What was
  * deleted before its day was counted, replaced by something else, or altered is not noticed by this.
  */
+
 import { type Kysely, sql } from "kysely";
+import { dayMs } from "../base/clock.ts";
 import type { AuditEntry } from "./audit-chain.ts";
 import type { Tables } from "./database/tables.ts";
 import { dayOf } from "./usage.ts";
@@ -23,7 +25,6 @@ export interface Missing {
 export const countedAction = "retention.counted";
 /** Its entries are about nothing that bundles are about. */
 export const countedTarget = "kept";
-export const dayMs = 86_400_000;
 
 /** Returns how many rows of each day are given, by their times in milliseconds since 1970. */
 export function daysOf(times: readonly bigint[]): Record<string, number> {

@@ -3,8 +3,10 @@
  * evidence bundle refers to is kept as long as the bundle and is not counted. Incidents, changes, calls of
  * language models and what was notable go by the same age, and by their number.
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Kysely, sql, type Transaction } from "kysely";
+import { dayMs } from "../base/clock.ts";
 import type { StoreConfig } from "../config/schema.ts";
 import { changeAudited } from "./audit.ts";
 import { confirmedTime } from "./confirmed-time.ts";
@@ -37,7 +39,6 @@ const batch = 200;
 const vacuumed = 200;
 /** The pause between transactions, for other writes. */
 const pauseMs = 5;
-const dayMs = 86_400_000;
 /** Maximum number of streams per tenant. If a tenant creates more, the latest ones are kept. */
 const maxStreams = 20_000;
 /** Maximum number of incidents and of changes per tenant. If there are more, the latest ones are kept. */

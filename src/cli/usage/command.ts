@@ -1,3 +1,4 @@
+import { dayMs } from "../../base/clock.ts";
 import { toJson } from "../../base/printable.ts";
 import { meters } from "../../config/schema/billing.ts";
 import { safeCount } from "../../json/report.ts";
@@ -11,7 +12,6 @@ import { tenantOf } from "../shared/tenant.ts";
 import { configOf, withStore } from "../shared/with-store.ts";
 import { table } from "../terminal/table.ts";
 
-const dayMs = 86_400_000;
 const shownDays = 30;
 
 export const help = helpText({
