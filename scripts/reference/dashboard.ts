@@ -300,6 +300,49 @@ const rows: readonly (readonly [title: string, graphs: readonly Graph[]])[] = [
     ],
   ],
   [
+    "Kafka (driftlock run --roles)",
+    [
+      {
+        title: "Records that wait",
+        description: "Records of the topics that wait in the partitions of the processes, by topic.",
+        unit: "short",
+        queries: [[`sum by (topic) (driftlock_kafka_lag_records{${here}})`, "{{topic}}"]],
+      },
+      {
+        title: "Consumed and produced",
+        description: "Records of topics per second: requests, or pages of findings.",
+        unit: "short",
+        queries: [
+          [
+            `sum by (topic) (rate(driftlock_kafka_consumed_records_total{${here}}[$__rate_interval]))`,
+            "from {{topic}}",
+          ],
+          [
+            `sum by (topic) (rate(driftlock_kafka_produced_records_total{${here}}[$__rate_interval]))`,
+            "to {{topic}}",
+          ],
+        ],
+      },
+      {
+        title: "Take-overs",
+        description:
+          "Partitions that workers took over, commits of former owners that were refused, and failures of the work on a partition.",
+        unit: "short",
+        queries: [
+          [`sum(increase(driftlock_kafka_takeover_seconds_count{${here}}[$__rate_interval]))`, "taken over"],
+          [
+            `sum(increase(driftlock_kafka_fenced_commits_total{${here}}[$__rate_interval]))`,
+            "refused commits",
+          ],
+          [
+            `sum by (topic) (increase(driftlock_kafka_failures_total{${here}}[$__rate_interval]))`,
+            "failures in {{topic}}",
+          ],
+        ],
+      },
+    ],
+  ],
+  [
     "Single streams (telemetry.stream_metrics)",
     [
       {
