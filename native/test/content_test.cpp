@@ -129,6 +129,34 @@ TEST(valuesThatRunOutStayNews) {
   }
 }
 
+// The hashes of short values are remembered by their bytes: whatever was met before, each value has its own.
+TEST(rememberedValuesHaveTheirOwnHashes) {
+  const KeyedHash hashes[] = {hashOfStream(kPublicHashKey, 7), hashOfStream(kPublicHashKey, 8)};
+  ContentModel models[] = {{24 * 1024, hashes[0], kPrivacy, kKey}, {24 * 1024, hashes[1], kPrivacy, kKey}};
+  RecordView record;
+  ContentScore content;
+  for (int round = 0; round < 3; ++round) {
+    // More values than are remembered. Many differ in their middle alone, where nothing tells them apart but their bytes.
+    for (int i = 0; i < 2'000; ++i) {
+      const std::string middle(static_cast<std::size_t>(i % 40), static_cast<char>('g' + i % 7));
+      const std::string value = "route-at" + middle + (i % 3 == 0 ? "zulu" : "echo") + "the end!";
+      const auto raw = logRecord(value, {.attributes = {attribute("at", value), attribute("to", value), attribute("port", "x7"),
+                                                        attribute("status", "200 ok")}})
+                           .bytes();
+      readFields(otlp::Signal::Logs, otlp::MetricType::None, raw, record);
+      for (std::size_t m = 0; m < std::size(models); ++m) {
+        models[m].score(record, content);
+        for (std::size_t f = 0; f < record.fields.size(); ++f) {
+          const Field& field = record.fields[f];
+          if (field.kind == Field::Kind::Text)
+            CHECK(content.fields[f].value == hashes[m].name(field.key).value(maskedText(field)));
+        }
+        models[m].learn(record, content);
+      }
+    }
+  }
+}
+
 TEST(linksAreLookedAt) {
   ContentModel channel{24 * 1024, hashOfStream(kPublicHashKey, 7), kPrivacy, kKey};
   RecordView record;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/state_bytes.hpp"
+#include "channels/content/masked_hashes.hpp"
 #include "text/mask.hpp"
 
 namespace driftlock {
@@ -207,6 +208,7 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
   thread_local std::vector<ContentScore::Unknown> prose;
   prose.clear();
   FieldKeys& keys = FieldKeys::of(hash_);
+  MaskedHashes& hashes = MaskedHashes::ofThread();
 
   for (std::uint32_t i = 0; i < record.fields.size(); ++i) {
     const Field& field = record.fields[i];
@@ -237,11 +239,14 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
       if (known) {
         conceal(i, named, out);
       } else {
-        value = maskedText(field);
-        h = name.value(value);
+        const bool text = field.kind == Field::Kind::Text;
+        const auto hash = [&, &name = name] { return name.value(value = maskedText(field)); };
+        h = text ? hashes.find(key, field.text, hash) : hash();
         known = known_.contains(h);
+        // A hash that is remembered comes without the masked text.
+        if (!known && value.data() == field.text.data()) value = maskedText(field);
         // What is known has been looked at.
-        if (!known && field.kind == Field::Kind::Text) {
+        if (!known && text) {
           if (const std::optional<Bytes> masked = mask(record, i, named, out)) {
             value = *masked;
             h = name.value(value);
