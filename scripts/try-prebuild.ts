@@ -1,6 +1,7 @@
 /**
  * Runs a prebuilt addon on its own platform, and compares what it finds with the golden files of test/golden, to the last bit:
  * try-prebuild.ts COMMAND... where the command runs that platform's Node.js, such as `qemu-aarch64-static -L ROOT ROOT/bin/node`.
+ * For musl, LIBC=musl has to be in the environment.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
