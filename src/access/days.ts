@@ -2,7 +2,8 @@
  * What tenants have sent since midnight UTC, for their quotas: as counted by this process, and as reported by others.
  */
 import type { Logger } from "pino";
-import { dayMs, steadyClock } from "../base/clock.ts";
+import { steadyClock } from "../base/clock.ts";
+import { dayMs } from "../base/day.ts";
 import type { Amount, Usage } from "../store/index.ts";
 
 /** The time after which a day is read again, since other processes on the same store count as well. */

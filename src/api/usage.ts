@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { dayMs, steadyClock } from "../base/clock.ts";
+import { steadyClock } from "../base/clock.ts";
+import { dayMs } from "../base/day.ts";
 import { examples } from "../json/examples.ts";
 import { safeCount } from "../json/report.ts";
 import type { Store } from "../store/index.ts";

@@ -1,6 +1,3 @@
-/** A day in UTC, in milliseconds. */
-export const dayMs = 86_400_000;
-
 /** The largest step of the machine's clock that is accepted at once: clocks are corrected by seconds all the time. */
 const toleratedMs = 120_000;
 /** How long a larger step must last before it is accepted. */

@@ -1,5 +1,5 @@
 /** How many incidents people are notified of. */
-import { dayMs } from "../base/clock.ts";
+import { dayMs } from "../base/day.ts";
 
 /** When people were notified within the last day, in milliseconds since 1970. */
 export type Notified = number[];

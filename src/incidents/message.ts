@@ -1,7 +1,7 @@
 /** Writes an incident as the message that is stored and shown. */
 
 import { create } from "@bufbuild/protobuf";
-import { dayMs } from "../base/clock.ts";
+import { dayMs } from "../base/day.ts";
 import { fromHex } from "../base/hex.ts";
 import {
   type Candidate,

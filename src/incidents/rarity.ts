@@ -1,5 +1,5 @@
 /** How rare a group of observations is, as the number of such groups that a tenant has per day, in bits. */
-import { dayMs } from "../base/clock.ts";
+import { dayMs } from "../base/day.ts";
 import { justBeforeMs, windowMs } from "./bounds.ts";
 import { ownKinds } from "./own-excess.ts";
 import type { Group, Observation } from "./pending.ts";

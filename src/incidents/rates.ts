@@ -2,7 +2,7 @@
  * How often a tenant has evidence of each kind and how large it usually is, by its own past. An observation counts by its age since
  * the tenant began, so that what came first is forgotten: of n observations at ages t, the rate at age T is 2 (t1 + ... + tn) / T^2.
  */
-import { dayMs } from "../base/clock.ts";
+import { dayMs } from "../base/day.ts";
 import { Channel } from "../gen/driftlock/v1/anomaly_pb.js";
 import { bounds, trim, windowMs } from "./bounds.ts";
 import { ownKinds } from "./own-excess.ts";

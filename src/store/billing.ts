@@ -6,7 +6,7 @@
 
 import { randomUUID } from "node:crypto";
 import { type Kysely, type Selectable, sql, type Transaction } from "kysely";
-import { dayMs } from "../base/clock.ts";
+import { dayMs } from "../base/day.ts";
 import { meters } from "../config/schema/billing.ts";
 import type { BillingConfig } from "../config/schema.ts";
 import { checkAuthor, checkId, checkTenant, checkText } from "./arguments.ts";

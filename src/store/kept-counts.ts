@@ -1,7 +1,7 @@
 /** Counts what is stored, as kept-ledger.ts says. */
 
 import type { Transaction } from "kysely";
-import { dayMs } from "../base/clock.ts";
+import { dayMs } from "../base/day.ts";
 import { changeAudited } from "./audit.ts";
 import type { AuditEntry } from "./audit-chain.ts";
 import type { Context } from "./context.ts";

@@ -5,7 +5,7 @@
  */
 
 import { type Kysely, sql } from "kysely";
-import { dayMs } from "../base/clock.ts";
+import { dayMs } from "../base/day.ts";
 import type { AuditEntry } from "./audit-chain.ts";
 import type { Tables } from "./database/tables.ts";
 import { dayOf } from "./usage.ts";

@@ -6,7 +6,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Kysely, sql, type Transaction } from "kysely";
-import { dayMs } from "../base/clock.ts";
+import { dayMs } from "../base/day.ts";
 import type { StoreConfig } from "../config/schema.ts";
 import { changeAudited } from "./audit.ts";
 import { confirmedTime } from "./confirmed-time.ts";

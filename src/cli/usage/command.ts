@@ -1,4 +1,4 @@
-import { dayMs } from "../../base/clock.ts";
+import { dayMs } from "../../base/day.ts";
 import { toJson } from "../../base/printable.ts";
 import { meters } from "../../config/schema/billing.ts";
 import { safeCount } from "../../json/report.ts";
