@@ -16,9 +16,10 @@ namespace driftlock::llm {
 /// The attributes of derived records that tell the streams of one service apart.
 inline constexpr std::array<std::string_view, 3> kStreamAttributes = {"gen_ai.agent.name", "gen_ai.request.model",
                                                                       kTurnAttribute};
-/// The attributes whose new values are changes of an agent.
-inline const std::vector<std::string> kChangeAttributes = {"gen_ai.request.model", "gen_ai.response.model",
-                                                           "gen_ai.prompt.version"};
+/// The attributes whose new values are changes of an agent. They are never destroyed, because a process may exit while threads
+/// judge.
+inline const std::vector<std::string>& kChangeAttributes =
+    *new std::vector<std::string>{"gen_ai.request.model", "gen_ai.response.model", "gen_ai.prompt.version"};
 
 /// What is judged of calls: records like any other, of streams by service, agent, model and kind of turn.
 struct Derived {

@@ -3,12 +3,13 @@
 namespace driftlock {
 
 Excerpt::Excerpt(const Window& window) {
-  static const auto packer = makeCodec(CodecName::Zstd, 1);
+  // It is never destroyed, because a process may exit while threads judge.
+  static const Codec& packer = *makeCodec(CodecName::Zstd, 1).release();
   if (window.records() == 0) return;
   thread_local std::vector<std::uint8_t> state;
   state.clear();
   window.snapshot(state);
-  const Bytes packed = packer->compress(state);
+  const Bytes packed = packer.compress(state);
   packed_.assign(packed.begin(), packed.end());
   size_ = static_cast<std::uint32_t>(state.size());
 }

@@ -13,7 +13,8 @@ bool PolicyRule::matches(const StreamKey& key) const {
 }
 
 std::shared_ptr<const Policy> policyOf(const std::shared_ptr<const Policies>& policies, const StreamKey& key) {
-  static const auto none = std::make_shared<const Policy>();
+  // It is never destroyed, because a process may exit while threads judge.
+  static const auto& none = *new auto(std::make_shared<const Policy>());
   const auto rule = std::ranges::find_if(*policies, [&](const PolicyRule& each) { return each.matches(key); });
   if (rule == policies->end()) return none;
   return {policies, &rule->policy};
