@@ -1,11 +1,12 @@
 /** Composes bundles in threads of their own, so that records do not wait for them. */
-import { setTimeout as sleep } from "node:timers/promises";
+import { endsWithin } from "../base/deadline.ts";
 import { type Failure, Thread } from "../base/thread.ts";
 import type { Config } from "../config/schema.ts";
 import { StoreUnavailable } from "../store/index.ts";
 import type { Versions } from "../version.ts";
 import type { Asked, Composed } from "./composer.ts";
 import { EvidenceRefused } from "./refused.ts";
+import type { Log } from "./time-stamper.ts";
 
 export interface ComposingOptions {
   config: Pick<Config, "data_dir" | "detect" | "evidence" | "store">;
@@ -29,10 +30,6 @@ export interface ComposingFailure {
   refused: { temporary: boolean } | undefined;
   /** Whether the database cannot be used at present. */
   unavailable: boolean;
-}
-
-interface Log {
-  warn(details: object, message: string): void;
 }
 
 const limits = { maxOldGenerationSizeMb: 512 };
@@ -69,18 +66,11 @@ export class ComposingThreads {
    * @throws {StoreUnavailable}
    */
   readonly compose = async (asked: Asked): Promise<Composed | undefined> => {
-    const patient = new AbortController();
-    const late = sleep(patienceMs, undefined, { signal: patient.signal, ref: false });
-    try {
-      const { composed, warnings } = await Promise.race([
-        this.#whenIdle.call(asked),
-        late.then(() => this.#regardless.call(asked)),
-      ]);
-      for (const [details, message] of warnings) this.#log.warn(details, message);
-      return composed;
-    } finally {
-      patient.abort();
-    }
+    const made = this.#whenIdle.call(asked);
+    const inTime = await endsWithin(patienceMs, made);
+    const { composed, warnings } = await (inTime ? made : Promise.race([made, this.#regardless.call(asked)]));
+    for (const [details, message] of warnings) this.#log.warn(details, message);
+    return composed;
   };
 
   async close(): Promise<void> {

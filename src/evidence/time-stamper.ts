@@ -6,7 +6,8 @@ import { newNonce, readToken, requestOf, tokenIn } from "./token.ts";
 
 type Timestamps = Config["evidence"]["timestamps"];
 
-interface Log {
+/** Where warnings go. */
+export interface Log {
   warn(details: object, message: string): void;
 }
 

@@ -1,5 +1,4 @@
 /** Writes an incident as the message that is stored and shown. */
-
 import { create } from "@bufbuild/protobuf";
 import { dayMs } from "../base/day.ts";
 import { fromHex } from "../base/hex.ts";

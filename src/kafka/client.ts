@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type * as Library from "@platformatic/kafka";
 import { parseTarget } from "../base/address.ts";
+import { endsWithin } from "../base/deadline.ts";
 import { readPem } from "../base/pem-files.ts";
 import type { KafkaConfig } from "../config/schema.ts";
 
@@ -575,7 +576,7 @@ export class Member {
     this.#closing = true;
     // As a part of closing, the library asks once, and not at all without a connection. Brokers that have just started refuse at first.
     const left = promisify((done: (error?: Error | null) => void) => this.#consumer.leaveGroup(true, done))();
-    await Promise.race([left, sleep(leaveMs, undefined, { ref: false })]).catch(() => {});
+    await endsWithin(leaveMs, left).catch(() => {});
     await this.#consumer.close(true);
   }
 

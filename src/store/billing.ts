@@ -3,7 +3,6 @@
  * that marks it as reported, with an identifier that never changes, so that it is neither lost nor, by whoever keeps identifiers,
  * counted twice.
  */
-
 import { randomUUID } from "node:crypto";
 import { type Kysely, type Selectable, sql, type Transaction } from "kysely";
 import { dayMs } from "../base/day.ts";

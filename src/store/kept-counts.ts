@@ -1,5 +1,4 @@
 /** Counts what is stored, as kept-ledger.ts says. */
-
 import type { Transaction } from "kysely";
 import { dayMs } from "../base/day.ts";
 import { changeAudited } from "./audit.ts";

@@ -3,7 +3,6 @@
  * still kept; what the retention deletes afterwards has entries as well. So it is known how much of each day must be there. What was
  * deleted before its day was counted, replaced by something else, or altered is not noticed by this.
  */
-
 import { type Kysely, sql } from "kysely";
 import { dayMs } from "../base/day.ts";
 import type { AuditEntry } from "./audit-chain.ts";

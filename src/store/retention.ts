@@ -3,7 +3,6 @@
  * evidence bundle refers to is kept as long as the bundle and is not counted. Incidents, changes, calls of
  * language models and what was notable go by the same age, and by their number.
  */
-
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Kysely, sql, type Transaction } from "kysely";
 import { dayMs } from "../base/day.ts";
