@@ -35,12 +35,13 @@ const row = (name: string, seconds: number, phase: Phase) => ({
 try {
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const besideSeconds = 60 * minutes;
-  const { alone, beside, missing, exitCode } = await hostileSoak({ aloneSeconds, besideSeconds, rate, say });
+  const { alone, beside, missing, exitCode, lastWords } = await hostileSoak({ aloneSeconds, besideSeconds, rate, say });
   const rows = [
     row("honest senders alone", aloneSeconds, alone),
     row("beside hostile senders", besideSeconds, beside),
   ];
   process.stdout.write(`${table(rows)}\n\nAcknowledged and missing: ${missing}. Exit code: ${exitCode}.\n`);
+  if (exitCode !== 0) process.stderr.write(lastWords);
   const kept = beside.acknowledged / beside.sent / (alone.acknowledged / alone.sent);
   if (kept < 0.9 || missing > 0 || exitCode !== 0) process.exitCode = 1;
 } finally {

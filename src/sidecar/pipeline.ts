@@ -105,7 +105,10 @@ export class Pipeline {
     return oldest === undefined ? 0 : performance.now() - Math.max(oldest.since, this.#lastVerdict);
   }
 
-  /** From now on, failed requests count as undelivered: their senders may find nobody else to send them to. */
+  /**
+   * From now on, failed requests count as undelivered: their senders may find nobody else to send them to. Those whose senders no
+   * longer wait do not count, whether they have gone away or their deadline has passed.
+   */
   drain(): void {
     this.#draining = true;
   }
@@ -160,7 +163,7 @@ export class Pipeline {
     } catch (error) {
       const code = error instanceof ExportError ? error.code : Code.INTERNAL;
       metrics.forward.undeliveredRecords.inc({ signal, code: codeLabel(code) }, judged?.records ?? 0);
-      if (this.#draining && code !== Code.INVALID_ARGUMENT) {
+      if (this.#draining && code !== Code.INVALID_ARGUMENT && !abort.aborted) {
         this.#failed.requests++;
         this.#failed.records += judged?.records ?? 0;
         this.#failed.bytes += request.body.length;

@@ -104,10 +104,10 @@ async function run(
   target: string,
   args: string[] = [],
   nodeOptions: string[] = [],
-): Promise<Running & { grpc: string }> {
+): Promise<Running & { grpc: string; http: string }> {
   const running = driftlock(["run", ...anyPort, `--forward.endpoint=${target}`, ...args], nodeOptions);
   const { addresses } = await running.line("listening on");
-  return { ...running, grpc: (addresses as { grpc: string }).grpc };
+  return { ...running, ...(addresses as { grpc: string; http: string }) };
 }
 
 describe("a process of its own", () => {
@@ -209,6 +209,33 @@ describe("run", () => {
       undelivered: { requests: 1, records: 3 },
     });
     await answer;
+  });
+
+  it("does not wait for a sender that goes away while it stops, and exits with 0", async () => {
+    const arrived = gate();
+    const target = await downstream(() => {
+      arrived.open();
+      return new Promise(() => {});
+    });
+    const running = await run(target.endpoint, ["--shutdown_timeout=10m"]);
+    const sender = new AbortController();
+    const answer = fetch(`http://${running.http}/v1/logs`, {
+      method: "POST",
+      headers: { "content-type": "application/x-protobuf" },
+      body: new Uint8Array(logs(normalLines(3))),
+      signal: sender.signal,
+    });
+    const aborted = expect(answer).rejects.toThrow("aborted");
+    await arrived.opened;
+    running.child.kill("SIGTERM");
+    await running.line("stopping");
+    sender.abort();
+    await aborted;
+    expect(await running.line("the sender gave up")).toMatchObject({ reason: "cancelled", requests: 1 });
+    expect(await running.code).toBe(0);
+    expect(JSON.parse(running.lines.at(-1)!)).toMatchObject({
+      msg: "stopped; all accepted requests were delivered",
+    });
   });
 
   it("says what waits on disk, with 0", async () => {

@@ -39,6 +39,8 @@ export interface HostileSoakReport {
   /** Acknowledged records of the honest sender that did not arrive. */
   missing: number;
   exitCode: number | null;
+  /** The end of what the sidecar wrote, which says why it ended. */
+  lastWords: string;
 }
 
 const probeMs = 500;
@@ -113,7 +115,8 @@ export async function hostileSoak(options: HostileSoakOptions): Promise<HostileS
     for (const first of [...alone.acknowledged, ...beside.acknowledged]) {
       for (let n = first; n < first + perRequest; n++) if (!arrived.has(n)) missing++;
     }
-    return { alone: alone.phase, beside: beside.phase, missing, exitCode };
+    const lastWords = driftlock.program.stdout.slice(-2_000) + driftlock.program.stderr;
+    return { alone: alone.phase, beside: beside.phase, missing, exitCode, lastWords };
   } finally {
     await downstream.close();
   }
