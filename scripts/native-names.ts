@@ -25,7 +25,7 @@ const members = "a private member ends with an underscore";
 
 /** Names of C libraries, of what they call, and of the systems they come from. */
 const foreign =
-  /^(driftlock_openzl|LZ4|LZ4F|ZSTD|ZL|ZDICT|XXH|napi|node_api|pthread|sched|tv|ru|gz|z|d)_|^(avail|next|total)_(in|out)$|^(set_log_errors|set_max_mem|error_code)$/;
+  /^(driftlock_openzl|LZ4|LZ4F|ZSTD|ZL|ZDICT|XXH|napi|node_api|pthread|tv|ru|gz|z|d)_|^(avail|next|total)_(in|out)$|^(set_log_errors|set_max_mem|error_code)$/;
 /** Members and types of the standard library that are named without `std::`, and those that it looks for in our types. */
 const standard = new Set(
   (

@@ -488,12 +488,6 @@ export interface Native {
    */
   recompute(recording: Uint8Array): Buffer;
 
-  /**
-   * Lets the calling thread run only while no other thread wants its processor, from now on. Such a thread should hold nothing that
-   * others wait for. Returns false where systems have no such thing, or deny it.
-   */
-  runWhenIdle(): boolean;
-
   Engine: new (options: EngineOptions) => NativeEngine;
   /** Starts 1 to 64 threads for several engines, which have their turns in a circle. */
   enginePool(threads: number): NativeEnginePool;

@@ -12,7 +12,6 @@ Napi::Object init(Napi::Env, Napi::Object exports) {
   driftlock::binding::exportSplit(exports);
   driftlock::binding::exportCountRecords(exports);
   driftlock::binding::exportSeverity(exports);
-  driftlock::binding::exportPriority(exports);
   driftlock::binding::exportPrivacy(exports);
   driftlock::binding::exportRecompute(exports);
   driftlock::binding::exportAlarmBudget(exports);

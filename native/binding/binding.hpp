@@ -12,7 +12,6 @@ void exportPool(Napi::Object exports);
 void exportSplit(Napi::Object exports);
 void exportCountRecords(Napi::Object exports);
 void exportSeverity(Napi::Object exports);
-void exportPriority(Napi::Object exports);
 void exportPrivacy(Napi::Object exports);
 void exportRecompute(Napi::Object exports);
 void exportAlarmBudget(Napi::Object exports);

@@ -3,7 +3,6 @@ import { workerData } from "node:worker_threads";
 import pino from "pino";
 import { makeWay } from "../base/priority.ts";
 import { serve } from "../base/thread.ts";
-import { native } from "../native.ts";
 import { attachStore, isUnavailable, reasonOf } from "../store/index.ts";
 import { type Asked, Composer } from "./composer.ts";
 import type { ComposingAnswer, ComposingData, ComposingFailure } from "./composing.ts";
@@ -13,9 +12,8 @@ import { Reporting } from "./reports/reporting.ts";
 import { SigningKeys } from "./signing-keys.ts";
 import { TimeStamper } from "./time-stamper.ts";
 
-const { config, versions, snapshotFormat, whenIdle } = workerData as ComposingData;
-// With a low priority alone, Linux lets the thread go on for some milliseconds while a request waits for its processor.
-if (!(whenIdle && native.runWhenIdle())) makeWay();
+makeWay();
+const { config, versions, snapshotFormat } = workerData as ComposingData;
 const store = attachStore(config, { versions, log: pino({ enabled: false }) });
 let warnings: ComposingAnswer["warnings"] = [];
 const log = { warn: (details: object, message: string) => void warnings.push([details, message]) };

@@ -17,10 +17,10 @@ export interface MakerOptions {
 
 const maxWaiting = 1_000;
 /**
- * The pause between two bundles if others wait, by how long the first of them took: making bundles is at most a tenth of the
- * time, and less on a machine that has much else to do.
+ * The pause between two bundles if others wait, by how long the first of them took: bundles are made for a fortieth of the
+ * time, so that far fewer than one in twenty requests for records meets one, and their 95th percentile hardly changes.
  */
-const pauseAfter = (ms: number) => Math.min(1_000, Math.max(100, 9 * ms));
+const pauseAfter = (ms: number) => Math.min(2_000, 39 * ms);
 
 export class EvidenceMaker {
   readonly #options: MakerOptions;

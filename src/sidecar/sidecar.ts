@@ -14,7 +14,7 @@ import type { Config } from "../config/schema.ts";
 import { DataDir } from "../data-dir/data-dir.ts";
 import { Engine, installationHashKey, SilenceClock, snapshotFormat } from "../engine/index.ts";
 import { CheckpointPublisher } from "../evidence/checkpoints.ts";
-import { ComposingThreads } from "../evidence/composing.ts";
+import { ComposingThread } from "../evidence/composing.ts";
 import { EvidenceMaker } from "../evidence/maker.ts";
 import { Reporting } from "../evidence/reports/index.ts";
 import { SigningKeys } from "../evidence/signing-keys.ts";
@@ -320,7 +320,7 @@ export async function startSidecar(
     const keys = new SigningKeys(config);
     const checkpoints = new CheckpointPublisher({ evidence: config.evidence, store, keys, log });
     started.push(() => checkpoints.close());
-    const composing = new ComposingThreads({ config, versions, snapshotFormat }, log);
+    const composing = new ComposingThread({ config, versions, snapshotFormat }, log);
     started.push(() => composing.close());
     const evidence = new EvidenceMaker({
       config,

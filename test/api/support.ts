@@ -14,7 +14,7 @@ import { type Api, type ApiOptions, type Component, startApi } from "../../src/a
 import { ServiceGraph } from "../../src/api/service-graph.ts";
 import { Plans } from "../../src/billing/index.ts";
 import { configSchema } from "../../src/config/schema.ts";
-import { ComposingThreads } from "../../src/evidence/composing.ts";
+import { ComposingThread } from "../../src/evidence/composing.ts";
 import { EvidenceMaker } from "../../src/evidence/maker.ts";
 import { Reporting } from "../../src/evidence/reports/index.ts";
 import type { Change } from "../../src/gen/driftlock/v1/incidents_pb.js";
@@ -115,7 +115,7 @@ export async function start(
   const judgements: AnomalyPatch[] = [];
   const incidentJudgements: IncidentPatch[] = [];
   const changes: Change[] = [];
-  const composing = new ComposingThreads({ config, versions, snapshotFormat: 9 }, log);
+  const composing = new ComposingThread({ config, versions, snapshotFormat: 9 }, log);
   afterwards(() => composing.close());
   const api = await startApi({
     config: config.api,

@@ -1,23 +1,22 @@
 /** Bundles that are composed in a thread, from a database of either kind. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import pino from "pino";
 import { afterAll, expect, test } from "vitest";
 import { type Config, configSchema } from "../../src/config/schema.ts";
 import { bundleSchema } from "../../src/evidence/bundle.ts";
 import { Composer } from "../../src/evidence/composer.ts";
-import { ComposingThreads } from "../../src/evidence/composing.ts";
+import { ComposingThread } from "../../src/evidence/composing.ts";
 import { EvidenceMaker } from "../../src/evidence/maker.ts";
 import { EvidenceRefused } from "../../src/evidence/refused.ts";
 import { dutiesBy } from "../../src/evidence/reports/duties.ts";
 import { Reporting } from "../../src/evidence/reports/reporting.ts";
 import { SigningKeys } from "../../src/evidence/signing-keys.ts";
-import { isUnavailable, openStore } from "../../src/store/index.ts";
+import { isUnavailable } from "../../src/store/index.ts";
 import { verifyBundle } from "../../src/verify/verify.ts";
 import { onEachDatabase } from "../store/databases.ts";
-import { id, incident, options, report, versions } from "../store/fixtures.ts";
+import { id, incident, report, versions } from "../store/fixtures.ts";
 
 const undo: (() => unknown)[] = [];
 afterAll(async () => {
@@ -27,18 +26,15 @@ afterAll(async () => {
 function composing(config: Config) {
   const logged: string[] = [];
   const log = pino({}, { write: (line: string) => void logged.push(line) });
-  const thread = new ComposingThreads({ config, versions, snapshotFormat: 9 }, log);
+  const thread = new ComposingThread({ config, versions, snapshotFormat: 9 }, log);
   undo.push(() => thread.close());
   return { thread, logged };
 }
 
 const asked = { tenant: "acme", author: "ann", privacy: null };
 
-// A thread that makes way for all others may need a while on a busy machine.
-const patient = { timeout: 90_000 };
-
 onEachDatabase(({ empty }) => {
-  test("a thread composes what the calling thread would", patient, async () => {
+  test("a thread composes what the calling thread would", async () => {
     const database = await empty();
     const store = await database.open();
     await store.anomalies.record([report(), report({ id: id(11) })]);
@@ -68,7 +64,7 @@ onEachDatabase(({ empty }) => {
     );
   });
 
-  test("a thread refuses what the calling thread would", patient, async () => {
+  test("a thread refuses what the calling thread would", async () => {
     const database = await empty();
     const store = await database.open();
     const large = { text: "x".repeat(24 * 2 ** 20), novel: [], index: 0 };
@@ -86,7 +82,7 @@ onEachDatabase(({ empty }) => {
     );
   });
 
-  test("a thread says in the log why a bundle has no time stamp", patient, async () => {
+  test("a thread says in the log why a bundle has no time stamp", async () => {
     const database = await empty();
     const store = await database.open();
     await store.anomalies.record([report()]);
@@ -101,32 +97,7 @@ onEachDatabase(({ empty }) => {
   });
 });
 
-test.runIf(process.platform === "linux")(
-  "the thread runs only while no other one wants its processor",
-  async () => {
-    const data_dir = mkdtempSync(join(tmpdir(), "driftlock-composing-"));
-    undo.push(() => rmSync(data_dir, { recursive: true, force: true }));
-    const config = configSchema.parse({ data_dir });
-    const store = await openStore(config, options());
-    undo.push(() => store.close());
-    const idle = () => readdirSync("/proc/self/task").filter((task) => policyOf(task) === schedIdle).length;
-    const before = idle();
-    const { thread } = composing(config);
-    expect(await thread.compose({ ...asked, subject: { anomaly: id(1) } })).toBeUndefined();
-    expect(idle()).toBe(before + 1);
-  },
-);
-
-/** SCHED_IDLE, as in the policy of a thread in proc(5). */
-const schedIdle = 5;
-
-function policyOf(task: string): number {
-  const stat = readFileSync(`/proc/self/task/${task}/stat`, "utf8");
-  // The second field, a name in parentheses, may contain spaces; the policy is field 41.
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[41 - 3]);
-}
-
-test("a database that cannot be used is said to be so by the thread", patient, async () => {
+test("a database that cannot be used is said to be so by the thread", async () => {
   const data_dir = mkdtempSync(join(tmpdir(), "driftlock-composing-"));
   undo.push(() => rmSync(data_dir, { recursive: true, force: true }));
   writeFileSync(join(data_dir, "driftlock.db"), "this is not a database".repeat(1_000));
