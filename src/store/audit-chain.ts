@@ -35,6 +35,9 @@ export interface ChainedEntry extends AuditEntry {
 const maxText = 256;
 const maxDetail = 16_384;
 
+/** Returns how the stored text of an entry begins if its action begins like this: `action` is the first name of its canonical JSON. */
+export const beginningOf = (action: string): string => `{"action":"${action}`;
+
 /** Creates the tenants that do not exist yet. */
 export async function ensureTenants(
   db: Kysely<Tables>,

@@ -2,7 +2,13 @@
 import type { Transaction } from "kysely";
 import { sha256 } from "../base/sha256.ts";
 import { checkTenant } from "./arguments.ts";
-import { type AuditEntry, type AuditInput, appendAudit, type ChainedEntry } from "./audit-chain.ts";
+import {
+  type AuditEntry,
+  type AuditInput,
+  appendAudit,
+  beginningOf,
+  type ChainedEntry,
+} from "./audit-chain.ts";
 import { Frontier } from "./audit-tree.ts";
 import type { Context } from "./context.ts";
 import type { Tables } from "./database/tables.ts";
@@ -135,7 +141,7 @@ export class Audit {
       .selectFrom("audit_log")
       .select("entry")
       .where("tenant", "=", tenant)
-      .where("entry", "like", '%"action":"retention.%')
+      .where("entry", "like", `${beginningOf("retention.")}%`)
       .orderBy("seq")
       .execute();
     for (const { entry } of rows) ledger.apply(JSON.parse(entry) as AuditEntry);

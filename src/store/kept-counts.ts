@@ -2,7 +2,7 @@
 import type { Transaction } from "kysely";
 import { dayMs } from "../base/day.ts";
 import { changeAudited } from "./audit.ts";
-import type { AuditEntry } from "./audit-chain.ts";
+import { type AuditEntry, beginningOf } from "./audit-chain.ts";
 import type { Context } from "./context.ts";
 import type { Tables } from "./database/tables.ts";
 import { type CountedKind, countByDay, countedAction, countedKinds, countedTarget } from "./kept-ledger.ts";
@@ -46,7 +46,7 @@ export class KeptCounts {
       .selectFrom("audit_log")
       .select("entry")
       .where("tenant", "=", tenant)
-      .where("entry", "like", `%"action":"${countedAction}"%`)
+      .where("entry", "like", `${beginningOf(countedAction)}%`)
       .orderBy("seq", "desc")
       .limit(1)
       .execute();
