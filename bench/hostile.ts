@@ -35,7 +35,12 @@ const row = (name: string, seconds: number, phase: Phase) => ({
 try {
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const besideSeconds = 60 * minutes;
-  const { alone, beside, missing, exitCode, lastWords } = await hostileSoak({ aloneSeconds, besideSeconds, rate, say });
+  const { alone, beside, missing, exitCode, lastWords } = await hostileSoak({
+    aloneSeconds,
+    besideSeconds,
+    rate,
+    say,
+  });
   const rows = [
     row("honest senders alone", aloneSeconds, alone),
     row("beside hostile senders", besideSeconds, beside),
