@@ -64,17 +64,21 @@ test("a value that contains itself ends", () => {
   expect(JSON.stringify(read(written(value)))).toMatch(/^\[\[\[.*1\]$/);
 });
 
-test("times keep their nanoseconds", () => {
+test("times keep their nanoseconds, whatever was written before", () => {
   const time = fc.tuple(
     fc.integer({ min: 0, max: 18_446_744_072 }),
     fc.integer({ min: 0, max: 999_999_999 }),
   );
   fc.assert(
-    fc.property(time, ([seconds, nanos]) => {
+    fc.property(time, time, fc.boolean(), (first, second, sameSecond) => {
       const writer = new Writer();
-      writer.time(1, [seconds, nanos]);
-      const { timeUnixNano } = fromBinary(LogRecordSchema, writer.written());
-      expect(timeUnixNano).toBe(BigInt(seconds) * 1_000_000_000n + BigInt(nanos));
+      const then: [number, number] = [sameSecond ? first[0] : second[0], second[1]];
+      writer.time(1, first);
+      writer.time(11, then);
+      const { timeUnixNano, observedTimeUnixNano } = fromBinary(LogRecordSchema, writer.written());
+      const nanosOf = ([seconds, nanos]: [number, number]) =>
+        BigInt(seconds) * 1_000_000_000n + BigInt(nanos);
+      expect([timeUnixNano, observedTimeUnixNano]).toEqual([nanosOf(first), nanosOf(then)]);
     }),
   );
 });
@@ -115,8 +119,8 @@ test("attributes that repeat those of the record before come back, whatever was 
   };
   fc.assert(
     fc.property(fc.array(record, { minLength: 3, maxLength: 12 }), (records) => {
-      const batch = new Batch<AttributesLike>((writer, item, attributes) => {
-        attributes.write(writer, 9, item);
+      const batch = new Batch<AttributesLike>((writer, item, repeated) => {
+        repeated.attributes(writer, 9, item);
         // Records of less than 128 bytes are moved.
         if ("a" in item) writer.string(5, "x".repeat(128));
       });
@@ -137,6 +141,29 @@ test("attributes that repeat those of the record before come back, whatever was 
       expect(found).toEqual(added);
     }),
     { numRuns: 300, examples: [[[both, { a: "GET" }, both]]] },
+  );
+});
+
+test("names that repeat that of the record before come back", () => {
+  const name = fc.constantFrom("GET /cart/:id", "GET", "é", "", "x".repeat(100), "x".repeat(200), undefined);
+  fc.assert(
+    fc.property(fc.array(name, { minLength: 3, maxLength: 12 }), fc.boolean(), (names, long) => {
+      const batch = new Batch<string>((writer, item, repeated) => {
+        repeated.name(writer, 5, item);
+        // Records of less than 128 bytes are moved.
+        if (long) writer.string(3, "x".repeat(128));
+      });
+      const [resource, scope] = [{ attributes: {} }, { name: "scope" }];
+      for (const each of names) {
+        if (each === undefined) expect(() => batch.add(resource, scope, each as never)).toThrow(TypeError);
+        else batch.add(resource, scope, each);
+      }
+      const { request } = batch.take();
+      const [of] = fromBinary(ExportTraceServiceRequestSchema, request).resourceSpans;
+      const found = of?.scopeSpans[0]?.spans.map(({ name }) => name) ?? [];
+      recycle(request);
+      expect(found).toEqual(names.filter((each) => each !== undefined));
+    }),
   );
 });
 

@@ -1,17 +1,17 @@
 /** Records of one signal, encoded as they come, until they are taken as one OTLP request. */
-import { RepeatedAttributes } from "./repeated-attributes.ts";
+import { Repeated } from "./repeated.ts";
 import { type ResourceLike, type ScopeLike, writeResource, writeScope } from "./values.ts";
 import { recycle, Writer } from "./writer.ts";
 
-/** Writes the fields of a record. @param attributes writes those of all records of the writer */
-export type WriteRecord<Item> = (writer: Writer, item: Item, attributes: RepeatedAttributes) => void;
+/** Writes the fields of a record. @param repeated writes what may be as in the record before, for all records of the writer */
+export type WriteRecord<Item> = (writer: Writer, item: Item, repeated: Repeated) => void;
 
 /** The records of one resource and scope. */
 interface Section {
   readonly resource: ResourceLike;
   readonly scope: ScopeLike;
   readonly writer: Writer;
-  readonly attributes: RepeatedAttributes;
+  readonly repeated: Repeated;
   /** The positions of its records in the order in which they were added. */
   readonly positions: number[];
 }
@@ -34,15 +34,15 @@ export class Batch<Item> {
   /** Adds a record. If it cannot be encoded, this throws, and the batch is as before. */
   add(resource: ResourceLike, scope: ScopeLike, item: Item): void {
     const section = this.#section(resource, scope);
-    const { writer, attributes } = section;
+    const { writer, repeated } = section;
     const before = writer.size;
     try {
       const start = writer.begin(2, 2);
-      this.#write(writer, item, attributes);
-      if (writer.end(start, 2)) attributes.forget();
+      this.#write(writer, item, repeated);
+      if (writer.end(start, 2)) repeated.forget();
     } catch (error) {
       writer.size = before;
-      attributes.forget();
+      repeated.forget();
       throw error;
     }
     section.positions.push(this.records);
@@ -60,8 +60,7 @@ export class Batch<Item> {
     }
     let section = scopes.get(scope);
     if (section === undefined) {
-      const attributes = new RepeatedAttributes();
-      section = { resource, scope, writer: new Writer(), attributes, positions: [] };
+      section = { resource, scope, writer: new Writer(), repeated: new Repeated(), positions: [] };
       scopes.set(scope, section);
     }
     this.#latest = section;

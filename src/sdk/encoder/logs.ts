@@ -1,5 +1,5 @@
 /** Log records of the OpenTelemetry JS SDK as OTLP. */
-import type { RepeatedAttributes } from "./repeated-attributes.ts";
+import type { Repeated } from "./repeated.ts";
 import {
   type AttributesLike,
   type HrTime,
@@ -29,7 +29,7 @@ export interface LogRecordLike {
 export function writeLogRecord(
   writer: Writer,
   record: Omit<LogRecordLike, "resource" | "instrumentationScope">,
-  attributes: RepeatedAttributes,
+  repeated: Repeated,
 ): void {
   const { spanContext: context } = record;
   writer.time(1, record.hrTime);
@@ -40,7 +40,7 @@ export function writeLogRecord(
     writeValue(writer, record.body);
     writer.end(body);
   }
-  attributes.write(writer, 6, record.attributes);
+  repeated.attributes(writer, 6, record.attributes);
   writer.uint32(7, record.droppedAttributesCount);
   if (context?.traceFlags) writer.fixed32(8, context.traceFlags);
   if (context?.traceId) writer.hex(9, context.traceId);

@@ -4,6 +4,12 @@ import type { Writer } from "./writer.ts";
 /** As V8 knows it, a loop over all keys that calls it is faster than one over `Object.keys`. */
 const isOwn = Object.prototype.hasOwnProperty;
 
+/** Whether a value is as it was. An object may have changed since. V8 compares faster what it knows to be strings. */
+function isSame(value: unknown, former: unknown): boolean {
+  if (typeof value === "string") return typeof former === "string" && value === former;
+  return value === former && typeof value !== "object";
+}
+
 /**
  * Writes the names and attributes of one record after the other. Those that are as they were in the record before, as most are, are
  * copied from there, side by side in one go. Of the others, the keys are, if they are the same.
@@ -45,8 +51,7 @@ export class Repeated {
       const value = attributes[key];
       const position = writer.size + (to - from);
       const known = key === this.#keys[i];
-      // An object may have changed since.
-      if (known && value === this.#values[i] && typeof value !== "object") {
+      if (known && isSame(value, this.#values[i])) {
         const start = this.#starts[i]!;
         if (start !== to) {
           writer.repeat(from, to);

@@ -1,5 +1,5 @@
 /** Spans of the OpenTelemetry JS SDK as OTLP. */
-import type { RepeatedAttributes } from "./repeated-attributes.ts";
+import type { Repeated } from "./repeated.ts";
 import {
   type AttributesLike,
   type HrTime,
@@ -45,7 +45,7 @@ const flagsOf = (traceFlags: number, remote: boolean | undefined) =>
   (traceFlags & 0xff) | hasIsRemote | (remote ? isRemote : 0);
 
 /** Writes the span's fields. */
-export function writeSpan(writer: Writer, span: SpanLike, attributes: RepeatedAttributes): void {
+export function writeSpan(writer: Writer, span: SpanLike, repeated: Repeated): void {
   const context = span.spanContext();
   const parent = span.parentSpanContext;
   writer.hex(1, context.traceId);
@@ -53,12 +53,12 @@ export function writeSpan(writer: Writer, span: SpanLike, attributes: RepeatedAt
   const state = context.traceState?.serialize();
   if (state) writer.string(3, state);
   if (parent?.spanId) writer.hex(4, parent.spanId);
-  writer.string(5, span.name);
+  repeated.name(writer, 5, span.name);
   // OTLP's kinds have a number for "unspecified" before those of the API.
   writer.uint32(6, span.kind + 1);
   writer.time(7, span.startTime);
   writer.time(8, span.endTime);
-  attributes.write(writer, 9, span.attributes);
+  repeated.attributes(writer, 9, span.attributes);
   writer.uint32(10, span.droppedAttributesCount);
   for (const event of span.events) writeEvent(writer, event);
   writer.uint32(12, span.droppedEventsCount);

@@ -41,7 +41,19 @@ export function writeAttributes(writer: Writer, field: number, attributes: Attri
 }
 
 export function writeAttribute(writer: Writer, field: number, key: string, value: unknown, depth = 0): void {
-  if (typeof value === "string" && writer.shortPair(field, key, value)) return;
+  if (typeof value !== "string" || !writer.shortPair(field, key, value)) {
+    writeLongAttribute(writer, field, key, value, depth);
+  }
+}
+
+/** Writes an attribute that need not be a short string. */
+export function writeLongAttribute(
+  writer: Writer,
+  field: number,
+  key: string,
+  value: unknown,
+  depth = 0,
+): void {
   const pair = writer.begin(field);
   writer.string(1, key);
   const inner = writer.begin(2);

@@ -2,16 +2,13 @@
 
 /** Strings of at most so many UTF-16 units are copied unit by unit, which is faster than a call into Node.js. */
 const longestCopied = 12;
+/** So many bytes at most are copied four by four, which is faster than a call into V8. */
+const longestMoved = 40;
+/** Where the key of an attribute is that `shortPair` has written, after two tags and lengths. */
+const keyInPair = 4;
 const two32 = 2 ** 32;
 
 const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
-
-/** The values of hexadecimal digits by their character codes; 0 for all other characters. */
-const digits = new Uint8Array(128);
-for (const [value, digit] of [..."0123456789abcdef"].entries()) {
-  digits[digit.charCodeAt(0)] = value;
-  digits[digit.toUpperCase().charCodeAt(0)] = value;
-}
 
 /** Memory for the next writers: the first use of new memory takes longer than encoding what is written to it. */
 const spare: Buffer[] = [];
@@ -24,13 +21,22 @@ export function recycle(written: Buffer): void {
   if (spare.length < mostSpare && buffer.byteLength <= mostSpareBytes) spare.push(Buffer.from(buffer));
 }
 
+const viewOf = ({ buffer, byteOffset, byteLength }: Buffer) => new DataView(buffer, byteOffset, byteLength);
+
 export class Writer {
   #bytes: Buffer;
+  /** The same memory. */
+  #view: DataView;
+  /** The latest second that was written, and its nanoseconds since 1970 as two halves. */
+  #second = 0;
+  #low = 0;
+  #high = 0;
   /** Number of bytes written so far. Setting it back forgets what was written since. */
   size = 0;
 
   constructor(capacity = 4096) {
     this.#bytes = spare.pop() ?? Buffer.allocUnsafeSlow(capacity);
+    this.#view = viewOf(this.#bytes);
   }
 
   /** Returns what was written. The bytes are valid until more is written. */
@@ -45,6 +51,7 @@ export class Writer {
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
     this.#bytes.copy(larger, 0, 0, this.size);
     this.#bytes = larger;
+    this.#view = viewOf(larger);
   }
 
   #tag(field: number, type: number): void {
@@ -72,6 +79,14 @@ export class Writer {
   }
 
   uint32(field: number, value: number): void {
+    if (field < 16 && value >= 0 && value < 128) {
+      this.#room(2);
+      const bytes = this.#bytes;
+      bytes[this.size] = field * 8;
+      bytes[this.size + 1] = value;
+      this.size += 2;
+      return;
+    }
     this.#tag(field, wire.varint);
     this.#varint(value >>> 0);
   }
@@ -105,7 +120,8 @@ export class Writer {
   fixed32(field: number, value: number): void {
     this.#tag(field, wire.fixed32);
     this.#room(4);
-    this.size = this.#bytes.writeUInt32LE(value >>> 0, this.size);
+    this.#view.setUint32(this.size, value, true);
+    this.size += 4;
   }
 
   /** @param value a whole number; negative ones as two's complement */
@@ -126,34 +142,36 @@ export class Writer {
 
   packedDouble(value: number): void {
     this.#room(8);
-    this.size = this.#bytes.writeDoubleLE(value, this.size);
+    this.#view.setFloat64(this.size, value, true);
+    this.size += 8;
   }
 
   /** Writes the nanoseconds of a time of seconds and nanoseconds, exactly. */
-  time(field: number, [seconds, nanos]: readonly [number, number]): void {
+  time(field: number, time: readonly [number, number]): void {
     this.#tag(field, wire.fixed64);
     this.#room(8);
-    // All products stay below 2^53. The remainder of a division of doubles would be a call.
+    if (time[0] !== this.#second) this.#startSecond(time[0]);
+    const low = this.#low + time[1];
+    this.#halves(low, this.#high + Math.floor(low / two32));
+  }
+
+  /** Multiplies seconds by 10^9. All products stay below 2^53. */
+  #startSecond(seconds: number): void {
     const blocks = Math.floor(seconds / 65_536);
     const upper = blocks * 1e9;
     const carried = Math.floor(upper / 65_536);
-    const lower = (seconds - blocks * 65_536) * 1e9 + nanos + (upper - carried * 65_536) * 65_536;
+    const lower = (seconds - blocks * 65_536) * 1e9 + (upper - carried * 65_536) * 65_536;
     const high = Math.floor(lower / two32);
-    this.#halves(lower - high * two32, carried + high);
+    this.#second = seconds;
+    this.#low = lower - high * two32;
+    this.#high = carried + high;
   }
 
+  /** Writes the lower 32 bits of each half. */
   #halves(low: number, high: number): void {
-    const bytes = this.#bytes;
-    let at = this.size;
-    bytes[at++] = low;
-    bytes[at++] = low >>> 8;
-    bytes[at++] = low >>> 16;
-    bytes[at++] = low >>> 24;
-    bytes[at++] = high;
-    bytes[at++] = high >>> 8;
-    bytes[at++] = high >>> 16;
-    bytes[at++] = high >>> 24;
-    this.size = at;
+    this.#view.setUint32(this.size, low, true);
+    this.#view.setUint32(this.size + 4, high, true);
+    this.size += 8;
   }
 
   string(field: number, value: string): void {
@@ -175,8 +193,9 @@ export class Writer {
   /**
    * Writes a message whose fields are a short string, and a message of another short string: an attribute. Returns false, and writes
    * nothing, if they are too long or not ASCII.
+   * @param former where such a message with this key is, or -1
    */
-  shortPair(field: number, key: string, value: string): boolean {
+  shortPair(field: number, key: string, value: string, former = -1): boolean {
     const size = key.length + value.length + 6;
     if (size > 127) return false;
     const before = this.size;
@@ -188,7 +207,8 @@ export class Writer {
     bytes[at++] = 0x0a;
     bytes[at++] = key.length;
     this.size = at;
-    if (this.#ascii(key)) {
+    if (former >= 0) this.#move(former + keyInPair, key.length);
+    if (former >= 0 || this.#ascii(key)) {
       at = this.size;
       bytes[at++] = 0x12;
       bytes[at++] = value.length + 2;
@@ -237,24 +257,40 @@ export class Writer {
   /** Writes once more what was written from one position up to another. */
   repeat(from: number, to: number): void {
     if (from === to) return;
-    this.#room(to - from);
+    this.#room(to - from + 3);
+    if (to - from <= longestMoved) {
+      this.#move(from, to - from);
+      return;
+    }
     this.#bytes.copyWithin(this.size, from, to);
     this.size += to - from;
   }
 
-  /** Writes hexadecimal digits as bytes. */
+  /** Copies a few bytes. There is room for three more, which may be overwritten. */
+  #move(from: number, length: number): void {
+    const view = this.#view;
+    for (let i = 0; i < length; i += 4) view.setUint32(this.size + i, view.getUint32(from + i, true), true);
+    this.size += length;
+  }
+
+  /** Writes hexadecimal digits as bytes. Other characters become any bytes. */
   hex(field: number, value: string): void {
     this.#tag(field, wire.bytes);
     const length = value.length >> 1;
     this.#varint(length);
-    this.#room(length);
-    const bytes = this.#bytes;
-    let at = this.size;
-    for (let i = 0; i < length; i++) {
-      const high = digits[value.charCodeAt(2 * i) & 127]!;
-      bytes[at++] = (high << 4) | digits[value.charCodeAt(2 * i + 1) & 127]!;
+    // Node.js copies the digits to where their bytes will be, which is faster than to look at one after the other. A UTF-16 unit
+    // takes at most three bytes.
+    this.#room(value.length * 3 + 3);
+    this.#bytes.write(value, this.size);
+    const view = this.#view;
+    for (let i = 0; i < length; i += 2) {
+      const four = view.getUint32(this.size + 2 * i, true);
+      // The lower half of a digit's code is its value; that of a letter's is less by 9.
+      const values = (four & 0x0f0f0f0f) + ((four >>> 6) & 0x01010101) * 9;
+      const bytes = ((values & 0x000f000f) << 4) | ((values >>> 8) & 0x000f000f);
+      view.setUint16(this.size + i, bytes | (bytes >>> 8), true);
     }
-    this.size = at;
+    this.size += length;
   }
 
   /**
