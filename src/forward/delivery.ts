@@ -23,6 +23,7 @@ export class Delivery {
   /** Aborted with the Drop that ends the waiting; an attempt in progress may still succeed. */
   readonly #stopWaiting = new AbortController();
   #attempts = 0;
+  #bodyRead = true;
   #last: Outcome | undefined;
 
   /** @param onRest is called when the request begins to wait because the downstream asked for it, and when the wait ends. */
@@ -66,6 +67,11 @@ export class Delivery {
     }
   }
 
+  /** Whether all attempts so far have read the body to its end, so that none does any more. */
+  get bodyRead(): boolean {
+    return this.#bodyRead;
+  }
+
   /** Makes no more attempts; one in progress may still succeed. */
   halt(drop: Drop): void {
     this.#stopWaiting.abort(drop);
@@ -81,6 +87,7 @@ export class Delivery {
     try {
       this.#attempts++;
       this.#last = await this.#send(this.signal, this.body, this.#stop.signal);
+      this.#bodyRead &&= this.#last.bodyRead === true;
       return this.#last;
     } finally {
       this.#slots.release();

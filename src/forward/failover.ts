@@ -45,6 +45,7 @@ export class Failover implements Transport {
   async send(signal: Signal, body: Buffer, timeoutMs: number, abort: AbortSignal): Promise<Outcome> {
     const deadline = performance.now() + timeoutMs;
     let outcome: Outcome | undefined;
+    let bodyRead = true;
     for (const target of this.#endpoints) {
       const left = Math.ceil(deadline - performance.now());
       if (outcome && left <= 0) break;
@@ -53,6 +54,8 @@ export class Failover implements Transport {
       if (!end) continue;
       try {
         outcome = await target.transport.send(signal, body, left, abort);
+        bodyRead &&= outcome.bodyRead === true;
+        outcome = { ...outcome, bodyRead };
         this.#note(signal, target, outcome, end, abort);
       } catch (error) {
         end("unknown");

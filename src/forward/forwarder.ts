@@ -18,9 +18,15 @@ export interface Exporter {
   /**
    * Resolves once the request is delivered or, with `queue.storage: disk`, kept: to the downstream's partial success, if one
    * is known. `body` is an Export*ServiceRequest as protobuf; `abort` says that its sender has gone.
+   * @param onRead called before that if nothing here reads the body any more; not called if it is kept, or if that is not known.
    * @throws {ExportError} the downstream's own refusal, or UNAVAILABLE with `retryAfterMs` where it may be tried again.
    */
-  export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined>;
+  export(
+    signal: Signal,
+    body: Buffer,
+    abort: AbortSignal,
+    onRead?: () => void,
+  ): Promise<PartialSuccess | undefined>;
   /** Whether the downstream takes requests of this signal at all. True while it does not respond. */
   takes(signal: Signal): Promise<boolean>;
   state(): ForwarderState;
@@ -66,6 +72,8 @@ export interface RefusedPart {
 export interface Delivered {
   partialSuccess: PartialSuccess | undefined;
   refused: RefusedPart[];
+  /** Whether nothing but `refused` reads the body any more. */
+  bodyRead: boolean;
 }
 
 /** A request whose parts are being delivered. */
@@ -76,6 +84,7 @@ interface Request {
   /** Bytes of the parts that the downstream has taken. */
   takenBytes: number;
   refused: RefusedPart[];
+  bodyRead: boolean;
 }
 
 /** How often a request that is too large for the downstream is divided further. */
@@ -119,11 +128,18 @@ export class Forwarder implements Exporter {
     this.#health = new Health((...probe) => attempt(this.#downstream.probe(...probe)), hooks.log);
   }
 
-  async export(signal: Signal, body: Buffer, abort: AbortSignal): Promise<PartialSuccess | undefined> {
+  async export(
+    signal: Signal,
+    body: Buffer,
+    abort: AbortSignal,
+    onRead?: () => void,
+  ): Promise<PartialSuccess | undefined> {
     try {
       this.#checkRoom(body.length);
-      const { partialSuccess, refused } = await this.deliver(signal, body, abort);
-      return await this.#addRefused(signal, partialSuccess, refused);
+      const { partialSuccess, refused, bodyRead } = await this.deliver(signal, body, abort);
+      const all = await this.#addRefused(signal, partialSuccess, refused);
+      if (bodyRead) onRead?.();
+      return all;
     } catch (error) {
       if (error instanceof Drop) this.#drops.report(signal, body.length, error);
       throw error;
@@ -149,14 +165,14 @@ export class Forwarder implements Exporter {
       const large = body.length > this.#config.max_request_size;
       // Without a pause for the others, which are counted at once then.
       const parts = large ? await this.#divide(signal, body) : [body];
-      const request: Request = { signal, abort, onRest, takenBytes: 0, refused: [] };
+      const request: Request = { signal, abort, onRest, takenBytes: 0, refused: [], bodyRead: true };
       const partialSuccess = await this.#deliverAll(request, parts, maxHalvings);
-      const { takenBytes, refused } = request;
+      const { takenBytes, refused, bodyRead } = request;
       if (takenBytes === 0 && refused.length > 0) throw refused[0]!.refusal;
       const seconds = (performance.now() - start) / 1e3;
       const rejected = partialSuccess?.rejected ?? 0;
       this.#hooks.onDelivered({ signal, seconds, bytes: takenBytes, rejected });
-      return { partialSuccess, refused };
+      return { partialSuccess, refused, bodyRead };
     } catch (error) {
       if (this.#closing) {
         this.#undelivered.requests++;
@@ -322,7 +338,8 @@ export class Forwarder implements Exporter {
     );
   }
 
-  async #deliverOne({ signal, abort, onRest }: Request, body: Buffer): Promise<PartialSuccess | undefined> {
+  async #deliverOne(request: Request, body: Buffer): Promise<PartialSuccess | undefined> {
+    const { signal, abort, onRest } = request;
     const send: Send = (...attempt) => this.#send(...attempt);
     const delivery = new Delivery(signal, body, this.#config, this.#slots, send, onRest);
     const onAbort = () => delivery.stop(senderGone());
@@ -334,6 +351,7 @@ export class Forwarder implements Exporter {
     } finally {
       abort.removeEventListener("abort", onAbort);
       this.#deliveries.delete(delivery);
+      request.bodyRead &&= delivery.bodyRead;
     }
   }
 

@@ -75,6 +75,8 @@ export interface ExportRequest {
   abort: AbortSignal;
   /** Counts bytes that the consumer made of the request, and holds until it answers, against the limit of all requests. */
   count(bytes: number): void;
+  /** Says that nothing reads `body` any more once the consumer has answered, so that its memory can be given back at once. */
+  release(): void;
 }
 
 /**

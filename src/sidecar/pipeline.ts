@@ -153,11 +153,11 @@ export class Pipeline {
       if (forward !== null) {
         if (forward !== body) request.count(forward.length);
         partial = await withSpan(tracer, "forward", SpanKind.CLIENT, context, () =>
-          forwarder.export(signal, forward, abort),
+          forwarder.export(signal, forward, abort, request.release),
         );
         metrics.forward.records.inc({ signal }, records);
         this.counts.forwarded += records;
-      }
+      } else request.release();
       meter.countAccepted(tenant, { records, bytes: body.length });
       return partial;
     } catch (error) {

@@ -100,7 +100,7 @@ async function take(
     if (encoding === "otlp_json") {
       body = await order.next(json.read(signal, message, withinMemory(config.receive)));
     }
-    await consumer({ signal, tenant, body, abort: new AbortController().signal, count() {} });
+    await consumer({ signal, tenant, body, abort: new AbortController().signal, count() {}, release() {} });
   } catch (error) {
     code = error instanceof ExportError ? error.code : Code.INTERNAL;
     throw error;

@@ -41,9 +41,9 @@ export function call(
       clearTimeout(timer);
       abort.removeEventListener("abort", cancel);
       // What is still to be sent or to come changes nothing.
-      if (stream && !(stream.writableFinished && stream.readableEnded))
-        stream.close(constants.NGHTTP2_CANCEL);
-      resolve(outcome);
+      const sent = stream?.writableFinished === true;
+      if (stream && !(sent && stream.readableEnded)) stream.close(constants.NGHTTP2_CANCEL);
+      resolve({ ...outcome, bodyRead: sent });
     };
     const cancel = () => settle(aborted);
     const late = () => {

@@ -64,7 +64,10 @@ export class GrpcTransport implements Transport {
     for (let tries = 1; ; tries++) {
       const left = Math.max(1, Math.ceil(deadline - performance.now()));
       const outcome = await call(this.#connection, message, left, abort);
-      if (!outcome.unprocessed || tries === maxTries || performance.now() >= deadline) return outcome;
+      if (outcome.unprocessed && tries < maxTries && performance.now() < deadline) continue;
+      // A compressed copy is sent instead of the body; of the tries before, nobody knows when they are over.
+      const bodyRead = this.#compress !== undefined || (tries === 1 && outcome.bodyRead === true);
+      return { ...outcome, bodyRead };
     }
   }
 

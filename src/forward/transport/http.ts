@@ -74,7 +74,10 @@ export class HttpTransport implements Transport {
 
   async send(signal: Signal, body: Buffer, timeoutMs: number, abort: AbortSignal): Promise<Outcome> {
     const payload = this.#compress ? await this.#compress(body) : body;
-    return this.#agents.use((agent) => this.#exchange(agent, signal, payload, timeoutMs, abort));
+    const outcome = await this.#agents.use((agent) =>
+      this.#exchange(agent, signal, payload, timeoutMs, abort),
+    );
+    return payload === body ? outcome : { ...outcome, bodyRead: true };
   }
 
   #exchange(
@@ -98,7 +101,7 @@ export class HttpTransport implements Transport {
         clearTimeout(timer);
         abort.removeEventListener("abort", cancel);
         request.off("close", lost);
-        resolve(outcome);
+        resolve({ ...outcome, bodyRead: request.writableFinished });
       };
       const fail = (code: Code, message: string) => {
         // A status that has been said stands, whatever happens to the rest of the answer.

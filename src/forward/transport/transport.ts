@@ -10,6 +10,8 @@ export interface Outcome {
   partialSuccess?: PartialSuccess | undefined;
   /** The downstream reports that it has not looked at the request. This is not a failure, and the request may be sent again at once. */
   unprocessed?: boolean;
+  /** Nothing reads the body any more, so that its memory may be given back. Otherwise it may still be on its way to a socket. */
+  bodyRead?: boolean;
 }
 
 /** Sends requests to one endpoint. */
