@@ -1,6 +1,7 @@
 /** The commands. Each is loaded when it is called, so that the small ones start at once. */
 import { printable } from "../base/printable.ts";
 import { ConfigError } from "../config/problem.ts";
+import { suitHeap } from "./run/heap.ts";
 import { exit, type Io, UsageError } from "./shared/io.ts";
 import { namedCommand } from "./shared/subcommand.ts";
 
@@ -14,7 +15,10 @@ interface Command {
 export const commands: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
   run: {
     summary: "receive, judge and forward OTLP data until stopped",
-    load: () => import("./run/command.ts"),
+    load() {
+      suitHeap();
+      return import("./run/command.ts");
+    },
   },
   validate: {
     summary: "check the configuration, or print it",

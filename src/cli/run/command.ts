@@ -14,7 +14,6 @@ import { exit, type Io } from "../shared/io.ts";
 import { loadWhole } from "../shared/load-whole.ts";
 import { readOptions } from "../shared/options.ts";
 import { createView } from "../terminal/view.ts";
-import { suitHeap } from "./heap.ts";
 import { openDashboard } from "./open-dashboard.ts";
 import { runRoles } from "./roles.ts";
 import { exitOnUncaught, stopSignal } from "./stop.ts";
@@ -88,7 +87,6 @@ function watch(config: Config): {
 }
 
 export async function run(args: string[], io: Io): Promise<number> {
-  suitHeap();
   const options = readOptions(args, { switches: ["view", "open"], values: ["roles"] });
   const { config, warnings } = await loadWhole(options, io.env);
   const roles = options.values.get("roles");
