@@ -129,19 +129,21 @@ TEST(valuesThatRunOutStayNews) {
   }
 }
 
-// The hashes of short values are remembered by their bytes: whatever was met before, each value has its own.
+// The hashes of keys and of short values are remembered by their bytes: whatever was met before, in this stream or another, each
+// value has its own.
 TEST(rememberedValuesHaveTheirOwnHashes) {
   const KeyedHash hashes[] = {hashOfStream(kPublicHashKey, 7), hashOfStream(kPublicHashKey, 8)};
   ContentModel models[] = {{24 * 1024, hashes[0], kPrivacy, kKey}, {24 * 1024, hashes[1], kPrivacy, kKey}};
   RecordView record;
   ContentScore content;
   for (int round = 0; round < 3; ++round) {
-    // More values than are remembered. Many differ in their middle alone, where nothing tells them apart but their bytes.
+    // More keys and values than are remembered. Many differ in their middle alone, where nothing tells them apart but their
+    // bytes.
     for (int i = 0; i < 2'000; ++i) {
       const std::string middle(static_cast<std::size_t>(i % 40), static_cast<char>('g' + i % 7));
       const std::string value = "route-at" + middle + (i % 3 == 0 ? "zulu" : "echo") + "the end!";
-      const auto raw = logRecord(value, {.attributes = {attribute("at", value), attribute("to", value), attribute("port", "x7"),
-                                                        attribute("status", "200 ok")}})
+      const auto raw = logRecord(value, {.attributes = {attribute("at", value), attribute("to" + std::to_string(i % 700), value),
+                                                        attribute("port", "x7"), attribute("status", "200 ok")}})
                            .bytes();
       readFields(otlp::Signal::Logs, otlp::MetricType::None, raw, record);
       for (std::size_t m = 0; m < std::size(models); ++m) {

@@ -207,12 +207,12 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
   thread_local std::string digits;
   thread_local std::vector<ContentScore::Unknown> prose;
   prose.clear();
-  FieldKeys& keys = FieldKeys::of(hash_);
+  FieldKeys& keys = FieldKeys::ofThread();
   MaskedHashes& hashes = MaskedHashes::ofThread();
 
   for (std::uint32_t i = 0; i < record.fields.size(); ++i) {
     const Field& field = record.fields[i];
-    const auto& [name, naming] = keys.find(field.key);
+    const auto& [name, naming] = keys.find(dictionary_.name(), hash_, field.key);
     const std::uint64_t key = name.hash();
     if (identifiers_.contains(key) && mayIdentify(field)) {
       out.fields.push_back({key, name.value(kAnyNumber), true});
