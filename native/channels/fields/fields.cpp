@@ -139,6 +139,21 @@ Location locate(std::span<Weighed> values) {
   return at;
 }
 
+/// The place of the first of some words that is `word`; their number if none is. The comparisons become vector code, which has no
+/// branches that depend on the place.
+template <std::size_t Size>
+std::size_t placeOf(std::uint32_t word, const std::array<std::uint32_t, Size>& words) {
+  static_assert(Size < 32);
+  static constexpr auto kBits = [] {
+    std::array<std::uint32_t, Size> bits{};
+    for (std::size_t i = 0; i < Size; ++i) bits[i] = 1u << i;
+    return bits;
+  }();
+  std::uint32_t found = 0;
+  for (std::size_t i = 0; i < Size; ++i) found |= (0 - static_cast<std::uint32_t>(words[i] == word)) & kBits[i];
+  return found == 0 ? Size : static_cast<std::size_t>(std::countr_zero(found));
+}
+
 std::uint32_t wordOfNumber(double value) {
   const std::uint64_t bits = std::bit_cast<std::uint64_t>(value) * 0xd6e8feb86659fd93;
   return std::max<std::uint32_t>(1, static_cast<std::uint32_t>(bits >> 32));
@@ -204,7 +219,7 @@ std::size_t FieldsModel::room(const Column& column, std::size_t places) {
 
 std::uint8_t FieldsModel::symbol(Column& column, std::uint32_t word) {
   if (column.last >= kFirstSymbol && column.words[column.last - kFirstSymbol] == word) return column.last;
-  auto at = static_cast<std::size_t>(std::find(column.words.begin(), column.words.end(), word) - column.words.begin());
+  std::size_t at = placeOf(word, column.words);
   if (at == kMaxWords) {
     at = column.full ? kMaxWords : room(column, kMaxWords);
     column.full = at == kMaxWords;
@@ -285,8 +300,9 @@ void FieldsModel::countNumber(Column& c, double value) {
 
 std::uint8_t FieldsModel::bin(const Column& column, double value) {
   const auto& ends = binEnds();
-  const double y = (value - column.centre) / column.scale;
-  const auto bin = static_cast<int>(std::upper_bound(ends.begin(), ends.end(), std::fabs(y)) - ends.begin());
+  const double y = (value - column.centre) / column.scale, distance = std::fabs(y);
+  int bin = 0;
+  for (const double end : ends) bin += distance < end ? 0 : 1;
   return static_cast<std::uint8_t>(y < 0 ? kMiddleBin - bin : kMiddleBin + bin);
 }
 
@@ -494,7 +510,7 @@ const FieldsModel::Column& FieldsModel::columnOf(const FieldFinding& finding) co
 }
 
 bool FieldsModel::isNew(const Column& column, std::uint32_t word) {
-  const auto at = static_cast<std::size_t>(std::find(column.words.begin(), column.words.end(), word) - column.words.begin());
+  const std::size_t at = placeOf(word, column.words);
   return at == kMaxWords || (column.known >> at & 1) == 0;
 }
 
