@@ -164,14 +164,18 @@ void Engine::judge(Task& task, std::uint32_t worker) {
   if (task.malformed) return;
   std::size_t size = task.request.size();
   for (const DerivedRequest& each : task.derived) size += each.bytes.size();
+  // A bit for each shard that is the worker's.
+  static_assert(kShardCount <= 32);
+  std::uint32_t own = 0;
   for (std::uint32_t shard = worker; shard < kShardCount; shard += static_cast<std::uint32_t>(workers_.size())) {
     shards_[shard]->begin(size);
+    own |= 1u << shard;
   }
   const Request request{task.index, task.keys, task.tenant, task.moment, task.number, task.groups, task.arrival};
   std::uint32_t unjudged = 0, excluded = 0, redated = 0, returned = 0;
   for (std::uint32_t i = 0; i < task.records; ++i) {
     const std::uint32_t shard = shardOf(task.keys.hash(i));
-    if (shard % workers_.size() != worker) continue;
+    if ((own >> shard & 1) == 0) continue;
     if (!wanted(task)) return;
     if (!task.refused.empty() && task.refused[i]) {
       shards_[shard]->limit(request, i);
@@ -197,7 +201,7 @@ void Engine::judge(Task& task, std::uint32_t worker) {
                           task.arrival, each.origins, static_cast<std::uint8_t>(part + 1)};
     for (std::uint32_t i = 0; i < each.index.records.size(); ++i) {
       const std::uint32_t shard = shardOf(each.keys.hash(i));
-      if (shard % workers_.size() != worker) continue;
+      if ((own >> shard & 1) == 0) continue;
       if (!wanted(task)) return;
       if (!each.refused.empty() && each.refused[i]) {
         shards_[shard]->limit(derived, i);

@@ -85,9 +85,9 @@ Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
     return *latest_;
   }
   if (const auto found = streams_.find(id); found != streams_.end()) {
-    touch(*found->second.held);
+    touch(*found->second);
     use(found->second);
-    return *(latest_ = &*found->second.held);
+    return *(latest_ = &*found->second);
   }
   allowance_.spend(Allowance::kNewStream);
   makeRoom(id.tenant);
@@ -105,10 +105,11 @@ Shard::Held& Shard::find(const Request& request, std::uint32_t record) {
   return *(latest_ = held);
 }
 
-void Shard::use(const Entry& entry) {
-  if (entry.held == entry.tenant->order.begin()) return;
-  entry.tenant->order.splice(entry.tenant->order.begin(), entry.tenant->order, entry.held);
-  entry.held->used = saves_.use();
+void Shard::use(Order::iterator held) {
+  Order& order = held->tenant.order;
+  if (held == order.begin()) return;
+  order.splice(order.begin(), order, held);
+  held->used = saves_.use();
 }
 
 void Shard::makeRoom(std::string_view newcomer) {
@@ -204,11 +205,11 @@ Shard::Held& Shard::add(StreamKey key) {
     saves_.change(group->second);
   }
   ++group->second.streams;
-  Held& held = tenant.order.emplace_front(std::move(key), settings_, group->second);
+  Held& held = tenant.order.emplace_front(std::move(key), settings_, tenant, group->second);
   held.stream.apply(policyOf(policies_, held.stream.key()));
   held.used = saves_.use();
   saves_.change(held);
-  streams_[held.stream.id()] = {&tenant, tenant.order.begin()};
+  streams_[held.stream.id()] = tenant.order.begin();
   streams = streams_.size();
   return held;
 }
@@ -314,7 +315,7 @@ std::uint64_t Shard::dueOf(const Held& held) {
 }
 
 void Shard::schedule(Held& held, std::uint64_t time) {
-  auto& due = streams_.find(held.stream.id())->second.tenant->due;
+  auto& due = held.tenant.due;
   const std::uint64_t hash = held.stream.key().hash;
   if (held.due != time) saves_.change(held);
   if (held.due != 0) due.erase({held.due, hash});
@@ -340,7 +341,7 @@ void Shard::elapse(std::string_view tenant, const Moment& moment, std::uint32_t 
   // What the request's allowance does not cover is checked when the clock advances again.
   while (!due.empty() && due.begin()->first <= moment.now && !allowance_.spent()) {
     allowance_.spend(Allowance::kRecord);
-    const Order::iterator place = streams_.find({due.begin()->second, own->first})->second.held;
+    const Order::iterator place = streams_.find({due.begin()->second, own->first})->second;
     Held& held = *place;
     events_.clear();
     // The stream must not notice that it is only postponed, because that depends on when it was scheduled.
@@ -435,7 +436,7 @@ std::size_t Shard::drain(std::size_t most, std::vector<StreamStatistics>& out) {
 
 void Shard::limit(const Request& request, std::uint32_t number) {
   if (const auto found = streams_.find({request.keys.hash(number), request.tenant}); found != streams_.end()) {
-    Held& held = *found->second.held;
+    Held& held = *found->second;
     held.limited = true;
     ++held.tally.records;
     change(held);
@@ -585,7 +586,7 @@ void Shard::pass(const Request& request, std::uint32_t number, std::vector<Flag>
   const auto found = streams_.find({request.keys.hash(number), request.tenant});
   if (found == streams_.end()) return;
   // The stream is not judged, but it is not silent either.
-  Held& held = *found->second.held;
+  Held& held = *found->second;
   touch(held);
   events_.clear();
   held.stream.touch(request.moment, events_);
@@ -644,11 +645,12 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
     schedule(held, due);
   }
   change(held);
-  if (stream.seen() % (stream.seen() < kYoung ? kAccountYoungEvery : kAccountEvery) == 1 || wasLearning != stream.learning()) {
+  const bool accounts = stream.seen() < kYoung ? stream.seen() % kAccountYoungEvery == 1 : stream.seen() % kAccountEvery == 1;
+  if (accounts || wasLearning != stream.learning()) {
     account(stream.accounted, stream.memory());
     account(held.group.accounted, held.group.memory());
   }
-  if (const auto window = stream.window(); windows && window) {
+  if (const auto window = windows ? stream.window() : std::nullopt) {
     windows->push_back(
         {request.origin(number), stream.key().name, *window, stream.metrics(codec_) ? *stream.metrics(codec_) : WindowMetrics{}});
   }
@@ -657,7 +659,7 @@ std::optional<Verdict> Shard::judge(const Request& request, std::uint32_t number
   if (verdict.flagged) report(held, verdict, number, flags);
   else if (verdict.alarm == Alarm::Withheld) sight(stream, verdict, 0, &observation_, nullptr);
   if (lasting > 0) sight(stream, lastingOf(lasting), 0, &observation_, nullptr);
-  if (!verdict.flagged && verdict.margin > 0) note(stream, verdict, observation_.record.timeUnixNano, at, &observation_, nullptr);
+  if (!verdict.flagged && verdict.margin > 0) note(held, verdict, observation_.record.timeUnixNano, at, &observation_, nullptr);
   if (held.group.touched == Report::kNoRecord) touched_.push_back(&held.group);
   held.group.touched = at;
   report(held.group, at, flags);
@@ -726,11 +728,11 @@ TickEvidence* Shard::sight(const Stream& stream, const Verdict& verdict, std::ui
   return evidence_.add(key, *identity_, sighting);
 }
 
-void Shard::note(Stream& stream, const Verdict& verdict, std::uint64_t timeUnixNano, std::uint32_t record,
+void Shard::note(Held& held, const Verdict& verdict, std::uint64_t timeUnixNano, std::uint32_t record,
                  const Observation* observed, std::unique_ptr<Finding> finding) {
   if (!allowance_.notes()) return;
-  Tenant& tenant = *streams_.find(stream.id())->second.tenant;
-  if (!tenant.notable.note(stream.key().hash, verdict, stream.latestUnixNano())) return;
+  Stream& stream = held.stream;
+  if (!held.tenant.notable.note(stream.key().hash, verdict, stream.latestUnixNano())) return;
   allowance_.note();
   Report& report = notable_.emplace_back();
   report.record = record;
@@ -751,7 +753,7 @@ void Shard::report(Held& held, Event& event, std::uint32_t at, std::vector<Flag>
   if (!event.ended) {
     evidence = sight(stream, event.verdict, event.timeUnixNano, nullptr, event.finding.get());
     if (!event.verdict.flagged) {
-      return note(stream, event.verdict, event.timeUnixNano, Report::kNoRecord, nullptr, std::move(event.finding));
+      return note(held, event.verdict, event.timeUnixNano, Report::kNoRecord, nullptr, std::move(event.finding));
     }
     held.tally.add(event.verdict);
   }
@@ -827,14 +829,14 @@ void Shard::report(HeldGroup& group, std::uint32_t at, std::vector<Flag>& flags)
   for (const Member& member : tick->members) {
     const auto found = streams_.find({member.stream, group.key.tenant});
     if (found == streams_.end()) continue;
-    const StreamKey& key = found->second.held->stream.key();
+    const StreamKey& key = found->second->stream.key();
     members.push_back({member, key.name, key.instance});
   }
   Event event = group.eventOf(*tick, std::move(members));
   if (const auto owner = streams_.find({tick->owner, group.key.tenant});
-      owner != streams_.end() && owner->second.held->stream.anomaly().occurrences > 0) {
-    change(*owner->second.held);
-    return report(*owner->second.held, event, at, flags);
+      owner != streams_.end() && owner->second->stream.anomaly().occurrences > 0) {
+    change(*owner->second);
+    return report(*owner->second, event, at, flags);
   }
   const std::uint32_t severity = severityOf(event.verdict, Gravity::Normal);
   TickEvidence* const evidence =

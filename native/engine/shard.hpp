@@ -143,6 +143,7 @@ class Shard {
 
  private:
   struct Held;
+  struct Tenant;
   /// A resource group, and the number of its streams that are held.
   struct HeldGroup final : GroupState, Savable {
     HeldGroup(const Settings& settings, const StreamKey& member);
@@ -165,14 +166,18 @@ class Shard {
   };
   /// A stream and its statistics.
   struct Held final : Savable {
-    Held(StreamKey key, const Settings& settings, HeldGroup& group)
-        : group(group), stream(std::move(key), settings, group.group), replicas(group.families[stream.key().family]) {
+    Held(StreamKey key, const Settings& settings, Tenant& tenant, HeldGroup& group)
+        : tenant(tenant),
+          group(group),
+          stream(std::move(key), settings, group.group),
+          replicas(group.families[stream.key().family]) {
       replicas.push_back(this);
     }
 
     SavedKey savedKey() const override { return {SavedKind::Stream, stream.key().hash, stream.key().tenant}; }
     void save(const Codec& packer, std::vector<std::uint8_t>& value) const override;
 
+    Tenant& tenant;
     HeldGroup& group;
     Stream stream;
     /// The streams of its family, with itself.
@@ -207,10 +212,6 @@ class Shard {
     Notable notable;
   };
   using Tenants = std::map<std::string, Tenant, std::less<>>;
-  struct Entry {
-    Tenant* tenant;
-    Order::iterator held;
-  };
 
   Held& find(const Request& request, std::uint32_t record);
   /// Lets a record of the request pass unjudged.
@@ -220,7 +221,7 @@ class Shard {
   /// Counts a record that passes because its stream's policy says so.
   void exclude(Held& held);
   /// Moves a stream in front of its tenant's others.
-  void use(const Entry& entry);
+  void use(Order::iterator held);
   /// Makes room for a stream of the tenant.
   void makeRoom(std::string_view tenant);
   /// Removes the least recently used stream of the tenant that makes room for a newcomer.
@@ -285,7 +286,7 @@ class Shard {
   TickEvidence* sight(const Stream& stream, const Verdict& verdict, std::uint64_t timeUnixNano, const Observation* record,
                       const Finding* finding);
   /// Describes a verdict that was not flagged, on the record that is being observed or on none (null), if it is notable.
-  void note(Stream& stream, const Verdict& verdict, std::uint64_t timeUnixNano, std::uint32_t record, const Observation* observed,
+  void note(Held& held, const Verdict& verdict, std::uint64_t timeUnixNano, std::uint32_t record, const Observation* observed,
             std::unique_ptr<Finding> finding);
   /// Reports a verdict on the record that is being observed.
   void report(Held& held, const Verdict& verdict, std::uint32_t record, std::vector<Flag>& flags);
@@ -304,7 +305,7 @@ class Shard {
   Saves saves_;
   std::uint64_t restoredSum_ = 0;
   Tenants tenants_;
-  std::unordered_map<StreamId, Entry, StreamId::Hash> streams_;
+  std::unordered_map<StreamId, Order::iterator, StreamId::Hash> streams_;
   /// The most recently used stream; null if there is none.
   Held* latest_ = nullptr;
   /// The streams whose statistics have changed, in the order in which they did.

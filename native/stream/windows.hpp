@@ -106,6 +106,8 @@ class Windows {
   mutable Window window_;
   /// The hops of the current window, latest last.
   std::vector<Hop> hops_;
+  /// The number of records before the next hop, if it is known; no part of the state.
+  std::uint64_t nextHop_ = 0;
   std::optional<WindowMetrics> metrics_;
   std::uint64_t metricsAt_ = 0;
 };
