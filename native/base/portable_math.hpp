@@ -16,12 +16,21 @@ inline constexpr double kLn2 = 0.693147180559945309417232;
 /// 2^exponent for exponents from -1022 to 1023.
 constexpr double powerOfTwo(int exponent) { return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52); }
 
+/// std::frexp of an x > 0: x = m 2^exponent with m in [1/2, 1). Only subnormal and infinite numbers need a call.
+inline double fractionOf(double x, int& exponent) {
+  const auto bits = std::bit_cast<std::uint64_t>(x);
+  if ((bits >> 52) - 1 >= 0x7fe) [[unlikely]]
+    return std::frexp(x, &exponent);
+  exponent = static_cast<int>(bits >> 52) - 1022;
+  return std::bit_cast<double>((bits & 0x000fffffffffffff) | 0x3fe0000000000000);
+}
+
 /// Natural logarithm of a finite x > 0, within 3e-16 relative to max(1, |result|); minus infinity at and below 0.
 /// ln x = k ln 2 + 2 atanh(s), s = (m - 1) / (m + 1), x = m 2^k, m in [sqrt(1/2), sqrt(2)).
 inline double portableLog(double x) {
   if (!(x > 0)) return -std::numeric_limits<double>::infinity();
   int k = 0;
-  double m = std::frexp(x, &k);
+  double m = fractionOf(x, k);
   if (m < 0.70710678118654752440) {
     m *= 2;
     --k;

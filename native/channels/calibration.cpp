@@ -255,7 +255,8 @@ bool Calibration::restore(Bytes in) {
 double combinePValues(std::span<const double> pValues) {
   if (pValues.empty()) return 1;
   double sum = 0;
-  for (const double p : pValues) sum += 1 / std::clamp(p, 1e-300, 1.0);
+  // Most are 1, which needs no division.
+  for (const double p : pValues) sum += p == 1 ? 1 : 1 / std::clamp(p, 1e-300, 1.0);
   return std::min(1.0, static_cast<double>(pValues.size()) / sum);
 }
 

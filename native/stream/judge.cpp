@@ -39,6 +39,10 @@ constexpr double kTicksPerDay = 1440;
 /// The distance from the usual level, in standard deviations, from which the p-value of a value is of interest.
 constexpr double kNoteworthy = 3;
 
+/// std::has_single_bit of a number that is not 0, which counts bits by a call where processors need not have an instruction for
+/// it.
+constexpr bool isPowerOfTwo(std::uint64_t n) { return (n & (n - 1)) == 0; }
+
 /// The number of strange units that a channel may learn from once a person has accepted what it flagged.
 constexpr std::uint32_t kPardons = 8;
 
@@ -49,7 +53,7 @@ bool Judge::advance(std::uint64_t now) {
   ++seen_;
   if (!learning_) {
     // The marks of a stream that has learned from few records are set anew as it gets older.
-    const bool young = seen_ < settings_.baselineRecords && std::has_single_bit(seen_);
+    const bool young = seen_ < settings_.baselineRecords && isPowerOfTwo(seen_);
     if (young || seen_ == settings_.baselineRecords || now - markedAt_ > settings_.acceptAfterNanos) markStrange(now);
     return false;
   }
@@ -241,7 +245,7 @@ void Judge::learn(std::span<const Score> scores, const Verdict& verdict) {
     if (judged == Alarm::None && missed && score.lesson > marks.strange) judged = Alarm::Raised;
     // What is strange enough takes a while to compute, and matters for an alarm alone.
     calibration->learn(score.lesson, judged, judged == Alarm::Raised ? strangeEnough(score.channel) : 1);
-    if (const std::uint64_t n = calibration->learnt(); std::has_single_bit(n) || n % kUsualEvery == 0) {
+    if (const std::uint64_t n = calibration->learnt(); isPowerOfTwo(n) || n % kUsualEvery == 0) {
       marks.usual = std::max(0.0, calibration->limit(kUsualChance));
       // What one score in a hundred exceeds is no more than a guess while a channel has few, unless it was stated that
       // they are enough to learn from.

@@ -33,6 +33,11 @@ TEST(mathematicsIsRight) {
     CHECK(std::fabs(portableLog2(x) - std::log2(x)) <= 1e-15 * std::max(1.0, std::fabs(std::log2(x))));
   }
   for (double x = -700; x < 700; x += 0.37) CHECK_NEAR(portableExp(x) / std::exp(x), 1, 2e-15);
+  using Limits = std::numeric_limits<double>;
+  for (const double x : {0x1p-1074, Limits::min() / 3, Limits::min(), 0.75, 1.0, 1e300, Limits::max()}) {
+    int exponent = 0, expected = 0;
+    CHECK(fractionOf(x, exponent) == std::frexp(x, &expected) && exponent == expected);
+  }
   CHECK(portableLog(0) < -1e300 && portableLog(-1) < -1e300);
   CHECK(portableExp(-1000) == 0 && std::isinf(portableExp(1000)));
 }

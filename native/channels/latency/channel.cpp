@@ -54,21 +54,22 @@ class LatencyChannel final : public Channel {
     }
     current_ = &found->latency;
     before_ = *current_;
+    octaves_ = LatencyModel::octavesOf(static_cast<double>(std::max<std::uint64_t>(record.record.duration, 1)));
     // What fails may end early, and says nothing of how long the operation takes. What fails late has been waited for.
-    if (record.record.gravity >= Gravity::Error && current_->isShort(record.record.duration)) {
+    if (record.record.gravity >= Gravity::Error && current_->isShort(octaves_)) {
       current_ = nullptr;
       return;
     }
-    const double bits = current_->cost(record.record.duration);
+    const double bits = current_->cost(octaves_);
     Score& score = record.scores.add({.channel = ChannelId::Latency, .score = bits, .bits = bits, .early = true});
     if (record.measured)
       score.deviation =
           Deviation{.observed = millis(record.record.duration), .low = millis(before_.low()), .high = millis(before_.high())};
   }
 
-  void learn(Observation& record, const Outcome& outcome, Host& host) override {
+  void learn(Observation&, const Outcome& outcome, Host& host) override {
     if (!current_ || (outcome.flagged && !outcome.pardoned && !host.settled())) return;
-    current_->learn(record.record.duration, outcome.strange && !outcome.pardoned);
+    current_->learn(octaves_, outcome.strange && !outcome.pardoned);
   }
 
   std::unique_ptr<Finding> find(const Observation* record) const override {
@@ -108,6 +109,8 @@ class LatencyChannel final : public Channel {
   // The latencies of the current span's name, null if there is no room for them, and a copy from before the span.
   LatencyModel* current_ = nullptr;
   LatencyModel before_;
+  /// log2 of the current span's duration.
+  float octaves_ = 0;
 };
 
 }  // namespace

@@ -19,20 +19,15 @@ constexpr double kTail = 4.5;
 constexpr double kHalfLog2E = 0.7213475204444817;
 constexpr double kZ995 = 2.5758293035489004;
 
-double atLeastOne(std::uint64_t nanos) { return static_cast<double>(std::max<std::uint64_t>(nanos, 1)); }
-
 }  // namespace
 
 bool LatencyModel::known() const { return count >= kKnown; }
 
-double LatencyModel::cost(std::uint64_t nanos) const { return costOf(atLeastOne(nanos)); }
-void LatencyModel::learn(std::uint64_t nanos, bool strange) { learnOf(atLeastOne(nanos), strange); }
+float LatencyModel::octavesOf(double value) { return static_cast<float>(portableLog2(value)); }
 
-bool LatencyModel::isShort(std::uint64_t nanos) const { return static_cast<float>(portableLog2(atLeastOne(nanos))) < mean; }
-
-double LatencyModel::costOf(double value) const {
+double LatencyModel::cost(float octaves) const {
   if (!known()) return 0;
-  const double distance = static_cast<float>(portableLog2(value)) - mean;
+  const double distance = octaves - mean;
   const double squared = distance * distance / std::max(distance > 0 ? above : below, kLeastVariance);
   const double bits = kHalfLog2E * squared;
   if (distance <= 0 || squared <= kTail * kTail || tail <= 0) return bits;
@@ -40,12 +35,11 @@ double LatencyModel::costOf(double value) const {
   return std::min(bits, std::max(kHalfLog2E * kTail * kTail, portableLog2(squared / static_cast<double>(tail))));
 }
 
-void LatencyModel::learnOf(double value, bool strange) {
-  const auto x = static_cast<float>(portableLog2(value));
+void LatencyModel::learn(float octaves, bool strange) {
   const bool judged = known();
   if (count < kMemory) ++count;
-  if (count == 1) mean = x;
-  float distance = x - mean;
+  if (count == 1) mean = octaves;
+  float distance = octaves - mean;
   const float deviation = std::sqrt(std::max(distance > 0 ? above : below, kLeastVariance));
   if (judged) {
     tail += ((distance > static_cast<float>(kTail) * deviation ? 1.0f : 0.0f) - tail) / static_cast<float>(count);

@@ -13,16 +13,15 @@ namespace driftlock {
 /// One limit: two modes (hits and misses of a cache) widen the spread and hide what lies between and near them.
 class LatencyModel {
  public:
-  /// The cost in bits above the mean's own code length; 0 while fewer than 16 durations are known. `nanos` 0 counts as 1.
-  double cost(std::uint64_t nanos) const;
-  /// Learns a duration; a strange one as if it were less far away, so that it neither moves what is usual by much nor,
+  /// Returns log2 of a positive value, as which values are given.
+  static float octavesOf(double value);
+  /// The cost in bits above the mean's own code length; 0 while fewer than 16 values are known.
+  double cost(float octaves) const;
+  /// Learns a value; a strange one as if it were less far away, so that it neither moves what is usual by much nor,
   /// because it was left out, makes the next one stranger.
-  void learn(std::uint64_t nanos, bool strange);
-  /// Whether a duration is shorter than the mean.
-  bool isShort(std::uint64_t nanos) const;
-  /// The cost of any positive value.
-  double costOf(double value) const;
-  void learnOf(double value, bool strange = false);
+  void learn(float octaves, bool strange = false);
+  /// Whether a value is below the mean.
+  bool isShort(float octaves) const { return octaves < mean; }
   /// Whether enough values are known for a cost.
   bool known() const;
   /// The lower end of the range of 99 % of the values, in their unit.

@@ -83,6 +83,16 @@ class Excluded {
   std::uint32_t size_ = 0;
 };
 
+/// portableLog2 of a number of ids, which is small for most sessions.
+double log2OfCount(std::uint32_t count) {
+  static const auto logarithms = [] {
+    std::array<double, 64> all;
+    for (std::size_t n = 0; n < all.size(); ++n) all[n] = portableLog2(static_cast<double>(n));
+    return all;
+  }();
+  return count < logarithms.size() ? logarithms[count] : portableLog2(count);
+}
+
 /// The size of a table that has grown to hold so many entries.
 std::size_t sizeFor(std::uint32_t entries) {
   std::size_t size = kSmallest;
@@ -538,7 +548,7 @@ SequenceScore::Added SequenceScore::add(double bits, double mean) {
 
 double SequenceScore::value() const {
   if (count_ == 0) return -std::numeric_limits<double>::infinity();
-  return best_ - portableLog2(count_);
+  return best_ - log2OfCount(count_);
 }
 
 }  // namespace driftlock

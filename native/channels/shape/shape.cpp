@@ -176,7 +176,7 @@ std::optional<ShapeFinding> ShapeModel::judgeQuantiles(const ShapePoint& point) 
   for (const auto& [quantile, value] : values_) {
     const auto level = std::ranges::find(levels_, quantile, &Level::quantile);
     if (level == levels_.end() || !level->model.known()) continue;
-    const double bits = level->model.costOf(value);
+    const double bits = level->model.cost(LatencyModel::octavesOf(value));
     if (strangest && bits <= strangest->bits) continue;
     strangest = {.bits = bits, .quantile = quantile, .value = value, .low = level->model.low(), .high = level->model.high()};
   }
@@ -191,7 +191,7 @@ void ShapeModel::learn() {
       if (levels_.size() == ShapePoint::kMostQuantiles) continue;
       level = levels_.insert(levels_.end(), {quantile, {}});
     }
-    level->model.learnOf(value);
+    level->model.learn(LatencyModel::octavesOf(value));
   }
   if (count_ > 0) learnBuckets();
 }

@@ -53,7 +53,13 @@ std::size_t countBucket(std::uint32_t count, std::size_t buckets) {
 }
 
 /// The share of a double geometric distribution over octaves with its peak at `centre`: 2^-|b - centre| / 3.
-double around(int bucket, int centre) { return (1.0 / 3) / static_cast<double>(std::uint64_t{1} << std::abs(bucket - centre)); }
+double around(int bucket, int centre) { return (1.0 / 3) * powerOfTwo(-std::abs(bucket - centre)); }
+
+/// std::bit_width(gap / unit) without a division.
+int octaveOf(std::uint64_t gap, std::uint64_t unit) {
+  const int longer = std::bit_width(gap) - std::bit_width(unit);
+  return longer < 0 ? 0 : longer + (gap >> longer >= unit ? 1 : 0);
+}
 
 std::uint32_t whole(double count) { return static_cast<std::uint32_t>(std::min(count + 0.5, 4e9)); }
 
@@ -137,7 +143,7 @@ std::size_t VolumeModel::lightest() {
 /// Learns a gap, and its evidence of a burst: log2 of its share if gaps were 2^5 times shorter over its usual share.
 void VolumeModel::observeGap(Entry& e, std::uint64_t gap) {
   const std::uint64_t unit = std::max<std::uint64_t>(tick_ >> 10, 1);
-  const int bucket = std::min<int>(std::bit_width(gap / unit), kGapBuckets - 1);
+  const int bucket = std::min<int>(octaveOf(gap, unit), kGapBuckets - 1);
   if (e.gaps > 0) {
     const double mean = static_cast<double>(e.gapSum) / e.gaps * static_cast<double>(tick_) / static_cast<double>(unit);
     const int centre = std::min<int>(std::bit_width(static_cast<std::uint64_t>(std::min(mean, 1e15))), kGapBuckets - 1);
