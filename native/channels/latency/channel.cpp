@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "base/state_bytes.hpp"
@@ -45,13 +46,8 @@ class LatencyChannel final : public Channel {
   void observe(Observation& record) override {
     current_ = nullptr;
     if (!record.record.hasDuration) return;
-    const std::uint64_t name = record.content.templateHash;
-    auto found = std::ranges::find(operations_, name, &Operation::hash);
-    if (found == operations_.end()) {
-      if (operations_.size() >= kMostOperations) return;
-      operations_.push_back({name, {}});
-      found = operations_.end() - 1;
-    }
+    Operation* const found = find(record.content.templateHash);
+    if (!found) return;
     current_ = &found->latency;
     before_ = *current_;
     octaves_ = LatencyModel::octavesOf(static_cast<double>(std::max<std::uint64_t>(record.record.duration, 1)));
@@ -104,7 +100,19 @@ class LatencyChannel final : public Channel {
       v(self.latency.count);
     }
   };
+  /// Finds the operation of a name; null if there is no room for it.
+  Operation* find(std::uint64_t name) {
+    std::uint8_t& hint = hints_[name % hints_.size()];
+    if (hint < operations_.size() && operations_[hint].hash == name) return &operations_[hint];
+    const auto found = std::ranges::find(operations_, name, &Operation::hash);
+    hint = static_cast<std::uint8_t>(found - operations_.begin());
+    if (found != operations_.end()) return &*found;
+    return operations_.size() < kMostOperations ? &operations_.emplace_back(Operation{name, {}}) : nullptr;
+  }
+
   std::vector<Operation> operations_;
+  /// Where an operation was found last, to speed up the search; no part of the state.
+  std::array<std::uint8_t, 64> hints_{};
 
   // The latencies of the current span's name, null if there is no room for them, and a copy from before the span.
   LatencyModel* current_ = nullptr;

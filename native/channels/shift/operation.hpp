@@ -50,6 +50,7 @@ class Operation {
   Operation() = default;
   Operation(std::uint32_t id, std::uint8_t spanKind) : id_(id), spanKind_(spanKind) {}
 
+  std::uint32_t id() const { return id_; }
   bool is(std::uint32_t id, std::uint8_t spanKind) const { return id_ == id && spanKind_ == spanKind; }
   /// The number of the tick at a time, which is given as a number of the shortest ticks.
   std::uint64_t tickAt(std::uint64_t time) const { return time >> octave_; }

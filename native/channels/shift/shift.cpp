@@ -1,9 +1,11 @@
 #include "channels/shift/shift.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "base/portable_math.hpp"
 #include "base/state_bytes.hpp"
+#include "base/tags.hpp"
 
 namespace driftlock {
 namespace {
@@ -66,8 +68,8 @@ void ShiftModel::interrupt(std::uint64_t now) {
 std::size_t ShiftModel::find(std::uint32_t id, std::uint8_t spanKind) {
   std::uint8_t& hint = hints_[((id + spanKind) * 0x9E3779B1u) >> 26];
   if (hint > 0 && hint < operations_.size() && operations_[hint].is(id, spanKind)) return hint;
-  std::size_t at = 1;
-  while (at < operations_.size() && !operations_[at].is(id, spanKind)) ++at;
+  const auto tags = std::span(tags_).subspan(1, operations_.size() - 1);
+  std::size_t at = 1 + findTagged(tags, tagOf(id), [&](std::size_t i) { return operations_[1 + i].is(id, spanKind); });
   if (at == operations_.size()) {
     if (at < kMostOperations) {
       // Growing by doubling would go beyond the most that there are.
@@ -85,6 +87,7 @@ std::size_t ShiftModel::find(std::uint32_t id, std::uint8_t spanKind) {
       }
     }
     operations_[at] = Operation(id, spanKind);
+    tags_[at] = tagOf(id);
   }
   hint = static_cast<std::uint8_t>(at);
   return at;
@@ -120,9 +123,10 @@ bool ShiftModel::restore(Bytes in) {
   const auto size = read.get<std::uint32_t>();
   if (size > kMostOperations || (size == 0) != (tick_ == 0)) return false;
   operations_.resize(size);
-  for (Operation& operation : operations_) {
-    Operation::visit(operation, read);
-    if (!operation.sound()) return false;
+  for (std::size_t i = 0; i < size; ++i) {
+    Operation::visit(operations_[i], read);
+    if (!operations_[i].sound()) return false;
+    tags_[i] = tagOf(operations_[i].id());
   }
   return read.done();
 }

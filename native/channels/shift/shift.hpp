@@ -71,8 +71,9 @@ class ShiftModel {
   // ended, and which of these operations are strange.
   std::uint64_t next_ = 0;
   std::uint32_t ended_ = 0, strange_ = 0;
-  /// Where an operation was found last, to speed up the search; no part of the state either.
+  /// Where an operation was found last, and the tags of the operations, to speed up the search; no part of the state either.
   std::array<std::uint8_t, 64> hints_{};
+  std::array<std::uint8_t, kMostOperations> tags_{};
 };
 
 }  // namespace driftlock
