@@ -92,20 +92,22 @@ class Collector {
     return value;
   }
 
-  bool full() const { return out_.fields.size() >= kMaxFields; }
+  bool full() const { return room_ == 0; }
 
   void add(Bytes key, Bytes text, std::uint64_t bits, Field::Kind kind) {
     if (full()) return;
     if (key.size() > kMaxKeySize) key = key.first(kMaxKeySize);
     if (text.size() > left_) text = text.first(left_);
     left_ -= text.size();
+    --room_;
     out_.fields.push_back({key, text, bits, kind});
   }
 
   RecordView& out_;
   CallTexts texts_;
   HeldTexts held_;
-  std::size_t left_ = kMaxTextSize;
+  /// How many more fields, and bytes of their texts, are read.
+  std::size_t room_ = kMaxFields, left_ = kMaxTextSize;
 };
 
 constexpr std::array<std::string_view, 4> kLevels = {"INFO", "WARN", "ERROR", "FATAL"};

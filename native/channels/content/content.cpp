@@ -41,6 +41,20 @@ bool mayIdentify(const Field& field) {
   return std::ranges::none_of(field.text, [](std::uint8_t c) { return c <= ' ' || c == '/'; });
 }
 
+/// What a thread uses for one record after another. In an addon it takes a call to find it, so it is found once for a record.
+struct Scratch {
+  FieldKeys keys;
+  MaskedHashes hashes;
+  std::string digits;
+  std::vector<ContentScore::Unknown> prose;
+  std::vector<std::uint8_t> masked = std::vector<std::uint8_t>(kMaxTextSize);
+};
+
+/// @param buffer has room for the longest text
+Bytes maskedText(Field::Kind kind, Bytes text, std::vector<std::uint8_t>& buffer) {
+  return kind == Field::Kind::Text ? Bytes(buffer.data(), text::mask(text, buffer.data())) : text;
+}
+
 /// Counts the bytes of each unknown field, key and value, that no match covers. The runs are in the order of the text.
 void countLiterals(const ContentScore& score, std::vector<std::uint32_t>& literals) {
   literals.clear();
@@ -109,7 +123,7 @@ void ContentScore::clear() {
 
 Bytes maskedText(Field::Kind kind, Bytes text) {
   thread_local std::vector<std::uint8_t> masked(kMaxTextSize);
-  return kind == Field::Kind::Text ? Bytes(masked.data(), text::mask(text, masked.data())) : text;
+  return maskedText(kind, text, masked);
 }
 
 Bytes maskedText(const Field& field) { return maskedText(field.kind, field.text); }
@@ -204,13 +218,12 @@ void ContentModel::append(const Field& field, std::uint32_t index, std::uint64_t
 
 void ContentModel::score(const RecordView& record, ContentScore& out) {
   out.clear();
-  thread_local std::string digits;
-  thread_local std::vector<ContentScore::Unknown> prose;
+  thread_local Scratch scratch;
+  auto& [keys, hashes, digits, prose, masked] = scratch;
   prose.clear();
-  FieldKeys& keys = FieldKeys::ofThread();
-  MaskedHashes& hashes = MaskedHashes::ofThread();
 
-  for (std::uint32_t i = 0; i < record.fields.size(); ++i) {
+  const auto size = static_cast<std::uint32_t>(record.fields.size());
+  for (std::uint32_t i = 0; i < size; ++i) {
     const Field& field = record.fields[i];
     const auto& [name, naming] = keys.find(dictionary_.name(), hash_, field.key);
     const std::uint64_t key = name.hash();
@@ -240,15 +253,16 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
         conceal(i, named, out);
       } else {
         const bool text = field.kind == Field::Kind::Text;
-        const auto hash = [&, &name = name] { return name.value(value = maskedText(field)); };
+        const auto mask = [&, &buffer = masked] { return value = maskedText(field.kind, field.text, buffer); };
+        const auto hash = [&, &name = name] { return name.value(mask()); };
         h = text ? hashes.find(key, field.text, hash) : hash();
         known = known_.contains(h);
         // A hash that is remembered comes without the masked text.
-        if (!known && value.data() == field.text.data()) value = maskedText(field);
+        if (!known && value.data() == field.text.data()) mask();
         // What is known has been looked at.
         if (!known && text) {
-          if (const std::optional<Bytes> masked = mask(record, i, named, out)) {
-            value = *masked;
+          if (const std::optional<Bytes> concealed = this->mask(record, i, named, out)) {
+            value = *concealed;
             h = name.value(value);
             known = known_.contains(h);
           }
@@ -287,13 +301,13 @@ void ContentModel::score(const RecordView& record, ContentScore& out) {
     scoreProse(out);
   }
   sign(out);
-  const auto size = static_cast<double>(out.text.size());
-  out.density = out.bits / (kShortestOfWindow + size);
+  const auto bytes = static_cast<double>(out.text.size());
+  out.density = out.bits / (kShortestOfWindow + bytes);
   lookForKinds(out);
   const bool leaks = out.appeared && key_.derived == Derived::Said;
   const double grave = std::min(1.0, out.novelBytes / kGraveFrom) * static_cast<double>(gravityOf(record)) + (leaks ? kLeak : 0);
   out.bits += kLiteralBits * (out.appeared ? kMostOfTokens : std::min(kMostOfTokens, unknownTokens(record, out)));
-  out.score = out.bits / (kShortest + size) + kGravityBits * grave;
+  out.score = out.bits / (kShortest + bytes) + kGravityBits * grave;
 }
 
 /// Names the novelty by the fields that most of the new bytes are in, not by those bytes: which bytes of a value no match

@@ -23,11 +23,6 @@ struct FieldKey {
 /// is found is the same.
 class FieldKeys {
  public:
-  static FieldKeys& ofThread() {
-    thread_local FieldKeys keys;
-    return keys;
-  }
-
   /// Returns a key of a stream, which is valid until the next call.
   /// @param stream a number that stands for the hash, and for no other, as long as the process runs; not 0
   const FieldKey& find(std::uint64_t stream, const KeyedHash& hash, Bytes key) {
@@ -36,10 +31,11 @@ class FieldKeys {
     if (latest.holds(stream, key)) return *latest.key;
     if (older.holds(stream, key)) return *older.key;
     older = latest;
+    latest.key.emplace(make(hash, key));
     latest.stream = stream;
     latest.size = static_cast<std::uint8_t>(key.size());
     std::ranges::copy(key, latest.bytes.begin());
-    return latest.key.emplace(make(hash, key));
+    return *latest.key;
   }
 
  private:

@@ -15,11 +15,6 @@ namespace driftlock {
 /// finding one by its bytes is cheaper than masking and hashing it; what is found is the same.
 class MaskedHashes {
  public:
-  static MaskedHashes& ofThread() {
-    thread_local MaskedHashes hashes;
-    return hashes;
-  }
-
   /// Returns the hash of a text under a key; `make` computes it if it is not among them.
   /// @param key the hash of the key
   std::uint64_t find(std::uint64_t key, Bytes text, auto&& make) {
