@@ -2,7 +2,7 @@
  * `make bench`: the measurements of docs/guides/sizing.md, side by side in one run. Prints Markdown and writes
  * bench/results.json.
  *
- *   node bench/run.ts [engine] [cpu] [latency] [privacy] [memory] [storing] [scenarios] [start]
+ *   node bench/run.ts [engine] [cpu] [first-minute] [latency] [privacy] [memory] [storing] [scenarios] [start]
  *                    [--seconds N] [--rounds N] [--streams N]
  *
  * `--seconds` is the length of one run. Each measurement has `--rounds` runs after a warm-up run.
@@ -15,6 +15,7 @@ import { stopAll } from "../test/e2e/programs.ts";
 import { buildTools } from "../test/e2e/tools.ts";
 import { cpu, cpuTable } from "./cpu.ts";
 import { engine, engineTable } from "./engine.ts";
+import { firstMinute, firstMinuteTable } from "./first-minute.ts";
 import { latency, latencyTable } from "./latency.ts";
 import { memory, memoryTable } from "./memory.ts";
 import { privacyCost, privacyCostTable } from "./privacy-cost.ts";
@@ -39,6 +40,11 @@ const [seconds, rounds, streams] = [values.seconds, values.rounds, values.stream
 const benches = {
   engine: { title: "The engine alone, on one core", run: () => engine(rounds), table: engineTable },
   cpu: { title: "CPU of the sidecar, detection on", run: () => cpu(seconds, rounds), table: cpuTable },
+  "first-minute": {
+    title: "CPU per log record in the first minute, 1,000 per request",
+    run: () => firstMinute(),
+    table: firstMinuteTable,
+  },
   latency: {
     title: "Latency of a request at 10,000 records/s",
     run: () => latency(seconds, rounds),
