@@ -1,7 +1,6 @@
 /** The commands. Each is loaded when it is called, so that the small ones start at once. */
 import { printable } from "../base/printable.ts";
 import { ConfigError } from "../config/problem.ts";
-import { suitHeap } from "./run/heap.ts";
 import { exit, type Io, UsageError } from "./shared/io.ts";
 import { namedCommand } from "./shared/subcommand.ts";
 
@@ -15,10 +14,7 @@ interface Command {
 export const commands: Readonly<Record<string, { summary: string; load(): Promise<Command> }>> = {
   run: {
     summary: "receive, judge and forward OTLP data until stopped",
-    load() {
-      suitHeap();
-      return import("./run/command.ts");
-    },
+    load: () => import("./run/command.ts"),
   },
   validate: {
     summary: "check the configuration, or print it",

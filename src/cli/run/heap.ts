@@ -10,7 +10,7 @@ const initialSize = 2 * 2 ** 20;
 
 /**
  * Suits V8's heap to a process whose requests are in large buffers outside of the heap and die young, while what lives long is
- * small. Call it before most of the process is loaded.
+ * small. Call it before most of the process is loaded, and before compiled code is cached.
  *
  * Buffers count together with the heap, and both may grow by three fifths before the whole heap is marked. By default V8 marks it
  * whenever about 64 MiB of buffers have been allocated, which is half of a busy sidecar's CPU time. Counted with the heap, they let
@@ -27,6 +27,8 @@ export function suitHeap(): void {
   setFlagsFromString("--heap-growing-percent=60");
   growYoung();
   new PerformanceObserver(limitGrowth).observe({ entryTypes: ["gc"] });
+  // Compiled code is written to its cache at the end, with a hash of the flags that have to be the same at the next start.
+  process.once("exit", stopGrowth);
 }
 
 function currentYoungSize(): number {
@@ -35,8 +37,13 @@ function currentYoungSize(): number {
 
 /** Lets the young generation grow to its size at once, and no further. V8 has no other way to set it once the process runs. */
 function limitGrowth(): void {
-  const factor = Math.max(1, Math.floor(youngSize / Math.max(initialSize, currentYoungSize())));
-  setFlagsFromString(`--semi-space-growth-factor=${factor}`);
+  const factor = Math.floor(youngSize / Math.max(initialSize, currentYoungSize()));
+  if (factor <= 1) stopGrowth();
+  else setFlagsFromString(`--semi-space-growth-factor=${factor}`);
+}
+
+function stopGrowth(): void {
+  setFlagsFromString("--semi-space-growth-factor=1");
 }
 
 /** V8 lets the young generation grow when enough of it has survived collections: that is seen to here. */
@@ -46,5 +53,5 @@ function growYoung(): void {
   for (let kib = 0; kib < 4 * 1_024 && currentYoungSize() < youngSize; kib += 64) {
     for (let i = 0; i < 64; i++) surviving.push(new Array(128).fill(i));
   }
-  limitGrowth();
+  stopGrowth();
 }
