@@ -123,7 +123,7 @@ export async function startSidecar(
     started.push(async () => dataDir.close());
     const forwarder = await startForwarder(forward, forwardHooks(metrics, log), config.data_dir);
     started.push(() => forwarder.close(0));
-    const store = await openStore(config, { log, versions, readsLater: true });
+    const store = await openStore(config, { log, versions });
     started.push(() => store.close());
     if (config.store.url === undefined) await dataDir.watch("driftlock.db");
     const access = new Access(auth, store, log);
@@ -265,7 +265,6 @@ export async function startSidecar(
     silence?.start();
     if (silence) started.push(async () => silence.close());
     const hooks = receiveHooks(metrics, log);
-    store.separateReads();
     const receivers = await startReceivers(
       receive,
       take ?? pipeline.take,

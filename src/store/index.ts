@@ -134,11 +134,6 @@ export interface StoreOptions {
   elapsed?: () => number;
   writer?: Partial<WriterLimits>;
   thread?: DatabaseOptions["thread"];
-  /**
-   * Whether reads use the connection for writing until `separateReads`. While a process starts, it reads little, one after the other,
-   * and a second thread would delay it.
-   */
-  readsLater?: boolean;
 }
 
 export interface Health {
@@ -213,9 +208,8 @@ export class Store {
 
   /** Stores are created by `openStore`. */
   constructor(config: StoreSettings, options: StoreOptions) {
-    const { log, versions, now = Date.now, elapsed = () => performance.now(), writer } = options;
-    const { thread = "own", readsLater = false } = options;
-    const database = new Database(config, { thread, readsLater });
+    const { log, versions, now = Date.now, elapsed = () => performance.now(), writer, thread } = options;
+    const database = new Database(config, thread && { thread });
     const clock = options.now === undefined ? steadyClock : new SteadyClock(now, elapsed);
     const heads = new AuditHeads(headsFile(config), log);
     const context = { database, heads, now, clock, elapsed };
@@ -298,11 +292,6 @@ export class Store {
       this.#timers.push(setInterval(() => void work(), ms).unref());
     every(heartbeatMs, () => this.#heartbeat());
     every(retentionMs, () => this.#retain());
-  }
-
-  /** The process has started: reads have a connection of their own from now on, so that a long one does not delay writes. */
-  separateReads(): void {
-    this.#database.separateReads();
   }
 
   /** Begins without migrating or monitoring, because another thread of the process does both. */

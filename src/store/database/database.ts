@@ -24,8 +24,6 @@ export interface DatabaseOptions {
    * connections. `this`: there is one connection, which blocks the calling thread in the case of SQLite.
    */
   thread: "own" | "this";
-  /** Whether reads use the connection for writing until `separateReads`. By default they do not. */
-  readsLater?: boolean;
 }
 
 /** The number of connections to PostgreSQL from the thread of the event loop. */
@@ -38,16 +36,14 @@ export class Database {
   readonly #url: string | undefined;
   readonly #write: Kysely<Tables>;
   readonly #read: Kysely<Tables>;
-  #readsApart: boolean;
   #migrated = false;
   #why = "not connected yet";
 
   /** Creates the database without connecting to it; the first query connects. */
   constructor(
     { data_dir, store }: Pick<Config, "data_dir" | "store">,
-    { thread, readsLater = false }: DatabaseOptions = { thread: "own" },
+    { thread }: DatabaseOptions = { thread: "own" },
   ) {
-    this.#readsApart = !readsLater;
     this.#url = store.url;
     if (store.url !== undefined) {
       this.kind = "postgres";
@@ -74,12 +70,7 @@ export class Database {
    */
   get read(): Kysely<Tables> {
     this.check();
-    return this.#readsApart ? this.#read : this.#write;
-  }
-
-  /** From now on, reads have a connection of their own, whose thread starts with the first of them. */
-  separateReads(): void {
-    this.#readsApart = true;
+    return this.#read;
   }
 
   /** @throws {StoreUnavailable} before `migrate` has succeeded. */
