@@ -3,10 +3,10 @@
  * were not read yet is limited. A client that sends many requests, or does not read, does not delay others.
  */
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { Gate } from "../base/gate.ts";
 import { peerOf } from "../base/peer.ts";
 import { type Owner, Shares } from "../base/shares.ts";
 import { Code, ExportError } from "../otlp/protocol.ts";
-import { Gate } from "./gate.ts";
 import { ApiError } from "./problem.ts";
 
 declare module "fastify" {

@@ -4,6 +4,7 @@ import { renderPdf } from "../evidence/pdf/index.ts";
 import { EvidenceRefused } from "../evidence/refused.ts";
 import { examples } from "../json/examples.ts";
 import { formatMs } from "../json/time.ts";
+import { Code, ExportError } from "../otlp/protocol.ts";
 import type { Store, StoredBundle } from "../store/index.ts";
 import type { App } from "./app.ts";
 import { guarded, problems } from "./openapi.ts";
@@ -96,7 +97,8 @@ export function evidenceRoutes(app: App, { store, evidence }: EvidenceOptions): 
   app.post(
     "/v1/evidence",
     {
-      config: { scope: "admin" },
+      // While it waits for other bundles, it takes no turn at the store from other requests.
+      config: { scope: "admin", boundedAnswer: true },
       schema: {
         tags,
         security,
@@ -104,7 +106,7 @@ export function evidenceRoutes(app: App, { store, evidence }: EvidenceOptions): 
         summary: "Make a signed bundle of evidence about an anomaly or an incident",
         description:
           "The bundle holds all that is stored about its subject. The caller is recorded as the author, and an entry is " +
-          "appended to the audit log. Bundles are made one after another.",
+          "appended to the audit log. Bundles are made one after another, for authors in turn; many at one per second at most.",
         querystring: noParameters,
         body: subjectSchema,
         response: {
@@ -113,11 +115,20 @@ export function evidenceRoutes(app: App, { store, evidence }: EvidenceOptions): 
         },
       },
     },
-    async ({ principal, body }, reply) => {
+    async ({ principal, body, raw }, reply) => {
+      // The connection is idle while other bundles are made before this one.
+      raw.setTimeout(0);
+      const gone = new AbortController();
+      reply.raw.once("close", () =>
+        gone.abort(new ExportError(Code.CANCELLED, "the caller closed the connection")),
+      );
       const subject = body.anomaly === undefined ? { incident: body.incident! } : { anomaly: body.anomaly };
       let made: StoredBundle | undefined;
       try {
-        made = await evidence.create(principal.tenant, subject, principal.subject, body.note);
+        made = await evidence.create(principal.tenant, subject, principal.subject, {
+          note: body.note,
+          gone: gone.signal,
+        });
       } catch (error) {
         if (!(error instanceof EvidenceRefused)) throw error;
         if (error.temporary) throw new ApiError(503, error.message, { "retry-after": "1" });

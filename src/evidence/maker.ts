@@ -1,5 +1,5 @@
 /** Makes signed bundles of evidence and stores them. */
-import { setTimeout as sleep } from "node:timers/promises";
+import { Gate } from "../base/gate.ts";
 import type { Config } from "../config/schema.ts";
 import type { Store, StoredBundle } from "../store/index.ts";
 import type { BundleContent } from "./bundle.ts";
@@ -15,48 +15,52 @@ export interface MakerOptions {
   privacy?: (tenant: string) => BundleContent["privacy"];
 }
 
-const maxWaiting = 1_000;
+/** The number of bundles that are being made or wait. */
+const maxAsked = 1_024;
+/** So many bundles are soon made. */
+const few = 10;
+
 /**
- * The pause between two bundles if others wait, by how long the first of them took: bundles are made for a fortieth of the
- * time, so that far fewer than one in twenty requests for records meets one, and their 95th percentile hardly changes.
+ * The pause between two bundles if others wait, by how long the first of them took. A few are made for a tenth of the time, and
+ * many at one per second at most, so that so few requests for records meet one that their 95th percentile hardly changes.
  */
-const pauseAfter = (ms: number) => Math.min(2_000, 39 * ms);
+function pauseAfter(ms: number, waiting: number): number {
+  if (waiting === 0) return 0;
+  return waiting > few ? Math.min(2_000, Math.max(1_000, 39 * ms)) : Math.min(1_000, 9 * ms);
+}
 
 export class EvidenceMaker {
   readonly #options: MakerOptions;
   /** Bundles are made one after another, so that they leave time for everything else. */
-  #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  readonly #gate = new Gate(1, maxAsked);
 
   constructor(options: MakerOptions) {
     this.#options = options;
   }
 
   /**
-   * Makes and stores a bundle. The note says why, for the audit log. Undefined if the tenant has no such anomaly or incident.
+   * Makes and stores a bundle. Undefined if the tenant has no such anomaly or incident.
+   * @param note says why, for the audit log
+   * @param gone says that nobody waits for the bundle any more; it is not made then, unless that has begun
    * @throws {EvidenceRefused}
+   * @throws the signal's reason
    */
   async create(
     tenant: string,
     subject: Subject,
     author: string,
-    note = "",
+    { note = "", gone = new AbortController().signal }: { note?: string; gone?: AbortSignal } = {},
   ): Promise<StoredBundle | undefined> {
-    if (this.#waiting >= maxWaiting) throw new EvidenceRefused("too many bundles are being made", true);
-    this.#waiting += 1;
-    let start = 0;
-    const made = this.#last.then(() => {
-      start = performance.now();
-      return this.#create(tenant, subject, author, note);
-    });
-    this.#last = made.then(
-      () => (this.#waiting > 1 ? sleep(pauseAfter(performance.now() - start)) : undefined),
-      () => {},
-    );
+    const leave = await this.#gate.enter({ tenant, peer: author }, gone);
+    if (leave === undefined) throw new EvidenceRefused("too many bundles are being made", true);
+    const start = performance.now();
+    let pause = 0;
     try {
-      return await made;
+      const made = await this.#create(tenant, subject, author, note);
+      pause = pauseAfter(performance.now() - start, this.#gate.waiting);
+      return made;
     } finally {
-      this.#waiting -= 1;
+      setTimeout(leave, pause);
     }
   }
 

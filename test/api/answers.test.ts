@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { get, type IncomingMessage } from "node:http";
 import { createConnection, type Socket } from "node:net";
 import { expect, it } from "vitest";
-import { Gate } from "../../src/api/gate.ts";
+import { Gate } from "../../src/base/gate.ts";
 import { id, report } from "../store/fixtures.ts";
 import { afterwards, keyOf, problemOf, type Running, start } from "./support.ts";
 

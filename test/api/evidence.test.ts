@@ -50,6 +50,32 @@ it("makes a bundle, lists it, and returns its bytes as they were signed", async 
   });
 });
 
+it("answers a caller whose bundle takes longer than a connection may be idle", async () => {
+  const { get } = await filled(await start({}, { idleMs: 50 }));
+  const answers = await Promise.all(
+    Array.from({ length: 4 }, () => get("/v1/evidence", post({ anomaly: id(1) }))),
+  );
+  expect(answers.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
+});
+
+it("makes bundles beside other requests, and none for a caller who has gone", async () => {
+  const { get, store } = await filled(await start());
+  let made = 0;
+  const leaving = new AbortController();
+  const asked = Array.from({ length: 12 }, async (_, i) => {
+    const signal = i === 11 ? leaving.signal : new AbortController().signal;
+    const { status } = await get("/v1/evidence", { ...post({ anomaly: id(1) }), signal });
+    if (status === 201) made += 1;
+  });
+  const ended = Promise.allSettled(asked);
+  await expect.poll(() => made).toBeGreaterThan(0);
+  leaving.abort();
+  expect((await get("/v1/anomalies")).status).toBe(200);
+  expect(made).toBeLessThan(8);
+  expect((await ended).map(({ status }) => status)).toEqual([...Array(11).fill("fulfilled"), "rejected"]);
+  expect((await store.evidence.list("default", { limit: 100 })).items).toHaveLength(11);
+});
+
 it("refuses what names nothing, both, or what does not exist", async () => {
   for (const body of [{}, { anomaly: id(1), incident: id(1) }, { anomaly: "../x" }, { other: 1 }]) {
     expect((await running.get("/v1/evidence", post(body))).status).toBe(400);

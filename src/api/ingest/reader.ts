@@ -1,6 +1,6 @@
+import { Gate } from "../../base/gate.ts";
 import type { Owner } from "../../base/shares.ts";
 import { Thread } from "../../base/thread.ts";
-import { Gate } from "../gate.ts";
 import { type Reading, readText } from "./read.ts";
 import type { Job } from "./worker.ts";
 

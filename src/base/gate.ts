@@ -1,4 +1,4 @@
-import { type Owner, Shares } from "../base/shares.ts";
+import { type Owner, Shares } from "./shares.ts";
 import { Turns } from "./turns.ts";
 
 interface Waiter {
@@ -8,8 +8,8 @@ interface Waiter {
 }
 
 /**
- * Admits a few requests at a time to the store, in turn by tenant and by address: however many requests one caller
- * sends, others wait only for a few of them.
+ * Admits a few requests at a time, such as to the store, in turn by tenant and by sender: however many requests one caller sends,
+ * others wait only for a few of them.
  */
 export class Gate {
   readonly #turns = new Turns<Waiter>();
