@@ -106,7 +106,7 @@ export function evidenceRoutes(app: App, { store, evidence }: EvidenceOptions): 
         summary: "Make a signed bundle of evidence about an anomaly or an incident",
         description:
           "The bundle holds all that is stored about its subject. The caller is recorded as the author, and an entry is " +
-          "appended to the audit log. Bundles are made one after another, for authors in turn; many at one per second at most.",
+          "appended to the audit log. Bundles are made one after another, for authors in turn; many at one per two seconds at most.",
         querystring: noParameters,
         body: subjectSchema,
         response: {

@@ -22,11 +22,11 @@ const few = 10;
 
 /**
  * The pause between two bundles if others wait, by how long the first of them took. A few are made for a tenth of the time, and
- * many at one per second at most, so that so few requests for records meet one that their 95th percentile hardly changes.
+ * many at one per two seconds at most, so that so few requests for records meet one that their 95th percentile hardly changes.
  */
 function pauseAfter(ms: number, waiting: number): number {
   if (waiting === 0) return 0;
-  return waiting > few ? Math.min(2_000, Math.max(1_000, 39 * ms)) : Math.min(1_000, 9 * ms);
+  return waiting > few ? 2_000 : Math.min(1_000, 9 * ms);
 }
 
 export class EvidenceMaker {
