@@ -4,9 +4,9 @@ import { renderPdf } from "../evidence/pdf/index.ts";
 import { EvidenceRefused } from "../evidence/refused.ts";
 import { examples } from "../json/examples.ts";
 import { formatMs } from "../json/time.ts";
-import { Code, ExportError } from "../otlp/protocol.ts";
 import type { Store, StoredBundle } from "../store/index.ts";
 import type { App } from "./app.ts";
+import { keepOpen } from "./keep-open.ts";
 import { guarded, problems } from "./openapi.ts";
 import { pdfFile } from "./pdf.ts";
 import { ApiError } from "./problem.ts";
@@ -115,19 +115,16 @@ export function evidenceRoutes(app: App, { store, evidence }: EvidenceOptions): 
         },
       },
     },
-    async ({ principal, body, raw }, reply) => {
-      // The connection is idle while other bundles are made before this one.
-      raw.setTimeout(0);
-      const gone = new AbortController();
-      reply.raw.once("close", () =>
-        gone.abort(new ExportError(Code.CANCELLED, "the caller closed the connection")),
-      );
+    async (request, reply) => {
+      const { principal, body } = request;
+      // Other bundles may be made before this one.
+      const gone = keepOpen(request, reply);
       const subject = body.anomaly === undefined ? { incident: body.incident! } : { anomaly: body.anomaly };
       let made: StoredBundle | undefined;
       try {
         made = await evidence.create(principal.tenant, subject, principal.subject, {
           note: body.note,
-          gone: gone.signal,
+          gone,
         });
       } catch (error) {
         if (!(error instanceof EvidenceRefused)) throw error;

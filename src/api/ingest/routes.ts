@@ -21,6 +21,7 @@ import {
 } from "../../receive/index.ts";
 import type { App } from "../app.ts";
 import { senderOf } from "../guard.ts";
+import { keepOpen } from "../keep-open.ts";
 import { guarded, problems } from "../openapi.ts";
 import { ApiError } from "../problem.ts";
 import { noParameters } from "../query.ts";
@@ -321,16 +322,10 @@ function intakeRoute(app: App, { take, reader, keys }: Parts, intake: Intake): v
       validatorCompiler: (part) =>
         part.httpPart === "body" ? (value) => ({ value }) : validatorCompiler(part as never),
       handler: async (request, reply) => {
-        // The connection is idle while the downstream is awaited; the forwarder limits how long.
-        request.raw.setTimeout(0);
-        const gone = new AbortController();
-        reply.raw.once("close", () => {
-          if (!reply.raw.writableFinished) {
-            gone.abort(new ExportError(Code.CANCELLED, "the sender closed the connection"));
-          }
-        });
+        // The downstream is awaited; the forwarder limits how long.
+        const gone = keepOpen(request, reply);
         try {
-          return await handle(request as FastifyRequest, request.headers["idempotency-key"], gone.signal);
+          return await handle(request as FastifyRequest, request.headers["idempotency-key"], gone);
         } catch (error) {
           if (!(error instanceof Repeated)) throw error;
           reply.header("idempotency-replayed", "true");
