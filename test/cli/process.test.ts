@@ -99,6 +99,16 @@ async function downstream(handler?: Parameters<typeof startDownstream>[1]): Prom
   return target;
 }
 
+/** A downstream that answers no request. `arrived` opens with the first one. */
+async function silentDownstream() {
+  const arrived = gate();
+  const target = await downstream(() => {
+    arrived.open();
+    return new Promise(() => {});
+  });
+  return { target, arrived };
+}
+
 /** Starts `run` on free ports; resolves once it listens. */
 async function run(
   target: string,
@@ -194,11 +204,7 @@ describe("run", () => {
   });
 
   it("reports what is undelivered at the deadline, with 1", async () => {
-    const arrived = gate();
-    const target = await downstream(() => {
-      arrived.open();
-      return new Promise(() => {});
-    });
+    const { target, arrived } = await silentDownstream();
     const running = await run(target.endpoint, ["--shutdown_timeout=100ms"]);
     const answer = expect(sendGrpc(running.grpc, logs(normalLines(3)))).rejects.toThrow();
     await arrived.opened;
@@ -212,11 +218,7 @@ describe("run", () => {
   });
 
   it("does not wait for a sender that goes away while it stops, and exits with 0", async () => {
-    const arrived = gate();
-    const target = await downstream(() => {
-      arrived.open();
-      return new Promise(() => {});
-    });
+    const { target, arrived } = await silentDownstream();
     const running = await run(target.endpoint, ["--shutdown_timeout=10m"]);
     const sender = new AbortController();
     const answer = fetch(`http://${running.http}/v1/logs`, {
@@ -253,11 +255,7 @@ describe("run", () => {
   });
 
   it("exits at once on a second signal", async () => {
-    const arrived = gate();
-    const target = await downstream(() => {
-      arrived.open();
-      return new Promise(() => {});
-    });
+    const { target, arrived } = await silentDownstream();
     const running = await run(target.endpoint, ["--shutdown_timeout=10m"]);
     const answer = expect(sendGrpc(running.grpc, logs(normalLines(3)))).rejects.toThrow();
     await arrived.opened;

@@ -28,7 +28,7 @@ export function suitHeap(): void {
   growYoung();
   new PerformanceObserver(limitGrowth).observe({ entryTypes: ["gc"] });
   // Compiled code is written to its cache at the end, with a hash of the flags that have to be the same at the next start.
-  process.once("exit", stopGrowth);
+  process.once("exit", () => setGrowth(1));
 }
 
 function currentYoungSize(): number {
@@ -37,13 +37,12 @@ function currentYoungSize(): number {
 
 /** Lets the young generation grow to its size at once, and no further. V8 has no other way to set it once the process runs. */
 function limitGrowth(): void {
-  const factor = Math.floor(youngSize / Math.max(initialSize, currentYoungSize()));
-  if (factor <= 1) stopGrowth();
-  else setFlagsFromString(`--semi-space-growth-factor=${factor}`);
+  setGrowth(Math.max(1, Math.floor(youngSize / Math.max(initialSize, currentYoungSize()))));
 }
 
-function stopGrowth(): void {
-  setFlagsFromString("--semi-space-growth-factor=1");
+/** Sets how many times larger the young generation may become at once. */
+function setGrowth(factor: number): void {
+  setFlagsFromString(`--semi-space-growth-factor=${factor}`);
 }
 
 /** V8 lets the young generation grow when enough of it has survived collections: that is seen to here. */
@@ -53,5 +52,5 @@ function growYoung(): void {
   for (let kib = 0; kib < 4 * 1_024 && currentYoungSize() < youngSize; kib += 64) {
     for (let i = 0; i < 64; i++) surviving.push(new Array(128).fill(i));
   }
-  stopGrowth();
+  setGrowth(1);
 }
