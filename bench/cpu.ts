@@ -1,7 +1,13 @@
 /** CPU per record of the sidecar with detection on, compared with a Collector that passes through, at the same load. */
-import { sendLoad } from "../test/e2e/tools.ts";
-import { cpuSeconds, median } from "./measure.ts";
-import { type Compression, collectorPeer, driftlockPeer, type Peer } from "./peers.ts";
+import { median } from "./measure.ts";
+import {
+  type Compression,
+  collectorPeer,
+  cpuOfLoad,
+  driftlockPeer,
+  microsPerRecord,
+  type Peer,
+} from "./peers.ts";
 import { round, table } from "./table.ts";
 
 export interface CpuResult {
@@ -18,19 +24,9 @@ const signals = ["logs", "traces"];
 const sizes = [1_000, 100];
 const compressions: Compression[] = ["none", "gzip"];
 
-async function load(peer: Peer, signal: string, records: number, compression: Compression, seconds: number) {
+function load(peer: Peer, signal: string, records: number, compression: Compression, seconds: number) {
   const args = [`-signal=${signal}`, `-records=${records}`, `-seconds=${seconds}`, "-conns=2", "-inflight=4"];
-  const result = await sendLoad(peer.address, compression === "gzip" ? [...args, "-gzip"] : args);
-  if (Object.keys(result.errors).length > 0)
-    throw new Error(`${peer.name}: ${JSON.stringify(result.errors)}`);
-  return result.records;
-}
-
-/** Measures the microseconds of CPU that the peer takes per record. */
-async function measure(peer: Peer, ...args: [string, number, Compression, number]): Promise<number> {
-  const before = await cpuSeconds(peer.program.pid);
-  const records = await load(peer, ...args);
-  return (1e6 * ((await cpuSeconds(peer.program.pid)) - before)) / records;
+  return cpuOfLoad(peer, compression === "gzip" ? [...args, "-gzip"] : args);
 }
 
 export async function cpu(seconds: number, rounds: number): Promise<CpuResult[]> {
@@ -43,7 +39,7 @@ export async function cpu(seconds: number, rounds: number): Promise<CpuResult[]>
         for (const peer of peers) await load(peer, signal, perRequest, compression, seconds);
         for (let round = 0; round < rounds; round++) {
           for (const [i, peer] of peers.entries()) {
-            figures[i]!.push(await measure(peer, signal, perRequest, compression, seconds));
+            figures[i]!.push(microsPerRecord(await load(peer, signal, perRequest, compression, seconds)));
           }
         }
         const [driftlock, collector] = figures.map(median) as [number, number];

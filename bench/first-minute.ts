@@ -2,9 +2,8 @@
  * CPU per log record in the first minute of load after the start, in requests of 1,000: code is compiled, heaps find their size and
  * streams learn meanwhile. Both peers are fresh and take turns of a few seconds, so that what else the machine does meets both.
  */
-import { sendLoad } from "../test/e2e/tools.ts";
-import { cpuSeconds, peakMemory } from "./measure.ts";
-import { collectorPeer, driftlockPeer, type Peer } from "./peers.ts";
+import { peakMemory } from "./measure.ts";
+import { collectorPeer, cpuOfLoad, driftlockPeer, microsPerRecord } from "./peers.ts";
 import { round, table } from "./table.ts";
 
 export interface FirstMinuteResult {
@@ -22,27 +21,19 @@ const minute = 60;
 const turn = 5;
 const load = ["-records=1000", "-conns=2", "-inflight=4", `-seconds=${turn}`];
 
-async function takeTurn({ name, address, program }: Peer): Promise<{ cpu: number; records: number }> {
-  const before = await cpuSeconds(program.pid);
-  const { records, errors } = await sendLoad(address, load);
-  if (Object.keys(errors).length > 0) throw new Error(`${name}: ${JSON.stringify(errors)}`);
-  return { cpu: (await cpuSeconds(program.pid)) - before, records };
-}
-
 /** Measures parts of the minute, and then all of it. */
 export async function firstMinute(): Promise<FirstMinuteResult[]> {
   const peers = [await driftlockPeer("none"), await collectorPeer("none")];
   const results: FirstMinuteResult[] = [];
   const all = peers.map(() => ({ cpu: 0, records: 0 }));
-  const figures = (turns: typeof all) => turns.map(({ cpu, records }) => (1e6 * cpu) / records);
   const add = async (from: number, to: number, turns: typeof all) => {
-    const [driftlock, collector] = figures(turns) as [number, number];
+    const [driftlock, collector] = turns.map(microsPerRecord) as [number, number];
     results.push({ from, to, driftlock, collector, memory: await peakMemory(peers[0]!.program.pid) });
   };
   for (let from = 0; from < minute; from += turn) {
     const turns = [];
     for (const [i, peer] of peers.entries()) {
-      const one = await takeTurn(peer);
+      const one = await cpuOfLoad(peer, load);
       turns.push(one);
       all[i]!.cpu += one.cpu;
       all[i]!.records += one.records;

@@ -1,7 +1,8 @@
 /** Driftlock and the Collector, each between a load and a back end that only counts. */
 import { startDriftlock } from "../test/e2e/driftlock.ts";
 import type { Program } from "../test/e2e/programs.ts";
-import { startCollector, startSink } from "../test/e2e/tools.ts";
+import { sendLoad, startCollector, startSink } from "../test/e2e/tools.ts";
+import { cpuSeconds } from "./measure.ts";
 
 export type Compression = "none" | "gzip";
 
@@ -45,3 +46,21 @@ function peer(name: Peer["name"], address: string, program: Program, sink: Progr
     },
   };
 }
+
+/**
+ * Sends a load to a peer. Returns the CPU time that the peer took, in seconds, and the number of records.
+ * @throws {Error} if requests failed
+ */
+export async function cpuOfLoad(
+  { name, address, program }: Peer,
+  args: string[],
+): Promise<{ cpu: number; records: number }> {
+  const before = await cpuSeconds(program.pid);
+  const { records, errors } = await sendLoad(address, args);
+  if (Object.keys(errors).length > 0) throw new Error(`${name}: ${JSON.stringify(errors)}`);
+  return { cpu: (await cpuSeconds(program.pid)) - before, records };
+}
+
+/** Microseconds of CPU per record. */
+export const microsPerRecord = ({ cpu, records }: { cpu: number; records: number }): number =>
+  (1e6 * cpu) / records;
