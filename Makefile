@@ -208,12 +208,12 @@ src/gen/.stamp: $(PROTO) buf.gen.yaml buf.yaml node_modules/.stamp
 $(ADDON): node_modules/.stamp
 	@cmake-js build --out build --parallel 2 > build.log 2>&1 || { cat build.log; exit 1; }
 
-dist/.stamp: $(SOURCES) src/gen/.stamp tsconfig.json tsconfig.build.json scripts/pack-cli.ts
+dist/.stamp: $(SOURCES) src/gen/.stamp tsconfig.json tsconfig.build.json scripts/pack-cli.ts scripts/templates.ts
 	@mkdir -p dist
 	find dist -mindepth 1 -maxdepth 1 ! -name ui -exec rm -rf {} +
 	tsc -p tsconfig.build.json
 	cp -r src/gen dist/gen
-	cp -r src/evidence/templates dist/evidence/templates
+	node scripts/templates.ts
 	node scripts/pack-cli.ts
 	chmod +x dist/cli/main.js
 	@ln -sf ../../dist/cli/main.js node_modules/.bin/driftlock

@@ -1,6 +1,7 @@
 /**
  * Packs what the command line loads into a few files: a start spends most of its time on finding, reading and linking some 1,400
- * small ones. dist/cli/start.js is written anew, and imports a file per command, and files that they share, from dist/packed.
+ * small ones. dist/cli/start.js is written anew, and imports a file per command, and files that they share, from dist/packed. So is
+ * the thread that composes evidence, which starts and ends while the sidecar is at work.
  */
 import { rmSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -9,6 +10,8 @@ import { build } from "vite";
 const root = join(import.meta.dirname, "..");
 const source = join(root, "src");
 const dist = join(root, "dist");
+
+const entries = ["cli/start", "evidence/composing-worker"];
 
 /**
  * Packages that stay in node_modules: those that read files beside their own code or share objects with packages of the user, and
@@ -36,7 +39,7 @@ const external = [
 ];
 
 rmSync(join(dist, "packed"), { recursive: true, force: true });
-rmSync(join(dist, "cli/start.js.map"), { force: true });
+for (const name of entries) rmSync(join(dist, `${name}.js.map`), { force: true });
 await build({
   configFile: false,
   root,
@@ -55,13 +58,14 @@ await build({
     },
   ],
   build: {
-    ssr: join(source, "cli/start.ts"),
+    ssr: true,
     outDir: dist,
     emptyOutDir: false,
     target: "node22",
     license: { fileName: "packed/licenses.md" },
     rolldownOptions: {
-      output: { entryFileNames: "cli/start.js", chunkFileNames: "packed/[name]-[hash].js" },
+      input: Object.fromEntries(entries.map((name) => [name, join(source, `${name}.ts`)])),
+      output: { entryFileNames: "[name].js", chunkFileNames: "packed/[name]-[hash].js" },
     },
   },
 });

@@ -20,7 +20,8 @@ async function readOne(path: string): Promise<TemplateFile> {
     throw new TemplateError(`${path}: must have at most ${maxSize} bytes`);
   let value: unknown;
   try {
-    value = parse(await readFile(path, "utf8"), { maxAliasCount: 0 });
+    const text = await readFile(path, "utf8");
+    value = path.endsWith(".json") ? JSON.parse(text) : parse(text, { maxAliasCount: 0 });
   } catch (error) {
     throw new TemplateError(`${path}: ${(error as Error).message.split("\n", 1)[0]}`);
   }
