@@ -1,4 +1,7 @@
 /** Calls to a worker thread and back. What runs there does not hold up the event loop. */
+import { getCompileCacheDir } from "node:module";
+import { dirname } from "node:path";
+import process from "node:process";
 import { parentPort, type ResourceLimits, Worker } from "node:worker_threads";
 import { endsWithin } from "./deadline.ts";
 
@@ -21,6 +24,12 @@ export interface ThreadOptions {
   limits?: ResourceLimits;
   /** A thread that has had no call for this long is ended, which frees its memory; the next call starts another one. */
   idleMs?: number;
+}
+
+/** The environment of a thread, which keeps compiled code only if a variable says where: where the process keeps its own. */
+function environment(): NodeJS.ProcessEnv {
+  const folder = getCompileCacheDir();
+  return folder === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(folder) };
 }
 
 /** The caller's side. The thread starts with the first call; the process may end while no call is in work. */
@@ -82,6 +91,7 @@ export class Thread<Job, Answer, Detail = object> {
     const worker = new Worker(this.#url, {
       workerData: this.#data,
       resourceLimits: this.#options.limits ?? {},
+      env: environment(),
     });
     worker.on("message", (response: Response<Answer, Detail>) => {
       const waiting = this.#waiting.get(response.id);
