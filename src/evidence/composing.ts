@@ -27,7 +27,8 @@ export interface ComposingFailure {
 }
 
 const limits = { maxOldGenerationSizeMb: 512 };
-const idleMs = 30_000;
+/** Starting it costs as much as making some thirty bundles, and bundles are often asked for a few minutes apart. */
+const idleMs = 600_000;
 
 function toError({ message, refused, unavailable }: Failure<ComposingFailure>): Error {
   if (refused) return new EvidenceRefused(message, refused.temporary);
