@@ -1,7 +1,7 @@
 /**
  * Packs what the command line loads into a few files: a start spends most of its time on finding, reading and linking some 1,400
  * small ones. dist/cli/start.js is written anew, and imports a file per command, and files that they share, from dist/packed. So is
- * the thread that composes evidence, which starts and ends while the sidecar is at work.
+ * the thread that makes evidence, which starts and ends while the sidecar is at work.
  */
 import { rmSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, "..");
 const source = join(root, "src");
 const dist = join(root, "dist");
 
-const entries = ["cli/start", "evidence/composing-worker"];
+const entries = ["cli/start", "evidence/making-worker"];
 
 /**
  * Packages that stay in node_modules: those that read files beside their own code or share objects with packages of the user, and

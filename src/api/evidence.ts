@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { EvidenceMaker } from "../evidence/maker.ts";
 import { renderPdf } from "../evidence/pdf/index.ts";
+import type { EvidenceQueue } from "../evidence/queue.ts";
 import { EvidenceRefused } from "../evidence/refused.ts";
 import { examples } from "../json/examples.ts";
 import { formatMs } from "../json/time.ts";
@@ -15,7 +15,7 @@ import { pageSchema, paging } from "./representation.ts";
 
 export interface EvidenceOptions {
   store: Store;
-  evidence: Pick<EvidenceMaker, "create">;
+  evidence: Pick<EvidenceQueue, "create">;
 }
 
 const bundleSchema = z

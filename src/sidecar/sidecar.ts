@@ -14,8 +14,8 @@ import type { Config } from "../config/schema.ts";
 import { DataDir } from "../data-dir/data-dir.ts";
 import { Engine, installationHashKey, SilenceClock, snapshotFormat } from "../engine/index.ts";
 import { CheckpointPublisher } from "../evidence/checkpoints.ts";
-import { ComposingThread } from "../evidence/composing.ts";
-import { EvidenceMaker } from "../evidence/maker.ts";
+import { MakingThread } from "../evidence/making.ts";
+import { EvidenceQueue } from "../evidence/queue.ts";
 import { Reporting } from "../evidence/reports/index.ts";
 import { SigningKeys } from "../evidence/signing-keys.ts";
 import { startForwarder } from "../forward/index.ts";
@@ -320,12 +320,10 @@ export async function startSidecar(
     const keys = new SigningKeys(config);
     const checkpoints = new CheckpointPublisher({ evidence: config.evidence, store, keys, log });
     started.push(() => checkpoints.close());
-    const composing = new ComposingThread({ config, versions, snapshotFormat }, log);
-    started.push(() => composing.close());
-    const evidence = new EvidenceMaker({
-      config,
-      store,
-      compose: composing.compose,
+    const making = new MakingThread({ config, versions, snapshotFormat }, { store, log });
+    started.push(() => making.close());
+    const evidence = new EvidenceQueue({
+      make: making.make,
       privacy: () => policyStatement(config.privacy, engine?.stats().privacy ?? {}),
     });
     const { engine_stuck_after: stuckAfter } = config.health;

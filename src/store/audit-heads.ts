@@ -20,6 +20,11 @@ export interface Head {
   hash: string;
 }
 
+/** A head with the hash of the entry before it. */
+export interface ChainedHead extends Head {
+  previousHash: string;
+}
+
 export interface HeadsState {
   /** The number of entries of all tenants. */
   entries: number;
@@ -104,7 +109,7 @@ export class AuditHeads {
   }
 
   /** Records entries that were committed. Resolves when they are on the device, or cannot be written; never rejects. */
-  async record(entries: readonly (Head & { previousHash: string })[]): Promise<void> {
+  async record(entries: readonly ChainedHead[]): Promise<void> {
     for (const { tenant, seq, hash, previousHash } of entries) {
       const known = this.#latest.get(tenant);
       if (known?.seq === seq - 1 && known.hash !== previousHash) this.#alarm(known);

@@ -15,7 +15,7 @@ import { Anomalies } from "./anomalies/anomalies.ts";
 import { Recorder } from "./anomalies/recorder.ts";
 import { Writer, type WriterLimits } from "./anomalies/writer.ts";
 import { Audit } from "./audit.ts";
-import { AuditHeads, currentHeads, type Head, type HeadsState } from "./audit-heads.ts";
+import { AuditHeads, type ChainedHead, currentHeads, type Head, type HeadsState } from "./audit-heads.ts";
 import { AuditTree } from "./audit-tree.ts";
 import { Billing } from "./billing.ts";
 import { Changes } from "./changes.ts";
@@ -58,7 +58,7 @@ export type { AnomalySummary, StoredReport } from "./anomalies/summary.ts";
 export type { Writer, WriterState } from "./anomalies/writer.ts";
 export type { Audit, AuditVerdict, RecordedHead, RecordedRoot } from "./audit.ts";
 export type { AuditEntry, AuditInput, ChainedEntry } from "./audit-chain.ts";
-export { type Head, type HeadsState, parseHeads, readHeads } from "./audit-heads.ts";
+export { type ChainedHead, type Head, type HeadsState, parseHeads, readHeads } from "./audit-heads.ts";
 export type { AuditTree, LoggedEntry } from "./audit-tree.ts";
 export type { Billing, Meter, Subscription, UnsentEvents, UsageEvent } from "./billing.ts";
 export type { ChangeFilter, Changes, NewChange } from "./changes.ts";
@@ -134,6 +134,8 @@ export interface StoreOptions {
   elapsed?: () => number;
   writer?: Partial<WriterLimits>;
   thread?: DatabaseOptions["thread"];
+  /** Receives the heads of changes to the audit logs, instead of the file of them, which another store of the process writes. */
+  recordHeads?: (heads: readonly ChainedHead[]) => void;
 }
 
 export interface Health {
@@ -212,7 +214,11 @@ export class Store {
     const database = new Database(config, thread && { thread });
     const clock = options.now === undefined ? steadyClock : new SteadyClock(now, elapsed);
     const heads = new AuditHeads(headsFile(config), log);
-    const context = { database, heads, now, clock, elapsed };
+    const { recordHeads } = options;
+    const recorder = recordHeads && {
+      record: async (entries: readonly ChainedHead[]) => recordHeads(entries),
+    };
+    const context = { database, heads: recorder ?? heads, now, clock, elapsed };
     this.kind = database.kind;
     this.#database = database;
     this.#heads = heads;
@@ -310,6 +316,11 @@ export class Store {
   /** Returns the audit logs' heads, as this process knows them. */
   auditHeads(): HeadsState {
     return this.#heads.state();
+  }
+
+  /** Records the heads of changes that another store of the process has made, as its own. */
+  recordHeads(heads: readonly ChainedHead[]): Promise<void> {
+    return this.#heads.record(heads);
   }
 
   /** Writes pending data, for at most some seconds. A second call waits for the first. */

@@ -14,8 +14,8 @@ import { type Api, type ApiOptions, type Component, startApi } from "../../src/a
 import { ServiceGraph } from "../../src/api/service-graph.ts";
 import { Plans } from "../../src/billing/index.ts";
 import { configSchema } from "../../src/config/schema.ts";
-import { ComposingThread } from "../../src/evidence/composing.ts";
-import { EvidenceMaker } from "../../src/evidence/maker.ts";
+import { MakingThread } from "../../src/evidence/making.ts";
+import { EvidenceQueue } from "../../src/evidence/queue.ts";
 import { Reporting } from "../../src/evidence/reports/index.ts";
 import type { Change } from "../../src/gen/driftlock/v1/incidents_pb.js";
 import type { AnomalyJson } from "../../src/json/anomaly-schema.ts";
@@ -115,8 +115,8 @@ export async function start(
   const judgements: AnomalyPatch[] = [];
   const incidentJudgements: IncidentPatch[] = [];
   const changes: Change[] = [];
-  const composing = new ComposingThread({ config, versions, snapshotFormat: 9 }, log);
-  afterwards(() => composing.close());
+  const making = new MakingThread({ config, versions, snapshotFormat: 9 }, { store, log });
+  afterwards(() => making.close());
   const api = await startApi({
     config: config.api,
     open: !config.auth.enabled,
@@ -124,7 +124,7 @@ export async function start(
     limiter: new Limiter(plans.limitsOf, () => ({ records: 0, bytes: 0, endsIn: 0 })),
     plans,
     store,
-    evidence: new EvidenceMaker({ config, store, compose: composing.compose }),
+    evidence: new EvidenceQueue({ make: making.make }),
     reporting: await Reporting.whenNeeded(config),
     hub,
     incidentHub,

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import pino from "pino";
 import { afterAll } from "vitest";
 import { type Config, configSchema } from "../../src/config/schema.ts";
-import { type Asked, Composer, type ComposerOptions } from "../../src/evidence/composer.ts";
-import { EvidenceMaker, type MakerOptions } from "../../src/evidence/maker.ts";
+import { Composer, type ComposerOptions } from "../../src/evidence/composer.ts";
+import { EvidenceMaker } from "../../src/evidence/maker.ts";
+import { EvidenceQueue, type QueueOptions } from "../../src/evidence/queue.ts";
 import { SigningKeys } from "../../src/evidence/signing-keys.ts";
 import { TimeStamper } from "../../src/evidence/time-stamper.ts";
 import { openStore, type Store } from "../../src/store/index.ts";
@@ -27,14 +28,14 @@ export interface Making {
   config: Config;
   store: Store;
   keys: SigningKeys;
-  maker: EvidenceMaker;
+  queue: EvidenceQueue;
   /** Makes a bundle and resolves to its file. */
-  make(subject: Parameters<EvidenceMaker["create"]>[1]): Promise<string>;
+  make(subject: Parameters<EvidenceQueue["create"]>[1]): Promise<string>;
 }
 
 export async function making(
   evidence: object = {},
-  { privacy, ...more }: Partial<ComposerOptions> & Pick<MakerOptions, "privacy"> = {},
+  { privacy, ...more }: Partial<ComposerOptions> & Pick<QueueOptions, "privacy"> = {},
   { log = pino({ enabled: false }), store: storeInput = {} } = {},
 ): Promise<Making> {
   const config = configSchema.parse({ data_dir: folder(), evidence, store: storeInput });
@@ -43,15 +44,15 @@ export async function making(
   const keys = new SigningKeys(config);
   const stamper = TimeStamper.of(config.evidence.timestamps, log);
   const composer = new Composer({ config, store, keys, versions, stamper, snapshotFormat: 9, ...more });
-  const compose = (asked: Asked) => composer.compose(asked);
-  const maker = new EvidenceMaker({ config, store, compose, ...(privacy && { privacy }) });
+  const { make } = new EvidenceMaker({ config, store, composer });
+  const queue = new EvidenceQueue({ make, ...(privacy && { privacy }) });
   return {
     config,
     store,
     keys,
-    maker,
+    queue,
     async make(subject) {
-      const { id } = (await maker.create("acme", subject, "ann"))!;
+      const { id } = (await queue.create("acme", subject, "ann"))!;
       return Buffer.from((await store.evidence.bytes("acme", id))!).toString();
     },
   };

@@ -62,11 +62,11 @@ it("makes a bundle of an incident with all of its anomalies that are stored", as
 it("makes none of what does not exist, and none beyond their size", async () => {
   const made = await making({ max_size: 1 });
   await fill(made);
-  expect(await made.maker.create("acme", { anomaly: id(99) }, "ann")).toBeUndefined();
-  expect(await made.maker.create("acme", { incident: id(99) }, "ann")).toBeUndefined();
-  expect(await made.maker.create("other", { anomaly: id(1) }, "ann")).toBeUndefined();
+  expect(await made.queue.create("acme", { anomaly: id(99) }, "ann")).toBeUndefined();
+  expect(await made.queue.create("acme", { incident: id(99) }, "ann")).toBeUndefined();
+  expect(await made.queue.create("other", { anomaly: id(1) }, "ann")).toBeUndefined();
   await made.make({ anomaly: id(1) });
-  await expect(made.maker.create("acme", { anomaly: id(1) }, "ann")).rejects.toThrow("evidence.max_size");
+  await expect(made.queue.create("acme", { anomaly: id(1) }, "ann")).rejects.toThrow("evidence.max_size");
 });
 
 it("leaves out of an incident what has no room, and refuses an anomaly that has none", async () => {

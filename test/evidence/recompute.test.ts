@@ -90,7 +90,7 @@ it("computes later reports again that show something new", async () => {
   const { items } = await made.store.anomalies.list("default", {}, { limit: 200 });
   let content: Bundle["content"] | undefined;
   for (const { id } of items) {
-    const { id: bundle } = (await made.maker.create("default", { anomaly: id }, "ann"))!;
+    const { id: bundle } = (await made.queue.create("default", { anomaly: id }, "ann"))!;
     const file = Buffer.from((await made.store.evidence.bytes("default", bundle))!).toString();
     const found = (JSON.parse(file) as Bundle).content;
     if (!found.anomalies[0]!.reports.some(({ recording }) => recording?.kept)) continue;
@@ -168,7 +168,7 @@ it("forms an incident again, and names what differs", async () => {
   ];
   for (const incident of formed) await made.store.incidents.record({ incidents: [incident], changes: [] });
   const { id } = formed.at(-1)!;
-  const { id: bundle } = (await made.maker.create("default", { incident: id }, "ann"))!;
+  const { id: bundle } = (await made.queue.create("default", { incident: id }, "ann"))!;
   const file = Buffer.from((await made.store.evidence.bytes("default", bundle))!).toString();
   const incidents = (checks: Check[]) => checks.find(({ name }) => name === "incidents")!;
   expect(incidents((await verifyBundle(file)).checks)).toEqual({
@@ -203,7 +203,7 @@ it("forms an incident again, and names what differs", async () => {
     incidents: [{ ...formed.at(-1)!, revision: 99, basis: new Uint8Array() }],
     changes: [],
   });
-  const { id: later } = (await made.maker.create("default", { incident: id }, "ann"))!;
+  const { id: later } = (await made.queue.create("default", { incident: id }, "ann"))!;
   const without = Buffer.from((await made.store.evidence.bytes("default", later))!).toString();
   const { ok, details } = incidents((await verifyBundle(without)).checks);
   expect([ok, details.join()]).toEqual([null, expect.stringContaining("was not kept")]);

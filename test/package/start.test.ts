@@ -100,14 +100,14 @@ test("`driftlock run` with its defaults loads what is packed, and no package tha
   expect(urls.length).toBeLessThanOrEqual(300);
 });
 
-test("the thread that composes evidence loads what is packed", async () => {
+test("the thread that makes evidence loads what is packed", async () => {
   const threads = await loaded(run("evidence"), /"addresses":\{[^}]*"api":"([^"]+)"/, async ([, api]) => {
     const headers = { "content-type": "application/json" };
     const body = JSON.stringify({ incident: "0".repeat(32) });
     const { status } = await fetch(`http://${api}/v1/evidence`, { method: "POST", headers, body });
     expect(status).toBe(404);
   });
-  const urls = threads.find(([url]) => url!.endsWith("/dist/evidence/composing-worker.js"))!;
+  const urls = threads.find(([url]) => url!.endsWith("/dist/evidence/making-worker.js"))!;
   const found = packagesOf(urls);
   for (const name of ["@bufbuild/protobuf", "kysely", "yaml", "zod"]) expect(found).not.toContain(name);
   expect(urls.length).toBeLessThanOrEqual(150);

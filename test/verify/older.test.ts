@@ -52,8 +52,8 @@ async function makeBundle(): Promise<void> {
   await made.store.incidents.record({ incidents: [about], changes: [] });
   await made.store.anomalies.patch(tenant, anomalyIds[0]!, { state: "acknowledged", author: "bo" });
   await made.store.incidents.patch(tenant, about.id, { state: "resolved", author: "cy", note: "a restart" });
-  await made.maker.create(tenant, { anomaly: anomalyIds[0]! }, "ann");
-  const { id } = (await made.maker.create(tenant, { incident: about.id }, "ann"))!;
+  await made.queue.create(tenant, { anomaly: anomalyIds[0]! }, "ann");
+  const { id } = (await made.queue.create(tenant, { incident: about.id }, "ann"))!;
   authority.close();
   const file = (await made.store.evidence.bytes(tenant, id))!;
   const { format } = decodeRecording(reports[0]!.recording!);

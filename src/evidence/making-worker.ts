@@ -1,11 +1,12 @@
-/** The thread that composes bundles, with a connection of its own to the database. */
+/** The thread that makes bundles, with a connection of its own to the database. */
 import { workerData } from "node:worker_threads";
 import pino from "pino";
 import { makeWay } from "../base/priority.ts";
 import { serve } from "../base/thread.ts";
-import { attachStore, isUnavailable, reasonOf } from "../store/index.ts";
-import { type Asked, Composer } from "./composer.ts";
-import type { ComposingAnswer, ComposingData, ComposingFailure } from "./composing.ts";
+import { attachStore, type ChainedHead, InvalidArgument, isUnavailable, reasonOf } from "../store/index.ts";
+import { Composer } from "./composer.ts";
+import { EvidenceMaker, type Order } from "./maker.ts";
+import type { MakingAnswer, MakingData, MakingFailure } from "./making.ts";
 import { EvidenceRefused } from "./refused.ts";
 import { dutiesBy } from "./reports/duties.ts";
 import { Reporting } from "./reports/reporting.ts";
@@ -13,9 +14,14 @@ import { SigningKeys } from "./signing-keys.ts";
 import { TimeStamper } from "./time-stamper.ts";
 
 makeWay();
-const { config, versions, snapshotFormat } = workerData as ComposingData;
-const store = attachStore(config, { versions, log: pino({ enabled: false }) });
-let warnings: ComposingAnswer["warnings"] = [];
+const { config, versions, snapshotFormat } = workerData as MakingData;
+let heads: ChainedHead[] = [];
+let warnings: MakingAnswer["warnings"] = [];
+const store = attachStore(config, {
+  versions,
+  log: pino({ enabled: false }),
+  recordHeads: (entries) => void heads.push(...entries),
+});
 const log = { warn: (details: object, message: string) => void warnings.push([details, message]) };
 let reporting: Promise<Reporting> | undefined;
 const composer = new Composer({
@@ -27,17 +33,19 @@ const composer = new Composer({
   stamper: TimeStamper.of(config.evidence.timestamps, log),
   duties: dutiesBy(() => (reporting ??= Reporting.load(config)), store.incidentReports),
 });
+const maker = new EvidenceMaker({ config, store, composer });
 
-serve<Asked, ComposingAnswer, ComposingFailure>({
-  async answer(asked) {
+serve<Order, MakingAnswer, MakingFailure>({
+  async answer(order) {
+    heads = [];
     warnings = [];
-    return { composed: await composer.compose(asked), warnings };
+    return { made: await maker.make(order), heads, warnings };
   },
-  transfer: ({ composed }) => (composed === undefined ? [] : [composed.bytes.buffer]),
   close: () => store.close(),
   toFailure: (error) => ({
     message: reasonOf(error),
     refused: error instanceof EvidenceRefused ? { temporary: error.temporary } : undefined,
+    argument: error instanceof InvalidArgument ? error.field : undefined,
     unavailable: isUnavailable(error),
   }),
 });
