@@ -198,6 +198,8 @@ export interface EngineOptions {
   scores: boolean;
   /** Adds to the first report of each anomaly what its verdict can be computed from again (driftlock.v1.Recording). */
   recordings?: boolean;
+  /** Learns which services call which, and what changes about them, for `evidence`; true by default. */
+  serviceGraphs?: boolean;
   /**
    * Lets the engine's threads read each request in place instead of copying it. The caller of `process` must then neither
    * change nor detach the bytes until its promise settles: a change while they are read may crash the process.

@@ -97,6 +97,9 @@ EngineOptions engineOptions(Napi::Value value) {
   if (const Napi::Value recordings = options.optional("recordings"); !recordings.IsUndefined()) {
     settings.recordings = booleanArgument(recordings, options.nameOf("recordings"));
   }
+  if (const Napi::Value graphs = options.optional("serviceGraphs"); !graphs.IsUndefined()) {
+    settings.serviceGraphs = booleanArgument(graphs, options.nameOf("serviceGraphs"));
+  }
   if (const Napi::Value llm = options.optional("llm"); !llm.IsUndefined()) settings.llm = llmArgument(llm, options.nameOf("llm"));
   const Napi::Value inPlace = options.optional("readInPlace");
   const bool readInPlace = !inPlace.IsUndefined() && booleanArgument(inPlace, options.nameOf("readInPlace"));

@@ -334,11 +334,7 @@ void Engine::withhold(Task& task, std::vector<Flag>& flags) {
   });
 }
 
-void Engine::finish(Task& task) {
-  if (task.visitFinished) task.visitFinished(*budget_, *graphs_);
-  if (task.visit || task.malformed || !task.failure.empty()) return;
-  budget_->observe(task.receivedNanos != 0 ? task.receivedNanos : task.timeUnixNano);
-  if (task.records > 0) budget_->hear(task.tenant);
+void Engine::updateGraphs(Task& task) {
   if (task.passed > 0 || task.told > 0) graphs_->pass(task.moments, task.page);
   else graphs_->observe(task.tenant, task.index, task.moment.front, task.page);
   for (const DerivedRequest& each : task.derived) {
@@ -346,6 +342,14 @@ void Engine::finish(Task& task) {
       graphs_->observeChanges(task.tenant, each.index, task.moment.front, llm::kChangeAttributes, llm::kStreamAttributes[0],
                               task.page);
   }
+}
+
+void Engine::finish(Task& task) {
+  if (task.visitFinished) task.visitFinished(*budget_, *graphs_);
+  if (task.visit || task.malformed || !task.failure.empty()) return;
+  budget_->observe(task.receivedNanos != 0 ? task.receivedNanos : task.timeUnixNano);
+  if (task.records > 0) budget_->hear(task.tenant);
+  if (settings_.serviceGraphs) updateGraphs(task);
   for (auto& windows : task.windowsOf) {
     for (WindowReport& window : windows) task.windows.push_back(std::move(window));
   }

@@ -288,6 +288,8 @@ class Engine {
   /// Finishes a task. This too happens in the order of `submit`: the last worker to finish a task proceeds to the next
   /// one afterwards.
   void finish(Task& task);
+  /// Adds a request to the service graphs of its tenant, or lets time pass for them.
+  void updateGraphs(Task& task);
   /// Removes the flags that the budget of the process withholds, and marks what is reported late.
   void withhold(Task& task, std::vector<Flag>& flags);
   /// Writes what TypeScript is told about the calls.

@@ -63,6 +63,8 @@ struct Settings {
   bool scores;
   /// Whether first reports carry what their verdicts can be computed from again.
   bool recordings = false;
+  /// Whether the evidence says which services call which, and what changed about them.
+  bool serviceGraphs = true;
   /// What becomes of calls of language models.
   llm::Options llm{};
 

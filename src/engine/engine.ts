@@ -128,6 +128,10 @@ export interface EngineSettings {
    */
   recordings?: boolean;
   /**
+   * Whether `evidence` says which services call which, and what changed about them. Verdicts do not depend on it. Defaults to true.
+   */
+  serviceGraphs?: boolean;
+  /**
    * The secret of 32 bytes that all hashes derive from. By default it is read from `detect.key_file`; if that is not set
    * either, it is 32 zeros, with which anyone can look for inputs that collide.
    */
@@ -203,6 +207,7 @@ export class Engine {
       recordsPerSecond = 1,
       scores = false,
       recordings = false,
+      serviceGraphs = true,
       key = configuredHashKey(config),
       clock,
       readInPlace = false,
@@ -242,6 +247,7 @@ export class Engine {
       flaggedOnly: mode === "flagged",
       scores,
       recordings,
+      serviceGraphs,
       readInPlace,
       ...(pool && { pool: pool.native }),
     });

@@ -53,6 +53,8 @@ export class Judge {
       clock: monotonicMs,
       privacy: enginePrivacy(config.privacy, hashKey),
       llm: config.llm,
+      // Incidents are formed by a sidecar alone.
+      serviceGraphs: false,
       // Each request has a buffer of its own, which nobody writes to any more.
       readInPlace: true,
     });

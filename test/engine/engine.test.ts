@@ -4,6 +4,8 @@ import { type Config, configSchema } from "../../src/config/schema.ts";
 import { Engine, type Judged } from "../../src/engine/index.ts";
 import { AnomalySchema, State } from "../../src/gen/driftlock/v1/anomaly_pb.js";
 import { ExportLogsServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/logs/v1/logs_service_pb.js";
+import type { Batch } from "../../src/generate/batch.ts";
+import { ShopTelemetry } from "../../src/generate/shop-telemetry.ts";
 import { native } from "../../src/native.ts";
 import { logsRequest, normalLine, random, strangeLine } from "./requests.ts";
 
@@ -80,6 +82,38 @@ test("evidence says where, when and how often something was strange", async () =
   expect(later).toMatchObject({ evidence: [] });
   expect(later!.ticks.map((tick) => Number(tick.tickUnixNano - tickUnixNano!) / 1e10)).toContain(0);
   await engine.close();
+});
+
+test("without service graphs, verdicts are the same, and evidence names neither calls nor changes", async () => {
+  const minute = 60_000;
+  const shop = new ShopTelemetry({
+    seed: "graphs",
+    startUnixNano: 1_767_225_600_000_000_000n,
+    signals: ["logs", "traces"],
+    rate: 40,
+    speed: 1,
+    duration: 12 * minute,
+    recordsPerRequest: 200,
+    schedule: [{ name: "latency", start: 10 * minute, end: 12 * minute }],
+  });
+  const [whole, without] = [true, false].map(
+    (serviceGraphs) => new Engine(detect(), { mode: "all", serviceGraphs }),
+  );
+  let [flagged, ticks] = [0, 0];
+  for (const { signal, body } of shop.batches() as Iterable<Batch>) {
+    const expected = await whole!.process(signal, "default", body);
+    const { evidence, ...found } = await without!.process(signal, "default", body);
+    expect(found).toEqual({ ...expected, evidence: undefined });
+    expect(evidence?.evidence ?? []).toEqual(expected.evidence?.evidence ?? []);
+    expect([...(evidence?.ticks ?? []), ...(evidence?.changes ?? [])]).toEqual([]);
+    flagged += expected.flagged;
+    ticks += expected.evidence?.ticks.length ?? 0;
+  }
+  expect(flagged).toBeGreaterThan(0);
+  expect(ticks).toBeGreaterThan(0);
+  expect(whole!.stats().graphCalls).toBeGreaterThan(0);
+  expect(without!.stats()).toMatchObject({ graphPlaces: 0, graphCalls: 0, graphSpans: 0 });
+  await Promise.all([whole!.close(), without!.close()]);
 });
 
 test("a false alarm raises the stream's limit, in the order of calls", async () => {
