@@ -41,13 +41,19 @@ bool mayIdentify(const Field& field) {
   return std::ranges::none_of(field.text, [](std::uint8_t c) { return c <= ' ' || c == '/'; });
 }
 
-/// What a thread uses for one record after another. In an addon it takes a call to find it, so it is found once for a record.
+/// What a thread uses for one record after another.
 struct Scratch {
   FieldKeys keys;
   MaskedHashes hashes;
   std::string digits;
   std::vector<ContentScore::Unknown> prose;
   std::vector<std::uint8_t> masked = std::vector<std::uint8_t>(kMaxTextSize);
+
+  /// In an addon it takes a call to find it. Inlined, that call would be repeated for each use, not made once for a record.
+  [[gnu::noinline]] static Scratch& ofThread() {
+    thread_local Scratch scratch;
+    return scratch;
+  }
 };
 
 /// @param buffer has room for the longest text
@@ -218,8 +224,7 @@ void ContentModel::append(const Field& field, std::uint32_t index, std::uint64_t
 
 void ContentModel::score(const RecordView& record, ContentScore& out) {
   out.clear();
-  thread_local Scratch scratch;
-  auto& [keys, hashes, digits, prose, masked] = scratch;
+  auto& [keys, hashes, digits, prose, masked] = Scratch::ofThread();
   prose.clear();
 
   const auto size = static_cast<std::uint32_t>(record.fields.size());

@@ -31,9 +31,10 @@ class MaskedHashes {
   }
 
  private:
-  static constexpr std::size_t kLongest = 47, kBits = 8;
+  /// The names of browsers and their versions, which most requests come with, have about a hundred bytes.
+  static constexpr std::size_t kLongest = 111, kBits = 8;
 
-  /// Fills one line of the processor's cache. The keys of two streams have different hashes.
+  /// Fills two lines of the processor's cache; short texts need the first. The keys of two streams have different hashes.
   struct Entry {
     std::uint64_t key = 0, hash = 0;
     /// 0 if there is no text.
