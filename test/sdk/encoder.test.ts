@@ -53,6 +53,15 @@ test("every value comes back", () => {
   );
 });
 
+test("a message that ends where the memory ends comes back", () => {
+  for (let capacity = 1; capacity < 64; capacity++) {
+    const writer = new Writer(capacity);
+    const value = [[new Uint8Array(5), false, "text"], true];
+    writeValue(writer, value);
+    expect(read(fromBinary(AnyValueSchema, writer.written()))).toEqual(value);
+  }
+});
+
 test("half a surrogate becomes U+FFFD, short or long", () => {
   for (const text of ["a\ud800b", `${"a".repeat(100)}\udc00`])
     expect(read(written(text))).toBe(text.toWellFormed());

@@ -312,10 +312,14 @@ export class Writer {
     if (moved !== 0) {
       this.#room(Math.max(moved, 0));
       this.#bytes.copyWithin(start + moved, start, this.size);
+      this.size += moved;
     }
-    this.size = start - reserved;
-    this.#varint(length);
-    this.size += length;
+    // There is room for the length, and new memory would not have the message after it.
+    const bytes = this.#bytes;
+    let at = start - reserved;
+    let rest = length;
+    for (; rest > 127; rest >>>= 7) bytes[at++] = (rest & 127) | 128;
+    bytes[at] = rest;
     return moved !== 0;
   }
 }
