@@ -35,7 +35,7 @@ COPY .npmrc package.json package-lock.json ./
 COPY scripts/install.cjs ./scripts/
 RUN npm ci --loglevel=error && touch node_modules/.stamp
 COPY . .
-RUN touch node_modules/.stamp && make wasm build && strip --strip-unneeded build/Release/driftlock.node
+RUN touch node_modules/.stamp && make profile wasm build && strip --strip-unneeded build/Release/driftlock.node
 
 # hadolint ignore=DL3006
 FROM ${DEBIAN_IMAGE}

@@ -29,6 +29,8 @@ NATIVE ?= sanitized
 export OTLP_DUMP := build/$(NATIVE)/otlp_dump
 # Programs of that build write no profile unless a rule asks for one.
 export LLVM_PROFILE_FILE := /dev/null
+# In a recipe: the folder of the profile, if one has been recorded.
+PROFILE = $$(test ! -e build/profile/.stamp || echo $(CURDIR)/build/profile)
 STORE ?= sqlite
 
 .PHONY: help
@@ -41,6 +43,9 @@ run: build ## run the sidecar under a demo load (ARGS="--receive.grpc.endpoint 1
 
 .PHONY: build
 build: $(ADDON) dist/.stamp dist/ui/.stamp dist/driftlock-verify.mjs ## build the addon, the TypeScript and the dashboard
+
+.PHONY: profile
+profile: build/profile/.stamp ## record what the engine runs most; the addon is compiled for that from then on, and a fifth faster
 
 .PHONY: wasm
 wasm: $(WASM) ## build driftlock-verify.wasm, which computes verdicts again in browsers (needs clang for wasm32-wasi)
@@ -99,7 +104,7 @@ fuzz: build/clang/fuzzers build ## fuzz what reads OTLP, OTLP/JSON, events, snap
 	DRIFTLOCK_FUZZ_SECONDS=$$each vitest run --no-file-parallelism "$${tests[@]}"
 
 .PHONY: bench
-bench: build build/bench/.stamp ## measure the numbers of docs/guides/sizing.md
+bench: profile build build/bench/.stamp ## measure the numbers of docs/guides/sizing.md
 	node bench/run.ts
 
 .PHONY: bench-soak
@@ -111,7 +116,7 @@ bench-hostile: build ## run honest senders beside hostile ones; check throughput
 	node bench/hostile.ts $(ARGS)
 
 .PHONY: bench-kafka
-bench-kafka: build ## measure what a second worker brings, and what a take-over costs, on a real broker (ARGS="--seconds 60 --rounds 3")
+bench-kafka: profile build ## measure what a second worker brings, and what a take-over costs, on a real broker (ARGS="--seconds 60 --rounds 3")
 	node bench/kafka.ts $(ARGS)
 
 .PHONY: bench-quality
@@ -123,11 +128,11 @@ bench-llm: build ## measure what is found in calls of language models: planted f
 	node bench/llm/run.ts
 
 .PHONY: bench-privacy
-bench-privacy: build build/bench/.stamp ## measure how well personal and secret values are found, and what that costs
+bench-privacy: profile build build/bench/.stamp ## measure how well personal and secret values are found, and what that costs
 	node bench/privacy.ts
 
 .PHONY: bench-sdk
-bench-sdk: build ## measure what the SDK costs a Node.js service
+bench-sdk: profile build ## measure what the SDK costs a Node.js service
 	node bench/sdk.ts
 
 .PHONY: bench-incidents
@@ -135,11 +140,11 @@ bench-incidents: build ## measure how well faults become incidents, and how well
 	node bench/incidents/run.ts
 
 .PHONY: bench-evidence
-bench-evidence: build ## measure whether making 1,000 bundles of evidence slows down ingest (needs Go)
+bench-evidence: profile build ## measure whether making 1,000 bundles of evidence slows down ingest (needs Go)
 	node bench/evidence.ts $(ARGS)
 
 .PHONY: bench-dashboard
-bench-dashboard: build ## measure the dashboard in Chromium: first paint, scrolling, and the API with 100,000 anomalies
+bench-dashboard: profile build ## measure the dashboard in Chromium: first paint, scrolling, and the API with 100,000 anomalies
 	node bench/dashboard.ts
 
 .PHONY: lint
@@ -161,15 +166,16 @@ fmt: node_modules/.stamp ## format the code
 	@clang-format -i $(CXX_SOURCES)
 
 .PHONY: prebuild
-prebuild: node_modules/.stamp ## build the addon for this platform into prebuilds/
-	prebuildify --napi --strip --node-gyp $(CURDIR)/scripts/node-gyp.sh
+prebuild: profile $(ADDON) ## build the addon for this platform into prebuilds/ (ARGS="--tag-libc")
+	prebuildify --napi --strip $(ARGS) --node-gyp $(CURDIR)/scripts/addon.sh
 
 .PHONY: prebuilds
-prebuilds: node_modules/.stamp ## cross-compile the addon for Linux into prebuilds/ (PLATFORMS="linux-arm64.glibc"; needs Python)
+prebuilds: node_modules/.stamp $(if $(CLANGXX),build/profile-clang/.stamp) ## cross-compile the addon for Linux into prebuilds/ (PLATFORMS="linux-arm64.glibc"; needs Python)
 	scripts/prebuilds.sh $(PLATFORMS)
 
 .PHONY: release
 release: prebuild build ## build the npm packages into release/ and try them, with SBOM and provenance
+	vitest run test/golden
 	rm -rf release && mkdir release
 	npm pack --silent --pack-destination release > /dev/null
 	scripts/try-package.sh release/*.tgz
@@ -206,7 +212,14 @@ src/gen/.stamp: $(PROTO) buf.gen.yaml buf.yaml node_modules/.stamp
 # CMake knows what has changed; it is asked each time, which takes a second.
 .PHONY: $(ADDON)
 $(ADDON): node_modules/.stamp
-	@cmake-js build --out build --parallel 2 > build.log 2>&1 || { cat build.log; exit 1; }
+	@scripts/addon.sh
+
+# It is recorded anew when the sources have changed and someone asks for it: functions that it does not know are compiled without it.
+build/profile/.stamp build/profile-clang/.stamp: $(CXX_SOURCES) cmake/profile.cmake scripts/profile.sh scripts/training-load.ts src/gen/.stamp
+	@cmake-js build --out build --parallel 2 --target driftlock_deps > build.log 2>&1 || { cat build.log; exit 1; }
+	scripts/profile.sh $(@D) -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a \
+	  $(if $(findstring clang,$(@D)),-DCMAKE_CXX_COMPILER=$(CLANGXX))
+	@touch $@
 
 dist/.stamp: $(SOURCES) src/gen/.stamp tsconfig.json tsconfig.build.json scripts/pack-cli.ts scripts/templates.ts
 	@mkdir -p dist
@@ -244,7 +257,7 @@ build/clang/.configured: $(ADDON) FORCE
 
 build/bench/.stamp: $(ADDON) FORCE
 	@cmake -S . -B build/bench $(shell command -v ninja > /dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=Release -DDRIFTLOCK_ADDON=OFF \
-	  -DDRIFTLOCK_BENCH=ON -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
+	  -DDRIFTLOCK_BENCH=ON -DDRIFTLOCK_PROFILE=$(PROFILE) -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a > /dev/null
 	@cmake --build build/bench --parallel 2 > build/bench/build.log 2>&1 || { cat build/bench/build.log; exit 1; }
 
 .PHONY: FORCE

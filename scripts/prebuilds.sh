@@ -23,6 +23,10 @@ if [ ! -e "$tools/bin/ranlib" ] || [ scripts/zig.txt -nt "$tools/bin/ranlib" ]; 
   done
 fi
 
+# The code for all targets is compiled for the profile that clang on this machine has recorded, as zig is a later clang.
+profile=$PWD/build/profile-clang
+[ -e "$profile/.stamp" ] || profile=
+
 for platform in "$@"; do
   target=${targets[$platform]}
   build=build/$platform
@@ -31,7 +35,10 @@ for platform in "$@"; do
     -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="${target%%-*}" \
     -DCMAKE_C_COMPILER="$tools/bin/cc" -DCMAKE_C_COMPILER_TARGET="$target" \
     -DCMAKE_CXX_COMPILER="$tools/bin/c++" -DCMAKE_CXX_COMPILER_TARGET="$target" \
-    -DCMAKE_AR="$tools/bin/ar" -DCMAKE_RANLIB="$tools/bin/ranlib" -DCMAKE_MODULE_LINKER_FLAGS=-s >"$build.log" 2>&1 &&
+    -DCMAKE_AR="$tools/bin/ar" -DCMAKE_RANLIB="$tools/bin/ranlib" \
+    -DCMAKE_C_COMPILER_AR="$tools/bin/ar" -DCMAKE_CXX_COMPILER_AR="$tools/bin/ar" \
+    -DCMAKE_C_COMPILER_RANLIB="$tools/bin/ranlib" -DCMAKE_CXX_COMPILER_RANLIB="$tools/bin/ranlib" \
+    -DDRIFTLOCK_PROFILE="$profile" -DCMAKE_MODULE_LINKER_FLAGS=-s >"$build.log" 2>&1 &&
     cmake --build "$build" --target driftlock --parallel 2 >>"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
   mkdir -p "prebuilds/${platform%.*}"
   cp "$build/Release/driftlock.node" "prebuilds/${platform%.*}/driftlock.${platform#*.}.node"
