@@ -119,7 +119,7 @@ export function kafkaHooks(metrics: Metrics, topic: (typeof consumedTopics)[numb
     onSkipped: (records: number) => skipped.inc({ topic }, records),
     onProduced: (to: string, records: number) => produced.inc({ topic: to }, records),
     onFailure: () => failures.inc({ topic }),
-    onTakeOver: (seconds: number) => takeOver.observe(seconds),
+    onTakeOver: (seconds: number) => takeOver.observe({}, seconds),
     onReplayed: (records: number) => replayed.inc(records),
     onFenced: () => fenced.inc(),
   };

@@ -1,11 +1,12 @@
 /** Driftlock's own metrics, and those of Node. */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { channelNames } from "../anomaly/names.ts";
 import { Code, signals } from "../otlp/protocol.ts";
 import { closeReasons, cutReasons } from "../receive/index.ts";
 import type { Versions } from "../version.ts";
 import { collectors, optionsIn } from "./collectors.ts";
 import { type Definition, definitions, otherCode, transports } from "./definitions.ts";
+import { Durations } from "./durations.ts";
 import { watcher } from "./sources.ts";
 import type { StreamMetrics, StreamSeries } from "./stream-metrics.ts";
 
@@ -31,7 +32,7 @@ export function createMetrics(versions: Versions) {
   const options = optionsIn(registers);
   const counter = <L extends string>(definition: Definition<L>) => new Counter<L>(options(definition));
   const seconds = <L extends string>(definition: Definition<L>) =>
-    new Histogram<L>({ ...options(definition), buckets: latencyBuckets });
+    new Durations(definition, latencyBuckets, registry);
 
   const receiver = {
     requests: counter(definitions.receiver.requests),

@@ -1,6 +1,9 @@
 import pino from "pino";
+import { Histogram, Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
 import { Code } from "../../src/otlp/protocol.ts";
+import { definitions } from "../../src/telemetry/definitions.ts";
+import { Durations } from "../../src/telemetry/durations.ts";
 import { forwardHooks, receiveHooks } from "../../src/telemetry/hooks.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 
@@ -20,6 +23,36 @@ async function read(metrics: ReturnType<typeof createMetrics>): Promise<Map<stri
     lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
   );
 }
+
+describe("durations", () => {
+  const bounds = [0.001, 0.01, 0.1];
+  const observed = [0, 0.001, 0.0010001, 0.05, 0.1, 7];
+
+  it("are shown as a histogram of prom-client shows them", async () => {
+    const definition = definitions.receiver.seconds;
+    const [own, expected] = [new Registry(), new Registry()];
+    const durations = new Durations(definition, bounds, own);
+    const { name, help } = definition;
+    const labelNames = ["signal", "transport"] as const;
+    const histogram = new Histogram({ name, help, labelNames, buckets: bounds, registers: [expected] });
+    expect(await own.metrics()).toBe(await expected.metrics());
+    for (const transport of ["grpc", "http"]) {
+      for (const seconds of observed) {
+        durations.observe({ signal: "logs", transport }, seconds);
+        histogram.observe({ signal: "logs", transport }, seconds);
+      }
+    }
+    expect(await own.metrics()).toBe(await expected.metrics());
+  });
+
+  it("have a series from the start if there are no labels", async () => {
+    const { name, help } = definitions.kafka.takeOver;
+    const [own, expected] = [new Registry(), new Registry()];
+    new Durations(definitions.kafka.takeOver, bounds, own);
+    new Histogram({ name, help, buckets: bounds, registers: [expected] });
+    expect(await own.metrics()).toBe(await expected.metrics());
+  });
+});
 
 describe("metrics", () => {
   it("has its series from the start, and the process's", async () => {
