@@ -48,22 +48,14 @@ export class Delivery {
    * @throws {Drop} when it was refused for good, was not taken in time, or was stopped.
    */
   async run(): Promise<PartialSuccess | undefined> {
-    const elapsed = setTimeout(
-      () => this.#stopWaiting.abort(this.#unavailable()),
-      this.#config.retry.max_elapsed_time,
-    );
-    try {
-      for (;;) {
-        const outcome = await this.#attempt();
-        if (outcome.code === Code.OK) {
-          this.#slots.taken();
-          return outcome.partialSuccess;
-        }
-        this.#stop.signal.throwIfAborted();
-        await this.#backOff(outcome);
+    for (;;) {
+      const outcome = await this.#attempt();
+      if (outcome.code === Code.OK) {
+        this.#slots.taken();
+        return outcome.partialSuccess;
       }
-    } finally {
-      clearTimeout(elapsed);
+      this.#stop.signal.throwIfAborted();
+      await this.#backOff(outcome);
     }
   }
 
@@ -83,7 +75,8 @@ export class Delivery {
   }
 
   async #attempt(): Promise<Outcome> {
-    await this.#slots.acquire(this.#stopWaiting.signal);
+    this.#stopWaiting.signal.throwIfAborted();
+    if (!this.#slots.tryAcquire()) await this.#waitForTurn();
     try {
       this.#attempts++;
       this.#last = await this.#send(this.signal, this.body, this.#stop.signal);
@@ -91,6 +84,16 @@ export class Delivery {
       return this.#last;
     } finally {
       this.#slots.release();
+    }
+  }
+
+  async #waitForTurn(): Promise<void> {
+    const late = () => this.#stopWaiting.abort(this.#unavailable());
+    const timer = setTimeout(late, this.#config.retry.max_elapsed_time - this.#elapsed());
+    try {
+      await this.#slots.acquire(this.#stopWaiting.signal);
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -23,6 +23,13 @@ export class Slots {
     this.#limit = size;
   }
 
+  /** Returns true if it is the caller's turn at once; otherwise the caller has to `acquire` it. */
+  tryAcquire(): boolean {
+    if (this.#waiting.size > 0 || !this.#hasRoom) return false;
+    this.#busy++;
+    return true;
+  }
+
   /** Resolves when it is the caller's turn; rejects with the signal's reason if that is aborted first. */
   acquire(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -73,10 +80,13 @@ export class Slots {
     else this.#admit();
   }
 
+  get #hasRoom(): boolean {
+    return this.#busy < Math.floor(this.#limit) && performance.now() >= this.#resumeAt;
+  }
+
   #admit(): void {
-    if (performance.now() < this.#resumeAt) return;
     for (const enter of this.#waiting) {
-      if (this.#busy >= Math.floor(this.#limit)) return;
+      if (!this.#hasRoom) return;
       this.#busy++;
       this.#waiting.delete(enter);
       enter();

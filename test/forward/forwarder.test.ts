@@ -143,6 +143,27 @@ describe.each<Protocol>(["grpc", "http"])("over %s", (protocol) => {
     expect(forward.state()).toMatchObject({ inflight: 0, queued: 0, queuedBytes: 0 });
   });
 
+  it("gives back a request whose turn does not come within retry.max_elapsed_time", async () => {
+    const { opened, open } = gate();
+    const server = await downstream(protocol, async () => {
+      await opened;
+      return {};
+    });
+    const { forward, seen } = forwarder(protocol, server.endpoint, {
+      queue: { concurrency: 1 },
+      retry: { max_elapsed_time: 60 },
+    });
+    const sent = forward.export("logs", body, patient());
+    const error = await failure(forward.export("logs", Buffer.from("next"), patient()));
+    expect(error).toMatchObject({ code: Code.UNAVAILABLE, retryAfterMs: 20 });
+    expect(error.message).toContain("for its turn");
+    // The attempt that is under way is not cut short.
+    open();
+    await sent;
+    expect(server.received).toHaveLength(1);
+    expect(seen.drops).toEqual(["unavailable"]);
+  });
+
   it("tries once where retries are off", async () => {
     const server = await downstream(protocol, () => down);
     const { forward } = forwarder(protocol, server.endpoint, { retry: { enabled: false } });

@@ -203,6 +203,26 @@ describe("slots", () => {
     expect(order).toEqual([1, 2]);
   });
 
+  it("are had at once only while there is room and nobody waits", async () => {
+    const slots = new Slots(2);
+    expect([slots.tryAcquire(), slots.tryAcquire(), slots.tryAcquire()]).toEqual([true, true, false]);
+    const order: string[] = [];
+    const first = slots.acquire(patient()).then(() => order.push("first"));
+    expect(slots.tryAcquire()).toBe(false);
+    slots.release();
+    expect(slots.tryAcquire()).toBe(false);
+    await first;
+    slots.release();
+    expect(slots.tryAcquire()).toBe(true);
+    expect(order).toEqual(["first"]);
+    slots.release();
+    hopeless(slots, 1_000);
+    expect(slots.tryAcquire()).toBe(false);
+    vi.advanceTimersByTime(1_001);
+    slots.release();
+    expect(slots.tryAcquire()).toBe(true);
+  });
+
   it("pass over those who gave up", async () => {
     const slots = new Slots(1);
     await slots.acquire(patient());
