@@ -1,4 +1,5 @@
 import { type Selectable, sql } from "kysely";
+import { dayMs } from "../base/day.ts";
 import { checkTenant } from "./arguments.ts";
 import type { Context } from "./context.ts";
 import { BulkInsert } from "./database/bulk.ts";
@@ -41,8 +42,13 @@ const upsert = new BulkInsert<"usage">(["tenant", "day", "requests", "records", 
     ),
 );
 
+let latest = { number: Number.NaN, name: "" };
+
+/** The date in UTC, such as 2026-01-31. The latest is kept, because writing a date takes long and each request asks for today. */
 export function dayOf(time: number): string {
-  return new Date(time).toISOString().slice(0, 10);
+  const number = Math.floor(time / dayMs);
+  if (number !== latest.number) latest = { number, name: new Date(time).toISOString().slice(0, 10) };
+  return latest.name;
 }
 
 export class Usage {
