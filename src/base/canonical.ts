@@ -14,10 +14,19 @@ function quote(text: string): string {
  */
 export function canonicalJson(value: Json): string {
   if (typeof value === "string") return quote(value);
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  // Bundles of evidence are long, and these loops take two thirds of the time of arrays of entries.
+  if (Array.isArray(value)) {
+    let items = "";
+    for (let i = 0; i < value.length; i++) items += `${i === 0 ? "" : ","}${canonicalJson(value[i])}`;
+    return `[${items}]`;
+  }
   if (typeof value === "object" && value !== null) {
-    const members = Object.entries(value as { [name: string]: Json }).sort(([a], [b]) => (a < b ? -1 : 1));
-    return `{${members.map(([name, inner]) => `${quote(name)}:${canonicalJson(inner)}`).join(",")}}`;
+    const object = value as { [name: string]: Json };
+    let members = "";
+    for (const name of Object.keys(object).sort()) {
+      members += `${members === "" ? "" : ","}${quote(name)}:${canonicalJson(object[name]!)}`;
+    }
+    return `{${members}}`;
   }
   const lost = typeof value === "number" && !Number.isFinite(value);
   const text = lost ? undefined : JSON.stringify(value);

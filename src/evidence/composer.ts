@@ -4,7 +4,7 @@ import { sha256 } from "../base/sha256.ts";
 import type { Config } from "../config/schema.ts";
 import { Unrecorded } from "../gen/driftlock/v1/anomaly_pb.js";
 import { basisSchema } from "../incidents/basis.ts";
-import { anomalyDetailJson, anomalyJson } from "../json/anomaly.ts";
+import { anomalyJson, eventsJson } from "../json/anomaly.ts";
 import { incidentDetailJson } from "../json/incident.ts";
 import { reportJson } from "../json/report.ts";
 import { formatMs } from "../json/time.ts";
@@ -238,7 +238,7 @@ export class Composer {
     return {
       ...shown,
       reports: keptReports(reports, later, room - sizeOf(recording)),
-      events: anomalyDetailJson(detail).events,
+      events: eventsJson(detail),
       excerpts: await excerptTexts(detail, maxExcerptBytes),
       recording,
     };

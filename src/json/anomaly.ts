@@ -29,6 +29,10 @@ export function anomalyJson(summary: AnomalySummary): AnomalyJson {
   };
 }
 
+export function eventsJson({ events }: Pick<AnomalyDetail, "events">): AnomalyDetailJson["events"] {
+  return events.map(({ state, author, time, note }) => ({ state, author, time: formatMs(time), note }));
+}
+
 /** @param excerpt_texts the excerpts as texts; null if there are none, or they cannot be read */
 export function anomalyDetailJson(
   detail: AnomalyDetail,
@@ -39,12 +43,7 @@ export function anomalyDetailJson(
     ...anomalyJson(detail),
     first: stored(detail.first),
     examples: detail.examples.map(({ message }) => reportJson(message)),
-    events: detail.events.map(({ state, author, time, note }) => ({
-      state,
-      author,
-      time: formatMs(time),
-      note,
-    })),
+    events: eventsJson(detail),
     excerpts: excerpts
       ? {
           baseline: Buffer.from(excerpts.baseline).toString("base64"),
