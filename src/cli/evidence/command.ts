@@ -61,6 +61,9 @@ about an anomaly or an incident. \`driftlock verify\` checks it, without Driftlo
   exit: ["The API answered.", "The API refused the request or cannot be reached."],
 });
 
+/** Bundles are made one after another, many at one per two seconds, so that this one may have to wait. */
+const createMs = 300_000;
+
 const pathOf = (id: string) => `/v1/evidence/${encodeURIComponent(id)}`;
 
 async function create(args: string[], io: Io): Promise<number> {
@@ -76,6 +79,7 @@ async function create(args: string[], io: Io): Promise<number> {
   const made = await client.post<BundleJson>(
     "/v1/evidence",
     anomaly === undefined ? { incident } : { anomaly },
+    createMs,
   );
   const output = options.values.get("output");
   if (output !== undefined) write(output, await client.bytes(pathOf(made.id), "application/json"));

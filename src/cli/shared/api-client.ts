@@ -31,9 +31,13 @@ export class ApiClient {
     return this.#reach(async (signal) => (await (await this.#ask(path, { signal }, query)).json()) as T);
   }
 
-  /** Posts JSON and resolves to the JSON of the answer. @throws {Error} as `json` does. */
-  async post<T>(path: string, body: object): Promise<T> {
-    return this.#send("POST", path, body);
+  /**
+   * Posts JSON and resolves to the JSON of the answer.
+   * @param maxMs how long to wait for the answer, of at most 300,000 ms: `fetch` waits no longer for its head
+   * @throws {Error} as `json` does.
+   */
+  async post<T>(path: string, body: object, maxMs = timeoutMs): Promise<T> {
+    return this.#send("POST", path, body, maxMs);
   }
 
   /** Changes something by JSON and resolves to the JSON of the answer. @throws {Error} as `json` does. */
@@ -41,10 +45,13 @@ export class ApiClient {
     return this.#send("PATCH", path, body);
   }
 
-  async #send<T>(method: string, path: string, body: object): Promise<T> {
+  async #send<T>(method: string, path: string, body: object, maxMs = timeoutMs): Promise<T> {
     const headers = { "content-type": "application/json" };
     const init = { method, headers, body: JSON.stringify(body) };
-    return this.#reach(async (signal) => (await (await this.#ask(path, { ...init, signal })).json()) as T);
+    return this.#reach(
+      async (signal) => (await (await this.#ask(path, { ...init, signal })).json()) as T,
+      maxMs,
+    );
   }
 
   /** Deletes what is at a path. @throws {Error} as `json` does. */
@@ -60,9 +67,9 @@ export class ApiClient {
     });
   }
 
-  async #reach<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #reach<T>(ask: (signal: AbortSignal) => Promise<T>, maxMs = timeoutMs): Promise<T> {
     try {
-      return await ask(AbortSignal.timeout(timeoutMs));
+      return await ask(AbortSignal.timeout(maxMs));
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
       const reason =
