@@ -41,6 +41,8 @@ export interface RecordedRoot {
 }
 
 const verifyBatch = 500;
+/** The number of tenants for which it is remembered what must be there. */
+const maxLedgers = 100;
 /** Maximum number of attempts to read the keys while they change. */
 const maxTries = 10;
 
@@ -69,6 +71,8 @@ export async function changeAudited<T>(
 
 export class Audit {
   readonly #context: Context;
+  /** What must be there, by tenant, according to the entries up to `seq`: a long log is read once. The last one was used last. */
+  readonly #ledgers = new Map<string, { ledger: KeptLedger; seq: bigint }>();
 
   constructor(context: Context) {
     this.#context = context;
@@ -136,16 +140,31 @@ export class Audit {
   async missing(tenant: string): Promise<Missing[]> {
     checkTenant(tenant);
     const { read } = this.#context.database;
-    const ledger = new KeptLedger();
-    const rows = await read
-      .selectFrom("audit_log")
-      .select("entry")
-      .where("tenant", "=", tenant)
+    const log = read.selectFrom("audit_log").where("tenant", "=", tenant);
+    const known = this.#ledgerOf(tenant);
+    const { newest } = await log.select((eb) => eb.fn.max("seq").as("newest")).executeTakeFirstOrThrow();
+    const rows = await log
+      .select(["seq", "entry"])
+      .where("seq", ">", known.seq)
       .where("entry", "like", `${beginningOf("retention.")}%`)
       .orderBy("seq")
       .execute();
-    for (const { entry } of rows) ledger.apply(JSON.parse(entry) as AuditEntry);
-    return ledger.missing(read, tenant);
+    // Another call may have applied the same entries meanwhile.
+    for (const { seq, entry } of rows) {
+      if (seq <= known.seq) continue;
+      known.ledger.apply(JSON.parse(entry) as AuditEntry);
+      known.seq = seq;
+    }
+    if (newest !== null && newest > known.seq) known.seq = newest;
+    return known.ledger.missing(read, tenant);
+  }
+
+  #ledgerOf(tenant: string): { ledger: KeptLedger; seq: bigint } {
+    const known = this.#ledgers.get(tenant) ?? { ledger: new KeptLedger(), seq: 0n };
+    this.#ledgers.delete(tenant);
+    this.#ledgers.set(tenant, known);
+    if (this.#ledgers.size > maxLedgers) this.#ledgers.delete(this.#ledgers.keys().next().value!);
+    return known;
   }
 
   /** Continues to the current end of the chain. */
