@@ -189,7 +189,7 @@ export class Intake {
   #submit(signal: Signal): void {
     const batch = this.#batches[signal];
     const { records } = batch;
-    if (records > 0) void this.#run(signal, batch.take().request, records, false);
+    if (records > 0) void this.#run(signal, batch.take(), records, false);
   }
 
   /** Never rejects. */

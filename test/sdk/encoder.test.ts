@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { ExportTraceServiceRequestSchema } from "../../src/gen/opentelemetry/proto/collector/trace/v1/trace_service_pb.js";
 import { type AnyValue, AnyValueSchema } from "../../src/gen/opentelemetry/proto/common/v1/common_pb.js";
 import { LogRecordSchema } from "../../src/gen/opentelemetry/proto/logs/v1/logs_pb.js";
-import { Batch } from "../../src/sdk/encoder/batch.ts";
+import { Batch, orderOf } from "../../src/sdk/encoder/batch.ts";
 import { type AttributesLike, writeValue } from "../../src/sdk/encoder/values.ts";
 import { recycle, Writer } from "../../src/sdk/encoder/writer.ts";
 
@@ -142,7 +142,7 @@ test("attributes that repeat those of the record before come back, whatever was 
           added.push(Object.entries(each).map(([key, value]) => [key, asRead(value)]));
         } else expect(() => batch.add(resource, scope, refused)).toThrow("refused");
       }
-      const { request } = batch.take();
+      const request = batch.take();
       const [of] = fromBinary(ExportTraceServiceRequestSchema, request).resourceSpans;
       const spans = of?.scopeSpans[0]?.spans ?? [];
       const found = spans.map((span) => span.attributes.map(({ key, value }) => [key, value && read(value)]));
@@ -167,7 +167,7 @@ test("names that repeat that of the record before come back", () => {
         if (each === undefined) expect(() => batch.add(resource, scope, each as never)).toThrow(TypeError);
         else batch.add(resource, scope, each);
       }
-      const { request } = batch.take();
+      const request = batch.take();
       const [of] = fromBinary(ExportTraceServiceRequestSchema, request).resourceSpans;
       const found = of?.scopeSpans[0]?.spans.map(({ name }) => name) ?? [];
       recycle(request);
@@ -192,9 +192,39 @@ test("a batch that was taken is empty, and leaves the request alone", () => {
     return batch.take();
   };
   const texts = ["one", "two", "x".repeat(3 * 2 ** 20), "four"];
-  const { request } = fill(texts);
+  const request = fill(texts);
   const before = Buffer.from(request);
   fill(["something", "else"]);
   expect(request.equals(before)).toBe(true);
-  expect(fill(texts).request.equals(before)).toBe(true);
+  expect(fill(texts).equals(before)).toBe(true);
+});
+
+test("records are grouped by resource and scope, in the order of the first of each", () => {
+  const section = fc.record({ resource: fc.nat(2), scope: fc.nat(2) });
+  fc.assert(
+    fc.property(fc.array(section, { minLength: 1, maxLength: 12 }), (sections) => {
+      const schemaUrl = "https://example.com/schema";
+      const resources = [0, 1, 2].map((id) => ({ attributes: { id }, schemaUrl }));
+      const scopes = [0, 1, 2].map((id) => ({ name: `scope ${id}`, schemaUrl }));
+      const batch = new Batch<string>((writer, item) => writer.string(5, item));
+      const added: { resource: { attributes: { id: number } }; instrumentationScope: { name: string } }[] =
+        [];
+      for (const each of sections) {
+        const [resource, scope] = [resources[each.resource]!, scopes[each.scope]!];
+        batch.add(resource, scope, String(added.length));
+        added.push({ resource, instrumentationScope: scope });
+      }
+      const { resourceSpans } = fromBinary(ExportTraceServiceRequestSchema, batch.take());
+      const found = resourceSpans.flatMap(({ resource, scopeSpans }) =>
+        scopeSpans.flatMap(({ scope, spans }) =>
+          spans.map(({ name }) => [name, Number(resource!.attributes[0]!.value!.value.value), scope!.name]),
+        ),
+      );
+      const expected = orderOf(added).map((position) => {
+        const { resource, instrumentationScope } = added[position]!;
+        return [String(position), resource.attributes.id, instrumentationScope.name];
+      });
+      expect(found).toEqual(expected);
+    }),
+  );
 });

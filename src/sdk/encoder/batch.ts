@@ -6,15 +6,20 @@ import { recycle, Writer } from "./writer.ts";
 /** Writes the fields of a record. @param repeated writes what may be as in the record before, for all records of the writer */
 export type WriteRecord<Item> = (writer: Writer, item: Item, repeated: Repeated) => void;
 
-/** The records of one resource and scope. */
+/** The records of one resource and scope, as a request of their own that is not ended yet. */
 interface Section {
   readonly resource: ResourceLike;
   readonly scope: ScopeLike;
   readonly writer: Writer;
   readonly repeated: Repeated;
-  /** The positions of its records in the order in which they were added. */
-  readonly positions: number[];
+  /** Where the messages of its resource and scope begin, and its records. */
+  readonly ofResource: number;
+  readonly ofScope: number;
+  readonly start: number;
 }
+
+/** Bytes of the lengths of messages that hold records: enough for 2 MiB. */
+const longMessage = 3;
 
 /** Resources and scopes are told apart by identity. @typeParam Item what is added */
 export class Batch<Item> {
@@ -45,7 +50,6 @@ export class Batch<Item> {
       repeated.forget();
       throw error;
     }
-    section.positions.push(this.records);
     this.records += 1;
     this.bytes += writer.size - before;
   }
@@ -60,37 +64,84 @@ export class Batch<Item> {
     }
     let section = scopes.get(scope);
     if (section === undefined) {
-      section = { resource, scope, writer: new Writer(), repeated: new Repeated(), positions: [] };
+      const writer = new Writer();
+      const ofResource = beginResource(writer, resource);
+      const ofScope = beginScope(writer, scope);
+      const start = writer.size;
+      section = { resource, scope, writer, repeated: new Repeated(), ofResource, ofScope, start };
       scopes.set(scope, section);
     }
     this.#latest = section;
     return section;
   }
 
-  /** Returns the request and empties the batch. `order` has the position of each record of the request among those added. */
-  take(): { request: Buffer; order: number[] } {
-    const writer = new Writer(this.bytes + 1024);
-    const order: number[] = [];
-    for (const [resource, scopes] of this.#sections) {
-      const ofResource = writer.begin(1, 3);
-      writeResource(writer, resource);
-      for (const { scope, writer: records, positions } of scopes.values()) {
-        if (positions.length === 0) continue;
-        const ofScope = writer.begin(2, 3);
-        writeScope(writer, scope);
-        writer.append(records.written());
-        recycle(records.written());
-        if (scope.schemaUrl) writer.string(3, scope.schemaUrl);
-        writer.end(ofScope, 3);
-        for (const position of positions) order.push(position);
-      }
-      if (resource.schemaUrl) writer.string(3, resource.schemaUrl);
-      writer.end(ofResource, 3);
-    }
+  /** Returns the request and empties the batch. Its records are in the order of `orderOf` if none was refused. */
+  take(): Buffer {
+    const sections = [...this.#sections.values()].flatMap((scopes) => [...scopes.values()]);
+    const request = sections.length === 1 ? ended(sections[0]!) : this.#joined();
     this.#sections = new Map();
     this.#latest = undefined;
     this.records = 0;
     this.bytes = 0;
-    return { request: writer.written(), order };
+    return request;
   }
+
+  /** Returns a copy of all sections as one request. */
+  #joined(): Buffer {
+    const writer = new Writer(this.bytes + 1024);
+    for (const [resource, scopes] of this.#sections) {
+      const ofResource = beginResource(writer, resource);
+      for (const { scope, writer: own, start } of scopes.values()) {
+        const written = own.written();
+        if (written.length > start) {
+          const ofScope = beginScope(writer, scope);
+          writer.append(written.subarray(start));
+          endScope(writer, scope, ofScope);
+        }
+        recycle(written);
+      }
+      endResource(writer, resource, ofResource);
+    }
+    return writer.written();
+  }
+}
+
+/** Returns a section as a request, without a copy. */
+function ended({ resource, scope, writer, ofResource, ofScope }: Section): Buffer {
+  endScope(writer, scope, ofScope);
+  endResource(writer, resource, ofResource);
+  return writer.written();
+}
+
+function beginResource(writer: Writer, resource: ResourceLike): number {
+  const start = writer.begin(1, longMessage);
+  writeResource(writer, resource);
+  return start;
+}
+
+function endResource(writer: Writer, { schemaUrl }: ResourceLike, start: number): void {
+  if (schemaUrl) writer.string(3, schemaUrl);
+  writer.end(start, longMessage);
+}
+
+function beginScope(writer: Writer, scope: ScopeLike): number {
+  const start = writer.begin(2, longMessage);
+  writeScope(writer, scope);
+  return start;
+}
+
+function endScope(writer: Writer, { schemaUrl }: ScopeLike, start: number): void {
+  if (schemaUrl) writer.string(3, schemaUrl);
+  writer.end(start, longMessage);
+}
+
+/** Returns the positions of records in the order in which a request has them: by resource, then by scope. */
+export function orderOf(
+  records: readonly { readonly resource: ResourceLike; readonly instrumentationScope: ScopeLike }[],
+): number[] {
+  const ofResources = Map.groupBy(records.keys(), (position) => records[position]!.resource);
+  return [...ofResources.values()].flatMap((positions) => {
+    const ofScopes = Map.groupBy(positions, (position) => records[position]!.instrumentationScope);
+    return [...ofScopes.values()].flat();
+  });
 }

@@ -1,5 +1,6 @@
 /** What exporters of the OpenTelemetry SDK receive: as OTLP, and with the attributes of what was flagged. */
 import type { Signal } from "../../otlp/protocol.ts";
+import { orderOf } from "../encoder/batch.ts";
 import type { LogRecordLike } from "../encoder/logs.ts";
 import { encodeMetrics, isEncoded, type ResourceMetricsLike } from "../encoder/metrics.ts";
 import type { SpanLike } from "../encoder/spans.ts";
@@ -35,13 +36,13 @@ function encodeRecords<S extends "logs" | "traces", T extends LogRecordLike & Sp
   const records = items as readonly T[];
   const batch = batchOf(signal);
   for (const record of records) batch.add(record.resource, record.instrumentationScope, record);
-  const { request, order } = batch.take();
   return {
     signal,
-    request,
+    request: batch.take(),
     records: records.length,
     annotated(annotations) {
       const copy = [...records];
+      const order = orderOf(records);
       for (const [position, own] of annotations) {
         const record = copy[order[position]!]!;
         copy[order[position]!] = overlay(record, { attributes: { ...record.attributes, ...own } });
