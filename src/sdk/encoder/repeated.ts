@@ -10,6 +10,16 @@ function isSame(value: unknown, former: unknown): boolean {
   return value === former && typeof value !== "object";
 }
 
+/** An attribute of the latest record. */
+interface Attribute {
+  key: string;
+  value: unknown;
+  /** Number of bytes that it takes. */
+  size: number;
+  /** Whether `shortPair` has written it. */
+  short: boolean;
+}
+
 /**
  * Writes the names and attributes of one record after the other. Those that are as they were in the record before, as most are, are
  * copied from there, side by side in one go. Of the others, the keys are, if they are the same.
@@ -19,13 +29,10 @@ export class Repeated {
   #name = "";
   #nameStart = 0;
   #nameEnd = 0;
-  readonly #keys: string[] = [];
-  readonly #values: unknown[] = [];
-  /** Where the attributes are in the writer. */
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
-  /** Which of them `shortPair` has written. */
-  readonly #short: boolean[] = [];
+  /** The attributes of the latest record are the first so many, side by side from there on in the writer. */
+  readonly #attributes: Attribute[] = [];
+  #count = 0;
+  #start = 0;
 
   /** Writes a name, of which each record has one. @param writer see `attributes` */
   name(writer: Writer, field: number, name: string): void {
@@ -42,44 +49,51 @@ export class Repeated {
 
   /** @param writer the same in each call, and unchanged where attributes were written unless `forget` is called */
   attributes(writer: Writer, field: number, attributes: AttributesLike): void {
+    const start = writer.size;
     let i = 0;
-    // What is to be copied next.
-    let from = 0;
-    let to = 0;
+    // What is to be copied next, which ends where the next former attribute begins.
+    let from = this.#start;
+    let to = from;
     for (const key in attributes) {
       if (!isOwn.call(attributes, key)) continue;
       const value = attributes[key];
-      const position = writer.size + (to - from);
-      const known = key === this.#keys[i];
-      if (known && isSame(value, this.#values[i])) {
-        const start = this.#starts[i]!;
-        if (start !== to) {
-          writer.repeat(from, to);
-          from = start;
-        }
-        to = this.#ends[i]!;
-        this.#ends[i] = position + (to - start);
+      const former = this.#at(i);
+      const exists = i < this.#count;
+      const known = exists && key === former.key;
+      if (known && isSame(value, former.value)) {
+        to += former.size;
       } else {
         writer.repeat(from, to);
-        from = 0;
-        to = 0;
-        const former = known && this.#short[i] === true ? this.#starts[i]! : -1;
-        const short = typeof value === "string" && writer.shortPair(field, key, value, former);
+        const before = writer.size;
+        const position = known && former.short ? to : -1;
+        const short = typeof value === "string" && writer.shortPair(field, key, value, position);
         if (!short) writeLongAttribute(writer, field, key, value);
-        this.#keys[i] = key;
-        this.#values[i] = value;
-        this.#short[i] = short;
-        this.#ends[i] = writer.size;
+        if (exists) to += former.size;
+        from = to;
+        former.key = key;
+        former.value = value;
+        former.size = writer.size - before;
+        former.short = short;
       }
-      this.#starts[i] = position;
       i += 1;
     }
     writer.repeat(from, to);
+    this.#count = i;
+    this.#start = start;
+  }
+
+  /** Returns a place for an attribute, with what was there. */
+  #at(i: number): Attribute {
+    const known = this.#attributes[i];
+    if (known !== undefined) return known;
+    const fresh: Attribute = { key: "", value: undefined, size: 0, short: false };
+    this.#attributes.push(fresh);
+    return fresh;
   }
 
   /** Copies nothing that was written before. */
   forget(): void {
     this.#nameEnd = 0;
-    this.#keys.length = 0;
+    this.#count = 0;
   }
 }
