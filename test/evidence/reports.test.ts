@@ -288,6 +288,11 @@ test.each([
   await expect(loadTemplates(folder({ "t.json": JSON.stringify(template) }))).rejects.toThrow(message);
 });
 
+test("JSON that has a name twice is refused", async () => {
+  const text = JSON.stringify(one0).replace('"version":1', '"version":1,"version":2');
+  await expect(loadTemplates(folder({ "t.json": text }))).rejects.toThrow(/t\.json: .*unique/);
+});
+
 function withField(...fields: Record<string, string>[]) {
   const whole = fields.map((more) => ({ number: "1", name: "Field", asks: "What.", ...more }));
   return { ...one0, sections: [{ title: "Section", fields: whole }] };

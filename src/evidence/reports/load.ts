@@ -21,7 +21,9 @@ async function readOne(path: string): Promise<TemplateFile> {
   let value: unknown;
   try {
     const text = await readFile(path, "utf8");
-    value = path.endsWith(".json") ? JSON.parse(text) : parse(text, { maxAliasCount: 0 });
+    // The parser of YAML also refuses names that are there twice, which the built-in templates, once they are JSON, are not.
+    const built = path.startsWith(builtIn) && path.endsWith(".json");
+    value = built ? JSON.parse(text) : parse(text, { maxAliasCount: 0 });
   } catch (error) {
     throw new TemplateError(`${path}: ${(error as Error).message.split("\n", 1)[0]}`);
   }
