@@ -58,9 +58,10 @@ export function policyStatement(
   policy: { [name: string]: Json };
   counts: { kind: string; place: string; count: number }[];
 } {
+  const text = canonicalPolicy(config);
   return {
-    hash: policyHash(config),
-    policy: JSON.parse(canonicalPolicy(config)) as { [name: string]: Json },
+    hash: sha256(text),
+    policy: JSON.parse(text) as { [name: string]: Json },
     counts: Object.entries(counts).flatMap(([place, kinds]) =>
       Object.entries(kinds).map(([kind, count]) => ({ kind, place, count })),
     ),
