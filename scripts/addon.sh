@@ -4,5 +4,7 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 profile=$PWD/build/profile
 [ -e "$profile/.stamp" ] || profile=
-{ cmake-js configure --out build --CDDRIFTLOCK_PROFILE="$profile" && cmake-js build --out build --parallel 2; } >build.log 2>&1 ||
+# Only the first time does cmake-js configure, since it insists on Ninja where Ninja has been installed since.
+{ { [ -e build/CMakeCache.txt ] || cmake-js configure --out build; } &&
+  cmake -S . -B build -DDRIFTLOCK_PROFILE="$profile" && cmake --build build --parallel 2; } >build.log 2>&1 ||
   { cat build.log; exit 1; }
