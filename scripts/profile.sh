@@ -3,12 +3,12 @@
 # The arguments choose a compiler other than the one that CMake finds.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-folder=$(realpath -m "$1")
-shift
+rm -rf "$1"
+mkdir -p "$1" "$1-build"
+folder=$(realpath "$1")
 build=$folder-build
+shift
 
-rm -rf "$folder"
-mkdir -p "$folder" "$build"
 cmake -S . -B "$build" $(command -v ninja >/dev/null && echo -G Ninja) -DCMAKE_BUILD_TYPE=Release -DDRIFTLOCK_ADDON=OFF \
   -DDRIFTLOCK_BENCH=ON -DDRIFTLOCK_RECORD_PROFILE="$folder" "$@" >"$build.log" 2>&1 &&
   cmake --build "$build" --target engine_bench --parallel 2 >>"$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
@@ -22,6 +22,7 @@ for signal in logs traces metrics; do
 done
 if compgen -G "$folder/*.profraw" >/dev/null; then
   version=$(sed -n 's/^CMAKE_CXX_COMPILER_VERSION.*"\([0-9]*\)\..*/\1/p' "$build"/CMakeFiles/*/CMakeCXXCompiler.cmake)
-  merge=$(command -v "llvm-profdata-$version" llvm-profdata | head -n 1)
+  merge=$(command -v "llvm-profdata-$version" llvm-profdata | head -n 1) || true
+  [ -n "$merge" ] || { echo "llvm-profdata is missing: install that of clang $version (Debian: apt-get install llvm)" >&2; exit 1; }
   "$merge" merge -o "$folder/merged.profdata" "$folder"/*.profraw
 fi
