@@ -1,6 +1,6 @@
 /** Records of one signal, encoded as they come, until they are taken as one OTLP request. */
 import { Repeated } from "./repeated.ts";
-import { type ResourceLike, type ScopeLike, writeResource, writeScope } from "./values.ts";
+import { beginResource, beginScope, endRecords, type ResourceLike, type ScopeLike } from "./values.ts";
 import { recycle, Writer } from "./writer.ts";
 
 /** Writes the fields of a record. @param repeated writes what may be as in the record before, for all records of the writer */
@@ -17,9 +17,6 @@ interface Section {
   readonly ofScope: number;
   readonly start: number;
 }
-
-/** Bytes of the lengths of messages that hold records: enough for 2 MiB. */
-const longMessage = 3;
 
 /** Resources and scopes are told apart by identity. @typeParam Item what is added */
 export class Batch<Item> {
@@ -96,11 +93,11 @@ export class Batch<Item> {
         if (written.length > start) {
           const ofScope = beginScope(writer, scope);
           writer.append(written.subarray(start));
-          endScope(writer, scope, ofScope);
+          endRecords(writer, scope, ofScope);
         }
         recycle(written);
       }
-      endResource(writer, resource, ofResource);
+      endRecords(writer, resource, ofResource);
     }
     return writer.written();
   }
@@ -108,31 +105,9 @@ export class Batch<Item> {
 
 /** Returns a section as a request, without a copy. */
 function ended({ resource, scope, writer, ofResource, ofScope }: Section): Buffer {
-  endScope(writer, scope, ofScope);
-  endResource(writer, resource, ofResource);
+  endRecords(writer, scope, ofScope);
+  endRecords(writer, resource, ofResource);
   return writer.written();
-}
-
-function beginResource(writer: Writer, resource: ResourceLike): number {
-  const start = writer.begin(1, longMessage);
-  writeResource(writer, resource);
-  return start;
-}
-
-function endResource(writer: Writer, { schemaUrl }: ResourceLike, start: number): void {
-  if (schemaUrl) writer.string(3, schemaUrl);
-  writer.end(start, longMessage);
-}
-
-function beginScope(writer: Writer, scope: ScopeLike): number {
-  const start = writer.begin(2, longMessage);
-  writeScope(writer, scope);
-  return start;
-}
-
-function endScope(writer: Writer, { schemaUrl }: ScopeLike, start: number): void {
-  if (schemaUrl) writer.string(3, schemaUrl);
-  writer.end(start, longMessage);
 }
 
 /** Returns the positions of records in the order in which a request has them: by resource, then by scope. */

@@ -1,12 +1,13 @@
 /** Metrics of the OpenTelemetry JS SDK as OTLP. */
 import {
   type AttributesLike,
+  beginResource,
+  beginScope,
+  endRecords,
   type HrTime,
   type ResourceLike,
   type ScopeLike,
   writeAttributes,
-  writeResource,
-  writeScope,
 } from "./values.ts";
 import { Writer } from "./writer.ts";
 
@@ -155,20 +156,16 @@ export function writeMetric(writer: Writer, metric: MetricLike): void {
 /** Returns an ExportMetricsServiceRequest. */
 export function encodeMetrics({ resource, scopeMetrics }: ResourceMetricsLike): Buffer {
   const writer = new Writer();
-  const start = writer.begin(1);
-  writeResource(writer, resource);
+  const ofResource = beginResource(writer, resource);
   for (const { scope, metrics } of scopeMetrics) {
-    const ofScope = writer.begin(2);
-    writeScope(writer, scope);
+    const ofScope = beginScope(writer, scope);
     for (const metric of metrics) {
       const each = writer.begin(2);
       writeMetric(writer, metric);
       writer.end(each);
     }
-    if (scope.schemaUrl) writer.string(3, scope.schemaUrl);
-    writer.end(ofScope);
+    endRecords(writer, scope, ofScope);
   }
-  if (resource.schemaUrl) writer.string(3, resource.schemaUrl);
-  writer.end(start);
+  endRecords(writer, resource, ofResource);
   return writer.written();
 }

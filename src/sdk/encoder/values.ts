@@ -102,18 +102,33 @@ function writeObject(writer: Writer, value: object, depth: number): void {
   }
 }
 
-export function writeResource(writer: Writer, { attributes }: ResourceLike): void {
+/** Bytes of the lengths of messages that hold records: enough for 2 MiB. */
+const longMessage = 3;
+
+/** Begins the records of a resource. Its result is for `endRecords`. */
+export function beginResource(writer: Writer, { attributes }: ResourceLike): number {
+  const records = writer.begin(1, longMessage);
   const start = writer.begin(1);
   writeAttributes(writer, 1, attributes);
   writer.uint32(2, 0);
   writer.end(start);
+  return records;
 }
 
-export function writeScope(writer: Writer, scope: ScopeLike): void {
+/** Begins the records of a scope, within those of its resource. Its result is for `endRecords`. */
+export function beginScope(writer: Writer, scope: ScopeLike): number {
+  const records = writer.begin(2, longMessage);
   const start = writer.begin(1);
   writer.string(1, scope.name);
   if (scope.version) writer.string(2, scope.version);
   if (scope.attributes) writeAttributes(writer, 3, scope.attributes);
   if (scope.droppedAttributesCount) writer.uint32(4, scope.droppedAttributesCount);
   writer.end(start);
+  return records;
+}
+
+/** Ends the records of a resource or a scope. */
+export function endRecords(writer: Writer, { schemaUrl }: ResourceLike | ScopeLike, records: number): void {
+  if (schemaUrl) writer.string(3, schemaUrl);
+  writer.end(records, longMessage);
 }

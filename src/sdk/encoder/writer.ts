@@ -67,15 +67,7 @@ export class Writer {
   /** @param value a whole number from 0 to 2^32 - 1 */
   #varint(value: number): void {
     this.#room(5);
-    const bytes = this.#bytes;
-    let at = this.size;
-    let rest = value;
-    while (rest > 127) {
-      bytes[at++] = (rest & 127) | 128;
-      rest >>>= 7;
-    }
-    bytes[at++] = rest;
-    this.size = at;
+    this.size = putVarint(this.#bytes, this.size, value);
   }
 
   uint32(field: number, value: number): void {
@@ -315,13 +307,21 @@ export class Writer {
       this.size += moved;
     }
     // There is room for the length, and new memory would not have the message after it.
-    const bytes = this.#bytes;
-    let at = start - reserved;
-    let rest = length;
-    for (; rest > 127; rest >>>= 7) bytes[at++] = (rest & 127) | 128;
-    bytes[at] = rest;
+    putVarint(this.#bytes, start - reserved, length);
     return moved !== 0;
   }
+}
+
+/** Writes a whole number from 0 to 2^32 - 1 at a position where there is room for it. Returns the position after it. */
+function putVarint(bytes: Uint8Array, position: number, value: number): number {
+  let at = position;
+  let rest = value;
+  while (rest > 127) {
+    bytes[at++] = (rest & 127) | 128;
+    rest >>>= 7;
+  }
+  bytes[at++] = rest;
+  return at;
 }
 
 /** Returns the value of a hexadecimal digit: the lower half of its code, to which a letter, from 64 on, adds 9. */
