@@ -167,7 +167,7 @@ fmt: node_modules/.stamp ## format the code
 
 .PHONY: prebuild
 prebuild: profile $(ADDON) ## build the addon for this platform into prebuilds/ (ARGS="--tag-libc")
-	prebuildify --napi --strip $(ARGS) --node-gyp $(CURDIR)/scripts/addon.sh
+	prebuildify --napi --strip $(ARGS) --node-gyp true # which has nothing left to do
 
 .PHONY: prebuilds
 prebuilds: node_modules/.stamp $(if $(CLANGXX),build/profile-clang/.stamp) ## cross-compile the addon for Linux into prebuilds/ (PLATFORMS="linux-arm64.glibc"; needs Python)
@@ -211,12 +211,16 @@ src/gen/.stamp: $(PROTO) buf.gen.yaml buf.yaml node_modules/.stamp
 
 # CMake knows what has changed; it is asked each time, which takes a second.
 .PHONY: $(ADDON)
-$(ADDON): node_modules/.stamp
-	@scripts/addon.sh
+$(ADDON): node_modules/.stamp build/CMakeCache.txt
+	@{ cmake -S . -B build -DDRIFTLOCK_PROFILE=$(PROFILE) && cmake --build build --parallel 2; } > build.log 2>&1 || { cat build.log; exit 1; }
+
+# Only the first time, since cmake-js insists on Ninja where it has been installed since.
+build/CMakeCache.txt: | node_modules/.stamp
+	@cmake-js configure --out build > build.log 2>&1 || { cat build.log; exit 1; }
 
 # It is recorded anew when the sources have changed and someone asks for it: functions that it does not know are compiled without it.
-build/profile/.stamp build/profile-clang/.stamp: $(CXX_SOURCES) cmake/profile.cmake scripts/profile.sh scripts/training-load.ts src/gen/.stamp
-	@cmake-js build --out build --parallel 2 --target driftlock_deps > build.log 2>&1 || { cat build.log; exit 1; }
+build/profile/.stamp build/profile-clang/.stamp: $(CXX_SOURCES) cmake/profile.cmake scripts/profile.sh scripts/training-load.ts src/gen/.stamp | build/CMakeCache.txt
+	@cmake --build build --parallel 2 --target driftlock_deps > build.log 2>&1 || { cat build.log; exit 1; }
 	scripts/profile.sh $(@D) -DDRIFTLOCK_DEPS_LIBRARY=$(CURDIR)/build/libdriftlock_deps.a \
 	  $(if $(findstring clang,$(@D)),-DCMAKE_CXX_COMPILER=$(CLANGXX))
 	@touch $@

@@ -4,8 +4,7 @@
 set(DRIFTLOCK_RECORD_PROFILE "" CACHE PATH "Folder to which programs write a profile of what runs (GCC and Clang)")
 set(DRIFTLOCK_PROFILE "" CACHE PATH "Folder with the profile to compile for (GCC and Clang)")
 
-# Clang writes a file per process, which llvm-profdata merges into this one. GCC writes a file per object, by its path in the build.
-set(clang_profile ${DRIFTLOCK_PROFILE}/merged.profdata)
+# Clang writes a file per process, which llvm-profdata merges. GCC writes a file per object, by its path in the build.
 set(gcc_paths -fprofile-prefix-path=${CMAKE_BINARY_DIR})
 
 if((DRIFTLOCK_RECORD_PROFILE OR DRIFTLOCK_PROFILE) AND NOT CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
@@ -24,7 +23,7 @@ elseif(DRIFTLOCK_PROFILE)
   include(CheckIPOSupported)
   check_ipo_supported(RESULT CMAKE_INTERPROCEDURAL_OPTIMIZATION LANGUAGES CXX)
   if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-    add_compile_options(-fprofile-instr-use=${clang_profile} -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date)
+    add_compile_options(-fprofile-instr-use=${DRIFTLOCK_PROFILE}/merged.profdata -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date)
   else()
     # What the load does not run has no profile.
     add_compile_options(-fprofile-use=${DRIFTLOCK_PROFILE} ${gcc_paths} -fprofile-correction -Wno-missing-profile

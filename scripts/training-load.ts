@@ -11,11 +11,10 @@ import { ShopTelemetry } from "../src/generate/shop-telemetry.ts";
 import { signals } from "../src/otlp/protocol.ts";
 
 const folder = process.argv[2]!;
-const rate = 1_000;
 const load = {
   seed: "training",
   startUnixNano: 1_767_225_600_000_000_000n,
-  rate,
+  rate: 1_000,
   speed: 1,
   duration: 60_000,
   recordsPerRequest: 200,

@@ -21,7 +21,7 @@ async function readOne(path: string): Promise<TemplateFile> {
   let value: unknown;
   try {
     const text = await readFile(path, "utf8");
-    // The parser of YAML also refuses names that are there twice, which the built-in templates, once they are JSON, are not.
+    // The parser of YAML reads JSON too, and refuses names that are there twice. The JSON that the build writes has none.
     const built = path.startsWith(builtIn) && path.endsWith(".json");
     value = built ? JSON.parse(text) : parse(text, { maxAliasCount: 0 });
   } catch (error) {
